@@ -1,0 +1,119 @@
+import { hostname } from 'node:os';
+import { resolve } from 'node:path';
+import type { RequestLimits } from '@comfy-fleet/contracts';
+import { ConfigError } from './config-error.js';
+import { type Environment, readSettings } from './read-settings.js';
+import { type Settings, settingsSchema } from './settings-schema.js';
+
+/** The settings by their users, in the units that their names end in. Frozen. */
+export interface Config {
+  readonly log: { readonly level: Settings['LOG_LEVEL']; readonly format: Settings['LOG_FORMAT'] };
+  readonly http: {
+    readonly host: string;
+    readonly port: number;
+    /** Without a slash at its end; absent: URLs in answers are root-relative. */
+    readonly publicUrl: string | undefined;
+    readonly maxJsonBytes: number;
+    readonly maxWaitSeconds: number;
+  };
+  readonly limits: RequestLimits;
+  readonly images: { readonly maxBytes: number; readonly maxPixels: number };
+  readonly redis: { readonly url: string; readonly prefix: string; readonly timeoutMs: number };
+  readonly queue: {
+    readonly maxOpenJobs: number;
+    readonly maxQueuedSeconds: number;
+    readonly maxAttempts: number;
+    readonly maxWorkerDeaths: number;
+    readonly jobTtlSeconds: number;
+    readonly lockMs: number;
+    readonly stalledCheckMs: number;
+    readonly sweepSeconds: number;
+  };
+  readonly worker: {
+    readonly name: string;
+    readonly healthHost: string;
+    readonly healthPort: number;
+    readonly announceSeconds: number;
+    readonly drainSeconds: number;
+  };
+  readonly comfyui: { readonly urls: readonly string[]; readonly timeoutMs: number; readonly pollMs: number };
+  readonly framesDir: string;
+  readonly workflowsDir: string;
+}
+
+/** Reads the environment. Throws a ConfigError that lists every fault. */
+export function loadConfig(env: Environment = process.env): Config {
+  const settings = readSettings(settingsSchema, env);
+  const faults = crossChecks(settings);
+  if (faults.length > 0) throw new ConfigError(faults);
+  return deepFreeze(toConfig(settings));
+}
+
+function crossChecks(settings: Settings): string[] {
+  const faults: string[] = [];
+  if (settings.MIN_SIZE > settings.MAX_SIZE) {
+    faults.push(`MIN_SIZE=${settings.MIN_SIZE}: must not be larger than MAX_SIZE=${settings.MAX_SIZE}`);
+  }
+  if (settings.STALLED_CHECK_MS > settings.LOCK_MS) {
+    faults.push(`STALLED_CHECK_MS=${settings.STALLED_CHECK_MS}: must not be larger than LOCK_MS=${settings.LOCK_MS}`);
+  }
+  return faults;
+}
+
+function toConfig(s: Settings): Config {
+  return {
+    log: { level: s.LOG_LEVEL, format: s.LOG_FORMAT },
+    http: {
+      host: s.HOST,
+      port: s.PORT,
+      publicUrl: s.PUBLIC_URL === undefined ? undefined : withoutSlash(s.PUBLIC_URL),
+      maxJsonBytes: s.MAX_JSON_BYTES,
+      maxWaitSeconds: s.MAX_WAIT_SECONDS,
+    },
+    limits: {
+      maxPromptChars: s.MAX_PROMPT_CHARS,
+      maxSteps: s.MAX_STEPS,
+      maxCfg: s.MAX_CFG,
+      minSize: s.MIN_SIZE,
+      maxSize: s.MAX_SIZE,
+      maxCount: s.MAX_COUNT,
+      maxMetadataBytes: s.MAX_METADATA_BYTES,
+    },
+    images: { maxBytes: s.MAX_IMAGE_BYTES, maxPixels: s.MAX_IMAGE_PIXELS },
+    redis: { url: s.REDIS_URL, prefix: s.KEY_PREFIX, timeoutMs: s.REDIS_TIMEOUT_MS },
+    queue: {
+      maxOpenJobs: s.MAX_OPEN_JOBS,
+      maxQueuedSeconds: s.MAX_QUEUED_SECONDS,
+      maxAttempts: s.MAX_ATTEMPTS,
+      maxWorkerDeaths: s.MAX_WORKER_DEATHS,
+      jobTtlSeconds: s.JOB_TTL_SECONDS,
+      lockMs: s.LOCK_MS,
+      stalledCheckMs: s.STALLED_CHECK_MS,
+      sweepSeconds: s.SWEEP_SECONDS,
+    },
+    worker: {
+      name: s.WORKER_NAME ?? hostname(),
+      healthHost: s.WORKER_HEALTH_HOST,
+      healthPort: s.WORKER_HEALTH_PORT,
+      announceSeconds: s.ANNOUNCE_SECONDS,
+      drainSeconds: s.DRAIN_SECONDS,
+    },
+    comfyui: { urls: urlList(s.COMFYUI_URLS), timeoutMs: s.COMFYUI_TIMEOUT_MS, pollMs: s.POLL_MS },
+    framesDir: resolve(s.FRAMES_DIR),
+    workflowsDir: resolve(s.WORKFLOWS_DIR),
+  };
+}
+
+function urlList(text: string | undefined): string[] {
+  const urls = (text ?? '').split(',').map((url) => withoutSlash(url.trim()));
+  return urls.filter((url) => url !== '');
+}
+
+function withoutSlash(url: string): string {
+  return url.replace(/\/+$/, '');
+}
+
+function deepFreeze<T extends object>(value: T): T {
+  for (const part of Object.values(value)) if (typeof part === 'object' && part !== null) deepFreeze(part);
+  return Object.freeze(value);
+}

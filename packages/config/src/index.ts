@@ -1,0 +1,5 @@
+export { type Config, loadConfig } from './config.js';
+export { ConfigError } from './config-error.js';
+export { loadEnvFile } from './env-file.js';
+export { type Environment, readSettings } from './read-settings.js';
+export { settingsSchema } from './settings-schema.js';

@@ -1,0 +1,91 @@
+import Type, { type Static } from 'typebox';
+
+const MIB = 1024 * 1024;
+
+const integer = (value: number, minimum: number, description: string, maximum?: number) =>
+  Type.Integer({ default: value, minimum, description, ...(maximum === undefined ? {} : { maximum }) });
+
+/** Every variable the services read, with its default and meaning. README's table is held against it by a test. */
+export const settingsSchema = Type.Object({
+  // where things are
+  PORT: integer(3000, 0, 'Port of the API; 0 takes a free one', 65_535),
+  HOST: Type.String({ default: '127.0.0.1', description: 'Address the API listens on' }),
+  PUBLIC_URL: Type.Optional(
+    Type.String({
+      pattern: '^https?://[^/\\s?#]+(/[^\\s?#]*)?$',
+      description: 'http(s) address under which callers reach the API; makes the URLs in answers absolute',
+    }),
+  ),
+  REDIS_URL: Type.String({
+    default: 'redis://127.0.0.1:6379',
+    pattern: '^rediss?://',
+    description: 'redis:// or rediss:// address of Redis',
+  }),
+  KEY_PREFIX: Type.String({
+    default: '{comfy-fleet}',
+    pattern: '^[A-Za-z0-9_-]*\\{[A-Za-z0-9_-]+\\}[A-Za-z0-9_-]*$',
+    description: 'Prefix of every Redis key, with a hash tag in braces so that Redis Cluster keeps them together',
+  }),
+  COMFYUI_URLS: Type.Optional(
+    Type.String({
+      pattern: '^\\s*https?://[^\\s,]+(\\s*,\\s*https?://[^\\s,]+)*\\s*,?\\s*$',
+      description: 'Comma-separated http(s) addresses of the ComfyUI instances this worker drives',
+    }),
+  ),
+  FRAMES_DIR: Type.String({
+    default: '.data/frames',
+    description: 'Folder of the finished pictures, shared by api and workers',
+  }),
+  WORKFLOWS_DIR: Type.String({
+    default: 'workflows',
+    description: 'Folder of the workflow templates and lod-profiles.json',
+  }),
+  WORKER_NAME: Type.Optional(
+    Type.String({
+      pattern: '^[A-Za-z0-9._-]{1,64}$',
+      description: 'Name of this worker, up to 64 of A-Z a-z 0-9 . _ -; default: the host name',
+    }),
+  ),
+  WORKER_HEALTH_PORT: integer(3001, 0, "Port of the worker's /livez and /readyz; 0 takes a free one", 65_535),
+  WORKER_HEALTH_HOST: Type.String({
+    default: '127.0.0.1',
+    description: "Address the worker's health server listens on",
+  }),
+  LOG_LEVEL: Type.Enum(['error', 'warn', 'info', 'debug'], {
+    default: 'info',
+    description: 'error, warn, info or debug',
+  }),
+  LOG_FORMAT: Type.Enum(['json', 'pretty'], {
+    default: 'json',
+    description: 'json, or pretty for reading in a terminal',
+  }),
+  // limits of a request
+  MAX_PROMPT_CHARS: integer(4000, 1, 'Longest prompt and negative_prompt, in characters'),
+  MAX_STEPS: integer(150, 1, 'Most sampling steps'),
+  MAX_CFG: Type.Number({ default: 30, minimum: 0, description: 'Highest cfg' }),
+  MIN_SIZE: integer(64, 16, 'Smallest width and height, in pixels'),
+  MAX_SIZE: integer(2048, 64, 'Largest width and height, in pixels'),
+  MAX_COUNT: integer(8, 1, 'Most pictures of one job'),
+  MAX_METADATA_BYTES: integer(1024, 0, 'Most bytes of metadata, as JSON'),
+  MAX_JSON_BYTES: integer(MIB, 1024, 'Largest JSON body, in bytes, besides the picture in it'),
+  MAX_IMAGE_BYTES: integer(20 * MIB, 1024, 'Largest uploaded picture, in bytes'),
+  MAX_IMAGE_PIXELS: integer(40_000_000, 4096, 'Largest uploaded picture, in pixels'),
+  MAX_WAIT_SECONDS: integer(60, 1, 'Longest ?wait= and Prefer: wait=', 600),
+  // limits of the queue
+  MAX_OPEN_JOBS: integer(10_000, 1, 'Most jobs accepted and not ended; more are refused with queue_full'),
+  MAX_QUEUED_SECONDS: integer(86_400, 1, 'A job still queued after this long expires'),
+  MAX_ATTEMPTS: integer(3, 1, 'Executions of a job that ComfyUI loses before it fails'),
+  MAX_WORKER_DEATHS: integer(10, 1, 'Times a worker may die holding a job before the job fails with worker_killed'),
+  JOB_TTL_SECONDS: integer(604_800, 60, 'How long an ended job can be asked for'),
+  // times
+  REDIS_TIMEOUT_MS: integer(800, 50, 'Longest a request waits for Redis before it is answered 503'),
+  LOCK_MS: integer(10_000, 500, 'A work item of a dead worker is handed out again after about this long'),
+  STALLED_CHECK_MS: integer(5_000, 100, 'How often dead workers are looked for'),
+  SWEEP_SECONDS: integer(5, 1, 'How often lost and expired jobs are looked for'),
+  ANNOUNCE_SECONDS: integer(2, 1, 'How often a worker announces itself'),
+  COMFYUI_TIMEOUT_MS: integer(10_000, 100, 'Longest wait for an answer of ComfyUI (pictures: for each piece)'),
+  POLL_MS: integer(1000, 20, 'How often a running prompt is looked up over HTTP when the socket says nothing'),
+  DRAIN_SECONDS: integer(60, 0, 'How long a stopping worker lets its running job go on'),
+});
+
+export type Settings = Static<typeof settingsSchema>;

@@ -1,0 +1,41 @@
+interface ErrorEntry {
+  /** HTTP status when the error answers a request; for a job's own error, the status such a request would have got. */
+  readonly status: number;
+  readonly title: string;
+  /** Whether the same request may succeed later without being changed. */
+  readonly retryable: boolean;
+}
+
+const entry = (status: number, title: string, retryable = false): ErrorEntry => ({ status, title, retryable });
+
+/** Every error that crosses a boundary: of a request, or of a job. */
+export const ERROR_CATALOGUE = {
+  // a request's
+  malformed_json: entry(400, 'The body is not valid JSON'),
+  malformed_request: entry(400, 'The request cannot be read'),
+  not_found: entry(404, 'There is nothing at this address'),
+  job_not_found: entry(404, 'There is no such job'),
+  image_not_found: entry(404, 'There is no such picture'),
+  method_not_allowed: entry(405, 'This address does not take this method'),
+  body_too_large: entry(413, 'The body is too large'),
+  unsupported_media_type: entry(415, 'The content type is not supported'),
+  range_not_satisfiable: entry(416, 'The picture does not have this range'),
+  validation_failed: entry(422, 'The request has invalid fields'),
+  invalid_image: entry(422, 'The picture cannot be used'),
+  queue_full: entry(429, 'The queue is full', true),
+  internal_error: entry(500, 'Something went wrong on our side', true),
+  queue_unavailable: entry(503, 'The queue cannot be reached', true),
+  // a job's
+  workflow_rejected: entry(422, 'ComfyUI refused the workflow'),
+  node_execution_error: entry(500, 'A node of the workflow failed'),
+  out_of_memory: entry(500, 'The GPU ran out of memory', true),
+  no_output: entry(500, 'The workflow ended without a picture'),
+  input_missing: entry(500, 'The input picture is no longer there'),
+  instance_unreachable: entry(503, 'The ComfyUI instance cannot be reached', true),
+  comfyui_error: entry(502, 'ComfyUI gave an unexpected answer', true),
+  prompt_lost: entry(502, 'ComfyUI lost the prompt', true),
+  storage_failed: entry(507, 'The pictures could not be stored', true),
+  worker_killed: entry(500, 'The worker died too often under this job'),
+} as const satisfies Record<string, ErrorEntry>;
+
+export type ErrorCode = keyof typeof ERROR_CATALOGUE;

@@ -1,0 +1,20 @@
+export { ERROR_CATALOGUE, type ErrorCode } from './error-codes.js';
+export type { InstanceAnnouncement, WorkerAnnouncement } from './fleet.js';
+export { type FieldError, FleetError, type FleetErrorOptions } from './fleet-error.js';
+export { isId, newId } from './ids.js';
+export { type Job, type JobImage, type JobProgress, jobSchema } from './job.js';
+export { MAX_PRIORITY, MIN_PRIORITY, type RequestLimits, SIZE_STEP } from './limits.js';
+export { JOB_KINDS, type JobKind, LODS, type Lod } from './lod.js';
+export { type Problem, problemSchema } from './problem.js';
+export { type GenerateRequest, generateRequestSchema, type Img2ImgRequest, img2imgRequestSchema } from './requests.js';
+export type { InputImage, ResolvedRequest } from './resolved-request.js';
+export { MAX_SEED, parseSeed, presentSeed } from './seed.js';
+export {
+  isTerminal,
+  JOB_PHASES,
+  JOB_STATUSES,
+  type JobPhase,
+  type JobStatus,
+  TERMINAL_STATUSES,
+  type TerminalStatus,
+} from './status.js';

@@ -1,0 +1,100 @@
+import Type, { type Static } from 'typebox';
+import { JOB_KINDS, LODS } from './lod.js';
+import { JOB_STATUSES } from './status.js';
+
+const nullable = <T extends Type.TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
+const time = () => Type.String({ format: 'date-time' });
+const seed = () => Type.Union([Type.Integer(), Type.String()]);
+
+export const jobImageSchema = Type.Object({
+  image_url: Type.String(),
+  width: Type.Integer(),
+  height: Type.Integer(),
+  seed: seed(),
+  content_type: Type.String(),
+  bytes: Type.Integer(),
+  sha256: Type.String(),
+});
+
+export const jobProgressSchema = Type.Object({
+  /** 0 to 1 over the whole workflow. */
+  fraction: Type.Number(),
+  step: nullable(Type.Integer()),
+  steps: nullable(Type.Integer()),
+  /** Class of the node under way. */
+  node: nullable(Type.String()),
+});
+
+export const jobErrorSchema = Type.Object({
+  code: Type.String(),
+  title: Type.String(),
+  detail: Type.String(),
+  retryable: Type.Boolean(),
+  node_id: nullable(Type.String()),
+});
+
+/** The parameters with which the job runs, every one resolved. */
+export const jobRequestSchema = Type.Object({
+  workflow: Type.String(),
+  prompt: Type.String(),
+  negative_prompt: Type.String(),
+  lod: Type.Enum([...LODS]),
+  steps: Type.Integer(),
+  cfg: Type.Number(),
+  sampler: Type.String(),
+  scheduler: Type.String(),
+  seed: seed(),
+  width: Type.Integer(),
+  height: Type.Integer(),
+  count: Type.Integer(),
+  checkpoint: Type.String(),
+  denoise: Type.Number(),
+  priority: Type.Integer(),
+  /** img2img only: the normalised input picture. */
+  image: Type.Optional(
+    Type.Object({
+      sha256: Type.String(),
+      width: Type.Integer(),
+      height: Type.Integer(),
+      source: Type.Optional(Type.String()),
+    }),
+  ),
+});
+
+/** A job as `GET /jobs/:id` answers it. */
+export const jobSchema = Type.Object({
+  id: Type.String(),
+  kind: Type.Enum([...JOB_KINDS]),
+  lod: Type.Enum([...LODS]),
+  status: Type.Enum([...JOB_STATUSES]),
+  created_at: time(),
+  started_at: nullable(time()),
+  finished_at: nullable(time()),
+  progress: jobProgressSchema,
+  /** Jobs that will be claimed before this one; null unless it waits. */
+  queue_position: nullable(Type.Integer()),
+  request: jobRequestSchema,
+  images: Type.Array(jobImageSchema),
+  /** The first picture's, for callers that want just one. */
+  image_url: nullable(Type.String()),
+  steps: Type.Integer(),
+  cfg: Type.Number(),
+  sampler: Type.String(),
+  scheduler: Type.String(),
+  seed: seed(),
+  /** From acceptance to the start of execution. */
+  queue_ms: nullable(Type.Integer()),
+  /** From the start of execution to the end. */
+  duration_ms: nullable(Type.Integer()),
+  /** Name of the ComfyUI instance that runs or ran it, `<worker>/<n>`. */
+  instance: nullable(Type.String()),
+  /** Submissions that began executing. */
+  attempts: Type.Integer(),
+  error: nullable(jobErrorSchema),
+  metadata: Type.Record(Type.String(), Type.String()),
+  urls: Type.Object({ self: Type.String(), events: Type.String(), cancel: Type.String() }),
+});
+
+export type Job = Static<typeof jobSchema>;
+export type JobImage = Static<typeof jobImageSchema>;
+export type JobProgress = Static<typeof jobProgressSchema>;

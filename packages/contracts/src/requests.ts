@@ -1,0 +1,81 @@
+import Type, { type Static } from 'typebox';
+import { MAX_PRIORITY, MIN_PRIORITY, type RequestLimits, SIZE_STEP } from './limits.js';
+import { LODS } from './lod.js';
+
+/** Sampler, scheduler and checkpoint names; generous, since ComfyUI's custom nodes bring their own. */
+const MAX_NAME_CHARS = 255;
+
+const name = (description: string) => Type.String({ minLength: 1, maxLength: MAX_NAME_CHARS, description });
+
+function sharedFields(limits: RequestLimits) {
+  const size = (description: string) =>
+    Type.Integer({ minimum: limits.minSize, maximum: limits.maxSize, multipleOf: SIZE_STEP, description });
+  return {
+    prompt: Type.String({ minLength: 1, maxLength: limits.maxPromptChars, description: 'What the picture shows.' }),
+    negative_prompt: Type.Optional(
+      Type.String({ maxLength: limits.maxPromptChars, description: 'What it must not show.' }),
+    ),
+    lod: Type.Optional(
+      Type.Enum([...LODS], { default: 'mid', description: 'Level of detail; its profile fills what is absent.' }),
+    ),
+    steps: Type.Optional(Type.Integer({ minimum: 1, maximum: limits.maxSteps, description: 'Sampling steps.' })),
+    cfg: Type.Optional(
+      Type.Number({ minimum: 0, maximum: limits.maxCfg, description: 'Classifier-free guidance scale.' }),
+    ),
+    sampler: Type.Optional(name('Sampler, as ComfyUI names it (euler_ancestral, dpmpp_2m, …).')),
+    scheduler: Type.Optional(name('Noise schedule, as ComfyUI names it (normal, karras, …).')),
+    seed: Type.Optional(
+      Type.Unsafe<number | string>({
+        type: ['integer', 'string'],
+        minimum: 0,
+        maximum: Number.MAX_SAFE_INTEGER,
+        pattern: '^[0-9]{1,20}$',
+        description: '0 to 2^64−1: a number up to 2^53−1, a decimal string above. Drawn at random when absent.',
+      }),
+    ),
+    width: Type.Optional(size('Pixels, a multiple of 8.')),
+    height: Type.Optional(size('Pixels, a multiple of 8.')),
+    count: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: limits.maxCount,
+        default: 1,
+        description: 'Pictures: the batch size of one prompt with one seed.',
+      }),
+    ),
+    checkpoint: Type.Optional(name('Checkpoint file, as ComfyUI lists it.')),
+    priority: Type.Optional(
+      Type.Integer({ minimum: MIN_PRIORITY, maximum: MAX_PRIORITY, default: 0, description: 'Higher is sooner.' }),
+    ),
+    metadata: Type.Optional(
+      Type.Unsafe<Record<string, string>>({
+        type: 'object',
+        additionalProperties: { type: 'string' },
+        description: 'Pairs of strings of your own, given back with the job.',
+      }),
+    ),
+  };
+}
+
+/** Body of `POST /generate`. */
+export const generateRequestSchema = (limits: RequestLimits) =>
+  Type.Object(sharedFields(limits), { additionalProperties: false });
+
+/** Body of `POST /img2img`; the picture is `image` (base64 or data URL) or `source`, or a multipart file `image`. */
+export const img2imgRequestSchema = (limits: RequestLimits) =>
+  Type.Object(
+    {
+      ...sharedFields(limits),
+      denoise: Type.Optional(
+        Type.Number({ minimum: 0, maximum: 1, description: 'How much of the picture is made anew: 0 nothing, 1 all.' }),
+      ),
+      image: Type.Optional(Type.String({ minLength: 1, description: 'The picture as base64 or as a data URL.' })),
+      source: Type.Optional(
+        Type.String({ minLength: 1, maxLength: MAX_NAME_CHARS, description: 'The filename of a frame made here.' }),
+      ),
+    },
+    { additionalProperties: false },
+  );
+
+export type GenerateRequest = Static<ReturnType<typeof generateRequestSchema>>;
+export type Img2ImgRequest = Static<ReturnType<typeof img2imgRequestSchema>>;
