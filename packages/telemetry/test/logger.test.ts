@@ -1,0 +1,108 @@
+import { Writable } from 'node:stream';
+import { stripVTControlCharacters } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { createLogger, type Logger, type LoggerOptions } from '../src/index.js';
+
+function listen(options: Partial<LoggerOptions> = {}): { log: Logger; lines: () => string[] } {
+  let text = '';
+  const stream = new Writable({
+    write(chunk, _encoding, done) {
+      text += String(chunk);
+      done();
+    },
+  });
+  const log = createLogger({ service: 'worker', level: 'info', format: 'json', stream, ...options });
+  return { log, lines: () => text.split('\n').slice(0, -1) };
+}
+
+const only = (lines: string[]) => {
+  expect(lines).toHaveLength(1);
+  return lines[0] ?? '';
+};
+
+describe('the json format', () => {
+  it('writes one object a line with ISO time, level, service, message and fields', () => {
+    const { log, lines } = listen();
+    log.info('job finished', { job: 'a', ms: 12 });
+    const entry = JSON.parse(only(lines()));
+    expect(entry).toMatchObject({ level: 'info', service: 'worker', message: 'job finished', job: 'a', ms: 12 });
+    expect(new Date(entry.timestamp).toISOString()).toBe(entry.timestamp);
+  });
+
+  it('writes name, message, code, stack and every cause of an error in a field', () => {
+    const { log, lines } = listen();
+    const root = Object.assign(new TypeError('socket closed'), { code: 'ECONNRESET' });
+    log.error('cannot submit', { error: new Error('instance gone', { cause: root }) });
+    const { error } = JSON.parse(only(lines()));
+    expect(error).toMatchObject({
+      name: 'Error',
+      message: 'instance gone',
+      cause: { name: 'TypeError', message: 'socket closed', code: 'ECONNRESET' },
+    });
+    expect(error.stack).toContain('logger.test.ts');
+    expect(error.cause.stack).toContain('logger.test.ts');
+  });
+
+  it('writes the parts of an AggregateError', () => {
+    const { log, lines } = listen();
+    log.error('all failed', { error: new AggregateError([new Error('one'), 'two'], 'both') });
+    expect(JSON.parse(only(lines())).error).toMatchObject({ message: 'both', errors: [{ message: 'one' }, 'two'] });
+  });
+
+  it('survives a cause that bites its tail, a circular field and a bigint', () => {
+    const { log, lines } = listen();
+    const error = new Error('loop');
+    error.cause = error;
+    const circle: Record<string, unknown> = {};
+    circle.self = circle;
+    log.warn('odd', { error, circle, seed: 18446744073709551615n });
+    const entry = JSON.parse(only(lines()));
+    expect(entry.error.cause.message).toBe('loop');
+    expect(String(entry.seed)).toMatch(/^18446744073709551615$/);
+  });
+
+  it('gives a child its own fields besides the service', () => {
+    const { log, lines } = listen();
+    log.child({ instance: 'w/1' }).info('connected', { ms: 3 });
+    expect(JSON.parse(only(lines()))).toMatchObject({ service: 'worker', instance: 'w/1', ms: 3 });
+  });
+
+  it('leaves out what is below the level', () => {
+    const { log, lines } = listen({ level: 'warn' });
+    log.info('quiet');
+    log.debug('quieter');
+    log.warn('loud');
+    expect(JSON.parse(only(lines())).message).toBe('loud');
+  });
+});
+
+describe('the pretty format', () => {
+  const pretty = () => listen({ format: 'pretty' });
+
+  it('writes one coloured line: time, level, service, message, key=value', () => {
+    const { log, lines } = pretty();
+    log.info('job finished', { job: 'a', ms: 12, note: 'two words' });
+    const line = only(lines());
+    expect(line).not.toBe(stripVTControlCharacters(line));
+    expect(stripVTControlCharacters(line)).toMatch(
+      /^\d\d:\d\d:\d\d\.\d{3} INFO {2}worker job finished job=a ms=12 note="two words"$/,
+    );
+  });
+
+  it('keeps an error with its code and its cause on the one line', () => {
+    const { log, lines } = pretty();
+    const cause = Object.assign(new Error('connect refused'), { code: 'ECONNREFUSED' });
+    log.error('cannot submit', { error: new Error('instance gone', { cause }) });
+    const line = stripVTControlCharacters(only(lines()));
+    expect(line).toContain('ERROR worker cannot submit error="Error: instance gone (at ');
+    expect(line).toContain('<- Error ECONNREFUSED: connect refused');
+  });
+
+  it('shows line breaks and escape sequences of foreign text instead of obeying them', () => {
+    const { log, lines } = pretty();
+    log.info('prompt\nsecond\x1b[2J', { prompt: 'a\u009b31m cat\r' });
+    const line = only(lines());
+    expect(line).toContain('prompt\\nsecond\\x1b[2J');
+    expect(line).toContain('"a\\x9b31m cat\\x0d"');
+  });
+});
