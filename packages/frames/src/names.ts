@@ -1,0 +1,25 @@
+import { isId } from '@comfy-fleet/contracts';
+
+/** The file of a job's nth picture, counted from 1. */
+export function frameName(jobId: string, n: number): string {
+  return `${jobId}_${n}.png`;
+}
+
+export function isFrameName(text: string): boolean {
+  const parts = /^(.{36})_[1-9]\d{0,3}\.png$/.exec(text);
+  return parts?.[1] !== undefined && isId(parts[1]);
+}
+
+/** The file of an input picture: the SHA-256 of its content. */
+export function inputName(sha256: string): string {
+  return `${sha256}.png`;
+}
+
+export function isInputName(text: string): boolean {
+  return /^[0-9a-f]{64}\.png$/.test(text);
+}
+
+/** True for names that stay inside their folder: no separator, no leading dot, and an extension, which folders lack. */
+export function isSafeName(text: string): boolean {
+  return /^[A-Za-z0-9_-]{1,200}\.[a-z0-9]{1,10}$/.test(text);
+}

@@ -1,0 +1,222 @@
+import { execFile } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { promisify } from 'node:util';
+import { FleetError, newId } from '@comfy-fleet/contracts';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createFileFrames, type FileFrames, frameName } from '../src/index.js';
+
+const sha256 = (data: Uint8Array) => createHash('sha256').update(data).digest('hex');
+const { signal } = new AbortController();
+
+let root: string;
+let dir: string;
+let frames: FileFrames;
+let name: string;
+
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'frames-'));
+  dir = join(root, 'frames');
+  frames = createFileFrames({ dir, owner: 'gpu-1' });
+  name = frameName(newId(), 1);
+});
+afterEach(() => rm(root, { recursive: true }));
+
+async function read(stream: Readable | undefined): Promise<Buffer | undefined> {
+  return stream === undefined ? undefined : buffer(stream);
+}
+
+describe('put', () => {
+  it('stores a stream in a folder that did not exist and answers its size and digest', async () => {
+    const data = randomBytes(300_000);
+    const chunks = Readable.from([data.subarray(0, 1), data.subarray(1, 200_000), data.subarray(200_000)]);
+    expect(await frames.put(name, chunks, { signal })).toEqual({ bytes: data.length, sha256: sha256(data) });
+    expect(await readFile(join(dir, name))).toEqual(data);
+    expect(await readdir(dir)).toEqual([name]);
+  });
+
+  it('keeps the old picture and leaves nothing else when the source breaks off, and passes its error on', async () => {
+    await frames.put(name, [Buffer.from('old')], { signal });
+    const broken = new Error('the download broke off');
+    async function* source() {
+      yield randomBytes(100_000);
+      throw broken;
+    }
+    await expect(frames.put(name, source(), { signal })).rejects.toBe(broken);
+    expect(await readdir(dir)).toEqual([name]);
+    expect(await read(await frames.open(name))).toEqual(Buffer.from('old'));
+  });
+
+  it('leaves nothing when it is aborted half way, and throws the reason', async () => {
+    const abort = new AbortController();
+    const reason = new Error('canceled');
+    async function* source() {
+      yield randomBytes(100_000);
+      abort.abort(reason);
+      yield randomBytes(100_000);
+    }
+    await expect(frames.put(name, source(), { signal: abort.signal })).rejects.toBe(reason);
+    expect(await readdir(dir)).toEqual([]);
+  });
+
+  it('never shows a mixture when the same name is put twice at once', async () => {
+    const contents = Array.from({ length: 8 }, () => randomBytes(400_000));
+    const results = await Promise.all(contents.map((data) => frames.put(name, pieces(data), { signal })));
+    expect(results.map((result) => result.sha256)).toEqual(contents.map(sha256));
+    expect(await readdir(dir)).toEqual([name]);
+    expect(contents.map(sha256)).toContain(sha256(await readFile(join(dir, name))));
+  });
+
+  it('answers storage_failed without a path when the folder cannot be made', async () => {
+    await writeFile(dir, 'a file where the folder should be');
+    const error = await frames.put(name, [Buffer.from('x')], { signal }).catch((caught: unknown) => caught);
+    expect(error).toBeInstanceOf(FleetError);
+    expect(error).toMatchObject({ code: 'storage_failed', detail: expect.not.stringContaining(root) });
+  });
+
+  it('answers storage_failed and leaves nothing when the name is taken by a folder', async () => {
+    await mkdir(join(dir, name), { recursive: true });
+    await expect(frames.put(name, [Buffer.from('x')], { signal })).rejects.toMatchObject({ code: 'storage_failed' });
+    expect(await readdir(dir)).toEqual([name]);
+  });
+
+  it.runIf(process.platform === 'linux')(
+    'answers storage_failed and leaves nothing half-written when the disk takes no more',
+    async () => {
+      await frames.put(name, [Buffer.from('old')], { signal });
+      const error = await withFileSizeLimit(64 * 1024, () =>
+        frames.put(name, pieces(randomBytes(400_000)), { signal }).catch((caught: unknown) => caught),
+      );
+      expect(error).toMatchObject({ code: 'storage_failed', detail: expect.stringContaining('no space left') });
+      expect(await readdir(dir)).toEqual([name]);
+      expect(await read(await frames.open(name))).toEqual(Buffer.from('old'));
+    },
+  );
+
+  it.each(['../out.png', 'a/b.png', '/etc/passwd', '.hidden.png', 'folder', 'a.png\0', '..', ''])(
+    'refuses the name %j',
+    async (bad) => {
+      await expect(frames.put(bad, [Buffer.from('x')], { signal })).rejects.toMatchObject({ code: 'internal_error' });
+      expect(await readdir(root)).toEqual([]);
+    },
+  );
+});
+
+describe('stat, open and delete', () => {
+  it('tells size, time and digest, and the new ones after the picture was put again', async () => {
+    await frames.put(name, [Buffer.from('first')], { signal });
+    expect(await frames.stat(name)).toEqual({
+      bytes: 5,
+      modifiedAt: expect.any(Date),
+      sha256: sha256(Buffer.from('first')),
+    });
+    await frames.put(name, [Buffer.from('other')], { signal });
+    expect((await frames.stat(name))?.sha256).toBe(sha256(Buffer.from('other')));
+  });
+
+  it('reads a picture for its digest once, not at every question', async () => {
+    await frames.put(name, [Buffer.from('first')], { signal });
+    const known = await frames.stat(name);
+    // Same file, same size, same time: what only somebody who read it again could notice.
+    await writeFile(join(dir, name), 'FIRST');
+    await utimes(join(dir, name), known?.modifiedAt ?? 0, known?.modifiedAt ?? 0);
+    const settled = await frames.stat(name);
+    await writeFile(join(dir, name), 'fIrSt');
+    await utimes(join(dir, name), known?.modifiedAt ?? 0, known?.modifiedAt ?? 0);
+    expect(await frames.stat(name)).toEqual(settled);
+  });
+
+  it('gives a range with both ends included', async () => {
+    await frames.put(name, [Buffer.from('0123456789')], { signal });
+    expect(await read(await frames.open(name, { start: 2, end: 4 }))).toEqual(Buffer.from('234'));
+    expect(await read(await frames.open(name, { start: 9, end: 9 }))).toEqual(Buffer.from('9'));
+  });
+
+  it('goes on giving the old content to a reader while the picture is deleted', async () => {
+    const data = randomBytes(1_000_000);
+    await frames.put(name, [data], { signal });
+    const stream = await frames.open(name);
+    await frames.delete(name);
+    expect(await read(stream)).toEqual(data);
+    expect(await frames.stat(name)).toBeUndefined();
+    expect(await frames.open(name)).toBeUndefined();
+    await expect(frames.delete(name)).resolves.toBeUndefined();
+  });
+
+  it.each(['../secret.txt', 'sub/secret.txt', '..%2fsecret.txt', 'secret.txt\0.png', 'sub', '.', ''])(
+    'finds nothing under the name %j and removes nothing',
+    async (bad) => {
+      await mkdir(join(dir, 'sub'), { recursive: true });
+      await writeFile(join(root, 'secret.txt'), 'secret');
+      await writeFile(join(dir, 'sub', 'secret.txt'), 'secret');
+      expect(await frames.stat(bad)).toBeUndefined();
+      expect(await frames.open(bad)).toBeUndefined();
+      await frames.delete(bad);
+      expect(await readFile(join(root, 'secret.txt'), 'utf8')).toBe('secret');
+      expect(await readFile(join(dir, 'sub', 'secret.txt'), 'utf8')).toBe('secret');
+    },
+  );
+
+  it('answers storage_failed when a picture is there and cannot be read', async () => {
+    await mkdir(dir);
+    await symlink(name, join(dir, name)); // a loop: ELOOP for root too
+    await expect(frames.stat(name)).rejects.toMatchObject({ code: 'storage_failed' });
+    await expect(frames.open(name)).rejects.toMatchObject({ code: 'storage_failed' });
+  });
+});
+
+describe('sweepTemporary', () => {
+  it("removes this owner's temporary files and nobody else's", async () => {
+    expect(await frames.sweepTemporary()).toBe(0);
+    const random = '0123456789abcdef';
+    const mine = `.gpu-1.${random}.tmp`;
+    const others = [`.gpu-1.x.${random}.tmp`, `.gpu-10.${random}.tmp`, `.gpu-2.${random}.tmp`];
+    await mkdir(dir);
+    for (const file of [mine, name, ...others]) await writeFile(join(dir, file), 'x');
+    expect(await frames.sweepTemporary()).toBe(1);
+    expect((await readdir(dir)).sort()).toEqual([...others, name].sort());
+  });
+
+  it('finds the temporary file of a put that never ended, whatever the owner is called', async () => {
+    const odd = createFileFrames({ dir, owner: 'räck/7' });
+    const abort = new AbortController();
+    let started = () => {};
+    const underWay = new Promise<void>((resolve) => {
+      started = resolve;
+    });
+    async function* endless() {
+      yield Buffer.from('half');
+      started();
+      await new Promise((_, reject) => abort.signal.addEventListener('abort', () => reject(abort.signal.reason)));
+    }
+    const hanging = odd.put(name, endless(), { signal: abort.signal }).catch((caught: unknown) => caught);
+    await underWay;
+    expect(await readdir(dir)).toEqual([expect.stringMatching(/^\.r_ck_7\.[0-9a-f]{16}\.tmp$/)]);
+    expect(await frames.sweepTemporary()).toBe(0);
+    expect(await odd.sweepTemporary()).toBe(1);
+    abort.abort(new Error('over'));
+    expect(await hanging).toBe(abort.signal.reason);
+  });
+});
+
+async function* pieces(data: Buffer): AsyncGenerator<Buffer> {
+  for (let at = 0; at < data.length; at += 16_384) yield data.subarray(at, at + 16_384);
+}
+
+/** Lets this very process write no file longer than `bytes`: a real error of the kernel in mid-file, without root. */
+async function withFileSizeLimit<T>(bytes: number, run: () => Promise<T>): Promise<T> {
+  const limit = (value: string) => promisify(execFile)('prlimit', ['--pid', `${process.pid}`, `--fsize=${value}:`]);
+  const ignore = () => {};
+  process.on('SIGXFSZ', ignore); // the kernel's way of saying so; without a listener it ends the process
+  await limit(`${bytes}`);
+  try {
+    return await run();
+  } finally {
+    await limit('unlimited');
+    process.off('SIGXFSZ', ignore);
+  }
+}
