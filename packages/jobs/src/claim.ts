@@ -1,0 +1,42 @@
+import type { TerminalStatus } from '@comfy-fleet/contracts';
+import type { FrameRecord, JobError, JobRecord, Progress } from './record.js';
+
+/**
+ * How a transition was taken: `ok`; `canceling`, the caller wants the job stopped; `superseded`, another claim holds
+ * the job now and this one must let go of it.
+ */
+export type Verdict = 'ok' | 'canceling' | 'superseded';
+
+export type Outcome =
+  | { readonly status: 'succeeded'; readonly images: readonly FrameRecord[] }
+  | { readonly status: 'failed'; readonly error: JobError }
+  | { readonly status: 'canceled' };
+
+/**
+ * A job in one worker's hands. Every transition names the claim, so that after a lost lock the later holder's word
+ * counts. Transitions wait while Redis is away and may be repeated.
+ */
+export interface Claim {
+  /** The record as it was when it was claimed; `promptId` names a submission that may still be found. */
+  readonly record: JobRecord;
+  /** Before ComfyUI is asked: writes the submission down. */
+  submit(promptId: string, instance: string): Promise<Verdict>;
+  /** ComfyUI began to execute it. */
+  start(promptId: string): Promise<Verdict>;
+  progress(progress: Progress): Promise<Verdict>;
+  /** ComfyUI ended; pictures are being fetched. */
+  collect(): Promise<Verdict>;
+  /** ComfyUI has lost the submission. */
+  lose(promptId: string): Promise<Verdict>;
+  /** Whether it still is ours to do, and wanted. */
+  look(): Promise<Verdict>;
+  /**
+   * Ends the job. `executed` is the prompt id that began executing, in case nobody noted that yet. Answers what the job
+   * became, `canceled` if that was asked for meanwhile.
+   */
+  finish(outcome: Outcome, executed?: string): Promise<TerminalStatus | 'superseded'>;
+  /** Gives the job back for another claim after `delayMs`. */
+  release(delayMs: number): Promise<void>;
+  /** Forgets a job that was superseded. */
+  letGo(): void;
+}

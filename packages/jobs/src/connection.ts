@@ -1,0 +1,70 @@
+import { FleetError } from '@comfy-fleet/contracts';
+import type { Logger } from '@comfy-fleet/telemetry';
+import { Redis, type RedisOptions } from 'ioredis';
+import { SCRIPTS } from './scripts/index.js';
+
+/** BullMQ's own default waits up to 20 s between tries; a fleet is to be back at once when its Redis is. */
+const MAX_RECONNECT_DELAY_MS = 500;
+
+const shared = {
+  retryStrategy: (tries: number) => Math.min(50 * 2 ** Math.min(tries, 8), MAX_RECONNECT_DELAY_MS),
+  // After a failover the old primary answers READONLY: look for the new one.
+  reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
+  // Subscriptions does it itself, to know when it is done.
+  autoResubscribe: false,
+} satisfies RedisOptions;
+
+/** For a process that answers callers: a missing or hanging Redis is an error within `timeoutMs`. */
+export function producerConnection(url: string, timeoutMs: number, log: Logger): Redis {
+  const options = {
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 1,
+    commandTimeout: timeoutMs,
+    connectTimeout: timeoutMs,
+  };
+  return watched(new Redis(url, { ...shared, ...options }), log);
+}
+
+/** For a process that has work in hand: commands wait until Redis is back. */
+export function workerConnection(url: string, log: Logger): Redis {
+  return watched(new Redis(url, { ...shared, maxRetriesPerRequest: null }), log);
+}
+
+/** Says once that Redis is gone and once that it is back, instead of once per try. */
+function watched(redis: Redis, log: Logger): Redis {
+  let lost = false;
+  redis.on('error', (error: Error) => {
+    if (!lost) log.warn('redis connection lost', { error });
+    lost = true;
+  });
+  redis.on('ready', () => {
+    if (lost) log.info('redis connection is back');
+    lost = false;
+  });
+  for (const [name, lua] of Object.entries(SCRIPTS)) redis.defineCommand(`fleet:${name}`, { numberOfKeys: 1, lua });
+  return redis;
+}
+
+/** Runs one transition script; ioredis sends its hash, and its text only to a Redis that does not know it yet. */
+export function runScript(
+  redis: Redis,
+  name: keyof typeof SCRIPTS,
+  key: string,
+  args: readonly (string | number)[],
+): Promise<unknown> {
+  const commands = redis as unknown as Record<string, (...args: (string | number)[]) => Promise<unknown>>;
+  const command = commands[`fleet:${name}`];
+  if (command === undefined) throw new Error(`script ${name} was not defined on this connection`);
+  return command.call(redis, key, ...args);
+}
+
+/** Turns whatever Redis or its client throws into the one error that callers may see. */
+export async function orUnavailable<T>(action: () => Promise<T>): Promise<T> {
+  try {
+    return await action();
+  } catch (cause) {
+    if (cause instanceof FleetError) throw cause;
+    const detail = 'The job queue cannot be reached at the moment. Nothing was lost; try again shortly.';
+    throw new FleetError('queue_unavailable', detail, { retryAfterSeconds: 1, cause });
+  }
+}

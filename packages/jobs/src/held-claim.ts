@@ -1,0 +1,42 @@
+import type { TerminalStatus } from '@comfy-fleet/contracts';
+import type { Claim, Outcome, Verdict } from './claim.js';
+import type { WorkItem } from './pool-worker.js';
+import type { JobRecord } from './record.js';
+import type { SCRIPTS } from './scripts/index.js';
+
+/** Runs one transition script of the job; the prefix, id and lifetime are added by the caller. */
+export type Transition = (name: keyof typeof SCRIPTS, args: readonly (string | number)[]) => Promise<unknown>;
+
+export function heldClaim(record: JobRecord, item: WorkItem, run: Transition): Claim {
+  const { claim } = record;
+  const verdict = async (name: keyof typeof SCRIPTS, ...args: string[]) =>
+    (await run(name, [claim, ...args])) as Verdict;
+  return {
+    record,
+    submit: (promptId, instance) => verdict('submit', promptId, instance),
+    start: (promptId) => verdict('start', promptId),
+    progress: (progress) => verdict('progress', JSON.stringify(progress)),
+    collect: () => verdict('enterPhase', 'collecting'),
+    lose: (promptId) => verdict('lose', promptId),
+    look: () => verdict('look'),
+    finish: async (outcome, executed = '') => {
+      const args = [claim, outcome.status, imagesOf(outcome), errorOf(outcome), executed];
+      const became = (await run('finish', args)) as TerminalStatus | 'superseded';
+      item.done();
+      return became;
+    },
+    release: async (delayMs) => {
+      await verdict('release');
+      item.giveBack(delayMs);
+    },
+    letGo: () => item.done(),
+  };
+}
+
+function imagesOf(outcome: Outcome): string {
+  return outcome.status === 'succeeded' ? JSON.stringify(outcome.images) : '';
+}
+
+function errorOf(outcome: Outcome): string {
+  return outcome.status === 'failed' ? JSON.stringify(outcome.error) : '';
+}

@@ -1,0 +1,93 @@
+import type { Logger } from '@comfy-fleet/telemetry';
+import { DelayedError, type Job, Worker } from 'bullmq';
+import type { Redis } from 'ioredis';
+import type { Keys } from './keys.js';
+
+/** A work item in our hands: BullMQ renews its lock until one of the two is called. Neither throws or waits. */
+export interface WorkItem {
+  readonly id: string;
+  /** The job has ended: the item goes away. */
+  done(): void;
+  /** Back into the queue with its rank, for whoever asks first after `delayMs`. */
+  giveBack(delayMs: number): void;
+}
+
+export interface PoolWorkerOptions {
+  readonly redis: Redis;
+  readonly keys: Keys;
+  readonly pool: string;
+  /** Renewed at half; a dead worker's items are handed out again when it has run out. */
+  readonly lockMs: number;
+  readonly stalledCheckMs: number;
+  readonly log: Logger;
+}
+
+type Decision = { readonly kind: 'done' } | { readonly kind: 'give back'; readonly delayMs: number };
+
+/** How long one look for work may block, in seconds; a stopping worker waits for it. */
+const BLOCK_SECONDS = 1;
+
+/**
+ * BullMQ's worker without its loop: items are taken one by one, when there is a free place for them, while its lock
+ * renewal, stalled check and completion stay BullMQ's. It leans on two protected members of BullMQ 6.7 (`lockManager`,
+ * `processJob`); pool-worker.test.ts holds them.
+ */
+export class PoolWorker extends Worker {
+  readonly #decisions = new Map<string, Promise<Decision>>();
+  readonly #processing = new Set<Promise<unknown>>();
+  #tokens = 0;
+
+  constructor({ redis, keys, pool, lockMs, stalledCheckMs, log }: PoolWorkerOptions) {
+    super(keys.queueName(pool), (job, token) => this.#settle(job, token), {
+      connection: redis,
+      prefix: keys.prefix,
+      autorun: false,
+      lockDuration: lockMs,
+      stalledInterval: stalledCheckMs,
+      // Claims are counted by the ledger; BullMQ would fail the item without asking.
+      maxStalledCount: Number.MAX_SAFE_INTEGER,
+      drainDelay: BLOCK_SECONDS,
+      runRetryDelay: 500,
+    });
+    // A dropped connection and a lost lock both come here; the fence of the ledger makes the second harmless.
+    this.on('error', (error) => log.debug('work queue error', { pool, error }));
+  }
+
+  async begin(): Promise<void> {
+    this.lockManager.start();
+    await this.startStalledCheckTimer();
+  }
+
+  /** The next item, or undefined when none came within BLOCK_SECONDS. */
+  async take(): Promise<WorkItem | undefined> {
+    const token = `${this.id}:${this.#tokens++}`;
+    const job = await this.getNextJob(token);
+    if (job?.id === undefined) return undefined;
+    let decide: (decision: Decision) => void = () => {};
+    this.#decisions.set(token, new Promise((resolve) => (decide = resolve)));
+    const processing = this.processJob(job, token, () => false).finally(() => {
+      this.#decisions.delete(token);
+      this.#processing.delete(processing);
+    });
+    this.#processing.add(processing);
+    return {
+      id: job.id,
+      done: () => decide({ kind: 'done' }),
+      giveBack: (delayMs) => decide({ kind: 'give back', delayMs }),
+    };
+  }
+
+  /** Waits until BullMQ knows every decision that was made, then closes. */
+  async end(): Promise<void> {
+    await Promise.allSettled(this.#processing);
+    await this.close();
+  }
+
+  async #settle(job: Job, token: string | undefined): Promise<void> {
+    const decision = await this.#decisions.get(token ?? '');
+    if (decision?.kind !== 'give back') return;
+    // Unlike moveToWait this wakes an idle worker, keeps the rank and uses up no attempt.
+    await job.moveToDelayed(Date.now() + decision.delayMs, token);
+    throw new DelayedError();
+  }
+}

@@ -1,0 +1,87 @@
+import { ERROR_CATALOGUE, type Job, presentSeed, type ResolvedRequest } from '@comfy-fleet/contracts';
+import type { JobRecord, JobSnapshot } from './record.js';
+
+/**
+ * The job as callers see it, in snake_case: the one place where names change. URLs are absolute under `publicUrl` (no
+ * slash at its end), or root-relative without it.
+ */
+export function presentJob(
+  { record, ahead }: JobSnapshot,
+  { publicUrl = '' }: { publicUrl?: string | undefined } = {},
+): Job {
+  const { request } = record;
+  const self = `${publicUrl}/jobs/${record.id}`;
+  const seed = presentSeed(request.seed);
+  const images = record.images.map((image) => ({
+    image_url: `${publicUrl}/images/${image.name}`,
+    width: image.width,
+    height: image.height,
+    seed,
+    content_type: image.contentType,
+    bytes: image.bytes,
+    sha256: image.sha256,
+  }));
+  return {
+    id: record.id,
+    kind: record.kind,
+    lod: record.lod,
+    status: record.status,
+    created_at: isoTime(record.createdAt),
+    started_at: record.startedAt === null ? null : isoTime(record.startedAt),
+    finished_at: record.finishedAt === null ? null : isoTime(record.finishedAt),
+    progress: record.status === 'succeeded' ? finished(record) : record.progress,
+    queue_position: ahead,
+    request: presentRequest(request),
+    images,
+    image_url: images[0]?.image_url ?? null,
+    steps: request.steps,
+    cfg: request.cfg,
+    sampler: request.sampler,
+    scheduler: request.scheduler,
+    seed,
+    queue_ms: record.startedAt === null ? null : record.startedAt - record.createdAt,
+    duration_ms: record.startedAt === null || record.finishedAt === null ? null : record.finishedAt - record.startedAt,
+    instance: record.instance,
+    attempts: record.attempts,
+    error: presentError(record),
+    metadata: { ...request.metadata },
+    urls: { self, events: `${self}/events`, cancel: `${self}/cancel` },
+  };
+}
+
+function finished(record: JobRecord): Job['progress'] {
+  const { steps } = record.request;
+  return { fraction: 1, step: steps, steps, node: null };
+}
+
+function presentRequest(request: ResolvedRequest): Job['request'] {
+  const { input } = request;
+  return {
+    workflow: request.workflow,
+    prompt: request.prompt,
+    negative_prompt: request.negativePrompt,
+    lod: request.lod,
+    steps: request.steps,
+    cfg: request.cfg,
+    sampler: request.sampler,
+    scheduler: request.scheduler,
+    seed: presentSeed(request.seed),
+    width: request.width,
+    height: request.height,
+    count: request.count,
+    checkpoint: request.checkpoint,
+    denoise: request.denoise,
+    priority: request.priority,
+    ...(input === undefined ? {} : { image: { ...input } }),
+  };
+}
+
+function presentError({ error }: JobRecord): Job['error'] {
+  if (error === null) return null;
+  const { title, retryable } = ERROR_CATALOGUE[error.code];
+  return { code: error.code, title, detail: error.detail, retryable, node_id: error.nodeId };
+}
+
+function isoTime(ms: number): string {
+  return new Date(ms).toISOString();
+}

@@ -1,0 +1,108 @@
+import type { ErrorCode, JobKind, JobPhase, JobStatus, Lod, ResolvedRequest } from '@comfy-fleet/contracts';
+
+/** One finished picture as the record knows it; the bytes are in the frames volume under `name`. */
+export interface FrameRecord {
+  readonly name: string;
+  readonly width: number;
+  readonly height: number;
+  readonly contentType: string;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+export interface JobError {
+  readonly code: ErrorCode;
+  readonly detail: string;
+  readonly nodeId: string | null;
+}
+
+export interface Progress {
+  /** 0 to 1 over the whole workflow. */
+  readonly fraction: number;
+  readonly step: number | null;
+  readonly steps: number | null;
+  /** Class of the node under way. */
+  readonly node: string | null;
+}
+
+/** The ledger's record of one job: the truth about it. Times are ms since 1970, by Redis' clock. */
+export interface JobRecord {
+  readonly id: string;
+  readonly kind: JobKind;
+  readonly lod: Lod;
+  readonly pool: string;
+  /** The caller's name: whose flow the job belongs to. */
+  readonly key: string;
+  readonly workflow: string;
+  readonly request: ResolvedRequest;
+  readonly status: JobStatus;
+  readonly phase: JobPhase;
+  readonly rank: number;
+  readonly createdAt: number;
+  readonly startDeadline: number;
+  readonly startedAt: number | null;
+  readonly finishedAt: number | null;
+  readonly progress: Progress;
+  readonly images: readonly FrameRecord[];
+  readonly error: JobError | null;
+  /** The instance that has, or had, the current submission. */
+  readonly instance: string | null;
+  /** The current submission's prompt id; written before ComfyUI is asked. */
+  readonly promptId: string | null;
+  readonly submissions: number;
+  /** Submissions that began executing. */
+  readonly attempts: number;
+  /** The fence: number of the latest claim. */
+  readonly claim: number;
+  /** Name of the worker that holds it. */
+  readonly worker: string | null;
+}
+
+/** A record as it was at one moment, with what only that moment knows. */
+export interface JobSnapshot {
+  readonly record: JobRecord;
+  /** Jobs that will be claimed before this one; null unless it waits in its queue. */
+  readonly ahead: number | null;
+  /** Id of the newest event that the record already contains. */
+  readonly lastEventId: string;
+}
+
+const NO_PROGRESS: Progress = { fraction: 0, step: null, steps: null, node: null };
+
+/** Reads the flat field–value list that HGETALL gives inside a script. Undefined for an absent record. */
+export function parseRecord(flat: readonly string[]): JobRecord | undefined {
+  if (flat.length === 0) return undefined;
+  const fields: Record<string, string> = {};
+  for (let i = 0; i + 1 < flat.length; i += 2) fields[flat[i] as string] = flat[i + 1] as string;
+  const text = (name: string) => (fields[name] === undefined || fields[name] === '' ? null : fields[name]);
+  const number = (name: string) => (text(name) === null ? null : Number(fields[name]));
+  const json = <T>(name: string, absent: T) =>
+    text(name) === null ? absent : (JSON.parse(fields[name] as string) as T);
+  const request = json<ResolvedRequest | null>('request', null);
+  if (request === null) return undefined;
+  return {
+    id: fields.id as string,
+    kind: fields.kind as JobKind,
+    lod: request.lod,
+    pool: fields.pool as string,
+    key: fields.key as string,
+    workflow: request.workflow,
+    request,
+    status: fields.status as JobStatus,
+    phase: fields.phase as JobPhase,
+    rank: number('rank') ?? 1,
+    createdAt: number('created_at') ?? 0,
+    startDeadline: number('start_deadline') ?? 0,
+    startedAt: number('started_at'),
+    finishedAt: number('finished_at'),
+    progress: json('progress', NO_PROGRESS),
+    images: json<FrameRecord[]>('images', []),
+    error: json<JobError | null>('error', null),
+    instance: text('instance'),
+    promptId: text('prompt_id'),
+    submissions: number('submissions') ?? 0,
+    attempts: number('attempts') ?? 0,
+    claim: number('claim') ?? 0,
+    worker: text('worker'),
+  };
+}

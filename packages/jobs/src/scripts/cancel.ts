@@ -1,0 +1,16 @@
+import { PRELUDE, SNAPSHOT } from './prelude.js';
+
+/** The caller cancels: a waiting job ends at once, a held one is `canceling` until its holder has stopped it. */
+export const cancelScript = `${PRELUDE}${SNAPSHOT}
+local status = get('status')
+if status == 'queued' or status == 'running' then
+  if get('phase') == 'waiting' and get('prompt_id') == '' then
+    close_job('canceled')
+  else
+    set('status', 'canceling')
+    emit_status('canceling')
+    redis.call('PUBLISH', worker_channel(get('worker')), id)
+  end
+end
+return snapshot()
+`;

@@ -1,0 +1,32 @@
+import { cancelScript } from './cancel.js';
+import { claimScript } from './claim.js';
+import { createScript } from './create.js';
+import { enterPhaseScript } from './enter-phase.js';
+import { expireScript } from './expire.js';
+import { finishScript } from './finish.js';
+import { lookScript } from './look.js';
+import { loseScript } from './lose.js';
+import { progressScript } from './progress.js';
+import { rebaseScript } from './rebase.js';
+import { releaseScript } from './release.js';
+import { snapshotScript } from './snapshot.js';
+import { startScript } from './start.js';
+import { submitScript } from './submit.js';
+
+/** One script per transition, by the name under which `runScript` knows it. */
+export const SCRIPTS = {
+  create: createScript,
+  claim: claimScript,
+  submit: submitScript,
+  start: startScript,
+  progress: progressScript,
+  enterPhase: enterPhaseScript,
+  look: lookScript,
+  lose: loseScript,
+  release: releaseScript,
+  finish: finishScript,
+  cancel: cancelScript,
+  expire: expireScript,
+  snapshot: snapshotScript,
+  rebase: rebaseScript,
+} as const;

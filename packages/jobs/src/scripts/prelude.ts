@@ -1,0 +1,83 @@
+import { LUA_KEYS } from '../keys.js';
+
+/** Events kept per job; a listener that lags further behind reads the record again. */
+const EVENTS_KEPT = 100;
+const EVENTS_LIFE_RUNNING_MS = 86_400_000;
+const EVENTS_LIFE_ENDED_MS = 600_000;
+
+/**
+ * What every script of one job begins with. KEYS[1] is the record, ARGV is: prefix, job id, ms that an ended record
+ * lives, then the script's own. Times are Redis' own, so that one clock dates everything.
+ */
+export const PRELUDE = `
+local P, id, ended_life = ARGV[1], ARGV[2], ARGV[3]
+local record = KEYS[1]
+${LUA_KEYS}
+local function now_ms()
+  local time = redis.call('TIME')
+  return string.format('%d', time[1] * 1000 + math.floor(time[2] / 1000))
+end
+local function get(field) return redis.call('HGET', record, field) or '' end
+local function set(...) redis.call('HSET', record, ...) end
+local function is_terminal(status)
+  return status == 'succeeded' or status == 'failed' or status == 'canceled' or status == 'expired'
+end
+-- A claim holds the job while it is the latest and has not given the job back.
+local function held_by(claim) return get('claim') == claim and get('phase') ~= 'waiting' end
+local function emit(event, life)
+  local event_id = redis.call('XADD', events_key(id), 'MAXLEN', '~', ${EVENTS_KEPT}, '*', 'event', event)
+  redis.call('PEXPIRE', events_key(id), life)
+  redis.call('PUBLISH', job_channel(id), event_id .. ' ' .. event)
+end
+local function emit_status(status)
+  emit('{"type":"status","status":"' .. status .. '"}', is_terminal(status) and ${EVENTS_LIFE_ENDED_MS} or ${EVENTS_LIFE_RUNNING_MS})
+end
+local function emit_progress(progress)
+  emit('{"type":"progress","progress":' .. progress .. '}', ${EVENTS_LIFE_RUNNING_MS})
+end
+local function begin_running(prompt_id)
+  set('started_at', now_ms(), 'started_prompt', prompt_id)
+  redis.call('HINCRBY', record, 'attempts', 1)
+  redis.call('ZREM', deadlines_key(), id)
+  if get('status') == 'queued' then
+    set('status', 'running')
+    redis.call('SADD', running_key(get('pool')), id)
+    emit_status('running')
+  end
+end
+-- The one way into a terminal state.
+local function close_job(status)
+  local pool = get('pool')
+  set('status', status, 'finished_at', now_ms(), 'phase', 'ended')
+  redis.call('ZREM', open_key(pool), id)
+  redis.call('SREM', running_key(pool), id)
+  redis.call('ZREM', deadlines_key(), id)
+  if redis.call('ZCARD', open_key(pool)) == 0 then redis.call('DEL', ranks_key(pool)) end
+  redis.call('PEXPIRE', record, ended_life)
+  local callback = get('callback')
+  if callback ~= '' then redis.call('XADD', outbox_key(), '*', 'job', id, 'status', status, 'callback', callback) end
+  emit_status(status)
+end
+`;
+
+/** Answers the whole record, its place in the queue (-1: none) and the id of its newest event; for scripts' ends. */
+export const SNAPSHOT = `
+local function snapshot()
+  local fields = redis.call('HGETALL', record)
+  local ahead, last = -1, '0-0'
+  if get('phase') == 'waiting' then
+    local pool = get('pool')
+    local given_back = redis.call('LLEN', wait_key(pool))
+    local place = redis.call('ZRANK', prioritized_key(pool), id)
+    if place then
+      ahead = place + given_back
+    elseif given_back > 0 then
+      local index = redis.call('LPOS', wait_key(pool), id)
+      if index then ahead = given_back - 1 - index end
+    end
+  end
+  local newest = redis.call('XREVRANGE', events_key(id), '+', '-', 'COUNT', 1)
+  if newest[1] then last = newest[1][1] end
+  return {fields, ahead, last}
+end
+`;

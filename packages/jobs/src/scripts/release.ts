@@ -1,0 +1,16 @@
+import { PRELUDE } from './prelude.js';
+
+/**
+ * The holder gives the job back for another claim; a submission that may still be found stays on the record for its
+ * adoption. A job that is being canceled and has no submission ends here. Own argument: claim.
+ */
+export const releaseScript = `${PRELUDE}
+local claim = ARGV[4]
+if not held_by(claim) then return 'superseded' end
+if get('status') == 'canceling' and get('prompt_id') == '' then
+  close_job('canceled')
+  return 'ok'
+end
+set('phase', 'waiting', 'worker', '')
+return 'ok'
+`;

@@ -1,0 +1,53 @@
+import type { Logger } from '@comfy-fleet/telemetry';
+import type { Redis } from 'ioredis';
+
+/** Gets each message of a channel, and `undefined` when messages may have been missed: then read again. */
+export type Listener = (message: string | undefined) => void;
+
+/** One subscriber connection per process, channels subscribed while somebody listens. */
+export interface Subscriptions {
+  /** Resolves when the subscription stands; what is published from then on reaches `listener`. Answers its end. */
+  listen(channel: string, listener: Listener): Promise<() => void>;
+  close(): void;
+}
+
+export function createSubscriptions(redis: Redis, log: Logger): Subscriptions {
+  const listeners = new Map<string, Set<Listener>>();
+
+  redis.on('message', (channel: string, message: string) => {
+    for (const listener of listeners.get(channel) ?? []) listener(message);
+  });
+
+  redis.on('ready', () => {
+    const channels = [...listeners.keys()];
+    if (channels.length === 0) return;
+    redis
+      .subscribe(...channels)
+      .then(() => {
+        for (const channel of channels) for (const listener of listeners.get(channel) ?? []) listener(undefined);
+      })
+      .catch((error: unknown) => log.debug('subscribing again failed; the next reconnect tries again', { error }));
+  });
+
+  const leave = (channel: string, listener: Listener) => {
+    const group = listeners.get(channel);
+    if (group === undefined || !group.delete(listener) || group.size > 0) return;
+    listeners.delete(channel);
+    redis.unsubscribe(channel).catch((error: unknown) => log.debug('unsubscribing failed', { channel, error }));
+  };
+
+  return {
+    listen: async (channel, listener) => {
+      const group = listeners.get(channel) ?? new Set();
+      listeners.set(channel, group.add(listener));
+      try {
+        await redis.subscribe(channel);
+      } catch (error) {
+        leave(channel, listener);
+        throw error;
+      }
+      return () => leave(channel, listener);
+    },
+    close: () => redis.disconnect(),
+  };
+}

@@ -1,0 +1,119 @@
+import type { WorkerAnnouncement } from '@comfy-fleet/contracts';
+import type { Logger } from '@comfy-fleet/telemetry';
+import { announceWorker, withdrawWorker } from './announcements.js';
+import type { Claim } from './claim.js';
+import { runScript, workerConnection } from './connection.js';
+import { heldClaim } from './held-claim.js';
+import { createKeys } from './keys.js';
+import { PoolWorker } from './pool-worker.js';
+import type { JobError } from './record.js';
+import { parseSnapshot } from './snapshots.js';
+import { createSubscriptions } from './subscriptions.js';
+import { sweep } from './sweeps.js';
+import { createWorkQueues } from './work-queues.js';
+
+/** Where one pool's jobs are claimed. */
+export interface ClaimSource {
+  /** The next job of the pool, or undefined when none came within a second or so. */
+  next(): Promise<Claim | undefined>;
+  /** Stops the lock renewal and closes; every claim must have been finished, released or let go before. */
+  close(): Promise<void>;
+}
+
+/** The ledger as a worker sees it. Methods wait while Redis is away. */
+export interface WorkerLedger {
+  claims(pool: string): Promise<ClaimSource>;
+  /**
+   * Calls `listener` with the id of a held job that its caller wants stopped, or with undefined when such a message may
+   * have been missed: then every held job is to be looked at.
+   */
+  onAttention(listener: (jobId: string | undefined) => void): Promise<void>;
+  announce(announcement: WorkerAnnouncement): Promise<void>;
+  withdraw(): Promise<void>;
+  /** Adds missing work items, expires what waited too long, rebases the ranks; does nothing while another does it. */
+  sweep(): Promise<void>;
+  /** Resolves while Redis answers. */
+  ping(signal: AbortSignal): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface WorkerLedgerOptions {
+  readonly url: string;
+  readonly prefix: string;
+  readonly worker: string;
+  readonly jobTtlSeconds: number;
+  /** Times a worker may die holding a job before the job fails with `worker_killed`. */
+  readonly maxWorkerDeaths: number;
+  readonly lockMs: number;
+  readonly stalledCheckMs: number;
+  readonly sweepSeconds: number;
+  /** Interval of the announcements; three missed ones and the worker counts as gone. */
+  readonly announceSeconds: number;
+  readonly log: Logger;
+}
+
+export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
+  const { log, worker, maxWorkerDeaths } = options;
+  const keys = createKeys(options.prefix);
+  const redis = workerConnection(options.url, log);
+  const subscriptions = createSubscriptions(workerConnection(options.url, log), log);
+  const queues = createWorkQueues(redis, keys, log);
+  const run = (name: Parameters<typeof runScript>[1], id: string, args: readonly (string | number)[]) =>
+    runScript(redis, name, keys.job(id), [keys.prefix, id, options.jobTtlSeconds * 1000, ...args]);
+
+  return {
+    claims: async (pool) => {
+      const { lockMs, stalledCheckMs } = options;
+      const poolWorker = new PoolWorker({ redis, keys, pool, lockMs, stalledCheckMs, log });
+      await poolWorker.begin();
+      return {
+        next: async () => {
+          const item = await poolWorker.take();
+          if (item === undefined) return undefined;
+          const tooManyDeaths = JSON.stringify(workerKilled(maxWorkerDeaths));
+          const reply = await run('claim', item.id, [worker, maxWorkerDeaths, tooManyDeaths]);
+          const [verdict, written] = reply as ['ok', unknown] | ['ended'];
+          const record = verdict === 'ok' ? parseSnapshot(written)?.record : undefined;
+          if (record === undefined) {
+            item.done();
+            return undefined;
+          }
+          return heldClaim(record, item, (name, args) => run(name, record.id, args));
+        },
+        close: () => poolWorker.end(),
+      };
+    },
+    onAttention: async (listener) => {
+      await subscriptions.listen(keys.workerChannel(worker), listener);
+    },
+    announce: (announcement) => announceWorker(redis, keys, announcement, options.announceSeconds * 3000),
+    withdraw: () => withdrawWorker(redis, keys, worker),
+    sweep: () =>
+      sweep({
+        redis,
+        keys,
+        queues,
+        holder: worker,
+        leaseMs: options.sweepSeconds * 3000,
+        expire: async (id) => (await run('expire', id, [])) === 1,
+        log,
+      }),
+    ping: async (signal) => {
+      signal.throwIfAborted();
+      const aborted = new Promise<never>((_, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+      });
+      await Promise.race([redis.ping(), aborted]);
+    },
+    close: async () => {
+      subscriptions.close();
+      await queues.close().catch((error: unknown) => log.debug('closing the queues failed', { error }));
+      redis.disconnect();
+    },
+  };
+}
+
+function workerKilled(deaths: number): JobError {
+  const detail = `The worker died ${deaths} times while it held this job, so it is not tried again.`;
+  return { code: 'worker_killed', detail, nodeId: null };
+}
