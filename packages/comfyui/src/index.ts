@@ -1,1 +1,11 @@
-export {};
+export { type ComfyClient, type ComfyClientOptions, createComfyClient } from './client.js';
+export { OutputMissing, SubmissionUnknown } from './errors.js';
+export type { Graph, GraphNode } from './graph.js';
+export type { HistoryEntry } from './history.js';
+export type { ObjectInfo } from './object-info.js';
+export type { OutputFile } from './output-file.js';
+export type { PromptState } from './prompt-state.js';
+export type { PromptQueue } from './queue.js';
+export type { Submission } from './submit.js';
+export type { SystemStats } from './system-stats.js';
+export type { Picture } from './view.js';

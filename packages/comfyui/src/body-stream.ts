@@ -1,0 +1,40 @@
+import { Readable } from 'node:stream';
+import type { Deadline } from './deadline.js';
+
+/**
+ * Passes on a response's body. The deadline runs only while we wait for the server, so a slow reader does not use it up.
+ * However the body ends before its time, the stream is destroyed with what `failure` makes of it. Destroying the stream
+ * closes the connection.
+ */
+export function bodyStream(source: Readable, deadline: Deadline, failure: (error?: unknown) => Error): Readable {
+  let complete = false;
+  const body = new Readable({
+    read() {
+      deadline.restart();
+      source.resume();
+    },
+    destroy(error, done) {
+      deadline.end();
+      source.destroy();
+      done(error);
+    },
+  });
+  source.on('data', (chunk: Buffer) => {
+    deadline.restart();
+    if (body.push(chunk)) return;
+    deadline.pause();
+    source.pause();
+  });
+  source.once('end', () => {
+    complete = true;
+    deadline.pause();
+    body.push(null);
+  });
+  source.on('error', (error) => body.destroy(failure(error)));
+  source.once('close', () => {
+    if (!complete) body.destroy(failure());
+  });
+  source.pause();
+  deadline.signal.addEventListener('abort', () => body.destroy(failure()), { once: true });
+  return body;
+}

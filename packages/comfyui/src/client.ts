@@ -1,0 +1,121 @@
+import type { Readable } from 'node:stream';
+import { readAnswer, unexpectedStatus } from './answers.js';
+import type { Graph } from './graph.js';
+import { type HistoryEntry, readHistoryEntry } from './history.js';
+import { createHttp } from './http.js';
+import { type ObjectInfo, readObjectInfo } from './object-info.js';
+import type { OutputFile } from './output-file.js';
+import { findPrompt, type PromptState, settlePrompt } from './prompt-state.js';
+import { type PromptQueue, readQueue } from './queue.js';
+import { isObject } from './shapes.js';
+import { type Submission, submitPrompt } from './submit.js';
+import { readSystemStats, type SystemStats } from './system-stats.js';
+import { uploadImage } from './upload.js';
+import { type Picture, viewFile } from './view.js';
+
+export interface ComfyClientOptions {
+  /** `http://host:port`, `https` and a path below the host included. */
+  readonly baseUrl: string;
+  /** The instance's name, used in errors in place of its URL. */
+  readonly instance: string;
+  /** For one whole answer; for uploads and `view` between two pieces. */
+  readonly timeoutMs: number;
+}
+
+/**
+ * ComfyUI's HTTP API. Every call throws, besides what it documents: `instance_unreachable` (refused, reset, unresolved, silent
+ * past the deadline, 502 to 504), `comfyui_error` (any other answer that cannot be understood), and the signal's own reason
+ * when the caller aborts.
+ */
+export interface ComfyClient {
+  /**
+   * Puts a graph into the queue. Throws `workflow_rejected` with one entry of `errors` per reason; `SubmissionUnknown` when
+   * nobody knows whether it was taken. Any other error means that it was not. If ComfyUI refuses only some of the outputs, it
+   * runs the others and this call succeeds.
+   */
+  submit(graph: Graph, submission: Submission): Promise<void>;
+  /** Where the prompt stands, without a gap. */
+  find(promptId: string, signal: AbortSignal): Promise<PromptState>;
+  /**
+   * As `find`, but looks again for `withinMs` at most (default 2000) while it is still running: for the moment after the
+   * frame that announces the end, which can come before the history entry exists.
+   */
+  settle(promptId: string, options: { signal: AbortSignal; withinMs?: number }): Promise<PromptState>;
+  /** Undefined while it waits or runs, and for what ComfyUI does not know: it does not tell these apart, `find` does. */
+  history(promptId: string, signal: AbortSignal): Promise<HistoryEntry | undefined>;
+  queue(signal: AbortSignal): Promise<PromptQueue>;
+  /**
+   * Opens a file. The stream ends with an error of the kinds above when the connection breaks or falls silent, and must be
+   * read or destroyed. Throws `OutputMissing` if the file is not there.
+   */
+  view(file: OutputFile, signal: AbortSignal): Promise<Picture>;
+  /**
+   * Stores a picture among the inputs and answers the name to use in LoadImage, which differs from `name` when other bytes
+   * have that name already. `bytes` is the exact length. A stream is consumed or destroyed; its own errors are passed on.
+   */
+  upload(name: string, data: Readable | Buffer, options: { bytes: number; signal: AbortSignal }): Promise<string>;
+  /** Stops the prompt if it is the one running, at its next step or node; otherwise does nothing. */
+  interrupt(promptId: string, signal: AbortSignal): Promise<void>;
+  /** Takes prompts out of the queue that have not begun. They leave no trace. Running and unknown ones are passed over. */
+  deleteQueued(promptIds: readonly string[], signal: AbortSignal): Promise<void>;
+  /** Takes effect when the current prompt is done. `freeMemory` also empties the result cache. */
+  free(what: { unloadModels: boolean; freeMemory: boolean }, signal: AbortSignal): Promise<void>;
+  systemStats(signal: AbortSignal): Promise<SystemStats>;
+  /** About 700 kB; ask rarely. */
+  objectInfo(signal: AbortSignal): Promise<ObjectInfo>;
+  /** Closes idle connections. */
+  close(): void;
+}
+
+const SETTLE_MS = 2000;
+
+export function createComfyClient({ baseUrl, instance, timeoutMs }: ComfyClientOptions): ComfyClient {
+  const http = createHttp({ baseUrl, instance, timeoutMs });
+
+  const get = async <T>(path: string, what: string, signal: AbortSignal, read: (body: unknown) => T | undefined) =>
+    readAnswer(instance, what, await http.request({ method: 'GET', path, signal }), read);
+
+  const post = async (path: string, body: object, signal: AbortSignal): Promise<void> => {
+    const headers = { 'Content-Type': 'application/json' };
+    const { status } = await http.request({ method: 'POST', path, body: JSON.stringify(body), headers, signal });
+    if (status !== 200) throw unexpectedStatus(instance, `POST ${path}`, status);
+  };
+
+  const queue = (signal: AbortSignal) => get('/queue', 'GET /queue', signal, readQueue);
+
+  const history = async (promptId: string, signal: AbortSignal) => {
+    const path = `/history/${encodeURIComponent(promptId)}`;
+    const { entry } = await get(path, 'GET /history', signal, (body) => {
+      if (!isObject(body)) return undefined;
+      const found = body[promptId];
+      if (found === undefined) return { entry: undefined };
+      const read = readHistoryEntry(found);
+      return read === undefined ? undefined : { entry: read };
+    });
+    return entry;
+  };
+
+  return {
+    submit: (graph, submission) => submitPrompt(http, instance, graph, submission),
+    find: (promptId, signal) => findPrompt({ queue, history }, promptId, signal),
+    settle: (promptId, { signal, withinMs = SETTLE_MS }) =>
+      settlePrompt({ queue, history }, promptId, { signal, withinMs }),
+    history,
+    queue,
+    view: (file, signal) => viewFile(http, instance, file, signal),
+    upload: (name, data, options) => uploadImage(http, instance, name, data, options),
+    interrupt: async (promptId, signal) => {
+      // ComfyUI takes an empty id for none and stops whatever runs
+      if (promptId === '') throw new TypeError('an empty prompt id would interrupt any prompt');
+      await post('/interrupt', { prompt_id: promptId }, signal);
+    },
+    deleteQueued: async (promptIds, signal) => {
+      if (promptIds.length > 0) await post('/queue', { delete: promptIds }, signal);
+    },
+    free: ({ unloadModels, freeMemory }, signal) =>
+      post('/free', { unload_models: unloadModels, free_memory: freeMemory }, signal),
+    systemStats: (signal) => get('/system_stats', 'GET /system_stats', signal, readSystemStats),
+    objectInfo: (signal) => get('/object_info', 'GET /object_info', signal, readObjectInfo),
+    close: () => http.close(),
+  };
+}

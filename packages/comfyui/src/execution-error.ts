@@ -1,0 +1,26 @@
+import { FleetError } from '@comfy-fleet/contracts';
+import { plainText } from './plain-text.js';
+import { objectOr, textOr } from './shapes.js';
+
+const MEMORY_TYPE = /(?:^|\.)OutOfMemoryError$/;
+const MEMORY_MESSAGE = /\bout of memory\b|Allocation on device/i;
+
+/**
+ * The data of an `execution_error`, the same in the frame and in history, as `node_execution_error` or `out_of_memory`.
+ * `nameOf` names a node by id and class. The traceback and the node's inputs stay out.
+ */
+export function executionError(
+  data: unknown,
+  nameOf: (id: string, className: string | undefined) => string,
+): FleetError {
+  const { node_id, node_type, exception_message, exception_type } = objectOr(data);
+  const id = textOr(node_id);
+  const type = textOr(exception_type) ?? '';
+  const message = plainText(textOr(exception_message) ?? '');
+  const at = id === undefined ? 'A node' : nameOf(id, textOr(node_type));
+  const options = id === undefined ? {} : { nodeId: id };
+  if (MEMORY_TYPE.test(type) || MEMORY_MESSAGE.test(message)) {
+    return new FleetError('out_of_memory', `The GPU ran out of memory at ${at}.`, options);
+  }
+  return new FleetError('node_execution_error', `${at} failed: ${message || type || 'no reason given'}`, options);
+}

@@ -1,0 +1,33 @@
+/** One node of a graph in ComfyUI's API format. */
+export interface GraphNode {
+  readonly class_type: string;
+  readonly inputs: Readonly<Record<string, unknown>>;
+  readonly _meta?: { readonly title?: string | undefined } | undefined;
+}
+
+/** A graph in ComfyUI's API format. Whole numbers beyond 2^53 are bigints and are sent digit by digit. */
+export type Graph = Readonly<Record<string, GraphNode>>;
+
+const byNumber = new Intl.Collator('en', { numeric: true });
+
+/** Node ids in the order people count: 2 before 10, and `57:8` behind 57. */
+export function compareIds(a: string, b: string): number {
+  return byNumber.compare(a, b) || (a < b ? -1 : Number(a > b));
+}
+
+/** A link is `[node id, output slot]`. */
+export function isLink(value: unknown): value is [id: unknown, slot: unknown] {
+  return Array.isArray(value) && value.length === 2;
+}
+
+/** How people find the node: `KSampler 5`, with its title behind it if it has one of its own. */
+export function nodeName(id: string, className: string | undefined, title?: string): string {
+  const name = className === undefined ? `node ${id}` : `${className} ${id}`;
+  return title === undefined || title === '' || title === className ? name : `${name} ("${title}")`;
+}
+
+/** The name of a node as `nodeName` gives it, from the graph. */
+export function nameInGraph(graph: Graph, id: string, className?: string): string {
+  const node = Object.hasOwn(graph, id) ? graph[id] : undefined;
+  return nodeName(id, className ?? node?.class_type, node?._meta?.title);
+}

@@ -1,0 +1,110 @@
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import type { Readable } from 'node:stream';
+import axios, { type AxiosRequestConfig, type AxiosResponse } from 'axios';
+import FormData from 'form-data';
+import { bodyStream } from './body-stream.js';
+import { connectionError, timedOut } from './connection-errors.js';
+import { type Deadline, startDeadline } from './deadline.js';
+
+/** /object_info of an installation full of custom nodes is some 10 MB; a queue of a thousand large graphs more. */
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
+/** Bounds idle connections well below the keep-alive times of servers and proxies, which would reset a reused one. */
+const IDLE_SOCKET_MS = 10_000;
+const AGENT = { keepAlive: true, maxSockets: 16, maxFreeSockets: 4, timeout: IDLE_SOCKET_MS };
+
+export interface HttpRequest {
+  readonly method: 'GET' | 'POST';
+  /** Without the base URL; path segments and query already encoded. */
+  readonly path: string;
+  readonly signal: AbortSignal;
+  readonly body?: string | FormData;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface HttpAnswer {
+  readonly status: number;
+  readonly text: string;
+}
+
+export interface HttpStream {
+  readonly status: number;
+  readonly header: (name: string) => string | undefined;
+  readonly body: Readable;
+}
+
+/** HTTP to one instance. Any status is an answer; no answer is thrown as FleetError, the caller's abort as its reason. */
+export interface Http {
+  request(request: HttpRequest): Promise<HttpAnswer>;
+  /** The deadline holds for the headers and then between two pieces of the body. */
+  stream(request: HttpRequest): Promise<HttpStream>;
+  /** Closes idle connections. */
+  close(): void;
+}
+
+export function createHttp(options: { baseUrl: string; instance: string; timeoutMs: number }): Http {
+  const { instance, timeoutMs } = options;
+  const base = options.baseUrl.replace(/\/+$/, '');
+  const httpAgent = new HttpAgent(AGENT);
+  const httpsAgent = new HttpsAgent(AGENT);
+  const client = axios.create({
+    httpAgent,
+    httpsAgent,
+    proxy: false,
+    maxRedirects: 0,
+    maxContentLength: MAX_ANSWER_BYTES,
+    maxBodyLength: Number.POSITIVE_INFINITY,
+    validateStatus: () => true,
+    transformResponse: [(data: unknown) => data],
+  });
+
+  const failure = (deadline: Deadline, caller: AbortSignal, error: unknown): Error => {
+    if (deadline.expired) return timedOut(instance, timeoutMs);
+    if (caller.aborted) return caller.reason instanceof Error ? caller.reason : new Error(String(caller.reason));
+    return connectionError(instance, error);
+  };
+
+  const send = async <T>(request: HttpRequest, deadline: Deadline, more: AxiosRequestConfig) => {
+    const { method, path, body, headers } = request;
+    request.signal.throwIfAborted();
+    const config: AxiosRequestConfig = { method, url: base + path, signal: deadline.signal, ...more };
+    if (body !== undefined) config.data = body;
+    // an upload may take long as a whole, but it must go on
+    if (body instanceof FormData) config.onUploadProgress = () => deadline.restart();
+    if (headers !== undefined) config.headers = { ...headers };
+    try {
+      const answer: AxiosResponse<T> = await client.request<T>(config);
+      return answer;
+    } catch (error) {
+      deadline.end();
+      if (!deadline.expired) request.signal.throwIfAborted();
+      throw failure(deadline, request.signal, error);
+    }
+  };
+
+  return {
+    request: async (request) => {
+      const deadline = startDeadline(request.signal, timeoutMs);
+      const { status, data } = await send<string>(request, deadline, { responseType: 'text' });
+      deadline.end();
+      return { status, text: data };
+    },
+    stream: async (request) => {
+      const deadline = startDeadline(request.signal, timeoutMs);
+      const { status, headers, data } = await send<Readable>(request, deadline, {
+        responseType: 'stream',
+        headers: { 'Accept-Encoding': 'identity' },
+        maxContentLength: -1,
+      });
+      const header = (name: string) => {
+        const value = headers[name];
+        return typeof value === 'string' ? value : undefined;
+      };
+      return { status, header, body: bodyStream(data, deadline, (error) => failure(deadline, request.signal, error)) };
+    },
+    close: () => {
+      httpAgent.destroy();
+      httpsAgent.destroy();
+    },
+  };
+}

@@ -1,0 +1,141 @@
+import { type Graph, nameInGraph } from './graph.js';
+import { readChoices } from './object-info.js';
+import { plainText } from './plain-text.js';
+import { isObject, type JsonObject, listOr, objectOr, textOr } from './shapes.js';
+import { wiringFault } from './wiring.js';
+
+/** One reason of a refusal. */
+export interface Reason {
+  /** The nodes at fault; none if ComfyUI names none. */
+  readonly nodeIds: readonly string[];
+  /** The input at fault, if there is one. */
+  readonly input?: string | undefined;
+  /** What is wrong and where, for people. */
+  readonly text: string;
+}
+
+/** Choices of an input of a node class, where the answer itself leaves them out. */
+export type LookUpChoices = (className: string, input: string) => readonly string[] | undefined;
+
+const MAX_CHOICES = 30;
+const KINDS: Readonly<Record<string, string>> = {
+  INT: 'a whole number',
+  FLOAT: 'a number',
+  STRING: 'a text',
+  BOOLEAN: 'true or false',
+};
+/** Inputs whose choices are files: what is missing can be installed. */
+const FILE_INPUT = /(?:_name$|^image$)/;
+const NO_FILE_INPUT = /^(?:sampler|scheduler)_name$/;
+
+/** ComfyUI's Python writes whole floats as 100.0. */
+const tidy = (number: string) => number.replace(/\.0$/, '');
+
+function written(value: unknown): string {
+  if (value === null) return 'null';
+  return plainText(typeof value === 'string' ? `'${value}'` : JSON.stringify(value)).slice(0, 100);
+}
+
+function notInList(input: string, info: JsonObject, at: string, known: readonly string[] | undefined): string {
+  const choices = readChoices(info.input_config) ?? known;
+  const file = FILE_INPUT.test(input) && !NO_FILE_INPUT.test(input);
+  const wrong = `${input} ${written(info.received_value)} is ${file ? 'not installed' : 'not a choice'} at ${at}`;
+  if (choices === undefined) return wrong;
+  const shown = choices.slice(0, MAX_CHOICES).join(', ');
+  const more = choices.length > MAX_CHOICES ? ` and ${choices.length - MAX_CHOICES} more` : '';
+  return `${wrong}; ${file ? 'installed' : 'choices'}: ${choices.length === 0 ? 'none' : shown + more}`;
+}
+
+function outOfRange(input: string, message: string, at: string): string | undefined {
+  const found = /^Value (\S+) (smaller than min|bigger than max) of (\S+)$/.exec(message);
+  if (found === null) return undefined;
+  const [, value = '', relation, bound = ''] = found;
+  return `${input} ${tidy(value)} is ${relation === 'smaller than min' ? 'below' : 'above'} ${tidy(bound)} at ${at}`;
+}
+
+function mismatch(graph: Graph, input: string, info: JsonObject, at: string): string {
+  const wanted = textOr(listOr(info.input_config)[0]);
+  const from = textOr(listOr(info.linked_node)[0]);
+  const given = textOr(info.received_type);
+  const needs = wanted === undefined ? '' : ` needs ${wanted}, but`;
+  const source = from === undefined ? 'the node it is linked to' : nameInGraph(graph, from);
+  return `${input} of ${at}${needs} gets ${given ?? 'another type'} from ${source}`;
+}
+
+/** The reason in one entry of `node_errors[id].errors`. */
+export function readReason(
+  graph: Graph,
+  node: { id: string; className: string | undefined },
+  entry: unknown,
+  lookUp: LookUpChoices,
+): Reason {
+  const error = objectOr(entry);
+  const info = objectOr(error.extra_info);
+  const type = textOr(error.type) ?? '';
+  const message = textOr(error.message) ?? '';
+  const details = textOr(error.details) ?? '';
+  const input = textOr(info.input_name);
+  const name = input ?? 'an input';
+  const at = nameInGraph(graph, node.id, node.className);
+  const reason = (text: string, where: string | undefined = input): Reason => ({
+    nodeIds: [node.id],
+    input: where,
+    text,
+  });
+  const asTold = () => reason(`${plainText(details === '' ? message : `${message}: ${details}`)} at ${at}`);
+
+  switch (type) {
+    case 'required_input_missing':
+      return reason(`${name} is missing at ${at}`);
+    case 'value_not_in_list':
+      return reason(notInList(name, info, at, lookUp(node.className ?? '', name)));
+    case 'value_smaller_than_min':
+    case 'value_bigger_than_max': {
+      const text = outOfRange(name, message, at);
+      return text === undefined ? asTold() : reason(text);
+    }
+    case 'invalid_input_type': {
+      const kind = textOr(listOr(info.input_config)[0]) ?? '';
+      return reason(`${name} ${written(info.received_value)} is not ${KINDS[kind] ?? `of type ${kind}`} at ${at}`);
+    }
+    case 'bad_linked_input':
+      return reason(`${name} of ${at} is not linked rightly: a link is [node id, number of the output]`);
+    case 'return_type_mismatch':
+      return reason(mismatch(graph, name, info, at));
+    case 'custom_validation_failed':
+      return reason(`${plainText(details.replace(' - ', ': '))} at ${at}`);
+    case 'dependency_cycle': {
+      const nodeIds = listOr(info.cycle_nodes).filter((id) => typeof id === 'string');
+      return { nodeIds: nodeIds.length === 0 ? [node.id] : nodeIds, text: circle(graph, nodeIds, details) };
+    }
+    case 'exception_during_inner_validation': {
+      // the input it names is one of the node that this one is linked to
+      const fault = wiringFault(graph, node.id, textOr(info.exception_type));
+      return fault === undefined
+        ? reason(exceptionText(info, details, at), undefined)
+        : reason(fault.text, fault.input);
+    }
+    case 'exception_during_validation':
+      return reason(exceptionText(info, details, at), undefined);
+    default:
+      return asTold();
+  }
+}
+
+function exceptionText(info: JsonObject, details: string, at: string): string {
+  const what = plainText(textOr(info.exception_message) ?? details);
+  return `checking ${at} failed: ${textOr(info.exception_type) ?? 'an error'} (${what})`;
+}
+
+/** `the nodes form a circle: ImageInvert 1 → ImageInvert 2 → ImageInvert 1` */
+export function circle(graph: Graph, nodeIds: readonly string[], details: string): string {
+  const [first] = nodeIds;
+  if (first === undefined) return `the nodes form a circle: ${plainText(details)}`;
+  return `the nodes form a circle: ${[...nodeIds, first].map((id) => nameInGraph(graph, id)).join(' → ')}`;
+}
+
+/** Choices are missing from the answer when there are more than 20: which class's description would have them. */
+export function classOfHiddenChoices(className: string | undefined, entry: unknown): string | undefined {
+  if (!isObject(entry) || entry.type !== 'value_not_in_list') return undefined;
+  return readChoices(objectOr(entry.extra_info).input_config) === undefined ? className : undefined;
+}

@@ -1,0 +1,103 @@
+import { FleetError } from '@comfy-fleet/contracts';
+import { stringify } from 'lossless-json';
+import { readAnswer, unexpectedStatus } from './answers.js';
+import { InstanceUnreachable, SubmissionUnknown } from './errors.js';
+import type { Graph } from './graph.js';
+import type { Http, HttpAnswer } from './http.js';
+import { parseAnswer } from './json.js';
+import { readObjectInfo } from './object-info.js';
+import { classesToLookUp, rejection } from './rejection.js';
+import { isObject, textOr } from './shapes.js';
+
+const WHAT = 'POST /prompt';
+
+export interface Submission {
+  /** A canonical lower-case UUID, never used before: the same id twice runs twice. */
+  readonly promptId: string;
+  /** The socket's `clientId`. */
+  readonly clientId: string;
+  readonly signal: AbortSignal;
+}
+
+/** POST /prompt; see `ComfyClient.submit`. */
+export async function submitPrompt(
+  http: Http,
+  instance: string,
+  graph: Graph,
+  { promptId, clientId, signal }: Submission,
+): Promise<void> {
+  const body = stringify({ prompt: graph, prompt_id: promptId, client_id: clientId });
+  if (body === undefined) throw new TypeError('a graph must be an object');
+  const answer = await post(http, body, signal);
+  if (answer.status === 400) throw await refused(http, answer, graph, signal);
+  if (answer.status === 413) {
+    throw new FleetError('workflow_rejected', 'The workflow is larger than ComfyUI takes in one request.');
+  }
+  if (answer.status >= 500) {
+    const error = unexpectedStatus(instance, WHAT, answer.status);
+    const code = error instanceof InstanceUnreachable ? 'instance_unreachable' : 'comfyui_error';
+    throw new SubmissionUnknown(code, error.detail, error);
+  }
+  if (answer.status !== 200) throw unexpectedStatus(instance, WHAT, answer.status);
+  const accepted = acceptedId(instance, answer);
+  if (accepted !== promptId) {
+    const detail = `The ComfyUI instance ${instance} gave the prompt an id of its own; it is too old, update it.`;
+    throw new FleetError('comfyui_error', detail);
+  }
+}
+
+async function post(http: Http, body: string, signal: AbortSignal): Promise<HttpAnswer> {
+  try {
+    return await http.request({
+      method: 'POST',
+      path: '/prompt',
+      body,
+      headers: { 'Content-Type': 'application/json' },
+      signal,
+    });
+  } catch (error) {
+    if (!(error instanceof InstanceUnreachable) || !error.mayHaveArrived) throw error;
+    throw new SubmissionUnknown('instance_unreachable', error.detail, error);
+  }
+}
+
+function acceptedId(instance: string, answer: HttpAnswer): string {
+  try {
+    return readAnswer(instance, WHAT, answer, (body) => (isObject(body) ? textOr(body.prompt_id) : undefined));
+  } catch (error) {
+    // it said 200, so it may well be in the queue
+    throw new SubmissionUnknown('comfyui_error', error instanceof FleetError ? error.detail : String(error), error);
+  }
+}
+
+async function refused(http: Http, { text }: HttpAnswer, graph: Graph, signal: AbortSignal): Promise<FleetError> {
+  let body: unknown;
+  try {
+    body = parseAnswer(text);
+  } catch {
+    return rejection(undefined, graph, () => undefined);
+  }
+  const infos = await Promise.all(classesToLookUp(body).map((name) => describeClass(http, name, signal)));
+  return rejection(body, graph, (className, input) => {
+    for (const info of infos) {
+      const choices = info?.choices(className, input);
+      if (choices !== undefined) return choices;
+    }
+    return undefined;
+  });
+}
+
+/** Only to say more in an error that is certain already: without it the choices are left out. */
+async function describeClass(http: Http, className: string, signal: AbortSignal) {
+  try {
+    const answer = await http.request({
+      method: 'GET',
+      path: `/object_info/${encodeURIComponent(className)}`,
+      signal,
+    });
+    return readObjectInfo(parseAnswer(answer.text));
+  } catch {
+    signal.throwIfAborted();
+    return undefined;
+  }
+}

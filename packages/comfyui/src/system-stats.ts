@@ -1,0 +1,38 @@
+import { isObject, listOr, numberOr, objectOr, textOr } from './shapes.js';
+
+/** What GET /system_stats tells, for people to look at; sizes in bytes. */
+export interface SystemStats {
+  /** ComfyUI's own version; never decide by it. */
+  readonly version: string | undefined;
+  readonly pytorchVersion: string | undefined;
+  readonly ramTotal: number | undefined;
+  readonly ramFree: number | undefined;
+  readonly devices: readonly {
+    readonly name: string;
+    /** `cuda`, `cpu`, `mps`, … */
+    readonly type: string;
+    readonly vramTotal: number | undefined;
+    readonly vramFree: number | undefined;
+  }[];
+}
+
+/** Reads GET /system_stats; undefined if it has not that shape. */
+export function readSystemStats(value: unknown): SystemStats | undefined {
+  if (!isObject(value) || !isObject(value.system) || !Array.isArray(value.devices)) return undefined;
+  const { system, devices } = value;
+  return {
+    version: textOr(system.comfyui_version),
+    pytorchVersion: textOr(system.pytorch_version),
+    ramTotal: numberOr(system.ram_total),
+    ramFree: numberOr(system.ram_free),
+    devices: listOr(devices).map((entry) => {
+      const { name, type, vram_total, vram_free } = objectOr(entry);
+      return {
+        name: textOr(name) ?? '',
+        type: textOr(type) ?? '',
+        vramTotal: numberOr(vram_total),
+        vramFree: numberOr(vram_free),
+      };
+    }),
+  };
+}
