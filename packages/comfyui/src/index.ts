@@ -6,6 +6,8 @@ export type { ObjectInfo } from './object-info.js';
 export type { OutputFile } from './output-file.js';
 export type { PromptState } from './prompt-state.js';
 export type { PromptQueue } from './queue.js';
+export { type ComfySocket, type ComfySocketOptions, connectSocket, type SocketLog } from './socket.js';
+export type { NodeProgress, SocketEvent } from './socket-events.js';
 export type { Submission } from './submit.js';
 export type { SystemStats } from './system-stats.js';
 export type { Picture } from './view.js';
