@@ -1,0 +1,60 @@
+/** One node of a graph in ComfyUI's API format: an input is a value, or a link to another node's output. */
+export interface GraphNode {
+  class_type: string;
+  inputs: Record<string, unknown>;
+  _meta?: { title?: string };
+}
+
+/** A workflow in ComfyUI's API format by node id. Whole numbers beyond 2^53 (seeds) are bigints, all others numbers. */
+export type Graph = Record<string, GraphNode>;
+
+/** `[id of the node, number of its output]`. */
+export type Link = readonly [node: string, output: number];
+
+/** Where a value stands in a graph. */
+export interface Slot {
+  readonly node: string;
+  readonly input: string;
+}
+
+/** The same test as ComfyUI's own `is_link`. */
+export function isLink(value: unknown): value is Link {
+  return Array.isArray(value) && value.length === 2 && typeof value[0] === 'string' && typeof value[1] === 'number';
+}
+
+/** The node of a graph whose links were checked; throws when it is not there, which then is our own mistake. */
+export function nodeAt(graph: Graph, id: string): GraphNode {
+  const node = graph[id];
+  if (node === undefined) throw new Error(`there is no node ${id}`);
+  return node;
+}
+
+export function linkAt(node: GraphNode, input: string): Link | undefined {
+  const value = node.inputs[input];
+  return isLink(value) ? value : undefined;
+}
+
+/** Names of the inputs that are links. */
+export function linkedInputs(node: GraphNode): string[] {
+  return Object.keys(node.inputs).filter((input) => isLink(node.inputs[input]));
+}
+
+/** Ids of every node that the named ones need, themselves included. */
+export function upstreamOf(graph: Graph, ids: readonly string[]): Set<string> {
+  const found = new Set<string>();
+  const open = [...ids];
+  for (let id = open.pop(); id !== undefined; id = open.pop()) {
+    if (found.has(id)) continue;
+    found.add(id);
+    const node = nodeAt(graph, id);
+    for (const input of linkedInputs(node)) open.push(linkAt(node, input)?.[0] ?? '');
+  }
+  return found;
+}
+
+/** A node as people know it: `"Sampler" (node 5, KSampler)`. */
+export function describeNode(graph: Graph, id: string): string {
+  const node = nodeAt(graph, id);
+  const title = node._meta?.title;
+  return title === undefined ? `node ${id} (${node.class_type})` : `"${title}" (node ${id}, ${node.class_type})`;
+}

@@ -1,0 +1,54 @@
+import type { Parameter } from './bindings.js';
+import type { GraphNode } from './graph.js';
+
+/** Inputs of text encoders that take the prompt; encoders for several text models have several, and all get it. */
+const TEXTS = [
+  'text',
+  'text_g',
+  'text_l',
+  'clip_l',
+  'clip_g',
+  't5xxl',
+  'llama',
+  'bert',
+  'mt5xl',
+  'prompt',
+  'user_prompt',
+];
+
+/** What ComfyUI's nodes call each parameter, besides `value`, as primitive nodes call whatever they hold. */
+const NAMES: Readonly<Record<Parameter, readonly string[]>> = {
+  prompt: TEXTS,
+  negative_prompt: TEXTS,
+  seed: ['seed', 'noise_seed'],
+  steps: ['steps'],
+  cfg: ['cfg', 'guidance'],
+  sampler_name: ['sampler_name'],
+  scheduler: ['scheduler'],
+  denoise: ['denoise'],
+  width: ['width'],
+  height: ['height'],
+  count: ['batch_size', 'amount'],
+  checkpoint: ['ckpt_name', 'unet_name'],
+  image: ['image'],
+};
+
+/** The inputs of `node` that carry `parameter`. */
+export function inputsFor(node: GraphNode, parameter: Parameter): string[] {
+  const named = NAMES[parameter].filter((input) => input in node.inputs);
+  return named.length === 0 && 'value' in node.inputs ? ['value'] : named;
+}
+
+/** The inputs of `node` that are known by name to carry `parameter`. */
+export function namedInputs(node: GraphNode, parameter: Parameter): string[] {
+  return NAMES[parameter].filter((input) => input in node.inputs);
+}
+
+export const TEXT_PARAMETERS: ReadonlySet<Parameter> = new Set<Parameter>([
+  'prompt',
+  'negative_prompt',
+  'sampler_name',
+  'scheduler',
+  'checkpoint',
+  'image',
+]);

@@ -1,0 +1,82 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { JOB_KINDS, type Lod } from '@comfy-fleet/contracts';
+import { type Choices, readChoices } from './choices.js';
+import { parseJson } from './json-text.js';
+import { type LodProfile, readProfiles } from './lod-profiles.js';
+import { readGraph } from './read-graph.js';
+import { makeTemplate, type Template } from './template.js';
+import { FileFault, WorkflowError } from './workflow-error.js';
+
+const PROFILES = 'lod-profiles.json';
+const BINDINGS = '.bindings.json';
+const READ_TIMEOUT_MS = 10_000;
+
+/** The workflows folder, read and checked. */
+export interface Workflows {
+  /** By name: the file's name without `.json`. `text2img` and `img2img` are always there. */
+  readonly templates: ReadonlyMap<string, Template>;
+  readonly profiles: Readonly<Record<Lod, LodProfile>>;
+}
+
+/** Reads a workflows folder. Throws one WorkflowError with everything that is wrong in any of its files. */
+export async function loadWorkflows(dir: string): Promise<Workflows> {
+  const faults: string[] = [];
+  const files = new Set(await list(dir));
+  const attempt = async <T>(file: string, use: (json: unknown) => T): Promise<T | undefined> => {
+    try {
+      return use(
+        parseJson(await readFile(join(dir, file), { encoding: 'utf8', signal: AbortSignal.timeout(READ_TIMEOUT_MS) })),
+      );
+    } catch (error) {
+      if (!(error instanceof FileFault)) throw error;
+      faults.push(...error.faults.map((fault) => `${file}: ${fault}`));
+      return undefined;
+    }
+  };
+
+  const templates = new Map<string, Template>();
+  for (const file of files) {
+    if (file === PROFILES || file.endsWith(BINDINGS)) continue;
+    const name = file.slice(0, -'.json'.length);
+    const choices = files.has(name + BINDINGS) ? await attempt(name + BINDINGS, readChoices) : {};
+    if (choices === undefined) continue;
+    const template = await attempt(file, (json) => checkedTemplate(name, json, choices));
+    if (template !== undefined) templates.set(name, template);
+  }
+  for (const file of files) {
+    if (!file.endsWith(BINDINGS)) continue;
+    const workflow = `${file.slice(0, -BINDINGS.length)}.json`;
+    if (!files.has(workflow)) faults.push(`${file}: belongs to ${workflow}, which is not there`);
+  }
+  for (const file of [PROFILES, ...JOB_KINDS.map((kind) => `${kind}.json`)]) {
+    if (!files.has(file)) faults.push(`${file}: is missing from ${dir}`);
+  }
+  const profiles = files.has(PROFILES) ? await attempt(PROFILES, readProfiles) : undefined;
+  if (faults.length > 0 || profiles === undefined) throw new WorkflowError(faults);
+  return { templates, profiles };
+}
+
+function checkedTemplate(name: string, json: unknown, choices: Choices): Template {
+  const template = makeTemplate(name, readGraph(json), choices);
+  for (const kind of JOB_KINDS) {
+    if (name !== kind || template.kind === kind) continue;
+    throw new FileFault(
+      kind === 'img2img'
+        ? 'starts from no picture: the sampler needs LoadImage → ImageScale → VAEEncode behind its latent_image'
+        : 'starts from a picture: the sampler needs an EmptyLatentImage behind its latent_image',
+    );
+  }
+  return template;
+}
+
+async function list(dir: string): Promise<string[]> {
+  try {
+    return (await readdir(dir)).filter((file) => file.endsWith('.json')).sort();
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new WorkflowError([
+      `the folder ${dir} cannot be read (${reason}): set WORKFLOWS_DIR to the folder of the workflows`,
+    ]);
+  }
+}

@@ -1,0 +1,90 @@
+import { LODS, type Lod } from '@comfy-fleet/contracts';
+import { Ajv, type ErrorObject } from 'ajv';
+import Type, { type Static } from 'typebox';
+import { suggest } from './nearest.js';
+import { FileFault } from './workflow-error.js';
+
+const name = (description: string) => Type.String({ minLength: 1, description });
+
+const profileSchema = Type.Object(
+  {
+    steps: Type.Integer({ minimum: 1, maximum: 10_000, description: 'a whole number of sampling steps, 1 to 10000' }),
+    cfg: Type.Number({ minimum: 0, maximum: 100, description: 'a guidance scale, 0 to 100' }),
+    sampler: name('the name of a sampler, as ComfyUI writes it, such as "euler_ancestral"'),
+    scheduler: name('the name of a scheduler, as ComfyUI writes it, such as "normal"'),
+    scale: Type.Number({
+      exclusiveMinimum: 0,
+      maximum: 4,
+      description: "the factor for the template's width and height, above 0 up to 4",
+    }),
+    denoise: Type.Number({
+      minimum: 0,
+      maximum: 1,
+      description: 'how much of an input picture is made anew, 0 (nothing) to 1 (all)',
+    }),
+    rank_step: Type.Integer({
+      minimum: 1,
+      maximum: 10_000,
+      description:
+        'a whole number, 1 to 10000: how far one job of this level moves its caller back in the order of service ' +
+        '(with 8 for a sketch and 64 for a direct_final, eight sketches count as much as one direct_final)',
+    }),
+    description: name('a sentence that tells people what the level is for'),
+  },
+  { additionalProperties: false },
+);
+
+const profilesSchema = Type.Object(
+  Object.fromEntries(LODS.map((lod) => [lod, profileSchema])) as Record<Lod, typeof profileSchema>,
+  { additionalProperties: false },
+);
+
+/** What a level of detail sets, unless the request says otherwise. */
+export interface LodProfile {
+  readonly steps: number;
+  readonly cfg: number;
+  readonly sampler: string;
+  readonly scheduler: string;
+  /** Factor for the template's width and height. */
+  readonly scale: number;
+  /** For img2img only. */
+  readonly denoise: number;
+  /** Step in the order of service; the smaller, the sooner the caller's next job comes. */
+  readonly rankStep: number;
+  readonly description: string;
+}
+
+/** Takes the parsed lod-profiles.json. Throws a FileFault with every fault, each saying what to write. */
+export function readProfiles(json: unknown): Readonly<Record<Lod, LodProfile>> {
+  const ajv = new Ajv({ allErrors: true, verbose: true, strict: false });
+  if (!ajv.validate(profilesSchema, json)) throw new FileFault(...(ajv.errors ?? []).map(describe));
+  const profiles = json as Static<typeof profilesSchema>;
+  const entries = LODS.map((lod) => {
+    const { rank_step: rankStep, ...rest } = profiles[lod];
+    return [lod, { ...rest, rankStep }] as const;
+  });
+  return Object.fromEntries(entries) as Record<Lod, LodProfile>;
+}
+
+function describe(error: ErrorObject): string {
+  const [profile, key] = error.instancePath.split('/').slice(1);
+  const where = profile === undefined ? 'the file' : `profile "${profile}"`;
+  const known = profile === undefined ? [...LODS] : Object.keys(profileSchema.properties);
+  if (error.keyword === 'additionalProperties') {
+    const written = String(error.params.additionalProperty);
+    return `${where} has an unknown key "${written}"${suggest(written, known)} (known: ${known.join(', ')})`;
+  }
+  if (error.keyword === 'required') {
+    const missing = String(error.params.missingProperty);
+    return `${where} has no "${missing}": write ${wanted(missing)}`;
+  }
+  if (key === undefined) return `${where} must be an object with ${known.join(', ')}`;
+  return `profile "${profile}" has ${JSON.stringify(error.data)} as "${key}": write ${wanted(key)}`;
+}
+
+function wanted(key: string): string {
+  const { properties } = profileSchema;
+  return key in properties
+    ? String(Object(properties[key as keyof typeof properties]).description)
+    : `a profile with ${Object.keys(properties).join(', ')}`;
+}

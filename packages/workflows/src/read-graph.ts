@@ -1,0 +1,60 @@
+import { describeNode, type Graph, type GraphNode, isLink, linkAt, linkedInputs, nodeAt } from './graph.js';
+import { FileFault } from './workflow-error.js';
+
+const HOW_TO_EXPORT = 'open the workflow in ComfyUI, choose Workflow → Export (API), and save that file here';
+
+/** Takes parsed JSON for a graph in the API format: every node whole, every link leading somewhere, no circles. */
+export function readGraph(json: unknown): Graph {
+  if (!isRecord(json)) throw new FileFault(`is not a workflow: ${HOW_TO_EXPORT}`);
+  if (Array.isArray(json.nodes)) {
+    throw new FileFault(
+      `is saved in the format of ComfyUI's editor ("nodes" and "links"), which ComfyUI itself cannot run: ${HOW_TO_EXPORT}`,
+    );
+  }
+  if (Object.keys(json).length === 0) throw new FileFault(`has no nodes: ${HOW_TO_EXPORT}`);
+  const faults = Object.entries(json).flatMap(([id, node]) => nodeFaults(id, node));
+  if (faults.length > 0) throw new FileFault(...faults);
+  const graph = json as Graph;
+  refuseDanglingLinks(graph);
+  refuseCircles(graph);
+  return graph;
+}
+
+function nodeFaults(id: string, node: unknown): string[] {
+  if (isRecord(node) && typeof node.class_type === 'string' && isRecord(node.inputs)) return [];
+  return [`"${id}" is not a node with class_type and inputs, so this is not the API format: ${HOW_TO_EXPORT}`];
+}
+
+function refuseDanglingLinks(graph: Graph): void {
+  const faults: string[] = [];
+  for (const [id, node] of Object.entries(graph)) {
+    for (const input of linkedInputs(node)) {
+      const target = linkAt(node, input)?.[0] ?? '';
+      if (Object.hasOwn(graph, target)) continue;
+      faults.push(`${describeNode(graph, id)} takes its ${input} from node ${target}, which is not in the file`);
+    }
+  }
+  if (faults.length > 0) throw new FileFault(...faults);
+}
+
+function refuseCircles(graph: Graph): void {
+  const finished = new Set<string>();
+  const path: string[] = [];
+  const visit = (id: string): void => {
+    if (finished.has(id)) return;
+    const start = path.indexOf(id);
+    if (start >= 0) {
+      const circle = path.slice(start).map((member) => describeNode(graph, member));
+      throw new FileFault(`has nodes that wait for each other in a circle: ${circle.join(' ← ')}`);
+    }
+    path.push(id);
+    for (const value of Object.values(nodeAt(graph, id).inputs)) if (isLink(value)) visit(value[0]);
+    path.pop();
+    finished.add(id);
+  };
+  for (const id of Object.keys(graph)) visit(id);
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> & Partial<GraphNode> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,155 @@
+import {
+  type FieldError,
+  FleetError,
+  type GenerateRequest,
+  type Img2ImgRequest,
+  type InputImage,
+  type JobKind,
+  parseSeed,
+  type RequestLimits,
+  type ResolvedRequest,
+  SIZE_STEP,
+} from '@comfy-fleet/contracts';
+import type { Parameter } from './bindings.js';
+import type { Workflows } from './load-workflows.js';
+import type { LodProfile } from './lod-profiles.js';
+import { allowedLength, type Size, sizeOfShape } from './sizes.js';
+import type { Template } from './template.js';
+
+export interface RequestToResolve {
+  /** Also the name of the template. */
+  readonly kind: JobKind;
+  /** Valid against the kind's schema in contracts. */
+  readonly request: GenerateRequest | Img2ImgRequest;
+  /** The picture to start from; needed for img2img. */
+  readonly input?: InputImage;
+  readonly randomSeed: () => string;
+  readonly limits: RequestLimits;
+}
+
+/**
+ * Gives every parameter its final value: the request's own, else the profile's, else the template's. Throws a
+ * FleetError `validation_failed`, one entry per fault, for what the schema cannot say.
+ */
+export function resolveRequest(asked: RequestToResolve, workflows: Workflows): ResolvedRequest {
+  const { kind, request, limits } = asked;
+  const template = workflows.templates.get(kind);
+  if (template === undefined) throw new FleetError('internal_error', `There is no workflow ${kind}.`);
+  const lod = request.lod ?? 'mid';
+  const profile = workflows.profiles[lod];
+  const { slots, distilledGuidance } = template.bindings;
+  const { defaults } = template;
+  const takes = (parameter: Parameter): boolean => slots[parameter].length > 0;
+
+  const faults = [...refusals(template, request), ...metadataFaults(request, limits)];
+  const seed = request.seed === undefined ? drawnSeed(asked, template) : parseSeed(request.seed);
+  if (seed === undefined) faults.push({ pointer: '/seed', detail: seedFault(request.seed) });
+  const size = sizeFor(asked, template, profile);
+  if (size === undefined) faults.push({ pointer: '/image', detail: 'A picture to start from is needed.' });
+  if (faults.length > 0 || seed === undefined || size === undefined) throw refused(faults);
+
+  return {
+    workflow: template.name,
+    prompt: request.prompt,
+    negativePrompt: request.negative_prompt ?? defaults.negativePrompt,
+    lod,
+    steps: request.steps ?? (takes('steps') ? profile.steps : defaults.steps),
+    cfg: request.cfg ?? (takes('cfg') && !distilledGuidance ? profile.cfg : defaults.cfg),
+    sampler: request.sampler ?? (takes('sampler_name') ? profile.sampler : defaults.sampler),
+    scheduler: request.scheduler ?? (takes('scheduler') ? profile.scheduler : defaults.scheduler),
+    seed,
+    width: size.width,
+    height: size.height,
+    count: request.count ?? 1,
+    checkpoint: request.checkpoint ?? defaults.checkpoint,
+    denoise: denoiseFor(kind, request, takes('denoise') ? profile.denoise : defaults.denoise),
+    priority: request.priority ?? 0,
+    metadata: request.metadata ?? {},
+    ...(kind === 'img2img' && asked.input !== undefined ? { input: asked.input } : {}),
+  };
+}
+
+const FIELDS = {
+  negative_prompt: 'negative_prompt',
+  seed: 'seed',
+  steps: 'steps',
+  cfg: 'cfg',
+  sampler: 'sampler_name',
+  scheduler: 'scheduler',
+  denoise: 'denoise',
+  width: 'width',
+  height: 'height',
+  checkpoint: 'checkpoint',
+} as const satisfies Readonly<Record<string, Parameter>>;
+
+/** Fields that the caller set and the workflow has no place for; an empty negative prompt asks for nothing. */
+function refusals(template: Template, request: GenerateRequest | Img2ImgRequest): FieldError[] {
+  const written: Readonly<Record<string, unknown>> = request;
+  const { slots, repeatAt } = template.bindings;
+  const single = slots.count.length === 0 && repeatAt === undefined && (request.count ?? 1) > 1;
+  return Object.entries(FIELDS)
+    .filter(([field, parameter]) => {
+      const value = written[field];
+      return value !== undefined && value !== '' && slots[parameter].length === 0;
+    })
+    .map(([field]) => field)
+    .concat(single ? ['count'] : [])
+    .map((field) => ({
+      pointer: `/${field}`,
+      detail: `The workflow ${template.name} has no place for ${field}: leave it out.`,
+    }));
+}
+
+function metadataFaults({ metadata }: GenerateRequest, { maxMetadataBytes }: RequestLimits): FieldError[] {
+  if (metadata === undefined) return [];
+  const bytes = Buffer.byteLength(JSON.stringify(metadata));
+  if (bytes <= maxMetadataBytes) return [];
+  return [{ pointer: '/metadata', detail: `Must be at most ${maxMetadataBytes} bytes as JSON; this is ${bytes}.` }];
+}
+
+function drawnSeed({ randomSeed }: RequestToResolve, template: Template): string {
+  return template.bindings.slots.seed.length > 0 ? randomSeed() : template.defaults.seed;
+}
+
+function seedFault(seed: number | string | undefined): string {
+  return typeof seed === 'number' && seed > Number.MAX_SAFE_INTEGER
+    ? 'A number above 2^53−1 (9007199254740991) loses digits in JSON: write it as a string.'
+    : 'Must be a whole number from 0 to 2^64−1 (18446744073709551615).';
+}
+
+function denoiseFor(kind: JobKind, request: GenerateRequest | Img2ImgRequest, fallback: number): number {
+  if (kind === 'text2img') return 1;
+  return 'denoise' in request && request.denoise !== undefined ? request.denoise : fallback;
+}
+
+/** Undefined when img2img has no picture. */
+function sizeFor(
+  { kind, request, input, limits }: RequestToResolve,
+  template: Template,
+  profile: LodProfile,
+): Size | undefined {
+  const base = template.defaults.size;
+  const { width, height } = request;
+  if (kind === 'img2img') {
+    if (input === undefined) return undefined;
+    if (base === undefined) return { width: whole(input.width), height: whole(input.height) };
+    if (width !== undefined && height !== undefined) return { width, height };
+    if (width !== undefined) return { width, height: allowedLength((width * input.height) / input.width, limits) };
+    if (height !== undefined) return { width: allowedLength((height * input.width) / input.height, limits), height };
+    return sizeOfShape(input, base.width * base.height * profile.scale ** 2, limits);
+  }
+  return {
+    width: width ?? allowedLength((base?.width ?? 0) * profile.scale, limits),
+    height: height ?? allowedLength((base?.height ?? 0) * profile.scale, limits),
+  };
+}
+
+/** What VAEEncode makes of a length: it cuts off what is not a multiple of 8. */
+function whole(length: number): number {
+  return Math.floor(length / SIZE_STEP) * SIZE_STEP;
+}
+
+function refused(faults: readonly FieldError[]): FleetError {
+  const detail = faults.map(({ pointer, detail }) => `${pointer}: ${detail}`).join(' ');
+  return new FleetError('validation_failed', detail, { errors: faults });
+}

@@ -1,0 +1,65 @@
+import { type Choices, findNode } from './choices.js';
+import { compete } from './compete.js';
+import { describeNode, type Graph, type GraphNode, type Link, linkAt, nodeAt, upstreamOf } from './graph.js';
+import { traceTo } from './trace.js';
+import { FileFault } from './workflow-error.js';
+
+/** The nodes that share a sampler's work: in KSampler one and the same, in SamplerCustomAdvanced each its own. */
+export interface Sampling {
+  readonly sampler: string;
+  /** Has model, positive or conditioning, perhaps negative and cfg. */
+  readonly guider: string;
+  readonly seed: string | undefined;
+  readonly samplerName: string | undefined;
+  /** Has steps, perhaps scheduler and denoise. */
+  readonly schedule: string | undefined;
+}
+
+/** The nodes that keep pictures: SaveImage by class (PreviewImage keeps nothing), or those the bindings file names. */
+export function findOutputs(graph: Graph, choices: Choices): string[] {
+  if (choices.output !== undefined) return [choices.output].flat().map((reference) => findNode(graph, reference));
+  const outputs = Object.keys(graph).filter((id) => nodeAt(graph, id).class_type === 'SaveImage');
+  if (outputs.length > 0) return outputs;
+  const preview = Object.keys(graph).find((id) => nodeAt(graph, id).class_type === 'PreviewImage');
+  const found = preview === undefined ? '' : `; ${describeNode(graph, preview)} shows pictures without keeping them`;
+  throw new FileFault(
+    `has no SaveImage node${found}: add one, or name the node that keeps the pictures, {"output": "<title or id>"}, in the bindings file`,
+  );
+}
+
+/** The one sampler that the outputs depend on, with the nodes that work for it. */
+export function findSampling(graph: Graph, outputs: readonly string[], choices: Choices): Sampling {
+  const sampler = choices.sampler === undefined ? onlySampler(graph, outputs) : findNode(graph, choices.sampler);
+  const node = nodeAt(graph, sampler);
+  const behind = (input: string, wanted: readonly string[]): string | undefined => {
+    if (wanted.some((name) => name in node.inputs)) return sampler;
+    const link = linkAt(node, input);
+    return link === undefined ? undefined : traceTo(graph, link, input, wanted);
+  };
+  return {
+    sampler,
+    guider: behind('guider', ['positive', 'conditioning', 'cond1']) ?? sampler,
+    seed: behind('noise', ['seed', 'noise_seed']),
+    samplerName: behind('sampler', ['sampler_name']),
+    schedule: behind('sigmas', ['steps']),
+  };
+}
+
+function onlySampler(graph: Graph, outputs: readonly string[]): string {
+  const samplers = [...upstreamOf(graph, outputs)].filter((id) => isSampler(nodeAt(graph, id)));
+  const [sampler] = samplers;
+  if (sampler === undefined) {
+    throw new FileFault(
+      `no sampler (KSampler, KSamplerAdvanced, SamplerCustom, SamplerCustomAdvanced or a node wired like one) leads to ` +
+        `${outputs.map((id) => describeNode(graph, id)).join(', ')}: connect one`,
+    );
+  }
+  if (samplers.length > 1) throw new FileFault(compete(graph, 'sampler', samplers));
+  return sampler;
+}
+
+/** By wiring, so that custom samplers count: it starts from a latent, guided by conditioning or a guider. */
+function isSampler(node: GraphNode): boolean {
+  const guide: Link | undefined = linkAt(node, 'guider') ?? linkAt(node, 'positive');
+  return linkAt(node, 'latent_image') !== undefined && guide !== undefined;
+}
