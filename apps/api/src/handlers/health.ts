@@ -1,0 +1,62 @@
+import type { InstanceAnnouncement, WorkerAnnouncement } from '@comfy-fleet/contracts';
+import type { FleetOverview } from '@comfy-fleet/jobs';
+import type { Deps } from '../deps.js';
+import type { Handler, Reply } from '../http/messages.js';
+
+/**
+ * The fleet for people. `ok`; `degraded` while a part is missing and jobs may wait, with the reasons; `down` (503) when
+ * no job can be taken. 503 is for Redis only: ComfyUI being away makes jobs wait, not this API fail.
+ */
+export function health({ ledger, log }: Deps): Handler {
+  return async (): Promise<Reply> => {
+    try {
+      const [latency, fleet] = await Promise.all([ledger.ping(), ledger.overview()]);
+      const reasons = missing(fleet);
+      const body = {
+        status: reasons.length === 0 ? 'ok' : 'degraded',
+        reasons,
+        redis: { status: 'up', latency_ms: Math.round(latency * 100) / 100 },
+        pools: fleet.pools,
+        workers: fleet.workers.map(presentWorker),
+      };
+      return { status: 200, body };
+    } catch (error) {
+      log.debug('health could not be asked for', { error });
+      const redis = { status: 'down', latency_ms: null };
+      const reasons = ['Redis does not answer: no job can be taken'];
+      return {
+        status: 503,
+        headers: { 'Retry-After': '1' },
+        body: { status: 'down', reasons, redis, pools: [], workers: [] },
+      };
+    }
+  };
+}
+
+function missing({ workers }: FleetOverview): string[] {
+  if (workers.length === 0) return ['No worker is there: jobs wait until one comes'];
+  return workers.flatMap((worker) => [
+    ...(worker.draining ? [`${worker.name} is stopping and takes no more jobs`] : []),
+    ...worker.instances.filter(({ state }) => state !== 'up').map(instanceFault),
+  ]);
+}
+
+function instanceFault({ name, state, reason }: InstanceAnnouncement): string {
+  const words = state === 'down' ? 'is down' : 'has not answered yet';
+  return `ComfyUI ${name} ${words}${reason === null ? '' : `: ${reason}`}`;
+}
+
+function presentWorker(worker: WorkerAnnouncement) {
+  return {
+    name: worker.name,
+    started_at: isoTime(worker.startedAt),
+    seen_at: isoTime(worker.seenAt),
+    pools: worker.pools,
+    draining: worker.draining,
+    instances: worker.instances.map(({ since, ...instance }) => ({ ...instance, since: isoTime(since) })),
+  };
+}
+
+function isoTime(ms: number): string {
+  return new Date(ms).toISOString();
+}

@@ -1,0 +1,72 @@
+import { Readable } from 'node:stream';
+import { isId, isTerminal } from '@comfy-fleet/contracts';
+import { compareEventIds, isEventId, type JobSnapshot, type JobStreamItem, presentJob } from '@comfy-fleet/jobs';
+import type { Deps } from '../deps.js';
+import type { Handler } from '../http/messages.js';
+import { serverSentEvent, withHeartbeat } from '../http/server-sent-events.js';
+import { jobNotFound } from './job-not-found.js';
+
+/**
+ * A job as a stream of server-sent events: `status` with the whole job, at first and at every change of state; `progress`;
+ * `output` with the pictures; it ends after the terminal `status`. Whoever comes back gets the job as it is then, in which
+ * everything missed is contained, and what follows; whoever has the end already (Last-Event-ID) gets 204, which is how a
+ * browser's EventSource is told to stop.
+ */
+export function jobEvents(deps: Deps): Handler {
+  const { ledger, stopping, heartbeatMs } = deps;
+  return async ({ params: { id = '' }, header, signal }) => {
+    if (!isId(id)) throw jobNotFound();
+    const ending = AbortSignal.any([signal, stopping]);
+    const items = ledger.events(id, { signal: ending })[Symbol.asyncIterator]();
+    // Taken before the answer begins, so that an unknown job or a missing Redis still has its status code.
+    const first = (await items.next()).value as JobStreamItem | undefined;
+    if (first?.kind !== 'snapshot') throw jobNotFound();
+    if (hasEnd(header('last-event-id'), first.snapshot)) {
+      await items.return?.();
+      return { status: 204 };
+    }
+    const messages = jobMessages(deps, first.snapshot, { [Symbol.asyncIterator]: () => items }, ending);
+    return {
+      status: 200,
+      headers: { 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' },
+      body: Readable.from(withHeartbeat(messages, heartbeatMs)),
+    };
+  };
+}
+
+function hasEnd(lastEventId: string | undefined, { record, lastEventId: newest }: JobSnapshot): boolean {
+  if (lastEventId === undefined || !isEventId(lastEventId) || !isTerminal(record.status)) return false;
+  return compareEventIds(lastEventId, newest) >= 0;
+}
+
+async function* jobMessages(
+  deps: Deps,
+  first: JobSnapshot,
+  items: AsyncIterable<JobStreamItem>,
+  ending: AbortSignal,
+): AsyncGenerator<string> {
+  let newest = first;
+  try {
+    yield* statusMessages(deps, newest);
+    for await (const item of items) {
+      // Nothing is told that a job told before contains already.
+      if (item.kind === 'snapshot' || compareEventIds(item.id, newest.lastEventId) <= 0) continue;
+      if (item.event.type === 'progress') {
+        yield serverSentEvent('progress', item.event.progress, item.id);
+        continue;
+      }
+      newest = (await deps.ledger.get(first.record.id)) ?? newest;
+      yield* statusMessages(deps, newest);
+      if (isTerminal(newest.record.status)) return;
+    }
+  } catch (error) {
+    // The caller comes back by itself, and then gets a proper answer.
+    if (!ending.aborted) deps.log.warn('an event stream broke off', { job: first.record.id, error });
+  }
+}
+
+function* statusMessages({ config }: Deps, snapshot: JobSnapshot): Generator<string> {
+  const job = presentJob(snapshot, { publicUrl: config.http.publicUrl });
+  if (job.images.length > 0) yield serverSentEvent('output', { images: job.images });
+  yield serverSentEvent('status', job, snapshot.lastEventId);
+}

@@ -1,0 +1,14 @@
+import { LODS } from '@comfy-fleet/contracts';
+import type { Deps } from '../deps.js';
+import type { Handler } from '../http/messages.js';
+
+/** The levels of detail, the quickest first, as lod-profiles.json has them. */
+export function lods({ workflows }: Deps): Handler {
+  return () => {
+    const data = LODS.map((lod) => {
+      const { rankStep, ...profile } = workflows.profiles[lod];
+      return { lod, ...profile, rank_step: rankStep };
+    });
+    return { status: 200, body: { default: 'mid', data } };
+  };
+}

@@ -1,0 +1,132 @@
+import type { RequestListener } from 'node:http';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { FleetError } from '@comfy-fleet/contracts';
+import type { Logger } from '@comfy-fleet/telemetry';
+import express, { type NextFunction, type Request, type RequestHandler, type Response } from 'express';
+import helmet from 'helmet';
+import { type BodyLimits, bodyReader } from './body-reader.js';
+import type { ApiRequest, Handler, Reply, Route } from './messages.js';
+import { problem, problemReply } from './problems.js';
+import { readingError } from './reading-errors.js';
+
+/** Serves a route table with Express. This folder's two files that import it are all that knows Express. */
+export function expressApp(routes: readonly Route[], limits: BodyLimits, log: Logger): RequestListener {
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag'); // jobs change all the time and are small; pictures bring their own
+  app.use(logged(new Set(routes.filter(({ probe }) => probe).map(({ path }) => path)), log));
+  app.use(helmet());
+  for (const path of new Set(routes.map((route) => route.path))) {
+    const sharing = routes.filter((route) => route.path === path);
+    const entry = app.route(path);
+    for (const route of sharing) {
+      const handlers = [...bodyReader(route.body, limits), served(route.handler, log)];
+      if (route.method === 'GET') entry.get(...handlers);
+      else entry.post(...handlers);
+    }
+    entry.all(wrongMethod(sharing));
+  }
+  app.use((request: Request, response: Response) => {
+    const detail = 'There is nothing at this address. GET / lists what there is.';
+    return send(problem(new FleetError('not_found', detail), pathOf(request)), response);
+  });
+  // Express knows an error handler by its four parameters.
+  app.use((error: unknown, request: Request, response: Response, _next: NextFunction) =>
+    failed(readingError(error), request, response, log),
+  );
+  return app;
+}
+
+function served(handler: Handler, log: Logger): RequestHandler {
+  return async (request, response) => {
+    const gone = new AbortController();
+    response.once('close', () => gone.abort());
+    response.locals.job = request.params.id;
+    try {
+      const reply = await handler(toApiRequest(request, gone.signal));
+      if (reply.job !== undefined) response.locals.job = reply.job;
+      await send(reply, response);
+    } catch (error) {
+      if (gone.signal.aborted) log.debug('the caller went away', { path: pathOf(request), error });
+      else await failed(error, request, response, log);
+    }
+  };
+}
+
+async function failed(error: unknown, request: Request, response: Response, log: Logger): Promise<void> {
+  const reply = problemReply(error, pathOf(request), log);
+  // Too late to say so: a connection that breaks off tells the caller that the body is not whole.
+  if (response.headersSent) response.destroy();
+  else await send(reply, response);
+}
+
+function toApiRequest(request: Request, signal: AbortSignal): ApiRequest {
+  const { file } = request;
+  return {
+    method: request.method,
+    path: pathOf(request),
+    params: request.params as Record<string, string>,
+    query: new URLSearchParams(request.originalUrl.split('?').slice(1).join('?')),
+    header: (name) => request.get(name),
+    range: (size) => {
+      const ranges = request.range(size, { combine: true });
+      if (ranges === -1) return 'unsatisfiable';
+      // What is no range, is in another unit or is several ranges may be answered with the whole (RFC 9110, 14.2).
+      if (!Array.isArray(ranges) || ranges.type !== 'bytes' || ranges.length !== 1) return undefined;
+      return ranges[0];
+    },
+    body: request.body,
+    isForm: Boolean(request.is('multipart/form-data')),
+    file: file === undefined ? undefined : { data: file.buffer, contentType: file.mimetype },
+    signal,
+  };
+}
+
+async function send({ status, headers = {}, body }: Reply, response: Response): Promise<void> {
+  response.status(status).set({ 'Cache-Control': 'no-store', ...headers });
+  if (!(body instanceof Readable)) {
+    if (body === undefined) response.end();
+    else response.json(body);
+    return;
+  }
+  response.flushHeaders();
+  if (response.req.method === 'HEAD') {
+    body.destroy();
+    response.end();
+  } else await pipeline(body, response);
+}
+
+function wrongMethod(sharing: readonly Route[]): RequestHandler {
+  const methods = sharing.flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : [method]));
+  const allow = [...methods, 'OPTIONS'].join(', ');
+  return (request, response) => {
+    if (request.method === 'OPTIONS') return send({ status: 204, headers: { Allow: allow } }, response);
+    const detail = `${request.method} is not possible here; ${allow} are.`;
+    return send(problem(new FleetError('method_not_allowed', detail), pathOf(request), { Allow: allow }), response);
+  };
+}
+
+/** One line for every request, when its answer is through or its caller gone. Of `quiet` paths at debug only. */
+function logged(quiet: ReadonlySet<string>, log: Logger): RequestHandler {
+  return (request, response, next) => {
+    const start = performance.now();
+    const path = pathOf(request);
+    response.once('close', () => {
+      const job: unknown = response.locals.job;
+      log.log(quiet.has(path) ? 'debug' : 'info', 'request', {
+        method: request.method,
+        path,
+        status: response.statusCode,
+        ms: Math.round(performance.now() - start),
+        ...(job === undefined ? {} : { job }),
+        ...(response.writableFinished ? {} : { aborted: true }),
+      });
+    });
+    next();
+  };
+}
+
+function pathOf(request: Request): string {
+  return request.originalUrl.split('?', 1)[0] ?? '';
+}

@@ -1,0 +1,50 @@
+import type { Readable } from 'node:stream';
+import type { ByteRange } from '@comfy-fleet/frames';
+
+/** A request as handlers see it, free of Express. */
+export interface ApiRequest {
+  readonly method: string;
+  /** The path as it was asked for, still percent-encoded, without the query. */
+  readonly path: string;
+  /** The `:names` of the route's path, decoded. */
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams;
+  header(name: string): string | undefined;
+  /** The one range asked for of `size` bytes; undefined when the whole is to be sent. */
+  range(size: number): ByteRange | 'unsatisfiable' | undefined;
+  /** The parsed JSON, or the text fields of a form. Not validated. */
+  readonly body: unknown;
+  /** True when the body was a form: its numbers are text. */
+  readonly isForm: boolean;
+  /** The file that a form carried. */
+  readonly file: UploadedFile | undefined;
+  /** Aborts when the caller goes away. */
+  readonly signal: AbortSignal;
+}
+
+export interface UploadedFile {
+  readonly data: Buffer;
+  /** The type that its part of the form claims. */
+  readonly contentType: string;
+}
+
+/** What handlers answer. A body is sent as JSON unless it is a stream. */
+export interface Reply {
+  readonly status: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: object | Readable;
+  /** The job it is about, for the log. */
+  readonly job?: string;
+}
+
+export type Handler = (request: ApiRequest) => Promise<Reply> | Reply;
+
+export interface Route {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  readonly handler: Handler;
+  /** What is read before the handler is called: JSON, or JSON or a form with a picture. Absent: the body is ignored. */
+  readonly body?: 'json' | 'picture';
+  /** Asked again and again by machines: logged at debug only. */
+  readonly probe?: true;
+}

@@ -1,0 +1,29 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** One event in the text/event-stream format. Without an id the caller's Last-Event-ID stays what it was. */
+export function serverSentEvent(event: string, data: object, id?: string): string {
+  const lines = [`event: ${event}`, ...(id === undefined ? [] : [`id: ${id}`]), `data: ${JSON.stringify(data)}`];
+  return `${lines.join('\n')}\n\n`;
+}
+
+/** The messages, and a comment whenever none came for `everyMs`, so that no proxy takes the connection for dead. */
+export async function* withHeartbeat(messages: AsyncGenerator<string>, everyMs: number): AsyncGenerator<string> {
+  try {
+    let next = messages.next();
+    for (;;) {
+      const timer = new AbortController();
+      const silence = delay(everyMs, undefined, { signal: timer.signal }).catch(() => undefined);
+      const result = await Promise.race([next, silence]);
+      timer.abort();
+      if (result === undefined) {
+        yield ': still here\n\n';
+        continue;
+      }
+      if (result.done === true) return;
+      yield result.value;
+      next = messages.next();
+    }
+  } finally {
+    await messages.return(undefined);
+  }
+}

@@ -1,0 +1,71 @@
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { type Config, ConfigError, loadConfig, loadEnvFile } from '@comfy-fleet/config';
+import { createFileFrames } from '@comfy-fleet/frames';
+import { createLedger } from '@comfy-fleet/jobs';
+import { createLogger } from '@comfy-fleet/telemetry';
+import { loadWorkflows, WorkflowError } from '@comfy-fleet/workflows';
+import { buildApp } from './app.js';
+import { startServer } from './server.js';
+
+const HEARTBEAT_MS = 15_000;
+/** For answers under way when the process is to stop; streams and waits end at once. */
+const GRACE_MS = 5_000;
+
+async function main(): Promise<void> {
+  loadEnvFile();
+  const config = loadConfig();
+  const workflows = await loadWorkflows(config.workflowsDir);
+  const log = createLogger({ service: 'api', ...config.log });
+  const ledger = createLedger({
+    ...config.redis,
+    maxOpenJobs: config.queue.maxOpenJobs,
+    jobTtlSeconds: config.queue.jobTtlSeconds,
+    log,
+  });
+  // The port makes it this process's own among several on one machine.
+  const owner = `api-${hostname()}-${config.http.port}`;
+  const frames = createFileFrames({ dir: config.framesDir, owner });
+  const inputs = createFileFrames({ dir: join(config.framesDir, 'inputs'), owner });
+  const stopping = new AbortController();
+  const deps = { config, ledger, workflows, frames, inputs, log, stopping: stopping.signal, heartbeatMs: HEARTBEAT_MS };
+
+  const server = await startServer(buildApp(deps), config.http).catch(async (error: unknown) => {
+    await ledger.close();
+    throw error;
+  });
+  const swept = await inputs.sweepTemporary();
+  log.info('listening', { host: config.http.host, port: server.port, swept });
+
+  const stop = (signal: string) => {
+    if (stopping.signal.aborted) process.exit(1); // asked twice: now
+    log.info('stopping', { signal });
+    stopping.abort();
+    server
+      .close(GRACE_MS)
+      .then(() => ledger.close())
+      .then(
+        () => log.info('stopped'),
+        (error: unknown) => {
+          log.error('stopping failed', { error });
+          process.exitCode = 1;
+        },
+      );
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+}
+
+/** What a person starting it can mend is said in a line or two; anything else with its stack. */
+function explain(error: unknown): string {
+  if (error instanceof ConfigError || error instanceof WorkflowError) return error.message;
+  const { code, message, stack } = error as NodeJS.ErrnoException & Partial<Pick<Config['http'], 'port'>>;
+  if (code === 'EADDRINUSE') return `The port is taken (${message}): stop what listens there, or set PORT to another.`;
+  if (code === 'EACCES' || code === 'EADDRNOTAVAIL') return `It cannot listen (${message}): check HOST and PORT.`;
+  return stack ?? String(error);
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`${explain(error)}\n`);
+  process.exitCode = 1;
+});

@@ -1,0 +1,67 @@
+import { createHash } from 'node:crypto';
+import sharp from 'sharp';
+import { invalidImage } from './picture-errors.js';
+import type { RawPicture } from './picture-text.js';
+import { pictureType } from './picture-type.js';
+
+export interface NormalPicture {
+  readonly png: Buffer;
+  /** Of `png`: the same picture has the same name wherever it comes from. */
+  readonly sha256: string;
+  readonly width: number;
+  readonly height: number;
+}
+
+export interface NormaliseOptions {
+  readonly maxPixels: number;
+  /** The field the picture came in, for errors. */
+  readonly pointer: string;
+}
+
+/** Longer than the largest picture takes on a slow machine. */
+const DECODE_SECONDS = 30;
+
+/**
+ * Makes the one form in which input pictures are kept: PNG, 8 bits, sRGB, upright as its EXIF orientation says, without
+ * metadata. Of an animation it takes the first frame. What is transparent becomes white: ComfyUI's LoadImage drops the
+ * alpha channel and would show whatever colour lies beneath, mostly black. Throws invalid_image.
+ */
+export async function normalisePicture(
+  raw: RawPicture,
+  { maxPixels, pointer }: NormaliseOptions,
+): Promise<NormalPicture> {
+  const type = pictureType(raw.data);
+  if (type === undefined) throw invalidImage(pointer, 'The picture is not a PNG, JPEG or WebP.');
+  if (raw.claimed !== undefined && raw.claimed !== type) {
+    throw invalidImage(pointer, `The picture claims to be ${raw.claimed} but is ${type}.`);
+  }
+  await checkPixels(raw.data, maxPixels, pointer);
+  try {
+    const { data: png, info } = await sharp(raw.data, { failOn: 'error', limitInputPixels: maxPixels, pages: 1 })
+      .timeout({ seconds: DECODE_SECONDS })
+      .autoOrient()
+      .flatten({ background: '#ffffff' })
+      .toColourspace('srgb')
+      .png()
+      .toBuffer({ resolveWithObject: true });
+    const sha256 = createHash('sha256').update(png).digest('hex');
+    return { png, sha256, width: info.width, height: info.height };
+  } catch (error) {
+    throw damaged(pointer, error);
+  }
+}
+
+/** Looks at the header only, before a picture that unpacks to gigabytes is decoded. */
+async function checkPixels(data: Buffer, maxPixels: number, pointer: string): Promise<void> {
+  const { width, height } = await sharp(data, { limitInputPixels: false, pages: 1 })
+    .metadata()
+    .catch((error: unknown) => {
+      throw damaged(pointer, error);
+    });
+  if (width * height <= maxPixels) return;
+  throw invalidImage(pointer, `The picture has ${width}×${height} pixels; ${maxPixels} in all are the most.`);
+}
+
+function damaged(pointer: string, cause: unknown): Error {
+  return invalidImage(pointer, 'The picture cannot be decoded: it is damaged or not whole.', cause);
+}

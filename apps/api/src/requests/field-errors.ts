@@ -1,0 +1,65 @@
+import type { FieldError } from '@comfy-fleet/contracts';
+import type { ErrorObject } from 'ajv';
+import { suggestField } from './suggest-field.js';
+
+/** What ajv found, in words for the caller: one entry per fault, each with the JSON pointer of the field it is about. */
+export function fieldErrors(found: readonly ErrorObject[], known: readonly string[]): FieldError[] {
+  return found.map((error) => ({ pointer: pointerOf(error), detail: detailOf(error, known) }));
+}
+
+function pointerOf({ keyword, instancePath, params }: ErrorObject): string {
+  const field: unknown =
+    keyword === 'required'
+      ? params.missingProperty
+      : keyword === 'additionalProperties'
+        ? params.additionalProperty
+        : '';
+  return typeof field === 'string' && field !== '' ? `${instancePath}/${escapePointer(field)}` : instancePath;
+}
+
+function detailOf(error: ErrorObject, known: readonly string[]): string {
+  const { keyword, params } = error;
+  switch (keyword) {
+    case 'required':
+      return 'is required';
+    case 'additionalProperties':
+      return `unknown field; ${suggestField(params.additionalProperty, known)}`;
+    case 'type':
+      return `must be ${typeNames(params.type)}`;
+    case 'enum':
+      return `must be one of ${params.allowedValues.join(', ')}`;
+    case 'minimum':
+      return `must be ${params.limit} or more`;
+    case 'maximum':
+      // A number that large was rounded by every JSON parser on its way; only text keeps it exact.
+      return params.limit === Number.MAX_SAFE_INTEGER
+        ? `is too large for a JSON number (above ${params.limit}); write it as a string`
+        : `must be ${params.limit} or less`;
+    case 'multipleOf':
+      return `must be a multiple of ${params.multipleOf}`;
+    case 'minLength':
+      return 'must not be empty';
+    case 'maxLength':
+      return `must have at most ${params.limit} characters`;
+    case 'pattern':
+      return 'must be a number written in digits';
+    default:
+      return error.message ?? 'is not valid';
+  }
+}
+
+const TYPE_NAMES: Readonly<Record<string, string>> = {
+  integer: 'a whole number',
+  number: 'a number',
+  string: 'a string',
+  object: 'an object',
+};
+
+function typeNames(types: string | readonly string[]): string {
+  const list = typeof types === 'string' ? [types] : types;
+  return list.map((type) => TYPE_NAMES[type] ?? type).join(' or ');
+}
+
+function escapePointer(field: string): string {
+  return field.replaceAll('~', '~0').replaceAll('/', '~1');
+}
