@@ -1,0 +1,101 @@
+// Imports point one way: apps → webhooks → {jobs, comfyui, frames} → {config, telemetry, workflows, safe-http} →
+// contracts, and client → contracts. infra/checks/test proves on a small tree of faults that every rule here bites.
+
+const BASE = ['config', 'telemetry', 'workflows', 'safe-http'];
+const MIDDLE = ['jobs', 'comfyui', 'frames'];
+const ALLOWED = {
+  contracts: [],
+  client: ['contracts'],
+  ...Object.fromEntries(BASE.map((name) => [name, ['contracts']])),
+  ...Object.fromEntries(MIDDLE.map((name) => [name, ['contracts', ...BASE]])),
+  webhooks: ['contracts', ...BASE, ...MIDDLE],
+};
+
+/** `testing` has a rule of its own, and may import anything. */
+const layers = Object.entries(ALLOWED).map(([name, allowed]) => ({
+  name: `layers-${name}`,
+  comment: `packages/${name} may import ${allowed.length === 0 ? 'no other package' : allowed.join(', ')}`,
+  severity: 'error',
+  from: { path: `^packages/${name}/` },
+  to: { path: '^(apps|packages|infra)/', pathNot: `^packages/(${[name, ...allowed, 'testing'].join('|')})/` },
+}));
+
+const onlyIn = (library, homes) => ({
+  name: `${library}-only-at-home`,
+  comment: `${library} is imported only in ${homes.join(' and ')}`,
+  severity: 'error',
+  from: { pathNot: `^(${homes.join('|')})/` },
+  to: { path: `(^|node_modules/)${library}(/|$)` },
+});
+
+module.exports = {
+  forbidden: [
+    ...layers,
+    {
+      name: 'apps-never-import-apps',
+      comment: 'what two apps share belongs in a package',
+      severity: 'error',
+      from: { path: '^apps/([^/]+)/' },
+      to: { path: '^(apps|infra)/', pathNot: '^apps/$1/' },
+    },
+    {
+      name: 'testing-only-in-tests',
+      comment: 'packages/testing is for test folders, apps/bench and infra',
+      severity: 'error',
+      from: { pathNot: ['^(apps|packages|infra)/[^/]+/test/', '^packages/testing/', '^apps/bench/', '^infra/'] },
+      to: { path: '^packages/testing/' },
+    },
+    {
+      name: 'no-import-of-tests',
+      comment: 'what others need does not live in a test folder',
+      severity: 'error',
+      from: { pathNot: '^[^/]+/[^/]+/test/' },
+      to: { path: '^[^/]+/[^/]+/test/' },
+    },
+    {
+      name: 'through-the-front-door',
+      comment: 'another package is imported by its name, which leads to its index.ts, never by a path into its files',
+      severity: 'error',
+      from: { path: '^((?:apps|packages)/[^/]+)/' },
+      to: { path: '^(apps|packages)/', pathNot: ['^$1/', '^(apps|packages)/[^/]+/src/index\\.ts$'] },
+    },
+    onlyIn('express', ['apps/api', 'apps/simulator']),
+    onlyIn('bullmq', ['packages/jobs']),
+    onlyIn('ioredis', ['packages/jobs']),
+    onlyIn('axios', ['packages/comfyui', 'packages/safe-http']),
+    {
+      name: 'runner-is-plain-node',
+      comment: 'infra/local runs before anything is installed: Node and its own files only',
+      severity: 'error',
+      from: { path: '^infra/local/[^/]+\\.mjs$' },
+      to: { dependencyTypesNot: ['core', 'local'] },
+    },
+    {
+      name: 'no-circular',
+      comment: 'files that import each other in a ring cannot be understood or moved one by one',
+      severity: 'error',
+      from: {},
+      to: { circular: true },
+    },
+    {
+      name: 'resolvable',
+      comment: 'an import that cannot be followed cannot be checked either',
+      severity: 'error',
+      from: {},
+      to: { couldNotResolve: true },
+    },
+  ],
+  options: {
+    parser: 'swc', // TypeScript 7 has no API that a tool could use
+    doNotFollow: { path: 'node_modules' },
+    exclude: { path: '(^|/)(dist|fixtures)/' },
+    moduleSystems: ['es6', 'cjs'],
+    tsPreCompilationDeps: true, // imports of types count too
+    combinedDependencies: true,
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['@comfy-fleet/source', 'import', 'node', 'default', 'types'],
+      extensions: ['.ts', '.mjs', '.js', '.cjs', '.json', '.d.ts'],
+    },
+  },
+};

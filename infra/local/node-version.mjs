@@ -1,0 +1,23 @@
+// Read by whatever Node there is: nothing here may need a new one.
+import { readFileSync } from 'node:fs';
+
+/**
+ * Ends the process with one clear line when this Node is older than package.json's `engines.node`.
+ * @param {string} version such as '20.20.2'
+ */
+export function refuseOldNode(version = process.versions.node) {
+  const { engines } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  const wanted = parse(engines.node);
+  const found = parse(version);
+  if (found.major > wanted.major || (found.major === wanted.major && found.minor >= wanted.minor)) return;
+  console.error(
+    `comfy-fleet needs Node ${wanted.major}.${wanted.minor} or newer; this is Node ${version}. Get one from https://nodejs.org`,
+  );
+  process.exit(1);
+}
+
+/** @param {string} text */
+function parse(text) {
+  const [major = '0', minor = '0'] = text.match(/\d+/g) || [];
+  return { major: Number(major), minor: Number(minor) };
+}

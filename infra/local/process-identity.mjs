@@ -1,0 +1,34 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+
+/**
+ * Tells a process from a later one that was given the same number: when it began. Undefined: there is no such process.
+ * @param {number} pid
+ * @returns {string | undefined}
+ */
+export function processIdentity(pid) {
+  return process.platform === 'linux' ? fromProc(pid) : fromPs(pid);
+}
+
+/** @param {number} pid */
+function fromProc(pid) {
+  try {
+    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    // the name in parentheses may hold anything; the state (field 3) follows it, the start time is field 22
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return fields[0] === 'Z' ? undefined : `${boot}:${fields[19]}`;
+  } catch {
+    return undefined;
+  }
+}
+
+/** @param {number} pid */
+function fromPs(pid) {
+  try {
+    const began = execFileSync('ps', ['-o', 'lstart=', '-p', `${pid}`], { encoding: 'utf8', timeout: 5_000 }).trim();
+    return began === '' ? undefined : began;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,51 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
+const LOOK_EVERY_MS = 100;
+const PROBE_DEADLINE_MS = 3_000;
+const SAY_EVERY_MS = 10_000;
+
+/**
+ * Waits until `url` answers 200. While it does not, says why from time to time; a fleet whose GPUs are still starting
+ * may take as long as it needs.
+ * @param {string} name
+ * @param {string} url
+ * @param {{ signal: AbortSignal, print: import('./printer.mjs').Printer }} options
+ */
+export async function untilReady(name, url, { signal, print }) {
+  let lastSaid = performance.now();
+  for (;;) {
+    const reason = await whyNot(url, signal);
+    if (reason === undefined) return;
+    if (performance.now() - lastSaid > SAY_EVERY_MS) {
+      print.line(name, `not ready yet: ${reason}`);
+      lastSaid = performance.now();
+    }
+    await delay(LOOK_EVERY_MS, undefined, { signal });
+  }
+}
+
+/**
+ * @param {string} url
+ * @param {AbortSignal} signal
+ * @returns {Promise<string | undefined>}
+ */
+async function whyNot(url, signal) {
+  try {
+    const answer = await fetch(url, { signal: AbortSignal.any([signal, AbortSignal.timeout(PROBE_DEADLINE_MS)]) });
+    const body = await answer.text();
+    return answer.status === 200 ? undefined : reasonsIn(body);
+  } catch {
+    return 'it does not answer';
+  }
+}
+
+/** @param {string} body */
+function reasonsIn(body) {
+  try {
+    const { reasons } = JSON.parse(body);
+    if (Array.isArray(reasons) && reasons.length > 0) return reasons.join('; ');
+  } catch {
+    // not JSON: shown as it is
+  }
+  return body.slice(0, 200);
+}

@@ -1,0 +1,72 @@
+import { execFile } from 'node:child_process';
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { promisify } from 'node:util';
+
+const NAMES = ['redis-server', 'valkey-server'];
+const OLDEST = [6, 2];
+/** Where package managers put it when PATH does not say. */
+const USUAL_PLACES = ['/usr/bin', '/usr/local/bin', '/opt/homebrew/bin', '/usr/sbin', '/usr/local/sbin'];
+
+/**
+ * @typedef {{ path: string, version: string }} RedisBinary
+ * @typedef {Readonly<Record<string, string | undefined>>} Env
+ */
+
+/**
+ * The first redis-server or valkey-server that runs and is new enough.
+ * @param {Env} env
+ * @returns {Promise<{ found: RedisBinary | undefined, tooOld: readonly RedisBinary[] }>}
+ */
+export async function findRedisBinary(env) {
+  /** @type {RedisBinary[]} */
+  const tooOld = [];
+  for (const name of NAMES) {
+    const path = findProgram(name, env, USUAL_PLACES);
+    const version = path === undefined ? undefined : await versionOf(path);
+    if (path === undefined || version === undefined) continue;
+    if (isNewEnough(version)) return { found: { path, version }, tooOld };
+    tooOld.push({ path, version });
+  }
+  return { found: undefined, tooOld };
+}
+
+/**
+ * @param {string} name
+ * @param {Env} env
+ * @param {readonly string[]} morePlaces
+ * @returns {string | undefined} its path
+ */
+export function findProgram(name, env, morePlaces = []) {
+  const places = [...(env.PATH ?? '').split(delimiter).filter((place) => place !== ''), ...morePlaces];
+  return places.map((place) => join(place, name)).find(isExecutable);
+}
+
+/** @param {string} path */
+function isExecutable(path) {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** @param {string} path */
+async function versionOf(path) {
+  try {
+    const { stdout } = await promisify(execFile)(path, ['--version'], { timeout: 5_000 });
+    return /\bv=(\d+(\.\d+)+)/.exec(stdout)?.[1];
+  } catch {
+    return undefined;
+  }
+}
+
+/** @param {string} version */
+function isNewEnough(version) {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  const [oldMajor = 0, oldMinor = 0] = OLDEST;
+  return major > oldMajor || (major === oldMajor && minor >= oldMinor);
+}
+
+export const OLDEST_REDIS = OLDEST.join('.');

@@ -1,0 +1,92 @@
+import { Problem } from './problem.mjs';
+import { findProgram, findRedisBinary, OLDEST_REDIS } from './redis-binary.mjs';
+
+/**
+ * @typedef {{ kind: 'binary', path: string } | { kind: 'docker', path: string }} RedisSource
+ * @typedef {(name: string, command: string, args: readonly string[], env?: NodeJS.ProcessEnv) => Promise<void>} Run
+ * @typedef {{
+ *   env: NodeJS.ProcessEnv, run: Run, say: (text: string) => void, mayUseDocker: boolean,
+ *   platform?: NodeJS.Platform, isRoot?: boolean,
+ * }} Means
+ */
+
+/**
+ * Something that runs Redis on this machine: one that is here, else one installed now (apt as root, or brew), else
+ * Docker. Throws a Problem that says what to type when there is no way.
+ * @param {Means} means
+ * @returns {Promise<RedisSource>}
+ */
+export async function provideRedis(means) {
+  const { env, say, mayUseDocker } = means;
+  const { found, tooOld } = await findRedisBinary(env);
+  if (found !== undefined) return { kind: 'binary', path: found.path };
+  for (const { path, version } of tooOld) say(`${path} is version ${version}; ${OLDEST_REDIS} or newer is needed.`);
+
+  const whyNot = await install(means);
+  const installed = whyNot === undefined ? (await findRedisBinary(env)).found : undefined;
+  if (installed !== undefined) return { kind: 'binary', path: installed.path };
+
+  const docker = mayUseDocker ? findProgram('docker', env) : undefined;
+  if (docker !== undefined && (await engineWorks(docker, means))) return { kind: 'docker', path: docker };
+  throw new Problem(
+    `There is no Redis ${OLDEST_REDIS} or newer here${whyNot === undefined ? '' : ` (${whyNot})`}. ${whatToType(means)}`,
+  );
+}
+
+/**
+ * @param {Means} means
+ * @returns {Promise<string | undefined>} why it could not be installed
+ */
+async function install({ env, run, say, platform = process.platform, isRoot = process.getuid?.() === 0 }) {
+  const apt = platform === 'linux' ? findProgram('apt-get', env) : undefined;
+  const brew = platform === 'darwin' ? findProgram('brew', env, ['/opt/homebrew/bin', '/usr/local/bin']) : undefined;
+  try {
+    if (apt !== undefined && isRoot) {
+      say('Installing redis-server with apt-get.');
+      const quiet = { ...env, DEBIAN_FRONTEND: 'noninteractive' };
+      await run('apt-get', apt, ['update', '-q'], quiet);
+      await run('apt-get', apt, ['install', '-y', '-q', '--no-install-recommends', 'redis-server'], quiet);
+      return undefined;
+    }
+    if (brew !== undefined && !isRoot) {
+      say('Installing redis with Homebrew.');
+      await run('brew', brew, ['install', 'redis'], env);
+      return undefined;
+    }
+    return apt === undefined ? 'and no apt-get or brew to install it with' : 'and only root may install it';
+  } catch (error) {
+    if (error instanceof Problem) return error.message;
+    throw error;
+  }
+}
+
+/**
+ * @param {string} docker
+ * @param {Means} means
+ */
+async function engineWorks(docker, { run }) {
+  try {
+    await run('docker', docker, ['version', '--format', 'Docker engine {{.Server.Version}}']);
+    return true;
+  } catch (error) {
+    if (error instanceof Problem) return false;
+    throw error;
+  }
+}
+
+/** @param {Means} means */
+function whatToType({ env, platform = process.platform }) {
+  if (platform === 'darwin') return 'Install Homebrew (https://brew.sh) and type: brew install redis';
+  if (platform === 'win32') return 'On Windows run comfy-fleet inside WSL 2.';
+  const [, command] = [
+    ['apt-get', 'sudo apt-get update && sudo apt-get install -y redis-server'],
+    ['dnf', 'sudo dnf install -y valkey || sudo dnf install -y redis'],
+    ['pacman', 'sudo pacman -S valkey'],
+    ['zypper', 'sudo zypper install redis'],
+    ['apk', 'sudo apk add valkey'],
+  ].find(([program = '']) => findProgram(program, env) !== undefined) ?? [
+    undefined,
+    'install redis-server with your package manager',
+  ];
+  return `Type: ${command}    (or set REDIS_URL to a Redis of yours)`;
+}

@@ -1,0 +1,65 @@
+import { mkdirSync } from 'node:fs';
+import { connect } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Problem } from './problem.mjs';
+
+/** The image that docker-compose.yml runs too. */
+export const REDIS_IMAGE = 'redis:8-alpine';
+
+/** Accepted means kept: every write is on disk before it is answered, and nothing is evicted. */
+const DURABLE = ['--appendonly', 'yes', '--appendfsync', 'always', '--save', '', '--maxmemory-policy', 'noeviction'];
+
+/**
+ * The command that runs Redis from `source` on 127.0.0.1:`port` with its file in `dir`.
+ * @param {import('./redis-provision.mjs').RedisSource} source
+ * @param {number} port
+ * @param {string} dir
+ * @returns {{ command: string, args: string[] }}
+ */
+export function redisCommand(source, port, dir) {
+  mkdirSync(dir, { recursive: true });
+  if (source.kind === 'binary') {
+    return { command: source.path, args: ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', dir, ...DURABLE] };
+  }
+  const user = `${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`; // so that the files stay ours
+  const container = ['run', '--rm', '--user', user, '-p', `127.0.0.1:${port}:6379`, '-v', `${dir}:/data`];
+  return { command: source.path, args: [...container, REDIS_IMAGE, 'redis-server', '--dir', '/data', ...DURABLE] };
+}
+
+/**
+ * Waits until Redis at `port` answers PING with PONG: a large append-only file takes a while to load.
+ * @param {number} port
+ * @param {AbortSignal} signal
+ */
+export async function redisAnswers(port, signal, withinMs = 300_000) {
+  const deadline = performance.now() + withinMs;
+  while ((await ping(port)) !== '+PONG') {
+    if (performance.now() > deadline) throw new Problem(`Redis did not answer within ${withinMs / 1000} s.`);
+    await delay(50, undefined, { signal });
+  }
+}
+
+/**
+ * @param {number} port
+ * @returns {Promise<string>} the first line of the answer, or ''
+ */
+async function ping(port) {
+  const socket = connect({ host: '127.0.0.1', port, timeout: 2_000 });
+  try {
+    return await new Promise((resolve) => {
+      socket.once('connect', () => socket.write('PING\r\n'));
+      socket.once('data', (chunk) => resolve(chunk.toString().split('\r\n')[0] ?? ''));
+      for (const event of ['error', 'timeout', 'close']) socket.once(event, () => resolve(''));
+    });
+  } finally {
+    socket.destroy();
+  }
+}
+
+/**
+ * A line of Redis's log that a person should see; the rest is kept for the case that it dies.
+ * @param {string} line
+ */
+export function isWorthShowing(line) {
+  return (/ # /.test(line) || line.includes('Ready to accept')) && !/overcommit|ready to exit/.test(line);
+}

@@ -1,0 +1,54 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { Problem } from './problem.mjs';
+
+/**
+ * What the runner itself must know of the settings; everything else is read by the services, from the same variables.
+ * @typedef {{
+ *   host: string, port: number, workerHealthHost: string, workerHealthPort: number, simulatorPort: number,
+ *   redisUrl: string | undefined, comfyuiUrls: string | undefined, drainSeconds: number,
+ * }} RunnerSettings
+ */
+
+/**
+ * Adds the variables of `.env` (what is set already wins), then reads. Port 0: any free one.
+ * @param {string} root
+ * @param {NodeJS.ProcessEnv} env
+ * @returns {RunnerSettings}
+ */
+export function readRunnerSettings(root, env) {
+  const file = join(root, '.env');
+  if (env === process.env && existsSync(file)) process.loadEnvFile(file);
+  return {
+    host: text(env.HOST) ?? '127.0.0.1',
+    port: number(env, 'PORT', 3000, 65_535),
+    workerHealthHost: text(env.WORKER_HEALTH_HOST) ?? '127.0.0.1',
+    workerHealthPort: number(env, 'WORKER_HEALTH_PORT', 0, 65_535),
+    simulatorPort: number(env, 'SIMULATOR_PORT', 0, 65_535),
+    redisUrl: text(env.REDIS_URL),
+    comfyuiUrls: text(env.COMFYUI_URLS),
+    drainSeconds: number(env, 'DRAIN_SECONDS', 60, 86_400),
+  };
+}
+
+/** @param {string | undefined} value */
+function text(value) {
+  const trimmed = value?.trim();
+  return trimmed === '' ? undefined : trimmed;
+}
+
+/**
+ * @param {NodeJS.ProcessEnv} env
+ * @param {string} name
+ * @param {number} otherwise
+ * @param {number} most
+ */
+function number(env, name, otherwise, most) {
+  const written = text(env[name]);
+  if (written === undefined) return otherwise;
+  const value = Number(written);
+  if (!/^\d+$/.test(written) || value > most) {
+    throw new Problem(`${name}=${written}: write a whole number from 0 to ${most}.`);
+  }
+  return value;
+}

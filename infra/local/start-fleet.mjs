@@ -1,0 +1,80 @@
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { takeData } from './data-lock.mjs';
+import { createFleet } from './fleet.mjs';
+import { requireFree } from './ports.mjs';
+import { prepareWorkspace } from './prepare.mjs';
+import { createPrinter } from './printer.mjs';
+import { Problem } from './problem.mjs';
+import { processIdentity } from './process-identity.mjs';
+import { signalGroup } from './processes.mjs';
+import { bringUp } from './services.mjs';
+import { readRunnerSettings } from './settings.mjs';
+import { aborted, listenForStop } from './stop-signals.mjs';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+/**
+ * Runs everything until a stop is asked for or something dies, then ends all that it started. Resolves to the exit code.
+ * @param {{ root?: string, env?: NodeJS.ProcessEnv, prepare?: typeof prepareWorkspace }} options
+ * @returns {Promise<number>}
+ */
+export async function startFleet({ root = ROOT, env = process.env, prepare = prepareWorkspace } = {}) {
+  const print = createPrinter();
+  const stop = listenForStop();
+  const fleet = createFleet({ root, print });
+  /** @type {import('./data-lock.mjs').DataLock | undefined} */
+  let lock;
+
+  const run = async () => {
+    const began = performance.now();
+    const settings = readRunnerSettings(root, env);
+    if (settings.port !== 0) await requireFree('PORT', settings.host, settings.port);
+    if (settings.workerHealthPort !== 0) {
+      await requireFree('WORKER_HEALTH_PORT', settings.workerHealthHost, settings.workerHealthPort);
+    }
+    lock = takeData(join(root, '.data'));
+    await endLeftovers(lock.leftovers, print);
+    await prepare(root, env, fleet.run);
+    await bringUp({ root, env, settings, fleet, print, lock, signal: stop.asked, began });
+    await aborted(stop.asked);
+  };
+
+  /** @type {unknown} */
+  let fault;
+  try {
+    await Promise.race([run(), fleet.failed, aborted(stop.asked)]);
+  } catch (error) {
+    if (!stop.asked.aborted) fault = error; // what a stop interrupts is no fault
+  }
+  if (stop.asked.aborted) print.say('Stopping (Ctrl-C again to force it).');
+  await fleet.stopAll(stop.forced);
+  lock?.release();
+  stop.close();
+  if (fault === undefined) return stop.forced.aborted ? 130 : 0;
+  print.problem(fault instanceof Problem ? fault.message : `The runner itself failed: ${stackOf(fault)}`);
+  if (fault instanceof Problem) for (const line of fault.details) print.say(`  ${line}`);
+  return 1;
+}
+
+/**
+ * Ends what a run that was killed has left behind: it would go on writing to the same data.
+ * @param {readonly import('./data-lock.mjs').Known[]} leftovers
+ * @param {import('./printer.mjs').Printer} print
+ */
+async function endLeftovers(leftovers, print) {
+  for (const { name, pid, identity } of [...leftovers].reverse()) {
+    print.line(name, `still running since an earlier start (process ${pid}); stopping it`);
+    signalGroup(pid, 'SIGTERM');
+    for (let waited = 0; processIdentity(pid) === identity; waited += 100) {
+      if (waited === 10_000) signalGroup(pid, 'SIGKILL');
+      await delay(100);
+    }
+  }
+}
+
+/** @param {unknown} error */
+function stackOf(error) {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

@@ -1,0 +1,5 @@
+// `npm start`: everything on this machine, from a fresh clone. Needs nothing but Node.
+import { refuseOldNode } from './node-version.mjs';
+
+refuseOldNode();
+import('./start-fleet.mjs').then(({ startFleet }) => startFleet()).then((code) => process.exit(code));

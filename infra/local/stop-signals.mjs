@@ -1,0 +1,41 @@
+/** npm passes on the signal that the terminal has sent us already: what follows this soon is the same key press. */
+const SAME_KEY_PRESS_MS = 400;
+
+/**
+ * Ctrl-C, SIGTERM and a closed terminal ask for the stop; a second one forces it.
+ * @returns {{ asked: AbortSignal, forced: AbortSignal, close(): void }}
+ */
+export function listenForStop() {
+  const asked = new AbortController();
+  const forced = new AbortController();
+  let first = 0;
+  const onSignal = () => {
+    const now = performance.now();
+    if (!asked.signal.aborted) {
+      first = now;
+      asked.abort();
+    } else if (now - first > SAME_KEY_PRESS_MS) forced.abort();
+  };
+  const names = /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP']);
+  for (const name of names) process.on(name, onSignal);
+  process.stdout.on('error', onSignal); // whoever read the log has gone
+  return {
+    asked: asked.signal,
+    forced: forced.signal,
+    close: () => {
+      for (const name of names) process.off(name, onSignal);
+    },
+  };
+}
+
+/**
+ * Resolves when `signal` is aborted.
+ * @param {AbortSignal} signal
+ * @returns {Promise<void>}
+ */
+export function aborted(signal) {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,70 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { freePort, until } from '@comfy-fleet/testing';
+import { processIdentity } from '../process-identity.mjs';
+
+const fixture = (name: string) => fileURLToPath(new URL(`./fixtures/${name}`, import.meta.url));
+
+/** A folder like the project's, with stand-ins for the three apps. */
+export async function makeRoot(): Promise<{ root: string; remove: () => Promise<void> }> {
+  const root = await mkdtemp(join(tmpdir(), 'comfy-fleet-runner-'));
+  await writeFile(join(root, 'package.json'), '{"type":"module"}');
+  for (const name of ['api', 'worker', 'simulator']) {
+    await mkdir(join(root, 'apps', name, 'dist'), { recursive: true });
+    const code = `import { standIn } from ${JSON.stringify(fixture('stand-in.mjs'))};\nstandIn('${name}');\n`;
+    await writeFile(join(root, 'apps', name, 'dist/main.js'), code);
+  }
+  return { root, remove: () => rm(root, { recursive: true, force: true }) };
+}
+
+export interface Runner {
+  readonly process: ChildProcess;
+  /** Everything printed so far. */
+  text(): string;
+  lines(): string[];
+  /** Waits until the text matches, and gives the match. */
+  says(pattern: RegExp): Promise<RegExpExecArray>;
+  /** Waits until it has ended, and gives its exit code. */
+  exit(): Promise<number | null>;
+  /** The living processes that the stand-ins and Redis said they are. */
+  living(): number[];
+}
+
+/** Starts the runner on `root`; the environment is this test's, with `env` laid over it. */
+export async function startRunner(root: string, env: NodeJS.ProcessEnv = {}): Promise<Runner> {
+  const { COMFYUI_URLS: _urls, REDIS_URL: _redis, WORKER_NAME: _name, ...inherited } = process.env;
+  const child = spawn(process.execPath, [fixture('drive.mjs'), root], {
+    env: { ...inherited, PORT: `${await freePort()}`, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let text = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (chunk: Buffer) => {
+      text += chunk.toString();
+    });
+  }
+  const ended = once(child, 'close');
+  return {
+    process: child,
+    text: () => text,
+    lines: () => text.split('\n'),
+    says: (pattern) =>
+      until(`the runner says ${pattern}; it said:\n${text}`, () => {
+        const match = pattern.exec(text);
+        if (match === null && child.exitCode !== null) throw new Error(`ended without saying ${pattern}:\n${text}`);
+        return match;
+      }),
+    exit: async () => {
+      await ended;
+      return child.exitCode;
+    },
+    living: () => {
+      const pids = [...text.matchAll(/pids (\d+) (\d+)/g)].flatMap(([, one, two]) => [Number(one), Number(two)]);
+      return pids.filter((pid) => processIdentity(pid) !== undefined);
+    },
+  };
+}

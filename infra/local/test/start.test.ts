@@ -1,0 +1,245 @@
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { freePort, until } from '@comfy-fleet/testing';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { makeRoot, type Runner, startRunner } from './runner.js';
+
+let root: string;
+let remove: () => Promise<void>;
+let runners: Runner[];
+
+beforeEach(async () => {
+  ({ root, remove } = await makeRoot());
+  runners = [];
+});
+
+afterEach(async () => {
+  for (const runner of runners) {
+    if (runner.process.exitCode !== null || runner.process.signalCode !== null) continue;
+    runner.process.kill('SIGTERM');
+    await runner.exit();
+  }
+  await remove();
+});
+
+const start = async (env: NodeJS.ProcessEnv = {}) => {
+  const runner = await startRunner(root, env);
+  runners.push(runner);
+  return runner;
+};
+
+const READY = /comfy-fleet is ready after [\d.]+ s: {2}(http:\S+)/;
+const REDIS = /redis redis:\/\/127\.0\.0\.1:(\d+) /;
+
+/** One command to Redis in its inline form, and the first line or bulk of its answer. */
+async function redis(port: string | undefined, command: string): Promise<string> {
+  const socket = connect(Number(port), '127.0.0.1');
+  socket.write(`${command}\r\n`);
+  const answer = await new Promise<string>((resolve, reject) => {
+    socket.once('data', (chunk) => resolve(chunk.toString().trim()));
+    socket.once('error', reject);
+  });
+  socket.destroy();
+  return answer;
+}
+
+describe('npm start', () => {
+  it('brings up Redis, simulator, worker and api, and says where', async () => {
+    const runner = await start();
+    const [, url] = await runner.says(READY);
+    expect((await fetch(`${url}/readyz`)).status).toBe(200);
+    expect(runner.living()).toHaveLength(6);
+    expect(runner.text()).toContain('a simulator draws these pictures');
+    expect(runner.text()).toMatch(
+      /^worker {4}\| redis redis:\S+ comfyui http:\/\/127\.0\.0\.1:\d+ name local format pretty$/m,
+    );
+    expect(runner.text()).not.toContain('\x1b');
+  });
+
+  it('runs Redis so that an answered write is on disk', async () => {
+    const runner = await start();
+    const [, port] = await runner.says(REDIS);
+    expect(await redis(port, 'CONFIG GET appendonly')).toMatch(/yes$/);
+    expect(await redis(port, 'CONFIG GET appendfsync')).toMatch(/always$/);
+    expect(await redis(port, 'CONFIG GET maxmemory-policy')).toMatch(/noeviction$/);
+    expect(await redis(port, 'CONFIG GET bind')).toMatch(/127\.0\.0\.1$/);
+  });
+
+  it('prints curl lines that work when they are pasted', async () => {
+    const runner = await start();
+    await runner.says(/The next npm start/);
+    const pasted = runner.lines().filter((line) => line.startsWith('  curl '));
+    expect(pasted).toHaveLength(2);
+    const shell = (line = '') => promisify(execFile)('bash', ['-c', line], { cwd: root });
+    expect(JSON.parse((await shell(pasted[0])).stdout)).toMatchObject({ status: 'succeeded' });
+    await shell(pasted[1]);
+    expect(await readFile(join(root, 'picture.png'), 'utf8')).toBe('a picture');
+  });
+
+  it('starts no simulator when COMFYUI_URLS is set', async () => {
+    const runner = await start({ COMFYUI_URLS: 'http://127.0.0.1:1' });
+    await runner.says(READY);
+    expect(runner.text()).toContain('comfyui http://127.0.0.1:1 ');
+    expect(runner.text()).not.toContain('simulator');
+  });
+
+  it('takes settings from .env, those of the environment first', async () => {
+    const [port, other] = [await freePort(), await freePort()];
+    await writeFile(join(root, '.env'), `PORT=${other}\nWORKER_NAME=from-file\nLOG_FORMAT=json\n`);
+    const runner = await start({ PORT: `${port}` });
+    expect((await runner.says(READY))[1]).toBe(`http://127.0.0.1:${port}`);
+    expect(runner.text()).toContain('name from-file format json');
+  });
+
+  it('goes on with the data of the start before', async () => {
+    const first = await start();
+    await first.says(READY);
+    const port = REDIS.exec(first.text())?.[1];
+    expect(await redis(port, 'SET kept yes')).toBe('+OK');
+    first.process.kill('SIGINT');
+    await first.exit();
+    const second = await start();
+    await second.says(READY);
+    expect(await redis(REDIS.exec(second.text())?.[1], 'GET kept')).toMatch(/yes$/);
+  });
+});
+
+describe('stopping', () => {
+  it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
+    'at %s ends api, worker, simulator and Redis in this order, their children too, with exit code 0',
+    async (signal) => {
+      const runner = await start();
+      await runner.says(READY);
+      const port = REDIS.exec(runner.text())?.[1];
+      runner.process.kill(signal);
+      expect(await runner.exit()).toBe(0);
+      expect([...runner.text().matchAll(/^(\w+) +\| stopping$/gm)].map((match) => match[1])).toEqual([
+        'api',
+        'worker',
+        'simulator',
+        'redis',
+      ]);
+      expect(runner.living()).toEqual([]);
+      await expect(redis(port, 'PING')).rejects.toThrow('ECONNREFUSED');
+      expect(existsSync(join(root, '.data/run.lock'))).toBe(false);
+    },
+  );
+
+  it('takes the signal that npm passes on right behind the first one as the same key press', async () => {
+    const runner = await start();
+    await runner.says(READY);
+    runner.process.kill('SIGINT');
+    runner.process.kill('SIGINT');
+    expect(await runner.exit()).toBe(0);
+    expect(runner.text()).toMatch(/^worker +\| bye$/m);
+  });
+
+  it('is forced by a second Ctrl-C when a service does not go', async () => {
+    const runner = await start({ STAND_IN_STAYS: 'worker' });
+    await runner.says(READY);
+    runner.process.kill('SIGINT');
+    await runner.says(/^worker +\| staying$/m);
+    await until(
+      'the second Ctrl-C is taken',
+      () => runner.process.exitCode !== null || !runner.process.kill('SIGINT'),
+      { everyMs: 100 },
+    );
+    expect(await runner.exit()).toBe(130);
+    expect(runner.living()).toEqual([]);
+  });
+
+  it('is possible while the services are starting', async () => {
+    const runner = await start();
+    await runner.says(/^redis +\| .*Ready to accept/m);
+    runner.process.kill('SIGINT');
+    expect(await runner.exit()).toBe(0);
+    expect(runner.living()).toEqual([]);
+  });
+});
+
+describe('faults', () => {
+  it('of a taken port: one line, exit code 1, nothing started', async () => {
+    const holder = createServer().listen(0, '127.0.0.1');
+    await once(holder, 'listening');
+    const { port } = holder.address() as { port: number };
+    const runner = await start({ PORT: `${port}` });
+    expect(await runner.exit()).toBe(1);
+    expect(runner.text()).toBe(
+      `Port ${port} is taken. Stop what listens there, or choose another one: PORT=${port + 100} npm start\n`,
+    );
+    expect(existsSync(join(root, '.data'))).toBe(false);
+    await new Promise((resolve) => holder.close(resolve));
+  });
+
+  it.each([
+    [{ PORT: 'abc' }, 'PORT=abc: write a whole number from 0 to 65535.'],
+    [{ REDIS_URL: 'localhost:6379' }, 'REDIS_URL: write it as redis://host:port or rediss://host:port'],
+    [
+      { REDIS_URL: 'redis://user:secret@127.0.0.1:1' },
+      'REDIS_URL: nothing answers at 127.0.0.1:1. Start it, or unset REDIS_URL to let npm start run one.',
+    ],
+  ])('of %o: one line, exit code 1', async (env, line) => {
+    const runner = await start(env);
+    expect(await runner.exit()).toBe(1);
+    expect(runner.text()).toBe(`${line}\n`);
+  });
+
+  it.each(['worker', 'api', 'simulator'])(
+    'of a %s that dies: which, exit code and last lines; the rest is stopped',
+    async (name) => {
+      const runner = await start({ STAND_IN_DIES: name });
+      expect(await runner.exit()).toBe(1);
+      expect(runner.text()).toMatch(
+        new RegExp(`^${name} ended with exit code 7. Its last lines:\n  the reason why\n$`, 'm'),
+      );
+      expect(runner.living()).toEqual([]);
+    },
+  );
+
+  it('of a Redis that is killed: the rest is stopped', async () => {
+    const runner = await start();
+    await runner.says(READY);
+    const port = REDIS.exec(runner.text())?.[1];
+    const pid = /process_id:(\d+)/.exec(await redis(port, 'INFO server'))?.[1];
+    process.kill(Number(pid), 'SIGKILL');
+    expect(await runner.exit()).toBe(1);
+    expect(runner.text()).toContain('redis was ended by SIGKILL. Its last lines:');
+    expect(runner.living()).toEqual([]);
+  });
+
+  it('of a second start on the same data: it is refused, the first goes on', async () => {
+    const first = await start();
+    const [, url] = await first.says(READY);
+    const second = await start();
+    expect(await second.exit()).toBe(1);
+    expect(second.text()).toContain(`Another npm start (process ${first.process.pid}) is using this folder's .data.`);
+    expect((await fetch(`${url}/readyz`)).status).toBe(200);
+  });
+
+  it('of three starts in the same moment: one runs', async () => {
+    const all = await Promise.all([start(), start(), start()]);
+    await until('two have given up', () => all.filter((runner) => runner.process.exitCode === 1).length === 2);
+    const winner = all.find((runner) => runner.process.exitCode === null);
+    await winner?.says(READY);
+    expect(winner?.living()).toHaveLength(6);
+  });
+
+  it('of a runner that was killed: the next start ends what it left and goes on with the data', async () => {
+    const first = await start();
+    await first.says(READY);
+    const port = REDIS.exec(first.text())?.[1];
+    expect(await redis(port, 'SET kept yes')).toBe('+OK');
+    first.process.kill('SIGKILL');
+    await first.exit();
+    const second = await start();
+    await second.says(READY);
+    expect(second.text()).toMatch(/^redis +\| still running since an earlier start/m);
+    expect(first.living()).toEqual([]);
+    expect(await redis(REDIS.exec(second.text())?.[1], 'GET kept')).toMatch(/yes$/);
+  });
+});

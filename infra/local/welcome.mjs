@@ -1,0 +1,27 @@
+/**
+ * What a newcomer needs next. The curl lines can be pasted into a shell as they are.
+ * @param {{ url: string, simulated: boolean, seconds: number }} facts
+ * @returns {string}
+ */
+export function welcome({ url, simulated, seconds }) {
+  const ask = `curl -s ${url}/generate -H 'content-type: application/json' -H 'prefer: wait=60' -d '{"prompt":"a lighthouse in a storm, oil painting","lod":"sketch"}'`;
+  const lines = [
+    '',
+    `comfy-fleet is ready after ${seconds.toFixed(1)} s:  ${url}`,
+    '',
+    'Ask for a picture, and wait for the answer:',
+    `  ${ask}`,
+    'See it (the "image_url" of that answer, or all in one line):',
+    `  curl -so picture.png "${url}$(${ask} | grep -o '/images/[^"]*' | head -1)"`,
+    ...(simulated ? ['', ...SIMULATED] : []),
+    '',
+    'Ctrl-C stops everything. The next npm start goes on with the same jobs and pictures.',
+    '',
+  ];
+  return lines.join('\n');
+}
+
+export const SIMULATED = [
+  'COMFYUI_URLS is not set: a simulator draws these pictures, no GPU and no model does.',
+  'With real GPUs:  COMFYUI_URLS=http://127.0.0.1:8188 npm start   (several: separated by commas)',
+];
