@@ -32,18 +32,19 @@ const NO_FILE_INPUT = /^(?:sampler|scheduler)_name$/;
 const tidy = (number: string) => number.replace(/\.0$/, '');
 
 function written(value: unknown): string {
-  if (value === null) return 'null';
+  if (value === undefined) return 'value';
   return plainText(typeof value === 'string' ? `'${value}'` : JSON.stringify(value)).slice(0, 100);
 }
 
 function notInList(input: string, info: JsonObject, at: string, known: readonly string[] | undefined): string {
   const choices = readChoices(info.input_config) ?? known;
   const file = FILE_INPUT.test(input) && !NO_FILE_INPUT.test(input);
-  const wrong = `${input} ${written(info.received_value)} is ${file ? 'not installed' : 'not a choice'} at ${at}`;
+  const wrong = `${input} ${written(info.received_value)} is ${file ? 'not installed' : 'unknown'} at ${at}`;
   if (choices === undefined) return wrong;
-  const shown = choices.slice(0, MAX_CHOICES).join(', ');
-  const more = choices.length > MAX_CHOICES ? ` and ${choices.length - MAX_CHOICES} more` : '';
-  return `${wrong}; ${file ? 'installed' : 'choices'}: ${choices.length === 0 ? 'none' : shown + more}`;
+  const names = [...new Set(choices)];
+  const shown = names.slice(0, MAX_CHOICES).join(', ');
+  const more = names.length > MAX_CHOICES ? ` and ${names.length - MAX_CHOICES} more` : '';
+  return `${wrong}; ${file ? 'installed' : 'known'}: ${shown === '' ? 'none' : shown + more}`;
 }
 
 function outOfRange(input: string, message: string, at: string): string | undefined {
@@ -77,11 +78,7 @@ export function readReason(
   const input = textOr(info.input_name);
   const name = input ?? 'an input';
   const at = nameInGraph(graph, node.id, node.className);
-  const reason = (text: string, where: string | undefined = input): Reason => ({
-    nodeIds: [node.id],
-    input: where,
-    text,
-  });
+  const reason = (text: string): Reason => ({ nodeIds: [node.id], input, text });
   const asTold = () => reason(`${plainText(details === '' ? message : `${message}: ${details}`)} at ${at}`);
 
   switch (type) {
@@ -112,11 +109,11 @@ export function readReason(
       // the input it names is one of the node that this one is linked to
       const fault = wiringFault(graph, node.id, textOr(info.exception_type));
       return fault === undefined
-        ? reason(exceptionText(info, details, at), undefined)
-        : reason(fault.text, fault.input);
+        ? { nodeIds: [node.id], text: exceptionText(info, details, at) }
+        : { nodeIds: [node.id], ...fault };
     }
     case 'exception_during_validation':
-      return reason(exceptionText(info, details, at), undefined);
+      return { nodeIds: [node.id], text: exceptionText(info, details, at) };
     default:
       return asTold();
   }

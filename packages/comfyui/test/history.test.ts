@@ -1,0 +1,76 @@
+import { describe, expect, it } from 'vitest';
+import { readHistoryEntry } from '../src/history.js';
+import type { HistoryEntry } from '../src/index.js';
+import { fixture } from './support/fixtures.js';
+
+const recorded = fixture<Record<string, Record<string, unknown>>>('history.json');
+
+function read(name: string): HistoryEntry {
+  const entry = readHistoryEntry(recorded[name]);
+  if (entry === undefined) throw new Error(`cannot read ${name}`);
+  return entry;
+}
+
+describe('readHistoryEntry', () => {
+  it('gives the pictures of a success in order, with its times', () => {
+    const entry = read('history with three pictures');
+    expect(entry.outcome).toBe('success');
+    expect(entry.outputs.map(({ nodeId, filename }) => `${nodeId} ${filename}`)).toEqual([
+      '7 text2img_00025_.png',
+      '7 text2img_00026_.png',
+      '7 text2img_00027_.png',
+    ]);
+    expect([entry.startedAt, entry.endedAt]).toEqual([1795597411958, 1795597413145]);
+    expect(entry.error).toBeUndefined();
+  });
+
+  it('keeps temporary pictures apart', () => {
+    const entry = read('history with both');
+    expect(entry.outputs.map(({ type }) => type)).toEqual(['output']);
+    expect(entry.temporary.map(({ nodeId, type }) => `${nodeId} ${type}`)).toEqual(['8 temp']);
+  });
+
+  it('takes picture entries that have more keys than three', () => {
+    expect(read('0.33 with assets').outputs).toEqual([
+      { nodeId: '2', filename: 'asset_00001_.png', subfolder: '', type: 'output' },
+    ]);
+  });
+
+  it('says which node failed and why, without the path of the file', () => {
+    const { outcome, error } = read('after an execution error');
+    expect(outcome).toBe('error');
+    expect(error?.code).toBe('node_execution_error');
+    expect(error?.nodeId).toBe('4');
+    expect(error?.detail).toBe("LoadImage 4 failed: cannot identify image file 'text.png'");
+  });
+
+  it('keeps the pictures that were ready before another node failed', () => {
+    const entry = read('after that: are the finished outputs kept?');
+    expect(entry.outcome).toBe('error');
+    expect(entry.outputs.map(({ filename }) => filename)).toEqual(['beside_failure_00001_.png']);
+    expect(entry.error?.nodeId).toBe('3');
+  });
+
+  it('tells an interrupt from an error, which ComfyUI calls by the same word', () => {
+    const entry = read('after an interrupt');
+    expect(entry.outcome).toBe('interrupted');
+    expect(entry.error).toBeUndefined();
+  });
+
+  it('orders nodes by number: 2, then 10, then 57:8', () => {
+    const picture = (filename: string) => ({ images: [{ filename, subfolder: 'a', type: 'output' }] });
+    const outputs = { '57:8': picture('c'), '10': picture('b'), '2': picture('a'), '3': { text: ['no picture'] } };
+    const entry = readHistoryEntry({ outputs, status: { status_str: 'success', messages: [] } });
+    expect(entry?.outputs.map(({ nodeId, filename }) => nodeId + filename)).toEqual(['2a', '10b', '57:8c']);
+    expect(entry?.startedAt).toBeUndefined();
+  });
+
+  it('is an error without a reason when ComfyUI gives none', () => {
+    const entry = readHistoryEntry({ outputs: {}, status: { status_str: 'error', messages: [] } });
+    expect(entry?.error?.detail).toBe('The workflow failed; ComfyUI gave no reason.');
+  });
+
+  it.each([[null], [[]], [{}], [{ outputs: {} }], [{ outputs: {}, status: null }]])('refuses %j', (value) => {
+    expect(readHistoryEntry(value)).toBeUndefined();
+  });
+});

@@ -1,0 +1,56 @@
+import { once } from 'node:events';
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
+import { onTestFinished } from 'vitest';
+
+export interface SeenRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Buffer;
+}
+
+export interface LocalServer {
+  readonly url: string;
+  /** Every request whose body has come in, in order. */
+  readonly seen: readonly SeenRequest[];
+  close(): Promise<void>;
+}
+
+/** A server on 127.0.0.1 that answers as `answer` says, until the test is over. */
+export async function serve(
+  answer: (request: SeenRequest, response: ServerResponse, raw: IncomingMessage) => void,
+): Promise<LocalServer> {
+  const seen: SeenRequest[] = [];
+  const server = createServer((raw, response) => {
+    const chunks: Buffer[] = [];
+    raw.on('data', (chunk: Buffer) => chunks.push(chunk));
+    raw.on('end', () => {
+      const { method = '', url = '', headers } = raw;
+      const request = { method, url, headers, body: Buffer.concat(chunks) };
+      seen.push(request);
+      answer(request, response, raw);
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('no TCP address');
+  const close = async () => {
+    if (!server.listening) return;
+    const closed = once(server, 'close');
+    server.close();
+    server.closeAllConnections();
+    await closed;
+  };
+  onTestFinished(close);
+  return { url: `http://127.0.0.1:${address.port}`, seen, close };
+}
+
+/** Answers JSON (or what stands for it) by path, 404 for other paths. */
+export function answers(byPath: Readonly<Record<string, { status?: number; body: string }>>) {
+  return ({ url }: SeenRequest, response: ServerResponse): void => {
+    const found = byPath[url.split('?')[0] ?? ''];
+    response.statusCode = found === undefined ? 404 : (found.status ?? 200);
+    response.end(found?.body);
+  };
+}
