@@ -29,6 +29,7 @@ export const ERROR_CATALOGUE = {
   workflow_rejected: entry(422, 'ComfyUI refused the workflow'),
   node_execution_error: entry(500, 'A node of the workflow failed'),
   out_of_memory: entry(500, 'The GPU ran out of memory', true),
+  interrupted: entry(500, 'Somebody interrupted the prompt in ComfyUI', true),
   no_output: entry(500, 'The workflow ended without a picture'),
   input_missing: entry(500, 'The input picture is no longer there'),
   instance_unreachable: entry(503, 'The ComfyUI instance cannot be reached', true),

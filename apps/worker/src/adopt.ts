@@ -1,0 +1,26 @@
+import { inputName } from '@comfy-fleet/frames';
+import type { HeldJob } from './held-job.js';
+import { patiently } from './patiently.js';
+import { bindJob } from './prepare.js';
+import type { Submitted } from './submit.js';
+import type { Tools } from './tools.js';
+
+/**
+ * Looks for the submission that an earlier claim left in this instance, and takes it over if ComfyUI still has it or its
+ * result. Undefined when there is none to take over: then it is off the record.
+ */
+export async function adoptJob(job: HeldJob, tools: Tools): Promise<Submitted | undefined> {
+  const { promptId, request } = job.record;
+  if (promptId === null) return undefined;
+  job.promptId = promptId;
+  const found = await patiently(job, () => job.instance.ask((client) => client.find(promptId, job.signal)));
+  if (found.state === 'absent') {
+    job.log.warn('the earlier submission is gone', { prompt: promptId });
+    job.noteOrStop(await job.claim.lose(promptId));
+    return undefined;
+  }
+  job.log.info('adopted a submission', { prompt: promptId, state: found.state });
+  // Only to weigh the progress: any name of the input will do.
+  const graph = bindJob(job, promptId, tools, request.input && inputName(request.input.sha256));
+  return { promptId, graph };
+}

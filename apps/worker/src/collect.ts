@@ -1,0 +1,61 @@
+import type { HistoryEntry, OutputFile } from '@comfy-fleet/comfyui';
+import { FleetError } from '@comfy-fleet/contracts';
+import { type FrameStore, frameName } from '@comfy-fleet/frames';
+import type { FrameRecord } from '@comfy-fleet/jobs';
+import { imageSize } from 'image-size';
+import type { HeldJob } from './held-job.js';
+import { patiently } from './patiently.js';
+
+/** Enough of a picture to read its size from. */
+const HEAD_BYTES = 64 * 1024;
+
+/** Streams a prompt's pictures from the instance into the frames volume; all of them, or none stays. */
+export async function collectFrames(job: HeldJob, entry: HistoryEntry, frames: FrameStore): Promise<FrameRecord[]> {
+  if (entry.outputs.length === 0) {
+    throw new FleetError('no_output', 'ComfyUI ran the workflow to its end, but no node of it saved a picture.');
+  }
+  const stored: FrameRecord[] = [];
+  try {
+    for (const [index, file] of entry.outputs.entries()) {
+      const name = frameName(job.record.id, index + 1);
+      stored.push(await patiently(job, () => collectFrame(job, file, name, frames)));
+    }
+  } catch (error) {
+    await dropFrames(stored, frames);
+    throw error;
+  }
+  return stored;
+}
+
+export async function dropFrames(stored: readonly FrameRecord[], frames: FrameStore): Promise<void> {
+  for (const { name } of stored) await frames.delete(name);
+}
+
+async function collectFrame(job: HeldJob, file: OutputFile, name: string, frames: FrameStore): Promise<FrameRecord> {
+  return job.instance.ask(async (client) => {
+    const picture = await client.view(file, job.signal);
+    const head: Uint8Array[] = [];
+    const { bytes, sha256 } = await frames.put(name, keepHead(picture.stream, head), { signal: job.signal });
+    const { width, height } = sizeOf(Buffer.concat(head), file);
+    return { name, width, height, contentType: picture.contentType ?? 'image/png', bytes, sha256 };
+  });
+}
+
+async function* keepHead(source: AsyncIterable<Uint8Array>, head: Uint8Array[]): AsyncGenerator<Uint8Array> {
+  let kept = 0;
+  for await (const chunk of source) {
+    if (kept < HEAD_BYTES) {
+      head.push(chunk);
+      kept += chunk.length;
+    }
+    yield chunk;
+  }
+}
+
+function sizeOf(head: Buffer, file: OutputFile): { width: number; height: number } {
+  try {
+    return imageSize(head);
+  } catch (cause) {
+    throw new FleetError('comfyui_error', `ComfyUI's file ${file.filename} is not a picture.`, { cause });
+  }
+}

@@ -1,0 +1,29 @@
+import type { Logger } from '@comfy-fleet/telemetry';
+
+/**
+ * Does a task now and then again and again, `ms` after its last end, until the signal aborts. A failure is logged; it is
+ * what the next time is for. Resolves when the last run is over.
+ */
+export async function every(
+  ms: number,
+  what: string,
+  task: () => Promise<void>,
+  { signal, log }: { signal: AbortSignal; log: Logger },
+): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await task();
+    } catch (error) {
+      if (!signal.aborted) log.warn(`${what} failed`, { error });
+    }
+    await new Promise<void>((resolve) => {
+      const done = () => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      const timer = setTimeout(done, ms);
+      signal.addEventListener('abort', done, { once: true });
+    });
+  }
+}

@@ -1,0 +1,46 @@
+import type { ErrorCode } from '@comfy-fleet/contracts';
+
+/**
+ * What a worker does about a failed job: `fail` it; run it `again`, as long as it has attempts left; send it
+ * `elsewhere`, which costs no attempt because ComfyUI never began it.
+ */
+export type Reaction = 'fail' | 'again' | 'elsewhere';
+
+/** One row per code, so that a new code cannot be forgotten. Codes of requests never reach a job: they fail it. */
+export const REACTIONS: Readonly<Record<ErrorCode, Reaction>> = {
+  workflow_rejected: 'fail',
+  node_execution_error: 'fail',
+  out_of_memory: 'fail',
+  interrupted: 'fail',
+  no_output: 'fail',
+  input_missing: 'fail',
+  storage_failed: 'fail',
+  worker_killed: 'fail',
+  prompt_lost: 'again',
+  instance_unreachable: 'elsewhere',
+  comfyui_error: 'elsewhere',
+  // requests
+  malformed_json: 'fail',
+  malformed_request: 'fail',
+  not_found: 'fail',
+  job_not_found: 'fail',
+  image_not_found: 'fail',
+  method_not_allowed: 'fail',
+  body_too_large: 'fail',
+  unsupported_media_type: 'fail',
+  range_not_satisfiable: 'fail',
+  validation_failed: 'fail',
+  invalid_image: 'fail',
+  queue_full: 'fail',
+  internal_error: 'fail',
+  queue_unavailable: 'fail',
+};
+
+const FIRST_BACKOFF_MS = 1000;
+const LONGEST_BACKOFF_MS = 30_000;
+
+/** Pause before attempt number `attempt + 1`: doubling, with jitter of half up or down so that jobs do not come in waves. */
+export function backoffMs(attempt: number, random: () => number = Math.random): number {
+  const base = Math.min(FIRST_BACKOFF_MS * 2 ** Math.max(0, attempt - 1), LONGEST_BACKOFF_MS);
+  return Math.round(base * (0.5 + random()));
+}

@@ -1,0 +1,94 @@
+import {
+  type ComfyClient,
+  type ComfySocket,
+  connectSocket,
+  createComfyClient,
+  type SocketEvent,
+} from '@comfy-fleet/comfyui';
+import { FleetError } from '@comfy-fleet/contracts';
+import type { Logger } from '@comfy-fleet/telemetry';
+import { InstanceHealth } from './instance-health.js';
+
+/** What a follower of a prompt hears: the socket's events for it, and that events may have been missed. */
+export type PromptNews = SocketEvent | { readonly type: 'reconnected' } | { readonly type: 'disconnected' };
+
+/** One ComfyUI: its HTTP client, its socket shared by all prompts, and its health. */
+export interface Instance {
+  /** `<worker>/<n>`. */
+  readonly name: string;
+  readonly client: ComfyClient;
+  readonly health: InstanceHealth;
+  /** To submit with; see ComfySocket. */
+  readonly clientId: string;
+  /** News of one prompt until the answered function is called. */
+  listen(promptId: string, listener: (news: PromptNews) => void): () => void;
+  /** Runs a call to the instance and notes what it says about the instance's health. */
+  ask<T>(call: (client: ComfyClient) => Promise<T>): Promise<T>;
+  close(): Promise<void>;
+}
+
+export interface InstanceOptions {
+  readonly name: string;
+  readonly baseUrl: string;
+  readonly timeoutMs: number;
+  readonly log: Logger;
+  readonly onHealth: (instance: Instance) => void;
+}
+
+/** Silence on the socket after which it is pinged. */
+const PING_MS = 5000;
+
+export function openInstance({ name, baseUrl, timeoutMs, log, onHealth }: InstanceOptions): Instance {
+  const listeners = new Map<string, (news: PromptNews) => void>();
+  const client = createComfyClient({ baseUrl, instance: name, timeoutMs });
+  const health = new InstanceHealth(() => {
+    const fields = { instance: name, ...(health.reason === null ? {} : { reason: health.reason }) };
+    if (health.state === 'up') log.info('instance is up', fields);
+    else log.warn('instance is down', fields);
+    onHealth(instance);
+  });
+  const socket: ComfySocket = connectSocket({
+    baseUrl,
+    instance: name,
+    timeoutMs,
+    pingMs: PING_MS,
+    log,
+    onEvent: (event) => {
+      if ('promptId' in event && event.promptId !== undefined) listeners.get(event.promptId)?.(event);
+    },
+    onState: (open) => {
+      for (const listener of listeners.values()) listener({ type: open ? 'reconnected' : 'disconnected' });
+    },
+  });
+  const instance: Instance = {
+    name,
+    client,
+    health,
+    get clientId() {
+      return socket.clientId;
+    },
+    listen: (promptId, listener) => {
+      listeners.set(promptId, listener);
+      return () => listeners.delete(promptId);
+    },
+    ask: async (call) => {
+      try {
+        const answer = await call(client);
+        health.reached();
+        return answer;
+      } catch (error) {
+        if (error instanceof FleetError && isOutage(error)) health.failed(error.detail);
+        throw error;
+      }
+    },
+    close: async () => {
+      await socket.close();
+      client.close();
+    },
+  };
+  return instance;
+}
+
+function isOutage({ code }: FleetError): boolean {
+  return code === 'instance_unreachable' || code === 'comfyui_error';
+}

@@ -1,0 +1,84 @@
+import { join } from 'node:path';
+import { ConfigError, loadConfig, loadEnvFile } from '@comfy-fleet/config';
+import { createFileFrames } from '@comfy-fleet/frames';
+import { createWorkerLedger } from '@comfy-fleet/jobs';
+import { createLogger, startHealthServer } from '@comfy-fleet/telemetry';
+import { loadWorkflows, WorkflowError } from '@comfy-fleet/workflows';
+import { startWorker } from './worker.js';
+
+/** The one pool until there are more. */
+const POOL = 'default';
+/** Longest answer of a readiness probe. */
+const READY_TIMEOUT_MS = 1000;
+
+async function main(): Promise<void> {
+  loadEnvFile();
+  const config = loadConfig();
+  if (config.comfyui.urls.length === 0) {
+    throw new ConfigError(['COMFYUI_URLS is not set: write the address of each ComfyUI, e.g. http://127.0.0.1:8188']);
+  }
+  const log = createLogger({ service: 'worker', ...config.log });
+  const { name, announceSeconds, drainSeconds, healthHost, healthPort } = config.worker;
+  const { sweepSeconds, maxAttempts, maxWorkerDeaths, jobTtlSeconds, lockMs, stalledCheckMs } = config.queue;
+  const workflows = await loadWorkflows(config.workflowsDir);
+  const frames = createFileFrames({ dir: config.framesDir, owner: name });
+  const inputs = createFileFrames({ dir: join(config.framesDir, 'inputs'), owner: name });
+  const swept = await frames.sweepTemporary();
+  if (swept > 0) log.info('removed half-written pictures of an earlier run', { count: swept });
+
+  const ledger = createWorkerLedger({
+    url: config.redis.url,
+    prefix: config.redis.prefix,
+    worker: name,
+    jobTtlSeconds,
+    maxWorkerDeaths,
+    lockMs,
+    stalledCheckMs,
+    sweepSeconds,
+    announceSeconds,
+    log,
+  });
+  const worker = await startWorker({
+    name,
+    comfyUrls: config.comfyui.urls,
+    pool: POOL,
+    ledger,
+    tools: { workflows, frames, inputs, pollMs: config.comfyui.pollMs, maxAttempts },
+    comfyTimeoutMs: config.comfyui.timeoutMs,
+    announceSeconds,
+    sweepSeconds,
+    log,
+  });
+  const health = await startHealthServer({
+    host: healthHost,
+    port: healthPort,
+    ready: () => worker.notReady(AbortSignal.timeout(READY_TIMEOUT_MS)),
+    log,
+  });
+  log.info('worker started', { name, instances: config.comfyui.urls.length, health_port: health.port });
+
+  const stop = async (signal: NodeJS.Signals) => {
+    log.info('stopping', { signal, drain_seconds: drainSeconds });
+    await worker.stop(drainSeconds * 1000);
+    await health.close();
+    await ledger.close();
+    log.info('stopped');
+  };
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => {
+      stop(signal).then(
+        () => process.exit(0),
+        (error: unknown) => {
+          log.error('stopping failed', { error });
+          process.exit(1);
+        },
+      );
+    });
+  }
+}
+
+main().catch((error: unknown) => {
+  const known = error instanceof ConfigError || error instanceof WorkflowError;
+  process.stderr.write(`${known ? error.message : String(error instanceof Error ? error.stack : error)}\n`);
+  process.exit(1);
+});

@@ -1,0 +1,37 @@
+import { FleetError } from '@comfy-fleet/contracts';
+import { type FrameStore, inputName } from '@comfy-fleet/frames';
+import { bindGraph, type Graph } from '@comfy-fleet/workflows';
+import type { HeldJob } from './held-job.js';
+import type { Tools } from './tools.js';
+
+/** Binds the job's request to its workflow; a picture it starts from is uploaded to the instance first. */
+export async function prepareGraph(job: HeldJob, promptId: string, tools: Tools): Promise<Graph> {
+  const { input } = job.record.request;
+  if (input === undefined) return bindJob(job, promptId, tools);
+  return bindJob(job, promptId, tools, await uploadInput(job, input.sha256, tools.inputs));
+}
+
+/** The graph of a submission; `uploaded` is the name that ComfyUI gave to the input picture. */
+export function bindJob(job: HeldJob, promptId: string, { workflows }: Tools, uploaded?: string): Graph {
+  const { request } = job.record;
+  const template = workflows.templates.get(request.workflow);
+  if (template === undefined) {
+    const detail = `This worker has no workflow named ${request.workflow}; its WORKFLOWS_DIR differs from the API's.`;
+    throw new FleetError('workflow_rejected', detail);
+  }
+  // The prompt id as prefix: no output is ever another job's file, cached results included.
+  const options = { filenamePrefix: promptId };
+  return bindGraph(template, request, uploaded === undefined ? options : { ...options, inputName: uploaded });
+}
+
+/** Under its content hash, so that the same picture is one file on the instance however often it is used. */
+async function uploadInput(job: HeldJob, sha256: string, inputs: FrameStore): Promise<string> {
+  const name = inputName(sha256);
+  const stored = await inputs.stat(name);
+  const stream = stored && (await inputs.open(name));
+  if (stored === undefined || stream === undefined) {
+    const detail = 'The picture this job starts from is no longer in the frames volume. Send it again.';
+    throw new FleetError('input_missing', detail);
+  }
+  return job.instance.ask((client) => client.upload(name, stream, { bytes: stored.bytes, signal: job.signal }));
+}

@@ -1,0 +1,14 @@
+/** The job is another claim's now: drop everything and touch nothing. */
+export class Superseded extends Error {
+  override readonly name = 'Superseded';
+}
+
+/** The caller wants the job stopped, and ComfyUI has nothing of it (any more). */
+export class Canceled extends Error {
+  override readonly name = 'Canceled';
+}
+
+/** The worker stops: the job goes back as it is, for the next worker to adopt. */
+export class Stopping extends Error {
+  override readonly name = 'Stopping';
+}

@@ -1,0 +1,144 @@
+import type { WorkerAnnouncement } from '@comfy-fleet/contracts';
+import type { Claim, WorkerLedger } from '@comfy-fleet/jobs';
+import type { Logger } from '@comfy-fleet/telemetry';
+import { claimLoop } from './claim-loop.js';
+import { every } from './every.js';
+import { HeldJob } from './held-job.js';
+import { type Instance, openInstance } from './instance.js';
+import { Lane } from './lanes.js';
+import { NewsFeed } from './news-feed.js';
+import { runJob } from './run-job.js';
+import { Stopping } from './signals.js';
+import type { Tools } from './tools.js';
+
+export interface WorkerOptions {
+  readonly name: string;
+  /** One instance each, named `<name>/<n>` in this order from 1 on. */
+  readonly comfyUrls: readonly string[];
+  readonly pool: string;
+  readonly ledger: WorkerLedger;
+  readonly tools: Tools;
+  readonly comfyTimeoutMs: number;
+  readonly announceSeconds: number;
+  readonly sweepSeconds: number;
+  readonly log: Logger;
+}
+
+export interface Worker {
+  /** Why it cannot do its work now; empty when it can. */
+  notReady(signal: AbortSignal): Promise<readonly string[]>;
+  /** Takes no more jobs, lets those in hand go on for `drainMs`, gives back the rest. */
+  stop(drainMs: number): Promise<void>;
+}
+
+/** How often an instance that nobody asks anything is asked whether it is there. */
+const PROBE_MS = 1000;
+
+/** Opens the instances and begins to claim. Resolves when it claims. */
+export async function startWorker(options: WorkerOptions): Promise<Worker> {
+  const { ledger, log, tools, pool } = options;
+  const startedAt = Date.now();
+  const stopping = new AbortController();
+  const ending = new AbortController();
+  const changes = new NewsFeed<void>();
+  const held = new Map<string, HeldJob>();
+  const running = new Set<Promise<void>>();
+  let draining = false;
+
+  const instances = options.comfyUrls.map((baseUrl, index) =>
+    openInstance({
+      name: `${options.name}/${index + 1}`,
+      baseUrl,
+      timeoutMs: options.comfyTimeoutMs,
+      log,
+      onHealth: () => changes.push(),
+    }),
+  );
+  const lanes = instances.map((instance) => new Lane(instance));
+
+  const begin = (claim: Claim, lane: Lane) => {
+    const { id } = claim.record;
+    const job = new HeldJob(claim, lane.instance, log, ending.signal);
+    const gpuFree = () => {
+      lane.leaveGpu(id);
+      changes.push();
+    };
+    held.set(id, job);
+    lane.enter(id);
+    const run = runJob(job, tools, gpuFree).finally(() => {
+      if (held.get(id) === job) held.delete(id);
+      lane.leave(id);
+      running.delete(run);
+      changes.push();
+    });
+    running.add(run);
+  };
+
+  await ledger.onAttention((jobId) => {
+    if (jobId === undefined) for (const job of held.values()) job.attend();
+    else held.get(jobId)?.attend();
+  });
+  const source = await ledger.claims(pool);
+  const loop = claimLoop({ source, lanes, changes, begin, signal: stopping.signal, log });
+  const announce = () => ledger.announce({ ...announcement(options, lanes, startedAt), draining });
+  const background = { signal: ending.signal, log };
+  const tasks = [
+    ...instances.map((instance) =>
+      every(PROBE_MS, `probing ${instance.name}`, () => probe(instance, ending.signal), background),
+    ),
+    every(options.announceSeconds * 1000, 'announcing', announce, background),
+    every(options.sweepSeconds * 1000, 'sweeping', () => ledger.sweep(), background),
+  ];
+
+  return {
+    notReady: (signal) => notReady(ledger, instances, signal),
+    stop: async (drainMs) => {
+      draining = true;
+      stopping.abort();
+      await loop;
+      await settledWithin(running, drainMs);
+      ending.abort(new Stopping());
+      await Promise.allSettled([...running, ...tasks]);
+      await source.close();
+      await ledger.withdraw();
+      await Promise.all(instances.map((instance) => instance.close()));
+    },
+  };
+}
+
+/** Its outcome is noted by `ask`; here it is no news. */
+async function probe(instance: Instance, signal: AbortSignal): Promise<void> {
+  await instance.ask((client) => client.systemStats(signal)).catch(() => {});
+}
+
+async function settledWithin(running: ReadonlySet<Promise<void>>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeUp = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([Promise.allSettled(running), timeUp]);
+  clearTimeout(timer);
+}
+
+async function notReady(
+  ledger: WorkerLedger,
+  instances: readonly Instance[],
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const reasons: string[] = [];
+  await ledger.ping(signal).catch(() => reasons.push('Redis does not answer'));
+  if (!instances.some(({ health }) => health.state === 'up')) reasons.push('no ComfyUI instance is up');
+  return reasons;
+}
+
+function announcement(
+  { name, pool }: WorkerOptions,
+  lanes: readonly Lane[],
+  startedAt: number,
+): Omit<WorkerAnnouncement, 'draining'> {
+  const instances = lanes.map(({ instance, jobs }) => {
+    const { state, since, reason } = instance.health;
+    return { name: instance.name, state, since, reason, jobs };
+  });
+  return { name, startedAt, seenAt: Date.now(), pools: [pool], instances };
+}
