@@ -22,8 +22,11 @@ local function set(...) redis.call('HSET', record, ...) end
 local function is_terminal(status)
   return status == 'succeeded' or status == 'failed' or status == 'canceled' or status == 'expired'
 end
--- A claim holds the job while it is the latest and has not given the job back.
-local function held_by(claim) return get('claim') == claim and get('phase') ~= 'waiting' end
+-- A claim holds the job while it is the latest, has not given the job back, and the job has not ended.
+local function held_by(claim)
+  local phase = get('phase')
+  return get('claim') == claim and phase ~= 'waiting' and phase ~= 'ended'
+end
 local function emit(event, life)
   local event_id = redis.call('XADD', events_key(id), 'MAXLEN', '~', ${EVENTS_KEPT}, '*', 'event', event)
   redis.call('PEXPIRE', events_key(id), life)
