@@ -6,6 +6,8 @@ import type { Keys } from './keys.js';
 /** A work item in our hands: BullMQ renews its lock until one of the two is called. Neither throws or waits. */
 export interface WorkItem {
   readonly id: string;
+  /** Names this taking of the item, and no other. */
+  readonly token: string;
   /** The job has ended: the item goes away. */
   done(): void;
   /** Back into the queue with its rank, for whoever asks first after `delayMs`. */
@@ -35,6 +37,7 @@ const BLOCK_SECONDS = 1;
 export class PoolWorker extends Worker {
   readonly #decisions = new Map<string, Promise<Decision>>();
   readonly #processing = new Set<Promise<unknown>>();
+  #taking: Promise<unknown> = Promise.resolve();
   #tokens = 0;
 
   constructor({ redis, keys, pool, lockMs, stalledCheckMs, log }: PoolWorkerOptions) {
@@ -58,8 +61,19 @@ export class PoolWorker extends Worker {
     await this.startStalledCheckTimer();
   }
 
-  /** The next item, or undefined when none came within BLOCK_SECONDS. */
-  async take(): Promise<WorkItem | undefined> {
+  /** With delayed items BullMQ would block for up to ten seconds. */
+  override get maximumBlockTimeout(): number {
+    return BLOCK_SECONDS;
+  }
+
+  /** The next item, or undefined when none came within BLOCK_SECONDS. To be called one at a time. */
+  take(): Promise<WorkItem | undefined> {
+    const taking = this.#take();
+    this.#taking = taking.catch(() => {});
+    return taking;
+  }
+
+  async #take(): Promise<WorkItem | undefined> {
     const token = `${this.id}:${this.#tokens++}`;
     const job = await this.getNextJob(token);
     if (job?.id === undefined) return undefined;
@@ -72,13 +86,15 @@ export class PoolWorker extends Worker {
     this.#processing.add(processing);
     return {
       id: job.id,
+      token,
       done: () => decide({ kind: 'done' }),
       giveBack: (delayMs) => decide({ kind: 'give back', delayMs }),
     };
   }
 
-  /** Waits until BullMQ knows every decision that was made, then closes. */
+  /** Waits for the item that is being taken and until BullMQ knows every decision, then closes. */
   async end(): Promise<void> {
+    await this.#taking;
     await Promise.allSettled(this.#processing);
     await this.close();
   }

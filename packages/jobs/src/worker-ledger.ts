@@ -2,7 +2,7 @@ import type { WorkerAnnouncement } from '@comfy-fleet/contracts';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { announceWorker, withdrawWorker } from './announcements.js';
 import type { Claim } from './claim.js';
-import { runScript, workerConnection } from './connection.js';
+import { orUnavailable, runScript, workerConnection } from './connection.js';
 import { heldClaim } from './held-claim.js';
 import { createKeys } from './keys.js';
 import { PoolWorker } from './pool-worker.js';
@@ -12,15 +12,21 @@ import { createSubscriptions } from './subscriptions.js';
 import { sweep } from './sweeps.js';
 import { createWorkQueues } from './work-queues.js';
 
+/** How long a work item rests whose claim Redis refused to write. */
+const REFUSED_CLAIM_DELAY_MS = 1000;
+
 /** Where one pool's jobs are claimed. */
 export interface ClaimSource {
-  /** The next job of the pool, or undefined when none came within a second or so. */
+  /** The next job of the pool, or undefined when none came within a second or so. To be called one at a time. */
   next(): Promise<Claim | undefined>;
   /** Stops the lock renewal and closes; every claim must have been finished, released or let go before. */
   close(): Promise<void>;
 }
 
-/** The ledger as a worker sees it. Methods wait while Redis is away. */
+/**
+ * The ledger as a worker sees it. Methods wait while Redis is away; claims and transitions fail with `queue_unavailable`
+ * when it answers but refuses (a full disk, a replica).
+ */
 export interface WorkerLedger {
   claims(pool: string): Promise<ClaimSource>;
   /**
@@ -59,7 +65,7 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
   const subscriptions = createSubscriptions(workerConnection(options.url, log), log);
   const queues = createWorkQueues(redis, keys, log);
   const run = (name: Parameters<typeof runScript>[1], id: string, args: readonly (string | number)[]) =>
-    runScript(redis, name, keys.job(id), [keys.prefix, id, options.jobTtlSeconds * 1000, ...args]);
+    orUnavailable(() => runScript(redis, name, keys.job(id), [keys.prefix, id, options.jobTtlSeconds * 1000, ...args]));
 
   return {
     claims: async (pool) => {
@@ -68,10 +74,16 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
       await poolWorker.begin();
       return {
         next: async () => {
-          const item = await poolWorker.take();
+          const item = await orUnavailable(() => poolWorker.take());
           if (item === undefined) return undefined;
           const tooManyDeaths = JSON.stringify(workerKilled(maxWorkerDeaths));
-          const reply = await run('claim', item.id, [worker, maxWorkerDeaths, tooManyDeaths]);
+          const reply = await run('claim', item.id, [worker, item.token, maxWorkerDeaths, tooManyDeaths]).catch(
+            (error: unknown) => {
+              // Otherwise its lock would be renewed for as long as this process lives.
+              item.giveBack(REFUSED_CLAIM_DELAY_MS);
+              throw error;
+            },
+          );
           const [verdict, written] = reply as ['ok', unknown] | ['ended'];
           const record = verdict === 'ok' ? parseSnapshot(written)?.record : undefined;
           if (record === undefined) {

@@ -1,20 +1,31 @@
 import { PRELUDE, SNAPSHOT } from './prelude.js';
 
 /**
- * A worker takes the job: the fence goes up by one. Own arguments: worker name, deaths after which the job fails, the
- * error to fail it with (JSON). A job found claimed already was held by a worker that died, or that lost its lock.
+ * A worker takes the job: the fence goes up by one. Own arguments: worker name, token of the work item's lock, deaths
+ * after which the job fails, the error to fail it with (JSON). A job found claimed already was held by a worker that
+ * died, or that lost its lock. A repeat with the same token changes nothing. A job whose start deadline has passed
+ * expires here if the sweep has not come to it yet.
  */
 export const claimScript = `${PRELUDE}${SNAPSHOT}
-local worker, most_deaths, too_many_deaths = ARGV[4], tonumber(ARGV[5]), ARGV[6]
+local worker, token, most_deaths, too_many_deaths = ARGV[4], ARGV[5], tonumber(ARGV[6]), ARGV[7]
 local status = get('status')
 if status == '' or is_terminal(status) then return {'ended'} end
-redis.call('HINCRBY', record, 'claim', 1)
-if get('phase') ~= 'waiting' and redis.call('HINCRBY', record, 'deaths', 1) >= most_deaths then
-  set('error', too_many_deaths)
-  close_job(status == 'canceling' and 'canceled' or 'failed')
+if get('claimed_with') == token then return {'ok', snapshot()} end
+if is_overdue() then
+  close_job('expired')
   return {'ended'}
 end
-set('phase', 'claimed', 'worker', worker)
+redis.call('HINCRBY', record, 'claim', 1)
+if get('phase') ~= 'waiting' and redis.call('HINCRBY', record, 'deaths', 1) >= most_deaths then
+  if status == 'canceling' then
+    close_job('canceled')
+  else
+    set('error', too_many_deaths)
+    close_job('failed')
+  end
+  return {'ended'}
+end
+set('phase', 'claimed', 'worker', worker, 'claimed_with', token)
 local pool, rank = get('pool'), tonumber(get('rank'))
 if rank > tonumber(redis.call('HGET', ranks_key(pool), 'V') or 0) then redis.call('HSET', ranks_key(pool), 'V', rank) end
 return {'ok', snapshot()}

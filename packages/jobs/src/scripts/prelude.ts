@@ -27,6 +27,11 @@ local function held_by(claim)
   local phase = get('phase')
   return get('claim') == claim and phase ~= 'waiting' and phase ~= 'ended'
 end
+-- Nobody has the job, it has no submission that may still be found, and its start deadline has passed.
+local function is_overdue()
+  return get('status') == 'queued' and get('phase') == 'waiting' and get('prompt_id') == ''
+    and tonumber(get('start_deadline')) <= tonumber(now_ms())
+end
 local function emit(event, life)
   local event_id = redis.call('XADD', events_key(id), 'MAXLEN', '~', ${EVENTS_KEPT}, '*', 'event', event)
   redis.call('PEXPIRE', events_key(id), life)
