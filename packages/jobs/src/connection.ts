@@ -58,6 +58,22 @@ export function runScript(
   return command.call(redis, key, ...args);
 }
 
+/** Resolves when the connection stands; rejects with the signal's reason when that comes first. */
+export async function untilReady(redis: Redis, signal: AbortSignal): Promise<void> {
+  while (redis.status !== 'ready') {
+    signal.throwIfAborted();
+    await new Promise<void>((resolve) => {
+      const done = () => {
+        redis.off('ready', done);
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      redis.once('ready', done);
+      signal.addEventListener('abort', done, { once: true });
+    });
+  }
+}
+
 /** Turns whatever Redis or its client throws into the one error that callers may see. */
 export async function orUnavailable<T>(action: () => Promise<T>): Promise<T> {
   try {

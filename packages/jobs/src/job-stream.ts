@@ -1,5 +1,6 @@
 import { isTerminal } from '@comfy-fleet/contracts';
 import type { Redis } from 'ioredis';
+import { untilReady } from './connection.js';
 import { compareEventIds, type JobEvent, type JobStreamItem } from './events.js';
 import { Feed } from './feed.js';
 import type { Keys } from './keys.js';
@@ -16,8 +17,9 @@ interface Sources {
 type StoredEvent = Extract<JobStreamItem, { kind: 'event' }>;
 
 /**
- * A job's snapshot and then its events from there on (or from `after`, an event id, on), until the terminal one. Ends at
- * once for an unknown job. Throws the signal's reason when that aborts.
+ * A job's snapshot and then its events from there on (or from `after`, an event id, on), until the terminal one, or until
+ * the job is found ended after its events expired. Ends at once for an unknown job. Throws the signal's reason when that
+ * aborts. Lives through a lost connection.
  *
  * Subscribe, then read, then drop what was seen: so nothing that happens in between is missed or told twice.
  */
@@ -32,28 +34,36 @@ export async function* jobStream(
     const snapshot = await sources.read(id);
     if (snapshot === undefined) return;
     yield { kind: 'snapshot', snapshot };
-    let seen = after ?? snapshot.lastEventId;
-    if (after !== undefined) {
-      for (const item of await storedAfter(sources, id, after)) {
+    // An id from the future, which only a confused caller has, would hide everything that is still to come.
+    let seen = after !== undefined && isBefore(after, snapshot.lastEventId) ? after : snapshot.lastEventId;
+    let items = isBefore(seen, snapshot.lastEventId) ? await storedAfter(sources, id, seen) : [];
+    let ended = isTerminal(snapshot.record.status);
+    for (;;) {
+      for (const item of items) {
+        if (!isBefore(seen, item.id)) continue;
         yield item;
         seen = item.id;
         if (isLast(item)) return;
       }
-    }
-    if (isTerminal(snapshot.record.status)) return;
-    for (;;) {
+      if (ended) return;
       const message = await feed.next(signal);
-      const items = message === undefined ? await storedAfter(sources, id, seen) : [parsePublished(message)];
-      for (const item of items) {
-        if (compareEventIds(item.id, seen) <= 0) continue;
-        yield item;
-        seen = item.id;
-        if (isLast(item)) return;
+      if (message === undefined) {
+        await untilReady(sources.redis, signal);
+        // In this order: a job found ended here has its last event among those read next, unless they expired.
+        const now = await sources.read(id);
+        ended = now === undefined || isTerminal(now.record.status);
+        items = await storedAfter(sources, id, seen);
+      } else {
+        items = [parsePublished(message)];
       }
     }
   } finally {
     leave();
   }
+}
+
+function isBefore(a: string, b: string): boolean {
+  return compareEventIds(a, b) < 0;
 }
 
 function isLast(item: StoredEvent): boolean {

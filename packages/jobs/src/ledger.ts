@@ -86,8 +86,14 @@ export function createLedger(options: LedgerOptions): Ledger {
     cancel: (id) =>
       orUnavailable(async () => {
         const snapshot = parseSnapshot(await runScript(redis, 'cancel', keys.job(id), common(id)));
-        // Only tidiness: an item whose job has ended is dropped by whoever claims it.
-        if (snapshot?.record.status === 'canceled') await queues.remove(snapshot.record.pool, id);
+        if (snapshot?.record.status === 'canceled') {
+          // Only tidiness: an item whose job has ended is dropped by whoever claims it.
+          await queues
+            .remove(snapshot.record.pool, id)
+            .catch((error: unknown) =>
+              log.debug('the work item of a canceled job was not removed', { job: id, error }),
+            );
+        }
         return snapshot;
       }),
     wait: async (id, { timeoutMs, signal }) => {
@@ -101,7 +107,7 @@ export function createLedger(options: LedgerOptions): Ledger {
       }
       return ledger.get(id);
     },
-    events: (id, eventOptions) => guarded(jobStream(sources, id, eventOptions)),
+    events: (id, eventOptions) => guarded(jobStream(sources, id, eventOptions), eventOptions.signal),
     overview: () => orUnavailable(() => readOverview(redis, keys)),
     ping: () =>
       orUnavailable(async () => {
@@ -132,7 +138,7 @@ function queueFull(maxOpenJobs: number): FleetError {
   return new FleetError('queue_full', detail, { retryAfterSeconds: 5 });
 }
 
-async function* guarded<T>(items: AsyncGenerator<T>): AsyncGenerator<T> {
+async function* guarded<T>(items: AsyncGenerator<T>, signal: AbortSignal): AsyncGenerator<T> {
   try {
     for (;;) {
       const { done, value } = await items.next();
@@ -140,7 +146,7 @@ async function* guarded<T>(items: AsyncGenerator<T>): AsyncGenerator<T> {
       yield value;
     }
   } catch (error) {
-    if (error instanceof DOMException) throw error;
+    if (signal.aborted) throw signal.reason;
     await orUnavailable(() => Promise.reject(error));
   } finally {
     await items.return(undefined);

@@ -37,6 +37,8 @@ const BLOCK_SECONDS = 1;
 export class PoolWorker extends Worker {
   readonly #decisions = new Map<string, Promise<Decision>>();
   readonly #processing = new Set<Promise<unknown>>();
+  /** The newest token of each item in hand: after a lost lock an item may come to this very process again. */
+  readonly #newest = new Map<string, string>();
   #taking: Promise<unknown> = Promise.resolve();
   #tokens = 0;
 
@@ -79,13 +81,16 @@ export class PoolWorker extends Worker {
     if (job?.id === undefined) return undefined;
     let decide: (decision: Decision) => void = () => {};
     this.#decisions.set(token, new Promise((resolve) => (decide = resolve)));
+    const { id } = job;
+    this.#newest.set(id, token);
     const processing = this.processJob(job, token, () => false).finally(() => {
       this.#decisions.delete(token);
       this.#processing.delete(processing);
+      this.#forget(id, token);
     });
     this.#processing.add(processing);
     return {
-      id: job.id,
+      id,
       token,
       done: () => decide({ kind: 'done' }),
       giveBack: (delayMs) => decide({ kind: 'give back', delayMs }),
@@ -97,6 +102,16 @@ export class PoolWorker extends Worker {
     await this.#taking;
     await Promise.allSettled(this.#processing);
     await this.close();
+  }
+
+  /**
+   * BullMQ's lock manager knows items by id alone, so the end of an earlier taking stops the renewal of a later one: then
+   * it is told again. The time 1 makes it renew at its next turn.
+   */
+  #forget(id: string, token: string): void {
+    const newest = this.#newest.get(id);
+    if (newest === token) this.#newest.delete(id);
+    else if (newest !== undefined) this.lockManager.trackJob(id, newest, 1);
   }
 
   async #settle(job: Job, token: string | undefined): Promise<void> {

@@ -26,7 +26,10 @@ export function createSubscriptions(redis: Redis, log: Logger): Subscriptions {
       .then(() => {
         for (const channel of channels) for (const listener of listeners.get(channel) ?? []) listener(undefined);
       })
-      .catch((error: unknown) => log.debug('subscribing again failed; the next reconnect tries again', { error }));
+      .catch((error: unknown) => {
+        log.debug('subscribing again failed; reconnecting', { error });
+        redis.disconnect(true);
+      });
   });
 
   const leave = (channel: string, listener: Listener) => {

@@ -20,6 +20,8 @@ export function createWorkQueues(redis: Redis, keys: Keys, log: Logger): WorkQue
     const queue = new Queue(keys.queueName(pool), {
       connection: redis,
       prefix: keys.prefix,
+      // An INFO that fails while the connection drops would make this queue object useless for good.
+      skipVersionCheck: true,
       // Nobody reads BullMQ's own event stream.
       streams: { events: { maxLen: 1 } },
     });
