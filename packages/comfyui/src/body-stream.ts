@@ -34,7 +34,10 @@ export function bodyStream(source: Readable, deadline: Deadline, failure: (error
   source.once('close', () => {
     if (!complete) body.destroy(failure());
   });
+  // it can break before anyone listens; whoever then reads gets the error all the same
+  body.on('error', () => undefined);
   source.pause();
+  deadline.pause();
   deadline.signal.addEventListener('abort', () => body.destroy(failure()), { once: true });
   return body;
 }

@@ -1,0 +1,44 @@
+import { once } from 'node:events';
+import { onTestFinished } from 'vitest';
+import { type WebSocket, WebSocketServer } from 'ws';
+
+export interface Connection {
+  readonly url: string;
+  readonly origin: string | undefined;
+  readonly socket: WebSocket;
+  readonly received: string[];
+}
+
+export interface LocalSocketServer {
+  /** An http URL. */
+  readonly url: string;
+  readonly port: number;
+  /** All connections so far, the oldest first. */
+  readonly connections: readonly Connection[];
+  close(): Promise<void>;
+}
+
+/** A WebSocket server on 127.0.0.1 that says nothing by itself, until the test is over. */
+export async function serveSocket(port = 0, options: { autoPong?: boolean } = {}): Promise<LocalSocketServer> {
+  const connections: Connection[] = [];
+  const server = new WebSocketServer({ port, host: '127.0.0.1', ...options });
+  server.on('connection', (socket, request) => {
+    const received: string[] = [];
+    socket.on('message', (data: Buffer) => received.push(data.toString()));
+    connections.push({ url: request.url ?? '', origin: request.headers.origin, socket, received });
+  });
+  await once(server, 'listening');
+  const address = server.address();
+  if (typeof address !== 'object' || address === null) throw new Error('no TCP address');
+  let closed = false;
+  const close = async () => {
+    if (closed) return;
+    closed = true;
+    for (const { socket } of connections) socket.terminate();
+    const gone = once(server, 'close');
+    server.close();
+    await gone;
+  };
+  onTestFinished(close);
+  return { url: `http://127.0.0.1:${address.port}`, port: address.port, connections, close };
+}
