@@ -74,7 +74,12 @@ export function createLedger(options: LedgerOptions): Ledger {
         if (snapshot === undefined) throw new Error('the record was not there after its creation');
         try {
           await queues.add(job.pool, job.id, snapshot.record.rank);
-          return (await read(job.id)) ?? snapshot;
+          const written = (await read(job.id)) ?? snapshot;
+          if (written.record.rank === snapshot.record.rank) return written;
+          // The ranks were rebased in between: with the old one it would wait behind everybody.
+          await queues.remove(job.pool, job.id);
+          await queues.add(job.pool, job.id, written.record.rank);
+          return (await read(job.id)) ?? written;
         } catch (error) {
           // The job is durable already, and the sweep adds what has no work item: refusing now would make the caller
           // send it a second time.

@@ -35,7 +35,7 @@ export async function sweep(context: Sweep): Promise<void> {
 }
 
 async function expireOverdue({ redis, keys, queues, expire, log }: Sweep): Promise<void> {
-  const overdue = await redis.zrangebyscore(keys.deadlines, 0, await redisNow(redis), 'LIMIT', 0, PAGE);
+  const overdue = await redis.zrangebyscore(keys.deadlines, 0, await redisNow(redis));
   for (const id of overdue) {
     const pool = await redis.hget(keys.job(id), 'pool');
     if (pool === null) {
@@ -55,10 +55,11 @@ async function addMissingItems({ redis, keys, queues, log }: Sweep, pool: string
     if (ids.length === 0) return;
     const pipeline = redis.pipeline();
     for (const id of ids) pipeline.exists(keys.workItem(pool, id)).hget(keys.job(id), 'rank');
-    const replies = ((await pipeline.exec()) ?? []).map(([, reply]) => reply);
+    const replies = await pipeline.exec();
     for (const [index, id] of ids.entries()) {
-      if (replies[index * 2] === 1) continue;
-      await queues.add(pool, id, Number(replies[index * 2 + 1] ?? 1));
+      const [exists, rank] = [replies?.[index * 2]?.[1], replies?.[index * 2 + 1]?.[1]];
+      if (exists !== 0 || typeof rank !== 'string') continue;
+      await queues.add(pool, id, Number(rank));
       log.warn('job had no work item; added it', { job: id, pool });
     }
   }
