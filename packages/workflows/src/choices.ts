@@ -1,10 +1,10 @@
 import { Ajv } from 'ajv';
 import Type, { type Static } from 'typebox';
 import { PARAMETERS, type Parameter } from './bindings.js';
+import { FileFault } from './file-fault.js';
 import { describeNode, type Graph, nodeAt, type Slot } from './graph.js';
 import { inputsFor } from './input-names.js';
 import { suggest } from './nearest.js';
-import { FileFault } from './workflow-error.js';
 
 const place = Type.Union([Type.String(), Type.Object({ node: Type.String(), input: Type.String() })]);
 const places = Type.Union([place, Type.Array(place)]);
@@ -52,10 +52,10 @@ export function findNode(graph: Graph, reference: string): string {
   if (id === undefined) {
     const titles = Object.values(graph).flatMap((node) => node._meta?.title ?? []);
     const known = [...Object.keys(graph), ...titles];
-    throw new FileFault(`no node has the title or id "${reference}"${suggest(reference, known)}`);
+    throw wrong(`no node has the title or id "${reference}"${suggest(reference, known)}`);
   }
   if (other !== undefined) {
-    throw new FileFault(`the title "${reference}" is borne by the nodes ${ids.join(' and ')}: write the id`);
+    throw wrong(`the title "${reference}" is borne by the nodes ${ids.join(' and ')}: write the id`);
   }
   return id;
 }
@@ -69,8 +69,10 @@ export function chosenSlots(graph: Graph, choices: Choices, parameter: Parameter
     const inputs = typeof reference === 'string' ? inputsFor(nodeAt(graph, node), parameter) : [reference.input];
     if (inputs.some((input) => !(input in nodeAt(graph, node).inputs)) || inputs.length === 0) {
       const known = Object.keys(nodeAt(graph, node).inputs).join(', ');
-      throw new FileFault(`${describeNode(graph, node)} has no such input for ${parameter} (its inputs: ${known})`);
+      throw wrong(`${describeNode(graph, node)} has no such input for ${parameter} (its inputs: ${known})`);
     }
     return inputs.map((input) => ({ node, input }));
   });
 }
+
+const wrong = (problem: string): FileFault => new FileFault({ problem, inBindings: true });

@@ -1,7 +1,7 @@
 import type { Parameter } from './bindings.js';
+import { FileFault } from './file-fault.js';
 import { type Graph, nodeAt, type Slot } from './graph.js';
 import { literalSlot } from './literal.js';
-import { FileFault } from './workflow-error.js';
 
 const PAIRS = [
   ['width', 'height'],

@@ -1,10 +1,14 @@
+import type { Fault } from './file-fault.js';
 import { describeNode, type Graph, nodeAt } from './graph.js';
 
-/** The sentence for several nodes that could each be meant: names them and the file that would settle it. */
-export function compete(graph: Graph, role: string, ids: readonly string[]): string {
-  const [first = ''] = ids;
-  const nodes = ids.map((id) => describeNode(graph, id)).join(' and ');
-  return `${nodes} compete for ${role}: say which one in the bindings file, for instance {"${role}": ${JSON.stringify(shortName(graph, first))}}`;
+/** The fault of several nodes that could each be meant. */
+export function compete(graph: Graph, role: string, ids: readonly string[]): Fault {
+  const inOrder = Object.keys(graph).filter((id) => ids.includes(id));
+  const [first = ''] = inOrder;
+  return {
+    problem: `${inOrder.map((id) => describeNode(graph, id)).join(' and ')} compete for ${role}`,
+    settledBy: { [role]: shortName(graph, first) },
+  };
 }
 
 /** The title when no other node bears it: it outlives renumbering. */

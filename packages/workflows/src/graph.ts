@@ -39,6 +39,19 @@ export function linkedInputs(node: GraphNode): string[] {
   return Object.keys(node.inputs).filter((input) => isLink(node.inputs[input]));
 }
 
+export function linksAt(node: GraphNode, inputs: readonly string[]): Link[] {
+  return inputs.map((input) => linkAt(node, input)).filter((link) => link !== undefined);
+}
+
+/** The link of a node that has just one, as a reroute has; `except` does not count. */
+export function onlyLink(node: GraphNode, except?: string): Link | undefined {
+  const links = linksAt(
+    node,
+    linkedInputs(node).filter((input) => input !== except),
+  );
+  return links.length === 1 ? links[0] : undefined;
+}
+
 /** Ids of every node that the named ones need, themselves included. */
 export function upstreamOf(graph: Graph, ids: readonly string[]): Set<string> {
   const found = new Set<string>();
@@ -47,7 +60,7 @@ export function upstreamOf(graph: Graph, ids: readonly string[]): Set<string> {
     if (found.has(id)) continue;
     found.add(id);
     const node = nodeAt(graph, id);
-    for (const input of linkedInputs(node)) open.push(linkAt(node, input)?.[0] ?? '');
+    open.push(...linksAt(node, linkedInputs(node)).map(([source]) => source));
   }
   return found;
 }

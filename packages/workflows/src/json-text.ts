@@ -1,5 +1,5 @@
 import { isInteger, parse } from 'lossless-json';
-import { FileFault } from './workflow-error.js';
+import { FileFault } from './file-fault.js';
 
 /** Parses JSON; whole numbers that a JavaScript number would round (seeds up to 2^64−1) become bigints. */
 export function parseJson(text: string): unknown {

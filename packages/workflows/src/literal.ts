@@ -1,7 +1,7 @@
 import type { Parameter } from './bindings.js';
+import { type Fault, FileFault } from './file-fault.js';
 import { describeNode, type Graph, type GraphNode, isLink, linkedInputs, nodeAt, type Slot } from './graph.js';
 import { TEXT_PARAMETERS } from './input-names.js';
-import { FileFault } from './workflow-error.js';
 
 /**
  * The place of the value itself: `slot`, or when that is a link, the one value at its other end (a primitive node, a
@@ -29,10 +29,11 @@ function fits(value: unknown, parameter: Parameter): boolean {
   return TEXT_PARAMETERS.has(parameter) ? typeof value === 'string' : ['number', 'bigint'].includes(typeof value);
 }
 
-function notPlain(graph: Graph, slot: Slot, source: string, parameter: Parameter): string {
-  return (
-    `${slot.input} of ${describeNode(graph, slot.node)} is made by ${describeNode(graph, source)}, and it cannot be told ` +
-    `which of that node's inputs is the ${parameter}: name the place in the bindings file, ` +
-    `{"${parameter}": {"node": "${source}", "input": "…"}}, or write {"${parameter}": []} to leave it as it is`
-  );
+function notPlain(graph: Graph, slot: Slot, source: string, parameter: Parameter): Fault {
+  return {
+    problem:
+      `${slot.input} of ${describeNode(graph, slot.node)} is made by ${describeNode(graph, source)}, ` +
+      `and it cannot be told which of that node's inputs is the ${parameter}`,
+    settledBy: { [parameter]: { node: source, input: Object.keys(nodeAt(graph, source).inputs)[0] ?? '' } },
+  };
 }

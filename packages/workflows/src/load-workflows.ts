@@ -1,15 +1,19 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { JOB_KINDS, type Lod } from '@comfy-fleet/contracts';
+import { PARAMETERS } from './bindings.js';
 import { type Choices, readChoices } from './choices.js';
+import { type Fault, FileFault } from './file-fault.js';
 import { parseJson } from './json-text.js';
 import { type LodProfile, readProfiles } from './lod-profiles.js';
 import { readGraph } from './read-graph.js';
 import { makeTemplate, type Template } from './template.js';
-import { FileFault, WorkflowError } from './workflow-error.js';
+import { WorkflowError } from './workflow-error.js';
 
 const PROFILES = 'lod-profiles.json';
 const BINDINGS = '.bindings.json';
+/** What a workflow may do without. */
+const OPTIONAL = new Set<string>(PARAMETERS.filter((name) => !['prompt', 'width', 'height'].includes(name)));
 const READ_TIMEOUT_MS = 10_000;
 
 /** The workflows folder, read and checked. */
@@ -30,7 +34,7 @@ export async function loadWorkflows(dir: string): Promise<Workflows> {
       );
     } catch (error) {
       if (!(error instanceof FileFault)) throw error;
-      faults.push(...error.faults.map((fault) => `${file}: ${fault}`));
+      faults.push(...error.faults.map((fault) => sentence(file, fault)));
       return undefined;
     }
   };
@@ -68,6 +72,14 @@ function checkedTemplate(name: string, json: unknown, choices: Choices): Templat
     );
   }
   return template;
+}
+
+function sentence(file: string, { problem, settledBy, inBindings }: Fault): string {
+  const bindings = file.replace(/\.json$/, BINDINGS);
+  if (settledBy === undefined) return `${inBindings ? bindings : file}: ${problem}`;
+  const [key] = Object.keys(settledBy);
+  const none = key !== undefined && OPTIONAL.has(key) ? ' ([] in its place leaves it as it is)' : '';
+  return `${file}: ${problem}. Say it in ${bindings} beside it, by title or id: ${JSON.stringify(settledBy)}${none}`;
 }
 
 async function list(dir: string): Promise<string[]> {

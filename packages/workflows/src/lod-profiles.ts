@@ -1,8 +1,8 @@
 import { LODS, type Lod } from '@comfy-fleet/contracts';
 import { Ajv, type ErrorObject } from 'ajv';
 import Type, { type Static } from 'typebox';
+import { FileFault } from './file-fault.js';
 import { suggest } from './nearest.js';
-import { FileFault } from './workflow-error.js';
 
 const name = (description: string) => Type.String({ minLength: 1, description });
 

@@ -1,5 +1,5 @@
+import { FileFault } from './file-fault.js';
 import { describeNode, type Graph, type GraphNode, isLink, linkAt, linkedInputs, nodeAt } from './graph.js';
-import { FileFault } from './workflow-error.js';
 
 const HOW_TO_EXPORT = 'open the workflow in ComfyUI, choose Workflow → Export (API), and save that file here';
 
@@ -8,7 +8,7 @@ export function readGraph(json: unknown): Graph {
   if (!isRecord(json)) throw new FileFault(`is not a workflow: ${HOW_TO_EXPORT}`);
   if (Array.isArray(json.nodes)) {
     throw new FileFault(
-      `is saved in the format of ComfyUI's editor ("nodes" and "links"), which ComfyUI itself cannot run: ${HOW_TO_EXPORT}`,
+      `is saved in the format of ComfyUI's editor ("nodes" and "links"), which ComfyUI's API does not take: ${HOW_TO_EXPORT}`,
     );
   }
   if (Object.keys(json).length === 0) throw new FileFault(`has no nodes: ${HOW_TO_EXPORT}`);

@@ -1,8 +1,7 @@
 import { type Choices, findNode } from './choices.js';
 import { compete } from './compete.js';
-import { describeNode, type Graph, type GraphNode, type Link, linkAt, nodeAt, upstreamOf } from './graph.js';
-import { traceTo } from './trace.js';
-import { FileFault } from './workflow-error.js';
+import { FileFault } from './file-fault.js';
+import { describeNode, type Graph, type GraphNode, type Link, linkAt, nodeAt, onlyLink, upstreamOf } from './graph.js';
 
 /** The nodes that share a sampler's work: in KSampler one and the same, in SamplerCustomAdvanced each its own. */
 export interface Sampling {
@@ -22,9 +21,7 @@ export function findOutputs(graph: Graph, choices: Choices): string[] {
   if (outputs.length > 0) return outputs;
   const preview = Object.keys(graph).find((id) => nodeAt(graph, id).class_type === 'PreviewImage');
   const found = preview === undefined ? '' : `; ${describeNode(graph, preview)} shows pictures without keeping them`;
-  throw new FileFault(
-    `has no SaveImage node${found}: add one, or name the node that keeps the pictures, {"output": "<title or id>"}, in the bindings file`,
-  );
+  throw new FileFault(`has no SaveImage node${found}: add one`);
 }
 
 /** The one sampler that the outputs depend on, with the nodes that work for it. */
@@ -34,7 +31,7 @@ export function findSampling(graph: Graph, outputs: readonly string[], choices: 
   const behind = (input: string, wanted: readonly string[]): string | undefined => {
     if (wanted.some((name) => name in node.inputs)) return sampler;
     const link = linkAt(node, input);
-    return link === undefined ? undefined : traceTo(graph, link, input, wanted);
+    return link === undefined ? undefined : nearestWith(graph, link, input, wanted);
   };
   return {
     sampler,
@@ -62,4 +59,16 @@ function onlySampler(graph: Graph, outputs: readonly string[]): string {
 function isSampler(node: GraphNode): boolean {
   const guide: Link | undefined = linkAt(node, 'guider') ?? linkAt(node, 'positive');
   return linkAt(node, 'latent_image') !== undefined && guide !== undefined;
+}
+
+/** The nearest node behind `link` that has one of the `wanted` inputs, through nodes that pass on what `input` takes. */
+function nearestWith(graph: Graph, link: Link, input: string, wanted: readonly string[]): string | undefined {
+  for (let id = link[0]; ; ) {
+    const node = nodeAt(graph, id);
+    const through = linkAt(node, input);
+    if (through === undefined && wanted.some((name) => name in node.inputs)) return id;
+    const next = through ?? onlyLink(node, 'model');
+    if (next === undefined) return undefined;
+    id = next[0];
+  }
 }

@@ -1,10 +1,10 @@
 import type { JobKind } from '@comfy-fleet/contracts';
 import type { Bindings, Parameter } from './bindings.js';
 import type { Choices } from './choices.js';
+import { FileFault } from './file-fault.js';
 import { findBindings } from './find-bindings.js';
 import { describeNode, type Graph, nodeAt, type Slot } from './graph.js';
 import { readWindow } from './step-window.js';
-import { FileFault } from './workflow-error.js';
 
 /** The values that the graph itself carries: what is used when neither the request nor the profile says otherwise. */
 export interface TemplateDefaults {
@@ -46,10 +46,10 @@ function readDefaults(graph: Graph, bindings: Bindings, kind: JobKind): Template
   const size = { width: number('width', 0), height: number('height', 0) };
   const sized = size.width > 0 && size.height > 0;
   if (kind === 'text2img' && !sized) {
-    throw new FileFault(
-      'the size of the picture cannot be found: name the node in the bindings file, ' +
-        '{"width": "<title or id>", "height": "<title or id>"}',
-    );
+    throw new FileFault({
+      problem: 'the width and height of the picture cannot be found',
+      settledBy: { width: '<title or id>', height: '<title or id>' },
+    });
   }
   return {
     negativePrompt: text('negative_prompt', ''),

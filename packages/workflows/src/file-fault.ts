@@ -1,0 +1,32 @@
+export interface Fault {
+  readonly problem: string;
+  /** What a bindings file could say to settle it. */
+  readonly settledBy?: Readonly<Record<string, unknown>>;
+  /** The bindings file itself is wrong, not the workflow. */
+  readonly inBindings?: true;
+}
+
+/** What is wrong with one file; the loader adds the files' names. Never leaves this package. */
+export class FileFault extends Error {
+  readonly faults: readonly Fault[];
+
+  constructor(...faults: readonly (Fault | string)[]) {
+    super();
+    this.faults = faults.map((fault) => (typeof fault === 'string' ? { problem: fault } : fault));
+    this.message = this.faults.map(({ problem }) => problem).join('\n');
+  }
+}
+
+/** Runs each step and throws the faults of all together. */
+export function gatherFaults(steps: readonly (() => void)[]): void {
+  const faults: Fault[] = [];
+  for (const step of steps) {
+    try {
+      step();
+    } catch (error) {
+      if (!(error instanceof FileFault)) throw error;
+      faults.push(...error.faults);
+    }
+  }
+  if (faults.length > 0) throw new FileFault(...faults);
+}
