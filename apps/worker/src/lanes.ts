@@ -1,12 +1,12 @@
 import type { Claim } from '@comfy-fleet/jobs';
+import type { HeldJob } from './held-job.js';
 import type { Instance } from './instance.js';
 
 /** The jobs of one instance. Its place is taken from the claim until ComfyUI has nothing more to do for the job. */
 export class Lane {
   readonly instance: Instance;
-  /** Job ids in the order of their coming. */
-  readonly #onGpu = new Set<string>();
-  readonly #held = new Set<string>();
+  readonly #onGpu = new Set<HeldJob>();
+  readonly #held = new Set<HeldJob>();
 
   constructor(instance: Instance) {
     this.instance = instance;
@@ -16,22 +16,23 @@ export class Lane {
     return this.instance.health.state === 'up' && this.#onGpu.size === 0;
   }
 
-  get jobs(): string[] {
+  /** In the order of their coming. */
+  get jobs(): readonly HeldJob[] {
     return [...this.#held];
   }
 
-  enter(jobId: string): void {
-    this.#onGpu.add(jobId);
-    this.#held.add(jobId);
+  enter(job: HeldJob): void {
+    this.#onGpu.add(job);
+    this.#held.add(job);
   }
 
-  leaveGpu(jobId: string): void {
-    this.#onGpu.delete(jobId);
+  leaveGpu(job: HeldJob): void {
+    this.#onGpu.delete(job);
   }
 
-  leave(jobId: string): void {
-    this.#onGpu.delete(jobId);
-    this.#held.delete(jobId);
+  leave(job: HeldJob): void {
+    this.#onGpu.delete(job);
+    this.#held.delete(job);
   }
 }
 

@@ -41,7 +41,6 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const stopping = new AbortController();
   const ending = new AbortController();
   const changes = new NewsFeed<void>();
-  const held = new Map<string, HeldJob>();
   const running = new Set<Promise<void>>();
   let draining = false;
 
@@ -57,17 +56,14 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const lanes = instances.map((instance) => new Lane(instance));
 
   const begin = (claim: Claim, lane: Lane) => {
-    const { id } = claim.record;
     const job = new HeldJob(claim, lane.instance, log, ending.signal);
     const gpuFree = () => {
-      lane.leaveGpu(id);
+      lane.leaveGpu(job);
       changes.push();
     };
-    held.set(id, job);
-    lane.enter(id);
+    lane.enter(job);
     const run = runJob(job, tools, gpuFree).finally(() => {
-      if (held.get(id) === job) held.delete(id);
-      lane.leave(id);
+      lane.leave(job);
       running.delete(run);
       changes.push();
     });
@@ -75,8 +71,9 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   };
 
   await ledger.onAttention((jobId) => {
-    if (jobId === undefined) for (const job of held.values()) job.attend();
-    else held.get(jobId)?.attend();
+    for (const job of lanes.flatMap((lane) => lane.jobs)) {
+      if (jobId === undefined || job.record.id === jobId) job.attend();
+    }
   });
   const source = await ledger.claims(pool);
   const loop = claimLoop({ source, lanes, changes, begin, signal: stopping.signal, log });
@@ -138,7 +135,7 @@ function announcement(
 ): Omit<WorkerAnnouncement, 'draining'> {
   const instances = lanes.map(({ instance, jobs }) => {
     const { state, since, reason } = instance.health;
-    return { name: instance.name, state, since, reason, jobs };
+    return { name: instance.name, state, since, reason, jobs: jobs.map(({ record }) => record.id) };
   });
   return { name, startedAt, seenAt: Date.now(), pools: [pool], instances };
 }

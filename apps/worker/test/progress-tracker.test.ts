@@ -1,0 +1,43 @@
+import type { SocketEvent } from '@comfy-fleet/comfyui';
+import { expect, it } from 'vitest';
+import { ProgressTracker } from '../src/progress-tracker.js';
+
+const graph = {
+  '1': { class_type: 'CheckpointLoaderSimple', inputs: {} },
+  '5': { class_type: 'KSampler', inputs: {} },
+  '7': { class_type: 'SaveImage', inputs: {} },
+};
+const promptId = 'p';
+const node = (id: string): SocketEvent => ({ type: 'node', promptId, node: id });
+const progress = (value: number, max: number): SocketEvent => ({ type: 'progress', promptId, node: '5', value, max });
+const finished = (id: string): SocketEvent => ({
+  type: 'progress_state',
+  promptId,
+  nodes: [{ node: id, value: 1, max: 1, state: 'finished' }],
+});
+
+it('weighs the sampler by its steps, from the first node on', () => {
+  const tracker = new ProgressTracker(graph, 8);
+  tracker.take(node('1'));
+  tracker.take(finished('1'));
+  expect(tracker.progress).toEqual({ fraction: 0.1, step: null, steps: null, node: 'CheckpointLoaderSimple' });
+  tracker.take(node('5'));
+  tracker.take(progress(4, 8));
+  expect(tracker.progress).toEqual({ fraction: 0.5, step: 4, steps: 8, node: 'KSampler' });
+});
+
+it('counts cached nodes as done', () => {
+  const tracker = new ProgressTracker(graph, 8);
+  tracker.take({ type: 'cached', promptId, nodes: ['1', '5'] });
+  expect(tracker.progress.fraction).toBeGreaterThan(0.6);
+});
+
+it('never falls, whatever the socket says', () => {
+  const tracker = new ProgressTracker(graph, 8);
+  tracker.take(progress(6, 8));
+  const before = tracker.progress.fraction;
+  tracker.take(progress(1, 8));
+  expect(tracker.progress.fraction).toBe(before);
+  tracker.take(progress(7, 8));
+  expect(tracker.progress.fraction).toBeGreaterThan(before);
+});

@@ -1,0 +1,64 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { uniquePrefix } from './prefix.js';
+import { freePort } from './redis-server.js';
+import { ready, type Service, startService } from './service.js';
+
+/** A whole service for tests: an api and workers as real processes over the ComfyUIs given. */
+export interface TestFleet {
+  /** Of the api, without a slash at its end. */
+  readonly url: string;
+  readonly framesDir: string;
+  readonly api: Service;
+  /** Starts a worker and waits until it is ready. */
+  startWorker(name: string, comfyuiUrls: readonly string[], env?: Readonly<Record<string, string>>): Promise<Service>;
+  close(): Promise<void>;
+}
+
+export interface TestFleetOptions {
+  readonly redisUrl: string;
+  /** More settings, for the api and the workers. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export async function startFleet({ redisUrl, env = {} }: TestFleetOptions): Promise<TestFleet> {
+  const dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-test-'));
+  const framesDir = join(dir, 'frames');
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const common = {
+    REDIS_URL: redisUrl,
+    KEY_PREFIX: uniquePrefix(),
+    FRAMES_DIR: framesDir,
+    // A dead worker's jobs are to be handed out again within a test's patience.
+    LOCK_MS: '1000',
+    STALLED_CHECK_MS: '300',
+    SWEEP_SECONDS: '1',
+    ANNOUNCE_SECONDS: '1',
+    LOG_LEVEL: 'debug',
+    ...env,
+  };
+  const services: Service[] = [];
+  const begin = async (app: 'api' | 'worker', own: Record<string, string>, readyUrl: string) => {
+    const service = startService(app, { ...common, ...own });
+    services.push(service);
+    await ready(service, readyUrl);
+    return service;
+  };
+  const api = await begin('api', { PORT: `${port}` }, `${url}/readyz`);
+  return {
+    url,
+    framesDir,
+    api,
+    startWorker: async (name, comfyuiUrls, own = {}) => {
+      const healthPort = await freePort();
+      const settings = { WORKER_NAME: name, COMFYUI_URLS: comfyuiUrls.join(','), WORKER_HEALTH_PORT: `${healthPort}` };
+      return begin('worker', { ...settings, ...own }, `http://127.0.0.1:${healthPort}/readyz`);
+    },
+    close: async () => {
+      await Promise.all(services.map((service) => service.stop('SIGKILL')));
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}

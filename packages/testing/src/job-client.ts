@@ -1,0 +1,35 @@
+import type { Job } from '@comfy-fleet/contracts';
+
+/** The calls that end-to-end tests make again and again; each answers the job and fails on another status. */
+export interface JobClient {
+  generate(body: object): Promise<Job>;
+  img2img(body: object): Promise<Job>;
+  get(id: string): Promise<Job>;
+  cancel(id: string): Promise<Job>;
+  /** The job when it has ended. */
+  ended(id: string): Promise<Job>;
+}
+
+const DEADLINE_MS = 65_000;
+
+export function jobClient(url: string): JobClient {
+  const ask = async (path: string, expected: number, init: RequestInit = {}): Promise<Job> => {
+    const answer = await fetch(`${url}${path}`, { ...init, signal: AbortSignal.timeout(DEADLINE_MS) });
+    if (answer.status !== expected) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
+    return (await answer.json()) as Job;
+  };
+  const post = (path: string, body: object) =>
+    ask(path, 202, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
+  const client: JobClient = {
+    generate: (body) => post('/generate', body),
+    img2img: (body) => post('/img2img', body),
+    get: (id) => ask(`/jobs/${id}`, 200),
+    cancel: (id) => ask(`/jobs/${id}/cancel`, 200, { method: 'POST' }),
+    ended: async (id) => {
+      const job = await ask(`/jobs/${id}?wait=30`, 200);
+      if (job.finished_at === null) throw new Error(`job ${id} has not ended within 30 s: ${JSON.stringify(job)}`);
+      return job;
+    },
+  };
+  return client;
+}
