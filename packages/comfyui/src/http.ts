@@ -13,7 +13,7 @@ const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 const IDLE_SOCKET_MS = 10_000;
 const AGENT = { keepAlive: true, maxSockets: 16, maxFreeSockets: 4, timeout: IDLE_SOCKET_MS };
 
-export interface HttpRequest {
+interface HttpRequest {
   readonly method: 'GET' | 'POST';
   /** Without the base URL; path segments and query already encoded. */
   readonly path: string;
@@ -27,7 +27,7 @@ export interface HttpAnswer {
   readonly text: string;
 }
 
-export interface HttpStream {
+interface HttpStream {
   readonly status: number;
   readonly header: (name: string) => string | undefined;
   readonly body: Readable;

@@ -1,4 +1,5 @@
 export { type Simulator, startSimulator } from '@comfy-fleet/simulator';
+export { comfyUnderTest } from './comfyui-under-test.js';
 export { startFleet, type TestFleet, type TestFleetOptions } from './fleet.js';
 export { type JobClient, jobClient } from './job-client.js';
 export { uniquePrefix } from './prefix.js';

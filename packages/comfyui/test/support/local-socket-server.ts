@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { onTestFinished } from 'vitest';
 import { type WebSocket, WebSocketServer } from 'ws';
 
-export interface Connection {
+interface Connection {
   readonly url: string;
   readonly origin: string | undefined;
   readonly socket: WebSocket;
