@@ -16,13 +16,14 @@ const USUAL_PLACES = ['/usr/bin', '/usr/local/bin', '/opt/homebrew/bin', '/usr/s
 /**
  * The first redis-server or valkey-server that runs and is new enough.
  * @param {Env} env
+ * @param {readonly string[]} usualPlaces folders that are looked through after those of PATH
  * @returns {Promise<{ found: RedisBinary | undefined, tooOld: readonly RedisBinary[] }>}
  */
-export async function findRedisBinary(env) {
+export async function findRedisBinary(env, usualPlaces = USUAL_PLACES) {
   /** @type {RedisBinary[]} */
   const tooOld = [];
   for (const name of NAMES) {
-    const path = findProgram(name, env, USUAL_PLACES);
+    const path = findProgram(name, env, usualPlaces);
     const version = path === undefined ? undefined : await versionOf(path);
     if (path === undefined || version === undefined) continue;
     if (isNewEnough(version)) return { found: { path, version }, tooOld };

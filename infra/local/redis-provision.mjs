@@ -6,7 +6,7 @@ import { findProgram, findRedisBinary, OLDEST_REDIS } from './redis-binary.mjs';
  * @typedef {(name: string, command: string, args: readonly string[], env?: NodeJS.ProcessEnv) => Promise<void>} Run
  * @typedef {{
  *   env: NodeJS.ProcessEnv, run: Run, say: (text: string) => void, mayUseDocker: boolean,
- *   platform?: NodeJS.Platform, isRoot?: boolean,
+ *   platform?: NodeJS.Platform, isRoot?: boolean, usualPlaces?: readonly string[],
  * }} Means
  */
 
@@ -17,13 +17,13 @@ import { findProgram, findRedisBinary, OLDEST_REDIS } from './redis-binary.mjs';
  * @returns {Promise<RedisSource>}
  */
 export async function provideRedis(means) {
-  const { env, say, mayUseDocker } = means;
-  const { found, tooOld } = await findRedisBinary(env);
+  const { env, say, mayUseDocker, usualPlaces } = means;
+  const { found, tooOld } = await findRedisBinary(env, usualPlaces);
   if (found !== undefined) return { kind: 'binary', path: found.path };
   for (const { path, version } of tooOld) say(`${path} is version ${version}; ${OLDEST_REDIS} or newer is needed.`);
 
   const whyNot = await install(means);
-  const installed = whyNot === undefined ? (await findRedisBinary(env)).found : undefined;
+  const installed = whyNot === undefined ? (await findRedisBinary(env, usualPlaces)).found : undefined;
   if (installed !== undefined) return { kind: 'binary', path: installed.path };
 
   const docker = mayUseDocker ? findProgram('docker', env) : undefined;

@@ -1,0 +1,49 @@
+import { existsSync } from 'node:fs';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { takeData } from '../data-lock.mjs';
+import { processIdentity } from '../process-identity.mjs';
+
+let dir: string;
+
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-lock-'));
+});
+
+afterEach(() => rm(dir, { recursive: true, force: true }));
+
+const held = (holder: object) => writeFile(join(dir, 'run.lock'), JSON.stringify(holder));
+
+describe('the lock of .data', () => {
+  it('is refused while a living process holds it', async () => {
+    await held({ pid: process.ppid, identity: processIdentity(process.ppid), children: [] });
+    expect(() => takeData(dir)).toThrow(`Another npm start (process ${process.ppid}) is using`);
+  });
+
+  it('is taken over from a process that has ended, though another has its number now', async () => {
+    await held({ pid: process.ppid, identity: 'began another day', children: [] });
+    expect(takeData(dir).leftovers).toEqual([]);
+  });
+
+  it('is taken over when nothing can be read from it', async () => {
+    await writeFile(join(dir, 'run.lock'), '');
+    expect(takeData(dir).leftovers).toEqual([]);
+  });
+
+  it('names the processes of the dead run that still live, and only those', async () => {
+    const living = { name: 'redis', pid: process.ppid, identity: processIdentity(process.ppid) };
+    const ended = { name: 'api', pid: process.ppid, identity: 'began another day' };
+    await held({ pid: process.ppid, identity: 'began another day', children: [living, ended] });
+    expect(takeData(dir).leftovers).toEqual([living]);
+  });
+
+  it('leaves nothing behind when it is released', async () => {
+    const lock = takeData(dir);
+    lock.record('redis', process.ppid);
+    expect(existsSync(join(dir, 'run.lock'))).toBe(true);
+    lock.release();
+    expect(await readdir(dir)).toEqual([]);
+  });
+});
