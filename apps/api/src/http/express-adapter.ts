@@ -5,12 +5,12 @@ import { FleetError } from '@comfy-fleet/contracts';
 import type { Logger } from '@comfy-fleet/telemetry';
 import express, { type NextFunction, type Request, type RequestHandler, type Response } from 'express';
 import helmet from 'helmet';
-import { type BodyLimits, bodyReader } from './body-reader.js';
+import { type BodyLimits, formReader } from './form-reader.js';
 import type { ApiRequest, Handler, Reply, Route } from './messages.js';
 import { problem, problemReply } from './problems.js';
 import { readingError } from './reading-errors.js';
 
-/** Serves a route table with Express. This folder's two files that import it are all that knows Express. */
+/** Serves a route table with Express. No other file knows Express. */
 export function expressApp(routes: readonly Route[], limits: BodyLimits, log: Logger): RequestListener {
   const app = express();
   app.disable('x-powered-by');
@@ -21,7 +21,7 @@ export function expressApp(routes: readonly Route[], limits: BodyLimits, log: Lo
     const sharing = routes.filter((route) => route.path === path);
     const entry = app.route(path);
     for (const route of sharing) {
-      const handlers = [...bodyReader(route.body, limits), served(route.handler, log)];
+      const handlers = [...bodyReaders(route.body, limits), served(route.handler, log)];
       if (route.method === 'GET') entry.get(...handlers);
       else entry.post(...handlers);
     }
@@ -51,6 +51,27 @@ function served(handler: Handler, log: Logger): RequestHandler {
       if (gone.signal.aborted) log.debug('the caller went away', { path: pathOf(request), error });
       else await failed(error, request, response, log);
     }
+  };
+}
+
+/** What runs before a handler to read the body that its route takes. */
+function bodyReaders(body: Route['body'], limits: BodyLimits): RequestHandler[] {
+  if (body === undefined) return [];
+  const json = (limit: number) => express.json({ limit, strict: false });
+  if (body === 'json') return [only('application/json'), json(limits.maxJsonBytes)];
+  // base64 makes four characters out of three bytes
+  const withPicture = limits.maxJsonBytes + Math.ceil((limits.maxImageBytes * 4) / 3);
+  return [only('application/json', 'multipart/form-data'), json(withPicture), formReader(limits)];
+}
+
+/** Refuses other content types. A request without a body passes: its missing fields are what it should hear about. */
+function only(...types: string[]): RequestHandler {
+  return (request, _response, next) => {
+    const empty = request.get('content-length') === '0' || request.is(types) === null;
+    if (empty || request.is(types)) return next();
+    const sent = request.get('content-type');
+    const is = sent === undefined ? 'The body has no content type' : `The body is ${sent}`;
+    next(new FleetError('unsupported_media_type', `${is}; send ${types.join(' or ')}.`));
   };
 }
 

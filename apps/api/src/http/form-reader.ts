@@ -1,0 +1,22 @@
+import multer from 'multer';
+
+export interface BodyLimits {
+  /** Bytes of JSON, besides a picture in it; also of each text field of a form. */
+  readonly maxJsonBytes: number;
+  readonly maxImageBytes: number;
+}
+
+/** Far more fields than there are, so that an unknown one is named instead of being one too many. */
+const MAX_FORM_FIELDS = 64;
+
+/** Reads a form with one picture in the file field `image`, into memory; other content types pass it by. */
+export function formReader({ maxJsonBytes, maxImageBytes }: BodyLimits) {
+  const limits = {
+    fileSize: maxImageBytes,
+    fieldSize: maxJsonBytes,
+    fieldNameSize: 100,
+    fields: MAX_FORM_FIELDS,
+    parts: MAX_FORM_FIELDS + 1,
+  };
+  return multer({ storage: multer.memoryStorage(), limits }).single('image');
+}
