@@ -4,6 +4,9 @@ import { type Graph, nodeAt } from './graph.js';
 import { setWindow } from './step-window.js';
 import type { Template } from './template.js';
 
+/** PrimitiveInt takes no more than 2^63−1; samplers take seeds up to 2^64−1. */
+const PRIMITIVE_BITS = 63;
+
 export interface BindOptions {
   /** Beginning of the names under which ComfyUI keeps the pictures. */
   readonly filenamePrefix: string;
@@ -35,6 +38,9 @@ export function bindGraph(template: Template, request: ResolvedRequest, options:
   const graph = structuredClone(template.graph);
   for (const [parameter, places] of Object.entries(slots)) {
     for (const { node, input } of places) nodeAt(graph, node).inputs[input] = values[parameter as Parameter];
+  }
+  for (const { node, input } of slots.seed) {
+    if (input === 'value') nodeAt(graph, node).inputs[input] = BigInt.asUintN(PRIMITIVE_BITS, BigInt(request.seed));
   }
   for (const { node, input } of prefixes) nodeAt(graph, node).inputs[input] = options.filenamePrefix;
   for (const window of windows) setWindow(nodeAt(graph, window.node), window, request.steps, request.denoise);

@@ -28,6 +28,8 @@ export function findBindings(graph: Graph, choices: Choices): Bindings {
       slots[parameter] = distinct(inputs[parameter].map((slot) => literalSlot(graph, slot, parameter)));
     }),
   );
+  // at both ends of a link: the primitive's may be too small for it, and other nodes may share the primitive
+  slots.seed = distinct([...slots.seed, ...inputs.seed]);
   const windows = findWindows(graph, inputs.steps);
   const denoising = windows.filter(({ denoises }) => denoises).map(({ node }) => ({ node, input: 'start_at_step' }));
   if (choices.denoise === undefined) slots.denoise = [...slots.denoise, ...denoising];

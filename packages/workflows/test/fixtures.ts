@@ -60,7 +60,7 @@ export const LOADABLE: readonly Loadable[] = [
       ...plainTexts,
       ...latent('4'),
       prompt: '21.value',
-      seed: '20.value',
+      seed: '20.value 5.noise_seed',
       width: '22.value',
     },
   },

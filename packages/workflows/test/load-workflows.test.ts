@@ -1,0 +1,147 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { loadWorkflows, WorkflowError } from '../src/index.js';
+import { faultsOf, loadFolder } from './folder.js';
+import { templateOf } from './requests.js';
+
+const PROFILE = {
+  steps: 8,
+  cfg: 5,
+  sampler: 'euler',
+  scheduler: 'normal',
+  scale: 0.5,
+  denoise: 0.75,
+  rank_step: 8,
+  description: 'A look.',
+};
+
+function profiles(changes: Record<string, unknown>): { text: string } {
+  const all = { sketch: PROFILE, mid: PROFILE, final: PROFILE, direct_final: PROFILE, ...changes };
+  return { text: JSON.stringify(all) };
+}
+
+describe('loadWorkflows', () => {
+  it('reads the shipped folder: both templates with the values of their graphs, and four profiles', async () => {
+    const workflows = await loadFolder();
+    expect([...workflows.templates.keys()].sort()).toEqual(['img2img', 'text2img']);
+    expect(templateOf(workflows, 'text2img').defaults).toEqual({
+      negativePrompt: '',
+      seed: '0',
+      steps: 20,
+      cfg: 7,
+      sampler: 'euler_ancestral',
+      scheduler: 'normal',
+      denoise: 1,
+      size: { width: 1024, height: 640 },
+      checkpoint: 'sd_xl_base_1.0.safetensors',
+    });
+    expect(Object.entries(workflows.profiles).map(([lod, { rankStep }]) => [lod, rankStep])).toEqual([
+      ['sketch', 8],
+      ['mid', 24],
+      ['final', 48],
+      ['direct_final', 64],
+    ]);
+    expect(workflows.profiles.final).toMatchObject({ scale: 1, denoise: 0.35, sampler: 'dpmpp_2m' });
+  });
+
+  it('ships img2img with a picture that is scaled by lanczos and cut around its centre', async () => {
+    const { graph } = templateOf(await loadFolder(), 'img2img');
+    const scale = Object.values(graph).find((node) => node.class_type === 'ImageScale');
+    expect(scale?.inputs).toMatchObject({ upscale_method: 'lanczos', crop: 'center' });
+  });
+
+  it('takes every other workflow in the folder as a template of its file name', async () => {
+    const workflows = await loadFolder({ 'portrait.json': { fixture: 'flux-dev' } });
+    expect(templateOf(workflows, 'portrait')).toMatchObject({ name: 'portrait', kind: 'text2img' });
+  });
+
+  it('says which setting is wrong when there is no such folder', async () => {
+    const dir = join('no', 'such', 'folder');
+    await expect(loadWorkflows(dir)).rejects.toThrow(WorkflowError);
+    await expect(loadWorkflows(dir)).rejects.toThrow(/no\/such\/folder cannot be read .*set WORKFLOWS_DIR/);
+  });
+
+  it('lists what is wrong in all files at once', async () => {
+    const files = {
+      'text2img.json': undefined,
+      'img2img.json': { fixture: 'ui-format' },
+      'lod-profiles.json': { text: '{"sketch": ' },
+      'lost.bindings.json': { text: '{}' },
+    };
+    expect(await faultsOf(files)).toEqual([
+      expect.stringContaining('img2img.json: is saved in the format'),
+      'lost.bindings.json: belongs to lost.json, which is not there',
+      expect.stringMatching(/^text2img.json: is missing from /),
+      expect.stringContaining('lod-profiles.json: is not valid JSON'),
+    ]);
+  });
+
+  it.each([
+    ['text2img', 'img2img-advanced', 'starts from a picture: the sampler needs an EmptyLatentImage'],
+    ['img2img', 'batch', 'starts from no picture: the sampler needs LoadImage → ImageScale → VAEEncode'],
+  ])('refuses a %s that is a workflow of the other kind', async (name, fixture, sentence) => {
+    const file = `${name}.json`;
+    expect(await faultsOf({ [file]: { fixture } })).toEqual([expect.stringContaining(`${file}: ${sentence}`)]);
+  });
+
+  it('is not misled by numbers that JavaScript would round', async () => {
+    const workflows = await loadFolder({ 'x.json': { fixture: 'ksampler-advanced' } });
+    expect(templateOf(workflows, 'x').graph['20']?.inputs.value).toBe(18446744073709551615n);
+  });
+});
+
+describe('lod-profiles.json', () => {
+  it('is refused with every fault at once, each naming the profile, the key and what to write', async () => {
+    const { denoise, ...withoutDenoise } = PROFILE;
+    const file = profiles({
+      sketch: { ...withoutDenoise, denoize: denoise },
+      mid: { ...PROFILE, steps: 8.5, scale: 0, sampler: '' },
+      final: 'best',
+      ultra: PROFILE,
+    });
+    const faults = await faultsOf({ 'lod-profiles.json': file });
+    const keys = 'steps, cfg, sampler, scheduler, scale, denoise, rank_step, description';
+    expect([...faults].sort()).toEqual(
+      [
+        'the file has an unknown key "ultra" (known: sketch, mid, final, direct_final)',
+        `profile "sketch" has an unknown key "denoize", did you mean "denoise"? (known: ${keys})`,
+        'profile "sketch" has no "denoise": write how much of an input picture is made anew, 0 (nothing) to 1 (all)',
+        'profile "mid" has 8.5 as "steps": write a whole number of sampling steps, 1 to 10000',
+        'profile "mid" has 0 as "scale": write the factor for the template\'s width and height, above 0 up to 4',
+        'profile "mid" has "" as "sampler": write the name of a sampler, as ComfyUI writes it, such as "euler_ancestral"',
+        `profile "final" must be an object with ${keys}`,
+      ]
+        .map((fault) => `lod-profiles.json: ${fault}`)
+        .sort(),
+    );
+  });
+
+  it('is refused when a profile is missing', async () => {
+    const text = JSON.stringify({ sketch: PROFILE, mid: PROFILE, final: PROFILE });
+    expect(await faultsOf({ 'lod-profiles.json': { text } })).toEqual([
+      expect.stringContaining('the file has no "direct_final": write a profile with steps, cfg'),
+    ]);
+  });
+
+  it('is refused when it is not an object', async () => {
+    expect(await faultsOf({ 'lod-profiles.json': { text: '[]' } })).toEqual([
+      'lod-profiles.json: the file must be an object with sketch, mid, final, direct_final',
+    ]);
+  });
+
+  it('explains the rank step where it is wrong', async () => {
+    const faults = await faultsOf({ 'lod-profiles.json': profiles({ mid: { ...PROFILE, rank_step: 0 } }) });
+    expect(faults[0]).toMatch(/^lod-profiles.json: profile "mid" has 0 as "rank_step": .*order of service/);
+  });
+});
+
+describe('the shipped workflows', () => {
+  it.each(['text2img', 'img2img'])('has in %s a title on every node', async (name) => {
+    const file = new URL(`../../../workflows/${name}.json`, import.meta.url);
+    const graph = JSON.parse(await readFile(file, 'utf8')) as Record<string, { _meta?: { title?: string } }>;
+    const titles = Object.values(graph).map((node) => node._meta?.title);
+    expect(titles.every((title) => title !== undefined && title !== '')).toBe(true);
+    expect(new Set(titles).size).toBe(titles.length);
+  });
+});

@@ -1,0 +1,163 @@
+import { FleetError, type Img2ImgRequest, type JobKind } from '@comfy-fleet/contracts';
+import { describe, expect, it } from 'vitest';
+import { resolveRequest, type Workflows } from '../src/index.js';
+import { loadFolder } from './folder.js';
+import { DRAWN_SEED, INPUT, LIMITS, loadAs, resolve } from './requests.js';
+
+const shipped = await loadFolder();
+
+function faults(kind: JobKind, request: Partial<Img2ImgRequest>, workflows: Workflows): unknown {
+  try {
+    resolve(kind, { prompt: 'a fox', ...request }, workflows);
+  } catch (error) {
+    if (error instanceof FleetError && error.code === 'validation_failed') return error.errors;
+    throw error;
+  }
+  return [];
+}
+
+describe('resolveRequest', () => {
+  it('fills a request that has only a prompt from the profile mid and the template', () => {
+    expect(resolve('text2img', { prompt: 'a fox' }, shipped)).toEqual({
+      workflow: 'text2img',
+      prompt: 'a fox',
+      negativePrompt: '',
+      lod: 'mid',
+      steps: 18,
+      cfg: 6.5,
+      sampler: 'euler_ancestral',
+      scheduler: 'normal',
+      seed: DRAWN_SEED,
+      width: 768,
+      height: 480,
+      count: 1,
+      checkpoint: 'sd_xl_base_1.0.safetensors',
+      denoise: 1,
+      priority: 0,
+      metadata: {},
+    });
+  });
+
+  it.each([
+    ['sketch', { steps: 8, cfg: 5, sampler: 'euler_ancestral', scheduler: 'normal', width: 512, height: 320 }, 0.75],
+    ['mid', { steps: 18, cfg: 6.5, sampler: 'euler_ancestral', scheduler: 'normal', width: 768, height: 480 }, 0.55],
+    ['final', { steps: 30, cfg: 7, sampler: 'dpmpp_2m', scheduler: 'karras', width: 1024, height: 640 }, 0.35],
+    ['direct_final', { steps: 40, cfg: 7, sampler: 'dpmpp_2m', scheduler: 'karras', width: 1024, height: 640 }, 0.6],
+  ] as const)('applies the profile %s, its denoise to img2img only', (lod, expected, denoise) => {
+    expect(resolve('text2img', { prompt: 'a fox', lod }, shipped)).toMatchObject({ ...expected, denoise: 1 });
+    expect(resolve('img2img', { prompt: 'a fox', lod }, shipped).denoise).toBe(denoise);
+  });
+
+  it("lets the request's own values win over the profile's and the template's", () => {
+    const own = {
+      prompt: 'a fox',
+      negative_prompt: 'fog',
+      lod: 'final',
+      steps: 3,
+      cfg: 1.5,
+      sampler: 'heun',
+      scheduler: 'simple',
+      seed: '18446744073709551615',
+      width: 200,
+      height: 304,
+      count: 4,
+      checkpoint: 'other.safetensors',
+      denoise: 0.1,
+      priority: -2,
+      metadata: { order: '7' },
+    } as const;
+    const { negative_prompt: negativePrompt, ...rest } = own;
+    const expected = { ...rest, negativePrompt, workflow: 'img2img', input: INPUT };
+    expect(resolve('img2img', own, shipped)).toEqual(expected);
+  });
+
+  it("takes the template's negative prompt when the request has none, and an empty one when it says so", async () => {
+    const workflows = await loadAs('text2img', 'sd3');
+    expect(resolve('text2img', { prompt: 'a fox' }, workflows).negativePrompt).toBe('bad quality');
+    expect(resolve('text2img', { prompt: 'a fox', negative_prompt: '' }, workflows).negativePrompt).toBe('');
+  });
+
+  it.each([
+    ['width', { width: 1024 }, { width: 1024, height: 480 }],
+    ['height', { height: 1024 }, { width: 768, height: 1024 }],
+  ])('takes the other side from the profile when text2img has only %s', (_side, request, size) => {
+    expect(resolve('text2img', { prompt: 'a fox', ...request }, shipped)).toMatchObject(size);
+  });
+
+  it.each([
+    ['width', { width: 400 }, { width: 400, height: 600 }],
+    ['height', { height: 600 }, { width: 400, height: 600 }],
+  ])("keeps the input's shape when img2img has only %s", (_side, request, size) => {
+    expect(resolve('img2img', { prompt: 'a fox', ...request }, shipped)).toMatchObject(size);
+  });
+
+  it("gives img2img the input's shape and the profile's area when it has no size", () => {
+    const { width, height } = resolve('img2img', { prompt: 'a fox', lod: 'final' }, shipped);
+    expect([width, height]).toEqual([664, 992]);
+  });
+
+  it("gives the input's own size, cut to whole latent pixels, when the workflow does not scale", async () => {
+    const workflows = await loadAs('img2img', 'img2img-inpaint');
+    const input = { ...INPUT, width: 803, height: 1199 };
+    const resolved = resolve('img2img', { prompt: 'a fox' }, workflows, { input });
+    expect(resolved).toMatchObject({ width: 800, height: 1192 });
+  });
+
+  it('applies a profile with a cfg of its own not to the guidance of a distilled model, but a request does', async () => {
+    const workflows = await loadAs('text2img', 'flux-dev');
+    expect(resolve('text2img', { prompt: 'a fox', lod: 'final' }, workflows).cfg).toBe(3.5);
+    expect(resolve('text2img', { prompt: 'a fox', cfg: 2 }, workflows).cfg).toBe(2);
+  });
+
+  it('refuses what the workflow has no place for, field by field', async () => {
+    const workflows = await loadAs('text2img', 'sampler-custom');
+    const detail = (field: string) => `The workflow text2img has no place for ${field}: leave it out.`;
+    expect(faults('text2img', { scheduler: 'karras' }, workflows)).toEqual([
+      { pointer: '/scheduler', detail: detail('scheduler') },
+    ]);
+    const flux = await loadAs('text2img', 'flux-dev');
+    expect(faults('text2img', { negative_prompt: 'fog' }, flux)).toEqual([
+      { pointer: '/negative_prompt', detail: detail('negative_prompt') },
+    ]);
+    expect(faults('text2img', { negative_prompt: '' }, flux)).toEqual([]);
+  });
+
+  it('reports what the graph holds for parameters that the workflow has no place for', async () => {
+    const workflows = await loadAs('img2img', 'img2img-inpaint');
+    expect(faults('img2img', { width: 512 }, workflows)).toEqual([
+      { pointer: '/width', detail: 'The workflow img2img has no place for width: leave it out.' },
+    ]);
+    const custom = await loadAs('text2img', 'sampler-custom');
+    expect(resolve('text2img', { prompt: 'a fox' }, custom)).toMatchObject({ scheduler: '', steps: 18 });
+  });
+
+  it.each([
+    ['a number that JSON already rounded', 2 ** 53, 'write it as a string'],
+    ['a string beyond 2^64−1', '18446744073709551616', '18446744073709551615'],
+    ['a negative number', -1, 'whole number'],
+    ['not a number', 'lucky', 'whole number'],
+  ])('refuses a seed that is %s', (_what, seed, words) => {
+    const entry = { pointer: '/seed', detail: expect.stringContaining(words) };
+    expect(faults('text2img', { seed }, shipped)).toEqual([entry]);
+  });
+
+  it('counts metadata in bytes of JSON, not in characters', () => {
+    const fits = { note: 'ü'.repeat((1024 - '{"note":""}'.length - 1) / 2) };
+    expect(faults('text2img', { metadata: fits }, shipped)).toEqual([]);
+    const long = { note: `${fits.note}üü` };
+    expect(faults('text2img', { metadata: long }, shipped)).toEqual([
+      { pointer: '/metadata', detail: 'Must be at most 1024 bytes as JSON; this is 1027.' },
+    ]);
+  });
+
+  it('lists every fault of a request at once', () => {
+    const request = { seed: -1, metadata: { note: 'x'.repeat(2000) } };
+    const pointers = (faults('text2img', request, shipped) as { pointer: string }[]).map(({ pointer }) => pointer);
+    expect(pointers.sort()).toEqual(['/metadata', '/seed']);
+  });
+
+  it('refuses img2img without a picture', () => {
+    const asked = { kind: 'img2img', request: { prompt: 'a fox' }, randomSeed: () => '1', limits: LIMITS } as const;
+    expect(() => resolveRequest(asked, shipped)).toThrow('/image: A picture to start from is needed.');
+  });
+});
