@@ -1,15 +1,27 @@
+import type { TObject } from 'typebox';
+
+const NUMBER = /^-?\d+(\.\d+)?(e[+-]?\d+)?$/i;
+
 /**
- * The text fields of a form, ready for coercion: `metadata` is JSON text, everything else stays as it is. Text that is no
- * JSON stays text, so that validation says what the field must be.
+ * The text fields of a form as the values they stand for: numbers where the schema wants numbers, objects (`metadata`)
+ * out of JSON text. Text that is neither stays text, so that validation says what the field must be.
  */
-export function formFields(body: unknown): Record<string, unknown> {
-  const fields: Record<string, unknown> = { ...(body as object | undefined) };
-  if (typeof fields.metadata === 'string') {
-    try {
-      fields.metadata = JSON.parse(fields.metadata);
-    } catch {
-      // left for the validator
-    }
+export function formFields(body: unknown, { properties }: TObject): Record<string, unknown> {
+  const fields = Object.entries((body ?? {}) as Record<string, unknown>);
+  return Object.fromEntries(fields.map(([name, value]) => [name, meant(value, properties[name])]));
+}
+
+function meant(value: unknown, schema: object | undefined): unknown {
+  if (typeof value !== 'string' || schema === undefined || !('type' in schema)) return value;
+  if (schema.type === 'object') return parsed(value);
+  const wantsNumber = schema.type === 'integer' || schema.type === 'number';
+  return wantsNumber && NUMBER.test(value) ? Number(value) : value;
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
   }
-  return fields;
 }

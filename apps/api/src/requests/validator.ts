@@ -10,17 +10,14 @@ export interface Checked<T> {
   readonly errors: FieldError[];
 }
 
-/** Checks a body against a schema; `isForm`: the values are text and become what the schema wants. Finds every fault. */
+/** Checks a body against a schema and finds every fault. `isForm`: the values are text. */
 export type Validator<T> = (body: unknown, options: { readonly isForm: boolean }) => Checked<T>;
 
 export function createValidator<T extends TObject>(schema: T): Validator<Static<T>> {
-  const options = { allErrors: true, verbose: true, strict: false } as const;
-  const json = new Ajv(options).compile(schema);
-  const form = new Ajv({ ...options, coerceTypes: true }).compile(schema);
+  const validate = new Ajv({ allErrors: true, strict: false }).compile(schema);
   const known = Object.keys(schema.properties);
   return (body, { isForm }) => {
-    const validate = isForm ? form : json;
-    const value = isForm ? formFields(body) : (body ?? {});
+    const value = isForm ? formFields(body, schema) : (body ?? {});
     validate(value);
     return { value: value as Static<T>, errors: fieldErrors(validate.errors ?? [], known) };
   };

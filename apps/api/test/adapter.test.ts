@@ -1,0 +1,107 @@
+import { Readable, Writable } from 'node:stream';
+import { FleetError } from '@comfy-fleet/contracts';
+import { createLogger } from '@comfy-fleet/telemetry';
+import { afterEach, describe, expect, it } from 'vitest';
+import { expressApp } from '../src/http/express-adapter.js';
+import type { Handler } from '../src/http/messages.js';
+import { type RunningServer, startServer } from '../src/server.js';
+import { problemOf } from './api.js';
+
+let server: RunningServer | undefined;
+afterEach(() => server?.close(0));
+
+/** Serves one handler at GET /x; answers its address and the log. */
+async function serve(handler: Handler) {
+  const logged: string[] = [];
+  const stream = new Writable({
+    write: (line: Buffer, _encoding, done) => {
+      logged.push(line.toString());
+      done();
+    },
+  });
+  const log = createLogger({ service: 'api', level: 'debug', format: 'json', stream });
+  const limits = { maxJsonBytes: 1000, maxImageBytes: 1000 };
+  server = await startServer(expressApp([{ method: 'GET', path: '/x', handler }], limits, log), {
+    host: '127.0.0.1',
+    port: 0,
+  });
+  return { url: `http://127.0.0.1:${server.port}/x`, logged };
+}
+
+describe('a handler that fails', () => {
+  it('unexpectedly is answered 500 without a word of why, and logged whole', async () => {
+    const { url, logged } = await serve(() => {
+      throw new Error('connect ECONNREFUSED 10.1.2.3:6379', { cause: new TypeError('in /srv/secret.ts') });
+    });
+    const answer = await fetch(url);
+    expect(answer.status).toBe(500);
+    const problem = await problemOf(answer);
+    expect(problem).toEqual({
+      type: 'urn:comfy-fleet:problem:internal_error',
+      title: 'Something went wrong on our side',
+      status: 500,
+      detail: expect.any(String),
+      instance: '/x',
+      code: 'internal_error',
+    });
+    expect(JSON.stringify(problem)).not.toMatch(/ECONNREFUSED|10\.1\.2\.3|secret|TypeError/);
+    const line = logged.find((text) => text.includes('"level":"error"'));
+    expect(line).toMatch(/ECONNREFUSED 10\.1\.2\.3/);
+    expect(line).toMatch(/in \/srv\/secret\.ts/);
+    expect(line).toMatch(/adapter\.test\.ts/); // the stack
+  });
+
+  it('with an internal_error of ours does not tell its detail either', async () => {
+    const { url } = await serve(() => Promise.reject(new FleetError('internal_error', 'no template in /srv')));
+    expect((await problemOf(await fetch(url))).detail).not.toContain('/srv');
+  });
+
+  it('half way through a stream breaks the connection off instead of ending the body', async () => {
+    const { url, logged } = await serve(() => ({
+      status: 200,
+      headers: { 'Content-Length': '10' },
+      body: Readable.from(
+        (async function* () {
+          yield Buffer.from('12345');
+          throw new FleetError('storage_failed', 'The disk is gone.');
+        })(),
+      ),
+    }));
+    const answer = await fetch(url);
+    await expect(answer.text()).rejects.toThrow();
+    expect(logged.some((line) => line.includes('storage_failed'))).toBe(true);
+  });
+});
+
+describe('close', () => {
+  it('lets an answer under way end', async () => {
+    let release = () => {};
+    let entered = () => {};
+    const inside = new Promise<void>((resolve) => {
+      entered = resolve;
+    });
+    const { url } = await serve(async () => {
+      entered();
+      await new Promise<void>((resolve) => {
+        release = resolve;
+      });
+      return { status: 200, body: { done: true } };
+    });
+    const answer = fetch(url);
+    await inside;
+    const closed = server?.close(10_000);
+    release();
+    expect(await (await answer).json()).toEqual({ done: true });
+    await closed;
+    await expect(fetch(url)).rejects.toThrow();
+    server = undefined;
+  });
+
+  it('breaks off what takes longer than its grace', async () => {
+    const { url } = await serve(() => new Promise(() => {}));
+    const answer = fetch(url).catch((error: unknown) => error);
+    await server?.close(50);
+    expect(await answer).toBeInstanceOf(TypeError);
+    server = undefined;
+  });
+});

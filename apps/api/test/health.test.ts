@@ -1,0 +1,95 @@
+import { until } from '@comfy-fleet/testing';
+import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { startApi, type TestApi } from './api.js';
+
+let api: TestApi;
+beforeEach(async () => {
+  api = await startApi(inject('redisUrl'));
+});
+afterEach(() => api.close());
+
+const json = async (path: string) => (await api.get(path)).json();
+
+describe('GET /health', () => {
+  it('is degraded and says so while there is no worker, with the depth of the queue', async () => {
+    await api.accepted();
+    await api.accepted();
+    const answer = await api.get('/health');
+    expect(answer.status).toBe(200);
+    expect(await answer.json()).toEqual({
+      status: 'degraded',
+      reasons: ['No worker is there: jobs wait until one comes'],
+      redis: { status: 'up', latency_ms: expect.any(Number) },
+      pools: [{ pool: 'default', open: 2, waiting: 2, running: 0 }],
+      workers: [],
+    });
+  });
+
+  it('shows every worker and instance, and the reason of one that is down', async () => {
+    const now = Date.now();
+    const worker = { name: 'gpu-1', startedAt: now, seenAt: now, pools: ['default'], draining: false };
+    const up = { name: 'gpu-1/1', state: 'up', since: now, reason: null, jobs: [] } as const;
+    await api.worker.announce({ ...worker, instances: [up] });
+    expect(await json('/health')).toMatchObject({
+      status: 'ok',
+      reasons: [],
+      workers: [
+        {
+          name: 'gpu-1',
+          started_at: new Date(now).toISOString(),
+          instances: [{ name: 'gpu-1/1', state: 'up', since: new Date(now).toISOString() }],
+        },
+      ],
+    });
+    const down = { ...up, name: 'gpu-1/2', state: 'down', reason: 'connection refused' } as const;
+    await api.worker.announce({ ...worker, instances: [up, down] });
+    expect(await json('/health')).toMatchObject({
+      status: 'degraded',
+      reasons: ['ComfyUI gpu-1/2 is down: connection refused'],
+      workers: [{ instances: [{ state: 'up' }, { state: 'down', reason: 'connection refused' }] }],
+    });
+    await api.worker.announce({ ...worker, draining: true, instances: [up] });
+    expect(await json('/health')).toMatchObject({
+      status: 'degraded',
+      reasons: ['gpu-1 is stopping and takes no more jobs'],
+    });
+  });
+});
+
+describe('the other addresses without a job', () => {
+  it('are ready and alive, and not ready once the process is to end', async () => {
+    expect((await api.get('/livez')).status).toBe(200);
+    expect((await api.get('/readyz')).status).toBe(200);
+    api.stop();
+    const answer = await api.get('/readyz');
+    expect([answer.status, await answer.json()]).toEqual([
+      503,
+      { status: 'unavailable', reasons: ['this process is stopping'] },
+    ]);
+    expect((await api.get('/livez')).status).toBe(200);
+  });
+
+  it('log probes at debug only', async () => {
+    await api.get('/livez');
+    await api.get('/lods');
+    const lines = await until('both lines', () => {
+      const found = api.logged.filter((line) => line.message === 'request');
+      return found.length === 2 && found;
+    });
+    expect(lines).toMatchObject([
+      { path: '/livez', level: 'debug' },
+      { path: '/lods', level: 'info' },
+    ]);
+  });
+
+  it('shows the levels of detail, the quickest first', async () => {
+    const { default: chosen, data } = (await json('/lods')) as { default: string; data: Record<string, unknown>[] };
+    expect(chosen).toBe('mid');
+    expect(data.map(({ lod }) => lod)).toEqual(['sketch', 'mid', 'final', 'direct_final']);
+    expect(data[0]).toMatchObject({ lod: 'sketch', steps: 8, cfg: 5, scale: 0.5, rank_step: expect.any(Number) });
+  });
+
+  it('lists what there is at the bare address', async () => {
+    expect(await json('/')).toMatchObject({ name: 'comfy-fleet', links: { lods: { method: 'GET', url: '/lods' } } });
+  });
+});
