@@ -59,7 +59,7 @@ export async function listens(host, port, withinMs = 2_000) {
  * Where a server that listens on `host` is reached from this machine.
  * @param {string} host
  */
-export function reachable(host) {
+function reachable(host) {
   return host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
 }
 

@@ -63,7 +63,7 @@ export async function runTests({ root = ROOT, env = process.env, prepare = prepa
     rmSync(scratch, { recursive: true, force: true });
   }
   if (stop.asked.aborted) failures.push('stopped before the end');
-  if (passed === 0) failures.push('no test ran');
+  if (passed === 0 && failures.length === 0) failures.push('no test ran');
   for (const failure of failures) print.problem(failure);
   process.stdout.write(`${passed} passed, ${failures.length} failed\n`);
   return failures.length === 0 ? 0 : 1;

@@ -2,8 +2,10 @@ import { readFile } from 'node:fs/promises';
 import { loadConfig, settingsSchema } from '@comfy-fleet/config';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { REDIS_IMAGE } from '../../local/redis-server.mjs';
 
 interface Service {
+  readonly image?: string;
   readonly command?: readonly string[];
   readonly build?: { readonly dockerfile: string; readonly target: string };
   readonly environment?: Readonly<Record<string, string>>;
@@ -29,6 +31,10 @@ describe('docker-compose.yml', () => {
     const passedOn = [...composeText.matchAll(/\$\{(\w+)/g)].map((match) => match[1] ?? '');
     expect(named.length).toBeGreaterThan(5);
     expect([...named, ...passedOn].filter((name) => !isSetting(name))).toEqual([]);
+  });
+
+  it('runs the Redis that npm start runs in Docker', () => {
+    expect(service('redis').image).toBe(REDIS_IMAGE);
   });
 
   it('runs a Redis that keeps what was accepted', () => {
