@@ -1,0 +1,61 @@
+import sharp, { type OverlayOptions } from 'sharp';
+import type { Images, LatentContent, Painting } from '../nodes/values.js';
+import { caption } from './caption.js';
+import { noiseLevel, noiseOverlay } from './noise.js';
+import { sceneSvg } from './scene.js';
+
+export interface DrawingSize {
+  readonly width: number;
+  readonly height: number;
+  /** Place in the batch. */
+  readonly index: number;
+  /** How far the last sampler is, 0–1; absent: done. */
+  readonly part?: number;
+}
+
+/** RGB pixels of what a latent holds. The same content and size give the same bytes. */
+export async function drawContent(content: LatentContent, size: DrawingSize): Promise<Buffer> {
+  switch (content.kind) {
+    case 'empty':
+      return Buffer.alloc(size.width * size.height * 3, 127);
+    case 'pixels':
+      return fitted(content.images, size);
+    case 'painted':
+      return painted(content.under, content.painting, size);
+  }
+}
+
+async function painted(under: LatentContent, painting: Painting, size: DrawingSize): Promise<Buffer> {
+  const { width, height, index, part } = size;
+  const scene = sharp(Buffer.from(sceneSvg(painting, width, height, index)))
+    .resize(width, height, { fit: 'fill' })
+    .removeAlpha();
+  const overlays: OverlayOptions[] = [];
+  let ground = scene;
+  if (under.kind !== 'empty' && painting.denoise < 1) {
+    const { data, info } = await scene.ensureAlpha(hold(painting.denoise)).raw().toBuffer({ resolveWithObject: true });
+    overlays.push({ input: data, raw: { width: info.width, height: info.height, channels: 4 } });
+    ground = rgb(await drawContent(under, { width, height, index }), width, height);
+  }
+  const done = noiseLevel(painting.steps) * Math.max(0.3, painting.denoise);
+  const level = part === undefined ? done : done + (0.95 * painting.denoise - done) * (1 - part);
+  overlays.push(noiseOverlay(painting, index, width, height, Math.max(0, level)));
+  if (part === undefined) overlays.push(...(await caption(painting, width, height)));
+  return ground.composite(overlays).removeAlpha().toColourspace('srgb').raw().toBuffer();
+}
+
+/** How much a new painting covers of what was there: little at denoise 0.3, nearly all at 0.8. */
+function hold(denoise: number): number {
+  return Math.min(1, denoise ** 1.35);
+}
+
+async function fitted(images: Images, { width, height, index }: DrawingSize): Promise<Buffer> {
+  const frame = images.frames[index % images.frames.length];
+  if (frame === undefined) return Buffer.alloc(width * height * 3, 127);
+  if (images.width === width && images.height === height) return frame;
+  return rgb(frame, images.width, images.height).resize(width, height, { fit: 'fill' }).raw().toBuffer();
+}
+
+function rgb(pixels: Buffer, width: number, height: number) {
+  return sharp(pixels, { raw: { width, height, channels: 3 } });
+}

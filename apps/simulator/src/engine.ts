@@ -1,0 +1,218 @@
+import { mkdirSync, rmSync } from 'node:fs';
+import { setImmediate as immediate } from 'node:timers/promises';
+import { Catalogue } from './catalogue.js';
+import { ResultCache } from './executor/cache.js';
+import { AbandonedError, RunControl } from './executor/control.js';
+import { Pace } from './executor/pace.js';
+import type { MiddleFault } from './executor/planted-faults.js';
+import { PromptRun } from './executor/run.js';
+import { FaultBook } from './faults.js';
+import { foldersIn } from './folders.js';
+import { History } from './history.js';
+import { features } from './http/features.js';
+import { appendJournal, type JournalEnd } from './journal.js';
+import type { Folders } from './nodes/node.js';
+import { clientIdOf, PromptQueue, type QueuedPrompt } from './prompt-queue.js';
+import { patched, type SimulatorSettings } from './settings.js';
+import { SocketHub } from './socket-hub.js';
+
+export interface EngineOptions {
+  readonly settings: SimulatorSettings;
+  readonly dir: string;
+  readonly port: () => number;
+  /** What a crash fault does; the engine has gone silent by then. */
+  readonly crash: () => void;
+}
+
+/** The server behind the routes: queue, history, cache, sockets, and the loop that runs one prompt after the other. */
+export class Engine {
+  settings: SimulatorSettings;
+  readonly folders: Folders;
+  readonly faults = new FaultBook();
+  readonly history = new History();
+  readonly queue: PromptQueue;
+  readonly hub: SocketHub;
+  readonly catalogue: Catalogue;
+  /** Counts up with every POST /prompt that names no number. */
+  nextNumber = 0;
+  private cache = new ResultCache();
+  private readonly pace = new Pace();
+  private readonly options: EngineOptions;
+  private tempMark = newTempMark();
+  private current: { readonly prompt: QueuedPrompt; readonly run: PromptRun; readonly control: RunControl } | undefined;
+  private loop: Promise<void> | undefined;
+  private freeing = { models: false, memory: false };
+  private closed = false;
+  private runs = 0;
+  private journalLines = 0;
+
+  constructor(options: EngineOptions) {
+    this.options = options;
+    this.settings = options.settings;
+    this.folders = foldersIn(options.dir);
+    this.hub = new SocketHub({
+      queueInfo: () => this.queueInfo(),
+      features: () => features(this.settings.version),
+      currentNode: (clientId) =>
+        this.current !== undefined && clientIdOf(this.current.prompt) === clientId
+          ? this.current.run.currentNode
+          : undefined,
+    });
+    this.queue = new PromptQueue(() => this.hub.broadcast('status', { status: this.queueInfo() }));
+    for (const folder of [this.folders.input, this.folders.output]) mkdirSync(folder, { recursive: true });
+    this.emptyTemp();
+    this.catalogue = new Catalogue(() => this.settings, this.folders.input);
+  }
+
+  queueInfo() {
+    return { exec_info: { queue_remaining: this.queue.remaining } };
+  }
+
+  change(patch: Partial<SimulatorSettings>): void {
+    this.settings = patched(this.settings, patch);
+  }
+
+  submit(prompt: QueuedPrompt): void {
+    this.queue.put(prompt);
+    this.work();
+  }
+
+  /** Interrupts the running prompt, if `promptId` is absent or its own. True if something was interrupted. */
+  interrupt(promptId?: string): boolean {
+    if (this.current === undefined || (promptId !== undefined && promptId !== this.current.prompt.id)) return false;
+    this.current.control.interrupt();
+    return true;
+  }
+
+  /** Carried out when the running prompt has ended. */
+  free(models: boolean, memory: boolean): void {
+    this.freeing = { models: this.freeing.models || models, memory: this.freeing.memory || memory };
+    if (this.loop === undefined) this.freeNow();
+  }
+
+  /** Everything that a process holds in memory is gone, as after a crash and a new start. Files in input and output stay. */
+  forget(): void {
+    this.current?.control.abandon();
+    this.hub.terminate();
+    this.queue.running = undefined;
+    this.queue.clear();
+    this.history.clear();
+    // The abandoned run may still put something into the old one.
+    this.cache = new ResultCache();
+    this.freeing = { models: false, memory: false };
+    this.nextNumber = 0;
+    this.tempMark = newTempMark();
+    this.emptyTemp();
+  }
+
+  /** Stops at once. Resolves when nothing runs any more. */
+  async close(): Promise<void> {
+    this.closed = true;
+    this.forget();
+    await this.loop;
+  }
+
+  private work(): void {
+    this.loop ??= this.workOff().finally(() => {
+      this.loop = undefined;
+      this.freeNow();
+      if (this.queue.pending.length > 0 && !this.closed) this.work();
+    });
+  }
+
+  private async workOff(): Promise<void> {
+    // The answer to POST /prompt goes out before the prompt begins.
+    await immediate();
+    for (let prompt = this.next(); prompt !== undefined; prompt = this.next()) {
+      await this.runPrompt(prompt);
+      this.freeNow();
+    }
+  }
+
+  private next(): QueuedPrompt | undefined {
+    return this.closed ? undefined : this.queue.take();
+  }
+
+  private async runPrompt(prompt: QueuedPrompt): Promise<void> {
+    const control = new RunControl(prompt.id);
+    const { catalogue, folders, faults, hub, cache, pace, tempMark } = this;
+    const settings = () => this.settings;
+    const breakOff = (fault: MiddleFault): never => this.breakOff(fault, control, end);
+    const run = new PromptRun(
+      prompt,
+      { settings, catalogue, folders, faults, hub, cache, pace, tempMark, breakOff },
+      control,
+    );
+    this.current = { prompt, run, control };
+    hub.silent = faults.take('silent_socket') !== undefined;
+    const end = this.journalRun(prompt, run);
+    try {
+      const { outcome, ...entry } = await run.execute();
+      end(outcome);
+      // A quick client can ask between the last message and the history, and did so in recordings.
+      await control.pass(0, false);
+      if (faults.take('lost_history') === undefined) this.history.add(prompt, entry);
+      this.current = undefined;
+      this.queue.done();
+      const clientId = clientIdOf(prompt);
+      if (clientId !== undefined) hub.send('executing', { node: null, prompt_id: prompt.id }, clientId);
+    } catch (error) {
+      if (!(error instanceof AbandonedError)) throw error;
+      this.current = undefined;
+      this.queue.running = undefined;
+    } finally {
+      hub.silent = false;
+    }
+  }
+
+  private breakOff(fault: MiddleFault, control: RunControl, end: (outcome: JournalEnd['outcome']) => void): never {
+    control.abandon();
+    if (fault === 'crash') this.options.crash();
+    else end('lost');
+    throw new AbandonedError();
+  }
+
+  private journalRun(prompt: QueuedPrompt, run: PromptRun): (outcome: JournalEnd['outcome']) => void {
+    const path = this.settings.journal;
+    const clientId = clientIdOf(prompt);
+    const entry = {
+      pid: process.pid,
+      port: this.options.port(),
+      run: ++this.runs,
+      prompt_id: prompt.id,
+      client_id: typeof clientId === 'string' ? clientId : null,
+      number: typeof prompt.number === 'number' ? prompt.number : prompt.number.value,
+      started_at: Date.now(),
+    };
+    if (path === null) return () => undefined;
+    appendJournal(path, { event: 'start', sequence: ++this.journalLines, ...entry });
+    return (outcome) => {
+      const sequence = ++this.journalLines;
+      appendJournal(path, {
+        event: 'end',
+        sequence,
+        ...entry,
+        ended_at: Date.now(),
+        outcome,
+        steps: run.steps,
+        cached: run.cached,
+      });
+    };
+  }
+
+  private freeNow(): void {
+    const { models, memory } = this.freeing;
+    this.freeing = { models: false, memory: false };
+    if (memory) this.cache.clear();
+    if (models || memory) this.faults.remove((fault) => fault.kind === 'out_of_memory' && fault.clearedByFree === true);
+  }
+
+  private emptyTemp(): void {
+    rmSync(this.folders.temp, { recursive: true, force: true });
+    mkdirSync(this.folders.temp, { recursive: true });
+  }
+}
+
+function newTempMark(): string {
+  return Array.from({ length: 5 }, () => String.fromCharCode(97 + Math.floor(Math.random() * 26))).join('');
+}

@@ -1,0 +1,61 @@
+import { setImmediate as immediate } from 'node:timers/promises';
+
+/** POST /interrupt reached the running prompt. */
+export class InterruptedError extends Error {}
+
+/** The run is cut off with nobody left to hear of it: the simulator closes, "crashes" or forgets the prompt. */
+export class AbandonedError extends Error {}
+
+/** How a running prompt is stopped from outside, and how it lets time pass. */
+export class RunControl {
+  readonly promptId: string;
+  private interrupted = false;
+  private abandoned = false;
+  private wake: (() => void) | undefined;
+
+  constructor(promptId: string) {
+    this.promptId = promptId;
+  }
+
+  interrupt(): void {
+    this.interrupted = true;
+    this.wake?.();
+  }
+
+  abandon(): void {
+    this.abandoned = true;
+    this.wake?.();
+  }
+
+  /** Throws if the run was stopped. */
+  check(): void {
+    if (this.abandoned) throw new AbandonedError();
+    if (this.interrupted) throw new InterruptedError();
+  }
+
+  /** Lets `ms` milliseconds pass; an interrupt shortens it only where `interruptible`. Never throws InterruptedError. */
+  async pass(ms: number, interruptible: boolean): Promise<void> {
+    if (ms <= 0) await immediate();
+    else {
+      const end = performance.now() + ms;
+      for (
+        let left = ms;
+        left > 0 && !this.abandoned && !(interruptible && this.interrupted);
+        left = end - performance.now()
+      ) {
+        await this.wait(left);
+      }
+    }
+    if (this.abandoned) throw new AbandonedError();
+  }
+
+  private wait(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, Math.min(ms, 2_000_000_000));
+      this.wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+}

@@ -1,0 +1,58 @@
+import type { Graph } from '../prompt-queue.js';
+import { linkedNodes } from '../validation/cycles.js';
+
+/**
+ * ComfyUI's order of execution: a topological order in which, among the nodes that are ready, an output comes first,
+ * then a node that an output waits for, then one two links above an output, then the one found first on the way up from
+ * the outputs. Cached nodes are no obstacles and are not run, unless they are outputs themselves.
+ */
+export class ExecutionOrder {
+  private readonly pending = new Set<string>();
+  private readonly blockers = new Map<string, Set<string>>();
+  private readonly blocking = new Map<string, Set<string>>();
+  private readonly graph: Graph;
+  private readonly isOutput: (id: string) => boolean;
+
+  constructor(
+    graph: Graph,
+    outputs: readonly string[],
+    isCached: (id: string) => boolean,
+    isOutput: (id: string) => boolean,
+  ) {
+    this.graph = graph;
+    this.isOutput = isOutput;
+    for (const output of outputs) this.add(output, isCached);
+  }
+
+  /** The node to run now; undefined when all are done. */
+  next(): string | undefined {
+    const ready = [...this.pending].filter((id) => this.blockers.get(id)?.size === 0);
+    const waiting = (id: string) => [...(this.blocking.get(id) ?? [])];
+    return (
+      ready.find(this.isOutput) ??
+      ready.find((id) => waiting(id).some(this.isOutput)) ??
+      ready.find((id) => waiting(id).some((next) => waiting(next).some(this.isOutput))) ??
+      ready[0]
+    );
+  }
+
+  done(id: string): void {
+    this.pending.delete(id);
+    for (const next of this.blocking.get(id) ?? []) this.blockers.get(next)?.delete(id);
+  }
+
+  private add(output: string, isCached: (id: string) => boolean): void {
+    const stack = [output];
+    for (let id = stack.pop(); id !== undefined; id = stack.pop()) {
+      if (this.pending.has(id)) continue;
+      this.pending.add(id);
+      const sources = linkedNodes(this.graph, id).filter((source) => !isCached(source));
+      this.blockers.set(id, new Set(sources));
+      for (const source of sources) {
+        const blocked = this.blocking.get(source) ?? new Set();
+        this.blocking.set(source, blocked.add(id));
+        stack.push(source);
+      }
+    }
+  }
+}

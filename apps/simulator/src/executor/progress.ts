@@ -1,0 +1,44 @@
+import { Float } from '../json/values.js';
+import type { Writable } from '../json/write.js';
+
+interface NodeProgress {
+  readonly value: number | Float;
+  readonly max: number | Float;
+  readonly state: 'running' | 'finished';
+}
+
+/** How far each node of the running prompt is: the content of progress_state frames. */
+export class Progress {
+  private readonly nodes = new Map<string, NodeProgress>();
+  private readonly promptId: string;
+
+  constructor(promptId: string) {
+    this.promptId = promptId;
+  }
+
+  start(id: string): void {
+    this.nodes.set(id, { value: new Float(0), max: new Float(1), state: 'running' });
+  }
+
+  update(id: string, value: number, max: number): void {
+    this.nodes.set(id, { value, max, state: 'running' });
+  }
+
+  finish(id: string): void {
+    const max = this.nodes.get(id)?.max ?? new Float(1);
+    this.nodes.set(id, { value: max, max, state: 'finished' });
+  }
+
+  frame(): Writable {
+    const nodes = new Map<string, Writable>();
+    for (const [id, { value, max, state }] of this.nodes) {
+      nodes.set(id, { value, max, state, ...nodeIdentity(id, this.promptId) });
+    }
+    return { prompt_id: this.promptId, nodes };
+  }
+}
+
+/** The five names a node goes by in frames; they differ only for nodes inside expanded ones, which do not exist here. */
+export function nodeIdentity(id: string, promptId: string) {
+  return { node_id: id, prompt_id: promptId, display_node_id: id, parent_node_id: null, real_node_id: id };
+}

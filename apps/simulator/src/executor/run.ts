@@ -1,0 +1,279 @@
+import type { Catalogue } from '../catalogue.js';
+import type { FaultBook } from '../faults.js';
+import type { RunStatus } from '../history.js';
+import { isObject, type Json, type JsonObject } from '../json/values.js';
+import type { Writable } from '../json/write.js';
+import { type Folders, type NodeContext, NodeInputs } from '../nodes/node.js';
+import { nodeRunners } from '../nodes/registry.js';
+import type { NodeValue } from '../nodes/values.js';
+import { clientIdOf, type GraphNode, type QueuedPrompt } from '../prompt-queue.js';
+import type { SimulatorSettings } from '../settings.js';
+import type { SocketHub } from '../socket-hub.js';
+import { type ResultCache, signatures } from './cache.js';
+import { InterruptedError, type RunControl } from './control.js';
+import { shownInputs } from './error-report.js';
+import { fileHashes } from './file-hashes.js';
+import { NodeError, nodeTraceback } from './node-error.js';
+import { ExecutionOrder } from './order.js';
+import type { Pace } from './pace.js';
+import { isSampler, type MiddleFault, meetFaults } from './planted-faults.js';
+import { nodeIdentity, Progress } from './progress.js';
+
+export interface RunServices {
+  readonly settings: () => SimulatorSettings;
+  readonly catalogue: Catalogue;
+  readonly folders: Folders;
+  readonly faults: FaultBook;
+  readonly hub: SocketHub;
+  readonly cache: ResultCache;
+  readonly pace: Pace;
+  /** Sets the temporary pictures of this start apart. */
+  readonly tempMark: string;
+  /** Carries out what a planted fault wants in the middle of a node; throws. */
+  readonly breakOff: (fault: MiddleFault) => never;
+}
+
+export interface RunResult {
+  readonly outcome: 'success' | 'error' | 'interrupted';
+  readonly status: RunStatus;
+  readonly outputs: JsonObject;
+  readonly meta: JsonObject;
+}
+
+/** One execution of one prompt, frame for frame as ComfyUI goes about it. */
+export class PromptRun {
+  /** The node under way, as a client that reconnects is told; known only for prompts with a client id. */
+  currentNode: string | undefined;
+  /** Sampler steps done. */
+  steps = 0;
+  cached: readonly string[] = [];
+  private readonly prompt: QueuedPrompt;
+  private readonly use: RunServices;
+  private readonly control: RunControl;
+  private readonly clientId: Json | undefined;
+  private readonly progress: Progress;
+  private readonly messages: [string, JsonObject][] = [];
+  private readonly executed = new Set<string>();
+  private signatures: ReadonlyMap<string, string> = new Map();
+  private fileHashes: ReadonlyMap<string, string> = new Map();
+  /** The node at hand, and what came over its links: for the report of an error. */
+  private node: { readonly id: string; readonly linked: ReadonlyMap<string, NodeValue> } | undefined;
+
+  constructor(prompt: QueuedPrompt, use: RunServices, control: RunControl) {
+    this.prompt = prompt;
+    this.use = use;
+    this.control = control;
+    this.clientId = clientIdOf(prompt);
+    this.progress = new Progress(prompt.id);
+  }
+
+  /** Runs to the end and says how it went. Throws only an AbandonedError. */
+  async execute(): Promise<RunResult> {
+    const { graph, outputs, id: promptId } = this.prompt;
+    const began = performance.now();
+    this.message('execution_start', { prompt_id: promptId });
+    this.fileHashes = await fileHashes(graph, this.use.folders);
+    this.signatures = signatures(graph, this.fileHashes);
+    this.use.cache.keepOnly(new Set(this.signatures.values()));
+    this.cached = Object.keys(graph).filter((id) => this.resultOf(id) !== undefined);
+    this.message('execution_cached', { nodes: [...this.cached], prompt_id: promptId });
+    const isOutput = (id: string) => this.use.catalogue.isOutput(graph[id]?.class_type ?? '');
+    const order = new ExecutionOrder(graph, outputs, (id) => this.resultOf(id) !== undefined, isOutput);
+    try {
+      for (let id = order.next(); id !== undefined; id = order.next()) {
+        await this.runNode(id, graph[id] as GraphNode);
+        order.done(id);
+      }
+      await this.use.pace.settle(performance.now() - began, this.use.settings().promptMs, this.control);
+      this.control.check();
+      this.message('execution_success', { prompt_id: promptId });
+      return this.result('success');
+    } catch (error) {
+      if (error instanceof InterruptedError) return this.interrupted();
+      if (error instanceof NodeError) return this.failed(error);
+      throw error;
+    } finally {
+      this.currentNode = undefined;
+    }
+  }
+
+  private async runNode(id: string, node: GraphNode): Promise<void> {
+    const linked = new Map<string, NodeValue>();
+    this.node = { id, linked };
+    const known = this.resultOf(id);
+    if (known !== undefined) {
+      this.sendExecuted(id, known.ui ?? null);
+      this.progress.finish(id);
+      this.sendProgressState();
+      return;
+    }
+    this.progress.start(id);
+    this.sendProgressState();
+    if (this.clientId !== undefined) {
+      this.currentNode = id;
+      this.send('executing', { node: id, display_node: id, prompt_id: this.prompt.id });
+    }
+    this.control.check();
+    const widgets = this.resolveInputs(node, linked);
+    const middle = await meetFaults(
+      this.faultTarget(id, node),
+      this.use.faults,
+      this.control,
+      this.use.settings().vramBytes,
+    );
+    if (middle !== undefined && !isSampler(node.class_type)) this.use.breakOff(middle);
+    const run = nodeRunners[node.class_type];
+    if (run === undefined) throw new NodeError('NotImplementedError', `the simulator does not know ${node.class_type}`);
+    const result = await run(new NodeInputs(widgets, linked), this.context(id, middle));
+    this.use.cache.set(this.signatures.get(id) ?? '', { outputs: result.outputs, ui: result.ui, nodeId: id });
+    if (result.ui !== undefined) this.sendExecuted(id, result.ui);
+    this.progress.finish(id);
+    this.sendProgressState();
+    this.executed.add(id);
+  }
+
+  /** Fills `linked` and returns the values of the widgets. */
+  private resolveInputs(node: GraphNode, linked: Map<string, NodeValue>): Map<string, Json> {
+    const widgets = new Map<string, Json>();
+    for (const [name, value] of Object.entries(node.inputs)) {
+      const [source, slot] = Array.isArray(value) && value.length === 2 ? value : [];
+      if (typeof source !== 'string' || typeof slot !== 'number' || this.prompt.graph[source] === undefined) {
+        widgets.set(name, value);
+        continue;
+      }
+      const arrived = this.resultOf(source)?.outputs.at(slot);
+      if (arrived !== undefined) linked.set(name, arrived);
+    }
+    return widgets;
+  }
+
+  private faultTarget(id: string, node: GraphNode) {
+    const samples = Object.values(this.prompt.graph).some(({ class_type }) => isSampler(class_type));
+    const isDefault = samples ? isSampler(node.class_type) : this.use.catalogue.isOutput(node.class_type);
+    return { id, classType: node.class_type, isDefault };
+  }
+
+  private context(id: string, middle: MiddleFault | undefined): NodeContext {
+    const { settings, folders, tempMark } = this.use;
+    let drawingMs = 0;
+    return {
+      version: settings().version,
+      folders,
+      tempMark,
+      pngText: this.pngText(),
+      loadModel: () => this.control.pass(settings().modelLoadMs, false),
+      step: async (value, max, preview) => {
+        await this.control.pass(settings().stepMs - drawingMs, settings().version === '0.33.0');
+        this.control.check();
+        if (middle !== undefined && value === Math.ceil(max / 2)) this.use.breakOff(middle);
+        const began = performance.now();
+        this.steps += 1;
+        await this.reportStep(id, value, max, preview);
+        drawingMs = performance.now() - began;
+      },
+    };
+  }
+
+  private async reportStep(id: string, value: number, max: number, preview: () => Promise<Buffer>): Promise<void> {
+    const { hub } = this.use;
+    this.progress.update(id, value, max);
+    this.sendProgressState();
+    const jpeg = this.wantsPreviews() ? await preview() : undefined;
+    const withMetadata = hub.wantsMetadata(this.clientId);
+    if (jpeg !== undefined && withMetadata) {
+      const metadata = { ...nodeIdentity(id, this.prompt.id), image_type: 'image/jpeg' };
+      hub.sendPreviewWithMetadata(jpeg, metadata, this.clientId);
+    }
+    this.send('progress', { value, max, prompt_id: this.prompt.id, node: id });
+    if (jpeg !== undefined && !withMetadata) hub.sendPreview(jpeg, this.clientId);
+  }
+
+  private wantsPreviews(): boolean {
+    const { previewMethod, version } = this.use.settings();
+    const own = version === '0.33.0' ? this.prompt.extraData.preview_method : undefined;
+    const method = own === 'none' || own === 'auto' || own === 'latent2rgb' || own === 'taesd' ? own : previewMethod;
+    return method !== 'none' && this.use.hub.isListening(this.clientId);
+  }
+
+  private pngText(): Map<string, Json> {
+    const graph: JsonObject = {};
+    for (const [id, node] of Object.entries(this.prompt.graph)) {
+      const hash = this.fileHashes.get(id);
+      graph[id] = { ...node, ...(hash === undefined ? {} : { is_changed: [hash] }) };
+    }
+    const extra = this.prompt.extraData.extra_pnginfo;
+    return new Map<string, Json>([['prompt', graph], ...(isObject(extra) ? Object.entries(extra) : [])]);
+  }
+
+  private failed(error: NodeError): RunResult {
+    const { graph, id: promptId, extraData } = this.prompt;
+    const { id, linked } = this.node ?? { id: '', linked: new Map() };
+    const node = graph[id] as GraphNode;
+    this.message('execution_error', {
+      prompt_id: promptId,
+      node_id: id,
+      node_type: node.class_type,
+      executed: [...this.executed],
+      exception_message: `${error.message}\n`,
+      exception_type: error.exceptionType,
+      traceback: nodeTraceback(error, this.use.settings().version),
+      current_inputs: shownInputs(node, linked, graph, extraData.extra_pnginfo),
+      current_outputs: Object.keys(graph),
+    });
+    return this.result('error');
+  }
+
+  private interrupted(): RunResult {
+    const id = this.node?.id ?? '';
+    const data = {
+      prompt_id: this.prompt.id,
+      node_id: id,
+      node_type: this.prompt.graph[id]?.class_type ?? '',
+      executed: [...this.executed],
+    };
+    this.message('execution_interrupted', data, true);
+    return this.result('interrupted');
+  }
+
+  private result(outcome: RunResult['outcome']): RunResult {
+    const outputs: JsonObject = {};
+    const meta: JsonObject = {};
+    for (const id of Object.keys(this.prompt.graph)) {
+      const known = this.resultOf(id);
+      if (known?.ui === undefined) continue;
+      outputs[id] = known.ui;
+      meta[id] = { node_id: known.nodeId, display_node: known.nodeId, parent_node: null, real_node_id: known.nodeId };
+    }
+    const success = outcome === 'success';
+    const status: RunStatus = {
+      status_str: success ? 'success' : 'error',
+      completed: success,
+      messages: this.messages,
+    };
+    return { outcome, status, outputs, meta };
+  }
+
+  private resultOf(id: string) {
+    return this.use.cache.get(this.signatures.get(id) ?? '');
+  }
+
+  /** Keeps a message for the history and sends it: without a client id only if it is meant for everybody. */
+  private message(event: string, data: JsonObject, everybody = false): void {
+    const dated = { ...data, timestamp: Date.now() };
+    this.messages.push([event, dated]);
+    if (this.clientId !== undefined || everybody) this.send(event, dated);
+  }
+
+  private sendExecuted(id: string, output: Json): void {
+    if (this.clientId === undefined) return;
+    this.send('executed', { node: id, display_node: id, output, prompt_id: this.prompt.id });
+  }
+
+  private sendProgressState(): void {
+    this.send('progress_state', this.progress.frame());
+  }
+
+  private send(type: string, data: Writable): void {
+    this.use.hub.send(type, data, this.clientId);
+  }
+}

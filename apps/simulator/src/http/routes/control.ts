@@ -1,0 +1,77 @@
+import type { Engine } from '../../engine.js';
+import type { Fault } from '../../faults.js';
+import { isObject } from '../../json/values.js';
+import { type Writable, writeJson } from '../../json/write.js';
+import { SettingsError, type SimulatorSettings } from '../../settings.js';
+import { tryJson } from '../body.js';
+import { empty, json, type Reply, type Route, type RouteRequest } from '../route.js';
+
+/*
+ * The simulator's own routes, not ComfyUI's: GET and PATCH /simulator/settings; GET, POST and DELETE /simulator/faults,
+ * DELETE /simulator/faults/{id}. Names in JSON are snake_case. What makes no sense is 400 `{"errors": [text]}` and
+ * changes nothing.
+ */
+
+function patchSettings({ body }: RouteRequest, engine: Engine): Reply {
+  return checked(() => {
+    engine.change(readCamel(body) as Partial<SimulatorSettings>);
+    return json(toSnake(engine.settings));
+  });
+}
+
+function postFault({ body }: RouteRequest, engine: Engine): Reply {
+  return checked(() => json(toSnake(engine.faults.add(readCamel(body) as Fault)), 201));
+}
+
+function deleteFaults(_request: RouteRequest, engine: Engine): Reply {
+  engine.faults.remove();
+  return empty(204);
+}
+
+function deleteFault({ params }: RouteRequest, engine: Engine): Reply {
+  const id = Number(params.id);
+  if (!engine.faults.list().some((fault) => fault.id === id)) return json({ errors: [`no fault ${params.id}`] }, 404);
+  engine.faults.remove((fault) => fault.id === id);
+  return empty(204);
+}
+
+function checked(act: () => Reply): Reply {
+  try {
+    return act();
+  } catch (error) {
+    if (error instanceof SettingsError) return json({ errors: error.faults }, 400);
+    throw error;
+  }
+}
+
+function readCamel(body: Buffer): unknown {
+  const sent = tryJson(body);
+  if (!isObject(sent)) throw new SettingsError(['the body must be a JSON object']);
+  const plain = JSON.parse(writeJson(sent)) as Record<string, unknown>;
+  const camel = (key: string) => key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+  return Object.fromEntries(Object.entries(plain).map(([key, value]) => [camel(key), value]));
+}
+
+function toSnake(value: object): Writable {
+  const snake = (key: string) => key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  return Object.fromEntries(Object.entries(value).map(([key, member]) => [snake(key), member as Writable]));
+}
+
+export const controlRoutes: readonly Route[] = [
+  {
+    method: 'GET',
+    path: '/simulator/settings',
+    handle: (_request, engine) => json(toSnake(engine.settings)),
+    onlyAsIs: true,
+  },
+  { method: 'PATCH', path: '/simulator/settings', handle: patchSettings, onlyAsIs: true },
+  {
+    method: 'GET',
+    path: '/simulator/faults',
+    handle: (_request, engine) => json(engine.faults.list().map(toSnake)),
+    onlyAsIs: true,
+  },
+  { method: 'POST', path: '/simulator/faults', handle: postFault, onlyAsIs: true },
+  { method: 'DELETE', path: '/simulator/faults', handle: deleteFaults, onlyAsIs: true },
+  { method: 'DELETE', path: '/simulator/faults/:id', handle: deleteFault, onlyAsIs: true },
+];

@@ -1,0 +1,44 @@
+import type { Engine } from '../../engine.js';
+import { features } from '../features.js';
+import { empty, json, type Reply, type Route, type RouteRequest } from '../route.js';
+import { systemStats } from '../system-stats.js';
+
+const FOLDERS = {
+  '0.3.64': `checkpoints configs loras vae text_encoders diffusion_models clip_vision style_models embeddings diffusers
+    vae_approx controlnet gligen upscale_models custom_nodes hypernetworks photomaker classifiers model_patches
+    audio_encoders`.split(/\s+/),
+  '0.33.0': `checkpoints configs loras vae text_encoders diffusion_models clip_vision style_models embeddings diffusers
+    vae_approx controlnet gligen upscale_models latent_upscale_models custom_nodes datasets hypernetworks photomaker
+    classifiers model_patches audio_encoders background_removal frame_interpolation geometry_estimation optical_flow
+    detection`.split(/\s+/),
+};
+
+function objectInfoOf({ params }: RouteRequest, engine: Engine): Reply {
+  const name = params.name ?? '';
+  const described = engine.catalogue.describe(name);
+  return json(described === undefined ? {} : { [name]: described });
+}
+
+function modelsIn({ params }: RouteRequest, { settings }: Engine): Reply {
+  const folder = params.folder ?? '';
+  if (!FOLDERS[settings.version].includes(folder)) return empty(404);
+  const files: Record<string, string[]> = {
+    checkpoints: settings.checkpoints,
+    loras: settings.loras,
+    vae: settings.vaes,
+    controlnet: settings.controlnets,
+    diffusion_models: settings.diffusionModels,
+    text_encoders: settings.textEncoders,
+  };
+  return json(files[folder] ?? []);
+}
+
+export const infoRoutes: readonly Route[] = [
+  { method: 'GET', path: '/system_stats', handle: (_request, engine) => json(systemStats(engine)) },
+  { method: 'GET', path: '/features', handle: (_request, engine) => json(features(engine.settings.version)) },
+  { method: 'GET', path: '/object_info', handle: (_request, engine) => json(engine.catalogue.all()) },
+  { method: 'GET', path: '/object_info/:name', handle: objectInfoOf },
+  { method: 'GET', path: '/embeddings', handle: () => json([]) },
+  { method: 'GET', path: '/models', handle: (_request, engine) => json(FOLDERS[engine.settings.version]) },
+  { method: 'GET', path: '/models/:folder', handle: modelsIn },
+];

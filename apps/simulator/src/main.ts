@@ -1,0 +1,21 @@
+import { ConfigError, loadSimulatorConfig } from '@comfy-fleet/config';
+import { createLogger } from '@comfy-fleet/telemetry';
+import { startSimulator } from './simulator.js';
+
+try {
+  const { log, port, host, dir, settings } = loadSimulatorConfig();
+  const logger = createLogger({ service: 'simulator', ...log });
+  // A crash is a crash: no handler runs, no buffer is flushed.
+  const onCrash = () => process.kill(process.pid, 'SIGKILL');
+  const simulator = await startSimulator({ port, host, dir, onCrash, ...settings });
+  logger.info('a simulated ComfyUI is listening', {
+    url: simulator.url,
+    version: settings.version,
+    dir: simulator.dir,
+  });
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => process.exit(0));
+} catch (error) {
+  if (error instanceof ConfigError) console.error(error.message);
+  else console.error(`The simulator cannot start: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = 1;
+}

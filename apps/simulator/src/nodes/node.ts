@@ -1,0 +1,70 @@
+import { pythonStr } from '../json/python-text.js';
+import { type Json, type JsonObject, toNumber } from '../json/values.js';
+import type { ComfyVersion } from '../settings.js';
+import type { NodeValue, NodeValueOf } from './values.js';
+
+/** What a node may do while it runs. */
+export interface NodeContext {
+  readonly version: ComfyVersion;
+  readonly folders: Folders;
+  /** The graph as it goes into a PNG, and the keys of extra_pnginfo beside it. */
+  readonly pngText: ReadonlyMap<string, Json>;
+  /** Five letters that set the temporary pictures of this start apart. */
+  readonly tempMark: string;
+  /** Lets the time of loading a model pass. An interrupt is heard only afterwards. */
+  loadModel(): Promise<void>;
+  /** One sampler step: its time, its frames. `preview` draws the picture so far, asked only if somebody looks. */
+  step(value: number, max: number, preview: () => Promise<Buffer>): Promise<void>;
+}
+
+export interface Folders {
+  readonly root: string;
+  readonly input: string;
+  readonly output: string;
+  readonly temp: string;
+}
+
+export interface NodeResult {
+  readonly outputs: readonly NodeValue[];
+  /** What an output node shows: the `output` of its `executed` frame and its entry in the history. */
+  readonly ui?: JsonObject;
+}
+
+export type NodeRunner = (inputs: NodeInputs, context: NodeContext) => NodeResult | Promise<NodeResult>;
+
+/** A node's inputs: values of widgets, and what its links brought. */
+export class NodeInputs {
+  private readonly widgets: ReadonlyMap<string, Json>;
+  private readonly linked: ReadonlyMap<string, NodeValue>;
+
+  constructor(widgets: ReadonlyMap<string, Json>, linked: ReadonlyMap<string, NodeValue>) {
+    this.widgets = widgets;
+    this.linked = linked;
+  }
+
+  /** The linked value of this kind. Validation has seen to the type; a missing optional one is undefined. */
+  find<K extends NodeValue['kind']>(name: string, kind: K): NodeValueOf<K> | undefined {
+    const value = this.linked.get(name);
+    return value?.kind === kind ? (value as NodeValueOf<K>) : undefined;
+  }
+
+  get<K extends NodeValue['kind']>(name: string, kind: K): NodeValueOf<K> {
+    const value = this.find(name, kind);
+    if (value === undefined) throw new Error(`input ${name} is no ${kind}`);
+    return value;
+  }
+
+  number(name: string, otherwise = 0): number {
+    return toNumber(this.widgets.get(name), otherwise);
+  }
+
+  text(name: string, otherwise = ''): string {
+    const value = this.widgets.get(name);
+    return value === undefined ? otherwise : pythonStr(value);
+  }
+
+  /** An integer's decimal digits, exact. */
+  digits(name: string): string {
+    return pythonStr(this.widgets.get(name) ?? 0);
+  }
+}

@@ -1,0 +1,74 @@
+import Type, { type Static } from 'typebox';
+import { Errors } from 'typebox/value';
+
+const milliseconds = (description: string) => Type.Number({ minimum: 0, maximum: 3_600_000, description });
+const names = (description: string) => Type.Array(Type.String({ minLength: 1 }), { description });
+
+/** Everything that may be changed while the simulator runs. */
+export const settingsSchema = Type.Object(
+  {
+    version: Type.Enum(['0.3.64', '0.33.0'], { description: 'Which ComfyUI is played' }),
+    stepMs: milliseconds('One sampler step'),
+    modelLoadMs: milliseconds('Loading of a checkpoint or diffusion model'),
+    promptMs: milliseconds('Least time of a prompt, whatever is in it; fractions count on average'),
+    vramBytes: Type.Integer({ minimum: 0, description: 'Memory of each device' }),
+    deviceCount: Type.Integer({ minimum: 1, maximum: 64, description: 'How many devices /system_stats shows' }),
+    deviceName: Type.String({ minLength: 1, description: '`cpu`, or the name of a GPU' }),
+    previewMethod: Type.Enum(['none', 'auto', 'latent2rgb', 'taesd'], {
+      description: "Previews while sampling, as ComfyUI's --preview-method",
+    }),
+    checkpoints: names('Installed checkpoints'),
+    loras: names('Installed LoRAs'),
+    vaes: names('Installed VAEs'),
+    controlnets: names('Installed ControlNets'),
+    diffusionModels: names('Installed diffusion models, for UNETLoader'),
+    textEncoders: names('Installed text encoders, for the CLIP loaders'),
+    journal: Type.Union([Type.String({ minLength: 1 }), Type.Null()], {
+      description: 'File that gets a line at the start and end of every execution; null: none',
+    }),
+  },
+  { additionalProperties: false },
+);
+
+export type SimulatorSettings = Static<typeof settingsSchema>;
+export type ComfyVersion = SimulatorSettings['version'];
+
+export const defaultSettings: SimulatorSettings = {
+  version: '0.3.64',
+  stepMs: 0,
+  modelLoadMs: 0,
+  promptMs: 0,
+  vramBytes: 24 * 1024 ** 3,
+  deviceCount: 1,
+  deviceName: 'Simulated GPU',
+  previewMethod: 'latent2rgb',
+  checkpoints: ['sd_xl_base_1.0.safetensors', 'v1-5-pruned-emaonly.safetensors'],
+  loras: ['add_detail.safetensors', 'film_grain.safetensors'],
+  vaes: ['ae.safetensors', 'sdxl_vae.safetensors'],
+  controlnets: ['control_canny.safetensors', 'control_depth.safetensors'],
+  diffusionModels: ['flux1-dev.safetensors'],
+  textEncoders: ['clip_g.safetensors', 'clip_l.safetensors', 't5xxl_fp16.safetensors'],
+  journal: null,
+};
+
+/** Settings or faults that make no sense. `faults` names each. */
+export class SettingsError extends Error {
+  readonly faults: readonly string[];
+
+  constructor(faults: readonly string[]) {
+    super(faults.join('; '));
+    this.name = 'SettingsError';
+    this.faults = faults;
+  }
+}
+
+/** The settings with `patch` laid over them. Throws a SettingsError; nothing is half applied. */
+export function patched(settings: SimulatorSettings, patch: Partial<SimulatorSettings>): SimulatorSettings {
+  const next = { ...settings, ...patch };
+  const faults = Errors(settingsSchema, next).map((error) => {
+    const unknown = (error.params as { additionalProperties?: string[] }).additionalProperties;
+    return unknown === undefined ? `${error.instancePath.slice(1)} ${error.message}` : `unknown: ${unknown.join(', ')}`;
+  });
+  if (faults.length > 0) throw new SettingsError(faults);
+  return next;
+}

@@ -1,0 +1,102 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { WebSocketServer } from 'ws';
+import { Engine } from './engine.js';
+import type { FaultBook } from './faults.js';
+import { createApp } from './http/app.js';
+import { isForeign } from './http/origin.js';
+import { type JournalLine, readJournal } from './journal.js';
+import { defaultSettings, patched, type SimulatorSettings } from './settings.js';
+
+export interface SimulatorOptions extends Partial<SimulatorSettings> {
+  /** Default 0: a free one. */
+  readonly port?: number;
+  readonly host?: string;
+  /** Where input, output and temp are. Default: a folder of its own that `close` removes. */
+  readonly dir?: string;
+  /** What a crash fault does. Default: `drop`. */
+  readonly onCrash?: () => void;
+}
+
+export interface Simulator {
+  readonly url: string;
+  readonly port: number;
+  /** Holds the folders input, output and temp. */
+  readonly dir: string;
+  readonly settings: SimulatorSettings;
+  /** Changes settings at once, also for the running prompt. Throws a SettingsError. */
+  set(patch: Partial<SimulatorSettings>): void;
+  readonly faults: FaultBook;
+  /** The lines of the journal file so far; none without one. */
+  journal(): JournalLine[];
+  /** A crash and a new start in one moment: connections are cut, queue, history and cache are gone, files stay. */
+  drop(): void;
+  /** Stops at once, in the middle of a prompt, too. */
+  close(): Promise<void>;
+}
+
+/** Starts a simulated ComfyUI. Rejects with a SettingsError, or with the reason why the port cannot be had. */
+export async function startSimulator(options: SimulatorOptions = {}): Promise<Simulator> {
+  const { port = 0, host = '127.0.0.1', dir: givenDir, onCrash, ...given } = options;
+  const settings = patched(defaultSettings, given);
+  const dir = givenDir ?? (await mkdtemp(join(tmpdir(), 'comfy-fleet-simulator-')));
+  const connections = new Set<Socket>();
+  const server = createServer();
+  const cut = () => {
+    for (const socket of connections) socket.destroy();
+  };
+  const drop = () => {
+    engine.forget();
+    cut();
+  };
+  const address = () => server.address() as AddressInfo;
+  const engine = new Engine({ settings, dir, port: () => address().port, crash: onCrash ?? drop });
+  server.on('request', createApp(engine));
+  server.on('connection', (socket) => {
+    connections.add(socket);
+    socket.on('close', () => connections.delete(socket));
+  });
+  // ComfyUI keeps idle connections; a client that reuses one must not meet a closing server.
+  server.keepAliveTimeout = 0;
+  const sockets = new WebSocketServer({ noServer: true });
+  server.on('upgrade', (request, socket, head) => {
+    const { pathname, searchParams } = new URL(request.url ?? '/', 'http://simulator');
+    const isWs = pathname === '/ws' || pathname === '/api/ws';
+    if (!isWs || isForeign(request.headers, engine.settings.version)) {
+      socket.end(
+        `HTTP/1.1 ${isWs ? '403 Forbidden' : '404 Not Found'}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`,
+      );
+      return;
+    }
+    sockets.handleUpgrade(request, socket, head, (ws) => engine.hub.connect(ws, searchParams.get('clientId') ?? ''));
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+  return {
+    url: `http://${host}:${address().port}`,
+    port: address().port,
+    dir: engine.folders.root,
+    get settings() {
+      return engine.settings;
+    },
+    set: (patch) => engine.change(patch),
+    faults: engine.faults,
+    journal: () => (engine.settings.journal === null ? [] : readJournal(engine.settings.journal)),
+    drop,
+    close: async () => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      const stopped = engine.close();
+      cut();
+      await Promise.all([closed, stopped]);
+      if (givenDir === undefined) await rm(dir, { recursive: true, force: true });
+    },
+  };
+}

@@ -1,0 +1,130 @@
+import { randomUUID } from 'node:crypto';
+import type { WebSocket } from 'ws';
+import { parseJson } from './json/parse.js';
+import { isObject, isTruthy, type Json } from './json/values.js';
+import { type Writable, writeJson } from './json/write.js';
+
+const PREVIEW = 1;
+const PREVIEW_WITH_METADATA = 4;
+const JPEG = 1;
+
+/** What the hub asks the server when somebody connects. */
+export interface HubSource {
+  queueInfo(): Writable;
+  features(): Writable;
+  /** The node under way, if the running prompt belongs to this client. */
+  currentNode(clientId: string): string | undefined;
+}
+
+/**
+ * The open sockets by client id. Two sockets of one id behave as ComfyUI's do: the newer takes over, and when either of
+ * them closes the id is forgotten, so the newer goes silent with the older one's end.
+ */
+export class SocketHub {
+  /** While set, nothing is sent to anybody. */
+  silent = false;
+  private readonly sockets = new Map<string, WebSocket>();
+  private readonly flags = new Map<string, Json>();
+  private readonly all = new Set<WebSocket>();
+  private readonly source: HubSource;
+
+  constructor(source: HubSource) {
+    this.source = source;
+  }
+
+  connect(socket: WebSocket, clientId: string): void {
+    const sid = clientId === '' ? randomUUID().replace(/-/g, '') : clientId;
+    this.sockets.set(sid, socket);
+    this.flags.delete(sid);
+    this.all.add(socket);
+    // An error is always followed by `close`, and a client that breaks off is nothing to report.
+    socket.on('error', () => undefined);
+    socket.on('close', () => {
+      this.all.delete(socket);
+      this.sockets.delete(sid);
+      this.flags.delete(sid);
+    });
+    this.sendTo(sid, 'status', { status: this.source.queueInfo(), sid });
+    const node = this.source.currentNode(sid);
+    if (node !== undefined) this.sendTo(sid, 'executing', { node });
+    let first = true;
+    socket.on('message', (data, isBinary) => {
+      if (isBinary) return;
+      const message = readMessage(String(data));
+      if (message === undefined) return;
+      if (first && isObject(message) && message.type === 'feature_flags') {
+        this.flags.set(sid, message.data ?? {});
+        this.sendTo(sid, 'feature_flags', this.source.features());
+      }
+      first = false;
+    });
+  }
+
+  /** To one client, or to everybody when there is no client id. */
+  send(type: string, data: Writable, clientId: Json | undefined): void {
+    if (this.silent) return;
+    if (clientId !== undefined) this.sendTo(clientId, type, data);
+    else this.broadcast(type, data);
+  }
+
+  broadcast(type: string, data: Writable): void {
+    if (this.silent || this.sockets.size === 0) return;
+    const text = writeJson({ type, data });
+    for (const socket of this.sockets.values()) socket.send(text);
+  }
+
+  /** Whether a preview would reach anybody: drawing one costs something. */
+  isListening(clientId: Json | undefined): boolean {
+    if (this.silent) return false;
+    return clientId === undefined ? this.sockets.size > 0 : this.socketOf(clientId) !== undefined;
+  }
+
+  wantsMetadata(clientId: Json | undefined): boolean {
+    const flags = typeof clientId === 'string' ? this.flags.get(clientId) : undefined;
+    return isObject(flags) && isTruthy(flags.supports_preview_metadata);
+  }
+
+  sendPreview(jpeg: Buffer, clientId: Json | undefined): void {
+    const head = Buffer.alloc(8);
+    head.writeUInt32BE(PREVIEW, 0);
+    head.writeUInt32BE(JPEG, 4);
+    this.sendBinary(Buffer.concat([head, jpeg]), clientId);
+  }
+
+  sendPreviewWithMetadata(jpeg: Buffer, metadata: Writable, clientId: Json | undefined): void {
+    const json = Buffer.from(writeJson(metadata));
+    const head = Buffer.alloc(8);
+    head.writeUInt32BE(PREVIEW_WITH_METADATA, 0);
+    head.writeUInt32BE(json.length, 4);
+    this.sendBinary(Buffer.concat([head, json, jpeg]), clientId);
+  }
+
+  /** Cuts every connection without a closing handshake, as a dying server does. */
+  terminate(): void {
+    for (const socket of this.all) socket.terminate();
+  }
+
+  private sendBinary(bytes: Buffer, clientId: Json | undefined): void {
+    if (this.silent) return;
+    const socket = clientId === undefined ? undefined : this.socketOf(clientId);
+    if (clientId === undefined) for (const each of this.sockets.values()) each.send(bytes);
+    else socket?.send(bytes);
+  }
+
+  private sendTo(clientId: Json, type: string, data: Writable): void {
+    if (!this.silent) this.socketOf(clientId)?.send(writeJson({ type, data }));
+  }
+
+  private socketOf(clientId: Json): WebSocket | undefined {
+    return typeof clientId === 'string' ? this.sockets.get(clientId) : undefined;
+  }
+}
+
+function readMessage(text: string): Json | undefined {
+  try {
+    return parseJson(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
