@@ -30,12 +30,12 @@ export async function startFleet({ root = ROOT, env = process.env, prepare = pre
   const run = async () => {
     const began = performance.now();
     const settings = readRunnerSettings(root, env);
+    lock = takeData(join(root, '.data'));
+    await endLeftovers(lock.leftovers, print); // first: they may hold the ports too
     if (settings.port !== 0) await requireFree('PORT', settings.host, settings.port);
     if (settings.workerHealthPort !== 0) {
       await requireFree('WORKER_HEALTH_PORT', settings.workerHealthHost, settings.workerHealthPort);
     }
-    lock = takeData(join(root, '.data'));
-    await endLeftovers(lock.leftovers, print);
     await prepare(root, env, fleet.run);
     await bringUp({ root, env, settings, fleet, print, lock, signal: stop.asked, began });
     await aborted(stop.asked);
@@ -49,7 +49,8 @@ export async function startFleet({ root = ROOT, env = process.env, prepare = pre
     if (!stop.asked.aborted) fault = error; // what a stop interrupts is no fault
   }
   if (stop.asked.aborted) print.say('Stopping (Ctrl-C again to force it).');
-  await fleet.stopAll(stop.forced);
+  // after a fault nobody has asked for the stop yet: there the first Ctrl-C forces it
+  await fleet.stopAll(stop.asked.aborted ? stop.forced : stop.asked);
   lock?.release();
   stop.close();
   if (fault === undefined) return stop.forced.aborted ? 130 : 0;
@@ -69,6 +70,7 @@ async function endLeftovers(leftovers, print) {
     signalGroup(pid, 'SIGTERM');
     for (let waited = 0; processIdentity(pid) === identity; waited += 100) {
       if (waited === 10_000) signalGroup(pid, 'SIGKILL');
+      if (waited === 20_000) throw new Problem(`${name} of an earlier start (process ${pid}) cannot be ended.`);
       await delay(100);
     }
   }

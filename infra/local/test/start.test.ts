@@ -172,7 +172,7 @@ describe('faults', () => {
     expect(runner.text()).toBe(
       `Port ${port} is taken. Stop what listens there, or choose another one: PORT=${port + 100} npm start\n`,
     );
-    expect(existsSync(join(root, '.data'))).toBe(false);
+    expect(existsSync(join(root, '.data/redis'))).toBe(false);
     await new Promise((resolve) => holder.close(resolve));
   });
 
@@ -230,13 +230,14 @@ describe('faults', () => {
   });
 
   it('of a runner that was killed: the next start ends what it left and goes on with the data', async () => {
-    const first = await start();
+    const PORT = `${await freePort()}`;
+    const first = await start({ PORT });
     await first.says(READY);
     const port = REDIS.exec(first.text())?.[1];
     expect(await redis(port, 'SET kept yes')).toBe('+OK');
     first.process.kill('SIGKILL');
     await first.exit();
-    const second = await start();
+    const second = await start({ PORT });
     await second.says(READY);
     expect(second.text()).toMatch(/^redis +\| still running since an earlier start/m);
     expect(first.living()).toEqual([]);
