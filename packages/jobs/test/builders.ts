@@ -1,0 +1,223 @@
+import { Writable } from 'node:stream';
+import { type ErrorCode, newId, type ResolvedRequest, type WorkerAnnouncement } from '@comfy-fleet/contracts';
+import { createLogger } from '@comfy-fleet/telemetry';
+import { type RedisServer, startRedisServer, uniquePrefix, until } from '@comfy-fleet/testing';
+import type { Redis } from 'ioredis';
+import { inject, onTestFinished } from 'vitest';
+import { runScript, workerConnection } from '../src/connection.js';
+import {
+  type Claim,
+  type ClaimSource,
+  createLedger,
+  createWorkerLedger,
+  type FrameRecord,
+  type JobSnapshot,
+  type JobStreamItem,
+  type Ledger,
+  type LedgerOptions,
+  type NewJob,
+  type Outcome,
+  type WorkerLedger,
+  type WorkerLedgerOptions,
+} from '../src/index.js';
+import { createKeys, type Keys } from '../src/keys.js';
+import type { SCRIPTS } from '../src/scripts/index.js';
+
+export const POOL = 'default';
+export const JOB_TTL_SECONDS = 3600;
+
+export function quietLog() {
+  const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
+  return createLogger({ service: 'test', level: 'error', format: 'json', stream: nowhere });
+}
+
+export function aRequest(overrides: Partial<ResolvedRequest> = {}): ResolvedRequest {
+  return {
+    workflow: 'text2img',
+    prompt: 'a lighthouse at dusk',
+    negativePrompt: 'blurry',
+    lod: 'sketch',
+    steps: 8,
+    cfg: 5,
+    sampler: 'euler_ancestral',
+    scheduler: 'normal',
+    seed: '42',
+    width: 512,
+    height: 320,
+    count: 1,
+    checkpoint: 'sd_xl_base_1.0.safetensors',
+    denoise: 1,
+    priority: 0,
+    metadata: {},
+    ...overrides,
+  };
+}
+
+export type JobOverrides = Partial<Omit<NewJob, 'request'>> & { readonly request?: Partial<ResolvedRequest> };
+
+export function aJob({ request, ...overrides }: JobOverrides = {}): NewJob {
+  return {
+    id: newId(),
+    kind: 'text2img',
+    request: aRequest(request),
+    rankStep: 8,
+    pool: POOL,
+    key: 'anonymous',
+    startDeadline: Date.now() + 3_600_000,
+    ...overrides,
+  };
+}
+
+export function aFrame(jobId: string, n = 1): FrameRecord {
+  return {
+    name: `${jobId}_${n}.png`,
+    width: 512,
+    height: 320,
+    contentType: 'image/png',
+    bytes: 1234,
+    sha256: 'ab'.repeat(32),
+  };
+}
+
+export const succeeded = (jobId: string): Outcome => ({ status: 'succeeded', images: [aFrame(jobId)] });
+
+export const failed = (code: ErrorCode = 'node_execution_error'): Outcome => ({
+  status: 'failed',
+  error: { code, detail: 'The sampler failed.', nodeId: '3' },
+});
+
+export function anAnnouncement(overrides: Partial<WorkerAnnouncement> = {}): WorkerAnnouncement {
+  return {
+    name: 'w1',
+    startedAt: 1,
+    seenAt: Date.now(),
+    pools: [POOL],
+    draining: false,
+    instances: [{ name: 'w1/0', state: 'up', since: 1, reason: null, jobs: [] }],
+    ...overrides,
+  };
+}
+
+/** A ledger, the keys below its prefix, and a plain connection to look at them; closed when the test is done. */
+export interface Fleet {
+  readonly url: string;
+  readonly keys: Keys;
+  readonly redis: Redis;
+  readonly ledger: Ledger;
+  worker(name?: string, overrides?: Partial<WorkerLedgerOptions>): WorkerLedger;
+  /** Where a worker of its own claims jobs; when the test is done it is cut off, with its unsettled claims. */
+  claims(pool?: string, overrides?: Partial<WorkerLedgerOptions>): Promise<ClaimSource>;
+  submit(overrides?: JobOverrides): Promise<JobSnapshot>;
+  /** Takes one transition script by its own arguments, as a connection that sends it again would. */
+  run(name: keyof typeof SCRIPTS, id: string, ...args: (string | number)[]): Promise<unknown>;
+  /** Another claim takes the job, as after a lost lock. */
+  supersede(id: string): Promise<void>;
+  /** The job's events, oldest first. */
+  events(id: string): Promise<unknown[]>;
+  get(id: string): Promise<JobSnapshot>;
+}
+
+export async function openFleet(overrides: Partial<LedgerOptions> = {}): Promise<Fleet> {
+  const url = overrides.url ?? inject('redisUrl');
+  const log = quietLog();
+  const prefix = uniquePrefix();
+  const keys = createKeys(prefix);
+  const redis = workerConnection(url, log);
+  const ledger = await openLedger({ prefix, ...overrides, url });
+  onTestFinished(() => redis.disconnect());
+  let workers = 0;
+
+  const worker = (name = `w${++workers}`, workerOverrides: Partial<WorkerLedgerOptions> = {}) => {
+    const opened = createWorkerLedger({
+      url,
+      prefix,
+      worker: name,
+      jobTtlSeconds: JOB_TTL_SECONDS,
+      maxWorkerDeaths: 3,
+      lockMs: 10_000,
+      stalledCheckMs: 5000,
+      sweepSeconds: 5,
+      announceSeconds: 2,
+      log,
+      ...workerOverrides,
+    });
+    onTestFinished(() => opened.close());
+    return opened;
+  };
+  const run: Fleet['run'] = (name, id, ...args) =>
+    runScript(redis, name, keys.job(id), [prefix, id, JOB_TTL_SECONDS * 1000, ...args]);
+  const get = async (id: string) => {
+    const snapshot = await ledger.get(id);
+    if (snapshot === undefined) throw new Error(`no job ${id}`);
+    return snapshot;
+  };
+  return {
+    url,
+    keys,
+    redis,
+    ledger,
+    worker,
+    claims: (pool = POOL, workerOverrides = {}) => worker(undefined, workerOverrides).claims(pool),
+    submit: (job) => ledger.create(aJob(job)),
+    run,
+    supersede: async (id) => {
+      await run('claim', id, 'another worker', `another token ${newId()}`, 1_000_000, '{}');
+    },
+    events: async (id) =>
+      (await redis.xrange(keys.events(id), '-', '+')).map(([, fields]) => JSON.parse(fields[1] as string) as unknown),
+    get,
+  };
+}
+
+/** A Redis of the test's own, to be stopped and restarted; gone when the test is done. */
+export async function ownRedis(): Promise<RedisServer> {
+  const server = await startRedisServer();
+  onTestFinished(() => server.close());
+  return server;
+}
+
+/** A ledger that is ready to answer; closed when the test is done. */
+export async function openLedger(overrides: Partial<LedgerOptions> & { url: string; prefix: string }): Promise<Ledger> {
+  const ledger = createLedger({
+    timeoutMs: 800,
+    maxOpenJobs: 10_000,
+    jobTtlSeconds: JOB_TTL_SECONDS,
+    log: quietLog(),
+    ...overrides,
+  });
+  onTestFinished(() => ledger.close());
+  await untilAnswering(ledger);
+  return ledger;
+}
+
+export async function untilAnswering(ledger: Ledger): Promise<void> {
+  const answers = () =>
+    ledger.ping().then(
+      () => true,
+      () => false,
+    );
+  await until('the ledger answers', answers);
+}
+
+/** The next claim; asks again while none comes. */
+export async function nextClaim(source: ClaimSource): Promise<Claim> {
+  return await until('a job was claimed', () => source.next(), { everyMs: 1 });
+}
+
+/** Claims the job, submits it as `promptId` and starts it. */
+export async function startNext(source: ClaimSource, promptId = newId()): Promise<{ claim: Claim; promptId: string }> {
+  const claim = await nextClaim(source);
+  await claim.submit(promptId, 'w1/0');
+  await claim.start(promptId);
+  return { claim, promptId };
+}
+
+/** Collects a stream of a job until it ends. */
+export async function collect(stream: AsyncIterable<JobStreamItem>): Promise<JobStreamItem[]> {
+  const items: JobStreamItem[] = [];
+  for await (const item of stream) items.push(item);
+  return items;
+}
+
+/** A signal for reads that are to end by themselves; it fails the test when they do not. */
+export const within = (ms = 10_000) => AbortSignal.timeout(ms);

@@ -1,0 +1,147 @@
+import { newId } from '@comfy-fleet/contracts';
+import { until } from '@comfy-fleet/testing';
+import { expect, it } from 'vitest';
+import { failed, nextClaim, openFleet, POOL, startNext, succeeded } from './builders.js';
+
+const terminal = ['succeeded', 'failed', 'canceled', 'expired'];
+
+it('ends a waiting job at once: its work item is gone and nobody ever claims it', async () => {
+  const fleet = await openFleet();
+  const { id } = (await fleet.submit()).record;
+  const later = (await fleet.submit()).record;
+  const canceled = await fleet.ledger.cancel(id);
+  expect(canceled?.record).toMatchObject({ status: 'canceled', phase: 'ended', claim: 0, startedAt: null });
+  expect(await fleet.redis.exists(fleet.keys.workItem(POOL, id))).toBe(0);
+  expect(await fleet.redis.zscore(fleet.keys.prioritized(POOL), id)).toBeNull();
+  expect((await nextClaim(await fleet.claims())).record.id).toBe(later.id);
+  expect(await fleet.events(id)).toEqual([{ type: 'status', status: 'canceled' }]);
+});
+
+it('drops the work item, unclaimed, of a job that was canceled while its item stayed behind', async () => {
+  const fleet = await openFleet();
+  const { id } = (await fleet.submit()).record;
+  await fleet.run('cancel', id);
+  const source = await fleet.claims();
+  expect(await fleet.redis.exists(fleet.keys.workItem(POOL, id))).toBe(1);
+  await until('the item is gone', async () => {
+    expect(await source.next()).toBeUndefined();
+    return (await fleet.redis.exists(fleet.keys.workItem(POOL, id))) === 0;
+  });
+  expect((await fleet.get(id)).record).toMatchObject({ status: 'canceled', claim: 0 });
+});
+
+it('ends a delayed job at once and removes its work item', async () => {
+  const fleet = await openFleet();
+  const { id } = (await fleet.submit()).record;
+  const claim = await nextClaim(await fleet.claims());
+  await claim.release(60_000);
+  await until('the item is delayed', () => fleet.redis.zscore(fleet.keys.delayed(POOL), id));
+  expect((await fleet.ledger.cancel(id))?.record.status).toBe('canceled');
+  expect(await fleet.redis.zcard(fleet.keys.delayed(POOL))).toBe(0);
+  expect(await fleet.redis.exists(fleet.keys.workItem(POOL, id))).toBe(0);
+});
+
+it('keeps a delayed job canceling while its submission may still be found', async () => {
+  const fleet = await openFleet();
+  const { id } = (await fleet.submit()).record;
+  const claim = await nextClaim(await fleet.claims());
+  await claim.submit(newId(), 'w1/0');
+  await claim.release(60_000);
+  expect((await fleet.ledger.cancel(id))?.record.status).toBe('canceling');
+});
+
+const HELD_PHASES = ['claimed', 'submitted', 'executing', 'collecting'] as const;
+
+it.each(HELD_PHASES)('makes a job that is %s canceling and tells the worker that holds it', async (phase) => {
+  const fleet = await openFleet();
+  const { id } = (await fleet.submit()).record;
+  const [holder, bystander] = [fleet.worker('holder'), fleet.worker('bystander')];
+  const told: unknown[] = [];
+  // Without an id: the listener came while its connection was not standing yet, and may have missed something.
+  await holder.onAttention((job) => job !== undefined && told.push(['holder', job]));
+  await bystander.onAttention((job) => job !== undefined && told.push(['bystander', job]));
+  const claim = await nextClaim(await holder.claims(POOL));
+  const promptId = newId();
+  const steps = [() => claim.submit(promptId, 'holder/0'), () => claim.start(promptId), () => claim.collect()];
+  for (const step of steps.slice(0, HELD_PHASES.indexOf(phase))) await step();
+  expect((await fleet.get(id)).record.phase).toBe(phase);
+
+  const canceled = await fleet.ledger.cancel(id);
+  expect(canceled?.record).toMatchObject({ status: 'canceling', phase });
+  await until('the holder was told', () => told.length > 0);
+  expect(told).toEqual([['holder', id]]);
+  expect(await claim.look()).toBe('canceling');
+  expect(await claim.finish({ status: 'canceled' })).toBe('canceled');
+  expect((await fleet.get(id)).record).toMatchObject({ status: 'canceled', phase: 'ended' });
+});
+
+it.each([succeeded('a'), failed()])('leaves a job as it ended when the cancel comes after', async (outcome) => {
+  const fleet = await openFleet();
+  const { id } = (await fleet.submit()).record;
+  const { claim, promptId } = await startNext(await fleet.claims());
+  await claim.finish(outcome, promptId);
+  const events = await fleet.events(id);
+  expect((await fleet.ledger.cancel(id))?.record.status).toBe(outcome.status);
+  expect(await fleet.events(id)).toEqual(events);
+});
+
+it('answers a second cancel like the first and emits nothing more, waiting or running', async () => {
+  const fleet = await openFleet();
+  const running = (await fleet.submit()).record.id;
+  await startNext(await fleet.claims());
+  const waiting = (await fleet.submit()).record.id;
+  for (const id of [running, waiting]) {
+    const first = await fleet.ledger.cancel(id);
+    expect(await fleet.ledger.cancel(id)).toEqual(first);
+  }
+  expect((await fleet.events(running)).length).toBe(2);
+  expect((await fleet.events(waiting)).length).toBe(1);
+});
+
+it('answers undefined for a job that does not exist', async () => {
+  const fleet = await openFleet();
+  const id = newId();
+  expect(await fleet.ledger.cancel(id)).toBeUndefined();
+  expect(await fleet.redis.exists(fleet.keys.job(id))).toBe(0);
+});
+
+it('agrees with the finish about the one end when the two race, 50 times', async () => {
+  const fleet = await openFleet();
+  const source = await fleet.claims();
+  for (let round = 0; round < 50; round++) {
+    const { id } = (await fleet.submit()).record;
+    const { claim, promptId } = await startNext(source);
+    const cancel = () => fleet.ledger.cancel(id);
+    const finish = () => claim.finish(succeeded(id), promptId);
+    const [became] =
+      round % 2 === 0
+        ? await Promise.all([finish(), cancel()])
+        : await Promise.all([cancel(), finish()]).then(([, ended]) => [ended]);
+    const { record } = await fleet.get(id);
+    expect(record.status).toBe(became);
+    expect(record.images).toHaveLength(became === 'succeeded' ? 1 : 0);
+    const statuses = (await fleet.events(id)).map((event) => (event as { status: string }).status);
+    const ends = statuses.filter((name) => terminal.includes(name));
+    expect(ends).toEqual([became]);
+    expect(statuses.at(-1)).toBe(became);
+    expect(statuses.includes('canceling')).toBe(became === 'canceled');
+  }
+});
+
+it('never runs a waiting job whose cancel won against the claim, 50 times', async () => {
+  const fleet = await openFleet();
+  const source = await fleet.claims();
+  for (let round = 0; round < 50; round++) {
+    const { id } = (await fleet.submit()).record;
+    const [canceled, claim] = await Promise.all([fleet.ledger.cancel(id), source.next()]);
+    if (canceled?.record.status === 'canceled') {
+      expect(claim).toBeUndefined();
+    } else {
+      expect(canceled?.record.status).toBe('canceling');
+      const held = claim ?? (await nextClaim(source));
+      expect(await held.look()).toBe('canceling');
+      await held.finish({ status: 'canceled' });
+    }
+    expect((await fleet.get(id)).record.status).toBe('canceled');
+  }
+});

@@ -1,0 +1,213 @@
+import { newId } from '@comfy-fleet/contracts';
+import { until } from '@comfy-fleet/testing';
+import { expect, it, onTestFinished } from 'vitest';
+import type { Claim, JobStreamItem } from '../src/index.js';
+import { collect, type Fleet, openFleet, openLedger, ownRedis, startNext, succeeded, within } from './builders.js';
+
+const step = (n: number) => ({ fraction: n / 1000, step: n, steps: 1000, node: 'KSampler' });
+const isEvent = (item: JobStreamItem) => item.kind === 'event';
+
+/** What an item is about, short enough to compare. */
+function short(item: JobStreamItem): string {
+  if (item.kind === 'snapshot') return `snapshot ${item.snapshot.record.status}`;
+  return item.event.type === 'status' ? item.event.status : `step ${item.event.progress.step}`;
+}
+
+/** Collects a job's stream in the background; `items` grows, `done` resolves when it ends. */
+function listen(fleet: Fleet, id: string, after?: string) {
+  const items: JobStreamItem[] = [];
+  const options = { signal: within(), ...(after === undefined ? {} : { after }) };
+  const done = (async () => {
+    for await (const item of fleet.ledger.events(id, options)) items.push(item);
+  })();
+  return { items, done };
+}
+
+/** Cuts every subscriber of this Redis and runs `commands` before any of them can be back (100 ms at the earliest). */
+async function whileSubscribersAreCut(fleet: Fleet, commands: () => Promise<unknown>): Promise<void> {
+  await fleet.redis.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
+  await commands();
+}
+
+async function running(fleet: Fleet): Promise<{ id: string; claim: Claim; promptId: string }> {
+  const { id } = (await fleet.submit()).record;
+  return { id, ...(await startNext(await fleet.claims())) };
+}
+
+it('tells the snapshot first, then each event as it happens, and ends after the terminal one', async () => {
+  const fleet = await openFleet();
+  const { id } = (await fleet.submit()).record;
+  const { items, done } = listen(fleet, id);
+  await until('the snapshot came', () => items.length === 1);
+  const { claim, promptId } = await startNext(await fleet.claims());
+  await claim.progress(step(1));
+  await claim.finish(succeeded(id), promptId);
+  await done;
+  expect(items.map(short)).toEqual(['snapshot queued', 'running', 'step 1', 'succeeded']);
+});
+
+it('tells only the snapshot, and ends, for a job that has ended', async () => {
+  const fleet = await openFleet();
+  const { id, claim, promptId } = await running(fleet);
+  await claim.finish(succeeded(id), promptId);
+  const items = await collect(fleet.ledger.events(id, { signal: within() }));
+  expect(items.map(short)).toEqual(['snapshot succeeded']);
+});
+
+it('tells nothing, and ends, for a job that does not exist', async () => {
+  const fleet = await openFleet();
+  expect(await collect(fleet.ledger.events(newId(), { signal: within() }))).toEqual([]);
+});
+
+it('goes on after the event id that a caller names', async () => {
+  const fleet = await openFleet();
+  const { id, claim, promptId } = await running(fleet);
+  const after = (await fleet.get(id)).lastEventId;
+  await claim.progress(step(1));
+  await claim.progress(step(2));
+  const { items, done } = listen(fleet, id, after);
+  await until('the replay came', () => items.length === 3);
+  await claim.finish(succeeded(id), promptId);
+  await done;
+  expect(items.map(short)).toEqual(['snapshot running', 'step 1', 'step 2', 'succeeded']);
+});
+
+it('replays what was missed, and ends, for a caller who returns after the end', async () => {
+  const fleet = await openFleet();
+  const { id, claim, promptId } = await running(fleet);
+  const after = (await fleet.get(id)).lastEventId;
+  await claim.progress(step(1));
+  await claim.finish(succeeded(id), promptId);
+  const { items, done } = listen(fleet, id, after);
+  await done;
+  expect(items.map(short)).toEqual(['snapshot succeeded', 'step 1', 'succeeded']);
+});
+
+it('replays nothing, and ends, for a caller who had seen the terminal event', async () => {
+  const fleet = await openFleet();
+  const { id, claim, promptId } = await running(fleet);
+  await claim.finish(succeeded(id), promptId);
+  const { items, done } = listen(fleet, id, (await fleet.get(id)).lastEventId);
+  await done;
+  expect(items.map(short)).toEqual(['snapshot succeeded']);
+});
+
+it('still tells what happens to a caller whose event id lies in the future', async () => {
+  const fleet = await openFleet();
+  const { id, claim, promptId } = await running(fleet);
+  const { items, done } = listen(fleet, id, '999999999999999-0');
+  await until('the snapshot came', () => items.length === 1);
+  await claim.finish(succeeded(id), promptId);
+  await done;
+  expect(items.map(short)).toEqual(['snapshot running', 'succeeded']);
+});
+
+it('loses and doubles nothing for 40 listeners who come while events are being written', async () => {
+  const fleet = await openFleet();
+  const { id, claim, promptId } = await running(fleet);
+  let written = 0;
+  const listeners: ReturnType<typeof listen>[] = [];
+  for (let n = 0; n < 40; n++) {
+    const listener = listen(fleet, id);
+    listeners.push(listener);
+    while (listener.items.length === 0) await claim.progress(step(++written));
+  }
+  expect(written).toBeGreaterThan(40);
+  await claim.finish(succeeded(id), promptId);
+  await Promise.all(listeners.map(({ done }) => done));
+  for (const { items } of listeners) {
+    const [first, ...rest] = items;
+    if (first?.kind !== 'snapshot') throw new Error('the snapshot was not first');
+    const seen = first.snapshot.record.progress.step ?? 0;
+    const missing = Array.from({ length: written - seen }, (_, index) => `step ${seen + index + 1}`);
+    expect(rest.map(short)).toEqual([...missing, 'succeeded']);
+    expect(rest.every(isEvent)).toBe(true);
+  }
+});
+
+it('reads again what happened while its subscriber connection was down, and doubles nothing', async () => {
+  const fleet = await openFleet({ url: (await ownRedis()).url });
+  const { id, claim, promptId } = await running(fleet);
+  const { items, done } = listen(fleet, id);
+  await until('the snapshot came', () => items.length === 1);
+  await claim.progress(step(1));
+  await until('the first event came', () => items.length === 2);
+  await whileSubscribersAreCut(fleet, () => Promise.all([claim.progress(step(2)), claim.progress(step(3))]));
+  await until('the gap was filled', () => items.length === 4);
+  await claim.finish(succeeded(id), promptId);
+  await done;
+  expect(items.map(short)).toEqual(['snapshot running', 'step 1', 'step 2', 'step 3', 'succeeded']);
+});
+
+it('ends when the job ended, and its events expired, while the connection was down', async () => {
+  const fleet = await openFleet({ url: (await ownRedis()).url });
+  const { id } = await running(fleet);
+  const { items, done } = listen(fleet, id);
+  await until('the snapshot came', () => items.length === 1);
+  await fleet.redis.hset(fleet.keys.job(id), 'status', 'succeeded', 'phase', 'ended');
+  await whileSubscribersAreCut(fleet, () => fleet.redis.del(fleet.keys.events(id)));
+  await done;
+  expect(items.map(short)).toEqual(['snapshot running']);
+});
+
+it('unsubscribes when the last listener of a job has gone, and not before', async () => {
+  const fleet = await openFleet();
+  const { id, claim, promptId } = await running(fleet);
+  const subscribers = async () => (await fleet.redis.pubsub('NUMSUB', fleet.keys.jobChannel(id)))[1];
+  const leaving = new AbortController();
+  const left = collect(fleet.ledger.events(id, { signal: leaving.signal })).catch((error: unknown) => error);
+  const { items, done } = listen(fleet, id);
+  await until('the snapshot came', () => items.length === 1);
+  expect(await subscribers()).toBe(1);
+  const reason = new Error('the caller hung up');
+  leaving.abort(reason);
+  expect(await left).toBe(reason);
+  await claim.progress(step(1));
+  await until('the other still hears', () => items.length === 2);
+  await claim.finish(succeeded(id), promptId);
+  await done;
+  await until('nobody is subscribed', async () => (await subscribers()) === 0);
+});
+
+it('waits until the job ends, from another process too', async () => {
+  const fleet = await openFleet();
+  const { id, claim, promptId } = await running(fleet);
+  const other = await openLedger({ url: fleet.url, prefix: fleet.keys.prefix });
+  const waits = [fleet.ledger, other].map((ledger) => ledger.wait(id, { timeoutMs: 10_000, signal: within() }));
+  const subscribed = async () => Number((await fleet.redis.pubsub('NUMSUB', fleet.keys.jobChannel(id)))[1]) === 2;
+  await until('both listen', subscribed);
+  await claim.finish(succeeded(id), promptId);
+  for (const snapshot of await Promise.all(waits)) expect(snapshot?.record.status).toBe('succeeded');
+});
+
+it('answers a wait at once for a job that has ended, and with undefined for one that does not exist', async () => {
+  const fleet = await openFleet();
+  const { id } = (await fleet.submit()).record;
+  await fleet.ledger.cancel(id);
+  const options = { timeoutMs: 60_000, signal: within() };
+  expect((await fleet.ledger.wait(id, options))?.record.status).toBe('canceled');
+  expect(await fleet.ledger.wait(newId(), options)).toBeUndefined();
+});
+
+it('answers a wait with the job as it is when the time is up', async () => {
+  const fleet = await openFleet();
+  const { id } = await running(fleet);
+  const snapshot = await fleet.ledger.wait(id, { timeoutMs: 50, signal: within() });
+  expect(snapshot?.record.status).toBe('running');
+});
+
+it.each([new Error('the caller hung up'), undefined])(
+  'ends a wait with the reason of its abort: %s',
+  async (reason) => {
+    const fleet = await openFleet();
+    const { id } = (await fleet.submit()).record;
+    const controller = new AbortController();
+    const waiting = fleet.ledger.wait(id, { timeoutMs: 60_000, signal: controller.signal });
+    const outcome = waiting.catch((error: unknown) => error);
+    onTestFinished(() => controller.abort());
+    const subscribed = async () => (await fleet.redis.pubsub('NUMSUB', fleet.keys.jobChannel(id)))[1] === 1;
+    await until('it listens', subscribed);
+    controller.abort(reason);
+    expect(await outcome).toBe(controller.signal.reason);
+  },
+);

@@ -1,0 +1,41 @@
+import { Redis } from 'ioredis';
+import { expect, inject, it, onTestFinished } from 'vitest';
+import { createKeys, LUA_KEYS } from '../src/keys.js';
+
+/** Builder in Lua → the same key in TypeScript. */
+const keys = createKeys('{tag}');
+const PAIRS: Record<string, string> = {
+  "job_key('i')": keys.job('i'),
+  "events_key('i')": keys.events('i'),
+  "open_key('p')": keys.open('p'),
+  "running_key('p')": keys.running('p'),
+  "ranks_key('p')": keys.ranks('p'),
+  'deadlines_key()': keys.deadlines,
+  'outbox_key()': keys.outbox,
+  'pools_key()': keys.pools,
+  "work_item_key('p', 'i')": keys.workItem('p', 'i'),
+  "prioritized_key('p')": keys.prioritized('p'),
+  "wait_key('p')": keys.waitList('p'),
+  "job_channel('i')": keys.jobChannel('i'),
+  "worker_channel('w')": keys.workerChannel('w'),
+};
+
+it('builds in Lua, when evaluated by Redis, exactly the keys that TypeScript builds', async () => {
+  const redis = new Redis(inject('redisUrl'));
+  onTestFinished(() => redis.disconnect());
+  const calls = Object.keys(PAIRS);
+  const built = await redis.eval(`local P = ARGV[1] ${LUA_KEYS} return {${calls.join(', ')}}`, 0, '{tag}');
+  expect(built).toEqual(Object.values(PAIRS));
+});
+
+it('leaves no Lua key builder out of that comparison', () => {
+  const builders = [...LUA_KEYS.matchAll(/function (\w+)\(/g)].map(([, name]) => name);
+  expect(Object.keys(PAIRS).map((call) => call.slice(0, call.indexOf('(')))).toEqual(builders);
+});
+
+it('begins every key and channel with the prefix, so that all are in one slot of a Redis Cluster', () => {
+  const built = Object.values(keys).flatMap((value) => (typeof value === 'function' ? [value('a', 'b')] : [value]));
+  const names = built.filter((key) => key !== keys.queueName('a') && key !== keys.prefix);
+  expect(names).toHaveLength(17);
+  for (const key of names) expect(key).toMatch(/^\{tag\}:/);
+});

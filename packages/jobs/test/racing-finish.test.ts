@@ -1,0 +1,41 @@
+import { newId, type TerminalStatus } from '@comfy-fleet/contracts';
+import { expect, it, onTestFinished } from 'vitest';
+import { runScript, workerConnection } from '../src/connection.js';
+import { aFrame, JOB_TTL_SECONDS, openFleet, quietLog } from './builders.js';
+
+const FINISHERS = 100;
+const CONNECTIONS = 10;
+
+it('lets one of 100 racing finishers win: one terminal state, one terminal event, one callback', async () => {
+  const fleet = await openFleet();
+  const { id } = (await fleet.submit({ callback: '{"url":"https://example.com/hook"}' })).record;
+  const connections = Array.from({ length: CONNECTIONS }, () => workerConnection(fleet.url, quietLog()));
+  onTestFinished(() => connections.forEach((connection) => void connection.disconnect()));
+  const run = (n: number, name: 'claim' | 'finish', args: (string | number)[]) => {
+    const connection = connections[n % CONNECTIONS];
+    if (connection === undefined) throw new Error('no connection');
+    return runScript(connection, name, fleet.keys.job(id), [fleet.keys.prefix, id, JOB_TTL_SECONDS * 1000, ...args]);
+  };
+  // Every finisher claimed the job before; all but the newest are superseded, each of the newest claim's tries differs.
+  for (let n = 0; n < FINISHERS / 2; n++) await run(n, 'claim', [`w${n}`, newId(), 1_000_000, '{}']);
+  const outcomes = ['succeeded', 'failed', 'canceled'];
+  const error = JSON.stringify({ code: 'node_execution_error', detail: 'It failed.', nodeId: '3' });
+  const finish = (n: number) => {
+    const claim = n < FINISHERS / 2 ? n + 1 : FINISHERS / 2;
+    return run(n, 'finish', [claim, outcomes[n % 3] as string, JSON.stringify([aFrame(id)]), error, 'the prompt']);
+  };
+  const order = Array.from({ length: FINISHERS }, (_, n) => n).sort(() => Math.random() - 0.5);
+  const answers = (await Promise.all(order.map(finish))) as (TerminalStatus | 'superseded')[];
+
+  const { record } = await fleet.get(id);
+  const became = answers.filter((answer) => answer !== 'superseded');
+  expect(new Set(became)).toEqual(new Set([record.status]));
+  expect(became.length).toBe(FINISHERS / 2 + 1);
+  expect(record.images).toHaveLength(record.status === 'succeeded' ? 1 : 0);
+  expect(record.error === null).toBe(record.status !== 'failed');
+  const statuses = (await fleet.events(id)).map((event) => (event as { status: string }).status);
+  expect(statuses).toEqual(['running', record.status]);
+  const outbox = await fleet.redis.xrange(fleet.keys.outbox, '-', '+');
+  const callback = '{"url":"https://example.com/hook"}';
+  expect(outbox.map(([, fields]) => fields)).toEqual([['job', id, 'status', record.status, 'callback', callback]]);
+});

@@ -1,0 +1,290 @@
+import { newId } from '@comfy-fleet/contracts';
+import { expect, it } from 'vitest';
+import type { Claim } from '../src/index.js';
+import { aFrame, failed, nextClaim, openFleet, startNext, succeeded } from './builders.js';
+
+const PROGRESS = { fraction: 0.5, step: 4, steps: 8, node: 'KSampler' };
+const status = (name: string) => ({ type: 'status', status: name });
+
+it('takes a job from its creation to succeeded, phase by phase', async () => {
+  const fleet = await openFleet();
+  const created = await fleet.submit();
+  const { id } = created.record;
+  expect(created).toMatchObject({ ahead: 0, lastEventId: '0-0', record: { status: 'queued', phase: 'waiting' } });
+
+  const claim = await nextClaim(await fleet.claims());
+  expect(claim.record).toMatchObject({ id, status: 'queued', phase: 'claimed', claim: 1, worker: 'w1' });
+  const promptId = newId();
+  expect(await claim.submit(promptId, 'w1/0')).toBe('ok');
+  const submitted = { status: 'queued', phase: 'submitted', promptId, instance: 'w1/0', submissions: 1, attempts: 0 };
+  expect((await fleet.get(id)).record).toMatchObject({ ...submitted, startedAt: null });
+  expect(await claim.start(promptId)).toBe('ok');
+  expect((await fleet.get(id)).record).toMatchObject({ status: 'running', phase: 'executing', attempts: 1 });
+  expect(await claim.progress(PROGRESS)).toBe('ok');
+  expect((await fleet.get(id)).record.progress).toEqual(PROGRESS);
+  expect(await claim.collect()).toBe('ok');
+  expect((await fleet.get(id)).record).toMatchObject({ status: 'running', phase: 'collecting' });
+  expect(await claim.finish(succeeded(id), promptId)).toBe('succeeded');
+
+  const { record } = await fleet.get(id);
+  expect(record).toMatchObject({ status: 'succeeded', phase: 'ended', images: [aFrame(id)], error: null, attempts: 1 });
+  expect(record.startedAt).toBeGreaterThanOrEqual(record.createdAt);
+  expect(record.finishedAt).toBeGreaterThanOrEqual(record.startedAt as number);
+});
+
+it('ends a job as failed with its error when the holder says so', async () => {
+  const fleet = await openFleet();
+  const { id } = (await fleet.submit()).record;
+  const { claim } = await startNext(await fleet.claims());
+  const outcome = failed('out_of_memory');
+  expect(await claim.finish(outcome)).toBe('failed');
+  const error = outcome.status === 'failed' ? outcome.error : null;
+  expect((await fleet.get(id)).record).toMatchObject({ status: 'failed', error, images: [] });
+  expect(await fleet.events(id)).toEqual([status('running'), status('failed')]);
+});
+
+it('ends a job that nobody saw running with both steps, running and succeeded, and counts one attempt', async () => {
+  const fleet = await openFleet();
+  const { id } = (await fleet.submit()).record;
+  const claim = await nextClaim(await fleet.claims());
+  const promptId = newId();
+  await claim.submit(promptId, 'w1/0');
+  expect(await claim.finish(succeeded(id), promptId)).toBe('succeeded');
+  expect(await fleet.events(id)).toEqual([status('running'), status('succeeded')]);
+  const { record } = await fleet.get(id);
+  expect(record).toMatchObject({ status: 'succeeded', submissions: 1, attempts: 1 });
+  expect(record.startedAt).not.toBeNull();
+});
+
+it('fails a job that never began without an attempt or a running event', async () => {
+  const fleet = await openFleet();
+  const { id } = (await fleet.submit()).record;
+  const claim = await nextClaim(await fleet.claims());
+  expect(await claim.finish(failed('workflow_rejected'))).toBe('failed');
+  expect(await fleet.events(id)).toEqual([status('failed')]);
+  expect((await fleet.get(id)).record).toMatchObject({ startedAt: null, submissions: 0, attempts: 0 });
+});
+
+it('goes back to queued when the instance lost the running prompt, and counts each submission and attempt', async () => {
+  const fleet = await openFleet();
+  const { id } = (await fleet.submit()).record;
+  const { claim, promptId } = await startNext(await fleet.claims());
+  await claim.progress(PROGRESS);
+  expect(await claim.lose(promptId)).toBe('ok');
+  const lost = (await fleet.get(id)).record;
+  expect(lost).toMatchObject({ status: 'queued', phase: 'claimed', promptId: null, startedAt: null });
+  expect(lost.progress.fraction).toBe(0);
+
+  const second = newId();
+  await claim.submit(second, 'w1/1');
+  await claim.start(second);
+  await claim.finish(succeeded(id), second);
+  expect((await fleet.get(id)).record).toMatchObject({ submissions: 2, attempts: 2, claim: 1, instance: 'w1/1' });
+  const statuses = (await fleet.events(id)).filter((event) => (event as { type: string }).type === 'status');
+  expect(statuses).toEqual(['running', 'queued', 'running', 'succeeded'].map(status));
+});
+
+it('counts no attempt and emits nothing when a prompt was lost before it began', async () => {
+  const fleet = await openFleet();
+  const { id } = (await fleet.submit()).record;
+  const claim = await nextClaim(await fleet.claims());
+  const first = newId();
+  await claim.submit(first, 'w1/0');
+  expect(await claim.lose(first)).toBe('ok');
+  expect((await fleet.get(id)).record).toMatchObject({ status: 'queued', submissions: 1, attempts: 0, promptId: null });
+  expect(await fleet.events(id)).toEqual([]);
+});
+
+it('keeps the current submission when late word of an earlier one comes', async () => {
+  const fleet = await openFleet();
+  const { id } = (await fleet.submit()).record;
+  const { claim, promptId: first } = await startNext(await fleet.claims());
+  await claim.lose(first);
+  const second = newId();
+  await claim.submit(second, 'w1/1');
+  expect(await claim.start(first)).toBe('ok');
+  expect(await claim.lose(first)).toBe('ok');
+  const kept = { status: 'queued', phase: 'submitted', promptId: second, submissions: 2, attempts: 1 };
+  expect((await fleet.get(id)).record).toMatchObject(kept);
+});
+
+it('drops progress of a job that is not running, so that a queued job has no events', async () => {
+  const fleet = await openFleet();
+  const { id } = (await fleet.submit()).record;
+  const claim = await nextClaim(await fleet.claims());
+  await claim.submit(newId(), 'w1/0');
+  expect(await claim.progress(PROGRESS)).toBe('ok');
+  expect(await fleet.events(id)).toEqual([]);
+  expect((await fleet.get(id)).record.progress.fraction).toBe(0);
+});
+
+it('answers a repeat by the same claim as the first time, and counts and emits nothing twice', async () => {
+  const fleet = await openFleet();
+  const { id } = (await fleet.submit()).record;
+  const claim = await nextClaim(await fleet.claims());
+  const [first, second] = [newId(), newId()];
+  const twice = async <T>(action: () => Promise<T>) => [await action(), await action()];
+  expect(await twice(() => claim.submit(first, 'w1/0'))).toEqual(['ok', 'ok']);
+  expect(await twice(() => claim.start(first))).toEqual(['ok', 'ok']);
+  expect(await twice(() => claim.progress(PROGRESS))).toEqual(['ok', 'ok']);
+  expect(await twice(() => claim.lose(first))).toEqual(['ok', 'ok']);
+  await claim.submit(second, 'w1/0');
+  expect(await twice(() => claim.finish(succeeded(id), second))).toEqual(['succeeded', 'succeeded']);
+  expect((await fleet.get(id)).record).toMatchObject({ submissions: 2, attempts: 2, claim: 1 });
+  const progress = { type: 'progress', progress: PROGRESS };
+  const events = [status('running'), progress, status('queued'), status('running'), status('succeeded')];
+  expect(await fleet.events(id)).toEqual(events);
+});
+
+it('takes a claim that is sent again as one claim, and counts no death for it', async () => {
+  const fleet = await openFleet();
+  const { id } = (await fleet.submit()).record;
+  const first = await fleet.run('claim', id, 'w1', 'token 1', 3, '{}');
+  expect(await fleet.run('claim', id, 'w1', 'token 1', 3, '{}')).toEqual(first);
+  expect((await fleet.get(id)).record.claim).toBe(1);
+  expect(await fleet.redis.hget(fleet.keys.job(id), 'deaths')).toBeNull();
+});
+
+const TRANSITIONS: [string, (claim: Claim) => Promise<unknown>][] = [
+  ['submit', (claim) => claim.submit(newId(), 'w1/9')],
+  ['start', (claim) => claim.start('the prompt')],
+  ['progress', (claim) => claim.progress({ ...PROGRESS, fraction: 0.9 })],
+  ['collect', (claim) => claim.collect()],
+  ['lose', (claim) => claim.lose('the prompt')],
+  ['look', (claim) => claim.look()],
+];
+
+it.each(TRANSITIONS)('refuses %s by a superseded claim and changes nothing', async (_name, transition) => {
+  const fleet = await openFleet();
+  const { id } = (await fleet.submit()).record;
+  const claim = await nextClaim(await fleet.claims());
+  await claim.submit('the prompt', 'w1/0');
+  await fleet.supersede(id);
+  const before = await fleet.redis.hgetall(fleet.keys.job(id));
+  expect(await transition(claim)).toBe('superseded');
+  expect(await fleet.redis.hgetall(fleet.keys.job(id))).toEqual(before);
+  expect(await fleet.events(id)).toEqual([]);
+});
+
+it('refuses finish by a superseded claim and changes nothing', async () => {
+  const fleet = await openFleet();
+  const { id } = (await fleet.submit()).record;
+  const claim = await nextClaim(await fleet.claims());
+  await fleet.supersede(id);
+  expect(await claim.finish(succeeded(id))).toBe('superseded');
+  expect((await fleet.get(id)).record).toMatchObject({ status: 'queued', phase: 'claimed', worker: 'another worker' });
+});
+
+it('does not take the job from its later holder when a superseded claim releases', async () => {
+  const fleet = await openFleet();
+  const { id } = (await fleet.submit()).record;
+  const claim = await nextClaim(await fleet.claims());
+  await fleet.supersede(id);
+  expect(await fleet.run('release', id, claim.record.claim)).toBe('superseded');
+  expect((await fleet.get(id)).record).toMatchObject({ phase: 'claimed', worker: 'another worker' });
+});
+
+it.each([...TRANSITIONS, ['release', (claim: Claim) => claim.release(0)] as const])(
+  'changes nothing and emits nothing when %s comes after the end',
+  async (name, transition) => {
+    const fleet = await openFleet();
+    const { id } = (await fleet.submit()).record;
+    const claim = await nextClaim(await fleet.claims());
+    await claim.submit('the prompt', 'w1/0');
+    await claim.finish(succeeded(id), 'the prompt');
+    const [record, events] = [await fleet.redis.hgetall(fleet.keys.job(id)), await fleet.events(id)];
+    const verdict = await transition(claim);
+    if (name !== 'release') expect(verdict).toBe('superseded');
+    expect(await fleet.redis.hgetall(fleet.keys.job(id))).toEqual(record);
+    expect(await fleet.events(id)).toEqual(events);
+  },
+);
+
+it('answers a different outcome after the end with what the job became', async () => {
+  const fleet = await openFleet();
+  const { id } = (await fleet.submit()).record;
+  const claim = await nextClaim(await fleet.claims());
+  await claim.finish(failed());
+  expect(await claim.finish(succeeded(id))).toBe('failed');
+  expect((await fleet.get(id)).record).toMatchObject({ status: 'failed', images: [] });
+});
+
+it.each(TRANSITIONS)('refuses %s by a claim that gave the job back', async (_name, transition) => {
+  const fleet = await openFleet();
+  const { id } = (await fleet.submit()).record;
+  const claim = await nextClaim(await fleet.claims());
+  await claim.release(60_000);
+  expect(await transition(claim)).toBe('superseded');
+  const { record } = await fleet.get(id);
+  expect(record).toMatchObject({ status: 'queued', phase: 'waiting', promptId: null, worker: null });
+});
+
+it('refuses finish by a claim that gave the job back', async () => {
+  const fleet = await openFleet();
+  const { id } = (await fleet.submit()).record;
+  const claim = await nextClaim(await fleet.claims());
+  await claim.release(60_000);
+  expect(await claim.finish(succeeded(id))).toBe('superseded');
+  expect((await fleet.get(id)).record.status).toBe('queued');
+});
+
+it('keeps the submission on the record when a job is given back, for the next holder to adopt', async () => {
+  const fleet = await openFleet();
+  const { id } = (await fleet.submit()).record;
+  const source = await fleet.claims();
+  const { claim, promptId } = await startNext(source);
+  await claim.release(0);
+  const next = await nextClaim(source);
+  const adopted = { id, promptId, instance: 'w1/0', status: 'running', claim: 2, submissions: 1, attempts: 1 };
+  expect(next.record).toMatchObject(adopted);
+  expect(await next.start(promptId)).toBe('ok');
+  expect(await next.finish(succeeded(id), promptId)).toBe('succeeded');
+  expect((await fleet.get(id)).record).toMatchObject({ submissions: 1, attempts: 1 });
+  expect(await fleet.redis.hget(fleet.keys.job(id), 'deaths')).toBeNull();
+});
+
+it('answers canceling to every transition but the finish while a cancel is wanted', async () => {
+  const fleet = await openFleet();
+  const { id } = (await fleet.submit()).record;
+  const { claim, promptId } = await startNext(await fleet.claims());
+  await fleet.ledger.cancel(id);
+  expect(await claim.submit(newId(), 'w1/1')).toBe('canceling');
+  expect(await claim.start(promptId)).toBe('canceling');
+  expect(await claim.progress(PROGRESS)).toBe('canceling');
+  expect(await claim.collect()).toBe('canceling');
+  expect(await claim.look()).toBe('canceling');
+  expect(await claim.lose(promptId)).toBe('canceling');
+  expect((await fleet.get(id)).record).toMatchObject({ status: 'canceling', submissions: 1 });
+  expect(await fleet.events(id)).toEqual([status('running'), status('canceling')]);
+});
+
+it('ends as canceled, without pictures, when the holder finishes a canceling job as succeeded', async () => {
+  const fleet = await openFleet();
+  const { id } = (await fleet.submit()).record;
+  const { claim, promptId } = await startNext(await fleet.claims());
+  await fleet.ledger.cancel(id);
+  expect(await claim.finish(succeeded(id), promptId)).toBe('canceled');
+  expect((await fleet.get(id)).record).toMatchObject({ status: 'canceled', images: [], error: null });
+  expect(await fleet.events(id)).toEqual(['running', 'canceling', 'canceled'].map(status));
+});
+
+it('ends a canceling job that is given back when it has no submission', async () => {
+  const fleet = await openFleet();
+  const { id } = (await fleet.submit()).record;
+  const claim = await nextClaim(await fleet.claims());
+  await fleet.ledger.cancel(id);
+  await claim.release(0);
+  expect((await fleet.get(id)).record).toMatchObject({ status: 'canceled', phase: 'ended' });
+});
+
+it('leaves a canceling job that is given back with a submission to the next holder, who finds it canceling', async () => {
+  const fleet = await openFleet();
+  const { id } = (await fleet.submit()).record;
+  const source = await fleet.claims();
+  const { claim, promptId } = await startNext(source);
+  await fleet.ledger.cancel(id);
+  await claim.release(0);
+  const next = await nextClaim(source);
+  expect(next.record).toMatchObject({ status: 'canceling', promptId });
+  expect(await next.finish({ status: 'canceled' })).toBe('canceled');
+});
