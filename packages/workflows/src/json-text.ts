@@ -1,4 +1,4 @@
-import { isInteger, parse } from 'lossless-json';
+import { isInteger, parse, stringify } from 'lossless-json';
 import { FileFault } from './file-fault.js';
 
 /** Parses JSON; whole numbers that a JavaScript number would round (seeds up to 2^64−1) become bigints. */
@@ -8,6 +8,11 @@ export function parseJson(text: string): unknown {
   } catch (error) {
     throw new FileFault(`is not valid JSON: ${error instanceof Error ? error.message : String(error)}`);
   }
+}
+
+/** A value out of parsed JSON as it was written there. */
+export function showJson(value: unknown): string {
+  return stringify(value) ?? String(value);
 }
 
 function exactNumber(digits: string): number | bigint {

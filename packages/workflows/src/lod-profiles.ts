@@ -2,6 +2,7 @@ import { LODS, type Lod } from '@comfy-fleet/contracts';
 import { Ajv, type ErrorObject } from 'ajv';
 import Type, { type Static } from 'typebox';
 import { FileFault } from './file-fault.js';
+import { showJson } from './json-text.js';
 import { suggest } from './nearest.js';
 
 const name = (description: string) => Type.String({ minLength: 1, description });
@@ -79,7 +80,7 @@ function describe(error: ErrorObject): string {
     return `${where} has no "${missing}": write ${wanted(missing)}`;
   }
   if (key === undefined) return `${where} must be an object with ${known.join(', ')}`;
-  return `profile "${profile}" has ${JSON.stringify(error.data)} as "${key}": write ${wanted(key)}`;
+  return `profile "${profile}" has ${showJson(error.data)} as "${key}": write ${wanted(key)}`;
 }
 
 function wanted(key: string): string {

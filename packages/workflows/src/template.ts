@@ -4,6 +4,7 @@ import type { Choices } from './choices.js';
 import { FileFault } from './file-fault.js';
 import { findBindings } from './find-bindings.js';
 import { describeNode, type Graph, nodeAt, type Slot } from './graph.js';
+import { showJson } from './json-text.js';
 import { readWindow } from './step-window.js';
 
 /** The values that the graph itself carries: what is used when neither the request nor the profile says otherwise. */
@@ -73,5 +74,5 @@ function readNumber(graph: Graph, slot: Slot | undefined, absent: number): numbe
   if (slot === undefined) return absent;
   const value = nodeAt(graph, slot.node).inputs[slot.input];
   if (typeof value === 'number') return value;
-  throw new FileFault(`${slot.input} of ${describeNode(graph, slot.node)} is ${JSON.stringify(value)}: write a number`);
+  throw new FileFault(`${slot.input} of ${describeNode(graph, slot.node)} is ${showJson(value)}: write a number`);
 }

@@ -130,6 +130,13 @@ describe('lod-profiles.json', () => {
     ]);
   });
 
+  it.each(['99999999999999999999', '1e999'])('is refused when it has %s for a number', async (number) => {
+    const text = profiles({}).text.replace('"steps":8', `"steps":${number}`);
+    expect(await faultsOf({ 'lod-profiles.json': { text } })).toEqual([
+      expect.stringMatching(/^lod-profiles.json: profile "sketch" has .* as "steps": write a whole number/),
+    ]);
+  });
+
   it('explains the rank step where it is wrong', async () => {
     const faults = await faultsOf({ 'lod-profiles.json': profiles({ mid: { ...PROFILE, rank_step: 0 } }) });
     expect(faults[0]).toMatch(/^lod-profiles.json: profile "mid" has 0 as "rank_step": .*order of service/);

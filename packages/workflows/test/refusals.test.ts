@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { faultsOf } from './folder.js';
 
@@ -102,6 +103,16 @@ describe('a workflow that cannot be bound', () => {
       expect.stringContaining('x.bindings.json: "smapler" is not a known key, did you mean "sampler"? (known: '),
       'x.bindings.json: "output" must be the title or id of a node',
       'x.bindings.json: "steps" must be the title or id of a node, {"node": …, "input": …}, or a list of these',
+    ]);
+  });
+
+  it('is refused when a number it starts from is text', async () => {
+    const text = (await readFile(new URL('./fixtures/batch.json', import.meta.url), 'utf8')).replace(
+      '"steps": 20',
+      '"steps": "20"',
+    );
+    expect(await faultsOf({ 'x.json': { text } })).toEqual([
+      'x.json: steps of "Sampler" (node 5, KSampler) is "20": write a number',
     ]);
   });
 

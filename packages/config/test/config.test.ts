@@ -1,0 +1,111 @@
+import { hostname } from 'node:os';
+import { resolve } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { ConfigError, type Environment, loadConfig } from '../src/index.js';
+
+function faults(env: Environment): readonly string[] {
+  try {
+    loadConfig(env);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.faults;
+    throw error;
+  }
+  return [];
+}
+
+describe('loadConfig', () => {
+  it('fills everything from an empty environment', () => {
+    const config = loadConfig({});
+    expect(config).toMatchObject({
+      http: { host: '127.0.0.1', port: 3000, publicUrl: undefined, maxWaitSeconds: 60 },
+      redis: { url: 'redis://127.0.0.1:6379', prefix: '{comfy-fleet}' },
+      comfyui: { urls: [] },
+      limits: { maxPromptChars: 4000, maxSteps: 150, maxCfg: 30, minSize: 64, maxSize: 2048, maxCount: 8 },
+      images: { maxBytes: 20 * 1024 * 1024, maxPixels: 40_000_000 },
+      framesDir: resolve('.data/frames'),
+      workflowsDir: resolve('workflows'),
+    });
+    expect(config.worker.name).toBe(hostname());
+  });
+
+  it('turns text into numbers and takes the spaces around it away', () => {
+    const config = loadConfig({ PORT: ' 8080 ', MAX_CFG: '12.5', HOST: ' 0.0.0.0 ', WORKER_NAME: 'gpu-1' });
+    expect(config.http).toMatchObject({ port: 8080, host: '0.0.0.0' });
+    expect(config.limits.maxCfg).toBe(12.5);
+    expect(config.worker.name).toBe('gpu-1');
+  });
+
+  it('takes an empty variable for an absent one', () => {
+    const config = loadConfig({ PORT: '', PUBLIC_URL: '  ', COMFYUI_URLS: '' });
+    expect([config.http.port, config.http.publicUrl, config.comfyui.urls]).toEqual([3000, undefined, []]);
+  });
+
+  it('takes the addresses of several ComfyUIs in their order, without slashes at their ends', () => {
+    const { urls } = loadConfig({ COMFYUI_URLS: 'http://127.0.0.1:8188/, https://gpu.example:443/comfy// ,' }).comfyui;
+    expect(urls).toEqual(['http://127.0.0.1:8188', 'https://gpu.example:443/comfy']);
+  });
+
+  it('takes the slash at the end of PUBLIC_URL away', () => {
+    expect(loadConfig({ PUBLIC_URL: 'https://fleet.example/api/' }).http.publicUrl).toBe('https://fleet.example/api');
+  });
+
+  it('lists every fault at once, each with its variable and what was written', () => {
+    const env = {
+      PORT: '70000',
+      MAX_STEPS: 'many',
+      MAX_COUNT: '1.5',
+      MIN_SIZE: '-8',
+      LOG_LEVEL: 'loud',
+      REDIS_URL: 'localhost:6379',
+      COMFYUI_URLS: 'http://a:8188 http://b:8188',
+      PUBLIC_URL: 'fleet.example',
+      WORKER_NAME: 'gpu 1',
+      KEY_PREFIX: 'fleet',
+    };
+    const found = faults(env);
+    expect(found.map((fault) => fault.split('=')[0]).sort()).toEqual(Object.keys(env).sort());
+    expect(found).toEqual(
+      expect.arrayContaining([
+        'PORT=70000: must be <= 65535',
+        'MAX_STEPS=many: must be integer',
+        'MAX_COUNT=1.5: must be integer',
+        'MIN_SIZE=-8: must be >= 16',
+        'LOG_LEVEL=loud: must be one of error, warn, info, debug',
+        'REDIS_URL=localhost:6379: does not have the form it needs (redis:// or rediss:// address of Redis)',
+      ]),
+    );
+  });
+
+  it('puts every fault into the message of the error', () => {
+    expect(() => loadConfig({ PORT: 'x', LOG_LEVEL: 'y' })).toThrow(
+      'The settings are wrong:\n  - PORT=x: must be integer\n  - LOG_LEVEL=y: must be one of error, warn, info, debug',
+    );
+  });
+
+  it('lists settings that contradict each other', () => {
+    expect(faults({ MIN_SIZE: '512', MAX_SIZE: '256', LOCK_MS: '1000', STALLED_CHECK_MS: '2000' })).toEqual([
+      'MIN_SIZE=512: must not be larger than MAX_SIZE=256',
+      'STALLED_CHECK_MS=2000: must not be larger than LOCK_MS=1000',
+    ]);
+  });
+
+  it.each(['redis://:secret@cache.example:6380/2', 'rediss://cache.example'])('takes %s for Redis', (url) => {
+    expect(loadConfig({ REDIS_URL: url }).redis.url).toBe(url);
+  });
+
+  it.each(['{fleet}', 'a{b}c', '{comfy-fleet}_2'])('takes %s for a prefix of keys', (prefix) => {
+    expect(loadConfig({ KEY_PREFIX: prefix }).redis.prefix).toBe(prefix);
+  });
+
+  it('is frozen, down to the lists in it', () => {
+    const config = loadConfig({ COMFYUI_URLS: 'http://127.0.0.1:8188' });
+    const parts = [config, config.http, config.limits, config.queue, config.comfyui, config.comfyui.urls];
+    expect(parts.map(Object.isFrozen)).toEqual(parts.map(() => true));
+  });
+
+  it('leaves the environment as it was', () => {
+    const env = Object.freeze({ PORT: ' 8080 ', UNKNOWN: 'x' });
+    loadConfig(env);
+    expect(env).toEqual({ PORT: ' 8080 ', UNKNOWN: 'x' });
+  });
+});

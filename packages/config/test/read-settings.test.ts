@@ -1,0 +1,41 @@
+import Type from 'typebox';
+import { describe, expect, it } from 'vitest';
+import { ConfigError, readSettings } from '../src/index.js';
+
+const schema = Type.Object({
+  NAME: Type.String({ minLength: 2 }),
+  LOUD: Type.Boolean({ default: false }),
+  TIMES: Type.Optional(Type.Integer()),
+  RATE: Type.Optional(Type.Number({ minimum: 0 })),
+});
+
+describe('readSettings', () => {
+  it('reads only what the schema names', () => {
+    expect(readSettings(schema, { NAME: 'ab', LOUD: 'true', RATE: '1e3', PATH: '/bin' })).toEqual({
+      NAME: 'ab',
+      LOUD: true,
+      RATE: 1000,
+    });
+  });
+
+  it('fills defaults and leaves optional settings absent', () => {
+    expect(readSettings(schema, { NAME: 'ab' })).toEqual({ NAME: 'ab', LOUD: false });
+  });
+
+  it('says of a setting without a default that it is not set', () => {
+    expect(() => readSettings(schema, { LOUD: 'perhaps' })).toThrow(ConfigError);
+    expect(() => readSettings(schema, { LOUD: 'perhaps' })).toThrow(
+      /NAME is not set\n {2}- LOUD=perhaps: must be boolean/,
+    );
+  });
+
+  it.each(['NaN', '1,5', '5 ms'])('takes %s for no number', (text) => {
+    expect(() => readSettings(schema, { NAME: 'ab', RATE: text })).toThrow(`RATE=${text}: must be number`);
+    expect(() => readSettings(schema, { NAME: 'ab', TIMES: text })).toThrow(`TIMES=${text}: must be integer`);
+  });
+
+  it.each(['Infinity', '-Infinity', '1e999'])('refuses %s, which no limit and no Redis command takes', (text) => {
+    const env = { NAME: 'ab', TIMES: text };
+    expect(() => readSettings(schema, env)).toThrow(`TIMES=${text}: must be `);
+  });
+});
