@@ -1,12 +1,12 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { type Config, ConfigError, loadConfig, loadEnvFile } from '@comfy-fleet/config';
+import { ConfigError, loadConfig, loadEnvFile } from '@comfy-fleet/config';
 import { createFileFrames } from '@comfy-fleet/frames';
 import { createLedger } from '@comfy-fleet/jobs';
 import { createLogger } from '@comfy-fleet/telemetry';
 import { loadWorkflows, WorkflowError } from '@comfy-fleet/workflows';
 import { buildApp } from './app.js';
-import { startServer } from './server.js';
+import { listen } from './server.js';
 
 const HEARTBEAT_MS = 15_000;
 /** For answers under way when the process is to stop; streams and waits end at once. */
@@ -17,25 +17,24 @@ async function main(): Promise<void> {
   const config = loadConfig();
   const workflows = await loadWorkflows(config.workflowsDir);
   const log = createLogger({ service: 'api', ...config.log });
-  const ledger = createLedger({
-    ...config.redis,
-    maxOpenJobs: config.queue.maxOpenJobs,
-    jobTtlSeconds: config.queue.jobTtlSeconds,
-    log,
-  });
   // The port makes it this process's own among several on one machine.
   const owner = `api-${hostname()}-${config.http.port}`;
   const frames = createFileFrames({ dir: config.framesDir, owner });
   const inputs = createFileFrames({ dir: join(config.framesDir, 'inputs'), owner });
   const stopping = new AbortController();
-  const deps = { config, ledger, workflows, frames, inputs, log, stopping: stopping.signal, heartbeatMs: HEARTBEAT_MS };
 
-  const server = await startServer(buildApp(deps), config.http).catch(async (error: unknown) => {
-    await ledger.close();
-    throw error;
-  });
-  const swept = await inputs.sweepTemporary();
-  log.info('listening', { host: config.http.host, port: server.port, swept });
+  const server = await listen(config.http);
+  const { maxOpenJobs, jobTtlSeconds } = config.queue;
+  const ledger = createLedger({ ...config.redis, maxOpenJobs, jobTtlSeconds, log });
+  const { signal } = stopping;
+  server.serve(
+    buildApp({ config, ledger, workflows, frames, inputs, log, stopping: signal, heartbeatMs: HEARTBEAT_MS }),
+  );
+  log.info('listening', { host: config.http.host, port: server.port });
+  inputs.sweepTemporary().then(
+    (removed) => log.debug('temporary files swept', { removed }),
+    (error: unknown) => log.error('input pictures cannot be stored', { error }),
+  );
 
   const stop = (signal: string) => {
     if (stopping.signal.aborted) process.exit(1); // asked twice: now
@@ -59,7 +58,7 @@ async function main(): Promise<void> {
 /** What a person starting it can mend is said in a line or two; anything else with its stack. */
 function explain(error: unknown): string {
   if (error instanceof ConfigError || error instanceof WorkflowError) return error.message;
-  const { code, message, stack } = error as NodeJS.ErrnoException & Partial<Pick<Config['http'], 'port'>>;
+  const { code, message, stack } = error as NodeJS.ErrnoException;
   if (code === 'EADDRINUSE') return `The port is taken (${message}): stop what listens there, or set PORT to another.`;
   if (code === 'EACCES' || code === 'EADDRNOTAVAIL') return `It cannot listen (${message}): check HOST and PORT.`;
   return stack ?? String(error);

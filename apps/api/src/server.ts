@@ -3,19 +3,28 @@ import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 
-export interface RunningServer {
+/** A port that is ours. */
+export interface Listening {
   readonly port: number;
+  /** Answers requests from now on; to be called at once, before anything else is awaited. */
+  serve(app: RequestListener): void;
   /** Takes no more connections, lets answers under way end for `graceMs`, then breaks them off. */
   close(graceMs: number): Promise<void>;
 }
 
-/** Listens; port 0 takes a free one. Rejects with Node's error (EADDRINUSE, …) when it cannot. */
-export async function startServer(app: RequestListener, at: { host: string; port: number }): Promise<RunningServer> {
-  const server = createServer(app);
+/**
+ * Takes a port, 0 any free one. What works behind it is made afterwards, so that a taken port undoes nothing. Rejects with
+ * Node's error (EADDRINUSE, …) when it cannot be had.
+ */
+export async function listen(at: { readonly host: string; readonly port: number }): Promise<Listening> {
+  const server = createServer();
   server.listen(at.port, at.host);
   await once(server, 'listening');
   return {
     port: (server.address() as AddressInfo).port,
+    serve: (app) => {
+      server.on('request', app);
+    },
     close: async (graceMs) => {
       const closed = once(server, 'close');
       server.close(); // idle connections too

@@ -3,11 +3,11 @@ import { FleetError } from '@comfy-fleet/contracts';
 import { createLogger } from '@comfy-fleet/telemetry';
 import { afterEach, describe, expect, it } from 'vitest';
 import { expressApp } from '../src/http/express-adapter.js';
-import type { Handler } from '../src/http/messages.js';
-import { type RunningServer, startServer } from '../src/server.js';
+import type { Handler, Route } from '../src/http/messages.js';
+import { type Listening, listen } from '../src/server.js';
 import { problemOf } from './api.js';
 
-let server: RunningServer | undefined;
+let server: Listening | undefined;
 afterEach(() => server?.close(0));
 
 /** Serves one handler at GET /x; answers its address and the log. */
@@ -21,10 +21,9 @@ async function serve(handler: Handler) {
   });
   const log = createLogger({ service: 'api', level: 'debug', format: 'json', stream });
   const limits = { maxJsonBytes: 1000, maxImageBytes: 1000 };
-  server = await startServer(expressApp([{ method: 'GET', path: '/x', handler }], limits, log), {
-    host: '127.0.0.1',
-    port: 0,
-  });
+  const routes: Route[] = [{ method: 'GET', path: '/x', handler }];
+  server = await listen({ host: '127.0.0.1', port: 0 });
+  server.serve(expressApp(routes, limits, log));
   return { url: `http://127.0.0.1:${server.port}/x`, logged };
 }
 

@@ -10,7 +10,7 @@ import { createLogger } from '@comfy-fleet/telemetry';
 import { uniquePrefix, until } from '@comfy-fleet/testing';
 import { loadWorkflows } from '@comfy-fleet/workflows';
 import { buildApp } from '../src/app.js';
-import { startServer } from '../src/server.js';
+import { listen } from '../src/server.js';
 
 /** The API on a port of its own with a real Redis behind it, and the worker's side of the ledger to move jobs with. */
 export interface TestApi {
@@ -70,8 +70,9 @@ export async function startApi(
   const inputs = createFileFrames({ dir: join(framesDir, 'inputs'), owner: 'test' });
   const workflows = await loadWorkflows(resolve(import.meta.dirname, '../../../workflows'));
   const stopping = new AbortController();
-  const app = buildApp({ config, ledger, workflows, frames, inputs, log, stopping: stopping.signal, heartbeatMs });
-  const server = await startServer(app, { host: '127.0.0.1', port: 0 });
+  const deps = { config, ledger, workflows, frames, inputs, log, stopping: stopping.signal, heartbeatMs };
+  const server = await listen({ host: '127.0.0.1', port: 0 });
+  server.serve(buildApp(deps));
   const url = `http://127.0.0.1:${server.port}`;
 
   const get = (path: string, init: RequestInit = {}) => fetch(url + path, init);

@@ -1,4 +1,4 @@
-import multer from 'multer';
+import multer, { type Multer } from 'multer';
 
 export interface BodyLimits {
   /** Bytes of JSON, besides a picture in it; also of each text field of a form. */
@@ -10,7 +10,7 @@ export interface BodyLimits {
 const MAX_FORM_FIELDS = 64;
 
 /** Reads a form with one picture in the file field `image`, into memory; other content types pass it by. */
-export function formReader({ maxJsonBytes, maxImageBytes }: BodyLimits) {
+export function formReader({ maxJsonBytes, maxImageBytes }: BodyLimits): ReturnType<Multer['single']> {
   const limits = {
     fileSize: maxImageBytes,
     fieldSize: maxJsonBytes,
