@@ -6,7 +6,7 @@ const nullable = <T extends Type.TSchema>(schema: T) => Type.Union([schema, Type
 const time = () => Type.String({ format: 'date-time' });
 const seed = () => Type.Union([Type.Integer(), Type.String()]);
 
-export const jobImageSchema = Type.Object({
+const jobImageSchema = Type.Object({
   image_url: Type.String(),
   width: Type.Integer(),
   height: Type.Integer(),
@@ -16,7 +16,7 @@ export const jobImageSchema = Type.Object({
   sha256: Type.String(),
 });
 
-export const jobProgressSchema = Type.Object({
+const jobProgressSchema = Type.Object({
   /** 0 to 1 over the whole workflow. */
   fraction: Type.Number(),
   step: nullable(Type.Integer()),
@@ -25,7 +25,7 @@ export const jobProgressSchema = Type.Object({
   node: nullable(Type.String()),
 });
 
-export const jobErrorSchema = Type.Object({
+const jobErrorSchema = Type.Object({
   code: Type.String(),
   title: Type.String(),
   detail: Type.String(),
@@ -34,7 +34,7 @@ export const jobErrorSchema = Type.Object({
 });
 
 /** The parameters with which the job runs, every one resolved. */
-export const jobRequestSchema = Type.Object({
+const jobRequestSchema = Type.Object({
   workflow: Type.String(),
   prompt: Type.String(),
   negative_prompt: Type.String(),
