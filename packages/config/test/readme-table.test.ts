@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import type { TObject } from 'typebox';
 import { describe, expect, it } from 'vitest';
 import { settingsSchema } from '../src/index.js';
 
@@ -10,33 +11,38 @@ interface Row {
   readonly meaning: string;
 }
 
-/** The first table of README's section Settings; the simulator's, with its own schema, comes after it. */
-function rowsOfReadme(): Row[] {
+/** The rows of one of the tables in README's section Settings. */
+function rowsOfReadme(table: number): Row[] {
   const readme = readFileSync(new URL('../../../README.md', import.meta.url), 'utf8');
   const section = readme.split(/^## /m).find((part) => part.startsWith('Settings\n')) ?? '';
-  const [table = ''] = section.match(/^\|.*(\n\|.*)*/m) ?? [];
-  return table.split('\n').flatMap((line) => {
+  const lines = section.match(/^\|.*(\n\|.*)*/gm)?.[table]?.split('\n') ?? [];
+  return lines.flatMap((line) => {
     const [, name, text, meaning] = ROW.exec(line) ?? [];
     if (name === undefined || text === undefined || meaning === undefined) return [];
     return [{ name, default: text.replaceAll('`', '').trim(), meaning }];
   });
 }
 
-const { properties } = JSON.parse(JSON.stringify(settingsSchema)) as {
-  properties: Record<string, { description: string; default?: unknown }>;
-};
-const described = Object.entries(properties).map(([name, schema]) => ({
-  name,
-  default: schema.default === undefined ? '' : String(schema.default),
-  meaning: schema.description,
-}));
+function rowsOf(schema: TObject): Row[] {
+  const { properties } = JSON.parse(JSON.stringify(schema)) as {
+    properties: Record<string, { description: string; default?: unknown }>;
+  };
+  return Object.entries(properties).map(([name, { description, default: value }]) => ({
+    name,
+    default: value === undefined ? '' : String(value),
+    meaning: description,
+  }));
+}
 
-describe("README's table of settings", () => {
-  it('has a row for every setting, in the order of the schema, and no row for an unknown one', () => {
-    expect(rowsOfReadme().map(({ name }) => name)).toEqual(described.map(({ name }) => name));
-  });
+describe.each([['the services', settingsSchema, 0]] as const)(
+  "README's table of the settings of %s",
+  (_, schema, n) => {
+    it('has a row for every setting, in the order of the schema, and no row for an unknown one', () => {
+      expect(rowsOfReadme(n).map(({ name }) => name)).toEqual(rowsOf(schema).map(({ name }) => name));
+    });
 
-  it('gives each the default and the meaning that the schema gives', () => {
-    expect(rowsOfReadme()).toEqual(described);
-  });
-});
+    it('gives each the default and the meaning that the schema gives', () => {
+      expect(rowsOfReadme(n)).toEqual(rowsOf(schema));
+    });
+  },
+);
