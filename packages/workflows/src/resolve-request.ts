@@ -5,6 +5,7 @@ import {
   type Img2ImgRequest,
   type InputImage,
   type JobKind,
+  MAX_SEED,
   parseSeed,
   type RequestLimits,
   type ResolvedRequest,
@@ -45,7 +46,7 @@ export function resolveRequest(asked: RequestToResolve, workflows: Workflows): R
   const seed = request.seed === undefined ? drawnSeed(asked, template) : parseSeed(request.seed);
   if (seed === undefined) faults.push({ pointer: '/seed', detail: seedFault(request.seed) });
   const size = sizeFor(asked, template, profile);
-  if (size === undefined) faults.push({ pointer: '/image', detail: 'A picture to start from is needed.' });
+  if (size === undefined) faults.push({ pointer: '/image', detail: 'is required: the picture to start from' });
   if (faults.length > 0 || seed === undefined || size === undefined) throw refused(faults);
 
   return {
@@ -96,7 +97,7 @@ function refusals(template: Template, request: GenerateRequest | Img2ImgRequest)
     .concat(single ? ['count'] : [])
     .map((field) => ({
       pointer: `/${field}`,
-      detail: `The workflow ${template.name} has no place for ${field}: leave it out.`,
+      detail: `has no place in the workflow ${template.name}; leave it out`,
     }));
 }
 
@@ -104,7 +105,7 @@ function metadataFaults({ metadata }: GenerateRequest, { maxMetadataBytes }: Req
   if (metadata === undefined) return [];
   const bytes = Buffer.byteLength(JSON.stringify(metadata));
   if (bytes <= maxMetadataBytes) return [];
-  return [{ pointer: '/metadata', detail: `Must be at most ${maxMetadataBytes} bytes as JSON; this is ${bytes}.` }];
+  return [{ pointer: '/metadata', detail: `must have at most ${maxMetadataBytes} bytes as JSON; this has ${bytes}` }];
 }
 
 function drawnSeed({ randomSeed }: RequestToResolve, template: Template): string {
@@ -113,8 +114,8 @@ function drawnSeed({ randomSeed }: RequestToResolve, template: Template): string
 
 function seedFault(seed: number | string | undefined): string {
   return typeof seed === 'number' && seed > Number.MAX_SAFE_INTEGER
-    ? 'A number above 2^53−1 (9007199254740991) loses digits in JSON: write it as a string.'
-    : 'Must be a whole number from 0 to 2^64−1 (18446744073709551615).';
+    ? `is too large for a JSON number (above ${Number.MAX_SAFE_INTEGER}); write it as a string`
+    : `must be a whole number from 0 to ${MAX_SEED}`;
 }
 
 function denoiseFor(kind: JobKind, request: GenerateRequest | Img2ImgRequest, fallback: number): number {
@@ -150,6 +151,6 @@ function whole(length: number): number {
 }
 
 function refused(faults: readonly FieldError[]): FleetError {
-  const detail = faults.map(({ pointer, detail }) => `${pointer}: ${detail}`).join(' ');
-  return new FleetError('validation_failed', detail, { errors: faults });
+  const detail = faults.map(({ pointer, detail }) => `${pointer} ${detail}`).join('; ');
+  return new FleetError('validation_failed', `${detail}.`, { errors: faults });
 }

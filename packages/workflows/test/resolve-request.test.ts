@@ -111,21 +111,17 @@ describe('resolveRequest', () => {
 
   it('refuses what the workflow has no place for, field by field', async () => {
     const workflows = await loadAs('text2img', 'sampler-custom');
-    const detail = (field: string) => `The workflow text2img has no place for ${field}: leave it out.`;
-    expect(faults('text2img', { scheduler: 'karras' }, workflows)).toEqual([
-      { pointer: '/scheduler', detail: detail('scheduler') },
-    ]);
+    const detail = 'has no place in the workflow text2img; leave it out';
+    expect(faults('text2img', { scheduler: 'karras' }, workflows)).toEqual([{ pointer: '/scheduler', detail }]);
     const flux = await loadAs('text2img', 'flux-dev');
-    expect(faults('text2img', { negative_prompt: 'fog' }, flux)).toEqual([
-      { pointer: '/negative_prompt', detail: detail('negative_prompt') },
-    ]);
+    expect(faults('text2img', { negative_prompt: 'fog' }, flux)).toEqual([{ pointer: '/negative_prompt', detail }]);
     expect(faults('text2img', { negative_prompt: '' }, flux)).toEqual([]);
   });
 
   it('reports what the graph holds for parameters that the workflow has no place for', async () => {
     const workflows = await loadAs('img2img', 'img2img-inpaint');
     expect(faults('img2img', { width: 512 }, workflows)).toEqual([
-      { pointer: '/width', detail: 'The workflow img2img has no place for width: leave it out.' },
+      { pointer: '/width', detail: 'has no place in the workflow img2img; leave it out' },
     ]);
     const custom = await loadAs('text2img', 'sampler-custom');
     expect(resolve('text2img', { prompt: 'a fox' }, custom)).toMatchObject({ scheduler: '', steps: 18 });
@@ -146,7 +142,7 @@ describe('resolveRequest', () => {
     expect(faults('text2img', { metadata: fits }, shipped)).toEqual([]);
     const long = { note: `${fits.note}üü` };
     expect(faults('text2img', { metadata: long }, shipped)).toEqual([
-      { pointer: '/metadata', detail: 'Must be at most 1024 bytes as JSON; this is 1027.' },
+      { pointer: '/metadata', detail: 'must have at most 1024 bytes as JSON; this has 1027' },
     ]);
   });
 
@@ -158,6 +154,6 @@ describe('resolveRequest', () => {
 
   it('refuses img2img without a picture', () => {
     const asked = { kind: 'img2img', request: { prompt: 'a fox' }, randomSeed: () => '1', limits: LIMITS } as const;
-    expect(() => resolveRequest(asked, shipped)).toThrow('/image: A picture to start from is needed.');
+    expect(() => resolveRequest(asked, shipped)).toThrow('/image is required: the picture to start from.');
   });
 });
