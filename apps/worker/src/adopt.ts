@@ -12,7 +12,7 @@ import type { Tools } from './tools.js';
 export async function adoptJob(job: HeldJob, tools: Tools): Promise<Submitted | undefined> {
   const { promptId, request } = job.record;
   if (promptId === null) return undefined;
-  job.promptId = promptId;
+  job.watch(promptId);
   const found = await patiently(job, () => job.instance.ask((client) => client.find(promptId, job.signal)));
   if (found.state === 'absent') {
     job.log.warn('the earlier submission is gone', { prompt: promptId });

@@ -1,14 +1,10 @@
 import type { HistoryEntry, PromptState } from '@comfy-fleet/comfyui';
-import type { HeldJob } from './held-job.js';
-import type { PromptNews } from './instance.js';
-import { NewsFeed } from './news-feed.js';
+import type { HeldJob, JobNews } from './held-job.js';
 import { patiently } from './patiently.js';
 import type { ProgressTracker } from './progress-tracker.js';
 
 /** How a followed prompt ended: with a history entry, or without a trace (lost, or taken out of the queue). */
 export type End = { readonly state: 'ended'; readonly entry: HistoryEntry } | { readonly state: 'absent' };
-
-type News = PromptNews | { readonly type: 'attention' };
 
 /** At most two progress writes a second per job. */
 const PROGRESS_MS = 500;
@@ -24,41 +20,33 @@ export async function followPrompt(
   promptId: string,
   { tracker, pollMs, look }: { tracker: ProgressTracker; pollMs: number; look: boolean },
 ): Promise<End> {
-  const feed = new NewsFeed<News>();
-  const leave = job.instance.listen(promptId, (news) => feed.push(news));
-  job.onAttention = () => feed.push({ type: 'attention' });
   let lastWrite = 0;
   let dirty = false;
   let hurry = false;
   let lastLook = performance.now();
   let lookNow = look || job.cancelRequested;
-  try {
-    for (;;) {
-      if (lookNow) {
-        lastLook = performance.now();
-        const state = await whereIs(job, promptId);
-        if (state.state === 'ended' || state.state === 'absent') return state;
-        if (state.state === 'running') await job.began(promptId);
-        else job.note(await job.claim.look());
-        if (job.cancelRequested) await stop(job, promptId, state);
-      }
-      if (dirty && performance.now() - lastWrite >= PROGRESS_MS) {
-        job.note(await job.claim.progress(tracker.progress));
-        lastWrite = performance.now();
-        dirty = false;
-      }
-      const quietMs = Math.min(pollMs, hurry || job.cancelRequested ? HURRY_MS : PROGRESS_MS);
-      const news = await feed.next(quietMs, job.signal);
-      lookNow = news === undefined ? hurry || job.cancelRequested : await take(news);
-      lookNow ||= performance.now() - lastLook >= pollMs;
+  for (;;) {
+    if (lookNow) {
+      lastLook = performance.now();
+      const state = await whereIs(job, promptId);
+      if (state.state === 'ended' || state.state === 'absent') return state;
+      if (state.state === 'running') await job.began(promptId);
+      else job.note(await job.claim.look());
+      if (job.cancelRequested) await stop(job, promptId, state);
     }
-  } finally {
-    leave();
-    job.onAttention = () => {};
+    if (dirty && performance.now() - lastWrite >= PROGRESS_MS) {
+      job.note(await job.claim.progress(tracker.progress));
+      lastWrite = performance.now();
+      dirty = false;
+    }
+    const quietMs = Math.min(pollMs, hurry || job.cancelRequested ? HURRY_MS : PROGRESS_MS);
+    const news = await job.news.next(quietMs, job.signal);
+    lookNow = news === undefined ? hurry || job.cancelRequested : await take(news);
+    lookNow ||= performance.now() - lastLook >= pollMs;
   }
 
   /** Answers whether it is worth looking where the prompt is. */
-  async function take(news: News): Promise<boolean> {
+  async function take(news: JobNews): Promise<boolean> {
     switch (news.type) {
       case 'started':
         await job.began(promptId);

@@ -1,7 +1,11 @@
 import type { Claim, JobRecord, Verdict } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
-import type { Instance } from './instance.js';
+import type { Instance, PromptNews } from './instance.js';
+import { NewsFeed } from './news-feed.js';
 import { Canceled, Superseded } from './signals.js';
+
+/** What its follower hears of a job: the instance's news of its prompt, and that its caller may want it stopped. */
+export type JobNews = PromptNews | { readonly type: 'attention' };
 
 /** A claimed job on the instance that is to run it, or already does. */
 export class HeldJob {
@@ -10,9 +14,10 @@ export class HeldJob {
   readonly log: Logger;
   /** Aborts when the worker cannot wait for the job any longer. */
   readonly signal: AbortSignal;
+  readonly news = new NewsFeed<JobNews>();
   #cancelRequested: boolean;
-  #onAttention: () => void = () => {};
   #promptId: string | undefined;
+  #unwatch: () => void = () => {};
   #attempts: number;
   #counted: string | undefined;
 
@@ -45,8 +50,20 @@ export class HeldJob {
     return this.#promptId;
   }
 
-  set promptId(promptId: string) {
+  /** Hears the instance's news of this submission from now on; before ComfyUI is asked, or the first would be missed. */
+  watch(promptId: string): void {
     this.#promptId = promptId;
+    this.#unwatch();
+    this.#unwatch = this.instance.listen(promptId, (news) => this.news.push(news));
+  }
+
+  unwatch(): void {
+    this.#unwatch();
+  }
+
+  /** Its caller may want it stopped: the follower is to ask the ledger. */
+  attend(): void {
+    this.news.push({ type: 'attention' });
   }
 
   /** ComfyUI executes the current submission; the first time this is heard it counts as an attempt. */
@@ -67,14 +84,5 @@ export class HeldJob {
   noteOrStop(verdict: Verdict): void {
     this.note(verdict);
     if (this.#cancelRequested) throw new Canceled();
-  }
-
-  /** Asks the ledger again whether the job is ours and wanted. */
-  attend(): void {
-    this.#onAttention();
-  }
-
-  set onAttention(listener: () => void) {
-    this.#onAttention = listener;
   }
 }

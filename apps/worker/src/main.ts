@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { ConfigError, loadConfig, loadEnvFile } from '@comfy-fleet/config';
+import { FleetError } from '@comfy-fleet/contracts';
 import { createFileFrames } from '@comfy-fleet/frames';
 import { createWorkerLedger } from '@comfy-fleet/jobs';
 import { createLogger, startHealthServer } from '@comfy-fleet/telemetry';
@@ -78,7 +79,13 @@ async function main(): Promise<void> {
 }
 
 main().catch((error: unknown) => {
-  const known = error instanceof ConfigError || error instanceof WorkflowError;
-  process.stderr.write(`${known ? error.message : String(error instanceof Error ? error.stack : error)}\n`);
+  process.stderr.write(`${explain(error)}\n`);
   process.exit(1);
 });
+
+/** What a person starting it can mend is said in a line or two; anything else with its stack. */
+function explain(error: unknown): string {
+  if (error instanceof ConfigError || error instanceof WorkflowError) return error.message;
+  if (error instanceof FleetError) return error.detail;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

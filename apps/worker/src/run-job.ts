@@ -26,6 +26,8 @@ export async function runJob(job: HeldJob, tools: Tools, gpuFree: () => void): P
     await conclude(job, promptId, end, tools);
   } catch (error) {
     await settle(job, error, tools);
+  } finally {
+    job.unwatch();
   }
 }
 

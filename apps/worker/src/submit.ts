@@ -17,7 +17,7 @@ export async function submitJob(job: HeldJob, prepare: (promptId: string) => Pro
   const promptId = newId();
   const graph = await prepare(promptId);
   job.noteOrStop(await job.claim.submit(promptId, job.instance.name));
-  job.promptId = promptId;
+  job.watch(promptId);
   try {
     await job.instance.ask((client) =>
       client.submit(graph, { promptId, clientId: job.instance.clientId, signal: job.signal }),

@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,6 +14,11 @@ import {
   until,
 } from '../src/index.js';
 
+const folder = mkdtempSync(join(tmpdir(), 'comfy-fleet-whole-path-'));
+const journalFile = () => join(folder, `${randomUUID()}.jsonl`);
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
 const BODY = { prompt: 'a lighthouse in a storm', lod: 'sketch', width: 64, height: 64 };
 
 describe('the whole path, api and worker as processes over a simulated ComfyUI', () => {
@@ -20,7 +27,7 @@ describe('the whole path, api and worker as processes over a simulated ComfyUI',
   let jobs: JobClient;
 
   beforeAll(async () => {
-    simulator = await startSimulator({ stepMs: 2 });
+    simulator = await startSimulator({ stepMs: 2, journal: journalFile() });
     fleet = await startFleet({ redisUrl: inject('redisUrl') });
     await fleet.startWorker('gpu', [simulator.url]);
     jobs = jobClient(fleet.url);
@@ -143,7 +150,7 @@ describe('processes that come and go', () => {
   let jobs: JobClient;
 
   beforeAll(async () => {
-    simulator = await startSimulator({ stepMs: 20 });
+    simulator = await startSimulator({ stepMs: 20, journal: journalFile() });
   });
   afterEach(async () => {
     await fleet.close();
@@ -170,7 +177,7 @@ describe('processes that come and go', () => {
     fleet = await startFleet({ redisUrl: inject('redisUrl') });
     jobs = jobClient(fleet.url);
     const worker = await fleet.startWorker('gpu', [simulator.url]);
-    const { id } = await jobs.generate({ ...BODY, steps: 40 });
+    const { id } = await jobs.generate({ ...BODY, steps: 100 });
     await until('it runs', async () => (await jobs.get(id)).status === 'running');
     await worker.stop('SIGTERM');
     expect(worker.exitCode).toBe(0);
@@ -194,7 +201,7 @@ describe('processes that come and go', () => {
     fleet = await startFleet({ redisUrl: inject('redisUrl') });
     jobs = jobClient(fleet.url);
     await fleet.startWorker('gpu', [simulator.url]);
-    const { id } = await jobs.generate({ ...BODY, steps: 50 });
+    const { id } = await jobs.generate({ ...BODY, steps: 100 });
     await until('it runs', async () => (await jobs.get(id)).status === 'running');
     await simulator.drop();
     expect(await jobs.ended(id)).toMatchObject({ status: 'succeeded', attempts: 2 });
@@ -221,17 +228,14 @@ describe('processes that come and go', () => {
   });
 
   it('fails the job with storage_failed, and serves nothing of it, when its pictures cannot be written', async () => {
-    const notAFolder = join(tmpdir(), `comfy-fleet-not-a-folder-${process.pid}`);
-    await writeFile(notAFolder, '');
-    try {
-      fleet = await startFleet({ redisUrl: inject('redisUrl') });
-      jobs = jobClient(fleet.url);
-      await fleet.startWorker('gpu', [simulator.url], { FRAMES_DIR: join(notAFolder, 'frames') });
-      const job = await jobs.ended((await jobs.generate(BODY)).id);
-      expect(job).toMatchObject({ status: 'failed', images: [], error: { code: 'storage_failed', retryable: true } });
-      expect((await fetch(`${fleet.url}/images/${job.id}_1.png`)).status).toBe(404);
-    } finally {
-      await rm(notAFolder);
-    }
+    fleet = await startFleet({ redisUrl: inject('redisUrl') });
+    jobs = jobClient(fleet.url);
+    await fleet.startWorker('gpu', [simulator.url]);
+    await rm(fleet.framesDir, { recursive: true, force: true });
+    await writeFile(fleet.framesDir, 'a file where the folder was');
+    const job = await jobs.ended((await jobs.generate(BODY)).id);
+    expect(job).toMatchObject({ status: 'failed', images: [], error: { code: 'storage_failed', retryable: true } });
+    await rm(fleet.framesDir);
+    expect((await fetch(`${fleet.url}/images/${job.id}_1.png`)).status).toBe(404);
   });
 });
