@@ -115,7 +115,7 @@ function drawnSeed({ randomSeed }: RequestToResolve, template: Template): string
 function seedFault(seed: number | string | undefined): string {
   return typeof seed === 'number' && seed > Number.MAX_SAFE_INTEGER
     ? `is too large for a JSON number (above ${Number.MAX_SAFE_INTEGER}); write it as a string`
-    : `must be a whole number from 0 to ${MAX_SEED}`;
+    : `must be a whole number from 0 to 2^64−1 (${MAX_SEED})`;
 }
 
 function denoiseFor(kind: JobKind, request: GenerateRequest | Img2ImgRequest, fallback: number): number {
