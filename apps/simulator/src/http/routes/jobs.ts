@@ -69,7 +69,8 @@ function cancel(id: string, engine: Engine): boolean {
 
 export const jobRoutes: readonly Route[] = [
   { method: 'GET', path: '/api/jobs', handle: getJobs, onlyNew: true },
-  { method: 'GET', path: '/api/jobs/:id', handle: getJob, onlyNew: true },
+  // Before the one with a parameter, which would take it for an id.
   { method: 'POST', path: '/api/jobs/cancel', handle: cancelJobs, onlyNew: true },
+  { method: 'GET', path: '/api/jobs/:id', handle: getJob, onlyNew: true },
   { method: 'POST', path: '/api/jobs/:id/cancel', handle: cancelJob, onlyNew: true },
 ];

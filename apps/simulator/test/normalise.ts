@@ -1,0 +1,46 @@
+import { Float, isObject, type Json } from '../src/json/values.js';
+
+/** Lists whose order is that of a Python set, another in every process. */
+const SETS = new Set(['executed', 'current_outputs', 'errors', 'dependent_outputs']);
+/** 2020 in milliseconds: whatever number is beyond is a time. */
+const A_TIME = 1.6e12;
+
+/**
+ * What differs between any two servers is made the same: times, numbers of prompts (their kind stays), tracebacks,
+ * addresses, the order of sets, and the names that `names` ties together.
+ */
+export function normalised(value: Json, names: (text: string) => string = (text) => text, key = ''): Json {
+  if (value instanceof Float) return Number.isNaN(value.value) ? 'NaN' : { float: value.value };
+  if (typeof value === 'number') return normalNumber(value, key);
+  if (typeof value === 'string') return key === 'pytorch_version' ? '<version>' : normalText(value, names);
+  if (Array.isArray(value)) return normalList(value, names, key);
+  if (!isObject(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, member]) => [names(name), normalised(member, names, name)]),
+  );
+}
+
+function normalNumber(value: number, key: string): Json {
+  if (value > A_TIME) return '<time>';
+  if (key === 'number' || key === 'priority') return value < 0 ? '<in front>' : '<counted>';
+  return key === 'vram_total' || key.endsWith('_free') || key.endsWith('_total') ? '<bytes>' : value;
+}
+
+function normalText(text: string, names: (text: string) => string): string {
+  if (text.startsWith('tensor(')) return '<tensor>';
+  const withoutAddresses = text.replace(/object at 0x[0-9a-f]+/g, 'object');
+  return names(withoutAddresses);
+}
+
+function normalList(list: Json[], names: (text: string) => string, key: string): Json {
+  if (key === 'argv') return '<arguments>';
+  if (key === 'traceback') return list.length > 0 ? '<traceback>' : [];
+  const isPrompt = list.length === 5 && isObject(list[2]) && isObject(list[3]) && Array.isArray(list[4]);
+  const items = list.map((item, at) => normalised(item, names, isPrompt && at === 0 ? 'number' : ''));
+  if (isPrompt) items[4] = sorted(items[4] as Json[]);
+  return SETS.has(key) ? sorted(items) : items;
+}
+
+function sorted(items: Json[]): Json[] {
+  return [...items].sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
+}

@@ -1,0 +1,60 @@
+import { readFileSync } from 'node:fs';
+import { parseJson } from '../src/json/parse.js';
+import { isObject, type Json, type JsonObject } from '../src/json/values.js';
+import type { ComfyVersion } from '../src/settings.js';
+
+/*
+ * fixtures/<version>/*.jsonl are recordings of real servers, trimmed: one exchange or frame a line, headers that matter
+ * only, `…` for tracebacks, `tensor(…)` for printed tensors, the first eight bytes of binary frames.
+ */
+
+export interface Exchange {
+  readonly name: string;
+  readonly request?: {
+    readonly method: string;
+    readonly path: string;
+    readonly headers?: Record<string, string>;
+    readonly body?: Json;
+    readonly body_text?: string;
+  };
+  readonly response?: Answer;
+  /** Observations made beside the exchange. */
+  readonly ws_execution_cached_nodes?: Json;
+  readonly ws_types_in_order?: Json;
+  readonly outputs?: JsonObject;
+  readonly execution_cached?: Json;
+  readonly status?: Json;
+  readonly messages?: Json;
+  readonly binary_frames?: Json;
+  readonly order?: Json;
+  readonly output_size?: Json;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers?: Record<string, string>;
+  readonly body?: Json;
+  readonly body_text?: string;
+  readonly body_bytes?: number;
+}
+
+export type Frame = { readonly frame: JsonObject } | { readonly binary: string } | { readonly meta: JsonObject } | { readonly end: Json };
+
+export function recording(version: ComfyVersion, name: string): Exchange[] {
+  return lines(version, name) as unknown as Exchange[];
+}
+
+/** The frames of one socket, without its first line, which is returned as `meta`. */
+export function socketRecording(version: ComfyVersion, name: string): { meta: JsonObject; frames: Json[] } {
+  const [first, ...frames] = lines(version, name);
+  if (!isObject(first) || !isObject(first.meta)) throw new Error(`${name} has no meta line`);
+  return { meta: first.meta, frames };
+}
+
+function lines(version: ComfyVersion, name: string): Json[] {
+  const text = readFileSync(new URL(`./fixtures/${version}/${name}.jsonl`, import.meta.url), 'utf8');
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map(parseJson);
+}

@@ -1,0 +1,204 @@
+import { expect } from 'vitest';
+import { parseJson } from '../src/json/parse.js';
+import { isObject, type Json, type JsonObject } from '../src/json/values.js';
+import { writeJson } from '../src/json/write.js';
+import type { Simulator } from '../src/simulator.js';
+import { ask, askJson, type Got } from './client.js';
+import { Names } from './names.js';
+import { normalised } from './normalise.js';
+import type { Exchange } from './recording.js';
+import { primerFor } from './primer.js';
+
+const UUIDS = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g;
+const FILES = /[^"/ ]*_\d{5}_\.png/g;
+const COMPARED_HEADERS = [
+  'content-type',
+  'content-disposition',
+  'allow',
+  'accept-ranges',
+  'connection',
+  'cache-control',
+  'vary',
+  'x-content-type-options',
+];
+
+/** Replays the exchanges of one recording, in order, against one simulator. */
+export class Replay {
+  readonly names = new Names();
+  private readonly simulator: Simulator;
+  private readonly exchanges: readonly Exchange[];
+  private readonly etags = new Map<string, { etag: string; modified: string }>();
+
+  constructor(simulator: Simulator, exchanges: readonly Exchange[]) {
+    this.simulator = simulator;
+    this.exchanges = exchanges;
+  }
+
+  /** Sends the recorded request and compares status, headers and body. */
+  async check(exchange: Exchange, body?: Buffer, headers: Record<string, string> = {}): Promise<Got> {
+    const { request, response } = exchange;
+    if (request === undefined || response === undefined) throw new Error(`${exchange.name} is no exchange`);
+    await this.prepare(exchange);
+    const text = request.body_text ?? (request.body === undefined ? '' : writeJson(request.body));
+    const sent = body ?? this.names.actual(text);
+    const path = this.names.actual(request.path);
+    const got = await ask(this.simulator.url, request.method, path, sent, { ...this.headersOf(exchange, path), ...headers });
+    this.remember(path, got);
+    expect({ name: exchange.name, status: got.status, ...this.bodyOf(exchange, got) }).toEqual({
+      name: exchange.name,
+      status: response.status,
+      ...this.expectedBody(exchange),
+    });
+    expect(this.headersGot(got)).toEqual(this.headersExpected(exchange));
+    return got;
+  }
+
+  /** Brings about what the recording had before this exchange and did not write down. */
+  private async prepare({ request, response, name }: Exchange): Promise<void> {
+    const path = request?.path ?? '';
+    const body = response?.body;
+    if (path === '/queue' && isObject(body)) await this.fillQueue(body);
+    const promptId = decodeURIComponent(/^\/(?:api\/jobs|history)\/([^/]+)$/.exec(path)?.[1] ?? '');
+    if (promptId === '' || !isObject(body) || Object.keys(body).length === 0 || response?.status !== 200) return;
+    if (path.startsWith('/history')) {
+      await this.ensureSubmitted(promptId, body[promptId] as JsonObject);
+      await this.untilEnded(promptId, name);
+    } else if (body.execution_end_time !== undefined) await this.untilEnded(promptId, name);
+  }
+
+  private async fillQueue(recorded: JsonObject): Promise<void> {
+    const prompts = [...(recorded.queue_running as Json[][]), ...(recorded.queue_pending as Json[][])];
+    const missing = prompts.filter(([, id]) => !this.names.isKnown(String(id)));
+    for (const [at, [, id, graph, extraData]] of missing.sort(byNumber).entries()) {
+      await this.submit(String(id), graph as JsonObject, extraData as JsonObject);
+      if (at === 0) await this.untilRunning(String(id));
+    }
+  }
+
+  /** A prompt whose submission was not recorded is submitted from its history, the cache prepared as it was then. */
+  private async ensureSubmitted(promptId: string, entry: JsonObject): Promise<void> {
+    if (this.names.isKnown(promptId)) return;
+    const [, , graph, extraData] = entry.prompt as Json[];
+    await this.prime(graph as JsonObject, cachedNodes(entry));
+    await this.submit(promptId, graph as JsonObject, extraData as JsonObject);
+  }
+
+  async submit(promptId: string, graph: JsonObject, extraData: JsonObject): Promise<void> {
+    const answer = await askJson(this.simulator.url, 'POST', '/prompt', { prompt: graph, extra_data: extraData });
+    this.names.tie(promptId, String(answer.prompt_id));
+  }
+
+  /** Runs another prompt that leaves exactly these nodes of the graph in the cache. */
+  async prime(graph: JsonObject, cached: readonly string[]): Promise<void> {
+    const answer = await askJson(this.simulator.url, 'POST', '/prompt', { prompt: primerFor(graph, cached) });
+    await this.untilHistory(String(answer.prompt_id));
+  }
+
+  private async untilEnded(recordedId: string, name: string): Promise<void> {
+    if (this.names.isKnown(recordedId) || recordedId.length > 0) await this.untilHistory(this.names.actual(recordedId), name);
+  }
+
+  async untilHistory(id: string, name = 'a primer'): Promise<JsonObject> {
+    const path = `/history/${encodeURIComponent(id)}`;
+    for (const deadline = performance.now() + 10_000; performance.now() < deadline; ) {
+      const answer = await askJson(this.simulator.url, 'GET', path);
+      if (isObject(answer[id])) return answer[id] as JsonObject;
+    }
+    throw new Error(`${name}: ${id} never came into the history`);
+  }
+
+  /** Runs a primer that leaves in the cache what the recorded prompt found there. */
+  async primeAsRecorded(exchange: Exchange): Promise<void> {
+    const { prompt } = exchange.request?.body as JsonObject;
+    const id = String((exchange.response?.body as JsonObject).prompt_id);
+    const cached = this.exchanges.flatMap(({ response }) => {
+      const entry = isObject(response?.body) ? response.body[id] : undefined;
+      return isObject(entry) ? [cachedNodes(entry)] : [];
+    });
+    await this.prime(prompt as JsonObject, cached[0] ?? []);
+  }
+
+  /** Waits until nothing runs and nothing waits. */
+  async untilIdle(): Promise<void> {
+    for (const deadline = performance.now() + 10_000; performance.now() < deadline; ) {
+      const { exec_info: info } = await askJson(this.simulator.url, 'GET', '/prompt');
+      if ((info as JsonObject).queue_remaining === 0) return;
+    }
+    throw new Error('never idle');
+  }
+
+  private async untilRunning(recordedId: string): Promise<void> {
+    const id = this.names.actual(recordedId);
+    for (const deadline = performance.now() + 10_000; performance.now() < deadline; ) {
+      const { queue_running: running } = await askJson(this.simulator.url, 'GET', '/queue');
+      if ((running as Json[][])[0]?.[1] === id) return;
+    }
+    throw new Error(`${id} never ran`);
+  }
+
+  private headersOf({ request }: Exchange, path: string): Record<string, string> {
+    const headers = { ...request?.headers };
+    // The recorded server's own address.
+    if (headers.Origin?.endsWith(':8189')) headers.Origin = headers.Origin.replace('8189', String(this.simulator.port));
+    const known = this.etags.get(path);
+    if (headers['If-None-Match'] !== undefined && known !== undefined) headers['If-None-Match'] = known.etag;
+    if (headers['If-Modified-Since'] !== undefined && known !== undefined) headers['If-Modified-Since'] = known.modified;
+    return headers;
+  }
+
+  private remember(path: string, { headers }: Got): void {
+    const { etag, 'last-modified': modified } = headers;
+    if (etag !== undefined && modified !== undefined) this.etags.set(path, { etag, modified });
+  }
+
+  private bodyOf({ response }: Exchange, got: Got): object {
+    const text = got.bytes.toString('utf8');
+    if (response?.body_text !== undefined) {
+      this.names.tieAll(response.body_text, text, UUIDS);
+      return { text: this.names.recorded(text) };
+    }
+    if (response?.body === undefined) return {};
+    const recorded = writeJson(response.body);
+    const actual = parseJson(text);
+    if (isObject(actual) && isObject(response.body) && typeof response.body.prompt_id === 'string' && typeof actual.prompt_id === 'string') {
+      this.names.tie(response.body.prompt_id, actual.prompt_id);
+    }
+    this.names.tieAll(recorded, writeJson(actual), FILES);
+    return { body: normalised(actual, this.names.recorded) };
+  }
+
+  private expectedBody({ response }: Exchange): object {
+    if (response?.body_text !== undefined) return { text: response.body_text };
+    return response?.body === undefined ? {} : { body: normalised(response.body) };
+  }
+
+  private headersGot({ headers }: Got): Record<string, string> {
+    const shown = COMPARED_HEADERS.flatMap((name) => {
+      const value = headers[name];
+      const isUsual = (name === 'connection' && value === 'keep-alive') || value === 'application/json; charset=utf-8';
+      return value === undefined || isUsual ? [] : [[name, this.names.recorded(value)] as const];
+    });
+    return { ...Object.fromEntries(shown), ...(headers.etag === undefined ? {} : { etag: shapeOf(headers.etag) }) };
+  }
+
+  private headersExpected({ response }: Exchange): Record<string, string> {
+    const lower = Object.entries(response?.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value] as const);
+    const shown = lower.filter(([name]) => COMPARED_HEADERS.includes(name));
+    const etag = lower.find(([name]) => name === 'etag')?.[1];
+    return { ...Object.fromEntries(shown), ...(etag === undefined ? {} : { etag: shapeOf(etag) }) };
+  }
+}
+
+export function cachedNodes(entry: JsonObject): string[] {
+  const messages = (entry.status as JsonObject).messages as [string, JsonObject][];
+  return (messages.find(([event]) => event === 'execution_cached')?.[1].nodes ?? []) as string[];
+}
+
+function byNumber([a]: Json[], [b]: Json[]): number {
+  return Number(a) - Number(b);
+}
+
+/** `"<hex>-<hex>"`: the time of the file and its size. */
+function shapeOf(etag: string): string {
+  return etag.replace(/[0-9a-f]+/g, 'hex');
+}
