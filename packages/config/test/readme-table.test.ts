@@ -3,7 +3,8 @@ import type { TObject } from 'typebox';
 import { describe, expect, it } from 'vitest';
 import { settingsSchema } from '../src/index.js';
 
-const ROW = /^\| `([A-Z][A-Z0-9_]*)` \| (.*?) \| (.*) \|$/;
+/** The formatter pads the cells. */
+const ROW = /^\| `([A-Z][A-Z0-9_]*)` *\| *(.*?) *\| (.*?) *\|$/;
 
 interface Row {
   readonly name: string;
