@@ -1,0 +1,68 @@
+import { newId } from '@comfy-fleet/contracts';
+import { expect, it } from 'vitest';
+import { aJob, aRequest, nextClaim, openFleet, POOL, succeeded } from './builders.js';
+
+it('keeps every parameter of the request exactly, a seed of 2^64−1 and words of any script too', async () => {
+  const fleet = await openFleet();
+  const request = aRequest({
+    seed: '18446744073709551615',
+    prompt: 'Ein Leuchtturm, 灯台, маяк "\\\n\u0000🗼',
+    cfg: 6.55,
+    metadata: { note: 'é' },
+    input: { sha256: 'ab'.repeat(32), width: 640, height: 480, source: 'x_1.png' },
+  });
+  const { id } = (await fleet.submit({ kind: 'img2img', request })).record;
+  expect((await fleet.get(id)).record).toMatchObject({ kind: 'img2img', request });
+  expect((await nextClaim(await fleet.claims())).record.request).toEqual(request);
+});
+
+it('takes the creation of a job that is repeated as the first one', async () => {
+  const fleet = await openFleet();
+  const job = aJob();
+  const first = await fleet.ledger.create(job);
+  const second = await fleet.ledger.create({ ...job, request: aRequest({ prompt: 'another' }) });
+  expect(second).toEqual(first);
+  expect(await fleet.redis.zcard(fleet.keys.prioritized(POOL))).toBe(1);
+  expect(await fleet.redis.zcard(fleet.keys.open(POOL))).toBe(1);
+});
+
+it('does not bring an ended job back when its creation is repeated', async () => {
+  const fleet = await openFleet();
+  const job = aJob();
+  await fleet.ledger.create(job);
+  const source = await fleet.claims();
+  await (await nextClaim(source)).finish(succeeded(job.id));
+  expect((await fleet.ledger.create(job)).record.status).toBe('succeeded');
+  expect(await source.next()).toBeUndefined();
+  expect((await fleet.get(job.id)).record).toMatchObject({ status: 'succeeded', claim: 1 });
+});
+
+it('refuses with queue_full when the pool has as many open jobs as it may, and takes one again when one has ended', async () => {
+  const fleet = await openFleet({ maxOpenJobs: 2 });
+  const source = await fleet.claims();
+  const { id } = (await fleet.submit()).record;
+  await fleet.submit();
+  const refused = aJob();
+  const error = { code: 'queue_full', status: 429, retryable: true, retryAfterSeconds: 5 };
+  await expect(fleet.ledger.create(refused)).rejects.toMatchObject(error);
+  expect(await fleet.ledger.get(refused.id)).toBeUndefined();
+  expect((await fleet.submit({ pool: 'another' })).record.pool).toBe('another');
+  await (await nextClaim(source)).finish(succeeded(id));
+  expect((await fleet.submit()).record.status).toBe('queued');
+});
+
+it('puts a callback into the outbox when the job ends, and nothing for a job without one', async () => {
+  const fleet = await openFleet();
+  const { id } = (await fleet.submit({ callback: '{"url":"https://example.com"}' })).record;
+  const without = (await fleet.submit()).record.id;
+  expect(await fleet.redis.exists(fleet.keys.outbox)).toBe(0);
+  await fleet.ledger.cancel(without);
+  await fleet.ledger.cancel(id);
+  const entries = (await fleet.redis.xrange(fleet.keys.outbox, '-', '+')).map(([, fields]) => fields);
+  expect(entries).toEqual([['job', id, 'status', 'canceled', 'callback', '{"url":"https://example.com"}']]);
+});
+
+it('answers undefined for a job that does not exist', async () => {
+  const fleet = await openFleet();
+  expect(await fleet.ledger.get(newId())).toBeUndefined();
+});

@@ -1,0 +1,70 @@
+import { until } from '@comfy-fleet/testing';
+import { expect, it } from 'vitest';
+import {
+  anAnnouncement,
+  failed,
+  JOB_TTL_SECONDS,
+  nextClaim,
+  openFleet,
+  POOL,
+  startNext,
+  succeeded,
+} from './builders.js';
+
+it('leaves no key without a lifetime, but for the documented ones, when every job has ended', async () => {
+  const fleet = await openFleet();
+  const { keys, redis } = fleet;
+  const worker = fleet.worker('w1');
+  const source = await worker.claims(POOL);
+  await worker.announce(anAnnouncement());
+  const jobs = [];
+  for (let n = 0; n < 5; n++) jobs.push((await fleet.submit({ key: `caller ${n}`, callback: 'c' })).record.id);
+  const first = await startNext(source);
+  await first.claim.progress({ fraction: 0.5, step: 4, steps: 8, node: null });
+  await first.claim.finish(succeeded(first.claim.record.id), first.promptId);
+  await (await nextClaim(source)).finish(failed());
+  const third = await startNext(source);
+  await fleet.ledger.cancel(third.claim.record.id);
+  await third.claim.finish({ status: 'canceled' });
+  await (await nextClaim(source)).release(60_000);
+  await fleet.ledger.cancel(jobs[3] as string);
+  await redis.hset(keys.job(jobs[4] as string), 'start_deadline', 1);
+  await redis.zadd(keys.deadlines, 1, jobs[4] as string);
+  await worker.sweep();
+  const statuses = await Promise.all(jobs.map(async (id) => (await fleet.get(id)).record.status));
+  expect(statuses).toEqual(['succeeded', 'failed', 'canceled', 'canceled', 'expired']);
+  await source.close();
+
+  const queue = `${keys.prefix}:${keys.queueName(POOL)}`;
+  const ofBullMq = ['meta', 'events', 'marker', 'id', 'pc'].map((name) => `${queue}:${name}`);
+  const forGood = new Set([keys.outbox, keys.pools, keys.workers, ...ofBullMq]);
+  const found: string[] = [];
+  // The prefix's braces mean nothing to SCAN's patterns.
+  for await (const page of redis.scanStream({ match: `${keys.prefix}*` })) found.push(...(page as string[]));
+  const lasting = [];
+  for (const key of found) if ((await redis.pttl(key)) === -1) lasting.push(key);
+  expect(lasting.filter((key) => !forGood.has(key))).toEqual([]);
+  expect(found.filter((key) => key.startsWith(`${keys.prefix}:job:`))).toHaveLength(5);
+  expect(found.filter((key) => key.startsWith(`${keys.prefix}:events:`))).toHaveLength(5);
+});
+
+it('keeps an open job for good and an ended one as long as the setting says', async () => {
+  const fleet = await openFleet();
+  const { id } = (await fleet.submit()).record;
+  expect(await fleet.redis.ttl(fleet.keys.job(id))).toBe(-1);
+  await (await nextClaim(await fleet.claims())).finish(succeeded(id));
+  const left = await fleet.redis.ttl(fleet.keys.job(id));
+  expect(left).toBeGreaterThan(JOB_TTL_SECONDS - 60);
+  expect(left).toBeLessThanOrEqual(JOB_TTL_SECONDS);
+});
+
+it("keeps BullMQ's own event stream, which nobody reads, short", async () => {
+  const fleet = await openFleet();
+  const source = await fleet.claims(POOL, { stalledCheckMs: 200 });
+  for (let n = 0; n < 60; n++) {
+    const { id } = (await fleet.submit()).record;
+    await (await nextClaim(source)).finish(succeeded(id));
+  }
+  const length = () => fleet.redis.xlen(`${fleet.keys.prefix}:${fleet.keys.queueName(POOL)}:events`);
+  await until('it was trimmed', async () => (await length()) <= 101);
+});

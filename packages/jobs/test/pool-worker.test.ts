@@ -1,0 +1,263 @@
+import { newId } from '@comfy-fleet/contracts';
+import { until } from '@comfy-fleet/testing';
+import { describe, expect, it } from 'vitest';
+import { type Fleet, nextClaim, openFleet, POOL, startNext, succeeded } from './builders.js';
+
+/** Short enough to wait for, long enough for a busy machine. */
+const SHORT = { lockMs: 1000, stalledCheckMs: 200 };
+
+const lockKey = (fleet: Fleet, id: string) => `${fleet.keys.workItem(POOL, id)}:lock`;
+const deaths = async (fleet: Fleet, id: string) => Number(await fleet.redis.hget(fleet.keys.job(id), 'deaths'));
+const itemGone = (fleet: Fleet, id: string) =>
+  until('the item is gone', async () => (await fleet.redis.exists(fleet.keys.workItem(POOL, id))) === 0);
+
+/** What a pause longer than the lock does: BullMQ thinks that the holder died. */
+async function loseLock(fleet: Fleet, id: string): Promise<void> {
+  await fleet.redis.del(lockKey(fleet, id));
+  await fleet.redis.sadd(`${fleet.keys.prefix}:${fleet.keys.queueName(POOL)}:stalled`, id);
+}
+
+describe('a claim that is held', () => {
+  it('is renewed for longer than its lock lasts, and handed to nobody else', async () => {
+    const fleet = await openFleet();
+    const { id } = (await fleet.submit()).record;
+    const holder = await fleet.claims(POOL, SHORT);
+    const other = await fleet.claims(POOL, SHORT);
+    const claim = await nextClaim(holder);
+    const taken = performance.now();
+    let offered: unknown;
+    await until('three locks would have run out', async () => {
+      offered ??= await other.next();
+      return performance.now() - taken > 3 * SHORT.lockMs;
+    });
+    expect(offered).toBeUndefined();
+    expect(await claim.look()).toBe('ok');
+    expect(await claim.finish(succeeded(id))).toBe('succeeded');
+    expect(await deaths(fleet, id)).toBe(0);
+  });
+
+  it('leaves no work item behind when it is finished', async () => {
+    const fleet = await openFleet();
+    const { id } = (await fleet.submit()).record;
+    const claim = await nextClaim(await fleet.claims());
+    expect(await fleet.redis.exists(fleet.keys.workItem(POOL, id))).toBe(1);
+    await claim.finish(succeeded(id));
+    await itemGone(fleet, id);
+    const left = await fleet.redis.keys(`${fleet.keys.workItem(POOL, id)}*`);
+    expect(left).toEqual([]);
+  });
+
+  it('comes back to the same process after a lost lock, and is renewed there when the first taking is let go', async () => {
+    const fleet = await openFleet();
+    const { id } = (await fleet.submit()).record;
+    const source = await fleet.claims(POOL, SHORT);
+    const first = await nextClaim(source);
+    await loseLock(fleet, id);
+    const second = await nextClaim(source);
+    expect(second.record).toMatchObject({ id, claim: 2 });
+    expect(await first.look()).toBe('superseded');
+    first.letGo();
+    const taken = performance.now();
+    let offered: unknown;
+    await until('two locks would have run out', async () => {
+      offered ??= await source.next();
+      return performance.now() - taken > 2 * SHORT.lockMs;
+    });
+    expect(offered).toBeUndefined();
+    expect(await second.look()).toBe('ok');
+    expect(await second.finish(succeeded(id))).toBe('succeeded');
+    await itemGone(fleet, id);
+    expect(await deaths(fleet, id)).toBe(1);
+  });
+});
+
+describe('a claim whose lock was lost', () => {
+  it('is superseded by the next holder and ends nothing, while that one ends the job once', async () => {
+    const fleet = await openFleet();
+    const { id } = (await fleet.submit()).record;
+    const { claim, promptId } = await startNext(await fleet.claims(POOL, SHORT));
+    await loseLock(fleet, id);
+    const next = await nextClaim(await fleet.claims(POOL, SHORT));
+    expect(next.record).toMatchObject({ id, promptId, claim: 2 });
+    expect(await claim.finish(succeeded(id), promptId)).toBe('superseded');
+    expect((await fleet.get(id)).record.status).toBe('running');
+    expect(await next.finish(succeeded(id), promptId)).toBe('succeeded');
+    await itemGone(fleet, id);
+  });
+
+  it('may still end the job when nobody has it yet, and the handed-out item is then dropped', async () => {
+    const fleet = await openFleet();
+    const { id } = (await fleet.submit()).record;
+    const claim = await nextClaim(await fleet.claims(POOL, SHORT));
+    await loseLock(fleet, id);
+    await until('the item is handed out again', async () => (await fleet.redis.llen(fleet.keys.waitList(POOL))) === 1);
+    expect(await claim.finish(succeeded(id))).toBe('succeeded');
+    const other = await fleet.claims(POOL, SHORT);
+    await until('the item is dropped', async () => {
+      expect(await other.next()).toBeUndefined();
+      return (await fleet.redis.exists(fleet.keys.workItem(POOL, id))) === 0;
+    });
+  });
+
+  it('is served before all waiting jobs', async () => {
+    const fleet = await openFleet();
+    const { id } = (await fleet.submit({ rankStep: 100 })).record;
+    const source = await fleet.claims(POOL, SHORT);
+    await nextClaim(source);
+    const waiting = (await fleet.submit({ key: 'bert', rankStep: 1 })).record.id;
+    await loseLock(fleet, id);
+    await until('the item is handed out again', async () => (await fleet.redis.llen(fleet.keys.waitList(POOL))) === 1);
+    expect((await fleet.get(waiting)).ahead).toBe(1);
+    expect((await nextClaim(source)).record.id).toBe(id);
+  });
+});
+
+describe('a worker that dies', () => {
+  it('loses its job to another worker, who finds the submission, and the death is counted', async () => {
+    const fleet = await openFleet();
+    const { id } = (await fleet.submit()).record;
+    const dying = fleet.worker('dying', SHORT);
+    const { promptId } = await startNext(await dying.claims(POOL));
+    const survivor = await fleet.claims(POOL, SHORT);
+    await dying.close();
+    const claim = await nextClaim(survivor);
+    expect(claim.record).toMatchObject({ id, promptId, status: 'running', claim: 2 });
+    expect(await deaths(fleet, id)).toBe(1);
+    expect(await claim.finish(succeeded(id), promptId)).toBe('succeeded');
+  });
+
+  it('makes the job fail with worker_killed when it was the last that may', async () => {
+    const fleet = await openFleet();
+    const { id } = (await fleet.submit({ callback: 'c' })).record;
+    const source = await fleet.claims(POOL, { ...SHORT, maxWorkerDeaths: 2 });
+    for (let death = 1; death <= 2; death++) {
+      const claim = await nextClaim(source);
+      expect(claim.record.claim).toBe(death);
+      await loseLock(fleet, id);
+    }
+    await until('the job failed', async () => {
+      expect(await source.next()).toBeUndefined();
+      return (await fleet.get(id)).record.status === 'failed';
+    });
+    const { record } = await fleet.get(id);
+    expect(record.error).toMatchObject({ code: 'worker_killed', detail: expect.stringContaining('2 times') });
+    await itemGone(fleet, id);
+    expect(await fleet.redis.xlen(fleet.keys.outbox)).toBe(1);
+  });
+
+  it('makes a canceling job end as canceled, without an error, when it was the last that may', async () => {
+    const fleet = await openFleet();
+    const { id } = (await fleet.submit()).record;
+    const source = await fleet.claims(POOL, { ...SHORT, maxWorkerDeaths: 1 });
+    await startNext(source);
+    await fleet.ledger.cancel(id);
+    await loseLock(fleet, id);
+    await until('the job ended', async () => {
+      expect(await source.next()).toBeUndefined();
+      return (await fleet.get(id)).record.phase === 'ended';
+    });
+    expect((await fleet.get(id)).record).toMatchObject({ status: 'canceled', error: null });
+  });
+});
+
+describe('a job that is given back', () => {
+  it('goes to the idle worker at once each time, eight times over, and counts no death', async () => {
+    const fleet = await openFleet();
+    const { id } = (await fleet.submit()).record;
+    const [anna, bert] = [await fleet.claims(), await fleet.claims()];
+    let claim = await nextClaim(anna);
+    const start = performance.now();
+    for (let round = 0; round < 8; round++) {
+      const [giver, idle] = round % 2 === 0 ? ['w1', bert] : ['w2', anna];
+      expect(claim.record.worker).toBe(giver);
+      const waiting = nextClaim(idle);
+      await claim.release(0);
+      claim = await waiting;
+      expect(claim.record).toMatchObject({ id, claim: round + 2 });
+    }
+    // A worker that is not woken finds the job at its next look, up to a second later.
+    expect(performance.now() - start).toBeLessThan(4000);
+    expect(await deaths(fleet, id)).toBe(0);
+    expect(await claim.finish(succeeded(id))).toBe('succeeded');
+  });
+
+  it('keeps its rank: it is claimed before jobs that came after it', async () => {
+    const fleet = await openFleet();
+    const ids = [(await fleet.submit()).record.id, (await fleet.submit()).record.id];
+    const source = await fleet.claims();
+    const claim = await nextClaim(source);
+    await claim.release(0);
+    await until('the item is back', async () => (await fleet.redis.exists(lockKey(fleet, claim.record.id))) === 0);
+    const order = [await nextClaim(source), await nextClaim(source)].map(({ record }) => record.id);
+    expect(order).toEqual(ids);
+  });
+
+  it('rests for its delay, while jobs after it are served', async () => {
+    const fleet = await openFleet();
+    const [first, second] = [(await fleet.submit()).record.id, (await fleet.submit()).record.id];
+    const source = await fleet.claims();
+    const claim = await nextClaim(source);
+    const givenBack = performance.now();
+    await claim.release(700);
+    expect((await nextClaim(source)).record.id).toBe(second);
+    const again = await nextClaim(source);
+    expect(again.record.id).toBe(first);
+    expect(performance.now() - givenBack).toBeGreaterThanOrEqual(690);
+  });
+
+  it('does not keep a look for work blocked while it rests', async () => {
+    const fleet = await openFleet();
+    await fleet.submit();
+    const source = await fleet.claims();
+    await (await nextClaim(source)).release(60_000);
+    const start = performance.now();
+    for (let look = 0; look < 5; look++) expect(await source.next()).toBeUndefined();
+    // The last ones block; BullMQ would do so for ten seconds at a time until the delayed job is due.
+    expect(performance.now() - start).toBeLessThan(9000);
+  });
+});
+
+describe('closing a source', () => {
+  it('waits until the claims it gave out are settled', async () => {
+    const fleet = await openFleet();
+    const { id } = (await fleet.submit()).record;
+    const source = await fleet.claims();
+    const claim = await nextClaim(source);
+    let closed = false;
+    const closing = source.close().then(() => (closed = true));
+    await claim.submit(newId(), 'w1/0');
+    expect(closed).toBe(false);
+    await claim.finish(succeeded(id));
+    await closing;
+    expect(await fleet.redis.exists(fleet.keys.workItem(POOL, id))).toBe(0);
+  });
+
+  it('waits for the look for work that is under way, and for its claim', async () => {
+    const fleet = await openFleet();
+    const source = await fleet.claims();
+    expect(await source.next()).toBeUndefined();
+    // This look blocks.
+    const looking = source.next();
+    const closing = source.close();
+    const { id } = (await fleet.submit()).record;
+    const claim = await looking;
+    expect(claim?.record.id).toBe(id);
+    await claim?.release(0);
+    await closing;
+    expect(await fleet.redis.exists(lockKey(fleet, id))).toBe(0);
+    expect((await nextClaim(await fleet.claims())).record.id).toBe(id);
+  });
+});
+
+it('gives a claim that Redis refuses to write back, so that the next look finds it', async () => {
+  const fleet = await openFleet();
+  const { id } = (await fleet.submit()).record;
+  const source = await fleet.claims();
+  // A record that is no hash: every script about it is refused with WRONGTYPE.
+  const aside = `${fleet.keys.job(id)} aside`;
+  await fleet.redis.rename(fleet.keys.job(id), aside);
+  await fleet.redis.set(fleet.keys.job(id), 'in the way');
+  await expect(nextClaim(source)).rejects.toMatchObject({ code: 'queue_unavailable' });
+  await fleet.redis.rename(aside, fleet.keys.job(id));
+  expect((await nextClaim(source)).record).toMatchObject({ id, claim: 1 });
+});

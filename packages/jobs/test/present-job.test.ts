@@ -1,0 +1,201 @@
+import { jobSchema } from '@comfy-fleet/contracts';
+import { Errors } from 'typebox/value';
+import { describe, expect, it } from 'vitest';
+import { type JobRecord, type JobSnapshot, presentJob } from '../src/index.js';
+import { aFrame, aRequest } from './builders.js';
+
+const ID = '0199f1f0-0000-7000-8000-000000000001';
+
+function aSnapshot(record: Partial<JobRecord> = {}, ahead: number | null = null): JobSnapshot {
+  return {
+    ahead,
+    lastEventId: '0-0',
+    record: {
+      id: ID,
+      kind: 'text2img',
+      lod: 'sketch',
+      pool: 'default',
+      key: 'anonymous',
+      workflow: 'text2img',
+      request: aRequest(),
+      status: 'queued',
+      phase: 'waiting',
+      rank: 8,
+      createdAt: 1_760_000_000_000,
+      startDeadline: 1_760_003_600_000,
+      startedAt: null,
+      finishedAt: null,
+      progress: { fraction: 0, step: null, steps: null, node: null },
+      images: [],
+      error: null,
+      instance: null,
+      promptId: null,
+      submissions: 0,
+      attempts: 0,
+      claim: 0,
+      worker: null,
+      ...record,
+    },
+  };
+}
+
+const RUNNING = {
+  status: 'running',
+  phase: 'executing',
+  startedAt: 1_760_000_001_500,
+  progress: { fraction: 0.5, step: 4, steps: 8, node: 'KSampler' },
+  instance: 'w1/0',
+  promptId: 'p',
+  submissions: 1,
+  attempts: 1,
+  claim: 1,
+  worker: 'w1',
+} as const;
+
+const SUCCEEDED = {
+  ...RUNNING,
+  status: 'succeeded',
+  phase: 'ended',
+  finishedAt: 1_760_000_004_000,
+  images: [aFrame(ID, 1), aFrame(ID, 2)],
+  progress: { fraction: 0, step: null, steps: null, node: null },
+} as const;
+
+const FAILED = {
+  ...RUNNING,
+  status: 'failed',
+  phase: 'ended',
+  finishedAt: 1_760_000_004_000,
+  error: { code: 'node_execution_error', detail: 'It failed.', nodeId: '3' },
+} as const;
+
+describe.each([
+  ['queued', aSnapshot({}, 3)],
+  ['running', aSnapshot(RUNNING)],
+  ['succeeded', aSnapshot(SUCCEEDED)],
+  ['failed', aSnapshot(FAILED)],
+  ['expired', aSnapshot({ status: 'expired', phase: 'ended', finishedAt: 1_760_003_600_000 })],
+  [
+    'img2img',
+    aSnapshot({
+      kind: 'img2img',
+      request: aRequest({ input: { sha256: 'cd'.repeat(32), width: 640, height: 480, source: 'x_1.png' } }),
+    }),
+  ],
+])('a %s job', (_name, snapshot) => {
+  it('is presented as the schema says, with no field missing and none too many', () => {
+    const job = presentJob(snapshot);
+    expect(Errors(jobSchema, job)).toEqual([]);
+    expect(Object.keys(job).sort()).toEqual(Object.keys(jobSchema.properties).sort());
+  });
+});
+
+it('says of a queued job how many are before it and nothing of a start', () => {
+  expect(presentJob(aSnapshot({}, 3))).toMatchObject({
+    status: 'queued',
+    created_at: '2025-10-09T08:53:20.000Z',
+    started_at: null,
+    finished_at: null,
+    queue_position: 3,
+    queue_ms: null,
+    duration_ms: null,
+    instance: null,
+    attempts: 0,
+    images: [],
+    image_url: null,
+    error: null,
+  });
+});
+
+it('says of a running job since when, where and how far', () => {
+  expect(presentJob(aSnapshot(RUNNING))).toMatchObject({
+    status: 'running',
+    started_at: '2025-10-09T08:53:21.500Z',
+    queue_position: null,
+    queue_ms: 1500,
+    duration_ms: null,
+    instance: 'w1/0',
+    attempts: 1,
+    progress: { fraction: 0.5, step: 4, steps: 8, node: 'KSampler' },
+  });
+});
+
+it('gives a succeeded job its pictures, its duration and full progress', () => {
+  const image = { width: 512, height: 320, seed: 42, content_type: 'image/png', bytes: 1234, sha256: 'ab'.repeat(32) };
+  expect(presentJob(aSnapshot(SUCCEEDED))).toMatchObject({
+    finished_at: '2025-10-09T08:53:24.000Z',
+    duration_ms: 2500,
+    progress: { fraction: 1, step: 8, steps: 8, node: null },
+    image_url: `/images/${ID}_1.png`,
+    images: [
+      { image_url: `/images/${ID}_1.png`, ...image },
+      { image_url: `/images/${ID}_2.png`, ...image },
+    ],
+  });
+});
+
+it('gives a failed job its error with title and whether it may be tried again, from the catalogue', () => {
+  const error = { code: 'node_execution_error', title: 'A node of the workflow failed', detail: 'It failed.' };
+  expect(presentJob(aSnapshot(FAILED)).error).toEqual({ ...error, retryable: false, node_id: '3' });
+});
+
+it('shows every resolved parameter in snake_case, and the ones asked for most at the top too', () => {
+  const request = aRequest({ metadata: { order: '7' }, priority: 2, count: 3 });
+  const job = presentJob(aSnapshot({ request }));
+  expect(job.request).toEqual({
+    workflow: 'text2img',
+    prompt: 'a lighthouse at dusk',
+    negative_prompt: 'blurry',
+    lod: 'sketch',
+    steps: 8,
+    cfg: 5,
+    sampler: 'euler_ancestral',
+    scheduler: 'normal',
+    seed: 42,
+    width: 512,
+    height: 320,
+    count: 3,
+    checkpoint: 'sd_xl_base_1.0.safetensors',
+    denoise: 1,
+    priority: 2,
+  });
+  expect(job).toMatchObject({ steps: 8, cfg: 5, sampler: 'euler_ancestral', scheduler: 'normal', seed: 42 });
+  expect(job.metadata).toEqual({ order: '7' });
+});
+
+it('shows the input picture of an img2img job', () => {
+  const input = { sha256: 'cd'.repeat(32), width: 640, height: 480 };
+  expect(presentJob(aSnapshot({ request: aRequest({ input }) })).request.image).toEqual(input);
+});
+
+it.each([
+  ['0', 0],
+  ['9007199254740991', 9007199254740991],
+  ['9007199254740993', '9007199254740993'],
+  ['18446744073709551615', '18446744073709551615'],
+])('writes the seed %s as %j everywhere', (seed, written) => {
+  const job = presentJob(aSnapshot({ ...SUCCEEDED, request: aRequest({ seed }) }));
+  expect([job.seed, job.request.seed, ...job.images.map((image) => image.seed)]).toEqual(Array(4).fill(written));
+});
+
+it.each([
+  [undefined, ''],
+  ['https://fleet.example.com', 'https://fleet.example.com'],
+  ['https://example.com/fleet', 'https://example.com/fleet'],
+])('makes URLs with the public URL %s before them', (publicUrl, root) => {
+  const job = presentJob(aSnapshot(SUCCEEDED), { publicUrl });
+  expect(job.urls).toEqual({
+    self: `${root}/jobs/${ID}`,
+    events: `${root}/jobs/${ID}/events`,
+    cancel: `${root}/jobs/${ID}/cancel`,
+  });
+  expect(job.image_url).toBe(`${root}/images/${ID}_1.png`);
+  expect(job.images[1]?.image_url).toBe(`${root}/images/${ID}_2.png`);
+});
+
+it("tells nothing of what is the operators' business", () => {
+  const text = JSON.stringify(presentJob(aSnapshot(RUNNING)));
+  for (const word of ['phase', 'rank', 'claim', 'prompt_id', 'promptId', 'worker', 'pool']) {
+    expect(text).not.toContain(`"${word}"`);
+  }
+});

@@ -1,0 +1,221 @@
+import { FleetError, newId } from '@comfy-fleet/contracts';
+import { until } from '@comfy-fleet/testing';
+import { describe, expect, it } from 'vitest';
+import type { JobStreamItem, Ledger } from '../src/index.js';
+import { aJob, collect, openFleet, ownRedis, startNext, succeeded, untilAnswering, within } from './builders.js';
+
+/** The ledger's `timeoutMs` in these tests; its answers may take a little longer than that on a busy machine. */
+const TIMEOUT_MS = 500;
+const SOON_MS = 2500;
+
+const away = { code: 'queue_unavailable', status: 503, retryAfterSeconds: 1 };
+
+function everyMethod(ledger: Ledger, id: string): [string, () => Promise<unknown>][] {
+  return [
+    ['create', () => ledger.create(aJob())],
+    ['get', () => ledger.get(id)],
+    ['cancel', () => ledger.cancel(id)],
+    ['wait', () => ledger.wait(id, { timeoutMs: 60_000, signal: within(60_000) })],
+    ['events', () => collect(ledger.events(id, { signal: within(60_000) }))],
+    ['overview', () => ledger.overview()],
+    ['ping', () => ledger.ping()],
+  ];
+}
+
+async function expectEveryMethodToFailSoon(ledger: Ledger, id: string): Promise<void> {
+  for (const [name, call] of everyMethod(ledger, id)) {
+    const start = performance.now();
+    const error = await call().catch((thrown: unknown) => thrown);
+    expect(error, name).toBeInstanceOf(FleetError);
+    expect(error, name).toMatchObject(away);
+    expect((error as FleetError).detail, name).not.toMatch(/redis|stream|ECONN|socket|command/i);
+    expect(performance.now() - start, name).toBeLessThan(SOON_MS);
+  }
+}
+
+describe('a producer whose Redis', () => {
+  it('is killed fails soon with queue_unavailable in every method, and recovers by itself', async () => {
+    const server = await ownRedis();
+    const { ledger, submit } = await openFleet({ url: server.url, timeoutMs: TIMEOUT_MS });
+    const { id } = (await submit()).record;
+    await server.stop('SIGKILL');
+    await expectEveryMethodToFailSoon(ledger, id);
+    await server.restart();
+    await untilAnswering(ledger);
+    expect((await ledger.get(id))?.record.status).toBe('queued');
+    expect((await submit()).ahead).toBe(1);
+    expect((await ledger.cancel(id))?.record.status).toBe('canceled');
+    const waited = await ledger.wait(id, { timeoutMs: 5000, signal: within() });
+    expect(waited?.record.status).toBe('canceled');
+  });
+
+  it('hangs fails soon with queue_unavailable in every method, and recovers by itself', async () => {
+    const server = await ownRedis();
+    const { ledger, submit } = await openFleet({ url: server.url, timeoutMs: TIMEOUT_MS });
+    const { id } = (await submit()).record;
+    process.kill(server.pid, 'SIGSTOP');
+    try {
+      await expectEveryMethodToFailSoon(ledger, id);
+    } finally {
+      process.kill(server.pid, 'SIGCONT');
+    }
+    await untilAnswering(ledger);
+    // What was sent to a hanging Redis happens when it goes on, although its sender was told otherwise: the cancel did.
+    expect((await ledger.get(id))?.record.status).toBe('canceled');
+    const later = (await submit()).record;
+    expect(later.status).toBe('queued');
+    const waited = await ledger.wait(later.id, { timeoutMs: 50, signal: within() });
+    expect(waited?.record.status).toBe('queued');
+  });
+});
+
+it('answers a wait within its limit, or fails it, when Redis goes away meanwhile', async () => {
+  const server = await ownRedis();
+  const { ledger, submit, redis, keys } = await openFleet({ url: server.url, timeoutMs: TIMEOUT_MS });
+  const { id } = (await submit()).record;
+  const start = performance.now();
+  const waiting = ledger.wait(id, { timeoutMs: 600, signal: within() }).catch((error: unknown) => error);
+  await until('it listens', async () => (await redis.pubsub('NUMSUB', keys.jobChannel(id)))[1] === 1);
+  await server.stop('SIGKILL');
+  expect(await waiting).toMatchObject(away);
+  expect(performance.now() - start).toBeLessThan(600 + SOON_MS);
+});
+
+it('keeps a wait and an event stream through a restart of Redis, and tells what happened meanwhile', async () => {
+  const server = await ownRedis();
+  const fleet = await openFleet({ url: server.url, timeoutMs: TIMEOUT_MS });
+  const { id } = (await fleet.submit()).record;
+  const { claim, promptId } = await startNext(await fleet.claims());
+  const items: JobStreamItem[] = [];
+  const streaming = (async () => {
+    for await (const item of fleet.ledger.events(id, { signal: within() })) items.push(item);
+  })();
+  const waiting = fleet.ledger.wait(id, { timeoutMs: 10_000, signal: within() });
+  const channel = fleet.keys.jobChannel(id);
+  await until('the stream began', () => items.length === 1);
+  await until('one subscription serves both', async () => (await fleet.redis.pubsub('NUMSUB', channel))[1] === 1);
+  await server.stop('SIGKILL');
+  // Waits in the worker's connection until Redis is back, and is likely to run before the subscriber is back.
+  const progress = claim.progress({ fraction: 0.5, step: 4, steps: 8, node: null });
+  const finished = claim.finish(succeeded(id), promptId);
+  await server.restart();
+  await Promise.all([progress, finished, streaming]);
+  expect((await waiting)?.record.status).toBe('succeeded');
+  expect(items.map((item) => (item.kind === 'event' ? item.event.type : item.kind))).toEqual([
+    'snapshot',
+    'progress',
+    'status',
+  ]);
+});
+
+it('fails a creation within its limit when its queue was never used before, and leaves nothing that hangs', async () => {
+  const server = await ownRedis();
+  const fleet = await openFleet({ url: server.url, timeoutMs: TIMEOUT_MS });
+  await server.stop('SIGKILL');
+  const job = aJob({ pool: 'never used before' });
+  await expect(fleet.ledger.create(job)).rejects.toMatchObject(away);
+  await server.restart();
+  await untilAnswering(fleet.ledger);
+  expect((await fleet.ledger.create(job)).ahead).toBe(0);
+});
+
+describe('a worker whose Redis', () => {
+  it('is killed and restarted keeps its claims: transitions wait, then succeed, and new jobs come', async () => {
+    const server = await ownRedis();
+    const fleet = await openFleet({ url: server.url });
+    const source = await fleet.claims();
+    const [first, second] = [(await fleet.submit()).record.id, (await fleet.submit()).record.id];
+    const { claim, promptId } = await startNext(source);
+    const kept = await startNext(source);
+    const looking = source.next();
+    await server.stop('SIGKILL');
+    const transitions = Promise.all([claim.collect(), claim.finish(succeeded(first), promptId)]);
+    await server.restart();
+    expect(await transitions).toEqual(['ok', 'succeeded']);
+    await looking;
+    expect(await kept.claim.look()).toBe('ok');
+    await untilAnswering(fleet.ledger);
+    const third = (await fleet.submit()).record.id;
+    const next = await until('the next job', () => source.next());
+    expect(next.record.id).toBe(third);
+    expect(await kept.claim.finish(succeeded(second), kept.promptId)).toBe('succeeded');
+    await next.finish(succeeded(third));
+    await source.close();
+    const records = await Promise.all([first, second, third].map(async (id) => (await fleet.get(id)).record));
+    expect(records.map(({ status, claim: count, attempts }) => [status, count, attempts])).toEqual([
+      ['succeeded', 1, 1],
+      ['succeeded', 1, 1],
+      ['succeeded', 1, 0],
+    ]);
+    expect(await fleet.redis.hget(fleet.keys.job(second), 'deaths')).toBeNull();
+  });
+
+  it('hangs for a while goes on afterwards as if nothing had been', async () => {
+    const server = await ownRedis();
+    const fleet = await openFleet({ url: server.url });
+    const { id } = (await fleet.submit()).record;
+    const { claim, promptId } = await startNext(await fleet.claims());
+    process.kill(server.pid, 'SIGSTOP');
+    const finishing = claim.finish(succeeded(id), promptId);
+    let early = false;
+    void finishing.then(() => (early = true));
+    await expect(fleet.ledger.ping()).rejects.toMatchObject(away);
+    expect(early).toBe(false);
+    process.kill(server.pid, 'SIGCONT');
+    expect(await finishing).toBe('succeeded');
+    await untilAnswering(fleet.ledger);
+    expect((await fleet.get(id)).record).toMatchObject({ status: 'succeeded', attempts: 1 });
+  });
+
+  it('restarts tells its attention listener that messages may have been missed, and then delivers again', async () => {
+    const server = await ownRedis();
+    const fleet = await openFleet({ url: server.url });
+    const worker = fleet.worker('w1');
+    const told: (string | undefined)[] = [];
+    await worker.onAttention((job) => void told.push(job));
+    const { id } = (await fleet.submit()).record;
+    const { claim } = await startNext(await worker.claims('default'));
+    const before = told.length;
+    await server.stop('SIGKILL');
+    await server.restart();
+    await until('it was told to look at everything', () => told.slice(before).includes(undefined));
+    await untilAnswering(fleet.ledger);
+    await fleet.ledger.cancel(id);
+    await until('it was told of the job', () => told.includes(id));
+    expect(await claim.look()).toBe('canceling');
+  });
+
+  it('is away answers a ping when it is back, or stops waiting with the reason of the abort', async () => {
+    const server = await ownRedis();
+    const fleet = await openFleet({ url: server.url });
+    const worker = fleet.worker();
+    await worker.ping(within());
+    await server.stop('SIGKILL');
+    const controller = new AbortController();
+    const impatient = worker.ping(controller.signal).catch((error: unknown) => error);
+    const patient = worker.ping(within());
+    const reason = new Error('no longer');
+    controller.abort(reason);
+    expect(await impatient).toBe(reason);
+    await server.restart();
+    await patient;
+  });
+});
+
+it('keeps every accepted job and its order when Redis is killed', async () => {
+  const server = await ownRedis();
+  const fleet = await openFleet({ url: server.url });
+  const ids: string[] = [];
+  for (let n = 0; n < 20; n++) ids.push((await fleet.submit({ id: newId() })).record.id);
+  await server.stop('SIGKILL');
+  await server.restart();
+  await untilAnswering(fleet.ledger);
+  const source = await fleet.claims();
+  const order: string[] = [];
+  while (order.length < 20) {
+    const claim = await until('the next job', () => source.next(), { everyMs: 1 });
+    order.push(claim.record.id);
+    await claim.finish(succeeded(claim.record.id));
+  }
+  expect(order).toEqual(ids);
+});
