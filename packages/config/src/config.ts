@@ -57,6 +57,10 @@ function crossChecks(settings: Settings): string[] {
   if (settings.STALLED_CHECK_MS > settings.LOCK_MS) {
     faults.push(`STALLED_CHECK_MS=${settings.STALLED_CHECK_MS}: must not be larger than LOCK_MS=${settings.LOCK_MS}`);
   }
+  const urls = urlList(settings.COMFYUI_URLS);
+  if (new Set(urls).size < urls.length) {
+    faults.push(`COMFYUI_URLS=${settings.COMFYUI_URLS}: names an address twice; one GPU would be driven as two`);
+  }
   return faults;
 }
 

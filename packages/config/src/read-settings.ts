@@ -15,8 +15,10 @@ export function readSettings<T extends TObject>(schema: T, env: Environment): St
     if (text !== undefined && text !== '') values[name] = text;
   }
   const written = { ...values };
-  const ajv = new Ajv({ allErrors: true, coerceTypes: true, useDefaults: true, strict: false });
+  const ajv = new Ajv({ allErrors: true, coerceTypes: true, useDefaults: true, strict: false, verbose: true });
   if (!ajv.validate(schema, values)) throw new ConfigError((ajv.errors ?? []).map((error) => fault(error, written)));
+  const endless = Object.keys(values).filter((name) => Math.abs(Number(values[name])) === Number.POSITIVE_INFINITY);
+  if (endless.length > 0) throw new ConfigError(endless.map((name) => `${name}=${written[name]}: must be finite`));
   return values as Static<T>;
 }
 

@@ -6,7 +6,7 @@ const milliseconds = (value: number, description: string) =>
   Type.Number({ default: value, minimum: 0, maximum: 3_600_000, description });
 
 /** Every variable the simulator reads, with its default and meaning. */
-const simulatorSchema = Type.Object({
+export const simulatorSchema = Type.Object({
   SIMULATOR_PORT: Type.Integer({ default: 8188, minimum: 0, maximum: 65_535, description: 'Port; 0 takes a free one' }),
   SIMULATOR_HOST: Type.String({ default: '127.0.0.1', description: 'Address it listens on' }),
   SIMULATOR_VERSION: Type.Enum(['0.3.64', '0.33.0'], { default: '0.3.64', description: 'Which ComfyUI is played' }),
