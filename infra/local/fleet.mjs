@@ -51,7 +51,7 @@ export function createFleet({ root, print }) {
       });
     },
     async run(name, command, args, env = process.env) {
-      const child = begin(name, command, args, { env, graceMs: 2_000 });
+      const child = begin(name, command, args, { env, graceMs: 2_000, shows: (line) => line.trim() !== '' });
       const exit = await child.exited;
       running.splice(
         running.findIndex((each) => each.child === child),

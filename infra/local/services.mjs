@@ -64,11 +64,10 @@ async function startRedis({ root, env, fleet, print, lock, signal }) {
  * @returns {Promise<string>} its URL
  */
 async function startSimulator(context) {
-  const { root, env, settings, print, signal } = context;
+  const { env, settings, print, signal } = context;
   for (const line of SIMULATED) print.say(line);
   const port = settings.simulatorPort === 0 ? await freePort() : settings.simulatorPort;
-  const own = { SIMULATOR_PORT: `${port}`, SIMULATOR_DIR: env.SIMULATOR_DIR || join(root, '.data/simulator') };
-  startService(context, 'simulator', { ...serviceEnv(env), ...own }, 5_000);
+  startService(context, 'simulator', { ...serviceEnv(env), SIMULATOR_PORT: `${port}` }, 5_000);
   await untilReady('simulator', `http://127.0.0.1:${port}/system_stats`, { signal, print });
   return `http://127.0.0.1:${port}`;
 }

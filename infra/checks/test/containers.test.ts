@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { loadConfig, settingsSchema } from '@comfy-fleet/config';
+import { loadConfig, settingsSchema, simulatorSchema } from '@comfy-fleet/config';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { REDIS_IMAGE } from '../../local/redis-server.mjs';
@@ -22,7 +22,7 @@ const composeText = await textOf('docker-compose.yml');
 const dockerfile = await textOf('infra/docker/Dockerfile');
 const { services } = parse(composeText, { merge: true }) as { services: Record<string, Service> };
 const ours = Object.entries(services).filter(([, service]) => service.build !== undefined);
-const settings = new Set(Object.keys(settingsSchema.properties));
+const settings = new Set([settingsSchema, simulatorSchema].flatMap((schema) => Object.keys(schema.properties)));
 const service = (name: string): Service => services[name] ?? expect.fail(`no service ${name}`);
 
 describe('docker-compose.yml', () => {
@@ -30,7 +30,7 @@ describe('docker-compose.yml', () => {
     const named = ours.flatMap(([, { environment }]) => Object.keys(environment ?? {}));
     const passedOn = [...composeText.matchAll(/\$\{(\w+)/g)].map((match) => match[1] ?? '');
     expect(named.length).toBeGreaterThan(5);
-    expect([...named, ...passedOn].filter((name) => !isSetting(name))).toEqual([]);
+    expect([...named, ...passedOn].filter((name) => !settings.has(name))).toEqual([]);
   });
 
   it('runs the Redis that npm start runs in Docker', () => {
@@ -80,7 +80,7 @@ describe('the Dockerfile', () => {
       [...line.matchAll(/(\w+)=/g)].map((match) => match[1] ?? ''),
     );
     expect(set.length).toBeGreaterThan(5);
-    expect(set.filter((name) => !isSetting(name) && !others.includes(name))).toEqual([]);
+    expect(set.filter((name) => !settings.has(name) && !others.includes(name))).toEqual([]);
   });
 
   it('runs as a user without rights and tells whether it is healthy', () => {
@@ -95,10 +95,6 @@ describe('.env.example', () => {
   it('names only variables that exist', async () => {
     const names = [...(await textOf('.env.example')).matchAll(/^# ?([A-Z_]+)=/gm)].map((match) => match[1] ?? '');
     expect(names.length).toBeGreaterThan(5);
-    expect(names.filter((name) => !isSetting(name))).toEqual([]);
+    expect(names.filter((name) => !settings.has(name))).toEqual([]);
   });
 });
-
-function isSetting(name: string): boolean {
-  return settings.has(name) || ['SIMULATOR_HOST', 'SIMULATOR_PORT', 'SIMULATOR_DIR'].includes(name);
-}
