@@ -73,6 +73,9 @@ export async function startApi(
   const deps = { config, ledger, workflows, frames, inputs, log, stopping: stopping.signal, heartbeatMs };
   const server = await listen({ host: '127.0.0.1', port: 0 });
   server.serve(buildApp(deps));
+  const ready = async () => (await fetch(`http://127.0.0.1:${server.port}/readyz`)).status === 200;
+  await until('the API to have reached Redis', ready);
+  logged.length = 0;
   const url = `http://127.0.0.1:${server.port}`;
 
   const get = (path: string, init: RequestInit = {}) => fetch(url + path, init);

@@ -73,7 +73,7 @@ describe('the other addresses without a job', () => {
     await api.get('/livez');
     await api.get('/lods');
     const lines = await until('both lines', () => {
-      const found = api.logged.filter((line) => line.message === 'request');
+      const found = api.logged.filter(({ path }) => path === '/livez' || path === '/lods');
       return found.length === 2 && found;
     });
     expect(lines).toMatchObject([

@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { type Job, newId } from '@comfy-fleet/contracts';
 import { frameName, inputName } from '@comfy-fleet/frames';
+import { until } from '@comfy-fleet/testing';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { problemOf, startApi, type TestApi } from './api.js';
@@ -269,7 +271,7 @@ describe('the fields of POST /img2img', () => {
     [{ steps: '' }, '/steps', /whole number/],
     [{ steps: '151' }, '/steps', /150 or less/],
     [{ cfg: 'high' }, '/cfg', /a number/],
-    [{ seed: '18446744073709551616' }, '/seed', /2\^64/],
+    [{ seed: '18446744073709551616' }, '/seed', /18446744073709551615/],
     [{ metadata: 'scene 12' }, '/metadata', /an object/],
     [{ metadata: '{"scene":12}' }, '/metadata/scene', /a string/],
     [{ denois: '0.5' }, '/denois', /did you mean denoise\?/],
@@ -309,6 +311,7 @@ describe('the fields of POST /img2img', () => {
   it.each([
     ['--x\r\nContent-Disposition: form-data; name="prompt"\r\n\r\nhalf', 'multipart/form-data; boundary=x'],
     ['--x--', 'multipart/form-data'],
+    ['--x\r\nContent-Disposition: form-data\r\n\r\nx\r\n--x--', 'multipart/form-data; boundary=x'],
   ])('answers 400 to the broken form %j', async (body, type) => {
     const answer = await fetch(`${api.url}/img2img`, { method: 'POST', body, headers: { 'Content-Type': type } });
     expect(answer.status).toBe(400);
@@ -323,5 +326,16 @@ describe('the fields of POST /img2img', () => {
     });
     expect(answer.status).toBe(415);
     expect((await problemOf(answer)).detail).toContain('application/json or multipart/form-data');
+  });
+
+  it('takes an upload that its caller breaks off for no fault of ours', async () => {
+    const socket = connect(api.port, '127.0.0.1');
+    const body = '--x\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\nhalf';
+    const head = 'POST /img2img HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=x\r\n';
+    await new Promise((resolve) => socket.write(`${head}Content-Length: 100000\r\n\r\n${body}`, resolve));
+    socket.destroy();
+    const isIt = (line: Record<string, unknown>) => line.message === 'request' && line.aborted === true;
+    await until('the line of the request', () => api.logged.some(isIt));
+    expect(api.logged.filter(({ level }) => level === 'error')).toEqual([]);
   });
 });

@@ -48,8 +48,7 @@ function served(handler: Handler, log: Logger): RequestHandler {
       if (reply.job !== undefined) response.locals.job = reply.job;
       await send(reply, response);
     } catch (error) {
-      if (gone.signal.aborted) log.debug('the caller went away', { path: pathOf(request), error });
-      else await failed(error, request, response, log);
+      await failed(error, request, response, log);
     }
   };
 }
@@ -76,6 +75,10 @@ function only(...types: string[]): RequestHandler {
 }
 
 async function failed(error: unknown, request: Request, response: Response, log: Logger): Promise<void> {
+  if (request.socket.destroyed) {
+    log.debug('the caller went away', { path: pathOf(request), error });
+    return;
+  }
   const reply = problemReply(error, pathOf(request), log);
   // Too late to say so: a connection that breaks off tells the caller that the body is not whole.
   if (response.headersSent) response.destroy();

@@ -22,7 +22,7 @@ export interface ApiRequest {
   readonly signal: AbortSignal;
 }
 
-export interface UploadedFile {
+interface UploadedFile {
   readonly data: Buffer;
   /** The type that its part of the form claims. */
   readonly contentType: string;

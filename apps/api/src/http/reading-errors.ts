@@ -35,11 +35,12 @@ function formError(error: MulterError): FleetError {
       const errors = [{ pointer: `/${field.replaceAll('~', '~0').replaceAll('/', '~1')}`, detail }];
       return new FleetError('validation_failed', 'The form has a file that is not expected.', { errors, cause: error });
     }
-    case 'LIMIT_FIELD_KEY':
-    case 'MISSING_FIELD_NAME':
-      return fault('malformed_request', `The form cannot be read: ${error.message}.`, error);
-    default:
+    case 'LIMIT_FIELD_VALUE':
+    case 'LIMIT_FIELD_COUNT':
+    case 'LIMIT_PART_COUNT':
       return fault('body_too_large', `The form is larger than this address takes: ${error.message}.`, error);
+    default:
+      return fault('malformed_request', `The form cannot be read: ${error.message}.`, error);
   }
 }
 

@@ -4,7 +4,7 @@ import type { Static, TObject } from 'typebox';
 import { fieldErrors } from './field-errors.js';
 import { formFields } from './form-fields.js';
 
-export interface Checked<T> {
+interface Checked<T> {
   /** Valid only while `errors` is empty. */
   readonly value: T;
   readonly errors: FieldError[];
