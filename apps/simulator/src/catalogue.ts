@@ -62,19 +62,26 @@ export class Catalogue {
   describe(classType: string): JsonObject | undefined {
     const raw = this.raw(classType);
     if (raw === undefined) return undefined;
-    const input = structuredClone(raw.input) as JsonObject;
-    for (const category of Object.values(input)) {
-      if (!isObject(category)) continue;
-      for (const [name, pair] of Object.entries(category)) {
-        const choices = this.choices(classType, name);
-        if (choices !== undefined && Array.isArray(pair)) pair[0] = choices;
-      }
-    }
+    const input = Object.fromEntries(
+      Object.entries(raw.input as JsonObject).map(([category, specs]) => [
+        category,
+        this.withChoices(classType, specs),
+      ]),
+    );
     return { ...raw, input };
   }
 
   all(): JsonObject {
     return Object.fromEntries(Object.keys(this.current()).map((name) => [name, this.describe(name) ?? null]));
+  }
+
+  private withChoices(classType: string, specs: Json): Json {
+    if (!isObject(specs)) return specs;
+    const filled = Object.entries(specs).map(([name, pair]): [string, Json] => {
+      const choices = this.choices(classType, name);
+      return [name, choices !== undefined && Array.isArray(pair) ? [choices, ...pair.slice(1)] : pair];
+    });
+    return Object.fromEntries(filled);
   }
 
   /** The files that stand in an input's list of choices, where the list depends on the installation. */

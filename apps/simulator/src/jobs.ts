@@ -30,8 +30,8 @@ export function listJobs(engine: Engine, query: JobQuery): { readonly jobs: Writ
       (query.workflowId === undefined || job.workflow_id === query.workflowId),
   );
   const key = query.sortBy === 'created_at' ? (job: Job) => Number(job.create_time) : duration;
-  // Entries of one millisecond are in the order of their coming; the newest first turns that round, too.
-  chosen.sort((a, b) => key(a) - key(b) || toNumber(a.priority as Json) - toNumber(b.priority as Json));
+  // Of one millisecond, the later one has the higher count; with `front` it is negative.
+  chosen.sort((a, b) => key(a) - key(b) || count(a) - count(b));
   if (!query.ascending) chosen.reverse();
   const end = query.limit === undefined ? undefined : query.offset + query.limit;
   return { jobs: chosen.slice(query.offset, end), total: chosen.length };
@@ -51,6 +51,10 @@ export function findJob(engine: Engine, id: string): Writable | undefined {
     execution_status: entry.status,
     workflow: { prompt: graph, extra_data: extraData },
   };
+}
+
+function count({ priority }: Job): number {
+  return Math.abs(toNumber(priority as Json));
 }
 
 function duration(job: Job): number {

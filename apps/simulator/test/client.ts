@@ -66,7 +66,9 @@ export class Listener {
   }
 
   texts(type?: string): JsonObject[] {
-    return this.frames.filter((frame): frame is JsonObject => !Buffer.isBuffer(frame) && (type === undefined || frame.type === type));
+    return this.frames.filter(
+      (frame): frame is JsonObject => !Buffer.isBuffer(frame) && (type === undefined || frame.type === type),
+    );
   }
 
   /** Waits for frames until `isEnough`. */
@@ -86,10 +88,12 @@ export class Listener {
 
   /** Waits for the end of a prompt as its own client sees it. */
   untilEndOf(promptId: string): Promise<void> {
-    return this.until(() => this.texts('executing').some(({ data }) => {
-      const { node, prompt_id } = data as JsonObject;
-      return node === null && prompt_id === promptId;
-    }));
+    return this.until(() =>
+      this.texts('executing').some(({ data }) => {
+        const { node, prompt_id } = data as JsonObject;
+        return node === null && prompt_id === promptId;
+      }),
+    );
   }
 
   async close(): Promise<void> {

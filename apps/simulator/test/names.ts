@@ -7,7 +7,7 @@ export class Names {
   private readonly toActual = new Map<string, string>();
 
   tie(recorded: string, actual: string): void {
-    if (recorded === actual || this.toActual.has(recorded) || this.toRecorded.has(actual)) return;
+    if (this.toActual.has(recorded) || this.toRecorded.has(actual)) return;
     this.toActual.set(recorded, actual);
     this.toRecorded.set(actual, recorded);
   }

@@ -4,10 +4,9 @@ let others = 0;
 
 /** A graph with the nodes in `cached` as they are and every other one different, so that no result of it is of use. */
 export function primerFor(graph: JsonObject, cached: readonly string[]): JsonObject {
-  const primer = Object.fromEntries(
+  return Object.fromEntries(
     Object.entries(graph).map(([id, node]) => [id, cached.includes(id) ? node : another(node as JsonObject)]),
   );
-  return structuredClone(primer);
 }
 
 function another(node: JsonObject): JsonObject {

@@ -38,7 +38,11 @@ export interface Answer {
   readonly body_bytes?: number;
 }
 
-export type Frame = { readonly frame: JsonObject } | { readonly binary: string } | { readonly meta: JsonObject } | { readonly end: Json };
+export type Frame =
+  | { readonly frame: JsonObject }
+  | { readonly binary: string }
+  | { readonly meta: JsonObject }
+  | { readonly end: Json };
 
 export function recording(version: ComfyVersion, name: string): Exchange[] {
   return lines(version, name) as unknown as Exchange[];
@@ -57,4 +61,9 @@ function lines(version: ComfyVersion, name: string): Json[] {
     .split('\n')
     .filter((line) => line !== '')
     .map(parseJson);
+}
+
+export function asObject(value: Json | undefined): JsonObject {
+  if (!isObject(value)) throw new Error('not an object');
+  return value;
 }

@@ -11,7 +11,9 @@ export interface SuiteOptions {
   /** What was there when the recording began. */
   readonly setup?: (replay: Replay, simulator: Simulator) => Promise<void> | void;
   /** What happened just before an exchange and was not recorded as one. */
-  readonly before?: Readonly<Record<string, (replay: Replay, simulator: Simulator, exchange: Exchange) => Promise<void> | void>>;
+  readonly before?: Readonly<
+    Record<string, (replay: Replay, simulator: Simulator, exchange: Exchange) => Promise<void> | void>
+  >;
   /** Exchanges before which the cache is made to hold what it held when they were recorded. */
   readonly primed?: readonly string[];
   /** Takes the place of sending the recorded body, where the recording did not keep it. */
@@ -36,7 +38,8 @@ export function replaySuite(version: ComfyVersion, file: string, options: SuiteO
     const skipped = options.notReproduced ?? {};
     it('names only exchanges of the recording as not reproduced, each with a reason', () => {
       const names = exchanges.map(({ name }) => name);
-      for (const [name, reason] of Object.entries(skipped)) expect([names.includes(name), reason.length > 10]).toEqual([true, true]);
+      for (const [name, reason] of Object.entries(skipped))
+        expect([names.includes(name), reason.length > 10]).toEqual([true, true]);
     });
     for (const exchange of exchanges) {
       if (skipped[exchange.name] !== undefined) continue;

@@ -6,10 +6,11 @@ import type { Simulator } from '../src/simulator.js';
 import { ask, askJson, type Got } from './client.js';
 import { Names } from './names.js';
 import { normalised } from './normalise.js';
-import type { Exchange } from './recording.js';
 import { primerFor } from './primer.js';
+import { asObject, type Exchange } from './recording.js';
 
 const UUIDS = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g;
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const FILES = /[^"/ ]*_\d{5}_\.png/g;
 const COMPARED_HEADERS = [
   'content-type',
@@ -42,7 +43,10 @@ export class Replay {
     const text = request.body_text ?? (request.body === undefined ? '' : writeJson(request.body));
     const sent = body ?? this.names.actual(text);
     const path = this.names.actual(request.path);
-    const got = await ask(this.simulator.url, request.method, path, sent, { ...this.headersOf(exchange, path), ...headers });
+    const got = await ask(this.simulator.url, request.method, path, sent, {
+      ...this.headersOf(exchange, path),
+      ...headers,
+    });
     this.remember(path, got);
     expect({ name: exchange.name, status: got.status, ...this.bodyOf(exchange, got) }).toEqual({
       name: exchange.name,
@@ -55,6 +59,8 @@ export class Replay {
 
   /** Brings about what the recording had before this exchange and did not write down. */
   private async prepare({ request, response, name }: Exchange): Promise<void> {
+    const named = isObject(request?.body) ? request.body.prompt_id : undefined;
+    if (request?.path === '/interrupt' && typeof named === 'string') await this.untilRunning(named);
     const path = request?.path ?? '';
     const body = response?.body;
     if (path === '/queue' && isObject(body)) await this.fillQueue(body);
@@ -84,7 +90,13 @@ export class Replay {
   }
 
   async submit(promptId: string, graph: JsonObject, extraData: JsonObject): Promise<void> {
-    const answer = await askJson(this.simulator.url, 'POST', '/prompt', { prompt: graph, extra_data: extraData });
+    // An id that no server makes was the client's own.
+    const own = UUID.test(promptId) ? {} : { prompt_id: promptId };
+    const answer = await askJson(this.simulator.url, 'POST', '/prompt', {
+      prompt: graph,
+      extra_data: extraData,
+      ...own,
+    });
     this.names.tie(promptId, String(answer.prompt_id));
   }
 
@@ -95,7 +107,8 @@ export class Replay {
   }
 
   private async untilEnded(recordedId: string, name: string): Promise<void> {
-    if (this.names.isKnown(recordedId) || recordedId.length > 0) await this.untilHistory(this.names.actual(recordedId), name);
+    if (this.names.isKnown(recordedId) || recordedId.length > 0)
+      await this.untilHistory(this.names.actual(recordedId), name);
   }
 
   async untilHistory(id: string, name = 'a primer'): Promise<JsonObject> {
@@ -109,8 +122,8 @@ export class Replay {
 
   /** Runs a primer that leaves in the cache what the recorded prompt found there. */
   async primeAsRecorded(exchange: Exchange): Promise<void> {
-    const { prompt } = exchange.request?.body as JsonObject;
-    const id = String((exchange.response?.body as JsonObject).prompt_id);
+    const { prompt } = asObject(exchange.request?.body);
+    const id = String(asObject(exchange.response?.body).prompt_id);
     const cached = this.exchanges.flatMap(({ response }) => {
       const entry = isObject(response?.body) ? response.body[id] : undefined;
       return isObject(entry) ? [cachedNodes(entry)] : [];
@@ -127,7 +140,27 @@ export class Replay {
     throw new Error('never idle');
   }
 
-  private async untilRunning(recordedId: string): Promise<void> {
+  /** Submits the prompt whose history or job a later exchange shows, and waits until it runs. */
+  async startFromLater(name: string): Promise<void> {
+    const body = asObject(this.exchanges.find((exchange) => exchange.name === name)?.response?.body);
+    const [id, entry] =
+      typeof body.id === 'string' ? [body.id, body] : (Object.entries(body)[0] as [string, JsonObject]);
+    const workflow = entry.workflow as JsonObject | undefined;
+    const [, , graph, extraData] = (entry.prompt ?? [0, id, workflow?.prompt, workflow?.extra_data]) as Json[];
+    await this.submit(id, graph as JsonObject, extraData as JsonObject);
+    await this.untilRunning(id);
+  }
+
+  /** Submits the running prompt of the first queue after this exchange, and waits until it runs. */
+  async startFromQueue(exchange: Exchange): Promise<void> {
+    const later = this.exchanges.slice(this.exchanges.indexOf(exchange));
+    const queue = asObject(later.find(({ request }) => request?.path === '/queue')?.response?.body);
+    const [, id, graph, extraData] = (queue.queue_running as Json[][])[0] ?? [];
+    await this.submit(String(id), graph as JsonObject, extraData as JsonObject);
+    await this.untilRunning(String(id));
+  }
+
+  async untilRunning(recordedId: string): Promise<void> {
     const id = this.names.actual(recordedId);
     for (const deadline = performance.now() + 10_000; performance.now() < deadline; ) {
       const { queue_running: running } = await askJson(this.simulator.url, 'GET', '/queue');
@@ -142,7 +175,8 @@ export class Replay {
     if (headers.Origin?.endsWith(':8189')) headers.Origin = headers.Origin.replace('8189', String(this.simulator.port));
     const known = this.etags.get(path);
     if (headers['If-None-Match'] !== undefined && known !== undefined) headers['If-None-Match'] = known.etag;
-    if (headers['If-Modified-Since'] !== undefined && known !== undefined) headers['If-Modified-Since'] = known.modified;
+    if (headers['If-Modified-Since'] !== undefined && known !== undefined)
+      headers['If-Modified-Since'] = known.modified;
     return headers;
   }
 
@@ -160,7 +194,12 @@ export class Replay {
     if (response?.body === undefined) return {};
     const recorded = writeJson(response.body);
     const actual = parseJson(text);
-    if (isObject(actual) && isObject(response.body) && typeof response.body.prompt_id === 'string' && typeof actual.prompt_id === 'string') {
+    if (
+      isObject(actual) &&
+      isObject(response.body) &&
+      typeof response.body.prompt_id === 'string' &&
+      typeof actual.prompt_id === 'string'
+    ) {
       this.names.tie(response.body.prompt_id, actual.prompt_id);
     }
     this.names.tieAll(recorded, writeJson(actual), FILES);

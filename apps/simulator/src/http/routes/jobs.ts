@@ -23,7 +23,7 @@ function parseQuery(query: URLSearchParams): JobQuery | string {
   if (unknown.length > 0) return `Invalid status value(s): ${unknown.join(', ')}. Valid values: ${STATUSES.join(', ')}`;
   const sortBy = (query.get('sort_by') ?? 'created_at').toLowerCase();
   if (sortBy !== 'created_at' && sortBy !== 'execution_duration') {
-    return 'sort_by must be one of: created_at, execution_duration';
+    return "sort_by must be 'created_at' or 'execution_duration'";
   }
   const sortOrder = (query.get('sort_order') ?? 'desc').toLowerCase();
   if (sortOrder !== 'asc' && sortOrder !== 'desc') return "sort_order must be 'asc' or 'desc'";
