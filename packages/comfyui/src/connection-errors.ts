@@ -1,10 +1,6 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import { InstanceUnreachable } from './errors.js';
 
-/** What fails before a byte of the request can have left. */
-const BEFORE_SENDING =
-  /^(ECONNREFUSED|ENOTFOUND|EAI_\w+|EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL|ERR_TLS\w*|CERT_\w+|\w+_CERT\w*)$/;
-
 interface SystemError {
   readonly code: string;
   readonly syscall: string;
@@ -47,8 +43,8 @@ export function connectionError(instance: string, error: unknown): FleetError {
   if (found.code.startsWith('HPE_') || found.code === 'ERR_INVALID_PROTOCOL') {
     return new FleetError('comfyui_error', `The ComfyUI instance ${instance} does not speak HTTP.`, { cause });
   }
-  const mayHaveArrived =
-    !BEFORE_SENDING.test(found.code) && found.syscall !== 'connect' && found.syscall !== 'getaddrinfo';
+  // without a connection not a byte of the request has left
+  const mayHaveArrived = found.syscall !== 'connect' && found.syscall !== 'getaddrinfo';
   return new InstanceUnreachable(`The ComfyUI instance ${instance} ${phrase(found)}.`, { cause, mayHaveArrived });
 }
 

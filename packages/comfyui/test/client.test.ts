@@ -52,9 +52,15 @@ describe('settle', () => {
     expect(looks).toBe(4);
   });
 
+  it('looks only once at a prompt that is absent', async () => {
+    const server = await serve(answers({ '/queue': { body: queueOf([]) }, '/history/p': { body: '{}' } }));
+    expect(await clientOf(server.url).settle('p', { signal: never() })).toEqual({ state: 'absent' });
+    expect(server.seen).toHaveLength(2);
+  });
+
   it('answers running when time is up', async () => {
     const server = await serve(answers({ '/queue': { body: queueOf(['p']) } }));
-    expect(await clientOf(server.url).settle('p', { signal: never(), withinMs: 30 })).toEqual({ state: 'running' });
+    expect(await clientOf(server.url).settle('p', { signal: never(), withinMs: 500 })).toEqual({ state: 'running' });
     expect(server.seen.length).toBeGreaterThan(1);
   });
 });

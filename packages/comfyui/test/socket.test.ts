@@ -89,13 +89,13 @@ describe('connectSocket', () => {
 
   it('is not closed by silence as long as pings are answered', async () => {
     const server = await serveSocket();
-    const { socket, states } = watch(server.url, { pingMs: 20 });
+    const { socket, states } = watch(server.url, { pingMs: 100 });
     const connection = await connectionOf(server);
     let pings = 0;
     connection.socket.on('ping', () => {
       pings += 1;
     });
-    await until('ten pings', () => pings >= 10);
+    await until('five pings', () => pings >= 5);
     expect([socket.isOpen, states]).toEqual([true, [true]]);
   });
 
