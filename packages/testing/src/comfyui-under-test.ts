@@ -1,7 +1,7 @@
 import { startSimulator } from '@comfy-fleet/simulator';
 
 /** A ComfyUI for the contract suite. */
-export interface ComfyUnderTest {
+interface ComfyUnderTest {
   readonly name: string;
   start(): Promise<{ readonly url: string; close(): Promise<void> }>;
 }
