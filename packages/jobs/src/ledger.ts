@@ -38,7 +38,7 @@ export interface Ledger {
   /** See jobStream. */
   events(id: string, options: { after?: string; signal: AbortSignal }): AsyncIterable<JobStreamItem>;
   overview(): Promise<FleetOverview>;
-  /** Round-trip time in ms. */
+  /** Round-trip time in ms, of the slower of the connections that ask and listen. */
   ping(): Promise<number>;
   close(): Promise<void>;
 }
@@ -117,7 +117,7 @@ export function createLedger(options: LedgerOptions): Ledger {
     ping: () =>
       orUnavailable(async () => {
         const start = performance.now();
-        await redis.ping();
+        await Promise.all([redis.ping(), subscriptions.ping()]);
         return performance.now() - start;
       }),
     close: async () => {

@@ -8,6 +8,8 @@ export type Listener = (message: string | undefined) => void;
 export interface Subscriptions {
   /** Resolves when the subscription stands; what is published from then on reaches `listener`. Answers its end. */
   listen(channel: string, listener: Listener): Promise<() => void>;
+  /** Resolves when the connection answers. */
+  ping(): Promise<void>;
   close(): void;
 }
 
@@ -50,6 +52,9 @@ export function createSubscriptions(redis: Redis, log: Logger): Subscriptions {
         throw error;
       }
       return () => leave(channel, listener);
+    },
+    ping: async () => {
+      await redis.ping();
     },
     close: () => redis.disconnect(),
   };

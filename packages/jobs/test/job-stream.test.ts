@@ -1,8 +1,21 @@
 import { newId } from '@comfy-fleet/contracts';
 import { until } from '@comfy-fleet/testing';
 import { expect, it, onTestFinished } from 'vitest';
+import { producerConnection, untilReady, workerConnection } from '../src/connection.js';
 import type { Claim, JobStreamItem } from '../src/index.js';
-import { collect, type Fleet, openFleet, openLedger, ownRedis, startNext, succeeded, within } from './builders.js';
+import { jobStream } from '../src/job-stream.js';
+import { createSubscriptions } from '../src/subscriptions.js';
+import {
+  collect,
+  type Fleet,
+  openFleet,
+  openLedger,
+  ownRedis,
+  quietLog,
+  startNext,
+  succeeded,
+  within,
+} from './builders.js';
 
 const step = (n: number) => ({ fraction: n / 1000, step: n, steps: 1000, node: 'KSampler' });
 const isEvent = (item: JobStreamItem) => item.kind === 'event';
@@ -137,6 +150,31 @@ it('reads again what happened while its subscriber connection was down, and doub
   await claim.finish(succeeded(id), promptId);
   await done;
   expect(items.map(short)).toEqual(['snapshot running', 'step 1', 'step 2', 'step 3', 'succeeded']);
+});
+
+it('waits for the connection that reads when the one that listens is back first', async () => {
+  const fleet = await openFleet({ url: (await ownRedis()).url });
+  const { id, claim, promptId } = await running(fleet);
+  const { keys, url } = fleet;
+  const redis = producerConnection(url, 800, quietLog());
+  const subscriptions = createSubscriptions(workerConnection(url, quietLog()), quietLog());
+  onTestFinished(() => {
+    redis.disconnect();
+    subscriptions.close();
+  });
+  await untilReady(redis, within());
+  const items: JobStreamItem[] = [];
+  const sources = { redis, keys, subscriptions, read: (job: string) => fleet.ledger.get(job) };
+  const done = (async () => {
+    for await (const item of jobStream(sources, id, { signal: within() })) items.push(item);
+  })();
+  await until('the snapshot came', () => items.length === 1);
+  redis.disconnect();
+  await whileSubscribersAreCut(fleet, () => claim.finish(succeeded(id), promptId));
+  await until('it listens again', async () => (await fleet.redis.pubsub('NUMSUB', keys.jobChannel(id)))[1] === 1);
+  await redis.connect();
+  await done;
+  expect(items.map(short)).toEqual(['snapshot running', 'succeeded']);
 });
 
 it('ends when the job ended, and its events expired, while the connection was down', async () => {

@@ -238,10 +238,13 @@ describe('closing a source', () => {
     expect(await source.next()).toBeUndefined();
     // This look blocks.
     const looking = source.next();
-    const closing = source.close();
+    let closed = false;
+    const closing = source.close().then(() => (closed = true));
     const { id } = (await fleet.submit()).record;
     const claim = await looking;
     expect(claim?.record.id).toBe(id);
+    expect(await claim?.submit(newId(), 'w1/0')).toBe('ok');
+    expect(closed).toBe(false);
     await claim?.release(0);
     await closing;
     expect(await fleet.redis.exists(lockKey(fleet, id))).toBe(0);

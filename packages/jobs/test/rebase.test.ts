@@ -48,7 +48,7 @@ it('keeps the order of waiting, delayed, given back and re-enqueued jobs', async
   await setV(fleet, THRESHOLD - 20);
   const job = (key: string, rankStep: number) =>
     fleet.submit({ id: newId(), key, rankStep }).then(({ record }) => record.id);
-  // Their ranks around V, so that a floor would tie them; the order of adding is not the order of ranks.
+  // Three of the ranks will be V or below; the order of adding is not the order of ranks.
   const [waitingLast, delayedThird, waitingSecond, lost, delayedFirst] = [
     await job('e', 27),
     await job('c', 22),
@@ -64,14 +64,14 @@ it('keeps the order of waiting, delayed, given back and re-enqueued jobs', async
   await held[1]?.release(0);
   const queues = createWorkQueues(fleet.redis, fleet.keys, quietLog());
   await queues.remove(POOL, lost);
-  await setV(fleet, THRESHOLD);
 
+  // V is now the highest rank of the three claims, just above the threshold.
   expect(Number(await rebase(fleet))).toBeGreaterThan(0);
 
   await queues.add(POOL, lost, (await fleet.get(lost)).record.rank);
   await queues.close();
-  // Lets the delayed ones become due, as time would.
-  for (const id of [delayedThird, delayedFirst]) await fleet.redis.zadd(fleet.keys.delayed(POOL), 1, id);
+  // Lets the delayed ones become due, as time would, the one of the highest rank first.
+  await fleet.redis.zadd(fleet.keys.delayed(POOL), 1, delayedThird, 2, delayedFirst);
   const order: string[] = [];
   while (order.length < 5) {
     const claim = await nextClaim(source);
