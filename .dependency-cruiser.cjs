@@ -3,6 +3,7 @@
 
 const BASE = ['config', 'telemetry', 'workflows', 'safe-http'];
 const MIDDLE = ['jobs', 'comfyui', 'frames'];
+/** @type {Record<string, string[]>} */
 const ALLOWED = {
   contracts: [],
   client: ['contracts'],
@@ -20,6 +21,7 @@ const layers = Object.entries(ALLOWED).map(([name, allowed]) => ({
   to: { path: '^(apps|packages|infra)/', pathNot: `^packages/(${[name, ...allowed, 'testing'].join('|')})/` },
 }));
 
+/** @type {(library: string, homes: string[]) => { name: string }} */
 const onlyIn = (library, homes) => ({
   name: `${library}-only-at-home`,
   comment: `${library} is imported only in ${homes.join(' and ')}`,
