@@ -31,7 +31,7 @@ export function ask(
       });
     });
     sent.on('error', reject);
-    sent.end(body);
+    sent.end(method === 'GET' || method === 'HEAD' ? undefined : body);
   });
 }
 

@@ -7,7 +7,7 @@ const SMALLEST_WITH_DETAILS = 200;
 /** The prompt, and below it seed and steps, on a dark panel at the foot of the picture. Nothing for an empty prompt. */
 export async function caption(painting: Painting, width: number, height: number): Promise<OverlayOptions[]> {
   const details = width >= SMALLEST_WITH_DETAILS && height >= SMALLEST_WITH_DETAILS;
-  const size = Math.max(7, Math.min(30, Math.round(Math.min(width, height * 1.6) / 38)));
+  const size = Math.max(7, Math.min(60, Math.round(Math.min(width, height * 1.6) / 38)));
   const margin = Math.max(2, Math.round(size * 0.7));
   const inner = width - 4 * margin;
   const room = Math.floor(height * 0.38) - 2 * margin;
@@ -22,7 +22,7 @@ export async function caption(painting: Painting, width: number, height: number)
   const text = await write(markup.filter((line) => line !== '').join('\n'), size, inner);
   const shownHeight = Math.min(text.height, Math.max(room, size));
   const [panelWidth, panelHeight] = [width - 2 * margin, Math.min(height, shownHeight + 2 * margin)];
-  const panel = `<svg xmlns="http://www.w3.org/2000/svg" width="${panelWidth}" height="${panelHeight}"><rect width="100%" height="100%" rx="${margin}" fill="#0b0e13" fill-opacity="0.84"/></svg>`;
+  const panel = `<svg xmlns="http://www.w3.org/2000/svg" width="${panelWidth}" height="${panelHeight}"><rect width="100%" height="100%" rx="${margin}" fill="#0b0e13" fill-opacity="0.94"/></svg>`;
   const top = Math.max(0, height - margin - panelHeight);
   const shown = text.height > shownHeight ? await cropped(text, shownHeight) : text;
   return [

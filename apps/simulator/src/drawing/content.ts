@@ -4,6 +4,8 @@ import { caption } from './caption.js';
 import { noiseLevel, noiseOverlay } from './noise.js';
 import { sceneSvg } from './scene.js';
 
+const LARGE = 1_500_000;
+
 export interface DrawingSize {
   readonly width: number;
   readonly height: number;
@@ -27,21 +29,33 @@ export async function drawContent(content: LatentContent, size: DrawingSize): Pr
 
 async function painted(under: LatentContent, painting: Painting, size: DrawingSize): Promise<Buffer> {
   const { width, height, index, part } = size;
-  const scene = sharp(Buffer.from(sceneSvg(painting, width, height, index)))
-    .resize(width, height, { fit: 'fill' })
-    .removeAlpha();
+  const svg = Buffer.from(sceneSvg(painting, width, height, index));
+  const scene = sharp(svg).resize(width, height, { fit: 'fill' }).removeAlpha();
   const overlays: OverlayOptions[] = [];
   let ground = scene;
   if (under.kind !== 'empty' && painting.denoise < 1) {
-    const { data, info } = await scene.ensureAlpha(hold(painting.denoise)).raw().toBuffer({ resolveWithObject: true });
-    overlays.push({ input: data, raw: { width: info.width, height: info.height, channels: 4 } });
-    ground = rgb(await drawContent(under, { width, height, index }), width, height);
+    const covering = await scene.ensureAlpha(hold(painting.denoise)).raw().toBuffer();
+    overlays.push({ input: covering, raw: { width, height, channels: 4 } });
+    ground = rgb(await drawContent(under, { width, height, index }), width, height).median(
+      smoothing(painting, width * height),
+    );
   }
-  const done = noiseLevel(painting.steps) * Math.max(0.3, painting.denoise);
-  const level = part === undefined ? done : done + (0.95 * painting.denoise - done) * (1 - part);
-  overlays.push(noiseOverlay(painting, index, width, height, Math.max(0, level)));
+  const finished = noiseLevel(painting.steps) * Math.max(0.3, painting.denoise);
+  const left = part === undefined ? 0 : 1 - part;
+  overlays.push(noiseOverlay(painting, index, width, height, Math.min(1, finished + 0.12 * left)));
   if (part === undefined) overlays.push(...(await caption(painting, width, height)));
-  return ground.composite(overlays).removeAlpha().toColourspace('srgb').raw().toBuffer();
+  const pixels = await ground.composite(overlays).removeAlpha().toColourspace('srgb').raw().toBuffer();
+  // A preview is the sampler's guess at the result: dim shapes first, edges last.
+  const blur = (left * width) / 14;
+  return blur < 0.3 ? pixels : rgb(pixels, width, height).blur(blur).raw().toBuffer();
+}
+
+/**
+ * Noise in what was there is painted away, edges stay: the side in pixels of a median filter. Wider takes out more, and
+ * on large pictures too long.
+ */
+function smoothing({ steps, denoise }: Painting, pixels: number): number {
+  return steps * denoise < 4 || pixels > LARGE ? 3 : 5;
 }
 
 /** How much a new painting covers of what was there: little at denoise 0.3, nearly all at 0.8. */

@@ -23,7 +23,9 @@ export const facets: Motif = ({ height, palette, random }) => {
     const shade = 6.4 - far * 8 + (mid((p) => p.z) - 0.5) * 4;
     const colour = shade > 6.3 ? palette.light : mid((p) => p.z) > 0.8 ? palette.accent : tone(palette, shade);
     const outline = found.map((p) => `${n(p.x)},${n(p.y)}`).join(' ');
-    parts.push(`<polygon points="${outline}" fill="${colour}" stroke="${colour}" stroke-width="1"/>`);
+    parts.push(
+      `<polygon points="${outline}" fill="${colour}" fill-opacity="${(0.78 + 0.22 * random()).toFixed(2)}" stroke="${colour}" stroke-opacity="0.4" stroke-width="1"/>`,
+    );
   };
   for (let row = 0; row + 1 < rows; row++) {
     for (let column = 0; column + 1 < columns; column++) {
