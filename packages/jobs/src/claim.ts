@@ -37,6 +37,6 @@ export interface Claim {
   finish(outcome: Outcome, executed?: string): Promise<TerminalStatus | 'superseded'>;
   /** Gives the job back for another claim after `delayMs`. */
   release(delayMs: number): Promise<void>;
-  /** Forgets a job that was superseded. */
+  /** Forgets the job and leaves it as it is: another claim has it, or will have it when its lock has run out. */
   letGo(): void;
 }

@@ -22,14 +22,15 @@ export function heldClaim(record: JobRecord, item: WorkItem, run: Transition): C
     finish: async (outcome, executed = '') => {
       const args = [claim, outcome.status, imagesOf(outcome), errorOf(outcome), executed];
       const became = (await run('finish', args)) as TerminalStatus | 'superseded';
-      item.done();
+      if (became === 'superseded') item.abandon();
+      else item.done();
       return became;
     },
     release: async (delayMs) => {
       await verdict('release');
       item.giveBack(delayMs);
     },
-    letGo: () => item.done(),
+    letGo: () => item.abandon(),
   };
 }
 

@@ -3,7 +3,7 @@ import { DelayedError, type Job, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Keys } from './keys.js';
 
-/** A work item in our hands: BullMQ renews its lock until one of the two is called. Neither throws or waits. */
+/** A work item in our hands: BullMQ renews its lock until one of the three is called. None throws or waits. */
 export interface WorkItem {
   readonly id: string;
   /** Names this taking of the item, and no other. */
@@ -12,6 +12,8 @@ export interface WorkItem {
   done(): void;
   /** Back into the queue with its rank, for whoever asks first after `delayMs`. */
   giveBack(delayMs: number): void;
+  /** It is not ours any more, or not to be touched: whoever has its lock keeps it, and without one it is handed out. */
+  abandon(): void;
 }
 
 export interface PoolWorkerOptions {
@@ -24,7 +26,10 @@ export interface PoolWorkerOptions {
   readonly log: Logger;
 }
 
-type Decision = { readonly kind: 'done' } | { readonly kind: 'give back'; readonly delayMs: number };
+type Decision =
+  | { readonly kind: 'done' }
+  | { readonly kind: 'give back'; readonly delayMs: number }
+  | { readonly kind: 'abandon' };
 
 /** How long one look for work may block, in seconds; a stopping worker waits for it. */
 const BLOCK_SECONDS = 1;
@@ -94,6 +99,7 @@ export class PoolWorker extends Worker {
       token,
       done: () => decide({ kind: 'done' }),
       giveBack: (delayMs) => decide({ kind: 'give back', delayMs }),
+      abandon: () => decide({ kind: 'abandon' }),
     };
   }
 
@@ -116,9 +122,10 @@ export class PoolWorker extends Worker {
 
   async #settle(job: Job, token: string | undefined): Promise<void> {
     const decision = await this.#decisions.get(token ?? '');
-    if (decision?.kind !== 'give back') return;
+    if (decision === undefined || decision.kind === 'done') return;
     // Unlike moveToWait this wakes an idle worker, keeps the rank and uses up no attempt.
-    await job.moveToDelayed(Date.now() + decision.delayMs, token);
+    if (decision.kind === 'give back') await job.moveToDelayed(Date.now() + decision.delayMs, token);
+    // Tells BullMQ that the item has its place already, so that it touches it no more.
     throw new DelayedError();
   }
 }

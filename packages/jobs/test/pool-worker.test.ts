@@ -112,6 +112,17 @@ describe('a claim whose lock was lost', () => {
   });
 });
 
+it('is handed out again, with its record untouched, when a holder lets go of a job that is still its own', async () => {
+  const fleet = await openFleet();
+  const { id } = (await fleet.submit()).record;
+  const { claim, promptId } = await startNext(await fleet.claims(POOL, SHORT));
+  claim.letGo();
+  const next = await nextClaim(await fleet.claims(POOL, SHORT));
+  expect(next.record).toMatchObject({ id, promptId, status: 'running', claim: 2 });
+  expect(await next.finish(succeeded(id), promptId)).toBe('succeeded');
+  await itemGone(fleet, id);
+});
+
 describe('a worker that dies', () => {
   it('loses its job to another worker, who finds the submission, and the death is counted', async () => {
     const fleet = await openFleet();
