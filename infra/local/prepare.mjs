@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { Problem } from './problem.mjs';
 
 /**
  * Installs the dependencies with the pinned pnpm and builds what changed. Both are quick when there is nothing to do.
@@ -8,9 +10,7 @@ import { delimiter, join } from 'node:path';
  * @param {import('./redis-provision.mjs').Run} run
  */
 export async function prepareWorkspace(root, env, run) {
-  const { command, args } = pnpm(root, env);
-  const install = ['install', '--frozen-lockfile', '--config.confirmModulesPurge=false'];
-  await run('install', command, [...args, ...install], env);
+  await install(root, env, run);
   await run('build', process.execPath, [turbo(root), 'run', 'build', '--output-logs=errors-only'], toolEnv(root, env));
 }
 
@@ -31,20 +31,29 @@ function turbo(root) {
 }
 
 /**
- * The pinned pnpm: the one in node_modules once it is there, before that through npm, which comes with Node.
+ * With the pinned pnpm: the one in node_modules once it is there, else through npm, which comes with Node. The one in
+ * node_modules cannot lay node_modules anew (another store, say): it would take itself away in the middle.
  * @param {string} root
  * @param {NodeJS.ProcessEnv} env
+ * @param {import('./redis-provision.mjs').Run} run
  */
-function pnpm(root, env) {
+async function install(root, env, run) {
   const pinned = readJson(join(root, 'package.json'))?.packageManager?.split('@')[1]?.split('+')[0];
   const installed = readJson(join(root, 'node_modules/pnpm/package.json'))?.version;
+  const args = ['install', '--frozen-lockfile', '--config.confirmModulesPurge=false'];
   if (installed === pinned) {
-    return { command: process.execPath, args: [join(root, 'node_modules/pnpm/bin/pnpm.cjs')] };
+    try {
+      return await run('install', process.execPath, [join(root, 'node_modules/pnpm/bin/pnpm.cjs'), ...args], env);
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+    }
   }
   const npm = env.npm_execpath?.endsWith('npm-cli.js')
     ? { command: process.execPath, args: [env.npm_execpath] }
     : { command: 'npm', args: [] };
-  return { command: npm.command, args: [...npm.args, 'exec', '--yes', `pnpm@${pinned}`, '--'] };
+  // --prefix: npm would take the pnpm of this folder if it has one
+  const exec = ['exec', '--yes', '--prefix', tmpdir(), `pnpm@${pinned}`, '--', '--dir', root, ...args];
+  await run('install', npm.command, [...npm.args, ...exec], env);
 }
 
 /** @param {string} path */
