@@ -42,17 +42,12 @@ export class Catalogue {
 
   inputs(classType: string): ReadonlyMap<string, InputSpec> {
     const specs = new Map<string, InputSpec>();
-    const input = this.raw(classType)?.input as JsonObject | undefined;
+    const input = this.describe(classType)?.input;
     for (const category of ['required', 'optional'] as const) {
-      for (const [name, pair] of Object.entries((input?.[category] ?? {}) as JsonObject)) {
-        const [listed, options] = pair as [Json, JsonObject | undefined];
-        const type = this.choices(classType, name) ?? listed;
-        specs.set(name, {
-          required: category === 'required',
-          type,
-          options: options ?? {},
-          config: [type, options ?? {}],
-        });
+      const named = isObject(input) ? input[category] : undefined;
+      for (const [name, pair] of Object.entries(isObject(named) ? named : {})) {
+        const [type, options = {}] = pair as [Json, JsonObject | undefined];
+        specs.set(name, { required: category === 'required', type, options, config: [type, options] });
       }
     }
     return specs;
@@ -79,7 +74,10 @@ export class Catalogue {
     if (!isObject(specs)) return specs;
     const filled = Object.entries(specs).map(([name, pair]): [string, Json] => {
       const choices = this.choices(classType, name);
-      return [name, choices !== undefined && Array.isArray(pair) ? [choices, ...pair.slice(1)] : pair];
+      if (choices === undefined || !Array.isArray(pair)) return [name, pair];
+      const [type, options] = pair as [Json, JsonObject | undefined];
+      // The two forms of a choice: the list itself, or COMBO with the list in its options.
+      return [name, type === 'COMBO' ? [type, { ...options, options: choices }] : [choices, ...pair.slice(1)]];
     });
     return Object.fromEntries(filled);
   }

@@ -3,6 +3,8 @@ import sharp, { type OverlayOptions } from 'sharp';
 import type { Painting } from '../nodes/values.js';
 
 const SMALLEST_WITH_DETAILS = 200;
+/** Pixels of text width below which no word could be read. */
+const NARROWEST = 24;
 
 /** The prompt, and below it seed and steps, on a dark panel at the foot of the picture. Nothing for an empty prompt. */
 export async function caption(painting: Painting, width: number, height: number): Promise<OverlayOptions[]> {
@@ -11,6 +13,7 @@ export async function caption(painting: Painting, width: number, height: number)
   const margin = Math.max(2, Math.round(size * 0.7));
   const inner = width - 4 * margin;
   const room = Math.floor(height * 0.38) - 2 * margin;
+  if (inner < NARROWEST) return [];
   const lines = Math.max(1, Math.floor(room / (size * 1.35)) - (details ? 1 : 0));
   const prompt = shortened(painting.positive.replace(/\s+/g, ' ').trim(), Math.floor((lines * inner) / (size * 0.6)));
   const facts = details ? `seed ${painting.seed} · ${painting.steps} steps · cfg ${painting.cfg}` : '';

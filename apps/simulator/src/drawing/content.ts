@@ -42,7 +42,8 @@ async function painted(under: LatentContent, painting: Painting, size: DrawingSi
   }
   const finished = noiseLevel(painting.steps) * Math.max(0.3, painting.denoise);
   const left = part === undefined ? 0 : 1 - part;
-  overlays.push(noiseOverlay(painting, index, width, height, Math.min(1, finished + 0.12 * left)));
+  const level = part === undefined ? finished : (finished / 3) * part;
+  overlays.push(noiseOverlay(painting, index, width, height, level));
   if (part === undefined) overlays.push(...(await caption(painting, width, height)));
   const pixels = await ground.composite(overlays).removeAlpha().toColourspace('srgb').raw().toBuffer();
   // A preview is the sampler's guess at the result: dim shapes first, edges last.

@@ -10,7 +10,7 @@ import { clientIdOf, type GraphNode, type QueuedPrompt } from '../prompt-queue.j
 import type { SimulatorSettings } from '../settings.js';
 import type { SocketHub } from '../socket-hub.js';
 import { type ResultCache, signatures } from './cache.js';
-import { InterruptedError, type RunControl } from './control.js';
+import { AbandonedError, InterruptedError, type RunControl } from './control.js';
 import { shownInputs } from './error-report.js';
 import { fileHashes } from './file-hashes.js';
 import { NodeError, nodeTraceback } from './node-error.js';
@@ -90,8 +90,9 @@ export class PromptRun {
       return this.result('success');
     } catch (error) {
       if (error instanceof InterruptedError) return this.interrupted();
-      if (error instanceof NodeError) return this.failed(error);
-      throw error;
+      if (error instanceof AbandonedError) throw error;
+      // Whatever a node stumbles over is that prompt's failure; the next one runs.
+      return this.failed(error instanceof NodeError ? error : new NodeError('RuntimeError', String(error)));
     } finally {
       this.currentNode = undefined;
     }

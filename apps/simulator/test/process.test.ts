@@ -1,0 +1,96 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { loadSimulatorConfig } from '@comfy-fleet/config';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { readJournal } from '../src/journal.js';
+import { defaultSettings } from '../src/settings.js';
+import { askJson } from './client.js';
+import { plainImage, textToImage } from './graphs.js';
+
+let dir: string;
+let child: ChildProcess | undefined;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'simulator-process-'));
+});
+afterEach(() => {
+  child?.kill('SIGKILL');
+  child = undefined;
+  rmSync(dir, { recursive: true, force: true });
+});
+
+/** Starts the built process; resolves with what it printed until it was listening or had ended. */
+async function start(
+  env: Record<string, string>,
+): Promise<{ readonly printed: string; readonly started: ChildProcess }> {
+  const main = fileURLToPath(new URL('../dist/main.js', import.meta.url));
+  const own = {
+    SIMULATOR_PORT: '0',
+    SIMULATOR_DIR: dir,
+    SIMULATOR_JOURNAL: join(dir, 'journal.jsonl'),
+    SIMULATOR_MODEL_LOAD_MS: '0',
+  };
+  const started = spawn(process.execPath, [main], { env: { ...own, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  child = started;
+  let printed = '';
+  const ready = new Promise<void>((resolve) => {
+    started.once('close', () => resolve());
+    const hear = (text: Buffer) => {
+      printed += String(text);
+      if (printed.includes('listening')) resolve();
+    };
+    started.stdout?.on('data', hear);
+    started.stderr?.on('data', hear);
+  });
+  await ready;
+  return { printed, started };
+}
+
+const urlIn = (printed: string) => /http:\/\/[\d.]+:\d+/.exec(printed)?.[0] ?? '';
+
+describe('the simulator process', () => {
+  it('dies by SIGKILL of a crash fault, and its journal tells of the start without an end', async () => {
+    const { printed, started } = await start({ SIMULATOR_STEP_MS: '1' });
+    const url = urlIn(printed);
+    const { prompt_id: first } = await askJson(url, 'POST', '/prompt', { prompt: plainImage(1) });
+    await expect.poll(async () => (await askJson(url, 'GET', `/history/${first}`))[String(first)]).toBeDefined();
+    await askJson(url, 'POST', '/simulator/faults', { kind: 'crash' });
+    const died = once(started, 'exit');
+    const { prompt_id: second } = await askJson(url, 'POST', '/prompt', { prompt: textToImage({ steps: 6 }) });
+    expect(await died).toEqual([null, 'SIGKILL']);
+    const lines = readJournal(join(dir, 'journal.jsonl'));
+    expect(lines.map(({ event, prompt_id, pid }) => [event, prompt_id, pid])).toEqual([
+      ['start', first, started.pid],
+      ['end', first, started.pid],
+      ['start', second, started.pid],
+    ]);
+  });
+
+  it.each(['SIGTERM', 'SIGINT'] as const)('ends at once on %s, in the middle of a prompt', async (signal) => {
+    const { printed, started } = await start({ SIMULATOR_STEP_MS: '600000' });
+    const url = urlIn(printed);
+    await askJson(url, 'POST', '/prompt', { prompt: textToImage() });
+    const exit = once(started, 'exit');
+    started.kill(signal);
+    expect(await exit).toEqual([0, null]);
+  });
+
+  it('names every wrong setting and exits with 1', async () => {
+    const { printed, started } = await start({ SIMULATOR_PORT: 'x', SIMULATOR_STEP_MS: '-1' });
+    expect(printed).toMatch(/SIMULATOR_PORT=x/);
+    expect(printed).toMatch(/SIMULATOR_STEP_MS=-1/);
+    expect(started.exitCode).toBe(1);
+  });
+});
+
+describe('loadSimulatorConfig', () => {
+  it('has settings that the simulator takes, with its own lists where none are given', () => {
+    const { port, settings } = loadSimulatorConfig({ SIMULATOR_CHECKPOINTS: 'a.safetensors, b.safetensors' });
+    expect([port, settings.stepMs, settings.checkpoints]).toEqual([8188, 120, ['a.safetensors', 'b.safetensors']]);
+    expect(Object.keys(defaultSettings)).toEqual(expect.arrayContaining(Object.keys(settings)));
+    expect('loras' in settings).toBe(false);
+  });
+});
