@@ -17,12 +17,11 @@ const PICTURE_FILES = new Set(['.png', '.jpg', '.jpeg', '.webp', '.gif', '.bmp',
 
 /** What the known node classes look like, with the lists of files as they are at this moment. */
 export class Catalogue {
-  private readonly descriptions: Record<ComfyVersion, JsonObject>;
+  private readonly descriptions: Partial<Record<ComfyVersion, JsonObject>> = {};
   private readonly settings: () => SimulatorSettings;
   private readonly inputDir: string;
 
   constructor(settings: () => SimulatorSettings, inputDir: string) {
-    this.descriptions = { '0.3.64': readDescriptions('0.3.64'), '0.33.0': readDescriptions('0.33.0') };
     this.settings = settings;
     this.inputDir = inputDir;
   }
@@ -111,7 +110,9 @@ export class Catalogue {
   }
 
   private current(): JsonObject {
-    return this.descriptions[this.settings().version];
+    const { version } = this.settings();
+    this.descriptions[version] ??= readDescriptions(version);
+    return this.descriptions[version];
   }
 
   private raw(classType: string): JsonObject | undefined {

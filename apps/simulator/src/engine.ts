@@ -43,6 +43,7 @@ export class Engine {
   private loop: Promise<void> | undefined;
   private freeing = { models: false, memory: false };
   private closed = false;
+  private silentRun = false;
   private runs = 0;
   private journalLines = 0;
 
@@ -57,6 +58,7 @@ export class Engine {
         this.current !== undefined && clientIdOf(this.current.prompt) === clientId
           ? this.current.run.currentNode
           : undefined,
+      isSilent: () => this.silentRun || this.faults.silencesAll,
     });
     this.queue = new PromptQueue(() => this.hub.broadcast('status', { status: this.queueInfo() }));
     for (const folder of [this.folders.input, this.folders.output]) mkdirSync(folder, { recursive: true });
@@ -144,7 +146,7 @@ export class Engine {
       control,
     );
     this.current = { prompt, run, control };
-    hub.silent = faults.take('silent_socket') !== undefined;
+    this.silentRun = faults.take('silent_socket') !== undefined;
     const end = this.journalRun(prompt, run);
     try {
       const { outcome, ...entry } = await run.execute();
@@ -161,7 +163,7 @@ export class Engine {
       this.current = undefined;
       this.queue.running = undefined;
     } finally {
-      hub.silent = false;
+      this.silentRun = false;
     }
   }
 

@@ -30,7 +30,7 @@ const faultSchemas = {
   ),
   /** The node runs until it is interrupted. */
   hang: Type.Object({ kind: Type.Literal('hang'), node, ...common }, strict),
-  /** A whole prompt without any frame; the connections stay open. */
+  /** No frame at all; with `times` or `probability` none during a whole prompt. The connections stay open. */
   silent_socket: Type.Object({ kind: Type.Literal('silent_socket'), ...common }, strict),
   /** POST /prompt answers 500 although the prompt is in the queue. */
   error_after_accepting: Type.Object({ kind: Type.Literal('error_after_accepting'), ...common }, strict),
@@ -81,6 +81,13 @@ export class FaultBook {
     return planted;
   }
 
+  /** Whether sockets are silent for good: a silent_socket without number or chance is not tied to a prompt. */
+  get silencesAll(): boolean {
+    return this.planted.some(
+      ({ kind, times, probability }) => kind === 'silent_socket' && (times ?? probability) === undefined,
+    );
+  }
+
   list(): readonly PlantedFault[] {
     return [...this.planted];
   }
@@ -112,7 +119,7 @@ export class FaultBook {
 }
 
 /** mulberry32: small, fast and the same everywhere. */
-export function seeded(seed: number): () => number {
+function seeded(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;

@@ -14,6 +14,8 @@ export interface HubSource {
   features(): Writable;
   /** The node under way, if the running prompt belongs to this client. */
   currentNode(clientId: string): string | undefined;
+  /** While true, nothing is sent to anybody. */
+  isSilent(): boolean;
 }
 
 /**
@@ -21,8 +23,6 @@ export interface HubSource {
  * them closes the id is forgotten, so the newer goes silent with the older one's end.
  */
 export class SocketHub {
-  /** While set, nothing is sent to anybody. */
-  silent = false;
   private readonly sockets = new Map<string, WebSocket>();
   private readonly flags = new Map<string, Json>();
   private readonly all = new Set<WebSocket>();
@@ -62,20 +62,20 @@ export class SocketHub {
 
   /** To one client, or to everybody when there is no client id. */
   send(type: string, data: Writable, clientId: Json | undefined): void {
-    if (this.silent) return;
+    if (this.source.isSilent()) return;
     if (clientId !== undefined) this.sendTo(clientId, type, data);
     else this.broadcast(type, data);
   }
 
   broadcast(type: string, data: Writable): void {
-    if (this.silent || this.sockets.size === 0) return;
+    if (this.source.isSilent() || this.sockets.size === 0) return;
     const text = writeJson({ type, data });
     for (const socket of this.sockets.values()) socket.send(text);
   }
 
   /** Whether a preview would reach anybody: drawing one costs something. */
   isListening(clientId: Json | undefined): boolean {
-    if (this.silent) return false;
+    if (this.source.isSilent()) return false;
     return clientId === undefined ? this.sockets.size > 0 : this.socketOf(clientId) !== undefined;
   }
 
@@ -105,14 +105,14 @@ export class SocketHub {
   }
 
   private sendBinary(bytes: Buffer, clientId: Json | undefined): void {
-    if (this.silent) return;
+    if (this.source.isSilent()) return;
     const socket = clientId === undefined ? undefined : this.socketOf(clientId);
     if (clientId === undefined) for (const each of this.sockets.values()) each.send(bytes);
     else socket?.send(bytes);
   }
 
   private sendTo(clientId: Json, type: string, data: Writable): void {
-    if (!this.silent) this.socketOf(clientId)?.send(writeJson({ type, data }));
+    if (!this.source.isSilent()) this.socketOf(clientId)?.send(writeJson({ type, data }));
   }
 
   private socketOf(clientId: Json): WebSocket | undefined {

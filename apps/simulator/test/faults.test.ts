@@ -68,6 +68,16 @@ describe('a planted fault', () => {
     expect(mine).toEqual([]);
   });
 
+  it('silent_socket without a number silences everything until it is removed', async () => {
+    const [fault] = [running.simulator.faults.add({ kind: 'silent_socket' })];
+    const before = running.listener.frames.length;
+    const id = await running.submit(plainImage(1));
+    await expect.poll(() => running.historyOf(id)).toBeDefined();
+    expect(running.listener.frames.length).toBe(before);
+    running.simulator.faults.remove(({ id: planted }) => planted === fault.id);
+    await running.run(plainImage(2));
+  });
+
   it('error_after_accepting answers 500, and the prompt runs', async () => {
     running.simulator.faults.add({ kind: 'error_after_accepting', times: 1 });
     const id = '11111111-2222-4333-8444-555555555555';

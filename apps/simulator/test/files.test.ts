@@ -90,6 +90,12 @@ describe('GET /view', () => {
     expect((await get({ Range: 'bytes=999999-' })).status).toBe(416);
   });
 
+  it.each(['b ä', 'q:*?', '100% #1 & more', 'a+b'])('finds a file whose name is odd: %s', async (prefix) => {
+    const [file = ''] = filesOf(await running.run(plainImage(1, prefix)));
+    const got = await ask(running.simulator.url, 'GET', `/view?filename=${encodeURIComponent(file)}`);
+    expect([file, got.status]).toEqual([`${prefix}_00001_.png`, 200]);
+  });
+
   it('answers HEAD with the headers alone', async () => {
     const head = await get({}, 'HEAD');
     expect([head.status, head.bytes.length, head.headers['content-length']]).toEqual([

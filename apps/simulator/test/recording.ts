@@ -38,12 +38,6 @@ export interface Answer {
   readonly body_bytes?: number;
 }
 
-export type Frame =
-  | { readonly frame: JsonObject }
-  | { readonly binary: string }
-  | { readonly meta: JsonObject }
-  | { readonly end: Json };
-
 export function recording(version: ComfyVersion, name: string): Exchange[] {
   return lines(version, name) as unknown as Exchange[];
 }

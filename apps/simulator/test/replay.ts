@@ -228,7 +228,7 @@ export class Replay {
   }
 }
 
-export function cachedNodes(entry: JsonObject): string[] {
+function cachedNodes(entry: JsonObject): string[] {
   const messages = (entry.status as JsonObject).messages as [string, JsonObject][];
   return (messages.find(([event]) => event === 'execution_cached')?.[1].nodes ?? []) as string[];
 }

@@ -264,6 +264,44 @@ describe.each(['0.3.64', '0.33.0'] as const)('the frames of version %s', (versio
   });
 });
 
+describe('the frames of a run cancelled by the jobs route', () => {
+  it('are those of an interrupt, and the prompts behind it follow', async () => {
+    await start('0.33.0', { stepMs: 40 });
+    const owner = await listen('client-j');
+    await prime(textToImage({ seed: 81_001, steps: 80 }), []);
+    const long = await submit(textToImage({ seed: 81_001, steps: 80 }), 'client-j');
+    await owner.until(() => owner.texts('progress').length > 0);
+    const later = await submit(plainImage(0x202022, 'jobs'), 'client-j');
+    const { prompt_id: front } = await askJson(simulator.url, 'POST', '/prompt', {
+      prompt: plainImage(0x202030, 'jobs'),
+      client_id: 'client-j',
+      front: true,
+    });
+    await owner.until(() => owner.texts('status').some(isCount(3)));
+    await ask(simulator.url, 'POST', `/api/jobs/${long}/cancel`);
+    await owner.untilEndOf(later);
+    const from = owner.frames.findLastIndex(
+      (frame) => !Buffer.isBuffer(frame) && frame.type === 'status' && isCount(3)(frame),
+    );
+    const { meta, frames } = socketRecording('0.33.0', 'ws-cancelled-by-jobs-route');
+    const names = new Names();
+    names.tie(String(meta.prompt_id), long);
+    const ids = frames.map((line) => String(asObject(asObject(asObject(line).frame).data).prompt_id));
+    const [, second, third] = [...new Set(ids.filter((id) => id !== 'undefined'))];
+    names.tie(second ?? '', String(front));
+    names.tie(third ?? '', later);
+    // A few steps more may have been done when the cancel came.
+    const ours = owner.frames
+      .slice(from)
+      .map(asText)
+      .filter((frame) => JSON.stringify(frame).includes('"max":80') === false);
+    const withoutSteps = ours.filter((frame) => isObject(frame));
+    expect(withoutSteps.map((frame) => shown(frame, names.recorded))).toEqual(
+      frames.map((line) => shown(asObject(line).frame ?? null)),
+    );
+  });
+});
+
 describe('two connections of one client id', () => {
   it('let a client that comes back in the middle hear the node under way, then the rest', async () => {
     await start('0.3.64', { stepMs: 20 });

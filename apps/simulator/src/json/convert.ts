@@ -5,7 +5,7 @@ import { Float, isTruthy, type Json } from './values.js';
 export class ConversionError extends Error {}
 
 /** Python's int(value): text is read, floats are cut, true is 1. */
-export function toInt(value: Json): number | bigint {
+function toInt(value: Json): number | bigint {
   if (typeof value === 'number' || typeof value === 'bigint') return value;
   if (typeof value === 'boolean') return value ? 1 : 0;
   if (value instanceof Float) {
