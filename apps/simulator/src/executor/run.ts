@@ -84,7 +84,7 @@ export class PromptRun {
         await this.runNode(id, graph[id] as GraphNode);
         order.done(id);
       }
-      await this.use.pace.settle(performance.now() - began, this.use.settings().promptMs, this.control);
+      await this.use.pace.settle(began, this.use.settings().promptMs, this.control);
       this.control.check();
       this.message('execution_success', { prompt_id: promptId });
       return this.result('success');
