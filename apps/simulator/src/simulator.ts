@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
@@ -73,13 +74,16 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     }
     sockets.handleUpgrade(request, socket, head, (ws) => engine.hub.connect(ws, searchParams.get('clientId') ?? ''));
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, host, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
+  const removeOwnDir = async () => {
+    if (givenDir === undefined) await rm(dir, { recursive: true, force: true });
+  };
+  try {
+    server.listen(port, host);
+    await once(server, 'listening');
+  } catch (error) {
+    await removeOwnDir();
+    throw error;
+  }
   return {
     url: `http://${host}:${address().port}`,
     port: address().port,
@@ -96,7 +100,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
       const stopped = engine.close();
       cut();
       await Promise.all([closed, stopped]);
-      if (givenDir === undefined) await rm(dir, { recursive: true, force: true });
+      await removeOwnDir();
     },
   };
 }
