@@ -36,6 +36,8 @@ export const ERROR_CATALOGUE = {
   comfyui_error: entry(502, 'ComfyUI gave an unexpected answer', true),
   prompt_lost: entry(502, 'ComfyUI lost the prompt', true),
   storage_failed: entry(507, 'The pictures could not be stored', true),
+  instance_killed: entry(500, 'ComfyUI died too often under this job'),
+  timed_out: entry(504, 'The execution took too long'),
   worker_killed: entry(500, 'The worker died too often under this job'),
 } as const satisfies Record<string, ErrorEntry>;
 

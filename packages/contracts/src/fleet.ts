@@ -7,6 +7,8 @@ export interface InstanceAnnouncement {
   readonly since: number;
   /** Why it is down, for people. */
   readonly reason: string | null;
+  /** Memory of its largest device in bytes; 0 while unknown. */
+  readonly vram: number;
   /** Ids of the jobs it holds, the executing one first. */
   readonly jobs: readonly string[];
 }

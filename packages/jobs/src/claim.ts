@@ -7,6 +7,9 @@ import type { FrameRecord, JobError, JobRecord, Progress } from './record.js';
  */
 export type Verdict = 'ok' | 'canceling' | 'superseded';
 
+/** Why a submission is off: its instance forgot or died under it, ran out of memory, or it was taken back by us. */
+export type Loss = 'lost' | 'died' | 'out_of_memory' | 'taken_back';
+
 export type Outcome =
   | { readonly status: 'succeeded'; readonly images: readonly FrameRecord[] }
   | { readonly status: 'failed'; readonly error: JobError }
@@ -20,16 +23,17 @@ export interface Claim {
   /** The record as it was when it was claimed; `promptId` names a submission that may still be found. */
   readonly record: JobRecord;
   /** Before ComfyUI is asked: writes the submission down. */
-  submit(promptId: string, instance: string): Promise<Verdict>;
+  /** `expectedStart` (ms since 1970) when the prompt will wait behind another one there: then an idle instance may ask for it. */
+  submit(promptId: string, instance: string, expectedStart?: number): Promise<Verdict>;
   /** ComfyUI began to execute it. */
   start(promptId: string): Promise<Verdict>;
   progress(progress: Progress): Promise<Verdict>;
   /** ComfyUI ended; pictures are being fetched. */
   collect(): Promise<Verdict>;
-  /** ComfyUI has lost the submission. */
-  lose(promptId: string): Promise<Verdict>;
-  /** Whether it still is ours to do, and wanted. */
-  look(): Promise<Verdict>;
+  /** ComfyUI has nothing of the submission (any more). */
+  lose(promptId: string, why: Loss): Promise<Verdict>;
+  /** Whether it still is ours to do, and wanted; `recalled` when an idle instance asks for it. */
+  look(): Promise<Verdict | 'recalled'>;
   /**
    * Ends the job. `executed` is the prompt id that began executing, in case nobody noted that yet. Answers what the job
    * became, `canceled` if that was asked for meanwhile.

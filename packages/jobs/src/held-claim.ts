@@ -13,12 +13,13 @@ export function heldClaim(record: JobRecord, item: WorkItem, run: Transition): C
     (await run(name, [claim, ...args])) as Verdict;
   return {
     record,
-    submit: (promptId, instance) => verdict('submit', promptId, instance),
+    submit: (promptId, instance, expectedStart) =>
+      verdict('submit', promptId, instance, expectedStart === undefined ? '' : `${Math.round(expectedStart)}`),
     start: (promptId) => verdict('start', promptId),
     progress: (progress) => verdict('progress', JSON.stringify(progress)),
     collect: () => verdict('enterPhase', 'collecting'),
-    lose: (promptId) => verdict('lose', promptId),
-    look: () => verdict('look'),
+    lose: (promptId, why) => verdict('lose', promptId, why),
+    look: () => run('look', [claim]) as Promise<Verdict | 'recalled'>,
     finish: async (outcome, executed = '') => {
       const args = [claim, outcome.status, imagesOf(outcome), errorOf(outcome), executed];
       const became = (await run('finish', args)) as TerminalStatus | 'superseded';

@@ -1,4 +1,4 @@
-export type { Claim, Outcome, Verdict } from './claim.js';
+export type { Claim, Loss, Outcome, Verdict } from './claim.js';
 export { compareEventIds, isEventId, type JobEvent, type JobStreamItem } from './events.js';
 export { createLedger, type Ledger, type LedgerOptions, type NewJob } from './ledger.js';
 export type { FleetOverview, PoolOverview } from './overview.js';

@@ -9,6 +9,8 @@
  * | open:<pool> | zset of job ids by creation time | an id is in it until its job ends |
  * | running:<pool> | set of job ids | an id is in it while its job executes |
  * | ranks:<pool> | hash: V and the last rank of each flow | until the pool has no open job |
+ * | ahead:<pool> | zset of job ids by the time they are expected to start | an id is in it while its prompt waits behind another in ComfyUI |
+ * | idle:<pool> | zset of instance names by the time until which they count as idle | a second, unless said again |
  * | deadlines | zset of job ids by start deadline | an id is in it until its job starts or ends |
  * | outbox | stream of callbacks | an entry is in it until it was handed to the delivery queue |
  * | pools | set of pool names | for good: a name per pool that was ever used |
@@ -24,6 +26,8 @@ export interface Keys {
   open(pool: string): string;
   running(pool: string): string;
   ranks(pool: string): string;
+  ahead(pool: string): string;
+  idle(pool: string): string;
   readonly deadlines: string;
   readonly outbox: string;
   readonly pools: string;
@@ -53,6 +57,8 @@ export function createKeys(prefix: string): Keys {
     open: (pool) => key('open', pool),
     running: (pool) => key('running', pool),
     ranks: (pool) => key('ranks', pool),
+    ahead: (pool) => key('ahead', pool),
+    idle: (pool) => key('idle', pool),
     deadlines: key('deadlines'),
     outbox: key('outbox'),
     pools: key('pools'),
@@ -76,6 +82,7 @@ local function events_key(id) return P .. ':events:' .. id end
 local function open_key(pool) return P .. ':open:' .. pool end
 local function running_key(pool) return P .. ':running:' .. pool end
 local function ranks_key(pool) return P .. ':ranks:' .. pool end
+local function ahead_key(pool) return P .. ':ahead:' .. pool end
 local function deadlines_key() return P .. ':deadlines' end
 local function outbox_key() return P .. ':outbox' end
 local function pools_key() return P .. ':pools' end

@@ -73,16 +73,16 @@ export class PoolWorker extends Worker {
     return BLOCK_SECONDS;
   }
 
-  /** The next item, or undefined when none came within BLOCK_SECONDS. To be called one at a time. */
-  take(): Promise<WorkItem | undefined> {
-    const taking = this.#take();
+  /** The next item, or undefined when there is none; with `block`, when none came within BLOCK_SECONDS. One at a time. */
+  take({ block }: { block: boolean }): Promise<WorkItem | undefined> {
+    const taking = this.#take(block);
     this.#taking = taking.catch(() => {});
     return taking;
   }
 
-  async #take(): Promise<WorkItem | undefined> {
+  async #take(block: boolean): Promise<WorkItem | undefined> {
     const token = `${this.id}:${this.#tokens++}`;
-    const job = await this.getNextJob(token);
+    const job = await this.getNextJob(token, { block });
     if (job?.id === undefined) return undefined;
     let decide: (decision: Decision) => void = () => {};
     this.#decisions.set(token, new Promise((resolve) => (decide = resolve)));

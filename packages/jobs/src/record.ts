@@ -52,6 +52,12 @@ export interface JobRecord {
   readonly submissions: number;
   /** Submissions that began executing. */
   readonly attempts: number;
+  /** How long ago the first claim after its holder's found the submission without one, in ms; null: it has none. */
+  readonly orphanedMs: number | null;
+  /** Times an instance died while it executed this job. */
+  readonly kills: number;
+  /** Times the GPU ran out of memory under it. */
+  readonly ooms: number;
   /** The fence: number of the latest claim. */
   readonly claim: number;
   /** Name of the worker that holds it. */
@@ -102,6 +108,9 @@ export function parseRecord(flat: readonly string[]): JobRecord | undefined {
     promptId: text('prompt_id'),
     submissions: number('submissions') ?? 0,
     attempts: number('attempts') ?? 0,
+    orphanedMs: number('orphaned_ms'),
+    kills: number('kills') ?? 0,
+    ooms: number('ooms') ?? 0,
     claim: number('claim') ?? 0,
     worker: text('worker'),
   };

@@ -1,6 +1,6 @@
 import type { WorkerAnnouncement } from '@comfy-fleet/contracts';
 import type { Logger } from '@comfy-fleet/telemetry';
-import { announceWorker, withdrawWorker } from './announcements.js';
+import { announceWorker, readWorkers, withdrawWorker } from './announcements.js';
 import type { Claim } from './claim.js';
 import { orUnavailable, runScript, workerConnection } from './connection.js';
 import { heldClaim } from './held-claim.js';
@@ -12,13 +12,25 @@ import { createSubscriptions } from './subscriptions.js';
 import { sweep } from './sweeps.js';
 import { createWorkQueues } from './work-queues.js';
 
+/** How long an instance counts as idle after it was said; an idle worker says it again each time its look for work ends. */
+const IDLE_LIFE_MS = 2500;
 /** How long a work item rests whose claim Redis refused to write. */
 const REFUSED_CLAIM_DELAY_MS = 1000;
 
 /** Where one pool's jobs are claimed. */
 export interface ClaimSource {
-  /** The next job of the pool, or undefined when none came within a second or so. To be called one at a time. */
-  next(): Promise<Claim | undefined>;
+  /**
+   * The next job of the pool, or undefined when none came within a second or so; without `block`, when there is none. To
+   * be called one at a time.
+   */
+  next(options?: { block?: boolean }): Promise<Claim | undefined>;
+  /** Whether another process has said within the last second that an instance of the pool stands idle. */
+  othersIdle(): Promise<boolean>;
+  /** Says that instances of ours stand idle, or that they do not any more. */
+  noteIdle(instances: readonly string[]): Promise<void>;
+  noteBusy(instances: readonly string[]): Promise<void>;
+  /** Asks for a job that waits behind another one in some ComfyUI; its holder gives it back into the queue. */
+  recall(): Promise<boolean>;
   /** Stops the lock renewal and closes; every claim must have been finished, released or let go before. */
   close(): Promise<void>;
 }
@@ -36,6 +48,8 @@ export interface WorkerLedger {
   onAttention(listener: (jobId: string | undefined) => void): Promise<void>;
   announce(announcement: WorkerAnnouncement): Promise<void>;
   withdraw(): Promise<void>;
+  /** The live workers of the fleet, this one included. */
+  workers(): Promise<readonly WorkerAnnouncement[]>;
   /** Adds missing work items, expires what waited too long, rebases the ranks; does nothing while another does it. */
   sweep(): Promise<void>;
   /** Resolves while Redis answers. */
@@ -73,8 +87,8 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
       const poolWorker = new PoolWorker({ redis, keys, pool, lockMs, stalledCheckMs, log });
       await poolWorker.begin();
       return {
-        next: async () => {
-          const item = await orUnavailable(() => poolWorker.take());
+        next: async ({ block = true } = {}) => {
+          const item = await orUnavailable(() => poolWorker.take({ block }));
           if (item === undefined) return undefined;
           const tooManyDeaths = JSON.stringify(workerKilled(maxWorkerDeaths));
           const reply = await run('claim', item.id, [worker, item.token, maxWorkerDeaths, tooManyDeaths]).catch(
@@ -92,6 +106,19 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
           }
           return heldClaim(record, item, (name, args) => run(name, record.id, args));
         },
+        othersIdle: async () => {
+          const idle = await redis.zrangebyscore(keys.idle(pool), Date.now(), '+inf');
+          return idle.some((name) => !name.startsWith(`${worker}/`));
+        },
+        noteIdle: async (instances) => {
+          const until = Date.now() + IDLE_LIFE_MS;
+          await redis.zadd(keys.idle(pool), ...instances.flatMap((name) => [until, name]));
+          await redis.pexpire(keys.idle(pool), IDLE_LIFE_MS);
+        },
+        noteBusy: async (instances) => {
+          await redis.zrem(keys.idle(pool), ...instances);
+        },
+        recall: async () => (await runScript(redis, 'recall', keys.ahead(pool), [keys.prefix])) !== '',
         close: () => poolWorker.end(),
       };
     },
@@ -100,6 +127,7 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
     },
     announce: (announcement) => announceWorker(redis, keys, announcement, options.announceSeconds * 3000),
     withdraw: () => withdrawWorker(redis, keys, worker),
+    workers: () => readWorkers(redis, keys),
     sweep: () =>
       sweep({
         redis,

@@ -93,7 +93,7 @@ export function anAnnouncement(overrides: Partial<WorkerAnnouncement> = {}): Wor
     seenAt: Date.now(),
     pools: [POOL],
     draining: false,
-    instances: [{ name: 'w1/0', state: 'up', since: 1, reason: null, jobs: [] }],
+    instances: [{ name: 'w1/0', state: 'up', since: 1, reason: null, vram: 0, jobs: [] }],
     ...overrides,
   };
 }

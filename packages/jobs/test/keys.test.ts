@@ -10,6 +10,7 @@ const PAIRS: Record<string, string> = {
   "open_key('p')": keys.open('p'),
   "running_key('p')": keys.running('p'),
   "ranks_key('p')": keys.ranks('p'),
+  "ahead_key('p')": keys.ahead('p'),
   'deadlines_key()': keys.deadlines,
   'outbox_key()': keys.outbox,
   'pools_key()': keys.pools,
@@ -36,6 +37,6 @@ it('leaves no Lua key builder out of that comparison', () => {
 it('begins every key and channel with the prefix, so that all are in one slot of a Redis Cluster', () => {
   const built = Object.values(keys).flatMap((value) => (typeof value === 'function' ? [value('a', 'b')] : [value]));
   const names = built.filter((key) => key !== keys.queueName('a') && key !== keys.prefix);
-  expect(names).toHaveLength(17);
+  expect(names).toHaveLength(19);
   for (const key of names) expect(key).toMatch(/^\{tag\}:/);
 });

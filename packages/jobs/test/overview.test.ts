@@ -47,7 +47,7 @@ it('counts the open, waiting and running jobs of each pool through their lives',
   expect(await pool()).toEqual({ pool: POOL, open: 4, waiting: 2, running: 1 });
   await delayed.release(60_000);
   await until('the delayed one waits', async () => (await pool())?.waiting === 3);
-  await claim.lose(promptId);
+  await claim.lose(promptId, 'lost');
   expect(await pool()).toEqual({ pool: POOL, open: 4, waiting: 3, running: 0 });
   await claim.submit('p2', 'w1/0');
   await claim.start('p2');

@@ -70,7 +70,7 @@ it('goes back to queued when the instance lost the running prompt, and counts ea
   const { id } = (await fleet.submit()).record;
   const { claim, promptId } = await startNext(await fleet.claims());
   await claim.progress(PROGRESS);
-  expect(await claim.lose(promptId)).toBe('ok');
+  expect(await claim.lose(promptId, 'lost')).toBe('ok');
   const lost = (await fleet.get(id)).record;
   expect(lost).toMatchObject({ status: 'queued', phase: 'claimed', promptId: null, startedAt: null });
   expect(lost.progress.fraction).toBe(0);
@@ -90,7 +90,7 @@ it('counts no attempt and emits nothing when a prompt was lost before it began',
   const claim = await nextClaim(await fleet.claims());
   const first = newId();
   await claim.submit(first, 'w1/0');
-  expect(await claim.lose(first)).toBe('ok');
+  expect(await claim.lose(first, 'lost')).toBe('ok');
   expect((await fleet.get(id)).record).toMatchObject({ status: 'queued', submissions: 1, attempts: 0, promptId: null });
   expect(await fleet.events(id)).toEqual([]);
 });
@@ -99,11 +99,11 @@ it('keeps the current submission when late word of an earlier one comes', async 
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
   const { claim, promptId: first } = await startNext(await fleet.claims());
-  await claim.lose(first);
+  await claim.lose(first, 'lost');
   const second = newId();
   await claim.submit(second, 'w1/1');
   expect(await claim.start(first)).toBe('ok');
-  expect(await claim.lose(first)).toBe('ok');
+  expect(await claim.lose(first, 'lost')).toBe('ok');
   const kept = { status: 'queued', phase: 'submitted', promptId: second, submissions: 2, attempts: 1 };
   expect((await fleet.get(id)).record).toMatchObject(kept);
 });
@@ -127,7 +127,7 @@ it('answers a repeat by the same claim as the first time, and counts and emits n
   expect(await twice(() => claim.submit(first, 'w1/0'))).toEqual(['ok', 'ok']);
   expect(await twice(() => claim.start(first))).toEqual(['ok', 'ok']);
   expect(await twice(() => claim.progress(PROGRESS))).toEqual(['ok', 'ok']);
-  expect(await twice(() => claim.lose(first))).toEqual(['ok', 'ok']);
+  expect(await twice(() => claim.lose(first, 'lost'))).toEqual(['ok', 'ok']);
   await claim.submit(second, 'w1/0');
   expect(await twice(() => claim.finish(succeeded(id), second))).toEqual(['succeeded', 'succeeded']);
   expect((await fleet.get(id)).record).toMatchObject({ submissions: 2, attempts: 2, claim: 1 });
@@ -150,7 +150,7 @@ const TRANSITIONS: [string, (claim: Claim) => Promise<unknown>][] = [
   ['start', (claim) => claim.start('the prompt')],
   ['progress', (claim) => claim.progress({ ...PROGRESS, fraction: 0.9 })],
   ['collect', (claim) => claim.collect()],
-  ['lose', (claim) => claim.lose('the prompt')],
+  ['lose', (claim) => claim.lose('the prompt', 'lost')],
   ['look', (claim) => claim.look()],
 ];
 
@@ -253,7 +253,7 @@ it('answers canceling to every transition but the finish while a cancel is wante
   expect(await claim.progress(PROGRESS)).toBe('canceling');
   expect(await claim.collect()).toBe('canceling');
   expect(await claim.look()).toBe('canceling');
-  expect(await claim.lose(promptId)).toBe('canceling');
+  expect(await claim.lose(promptId, 'lost')).toBe('canceling');
   expect((await fleet.get(id)).record).toMatchObject({ status: 'canceling', submissions: 1 });
   expect(await fleet.events(id)).toEqual([status('running'), status('canceling')]);
 });

@@ -8,6 +8,7 @@ import { lookScript } from './look.js';
 import { loseScript } from './lose.js';
 import { progressScript } from './progress.js';
 import { rebaseScript } from './rebase.js';
+import { recallScript } from './recall.js';
 import { releaseScript } from './release.js';
 import { snapshotScript } from './snapshot.js';
 import { startScript } from './start.js';
@@ -29,4 +30,5 @@ export const SCRIPTS = {
   expire: expireScript,
   snapshot: snapshotScript,
   rebase: rebaseScript,
+  recall: recallScript,
 } as const;

@@ -1,7 +1,8 @@
 import { PRELUDE } from './prelude.js';
 
-/** Changes nothing: tells the holder whether the job still is its own, and wanted. Own argument: claim. */
+/** Changes nothing: tells the holder whether the job still is its own, wanted, and not asked for by an idle instance. Own argument: claim. */
 export const lookScript = `${PRELUDE}
 if not held_by(ARGV[4]) then return 'superseded' end
-return get('status') == 'canceling' and 'canceling' or 'ok'
+if get('status') == 'canceling' then return 'canceling' end
+return get('recalled') ~= '' and 'recalled' or 'ok'
 `;

@@ -1,11 +1,17 @@
 import { PRELUDE } from './prelude.js';
 
-/** running → queued, the one step back: the instance lost the submission. Own arguments: claim, prompt id. */
+/**
+ * Takes the submission off the record, because ComfyUI has nothing (more) to do for it; running → queued, the one step
+ * back, if it was executing. Own arguments: claim, prompt id, reason. An executing submission whose instance `died` counts
+ * as a kill of the job, one that ran `out_of_memory` as such.
+ */
 export const loseScript = `${PRELUDE}
-local claim, prompt_id = ARGV[4], ARGV[5]
+local claim, prompt_id, reason = ARGV[4], ARGV[5], ARGV[6]
 if not held_by(claim) then return 'superseded' end
 if get('prompt_id') == prompt_id then
-  redis.call('HDEL', record, 'prompt_id', 'started_prompt', 'started_at', 'progress')
+  if reason == 'died' and get('started_prompt') == prompt_id then redis.call('HINCRBY', record, 'kills', 1) end
+  if reason == 'out_of_memory' then redis.call('HINCRBY', record, 'ooms', 1) end
+  drop_submission()
   set('phase', 'claimed')
   if get('status') == 'running' then
     set('status', 'queued')

@@ -43,7 +43,18 @@ end
 local function emit_progress(progress)
   emit('{"type":"progress","progress":' .. progress .. '}', ${EVENTS_LIFE_RUNNING_MS})
 end
+-- Its prompt no longer waits behind another one in ComfyUI.
+local function leave_line()
+  redis.call('ZREM', ahead_key(get('pool')), id)
+  redis.call('HDEL', record, 'recalled')
+end
+-- Takes the current submission off the record.
+local function drop_submission()
+  leave_line()
+  redis.call('HDEL', record, 'prompt_id', 'started_prompt', 'started_at', 'progress', 'orphaned_at', 'orphaned_ms')
+end
 local function begin_running(prompt_id)
+  leave_line()
   set('started_at', now_ms(), 'started_prompt', prompt_id)
   redis.call('HINCRBY', record, 'attempts', 1)
   redis.call('ZREM', deadlines_key(), id)
@@ -57,6 +68,7 @@ end
 local function close_job(status)
   local pool = get('pool')
   set('status', status, 'finished_at', now_ms(), 'phase', 'ended')
+  leave_line()
   redis.call('ZREM', open_key(pool), id)
   redis.call('SREM', running_key(pool), id)
   redis.call('ZREM', deadlines_key(), id)

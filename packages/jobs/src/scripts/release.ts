@@ -11,6 +11,7 @@ if get('status') == 'canceling' and get('prompt_id') == '' then
   close_job('canceled')
   return 'ok'
 end
+leave_line()
 set('phase', 'waiting', 'worker', '')
 return 'ok'
 `;
