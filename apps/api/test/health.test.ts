@@ -28,7 +28,7 @@ describe('GET /health', () => {
   it('shows every worker and instance, and the reason of one that is down', async () => {
     const now = Date.now();
     const worker = { name: 'gpu-1', startedAt: now, seenAt: now, pools: ['default'], draining: false };
-    const up = { name: 'gpu-1/1', state: 'up', since: now, reason: null, jobs: [] } as const;
+    const up = { name: 'gpu-1/1', state: 'up', since: now, reason: null, vram: 0, jobs: [] } as const;
     await api.worker.announce({ ...worker, instances: [up] });
     expect(await json('/health')).toMatchObject({
       status: 'ok',
@@ -86,7 +86,14 @@ describe('the other addresses without a job', () => {
     const { default: chosen, data } = (await json('/lods')) as { default: string; data: Record<string, unknown>[] };
     expect(chosen).toBe('mid');
     expect(data.map(({ lod }) => lod)).toEqual(['sketch', 'mid', 'final', 'direct_final']);
-    expect(data[0]).toMatchObject({ lod: 'sketch', steps: 8, cfg: 5, scale: 0.5, rank_step: expect.any(Number) });
+    expect(data[0]).toMatchObject({
+      lod: 'sketch',
+      steps: 8,
+      cfg: 5,
+      scale: 0.5,
+      rank_step: expect.any(Number),
+      deadline_seconds: 120,
+    });
   });
 
   it('lists what there is at the bare address', async () => {

@@ -30,6 +30,11 @@ const profileSchema = Type.Object(
         'a whole number, 1 to 10000: how far one job of this level moves its caller back in the order of service ' +
         '(with 8 for a sketch and 64 for a direct_final, eight sketches count as much as one direct_final)',
     }),
+    deadline_seconds: Type.Integer({
+      minimum: 1,
+      maximum: 86_400,
+      description: 'a whole number of seconds, 1 to 86400: an execution that takes longer is interrupted',
+    }),
     description: name('a sentence that tells people what the level is for'),
   },
   { additionalProperties: false },
@@ -52,6 +57,8 @@ export interface LodProfile {
   readonly denoise: number;
   /** Step in the order of service; the smaller, the sooner the caller's next job comes. */
   readonly rankStep: number;
+  /** Longest execution, in seconds. */
+  readonly deadlineSeconds: number;
   readonly description: string;
 }
 
@@ -61,8 +68,8 @@ export function readProfiles(json: unknown): Readonly<Record<Lod, LodProfile>> {
   if (!ajv.validate(profilesSchema, json)) throw new FileFault(...(ajv.errors ?? []).map(describe));
   const profiles = json as Static<typeof profilesSchema>;
   const entries = LODS.map((lod) => {
-    const { rank_step: rankStep, ...rest } = profiles[lod];
-    return [lod, { ...rest, rankStep }] as const;
+    const { rank_step: rankStep, deadline_seconds: deadlineSeconds, ...rest } = profiles[lod];
+    return [lod, { ...rest, rankStep, deadlineSeconds }] as const;
   });
   return Object.fromEntries(entries) as Record<Lod, LodProfile>;
 }

@@ -13,6 +13,7 @@ const PROFILE = {
   scale: 0.5,
   denoise: 0.75,
   rank_step: 8,
+  deadline_seconds: 120,
   description: 'A look.',
 };
 
@@ -101,7 +102,7 @@ describe('lod-profiles.json', () => {
       ultra: PROFILE,
     });
     const faults = await faultsOf({ 'lod-profiles.json': file });
-    const keys = 'steps, cfg, sampler, scheduler, scale, denoise, rank_step, description';
+    const keys = 'steps, cfg, sampler, scheduler, scale, denoise, rank_step, deadline_seconds, description';
     expect([...faults].sort()).toEqual(
       [
         'the file has an unknown key "ultra" (known: sketch, mid, final, direct_final)',

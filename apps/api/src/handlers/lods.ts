@@ -6,8 +6,8 @@ import type { Handler } from '../http/messages.js';
 export function lods({ workflows }: Deps): Handler {
   return () => {
     const data = LODS.map((lod) => {
-      const { rankStep, ...profile } = workflows.profiles[lod];
-      return { lod, ...profile, rank_step: rankStep };
+      const { rankStep, deadlineSeconds, ...profile } = workflows.profiles[lod];
+      return { lod, ...profile, rank_step: rankStep, deadline_seconds: deadlineSeconds };
     });
     return { status: 200, body: { default: 'mid', data } };
   };
