@@ -23,6 +23,7 @@ export interface Config {
     readonly maxOpenJobs: number;
     readonly maxQueuedSeconds: number;
     readonly maxAttempts: number;
+    readonly maxInstanceDeaths: number;
     readonly maxWorkerDeaths: number;
     readonly jobTtlSeconds: number;
     readonly lockMs: number;
@@ -35,6 +36,8 @@ export interface Config {
     readonly healthPort: number;
     readonly announceSeconds: number;
     readonly drainSeconds: number;
+    readonly adoptWaitSeconds: number;
+    readonly storeRetrySeconds: number;
   };
   readonly comfyui: { readonly urls: readonly string[]; readonly timeoutMs: number; readonly pollMs: number };
   readonly framesDir: string;
@@ -89,6 +92,7 @@ function toConfig(s: Settings): Config {
       maxOpenJobs: s.MAX_OPEN_JOBS,
       maxQueuedSeconds: s.MAX_QUEUED_SECONDS,
       maxAttempts: s.MAX_ATTEMPTS,
+      maxInstanceDeaths: s.MAX_INSTANCE_DEATHS,
       maxWorkerDeaths: s.MAX_WORKER_DEATHS,
       jobTtlSeconds: s.JOB_TTL_SECONDS,
       lockMs: s.LOCK_MS,
@@ -101,6 +105,8 @@ function toConfig(s: Settings): Config {
       healthPort: s.WORKER_HEALTH_PORT,
       announceSeconds: s.ANNOUNCE_SECONDS,
       drainSeconds: s.DRAIN_SECONDS,
+      adoptWaitSeconds: s.ADOPT_WAIT_SECONDS,
+      storeRetrySeconds: s.STORE_RETRY_SECONDS,
     },
     comfyui: { urls: urlList(s.COMFYUI_URLS), timeoutMs: s.COMFYUI_TIMEOUT_MS, pollMs: s.POLL_MS },
     framesDir: resolve(s.FRAMES_DIR),

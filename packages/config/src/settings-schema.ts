@@ -75,6 +75,11 @@ export const settingsSchema = Type.Object({
   MAX_OPEN_JOBS: integer(10_000, 1, 'Most jobs accepted and not ended; more are refused with queue_full'),
   MAX_QUEUED_SECONDS: integer(86_400, 1, 'A job still queued after this long expires'),
   MAX_ATTEMPTS: integer(3, 1, 'Executions of a job that ComfyUI loses before it fails'),
+  MAX_INSTANCE_DEATHS: integer(
+    2,
+    1,
+    'ComfyUI instances that may die while they execute a job before the job fails with instance_killed',
+  ),
   MAX_WORKER_DEATHS: integer(10, 1, 'Times a worker may die holding a job before the job fails with worker_killed'),
   JOB_TTL_SECONDS: integer(604_800, 60, 'How long an ended job can be asked for'),
   // times
@@ -85,6 +90,12 @@ export const settingsSchema = Type.Object({
   ANNOUNCE_SECONDS: integer(2, 1, 'How often a worker announces itself'),
   COMFYUI_TIMEOUT_MS: integer(10_000, 100, 'Longest wait for an answer of ComfyUI (pictures: for each piece)'),
   POLL_MS: integer(1000, 20, 'How often a running prompt is looked up over HTTP when the socket says nothing'),
+  ADOPT_WAIT_SECONDS: integer(
+    60,
+    0,
+    "How long a dead worker's submission is left to that worker before it is rendered again",
+  ),
+  STORE_RETRY_SECONDS: integer(60, 0, 'How long the storing of finished pictures is tried again before the job fails'),
   DRAIN_SECONDS: integer(60, 0, 'How long a stopping worker lets its running job go on'),
 });
 
