@@ -12,14 +12,20 @@ import type { Tools } from './tools.js';
 export async function adoptJob(job: HeldJob, tools: Tools): Promise<Submitted | undefined> {
   const { promptId, request } = job.record;
   if (promptId === null) return undefined;
+  if (job.record.instance !== job.instance.name) {
+    job.log.warn('the instance that had the submission is out of reach; rendering again', { had: job.record.instance });
+    job.noteOrStop(await job.claim.lose(promptId, 'lost'));
+    return undefined;
+  }
   job.watch(promptId);
   const found = await patiently(job, () => job.instance.ask((client) => client.find(promptId, job.signal)));
   if (found.state === 'absent') {
     job.log.warn('the earlier submission is gone', { prompt: promptId });
-    job.noteOrStop(await job.claim.lose(promptId));
+    job.noteOrStop(await job.claim.lose(promptId, 'died'));
     return undefined;
   }
   job.log.info('adopted a submission', { prompt: promptId, state: found.state });
+  job.submitted();
   // Only to weigh the progress: any name of the input will do.
   const graph = bindJob(job, promptId, tools, request.input && inputName(request.input.sha256));
   return { promptId, graph };

@@ -1,43 +1,83 @@
 import type { Claim, ClaimSource } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
-import { chooseLane, type Lane } from './lanes.js';
+import type { Lane } from './lanes.js';
 import type { NewsFeed } from './news-feed.js';
 import { pause } from './pause.js';
 
 interface ClaimLoop {
   readonly source: ClaimSource;
   readonly lanes: readonly Lane[];
-  /** Pushed to whenever a lane may have become free. */
+  /** Pushed to whenever a lane may have got a free place. */
   readonly changes: NewsFeed<void>;
-  readonly begin: (claim: Claim, lane: Lane) => void;
+  /** Takes the claim to a lane, or back into the queue. */
+  readonly place: (claim: Claim) => Promise<void>;
   readonly signal: AbortSignal;
   readonly log: Logger;
 }
 
-/** A job that no lane of ours can take comes back to the queue for this long. */
-const ELSEWHERE_MS = 500;
 /** Pause after an unexpected error of the queue. */
 const ERROR_PAUSE_MS = 500;
-/** How long a loop without a free lane sleeps when nobody wakes it. */
-const IDLE_MS = 5000;
+/** How often a busy lane's second place looks for a job while the queue is empty. */
+const REFILL_MS = 100;
+/** How long a loop without any place sleeps when nobody wakes it. */
+const FULL_MS = 5000;
 
-/** Claims a job whenever a lane has a place for it, and never without one, until the signal aborts. */
-export async function claimLoop({ source, lanes, changes, begin, signal, log }: ClaimLoop): Promise<void> {
+/**
+ * Claims a job whenever a lane has a place for it, and never without one, until the signal aborts. An idle lane comes
+ * first: it takes over what waits behind another prompt of ours, else what waits in the queue, else it asks the other
+ * workers for what waits behind theirs. A second place is filled only while no instance of the pool is idle.
+ */
+export async function claimLoop(loop: ClaimLoop): Promise<void> {
+  const { source, lanes, changes, place, signal, log } = loop;
+  let saidIdle: readonly string[] = [];
+
   while (!signal.aborted) {
     try {
-      if (!lanes.some((lane) => lane.isFree)) {
-        await changes.next(IDLE_MS, signal);
-        continue;
+      if (lanes.some((lane) => lane.isIdle)) await feedIdle();
+      else if (lanes.some((lane) => lane.hasRoom)) await fillAhead();
+      else {
+        await sayBusy();
+        await changes.next(FULL_MS, signal);
       }
-      const claim = await source.next();
-      if (claim === undefined) continue;
-      const lane = signal.aborted ? undefined : chooseLane(lanes, claim);
-      if (lane === undefined) await claim.release(signal.aborted ? 0 : ELSEWHERE_MS);
-      else begin(claim, lane);
     } catch (error) {
-      if (signal.aborted) return;
+      if (signal.aborted) break;
       log.error('claiming failed', { error });
       await pause(ERROR_PAUSE_MS, signal).catch(() => {});
     }
   }
+
+  async function feedIdle(): Promise<void> {
+    if (moveBehind(lanes)) return;
+    const claim = await source.next({ block: false });
+    if (claim !== undefined) return place(claim);
+    const idle = lanes.filter((lane) => lane.isIdle).map(({ instance }) => instance.name);
+    if (idle.length === 0) return;
+    saidIdle = idle;
+    await source.noteIdle(idle);
+    await source.recall();
+    const later = await source.next({ block: true });
+    if (later !== undefined) await place(later);
+  }
+
+  async function fillAhead(): Promise<void> {
+    await sayBusy();
+    const claim = (await source.othersIdle()) ? undefined : await source.next({ block: false });
+    if (claim === undefined) await changes.next(REFILL_MS, signal);
+    else await place(claim);
+  }
+
+  async function sayBusy(): Promise<void> {
+    if (saidIdle.length === 0) return;
+    await source.noteBusy(saidIdle);
+    saidIdle = [];
+  }
+}
+
+/** Has a job that waits behind another one of ours moved to an idle lane. Answers whether one was found. */
+function moveBehind(lanes: readonly Lane[]): boolean {
+  const idle = lanes.find((lane) => lane.isIdle);
+  const job = lanes.map((lane) => lane.behind).find((behind) => behind !== undefined);
+  if (idle === undefined || job === undefined) return false;
+  job.takeBack(idle);
+  return true;
 }

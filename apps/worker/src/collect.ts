@@ -3,14 +3,18 @@ import { FleetError } from '@comfy-fleet/contracts';
 import { type FrameStore, frameName } from '@comfy-fleet/frames';
 import type { FrameRecord } from '@comfy-fleet/jobs';
 import { imageSize } from 'image-size';
+import { backoffMs } from './failures.js';
 import type { HeldJob } from './held-job.js';
 import { patiently } from './patiently.js';
+import { pause } from './pause.js';
+import type { Tools } from './tools.js';
 
 /** Enough of a picture to read its size from. */
 const HEAD_BYTES = 64 * 1024;
 
 /** Streams a prompt's pictures from the instance into the frames volume; all of them, or none stays. */
-export async function collectFrames(job: HeldJob, entry: HistoryEntry, frames: FrameStore): Promise<FrameRecord[]> {
+export async function collectFrames(job: HeldJob, entry: HistoryEntry, tools: Tools): Promise<FrameRecord[]> {
+  const { frames } = tools;
   if (entry.outputs.length === 0) {
     throw new FleetError('no_output', 'ComfyUI ran the workflow to its end, but no node of it saved a picture.');
   }
@@ -18,13 +22,28 @@ export async function collectFrames(job: HeldJob, entry: HistoryEntry, frames: F
   try {
     for (const [index, file] of entry.outputs.entries()) {
       const name = frameName(job.record.id, index + 1);
-      stored.push(await patiently(job, () => collectFrame(job, file, name, frames)));
+      stored.push(await untilStored(job, tools, () => patiently(job, () => collectFrame(job, file, name, frames))));
     }
   } catch (error) {
     await dropFrames(stored, frames);
     throw error;
   }
   return stored;
+}
+
+/** The rendering is done and stays in ComfyUI; when the volume is full for a moment only the storing is repeated. */
+async function untilStored<T>(job: HeldJob, { storeRetryMs }: Tools, store: () => Promise<T>): Promise<T> {
+  const end = performance.now() + storeRetryMs;
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await store();
+    } catch (error) {
+      const worthIt = error instanceof FleetError && error.code === 'storage_failed' && performance.now() < end;
+      if (!worthIt) throw error;
+      job.log.warn('storing failed; trying again', { error });
+    }
+    await pause(Math.min(backoffMs(attempt), Math.max(0, end - performance.now())), job.signal);
+  }
 }
 
 export async function dropFrames(stored: readonly FrameRecord[], frames: FrameStore): Promise<void> {

@@ -2,20 +2,29 @@ import type { ErrorCode } from '@comfy-fleet/contracts';
 
 /**
  * What a worker does about a failed job: `fail` it; run it `again`, as long as it has attempts left; send it
- * `elsewhere`, which costs no attempt because ComfyUI never began it.
+ * `elsewhere`, which costs no attempt because ComfyUI never began it; make `room` on the GPU and run it again.
+ *
+ * | reaction | where | how often | after |
+ * |---|---|---|---|
+ * | fail | | | |
+ * | again | whoever claims it | MAX_ATTEMPTS executions; MAX_INSTANCE_DEATHS if the instance died under it | 1 s, doubling |
+ * | elsewhere | whoever claims it | until its start deadline | 1 s |
+ * | room | the same instance, then the one with most memory | once each | at once |
  */
-export type Reaction = 'fail' | 'again' | 'elsewhere';
+export type Reaction = 'fail' | 'again' | 'elsewhere' | 'room';
 
 /** One row per code, so that a new code cannot be forgotten. Codes of requests never reach a job: they fail it. */
 export const REACTIONS: Readonly<Record<ErrorCode, Reaction>> = {
   workflow_rejected: 'fail',
   node_execution_error: 'fail',
-  out_of_memory: 'fail',
+  out_of_memory: 'room',
   interrupted: 'fail',
   no_output: 'fail',
   input_missing: 'fail',
   storage_failed: 'fail',
   worker_killed: 'fail',
+  instance_killed: 'fail',
+  timed_out: 'fail',
   prompt_lost: 'again',
   instance_unreachable: 'elsewhere',
   comfyui_error: 'elsewhere',

@@ -2,9 +2,23 @@ import type { HistoryEntry, PromptState } from '@comfy-fleet/comfyui';
 import type { HeldJob, JobNews } from './held-job.js';
 import { patiently } from './patiently.js';
 import type { ProgressTracker } from './progress-tracker.js';
+import { TakenBack } from './signals.js';
 
-/** How a followed prompt ended: with a history entry, or without a trace (lost, or taken out of the queue). */
-export type End = { readonly state: 'ended'; readonly entry: HistoryEntry } | { readonly state: 'absent' };
+/** How a followed prompt ended. */
+export type End =
+  | { readonly state: 'ended'; readonly entry: HistoryEntry; readonly timedOut: boolean }
+  /** Without a trace; `died`: the instance was out of reach meanwhile, so it was restarted. */
+  | { readonly state: 'absent'; readonly died: boolean; readonly timedOut: boolean };
+
+export interface FollowOptions {
+  readonly tracker: ProgressTracker;
+  /** How often to look when the socket says nothing. */
+  readonly pollMs: number;
+  /** Longest execution. */
+  readonly deadlineMs: number;
+  /** Look at once: the prompt may have moved on before we listened. */
+  readonly look: boolean;
+}
 
 /** At most two progress writes a second per job. */
 const PROGRESS_MS = 500;
@@ -13,35 +27,44 @@ const HURRY_MS = 25;
 
 /**
  * Follows a prompt to its end. The socket says when to look; what is true is asked over HTTP, every `pollMs` even if the
- * socket says nothing. A job that its caller cancels is taken out of the queue or interrupted on the way.
+ * socket says nothing. On the way a prompt that is to stop (its caller cancels, its time is up, an idle instance asks for
+ * it) is taken out of the queue or interrupted. Throws TakenBack when it was taken out for another instance.
  */
-export async function followPrompt(
-  job: HeldJob,
-  promptId: string,
-  { tracker, pollMs, look }: { tracker: ProgressTracker; pollMs: number; look: boolean },
-): Promise<End> {
+export async function followPrompt(job: HeldJob, promptId: string, options: FollowOptions): Promise<End> {
+  const { tracker, pollMs, deadlineMs } = options;
   let lastWrite = 0;
+  let lastLook = performance.now();
   let dirty = false;
   let hurry = false;
-  let lastLook = performance.now();
-  let lookNow = look || job.cancelRequested;
+  let died = false;
+  let lookNow = options.look || job.cancelRequested;
+
+  const timedOut = () => job.beganAt !== undefined && Date.now() - job.beganAt > deadlineMs;
+  const toStop = () => job.cancelRequested || job.isToBeTakenBack || timedOut();
+
   for (;;) {
-    if (lookNow) {
+    if (lookNow || toStop()) {
       lastLook = performance.now();
-      const state = await whereIs(job, promptId);
-      if (state.state === 'ended' || state.state === 'absent') return state;
+      const state = await whereIs(job, promptId, () => {
+        died = true;
+      });
+      if (state.state === 'ended') return { ...state, timedOut: timedOut() };
+      if (state.state === 'absent') {
+        if (job.isToBeTakenBack && !died && !job.cancelRequested) throw new TakenBack();
+        return { state: 'absent', died, timedOut: timedOut() };
+      }
       if (state.state === 'running') await job.began(promptId);
-      else job.note(await job.claim.look());
-      if (job.cancelRequested) await stop(job, promptId, state);
+      else await job.look();
+      if (toStop()) await stop(job, promptId, state);
     }
     if (dirty && performance.now() - lastWrite >= PROGRESS_MS) {
       job.note(await job.claim.progress(tracker.progress));
       lastWrite = performance.now();
       dirty = false;
     }
-    const quietMs = Math.min(pollMs, hurry || job.cancelRequested ? HURRY_MS : PROGRESS_MS);
+    const quietMs = Math.min(pollMs, hurry || toStop() ? HURRY_MS : PROGRESS_MS);
     const news = await job.news.next(quietMs, job.signal);
-    lookNow = news === undefined ? hurry || job.cancelRequested : await take(news);
+    lookNow = news === undefined ? hurry : await take(news);
     lookNow ||= performance.now() - lastLook >= pollMs;
   }
 
@@ -50,33 +73,37 @@ export async function followPrompt(
     switch (news.type) {
       case 'started':
         await job.began(promptId);
-        return job.cancelRequested;
+        return false;
       case 'attention':
-        job.note(await job.claim.look());
-        return job.cancelRequested;
+        await job.look();
+        return false;
       case 'succeeded':
       case 'failed':
       case 'interrupted':
         // `idle` follows at once, and only then is the history entry sure to be there.
         hurry = true;
         return false;
+      case 'disconnected':
+        died = true;
+        return true;
       case 'idle':
       case 'reconnected':
-      case 'disconnected':
         return true;
       default:
         dirty = tracker.take(news) || dirty;
+        job.fraction = tracker.progress.fraction;
         return false;
     }
   }
 }
 
-async function whereIs(job: HeldJob, promptId: string): Promise<PromptState> {
-  return patiently(job, () => job.instance.ask((client) => client.find(promptId, job.signal)));
+async function whereIs(job: HeldJob, promptId: string, onOutage: () => void): Promise<PromptState> {
+  return patiently(job, () => job.instance.ask((client) => client.find(promptId, job.signal)), onOutage);
 }
 
 /** Harmless when the prompt has moved on meanwhile: then the next look sees it. */
 async function stop(job: HeldJob, promptId: string, { state }: PromptState): Promise<void> {
+  if (state === 'running' && job.isToBeTakenBack && !job.cancelRequested) return;
   await patiently(job, () =>
     job.instance.ask((client) =>
       state === 'pending' ? client.deleteQueued([promptId], job.signal) : client.interrupt(promptId, job.signal),

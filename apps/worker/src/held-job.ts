@@ -4,36 +4,72 @@ import type { Instance, PromptNews } from './instance.js';
 import { NewsFeed } from './news-feed.js';
 import { Canceled, Superseded } from './signals.js';
 
-/** What its follower hears of a job: the instance's news of its prompt, and that its caller may want it stopped. */
+/** What its follower hears of a job: the instance's news of its prompt, and that it should look what is wanted of it. */
 export type JobNews = PromptNews | { readonly type: 'attention' };
 
-/** A claimed job on the instance that is to run it, or already does. */
+/** What a job needs of the lane it is on; see Lane. */
+export interface Place {
+  readonly instance: Instance;
+  /** The job that is, or will be, executed before any other here. */
+  readonly first: HeldJob | undefined;
+  enter(job: HeldJob): void;
+  leaveGpu(job: HeldJob): void;
+  leave(job: HeldJob): void;
+  expect(job: HeldJob): void;
+  unexpect(job: HeldJob): void;
+}
+
+/** A claimed job on the lane that is to run it, or already does. */
 export class HeldJob {
   readonly claim: Claim;
-  readonly instance: Instance;
-  readonly log: Logger;
   /** Aborts when the worker cannot wait for the job any longer. */
   readonly signal: AbortSignal;
   readonly news = new NewsFeed<JobNews>();
+  readonly #log: Logger;
+  #lane: Place;
   #cancelRequested: boolean;
+  #takeBack = false;
+  #target: Place | undefined;
   #promptId: string | undefined;
-  #unwatch: () => void = () => {};
+  #submitted = false;
+  #began: string | undefined;
+  #beganAt: number | undefined;
   #attempts: number;
-  #counted: string | undefined;
+  #unwatch: () => void = () => {};
+  /** Told how far the execution is, 0 to 1. */
+  fraction = 0;
+  kills: number;
+  ooms: number;
 
-  constructor(claim: Claim, instance: Instance, log: Logger, signal: AbortSignal) {
+  constructor(claim: Claim, lane: Place, log: Logger, signal: AbortSignal) {
+    const { record } = claim;
     this.claim = claim;
-    this.instance = instance;
-    this.log = log.child({ job: claim.record.id, instance: instance.name });
     this.signal = signal;
-    this.#cancelRequested = claim.record.status === 'canceling';
-    this.#attempts = claim.record.attempts;
+    this.#log = log.child({ job: record.id });
+    this.#lane = lane;
+    this.#cancelRequested = record.status === 'canceling';
+    this.#attempts = record.attempts;
+    this.kills = record.kills;
+    this.ooms = record.ooms;
     // A submission found running was counted by the claim that started it.
-    if (claim.record.startedAt !== null) this.#counted = claim.record.promptId ?? undefined;
+    if (record.startedAt !== null) this.#began = record.promptId ?? undefined;
+    lane.enter(this);
   }
 
   get record(): JobRecord {
     return this.claim.record;
+  }
+
+  get lane(): Place {
+    return this.#lane;
+  }
+
+  get instance(): Instance {
+    return this.#lane.instance;
+  }
+
+  get log(): Logger {
+    return this.#log.child({ instance: this.instance.name });
   }
 
   get cancelRequested(): boolean {
@@ -50,9 +86,26 @@ export class HeldJob {
     return this.#promptId;
   }
 
+  /** In ComfyUI, as far as we know, and not begun. */
+  get isWaiting(): boolean {
+    return this.#submitted && !this.hasBegun && !this.#takeBack;
+  }
+
+  /** Whether the current submission executes, or did. */
+  get hasBegun(): boolean {
+    return this.#promptId !== undefined && this.#began === this.#promptId;
+  }
+
+  /** ms since 1970, by our clock; undefined while it has not begun. */
+  get beganAt(): number | undefined {
+    return this.hasBegun ? this.#beganAt : undefined;
+  }
+
   /** Hears the instance's news of this submission from now on; before ComfyUI is asked, or the first would be missed. */
   watch(promptId: string): void {
     this.#promptId = promptId;
+    this.#submitted = false;
+    this.fraction = 0;
     this.#unwatch();
     this.#unwatch = this.instance.listen(promptId, (news) => this.news.push(news));
   }
@@ -61,17 +114,51 @@ export class HeldJob {
     this.#unwatch();
   }
 
-  /** Its caller may want it stopped: the follower is to ask the ledger. */
+  submitted(): void {
+    this.#submitted = true;
+  }
+
+  /** It should ask the ledger what is wanted of it. */
   attend(): void {
     this.news.push({ type: 'attention' });
   }
 
+  /** Wants it out of ComfyUI's queue, if it has not begun: for an idle lane of ours, or for whoever claims it next. */
+  takeBack(target?: Place): void {
+    this.#takeBack = true;
+    this.#target = target;
+    target?.expect(this);
+    this.attend();
+  }
+
+  get isToBeTakenBack(): boolean {
+    return this.#takeBack && !this.hasBegun;
+  }
+
+  /** Ends the taking back: it was taken back, or it had begun. Answers the lane that waits for it. */
+  takenBack(): Place | undefined {
+    const target = this.#target;
+    target?.unexpect(this);
+    this.#takeBack = false;
+    this.#target = undefined;
+    return target;
+  }
+
+  moveTo(lane: Place): void {
+    this.#lane.leave(this);
+    this.#lane = lane;
+    lane.enter(this);
+  }
+
   /** ComfyUI executes the current submission; the first time this is heard it counts as an attempt. */
   async began(promptId: string): Promise<void> {
+    if (this.#began !== promptId) {
+      this.#began = promptId;
+      this.#attempts += 1;
+    }
+    this.#beganAt ??= Date.now();
+    this.takenBack();
     this.note(await this.claim.start(promptId));
-    if (this.#counted === promptId) return;
-    this.#counted = promptId;
-    this.#attempts += 1;
   }
 
   /** Takes a transition's verdict; throws Superseded when the job is no longer ours. */
@@ -84,5 +171,12 @@ export class HeldJob {
   noteOrStop(verdict: Verdict): void {
     this.note(verdict);
     if (this.#cancelRequested) throw new Canceled();
+  }
+
+  /** Asks the ledger what is wanted. */
+  async look(): Promise<void> {
+    const verdict = await this.claim.look();
+    if (verdict === 'recalled') this.#takeBack = true;
+    else this.note(verdict);
   }
 }

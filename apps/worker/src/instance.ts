@@ -3,6 +3,7 @@ import {
   type ComfySocket,
   connectSocket,
   createComfyClient,
+  OutputMissing,
   type SocketEvent,
 } from '@comfy-fleet/comfyui';
 import { FleetError } from '@comfy-fleet/contracts';
@@ -20,10 +21,14 @@ export interface Instance {
   readonly health: InstanceHealth;
   /** To submit with; see ComfySocket. */
   readonly clientId: string;
+  /** Memory of its largest device in bytes; 0 while unknown. */
+  readonly vram: number;
   /** News of one prompt until the answered function is called. */
   listen(promptId: string, listener: (news: PromptNews) => void): () => void;
   /** Runs a call to the instance and notes what it says about the instance's health. */
   ask<T>(call: (client: ComfyClient) => Promise<T>): Promise<T>;
+  /** Asks whether it is there, and what it has; `ask` notes the outcome. */
+  probe(signal: AbortSignal): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -60,12 +65,16 @@ export function openInstance({ name, baseUrl, timeoutMs, log, onHealth }: Instan
       for (const listener of listeners.values()) listener({ type: open ? 'reconnected' : 'disconnected' });
     },
   });
+  let vram = 0;
   const instance: Instance = {
     name,
     client,
     health,
     get clientId() {
       return socket.clientId;
+    },
+    get vram() {
+      return vram;
     },
     listen: (promptId, listener) => {
       listeners.set(promptId, listener);
@@ -81,6 +90,10 @@ export function openInstance({ name, baseUrl, timeoutMs, log, onHealth }: Instan
         throw error;
       }
     },
+    probe: async (signal) => {
+      const stats = await instance.ask((asked) => asked.systemStats(signal)).catch(() => undefined);
+      if (stats !== undefined) vram = Math.max(0, ...stats.devices.map(({ vramTotal = 0 }) => vramTotal));
+    },
     close: async () => {
       await socket.close();
       client.close();
@@ -89,6 +102,8 @@ export function openInstance({ name, baseUrl, timeoutMs, log, onHealth }: Instan
   return instance;
 }
 
-function isOutage({ code }: FleetError): boolean {
-  return code === 'instance_unreachable' || code === 'comfyui_error';
+/** A file that is gone says nothing about the instance. */
+function isOutage(error: FleetError): boolean {
+  if (error instanceof OutputMissing) return false;
+  return error.code === 'instance_unreachable' || error.code === 'comfyui_error';
 }

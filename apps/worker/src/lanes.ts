@@ -1,44 +1,70 @@
-import type { Claim } from '@comfy-fleet/jobs';
-import type { HeldJob } from './held-job.js';
+import type { HeldJob, Place } from './held-job.js';
 import type { Instance } from './instance.js';
 
-/** The jobs of one instance. Its place is taken from the claim until ComfyUI has nothing more to do for the job. */
-export class Lane {
+/** One prompt executes, one waits behind it in ComfyUI's own queue, so that the GPU never waits for us. */
+const PLACES = 2;
+
+/** The jobs of one instance, from their claim until ComfyUI has nothing more to do for them. */
+export class Lane implements Place {
   readonly instance: Instance;
-  readonly #onGpu = new Set<HeldJob>();
+  readonly #onGpu: HeldJob[] = [];
   readonly #held = new Set<HeldJob>();
+  #expected: HeldJob | undefined;
 
   constructor(instance: Instance) {
     this.instance = instance;
   }
 
-  get isFree(): boolean {
-    return this.instance.health.state === 'up' && this.#onGpu.size === 0;
+  get isOpen(): boolean {
+    return this.instance.health.state === 'up';
   }
 
-  /** In the order of their coming. */
+  /** Open, and nothing executes or is about to. */
+  get isIdle(): boolean {
+    return this.isOpen && this.#onGpu.length === 0 && this.#expected === undefined;
+  }
+
+  /** Open, with a place behind what executes. */
+  get hasRoom(): boolean {
+    return this.isOpen && this.#onGpu.length + (this.#expected === undefined ? 0 : 1) < PLACES;
+  }
+
+  /** In the order of their coming, those whose pictures are being fetched included. */
   get jobs(): readonly HeldJob[] {
     return [...this.#held];
   }
 
+  get first(): HeldJob | undefined {
+    return this.#onGpu[0];
+  }
+
+  /** A job that waits in ComfyUI behind another one. */
+  get behind(): HeldJob | undefined {
+    return this.#onGpu.slice(1).find((job) => job.isWaiting);
+  }
+
+  /** Keeps the lane for a job that is on its way from another one, until it enters or stays where it was. */
+  expect(job: HeldJob): void {
+    this.#expected = job;
+  }
+
+  unexpect(job: HeldJob): void {
+    if (this.#expected === job) this.#expected = undefined;
+  }
+
   enter(job: HeldJob): void {
-    this.#onGpu.add(job);
+    this.unexpect(job);
+    this.#onGpu.push(job);
     this.#held.add(job);
   }
 
   leaveGpu(job: HeldJob): void {
-    this.#onGpu.delete(job);
+    const index = this.#onGpu.indexOf(job);
+    if (index >= 0) this.#onGpu.splice(index, 1);
   }
 
   leave(job: HeldJob): void {
-    this.#onGpu.delete(job);
+    this.leaveGpu(job);
     this.#held.delete(job);
   }
-}
-
-/** Which lane a claimed job runs on; undefined: none of this worker's. */
-export function chooseLane(lanes: readonly Lane[], { record }: Claim): Lane | undefined {
-  const holder = lanes.find(({ instance }) => instance.name === record.instance);
-  if (record.promptId !== null && holder !== undefined) return holder;
-  return lanes.find((lane) => lane.isFree);
 }

@@ -5,12 +5,15 @@ import { createFileFrames } from '@comfy-fleet/frames';
 import { createWorkerLedger } from '@comfy-fleet/jobs';
 import { createLogger, startHealthServer } from '@comfy-fleet/telemetry';
 import { loadWorkflows, WorkflowError } from '@comfy-fleet/workflows';
+import { largestVram } from './largest-vram.js';
 import { startWorker } from './worker.js';
 
 /** The one pool until there are more. */
 const POOL = 'default';
 /** Longest answer of a readiness probe. */
 const READY_TIMEOUT_MS = 1000;
+/** For giving back what did not finish, after DRAIN_SECONDS. */
+const STOP_GRACE_MS = 5000;
 
 async function main(): Promise<void> {
   loadEnvFile();
@@ -19,8 +22,10 @@ async function main(): Promise<void> {
     throw new ConfigError(['COMFYUI_URLS is not set: write the address of each ComfyUI, e.g. http://127.0.0.1:8188']);
   }
   const log = createLogger({ service: 'worker', ...config.log });
-  const { name, announceSeconds, drainSeconds, healthHost, healthPort } = config.worker;
-  const { sweepSeconds, maxAttempts, maxWorkerDeaths, jobTtlSeconds, lockMs, stalledCheckMs } = config.queue;
+  const { name, announceSeconds, drainSeconds, adoptWaitSeconds, storeRetrySeconds } = config.worker;
+  const { healthHost, healthPort } = config.worker;
+  const { sweepSeconds, maxAttempts, maxInstanceDeaths, maxWorkerDeaths } = config.queue;
+  const { jobTtlSeconds, lockMs, stalledCheckMs } = config.queue;
   const workflows = await loadWorkflows(config.workflowsDir);
   const frames = createFileFrames({ dir: config.framesDir, owner: name });
   const inputs = createFileFrames({ dir: join(config.framesDir, 'inputs'), owner: name });
@@ -44,7 +49,17 @@ async function main(): Promise<void> {
     comfyUrls: config.comfyui.urls,
     pool: POOL,
     ledger,
-    tools: { workflows, frames, inputs, pollMs: config.comfyui.pollMs, maxAttempts },
+    tools: {
+      workflows,
+      frames,
+      inputs,
+      pollMs: config.comfyui.pollMs,
+      maxAttempts,
+      maxInstanceDeaths,
+      storeRetryMs: storeRetrySeconds * 1000,
+      largestVram: async () => largestVram(await ledger.workers()),
+    },
+    adoptWaitMs: adoptWaitSeconds * 1000,
     comfyTimeoutMs: config.comfyui.timeoutMs,
     announceSeconds,
     sweepSeconds,
@@ -60,6 +75,8 @@ async function main(): Promise<void> {
 
   const stop = async (signal: NodeJS.Signals) => {
     log.info('stopping', { signal, drain_seconds: drainSeconds });
+    // Without Redis giving back would wait for it; then the jobs' locks lapse instead.
+    setTimeout(() => process.exit(1), drainSeconds * 1000 + STOP_GRACE_MS).unref();
     await worker.stop(drainSeconds * 1000);
     await health.close();
     await ledger.close();

@@ -8,6 +8,11 @@ export class Canceled extends Error {
   override readonly name = 'Canceled';
 }
 
+/** The job was taken out of ComfyUI's queue before it began. */
+export class TakenBack extends Error {
+  override readonly name = 'TakenBack';
+}
+
 /** The worker stops: the job goes back as it is, for the next worker to adopt. */
 export class Stopping extends Error {
   override readonly name = 'Stopping';

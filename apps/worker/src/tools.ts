@@ -7,5 +7,12 @@ export interface Tools {
   readonly frames: FrameStore;
   readonly inputs: FrameStore;
   readonly pollMs: number;
+  /** Executions of a job before it fails for being lost. */
   readonly maxAttempts: number;
+  /** Instances that may die under a job before it is held to be the cause. */
+  readonly maxInstanceDeaths: number;
+  /** How long the storing of finished pictures is tried again. */
+  readonly storeRetryMs: number;
+  /** The most memory of any live instance of the pool, in bytes. */
+  readonly largestVram: () => Promise<number>;
 }

@@ -7,6 +7,7 @@ import { HeldJob } from './held-job.js';
 import { type Instance, openInstance } from './instance.js';
 import { Lane } from './lanes.js';
 import { NewsFeed } from './news-feed.js';
+import { placeJob } from './placement.js';
 import { runJob } from './run-job.js';
 import { Stopping } from './signals.js';
 import type { Tools } from './tools.js';
@@ -19,6 +20,8 @@ export interface WorkerOptions {
   readonly ledger: WorkerLedger;
   readonly tools: Tools;
   readonly comfyTimeoutMs: number;
+  /** How long a submission that another worker's instance may still have is left to that worker. */
+  readonly adoptWaitMs: number;
   readonly announceSeconds: number;
   readonly sweepSeconds: number;
   readonly log: Logger;
@@ -56,18 +59,25 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const lanes = instances.map((instance) => new Lane(instance));
 
   const begin = (claim: Claim, lane: Lane) => {
-    const job = new HeldJob(claim, lane.instance, log, ending.signal);
-    const gpuFree = () => {
-      lane.leaveGpu(job);
-      changes.push();
-    };
-    lane.enter(job);
-    const run = runJob(job, tools, gpuFree).finally(() => {
-      lane.leave(job);
+    const job = new HeldJob(claim, lane, log, ending.signal);
+    const run = runJob(job, tools, () => changes.push()).finally(() => {
+      job.lane.leave(job);
       running.delete(run);
       changes.push();
     });
     running.add(run);
+  };
+  const place = async (claim: Claim) => {
+    const placement = stopping.signal.aborted
+      ? { releaseMs: 0, because: 'the worker stops' }
+      : await placeJob(claim.record, lanes, { adoptWaitMs: options.adoptWaitMs, largestVram: tools.largestVram });
+    if ('lane' in placement) {
+      begin(claim, placement.lane);
+      return;
+    }
+    const { releaseMs, because } = placement;
+    log.info('job goes back to the queue', { job: claim.record.id, because, delay_ms: releaseMs });
+    await claim.release(releaseMs);
   };
 
   await ledger.onAttention((jobId) => {
@@ -76,12 +86,12 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     }
   });
   const source = await ledger.claims(pool);
-  const loop = claimLoop({ source, lanes, changes, begin, signal: stopping.signal, log });
+  const loop = claimLoop({ source, lanes, changes, place, signal: stopping.signal, log });
   const announce = () => ledger.announce({ ...announcement(options, lanes, startedAt), draining });
   const background = { signal: ending.signal, log };
   const tasks = [
     ...instances.map((instance) =>
-      every(PROBE_MS, `probing ${instance.name}`, () => probe(instance, ending.signal), background),
+      every(PROBE_MS, `probing ${instance.name}`, () => instance.probe(ending.signal), background),
     ),
     every(options.announceSeconds * 1000, 'announcing', announce, background),
     every(options.sweepSeconds * 1000, 'sweeping', () => ledger.sweep(), background),
@@ -93,6 +103,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       draining = true;
       stopping.abort();
       await loop;
+      // What has not begun need not wait for us.
+      for (const { behind } of lanes) behind?.takeBack();
       await settledWithin(running, drainMs);
       ending.abort(new Stopping());
       await Promise.allSettled([...running, ...tasks]);
@@ -101,11 +113,6 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       await Promise.all(instances.map((instance) => instance.close()));
     },
   };
-}
-
-/** Its outcome is noted by `ask`; here it is no news. */
-async function probe(instance: Instance, signal: AbortSignal): Promise<void> {
-  await instance.ask((client) => client.systemStats(signal)).catch(() => {});
 }
 
 async function settledWithin(running: ReadonlySet<Promise<void>>, ms: number): Promise<void> {
@@ -135,7 +142,14 @@ function announcement(
 ): Omit<WorkerAnnouncement, 'draining'> {
   const instances = lanes.map(({ instance, jobs }) => {
     const { state, since, reason } = instance.health;
-    return { name: instance.name, state, since, reason, jobs: jobs.map(({ record }) => record.id) };
+    return {
+      name: instance.name,
+      state,
+      since,
+      reason,
+      vram: instance.vram,
+      jobs: jobs.map(({ record }) => record.id),
+    };
   });
   return { name, startedAt, seenAt: Date.now(), pools: [pool], instances };
 }

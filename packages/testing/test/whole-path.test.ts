@@ -91,11 +91,12 @@ describe('the whole path, api and worker as processes over a simulated ComfyUI',
     simulator.set({ stepMs: 30 });
     const running = await jobs.generate({ ...BODY, steps: 20 });
     const waiting = await jobs.generate({ ...BODY, steps: 20 });
-    expect((await jobs.cancel(waiting.id)).status).toBe('canceled');
+    await jobs.cancel(waiting.id);
+    expect(await jobs.ended(waiting.id)).toMatchObject({ status: 'canceled', attempts: 0 });
     await jobs.ended(running.id);
     const last = await jobs.ended((await jobs.generate(BODY)).id);
     expect(last.status).toBe('succeeded');
-    expect(await jobs.get(waiting.id)).toMatchObject({ status: 'canceled', attempts: 0, instance: null });
+    expect(await jobs.get(waiting.id)).toMatchObject({ status: 'canceled', attempts: 0, started_at: null });
   });
 
   it('fails a job with what ComfyUI has against its workflow', async () => {
@@ -230,7 +231,7 @@ describe('processes that come and go', () => {
   it('fails the job with storage_failed, and serves nothing of it, when its pictures cannot be written', async () => {
     fleet = await startFleet({ redisUrl: inject('redisUrl') });
     jobs = jobClient(fleet.url);
-    await fleet.startWorker('gpu', [simulator.url]);
+    await fleet.startWorker('gpu', [simulator.url], { STORE_RETRY_SECONDS: '0' });
     await rm(fleet.framesDir, { recursive: true, force: true });
     await writeFile(fleet.framesDir, 'a file where the folder was');
     const job = await jobs.ended((await jobs.generate(BODY)).id);

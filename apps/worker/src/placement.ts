@@ -1,0 +1,45 @@
+import type { JobRecord } from '@comfy-fleet/jobs';
+import type { Lane } from './lanes.js';
+
+/** What becomes of a claimed job: a lane runs it, or it goes back for a while. */
+export type Placement = { readonly lane: Lane } | { readonly releaseMs: number; readonly because: string };
+
+export interface PlacementRules {
+  /** How long a submission that another worker's instance may still have is left to that worker. */
+  readonly adoptWaitMs: number;
+  /** The most memory of any live instance of the pool, in bytes. */
+  readonly largestVram: () => Promise<number>;
+  readonly random?: () => number;
+}
+
+/** Short, so that the worker it is left to has it soon when it is back. */
+const ADOPT_RETRY_MS = 500;
+const SHORTEST_RELEASE_MS = 250;
+const LONGEST_RELEASE_MS = 10_000;
+
+/**
+ * Which lane a claimed job goes to. A submission that one of our instances may still have goes there whatever else is
+ * there; one of another worker's instance is left to that worker for a time. Otherwise an idle lane,
+ * else one with room behind its first.
+ */
+export async function placeJob(record: JobRecord, lanes: readonly Lane[], rules: PlacementRules): Promise<Placement> {
+  if (record.promptId !== null) {
+    const holder = lanes.find(({ instance }) => instance.name === record.instance);
+    if (holder !== undefined) return { lane: holder };
+    if ((record.orphanedMs ?? 0) < rules.adoptWaitMs) {
+      return { releaseMs: ADOPT_RETRY_MS, because: 'another worker may still have its submission' };
+    }
+  }
+  // After two out-of-memory errors only the largest GPU of the pool will do.
+  const largest = record.ooms >= 2 ? await rules.largestVram() : 0;
+  const large = lanes.filter(({ instance }) => instance.vram >= largest);
+  if (large.length === 0) return { releaseMs: shortOrLonger(record, rules), because: 'it needs a larger GPU' };
+  const lane = large.find(({ isIdle }) => isIdle) ?? large.find(({ hasRoom }) => hasRoom);
+  return lane === undefined ? { releaseMs: SHORTEST_RELEASE_MS, because: 'every instance here is busy' } : { lane };
+}
+
+/** Longer with every claim, up to the longest, with jitter: nobody here can do more than wait. */
+function shortOrLonger({ claim }: JobRecord, { random = Math.random }: PlacementRules): number {
+  const longest = Math.min(LONGEST_RELEASE_MS, SHORTEST_RELEASE_MS * 2 ** Math.min(claim, 10));
+  return Math.round(SHORTEST_RELEASE_MS + (longest - SHORTEST_RELEASE_MS) * random());
+}

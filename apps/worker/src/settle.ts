@@ -1,0 +1,112 @@
+import { FleetError } from '@comfy-fleet/contracts';
+import type { JobError, Loss } from '@comfy-fleet/jobs';
+import { backoffMs, REACTIONS } from './failures.js';
+import { findRoom } from './find-room.js';
+import type { HeldJob } from './held-job.js';
+import { Canceled, Stopping, Superseded, TakenBack } from './signals.js';
+import type { Tools } from './tools.js';
+
+/**
+ * Turns whatever stopped a job on its way into its next state. Answers true when it is to run again under the same
+ * claim, on the lane it is on now; otherwise this claim is over. Never throws.
+ */
+export async function settleJob(job: HeldJob, error: unknown, tools: Tools): Promise<boolean> {
+  try {
+    return await settle(job, error, tools);
+  } catch (second) {
+    if (second instanceof Superseded) job.log.warn('another claim has the job; letting go of it');
+    else job.log.error('job could not be settled; it is handed out again', { error: second });
+    job.claim.letGo();
+    return false;
+  }
+}
+
+async function settle(job: HeldJob, error: unknown, tools: Tools): Promise<boolean> {
+  if (error instanceof Superseded) throw error;
+  if (error instanceof TakenBack) return takenBack(job);
+  if (error instanceof Stopping) {
+    job.log.info('giving the job back', { prompt: job.promptId });
+    await job.claim.release(0);
+    return false;
+  }
+  if (error instanceof Canceled) {
+    const became = await job.claim.finish({ status: 'canceled' }, executed(job));
+    job.log.info('job ended', { status: became });
+    return false;
+  }
+  if (error instanceof FleetError) return react(job, error, tools);
+  job.log.error('job failed for a reason of our own', { error });
+  const detail = 'Something went wrong in the worker. The operator finds the reason in its log.';
+  await finishFailed(job, new FleetError('internal_error', detail, { cause: error }), executed(job));
+  return false;
+}
+
+/** To the idle lane of ours that asked for it, or into the queue for another worker's. */
+async function takenBack(job: HeldJob): Promise<boolean> {
+  const target = job.takenBack();
+  await lose(job, 'taken_back');
+  if (job.cancelRequested) throw new Canceled();
+  if (target === undefined) {
+    job.log.debug('job goes to an idle instance elsewhere');
+    await job.claim.release(0);
+    return false;
+  }
+  job.log.debug('job moves to an idle instance', { to: target.instance.name });
+  job.moveTo(target);
+  return true;
+}
+
+async function react(job: HeldJob, error: FleetError, tools: Tools): Promise<boolean> {
+  const reaction = REACTIONS[error.code];
+  if (reaction === 'room') return outOfMemory(job, error, tools);
+  if (reaction === 'fail') {
+    await finishFailed(job, error, executed(job));
+    return false;
+  }
+  if (job.kills >= tools.maxInstanceDeaths) {
+    const detail = `${job.kills} ComfyUI instances died while they executed this job, so it is not tried again.`;
+    await finishFailed(job, new FleetError('instance_killed', detail, { cause: error }));
+    return false;
+  }
+  if (job.attempts >= tools.maxAttempts) {
+    await finishFailed(job, error);
+    return false;
+  }
+  await lose(job, job.kills > job.record.kills ? 'died' : 'lost');
+  const delayMs = backoffMs(job.attempts);
+  job.log.warn('job goes back to the queue', { reaction, attempts: job.attempts, delay_ms: delayMs, error });
+  await job.claim.release(delayMs);
+  return false;
+}
+
+async function outOfMemory(job: HeldJob, error: FleetError, tools: Tools): Promise<boolean> {
+  job.ooms += 1;
+  const room = await findRoom(job, tools);
+  if (room === 'nowhere') {
+    await finishFailed(job, error, executed(job));
+    return false;
+  }
+  job.log.warn('out of memory; another try', { room, error });
+  await lose(job, 'out_of_memory');
+  if (room === 'here') return true;
+  await job.claim.release(0);
+  return false;
+}
+
+async function lose(job: HeldJob, why: Loss): Promise<void> {
+  if (job.promptId !== undefined) job.note(await job.claim.lose(job.promptId, why));
+}
+
+/** The prompt id for `finish`, if ComfyUI began to execute it. */
+function executed(job: HeldJob): string | undefined {
+  return job.hasBegun ? job.promptId : undefined;
+}
+
+export async function finishFailed(job: HeldJob, error: FleetError, executedPrompt?: string): Promise<void> {
+  const became = await job.claim.finish({ status: 'failed', error: toJobError(error) }, executedPrompt);
+  job.log.warn('job ended', { status: became, error });
+}
+
+function toJobError(error: FleetError): JobError {
+  return { code: error.code, detail: error.detail, nodeId: error.nodeId ?? null };
+}
