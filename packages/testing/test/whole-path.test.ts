@@ -219,7 +219,8 @@ describe('processes that come and go', () => {
     await until('/health shows it', async () => JSON.stringify(await health()).includes('"down"'));
     expect(JSON.stringify(await health())).toContain('gpu/1');
     const { id } = await jobs.generate(BODY);
-    expect(await jobs.get(id)).toMatchObject({ status: 'queued', queue_position: 0 });
+    await until('it waits first in line', async () => (await jobs.get(id)).queue_position === 0);
+    expect((await jobs.get(id)).status).toBe('queued');
     const back = await startSimulator({ port });
     try {
       expect(await jobs.ended(id)).toMatchObject({ status: 'succeeded', attempts: 1 });

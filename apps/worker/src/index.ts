@@ -1,1 +1,0 @@
-export { startWorker, type Worker, type WorkerOptions } from './worker.js';
