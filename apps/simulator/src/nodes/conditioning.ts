@@ -16,6 +16,14 @@ const passOn = (inputs: NodeInputs) => ({ outputs: [inputs.get('conditioning', '
 export const conditioning: Record<string, NodeRunner> = {
   CLIPTextEncode: (inputs) => ({ outputs: [texts(inputs.text('text'))] }),
   CLIPTextEncodeFlux: (inputs) => ({ outputs: [texts(inputs.text('t5xxl') || inputs.text('clip_l'))] }),
+  CLIPTextEncodeSD3: (inputs) => ({
+    outputs: [texts(inputs.text('t5xxl') || inputs.text('clip_l') || inputs.text('clip_g'))],
+  }),
+  CLIPTextEncodeSDXL: (inputs) => ({
+    outputs: [texts(...new Set([inputs.text('text_g'), inputs.text('text_l')]))],
+  }),
+  CLIPTextEncodeSDXLRefiner: (inputs) => ({ outputs: [texts(inputs.text('text'))] }),
+  ConditioningSetTimestepRange: passOn,
   FluxGuidance: passOn,
   ControlNetApply: passOn,
   ControlNetApplyAdvanced: (inputs) => ({

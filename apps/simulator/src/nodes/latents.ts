@@ -60,6 +60,7 @@ export const latents: Record<string, NodeRunner> = {
   EmptyLatentImage: empty,
   EmptySD3LatentImage: empty,
   VAEEncode: encode,
+  VAEEncodeForInpaint: encode,
   VAEDecode: decode,
   LatentUpscale: resize,
   LatentUpscaleBy: resize,

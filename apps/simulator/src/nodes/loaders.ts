@@ -17,6 +17,8 @@ const lora: NodeRunner = (inputs) => {
   return { outputs: [{ ...base, loras: [...base.loras, name] }, { kind: 'clip' }] };
 };
 
+const passOn: NodeRunner = (inputs) => ({ outputs: [inputs.get('model', 'model')] });
+
 function model(name: string): Model {
   return { kind: 'model', name, loras: [] };
 }
@@ -32,5 +34,6 @@ export const loaders: Record<string, NodeRunner> = {
   ControlNetLoader: () => ({ outputs: [{ kind: 'controlnet' }] }),
   LoraLoader: lora,
   LoraLoaderModelOnly: lora,
-  ModelSamplingFlux: (inputs) => ({ outputs: [inputs.get('model', 'model')] }),
+  ModelSamplingFlux: passOn,
+  ModelSamplingSD3: passOn,
 };

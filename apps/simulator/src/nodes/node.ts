@@ -55,16 +55,26 @@ export class NodeInputs {
   }
 
   number(name: string, otherwise = 0): number {
-    return toNumber(this.widgets.get(name), otherwise);
+    return toNumber(this.widget(name), otherwise);
   }
 
   text(name: string, otherwise = ''): string {
-    const value = this.widgets.get(name);
+    const value = this.widget(name);
     return value === undefined ? otherwise : pythonStr(value);
   }
 
   /** An integer's decimal digits, exact. */
   digits(name: string): string {
-    return pythonStr(this.widgets.get(name) ?? 0);
+    return pythonStr(this.widget(name) ?? 0);
+  }
+
+  /** As it stands there, exact; null when it is absent. */
+  value(name: string): Json {
+    return this.widget(name) ?? null;
+  }
+
+  /** What stands in the widget, or what a primitive node is linked to it for. */
+  private widget(name: string): Json | undefined {
+    return this.widgets.get(name) ?? this.find(name, 'primitive')?.value;
   }
 }

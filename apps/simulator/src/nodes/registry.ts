@@ -3,6 +3,7 @@ import { images } from './images.js';
 import { latents } from './latents.js';
 import { loaders } from './loaders.js';
 import type { NodeRunner } from './node.js';
+import { primitives } from './primitives.js';
 import { sampling } from './sampling.js';
 import { saving } from './save.js';
 
@@ -13,5 +14,6 @@ export const nodeRunners: Readonly<Record<string, NodeRunner>> = {
   ...latents,
   ...sampling,
   ...images,
+  ...primitives,
   ...saving,
 };

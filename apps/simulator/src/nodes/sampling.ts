@@ -103,6 +103,20 @@ async function samplerCustomAdvanced(inputs: NodeInputs, context: NodeContext): 
   return { outputs: [latent, latent] };
 }
 
+/** The steps before `step`, and those from it on. */
+function splitSigmas(inputs: NodeInputs): NodeResult {
+  const sigmas = inputs.get('sigmas', 'sigmas');
+  const high = Math.min(inputs.number('step'), sigmas.steps);
+  const low = sigmas.steps - high;
+  const lowDenoise = sigmas.steps === 0 ? 0 : (sigmas.denoise * low) / sigmas.steps;
+  return {
+    outputs: [
+      { ...sigmas, steps: high },
+      { ...sigmas, steps: low, denoise: lowDenoise },
+    ],
+  };
+}
+
 export const SAMPLER_CLASSES: ReadonlySet<string> = new Set([
   'KSampler',
   'KSamplerAdvanced',
@@ -127,6 +141,10 @@ export const sampling: Record<string, NodeRunner> = {
       },
     ],
   }),
+  KarrasScheduler: (inputs) => ({
+    outputs: [{ kind: 'sigmas', scheduler: 'karras', steps: inputs.number('steps'), denoise: 1 }],
+  }),
+  SplitSigmas: splitSigmas,
   CFGGuider: (inputs) => ({
     outputs: [
       {

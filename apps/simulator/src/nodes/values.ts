@@ -1,3 +1,5 @@
+import type { Json } from '../json/values.js';
+
 /** Pixels: RGB, 8 bits, row by row, one buffer for each picture of the batch. */
 export interface Images {
   readonly kind: 'images';
@@ -75,5 +77,11 @@ export interface Opaque {
   readonly kind: 'clip' | 'vae' | 'controlnet' | 'mask';
 }
 
-export type NodeValue = Images | Model | Conditioning | Latent | Sampler | Sigmas | Noise | Guider | Opaque;
+/** A number or text that takes the place of a widget's. */
+export interface Primitive {
+  readonly kind: 'primitive';
+  readonly value: Json;
+}
+
+export type NodeValue = Images | Primitive | Model | Conditioning | Latent | Sampler | Sigmas | Noise | Guider | Opaque;
 export type NodeValueOf<K extends NodeValue['kind']> = Extract<NodeValue, { kind: K }>;
