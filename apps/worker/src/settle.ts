@@ -22,7 +22,8 @@ export async function settleJob(job: HeldJob, error: unknown, tools: Tools): Pro
 }
 
 async function settle(job: HeldJob, error: unknown, tools: Tools): Promise<boolean> {
-  if (error instanceof Superseded) throw error;
+  // What the ledger refused to write now, the next claim writes: it adopts what ComfyUI has.
+  if (error instanceof Superseded || isRefusal(error)) throw error;
   if (error instanceof TakenBack) return takenBack(job);
   if (error instanceof Stopping) {
     job.log.info('giving the job back', { prompt: job.promptId });
@@ -39,6 +40,10 @@ async function settle(job: HeldJob, error: unknown, tools: Tools): Promise<boole
   const detail = 'Something went wrong in the worker. The operator finds the reason in its log.';
   await finishFailed(job, new FleetError('internal_error', detail, { cause: error }), executed(job));
   return false;
+}
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof FleetError && error.code === 'queue_unavailable';
 }
 
 /** To the idle lane of ours that asked for it, or into the queue for another worker's. */

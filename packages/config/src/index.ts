@@ -4,3 +4,4 @@ export { loadEnvFile } from './env-file.js';
 export { type Environment, readSettings } from './read-settings.js';
 export { settingsSchema } from './settings-schema.js';
 export { loadSimulatorConfig, type SimulatorConfig, simulatorSchema } from './simulator.js';
+export { readTestSettings } from './test-settings.js';

@@ -1,3 +1,4 @@
+import { readTestSettings } from '@comfy-fleet/config';
 import { startSimulator } from '@comfy-fleet/simulator';
 
 /** A ComfyUI for the contract suite. */
@@ -8,17 +9,13 @@ interface ComfyUnderTest {
 
 const VERSIONS = ['0.3.64', '0.33.0'] as const;
 
-/**
- * The real ComfyUI at COMFYUI_URL if that is set, else the simulator in each version it plays. Read here because only the
- * person who starts the tests can know of a real server; nothing but the contract suite asks.
- */
+/** The simulator in each version it plays, and the real ComfyUI at COMFYUI_URL if that is set. */
 export function comfyUnderTest(): readonly ComfyUnderTest[] {
-  const url = process.env.COMFYUI_URL;
-  if (url !== undefined && url !== '') {
-    return [{ name: 'the ComfyUI at COMFYUI_URL', start: async () => ({ url, close: async () => undefined }) }];
-  }
-  return VERSIONS.map((version) => ({
+  const simulated = VERSIONS.map((version) => ({
     name: `the simulator as ${version}`,
     start: () => startSimulator({ version }),
   }));
+  const { COMFYUI_URL: url } = readTestSettings();
+  if (url === undefined) return simulated;
+  return [...simulated, { name: 'the ComfyUI at COMFYUI_URL', start: async () => ({ url, close: async () => {} }) }];
 }
