@@ -31,8 +31,7 @@ async function settle(job: HeldJob, error: unknown, tools: Tools): Promise<boole
     return false;
   }
   if (error instanceof Canceled) {
-    const became = await job.claim.finish({ status: 'canceled' }, executed(job));
-    job.log.info('job ended', { status: became });
+    await finishCanceled(job);
     return false;
   }
   if (error instanceof FleetError) return react(job, error, tools);
@@ -50,7 +49,10 @@ function isRefusal(error: unknown): boolean {
 async function takenBack(job: HeldJob): Promise<boolean> {
   const target = job.takenBack();
   await lose(job, 'taken_back');
-  if (job.cancelRequested) throw new Canceled();
+  if (job.cancelRequested) {
+    await finishCanceled(job);
+    return false;
+  }
   if (target === undefined) {
     job.log.debug('job goes to an idle instance elsewhere');
     await job.claim.release(0);
@@ -105,6 +107,11 @@ async function lose(job: HeldJob, why: Loss): Promise<void> {
 /** The prompt id for `finish`, if ComfyUI began to execute it. */
 function executed(job: HeldJob): string | undefined {
   return job.hasBegun ? job.promptId : undefined;
+}
+
+async function finishCanceled(job: HeldJob): Promise<void> {
+  const became = await job.claim.finish({ status: 'canceled' }, executed(job));
+  job.log.info('job ended', { status: became });
 }
 
 export async function finishFailed(job: HeldJob, error: FleetError, executedPrompt?: string): Promise<void> {

@@ -61,6 +61,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const begin = (claim: Claim, lane: Lane) => {
     const job = new HeldJob(claim, lane, log, ending.signal);
     const run = runJob(job, tools, () => changes.push()).finally(() => {
+      // A lane that still waits for it would wait for ever.
+      job.takenBack();
       job.lane.leave(job);
       running.delete(run);
       changes.push();
@@ -68,9 +70,13 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     running.add(run);
   };
   const place = async (claim: Claim) => {
+    const rules = { adoptWaitMs: options.adoptWaitMs, largestVram: tools.largestVram };
     const placement = stopping.signal.aborted
       ? { releaseMs: 0, because: 'the worker stops' }
-      : await placeJob(claim.record, lanes, { adoptWaitMs: options.adoptWaitMs, largestVram: tools.largestVram });
+      : await placeJob(claim.record, lanes, rules).catch((error: unknown) => {
+          claim.letGo();
+          throw error;
+        });
     if ('lane' in placement) {
       begin(claim, placement.lane);
       return;

@@ -89,6 +89,7 @@ local function pools_key() return P .. ':pools' end
 local function work_item_key(pool, id) return P .. ':queue-' .. pool .. ':' .. id end
 local function prioritized_key(pool) return P .. ':queue-' .. pool .. ':prioritized' end
 local function wait_key(pool) return P .. ':queue-' .. pool .. ':wait' end
+local function delayed_key(pool) return P .. ':queue-' .. pool .. ':delayed' end
 local function job_channel(id) return P .. ':on:' .. id end
 local function worker_channel(name) return P .. ':to:' .. name end
 `;

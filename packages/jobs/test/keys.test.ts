@@ -17,6 +17,7 @@ const PAIRS: Record<string, string> = {
   "work_item_key('p', 'i')": keys.workItem('p', 'i'),
   "prioritized_key('p')": keys.prioritized('p'),
   "wait_key('p')": keys.waitList('p'),
+  "delayed_key('p')": keys.delayed('p'),
   "job_channel('i')": keys.jobChannel('i'),
   "worker_channel('w')": keys.workerChannel('w'),
 };

@@ -1,4 +1,5 @@
 import { newId, type ResolvedRequest } from '@comfy-fleet/contracts';
+import { until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
 import type { ClaimSource } from '../src/index.js';
 import { rankStep } from '../src/rank-step.js';
@@ -155,4 +156,20 @@ it.each([
   [3, 1, 2],
 ])('makes of the profile step %i at priority %i a step of %i', (profile, priority, expected) => {
   expect(rankStep(profile, priority)).toBe(expected);
+});
+
+it('tells a job that rests after it was given back its place by its rank', async () => {
+  const fleet = await openFleet();
+  const source = await fleet.claims();
+  const early = await add(fleet, { key: 'anna' });
+  const late = await add(fleet, { key: 'bert', lod: 'final' });
+  const [first, second] = [await nextClaim(source), await nextClaim(source)];
+  expect([first.record.id, second.record.id]).toEqual([early, late]);
+  await second.release(60_000);
+  await until('it rests, first in line', async () => (await fleet.get(late)).ahead === 0);
+  await add(fleet, { key: 'carl', lod: 'final' });
+  expect((await fleet.get(late)).ahead).toBe(0);
+  await first.release(60_000);
+  await fleet.redis.zadd(fleet.keys.prioritized(POOL), 7 * 2 ** 32, 'one with a lower rank');
+  expect((await fleet.get(late)).ahead).toBe(1);
 });

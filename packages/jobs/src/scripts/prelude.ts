@@ -91,6 +91,10 @@ local function snapshot()
     local place = redis.call('ZRANK', prioritized_key(pool), id)
     if place then
       ahead = place + given_back
+    elseif redis.call('ZSCORE', delayed_key(pool), id) then
+      -- Given back for a moment: it keeps its rank. A score is rank · 2^32 + counter.
+      local mine = string.format('(%.0f', tonumber(get('rank')) * 4294967296)
+      ahead = redis.call('ZCOUNT', prioritized_key(pool), '-inf', mine) + given_back
     elseif given_back > 0 then
       local index = redis.call('LPOS', wait_key(pool), id)
       if index then ahead = given_back - 1 - index end
