@@ -7,13 +7,18 @@ import { MulterError } from 'multer';
  */
 export function readingError(error: unknown): unknown {
   if (error instanceof MulterError) return formError(error);
-  const { type, status, message } = error as { type?: string; status?: number; message?: string };
+  const { type, status, message, limit } = error as {
+    type?: string;
+    status?: number;
+    message?: string;
+    limit?: number;
+  };
   if (error instanceof FleetError || !(error instanceof Error)) return error;
   switch (type) {
     case 'entity.parse.failed':
       return fault('malformed_json', `The body is not valid JSON: ${message}.`, error);
     case 'entity.too.large':
-      return fault('body_too_large', 'The body is larger than this address takes.', error);
+      return fault('body_too_large', `The body is larger than the ${limit} bytes that this address takes.`, error);
     case 'encoding.unsupported':
     case 'charset.unsupported':
       return fault('unsupported_media_type', `The body cannot be decoded: ${message}.`, error);
