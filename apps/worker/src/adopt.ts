@@ -26,7 +26,7 @@ export async function adoptJob(job: HeldJob, tools: Tools): Promise<Submitted | 
   }
   job.log.info('adopted a submission', { prompt: promptId, state: found.state });
   job.submitted();
-  // Only to weigh the progress: any name of the input will do.
+  // Only to weigh the progress: the name of the input does not matter.
   const graph = bindJob(job, promptId, tools, request.input && inputName(request.input.sha256));
   return { promptId, graph };
 }

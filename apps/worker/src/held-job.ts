@@ -155,7 +155,9 @@ export class HeldJob {
     if (this.#began !== promptId) {
       this.#began = promptId;
       this.#attempts += 1;
+      this.#beganAt = Date.now();
     }
+    // An adopted one had begun before; its time runs from its adoption.
     this.#beganAt ??= Date.now();
     this.takenBack();
     this.note(await this.claim.start(promptId));
