@@ -20,6 +20,5 @@ export interface Deps {
   readonly heartbeatMs: number;
 }
 
-/** Where every job goes, and whose it is, as long as there are neither several pools nor keys. */
-export const POOL = 'default';
+/** Whose every job is, as long as there are no keys. */
 export const CALLER = 'anonymous';

@@ -1,14 +1,17 @@
 import type { Claim, ClaimSource } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
+import type { LimitFunction } from 'p-limit';
+import type { Bell } from './bell.js';
 import type { Lane } from './lanes.js';
-import type { NewsFeed } from './news-feed.js';
 import { pause } from './pause.js';
 
 interface ClaimLoop {
   readonly source: ClaimSource;
   readonly lanes: readonly Lane[];
-  /** Pushed to whenever a lane may have got a free place. */
-  readonly changes: NewsFeed<void>;
+  /** Rings whenever a lane may have got a free place. */
+  readonly changes: Bell;
+  /** One at a time among the loops of all pools: whoever claims for a place has it until the claim is placed. */
+  readonly turn: LimitFunction;
   /** Takes the claim to a lane, or back into the queue. */
   readonly place: (claim: Claim) => Promise<void>;
   readonly signal: AbortSignal;
@@ -23,12 +26,12 @@ const REFILL_MS = 100;
 const FULL_MS = 5000;
 
 /**
- * Claims a job whenever a lane has a place for it, and never without one, until the signal aborts. An idle lane comes
+ * The claimer of one pool: claims a job whenever a lane has a place for it, and never without one, until the signal aborts. An idle lane comes
  * first: it takes over what waits behind another prompt of ours, else what waits in the queue, else it asks the other
  * workers for what waits behind theirs. A second place is filled only while no instance of the pool is idle.
  */
 export async function claimLoop(loop: ClaimLoop): Promise<void> {
-  const { source, lanes, changes, place, signal, log } = loop;
+  const { source, lanes, changes, turn, place, signal, log } = loop;
   let saidIdle: readonly string[] = [];
 
   while (!signal.aborted) {
@@ -37,7 +40,7 @@ export async function claimLoop(loop: ClaimLoop): Promise<void> {
       else if (lanes.some((lane) => lane.hasRoom)) await fillAhead();
       else {
         await sayBusy();
-        await changes.next(FULL_MS, signal);
+        await changes.heard(FULL_MS, signal);
       }
     } catch (error) {
       if (signal.aborted) break;
@@ -47,23 +50,31 @@ export async function claimLoop(loop: ClaimLoop): Promise<void> {
   }
 
   async function feedIdle(): Promise<void> {
-    if (moveBehind(lanes)) return;
-    const claim = await source.next({ block: false });
-    if (claim !== undefined) return place(claim);
+    const fed = await turn(async () => {
+      if (!lanes.some(({ isIdle }) => isIdle) || moveBehind(lanes)) return true;
+      const claim = await source.next({ block: false });
+      if (claim !== undefined) await place(claim);
+      return claim !== undefined;
+    });
+    if (fed) return;
     const idle = lanes.filter((lane) => lane.isIdle).map(({ instance }) => instance.name);
     if (idle.length === 0) return;
     saidIdle = idle;
     await source.noteIdle(idle);
     await source.recall();
     const later = await source.next({ block: true });
-    if (later !== undefined) await place(later);
+    if (later !== undefined) await turn(() => place(later));
   }
 
   async function fillAhead(): Promise<void> {
     await sayBusy();
-    const claim = (await source.othersIdle()) ? undefined : await source.next({ block: false });
-    if (claim === undefined) await changes.next(REFILL_MS, signal);
-    else await place(claim);
+    const filled = await turn(async () => {
+      if (!lanes.some(({ hasRoom }) => hasRoom) || (await source.othersIdle())) return false;
+      const claim = await source.next({ block: false });
+      if (claim !== undefined) await place(claim);
+      return claim !== undefined;
+    });
+    if (!filled) await changes.heard(REFILL_MS, signal);
   }
 
   async function sayBusy(): Promise<void> {

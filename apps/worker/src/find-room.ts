@@ -12,5 +12,5 @@ export async function findRoom(job: HeldJob, { largestVram }: Tools): Promise<Ro
     await job.instance.ask((client) => client.free({ unloadModels: true, freeMemory: true }, job.signal));
     return 'here';
   }
-  return job.ooms === 2 && job.instance.vram < (await largestVram()) ? 'elsewhere' : 'nowhere';
+  return job.ooms === 2 && job.instance.vram < (await largestVram(job.record.pool)) ? 'elsewhere' : 'nowhere';
 }

@@ -8,8 +8,6 @@ import { loadWorkflows, WorkflowError } from '@comfy-fleet/workflows';
 import { largestVram } from './largest-vram.js';
 import { startWorker } from './worker.js';
 
-/** The one pool until there are more. */
-const POOL = 'default';
 /** Longest answer of a readiness probe. */
 const READY_TIMEOUT_MS = 1000;
 /** For giving back what did not finish, after DRAIN_SECONDS. */
@@ -22,7 +20,7 @@ async function main(): Promise<void> {
     throw new ConfigError(['COMFYUI_URLS is not set: write the address of each ComfyUI, e.g. http://127.0.0.1:8188']);
   }
   const log = createLogger({ service: 'worker', ...config.log });
-  const { name, announceSeconds, drainSeconds, adoptWaitSeconds, storeRetrySeconds } = config.worker;
+  const { name, pools, announceSeconds, drainSeconds, adoptWaitSeconds, storeRetrySeconds } = config.worker;
   const { healthHost, healthPort } = config.worker;
   const { sweepSeconds, maxAttempts, maxInstanceDeaths, maxWorkerDeaths } = config.queue;
   const { jobTtlSeconds, lockMs, stalledCheckMs } = config.queue;
@@ -47,7 +45,7 @@ async function main(): Promise<void> {
   const worker = await startWorker({
     name,
     comfyUrls: config.comfyui.urls,
-    pool: POOL,
+    pools,
     ledger,
     tools: {
       workflows,
@@ -57,7 +55,7 @@ async function main(): Promise<void> {
       maxAttempts,
       maxInstanceDeaths,
       storeRetryMs: storeRetrySeconds * 1000,
-      largestVram: async () => largestVram(await ledger.workers()),
+      largestVram: async (pool) => largestVram(await ledger.workers(), pool),
     },
     adoptWaitMs: adoptWaitSeconds * 1000,
     comfyTimeoutMs: config.comfyui.timeoutMs,
@@ -71,7 +69,7 @@ async function main(): Promise<void> {
     ready: () => worker.notReady(AbortSignal.timeout(READY_TIMEOUT_MS)),
     log,
   });
-  log.info('worker started', { name, instances: config.comfyui.urls.length, health_port: health.port });
+  log.info('worker started', { name, pools, instances: config.comfyui.urls.length, health_port: health.port });
 
   const stop = async (signal: NodeJS.Signals) => {
     log.info('stopping', { signal, drain_seconds: drainSeconds });

@@ -8,7 +8,7 @@ export interface PlacementRules {
   /** How long a submission that another worker's instance may still have is left to that worker. */
   readonly adoptWaitMs: number;
   /** The most memory of any live instance of the pool, in bytes. */
-  readonly largestVram: () => Promise<number>;
+  readonly largestVram: (pool: string) => Promise<number>;
   readonly random?: () => number;
 }
 
@@ -31,7 +31,7 @@ export async function placeJob(record: JobRecord, lanes: readonly Lane[], rules:
     }
   }
   // After two out-of-memory errors only the largest GPU of the pool will do.
-  const largest = record.ooms >= 2 ? await rules.largestVram() : 0;
+  const largest = record.ooms >= 2 ? await rules.largestVram(record.pool) : 0;
   const large = lanes.filter(({ instance }) => instance.vram >= largest);
   if (large.length === 0) return { releaseMs: shortOrLonger(record, rules), because: 'it needs a larger GPU' };
   const lane = large.find(({ isIdle }) => isIdle) ?? large.find(({ hasRoom }) => hasRoom);

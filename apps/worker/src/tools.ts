@@ -14,5 +14,5 @@ export interface Tools {
   /** How long the storing of finished pictures is tried again. */
   readonly storeRetryMs: number;
   /** The most memory of any live instance of the pool, in bytes. */
-  readonly largestVram: () => Promise<number>;
+  readonly largestVram: (pool: string) => Promise<number>;
 }

@@ -1,12 +1,13 @@
 import type { WorkerAnnouncement } from '@comfy-fleet/contracts';
 import type { Claim, WorkerLedger } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
+import pLimit from 'p-limit';
+import { Bell } from './bell.js';
 import { claimLoop } from './claim-loop.js';
 import { every } from './every.js';
 import { HeldJob } from './held-job.js';
 import { type Instance, openInstance } from './instance.js';
 import { Lane } from './lanes.js';
-import { NewsFeed } from './news-feed.js';
 import { placeJob } from './placement.js';
 import { runJob } from './run-job.js';
 import { Stopping } from './signals.js';
@@ -16,7 +17,8 @@ export interface WorkerOptions {
   readonly name: string;
   /** One instance each, named `<name>/<n>` in this order from 1 on. */
   readonly comfyUrls: readonly string[];
-  readonly pool: string;
+  /** Whose jobs it takes; at least one. */
+  readonly pools: readonly string[];
   readonly ledger: WorkerLedger;
   readonly tools: Tools;
   readonly comfyTimeoutMs: number;
@@ -39,11 +41,14 @@ const PROBE_MS = 1000;
 
 /** Opens the instances and begins to claim. Resolves when it claims. */
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
-  const { ledger, log, tools, pool } = options;
+  const { ledger, log, tools, pools } = options;
   const startedAt = Date.now();
   const stopping = new AbortController();
   const ending = new AbortController();
-  const changes = new NewsFeed<void>();
+  const bells = pools.map(() => new Bell());
+  const changed = () => {
+    for (const bell of bells) bell.ring();
+  };
   const running = new Set<Promise<void>>();
   let draining = false;
 
@@ -53,19 +58,19 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       baseUrl,
       timeoutMs: options.comfyTimeoutMs,
       log,
-      onHealth: () => changes.push(),
+      onHealth: changed,
     }),
   );
   const lanes = instances.map((instance) => new Lane(instance));
 
   const begin = (claim: Claim, lane: Lane) => {
     const job = new HeldJob(claim, lane, log, ending.signal);
-    const run = runJob(job, tools, () => changes.push()).finally(() => {
+    const run = runJob(job, tools, changed).finally(() => {
       // A lane that still waits for it would wait for ever.
       job.takenBack();
       job.lane.leave(job);
       running.delete(run);
-      changes.push();
+      changed();
     });
     running.add(run);
   };
@@ -91,8 +96,14 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       if (jobId === undefined || job.record.id === jobId) job.attend();
     }
   });
-  const source = await ledger.claims(pool);
-  const loop = claimLoop({ source, lanes, changes, place, signal: stopping.signal, log });
+  const sources = await Promise.all(pools.map((pool) => ledger.claims(pool)));
+  // Before any other job: what a process of this name left in our instances is still there, or ended without us.
+  for (const source of sources) for (const claim of await source.leftBehind()) await place(claim);
+  const turn = pLimit(1);
+  const loops = sources.map((source, index) => {
+    const changes = bells[index] as Bell;
+    return claimLoop({ source, lanes, changes, turn, place, signal: stopping.signal, log });
+  });
   const announce = () => ledger.announce({ ...announcement(options, lanes, startedAt), draining });
   const background = { signal: ending.signal, log };
   const tasks = [
@@ -108,13 +119,13 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     stop: async (drainMs) => {
       draining = true;
       stopping.abort();
-      await loop;
+      await Promise.all(loops);
       // What has not begun need not wait for us.
       for (const { behind } of lanes) behind?.takeBack();
       await settledWithin(running, drainMs);
       ending.abort(new Stopping());
       await Promise.allSettled([...running, ...tasks]);
-      await source.close();
+      await Promise.all(sources.map((source) => source.close()));
       await ledger.withdraw();
       await Promise.all(instances.map((instance) => instance.close()));
     },
@@ -142,7 +153,7 @@ async function notReady(
 }
 
 function announcement(
-  { name, pool }: WorkerOptions,
+  { name, pools }: WorkerOptions,
   lanes: readonly Lane[],
   startedAt: number,
 ): Omit<WorkerAnnouncement, 'draining'> {
@@ -157,5 +168,5 @@ function announcement(
       jobs: jobs.map(({ record }) => record.id),
     };
   });
-  return { name, startedAt, seenAt: Date.now(), pools: [pool], instances };
+  return { name, startedAt, seenAt: Date.now(), pools, instances };
 }

@@ -21,7 +21,6 @@ export interface Config {
   readonly redis: { readonly url: string; readonly prefix: string; readonly timeoutMs: number };
   readonly queue: {
     readonly maxOpenJobs: number;
-    readonly maxQueuedSeconds: number;
     readonly maxAttempts: number;
     readonly maxInstanceDeaths: number;
     readonly maxWorkerDeaths: number;
@@ -32,6 +31,8 @@ export interface Config {
   };
   readonly worker: {
     readonly name: string;
+    /** Names of the pools it serves; at least one. */
+    readonly pools: readonly string[];
     readonly healthHost: string;
     readonly healthPort: number;
     readonly announceSeconds: number;
@@ -85,12 +86,12 @@ function toConfig(s: Settings): Config {
       maxSize: s.MAX_SIZE,
       maxCount: s.MAX_COUNT,
       maxMetadataBytes: s.MAX_METADATA_BYTES,
+      maxQueuedSeconds: s.MAX_QUEUED_SECONDS,
     },
     images: { maxBytes: s.MAX_IMAGE_BYTES, maxPixels: s.MAX_IMAGE_PIXELS },
     redis: { url: s.REDIS_URL, prefix: s.KEY_PREFIX, timeoutMs: s.REDIS_TIMEOUT_MS },
     queue: {
       maxOpenJobs: s.MAX_OPEN_JOBS,
-      maxQueuedSeconds: s.MAX_QUEUED_SECONDS,
       maxAttempts: s.MAX_ATTEMPTS,
       maxInstanceDeaths: s.MAX_INSTANCE_DEATHS,
       maxWorkerDeaths: s.MAX_WORKER_DEATHS,
@@ -101,6 +102,7 @@ function toConfig(s: Settings): Config {
     },
     worker: {
       name: s.WORKER_NAME ?? hostname(),
+      pools: [...new Set(list(s.WORKER_POOLS))],
       healthHost: s.WORKER_HEALTH_HOST,
       healthPort: s.WORKER_HEALTH_PORT,
       announceSeconds: s.ANNOUNCE_SECONDS,
@@ -114,9 +116,15 @@ function toConfig(s: Settings): Config {
   };
 }
 
-function urlList(text: string | undefined): string[] {
-  const urls = (text ?? '').split(',').map((url) => withoutSlash(url.trim()));
-  return urls.filter((url) => url !== '');
+function urlList(text = ''): string[] {
+  return list(text).map(withoutSlash);
+}
+
+function list(text: string): string[] {
+  return text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
 }
 
 function withoutSlash(url: string): string {

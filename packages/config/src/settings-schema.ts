@@ -1,6 +1,10 @@
+import { DEFAULT_POOL, POOL_PATTERN } from '@comfy-fleet/contracts';
 import Type, { type Static } from 'typebox';
 
 const MIB = 1024 * 1024;
+
+/** One pool's name, to be repeated in a list. */
+const POOL = POOL_PATTERN.slice(1, -1);
 
 const integer = (value: number, minimum: number, description: string, maximum?: number) =>
   Type.Integer({ default: value, minimum, description, ...(maximum === undefined ? {} : { maximum }) });
@@ -46,6 +50,11 @@ export const settingsSchema = Type.Object({
       description: 'Name of this worker, up to 64 of A-Z a-z 0-9 . _ -; default: the host name',
     }),
   ),
+  WORKER_POOLS: Type.String({
+    default: DEFAULT_POOL,
+    pattern: `^\\s*${POOL}(\\s*,\\s*${POOL})*\\s*,?\\s*$`,
+    description: 'Comma-separated pools whose jobs this worker takes; a pool is up to 32 of a-z 0-9 -',
+  }),
   WORKER_HEALTH_PORT: integer(3001, 0, "Port of the worker's /livez and /readyz; 0 takes a free one", 65_535),
   WORKER_HEALTH_HOST: Type.String({
     default: '127.0.0.1',

@@ -5,6 +5,7 @@ export { isId, newId } from './ids.js';
 export { type Job, type JobImage, type JobProgress, jobSchema } from './job.js';
 export { MAX_PRIORITY, MIN_PRIORITY, type RequestLimits, SIZE_STEP } from './limits.js';
 export { JOB_KINDS, type JobKind, LODS, type Lod } from './lod.js';
+export { DEFAULT_POOL, POOL_PATTERN } from './pools.js';
 export { type Problem, problemSchema } from './problem.js';
 export { type GenerateRequest, generateRequestSchema, type Img2ImgRequest, img2imgRequestSchema } from './requests.js';
 export type { InputImage, ResolvedRequest } from './resolved-request.js';

@@ -70,6 +70,8 @@ export const jobSchema = Type.Object({
   created_at: time(),
   started_at: nullable(time()),
   finished_at: nullable(time()),
+  /** Still queued then, the job expires. */
+  start_deadline: time(),
   progress: jobProgressSchema,
   /** Jobs that will be claimed before this one; null unless it waits. */
   queue_position: nullable(Type.Integer()),

@@ -11,6 +11,8 @@ export interface RequestLimits {
   readonly maxCount: number;
   /** Bytes of `metadata` written as JSON in UTF-8. */
   readonly maxMetadataBytes: number;
+  /** Seconds that a job may wait for its start. */
+  readonly maxQueuedSeconds: number;
 }
 
 /** Widths and heights are multiples of this: one latent pixel is 8×8 picture pixels. */

@@ -47,6 +47,13 @@ function sharedFields(limits: RequestLimits) {
     priority: Type.Optional(
       Type.Integer({ minimum: MIN_PRIORITY, maximum: MAX_PRIORITY, default: 0, description: 'Higher is sooner.' }),
     ),
+    start_within_seconds: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: limits.maxQueuedSeconds,
+        description: 'Seconds after which the job expires if nobody has begun it.',
+      }),
+    ),
     metadata: Type.Optional(
       Type.Unsafe<Record<string, string>>({
         type: 'object',

@@ -14,6 +14,7 @@ const job: Job = {
   created_at: '2026-11-25T10:00:00.000Z',
   started_at: null,
   finished_at: null,
+  start_deadline: '2026-11-26T10:00:00.000Z',
   progress: { fraction: 0, step: null, steps: null, node: null },
   queue_position: 3,
   request: {

@@ -10,6 +10,7 @@ const LIMITS: RequestLimits = {
   maxSize: 2048,
   maxCount: 8,
   maxMetadataBytes: 1024,
+  maxQueuedSeconds: 86_400,
 };
 
 const ajv = new Ajv({ allErrors: true, strict: false });

@@ -9,8 +9,12 @@
  * | open:<pool> | zset of job ids by creation time | an id is in it until its job ends |
  * | running:<pool> | set of job ids | an id is in it while its job executes |
  * | ranks:<pool> | hash: V and the last rank of each flow | until the pool has no open job |
+ * | backlog:<pool> | hash: waiting jobs by what they take alike, see signature.ts | until the pool has no open job |
+ * | durations:<pool> | hash: learned ms by what jobs take alike | 30 days after the last learning, 1,000 fields at most |
  * | ahead:<pool> | zset of job ids by the time they are expected to start | an id is in it while its prompt waits behind another in ComfyUI |
  * | idle:<pool> | zset of instance names by the time until which they count as idle | a second, unless said again |
+ * | held:<worker> | set of job ids | an id is in it while that worker has its claim |
+ * | preview:<id> | string, the newest preview as JSON | a minute |
  * | deadlines | zset of job ids by start deadline | an id is in it until its job starts or ends |
  * | outbox | stream of callbacks | an entry is in it until it was handed to the delivery queue |
  * | pools | set of pool names | for good: a name per pool that was ever used |
@@ -26,8 +30,12 @@ export interface Keys {
   open(pool: string): string;
   running(pool: string): string;
   ranks(pool: string): string;
+  backlog(pool: string): string;
+  durations(pool: string): string;
   ahead(pool: string): string;
   idle(pool: string): string;
+  held(worker: string): string;
+  preview(id: string): string;
   readonly deadlines: string;
   readonly outbox: string;
   readonly pools: string;
@@ -41,6 +49,10 @@ export interface Keys {
   prioritized(pool: string): string;
   waitList(pool: string): string;
   delayed(pool: string): string;
+  active(pool: string): string;
+  stalled(pool: string): string;
+  /** BullMQ's lock of one work item. */
+  lock(pool: string, id: string): string;
   /** Channel on which a job's events are published. */
   jobChannel(id: string): string;
   /** Channel on which one worker is told to look at a job it holds. */
@@ -57,8 +69,12 @@ export function createKeys(prefix: string): Keys {
     open: (pool) => key('open', pool),
     running: (pool) => key('running', pool),
     ranks: (pool) => key('ranks', pool),
+    backlog: (pool) => key('backlog', pool),
+    durations: (pool) => key('durations', pool),
     ahead: (pool) => key('ahead', pool),
     idle: (pool) => key('idle', pool),
+    held: (worker) => key('held', worker),
+    preview: (id) => key('preview', id),
     deadlines: key('deadlines'),
     outbox: key('outbox'),
     pools: key('pools'),
@@ -70,6 +86,9 @@ export function createKeys(prefix: string): Keys {
     prioritized: (pool) => key(queueName(pool), 'prioritized'),
     waitList: (pool) => key(queueName(pool), 'wait'),
     delayed: (pool) => key(queueName(pool), 'delayed'),
+    active: (pool) => key(queueName(pool), 'active'),
+    stalled: (pool) => key(queueName(pool), 'stalled'),
+    lock: (pool, id) => key(queueName(pool), id, 'lock'),
     jobChannel: (id) => key('on', id),
     workerChannel: (name) => key('to', name),
   };
@@ -82,7 +101,11 @@ local function events_key(id) return P .. ':events:' .. id end
 local function open_key(pool) return P .. ':open:' .. pool end
 local function running_key(pool) return P .. ':running:' .. pool end
 local function ranks_key(pool) return P .. ':ranks:' .. pool end
+local function backlog_key(pool) return P .. ':backlog:' .. pool end
+local function durations_key(pool) return P .. ':durations:' .. pool end
 local function ahead_key(pool) return P .. ':ahead:' .. pool end
+local function held_key(worker) return P .. ':held:' .. worker end
+local function preview_key(id) return P .. ':preview:' .. id end
 local function deadlines_key() return P .. ':deadlines' end
 local function outbox_key() return P .. ':outbox' end
 local function pools_key() return P .. ':pools' end
@@ -90,6 +113,8 @@ local function work_item_key(pool, id) return P .. ':queue-' .. pool .. ':' .. i
 local function prioritized_key(pool) return P .. ':queue-' .. pool .. ':prioritized' end
 local function wait_key(pool) return P .. ':queue-' .. pool .. ':wait' end
 local function delayed_key(pool) return P .. ':queue-' .. pool .. ':delayed' end
+local function active_key(pool) return P .. ':queue-' .. pool .. ':active' end
+local function stalled_key(pool) return P .. ':queue-' .. pool .. ':stalled' end
 local function job_channel(id) return P .. ':on:' .. id end
 local function worker_channel(name) return P .. ':to:' .. name end
 `;

@@ -7,6 +7,7 @@ import { createKeys } from './keys.js';
 import { type FleetOverview, readOverview } from './overview.js';
 import { rankStep } from './rank-step.js';
 import type { JobSnapshot } from './record.js';
+import { signatureOf } from './signature.js';
 import { parseSnapshot } from './snapshots.js';
 import { createSubscriptions } from './subscriptions.js';
 import { createWorkQueues } from './work-queues.js';
@@ -20,8 +21,8 @@ export interface NewJob {
   readonly pool: string;
   /** The caller's name: each has flows of its own in the order of service. */
   readonly key: string;
-  /** ms since 1970; still queued then, the job expires. */
-  readonly startDeadline: number;
+  /** Still queued after this many ms, the job expires. */
+  readonly startWithinMs: number;
   /** What the outbox hands to the dispatcher when the job ends. */
   readonly callback?: string;
 }
@@ -135,7 +136,7 @@ function createArguments(job: NewJob, maxOpenJobs: number): (string | number)[] 
   const step = rankStep(job.rankStep, priority);
   const fields = ['kind', job.kind, 'key', job.key, 'request', JSON.stringify(job.request)];
   if (job.callback !== undefined) fields.push('callback', job.callback);
-  return [job.pool, flow, step, maxOpenJobs, job.startDeadline, ...fields];
+  return [job.pool, flow, step, maxOpenJobs, job.startWithinMs, signatureOf(job.request), ...fields];
 }
 
 function queueFull(maxOpenJobs: number): FleetError {

@@ -1,6 +1,7 @@
 import type { Logger } from '@comfy-fleet/telemetry';
-import { DelayedError, type Job, Worker } from 'bullmq';
+import { DelayedError, Job, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
+import { runScript } from './connection.js';
 import type { Keys } from './keys.js';
 
 /** A work item in our hands: BullMQ renews its lock until one of the three is called. None throws or waits. */
@@ -40,6 +41,7 @@ const BLOCK_SECONDS = 1;
  * `processJob`); pool-worker.test.ts holds them.
  */
 export class PoolWorker extends Worker {
+  readonly #options: PoolWorkerOptions;
   readonly #decisions = new Map<string, Promise<Decision>>();
   readonly #processing = new Set<Promise<unknown>>();
   /** The newest token of each item in hand: after a lost lock an item may come to this very process again. */
@@ -47,7 +49,8 @@ export class PoolWorker extends Worker {
   #taking: Promise<unknown> = Promise.resolve();
   #tokens = 0;
 
-  constructor({ redis, keys, pool, lockMs, stalledCheckMs, log }: PoolWorkerOptions) {
+  constructor(options: PoolWorkerOptions) {
+    const { redis, keys, pool, lockMs, stalledCheckMs, log } = options;
     super(keys.queueName(pool), (job, token) => this.#settle(job, token), {
       connection: redis,
       prefix: keys.prefix,
@@ -59,6 +62,7 @@ export class PoolWorker extends Worker {
       drainDelay: BLOCK_SECONDS,
       runRetryDelay: 500,
     });
+    this.#options = options;
     // A dropped connection and a lost lock both come here; the fence of the ledger makes the second harmless.
     this.on('error', (error) => log.debug('work queue error', { pool, error }));
   }
@@ -81,9 +85,31 @@ export class PoolWorker extends Worker {
   }
 
   async #take(block: boolean): Promise<WorkItem | undefined> {
-    const token = `${this.id}:${this.#tokens++}`;
+    const token = this.#newToken();
     const job = await this.getNextJob(token, { block });
-    if (job?.id === undefined) return undefined;
+    return job && this.#hold(job, token);
+  }
+
+  /**
+   * Takes an item that somebody of our name had when it died, without waiting until its lock has run out. Undefined when
+   * nobody has it: then it is in the queue, or gone.
+   */
+  async retake(id: string): Promise<WorkItem | undefined> {
+    const { redis, keys, pool, lockMs } = this.#options;
+    const token = this.#newToken();
+    const taken = await runScript(redis, 'reclaim', keys.lock(pool, id), [keys.prefix, pool, id, token, lockMs]);
+    const job = taken === 1 ? await Job.fromId(this, id) : undefined;
+    if (job === undefined) return undefined;
+    job.token = token;
+    return this.#hold(job, token);
+  }
+
+  #newToken(): string {
+    return `${this.id}:${this.#tokens++}`;
+  }
+
+  #hold(job: Job, token: string): WorkItem | undefined {
+    if (job.id === undefined) return undefined;
     let decide: (decision: Decision) => void = () => {};
     this.#decisions.set(token, new Promise((resolve) => (decide = resolve)));
     const { id } = job;

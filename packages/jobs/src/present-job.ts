@@ -29,6 +29,7 @@ export function presentJob(
     created_at: isoTime(record.createdAt),
     started_at: record.startedAt === null ? null : isoTime(record.startedAt),
     finished_at: record.finishedAt === null ? null : isoTime(record.finishedAt),
+    start_deadline: isoTime(record.startDeadline),
     progress: record.status === 'succeeded' ? finished(record) : record.progress,
     queue_position: ahead,
     request: presentRequest(request),

@@ -5,7 +5,7 @@ import type { Claim } from './claim.js';
 import { orUnavailable, runScript, workerConnection } from './connection.js';
 import { heldClaim } from './held-claim.js';
 import { createKeys } from './keys.js';
-import { PoolWorker } from './pool-worker.js';
+import { PoolWorker, type WorkItem } from './pool-worker.js';
 import type { JobError } from './record.js';
 import { parseSnapshot } from './snapshots.js';
 import { createSubscriptions } from './subscriptions.js';
@@ -24,6 +24,8 @@ export interface ClaimSource {
    * be called one at a time.
    */
   next(options?: { block?: boolean }): Promise<Claim | undefined>;
+  /** Jobs that a process of this worker's name held when it died; its locks count no more. To be called before `next`. */
+  leftBehind(): Promise<Claim[]>;
   /** Whether another process has said within the last second that an instance of the pool stands idle. */
   othersIdle(): Promise<boolean>;
   /** Says that instances of ours stand idle, or that they do not any more. */
@@ -86,25 +88,36 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
       const { lockMs, stalledCheckMs } = options;
       const poolWorker = new PoolWorker({ redis, keys, pool, lockMs, stalledCheckMs, log });
       await poolWorker.begin();
+      const claim = async (item: WorkItem): Promise<Claim | undefined> => {
+        const tooManyDeaths = JSON.stringify(workerKilled(maxWorkerDeaths));
+        const reply = await run('claim', item.id, [worker, item.token, maxWorkerDeaths, tooManyDeaths]).catch(
+          (error: unknown) => {
+            // Otherwise its lock would be renewed for as long as this process lives.
+            item.giveBack(REFUSED_CLAIM_DELAY_MS);
+            throw error;
+          },
+        );
+        const [verdict, written] = reply as ['ok', unknown] | ['ended'];
+        const record = verdict === 'ok' ? parseSnapshot(written)?.record : undefined;
+        if (record === undefined) {
+          item.done();
+          return undefined;
+        }
+        return heldClaim(record, item, (name, args) => run(name, record.id, args));
+      };
       return {
         next: async ({ block = true } = {}) => {
           const item = await orUnavailable(() => poolWorker.take({ block }));
-          if (item === undefined) return undefined;
-          const tooManyDeaths = JSON.stringify(workerKilled(maxWorkerDeaths));
-          const reply = await run('claim', item.id, [worker, item.token, maxWorkerDeaths, tooManyDeaths]).catch(
-            (error: unknown) => {
-              // Otherwise its lock would be renewed for as long as this process lives.
-              item.giveBack(REFUSED_CLAIM_DELAY_MS);
-              throw error;
-            },
-          );
-          const [verdict, written] = reply as ['ok', unknown] | ['ended'];
-          const record = verdict === 'ok' ? parseSnapshot(written)?.record : undefined;
-          if (record === undefined) {
-            item.done();
-            return undefined;
+          return item && claim(item);
+        },
+        leftBehind: async () => {
+          const claims: Claim[] = [];
+          for (const id of await orUnavailable(() => redis.smembers(keys.held(worker)))) {
+            const item = await orUnavailable(() => poolWorker.retake(id));
+            const taken = item && (await claim(item));
+            if (taken !== undefined) claims.push(taken);
           }
-          return heldClaim(record, item, (name, args) => run(name, record.id, args));
+          return claims;
         },
         othersIdle: async () => {
           const idle = await redis.zrangebyscore(keys.idle(pool), Date.now(), '+inf');

@@ -63,7 +63,7 @@ export function aJob({ request, ...overrides }: JobOverrides = {}): NewJob {
     rankStep: 8,
     pool: POOL,
     key: 'anonymous',
-    startDeadline: Date.now() + 3_600_000,
+    startWithinMs: 3_600_000,
     ...overrides,
   };
 }

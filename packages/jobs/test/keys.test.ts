@@ -10,7 +10,11 @@ const PAIRS: Record<string, string> = {
   "open_key('p')": keys.open('p'),
   "running_key('p')": keys.running('p'),
   "ranks_key('p')": keys.ranks('p'),
+  "backlog_key('p')": keys.backlog('p'),
+  "durations_key('p')": keys.durations('p'),
   "ahead_key('p')": keys.ahead('p'),
+  "held_key('w')": keys.held('w'),
+  "preview_key('i')": keys.preview('i'),
   'deadlines_key()': keys.deadlines,
   'outbox_key()': keys.outbox,
   'pools_key()': keys.pools,
@@ -18,6 +22,8 @@ const PAIRS: Record<string, string> = {
   "prioritized_key('p')": keys.prioritized('p'),
   "wait_key('p')": keys.waitList('p'),
   "delayed_key('p')": keys.delayed('p'),
+  "active_key('p')": keys.active('p'),
+  "stalled_key('p')": keys.stalled('p'),
   "job_channel('i')": keys.jobChannel('i'),
   "worker_channel('w')": keys.workerChannel('w'),
 };
@@ -38,6 +44,6 @@ it('leaves no Lua key builder out of that comparison', () => {
 it('begins every key and channel with the prefix, so that all are in one slot of a Redis Cluster', () => {
   const built = Object.values(keys).flatMap((value) => (typeof value === 'function' ? [value('a', 'b')] : [value]));
   const names = built.filter((key) => key !== keys.queueName('a') && key !== keys.prefix);
-  expect(names).toHaveLength(19);
+  expect(names).toHaveLength(26);
   for (const key of names) expect(key).toMatch(/^\{tag\}:/);
 });

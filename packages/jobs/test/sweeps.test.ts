@@ -8,7 +8,7 @@ import { aRequest, type Fleet, nextClaim, openFleet, POOL, quietLog, startNext, 
 async function recordOnly(fleet: Fleet, ageMs: number): Promise<string> {
   const id = newId();
   const fields = ['kind', 'text2img', 'key', 'anonymous', 'request', JSON.stringify(aRequest())];
-  await fleet.run('create', id, POOL, 'anonymous|sketch|0', 8, 10_000, Date.now() + 3_600_000, ...fields);
+  await fleet.run('create', id, POOL, 'anonymous|sketch|0', 8, 10_000, 3_600_000, 'sketch|512x320x1|8|text2img|x', ...fields);
   await fleet.redis.zincrby(fleet.keys.open(POOL), -ageMs, id);
   return id;
 }
@@ -70,7 +70,7 @@ it('adds the missing items of more jobs than one page holds', async () => {
 
 it('expires a waiting job whose start deadline has passed, and removes its work item', async () => {
   const fleet = await openFleet();
-  const { id } = (await fleet.submit({ startDeadline: Date.now() - 5000 })).record;
+  const { id } = (await fleet.submit({ startWithinMs: -5000 })).record;
   await fleet.worker().sweep();
   expect((await fleet.get(id)).record).toMatchObject({ status: 'expired', phase: 'ended', startedAt: null });
   expect(await fleet.events(id)).toEqual([{ type: 'status', status: 'expired' }]);
@@ -80,7 +80,7 @@ it('expires a waiting job whose start deadline has passed, and removes its work 
 
 it('expires an overdue job when it is claimed before the sweep comes to it', async () => {
   const fleet = await openFleet();
-  const { id } = (await fleet.submit({ startDeadline: Date.now() - 5000 })).record;
+  const { id } = (await fleet.submit({ startWithinMs: -5000 })).record;
   const later = (await fleet.submit()).record.id;
   const claim = await nextClaim(await fleet.claims());
   expect(claim.record.id).toBe(later);

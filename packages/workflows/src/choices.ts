@@ -1,3 +1,4 @@
+import { POOL_PATTERN } from '@comfy-fleet/contracts';
 import { Ajv } from 'ajv';
 import Type, { type Static } from 'typebox';
 import { PARAMETERS, type Parameter } from './bindings.js';
@@ -12,6 +13,8 @@ const places = Type.Union([place, Type.Array(place)]);
 /** A `<name>.bindings.json`: says by title or id what the wiring leaves open. */
 const choicesSchema = Type.Object(
   {
+    /** The pool whose instances can run the workflow. */
+    pool: Type.Optional(Type.String({ pattern: POOL_PATTERN })),
     /** The sampler to start from. */
     sampler: Type.Optional(Type.String()),
     /** The nodes that keep the pictures. */
@@ -37,6 +40,7 @@ export function readChoices(json: unknown): Choices {
     }
     const key = instancePath.split('/')[1];
     if (key === undefined) return `must be an object of bindings, for instance {"sampler": "<title or id>"}`;
+    if (key === 'pool') return `"pool" must be the name of a pool: up to 32 of a-z 0-9 -`;
     return key === 'sampler' || key === 'output'
       ? `"${key}" must be the title or id of a node`
       : `"${key}" must be the title or id of a node, {"node": …, "input": …}, or a list of these`;

@@ -1,4 +1,4 @@
-import { LODS, type Lod } from '@comfy-fleet/contracts';
+import { LODS, type Lod, POOL_PATTERN } from '@comfy-fleet/contracts';
 import { Ajv, type ErrorObject } from 'ajv';
 import Type, { type Static } from 'typebox';
 import { FileFault } from './file-fault.js';
@@ -35,6 +35,12 @@ const profileSchema = Type.Object(
       maximum: 86_400,
       description: 'a whole number of seconds, 1 to 86400: an execution that takes longer is interrupted',
     }),
+    pool: Type.Optional(
+      Type.String({
+        pattern: POOL_PATTERN,
+        description: 'the name of the pool that runs this level, up to 32 of a-z 0-9 -; none: the pool "default"',
+      }),
+    ),
     description: name('a sentence that tells people what the level is for'),
   },
   { additionalProperties: false },
@@ -59,6 +65,8 @@ export interface LodProfile {
   readonly rankStep: number;
   /** Longest execution, in seconds. */
   readonly deadlineSeconds: number;
+  /** The pool that runs this level; a workflow's own comes before it. */
+  readonly pool?: string;
   readonly description: string;
 }
 

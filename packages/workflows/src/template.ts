@@ -27,6 +27,8 @@ export interface Template {
   readonly name: string;
   /** What it starts from: nothing but text, or a picture. */
   readonly kind: JobKind;
+  /** The pool whose instances can run it; undefined when any can. */
+  readonly pool: string | undefined;
   readonly graph: Graph;
   readonly bindings: Bindings;
   readonly defaults: TemplateDefaults;
@@ -35,7 +37,7 @@ export interface Template {
 export function makeTemplate(name: string, graph: Graph, choices: Choices): Template {
   const bindings = findBindings(graph, choices);
   const kind = bindings.slots.image.length > 0 ? 'img2img' : 'text2img';
-  return { name, kind, graph, bindings, defaults: readDefaults(graph, bindings, kind) };
+  return { name, kind, pool: choices.pool, graph, bindings, defaults: readDefaults(graph, bindings, kind) };
 }
 
 function readDefaults(graph: Graph, bindings: Bindings, kind: JobKind): TemplateDefaults {

@@ -102,7 +102,7 @@ describe('lod-profiles.json', () => {
       ultra: PROFILE,
     });
     const faults = await faultsOf({ 'lod-profiles.json': file });
-    const keys = 'steps, cfg, sampler, scheduler, scale, denoise, rank_step, deadline_seconds, description';
+    const keys = 'steps, cfg, sampler, scheduler, scale, denoise, rank_step, deadline_seconds, pool, description';
     expect([...faults].sort()).toEqual(
       [
         'the file has an unknown key "ultra" (known: sketch, mid, final, direct_final)',

@@ -10,6 +10,7 @@ export const LIMITS: RequestLimits = {
   maxSize: 2048,
   maxCount: 8,
   maxMetadataBytes: 1024,
+  maxQueuedSeconds: 86_400,
 };
 
 export const DRAWN_SEED = '4711';

@@ -10,6 +10,6 @@ export function generate(deps: Deps): Handler {
   return (request) => {
     const { value, errors } = validate(request.body, { isForm: false });
     refuseFaults(errors);
-    return submitJob(deps, 'text2img', resolve(deps, 'text2img', value), request);
+    return submitJob(deps, 'text2img', resolve(deps, 'text2img', value), value, request);
   };
 }

@@ -22,7 +22,7 @@ export function img2img(deps: Deps): Handler {
     const source = value.source === undefined ? {} : { source: value.source };
     const resolved = resolve(deps, 'img2img', value, { sha256, width, height, ...source });
     await store(deps, picture, request);
-    return submitJob(deps, 'img2img', resolved, request);
+    return submitJob(deps, 'img2img', resolved, value, request);
   };
 }
 

@@ -7,8 +7,8 @@ import {
   type ResolvedRequest,
 } from '@comfy-fleet/contracts';
 import { type JobSnapshot, presentJob } from '@comfy-fleet/jobs';
-import { randomSeed, resolveRequest } from '@comfy-fleet/workflows';
-import { CALLER, type Deps, POOL } from '../deps.js';
+import { poolFor, randomSeed, resolveRequest } from '@comfy-fleet/workflows';
+import { CALLER, type Deps } from '../deps.js';
 import type { ApiRequest, Reply } from '../http/messages.js';
 import { waitOfPrefer } from '../requests/waiting.js';
 import { waitForJob } from './wait-for-job.js';
@@ -29,6 +29,7 @@ export async function submitJob(
   deps: Deps,
   kind: JobKind,
   resolved: ResolvedRequest,
+  { start_within_seconds }: Pick<GenerateRequest, 'start_within_seconds'>,
   request: ApiRequest,
 ): Promise<Reply> {
   const { config, ledger, workflows } = deps;
@@ -37,9 +38,9 @@ export async function submitJob(
     kind,
     request: resolved,
     rankStep: workflows.profiles[resolved.lod].rankStep,
-    pool: POOL,
+    pool: poolFor(resolved, workflows),
     key: CALLER,
-    startDeadline: Date.now() + config.queue.maxQueuedSeconds * 1000,
+    startWithinMs: (start_within_seconds ?? config.limits.maxQueuedSeconds) * 1000,
   });
   const seconds = waitOfPrefer(request.header('prefer'), config.http.maxWaitSeconds);
   const job = presentJob(await later(deps, snapshot, seconds, request), { publicUrl: config.http.publicUrl });

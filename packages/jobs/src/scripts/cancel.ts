@@ -7,6 +7,7 @@ if status == 'queued' or status == 'running' then
   if get('phase') == 'waiting' and get('prompt_id') == '' then
     close_job('canceled')
   else
+    leave_backlog()
     set('status', 'canceling')
     emit_status('canceling')
     redis.call('PUBLISH', worker_channel(get('worker')), id)

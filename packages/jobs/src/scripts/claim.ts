@@ -29,6 +29,8 @@ if get('prompt_id') ~= '' then
   if get('orphaned_at') == '' then set('orphaned_at', now_ms()) end
   set('orphaned_ms', string.format('%d', now_ms() - get('orphaned_at')))
 end
+leave_hands()
+redis.call('SADD', held_key(worker), id)
 set('phase', 'claimed', 'worker', worker, 'claimed_with', token)
 local pool, rank = get('pool'), tonumber(get('rank'))
 if rank > tonumber(redis.call('HGET', ranks_key(pool), 'V') or 0) then redis.call('HSET', ranks_key(pool), 'V', rank) end

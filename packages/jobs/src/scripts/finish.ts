@@ -1,3 +1,4 @@
+import { LEARN } from './learn.js';
 import { PRELUDE } from './prelude.js';
 
 /**
@@ -5,14 +6,18 @@ import { PRELUDE } from './prelude.js';
  * empty), the prompt id that began executing (or empty). A job that was being canceled ends as canceled, whatever its
  * outcome. Answers what the job became; a repeat answers the same.
  */
-export const finishScript = `${PRELUDE}
+export const finishScript = `${PRELUDE}${LEARN}
 local claim, outcome, images, failure, executed_prompt = ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 local status = get('status')
 if is_terminal(status) and get('claim') == claim then return status end
 if is_terminal(status) or not held_by(claim) then return 'superseded' end
+local seen = get('started_claim') == claim and get('executed_at') ~= ''
 if executed_prompt ~= '' and get('started_prompt') ~= executed_prompt then begin_running(executed_prompt) end
 if status == 'canceling' then outcome = 'canceled' end
-if outcome == 'succeeded' then set('images', images, 'progress', '') end
+if outcome == 'succeeded' then
+  set('images', images, 'progress', '')
+  if seen then learn(get('executed_at') - get('started_at')) end
+end
 if outcome == 'failed' then set('error', failure) end
 close_job(outcome)
 return outcome

@@ -9,6 +9,7 @@ import { loseScript } from './lose.js';
 import { progressScript } from './progress.js';
 import { rebaseScript } from './rebase.js';
 import { recallScript } from './recall.js';
+import { reclaimScript } from './reclaim.js';
 import { releaseScript } from './release.js';
 import { snapshotScript } from './snapshot.js';
 import { startScript } from './start.js';
@@ -31,4 +32,5 @@ export const SCRIPTS = {
   snapshot: snapshotScript,
   rebase: rebaseScript,
   recall: recallScript,
+  reclaim: reclaimScript,
 } as const;

@@ -15,6 +15,7 @@ if get('prompt_id') == prompt_id then
   set('phase', 'claimed')
   if get('status') == 'running' then
     set('status', 'queued')
+    join_backlog()
     redis.call('SREM', running_key(get('pool')), id)
     emit_status('queued')
   end

@@ -48,14 +48,29 @@ local function leave_line()
   redis.call('ZREM', ahead_key(get('pool')), id)
   redis.call('HDEL', record, 'recalled')
 end
+-- Counted among what the pool has to do yet, by what it takes.
+local function join_backlog()
+  redis.call('HINCRBY', backlog_key(get('pool')), get('signature'), 1)
+  set('in_backlog', 1)
+end
+local function leave_backlog()
+  if redis.call('HDEL', record, 'in_backlog') == 0 then return end
+  local pool, signature = get('pool'), get('signature')
+  if redis.call('HINCRBY', backlog_key(pool), signature, -1) <= 0 then redis.call('HDEL', backlog_key(pool), signature) end
+end
+-- No worker has it (any more).
+local function leave_hands()
+  redis.call('SREM', held_key(get('worker')), id)
+end
 -- Takes the current submission off the record.
 local function drop_submission()
   leave_line()
-  redis.call('HDEL', record, 'prompt_id', 'started_prompt', 'started_at', 'progress', 'orphaned_at', 'orphaned_ms')
+  redis.call('HDEL', record, 'prompt_id', 'started_prompt', 'started_at', 'started_claim', 'executed_at', 'progress', 'orphaned_at', 'orphaned_ms')
 end
 local function begin_running(prompt_id)
   leave_line()
-  set('started_at', now_ms(), 'started_prompt', prompt_id)
+  leave_backlog()
+  set('started_at', now_ms(), 'started_prompt', prompt_id, 'started_claim', get('claim'))
   redis.call('HINCRBY', record, 'attempts', 1)
   redis.call('ZREM', deadlines_key(), id)
   if get('status') == 'queued' then
@@ -69,10 +84,12 @@ local function close_job(status)
   local pool = get('pool')
   set('status', status, 'finished_at', now_ms(), 'phase', 'ended')
   leave_line()
+  leave_backlog()
+  leave_hands()
   redis.call('ZREM', open_key(pool), id)
   redis.call('SREM', running_key(pool), id)
   redis.call('ZREM', deadlines_key(), id)
-  if redis.call('ZCARD', open_key(pool)) == 0 then redis.call('DEL', ranks_key(pool)) end
+  if redis.call('ZCARD', open_key(pool)) == 0 then redis.call('DEL', ranks_key(pool), backlog_key(pool)) end
   redis.call('PEXPIRE', record, ended_life)
   local callback = get('callback')
   if callback ~= '' then redis.call('XADD', outbox_key(), '*', 'job', id, 'status', status, 'callback', callback) end

@@ -12,6 +12,7 @@ if get('status') == 'canceling' and get('prompt_id') == '' then
   return 'ok'
 end
 leave_line()
+leave_hands()
 set('phase', 'waiting', 'worker', '')
 return 'ok'
 `;

@@ -1,0 +1,23 @@
+/** Weight of the newest execution in the learned duration: some ten of them outweigh what was before. */
+const NEWEST = 0.3;
+const MOST_FIELDS = 1000;
+const LIFE_MS = 30 * 86_400_000;
+
+/**
+ * Learns how long the executions of jobs like this one take, and those of its lod for the first of a kind. A moving average,
+ * since drivers, models and cards change. When there are too many kinds a random one is forgotten.
+ */
+export const LEARN = `
+local function learn_as(kind, ms)
+  local key = durations_key(get('pool'))
+  local known = tonumber(redis.call('HGET', key, kind) or '')
+  if not known and redis.call('HLEN', key) >= ${MOST_FIELDS} then redis.call('HDEL', key, redis.call('HRANDFIELD', key)) end
+  redis.call('HSET', key, kind, string.format('%d', known and known + ${NEWEST} * (ms - known) or ms))
+  redis.call('PEXPIRE', key, ${LIFE_MS})
+end
+local function learn(ms)
+  local signature = get('signature')
+  learn_as(signature, ms)
+  learn_as(string.match(signature, '^[^|]+'), ms)
+end
+`;
