@@ -1,0 +1,47 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Simulator, startSimulator } from '@comfy-fleet/simulator';
+
+/** The simulated ComfyUIs of a test file, each with a journal of its own. */
+export interface Gpus {
+  /** `stepMs` is the time of one sampler step; `port` 0 takes a free one. */
+  start(stepMs: number, port?: number): Promise<Simulator>;
+  /** Stops all of them and removes what they wrote. */
+  close(): Promise<void>;
+}
+
+export async function createGpus(): Promise<Gpus> {
+  const folder = await mkdtemp(join(tmpdir(), 'comfy-fleet-gpus-'));
+  const started: Simulator[] = [];
+  return {
+    start: async (stepMs, port = 0) => {
+      const gpu = await startSimulator({ stepMs, port, journal: join(folder, `${randomUUID()}.jsonl`) });
+      started.push(gpu);
+      return gpu;
+    },
+    close: async () => {
+      await Promise.all(started.map((gpu) => gpu.close()));
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** How many executions have begun there. */
+export function starts(gpu: Simulator): number {
+  return gpu.journal().filter(({ event }) => event === 'start').length;
+}
+
+/** The latest execution that has ended there; undefined if none has. */
+export function lastEnd(gpu: Simulator) {
+  return gpu.journal().findLast((line) => line.event === 'end');
+}
+
+/** The prompt ids in its queue. */
+export async function queueOf({ url }: Simulator): Promise<{ running: string[]; pending: string[] }> {
+  const answer = await fetch(`${url}/queue`, { signal: AbortSignal.timeout(5000) });
+  const queue = (await answer.json()) as Record<'queue_running' | 'queue_pending', [unknown, string][]>;
+  const ids = (prompts: [unknown, string][]) => prompts.map(([, id]) => id);
+  return { running: ids(queue.queue_running), pending: ids(queue.queue_pending) };
+}
