@@ -1,0 +1,56 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { freePort, type JournalLine, readJournal, ready, startService } from '@comfy-fleet/testing';
+import type { Scope } from './scope.js';
+
+/** A simulated ComfyUI, a process of its own. */
+export interface Gpu {
+  readonly url: string;
+  journal(): JournalLine[];
+  /** Least time of each prompt that begins from now on, in milliseconds. */
+  pace(promptMs: number): Promise<void>;
+  /** The next prompt runs until it is interrupted. */
+  hang(): Promise<void>;
+  /** Removes the pictures: ComfyUI lists its folder for every picture it saves, so a full one slows the later measurements. */
+  clear(): Promise<void>;
+}
+
+const TIMEOUT_MS = 10_000;
+
+export async function startGpu(scope: Scope): Promise<Gpu> {
+  const dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-bench-gpu-'));
+  scope.onClose(() => rm(dir, { recursive: true, force: true }));
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const journal = join(dir, `${randomUUID()}.jsonl`);
+  const service = startService('simulator', {
+    SIMULATOR_PORT: `${port}`,
+    SIMULATOR_DIR: dir,
+    SIMULATOR_JOURNAL: journal,
+    SIMULATOR_STEP_MS: '0',
+    SIMULATOR_MODEL_LOAD_MS: '0',
+    // as ComfyUI's command line has it
+    SIMULATOR_PREVIEW_METHOD: 'none',
+    NODE_ENV: 'production',
+    LOG_LEVEL: 'warn',
+  });
+  scope.onClose(() => service.stop());
+  await ready(service, `${url}/system_stats`);
+  const control = async (method: 'PATCH' | 'POST', path: string, body: object) => {
+    const signal = AbortSignal.timeout(TIMEOUT_MS);
+    const answer = await fetch(`${url}/simulator/${path}`, { method, body: JSON.stringify(body), signal });
+    if (!answer.ok) throw new Error(`the simulator answers ${answer.status}: ${await answer.text()}`);
+  };
+  return {
+    url,
+    journal: () => readJournal(journal),
+    pace: (promptMs) => control('PATCH', 'settings', { prompt_ms: promptMs }),
+    hang: () => control('POST', 'faults', { kind: 'hang', times: 1 }),
+    clear: async () => {
+      const output = join(dir, 'output');
+      for (const file of await readdir(output)) await rm(join(output, file));
+    },
+  };
+}

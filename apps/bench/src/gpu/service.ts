@@ -1,0 +1,25 @@
+import { loadConfig } from '@comfy-fleet/config';
+import { startFleet, type TestFleet } from '@comfy-fleet/testing';
+import type { Scope } from './scope.js';
+
+/** The whole service as in production: startFleet's quick times for tests are set back to the defaults. */
+export async function startBenchFleet(
+  scope: Scope,
+  { redisUrl, workflowsDir }: { redisUrl: string; workflowsDir: string },
+): Promise<TestFleet> {
+  const { queue, worker } = loadConfig({});
+  const fleet = await startFleet({
+    redisUrl,
+    env: {
+      NODE_ENV: 'production',
+      LOG_LEVEL: 'warn',
+      LOCK_MS: `${queue.lockMs}`,
+      STALLED_CHECK_MS: `${queue.stalledCheckMs}`,
+      SWEEP_SECONDS: `${queue.sweepSeconds}`,
+      ANNOUNCE_SECONDS: `${worker.announceSeconds}`,
+      WORKFLOWS_DIR: workflowsDir,
+    },
+  });
+  scope.onClose(() => fleet.close());
+  return fleet;
+}

@@ -1,0 +1,60 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { createFleet } from './fleet.mjs';
+import { prepareWorkspace, toolEnv } from './prepare.mjs';
+import { createPrinter } from './printer.mjs';
+import { Problem } from './problem.mjs';
+import { launch } from './processes.mjs';
+import { redisOnPath } from './redis-on-path.mjs';
+import { provideRedis } from './redis-provision.mjs';
+import { aborted, listenForStop } from './stop-signals.mjs';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const NAMES = ['gpu', 'chaos'];
+/** For the program to end what it has started and to remove its folders. */
+const GRACE_MS = 15_000;
+const STOPPED = 130;
+
+/**
+ * Installs and builds, then runs `apps/bench/dist/<name>-main.js`. Resolves to its exit code, 130 when it was stopped.
+ * @param {readonly string[]} args the name, and what the program is given
+ * @param {{ root?: string, env?: NodeJS.ProcessEnv, prepare?: typeof prepareWorkspace }} options
+ * @returns {Promise<number>}
+ */
+export async function runBench(args, { root = ROOT, env = process.env, prepare = prepareWorkspace } = {}) {
+  const [name = '', ...rest] = args;
+  const print = createPrinter();
+  const stop = listenForStop();
+  const fleet = createFleet({ root, print });
+  const scratch = mkdtempSync(join(tmpdir(), 'comfy-fleet-bench-'));
+  /** @type {import('./processes.mjs').Child | undefined} */
+  let program;
+
+  const run = async () => {
+    if (!NAMES.includes(name)) throw new Problem(`Name one of: ${NAMES.join(', ')}.`);
+    const redis = await provideRedis({ env, run: fleet.run, say: print.say, mayUseDocker: false });
+    await prepare(root, env, fleet.run);
+    if (stop.asked.aborted) return STOPPED;
+    program = launch(name, process.execPath, [join(root, `apps/bench/dist/${name}-main.js`), ...rest], {
+      cwd: root,
+      env: toolEnv(root, redisOnPath(env, redis.path, scratch)),
+      onLine: (line) => process.stdout.write(`${line}\n`),
+    });
+    return (await program.exited).code ?? 1;
+  };
+
+  try {
+    return await Promise.race([run(), aborted(stop.asked).then(() => STOPPED)]);
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    print.problem(error.message);
+    return 1;
+  } finally {
+    await program?.stop(GRACE_MS, stop.forced);
+    await fleet.stopAll(stop.forced);
+    stop.close();
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
