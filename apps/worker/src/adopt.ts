@@ -1,4 +1,6 @@
 import { inputName } from '@comfy-fleet/frames';
+import type { Loss } from '@comfy-fleet/jobs';
+import { dropLeftFrames } from './collect.js';
 import type { HeldJob } from './held-job.js';
 import { patiently } from './patiently.js';
 import { bindJob } from './prepare.js';
@@ -14,19 +16,22 @@ export async function adoptJob(job: HeldJob, tools: Tools): Promise<Submitted | 
   if (promptId === null) return undefined;
   if (job.record.instance !== job.instance.name) {
     job.log.warn('the instance that had the submission is out of reach; rendering again', { had: job.record.instance });
-    job.noteOrStop(await job.claim.lose(promptId, 'lost'));
-    return undefined;
+    return gone(job, promptId, 'lost', tools);
   }
   job.watch(promptId);
   const found = await patiently(job, () => job.instance.ask((client) => client.find(promptId, job.signal)));
   if (found.state === 'absent') {
     job.log.warn('the earlier submission is gone', { prompt: promptId });
-    job.noteOrStop(await job.claim.lose(promptId, 'died'));
-    return undefined;
+    return gone(job, promptId, 'died', tools);
   }
   job.log.info('adopted a submission', { prompt: promptId, state: found.state });
   job.submitted();
   // Only to weigh the progress: the name of the input does not matter.
   const graph = bindJob(job, promptId, tools, request.input && inputName(request.input.sha256));
   return { promptId, graph };
+}
+
+async function gone(job: HeldJob, promptId: string, why: Loss, tools: Tools): Promise<undefined> {
+  job.noteOrStop(await job.claim.lose(promptId, why));
+  await dropLeftFrames(job, tools);
 }

@@ -50,6 +50,18 @@ export async function dropFrames(stored: readonly FrameRecord[], frames: FrameSt
   for (const { name } of stored) await frames.delete(name);
 }
 
+/** What an earlier claim of the job may have stored before its worker died. For a job that made no pictures after all. */
+export async function dropLeftFrames(job: HeldJob, { frames, workflows }: Tools): Promise<void> {
+  const { id, claim, request } = job.record;
+  if (claim === 1) return;
+  const outputs = workflows.templates.get(request.workflow)?.bindings.prefixes.length ?? 1;
+  try {
+    for (let n = 1; n <= request.count * outputs; n++) await frames.delete(frameName(id, n));
+  } catch (error) {
+    job.log.warn('pictures of an earlier attempt could not be deleted', { error });
+  }
+}
+
 async function collectFrame(job: HeldJob, file: OutputFile, name: string, frames: FrameStore): Promise<FrameRecord> {
   return job.instance.ask(async (client) => {
     const picture = await client.view(file, job.signal);

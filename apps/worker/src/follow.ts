@@ -55,7 +55,8 @@ export async function followPrompt(job: HeldJob, promptId: string, options: Foll
       }
       if (state.state === 'running') await job.began(promptId);
       else await job.look();
-      if (toStop()) await stop(job, promptId, state);
+      const spared = state.state === 'running' && job.isToBeTakenBack && !job.cancelRequested;
+      if (toStop() && !spared) await stop(job, promptId, state);
     }
     if (dirty && performance.now() - lastWrite >= PROGRESS_MS) {
       job.note(await job.claim.progress(tracker.progress));
@@ -97,13 +98,18 @@ export async function followPrompt(job: HeldJob, promptId: string, options: Foll
   }
 }
 
-async function whereIs(job: HeldJob, promptId: string, onOutage: () => void): Promise<PromptState> {
+/** Takes the prompt out of ComfyUI's queue, or interrupts it; does not wait until it has ended. */
+export async function stopPrompt(job: HeldJob, promptId: string): Promise<void> {
+  const state = await whereIs(job, promptId);
+  if (state.state === 'pending' || state.state === 'running') await stop(job, promptId, state);
+}
+
+async function whereIs(job: HeldJob, promptId: string, onOutage?: () => void): Promise<PromptState> {
   return patiently(job, () => job.instance.ask((client) => client.find(promptId, job.signal)), onOutage);
 }
 
 /** Harmless when the prompt has moved on meanwhile: then the next look sees it. */
 async function stop(job: HeldJob, promptId: string, { state }: PromptState): Promise<void> {
-  if (state === 'running' && job.isToBeTakenBack && !job.cancelRequested) return;
   await patiently(job, () =>
     job.instance.ask((client) =>
       state === 'pending' ? client.deleteQueued([promptId], job.signal) : client.interrupt(promptId, job.signal),

@@ -35,7 +35,8 @@ async function main(): Promise<void> {
     prefix: config.redis.prefix,
     worker: name,
     jobTtlSeconds,
-    maxWorkerDeaths,
+    // A worker that can stop the prompt first is to be the one that fails the job; this is for what kills even that.
+    maxWorkerDeaths: 2 * maxWorkerDeaths,
     lockMs,
     stalledCheckMs,
     sweepSeconds,
@@ -54,6 +55,7 @@ async function main(): Promise<void> {
       pollMs: config.comfyui.pollMs,
       maxAttempts,
       maxInstanceDeaths,
+      maxWorkerDeaths,
       storeRetryMs: storeRetrySeconds * 1000,
       largestVram: async (pool) => largestVram(await ledger.workers(), pool),
     },

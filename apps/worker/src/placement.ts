@@ -20,7 +20,7 @@ const LONGEST_RELEASE_MS = 10_000;
 /**
  * Which lane a claimed job goes to. A submission that one of our instances may still have goes there whatever else is
  * there; one of another worker's instance is left to that worker for a time. Otherwise an idle lane,
- * else one with room behind its first.
+ * else one with room behind its first; the instance that lost or failed it comes last.
  */
 export async function placeJob(record: JobRecord, lanes: readonly Lane[], rules: PlacementRules): Promise<Placement> {
   if (record.promptId !== null) {
@@ -34,7 +34,10 @@ export async function placeJob(record: JobRecord, lanes: readonly Lane[], rules:
   const largest = record.ooms >= 2 ? await rules.largestVram(record.pool) : 0;
   const large = lanes.filter(({ instance }) => instance.vram >= largest);
   if (large.length === 0) return { releaseMs: shortOrLonger(record, rules), because: 'it needs a larger GPU' };
-  const lane = large.find(({ isIdle }) => isIdle) ?? large.find(({ hasRoom }) => hasRoom);
+  // What failed on one instance is tried on another; behind another prompt only when no instance is idle.
+  const others = large.filter(({ instance }) => instance.name !== record.instance);
+  const idle = [...others, ...large].find(({ isIdle }) => isIdle);
+  const lane = idle ?? [...others, ...large].find(({ hasRoom }) => hasRoom);
   return lane === undefined ? { releaseMs: SHORTEST_RELEASE_MS, because: 'every instance here is busy' } : { lane };
 }
 

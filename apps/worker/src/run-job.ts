@@ -2,13 +2,13 @@ import type { HistoryEntry } from '@comfy-fleet/comfyui';
 import { FleetError } from '@comfy-fleet/contracts';
 import { adoptJob } from './adopt.js';
 import { collectFrames, dropFrames } from './collect.js';
-import { type End, followPrompt } from './follow.js';
+import { type End, followPrompt, stopPrompt } from './follow.js';
 import type { HeldJob } from './held-job.js';
 import { prepareGraph } from './prepare.js';
 import { ProgressTracker } from './progress-tracker.js';
 import { finishFailed, settleJob } from './settle.js';
 import { Canceled } from './signals.js';
-import { submitJob } from './submit.js';
+import { type Submitted, submitJob } from './submit.js';
 import type { Tools } from './tools.js';
 
 /**
@@ -30,6 +30,7 @@ export async function runJob(job: HeldJob, tools: Tools, changed: () => void): P
 
 async function runOnce(job: HeldJob, tools: Tools, changed: () => void): Promise<void> {
   const adopted = await adoptJob(job, tools);
+  await refuseKiller(job, adopted, tools);
   const { promptId, graph } = adopted ?? (await submitJob(job, (id) => prepareGraph(job, id, tools)));
   const end = await followPrompt(job, promptId, {
     tracker: new ProgressTracker(graph, job.record.request.steps),
@@ -42,6 +43,14 @@ async function runOnce(job: HeldJob, tools: Tools, changed: () => void): Promise
   job.lane.leaveGpu(job);
   changed();
   await finish(job, promptId, entry, tools);
+}
+
+/** A job under which workers died again and again ends here, and so does what ComfyUI has of it. */
+async function refuseKiller(job: HeldJob, adopted: Submitted | undefined, { maxWorkerDeaths }: Tools): Promise<void> {
+  if (job.record.deaths < maxWorkerDeaths || job.cancelRequested) return;
+  if (adopted !== undefined) await stopPrompt(job, adopted.promptId);
+  const detail = `The worker died ${job.record.deaths} times while it held this job, so it is not tried again.`;
+  throw new FleetError('worker_killed', detail);
 }
 
 function deadlineMs(job: HeldJob, { workflows }: Tools): number {
@@ -75,6 +84,6 @@ async function finish(job: HeldJob, promptId: string, entry: HistoryEntry, tools
     job.log.info('job ended', { status: became, images: images.length });
   } catch (error) {
     if (!(error instanceof FleetError) || error.code !== 'storage_failed') throw error;
-    await finishFailed(job, error, promptId);
+    await finishFailed(job, tools, error, promptId);
   }
 }

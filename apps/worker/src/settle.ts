@@ -1,5 +1,6 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import type { JobError, Loss } from '@comfy-fleet/jobs';
+import { dropLeftFrames } from './collect.js';
 import { backoffMs, REACTIONS } from './failures.js';
 import { findRoom } from './find-room.js';
 import type { HeldJob } from './held-job.js';
@@ -24,20 +25,20 @@ export async function settleJob(job: HeldJob, error: unknown, tools: Tools): Pro
 async function settle(job: HeldJob, error: unknown, tools: Tools): Promise<boolean> {
   // What the ledger refused to write now, the next claim writes: it adopts what ComfyUI has.
   if (error instanceof Superseded || isRefusal(error)) throw error;
-  if (error instanceof TakenBack) return takenBack(job);
+  if (error instanceof TakenBack) return takenBack(job, tools);
   if (error instanceof Stopping) {
     job.log.info('giving the job back', { prompt: job.promptId });
     await job.claim.release(0);
     return false;
   }
   if (error instanceof Canceled) {
-    await finishCanceled(job);
+    await finishCanceled(job, tools);
     return false;
   }
   if (error instanceof FleetError) return react(job, error, tools);
   job.log.error('job failed for a reason of our own', { error });
   const detail = 'Something went wrong in the worker. The operator finds the reason in its log.';
-  await finishFailed(job, new FleetError('internal_error', detail, { cause: error }), executed(job));
+  await finishFailed(job, tools, new FleetError('internal_error', detail, { cause: error }), executed(job));
   return false;
 }
 
@@ -46,11 +47,11 @@ function isRefusal(error: unknown): boolean {
 }
 
 /** To the idle lane of ours that asked for it, or into the queue for another worker's. */
-async function takenBack(job: HeldJob): Promise<boolean> {
+async function takenBack(job: HeldJob, tools: Tools): Promise<boolean> {
   const target = job.takenBack();
   await lose(job, 'taken_back');
   if (job.cancelRequested) {
-    await finishCanceled(job);
+    await finishCanceled(job, tools);
     return false;
   }
   if (target === undefined) {
@@ -67,16 +68,16 @@ async function react(job: HeldJob, error: FleetError, tools: Tools): Promise<boo
   const reaction = REACTIONS[error.code];
   if (reaction === 'room') return outOfMemory(job, error, tools);
   if (reaction === 'fail') {
-    await finishFailed(job, error, executed(job));
+    await finishFailed(job, tools, error, executed(job));
     return false;
   }
   if (job.kills >= tools.maxInstanceDeaths) {
     const detail = `${job.kills} ComfyUI instances died while they executed this job, so it is not tried again.`;
-    await finishFailed(job, new FleetError('instance_killed', detail, { cause: error }));
+    await finishFailed(job, tools, new FleetError('instance_killed', detail, { cause: error }));
     return false;
   }
   if (job.attempts >= tools.maxAttempts) {
-    await finishFailed(job, error);
+    await finishFailed(job, tools, error);
     return false;
   }
   await lose(job, job.kills > job.record.kills ? 'died' : 'lost');
@@ -90,7 +91,7 @@ async function outOfMemory(job: HeldJob, error: FleetError, tools: Tools): Promi
   job.ooms += 1;
   const room = await findRoom(job, tools);
   if (room === 'nowhere') {
-    await finishFailed(job, error, executed(job));
+    await finishFailed(job, tools, error, executed(job));
     return false;
   }
   job.log.warn('out of memory; another try', { room, error });
@@ -109,13 +110,20 @@ function executed(job: HeldJob): string | undefined {
   return job.hasBegun ? job.promptId : undefined;
 }
 
-async function finishCanceled(job: HeldJob): Promise<void> {
+async function finishCanceled(job: HeldJob, tools: Tools): Promise<void> {
   const became = await job.claim.finish({ status: 'canceled' }, executed(job));
+  if (became !== 'superseded') await dropLeftFrames(job, tools);
   job.log.info('job ended', { status: became });
 }
 
-export async function finishFailed(job: HeldJob, error: FleetError, executedPrompt?: string): Promise<void> {
+export async function finishFailed(
+  job: HeldJob,
+  tools: Tools,
+  error: FleetError,
+  executedPrompt?: string,
+): Promise<void> {
   const became = await job.claim.finish({ status: 'failed', error: toJobError(error) }, executedPrompt);
+  if (became !== 'superseded') await dropLeftFrames(job, tools);
   job.log.warn('job ended', { status: became, error });
 }
 

@@ -11,6 +11,8 @@ export interface Tools {
   readonly maxAttempts: number;
   /** Instances that may die under a job before it is held to be the cause. */
   readonly maxInstanceDeaths: number;
+  /** Workers that may die under a job before it is held to be the cause. */
+  readonly maxWorkerDeaths: number;
   /** How long the storing of finished pictures is tried again. */
   readonly storeRetryMs: number;
   /** The most memory of any live instance of the pool, in bytes. */

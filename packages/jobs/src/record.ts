@@ -54,6 +54,8 @@ export interface JobRecord {
   readonly attempts: number;
   /** How long ago the first claim after its holder's found the submission without one, in ms; null: it has none. */
   readonly orphanedMs: number | null;
+  /** Times a worker died, or lost its lock, while it held the job. */
+  readonly deaths: number;
   /** Times an instance died while it executed this job. */
   readonly kills: number;
   /** Times the GPU ran out of memory under it. */
@@ -109,6 +111,7 @@ export function parseRecord(flat: readonly string[]): JobRecord | undefined {
     submissions: number('submissions') ?? 0,
     attempts: number('attempts') ?? 0,
     orphanedMs: number('orphaned_ms'),
+    deaths: number('deaths') ?? 0,
     kills: number('kills') ?? 0,
     ooms: number('ooms') ?? 0,
     claim: number('claim') ?? 0,

@@ -64,7 +64,7 @@ export interface WorkerLedgerOptions {
   readonly prefix: string;
   readonly worker: string;
   readonly jobTtlSeconds: number;
-  /** Times a worker may die holding a job before the job fails with `worker_killed`. */
+  /** Times a worker may die holding a job before the ledger itself fails it with `worker_killed`. */
   readonly maxWorkerDeaths: number;
   readonly lockMs: number;
   readonly stalledCheckMs: number;

@@ -33,6 +33,7 @@ function aSnapshot(record: Partial<JobRecord> = {}, ahead: number | null = null)
       submissions: 0,
       attempts: 0,
       orphanedMs: null,
+      deaths: 0,
       kills: 0,
       ooms: 0,
       claim: 0,

@@ -8,7 +8,17 @@ import { aRequest, type Fleet, nextClaim, openFleet, POOL, quietLog, startNext, 
 async function recordOnly(fleet: Fleet, ageMs: number): Promise<string> {
   const id = newId();
   const fields = ['kind', 'text2img', 'key', 'anonymous', 'request', JSON.stringify(aRequest())];
-  await fleet.run('create', id, POOL, 'anonymous|sketch|0', 8, 10_000, 3_600_000, 'sketch|512x320x1|8|text2img|x', ...fields);
+  await fleet.run(
+    'create',
+    id,
+    POOL,
+    'anonymous|sketch|0',
+    8,
+    10_000,
+    3_600_000,
+    'sketch|512x320x1|8|text2img|x',
+    ...fields,
+  );
   await fleet.redis.zincrby(fleet.keys.open(POOL), -ageMs, id);
   return id;
 }

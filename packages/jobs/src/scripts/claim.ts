@@ -3,7 +3,7 @@ import { PRELUDE, SNAPSHOT } from './prelude.js';
 /**
  * A worker takes the job: the fence goes up by one. Own arguments: worker name, token of the work item's lock, deaths
  * after which the job fails, the error to fail it with (JSON). A job found claimed already was held by a worker that
- * died, or that lost its lock. A repeat with the same token changes nothing. A job whose start deadline has passed
+ * died, or that lost its lock; one that is being canceled is handed out all the same, so that its prompt is stopped. A repeat with the same token changes nothing. A job whose start deadline has passed
  * expires here if the sweep has not come to it yet.
  */
 export const claimScript = `${PRELUDE}${SNAPSHOT}
@@ -16,13 +16,9 @@ if is_overdue() then
   return {'ended'}
 end
 redis.call('HINCRBY', record, 'claim', 1)
-if get('phase') ~= 'waiting' and redis.call('HINCRBY', record, 'deaths', 1) >= most_deaths then
-  if status == 'canceling' then
-    close_job('canceled')
-  else
-    set('error', too_many_deaths)
-    close_job('failed')
-  end
+if get('phase') ~= 'waiting' and redis.call('HINCRBY', record, 'deaths', 1) >= most_deaths and status ~= 'canceling' then
+  set('error', too_many_deaths)
+  close_job('failed')
   return {'ended'}
 end
 if get('prompt_id') ~= '' then

@@ -1,0 +1,59 @@
+import type { Job } from '@comfy-fleet/contracts';
+import { type Breach, type Check, count, tally } from '../check.js';
+import type { Evidence, Execution } from '../evidence.js';
+import { executionsByJob, historyVictims, wasCut } from '../executions.js';
+
+/** A job fails only with a code that something injected explains. */
+export const failures: Check = (evidence) => {
+  const breaches: Breach[] = [];
+  const codes: string[] = [];
+  const executions = executionsByJob(evidence);
+  for (const job of evidence.jobs.values()) {
+    if (job === undefined || job.status === 'succeeded' || job.status === 'canceled') continue;
+    const code = job.error?.code ?? job.status;
+    codes.push(code);
+    if (explains(code, job, executions.get(job.id) ?? [], evidence)) continue;
+    breaches.push({
+      what: `job ${job.id} is ${job.status}, which nothing explains: ${JSON.stringify(job.error)}`,
+      jobId: job.id,
+    });
+  }
+  return {
+    rows: [['failed jobs by code', tally(codes)]],
+    breaches,
+  };
+};
+
+function explains(code: string, job: Job, executions: readonly Execution[], evidence: Evidence): boolean {
+  const { faults, settings } = evidence;
+  const cut = count(executions, (execution) => wasCut(execution, evidence));
+  const met = (kind: string, outcome: Execution['outcome']) =>
+    count(
+      executions,
+      (execution) =>
+        execution.outcome === outcome && faults.some((fault) => fault.kind === kind && fault.pid === execution.pid),
+    );
+  switch (code) {
+    case 'node_execution_error':
+      return met('node_error', 'error') >= 1;
+    case 'out_of_memory':
+      return met('out_of_memory', 'error') >= 2;
+    case 'timed_out':
+      return met('hang', 'interrupted') >= 1;
+    case 'instance_killed':
+      return cut >= settings.maxInstanceDeaths;
+    case 'prompt_lost': {
+      const victims = historyVictims(evidence);
+      return (
+        cut + count(executions, (execution) => victims.has(execution)) + met('out_of_memory', 'error') >=
+        settings.maxAttempts
+      );
+    }
+    case 'worker_killed': {
+      const claims = evidence.histories.find(({ id }) => id === job.id)?.claims ?? [];
+      return claims.length > settings.maxWorkerDeaths;
+    }
+    default:
+      return false;
+  }
+}

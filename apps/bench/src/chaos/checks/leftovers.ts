@@ -1,0 +1,28 @@
+import { type Breach, type Check, count } from '../check.js';
+
+/** No picture without a job that names it, no temporary file, no prompt left in a ComfyUI. */
+export const leftovers: Check = ({ jobs, frameFiles, leftInQueues }) => {
+  const breaches: Breach[] = [];
+  const named = new Set<string>();
+  const inputs = new Set<string>();
+  for (const job of jobs.values()) {
+    for (const { image_url } of job?.images ?? []) named.add(image_url.slice(image_url.lastIndexOf('/') + 1));
+    if (job?.request.image !== undefined) inputs.add(`inputs/${job.request.image.sha256}.png`);
+  }
+  for (const file of frameFiles) {
+    if (file.endsWith('.tmp')) breaches.push({ what: `the temporary file ${file} was left` });
+    else if (!named.has(file) && !file.startsWith('inputs/')) {
+      breaches.push({ what: `no job names the picture ${file}`, jobId: file.slice(0, 36) });
+    }
+  }
+  for (const [simulator, prompts] of leftInQueues) {
+    if (prompts > 0) breaches.push({ what: `${simulator} still has ${prompts} prompts` });
+  }
+  return {
+    rows: [
+      ['files in the frames volume', frameFiles.length],
+      ['input pictures that no job uses', count(frameFiles, (file) => file.startsWith('inputs/') && !inputs.has(file))],
+    ],
+    breaches,
+  };
+};

@@ -1,0 +1,62 @@
+import { type Breach, type Check, tally } from '../check.js';
+import type { Evidence, Execution } from '../evidence.js';
+import { executionsByJob, historyVictims } from '../executions.js';
+
+type Cause = 'simulator killed' | 'out of memory' | 'history lost' | 'worker away';
+
+/** Nothing is rendered twice while the first rendering can still be found: each further execution of a job has a cause. */
+export const renderings: Check = (evidence) => {
+  const breaches: Breach[] = [];
+  const causes: Cause[] = [];
+  const known = new Set(evidence.histories.flatMap(({ submissions }) => submissions.map(({ promptId }) => promptId)));
+  for (const { promptId, simulator } of evidence.executions) {
+    if (!known.has(promptId)) breaches.push({ what: `${simulator} executed ${promptId}, which no job's record knows` });
+  }
+  const victims = historyVictims(evidence);
+  let unexplained = 0;
+  for (const [jobId, executions] of executionsByJob(evidence)) {
+    for (const [n, next] of executions.entries()) {
+      const before = executions[n - 1];
+      if (before === undefined) continue;
+      const cause = causeOf(before, next, evidence, victims);
+      if (cause !== undefined) causes.push(cause);
+      else {
+        unexplained += 1;
+        const first = `${before.simulator} (${before.outcome ?? 'no end'}, from ${before.startedAt} to ${before.endedAt})`;
+        const what = `job ${jobId} was executed in ${first} and again in ${next.simulator} at ${next.startedAt}, without a cause`;
+        breaches.push({ what, jobId });
+      }
+    }
+  }
+  return {
+    rows: [
+      ['executions', evidence.executions.length],
+      ['executions beyond the first of a job', causes.length + unexplained],
+      ['… by cause', tally(causes)],
+      ['… unexplained', unexplained],
+    ],
+    breaches,
+  };
+};
+
+function causeOf(
+  before: Execution,
+  next: Execution,
+  { outages, faults, settings, gatheredAt }: Evidence,
+  historyVictims: ReadonlySet<Execution>,
+): Cause | undefined {
+  const { pid, simulator, startedAt, endedAt, outcome } = before;
+  const killed = outages.some(
+    (outage) => outage.pid === pid && outage.killedAt >= startedAt && outage.killedAt <= next.startedAt,
+  );
+  if (killed) return 'simulator killed';
+  const planted = faults.filter((fault) => fault.pid === pid && fault.plantedAt <= (endedAt ?? gatheredAt));
+  if (outcome === 'error' && planted.some(({ kind }) => kind === 'out_of_memory')) return 'out of memory';
+  if (historyVictims.has(before)) return 'history lost';
+  const patience = settings.adoptWaitSeconds * 1000;
+  const away = outages.some(({ process, killedAt, upAt = gatheredAt }) => {
+    const longEnough = killedAt + patience;
+    return simulator.startsWith(`${process}/`) && upAt >= startedAt && longEnough <= Math.min(upAt, next.startedAt);
+  });
+  return away ? 'worker away' : undefined;
+}

@@ -1,0 +1,40 @@
+import type { Evidence, Execution } from './evidence.js';
+
+/** The executions of each job that was executed, in the order of their starts. */
+export function executionsByJob({ histories, executions }: Evidence): ReadonlyMap<string, readonly Execution[]> {
+  const jobOf = new Map(histories.flatMap(({ id, submissions }) => submissions.map(({ promptId }) => [promptId, id])));
+  const byJob = new Map<string, Execution[]>();
+  for (const execution of [...executions].sort((a, b) => a.startedAt - b.startedAt)) {
+    const jobId = jobOf.get(execution.promptId);
+    if (jobId === undefined) continue;
+    const list = byJob.get(jobId) ?? [];
+    list.push(execution);
+    byJob.set(jobId, list);
+  }
+  return byJob;
+}
+
+/** Whether its simulator was killed while it ran. */
+export function wasCut({ pid, outcome }: Execution, { outages }: Evidence): boolean {
+  return outcome === undefined && outages.some((outage) => outage.pid === pid);
+}
+
+/** When the GPU stopped working on it: its end, its simulator's death, or not yet. */
+export function endOf({ pid, endedAt }: Execution, { outages, gatheredAt }: Evidence): number {
+  return endedAt ?? outages.find((outage) => outage.pid === pid)?.killedAt ?? gatheredAt;
+}
+
+/** Executions whose entry in the history a planted fault swallowed: the first to end after it was planted. */
+export function historyVictims({ faults, executions }: Evidence): ReadonlySet<Execution> {
+  const victims = new Set<Execution>();
+  const ended = executions.filter(({ endedAt, outcome }) => endedAt !== undefined && outcome !== 'lost');
+  const sorted = [...ended].sort((a, b) => (a.endedAt ?? 0) - (b.endedAt ?? 0));
+  for (const { kind, pid, plantedAt } of faults) {
+    if (kind !== 'lost_history') continue;
+    const victim = sorted.find(
+      (execution) => execution.pid === pid && (execution.endedAt ?? 0) >= plantedAt && !victims.has(execution),
+    );
+    if (victim !== undefined) victims.add(victim);
+  }
+  return victims;
+}

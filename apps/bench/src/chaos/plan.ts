@@ -1,0 +1,147 @@
+import { createRandom, type Random } from './random.js';
+import { CHAOS } from './settings.js';
+
+/** When a job is canceled; a number: so many ms after it was accepted. */
+export type CancelMoment = 'running' | 'finished' | number;
+
+export interface PlannedJob {
+  /** Names the job in its metadata, so that one whose answer was lost can be found. */
+  readonly tag: string;
+  readonly path: '/generate' | '/img2img';
+  readonly body: Readonly<Record<string, unknown>>;
+  /** Number of the uploaded picture, for img2img. */
+  readonly picture: number | undefined;
+  /** Since the job before it. */
+  readonly afterMs: number;
+  readonly cancel: { readonly when: CancelMoment; readonly times: number } | undefined;
+}
+
+export interface PlannedKill {
+  readonly afterMs: number;
+  readonly process: string;
+  /** From its end to its new start. */
+  readonly downMs: number;
+}
+
+export interface PlannedFault {
+  readonly afterMs: number;
+  readonly simulator: string;
+  readonly fault: Readonly<Record<string, unknown>> & { readonly kind: string };
+}
+
+/** Everything that a run decides. */
+export interface Plan {
+  readonly seed: number;
+  readonly jobs: readonly PlannedJob[];
+  readonly kills: readonly PlannedKill[];
+  readonly faults: readonly PlannedFault[];
+  /** From the first job to the end of the kills. */
+  readonly lengthMs: number;
+}
+
+export const PICTURES = 4;
+/** Kills go on this long after the last job was posted. */
+const TAIL_MS = 4000;
+
+export const workerNames = Array.from({ length: CHAOS.workers }, (_, n) => `worker${n + 1}`);
+/** In the order of their workers: worker1 has the first two, and so on. A simulator is named as its instance is. */
+export const simulatorNames = workerNames.flatMap((worker) =>
+  Array.from({ length: CHAOS.simulatorsPerWorker }, (_, n) => `${worker}/${n + 1}`),
+);
+
+export function makePlan(seed: number, count: number): Plan {
+  const jobs = Array.from(
+    { length: count },
+    (
+      (random) => (_, n) =>
+        planJob(random, n)
+    )(createRandom(seed, 0)),
+  );
+  const lengthMs = jobs.reduce((sum, { afterMs }) => sum + afterMs, TAIL_MS);
+  return {
+    seed,
+    jobs,
+    kills: fill(lengthMs, createRandom(seed, 1), planKill),
+    faults: fill(lengthMs, createRandom(seed, 2), planFault),
+    lengthMs,
+  };
+}
+
+function fill<T extends { afterMs: number }>(lengthMs: number, random: Random, draw: (random: Random) => T): T[] {
+  const drawn: T[] = [];
+  for (let at = 0; ; ) {
+    const next = draw(random);
+    at += next.afterMs;
+    if (at >= lengthMs) return drawn;
+    drawn.push(next);
+  }
+}
+
+function planJob(random: Random, n: number): PlannedJob {
+  const tag = `${n}`;
+  const lod = random.weighted({ sketch: 5, mid: 3, final: 2, direct_final: 1 });
+  const picture = random.chance(20) ? random.int(0, PICTURES - 1) : undefined;
+  const size = () => 8 * random.int(8, 16);
+  const body = {
+    prompt: `chaos ${tag}: ${random.pick(['a lighthouse', 'a street', 'two hills', 'a heron', 'an old key'])}`,
+    lod,
+    seed: random.int(0, 1_000_000),
+    count: random.chance(15) ? random.int(2, 4) : 1,
+    priority: random.chance(10) ? random.int(-2, 2) : 0,
+    metadata: { chaos: tag },
+    ...(picture === undefined ? { width: size(), height: size() } : {}),
+  };
+  return {
+    tag,
+    path: picture === undefined ? '/generate' : '/img2img',
+    body,
+    picture,
+    afterMs: random.chance(30) ? 0 : random.int(50, 650),
+    cancel: random.chance(20) ? planCancel(random) : undefined,
+  };
+}
+
+function planCancel(random: Random): PlannedJob['cancel'] {
+  const moment = random.weighted({ soon: 3, later: 3, running: 5, finished: 1 });
+  const when = moment === 'soon' ? random.int(0, 100) : moment === 'later' ? random.int(100, 4000) : moment;
+  return { when, times: random.chance(25) ? 2 : 1 };
+}
+
+function planKill(random: Random): PlannedKill {
+  const role = random.weighted({ redis: 2, api: 2, worker: 5, simulator: 5 });
+  const name = role === 'worker' ? random.pick(workerNames) : role === 'simulator' ? random.pick(simulatorNames) : role;
+  // Some workers stay away for longer than their submissions are left to them.
+  const long = role === 'worker' && random.chance(15);
+  return {
+    afterMs: random.int(1000, 3000),
+    process: name,
+    downMs: long ? CHAOS.adoptWaitSeconds * 1000 + random.int(500, 3000) : random.int(0, 800),
+  };
+}
+
+const FAULTS = {
+  silent_socket: 4,
+  error_after_accepting: 4,
+  reset_before_accepting: 3,
+  reset_after_accepting: 4,
+  slow_view: 4,
+  out_of_memory: 2,
+  lost_history: 3,
+  node_error: 1,
+  hang: 1,
+} as const;
+
+function planFault(random: Random): PlannedFault {
+  const kind = random.weighted(FAULTS);
+  const more =
+    kind === 'slow_view'
+      ? { ms: random.int(100, 1500), bytes_per_second: random.int(5, 50) * 1000 }
+      : kind === 'out_of_memory'
+        ? { cleared_by_free: random.chance(50) }
+        : {};
+  return {
+    afterMs: random.int(300, 1500),
+    simulator: random.pick(simulatorNames),
+    fault: { kind, times: 1, ...more },
+  };
+}

@@ -1,0 +1,89 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Exit } from '@comfy-fleet/testing';
+
+/** Stands in a log between what two lives of a process printed. */
+export const LIFE_ENDS = '\n--- killed ---\n';
+
+/** A process that was started. */
+export interface Launched {
+  readonly pid: number;
+  readonly output: string;
+  readonly exited: Promise<Exit>;
+  kill(): Promise<void>;
+  /** Resolves when it can do its work; rejects when it ended or does not come up. */
+  ready(): Promise<void>;
+}
+
+/** A time during which a process was dead or not ready yet. Times are ms since 1970. */
+export interface Outage {
+  readonly process: string;
+  /** Of the process that was killed. */
+  readonly pid: number;
+  readonly killedAt: number;
+  /** When its successor was ready; undefined while it is not. */
+  upAt: number | undefined;
+}
+
+/** One of the run's processes through all its lives. */
+export class ChaosProcess {
+  readonly name: string;
+  readonly outages: Outage[] = [];
+  /** What it did that nobody asked of it: ends without being killed, starts that failed. */
+  readonly troubles: string[] = [];
+  readonly #launch: () => Promise<Launched>;
+  readonly #logs: string[] = [];
+  #current: Launched | undefined;
+  #killed = false;
+  #busy = false;
+
+  constructor(name: string, launch: () => Promise<Launched>) {
+    this.name = name;
+    this.#launch = launch;
+  }
+
+  /** Between being killed and being ready again. */
+  get isDown(): boolean {
+    return this.#busy;
+  }
+
+  get pid(): number {
+    return this.#current?.pid ?? 0;
+  }
+
+  /** What all its lives printed. */
+  get log(): string {
+    return [...this.#logs, this.#current?.output ?? ''].join('');
+  }
+
+  async start(): Promise<void> {
+    const launched = await this.#launch();
+    this.#killed = false;
+    if (this.#current !== undefined) this.#logs.push(`${this.#current.output}${LIFE_ENDS}`);
+    this.#current = launched;
+    void launched.exited.then(({ code, signal }) => {
+      if (!this.#killed) this.troubles.push(`pid ${launched.pid} ended by itself with ${signal ?? code}`);
+    });
+    await launched.ready();
+  }
+
+  async kill(): Promise<void> {
+    this.#killed = true;
+    await this.#current?.kill();
+  }
+
+  /** SIGKILL, and a new start after `downMs`. Never rejects; what goes wrong is among the troubles. */
+  async crash(downMs: number): Promise<void> {
+    this.#busy = true;
+    const outage: Outage = { process: this.name, pid: this.pid, killedAt: Date.now(), upAt: undefined };
+    this.outages.push(outage);
+    try {
+      await this.kill();
+      await delay(downMs);
+      await this.start();
+      outage.upAt = Date.now();
+    } catch (error) {
+      this.troubles.push(`did not come back: ${String(error)}`);
+    }
+    this.#busy = false;
+  }
+}

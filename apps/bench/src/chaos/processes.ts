@@ -1,0 +1,120 @@
+import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type RedisServer, ready, startRedisServer, startService } from '@comfy-fleet/testing';
+import { simulatorNames, workerNames } from './plan.js';
+import { quietPorts } from './ports.js';
+import { ChaosProcess, type Launched } from './process.js';
+import { CHAOS, serviceEnvironment } from './settings.js';
+
+/** The run's processes and the places where they leave their traces. */
+export interface Fleet {
+  readonly apiUrl: string;
+  readonly all: readonly ChaosProcess[];
+  readonly framesDir: string;
+  readonly redisDir: string;
+  urlOf(simulator: string): string;
+  journalOf(simulator: string): string;
+  named(name: string): ChaosProcess;
+  close(): Promise<void>;
+}
+
+/** Starts Redis, the simulators, the api and the workers, each a process of its own; all they write is under `dir`. */
+export async function startProcesses(dir: string): Promise<Fleet> {
+  const ports = await quietPorts(2 + workerNames.length + simulatorNames.length);
+  const port = () => ports.pop() as number;
+  const framesDir = join(dir, 'frames');
+  const workflowsDir = join(dir, 'workflows');
+  await shortDeadlines(workflowsDir);
+  const apiPort = port();
+  const redisPort = port();
+  const simulators = new Map(simulatorNames.map((name) => [name, port()]));
+  const urlOf = (simulator: string) => `http://127.0.0.1:${simulators.get(simulator)}`;
+  const journalOf = (simulator: string) => join(dir, `${simulator.replace('/', '-')}.journal.jsonl`);
+  const environment = serviceEnvironment(`redis://127.0.0.1:${redisPort}`, framesDir, workflowsDir);
+
+  let server: RedisServer | undefined;
+  const redis = new ChaosProcess('redis', async () => {
+    if (server === undefined) server = await startRedisServer({ port: redisPort });
+    else await server.restart();
+    const { pid, exited, stop } = server;
+    return { pid, exited, output: '', kill: () => stop('SIGKILL'), ready: async () => {} };
+  });
+  const api = new ChaosProcess('api', () =>
+    launch('api', { ...environment, PORT: `${apiPort}` }, `http://127.0.0.1:${apiPort}/readyz`),
+  );
+  const gpus = simulatorNames.map(
+    (name, n) =>
+      new ChaosProcess(name, async () => {
+        const settings = {
+          SIMULATOR_PORT: `${simulators.get(name)}`,
+          SIMULATOR_DIR: join(dir, name),
+          SIMULATOR_JOURNAL: journalOf(name),
+          SIMULATOR_STEP_MS: `${CHAOS.stepMs}`,
+          SIMULATOR_MODEL_LOAD_MS: `${CHAOS.modelLoadMs}`,
+          SIMULATOR_VERSION: n % 2 === 0 ? '0.3.64' : '0.33.0',
+        };
+        return launch('simulator', settings, `${urlOf(name)}/system_stats`);
+      }),
+  );
+  const workers = workerNames.map((name) => {
+    const healthPort = port();
+    const urls = simulatorNames.filter((simulator) => simulator.startsWith(`${name}/`)).map(urlOf);
+    const own = { WORKER_NAME: name, WORKER_HEALTH_PORT: `${healthPort}`, COMFYUI_URLS: urls.join(',') };
+    return new ChaosProcess(name, () =>
+      launch('worker', { ...environment, ...own }, `http://127.0.0.1:${healthPort}/readyz`),
+    );
+  });
+  const all = [redis, api, ...gpus, ...workers];
+  const close = async () => {
+    await Promise.all(all.map((one) => one.kill()));
+    await server?.close();
+  };
+  try {
+    await redis.start();
+    await Promise.all([api, ...gpus].map((one) => one.start()));
+    await Promise.all(workers.map((one) => one.start()));
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return {
+    apiUrl: `http://127.0.0.1:${apiPort}`,
+    all,
+    framesDir,
+    redisDir: (server as RedisServer | undefined)?.dir ?? '',
+    urlOf,
+    journalOf,
+    named: (name) => all.find((one) => one.name === name) as ChaosProcess,
+    close,
+  };
+}
+
+async function launch(
+  app: 'api' | 'worker' | 'simulator',
+  env: Record<string, string>,
+  readyUrl: string,
+): Promise<Launched> {
+  const service = startService(app, env);
+  return {
+    pid: service.pid,
+    get output() {
+      return service.output;
+    },
+    exited: service.exited,
+    kill: () => service.stop('SIGKILL'),
+    ready: () => ready(service, readyUrl),
+  };
+}
+
+/** The project's own workflows, with a deadline that ends a hanging prompt within the run. */
+async function shortDeadlines(dir: string): Promise<void> {
+  await mkdir(dir, { recursive: true });
+  await cp(fileURLToPath(new URL('../../../../workflows', import.meta.url)), dir, { recursive: true });
+  const file = join(dir, 'lod-profiles.json');
+  const profiles = await readFile(file, 'utf8');
+  await writeFile(
+    file,
+    profiles.replaceAll(/"deadline_seconds": \d+/g, `"deadline_seconds": ${CHAOS.deadlineSeconds}`),
+  );
+}
