@@ -4,11 +4,16 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Exit } from './service.js';
 
 export interface RedisServer {
   readonly url: string;
   readonly port: number;
   readonly pid: number;
+  /** Its data folder, with the append-only file. */
+  readonly dir: string;
+  /** Resolves when the process that runs now ends, for whatever reason. */
+  readonly exited: Promise<Exit>;
   /** Ends the process (SIGTERM unless told otherwise), waits for it, keeps the data folder so that `restart` finds it. */
   stop(signal?: NodeJS.Signals): Promise<void>;
   /** Starts the server again on the same port with the data it left. */
@@ -28,11 +33,17 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
-/** Starts a real redis-server, durable as in production (AOF, `appendfsync always`), on a free port of 127.0.0.1. */
-export async function startRedisServer(): Promise<RedisServer> {
+export interface RedisServerOptions {
+  /** Default: a free one. */
+  readonly port?: number;
+}
+
+/** Starts a real redis-server, durable as in production (AOF, `appendfsync always`), on 127.0.0.1. */
+export async function startRedisServer(options: RedisServerOptions = {}): Promise<RedisServer> {
   const dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-redis-'));
-  const port = await freePort();
+  const port = options.port ?? (await freePort());
   let child = await launch(port, dir);
+  let exited = exitOf(child);
   const stop = async (signal: NodeJS.Signals = 'SIGTERM') => {
     if (child.exitCode !== null || child.signalCode !== null) return;
     child.kill(signal);
@@ -44,15 +55,24 @@ export async function startRedisServer(): Promise<RedisServer> {
     get pid() {
       return child.pid ?? 0;
     },
+    dir,
+    get exited() {
+      return exited;
+    },
     stop,
     restart: async () => {
       child = await launch(port, dir);
+      exited = exitOf(child);
     },
     close: async () => {
       await stop();
       await rm(dir, { recursive: true, force: true });
     },
   };
+}
+
+function exitOf(child: ChildProcess): Promise<Exit> {
+  return new Promise((resolve) => child.once('exit', (code, signal) => resolve({ code, signal })));
 }
 
 async function launch(port: number, dir: string): Promise<ChildProcess> {

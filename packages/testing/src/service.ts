@@ -1,7 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { until } from './until.js';
+
+/** How a process ended: by itself with a code, or by a signal. */
+export interface Exit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
 
 /** One of the apps as a real process of its own. */
 export interface Service {
@@ -9,6 +14,8 @@ export interface Service {
   /** Everything it has printed so far. */
   readonly output: string;
   readonly exitCode: number | null;
+  /** Resolves when it ends, for whatever reason. */
+  readonly exited: Promise<Exit>;
   /** Sends the signal (default SIGTERM) and waits for the end. */
   stop(signal?: NodeJS.Signals): Promise<void>;
 }
@@ -21,6 +28,9 @@ export function startService(app: 'api' | 'worker' | 'simulator', env: Readonly<
     cwd: root,
     env,
     stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const exited = new Promise<Exit>((resolve) => {
+    child.once('exit', (code, signal) => resolve({ code, signal }));
   });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
@@ -36,9 +46,9 @@ export function startService(app: 'api' | 'worker' | 'simulator', env: Readonly<
     get exitCode() {
       return child.exitCode;
     },
+    exited,
     stop: async (signal = 'SIGTERM') => {
       if (child.exitCode !== null || child.signalCode !== null) return;
-      const exited = once(child, 'exit');
       child.kill(signal);
       await exited;
     },
