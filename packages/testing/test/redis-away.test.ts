@@ -1,0 +1,115 @@
+import { readdir, readFile, truncate } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import {
+  createGpus,
+  type Gpus,
+  type JobClient,
+  jobClient,
+  lastEnd,
+  type RedisServer,
+  type Service,
+  type Simulator,
+  startFleet,
+  startRedisServer,
+  starts,
+  type TestFleet,
+  until,
+} from '../src/index.js';
+
+const JOB = { prompt: 'a lighthouse in a storm', lod: 'sketch', width: 64, height: 64, steps: 40 };
+/** Longer than the locks of the work items last here. */
+const AWAY_MS = 3000;
+const MIB = 1024 * 1024;
+
+let gpus: Gpus;
+let gpu: Simulator;
+let redis: RedisServer;
+let fleet: TestFleet;
+let jobs: JobClient;
+let worker: Service;
+
+const running = (id: string) => until('it runs', async () => (await jobs.get(id)).status === 'running');
+const signal = async (name: NodeJS.Signals) => {
+  process.kill(redis.pid, name);
+};
+const post = () =>
+  fetch(`${fleet.url}/generate`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(JOB),
+    signal: AbortSignal.timeout(10_000),
+  });
+
+beforeAll(async () => {
+  gpus = await createGpus();
+});
+beforeEach(async () => {
+  redis = await startRedisServer();
+  gpu = await gpus.start(50);
+  fleet = await startFleet({ redisUrl: redis.url });
+  jobs = jobClient(fleet.url);
+  worker = await fleet.startWorker('w', [gpu.url]);
+});
+afterEach(async () => {
+  await fleet.close();
+  await redis.close();
+});
+afterAll(() => gpus.close());
+
+const absences: { how: string; leave(): Promise<void>; comeBack(): Promise<void> }[] = [
+  { how: 'is stopped', leave: () => redis.stop(), comeBack: () => redis.restart() },
+  { how: 'hangs', leave: () => signal('SIGSTOP'), comeBack: () => signal('SIGCONT') },
+];
+
+it.each(absences)(
+  'renders on while Redis $how, refuses new jobs, and ends its own within a second of the return',
+  async (absence) => {
+    const { id } = await jobs.generate(JOB);
+    await running(id);
+    const left = performance.now();
+    await absence.leave();
+    const refused = await post();
+    expect(refused.status).toBe(503);
+    expect(refused.headers.get('content-type')).toMatch(/^application\/problem\+json/);
+    expect(refused.headers.get('retry-after')).toMatch(/^\d+$/);
+    expect(await refused.json()).toMatchObject({ code: 'queue_unavailable', status: 503 });
+    await until('ComfyUI has ended', () => lastEnd(gpu));
+    await until('the locks have lapsed', () => performance.now() - left > AWAY_MS);
+    const back = Date.now();
+    await absence.comeBack();
+    await until('the api is ready', async () => (await fetch(`${fleet.url}/readyz`)).status === 200);
+    const job = await jobs.ended(id);
+    expect(job).toMatchObject({ status: 'succeeded', attempts: 1 });
+    expect(Date.parse(job.finished_at ?? '') - back).toBeLessThan(1000);
+    expect(starts(gpu)).toBe(1);
+    expect((await fetch(`${fleet.url}${job.image_url}`)).status).toBe(200);
+    expect(worker.exitCode).toBeNull();
+    gpu.set({ stepMs: 0 });
+    expect(await jobs.ended((await jobs.generate(JOB)).id)).toMatchObject({ status: 'succeeded', attempts: 1 });
+  },
+);
+
+it('needs no memory for the size of the pictures that it fetches', async () => {
+  const peakMemory = async () => {
+    const status = await readFile(`/proc/${worker.pid}/status`, 'utf8');
+    return Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1]) * 1024;
+  };
+  const output = join(gpu.dir, 'output');
+  /** A PNG ends where it says; what comes after it makes it as large as one wants without drawing so much. */
+  const fetchPictures = async (count: number, bytes: number) => {
+    gpu.faults.add({ kind: 'slow_view', ms: 500, times: 1 });
+    const before = gpu.journal().length;
+    const { id } = await jobs.generate({ ...JOB, count });
+    await until('ComfyUI has ended', () => gpu.journal().length === before + 2);
+    for (const name of await readdir(output)) await truncate(join(output, name), bytes);
+    const { images } = await jobs.ended(id);
+    expect(images.map((image) => image.bytes)).toEqual(Array.from({ length: count }, () => bytes));
+  };
+  gpu.set({ stepMs: 0 });
+  await fetchPictures(4, 8 * MIB);
+  const before = await peakMemory();
+  await fetchPictures(2, 80 * MIB);
+  const growth = (await peakMemory()) - before;
+  expect(growth).toBeLessThan(60 * MIB);
+}, 60_000);
