@@ -86,10 +86,11 @@ function planJob(random: Random, n: number): PlannedJob {
     prompt: `chaos ${tag}: ${random.pick(['a lighthouse', 'a street', 'two hills', 'a heron', 'an old key'])}`,
     lod,
     seed: random.int(0, 1_000_000),
-    count: random.chance(15) ? random.int(2, 4) : 1,
+    count: random.chance(15) ? random.int(2, 3) : 1,
     priority: random.chance(10) ? random.int(-2, 2) : 0,
     metadata: { chaos: tag },
-    ...(picture === undefined ? { width: size(), height: size() } : {}),
+    width: size(),
+    height: size(),
   };
   return {
     tag,

@@ -2,14 +2,14 @@
 export const CHAOS = {
   workers: 3,
   simulatorsPerWorker: 2,
-  stepMs: 40,
+  stepMs: 30,
   modelLoadMs: 50,
   lockMs: 1500,
   stalledCheckMs: 300,
   adoptWaitSeconds: 4,
   comfyTimeoutMs: 3000,
   /** Longest execution, for every level of detail: what ends a prompt that hangs. */
-  deadlineSeconds: 6,
+  deadlineSeconds: 8,
   maxAttempts: 3,
   maxInstanceDeaths: 2,
   maxWorkerDeaths: 10,

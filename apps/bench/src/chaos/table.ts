@@ -25,9 +25,18 @@ export function showReport({ seed, rows, breaches, evidence, keptIn }: ChaosRepo
 
 function linesAbout(jobId: string, processes: ChaosReport['evidence']['processes']): string[] {
   const lines = processes.flatMap(({ name, log }) =>
-    log.split('\n').flatMap((line) => (line.includes(jobId) ? [{ name, line: line.slice(0, 400) }] : [])),
+    log.split('\n').flatMap((line) => (line.includes(jobId) ? [shortened(name, line)] : [])),
   );
-  const when = (line: string) => /"timestamp":"([^"]+)"/.exec(line)?.[1] ?? '';
-  const sorted = lines.sort((a, b) => (when(a.line) < when(b.line) ? -1 : 1));
-  return sorted.slice(-LINES).map(({ name, line }) => `    ${name}: ${line}`);
+  return lines.sort().slice(-LINES);
+}
+
+/** What happened comes first, its stack not at all. */
+function shortened(process: string, line: string): string {
+  try {
+    const { timestamp, level, message, job, service, error, ...rest } = JSON.parse(line) as Record<string, unknown>;
+    const why = (error as Error | undefined)?.message ?? '';
+    return `    ${timestamp} ${process} ${level}: ${message} ${JSON.stringify(rest)} ${why}`.slice(0, 300);
+  } catch {
+    return `    ${process}: ${line.slice(0, 300)}`;
+  }
 }

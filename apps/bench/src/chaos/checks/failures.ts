@@ -39,7 +39,10 @@ function explains(code: string, job: Job, executions: readonly Execution[], evid
     case 'out_of_memory':
       return met('out_of_memory', 'error') >= 2;
     case 'timed_out':
-      return met('hang', 'interrupted') >= 1;
+      // A hanging prompt, or a machine so busy that a step takes many times what it should.
+      return executions.some(
+        (execution) => execution.outcome === 'interrupted' && lasted(execution) >= settings.deadlineSeconds * 1000,
+      );
     case 'instance_killed':
       return cut >= settings.maxInstanceDeaths;
     case 'prompt_lost': {
@@ -56,4 +59,8 @@ function explains(code: string, job: Job, executions: readonly Execution[], evid
     default:
       return false;
   }
+}
+
+function lasted({ startedAt, endedAt = startedAt }: Execution): number {
+  return endedAt - startedAt;
 }

@@ -1,6 +1,7 @@
 import { type Breach, type Check, tally } from '../check.js';
 import type { Evidence, Execution } from '../evidence.js';
 import { executionsByJob, historyVictims } from '../executions.js';
+import { absences } from '../outages.js';
 
 type Cause = 'simulator killed' | 'out of memory' | 'history lost' | 'worker away';
 
@@ -54,9 +55,9 @@ function causeOf(
   if (outcome === 'error' && planted.some(({ kind }) => kind === 'out_of_memory')) return 'out of memory';
   if (historyVictims.has(before)) return 'history lost';
   const patience = settings.adoptWaitSeconds * 1000;
-  const away = outages.some(({ process, killedAt, upAt = gatheredAt }) => {
-    const longEnough = killedAt + patience;
-    return simulator.startsWith(`${process}/`) && upAt >= startedAt && longEnough <= Math.min(upAt, next.startedAt);
+  const away = absences(outages, simulator.split('/')[0] ?? '', gatheredAt).some(({ from, to }) => {
+    const longEnough = from + patience;
+    return to >= startedAt && longEnough <= Math.min(to, next.startedAt);
   });
   return away ? 'worker away' : undefined;
 }
