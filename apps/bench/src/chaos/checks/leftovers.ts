@@ -18,10 +18,11 @@ export const leftovers: Check = ({ jobs, frameFiles, leftInQueues }) => {
   for (const [simulator, prompts] of leftInQueues) {
     if (prompts > 0) breaches.push({ what: `${simulator} still has ${prompts} prompts` });
   }
+  const isUnused = (file: string) => file.startsWith('inputs/') && file.endsWith('.png') && !inputs.has(file);
   return {
     rows: [
       ['files in the frames volume', frameFiles.length],
-      ['input pictures that no job uses', count(frameFiles, (file) => file.startsWith('inputs/') && !inputs.has(file))],
+      ['input pictures that no job uses', count(frameFiles, isUnused)],
     ],
     breaches,
   };

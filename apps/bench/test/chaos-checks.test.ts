@@ -1,0 +1,253 @@
+import { describe, expect, it } from 'vitest';
+import { accepted } from '../src/chaos/checks/accepted.js';
+import { cancels } from '../src/chaos/checks/cancels.js';
+import { failures } from '../src/chaos/checks/failures.js';
+import { CHECKS } from '../src/chaos/checks/index.js';
+import { leftovers } from '../src/chaos/checks/leftovers.js';
+import { pictures } from '../src/chaos/checks/pictures.js';
+import { processes } from '../src/chaos/checks/processes.js';
+import type { Evidence } from '../src/chaos/evidence.js';
+import { LIFE_ENDS } from '../src/chaos/process.js';
+import { CHAOS } from '../src/chaos/settings.js';
+import { cancel, canceled, evidence, execution, history, id, job, post, T0 } from './chaos-evidence.js';
+
+const words = (finding: { breaches: readonly { what: string }[] }) => finding.breaches.map(({ what }) => what);
+const LATE = CHAOS.stepMs + CHAOS.cancelSlackMs + 1;
+
+describe('the checks together', () => {
+  it.each(Object.keys(CHECKS))('%s finds nothing in a run that went well', (name) => {
+    expect(words(CHECKS[name]?.(evidence()) ?? { breaches: [{ what: 'no such check' }] })).toEqual([]);
+    expect(words(CHECKS[name]?.(canceled()) ?? { breaches: [{ what: 'no such check' }] })).toEqual([]);
+  });
+});
+
+describe('accepted', () => {
+  it('finds a job that was answered 202 and has no record', () => {
+    expect(words(accepted(evidence({ histories: [] })))).toEqual([`job ${id(1)} was answered 202 and has no record`]);
+  });
+
+  it('finds a job that is not at its end, also when its 202 was never seen', () => {
+    const running = new Map([[id(1), job(1, { status: 'running' })]]);
+    for (const posts of [[post(1)], [post(1, { jobId: undefined, status: undefined })]]) {
+      expect(words(accepted(evidence({ posts, jobs: running })))).toEqual([`job ${id(1)} is still running`]);
+    }
+  });
+
+  it('finds a job that nobody can ask for any more', () => {
+    expect(words(accepted(evidence({ jobs: new Map() })))).toEqual([`job ${id(1)} cannot be asked for`]);
+  });
+
+  it.each([
+    ['succeeded', 'canceled'],
+    ['canceled', 'running'],
+  ] as const)('finds a job that went from %s to %s', (first, second) => {
+    const statuses = [first, second].map((status, n) => ({ status, at: T0 + n }));
+    expect(words(accepted(evidence({ histories: [history(1, { statuses })] })))).toEqual([
+      `job ${id(1)} went on after its end: ${first} → ${second}`,
+    ]);
+  });
+
+  it('counts jobs whose 202 was never seen and posts without an answer', () => {
+    const { rows } = accepted(evidence({ posts: [post(1, { jobId: undefined, status: undefined })] }));
+    expect(rows).toContainEqual(['jobs made by posts without their 202', 1]);
+    expect(rows).toContainEqual(['not answered (outcome unknown)', 1]);
+  });
+});
+
+describe('pictures', () => {
+  const download = evidence().downloads[0] as Evidence['downloads'][number];
+  it.each([
+    ['is not there', { status: 404 }],
+    ['gets no answer', { status: undefined }],
+    ['has another content', { sha256: 'b'.repeat(64) }],
+    ['has another ETag', { etag: '"x"' }],
+    ['has another length', { bytes: 899 }],
+    ['cannot be decoded', { size: undefined }],
+    ['has another size', { size: { width: 64, height: 64 } }],
+  ])('finds a picture that %s', (_, wrong) => {
+    expect(pictures(evidence({ downloads: [{ ...download, ...wrong }] })).breaches).toHaveLength(1);
+  });
+
+  it('finds a picture that was not downloaded at all', () => {
+    expect(words(pictures(evidence({ downloads: [] })))).toEqual([`/images/${id(1)}_1.png was not downloaded`]);
+  });
+
+  it('finds a picture whose record does not have the size that was asked for', () => {
+    const { request } = job(1);
+    const jobs = new Map([[id(1), job(1, { request: { ...request, width: 128 } })]]);
+    expect(pictures(evidence({ jobs })).breaches).toHaveLength(1);
+  });
+
+  it('finds a succeeded job with fewer pictures than asked for, and an ended one with any', () => {
+    const { request, images } = job(1);
+    const few = new Map([[id(1), job(1, { request: { ...request, count: 2 } })]]);
+    expect(words(pictures(evidence({ jobs: few })))).toEqual([`job ${id(1)} (succeeded) has 1 pictures, not 2`]);
+    const failed = new Map([[id(1), job(1, { status: 'failed', images })]]);
+    expect(words(pictures(evidence({ jobs: failed })))).toEqual([`job ${id(1)} (failed) has 1 pictures, not 0`]);
+  });
+});
+
+describe('cancels', () => {
+  const answeredAt = cancel(1).answeredAt;
+  const toItsEnd = (endedAt: number) => [execution(1, { outcome: 'success' as const, endedAt })];
+  const finishedLater = answeredAt + 10_000;
+
+  it('finds a job that succeeded although its cancel was answered with canceling', () => {
+    expect(words(cancels(evidence({ cancels: [cancel(1)] })))).toContain(`job ${id(1)} was canceled and is succeeded`);
+  });
+
+  it('lets a cancel be that came after the end', () => {
+    expect(words(cancels(evidence({ cancels: [cancel(1, { jobStatus: 'succeeded' })] })))).toEqual([]);
+  });
+
+  it('finds a rendering to its end that came later than a step after the answer, and lets an earlier one be', () => {
+    const late = canceled({ executions: toItsEnd(answeredAt + LATE) }, finishedLater);
+    expect(words(cancels(late))).toEqual([
+      `job ${id(1)} was rendered to its end in worker1/1 ${LATE} ms after its cancel's answer`,
+    ]);
+    const inTime = canceled({ executions: toItsEnd(answeredAt + LATE - 1) }, finishedLater);
+    expect(words(cancels(inTime))).toEqual([]);
+  });
+
+  it.each(['worker1', 'redis'])('excuses it when %s was dead all the while, and counts that', (process) => {
+    const outages = [{ process, pid: 1, killedAt: answeredAt - 50, upAt: answeredAt + LATE }];
+    const finding = cancels(canceled({ executions: toItsEnd(answeredAt + LATE), outages }, finishedLater));
+    expect(words(finding)).toEqual([]);
+    expect(finding.rows).toContainEqual([
+      'rendered to the end although canceled, excused by a dead worker or Redis',
+      1,
+    ]);
+  });
+
+  it.each([
+    ['another worker was dead', { process: 'worker2', pid: 1, killedAt: answeredAt - 50, upAt: answeredAt + 9000 }],
+    ['the worker died only later', { process: 'worker1', pid: 1, killedAt: answeredAt + LATE, upAt: T0 + 9000 }],
+    ['the worker had been back for long', { process: 'worker1', pid: 1, killedAt: T0 - 9000, upAt: T0 - 8000 }],
+  ])('does not excuse it when %s', (_, outage) => {
+    const executions = toItsEnd(answeredAt + LATE + 100);
+    expect(cancels(canceled({ executions, outages: [outage] }, finishedLater)).breaches).toHaveLength(1);
+  });
+
+  it('finds a GPU that works on a job after that is canceled, whatever becomes of the execution, and excuses nothing', () => {
+    const finishedAt = T0 + 200;
+    const outages = [{ process: 'worker1', pid: 1, killedAt: T0, upAt: T0 + 9000 }];
+    for (const outcome of ['success', 'interrupted', 'error'] as const) {
+      const executions = [execution(1, { outcome, endedAt: finishedAt + LATE })];
+      const found = words(cancels(canceled({ executions, outages }, finishedAt)));
+      expect(found).toEqual([`job ${id(1)} was canceled, and worker1/1 worked on it for ${LATE} ms more (${outcome})`]);
+    }
+  });
+
+  it('takes the death of the simulator for the end of an execution without one', () => {
+    const executions = [execution(1, { outcome: undefined, endedAt: undefined })];
+    const died = [{ process: 'worker1/1', pid: 100, killedAt: T0 + 210, upAt: T0 + 900 }];
+    expect(words(cancels(canceled({ executions, outages: died })))).toEqual([]);
+    expect(cancels(canceled({ executions })).breaches).toHaveLength(1);
+  });
+});
+
+describe('failures', () => {
+  const failed = (code: string, more: Partial<Evidence> = {}) =>
+    evidence({
+      jobs: new Map([[id(1), job(1, { status: 'failed', error: { code } as never })]]),
+      histories: [history(1, { claims: Array(11).fill('worker1') })],
+      ...more,
+    });
+  const fault = (kind: string) => ({ simulator: 'worker1/1', pid: 100, kind, plantedAt: T0 });
+  const error = { outcome: 'error' as const };
+  const cut = { outcome: undefined, endedAt: undefined };
+  const deaths = [{ process: 'worker1/1', pid: 100, killedAt: T0 + 100, upAt: T0 + 900 }];
+  const hung = execution(1, { outcome: 'interrupted', endedAt: T0 + 50 + CHAOS.deadlineSeconds * 1000 });
+
+  it.each<[string, Partial<Evidence>, Partial<Evidence>]>([
+    [
+      'node_execution_error',
+      { executions: [execution(1, error)], faults: [fault('node_error')] },
+      { executions: [execution(1, error)], faults: [fault('slow_view')] },
+    ],
+    [
+      'out_of_memory',
+      { executions: [execution(1, error), execution(1, error)], faults: [fault('out_of_memory')] },
+      { executions: [execution(1, error)], faults: [fault('out_of_memory')] },
+    ],
+    ['timed_out', { executions: [hung] }, { executions: [execution(1, { outcome: 'interrupted' })] }],
+    [
+      'instance_killed',
+      { executions: [execution(1, cut), execution(1, cut)], outages: deaths },
+      { executions: [execution(1, cut), execution(1)], outages: deaths },
+    ],
+    [
+      'prompt_lost',
+      { executions: [execution(1, cut), execution(1, cut), execution(1, cut)], outages: deaths },
+      { executions: [execution(1), execution(1), execution(1)], outages: deaths },
+    ],
+    ['worker_killed', {}, { histories: [history(1)] }],
+  ])('takes %s when something injected explains it, and not otherwise', (code, explained, unexplained) => {
+    expect(words(failures(failed(code, explained)))).toEqual([]);
+    expect(failures(failed(code, unexplained)).breaches).toHaveLength(1);
+  });
+
+  it.each(['internal_error', 'interrupted', 'storage_failed', 'no_output', 'comfyui_error', 'instance_unreachable'])(
+    'never takes %s',
+    (code) => expect(failures(failed(code)).breaches).toHaveLength(1),
+  );
+
+  it('never takes an expired job', () => {
+    const jobs = new Map([[id(1), job(1, { status: 'expired' })]]);
+    expect(failures(evidence({ jobs })).breaches).toHaveLength(1);
+  });
+});
+
+describe('leftovers', () => {
+  it('finds a picture that no job names, a temporary file, and a prompt left in a queue', () => {
+    const frameFiles = [
+      `${id(1)}_1.png`,
+      `${id(2)}_1.png`,
+      '.worker1.0123.tmp',
+      'inputs/.api.0123.tmp',
+      'inputs/a.png',
+    ];
+    const finding = leftovers(evidence({ frameFiles, leftInQueues: new Map([['worker1/1', 1]]) }));
+    expect(words(finding)).toEqual([
+      `no job names the picture ${id(2)}_1.png`,
+      'the temporary file .worker1.0123.tmp was left',
+      'the temporary file inputs/.api.0123.tmp was left',
+      'worker1/1 still has 1 prompts',
+    ]);
+    expect(finding.rows).toContainEqual(['input pictures that no job uses', 1]);
+  });
+});
+
+describe('processes', () => {
+  const printed = (log: string) => words(processes(evidence({ processes: [{ name: 'api', troubles: [], log }] })));
+
+  it('finds a process that ended by itself', () => {
+    const one = { name: 'api', troubles: ['pid 7 ended by itself with 1'], log: '' };
+    expect(words(processes(evidence({ processes: [one] })))).toEqual(['api pid 7 ended by itself with 1']);
+  });
+
+  it('finds a stack trace, and lets a line be that the kill cut', () => {
+    expect(printed('TypeError: x\n')).toEqual(['api printed: TypeError: x']);
+    expect(printed(`{"level":"in${LIFE_ENDS}{"level":"info","message":"up"}\n`)).toEqual([]);
+  });
+
+  it.each(['internal_error: x', 'Unexpected token', 'job failed for a reason of our own'])(
+    'finds an error line that says "%s"',
+    (message) => expect(printed(`${JSON.stringify({ level: 'error', message })}\n`)).toHaveLength(1),
+  );
+
+  it('counts other error lines without finding fault', () => {
+    const log = '{"level":"error","message":"claiming failed"}\n';
+    const finding = processes(evidence({ processes: [{ name: 'api', troubles: [], log }] }));
+    expect(finding.rows).toContainEqual(['error lines in the logs', '"claiming failed" 1']);
+    expect(finding.breaches).toEqual([]);
+  });
+
+  it('finds an answer that the api must never give, and takes 503 and silence', () => {
+    const answers = [500, 422, 503, undefined].map((status) => post(1, { status }));
+    expect(words(processes(evidence({ posts: answers })))).toEqual([
+      'the api answered 500: {}',
+      'the api answered 422: {}',
+    ]);
+  });
+});

@@ -1,0 +1,109 @@
+import type { Job } from '@comfy-fleet/contracts';
+import type { Evidence, Execution } from '../src/chaos/evidence.js';
+import type { JobHistory } from '../src/chaos/histories.js';
+import type { Cancel, Post } from '../src/chaos/load.js';
+import { CHAOS } from '../src/chaos/settings.js';
+
+/** When the runs of these tests begin, ms since 1970. */
+export const T0 = 1_800_000_000_000;
+const SHA = 'a'.repeat(64);
+
+export const id = (n: number) => `01a212e1-0000-7000-8000-${`${n}`.padStart(12, '0')}`;
+
+export function post(n: number, more: Partial<Post> = {}): Post {
+  return { tag: `${n}`, jobId: id(n), sentAt: T0, answeredAt: T0 + 5, status: 202, body: {}, ...more };
+}
+
+export function cancel(n: number, more: Partial<Cancel> = {}): Cancel {
+  const answer = { sentAt: T0 + 100, answeredAt: T0 + 105, status: 200, body: {} };
+  return { jobId: id(n), jobStatus: 'canceling', ...answer, ...more };
+}
+
+export function history(n: number, more: Partial<JobHistory> = {}): JobHistory {
+  return {
+    id: id(n),
+    tag: `${n}`,
+    statuses: [
+      { status: 'queued', at: T0 },
+      { status: 'running', at: T0 + 50 },
+      { status: 'succeeded', at: T0 + 600 },
+    ],
+    submissions: [{ promptId: `prompt${n}`, instance: 'worker1/1' }],
+    claims: ['worker1'],
+    ...more,
+  };
+}
+
+export function execution(n: number, more: Partial<Execution> = {}): Execution {
+  return {
+    simulator: 'worker1/1',
+    pid: 100,
+    promptId: `prompt${n}`,
+    startedAt: T0 + 50,
+    endedAt: T0 + 550,
+    outcome: 'success',
+    ...more,
+  };
+}
+
+export function job(n: number, more: Partial<Job> = {}): Job {
+  const image = { width: 64, height: 72, seed: 1, content_type: 'image/png', bytes: 900, sha256: SHA };
+  const status = more.status ?? 'succeeded';
+  return {
+    id: id(n),
+    status,
+    finished_at: new Date(T0 + 600).toISOString(),
+    request: { count: 1, width: 64, height: 72 },
+    images: status === 'succeeded' ? [{ ...image, image_url: `/images/${id(n)}_1.png` }] : [],
+    error: null,
+    ...more,
+  } as Job;
+}
+
+/** Evidence of one job that went well, with `more` in its place. */
+export function evidence(more: Partial<Evidence> = {}): Evidence {
+  return {
+    settings: CHAOS,
+    posts: [post(1)],
+    cancels: [],
+    jobs: new Map([[id(1), job(1)]]),
+    histories: [history(1)],
+    executions: [execution(1)],
+    downloads: [
+      {
+        jobId: id(1),
+        url: `/images/${id(1)}_1.png`,
+        status: 200,
+        etag: `"${SHA}"`,
+        sha256: SHA,
+        bytes: 900,
+        size: { width: 64, height: 72 },
+      },
+    ],
+    frameFiles: [`${id(1)}_1.png`],
+    leftInQueues: new Map([['worker1/1', 0]]),
+    outages: [],
+    faults: [],
+    processes: [{ name: 'worker1', troubles: [], log: '{"level":"info","message":"job ended"}\n' }],
+    gatheredAt: T0 + 60_000,
+    ...more,
+  };
+}
+
+/** Evidence of one canceled job. */
+export function canceled(more: Partial<Evidence> = {}, finishedAt = T0 + 200): Evidence {
+  const ended = job(1, { status: 'canceled', finished_at: new Date(finishedAt).toISOString() });
+  const statuses = [
+    { status: 'queued' as const, at: T0 },
+    { status: 'canceled' as const, at: finishedAt },
+  ];
+  return evidence({
+    cancels: [cancel(1)],
+    jobs: new Map([[id(1), ended]]),
+    histories: [history(1, { statuses })],
+    executions: [execution(1, { outcome: 'interrupted', endedAt: T0 + 150 })],
+    downloads: [],
+    frameFiles: [],
+    ...more,
+  });
+}

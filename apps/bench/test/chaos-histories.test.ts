@@ -1,0 +1,67 @@
+import { expect, it } from 'vitest';
+import { parseCommands } from '../src/chaos/aof.js';
+import { jobHistories } from '../src/chaos/histories.js';
+import { T0 } from './chaos-evidence.js';
+
+const written = (...words: string[]) =>
+  `*${words.length}\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join('')}`;
+const JOB = '{p}:job:one';
+const FILE = [
+  written('SELECT', '0'),
+  written('MULTI'),
+  written(
+    'HSET',
+    JOB,
+    'id',
+    'one',
+    'status',
+    'queued',
+    'created_at',
+    `${T0}`,
+    'request',
+    '{"metadata":{"chaos":"4 ÷ 2"}}',
+  ),
+  written('EXEC'),
+  written('HSET', JOB, 'phase', 'claimed', 'worker', 'worker1', 'claimed_with', 't:1'),
+  written('HSET', JOB, 'prompt_id', 'p1', 'instance', 'worker1/2', 'phase', 'submitted'),
+  written('HSET', JOB, 'status', 'running'),
+  written(
+    'XADD',
+    '{p}:events:one',
+    'MAXLEN',
+    '~',
+    '100',
+    `${T0 + 70}-0`,
+    'event',
+    '{"type":"status","status":"running"}',
+  ),
+  written('HSET', '{p}:other:one', 'status', 'canceled'),
+  written('HSET', JOB, 'phase', 'waiting', 'worker', ''),
+  written('HSET', JOB, 'status', 'failed', 'finished_at', `${T0 + 90}`, 'phase', 'ended'),
+].join('');
+
+it('reads from the append-only file what happened to a job, and when', () => {
+  expect(jobHistories(parseCommands(Buffer.from(FILE)), '{p}')).toEqual([
+    {
+      id: 'one',
+      tag: '4 ÷ 2',
+      statuses: [
+        { status: 'queued', at: T0 },
+        { status: 'running', at: T0 + 70 },
+        { status: 'failed', at: T0 + 90 },
+      ],
+      submissions: [{ promptId: 'p1', instance: 'worker1/2' }],
+      claims: ['worker1'],
+    },
+  ]);
+});
+
+it('leaves out a command that a kill cut short', () => {
+  const whole = parseCommands(Buffer.from(FILE)).length;
+  for (const cut of [1, 3, 20, 60]) expect(parseCommands(Buffer.from(FILE).subarray(0, -cut))).toHaveLength(whole - 1);
+});
+
+it('refuses a file that begins in the middle of a job', () => {
+  const commands = [['HSET', JOB, 'status', 'running']];
+  expect(() => jobHistories(commands, '{p}')).toThrow('which it did not create');
+});

@@ -1,0 +1,19 @@
+import { expect, it } from 'vitest';
+import { runChaos } from '../src/chaos/run.js';
+import { showReport } from '../src/chaos/table.js';
+
+const SEED = 7;
+const JOBS = 60;
+
+it(`keeps every promise while everything is killed at random (${JOBS} jobs, seed ${SEED})`, {
+  timeout: 200_000,
+}, async () => {
+  const report = await runChaos(SEED, JOBS);
+  expect(report.breaches, showReport(report)).toEqual([]);
+  // A run in which nothing happened would prove nothing.
+  const { jobs, outages, executions, faults } = report.evidence;
+  expect(jobs.size).toBeGreaterThanOrEqual(JOBS);
+  expect(executions.length).toBeGreaterThan(JOBS / 2);
+  expect(outages.length).toBeGreaterThan(4);
+  expect(faults.length).toBeGreaterThan(4);
+});
