@@ -3,11 +3,13 @@ import type { FrameStore } from '@comfy-fleet/frames';
 import type { Ledger } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Workflows } from '@comfy-fleet/workflows';
+import type { FleetView } from './fleet/fleet-view.js';
 
 /** What the handlers work with. */
 export interface Deps {
   readonly config: Pick<Config, 'http' | 'limits' | 'images' | 'queue'>;
   readonly ledger: Ledger;
+  readonly fleet: FleetView;
   readonly workflows: Workflows;
   /** The pictures that jobs made. */
   readonly frames: FrameStore;

@@ -6,6 +6,7 @@ import { createLedger } from '@comfy-fleet/jobs';
 import { createLogger } from '@comfy-fleet/telemetry';
 import { loadWorkflows, WorkflowError } from '@comfy-fleet/workflows';
 import { buildApp } from './app.js';
+import { createFleetView } from './fleet/fleet-view.js';
 import { listen } from './server.js';
 
 const HEARTBEAT_MS = 15_000;
@@ -28,7 +29,17 @@ async function main(): Promise<void> {
   const ledger = createLedger({ ...config.redis, maxOpenJobs, jobTtlSeconds, log });
   const { signal } = stopping;
   server.serve(
-    buildApp({ config, ledger, workflows, frames, inputs, log, stopping: signal, heartbeatMs: HEARTBEAT_MS }),
+    buildApp({
+      config,
+      ledger,
+      fleet: createFleetView(ledger, log),
+      workflows,
+      frames,
+      inputs,
+      log,
+      stopping: signal,
+      heartbeatMs: HEARTBEAT_MS,
+    }),
   );
   log.info('listening', { host: config.http.host, port: server.port });
   inputs.sweepTemporary().then(

@@ -1,5 +1,6 @@
 import type { Deps } from './deps.js';
 import { cancelJob } from './handlers/cancel-job.js';
+import { fleet } from './handlers/fleet.js';
 import { generate } from './handlers/generate.js';
 import { getImage } from './handlers/get-image.js';
 import { getJob } from './handlers/get-job.js';
@@ -21,6 +22,7 @@ export function routes(deps: Deps): Route[] {
     { method: 'GET', path: '/jobs/:id/events', handler: jobEvents(deps) },
     { method: 'GET', path: '/images/:filename', handler: getImage(deps) },
     { method: 'GET', path: '/lods', handler: lods(deps) },
+    { method: 'GET', path: '/fleet', handler: fleet(deps) },
     { method: 'GET', path: '/health', handler: health(deps) },
     { method: 'GET', path: '/livez', handler: livez, probe: true },
     { method: 'GET', path: '/readyz', handler: readyz(deps), probe: true },

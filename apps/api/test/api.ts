@@ -10,6 +10,7 @@ import { createLogger } from '@comfy-fleet/telemetry';
 import { uniquePrefix, until } from '@comfy-fleet/testing';
 import { loadWorkflows } from '@comfy-fleet/workflows';
 import { buildApp } from '../src/app.js';
+import { createFleetView } from '../src/fleet/fleet-view.js';
 import { listen } from '../src/server.js';
 
 /** The API on a port of its own with a real Redis behind it, and the worker's side of the ledger to move jobs with. */
@@ -70,7 +71,17 @@ export async function startApi(
   const inputs = createFileFrames({ dir: join(framesDir, 'inputs'), owner: 'test' });
   const workflows = await loadWorkflows(resolve(import.meta.dirname, '../../../workflows'));
   const stopping = new AbortController();
-  const deps = { config, ledger, workflows, frames, inputs, log, stopping: stopping.signal, heartbeatMs };
+  const deps = {
+    config,
+    ledger,
+    fleet: createFleetView(ledger, log),
+    workflows,
+    frames,
+    inputs,
+    log,
+    stopping: stopping.signal,
+    heartbeatMs,
+  };
   const server = await listen({ host: '127.0.0.1', port: 0 });
   server.serve(buildApp(deps));
   const ready = async () => (await fetch(`http://127.0.0.1:${server.port}/readyz`)).status === 200;

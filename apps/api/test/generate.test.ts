@@ -1,6 +1,7 @@
 import type { Job } from '@comfy-fleet/contracts';
+import { until } from '@comfy-fleet/testing';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { startApi, type TestApi } from './api.js';
+import { problemOf, startApi, type TestApi } from './api.js';
 
 let api: TestApi;
 beforeAll(async () => {
@@ -31,6 +32,22 @@ describe('POST /generate', () => {
       urls: { self: `/jobs/${job.id}`, events: `/jobs/${job.id}/events`, cancel: `/jobs/${job.id}/cancel` },
     });
     expect(await api.job(job.id)).toEqual(job);
+  });
+
+  it('expires when nobody has begun it within start_within_seconds', async () => {
+    const job = await api.accepted({ start_within_seconds: 1 });
+    expect(Date.parse(job.start_deadline) - Date.parse(job.created_at)).toBe(1000);
+    await until('it expired', async () => {
+      await api.worker.sweep();
+      return (await api.job(job.id)).status === 'expired';
+    });
+  });
+
+  it('takes a start_within_seconds from 1 to MAX_QUEUED_SECONDS only', async () => {
+    for (const start_within_seconds of [0, 86_401, 1.5, 'soon']) {
+      const { errors } = await problemOf(await api.post('/generate', { prompt: 'a fox', start_within_seconds }));
+      expect(errors).toMatchObject([{ pointer: '/start_within_seconds' }]);
+    }
   });
 
   it("takes every field, and the request's values win over the profile's", async () => {

@@ -1,5 +1,6 @@
 import { until } from '@comfy-fleet/testing';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { anInstance, aWorker } from './announcements.js';
 import { startApi, type TestApi } from './api.js';
 
 let api: TestApi;
@@ -27,8 +28,8 @@ describe('GET /health', () => {
 
   it('shows every worker and instance, and the reason of one that is down', async () => {
     const now = Date.now();
-    const worker = { name: 'gpu-1', startedAt: now, seenAt: now, pools: ['default'], draining: false };
-    const up = { name: 'gpu-1/1', state: 'up', since: now, reason: null, vram: 0, jobs: [] } as const;
+    const worker = aWorker({ startedAt: now });
+    const up = anInstance({ since: now });
     await api.worker.announce({ ...worker, instances: [up] });
     expect(await json('/health')).toMatchObject({
       status: 'ok',

@@ -2,6 +2,7 @@ import type { Claim, ClaimSource } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { LimitFunction } from 'p-limit';
 import type { Bell } from './bell.js';
+import type { HeldJob } from './held-job.js';
 import type { Lane } from './lanes.js';
 import { pause } from './pause.js';
 
@@ -12,6 +13,8 @@ interface ClaimLoop {
   readonly changes: Bell;
   /** One at a time among the loops of all pools: whoever claims for a place has it until the claim is placed. */
   readonly turn: LimitFunction;
+  /** Whether the lane can run the job. */
+  readonly mayMove: (job: HeldJob, lane: Lane) => boolean;
   /** Takes the claim to a lane, or back into the queue. */
   readonly place: (claim: Claim) => Promise<void>;
   readonly signal: AbortSignal;
@@ -31,7 +34,7 @@ const FULL_MS = 5000;
  * workers for what waits behind theirs. A second place is filled only while no instance of the pool is idle.
  */
 export async function claimLoop(loop: ClaimLoop): Promise<void> {
-  const { source, lanes, changes, turn, place, signal, log } = loop;
+  const { source, lanes, changes, turn, mayMove, place, signal, log } = loop;
   let saidIdle: readonly string[] = [];
 
   while (!signal.aborted) {
@@ -51,7 +54,7 @@ export async function claimLoop(loop: ClaimLoop): Promise<void> {
 
   async function feedIdle(): Promise<void> {
     const fed = await turn(async () => {
-      if (!lanes.some(({ isIdle }) => isIdle) || moveBehind(lanes)) return true;
+      if (!lanes.some(({ isIdle }) => isIdle) || moveBehind(lanes, mayMove)) return true;
       const claim = await source.next({ block: false });
       if (claim !== undefined) await place(claim);
       return claim !== undefined;
@@ -85,10 +88,12 @@ export async function claimLoop(loop: ClaimLoop): Promise<void> {
 }
 
 /** Has a job that waits behind another one of ours moved to an idle lane. Answers whether one was found. */
-function moveBehind(lanes: readonly Lane[]): boolean {
-  const idle = lanes.find((lane) => lane.isIdle);
-  const job = lanes.map((lane) => lane.behind).find((behind) => behind !== undefined);
-  if (idle === undefined || job === undefined) return false;
-  job.takeBack(idle);
-  return true;
+function moveBehind(lanes: readonly Lane[], mayMove: ClaimLoop['mayMove']): boolean {
+  for (const idle of lanes.filter(({ isIdle }) => isIdle)) {
+    const behind = lanes.map((lane) => lane.behind).find((job) => job !== undefined && mayMove(job, idle));
+    if (behind === undefined) continue;
+    behind.takeBack(idle);
+    return true;
+  }
+  return false;
 }

@@ -40,6 +40,7 @@ export const REACTIONS: Readonly<Record<ErrorCode, Reaction>> = {
   range_not_satisfiable: 'fail',
   validation_failed: 'fail',
   invalid_image: 'fail',
+  no_able_instance: 'fail',
   queue_full: 'fail',
   internal_error: 'fail',
   queue_unavailable: 'fail',

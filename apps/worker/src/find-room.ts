@@ -10,6 +10,7 @@ export type Room = 'here' | 'elsewhere' | 'nowhere';
 export async function findRoom(job: HeldJob, { largestVram }: Tools): Promise<Room> {
   if (job.ooms === 1) {
     await job.instance.ask((client) => client.free({ unloadModels: true, freeMemory: true }, job.signal));
+    job.instance.loaded(undefined);
     return 'here';
   }
   return job.ooms === 2 && job.instance.vram < (await largestVram(job.record.pool)) ? 'elsewhere' : 'nowhere';

@@ -1,3 +1,4 @@
+import type { TerminalStatus } from '@comfy-fleet/contracts';
 import type { Claim, JobRecord, Verdict } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Instance, PromptNews } from './instance.js';
@@ -13,6 +14,10 @@ export interface Place {
   /** The job that is, or will be, executed before any other here. */
   readonly first: HeldJob | undefined;
   enter(job: HeldJob): void;
+  /** ComfyUI executes it. */
+  began(job: HeldJob): void;
+  /** Counts how it ended. */
+  ended(status: TerminalStatus): void;
   leaveGpu(job: HeldJob): void;
   leave(job: HeldJob): void;
   expect(job: HeldJob): void;
@@ -160,6 +165,7 @@ export class HeldJob {
     // An adopted one had begun before; its time runs from its adoption.
     this.#beganAt ??= Date.now();
     this.takenBack();
+    this.#lane.began(this);
     this.note(await this.claim.start(promptId));
   }
 

@@ -6,12 +6,20 @@ import {
   OutputMissing,
   type SocketEvent,
 } from '@comfy-fleet/comfyui';
-import { FleetError } from '@comfy-fleet/contracts';
+import { type Abilities, FleetError } from '@comfy-fleet/contracts';
 import type { Logger } from '@comfy-fleet/telemetry';
+import type { Asked } from '@comfy-fleet/workflows';
 import { InstanceHealth } from './instance-health.js';
+import { readAbilities } from './read-abilities.js';
 
 /** What a follower of a prompt hears: the socket's events for it, and that events may have been missed. */
 export type PromptNews = SocketEvent | { readonly type: 'reconnected' } | { readonly type: 'disconnected' };
+
+/** ComfyUI's folders as this process sees them; undefined: it does not see them. */
+export interface InstanceFolders {
+  readonly output: string | undefined;
+  readonly input: string | undefined;
+}
 
 /** One ComfyUI: its HTTP client, its socket shared by all prompts, and its health. */
 export interface Instance {
@@ -23,6 +31,16 @@ export interface Instance {
   readonly clientId: string;
   /** Memory of its largest device in bytes; 0 while unknown. */
   readonly vram: number;
+  /** What it can do of what was asked; undefined while unknown. */
+  readonly abilities: Abilities | undefined;
+  /** Asks what it can do. Throws when it does not say; then what was known stays. */
+  learn(asked: Asked, signal: AbortSignal): Promise<Abilities>;
+  /** The checkpoint it loaded last, if it should still have it in memory. */
+  readonly checkpoint: string | undefined;
+  /** Its disk, where we share it. */
+  readonly folders: InstanceFolders;
+  /** It has, or has no longer, the checkpoint in memory. */
+  loaded(checkpoint: string | undefined): void;
   /** News of one prompt until the answered function is called. */
   listen(promptId: string, listener: (news: PromptNews) => void): () => void;
   /** Runs a call to the instance and notes what it says about the instance's health. */
@@ -36,6 +54,7 @@ export interface InstanceOptions {
   readonly name: string;
   readonly baseUrl: string;
   readonly timeoutMs: number;
+  readonly folders: InstanceFolders;
   readonly log: Logger;
   readonly onHealth: (instance: Instance) => void;
 }
@@ -43,7 +62,7 @@ export interface InstanceOptions {
 /** Silence on the socket after which it is pinged. */
 const PING_MS = 5000;
 
-export function openInstance({ name, baseUrl, timeoutMs, log, onHealth }: InstanceOptions): Instance {
+export function openInstance({ name, baseUrl, timeoutMs, folders, log, onHealth }: InstanceOptions): Instance {
   const listeners = new Map<string, (news: PromptNews) => void>();
   const client = createComfyClient({ baseUrl, instance: name, timeoutMs });
   const health = new InstanceHealth(() => {
@@ -52,6 +71,7 @@ export function openInstance({ name, baseUrl, timeoutMs, log, onHealth }: Instan
     else log.warn('instance is down', fields);
     onHealth(instance);
   });
+  let checkpoint: string | undefined;
   const socket: ComfySocket = connectSocket({
     baseUrl,
     instance: name,
@@ -62,10 +82,12 @@ export function openInstance({ name, baseUrl, timeoutMs, log, onHealth }: Instan
       if ('promptId' in event && event.promptId !== undefined) listeners.get(event.promptId)?.(event);
     },
     onState: (open) => {
+      if (!open) checkpoint = undefined;
       for (const listener of listeners.values()) listener({ type: open ? 'reconnected' : 'disconnected' });
     },
   });
   let vram = 0;
+  let abilities: Abilities | undefined;
   const instance: Instance = {
     name,
     client,
@@ -75,6 +97,21 @@ export function openInstance({ name, baseUrl, timeoutMs, log, onHealth }: Instan
     },
     get vram() {
       return vram;
+    },
+    get checkpoint() {
+      return checkpoint;
+    },
+    folders,
+    loaded: (name) => {
+      checkpoint = name;
+    },
+    get abilities() {
+      return abilities;
+    },
+    learn: async (asked, signal) => {
+      // Not by `ask`: a custom node that cannot describe itself does not close the lane.
+      abilities = await readAbilities(client, asked, signal);
+      return abilities;
     },
     listen: (promptId, listener) => {
       listeners.set(promptId, listener);

@@ -1,3 +1,5 @@
+import type { TerminalStatus } from '@comfy-fleet/contracts';
+import { BusyMeter } from './busy-meter.js';
 import type { HeldJob, Place } from './held-job.js';
 import type { Instance } from './instance.js';
 
@@ -9,7 +11,12 @@ export class Lane implements Place {
   readonly instance: Instance;
   readonly #onGpu: HeldJob[] = [];
   readonly #held = new Set<HeldJob>();
+  readonly #begun = new Set<HeldJob>();
+  /** In which share of the last minute it executed. */
+  readonly busy = new BusyMeter(performance.now());
   #expected: HeldJob | undefined;
+  #done = 0;
+  #failed = 0;
 
   constructor(instance: Instance) {
     this.instance = instance;
@@ -32,6 +39,30 @@ export class Lane implements Place {
   /** In the order of their coming, those whose pictures are being fetched included. */
   get jobs(): readonly HeldJob[] {
     return [...this.#held];
+  }
+
+  /** Jobs that succeeded and failed here. */
+  get done(): number {
+    return this.#done;
+  }
+
+  get failed(): number {
+    return this.#failed;
+  }
+
+  /** What executes. */
+  get running(): HeldJob | undefined {
+    return this.#onGpu.find((job) => this.#begun.has(job));
+  }
+
+  /** In ComfyUI's queue, or on their way there. */
+  get waiting(): readonly HeldJob[] {
+    return this.#onGpu.filter((job) => !this.#begun.has(job));
+  }
+
+  /** Those whose pictures are being fetched. */
+  get collecting(): readonly HeldJob[] {
+    return this.jobs.filter((job) => !this.#onGpu.includes(job));
   }
 
   get first(): HeldJob | undefined {
@@ -58,9 +89,23 @@ export class Lane implements Place {
     this.#held.add(job);
   }
 
+  began(job: HeldJob): void {
+    if (!this.#onGpu.includes(job)) return;
+    this.#begun.add(job);
+    this.busy.set(true, performance.now());
+    this.instance.loaded(job.record.request.checkpoint);
+  }
+
+  ended(status: TerminalStatus): void {
+    if (status === 'succeeded') this.#done += 1;
+    if (status === 'failed') this.#failed += 1;
+  }
+
   leaveGpu(job: HeldJob): void {
     const index = this.#onGpu.indexOf(job);
     if (index >= 0) this.#onGpu.splice(index, 1);
+    this.#begun.delete(job);
+    this.busy.set(this.#begun.size > 0, performance.now());
   }
 
   leave(job: HeldJob): void {

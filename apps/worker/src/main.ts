@@ -4,7 +4,7 @@ import { FleetError } from '@comfy-fleet/contracts';
 import { createFileFrames } from '@comfy-fleet/frames';
 import { createWorkerLedger } from '@comfy-fleet/jobs';
 import { createLogger, startHealthServer } from '@comfy-fleet/telemetry';
-import { loadWorkflows, WorkflowError } from '@comfy-fleet/workflows';
+import { askedOfInstances, loadWorkflows, WorkflowError } from '@comfy-fleet/workflows';
 import { largestVram } from './largest-vram.js';
 import { startWorker } from './worker.js';
 
@@ -20,7 +20,8 @@ async function main(): Promise<void> {
     throw new ConfigError(['COMFYUI_URLS is not set: write the address of each ComfyUI, e.g. http://127.0.0.1:8188']);
   }
   const log = createLogger({ service: 'worker', ...config.log });
-  const { name, pools, announceSeconds, drainSeconds, adoptWaitSeconds, storeRetrySeconds } = config.worker;
+  const { name, pools, announceSeconds, abilitiesSeconds, drainSeconds, adoptWaitSeconds, storeRetrySeconds } =
+    config.worker;
   const { healthHost, healthPort } = config.worker;
   const { sweepSeconds, maxAttempts, maxInstanceDeaths, maxWorkerDeaths } = config.queue;
   const { jobTtlSeconds, lockMs, stalledCheckMs } = config.queue;
@@ -46,10 +47,12 @@ async function main(): Promise<void> {
   const worker = await startWorker({
     name,
     comfyUrls: config.comfyui.urls,
+    comfyFolders: config.comfyui.folders,
     pools,
     ledger,
     tools: {
       workflows,
+      asked: askedOfInstances(workflows.templates.values()),
       frames,
       inputs,
       pollMs: config.comfyui.pollMs,
@@ -62,6 +65,7 @@ async function main(): Promise<void> {
     adoptWaitMs: adoptWaitSeconds * 1000,
     comfyTimeoutMs: config.comfyui.timeoutMs,
     announceSeconds,
+    abilitiesSeconds,
     sweepSeconds,
     log,
   });

@@ -9,6 +9,8 @@ export interface PlacementRules {
   readonly adoptWaitMs: number;
   /** The most memory of any live instance of the pool, in bytes. */
   readonly largestVram: (pool: string) => Promise<number>;
+  /** Whether the instance has the nodes and models that the job needs. */
+  readonly able: (lane: Lane) => boolean;
   readonly random?: () => number;
 }
 
@@ -30,9 +32,11 @@ export async function placeJob(record: JobRecord, lanes: readonly Lane[], rules:
       return { releaseMs: ADOPT_RETRY_MS, because: 'another worker may still have its submission' };
     }
   }
+  const able = lanes.filter(rules.able);
+  if (able.length === 0) return { releaseMs: shortOrLonger(record, rules), because: 'no instance here can run it' };
   // After two out-of-memory errors only the largest GPU of the pool will do.
   const largest = record.ooms >= 2 ? await rules.largestVram(record.pool) : 0;
-  const large = lanes.filter(({ instance }) => instance.vram >= largest);
+  const large = able.filter(({ instance }) => instance.vram >= largest);
   if (large.length === 0) return { releaseMs: shortOrLonger(record, rules), because: 'it needs a larger GPU' };
   // What failed on one instance is tried on another; behind another prompt only when no instance is idle.
   const others = large.filter(({ instance }) => instance.name !== record.instance);

@@ -4,7 +4,7 @@ import { adoptJob } from './adopt.js';
 import { collectFrames, dropFrames } from './collect.js';
 import { type End, followPrompt, stopPrompt } from './follow.js';
 import type { HeldJob } from './held-job.js';
-import { prepareGraph } from './prepare.js';
+import { deleteOutputs } from './leftovers.js';
 import { ProgressTracker } from './progress-tracker.js';
 import { finishFailed, settleJob } from './settle.js';
 import { Canceled } from './signals.js';
@@ -31,7 +31,7 @@ export async function runJob(job: HeldJob, tools: Tools, changed: () => void): P
 async function runOnce(job: HeldJob, tools: Tools, changed: () => void): Promise<void> {
   const adopted = await adoptJob(job, tools);
   await refuseKiller(job, adopted, tools);
-  const { promptId, graph } = adopted ?? (await submitJob(job, (id) => prepareGraph(job, id, tools)));
+  const { promptId, graph } = adopted ?? (await submitJob(job, tools));
   const end = await followPrompt(job, promptId, {
     tracker: new ProgressTracker(graph, job.record.request.steps),
     pollMs: tools.pollMs,
@@ -43,6 +43,13 @@ async function runOnce(job: HeldJob, tools: Tools, changed: () => void): Promise
   job.lane.leaveGpu(job);
   changed();
   await finish(job, promptId, entry, tools);
+}
+
+/** The pictures are stored: that ComfyUI keeps its own is no reason for the job to fail. */
+async function cleanUp(job: HeldJob, { outputs }: HistoryEntry): Promise<void> {
+  await deleteOutputs(job.instance.folders, outputs).catch((error: unknown) =>
+    job.log.warn('pictures could not be deleted from the output folder of ComfyUI', { error }),
+  );
 }
 
 /** A job under which workers died again and again ends here, and so does what ComfyUI has of it. */
@@ -81,6 +88,10 @@ async function finish(job: HeldJob, promptId: string, entry: HistoryEntry, tools
     const images = await collectFrames(job, entry, tools);
     const became = await job.claim.finish({ status: 'succeeded', images }, promptId);
     if (became !== 'succeeded' && became !== 'superseded') await dropFrames(images, tools.frames);
+    if (became !== 'superseded') {
+      job.lane.ended(became);
+      await cleanUp(job, entry);
+    }
     job.log.info('job ended', { status: became, images: images.length });
   } catch (error) {
     if (!(error instanceof FleetError) || error.code !== 'storage_failed') throw error;

@@ -4,7 +4,7 @@ import { dropLeftFrames } from './collect.js';
 import { backoffMs, REACTIONS } from './failures.js';
 import { findRoom } from './find-room.js';
 import type { HeldJob } from './held-job.js';
-import { Canceled, Stopping, Superseded, TakenBack } from './signals.js';
+import { Canceled, Stopping, Superseded, TakenBack, Unable } from './signals.js';
 import type { Tools } from './tools.js';
 
 /**
@@ -26,6 +26,12 @@ async function settle(job: HeldJob, error: unknown, tools: Tools): Promise<boole
   // What the ledger refused to write now, the next claim writes: it adopts what ComfyUI has.
   if (error instanceof Superseded || isRefusal(error)) throw error;
   if (error instanceof TakenBack) return takenBack(job, tools);
+  if (error instanceof Unable) {
+    job.log.warn('the instance cannot run the job (any more); it goes back to the queue', { error: error.cause });
+    await lose(job, 'taken_back');
+    await job.claim.release(backoffMs(1));
+    return false;
+  }
   if (error instanceof Stopping) {
     job.log.info('giving the job back', { prompt: job.promptId });
     await job.claim.release(0);
@@ -123,7 +129,10 @@ export async function finishFailed(
   executedPrompt?: string,
 ): Promise<void> {
   const became = await job.claim.finish({ status: 'failed', error: toJobError(error) }, executedPrompt);
-  if (became !== 'superseded') await dropLeftFrames(job, tools);
+  if (became !== 'superseded') {
+    job.lane.ended(became);
+    await dropLeftFrames(job, tools);
+  }
   job.log.warn('job ended', { status: became, error });
 }
 

@@ -13,6 +13,11 @@ export class TakenBack extends Error {
   override readonly name = 'TakenBack';
 }
 
+/** The instance has not what the job needs, and did not say so before. */
+export class Unable extends Error {
+  override readonly name = 'Unable';
+}
+
 /** The worker stops: the job goes back as it is, for the next worker to adopt. */
 export class Stopping extends Error {
   override readonly name = 'Stopping';

@@ -1,9 +1,13 @@
 import { SubmissionUnknown } from '@comfy-fleet/comfyui';
-import { newId } from '@comfy-fleet/contracts';
+import { FleetError, newId } from '@comfy-fleet/contracts';
 import type { Graph } from '@comfy-fleet/workflows';
+import { canRun } from './can-run.js';
 import type { HeldJob } from './held-job.js';
 import { patiently } from './patiently.js';
 import { pause } from './pause.js';
+import { prepareGraph } from './prepare.js';
+import { Unable } from './signals.js';
+import type { Tools } from './tools.js';
 
 export interface Submitted {
   readonly promptId: string;
@@ -14,9 +18,9 @@ export interface Submitted {
  * Gives the job to its instance under a new prompt id, which is on the record before ComfyUI is asked. Throws what the
  * instance says against it; then nothing of it is in ComfyUI.
  */
-export async function submitJob(job: HeldJob, prepare: (promptId: string) => Promise<Graph>): Promise<Submitted> {
+export async function submitJob(job: HeldJob, tools: Tools): Promise<Submitted> {
   const promptId = newId();
-  const graph = await prepare(promptId);
+  const graph = await prepareGraph(job, promptId, tools);
   const { first } = job.lane;
   const expectedStart = first === undefined || first === job ? undefined : Date.now() + remainingMs(first);
   job.noteOrStop(await job.claim.submit(promptId, job.instance.name, expectedStart));
@@ -26,11 +30,23 @@ export async function submitJob(job: HeldJob, prepare: (promptId: string) => Pro
       client.submit(graph, { promptId, clientId: job.instance.clientId, signal: job.signal }),
     );
   } catch (error) {
+    if (await isUnable(job, error, tools)) throw new Unable('', { cause: error });
     if (!(error instanceof SubmissionUnknown) || !(await arrived(job, promptId))) throw error;
     job.log.warn('submission had an unknown outcome; ComfyUI has it', { prompt: promptId, error });
   }
   job.submitted();
   return { promptId, graph };
+}
+
+/** Whether the refusal is the instance's fault: a model or a node went since it was asked what it has. */
+async function isUnable({ instance, record, signal }: HeldJob, error: unknown, tools: Tools): Promise<boolean> {
+  if (!(error instanceof FleetError) || error.code !== 'workflow_rejected') return false;
+  const known = await instance.learn(tools.asked, signal).then(
+    () => true,
+    () => false,
+  );
+  signal.throwIfAborted();
+  return known && !canRun(record, instance, tools.workflows);
 }
 
 /** What is assumed of an execution that has not said how far it is. */

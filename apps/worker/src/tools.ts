@@ -1,9 +1,11 @@
 import type { FrameStore } from '@comfy-fleet/frames';
-import type { Workflows } from '@comfy-fleet/workflows';
+import type { Asked, Workflows } from '@comfy-fleet/workflows';
 
 /** What running a job needs besides the job. */
 export interface Tools {
   readonly workflows: Workflows;
+  /** What the workflows may ask of an instance. */
+  readonly asked: Asked;
   readonly frames: FrameStore;
   readonly inputs: FrameStore;
   readonly pollMs: number;

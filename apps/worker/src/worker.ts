@@ -1,13 +1,16 @@
-import type { WorkerAnnouncement } from '@comfy-fleet/contracts';
+import { inputName } from '@comfy-fleet/frames';
 import type { Claim, WorkerLedger } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import pLimit from 'p-limit';
+import { announcement } from './announcement.js';
 import { Bell } from './bell.js';
+import { canRun } from './can-run.js';
 import { claimLoop } from './claim-loop.js';
 import { every } from './every.js';
 import { HeldJob } from './held-job.js';
-import { type Instance, openInstance } from './instance.js';
+import { type Instance, type InstanceFolders, openInstance } from './instance.js';
 import { Lane } from './lanes.js';
+import { deleteOldFiles } from './leftovers.js';
 import { placeJob } from './placement.js';
 import { runJob } from './run-job.js';
 import { Stopping } from './signals.js';
@@ -17,6 +20,8 @@ export interface WorkerOptions {
   readonly name: string;
   /** One instance each, named `<name>/<n>` in this order from 1 on. */
   readonly comfyUrls: readonly string[];
+  /** The folders of the instance at the same place of the list. */
+  readonly comfyFolders: readonly InstanceFolders[];
   /** Whose jobs it takes; at least one. */
   readonly pools: readonly string[];
   readonly ledger: WorkerLedger;
@@ -25,6 +30,7 @@ export interface WorkerOptions {
   /** How long a submission that another worker's instance may still have is left to that worker. */
   readonly adoptWaitMs: number;
   readonly announceSeconds: number;
+  readonly abilitiesSeconds: number;
   readonly sweepSeconds: number;
   readonly log: Logger;
 }
@@ -36,6 +42,8 @@ export interface Worker {
   stop(drainMs: number): Promise<void>;
 }
 
+/** How often what jobs left on ComfyUI's disk is looked for. */
+const CLEAN_MS = 3_600_000;
 /** How often an instance that nobody asks anything is asked whether it is there. */
 const PROBE_MS = 1000;
 
@@ -57,11 +65,28 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       name: `${options.name}/${index + 1}`,
       baseUrl,
       timeoutMs: options.comfyTimeoutMs,
+      folders: options.comfyFolders[index] ?? { output: undefined, input: undefined },
       log,
-      onHealth: changed,
+      onHealth: (instance) => {
+        if (instance.health.state === 'up') study(instance);
+        changed();
+      },
     }),
   );
   const lanes = instances.map((instance) => new Lane(instance));
+
+  /** Asks the instance what it can do, and says so. */
+  const learn = async (instance: Instance) => {
+    if (instance.health.state !== 'up') return;
+    const abilities = await instance.learn(tools.asked, ending.signal);
+    await ledger.publish(pools, { instance: instance.name, seenAt: Date.now(), abilities });
+  };
+  const study = (instance: Instance) => {
+    learn(instance).catch((error: unknown) => {
+      if (!ending.signal.aborted)
+        log.warn('an instance does not say what it can do', { instance: instance.name, error });
+    });
+  };
 
   const begin = (claim: Claim, lane: Lane) => {
     const job = new HeldJob(claim, lane, log, ending.signal);
@@ -75,7 +100,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     running.add(run);
   };
   const place = async (claim: Claim) => {
-    const rules = { adoptWaitMs: options.adoptWaitMs, largestVram: tools.largestVram };
+    const able = (lane: Lane) => canRun(claim.record, lane.instance, tools.workflows);
+    const rules = { adoptWaitMs: options.adoptWaitMs, largestVram: tools.largestVram, able };
     const placement = stopping.signal.aborted
       ? { releaseMs: 0, because: 'the worker stops' }
       : await placeJob(claim.record, lanes, rules).catch((error: unknown) => {
@@ -100,19 +126,32 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   // Before any other job: what a process of this name left in our instances is still there, or ended without us.
   for (const source of sources) for (const claim of await source.leftBehind()) await place(claim);
   const turn = pLimit(1);
+  const mayMove = (job: HeldJob, lane: Lane) => canRun(job.record, lane.instance, tools.workflows);
   const loops = sources.map((source, index) => {
     const changes = bells[index] as Bell;
-    return claimLoop({ source, lanes, changes, turn, place, signal: stopping.signal, log });
+    return claimLoop({ source, lanes, changes, turn, mayMove, place, signal: stopping.signal, log });
   });
-  const announce = () => ledger.announce({ ...announcement(options, lanes, startedAt), draining });
+  const announce = () => ledger.announce(announcement({ name: options.name, startedAt, pools, draining }, lanes));
   const background = { signal: ending.signal, log };
   const tasks = [
     ...instances.map((instance) =>
       every(PROBE_MS, `probing ${instance.name}`, () => instance.probe(ending.signal), background),
     ),
+    ...instances.map((instance) =>
+      every(options.abilitiesSeconds * 1000, `studying ${instance.name}`, () => learn(instance), background),
+    ),
+    ...lanes.map((lane) => every(CLEAN_MS, `cleaning up after ${lane.instance.name}`, () => clean(lane), background)),
     every(options.announceSeconds * 1000, 'announcing', announce, background),
     every(options.sweepSeconds * 1000, 'sweeping', () => ledger.sweep(), background),
   ];
+
+  async function clean({ instance, jobs }: Lane): Promise<void> {
+    const inUse = new Set(
+      jobs.flatMap(({ record }) => (record.request.input ? [inputName(record.request.input.sha256)] : [])),
+    );
+    const count = await deleteOldFiles(instance.folders, inUse);
+    if (count > 0) log.info('deleted old files in the folders of ComfyUI', { instance: instance.name, count });
+  }
 
   return {
     notReady: (signal) => notReady(ledger, instances, signal),
@@ -150,23 +189,4 @@ async function notReady(
   await ledger.ping(signal).catch(() => reasons.push('Redis does not answer'));
   if (!instances.some(({ health }) => health.state === 'up')) reasons.push('no ComfyUI instance is up');
   return reasons;
-}
-
-function announcement(
-  { name, pools }: WorkerOptions,
-  lanes: readonly Lane[],
-  startedAt: number,
-): Omit<WorkerAnnouncement, 'draining'> {
-  const instances = lanes.map(({ instance, jobs }) => {
-    const { state, since, reason } = instance.health;
-    return {
-      name: instance.name,
-      state,
-      since,
-      reason,
-      vram: instance.vram,
-      jobs: jobs.map(({ record }) => record.id),
-    };
-  });
-  return { name, startedAt, seenAt: Date.now(), pools, instances };
 }

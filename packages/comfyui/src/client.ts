@@ -61,8 +61,8 @@ export interface ComfyClient {
   /** Takes effect when the current prompt is done. `freeMemory` also empties the result cache. */
   free(what: { unloadModels: boolean; freeMemory: boolean }, signal: AbortSignal): Promise<void>;
   systemStats(signal: AbortSignal): Promise<SystemStats>;
-  /** About 700 kB; ask rarely. */
-  objectInfo(signal: AbortSignal): Promise<ObjectInfo>;
+  /** Of one node class, without any when the instance does not know it; of all of them that is about 700 kB: ask rarely. */
+  objectInfo(signal: AbortSignal, className?: string): Promise<ObjectInfo>;
   /** Closes idle connections. */
   close(): void;
 }
@@ -115,7 +115,10 @@ export function createComfyClient({ baseUrl, instance, timeoutMs }: ComfyClientO
     free: ({ unloadModels, freeMemory }, signal) =>
       post('/free', { unload_models: unloadModels, free_memory: freeMemory }, signal),
     systemStats: (signal) => get('/system_stats', 'GET /system_stats', signal, readSystemStats),
-    objectInfo: (signal) => get('/object_info', 'GET /object_info', signal, readObjectInfo),
+    objectInfo: (signal, className) => {
+      const path = className === undefined ? '/object_info' : `/object_info/${encodeURIComponent(className)}`;
+      return get(path, 'GET /object_info', signal, readObjectInfo);
+    },
     close: () => http.close(),
   };
 }

@@ -6,7 +6,7 @@ export interface ObjectInfo {
   readonly classes: ReadonlySet<string>;
   /**
    * The choices of an input, in ComfyUI's order, from both forms (`[[...], {}]` and `["COMBO", {options}]`); undefined for an
-   * unknown class or input and for an input that is no choice.
+   * unknown class or input, for an input that is no choice, and for the list of pictures that people uploaded.
    */
   choices(className: string, input: string): readonly string[] | undefined;
 }
@@ -23,9 +23,10 @@ export function readObjectInfo(value: unknown): ObjectInfo | undefined {
   };
 }
 
-/** The choices in the description of one input; undefined if it is no choice. */
+/** The choices in the description of one input; undefined if it is no choice, or one among uploaded pictures. */
 export function readChoices(config: unknown): readonly string[] | undefined {
   const [kind, options] = listOr(config);
+  if (objectOr(options).image_upload === true) return undefined;
   const choices = kind === 'COMBO' ? objectOr(options).options : kind;
   return Array.isArray(choices) ? choices.filter((choice) => typeof choice === 'string') : undefined;
 }

@@ -36,11 +36,18 @@ export interface Config {
     readonly healthHost: string;
     readonly healthPort: number;
     readonly announceSeconds: number;
+    readonly abilitiesSeconds: number;
     readonly drainSeconds: number;
     readonly adoptWaitSeconds: number;
     readonly storeRetrySeconds: number;
   };
-  readonly comfyui: { readonly urls: readonly string[]; readonly timeoutMs: number; readonly pollMs: number };
+  readonly comfyui: {
+    readonly urls: readonly string[];
+    /** One entry per URL; undefined where this machine does not see that disk. */
+    readonly folders: readonly { readonly output: string | undefined; readonly input: string | undefined }[];
+    readonly timeoutMs: number;
+    readonly pollMs: number;
+  };
   readonly framesDir: string;
   readonly workflowsDir: string;
 }
@@ -64,6 +71,10 @@ function crossChecks(settings: Settings): string[] {
   const urls = urlList(settings.COMFYUI_URLS);
   if (new Set(urls).size < urls.length) {
     faults.push(`COMFYUI_URLS=${settings.COMFYUI_URLS}: names an address twice; one GPU would be driven as two`);
+  }
+  for (const name of ['COMFYUI_OUTPUT_DIRS', 'COMFYUI_INPUT_DIRS'] as const) {
+    const folders = folderList(settings[name]).length;
+    if (folders > urls.length) faults.push(`${name}: names ${folders} folders for ${urls.length} COMFYUI_URLS`);
   }
   return faults;
 }
@@ -106,14 +117,28 @@ function toConfig(s: Settings): Config {
       healthHost: s.WORKER_HEALTH_HOST,
       healthPort: s.WORKER_HEALTH_PORT,
       announceSeconds: s.ANNOUNCE_SECONDS,
+      abilitiesSeconds: s.ABILITIES_SECONDS,
       drainSeconds: s.DRAIN_SECONDS,
       adoptWaitSeconds: s.ADOPT_WAIT_SECONDS,
       storeRetrySeconds: s.STORE_RETRY_SECONDS,
     },
-    comfyui: { urls: urlList(s.COMFYUI_URLS), timeoutMs: s.COMFYUI_TIMEOUT_MS, pollMs: s.POLL_MS },
+    comfyui: { ...instances(s), timeoutMs: s.COMFYUI_TIMEOUT_MS, pollMs: s.POLL_MS },
     framesDir: resolve(s.FRAMES_DIR),
     workflowsDir: resolve(s.WORKFLOWS_DIR),
   };
+}
+
+function instances(s: Settings): Pick<Config['comfyui'], 'urls' | 'folders'> {
+  const urls = urlList(s.COMFYUI_URLS);
+  const outputs = folderList(s.COMFYUI_OUTPUT_DIRS);
+  const inputs = folderList(s.COMFYUI_INPUT_DIRS);
+  return { urls, folders: urls.map((_url, index) => ({ output: outputs[index], input: inputs[index] })) };
+}
+
+/** One entry per instance: nothing between two commas is an instance whose disk is not seen. */
+function folderList(text = ''): (string | undefined)[] {
+  if (text === '') return [];
+  return text.split(',').map((folder) => (folder.trim() === '' ? undefined : resolve(folder.trim())));
 }
 
 function urlList(text = ''): string[] {

@@ -36,6 +36,17 @@ export const settingsSchema = Type.Object({
       description: 'Comma-separated http(s) addresses of the ComfyUI instances this worker drives',
     }),
   ),
+  COMFYUI_OUTPUT_DIRS: Type.Optional(
+    Type.String({
+      description:
+        'Comma-separated output folders of the ComfyUI instances, in the order of COMFYUI_URLS, where this worker sees their disks: it deletes pictures there once they are stored',
+    }),
+  ),
+  COMFYUI_INPUT_DIRS: Type.Optional(
+    Type.String({
+      description: 'As COMFYUI_OUTPUT_DIRS, the input folders: pictures that jobs start from are deleted after a day',
+    }),
+  ),
   FRAMES_DIR: Type.String({
     default: '.data/frames',
     description: 'Folder of the finished pictures, shared by api and workers',
@@ -97,6 +108,7 @@ export const settingsSchema = Type.Object({
   STALLED_CHECK_MS: integer(5_000, 100, 'How often dead workers are looked for'),
   SWEEP_SECONDS: integer(5, 1, 'How often lost and expired jobs are looked for'),
   ANNOUNCE_SECONDS: integer(2, 1, 'How often a worker announces itself'),
+  ABILITIES_SECONDS: integer(60, 1, 'How often a ComfyUI is asked which nodes and models it has'),
   COMFYUI_TIMEOUT_MS: integer(10_000, 100, 'Longest wait for an answer of ComfyUI (pictures: for each piece)'),
   POLL_MS: integer(1000, 20, 'How often a running prompt is looked up over HTTP when the socket says nothing'),
   ADOPT_WAIT_SECONDS: integer(

@@ -22,6 +22,7 @@ export const ERROR_CATALOGUE = {
   range_not_satisfiable: entry(416, 'The picture does not have this range'),
   validation_failed: entry(422, 'The request has invalid fields'),
   invalid_image: entry(422, 'The picture cannot be used'),
+  no_able_instance: entry(422, 'No instance of the fleet can run this'),
   queue_full: entry(429, 'The queue is full', true),
   internal_error: entry(500, 'Something went wrong on our side', true),
   queue_unavailable: entry(503, 'The queue cannot be reached', true),

@@ -9,8 +9,22 @@ export interface InstanceAnnouncement {
   readonly reason: string | null;
   /** Memory of its largest device in bytes; 0 while unknown. */
   readonly vram: number;
-  /** Ids of the jobs it holds, the executing one first. */
-  readonly jobs: readonly string[];
+  /** What it executes, and since when (ms since 1970). */
+  readonly running: { readonly job: string; readonly since: number } | null;
+  /** Ids of the jobs in its queue, or on their way there. */
+  readonly waiting: readonly string[];
+  /** Ids of the jobs whose pictures are being fetched. */
+  readonly collecting: readonly string[];
+  /** Share of the last minute in which it executed, 0 to 1. */
+  readonly busyShare: number;
+  /** Jobs that succeeded and failed on it since its worker started. */
+  readonly done: number;
+  readonly failed: number;
+  /** The checkpoint that it loaded last and should still have in memory. */
+  readonly checkpoint: string | null;
+  /** Whether the worker deletes what jobs leave in its output and input folders. */
+  readonly cleansOutputs: boolean;
+  readonly cleansInputs: boolean;
 }
 
 /** What a worker process announces about itself, again and again; it vanishes when the worker stops doing so. */

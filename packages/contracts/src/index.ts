@@ -1,6 +1,8 @@
+export type { Abilities, InstanceAbilities } from './abilities.js';
 export { ERROR_CATALOGUE, type ErrorCode } from './error-codes.js';
 export type { InstanceAnnouncement, WorkerAnnouncement } from './fleet.js';
 export { type FieldError, FleetError, type FleetErrorOptions } from './fleet-error.js';
+export { type FleetStatus, fleetStatusSchema, type PoolMismatch } from './fleet-status.js';
 export { isId, newId } from './ids.js';
 export { type Job, type JobImage, type JobProgress, jobSchema } from './job.js';
 export { MAX_PRIORITY, MIN_PRIORITY, type RequestLimits, SIZE_STEP } from './limits.js';

@@ -75,6 +75,8 @@ export const jobSchema = Type.Object({
   progress: jobProgressSchema,
   /** Jobs that will be claimed before this one; null unless it waits. */
   queue_position: nullable(Type.Integer()),
+  /** Seconds in which it is expected to end, by what was learned of its kind; null when that is not known. */
+  eta_seconds: nullable(Type.Integer()),
   request: jobRequestSchema,
   images: Type.Array(jobImageSchema),
   /** The first picture's, for callers that want just one. */

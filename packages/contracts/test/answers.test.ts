@@ -17,6 +17,7 @@ const job: Job = {
   start_deadline: '2026-11-26T10:00:00.000Z',
   progress: { fraction: 0, step: null, steps: null, node: null },
   queue_position: 3,
+  eta_seconds: 12,
   request: {
     workflow: 'text2img',
     prompt: 'a fox',

@@ -1,4 +1,5 @@
 export type { Claim, Loss, Outcome, Verdict } from './claim.js';
+export { etaSeconds } from './eta.js';
 export { compareEventIds, isEventId, type JobEvent, type JobStreamItem } from './events.js';
 export { createLedger, type Ledger, type LedgerOptions, type NewJob } from './ledger.js';
 export type { FleetOverview, PoolOverview } from './overview.js';

@@ -15,6 +15,8 @@
  * | idle:<pool> | zset of instance names by the time until which they count as idle | a second, unless said again |
  * | held:<worker> | set of job ids | an id is in it while that worker has its claim |
  * | preview:<id> | string, the newest preview as JSON | a minute |
+ * | able:<pool> | hash: instance → when it was seen and the digest of what it can do | a day after the last one was seen |
+ * | abilities:<digest> | string, what instances can do as JSON | a day after the last instance said it |
  * | deadlines | zset of job ids by start deadline | an id is in it until its job starts or ends |
  * | outbox | stream of callbacks | an entry is in it until it was handed to the delivery queue |
  * | pools | set of pool names | for good: a name per pool that was ever used |
@@ -34,6 +36,8 @@ export interface Keys {
   durations(pool: string): string;
   ahead(pool: string): string;
   idle(pool: string): string;
+  able(pool: string): string;
+  abilities(digest: string): string;
   held(worker: string): string;
   preview(id: string): string;
   readonly deadlines: string;
@@ -73,6 +77,8 @@ export function createKeys(prefix: string): Keys {
     durations: (pool) => key('durations', pool),
     ahead: (pool) => key('ahead', pool),
     idle: (pool) => key('idle', pool),
+    able: (pool) => key('able', pool),
+    abilities: (digest) => key('abilities', digest),
     held: (worker) => key('held', worker),
     preview: (id) => key('preview', id),
     deadlines: key('deadlines'),

@@ -1,5 +1,12 @@
-import { FleetError, isTerminal, type JobKind, type ResolvedRequest } from '@comfy-fleet/contracts';
+import {
+  FleetError,
+  type InstanceAbilities,
+  isTerminal,
+  type JobKind,
+  type ResolvedRequest,
+} from '@comfy-fleet/contracts';
 import type { Logger } from '@comfy-fleet/telemetry';
+import { createAbilityReader } from './abilities.js';
 import { orUnavailable, producerConnection, runScript } from './connection.js';
 import type { JobStreamItem } from './events.js';
 import { jobStream } from './job-stream.js';
@@ -39,6 +46,8 @@ export interface Ledger {
   /** See jobStream. */
   events(id: string, options: { after?: string; signal: AbortSignal }): AsyncIterable<JobStreamItem>;
   overview(): Promise<FleetOverview>;
+  /** What the instances of a pool that were seen within a day can do, as it was at most two seconds ago. */
+  abilities(pool: string): Promise<readonly InstanceAbilities[]>;
   /** Round-trip time in ms, of the slower of the connections that ask and listen. */
   ping(): Promise<number>;
   close(): Promise<void>;
@@ -62,6 +71,7 @@ export function createLedger(options: LedgerOptions): Ledger {
   const queues = createWorkQueues(redis, keys, log);
   const common = (id: string) => [keys.prefix, id, options.jobTtlSeconds * 1000];
   const read = async (id: string) => parseSnapshot(await runScript(redis, 'snapshot', keys.job(id), common(id)));
+  const readAbilities = createAbilityReader(redis, keys);
   const sources = { redis, keys, subscriptions, read };
 
   const ledger: Ledger = {
@@ -114,6 +124,7 @@ export function createLedger(options: LedgerOptions): Ledger {
       return ledger.get(id);
     },
     events: (id, eventOptions) => guarded(jobStream(sources, id, eventOptions), eventOptions.signal),
+    abilities: (pool) => orUnavailable(() => readAbilities(pool)),
     overview: () => orUnavailable(() => readOverview(redis, keys)),
     ping: () =>
       orUnavailable(async () => {

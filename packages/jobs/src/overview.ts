@@ -2,6 +2,7 @@ import type { WorkerAnnouncement } from '@comfy-fleet/contracts';
 import type { Redis } from 'ioredis';
 import { readWorkers } from './announcements.js';
 import type { Keys } from './keys.js';
+import { expectedMs } from './signature.js';
 
 export interface PoolOverview {
   readonly pool: string;
@@ -11,6 +12,12 @@ export interface PoolOverview {
   readonly waiting: number;
   /** Executing. */
   readonly running: number;
+  /** Instances that are up and whose worker takes jobs. */
+  readonly instances: number;
+  /** Learned durations of an execution in ms, by signature and by lod. */
+  readonly durations: ReadonlyMap<string, number>;
+  /** What has not begun: jobs whose duration is known, and the sum of these in ms. */
+  readonly backlog: { readonly jobs: number; readonly ms: number };
 }
 
 export interface FleetOverview {
@@ -18,19 +25,51 @@ export interface FleetOverview {
   readonly workers: readonly WorkerAnnouncement[];
 }
 
+/** Pools that a job went to, and pools that a worker serves, in the order of their names. */
 export async function readOverview(redis: Redis, keys: Keys): Promise<FleetOverview> {
-  const [names, workers] = await Promise.all([redis.smembers(keys.pools), readWorkers(redis, keys)]);
-  const pools = await Promise.all(names.sort().map((pool) => readPool(redis, keys, pool)));
+  const [used, workers] = await Promise.all([redis.smembers(keys.pools), readWorkers(redis, keys)]);
+  const names = [...new Set([...used, ...workers.flatMap(({ pools }) => pools)])].sort();
+  const pools = await Promise.all(names.map((pool) => readPool(redis, keys, pool, workers)));
   return { pools, workers };
 }
 
-async function readPool(redis: Redis, keys: Keys, pool: string): Promise<PoolOverview> {
-  const [open, running, prioritized, givenBack, delayed] = await Promise.all([
+async function readPool(
+  redis: Redis,
+  keys: Keys,
+  pool: string,
+  workers: readonly WorkerAnnouncement[],
+): Promise<PoolOverview> {
+  const [open, running, prioritized, givenBack, delayed, backlog, learned] = await Promise.all([
     redis.zcard(keys.open(pool)),
     redis.scard(keys.running(pool)),
     redis.zcard(keys.prioritized(pool)),
     redis.llen(keys.waitList(pool)),
     redis.zcard(keys.delayed(pool)),
+    redis.hgetall(keys.backlog(pool)),
+    redis.hgetall(keys.durations(pool)),
   ]);
-  return { pool, open, waiting: prioritized + givenBack + delayed, running };
+  const durations = new Map(Object.entries(learned).map(([kind, ms]) => [kind, Number(ms)]));
+  return {
+    pool,
+    open,
+    waiting: prioritized + givenBack + delayed,
+    running,
+    instances: workers
+      .filter(({ pools, draining }) => pools.includes(pool) && !draining)
+      .flatMap(({ instances }) => instances)
+      .filter(({ state }) => state === 'up').length,
+    durations,
+    backlog: sum(backlog, durations),
+  };
+}
+
+function sum(waiting: Readonly<Record<string, string>>, durations: ReadonlyMap<string, number>) {
+  const backlog = { jobs: 0, ms: 0 };
+  for (const [signature, count] of Object.entries(waiting)) {
+    const each = expectedMs(signature, durations);
+    if (each === undefined) continue;
+    backlog.jobs += Number(count);
+    backlog.ms += Number(count) * each;
+  }
+  return backlog;
 }

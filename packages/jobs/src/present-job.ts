@@ -3,11 +3,11 @@ import type { JobRecord, JobSnapshot } from './record.js';
 
 /**
  * The job as callers see it, in snake_case: the one place where names change. URLs are absolute under `publicUrl` (no
- * slash at its end), or root-relative without it.
+ * slash at its end), or root-relative without it; `eta` is what etaSeconds says.
  */
 export function presentJob(
   { record, ahead }: JobSnapshot,
-  { publicUrl = '' }: { publicUrl?: string | undefined } = {},
+  { publicUrl = '', eta = null }: { publicUrl?: string | undefined; eta?: number | null } = {},
 ): Job {
   const { request } = record;
   const self = `${publicUrl}/jobs/${record.id}`;
@@ -32,6 +32,7 @@ export function presentJob(
     start_deadline: isoTime(record.startDeadline),
     progress: record.status === 'succeeded' ? finished(record) : record.progress,
     queue_position: ahead,
+    eta_seconds: eta,
     request: presentRequest(request),
     images,
     image_url: images[0]?.image_url ?? null,

@@ -5,3 +5,8 @@ export function signatureOf(request: ResolvedRequest): string {
   const { lod, width, height, count, steps, workflow, checkpoint } = request;
   return [lod, `${width}x${height}x${count}`, steps, workflow, checkpoint].join('|');
 }
+
+/** How long such an execution takes as far as is known, in ms: of its own kind, else of its lod. */
+export function expectedMs(signature: string, durations: ReadonlyMap<string, number>): number | undefined {
+  return durations.get(signature) ?? durations.get(signature.slice(0, signature.indexOf('|')));
+}

@@ -1,5 +1,6 @@
-import type { WorkerAnnouncement } from '@comfy-fleet/contracts';
+import type { InstanceAbilities, WorkerAnnouncement } from '@comfy-fleet/contracts';
 import type { Logger } from '@comfy-fleet/telemetry';
+import { publishAbilities } from './abilities.js';
 import { announceWorker, readWorkers, withdrawWorker } from './announcements.js';
 import type { Claim } from './claim.js';
 import { orUnavailable, runScript, workerConnection } from './connection.js';
@@ -49,6 +50,8 @@ export interface WorkerLedger {
    */
   onAttention(listener: (jobId: string | undefined) => void): Promise<void>;
   announce(announcement: WorkerAnnouncement): Promise<void>;
+  /** Says what an instance can do, to be said again within a day. */
+  publish(pools: readonly string[], abilities: InstanceAbilities): Promise<void>;
   withdraw(): Promise<void>;
   /** The live workers of the fleet, this one included. */
   workers(): Promise<readonly WorkerAnnouncement[]>;
@@ -139,6 +142,7 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
       await subscriptions.listen(keys.workerChannel(worker), listener);
     },
     announce: (announcement) => announceWorker(redis, keys, announcement, options.announceSeconds * 3000),
+    publish: (pools, abilities) => publishAbilities(redis, keys, pools, abilities),
     withdraw: () => withdrawWorker(redis, keys, worker),
     workers: () => readWorkers(redis, keys),
     sweep: () =>

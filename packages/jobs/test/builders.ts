@@ -93,7 +93,24 @@ export function anAnnouncement(overrides: Partial<WorkerAnnouncement> = {}): Wor
     seenAt: Date.now(),
     pools: [POOL],
     draining: false,
-    instances: [{ name: 'w1/0', state: 'up', since: 1, reason: null, vram: 0, jobs: [] }],
+    instances: [
+      {
+        name: 'w1/0',
+        state: 'up',
+        since: 1,
+        reason: null,
+        vram: 0,
+        running: null,
+        waiting: [],
+        collecting: [],
+        busyShare: 0,
+        done: 0,
+        failed: 0,
+        checkpoint: null,
+        cleansOutputs: false,
+        cleansInputs: false,
+      },
+    ],
     ...overrides,
   };
 }

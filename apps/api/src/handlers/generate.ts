@@ -7,9 +7,9 @@ import { resolve, submitJob } from './submit-job.js';
 
 export function generate(deps: Deps): Handler {
   const validate = createValidator(generateRequestSchema(deps.config.limits));
-  return (request) => {
+  return async (request) => {
     const { value, errors } = validate(request.body, { isForm: false });
     refuseFaults(errors);
-    return submitJob(deps, 'text2img', resolve(deps, 'text2img', value), value, request);
+    return submitJob(deps, 'text2img', await resolve(deps, 'text2img', value), value, request);
   };
 }

@@ -1,9 +1,9 @@
 import { isId } from '@comfy-fleet/contracts';
-import { presentJob } from '@comfy-fleet/jobs';
 import type { Deps } from '../deps.js';
 import type { Handler } from '../http/messages.js';
 import { waitOfQuery } from '../requests/waiting.js';
 import { jobNotFound } from './job-not-found.js';
+import { presentSnapshot } from './present-snapshot.js';
 import { waitForJob } from './wait-for-job.js';
 
 export function getJob(deps: Deps): Handler {
@@ -13,6 +13,6 @@ export function getJob(deps: Deps): Handler {
     if (!isId(id)) throw jobNotFound();
     const snapshot = await (seconds === undefined ? ledger.get(id) : waitForJob(deps, id, seconds, signal));
     if (snapshot === undefined) throw jobNotFound();
-    return { status: 200, body: presentJob(snapshot, { publicUrl: config.http.publicUrl }) };
+    return { status: 200, body: await presentSnapshot(deps, snapshot) };
   };
 }

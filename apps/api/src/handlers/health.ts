@@ -16,7 +16,7 @@ export function health({ ledger, log }: Deps): Handler {
         status: reasons.length === 0 ? 'ok' : 'degraded',
         reasons,
         redis: { status: 'up', latency_ms: Math.round(latency * 100) / 100 },
-        pools: fleet.pools,
+        pools: fleet.pools.map(({ pool, open, waiting, running }) => ({ pool, open, waiting, running })),
         workers: fleet.workers.map(presentWorker),
       };
       return { status: 200, body };
@@ -53,7 +53,12 @@ function presentWorker(worker: WorkerAnnouncement) {
     seen_at: isoTime(worker.seenAt),
     pools: worker.pools,
     draining: worker.draining,
-    instances: worker.instances.map(({ since, ...instance }) => ({ ...instance, since: isoTime(since) })),
+    instances: worker.instances.map(({ name, state, reason, since }) => ({
+      name,
+      state,
+      reason,
+      since: isoTime(since),
+    })),
   };
 }
 

@@ -20,7 +20,7 @@ export function img2img(deps: Deps): Handler {
     const picture = await normalisePicture(found, { maxPixels, pointer: found.pointer });
     const { sha256, width, height } = picture;
     const source = value.source === undefined ? {} : { source: value.source };
-    const resolved = resolve(deps, 'img2img', value, { sha256, width, height, ...source });
+    const resolved = await resolve(deps, 'img2img', value, { sha256, width, height, ...source });
     await store(deps, picture, request);
     return submitJob(deps, 'img2img', resolved, value, request);
   };

@@ -15,6 +15,7 @@ export function index({ config }: Deps): Handler {
       cancel: { method: 'POST', url: at('/jobs/{id}/cancel') },
       image: { method: 'GET', url: at('/images/{filename}') },
       lods: { method: 'GET', url: at('/lods') },
+      fleet: { method: 'GET', url: at('/fleet') },
       health: { method: 'GET', url: at('/health') },
     },
   };

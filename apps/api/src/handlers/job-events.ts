@@ -1,10 +1,11 @@
 import { Readable } from 'node:stream';
 import { isId, isTerminal } from '@comfy-fleet/contracts';
-import { compareEventIds, isEventId, type JobSnapshot, type JobStreamItem, presentJob } from '@comfy-fleet/jobs';
+import { compareEventIds, isEventId, type JobSnapshot, type JobStreamItem } from '@comfy-fleet/jobs';
 import type { Deps } from '../deps.js';
 import type { Handler } from '../http/messages.js';
 import { serverSentEvent, withHeartbeat } from '../http/server-sent-events.js';
 import { jobNotFound } from './job-not-found.js';
+import { presentSnapshot } from './present-snapshot.js';
 
 /**
  * A job as a stream of server-sent events: `status` with the whole job, at first and at every change of state; `progress`;
@@ -65,8 +66,8 @@ async function* jobMessages(
   }
 }
 
-function* statusMessages({ config }: Deps, snapshot: JobSnapshot): Generator<string> {
-  const job = presentJob(snapshot, { publicUrl: config.http.publicUrl });
+async function* statusMessages(deps: Deps, snapshot: JobSnapshot): AsyncGenerator<string> {
+  const job = await presentSnapshot(deps, snapshot);
   if (job.images.length > 0) yield serverSentEvent('output', { images: job.images });
   yield serverSentEvent('status', job, snapshot.lastEventId);
 }

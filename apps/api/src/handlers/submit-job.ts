@@ -6,22 +6,31 @@ import {
   newId,
   type ResolvedRequest,
 } from '@comfy-fleet/contracts';
-import { type JobSnapshot, presentJob } from '@comfy-fleet/jobs';
+import type { JobSnapshot } from '@comfy-fleet/jobs';
 import { poolFor, randomSeed, resolveRequest } from '@comfy-fleet/workflows';
 import { CALLER, type Deps } from '../deps.js';
 import type { ApiRequest, Reply } from '../http/messages.js';
+import { refuseImpossible } from '../requests/refuse-impossible.js';
 import { waitOfPrefer } from '../requests/waiting.js';
+import { presentSnapshot } from './present-snapshot.js';
 import { waitForJob } from './wait-for-job.js';
 
-/** Gives every parameter its final value. Throws validation_failed for what no schema can say. */
-export function resolve(
-  { config, workflows }: Deps,
+/**
+ * Gives every parameter its final value. Throws validation_failed for what no schema can say, no_able_instance for what no
+ * instance of the fleet can run.
+ */
+export async function resolve(
+  { config, workflows, ledger }: Deps,
   kind: JobKind,
   request: GenerateRequest | Img2ImgRequest,
   input?: InputImage,
-): ResolvedRequest {
+): Promise<ResolvedRequest> {
   const asked = { kind, request, randomSeed, limits: config.limits };
-  return resolveRequest(input === undefined ? asked : { ...asked, input }, workflows);
+  const resolved = resolveRequest(input === undefined ? asked : { ...asked, input }, workflows);
+  const template = workflows.templates.get(resolved.workflow);
+  const pool = poolFor(resolved, workflows);
+  if (template !== undefined) refuseImpossible(template, resolved, pool, await ledger.abilities(pool));
+  return resolved;
 }
 
 /** Makes a job of a resolved request and answers 202, after `Prefer: wait=` seconds or as soon as the job has ended. */
@@ -43,7 +52,7 @@ export async function submitJob(
     startWithinMs: (start_within_seconds ?? config.limits.maxQueuedSeconds) * 1000,
   });
   const seconds = waitOfPrefer(request.header('prefer'), config.http.maxWaitSeconds);
-  const job = presentJob(await later(deps, snapshot, seconds, request), { publicUrl: config.http.publicUrl });
+  const job = await presentSnapshot(deps, await later(deps, snapshot, seconds, request));
   const headers = {
     Location: job.urls.self,
     ...(job.finished_at === null ? { 'Retry-After': '1' } : {}),

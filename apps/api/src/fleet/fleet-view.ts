@@ -1,0 +1,37 @@
+import type { FleetOverview, Ledger } from '@comfy-fleet/jobs';
+import type { Logger } from '@comfy-fleet/telemetry';
+
+/** A picture of the fleet for estimates, which need not be of this very moment. */
+export interface FleetView {
+  /** As it was a few seconds ago at most; undefined while it cannot be read. Never throws. */
+  current(): Promise<FleetOverview | undefined>;
+}
+
+/** From this age on it is read again, behind the answer. */
+const FRESH_MS = 2000;
+/** From this age on the answer waits for it. */
+const STALE_MS = 10_000;
+
+export function createFleetView(ledger: Pick<Ledger, 'overview'>, log: Logger): FleetView {
+  let last: { readonly at: number; readonly overview: FleetOverview } | undefined;
+  let reading: Promise<void> | undefined;
+
+  const read = async () => {
+    try {
+      last = { overview: await ledger.overview(), at: performance.now() };
+    } catch (error) {
+      log.debug('the fleet could not be read', { error });
+    } finally {
+      reading = undefined;
+    }
+  };
+
+  return {
+    current: async () => {
+      const age = last === undefined ? Number.POSITIVE_INFINITY : performance.now() - last.at;
+      if (age > FRESH_MS) reading ??= read();
+      if (age > STALE_MS) await reading;
+      return last !== undefined && performance.now() - last.at <= STALE_MS ? last.overview : undefined;
+    },
+  };
+}

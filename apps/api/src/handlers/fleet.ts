@@ -1,0 +1,69 @@
+import type { FleetStatus, InstanceAnnouncement, WorkerAnnouncement } from '@comfy-fleet/contracts';
+import type { PoolOverview } from '@comfy-fleet/jobs';
+import type { Deps } from '../deps.js';
+import { findMismatches } from '../fleet/mismatches.js';
+import { fleetNotes } from '../fleet/notes.js';
+import type { Handler } from '../http/messages.js';
+
+/** Workers, instances and pools as they are now, for operators. */
+export function fleet({ ledger }: Deps): Handler {
+  return async () => {
+    const { pools, workers } = await ledger.overview();
+    const body: FleetStatus = {
+      pools: await Promise.all(pools.map(async (pool) => presentPool(pool, await liveAbilities(pool.pool, workers)))),
+      workers: workers.map(presentWorker),
+      notes: fleetNotes(pools, workers),
+    };
+    return { status: 200, body };
+  };
+
+  async function liveAbilities(pool: string, workers: readonly WorkerAnnouncement[]) {
+    const serving = workers.filter(({ pools }) => pools.includes(pool));
+    const live = new Set(serving.flatMap(({ instances }) => instances.map(({ name }) => name)));
+    return (await ledger.abilities(pool)).filter(({ instance }) => live.has(instance));
+  }
+}
+
+function presentPool(
+  { pool, open, waiting, running, instances, backlog }: PoolOverview,
+  abilities: Parameters<typeof findMismatches>[0],
+): FleetStatus['pools'][number] {
+  const idle = open === 0;
+  const known = backlog.jobs > 0 && instances > 0;
+  return {
+    name: pool,
+    open,
+    waiting,
+    running,
+    instances,
+    backlog_seconds: idle ? 0 : known ? Math.round(backlog.ms / instances / 100) / 10 : null,
+    mismatches: findMismatches(abilities),
+  };
+}
+
+function presentWorker({ name, startedAt, seenAt, pools, draining, instances }: WorkerAnnouncement) {
+  const times = { started_at: isoTime(startedAt), seen_at: isoTime(seenAt) };
+  return { name, ...times, pools: [...pools], draining, instances: instances.map(presentInstance) };
+}
+
+function presentInstance(instance: InstanceAnnouncement): FleetStatus['workers'][number]['instances'][number] {
+  const { name, state, since, reason, vram, running, checkpoint } = instance;
+  return {
+    name,
+    state,
+    since: isoTime(since),
+    reason,
+    vram_bytes: vram === 0 ? null : vram,
+    running: running === null ? null : { job: running.job, since: isoTime(running.since) },
+    waiting: [...instance.waiting],
+    collecting: [...instance.collecting],
+    busy_share: instance.busyShare,
+    jobs_done: instance.done,
+    jobs_failed: instance.failed,
+    checkpoint,
+  };
+}
+
+function isoTime(ms: number): string {
+  return new Date(ms).toISOString();
+}

@@ -1,0 +1,34 @@
+import type { InstanceAnnouncement, WorkerAnnouncement } from '@comfy-fleet/contracts';
+
+export function anInstance(overrides: Partial<InstanceAnnouncement> = {}): InstanceAnnouncement {
+  return {
+    name: 'gpu-1/1',
+    state: 'up',
+    since: Date.now(),
+    reason: null,
+    vram: 24 * 1024 ** 3,
+    running: null,
+    waiting: [],
+    collecting: [],
+    busyShare: 0,
+    done: 0,
+    failed: 0,
+    checkpoint: null,
+    cleansOutputs: true,
+    cleansInputs: true,
+    ...overrides,
+  };
+}
+
+export function aWorker(overrides: Partial<WorkerAnnouncement> = {}): WorkerAnnouncement {
+  const now = Date.now();
+  return {
+    name: 'gpu-1',
+    startedAt: now,
+    seenAt: now,
+    pools: ['default'],
+    draining: false,
+    instances: [anInstance()],
+    ...overrides,
+  };
+}

@@ -1,0 +1,170 @@
+import type { Abilities, FleetStatus } from '@comfy-fleet/contracts';
+import { fleetStatusSchema } from '@comfy-fleet/contracts';
+import { Ajv } from 'ajv';
+import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { anInstance, aWorker } from './announcements.js';
+import { problemOf, startApi, type TestApi } from './api.js';
+
+let api: TestApi;
+beforeEach(async () => {
+  api = await startApi(inject('redisUrl'));
+});
+afterEach(() => api.close());
+
+const FULL: Abilities = {
+  CheckpointLoaderSimple: { ckpt_name: ['sd_xl_base_1.0.safetensors', 'fox.safetensors'] },
+  CLIPTextEncode: {},
+  EmptyLatentImage: {},
+  ImageScale: { upscale_method: ['lanczos', 'bilinear'], crop: ['disabled', 'center'] },
+  KSampler: { sampler_name: ['euler_ancestral', 'dpmpp_2m'], scheduler: ['normal', 'karras'] },
+  LoadImage: {},
+  RepeatLatentBatch: {},
+  SaveImage: {},
+  VAEDecode: {},
+  VAEEncode: {},
+};
+const publish = (instance: string, abilities: Abilities, ageMs = 0) =>
+  api.worker.publish(['default'], { instance, seenAt: Date.now() - ageMs, abilities });
+const validStatus = new Ajv({ validateFormats: false }).compile(fleetStatusSchema);
+const status = async (): Promise<FleetStatus> => {
+  const body = (await (await api.get('/fleet')).json()) as FleetStatus;
+  expect(validStatus(body), JSON.stringify(validStatus.errors)).toBe(true);
+  return body;
+};
+
+describe('GET /fleet', () => {
+  it('shows what each instance does, since when, and what it has done', async () => {
+    const now = Date.now();
+    const busy = anInstance({
+      running: { job: 'a', since: now },
+      waiting: ['b'],
+      collecting: ['c'],
+      busyShare: 0.75,
+      done: 12,
+      failed: 1,
+      checkpoint: 'fox.safetensors',
+    });
+    await api.worker.announce(aWorker({ instances: [busy] }));
+    const { workers, notes } = await status();
+    expect(workers).toMatchObject([
+      {
+        name: 'gpu-1',
+        pools: ['default'],
+        draining: false,
+        instances: [
+          {
+            name: 'gpu-1/1',
+            state: 'up',
+            vram_bytes: 24 * 1024 ** 3,
+            running: { job: 'a', since: new Date(now).toISOString() },
+            waiting: ['b'],
+            collecting: ['c'],
+            busy_share: 0.75,
+            jobs_done: 12,
+            jobs_failed: 1,
+            checkpoint: 'fox.safetensors',
+          },
+        ],
+      },
+    ]);
+    expect(notes).toEqual([]);
+  });
+
+  it('names what an instance lacks that another of its pool has, and nothing when they are alike', async () => {
+    await api.worker.announce(aWorker({ instances: [anInstance(), anInstance({ name: 'gpu-1/2' })] }));
+    await publish('gpu-1/1', FULL);
+    await publish('gpu-1/2', FULL);
+    await publish('gone/1', {});
+    expect((await status()).pools).toMatchObject([{ name: 'default', instances: 2, mismatches: [] }]);
+    const { LoadImage: _, ...rest } = FULL;
+    await publish('gpu-1/2', { ...rest, CheckpointLoaderSimple: { ckpt_name: ['sd_xl_base_1.0.safetensors'] } });
+    await expect
+      .poll(async () => (await status()).pools[0]?.mismatches, { timeout: 5000 })
+      .toEqual([
+        {
+          instance: 'gpu-1/2',
+          node: 'CheckpointLoaderSimple',
+          input: 'ckpt_name',
+          lacks: ['fox.safetensors'],
+        },
+        { instance: 'gpu-1/2', node: 'LoadImage', input: null, lacks: ['LoadImage'] },
+      ]);
+  });
+
+  it('says that nobody cleans up, and that jobs wait for an instance', async () => {
+    await api.accepted();
+    const down = anInstance({ state: 'down', cleansOutputs: false, cleansInputs: false });
+    await api.worker.announce(aWorker({ instances: [down] }));
+    expect((await status()).notes).toEqual([
+      '1 jobs of the pool default wait, and no instance of it is up.',
+      expect.stringContaining('Nobody deletes the pictures in the output folder of gpu-1/1: set COMFYUI_OUTPUT_DIRS'),
+      expect.stringContaining('Nobody deletes the input pictures of gpu-1/1: set COMFYUI_INPUT_DIRS'),
+    ]);
+  });
+});
+
+describe('a request that no known instance can run', () => {
+  it('is refused with what there is in place of a checkpoint, sampler and scheduler', async () => {
+    await publish('gpu-1/1', FULL);
+    const body = { prompt: 'a fox', checkpoint: 'wolf.safetensors', sampler: 'eular', scheduler: 'simple' };
+    const answer = await api.post('/generate', body);
+    expect(answer.status).toBe(422);
+    const { code, errors } = await problemOf(answer);
+    expect(code).toBe('no_able_instance');
+    const named = '"wolf.safetensors" is on no instance of the pool default';
+    expect(errors).toEqual([
+      { pointer: '/checkpoint', detail: `${named}; there is sd_xl_base_1.0.safetensors, fox.safetensors` },
+      { pointer: '/sampler', detail: expect.stringMatching(/there is euler_ancestral, dpmpp_2m$/) },
+      { pointer: '/scheduler', detail: expect.stringMatching(/there is normal, karras$/) },
+    ]);
+  });
+
+  it('is refused when a node of the workflow is missing', async () => {
+    const { SaveImage: _, ...rest } = FULL;
+    await publish('gpu-1/1', rest);
+    const { errors } = await problemOf(await api.post('/generate', { prompt: 'a fox' }));
+    const detail = 'the workflow text2img needs the node SaveImage, which no instance of the pool default has';
+    expect(errors).toEqual([{ pointer: '', detail }]);
+  });
+
+  it('is taken when one of several can run it, when none is known, and when what was known is a day old', async () => {
+    const body = { checkpoint: 'wolf.safetensors' };
+    await api.accepted(body);
+    await publish('gpu-1/1', FULL, 25 * 3_600_000);
+    await api.accepted(body);
+    await publish('gpu-1/2', { ...FULL, CheckpointLoaderSimple: { ckpt_name: ['wolf.safetensors'] } });
+    await api.accepted(body);
+  });
+});
+
+describe('eta_seconds', () => {
+  /** Has one job of this kind executed in `ms`. */
+  const execute = async (ms: number) => {
+    const { id } = await api.accepted({ lod: 'sketch' });
+    const claim = await api.claim();
+    await claim.submit('11111111-1111-7111-8111-111111111111', 'gpu-1/1');
+    await claim.start('11111111-1111-7111-8111-111111111111');
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    await claim.collect();
+    await claim.finish({ status: 'succeeded', images: [] });
+    expect((await api.job(id)).eta_seconds).toBeNull();
+  };
+
+  it('is null while nothing was learned, and later grows with the place in the queue', async () => {
+    await api.worker.announce(aWorker());
+    expect((await api.accepted({ lod: 'sketch' })).eta_seconds).toBeNull();
+    const first = await api.claim();
+    await first.finish({ status: 'canceled' });
+    await execute(300);
+    const ids: string[] = [];
+    for (let n = 0; n < 12; n++) ids.push((await api.accepted({ lod: 'sketch' })).id);
+    const etas = async () => Promise.all(ids.map(async (id) => (await api.job(id)).eta_seconds));
+    await expect.poll(etas, { timeout: 10_000 }).not.toContain(null);
+    const found = (await etas()) as number[];
+    expect(found).toEqual([...found].sort((a, b) => a - b));
+    // 12 × 0.3 s, and what the machine was late.
+    expect(found[0]).toBeLessThan(found[11] as number);
+    expect(found[11]).toBeGreaterThanOrEqual(4);
+    expect((await status()).pools[0]?.backlog_seconds).toBeGreaterThanOrEqual(3.6);
+  });
+});

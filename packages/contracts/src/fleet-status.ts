@@ -1,0 +1,73 @@
+import Type, { type Static } from 'typebox';
+
+const nullable = <T extends Type.TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
+const time = () => Type.String({ format: 'date-time' });
+const ids = () => Type.Array(Type.String());
+
+const instanceStatusSchema = Type.Object({
+  /** `<worker>/<n>`. */
+  name: Type.String(),
+  state: Type.Enum(['up', 'down', 'unknown']),
+  /** Since when it is in that state. */
+  since: time(),
+  /** Why it is down. */
+  reason: nullable(Type.String()),
+  vram_bytes: nullable(Type.Integer()),
+  running: nullable(Type.Object({ job: Type.String(), since: time() })),
+  /** Ids of the jobs in its queue, or on their way there. */
+  waiting: ids(),
+  /** Ids of the jobs whose pictures are being fetched. */
+  collecting: ids(),
+  /** Share of the last minute in which it executed, 0 to 1. */
+  busy_share: Type.Number(),
+  /** Since its worker started. */
+  jobs_done: Type.Integer(),
+  jobs_failed: Type.Integer(),
+  /** In its memory, as far as we know. */
+  checkpoint: nullable(Type.String()),
+});
+
+const workerStatusSchema = Type.Object({
+  name: Type.String(),
+  started_at: time(),
+  seen_at: time(),
+  pools: Type.Array(Type.String()),
+  /** It is stopping and takes no more jobs. */
+  draining: Type.Boolean(),
+  instances: Type.Array(instanceStatusSchema),
+});
+
+const mismatchSchema = Type.Object({
+  instance: Type.String(),
+  /** Node class that it lacks, or of which an input has fewer choices than on other instances of the pool. */
+  node: Type.String(),
+  /** Null when the class itself is missing. */
+  input: nullable(Type.String()),
+  lacks: Type.Array(Type.String()),
+});
+
+const poolStatusSchema = Type.Object({
+  name: Type.String(),
+  /** Accepted and not ended. */
+  open: Type.Integer(),
+  /** In the queue, taken by no worker. */
+  waiting: Type.Integer(),
+  running: Type.Integer(),
+  /** Instances that are up and whose worker takes jobs. */
+  instances: Type.Integer(),
+  /** What has not begun, by learned durations, divided among the instances. Null while nothing is known. */
+  backlog_seconds: nullable(Type.Number()),
+  /** A pool is a promise that its instances are alike: where they are not. */
+  mismatches: Type.Array(mismatchSchema),
+});
+
+/** The fleet as `GET /fleet` answers it. */
+export const fleetStatusSchema = Type.Object({
+  pools: Type.Array(poolStatusSchema),
+  workers: Type.Array(workerStatusSchema),
+  /** What an operator should know or do, in sentences. */
+  notes: Type.Array(Type.String()),
+});
+
+export type FleetStatus = Static<typeof fleetStatusSchema>;
+export type PoolMismatch = Static<typeof mismatchSchema>;

@@ -1,0 +1,127 @@
+import { newId } from '@comfy-fleet/contracts';
+import { describe, expect, it } from 'vitest';
+import { etaSeconds, type PoolOverview } from '../src/index.js';
+import { signatureOf } from '../src/signature.js';
+import { aRequest, type Fleet, failed, nextClaim, openFleet, POOL, startNext, succeeded } from './builders.js';
+
+const pool = async (fleet: Fleet) => (await fleet.ledger.overview()).pools.find(({ pool: name }) => name === POOL);
+
+/** Has the next job executed, as far as the record can tell, in `ms`. */
+async function execute(fleet: Fleet, ms: number): Promise<void> {
+  const { claim, promptId } = await startNext(await fleet.claims());
+  const { id } = claim.record;
+  await claim.collect();
+  await fleet.redis.hset(fleet.keys.job(id), 'started_at', 1_000_000, 'executed_at', 1_000_000 + ms);
+  await claim.finish(succeeded(id), promptId);
+}
+
+describe('the durations of executions', () => {
+  it('are learned by kind and by lod, and the newest counts for three tenths', async () => {
+    const fleet = await openFleet();
+    for (const steps of [8, 8, 12]) await fleet.submit({ request: { steps } });
+    for (const ms of [1000, 2000, 4000]) await execute(fleet, ms);
+    await fleet.submit();
+    const durations = (await pool(fleet))?.durations;
+    expect(Object.fromEntries(durations ?? [])).toEqual({
+      [signatureOf(aRequest({ steps: 8 }))]: 1300,
+      [signatureOf(aRequest({ steps: 12 }))]: 4000,
+      sketch: 2110,
+    });
+    expect(await fleet.redis.pttl(fleet.keys.durations(POOL))).toBeGreaterThan(29 * 86_400_000);
+  });
+
+  it('are not learned from a job that failed, or whose beginning this claim did not see', async () => {
+    const fleet = await openFleet();
+    await fleet.submit();
+    await fleet.submit();
+    const source = await fleet.claims();
+    const first = await startNext(source);
+    await first.claim.collect();
+    await first.claim.finish(failed(), first.promptId);
+    const second = await startNext(source);
+    await fleet.supersede(second.claim.record.id);
+    await fleet.run('enterPhase', second.claim.record.id, 2, 'collecting');
+    await fleet.run('finish', second.claim.record.id, 2, 'succeeded', '[]', '', second.promptId);
+    expect((await fleet.get(second.claim.record.id)).record.status).toBe('succeeded');
+    expect(await fleet.redis.exists(fleet.keys.durations(POOL))).toBe(0);
+  });
+
+  it('are forgotten one by one when there are more than a thousand kinds', async () => {
+    const fleet = await openFleet();
+    const kinds = Array.from({ length: 1000 }, (_, n) => [`kind ${n}`, '5']).flat();
+    await fleet.redis.hset(fleet.keys.durations(POOL), ...kinds);
+    await fleet.submit();
+    await execute(fleet, 1000);
+    const learned = await fleet.redis.hgetall(fleet.keys.durations(POOL));
+    expect(Object.keys(learned)).toHaveLength(1000);
+    expect(learned[signatureOf(aRequest())]).toBe('1000');
+  });
+});
+
+describe('the backlog', () => {
+  it('holds what has not begun: not what runs, ended or is being canceled, and again what was lost', async () => {
+    const fleet = await openFleet();
+    await fleet.redis.hset(fleet.keys.durations(POOL), 'sketch', 1000);
+    const ids = [];
+    for (let n = 0; n < 4; n++) ids.push((await fleet.submit()).record.id);
+    const backlog = async () => (await pool(fleet))?.backlog;
+    expect(await backlog()).toEqual({ jobs: 4, ms: 4000 });
+    const source = await fleet.claims();
+    const running = await startNext(source);
+    expect(await backlog()).toEqual({ jobs: 3, ms: 3000 });
+    await running.claim.lose(running.promptId, 'lost');
+    expect(await backlog()).toEqual({ jobs: 4, ms: 4000 });
+    const held = await nextClaim(source);
+    await held.submit(newId(), 'w1/0');
+    await fleet.ledger.cancel(held.record.id);
+    await fleet.ledger.cancel(ids[3] as string);
+    expect(await backlog()).toEqual({ jobs: 2, ms: 2000 });
+    await held.finish({ status: 'canceled' });
+    await running.claim.finish(failed());
+    await (await nextClaim(source)).finish(succeeded(ids[2] as string));
+    expect(await fleet.redis.exists(fleet.keys.backlog(POOL))).toBe(0);
+  });
+});
+
+describe('etaSeconds', () => {
+  const overview = (overrides: Partial<PoolOverview> = {}): PoolOverview => ({
+    pool: POOL,
+    open: 9,
+    waiting: 8,
+    running: 0,
+    instances: 2,
+    durations: new Map([['sketch', 10_000]]),
+    backlog: { jobs: 4, ms: 80_000 },
+    ...overrides,
+  });
+  const eta = async (record: object, ahead: number | null, seen: PoolOverview | undefined, now = 0) => {
+    const fleet = await openFleet();
+    const snapshot = await fleet.submit();
+    return etaSeconds({ ...snapshot, record: { ...snapshot.record, ...record }, ahead }, seen, now);
+  };
+
+  it("is the waiting ones' mean, shared among the instances, and then its own duration", async () => {
+    expect(await eta({}, 0, overview())).toBe(10);
+    expect(await eta({}, 6, overview())).toBe(6 * 10 + 10);
+    expect(await eta({}, null, overview())).toBe(10);
+  });
+
+  it('adds half of what runs, shared too, when every instance is busy', async () => {
+    expect(await eta({}, 0, overview({ running: 2 }))).toBe(5 + 10);
+  });
+
+  it('is what is left by the learned duration at first, and by the progress later', async () => {
+    const running = { status: 'running', startedAt: 1000 };
+    const progress = (fraction: number) => ({ fraction, step: null, steps: null, node: null });
+    expect(await eta({ ...running, progress: progress(0) }, null, overview(), 4000)).toBe(7);
+    expect(await eta({ ...running, progress: progress(0.5) }, null, overview(), 5000)).toBe(4);
+    expect(await eta({ ...running, progress: progress(0) }, null, overview(), 60_000)).toBe(1);
+  });
+
+  it('is null for what ended or is being canceled, without instances, and while nothing was learned', async () => {
+    for (const status of ['succeeded', 'canceling']) expect(await eta({ status }, null, overview())).toBeNull();
+    expect(await eta({}, 0, overview({ instances: 0 }))).toBeNull();
+    expect(await eta({}, 0, overview({ durations: new Map() }))).toBeNull();
+    expect(await eta({}, 0, undefined)).toBeNull();
+  });
+});

@@ -1,0 +1,37 @@
+import { expect, it } from 'vitest';
+import { nextClaim, openFleet, POOL, startNext, succeeded } from './builders.js';
+
+it('gives a starting worker what a process of its name held, at once, and the lock of it', async () => {
+  const fleet = await openFleet();
+  await fleet.submit();
+  await fleet.submit();
+  const { claim, promptId } = await startNext(await fleet.worker('w').claims(POOL));
+  const source = await fleet.worker('w').claims(POOL);
+  const [left, more] = await source.leftBehind();
+  expect(more).toBeUndefined();
+  expect(left?.record).toMatchObject({ id: claim.record.id, promptId, claim: 2, deaths: 1, status: 'running' });
+  expect(await claim.look()).toBe('superseded');
+  expect(await left?.finish(succeeded(claim.record.id), promptId)).toBe('succeeded');
+  expect(await fleet.redis.scard(fleet.keys.held('w'))).toBe(0);
+});
+
+it('gives it nothing that was finished, released, or taken by another worker since', async () => {
+  const fleet = await openFleet();
+  for (let n = 0; n < 3; n++) await fleet.submit();
+  const source = await fleet.worker('w').claims(POOL);
+  const [finished, released, taken] = [await nextClaim(source), await nextClaim(source), await nextClaim(source)];
+  await finished.finish(succeeded(finished.record.id));
+  await released.release(60_000);
+  await fleet.supersede(taken.record.id);
+  expect(await (await fleet.worker('w').claims(POOL)).leftBehind()).toEqual([]);
+  expect(await fleet.redis.smembers(fleet.keys.held('another worker'))).toEqual([taken.record.id]);
+});
+
+it("leaves another worker's and another pool's jobs alone", async () => {
+  const fleet = await openFleet();
+  await fleet.submit({ pool: 'small' });
+  const { claim } = await startNext(await fleet.worker('w').claims('small'));
+  expect(await (await fleet.worker('w').claims(POOL)).leftBehind()).toEqual([]);
+  expect(await (await fleet.worker('v').claims('small')).leftBehind()).toEqual([]);
+  expect(await claim.look()).toBe('ok');
+});
