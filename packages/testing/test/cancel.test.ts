@@ -1,5 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import {
   createGpus,
   type Gate,
@@ -22,6 +22,9 @@ const QUICK = { prompt: 'a lighthouse in a storm', lod: 'sketch', width: 64, hei
 const LONG = { ...QUICK, steps: 150 };
 /** Most jobs of this file take 150 of these. */
 const STEP_MS = 40;
+
+// Each starts processes; on a machine with much else to do that takes its time.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let gpus: Gpus;
 let gpu: Simulator;
@@ -218,36 +221,71 @@ describe('while its worker lives, a job that is canceled', () => {
 });
 
 describe('while its worker is dead, a job that is canceled', () => {
+  let workers: Service[];
+
+  const start = async (name: string, url: string, env: Record<string, string> = {}): Promise<Service> => {
+    const worker = await fleet.startWorker(name, [url], env);
+    workers.push(worker);
+    return worker;
+  };
+
   beforeEach(async () => {
+    workers = [];
     gpu = await gpus.start(STEP_MS);
   });
+  afterEach(() => Promise.all(workers.map((worker) => worker.stop('SIGKILL'))));
 
   it('is interrupted in ComfyUI as soon as the worker is back', async () => {
-    const worker = await fleet.startWorker('back', [gpu.url]);
+    const worker = await start('back', gpu.url);
     const { id } = await jobs.generate(LONG);
     await running(id);
     const behind = await jobs.generate(LONG);
     await until('it waits behind', async () => (await queueOf(gpu)).pending.length === 1);
     await worker.stop('SIGKILL');
     for (const job of [id, behind.id]) expect((await jobs.cancel(job)).status).toBe('canceling');
-    const again = await fleet.startWorker('back', [gpu.url]);
+    await start('back', gpu.url);
     expect(await canceled(id)).toMatchObject({ attempts: 1 });
     await canceled(behind.id);
     expect(isEmpty(await queueOf(gpu))).toBe(true);
     // The second may have begun for a moment, between the end of the first and its own.
     expect(gpu.journal().filter((line) => line.event === 'end' && line.outcome !== 'interrupted')).toEqual([]);
-    await again.stop('SIGKILL');
   });
 
   it('ends through another worker when its own does not come back within ADOPT_WAIT_SECONDS', async () => {
-    const worker = await fleet.startWorker('gone', [gpu.url]);
+    const worker = await start('gone', gpu.url);
     const { id } = await jobs.generate(LONG);
     await running(id);
     await worker.stop('SIGKILL');
     expect((await jobs.cancel(id)).status).toBe('canceling');
     const other = await gpus.start(0);
-    await fleet.startWorker('other', [other.url], { ADOPT_WAIT_SECONDS: '1' });
+    await start('other', other.url, { ADOPT_WAIT_SECONDS: '1' });
     await canceled(id);
     expect(starts(other)).toBe(0);
+  });
+
+  it('keeps none of the pictures that its worker had stored before it died', async () => {
+    gpu.set({ stepMs: 0 });
+    gpu.faults.add({ kind: 'slow_view', ms: 500 });
+    const worker = await start('collecting', gpu.url);
+    const { id } = await jobs.generate({ ...QUICK, count: 3 });
+    await until('one is stored', async () => (await picturesOf(id)).some((name) => name.startsWith(id)));
+    await worker.stop('SIGKILL');
+    expect((await jobs.cancel(id)).status).toBe('canceling');
+    gpu.faults.remove();
+    await start('collecting', gpu.url);
+    await canceled(id);
+    await until('no picture is left', async () => (await picturesOf(id)).length === 0);
+  });
+
+  it('is interrupted even when its worker had died for the last time that it may', async () => {
+    const env = { MAX_WORKER_DEATHS: '1' };
+    const worker = await start('last', gpu.url, env);
+    const { id } = await jobs.generate(LONG);
+    await running(id);
+    await worker.stop('SIGKILL');
+    expect((await jobs.cancel(id)).status).toBe('canceling');
+    await start('last', gpu.url, env);
+    await canceled(id);
+    await until('it was interrupted', () => lastEnd(gpu)?.outcome === 'interrupted');
   });
 });

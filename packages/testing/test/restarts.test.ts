@@ -1,5 +1,5 @@
 import { readdir } from 'node:fs/promises';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, it, vi } from 'vitest';
 import {
   createGpus,
   type Gpus,
@@ -19,6 +19,9 @@ import {
 
 const QUICK = { prompt: 'a lighthouse in a storm', lod: 'sketch', width: 64, height: 64, steps: 4 };
 const LONG = { ...QUICK, steps: 150 };
+
+// Each starts processes; on a machine with much else to do that takes its time.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let gpus: Gpus;
 let gpu: Simulator;
@@ -81,7 +84,7 @@ it('loses nothing and renders nothing twice when all workers are restarted one a
   expect(ended.length).toBeGreaterThan(callers.length);
   expect(ended.filter(({ status, attempts }) => status !== 'succeeded' || attempts !== 1)).toEqual([]);
   expect(members.reduce((sum, { own }) => sum + starts(own), 0)).toBe(ended.length);
-}, 60_000);
+});
 
 it('renders once when the worker was killed while it sent the input picture', async () => {
   const gate = await startGate(gpu.port);
