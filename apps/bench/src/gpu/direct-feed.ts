@@ -43,21 +43,31 @@ export async function connectDirectly(scope: Scope, url: string): Promise<Direct
 export async function directFeed(scope: Scope, urls: readonly string[]): Promise<Feed> {
   const gpus = await Promise.all(urls.map((url) => connectDirectly(scope, url)));
   let colour = 0;
-  const submit = (gpu: Direct) => {
+  let submitted: { gpu: Direct; promptId: string }[] = [];
+  const submit = async (gpu: Direct, text: string) => {
     colour += 1;
-    return gpu.submit((promptId) => emptyImageGraph({ text: `direct ${colour}`, color: colour, prefix: promptId }));
+    const color = colour;
+    return { gpu, promptId: await gpu.submit((prefix) => emptyImageGraph({ text, color, prefix })) };
   };
   return {
     occupy: async () => {
-      const held = await Promise.all(gpus.map(async (gpu) => ({ gpu, promptId: await submit(gpu) })));
+      const held = await Promise.all(gpus.map((gpu) => submit(gpu, 'holding')));
       return async () => {
         await Promise.all(held.map(({ gpu, promptId }) => gpu.interrupt(promptId)));
       };
     },
-    submit: (count) =>
-      inParallel(count, AT_ONCE, async (index) => {
-        await submit(gpus[index % gpus.length] as Direct);
-      }),
-    done: async () => undefined,
+    submit: async (count) => {
+      const tag = `direct ${randomUUID()}`;
+      submitted = [];
+      await inParallel(count, AT_ONCE, async (index) => {
+        submitted.push(await submit(gpus[index % gpus.length] as Direct, tag));
+      });
+      return tag;
+    },
+    done: async () => {
+      for (const { gpu, promptId } of submitted) {
+        await until('a prompt has ended', () => gpu.hasEnded(promptId), { withinMs: TIMEOUT_MS, everyMs: 100 });
+      }
+    },
   };
 }

@@ -4,7 +4,7 @@ import { directFeed } from './direct-feed.js';
 import type { Gpu } from './gpu.js';
 import { measureBacklog } from './measure-backlog.js';
 import { cpuShare, watchProcess } from './process-usage.js';
-import { type Scope, scoped } from './scope.js';
+import type { Scope } from './scope.js';
 import { startBenchFleet } from './service.js';
 import { serviceFeed } from './service-feed.js';
 import { type Usage, usageOf } from './statistics.js';
@@ -28,8 +28,11 @@ export interface ManyOptions {
 }
 
 /** One worker process with very many GPUs. */
-export function measureMany({ gpus: number, promptMs, each, redisUrl, workflowsDir }: ManyOptions): Promise<Many> {
-  return scoped(async (scope) => {
+export function measureMany(
+  all: Scope,
+  { gpus: number, promptMs, each, redisUrl, workflowsDir }: ManyOptions,
+): Promise<Many> {
+  return all.inner(async (scope) => {
     const gpus: Gpu[] = [];
     while (gpus.length < number) gpus.push(await gpuInThisProcess(scope));
     const urls = gpus.map(({ url }) => url);

@@ -1,8 +1,9 @@
 import { directFeed } from './direct-feed.js';
+import { executionsIn } from './executions.js';
 import { type Gpu, startGpu } from './gpu.js';
 import { measureBacklog } from './measure-backlog.js';
-import { measurePollClient } from './poll-client.js';
-import { scoped } from './scope.js';
+import { pollClient } from './poll-client.js';
+import type { Scope } from './scope.js';
 import { startBenchFleet } from './service.js';
 import { serviceFeed } from './service-feed.js';
 import { type Usage, usageOf } from './statistics.js';
@@ -36,9 +37,9 @@ export interface ThroughputOptions {
 const WARM_UP = { promptMs: 0, each: 100 };
 
 /** The same GPUs fed directly and through the service, one after the other for every load. */
-export function measureThroughput(options: ThroughputOptions): Promise<Throughput[]> {
+export function measureThroughput(all: Scope, options: ThroughputOptions): Promise<Throughput[]> {
   const { loads, polled, redisUrl, workflowsDir, onProgress } = options;
-  return scoped(async (scope) => {
+  return all.inner(async (scope) => {
     const gpus = await Promise.all(Array.from({ length: options.gpus }, () => startGpu(scope)));
     const urls = gpus.map(({ url }) => url);
     const fleet = await startBenchFleet(scope, { redisUrl, workflowsDir });
@@ -56,9 +57,15 @@ export function measureThroughput(options: ThroughputOptions): Promise<Throughpu
         promptMs: load.promptMs,
         direct: await measure(direct, load),
         service: await measure(service, load),
-        poll: polled === 0 ? undefined : usageOf(await measurePollClient(gpus[0] as Gpu, load.promptMs, polled)),
+        poll: polled === 0 ? undefined : await poll(scope, gpus[0] as Gpu, polled),
       });
     }
     return measured;
   });
+}
+
+async function poll(scope: Scope, gpu: Gpu, count: number): Promise<Usage> {
+  const since = Date.now();
+  await pollClient(scope, gpu.url, count);
+  return usageOf(executionsIn(gpu.journal(), since));
 }

@@ -1,6 +1,7 @@
 import type { Goal } from './goals.js';
 import type { Finish } from './measure-finish.js';
 import type { Many } from './measure-many.js';
+import type { Real } from './measure-real.js';
 import type { Throughput } from './measure-throughput.js';
 import { percentile, type Usage } from './statistics.js';
 import { table } from './table.js';
@@ -125,4 +126,35 @@ export function manyGoals({ gpus, direct, service, peakBytes, cpu }: Many): Goal
   }
   if (cpu !== undefined) goals.push({ what: `${what}cores`, value: cpu, unit: '', bound: 'less than', limit: 1 });
   return goals;
+}
+
+export function realTable({ direct, service, poll, finishMs }: Real): string {
+  const row = (name: string, usage: Usage) => [
+    name,
+    `${usage.prompts}`,
+    usage.promptsPerSecond.toFixed(2),
+    perPrompt(usage).toFixed(2),
+    ratio(usage, direct).toFixed(3),
+    `${usage.medianGapMs}`,
+    `${usage.longestGapMs}`,
+  ];
+  const title = '64×64 EmptyImage → SaveImage, from the first start to the last end in its history; times in ms';
+  const head = ['', 'prompts', 'per second', 'per prompt', 'of direct', 'gap p50', 'longest'];
+  const rows = [row('all at once, directly', direct), row('the service', service), row('poll every second', poll)];
+  const [p50, p95] = [50, 95].map((share) => percentile(finishMs, share).toFixed(0));
+  return `${table(title, head, rows)}\n\nFrom its end to the job's finished_at: p50 ${p50} ms, p95 ${p95} ms (${finishMs.length} jobs)`;
+}
+
+export function realGoals({ direct, service, finishMs }: Real): Goal[] {
+  const added = perPrompt(service) - perPrompt(direct);
+  return [
+    { what: 'added to a prompt', value: added, unit: 'ms', bound: 'at most', limit: 3 },
+    {
+      what: 'from its end to succeeded, p50',
+      value: percentile(finishMs, 50),
+      unit: 'ms',
+      bound: 'at most',
+      limit: 30,
+    },
+  ];
 }

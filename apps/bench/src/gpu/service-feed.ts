@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { jobClient } from '@comfy-fleet/testing';
 import type { Feed } from './feed.js';
 import { inParallel } from './in-parallel.js';
@@ -5,28 +6,34 @@ import { SMALL } from './workflow.js';
 
 const AT_ONCE = 8;
 
+/** The body of a request for a 64×64 picture; `colour` from 0 to 2^24−1 sets it apart from the one before. */
+export function smallJob(prompt: string, colour: number) {
+  return { prompt, lod: 'sketch', width: SMALL, height: SMALL, seed: colour };
+}
+
 /** Through `POST /generate`, as callers do. */
 export function serviceFeed(url: string, gpus: number): Feed {
   const jobs = jobClient(url);
   let colour = 0;
   let submitted: string[] = [];
-  const submit = async () => {
+  const submit = async (text: string) => {
     colour += 1;
-    const body = { prompt: `job ${colour}`, lod: 'sketch', width: SMALL, height: SMALL, seed: colour };
-    return (await jobs.generate(body)).id;
+    return (await jobs.generate(smallJob(text, colour))).id;
   };
   return {
     occupy: async () => {
-      const held = await Promise.all(Array.from({ length: gpus }, submit));
+      const held = await Promise.all(Array.from({ length: gpus }, () => submit('holding')));
       return async () => {
         await Promise.all(held.map((id) => jobs.cancel(id)));
       };
     },
     submit: async (count) => {
+      const tag = `job ${randomUUID()}`;
       submitted = [];
       await inParallel(count, AT_ONCE, async () => {
-        submitted.push(await submit());
+        submitted.push(await submit(tag));
       });
+      return tag;
     },
     done: () =>
       inParallel(submitted.length, AT_ONCE, async (index) => {

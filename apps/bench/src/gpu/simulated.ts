@@ -11,26 +11,29 @@ import {
   throughputGoals,
   throughputTable,
 } from './report.js';
-import { scoped } from './scope.js';
+import type { Scope } from './scope.js';
 import { emptyImageWorkflows } from './workflow.js';
+
+export interface SimulatedBench {
+  readonly quick: boolean;
+  readonly redisUrl: string;
+  readonly print: (text: string) => void;
+}
 
 /** How much of everything: about four minutes, or one. */
 const FULL = { loads: [600, 100, 30, 8], polled: 4, finishes: 30, each: 8 };
 const QUICK = { loads: [150, 20, 8, 3], polled: 2, finishes: 8, each: 3 };
 
 /** Everything that is measured on simulated GPUs. Prints tables and answers the goals. */
-export function measureSimulated(
-  { quick, redisUrl }: { quick: boolean; redisUrl: string },
-  print: (text: string) => void,
-): Promise<Goal[]> {
+export function benchSimulated(all: Scope, { quick, redisUrl, print }: SimulatedBench): Promise<Goal[]> {
   const { loads, polled, finishes, each } = quick ? QUICK : FULL;
   const [none = 0, short = 0, medium = 0, long = 0] = loads;
   const onProgress = (text: string) => print(`measuring ${text}`);
-  return scoped(async (scope) => {
+  return all.inner(async (scope) => {
     const workflowsDir = await emptyImageWorkflows(scope);
     const rows = [];
     for (const gpus of [1, 4]) {
-      const measured = await measureThroughput({
+      const measured = await measureThroughput(scope, {
         gpus,
         loads: [
           { promptMs: FIXED_COST_MS, each: none },
@@ -46,9 +49,9 @@ export function measureSimulated(
       rows.push(...measured);
     }
     onProgress('the way from ComfyUI to succeeded');
-    const finish = await measureFinish({ count: finishes, redisUrl });
+    const finish = await measureFinish(scope, { count: finishes, redisUrl });
     onProgress('64 instances');
-    const many = await measureMany({ gpus: 64, promptMs: 1000, each, redisUrl, workflowsDir });
+    const many = await measureMany(scope, { gpus: 64, promptMs: 1000, each, redisUrl, workflowsDir });
     print(throughputTable(rows));
     print(finishTable(finish));
     print(manyTable(many));
