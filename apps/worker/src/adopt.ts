@@ -4,6 +4,7 @@ import { dropLeftFrames } from './collect.js';
 import type { HeldJob } from './held-job.js';
 import { patiently } from './patiently.js';
 import { bindJob } from './prepare.js';
+import { Canceled } from './signals.js';
 import type { Submitted } from './submit.js';
 import type { Tools } from './tools.js';
 
@@ -12,8 +13,9 @@ import type { Tools } from './tools.js';
  * result. Undefined when there is none to take over: then it is off the record.
  */
 export async function adoptJob(job: HeldJob, tools: Tools): Promise<Submitted | undefined> {
-  const { promptId, request } = job.record;
-  if (promptId === null) return undefined;
+  const { left: promptId } = job;
+  const { request } = job.record;
+  if (promptId === undefined) return undefined;
   if (job.record.instance !== job.instance.name) {
     job.log.warn('the instance that had the submission is out of reach; rendering again', { had: job.record.instance });
     return gone(job, promptId, 'lost', tools);
@@ -32,6 +34,7 @@ export async function adoptJob(job: HeldJob, tools: Tools): Promise<Submitted | 
 }
 
 async function gone(job: HeldJob, promptId: string, why: Loss, tools: Tools): Promise<undefined> {
-  job.noteOrStop(await job.claim.lose(promptId, why));
+  await job.lose(promptId, why);
   await dropLeftFrames(job, tools);
+  if (job.cancelRequested) throw new Canceled();
 }

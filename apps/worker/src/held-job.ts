@@ -1,5 +1,5 @@
 import type { TerminalStatus } from '@comfy-fleet/contracts';
-import type { Claim, JobRecord, Verdict } from '@comfy-fleet/jobs';
+import type { Claim, JobRecord, Loss, Verdict } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Instance, PromptNews } from './instance.js';
 import { NewsFeed } from './news-feed.js';
@@ -36,6 +36,7 @@ export class HeldJob {
   #takeBack = false;
   #target: Place | undefined;
   #promptId: string | undefined;
+  #left: string | undefined;
   #submitted = false;
   #began: string | undefined;
   #beganAt: number | undefined;
@@ -54,6 +55,7 @@ export class HeldJob {
     this.#lane = lane;
     this.#cancelRequested = record.status === 'canceling';
     this.#attempts = record.attempts;
+    this.#left = record.promptId ?? undefined;
     this.kills = record.kills;
     this.ooms = record.ooms;
     // A submission found running was counted by the claim that started it.
@@ -89,6 +91,11 @@ export class HeldJob {
   /** The submission that is, or was last, in ComfyUI. */
   get promptId(): string | undefined {
     return this.#promptId;
+  }
+
+  /** The submission that an earlier claim left, as long as it has not been given up. */
+  get left(): string | undefined {
+    return this.#left;
   }
 
   /** In ComfyUI, as far as we know, and not begun. */
@@ -179,6 +186,12 @@ export class HeldJob {
   noteOrStop(verdict: Verdict): void {
     this.note(verdict);
     if (this.#cancelRequested) throw new Canceled();
+  }
+
+  /** ComfyUI has nothing of the submission (any more): it goes off the record. */
+  async lose(promptId: string, why: Loss): Promise<void> {
+    this.#left = undefined;
+    this.note(await this.claim.lose(promptId, why));
   }
 
   /** Asks the ledger what is wanted. */

@@ -108,7 +108,7 @@ async function outOfMemory(job: HeldJob, error: FleetError, tools: Tools): Promi
 }
 
 async function lose(job: HeldJob, why: Loss): Promise<void> {
-  if (job.promptId !== undefined) job.note(await job.claim.lose(job.promptId, why));
+  if (job.promptId !== undefined) await job.lose(job.promptId, why);
 }
 
 /** The prompt id for `finish`, if ComfyUI began to execute it. */

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { inputName } from '@comfy-fleet/frames';
 import type { Claim, WorkerLedger } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
@@ -42,6 +43,8 @@ export interface Worker {
   stop(drainMs: number): Promise<void>;
 }
 
+/** How often jobs are looked for whose submission is in an instance of ours, and that nobody or another worker has. */
+const LEFT_MS = 1000;
 /** How often what jobs left on ComfyUI's disk is looked for. */
 const CLEAN_MS = 3_600_000;
 /** How often an instance that nobody asks anything is asked whether it is there. */
@@ -53,6 +56,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const startedAt = Date.now();
   const stopping = new AbortController();
   const ending = new AbortController();
+  // Every wait of every job listens to it.
+  setMaxListeners(0, stopping.signal, ending.signal);
   const bells = pools.map(() => new Bell());
   const changed = () => {
     for (const bell of bells) bell.ring();
@@ -123,9 +128,12 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     }
   });
   const sources = await Promise.all(pools.map((pool) => ledger.claims(pool)));
-  // Before any other job: what a process of this name left in our instances is still there, or ended without us.
-  for (const source of sources) for (const claim of await source.leftBehind()) await place(claim);
   const turn = pLimit(1);
+  const takeLeft = async () => {
+    for (const source of sources) for (const claim of await source.leftBehind()) await turn(() => place(claim));
+  };
+  // Before any other job: what a process of this name left in our instances is still there, or ended without us.
+  await takeLeft();
   const mayMove = (job: HeldJob, lane: Lane) => canRun(job.record, lane.instance, tools.workflows);
   const loops = sources.map((source, index) => {
     const changes = bells[index] as Bell;
@@ -141,6 +149,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       every(options.abilitiesSeconds * 1000, `studying ${instance.name}`, () => learn(instance), background),
     ),
     ...lanes.map((lane) => every(CLEAN_MS, `cleaning up after ${lane.instance.name}`, () => clean(lane), background)),
+    every(LEFT_MS, 'looking for jobs left behind', takeLeft, { signal: stopping.signal, log }),
     every(options.announceSeconds * 1000, 'announcing', announce, background),
     every(options.sweepSeconds * 1000, 'sweeping', () => ledger.sweep(), background),
   ];

@@ -13,7 +13,7 @@
  * | durations:<pool> | hash: learned ms by what jobs take alike | 30 days after the last learning, 1,000 fields at most |
  * | ahead:<pool> | zset of job ids by the time they are expected to start | an id is in it while its prompt waits behind another in ComfyUI |
  * | idle:<pool> | zset of instance names by the time until which they count as idle | a second, unless said again |
- * | held:<worker> | set of job ids | an id is in it while that worker has its claim |
+ * | held:<worker> | set of job ids | an id is in it while that worker has its claim, or one of its instances the submission |
  * | preview:<id> | string, the newest preview as JSON | a minute |
  * | able:<pool> | hash: instance → when it was seen and the digest of what it can do | a day after the last one was seen |
  * | abilities:<digest> | string, what instances can do as JSON | a day after the last instance said it |

@@ -90,10 +90,12 @@ export class PoolWorker extends Worker {
     return job && this.#hold(job, token);
   }
 
-  /**
-   * Takes an item that somebody of our name had when it died, without waiting until its lock has run out. Undefined when
-   * nobody has it: then it is in the queue, or gone.
-   */
+  /** Whether this process has the item. */
+  has(id: string): boolean {
+    return this.#newest.has(id);
+  }
+
+  /** Takes a certain item, wherever it is, whoever has its lock. Undefined when there is none. */
   async retake(id: string): Promise<WorkItem | undefined> {
     const { redis, keys, pool, lockMs } = this.#options;
     const token = this.#newToken();

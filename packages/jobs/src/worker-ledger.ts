@@ -25,7 +25,10 @@ export interface ClaimSource {
    * be called one at a time.
    */
   next(options?: { block?: boolean }): Promise<Claim | undefined>;
-  /** Jobs that a process of this worker's name held when it died; its locks count no more. To be called before `next`. */
+  /**
+   * The jobs that this worker has to look after and that this process does not hold: what a process of its name held when
+   * it died, and what others claimed since, whose submission is in one of its instances.
+   */
   leftBehind(): Promise<Claim[]>;
   /** Whether another process has said within the last second that an instance of the pool stands idle. */
   othersIdle(): Promise<boolean>;
@@ -116,6 +119,7 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
         leftBehind: async () => {
           const claims: Claim[] = [];
           for (const id of await orUnavailable(() => redis.smembers(keys.held(worker)))) {
+            if (poolWorker.has(id)) continue;
             const item = await orUnavailable(() => poolWorker.retake(id));
             const taken = item && (await claim(item));
             if (taken !== undefined) claims.push(taken);

@@ -1,3 +1,4 @@
+import { until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
 import { nextClaim, openFleet, POOL, startNext, succeeded } from './builders.js';
 
@@ -25,6 +26,38 @@ it('gives it nothing that was finished, released, or taken by another worker sin
   await fleet.supersede(taken.record.id);
   expect(await (await fleet.worker('w').claims(POOL)).leftBehind()).toEqual([]);
   expect(await fleet.redis.smembers(fleet.keys.held('another worker'))).toEqual([taken.record.id]);
+  expect(await fleet.redis.exists(fleet.keys.held('w'))).toBe(0);
+});
+
+it.each(['holds', 'gave back'])('gives it its own submission that another worker claimed and %s', async (does) => {
+  const fleet = await openFleet();
+  const { id } = (await fleet.submit()).record;
+  const dead = await fleet.worker('w').claims(POOL);
+  const first = await nextClaim(dead);
+  await first.submit('11111111-1111-7111-8111-111111111111', 'w/2');
+  await first.release(0);
+  const stranger = await nextClaim(await fleet.worker('v').claims(POOL));
+  if (does === 'gave back') await stranger.release(60_000);
+  const source = await fleet.worker('w').claims(POOL);
+  const left = await until('it is there', async () => (await source.leftBehind())[0]);
+  expect(left.record).toMatchObject({ id, claim: 3, instance: 'w/2', promptId: expect.stringContaining('1111') });
+  expect(await source.leftBehind()).toEqual([]);
+  expect(await stranger.look()).toBe('superseded');
+  await left.finish(succeeded(id));
+  await until('the item is gone', async () => (await fleet.redis.exists(fleet.keys.workItem(POOL, id))) === 0);
+  for (const name of ['v', 'w']) expect(await fleet.redis.exists(fleet.keys.held(name))).toBe(0);
+});
+
+it('does not give it a submission that another worker gave up for lost', async () => {
+  const fleet = await openFleet();
+  await fleet.submit();
+  const first = await nextClaim(await fleet.worker('w').claims(POOL));
+  await first.submit('11111111-1111-7111-8111-111111111111', 'w/2');
+  await first.release(0);
+  const stranger = await nextClaim(await fleet.worker('v').claims(POOL));
+  await stranger.lose('11111111-1111-7111-8111-111111111111', 'lost');
+  expect(await (await fleet.worker('w').claims(POOL)).leftBehind()).toEqual([]);
+  expect(await stranger.look()).toBe('ok');
 });
 
 it("leaves another worker's and another pool's jobs alone", async () => {

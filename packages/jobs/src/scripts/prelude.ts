@@ -58,13 +58,19 @@ local function leave_backlog()
   local pool, signature = get('pool'), get('signature')
   if redis.call('HINCRBY', backlog_key(pool), signature, -1) <= 0 then redis.call('HDEL', backlog_key(pool), signature) end
 end
--- No worker has it (any more).
+-- The worker whose instance has the submission on the record, or an empty text.
+local function owner()
+  return get('prompt_id') ~= '' and string.match(get('instance'), '^(.*)/%d+$') or ''
+end
+-- Its worker lets go of it, but still has to look after it while it has its submission.
 local function leave_hands()
-  redis.call('SREM', held_key(get('worker')), id)
+  local worker = get('worker')
+  if worker ~= owner() then redis.call('SREM', held_key(worker), id) end
 end
 -- Takes the current submission off the record.
 local function drop_submission()
   leave_line()
+  if owner() ~= get('worker') then redis.call('SREM', held_key(owner()), id) end
   redis.call('HDEL', record, 'prompt_id', 'started_prompt', 'started_at', 'started_claim', 'executed_at', 'progress', 'orphaned_at', 'orphaned_ms')
 end
 local function begin_running(prompt_id)
@@ -85,7 +91,8 @@ local function close_job(status)
   set('status', status, 'finished_at', now_ms(), 'phase', 'ended')
   leave_line()
   leave_backlog()
-  leave_hands()
+  redis.call('SREM', held_key(get('worker')), id)
+  redis.call('SREM', held_key(owner()), id)
   redis.call('ZREM', open_key(pool), id)
   redis.call('SREM', running_key(pool), id)
   redis.call('ZREM', deadlines_key(), id)
