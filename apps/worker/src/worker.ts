@@ -15,6 +15,7 @@ import { deleteOldFiles } from './leftovers.js';
 import { placeJob } from './placement.js';
 import { runJob } from './run-job.js';
 import { Stopping } from './signals.js';
+import { stopAbandoned } from './stop-abandoned.js';
 import type { Tools } from './tools.js';
 
 export interface WorkerOptions {
@@ -149,6 +150,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       every(options.abilitiesSeconds * 1000, `studying ${instance.name}`, () => learn(instance), background),
     ),
     ...lanes.map((lane) => every(CLEAN_MS, `cleaning up after ${lane.instance.name}`, () => clean(lane), background)),
+    every(LEFT_MS, 'stopping abandoned prompts', () => stopAbandoned({ ledger, instances, ...background }), background),
     every(LEFT_MS, 'looking for jobs left behind', takeLeft, { signal: stopping.signal, log }),
     every(options.announceSeconds * 1000, 'announcing', announce, background),
     every(options.sweepSeconds * 1000, 'sweeping', () => ledger.sweep(), background),

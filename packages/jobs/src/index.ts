@@ -5,4 +5,10 @@ export { createLedger, type Ledger, type LedgerOptions, type NewJob } from './le
 export type { FleetOverview, PoolOverview } from './overview.js';
 export { presentJob } from './present-job.js';
 export type { FrameRecord, JobError, JobRecord, JobSnapshot, Progress } from './record.js';
-export { type ClaimSource, createWorkerLedger, type WorkerLedger, type WorkerLedgerOptions } from './worker-ledger.js';
+export {
+  type AbandonedPrompt,
+  type ClaimSource,
+  createWorkerLedger,
+  type WorkerLedger,
+  type WorkerLedgerOptions,
+} from './worker-ledger.js';

@@ -14,6 +14,7 @@
  * | ahead:<pool> | zset of job ids by the time they are expected to start | an id is in it while its prompt waits behind another in ComfyUI |
  * | idle:<pool> | zset of instance names by the time until which they count as idle | a second, unless said again |
  * | held:<worker> | set of job ids | an id is in it while that worker has its claim, or one of its instances the submission |
+ * | abandoned:<worker> | set of `<instance> <prompt id>`, submissions that may be in its instances and that no job wants | until the worker has stopped them, a day at most |
  * | preview:<id> | string, the newest preview as JSON | a minute |
  * | able:<pool> | hash: instance → when it was seen and the digest of what it can do | a day after the last one was seen |
  * | abilities:<digest> | string, what instances can do as JSON | a day after the last instance said it |
@@ -39,6 +40,7 @@ export interface Keys {
   able(pool: string): string;
   abilities(digest: string): string;
   held(worker: string): string;
+  abandoned(worker: string): string;
   preview(id: string): string;
   readonly deadlines: string;
   readonly outbox: string;
@@ -80,6 +82,7 @@ export function createKeys(prefix: string): Keys {
     able: (pool) => key('able', pool),
     abilities: (digest) => key('abilities', digest),
     held: (worker) => key('held', worker),
+    abandoned: (worker) => key('abandoned', worker),
     preview: (id) => key('preview', id),
     deadlines: key('deadlines'),
     outbox: key('outbox'),
@@ -111,6 +114,7 @@ local function backlog_key(pool) return P .. ':backlog:' .. pool end
 local function durations_key(pool) return P .. ':durations:' .. pool end
 local function ahead_key(pool) return P .. ':ahead:' .. pool end
 local function held_key(worker) return P .. ':held:' .. worker end
+local function abandoned_key(worker) return P .. ':abandoned:' .. worker end
 local function preview_key(id) return P .. ':preview:' .. id end
 local function deadlines_key() return P .. ':deadlines' end
 local function outbox_key() return P .. ':outbox' end

@@ -18,6 +18,11 @@ const IDLE_LIFE_MS = 2500;
 /** How long a work item rests whose claim Redis refused to write. */
 const REFUSED_CLAIM_DELAY_MS = 1000;
 
+export interface AbandonedPrompt {
+  readonly instance: string;
+  readonly promptId: string;
+}
+
 /** Where one pool's jobs are claimed. */
 export interface ClaimSource {
   /**
@@ -55,6 +60,10 @@ export interface WorkerLedger {
   announce(announcement: WorkerAnnouncement): Promise<void>;
   /** Says what an instance can do, to be said again within a day. */
   publish(pools: readonly string[], abilities: InstanceAbilities): Promise<void>;
+  /** Submissions that may still be in this worker's instances although no job wants them any more. */
+  abandoned(): Promise<readonly AbandonedPrompt[]>;
+  /** They were stopped, or are not there. */
+  forgetAbandoned(prompts: readonly AbandonedPrompt[]): Promise<void>;
   withdraw(): Promise<void>;
   /** The live workers of the fleet, this one included. */
   workers(): Promise<readonly WorkerAnnouncement[]>;
@@ -147,6 +156,17 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
     },
     announce: (announcement) => announceWorker(redis, keys, announcement, options.announceSeconds * 3000),
     publish: (pools, abilities) => publishAbilities(redis, keys, pools, abilities),
+    abandoned: async () => {
+      const members = await redis.smembers(keys.abandoned(worker));
+      return members.map((member) => {
+        const [instance = '', promptId = ''] = member.split(' ');
+        return { instance, promptId };
+      });
+    },
+    forgetAbandoned: async (prompts) => {
+      const members = prompts.map(({ instance, promptId }) => `${instance} ${promptId}`);
+      if (members.length > 0) await redis.srem(keys.abandoned(worker), ...members);
+    },
     withdraw: () => withdrawWorker(redis, keys, worker),
     workers: () => readWorkers(redis, keys),
     sweep: () =>

@@ -14,6 +14,7 @@ const PAIRS: Record<string, string> = {
   "durations_key('p')": keys.durations('p'),
   "ahead_key('p')": keys.ahead('p'),
   "held_key('w')": keys.held('w'),
+  "abandoned_key('w')": keys.abandoned('w'),
   "preview_key('i')": keys.preview('i'),
   'deadlines_key()': keys.deadlines,
   'outbox_key()': keys.outbox,
@@ -44,6 +45,6 @@ it('leaves no Lua key builder out of that comparison', () => {
 it('begins every key and channel with the prefix, so that all are in one slot of a Redis Cluster', () => {
   const built = Object.values(keys).flatMap((value) => (typeof value === 'function' ? [value('a', 'b')] : [value]));
   const names = built.filter((key) => key !== keys.queueName('a') && key !== keys.prefix);
-  expect(names).toHaveLength(28);
+  expect(names).toHaveLength(29);
   for (const key of names) expect(key).toMatch(/^\{tag\}:/);
 });

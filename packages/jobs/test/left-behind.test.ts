@@ -48,7 +48,7 @@ it.each(['holds', 'gave back'])('gives it its own submission that another worker
   for (const name of ['v', 'w']) expect(await fleet.redis.exists(fleet.keys.held(name))).toBe(0);
 });
 
-it('does not give it a submission that another worker gave up for lost', async () => {
+it('gives it a submission that another worker gave up for lost only to stop it', async () => {
   const fleet = await openFleet();
   await fleet.submit();
   const first = await nextClaim(await fleet.worker('w').claims(POOL));
@@ -56,6 +56,11 @@ it('does not give it a submission that another worker gave up for lost', async (
   await first.release(0);
   const stranger = await nextClaim(await fleet.worker('v').claims(POOL));
   await stranger.lose('11111111-1111-7111-8111-111111111111', 'lost');
+  const owner = fleet.worker('w');
+  const abandoned = [{ instance: 'w/2', promptId: '11111111-1111-7111-8111-111111111111' }];
+  expect(await owner.abandoned()).toEqual(abandoned);
+  await owner.forgetAbandoned(abandoned);
+  expect(await owner.abandoned()).toEqual([]);
   expect(await (await fleet.worker('w').claims(POOL)).leftBehind()).toEqual([]);
   expect(await stranger.look()).toBe('ok');
 });
@@ -67,4 +72,21 @@ it("leaves another worker's and another pool's jobs alone", async () => {
   expect(await (await fleet.worker('w').claims(POOL)).leftBehind()).toEqual([]);
   expect(await (await fleet.worker('v').claims('small')).leftBehind()).toEqual([]);
   expect(await claim.look()).toBe('ok');
+});
+
+it('counts how long a submission has been without its worker anew after that worker had it again', async () => {
+  const fleet = await openFleet();
+  const { id } = (await fleet.submit()).record;
+  const [own, other] = [await fleet.worker('w').claims(POOL), await fleet.worker('v').claims(POOL)];
+  const first = await nextClaim(own);
+  await first.submit('11111111-1111-7111-8111-111111111111', 'w/1');
+  await first.release(0);
+  const stranger = await nextClaim(other);
+  expect(stranger.record.orphanedMs).not.toBeNull();
+  await fleet.redis.hincrby(fleet.keys.job(id), 'orphaned_at', -60_000);
+  await stranger.release(0);
+  const again = await nextClaim(own);
+  expect(again.record.orphanedMs).toBeNull();
+  await again.release(0);
+  expect((await nextClaim(other)).record.orphanedMs).toBeLessThan(30_000);
 });

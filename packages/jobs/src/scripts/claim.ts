@@ -21,7 +21,9 @@ if get('phase') ~= 'waiting' and redis.call('HINCRBY', record, 'deaths', 1) >= m
   close_job('failed')
   return {'ended'}
 end
-if get('prompt_id') ~= '' then
+if owner() == worker then
+  redis.call('HDEL', record, 'orphaned_at', 'orphaned_ms')
+elseif get('prompt_id') ~= '' then
   if get('orphaned_at') == '' then set('orphaned_at', now_ms()) end
   set('orphaned_ms', string.format('%d', now_ms() - get('orphaned_at')))
 end
