@@ -1,6 +1,7 @@
 import type { HistoryEntry, PromptState } from '@comfy-fleet/comfyui';
 import type { HeldJob, JobNews } from './held-job.js';
 import { patiently } from './patiently.js';
+import { Previews } from './previews.js';
 import type { ProgressTracker } from './progress-tracker.js';
 import { TakenBack } from './signals.js';
 
@@ -32,6 +33,7 @@ const HURRY_MS = 25;
  */
 export async function followPrompt(job: HeldJob, promptId: string, options: FollowOptions): Promise<End> {
   const { tracker, pollMs, deadlineMs } = options;
+  const previews = new Previews(job);
   let lastWrite = 0;
   let lastLook = performance.now();
   let dirty = false;
@@ -90,6 +92,9 @@ export async function followPrompt(job: HeldJob, promptId: string, options: Foll
       case 'idle':
       case 'reconnected':
         return true;
+      case 'preview':
+        previews.offer(news);
+        return false;
       default:
         dirty = tracker.take(news) || dirty;
         job.fraction = tracker.progress.fraction;

@@ -1,5 +1,5 @@
 import type { TerminalStatus } from '@comfy-fleet/contracts';
-import type { FrameRecord, JobError, JobRecord, Progress } from './record.js';
+import type { FrameRecord, JobError, JobRecord, Preview, Progress } from './record.js';
 
 /**
  * How a transition was taken: `ok`; `canceling`, the caller wants the job stopped; `superseded`, another claim holds
@@ -28,6 +28,9 @@ export interface Claim {
   /** ComfyUI began to execute it. */
   start(promptId: string): Promise<Verdict>;
   progress(progress: Progress): Promise<Verdict>;
+  /** Whether anybody listens to the job's events now, so that a preview is worth its bytes. */
+  isListenedTo(): Promise<boolean>;
+  preview(preview: Preview): Promise<Verdict>;
   /** ComfyUI ended; pictures are being fetched. */
   collect(): Promise<Verdict>;
   /** ComfyUI has nothing of the submission (any more). */

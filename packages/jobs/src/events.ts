@@ -1,5 +1,5 @@
 import type { JobStatus } from '@comfy-fleet/contracts';
-import type { JobSnapshot, Progress } from './record.js';
+import type { JobSnapshot, Preview, Progress } from './record.js';
 
 /** What the scripts write into a job's stream. A terminal status is its last event. */
 export type JobEvent =
@@ -8,6 +8,8 @@ export type JobEvent =
 
 export type JobStreamItem =
   | { readonly kind: 'snapshot'; readonly snapshot: JobSnapshot }
+  /** Only the latest is worth showing: none is stored, and after a pause the next one comes. */
+  | { readonly kind: 'preview'; readonly preview: Preview }
   | { readonly kind: 'event'; readonly id: string; readonly event: JobEvent };
 
 /** Orders stream ids (`<ms>-<sequence>`): negative when `a` came before `b`. */

@@ -7,7 +7,12 @@ import type { SCRIPTS } from './scripts/index.js';
 /** Runs one transition script of the job; the prefix, id and lifetime are added by the caller. */
 export type Transition = (name: keyof typeof SCRIPTS, args: readonly (string | number)[]) => Promise<unknown>;
 
-export function heldClaim(record: JobRecord, item: WorkItem, run: Transition): Claim {
+export function heldClaim(
+  record: JobRecord,
+  item: WorkItem,
+  run: Transition,
+  isListenedTo: () => Promise<boolean>,
+): Claim {
   const { claim } = record;
   const verdict = async (name: keyof typeof SCRIPTS, ...args: string[]) =>
     (await run(name, [claim, ...args])) as Verdict;
@@ -17,6 +22,8 @@ export function heldClaim(record: JobRecord, item: WorkItem, run: Transition): C
       verdict('submit', promptId, instance, expectedStart === undefined ? '' : `${Math.round(expectedStart)}`),
     start: (promptId) => verdict('start', promptId),
     progress: (progress) => verdict('progress', JSON.stringify(progress)),
+    isListenedTo,
+    preview: (preview) => verdict('preview', JSON.stringify(preview)),
     collect: () => verdict('enterPhase', 'collecting'),
     lose: (promptId, why) => verdict('lose', promptId, why),
     look: () => run('look', [claim]) as Promise<Verdict | 'recalled'>,

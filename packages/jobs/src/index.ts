@@ -4,7 +4,7 @@ export { compareEventIds, isEventId, type JobEvent, type JobStreamItem } from '.
 export { createLedger, type Ledger, type LedgerOptions, type NewJob } from './ledger.js';
 export type { FleetOverview, PoolOverview } from './overview.js';
 export { presentJob } from './present-job.js';
-export type { FrameRecord, JobError, JobRecord, JobSnapshot, Progress } from './record.js';
+export type { FrameRecord, JobError, JobRecord, JobSnapshot, Preview, Progress } from './record.js';
 export {
   type AbandonedPrompt,
   type ClaimSource,

@@ -4,7 +4,7 @@ import { untilReady } from './connection.js';
 import { compareEventIds, type JobEvent, type JobStreamItem } from './events.js';
 import { Feed } from './feed.js';
 import type { Keys } from './keys.js';
-import type { JobSnapshot } from './record.js';
+import type { JobSnapshot, Preview } from './record.js';
 import type { Subscriptions } from './subscriptions.js';
 
 interface Sources {
@@ -13,6 +13,9 @@ interface Sources {
   readonly subscriptions: Subscriptions;
   readonly read: (id: string) => Promise<JobSnapshot | undefined>;
 }
+
+/** What a published preview begins with; an event begins with its id. */
+const PREVIEW = 'preview ';
 
 type StoredEvent = Extract<JobStreamItem, { kind: 'event' }>;
 
@@ -38,6 +41,8 @@ export async function* jobStream(
     let seen = after !== undefined && isBefore(after, snapshot.lastEventId) ? after : snapshot.lastEventId;
     let items = isBefore(seen, snapshot.lastEventId) ? await storedAfter(sources, id, seen) : [];
     let ended = isTerminal(snapshot.record.status);
+    const preview = ended ? null : await sources.redis.get(sources.keys.preview(id));
+    if (preview !== null) yield { kind: 'preview', preview: JSON.parse(preview) as Preview };
     for (;;) {
       for (const item of items) {
         if (!isBefore(seen, item.id)) continue;
@@ -53,6 +58,8 @@ export async function* jobStream(
         const now = await sources.read(id);
         ended = now === undefined || isTerminal(now.record.status);
         items = await storedAfter(sources, id, seen);
+      } else if (message.startsWith(PREVIEW)) {
+        yield { kind: 'preview', preview: JSON.parse(message.slice(PREVIEW.length)) as Preview };
       } else {
         items = [parsePublished(message)];
       }

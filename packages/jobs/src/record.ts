@@ -25,6 +25,13 @@ export interface Progress {
   readonly node: string | null;
 }
 
+/** A picture of the unfinished work, 48 KiB at most. */
+export interface Preview {
+  readonly contentType: string;
+  /** The picture in base64. */
+  readonly data: string;
+}
+
 /** The ledger's record of one job: the truth about it. Times are ms since 1970, by Redis' clock. */
 export interface JobRecord {
   readonly id: string;

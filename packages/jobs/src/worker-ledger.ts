@@ -118,7 +118,15 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
           item.done();
           return undefined;
         }
-        return heldClaim(record, item, (name, args) => run(name, record.id, args));
+        return heldClaim(
+          record,
+          item,
+          (name, args) => run(name, record.id, args),
+          async () => {
+            const [, listeners] = await redis.pubsub('NUMSUB', keys.jobChannel(record.id));
+            return Number(listeners) > 0;
+          },
+        );
       };
       return {
         next: async ({ block = true } = {}) => {

@@ -23,6 +23,7 @@ const isEvent = (item: JobStreamItem) => item.kind === 'event';
 /** What an item is about, short enough to compare. */
 function short(item: JobStreamItem): string {
   if (item.kind === 'snapshot') return `snapshot ${item.snapshot.record.status}`;
+  if (item.kind === 'preview') return `preview ${item.preview.data}`;
   return item.event.type === 'status' ? item.event.status : `step ${item.event.progress.step}`;
 }
 
@@ -249,3 +250,26 @@ it.each([new Error('the caller hung up'), undefined])(
     expect(await outcome).toBe(controller.signal.reason);
   },
 );
+
+it('hands a preview to those who listen, and the latest to those who come, and keeps none of an ended job', async () => {
+  const fleet = await openFleet();
+  const { id, claim, promptId } = await running(fleet);
+  const preview = (data: string) => claim.preview({ contentType: 'image/jpeg', data });
+  expect(await claim.isListenedTo()).toBe(false);
+  await preview('unheard');
+  const first = listen(fleet, id);
+  await until('it is listened to', () => claim.isListenedTo());
+  await until('the snapshot came', () => first.items.length === 1);
+  await preview('one');
+  await until('the preview came', () => first.items.length === 2);
+  const second = listen(fleet, id);
+  await until('both came', () => second.items.length === 2);
+  expect(await fleet.redis.pttl(fleet.keys.preview(id))).toBeGreaterThan(50_000);
+  await claim.finish(succeeded(id), promptId);
+  await Promise.all([first.done, second.done]);
+  for (const { items } of [first, second]) {
+    expect(items.map(short)).toEqual(['snapshot running', 'preview one', 'succeeded']);
+  }
+  expect(await fleet.redis.exists(fleet.keys.preview(id))).toBe(0);
+  expect(await preview('late')).toBe('superseded');
+});

@@ -9,7 +9,7 @@ import { presentSnapshot } from './present-snapshot.js';
 
 /**
  * A job as a stream of server-sent events: `status` with the whole job, at first and at every change of state; `progress`;
- * `output` with the pictures; it ends after the terminal `status`. Whoever comes back gets the job as it is then, in which
+ * `preview` with a picture of the unfinished work in base64; `output` with the pictures; it ends after the terminal `status`. Whoever comes back gets the job as it is then, in which
  * everything missed is contained, and what follows; whoever has the end already (Last-Event-ID) gets 204, which is how a
  * browser's EventSource is told to stop.
  */
@@ -50,6 +50,11 @@ async function* jobMessages(
   try {
     yield* statusMessages(deps, newest);
     for await (const item of items) {
+      if (item.kind === 'preview') {
+        const { contentType, data } = item.preview;
+        yield serverSentEvent('preview', { content_type: contentType, data });
+        continue;
+      }
       // Nothing is told that a job told before contains already.
       if (item.kind === 'snapshot' || compareEventIds(item.id, newest.lastEventId) <= 0) continue;
       if (item.event.type === 'progress') {

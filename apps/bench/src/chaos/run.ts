@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Breach } from './check.js';
@@ -40,7 +40,7 @@ export async function runChaos(seed: number, jobs: number): Promise<ChaosReport>
     const findings = Object.entries(CHECKS).map(([check, judge]) => ({ check, ...judge(evidence) }));
     const breaches = findings.flatMap(({ check, breaches }) => breaches.map((breach) => ({ check, ...breach })));
     kept = breaches.length > 0;
-    if (kept) await keep(dir, evidence);
+    if (kept) await keep(dir, fleet.redisDir, evidence);
     const length = [['length of the disturbance, ms', plan.lengthMs] as const, ['until rest, ms', restMs] as const];
     const rows = [...length, ...findings.flatMap((finding) => finding.rows)];
     return { seed, rows, breaches, evidence, keptIn: kept ? dir : undefined };
@@ -50,7 +50,8 @@ export async function runChaos(seed: number, jobs: number): Promise<ChaosReport>
   }
 }
 
-async function keep(dir: string, evidence: Evidence): Promise<void> {
+async function keep(dir: string, redisDir: string, evidence: Evidence): Promise<void> {
+  await cp(redisDir, join(dir, 'redis'), { recursive: true });
   await mkdir(join(dir, 'logs'));
   for (const { name, log } of evidence.processes) {
     await writeFile(join(dir, 'logs', `${name.replace('/', '-')}.log`), log);

@@ -6,6 +6,7 @@ import { expireScript } from './expire.js';
 import { finishScript } from './finish.js';
 import { lookScript } from './look.js';
 import { loseScript } from './lose.js';
+import { previewScript } from './preview.js';
 import { progressScript } from './progress.js';
 import { rebaseScript } from './rebase.js';
 import { recallScript } from './recall.js';
@@ -22,6 +23,7 @@ export const SCRIPTS = {
   submit: submitScript,
   start: startScript,
   progress: progressScript,
+  preview: previewScript,
   enterPhase: enterPhaseScript,
   look: lookScript,
   lose: loseScript,

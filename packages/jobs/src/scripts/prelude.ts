@@ -97,6 +97,7 @@ local function close_job(status)
   redis.call('SREM', running_key(pool), id)
   redis.call('ZREM', deadlines_key(), id)
   if redis.call('ZCARD', open_key(pool)) == 0 then redis.call('DEL', ranks_key(pool), backlog_key(pool)) end
+  redis.call('DEL', preview_key(id))
   redis.call('PEXPIRE', record, ended_life)
   local callback = get('callback')
   if callback ~= '' then redis.call('XADD', outbox_key(), '*', 'job', id, 'status', status, 'callback', callback) end

@@ -10,7 +10,7 @@ interface LogLine {
 const UNFORESEEN = /internal_error|unexpected|reason of our own|unhandled/i;
 
 /** No process ended by itself, printed a stack trace, or came upon something that it did not foresee. */
-export const processes: Check = ({ processes: all, posts, cancels, outages }) => {
+export const processes: Check = ({ processes: all, posts, cancels, outages, faults }) => {
   const breaches: Breach[] = [];
   const errors: string[] = [];
   for (const { name, troubles, log } of all) {
@@ -35,6 +35,7 @@ export const processes: Check = ({ processes: all, posts, cancels, outages }) =>
   return {
     rows: [
       ['kills by process', tally(outages.map(({ process }) => process))],
+      ['faults by kind', tally(faults.map(({ kind }) => kind))],
       ['error lines in the logs', tally(errors)],
     ],
     breaches,

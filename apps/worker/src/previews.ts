@@ -1,0 +1,44 @@
+import type { Preview } from '@comfy-fleet/jobs';
+import type { HeldJob } from './held-job.js';
+
+/** The largest preview that Redis is given (design: the one exception to no pictures in Redis). */
+const MAX_BYTES = 48 * 1024;
+const INTERVAL_MS = 1000;
+/** Longest side and quality of one that was too large: some 20 kB. */
+const SMALLER = { side: 384, quality: 60 };
+
+interface Picture {
+  readonly contentType: string;
+  readonly image: Buffer;
+}
+
+/** Passes a job's previews on to those who listen, one a second at most; what comes in between is dropped. */
+export class Previews {
+  readonly #job: HeldJob;
+  #next = 0;
+
+  constructor(job: HeldJob) {
+    this.#job = job;
+  }
+
+  offer(picture: Picture): void {
+    const now = performance.now();
+    if (now < this.#next) return;
+    this.#next = now + INTERVAL_MS;
+    this.#send(picture).catch((error: unknown) => this.#job.log.debug('a preview was not passed on', { error }));
+  }
+
+  async #send(picture: Picture): Promise<void> {
+    const { claim } = this.#job;
+    if (await claim.isListenedTo()) await claim.preview(await toPreview(picture));
+  }
+}
+
+async function toPreview({ contentType, image }: Picture): Promise<Preview> {
+  if (image.length <= MAX_BYTES && contentType === 'image/jpeg') return { contentType, data: image.toString('base64') };
+  // Not at the top: it takes 40 MB, and ComfyUI's own previews of 512 pixels are small enough.
+  const { default: sharp } = await import('sharp');
+  const smaller = sharp(image).resize(SMALLER.side, SMALLER.side, { fit: 'inside', withoutEnlargement: true });
+  const jpeg = await smaller.jpeg({ quality: SMALLER.quality }).toBuffer();
+  return { contentType: 'image/jpeg', data: jpeg.toString('base64') };
+}
