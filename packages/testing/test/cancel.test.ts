@@ -154,7 +154,8 @@ describe('while its worker lives, a job that is canceled', () => {
 
   it('keeps no picture when they were being collected', async () => {
     gpu.set({ stepMs: 0 });
-    gpu.faults.add({ kind: 'slow_view', ms: 400 });
+    gpu.faults.add({ kind: 'slow_view', ms: 0, times: 1 });
+    gpu.faults.add({ kind: 'slow_view', ms: 1500, times: 1 });
     const { id } = await jobs.generate({ ...QUICK, count: 3 });
     await until('one is stored', async () => (await picturesOf(id)).some((name) => name.startsWith(id)));
     expect((await jobs.cancel(id)).status).toBe('canceling');
@@ -265,7 +266,8 @@ describe('while its worker is dead, a job that is canceled', () => {
 
   it('keeps none of the pictures that its worker had stored before it died', async () => {
     gpu.set({ stepMs: 0 });
-    gpu.faults.add({ kind: 'slow_view', ms: 500 });
+    gpu.faults.add({ kind: 'slow_view', ms: 0, times: 1 });
+    gpu.faults.add({ kind: 'slow_view', ms: 10_000, times: 1 });
     const worker = await start('collecting', gpu.url);
     const { id } = await jobs.generate({ ...QUICK, count: 3 });
     await until('one is stored', async () => (await picturesOf(id)).some((name) => name.startsWith(id)));

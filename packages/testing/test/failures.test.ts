@@ -12,6 +12,7 @@ import {
   type Service,
   type Simulator,
   startFleet,
+  startGate,
   starts,
   type TestFleet,
   until,
@@ -84,7 +85,7 @@ describe('what goes wrong in ComfyUI', () => {
   });
 
   it('renders again when the picture is gone from ComfyUI before it was fetched', async () => {
-    gpu.faults.add({ kind: 'slow_view', ms: 500, times: 1 });
+    gpu.faults.add({ kind: 'slow_view', ms: 1500, times: 1 });
     const { id } = await jobs.generate(QUICK);
     await until('ComfyUI has ended', () => lastEnd(gpu)?.sequence === gpu.journal().length && startsNow() === 1);
     await rm(join(gpu.dir, 'output'), { recursive: true, force: true });
@@ -111,13 +112,14 @@ describe('what goes wrong in ComfyUI', () => {
   });
 
   it('begins the next job while the pictures of the one before are slow to come', async () => {
-    gpu.faults.add({ kind: 'slow_view', ms: 1500, times: 1 });
+    gpu.faults.add({ kind: 'slow_view', ms: 2000, times: 1 });
     const slow = await jobs.generate(QUICK);
-    await until('ComfyUI has begun it', () => startsNow() === 1);
-    const next = await run(QUICK);
-    expect(next).toMatchObject({ status: 'succeeded', attempts: 1 });
-    expect((await jobs.get(slow.id)).status).toBe('running');
-    expect(await jobs.ended(slow.id)).toMatchObject({ status: 'succeeded', attempts: 1 });
+    const next = await jobs.generate(QUICK);
+    const { finished_at } = await jobs.ended(slow.id);
+    expect(await jobs.ended(next.id)).toMatchObject({ status: 'succeeded', attempts: 1 });
+    const second = gpu.journal().findLast(({ event }) => event === 'start');
+    expect(second?.started_at).toBeLessThan(Date.parse(finished_at ?? ''));
+    expect(startsNow()).toBe(2);
   });
 
   it('notices within two seconds that ComfyUI was restarted, and runs its jobs again', async () => {
@@ -198,6 +200,35 @@ describe('what goes wrong beside ComfyUI', () => {
   });
   afterAll(() => fleet.close());
 
+  it('renders once when ComfyUI took the prompt only after the time for its answer was up', async () => {
+    const gate = await startGate(gpu.port);
+    const worker = await workerOver([gate.url], { COMFYUI_TIMEOUT_MS: '200' });
+    gate.shut();
+    const { id } = await jobs.generate(QUICK);
+    await until('it is out of reach', () => worker.output.includes('instance is down'));
+    expect(starts(gpu)).toBe(0);
+    gate.open();
+    expect(await jobs.ended(id)).toMatchObject({ status: 'succeeded', attempts: 1 });
+    expect(starts(gpu)).toBe(1);
+    await gate.close();
+  });
+
+  it('renders once when ComfyUI was out of reach until it had ended', async () => {
+    const gate = await startGate(gpu.port);
+    const worker = await workerOver([gate.url], { COMFYUI_TIMEOUT_MS: '200' });
+    gpu.set({ stepMs: 10 });
+    const { id } = await jobs.generate(LONG);
+    await running(id);
+    gate.shut();
+    await until('it is out of reach', () => worker.output.includes('instance is down'));
+    await until('ComfyUI has ended', () => lastEnd(gpu));
+    expect((await jobs.get(id)).status).toBe('running');
+    gate.open();
+    expect(await jobs.ended(id)).toMatchObject({ status: 'succeeded', attempts: 1 });
+    expect(starts(gpu)).toBe(1);
+    await gate.close();
+  });
+
   it('fails with input_missing when the picture it starts from is gone', async () => {
     const { id } = await jobs.img2img({ ...QUICK, image: PICTURE });
     await rm(join(fleet.framesDir, 'inputs'), { recursive: true });
@@ -230,7 +261,8 @@ describe('what goes wrong beside ComfyUI', () => {
 
   it('fails with worker_killed, and keeps no picture, when the worker dies at every claim', async () => {
     gpu.set({ stepMs: 50 });
-    gpu.faults.add({ kind: 'slow_view', ms: 500 });
+    gpu.faults.add({ kind: 'slow_view', ms: 0, times: 1 });
+    gpu.faults.add({ kind: 'slow_view', ms: 10_000, times: 1 });
     const env = { MAX_WORKER_DEATHS: '2' };
     const first = await workerOver([gpu.url], env);
     const { id } = await jobs.generate({ ...LONG, count: 3 });

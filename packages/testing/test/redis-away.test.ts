@@ -103,7 +103,7 @@ it('needs no memory for the size of the pictures that it fetches', async () => {
   const output = join(gpu.dir, 'output');
   /** A PNG ends where it says; what comes after it makes it as large as one wants without drawing so much. */
   const fetchPictures = async (count: number, bytes: number) => {
-    gpu.faults.add({ kind: 'slow_view', ms: 1000, times: 1 });
+    gpu.faults.add({ kind: 'slow_view', ms: 1500, times: 1 });
     const before = gpu.journal().length;
     const { id } = await jobs.generate({ ...JOB, count });
     await until('ComfyUI has ended', () => gpu.journal().length === before + 2);

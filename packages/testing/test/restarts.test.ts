@@ -138,7 +138,8 @@ it('renders once when the execution ended while the worker was dead', async () =
 });
 
 it('renders once and leaves no half of a picture when the worker was killed while it collected', async () => {
-  gpu.faults.add({ kind: 'slow_view', bytesPerSecond: 4000 });
+  gpu.faults.add({ kind: 'slow_view', ms: 0, times: 1 });
+  gpu.faults.add({ kind: 'slow_view', bytesPerSecond: 500, times: 1 });
   const worker = await start('w', gpu.url);
   const { id } = await jobs.generate({ ...QUICK, count: 2 });
   const files = async () => (await readdir(fleet.framesDir)).filter((name) => name !== 'inputs');
