@@ -1,7 +1,8 @@
 import { readTestSettings } from '@comfy-fleet/config';
 import { startRedisServer } from '@comfy-fleet/testing';
+import { durableWrite } from './gpu/durable-write.js';
 import { type Goal, goalTable, isMet } from './gpu/goals.js';
-import { machine } from './gpu/machine.js';
+import { load, machine } from './gpu/machine.js';
 import { type Options, readOptions, USAGE } from './gpu/options.js';
 import { benchReal } from './gpu/real.js';
 import { Scope } from './gpu/scope.js';
@@ -29,12 +30,13 @@ async function main(scope: Scope, args: readonly string[]): Promise<number> {
     return 0;
   }
   print(machine());
+  print(`${await durableWrite()}; ${load()} before it began`);
   const began = performance.now();
   const goals = await measure(scope, options);
   print(goalTable(goals));
   const missed = goals.filter((goal) => !isMet(goal)).length;
   const seconds = ((performance.now() - began) / 1000).toFixed(0);
-  print(`${goals.length - missed} goals met, ${missed} missed; it took ${seconds} s`);
+  print(`${goals.length - missed} goals met, ${missed} missed; it took ${seconds} s; ${load()} now`);
   return missed > 0 && options.goals ? 1 : 0;
 }
 

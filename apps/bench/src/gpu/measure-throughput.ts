@@ -6,12 +6,14 @@ import { pollClient } from './poll-client.js';
 import type { Scope } from './scope.js';
 import { startBenchFleet } from './service.js';
 import { serviceFeed } from './service-feed.js';
-import { type Usage, usageOf } from './statistics.js';
+import { percentile, type Usage, usageOf } from './statistics.js';
 
-/** The time of a prompt, and how many of them each GPU gets. */
+/** The time of a prompt, how many of them each GPU gets, and how often that is measured. */
 export interface Load {
   readonly promptMs: number;
   readonly each: number;
+  /** Of several rounds the one with the median throughput counts, for each way of feeding. */
+  readonly rounds: number;
 }
 
 export interface Throughput {
@@ -34,7 +36,7 @@ export interface ThroughputOptions {
 }
 
 /** Before anything is measured: connections are open, code is compiled. */
-const WARM_UP = { promptMs: 0, each: 100 };
+const WARM_UP = { promptMs: 0, each: 100, rounds: 1 };
 
 /** The same GPUs fed directly and through the service, one after the other for every load. */
 export function measureThroughput(all: Scope, options: ThroughputOptions): Promise<Throughput[]> {
@@ -49,19 +51,36 @@ export function measureThroughput(all: Scope, options: ThroughputOptions): Promi
     const measure = async (feed: typeof direct, { promptMs, each }: Load) =>
       usageOf(await measureBacklog({ gpus, feed, promptMs, count: each * gpus.length }));
     for (const feed of [direct, service]) await measure(feed, WARM_UP);
+    const bothWays = async (load: Load) => {
+      const ofDirect: Usage[] = [];
+      const ofService: Usage[] = [];
+      for (let round = 0; round < load.rounds; round++) {
+        ofDirect.push(await measure(direct, load));
+        ofService.push(await measure(service, load));
+      }
+      return { direct: typical(ofDirect), service: typical(ofService) };
+    };
     const measured: Throughput[] = [];
     for (const load of loads) {
       onProgress(`${gpus.length} × ${load.promptMs} ms`);
       measured.push({
         gpus: gpus.length,
         promptMs: load.promptMs,
-        direct: await measure(direct, load),
-        service: await measure(service, load),
+        ...(await bothWays(load)),
         poll: polled === 0 ? undefined : await poll(scope, gpus[0] as Gpu, polled),
       });
     }
     return measured;
   });
+}
+
+/** The one with the median throughput, so that a moment's disturbance does not count. */
+function typical(rounds: readonly Usage[]): Usage {
+  const median = percentile(
+    rounds.map(({ promptsPerSecond }) => promptsPerSecond),
+    50,
+  );
+  return rounds.find(({ promptsPerSecond }) => promptsPerSecond === median) as Usage;
 }
 
 async function poll(scope: Scope, gpu: Gpu, count: number): Promise<Usage> {

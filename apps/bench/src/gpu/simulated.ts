@@ -21,12 +21,12 @@ export interface SimulatedBench {
 }
 
 /** How much of everything: about four minutes, or one. */
-const FULL = { loads: [600, 100, 30, 8], polled: 4, finishes: 30, each: 8 };
-const QUICK = { loads: [150, 20, 8, 3], polled: 2, finishes: 8, each: 3 };
+const FULL = { loads: [300, 50, 30, 8], rounds: 3, polled: 4, finishes: 30, each: 8 };
+const QUICK = { loads: [150, 20, 8, 3], rounds: 1, polled: 2, finishes: 8, each: 3 };
 
 /** Everything that is measured on simulated GPUs. Prints tables and answers the goals. */
 export function benchSimulated(all: Scope, { quick, redisUrl, print }: SimulatedBench): Promise<Goal[]> {
-  const { loads, polled, finishes, each } = quick ? QUICK : FULL;
+  const { loads, rounds, polled, finishes, each } = quick ? QUICK : FULL;
   const [none = 0, short = 0, medium = 0, long = 0] = loads;
   const onProgress = (text: string) => print(`measuring ${text}`);
   return all.inner(async (scope) => {
@@ -36,10 +36,10 @@ export function benchSimulated(all: Scope, { quick, redisUrl, print }: Simulated
       const measured = await measureThroughput(scope, {
         gpus,
         loads: [
-          { promptMs: FIXED_COST_MS, each: none },
-          { promptMs: 50, each: short },
-          { promptMs: 200, each: medium },
-          { promptMs: 1000, each: long },
+          { promptMs: FIXED_COST_MS, each: none, rounds },
+          { promptMs: 50, each: short, rounds },
+          { promptMs: 200, each: medium, rounds: 1 },
+          { promptMs: 1000, each: long, rounds: 1 },
         ],
         polled: gpus === 1 ? polled : 0,
         redisUrl,
