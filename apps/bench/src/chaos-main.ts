@@ -2,7 +2,8 @@ import { parseArgs } from 'node:util';
 import { runChaos } from './chaos/run.js';
 import { showReport } from './chaos/table.js';
 
-const USAGE = 'npm run chaos -- [--jobs 500] [--seed 7]';
+const USAGE = 'npm run chaos -- [--jobs 500] [--seed 7]: two whole numbers\n';
+const STOPPED = 130;
 
 /** A whole number of at least `least`; undefined when it is none. */
 function whole(text: string, least: number): number | undefined {
@@ -10,15 +11,27 @@ function whole(text: string, least: number): number | undefined {
   return Number.isSafeInteger(number) && number >= least ? number : undefined;
 }
 
-const { values } = parseArgs({ options: { jobs: { type: 'string' }, seed: { type: 'string' } } });
-const jobs = whole(values.jobs ?? '500', 1);
-const seed = whole(values.seed ?? `${Date.now() % 1_000_000}`, 0);
-if (jobs === undefined || seed === undefined) {
-  process.stderr.write(`${USAGE}: both are whole numbers\n`);
-  process.exitCode = 2;
-} else {
+/** Resolves to the exit code. */
+async function main(signal: AbortSignal): Promise<number> {
+  const { values } = parseArgs({ options: { jobs: { type: 'string' }, seed: { type: 'string' } } });
+  const jobs = whole(values.jobs ?? '500', 1);
+  const seed = whole(values.seed ?? `${Date.now() % 1_000_000}`, 0);
+  if (jobs === undefined || seed === undefined) {
+    process.stderr.write(USAGE);
+    return 2;
+  }
   process.stdout.write(`chaos run with ${jobs} jobs, seed ${seed}\n`);
-  const report = await runChaos(seed, jobs);
+  const report = await runChaos({ seed, jobs, signal });
   process.stdout.write(showReport(report));
-  process.exitCode = report.breaches.length === 0 ? 0 : 1;
+  return report.breaches.length === 0 ? 0 : 1;
 }
+
+const stop = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
+main(stop.signal).then(
+  (code) => process.exit(code),
+  (error: unknown) => {
+    if (!stop.signal.aborted) process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+    process.exit(stop.signal.aborted ? STOPPED : 1);
+  },
+);

@@ -52,6 +52,7 @@ export function job(n: number, more: Partial<Job> = {}): Job {
   return {
     id: id(n),
     status,
+    attempts: 1,
     finished_at: new Date(T0 + 600).toISOString(),
     request: { count: 1, width: 64, height: 72 },
     images: status === 'succeeded' ? [{ ...image, image_url: `/images/${id(n)}_1.png` }] : [],

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { renderings } from '../src/chaos/checks/renderings.js';
 import type { Evidence, Execution } from '../src/chaos/evidence.js';
 import { CHAOS } from '../src/chaos/settings.js';
-import { evidence, execution, history, T0 } from './chaos-evidence.js';
+import { evidence, execution, history, id, job, T0 } from './chaos-evidence.js';
 
 const submissions = [
   { promptId: 'prompt1', instance: 'worker1/1' },
@@ -97,5 +97,11 @@ it('finds the execution of a prompt that no record knows', () => {
   const executions = [execution(1), execution(7, { promptId: 'stranger' })];
   expect(renderings(evidence({ executions })).breaches).toEqual([
     { what: "worker1/1 executed stranger, which no job's record knows" },
+  ]);
+});
+
+it('finds a job that claims more attempts than there were executions', () => {
+  expect(renderings(evidence({ jobs: new Map([[id(1), job(1, { attempts: 2 })]]) })).breaches).toEqual([
+    { what: `job ${id(1)} says 2 attempts and was executed 1 times`, jobId: id(1) },
   ]);
 });

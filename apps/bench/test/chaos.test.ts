@@ -7,8 +7,8 @@ const JOBS = 60;
 
 it(`keeps every promise while everything is killed at random (${JOBS} jobs, seed ${SEED})`, {
   timeout: 200_000,
-}, async () => {
-  const report = await runChaos(SEED, JOBS);
+}, async ({ signal }) => {
+  const report = await runChaos({ seed: SEED, jobs: JOBS, signal });
   expect(report.breaches, showReport(report)).toEqual([]);
   // A run in which nothing happened would prove nothing.
   const { jobs, outages, executions, faults } = report.evidence;

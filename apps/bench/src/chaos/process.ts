@@ -35,6 +35,7 @@ export class ChaosProcess {
   #current: Launched | undefined;
   #killed = false;
   #busy = false;
+  #over = false;
 
   constructor(name: string, launch: () => Promise<Launched>) {
     this.name = name;
@@ -56,6 +57,7 @@ export class ChaosProcess {
   }
 
   async start(): Promise<void> {
+    if (this.#over) return;
     const launched = await this.#launch();
     this.#killed = false;
     if (this.#current !== undefined) this.#logs.push(`${this.#current.output}${LIFE_ENDS}`);
@@ -66,9 +68,15 @@ export class ChaosProcess {
     await launched.ready();
   }
 
-  async kill(): Promise<void> {
+  async #kill(): Promise<void> {
     this.#killed = true;
     await this.#current?.kill();
+  }
+
+  /** Kills it for good. */
+  async close(): Promise<void> {
+    this.#over = true;
+    await this.#kill();
   }
 
   /** SIGKILL, and a new start after `downMs`. Never rejects; what goes wrong is among the troubles. */
@@ -77,7 +85,7 @@ export class ChaosProcess {
     const outage: Outage = { process: this.name, pid: this.pid, killedAt: Date.now(), upAt: undefined };
     this.outages.push(outage);
     try {
-      await this.kill();
+      await this.#kill();
       await delay(downMs);
       await this.start();
       outage.upAt = Date.now();

@@ -67,7 +67,7 @@ export async function startProcesses(dir: string): Promise<Fleet> {
   });
   const all = [redis, api, ...gpus, ...workers];
   const close = async () => {
-    await Promise.all(all.map((one) => one.kill()));
+    await Promise.all(all.map((one) => one.close()));
     await server?.close();
   };
   try {

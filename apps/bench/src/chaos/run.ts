@@ -8,8 +8,8 @@ import type { Evidence } from './evidence.js';
 import { gather, untilRest } from './gather.js';
 import { runLoad } from './load.js';
 import { makePictures } from './pictures.js';
-import { makePlan, simulatorNames } from './plan.js';
-import { startProcesses } from './processes.js';
+import { makePlan, type Plan, simulatorNames } from './plan.js';
+import { type Fleet, startProcesses } from './processes.js';
 
 export interface ChaosReport {
   readonly seed: number;
@@ -21,33 +21,51 @@ export interface ChaosReport {
   readonly keptIn: string | undefined;
 }
 
+export interface ChaosOptions {
+  readonly seed: number;
+  readonly jobs: number;
+  /** Ends the run in the middle: every process is killed, every file removed, and the promise rejects with its reason. */
+  readonly signal: AbortSignal;
+}
+
 /** One whole run: starts the fleet, gives it work, kills and disturbs it, lets it come to rest, and judges what it left. */
-export async function runChaos(seed: number, jobs: number): Promise<ChaosReport> {
+export async function runChaos({ seed, jobs, signal }: ChaosOptions): Promise<ChaosReport> {
   const dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-chaos-'));
-  const plan = makePlan(seed, jobs);
-  const pictures = await makePictures(seed);
-  let kept = false;
-  const fleet = await startProcesses(dir);
+  let report: ChaosReport | undefined;
+  let fleet: Fleet | undefined;
   try {
-    const [load, , faults] = await Promise.all([
-      runLoad(fleet.apiUrl, plan.jobs, pictures),
-      runKills(fleet, plan),
-      runFaults(fleet, plan),
-    ]);
-    await clearFaults(fleet, simulatorNames);
-    const restMs = await untilRest(fleet, load);
-    const evidence = await gather(fleet, load, faults);
-    const findings = Object.entries(CHECKS).map(([check, judge]) => ({ check, ...judge(evidence) }));
-    const breaches = findings.flatMap(({ check, breaches }) => breaches.map((breach) => ({ check, ...breach })));
-    kept = breaches.length > 0;
-    if (kept) await keep(dir, fleet.redisDir, evidence);
-    const length = [['length of the disturbance, ms', plan.lengthMs] as const, ['until rest, ms', restMs] as const];
-    const rows = [...length, ...findings.flatMap((finding) => finding.rows)];
-    return { seed, rows, breaches, evidence, keptIn: kept ? dir : undefined };
+    fleet = await startProcesses(dir);
+    report = await Promise.race([disturbAndJudge(fleet, dir, makePlan(seed, jobs)), aborted(signal)]);
+    return report;
   } finally {
-    await fleet.close();
-    if (!kept) await rm(dir, { recursive: true, force: true });
+    await fleet?.close();
+    if (report?.keptIn === undefined) await rm(dir, { recursive: true, force: true });
   }
+}
+
+async function disturbAndJudge(fleet: Fleet, dir: string, plan: Plan): Promise<ChaosReport> {
+  const pictures = await makePictures(plan.seed);
+  const [load, , faults] = await Promise.all([
+    runLoad(fleet.apiUrl, plan.jobs, pictures),
+    runKills(fleet, plan),
+    runFaults(fleet, plan),
+  ]);
+  await clearFaults(fleet, simulatorNames);
+  const restMs = await untilRest(fleet, load);
+  const evidence = await gather(fleet, load, faults);
+  const findings = Object.entries(CHECKS).map(([check, judge]) => ({ check, ...judge(evidence) }));
+  const breaches = findings.flatMap(({ check, breaches }) => breaches.map((breach) => ({ check, ...breach })));
+  if (breaches.length > 0) await keep(dir, fleet.redisDir, evidence);
+  const length = [['length of the disturbance, ms', plan.lengthMs] as const, ['until rest, ms', restMs] as const];
+  const rows = [...length, ...findings.flatMap((finding) => finding.rows)];
+  return { seed: plan.seed, rows, breaches, evidence, keptIn: breaches.length > 0 ? dir : undefined };
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
 }
 
 async function keep(dir: string, redisDir: string, evidence: Evidence): Promise<void> {

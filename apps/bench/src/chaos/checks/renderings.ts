@@ -15,7 +15,8 @@ export const renderings: Check = (evidence) => {
   }
   const victims = historyVictims(evidence);
   let unexplained = 0;
-  for (const [jobId, executions] of executionsByJob(evidence)) {
+  const byJob = executionsByJob(evidence);
+  for (const [jobId, executions] of byJob) {
     for (const [n, next] of executions.entries()) {
       const before = executions[n - 1];
       if (before === undefined) continue;
@@ -28,6 +29,14 @@ export const renderings: Check = (evidence) => {
         breaches.push({ what, jobId });
       }
     }
+  }
+  for (const job of evidence.jobs.values()) {
+    const executed = byJob.get(job?.id ?? '')?.length ?? 0;
+    if (job === undefined || job.attempts <= executed) continue;
+    breaches.push({
+      what: `job ${job.id} says ${job.attempts} attempts and was executed ${executed} times`,
+      jobId: job.id,
+    });
   }
   return {
     rows: [
