@@ -13,7 +13,12 @@ import type { Tools } from './tools.js';
 const HEAD_BYTES = 64 * 1024;
 
 /** Streams a prompt's pictures from the instance into the frames volume; all of them, or none stays. */
-export async function collectFrames(job: HeldJob, entry: HistoryEntry, tools: Tools): Promise<FrameRecord[]> {
+export async function collectFrames(
+  job: HeldJob,
+  entry: HistoryEntry,
+  tools: Tools,
+  signal: AbortSignal,
+): Promise<FrameRecord[]> {
   const { frames } = tools;
   if (entry.outputs.length === 0) {
     throw new FleetError('no_output', 'ComfyUI ran the workflow to its end, but no node of it saved a picture.');
@@ -22,7 +27,8 @@ export async function collectFrames(job: HeldJob, entry: HistoryEntry, tools: To
   try {
     for (const [index, file] of entry.outputs.entries()) {
       const name = frameName(job.record.id, index + 1);
-      stored.push(await untilStored(job, tools, () => patiently(job, () => collectFrame(job, file, name, frames))));
+      const collect = () => collectFrame(job, file, name, { frames, signal });
+      stored.push(await untilStored(job, tools, signal, () => patiently(job, collect, { signal })));
     }
   } catch (error) {
     await dropFrames(stored, frames);
@@ -32,7 +38,12 @@ export async function collectFrames(job: HeldJob, entry: HistoryEntry, tools: To
 }
 
 /** The rendering is done and stays in ComfyUI; when the volume is full for a moment only the storing is repeated. */
-async function untilStored<T>(job: HeldJob, { storeRetryMs }: Tools, store: () => Promise<T>): Promise<T> {
+async function untilStored<T>(
+  job: HeldJob,
+  { storeRetryMs }: Tools,
+  signal: AbortSignal,
+  store: () => Promise<T>,
+): Promise<T> {
   const end = performance.now() + storeRetryMs;
   for (let attempt = 1; ; attempt += 1) {
     try {
@@ -42,7 +53,7 @@ async function untilStored<T>(job: HeldJob, { storeRetryMs }: Tools, store: () =
       if (!worthIt) throw error;
       job.log.warn('storing failed; trying again', { error });
     }
-    await pause(Math.min(backoffMs(attempt), Math.max(0, end - performance.now())), job.signal);
+    await pause(Math.min(backoffMs(attempt), Math.max(0, end - performance.now())), signal);
   }
 }
 
@@ -62,11 +73,16 @@ export async function dropLeftFrames(job: HeldJob, { frames, workflows }: Tools)
   }
 }
 
-async function collectFrame(job: HeldJob, file: OutputFile, name: string, frames: FrameStore): Promise<FrameRecord> {
+async function collectFrame(
+  job: HeldJob,
+  file: OutputFile,
+  name: string,
+  { frames, signal }: { frames: FrameStore; signal: AbortSignal },
+): Promise<FrameRecord> {
   return job.instance.ask(async (client) => {
-    const picture = await client.view(file, job.signal);
+    const picture = await client.view(file, signal);
     const head: Uint8Array[] = [];
-    const { bytes, sha256 } = await frames.put(name, keepHead(picture.stream, head), { signal: job.signal });
+    const { bytes, sha256 } = await frames.put(name, keepHead(picture.stream, head), { signal });
     const { width, height } = sizeOf(Buffer.concat(head), file);
     return { name, width, height, contentType: picture.contentType ?? 'image/png', bytes, sha256 };
   });

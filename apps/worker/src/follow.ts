@@ -110,7 +110,7 @@ export async function stopPrompt(job: HeldJob, promptId: string): Promise<void> 
 }
 
 async function whereIs(job: HeldJob, promptId: string, onOutage?: () => void): Promise<PromptState> {
-  return patiently(job, () => job.instance.ask((client) => client.find(promptId, job.signal)), onOutage);
+  return patiently(job, () => job.instance.ask((client) => client.find(promptId, job.signal)), { onOutage });
 }
 
 /** Harmless when the prompt has moved on meanwhile: then the next look sees it. */

@@ -5,6 +5,11 @@ import type { Instance, PromptNews } from './instance.js';
 import { NewsFeed } from './news-feed.js';
 import { Canceled, Superseded } from './signals.js';
 
+/** A prompt of ours before it would have let it begin in this time, or the job is not the first of its lane. */
+const STUCK_MS = 3000;
+/** What is assumed of somebody else's prompt. */
+const UNKNOWN_WAIT_MS = 60_000;
+
 /** What its follower hears of a job: the instance's news of its prompt, and that it should look what is wanted of it. */
 export type JobNews = PromptNews | { readonly type: 'attention' };
 
@@ -37,7 +42,7 @@ export class HeldJob {
   #target: Place | undefined;
   #promptId: string | undefined;
   #left: string | undefined;
-  #submitted = false;
+  #submittedAt: number | undefined;
   #began: string | undefined;
   #beganAt: number | undefined;
   #attempts: number;
@@ -100,7 +105,12 @@ export class HeldJob {
 
   /** In ComfyUI, as far as we know, and not begun. */
   get isWaiting(): boolean {
-    return this.#submitted && !this.hasBegun && !this.#takeBack;
+    return this.#submittedAt !== undefined && !this.hasBegun && !this.#takeBack;
+  }
+
+  /** Waits so long that it must be behind a prompt that is not ours. */
+  get isStuck(): boolean {
+    return this.isWaiting && this.#submittedAt !== undefined && performance.now() - this.#submittedAt > STUCK_MS;
   }
 
   /** Whether the current submission executes, or did. */
@@ -116,7 +126,7 @@ export class HeldJob {
   /** Hears the instance's news of this submission from now on; before ComfyUI is asked, or the first would be missed. */
   watch(promptId: string): void {
     this.#promptId = promptId;
-    this.#submitted = false;
+    this.#submittedAt = undefined;
     this.fraction = 0;
     this.#unwatch();
     this.#unwatch = this.instance.listen(promptId, (news) => this.news.push(news));
@@ -127,7 +137,7 @@ export class HeldJob {
   }
 
   submitted(): void {
-    this.#submitted = true;
+    this.#submittedAt = performance.now();
   }
 
   /** It should ask the ledger what is wanted of it. */
@@ -194,9 +204,10 @@ export class HeldJob {
     this.note(await this.claim.lose(promptId, why));
   }
 
-  /** Asks the ledger what is wanted. */
+  /** Asks the ledger what is wanted, and lets an idle instance ask for it when it is stuck. */
   async look(): Promise<void> {
-    const verdict = await this.claim.look();
+    const stuck = this.isStuck && this.#lane.first === this;
+    const verdict = await this.claim.look(stuck ? Date.now() + UNKNOWN_WAIT_MS : undefined);
     if (verdict === 'recalled') this.#takeBack = true;
     else this.note(verdict);
   }

@@ -5,12 +5,21 @@ export type InstanceState = InstanceAnnouncement['state'];
 /** Failures in a row after which an instance counts as down; one lost packet should not close a lane. */
 const FAILURES_TO_DOWN = 3;
 
-/** Whether an instance can be given work. Every call to it reports here, and a probe when nothing else does. */
+/** Prompts lost or refused in a row after which it is given none for REST_MS: it answers, but a GPU may be broken. */
+const BAD_PROMPTS_TO_DOWN = 3;
+const REST_MS = 30_000;
+
+/**
+ * Whether an instance can be given work. Every call to it reports here, a probe when nothing else does, and what became of
+ * its prompts. After a rest it is given one prompt again: if that goes well it is as good as before, else it rests again.
+ */
 export class InstanceHealth {
   #state: InstanceState = 'unknown';
   #since = Date.now();
   #reason: string | null = null;
   #failures = 0;
+  #badPrompts = 0;
+  #restsUntil = 0;
   readonly #onChange: (health: InstanceHealth) => void;
 
   constructor(onChange: (health: InstanceHealth) => void) {
@@ -32,12 +41,23 @@ export class InstanceHealth {
 
   reached(): void {
     this.#failures = 0;
-    this.#become('up', null);
+    if (Date.now() >= this.#restsUntil) this.#become('up', null);
   }
 
   failed(reason: string): void {
     this.#failures += 1;
     if (this.#failures >= FAILURES_TO_DOWN || this.#state !== 'up') this.#become('down', reason);
+  }
+
+  promptWentWell(): void {
+    this.#badPrompts = 0;
+  }
+
+  promptWentBadly(reason: string): void {
+    this.#badPrompts += 1;
+    if (this.#badPrompts < BAD_PROMPTS_TO_DOWN) return;
+    this.#restsUntil = Date.now() + REST_MS;
+    this.#become('down', `its last ${this.#badPrompts} prompts went badly: ${reason}`);
   }
 
   #become(state: InstanceState, reason: string | null): void {

@@ -35,6 +35,8 @@ export interface Instance {
   readonly abilities: Abilities | undefined;
   /** Asks what it can do. Throws when it does not say; then what was known stays. */
   learn(asked: Asked, signal: AbortSignal): Promise<Abilities>;
+  /** Prompts in its queue and running, everybody's, as far as its socket tells. */
+  readonly prompts: number;
   /** The checkpoint it loaded last, if it should still have it in memory. */
   readonly checkpoint: string | undefined;
   /** Its disk, where we share it. */
@@ -57,12 +59,22 @@ export interface InstanceOptions {
   readonly folders: InstanceFolders;
   readonly log: Logger;
   readonly onHealth: (instance: Instance) => void;
+  /** Its queue has become empty. */
+  readonly onChange: () => void;
 }
 
 /** Silence on the socket after which it is pinged. */
 const PING_MS = 5000;
 
-export function openInstance({ name, baseUrl, timeoutMs, folders, log, onHealth }: InstanceOptions): Instance {
+export function openInstance({
+  name,
+  baseUrl,
+  timeoutMs,
+  folders,
+  log,
+  onHealth,
+  onChange,
+}: InstanceOptions): Instance {
   const listeners = new Map<string, (news: PromptNews) => void>();
   const client = createComfyClient({ baseUrl, instance: name, timeoutMs });
   const health = new InstanceHealth(() => {
@@ -72,6 +84,7 @@ export function openInstance({ name, baseUrl, timeoutMs, folders, log, onHealth 
     onHealth(instance);
   });
   let checkpoint: string | undefined;
+  let prompts = 0;
   const socket: ComfySocket = connectSocket({
     baseUrl,
     instance: name,
@@ -79,10 +92,17 @@ export function openInstance({ name, baseUrl, timeoutMs, folders, log, onHealth 
     pingMs: PING_MS,
     log,
     onEvent: (event) => {
+      if (event.type === 'queue') {
+        prompts = event.remaining;
+        if (prompts === 0) onChange();
+      }
       if ('promptId' in event && event.promptId !== undefined) listeners.get(event.promptId)?.(event);
     },
     onState: (open) => {
-      if (!open) checkpoint = undefined;
+      if (!open) {
+        checkpoint = undefined;
+        prompts = 0;
+      }
       for (const listener of listeners.values()) listener({ type: open ? 'reconnected' : 'disconnected' });
     },
   });
@@ -97,6 +117,9 @@ export function openInstance({ name, baseUrl, timeoutMs, folders, log, onHealth 
     },
     get vram() {
       return vram;
+    },
+    get prompts() {
+      return prompts;
     },
     get checkpoint() {
       return checkpoint;
@@ -128,6 +151,10 @@ export function openInstance({ name, baseUrl, timeoutMs, folders, log, onHealth 
       }
     },
     probe: async (signal) => {
+      // The socket may have missed what changed.
+      const queue =
+        prompts === 0 ? undefined : await instance.ask((asked) => asked.queue(signal)).catch(() => undefined);
+      if (queue !== undefined) prompts = queue.running.length + queue.pending.length;
       const stats = await instance.ask((asked) => asked.systemStats(signal)).catch(() => undefined);
       if (stats !== undefined) vram = Math.max(0, ...stats.devices.map(({ vramTotal = 0 }) => vramTotal));
     },

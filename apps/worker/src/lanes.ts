@@ -26,9 +26,9 @@ export class Lane implements Place {
     return this.instance.health.state === 'up';
   }
 
-  /** Open, and nothing executes or is about to. */
+  /** Open, and nothing executes or is about to, of ours or of somebody else. */
   get isIdle(): boolean {
-    return this.isOpen && this.#onGpu.length === 0 && this.#expected === undefined;
+    return this.isOpen && this.#onGpu.length === 0 && this.#expected === undefined && this.instance.prompts === 0;
   }
 
   /** Open, with a place behind what executes. */
@@ -69,9 +69,9 @@ export class Lane implements Place {
     return this.#onGpu[0];
   }
 
-  /** A job that waits in ComfyUI behind another one. */
+  /** A job that waits in ComfyUI behind another one, of ours or of somebody else. */
   get behind(): HeldJob | undefined {
-    return this.#onGpu.slice(1).find((job) => job.isWaiting);
+    return this.#onGpu.find((job, index) => job.isWaiting && (index > 0 || job.isStuck));
   }
 
   /** Keeps the lane for a job that is on its way from another one, until it enters or stays where it was. */

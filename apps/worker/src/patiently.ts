@@ -10,7 +10,11 @@ const UNREACHABLE_MS = 30_000;
  * Repeats a call while the instance cannot be reached; a job that ComfyUI may be working on is not given up for one lost
  * packet. Throws prompt_lost after UNREACHABLE_MS, any other error at once.
  */
-export async function patiently<T>(job: HeldJob, call: () => Promise<T>, onOutage?: () => void): Promise<T> {
+export async function patiently<T>(
+  job: HeldJob,
+  call: () => Promise<T>,
+  { signal = job.signal, onOutage }: { signal?: AbortSignal; onOutage?: (() => void) | undefined } = {},
+): Promise<T> {
   const end = performance.now() + UNREACHABLE_MS;
   for (;;) {
     try {
@@ -23,6 +27,6 @@ export async function patiently<T>(job: HeldJob, call: () => Promise<T>, onOutag
         throw new FleetError('prompt_lost', detail, { cause: error });
       }
     }
-    await pause(RETRY_MS, job.signal);
+    await pause(RETRY_MS, signal);
   }
 }

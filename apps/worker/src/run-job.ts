@@ -10,6 +10,7 @@ import { finishFailed, settleJob } from './settle.js';
 import { Canceled } from './signals.js';
 import { type Submitted, submitJob } from './submit.js';
 import type { Tools } from './tools.js';
+import { unlessCanceled } from './unless-canceled.js';
 
 /**
  * A claimed job's whole way: adopt or submit, follow, collect, finish. Never throws: it ends the job, gives it back, or
@@ -72,7 +73,10 @@ function succeeded(job: HeldJob, end: End): HistoryEntry {
     const why = end.died ? 'was restarted while it had the prompt' : 'forgot the prompt';
     throw new FleetError('prompt_lost', `The instance ${name} ${why}.`);
   }
-  if (end.entry.outcome === 'success') return end.entry;
+  if (end.entry.outcome === 'success') {
+    job.instance.health.promptWentWell();
+    return end.entry;
+  }
   if (end.timedOut) {
     throw new FleetError('timed_out', 'The execution took longer than its level of detail allows and was interrupted.');
   }
@@ -85,7 +89,7 @@ function succeeded(job: HeldJob, end: End): HistoryEntry {
 async function finish(job: HeldJob, promptId: string, entry: HistoryEntry, tools: Tools): Promise<void> {
   job.note(await job.claim.collect());
   try {
-    const images = await collectFrames(job, entry, tools);
+    const images = await unlessCanceled(job, (signal) => collectFrames(job, entry, tools, signal));
     const became = await job.claim.finish({ status: 'succeeded', images }, promptId);
     if (became !== 'succeeded' && became !== 'superseded') await dropFrames(images, tools.frames);
     if (became !== 'superseded') {

@@ -77,6 +77,7 @@ async function react(job: HeldJob, error: FleetError, tools: Tools): Promise<boo
     await finishFailed(job, tools, error, executed(job));
     return false;
   }
+  job.instance.health.promptWentBadly(error.detail);
   if (job.kills >= tools.maxInstanceDeaths) {
     const detail = `${job.kills} ComfyUI instances died while they executed this job, so it is not tried again.`;
     await finishFailed(job, tools, new FleetError('instance_killed', detail, { cause: error }));

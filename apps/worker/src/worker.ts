@@ -73,6 +73,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       timeoutMs: options.comfyTimeoutMs,
       folders: options.comfyFolders[index] ?? { output: undefined, input: undefined },
       log,
+      onChange: changed,
       onHealth: (instance) => {
         if (instance.health.state === 'up') study(instance);
         changed();

@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished, vi } from 'vitest';
 import { InstanceHealth } from '../src/instance-health.js';
 
 it('closes after three failures in a row and opens with the first answer', () => {
@@ -24,4 +24,32 @@ it('is down at once when it was never reached', () => {
   expect(health.state).toBe('unknown');
   health.failed('refused');
   expect(health.state).toBe('down');
+});
+
+it('rests after three bad prompts in a row however well it answers, and again after one more', () => {
+  vi.useFakeTimers();
+  onTestFinished(() => {
+    vi.useRealTimers();
+  });
+  const health = new InstanceHealth(() => {});
+  health.reached();
+  health.promptWentBadly('forgot it');
+  health.promptWentBadly('forgot it');
+  health.promptWentWell();
+  health.promptWentBadly('forgot it');
+  health.promptWentBadly('forgot it');
+  expect(health.state).toBe('up');
+  health.promptWentBadly('forgot it');
+  health.reached();
+  expect(health).toMatchObject({ state: 'down', reason: 'its last 3 prompts went badly: forgot it' });
+  vi.advanceTimersByTime(30_000);
+  health.reached();
+  expect(health.state).toBe('up');
+  health.promptWentBadly('forgot it');
+  expect(health.state).toBe('down');
+  vi.advanceTimersByTime(30_000);
+  health.reached();
+  health.promptWentWell();
+  health.promptWentBadly('forgot it');
+  expect(health.state).toBe('up');
 });

@@ -14,7 +14,7 @@ export interface ComfySocketOptions {
   /** The same as the client's: http becomes ws, https wss, a path is kept. */
   readonly baseUrl: string;
   readonly instance: string;
-  /** For the handshake, and for the goodbye of `close`. */
+  /** For the handshake. */
   readonly timeoutMs: number;
   /** Every so often a ping; a peer that was silent through two of them is dead. ComfyUI itself never pings. */
   readonly pingMs: number;
@@ -43,6 +43,8 @@ export interface ComfySocket {
 
 const FIRST_RETRY_MS = 50;
 const LONGEST_RETRY_MS = 1000;
+/** For the goodbye of `close`: a courtesy, whose answer nobody needs. */
+const GOODBYE_MS = 500;
 /** A preview of a large picture is some 100 kB; a `progress_state` of a graph of a thousand nodes as much. */
 const MAX_FRAME_BYTES = 32 * 1024 * 1024;
 /** It must be the first frame; the server then names prompt and node in its previews. */
@@ -116,7 +118,7 @@ export function connectSocket(options: ComfySocketOptions): ComfySocket {
           resolve();
           return;
         }
-        const impatience = setTimeout(() => socket.terminate(), timeoutMs);
+        const impatience = setTimeout(() => socket.terminate(), GOODBYE_MS);
         socket.once('close', () => {
           clearTimeout(impatience);
           resolve();

@@ -35,8 +35,11 @@ export interface Claim {
   collect(): Promise<Verdict>;
   /** ComfyUI has nothing of the submission (any more). */
   lose(promptId: string, why: Loss): Promise<Verdict>;
-  /** Whether it still is ours to do, and wanted; `recalled` when an idle instance asks for it. */
-  look(): Promise<Verdict | 'recalled'>;
+  /**
+   * Whether it still is ours to do, and wanted; `recalled` when an idle instance asks for it. `expectedStart` as in `submit`,
+   * when it turned out only now that the prompt waits.
+   */
+  look(expectedStart?: number): Promise<Verdict | 'recalled'>;
   /**
    * Ends the job. `executed` is the prompt id that began executing, in case nobody noted that yet. Answers what the job
    * became, `canceled` if that was asked for meanwhile.

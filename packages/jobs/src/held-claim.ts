@@ -18,15 +18,14 @@ export function heldClaim(
     (await run(name, [claim, ...args])) as Verdict;
   return {
     record,
-    submit: (promptId, instance, expectedStart) =>
-      verdict('submit', promptId, instance, expectedStart === undefined ? '' : `${Math.round(expectedStart)}`),
+    submit: (promptId, instance, expectedStart) => verdict('submit', promptId, instance, msOrNothing(expectedStart)),
     start: (promptId) => verdict('start', promptId),
     progress: (progress) => verdict('progress', JSON.stringify(progress)),
     isListenedTo,
     preview: (preview) => verdict('preview', JSON.stringify(preview)),
     collect: () => verdict('enterPhase', 'collecting'),
     lose: (promptId, why) => verdict('lose', promptId, why),
-    look: () => run('look', [claim]) as Promise<Verdict | 'recalled'>,
+    look: (expectedStart) => run('look', [claim, msOrNothing(expectedStart)]) as Promise<Verdict | 'recalled'>,
     finish: async (outcome, executed = '') => {
       const args = [claim, outcome.status, imagesOf(outcome), errorOf(outcome), executed];
       const became = (await run('finish', args)) as TerminalStatus | 'superseded';
@@ -40,6 +39,10 @@ export function heldClaim(
     },
     letGo: () => item.abandon(),
   };
+}
+
+function msOrNothing(ms: number | undefined): string {
+  return ms === undefined ? '' : `${Math.round(ms)}`;
 }
 
 function imagesOf(outcome: Outcome): string {

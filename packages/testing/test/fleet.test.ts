@@ -154,6 +154,21 @@ it('stops what was rendered again elsewhere while its worker was away, as soon a
   expect(lastEnd(first)).toMatchObject({ outcome: 'interrupted' });
 });
 
+it("hands a job that waits behind somebody else's prompt over to an idle instance", async () => {
+  const [shared, idle] = [await gpus.start(1000), await gpus.start(0)];
+  await fleet.startWorker('a', [shared.url]);
+  const graph = readFileSync('workflows/text2img.json', 'utf8');
+  const body = JSON.stringify({ prompt: JSON.parse(graph), prompt_id: newId() });
+  const headers = { 'Content-Type': 'application/json' };
+  const foreign = await fetch(`${shared.url}/prompt`, { method: 'POST', headers, body });
+  expect(foreign.status).toBe(200);
+  const { id } = await jobs.generate(QUICK);
+  await until('it waits', async () => (await queueOf(shared)).pending.length === 1);
+  await fleet.startWorker('b', [idle.url]);
+  expect(await jobs.ended(id)).toMatchObject({ status: 'succeeded', instance: 'b/1', attempts: 1 });
+  expect((await queueOf(shared)).running).toHaveLength(1);
+});
+
 it("deletes pictures from ComfyUI's disk once they are stored, and what is a day old, but nobody else's files", async () => {
   const gpu = await gpus.start(0);
   const [output, input] = [join(gpu.dir, 'output'), join(gpu.dir, 'input')];

@@ -1,0 +1,28 @@
+import type { HeldJob } from './held-job.js';
+import { Canceled } from './signals.js';
+
+/** How long to wait for news before waiting again. */
+const QUIET_MS = 60_000;
+
+/**
+ * Does the work while it listens for what is wanted of the job; the work's signal aborts with Canceled when the caller
+ * cancels, and with what else the ledger says against it.
+ */
+export async function unlessCanceled<T>(job: HeldJob, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const stop = new AbortController();
+  const done = new AbortController();
+  const watch = async () => {
+    for (;;) {
+      if (job.cancelRequested) throw new Canceled();
+      const news = await job.news.next(QUIET_MS, done.signal);
+      if (news?.type === 'attention') await job.look();
+    }
+  };
+  const watching = watch().catch((error: unknown) => stop.abort(error));
+  try {
+    return await work(AbortSignal.any([job.signal, stop.signal]));
+  } finally {
+    done.abort();
+    await watching;
+  }
+}
