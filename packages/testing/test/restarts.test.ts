@@ -29,8 +29,8 @@ let fleet: TestFleet;
 let jobs: JobClient;
 let workers: Service[];
 
-const start = async (name: string, url: string): Promise<Service> => {
-  const worker = await fleet.startWorker(name, [url]);
+const start = async (name: string, url: string, env: Record<string, string> = {}): Promise<Service> => {
+  const worker = await fleet.startWorker(name, [url], env);
   workers.push(worker);
   return worker;
 };
@@ -154,4 +154,17 @@ it('renders once and leaves no half of a picture when the worker was killed whil
   await start('w', gpu.url);
   await succeedsOnce(id);
   expect(await files()).toEqual([...earlier, `${id}_1.png`, `${id}_2.png`].sort());
+});
+
+it('renders once and leaves no half of a picture when the worker had to stop while it collected', async () => {
+  gpu.faults.add({ kind: 'slow_view', bytesPerSecond: 500, times: 1 });
+  const worker = await start('w', gpu.url, { DRAIN_SECONDS: '0' });
+  const { id } = await jobs.generate(QUICK);
+  const halves = async () => (await readdir(fleet.framesDir)).filter((name) => name.endsWith('.tmp'));
+  await until('the picture is on its way', async () => (await halves()).length === 1);
+  await worker.stop('SIGTERM');
+  expect(worker.exitCode).toBe(0);
+  expect(await halves()).toEqual([]);
+  await start('w', gpu.url);
+  await succeedsOnce(id);
 });
