@@ -36,6 +36,9 @@ const start = async (name: string, url: string, env: Record<string, string> = {}
 };
 const running = (id: string) => until('it runs', async () => (await jobs.get(id)).status === 'running');
 const claimed = (id: string) => until('it is claimed', async () => (await jobs.get(id)).queue_position === null);
+/** In the frames folder, which the first picture makes. */
+const files = async () => (await readdir(fleet.framesDir).catch(() => [])).filter((name) => name !== 'inputs');
+const halves = async () => (await files()).filter((name) => name.endsWith('.tmp'));
 const succeedsOnce = async (...ids: string[]) => {
   for (const id of ids) expect(await jobs.ended(id)).toMatchObject({ status: 'succeeded', attempts: 1 });
   expect(starts(gpu)).toBe(ids.length);
@@ -142,8 +145,6 @@ it('renders once and leaves no half of a picture when the worker was killed whil
   gpu.faults.add({ kind: 'slow_view', bytesPerSecond: 500, times: 1 });
   const worker = await start('w', gpu.url);
   const { id } = await jobs.generate({ ...QUICK, count: 2 });
-  const files = async () => (await readdir(fleet.framesDir)).filter((name) => name !== 'inputs');
-  const halves = async () => (await files()).filter((name) => name.endsWith('.tmp'));
   const earlier = await files();
   await until('one picture is stored, one on its way', async () => {
     return (await files()).includes(`${id}_1.png`) && (await halves()).length === 1;
@@ -160,7 +161,6 @@ it('renders once and leaves no half of a picture when the worker had to stop whi
   gpu.faults.add({ kind: 'slow_view', bytesPerSecond: 500, times: 1 });
   const worker = await start('w', gpu.url, { DRAIN_SECONDS: '0' });
   const { id } = await jobs.generate(QUICK);
-  const halves = async () => (await readdir(fleet.framesDir)).filter((name) => name.endsWith('.tmp'));
   await until('the picture is on its way', async () => (await halves()).length === 1);
   await worker.stop('SIGTERM');
   expect(worker.exitCode).toBe(0);
