@@ -55,8 +55,8 @@ export function startService(app: 'api' | 'worker' | 'simulator', env: Readonly<
   };
 }
 
-/** Waits until the URL answers 200; tells what the process printed when it does not, or ended. */
-export async function ready(service: Service, url: string): Promise<void> {
+/** Waits until the URL answers 200, at most `withinMs`; tells what the process printed when it does not, or ended. */
+export async function ready(service: Service, url: string, withinMs = 15_000): Promise<void> {
   await until(
     `${url} answers 200`,
     async () => {
@@ -64,7 +64,7 @@ export async function ready(service: Service, url: string): Promise<void> {
       const answer = await fetch(url, { signal: AbortSignal.timeout(2000) }).catch(() => undefined);
       return answer?.status === 200;
     },
-    { withinMs: 15_000, everyMs: 50 },
+    { withinMs, everyMs: 50 },
   ).catch((error: unknown) => {
     throw new Error(`${String(error)}\n${service.output}`);
   });

@@ -17,10 +17,11 @@ import { CHAOS } from './settings.js';
 const PREFIX = '{comfy-fleet}';
 const DOWNLOAD_MS = 10_000;
 
-/** Waits until every job has ended and every simulator is idle, at most `restMs`. Answers how long that took, in ms. */
+/** Waits until every job has ended and every simulator is idle, within limits. Answers how long that took, in ms. */
 export async function untilRest(fleet: Fleet, load: Load): Promise<number> {
   const start = Date.now();
   const open = new Set(allIds(load, await readHistories(fleet)));
+  const withinMs = CHAOS.restMs + open.size * CHAOS.restMsPerJob;
   const isAtRest = async () => {
     for (const id of open) {
       const job = await jobOf(fleet, id);
@@ -30,7 +31,7 @@ export async function untilRest(fleet: Fleet, load: Load): Promise<number> {
     return [...(await queues(fleet)).values()].every((length) => length === 0);
   };
   // What is not at rest by then is a breach that the checks describe.
-  await until('the fleet is at rest', isAtRest, { withinMs: CHAOS.restMs, everyMs: 200 }).catch(() => {});
+  await until('the fleet is at rest', isAtRest, { withinMs, everyMs: 200 }).catch(() => {});
   return Date.now() - start;
 }
 

@@ -7,6 +7,9 @@ import { quietPorts } from './ports.js';
 import { ChaosProcess, type Launched } from './process.js';
 import { CHAOS, serviceEnvironment } from './settings.js';
 
+/** A process takes seconds to start while others do, too, on a machine with more of them than cores. */
+const START_MS = 60_000;
+
 /** The run's processes and the places where they leave their traces. */
 export interface Fleet {
   readonly apiUrl: string;
@@ -41,7 +44,7 @@ export async function startProcesses(dir: string): Promise<Fleet> {
     return { pid, exited, output: '', kill: () => stop('SIGKILL'), ready: async () => {} };
   });
   const api = new ChaosProcess('api', () =>
-    launch('api', { ...environment, PORT: `${apiPort}` }, `http://127.0.0.1:${apiPort}/readyz`),
+    launch('api', { ...environment, PORT: `${apiPort}` }, `http://127.0.0.1:${apiPort}/livez`),
   );
   const gpus = simulatorNames.map(
     (name, n) =>
@@ -62,7 +65,7 @@ export async function startProcesses(dir: string): Promise<Fleet> {
     const urls = simulatorNames.filter((simulator) => simulator.startsWith(`${name}/`)).map(urlOf);
     const own = { WORKER_NAME: name, WORKER_HEALTH_PORT: `${healthPort}`, COMFYUI_URLS: urls.join(',') };
     return new ChaosProcess(name, () =>
-      launch('worker', { ...environment, ...own }, `http://127.0.0.1:${healthPort}/readyz`),
+      launch('worker', { ...environment, ...own }, `http://127.0.0.1:${healthPort}/livez`),
     );
   });
   const all = [redis, api, ...gpus, ...workers];
@@ -93,7 +96,7 @@ export async function startProcesses(dir: string): Promise<Fleet> {
 async function launch(
   app: 'api' | 'worker' | 'simulator',
   env: Record<string, string>,
-  readyUrl: string,
+  upUrl: string,
 ): Promise<Launched> {
   const service = startService(app, env);
   return {
@@ -103,7 +106,7 @@ async function launch(
     },
     exited: service.exited,
     kill: () => service.stop('SIGKILL'),
-    ready: () => ready(service, readyUrl),
+    ready: () => ready(service, upUrl, START_MS),
   };
 }
 

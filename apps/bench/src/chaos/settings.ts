@@ -15,8 +15,9 @@ export const CHAOS = {
   maxWorkerDeaths: 10,
   /** On top of a step: how long a cancel's way from its answer to the GPU may take on a machine with more processes than cores. */
   cancelSlackMs: 400,
-  /** How long the fleet gets to come to rest. */
+  /** How long the fleet gets to come to rest: for what hangs, and for each job, since restarts eat the machine's time. */
   restMs: 120_000,
+  restMsPerJob: 300,
 } as const;
 
 export type ChaosSettings = { readonly [K in keyof typeof CHAOS]: number };
