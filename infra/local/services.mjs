@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { freePort, httpUrl, listens } from './ports.mjs';
 import { Problem } from './problem.mjs';
 import { untilReady } from './ready.mjs';
@@ -24,6 +24,7 @@ export async function bringUp(context) {
   const redisUrl = settings.redisUrl ?? (await startRedis(context));
   if (settings.redisUrl !== undefined) await requireRedis(settings.redisUrl);
   const comfyuiUrls = settings.comfyuiUrls ?? (await startSimulator(context));
+  const disk = settings.comfyuiUrls === undefined ? simulatorDisk(context) : {};
   const port = settings.port === 0 ? await freePort(settings.host) : settings.port;
   const healthPort = settings.workerHealthPort === 0 ? await freePort() : settings.workerHealthPort;
 
@@ -31,7 +32,12 @@ export async function bringUp(context) {
   // a worker that is started again under its old name finds the prompts that it left in its instances; a Redis that
   // is shared needs a name of this machine, which is the service's own default
   const name = env.WORKER_NAME || (settings.redisUrl === undefined ? 'local' : undefined);
-  const worker = { ...own, WORKER_HEALTH_PORT: `${healthPort}`, ...(name === undefined ? {} : { WORKER_NAME: name }) };
+  const worker = {
+    ...own,
+    ...disk,
+    WORKER_HEALTH_PORT: `${healthPort}`,
+    ...(name === undefined ? {} : { WORKER_NAME: name }),
+  };
   startService(context, 'worker', worker, (settings.drainSeconds + 10) * 1000);
   startService(context, 'api', { ...own, PORT: `${port}` }, 15_000);
 
@@ -70,6 +76,16 @@ async function startSimulator(context) {
   startService(context, 'simulator', { ...serviceEnv(env), SIMULATOR_PORT: `${port}` }, 5_000);
   await untilReady('simulator', `http://127.0.0.1:${port}/system_stats`, { signal, print });
   return `http://127.0.0.1:${port}`;
+}
+
+/**
+ * The simulator's folders are on this machine, so the worker can clean up in them.
+ * @param {Context} context
+ * @returns {NodeJS.ProcessEnv}
+ */
+function simulatorDisk({ root, env }) {
+  const dir = resolve(root, env.SIMULATOR_DIR || '.data/simulator');
+  return { COMFYUI_OUTPUT_DIRS: join(dir, 'output'), COMFYUI_INPUT_DIRS: join(dir, 'input') };
 }
 
 /**

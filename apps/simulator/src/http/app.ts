@@ -94,7 +94,7 @@ function send(reply: Reply, request: Request, response: Response, next: NextFunc
 
 /** A client that goes away in the middle, and a range that cannot be had, are no faults of the server. */
 function onFileSent(error: (Error & { status?: number }) | undefined, response: Response, next: NextFunction): void {
-  if (error === undefined || response.headersSent) return;
+  if (error === undefined || response.headersSent || response.destroyed) return;
   if (error.status === 416 || error.status === 412) response.status(error.status).end();
   else next(error);
 }
