@@ -201,6 +201,8 @@ export class HeldJob {
   /** ComfyUI has nothing of the submission (any more): it goes off the record. */
   async lose(promptId: string, why: Loss): Promise<void> {
     this.#left = undefined;
+    this.#promptId = undefined;
+    this.#began = undefined;
     this.note(await this.claim.lose(promptId, why));
   }
 

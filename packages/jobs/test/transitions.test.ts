@@ -258,6 +258,16 @@ it('answers canceling to every transition but the finish while a cancel is wante
   expect(await fleet.events(id)).toEqual([status('running'), status('canceling')]);
 });
 
+it('counts an execution once that was lost before the end named it', async () => {
+  const fleet = await openFleet();
+  const { id } = (await fleet.submit()).record;
+  const { claim, promptId } = await startNext(await fleet.claims());
+  await fleet.ledger.cancel(id);
+  await claim.lose(promptId, 'died');
+  expect(await claim.finish({ status: 'canceled' }, promptId)).toBe('canceled');
+  expect((await fleet.get(id)).record).toMatchObject({ attempts: 1, startedAt: null });
+});
+
 it('ends as canceled, without pictures, when the holder finishes a canceling job as succeeded', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;

@@ -3,8 +3,8 @@ import { PRELUDE } from './prelude.js';
 
 /**
  * The holder ends the job. Own arguments: claim, outcome (succeeded, failed or canceled), images (JSON), error (JSON or
- * empty), the prompt id that began executing (or empty). A job that was being canceled ends as canceled, whatever its
- * outcome. Answers what the job became; a repeat answers the same.
+ * empty), the prompt id that began executing (or empty; one that was lost since was counted before). A job that was being
+ * canceled ends as canceled, whatever its outcome. Answers what the job became; a repeat answers the same.
  */
 export const finishScript = `${PRELUDE}${LEARN}
 local claim, outcome, images, failure, executed_prompt = ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
@@ -12,7 +12,7 @@ local status = get('status')
 if is_terminal(status) and get('claim') == claim then return status end
 if is_terminal(status) or not held_by(claim) then return 'superseded' end
 local seen = get('started_claim') == claim and get('executed_at') ~= ''
-if executed_prompt ~= '' and get('started_prompt') ~= executed_prompt then begin_running(executed_prompt) end
+if executed_prompt ~= '' and executed_prompt == get('prompt_id') and get('started_prompt') ~= executed_prompt then begin_running(executed_prompt) end
 if status == 'canceling' then outcome = 'canceled' end
 if outcome == 'succeeded' then
   set('images', images, 'progress', '')
