@@ -157,6 +157,8 @@ describe('failures', () => {
   const error = { outcome: 'error' as const };
   const cut = { outcome: undefined, endedAt: undefined };
   const deaths = [{ process: 'worker1/1', pid: 100, killedAt: T0 + 100, upAt: T0 + 900 }];
+  const sooner = { endedAt: T0 + 540 };
+  const tooLate = [{ process: 'worker1/1', pid: 100, killedAt: T0 + 601, upAt: T0 + 900 }];
   const hung = execution(1, { outcome: 'interrupted', endedAt: T0 + 50 + CHAOS.deadlineSeconds * 1000 });
 
   it.each<[string, Partial<Evidence>, Partial<Evidence>]>([
@@ -174,12 +176,22 @@ describe('failures', () => {
     [
       'instance_killed',
       { executions: [execution(1, cut), execution(1, cut)], outages: deaths },
-      { executions: [execution(1, cut), execution(1)], outages: deaths },
+      { executions: [execution(1, cut), execution(1, { startedAt: T0 + 101 })], outages: deaths },
     ],
     [
       'prompt_lost',
-      { executions: [execution(1, cut), execution(1, cut), execution(1, cut)], outages: deaths },
+      { executions: [execution(1), execution(1), execution(1, cut)], outages: deaths },
+      { executions: [execution(1), execution(1), execution(1, { startedAt: T0 + 101 })], outages: deaths },
+    ],
+    [
+      'prompt_lost',
+      { executions: [execution(1), execution(1), execution(1, sooner)], faults: [fault('lost_history')] },
+      { executions: [execution(1), execution(1, sooner)], faults: [fault('lost_history')] },
+    ],
+    [
+      'prompt_lost',
       { executions: [execution(1), execution(1), execution(1)], outages: deaths },
+      { executions: [execution(1), execution(1), execution(1)], outages: tooLate },
     ],
     ['worker_killed', {}, { histories: [history(1)] }],
   ])('takes %s when something injected explains it, and not otherwise', (code, explained, unexplained) => {

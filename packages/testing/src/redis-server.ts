@@ -36,13 +36,16 @@ export async function freePort(): Promise<number> {
 export interface RedisServerOptions {
   /** Default: a free one. */
   readonly port?: number;
+  /** More arguments for redis-server. */
+  readonly args?: readonly string[];
 }
 
 /** Starts a real redis-server, durable as in production (AOF, `appendfsync always`), on 127.0.0.1. */
 export async function startRedisServer(options: RedisServerOptions = {}): Promise<RedisServer> {
   const dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-redis-'));
   const port = options.port ?? (await freePort());
-  let child = await launch(port, dir);
+  const start = () => launch(port, dir, options.args ?? []);
+  let child = await start();
   let exited = exitOf(child);
   const stop = async (signal: NodeJS.Signals = 'SIGTERM') => {
     if (child.exitCode !== null || child.signalCode !== null) return;
@@ -61,7 +64,7 @@ export async function startRedisServer(options: RedisServerOptions = {}): Promis
     },
     stop,
     restart: async () => {
-      child = await launch(port, dir);
+      child = await start();
       exited = exitOf(child);
     },
     close: async () => {
@@ -75,9 +78,9 @@ function exitOf(child: ChildProcess): Promise<Exit> {
   return new Promise((resolve) => child.once('exit', (code, signal) => resolve({ code, signal })));
 }
 
-async function launch(port: number, dir: string): Promise<ChildProcess> {
+async function launch(port: number, dir: string, more: readonly string[]): Promise<ChildProcess> {
   const args = ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', dir, '--appendonly', 'yes'];
-  args.push('--appendfsync', 'always', '--save', '', '--maxmemory-policy', 'noeviction');
+  args.push('--appendfsync', 'always', '--save', '', '--maxmemory-policy', 'noeviction', ...more);
   const child = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'inherit'] });
   await new Promise<void>((resolve, reject) => {
     child.once('error', reject);

@@ -14,9 +14,9 @@ export function executionsByJob({ histories, executions }: Evidence): ReadonlyMa
   return byJob;
 }
 
-/** Whether its simulator was killed while it ran. */
-export function wasCut({ pid, outcome }: Execution, { outages }: Evidence): boolean {
-  return outcome === undefined && outages.some((outage) => outage.pid === pid);
+/** Whether its simulator was killed after it began and before `until`: what had ended may not have been fetched yet. */
+export function diedUnder({ pid, startedAt }: Execution, until: number, { outages }: Evidence): boolean {
+  return outages.some((outage) => outage.pid === pid && outage.killedAt >= startedAt && outage.killedAt <= until);
 }
 
 /** When the GPU stopped working on it: its end, its simulator's death, or not yet. */

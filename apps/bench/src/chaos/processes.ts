@@ -7,6 +7,8 @@ import { quietPorts } from './ports.js';
 import { ChaosProcess, type Launched } from './process.js';
 import { CHAOS, serviceEnvironment } from './settings.js';
 
+/** Redis never rewrites its append-only file: it tells the whole run. */
+const WHOLE_FILE = ['--auto-aof-rewrite-percentage', '0'];
 /** A process takes seconds to start while others do, too, on a machine with more of them than cores. */
 const START_MS = 60_000;
 
@@ -38,7 +40,7 @@ export async function startProcesses(dir: string): Promise<Fleet> {
 
   let server: RedisServer | undefined;
   const redis = new ChaosProcess('redis', async () => {
-    if (server === undefined) server = await startRedisServer({ port: redisPort });
+    if (server === undefined) server = await startRedisServer({ port: redisPort, args: WHOLE_FILE });
     else await server.restart();
     const { pid, exited, stop } = server;
     return { pid, exited, output: '', kill: () => stop('SIGKILL'), ready: async () => {} };

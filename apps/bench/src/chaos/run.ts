@@ -5,11 +5,12 @@ import type { Breach } from './check.js';
 import { CHECKS } from './checks/index.js';
 import { clearFaults, runFaults, runKills } from './disturb.js';
 import type { Evidence } from './evidence.js';
-import { gather, untilRest } from './gather.js';
+import { gather } from './gather.js';
 import { runLoad } from './load.js';
-import { makePictures } from './pictures.js';
 import { makePlan, type Plan, simulatorNames } from './plan.js';
 import { type Fleet, startProcesses } from './processes.js';
+import { untilRest } from './rest.js';
+import { makePictures } from './uploads.js';
 
 export interface ChaosReport {
   readonly seed: number;

@@ -1,7 +1,7 @@
 import type { Job } from '@comfy-fleet/contracts';
 import { type Breach, type Check, count, tally } from '../check.js';
 import type { Evidence, Execution } from '../evidence.js';
-import { executionsByJob, historyVictims, wasCut } from '../executions.js';
+import { diedUnder, executionsByJob, historyVictims } from '../executions.js';
 
 /** A job fails only with a code that something injected explains. */
 export const failures: Check = (evidence) => {
@@ -25,8 +25,8 @@ export const failures: Check = (evidence) => {
 };
 
 function explains(code: string, job: Job, executions: readonly Execution[], evidence: Evidence): boolean {
-  const { faults, settings } = evidence;
-  const cut = count(executions, (execution) => wasCut(execution, evidence));
+  const { faults, settings, gatheredAt } = evidence;
+  const finishedAt = job.finished_at === null ? gatheredAt : Date.parse(job.finished_at);
   const met = (kind: string, outcome: Execution['outcome']) =>
     count(
       executions,
@@ -44,13 +44,12 @@ function explains(code: string, job: Job, executions: readonly Execution[], evid
         (execution) => execution.outcome === 'interrupted' && lasted(execution) >= settings.deadlineSeconds * 1000,
       );
     case 'instance_killed':
-      return cut >= settings.maxInstanceDeaths;
+      return count(executions, (execution) => diedUnder(execution, finishedAt, evidence)) >= settings.maxInstanceDeaths;
     case 'prompt_lost': {
-      const victims = historyVictims(evidence);
-      return (
-        cut + count(executions, (execution) => victims.has(execution)) + met('out_of_memory', 'error') >=
-        settings.maxAttempts
-      );
+      // That each one before the last was lost for a reason, the check of the renderings sees to.
+      const last = executions.at(-1);
+      if (last === undefined || executions.length < settings.maxAttempts) return false;
+      return diedUnder(last, finishedAt, evidence) || historyVictims(evidence).has(last);
     }
     case 'worker_killed': {
       const claims = evidence.histories.find(({ id }) => id === job.id)?.claims ?? [];
