@@ -1,5 +1,6 @@
 import { inputName } from '@comfy-fleet/frames';
 import type { Loss } from '@comfy-fleet/jobs';
+import type { Graph } from '@comfy-fleet/workflows';
 import { dropLeftFrames } from './collect.js';
 import type { HeldJob } from './held-job.js';
 import { patiently } from './patiently.js';
@@ -14,7 +15,6 @@ import type { Tools } from './tools.js';
  */
 export async function adoptJob(job: HeldJob, tools: Tools): Promise<Submitted | undefined> {
   const { left: promptId } = job;
-  const { request } = job.record;
   if (promptId === undefined) return undefined;
   if (job.record.instance !== job.instance.name) {
     job.log.warn('the instance that had the submission is out of reach; rendering again', { had: job.record.instance });
@@ -28,9 +28,18 @@ export async function adoptJob(job: HeldJob, tools: Tools): Promise<Submitted | 
   }
   job.log.info('adopted a submission', { prompt: promptId, state: found.state });
   job.submitted();
-  // Only to weigh the progress: the name of the input does not matter.
-  const graph = bindJob(job, promptId, tools, request.input && inputName(request.input.sha256));
-  return { promptId, graph };
+  return { promptId, graph: graphOf(job, promptId, tools) };
+}
+
+/** Only to weigh the progress: the name of the input does not matter, and without a graph there is just no progress. */
+function graphOf(job: HeldJob, promptId: string, tools: Tools): Graph {
+  const { input } = job.record.request;
+  try {
+    return bindJob(job, promptId, tools, input && inputName(input.sha256));
+  } catch (error) {
+    job.log.warn('the graph of an adopted submission cannot be bound any more', { error });
+    return {};
+  }
 }
 
 async function gone(job: HeldJob, promptId: string, why: Loss, tools: Tools): Promise<undefined> {

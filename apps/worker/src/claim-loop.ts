@@ -15,8 +15,8 @@ interface ClaimLoop {
   readonly turn: LimitFunction;
   /** Whether the lane can run the job. */
   readonly mayMove: (job: HeldJob, lane: Lane) => boolean;
-  /** Takes the claim to a lane, or back into the queue. */
-  readonly place: (claim: Claim) => Promise<void>;
+  /** Takes the claim to a lane, or back into the queue; answers whether to a lane. */
+  readonly place: (claim: Claim) => Promise<boolean>;
   readonly signal: AbortSignal;
   readonly log: Logger;
 }
@@ -25,6 +25,8 @@ interface ClaimLoop {
 const ERROR_PAUSE_MS = 500;
 /** How often a busy lane's second place looks for a job while the queue is empty. */
 const REFILL_MS = 100;
+/** Longest pause after claims that no lane here could run. */
+const LONGEST_UNPLACED_MS = 3000;
 /** How long a loop without any place sleeps when nobody wakes it. */
 const FULL_MS = 5000;
 
@@ -36,9 +38,16 @@ const FULL_MS = 5000;
 export async function claimLoop(loop: ClaimLoop): Promise<void> {
   const { source, lanes, changes, turn, mayMove, place, signal, log } = loop;
   let saidIdle: readonly string[] = [];
+  /** Claims in a row for which there was no lane, although one was free: it cannot run them. */
+  let unplaced = 0;
 
   while (!signal.aborted) {
     try {
+      if (unplaced > 0) {
+        // Claiming on at once would take the whole queue out and put it back.
+        await sayBusy();
+        await changes.heard(Math.min(REFILL_MS * 2 ** unplaced, LONGEST_UNPLACED_MS), signal);
+      }
       if (lanes.some((lane) => lane.isIdle)) await feedIdle();
       else if (lanes.some((lane) => lane.hasRoom)) await fillAhead();
       else {
@@ -56,7 +65,7 @@ export async function claimLoop(loop: ClaimLoop): Promise<void> {
     const fed = await turn(async () => {
       if (!lanes.some(({ isIdle }) => isIdle) || moveBehind(lanes, mayMove)) return true;
       const claim = await source.next({ block: false });
-      if (claim !== undefined) await place(claim);
+      if (claim !== undefined) await take(claim);
       return claim !== undefined;
     });
     if (fed) return;
@@ -66,7 +75,7 @@ export async function claimLoop(loop: ClaimLoop): Promise<void> {
     await source.noteIdle(idle);
     await source.recall();
     const later = await source.next({ block: true });
-    if (later !== undefined) await turn(() => place(later));
+    if (later !== undefined) await turn(() => take(later));
   }
 
   async function fillAhead(): Promise<void> {
@@ -74,10 +83,14 @@ export async function claimLoop(loop: ClaimLoop): Promise<void> {
     const filled = await turn(async () => {
       if (!lanes.some(({ hasRoom }) => hasRoom) || (await source.othersIdle())) return false;
       const claim = await source.next({ block: false });
-      if (claim !== undefined) await place(claim);
+      if (claim !== undefined) await take(claim);
       return claim !== undefined;
     });
     if (!filled) await changes.heard(REFILL_MS, signal);
+  }
+
+  async function take(claim: Claim): Promise<void> {
+    unplaced = (await place(claim)) ? 0 : unplaced + 1;
   }
 
   async function sayBusy(): Promise<void> {

@@ -7,6 +7,7 @@ import { backoffMs } from './failures.js';
 import type { HeldJob } from './held-job.js';
 import { patiently } from './patiently.js';
 import { pause } from './pause.js';
+import { Superseded } from './signals.js';
 import type { Tools } from './tools.js';
 
 /** Enough of a picture to read its size from. */
@@ -31,7 +32,9 @@ export async function collectFrames(
       stored.push(await untilStored(job, tools, signal, () => patiently(job, collect, { signal })));
     }
   } catch (error) {
-    await dropFrames(stored, frames);
+    // A later claim may have stored the same by now; then they are its own.
+    const ours = !(error instanceof Superseded) && (await job.claim.look()) !== 'superseded';
+    if (ours) await dropFrames(stored, frames);
     throw error;
   }
   return stored;

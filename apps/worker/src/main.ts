@@ -67,6 +67,13 @@ async function main(): Promise<void> {
     announceSeconds,
     abilitiesSeconds,
     sweepSeconds,
+    onNameTaken: () => {
+      log.error('another worker was started with this name and has taken over; give each its own WORKER_NAME', {
+        name,
+      });
+      process.exitCode = 1;
+      process.kill(process.pid, 'SIGTERM');
+    },
     log,
   });
   const health = await startHealthServer({
@@ -89,7 +96,7 @@ async function main(): Promise<void> {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
       stop(signal).then(
-        () => process.exit(0),
+        () => process.exit(),
         (error: unknown) => {
           log.error('stopping failed', { error });
           process.exit(1);

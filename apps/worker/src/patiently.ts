@@ -1,3 +1,4 @@
+import { OutputMissing } from '@comfy-fleet/comfyui';
 import { FleetError } from '@comfy-fleet/contracts';
 import type { HeldJob } from './held-job.js';
 import { pause } from './pause.js';
@@ -7,7 +8,7 @@ const RETRY_MS = 250;
 const UNREACHABLE_MS = 30_000;
 
 /**
- * Repeats a call while the instance cannot be reached; a job that ComfyUI may be working on is not given up for one lost
+ * Repeats a call while the instance cannot be reached or answers nonsense; a job that ComfyUI may be working on is not given up for one lost
  * packet. Throws prompt_lost after UNREACHABLE_MS, any other error at once.
  */
 export async function patiently<T>(
@@ -20,13 +21,18 @@ export async function patiently<T>(
     try {
       return await call();
     } catch (error) {
-      if (!(error instanceof FleetError) || error.code !== 'instance_unreachable') throw error;
-      onOutage?.();
+      if (!(error instanceof FleetError) || !isPassing(error)) throw error;
+      if (error.code === 'instance_unreachable') onOutage?.();
       if (performance.now() > end) {
-        const detail = `The instance ${job.instance.name} could not be reached for ${UNREACHABLE_MS / 1000} s while it had the prompt.`;
+        const detail = `The instance ${job.instance.name} could not be asked for ${UNREACHABLE_MS / 1000} s while it had the prompt: ${error.detail}`;
         throw new FleetError('prompt_lost', detail, { cause: error });
       }
     }
     await pause(RETRY_MS, signal);
   }
+}
+
+/** What may be over in a moment; a file that is gone stays so. */
+function isPassing(error: FleetError): boolean {
+  return !(error instanceof OutputMissing) && (error.code === 'instance_unreachable' || error.code === 'comfyui_error');
 }

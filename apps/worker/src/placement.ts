@@ -5,6 +5,8 @@ import type { Lane } from './lanes.js';
 export type Placement = { readonly lane: Lane } | { readonly releaseMs: number; readonly because: string };
 
 export interface PlacementRules {
+  /** This worker's name. */
+  readonly worker: string;
   /** How long a submission that another worker's instance may still have is left to that worker. */
   readonly adoptWaitMs: number;
   /** The most memory of any live instance of the pool, in bytes. */
@@ -28,7 +30,8 @@ export async function placeJob(record: JobRecord, lanes: readonly Lane[], rules:
   if (record.promptId !== null) {
     const holder = lanes.find(({ instance }) => instance.name === record.instance);
     if (holder !== undefined) return { lane: holder };
-    if ((record.orphanedMs ?? 0) < rules.adoptWaitMs) {
+    // An instance of this worker that is not there was taken out of its settings, and nobody will reach it any more.
+    if (!isOfWorker(record, rules.worker) && (record.orphanedMs ?? 0) < rules.adoptWaitMs) {
       return { releaseMs: ADOPT_RETRY_MS, because: 'another worker may still have its submission' };
     }
   }
@@ -43,6 +46,10 @@ export async function placeJob(record: JobRecord, lanes: readonly Lane[], rules:
   const idle = [...others, ...large].find(({ isIdle }) => isIdle);
   const lane = idle ?? [...others, ...large].find(({ hasRoom }) => hasRoom);
   return lane === undefined ? { releaseMs: SHORTEST_RELEASE_MS, because: 'every instance here is busy' } : { lane };
+}
+
+function isOfWorker({ instance }: JobRecord, worker: string): boolean {
+  return instance !== null && instance.slice(0, instance.lastIndexOf('/')) === worker;
 }
 
 /** Longer with every claim, up to the longest, with jitter: nobody here can do more than wait. */

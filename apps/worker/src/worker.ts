@@ -1,21 +1,19 @@
 import { setMaxListeners } from 'node:events';
-import { inputName } from '@comfy-fleet/frames';
-import type { Claim, WorkerLedger } from '@comfy-fleet/jobs';
+import type { WorkerLedger } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import pLimit from 'p-limit';
 import { announcement } from './announcement.js';
+import { startBackground } from './background.js';
 import { Bell } from './bell.js';
 import { canRun } from './can-run.js';
 import { claimLoop } from './claim-loop.js';
 import { every } from './every.js';
-import { HeldJob } from './held-job.js';
+import type { HeldJob } from './held-job.js';
 import { type Instance, type InstanceFolders, openInstance } from './instance.js';
 import { Lane } from './lanes.js';
-import { deleteOldFiles } from './leftovers.js';
-import { placeJob } from './placement.js';
-import { runJob } from './run-job.js';
+import { createPlacer } from './placer.js';
 import { Stopping } from './signals.js';
-import { stopAbandoned } from './stop-abandoned.js';
+import { createStudy } from './study.js';
 import type { Tools } from './tools.js';
 
 export interface WorkerOptions {
@@ -34,6 +32,8 @@ export interface WorkerOptions {
   readonly announceSeconds: number;
   readonly abilitiesSeconds: number;
   readonly sweepSeconds: number;
+  /** Another process has taken this worker's name, and with it what this one has in hand: this one is to stop. */
+  readonly onNameTaken: () => void;
   readonly log: Logger;
 }
 
@@ -46,84 +46,46 @@ export interface Worker {
 
 /** How often jobs are looked for whose submission is in an instance of ours, and that nobody or another worker has. */
 const LEFT_MS = 1000;
-/** How often what jobs left on ComfyUI's disk is looked for. */
-const CLEAN_MS = 3_600_000;
-/** How often an instance that nobody asks anything is asked whether it is there. */
-const PROBE_MS = 1000;
 
 /** Opens the instances and begins to claim. Resolves when it claims. */
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
-  const { ledger, log, tools, pools } = options;
+  const { name: worker, ledger, log, tools, pools, adoptWaitMs } = options;
   const startedAt = Date.now();
   const stopping = new AbortController();
   const ending = new AbortController();
-  // Every wait of every job listens to it.
+  // Every wait of every job listens to them.
   setMaxListeners(0, stopping.signal, ending.signal);
   const bells = pools.map(() => new Bell());
   const changed = () => {
     for (const bell of bells) bell.ring();
   };
-  const running = new Set<Promise<void>>();
-  let draining = false;
 
+  const study = createStudy({ ledger, pools, asked: tools.asked, signal: ending.signal });
+  const studyNow = (instance: Instance) => {
+    study(instance).catch((error: unknown) => {
+      if (!ending.signal.aborted)
+        log.warn('an instance does not say what it can do', { instance: instance.name, error });
+    });
+  };
   const instances = options.comfyUrls.map((baseUrl, index) =>
     openInstance({
-      name: `${options.name}/${index + 1}`,
+      name: `${worker}/${index + 1}`,
       baseUrl,
       timeoutMs: options.comfyTimeoutMs,
       folders: options.comfyFolders[index] ?? { output: undefined, input: undefined },
       log,
       onChange: changed,
       onHealth: (instance) => {
-        if (instance.health.state === 'up') study(instance);
+        if (instance.health.state === 'up') studyNow(instance);
         changed();
       },
     }),
   );
   const lanes = instances.map((instance) => new Lane(instance));
+  const signals = { stopping: stopping.signal, ending: ending.signal };
+  const placer = createPlacer({ worker, lanes, tools, adoptWaitMs, ...signals, changed, log });
 
-  /** Asks the instance what it can do, and says so. */
-  const learn = async (instance: Instance) => {
-    if (instance.health.state !== 'up') return;
-    const abilities = await instance.learn(tools.asked, ending.signal);
-    await ledger.publish(pools, { instance: instance.name, seenAt: Date.now(), abilities });
-  };
-  const study = (instance: Instance) => {
-    learn(instance).catch((error: unknown) => {
-      if (!ending.signal.aborted)
-        log.warn('an instance does not say what it can do', { instance: instance.name, error });
-    });
-  };
-
-  const begin = (claim: Claim, lane: Lane) => {
-    const job = new HeldJob(claim, lane, log, ending.signal);
-    const run = runJob(job, tools, changed).finally(() => {
-      // A lane that still waits for it would wait for ever.
-      job.takenBack();
-      job.lane.leave(job);
-      running.delete(run);
-      changed();
-    });
-    running.add(run);
-  };
-  const place = async (claim: Claim) => {
-    const able = (lane: Lane) => canRun(claim.record, lane.instance, tools.workflows);
-    const rules = { adoptWaitMs: options.adoptWaitMs, largestVram: tools.largestVram, able };
-    const placement = stopping.signal.aborted
-      ? { releaseMs: 0, because: 'the worker stops' }
-      : await placeJob(claim.record, lanes, rules).catch((error: unknown) => {
-          claim.letGo();
-          throw error;
-        });
-    if ('lane' in placement) {
-      begin(claim, placement.lane);
-      return;
-    }
-    const { releaseMs, because } = placement;
-    log.info('job goes back to the queue', { job: claim.record.id, because, delay_ms: releaseMs });
-    await claim.release(releaseMs);
-  };
-
+  await ledger.takeName();
   await ledger.onAttention((jobId) => {
     for (const job of lanes.flatMap((lane) => lane.jobs)) {
       if (jobId === undefined || job.record.id === jobId) job.attend();
@@ -132,50 +94,36 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const sources = await Promise.all(pools.map((pool) => ledger.claims(pool)));
   const turn = pLimit(1);
   const takeLeft = async () => {
-    for (const source of sources) for (const claim of await source.leftBehind()) await turn(() => place(claim));
+    for (const source of sources) for await (const claim of source.leftBehind()) await turn(() => placer.place(claim));
   };
   // Before any other job: what a process of this name left in our instances is still there, or ended without us.
   await takeLeft();
   const mayMove = (job: HeldJob, lane: Lane) => canRun(job.record, lane.instance, tools.workflows);
   const loops = sources.map((source, index) => {
     const changes = bells[index] as Bell;
-    return claimLoop({ source, lanes, changes, turn, mayMove, place, signal: stopping.signal, log });
+    return claimLoop({ source, lanes, changes, turn, mayMove, place: placer.place, signal: stopping.signal, log });
   });
-  const announce = () => ledger.announce(announcement({ name: options.name, startedAt, pools, draining }, lanes));
-  const background = { signal: ending.signal, log };
+  const announce = async () => {
+    const about = { name: worker, startedAt, pools, draining: stopping.signal.aborted };
+    if (!(await ledger.announce(announcement(about, lanes)))) options.onNameTaken();
+  };
+  const { announceSeconds, abilitiesSeconds, sweepSeconds } = options;
+  const intervals = { announceSeconds, abilitiesSeconds, sweepSeconds };
   const tasks = [
-    ...instances.map((instance) =>
-      every(PROBE_MS, `probing ${instance.name}`, () => instance.probe(ending.signal), background),
-    ),
-    ...instances.map((instance) =>
-      every(options.abilitiesSeconds * 1000, `studying ${instance.name}`, () => learn(instance), background),
-    ),
-    ...lanes.map((lane) => every(CLEAN_MS, `cleaning up after ${lane.instance.name}`, () => clean(lane), background)),
-    every(LEFT_MS, 'stopping abandoned prompts', () => stopAbandoned({ ledger, instances, ...background }), background),
+    ...startBackground({ ledger, lanes, study, announce, ...intervals, signal: ending.signal, log }),
     every(LEFT_MS, 'looking for jobs left behind', takeLeft, { signal: stopping.signal, log }),
-    every(options.announceSeconds * 1000, 'announcing', announce, background),
-    every(options.sweepSeconds * 1000, 'sweeping', () => ledger.sweep(), background),
   ];
-
-  async function clean({ instance, jobs }: Lane): Promise<void> {
-    const inUse = new Set(
-      jobs.flatMap(({ record }) => (record.request.input ? [inputName(record.request.input.sha256)] : [])),
-    );
-    const count = await deleteOldFiles(instance.folders, inUse);
-    if (count > 0) log.info('deleted old files in the folders of ComfyUI', { instance: instance.name, count });
-  }
 
   return {
     notReady: (signal) => notReady(ledger, instances, signal),
     stop: async (drainMs) => {
-      draining = true;
       stopping.abort();
       await Promise.all(loops);
       // What has not begun need not wait for us.
       for (const { behind } of lanes) behind?.takeBack();
-      await settledWithin(running, drainMs);
+      await settledWithin(placer.running, drainMs);
       ending.abort(new Stopping());
-      await Promise.allSettled([...running, ...tasks]);
+      await Promise.allSettled([...placer.running, ...tasks]);
       await Promise.all(sources.map((source) => source.close()));
       await ledger.withdraw();
       await Promise.all(instances.map((instance) => instance.close()));

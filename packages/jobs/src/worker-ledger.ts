@@ -1,4 +1,4 @@
-import type { InstanceAbilities, WorkerAnnouncement } from '@comfy-fleet/contracts';
+import { type InstanceAbilities, newId, type WorkerAnnouncement } from '@comfy-fleet/contracts';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { publishAbilities } from './abilities.js';
 import { announceWorker, readWorkers, withdrawWorker } from './announcements.js';
@@ -6,6 +6,7 @@ import type { Claim } from './claim.js';
 import { orUnavailable, runScript, workerConnection } from './connection.js';
 import { heldClaim } from './held-claim.js';
 import { createKeys } from './keys.js';
+import { takeLease } from './lease.js';
 import { PoolWorker, type WorkItem } from './pool-worker.js';
 import type { JobError } from './record.js';
 import { parseSnapshot } from './snapshots.js';
@@ -34,7 +35,7 @@ export interface ClaimSource {
    * The jobs that this worker has to look after and that this process does not hold: what a process of its name held when
    * it died, and what others claimed since, whose submission is in one of its instances.
    */
-  leftBehind(): Promise<Claim[]>;
+  leftBehind(): AsyncGenerator<Claim>;
   /** Whether another process has said within the last second that an instance of the pool stands idle. */
   othersIdle(): Promise<boolean>;
   /** Says that instances of ours stand idle, or that they do not any more. */
@@ -57,7 +58,10 @@ export interface WorkerLedger {
    * have been missed: then every held job is to be looked at.
    */
   onAttention(listener: (jobId: string | undefined) => void): Promise<void>;
-  announce(announcement: WorkerAnnouncement): Promise<void>;
+  /** This process is the one of its name from now on. To be called once, before anything is claimed. */
+  takeName(): Promise<void>;
+  /** Answers false, and says nothing, when another process has taken the name since. */
+  announce(announcement: WorkerAnnouncement): Promise<boolean>;
   /** Says what an instance can do, to be said again within a day. */
   publish(pools: readonly string[], abilities: InstanceAbilities): Promise<void>;
   /** Submissions that may still be in this worker's instances although no job wants them any more. */
@@ -92,6 +96,10 @@ export interface WorkerLedgerOptions {
 export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
   const { log, worker, maxWorkerDeaths } = options;
   const keys = createKeys(options.prefix);
+  // Two processes of one name would take each other's jobs for their own.
+  const process = newId();
+  const nameTask = `name-${worker}`;
+  const lifeMs = options.announceSeconds * 3000;
   const redis = workerConnection(options.url, log);
   const subscriptions = createSubscriptions(workerConnection(options.url, log), log);
   const queues = createWorkQueues(redis, keys, log);
@@ -133,15 +141,13 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
           const item = await orUnavailable(() => poolWorker.take({ block }));
           return item && claim(item);
         },
-        leftBehind: async () => {
-          const claims: Claim[] = [];
+        leftBehind: async function* () {
           for (const id of await orUnavailable(() => redis.smembers(keys.held(worker)))) {
             if (poolWorker.has(id)) continue;
             const item = await orUnavailable(() => poolWorker.retake(id));
             const taken = item && (await claim(item));
-            if (taken !== undefined) claims.push(taken);
+            if (taken !== undefined) yield taken;
           }
-          return claims;
         },
         othersIdle: async () => {
           const idle = await redis.zrangebyscore(keys.idle(pool), Date.now(), '+inf');
@@ -162,7 +168,14 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
     onAttention: async (listener) => {
       await subscriptions.listen(keys.workerChannel(worker), listener);
     },
-    announce: (announcement) => announceWorker(redis, keys, announcement, options.announceSeconds * 3000),
+    takeName: async () => {
+      await redis.set(keys.lease(nameTask), process, 'PX', lifeMs);
+    },
+    announce: async (announcement) => {
+      if (!(await takeLease(redis, keys, nameTask, process, lifeMs))) return false;
+      await announceWorker(redis, keys, announcement, lifeMs);
+      return true;
+    },
     publish: (pools, abilities) => publishAbilities(redis, keys, pools, abilities),
     abandoned: async () => {
       const members = await redis.smembers(keys.abandoned(worker));
@@ -175,7 +188,11 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
       const members = prompts.map(({ instance, promptId }) => `${instance} ${promptId}`);
       if (members.length > 0) await redis.srem(keys.abandoned(worker), ...members);
     },
-    withdraw: () => withdrawWorker(redis, keys, worker),
+    withdraw: async () => {
+      if (!(await takeLease(redis, keys, nameTask, process, lifeMs))) return;
+      await withdrawWorker(redis, keys, worker);
+      await redis.del(keys.lease(nameTask));
+    },
     workers: () => readWorkers(redis, keys),
     sweep: () =>
       sweep({

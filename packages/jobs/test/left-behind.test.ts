@@ -1,6 +1,13 @@
 import { until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
-import { nextClaim, openFleet, POOL, startNext, succeeded } from './builders.js';
+import type { Claim, ClaimSource } from '../src/index.js';
+import { anAnnouncement, nextClaim, openFleet, POOL, startNext, succeeded } from './builders.js';
+
+async function all(source: ClaimSource): Promise<Claim[]> {
+  const claims: Claim[] = [];
+  for await (const claim of source.leftBehind()) claims.push(claim);
+  return claims;
+}
 
 it('gives a starting worker what a process of its name held, at once, and the lock of it', async () => {
   const fleet = await openFleet();
@@ -8,7 +15,7 @@ it('gives a starting worker what a process of its name held, at once, and the lo
   await fleet.submit();
   const { claim, promptId } = await startNext(await fleet.worker('w').claims(POOL));
   const source = await fleet.worker('w').claims(POOL);
-  const [left, more] = await source.leftBehind();
+  const [left, more] = await all(source);
   expect(more).toBeUndefined();
   expect(left?.record).toMatchObject({ id: claim.record.id, promptId, claim: 2, deaths: 1, status: 'running' });
   expect(await claim.look()).toBe('superseded');
@@ -24,7 +31,7 @@ it('gives it nothing that was finished, released, or taken by another worker sin
   await finished.finish(succeeded(finished.record.id));
   await released.release(60_000);
   await fleet.supersede(taken.record.id);
-  expect(await (await fleet.worker('w').claims(POOL)).leftBehind()).toEqual([]);
+  expect(await all(await fleet.worker('w').claims(POOL))).toEqual([]);
   expect(await fleet.redis.smembers(fleet.keys.held('another worker'))).toEqual([taken.record.id]);
   expect(await fleet.redis.exists(fleet.keys.held('w'))).toBe(0);
 });
@@ -39,9 +46,9 @@ it.each(['holds', 'gave back'])('gives it its own submission that another worker
   const stranger = await nextClaim(await fleet.worker('v').claims(POOL));
   if (does === 'gave back') await stranger.release(60_000);
   const source = await fleet.worker('w').claims(POOL);
-  const left = await until('it is there', async () => (await source.leftBehind())[0]);
+  const left = await until('it is there', async () => (await all(source))[0]);
   expect(left.record).toMatchObject({ id, claim: 3, instance: 'w/2', promptId: expect.stringContaining('1111') });
-  expect(await source.leftBehind()).toEqual([]);
+  expect(await all(source)).toEqual([]);
   expect(await stranger.look()).toBe('superseded');
   await left.finish(succeeded(id));
   await until('the item is gone', async () => (await fleet.redis.exists(fleet.keys.workItem(POOL, id))) === 0);
@@ -61,7 +68,7 @@ it('gives it a submission that another worker gave up for lost only to stop it',
   expect(await owner.abandoned()).toEqual(abandoned);
   await owner.forgetAbandoned(abandoned);
   expect(await owner.abandoned()).toEqual([]);
-  expect(await (await fleet.worker('w').claims(POOL)).leftBehind()).toEqual([]);
+  expect(await all(await fleet.worker('w').claims(POOL))).toEqual([]);
   expect(await stranger.look()).toBe('ok');
 });
 
@@ -69,8 +76,8 @@ it("leaves another worker's and another pool's jobs alone", async () => {
   const fleet = await openFleet();
   await fleet.submit({ pool: 'small' });
   const { claim } = await startNext(await fleet.worker('w').claims('small'));
-  expect(await (await fleet.worker('w').claims(POOL)).leftBehind()).toEqual([]);
-  expect(await (await fleet.worker('v').claims('small')).leftBehind()).toEqual([]);
+  expect(await all(await fleet.worker('w').claims(POOL))).toEqual([]);
+  expect(await all(await fleet.worker('v').claims('small'))).toEqual([]);
   expect(await claim.look()).toBe('ok');
 });
 
@@ -89,4 +96,18 @@ it('counts how long a submission has been without its worker anew after that wor
   expect(again.record.orphanedMs).toBeNull();
   await again.release(0);
   expect((await nextClaim(other)).record.orphanedMs).toBeLessThan(30_000);
+});
+
+it('lets the process that took a name last announce itself, and no other', async () => {
+  const fleet = await openFleet();
+  const [first, second] = [fleet.worker('w'), fleet.worker('w')];
+  await first.takeName();
+  expect(await first.announce(anAnnouncement({ name: 'w', startedAt: 1 }))).toBe(true);
+  await second.takeName();
+  expect(await first.announce(anAnnouncement({ name: 'w', startedAt: 1 }))).toBe(false);
+  expect(await second.announce(anAnnouncement({ name: 'w', startedAt: 2 }))).toBe(true);
+  await first.withdraw();
+  expect((await fleet.ledger.overview()).workers).toMatchObject([{ name: 'w', startedAt: 2 }]);
+  await second.withdraw();
+  expect((await fleet.ledger.overview()).workers).toEqual([]);
 });

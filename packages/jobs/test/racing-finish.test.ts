@@ -11,13 +11,14 @@ it('lets one of 100 racing finishers win: one terminal state, one terminal event
   const { id } = (await fleet.submit({ callback: '{"url":"https://example.com/hook"}' })).record;
   const connections = Array.from({ length: CONNECTIONS }, () => workerConnection(fleet.url, quietLog()));
   onTestFinished(() => connections.forEach((connection) => void connection.disconnect()));
-  const run = (n: number, name: 'claim' | 'finish', args: (string | number)[]) => {
+  const run = (n: number, name: 'claim' | 'submit' | 'finish', args: (string | number)[]) => {
     const connection = connections[n % CONNECTIONS];
     if (connection === undefined) throw new Error('no connection');
     return runScript(connection, name, fleet.keys.job(id), [fleet.keys.prefix, id, JOB_TTL_SECONDS * 1000, ...args]);
   };
   // Every finisher claimed the job before; all but the newest are superseded, each of the newest claim's tries differs.
   for (let n = 0; n < FINISHERS / 2; n++) await run(n, 'claim', [`w${n}`, newId(), 1_000_000, '{}']);
+  await run(0, 'submit', [FINISHERS / 2, 'the prompt', 'w1/1', '']);
   const outcomes = ['succeeded', 'failed', 'canceled'];
   const error = JSON.stringify({ code: 'node_execution_error', detail: 'It failed.', nodeId: '3' });
   const finish = (n: number) => {

@@ -1,0 +1,52 @@
+import { inputName } from '@comfy-fleet/frames';
+import type { WorkerLedger } from '@comfy-fleet/jobs';
+import type { Logger } from '@comfy-fleet/telemetry';
+import { every } from './every.js';
+import type { Lane } from './lanes.js';
+import { deleteOldFiles } from './leftovers.js';
+import { stopAbandoned } from './stop-abandoned.js';
+import type { Study } from './study.js';
+
+interface Background {
+  readonly ledger: WorkerLedger;
+  readonly lanes: readonly Lane[];
+  readonly study: Study;
+  readonly announce: () => Promise<void>;
+  readonly announceSeconds: number;
+  readonly abilitiesSeconds: number;
+  readonly sweepSeconds: number;
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+}
+
+/** How often an instance that nobody asks anything is asked whether it is there. */
+const PROBE_MS = 1000;
+/** How often prompts are looked for that were given up while their instance was out of reach. */
+const ABANDONED_MS = 1000;
+/** How often what jobs left on ComfyUI's disk is looked for. */
+const CLEAN_MS = 3_600_000;
+
+/** What a worker does beside its jobs, again and again until the signal aborts; each promise resolves when its last run is over. */
+export function startBackground(background: Background): Promise<void>[] {
+  const { ledger, lanes, study, announce, announceSeconds, abilitiesSeconds, sweepSeconds, signal, log } = background;
+  const until = { signal, log };
+  const instances = lanes.map(({ instance }) => instance);
+  return [
+    ...instances.flatMap((instance) => [
+      every(PROBE_MS, `probing ${instance.name}`, () => instance.probe(signal), until),
+      every(abilitiesSeconds * 1000, `studying ${instance.name}`, () => study(instance), until),
+    ]),
+    ...lanes.map((lane) => every(CLEAN_MS, `cleaning up after ${lane.instance.name}`, () => clean(lane, log), until)),
+    every(ABANDONED_MS, 'stopping abandoned prompts', () => stopAbandoned({ ledger, instances, ...until }), until),
+    every(announceSeconds * 1000, 'announcing', announce, until),
+    every(sweepSeconds * 1000, 'sweeping', () => ledger.sweep(), until),
+  ];
+}
+
+async function clean({ instance, jobs }: Lane, log: Logger): Promise<void> {
+  const inUse = new Set(
+    jobs.flatMap(({ record }) => (record.request.input ? [inputName(record.request.input.sha256)] : [])),
+  );
+  const count = await deleteOldFiles(instance.folders, inUse);
+  if (count > 0) log.info('deleted old files in the folders of ComfyUI', { instance: instance.name, count });
+}

@@ -1,0 +1,75 @@
+import type { Claim } from '@comfy-fleet/jobs';
+import type { Logger } from '@comfy-fleet/telemetry';
+import { canRun } from './can-run.js';
+import { HeldJob } from './held-job.js';
+import type { Lane } from './lanes.js';
+import { placeJob } from './placement.js';
+import { runJob } from './run-job.js';
+import type { Tools } from './tools.js';
+
+interface PlacerOptions {
+  /** The worker's name. */
+  readonly worker: string;
+  readonly lanes: readonly Lane[];
+  readonly tools: Tools;
+  readonly adoptWaitMs: number;
+  /** Aborts when no job is begun any more. */
+  readonly stopping: AbortSignal;
+  /** Aborts when no job may go on. */
+  readonly ending: AbortSignal;
+  /** To be called when a lane may have got a free place. */
+  readonly changed: () => void;
+  readonly log: Logger;
+}
+
+export interface Placer {
+  /** Begins the job on a lane, or gives it back. Answers whether it was begun; never leaves a claim without an owner. */
+  place(claim: Claim): Promise<boolean>;
+  /** One for each job that was begun and is not over. */
+  readonly running: ReadonlySet<Promise<void>>;
+}
+
+export function createPlacer(options: PlacerOptions): Placer {
+  const { worker, lanes, tools, adoptWaitMs, stopping, ending, changed, log } = options;
+  const running = new Set<Promise<void>>();
+
+  const begin = (claim: Claim, lane: Lane) => {
+    const job = new HeldJob(claim, lane, log, ending);
+    const run = runJob(job, tools, changed).finally(() => {
+      // A lane that still waits for it would wait for ever.
+      job.takenBack();
+      job.lane.leave(job);
+      running.delete(run);
+      changed();
+    });
+    running.add(run);
+  };
+
+  const placeOrRelease = async (claim: Claim): Promise<boolean> => {
+    const able = (lane: Lane) => canRun(claim.record, lane.instance, tools.workflows);
+    const placement = stopping.aborted
+      ? { releaseMs: 0, because: 'the worker stops' }
+      : await placeJob(claim.record, lanes, { worker, adoptWaitMs, largestVram: tools.largestVram, able });
+    if ('lane' in placement) {
+      begin(claim, placement.lane);
+      return true;
+    }
+    const { releaseMs, because } = placement;
+    log.info('job goes back to the queue', { job: claim.record.id, because, delay_ms: releaseMs });
+    await claim.release(releaseMs);
+    return false;
+  };
+
+  return {
+    running,
+    place: async (claim) => {
+      try {
+        return await placeOrRelease(claim);
+      } catch (error) {
+        // Its lock would be renewed for as long as this process lives.
+        claim.letGo();
+        throw error;
+      }
+    },
+  };
+}
