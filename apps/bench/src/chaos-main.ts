@@ -5,21 +5,30 @@ import { showReport } from './chaos/table.js';
 const USAGE = 'npm run chaos -- [--jobs 500] [--seed 7]: two whole numbers\n';
 const STOPPED = 130;
 
-/** A whole number of at least `least`; undefined when it is none. */
-function whole(text: string, least: number): number | undefined {
-  const number = Number(text);
-  return Number.isSafeInteger(number) && number >= least ? number : undefined;
+interface Options {
+  readonly jobs: number;
+  readonly seed: number;
+}
+
+/** Undefined when the arguments are not what USAGE says. Without a seed one is drawn. */
+function readOptions(): Options | undefined {
+  try {
+    const { values } = parseArgs({ options: { jobs: { type: 'string' }, seed: { type: 'string' } } });
+    const [jobs, seed] = [Number(values.jobs ?? '500'), Number(values.seed ?? `${Date.now() % 1_000_000}`)];
+    return Number.isSafeInteger(jobs) && jobs > 0 && Number.isSafeInteger(seed) ? { jobs, seed } : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Resolves to the exit code. */
 async function main(signal: AbortSignal): Promise<number> {
-  const { values } = parseArgs({ options: { jobs: { type: 'string' }, seed: { type: 'string' } } });
-  const jobs = whole(values.jobs ?? '500', 1);
-  const seed = whole(values.seed ?? `${Date.now() % 1_000_000}`, 0);
-  if (jobs === undefined || seed === undefined) {
+  const options = readOptions();
+  if (options === undefined) {
     process.stderr.write(USAGE);
     return 2;
   }
+  const { jobs, seed } = options;
   process.stdout.write(`chaos run with ${jobs} jobs, seed ${seed}\n`);
   const report = await runChaos({ seed, jobs, signal });
   process.stdout.write(showReport(report));
