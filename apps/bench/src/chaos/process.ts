@@ -32,6 +32,7 @@ export class ChaosProcess {
   readonly troubles: string[] = [];
   readonly #launch: () => Promise<Launched>;
   readonly #logs: string[] = [];
+  #launching: Promise<Launched> | undefined;
   #current: Launched | undefined;
   #killed = false;
   #busy = false;
@@ -58,7 +59,8 @@ export class ChaosProcess {
 
   async start(): Promise<void> {
     if (this.#over) return;
-    const launched = await this.#launch();
+    this.#launching = this.#launch();
+    const launched = await this.#launching;
     this.#killed = false;
     if (this.#current !== undefined) this.#logs.push(`${this.#current.output}${LIFE_ENDS}`);
     this.#current = launched;
@@ -76,6 +78,8 @@ export class ChaosProcess {
   /** Kills it for good. */
   async close(): Promise<void> {
     this.#over = true;
+    // One that is just being launched would stay.
+    await this.#launching?.catch(() => undefined);
     await this.#kill();
   }
 
