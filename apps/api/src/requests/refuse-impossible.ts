@@ -16,7 +16,9 @@ export function refuseImpossible(
   pool: string,
   known: readonly InstanceAbilities[],
 ): void {
-  const lacks = known.map(({ abilities }) => findLacks(template, request, abilities));
+  // Instances that are alike share one object.
+  const different = new Set(known.map(({ abilities }) => abilities));
+  const lacks = [...different].map((abilities) => findLacks(template, request, abilities));
   if (lacks.length === 0 || lacks.some((found) => found.length === 0)) return;
   // What the nearest one lacks is what is to be changed; the choices are those of all.
   const nearest = lacks.reduce((least, found) => (found.length < least.length ? found : least));
