@@ -33,6 +33,8 @@ export interface TestApi {
   claim(): Promise<Claim>;
   /** Says that the process is about to end. */
   stop(): void;
+  /** Aborts at `stop`. */
+  readonly stopping: AbortSignal;
   close(): Promise<void>;
 }
 
@@ -120,6 +122,7 @@ export async function startApi(
       return claim;
     },
     stop: () => stopping.abort(),
+    stopping: stopping.signal,
     close: async () => {
       stopping.abort();
       await server.close(0);

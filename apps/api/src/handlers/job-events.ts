@@ -4,28 +4,28 @@ import { compareEventIds, isEventId, type JobSnapshot, type JobStreamItem } from
 import type { Deps } from '../deps.js';
 import type { Handler } from '../http/messages.js';
 import { serverSentEvent, withHeartbeat } from '../http/server-sent-events.js';
+import { untilStopping } from '../http/until-stopping.js';
 import { jobNotFound } from './job-not-found.js';
 import { presentSnapshot } from './present-snapshot.js';
 
 /**
  * A job as a stream of server-sent events: `status` with the whole job, at first and at every change of state; `progress`;
- * `preview` with a picture of the unfinished work in base64; `output` with the pictures; it ends after the terminal `status`. Whoever comes back gets the job as it is then, in which
- * everything missed is contained, and what follows; whoever has the end already (Last-Event-ID) gets 204, which is how a
- * browser's EventSource is told to stop.
+ * `preview` with a picture of the unfinished work in base64; `output` with the pictures; it ends after the terminal
+ * `status`. Whoever comes back gets the job as it is then, in which everything missed is contained, and what follows;
+ * whoever has the end already (Last-Event-ID) gets 204, which is how a browser's EventSource is told to stop.
  */
 export function jobEvents(deps: Deps): Handler {
   const { ledger, stopping, heartbeatMs } = deps;
   return async ({ params: { id = '' }, header, signal }) => {
     if (!isId(id)) throw jobNotFound();
-    const ending = AbortSignal.any([signal, stopping]);
+    const ending = untilStopping(signal, stopping);
     const items = ledger.events(id, { signal: ending })[Symbol.asyncIterator]();
+    // Whoever reads the body ends them, but a HEAD reads nothing, nor does a caller that left before the answer began.
+    signal.addEventListener('abort', () => void items.return?.());
     // Taken before the answer begins, so that an unknown job or a missing Redis still has its status code.
     const first = (await items.next()).value as JobStreamItem | undefined;
     if (first?.kind !== 'snapshot') throw jobNotFound();
-    if (hasEnd(header('last-event-id'), first.snapshot)) {
-      await items.return?.();
-      return { status: 204 };
-    }
+    if (hasEnd(header('last-event-id'), first.snapshot)) return { status: 204 };
     const messages = jobMessages(deps, first.snapshot, { [Symbol.asyncIterator]: () => items }, ending);
     return {
       status: 200,

@@ -1,5 +1,6 @@
 import type { JobSnapshot } from '@comfy-fleet/jobs';
 import type { Deps } from '../deps.js';
+import { untilStopping } from '../http/until-stopping.js';
 
 /** The job when it has ended, or as it is when the time is up or this process is about to end. */
 export async function waitForJob(
@@ -9,7 +10,7 @@ export async function waitForJob(
   signal: AbortSignal,
 ): Promise<JobSnapshot | undefined> {
   try {
-    return await ledger.wait(id, { timeoutMs: seconds * 1000, signal: AbortSignal.any([signal, stopping]) });
+    return await ledger.wait(id, { timeoutMs: seconds * 1000, signal: untilStopping(signal, stopping) });
   } catch (error) {
     if (!stopping.aborted) throw error;
     return ledger.get(id);

@@ -18,7 +18,7 @@ export interface ApiRequest {
   readonly isForm: boolean;
   /** The file that a form carried. */
   readonly file: UploadedFile | undefined;
-  /** Aborts when the caller goes away. */
+  /** Aborts when the caller goes away, or has the whole answer: with every request in the end. */
   readonly signal: AbortSignal;
 }
 
