@@ -2,7 +2,6 @@ import { getEventListeners, once } from 'node:events';
 import { connect } from 'node:net';
 import { newId } from '@comfy-fleet/contracts';
 import { type RedisServer, startRedisServer, until } from '@comfy-fleet/testing';
-import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startApi, type TestApi } from './api.js';
 import { readEvents } from './event-stream.js';
@@ -11,23 +10,27 @@ const MANY = 20;
 
 let redis: RedisServer;
 let api: TestApi;
-let asking: Redis;
 beforeEach(async () => {
   redis = await startRedisServer();
   // Longer than it is stopped on the slowest machine: a request that fails leaves nothing behind in any case.
   api = await startApi(redis.url, { env: { REDIS_TIMEOUT_MS: '15000' } });
-  asking = new Redis(redis.url);
 });
 afterEach(async () => {
-  asking.disconnect();
   await api.close();
   await redis.close();
 });
 
 /** How many connections listen to the job's events: 1 while any stream of the API does. */
-async function listening(id: string): Promise<unknown> {
-  const [, count] = await asking.pubsub('NUMSUB', `${api.config.redis.prefix}:on:${id}`);
-  return count;
+async function listening(id: string): Promise<number> {
+  const socket = connect(redis.port, '127.0.0.1');
+  socket.write(`PUBSUB NUMSUB ${api.config.redis.prefix}:on:${id}\r\n`);
+  let answer = '';
+  for await (const chunk of socket) {
+    answer += chunk;
+    const count = /\r\n:(\d+)\r\n$/.exec(answer)?.[1];
+    if (count !== undefined) return Number(count);
+  }
+  throw new Error(`Redis broke off: ${answer}`);
 }
 const nobodyListens = (id: string) => until('nobody to listen', async () => (await listening(id)) === 0);
 
