@@ -5,51 +5,51 @@ import type { Bell } from './bell.js';
 import type { HeldJob } from './held-job.js';
 import type { Lane } from './lanes.js';
 import { pause } from './pause.js';
+import type { Placed } from './placer.js';
 
 interface ClaimLoop {
   readonly source: ClaimSource;
   readonly lanes: readonly Lane[];
   /** Rings whenever a lane may have got a free place. */
   readonly changes: Bell;
-  /** One at a time among the loops of all pools: whoever claims for a place has it until the claim is placed. */
+  /** One at a time among the loops of all pools: whoever claims for places has them until the claims are placed. */
   readonly turn: LimitFunction;
   /** Whether the lane can run the job. */
-  readonly mayMove: (job: HeldJob, lane: Lane) => boolean;
-  /** Takes the claim to a lane, or back into the queue; answers whether to a lane. */
-  readonly place: (claim: Claim) => Promise<boolean>;
+  readonly able: (job: HeldJob, lane: Lane) => boolean;
+  /** Takes the claim to a lane, or back into the queue. */
+  readonly place: (claim: Claim) => Promise<Placed>;
   readonly signal: AbortSignal;
   readonly log: Logger;
 }
 
 /** Pause after an unexpected error of the queue. */
 const ERROR_PAUSE_MS = 500;
-/** How often a busy lane's second place looks for a job while the queue is empty. */
+/** How often a busy lane's free places look for jobs while the queue is empty. */
 const REFILL_MS = 100;
-/** Longest pause after claims that no lane here could run. */
-const LONGEST_UNPLACED_MS = 3000;
 /** How long a loop without any place sleeps when nobody wakes it. */
 const FULL_MS = 5000;
+/** Claims on their way at once: what the disk under Redis takes for one it takes for all of them. */
+const MOST_AT_ONCE = 16;
+/** Pause after a claim that no lane here can run: going on at once would take the whole queue out and put it back. */
+const UNABLE_PAUSE_MS = 250;
+/** For so long after it the others are not asked for jobs, and need not hold theirs back for us. */
+const UNABLE_LIFE_MS = 10_000;
 
 /**
- * The claimer of one pool: claims a job whenever a lane has a place for it, and never without one, until the signal aborts. An idle lane comes
- * first: it takes over what waits behind another prompt of ours, else what waits in the queue, else it asks the other
- * workers for what waits behind theirs. A second place is filled only while no instance of the pool is idle.
+ * The claimer of one pool: claims jobs whenever lanes have places for them, and never without one, until the signal aborts.
+ * An idle lane comes first: it takes over what waits behind another prompt of ours, else what waits in the queue, else it asks
+ * the other workers for what waits behind theirs. Places behind a prompt are filled only while no instance of the pool is idle
+ * in another process.
  */
 export async function claimLoop(loop: ClaimLoop): Promise<void> {
-  const { source, lanes, changes, turn, mayMove, place, signal, log } = loop;
+  const { source, lanes, changes, turn, able, place, signal, log } = loop;
   let saidIdle: readonly string[] = [];
-  /** Claims in a row for which there was no lane, although one was free: it cannot run them. */
-  let unplaced = 0;
+  let unableUntil = 0;
 
   while (!signal.aborted) {
     try {
-      if (unplaced > 0) {
-        // Claiming on at once would take the whole queue out and put it back.
-        await sayBusy();
-        await changes.heard(Math.min(REFILL_MS * 2 ** unplaced, LONGEST_UNPLACED_MS), signal);
-      }
-      if (lanes.some((lane) => lane.isIdle)) await feedIdle();
-      else if (lanes.some((lane) => lane.hasRoom)) await fillAhead();
+      if (lanes.some(({ isIdle }) => isIdle)) await feedIdle();
+      else if (lanes.some(({ freePlaces }) => freePlaces > 0)) await fillAhead();
       else {
         await sayBusy();
         await changes.heard(FULL_MS, signal);
@@ -63,14 +63,17 @@ export async function claimLoop(loop: ClaimLoop): Promise<void> {
 
   async function feedIdle(): Promise<void> {
     const fed = await turn(async () => {
-      if (!lanes.some(({ isIdle }) => isIdle) || moveBehind(lanes, mayMove)) return true;
-      const claim = await source.next({ block: false });
-      if (claim !== undefined) await take(claim);
-      return claim !== undefined;
+      const idle = lanes.filter(({ isIdle }) => isIdle).length;
+      return idle === 0 || moveBehind(lanes, able) || (await claimUpTo(idle));
     });
     if (fed) return;
-    const idle = lanes.filter((lane) => lane.isIdle).map(({ instance }) => instance.name);
+    const idle = lanes.filter(({ isIdle }) => isIdle).map(({ instance }) => instance.name);
     if (idle.length === 0) return;
+    if (performance.now() < unableUntil) {
+      await sayBusy();
+      await changes.heard(UNABLE_PAUSE_MS, signal);
+      return;
+    }
     saidIdle = idle;
     await source.noteIdle(idle);
     await source.recall();
@@ -81,16 +84,29 @@ export async function claimLoop(loop: ClaimLoop): Promise<void> {
   async function fillAhead(): Promise<void> {
     await sayBusy();
     const filled = await turn(async () => {
-      if (!lanes.some(({ hasRoom }) => hasRoom) || (await source.othersIdle())) return false;
-      const claim = await source.next({ block: false });
-      if (claim !== undefined) await take(claim);
-      return claim !== undefined;
+      const places = lanes.reduce((sum, { freePlaces }) => sum + freePlaces, 0);
+      return places > 0 && !(await source.othersIdle()) && (await claimUpTo(places));
     });
     if (!filled) await changes.heard(REFILL_MS, signal);
   }
 
-  async function take(claim: Claim): Promise<void> {
-    unplaced = (await place(claim)) ? 0 : unplaced + 1;
+  /** Answers whether it is worth going on at once: jobs were there, and lanes here can run them. */
+  async function claimUpTo(most: number): Promise<boolean> {
+    const asked = Array.from({ length: Math.min(most, MOST_AT_ONCE) }, () => source.next({ block: false }));
+    const answers = await Promise.allSettled(asked);
+    let fed = false;
+    for (const answer of answers) {
+      if (answer.status !== 'fulfilled' || answer.value === undefined) continue;
+      fed = (await take(answer.value)) || fed;
+    }
+    for (const answer of answers) if (answer.status === 'rejected') throw answer.reason;
+    return fed;
+  }
+
+  async function take(claim: Claim): Promise<boolean> {
+    const placed = await place(claim);
+    if (placed === 'unable') unableUntil = performance.now() + UNABLE_LIFE_MS;
+    return placed !== 'unable';
   }
 
   async function sayBusy(): Promise<void> {
@@ -100,12 +116,13 @@ export async function claimLoop(loop: ClaimLoop): Promise<void> {
   }
 }
 
-/** Has a job that waits behind another one of ours moved to an idle lane. Answers whether one was found. */
-function moveBehind(lanes: readonly Lane[], mayMove: ClaimLoop['mayMove']): boolean {
+/** Has the job that would begin last move to an idle lane. Answers whether one was found. */
+function moveBehind(lanes: readonly Lane[], able: ClaimLoop['able']): boolean {
   for (const idle of lanes.filter(({ isIdle }) => isIdle)) {
-    const behind = lanes.map((lane) => lane.behind).find((job) => job !== undefined && mayMove(job, idle));
-    if (behind === undefined) continue;
-    behind.takeBack(idle);
+    const behind = lanes.flatMap((lane) => lane.behind.filter((job) => able(job, idle)));
+    const last = behind.sort((a, b) => (a.lane.waitOf(a) ?? 0) - (b.lane.waitOf(b) ?? 0)).at(-1);
+    if (last === undefined) continue;
+    last.takeBack(idle);
     return true;
   }
   return false;

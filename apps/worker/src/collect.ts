@@ -7,13 +7,15 @@ import { backoffMs } from './failures.js';
 import type { HeldJob } from './held-job.js';
 import { patiently } from './patiently.js';
 import { pause } from './pause.js';
-import { Superseded } from './signals.js';
 import type { Tools } from './tools.js';
 
 /** Enough of a picture to read its size from. */
 const HEAD_BYTES = 64 * 1024;
 
-/** Streams a prompt's pictures from the instance into the frames volume; all of them, or none stays. */
+/**
+ * Streams a prompt's pictures from the instance into the frames volume. What it stored before it failed stays, since a later
+ * claim may have stored the same: dropLeftFrames takes it away when the ledger says that nobody wants it.
+ */
 export async function collectFrames(
   job: HeldJob,
   entry: HistoryEntry,
@@ -25,17 +27,10 @@ export async function collectFrames(
     throw new FleetError('no_output', 'ComfyUI ran the workflow to its end, but no node of it saved a picture.');
   }
   const stored: FrameRecord[] = [];
-  try {
-    for (const [index, file] of entry.outputs.entries()) {
-      const name = frameName(job.record.id, index + 1);
-      const collect = () => collectFrame(job, file, name, { frames, signal });
-      stored.push(await untilStored(job, tools, signal, () => patiently(job, collect, { signal })));
-    }
-  } catch (error) {
-    // A later claim may have stored the same by now; then they are its own.
-    const ours = !(error instanceof Superseded) && (await job.claim.look()) !== 'superseded';
-    if (ours) await dropFrames(stored, frames);
-    throw error;
+  for (const [index, file] of entry.outputs.entries()) {
+    const name = frameName(job.record.id, index + 1);
+    const collect = () => collectFrame(job, file, name, { frames, signal });
+    stored.push(await untilStored(job, tools, signal, () => patiently(job, collect, { signal })));
   }
   return stored;
 }
@@ -60,19 +55,15 @@ async function untilStored<T>(
   }
 }
 
-export async function dropFrames(stored: readonly FrameRecord[], frames: FrameStore): Promise<void> {
-  for (const { name } of stored) await frames.delete(name);
-}
-
-/** What an earlier claim of the job may have stored before its worker died. For a job that made no pictures after all. */
+/** Deletes what this claim or an earlier one may have stored: the ledger says that the job has no pictures (of theirs). */
 export async function dropLeftFrames(job: HeldJob, { frames, workflows }: Tools): Promise<void> {
   const { id, claim, request } = job.record;
-  if (claim === 1) return;
+  if (claim === 1 && !job.isCollecting) return;
   const outputs = workflows.templates.get(request.workflow)?.bindings.prefixes.length ?? 1;
   try {
     for (let n = 1; n <= request.count * outputs; n++) await frames.delete(frameName(id, n));
   } catch (error) {
-    job.log.warn('pictures of an earlier attempt could not be deleted', { error });
+    job.log.warn('pictures that nobody wants could not be deleted', { error });
   }
 }
 
@@ -82,13 +73,13 @@ async function collectFrame(
   name: string,
   { frames, signal }: { frames: FrameStore; signal: AbortSignal },
 ): Promise<FrameRecord> {
-  return job.instance.ask(async (client) => {
+  const head: Uint8Array[] = [];
+  const stored = await job.instance.ask(async (client) => {
     const picture = await client.view(file, signal);
-    const head: Uint8Array[] = [];
     const { bytes, sha256 } = await frames.put(name, keepHead(picture.stream, head), { signal });
-    const { width, height } = sizeOf(Buffer.concat(head), file);
-    return { name, width, height, contentType: picture.contentType ?? 'image/png', bytes, sha256 };
+    return { contentType: picture.contentType ?? 'image/png', bytes, sha256 };
   });
+  return { name, ...sizeOf(Buffer.concat(head), file), ...stored };
 }
 
 async function* keepHead(source: AsyncIterable<Uint8Array>, head: Uint8Array[]): AsyncGenerator<Uint8Array> {
@@ -104,8 +95,9 @@ async function* keepHead(source: AsyncIterable<Uint8Array>, head: Uint8Array[]):
 
 function sizeOf(head: Buffer, file: OutputFile): { width: number; height: number } {
   try {
-    return imageSize(head);
+    const { width, height } = imageSize(head);
+    return { width, height };
   } catch (cause) {
-    throw new FleetError('comfyui_error', `ComfyUI's file ${file.filename} is not a picture.`, { cause });
+    throw new FleetError('no_output', `What the workflow saved as ${file.filename} is not a picture.`, { cause });
   }
 }

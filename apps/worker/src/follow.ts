@@ -25,24 +25,31 @@ export interface FollowOptions {
 const PROGRESS_MS = 500;
 /** How soon to look again at a prompt that is ending or is to stop. */
 const HURRY_MS = 25;
+/** After so many tries to stop it, a try comes only every PATIENT_MS. */
+const PATIENT_STOPS = 40;
+const PATIENT_MS = 250;
 
 /**
  * Follows a prompt to its end. The socket says when to look; what is true is asked over HTTP, every `pollMs` even if the
  * socket says nothing. On the way a prompt that is to stop (its caller cancels, its time is up, an idle instance asks for
- * it) is taken out of the queue or interrupted. Throws TakenBack when it was taken out for another instance.
+ * it, it should have begun by now) is taken out of the queue or interrupted. Throws TakenBack when it was taken out for another instance.
  */
 export async function followPrompt(job: HeldJob, promptId: string, options: FollowOptions): Promise<End> {
   const { tracker, pollMs, deadlineMs } = options;
   const previews = new Previews(job);
-  let lastWrite = 0;
+  let lastWrite = performance.now();
   let lastLook = performance.now();
   let dirty = false;
   let hurry = false;
   let died = false;
+  /** We took it out of the queue, or tried to. */
+  let deleted = false;
+  let stops = 0;
   let lookNow = options.look || job.cancelRequested;
 
   const timedOut = () => job.beganAt !== undefined && Date.now() - job.beganAt > deadlineMs;
-  const toStop = () => job.cancelRequested || job.isToBeTakenBack || timedOut();
+  const overdue = () => !job.hasBegun && job.attempts === 0 && Date.now() > job.record.startDeadline;
+  const toStop = () => job.cancelRequested || job.isToBeTakenBack || timedOut() || overdue();
 
   for (;;) {
     if (lookNow || toStop()) {
@@ -50,22 +57,31 @@ export async function followPrompt(job: HeldJob, promptId: string, options: Foll
       const state = await whereIs(job, promptId, () => {
         died = true;
       });
-      if (state.state === 'ended') return { ...state, timedOut: timedOut() };
+      if (state.state === 'ended') {
+        job.ranToEnd(promptId);
+        return { ...state, timedOut: timedOut() };
+      }
       if (state.state === 'absent') {
-        if (job.isToBeTakenBack && !died && !job.cancelRequested) throw new TakenBack();
+        if (deleted && !job.cancelRequested) throw new TakenBack();
         return { state: 'absent', died, timedOut: timedOut() };
       }
       if (state.state === 'running') await job.began(promptId);
-      else await job.look();
+      else await job.askLedger();
       const spared = state.state === 'running' && job.isToBeTakenBack && !job.cancelRequested;
-      if (toStop() && !spared) await stop(job, promptId, state);
+      if (toStop() && !spared) {
+        deleted ||= state.state === 'pending';
+        stops += 1;
+        await stop(job, promptId, state);
+      }
     }
     if (dirty && performance.now() - lastWrite >= PROGRESS_MS) {
       job.note(await job.claim.progress(tracker.progress));
       lastWrite = performance.now();
       dirty = false;
     }
-    const quietMs = Math.min(pollMs, hurry || toStop() ? HURRY_MS : PROGRESS_MS);
+    // A node that cannot be interrupted may take its time.
+    const hurryMs = stops > PATIENT_STOPS ? PATIENT_MS : HURRY_MS;
+    const quietMs = Math.min(pollMs, hurry || toStop() ? hurryMs : PROGRESS_MS);
     const news = await job.news.next(quietMs, job.signal);
     lookNow = news === undefined ? hurry : await take(news);
     lookNow ||= performance.now() - lastLook >= pollMs;
@@ -78,7 +94,7 @@ export async function followPrompt(job: HeldJob, promptId: string, options: Foll
         await job.began(promptId);
         return false;
       case 'attention':
-        await job.look();
+        await job.askLedger();
         return false;
       case 'succeeded':
       case 'failed':

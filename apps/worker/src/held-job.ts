@@ -16,8 +16,12 @@ export type JobNews = PromptNews | { readonly type: 'attention' };
 /** What a job needs of the lane it is on; see Lane. */
 export interface Place {
   readonly instance: Instance;
+  /** Its instance can be given work. */
+  readonly isOpen: boolean;
   /** The job that is, or will be, executed before any other here. */
   readonly first: HeldJob | undefined;
+  /** In how many ms the job is expected to begin; undefined when nothing is before it. */
+  waitOf(job: HeldJob): number | undefined;
   enter(job: HeldJob): void;
   /** ComfyUI executes it. */
   began(job: HeldJob): void;
@@ -45,12 +49,18 @@ export class HeldJob {
   #submittedAt: number | undefined;
   #began: string | undefined;
   #beganAt: number | undefined;
+  /** The submission whose beginning is on the record by this claim. */
+  #noted: string | undefined;
   #attempts: number;
   #unwatch: () => void = () => {};
   /** Told how far the execution is, 0 to 1. */
   fraction = 0;
   kills: number;
   ooms: number;
+  /** The instance died, or was restarted, while it had the submission. */
+  instanceDied = false;
+  /** Its pictures are being stored. */
+  isCollecting = false;
 
   constructor(claim: Claim, lane: Place, log: Logger, signal: AbortSignal) {
     const { record } = claim;
@@ -158,7 +168,7 @@ export class HeldJob {
   }
 
   /** Ends the taking back: it was taken back, or it had begun. Answers the lane that waits for it. */
-  takenBack(): Place | undefined {
+  endTakeBack(): Place | undefined {
     const target = this.#target;
     target?.unexpect(this);
     this.#takeBack = false;
@@ -181,9 +191,17 @@ export class HeldJob {
     }
     // An adopted one had begun before; its time runs from its adoption.
     this.#beganAt ??= Date.now();
-    this.takenBack();
+    this.endTakeBack();
     this.#lane.began(this);
+    if (this.#noted === promptId) return;
+    this.#noted = promptId;
     this.note(await this.claim.start(promptId));
+  }
+
+  /** ComfyUI executed the current submission to its end, whether or not anybody saw it begin. */
+  ranToEnd(promptId: string): void {
+    if (this.#began !== promptId) this.#attempts += 1;
+    this.#began = promptId;
   }
 
   /** Takes a transition's verdict; throws Superseded when the job is no longer ours. */
@@ -203,11 +221,13 @@ export class HeldJob {
     this.#left = undefined;
     this.#promptId = undefined;
     this.#began = undefined;
+    this.#submittedAt = undefined;
+    this.fraction = 0;
     this.note(await this.claim.lose(promptId, why));
   }
 
   /** Asks the ledger what is wanted, and lets an idle instance ask for it when it is stuck. */
-  async look(): Promise<void> {
+  async askLedger(): Promise<void> {
     const stuck = this.isStuck && this.#lane.first === this;
     const verdict = await this.claim.look(stuck ? Date.now() + UNKNOWN_WAIT_MS : undefined);
     if (verdict === 'recalled') this.#takeBack = true;

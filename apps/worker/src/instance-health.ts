@@ -18,6 +18,8 @@ export class InstanceHealth {
   #since = Date.now();
   #reason: string | null = null;
   #failures = 0;
+  #reachedAt = Number.NEGATIVE_INFINITY;
+  #lastBadJob: string | undefined;
   #badPrompts = 0;
   #restsUntil = 0;
   readonly #onChange: (health: InstanceHealth) => void;
@@ -39,7 +41,12 @@ export class InstanceHealth {
     return this.#reason;
   }
 
+  wasReachedWithin(ms: number): boolean {
+    return this.#state === 'up' && performance.now() - this.#reachedAt < ms;
+  }
+
   reached(): void {
+    this.#reachedAt = performance.now();
     this.#failures = 0;
     if (Date.now() >= this.#restsUntil) this.#become('up', null);
   }
@@ -53,8 +60,10 @@ export class InstanceHealth {
     this.#badPrompts = 0;
   }
 
-  promptWentBadly(reason: string): void {
-    this.#badPrompts += 1;
+  /** One job alone may be to blame itself: only different ones count. */
+  promptWentBadly(job: string, reason: string): void {
+    if (job !== this.#lastBadJob) this.#badPrompts += 1;
+    this.#lastBadJob = job;
     if (this.#badPrompts < BAD_PROMPTS_TO_DOWN) return;
     this.#restsUntil = Date.now() + REST_MS;
     this.#become('down', `its last ${this.#badPrompts} prompts went badly: ${reason}`);

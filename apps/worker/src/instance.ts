@@ -47,7 +47,7 @@ export interface Instance {
   listen(promptId: string, listener: (news: PromptNews) => void): () => void;
   /** Runs a call to the instance and notes what it says about the instance's health. */
   ask<T>(call: (client: ComfyClient) => Promise<T>): Promise<T>;
-  /** Asks whether it is there, and what it has; `ask` notes the outcome. */
+  /** Asks whether it is there, if nobody asked it anything lately, and what it has; `ask` notes the outcome. */
   probe(signal: AbortSignal): Promise<void>;
   close(): Promise<void>;
 }
@@ -63,6 +63,8 @@ export interface InstanceOptions {
   readonly onChange: () => void;
 }
 
+/** An instance that answered so lately need not be asked whether it is there. */
+const RECENT_MS = 900;
 /** Silence on the socket after which it is pinged. */
 const PING_MS = 5000;
 
@@ -138,7 +140,10 @@ export function openInstance({
     },
     listen: (promptId, listener) => {
       listeners.set(promptId, listener);
-      return () => listeners.delete(promptId);
+      return () => {
+        // After a lost lock a later claim of the same job may listen.
+        if (listeners.get(promptId) === listener) listeners.delete(promptId);
+      };
     },
     ask: async (call) => {
       try {
@@ -155,6 +160,7 @@ export function openInstance({
       const queue =
         prompts === 0 ? undefined : await instance.ask((asked) => asked.queue(signal)).catch(() => undefined);
       if (queue !== undefined) prompts = queue.running.length + queue.pending.length;
+      if (vram > 0 && health.wasReachedWithin(RECENT_MS)) return;
       const stats = await instance.ask((asked) => asked.systemStats(signal)).catch(() => undefined);
       if (stats !== undefined) vram = Math.max(0, ...stats.devices.map(({ vramTotal = 0 }) => vramTotal));
     },

@@ -2,18 +2,24 @@ import type { TerminalStatus } from '@comfy-fleet/contracts';
 import { BusyMeter } from './busy-meter.js';
 import type { HeldJob, Place } from './held-job.js';
 import type { Instance } from './instance.js';
+import { Pace } from './pace.js';
 
-/** One prompt executes, one waits behind it in ComfyUI's own queue, so that the GPU never waits for us. */
-const PLACES = 2;
+/** What is assumed of an execution that has not said how far it is. */
+const UNKNOWN_REMAINING_MS = 30_000;
+/** Jobs whose pictures may be on their way at once; when they are too slow the lane takes no more, or all would fail with them. */
+const MOST_COLLECTING = 16;
 
 /** The jobs of one instance, from their claim until ComfyUI has nothing more to do for them. */
 export class Lane implements Place {
   readonly instance: Instance;
-  readonly #onGpu: HeldJob[] = [];
-  readonly #held = new Set<HeldJob>();
-  readonly #begun = new Set<HeldJob>();
   /** In which share of the last minute it executed. */
   readonly busy = new BusyMeter(performance.now());
+  readonly #pace = new Pace();
+  /** One executes, the others wait behind it in ComfyUI's own queue, so that the GPU never waits for us. */
+  readonly #onGpu: HeldJob[] = [];
+  readonly #held = new Set<HeldJob>();
+  /** Those that began to execute, by when. */
+  readonly #begun = new Map<HeldJob, number>();
   #expected: HeldJob | undefined;
   #done = 0;
   #failed = 0;
@@ -28,12 +34,15 @@ export class Lane implements Place {
 
   /** Open, and nothing executes or is about to, of ours or of somebody else. */
   get isIdle(): boolean {
-    return this.isOpen && this.#onGpu.length === 0 && this.#expected === undefined && this.instance.prompts === 0;
+    return this.#onGpu.length === 0 && this.instance.prompts === 0 && this.freePlaces > 0;
   }
 
-  /** Open, with a place behind what executes. */
-  get hasRoom(): boolean {
-    return this.isOpen && this.#onGpu.length + (this.#expected === undefined ? 0 : 1) < PLACES;
+  /** How many jobs more it can be given: enough for one to execute and some to wait behind it. */
+  get freePlaces(): number {
+    if (!this.isOpen || this.#held.size - this.#onGpu.length >= MOST_COLLECTING) return 0;
+    const taken = this.#onGpu.length + (this.#expected === undefined ? 0 : 1);
+    // It is kept for that one alone until that is there.
+    return this.#expected === undefined ? Math.max(0, 1 + this.#pace.ahead - taken) : 0;
   }
 
   /** In the order of their coming, those whose pictures are being fetched included. */
@@ -69,9 +78,17 @@ export class Lane implements Place {
     return this.#onGpu[0];
   }
 
-  /** A job that waits in ComfyUI behind another one, of ours or of somebody else. */
-  get behind(): HeldJob | undefined {
-    return this.#onGpu.find((job, index) => job.isWaiting && (index > 0 || job.isStuck));
+  /** The jobs that wait in ComfyUI behind another one, of ours or of somebody else; the last to begin comes last. */
+  get behind(): readonly HeldJob[] {
+    return this.#onGpu.filter((job, index) => job.isWaiting && (index > 0 || job.isStuck));
+  }
+
+  /** In how many ms a job here is expected to begin; undefined when nothing is before it. */
+  waitOf(job: HeldJob): number | undefined {
+    const index = this.#onGpu.indexOf(job);
+    const [first] = this.#onGpu;
+    if (index <= 0 || first === undefined) return undefined;
+    return remainingMs(first, this.#pace.ms) + (index - 1) * (this.#pace.ms ?? UNKNOWN_REMAINING_MS);
   }
 
   /** Keeps the lane for a job that is on its way from another one, until it enters or stays where it was. */
@@ -90,8 +107,8 @@ export class Lane implements Place {
   }
 
   began(job: HeldJob): void {
-    if (!this.#onGpu.includes(job)) return;
-    this.#begun.add(job);
+    if (!this.#onGpu.includes(job) || this.#begun.has(job)) return;
+    this.#begun.set(job, performance.now());
     this.busy.set(true, performance.now());
     this.instance.loaded(job.record.request.checkpoint);
   }
@@ -104,12 +121,23 @@ export class Lane implements Place {
   leaveGpu(job: HeldJob): void {
     const index = this.#onGpu.indexOf(job);
     if (index >= 0) this.#onGpu.splice(index, 1);
+    const now = performance.now();
+    const began = this.#begun.get(job);
+    if (began !== undefined) this.#pace.ended(began, now);
     this.#begun.delete(job);
-    this.busy.set(this.#begun.size > 0, performance.now());
+    this.busy.set(this.#begun.size > 0, now);
   }
 
   leave(job: HeldJob): void {
     this.leaveGpu(job);
     this.#held.delete(job);
   }
+}
+
+/** How long what executes is expected to go on: by how far it has come, else by what prompts here take. */
+function remainingMs({ beganAt, fraction }: HeldJob, pace: number | undefined): number {
+  if (beganAt === undefined) return pace ?? UNKNOWN_REMAINING_MS;
+  const elapsed = Date.now() - beganAt;
+  if (fraction >= 0.02) return (elapsed * (1 - fraction)) / fraction;
+  return pace === undefined ? UNKNOWN_REMAINING_MS : Math.max(0, pace - elapsed);
 }

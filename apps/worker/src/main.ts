@@ -23,7 +23,7 @@ async function main(): Promise<void> {
   const { name, pools, announceSeconds, abilitiesSeconds, drainSeconds, adoptWaitSeconds, storeRetrySeconds } =
     config.worker;
   const { healthHost, healthPort } = config.worker;
-  const { sweepSeconds, maxAttempts, maxInstanceDeaths, maxWorkerDeaths } = config.queue;
+  const { sweepSeconds, maxAttempts, maxRefusals, maxInstanceDeaths, maxWorkerDeaths } = config.queue;
   const { jobTtlSeconds, lockMs, stalledCheckMs } = config.queue;
   const workflows = await loadWorkflows(config.workflowsDir);
   const frames = createFileFrames({ dir: config.framesDir, owner: name });
@@ -57,6 +57,7 @@ async function main(): Promise<void> {
       inputs,
       pollMs: config.comfyui.pollMs,
       maxAttempts,
+      maxRefusals,
       maxInstanceDeaths,
       maxWorkerDeaths,
       storeRetryMs: storeRetrySeconds * 1000,
@@ -68,6 +69,7 @@ async function main(): Promise<void> {
     abilitiesSeconds,
     sweepSeconds,
     onNameTaken: () => {
+      if (process.exitCode !== undefined) return;
       log.error('another worker was started with this name and has taken over; give each its own WORKER_NAME', {
         name,
       });

@@ -2,7 +2,10 @@ import type { JobRecord } from '@comfy-fleet/jobs';
 import type { Lane } from './lanes.js';
 
 /** What becomes of a claimed job: a lane runs it, or it goes back for a while. */
-export type Placement = { readonly lane: Lane } | { readonly releaseMs: number; readonly because: string };
+export type Placement =
+  | { readonly lane: Lane }
+  /** `unable`: no lane here can ever run it. */
+  | { readonly releaseMs: number; readonly because: string; readonly unable?: true };
 
 export interface PlacementRules {
   /** This worker's name. */
@@ -36,15 +39,17 @@ export async function placeJob(record: JobRecord, lanes: readonly Lane[], rules:
     }
   }
   const able = lanes.filter(rules.able);
-  if (able.length === 0) return { releaseMs: shortOrLonger(record, rules), because: 'no instance here can run it' };
+  if (able.length === 0)
+    return { releaseMs: shortOrLonger(record, rules), because: 'no instance here can run it', unable: true };
   // After two out-of-memory errors only the largest GPU of the pool will do.
   const largest = record.ooms >= 2 ? await rules.largestVram(record.pool) : 0;
   const large = able.filter(({ instance }) => instance.vram >= largest);
-  if (large.length === 0) return { releaseMs: shortOrLonger(record, rules), because: 'it needs a larger GPU' };
+  if (large.length === 0)
+    return { releaseMs: shortOrLonger(record, rules), because: 'it needs a larger GPU', unable: true };
   // What failed on one instance is tried on another; behind another prompt only when no instance is idle.
   const others = large.filter(({ instance }) => instance.name !== record.instance);
   const idle = [...others, ...large].find(({ isIdle }) => isIdle);
-  const lane = idle ?? [...others, ...large].find(({ hasRoom }) => hasRoom);
+  const lane = idle ?? [...others, ...large].find(({ freePlaces }) => freePlaces > 0);
   return lane === undefined ? { releaseMs: SHORTEST_RELEASE_MS, because: 'every instance here is busy' } : { lane };
 }
 

@@ -22,9 +22,12 @@ interface PlacerOptions {
   readonly log: Logger;
 }
 
+/** It was begun; it was given back for want of a place or for its own worker; no lane here can run it. */
+export type Placed = 'begun' | 'given back' | 'unable';
+
 export interface Placer {
-  /** Begins the job on a lane, or gives it back. Answers whether it was begun; never leaves a claim without an owner. */
-  place(claim: Claim): Promise<boolean>;
+  /** Begins the job on a lane, or gives it back; never leaves a claim without an owner. */
+  place(claim: Claim): Promise<Placed>;
   /** One for each job that was begun and is not over. */
   readonly running: ReadonlySet<Promise<void>>;
 }
@@ -37,7 +40,7 @@ export function createPlacer(options: PlacerOptions): Placer {
     const job = new HeldJob(claim, lane, log, ending);
     const run = runJob(job, tools, changed).finally(() => {
       // A lane that still waits for it would wait for ever.
-      job.takenBack();
+      job.endTakeBack();
       job.lane.leave(job);
       running.delete(run);
       changed();
@@ -45,19 +48,19 @@ export function createPlacer(options: PlacerOptions): Placer {
     running.add(run);
   };
 
-  const placeOrRelease = async (claim: Claim): Promise<boolean> => {
+  const placeOrRelease = async (claim: Claim): Promise<Placed> => {
     const able = (lane: Lane) => canRun(claim.record, lane.instance, tools.workflows);
     const placement = stopping.aborted
       ? { releaseMs: 0, because: 'the worker stops' }
       : await placeJob(claim.record, lanes, { worker, adoptWaitMs, largestVram: tools.largestVram, able });
     if ('lane' in placement) {
       begin(claim, placement.lane);
-      return true;
+      return 'begun';
     }
     const { releaseMs, because } = placement;
     log.info('job goes back to the queue', { job: claim.record.id, because, delay_ms: releaseMs });
     await claim.release(releaseMs);
-    return false;
+    return 'unable' in placement ? 'unable' : 'given back';
   };
 
   return {

@@ -13,10 +13,11 @@ export class ProgressTracker {
   #current: string | undefined;
   #fraction = 0;
 
-  /** `expectedSteps` stands for the nodes with steps until they tell themselves. */
-  constructor(graph: Graph, expectedSteps: number) {
+  /** `expectedSteps` stands for the nodes with steps until they tell themselves; `reached` is how far it was told to be before. */
+  constructor(graph: Graph, expectedSteps: number, reached = 0) {
     this.#graph = graph;
     this.#expectedSteps = expectedSteps;
+    this.#fraction = reached;
   }
 
   /** Answers whether the event changed anything. */
@@ -61,7 +62,7 @@ export class ProgressTracker {
         /sampler/i.test(class_type) && seen === undefined ? this.#expectedSteps : 1,
       );
       total += weight;
-      done += seen === undefined ? 0 : weight * Math.min(1, seen.value / seen.max);
+      done += seen === undefined ? 0 : weight * (seen.max > 0 ? Math.min(1, seen.value / seen.max) : 0);
     }
     const fraction = total === 0 ? 0 : Math.round((done / total) * 1000) / 1000;
     this.#fraction = Math.max(this.#fraction, fraction);

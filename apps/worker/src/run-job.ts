@@ -1,12 +1,12 @@
 import type { HistoryEntry } from '@comfy-fleet/comfyui';
 import { FleetError } from '@comfy-fleet/contracts';
 import { adoptJob } from './adopt.js';
-import { collectFrames, dropFrames } from './collect.js';
+import { collectFrames, dropLeftFrames } from './collect.js';
 import { type End, followPrompt, stopPrompt } from './follow.js';
 import type { HeldJob } from './held-job.js';
 import { deleteOutputs } from './leftovers.js';
 import { ProgressTracker } from './progress-tracker.js';
-import { finishFailed, settleJob } from './settle.js';
+import { settleJob } from './settle.js';
 import { Canceled } from './signals.js';
 import { type Submitted, submitJob } from './submit.js';
 import type { Tools } from './tools.js';
@@ -34,13 +34,14 @@ async function runOnce(job: HeldJob, tools: Tools, changed: () => void): Promise
   await refuseKiller(job, adopted, tools);
   const { promptId, graph } = adopted ?? (await submitJob(job, tools));
   const end = await followPrompt(job, promptId, {
-    tracker: new ProgressTracker(graph, job.record.request.steps),
+    tracker: new ProgressTracker(graph, job.record.request.steps, adopted && job.record.progress.fraction),
     pollMs: tools.pollMs,
     deadlineMs: deadlineMs(job, tools),
     look: adopted !== undefined,
   });
   if (job.cancelRequested) throw new Canceled();
-  const entry = succeeded(job, end);
+  const entry = entryOrThrow(job, end);
+  job.endTakeBack();
   job.lane.leaveGpu(job);
   changed();
   await finish(job, promptId, entry, tools);
@@ -66,10 +67,11 @@ function deadlineMs(job: HeldJob, { workflows }: Tools): number {
 }
 
 /** The history entry of a prompt that ComfyUI ran to its end; throws why it did not. */
-function succeeded(job: HeldJob, end: End): HistoryEntry {
+function entryOrThrow(job: HeldJob, end: End): HistoryEntry {
   const { name } = job.instance;
   if (end.state === 'absent') {
-    if (end.died) job.kills += job.hasBegun ? 1 : 0;
+    job.instanceDied = end.died;
+    if (end.died && job.hasBegun) job.kills += 1;
     const why = end.died ? 'was restarted while it had the prompt' : 'forgot the prompt';
     throw new FleetError('prompt_lost', `The instance ${name} ${why}.`);
   }
@@ -87,18 +89,17 @@ function succeeded(job: HeldJob, end: End): HistoryEntry {
 }
 
 async function finish(job: HeldJob, promptId: string, entry: HistoryEntry, tools: Tools): Promise<void> {
-  job.note(await job.claim.collect());
-  try {
-    const images = await unlessCanceled(job, (signal) => collectFrames(job, entry, tools, signal));
-    const became = await job.claim.finish({ status: 'succeeded', images }, promptId);
-    if (became !== 'succeeded' && became !== 'superseded') await dropFrames(images, tools.frames);
-    if (became !== 'superseded') {
-      job.lane.ended(became);
-      await cleanUp(job, entry);
-    }
-    job.log.info('job ended', { status: became, images: images.length });
-  } catch (error) {
-    if (!(error instanceof FleetError) || error.code !== 'storage_failed') throw error;
-    await finishFailed(job, tools, error, promptId);
+  job.isCollecting = true;
+  const noted = job.claim.collect().then((verdict) => job.note(verdict));
+  const images = await unlessCanceled(job, async (signal) => {
+    const [stored] = await Promise.all([collectFrames(job, entry, tools, signal), noted]);
+    return stored;
+  });
+  const became = await job.claim.finish({ status: 'succeeded', images }, promptId);
+  if (became !== 'superseded') {
+    job.lane.ended(became);
+    if (became !== 'succeeded') await dropLeftFrames(job, tools);
+    await cleanUp(job, entry);
   }
+  job.log.info('job ended', { status: became, images: images.length });
 }

@@ -28,7 +28,7 @@ async function settle(job: HeldJob, error: unknown, tools: Tools): Promise<boole
   if (error instanceof TakenBack) return takenBack(job, tools);
   if (error instanceof Unable) {
     job.log.warn('the instance cannot run the job (any more); it goes back to the queue', { error: error.cause });
-    await lose(job, 'taken_back');
+    await lose(job, 'taken_back', tools);
     await job.claim.release(backoffMs(1));
     return false;
   }
@@ -44,7 +44,7 @@ async function settle(job: HeldJob, error: unknown, tools: Tools): Promise<boole
   if (error instanceof FleetError) return react(job, error, tools);
   job.log.error('job failed for a reason of our own', { error });
   const detail = 'Something went wrong in the worker. The operator finds the reason in its log.';
-  await finishFailed(job, tools, new FleetError('internal_error', detail, { cause: error }), executed(job));
+  await finishFailed(job, tools, new FleetError('internal_error', detail, { cause: error }), { inDoubt: true });
   return false;
 }
 
@@ -54,14 +54,15 @@ function isRefusal(error: unknown): boolean {
 
 /** To the idle lane of ours that asked for it, or into the queue for another worker's. */
 async function takenBack(job: HeldJob, tools: Tools): Promise<boolean> {
-  const target = job.takenBack();
-  await lose(job, 'taken_back');
+  await lose(job, 'taken_back', tools);
+  // Only now: until it is there, the lane is kept for it.
+  const target = job.endTakeBack();
   if (job.cancelRequested) {
     await finishCanceled(job, tools);
     return false;
   }
-  if (target === undefined) {
-    job.log.debug('job goes to an idle instance elsewhere');
+  if (target === undefined || !target.isOpen) {
+    job.log.debug('job goes back into the queue, for an idle instance or because its time is up');
     await job.claim.release(0);
     return false;
   }
@@ -74,22 +75,23 @@ async function react(job: HeldJob, error: FleetError, tools: Tools): Promise<boo
   const reaction = REACTIONS[error.code];
   if (reaction === 'room') return outOfMemory(job, error, tools);
   if (reaction === 'fail') {
-    await finishFailed(job, tools, error, executed(job));
+    await finishFailed(job, tools, error);
     return false;
   }
-  job.instance.health.promptWentBadly(error.detail);
+  job.instance.health.promptWentBadly(job.record.id, error.detail);
   if (job.kills >= tools.maxInstanceDeaths) {
     const detail = `${job.kills} ComfyUI instances died while they executed this job, so it is not tried again.`;
     await finishFailed(job, tools, new FleetError('instance_killed', detail, { cause: error }));
     return false;
   }
-  if (job.attempts >= tools.maxAttempts) {
-    await finishFailed(job, tools, error);
+  const refusals = job.record.refusals + (job.hasBegun ? 0 : 1);
+  if (job.attempts >= tools.maxAttempts || refusals >= tools.maxRefusals) {
+    await finishFailed(job, tools, error, { inDoubt: true });
     return false;
   }
-  await lose(job, job.kills > job.record.kills ? 'died' : 'lost');
-  const delayMs = backoffMs(job.attempts);
-  job.log.warn('job goes back to the queue', { reaction, attempts: job.attempts, delay_ms: delayMs, error });
+  await lose(job, job.instanceDied ? 'died' : 'lost', tools);
+  const delayMs = backoffMs(Math.max(job.attempts, refusals));
+  job.log.warn('job goes back to the queue', { reaction, attempts: job.attempts, refusals, delay_ms: delayMs, error });
   await job.claim.release(delayMs);
   return false;
 }
@@ -98,18 +100,20 @@ async function outOfMemory(job: HeldJob, error: FleetError, tools: Tools): Promi
   job.ooms += 1;
   const room = await findRoom(job, tools);
   if (room === 'nowhere') {
-    await finishFailed(job, tools, error, executed(job));
+    await finishFailed(job, tools, error);
     return false;
   }
   job.log.warn('out of memory; another try', { room, error });
-  await lose(job, 'out_of_memory');
+  await lose(job, 'out_of_memory', tools);
   if (room === 'here') return true;
   await job.claim.release(0);
   return false;
 }
 
-async function lose(job: HeldJob, why: Loss): Promise<void> {
-  if (job.promptId !== undefined) await job.lose(job.promptId, why);
+async function lose(job: HeldJob, why: Loss, tools: Tools): Promise<void> {
+  if (job.promptId === undefined) return;
+  await job.lose(job.promptId, why);
+  await dropLeftFrames(job, tools);
 }
 
 /** The prompt id for `finish`, if ComfyUI began to execute it. */
@@ -123,13 +127,14 @@ async function finishCanceled(job: HeldJob, tools: Tools): Promise<void> {
   job.log.info('job ended', { status: became });
 }
 
-export async function finishFailed(
+/** `inDoubt`: ComfyUI may still have the submission. */
+async function finishFailed(
   job: HeldJob,
   tools: Tools,
   error: FleetError,
-  executedPrompt?: string,
+  { inDoubt = false }: { inDoubt?: boolean } = {},
 ): Promise<void> {
-  const became = await job.claim.finish({ status: 'failed', error: toJobError(error) }, executedPrompt);
+  const became = await job.claim.finish({ status: 'failed', error: toJobError(error), inDoubt }, executed(job));
   if (became !== 'superseded') {
     job.lane.ended(became);
     await dropLeftFrames(job, tools);

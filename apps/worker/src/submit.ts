@@ -21,8 +21,8 @@ export interface Submitted {
 export async function submitJob(job: HeldJob, tools: Tools): Promise<Submitted> {
   const promptId = newId();
   const graph = await prepareGraph(job, promptId, tools);
-  const { first } = job.lane;
-  const expectedStart = first === undefined || first === job ? undefined : Date.now() + remainingMs(first);
+  const waitMs = job.lane.waitOf(job);
+  const expectedStart = waitMs === undefined ? undefined : Date.now() + waitMs;
   job.noteOrStop(await job.claim.submit(promptId, job.instance.name, expectedStart));
   job.watch(promptId);
   try {
@@ -47,15 +47,6 @@ async function isUnable({ instance, record, signal }: HeldJob, error: unknown, t
   );
   signal.throwIfAborted();
   return known && !canRun(record, instance, tools.workflows);
-}
-
-/** What is assumed of an execution that has not said how far it is. */
-const UNKNOWN_REMAINING_MS = 30_000;
-
-/** How long what executes before it is expected to go on, from how far it has come. */
-function remainingMs({ beganAt, fraction }: HeldJob): number {
-  if (beganAt === undefined || fraction < 0.02) return UNKNOWN_REMAINING_MS;
-  return ((Date.now() - beganAt) * (1 - fraction)) / fraction;
 }
 
 /** Between two looks for a prompt whose submission had an unknown outcome. */

@@ -11,6 +11,8 @@ export interface Tools {
   readonly pollMs: number;
   /** Executions of a job before it fails for being lost. */
   readonly maxAttempts: number;
+  /** Times instances may refuse or lose a job before it begins. */
+  readonly maxRefusals: number;
   /** Instances that may die under a job before it is held to be the cause. */
   readonly maxInstanceDeaths: number;
   /** Workers that may die under a job before it is held to be the cause. */

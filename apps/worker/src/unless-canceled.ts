@@ -15,14 +15,21 @@ export async function unlessCanceled<T>(job: HeldJob, work: (signal: AbortSignal
     for (;;) {
       if (job.cancelRequested) throw new Canceled();
       const news = await job.news.next(QUIET_MS, done.signal);
-      if (news?.type === 'attention') await job.look();
+      if (news?.type === 'attention') await job.askLedger();
     }
   };
+  // Not AbortSignal.any: the job's signal lives as long as the process, and would keep every signal made of it.
+  const end = () => stop.abort(job.signal.reason);
+  job.signal.addEventListener('abort', end, { once: true });
+  if (job.signal.aborted) end();
   const watching = watch().catch((error: unknown) => stop.abort(error));
   try {
-    return await work(AbortSignal.any([job.signal, stop.signal]));
+    return await work(stop.signal);
   } finally {
+    job.signal.removeEventListener('abort', end);
     done.abort();
+    // What is left of the work when a part of it failed.
+    stop.abort();
     await watching;
   }
 }

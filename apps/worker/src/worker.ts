@@ -85,23 +85,32 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const signals = { stopping: stopping.signal, ending: ending.signal };
   const placer = createPlacer({ worker, lanes, tools, adoptWaitMs, ...signals, changed, log });
 
-  await ledger.takeName();
+  await ledger.takeName(stopping.signal);
+  const sources = await Promise.all(pools.map((pool) => ledger.claims(pool)));
+  const turn = pLimit(1);
+  const leftTurn = pLimit(1);
+  const takeLeft = () =>
+    leftTurn(async () => {
+      for (const source of sources) {
+        for await (const claim of source.leftBehind()) {
+          await turn(() => placer.place(claim)).catch((error: unknown) => log.error('a job was not placed', { error }));
+        }
+      }
+    });
   await ledger.onAttention((jobId) => {
     for (const job of lanes.flatMap((lane) => lane.jobs)) {
       if (jobId === undefined || job.record.id === jobId) job.attend();
     }
+    if (!stopping.signal.aborted) {
+      takeLeft().catch((error: unknown) => log.warn('jobs left behind could not be looked for', { error }));
+    }
   });
-  const sources = await Promise.all(pools.map((pool) => ledger.claims(pool)));
-  const turn = pLimit(1);
-  const takeLeft = async () => {
-    for (const source of sources) for await (const claim of source.leftBehind()) await turn(() => placer.place(claim));
-  };
   // Before any other job: what a process of this name left in our instances is still there, or ended without us.
   await takeLeft();
-  const mayMove = (job: HeldJob, lane: Lane) => canRun(job.record, lane.instance, tools.workflows);
+  const able = (job: HeldJob, lane: Lane) => canRun(job.record, lane.instance, tools.workflows);
   const loops = sources.map((source, index) => {
     const changes = bells[index] as Bell;
-    return claimLoop({ source, lanes, changes, turn, mayMove, place: placer.place, signal: stopping.signal, log });
+    return claimLoop({ source, lanes, changes, turn, able, place: placer.place, signal: stopping.signal, log });
   });
   const announce = async () => {
     const about = { name: worker, startedAt, pools, draining: stopping.signal.aborted };
@@ -120,7 +129,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       stopping.abort();
       await Promise.all(loops);
       // What has not begun need not wait for us.
-      for (const { behind } of lanes) behind?.takeBack();
+      for (const job of lanes.flatMap(({ behind }) => behind)) job.takeBack();
       await settledWithin(placer.running, drainMs);
       ending.abort(new Stopping());
       await Promise.allSettled([...placer.running, ...tasks]);

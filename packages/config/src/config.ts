@@ -22,6 +22,7 @@ export interface Config {
   readonly queue: {
     readonly maxOpenJobs: number;
     readonly maxAttempts: number;
+    readonly maxRefusals: number;
     readonly maxInstanceDeaths: number;
     readonly maxWorkerDeaths: number;
     readonly jobTtlSeconds: number;
@@ -104,6 +105,7 @@ function toConfig(s: Settings): Config {
     queue: {
       maxOpenJobs: s.MAX_OPEN_JOBS,
       maxAttempts: s.MAX_ATTEMPTS,
+      maxRefusals: s.MAX_REFUSALS,
       maxInstanceDeaths: s.MAX_INSTANCE_DEATHS,
       maxWorkerDeaths: s.MAX_WORKER_DEATHS,
       jobTtlSeconds: s.JOB_TTL_SECONDS,

@@ -95,6 +95,7 @@ export const settingsSchema = Type.Object({
   MAX_OPEN_JOBS: integer(10_000, 1, 'Most jobs accepted and not ended; more are refused with queue_full'),
   MAX_QUEUED_SECONDS: integer(86_400, 1, 'A job still queued after this long expires'),
   MAX_ATTEMPTS: integer(3, 1, 'Executions of a job that ComfyUI loses before it fails'),
+  MAX_REFUSALS: integer(10, 1, 'Times ComfyUIs may refuse or lose a job before it begins, before it fails'),
   MAX_INSTANCE_DEATHS: integer(
     2,
     1,

@@ -22,6 +22,14 @@ export async function publishAbilities(
     pipeline.hset(keys.able(pool), instance, `${seenAt} ${digest}`).pexpire(keys.able(pool), LIFE_MS);
   }
   await pipeline.exec();
+  for (const pool of pools) await forgetOld(redis, keys.able(pool), seenAt - LIFE_MS);
+}
+
+/** Instances come and go under random names. */
+async function forgetOld(redis: Redis, able: string, before: number): Promise<void> {
+  const entries = Object.entries(await redis.hgetall(able));
+  const old = entries.filter(([, text]) => Number.parseInt(text, 10) < before).map(([instance]) => instance);
+  if (old.length > 0) await redis.hdel(able, ...old);
 }
 
 /** Reads what the instances of a pool that were seen within a day can do; what it read serves for FRESH_MS. */

@@ -5,18 +5,18 @@ import type { Keys } from './keys.js';
 /** How long a worker that went silent keeps its place in the list of names. */
 const NAMES_LIFE_MS = 60_000;
 
-/** Says that the worker lives and what it does. It is forgotten after `lifeMs` unless said again. */
+/** Says that the worker lives and what it does. It is forgotten after `lifeMs` unless said again; `now` is Redis' time. */
 export async function announceWorker(
   redis: Redis,
   keys: Keys,
   announcement: WorkerAnnouncement,
-  lifeMs: number,
+  { lifeMs, now }: { lifeMs: number; now: number },
 ): Promise<void> {
   await redis
     .pipeline()
     .set(keys.worker(announcement.name), JSON.stringify(announcement), 'PX', lifeMs)
-    .zadd(keys.workers, announcement.seenAt, announcement.name)
-    .zremrangebyscore(keys.workers, 0, announcement.seenAt - NAMES_LIFE_MS)
+    .zadd(keys.workers, now, announcement.name)
+    .zremrangebyscore(keys.workers, 0, now - NAMES_LIFE_MS)
     .exec();
 }
 

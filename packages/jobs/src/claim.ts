@@ -12,7 +12,8 @@ export type Loss = 'lost' | 'died' | 'out_of_memory' | 'taken_back';
 
 export type Outcome =
   | { readonly status: 'succeeded'; readonly images: readonly FrameRecord[] }
-  | { readonly status: 'failed'; readonly error: JobError }
+  /** `inDoubt`: ComfyUI may still have the submission, and whoever reaches it again is to stop it. */
+  | { readonly status: 'failed'; readonly error: JobError; readonly inDoubt?: boolean }
   | { readonly status: 'canceled' };
 
 /**

@@ -8,8 +8,8 @@ const MAX_RECONNECT_DELAY_MS = 500;
 
 const shared = {
   retryStrategy: (tries: number) => Math.min(50 * 2 ** Math.min(tries, 8), MAX_RECONNECT_DELAY_MS),
-  // After a failover the old primary answers READONLY: look for the new one.
-  reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
+  // After a failover the old primary answers READONLY: look for the new one, and ask that (2).
+  reconnectOnError: (error: Error) => (error.message.startsWith('READONLY') ? 2 : false),
   // Subscriptions does it itself, to know when it is done.
   autoResubscribe: false,
 } satisfies RedisOptions;

@@ -8,6 +8,11 @@ export class Feed<T> {
     this.#wake?.();
   }
 
+  /** Messages that nobody has taken yet. */
+  get length(): number {
+    return this.#waiting.length;
+  }
+
   /** The next message; rejects with the signal's reason when that comes first. */
   async next(signal: AbortSignal): Promise<T> {
     while (this.#waiting.length === 0) {

@@ -27,7 +27,14 @@ export function heldClaim(
     lose: (promptId, why) => verdict('lose', promptId, why),
     look: (expectedStart) => run('look', [claim, msOrNothing(expectedStart)]) as Promise<Verdict | 'recalled'>,
     finish: async (outcome, executed = '') => {
-      const args = [claim, outcome.status, imagesOf(outcome), errorOf(outcome), executed];
+      const args = [
+        claim,
+        outcome.status,
+        imagesOf(outcome),
+        errorOf(outcome),
+        executed,
+        isInDoubt(outcome) ? '1' : '',
+      ];
       const became = (await run('finish', args)) as TerminalStatus | 'superseded';
       if (became === 'superseded') item.abandon();
       else item.done();
@@ -47,6 +54,10 @@ function msOrNothing(ms: number | undefined): string {
 
 function imagesOf(outcome: Outcome): string {
   return outcome.status === 'succeeded' ? JSON.stringify(outcome.images) : '';
+}
+
+function isInDoubt(outcome: Outcome): boolean {
+  return outcome.status === 'failed' && outcome.inDoubt === true;
 }
 
 function errorOf(outcome: Outcome): string {

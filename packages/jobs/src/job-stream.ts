@@ -16,6 +16,8 @@ interface Sources {
 
 /** What a published preview begins with; an event begins with its id. */
 const PREVIEW = 'preview ';
+/** Messages waiting for a slow reader, from which on previews are dropped: there are at most two others a second. */
+const MOST_WAITING = 8;
 
 type StoredEvent = Extract<JobStreamItem, { kind: 'event' }>;
 
@@ -32,7 +34,11 @@ export async function* jobStream(
   { after, signal }: { after?: string; signal: AbortSignal },
 ): AsyncGenerator<JobStreamItem> {
   const feed = new Feed<string | undefined>();
-  const leave = await sources.subscriptions.listen(sources.keys.jobChannel(id), (message) => feed.push(message));
+  const leave = await sources.subscriptions.listen(sources.keys.jobChannel(id), (message) => {
+    // A reader who cannot keep up would have them pile up here.
+    if (message?.startsWith(PREVIEW) && feed.length >= MOST_WAITING) return;
+    feed.push(message);
+  });
   try {
     const snapshot = await sources.read(id);
     if (snapshot === undefined) return;

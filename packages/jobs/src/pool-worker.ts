@@ -46,7 +46,7 @@ export class PoolWorker extends Worker {
   readonly #processing = new Set<Promise<unknown>>();
   /** The newest token of each item in hand: after a lost lock an item may come to this very process again. */
   readonly #newest = new Map<string, string>();
-  #taking: Promise<unknown> = Promise.resolve();
+  readonly #taking = new Set<Promise<unknown>>();
   #tokens = 0;
 
   constructor(options: PoolWorkerOptions) {
@@ -77,11 +77,15 @@ export class PoolWorker extends Worker {
     return BLOCK_SECONDS;
   }
 
-  /** The next item, or undefined when there is none; with `block`, when none came within BLOCK_SECONDS. One at a time. */
-  take({ block }: { block: boolean }): Promise<WorkItem | undefined> {
+  /** The next item, or undefined when there is none; with `block`, when none came within BLOCK_SECONDS: one such at a time. */
+  async take({ block }: { block: boolean }): Promise<WorkItem | undefined> {
     const taking = this.#take(block);
-    this.#taking = taking.catch(() => {});
-    return taking;
+    this.#taking.add(taking);
+    try {
+      return await taking;
+    } finally {
+      this.#taking.delete(taking);
+    }
   }
 
   async #take(block: boolean): Promise<WorkItem | undefined> {
@@ -95,11 +99,18 @@ export class PoolWorker extends Worker {
     return this.#newest.has(id);
   }
 
-  /** Takes a certain item, wherever it is, whoever has its lock. Undefined when there is none. */
-  async retake(id: string): Promise<WorkItem | undefined> {
+  /** Takes an item that `worker` has to look after, wherever it is, whoever has its lock. Undefined when there is none. */
+  async reclaim(id: string, worker: string): Promise<WorkItem | undefined> {
     const { redis, keys, pool, lockMs } = this.#options;
     const token = this.#newToken();
-    const taken = await runScript(redis, 'reclaim', keys.lock(pool, id), [keys.prefix, pool, id, token, lockMs]);
+    const taken = await runScript(redis, 'reclaim', keys.lock(pool, id), [
+      keys.prefix,
+      pool,
+      id,
+      worker,
+      token,
+      lockMs,
+    ]);
     const job = taken === 1 ? await Job.fromId(this, id) : undefined;
     if (job === undefined) return undefined;
     job.token = token;
@@ -131,9 +142,9 @@ export class PoolWorker extends Worker {
     };
   }
 
-  /** Waits for the item that is being taken and until BullMQ knows every decision, then closes. */
+  /** Waits for the items that are being taken and until BullMQ knows every decision, then closes. */
   async end(): Promise<void> {
-    await this.#taking;
+    await Promise.allSettled(this.#taking);
     await Promise.allSettled(this.#processing);
     await this.close();
   }

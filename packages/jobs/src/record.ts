@@ -59,12 +59,14 @@ export interface JobRecord {
   readonly submissions: number;
   /** Submissions that began executing. */
   readonly attempts: number;
-  /** How long ago the first claim after its holder's found the submission without one, in ms; null: it has none. */
+  /** ms since another worker first claimed the job with the submission on its record; null: its own worker has it, or there is none. */
   readonly orphanedMs: number | null;
   /** Times a worker died, or lost its lock, while it held the job. */
   readonly deaths: number;
   /** Times an instance died while it executed this job. */
   readonly kills: number;
+  /** Times a submission did not come to its beginning: refused, or lost in the queue. */
+  readonly refusals: number;
   /** Times the GPU ran out of memory under it. */
   readonly ooms: number;
   /** The fence: number of the latest claim. */
@@ -120,6 +122,7 @@ export function parseRecord(flat: readonly string[]): JobRecord | undefined {
     orphanedMs: number('orphaned_ms'),
     deaths: number('deaths') ?? 0,
     kills: number('kills') ?? 0,
+    refusals: number('refusals') ?? 0,
     ooms: number('ooms') ?? 0,
     claim: number('claim') ?? 0,
     worker: text('worker'),

@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis';
 import { runScript } from './connection.js';
 import type { Keys } from './keys.js';
 import { takeLease } from './lease.js';
+import { redisTime } from './redis-time.js';
 import type { WorkQueues } from './work-queues.js';
 
 interface Sweep {
@@ -35,7 +36,7 @@ export async function sweep(context: Sweep): Promise<void> {
 }
 
 async function expireOverdue({ redis, keys, queues, expire, log }: Sweep): Promise<void> {
-  const overdue = await redis.zrangebyscore(keys.deadlines, 0, await redisNow(redis));
+  const overdue = await redis.zrangebyscore(keys.deadlines, 0, await redisTime(redis));
   for (const id of overdue) {
     const pool = await redis.hget(keys.job(id), 'pool');
     if (pool === null) {
@@ -49,7 +50,7 @@ async function expireOverdue({ redis, keys, queues, expire, log }: Sweep): Promi
 
 /** A crash between a record and its work item, or a work item that BullMQ gave up, leaves a job that nobody would see. */
 async function addMissingItems({ redis, keys, queues, log }: Sweep, pool: string): Promise<void> {
-  const before = (await redisNow(redis)) - GRACE_MS;
+  const before = (await redisTime(redis)) - GRACE_MS;
   for (let offset = 0; ; offset += PAGE) {
     const ids = await redis.zrangebyscore(keys.open(pool), 0, before, 'LIMIT', offset, PAGE);
     if (ids.length === 0) return;
@@ -68,9 +69,4 @@ async function addMissingItems({ redis, keys, queues, log }: Sweep, pool: string
 async function rebaseRanks({ redis, keys, log }: Sweep, pool: string): Promise<void> {
   const subtracted = await runScript(redis, 'rebase', keys.ranks(pool), [keys.prefix, pool, REBASE_FROM]);
   if (Number(subtracted) > 0) log.info('ranks rebased', { pool, subtracted });
-}
-
-async function redisNow(redis: Redis): Promise<number> {
-  const [seconds] = await redis.time();
-  return Number(seconds) * 1000;
 }

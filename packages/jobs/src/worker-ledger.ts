@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { type InstanceAbilities, newId, type WorkerAnnouncement } from '@comfy-fleet/contracts';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { publishAbilities } from './abilities.js';
@@ -9,6 +10,7 @@ import { createKeys } from './keys.js';
 import { takeLease } from './lease.js';
 import { PoolWorker, type WorkItem } from './pool-worker.js';
 import type { JobError } from './record.js';
+import { redisTime } from './redis-time.js';
 import { parseSnapshot } from './snapshots.js';
 import { createSubscriptions } from './subscriptions.js';
 import { sweep } from './sweeps.js';
@@ -16,6 +18,10 @@ import { createWorkQueues } from './work-queues.js';
 
 /** How long an instance counts as idle after it was said; an idle worker says it again each time its look for work ends. */
 const IDLE_LIFE_MS = 2500;
+/** How often it is looked whether the process that has our name has ended. */
+const NAME_RETRY_MS = 200;
+/** How old the answer may be: what is prefetched wrongly in that time is recalled. */
+const IDLE_FRESH_MS = 100;
 /** How long a work item rests whose claim Redis refused to write. */
 const REFUSED_CLAIM_DELAY_MS = 1000;
 
@@ -27,8 +33,8 @@ export interface AbandonedPrompt {
 /** Where one pool's jobs are claimed. */
 export interface ClaimSource {
   /**
-   * The next job of the pool, or undefined when none came within a second or so; without `block`, when there is none. To
-   * be called one at a time.
+   * The next job of the pool, or undefined when none came within a second or so; without `block`, when there is none. With
+   * `block` to be called one at a time.
    */
   next(options?: { block?: boolean }): Promise<Claim | undefined>;
   /**
@@ -36,7 +42,7 @@ export interface ClaimSource {
    * it died, and what others claimed since, whose submission is in one of its instances.
    */
   leftBehind(): AsyncGenerator<Claim>;
-  /** Whether another process has said within the last second that an instance of the pool stands idle. */
+  /** Whether another process has said within the last seconds that an instance of the pool stands idle; may be 100 ms old. */
   othersIdle(): Promise<boolean>;
   /** Says that instances of ours stand idle, or that they do not any more. */
   noteIdle(instances: readonly string[]): Promise<void>;
@@ -54,12 +60,16 @@ export interface ClaimSource {
 export interface WorkerLedger {
   claims(pool: string): Promise<ClaimSource>;
   /**
-   * Calls `listener` with the id of a held job that its caller wants stopped, or with undefined when such a message may
+   * Calls `listener` with the id of a job that this worker holds, or has the submission of, and should look at: its caller
+   * wants it stopped, an idle instance asks for it, another worker gave it back. With undefined when such a message may
    * have been missed: then every held job is to be looked at.
    */
   onAttention(listener: (jobId: string | undefined) => void): Promise<void>;
-  /** This process is the one of its name from now on. To be called once, before anything is claimed. */
-  takeName(): Promise<void>;
+  /**
+   * This process is the one of its name from now on. Waits while another one lives that has it. To be called once, before
+   * anything is claimed.
+   */
+  takeName(signal: AbortSignal): Promise<void>;
   /** Answers false, and says nothing, when another process has taken the name since. */
   announce(announcement: WorkerAnnouncement): Promise<boolean>;
   /** Says what an instance can do, to be said again within a day. */
@@ -100,9 +110,16 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
   const process = newId();
   const nameTask = `name-${worker}`;
   const lifeMs = options.announceSeconds * 3000;
+  /** What is compared between hosts is by Redis' clock. */
+  let clockOffsetMs = 0;
+  const redisNow = () => Date.now() + clockOffsetMs;
   const redis = workerConnection(options.url, log);
   const subscriptions = createSubscriptions(workerConnection(options.url, log), log);
   const queues = createWorkQueues(redis, keys, log);
+  const isNameInUse = async () => {
+    const [, subscribers] = await redis.pubsub('NUMSUB', keys.workerChannel(worker));
+    return Number(subscribers) > 0 && (await redis.exists(keys.lease(nameTask))) === 1;
+  };
   const run = (name: Parameters<typeof runScript>[1], id: string, args: readonly (string | number)[]) =>
     orUnavailable(() => runScript(redis, name, keys.job(id), [keys.prefix, id, options.jobTtlSeconds * 1000, ...args]));
 
@@ -111,6 +128,8 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
       const { lockMs, stalledCheckMs } = options;
       const poolWorker = new PoolWorker({ redis, keys, pool, lockMs, stalledCheckMs, log });
       await poolWorker.begin();
+      let othersIdle = false;
+      let idleAskedAt = Number.NEGATIVE_INFINITY;
       const claim = async (item: WorkItem): Promise<Claim | undefined> => {
         const tooManyDeaths = JSON.stringify(workerKilled(maxWorkerDeaths));
         const reply = await run('claim', item.id, [worker, item.token, maxWorkerDeaths, tooManyDeaths]).catch(
@@ -144,19 +163,27 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
         leftBehind: async function* () {
           for (const id of await orUnavailable(() => redis.smembers(keys.held(worker)))) {
             if (poolWorker.has(id)) continue;
-            const item = await orUnavailable(() => poolWorker.retake(id));
+            const item = await orUnavailable(() => poolWorker.reclaim(id, worker));
             const taken = item && (await claim(item));
             if (taken !== undefined) yield taken;
           }
         },
         othersIdle: async () => {
-          const idle = await redis.zrangebyscore(keys.idle(pool), Date.now(), '+inf');
-          return idle.some((name) => !name.startsWith(`${worker}/`));
+          if (performance.now() > idleAskedAt + IDLE_FRESH_MS) {
+            const idle = await redis.zrangebyscore(keys.idle(pool), redisNow(), '+inf');
+            othersIdle = idle.some((name) => !name.startsWith(`${worker}/`));
+            idleAskedAt = performance.now();
+          }
+          return othersIdle;
         },
         noteIdle: async (instances) => {
-          const until = Date.now() + IDLE_LIFE_MS;
-          await redis.zadd(keys.idle(pool), ...instances.flatMap((name) => [until, name]));
-          await redis.pexpire(keys.idle(pool), IDLE_LIFE_MS);
+          const until = redisNow() + IDLE_LIFE_MS;
+          await redis
+            .pipeline()
+            .zadd(keys.idle(pool), ...instances.flatMap((name) => [until, name]))
+            .zremrangebyscore(keys.idle(pool), 0, redisNow())
+            .pexpire(keys.idle(pool), IDLE_LIFE_MS)
+            .exec();
         },
         noteBusy: async (instances) => {
           await redis.zrem(keys.idle(pool), ...instances);
@@ -168,12 +195,18 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
     onAttention: async (listener) => {
       await subscriptions.listen(keys.workerChannel(worker), listener);
     },
-    takeName: async () => {
+    takeName: async (signal) => {
+      // A dead one's connection is closed at once, or if its host died its lease lapses.
+      for (let said = false; await isNameInUse(); await delay(NAME_RETRY_MS, undefined, { signal })) {
+        if (!said) log.warn('another worker of this name still runs; waiting until it has ended', { name: worker });
+        said = true;
+      }
       await redis.set(keys.lease(nameTask), process, 'PX', lifeMs);
     },
     announce: async (announcement) => {
       if (!(await takeLease(redis, keys, nameTask, process, lifeMs))) return false;
-      await announceWorker(redis, keys, announcement, lifeMs);
+      clockOffsetMs = (await redisTime(redis)) - Date.now();
+      await announceWorker(redis, keys, announcement, { lifeMs, now: redisNow() });
       return true;
     },
     publish: (pools, abilities) => publishAbilities(redis, keys, pools, abilities),

@@ -41,7 +41,7 @@ describe('the durations of executions', () => {
     const second = await startNext(source);
     await fleet.supersede(second.claim.record.id);
     await fleet.run('enterPhase', second.claim.record.id, 2, 'collecting');
-    await fleet.run('finish', second.claim.record.id, 2, 'succeeded', '[]', '', second.promptId);
+    await fleet.run('finish', second.claim.record.id, 2, 'succeeded', '[]', '', second.promptId, '');
     expect((await fleet.get(second.claim.record.id)).record.status).toBe('succeeded');
     expect(await fleet.redis.exists(fleet.keys.durations(POOL))).toBe(0);
   });

@@ -1,7 +1,7 @@
 import { until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
 import type { Claim, ClaimSource } from '../src/index.js';
-import { anAnnouncement, nextClaim, openFleet, POOL, startNext, succeeded } from './builders.js';
+import { anAnnouncement, nextClaim, openFleet, POOL, startNext, succeeded, within } from './builders.js';
 
 async function all(source: ClaimSource): Promise<Claim[]> {
   const claims: Claim[] = [];
@@ -98,16 +98,23 @@ it('counts how long a submission has been without its worker anew after that wor
   expect((await nextClaim(other)).record.orphanedMs).toBeLessThan(30_000);
 });
 
-it('lets the process that took a name last announce itself, and no other', async () => {
+it('gives a name to one process at a time: the next waits until it has ended, or has not been heard of', async () => {
   const fleet = await openFleet();
-  const [first, second] = [fleet.worker('w'), fleet.worker('w')];
-  await first.takeName();
+  const [first, second, third] = [fleet.worker('w'), fleet.worker('w'), fleet.worker('w', { announceSeconds: 0.1 })];
+  await first.takeName(within());
+  await first.onAttention(() => {});
   expect(await first.announce(anAnnouncement({ name: 'w', startedAt: 1 }))).toBe(true);
-  await second.takeName();
-  expect(await first.announce(anAnnouncement({ name: 'w', startedAt: 1 }))).toBe(false);
+  let taken = false;
+  const taking = second.takeName(within()).then(() => (taken = true));
+  const start = performance.now();
+  await until('it has looked twice', () => performance.now() - start > 450);
+  expect(taken).toBe(false);
+  await first.withdraw();
+  await taking;
   expect(await second.announce(anAnnouncement({ name: 'w', startedAt: 2 }))).toBe(true);
+  expect(await first.announce(anAnnouncement({ name: 'w', startedAt: 1 }))).toBe(false);
   await first.withdraw();
   expect((await fleet.ledger.overview()).workers).toMatchObject([{ name: 'w', startedAt: 2 }]);
-  await second.withdraw();
-  expect((await fleet.ledger.overview()).workers).toEqual([]);
+  await fleet.redis.pexpire(fleet.keys.lease('name-w'), 50);
+  await third.takeName(within());
 });

@@ -35,6 +35,7 @@ function aSnapshot(record: Partial<JobRecord> = {}, ahead: number | null = null)
       orphanedMs: null,
       deaths: 0,
       kills: 0,
+      refusals: 0,
       ooms: 0,
       claim: 0,
       worker: null,

@@ -28,7 +28,7 @@ describe('the whole path, api and worker as processes over a simulated ComfyUI',
 
   beforeAll(async () => {
     simulator = await startSimulator({ stepMs: 2, journal: journalFile() });
-    fleet = await startFleet({ redisUrl: inject('redisUrl') });
+    fleet = await startFleet({ redisUrl: inject('redisUrl'), env: { MAX_CFG: '200' } });
     await fleet.startWorker('gpu', [simulator.url]);
     jobs = jobClient(fleet.url);
   });
@@ -100,14 +100,15 @@ describe('the whole path, api and worker as processes over a simulated ComfyUI',
   });
 
   it('fails a job with what ComfyUI has against its workflow', async () => {
-    const job = await jobs.ended((await jobs.generate({ ...BODY, checkpoint: 'nope.safetensors' })).id);
+    // A cfg above 100 is nothing that the list of an instance's nodes and models would tell.
+    const job = await jobs.ended((await jobs.generate({ ...BODY, cfg: 150 })).id);
     expect(job).toMatchObject({
       status: 'failed',
       attempts: 0,
       error: { code: 'workflow_rejected', retryable: false },
     });
-    expect(job.error?.detail).toContain('nope.safetensors');
-    expect(job.error?.detail).toContain('sd_xl_base_1.0.safetensors');
+    expect(job.error?.detail).toContain('cfg');
+    expect(job.error?.detail).toContain('150');
   });
 
   it('fails a job with the node that raised, without trying again', async () => {

@@ -10,7 +10,8 @@ if status == 'queued' or status == 'running' then
     leave_backlog()
     set('status', 'canceling')
     emit_status('canceling')
-    redis.call('PUBLISH', worker_channel(get('worker')), id)
+    call_on(get('worker'))
+    if owner() ~= get('worker') then call_on(owner()) end
   end
 end
 return snapshot()

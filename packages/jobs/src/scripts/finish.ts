@@ -3,11 +3,12 @@ import { PRELUDE } from './prelude.js';
 
 /**
  * The holder ends the job. Own arguments: claim, outcome (succeeded, failed or canceled), images (JSON), error (JSON or
- * empty), the prompt id that began executing (or empty; one that was lost since was counted before). A job that was being
+ * empty), the prompt id that began executing (or empty; one that was lost since was counted before),
+ * whether ComfyUI may still have the submission (or empty). A job that was being
  * canceled ends as canceled, whatever its outcome. Answers what the job became; a repeat answers the same.
  */
 export const finishScript = `${PRELUDE}${LEARN}
-local claim, outcome, images, failure, executed_prompt = ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
+local claim, outcome, images, failure, executed_prompt, in_doubt = ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9]
 local status = get('status')
 if is_terminal(status) and get('claim') == claim then return status end
 if is_terminal(status) or not held_by(claim) then return 'superseded' end
@@ -19,6 +20,7 @@ if outcome == 'succeeded' then
   if seen then learn(get('executed_at') - get('started_at')) end
 end
 if outcome == 'failed' then set('error', failure) end
+if in_doubt ~= '' then abandon_submission() end
 close_job(outcome)
 return outcome
 `;

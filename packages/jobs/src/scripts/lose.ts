@@ -1,13 +1,10 @@
 import { PRELUDE } from './prelude.js';
 
-/** Longer than any outage after which somebody still wants that worker's ComfyUI to be tidy. */
-const ABANDONED_LIFE_MS = 86_400_000;
-
 /**
  * Takes the submission off the record, because ComfyUI has nothing (more) to do for it; running → queued, the one step
  * back, if it was executing. Own arguments: claim, prompt id, reason. An executing submission whose instance `died` counts
  * as a kill of the job, one that ran `out_of_memory` as such. One
- * that is `lost` may still be in a ComfyUI out of reach: whoever reaches it again is to stop it.
+ * that is `lost` may still be in a ComfyUI out of reach; if it did not begin it counts as a refusal of the job.
  */
 export const loseScript = `${PRELUDE}
 local claim, prompt_id, reason = ARGV[4], ARGV[5], ARGV[6]
@@ -16,8 +13,8 @@ if get('prompt_id') == prompt_id then
   if reason == 'died' and get('started_prompt') == prompt_id then redis.call('HINCRBY', record, 'kills', 1) end
   if reason == 'out_of_memory' then redis.call('HINCRBY', record, 'ooms', 1) end
   if reason == 'lost' then
-    redis.call('SADD', abandoned_key(owner()), get('instance') .. ' ' .. prompt_id)
-    redis.call('PEXPIRE', abandoned_key(owner()), ${ABANDONED_LIFE_MS})
+    if get('started_prompt') ~= prompt_id then redis.call('HINCRBY', record, 'refusals', 1) end
+    abandon_submission()
   end
   drop_submission()
   set('phase', 'claimed')

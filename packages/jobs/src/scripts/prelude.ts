@@ -4,6 +4,8 @@ import { LUA_KEYS } from '../keys.js';
 const EVENTS_KEPT = 100;
 const EVENTS_LIFE_RUNNING_MS = 86_400_000;
 const EVENTS_LIFE_ENDED_MS = 600_000;
+/** Longer than any outage after which somebody still wants that worker's ComfyUI to be tidy. */
+const ABANDONED_LIFE_MS = 86_400_000;
 
 /**
  * What every script of one job begins with. KEYS[1] is the record, ARGV is: prefix, job id, ms that an ended record
@@ -27,9 +29,9 @@ local function held_by(claim)
   local phase = get('phase')
   return get('claim') == claim and phase ~= 'waiting' and phase ~= 'ended'
 end
--- Nobody has the job, it has no submission that may still be found, and its start deadline has passed.
+-- Nobody has the job, it never began, it has no submission that may still be found, and its start deadline has passed.
 local function is_overdue()
-  return get('status') == 'queued' and get('phase') == 'waiting' and get('prompt_id') == ''
+  return get('status') == 'queued' and get('phase') == 'waiting' and get('prompt_id') == '' and get('attempts') == ''
     and tonumber(get('start_deadline')) <= tonumber(now_ms())
 end
 local function emit(event, life)
@@ -66,6 +68,16 @@ end
 local function leave_hands()
   local worker = get('worker')
   if worker ~= owner() then redis.call('SREM', held_key(worker), id) end
+end
+-- It may still be in a ComfyUI out of reach, and no job wants it: whoever reaches that again is to stop it.
+local function abandon_submission()
+  if get('prompt_id') == '' then return end
+  redis.call('SADD', abandoned_key(owner()), get('instance') .. ' ' .. get('prompt_id'))
+  redis.call('PEXPIRE', abandoned_key(owner()), ${ABANDONED_LIFE_MS})
+end
+-- Its worker is to look at it: it holds it, or has its submission.
+local function call_on(worker)
+  if worker ~= '' then redis.call('PUBLISH', worker_channel(worker), id) end
 end
 -- Takes the current submission off the record.
 local function drop_submission()

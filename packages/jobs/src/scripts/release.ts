@@ -2,7 +2,7 @@ import { PRELUDE } from './prelude.js';
 
 /**
  * The holder gives the job back for another claim; a submission that may still be found stays on the record for its
- * adoption. A job that is being canceled and has no submission ends here. Own argument: claim.
+ * adoption. A worker that has it is told. A job that is being canceled and has no submission ends here. Own argument: claim.
  */
 export const releaseScript = `${PRELUDE}
 local claim = ARGV[4]
@@ -13,6 +13,7 @@ if get('status') == 'canceling' and get('prompt_id') == '' then
 end
 leave_line()
 leave_hands()
+if owner() ~= get('worker') then call_on(owner()) end
 set('phase', 'waiting', 'worker', '')
 return 'ok'
 `;
