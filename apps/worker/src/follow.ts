@@ -54,8 +54,11 @@ export async function followPrompt(job: HeldJob, promptId: string, options: Foll
   for (;;) {
     if (lookNow || toStop()) {
       lastLook = performance.now();
-      const state = await whereIs(job, promptId, () => {
-        died = true;
+      const state = await whereIs(job, promptId, {
+        likelyEnded: hurry,
+        onOutage: () => {
+          died = true;
+        },
       });
       if (state.state === 'ended') {
         job.ranToEnd(promptId);
@@ -65,7 +68,7 @@ export async function followPrompt(job: HeldJob, promptId: string, options: Foll
         if (deleted && !job.cancelRequested) throw new TakenBack();
         return { state: 'absent', died, timedOut: timedOut() };
       }
-      if (state.state === 'running') await job.began(promptId);
+      if (state.state === 'running') job.began(promptId);
       else await job.askLedger();
       const spared = state.state === 'running' && job.isToBeTakenBack && !job.cancelRequested;
       if (toStop() && !spared) {
@@ -74,6 +77,7 @@ export async function followPrompt(job: HeldJob, promptId: string, options: Foll
         await stop(job, promptId, state);
       }
     }
+    if (job.beginningDueInMs <= 0) await job.noteBeginning();
     if (dirty && performance.now() - lastWrite >= PROGRESS_MS) {
       job.note(await job.claim.progress(tracker.progress));
       lastWrite = performance.now();
@@ -81,7 +85,7 @@ export async function followPrompt(job: HeldJob, promptId: string, options: Foll
     }
     // A node that cannot be interrupted may take its time.
     const hurryMs = stops > PATIENT_STOPS ? PATIENT_MS : HURRY_MS;
-    const quietMs = Math.min(pollMs, hurry || toStop() ? hurryMs : PROGRESS_MS);
+    const quietMs = Math.min(pollMs, hurry || toStop() ? hurryMs : PROGRESS_MS, job.beginningDueInMs);
     const news = await job.news.next(quietMs, job.signal);
     lookNow = news === undefined ? hurry : await take(news);
     lookNow ||= performance.now() - lastLook >= pollMs;
@@ -91,7 +95,7 @@ export async function followPrompt(job: HeldJob, promptId: string, options: Foll
   async function take(news: JobNews): Promise<boolean> {
     switch (news.type) {
       case 'started':
-        await job.began(promptId);
+        job.began(promptId);
         return false;
       case 'attention':
         await job.askLedger();
@@ -125,8 +129,13 @@ export async function stopPrompt(job: HeldJob, promptId: string): Promise<void> 
   if (state.state === 'pending' || state.state === 'running') await stop(job, promptId, state);
 }
 
-async function whereIs(job: HeldJob, promptId: string, onOutage?: () => void): Promise<PromptState> {
-  return patiently(job, () => job.instance.ask((client) => client.find(promptId, job.signal)), { onOutage });
+async function whereIs(
+  job: HeldJob,
+  promptId: string,
+  { likelyEnded = false, onOutage }: { likelyEnded?: boolean; onOutage?: () => void } = {},
+): Promise<PromptState> {
+  const find = () => job.instance.ask((client) => client.find(promptId, job.signal, { likelyEnded }));
+  return patiently(job, find, { onOutage });
 }
 
 /** Harmless when the prompt has moved on meanwhile: then the next look sees it. */

@@ -5,6 +5,8 @@ import type { Instance, PromptNews } from './instance.js';
 import { NewsFeed } from './news-feed.js';
 import { Canceled, Superseded } from './signals.js';
 
+/** An execution shorter than this is noted with its end, in one step: nobody could have seen it run. */
+const NOTE_MS = 20;
 /** A prompt of ours before it would have let it begin in this time, or the job is not the first of its lane. */
 const STUCK_MS = 3000;
 /** What is assumed of somebody else's prompt. */
@@ -49,6 +51,7 @@ export class HeldJob {
   #submittedAt: number | undefined;
   #began: string | undefined;
   #beganAt: number | undefined;
+  #executedMs: number | undefined;
   /** The submission whose beginning is on the record by this claim. */
   #noted: string | undefined;
   #attempts: number;
@@ -137,6 +140,7 @@ export class HeldJob {
   watch(promptId: string): void {
     this.#promptId = promptId;
     this.#submittedAt = undefined;
+    this.#beganAt = undefined;
     this.fraction = 0;
     this.#unwatch();
     this.#unwatch = this.instance.listen(promptId, (news) => this.news.push(news));
@@ -183,7 +187,7 @@ export class HeldJob {
   }
 
   /** ComfyUI executes the current submission; the first time this is heard it counts as an attempt. */
-  async began(promptId: string): Promise<void> {
+  began(promptId: string): void {
     if (this.#began !== promptId) {
       this.#began = promptId;
       this.#attempts += 1;
@@ -193,15 +197,31 @@ export class HeldJob {
     this.#beganAt ??= Date.now();
     this.endTakeBack();
     this.#lane.began(this);
-    if (this.#noted === promptId) return;
-    this.#noted = promptId;
-    this.note(await this.claim.start(promptId));
+  }
+
+  /** In how many ms the beginning is to be noted in the ledger; endless when there is nothing to note. */
+  get beginningDueInMs(): number {
+    if (this.beganAt === undefined || this.#noted === this.#promptId) return Number.POSITIVE_INFINITY;
+    return Math.max(0, this.beganAt + NOTE_MS - Date.now());
+  }
+
+  async noteBeginning(): Promise<void> {
+    if (this.#promptId === undefined) return;
+    this.#noted = this.#promptId;
+    this.note(await this.claim.start(this.#promptId));
   }
 
   /** ComfyUI executed the current submission to its end, whether or not anybody saw it begin. */
   ranToEnd(promptId: string): void {
     if (this.#began !== promptId) this.#attempts += 1;
     this.#began = promptId;
+    const adopted = promptId === this.#left;
+    this.#executedMs = adopted || this.#beganAt === undefined ? undefined : Date.now() - this.#beganAt;
+  }
+
+  /** How long ComfyUI executed it; undefined unless both its beginning and its end were seen. */
+  get executedMs(): number | undefined {
+    return this.#executedMs;
   }
 
   /** Takes a transition's verdict; throws Superseded when the job is no longer ours. */
@@ -218,6 +238,8 @@ export class HeldJob {
 
   /** ComfyUI has nothing of the submission (any more): it goes off the record. */
   async lose(promptId: string, why: Loss): Promise<void> {
+    // An execution counts, and may count against the job, however short it was.
+    if (this.hasBegun && this.#noted !== promptId && this.#left !== promptId) await this.noteBeginning();
     this.#left = undefined;
     this.#promptId = undefined;
     this.#began = undefined;

@@ -89,13 +89,14 @@ function entryOrThrow(job: HeldJob, end: End): HistoryEntry {
 }
 
 async function finish(job: HeldJob, promptId: string, entry: HistoryEntry, tools: Tools): Promise<void> {
+  const executedMs = job.executedMs;
   job.isCollecting = true;
-  const noted = job.claim.collect().then((verdict) => job.note(verdict));
-  const images = await unlessCanceled(job, async (signal) => {
-    const [stored] = await Promise.all([collectFrames(job, entry, tools, signal), noted]);
-    return stored;
-  });
-  const became = await job.claim.finish({ status: 'succeeded', images }, promptId);
+  const images = await unlessCanceled(
+    job,
+    (signal) => collectFrames(job, entry, tools, signal),
+    async () => job.note(await job.claim.collect()),
+  );
+  const became = await job.claim.finish({ status: 'succeeded', images, executedMs }, promptId);
   if (became !== 'superseded') {
     job.lane.ended(became);
     if (became !== 'succeeded') await dropLeftFrames(job, tools);

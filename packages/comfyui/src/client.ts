@@ -34,8 +34,8 @@ export interface ComfyClient {
    * runs the others and this call succeeds.
    */
   submit(graph: Graph, submission: Submission): Promise<void>;
-  /** Where the prompt stands, without a gap. */
-  find(promptId: string, signal: AbortSignal): Promise<PromptState>;
+  /** Where the prompt stands, without a gap. `likelyEnded` asks the history first, which then is all. */
+  find(promptId: string, signal: AbortSignal, options?: { likelyEnded?: boolean }): Promise<PromptState>;
   /**
    * As `find`, but looks again for `withinMs` at most (default 2000) while it is still running: for the moment after the
    * frame that announces the end, which can come before the history entry exists.
@@ -97,7 +97,7 @@ export function createComfyClient({ baseUrl, instance, timeoutMs }: ComfyClientO
 
   return {
     submit: (graph, submission) => submitPrompt(http, instance, graph, submission),
-    find: (promptId, signal) => findPrompt({ queue, history }, promptId, signal),
+    find: (promptId, signal, { likelyEnded } = {}) => findPrompt({ queue, history }, promptId, signal, likelyEnded),
     settle: (promptId, { signal, withinMs = SETTLE_MS }) =>
       settlePrompt({ queue, history }, promptId, { signal, withinMs }),
     history,

@@ -15,7 +15,14 @@ interface Sources {
 }
 
 /** /queue first, /history second: the other way round a prompt that ends in between is in neither (recorded: 136 of 300). */
-export async function findPrompt(sources: Sources, promptId: string, signal: AbortSignal): Promise<PromptState> {
+export async function findPrompt(
+  sources: Sources,
+  promptId: string,
+  signal: AbortSignal,
+  likelyEnded = false,
+): Promise<PromptState> {
+  const already = likelyEnded ? await sources.history(promptId, signal) : undefined;
+  if (already !== undefined) return { state: 'ended', entry: already };
   const { running, pending } = await sources.queue(signal);
   if (running.includes(promptId)) return { state: 'running' };
   if (pending.includes(promptId)) return { state: 'pending' };

@@ -11,7 +11,8 @@ export type Verdict = 'ok' | 'canceling' | 'superseded';
 export type Loss = 'lost' | 'died' | 'out_of_memory' | 'taken_back';
 
 export type Outcome =
-  | { readonly status: 'succeeded'; readonly images: readonly FrameRecord[] }
+  /** `executedMs`: how long ComfyUI executed it, when its beginning and its end were seen. */
+  | { readonly status: 'succeeded'; readonly images: readonly FrameRecord[]; readonly executedMs?: number | undefined }
   /** `inDoubt`: ComfyUI may still have the submission, and whoever reaches it again is to stop it. */
   | { readonly status: 'failed'; readonly error: JobError; readonly inDoubt?: boolean }
   | { readonly status: 'canceled' };

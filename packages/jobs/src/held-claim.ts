@@ -34,6 +34,7 @@ export function heldClaim(
         errorOf(outcome),
         executed,
         isInDoubt(outcome) ? '1' : '',
+        executedMs(outcome),
       ];
       const became = (await run('finish', args)) as TerminalStatus | 'superseded';
       if (became === 'superseded') item.abandon();
@@ -58,6 +59,10 @@ function imagesOf(outcome: Outcome): string {
 
 function isInDoubt(outcome: Outcome): boolean {
   return outcome.status === 'failed' && outcome.inDoubt === true;
+}
+
+function executedMs(outcome: Outcome): string {
+  return outcome.status === 'succeeded' ? msOrNothing(outcome.executedMs) : '';
 }
 
 function errorOf(outcome: Outcome): string {

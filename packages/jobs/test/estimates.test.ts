@@ -1,6 +1,6 @@
 import { newId } from '@comfy-fleet/contracts';
 import { describe, expect, it } from 'vitest';
-import { etaSeconds, type PoolOverview } from '../src/index.js';
+import { etaSeconds, type Outcome, type PoolOverview } from '../src/index.js';
 import { signatureOf } from '../src/signature.js';
 import { aRequest, type Fleet, failed, nextClaim, openFleet, POOL, startNext, succeeded } from './builders.js';
 
@@ -10,9 +10,7 @@ const pool = async (fleet: Fleet) => (await fleet.ledger.overview()).pools.find(
 async function execute(fleet: Fleet, ms: number): Promise<void> {
   const { claim, promptId } = await startNext(await fleet.claims());
   const { id } = claim.record;
-  await claim.collect();
-  await fleet.redis.hset(fleet.keys.job(id), 'started_at', 1_000_000, 'executed_at', 1_000_000 + ms);
-  await claim.finish(succeeded(id), promptId);
+  await claim.finish({ ...succeeded(id), executedMs: ms } as Outcome, promptId);
 }
 
 describe('the durations of executions', () => {
@@ -30,18 +28,15 @@ describe('the durations of executions', () => {
     expect(await fleet.redis.pttl(fleet.keys.durations(POOL))).toBeGreaterThan(29 * 86_400_000);
   });
 
-  it('are not learned from a job that failed, or whose beginning this claim did not see', async () => {
+  it('are not learned from a job that failed, or whose beginning or end its worker did not see', async () => {
     const fleet = await openFleet();
     await fleet.submit();
     await fleet.submit();
     const source = await fleet.claims();
     const first = await startNext(source);
-    await first.claim.collect();
     await first.claim.finish(failed(), first.promptId);
     const second = await startNext(source);
-    await fleet.supersede(second.claim.record.id);
-    await fleet.run('enterPhase', second.claim.record.id, 2, 'collecting');
-    await fleet.run('finish', second.claim.record.id, 2, 'succeeded', '[]', '', second.promptId, '');
+    await second.claim.finish(succeeded(second.claim.record.id), second.promptId);
     expect((await fleet.get(second.claim.record.id)).record.status).toBe('succeeded');
     expect(await fleet.redis.exists(fleet.keys.durations(POOL))).toBe(0);
   });

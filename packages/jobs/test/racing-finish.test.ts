@@ -23,7 +23,15 @@ it('lets one of 100 racing finishers win: one terminal state, one terminal event
   const error = JSON.stringify({ code: 'node_execution_error', detail: 'It failed.', nodeId: '3' });
   const finish = (n: number) => {
     const claim = n < FINISHERS / 2 ? n + 1 : FINISHERS / 2;
-    return run(n, 'finish', [claim, outcomes[n % 3] as string, JSON.stringify([aFrame(id)]), error, 'the prompt', '']);
+    return run(n, 'finish', [
+      claim,
+      outcomes[n % 3] as string,
+      JSON.stringify([aFrame(id)]),
+      error,
+      'the prompt',
+      '',
+      '',
+    ]);
   };
   const order = Array.from({ length: FINISHERS }, (_, n) => n).sort(() => Math.random() - 0.5);
   const answers = (await Promise.all(order.map(finish))) as (TerminalStatus | 'superseded')[];

@@ -5,6 +5,5 @@ export const enterPhaseScript = `${PRELUDE}
 local claim, phase = ARGV[4], ARGV[5]
 if not held_by(claim) then return 'superseded' end
 set('phase', phase)
-if phase == 'collecting' then set('executed_at', now_ms()) end
 return get('status') == 'canceling' and 'canceling' or 'ok'
 `;

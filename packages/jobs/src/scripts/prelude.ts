@@ -83,12 +83,12 @@ end
 local function drop_submission()
   leave_line()
   if owner() ~= get('worker') then redis.call('SREM', held_key(owner()), id) end
-  redis.call('HDEL', record, 'prompt_id', 'started_prompt', 'started_at', 'started_claim', 'executed_at', 'progress', 'orphaned_at', 'orphaned_ms')
+  redis.call('HDEL', record, 'prompt_id', 'started_prompt', 'started_at', 'progress', 'orphaned_at', 'orphaned_ms')
 end
 local function begin_running(prompt_id)
   leave_line()
   leave_backlog()
-  set('started_at', now_ms(), 'started_prompt', prompt_id, 'started_claim', get('claim'))
+  set('started_at', now_ms(), 'started_prompt', prompt_id)
   redis.call('HINCRBY', record, 'attempts', 1)
   redis.call('ZREM', deadlines_key(), id)
   if get('status') == 'queued' then
