@@ -1,6 +1,8 @@
 import type { HeldJob } from './held-job.js';
 import { Canceled } from './signals.js';
 
+/** Given as the reason, since making a DOMException costs more than the rest of the abort. */
+const OVER = new Error('the work is over');
 /** Work shorter than this is over before anybody could ask what goes on. */
 const LATE_MS = 100;
 /** How long to wait for news before waiting again. */
@@ -38,9 +40,9 @@ export async function unlessCanceled<T>(
     return await work(stop.signal);
   } finally {
     job.signal.removeEventListener('abort', end);
-    done.abort();
+    done.abort(OVER);
     // What is left of the work when a part of it failed.
-    stop.abort();
+    stop.abort(OVER);
     await watching;
   }
 }

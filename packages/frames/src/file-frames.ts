@@ -7,6 +7,7 @@ import { FleetError } from '@comfy-fleet/contracts';
 import { DigestCache } from './digest-cache.js';
 import type { ByteRange, FrameInfo, FrameStore } from './frame-store.js';
 import { isSafeName } from './names.js';
+import { sharedSync } from './shared-sync.js';
 import { isAbsent, storing } from './storage-errors.js';
 
 export interface FileFrames extends FrameStore {
@@ -22,6 +23,18 @@ export function createFileFrames(options: { readonly dir: string; readonly owner
   const { dir } = options;
   const temporary = `.${options.owner.replace(/[^A-Za-z0-9._-]/g, '_')}.`;
   const digests = new DigestCache();
+  const folder = sharedSync(() => syncFolder(dir));
+
+  /** The folder is there but for the first time, and when somebody removed it. */
+  async function create(path: string): Promise<FileHandle> {
+    try {
+      return await open(path, 'wx');
+    } catch (error) {
+      if (!isAbsent(error)) return storing(() => Promise.reject(error));
+      await storing(() => mkdir(dir, { recursive: true }));
+      return storing(() => open(path, 'wx'));
+    }
+  }
 
   async function put(
     name: string,
@@ -31,12 +44,11 @@ export function createFileFrames(options: { readonly dir: string; readonly owner
     if (!isSafeName(name))
       throw new FleetError('internal_error', 'A picture was given a name that is not a file name.');
     signal.throwIfAborted();
-    await storing(() => mkdir(dir, { recursive: true }));
     const path = join(dir, `${temporary}${randomBytes(8).toString('hex')}.tmp`);
     try {
-      const stored = await writeDurably(path, source, signal);
+      const stored = await writeDurably(await create(path), source, signal);
       await storing(() => rename(path, join(dir, name)));
-      await storing(() => syncFolder(dir));
+      await storing(folder.sync);
       return stored;
     } catch (error) {
       await rm(path, { force: true }).catch(() => undefined); // the sweep takes what cannot be removed now
@@ -81,11 +93,10 @@ export function createFileFrames(options: { readonly dir: string; readonly owner
 
 /** Writes and syncs one new file, hashing on the way. Only the file system's failures become storage_failed. */
 async function writeDurably(
-  path: string,
+  file: FileHandle,
   source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   signal: AbortSignal,
 ): Promise<{ bytes: number; sha256: string }> {
-  const file = await storing(() => open(path, 'wx'));
   const hash = createHash('sha256');
   let bytes = 0;
   try {

@@ -35,8 +35,8 @@ export interface ThroughputOptions {
   readonly onProgress: (text: string) => void;
 }
 
-/** Before anything is measured: connections are open, code is compiled. */
-const WARM_UP = { promptMs: 0, each: 100, rounds: 1 };
+/** Prompts before anything is measured: connections are open, and V8 has optimised what a prompt runs through. */
+const WARM_UP_PROMPTS = 1000;
 
 /** The same GPUs fed directly and through the service, one after the other for every load. */
 export function measureThroughput(all: Scope, options: ThroughputOptions): Promise<Throughput[]> {
@@ -50,7 +50,8 @@ export function measureThroughput(all: Scope, options: ThroughputOptions): Promi
     const service = serviceFeed(fleet.url, gpus.length);
     const measure = async (feed: typeof direct, { promptMs, each }: Load) =>
       usageOf(await measureBacklog({ gpus, feed, promptMs, count: each * gpus.length }));
-    for (const feed of [direct, service]) await measure(feed, WARM_UP);
+    const warmUp = { promptMs: 0, each: Math.ceil(WARM_UP_PROMPTS / gpus.length), rounds: 1 };
+    for (const feed of [direct, service]) await measure(feed, warmUp);
     const bothWays = async (load: Load) => {
       const ofDirect: Usage[] = [];
       const ofService: Usage[] = [];

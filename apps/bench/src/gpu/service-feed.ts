@@ -35,10 +35,13 @@ export function serviceFeed(url: string, gpus: number): Feed {
       });
       return tag;
     },
-    done: () =>
-      inParallel(submitted.length, AT_ONCE, async (index) => {
+    done: async () => {
+      // One waits for the last; the others are asked for when nothing is measured any more.
+      await jobs.ended(submitted.at(-1) as string);
+      await inParallel(submitted.length, AT_ONCE, async (index) => {
         const { id, status, error } = await jobs.ended(submitted[index] as string);
         if (status !== 'succeeded') throw new Error(`job ${id} ended as ${status}: ${JSON.stringify(error)}`);
-      }),
+      });
+    },
   };
 }
