@@ -64,12 +64,13 @@ export async function claimLoop(loop: ClaimLoop): Promise<void> {
   async function feedIdle(): Promise<void> {
     const fed = await turn(async () => {
       const idle = lanes.filter(({ isIdle }) => isIdle).length;
-      return idle === 0 || moveBehind(lanes, able) || (await claimUpTo(idle));
+      // Among jobs that no lane here can run, the next one that can be run may be further behind.
+      return idle === 0 || moveBehind(lanes, able) || (await claimUpTo(isUnable() ? MOST_AT_ONCE : idle));
     });
     if (fed) return;
     const idle = lanes.filter(({ isIdle }) => isIdle).map(({ instance }) => instance.name);
     if (idle.length === 0) return;
-    if (performance.now() < unableUntil) {
+    if (isUnable()) {
       await sayBusy();
       await changes.heard(UNABLE_PAUSE_MS, signal);
       return;
@@ -79,6 +80,10 @@ export async function claimLoop(loop: ClaimLoop): Promise<void> {
     await source.recall();
     const later = await source.next({ block: true });
     if (later !== undefined) await turn(() => take(later));
+  }
+
+  function isUnable(): boolean {
+    return performance.now() < unableUntil;
   }
 
   async function fillAhead(): Promise<void> {

@@ -96,12 +96,10 @@ it('sends a job to an able instance when the one that had its checkpoint lost it
   const [first, second] = [await gpus.start(0), await gpus.start(0)];
   const all = first.settings.checkpoints;
   await fleet.startWorker('w', [first.url, second.url]);
-  await until('both said what they have', async () => {
-    return (
-      (await refusal({ ...QUICK, checkpoint: 'x' })) !== undefined &&
-      (await instances()).every(({ state }) => state === 'up')
-    );
-  });
+  const bothSaid = async () =>
+    (await refusal({ ...QUICK, checkpoint: 'x' })) !== undefined &&
+    (await instances()).every(({ state }) => state === 'up');
+  await until('both said what they have', bothSaid, { everyMs: 500 });
   first.set({ checkpoints: all.slice(1) });
   const job = await jobs.ended((await jobs.generate({ ...QUICK, checkpoint: all[0] as string })).id);
   expect(job).toMatchObject({ status: 'succeeded', instance: 'w/2', attempts: 1 });
