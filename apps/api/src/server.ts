@@ -13,8 +13,8 @@ export interface Listening {
 }
 
 /**
- * Takes a port, 0 any free one. What works behind it is made afterwards, so that a taken port undoes nothing. Rejects with
- * Node's error (EADDRINUSE, …) when it cannot be had.
+ * Takes a port, 0 any free one. What works behind it is made afterwards, so that a taken port undoes nothing. Rejects
+ * with Node's error (EADDRINUSE, …) when it cannot be had.
  */
 export async function listen(at: { readonly host: string; readonly port: number }): Promise<Listening> {
   const server = createServer();

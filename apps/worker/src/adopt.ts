@@ -10,8 +10,8 @@ import type { Submitted } from './submit.js';
 import type { Tools } from './tools.js';
 
 /**
- * Looks for the submission that an earlier claim left in this instance, and takes it over if ComfyUI still has it or its
- * result. Undefined when there is none to take over: then it is off the record.
+ * Looks for the submission that an earlier claim left in this instance, and takes it over if ComfyUI still has it or
+ * its result. Undefined when there is none to take over: then it is off the record.
  */
 export async function adoptJob(job: HeldJob, tools: Tools): Promise<Submitted | undefined> {
   const { left: promptId } = job;

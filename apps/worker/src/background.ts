@@ -26,7 +26,10 @@ const ABANDONED_MS = 1000;
 /** How often what jobs left on ComfyUI's disk is looked for. */
 const CLEAN_MS = 3_600_000;
 
-/** What a worker does beside its jobs, again and again until the signal aborts; each promise resolves when its last run is over. */
+/**
+ * What a worker does beside its jobs, again and again until the signal aborts; each promise resolves when its last run
+ * is over.
+ */
 export function startBackground(background: Background): Promise<void>[] {
   const { ledger, lanes, study, announce, announceSeconds, abilitiesSeconds, sweepSeconds, signal, log } = background;
   const until = { signal, log };

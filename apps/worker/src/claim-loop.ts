@@ -36,10 +36,10 @@ const UNABLE_PAUSE_MS = 250;
 const UNABLE_LIFE_MS = 10_000;
 
 /**
- * The claimer of one pool: claims jobs whenever lanes have places for them, and never without one, until the signal aborts.
- * An idle lane comes first: it takes over what waits behind another prompt of ours, else what waits in the queue, else it asks
- * the other workers for what waits behind theirs. Places behind a prompt are filled only while no instance of the pool is idle
- * in another process.
+ * The claimer of one pool: claims jobs whenever lanes have places for them, and never without one, until the signal
+ * aborts. An idle lane comes first: it takes over what waits behind another prompt of ours, else what waits in the
+ * queue, else it asks the other workers for what waits behind theirs. Places behind a prompt are filled only while no
+ * instance of the pool is idle in another process.
  */
 export async function claimLoop(loop: ClaimLoop): Promise<void> {
   const { source, lanes, changes, turn, able, place, signal, log } = loop;

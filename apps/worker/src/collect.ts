@@ -13,8 +13,8 @@ import type { Tools } from './tools.js';
 const HEAD_BYTES = 64 * 1024;
 
 /**
- * Streams a prompt's pictures from the instance into the frames volume. What it stored before it failed stays, since a later
- * claim may have stored the same: dropLeftFrames takes it away when the ledger says that nobody wants it.
+ * Streams a prompt's pictures from the instance into the frames volume. What it stored before it failed stays, since a
+ * later claim may have stored the same: dropLeftFrames takes it away when the ledger says that nobody wants it.
  */
 export async function collectFrames(
   job: HeldJob,
@@ -55,7 +55,9 @@ async function untilStored<T>(
   }
 }
 
-/** Deletes what this claim or an earlier one may have stored: the ledger says that the job has no pictures (of theirs). */
+/**
+ * Deletes what this claim or an earlier one may have stored: the ledger says that the job has no pictures (of theirs).
+ */
 export async function dropLeftFrames(job: HeldJob, { frames, workflows }: Tools): Promise<void> {
   const { id, claim, request } = job.record;
   if (claim === 1 && !job.isCollecting) return;

@@ -1,8 +1,8 @@
 import type { Logger } from '@comfy-fleet/telemetry';
 
 /**
- * Does a task now and then again and again, `ms` after its last end, until the signal aborts. A failure is logged; it is
- * what the next time is for. Resolves when the last run is over.
+ * Does a task now and then again and again, `ms` after its last end, until the signal aborts. A failure is logged; it
+ * is what the next time is for. Resolves when the last run is over.
  */
 export async function every(
   ms: number,

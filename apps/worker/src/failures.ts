@@ -2,13 +2,13 @@ import type { ErrorCode } from '@comfy-fleet/contracts';
 
 /**
  * What a worker does about a failed job: `fail` it; run it `again`, as long as it has attempts left; send it
- * `elsewhere`, which costs no attempt because ComfyUI never began it; make `room` on the GPU and run it again.
+ * `elsewhere`, which costs no attempt when ComfyUI never began it; make `room` on the GPU and run it again.
  *
  * | reaction | where | how often | after |
  * |---|---|---|---|
  * | fail | | | |
- * | again | whoever claims it | MAX_ATTEMPTS executions; MAX_INSTANCE_DEATHS if the instance died under it | 1 s, doubling |
- * | elsewhere | whoever claims it | until its start deadline | 1 s |
+ * | again | another instance, if there is one | MAX_ATTEMPTS executions; MAX_INSTANCE_DEATHS if the instance died under it | 1 s, doubling |
+ * | elsewhere | another instance, if there is one | MAX_REFUSALS times | 1 s, doubling |
  * | room | the same instance, then the one with most memory | once each | at once |
  */
 export type Reaction = 'fail' | 'again' | 'elsewhere' | 'room';
@@ -49,7 +49,10 @@ export const REACTIONS: Readonly<Record<ErrorCode, Reaction>> = {
 const FIRST_BACKOFF_MS = 1000;
 const LONGEST_BACKOFF_MS = 30_000;
 
-/** Pause before attempt number `attempt + 1`: doubling, with jitter of half up or down so that jobs do not come in waves. */
+/**
+ * Pause before attempt number `attempt + 1`: doubling, with jitter of half up or down so that jobs do not come in
+ * waves.
+ */
 export function backoffMs(attempt: number, random: () => number = Math.random): number {
   const base = Math.min(FIRST_BACKOFF_MS * 2 ** Math.max(0, attempt - 1), LONGEST_BACKOFF_MS);
   return Math.round(base * (0.5 + random()));

@@ -4,8 +4,8 @@ import type { Tools } from './tools.js';
 export type Room = 'here' | 'elsewhere' | 'nowhere';
 
 /**
- * Where a job goes that the GPU ran out of memory under: after the first time once more to the same instance, its memory
- * freed; after the second to the instance of the pool that has most, if that is another; then nowhere.
+ * Where a job goes that the GPU ran out of memory under: after the first time once more to the same instance, its
+ * memory freed; after the second to the instance of the pool that has most, if that is another; then nowhere.
  */
 export async function findRoom(job: HeldJob, { largestVram }: Tools): Promise<Room> {
   if (job.ooms === 1) {

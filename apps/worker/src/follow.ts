@@ -30,9 +30,10 @@ const PATIENT_STOPS = 40;
 const PATIENT_MS = 250;
 
 /**
- * Follows a prompt to its end. The socket says when to look; what is true is asked over HTTP, every `pollMs` even if the
- * socket says nothing. On the way a prompt that is to stop (its caller cancels, its time is up, an idle instance asks for
- * it, it should have begun by now) is taken out of the queue or interrupted. Throws TakenBack when it was taken out for another instance.
+ * Follows a prompt to its end. The socket says when to look; what is true is asked over HTTP, every `pollMs` even if
+ * the socket says nothing. On the way a prompt that is to stop (its caller cancels, its time is up, an idle instance
+ * asks for it, it should have begun by now) is taken out of the queue or interrupted. Throws TakenBack when it was
+ * taken out for another instance.
  */
 export async function followPrompt(job: HeldJob, promptId: string, options: FollowOptions): Promise<End> {
   const { tracker, pollMs, deadlineMs } = options;

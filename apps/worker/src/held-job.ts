@@ -12,7 +12,9 @@ const STUCK_MS = 3000;
 /** What is assumed of somebody else's prompt. */
 const UNKNOWN_WAIT_MS = 60_000;
 
-/** What its follower hears of a job: the instance's news of its prompt, and that it should look what is wanted of it. */
+/**
+ * What its follower hears of a job: the instance's news of its prompt, and that it should look what is wanted of it.
+ */
 export type JobNews = PromptNews | { readonly type: 'attention' };
 
 /** What a job needs of the lane it is on; see Lane. */
@@ -136,7 +138,9 @@ export class HeldJob {
     return this.hasBegun ? this.#beganAt : undefined;
   }
 
-  /** Hears the instance's news of this submission from now on; before ComfyUI is asked, or the first would be missed. */
+  /**
+   * Hears the instance's news of this submission from now on; before ComfyUI is asked, or the first would be missed.
+   */
   watch(promptId: string): void {
     this.#promptId = promptId;
     this.#submittedAt = undefined;

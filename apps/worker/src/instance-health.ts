@@ -10,8 +10,9 @@ const BAD_PROMPTS_TO_DOWN = 3;
 const REST_MS = 30_000;
 
 /**
- * Whether an instance can be given work. Every call to it reports here, a probe when nothing else does, and what became of
- * its prompts. After a rest it is given one prompt again: if that goes well it is as good as before, else it rests again.
+ * Whether an instance can be given work. Every call to it reports here, a probe when nothing else does, and what became
+ * of its prompts. After a rest it is given one prompt again: if that goes well it is as good as before, else it rests
+ * again.
  */
 export class InstanceHealth {
   #state: InstanceState = 'unknown';

@@ -25,7 +25,6 @@ export interface InstanceFolders {
 export interface Instance {
   /** `<worker>/<n>`. */
   readonly name: string;
-  readonly client: ComfyClient;
   readonly health: InstanceHealth;
   /** To submit with; see ComfySocket. */
   readonly clientId: string;
@@ -112,7 +111,6 @@ export function openInstance({
   let abilities: Abilities | undefined;
   const instance: Instance = {
     name,
-    client,
     health,
     get clientId() {
       return socket.clientId;

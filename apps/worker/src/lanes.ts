@@ -6,7 +6,10 @@ import { Pace } from './pace.js';
 
 /** What is assumed of an execution that has not said how far it is. */
 const UNKNOWN_REMAINING_MS = 30_000;
-/** Jobs whose pictures may be on their way at once; when they are too slow the lane takes no more, or all would fail with them. */
+/**
+ * Jobs whose pictures may be on their way at once; when they are too slow the lane takes no more, or all would fail
+ * with them.
+ */
 const MOST_COLLECTING = 16;
 
 /** The jobs of one instance, from their claim until ComfyUI has nothing more to do for them. */

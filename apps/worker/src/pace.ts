@@ -1,6 +1,6 @@
 /**
- * How much work is to wait in ComfyUI behind what executes: more than any pause of ours takes (a claim, a look, a garbage
- * collection, a slow disk under Redis), so that the GPU does not notice it.
+ * How much work is to wait in ComfyUI behind what executes: more than any pause of ours takes (a claim, a look, a
+ * garbage collection, a slow disk under Redis), so that the GPU does not notice it.
  */
 const AHEAD_MS = 250;
 const MOST_AHEAD = 8;
@@ -12,7 +12,10 @@ export class Pace {
   #ms: number | undefined;
   #lastEnd = 0;
 
-  /** A prompt that began at `began` has ended now; ms of one clock. One that waited behind another began when that ended. */
+  /**
+   * A prompt that began at `began` has ended now; ms of one clock. One that waited behind another began when that
+   * ended.
+   */
   ended(began: number, now: number): void {
     const ms = now - Math.max(began, this.#lastEnd);
     this.#lastEnd = now;

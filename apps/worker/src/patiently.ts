@@ -8,8 +8,8 @@ const RETRY_MS = 250;
 const UNREACHABLE_MS = 30_000;
 
 /**
- * Repeats a call while the instance cannot be reached or answers nonsense; a job that ComfyUI may be working on is not given up for one lost
- * packet. Throws prompt_lost after UNREACHABLE_MS, any other error at once.
+ * Repeats a call while the instance cannot be reached or answers nonsense; a job that ComfyUI may be working on is not
+ * given up for one lost packet. Throws prompt_lost after UNREACHABLE_MS, any other error at once.
  */
 export async function patiently<T>(
   job: HeldJob,

@@ -13,7 +13,10 @@ export class ProgressTracker {
   #current: string | undefined;
   #fraction = 0;
 
-  /** `expectedSteps` stands for the nodes with steps until they tell themselves; `reached` is how far it was told to be before. */
+  /**
+   * `expectedSteps` stands for the nodes with steps until they tell themselves; `reached` is how far it was told to be
+   * before.
+   */
   constructor(graph: Graph, expectedSteps: number, reached = 0) {
     this.#graph = graph;
     this.#expectedSteps = expectedSteps;

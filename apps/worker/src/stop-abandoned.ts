@@ -10,8 +10,9 @@ interface Context {
 }
 
 /**
- * Stops what other workers, or this one, gave up while an instance of ours was out of reach: its job is rendered elsewhere
- * or has ended, and here it only keeps a GPU from the next one. What an instance does not answer waits for the next time.
+ * Stops what other workers, or this one, gave up while an instance of ours was out of reach: its job is rendered
+ * elsewhere or has ended, and here it only keeps a GPU from the next one. What an instance does not answer waits for
+ * the next time.
  */
 export async function stopAbandoned({ ledger, instances, signal, log }: Context): Promise<void> {
   const abandoned = await ledger.abandoned();

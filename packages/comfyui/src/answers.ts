@@ -14,8 +14,8 @@ export function unexpectedStatus(instance: string, what: string, status: number)
 }
 
 /**
- * The body of a 200 in the shape that `read` knows; `read` answers undefined for any other. Throws instance_unreachable for
- * 502 to 504, comfyui_error for any other status, for what is not JSON and for another shape.
+ * The body of a 200 in the shape that `read` knows; `read` answers undefined for any other. Throws instance_unreachable
+ * for 502 to 504, comfyui_error for any other status, for what is not JSON and for another shape.
  */
 export function readAnswer<T>(
   instance: string,

@@ -2,9 +2,9 @@ import { Readable } from 'node:stream';
 import type { Deadline } from './deadline.js';
 
 /**
- * Passes on a response's body. The deadline runs only while we wait for the server, so a slow reader does not use it up.
- * However the body ends before its time, the stream is destroyed with what `failure` makes of it. Destroying the stream
- * closes the connection.
+ * Passes on a response's body. The deadline runs only while we wait for the server, so a slow reader does not use it
+ * up. However the body ends before its time, the stream is destroyed with what `failure` makes of it. Destroying the
+ * stream closes the connection.
  */
 export function bodyStream(source: Readable, deadline: Deadline, failure: (error?: unknown) => Error): Readable {
   let complete = false;

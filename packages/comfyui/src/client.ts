@@ -5,7 +5,7 @@ import { type HistoryEntry, readHistoryEntry } from './history.js';
 import { createHttp } from './http.js';
 import { type ObjectInfo, readObjectInfo } from './object-info.js';
 import type { OutputFile } from './output-file.js';
-import { findPrompt, type PromptState, settlePrompt } from './prompt-state.js';
+import { findPrompt, type PromptState } from './prompt-state.js';
 import { type PromptQueue, readQueue } from './queue.js';
 import { isObject } from './shapes.js';
 import { type Submission, submitPrompt } from './submit.js';
@@ -23,51 +23,51 @@ export interface ComfyClientOptions {
 }
 
 /**
- * ComfyUI's HTTP API. Every call throws, besides what it documents: `instance_unreachable` (refused, reset, unresolved, silent
- * past the deadline, 502 to 504), `comfyui_error` (any other answer that cannot be understood), and the signal's own reason
- * when the caller aborts.
+ * ComfyUI's HTTP API. Every call throws, besides what it documents: `instance_unreachable` (refused, reset, unresolved,
+ * silent past the deadline, 502 to 504), `comfyui_error` (any other answer that cannot be understood), and the signal's
+ * own reason when the caller aborts.
  */
 export interface ComfyClient {
   /**
-   * Puts a graph into the queue. Throws `workflow_rejected` with one entry of `errors` per reason; `SubmissionUnknown` when
-   * nobody knows whether it was taken. Any other error means that it was not. If ComfyUI refuses only some of the outputs, it
-   * runs the others and this call succeeds.
+   * Puts a graph into the queue. Throws `workflow_rejected` with one entry of `errors` per reason; `SubmissionUnknown`
+   * when nobody knows whether it was taken. Any other error means that it was not. If ComfyUI refuses only some of the
+   * outputs, it runs the others and this call succeeds.
    */
   submit(graph: Graph, submission: Submission): Promise<void>;
   /** Where the prompt stands, without a gap. `likelyEnded` asks the history first, which then is all. */
   find(promptId: string, signal: AbortSignal, options?: { likelyEnded?: boolean }): Promise<PromptState>;
   /**
-   * As `find`, but looks again for `withinMs` at most (default 2000) while it is still running: for the moment after the
-   * frame that announces the end, which can come before the history entry exists.
+   * Undefined while it waits or runs, and for what ComfyUI does not know: it does not tell these apart, `find` does.
    */
-  settle(promptId: string, options: { signal: AbortSignal; withinMs?: number }): Promise<PromptState>;
-  /** Undefined while it waits or runs, and for what ComfyUI does not know: it does not tell these apart, `find` does. */
   history(promptId: string, signal: AbortSignal): Promise<HistoryEntry | undefined>;
   queue(signal: AbortSignal): Promise<PromptQueue>;
   /**
-   * Opens a file. The stream ends with an error of the kinds above when the connection breaks or falls silent, and must be
-   * read or destroyed. Throws `OutputMissing` if the file is not there.
+   * Opens a file. The stream ends with an error of the kinds above when the connection breaks or falls silent, and must
+   * be read or destroyed. Throws `OutputMissing` if the file is not there.
    */
   view(file: OutputFile, signal: AbortSignal): Promise<Picture>;
   /**
-   * Stores a picture among the inputs and answers the name to use in LoadImage, which differs from `name` when other bytes
-   * have that name already. `bytes` is the exact length. A stream is consumed or destroyed; its own errors are passed on.
+   * Stores a picture among the inputs and answers the name to use in LoadImage, which differs from `name` when other
+   * bytes have that name already. `bytes` is the exact length. A stream is consumed or destroyed; its own errors are
+   * passed on.
    */
   upload(name: string, data: Readable | Buffer, options: { bytes: number; signal: AbortSignal }): Promise<string>;
   /** Stops the prompt if it is the one running, at its next step or node; otherwise does nothing. */
   interrupt(promptId: string, signal: AbortSignal): Promise<void>;
-  /** Takes prompts out of the queue that have not begun. They leave no trace. Running and unknown ones are passed over. */
+  /**
+   * Takes prompts out of the queue that have not begun. They leave no trace. Running and unknown ones are passed over.
+   */
   deleteQueued(promptIds: readonly string[], signal: AbortSignal): Promise<void>;
   /** Takes effect when the current prompt is done. `freeMemory` also empties the result cache. */
   free(what: { unloadModels: boolean; freeMemory: boolean }, signal: AbortSignal): Promise<void>;
   systemStats(signal: AbortSignal): Promise<SystemStats>;
-  /** Of one node class, without any when the instance does not know it; of all of them that is about 700 kB: ask rarely. */
+  /**
+   * Of one node class, without any when the instance does not know it; of all of them that is about 700 kB: ask rarely.
+   */
   objectInfo(signal: AbortSignal, className?: string): Promise<ObjectInfo>;
   /** Closes idle connections. */
   close(): void;
 }
-
-const SETTLE_MS = 2000;
 
 export function createComfyClient({ baseUrl, instance, timeoutMs }: ComfyClientOptions): ComfyClient {
   const http = createHttp({ baseUrl, instance, timeoutMs });
@@ -98,8 +98,6 @@ export function createComfyClient({ baseUrl, instance, timeoutMs }: ComfyClientO
   return {
     submit: (graph, submission) => submitPrompt(http, instance, graph, submission),
     find: (promptId, signal, { likelyEnded } = {}) => findPrompt({ queue, history }, promptId, signal, likelyEnded),
-    settle: (promptId, { signal, withinMs = SETTLE_MS }) =>
-      settlePrompt({ queue, history }, promptId, { signal, withinMs }),
     history,
     queue,
     view: (file, signal) => viewFile(http, instance, file, signal),

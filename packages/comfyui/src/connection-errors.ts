@@ -31,7 +31,9 @@ function phrase({ code }: SystemError): string {
   return code === '' ? 'cannot be reached' : `cannot be reached (${code})`;
 }
 
-/** Turns what axios or a socket threw into an error of the catalogue. The detail names the instance, never its address. */
+/**
+ * Turns what axios or a socket threw into an error of the catalogue. The detail names the instance, never its address.
+ */
 export function connectionError(instance: string, error: unknown): FleetError {
   const found = describe(error);
   const cause = slimCause(found);

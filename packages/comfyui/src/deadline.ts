@@ -12,8 +12,8 @@ export interface Deadline {
 }
 
 /**
- * A time limit of `ms` joined with the caller's signal. AbortSignal.any and AbortSignal.timeout would do, but neither lets
- * go of a signal that outlives the call, as a worker's does, and neither can be started anew.
+ * A time limit of `ms` joined with the caller's signal. AbortSignal.any and AbortSignal.timeout would do, but neither
+ * lets go of a signal that outlives the call, as a worker's does, and neither can be started anew.
  */
 export function startDeadline(caller: AbortSignal, ms: number): Deadline {
   const controller = new AbortController();

@@ -1,6 +1,8 @@
 import { type ErrorCode, FleetError, type FleetErrorOptions } from '@comfy-fleet/contracts';
 
-/** The instance could not be reached, or it fell silent. `mayHaveArrived`: whether the request can have been received. */
+/**
+ * The instance could not be reached, or it fell silent. `mayHaveArrived`: whether the request can have been received.
+ */
 export class InstanceUnreachable extends FleetError {
   readonly mayHaveArrived: boolean;
 
@@ -12,8 +14,8 @@ export class InstanceUnreachable extends FleetError {
 }
 
 /**
- * Nobody knows whether ComfyUI took the prompt: the connection broke, time ran out, or it answered 5xx, which it can do with
- * the prompt already in its queue. Look with `find` before submitting again; the same prompt id twice runs twice.
+ * Nobody knows whether ComfyUI took the prompt: the connection broke, time ran out, or it answered 5xx, which it can do
+ * with the prompt already in its queue. Look with `find` before submitting again; the same prompt id twice runs twice.
  */
 export class SubmissionUnknown extends FleetError {
   readonly outcomeUnknown = true;

@@ -1,7 +1,9 @@
 import { readPreviewFrame } from './preview-frame.js';
 import { readTextFrame, type SocketEvent } from './socket-events.js';
 
-/** Reads the frames of one connection in order. Remembers whose prompt is under way, because plain previews do not say. */
+/**
+ * Reads the frames of one connection in order. Remembers whose prompt is under way, because plain previews do not say.
+ */
 export function createFrameReader(): (data: Buffer, isBinary: boolean) => SocketEvent | undefined {
   let current: { promptId: string; node: string | undefined } | undefined;
   return (data, isBinary) => {

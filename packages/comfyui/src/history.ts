@@ -11,8 +11,8 @@ export interface HistoryEntry {
   readonly startedAt: number | undefined;
   readonly endedAt: number | undefined;
   /**
-   * Pictures of type `output`, in the order of node ids, then in list order. After an error or interrupt those of the nodes
-   * that had finished. A prompt answered from the cache names the OLD files.
+   * Pictures of type `output`, in the order of node ids, then in list order. After an error or interrupt those of the
+   * nodes that had finished. A prompt answered from the cache names the OLD files.
    */
   readonly outputs: readonly OutputFile[];
   /** Pictures of other types (PreviewImage writes `temp`). */

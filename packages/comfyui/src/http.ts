@@ -33,7 +33,9 @@ interface HttpStream {
   readonly body: Readable;
 }
 
-/** HTTP to one instance. Any status is an answer; no answer is thrown as FleetError, the caller's abort as its reason. */
+/**
+ * HTTP to one instance. Any status is an answer; no answer is thrown as FleetError, the caller's abort as its reason.
+ */
 export interface Http {
   request(request: HttpRequest): Promise<HttpAnswer>;
   /** The deadline holds for the headers and then between two pieces of the body. */

@@ -1,8 +1,8 @@
 const STRING_OR_BARE_WORD = /"(?:[^"\\]|\\.)*"|-?\b(?:NaN|Infinity)\b/g;
 
 /**
- * Parses an answer of ComfyUI. Python writes NaN and Infinity as bare words, which JSON does not have (recorded: `"number":
- * NaN`); they become null. Throws a SyntaxError for anything else that is not JSON.
+ * Parses an answer of ComfyUI. Python writes NaN and Infinity as bare words, which JSON does not have (recorded:
+ * `"number": NaN`); they become null. Throws a SyntaxError for anything else that is not JSON.
  */
 export function parseAnswer(text: string): unknown {
   try {

@@ -5,8 +5,8 @@ export interface ObjectInfo {
   /** Every node class, custom nodes included. */
   readonly classes: ReadonlySet<string>;
   /**
-   * The choices of an input, in ComfyUI's order, from both forms (`[[...], {}]` and `["COMBO", {options}]`); undefined for an
-   * unknown class or input, for an input that is no choice, and for the list of pictures that people uploaded.
+   * The choices of an input, in ComfyUI's order, from both forms (`[[...], {}]` and `["COMBO", {options}]`); undefined
+   * for an unknown class or input, for an input that is no choice, and for the list of pictures that people uploaded.
    */
   choices(className: string, input: string): readonly string[] | undefined;
 }

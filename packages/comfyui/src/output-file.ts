@@ -12,8 +12,8 @@ export interface OutputFile {
 }
 
 /**
- * The pictures in one node's output, in list order. Entries can have more keys (0.33 with assets) and custom nodes put other
- * things beside them; what has no file name is passed over.
+ * The pictures in one node's output, in list order. Entries can have more keys (0.33 with assets) and custom nodes put
+ * other things beside them; what has no file name is passed over.
  */
 export function readOutputFiles(nodeId: string, output: unknown): readonly OutputFile[] {
   return listOr(objectOr(output).images).flatMap((entry) => {

@@ -14,8 +14,8 @@ const WITH_METADATA = 4;
 const IMAGE_TYPES: Readonly<Record<number, string>> = { 1: 'image/jpeg', 2: 'image/png' };
 
 /**
- * Reads a binary frame; all numbers are 4 bytes big-endian. Plain: 1, image type, image. With metadata: 4, length of a JSON
- * text, the text, image. Undefined for other kinds (3 is a text of a node) and for what is cut short.
+ * Reads a binary frame; all numbers are 4 bytes big-endian. Plain: 1, image type, image. With metadata: 4, length of a
+ * JSON text, the text, image. Undefined for other kinds (3 is a text of a node) and for what is cut short.
  */
 export function readPreviewFrame(frame: Buffer): PreviewFrame | undefined {
   if (frame.length < 8) return undefined;

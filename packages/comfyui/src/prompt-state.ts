@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { HistoryEntry } from './history.js';
 import type { PromptQueue } from './queue.js';
 
@@ -14,7 +13,10 @@ interface Sources {
   history(promptId: string, signal: AbortSignal): Promise<HistoryEntry | undefined>;
 }
 
-/** /queue first, /history second: the other way round a prompt that ends in between is in neither (recorded: 136 of 300). */
+/**
+ * /queue first, /history second: the other way round a prompt that ends in between is in neither (recorded: 136 of
+ * 300).
+ */
 export async function findPrompt(
   sources: Sources,
   promptId: string,
@@ -28,22 +30,4 @@ export async function findPrompt(
   if (pending.includes(promptId)) return { state: 'pending' };
   const entry = await sources.history(promptId, signal);
   return entry === undefined ? { state: 'absent' } : { state: 'ended', entry };
-}
-
-const FIRST_WAIT_MS = 5;
-const LONGEST_WAIT_MS = 100;
-
-/** Looks again, with growing pauses, while the prompt is still running, for `withinMs` at most. */
-export async function settlePrompt(
-  sources: Sources,
-  promptId: string,
-  { signal, withinMs }: { signal: AbortSignal; withinMs: number },
-): Promise<PromptState> {
-  const end = performance.now() + withinMs;
-  for (let wait = FIRST_WAIT_MS; ; wait = Math.min(2 * wait, LONGEST_WAIT_MS)) {
-    const state = await findPrompt(sources, promptId, signal);
-    if (state.state !== 'running' || performance.now() + wait > end) return state;
-    await delay(wait);
-    signal.throwIfAborted();
-  }
 }

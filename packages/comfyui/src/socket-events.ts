@@ -14,8 +14,8 @@ export interface NodeProgress {
 }
 
 /**
- * What the socket tells. Prompts that somebody submitted without a client id are told to everybody, so compare `promptId`.
- * Times are ms since 1970 by ComfyUI's clock.
+ * What the socket tells. Prompts that somebody submitted without a client id are told to everybody, so compare
+ * `promptId`. Times are ms since 1970 by ComfyUI's clock.
  */
 export type SocketEvent =
   | { readonly type: 'started'; readonly promptId: string; readonly at: number | undefined }
@@ -33,8 +33,8 @@ export type SocketEvent =
   /** All nodes that have begun so far. */
   | { readonly type: 'progress_state'; readonly promptId: string; readonly nodes: readonly NodeProgress[] }
   /**
-   * A picture of the unfinished latent. Metadata names the prompt and the node; a plain frame does not, and is given to the
-   * prompt of which this socket heard last, undefined if there is none.
+   * A picture of the unfinished latent. Metadata names the prompt and the node; a plain frame does not, and is given to
+   * the prompt of which this socket heard last, undefined if there is none.
    */
   | {
       readonly type: 'preview';
@@ -45,7 +45,7 @@ export type SocketEvent =
     }
   /** An output node has written its files, or the cache named the old ones. */
   | { readonly type: 'output'; readonly promptId: string; readonly node: string; readonly files: readonly OutputFile[] }
-  /** Can come some ms before the history entry exists: see `ComfyClient.settle`. */
+  /** Can come some ms before the history entry exists: `idle` follows then. */
   | { readonly type: 'succeeded'; readonly promptId: string; readonly at: number | undefined }
   | { readonly type: 'failed'; readonly promptId: string; readonly error: FleetError }
   | { readonly type: 'interrupted'; readonly promptId: string; readonly node: string | undefined }

@@ -21,19 +21,21 @@ export interface ComfySocketOptions {
   /** Must not throw. */
   readonly onEvent: (event: SocketEvent) => void;
   /**
-   * Must not throw. True after each connect: ask `find` about prompts under way, for what was sent in the gap is not sent
-   * again. False when an open connection is gone.
+   * Must not throw. True after each connect: ask `find` about prompts under way, for what was sent in the gap is not
+   * sent again. False when an open connection is gone.
    */
   readonly onState: (open: boolean) => void;
   readonly log: SocketLog;
 }
 
-/** A socket that opens itself again until it is closed. It is a hint and never the truth: that is `ComfyClient.find`. */
+/**
+ * A socket that opens itself again until it is closed. It is a hint and never the truth: that is `ComfyClient.find`.
+ */
 export interface ComfySocket {
   /**
-   * To submit with. Every connection and every attempt at one has a fresh one (two sockets with one id: the newer goes silent
-   * when the older closes), so read it anew for each submission. While not open it is the next connection's, or was one's
-   * that failed: a prompt submitted with it may not be heard of again.
+   * To submit with. Every connection and every attempt at one has a fresh one (two sockets with one id: the newer goes
+   * silent when the older closes), so read it anew for each submission. While not open it is the next connection's, or
+   * was one's that failed: a prompt submitted with it may not be heard of again.
    */
   readonly clientId: string;
   readonly isOpen: boolean;

@@ -7,8 +7,8 @@ export interface WiringFault {
 }
 
 /**
- * What is wrong with the wiring of a node, when ComfyUI only says that checking it raised an exception (recorded details:
- * `'99'`, `tuple index out of range`, `'inputs'`).
+ * What is wrong with the wiring of a node, when ComfyUI only says that checking it raised an exception (recorded
+ * details: `'99'`, `tuple index out of range`, `'inputs'`).
  */
 export function wiringFault(graph: Graph, id: string, exceptionType: string | undefined): WiringFault | undefined {
   const at = nameInGraph(graph, id);

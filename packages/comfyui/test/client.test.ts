@@ -36,32 +36,19 @@ describe('find', () => {
   });
 });
 
-describe('settle', () => {
-  it('looks again while the prompt is still running, until it has ended', async () => {
-    let looks = 0;
-    const server = await serve((request, response) => {
-      if (request.url === '/queue') {
-        looks += 1;
-        response.end(queueOf(looks < 4 ? ['p'] : []));
-        return;
-      }
-      response.end(JSON.stringify({ p: entry }));
-    });
-    const state = await clientOf(server.url).settle('p', { signal: never() });
-    expect(state.state).toBe('ended');
-    expect(looks).toBe(4);
+describe('find of what likely ended', () => {
+  const likelyEnded = { likelyEnded: true };
+
+  it('asks the history alone when that has it', async () => {
+    const server = await serve(answers({ '/history/p': { body: JSON.stringify({ p: entry }) } }));
+    expect((await clientOf(server.url).find('p', never(), likelyEnded)).state).toBe('ended');
+    expect(server.seen).toHaveLength(1);
   });
 
-  it('looks only once at a prompt that is absent', async () => {
-    const server = await serve(answers({ '/queue': { body: queueOf([]) }, '/history/p': { body: '{}' } }));
-    expect(await clientOf(server.url).settle('p', { signal: never() })).toEqual({ state: 'absent' });
+  it('asks as ever when it has not ended', async () => {
+    const server = await serve(answers({ '/queue': { body: queueOf(['p']) }, '/history/p': { body: '{}' } }));
+    expect(await clientOf(server.url).find('p', never(), likelyEnded)).toEqual({ state: 'running' });
     expect(server.seen).toHaveLength(2);
-  });
-
-  it('answers running when time is up', async () => {
-    const server = await serve(answers({ '/queue': { body: queueOf(['p']) } }));
-    expect(await clientOf(server.url).settle('p', { signal: never(), withinMs: 500 })).toEqual({ state: 'running' });
-    expect(server.seen.length).toBeGreaterThan(1);
   });
 });
 

@@ -11,7 +11,9 @@ import { sharedSync } from './shared-sync.js';
 import { isAbsent, storing } from './storage-errors.js';
 
 export interface FileFrames extends FrameStore {
-  /** Removes what this owner left half-written when it died, and answers how much that was. Call it before any `put`. */
+  /**
+   * Removes what this owner left half-written when it died, and answers how much that was. Call it before any `put`.
+   */
   sweepTemporary(): Promise<number>;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Lets those who want the same thing synced at the same time share one sync: each gets one that begins after it asked. Fails
- * for all of them when it fails.
+ * Lets those who want the same thing synced at the same time share one sync: each gets one that begins after it asked.
+ * Fails for all of them when it fails.
  */
 export function sharedSync(syncOnce: () => Promise<void>): { sync(): Promise<void> } {
   let running: Promise<void> = Promise.resolve();

@@ -5,7 +5,9 @@ import type { Keys } from './keys.js';
 /** How long a worker that went silent keeps its place in the list of names. */
 const NAMES_LIFE_MS = 60_000;
 
-/** Says that the worker lives and what it does. It is forgotten after `lifeMs` unless said again; `now` is Redis' time. */
+/**
+ * Says that the worker lives and what it does. It is forgotten after `lifeMs` unless said again; `now` is Redis' time.
+ */
 export async function announceWorker(
   redis: Redis,
   keys: Keys,

@@ -24,8 +24,10 @@ export type Outcome =
 export interface Claim {
   /** The record as it was when it was claimed; `promptId` names a submission that may still be found. */
   readonly record: JobRecord;
-  /** Before ComfyUI is asked: writes the submission down. */
-  /** `expectedStart` (ms since 1970) when the prompt will wait behind another one there: then an idle instance may ask for it. */
+  /**
+   * Before ComfyUI is asked: writes the submission down. `expectedStart` (ms since 1970) when the prompt will wait
+   * behind another one there: then an idle instance may ask for it.
+   */
   submit(promptId: string, instance: string, expectedStart?: number): Promise<Verdict>;
   /** ComfyUI began to execute it. */
   start(promptId: string): Promise<Verdict>;
@@ -38,8 +40,8 @@ export interface Claim {
   /** ComfyUI has nothing of the submission (any more). */
   lose(promptId: string, why: Loss): Promise<Verdict>;
   /**
-   * Whether it still is ours to do, and wanted; `recalled` when an idle instance asks for it. `expectedStart` as in `submit`,
-   * when it turned out only now that the prompt waits.
+   * Whether it still is ours to do, and wanted; `recalled` when an idle instance asks for it. `expectedStart` as in
+   * `submit`, when it turned out only now that the prompt waits.
    */
   look(expectedStart?: number): Promise<Verdict | 'recalled'>;
   /**

@@ -6,8 +6,8 @@ import { expectedMs, signatureOf } from './signature.js';
 const TELLING_FRACTION = 0.1;
 
 /**
- * In how many seconds the job is expected to end: what its pool takes for those before it, and then for itself. Null when it
- * ended or is being canceled, while nothing was learned of its kind, and while no instance of the pool is up.
+ * In how many seconds the job is expected to end: what its pool takes for those before it, and then for itself. Null
+ * when it ended or is being canceled, while nothing was learned of its kind, and while no instance of the pool is up.
  */
 export function etaSeconds({ record, ahead }: JobSnapshot, pool: PoolOverview | undefined, now: number): number | null {
   const own = pool && expectedMs(signatureOf(record.request), pool.durations);

@@ -22,9 +22,9 @@ const MOST_WAITING = 8;
 type StoredEvent = Extract<JobStreamItem, { kind: 'event' }>;
 
 /**
- * A job's snapshot and then its events from there on (or from `after`, an event id, on), until the terminal one, or until
- * the job is found ended after its events expired. Ends at once for an unknown job. Throws the signal's reason when that
- * aborts. Lives through a lost connection.
+ * A job's snapshot and then its events from there on (or from `after`, an event id, on), until the terminal one, or
+ * until the job is found ended after its events expired. Ends at once for an unknown job. Throws the signal's reason
+ * when that aborts. Lives through a lost connection.
  *
  * Subscribe, then read, then drop what was seen: so nothing that happens in between is missed or told twice.
  */

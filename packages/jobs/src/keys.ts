@@ -1,6 +1,6 @@
 /**
- * Every Redis key of the fleet is built here, in TypeScript for the callers and in Lua for the scripts. All share the hash
- * tag inside `prefix`, so that a script may touch them together in a Redis Cluster.
+ * Every Redis key of the fleet is built here, in TypeScript for the callers and in Lua for the scripts. All share the
+ * hash tag inside `prefix`, so that a script may touch them together in a Redis Cluster.
  *
  * | key | type | lives |
  * |---|---|---|
@@ -12,7 +12,7 @@
  * | backlog:<pool> | hash: waiting jobs by what they take alike, see signature.ts | until the pool has no open job |
  * | durations:<pool> | hash: learned ms by what jobs take alike | 30 days after the last learning, 1,000 fields at most |
  * | ahead:<pool> | zset of job ids by the time they are expected to start | an id is in it while its prompt waits behind another in ComfyUI |
- * | idle:<pool> | zset of instance names by the time until which they count as idle | a second, unless said again |
+ * | idle:<pool> | zset of instance names by the time until which they count as idle | 2.5 seconds, unless said again |
  * | held:<worker> | set of job ids | an id is in it while that worker has its claim, or one of its instances the submission |
  * | abandoned:<worker> | set of `<instance> <prompt id>`, submissions that may be in its instances and that no job wants | until the worker has stopped them, a day at most |
  * | preview:<id> | string, the newest preview as JSON | a minute |

@@ -34,7 +34,9 @@ export interface NewJob {
   readonly callback?: string;
 }
 
-/** The ledger as the side that answers callers sees it. Every method fails with `queue_unavailable` while Redis is away. */
+/**
+ * The ledger as the side that answers callers sees it. Every method fails with `queue_unavailable` while Redis is away.
+ */
 export interface Ledger {
   /** Makes the job durable and queues it. Throws `queue_full`. */
   create(job: NewJob): Promise<JobSnapshot>;

@@ -77,7 +77,10 @@ export class PoolWorker extends Worker {
     return BLOCK_SECONDS;
   }
 
-  /** The next item, or undefined when there is none; with `block`, when none came within BLOCK_SECONDS: one such at a time. */
+  /**
+   * The next item, or undefined when there is none; with `block`, when none came within BLOCK_SECONDS: one such at a
+   * time.
+   */
   async take({ block }: { block: boolean }): Promise<WorkItem | undefined> {
     const taking = this.#take(block);
     this.#taking.add(taking);
@@ -99,7 +102,9 @@ export class PoolWorker extends Worker {
     return this.#newest.has(id);
   }
 
-  /** Takes an item that `worker` has to look after, wherever it is, whoever has its lock. Undefined when there is none. */
+  /**
+   * Takes an item that `worker` has to look after, wherever it is, whoever has its lock. Undefined when there is none.
+   */
   async reclaim(id: string, worker: string): Promise<WorkItem | undefined> {
     const { redis, keys, pool, lockMs } = this.#options;
     const token = this.#newToken();
@@ -150,8 +155,8 @@ export class PoolWorker extends Worker {
   }
 
   /**
-   * BullMQ's lock manager knows items by id alone, so the end of an earlier taking stops the renewal of a later one: then
-   * it is told again. The time 1 makes it renew at its next turn.
+   * BullMQ's lock manager knows items by id alone, so the end of an earlier taking stops the renewal of a later one:
+   * then it is told again. The time 1 makes it renew at its next turn.
    */
   #forget(id: string, token: string): void {
     const newest = this.#newest.get(id);

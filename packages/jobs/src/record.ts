@@ -59,7 +59,10 @@ export interface JobRecord {
   readonly submissions: number;
   /** Submissions that began executing. */
   readonly attempts: number;
-  /** ms since another worker first claimed the job with the submission on its record; null: its own worker has it, or there is none. */
+  /**
+   * ms since another worker first claimed the job with the submission on its record; null: its own worker has it, or
+   * there is none.
+   */
   readonly orphanedMs: number | null;
   /** Times a worker died, or lost its lock, while it held the job. */
   readonly deaths: number;

@@ -48,7 +48,9 @@ async function expireOverdue({ redis, keys, queues, expire, log }: Sweep): Promi
   }
 }
 
-/** A crash between a record and its work item, or a work item that BullMQ gave up, leaves a job that nobody would see. */
+/**
+ * A crash between a record and its work item, or a work item that BullMQ gave up, leaves a job that nobody would see.
+ */
 async function addMissingItems({ redis, keys, queues, log }: Sweep, pool: string): Promise<void> {
   const before = (await redisTime(redis)) - GRACE_MS;
   for (let offset = 0; ; offset += PAGE) {

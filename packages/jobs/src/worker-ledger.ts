@@ -16,7 +16,9 @@ import { createSubscriptions } from './subscriptions.js';
 import { sweep } from './sweeps.js';
 import { createWorkQueues } from './work-queues.js';
 
-/** How long an instance counts as idle after it was said; an idle worker says it again each time its look for work ends. */
+/**
+ * How long an instance counts as idle after it was said; an idle worker says it again each time its look for work ends.
+ */
 const IDLE_LIFE_MS = 2500;
 /** How often it is looked whether the process that has our name has ended. */
 const NAME_RETRY_MS = 200;
@@ -33,16 +35,19 @@ export interface AbandonedPrompt {
 /** Where one pool's jobs are claimed. */
 export interface ClaimSource {
   /**
-   * The next job of the pool, or undefined when none came within a second or so; without `block`, when there is none. With
-   * `block` to be called one at a time.
+   * The next job of the pool, or undefined when none came within a second or so; without `block`, when there is none.
+   * With `block` to be called one at a time.
    */
   next(options?: { block?: boolean }): Promise<Claim | undefined>;
   /**
-   * The jobs that this worker has to look after and that this process does not hold: what a process of its name held when
-   * it died, and what others claimed since, whose submission is in one of its instances.
+   * The jobs that this worker has to look after and that this process does not hold: what a process of its name held
+   * when it died, and what others claimed since, whose submission is in one of its instances.
    */
   leftBehind(): AsyncGenerator<Claim>;
-  /** Whether another process has said within the last seconds that an instance of the pool stands idle; may be 100 ms old. */
+  /**
+   * Whether another process has said within the last seconds that an instance of the pool stands idle; may be 100 ms
+   * old.
+   */
   othersIdle(): Promise<boolean>;
   /** Says that instances of ours stand idle, or that they do not any more. */
   noteIdle(instances: readonly string[]): Promise<void>;
@@ -54,20 +59,20 @@ export interface ClaimSource {
 }
 
 /**
- * The ledger as a worker sees it. Methods wait while Redis is away; claims and transitions fail with `queue_unavailable`
- * when it answers but refuses (a full disk, a replica).
+ * The ledger as a worker sees it. Methods wait while Redis is away; claims and transitions fail with
+ * `queue_unavailable` when it answers but refuses (a full disk, a replica).
  */
 export interface WorkerLedger {
   claims(pool: string): Promise<ClaimSource>;
   /**
-   * Calls `listener` with the id of a job that this worker holds, or has the submission of, and should look at: its caller
-   * wants it stopped, an idle instance asks for it, another worker gave it back. With undefined when such a message may
-   * have been missed: then every held job is to be looked at.
+   * Calls `listener` with the id of a job that this worker holds, or has the submission of, and should look at: its
+   * caller wants it stopped, an idle instance asks for it, another worker gave it back. With undefined when such a
+   * message may have been missed: then every held job is to be looked at.
    */
   onAttention(listener: (jobId: string | undefined) => void): Promise<void>;
   /**
-   * This process is the one of its name from now on. Waits while another one lives that has it. To be called once, before
-   * anything is claimed.
+   * This process is the one of its name from now on. Waits while another one lives that has it. To be called once,
+   * before anything is claimed.
    */
   takeName(signal: AbortSignal): Promise<void>;
   /** Answers false, and says nothing, when another process has taken the name since. */

@@ -6,7 +6,7 @@ import { type Simulator, startSimulator } from '@comfy-fleet/simulator';
 
 /** The simulated ComfyUIs of a test file, each with a journal of its own. */
 export interface Gpus {
-  /** `stepMs` is the time of one sampler step; `port` 0 takes a free one. */
+  /** `stepMs` is the time of one sampler step; `port` 0 takes a free one. Draws no previews, which cost more than all else. */
   start(stepMs: number, port?: number): Promise<Simulator>;
   /** Stops all of them and removes what they wrote. */
   close(): Promise<void>;
@@ -17,7 +17,8 @@ export async function createGpus(): Promise<Gpus> {
   const started: Simulator[] = [];
   return {
     start: async (stepMs, port = 0) => {
-      const gpu = await startSimulator({ stepMs, port, journal: join(folder, `${randomUUID()}.jsonl`) });
+      const journal = join(folder, `${randomUUID()}.jsonl`);
+      const gpu = await startSimulator({ stepMs, port, journal, previewMethod: 'none' });
       started.push(gpu);
       return gpu;
     },

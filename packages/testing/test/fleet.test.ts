@@ -189,6 +189,7 @@ it("deletes pictures from ComfyUI's disk once they are stored, and what is a day
 
 it('passes pictures of the unfinished work on to those who listen', async () => {
   const gpu = await gpus.start(20);
+  gpu.set({ previewMethod: 'latent2rgb' });
   await fleet.startWorker('w', [gpu.url]);
   const { urls } = await jobs.generate(LONG);
   const answer = await fetch(`${fleet.url}${urls.events}`);

@@ -22,7 +22,12 @@ let jobs: JobClient;
 let simulators: Simulator[];
 
 const simulator = async (stepMs: number, port = 0): Promise<Simulator> => {
-  const started = await startSimulator({ stepMs, port, journal: join(folder, `${randomUUID()}.jsonl`) });
+  const started = await startSimulator({
+    stepMs,
+    port,
+    journal: join(folder, `${randomUUID()}.jsonl`),
+    previewMethod: 'none',
+  });
   simulators.push(started);
   return started;
 };

@@ -27,7 +27,7 @@ describe('the whole path, api and worker as processes over a simulated ComfyUI',
   let jobs: JobClient;
 
   beforeAll(async () => {
-    simulator = await startSimulator({ stepMs: 2, journal: journalFile() });
+    simulator = await startSimulator({ stepMs: 2, journal: journalFile(), previewMethod: 'none' });
     fleet = await startFleet({ redisUrl: inject('redisUrl'), env: { MAX_CFG: '200' } });
     await fleet.startWorker('gpu', [simulator.url]);
     jobs = jobClient(fleet.url);
@@ -152,7 +152,7 @@ describe('processes that come and go', () => {
   let jobs: JobClient;
 
   beforeAll(async () => {
-    simulator = await startSimulator({ stepMs: 20, journal: journalFile() });
+    simulator = await startSimulator({ stepMs: 20, journal: journalFile(), previewMethod: 'none' });
   });
   afterEach(async () => {
     await fleet.close();

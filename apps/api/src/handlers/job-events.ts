@@ -9,10 +9,10 @@ import { jobNotFound } from './job-not-found.js';
 import { presentSnapshot } from './present-snapshot.js';
 
 /**
- * A job as a stream of server-sent events: `status` with the whole job, at first and at every change of state; `progress`;
- * `preview` with a picture of the unfinished work in base64; `output` with the pictures; it ends after the terminal
- * `status`. Whoever comes back gets the job as it is then, in which everything missed is contained, and what follows;
- * whoever has the end already (Last-Event-ID) gets 204, which is how a browser's EventSource is told to stop.
+ * A job as a stream of server-sent events: `status` with the whole job, at first and at every change of state;
+ * `progress`; `preview` with a picture of the unfinished work in base64; `output` with the pictures; it ends after the
+ * terminal `status`. Whoever comes back gets the job as it is then, in which everything missed is contained, and what
+ * follows; whoever has the end already (Last-Event-ID) gets 204, which is how a browser's EventSource is told to stop.
  */
 export function jobEvents(deps: Deps): Handler {
   const { ledger, stopping, heartbeatMs } = deps;

@@ -16,8 +16,8 @@ import { presentSnapshot } from './present-snapshot.js';
 import { waitForJob } from './wait-for-job.js';
 
 /**
- * Gives every parameter its final value. Throws validation_failed for what no schema can say, no_able_instance for what no
- * instance of the fleet can run.
+ * Gives every parameter its final value. Throws validation_failed for what no schema can say, no_able_instance for what
+ * no instance of the fleet can run.
  */
 export async function resolve(
   { config, workflows, ledger }: Deps,

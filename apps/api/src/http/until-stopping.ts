@@ -1,7 +1,7 @@
 /**
- * A signal that aborts when the request's does, or `stopping`, with the reason of that. AbortSignal.any would do, but leaves
- * an entry for every request in `stopping`, which lives as long as the process. This leaves none: it lets go of both when
- * either aborts, and the signal of a request does so at its end at the latest.
+ * A signal that aborts when the request's does, or `stopping`, with the reason of that. AbortSignal.any would do, but
+ * leaves an entry for every request in `stopping`, which lives as long as the process. This leaves none: it lets go of
+ * both when either aborts, and the signal of a request does so at its end at the latest.
  */
 export function untilStopping(request: AbortSignal, stopping: AbortSignal): AbortSignal {
   const joined = new AbortController();

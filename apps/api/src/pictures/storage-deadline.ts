@@ -3,7 +3,9 @@ import { FleetError } from '@comfy-fleet/contracts';
 /** Longest that reading or storing one picture may take. */
 const STORAGE_MS = 30_000;
 
-/** Runs a step on a frame store with a signal that aborts when the caller is gone or the time is up (storage_failed). */
+/**
+ * Runs a step on a frame store with a signal that aborts when the caller is gone or the time is up (storage_failed).
+ */
 export async function withStorageDeadline<T>(
   caller: AbortSignal,
   step: (signal: AbortSignal) => Promise<T>,

@@ -2,7 +2,9 @@ import type { FieldError } from '@comfy-fleet/contracts';
 import type { ErrorObject } from 'ajv';
 import { suggestField } from './suggest-field.js';
 
-/** What ajv found, in words for the caller: one entry per fault, each with the JSON pointer of the field it is about. */
+/**
+ * What ajv found, in words for the caller: one entry per fault, each with the JSON pointer of the field it is about.
+ */
 export function fieldErrors(found: readonly ErrorObject[], known: readonly string[]): FieldError[] {
   return found.map((error) => ({ pointer: pointerOf(error), detail: detailOf(error, known) }));
 }

@@ -7,8 +7,8 @@ const MOST_LISTED = 100;
 const FIELD_NAMES: Partial<Record<Parameter, string>> = { sampler_name: 'sampler' };
 
 /**
- * Throws `no_able_instance` when every instance that is known lacks something that the job needs, with what there is in its
- * place. With none known the job is taken: its instance may still come.
+ * Throws `no_able_instance` when every instance that is known lacks something that the job needs, with what there is in
+ * its place. With none known the job is taken: its instance may still come.
  */
 export function refuseImpossible(
   template: Template,

@@ -11,8 +11,8 @@ export function waitOfQuery(query: URLSearchParams, max: number): number | undef
 }
 
 /**
- * Seconds of `Prefer: wait=N` (RFC 7240); undefined when it is absent. A preference is a wish and never an error: one that
- * cannot be read is ignored, a longer one than `max` is cut to it.
+ * Seconds of `Prefer: wait=N` (RFC 7240); undefined when it is absent. A preference is a wish and never an error: one
+ * that cannot be read is ignored, a longer one than `max` is cut to it.
  */
 export function waitOfPrefer(header: string | undefined, max: number): number | undefined {
   const wish = /(?:^|[,\s])wait\s*=\s*"?(\d{1,6})"?\s*(?:[,;]|$)/i.exec(header ?? '')?.[1];

@@ -3,8 +3,9 @@ import { PRELUDE, SNAPSHOT } from './prelude.js';
 /**
  * A worker takes the job: the fence goes up by one. Own arguments: worker name, token of the work item's lock, deaths
  * after which the job fails, the error to fail it with (JSON). A job found claimed already was held by a worker that
- * died, or that lost its lock; one that is being canceled is handed out all the same, so that its prompt is stopped. A repeat with the same token changes nothing. A job whose start deadline has passed
- * expires here if the sweep has not come to it yet.
+ * died, or that lost its lock; one that is being canceled is handed out all the same, so that its prompt is stopped. A
+ * repeat with the same token changes nothing. A job whose start deadline has passed expires here if the sweep has not
+ * come to it yet.
  */
 export const claimScript = `${PRELUDE}${SNAPSHOT}
 local worker, token, most_deaths, too_many_deaths = ARGV[4], ARGV[5], tonumber(ARGV[6]), ARGV[7]

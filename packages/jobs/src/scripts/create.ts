@@ -4,8 +4,9 @@ import { PRELUDE, SNAPSHOT } from './prelude.js';
 const MAX_RANK = 2_097_151;
 
 /**
- * queued: writes the record and gives it its rank. Own arguments: pool, flow, step, most open jobs of the pool, ms after which
- * it expires if it still is queued, signature, then field–value pairs of the record. A repeat for the same id changes nothing.
+ * queued: writes the record and gives it its rank. Own arguments: pool, flow, step, most open jobs of the pool, ms
+ * after which it expires if it still is queued, signature, then field–value pairs of the record. A repeat for the same
+ * id changes nothing.
  */
 export const createScript = `${PRELUDE}${SNAPSHOT}
 local pool, flow, step, most_open = ARGV[4], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])

@@ -3,9 +3,9 @@ import { PRELUDE } from './prelude.js';
 
 /**
  * The holder ends the job. Own arguments: claim, outcome (succeeded, failed or canceled), images (JSON), error (JSON or
- * empty), the prompt id that began executing (or empty; one that was lost since was counted before),
- * whether ComfyUI may still have the submission (or empty), how long the execution took in ms (or empty). A job that was being
- * canceled ends as canceled, whatever its outcome. Answers what the job became; a repeat answers the same.
+ * empty), the prompt id that began executing (or empty; one that was lost since was counted before), whether ComfyUI
+ * may still have the submission (or empty), how long the execution took in ms (or empty). A job that was being canceled
+ * ends as canceled, whatever its outcome. Answers what the job became; a repeat answers the same.
  */
 export const finishScript = `${PRELUDE}${LEARN}
 local claim, outcome, images, failure, executed_prompt = ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]

@@ -4,8 +4,8 @@ const MOST_FIELDS = 1000;
 const LIFE_MS = 30 * 86_400_000;
 
 /**
- * Learns how long the executions of jobs like this one take, and those of its lod for the first of a kind. A moving average,
- * since drivers, models and cards change. When there are too many kinds a random one is forgotten.
+ * Learns how long the executions of jobs like this one take, and those of its lod for the first of a kind. A moving
+ * average, since drivers, models and cards change. When there are too many kinds a random one is forgotten.
  */
 export const LEARN = `
 local function learn_as(kind, ms)

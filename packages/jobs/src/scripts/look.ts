@@ -1,9 +1,9 @@
 import { PRELUDE } from './prelude.js';
 
 /**
- * Tells the holder whether the job still is its own, wanted, and not asked for by an idle instance. Own
- * arguments: claim, and, when its prompt turns out to wait behind another, the time at which it is expected to start (else
- * empty): from then on an idle instance may ask for it.
+ * Tells the holder whether the job still is its own, wanted, and not asked for by an idle instance. Own arguments:
+ * claim, and, when its prompt turns out to wait behind another, the time at which it is expected to start (else empty):
+ * from then on an idle instance may ask for it.
  */
 export const lookScript = `${PRELUDE}
 if not held_by(ARGV[4]) then return 'superseded' end

@@ -2,9 +2,9 @@ import { PRELUDE } from './prelude.js';
 
 /**
  * Takes the submission off the record, because ComfyUI has nothing (more) to do for it; running → queued, the one step
- * back, if it was executing. Own arguments: claim, prompt id, reason. An executing submission whose instance `died` counts
- * as a kill of the job, one that ran `out_of_memory` as such. One
- * that is `lost` may still be in a ComfyUI out of reach; if it did not begin it counts as a refusal of the job.
+ * back, if it was executing. Own arguments: claim, prompt id, reason. An executing submission whose instance `died`
+ * counts as a kill of the job, one that ran `out_of_memory` as such. One that is `lost` may still be in a ComfyUI out
+ * of reach; if it did not begin it counts as a refusal of the job.
  */
 export const loseScript = `${PRELUDE}
 local claim, prompt_id, reason = ARGV[4], ARGV[5], ARGV[6]

@@ -1,8 +1,8 @@
 import { PRELUDE } from './prelude.js';
 
 /**
- * Notes how far the execution is. Own arguments: claim, progress (JSON). What arrives before the start was noted, or late
- * from a lost submission, is dropped: a queued job shows no progress and has no events.
+ * Notes how far the execution is. Own arguments: claim, progress (JSON). What arrives before the start was noted, or
+ * late from a lost submission, is dropped: a queued job shows no progress and has no events.
  */
 export const progressScript = `${PRELUDE}
 local claim, progress = ARGV[4], ARGV[5]

@@ -4,9 +4,10 @@ import { LUA_KEYS } from '../keys.js';
 const ROOM = 100_000;
 
 /**
- * Subtracts V (but for some room) from V, from every flow, from every open record and from every work item of a pool, so
- * that ranks stay far below BullMQ's ceiling. KEYS[1] is the pool's ranks; ARGV: prefix, pool, the V from which it is
- * worth while. A BullMQ score is `priority · 2^32 + counter` (its addPrioritizedJob script). Answers what was subtracted.
+ * Subtracts V (but for some room) from V, from every flow, from every open record and from every work item of a pool,
+ * so that ranks stay far below BullMQ's ceiling. KEYS[1] is the pool's ranks; ARGV: prefix, pool, the V from which it
+ * is worth while. A BullMQ score is `priority · 2^32 + counter` (its addPrioritizedJob script). Answers what was
+ * subtracted.
  */
 export const rebaseScript = `
 local P, pool, threshold = ARGV[1], ARGV[2], tonumber(ARGV[3])

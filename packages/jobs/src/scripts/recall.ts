@@ -2,7 +2,8 @@ import { LUA_KEYS } from '../keys.js';
 
 /**
  * An idle instance asks for a job whose prompt waits behind another one in some ComfyUI: the one that would start last.
- * Its holder is told to look at it. KEYS[1] is the pool's `ahead`; ARGV: prefix. Answers the job's id, or an empty text.
+ * Its holder is told to look at it. KEYS[1] is the pool's `ahead`; ARGV: prefix. Answers the job's id, or an empty
+ * text.
  */
 export const recallScript = `
 local P = ARGV[1]

@@ -2,7 +2,8 @@ import { PRELUDE } from './prelude.js';
 
 /**
  * The holder gives the job back for another claim; a submission that may still be found stays on the record for its
- * adoption. A worker that has it is told. A job that is being canceled and has no submission ends here. Own argument: claim.
+ * adoption. A worker that has it is told. A job that is being canceled and has no submission ends here. Own argument:
+ * claim.
  */
 export const releaseScript = `${PRELUDE}
 local claim = ARGV[4]
