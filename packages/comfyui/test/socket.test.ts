@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { until } from '@comfy-fleet/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type ComfySocket, connectSocket, type SocketEvent } from '../src/index.js';
@@ -134,6 +135,17 @@ describe('connectSocket', () => {
     await gone;
     expect([socket.isOpen, states]).toEqual([false, [true, false]]);
     expect(server.connections).toHaveLength(1);
+  });
+
+  it('closes without the goodbye of a peer that does not answer any more', async () => {
+    const server = await serveSocket();
+    const { socket } = watch(server.url, { timeoutMs: 60_000 });
+    const connection = await connectionOf(server);
+    await until('open', () => socket.isOpen);
+    connection.socket.pause();
+    const closed = socket.close().then(() => true);
+    const late = delay(5000, false, { ref: false });
+    expect(await Promise.race([closed, late])).toBe(true);
   });
 
   it('can be closed while it connects, while it waits, and twice', async () => {

@@ -136,6 +136,18 @@ it('has the jobs of a worker that was killed in hand again as soon as that worke
   expect(starts(gpu)).toBe(2);
 });
 
+it('renders a job elsewhere whose instance was taken out of the settings of its worker', async () => {
+  const [kept, removed] = [await gpus.start(0), await gpus.start(1000)];
+  const closed = await gpus.start(0);
+  await closed.close();
+  const before = await fleet.startWorker('w', [closed.url, removed.url]);
+  const { id } = await jobs.generate(LONG);
+  await running(id);
+  await before.stop('SIGKILL');
+  await fleet.startWorker('w', [kept.url]);
+  expect(await jobs.ended(id)).toMatchObject({ status: 'succeeded', instance: 'w/1', attempts: 2 });
+});
+
 it('stops what was rendered again elsewhere while its worker was away, as soon as that worker is back', async () => {
   await fleet.close();
   await open({ ADOPT_WAIT_SECONDS: '1' });
