@@ -78,7 +78,10 @@ async function react(job: HeldJob, error: FleetError, tools: Tools): Promise<boo
     await finishFailed(job, tools, error);
     return false;
   }
-  job.instance.health.promptWentBadly(job.record.id, error.detail);
+  // A restart takes every prompt with it, and whoever cannot be reached is found out by that.
+  if (!job.instanceDied && error.code !== 'instance_unreachable') {
+    job.instance.health.promptWentBadly(job.record.id, error.detail);
+  }
   if (job.kills >= tools.maxInstanceDeaths) {
     const detail = `${job.kills} ComfyUI instances died while they executed this job, so it is not tried again.`;
     await finishFailed(job, tools, new FleetError('instance_killed', detail, { cause: error }));
