@@ -13,8 +13,11 @@ export async function takeLease(
   leaseMs: number,
 ): Promise<boolean> {
   const key = keys.lease(task);
-  if ((await redis.set(key, holder, 'PX', leaseMs, 'NX')) === 'OK') return true;
-  if ((await redis.get(key)) !== holder) return false;
-  await redis.pexpire(key, leaseMs);
-  return true;
+  for (;;) {
+    if ((await redis.set(key, holder, 'PX', leaseMs, 'NX')) === 'OK') return true;
+    const current = await redis.get(key);
+    if (current === null) continue; // it lapsed in between
+    if (current === holder) await redis.pexpire(key, leaseMs);
+    return current === holder;
+  }
 }

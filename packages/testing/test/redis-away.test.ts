@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { readdir, readFile, truncate } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest';
 import {
@@ -21,6 +23,8 @@ const JOB = { prompt: 'a lighthouse in a storm', lod: 'sketch', width: 64, heigh
 /** Longer than the locks of the work items last here. */
 const AWAY_MS = 3000;
 const MIB = 1024 * 1024;
+/** µs a key, and answers in between. */
+const SLOW_TO_LOAD = ['--key-load-delay', '10000', '--loading-process-events-interval-bytes', '1024'];
 
 // Each starts processes; on a machine with much else to do that takes its time.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
@@ -44,11 +48,34 @@ const post = () =>
     signal: AbortSignal.timeout(10_000),
   });
 
+/** Says something to Redis, as one would by hand, and answers the first of what it says. */
+async function tell(...lines: string[]): Promise<string> {
+  const socket = connect(redis.port, '127.0.0.1');
+  try {
+    socket.write(`${lines.join('\r\n')}\r\n`);
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    return answer.toString();
+  } catch {
+    return '';
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** Gives Redis a file that takes it some seconds to load, key by key. */
+async function fillFile(): Promise<void> {
+  for (let key = 0; key < 300; key += 1) await tell(`SET filler:${key} ${'x'.repeat(200)}`);
+  await tell('BGREWRITEAOF');
+  await until('the file is written', async () =>
+    (await tell('INFO persistence')).includes('aof_rewrite_in_progress:0'),
+  );
+}
+
 beforeAll(async () => {
   gpus = await createGpus();
 });
 beforeEach(async () => {
-  redis = await startRedisServer();
+  redis = await startRedisServer({ args: SLOW_TO_LOAD });
   gpu = await gpus.start(50);
   fleet = await startFleet({ redisUrl: redis.url });
   jobs = jobClient(fleet.url);
@@ -62,8 +89,19 @@ afterEach(async () => {
 });
 afterAll(() => gpus.close());
 
+let loaded: Promise<void>;
 const absences: { how: string; leave(): Promise<void>; comeBack(): Promise<void> }[] = [
   { how: 'is stopped', leave: () => redis.stop(), comeBack: () => redis.restart() },
+  {
+    how: 'is loading its file',
+    leave: async () => {
+      await fillFile();
+      await redis.stop();
+      loaded = redis.restart();
+      await until('it says so', async () => (await tell('GET x')).startsWith('-LOADING'));
+    },
+    comeBack: () => loaded,
+  },
   { how: 'hangs', leave: () => signal('SIGSTOP'), comeBack: () => signal('SIGCONT') },
 ];
 
