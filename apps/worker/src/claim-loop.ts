@@ -97,9 +97,11 @@ export async function claimLoop(loop: ClaimLoop): Promise<void> {
 
   /** Answers whether it is worth going on at once: jobs were there, and lanes here can run them. */
   async function claimUpTo(most: number): Promise<boolean> {
-    const asked = Array.from({ length: Math.min(most, MOST_AT_ONCE) }, () => source.next({ block: false }));
+    const first = await source.next({ block: false });
+    if (first === undefined) return false;
+    let fed = await take(first);
+    const asked = Array.from({ length: Math.min(most, MOST_AT_ONCE) - 1 }, () => source.next({ block: false }));
     const answers = await Promise.allSettled(asked);
-    let fed = false;
     for (const answer of answers) {
       if (answer.status !== 'fulfilled' || answer.value === undefined) continue;
       fed = (await take(answer.value)) || fed;
