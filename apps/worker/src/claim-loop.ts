@@ -100,13 +100,15 @@ export async function claimLoop(loop: ClaimLoop): Promise<void> {
     const first = await source.next({ block: false });
     if (first === undefined) return false;
     let fed = await take(first);
-    const asked = Array.from({ length: Math.min(most, MOST_AT_ONCE) - 1 }, () => source.next({ block: false }));
-    const answers = await Promise.allSettled(asked);
-    for (const answer of answers) {
-      if (answer.status !== 'fulfilled' || answer.value === undefined) continue;
-      fed = (await take(answer.value)) || fed;
+    const others = Array.from({ length: Math.min(most, MOST_AT_ONCE) - 1 }, async () => {
+      const claim = await source.next({ block: false });
+      return claim !== undefined && (await take(claim));
+    });
+    // Whatever fails, each of the others is placed.
+    for (const answer of await Promise.allSettled(others)) {
+      if (answer.status === 'rejected') throw answer.reason;
+      fed ||= answer.value;
     }
-    for (const answer of answers) if (answer.status === 'rejected') throw answer.reason;
     return fed;
   }
 
