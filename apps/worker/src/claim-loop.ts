@@ -1,6 +1,6 @@
 import type { Claim, ClaimSource } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
-import type { LimitFunction } from 'p-limit';
+import pLimit, { type LimitFunction } from 'p-limit';
 import type { Bell } from './bell.js';
 import type { HeldJob } from './held-job.js';
 import type { Lane } from './lanes.js';
@@ -100,9 +100,11 @@ export async function claimLoop(loop: ClaimLoop): Promise<void> {
     const first = await source.next({ block: false });
     if (first === undefined) return false;
     let fed = await take(first);
+    // Claimed together, placed one after the other: each is to see the places that those before it took.
+    const oneByOne = pLimit(1);
     const others = Array.from({ length: Math.min(most, MOST_AT_ONCE) - 1 }, async () => {
       const claim = await source.next({ block: false });
-      return claim !== undefined && (await take(claim));
+      return claim !== undefined && (await oneByOne(() => take(claim)));
     });
     // Whatever fails, each of the others is placed.
     for (const answer of await Promise.allSettled(others)) {
