@@ -79,7 +79,11 @@ export class HeldJob {
     this.kills = record.kills;
     this.ooms = record.ooms;
     // A submission found running was counted by the claim that started it.
-    if (record.startedAt !== null) this.#began = record.promptId ?? undefined;
+    if (record.startedAt !== null) {
+      this.#began = record.promptId ?? undefined;
+      // Its time runs from there.
+      this.#beganAt = record.startedAt;
+    }
     lane.enter(this);
   }
 
@@ -144,7 +148,7 @@ export class HeldJob {
   watch(promptId: string): void {
     this.#promptId = promptId;
     this.#submittedAt = undefined;
-    this.#beganAt = undefined;
+    if (this.#began !== promptId) this.#beganAt = undefined;
     this.fraction = 0;
     this.#unwatch();
     this.#unwatch = this.instance.listen(promptId, (news) => this.news.push(news));
@@ -197,8 +201,6 @@ export class HeldJob {
       this.#attempts += 1;
       this.#beganAt = Date.now();
     }
-    // An adopted one had begun before; its time runs from its adoption.
-    this.#beganAt ??= Date.now();
     this.endTakeBack();
     this.#lane.began(this);
   }
