@@ -21,6 +21,8 @@ export interface FollowOptions {
   readonly look: boolean;
 }
 
+/** An earlier claim's follower, which may have interrupted it, saw it begin before that was on the record. */
+const SOONER_MS = 1000;
 /** At most two progress writes a second per job. */
 const PROGRESS_MS = 500;
 /** How soon to look again at a prompt that is ending or is to stop. */
@@ -48,7 +50,7 @@ export async function followPrompt(job: HeldJob, promptId: string, options: Foll
   let stops = 0;
   let lookNow = options.look || job.cancelRequested;
 
-  const timedOut = () => job.beganAt !== undefined && Date.now() - job.beganAt > deadlineMs;
+  const timedOut = (limitMs = deadlineMs) => job.beganAt !== undefined && Date.now() - job.beganAt > limitMs;
   const overdue = () => !job.hasBegun && job.attempts === 0 && Date.now() > job.record.startDeadline;
   const toStop = () => job.cancelRequested || job.isToBeTakenBack || timedOut() || overdue();
 
@@ -63,7 +65,7 @@ export async function followPrompt(job: HeldJob, promptId: string, options: Foll
       });
       if (state.state === 'ended') {
         job.ranToEnd(promptId);
-        return { ...state, timedOut: timedOut() };
+        return { ...state, timedOut: timedOut(deadlineMs - SOONER_MS) };
       }
       if (state.state === 'absent') {
         if (deleted && !job.cancelRequested) throw new TakenBack();
