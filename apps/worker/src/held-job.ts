@@ -211,8 +211,9 @@ export class HeldJob {
     return Math.max(0, this.beganAt + NOTE_MS - Date.now());
   }
 
+  /** Does nothing when it is noted already. */
   async noteBeginning(): Promise<void> {
-    if (this.#promptId === undefined) return;
+    if (this.#promptId === undefined || this.#noted === this.#promptId) return;
     this.#noted = this.#promptId;
     this.note(await this.claim.start(this.#promptId));
   }

@@ -94,7 +94,10 @@ async function finish(job: HeldJob, promptId: string, entry: HistoryEntry, tools
   const images = await unlessCanceled(
     job,
     (signal) => collectFrames(job, entry, tools, signal),
-    async () => job.note(await job.claim.collect()),
+    async () => {
+      await job.noteBeginning();
+      job.note(await job.claim.collect());
+    },
   );
   const became = await job.claim.finish({ status: 'succeeded', images, executedMs }, promptId);
   if (became !== 'superseded') {

@@ -243,7 +243,7 @@ describe('what goes wrong beside ComfyUI', () => {
     await breakFrames();
     const { id } = await jobs.generate(QUICK);
     await until('storing failed', () => worker.output.includes('storing failed'));
-    expect((await jobs.get(id)).status).toBe('running');
+    await running(id);
     await rm(fleet.framesDir);
     const job = await jobs.ended(id);
     expect(job).toMatchObject({ status: 'succeeded', attempts: 1 });
