@@ -8,6 +8,8 @@ const MAX_RECONNECT_DELAY_MS = 500;
 
 const shared = {
   retryStrategy: (tries: number) => Math.min(50 * 2 ** Math.min(tries, 8), MAX_RECONNECT_DELAY_MS),
+  // While Redis reads its file: ioredis would believe its estimate of how long that takes, up to 10 s.
+  maxLoadingRetryTime: 200,
   // After a failover the old primary answers READONLY: look for the new one, and ask that (2).
   reconnectOnError: (error: Error) => (error.message.startsWith('READONLY') ? 2 : false),
   // Subscriptions does it itself, to know when it is done.
