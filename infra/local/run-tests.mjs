@@ -1,11 +1,12 @@
-import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createFleet } from './fleet.mjs';
 import { prepareWorkspace, toolEnv } from './prepare.mjs';
 import { createPrinter } from './printer.mjs';
 import { Problem } from './problem.mjs';
+import { redisOnPath } from './redis-on-path.mjs';
 import { provideRedis } from './redis-provision.mjs';
 import { aborted, listenForStop } from './stop-signals.mjs';
 import { countTests } from './test-count.mjs';
@@ -39,7 +40,7 @@ export async function runTests({ root = ROOT, env = process.env, prepare = prepa
   const run = async () => {
     const redis = await provideRedis({ env, run: fleet.run, say: print.say, mayUseDocker: false });
     await prepare(root, env, fleet.run);
-    const tools = toolEnv(root, withRedis(env, redis.path, scratch));
+    const tools = toolEnv(root, redisOnPath(env, redis.path, scratch));
     await attempt(() =>
       fleet.run('check', process.execPath, [join(root, 'node_modules/pnpm/bin/pnpm.cjs'), 'run', 'check'], tools),
     );
@@ -67,16 +68,4 @@ export async function runTests({ root = ROOT, env = process.env, prepare = prepa
   for (const failure of failures) print.problem(failure);
   process.stdout.write(`${passed} passed, ${failures.length} failed\n`);
   return failures.length === 0 ? 0 : 1;
-}
-
-/**
- * The tests start `redis-server` by that name; here it may have another, or lie beside the PATH.
- * @param {NodeJS.ProcessEnv} env
- * @param {string} path
- * @param {string} scratch
- * @returns {NodeJS.ProcessEnv}
- */
-function withRedis(env, path, scratch) {
-  symlinkSync(path, join(scratch, 'redis-server'));
-  return { ...env, PATH: [scratch, env.PATH].join(delimiter) };
 }
