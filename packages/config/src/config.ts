@@ -15,9 +15,29 @@ export interface Config {
     readonly publicUrl: string | undefined;
     readonly maxJsonBytes: number;
     readonly maxWaitSeconds: number;
+    readonly maxBatchJobs: number;
+    /** Origins whose pages may call; `['*']`: all. */
+    readonly corsOrigins: readonly string[];
+  };
+  readonly access: {
+    /** Undefined: nobody is asked who they are. */
+    readonly keysFile: string | undefined;
+    readonly allowAnonymous: boolean;
+    readonly publicImages: boolean;
+    readonly signedUrlSeconds: number;
+    /** Of keys that have none of their own. */
+    readonly keyLimits: KeyLimits;
   };
   readonly limits: RequestLimits;
-  readonly images: { readonly maxBytes: number; readonly maxPixels: number };
+  readonly images: {
+    readonly maxBytes: number;
+    readonly maxPixels: number;
+    /** In which pictures can be had, ascending. */
+    readonly widths: readonly number[];
+    readonly fetchTimeoutMs: number;
+    /** Targets that image_url may name although they are not public; see packages/safe-http. */
+    readonly fetchAllow: readonly string[];
+  };
   readonly redis: { readonly url: string; readonly prefix: string; readonly timeoutMs: number };
   readonly queue: {
     readonly maxOpenJobs: number;
@@ -26,6 +46,7 @@ export interface Config {
     readonly maxInstanceDeaths: number;
     readonly maxWorkerDeaths: number;
     readonly jobTtlSeconds: number;
+    readonly idempotencyTtlSeconds: number;
     readonly lockMs: number;
     readonly stalledCheckMs: number;
     readonly sweepSeconds: number;
@@ -42,6 +63,22 @@ export interface Config {
     readonly adoptWaitSeconds: number;
     readonly storeRetrySeconds: number;
   };
+  readonly dispatcher: { readonly healthHost: string; readonly healthPort: number };
+  readonly webhooks: {
+    /** The first signs first; two while rotating. Empty: keys without secrets get unsigned webhooks. */
+    readonly secrets: readonly string[];
+    /** Targets that webhooks may call although they are not public; see packages/safe-http. */
+    readonly allow: readonly string[];
+    readonly timeoutMs: number;
+    readonly concurrency: number;
+    readonly perHost: number;
+  };
+  readonly retention: {
+    readonly framesMaxAgeSeconds: number;
+    readonly framesMaxBytes: number;
+    readonly minFreeBytes: number;
+    readonly housekeepingSeconds: number;
+  };
   readonly comfyui: {
     readonly urls: readonly string[];
     /** One entry per URL; undefined where this machine does not see that disk. */
@@ -51,6 +88,14 @@ export interface Config {
   };
   readonly framesDir: string;
   readonly workflowsDir: string;
+}
+
+export interface KeyLimits {
+  readonly requestsPerMinute: number;
+  readonly jobsWaiting: number;
+  /** In the hands of workers at a time. */
+  readonly jobsRunning: number;
+  readonly uploadBytesPerDay: number;
 }
 
 /** Reads the environment. Throws a ConfigError that lists every fault. */
@@ -89,6 +134,20 @@ function toConfig(s: Settings): Config {
       publicUrl: s.PUBLIC_URL === undefined ? undefined : withoutSlash(s.PUBLIC_URL),
       maxJsonBytes: s.MAX_JSON_BYTES,
       maxWaitSeconds: s.MAX_WAIT_SECONDS,
+      maxBatchJobs: s.MAX_BATCH_JOBS,
+      corsOrigins: list(s.CORS_ORIGINS ?? ''),
+    },
+    access: {
+      keysFile: s.API_KEYS_FILE === undefined ? undefined : resolve(s.API_KEYS_FILE),
+      allowAnonymous: s.ALLOW_ANONYMOUS === '1',
+      publicImages: s.IMAGES === 'public',
+      signedUrlSeconds: s.SIGNED_URL_SECONDS,
+      keyLimits: {
+        requestsPerMinute: s.KEY_REQUESTS_PER_MINUTE,
+        jobsWaiting: s.KEY_JOBS_WAITING,
+        jobsRunning: s.KEY_JOBS_RUNNING,
+        uploadBytesPerDay: s.KEY_UPLOAD_BYTES_PER_DAY,
+      },
     },
     limits: {
       maxPromptChars: s.MAX_PROMPT_CHARS,
@@ -100,7 +159,13 @@ function toConfig(s: Settings): Config {
       maxMetadataBytes: s.MAX_METADATA_BYTES,
       maxQueuedSeconds: s.MAX_QUEUED_SECONDS,
     },
-    images: { maxBytes: s.MAX_IMAGE_BYTES, maxPixels: s.MAX_IMAGE_PIXELS },
+    images: {
+      maxBytes: s.MAX_IMAGE_BYTES,
+      maxPixels: s.MAX_IMAGE_PIXELS,
+      widths: [...new Set(list(s.IMAGE_WIDTHS).map(Number))].sort((a, b) => a - b),
+      fetchTimeoutMs: s.IMAGE_URL_TIMEOUT_MS,
+      fetchAllow: list(s.IMAGE_URL_ALLOW ?? ''),
+    },
     redis: { url: s.REDIS_URL, prefix: s.KEY_PREFIX, timeoutMs: s.REDIS_TIMEOUT_MS },
     queue: {
       maxOpenJobs: s.MAX_OPEN_JOBS,
@@ -109,6 +174,7 @@ function toConfig(s: Settings): Config {
       maxInstanceDeaths: s.MAX_INSTANCE_DEATHS,
       maxWorkerDeaths: s.MAX_WORKER_DEATHS,
       jobTtlSeconds: s.JOB_TTL_SECONDS,
+      idempotencyTtlSeconds: s.IDEMPOTENCY_TTL_SECONDS,
       lockMs: s.LOCK_MS,
       stalledCheckMs: s.STALLED_CHECK_MS,
       sweepSeconds: s.SWEEP_SECONDS,
@@ -123,6 +189,20 @@ function toConfig(s: Settings): Config {
       drainSeconds: s.DRAIN_SECONDS,
       adoptWaitSeconds: s.ADOPT_WAIT_SECONDS,
       storeRetrySeconds: s.STORE_RETRY_SECONDS,
+    },
+    dispatcher: { healthHost: s.DISPATCHER_HEALTH_HOST, healthPort: s.DISPATCHER_HEALTH_PORT },
+    webhooks: {
+      secrets: list(s.WEBHOOK_SECRETS ?? ''),
+      allow: list(s.WEBHOOK_ALLOW ?? ''),
+      timeoutMs: s.WEBHOOK_TIMEOUT_MS,
+      concurrency: s.WEBHOOK_CONCURRENCY,
+      perHost: s.WEBHOOK_PER_HOST,
+    },
+    retention: {
+      framesMaxAgeSeconds: s.FRAMES_MAX_AGE_SECONDS,
+      framesMaxBytes: s.FRAMES_MAX_BYTES,
+      minFreeBytes: s.MIN_FREE_BYTES,
+      housekeepingSeconds: s.HOUSEKEEPING_SECONDS,
     },
     comfyui: { ...instances(s), timeoutMs: s.COMFYUI_TIMEOUT_MS, pollMs: s.POLL_MS },
     framesDir: resolve(s.FRAMES_DIR),

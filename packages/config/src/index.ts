@@ -1,4 +1,4 @@
-export { type Config, loadConfig } from './config.js';
+export { type Config, type KeyLimits, loadConfig } from './config.js';
 export { ConfigError } from './config-error.js';
 export { loadEnvFile } from './env-file.js';
 export { type Environment, readSettings } from './read-settings.js';

@@ -1,4 +1,4 @@
-import { DEFAULT_POOL, POOL_PATTERN } from '@comfy-fleet/contracts';
+import { DEFAULT_POOL, POOL_PATTERN, WEBHOOK_SECRET_PATTERN } from '@comfy-fleet/contracts';
 import Type, { type Static } from 'typebox';
 
 const MIB = 1024 * 1024;
@@ -8,6 +8,16 @@ const POOL = POOL_PATTERN.slice(1, -1);
 
 const integer = (value: number, minimum: number, description: string, maximum?: number) =>
   Type.Integer({ default: value, minimum, description, ...(maximum === undefined ? {} : { maximum }) });
+
+/** One webhook secret, to be repeated in a list. */
+const SECRET = WEBHOOK_SECRET_PATTERN.slice(1, -1);
+
+const targets = (which: string) =>
+  Type.Optional(
+    Type.String({
+      description: `Comma-separated hosts, host:port, addresses or CIDR blocks that ${which}`,
+    }),
+  );
 
 /** Every variable the services read, with its default and meaning. README's table is held against it by a test. */
 export const settingsSchema = Type.Object({
@@ -20,6 +30,27 @@ export const settingsSchema = Type.Object({
       description: 'http(s) address under which callers reach the API; makes the URLs in answers absolute',
     }),
   ),
+  API_KEYS_FILE: Type.Optional(
+    Type.String({
+      description: 'JSON file of the API keys, read again when it changes; absent: nobody is asked who they are',
+    }),
+  ),
+  ALLOW_ANONYMOUS: Type.Enum(['0', '1'], {
+    default: '0',
+    description: '1 lets an API without API_KEYS_FILE listen on other addresses than loopback',
+  }),
+  CORS_ORIGINS: Type.Optional(
+    Type.String({
+      pattern: '^\\s*(\\*|https?://[^\\s,/]+(\\s*,\\s*https?://[^\\s,/]+)*)\\s*$',
+      description: 'Comma-separated origins whose pages may call the API, or *; absent: none but its own',
+    }),
+  ),
+  IMAGES: Type.Enum(['signed', 'public'], {
+    default: 'signed',
+    description:
+      'signed: with keys, pictures are shown to their key and to signed URLs that expire; public: to anybody who knows the name',
+  }),
+  SIGNED_URL_SECONDS: integer(86_400, 60, 'How long a signed URL in an answer is good, at least', 604_800),
   REDIS_URL: Type.String({
     default: 'redis://127.0.0.1:6379',
     pattern: '^rediss?://',
@@ -71,6 +102,11 @@ export const settingsSchema = Type.Object({
     default: '127.0.0.1',
     description: "Address the worker's health server listens on",
   }),
+  DISPATCHER_HEALTH_PORT: integer(3002, 0, "Port of the dispatcher's /livez and /readyz; 0 takes a free one", 65_535),
+  DISPATCHER_HEALTH_HOST: Type.String({
+    default: '127.0.0.1',
+    description: "Address the dispatcher's health server listens on",
+  }),
   LOG_LEVEL: Type.Enum(['error', 'warn', 'info', 'debug'], {
     default: 'info',
     description: 'error, warn, info or debug',
@@ -90,7 +126,20 @@ export const settingsSchema = Type.Object({
   MAX_JSON_BYTES: integer(MIB, 1024, 'Largest JSON body, in bytes, besides the picture in it'),
   MAX_IMAGE_BYTES: integer(20 * MIB, 1024, 'Largest uploaded picture, in bytes'),
   MAX_IMAGE_PIXELS: integer(40_000_000, 4096, 'Largest uploaded picture, in pixels'),
+  IMAGE_URL_TIMEOUT_MS: integer(15_000, 100, 'Longest fetching of a picture named by image_url'),
+  IMAGE_URL_ALLOW: targets('image_url may name although they are not public'),
+  IMAGE_WIDTHS: Type.String({
+    default: '64,128,256,384,512,768,1024,1536,2048',
+    pattern: '^\\d{1,4}(,\\d{1,4})*$',
+    description: 'Widths in pixels in which pictures can be had with ?width=',
+  }),
+  MAX_BATCH_JOBS: integer(1000, 1, 'Most jobs in one POST /jobs/batch', 1000),
   MAX_WAIT_SECONDS: integer(60, 1, 'Longest ?wait= and Prefer: wait=', 600),
+  // limits of a key that has none of its own in API_KEYS_FILE
+  KEY_REQUESTS_PER_MINUTE: integer(6000, 1, 'Most requests of one API key a minute'),
+  KEY_JOBS_WAITING: integer(2000, 1, 'Most jobs of one API key that wait'),
+  KEY_JOBS_RUNNING: integer(1000, 1, 'Most jobs of one API key that are in the hands of workers at a time'),
+  KEY_UPLOAD_BYTES_PER_DAY: integer(10 * 1024 * MIB, 0, 'Most bytes of pictures that one API key may send a day (UTC)'),
   // limits of the queue
   MAX_OPEN_JOBS: integer(10_000, 1, 'Most jobs accepted and not ended; more are refused with queue_full'),
   MAX_QUEUED_SECONDS: integer(86_400, 1, 'A job still queued after this long expires'),
@@ -103,6 +152,31 @@ export const settingsSchema = Type.Object({
   ),
   MAX_WORKER_DEATHS: integer(10, 1, 'Times a worker may die holding a job before the job fails with worker_killed'),
   JOB_TTL_SECONDS: integer(604_800, 60, 'How long an ended job can be asked for'),
+  IDEMPOTENCY_TTL_SECONDS: integer(86_400, 60, 'How long an Idempotency-Key is remembered'),
+  // webhooks
+  WEBHOOK_SECRETS: Type.Optional(
+    Type.String({
+      pattern: `^${SECRET}(,${SECRET})?$`,
+      description: 'One whsec_… that signs the webhooks of keys without secrets of their own, or two while rotating',
+    }),
+  ),
+  WEBHOOK_ALLOW: targets('webhooks may call although they are not public'),
+  WEBHOOK_TIMEOUT_MS: integer(10_000, 100, 'Longest wait for the answer to a webhook'),
+  WEBHOOK_CONCURRENCY: integer(64, 1, 'Webhooks that one dispatcher delivers at a time'),
+  WEBHOOK_PER_HOST: integer(4, 1, 'Webhooks that one dispatcher delivers to one host at a time'),
+  // what is kept
+  FRAMES_MAX_AGE_SECONDS: integer(604_800, 60, 'Pictures older than this are deleted, with their jobs'),
+  FRAMES_MAX_BYTES: integer(
+    50 * 1024 * MIB,
+    MIB,
+    'When all pictures together are larger, the oldest are deleted, with their jobs',
+  ),
+  MIN_FREE_BYTES: integer(
+    1024 * MIB,
+    0,
+    'With less room than this where pictures are stored, new jobs are refused with storage_full',
+  ),
+  HOUSEKEEPING_SECONDS: integer(60, 1, 'How often old pictures and records are looked for'),
   // times
   REDIS_TIMEOUT_MS: integer(800, 50, 'Longest a request waits for Redis before it is answered 503'),
   LOCK_MS: integer(10_000, 500, 'A work item of a dead worker is handed out again after about this long'),

@@ -1,4 +1,13 @@
 export type { Abilities, InstanceAbilities } from './abilities.js';
+export {
+  ANONYMOUS,
+  type ApiKey,
+  type ApiKeysFile,
+  apiKeySchema,
+  apiKeysFileSchema,
+  SCOPES,
+  type Scope,
+} from './api-keys.js';
 export { ERROR_CATALOGUE, type ErrorCode } from './error-codes.js';
 export type { InstanceAnnouncement, WorkerAnnouncement } from './fleet.js';
 export { type FieldError, FleetError, type FleetErrorOptions } from './fleet-error.js';
@@ -21,3 +30,14 @@ export {
   TERMINAL_STATUSES,
   type TerminalStatus,
 } from './status.js';
+export {
+  WEBHOOK_EVENTS,
+  WEBHOOK_SECRET_PATTERN,
+  type Webhook,
+  type WebhookAttempt,
+  type WebhookDelivery,
+  type WebhookEvent,
+  webhookAttemptSchema,
+  webhookDeliverySchema,
+  webhookSchema,
+} from './webhook.js';

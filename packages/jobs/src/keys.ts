@@ -18,13 +18,24 @@
  * | preview:<id> | string, the newest preview as JSON | a minute |
  * | able:<pool> | hash: instance → when it was seen and the digest of what it can do | a day after the last one was seen |
  * | abilities:<digest> | string, what instances can do as JSON | a day after the last instance said it |
+ * | callers | set of the ids of API keys | for good: a name per key that ever made a job |
+ * | jobs-of:<key> | zset of job ids in their own order, all with score 0 | two days longer than the newest of them; an id is in it until its record is gone |
+ * | waiting | hash: API key → its jobs that have not begun | a field is in it while there are any |
+ * | taken-of:<key> | set of job ids | an id is in it while a worker has its claim |
+ * | parked:<key> | zset of job ids by rank | an id is in it while it is held back because its key has as many in workers' hands as it may |
+ * | rate:<key> | string, requests of this minute | a minute |
+ * | uploads:<key>:<day> | string, bytes sent that day | two days |
+ * | usage:<key>:<day> | hash of counters | 100 days |
+ * | idempotency:<key>:<digest> | string: the request's fingerprint and the ids of the jobs it made | IDEMPOTENCY_TTL_SECONDS |
+ * | url-secrets | hash: day → the secret that signs URLs | nine days after the newest; a field until nothing signed with it is good |
+ * | attempts:<id> | list of tries to deliver the job's webhook as JSON, capped | JOB_TTL_SECONDS after the last |
  * | deadlines | zset of job ids by start deadline | an id is in it until its job starts or ends |
  * | outbox | stream of callbacks | an entry is in it until it was handed to the delivery queue |
  * | pools | set of pool names | for good: a name per pool that was ever used |
  * | workers | zset of worker names by the time last seen | a name is in it for a minute |
  * | worker:<name> | string, the announcement | three announcement intervals |
  * | lease:<task> | string, the holder | the lease |
- * | queue-<pool>:… | BullMQ's own | BullMQ's own |
+ * | queue-<pool>:…, webhooks:… | BullMQ's own | BullMQ's own |
  */
 export interface Keys {
   readonly prefix: string;
@@ -42,6 +53,18 @@ export interface Keys {
   held(worker: string): string;
   abandoned(worker: string): string;
   preview(id: string): string;
+  readonly callers: string;
+  jobsOf(key: string): string;
+  readonly waiting: string;
+  takenOf(key: string): string;
+  parked(key: string): string;
+  rate(key: string): string;
+  /** Days are counted from 1970-01-01, UTC. */
+  uploads(key: string, day: number | string): string;
+  usage(key: string, day: number | string): string;
+  idempotency(key: string, digest: string): string;
+  readonly urlSecrets: string;
+  attempts(id: string): string;
   readonly deadlines: string;
   readonly outbox: string;
   readonly pools: string;
@@ -50,6 +73,8 @@ export interface Keys {
   lease(task: string): string;
   /** BullMQ's name of a pool's queue; its keys begin with `<prefix>:<name>:`. */
   queueName(pool: string): string;
+  /** BullMQ's name of the queue of webhooks. */
+  readonly webhookQueue: string;
   /** BullMQ's hash of one work item. */
   workItem(pool: string, id: string): string;
   prioritized(pool: string): string;
@@ -57,6 +82,7 @@ export interface Keys {
   delayed(pool: string): string;
   active(pool: string): string;
   stalled(pool: string): string;
+  marker(pool: string): string;
   /** BullMQ's lock of one work item. */
   lock(pool: string, id: string): string;
   /** Channel on which a job's events are published. */
@@ -84,6 +110,17 @@ export function createKeys(prefix: string): Keys {
     held: (worker) => key('held', worker),
     abandoned: (worker) => key('abandoned', worker),
     preview: (id) => key('preview', id),
+    callers: key('callers'),
+    jobsOf: (caller) => key('jobs-of', caller),
+    waiting: key('waiting'),
+    takenOf: (caller) => key('taken-of', caller),
+    parked: (caller) => key('parked', caller),
+    rate: (caller) => key('rate', caller),
+    uploads: (caller, day) => key('uploads', caller, `${day}`),
+    usage: (caller, day) => key('usage', caller, `${day}`),
+    idempotency: (caller, digest) => key('idempotency', caller, digest),
+    urlSecrets: key('url-secrets'),
+    attempts: (id) => key('attempts', id),
     deadlines: key('deadlines'),
     outbox: key('outbox'),
     pools: key('pools'),
@@ -91,12 +128,14 @@ export function createKeys(prefix: string): Keys {
     worker: (name) => key('worker', name),
     lease: (task) => key('lease', task),
     queueName,
+    webhookQueue: 'webhooks',
     workItem: (pool, id) => key(queueName(pool), id),
     prioritized: (pool) => key(queueName(pool), 'prioritized'),
     waitList: (pool) => key(queueName(pool), 'wait'),
     delayed: (pool) => key(queueName(pool), 'delayed'),
     active: (pool) => key(queueName(pool), 'active'),
     stalled: (pool) => key(queueName(pool), 'stalled'),
+    marker: (pool) => key(queueName(pool), 'marker'),
     lock: (pool, id) => key(queueName(pool), id, 'lock'),
     jobChannel: (id) => key('on', id),
     workerChannel: (name) => key('to', name),
@@ -116,6 +155,17 @@ local function ahead_key(pool) return P .. ':ahead:' .. pool end
 local function held_key(worker) return P .. ':held:' .. worker end
 local function abandoned_key(worker) return P .. ':abandoned:' .. worker end
 local function preview_key(id) return P .. ':preview:' .. id end
+local function callers_key() return P .. ':callers' end
+local function jobs_of_key(caller) return P .. ':jobs-of:' .. caller end
+local function waiting_of_key() return P .. ':waiting' end
+local function taken_of_key(caller) return P .. ':taken-of:' .. caller end
+local function parked_key(caller) return P .. ':parked:' .. caller end
+local function rate_key(caller) return P .. ':rate:' .. caller end
+local function uploads_key(caller, day) return P .. ':uploads:' .. caller .. ':' .. day end
+local function usage_key(caller, day) return P .. ':usage:' .. caller .. ':' .. day end
+local function idempotency_key(caller, digest) return P .. ':idempotency:' .. caller .. ':' .. digest end
+local function attempts_key(id) return P .. ':attempts:' .. id end
+local function marker_key(pool) return P .. ':queue-' .. pool .. ':marker' end
 local function deadlines_key() return P .. ':deadlines' end
 local function outbox_key() return P .. ':outbox' end
 local function pools_key() return P .. ':pools' end

@@ -16,6 +16,17 @@ const PAIRS: Record<string, string> = {
   "held_key('w')": keys.held('w'),
   "abandoned_key('w')": keys.abandoned('w'),
   "preview_key('i')": keys.preview('i'),
+  'callers_key()': keys.callers,
+  "jobs_of_key('k')": keys.jobsOf('k'),
+  'waiting_of_key()': keys.waiting,
+  "taken_of_key('k')": keys.takenOf('k'),
+  "parked_key('k')": keys.parked('k'),
+  "rate_key('k')": keys.rate('k'),
+  "uploads_key('k', '7')": keys.uploads('k', 7),
+  "usage_key('k', '7')": keys.usage('k', 7),
+  "idempotency_key('k', 'd')": keys.idempotency('k', 'd'),
+  "attempts_key('i')": keys.attempts('i'),
+  "marker_key('p')": keys.marker('p'),
   'deadlines_key()': keys.deadlines,
   'outbox_key()': keys.outbox,
   'pools_key()': keys.pools,
@@ -44,7 +55,7 @@ it('leaves no Lua key builder out of that comparison', () => {
 
 it('begins every key and channel with the prefix, so that all are in one slot of a Redis Cluster', () => {
   const built = Object.values(keys).flatMap((value) => (typeof value === 'function' ? [value('a', 'b')] : [value]));
-  const names = built.filter((key) => key !== keys.queueName('a') && key !== keys.prefix);
-  expect(names).toHaveLength(29);
+  const names = built.filter((key) => key !== keys.queueName('a') && key !== keys.webhookQueue && key !== keys.prefix);
+  expect(names).toHaveLength(41);
   for (const key of names) expect(key).toMatch(/^\{tag\}:/);
 });

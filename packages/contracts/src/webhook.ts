@@ -1,0 +1,64 @@
+import Type, { type Static } from 'typebox';
+import { TERMINAL_STATUSES, type TerminalStatus } from './status.js';
+
+/** What a webhook tells: how the job ended. */
+export type WebhookEvent = `job.${TerminalStatus}`;
+export const WEBHOOK_EVENTS: readonly WebhookEvent[] = TERMINAL_STATUSES.map((status) => `job.${status}` as const);
+
+/** As Standard Webhooks writes a symmetric secret: 24 to 64 bytes in base64. */
+export const WEBHOOK_SECRET_PATTERN = '^whsec_[A-Za-z0-9+/]{32,88}={0,2}$';
+const MAX_URL_CHARS = 2048;
+
+export const webhookUrlSchema = () =>
+  Type.String({ minLength: 1, maxLength: MAX_URL_CHARS, description: 'http(s) address that is called.' });
+
+export const webhookEventsSchema = () =>
+  Type.Array(Type.Enum([...WEBHOOK_EVENTS]), {
+    minItems: 1,
+    uniqueItems: true,
+    description: 'Ends that are told; all of them when absent.',
+  });
+
+/** Whom to tell of the end of a job; in a job request. */
+export const webhookSchema = Type.Object(
+  {
+    url: webhookUrlSchema(),
+    events: Type.Optional(webhookEventsSchema()),
+    secret: Type.Optional(
+      Type.String({
+        pattern: WEBHOOK_SECRET_PATTERN,
+        description: 'whsec_ and 24 to 64 bytes in base64: signs this webhook in place of the secrets of the API key.',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+);
+
+/** A webhook as the record of a job keeps it. Its secret is never shown again. */
+export type Webhook = Static<typeof webhookSchema>;
+
+/** One try to deliver a webhook, as `GET /jobs/:id/webhooks` shows it. */
+export const webhookAttemptSchema = Type.Object({
+  at: Type.String({ format: 'date-time' }),
+  /** Null when there was no answer. */
+  status: Type.Union([Type.Integer(), Type.Null()]),
+  duration_ms: Type.Integer(),
+  /** The first KiB of the answer's body as text, or why there was none. */
+  answer: Type.String(),
+  delivered: Type.Boolean(),
+});
+
+/** The delivery of a job's webhook, as `GET /jobs/:id/webhooks` answers it. */
+export const webhookDeliverySchema = Type.Object({
+  /** The `webhook-id`: the same for every try. */
+  id: Type.String(),
+  url: Type.String(),
+  events: Type.Array(Type.Enum([...WEBHOOK_EVENTS])),
+  /** `waiting`: the job has not ended; `pending`: a try will come; `skipped`: its end is none of the events. */
+  state: Type.Enum(['waiting', 'pending', 'delivered', 'failed', 'skipped']),
+  next_attempt_at: Type.Union([Type.String({ format: 'date-time' }), Type.Null()]),
+  attempts: Type.Array(webhookAttemptSchema),
+});
+
+export type WebhookAttempt = Static<typeof webhookAttemptSchema>;
+export type WebhookDelivery = Static<typeof webhookDeliverySchema>;
