@@ -1,21 +1,32 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat as statFile, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { FleetError } from '@comfy-fleet/contracts';
 import { DigestCache } from './digest-cache.js';
 import type { ByteRange, FrameInfo, FrameStore } from './frame-store.js';
+import { listFiles } from './list-files.js';
 import { isSafeName } from './names.js';
+import { roomAt } from './room.js';
 import { sharedSync } from './shared-sync.js';
-import { isAbsent, storing } from './storage-errors.js';
+import { absentIsUndefined, isAbsent, storing } from './storage-errors.js';
 
 export interface FileFrames extends FrameStore {
   /**
    * Removes what this owner left half-written when it died, and answers how much that was. Call it before any `put`.
    */
   sweepTemporary(): Promise<number>;
+
+  /**
+   * Removes what any owner left half-written before this time, and answers how much that was: an owner whose name was
+   * its container's does not come back. To be so long ago that nobody writes it any more.
+   */
+  sweepAbandoned(before: Date): Promise<number>;
 }
+
+/** The random part of a temporary file's name, matched to its end: the owner "gpu" must not take files of "gpu.1". */
+const TEMPORARY_END = /^[0-9a-f]{16}\.tmp$/;
 
 /**
  * Pictures as files of one folder, which is made when the first is put. `owner` names the process that writes, so that
@@ -38,6 +49,8 @@ export function createFileFrames(options: { readonly dir: string; readonly owner
     }
   }
 
+  const temporaryPath = () => join(dir, `${temporary}${randomBytes(8).toString('hex')}.tmp`);
+
   async function put(
     name: string,
     source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
@@ -46,7 +59,7 @@ export function createFileFrames(options: { readonly dir: string; readonly owner
     if (!isSafeName(name))
       throw new FleetError('internal_error', 'A picture was given a name that is not a file name.');
     signal.throwIfAborted();
-    const path = join(dir, `${temporary}${randomBytes(8).toString('hex')}.tmp`);
+    const path = temporaryPath();
     try {
       const stored = await writeDurably(await create(path), source, signal);
       await storing(() => rename(path, join(dir, name)));
@@ -80,17 +93,61 @@ export function createFileFrames(options: { readonly dir: string; readonly owner
     if (isSafeName(name)) await storing(() => rm(join(dir, name), { force: true }));
   }
 
+  async function touch(name: string): Promise<boolean> {
+    if (!isSafeName(name)) return false;
+    const now = new Date();
+    return storing(async () => (await utimes(join(dir, name), now, now).catch(absentIsNull)) !== null);
+  }
+
+  async function deleteUnchanged(name: string, modifiedAt: Date): Promise<boolean> {
+    if (!isSafeName(name)) return false;
+    const [path, aside] = [join(dir, name), temporaryPath()];
+    return storing(async () => {
+      // Looked at only when nobody finds it any more: who touches it from here on is told that there is none.
+      if ((await rename(path, aside).catch(absentIsNull)) === null) return false;
+      const { mtime } = await statFile(aside);
+      if (mtime.getTime() === modifiedAt.getTime()) {
+        await rm(aside, { force: true });
+        return true;
+      }
+      await rename(aside, path);
+      return false;
+    });
+  }
+
   async function sweepTemporary(): Promise<number> {
     const names = await storing(() => listFolder(dir));
-    // The random part is matched to its end: the owner "gpu" must not take the files of the owner "gpu.1".
-    const mine = names.filter(
-      (name) => name.startsWith(temporary) && /^[0-9a-f]{16}\.tmp$/.test(name.slice(temporary.length)),
-    );
+    const mine = names.filter((name) => name.startsWith(temporary) && TEMPORARY_END.test(name.slice(temporary.length)));
     for (const name of mine) await storing(() => rm(join(dir, name), { force: true }));
     return mine.length;
   }
 
-  return { put, stat, open: openFrame, delete: remove, sweepTemporary };
+  async function sweepAbandoned(before: Date): Promise<number> {
+    let removed = 0;
+    for await (const { name, modifiedAt } of listFiles(dir, isTemporary)) {
+      if (modifiedAt >= before) continue;
+      await storing(() => rm(join(dir, name), { force: true }));
+      removed += 1;
+    }
+    return removed;
+  }
+
+  return {
+    put,
+    stat,
+    open: openFrame,
+    delete: remove,
+    touch,
+    deleteUnchanged,
+    list: () => listFiles(dir, isSafeName),
+    room: () => storing(() => roomAt(dir)),
+    sweepTemporary,
+    sweepAbandoned,
+  };
+}
+
+function isTemporary(name: string): boolean {
+  return /^\.[A-Za-z0-9._-]+\.[0-9a-f]{16}\.tmp$/.test(name);
 }
 
 /** Writes and syncs one new file, hashing on the way. Only the file system's failures become storage_failed. */
@@ -136,9 +193,9 @@ async function listFolder(dir: string): Promise<readonly string[]> {
   return (await readdir(dir).catch(absentIsUndefined)) ?? [];
 }
 
-function absentIsUndefined(error: unknown): undefined {
-  if (!isAbsent(error)) throw error;
-  return undefined;
+function absentIsNull(error: unknown): null {
+  absentIsUndefined(error);
+  return null;
 }
 
 async function digest(file: FileHandle): Promise<string> {

@@ -7,6 +7,13 @@ export interface FrameInfo {
   readonly sha256: string;
 }
 
+/** A picture as the store's list knows it. */
+export interface StoredFrame {
+  readonly name: string;
+  readonly bytes: number;
+  readonly modifiedAt: Date;
+}
+
 /** The bytes from `start` to `end`, both counted from 0 and both included. */
 export interface ByteRange {
   readonly start: number;
@@ -37,4 +44,22 @@ export interface FrameStore {
 
   /** Removes the picture; there being none is no fault. */
   delete(name: string): Promise<void>;
+
+  /**
+   * Makes the picture as young as one that is put now, for somebody who will use it; false when there is none. After
+   * that `deleteUnchanged` with an earlier time leaves it where it is.
+   */
+  touch(name: string): Promise<boolean>;
+
+  /**
+   * Removes the picture if nobody put or touched it since `list` told its time, and answers whether it did. One that is
+   * kept may be absent for a moment.
+   */
+  deleteUnchanged(name: string, modifiedAt: Date): Promise<boolean>;
+
+  /** What is stored, in no order. Of what is put or deleted meanwhile some may be missed. Nothing is read. */
+  list(): AsyncIterable<StoredFrame>;
+
+  /** Free bytes where pictures are stored. */
+  room(): Promise<number>;
 }

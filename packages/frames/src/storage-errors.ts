@@ -19,6 +19,12 @@ export function isAbsent(error: unknown): boolean {
   return errorCode(error) === 'ENOENT';
 }
 
+/** For `.catch`: what is not there is no failure. */
+export function absentIsUndefined(error: unknown): undefined {
+  if (!isAbsent(error)) throw error;
+  return undefined;
+}
+
 function errorCode(error: unknown): string {
   const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
   return code ?? 'unknown error';
