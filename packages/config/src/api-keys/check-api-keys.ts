@@ -1,0 +1,52 @@
+import { type ApiKey, type ApiKeysFile, apiKeysFileSchema } from '@comfy-fleet/contracts';
+import { Ajv, type ErrorObject } from 'ajv';
+import { faultRule } from './fault-rule.js';
+
+/** "<field> <rule>" is a sentence. */
+export interface ApiKeyFault {
+  /** Which key of the list, from 0; undefined: the fault is the file's. */
+  readonly index: number | undefined;
+  /** With dots, `limits.jobs_waiting`; empty: the key or the file as a whole. */
+  readonly field: string;
+  readonly rule: string;
+}
+
+/** Checks what a keys file holds. `keys` is empty when there are faults. */
+export function checkApiKeys(value: unknown): { readonly keys: readonly ApiKey[]; readonly faults: ApiKeyFault[] } {
+  // strictNumbers is Ajv's own default and refuses NaN
+  const validate = new Ajv({ allErrors: true, strict: false }).compile<ApiKeysFile>(apiKeysFileSchema);
+  if (!validate(value)) return { keys: [], faults: (validate.errors ?? []).map(toFault) };
+  const faults = [...twins(value.keys, 'id'), ...twins(value.keys, 'sha256'), ...badUrls(value.keys)];
+  return { keys: faults.length === 0 ? value.keys : [], faults };
+}
+
+function toFault(error: ErrorObject): ApiKeyFault {
+  const { params, instancePath } = error;
+  const path = [...instancePath.split('/').slice(1), params.missingProperty ?? params.additionalProperty ?? []].flat();
+  const ofKey = path[0] === 'keys' && path.length > 1;
+  // what is wrong with one item is said of its list
+  const field = (ofKey ? path.slice(2) : path).filter((part) => !/^\d+$/.test(part)).join('.');
+  return { index: ofKey ? Number(path[1]) : undefined, field, rule: faultRule(error, field) };
+}
+
+/** Two keys with one id would share jobs and limits; with one digest, only the first would ever be found. */
+function twins(keys: readonly ApiKey[], field: 'id' | 'sha256'): ApiKeyFault[] {
+  const first = new Map<string, number>();
+  return keys.flatMap((key, index) => {
+    const earlier = first.get(key[field]);
+    if (earlier === undefined) first.set(key[field], index);
+    return earlier === undefined ? [] : [{ index, field, rule: `is that of key no. ${earlier + 1} already` }];
+  });
+}
+
+function badUrls(keys: readonly ApiKey[]): ApiKeyFault[] {
+  return keys.flatMap(({ webhook }, index) =>
+    webhook?.url === undefined || isHttp(webhook.url)
+      ? []
+      : [{ index, field: 'webhook.url', rule: 'must be an http:// or https:// address' }],
+  );
+}
+
+function isHttp(url: string): boolean {
+  return URL.canParse(url) && ['http:', 'https:'].includes(new URL(url).protocol);
+}

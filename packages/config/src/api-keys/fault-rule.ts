@@ -1,0 +1,48 @@
+import type { ErrorObject } from 'ajv';
+
+const TYPES: Readonly<Record<string, string>> = {
+  integer: 'a whole number',
+  number: 'a number',
+  string: 'a string',
+  array: 'a list',
+  object: 'an object',
+};
+
+const FORMS: Readonly<Record<string, string>> = {
+  id: 'must have 1 to 64 characters, only a-z, 0-9, _ and -, and begin with a letter or a digit',
+  sha256: 'must be 64 hexadecimal digits in lower case',
+  'webhook.secrets': 'may only have secrets that are whsec_ and 24 to 64 bytes in base64',
+};
+
+/** What `field` has to be, so that "<field> <rule>" is a sentence. Shows no value: one may be a secret. */
+export function faultRule({ keyword, params, message }: ErrorObject, field: string): string {
+  switch (keyword) {
+    case 'required':
+      return 'is missing';
+    case 'additionalProperties':
+      return 'is not a known field';
+    case 'type':
+      return `must be ${TYPES[params.type] ?? params.type}`;
+    case 'enum':
+      return `may only have ${params.allowedValues.join(', ')}`;
+    case 'minimum':
+      return `must be ${params.limit} or more`;
+    case 'maximum':
+      return `must be ${params.limit} or less`;
+    case 'minLength':
+    case 'minItems':
+      return 'must not be empty';
+    case 'maxLength':
+      return `must have at most ${params.limit} characters`;
+    case 'maxItems':
+      return `must have at most ${params.limit}`;
+    case 'uniqueItems':
+      return 'has something twice';
+    case 'not':
+      return 'must not be the name of callers without a key';
+    case 'pattern':
+      return FORMS[field] ?? 'does not have the form it needs';
+    default:
+      return message ?? 'is not valid';
+  }
+}
