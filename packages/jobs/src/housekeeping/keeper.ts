@@ -1,0 +1,77 @@
+import { newId } from '@comfy-fleet/contracts';
+import type { Logger } from '@comfy-fleet/telemetry';
+import { orUnavailable, producerConnection, runScript, untilReady } from '../connection.js';
+import { createKeys } from '../keys.js';
+import { takeLease } from '../lease.js';
+import { createWorkQueues } from '../work-queues.js';
+import { inputsInUse } from './inputs-in-use.js';
+import { pruneIndexes } from './prune-indexes.js';
+import { sweep } from './sweep.js';
+
+/** Nobody waits for the housekeeping, and some of its scripts look at a whole pool. */
+const TIMEOUT_MS = 10_000;
+
+/**
+ * The ledger as the housekeeping sees it. Several may keep one ledger: everything is safe to do twice and at once.
+ * Methods wait some seconds for a Redis that is away, then fail with `queue_unavailable`, or with the reason of a
+ * timeout.
+ */
+export interface Keeper {
+  /** Whether this keeper is to do a task now that one of them should do; nobody else gets it for `leaseMs`. */
+  takes(task: string, leaseMs: number): Promise<boolean>;
+  /**
+   * Expires what waited too long, adds missing work items, removes those without an open job, rebases the ranks; does
+   * nothing while another keeper does it.
+   */
+  sweep(): Promise<void>;
+  /**
+   * Takes away the record of a job that has ended, its events, its deliveries and its place in the index of its key.
+   * `open`: it has not ended, and nothing was changed. `absent`: there was no record (any more).
+   */
+  forget(id: string): Promise<'forgotten' | 'open' | 'absent'>;
+  /** Takes jobs whose record is gone out of the indexes; answers how many. */
+  pruneIndexes(): Promise<number>;
+  /** SHA-256 of the pictures that jobs start from which are open from the call to the answer. */
+  inputsInUse(): Promise<ReadonlySet<string>>;
+  /** What is under way fails. */
+  close(): Promise<void>;
+}
+
+export interface KeeperOptions {
+  readonly url: string;
+  readonly prefix: string;
+  readonly jobTtlSeconds: number;
+  readonly sweepSeconds: number;
+  readonly log: Logger;
+}
+
+export function createKeeper({ url, prefix, jobTtlSeconds, sweepSeconds, log }: KeeperOptions): Keeper {
+  const keys = createKeys(prefix);
+  const holder = newId();
+  const redis = producerConnection(url, TIMEOUT_MS, log);
+  const queues = createWorkQueues(redis, keys, log);
+  const closing = new AbortController();
+  const connected = async <T>(action: () => Promise<T>): Promise<T> => {
+    await untilReady(redis, AbortSignal.any([closing.signal, AbortSignal.timeout(TIMEOUT_MS)]));
+    return orUnavailable(action);
+  };
+  const run = (name: 'expire' | 'forget', id: string) =>
+    runScript(redis, name, keys.job(id), [prefix, id, jobTtlSeconds * 1000]);
+
+  return {
+    takes: (task, leaseMs) => connected(() => takeLease(redis, keys, task, holder, leaseMs)),
+    sweep: () =>
+      connected(async () => {
+        if (!(await takeLease(redis, keys, 'sweep', holder, sweepSeconds * 3000))) return;
+        await sweep({ redis, keys, queues, expire: async (id) => (await run('expire', id)) === 1, log });
+      }),
+    forget: (id) => connected(async () => (await run('forget', id)) as 'forgotten' | 'open' | 'absent'),
+    pruneIndexes: () => connected(() => pruneIndexes(redis, keys, jobTtlSeconds)),
+    inputsInUse: () => connected(() => inputsInUse(redis, keys)),
+    close: async () => {
+      closing.abort();
+      await queues.close().catch((error: unknown) => log.debug('closing the queues failed', { error }));
+      redis.disconnect();
+    },
+  };
+}
