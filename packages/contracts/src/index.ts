@@ -13,12 +13,33 @@ export type { InstanceAnnouncement, WorkerAnnouncement } from './fleet.js';
 export { type FieldError, FleetError, type FleetErrorOptions } from './fleet-error.js';
 export { type FleetStatus, fleetStatusSchema, type PoolMismatch } from './fleet-status.js';
 export { isId, newId } from './ids.js';
-export { type Job, type JobImage, type JobProgress, jobSchema } from './job.js';
+export { type Job, type JobImage, type JobProgress, jobSchema, type ParentJob } from './job.js';
 export { MAX_PRIORITY, MIN_PRIORITY, type RequestLimits, SIZE_STEP } from './limits.js';
+export {
+  type BatchAnswer,
+  batchAnswerSchema,
+  type JobList,
+  jobListSchema,
+  type Usage,
+  usageSchema,
+} from './lists.js';
 export { JOB_KINDS, type JobKind, LODS, type Lod } from './lod.js';
 export { DEFAULT_POOL, POOL_PATTERN } from './pools.js';
 export { type Problem, problemSchema } from './problem.js';
-export { type GenerateRequest, generateRequestSchema, type Img2ImgRequest, img2imgRequestSchema } from './requests.js';
+export {
+  batchJobSchema,
+  batchRequestSchema,
+  type GenerateRequest,
+  generateRequestSchema,
+  type Img2ImgRequest,
+  img2imgRequestSchema,
+  type JobListQuery,
+  jobListQuerySchema,
+  type RefineRequest,
+  refineRequestSchema,
+  type UsageQuery,
+  usageQuerySchema,
+} from './requests.js';
 export type { InputImage, ResolvedRequest } from './resolved-request.js';
 export { MAX_SEED, parseSeed, presentSeed } from './seed.js';
 export {

@@ -25,6 +25,9 @@ const jobProgressSchema = Type.Object({
   node: nullable(Type.String()),
 });
 
+/** The job from which this one was made: again, or as the next rung of the ladder. */
+const parentJobSchema = Type.Object({ id: Type.String(), relation: Type.Enum(['retry', 'refine']) });
+
 const jobErrorSchema = Type.Object({
   code: Type.String(),
   title: Type.String(),
@@ -96,9 +99,19 @@ export const jobSchema = Type.Object({
   attempts: Type.Integer(),
   error: nullable(jobErrorSchema),
   metadata: Type.Record(Type.String(), Type.String()),
-  urls: Type.Object({ self: Type.String(), events: Type.String(), cancel: Type.String() }),
+  parent: nullable(parentJobSchema),
+  /** Whom its end is told to; its secret is never shown. */
+  webhook: nullable(Type.Object({ url: Type.String(), events: Type.Array(Type.String()) })),
+  urls: Type.Object({
+    self: Type.String(),
+    /** With keys it carries a signature of its own: an EventSource sends no headers. */
+    events: Type.String(),
+    cancel: Type.String(),
+    webhooks: Type.Optional(Type.String()),
+  }),
 });
 
 export type Job = Static<typeof jobSchema>;
 export type JobImage = Static<typeof jobImageSchema>;
+export type ParentJob = Static<typeof parentJobSchema>;
 export type JobProgress = Static<typeof jobProgressSchema>;

@@ -1,6 +1,8 @@
 import Type, { type Static } from 'typebox';
 import { MAX_PRIORITY, MIN_PRIORITY, type RequestLimits, SIZE_STEP } from './limits.js';
-import { LODS } from './lod.js';
+import { JOB_KINDS, LODS } from './lod.js';
+import { JOB_STATUSES } from './status.js';
+import { webhookSchema, webhookUrlSchema } from './webhook.js';
 
 /** Sampler, scheduler and checkpoint names; generous, since ComfyUI's custom nodes bring their own. */
 const MAX_NAME_CHARS = 255;
@@ -61,6 +63,8 @@ function sharedFields(limits: RequestLimits) {
         description: 'Pairs of strings of your own, given back with the job.',
       }),
     ),
+    webhook: Type.Optional(webhookSchema),
+    webhook_url: Type.Optional(webhookUrlSchema()),
   };
 }
 
@@ -68,21 +72,96 @@ function sharedFields(limits: RequestLimits) {
 export const generateRequestSchema = (limits: RequestLimits) =>
   Type.Object(sharedFields(limits), { additionalProperties: false });
 
-/** Body of `POST /img2img`; the picture is `image` (base64 or data URL) or `source`, or a multipart file `image`. */
+const source = () =>
+  Type.String({ minLength: 1, maxLength: MAX_NAME_CHARS, description: 'The filename of a frame made here.' });
+
+function img2imgFields(limits: RequestLimits) {
+  return {
+    ...sharedFields(limits),
+    denoise: Type.Optional(
+      Type.Number({ minimum: 0, maximum: 1, description: 'How much of the picture is made anew: 0 nothing, 1 all.' }),
+    ),
+  };
+}
+
+/** Body of `POST /img2img`; the picture is `image` (base64 or data URL), `image_url` or `source`, or a multipart file `image`. */
 export const img2imgRequestSchema = (limits: RequestLimits) =>
   Type.Object(
     {
-      ...sharedFields(limits),
-      denoise: Type.Optional(
-        Type.Number({ minimum: 0, maximum: 1, description: 'How much of the picture is made anew: 0 nothing, 1 all.' }),
-      ),
+      ...img2imgFields(limits),
       image: Type.Optional(Type.String({ minLength: 1, description: 'The picture as base64 or as a data URL.' })),
-      source: Type.Optional(
-        Type.String({ minLength: 1, maxLength: MAX_NAME_CHARS, description: 'The filename of a frame made here.' }),
+      image_url: Type.Optional(
+        Type.String({ minLength: 1, maxLength: 2048, description: 'http(s) address of the picture, fetched at once.' }),
+      ),
+      source: Type.Optional(source()),
+    },
+    { additionalProperties: false },
+  );
+
+/** One job of `POST /jobs/batch`: as in `POST /generate`, or as in `POST /img2img` with a `source`. */
+export const batchJobSchema = {
+  text2img: (limits: RequestLimits) =>
+    Type.Object(
+      { kind: Type.Optional(Type.Literal('text2img')), ...sharedFields(limits) },
+      { additionalProperties: false },
+    ),
+  img2img: (limits: RequestLimits) =>
+    Type.Object(
+      { kind: Type.Literal('img2img'), ...img2imgFields(limits), source: source() },
+      { additionalProperties: false },
+    ),
+};
+
+/** Body of `POST /jobs/batch`. */
+export const batchRequestSchema = (limits: RequestLimits, maxJobs: number) =>
+  Type.Object(
+    {
+      jobs: Type.Array(Type.Union([batchJobSchema.text2img(limits), batchJobSchema.img2img(limits)]), {
+        minItems: 1,
+        maxItems: maxJobs,
+      }),
+    },
+    { additionalProperties: false },
+  );
+
+/** Body of `POST /jobs/:id/refine`. */
+export const refineRequestSchema = (limits: RequestLimits) =>
+  Type.Object(
+    {
+      lod: Type.Enum([...LODS], { description: 'A higher rung of the ladder sketch, mid, final.' }),
+      index: Type.Optional(
+        Type.Integer({ minimum: 0, maximum: limits.maxCount - 1, default: 0, description: 'Which of its pictures.' }),
       ),
     },
     { additionalProperties: false },
   );
 
+/** Query of `GET /jobs`; `metadata.<key>=<value>` besides. */
+export const jobListQuerySchema = Type.Object(
+  {
+    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 20, description: 'Most jobs of a page.' })),
+    cursor: Type.Optional(Type.String({ format: 'uuid', description: 'next_cursor of the page before.' })),
+    status: Type.Optional(Type.Enum([...JOB_STATUSES])),
+    lod: Type.Optional(Type.Enum([...LODS])),
+    kind: Type.Optional(Type.Enum([...JOB_KINDS])),
+    created_after: Type.Optional(Type.String({ format: 'date-time', description: 'Made after this time.' })),
+    created_before: Type.Optional(Type.String({ format: 'date-time', description: 'Made before this time.' })),
+  },
+  { patternProperties: { '^metadata\\.': { type: 'string' } }, additionalProperties: false },
+);
+
+/** Query of `GET /usage`. */
+export const usageQuerySchema = Type.Object(
+  {
+    days: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 90, default: 30, description: 'Days (UTC), today included.' }),
+    ),
+  },
+  { additionalProperties: false },
+);
+
 export type GenerateRequest = Static<ReturnType<typeof generateRequestSchema>>;
 export type Img2ImgRequest = Static<ReturnType<typeof img2imgRequestSchema>>;
+export type RefineRequest = Static<ReturnType<typeof refineRequestSchema>>;
+export type JobListQuery = Static<typeof jobListQuerySchema>;
+export type UsageQuery = Static<typeof usageQuerySchema>;

@@ -30,4 +30,6 @@ export interface ResolvedRequest {
   readonly priority: number;
   readonly metadata: Readonly<Record<string, string>>;
   readonly input?: InputImage;
+  /** Names of the fields that the caller gave instead of leaving them to the profile; a refining job keeps them. */
+  readonly overrides?: readonly string[];
 }

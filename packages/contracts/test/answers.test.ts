@@ -47,6 +47,8 @@ const job: Job = {
   instance: null,
   attempts: 0,
   error: null,
+  parent: null,
+  webhook: null,
   metadata: {},
   urls: { self: '/jobs/1', events: '/jobs/1/events', cancel: '/jobs/1/cancel' },
 };

@@ -1,7 +1,11 @@
+export type { RequestCount } from './batched-reads.js';
 export type { Claim, Loss, Outcome, Verdict } from './claim.js';
 export { etaSeconds } from './eta.js';
 export { compareEventIds, isEventId, type JobEvent, type JobStreamItem } from './events.js';
-export { createLedger, type Ledger, type LedgerOptions, type NewJob } from './ledger.js';
+export { createKeeper, type Keeper, type KeeperOptions } from './housekeeping/keeper.js';
+export type { JobFilter, JobPage } from './job-list.js';
+export { type Accepted, createLedger, type Ledger, type LedgerOptions } from './ledger.js';
+export type { NewJob, NewOrder } from './new-order.js';
 export type { FleetOverview, PoolOverview } from './overview.js';
 export { presentJob } from './present-job.js';
 export type { FrameRecord, JobError, JobRecord, JobSnapshot, Preview, Progress } from './record.js';

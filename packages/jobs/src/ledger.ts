@@ -1,45 +1,40 @@
-import {
-  FleetError,
-  type InstanceAbilities,
-  isTerminal,
-  type JobKind,
-  type ResolvedRequest,
-} from '@comfy-fleet/contracts';
+import { FleetError, type InstanceAbilities, isTerminal } from '@comfy-fleet/contracts';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { createAbilityReader } from './abilities.js';
+import { createBatchedCreates, type WrittenJob } from './batched-creates.js';
+import { createBatchedReads, type RequestCount } from './batched-reads.js';
 import { orUnavailable, producerConnection, runScript } from './connection.js';
 import type { JobStreamItem } from './events.js';
+import { type JobFilter, type JobPage, listJobs } from './job-list.js';
 import { jobStream } from './job-stream.js';
 import { createKeys } from './keys.js';
+import type { NewOrder } from './new-order.js';
 import { type FleetOverview, readOverview } from './overview.js';
-import { rankStep } from './rank-step.js';
 import type { JobSnapshot } from './record.js';
-import { signatureOf } from './signature.js';
 import { parseSnapshot } from './snapshots.js';
 import { createSubscriptions } from './subscriptions.js';
+import { createUrlSigner, type UrlSigner } from './url-signer.js';
+import { type DayUsage, readUsage } from './usage.js';
 import { createWorkQueues } from './work-queues.js';
 
-export interface NewJob {
-  readonly id: string;
-  readonly kind: JobKind;
-  readonly request: ResolvedRequest;
-  /** The LOD profile's step in the order of service. */
-  readonly rankStep: number;
-  readonly pool: string;
-  /** The caller's name: each has flows of its own in the order of service. */
-  readonly key: string;
-  /** Still queued after this many ms, the job expires. */
-  readonly startWithinMs: number;
-  /** What the outbox hands to the dispatcher when the job ends. */
-  readonly callback?: string;
+/** The jobs of an order as they were accepted. */
+export interface Accepted {
+  /** Made before under the same Idempotency-Key; nothing was made now. */
+  readonly replayed: boolean;
+  readonly ids: readonly string[];
+  /** The only job of the order; undefined when there are several. */
+  readonly only: JobSnapshot | undefined;
 }
 
 /**
  * The ledger as the side that answers callers sees it. Every method fails with `queue_unavailable` while Redis is away.
  */
 export interface Ledger {
-  /** Makes the job durable and queues it. Throws `queue_full`. */
-  create(job: NewJob): Promise<JobSnapshot>;
+  /**
+   * Makes all jobs of the order durable and queues them, or none. Throws `queue_full` and `idempotency_key_reused`, and
+   * `job_not_found` when the jobs made under the order's Idempotency-Key were deleted since.
+   */
+  create(order: NewOrder): Promise<Accepted>;
   get(id: string): Promise<JobSnapshot | undefined>;
   /** Cancels the job if it has not ended; a running one is `canceling` until its worker has stopped it. */
   cancel(id: string): Promise<JobSnapshot | undefined>;
@@ -47,6 +42,15 @@ export interface Ledger {
   wait(id: string, options: { timeoutMs: number; signal: AbortSignal }): Promise<JobSnapshot | undefined>;
   /** See jobStream. */
   events(id: string, options: { after?: string; signal: AbortSignal }): AsyncIterable<JobStreamItem>;
+  /** The caller's jobs, newest first; see listJobs. */
+  list(caller: string, options: { filter: JobFilter; cursor: string | undefined; limit: number }): Promise<JobPage>;
+  /** Counts one request of the caller; asked together with `get` it costs no round trip of its own. */
+  count(caller: string): Promise<RequestCount>;
+  /** Books bytes that the caller sends today. False when that would be more than `most`; then nothing is booked. */
+  charge(caller: string, bytes: number, most: number): Promise<boolean>;
+  /** What the caller used in the last `days` days, today first. */
+  usage(caller: string, days: number): Promise<readonly DayUsage[]>;
+  readonly urls: UrlSigner;
   overview(): Promise<FleetOverview>;
   /** What the instances of a pool that were seen within a day can do, as it was at most two seconds ago. */
   abilities(pool: string): Promise<readonly InstanceAbilities[]>;
@@ -62,6 +66,9 @@ export interface LedgerOptions {
   readonly timeoutMs: number;
   readonly maxOpenJobs: number;
   readonly jobTtlSeconds: number;
+  readonly idempotencyTtlSeconds: number;
+  /** How long a signed URL is good, at least. */
+  readonly signedUrlSeconds: number;
   readonly log: Logger;
 }
 
@@ -72,33 +79,42 @@ export function createLedger(options: LedgerOptions): Ledger {
   const subscriptions = createSubscriptions(producerConnection(options.url, options.timeoutMs, log), log);
   const queues = createWorkQueues(redis, keys, log);
   const common = (id: string) => [keys.prefix, id, options.jobTtlSeconds * 1000];
-  const read = async (id: string) => parseSnapshot(await runScript(redis, 'snapshot', keys.job(id), common(id)));
+  const { job: read, count } = createBatchedReads(redis, keys);
+  const write = createBatchedCreates(redis, keys, options);
   const readAbilities = createAbilityReader(redis, keys);
   const sources = { redis, keys, subscriptions, read };
 
+  /** Answers the first of the jobs as it is then. */
+  const enqueue = async (jobs: readonly WrittenJob[]): Promise<JobSnapshot | undefined> => {
+    const [first] = jobs;
+    if (first === undefined) return undefined;
+    await queues.add(jobs);
+    const written = await read(first.id);
+    if (written === undefined || written.record.rank === first.rank) return written;
+    // The ranks were rebased in between: with the old ones they would wait behind everybody.
+    const now = await Promise.all(
+      jobs.map(async (job) => ({ ...job, rank: (await read(job.id))?.record.rank ?? job.rank })),
+    );
+    await Promise.all(now.map(({ pool, id }) => queues.remove(pool, id)));
+    await queues.add(now);
+    return read(first.id);
+  };
+
   const ledger: Ledger = {
-    create: (job) =>
+    create: (order) =>
       orUnavailable(async () => {
-        const args = createArguments(job, options.maxOpenJobs);
-        const reply = await runScript(redis, 'create', keys.job(job.id), [...common(job.id), ...args]);
-        const [verdict, written] = reply as ['ok', unknown] | ['full'];
-        if (verdict === 'full') throw queueFull(options.maxOpenJobs);
-        const snapshot = parseSnapshot(written);
-        if (snapshot === undefined) throw new Error('the record was not there after its creation');
-        try {
-          await queues.add(job.pool, job.id, snapshot.record.rank);
-          const written = (await read(job.id)) ?? snapshot;
-          if (written.record.rank === snapshot.record.rank) return written;
-          // The ranks were rebased in between: with the old one it would wait behind everybody.
-          await queues.remove(job.pool, job.id);
-          await queues.add(job.pool, job.id, written.record.rank);
-          return (await read(job.id)) ?? written;
-        } catch (error) {
-          // The job is durable already, and the sweep adds what has no work item: refusing now would make the caller
-          // send it a second time.
-          log.warn('job accepted without its work item; the sweep will add it', { job: job.id, error });
-          return snapshot;
-        }
+        const written = await write(order);
+        if (!('jobs' in written)) throw refusal(written.verdict, order, options.maxOpenJobs);
+        const { verdict, jobs, only } = written;
+        const ids = jobs.map(({ id }) => id);
+        const waiting = jobs.filter(({ phase }) => phase === 'waiting');
+        const queued = await enqueue(waiting).catch((error: unknown) => {
+          // The jobs are durable already, and the sweep adds what has no work item: refusing now would make the caller
+          // send them a second time.
+          log.warn('jobs accepted without their work items; the sweep will add them', { jobs: ids.length, error });
+          return undefined;
+        });
+        return { replayed: verdict === 'replayed', ids, only: only && (queued ?? only) };
       }),
     get: (id) => orUnavailable(() => read(id)),
     cancel: (id) =>
@@ -127,6 +143,15 @@ export function createLedger(options: LedgerOptions): Ledger {
     },
     events: (id, eventOptions) => guarded(jobStream(sources, id, eventOptions), eventOptions.signal),
     abilities: (pool) => orUnavailable(() => readAbilities(pool)),
+    list: (caller, page) => orUnavailable(() => listJobs({ redis, keys, read }, caller, page)),
+    count: (caller) => orUnavailable(() => count(caller)),
+    charge: (caller, bytes, most) =>
+      orUnavailable(async () => {
+        const reply = await runScript(redis, 'charge', keys.callers, [keys.prefix, caller, bytes, most]);
+        return (reply as [0 | 1, number])[0] === 1;
+      }),
+    usage: (caller, days) => orUnavailable(() => readUsage(redis, keys, caller, { days, now: Date.now() })),
+    urls: createUrlSigner(redis, keys, { ttlSeconds: options.signedUrlSeconds }),
     overview: () => orUnavailable(() => readOverview(redis, keys)),
     ping: () =>
       orUnavailable(async () => {
@@ -143,18 +168,30 @@ export function createLedger(options: LedgerOptions): Ledger {
   return ledger;
 }
 
-function createArguments(job: NewJob, maxOpenJobs: number): (string | number)[] {
-  const { lod, priority } = job.request;
-  const flow = `${job.key}|${lod}|${priority}`;
-  const step = rankStep(job.rankStep, priority);
-  const fields = ['kind', job.kind, 'key', job.key, 'request', JSON.stringify(job.request)];
-  if (job.callback !== undefined) fields.push('callback', job.callback);
-  return [job.pool, flow, step, maxOpenJobs, job.startWithinMs, signatureOf(job.request), ...fields];
+function refusal(
+  verdict: 'reused' | 'gone' | 'full' | 'waiting',
+  { mostWaiting, jobs }: NewOrder,
+  maxOpenJobs: number,
+): FleetError {
+  switch (verdict) {
+    case 'reused':
+      return new FleetError(
+        'idempotency_key_reused',
+        'This Idempotency-Key came with another request before. Send a key of its own with each new request.',
+      );
+    case 'gone':
+      return new FleetError('job_not_found', 'The job that was made under this Idempotency-Key has been deleted.');
+    case 'waiting':
+      return queueFull(`This key may have ${mostWaiting} jobs waiting, and ${jobs.length} more would be too many.`);
+    case 'full':
+      return queueFull(
+        `There may be ${maxOpenJobs} jobs waiting or running, and ${jobs.length} more would be too many.`,
+      );
+  }
 }
 
-function queueFull(maxOpenJobs: number): FleetError {
-  const detail = `There are already ${maxOpenJobs} jobs waiting or running. Try again when some have ended.`;
-  return new FleetError('queue_full', detail, { retryAfterSeconds: 5 });
+function queueFull(why: string): FleetError {
+  return new FleetError('queue_full', `${why} Try again when some have ended.`, { retryAfterSeconds: 5 });
 }
 
 async function* guarded<T>(items: AsyncGenerator<T>, signal: AbortSignal): AsyncGenerator<T> {

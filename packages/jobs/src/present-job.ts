@@ -1,19 +1,26 @@
-import { ERROR_CATALOGUE, type Job, presentSeed, type ResolvedRequest } from '@comfy-fleet/contracts';
+import { ERROR_CATALOGUE, type Job, presentSeed, type ResolvedRequest, WEBHOOK_EVENTS } from '@comfy-fleet/contracts';
 import type { JobRecord, JobSnapshot } from './record.js';
+
+interface Presenting {
+  readonly publicUrl?: string | undefined;
+  readonly eta?: number | null;
+  readonly sign?: ((path: string) => string) | undefined;
+}
 
 /**
  * The job as callers see it, in snake_case: the one place where names change. URLs are absolute under `publicUrl` (no
- * slash at its end), or root-relative without it; `eta` is what etaSeconds says.
+ * slash at its end), or root-relative without it; `eta` is what etaSeconds says; `sign` adds a signature to the paths
+ * that are opened without a key.
  */
 export function presentJob(
   { record, ahead }: JobSnapshot,
-  { publicUrl = '', eta = null }: { publicUrl?: string | undefined; eta?: number | null } = {},
+  { publicUrl = '', eta = null, sign = (path) => path }: Presenting = {},
 ): Job {
-  const { request } = record;
+  const { request, callback } = record;
   const self = `${publicUrl}/jobs/${record.id}`;
   const seed = presentSeed(request.seed);
   const images = record.images.map((image) => ({
-    image_url: `${publicUrl}/images/${image.name}`,
+    image_url: publicUrl + sign(`/images/${image.name}`),
     width: image.width,
     height: image.height,
     seed,
@@ -47,7 +54,14 @@ export function presentJob(
     attempts: record.attempts,
     error: presentError(record),
     metadata: { ...request.metadata },
-    urls: { self, events: `${self}/events`, cancel: `${self}/cancel` },
+    parent: record.parent,
+    webhook: callback === null ? null : { url: callback.url, events: [...(callback.events ?? WEBHOOK_EVENTS)] },
+    urls: {
+      self,
+      events: publicUrl + sign(`/jobs/${record.id}/events`),
+      cancel: `${self}/cancel`,
+      ...(callback === null ? {} : { webhooks: `${self}/webhooks` }),
+    },
   };
 }
 

@@ -1,4 +1,13 @@
-import type { ErrorCode, JobKind, JobPhase, JobStatus, Lod, ResolvedRequest } from '@comfy-fleet/contracts';
+import type {
+  ErrorCode,
+  JobKind,
+  JobPhase,
+  JobStatus,
+  Lod,
+  ParentJob,
+  ResolvedRequest,
+  Webhook,
+} from '@comfy-fleet/contracts';
 
 /** One finished picture as the record knows it; the bytes are in the frames volume under `name`. */
 export interface FrameRecord {
@@ -38,8 +47,12 @@ export interface JobRecord {
   readonly kind: JobKind;
   readonly lod: Lod;
   readonly pool: string;
-  /** The caller's name: whose flow the job belongs to. */
+  /** Id of the API key whose job it is. */
   readonly key: string;
+  /** The job that it repeats or refines. */
+  readonly parent: ParentJob | null;
+  /** Whom to tell of its end. */
+  readonly callback: Webhook | null;
   readonly workflow: string;
   readonly request: ResolvedRequest;
   readonly status: JobStatus;
@@ -106,6 +119,8 @@ export function parseRecord(flat: readonly string[]): JobRecord | undefined {
     lod: request.lod,
     pool: fields.pool as string,
     key: fields.key as string,
+    parent: json<ParentJob | null>('parent', null),
+    callback: json<Webhook | null>('callback', null),
     workflow: request.workflow,
     request,
     status: fields.status as JobStatus,

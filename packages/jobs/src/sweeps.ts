@@ -62,7 +62,7 @@ async function addMissingItems({ redis, keys, queues, log }: Sweep, pool: string
     for (const [index, id] of ids.entries()) {
       const [exists, rank] = [replies?.[index * 2]?.[1], replies?.[index * 2 + 1]?.[1]];
       if (exists !== 0 || typeof rank !== 'string') continue;
-      await queues.add(pool, id, Number(rank));
+      await queues.add([{ pool, id, rank: Number(rank) }]);
       log.warn('job had no work item; added it', { job: id, pool });
     }
   }

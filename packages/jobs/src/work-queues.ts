@@ -1,12 +1,22 @@
 import type { Logger } from '@comfy-fleet/telemetry';
-import { Queue } from 'bullmq';
+import { type BulkJobOptions, Queue } from 'bullmq';
+import DataLoader from 'dataloader';
 import type { Redis } from 'ioredis';
 import type { Keys } from './keys.js';
 
+/** Work items added by one call. */
+const MOST_AT_ONCE = 200;
+
+export interface QueuedJob {
+  readonly id: string;
+  readonly pool: string;
+  readonly rank: number;
+}
+
 /** The pools' BullMQ queues, seen from the side that adds. A work item carries nothing but the job's id. */
 export interface WorkQueues {
-  /** Adds the job's work item; does nothing when it is there already. */
-  add(pool: string, id: string, rank: number): Promise<void>;
+  /** Adds the jobs' work items, those of one pool in one round trip; leaves alone what is there already. */
+  add(jobs: readonly QueuedJob[]): Promise<void>;
   /** Takes the work item away if nobody has it. */
   remove(pool: string, id: string): Promise<void>;
   close(): Promise<void>;
@@ -29,10 +39,31 @@ export function createWorkQueues(redis: Redis, keys: Keys, log: Logger): WorkQue
     queues.set(pool, queue);
     return queue;
   };
+  const addNow = (pool: string, jobs: readonly QueuedJob[]): Promise<Error | undefined> =>
+    queueOf(pool)
+      .addBulk(jobs.map(workItem))
+      .then(
+        () => undefined,
+        (error: unknown) => (error instanceof Error ? error : new Error(String(error))),
+      );
+  // What is added in one turn of the event loop travels together.
+  const adding = new DataLoader<QueuedJob, undefined>(
+    async (jobs) => {
+      const byPool = new Map<string, QueuedJob[]>();
+      for (const job of jobs) {
+        const group = byPool.get(job.pool);
+        if (group === undefined) byPool.set(job.pool, [job]);
+        else group.push(job);
+      }
+      const faults = new Map<string, Error | undefined>();
+      await Promise.all([...byPool].map(async ([pool, group]) => faults.set(pool, await addNow(pool, group))));
+      return jobs.map(({ pool }) => faults.get(pool));
+    },
+    { cache: false, maxBatchSize: MOST_AT_ONCE, batchScheduleFn: setImmediate },
+  );
   return {
-    add: async (pool, id, rank) => {
-      // A finished item must go, or its id could never be added again.
-      await queueOf(pool).add('job', {}, { jobId: id, priority: rank, removeOnComplete: true, removeOnFail: true });
+    add: async (jobs) => {
+      await Promise.all(jobs.map((job) => adding.load(job)));
     },
     remove: async (pool, id) => {
       await queueOf(pool).remove(id);
@@ -41,4 +72,9 @@ export function createWorkQueues(redis: Redis, keys: Keys, log: Logger): WorkQue
       await Promise.all([...queues.values()].map((queue) => queue.close()));
     },
   };
+}
+
+function workItem({ id, rank }: QueuedJob): { name: string; data: object; opts: BulkJobOptions } {
+  // A finished item must go, or its id could never be added again.
+  return { name: 'job', data: {}, opts: { jobId: id, priority: rank, removeOnComplete: true, removeOnFail: true } };
 }

@@ -27,6 +27,9 @@ const IDLE_FRESH_MS = 100;
 /** How long a work item rests whose claim Redis refused to write. */
 const REFUSED_CLAIM_DELAY_MS = 1000;
 
+/** After this long a parked job looks by itself whether it may go on; mostly the end of another one calls it before. */
+const PARKED_MS = 60_000;
+
 export interface AbandonedPrompt {
   readonly instance: string;
   readonly promptId: string;
@@ -144,7 +147,11 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
             throw error;
           },
         );
-        const [verdict, written] = reply as ['ok', unknown] | ['ended'];
+        const [verdict, written] = reply as ['ok', unknown] | ['ended'] | ['parked'];
+        if (verdict === 'parked') {
+          item.giveBack(PARKED_MS);
+          return undefined;
+        }
         const record = verdict === 'ok' ? parseSnapshot(written)?.record : undefined;
         if (record === undefined) {
           item.done();
@@ -162,8 +169,12 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
       };
       return {
         next: async ({ block = true } = {}) => {
-          const item = await orUnavailable(() => poolWorker.take({ block }));
-          return item && claim(item);
+          for (;;) {
+            const item = await orUnavailable(() => poolWorker.take({ block }));
+            const taken = item && (await claim(item));
+            // What ended or was parked instead says nothing about those behind it.
+            if (item === undefined || taken !== undefined) return taken;
+          }
         },
         leftBehind: async function* () {
           for (const id of await orUnavailable(() => redis.smembers(keys.held(worker)))) {

@@ -16,6 +16,7 @@ import {
   type Ledger,
   type LedgerOptions,
   type NewJob,
+  type NewOrder,
   type Outcome,
   type WorkerLedger,
   type WorkerLedgerOptions,
@@ -53,7 +54,9 @@ export function aRequest(overrides: Partial<ResolvedRequest> = {}): ResolvedRequ
   };
 }
 
-export type JobOverrides = Partial<Omit<NewJob, 'request'>> & { readonly request?: Partial<ResolvedRequest> };
+type JobOverrides = Partial<Omit<NewJob, 'request'>> & { readonly request?: Partial<ResolvedRequest> };
+/** Of one job, and of the order it is made with; `key` is the caller. */
+export type OrderOverrides = JobOverrides & Omit<Partial<NewOrder>, 'jobs' | 'caller'> & { readonly key?: string };
 
 export function aJob({ request, ...overrides }: JobOverrides = {}): NewJob {
   return {
@@ -62,10 +65,15 @@ export function aJob({ request, ...overrides }: JobOverrides = {}): NewJob {
     request: aRequest(request),
     rankStep: 8,
     pool: POOL,
-    key: 'anonymous',
     startWithinMs: 3_600_000,
     ...overrides,
   };
+}
+
+/** An order of one job. */
+export function anOrder(overrides: OrderOverrides = {}): NewOrder {
+  const { key = 'anonymous', weight = 1, mostWaiting, mostTaken, idempotency, ...job } = overrides;
+  return { jobs: [aJob(job)], caller: key, weight, mostWaiting, mostTaken, idempotency };
 }
 
 export function aFrame(jobId: string, n = 1): FrameRecord {
@@ -124,7 +132,7 @@ export interface Fleet {
   worker(name?: string, overrides?: Partial<WorkerLedgerOptions>): WorkerLedger;
   /** Where a worker of its own claims jobs; when the test is done it is cut off, with its unsettled claims. */
   claims(pool?: string, overrides?: Partial<WorkerLedgerOptions>): Promise<ClaimSource>;
-  submit(overrides?: JobOverrides): Promise<JobSnapshot>;
+  submit(overrides?: OrderOverrides): Promise<JobSnapshot>;
   /** Takes one transition script by its own arguments, as a connection that sends it again would. */
   run(name: keyof typeof SCRIPTS, id: string, ...args: (string | number)[]): Promise<unknown>;
   /** Another claim takes the job, as after a lost lock. */
@@ -175,7 +183,11 @@ export async function openFleet(overrides: Partial<LedgerOptions> = {}): Promise
     ledger,
     worker,
     claims: (pool = POOL, workerOverrides = {}) => worker(undefined, workerOverrides).claims(pool),
-    submit: (job) => ledger.create(aJob(job)),
+    submit: async (overrides) => {
+      const { only } = await ledger.create(anOrder(overrides));
+      if (only === undefined) throw new Error('no job was made');
+      return only;
+    },
     run,
     supersede: async (id) => {
       await run('claim', id, 'another worker', `another token ${newId()}`, 1_000_000, '{}');
@@ -199,6 +211,8 @@ export async function openLedger(overrides: Partial<LedgerOptions> & { url: stri
     timeoutMs: 800,
     maxOpenJobs: 10_000,
     jobTtlSeconds: JOB_TTL_SECONDS,
+    idempotencyTtlSeconds: 86_400,
+    signedUrlSeconds: 3600,
     log: quietLog(),
     ...overrides,
   });

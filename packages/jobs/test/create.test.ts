@@ -1,6 +1,6 @@
 import { newId } from '@comfy-fleet/contracts';
 import { expect, it } from 'vitest';
-import { aJob, aRequest, nextClaim, openFleet, POOL, succeeded } from './builders.js';
+import { anOrder, aRequest, nextClaim, openFleet, POOL, succeeded } from './builders.js';
 
 it('keeps every parameter of the request exactly, a seed of 2^64−1 and words of any script too', async () => {
   const fleet = await openFleet();
@@ -18,9 +18,9 @@ it('keeps every parameter of the request exactly, a seed of 2^64−1 and words o
 
 it('takes the creation of a job that is repeated as the first one', async () => {
   const fleet = await openFleet();
-  const job = aJob();
-  const first = await fleet.ledger.create(job);
-  const second = await fleet.ledger.create({ ...job, request: aRequest({ prompt: 'another' }) });
+  const id = newId();
+  const first = await fleet.ledger.create(anOrder({ id }));
+  const second = await fleet.ledger.create(anOrder({ id, request: aRequest({ prompt: 'another' }) }));
   expect(second).toEqual(first);
   expect(await fleet.redis.zcard(fleet.keys.prioritized(POOL))).toBe(1);
   expect(await fleet.redis.zcard(fleet.keys.open(POOL))).toBe(1);
@@ -28,13 +28,13 @@ it('takes the creation of a job that is repeated as the first one', async () => 
 
 it('does not bring an ended job back when its creation is repeated', async () => {
   const fleet = await openFleet();
-  const job = aJob();
-  await fleet.ledger.create(job);
+  const order = anOrder();
+  const id = (await fleet.ledger.create(order)).ids[0] ?? '';
   const source = await fleet.claims();
-  await (await nextClaim(source)).finish(succeeded(job.id));
-  expect((await fleet.ledger.create(job)).record.status).toBe('succeeded');
+  await (await nextClaim(source)).finish(succeeded(id));
+  expect((await fleet.ledger.create(order)).only?.record.status).toBe('succeeded');
   expect(await source.next()).toBeUndefined();
-  expect((await fleet.get(job.id)).record).toMatchObject({ status: 'succeeded', claim: 1 });
+  expect((await fleet.get(id)).record).toMatchObject({ status: 'succeeded', claim: 1 });
 });
 
 it('refuses with queue_full when the pool has as many open jobs as it may, and takes one again when one has ended', async () => {
@@ -42,10 +42,10 @@ it('refuses with queue_full when the pool has as many open jobs as it may, and t
   const source = await fleet.claims();
   const { id } = (await fleet.submit()).record;
   await fleet.submit();
-  const refused = aJob();
+  const refused = newId();
   const error = { code: 'queue_full', status: 429, retryable: true, retryAfterSeconds: 5 };
-  await expect(fleet.ledger.create(refused)).rejects.toMatchObject(error);
-  expect(await fleet.ledger.get(refused.id)).toBeUndefined();
+  await expect(fleet.submit({ id: refused })).rejects.toMatchObject(error);
+  expect(await fleet.ledger.get(refused)).toBeUndefined();
   expect((await fleet.submit({ pool: 'another' })).record.pool).toBe('another');
   await (await nextClaim(source)).finish(succeeded(id));
   expect((await fleet.submit()).record.status).toBe('queued');
@@ -53,7 +53,7 @@ it('refuses with queue_full when the pool has as many open jobs as it may, and t
 
 it('puts a callback into the outbox when the job ends, and nothing for a job without one', async () => {
   const fleet = await openFleet();
-  const { id } = (await fleet.submit({ callback: '{"url":"https://example.com"}' })).record;
+  const { id } = (await fleet.submit({ callback: { url: 'https://example.com' } })).record;
   const without = (await fleet.submit()).record.id;
   expect(await fleet.redis.exists(fleet.keys.outbox)).toBe(0);
   await fleet.ledger.cancel(without);

@@ -18,7 +18,8 @@ it('leaves no key without a lifetime, but for the documented ones, when every jo
   const source = await worker.claims(POOL);
   await worker.announce(anAnnouncement());
   const jobs = [];
-  for (let n = 0; n < 5; n++) jobs.push((await fleet.submit({ key: `caller ${n}`, callback: 'c' })).record.id);
+  for (let n = 0; n < 5; n++)
+    jobs.push((await fleet.submit({ key: `caller ${n}`, callback: { url: 'https://example.com' } })).record.id);
   const first = await startNext(source);
   await first.claim.progress({ fraction: 0.5, step: 4, steps: 8, node: null });
   await first.claim.finish(succeeded(first.claim.record.id), first.promptId);
@@ -37,7 +38,7 @@ it('leaves no key without a lifetime, but for the documented ones, when every jo
 
   const queue = `${keys.prefix}:${keys.queueName(POOL)}`;
   const ofBullMq = ['meta', 'events', 'marker', 'id', 'pc'].map((name) => `${queue}:${name}`);
-  const forGood = new Set([keys.outbox, keys.pools, keys.workers, ...ofBullMq]);
+  const forGood = new Set([keys.outbox, keys.pools, keys.callers, keys.workers, ...ofBullMq]);
   const found: string[] = [];
   // The prefix's braces mean nothing to SCAN's patterns.
   for await (const page of redis.scanStream({ match: `${keys.prefix}*` })) found.push(...(page as string[]));

@@ -155,7 +155,15 @@ it.each([
   [1, 2, 1],
   [3, 1, 2],
 ])('makes of the profile step %i at priority %i a step of %i', (profile, priority, expected) => {
-  expect(rankStep(profile, priority)).toBe(expected);
+  expect(rankStep(profile, priority, 1)).toBe(expected);
+});
+
+it.each([
+  [8, 2, 4],
+  [8, 0.5, 16],
+  [1, 100, 1],
+])('makes of the profile step %i at weight %d of the key a step of %i', (profile, weight, expected) => {
+  expect(rankStep(profile, 0, weight)).toBe(expected);
 });
 
 it('tells a job that rests after it was given back its place by its rank', async () => {

@@ -140,7 +140,7 @@ describe('a worker that dies', () => {
 
   it('makes the job fail with worker_killed when it was the last that may', async () => {
     const fleet = await openFleet();
-    const { id } = (await fleet.submit({ callback: 'c' })).record;
+    const { id } = (await fleet.submit({ callback: { url: 'https://example.com' } })).record;
     const start = () => fleet.claims(POOL, { ...SHORT, maxWorkerDeaths: 2 });
     for (let death = 1; death <= 2; death++) {
       const claim = await nextClaim(await start());

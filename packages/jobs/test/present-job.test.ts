@@ -16,6 +16,8 @@ function aSnapshot(record: Partial<JobRecord> = {}, ahead: number | null = null)
       lod: 'sketch',
       pool: 'default',
       key: 'anonymous',
+      parent: null,
+      callback: null,
       workflow: 'text2img',
       request: aRequest(),
       status: 'queued',

@@ -2,7 +2,7 @@ import { FleetError, newId } from '@comfy-fleet/contracts';
 import { until } from '@comfy-fleet/testing';
 import { describe, expect, it } from 'vitest';
 import type { JobStreamItem, Ledger } from '../src/index.js';
-import { aJob, collect, openFleet, ownRedis, startNext, succeeded, untilAnswering, within } from './builders.js';
+import { anOrder, collect, openFleet, ownRedis, startNext, succeeded, untilAnswering, within } from './builders.js';
 
 /** The ledger's `timeoutMs` in these tests; its answers may take a little longer than that on a busy machine. */
 const TIMEOUT_MS = 500;
@@ -12,7 +12,7 @@ const away = { code: 'queue_unavailable', status: 503, retryAfterSeconds: 1 };
 
 function everyMethod(ledger: Ledger, id: string): [string, () => Promise<unknown>][] {
   return [
-    ['create', () => ledger.create(aJob())],
+    ['create', () => ledger.create(anOrder())],
     ['get', () => ledger.get(id)],
     ['cancel', () => ledger.cancel(id)],
     ['wait', () => ledger.wait(id, { timeoutMs: 60_000, signal: within(60_000) })],
@@ -112,11 +112,11 @@ it('fails a creation within its limit when its queue was never used before, and 
   const server = await ownRedis();
   const fleet = await openFleet({ url: server.url, timeoutMs: TIMEOUT_MS });
   await server.stop('SIGKILL');
-  const job = aJob({ pool: 'never used before' });
-  await expect(fleet.ledger.create(job)).rejects.toMatchObject(away);
+  const order = anOrder({ pool: 'never used before' });
+  await expect(fleet.ledger.create(order)).rejects.toMatchObject(away);
   await server.restart();
   await untilAnswering(fleet.ledger);
-  expect((await fleet.ledger.create(job)).ahead).toBe(0);
+  expect((await fleet.ledger.create(order)).only?.ahead).toBe(0);
 });
 
 describe('a worker whose Redis', () => {

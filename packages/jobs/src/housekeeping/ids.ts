@@ -10,7 +10,7 @@ const PAGE = 1000;
 export async function idsOf(redis: Redis, zset: string, from: number, to = Number.POSITIVE_INFINITY) {
   const ids: string[] = [];
   for (let start = from; start < to; start += PAGE) {
-    const page = await redis.zrange(zset, start, Math.min(start + PAGE, to) - 1);
+    const page = await redis.zrange(zset, `${start}`, `${Math.min(start + PAGE, to) - 1}`);
     for (const id of page) ids.push(id);
     if (page.length < PAGE) break;
   }

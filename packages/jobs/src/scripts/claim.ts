@@ -4,7 +4,7 @@ import { PRELUDE, SNAPSHOT } from './prelude.js';
  * A worker takes the job: the fence goes up by one. Own arguments: worker name, token of the work item's lock, deaths
  * after which the job fails, the error to fail it with (JSON). A job found claimed already was held by a worker that
  * died, or that lost its lock; one that is being canceled is handed out all the same, so that its prompt is stopped. A
- * repeat with the same token changes nothing. A job whose start deadline has passed expires here if the sweep has not
+ * repeat with the same token changes nothing. A job whose key has as many in workers' hands as it may is parked. One whose start deadline has passed expires here if the sweep has not
  * come to it yet.
  */
 export const claimScript = `${PRELUDE}${SNAPSHOT}
@@ -16,6 +16,15 @@ if is_overdue() then
   close_job('expired')
   return {'ended'}
 end
+-- Its key has as many jobs in workers' hands as it may: it waits until one of them ends. One that may be in a ComfyUI
+-- already, or that is to be stopped, has its place.
+local caller, most_taken = get('key'), tonumber(get('most_taken'))
+if most_taken and status ~= 'canceling' and get('prompt_id') == '' and redis.call('SISMEMBER', taken_of_key(caller), id) == 0
+  and redis.call('SCARD', taken_of_key(caller)) >= most_taken then
+  redis.call('ZADD', parked_key(caller), get('rank'), id)
+  return {'parked'}
+end
+redis.call('ZREM', parked_key(caller), id)
 redis.call('HINCRBY', record, 'claim', 1)
 -- A token begins with the name of its process: the same one is taking it again, so nobody died.
 local function process_of(token) return string.match(token, '^(.*):[^:]*$') end
@@ -33,6 +42,7 @@ elseif get('prompt_id') ~= '' then
 end
 leave_hands()
 redis.call('SADD', held_key(worker), id)
+redis.call('SADD', taken_of_key(caller), id)
 set('phase', 'claimed', 'worker', worker, 'claimed_with', token)
 local pool, rank = get('pool'), tonumber(get('rank'))
 if rank > tonumber(redis.call('HGET', ranks_key(pool), 'V') or 0) then redis.call('HSET', ranks_key(pool), 'V', rank) end

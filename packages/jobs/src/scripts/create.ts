@@ -1,29 +1,108 @@
-import { PRELUDE, SNAPSHOT } from './prelude.js';
+import { INDEX_EXTRA_MS, PRELUDE, SNAPSHOT, USAGE_LIFE_MS } from './prelude.js';
 
 /** BullMQ's ceiling for a priority; ranks above it are clamped and then served first in, first out. */
 const MAX_RANK = 2_097_151;
 
 /**
- * queued: writes the record and gives it its rank. Own arguments: pool, flow, step, most open jobs of the pool, ms
- * after which it expires if it still is queued, signature, then field–value pairs of the record. A repeat for the same
- * id changes nothing.
+ * queued: writes the records of several orders and gives each its rank. Each order is made whole or not at all. Own
+ * arguments, for each order: digest of its Idempotency-Key (or empty), fingerprint of its request, ms that they are
+ * remembered, caller, most jobs of the caller that may wait (or empty), most open jobs of a pool, number of jobs; then
+ * for each job: id, pool, flow, step, ms after which it expires if it still is queued, signature, number of fields,
+ * field–value pairs of the record. Answers for each order a verdict, and with `ok` and `replayed` the jobs as `{id,
+ * pool, rank, phase}`, with one job its snapshot too. A repeat for the same ids changes nothing.
  */
 export const createScript = `${PRELUDE}${SNAPSHOT}
-local pool, flow, step, most_open = ARGV[4], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
-local start_within, signature = tonumber(ARGV[8]), ARGV[9]
-if redis.call('EXISTS', record) == 1 then return {'ok', snapshot()} end
-if redis.call('ZCARD', open_key(pool)) >= most_open then return {'full'} end
-local highest_claimed = tonumber(redis.call('HGET', ranks_key(pool), 'V') or 0)
-local last_of_flow = tonumber(redis.call('HGET', ranks_key(pool), 'flow:' .. flow) or 0)
-local rank = math.min(math.max(highest_claimed, last_of_flow) + step, ${MAX_RANK})
-redis.call('HSET', ranks_key(pool), 'flow:' .. flow, rank)
-local now = now_ms()
-local deadline = string.format('%d', now + start_within)
-redis.call('HSET', record, 'id', id, 'pool', pool, 'rank', rank, 'status', 'queued', 'phase', 'waiting', 'claim', 0,
-  'created_at', now, 'start_deadline', deadline, 'signature', signature, unpack(ARGV, 10))
-join_backlog()
-redis.call('SADD', pools_key(), pool)
-redis.call('ZADD', open_key(pool), now, id)
-redis.call('ZADD', deadlines_key(), deadline, id)
-return {'ok', snapshot()}
+local cursor = 4
+local function take()
+  local value = ARGV[cursor]
+  cursor = cursor + 1
+  return value
+end
+local function read_order()
+  local order = {digest = take(), fingerprint = take(), remember = take(), caller = take(),
+    most_waiting = tonumber(take()), most_open = tonumber(take()), jobs = {}}
+  for n = 1, tonumber(take()) do
+    local job = {id = take(), pool = take(), flow = take(), step = tonumber(take()), start_within = tonumber(take()),
+      signature = take()}
+    local fields = tonumber(take())
+    job.first, job.last = cursor, cursor + fields - 1
+    cursor = cursor + fields
+    order.jobs[n] = job
+  end
+  return order
+end
+local function answer(verdict, ids)
+  local jobs = {}
+  for n, job_id in ipairs(ids) do
+    jobs[n] = redis.call('HMGET', job_key(job_id), 'id', 'pool', 'rank', 'phase')
+  end
+  if #ids > 1 then return {verdict, jobs} end
+  id, record = ids[1], job_key(ids[1])
+  return {verdict, jobs, snapshot()}
+end
+local function ids_of(order)
+  local ids = {}
+  for n, job in ipairs(order.jobs) do ids[n] = job.id end
+  return ids
+end
+local function refusal(order)
+  local of_pool = {}
+  for _, job in ipairs(order.jobs) do of_pool[job.pool] = (of_pool[job.pool] or 0) + 1 end
+  for pool, count in pairs(of_pool) do
+    if redis.call('ZCARD', open_key(pool)) + count > order.most_open then return 'full' end
+  end
+  local waiting = tonumber(redis.call('HGET', waiting_of_key(), order.caller) or 0)
+  if order.most_waiting and waiting + #order.jobs > order.most_waiting then return 'waiting' end
+end
+local function write(job, caller)
+  id, record = job.id, job_key(job.id)
+  local pool = job.pool
+  local highest_claimed = tonumber(redis.call('HGET', ranks_key(pool), 'V') or 0)
+  local last_of_flow = tonumber(redis.call('HGET', ranks_key(pool), 'flow:' .. job.flow) or 0)
+  local rank = math.min(math.max(highest_claimed, last_of_flow) + job.step, ${MAX_RANK})
+  redis.call('HSET', ranks_key(pool), 'flow:' .. job.flow, rank)
+  local now = now_ms()
+  local deadline = string.format('%d', now + job.start_within)
+  redis.call('HSET', record, 'id', id, 'pool', pool, 'rank', rank, 'status', 'queued', 'phase', 'waiting', 'claim', 0,
+    'created_at', now, 'start_deadline', deadline, 'signature', job.signature, 'key', caller, unpack(ARGV, job.first, job.last))
+  join_backlog()
+  redis.call('SADD', pools_key(), pool)
+  redis.call('ZADD', open_key(pool), now, id)
+  redis.call('ZADD', deadlines_key(), deadline, id)
+  redis.call('ZADD', jobs_of_key(caller), 0, id)
+end
+local function make(order)
+  if order.digest ~= '' then
+    local known = redis.call('GET', idempotency_key(order.caller, order.digest))
+    if known then
+      local fingerprint, ids = string.match(known, '^(%S+) (.*)$')
+      if fingerprint ~= order.fingerprint then return {'reused'} end
+      local list = {}
+      for made in string.gmatch(ids, '[^,]+') do
+        if redis.call('EXISTS', job_key(made)) == 1 then list[#list + 1] = made end
+      end
+      if #list == 0 then return {'gone'} end
+      -- The same process may send one order twice, after a lost connection.
+      return answer(list[1] == order.jobs[1].id and 'ok' or 'replayed', list)
+    end
+  end
+  local ids = ids_of(order)
+  if redis.call('EXISTS', job_key(ids[1])) == 1 then return answer('ok', ids) end
+  local refused = refusal(order)
+  if refused then return {refused} end
+  for _, job in ipairs(order.jobs) do write(job, order.caller) end
+  local caller = order.caller
+  redis.call('SADD', callers_key(), caller)
+  redis.call('PEXPIRE', jobs_of_key(caller), ended_life + ${INDEX_EXTRA_MS})
+  local usage = usage_key(caller, today())
+  redis.call('HINCRBY', usage, 'jobs', #ids)
+  redis.call('PEXPIRE', usage, ${USAGE_LIFE_MS})
+  if order.digest ~= '' then
+    redis.call('SET', idempotency_key(caller, order.digest), order.fingerprint .. ' ' .. table.concat(ids, ','), 'PX', order.remember)
+  end
+  return answer('ok', ids)
+end
+local replies = {}
+while cursor <= #ARGV do replies[#replies + 1] = make(read_order()) end
+return replies
 `;

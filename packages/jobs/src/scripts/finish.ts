@@ -21,6 +21,6 @@ if outcome == 'succeeded' then
 end
 if outcome == 'failed' then set('error', failure) end
 if in_doubt ~= '' then abandon_submission() end
-close_job(outcome)
+close_job(outcome, executed_ms)
 return outcome
 `;

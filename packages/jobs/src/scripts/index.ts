@@ -1,18 +1,20 @@
 import { cancelScript } from './cancel.js';
+import { chargeScript } from './charge.js';
 import { claimScript } from './claim.js';
 import { createScript } from './create.js';
 import { enterPhaseScript } from './enter-phase.js';
 import { expireScript } from './expire.js';
 import { finishScript } from './finish.js';
+import { forgetScript } from './forget.js';
 import { lookScript } from './look.js';
 import { loseScript } from './lose.js';
 import { previewScript } from './preview.js';
 import { progressScript } from './progress.js';
+import { readScript } from './read.js';
 import { rebaseScript } from './rebase.js';
 import { recallScript } from './recall.js';
 import { reclaimScript } from './reclaim.js';
 import { releaseScript } from './release.js';
-import { snapshotScript } from './snapshot.js';
 import { startScript } from './start.js';
 import { submitScript } from './submit.js';
 
@@ -31,7 +33,9 @@ export const SCRIPTS = {
   finish: finishScript,
   cancel: cancelScript,
   expire: expireScript,
-  snapshot: snapshotScript,
+  forget: forgetScript,
+  read: readScript,
+  charge: chargeScript,
   rebase: rebaseScript,
   recall: recallScript,
   reclaim: reclaimScript,

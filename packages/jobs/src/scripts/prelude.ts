@@ -6,6 +6,19 @@ const EVENTS_LIFE_RUNNING_MS = 86_400_000;
 const EVENTS_LIFE_ENDED_MS = 600_000;
 /** Longer than any outage after which somebody still wants that worker's ComfyUI to be tidy. */
 const ABANDONED_LIFE_MS = 86_400_000;
+/** Parked jobs looked at when one may go on; those that are just being parked look again by themselves. */
+const MOST_UNPARKED = 10;
+
+export const USAGE_LIFE_MS = 100 * 86_400_000;
+/** What an index of jobs lives longer than an ended record: an open job has used up nothing of its lifetime. */
+export const INDEX_EXTRA_MS = 2 * 86_400_000;
+
+/** Days since 1970-01-01, UTC. */
+export const TODAY = `
+local function today()
+  return string.format('%d', math.floor(redis.call('TIME')[1] / 86400))
+end
+`;
 
 /**
  * What every script of one job begins with. KEYS[1] is the record, ARGV is: prefix, job id, ms that an ended record
@@ -14,7 +27,7 @@ const ABANDONED_LIFE_MS = 86_400_000;
 export const PRELUDE = `
 local P, id, ended_life = ARGV[1], ARGV[2], ARGV[3]
 local record = KEYS[1]
-${LUA_KEYS}
+${LUA_KEYS}${TODAY}
 local function now_ms()
   local time = redis.call('TIME')
   return string.format('%d', time[1] * 1000 + math.floor(time[2] / 1000))
@@ -53,12 +66,30 @@ end
 -- Counted among what the pool has to do yet, by what it takes.
 local function join_backlog()
   redis.call('HINCRBY', backlog_key(get('pool')), get('signature'), 1)
+  redis.call('HINCRBY', waiting_of_key(), get('key'), 1)
   set('in_backlog', 1)
 end
 local function leave_backlog()
   if redis.call('HDEL', record, 'in_backlog') == 0 then return end
   local pool, signature = get('pool'), get('signature')
   if redis.call('HINCRBY', backlog_key(pool), signature, -1) <= 0 then redis.call('HDEL', backlog_key(pool), signature) end
+  if redis.call('HINCRBY', waiting_of_key(), get('key'), -1) <= 0 then redis.call('HDEL', waiting_of_key(), get('key')) end
+end
+-- No worker has it any more. The first job of its key that was held back may be claimed now: its work item is among
+-- BullMQ's delayed ones, whose score is a time in ms · 2^12, and the marker wakes a worker.
+local function leave_taken()
+  local caller = get('key')
+  redis.call('ZREM', parked_key(caller), id)
+  if redis.call('SREM', taken_of_key(caller), id) == 0 then return end
+  for _ = 1, ${MOST_UNPARKED} do
+    local first = redis.call('ZPOPMIN', parked_key(caller))[1]
+    if not first then return end
+    local pool = redis.call('HGET', job_key(first), 'pool')
+    if pool and redis.call('ZADD', delayed_key(pool), 'XX', 'CH', string.format('%.0f', now_ms() * 4096), first) == 1 then
+      redis.call('ZADD', marker_key(pool), 0, '0')
+      return
+    end
+  end
 end
 -- The worker whose instance has the submission on the record, or an empty text.
 local function owner()
@@ -97,12 +128,25 @@ local function begin_running(prompt_id)
     emit_status('running')
   end
 end
--- The one way into a terminal state.
-local function close_job(status)
+-- What its key used today: how the job ended, and for how long a GPU worked for it.
+local function note_usage(status, gpu_ms)
+  local usage = usage_key(get('key'), today())
+  redis.call('HINCRBY', usage, status, 1)
+  if not gpu_ms and get('started_at') ~= '' then gpu_ms = now_ms() - get('started_at') end
+  if gpu_ms then redis.call('HINCRBY', usage, 'gpu_ms', string.format('%d', gpu_ms)) end
+  if status == 'succeeded' then
+    redis.call('HINCRBY', usage, 'pictures', #cjson.decode(get('images')))
+  end
+  redis.call('PEXPIRE', usage, ${USAGE_LIFE_MS})
+end
+-- The one way into a terminal state. ms of execution, if they are known better than by the clock.
+local function close_job(status, gpu_ms)
   local pool = get('pool')
   set('status', status, 'finished_at', now_ms(), 'phase', 'ended')
   leave_line()
   leave_backlog()
+  leave_taken()
+  note_usage(status, gpu_ms)
   redis.call('SREM', held_key(get('worker')), id)
   redis.call('SREM', held_key(owner()), id)
   redis.call('ZREM', open_key(pool), id)
@@ -111,6 +155,7 @@ local function close_job(status)
   if redis.call('ZCARD', open_key(pool)) == 0 then redis.call('DEL', ranks_key(pool), backlog_key(pool)) end
   redis.call('DEL', preview_key(id))
   redis.call('PEXPIRE', record, ended_life)
+  redis.call('PEXPIRE', jobs_of_key(get('key')), ended_life + ${INDEX_EXTRA_MS})
   local callback = get('callback')
   if callback ~= '' then redis.call('XADD', outbox_key(), '*', 'job', id, 'status', status, 'callback', callback) end
   emit_status(status)

@@ -14,6 +14,7 @@ if get('status') == 'canceling' and get('prompt_id') == '' then
 end
 leave_line()
 leave_hands()
+leave_taken()
 if owner() ~= get('worker') then call_on(owner()) end
 set('phase', 'waiting', 'worker', '')
 return 'ok'

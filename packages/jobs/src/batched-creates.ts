@@ -1,0 +1,64 @@
+import DataLoader from 'dataloader';
+import type { Redis } from 'ioredis';
+import { runScript } from './connection.js';
+import type { Keys } from './keys.js';
+import { type NewOrder, type OrderBounds, orderArguments } from './new-order.js';
+import type { JobSnapshot } from './record.js';
+import { parseSnapshot } from './snapshots.js';
+
+/** Orders written by one script call, so that a burst of callers cannot hold up Redis for long. */
+const MOST_AT_ONCE = 100;
+
+/** One job as the script left it, or found it. */
+export interface WrittenJob {
+  readonly id: string;
+  readonly pool: string;
+  readonly rank: number;
+  readonly phase: string;
+}
+
+/**
+ * What became of an order. `replayed`: it was made before under its Idempotency-Key; `reused`: that was used for another
+ * request; `gone`: the jobs it made were deleted since; `full`: the pool has too many open jobs; `waiting`: the caller
+ * has too many that wait.
+ */
+export type Written =
+  | {
+      readonly verdict: 'ok' | 'replayed';
+      readonly jobs: readonly WrittenJob[];
+      readonly only: JobSnapshot | undefined;
+    }
+  | { readonly verdict: 'reused' | 'gone' | 'full' | 'waiting' };
+
+/** Writes orders; those of one turn of the event loop travel in one round trip, and are on disk after one fsync. */
+export function createBatchedCreates(
+  redis: Redis,
+  keys: Keys,
+  { jobTtlSeconds, ...bounds }: OrderBounds & { readonly jobTtlSeconds: number },
+): (order: NewOrder) => Promise<Written> {
+  const write = async (orders: readonly NewOrder[]): Promise<Written[]> => {
+    const args = [keys.prefix, '', jobTtlSeconds * 1000, ...orders.flatMap((order) => orderArguments(order, bounds))];
+    return ((await runScript(redis, 'create', keys.callers, args)) as Reply[]).map(parseReply);
+  };
+  const loader = new DataLoader<NewOrder, Written>(write, {
+    cache: false,
+    maxBatchSize: MOST_AT_ONCE,
+    batchScheduleFn: setImmediate,
+  });
+  return (order) => loader.load(order);
+}
+
+type Reply =
+  | readonly [verdict: 'ok' | 'replayed', jobs: readonly (readonly string[])[], only?: unknown]
+  | readonly [verdict: 'reused' | 'gone' | 'full' | 'waiting'];
+
+function parseReply(reply: Reply): Written {
+  const [verdict] = reply;
+  if (verdict !== 'ok' && verdict !== 'replayed') return { verdict };
+  const [, jobs, only] = reply as Extract<Reply, { 1: unknown }>;
+  return {
+    verdict,
+    jobs: jobs.map(([id = '', pool = '', rank, phase = '']) => ({ id, pool, rank: Number(rank), phase })),
+    only: only === undefined ? undefined : parseSnapshot(only),
+  };
+}
