@@ -1,0 +1,44 @@
+import type { ApiKey } from '@comfy-fleet/contracts';
+import { changeKeys } from './keys-file.js';
+import { KeysProblem } from './keys-problem.js';
+import { makeKey, makeSecret, newEntry, withSecret } from './new-key.js';
+import type { Output } from './output.js';
+import type { Command } from './read-command.js';
+
+type Create = Extract<Command, { name: 'create' }>;
+
+/** Makes a key, or another webhook secret for one that there is. Secrets are told when the file has them, not before. */
+export async function createKey(command: Create, path: string, out: Output): Promise<void> {
+  const { id, settings, newSecret } = command;
+  const key = makeKey();
+  const secret = newSecret ? makeSecret() : undefined;
+  const fresh = newEntry(id, key, settings);
+  let existing: ApiKey | undefined;
+  await changeKeys(path, (keys) => {
+    existing = keys.find((each) => each.id === id);
+    if (existing !== undefined && (secret === undefined || settings.size > 0)) throw taken(id, path, newSecret);
+    const entry = existing ?? fresh;
+    const changed = secret === undefined ? entry : withSecret(entry, secret);
+    return existing === undefined ? [...keys, changed] : keys.map((each) => (each === existing ? changed : each));
+  });
+  if (existing === undefined) {
+    out.say(`The key ${id} is in ${path}, with the scopes ${fresh.scopes.join(', ')}. This is it, shown only now:`);
+    out.result(key);
+    out.say('Only its SHA-256 is kept. Callers send it with every request, in one of these headers:');
+    out.say(`  Authorization: Bearer ${key}\n  X-API-Key: ${key}`);
+  }
+  if (secret !== undefined) {
+    const earlier = existing?.webhook?.secrets?.length ?? 0;
+    out.say(`The webhooks of ${id} are signed with this secret, shown only now; give it to their receiver:`);
+    out.result(secret);
+    if (earlier > 0) out.say('The secret before it signs too, until the next one is made.');
+  }
+}
+
+function taken(id: string, path: string, newSecret: boolean): KeysProblem {
+  return new KeysProblem(
+    newSecret
+      ? `There is a key ${id} in ${path} already: it can be given a new webhook secret, but nothing else with it. Edit the file for the rest.`
+      : `There is a key ${id} in ${path} already. Edit the file to change its limits; revoke it first to make a new key for the same caller.`,
+  );
+}

@@ -1,0 +1,74 @@
+import { MAX_PRIORITY, MIN_PRIORITY, SCOPES, WEBHOOK_EVENTS } from '@comfy-fleet/contracts';
+
+/** One thing that a key can have beyond its id, as the command line and as the keys file write it. */
+export interface KeyOption {
+  /** Without its dashes. */
+  readonly option: string;
+  /** Where it is in an entry of the file, with a dot. */
+  readonly field: string;
+  /** What its help writes for the value. */
+  readonly value: string;
+  readonly help: string;
+  /** The value for the file. What is not understood is left as it is written, for the schema to refuse. */
+  read(text: string): unknown;
+}
+
+const number = (text: string) => (/^-?\d+(\.\d+)?$/.test(text) ? Number(text) : text);
+const list = (text: string) => text.split(',').map((part) => part.trim());
+
+export const KEY_OPTIONS: readonly KeyOption[] = [
+  {
+    option: 'scopes',
+    field: 'scopes',
+    value: 'a,b',
+    help: `what it may do: ${SCOPES.join(', ')} (jobs unless said)`,
+    read: list,
+  },
+  {
+    option: 'requests-per-minute',
+    field: 'limits.requests_per_minute',
+    value: 'N',
+    help: 'requests in a minute',
+    read: number,
+  },
+  { option: 'jobs-waiting', field: 'limits.jobs_waiting', value: 'N', help: 'jobs waiting at a time', read: number },
+  { option: 'jobs-running', field: 'limits.jobs_running', value: 'N', help: 'jobs running at a time', read: number },
+  {
+    option: 'upload-bytes-per-day',
+    field: 'limits.upload_bytes_per_day',
+    value: 'N',
+    help: 'bytes of pictures sent in a day',
+    read: number,
+  },
+  {
+    option: 'weight',
+    field: 'weight',
+    value: 'X',
+    help: 'its share when keys compete, 0.01 to 100 (1 unless said)',
+    read: number,
+  },
+  {
+    option: 'max-priority',
+    field: 'max_priority',
+    value: 'N',
+    help: `the highest priority it may ask for, ${MIN_PRIORITY} to ${MAX_PRIORITY}`,
+    read: number,
+  },
+  {
+    option: 'webhook-url',
+    field: 'webhook.url',
+    value: 'URL',
+    help: 'called at the end of jobs that name no webhook',
+    read: (text) => text,
+  },
+  {
+    option: 'webhook-events',
+    field: 'webhook.events',
+    value: 'a,b',
+    help: `only at these ends: ${WEBHOOK_EVENTS.join(', ')}`,
+    read: list,
+  },
+];
+
+/** Signs the key's webhooks. Not among the others: its value is made here. */
+export const SECRET_OPTION = 'webhook-secret';

@@ -1,0 +1,18 @@
+import { changeKeys, readKeys } from './keys-file.js';
+import { KeysProblem } from './keys-problem.js';
+import { noFile } from './no-file.js';
+import type { Output } from './output.js';
+
+/** Takes a key out of the file. */
+export async function revokeKey(id: string, path: string, out: Output): Promise<void> {
+  if ((await readKeys(path)) === undefined) throw noFile(path); // which a change would make
+  await changeKeys(path, (keys) => {
+    const rest = keys.filter((key) => key.id !== id);
+    if (rest.length === keys.length) {
+      const others = keys.length === 0 ? 'There are none' : `There are ${keys.map((key) => key.id).join(', ')}`;
+      throw new KeysProblem(`There is no key ${id} in ${path}. ${others}.`);
+    }
+    return rest;
+  });
+  out.say(`The key ${id} is revoked. Jobs that it has sent still run; a new key of the same id would see them.`);
+}

@@ -1,0 +1,180 @@
+import { mkdir, mkdtemp, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type ApiKeys, type ConfigError, hashApiKey, openApiKeys } from '../src/index.js';
+
+let dir: string;
+let path: string;
+let opened: ApiKeys[];
+let faults: ConfigError[];
+let changes: string[];
+
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-keys-'));
+  path = join(dir, 'keys.json');
+  opened = [];
+  faults = [];
+  changes = [];
+});
+
+afterEach(async () => {
+  for (const keys of opened) keys.close();
+  await rm(dir, { recursive: true, force: true });
+});
+
+const fileOf = (...ids: readonly string[]) =>
+  JSON.stringify({ keys: ids.map((id) => ({ id, sha256: hashApiKey(`cf_${id}`), scopes: ['jobs'] })) });
+
+async function open(): Promise<ApiKeys> {
+  const keys = await openApiKeys(path, {
+    onChange: (all) => changes.push(all.map(({ id }) => id).join()),
+    onFault: (error) => faults.push(error),
+    everyMs: 10,
+  });
+  opened.push(keys);
+  return keys;
+}
+
+async function replace(text: string): Promise<void> {
+  await writeFile(`${path}.new`, text);
+  await rename(`${path}.new`, path);
+}
+
+const inForce = (keys: ApiKeys, id: string) =>
+  expect.poll(() => keys.byId(id), { timeout: 10_000, interval: 10 }).toBeDefined();
+const told = (count: number) =>
+  expect.poll(() => faults.length, { timeout: 10_000, interval: 10 }).toBeGreaterThanOrEqual(count);
+/** Several more looks at the file: another one is opened after it, and follows a change made now. */
+async function afterMoreLooks(): Promise<void> {
+  const other = join(dir, 'other.json');
+  await writeFile(other, fileOf());
+  const keys = await openApiKeys(other, { onFault: (error) => faults.push(error), everyMs: 50 });
+  opened.push(keys);
+  await writeFile(other, fileOf('marker'));
+  await inForce(keys, 'marker');
+}
+
+describe('openApiKeys', () => {
+  it('finds a key by what the caller presents, and by its id', async () => {
+    await writeFile(path, fileOf('acme', 'other'));
+    const keys = await open();
+    expect(keys.find('cf_acme')).toMatchObject({ id: 'acme', scopes: ['jobs'] });
+    expect(keys.byId('other')).toMatchObject({ sha256: hashApiKey('cf_other') });
+  });
+
+  it.each(['', 'cf_acm', 'cf_acme ', 'acme', hashApiKey('cf_acme'), '__proto__'])(
+    'finds nothing for %j',
+    async (presented) => {
+      await writeFile(path, fileOf('acme'));
+      expect((await open()).find(presented)).toBeUndefined();
+    },
+  );
+
+  it('is refused when there is no file, with the command that makes one', async () => {
+    await expect(open()).rejects.toThrow(`${path}: cannot be read (there is no such file; npm run keys -- create <id>`);
+  });
+
+  it('is refused when the file is a folder or has faults', async () => {
+    await mkdir(path);
+    await expect(open()).rejects.toThrow(/cannot be read \(EISDIR/);
+    await rm(path, { recursive: true });
+    await writeFile(path, '{"keys":[{}]}');
+    await expect(open()).rejects.toMatchObject({ name: 'ConfigError', faults: { length: 3 } });
+  });
+});
+
+describe('a keys file that changes', () => {
+  it('is read again when it is written in place', async () => {
+    await writeFile(path, fileOf('acme'));
+    const keys = await open();
+    await writeFile(path, fileOf('acme', 'late'));
+    await inForce(keys, 'late');
+    expect(keys.find('cf_late')).toMatchObject({ id: 'late' });
+    expect(changes.at(-1)).toBe('acme,late');
+  });
+
+  it('is read again when it is replaced by a rename, and a key that has gone is found no more', async () => {
+    await writeFile(path, fileOf('acme'));
+    const keys = await open();
+    await replace(fileOf('late'));
+    await inForce(keys, 'late');
+    expect(keys.find('cf_acme')).toBeUndefined();
+    expect(keys.byId('acme')).toBeUndefined();
+    expect(changes).toEqual(['late']);
+  });
+
+  it('is read again when its new version has the size and the time of the old one', async () => {
+    const long = new Date('2026-01-01');
+    await writeFile(path, fileOf('aaaa'));
+    await utimes(path, long, long);
+    const keys = await open();
+    await writeFile(`${path}.new`, fileOf('bbbb'));
+    await utimes(`${path}.new`, long, long);
+    await rename(`${path}.new`, path);
+    await inForce(keys, 'bbbb');
+  });
+
+  it('is read again when a symlink on its way is swapped, as Kubernetes does it', async () => {
+    for (const version of ['one', 'two']) {
+      await mkdir(join(dir, version));
+      await writeFile(join(dir, version, 'keys.json'), fileOf(version));
+    }
+    await symlink('one', join(dir, '..data'));
+    await symlink('..data/keys.json', path);
+    const keys = await open();
+    expect(keys.find('cf_one')).toBeDefined();
+    await symlink('two', join(dir, '..data_tmp'));
+    await rename(join(dir, '..data_tmp'), join(dir, '..data'));
+    await inForce(keys, 'two');
+    expect(keys.find('cf_one')).toBeUndefined();
+  });
+
+  it('keeps its keys when the new version is broken, tells it once, and goes on when it is mended', async () => {
+    await writeFile(path, fileOf('acme'));
+    const keys = await open();
+    await replace('{"keys":[');
+    await told(1);
+    await afterMoreLooks();
+    expect(faults.map((fault) => fault.faults[0])).toEqual([expect.stringContaining(`${path}: is not valid JSON`)]);
+    expect(keys.find('cf_acme')).toBeDefined();
+    await replace('{"keys":7}');
+    await told(2);
+    expect(faults[1]?.message).toContain('keys must be a list');
+    expect(changes).toEqual([]);
+    await replace(fileOf('mended'));
+    await inForce(keys, 'mended');
+    expect(faults).toHaveLength(2);
+  });
+
+  it('keeps its keys when it vanishes, tells it once, and goes on when it is there again', async () => {
+    await writeFile(path, fileOf('acme'));
+    const keys = await open();
+    await rm(path);
+    await told(1);
+    await afterMoreLooks();
+    expect(faults.map(({ message }) => message)).toEqual([expect.stringContaining('there is no such file')]);
+    expect(keys.find('cf_acme')).toBeDefined();
+    await writeFile(`${path}.new`, fileOf('back'));
+    await rename(`${path}.new`, path);
+    await inForce(keys, 'back');
+  });
+
+  it('does not tell of a version that says the same', async () => {
+    await writeFile(path, fileOf('acme'));
+    await open();
+    await replace(fileOf('acme'));
+    await afterMoreLooks();
+    expect(changes).toEqual([]);
+  });
+
+  it('is looked at no more after close', async () => {
+    await writeFile(path, fileOf('acme'));
+    const keys = await open();
+    keys.close();
+    await replace(fileOf('late'));
+    await afterMoreLooks();
+    expect(keys.byId('late')).toBeUndefined();
+    expect(keys.find('cf_acme')).toBeDefined();
+  });
+});
