@@ -1,7 +1,6 @@
 import { inputName } from '@comfy-fleet/frames';
 import type { WorkerLedger } from '@comfy-fleet/jobs';
-import type { Logger } from '@comfy-fleet/telemetry';
-import { every } from './every.js';
+import { every, type Logger } from '@comfy-fleet/telemetry';
 import type { Lane } from './lanes.js';
 import { deleteOldFiles } from './leftovers.js';
 import { stopAbandoned } from './stop-abandoned.js';

@@ -1,13 +1,12 @@
 import { setMaxListeners } from 'node:events';
 import type { WorkerLedger } from '@comfy-fleet/jobs';
-import type { Logger } from '@comfy-fleet/telemetry';
+import { every, type Logger } from '@comfy-fleet/telemetry';
 import pLimit from 'p-limit';
 import { announcement } from './announcement.js';
 import { startBackground } from './background.js';
 import { Bell } from './bell.js';
 import { canRun } from './can-run.js';
 import { claimLoop } from './claim-loop.js';
-import { every } from './every.js';
 import type { HeldJob } from './held-job.js';
 import { type Instance, type InstanceFolders, openInstance } from './instance.js';
 import { Lane } from './lanes.js';

@@ -1,4 +1,4 @@
-import type { Logger } from '@comfy-fleet/telemetry';
+import type { Logger } from './logger.js';
 
 /**
  * Does a task now and then again and again, `ms` after its last end, until the signal aborts. A failure is logged; it
