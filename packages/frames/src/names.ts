@@ -15,8 +15,19 @@ export function inputName(sha256: string): string {
   return `${sha256}.png`;
 }
 
+/** The job whose picture, as it is or derived from it, has this name; undefined for any other name. */
+export function jobOfPicture(name: string): string | undefined {
+  const id = /^(.{36})_[1-9]\d{0,3}(_[a-z0-9]+)?\.[a-z0-9]+$/.exec(name)?.[1];
+  return id !== undefined && isId(id) ? id : undefined;
+}
+
 export function isInputName(text: string): boolean {
   return /^[0-9a-f]{64}\.png$/.test(text);
+}
+
+/** What `inputName` was given. */
+export function inputSha256(name: string): string {
+  return name.slice(0, -'.png'.length);
 }
 
 /** True for names that stay inside their folder: no separator, no leading dot, and an extension, which folders lack. */

@@ -1,0 +1,110 @@
+import type { Config } from '@comfy-fleet/config';
+import { FleetError } from '@comfy-fleet/contracts';
+import { inputSha256 } from '@comfy-fleet/frames';
+import type { Keeper } from '@comfy-fleet/jobs';
+import type { Logger } from '@comfy-fleet/telemetry';
+import { type InputPicture, type JobPictures, type Stock, type Stores, takeStock } from './stock.js';
+
+export interface Retention extends Stores {
+  readonly keeper: Pick<Keeper, 'forget' | 'inputsInUse'>;
+  readonly retention: Config['retention'];
+  /** Ends it between two deletions. */
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+}
+
+/** Younger files may belong to something under way: a picture whose job is just being made, or just ending. */
+const YOUNG_MS = 60_000;
+/** What is younger is not deleted to make room: somebody still waits to look at it. */
+const RECENT_MS = 3_600_000;
+/** Nobody writes for so long: half-written files of this age were left by a process that died. */
+const ABANDONED_MS = 86_400_000;
+
+/**
+ * Deletes what is too old, the oldest of what is too much, and, while the volume has too little room, the oldest that is
+ * not recent. A job goes with all its pictures, its record first: a crash in between leaves files that age out. What an
+ * open job has or starts from stays. Safe to do twice and by two at once.
+ */
+export async function retain(context: Retention): Promise<void> {
+  const { frames, inputs, derived, log } = context;
+  const done = { jobs: 0, pictures: 0, inputs: 0, derived: 0, half_written: 0, bytes: 0 };
+  const failures: FleetError[] = [];
+  try {
+    const before = new Date(Date.now() - ABANDONED_MS);
+    for (const store of [frames, inputs, derived]) done.half_written += await store.sweepAbandoned(before);
+    await deleteDue(context, await takeStock(context), done, failures);
+  } finally {
+    if (Object.values(done).some((count) => count > 0)) log.info('deleted old pictures', done);
+    if (failures.length > 0) {
+      log.warn('old pictures could not be deleted', { count: failures.length, error: failures[0] });
+    }
+  }
+}
+
+type Deleted = Record<'jobs' | 'pictures' | 'inputs' | 'derived' | 'bytes', number>;
+
+async function deleteDue(context: Retention, stock: Stock, done: Deleted, failures: FleetError[]): Promise<void> {
+  const { keeper, frames, derived, retention, signal } = context;
+  const { framesMaxAgeSeconds, framesMaxBytes, minFreeBytes } = retention;
+  const now = Date.now();
+  const missing = minFreeBytes - (await frames.room());
+  // Counted down by the files' sizes: some volumes give the room back only later.
+  const isDue = ({ modifiedAt }: { readonly modifiedAt: number }): boolean => {
+    const age = now - modifiedAt;
+    if (age < YOUNG_MS) return false;
+    return (
+      age > framesMaxAgeSeconds * 1000 ||
+      stock.bytes - done.bytes > framesMaxBytes ||
+      (done.bytes < missing && age > RECENT_MS)
+    );
+  };
+  for (const { name, bytes, modifiedAt } of stock.orphans) {
+    if (signal.aborted) return;
+    if (now - modifiedAt < YOUNG_MS) continue;
+    await despite(failures, async () => {
+      await derived.delete(name);
+      done.derived += 1;
+      done.bytes += bytes;
+    });
+  }
+  // Asked for when it matters, and never before the stock was taken: a job that was made since has touched its picture.
+  let inUse: Promise<ReadonlySet<string>> | undefined;
+  for (const holding of stock.holdings) {
+    // Who is younger is not due either.
+    if (signal.aborted || !isDue(holding)) return;
+    if (holding.kind === 'job') {
+      await despite(failures, () => deleteJob(context, holding, done));
+    } else {
+      inUse ??= keeper.inputsInUse();
+      const used = (await inUse).has(inputSha256(holding.name));
+      if (!used) await despite(failures, () => deleteInput(context, holding, done));
+    }
+  }
+}
+
+async function deleteJob({ keeper, frames, derived }: Retention, job: JobPictures, done: Deleted): Promise<void> {
+  const verdict = await keeper.forget(job.id);
+  if (verdict === 'open') return;
+  if (verdict === 'forgotten') done.jobs += 1;
+  for (const name of job.derived) await derived.delete(name);
+  for (const name of job.frames) await frames.delete(name);
+  done.derived += job.derived.length;
+  done.pictures += job.frames.length;
+  done.bytes += job.bytes;
+}
+
+async function deleteInput({ inputs }: Retention, picture: InputPicture, done: Deleted): Promise<void> {
+  if (!(await inputs.deleteUnchanged(picture.name, new Date(picture.modifiedAt)))) return;
+  done.inputs += 1;
+  done.bytes += picture.bytes;
+}
+
+/** One file that cannot be deleted is not to keep all that are younger. */
+async function despite(failures: FleetError[], step: () => Promise<void>): Promise<void> {
+  try {
+    await step();
+  } catch (error) {
+    if (!(error instanceof FleetError) || error.code !== 'storage_failed') throw error;
+    failures.push(error);
+  }
+}

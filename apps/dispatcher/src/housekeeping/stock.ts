@@ -1,0 +1,70 @@
+import { type FileFrames, isInputName, jobOfPicture } from '@comfy-fleet/frames';
+
+/** Where the service keeps pictures. */
+export interface Stores {
+  readonly frames: FileFrames;
+  /** Pictures that jobs start from. */
+  readonly inputs: FileFrames;
+  /** Finished pictures in other sizes and formats. */
+  readonly derived: FileFrames;
+}
+
+/** The pictures of one job. Time: the newest picture's own, in ms since 1970. */
+export interface JobPictures {
+  readonly kind: 'job';
+  readonly id: string;
+  readonly frames: string[];
+  readonly derived: string[];
+  bytes: number;
+  modifiedAt: number;
+}
+
+export interface InputPicture {
+  readonly kind: 'input';
+  readonly name: string;
+  readonly bytes: number;
+  readonly modifiedAt: number;
+}
+
+export interface Stock {
+  /** What is deleted together, oldest first. */
+  readonly holdings: readonly (JobPictures | InputPicture)[];
+  /** Derived pictures whose picture is gone. */
+  readonly orphans: readonly { readonly name: string; readonly bytes: number; readonly modifiedAt: number }[];
+  readonly bytes: number;
+}
+
+/** What there is. Files that are not named as ours are left out. */
+export async function takeStock({ frames, inputs, derived }: Stores): Promise<Stock> {
+  const jobs = new Map<string, JobPictures>();
+  const images: InputPicture[] = [];
+  const orphans: { name: string; bytes: number; modifiedAt: number }[] = [];
+  let total = 0;
+  for await (const { name, bytes, modifiedAt } of frames.list()) {
+    const id = jobOfPicture(name);
+    if (id === undefined) continue;
+    const job = jobs.get(id) ?? { kind: 'job', id, frames: [], derived: [], bytes: 0, modifiedAt: 0 };
+    jobs.set(id, job);
+    job.frames.push(name);
+    job.bytes += bytes;
+    job.modifiedAt = Math.max(job.modifiedAt, modifiedAt.getTime());
+    total += bytes;
+  }
+  // After the frames: one that was derived meanwhile is young, and so never taken for an orphan.
+  for await (const { name, bytes, modifiedAt } of derived.list()) {
+    const id = jobOfPicture(name);
+    if (id === undefined) continue;
+    const job = jobs.get(id);
+    job?.derived.push(name);
+    if (job === undefined) orphans.push({ name, bytes, modifiedAt: modifiedAt.getTime() });
+    else job.bytes += bytes;
+    total += bytes;
+  }
+  for await (const { name, bytes, modifiedAt } of inputs.list()) {
+    if (!isInputName(name)) continue;
+    images.push({ kind: 'input', name, bytes, modifiedAt: modifiedAt.getTime() });
+    total += bytes;
+  }
+  const holdings = [...jobs.values(), ...images].sort((a, b) => a.modifiedAt - b.modifiedAt);
+  return { holdings, orphans, bytes: total };
+}
