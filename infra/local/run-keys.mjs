@@ -1,0 +1,54 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { createFleet } from './fleet.mjs';
+import { prepareWorkspace } from './prepare.mjs';
+import { createPrinter } from './printer.mjs';
+import { Problem } from './problem.mjs';
+import { aborted, listenForStop } from './stop-signals.mjs';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const STOPPED = 130;
+
+/**
+ * Installs and builds, then runs `apps/api/dist/keys-main.js` with the arguments. All that is written here goes to stderr,
+ * and what installing and building say only when they fail: stdout is the program's. Resolves to its exit code, 130 when it
+ * was stopped.
+ * @param {readonly string[]} args
+ * @param {{ root?: string, env?: NodeJS.ProcessEnv, prepare?: typeof prepareWorkspace }} options
+ * @returns {Promise<number>}
+ */
+export async function runKeys(args, { root = ROOT, env = process.env, prepare = prepareWorkspace } = {}) {
+  const print = createPrinter(process.stderr);
+  /** @type {[name: string, text: string][]} */
+  const held = [];
+  const fleet = createFleet({ root, print: { ...print, line: (name, text) => held.push([name, text]) } });
+  const stop = listenForStop();
+
+  const run = async () => {
+    await prepare(root, env, fleet.run);
+    if (stop.asked.aborted) return STOPPED;
+    const program = spawn(process.execPath, [join(root, 'apps/api/dist/keys-main.js'), ...args], {
+      cwd: root,
+      env,
+      stdio: 'inherit',
+      signal: stop.asked,
+    });
+    const [code] = await once(program, 'exit');
+    return code ?? 1;
+  };
+
+  try {
+    return await Promise.race([run(), aborted(stop.asked).then(() => STOPPED)]);
+  } catch (error) {
+    if (stop.asked.aborted) return STOPPED;
+    if (!(error instanceof Problem)) throw error;
+    for (const [name, text] of held) print.line(name, text);
+    print.problem(error.message);
+    return 1;
+  } finally {
+    await fleet.stopAll(stop.forced);
+    stop.close();
+  }
+}
