@@ -1,0 +1,9 @@
+export type { Resolver } from './resolver.js';
+export {
+  createSafeHttp,
+  type Fetched,
+  type GetOptions,
+  type Posted,
+  type PostOptions,
+  type SafeHttp,
+} from './safe-http.js';

@@ -1,0 +1,135 @@
+import { type AllowList, createAllowList } from './allow-list.js';
+import { withDeadline } from './deadline.js';
+import { type Answer, exchange, type Question } from './exchange.js';
+import { notAllowed, unreachable } from './failures.js';
+import { guardedLookup } from './guarded-lookup.js';
+import { isPublicAddress } from './public-address.js';
+import { readStart, readWhole } from './read-body.js';
+import { readTarget } from './read-target.js';
+import { createResolver, type Resolver } from './resolver.js';
+
+export interface GetOptions {
+  readonly maxBytes: number;
+  /** For everything, redirects included. */
+  readonly timeoutMs: number;
+  /** Default 3. */
+  readonly maxRedirects?: number;
+  /** The Accept header. */
+  readonly accept: string;
+  readonly signal: AbortSignal;
+}
+
+export interface PostOptions {
+  readonly body: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly timeoutMs: number;
+  /** How much of the answer is read. Default 1024. */
+  readonly maxAnswerBytes?: number;
+  readonly signal: AbortSignal;
+}
+
+export interface Fetched {
+  readonly data: Buffer;
+  /** The Content-Type header. */
+  readonly contentType: string | undefined;
+  /** Where it was found in the end. */
+  readonly url: string;
+}
+
+export interface Posted {
+  /** Any: a redirect is not followed. */
+  readonly status: number;
+  /** The Retry-After header. */
+  readonly retryAfter: string | undefined;
+  /** The first bytes of the body as UTF-8. */
+  readonly answer: string;
+  readonly durationMs: number;
+}
+
+/**
+ * HTTP to URLs that somebody else supplied, to public hosts only. Every address is checked at the moment it is dialled,
+ * redirects included. `get` and `post` throw url_not_allowed for a target that may not be asked, url_unreachable for
+ * one that gives no usable answer in time, and the signal's reason when it aborts; details name no address.
+ */
+export interface SafeHttp {
+  /** What is wrong with a URL on its face, in a sentence for the caller; undefined when only DNS can tell. */
+  refusal(url: string): string | undefined;
+  /** The content of a 2xx answer, after at most `maxRedirects` redirects. A compressed one is refused. */
+  get(url: string, options: GetOptions): Promise<Fetched>;
+  /** Resolves with any status, as soon as it has the answer's first `maxAnswerBytes` or the time is up for them. */
+  post(url: string, options: PostOptions): Promise<Posted>;
+}
+
+/**
+ * `allow` lets through what is not public: hosts, addresses and CIDR blocks, each with or without `:port`; an entry that
+ * is none of them throws. `resolve` stands in for DNS.
+ */
+export function createSafeHttp(options: { readonly allow: readonly string[]; readonly resolve?: Resolver }): SafeHttp {
+  const allow = createAllowList(options.allow);
+  const resolve = options.resolve ?? createResolver(allow);
+
+  const open = (url: string, question: Omit<Question, 'url' | 'lookup'>): Promise<Answer> => {
+    const target = readTarget(url, allow);
+    if (typeof target === 'string') throw notAllowed(target);
+    return exchange({ ...question, url: target.url, lookup: guardedLookup(resolve, mayDial(target, allow)) });
+  };
+
+  return {
+    refusal: (url) => {
+      const target = readTarget(url, allow);
+      return typeof target === 'string' ? target : undefined;
+    },
+    get: (first, { maxBytes, timeoutMs, maxRedirects = 3, accept, signal: caller }) =>
+      withDeadline(caller, timeoutMs, async (signal) => {
+        let url = first;
+        for (let left = maxRedirects; ; left -= 1) {
+          const answer = await open(url, { method: 'GET', headers: { Accept: accept }, signal });
+          const next = redirectOf(answer, url);
+          if (next === undefined) return fetched(answer, url, maxBytes);
+          answer.body.destroy();
+          if (left === 0) throw unreachable(`The URL redirects more than ${maxRedirects} times.`);
+          url = next;
+        }
+      }),
+    post: (url, { body, headers, timeoutMs, maxAnswerBytes = 1024, signal: caller }) =>
+      withDeadline(caller, timeoutMs, async (signal) => {
+        const begin = performance.now();
+        const { status, header, body: stream } = await open(url, { method: 'POST', headers, body, signal });
+        const start = await readStart(stream, maxAnswerBytes);
+        caller.throwIfAborted();
+        // stream: leaves out a character that the end cuts in half
+        const answer = new TextDecoder().decode(start, { stream: true });
+        return { status, retryAfter: header('retry-after'), answer, durationMs: Math.round(performance.now() - begin) };
+      }),
+  };
+}
+
+function mayDial({ host, port }: { readonly host: string; readonly port: number }, allow: AllowList) {
+  const any = allow.name(host, port);
+  return (address: string) => any || isPublicAddress(address) || allow.address(address, port);
+}
+
+const REDIRECTS = new Set([301, 302, 303, 307, 308]);
+
+/** Where an answer redirects to; undefined when it does not. */
+function redirectOf({ status, header }: Answer, url: string): string | undefined {
+  const location = header('location');
+  if (!REDIRECTS.has(status) || location === undefined) return undefined;
+  if (!URL.canParse(location, url)) throw unreachable('The URL redirects to something that is not a URL.');
+  return new URL(location, url).href;
+}
+
+async function fetched({ status, header, body }: Answer, url: string, maxBytes: number): Promise<Fetched> {
+  try {
+    if (status < 200 || status > 299) throw unreachable(`The URL answered with the status ${status}.`);
+    const encoding = header('content-encoding') ?? 'identity';
+    // not asked for, and a few of its bytes can unpack to gigabytes
+    if (encoding.toLowerCase() !== 'identity') throw unreachable('The URL gives a compressed answer, unasked.');
+    if (Number(header('content-length') ?? 0) > maxBytes) {
+      throw unreachable(`The URL leads to more than ${maxBytes} bytes.`);
+    }
+    return { data: await readWhole(body, maxBytes), contentType: header('content-type'), url };
+  } finally {
+    body.destroy();
+  }
+}
