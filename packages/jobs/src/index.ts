@@ -1,5 +1,7 @@
 export type { RequestCount } from './batched-reads.js';
 export type { Claim, Loss, Outcome, Verdict } from './claim.js';
+export { createDeliveries, type Deliveries, type DeliveriesOptions } from './deliveries/deliveries.js';
+export type { DueDelivery, TryResult } from './deliveries/delivery.js';
 export { etaSeconds } from './eta.js';
 export { compareEventIds, isEventId, type JobEvent, type JobStreamItem } from './events.js';
 export { createKeeper, type Keeper, type KeeperOptions } from './housekeeping/keeper.js';

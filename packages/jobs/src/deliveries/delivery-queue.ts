@@ -1,0 +1,58 @@
+import type { Logger } from '@comfy-fleet/telemetry';
+import { ErrorCode, Job, Queue } from 'bullmq';
+import type { Redis } from 'ioredis';
+import type { Keys } from '../keys.js';
+import type { DeliveryItem } from './delivery.js';
+
+/** BullMQ's queue of webhooks, seen from the side that adds. */
+export interface DeliveryQueue {
+  /** Queues a delivery, for now or for `delayMs` later; does nothing while one with that id is queued. */
+  add(id: string, item: DeliveryItem, delayMs?: number): Promise<void>;
+  /** Lets one that waits for its time go on now. Does nothing when there is none. */
+  promote(id: string): Promise<void>;
+  /** Where BullMQ keeps the item with that id, and the times of those that wait. A score is ms · 2^12. */
+  readonly keysOf: (id: string) => { readonly item: string; readonly delayed: string };
+  close(): Promise<void>;
+}
+
+/** Whether there is another try, and when, is decided after each. */
+const OUT_OF_REACH = 1_000_000;
+
+export function createDeliveryQueue(redis: Redis, keys: Keys, log: Logger): DeliveryQueue {
+  const queue = new Queue(keys.webhookQueue, {
+    connection: redis,
+    prefix: keys.prefix,
+    // An INFO that fails while the connection drops would make this queue object useless for good.
+    skipVersionCheck: true,
+    // Nobody reads BullMQ's own event stream.
+    streams: { events: { maxLen: 1 } },
+  });
+  queue.on('error', (error) => log.debug('webhook queue error', { error }));
+  return {
+    add: async (id, item, delayMs = 0) => {
+      await queue.add('webhook', item, {
+        jobId: id,
+        delay: delayMs,
+        attempts: OUT_OF_REACH,
+        backoff: { type: 'custom' },
+        stackTraceLimit: 0,
+        // A finished item must go, or its id could never be delivered again.
+        removeOnComplete: true,
+        removeOnFail: true,
+      });
+    },
+    promote: async (id) => {
+      // Only its id is needed: no round trip to read the rest.
+      await new Job(queue, 'webhook', {}, {}, id).promote().catch((error: unknown) => {
+        if (!isNotDelayed(error)) throw error;
+      });
+    },
+    keysOf: (id) => ({ item: queue.toKey(id), delayed: queue.toKey('delayed') }),
+    close: () => queue.close(),
+  };
+}
+
+/** It goes on already, or has been delivered. */
+function isNotDelayed(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === ErrorCode.JobNotInState;
+}

@@ -1,0 +1,48 @@
+import type { TerminalStatus, Webhook, WebhookAttempt } from '@comfy-fleet/contracts';
+import { WEBHOOK_EVENTS } from '@comfy-fleet/contracts';
+import type { JobSnapshot } from '../record.js';
+
+/** What an item of the delivery queue carries. Its id is the `webhook-id`. */
+export interface DeliveryItem {
+  readonly job: string;
+  /** Where it is to go: what bounds how many go there at a time. */
+  readonly host: string;
+  /** Names this item among those that the same id had before: an outbox entry, or one asking for redelivery. */
+  readonly run: string;
+}
+
+/** A try that is due. */
+export interface DueDelivery {
+  /** The `webhook-id`: the same for every try, and for a redelivery. */
+  readonly id: string;
+  readonly snapshot: JobSnapshot;
+  readonly webhook: Webhook;
+  /** Tries that failed since the delivery was queued. */
+  readonly failedTries: number;
+}
+
+/** What came of a try. */
+export interface TryResult {
+  readonly attempt: WebhookAttempt;
+  /** Undefined: there is to be no other. */
+  readonly retryInMs: number | undefined;
+}
+
+/** The same for every try to tell of this job's end, so that a receiver can drop what it had. */
+export function webhookId(jobId: string): string {
+  return `msg_${jobId}`;
+}
+
+/** Without the port: another port is the same machine. */
+export function hostOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).hostname : '';
+}
+
+/** The ends that it tells; all unless it says which. */
+export function eventsOf(webhook: Webhook): Webhook['events'] & object {
+  return [...(webhook.events ?? WEBHOOK_EVENTS)];
+}
+
+export function wants(webhook: Webhook, status: TerminalStatus): boolean {
+  return eventsOf(webhook).includes(`job.${status}`);
+}

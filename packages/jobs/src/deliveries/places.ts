@@ -1,0 +1,97 @@
+export interface PlacesOptions {
+  /** Deliveries under way at a time in this process. */
+  readonly concurrency: number;
+  /** Of them, to one host. */
+  readonly perHost: number;
+  /** ms of a clock that only goes forward. */
+  readonly now?: () => number;
+}
+
+interface Host {
+  /** When the deliveries under way there began. */
+  readonly began: Set<{ readonly at: number }>;
+  /** How long the last one took; undefined: none has ended yet. */
+  lastMs: number | undefined;
+}
+
+/** A host that takes longer than this for an answer is slow. */
+const SLOW_MS = 1000;
+/** Hosts remembered while nothing is under way to them. */
+const MOST_HOSTS = 10_000;
+/** Supposed of a host that is not known. */
+const UNKNOWN_MS = 100;
+
+/**
+ * Who may deliver now. A host has `perHost` places. Hosts that are slow, and those that have not answered yet, have
+ * half of all places together: however many receivers are dead, the other half is for those that answer.
+ */
+export class Places {
+  readonly #perHost: number;
+  readonly #slowPlaces: number;
+  readonly #now: () => number;
+  /** The one used last is last. */
+  readonly #hosts = new Map<string, Host>();
+  /** Those to which something is under way. */
+  readonly #busy = new Set<string>();
+
+  constructor({ concurrency, perHost, now = () => performance.now() }: PlacesOptions) {
+    this.#perHost = perHost;
+    this.#slowPlaces = Math.ceil(concurrency / 2);
+    this.#now = now;
+  }
+
+  hasRoom(host: string): boolean {
+    return this.freeAt(host) > 0 && (!this.isSlow(host) || this.freeForSlow() > 0);
+  }
+
+  /** Of the host's own places. */
+  freeAt(host: string): number {
+    return this.#perHost - (this.#hosts.get(host)?.began.size ?? 0);
+  }
+
+  isSlow(host: string): boolean {
+    return (this.#hosts.get(host)?.lastMs ?? Number.POSITIVE_INFINITY) > SLOW_MS || this.#hasWaited(host) > SLOW_MS;
+  }
+
+  /** Of the places that all slow hosts have together. */
+  freeForSlow(): number {
+    let free = this.#slowPlaces;
+    for (const host of this.#busy) if (this.isSlow(host)) free -= this.#hosts.get(host)?.began.size ?? 0;
+    return free;
+  }
+
+  /** How long a delivery there is supposed to take. */
+  typicalMs(host: string): number {
+    return Math.max(this.#hosts.get(host)?.lastMs ?? UNKNOWN_MS, this.#hasWaited(host));
+  }
+
+  /** Takes a place; to be called when there is one. What it answers gives it back, once the delivery is over. */
+  take(host: string): () => void {
+    const known = this.#hosts.get(host) ?? { began: new Set(), lastMs: undefined };
+    const delivery = { at: this.#now() };
+    known.began.add(delivery);
+    this.#hosts.delete(host);
+    this.#hosts.set(host, known);
+    this.#busy.add(host);
+    return () => {
+      known.began.delete(delivery);
+      known.lastMs = this.#now() - delivery.at;
+      if (known.began.size === 0) this.#busy.delete(host);
+      this.#forgetOldest();
+    };
+  }
+
+  #hasWaited(host: string): number {
+    const [oldest] = this.#hosts.get(host)?.began ?? [];
+    return oldest === undefined ? 0 : this.#now() - oldest.at;
+  }
+
+  #forgetOldest(): void {
+    if (this.#hosts.size <= MOST_HOSTS) return;
+    for (const host of this.#hosts.keys()) {
+      if (this.#busy.has(host)) continue;
+      this.#hosts.delete(host);
+      return;
+    }
+  }
+}
