@@ -1,0 +1,84 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { openApiKeys, parseApiKeys } from '@comfy-fleet/config';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+const main = fileURLToPath(new URL('../dist/keys-main.js', import.meta.url));
+let dir: string;
+let path: string;
+
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-keys-'));
+  path = join(dir, 'keys.json');
+});
+
+afterEach(() => rm(dir, { recursive: true, force: true }));
+
+interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** The built command as a process of its own, in the test's folder. */
+function command(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ended> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, [main, ...args], { cwd: dir, env }, (error, stdout, stderr) => {
+      resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr });
+    });
+  });
+}
+
+const idsIn = async () => parseApiKeys(await readFile(path, 'utf8'), path).map(({ id }) => id);
+
+describe('the keys command as processes', () => {
+  it('loses nothing when many create and revoke at once, and no reader ever sees half a file', async () => {
+    await command(['create', 'old', '--file', path]);
+    const faults: string[] = [];
+    const reader = await openApiKeys(path, { onFault: ({ message }) => faults.push(message), everyMs: 1 });
+    const names = Array.from({ length: 8 }, (_, n) => `key-${n}`);
+    const ended = await Promise.all([
+      ...names.map((name) => command(['create', name, '--file', path])),
+      command(['revoke', 'old', '--file', path]),
+    ]);
+    expect(ended.map(({ code, stderr }) => (code === 0 ? 0 : stderr))).toEqual(Array(9).fill(0));
+    expect((await idsIn()).sort()).toEqual(names);
+    expect(await readdir(dir)).toEqual(['keys.json']);
+    expect(faults).toEqual([]);
+    const shown = ended.slice(0, 8).map(({ stdout }) => stdout.trim());
+    await expect.poll(() => shown.map((key) => reader.find(key)?.id), { timeout: 10_000 }).toEqual(names);
+    reader.close();
+  });
+
+  it('lets one of two that create the same id win', async () => {
+    const ended = await Promise.all([1, 2].map(() => command(['create', 'acme', '--file', path])));
+    expect(ended.map(({ code }) => code).sort()).toEqual([0, 1]);
+    expect(await idsIn()).toEqual(['acme']);
+  });
+
+  it('writes the key alone to stdout, for scripts', async () => {
+    const { stdout, stderr } = await command(['create', 'acme', '--file', path]);
+    expect(stdout).toMatch(/^cf_[A-Za-z0-9_-]{43}\n$/);
+    expect(stderr).toContain(`The key acme is in ${path}`);
+  });
+
+  it('finds the file by API_KEYS_FILE, in .env too, and minds no other setting', async () => {
+    const API_KEYS_FILE = 'keys.json';
+    const { stderr } = await command(['create', 'one'], { API_KEYS_FILE, PORT: 'wrong' });
+    expect(stderr).toContain('An api that is running takes it up within two seconds.');
+    await writeFile(join(dir, '.env'), `API_KEYS_FILE=${API_KEYS_FILE}\n`);
+    expect((await command(['create', 'two'])).code).toBe(0);
+    expect(await idsIn()).toEqual(['one', 'two']);
+  });
+
+  it('is refused when it does not know the file', async () => {
+    expect(await command(['list'])).toEqual({
+      code: 2,
+      stdout: '',
+      stderr: expect.stringContaining('Say where the keys are: --file <path>, or set API_KEYS_FILE (in .env too).'),
+    });
+  });
+});
