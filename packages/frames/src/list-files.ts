@@ -1,4 +1,4 @@
-import { opendir, stat } from 'node:fs/promises';
+import { lstat, opendir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { StoredFrame } from './frame-store.js';
 import { absentIsUndefined, storing } from './storage-errors.js';
@@ -26,7 +26,7 @@ export async function* listFiles(dir: string, isWanted: (name: string) => boolea
 }
 
 async function look(dir: string, name: string): Promise<StoredFrame | undefined> {
-  const found = await storing(() => stat(join(dir, name)).catch(absentIsUndefined));
+  const found = await storing(() => lstat(join(dir, name)).catch(absentIsUndefined));
   if (found === undefined || !found.isFile()) return undefined;
   return { name, bytes: found.size, modifiedAt: found.mtime };
 }

@@ -1,6 +1,6 @@
 import { newId } from '@comfy-fleet/contracts';
 import { describe, expect, it } from 'vitest';
-import { frameName, inputName, isFrameName, isInputName } from '../src/index.js';
+import { frameName, inputName, inputSha256, isFrameName, isInputName, jobOfPicture } from '../src/index.js';
 
 describe('the names of pictures', () => {
   it('recognises what frameName makes', () => {
@@ -13,6 +13,23 @@ describe('the names of pictures', () => {
     expect(isInputName(inputName('a'.repeat(64)))).toBe(true);
     expect(isInputName(inputName('A'.repeat(64)))).toBe(false);
     expect(isInputName(`${'a'.repeat(63)}.png`)).toBe(false);
+  });
+
+  it('gives back what inputName was given', () => {
+    expect(inputSha256(inputName('a'.repeat(64)))).toBe('a'.repeat(64));
+  });
+
+  it.each(['_1.png', '_12.png', '_1_w512.webp', '_1.webp'])('tells whose picture ends in %j', (end) => {
+    const id = newId();
+    expect(jobOfPicture(`${id}${end}`)).toBe(id);
+  });
+
+  it.each(['_0.png', '_1_w512', '_1-2.png', '.png', '_1.png.tmp'])('knows no job whose picture ends in %j', (end) => {
+    expect(jobOfPicture(`${newId()}${end}`)).toBeUndefined();
+  });
+
+  it.each([inputName('a'.repeat(64)), `${'x'.repeat(36)}_1.png`, 'notes.txt'])('knows no job for %j', (name) => {
+    expect(jobOfPicture(name)).toBeUndefined();
   });
 
   it.each([

@@ -1,0 +1,163 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, statfs, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { newId } from '@comfy-fleet/contracts';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createFileFrames, type FileFrames, frameName, type StoredFrame } from '../src/index.js';
+
+const { signal } = new AbortController();
+const OLD = new Date('2026-01-01T00:00:00Z');
+
+let root: string;
+let dir: string;
+let frames: FileFrames;
+let name: string;
+
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'frames-'));
+  dir = join(root, 'frames');
+  frames = createFileFrames({ dir, owner: 'gpu-1' });
+  name = frameName(newId(), 1);
+});
+afterEach(() => rm(root, { recursive: true }));
+
+async function putOld(file = name, content = 'picture'): Promise<void> {
+  await frames.put(file, [Buffer.from(content)], { signal });
+  await utimes(join(dir, file), OLD, OLD);
+}
+
+async function listed(): Promise<StoredFrame[]> {
+  const found: StoredFrame[] = [];
+  for await (const frame of frames.list()) found.push(frame);
+  return found.sort((a, b) => a.name.localeCompare(b.name));
+}
+
+describe('list', () => {
+  it('tells name, size and time of every picture, and of nothing else in the folder', async () => {
+    await putOld();
+    await mkdir(join(dir, 'inputs.old'));
+    await mkdir(join(dir, 'inputs'));
+    await writeFile(join(dir, 'inputs', 'a.png'), 'x');
+    await writeFile(join(dir, '.gpu-1.0123456789abcdef.tmp'), 'half');
+    await symlink('loop.png', join(dir, 'loop.png'));
+    expect(await listed()).toEqual([{ name, bytes: 7, modifiedAt: OLD }]);
+  });
+
+  it('is empty while there is no folder', async () => {
+    expect(await listed()).toEqual([]);
+  });
+
+  it('reads no picture: one of a hundred gigabytes is listed as fast as any', async () => {
+    await putOld();
+    await truncate(join(dir, name), 100e9);
+    expect((await listed())[0]?.bytes).toBe(100e9);
+  });
+
+  it('lists thousands while they are deleted one after the other', async () => {
+    await mkdir(dir);
+    const names = Array.from({ length: 3000 }, () => frameName(newId(), 1));
+    await Promise.all(names.map((file) => writeFile(join(dir, file), '')));
+    const found: string[] = [];
+    for await (const frame of frames.list()) {
+      found.push(frame.name);
+      await frames.delete(frame.name);
+    }
+    expect(found.sort()).toEqual(names.sort());
+    expect(await readdir(dir)).toEqual([]);
+  });
+
+  it('can be left half way', async () => {
+    for (const n of [1, 2, 3]) await putOld(frameName(newId(), n));
+    for await (const frame of frames.list()) {
+      expect(frame.bytes).toBe(7);
+      break;
+    }
+    expect(await listed()).toHaveLength(3);
+  });
+});
+
+describe('touch and deleteUnchanged', () => {
+  it('deletes a picture of the time that was listed, once', async () => {
+    await putOld();
+    expect(await frames.deleteUnchanged(name, OLD)).toBe(true);
+    expect(await readdir(dir)).toEqual([]);
+    expect(await frames.deleteUnchanged(name, OLD)).toBe(false);
+  });
+
+  it('keeps one that was touched since, as it was', async () => {
+    await putOld();
+    expect(await frames.touch(name)).toBe(true);
+    expect(await frames.deleteUnchanged(name, OLD)).toBe(false);
+    expect(await readdir(dir)).toEqual([name]);
+    expect(await readFile(join(dir, name), 'utf8')).toBe('picture');
+    expect((await listed())[0]?.modifiedAt.getTime()).toBeGreaterThan(Date.now() - 60_000);
+  });
+
+  it('keeps one that was put again since', async () => {
+    await putOld();
+    await frames.put(name, [Buffer.from('again')], { signal });
+    expect(await frames.deleteUnchanged(name, OLD)).toBe(false);
+    expect(await readFile(join(dir, name), 'utf8')).toBe('again');
+  });
+
+  it('answers that there is nothing to touch when it is gone', async () => {
+    await putOld();
+    await frames.delete(name);
+    expect(await frames.touch(name)).toBe(false);
+    expect(await frames.touch('../secret.txt')).toBe(false);
+  });
+
+  it('leaves a picture to everybody who touched it, or tells them that there is none, however they meet', async () => {
+    const other = createFileFrames({ dir, owner: 'gpu-2' });
+    for (let round = 0; round < 300; round++) {
+      await putOld();
+      const [touched, ...deleted] = await Promise.all([
+        frames.touch(name),
+        frames.deleteUnchanged(name, OLD),
+        other.deleteUnchanged(name, OLD),
+      ]);
+      const there = (await other.stat(name)) !== undefined;
+      expect({ touched, deleted: deleted.includes(true) }).toEqual({ touched: there, deleted: !there });
+    }
+    expect((await readdir(dir)).filter((file) => file.endsWith('.tmp'))).toEqual([]);
+  });
+
+  it('deletes nothing outside its folder', async () => {
+    await writeFile(join(root, 'secret.txt'), 'secret');
+    await utimes(join(root, 'secret.txt'), OLD, OLD);
+    expect(await frames.deleteUnchanged('../secret.txt', OLD)).toBe(false);
+    expect(await readFile(join(root, 'secret.txt'), 'utf8')).toBe('secret');
+  });
+});
+
+describe('room', () => {
+  it('is what the volume has left, also before the folder is made', async () => {
+    const { bavail, bsize } = await statfs(root);
+    const nested = createFileFrames({ dir: join(dir, 'not', 'made', 'yet'), owner: 'gpu-1' });
+    for (const store of [frames, nested]) {
+      // Others write to this volume meanwhile.
+      expect(Math.abs((await store.room()) - bavail * bsize)).toBeLessThan(0.2 * bavail * bsize);
+    }
+  });
+
+  it('answers storage_failed without a path when a file is where a folder should be', async () => {
+    await writeFile(join(root, 'file'), '');
+    const store = createFileFrames({ dir: join(root, 'file', 'frames'), owner: 'gpu-1' });
+    const error = await store.room().catch((caught: unknown) => caught);
+    expect(error).toMatchObject({ code: 'storage_failed', detail: expect.not.stringContaining(root) });
+  });
+});
+
+describe('sweepAbandoned', () => {
+  it('removes what any owner left half-written so long ago, and nothing younger or whole', async () => {
+    await putOld();
+    const [mine, theirs, young] = ['gpu-1', 'api-pod.7f9c-3000', 'gpu-3'].map(
+      (owner) => `.${owner}.0123456789abcdef.tmp`,
+    ) as [string, string, string];
+    for (const file of [mine, theirs, young, '.hidden', '.x.tmp']) await writeFile(join(dir, file), 'half');
+    for (const file of [mine, theirs, '.hidden', '.x.tmp']) await utimes(join(dir, file), OLD, OLD);
+    expect(await frames.sweepAbandoned(new Date(OLD.getTime() + 1))).toBe(2);
+    expect((await readdir(dir)).sort()).toEqual(['.hidden', '.x.tmp', young, name].sort());
+    expect(await frames.sweepAbandoned(OLD)).toBe(0);
+  });
+});
