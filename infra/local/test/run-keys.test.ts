@@ -1,0 +1,62 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { processIdentity } from '../process-identity.mjs';
+
+const driver = fileURLToPath(new URL('./fixtures/drive-keys.mjs', import.meta.url));
+const ECHO = "console.log(process.argv.slice(2).join('|')); console.error('for people'); process.exitCode = 3;";
+const STAYS = 'console.log(process.pid); setInterval(() => {}, 1000);';
+
+let root: string;
+
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'comfy-fleet-run-keys-'));
+  await mkdir(join(root, 'apps/api/dist'), { recursive: true });
+});
+
+afterEach(() => rm(root, { recursive: true, force: true }));
+
+async function start(program: string, args: readonly string[], env: NodeJS.ProcessEnv = {}) {
+  await writeFile(join(root, 'apps/api/dist/keys-main.js'), program);
+  return spawn(process.execPath, [driver, root, ...args], {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+}
+
+async function run(program: string, args: readonly string[], env: NodeJS.ProcessEnv = {}) {
+  const child = await start(program, args, env);
+  const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')]);
+  return { stdout, stderr, code };
+}
+
+describe('npm run keys', () => {
+  it('gives the program its arguments, and nothing but what it writes is written', async () => {
+    expect(await run(ECHO, ['create', 'acme', '--weight', '2'])).toEqual({
+      stdout: 'create|acme|--weight|2\n',
+      stderr: 'for people\n',
+      code: 3,
+    });
+  });
+
+  it('shows what building said when it fails, on stderr, and does not run the program', async () => {
+    const { stdout, stderr, code } = await run(ECHO, ['list'], { BUILD_ENDS: '7' });
+    expect({ stdout, code }).toEqual({ stdout: '', code: 1 });
+    expect(stderr).toMatch(/^build +\| building\nbuild ended with exit code 7\.\n$/);
+  });
+
+  it('ends the program when it is stopped, with exit code 130', async () => {
+    const child = await start(STAYS, ['list']);
+    const ended = once(child, 'exit');
+    const [pid] = await once(child.stdout, 'data');
+    expect(processIdentity(Number(pid))).toBeDefined();
+    child.kill('SIGTERM');
+    expect((await ended)[0]).toBe(130);
+    await expect.poll(() => processIdentity(Number(pid)), { timeout: 5_000 }).toBeUndefined();
+  });
+});
