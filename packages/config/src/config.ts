@@ -72,6 +72,8 @@ export interface Config {
     readonly timeoutMs: number;
     readonly concurrency: number;
     readonly perHost: number;
+    /** One for each failed try after which there is another. */
+    readonly retryDelaysMs: readonly number[];
   };
   readonly retention: {
     readonly framesMaxAgeSeconds: number;
@@ -197,6 +199,7 @@ function toConfig(s: Settings): Config {
       timeoutMs: s.WEBHOOK_TIMEOUT_MS,
       concurrency: s.WEBHOOK_CONCURRENCY,
       perHost: s.WEBHOOK_PER_HOST,
+      retryDelaysMs: list(s.WEBHOOK_RETRY_SECONDS).map((seconds) => Math.round(Number(seconds) * 1000)),
     },
     retention: {
       framesMaxAgeSeconds: s.FRAMES_MAX_AGE_SECONDS,

@@ -164,6 +164,12 @@ export const settingsSchema = Type.Object({
   WEBHOOK_TIMEOUT_MS: integer(10_000, 100, 'Longest wait for the answer to a webhook'),
   WEBHOOK_CONCURRENCY: integer(64, 1, 'Webhooks that one dispatcher delivers at a time'),
   WEBHOOK_PER_HOST: integer(4, 1, 'Webhooks that one dispatcher delivers to one host at a time'),
+  WEBHOOK_RETRY_SECONDS: Type.String({
+    default: '5,30,120,600,1800,3600,7200',
+    pattern: '^\\d{1,6}(\\.\\d{1,3})?(,\\d{1,6}(\\.\\d{1,3})?)*$',
+    description:
+      'How long a webhook that was not taken waits for its next try, after each failed one; then it has failed',
+  }),
   // what is kept
   FRAMES_MAX_AGE_SECONDS: integer(604_800, 60, 'Pictures older than this are deleted, with their jobs'),
   FRAMES_MAX_BYTES: integer(

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { uniquePrefix } from './prefix.js';
 import { freePort } from './redis-server.js';
-import { ready, type Service, startService } from './service.js';
+import { type App, ready, type Service, startService } from './service.js';
 
-/** A whole service for tests: an api and workers as real processes over the ComfyUIs given. */
+/** A whole service for tests: an api, workers and dispatchers as real processes over the ComfyUIs given. */
 export interface TestFleet {
   /** Of the api, without a slash at its end. */
   readonly url: string;
@@ -13,12 +13,14 @@ export interface TestFleet {
   readonly api: Service;
   /** Starts a worker and waits until it is ready. */
   startWorker(name: string, comfyuiUrls: readonly string[], env?: Readonly<Record<string, string>>): Promise<Service>;
+  /** Starts a dispatcher, which may call webhooks on this machine, and waits until it is ready. */
+  startDispatcher(env?: Readonly<Record<string, string>>): Promise<Service>;
   close(): Promise<void>;
 }
 
 export interface TestFleetOptions {
   readonly redisUrl: string;
-  /** More settings, for the api and the workers. */
+  /** More settings, for all of them. */
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -40,7 +42,7 @@ export async function startFleet({ redisUrl, env = {} }: TestFleetOptions): Prom
     ...env,
   };
   const services: Service[] = [];
-  const begin = async (app: 'api' | 'worker', own: Record<string, string>, readyUrl: string) => {
+  const begin = async (app: App, own: Record<string, string>, readyUrl: string) => {
     const service = startService(app, { ...common, ...own });
     services.push(service);
     await ready(service, readyUrl);
@@ -55,6 +57,11 @@ export async function startFleet({ redisUrl, env = {} }: TestFleetOptions): Prom
       const healthPort = await freePort();
       const settings = { WORKER_NAME: name, COMFYUI_URLS: comfyuiUrls.join(','), WORKER_HEALTH_PORT: `${healthPort}` };
       return begin('worker', { ...settings, ...own }, `http://127.0.0.1:${healthPort}/readyz`);
+    },
+    startDispatcher: async (own = {}) => {
+      const healthPort = await freePort();
+      const settings = { DISPATCHER_HEALTH_PORT: `${healthPort}`, WEBHOOK_ALLOW: '127.0.0.0/8' };
+      return begin('dispatcher', { ...settings, ...own }, `http://127.0.0.1:${healthPort}/readyz`);
     },
     close: async () => {
       await Promise.all(services.map((service) => service.stop('SIGKILL')));

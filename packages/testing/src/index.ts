@@ -9,3 +9,4 @@ export { uniquePrefix } from './prefix.js';
 export { freePort, type RedisServer, startRedisServer } from './redis-server.js';
 export { type Exit, ready, type Service, startService } from './service.js';
 export { until } from './until.js';
+export { type ReceivedWebhook, type SinkAnswer, startWebhookSink, type WebhookSink } from './webhook-sink.js';

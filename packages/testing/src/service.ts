@@ -2,6 +2,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { until } from './until.js';
 
+export type App = 'api' | 'worker' | 'dispatcher' | 'simulator';
+
 /** How a process ended: by itself with a code, or by a signal. */
 export interface Exit {
   readonly code: number | null;
@@ -23,7 +25,7 @@ export interface Service {
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 
 /** Starts `apps/<app>/dist/main.js` with nothing but `env` as its environment. It has to be built. */
-export function startService(app: 'api' | 'worker' | 'simulator', env: Readonly<Record<string, string>>): Service {
+export function startService(app: App, env: Readonly<Record<string, string>>): Service {
   const child: ChildProcess = spawn(process.execPath, [`apps/${app}/dist/main.js`], {
     cwd: root,
     env,

@@ -1,17 +1,5 @@
 const SECOND = 1000;
-const MINUTE = 60 * SECOND;
-const HOUR = 60 * MINUTE;
-
-/** How long to wait after each failed try, unless the settings say otherwise; after one more the delivery has failed. */
-export const RETRY_DELAYS_MS: readonly number[] = [
-  5 * SECOND,
-  30 * SECOND,
-  2 * MINUTE,
-  10 * MINUTE,
-  30 * MINUTE,
-  HOUR,
-  2 * HOUR,
-];
+const HOUR = 3600 * SECOND;
 
 /** Longest that a receiver can put us off: its job's record must still be there then. */
 const MAX_RETRY_AFTER_MS = 24 * HOUR;
@@ -21,7 +9,8 @@ const MIN_RETRY_AFTER_MS = SECOND;
 const JITTER = 0.2;
 
 export interface RetryOptions {
-  readonly delaysMs?: readonly number[];
+  /** One for each failed try after which there is another. */
+  readonly delaysMs: readonly number[];
   /** The header, if the status was one that it belongs to. */
   readonly retryAfter?: string | undefined;
   /** 0 to 1, drawn anew each time. */
@@ -34,7 +23,7 @@ export interface RetryOptions {
  */
 export function retryDelayMs(
   failed: number,
-  { delaysMs = RETRY_DELAYS_MS, retryAfter, random = Math.random }: RetryOptions = {},
+  { delaysMs, retryAfter, random = Math.random }: RetryOptions,
 ): number | undefined {
   const planned = delaysMs[failed - 1];
   if (planned === undefined) return undefined;

@@ -1,0 +1,117 @@
+import { join } from 'node:path';
+import { type ApiKeys, type Config, ConfigError, loadConfig, loadEnvFile, openApiKeys } from '@comfy-fleet/config';
+import { FleetError } from '@comfy-fleet/contracts';
+import { createFileFrames } from '@comfy-fleet/frames';
+import { createDeliveries, createKeeper } from '@comfy-fleet/jobs';
+import { createSafeHttp, type SafeHttp } from '@comfy-fleet/safe-http';
+import { createLogger, type Logger, startHealthServer } from '@comfy-fleet/telemetry';
+import { deliver } from '@comfy-fleet/webhooks';
+import { startHousekeeping } from './housekeeping/housekeeping.js';
+import { secretsBy } from './secrets-by.js';
+
+/** Longest answer of a readiness probe. */
+const READY_TIMEOUT_MS = 1000;
+/** For what comes after the last tries under way. */
+const STOP_GRACE_MS = 5000;
+
+async function main(): Promise<void> {
+  loadEnvFile();
+  const config = loadConfig();
+  const log = createLogger({ service: 'dispatcher', ...config.log });
+  const { url, prefix } = config.redis;
+  const { jobTtlSeconds, lockMs, stalledCheckMs, sweepSeconds } = config.queue;
+  const { secrets, allow, timeoutMs, concurrency, perHost, retryDelaysMs } = config.webhooks;
+  const { keysFile, signedUrlSeconds } = config.access;
+  const http = openHttp(allow);
+  const keys = await openKeys(keysFile, log);
+  const pictures = (...folders: string[]) =>
+    createFileFrames({ dir: join(config.framesDir, ...folders), owner: 'dispatcher' });
+  const stopping = new AbortController();
+  const { signal } = stopping;
+
+  const deliveries = createDeliveries({ url, prefix, jobTtlSeconds, signedUrlSeconds, lockMs, stalledCheckMs, log });
+  const keeper = createKeeper({ url, prefix, jobTtlSeconds, sweepSeconds, log });
+  const tools = {
+    http,
+    secretsOf: secretsBy(keys, secrets),
+    signing: keys === undefined ? undefined : () => deliveries.urls.signing(),
+    publicUrl: config.http.publicUrl,
+    timeoutMs,
+    retryDelaysMs,
+  };
+  const work = [
+    deliveries.work((due, tried) => deliver(due, tools, tried), { concurrency, perHost, signal }),
+    ...startHousekeeping({
+      keeper,
+      frames: pictures(),
+      inputs: pictures('inputs'),
+      derived: pictures('derived'),
+      retention: config.retention,
+      sweepSeconds,
+      signal,
+      log,
+    }),
+  ];
+  const health = await startHealth(config, log, () => deliveries.ping(AbortSignal.timeout(READY_TIMEOUT_MS)));
+  log.info('dispatcher started', { health_port: health.port });
+
+  const stop = async (name: NodeJS.Signals) => {
+    log.info('stopping', { signal: name });
+    // A try that is broken off would be made again: each may take its time. Without Redis their locks lapse instead.
+    setTimeout(() => process.exit(1), timeoutMs + STOP_GRACE_MS).unref();
+    stopping.abort();
+    await Promise.all(work);
+    await health.close();
+    await deliveries.close();
+    await keeper.close();
+    keys?.close();
+    log.info('stopped');
+  };
+  for (const name of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(name, () => {
+      stop(name).then(
+        () => process.exit(),
+        (error: unknown) => {
+          log.error('stopping failed', { error });
+          process.exit(1);
+        },
+      );
+    });
+  }
+}
+
+function openHttp(allow: readonly string[]): SafeHttp {
+  try {
+    return createSafeHttp({ allow });
+  } catch (error) {
+    throw new ConfigError([`WEBHOOK_ALLOW: ${error instanceof Error ? error.message : String(error)}`]);
+  }
+}
+
+async function openKeys(path: string | undefined, log: Logger): Promise<ApiKeys | undefined> {
+  if (path === undefined) return undefined;
+  return openApiKeys(path, {
+    onFault: (error) => log.error('the API keys file cannot be used; the keys stay as they were', { error }),
+  });
+}
+
+function startHealth({ dispatcher }: Config, log: Logger, ping: () => Promise<void>) {
+  const ready = () =>
+    ping().then(
+      () => [],
+      () => ['Redis does not answer'],
+    );
+  return startHealthServer({ host: dispatcher.healthHost, port: dispatcher.healthPort, ready, log });
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`${explain(error)}\n`);
+  process.exit(1);
+});
+
+/** What a person starting it can mend is said in a line or two; anything else with its stack. */
+function explain(error: unknown): string {
+  if (error instanceof ConfigError) return error.message;
+  if (error instanceof FleetError) return error.detail;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
