@@ -11,7 +11,7 @@ export interface HostileServer {
   close(): Promise<void>;
 }
 
-/** Opens `server` (of TCP or TLS) on 127.0.0.1 and answers the first request of each connection by its path. */
+/** Opens `server` (of TCP or TLS) on 127.0.0.1 and answers each connection once, as the path it asks for says. */
 export async function startHostileServer(server: Server = createServer()): Promise<HostileServer> {
   let connections = 0;
   const sockets = new Set<Socket>();
@@ -25,7 +25,7 @@ export async function startHostileServer(server: Server = createServer()): Promi
     socket.once('data', (head) => {
       const [, path = '/'] = head.toString('latin1').split(' ');
       const [name = '', argument = ''] = path.slice(1).split('?');
-      BEHAVIOUR[name]?.(socket, decodeURIComponent(argument));
+      (BEHAVIOUR[name] ?? secret)(socket, decodeURIComponent(argument));
     });
   });
   server.listen(0, '127.0.0.1');
@@ -50,8 +50,9 @@ export async function startHostileServer(server: Server = createServer()): Promi
 const OK = 'HTTP/1.1 200 OK\r\nContent-Type: image/png\r\n';
 const MIB = 1024 * 1024;
 
+const secret = (socket: Socket) => socket.end(`${OK}Content-Length: 6\r\n\r\nsecret`);
+
 const BEHAVIOUR: Readonly<Record<string, (socket: Socket, argument: string) => void>> = {
-  '': (socket) => socket.end(`${OK}Content-Length: 6\r\n\r\nsecret`),
   picture: (socket) => socket.end(`${OK}Content-Length: 7\r\n\r\npicture`),
   'closed-at-the-end': (socket) => socket.end(`${OK}\r\npicture`),
   status: (socket, code) => socket.end(`HTTP/1.1 ${code} Whatever\r\nContent-Length: 7\r\n\r\npicture`),
