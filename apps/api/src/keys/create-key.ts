@@ -25,7 +25,7 @@ export async function createKey(command: Create, path: string, out: Output): Pro
     out.say(`The key ${id} is in ${path}, with the scopes ${fresh.scopes.join(', ')}. This is it, shown only now:`);
     out.result(key);
     out.say('Only its SHA-256 is kept. Callers send it with every request, in one of these headers:');
-    out.say(`  Authorization: Bearer ${key}\n  X-API-Key: ${key}`);
+    out.say('  Authorization: Bearer <the key>\n  X-API-Key: <the key>');
   }
   if (secret !== undefined) {
     const earlier = existing?.webhook?.secrets?.length ?? 0;
