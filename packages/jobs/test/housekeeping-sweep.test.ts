@@ -2,39 +2,19 @@ import { newId } from '@comfy-fleet/contracts';
 import { until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
 import { createWorkQueues } from '../src/work-queues.js';
-import { aRequest, type Fleet, nextClaim, openFleet, POOL, quietLog, startNext, succeeded } from './builders.js';
-
-/** Only the record, as when the process dies before it adds the work item; `ageMs` old. */
-async function recordOnly(fleet: Fleet, ageMs: number): Promise<string> {
-  const id = newId();
-  const fields = ['kind', 'text2img', 'key', 'anonymous', 'request', JSON.stringify(aRequest())];
-  await fleet.run(
-    'create',
-    id,
-    POOL,
-    'anonymous|sketch|0',
-    8,
-    10_000,
-    3_600_000,
-    'sketch|512x320x1|8|text2img|x',
-    ...fields,
-  );
-  await fleet.redis.zincrby(fleet.keys.open(POOL), -ageMs, id);
-  return id;
-}
-
-const items = (fleet: Fleet) => fleet.redis.zrange(fleet.keys.prioritized(POOL), '0', '-1');
+import { nextClaim, openFleet, POOL, quietLog, startNext, succeeded } from './builders.js';
+import { items, openKeeper, recordOnly } from './keepers.js';
 
 it('adds the missing work item of a job once, with its rank, and a worker then gets it', async () => {
   const fleet = await openFleet();
   const id = await recordOnly(fleet, 10_000);
   expect((await fleet.get(id)).ahead).toBeNull();
-  const worker = fleet.worker();
-  await worker.sweep();
-  await worker.sweep();
+  const keeper = openKeeper(fleet);
+  await keeper.sweep();
+  await keeper.sweep();
   expect(await items(fleet)).toEqual([id]);
   expect(await fleet.redis.hget(fleet.keys.workItem(POOL, id), 'priority')).toBe('8');
-  const claim = await nextClaim(await worker.claims(POOL));
+  const claim = await nextClaim(await fleet.claims());
   expect(claim.record.id).toBe(id);
 });
 
@@ -45,14 +25,14 @@ it('adds the work item again that was removed under a waiting job', async () => 
   await queues.remove(POOL, id);
   await queues.close();
   await fleet.redis.zincrby(fleet.keys.open(POOL), -10_000, id);
-  await fleet.worker().sweep();
+  await openKeeper(fleet).sweep();
   expect(await items(fleet)).toEqual([id]);
 });
 
 it('leaves alone a job so young that its work item may be on its way', async () => {
   const fleet = await openFleet();
   await recordOnly(fleet, 0);
-  await fleet.worker().sweep();
+  await openKeeper(fleet).sweep();
   expect(await items(fleet)).toEqual([]);
 });
 
@@ -66,7 +46,7 @@ it('adds nothing for jobs that wait, are held or have ended', async () => {
   await startNext(source);
   const waiting = (await fleet.submit()).record.id;
   for (const id of [held, waiting]) await fleet.redis.zincrby(fleet.keys.open(POOL), -10_000, id);
-  await fleet.worker().sweep();
+  await openKeeper(fleet).sweep();
   expect(await items(fleet)).toEqual([waiting]);
   expect(await fleet.redis.exists(fleet.keys.workItem(POOL, ended))).toBe(0);
 });
@@ -74,14 +54,14 @@ it('adds nothing for jobs that wait, are held or have ended', async () => {
 it('adds the missing items of more jobs than one page holds', async () => {
   const fleet = await openFleet();
   const ids = await Promise.all(Array.from({ length: 520 }, () => recordOnly(fleet, 10_000)));
-  await fleet.worker().sweep();
+  await openKeeper(fleet).sweep();
   expect((await items(fleet)).sort()).toEqual(ids.sort());
 });
 
 it('expires a waiting job whose start deadline has passed, and removes its work item', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit({ startWithinMs: -5000 })).record;
-  await fleet.worker().sweep();
+  await openKeeper(fleet).sweep();
   expect((await fleet.get(id)).record).toMatchObject({ status: 'expired', phase: 'ended', startedAt: null });
   expect(await fleet.events(id)).toEqual([{ type: 'status', status: 'expired' }]);
   expect(await items(fleet)).toEqual([]);
@@ -103,7 +83,7 @@ it('expires a delayed job that nobody submitted yet', async () => {
   await (await nextClaim(await fleet.claims())).release(60_000);
   await fleet.redis.hset(fleet.keys.job(id), 'start_deadline', 1);
   await fleet.redis.zadd(fleet.keys.deadlines, 1, id);
-  await fleet.worker().sweep();
+  await openKeeper(fleet).sweep();
   expect((await fleet.get(id)).record.status).toBe('expired');
 });
 
@@ -124,7 +104,7 @@ it('expires no job that is held, runs, is given back with a submission, or still
     await fleet.redis.hset(fleet.keys.job(id), 'start_deadline', 1);
     await fleet.redis.zadd(fleet.keys.deadlines, 1, id);
   }
-  await fleet.worker().sweep();
+  await openKeeper(fleet).sweep();
   const statuses = await Promise.all(
     [held.id, run.id, givenBack.id, onTime].map(async (id) => (await fleet.get(id)).record.status),
   );
@@ -134,30 +114,31 @@ it('expires no job that is held, runs, is given back with a submission, or still
 it('forgets a deadline whose job is no longer there', async () => {
   const fleet = await openFleet();
   await fleet.redis.zadd(fleet.keys.deadlines, 1, newId());
-  await fleet.worker().sweep();
+  await openKeeper(fleet).sweep();
   expect(await fleet.redis.zcard(fleet.keys.deadlines)).toBe(0);
 });
 
-it('lets one of two sweepers work, and the other when the lease of the first has run out', async () => {
+it('lets one of two keepers sweep, and the other when the lease of the first has run out', async () => {
   const fleet = await openFleet();
-  const [first, second] = [fleet.worker('first'), fleet.worker('second')];
+  const [first, second] = [openKeeper(fleet), openKeeper(fleet)];
   await first.sweep();
+  const holder = await fleet.redis.get(fleet.keys.lease('sweep'));
   const id = await recordOnly(fleet, 10_000);
   await second.sweep();
   expect(await items(fleet)).toEqual([]);
-  expect(await fleet.redis.get(fleet.keys.lease('sweep'))).toBe('first');
+  expect(await fleet.redis.get(fleet.keys.lease('sweep'))).toBe(holder);
   expect(await fleet.redis.pttl(fleet.keys.lease('sweep'))).toBeGreaterThan(0);
   await fleet.redis.del(fleet.keys.lease('sweep'));
   await second.sweep();
   expect(await items(fleet)).toEqual([id]);
-  expect(await fleet.redis.get(fleet.keys.lease('sweep'))).toBe('second');
+  expect(await fleet.redis.get(fleet.keys.lease('sweep'))).not.toBe(holder);
 });
 
-it('prolongs the lease of the sweeper that has it', async () => {
+it('prolongs the lease of the keeper that has it', async () => {
   const fleet = await openFleet();
-  const worker = fleet.worker('first');
-  await worker.sweep();
+  const keeper = openKeeper(fleet);
+  await keeper.sweep();
   await fleet.redis.pexpire(fleet.keys.lease('sweep'), 1000);
-  await worker.sweep();
+  await keeper.sweep();
   expect(await fleet.redis.pttl(fleet.keys.lease('sweep'))).toBeGreaterThan(10_000);
 });

@@ -1,0 +1,96 @@
+import { newId } from '@comfy-fleet/contracts';
+import { describe, expect, it } from 'vitest';
+import { JOB_TTL_SECONDS, nextClaim, openFleet, startNext, succeeded } from './builders.js';
+import { openKeeper } from './keepers.js';
+
+/** An id as it was given out `ageMs` ago. */
+function idOfAge(ageMs: number): string {
+  const time = (Date.now() - ageMs).toString(16).padStart(12, '0');
+  return `${time.slice(0, 8)}-${time.slice(8)}${newId().slice('01234567-0123'.length)}`;
+}
+
+const LIFE_MS = JOB_TTL_SECONDS * 1000;
+
+describe('pruneIndexes', () => {
+  it('takes jobs whose record is gone out of the index of every key, and no other', async () => {
+    const fleet = await openFleet();
+    const { redis, keys } = fleet;
+    const gone: Record<string, string[]> = { a: [], b: [] };
+    const stay: Record<string, string[]> = { a: [], b: [] };
+    for (const key of ['a', 'b']) {
+      for (let n = 0; n < 700; n++) {
+        const id = idOfAge(LIFE_MS + 60_000 + n);
+        // Some wait or run for so long that they are older than an ended record may get.
+        if (n % 10 === 0) stay[key]?.push((await fleet.submit({ id, key })).record.id);
+        else gone[key]?.push(id);
+      }
+      await redis.zadd(keys.jobsOf(key), ...(gone[key] ?? []).flatMap((id) => [0, id]));
+    }
+    const keeper = openKeeper(fleet);
+    expect(await keeper.pruneIndexes()).toBe(1260);
+    for (const key of ['a', 'b']) expect(await redis.zrange(keys.jobsOf(key), '0', '-1')).toEqual(stay[key]?.sort());
+    expect(await keeper.pruneIndexes()).toBe(0);
+  });
+
+  it('prunes each entry once when two keepers do it at the same time', async () => {
+    const fleet = await openFleet();
+    const { redis, keys } = fleet;
+    await fleet.submit({ key: 'a' });
+    const ids = Array.from({ length: 1200 }, (_, n) => idOfAge(LIFE_MS + 60_000 + n));
+    await redis.zadd(keys.jobsOf('a'), ...ids.flatMap((id) => [0, id]));
+    const counts = await Promise.all([openKeeper(fleet).pruneIndexes(), openKeeper(fleet).pruneIndexes()]);
+    expect(counts[0] + counts[1]).toBe(1200);
+    expect(await redis.zcard(keys.jobsOf('a'))).toBe(1);
+  });
+});
+
+describe('inputsInUse', () => {
+  const startingFrom = (sha256: string) => ({
+    kind: 'img2img' as const,
+    request: { input: { sha256, width: 64, height: 64 } },
+  });
+
+  it('names the pictures that waiting, held and running jobs of every pool start from', async () => {
+    const fleet = await openFleet();
+    const source = await fleet.claims();
+    const shas = ['a', 'b', 'c', 'd', 'e'].map((letter) => letter.repeat(64)) as [string, ...string[]];
+    const [ended, running, held, waiting, elsewhere] = shas as [string, string, string, string, string];
+    const { id } = (await fleet.submit(startingFrom(ended))).record;
+    await (await nextClaim(source)).finish(succeeded(id));
+    await fleet.submit(startingFrom(running));
+    await startNext(source);
+    await fleet.submit(startingFrom(held));
+    await nextClaim(source);
+    await fleet.submit(startingFrom(waiting));
+    await fleet.submit({ ...startingFrom(elsewhere), pool: 'big' });
+    await fleet.submit();
+    expect([...(await openKeeper(fleet).inputsInUse())].sort()).toEqual([running, held, waiting, elsewhere]);
+  });
+
+  it('misses none of a thousand that stay while a thousand others end', async () => {
+    const fleet = await openFleet();
+    const shaOf = (n: number) => n.toString(16).padStart(64, '0');
+    const jobs = Array.from({ length: 2000 }, (_, n) => fleet.submit(startingFrom(shaOf(n))));
+    const ids = (await Promise.all(jobs)).map(({ record }) => record.id);
+    const keeper = openKeeper(fleet);
+    const [inUse] = await Promise.all([
+      keeper.inputsInUse(),
+      ...ids.filter((_, n) => n % 2 === 1).map((id) => fleet.ledger.cancel(id)),
+    ]);
+    const missed = ids.flatMap((_, n) => (n % 2 === 0 && !inUse.has(shaOf(n)) ? [n] : []));
+    expect(missed).toEqual([]);
+  });
+
+  it('is empty when there is no job', async () => {
+    expect(await openKeeper(await openFleet()).inputsInUse()).toEqual(new Set());
+  });
+});
+
+it('gives a task to one keeper at a time, and to that one again', async () => {
+  const fleet = await openFleet();
+  const [first, second] = [openKeeper(fleet), openKeeper(fleet)];
+  expect(await first.takes('retention', 60_000)).toBe(true);
+  expect(await second.takes('retention', 60_000)).toBe(false);
+  expect(await second.takes('another task', 60_000)).toBe(true);
+  expect(await first.takes('retention', 60_000)).toBe(true);
+});

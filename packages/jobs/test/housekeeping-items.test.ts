@@ -1,0 +1,88 @@
+import { newId } from '@comfy-fleet/contracts';
+import { until } from '@comfy-fleet/testing';
+import { expect, it } from 'vitest';
+import { createWorkQueues } from '../src/work-queues.js';
+import { type Fleet, nextClaim, openFleet, POOL, quietLog, startNext, succeeded } from './builders.js';
+import { endedLongAgo, items, openKeeper } from './keepers.js';
+
+async function addItems(fleet: Fleet, ids: readonly string[]): Promise<void> {
+  const queues = createWorkQueues(fleet.redis, fleet.keys, quietLog());
+  await queues.add(ids.map((id) => ({ pool: POOL, id, rank: 8 })));
+  await queues.close();
+}
+
+/** A pool is known from its first job on. */
+async function openUsedFleet(): Promise<{ fleet: Fleet; waiting: string }> {
+  const fleet = await openFleet();
+  return { fleet, waiting: (await fleet.submit()).record.id };
+}
+
+const isThere = async ({ redis, keys }: Fleet, id: string) => (await redis.exists(keys.workItem(POOL, id))) === 1;
+
+it('removes work items whose record is gone, whole and once, and leaves those of waiting jobs', async () => {
+  const { fleet, waiting } = await openUsedFleet();
+  const orphans = Array.from({ length: 1200 }, newId);
+  await addItems(fleet, orphans);
+  expect(await items(fleet)).toHaveLength(1201);
+  const keeper = openKeeper(fleet);
+  await keeper.sweep();
+  expect(await items(fleet)).toEqual([waiting]);
+  expect(await isThere(fleet, orphans[0] as string)).toBe(false);
+  await keeper.sweep();
+  expect(await items(fleet)).toEqual([waiting]);
+});
+
+it('removes the item of a job that ended a while ago, and not of one that ended just now', async () => {
+  const { fleet, waiting } = await openUsedFleet();
+  const [past, now] = [(await fleet.submit()).record.id, (await fleet.submit()).record.id];
+  for (const id of [past, now]) await fleet.run('cancel', id);
+  await endedLongAgo(fleet, past);
+  await openKeeper(fleet).sweep();
+  expect((await items(fleet)).sort()).toEqual([waiting, now].sort());
+});
+
+it('removes items without a job from the delayed ones and from those that were given back', async () => {
+  const { fleet, waiting } = await openUsedFleet();
+  const [delayed, givenBack] = [newId(), newId()];
+  await addItems(fleet, [delayed, givenBack]);
+  const { redis, keys } = fleet;
+  await redis.zrem(keys.prioritized(POOL), delayed, givenBack);
+  await redis.zadd(keys.delayed(POOL), (Date.now() + 60_000) * 4096, delayed);
+  await redis.lpush(keys.waitList(POOL), givenBack);
+  await openKeeper(fleet).sweep();
+  expect(await redis.zcard(keys.delayed(POOL))).toBe(0);
+  expect(await redis.llen(keys.waitList(POOL))).toBe(0);
+  expect([await isThere(fleet, delayed), await isThere(fleet, givenBack)]).toEqual([false, false]);
+  expect(await items(fleet)).toEqual([waiting]);
+});
+
+it('leaves alone the items of delayed, held and parked jobs', async () => {
+  const fleet = await openFleet();
+  const source = await fleet.claims();
+  const delayed = (await fleet.submit()).record.id;
+  await (await nextClaim(source)).release(60_000);
+  const held = (await fleet.submit({ key: 'narrow', mostTaken: 1 })).record.id;
+  const { claim } = await startNext(source);
+  const parked = (await fleet.submit({ key: 'narrow', mostTaken: 1 })).record.id;
+  await until('the second is parked', async () => {
+    await source.next({ block: false });
+    return (await fleet.redis.zcard(fleet.keys.parked('narrow'))) === 1;
+  });
+  await openKeeper(fleet).sweep();
+  for (const id of [delayed, held, parked]) expect(await isThere(fleet, id)).toBe(true);
+  expect(await claim.finish(succeeded(held))).toBe('succeeded');
+  expect((await nextClaim(source)).record.id).toBe(parked);
+});
+
+it('does not take the item of a job without a record out of the hands of a worker', async () => {
+  const { fleet } = await openUsedFleet();
+  const source = await fleet.claims();
+  const { claim } = await startNext(source);
+  const { id } = claim.record;
+  // As a Redis that lost its last second: the record is gone, the item is active and locked.
+  await fleet.redis.del(fleet.keys.job(id));
+  await fleet.redis.zrem(fleet.keys.open(POOL), id);
+  await openKeeper(fleet).sweep();
+  expect(await isThere(fleet, id)).toBe(true);
+  expect(await fleet.redis.lrange(fleet.keys.active(POOL), 0, -1)).toEqual([id]);
+});

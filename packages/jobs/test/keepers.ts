@@ -1,0 +1,30 @@
+import { newId } from '@comfy-fleet/contracts';
+import { onTestFinished } from 'vitest';
+import { createKeeper, type Keeper, type KeeperOptions } from '../src/index.js';
+import { orderArguments } from '../src/new-order.js';
+import { anOrder, type Fleet, JOB_TTL_SECONDS, type OrderOverrides, POOL, quietLog } from './builders.js';
+
+/** A keeper of the fleet's ledger; closed when the test is done. */
+export function openKeeper({ url, keys }: Fleet, overrides: Partial<KeeperOptions> = {}): Keeper {
+  const common = { url, prefix: keys.prefix, jobTtlSeconds: JOB_TTL_SECONDS, sweepSeconds: 5, log: quietLog() };
+  const keeper = createKeeper({ ...common, ...overrides });
+  onTestFinished(() => keeper.close());
+  return keeper;
+}
+
+/** Only the record, as when the process dies before it adds the work item; `ageMs` old. */
+export async function recordOnly(fleet: Fleet, ageMs: number, order: OrderOverrides = {}): Promise<string> {
+  const id = newId();
+  const bounds = { maxOpenJobs: 10_000, idempotencyTtlSeconds: 60 };
+  await fleet.run('create', id, ...orderArguments(anOrder({ ...order, id }), bounds));
+  await fleet.redis.zincrby(fleet.keys.open(POOL), -ageMs, id);
+  return id;
+}
+
+/** Ids of the prioritized work items, in the order in which they will be taken. */
+export const items = (fleet: Fleet) => fleet.redis.zrange(fleet.keys.prioritized(POOL), '0', '-1');
+
+/** Makes ended jobs look as if they had ended a minute ago. */
+export async function endedLongAgo(fleet: Fleet, ...ids: string[]): Promise<void> {
+  for (const id of ids) await fleet.redis.hset(fleet.keys.job(id), 'finished_at', Date.now() - 60_000);
+}
