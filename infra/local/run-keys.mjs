@@ -10,6 +10,8 @@ import { aborted, listenForStop } from './stop-signals.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const STOPPED = 130;
+/** Most often there is nothing to do, and nothing worth a line. */
+const PATIENCE_MS = 3_000;
 
 /**
  * Installs and builds, then runs `apps/api/dist/keys-main.js` with the arguments. All that is written here goes to stderr,
@@ -27,7 +29,8 @@ export async function runKeys(args, { root = ROOT, env = process.env, prepare = 
   const stop = listenForStop();
 
   const run = async () => {
-    await prepare(root, env, fleet.run);
+    const slow = setTimeout(() => print.say('Installing and building what has changed …'), PATIENCE_MS);
+    await prepare(root, env, fleet.run).finally(() => clearTimeout(slow));
     if (stop.asked.aborted) return STOPPED;
     const program = spawn(process.execPath, [join(root, 'apps/api/dist/keys-main.js'), ...args], {
       cwd: root,
