@@ -1,0 +1,95 @@
+import { addAbortSignal } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { FleetError } from '@comfy-fleet/contracts';
+import { type FileFrames, type FrameStore, isFrameName } from '@comfy-fleet/frames';
+import pLimit from 'p-limit';
+import sharp from 'sharp';
+import { type DerivedOptions, FORMATS, type Format, readDerivedOptions } from './derived-options.js';
+import { type Shared, shareWork } from './share-work.js';
+import { withStorageDeadline } from './storage-deadline.js';
+
+/** Longer than the largest picture takes on a slow machine. */
+const MAKING_SECONDS = 30;
+/** Each takes one of libuv's four threads, which reading files for everybody else needs as well. */
+const MAKINGS_AT_A_TIME = 2;
+
+export interface Derived {
+  /** What a request for a picture asks for beyond the frame as it is. Throws validation_failed. */
+  wanted(query: URLSearchParams): DerivedOptions | undefined;
+  /**
+   * The name under which the frame is in the store of derived pictures in this size and format; it is made when it is
+   * not there. Never wider than the frame. Undefined when there is no such frame, or no longer. Throws invalid_image
+   * when it cannot be made, storage_failed, and the signal's reason.
+   */
+  get(
+    filename: string,
+    options: DerivedOptions,
+    signal: AbortSignal,
+  ): Promise<{ readonly name: string; readonly contentType: string } | undefined>;
+  /** Removes whatever was made of the frame. */
+  forget(filename: string): Promise<void>;
+}
+
+/** `widths` are the only ones that can be asked for: what is kept on disk stays a small multiple of the frames. */
+export function createDerived(options: {
+  readonly frames: FrameStore;
+  readonly derived: FileFrames;
+  readonly widths: readonly number[];
+  /** Of a frame: a larger one is not unpacked. */
+  readonly maxPixels: number;
+}): Derived {
+  const { frames, derived, widths, maxPixels } = options;
+  const limit = pLimit(MAKINGS_AT_A_TIME);
+  const makings: Shared<string, boolean> = shareWork();
+
+  /** False when the frame is gone. */
+  async function make(filename: string, name: string, wanted: DerivedOptions, signal: AbortSignal): Promise<boolean> {
+    signal.throwIfAborted();
+    const frame = await withStorageDeadline(signal, async (inTime) => {
+      const stream = await frames.open(filename);
+      return stream === undefined ? undefined : buffer(addAbortSignal(inTime, stream));
+    });
+    if (frame === undefined) return false;
+    const picture = await convert(frame, wanted, maxPixels);
+    await withStorageDeadline(signal, (inTime) => derived.put(name, [picture], { signal: inTime }));
+    return true;
+  }
+
+  return {
+    wanted: (query) => readDerivedOptions(query, widths),
+    get: async (filename, wanted, signal) => {
+      // asked of the frame first: what was made of one that is gone does not count any more
+      if (!isFrameName(filename) || (await frames.stat(filename)) === undefined) return undefined;
+      const name = derivedName(filename, wanted);
+      const answer = { name, contentType: FORMATS[wanted.format] };
+      if ((await derived.stat(name)) !== undefined) return answer;
+      const made = await makings.join(name, signal, (all) => limit(() => make(filename, name, wanted, all)));
+      return made ? answer : undefined;
+    },
+    forget: async (filename) => {
+      const formats = Object.keys(FORMATS) as Format[];
+      const forms = formats.flatMap((format) => [undefined, ...widths].map((width) => ({ width, format })));
+      await Promise.all(forms.map((form) => derived.delete(derivedName(filename, form))));
+    },
+  };
+}
+
+/** `<job id>_<n>_w512.webp` */
+function derivedName(filename: string, { width, format }: DerivedOptions): string {
+  const stem = filename.slice(0, filename.lastIndexOf('.'));
+  return `${stem}${width === undefined ? '' : `_w${width}`}.${format}`;
+}
+
+async function convert(frame: Buffer, { width, format }: DerivedOptions, maxPixels: number): Promise<Buffer> {
+  try {
+    const picture = sharp(frame, { limitInputPixels: maxPixels, pages: 1 }).timeout({ seconds: MAKING_SECONDS });
+    if (width !== undefined) picture.resize({ width, withoutEnlargement: true });
+    // JPEG has no transparency, and what lies beneath it is mostly black
+    if (format === 'jpeg') picture.flatten({ background: '#ffffff' });
+    return await picture.toFormat(format).toBuffer();
+  } catch (cause) {
+    throw new FleetError('invalid_image', 'The picture cannot be had in this size or format; take it as it is.', {
+      cause,
+    });
+  }
+}

@@ -1,0 +1,199 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { newId } from '@comfy-fleet/contracts';
+import { createFileFrames, type FileFrames, frameName } from '@comfy-fleet/frames';
+import sharp from 'sharp';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createDerived, type Derived } from '../src/pictures/derived.js';
+import { half, noise, plain, readCorners, transparent } from './pictures.js';
+
+const { signal } = new AbortController();
+
+let dir: string;
+let frames: FileFrames;
+let store: FileFrames;
+let derived: Derived;
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'derived-'));
+  frames = createFileFrames({ dir: join(dir, 'frames'), owner: 'test' });
+  store = createFileFrames({ dir: join(dir, 'derived'), owner: 'test' });
+  derived = createDerived({ frames, derived: store, widths: [64, 128, 512], maxPixels: 100_000 });
+});
+afterEach(() => rm(dir, { recursive: true }));
+
+async function putFrame(data: Buffer): Promise<string> {
+  const name = frameName(newId(), 1);
+  await frames.put(name, [data], { signal });
+  return name;
+}
+
+const wanted = (query: string) => derived.wanted(new URLSearchParams(query));
+
+/** What a request for the frame with this query gets, as sharp sees it. */
+async function get(filename: string, query: string) {
+  const options = wanted(query);
+  if (options === undefined) throw new Error('nothing derived was asked for');
+  const answer = await derived.get(filename, options, signal);
+  const stream = answer === undefined ? undefined : await store.open(answer.name);
+  if (answer === undefined || stream === undefined) return undefined;
+  const data = await buffer(stream);
+  const { width, height, format } = await sharp(data).metadata();
+  return { ...answer, data, width, height, format };
+}
+
+const kept = () => readdir(join(dir, 'derived')).catch(() => []);
+
+describe('what can be asked for', () => {
+  it.each([
+    ['width=64', { width: 64, format: 'png' }],
+    ['width=512&format=webp', { width: 512, format: 'webp' }],
+    ['format=jpeg&signature=x', { width: undefined, format: 'jpeg' }],
+  ])('%s', (query, options) => {
+    expect(wanted(query)).toEqual(options);
+  });
+
+  it.each(['', 'format=png', 'expires=1&signature=x'])('is the frame as it is: "%s"', (query) => {
+    expect(wanted(query)).toBeUndefined();
+  });
+
+  const WIDTHS = { pointer: '/width', detail: 'must be one of 64, 128, 512' };
+  const FORMATS = { pointer: '/format', detail: 'must be one of png, jpeg, webp' };
+  it.each([
+    ['width=65', [WIDTHS]],
+    ['width=', [WIDTHS]],
+    ['width=064', [WIDTHS]],
+    ['width=64.0', [WIDTHS]],
+    ['width=-64', [WIDTHS]],
+    ['width=64&width=128', [WIDTHS]],
+    ['width=64&width=64', [WIDTHS]],
+    ['format=gif', [FORMATS]],
+    ['format=PNG', [FORMATS]],
+    ['format=__proto__', [FORMATS]],
+    ['format=toString', [FORMATS]],
+    ['width=1e3&format=', [WIDTHS, FORMATS]],
+  ])('is not %s', (query, errors) => {
+    expect(() => wanted(query)).toThrow(expect.objectContaining({ code: 'validation_failed', errors }));
+  });
+});
+
+describe('a derived picture', () => {
+  it('has the width and format asked for, and the shape of the frame', async () => {
+    const frame = await putFrame(await plain(256, 128, 'red').png().toBuffer());
+    const found = await get(frame, 'width=64&format=webp');
+    expect(found).toMatchObject({
+      name: frame.replace('.png', '_w64.webp'),
+      contentType: 'image/webp',
+      ...{ width: 64, height: 32, format: 'webp' },
+    });
+    expect(await readCorners(found?.data ?? Buffer.alloc(0))).toEqual(['red', 'red', 'red', 'red']);
+  });
+
+  it.each([
+    ['format=jpeg', '.jpeg', 'image/jpeg', 'jpeg', 256],
+    ['format=webp', '.webp', 'image/webp', 'webp', 256],
+    ['width=128', '_w128.png', 'image/png', 'png', 128],
+    ['width=512', '_w512.png', 'image/png', 'png', 256],
+  ])('by %s is never wider than the frame', async (query, ending, contentType, format, width) => {
+    const frame = await putFrame(await plain(256, 128, 'blue').png().toBuffer());
+    const name = frame.replace('.png', ending);
+    expect(await get(frame, query)).toMatchObject({ name, contentType, format, width, height: width / 2 });
+  });
+
+  it('is made once and kept', async () => {
+    const frame = await putFrame(await noise().png().toBuffer());
+    const first = await get(frame, 'width=64&format=jpeg');
+    const name = first?.name ?? '';
+    await writeFile(join(dir, 'derived', name), await plain(8, 8, 'green').jpeg().toBuffer());
+    expect(await get(frame, 'width=64&format=jpeg')).toMatchObject({ name, width: 8 });
+    expect(await kept()).toEqual([name]);
+  });
+
+  it('is made once for all who ask at the same time', async () => {
+    const frame = await putFrame(await noise().png().toBuffer());
+    let opened = 0;
+    const counted = { ...frames, open: (name: string) => frames.open(name).finally(() => (opened += 1)) };
+    const shared = createDerived({ frames: counted, derived: store, widths: [64], maxPixels: 100_000 });
+    const options = { width: 64, format: 'webp' } as const;
+    const ask = () => shared.get(frame, options, new AbortController().signal);
+    const answers = await Promise.all(Array.from({ length: 20 }, ask));
+    expect(new Set(answers.map((answer) => answer?.name))).toEqual(new Set([frame.replace('.png', '_w64.webp')]));
+    expect(opened).toBe(1);
+  });
+
+  it('is white where the frame is transparent, as a JPEG', async () => {
+    const found = await get(await putFrame(await transparent()), 'format=jpeg');
+    expect(await readCorners(found?.data ?? Buffer.alloc(0))).toEqual(['white', 'white', 'white', 'white']);
+  });
+
+  it('keeps nothing of what ComfyUI wrote beside the pixels', async () => {
+    const workflow = randomBytes(8).toString('hex');
+    const data = await plain(64, 64, 'red')
+      .withExif({ IFD0: { ImageDescription: workflow } })
+      .png()
+      .toBuffer();
+    expect((await sharp(data).metadata()).exif?.includes(workflow)).toBe(true);
+    const found = await get(await putFrame(data), 'width=64');
+    expect(found?.data.includes(workflow)).toBe(false);
+  });
+
+  it('is absent when its frame never was, or is gone, though it was made before', async () => {
+    const frame = await putFrame(await plain(64, 64, 'red').png().toBuffer());
+    expect(await get(frameName(newId(), 1), 'format=webp')).toBeUndefined();
+    expect(await get(frame, 'format=webp')).toBeDefined();
+    await frames.delete(frame);
+    expect(await get(frame, 'format=webp')).toBeUndefined();
+    expect(await get('../secret.png', 'format=webp')).toBeUndefined();
+  });
+
+  it('is removed in every form it was made in when its frame is forgotten, and no other', async () => {
+    const [frame, other] = [
+      await putFrame(await noise().png().toBuffer()),
+      await putFrame(await noise().png().toBuffer()),
+    ];
+    for (const query of ['width=64', 'width=128&format=webp', 'format=jpeg']) await get(frame, query);
+    const kept64 = await get(other, 'width=64');
+    await derived.forget(frame);
+    expect(await kept()).toEqual([kept64?.name]);
+  });
+
+  it.each([
+    ['of more pixels than the bound', plain(400, 251, 'red').png().toBuffer()],
+    ['that is not whole', noise().png().toBuffer().then(half)],
+    ['that is no picture', Promise.resolve(Buffer.from('no picture'))],
+  ])('cannot be had of a frame %s, and leaves nothing behind', async (_what, data) => {
+    const frame = await putFrame(await data);
+    await expect(get(frame, 'width=64')).rejects.toMatchObject({
+      code: 'invalid_image',
+      detail: 'The picture cannot be had in this size or format; take it as it is.',
+    });
+    expect(await kept()).toEqual([]);
+  });
+
+  it('of just as many pixels as the bound can be had', async () => {
+    expect(await get(await putFrame(await plain(400, 250, 'red').png().toBuffer()), 'width=64')).toBeDefined();
+  });
+
+  it('is made to the end for those who stay when one of them leaves', async () => {
+    const frame = await putFrame(await noise().png().toBuffer());
+    const options = { width: 64, format: 'webp' } as const;
+    const leaving = new AbortController();
+    const gone = new Error('the caller is gone');
+    const left = derived.get(frame, options, leaving.signal);
+    const stayed = derived.get(frame, options, signal);
+    leaving.abort(gone);
+    await expect(left).rejects.toBe(gone);
+    expect(await stayed).toMatchObject({ contentType: 'image/webp' });
+  });
+
+  it('is not made when all who wanted it have left, and is for whoever comes next', async () => {
+    const frame = await putFrame(await noise().png().toBuffer());
+    const options = { width: 64, format: 'webp' } as const;
+    const gone = new Error('the caller is gone');
+    await expect(derived.get(frame, options, AbortSignal.abort(gone))).rejects.toBe(gone);
+    expect(await kept()).toEqual([]);
+    expect(await derived.get(frame, options, signal)).toMatchObject({ contentType: 'image/webp' });
+  });
+});

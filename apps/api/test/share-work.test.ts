@@ -1,0 +1,64 @@
+import { describe, expect, it } from 'vitest';
+import { shareWork } from '../src/pictures/share-work.js';
+
+const gone = new Error('gone');
+
+/** Work that ends when it is told to, and knows how often it began. */
+function work() {
+  const runs: { signal: AbortSignal; resolve: (value: string) => void; reject: (error: Error) => void }[] = [];
+  const run = (signal: AbortSignal) =>
+    new Promise<string>((resolve, reject) => {
+      runs.push({ signal, resolve, reject });
+    });
+  return { runs, run };
+}
+
+describe('shared work', () => {
+  it('is done once for one key, and apart for another', async () => {
+    const { runs, run } = work();
+    const shared = shareWork<string, string>();
+    const { signal } = new AbortController();
+    const joined = [shared.join('a', signal, run), shared.join('a', signal, run), shared.join('b', signal, run)];
+    expect(runs).toHaveLength(2);
+    runs[0]?.resolve('done');
+    runs[1]?.resolve('other');
+    expect(await Promise.all(joined)).toEqual(['done', 'done', 'other']);
+  });
+
+  it('is begun anew after its end, and after its failure', async () => {
+    const { runs, run } = work();
+    const shared = shareWork<string, string>();
+    const { signal } = new AbortController();
+    const first = shared.join('a', signal, run);
+    runs[0]?.reject(gone);
+    await expect(first).rejects.toBe(gone);
+    const second = shared.join('a', signal, run);
+    runs[1]?.resolve('second');
+    expect(await second).toBe('second');
+    const third = shared.join('a', signal, run);
+    runs[2]?.resolve('third');
+    expect(await third).toBe('third');
+  });
+
+  it('goes on while one waits, is given up when the last one leaves, and is begun anew for the next', async () => {
+    const { runs, run } = work();
+    const shared = shareWork<string, string>();
+    const [first, second] = [new AbortController(), new AbortController()];
+    const joined = [first, second].map(({ signal }) => shared.join('a', signal, run));
+    first.abort(gone);
+    await expect(joined[0]).rejects.toBe(gone);
+    expect(runs[0]?.signal.aborted).toBe(false);
+    second.abort(gone);
+    await expect(joined[1]).rejects.toBe(gone);
+    expect(runs[0]?.signal.aborted).toBe(true);
+    const next = shared.join('a', new AbortController().signal, run);
+    runs[1]?.resolve('next');
+    expect(await next).toBe('next');
+  });
+
+  it('is not begun for somebody who has left already', async () => {
+    const { runs, run } = work();
+    await expect(shareWork<string, string>().join('a', AbortSignal.abort(gone), run)).rejects.toBe(gone);
+    expect(runs).toHaveLength(0);
+  });
+});
