@@ -4,7 +4,7 @@ import type { ClaimSource, Keeper } from '../src/index.js';
 import { openFleet, ownRedis, POOL, succeeded } from './builders.js';
 import { items, openKeeper } from './keepers.js';
 
-const JOBS = 300;
+const JOBS = 150;
 
 it('lets two keepers tidy up at once in a busy ledger: every job is done once, none is lost, nothing is left', async () => {
   const fleet = await openFleet();

@@ -1,0 +1,164 @@
+import { mkdtemp, readdir, rm, truncate, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import type { Config } from '@comfy-fleet/config';
+import { newId, type ResolvedRequest } from '@comfy-fleet/contracts';
+import { createFileFrames, frameName } from '@comfy-fleet/frames';
+import { type Claim, type ClaimSource, createKeeper, createLedger, createWorkerLedger } from '@comfy-fleet/jobs';
+import { createLogger } from '@comfy-fleet/telemetry';
+import { uniquePrefix, until } from '@comfy-fleet/testing';
+import { inject, onTestFinished } from 'vitest';
+import type { Retention } from '../src/housekeeping/retention.js';
+
+export const DAY = 86_400;
+export const HOUR = 3600;
+const POOL = 'default';
+
+/** Nothing is too old, too much, or short of room. */
+const UNLIMITED: Config['retention'] = {
+  framesMaxAgeSeconds: Number.MAX_SAFE_INTEGER,
+  framesMaxBytes: Number.MAX_SAFE_INTEGER,
+  minFreeBytes: 0,
+  housekeepingSeconds: 60,
+};
+
+/** A ledger and the folders of pictures, with real jobs in them; gone when the test is done. */
+export async function openHousehold() {
+  const dir = await mkdtemp(join(tmpdir(), 'household-'));
+  const url = inject('redisUrl');
+  const prefix = uniquePrefix();
+  const lines: Record<string, unknown>[] = [];
+  const stream = new Writable({
+    write: (chunk, _encoding, done) => {
+      lines.push(JSON.parse(String(chunk)) as Record<string, unknown>);
+      done();
+    },
+  });
+  const log = createLogger({ service: 'test', level: 'info', format: 'json', stream });
+  const jobTtlSeconds = 3600;
+  const ledger = createLedger({
+    url,
+    prefix,
+    timeoutMs: 2000,
+    maxOpenJobs: 10_000,
+    jobTtlSeconds,
+    idempotencyTtlSeconds: 60,
+    signedUrlSeconds: 3600,
+    log,
+  });
+  const worker = createWorkerLedger({
+    url,
+    prefix,
+    worker: 'w1',
+    jobTtlSeconds,
+    maxWorkerDeaths: 3,
+    lockMs: 10_000,
+    stalledCheckMs: 5000,
+    sweepSeconds: 5,
+    announceSeconds: 2,
+    log,
+  });
+  await until('the ledger answers', () =>
+    ledger.ping().then(
+      () => true,
+      () => false,
+    ),
+  );
+  const source: ClaimSource = await worker.claims(POOL);
+  const store = (...folders: string[]) => createFileFrames({ dir: join(dir, ...folders), owner: 'test' });
+  const stores = { frames: store(), inputs: store('inputs'), derived: store('derived') };
+  const keepers = [1, 2].map(() => createKeeper({ url, prefix, jobTtlSeconds, sweepSeconds: 5, log }));
+  const [keeper, otherKeeper] = keepers as [(typeof keepers)[0], (typeof keepers)[0]];
+  onTestFinished(async () => {
+    await Promise.all([ledger.close(), worker.close(), ...keepers.map((one) => one.close())]);
+    await rm(dir, { recursive: true, force: true });
+  });
+
+  const { signal } = new AbortController();
+  const put = async (kind: 'frames' | 'inputs' | 'derived', name: string, ageSeconds: number, bytes = 1000) => {
+    await stores[kind].put(name, [Buffer.alloc(1)], { signal });
+    const path = join(dir, kind === 'frames' ? '' : kind, name);
+    await truncate(path, bytes); // sparse: as large as the test wants, on any disk
+    const time = new Date(Date.now() - ageSeconds * 1000);
+    await utimes(path, time, time);
+    return name;
+  };
+  const create = async (input?: string, startWithinMs = HOUR * 1000) => {
+    const kind = input === undefined ? ('text2img' as const) : ('img2img' as const);
+    const id = newId();
+    const request = { ...REQUEST, ...(input === undefined ? {} : { input: { sha256: input, width: 64, height: 64 } }) };
+    await ledger.create({
+      jobs: [{ id, kind, request, rankStep: 8, pool: POOL, startWithinMs }],
+      caller: 'anonymous',
+    });
+    return id;
+  };
+  const claim = (): Promise<Claim> => until('a job was claimed', () => source.next());
+  const finish = async (held: Claim) => {
+    const { id } = held.record;
+    const image = { width: 64, height: 64, contentType: 'image/png', bytes: 1000, sha256: 'ab'.repeat(32) };
+    await held.finish({ status: 'succeeded', images: [{ name: frameName(id, 1), ...image }] });
+    return id;
+  };
+  return {
+    dir,
+    ...stores,
+    ledger,
+    keeper,
+    otherKeeper,
+    /** What was logged at info and above. */
+    lines,
+    put,
+    create,
+    claim,
+    finish,
+    /** A job that has ended, with pictures of this age. */
+    ended: async (ageSeconds: number, { pictures = 1, bytes = 1000 } = {}) => {
+      await create();
+      const id = await finish(await claim());
+      for (let n = 1; n <= pictures; n++) await put('frames', frameName(id, n), ageSeconds, bytes);
+      return id;
+    },
+    /** Names of all files, below their folder's. */
+    files: async () => {
+      const entries = await readdir(dir, { recursive: true, withFileTypes: true });
+      return entries
+        .filter((entry) => entry.isFile())
+        .map((entry) => join(entry.parentPath, entry.name).slice(dir.length + 1))
+        .sort();
+    },
+    existing: async (ids: readonly string[]) => {
+      const found = await Promise.all(ids.map((id) => ledger.get(id)));
+      return ids.filter((_, index) => found[index] !== undefined);
+    },
+    retention: (limits: Partial<Config['retention']>, overrides: Partial<Retention> = {}): Retention => ({
+      keeper,
+      ...stores,
+      retention: { ...UNLIMITED, ...limits },
+      signal,
+      log,
+      ...overrides,
+    }),
+    writeFile: (name: string, data: string) => writeFile(join(dir, name), data),
+  };
+}
+
+const REQUEST: ResolvedRequest = {
+  workflow: 'text2img',
+  prompt: 'a lighthouse at dusk',
+  negativePrompt: '',
+  lod: 'sketch',
+  steps: 8,
+  cfg: 5,
+  sampler: 'euler_ancestral',
+  scheduler: 'normal',
+  seed: '42',
+  width: 512,
+  height: 320,
+  count: 1,
+  checkpoint: 'sd_xl_base_1.0.safetensors',
+  denoise: 1,
+  priority: 0,
+  metadata: {},
+};

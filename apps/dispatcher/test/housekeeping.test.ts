@@ -1,0 +1,74 @@
+import { utimes } from 'node:fs/promises';
+import { join } from 'node:path';
+import { frameName, inputName } from '@comfy-fleet/frames';
+import { until } from '@comfy-fleet/testing';
+import { expect, it } from 'vitest';
+import { startHousekeeping } from '../src/housekeeping/housekeeping.js';
+import { retain } from '../src/housekeeping/retention.js';
+import { DAY, openHousehold } from './household.js';
+
+type Household = Awaited<ReturnType<typeof openHousehold>>;
+
+const sha = (n: number) => n.toString(16).padStart(64, '0');
+const LIMITS = { framesMaxAgeSeconds: DAY };
+
+/** Makes a file old, if it is still there. */
+async function age(home: Household, ...path: string[]): Promise<void> {
+  const time = new Date(Date.now() - 2 * DAY * 1000);
+  await utimes(join(home.dir, ...path), time, time).catch(() => undefined);
+}
+
+it('never takes what belongs to an open job, with two of them deleting while jobs come and go', async () => {
+  const home = await openHousehold();
+  const finished: string[] = [];
+  let over = false;
+  const jobs = async () => {
+    for (let n = 0; n < 80; n++) {
+      // As the api does it: the picture is there and young, then the job is made. Each is used by ten jobs.
+      const name = inputName(sha(n % 8));
+      if (!(await home.inputs.touch(name))) await home.put('inputs', name, 0);
+      const id = await home.create(sha(n % 8));
+      await age(home, 'inputs', name);
+      const held = await home.claim();
+      // As the worker does it: the input is read, the picture is stored, the job ends.
+      expect(await home.inputs.stat(name)).toBeDefined();
+      const frame = await home.put('frames', frameName(id, 1), 2 * DAY);
+      expect(await home.inputs.stat(name)).toBeDefined();
+      expect(await home.frames.stat(frame)).toBeDefined();
+      expect(await home.finish(held)).toBe(id);
+      finished.push(id);
+    }
+    over = true;
+  };
+  const tidy = async (keeper: Household['keeper']) => {
+    while (!over) await retain(home.retention(LIMITS, { keeper }));
+    await retain(home.retention(LIMITS, { keeper }));
+  };
+  await Promise.all([jobs(), tidy(home.keeper), tidy(home.otherKeeper)]);
+  expect(finished).toHaveLength(80);
+  expect(await home.existing(finished)).toEqual([]);
+  expect(await home.files()).toEqual([]);
+});
+
+it('sweeps, deletes and prunes again and again in two dispatchers, until it is told to stop', async () => {
+  const home = await openHousehold();
+  const stopping = new AbortController();
+  const running = [home.keeper, home.otherKeeper].flatMap((keeper) =>
+    startHousekeeping({
+      ...home.retention({ ...LIMITS, housekeepingSeconds: 0.02 }, { signal: stopping.signal }),
+      keeper,
+      sweepSeconds: 0.02,
+    }),
+  );
+  for (let round = 0; round < 3; round++) {
+    const old = await home.ended(2 * DAY);
+    await until('the job was deleted', async () => (await home.existing([old])).length === 0);
+    await until('its picture was deleted', async () => (await home.files()).length === 0);
+  }
+  const id = await home.create(undefined, -5000);
+  await until('the overdue job expired', async () => (await home.ledger.get(id))?.record.status === 'expired');
+  stopping.abort();
+  await Promise.all(running);
+  const old = await home.ended(2 * DAY);
+  expect(await home.existing([old])).toEqual([old]);
+});

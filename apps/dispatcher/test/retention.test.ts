@@ -1,0 +1,259 @@
+import { utimes } from 'node:fs/promises';
+import { join } from 'node:path';
+import { newId } from '@comfy-fleet/contracts';
+import { createFileFrames, frameName, inputName } from '@comfy-fleet/frames';
+import { describe, expect, it } from 'vitest';
+import { retain } from '../src/housekeeping/retention.js';
+import { DAY, HOUR, openHousehold } from './household.js';
+
+const sha = (letter: string) => letter.repeat(64);
+
+describe('by age', () => {
+  it('deletes pictures older than allowed, with their job and all that was derived from them, and says what', async () => {
+    const home = await openHousehold();
+    const old = await home.ended(8 * DAY, { pictures: 3 });
+    const young = await home.ended(6 * DAY);
+    await home.put('derived', `${old}_1_w512.webp`, HOUR, 100);
+    await home.put('derived', `${young}_1_w512.webp`, HOUR, 100);
+    await retain(home.retention({ framesMaxAgeSeconds: 7 * DAY }));
+    expect(await home.files()).toEqual([`${young}_1.png`, `derived/${young}_1_w512.webp`].sort());
+    expect(await home.existing([old, young])).toEqual([young]);
+    expect(home.lines).toEqual([
+      expect.objectContaining({
+        level: 'info',
+        message: 'deleted old pictures',
+        jobs: 1,
+        pictures: 3,
+        derived: 1,
+        inputs: 0,
+        bytes: 3100,
+      }),
+    ]);
+  });
+
+  it('says nothing when there was nothing to delete, also the second time', async () => {
+    const home = await openHousehold();
+    await home.ended(DAY);
+    await home.put('inputs', inputName(sha('a')), DAY);
+    const before = await home.files();
+    await retain(home.retention({ framesMaxAgeSeconds: 7 * DAY }));
+    expect(await home.files()).toEqual(before);
+    await retain(home.retention({ framesMaxAgeSeconds: HOUR }));
+    expect(home.lines).toHaveLength(1);
+    await retain(home.retention({ framesMaxAgeSeconds: HOUR }));
+    expect(home.lines).toHaveLength(1);
+    expect(await home.files()).toEqual([]);
+  });
+
+  it('deletes old pictures whose record is gone, as a crash after the record leaves them', async () => {
+    const home = await openHousehold();
+    const id = await home.ended(8 * DAY);
+    expect(await home.keeper.forget(id)).toBe('forgotten');
+    await retain(home.retention({ framesMaxAgeSeconds: 7 * DAY }));
+    expect(await home.files()).toEqual([]);
+  });
+
+  it('keeps a job of which one picture is younger', async () => {
+    const home = await openHousehold();
+    const id = await home.ended(8 * DAY, { pictures: 2 });
+    await home.put('frames', frameName(id, 2), 6 * DAY);
+    await retain(home.retention({ framesMaxAgeSeconds: 7 * DAY }));
+    expect(await home.files()).toEqual([`${id}_1.png`, `${id}_2.png`]);
+    expect(await home.existing([id])).toEqual([id]);
+  });
+
+  it('keeps the pictures of jobs that have not ended, however old', async () => {
+    const home = await openHousehold();
+    const ids = [await home.create(), await home.create()];
+    await home.claim(); // one held, one waiting
+    for (const id of ids) await home.put('frames', frameName(id, 1), 30 * DAY);
+    await retain(
+      home.retention({ framesMaxAgeSeconds: HOUR, framesMaxBytes: 0, minFreeBytes: Number.MAX_SAFE_INTEGER }),
+    );
+    expect(await home.files()).toEqual(ids.map((id) => `${id}_1.png`).sort());
+    expect(await home.existing(ids)).toEqual(ids);
+  });
+
+  it('deletes old inputs, and keeps those that open jobs start from', async () => {
+    const home = await openHousehold();
+    for (const letter of ['a', 'b', 'c', 'd']) await home.put('inputs', inputName(sha(letter)), 8 * DAY);
+    await home.put('inputs', inputName(sha('e')), DAY);
+    await home.create(sha('a'));
+    await home.finish(await home.claim());
+    await home.create(sha('b'));
+    await home.claim();
+    await home.create(sha('c'));
+    await retain(home.retention({ framesMaxAgeSeconds: 7 * DAY }));
+    expect(await home.files()).toEqual(['b', 'c', 'e'].map((letter) => `inputs/${inputName(sha(letter))}`));
+  });
+
+  it('keeps an old input that somebody took up again after it was looked at', async () => {
+    const home = await openHousehold();
+    const name = await home.put('inputs', inputName(sha('a')), 8 * DAY);
+    // The request comes between the look for jobs and the deletion: its job is not among those seen.
+    const keeper = {
+      forget: home.keeper.forget,
+      inputsInUse: async () => {
+        const seen = await home.keeper.inputsInUse();
+        expect(await home.inputs.touch(name)).toBe(true);
+        await home.create(sha('a'));
+        return seen;
+      },
+    };
+    await retain(home.retention({ framesMaxAgeSeconds: 7 * DAY }, { keeper }));
+    expect(await home.files()).toEqual([`inputs/${name}`]);
+    expect(home.lines).toEqual([]);
+  });
+
+  it('leaves alone what is not named as ours, half-written files of a day, and folders', async () => {
+    const home = await openHousehold();
+    await home.ended(8 * DAY);
+    const [foreign, recent, abandoned] = ['notes.txt', '.api-pod-3000.0123456789abcdef.tmp', '.x.fedcba9876543210.tmp'];
+    for (const name of [foreign, recent, abandoned] as string[]) {
+      await home.writeFile(name, 'x');
+      const age = name === recent ? 23 * HOUR : 25 * HOUR;
+      const time = new Date(Date.now() - age * 1000);
+      await utimes(join(home.dir, name), time, time);
+    }
+    await retain(home.retention({ framesMaxAgeSeconds: HOUR }));
+    expect(await home.files()).toEqual([recent, foreign].sort());
+    expect(home.lines[0]).toMatchObject({ pictures: 1, half_written: 1 });
+  });
+
+  it('deletes what was derived from pictures that are gone, unless it was made just now', async () => {
+    const home = await openHousehold();
+    const [gone, justMade] = [newId(), newId()];
+    await home.put('derived', `${gone}_1_w64.png`, 120);
+    await home.put('derived', `${justMade}_1_w64.png`, 0);
+    await retain(home.retention({}));
+    expect(await home.files()).toEqual([`derived/${justMade}_1_w64.png`]);
+  });
+
+  it('goes on with the others when one cannot be deleted, and says so', async () => {
+    const home = await openHousehold();
+    const [stuck, loose] = [await home.ended(9 * DAY), await home.ended(8 * DAY)];
+    await home.put('derived', `${stuck}_1_w64.png`, HOUR);
+    await home.writeFile('a file where the folder should be', '');
+    const broken = createFileFrames({ dir: join(home.dir, 'a file where the folder should be'), owner: 'test' });
+    await retain(
+      home.retention({ framesMaxAgeSeconds: 7 * DAY }, { derived: { ...home.derived, delete: broken.delete } }),
+    );
+    const files = await home.files();
+    expect(files).toContain(`${stuck}_1.png`);
+    expect(files).not.toContain(`${loose}_1.png`);
+    expect(home.lines).toEqual([
+      expect.objectContaining({ level: 'info', pictures: 1 }),
+      expect.objectContaining({ level: 'warn', message: 'old pictures could not be deleted', count: 1 }),
+    ]);
+    // Its record is gone already: once the disk works again the files go, too.
+    await retain(home.retention({ framesMaxAgeSeconds: 7 * DAY }));
+    expect(await home.files()).toEqual(['a file where the folder should be']);
+  });
+});
+
+describe('by size', () => {
+  it('deletes the oldest until the rest of all three kinds fits', async () => {
+    const home = await openHousehold();
+    const jobs = [await home.ended(5 * DAY), await home.ended(3 * DAY), await home.ended(1 * DAY)];
+    await home.put('inputs', inputName(sha('a')), 4 * DAY);
+    await home.put('inputs', inputName(sha('b')), 2 * DAY);
+    await home.put('derived', `${jobs[2]}_1_w64.png`, HOUR);
+    await retain(home.retention({ framesMaxBytes: 3000 }));
+    // 6,000 bytes: the job of 5 days, the input of 4, the job of 3 go.
+    expect(await home.files()).toEqual(
+      [`${jobs[2]}_1.png`, `derived/${jobs[2]}_1_w64.png`, `inputs/${inputName(sha('b'))}`].sort(),
+    );
+    expect(await home.existing(jobs)).toEqual([jobs[2]]);
+  });
+
+  it('deletes nothing when all fits exactly', async () => {
+    const home = await openHousehold();
+    await home.ended(5 * DAY);
+    await home.ended(3 * DAY);
+    await retain(home.retention({ framesMaxBytes: 2000 }));
+    expect(await home.files()).toHaveLength(2);
+  });
+
+  it('passes over open jobs and deletes younger ones in their place, but nothing of the last minute', async () => {
+    const home = await openHousehold();
+    const open = await home.create();
+    const held = await home.claim();
+    await home.put('frames', frameName(open, 1), 5 * DAY);
+    const [old, now] = [await home.ended(120), await home.ended(10)];
+    await retain(home.retention({ framesMaxBytes: 0 }));
+    expect(await home.files()).toEqual([`${open}_1.png`, `${now}_1.png`].sort());
+    expect(await home.existing([open, old, now])).toEqual([open, now]);
+    await home.finish(held);
+    await retain(home.retention({ framesMaxBytes: 0 }));
+    expect(await home.files()).toEqual([`${now}_1.png`]);
+  });
+
+  it('copes with thousands of pictures', async () => {
+    const home = await openHousehold();
+    const names = Array.from({ length: 3000 }, () => frameName(newId(), 1));
+    await home.ended(DAY);
+    for (const name of names) await home.writeFile(name, '12345');
+    await Promise.all(names.map((name, n) => utimes(join(home.dir, name), 1_700_000_000 + n, 1_700_000_000 + n)));
+    await retain(home.retention({ framesMaxBytes: 1000 + 5 * 100 }));
+    expect((await home.files()).filter((name) => names.includes(name))).toEqual(names.slice(-100).sort());
+    expect(await home.files()).toHaveLength(101);
+  });
+});
+
+describe('by room', () => {
+  const HUGE = 100e9;
+
+  it('deletes the oldest until there is as much room as there should be', async () => {
+    const home = await openHousehold();
+    const jobs = [];
+    for (const days of [5, 4, 3, 2]) jobs.push(await home.ended(days * DAY, { bytes: HUGE }));
+    // Short by one and a half of them; what others write to this disk meanwhile is less than half of one.
+    await retain(home.retention({ minFreeBytes: (await home.frames.room()) + 1.5 * HUGE }));
+    expect(await home.existing(jobs)).toEqual(jobs.slice(2));
+    expect(await home.files()).toEqual(
+      jobs
+        .slice(2)
+        .map((id) => `${id}_1.png`)
+        .sort(),
+    );
+  });
+
+  it('deletes nothing younger than an hour for it', async () => {
+    const home = await openHousehold();
+    const jobs = [await home.ended(2 * HOUR), await home.ended(0.9 * HOUR)];
+    await home.put('inputs', inputName(sha('a')), 0.5 * HOUR);
+    await home.put('inputs', inputName(sha('b')), 3 * HOUR);
+    await retain(home.retention({ minFreeBytes: Number.MAX_SAFE_INTEGER }));
+    expect(await home.files()).toEqual([`${jobs[1]}_1.png`, `inputs/${inputName(sha('a'))}`]);
+  });
+
+  it('deletes nothing when there is room enough', async () => {
+    const home = await openHousehold();
+    await home.ended(2 * DAY);
+    await retain(home.retention({ minFreeBytes: 1 }));
+    expect(await home.files()).toHaveLength(1);
+  });
+});
+
+it('ends between two deletions when it is to stop', async () => {
+  const home = await openHousehold();
+  for (const days of [9, 8]) await home.ended(days * DAY);
+  const stopping = new AbortController();
+  const keeper = {
+    inputsInUse: home.keeper.inputsInUse,
+    forget: (id: string) => {
+      stopping.abort();
+      return home.keeper.forget(id);
+    },
+  };
+  await retain(home.retention({ framesMaxAgeSeconds: DAY }, { keeper, signal: stopping.signal }));
+  expect(await home.files()).toHaveLength(1);
+  expect(home.lines[0]).toMatchObject({ jobs: 1, pictures: 1 });
+});
+
+it('finds nothing to do where there is no folder yet', async () => {
+  const home = await openHousehold();
+  const nowhere = createFileFrames({ dir: join(home.dir, 'none'), owner: 'x' });
+  await retain(home.retention({ framesMaxBytes: 0 }, { frames: nowhere, inputs: nowhere, derived: nowhere }));
+  expect(home.lines).toEqual([]);
+});
