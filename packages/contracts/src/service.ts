@@ -1,0 +1,64 @@
+import Type, { type Static } from 'typebox';
+
+const nullable = <T extends Type.TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
+const time = () => Type.String({ format: 'date-time' });
+
+/** What there is, as `GET /` answers it. */
+export const serviceIndexSchema = Type.Object({
+  name: Type.String(),
+  description: Type.String(),
+  links: Type.Record(
+    Type.String(),
+    Type.Object({
+      method: Type.Enum(['GET', 'POST', 'DELETE']),
+      url: Type.String({ description: 'With {names} of what is to be filled in.' }),
+    }),
+  ),
+});
+
+/** Whether a process lives and can work, as `GET /livez` and `GET /readyz` answer it. */
+export const probeSchema = Type.Object({
+  status: Type.Enum(['ok', 'unavailable']),
+  reasons: Type.Array(Type.String(), { description: 'Why it is unavailable, in sentences.' }),
+});
+
+const healthInstanceSchema = Type.Object({
+  name: Type.String({ description: '`<worker>/<n>`.' }),
+  state: Type.Enum(['up', 'down', 'unknown']),
+  reason: nullable(Type.String({ description: 'Why it is down.' })),
+  since: time(),
+});
+
+/** The service for people, as `GET /health` answers it. */
+export const healthSchema = Type.Object({
+  status: Type.Enum(['ok', 'degraded', 'down'], {
+    description: '`degraded`: a part is missing and jobs may wait. `down`: no job can be taken.',
+  }),
+  reasons: Type.Array(Type.String(), { description: 'What is missing, in sentences.' }),
+  redis: Type.Object({
+    status: Type.Enum(['up', 'down']),
+    latency_ms: nullable(Type.Number({ description: 'Time of one round trip.' })),
+  }),
+  pools: Type.Array(
+    Type.Object({
+      pool: Type.String(),
+      open: Type.Integer({ description: 'Accepted and not ended.' }),
+      waiting: Type.Integer({ description: 'In the queue, taken by no worker.' }),
+      running: Type.Integer(),
+    }),
+  ),
+  workers: Type.Array(
+    Type.Object({
+      name: Type.String(),
+      started_at: time(),
+      seen_at: time(),
+      pools: Type.Array(Type.String()),
+      draining: Type.Boolean({ description: 'It is stopping and takes no more jobs.' }),
+      instances: Type.Array(healthInstanceSchema),
+    }),
+  ),
+});
+
+export type ServiceIndex = Static<typeof serviceIndexSchema>;
+export type Probe = Static<typeof probeSchema>;
+export type Health = Static<typeof healthSchema>;
