@@ -39,7 +39,7 @@ async function main(): Promise<void> {
     timeoutMs,
     retryDelaysMs,
   };
-  const work = [
+  const work = Promise.all([
     deliveries.work((due, tried) => deliver(due, tools, tried), { concurrency, perHost, signal }),
     ...startHousekeeping({
       keeper,
@@ -51,7 +51,11 @@ async function main(): Promise<void> {
       signal,
       log,
     }),
-  ];
+  ]);
+  work.catch((error: unknown) => {
+    log.error('the dispatcher itself failed', { error });
+    process.exit(1);
+  });
   const health = await startHealth(config, log, () => deliveries.ping(AbortSignal.timeout(READY_TIMEOUT_MS)));
   log.info('dispatcher started', { health_port: health.port });
 
@@ -60,7 +64,7 @@ async function main(): Promise<void> {
     // A try that is broken off would be made again: each may take its time. Without Redis their locks lapse instead.
     setTimeout(() => process.exit(1), timeoutMs + STOP_GRACE_MS).unref();
     stopping.abort();
-    await Promise.all(work);
+    await work;
     await health.close();
     await deliveries.close();
     await keeper.close();

@@ -1,7 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { newId } from '@comfy-fleet/contracts';
 import type { Logger } from '@comfy-fleet/telemetry';
-import type { Redis } from 'ioredis';
 import { workerConnection } from '../connection.js';
 import { createKeys } from '../keys.js';
 import { createUrlSigner, type UrlSigner } from '../url-signer.js';
@@ -37,8 +36,11 @@ export interface Deliveries {
 
 /** Pause after an unexpected error of Redis. */
 const ERROR_PAUSE_MS = 500;
-/** How often it is looked whether somebody waits for a place that is free: mostly they are called before. */
-const CALL_MS = 1000;
+/**
+ * How often it is looked whether somebody waits for a place that is free. Mostly they are called before; but one that
+ * was called may have gone to another process.
+ */
+const CALL_MS = 50;
 
 export function createDeliveries(options: DeliveriesOptions): Deliveries {
   const { url, prefix, jobTtlSeconds, lockMs, stalledCheckMs, log } = options;
@@ -50,7 +52,7 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
   return {
     work: async (handler, { concurrency, perHost, signal }) => {
       const places = new Places({ concurrency, perHost });
-      const lines = new Lines(places, perHost);
+      const lines = new Lines(places, { perHost });
       const callIn = async () => {
         await Promise.all(lines.call().map((id) => queue.promote(id))).catch((error: unknown) => {
           log.debug('calling deliveries failed; they come by themselves', { error });
@@ -83,18 +85,14 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
         handler,
         log,
       });
-      const calling = setInterval(() => {
-        lines.forgetCalled();
-        void callIn();
-      }, CALL_MS);
-      const running = worker.run();
-      try {
-        await moveUntil(signal, outbox, { everyMs: stalledCheckMs, log });
-      } finally {
+      const calling = setInterval(() => void callIn(), CALL_MS);
+      const end = async () => {
+        await aborted(signal);
         clearInterval(calling);
+        // At once: what the outbox is still read for stays in the queue.
         await worker.close();
-        await running;
-      }
+      };
+      await Promise.all([worker.run(), moveUntil(signal, outbox, { everyMs: stalledCheckMs, log }), end()]);
     },
     urls: createUrlSigner(redis, keys, { ttlSeconds: options.signedUrlSeconds }),
     ping: async (signal) => {
@@ -106,7 +104,7 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
     },
     close: async () => {
       await queue.close().catch((error: unknown) => log.debug('closing the queue failed', { error }));
-      disconnect(redis, blocking);
+      for (const connection of [redis, blocking]) connection.disconnect();
     },
   };
 }
@@ -145,6 +143,9 @@ async function moveUntil(
   }
 }
 
-function disconnect(...connections: Redis[]): void {
-  for (const connection of connections) connection.disconnect();
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
 }

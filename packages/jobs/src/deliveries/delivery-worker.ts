@@ -49,19 +49,27 @@ const FAULT_REST_MS = 30_000;
  */
 export function createDeliveryWorker(options: DeliveryWorkerOptions): Worker {
   const { redis, keys, places, lines, log } = options;
+  const underWay = new Map<string, AbortController>();
   const worker = new Worker<DeliveryItem>(
     keys.webhookQueue,
-    async (job, token, signal = AbortSignal.abort()) => {
+    // BullMQ gives the signal only to a function that has a third parameter without a default.
+    async (job, token, lockLost) => {
       const { id = '', data } = job;
+      // After a lost lock it may come to this very process again, whose lock manager then forgets the first taking.
+      underWay.get(id)?.abort();
       lines.arrived(data.host, id);
       if (!places.hasRoom(data.host)) return park(job, token);
       const leave = places.take(data.host);
+      const takenAgain = new AbortController();
+      underWay.set(id, takenAgain);
+      const signal = AbortSignal.any([takenAgain.signal, ...(lockLost ? [lockLost] : [])]);
       try {
         await tryOnce(job, signal);
       } catch (error) {
         if (error instanceof TryAgain) throw error;
         return await putAside(job, token, signal, error);
       } finally {
+        if (underWay.get(id) === takenAgain) underWay.delete(id);
         leave();
         await options.callIn();
       }
@@ -145,7 +153,7 @@ export function createDeliveryWorker(options: DeliveryWorkerOptions): Worker {
     signal: AbortSignal,
     error: unknown,
   ): Promise<void> {
-    if (signal.aborted) log.warn('webhook broken off: another process has it', { job: job.data.job });
+    if (signal.aborted) log.warn('webhook broken off: its lock was lost', { job: job.data.job });
     else {
       log.error('webhook could not be tried', { job: job.data.job, error });
       // If that fails too, its lock lapses, and it is handed out again.

@@ -3,6 +3,8 @@ import type { Places } from './places.js';
 /** Least time after which one that waits in a line looks by itself whether it may go on. */
 const MIN_PARKED_MS = 5000;
 const MAX_PARKED_MS = 6 * 3_600_000;
+/** One called that has not come by then went to another process. */
+const CALLED_MS = 50;
 
 /**
  * Deliveries of this process whose hosts had no place for them, in the order of their coming. In Redis they are among
@@ -15,12 +17,14 @@ export class Lines {
   readonly #perHost: number;
   /** By host; the one called last is last. */
   readonly #waiting = new Map<string, Set<string>>();
-  /** Called and not arrived yet: their places are not free any more. By id, with their hosts. */
-  #called = new Map<string, string>();
+  /** Called and not arrived yet: their places are not free any more. By id, in the order of the calls. */
+  readonly #called = new Map<string, { readonly host: string; readonly until: number }>();
+  readonly #now: () => number;
 
-  constructor(places: Places, perHost: number) {
+  constructor(places: Places, { perHost, now = () => performance.now() }: { perHost: number; now?: () => number }) {
     this.#places = places;
     this.#perHost = perHost;
+    this.#now = now;
   }
 
   /** After how many ms the next one to wait for this host should look by itself. */
@@ -46,6 +50,9 @@ export class Lines {
 
   /** Takes those out of the lines for whom there are places now, one host after the other. */
   call(): string[] {
+    if (this.#waiting.size === 0) return [];
+    this.#forgetCalled();
+    const until = this.#now() + CALLED_MS;
     const ids: string[] = [];
     let freeForSlow = this.#places.freeForSlow() - this.#calledOf((host) => this.#places.isSlow(host));
     for (const [host, line] of [...this.#waiting]) {
@@ -55,7 +62,7 @@ export class Lines {
       const next = first(line, isSlow ? Math.min(own, freeForSlow) : own);
       if (next.length === 0) continue;
       for (const id of next) {
-        this.#called.set(id, host);
+        this.#called.set(id, { host, until });
         line.delete(id);
       }
       this.#waiting.delete(host);
@@ -66,14 +73,16 @@ export class Lines {
     return ids;
   }
 
-  /** Those called went elsewhere, to another process perhaps: their places are free again. */
-  forgetCalled(): void {
-    this.#called = new Map();
+  #forgetCalled(): void {
+    for (const [id, { until }] of this.#called) {
+      if (until > this.#now()) return;
+      this.#called.delete(id);
+    }
   }
 
   #calledOf(which: (host: string) => boolean): number {
     let count = 0;
-    for (const host of this.#called.values()) if (which(host)) count++;
+    for (const { host } of this.#called.values()) if (which(host)) count++;
     return count;
   }
 }

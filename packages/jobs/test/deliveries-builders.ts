@@ -1,0 +1,118 @@
+import type { Webhook } from '@comfy-fleet/contracts';
+import { until } from '@comfy-fleet/testing';
+import { onTestFinished } from 'vitest';
+import { createDeliveries, type DeliveriesOptions } from '../src/deliveries/deliveries.js';
+import type { DueDelivery, TryResult } from '../src/deliveries/delivery.js';
+import { createDeliveryQueue } from '../src/deliveries/delivery-queue.js';
+import type { DeliveryHandler } from '../src/deliveries/delivery-worker.js';
+import { readDelivery, redeliver } from '../src/deliveries/read-delivery.js';
+import { type Fleet, JOB_TTL_SECONDS, quietLog } from './builders.js';
+
+export const LOCK_MS = 1000;
+const SINK: Webhook = { url: 'https://receiver.example/hook' };
+
+export const attempt = (status: number | null, answer = '') => ({
+  at: new Date().toISOString(),
+  status,
+  duration_ms: 3,
+  answer,
+  delivered: status !== null && status >= 200 && status <= 299,
+});
+
+export const taken: TryResult = { attempt: attempt(200, 'thanks'), retryInMs: undefined };
+export const notTaken = (retryInMs?: number): TryResult => ({ attempt: attempt(500, 'broken'), retryInMs });
+
+export interface DispatcherOptions {
+  readonly concurrency?: number;
+  readonly perHost?: number;
+  readonly overrides?: Partial<DeliveriesOptions>;
+}
+
+/** A dispatcher at work; `stop` ends it properly, `cutOff` as a crash would. */
+export interface TestDispatcher {
+  stop(): Promise<void>;
+  /** Its connections are cut, and nothing that it has in hand comes to an end. */
+  cutOff(): Promise<void>;
+}
+
+export function dispatch(fleet: Fleet, handler: DeliveryHandler, options: DispatcherOptions = {}): TestDispatcher {
+  const { concurrency = 16, perHost = 4, overrides } = options;
+  const stopping = new AbortController();
+  const deliveries = createDeliveries({
+    url: fleet.url,
+    prefix: fleet.keys.prefix,
+    jobTtlSeconds: JOB_TTL_SECONDS,
+    signedUrlSeconds: 3600,
+    lockMs: LOCK_MS,
+    stalledCheckMs: 200,
+    log: quietLog(),
+    ...overrides,
+  });
+  const working = deliveries.work(handler, { concurrency, perHost, signal: stopping.signal });
+  working.catch(() => {});
+  const stop = async () => {
+    stopping.abort();
+    await working;
+    await deliveries.close();
+  };
+  let isOver = false;
+  const once = (end: () => Promise<void>) => async () => {
+    if (isOver) return;
+    isOver = true;
+    await end();
+  };
+  onTestFinished(once(stop));
+  return {
+    stop: once(stop),
+    cutOff: once(async () => {
+      stopping.abort();
+      await deliveries.close();
+    }),
+  };
+}
+
+/** A handler that remembers what it was given and answers as told. */
+export function recorder(answer: (due: DueDelivery) => TryResult | Promise<TryResult> = () => taken) {
+  const dues: DueDelivery[] = [];
+  return {
+    dues,
+    /** As soon as there are so many. */
+    got: (count: number, withinMs?: number) =>
+      until(`${count} tries`, () => dues.length >= count, { everyMs: 2, ...(withinMs ? { withinMs } : {}) }),
+    handler: async (due: DueDelivery) => {
+      dues.push(due);
+      return answer(due);
+    },
+  };
+}
+
+/** Makes a job with a webhook that has ended. Answers its id. */
+export async function endedJob(fleet: Fleet, callback: Webhook = SINK): Promise<string> {
+  const { id } = (await fleet.submit({ callback })).record;
+  await fleet.ledger.cancel(id);
+  return id;
+}
+
+export function deliveryOf(fleet: Fleet) {
+  const queue = createDeliveryQueue(fleet.redis, fleet.keys, quietLog());
+  return {
+    queue,
+    read: async (id: string) => readDelivery(fleet.redis, fleet.keys, queue, (await fleet.get(id)).record),
+    redeliver: async (id: string) => redeliver(queue, (await fleet.get(id)).record),
+    /** Resolves when its delivery is in that state. */
+    reaches: (id: string, state: string) =>
+      until(`the delivery of ${id} is ${state}`, async () => {
+        const delivery = await readDelivery(fleet.redis, fleet.keys, queue, (await fleet.get(id)).record);
+        return delivery.state === state && delivery;
+      }),
+  };
+}
+
+/** Nothing is left of any delivery but the logs of their tries. */
+export async function nothingLeft(fleet: Fleet): Promise<void> {
+  const { redis, keys } = fleet;
+  await until('outbox and delivery queue are empty', async () => {
+    const items = await redis.keys(`${keys.prefix.replace(/[{}]/g, '?')}:${keys.webhookQueue}:msg_*`);
+    return items.length === 0 && (await redis.xlen(keys.outbox)) === 0;
+  });
+}

@@ -1,0 +1,174 @@
+import { newId } from '@comfy-fleet/contracts';
+import { until } from '@comfy-fleet/testing';
+import { describe, expect, it } from 'vitest';
+import { logAttempt } from '../src/deliveries/attempt-log.js';
+import { Outbox } from '../src/deliveries/outbox.js';
+import { type Fleet, openFleet, ownRedis, quietLog } from './builders.js';
+import {
+  attempt,
+  deliveryOf,
+  dispatch,
+  endedJob,
+  LOCK_MS,
+  nothingLeft,
+  recorder,
+  taken,
+} from './deliveries-builders.js';
+
+/** The outbox as a process uses it that will die: its steps, one by one. */
+async function doomedOutbox(fleet: Fleet): Promise<Outbox> {
+  const { queue } = deliveryOf(fleet);
+  const outbox = new Outbox({
+    redis: fleet.redis,
+    blocking: fleet.redis,
+    keys: fleet.keys,
+    consumer: newId(),
+    abandonedMs: LOCK_MS,
+    queue: queue.add,
+    log: quietLog(),
+  });
+  await outbox.begin();
+  return outbox;
+}
+
+describe('a dispatcher that dies', () => {
+  it('after it read the outbox and before it queued anything loses nothing to the next one', async () => {
+    const fleet = await openFleet();
+    const ids = [await endedJob(fleet), await endedJob(fleet)];
+    const outbox = await doomedOutbox(fleet);
+    expect(await outbox.read()).toHaveLength(2);
+    const receiver = recorder();
+    dispatch(fleet, receiver.handler);
+    await receiver.got(2);
+    await nothingLeft(fleet);
+    expect(receiver.dues.map(({ id }) => id).sort()).toEqual(ids.map((id) => `msg_${id}`).sort());
+  });
+
+  it('after it queued a delivery and before it took it out of the outbox has it delivered once', async () => {
+    const fleet = await openFleet();
+    await endedJob(fleet);
+    const outbox = await doomedOutbox(fleet);
+    await outbox.queue(await outbox.read());
+    const receiver = recorder();
+    dispatch(fleet, receiver.handler);
+    await receiver.got(1);
+    await nothingLeft(fleet);
+    expect(receiver.dues).toHaveLength(1);
+  });
+
+  it('before it took it out of the outbox, while it waits for its next try, leaves it waiting', async () => {
+    const fleet = await openFleet();
+    const id = await endedJob(fleet);
+    const outbox = await doomedOutbox(fleet);
+    await outbox.queue(await outbox.read());
+    const receiver = recorder(() => ({ attempt: attempt(500), retryInMs: 3_600_000 }));
+    dispatch(fleet, receiver.handler);
+    await until('the outbox is empty', async () => (await fleet.redis.xlen(fleet.keys.outbox)) === 0);
+    expect(await deliveryOf(fleet).read(id)).toMatchObject({ state: 'pending', next_attempt_at: expect.any(String) });
+    expect(receiver.dues).toHaveLength(1);
+  });
+
+  it('in the middle of a try has it tried again under the same id, when its lock has run out', async () => {
+    const fleet = await openFleet();
+    const dying = recorder(() => new Promise(() => {}));
+    const first = dispatch(fleet, dying.handler);
+    const id = await endedJob(fleet);
+    await dying.got(1);
+    const receiver = recorder();
+    dispatch(fleet, receiver.handler);
+    await first.cutOff();
+    await deliveryOf(fleet).reaches(id, 'delivered');
+    expect([...dying.dues, ...receiver.dues].map((due) => [due.id, due.failedTries])).toEqual([
+      [`msg_${id}`, 0],
+      [`msg_${id}`, 0],
+    ]);
+  });
+
+  it('after the receiver took it and the log says so does not have it delivered again', async () => {
+    const fleet = await openFleet();
+    const id = await endedJob(fleet);
+    const outbox = await doomedOutbox(fleet);
+    const entries = await outbox.read();
+    await outbox.queue(entries);
+    const run = entries[0]?.[0] as string;
+    await logAttempt(fleet.redis, fleet.keys, id, { ...attempt(200), run }, 60_000);
+    const receiver = recorder();
+    dispatch(fleet, receiver.handler);
+    await nothingLeft(fleet);
+    expect(receiver.dues).toEqual([]);
+    await deliveryOf(fleet).redeliver(id);
+    await receiver.got(1);
+  });
+});
+
+it('breaks a try off whose lock was lost, and makes it again', async () => {
+  const fleet = await openFleet();
+  let brokenOff = 0;
+  let tries = 0;
+  dispatch(fleet, async (_due, signal) => {
+    tries += 1;
+    if (tries > 1) return taken;
+    // As after a pause longer than the lock lasts.
+    await fleet.redis.del(`${fleet.keys.prefix}:${fleet.keys.webhookQueue}:msg_${id}:lock`);
+    return new Promise((_, reject) => {
+      signal.addEventListener('abort', () => {
+        brokenOff += 1;
+        reject(signal.reason);
+      });
+    });
+  });
+  const id = await endedJob(fleet);
+  expect((await deliveryOf(fleet).reaches(id, 'delivered')).attempts).toHaveLength(1);
+  expect([tries, brokenOff]).toEqual([2, 1]);
+});
+
+it('hands each delivery to one of two dispatchers only', async () => {
+  const fleet = await openFleet();
+  const receivers = [recorder(), recorder()];
+  for (const { handler } of receivers) dispatch(fleet, handler);
+  const ids = await Promise.all(Array.from({ length: 300 }, () => endedJob(fleet)));
+  const all = () => receivers.flatMap(({ dues }) => dues.map(({ id }) => id));
+  await until('all came', () => all().length >= 300, { withinMs: 15_000 });
+  await nothingLeft(fleet);
+  expect(all().sort()).toEqual(ids.map((id) => `msg_${id}`).sort());
+  for (const { dues } of receivers) expect(dues.length).toBeGreaterThan(0);
+});
+
+it('finishes the tries under way when it is told to stop, and begins no other', async () => {
+  const fleet = await openFleet();
+  let answer: () => void = () => {};
+  const receiver = recorder(() => new Promise((resolve) => (answer = () => resolve(taken))));
+  const dispatcher = dispatch(fleet, receiver.handler);
+  const [first] = [await endedJob(fleet)];
+  await receiver.got(1);
+  const stopped = dispatcher.stop();
+  const later = await endedJob(fleet);
+  answer();
+  await stopped;
+  const { read, reaches } = deliveryOf(fleet);
+  expect(await read(first)).toMatchObject({ state: 'delivered' });
+  expect(await read(later)).toMatchObject({ state: 'pending', attempts: [] });
+  dispatch(fleet, recorder().handler);
+  await reaches(later, 'delivered');
+});
+
+it('delivers everything although Redis is killed and comes back in between', async () => {
+  const server = await ownRedis();
+  const fleet = await openFleet({ url: server.url });
+  const receiver = recorder(({ failedTries }) =>
+    failedTries === 0 ? { attempt: attempt(503), retryInMs: 300 } : taken,
+  );
+  dispatch(fleet, receiver.handler);
+  const ids: string[] = [];
+  for (let n = 0; n < 20; n++) ids.push(await endedJob(fleet));
+  await server.stop('SIGKILL');
+  await server.restart();
+  await until('the ledger answers', () =>
+    fleet.ledger.ping().then(
+      () => true,
+      () => false,
+    ),
+  );
+  for (let n = 0; n < 20; n++) ids.push(await endedJob(fleet));
+  for (const id of ids) await deliveryOf(fleet).reaches(id, 'delivered');
+});

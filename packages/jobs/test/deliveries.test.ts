@@ -1,0 +1,203 @@
+import { until } from '@comfy-fleet/testing';
+import { describe, expect, it } from 'vitest';
+import { failed, nextClaim, openFleet, succeeded } from './builders.js';
+import {
+  attempt,
+  deliveryOf,
+  dispatch,
+  endedJob,
+  nothingLeft,
+  notTaken,
+  recorder,
+  taken,
+} from './deliveries-builders.js';
+
+describe('a job that ends', () => {
+  it('is told of once, under an id of its own, with its record as it is then, and leaves nothing but the log', async () => {
+    const fleet = await openFleet();
+    const receiver = recorder();
+    dispatch(fleet, receiver.handler);
+    const callback = { url: 'https://receiver.example/hook', secret: `whsec_${'A'.repeat(32)}` };
+    const { id } = (await fleet.submit({ callback, key: 'anna' })).record;
+    await (await nextClaim(await fleet.claims())).finish(succeeded(id));
+    await deliveryOf(fleet).reaches(id, 'delivered');
+    await nothingLeft(fleet);
+    expect(receiver.dues).toHaveLength(1);
+    expect(receiver.dues[0]).toMatchObject({
+      id: `msg_${id}`,
+      webhook: callback,
+      failedTries: 0,
+      snapshot: { record: { id, key: 'anna', status: 'succeeded', images: [{ name: `${id}_1.png` }] } },
+    });
+    expect(await fleet.redis.pttl(fleet.keys.attempts(id))).toBeGreaterThan(3_500_000);
+  });
+
+  it.each([
+    ['failed', ['job.succeeded', 'job.failed'], 'delivered'],
+    ['failed', ['job.succeeded'], 'skipped'],
+    ['canceled', ['job.canceled'], 'delivered'],
+    ['canceled', ['job.failed'], 'skipped'],
+  ] as const)('as %s, with a webhook for %j, is %s', async (end, events, state) => {
+    const fleet = await openFleet();
+    const receiver = recorder();
+    dispatch(fleet, receiver.handler);
+    const callback = { url: 'https://receiver.example', events: [...events] };
+    const { id } = (await fleet.submit({ callback })).record;
+    if (end === 'canceled') await fleet.ledger.cancel(id);
+    else await (await nextClaim(await fleet.claims())).finish(failed());
+    expect(await deliveryOf(fleet).reaches(id, state)).toMatchObject({ events, url: 'https://receiver.example' });
+    await nothingLeft(fleet);
+    expect(receiver.dues).toHaveLength(state === 'skipped' ? 0 : 1);
+  });
+
+  it('and is deleted before its webhook went out is dropped', async () => {
+    const fleet = await openFleet();
+    const [deleted, kept] = [await endedJob(fleet), await endedJob(fleet)];
+    await fleet.redis.del(fleet.keys.job(deleted));
+    const receiver = recorder();
+    dispatch(fleet, receiver.handler);
+    await nothingLeft(fleet);
+    expect(receiver.dues.map(({ id }) => id)).toEqual([`msg_${kept}`]);
+  });
+
+  it('without a webhook is told to nobody', async () => {
+    const fleet = await openFleet();
+    const { id } = (await fleet.submit()).record;
+    await fleet.ledger.cancel(id);
+    expect(await fleet.redis.xlen(fleet.keys.outbox)).toBe(0);
+    await expect(deliveryOf(fleet).read(id)).rejects.toMatchObject({ code: 'webhook_not_found' });
+    await expect(deliveryOf(fleet).redeliver(id)).rejects.toMatchObject({ code: 'webhook_not_found' });
+  });
+});
+
+describe('a webhook that is not taken', () => {
+  it('is tried again with the same id after the delay it was given, and every try is logged', async () => {
+    const fleet = await openFleet();
+    const receiver = recorder(({ failedTries }) => (failedTries < 3 ? notTaken(30) : taken));
+    dispatch(fleet, receiver.handler);
+    const id = await endedJob(fleet);
+    const delivery = await deliveryOf(fleet).reaches(id, 'delivered');
+    expect(receiver.dues.map((due) => [due.id, due.failedTries])).toEqual([0, 1, 2, 3].map((n) => [`msg_${id}`, n]));
+    expect(delivery.attempts.map(({ status, answer, delivered }) => [status, answer, delivered])).toEqual([
+      [500, 'broken', false],
+      [500, 'broken', false],
+      [500, 'broken', false],
+      [200, 'thanks', true],
+    ]);
+    expect(delivery.attempts[0]).toEqual({ ...attempt(500, 'broken'), at: expect.any(String) });
+    expect(delivery).toMatchObject({ id: `msg_${id}`, next_attempt_at: null });
+  });
+
+  it('shows when the next try is to be, while it waits for it', async () => {
+    const fleet = await openFleet();
+    dispatch(fleet, recorder(() => notTaken(60_000)).handler);
+    const { read } = deliveryOf(fleet);
+    const id = await endedJob(fleet);
+    const waiting = await until('the next try is known', async () => {
+      const delivery = await read(id);
+      return delivery.next_attempt_at !== null && delivery;
+    });
+    expect(waiting.state).toBe('pending');
+    expect(waiting.attempts).toHaveLength(1);
+    const lastAt = Date.parse(waiting.attempts[0]?.at ?? '');
+    expect(Date.parse(waiting.next_attempt_at ?? '') - lastAt).toBeGreaterThan(59_000);
+    expect(Date.parse(waiting.next_attempt_at ?? '') - lastAt).toBeLessThan(70_000);
+  });
+
+  it('has failed when there is to be no other try', async () => {
+    const fleet = await openFleet();
+    const receiver = recorder(({ failedTries }) => notTaken(failedTries < 2 ? 10 : undefined));
+    dispatch(fleet, receiver.handler);
+    const id = await endedJob(fleet);
+    expect((await deliveryOf(fleet).reaches(id, 'failed')).attempts).toHaveLength(3);
+    await nothingLeft(fleet);
+    expect(receiver.dues).toHaveLength(3);
+  });
+
+  it('keeps the newest 50 tries in the log', async () => {
+    const fleet = await openFleet();
+    const receiver = recorder(({ failedTries }) => ({
+      attempt: attempt(500, `try ${failedTries}`),
+      retryInMs: failedTries < 59 ? 1 : undefined,
+    }));
+    dispatch(fleet, receiver.handler);
+    const id = await endedJob(fleet);
+    await receiver.got(60);
+    const { attempts } = await deliveryOf(fleet).reaches(id, 'failed');
+    expect([attempts.length, attempts[0]?.answer, attempts.at(-1)?.answer]).toEqual([50, 'try 10', 'try 59']);
+  });
+});
+
+describe('a redelivery', () => {
+  it('of a delivered webhook goes out again under the same id', async () => {
+    const fleet = await openFleet();
+    const receiver = recorder();
+    dispatch(fleet, receiver.handler);
+    const { redeliver, reaches } = deliveryOf(fleet);
+    const id = await endedJob(fleet);
+    await reaches(id, 'delivered');
+    await nothingLeft(fleet);
+    await redeliver(id);
+    await receiver.got(2);
+    expect(receiver.dues.map((due) => due.id)).toEqual([`msg_${id}`, `msg_${id}`]);
+    await nothingLeft(fleet);
+    expect((await reaches(id, 'delivered')).attempts).toHaveLength(2);
+  });
+
+  it('of a failed one begins the schedule anew', async () => {
+    const fleet = await openFleet();
+    const receiver = recorder(({ failedTries }) => notTaken(failedTries < 1 ? 5 : undefined));
+    dispatch(fleet, receiver.handler);
+    const { redeliver, reaches } = deliveryOf(fleet);
+    const id = await endedJob(fleet);
+    await reaches(id, 'failed');
+    await nothingLeft(fleet);
+    await redeliver(id);
+    await receiver.got(4);
+    expect(receiver.dues.map(({ failedTries }) => failedTries)).toEqual([0, 1, 0, 1]);
+  });
+
+  it('of one that waits for its next try makes that try at once', async () => {
+    const fleet = await openFleet();
+    const receiver = recorder(({ failedTries }) => (failedTries === 0 ? notTaken(3_600_000) : taken));
+    dispatch(fleet, receiver.handler);
+    const { redeliver, reaches, read } = deliveryOf(fleet);
+    const id = await endedJob(fleet);
+    await until('it waits', async () => (await read(id)).next_attempt_at !== null);
+    await redeliver(id);
+    expect((await reaches(id, 'delivered')).attempts).toHaveLength(2);
+  });
+
+  it('is refused while the job has not ended, and when its end is none of the events', async () => {
+    const fleet = await openFleet();
+    const { read, redeliver } = deliveryOf(fleet);
+    const { id } = (await fleet.submit({ callback: { url: 'https://a.example', events: ['job.failed'] } })).record;
+    expect(await read(id)).toMatchObject({ state: 'waiting', attempts: [], next_attempt_at: null });
+    await expect(redeliver(id)).rejects.toMatchObject({ code: 'wrong_job_state' });
+    await fleet.ledger.cancel(id);
+    await expect(redeliver(id)).rejects.toMatchObject({ code: 'wrong_job_state' });
+  });
+});
+
+it('shows no dispatcher’s word of its own in the log of tries', async () => {
+  const fleet = await openFleet();
+  dispatch(fleet, recorder().handler);
+  const { attempts } = await deliveryOf(fleet).reaches(await endedJob(fleet), 'delivered');
+  expect(Object.keys(attempts[0] ?? {}).sort()).toEqual(['answer', 'at', 'delivered', 'duration_ms', 'status']);
+});
+
+it('makes a try again later, and counts none, when the handler fails through no fault of the receiver', async () => {
+  const fleet = await openFleet();
+  const receiver = recorder(() => Promise.reject(new Error('a bug')));
+  dispatch(fleet, receiver.handler);
+  const { read, redeliver } = deliveryOf(fleet);
+  const id = await endedJob(fleet);
+  const aside = await until('it was put aside', async () => {
+    const delivery = await read(id);
+    return delivery.next_attempt_at !== null && delivery;
+  });
+  expect(aside).toMatchObject({ state: 'pending', attempts: [] });
+  await redeliver(id);
+  await receiver.got(2);
+  expect(receiver.dues[1]).toMatchObject({ failedTries: 0 });
+});
