@@ -5,7 +5,14 @@ import { Writable } from 'node:stream';
 import { type Config, loadConfig } from '@comfy-fleet/config';
 import type { Job, Problem } from '@comfy-fleet/contracts';
 import { createFileFrames, type FileFrames } from '@comfy-fleet/frames';
-import { type Claim, createLedger, createWorkerLedger, type WorkerLedger } from '@comfy-fleet/jobs';
+import {
+  type Claim,
+  createKeeper,
+  createLedger,
+  createWorkerLedger,
+  type Keeper,
+  type WorkerLedger,
+} from '@comfy-fleet/jobs';
 import { createLogger } from '@comfy-fleet/telemetry';
 import { uniquePrefix, until } from '@comfy-fleet/testing';
 import { loadWorkflows } from '@comfy-fleet/workflows';
@@ -22,6 +29,7 @@ export interface TestApi {
   readonly inputs: FileFrames;
   readonly framesDir: string;
   readonly worker: WorkerLedger;
+  readonly keeper: Keeper;
   /** Every log line so far, parsed. */
   readonly logged: Record<string, unknown>[];
   get(path: string, init?: RequestInit): Promise<Response>;
@@ -63,10 +71,10 @@ export async function startApi(
     maxWorkerDeaths: 10,
     lockMs: 10_000,
     stalledCheckMs: 5_000,
-    sweepSeconds: 5,
     announceSeconds: 60,
     log,
   });
+  const keeper = createKeeper({ url: redisUrl, prefix, jobTtlSeconds, sweepSeconds: 5, log });
   const claims = await worker.claims('default');
   const held: Claim[] = [];
   const frames = createFileFrames({ dir: framesDir, owner: 'test' });
@@ -107,6 +115,7 @@ export async function startApi(
     inputs,
     framesDir,
     worker,
+    keeper,
     logged,
     get,
     post,
@@ -128,7 +137,7 @@ export async function startApi(
       await server.close(0);
       for (const claim of held) claim.letGo();
       await claims.close();
-      await Promise.all([ledger.close(), worker.close()]);
+      await Promise.all([ledger.close(), worker.close(), keeper.close()]);
       await rm(framesDir, { recursive: true, force: true });
     },
   };

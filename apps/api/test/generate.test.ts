@@ -38,7 +38,7 @@ describe('POST /generate', () => {
     const job = await api.accepted({ start_within_seconds: 1 });
     expect(Date.parse(job.start_deadline) - Date.parse(job.created_at)).toBe(1000);
     await until('it expired', async () => {
-      await api.worker.sweep();
+      await api.keeper.sweep();
       return (await api.job(job.id)).status === 'expired';
     });
   });

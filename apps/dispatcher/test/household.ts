@@ -55,7 +55,6 @@ export async function openHousehold() {
     maxWorkerDeaths: 3,
     lockMs: 10_000,
     stalledCheckMs: 5000,
-    sweepSeconds: 5,
     announceSeconds: 2,
     log,
   });

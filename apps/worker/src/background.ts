@@ -13,7 +13,6 @@ interface Background {
   readonly announce: () => Promise<void>;
   readonly announceSeconds: number;
   readonly abilitiesSeconds: number;
-  readonly sweepSeconds: number;
   readonly signal: AbortSignal;
   readonly log: Logger;
 }
@@ -30,7 +29,7 @@ const CLEAN_MS = 3_600_000;
  * is over.
  */
 export function startBackground(background: Background): Promise<void>[] {
-  const { ledger, lanes, study, announce, announceSeconds, abilitiesSeconds, sweepSeconds, signal, log } = background;
+  const { ledger, lanes, study, announce, announceSeconds, abilitiesSeconds, signal, log } = background;
   const until = { signal, log };
   const instances = lanes.map(({ instance }) => instance);
   return [
@@ -41,7 +40,6 @@ export function startBackground(background: Background): Promise<void>[] {
     ...lanes.map((lane) => every(CLEAN_MS, `cleaning up after ${lane.instance.name}`, () => clean(lane, log), until)),
     every(ABANDONED_MS, 'stopping abandoned prompts', () => stopAbandoned({ ledger, instances, ...until }), until),
     every(announceSeconds * 1000, 'announcing', announce, until),
-    every(sweepSeconds * 1000, 'sweeping', () => ledger.sweep(), until),
   ];
 }
 

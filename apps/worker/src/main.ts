@@ -23,7 +23,7 @@ async function main(): Promise<void> {
   const { name, pools, announceSeconds, abilitiesSeconds, drainSeconds, adoptWaitSeconds, storeRetrySeconds } =
     config.worker;
   const { healthHost, healthPort } = config.worker;
-  const { sweepSeconds, maxAttempts, maxRefusals, maxInstanceDeaths, maxWorkerDeaths } = config.queue;
+  const { maxAttempts, maxRefusals, maxInstanceDeaths, maxWorkerDeaths } = config.queue;
   const { jobTtlSeconds, lockMs, stalledCheckMs } = config.queue;
   const workflows = await loadWorkflows(config.workflowsDir);
   const frames = createFileFrames({ dir: config.framesDir, owner: name });
@@ -40,7 +40,6 @@ async function main(): Promise<void> {
     maxWorkerDeaths: 2 * maxWorkerDeaths,
     lockMs,
     stalledCheckMs,
-    sweepSeconds,
     announceSeconds,
     log,
   });
@@ -67,7 +66,6 @@ async function main(): Promise<void> {
     comfyTimeoutMs: config.comfyui.timeoutMs,
     announceSeconds,
     abilitiesSeconds,
-    sweepSeconds,
     onNameTaken: () => {
       if (process.exitCode !== undefined) return;
       log.error('another worker was started with this name and has taken over; give each its own WORKER_NAME', {

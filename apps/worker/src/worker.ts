@@ -30,7 +30,6 @@ export interface WorkerOptions {
   readonly adoptWaitMs: number;
   readonly announceSeconds: number;
   readonly abilitiesSeconds: number;
-  readonly sweepSeconds: number;
   /** Another process has taken this worker's name, and with it what this one has in hand: this one is to stop. */
   readonly onNameTaken: () => void;
   readonly log: Logger;
@@ -115,8 +114,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     const about = { name: worker, startedAt, pools, draining: stopping.signal.aborted };
     if (!(await ledger.announce(announcement(about, lanes)))) options.onNameTaken();
   };
-  const { announceSeconds, abilitiesSeconds, sweepSeconds } = options;
-  const intervals = { announceSeconds, abilitiesSeconds, sweepSeconds };
+  const { announceSeconds, abilitiesSeconds } = options;
+  const intervals = { announceSeconds, abilitiesSeconds };
   const tasks = [
     ...startBackground({ ledger, lanes, study, announce, ...intervals, signal: ending.signal, log }),
     every(LEFT_MS, 'looking for jobs left behind', takeLeft, { signal: stopping.signal, log }),

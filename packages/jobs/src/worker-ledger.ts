@@ -13,8 +13,6 @@ import type { JobError } from './record.js';
 import { redisTime } from './redis-time.js';
 import { parseSnapshot } from './snapshots.js';
 import { createSubscriptions } from './subscriptions.js';
-import { sweep } from './sweeps.js';
-import { createWorkQueues } from './work-queues.js';
 
 /**
  * How long an instance counts as idle after it was said; an idle worker says it again each time its look for work ends.
@@ -89,8 +87,6 @@ export interface WorkerLedger {
   withdraw(): Promise<void>;
   /** The live workers of the fleet, this one included. */
   workers(): Promise<readonly WorkerAnnouncement[]>;
-  /** Adds missing work items, expires what waited too long, rebases the ranks; does nothing while another does it. */
-  sweep(): Promise<void>;
   /** Resolves while Redis answers. */
   ping(signal: AbortSignal): Promise<void>;
   close(): Promise<void>;
@@ -105,7 +101,6 @@ export interface WorkerLedgerOptions {
   readonly maxWorkerDeaths: number;
   readonly lockMs: number;
   readonly stalledCheckMs: number;
-  readonly sweepSeconds: number;
   /** Interval of the announcements; three missed ones and the worker counts as gone. */
   readonly announceSeconds: number;
   readonly log: Logger;
@@ -123,7 +118,6 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
   const redisNow = () => Date.now() + clockOffsetMs;
   const redis = workerConnection(options.url, log);
   const subscriptions = createSubscriptions(workerConnection(options.url, log), log);
-  const queues = createWorkQueues(redis, keys, log);
   const isNameInUse = async () => {
     const [, subscribers] = await redis.pubsub('NUMSUB', keys.workerChannel(worker));
     return Number(subscribers) > 0 && (await redis.exists(keys.lease(nameTask))) === 1;
@@ -243,16 +237,6 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
       await redis.del(keys.lease(nameTask));
     },
     workers: () => readWorkers(redis, keys),
-    sweep: () =>
-      sweep({
-        redis,
-        keys,
-        queues,
-        holder: worker,
-        leaseMs: options.sweepSeconds * 3000,
-        expire: async (id) => (await run('expire', id, [])) === 1,
-        log,
-      }),
     ping: async (signal) => {
       signal.throwIfAborted();
       const aborted = new Promise<never>((_, reject) => {
@@ -262,7 +246,6 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
     },
     close: async () => {
       subscriptions.close();
-      await queues.close().catch((error: unknown) => log.debug('closing the queues failed', { error }));
       redis.disconnect();
     },
   };

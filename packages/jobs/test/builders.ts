@@ -161,7 +161,6 @@ export async function openFleet(overrides: Partial<LedgerOptions> = {}): Promise
       maxWorkerDeaths: 3,
       lockMs: 10_000,
       stalledCheckMs: 5000,
-      sweepSeconds: 5,
       announceSeconds: 2,
       log,
       ...workerOverrides,

@@ -10,6 +10,7 @@ import {
   startNext,
   succeeded,
 } from './builders.js';
+import { openKeeper } from './keepers.js';
 
 it('leaves no key without a lifetime, but for the documented ones, when every job has ended', async () => {
   const fleet = await openFleet();
@@ -31,7 +32,7 @@ it('leaves no key without a lifetime, but for the documented ones, when every jo
   await fleet.ledger.cancel(jobs[3] as string);
   await redis.hset(keys.job(jobs[4] as string), 'start_deadline', 1);
   await redis.zadd(keys.deadlines, 1, jobs[4] as string);
-  await worker.sweep();
+  await openKeeper(fleet).sweep();
   const statuses = await Promise.all(jobs.map(async (id) => (await fleet.get(id)).record.status));
   expect(statuses).toEqual(['succeeded', 'failed', 'canceled', 'canceled', 'expired']);
   await source.close();

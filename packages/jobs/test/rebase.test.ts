@@ -4,6 +4,7 @@ import { expect, it } from 'vitest';
 import { runScript } from '../src/connection.js';
 import { createWorkQueues } from '../src/work-queues.js';
 import { type Fleet, nextClaim, openFleet, POOL, quietLog, succeeded } from './builders.js';
+import { openKeeper } from './keepers.js';
 
 const THRESHOLD = 1_000_000;
 
@@ -100,7 +101,7 @@ it('runs as a part of the sweep', async () => {
   const fleet = await openFleet();
   await setV(fleet, THRESHOLD + 5);
   const { id } = (await fleet.submit()).record;
-  await fleet.worker().sweep();
+  await openKeeper(fleet).sweep();
   const [queued, recorded] = await ranks(fleet, id);
   expect(recorded).toBeLessThan(THRESHOLD / 2);
   expect(queued).toBe(recorded);

@@ -79,6 +79,7 @@ beforeEach(async () => {
   gpu = await gpus.start(50);
   fleet = await startFleet({ redisUrl: redis.url });
   jobs = jobClient(fleet.url);
+  await fleet.startDispatcher();
   worker = await fleet.startWorker('w', [gpu.url]);
 });
 afterEach(async () => {

@@ -24,9 +24,9 @@ export interface Fleet {
   close(): Promise<void>;
 }
 
-/** Starts Redis, the simulators, the api and the workers, each a process of its own; all they write is under `dir`. */
+/** Starts Redis, the simulators, the api, the dispatcher and the workers, each a process of its own; all they write is under `dir`. */
 export async function startProcesses(dir: string): Promise<Fleet> {
-  const ports = await quietPorts(2 + workerNames.length + simulatorNames.length);
+  const ports = await quietPorts(3 + workerNames.length + simulatorNames.length);
   const port = () => ports.pop() as number;
   const framesDir = join(dir, 'frames');
   const workflowsDir = join(dir, 'workflows');
@@ -47,6 +47,14 @@ export async function startProcesses(dir: string): Promise<Fleet> {
   });
   const api = new ChaosProcess('api', () =>
     launch('api', { ...environment, PORT: `${apiPort}` }, `http://127.0.0.1:${apiPort}/livez`),
+  );
+  const dispatcherPort = port();
+  const dispatcher = new ChaosProcess('dispatcher', () =>
+    launch(
+      'dispatcher',
+      { ...environment, DISPATCHER_HEALTH_PORT: `${dispatcherPort}` },
+      `http://127.0.0.1:${dispatcherPort}/livez`,
+    ),
   );
   const gpus = simulatorNames.map(
     (name, n) =>
@@ -70,14 +78,14 @@ export async function startProcesses(dir: string): Promise<Fleet> {
       launch('worker', { ...environment, ...own }, `http://127.0.0.1:${healthPort}/livez`),
     );
   });
-  const all = [redis, api, ...gpus, ...workers];
+  const all = [redis, api, dispatcher, ...gpus, ...workers];
   const close = async () => {
     await Promise.all(all.map((one) => one.close()));
     await server?.close();
   };
   try {
     await redis.start();
-    await Promise.all([api, ...gpus].map((one) => one.start()));
+    await Promise.all([api, dispatcher, ...gpus].map((one) => one.start()));
     await Promise.all(workers.map((one) => one.start()));
   } catch (error) {
     await close();
@@ -96,7 +104,7 @@ export async function startProcesses(dir: string): Promise<Fleet> {
 }
 
 async function launch(
-  app: 'api' | 'worker' | 'simulator',
+  app: 'api' | 'worker' | 'dispatcher' | 'simulator',
   env: Record<string, string>,
   upUrl: string,
 ): Promise<Launched> {

@@ -21,5 +21,6 @@ export async function startBenchFleet(
     },
   });
   scope.onClose(() => fleet.close());
+  await fleet.startDispatcher();
   return fleet;
 }
