@@ -1,5 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import type { RequestListener } from 'node:http';
+import { createGate } from './access/gate.js';
+import { createMeter } from './access/meter.js';
 import type { Deps } from './deps.js';
 import { expressApp } from './http/express-adapter.js';
 import { routes } from './routes.js';
@@ -7,7 +9,15 @@ import { routes } from './routes.js';
 /** The whole API as a request listener for node:http. */
 export function buildApp(deps: Deps): RequestListener {
   setMaxListeners(0, deps.stopping); // every waiting answer and every stream listens
-  const { http, images } = deps.config;
+  const { access, http, images } = deps.config;
   const limits = { maxJsonBytes: http.maxJsonBytes, maxImageBytes: images.maxBytes };
-  return expressApp(routes(deps), limits, deps.log);
+  const { keys, ledger, log } = deps;
+  const { keyLimits: defaults, publicImages } = access;
+  return expressApp(routes(deps), {
+    limits,
+    gate: createGate({ keys, defaults, urls: ledger.urls, publicImages }),
+    meter: createMeter(ledger, log),
+    corsOrigins: http.corsOrigins,
+    log,
+  });
 }

@@ -1,13 +1,18 @@
 import type { Config } from '@comfy-fleet/config';
 import type { FrameStore } from '@comfy-fleet/frames';
 import type { Ledger } from '@comfy-fleet/jobs';
+import type { SafeHttp } from '@comfy-fleet/safe-http';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Workflows } from '@comfy-fleet/workflows';
+import type { KeyRing } from './access/gate.js';
 import type { FleetView } from './fleet/fleet-view.js';
+import type { Derived } from './pictures/derived.js';
 
 /** What the handlers work with. */
 export interface Deps {
-  readonly config: Pick<Config, 'http' | 'limits' | 'images' | 'queue'>;
+  readonly config: Pick<Config, 'http' | 'access' | 'limits' | 'images' | 'queue' | 'retention'>;
+  /** Undefined: nobody is asked who they are. */
+  readonly keys: KeyRing | undefined;
   readonly ledger: Ledger;
   readonly fleet: FleetView;
   readonly workflows: Workflows;
@@ -15,12 +20,18 @@ export interface Deps {
   readonly frames: FrameStore;
   /** The normalised pictures that img2img jobs start from. */
   readonly inputs: FrameStore;
+  /** Smaller forms of the pictures that jobs made. */
+  readonly derived: Derived;
+  readonly derivedStore: FrameStore;
+  /** Fetches pictures that callers name by URL. */
+  readonly pictureHttp: SafeHttp;
+  /** Says what is wrong with the URL of a webhook on its face. */
+  readonly webhookRefusal: (url: string) => string | undefined;
+  /** Throws storage_full while there is no room for more pictures. */
+  readonly requireRoom: () => Promise<void>;
   readonly log: Logger;
   /** Aborts when the process is to end: streams and waiting answers end then. */
   readonly stopping: AbortSignal;
   /** How often a silent event stream shows that it lives, in ms. */
   readonly heartbeatMs: number;
 }
-
-/** Whose every job is, as long as there are no keys. */
-export const CALLER = 'anonymous';

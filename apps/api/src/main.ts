@@ -1,12 +1,16 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { ConfigError, loadConfig, loadEnvFile } from '@comfy-fleet/config';
+import { ConfigError, loadConfig, loadEnvFile, openApiKeys } from '@comfy-fleet/config';
 import { createFileFrames } from '@comfy-fleet/frames';
 import { createLedger } from '@comfy-fleet/jobs';
+import { createSafeHttp } from '@comfy-fleet/safe-http';
 import { createLogger } from '@comfy-fleet/telemetry';
 import { loadWorkflows, WorkflowError } from '@comfy-fleet/workflows';
+import { requireKeys } from './access/require-keys.js';
 import { buildApp } from './app.js';
 import { createFleetView } from './fleet/fleet-view.js';
+import { createDerived } from './pictures/derived.js';
+import { createRoomCheck } from './pictures/room.js';
 import { listen } from './server.js';
 
 const HEARTBEAT_MS = 15_000;
@@ -16,26 +20,46 @@ const GRACE_MS = 5_000;
 async function main(): Promise<void> {
   loadEnvFile();
   const config = loadConfig();
+  const { keysFile, allowAnonymous, signedUrlSeconds } = config.access;
+  requireKeys({ host: config.http.host, keysFile, allowAnonymous });
   const workflows = await loadWorkflows(config.workflowsDir);
   const log = createLogger({ service: 'api', ...config.log });
+  const onFault = (error: ConfigError) => log.error('the API keys stay as they were', { error });
+  const keys = keysFile === undefined ? undefined : await openApiKeys(keysFile, { onFault });
+  const pictureHttp = createSafeHttp({ allow: config.images.fetchAllow });
+  const webhookHttp = createSafeHttp({ allow: config.webhooks.allow });
   // The port makes it this process's own among several on one machine.
   const owner = `api-${hostname()}-${config.http.port}`;
   const frames = createFileFrames({ dir: config.framesDir, owner });
   const inputs = createFileFrames({ dir: join(config.framesDir, 'inputs'), owner });
+  const derivedStore = createFileFrames({ dir: join(config.framesDir, 'derived'), owner });
   const stopping = new AbortController();
 
   const server = await listen(config.http);
-  const { maxOpenJobs, jobTtlSeconds } = config.queue;
-  const ledger = createLedger({ ...config.redis, maxOpenJobs, jobTtlSeconds, log });
+  const { maxOpenJobs, jobTtlSeconds, idempotencyTtlSeconds } = config.queue;
+  const ledger = createLedger({
+    ...config.redis,
+    maxOpenJobs,
+    jobTtlSeconds,
+    idempotencyTtlSeconds,
+    signedUrlSeconds,
+    log,
+  });
   const { signal } = stopping;
   server.serve(
     buildApp({
       config,
+      keys,
       ledger,
       fleet: createFleetView(ledger, log),
       workflows,
       frames,
       inputs,
+      derived: createDerived({ frames, derived: derivedStore, ...config.images }),
+      derivedStore,
+      pictureHttp,
+      webhookRefusal: (url) => webhookHttp.refusal(url),
+      requireRoom: createRoomCheck(frames, { minFreeBytes: config.retention.minFreeBytes, log }),
       log,
       stopping: signal,
       heartbeatMs: HEARTBEAT_MS,
@@ -54,6 +78,7 @@ async function main(): Promise<void> {
     server
       .close(GRACE_MS)
       .then(() => ledger.close())
+      .then(() => keys?.close())
       .then(
         () => log.info('stopped'),
         (error: unknown) => {

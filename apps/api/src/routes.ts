@@ -1,30 +1,42 @@
 import type { Deps } from './deps.js';
+import { batch } from './handlers/batch.js';
 import { cancelJob } from './handlers/cancel-job.js';
+import { deleteJob } from './handlers/delete-job.js';
 import { fleet } from './handlers/fleet.js';
 import { generate } from './handlers/generate.js';
 import { getImage } from './handlers/get-image.js';
 import { getJob } from './handlers/get-job.js';
+import { getUsage } from './handlers/get-usage.js';
 import { health } from './handlers/health.js';
 import { img2img } from './handlers/img2img.js';
 import { index } from './handlers/index-page.js';
 import { jobEvents } from './handlers/job-events.js';
+import { listJobs } from './handlers/list-jobs.js';
 import { lods } from './handlers/lods.js';
 import { livez, readyz } from './handlers/probes.js';
+import { refineJob } from './handlers/refine-job.js';
+import { retryJob } from './handlers/retry-job.js';
 import type { Route } from './http/messages.js';
 
 export function routes(deps: Deps): Route[] {
   return [
-    { method: 'GET', path: '/', handler: index(deps) },
-    { method: 'POST', path: '/generate', handler: generate(deps), body: 'json' },
-    { method: 'POST', path: '/img2img', handler: img2img(deps), body: 'picture' },
-    { method: 'GET', path: '/jobs/:id', handler: getJob(deps) },
-    { method: 'POST', path: '/jobs/:id/cancel', handler: cancelJob(deps) },
-    { method: 'GET', path: '/jobs/:id/events', handler: jobEvents(deps) },
-    { method: 'GET', path: '/images/:filename', handler: getImage(deps) },
-    { method: 'GET', path: '/lods', handler: lods(deps) },
-    { method: 'GET', path: '/fleet', handler: fleet(deps) },
-    { method: 'GET', path: '/health', handler: health(deps) },
-    { method: 'GET', path: '/livez', handler: livez, probe: true },
-    { method: 'GET', path: '/readyz', handler: readyz(deps), probe: true },
+    { method: 'GET', path: '/', access: 'public', handler: index(deps) },
+    { method: 'POST', path: '/generate', access: 'jobs', handler: generate(deps), body: 'json' },
+    { method: 'POST', path: '/img2img', access: 'jobs', handler: img2img(deps), body: 'picture' },
+    { method: 'GET', path: '/jobs', access: 'jobs', handler: listJobs(deps) },
+    { method: 'POST', path: '/jobs/batch', access: 'jobs', handler: batch(deps), body: 'json' },
+    { method: 'GET', path: '/jobs/:id', access: 'jobs', handler: getJob(deps) },
+    { method: 'DELETE', path: '/jobs/:id', access: 'jobs', handler: deleteJob(deps) },
+    { method: 'POST', path: '/jobs/:id/cancel', access: 'jobs', handler: cancelJob(deps) },
+    { method: 'POST', path: '/jobs/:id/retry', access: 'jobs', handler: retryJob(deps) },
+    { method: 'POST', path: '/jobs/:id/refine', access: 'jobs', handler: refineJob(deps), body: 'json' },
+    { method: 'GET', path: '/jobs/:id/events', access: 'linked', handler: jobEvents(deps) },
+    { method: 'GET', path: '/images/:filename', access: 'linked', handler: getImage(deps) },
+    { method: 'GET', path: '/usage', access: 'jobs', handler: getUsage(deps) },
+    { method: 'GET', path: '/lods', access: 'jobs', handler: lods(deps) },
+    { method: 'GET', path: '/fleet', access: 'admin', handler: fleet(deps) },
+    { method: 'GET', path: '/health', access: 'admin', handler: health(deps) },
+    { method: 'GET', path: '/livez', access: 'public', handler: livez, probe: true },
+    { method: 'GET', path: '/readyz', access: 'public', handler: readyz(deps), probe: true },
   ];
 }

@@ -20,10 +20,12 @@ async function serve(handler: Handler) {
     },
   });
   const log = createLogger({ service: 'api', level: 'debug', format: 'json', stream });
+  const gate = { admit: async () => undefined };
+  const meter = async () => ({ headers: {}, refusal: undefined });
   const limits = { maxJsonBytes: 1000, maxImageBytes: 1000 };
-  const routes: Route[] = [{ method: 'GET', path: '/x', handler }];
+  const routes: Route[] = [{ method: 'GET', access: 'public', path: '/x', handler }];
   server = await listen({ host: '127.0.0.1', port: 0 });
-  server.serve(expressApp(routes, limits, log));
+  server.serve(expressApp(routes, { limits, gate, meter, corsOrigins: [], log }));
   return { url: `http://127.0.0.1:${server.port}/x`, logged };
 }
 

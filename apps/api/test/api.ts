@@ -1,9 +1,10 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Writable } from 'node:stream';
-import { type Config, loadConfig } from '@comfy-fleet/config';
-import type { Job, Problem } from '@comfy-fleet/contracts';
+import { type Config, loadConfig, openApiKeys } from '@comfy-fleet/config';
+import type { ApiKey, Job, Problem } from '@comfy-fleet/contracts';
 import { createFileFrames, type FileFrames } from '@comfy-fleet/frames';
 import {
   type Claim,
@@ -13,11 +14,14 @@ import {
   type Keeper,
   type WorkerLedger,
 } from '@comfy-fleet/jobs';
+import { createSafeHttp } from '@comfy-fleet/safe-http';
 import { createLogger } from '@comfy-fleet/telemetry';
 import { uniquePrefix, until } from '@comfy-fleet/testing';
 import { loadWorkflows } from '@comfy-fleet/workflows';
 import { buildApp } from '../src/app.js';
 import { createFleetView } from '../src/fleet/fleet-view.js';
+import { createDerived } from '../src/pictures/derived.js';
+import { createRoomCheck } from '../src/pictures/room.js';
 import { listen } from '../src/server.js';
 
 /** The API on a port of its own with a real Redis behind it, and the worker's side of the ledger to move jobs with. */
@@ -28,6 +32,8 @@ export interface TestApi {
   readonly frames: FileFrames;
   readonly inputs: FileFrames;
   readonly framesDir: string;
+  /** Where its keys are, if it has any. */
+  readonly keysFile: string;
   readonly worker: WorkerLedger;
   readonly keeper: Keeper;
   /** Every log line so far, parsed. */
@@ -46,13 +52,36 @@ export interface TestApi {
   close(): Promise<void>;
 }
 
+/** An API key that is its own id, with the scope `jobs`. */
+export function aKey(id: string, more: Partial<ApiKey> = {}): ApiKey {
+  return { id, sha256: createHash('sha256').update(id).digest('hex'), scopes: ['jobs'], ...more };
+}
+
+/** The header with which the caller of that id comes. */
+export const as = (id: string) => ({ headers: { Authorization: `Bearer ${id}` } });
+
+interface ApiOptions {
+  readonly env?: Record<string, string>;
+  readonly heartbeatMs?: number;
+  /** Absent: nobody is asked who they are. */
+  readonly keys?: readonly ApiKey[];
+}
+
 export async function startApi(
   redisUrl: string,
-  { env = {}, heartbeatMs = 15_000 }: { env?: Record<string, string>; heartbeatMs?: number } = {},
+  { env = {}, heartbeatMs = 15_000, keys: apiKeys }: ApiOptions = {},
 ): Promise<TestApi> {
   const framesDir = await mkdtemp(join(tmpdir(), 'api-frames-'));
   const prefix = uniquePrefix();
-  const config = loadConfig({ REDIS_URL: redisUrl, KEY_PREFIX: prefix, FRAMES_DIR: framesDir, ...env });
+  const config = loadConfig({
+    REDIS_URL: redisUrl,
+    KEY_PREFIX: prefix,
+    FRAMES_DIR: framesDir,
+    IMAGE_URL_ALLOW: '127.0.0.1',
+    WEBHOOK_ALLOW: '127.0.0.1',
+    MIN_FREE_BYTES: '0',
+    ...env,
+  });
   const logged: Record<string, unknown>[] = [];
   const stream = new Writable({
     write: (line: Buffer, _encoding, done) => {
@@ -61,8 +90,20 @@ export async function startApi(
     },
   });
   const log = createLogger({ service: 'api', level: 'debug', format: 'json', stream });
-  const { maxOpenJobs, jobTtlSeconds } = config.queue;
-  const ledger = createLedger({ ...config.redis, maxOpenJobs, jobTtlSeconds, log });
+  const keysFile = join(framesDir, 'keys.json');
+  if (apiKeys !== undefined) await writeFile(keysFile, JSON.stringify({ keys: apiKeys }));
+  const onFault = (error: Error) => log.error('keys', { error });
+  const keys = apiKeys === undefined ? undefined : await openApiKeys(keysFile, { onFault, everyMs: 20 });
+  const { maxOpenJobs, jobTtlSeconds, idempotencyTtlSeconds } = config.queue;
+  const { signedUrlSeconds } = config.access;
+  const ledger = createLedger({
+    ...config.redis,
+    maxOpenJobs,
+    jobTtlSeconds,
+    idempotencyTtlSeconds,
+    signedUrlSeconds,
+    log,
+  });
   const worker = createWorkerLedger({
     url: redisUrl,
     prefix,
@@ -79,15 +120,22 @@ export async function startApi(
   const held: Claim[] = [];
   const frames = createFileFrames({ dir: framesDir, owner: 'test' });
   const inputs = createFileFrames({ dir: join(framesDir, 'inputs'), owner: 'test' });
+  const derivedStore = createFileFrames({ dir: join(framesDir, 'derived'), owner: 'test' });
   const workflows = await loadWorkflows(resolve(import.meta.dirname, '../../../workflows'));
   const stopping = new AbortController();
   const deps = {
     config,
+    keys,
     ledger,
     fleet: createFleetView(ledger, log),
     workflows,
     frames,
     inputs,
+    derived: createDerived({ frames, derived: derivedStore, ...config.images }),
+    derivedStore,
+    pictureHttp: createSafeHttp({ allow: config.images.fetchAllow }),
+    webhookRefusal: (url: string) => createSafeHttp({ allow: config.webhooks.allow }).refusal(url),
+    requireRoom: createRoomCheck(frames, { minFreeBytes: config.retention.minFreeBytes, log }),
     log,
     stopping: stopping.signal,
     heartbeatMs,
@@ -114,6 +162,7 @@ export async function startApi(
     frames,
     inputs,
     framesDir,
+    keysFile,
     worker,
     keeper,
     logged,
@@ -137,6 +186,7 @@ export async function startApi(
       await server.close(0);
       for (const claim of held) claim.letGo();
       await claims.close();
+      keys?.close();
       await Promise.all([ledger.close(), worker.close(), keeper.close()]);
       await rm(framesDir, { recursive: true, force: true });
     },

@@ -159,7 +159,7 @@ describe('a body with invalid fields', () => {
 });
 
 describe('addresses and methods', () => {
-  it.each(['/nothing', '/jobs', '/generate/x', '/images', '/images/a/b'])('answers 404 to GET %s', async (path) => {
+  it.each(['/nothing', '/generate/x', '/images', '/images/a/b'])('answers 404 to GET %s', async (path) => {
     const answer = await api.get(path);
     expect(answer.status).toBe(404);
     expect(await problemOf(answer)).toMatchObject({ code: 'not_found', instance: path });
@@ -168,7 +168,8 @@ describe('addresses and methods', () => {
   it.each([
     ['GET', '/generate', 'POST, OPTIONS'],
     ['PUT', '/img2img', 'POST, OPTIONS'],
-    ['DELETE', '/jobs/0198b5c0-0000-7000-8000-000000000000', 'GET, HEAD, OPTIONS'],
+    ['DELETE', '/generate', 'POST, OPTIONS'],
+    ['PUT', '/jobs/0198b5c0-0000-7000-8000-000000000000', 'GET, HEAD, DELETE, OPTIONS'],
     ['POST', '/lods', 'GET, HEAD, OPTIONS'],
     ['GET', '/jobs/0198b5c0-0000-7000-8000-000000000000/cancel', 'POST, OPTIONS'],
   ])('answers 405 to %s %s with Allow: %s', async (method, path, allow) => {

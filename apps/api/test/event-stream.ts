@@ -6,6 +6,8 @@ interface ReceivedEvent {
 
 export interface EventStream {
   readonly comments: string[];
+  /** After how many ms the stream said to come back. */
+  readonly retries: number[];
   /** The next event; undefined when the stream has ended. */
   next(): Promise<ReceivedEvent | undefined>;
   /** Everything up to the end. */
@@ -17,6 +19,7 @@ export function readEvents(answer: Response): EventStream {
   if (answer.body === null) throw new Error('an answer without a body');
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   const comments: string[] = [];
+  const retries: number[] = [];
   let text = '';
 
   const nextBlock = async (): Promise<string | undefined> => {
@@ -36,8 +39,9 @@ export function readEvents(answer: Response): EventStream {
     for (;;) {
       const block = await nextBlock();
       if (block === undefined) return undefined;
-      if (!block.startsWith(':')) return parse(block);
-      comments.push(block);
+      if (block.startsWith('retry: ')) retries.push(Number(block.slice('retry: '.length)));
+      else if (block.startsWith(':')) comments.push(block);
+      else return parse(block);
     }
   };
   const rest = async () => {
@@ -45,7 +49,7 @@ export function readEvents(answer: Response): EventStream {
     for (let event = await next(); event !== undefined; event = await next()) all.push(event);
     return all;
   };
-  return { comments, next, rest };
+  return { comments, retries, next, rest };
 }
 
 function parse(block: string): ReceivedEvent {

@@ -108,6 +108,7 @@ describe('GET /jobs/:id/events', () => {
     await events.next();
     api.stop();
     expect(await events.rest()).toEqual([]);
+    expect(events.retries).toEqual([1000]); // and tells when to come back
   });
 
   it('answers HEAD without a body', async () => {

@@ -95,7 +95,7 @@ describe('POST /generate', () => {
     const claim = await claimOf('waited for');
     await claim.finish({ status: 'failed', error: { code: 'no_output', detail: 'Nothing.', nodeId: null } });
     const job = (await (await answer).json()) as Job;
-    expect((await answer).status).toBe(202);
+    expect((await answer).status).toBe(200);
     expect((await answer).headers.get('preference-applied')).toBe('wait=60');
     expect((await answer).headers.get('retry-after')).toBeNull();
     expect(job).toMatchObject({ status: 'failed', error: { code: 'no_output', title: expect.any(String) } });

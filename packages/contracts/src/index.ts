@@ -14,6 +14,7 @@ export { type FieldError, FleetError, type FleetErrorOptions } from './fleet-err
 export { type FleetStatus, fleetStatusSchema, type PoolMismatch } from './fleet-status.js';
 export { isId, newId } from './ids.js';
 export { type Job, type JobImage, type JobProgress, jobSchema, type ParentJob } from './job.js';
+export { jobEventSchemas } from './job-events.js';
 export { MAX_PRIORITY, MIN_PRIORITY, type RequestLimits, SIZE_STEP } from './limits.js';
 export {
   type BatchAnswer,
@@ -24,6 +25,7 @@ export {
   usageSchema,
 } from './lists.js';
 export { JOB_KINDS, type JobKind, LODS, type Lod } from './lod.js';
+export { type LodList, lodListSchema } from './lod-list.js';
 export { DEFAULT_POOL, POOL_PATTERN } from './pools.js';
 export { type Problem, problemSchema } from './problem.js';
 export {
@@ -40,8 +42,16 @@ export {
   type UsageQuery,
   usageQuerySchema,
 } from './requests.js';
-export type { InputImage, ResolvedRequest } from './resolved-request.js';
+export { type InputImage, OVERRIDES, type Override, type ResolvedRequest } from './resolved-request.js';
 export { MAX_SEED, parseSeed, presentSeed } from './seed.js';
+export {
+  type Health,
+  healthSchema,
+  type Probe,
+  probeSchema,
+  type ServiceIndex,
+  serviceIndexSchema,
+} from './service.js';
 export {
   isTerminal,
   JOB_PHASES,
@@ -62,3 +72,4 @@ export {
   webhookDeliverySchema,
   webhookSchema,
 } from './webhook.js';
+export { webhookMessageSchema } from './webhook-message.js';

@@ -1,5 +1,9 @@
 import type { Lod } from './lod.js';
 
+/** The fields that a profile fills when a request leaves them out, but for denoise. */
+export const OVERRIDES = ['steps', 'cfg', 'sampler', 'scheduler', 'width', 'height', 'checkpoint'] as const;
+export type Override = (typeof OVERRIDES)[number];
+
 /** A picture that an img2img job starts from, kept in the frames volume under the SHA-256 of its normalised PNG. */
 export interface InputImage {
   readonly sha256: string;
@@ -31,5 +35,5 @@ export interface ResolvedRequest {
   readonly metadata: Readonly<Record<string, string>>;
   readonly input?: InputImage;
   /** Names of the fields that the caller gave instead of leaving them to the profile; a refining job keeps them. */
-  readonly overrides?: readonly string[];
+  readonly overrides?: readonly Override[];
 }

@@ -44,6 +44,8 @@ export interface Ledger {
   events(id: string, options: { after?: string; signal: AbortSignal }): AsyncIterable<JobStreamItem>;
   /** The caller's jobs, newest first; see listJobs. */
   list(caller: string, options: { filter: JobFilter; cursor: string | undefined; limit: number }): Promise<JobPage>;
+  /** Takes away an ended job: its record, its events, its deliveries. False when it has not ended; nothing changed then. */
+  forget(id: string): Promise<boolean>;
   /** Counts one request of the caller; asked together with `get` it costs no round trip of its own. */
   count(caller: string): Promise<RequestCount>;
   /** Books bytes that the caller sends today. False when that would be more than `most`; then nothing is booked. */
@@ -144,6 +146,7 @@ export function createLedger(options: LedgerOptions): Ledger {
     events: (id, eventOptions) => guarded(jobStream(sources, id, eventOptions), eventOptions.signal),
     abilities: (pool) => orUnavailable(() => readAbilities(pool)),
     list: (caller, page) => orUnavailable(() => listJobs({ redis, keys, read }, caller, page)),
+    forget: (id) => orUnavailable(async () => (await runScript(redis, 'forget', keys.job(id), common(id))) !== 'open'),
     count: (caller) => orUnavailable(() => count(caller)),
     charge: (caller, bytes, most) =>
       orUnavailable(async () => {

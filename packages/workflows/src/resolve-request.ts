@@ -6,6 +6,7 @@ import {
   type InputImage,
   type JobKind,
   MAX_SEED,
+  OVERRIDES,
   parseSeed,
   type RequestLimits,
   type ResolvedRequest,
@@ -48,6 +49,7 @@ export function resolveRequest(asked: RequestToResolve, workflows: Workflows): R
   const size = sizeFor(asked, template, profile);
   if (size === undefined) faults.push({ pointer: '/image', detail: 'is required: the picture to start from' });
   if (faults.length > 0 || seed === undefined || size === undefined) throw refused(faults);
+  const overrides = OVERRIDES.filter((name) => request[name] !== undefined);
 
   return {
     workflow: template.name,
@@ -66,6 +68,7 @@ export function resolveRequest(asked: RequestToResolve, workflows: Workflows): R
     denoise: denoiseFor(kind, request, takes('denoise') ? profile.denoise : defaults.denoise),
     priority: request.priority ?? 0,
     metadata: request.metadata ?? {},
+    ...(overrides.length === 0 ? {} : { overrides }),
     ...(kind === 'img2img' && asked.input !== undefined ? { input: asked.input } : {}),
   };
 }

@@ -67,7 +67,8 @@ describe('resolveRequest', () => {
       metadata: { order: '7' },
     } as const;
     const { negative_prompt: negativePrompt, ...rest } = own;
-    const expected = { ...rest, negativePrompt, workflow: 'img2img', input: INPUT };
+    const overrides = ['steps', 'cfg', 'sampler', 'scheduler', 'width', 'height', 'checkpoint'];
+    const expected = { ...rest, overrides, negativePrompt, workflow: 'img2img', input: INPUT };
     expect(resolve('img2img', own, shipped)).toEqual(expected);
   });
 

@@ -1,15 +1,24 @@
 import { generateRequestSchema } from '@comfy-fleet/contracts';
+import { knownCaller } from '../access/caller.js';
 import type { Deps } from '../deps.js';
 import type { Handler } from '../http/messages.js';
+import { callbackOf } from '../orders/callback.js';
+import { newJob } from '../orders/new-job.js';
+import { orderJob } from '../orders/place-order.js';
+import { resolve } from '../orders/resolve.js';
 import { refuseFaults } from '../requests/refuse-faults.js';
 import { createValidator } from '../requests/validator.js';
-import { resolve, submitJob } from './submit-job.js';
 
 export function generate(deps: Deps): Handler {
   const validate = createValidator(generateRequestSchema(deps.config.limits));
   return async (request) => {
+    const caller = knownCaller(request.caller);
     const { value, errors } = validate(request.body, { isForm: false });
     refuseFaults(errors);
-    return submitJob(deps, 'text2img', await resolve(deps, 'text2img', value), value, request);
+    const callback = callbackOf(value, caller, deps.webhookRefusal);
+    const resolved = await resolve(deps, 'text2img', value, { caller });
+    const { start_within_seconds } = value;
+    const job = newJob(deps, 'text2img', resolved, { start_within_seconds, callback });
+    return orderJob(deps, job, request, value);
   };
 }

@@ -1,32 +1,60 @@
 import { FleetError } from '@comfy-fleet/contracts';
-import { type ByteRange, type FrameInfo, isFrameName } from '@comfy-fleet/frames';
+import type { ByteRange, FrameInfo, FrameStore } from '@comfy-fleet/frames';
+import { maySeeFrame } from '../access/own-frame.js';
 import type { Deps } from '../deps.js';
 import type { ApiRequest, Handler } from '../http/messages.js';
 import { problem } from '../http/problems.js';
 
-export function getImage({ frames }: Deps): Handler {
+/** A picture that a job made, or with `?width=` or `?format=` a smaller or lighter form of it. */
+export function getImage(deps: Deps): Handler {
+  const { access } = deps.config;
   return async (request) => {
     const { filename = '' } = request.params;
-    const info = isFrameName(filename) ? await frames.stat(filename) : undefined;
-    if (info === undefined) throw imageNotFound();
+    const caller = access.publicImages ? undefined : request.caller;
+    const file = (await maySeeFrame(deps, filename, caller)) ? await chosen(deps, filename, request) : undefined;
+    const info = await file?.store.stat(file.name);
+    if (file === undefined || info === undefined) throw imageNotFound();
     const etag = `"${info.sha256}"`;
     const headers = {
       ETag: etag,
-      'Cache-Control': 'public, max-age=31536000, immutable',
+      // A cache that several people share must not show a picture to those without a key.
+      'Cache-Control': `${isOpen(deps, request) ? 'public' : 'private'}, max-age=31536000, immutable`,
       'Accept-Ranges': 'bytes',
-      'Content-Type': 'image/png',
+      'Content-Type': file.contentType,
       // Pages of other origins may show the pictures; helmet's default forbids it.
       'Cross-Origin-Resource-Policy': 'cross-origin',
     };
     if (isKnown(request.header('if-none-match'), etag)) return { status: 304, headers };
     const range = rangeOf(request, info, etag);
     if (range === 'unsatisfiable') return unsatisfiable(request, info);
-    const body = await frames.open(filename, range);
+    const body = await file.store.open(file.name, range);
     if (body === undefined) throw imageNotFound();
     return range === undefined
       ? { status: 200, headers: { ...headers, 'Content-Length': `${info.bytes}` }, body }
       : { status: 206, headers: { ...headers, ...partOf(info, range) }, body };
   };
+}
+
+interface ChosenFile {
+  readonly store: FrameStore;
+  readonly name: string;
+  readonly contentType: string;
+}
+
+async function chosen(
+  { frames, derived, derivedStore }: Deps,
+  name: string,
+  { query, signal }: ApiRequest,
+): Promise<ChosenFile | undefined> {
+  const form = derived.wanted(query);
+  if (form === undefined) return { store: frames, name, contentType: 'image/png' };
+  const made = await derived.get(name, form, signal);
+  return made && { store: derivedStore, ...made };
+}
+
+/** Whoever has this very URL sees the picture, without sending a key. */
+function isOpen({ config, keys }: Deps, { query }: ApiRequest): boolean {
+  return keys === undefined || config.access.publicImages || query.has('signature');
 }
 
 function imageNotFound(): FleetError {

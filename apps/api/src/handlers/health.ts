@@ -1,4 +1,4 @@
-import type { InstanceAnnouncement, WorkerAnnouncement } from '@comfy-fleet/contracts';
+import type { Health, InstanceAnnouncement, WorkerAnnouncement } from '@comfy-fleet/contracts';
 import type { FleetOverview } from '@comfy-fleet/jobs';
 import type { Deps } from '../deps.js';
 import type { Handler, Reply } from '../http/messages.js';
@@ -12,7 +12,7 @@ export function health({ ledger, log }: Deps): Handler {
     try {
       const [latency, fleet] = await Promise.all([ledger.ping(), ledger.overview()]);
       const reasons = missing(fleet);
-      const body = {
+      const body: Health = {
         status: reasons.length === 0 ? 'ok' : 'degraded',
         reasons,
         redis: { status: 'up', latency_ms: Math.round(latency * 100) / 100 },
@@ -22,13 +22,10 @@ export function health({ ledger, log }: Deps): Handler {
       return { status: 200, body };
     } catch (error) {
       log.debug('health could not be asked for', { error });
-      const redis = { status: 'down', latency_ms: null };
+      const redis = { status: 'down', latency_ms: null } as const;
       const reasons = ['Redis does not answer: no job can be taken'];
-      return {
-        status: 503,
-        headers: { 'Retry-After': '1' },
-        body: { status: 'down', reasons, redis, pools: [], workers: [] },
-      };
+      const body: Health = { status: 'down', reasons, redis, pools: [], workers: [] };
+      return { status: 503, headers: { 'Retry-After': '1' }, body };
     }
   };
 }
@@ -46,12 +43,12 @@ function instanceFault({ name, state, reason }: InstanceAnnouncement): string {
   return `ComfyUI ${name} ${words}${reason === null ? '' : `: ${reason}`}`;
 }
 
-function presentWorker(worker: WorkerAnnouncement) {
+function presentWorker(worker: WorkerAnnouncement): Health['workers'][number] {
   return {
     name: worker.name,
     started_at: isoTime(worker.startedAt),
     seen_at: isoTime(worker.seenAt),
-    pools: worker.pools,
+    pools: [...worker.pools],
     draining: worker.draining,
     instances: worker.instances.map(({ name, state, reason, since }) => ({
       name,

@@ -1,42 +1,48 @@
+import { createHash } from 'node:crypto';
 import { type FieldError, type Img2ImgRequest, img2imgRequestSchema } from '@comfy-fleet/contracts';
-import { inputName } from '@comfy-fleet/frames';
+import { knownCaller } from '../access/caller.js';
 import type { Deps } from '../deps.js';
 import type { ApiRequest, Handler } from '../http/messages.js';
+import { callbackOf } from '../orders/callback.js';
+import { newJob } from '../orders/new-job.js';
+import { orderJob } from '../orders/place-order.js';
+import { resolve } from '../orders/resolve.js';
+import { chargeUpload } from '../pictures/charge-upload.js';
 import { findPicture } from '../pictures/find-picture.js';
-import { type NormalPicture, normalisePicture } from '../pictures/normalise.js';
-import { withStorageDeadline } from '../pictures/storage-deadline.js';
+import { normalisePicture } from '../pictures/normalise.js';
+import { storeInput } from '../pictures/store-input.js';
 import { refuseFaults } from '../requests/refuse-faults.js';
 import { createValidator } from '../requests/validator.js';
-import { resolve, submitJob } from './submit-job.js';
 
 export function img2img(deps: Deps): Handler {
-  const { config, frames } = deps;
-  const { maxBytes, maxPixels } = config.images;
+  const { config } = deps;
+  const { maxPixels } = config.images;
   const validate = createValidator(img2imgRequestSchema(config.limits));
   return async (request) => {
+    const caller = knownCaller(request.caller);
     const { value, errors } = validate(request.body, request);
     refuseFaults([...errors, ...pictureFaults(value, request)]);
-    const found = await findPicture(value, request, { frames, maxBytes });
-    const picture = await normalisePicture(found, { maxPixels, pointer: found.pointer });
-    const { sha256, width, height } = picture;
+    const callback = callbackOf(value, caller, deps.webhookRefusal);
+    const { pointer, ...raw } = await findPicture(deps, value, request);
+    if (value.source === undefined) await chargeUpload(deps, caller, raw.data.length);
+    const { png, ...picture } = await normalisePicture(raw, { maxPixels, pointer });
     const source = value.source === undefined ? {} : { source: value.source };
-    const resolved = await resolve(deps, 'img2img', value, { sha256, width, height, ...source });
-    await store(deps, picture, request);
-    return submitJob(deps, 'img2img', resolved, value, request);
+    const resolved = await resolve(deps, 'img2img', value, { caller, input: { ...picture, ...source } });
+    // Before the job is made: a job that was accepted must find its picture.
+    await storeInput(deps, { png, sha256: picture.sha256 }, request.signal);
+    const { start_within_seconds } = value;
+    const job = newJob(deps, 'img2img', resolved, { start_within_seconds, callback });
+    const sent = createHash('sha256').update(raw.data).digest('hex');
+    return orderJob(deps, job, request, { ...value, image: sent });
   };
 }
 
-function pictureFaults(fields: Img2ImgRequest, { file }: ApiRequest): FieldError[] {
-  const given = [file, fields.image, fields.source].filter((place) => place !== undefined).length;
+function pictureFaults({ image, image_url, source }: Img2ImgRequest, { file }: ApiRequest): FieldError[] {
+  const given = [file, image, image_url, source].filter((place) => place !== undefined).length;
   if (given === 1) return [];
-  const detail = given === 0 ? 'is required, or source in its place' : 'give one picture only: either image or source';
+  const detail =
+    given === 0
+      ? 'is required, or image_url or source in its place'
+      : 'give one picture only: image, image_url or source';
   return [{ pointer: '/image', detail }];
-}
-
-/** Before the job is made: a job that was accepted must find its picture. */
-async function store({ inputs }: Deps, { sha256, png }: NormalPicture, request: ApiRequest): Promise<void> {
-  const name = inputName(sha256);
-  const known = await inputs.stat(name);
-  if (known?.sha256 === sha256) return;
-  await withStorageDeadline(request.signal, (signal) => inputs.put(name, [png], { signal }));
 }

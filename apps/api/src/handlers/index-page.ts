@@ -10,13 +10,21 @@ export function index({ config }: Deps): Handler {
     links: {
       generate: { method: 'POST', url: at('/generate') },
       img2img: { method: 'POST', url: at('/img2img') },
+      batch: { method: 'POST', url: at('/jobs/batch') },
+      jobs: { method: 'GET', url: at('/jobs') },
       job: { method: 'GET', url: at('/jobs/{id}') },
       events: { method: 'GET', url: at('/jobs/{id}/events') },
       cancel: { method: 'POST', url: at('/jobs/{id}/cancel') },
+      retry: { method: 'POST', url: at('/jobs/{id}/retry') },
+      refine: { method: 'POST', url: at('/jobs/{id}/refine') },
+      delete: { method: 'DELETE', url: at('/jobs/{id}') },
       image: { method: 'GET', url: at('/images/{filename}') },
+      usage: { method: 'GET', url: at('/usage') },
       lods: { method: 'GET', url: at('/lods') },
       fleet: { method: 'GET', url: at('/fleet') },
       health: { method: 'GET', url: at('/health') },
+      openapi: { method: 'GET', url: at('/openapi.json') },
+      docs: { method: 'GET', url: at('/docs') },
     },
   };
   return () => ({ status: 200, body });

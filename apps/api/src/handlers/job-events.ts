@@ -1,12 +1,17 @@
 import { Readable } from 'node:stream';
 import { isId, isTerminal } from '@comfy-fleet/contracts';
 import { compareEventIds, isEventId, type JobSnapshot, type JobStreamItem } from '@comfy-fleet/jobs';
+import type { Caller } from '../access/caller.js';
+import { owns } from '../access/own-job.js';
 import type { Deps } from '../deps.js';
 import type { Handler } from '../http/messages.js';
 import { serverSentEvent, withHeartbeat } from '../http/server-sent-events.js';
 import { untilStopping } from '../http/until-stopping.js';
 import { jobNotFound } from './job-not-found.js';
 import { presentSnapshot } from './present-snapshot.js';
+
+/** Tells an EventSource after how many ms to come back. */
+const RECONNECT = 'retry: 1000\n\n';
 
 /**
  * A job as a stream of server-sent events: `status` with the whole job, at first and at every change of state;
@@ -16,7 +21,8 @@ import { presentSnapshot } from './present-snapshot.js';
  */
 export function jobEvents(deps: Deps): Handler {
   const { ledger, stopping, heartbeatMs } = deps;
-  return async ({ params: { id = '' }, header, signal }) => {
+  return async ({ params, header, signal, caller }) => {
+    const { id = '' } = params;
     if (!isId(id)) throw jobNotFound();
     const ending = untilStopping(signal, stopping);
     const items = ledger.events(id, { signal: ending })[Symbol.asyncIterator]();
@@ -24,9 +30,12 @@ export function jobEvents(deps: Deps): Handler {
     signal.addEventListener('abort', () => void items.return?.());
     // Taken before the answer begins, so that an unknown job or a missing Redis still has its status code.
     const first = (await items.next()).value as JobStreamItem | undefined;
-    if (first?.kind !== 'snapshot') throw jobNotFound();
+    if (first?.kind !== 'snapshot' || !owns(caller, first.snapshot)) {
+      void items.return?.();
+      throw jobNotFound();
+    }
     if (hasEnd(header('last-event-id'), first.snapshot)) return { status: 204 };
-    const messages = jobMessages(deps, first.snapshot, { [Symbol.asyncIterator]: () => items }, ending);
+    const messages = jobMessages(deps, first.snapshot, caller, { [Symbol.asyncIterator]: () => items }, ending);
     return {
       status: 200,
       headers: { 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' },
@@ -43,12 +52,13 @@ function hasEnd(lastEventId: string | undefined, { record, lastEventId: newest }
 async function* jobMessages(
   deps: Deps,
   first: JobSnapshot,
+  caller: Caller | undefined,
   items: AsyncIterable<JobStreamItem>,
   ending: AbortSignal,
 ): AsyncGenerator<string> {
   let newest = first;
   try {
-    yield* statusMessages(deps, newest);
+    yield* statusMessages(deps, newest, caller);
     for await (const item of items) {
       if (item.kind === 'preview') {
         const { contentType, data } = item.preview;
@@ -62,17 +72,18 @@ async function* jobMessages(
         continue;
       }
       newest = (await deps.ledger.get(first.record.id)) ?? newest;
-      yield* statusMessages(deps, newest);
+      yield* statusMessages(deps, newest, caller);
       if (isTerminal(newest.record.status)) return;
     }
   } catch (error) {
-    // The caller comes back by itself, and then gets a proper answer.
+    // The caller comes back by itself, and then gets a proper answer: of another process if this one stops.
+    if (deps.stopping.aborted) yield RECONNECT;
     if (!ending.aborted) deps.log.warn('an event stream broke off', { job: first.record.id, error });
   }
 }
 
-async function* statusMessages(deps: Deps, snapshot: JobSnapshot): AsyncGenerator<string> {
-  const job = await presentSnapshot(deps, snapshot);
+async function* statusMessages(deps: Deps, snapshot: JobSnapshot, caller: Caller | undefined): AsyncGenerator<string> {
+  const job = await presentSnapshot(deps, snapshot, caller);
   if (job.images.length > 0) yield serverSentEvent('output', { images: job.images });
   yield serverSentEvent('status', job, snapshot.lastEventId);
 }

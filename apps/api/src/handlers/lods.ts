@@ -1,4 +1,4 @@
-import { LODS } from '@comfy-fleet/contracts';
+import { LODS, type LodList } from '@comfy-fleet/contracts';
 import type { Deps } from '../deps.js';
 import type { Handler } from '../http/messages.js';
 
@@ -9,6 +9,7 @@ export function lods({ workflows }: Deps): Handler {
       const { rankStep, deadlineSeconds, ...profile } = workflows.profiles[lod];
       return { lod, ...profile, rank_step: rankStep, deadline_seconds: deadlineSeconds };
     });
-    return { status: 200, body: { default: 'mid', data } };
+    const body: LodList = { default: 'mid', data };
+    return { status: 200, body };
   };
 }

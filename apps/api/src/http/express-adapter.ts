@@ -5,25 +5,41 @@ import { FleetError } from '@comfy-fleet/contracts';
 import type { Logger } from '@comfy-fleet/telemetry';
 import express, { type NextFunction, type Request, type RequestHandler, type Response } from 'express';
 import helmet from 'helmet';
+import type { Caller } from '../access/caller.js';
+import type { Gate } from '../access/gate.js';
+import type { Meter, Reading } from '../access/meter.js';
+import { crossOrigin } from './cross-origin.js';
 import { type BodyLimits, formReader } from './form-reader.js';
 import type { ApiRequest, Handler, Reply, Route } from './messages.js';
 import { problem, problemReply } from './problems.js';
 import { readingError } from './reading-errors.js';
 
-/** Serves a route table with Express. No other file knows Express. */
-export function expressApp(routes: readonly Route[], limits: BodyLimits, log: Logger): RequestListener {
+export interface ExpressAppOptions {
+  readonly limits: BodyLimits;
+  readonly gate: Gate;
+  readonly meter: Meter;
+  /** Origins whose pages may call. */
+  readonly corsOrigins: readonly string[];
+  readonly log: Logger;
+}
+
+/** Serves a route table with Express. No other file but cross-origin.ts knows Express. */
+export function expressApp(routes: readonly Route[], options: ExpressAppOptions): RequestListener {
+  const { limits, corsOrigins, log } = options;
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag'); // jobs change all the time and are small; pictures bring their own
   app.use(logged(new Set(routes.filter(({ probe }) => probe).map(({ path }) => path)), log));
   app.use(helmet());
+  if (corsOrigins.length > 0) app.use(crossOrigin(corsOrigins));
   for (const path of new Set(routes.map((route) => route.path))) {
     const sharing = routes.filter((route) => route.path === path);
     const entry = app.route(path);
     for (const route of sharing) {
-      const handlers = [...bodyReaders(route.body, limits), served(route.handler, log)];
+      const handlers = [entered(route, options), ...bodyReaders(route.body, limits), served(route.handler, log)];
       if (route.method === 'GET') entry.get(...handlers);
-      else entry.post(...handlers);
+      else if (route.method === 'POST') entry.post(...handlers);
+      else entry.delete(...handlers);
     }
     entry.all(wrongMethod(sharing));
   }
@@ -38,14 +54,49 @@ export function expressApp(routes: readonly Route[], limits: BodyLimits, log: Lo
   return app;
 }
 
+/** What is known of a request before its body is read. */
+interface Locals {
+  caller?: Caller | undefined;
+  reading?: Promise<Reading>;
+  job?: string | undefined;
+}
+
+/**
+ * Asks who is there, and counts the request. A reading request is counted beside its handler, in the same round trip to
+ * Redis; one that changes something, before its body is read.
+ */
+function entered({ access, method }: Route, { gate, meter }: ExpressAppOptions): RequestHandler {
+  return async (request, response, next) => {
+    const locals: Locals = response.locals;
+    const visit = { path: pathOf(request), query: queryOf(request), header: (name: string) => request.get(name) };
+    locals.caller = await gate.admit(access, visit);
+    locals.reading = meter(locals.caller);
+    if (method !== 'GET') refuseIfTooMany(await locals.reading, response);
+    next();
+  };
+}
+
+function refuseIfTooMany({ headers, refusal }: Reading, response: Response): void {
+  response.set(headers);
+  if (refusal !== undefined) throw refusal;
+}
+
 function served(handler: Handler, log: Logger): RequestHandler {
   return async (request, response) => {
     const gone = new AbortController();
     response.once('close', () => gone.abort());
-    response.locals.job = request.params.id;
+    const locals: Locals = response.locals;
+    locals.job = request.params.id as string | undefined;
     try {
-      const reply = await handler(toApiRequest(request, gone.signal));
-      if (reply.job !== undefined) response.locals.job = reply.job;
+      const answer = (async () => handler(toApiRequest(request, locals.caller, gone.signal)))();
+      answer.catch(() => {}); // until it is waited for
+      if (locals.reading !== undefined) {
+        const reading = await locals.reading;
+        if (reading.refusal !== undefined) gone.abort(); // nobody will read what it answers
+        refuseIfTooMany(reading, response);
+      }
+      const reply = await answer;
+      if (reply.job !== undefined) locals.job = reply.job;
       await send(reply, response);
     } catch (error) {
       await failed(error, request, response, log);
@@ -85,14 +136,15 @@ async function failed(error: unknown, request: Request, response: Response, log:
   else await send(reply, response);
 }
 
-function toApiRequest(request: Request, signal: AbortSignal): ApiRequest {
+function toApiRequest(request: Request, caller: Caller | undefined, signal: AbortSignal): ApiRequest {
   const { file } = request;
   return {
     method: request.method,
     path: pathOf(request),
     params: request.params as Record<string, string>,
-    query: new URLSearchParams(request.originalUrl.split('?').slice(1).join('?')),
+    query: queryOf(request),
     header: (name) => request.get(name),
+    caller,
     range: (size) => {
       const ranges = request.range(size, { combine: true });
       if (ranges === -1) return 'unsatisfiable';
@@ -137,18 +189,23 @@ function logged(quiet: ReadonlySet<string>, log: Logger): RequestHandler {
     const start = performance.now();
     const path = pathOf(request);
     response.once('close', () => {
-      const job: unknown = response.locals.job;
+      const { job, caller }: Locals = response.locals;
       log.log(quiet.has(path) ? 'debug' : 'info', 'request', {
         method: request.method,
         path,
         status: response.statusCode,
         ms: Math.round(performance.now() - start),
         ...(job === undefined ? {} : { job }),
+        ...(caller === undefined ? {} : { key: caller.id }),
         ...(response.writableFinished ? {} : { aborted: true }),
       });
     });
     next();
   };
+}
+
+function queryOf(request: Request): URLSearchParams {
+  return new URLSearchParams(request.originalUrl.split('?').slice(1).join('?'));
 }
 
 function pathOf(request: Request): string {

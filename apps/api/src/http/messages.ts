@@ -1,5 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { ByteRange } from '@comfy-fleet/frames';
+import type { Caller } from '../access/caller.js';
+import type { Access } from '../access/gate.js';
 
 /** A request as handlers see it, free of Express. */
 export interface ApiRequest {
@@ -10,6 +12,8 @@ export interface ApiRequest {
   readonly params: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
   header(name: string): string | undefined;
+  /** Undefined where nobody is asked who they are: on public routes, and with a signed URL. */
+  readonly caller: Caller | undefined;
   /** The one range asked for of `size` bytes; undefined when the whole is to be sent. */
   range(size: number): ByteRange | 'unsatisfiable' | undefined;
   /** The parsed JSON, or the text fields of a form. Not validated. */
@@ -40,8 +44,9 @@ export interface Reply {
 export type Handler = (request: ApiRequest) => Promise<Reply> | Reply;
 
 export interface Route {
-  readonly method: 'GET' | 'POST';
+  readonly method: 'GET' | 'POST' | 'DELETE';
   readonly path: string;
+  readonly access: Access;
   readonly handler: Handler;
   /** What is read before the handler is called: JSON, or JSON or a form with a picture. Absent: the body is ignored. */
   readonly body?: 'json' | 'picture';

@@ -24,10 +24,11 @@ export function problem(error: FleetError, path: string, headers: Readonly<Recor
     code: error.code,
     ...(error.errors.length === 0 ? {} : { errors: error.errors.map((field) => ({ ...field })) }),
   };
+  const challenge = error.code === 'unauthorized' ? { 'WWW-Authenticate': 'Bearer' } : {};
   const retryAfter = error.retryAfterSeconds === undefined ? {} : { 'Retry-After': `${error.retryAfterSeconds}` };
   return {
     status: error.status,
-    headers: { 'Content-Type': 'application/problem+json', ...retryAfter, ...headers },
+    headers: { 'Content-Type': 'application/problem+json', ...challenge, ...retryAfter, ...headers },
     body,
   };
 }

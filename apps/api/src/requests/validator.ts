@@ -1,5 +1,6 @@
 import type { FieldError } from '@comfy-fleet/contracts';
 import { Ajv } from 'ajv';
+import formats from 'ajv-formats';
 import type { Static, TObject } from 'typebox';
 import { fieldErrors } from './field-errors.js';
 import { formFields } from './form-fields.js';
@@ -14,7 +15,7 @@ interface Checked<T> {
 export type Validator<T> = (body: unknown, options: { readonly isForm: boolean }) => Checked<T>;
 
 export function createValidator<T extends TObject>(schema: T): Validator<Static<T>> {
-  const validate = new Ajv({ allErrors: true, strict: false }).compile(schema);
+  const validate = formats.default(new Ajv({ allErrors: true, strict: false })).compile(schema);
   const known = Object.keys(schema.properties);
   return (body, { isForm }) => {
     const value = isForm ? formFields(body, schema) : (body ?? {});

@@ -1,0 +1,50 @@
+import type { KeyLimits } from '@comfy-fleet/config';
+import { ANONYMOUS, type ApiKey, SCOPES, type Scope } from '@comfy-fleet/contracts';
+
+/** Who asks. */
+export interface Caller {
+  /** Of the API key. */
+  readonly id: string;
+  readonly scopes: readonly Scope[];
+  /** Undefined: as much as there is room for. */
+  readonly limits: KeyLimits | undefined;
+  /** Its share in the order of service. */
+  readonly weight: number;
+  /** The highest priority it gets. */
+  readonly maxPriority: number | undefined;
+  /** For jobs that name no webhook themselves. */
+  readonly webhook: ApiKey['webhook'];
+}
+
+/** Everybody, as long as there are no keys. */
+export const anonymousCaller: Caller = {
+  id: ANONYMOUS,
+  scopes: SCOPES,
+  limits: undefined,
+  weight: 1,
+  maxPriority: undefined,
+  webhook: undefined,
+};
+
+export function callerOf(key: ApiKey, defaults: KeyLimits): Caller {
+  const { limits = {} } = key;
+  return {
+    id: key.id,
+    scopes: key.scopes,
+    limits: {
+      requestsPerMinute: limits.requests_per_minute ?? defaults.requestsPerMinute,
+      jobsWaiting: limits.jobs_waiting ?? defaults.jobsWaiting,
+      jobsRunning: limits.jobs_running ?? defaults.jobsRunning,
+      uploadBytesPerDay: limits.upload_bytes_per_day ?? defaults.uploadBytesPerDay,
+    },
+    weight: key.weight ?? 1,
+    maxPriority: key.max_priority,
+    webhook: key.webhook,
+  };
+}
+
+/** The caller of a route that nobody enters without one. */
+export function knownCaller(caller: Caller | undefined): Caller {
+  if (caller === undefined) throw new Error('a route that needs a caller let somebody in without one');
+  return caller;
+}

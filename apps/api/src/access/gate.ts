@@ -1,0 +1,77 @@
+import type { KeyLimits } from '@comfy-fleet/config';
+import { type ApiKey, FleetError, type Scope } from '@comfy-fleet/contracts';
+import type { UrlSigner } from '@comfy-fleet/jobs';
+import { anonymousCaller, type Caller, callerOf } from './caller.js';
+
+/**
+ * Who may ask for a route: `public` anybody, `jobs` and `admin` a key with that scope, `linked` a key with the scope
+ * `jobs`, or anybody who has a signed URL of it.
+ */
+export type Access = 'public' | Scope | 'linked';
+
+/** What the gate looks at. */
+interface Visit {
+  readonly path: string;
+  readonly query: URLSearchParams;
+  header(name: string): string | undefined;
+}
+
+/** Lets callers in by their keys. */
+export interface Gate {
+  /**
+   * The caller, or undefined where nobody is asked (a public route, a signed URL). Throws `unauthorized` and
+   * `forbidden`.
+   */
+  admit(access: Access, visit: Visit): Promise<Caller | undefined>;
+}
+
+/** How a gate knows keys. */
+export interface KeyRing {
+  find(key: string): ApiKey | undefined;
+}
+
+export interface GateOptions {
+  /** Undefined: everybody is the anonymous caller. */
+  readonly keys: KeyRing | undefined;
+  readonly defaults: KeyLimits;
+  readonly urls: UrlSigner;
+  /** Pictures are shown to anybody who knows their name. */
+  readonly publicImages: boolean;
+}
+
+const IMAGES = '/images/';
+
+export function createGate({ keys, defaults, urls, publicImages }: GateOptions): Gate {
+  return {
+    admit: async (access, visit) => {
+      if (access === 'public') return undefined;
+      if (keys === undefined) return anonymousCaller;
+      const given = keyOf(visit);
+      if (given === undefined && access === 'linked') {
+        if (publicImages && visit.path.startsWith(IMAGES)) return undefined;
+        if (await urls.verify(visit.path, visit.query)) return undefined;
+        if (visit.query.has('signature')) {
+          throw unauthorized('This link has expired or is not whole; GET /jobs/:id gives a new one.');
+        }
+      }
+      if (given === undefined) throw unauthorized('Send your API key as Authorization: Bearer <key>, or as X-API-Key.');
+      const key = keys.find(given);
+      if (key === undefined) throw unauthorized('There is no such API key, or no longer.');
+      const scope = access === 'linked' ? 'jobs' : access;
+      if (!key.scopes.includes(scope)) {
+        throw new FleetError('forbidden', `This API key does not have the scope ${scope}, which this address needs.`);
+      }
+      return callerOf(key, defaults);
+    },
+  };
+}
+
+/** The key that a request brings; undefined when it brings none. */
+function keyOf({ header }: Visit): string | undefined {
+  const bearer = /^Bearer +(\S+) *$/i.exec(header('authorization') ?? '')?.[1];
+  return bearer ?? header('x-api-key')?.trim();
+}
+
+function unauthorized(detail: string): FleetError {
+  return new FleetError('unauthorized', detail);
+}

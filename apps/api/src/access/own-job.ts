@@ -1,0 +1,23 @@
+import { isId } from '@comfy-fleet/contracts';
+import type { JobSnapshot } from '@comfy-fleet/jobs';
+import type { Deps } from '../deps.js';
+import { jobNotFound } from '../handlers/job-not-found.js';
+import type { Caller } from './caller.js';
+
+/**
+ * The job as it is now. Throws job_not_found for one that does not exist, or is another caller's: which of the two is
+ * nobody's business. Without a caller (a signed URL) whose it is does not matter.
+ */
+export async function ownJob(
+  { ledger }: Deps,
+  id: string | undefined,
+  caller: Caller | undefined,
+): Promise<JobSnapshot> {
+  const snapshot = id !== undefined && isId(id) ? await ledger.get(id) : undefined;
+  if (snapshot === undefined || !owns(caller, snapshot)) throw jobNotFound();
+  return snapshot;
+}
+
+export function owns(caller: Caller | undefined, { record }: JobSnapshot): boolean {
+  return caller === undefined || caller.id === record.key;
+}

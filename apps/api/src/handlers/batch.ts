@@ -1,0 +1,121 @@
+import {
+  batchJobSchema,
+  type FieldError,
+  FleetError,
+  type GenerateRequest,
+  type InputImage,
+} from '@comfy-fleet/contracts';
+import type { NewJob } from '@comfy-fleet/jobs';
+import pLimit from 'p-limit';
+import { knownCaller } from '../access/caller.js';
+import type { Deps } from '../deps.js';
+import type { ApiRequest, Handler } from '../http/messages.js';
+import { callbackOf } from '../orders/callback.js';
+import { newJob } from '../orders/new-job.js';
+import { orderJobs } from '../orders/place-order.js';
+import { resolve } from '../orders/resolve.js';
+import { readFrame } from '../pictures/find-picture.js';
+import { normalisePicture } from '../pictures/normalise.js';
+import { storeInput } from '../pictures/store-input.js';
+import { refuseFaults } from '../requests/refuse-faults.js';
+import { createValidator } from '../requests/validator.js';
+
+/** Jobs prepared at a time: each img2img job may decode a picture. */
+const AT_ONCE = 4;
+/** Faults told of one batch; the rest would be more of the same. */
+const MOST_FAULTS = 50;
+
+type Entry = GenerateRequest & { readonly source?: string };
+
+/** Many jobs in one call, all or none: the first fault refuses the whole batch, with the place of every fault. */
+export function batch(deps: Deps): Handler {
+  const { config } = deps;
+  const validators = {
+    text2img: createValidator(batchJobSchema.text2img(config.limits)),
+    img2img: createValidator(batchJobSchema.img2img(config.limits)),
+  };
+  const check = (entry: unknown, index: number): FieldError[] => {
+    const kind = kindOf(entry);
+    if (kind === undefined)
+      return [
+        { pointer: `/jobs/${index}`, detail: 'must be a job: an object of its fields, with kind text2img or img2img' },
+      ];
+    return placed(validators[kind](entry, { isForm: false }).errors, index);
+  };
+  return async (request) => {
+    const entries = entriesOf(request.body, config.http.maxBatchJobs);
+    refuseFaults(entries.flatMap(check).slice(0, MOST_FAULTS));
+    const jobs = await prepared(deps, entries as Entry[], request);
+    return orderJobs(deps, jobs, request, { jobs: entries });
+  };
+}
+
+function entriesOf(body: unknown, most: number): unknown[] {
+  const { jobs, ...others } = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>;
+  const unknown = Object.keys(others).map((name) => ({
+    pointer: `/${name}`,
+    detail: 'unknown field; the field is jobs',
+  }));
+  const count = Array.isArray(jobs) ? jobs.length : 0;
+  const fault = { pointer: '/jobs', detail: `must be an array of 1 to ${most} jobs` };
+  refuseFaults(count < 1 || count > most ? [...unknown, fault] : unknown);
+  return jobs as unknown[];
+}
+
+function kindOf(entry: unknown): 'text2img' | 'img2img' | undefined {
+  if (typeof entry !== 'object' || entry === null || Array.isArray(entry)) return undefined;
+  const { kind = 'text2img' } = entry as { kind?: unknown };
+  return kind === 'text2img' || kind === 'img2img' ? kind : undefined;
+}
+
+function placed(errors: readonly FieldError[], index: number): FieldError[] {
+  return errors.map(({ pointer, detail }) => ({ pointer: `/jobs/${index}${pointer}`, detail }));
+}
+
+async function prepared(deps: Deps, entries: readonly Entry[], request: ApiRequest): Promise<NewJob[]> {
+  const limit = pLimit(AT_ONCE);
+  const pictures = new Map<string, Promise<InputImage>>();
+  const pictureOf = (source: string): Promise<InputImage> => {
+    const known = pictures.get(source) ?? storedInput(deps, source, request);
+    pictures.set(source, known);
+    return known;
+  };
+  return Promise.all(
+    entries.map((entry, index) =>
+      limit(() => prepare(deps, entry, request, pictureOf)).catch((error: unknown) => {
+        if (!(error instanceof FleetError) || error.errors.length === 0) throw error;
+        const errors = placed(error.errors, index);
+        throw new FleetError(error.code, `/jobs/${index}: ${error.detail}`, { errors });
+      }),
+    ),
+  );
+}
+
+async function prepare(
+  deps: Deps,
+  entry: Entry,
+  request: ApiRequest,
+  pictureOf: (source: string) => Promise<InputImage>,
+): Promise<NewJob> {
+  const caller = knownCaller(request.caller);
+  const { source, start_within_seconds } = entry;
+  const callback = callbackOf(entry, caller, deps.webhookRefusal);
+  if (source === undefined) {
+    return newJob(deps, 'text2img', await resolve(deps, 'text2img', entry, { caller }), {
+      start_within_seconds,
+      callback,
+    });
+  }
+  const resolved = await resolve(deps, 'img2img', entry, { caller, input: await pictureOf(source) });
+  return newJob(deps, 'img2img', resolved, { start_within_seconds, callback });
+}
+
+/** Stores the frame as an input before any job is made: a job that was accepted must find its picture. */
+async function storedInput(deps: Deps, source: string, { caller, signal }: ApiRequest): Promise<InputImage> {
+  const data = await readFrame(deps, source, caller, signal);
+  const { maxPixels } = deps.config.images;
+  const raw = { data, claimed: undefined };
+  const { png, ...picture } = await normalisePicture(raw, { maxPixels, pointer: '/source' });
+  await storeInput(deps, { png, sha256: picture.sha256 }, signal);
+  return { ...picture, source };
+}

@@ -1,0 +1,24 @@
+import { FleetError, isTerminal } from '@comfy-fleet/contracts';
+import { ownJob } from '../access/own-job.js';
+import type { Deps } from '../deps.js';
+import type { Handler } from '../http/messages.js';
+
+/** Deletes an ended job: its record, and then its pictures in every size. Its use stays counted. */
+export function deleteJob(deps: Deps): Handler {
+  const { ledger, frames, derived } = deps;
+  return async ({ params: { id }, caller }) => {
+    const { record } = await ownJob(deps, id, caller);
+    if (!isTerminal(record.status) || !(await ledger.forget(record.id))) {
+      throw new FleetError(
+        'wrong_job_state',
+        `The job is ${record.status}; cancel it, and delete it when it has ended.`,
+      );
+    }
+    // What a crash leaves here grows old and goes with the housekeeping.
+    for (const { name } of record.images) {
+      await derived.forget(name);
+      await frames.delete(name);
+    }
+    return { status: 204, job: record.id };
+  };
+}

@@ -1,0 +1,56 @@
+import {
+  type FieldError,
+  FleetError,
+  type JobList,
+  type JobListQuery,
+  jobListQuerySchema,
+} from '@comfy-fleet/contracts';
+import type { JobFilter } from '@comfy-fleet/jobs';
+import { knownCaller } from '../access/caller.js';
+import type { Deps } from '../deps.js';
+import type { Handler } from '../http/messages.js';
+import { createQueryReader } from '../requests/query-reader.js';
+import { presentSnapshot } from './present-snapshot.js';
+
+const DEFAULT_LIMIT = 20;
+const METADATA = 'metadata.';
+
+/** The caller's jobs, newest first. */
+export function listJobs(deps: Deps): Handler {
+  const read = createQueryReader(jobListQuerySchema);
+  return async ({ query, caller }) => {
+    const asked = read(query);
+    const { limit = DEFAULT_LIMIT, cursor } = asked;
+    const page = await deps.ledger.list(knownCaller(caller).id, { filter: filterOf(asked), cursor, limit });
+    const body: JobList = {
+      data: await Promise.all(page.jobs.map((snapshot) => presentSnapshot(deps, snapshot, caller))),
+      has_more: page.next !== undefined,
+      next_cursor: page.next ?? null,
+    };
+    return { status: 200, body };
+  };
+}
+
+function filterOf(query: JobListQuery): JobFilter {
+  const { status, lod, kind, created_after, created_before } = query;
+  const metadata = Object.entries(query as Record<string, string>)
+    .filter(([name]) => name.startsWith(METADATA))
+    .map(([name, value]) => [name.slice(METADATA.length), value] as const);
+  return {
+    status,
+    lod,
+    kind,
+    createdAfter: time('created_after', created_after),
+    createdBefore: time('created_before', created_before),
+    metadata: Object.fromEntries(metadata),
+  };
+}
+
+/** ms since 1970. The schema knows the form of a time, but not that there is no 30th of February. */
+function time(name: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const ms = Date.parse(text);
+  if (Number.isFinite(ms)) return ms;
+  const errors: FieldError[] = [{ pointer: `/${name}`, detail: 'must be a time like 2026-11-25T10:00:00Z' }];
+  throw new FleetError('validation_failed', 'The query has an invalid parameter.', { errors });
+}

@@ -1,0 +1,87 @@
+import {
+  FleetError,
+  type Img2ImgRequest,
+  type Lod,
+  presentSeed,
+  type ResolvedRequest,
+  refineRequestSchema,
+} from '@comfy-fleet/contracts';
+import type { JobRecord } from '@comfy-fleet/jobs';
+import { knownCaller } from '../access/caller.js';
+import { ownJob } from '../access/own-job.js';
+import type { Deps } from '../deps.js';
+import type { Handler } from '../http/messages.js';
+import { newJob } from '../orders/new-job.js';
+import { orderJob } from '../orders/place-order.js';
+import { resolve } from '../orders/resolve.js';
+import { readFrame } from '../pictures/find-picture.js';
+import { normalisePicture } from '../pictures/normalise.js';
+import { storeInput } from '../pictures/store-input.js';
+import { refuseFaults } from '../requests/refuse-faults.js';
+import { createValidator } from '../requests/validator.js';
+
+/** From the idea to the finished picture. `direct_final` is no rung of it. */
+const LADDER: readonly Lod[] = ['sketch', 'mid', 'final'];
+
+/**
+ * Makes the next rung of a picture: a new job at a higher level of detail that starts from the frame of the finished
+ * one, with its prompt, its seed and what its request had set itself. Answers as POST /img2img does.
+ */
+export function refineJob(deps: Deps): Handler {
+  const { maxPixels } = deps.config.images;
+  const validate = createValidator(refineRequestSchema(deps.config.limits));
+  return async (request) => {
+    const caller = knownCaller(request.caller);
+    const { value, errors } = validate(request.body, { isForm: false });
+    refuseFaults(errors);
+    const { record } = await ownJob(deps, request.params.id, caller);
+    const { lod, index = 0 } = value;
+    const frame = refinedFrame(record, lod, index);
+    const raw = await readFrame(deps, frame, caller, request.signal).catch((error: unknown) => {
+      if (error instanceof FleetError && error.code === 'validation_failed') throw gone();
+      throw error;
+    });
+    const { png, ...picture } = await normalisePicture(
+      { data: raw, claimed: undefined },
+      { maxPixels, pointer: '/index' },
+    );
+    const input = { ...picture, source: frame };
+    const resolved = await resolve(deps, 'img2img', refined(record.request, lod, frame), { caller, input });
+    await storeInput(deps, { png, sha256: picture.sha256 }, request.signal);
+    const parent = { id: record.id, relation: 'refine' } as const;
+    const callback = record.callback ?? undefined;
+    return orderJob(deps, newJob(deps, 'img2img', resolved, { parent, callback }), request, value);
+  };
+}
+
+/** Name of the frame to start from. Throws wrong_job_state and validation_failed. */
+function refinedFrame({ status, lod: from, images }: JobRecord, to: Lod, index: number): string {
+  if (status !== 'succeeded') {
+    throw new FleetError('wrong_job_state', `The job is ${status}; only one that succeeded can be refined.`);
+  }
+  const higher = LADDER.includes(from) ? LADDER.slice(LADDER.indexOf(from) + 1) : [];
+  if (!higher.includes(to)) {
+    const detail =
+      higher.length === 0 ? `a ${from} has no rung above it` : `of a ${from} can be ${higher.join(' or ')}`;
+    throw new FleetError('validation_failed', `/lod ${detail}.`, { errors: [{ pointer: '/lod', detail }] });
+  }
+  const image = images[index];
+  if (image !== undefined) return image.name;
+  const detail = `the job has ${images.length} pictures, counted from 0`;
+  throw new FleetError('validation_failed', `/index ${detail}.`, { errors: [{ pointer: '/index', detail }] });
+}
+
+function gone(): FleetError {
+  return new FleetError('wrong_job_state', 'The picture of the job has been deleted.');
+}
+
+/**
+ * The request of the next rung. What the first one had set itself stays, but for its denoise, which said how much of
+ * another picture to keep, and its count: one picture is refined.
+ */
+function refined(request: ResolvedRequest, lod: Lod, source: string): Img2ImgRequest {
+  const { prompt, negativePrompt, seed, priority, metadata, overrides = [] } = request;
+  const kept = Object.fromEntries(overrides.map((name) => [name, request[name]]));
+  const negative = negativePrompt === '' ? {} : { negative_prompt: negativePrompt };
+  return { prompt, ...negative, seed: presentSeed(seed), priority, metadata: { ...metadata }, ...kept, lod, source };
+}

@@ -1,0 +1,30 @@
+import type { GenerateRequest, Img2ImgRequest, InputImage, JobKind, ResolvedRequest } from '@comfy-fleet/contracts';
+import { poolFor, randomSeed, resolveRequest } from '@comfy-fleet/workflows';
+import type { Caller } from '../access/caller.js';
+import type { Deps } from '../deps.js';
+import { refuseImpossible } from '../requests/refuse-impossible.js';
+
+/**
+ * Gives every parameter its final value; a priority above what the key may have is lowered to that. Throws
+ * validation_failed for what no schema can say, no_able_instance for what no instance of the fleet can run.
+ */
+export async function resolve(
+  deps: Deps,
+  kind: JobKind,
+  request: GenerateRequest | Img2ImgRequest,
+  { caller, input }: { readonly caller: Caller; readonly input?: InputImage },
+): Promise<ResolvedRequest> {
+  const { config, workflows } = deps;
+  const asked = { kind, request, randomSeed, limits: config.limits };
+  const resolved = resolveRequest(input === undefined ? asked : { ...asked, input }, workflows);
+  await requireAble(deps, resolved);
+  const priority = Math.min(resolved.priority, caller.maxPriority ?? resolved.priority);
+  return { ...resolved, priority };
+}
+
+/** Throws no_able_instance for what no instance that is known can run. */
+export async function requireAble({ workflows, ledger }: Deps, resolved: ResolvedRequest): Promise<void> {
+  const template = workflows.templates.get(resolved.workflow);
+  const pool = poolFor(resolved, workflows);
+  if (template !== undefined) refuseImpossible(template, resolved, pool, await ledger.abilities(pool));
+}

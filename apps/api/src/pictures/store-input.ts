@@ -1,0 +1,17 @@
+import { inputName } from '@comfy-fleet/frames';
+import type { Deps } from '../deps.js';
+import type { NormalPicture } from './normalise.js';
+import { withStorageDeadline } from './storage-deadline.js';
+
+/** Keeps a picture that a job is to start from, unless it is there already. Throws storage_failed. */
+export async function storeInput(
+  { inputs }: Deps,
+  { sha256, png }: Pick<NormalPicture, 'sha256' | 'png'>,
+  caller: AbortSignal,
+): Promise<void> {
+  const name = inputName(sha256);
+  const known = await inputs.stat(name);
+  // As young as a new one, or the housekeeping might take it before the job is made.
+  if (known?.sha256 === sha256 && (await inputs.touch(name))) return;
+  await withStorageDeadline(caller, (signal) => inputs.put(name, [png], { signal }));
+}

@@ -1,0 +1,213 @@
+import { rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Job } from '@comfy-fleet/contracts';
+import { until } from '@comfy-fleet/testing';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { requireKeys } from '../src/access/require-keys.js';
+import { aKey, as, problemOf, startApi, type TestApi } from './api.js';
+import { readEvents } from './event-stream.js';
+import { finishJob } from './finished-image.js';
+
+const KEYS = [aKey('anna'), aKey('bert'), aKey('root', { scopes: ['admin'] })];
+let api: TestApi;
+
+beforeAll(async () => {
+  api = await startApi(inject('redisUrl'), { keys: KEYS });
+});
+afterAll(() => api.close());
+
+async function jobOf(id: string, fields: object = {}): Promise<Job> {
+  const answer = await api.post('/generate', { prompt: 'x', ...fields }, as(id));
+  expect(answer.status).toBe(202);
+  return (await answer.json()) as Job;
+}
+
+/** A job of that key with a picture. */
+async function finishedJob(id: string): Promise<Job> {
+  const job = await jobOf(id, { priority: 2 });
+  await finishJob(api, job.id);
+  return (await (await api.get(`/jobs/${job.id}`, as(id))).json()) as Job;
+}
+
+describe('a request without a key', () => {
+  it.each([
+    ['POST', '/generate'],
+    ['POST', '/img2img'],
+    ['POST', '/jobs/batch'],
+    ['GET', '/jobs'],
+    ['GET', '/jobs/0198b5c0-0000-7000-8000-000000000000'],
+    ['DELETE', '/jobs/0198b5c0-0000-7000-8000-000000000000'],
+    ['GET', '/jobs/0198b5c0-0000-7000-8000-000000000000/events'],
+    ['GET', '/images/0198b5c0-0000-7000-8000-000000000000_1.png'],
+    ['GET', '/usage'],
+    ['GET', '/lods'],
+    ['GET', '/fleet'],
+    ['GET', '/health'],
+  ])('is refused by %s %s with 401 and a challenge', async (method, path) => {
+    const answer = await api.get(path, { method });
+    expect(answer.status).toBe(401);
+    expect(answer.headers.get('www-authenticate')).toBe('Bearer');
+    expect((await problemOf(answer)).code).toBe('unauthorized');
+  });
+
+  it.each(['/', '/livez', '/readyz'])('is answered by GET %s', async (path) => {
+    expect((await api.get(path)).status).toBe(200);
+  });
+
+  it('is refused before its body is read', async () => {
+    const body = Buffer.alloc(2_000_000, 'x');
+    const answer = await api.post('/generate', undefined, { body });
+    expect(answer.status).toBe(401);
+  });
+});
+
+describe('a key', () => {
+  it('is taken as a bearer token and as X-API-Key', async () => {
+    expect((await api.get('/jobs', as('anna'))).status).toBe(200);
+    expect((await api.get('/jobs', { headers: { 'X-API-Key': 'anna' } })).status).toBe(200);
+    expect((await api.get('/jobs', { headers: { Authorization: 'bearer anna' } })).status).toBe(200);
+  });
+
+  it('that nobody has is refused with 401, also on a page that takes signed links', async () => {
+    for (const path of ['/jobs', '/images/0198b5c0-0000-7000-8000-000000000000_1.png']) {
+      const answer = await api.get(path, as('carl'));
+      expect([answer.status, (await problemOf(answer)).code]).toEqual([401, 'unauthorized']);
+    }
+  });
+
+  it('without the scope of an address is refused with 403', async () => {
+    for (const [id, path] of [
+      ['anna', '/fleet'],
+      ['anna', '/health'],
+      ['root', '/jobs'],
+      ['root', '/images/0198b5c0-0000-7000-8000-000000000000_1.png'],
+    ] as const) {
+      const answer = await api.get(path, as(id));
+      expect([path, answer.status, (await problemOf(answer)).code]).toEqual([path, 403, 'forbidden']);
+    }
+    expect((await api.get('/fleet', as('root'))).status).toBe(200);
+  });
+
+  it('is known as soon as the file says so, and no longer when it does not', async () => {
+    const replace = async (keys: unknown) => {
+      const next = join(api.framesDir, 'next.json');
+      await writeFile(next, JSON.stringify({ keys }));
+      await rename(next, api.keysFile);
+    };
+    expect((await api.get('/jobs', as('dora'))).status).toBe(401);
+    await replace([...KEYS, aKey('dora')]);
+    await until('the new key is known', async () => (await api.get('/jobs', as('dora'))).status === 200);
+    await replace(KEYS);
+    await until('the key is known no longer', async () => (await api.get('/jobs', as('dora'))).status === 401);
+    expect((await api.get('/jobs', as('anna'))).status).toBe(200);
+  });
+
+  it('is not in the log, which names the key by its id', async () => {
+    await api.get('/usage', { headers: { 'X-API-Key': 'bert' } });
+    const line = await until('the line', () => api.logged.find(({ path, key }) => path === '/usage' && key === 'bert'));
+    expect(line).toMatchObject({ status: 200 });
+  });
+});
+
+describe("another key's job", () => {
+  it('does not exist, whatever is asked of it', async () => {
+    const { id } = await jobOf('anna');
+    const asks: [string, string][] = [
+      ['GET', `/jobs/${id}`],
+      ['GET', `/jobs/${id}?wait=1`],
+      ['GET', `/jobs/${id}/events`],
+      ['POST', `/jobs/${id}/cancel`],
+      ['POST', `/jobs/${id}/retry`],
+      ['DELETE', `/jobs/${id}`],
+    ];
+    for (const [method, path] of asks) {
+      const answer = await api.get(path, { method, ...as('bert') });
+      expect([path, answer.status, (await problemOf(answer)).code]).toEqual([path, 404, 'job_not_found']);
+    }
+    const refine = await api.post(`/jobs/${id}/refine`, { lod: 'final' }, as('bert'));
+    expect((await problemOf(refine)).code).toBe('job_not_found');
+    expect(((await (await api.get(`/jobs/${id}`, as('anna'))).json()) as Job).status).toBe('queued');
+  });
+
+  it('lends its picture to nobody: not as an image, not as a source, not in a batch', async () => {
+    const { image_url } = await finishedJob('anna');
+    const filename = new URL(image_url ?? '', api.url).pathname.split('/').pop() ?? '';
+    expect((await api.get(`/images/${filename}`, as('bert'))).status).toBe(404);
+    expect((await api.get(`/images/${filename}`, as('anna'))).status).toBe(200);
+    const body = { prompt: 'x', source: filename };
+    const stolen = await problemOf(await api.post('/img2img', body, as('bert')));
+    expect(stolen.errors).toEqual([{ pointer: '/source', detail: 'there is no picture of this name, or no longer' }]);
+    const batch = await problemOf(await api.post('/jobs/batch', { jobs: [{ kind: 'img2img', ...body }] }, as('bert')));
+    expect(batch.errors?.[0]?.pointer).toBe('/jobs/0/source');
+    expect((await api.post('/img2img', body, as('anna'))).status).toBe(202);
+  });
+});
+
+describe('a signed URL', () => {
+  it('shows the picture without a key, to browsers of any origin', async () => {
+    const { image_url } = await finishedJob('anna');
+    expect(image_url).toMatch(/^\/images\/.*_1\.png\?expires=\d+&day=\d+&signature=[\w-]{43}$/);
+    const answer = await api.get(image_url ?? '');
+    expect(answer.status).toBe(200);
+    expect(answer.headers.get('cross-origin-resource-policy')).toBe('cross-origin');
+    expect((await api.get(`${image_url}&width=64&format=webp`)).headers.get('content-type')).toBe('image/webp');
+  });
+
+  it('opens the events without a key, and nothing else', async () => {
+    const { id, urls } = await jobOf('anna', { priority: 2 });
+    const events = readEvents(await api.get(urls.events));
+    expect(await events.next()).toMatchObject({ event: 'status', data: { id, status: 'queued' } });
+    await api.get(urls.cancel, { method: 'POST', ...as('anna') });
+    expect((await events.rest()).at(-1)).toMatchObject({ data: { status: 'canceled' } });
+    const query = urls.events.slice(urls.events.indexOf('?'));
+    expect((await api.get(`/jobs/${id}${query}`)).status).toBe(401);
+  });
+
+  it.each([
+    ['of another path', (url: string) => url.replace(/[0-9a-f]{12}_1/, '000000000000_1')],
+    ['with a later expiry', (url: string) => url.replace(/expires=(\d+)/, (_, at) => `expires=${Number(at) + 1}`)],
+    ['whose time is up', (url: string) => url.replace(/expires=\d+/, 'expires=1700000000')],
+    ['of a day that is no day', (url: string) => url.replace(/day=\d+/, 'day=999999999')],
+    ['of another day', (url: string) => url.replace(/day=(\d+)/, (_, day) => `day=${Number(day) - 1}`)],
+    ['with a changed signature', (url: string) => url.replace(/signature=.{4}/, 'signature=AAAA')],
+    ['without its signature', (url: string) => url.replace(/&signature=.*/, '')],
+    ['with an empty signature', (url: string) => url.replace(/signature=.*/, 'signature=')],
+  ])('%s is refused', async (_, change) => {
+    const { image_url } = await finishedJob('anna');
+    const changed = change(image_url ?? '');
+    expect(changed).not.toBe(image_url);
+    const answer = await api.get(changed);
+    expect([answer.status, (await problemOf(answer)).code]).toEqual([401, 'unauthorized']);
+  });
+});
+
+describe('without API_KEYS_FILE', () => {
+  it('gives URLs without signatures', async () => {
+    const open = await startApi(inject('redisUrl'));
+    const job = await open.accepted();
+    expect(job.urls.events).toBe(`/jobs/${job.id}/events`);
+    await open.close();
+  });
+
+  it.each(['127.0.0.1', '127.8.0.9', 'localhost', '::1'])('may listen on %s', (host) => {
+    expect(() => requireKeys({ host, keysFile: undefined, allowAnonymous: false })).not.toThrow();
+  });
+
+  it.each(['0.0.0.0', '::', '10.0.0.5', 'example.com', '127.0.0.1.example.com'])('may not listen on %s', (host) => {
+    expect(() => requireKeys({ host, keysFile: undefined, allowAnonymous: false })).toThrow(/npm run keys/);
+    expect(() => requireKeys({ host, keysFile: undefined, allowAnonymous: true })).not.toThrow();
+    expect(() => requireKeys({ host, keysFile: '/keys.json', allowAnonymous: false })).not.toThrow();
+  });
+});
+
+describe('with IMAGES=public', () => {
+  it('shows a picture to anybody who knows its name, and still no job', async () => {
+    const open = await startApi(inject('redisUrl'), { keys: KEYS, env: { IMAGES: 'public' } });
+    const answer = await open.post('/generate', { prompt: 'x' }, as('anna'));
+    const { id } = (await answer.json()) as Job;
+    await finishJob(open, id);
+    expect((await open.get(`/images/${id}_1.png`)).status).toBe(200);
+    expect((await open.get(`/jobs/${id}`)).status).toBe(401);
+    await open.close();
+  });
+});

@@ -1,0 +1,115 @@
+import { type Job, newId } from '@comfy-fleet/contracts';
+import { PICTURE } from '@comfy-fleet/testing';
+import { afterAll, beforeAll, expect, inject, it } from 'vitest';
+import { aKey, problemOf, startApi, type TestApi } from './api.js';
+import { finishJob } from './finished-image.js';
+
+let api: TestApi;
+beforeAll(async () => {
+  api = await startApi(inject('redisUrl'), { keys: [aKey('anna'), aKey('bert')] });
+});
+afterAll(() => api.close());
+
+const under = (key: string, caller = 'anna') => ({
+  headers: { Authorization: `Bearer ${caller}`, 'Idempotency-Key': key },
+});
+
+async function jobsOf(caller: string): Promise<number> {
+  const answer = await api.get('/usage?days=1', { headers: { Authorization: `Bearer ${caller}` } });
+  return ((await answer.json()) as { data: { jobs: number }[] }).data[0]?.jobs ?? 0;
+}
+
+it('answers a repeat with the job that was made first, and says that it is a replay', async () => {
+  const key = newId();
+  const first = await api.post('/generate', { prompt: 'x', steps: 5 }, under(key));
+  const again = await api.post('/generate', { steps: 5, prompt: 'x' }, under(key));
+  expect([first.status, again.status]).toEqual([202, 202]);
+  expect([first, again].map(({ headers }) => headers.get('idempotent-replayed'))).toEqual([null, 'true']);
+  const [one, other] = [(await first.json()) as Job, (await again.json()) as Job];
+  expect([other.id, other.seed]).toEqual([one.id, one.seed]);
+  expect(again.headers.get('location')).toBe(first.headers.get('location'));
+});
+
+it('refuses the same key with another body, or for another address, with 422', async () => {
+  const key = newId();
+  await api.post('/generate', { prompt: 'x' }, under(key));
+  for (const [path, body] of [
+    ['/generate', { prompt: 'y' }],
+    ['/jobs/batch', { jobs: [{ prompt: 'x' }] }],
+  ] as const) {
+    const answer = await api.post(path, body, under(key));
+    expect([answer.status, (await problemOf(answer)).code]).toEqual([422, 'idempotency_key_reused']);
+  }
+});
+
+it('keeps the keys of callers apart', async () => {
+  const key = newId();
+  const [mine, theirs] = [
+    (await (await api.post('/generate', { prompt: 'x' }, under(key))).json()) as Job,
+    (await (await api.post('/generate', { prompt: 'y' }, under(key, 'bert'))).json()) as Job,
+  ];
+  expect(theirs.id).not.toBe(mine.id);
+});
+
+it('makes one job of 50 requests with one key at once', async () => {
+  const key = newId();
+  const before = await jobsOf('anna');
+  const answers = await Promise.all(
+    Array.from({ length: 50 }, () => api.post('/generate', { prompt: 'at once' }, under(key))),
+  );
+  expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([202]));
+  const ids = await Promise.all(answers.map(async (answer) => ((await answer.json()) as Job).id));
+  expect(new Set(ids).size).toBe(1);
+  expect(answers.filter(({ headers }) => headers.get('idempotent-replayed') === null)).toHaveLength(1);
+  expect(await jobsOf('anna')).toBe(before + 1);
+});
+
+it('does not remember a request that was refused', async () => {
+  const key = newId();
+  expect((await api.post('/generate', { prompt: '' }, under(key))).status).toBe(422);
+  expect((await api.post('/generate', { prompt: 'x' }, under(key))).status).toBe(202);
+});
+
+it('knows a picture by its bytes, however it is sent', async () => {
+  const key = newId();
+  const form = (image: string) => {
+    const body = new FormData();
+    body.set('prompt', 'x');
+    body.set('image', new Blob([Buffer.from(image, 'base64')], { type: 'image/png' }), 'a.png');
+    return api.get('/img2img', { method: 'POST', body, ...under(key) });
+  };
+  const first = (await (await form(PICTURE)).json()) as Job;
+  const again = await form(PICTURE);
+  expect(((await again.json()) as Job).id).toBe(first.id);
+  const json = await api.post('/img2img', { prompt: 'x', image: PICTURE }, under(key));
+  expect(((await json.json()) as Job).id).toBe(first.id);
+});
+
+it('makes a batch, a retry and a refinement once', async () => {
+  const batch = () => api.post('/jobs/batch', { jobs: [{ prompt: 'a' }, { prompt: 'b' }] }, under('the batch'));
+  const [one, two] = [await (await batch()).json(), await (await batch()).json()];
+  expect(two).toEqual(one);
+  const { id } = (await (await api.post('/generate', { prompt: 'x', lod: 'sketch' }, under(newId()))).json()) as Job;
+  await finishJob(api, id);
+  for (const [path, body] of [
+    ['retry', undefined],
+    ['refine', { lod: 'mid' }],
+  ] as const) {
+    const ask = async () => (await (await api.post(`/jobs/${id}/${path}`, body, under(path))).json()) as Job;
+    expect((await ask()).id).toBe((await ask()).id);
+  }
+});
+
+it('answers 404 when the job that was made under the key has been deleted', async () => {
+  const key = newId();
+  const { id } = (await (await api.post('/generate', { prompt: 'x' }, under(key))).json()) as Job;
+  await api.get(`/jobs/${id}/cancel`, { method: 'POST', ...under(key) });
+  expect((await api.get(`/jobs/${id}`, { method: 'DELETE', ...under(key) })).status).toBe(204);
+  const again = await api.post('/generate', { prompt: 'x' }, under(key));
+  expect([again.status, (await problemOf(again)).code]).toEqual([404, 'job_not_found']);
+});
+
+it.each(['', 'a b', 'é', 'x'.repeat(256)])('refuses %j as a key with 422', async (key) => {
+  const answer = await api.post('/generate', { prompt: 'x' }, under(encodeURI(key) === key ? key : key));
+  expect([answer.status, (await problemOf(answer)).code]).toEqual([422, 'validation_failed']);
+});

@@ -1,0 +1,155 @@
+import type { ApiKey, Job } from '@comfy-fleet/contracts';
+import { newId } from '@comfy-fleet/contracts';
+import { PICTURE } from '@comfy-fleet/testing';
+import { describe, expect, inject, it, onTestFinished } from 'vitest';
+import { aKey, as, problemOf, startApi, type TestApi } from './api.js';
+
+async function open(limits: ApiKey['limits'], more: Partial<ApiKey> = {}): Promise<TestApi> {
+  const keys = [aKey('anna', { ...(limits === undefined ? {} : { limits }), ...more }), aKey('bert')];
+  const api = await startApi(inject('redisUrl'), { keys });
+  onTestFinished(() => api.close());
+  return api;
+}
+
+const submit = (api: TestApi, id: string, fields: object = {}) =>
+  api.post('/generate', { prompt: 'x', ...fields }, as(id));
+
+describe('requests_per_minute', () => {
+  it('is counted down in RateLimit, and refused with 429 and Retry-After when it is used up', async () => {
+    const api = await open({ requests_per_minute: 3 });
+    const remaining: (string | undefined)[] = [];
+    for (let n = 0; n < 3; n++) {
+      const answer = await api.get('/jobs', as('anna'));
+      expect(answer.status).toBe(200);
+      expect(answer.headers.get('ratelimit-policy')).toBe('"requests";q=3;w=60');
+      remaining.push(/^"requests";r=(\d+);t=\d+$/.exec(answer.headers.get('ratelimit') ?? '')?.[1]);
+    }
+    expect(remaining).toEqual(['2', '1', '0']);
+    const refused = await api.get('/jobs', as('anna'));
+    expect(refused.status).toBe(429);
+    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
+    expect(Number(refused.headers.get('retry-after'))).toBeLessThanOrEqual(60);
+    expect(refused.headers.get('ratelimit')).toMatch(/^"requests";r=0;t=\d+$/);
+    expect((await problemOf(refused)).code).toBe('rate_limited');
+    expect((await api.get('/jobs', as('bert'))).status).toBe(200);
+  });
+
+  it('makes no job of a POST that is one too many, and reads none of its body', async () => {
+    const api = await open({ requests_per_minute: 1 });
+    expect((await submit(api, 'anna')).status).toBe(202);
+    expect((await submit(api, 'anna')).status).toBe(429);
+    const { data } = (await (await api.get('/usage?days=1', as('bert'))).json()) as { data: { jobs: number }[] };
+    expect(data[0]?.jobs).toBe(0);
+    expect(
+      await api.worker.claims('default').then(async (source) => {
+        const first = await source.next();
+        const second = await source.next({ block: false });
+        first?.letGo();
+        await source.close();
+        return [first !== undefined, second];
+      }),
+    ).toEqual([true, undefined]);
+  });
+
+  it('counts refused requests too, and is told with them', async () => {
+    const api = await open({ requests_per_minute: 2 });
+    const invalid = await api.post('/generate', {}, as('anna'));
+    expect([invalid.status, invalid.headers.get('ratelimit')?.slice(0, 14)]).toEqual([422, '"requests";r=1']);
+    const unknown = await api.get(`/jobs/${newId()}`, as('anna'));
+    expect([unknown.status, unknown.headers.get('ratelimit')?.slice(0, 14)]).toEqual([404, '"requests";r=0']);
+  });
+});
+
+describe('jobs_waiting', () => {
+  it('refuses with queue_full when as many of the key wait, takes one again when one has begun, and is no one else’s', async () => {
+    const api = await open({ jobs_waiting: 2 });
+    await submit(api, 'anna');
+    await submit(api, 'anna');
+    const refused = await submit(api, 'anna');
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '5']);
+    const problem = await problemOf(refused);
+    expect(problem.code).toBe('queue_full');
+    expect(problem.detail).toContain('2 jobs waiting');
+    expect((await submit(api, 'bert')).status).toBe(202);
+    const claim = await api.claim();
+    const promptId = newId();
+    await claim.submit(promptId, 'gpu-1/1');
+    await claim.start(promptId);
+    expect((await submit(api, 'anna')).status).toBe(202);
+    expect((await submit(api, 'anna')).status).toBe(429);
+  });
+
+  it('refuses a batch whole that would exceed it', async () => {
+    const api = await open({ jobs_waiting: 2 });
+    const jobs = [{ prompt: 'a' }, { prompt: 'b' }, { prompt: 'c' }];
+    expect((await api.post('/jobs/batch', { jobs }, as('anna'))).status).toBe(429);
+    expect((await api.post('/jobs/batch', { jobs: jobs.slice(1) }, as('anna'))).status).toBe(202);
+  });
+});
+
+describe('upload_bytes_per_day', () => {
+  const bytes = Buffer.from(PICTURE, 'base64').length;
+
+  it('refuses a picture that would exceed it, and takes a source that is here already', async () => {
+    const api = await open({ upload_bytes_per_day: 2 * bytes + 1 });
+    const send = () => api.post('/img2img', { prompt: 'x', image: PICTURE }, as('anna'));
+    expect((await send()).status).toBe(202);
+    expect((await send()).status).toBe(202);
+    const refused = await send();
+    expect(refused.status).toBe(429);
+    expect(Number(refused.headers.get('retry-after'))).toBeLessThanOrEqual(86_400);
+    expect((await problemOf(refused)).code).toBe('upload_limit_reached');
+    expect((await api.post('/img2img', { prompt: 'x', image: PICTURE }, as('bert'))).status).toBe(202);
+  });
+});
+
+describe('max_priority', () => {
+  it('lowers a higher priority, and leaves a lower one', async () => {
+    const api = await open(undefined, { max_priority: 0 });
+    const priorities = [];
+    for (const priority of [2, 0, -2]) {
+      priorities.push(((await (await submit(api, 'anna', { priority })).json()) as Job).request.priority);
+    }
+    expect(priorities).toEqual([0, 0, -2]);
+  });
+});
+
+describe('MIN_FREE_BYTES', () => {
+  it('refuses new jobs with 507 storage_full while there is less room, and finishes those it has', async () => {
+    const api = await startApi(inject('redisUrl'), { env: { MIN_FREE_BYTES: `${2 ** 52}` } });
+    onTestFinished(() => api.close());
+    const refused = await api.post('/generate', { prompt: 'x' });
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([507, '60']);
+    expect((await problemOf(refused)).code).toBe('storage_full');
+    expect((await api.get('/jobs')).status).toBe(200);
+  });
+});
+
+describe('CORS_ORIGINS', () => {
+  it('lets pages of these origins call and read the headers, and answers their preflight without a key', async () => {
+    const api = await startApi(inject('redisUrl'), {
+      keys: [aKey('anna')],
+      env: { CORS_ORIGINS: 'https://a.example' },
+    });
+    onTestFinished(() => api.close());
+    const preflight = await api.get('/generate', {
+      method: 'OPTIONS',
+      headers: { Origin: 'https://a.example', 'Access-Control-Request-Method': 'POST' },
+    });
+    expect(preflight.status).toBe(204);
+    expect(preflight.headers.get('access-control-allow-origin')).toBe('https://a.example');
+    expect(preflight.headers.get('access-control-allow-methods')).toContain('POST');
+    const headers = { ...as('anna').headers, Origin: 'https://a.example' };
+    const answer = await api.get('/jobs', { headers });
+    expect(answer.headers.get('access-control-expose-headers')).toContain('RateLimit');
+    const stranger = await api.get('/jobs', { headers: { ...headers, Origin: 'https://b.example' } });
+    expect(stranger.headers.get('access-control-allow-origin')).toBeNull();
+  });
+
+  it('is absent by default: no origin is let in', async () => {
+    const api = await startApi(inject('redisUrl'));
+    onTestFinished(() => api.close());
+    const answer = await api.get('/lods', { headers: { Origin: 'https://a.example' } });
+    expect(answer.headers.get('access-control-allow-origin')).toBeNull();
+  });
+});
