@@ -93,6 +93,16 @@ export async function endedJob(fleet: Fleet, callback: Webhook = SINK): Promise<
   return id;
 }
 
+/** Many of them, some at a time. */
+export async function endedJobs(fleet: Fleet, count: number, callback?: Webhook): Promise<string[]> {
+  const ids: string[] = [];
+  while (ids.length < count) {
+    const some = Array.from({ length: Math.min(100, count - ids.length) }, () => endedJob(fleet, callback));
+    ids.push(...(await Promise.all(some)));
+  }
+  return ids;
+}
+
 export function deliveryOf(fleet: Fleet) {
   const queue = createDeliveryQueue(fleet.redis, fleet.keys, quietLog());
   return {

@@ -9,6 +9,7 @@ import {
   deliveryOf,
   dispatch,
   endedJob,
+  endedJobs,
   LOCK_MS,
   nothingLeft,
   recorder,
@@ -126,7 +127,7 @@ it('hands each delivery to one of two dispatchers only', async () => {
   const fleet = await openFleet();
   const receivers = [recorder(), recorder()];
   for (const { handler } of receivers) dispatch(fleet, handler);
-  const ids = await Promise.all(Array.from({ length: 300 }, () => endedJob(fleet)));
+  const ids = await endedJobs(fleet, 300);
   const all = () => receivers.flatMap(({ dues }) => dues.map(({ id }) => id));
   await until('all came', () => all().length >= 300, { withinMs: 15_000 });
   await nothingLeft(fleet);

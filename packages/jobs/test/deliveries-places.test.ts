@@ -1,0 +1,176 @@
+import { until } from '@comfy-fleet/testing';
+import { describe, expect, it } from 'vitest';
+import { Lines } from '../src/deliveries/lines.js';
+import { Places } from '../src/deliveries/places.js';
+import { type Fleet, openFleet, ownRedis } from './builders.js';
+import { deliveryOf, dispatch, endedJob, endedJobs, nothingLeft, recorder, taken } from './deliveries-builders.js';
+
+const never = () => new Promise<never>(() => {});
+const hostOf = (url: string) => new URL(url).hostname;
+
+function clock() {
+  let ms = 0;
+  return { now: () => ms, pass: (more: number) => (ms += more) };
+}
+
+describe('places', () => {
+  it('are bounded for each host, and free again when a delivery ends', () => {
+    const places = new Places({ concurrency: 64, perHost: 2, now: clock().now });
+    const first = places.take('a');
+    places.take('a');
+    expect([places.hasRoom('a'), places.hasRoom('b')]).toEqual([false, true]);
+    first();
+    expect(places.hasRoom('a')).toBe(true);
+  });
+
+  it('are half of all for hosts that have not answered yet, together', () => {
+    const places = new Places({ concurrency: 4, perHost: 1, now: clock().now });
+    places.take('a')();
+    places.take('x');
+    places.take('y');
+    expect([places.hasRoom('z'), places.hasRoom('a')]).toEqual([false, true]);
+  });
+
+  it('count a host as slow whose answer took long, and while one is outstanding for long, until it answers fast', () => {
+    const { now, pass } = clock();
+    const places = new Places({ concurrency: 4, perHost: 4, now });
+    const [quick, slow] = [places.take('a'), places.take('a')];
+    quick();
+    expect(places.isSlow('a')).toBe(false);
+    pass(1500);
+    expect(places.isSlow('a')).toBe(true);
+    slow();
+    expect(places.isSlow('a')).toBe(true);
+    places.take('a')();
+    expect(places.isSlow('a')).toBe(false);
+  });
+});
+
+describe('lines', () => {
+  const lined = (perHost: number, concurrency = 64) => {
+    const { now, pass } = clock();
+    const places = new Places({ concurrency, perHost, now });
+    return { places, lines: new Lines(places, { perHost, now }), pass };
+  };
+
+  it('are called in the order of coming, as many as there are places, and none twice', () => {
+    const { places, lines } = lined(2);
+    const [one, two] = [places.take('a'), places.take('a')];
+    for (const id of ['1', '2', '3', '4']) lines.join('a', id);
+    expect(lines.call()).toEqual([]);
+    one();
+    expect(lines.call()).toEqual(['1']);
+    expect(lines.call()).toEqual([]);
+    two();
+    expect(lines.call()).toEqual(['2']);
+  });
+
+  it('call the next one when the one called went to another process', () => {
+    const { lines, pass } = lined(1);
+    lines.join('a', '1');
+    lines.join('a', '2');
+    expect([lines.call(), lines.call()]).toEqual([['1'], []]);
+    pass(60);
+    expect(lines.call()).toEqual(['2']);
+  });
+
+  it('share the places of slow hosts out in turn', () => {
+    const { places, lines, pass } = lined(4, 4);
+    const busy = [places.take('x'), places.take('x')];
+    for (const host of ['a', 'b']) for (const n of [1, 2, 3]) lines.join(host, `${host}${n}`);
+    expect(lines.call()).toEqual([]);
+    for (const leave of busy) leave();
+    expect(lines.call()).toEqual(['a1', 'a2']);
+    expect(lines.call()).toEqual([]);
+    pass(60);
+    expect(lines.call()).toEqual(['b1', 'b2']);
+    pass(60);
+    expect(lines.call()).toEqual(['a3', 'b3']);
+  });
+
+  it('have those come by themselves after twice the time that the line before them should take', () => {
+    const { places, lines, pass } = lined(4);
+    const leave = places.take('dead');
+    pass(10_000);
+    leave();
+    expect(lines.parkedMs('dead')).toBe(5000);
+    for (let n = 0; n < 1000; n++) lines.join('dead', `${n}`);
+    expect(lines.parkedMs('dead')).toBe(5000 + (2 * 1000 * 10_000) / 4);
+    expect(lines.parkedMs('other')).toBe(5000);
+  });
+
+  it('forget one that came by itself', () => {
+    const { lines } = lined(1);
+    lines.join('a', '1');
+    lines.arrived('a', '1');
+    expect(lines.call()).toEqual([]);
+  });
+});
+
+/** Scripts that Redis has carried out: each step of a queue is one. */
+async function scripts(fleet: Fleet): Promise<number> {
+  return Number(/cmdstat_evalsha:calls=(\d+)/.exec(await fleet.redis.info('commandstats'))?.[1]);
+}
+
+describe('a receiver that never answers', () => {
+  it('has its places filled and no more, and holds up nobody else', async () => {
+    const fleet = await openFleet();
+    const receiver = recorder(({ webhook }) => (hostOf(webhook.url) === 'dead.example' ? never() : taken));
+    const dispatcher = dispatch(fleet, receiver.handler, { concurrency: 16, perHost: 4 });
+    await endedJobs(fleet, 500, { url: 'https://dead.example/x' });
+    const { reaches } = deliveryOf(fleet);
+    for (let n = 0; n < 10; n++) await reaches(await endedJob(fleet, { url: 'https://good.example' }), 'delivered');
+    expect(receiver.dues.filter(({ webhook }) => hostOf(webhook.url) === 'dead.example')).toHaveLength(4);
+    await dispatcher.cutOff();
+  });
+
+  it('with thousands of deliveries costs Redis next to nothing while they wait', async () => {
+    const server = await ownRedis();
+    const fleet = await openFleet({ url: server.url });
+    const receiver = recorder(({ webhook }) => (hostOf(webhook.url) === 'dead.example' ? never() : taken));
+    const dispatcher = dispatch(fleet, receiver.handler, { concurrency: 16, perHost: 4 });
+    const count = 3000;
+    await endedJobs(fleet, count, { url: 'https://dead.example/x' });
+    const delayed = `${fleet.keys.prefix}:${fleet.keys.webhookQueue}:delayed`;
+    await until('all wait in their line', async () => (await fleet.redis.zcard(delayed)) === count - 4);
+    const before = await scripts(fleet);
+    const { reaches } = deliveryOf(fleet);
+    for (let n = 0; n < 20; n++) await reaches(await endedJob(fleet, { url: 'https://good.example' }), 'delivered');
+    // Each of the twenty takes a dozen, with what this test asks; a line that turns would take all of them, and again.
+    expect((await scripts(fleet)) - before).toBeLessThan(count / 3);
+    await dispatcher.cutOff();
+  });
+
+  it('and all its kind together leave half of the places to those that answer', async () => {
+    const fleet = await openFleet();
+    const receiver = recorder(({ webhook }) => (hostOf(webhook.url) === 'good.example' ? taken : never()));
+    const dispatcher = dispatch(fleet, receiver.handler, { concurrency: 8, perHost: 4 });
+    const { reaches } = deliveryOf(fleet);
+    await reaches(await endedJob(fleet, { url: 'https://good.example' }), 'delivered');
+    for (let n = 0; n < 20; n++) await endedJob(fleet, { url: `https://dead${n}.example` });
+    await receiver.got(1 + 4);
+    for (let n = 0; n < 10; n++) await reaches(await endedJob(fleet, { url: 'https://good.example' }), 'delivered');
+    expect(receiver.dues).toHaveLength(1 + 4 + 10);
+    await dispatcher.cutOff();
+  });
+});
+
+it('delivers what waited in line as soon as the receiver answers again, in the order of coming', async () => {
+  const fleet = await openFleet();
+  let open: () => void = () => {};
+  const opened = new Promise<void>((resolve) => (open = resolve));
+  const receiver = recorder(async () => {
+    await opened;
+    return taken;
+  });
+  dispatch(fleet, receiver.handler, { perHost: 1 });
+  const ids: string[] = [];
+  for (let n = 0; n < 30; n++) ids.push(await endedJob(fleet));
+  const delayed = `${fleet.keys.prefix}:${fleet.keys.webhookQueue}:delayed`;
+  await until('all wait', async () => (await fleet.redis.zcard(delayed)) === 29);
+  open();
+  // Before any of them would come by itself.
+  await receiver.got(30, 4000);
+  await nothingLeft(fleet);
+  expect(receiver.dues.map(({ id }) => id)).toEqual(ids.map((id) => `msg_${id}`));
+});
