@@ -7,6 +7,7 @@ import { generate } from './handlers/generate.js';
 import { getImage } from './handlers/get-image.js';
 import { getJob } from './handlers/get-job.js';
 import { getUsage } from './handlers/get-usage.js';
+import { getWebhooks } from './handlers/get-webhooks.js';
 import { health } from './handlers/health.js';
 import { img2img } from './handlers/img2img.js';
 import { index } from './handlers/index-page.js';
@@ -14,6 +15,7 @@ import { jobEvents } from './handlers/job-events.js';
 import { listJobs } from './handlers/list-jobs.js';
 import { lods } from './handlers/lods.js';
 import { livez, readyz } from './handlers/probes.js';
+import { redeliverWebhook } from './handlers/redeliver-webhook.js';
 import { refineJob } from './handlers/refine-job.js';
 import { retryJob } from './handlers/retry-job.js';
 import type { Route } from './http/messages.js';
@@ -31,6 +33,8 @@ export function routes(deps: Deps): Route[] {
     { method: 'POST', path: '/jobs/:id/retry', access: 'jobs', handler: retryJob(deps) },
     { method: 'POST', path: '/jobs/:id/refine', access: 'jobs', handler: refineJob(deps), body: 'json' },
     { method: 'GET', path: '/jobs/:id/events', access: 'linked', handler: jobEvents(deps) },
+    { method: 'GET', path: '/jobs/:id/webhooks', access: 'jobs', handler: getWebhooks(deps) },
+    { method: 'POST', path: '/jobs/:id/webhooks/redeliver', access: 'jobs', handler: redeliverWebhook(deps) },
     { method: 'GET', path: '/images/:filename', access: 'linked', handler: getImage(deps) },
     { method: 'GET', path: '/usage', access: 'jobs', handler: getUsage(deps) },
     { method: 'GET', path: '/lods', access: 'jobs', handler: lods(deps) },

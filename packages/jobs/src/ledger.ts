@@ -1,16 +1,18 @@
-import { FleetError, type InstanceAbilities, isTerminal } from '@comfy-fleet/contracts';
+import { FleetError, type InstanceAbilities, isTerminal, type WebhookDelivery } from '@comfy-fleet/contracts';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { createAbilityReader } from './abilities.js';
 import { createBatchedCreates, type WrittenJob } from './batched-creates.js';
 import { createBatchedReads, type RequestCount } from './batched-reads.js';
 import { orUnavailable, producerConnection, runScript } from './connection.js';
+import { createDeliveryQueue } from './deliveries/delivery-queue.js';
+import { readDelivery, redeliver } from './deliveries/read-delivery.js';
 import type { JobStreamItem } from './events.js';
 import { type JobFilter, type JobPage, listJobs } from './job-list.js';
 import { jobStream } from './job-stream.js';
 import { createKeys } from './keys.js';
 import type { NewOrder } from './new-order.js';
 import { type FleetOverview, readOverview } from './overview.js';
-import type { JobSnapshot } from './record.js';
+import type { JobRecord, JobSnapshot } from './record.js';
 import { parseSnapshot } from './snapshots.js';
 import { createSubscriptions } from './subscriptions.js';
 import { createUrlSigner, type UrlSigner } from './url-signer.js';
@@ -50,6 +52,10 @@ export interface Ledger {
   count(caller: string): Promise<RequestCount>;
   /** Books bytes that the caller sends today. False when that would be more than `most`; then nothing is booked. */
   charge(caller: string, bytes: number, most: number): Promise<boolean>;
+  /** How the delivery of the job's webhook stands. Throws `webhook_not_found`. */
+  delivery(record: JobRecord): Promise<WebhookDelivery>;
+  /** Has the webhook of an ended job delivered again. Throws `webhook_not_found` and `wrong_job_state`. */
+  redeliver(record: JobRecord): Promise<void>;
   /** What the caller used in the last `days` days, today first. */
   usage(caller: string, days: number): Promise<readonly DayUsage[]>;
   readonly urls: UrlSigner;
@@ -80,6 +86,7 @@ export function createLedger(options: LedgerOptions): Ledger {
   const redis = producerConnection(options.url, options.timeoutMs, log);
   const subscriptions = createSubscriptions(producerConnection(options.url, options.timeoutMs, log), log);
   const queues = createWorkQueues(redis, keys, log);
+  const webhooks = createDeliveryQueue(redis, keys, log);
   const common = (id: string) => [keys.prefix, id, options.jobTtlSeconds * 1000];
   const { job: read, count } = createBatchedReads(redis, keys);
   const write = createBatchedCreates(redis, keys, options);
@@ -153,6 +160,8 @@ export function createLedger(options: LedgerOptions): Ledger {
         const reply = await runScript(redis, 'charge', keys.callers, [keys.prefix, caller, bytes, most]);
         return (reply as [0 | 1, number])[0] === 1;
       }),
+    delivery: (record) => orUnavailable(() => readDelivery(redis, keys, webhooks, record)),
+    redeliver: (record) => orUnavailable(() => redeliver(webhooks, record)),
     usage: (caller, days) => orUnavailable(() => readUsage(redis, keys, caller, { days, now: Date.now() })),
     urls: createUrlSigner(redis, keys, { ttlSeconds: options.signedUrlSeconds }),
     overview: () => orUnavailable(() => readOverview(redis, keys)),
@@ -164,7 +173,9 @@ export function createLedger(options: LedgerOptions): Ledger {
       }),
     close: async () => {
       subscriptions.close();
-      await queues.close().catch((error: unknown) => log.debug('closing the queues failed', { error }));
+      await Promise.all([queues.close(), webhooks.close()]).catch((error: unknown) =>
+        log.debug('closing the queues failed', { error }),
+      );
       redis.disconnect();
     },
   };

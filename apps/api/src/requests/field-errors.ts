@@ -3,10 +3,11 @@ import type { ErrorObject } from 'ajv';
 import { suggestField } from './suggest-field.js';
 
 /**
- * What ajv found, in words for the caller: one entry per fault, each with the JSON pointer of the field it is about.
+ * What ajv found (`verbose`), in words for the caller: one entry per fault, each with the JSON pointer of the field it is
+ * about.
  */
-export function fieldErrors(found: readonly ErrorObject[], known: readonly string[]): FieldError[] {
-  return found.map((error) => ({ pointer: pointerOf(error), detail: detailOf(error, known) }));
+export function fieldErrors(found: readonly ErrorObject[]): FieldError[] {
+  return found.map((error) => ({ pointer: pointerOf(error), detail: detailOf(error) }));
 }
 
 function pointerOf({ keyword, instancePath, params }: ErrorObject): string {
@@ -19,13 +20,13 @@ function pointerOf({ keyword, instancePath, params }: ErrorObject): string {
   return typeof field === 'string' && field !== '' ? `${instancePath}/${escapePointer(field)}` : instancePath;
 }
 
-function detailOf(error: ErrorObject, known: readonly string[]): string {
-  const { keyword, params } = error;
+function detailOf(error: ErrorObject): string {
+  const { keyword, params, parentSchema = {} } = error;
   switch (keyword) {
     case 'required':
       return 'is required';
     case 'additionalProperties':
-      return `unknown field; ${suggestField(params.additionalProperty, known)}`;
+      return `unknown field; ${suggestField(params.additionalProperty, Object.keys(parentSchema.properties ?? {}))}`;
     case 'type':
       return `must be ${typeNames(params.type)}`;
     case 'enum':
@@ -43,18 +44,32 @@ function detailOf(error: ErrorObject, known: readonly string[]): string {
       return 'must not be empty';
     case 'maxLength':
       return `must have at most ${params.limit} characters`;
+    case 'minItems':
+      return `must have at least ${params.limit} ${params.limit === 1 ? 'entry' : 'entries'}`;
+    case 'maxItems':
+      return `must have at most ${params.limit} entries`;
+    case 'uniqueItems':
+      return 'must not name anything twice';
+    case 'format':
+      return FORMATS[params.format] ?? `must be a ${params.format}`;
     case 'pattern':
-      return 'must be a number written in digits';
+      return `does not have the form it needs (${parentSchema.description})`;
     default:
       return error.message ?? 'is not valid';
   }
 }
+
+const FORMATS: Readonly<Record<string, string>> = {
+  'date-time': 'must be a time like 2026-11-25T10:00:00Z',
+  uuid: 'must be the id of a job',
+};
 
 const TYPE_NAMES: Readonly<Record<string, string>> = {
   integer: 'a whole number',
   number: 'a number',
   string: 'a string',
   object: 'an object',
+  array: 'an array',
 };
 
 function typeNames(types: string | readonly string[]): string {

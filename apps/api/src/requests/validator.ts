@@ -15,11 +15,10 @@ interface Checked<T> {
 export type Validator<T> = (body: unknown, options: { readonly isForm: boolean }) => Checked<T>;
 
 export function createValidator<T extends TObject>(schema: T): Validator<Static<T>> {
-  const validate = formats.default(new Ajv({ allErrors: true, strict: false })).compile(schema);
-  const known = Object.keys(schema.properties);
+  const validate = formats.default(new Ajv({ allErrors: true, strict: false, verbose: true })).compile(schema);
   return (body, { isForm }) => {
     const value = isForm ? formFields(body, schema) : (body ?? {});
     validate(value);
-    return { value: value as Static<T>, errors: fieldErrors(validate.errors ?? [], known) };
+    return { value: value as Static<T>, errors: fieldErrors(validate.errors ?? []) };
   };
 }

@@ -1,0 +1,11 @@
+import { ownJob } from '../access/own-job.js';
+import type { Deps } from '../deps.js';
+import type { Handler } from '../http/messages.js';
+
+/** How the delivery of the job's webhook stands, with every try. */
+export function getWebhooks(deps: Deps): Handler {
+  return async ({ params: { id }, caller }) => {
+    const { record } = await ownJob(deps, id, caller);
+    return { status: 200, body: await deps.ledger.delivery(record) };
+  };
+}

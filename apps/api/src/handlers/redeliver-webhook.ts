@@ -1,0 +1,12 @@
+import { ownJob } from '../access/own-job.js';
+import type { Deps } from '../deps.js';
+import type { Handler } from '../http/messages.js';
+
+/** Has the webhook of an ended job delivered again, under the same webhook-id; answers how it stands then. */
+export function redeliverWebhook(deps: Deps): Handler {
+  return async ({ params: { id }, caller }) => {
+    const { record } = await ownJob(deps, id, caller);
+    await deps.ledger.redeliver(record);
+    return { status: 202, body: await deps.ledger.delivery(record) };
+  };
+}

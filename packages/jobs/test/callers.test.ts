@@ -1,0 +1,172 @@
+import { newId } from '@comfy-fleet/contracts';
+import { until } from '@comfy-fleet/testing';
+import { describe, expect, it } from 'vitest';
+import type { Claim, ClaimSource } from '../src/index.js';
+import { aJob, anOrder, type Fleet, nextClaim, openFleet, POOL, startNext, succeeded } from './builders.js';
+
+const two = { key: 'anna', mostTaken: 2 } as const;
+
+/** Claims until none comes. */
+async function claimAll(source: ClaimSource): Promise<Claim[]> {
+  const claims: Claim[] = [];
+  for (;;) {
+    const claim = await source.next({ block: false });
+    if (claim === undefined) return claims;
+    claims.push(claim);
+  }
+}
+
+async function submitMany(fleet: Fleet, count: number, overrides: Parameters<Fleet['submit']>[0]): Promise<string[]> {
+  const ids: string[] = [];
+  for (let n = 0; n < count; n++) ids.push((await fleet.submit(overrides)).record.id);
+  return ids;
+}
+
+const idsOf = (claims: readonly Claim[]) => claims.map(({ record }) => record.id);
+
+describe('a caller with as many jobs in workers’ hands as it may', () => {
+  it('has its others held back, and those of other callers go by', async () => {
+    const fleet = await openFleet();
+    const source = await fleet.claims();
+    const mine = await submitMany(fleet, 4, two);
+    const theirs = await submitMany(fleet, 2, { key: 'bert' });
+    const claims = await claimAll(source);
+    expect(new Set(idsOf(claims))).toEqual(new Set([...mine.slice(0, 2), ...theirs]));
+    expect((await fleet.get(mine[3] as string)).record).toMatchObject({ status: 'queued', phase: 'waiting', claim: 0 });
+    for (const claim of claims) claim.letGo();
+  });
+
+  it.each([
+    ['succeeds', async (_fleet: Fleet, claim: Claim) => void (await claim.finish(succeeded(claim.record.id)))],
+    ['is given back', async (_fleet: Fleet, claim: Claim) => void (await claim.release(60_000))],
+    [
+      'is canceled',
+      async (fleet: Fleet, claim: Claim) => {
+        await fleet.ledger.cancel(claim.record.id);
+        await claim.finish({ status: 'canceled' });
+      },
+    ],
+  ])('gets the next one claimed, in its order, when one %s', async (_, end) => {
+    const fleet = await openFleet();
+    const source = await fleet.claims();
+    const [, , third, fourth] = await submitMany(fleet, 4, two);
+    const claims = await claimAll(source);
+    expect(claims).toHaveLength(2);
+    await until('the others were put aside', async () => (await fleet.redis.zcard(fleet.keys.delayed(POOL))) === 2);
+    await end(fleet, claims[0] as Claim);
+    const next = await nextClaim(source);
+    expect(next.record.id).toBe(third);
+    await next.finish(succeeded(next.record.id));
+    expect((await nextClaim(source)).record.id).toBe(fourth);
+    claims[1]?.letGo();
+  });
+
+  it('keeps its place while a dead worker’s job waits to be claimed again, and that one is', async () => {
+    const fleet = await openFleet();
+    const source = await fleet.claims();
+    const [first] = await submitMany(fleet, 2, { key: 'anna', mostTaken: 1 });
+    const [claim] = await claimAll(source);
+    expect(claim?.record.id).toBe(first);
+    const again = await fleet.run('claim', first as string, 'w9', 'process 9:1', 10, '{}');
+    expect((again as unknown[])[0]).toBe('ok');
+    claim?.letGo();
+  });
+
+  it('can cancel a job that is held back', async () => {
+    const fleet = await openFleet();
+    const source = await fleet.claims();
+    const [, second] = await submitMany(fleet, 2, { key: 'anna', mostTaken: 1 });
+    const [claim] = await claimAll(source);
+    expect((await fleet.ledger.cancel(second as string))?.record.status).toBe('canceled');
+    await claim?.finish(succeeded(claim.record.id));
+    expect(await fleet.redis.exists(fleet.keys.parked('anna'), fleet.keys.takenOf('anna'))).toBe(0);
+  });
+});
+
+describe('a caller with as many waiting jobs as it may', () => {
+  it('is refused more until one has begun, and counts no job twice', async () => {
+    const fleet = await openFleet();
+    const source = await fleet.claims();
+    const bound = { key: 'anna', mostWaiting: 1 } as const;
+    await fleet.submit(bound);
+    const error = { code: 'queue_full', retryAfterSeconds: 5 };
+    await expect(fleet.submit(bound)).rejects.toMatchObject(error);
+    const { claim, promptId } = await startNext(source);
+    await fleet.submit(bound);
+    await claim.lose(promptId, 'lost'); // waits again, beside the second
+    expect(await fleet.redis.hget(fleet.keys.waiting, 'anna')).toBe('2');
+    await fleet.ledger.cancel(claim.record.id);
+    await claim.finish({ status: 'canceled' });
+    expect(await fleet.redis.hget(fleet.keys.waiting, 'anna')).toBe('1');
+  });
+});
+
+describe('an order of many jobs', () => {
+  it('is made whole or not at all, by the bounds of the pool and of the caller', async () => {
+    const fleet = await openFleet({ maxOpenJobs: 3 });
+    const order = (count: number, mostWaiting?: number) => ({
+      jobs: Array.from({ length: count }, () => aJob()),
+      caller: 'anna',
+      mostWaiting,
+    });
+    await expect(fleet.ledger.create(order(4))).rejects.toMatchObject({ code: 'queue_full' });
+    await expect(fleet.ledger.create(order(3, 2))).rejects.toMatchObject({ code: 'queue_full' });
+    expect(await fleet.redis.zcard(fleet.keys.open(POOL))).toBe(0);
+    const { ids, only } = await fleet.ledger.create(order(3, 3));
+    expect([ids.length, only]).toEqual([3, undefined]);
+    expect(await fleet.redis.zcard(fleet.keys.prioritized(POOL))).toBe(3);
+  });
+
+  it('gets its work items when it is repeated after a crash between the records and them', async () => {
+    const fleet = await openFleet();
+    const idempotency = { digest: 'd'.repeat(64), fingerprint: 'f' };
+    const first = anOrder({ key: 'anna', idempotency });
+    const { ids } = await fleet.ledger.create(first);
+    await fleet.redis.del(fleet.keys.workItem(POOL, ids[0] as string), fleet.keys.prioritized(POOL));
+    const again = await fleet.ledger.create(anOrder({ key: 'anna', idempotency }));
+    expect(again).toMatchObject({ replayed: true, ids });
+    expect((await nextClaim(await fleet.claims())).record.id).toBe(ids[0]);
+    const other = anOrder({ key: 'anna', idempotency: { ...idempotency, fingerprint: 'g' } });
+    await expect(fleet.ledger.create(other)).rejects.toMatchObject({ code: 'idempotency_key_reused' });
+  });
+});
+
+describe('the order of service', () => {
+  it('gives a key with twice the weight twice the share', async () => {
+    const fleet = await openFleet();
+    const source = await fleet.claims();
+    await submitMany(fleet, 6, { key: 'light', weight: 1 });
+    await submitMany(fleet, 6, { key: 'heavy', weight: 2 });
+    const served: string[] = [];
+    for (let n = 0; n < 6; n++) {
+      const claim = await nextClaim(source);
+      served.push(claim.record.key);
+      await claim.finish(succeeded(claim.record.id));
+    }
+    expect(served.filter((key) => key === 'heavy')).toHaveLength(4);
+  });
+});
+
+describe('what is asked at once', () => {
+  it('travels together: 50 reads, 50 counts and 50 orders take a handful of commands', async () => {
+    const fleet = await openFleet();
+    const { id } = (await fleet.submit()).record;
+    const calls = async () => {
+      const stats = await fleet.redis.info('commandstats');
+      return Number(/cmdstat_evalsha:calls=(\d+)/.exec(stats)?.[1] ?? 0);
+    };
+    const fifty = Array.from({ length: 50 });
+    await Promise.all([fleet.ledger.get(id), fleet.ledger.count('anna')]);
+    const before = await calls();
+    const [jobs, counts] = await Promise.all([
+      Promise.all(fifty.map(() => fleet.ledger.get(id))),
+      Promise.all(fifty.map(() => fleet.ledger.count('anna'))),
+    ]);
+    expect((await calls()) - before).toBeLessThan(10); // others use this Redis too
+    expect(new Set(jobs.map((job) => job?.record.id))).toEqual(new Set([id]));
+    expect(counts.map(({ requests }) => requests)).toEqual(fifty.map((_, n) => n + 2));
+    const made = await Promise.all(fifty.map(() => fleet.ledger.create(anOrder({ id: newId() }))));
+    expect(new Set(made.flatMap(({ ids }) => ids)).size).toBe(50);
+    expect(await fleet.redis.zcard(fleet.keys.prioritized(POOL))).toBe(51);
+  });
+});
