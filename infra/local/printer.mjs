@@ -1,7 +1,7 @@
 import { stripVTControlCharacters } from 'node:util';
 
 const COLOURS = [36, 33, 35, 34, 32, 96];
-const WIDTH = 10;
+const WIDTH = 11;
 
 /**
  * The one log stream: every line with the name of who wrote it, in a colour of its own. Without a terminal, or with

@@ -15,8 +15,8 @@ import { SIMULATED, welcome } from './welcome.mjs';
  */
 
 /**
- * Starts Redis, the simulator, the worker and the api, waits until all are ready, and says how to go on. They are started
- * in this order, so that they are stopped in the opposite one.
+ * Starts Redis, the simulator, the dispatcher, the worker and the api, waits until all are ready, and says how to go on.
+ * They are started in this order, so that they are stopped in the opposite one.
  * @param {Context} context
  */
 export async function bringUp(context) {
@@ -27,8 +27,15 @@ export async function bringUp(context) {
   const disk = settings.comfyuiUrls === undefined ? simulatorDisk(context) : {};
   const port = settings.port === 0 ? await freePort(settings.host) : settings.port;
   const healthPort = settings.workerHealthPort === 0 ? await freePort() : settings.workerHealthPort;
+  const dispatcherPort = settings.dispatcherHealthPort === 0 ? await freePort() : settings.dispatcherHealthPort;
 
-  const own = { ...serviceEnv(env), REDIS_URL: redisUrl, COMFYUI_URLS: comfyuiUrls };
+  const own = {
+    ...serviceEnv(env),
+    REDIS_URL: redisUrl,
+    COMFYUI_URLS: comfyuiUrls,
+    ...webhooksToThisMachine(context),
+  };
+  startService(context, 'dispatcher', { ...own, DISPATCHER_HEALTH_PORT: `${dispatcherPort}` }, 20_000);
   // a worker that is started again under its old name finds the prompts that it left in its instances; a Redis that
   // is shared needs a name of this machine, which is the service's own default
   const name = env.WORKER_NAME || (settings.redisUrl === undefined ? 'local' : undefined);
@@ -45,6 +52,7 @@ export async function bringUp(context) {
   await Promise.all([
     untilReady('api', `${url}/readyz`, { signal, print }),
     untilReady('worker', `${httpUrl(settings.workerHealthHost, healthPort)}/readyz`, { signal, print }),
+    untilReady('dispatcher', `${httpUrl(settings.dispatcherHealthHost, dispatcherPort)}/readyz`, { signal, print }),
   ]);
   print.say(
     welcome({ url, simulated: settings.comfyuiUrls === undefined, seconds: (performance.now() - began) / 1000 }),
@@ -86,6 +94,17 @@ async function startSimulator(context) {
 function simulatorDisk({ root, env }) {
   const dir = resolve(root, env.SIMULATOR_DIR || '.data/simulator');
   return { COMFYUI_OUTPUT_DIRS: join(dir, 'output'), COMFYUI_INPUT_DIRS: join(dir, 'input') };
+}
+
+/**
+ * Who tries webhooks for the first time has a receiver on this very machine, which the guard against internal targets
+ * refuses. While only this machine reaches the api, nobody else can use that to reach what listens here.
+ * @param {Context} context
+ * @returns {NodeJS.ProcessEnv}
+ */
+function webhooksToThisMachine({ env, settings }) {
+  const isLoopback = /^(127\.[\d.]+|::1|localhost)$/.test(settings.host);
+  return isLoopback && env.WEBHOOK_ALLOW === undefined ? { WEBHOOK_ALLOW: '127.0.0.0/8,localhost,::1' } : {};
 }
 
 /**

@@ -5,7 +5,8 @@ import { Problem } from './problem.mjs';
 /**
  * What the runner itself must know of the settings; everything else is read by the services, from the same variables.
  * @typedef {{
- *   host: string, port: number, workerHealthHost: string, workerHealthPort: number, simulatorPort: number,
+ *   host: string, port: number, workerHealthHost: string, workerHealthPort: number,
+ *   dispatcherHealthHost: string, dispatcherHealthPort: number, simulatorPort: number,
  *   redisUrl: string | undefined, comfyuiUrls: string | undefined, drainSeconds: number,
  * }} RunnerSettings
  */
@@ -24,6 +25,8 @@ export function readRunnerSettings(root, env) {
     port: number(env, 'PORT', 3000, 65_535),
     workerHealthHost: text(env.WORKER_HEALTH_HOST) ?? '127.0.0.1',
     workerHealthPort: number(env, 'WORKER_HEALTH_PORT', 0, 65_535),
+    dispatcherHealthHost: text(env.DISPATCHER_HEALTH_HOST) ?? '127.0.0.1',
+    dispatcherHealthPort: number(env, 'DISPATCHER_HEALTH_PORT', 0, 65_535),
     simulatorPort: number(env, 'SIMULATOR_PORT', 0, 65_535),
     redisUrl: text(env.REDIS_URL),
     comfyuiUrls: text(env.COMFYUI_URLS),

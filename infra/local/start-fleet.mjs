@@ -36,6 +36,9 @@ export async function startFleet({ root = ROOT, env = process.env, prepare = pre
     if (settings.workerHealthPort !== 0) {
       await requireFree('WORKER_HEALTH_PORT', settings.workerHealthHost, settings.workerHealthPort);
     }
+    if (settings.dispatcherHealthPort !== 0) {
+      await requireFree('DISPATCHER_HEALTH_PORT', settings.dispatcherHealthHost, settings.dispatcherHealthPort);
+    }
     await prepare(root, env, fleet.run);
     await bringUp({ root, env, settings, fleet, print, lock, signal: stop.asked, began });
     await aborted(stop.asked);

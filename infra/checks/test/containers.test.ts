@@ -9,7 +9,7 @@ interface Service {
   readonly command?: readonly string[];
   readonly build?: { readonly dockerfile: string; readonly target: string };
   readonly environment?: Readonly<Record<string, string>>;
-  readonly volumes?: readonly string[];
+  readonly volumes?: readonly (string | object)[];
   readonly healthcheck?: unknown;
   readonly restart?: string;
   readonly stop_grace_period?: string;
@@ -45,8 +45,8 @@ describe('docker-compose.yml', () => {
     expect(service('redis').healthcheck).toBeDefined();
   });
 
-  it('starts api and worker when Redis is healthy, and shares the frames between them', () => {
-    for (const name of ['api', 'worker']) {
+  it('starts api, worker and dispatcher when Redis is healthy, and shares the frames between them', () => {
+    for (const name of ['api', 'worker', 'dispatcher']) {
       expect(service(name).depends_on?.redis?.condition).toBe('service_healthy');
       expect(service(name).volumes).toContain('frames:/data/frames');
       expect(service(name).environment?.FRAMES_DIR).toBe('/data/frames');
@@ -54,7 +54,7 @@ describe('docker-compose.yml', () => {
   });
 
   it('starts everything again that dies, and the simulator only when it is asked for', () => {
-    expect(Object.values(services).map(({ restart }) => restart)).toEqual(Array(4).fill('unless-stopped'));
+    expect(Object.values(services).map(({ restart }) => restart)).toEqual(Array(5).fill('unless-stopped'));
     expect(
       Object.entries(services)
         .filter(([, { profiles }]) => profiles?.includes('simulator'))
@@ -65,6 +65,11 @@ describe('docker-compose.yml', () => {
   it('gives a stopping worker longer than it lets its job go on', () => {
     const grace = Number.parseInt(service('worker').stop_grace_period ?? '', 10);
     expect(grace).toBeGreaterThan(loadConfig({}).worker.drainSeconds);
+  });
+
+  it('gives a stopping dispatcher longer than a receiver may take for its answer', () => {
+    const grace = Number.parseInt(service('dispatcher').stop_grace_period ?? '', 10);
+    expect(grace * 1000).toBeGreaterThan(loadConfig({}).webhooks.timeoutMs + 5000);
   });
 
   it('builds targets that the Dockerfile has', () => {

@@ -9,11 +9,11 @@ import { processIdentity } from '../process-identity.mjs';
 
 const fixture = (name: string) => fileURLToPath(new URL(`./fixtures/${name}`, import.meta.url));
 
-/** A folder like the project's, with stand-ins for the three apps. */
+/** A folder like the project's, with stand-ins for the apps. */
 export async function makeRoot(): Promise<{ root: string; remove: () => Promise<void> }> {
   const root = await mkdtemp(join(tmpdir(), 'comfy-fleet-runner-'));
   await writeFile(join(root, 'package.json'), '{"type":"module"}');
-  for (const name of ['api', 'worker', 'simulator']) {
+  for (const name of ['api', 'worker', 'dispatcher', 'simulator']) {
     await mkdir(join(root, 'apps', name, 'dist'), { recursive: true });
     const code = `import { standIn } from ${JSON.stringify(fixture('stand-in.mjs'))};\nstandIn('${name}');\n`;
     await writeFile(join(root, 'apps', name, 'dist/main.js'), code);
@@ -36,7 +36,13 @@ export interface Runner {
 
 /** Starts the runner on `root`; the environment is this test's, with `env` laid over it. */
 export async function startRunner(root: string, env: NodeJS.ProcessEnv = {}): Promise<Runner> {
-  const { COMFYUI_URLS: _urls, REDIS_URL: _redis, WORKER_NAME: _name, ...inherited } = process.env;
+  const {
+    COMFYUI_URLS: _urls,
+    REDIS_URL: _redis,
+    WORKER_NAME: _name,
+    WEBHOOK_ALLOW: _allow,
+    ...inherited
+  } = process.env;
   const child = spawn(process.execPath, [fixture('drive.mjs'), root], {
     env: { ...inherited, PORT: `${await freePort()}`, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

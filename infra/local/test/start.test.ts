@@ -49,14 +49,14 @@ async function redis(port: string | undefined, command: string): Promise<string>
 }
 
 describe('npm start', () => {
-  it('brings up Redis, simulator, worker and api, and says where', async () => {
+  it('brings up Redis, simulator, dispatcher, worker and api, and says where', async () => {
     const runner = await start();
     const [, url] = await runner.says(READY);
     expect((await fetch(`${url}/readyz`)).status).toBe(200);
-    expect(runner.living()).toHaveLength(6);
+    expect(runner.living()).toHaveLength(8);
     expect(runner.text()).toContain('a simulator draws these pictures');
     expect(runner.text()).toMatch(
-      /^worker {4}\| redis redis:\S+ comfyui http:\/\/127\.0\.0\.1:\d+ name local format pretty$/m,
+      /^worker {5}\| redis redis:\S+ comfyui http:\/\/127\.0\.0\.1:\d+ name local format pretty$/m,
     );
     expect(runner.text()).not.toContain('\x1b');
   });
@@ -88,6 +88,20 @@ describe('npm start', () => {
     expect(runner.text()).not.toContain('simulator');
   });
 
+  it.each([
+    [{}, '127.0.0.0/8,localhost,::1'],
+    [{ WEBHOOK_ALLOW: 'hooks.internal' }, 'hooks.internal'],
+    [{ WEBHOOK_ALLOW: '' }, ''],
+    [{ HOST: '0.0.0.0', ALLOW_ANONYMOUS: '1' }, 'undefined'],
+  ])('with %j lets webhooks to %j through', async (env, allowed) => {
+    const runner = await start(env);
+    await runner.says(READY);
+    for (const name of ['api', 'dispatcher']) {
+      const line = runner.lines().find((each) => each.startsWith(name) && each.includes('webhooks to'));
+      expect(line?.split('webhooks to ')[1]).toBe(allowed);
+    }
+  });
+
   it('takes settings from .env, those of the environment first', async () => {
     const [port, other] = [await freePort(), await freePort()];
     await writeFile(join(root, '.env'), `PORT=${other}\nWORKER_NAME=from-file\nLOG_FORMAT=json\n`);
@@ -111,7 +125,7 @@ describe('npm start', () => {
 
 describe('stopping', () => {
   it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
-    'at %s ends api, worker, simulator and Redis in this order, their children too, with exit code 0',
+    'at %s ends api, worker, dispatcher, simulator and Redis in this order, their children too, with exit code 0',
     async (signal) => {
       const runner = await start();
       await runner.says(READY);
@@ -121,6 +135,7 @@ describe('stopping', () => {
       expect([...runner.text().matchAll(/^(\w+) +\| stopping$/gm)].map((match) => match[1])).toEqual([
         'api',
         'worker',
+        'dispatcher',
         'simulator',
         'redis',
       ]);
@@ -189,7 +204,7 @@ describe('faults', () => {
     expect(runner.text()).toBe(`${line}\n`);
   });
 
-  it.each(['worker', 'api', 'simulator'])(
+  it.each(['worker', 'api', 'dispatcher', 'simulator'])(
     'of a %s that dies: which, exit code and last lines; the rest is stopped',
     async (name) => {
       const runner = await start({ STAND_IN_DIES: name });
@@ -226,7 +241,7 @@ describe('faults', () => {
     await until('two have given up', () => all.filter((runner) => runner.process.exitCode === 1).length === 2);
     const winner = all.find((runner) => runner.process.exitCode === null);
     await winner?.says(READY);
-    expect(winner?.living()).toHaveLength(6);
+    expect(winner?.living()).toHaveLength(8);
   });
 
   it('of a runner that was killed: the next start ends what it left and goes on with the data', async () => {
