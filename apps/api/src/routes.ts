@@ -1,4 +1,5 @@
 import type { Deps } from './deps.js';
+import { createDocs } from './docs/docs.js';
 import { batch } from './handlers/batch.js';
 import { cancelJob } from './handlers/cancel-job.js';
 import { deleteJob } from './handlers/delete-job.js';
@@ -19,9 +20,11 @@ import { redeliverWebhook } from './handlers/redeliver-webhook.js';
 import { refineJob } from './handlers/refine-job.js';
 import { retryJob } from './handlers/retry-job.js';
 import type { Route } from './http/messages.js';
+import { openApiJson } from './openapi/openapi-json.js';
 
 export function routes(deps: Deps): Route[] {
-  return [
+  const docs = createDocs();
+  const table: Route[] = [
     { method: 'GET', path: '/', access: 'public', handler: index(deps) },
     { method: 'POST', path: '/generate', access: 'jobs', handler: generate(deps), body: 'json' },
     { method: 'POST', path: '/img2img', access: 'jobs', handler: img2img(deps), body: 'picture' },
@@ -40,7 +43,11 @@ export function routes(deps: Deps): Route[] {
     { method: 'GET', path: '/lods', access: 'jobs', handler: lods(deps) },
     { method: 'GET', path: '/fleet', access: 'admin', handler: fleet(deps) },
     { method: 'GET', path: '/health', access: 'admin', handler: health(deps) },
+    { method: 'GET', path: '/openapi.json', access: 'public', handler: openApiJson(deps, () => table) },
+    { method: 'GET', path: '/docs', access: 'public', handler: docs.page },
+    { method: 'GET', path: '/docs/:file', access: 'public', handler: docs.file },
     { method: 'GET', path: '/livez', access: 'public', handler: livez, probe: true },
     { method: 'GET', path: '/readyz', access: 'public', handler: readyz(deps), probe: true },
   ];
+  return table;
 }

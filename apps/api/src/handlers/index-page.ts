@@ -1,10 +1,11 @@
+import type { ServiceIndex } from '@comfy-fleet/contracts';
 import type { Deps } from '../deps.js';
 import type { Handler } from '../http/messages.js';
 
 /** What there is, for whoever opens the bare address. */
 export function index({ config }: Deps): Handler {
   const at = (path: string) => `${config.http.publicUrl ?? ''}${path}`;
-  const body = {
+  const body: ServiceIndex = {
     name: 'comfy-fleet',
     description: 'A durable job API in front of a fleet of ComfyUI GPUs',
     links: {

@@ -1,0 +1,40 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import type { CachedFile } from './file-reply.js';
+import { PAGE, START_SCRIPT } from './page.js';
+
+const HTML = 'text/html; charset=utf-8';
+const SCRIPT = 'text/javascript; charset=utf-8';
+
+/** Of the package swagger-ui-dist: the most used reader of OpenAPI 3.1, and the one that needs no inline script or style. */
+const SWAGGER_FILES: Readonly<Record<string, string>> = {
+  'swagger-ui.css': 'text/css; charset=utf-8',
+  'swagger-ui-bundle.js': SCRIPT,
+  'favicon-32x32.png': 'image/png',
+};
+
+/** The files of the page, read when they are asked for first; undefined for any other name. */
+export type PageFiles = (name: string) => Promise<CachedFile | undefined>;
+
+/** The name of the page itself among its files. */
+export const PAGE_NAME = 'index.html';
+
+export function createPageFiles(): PageFiles {
+  const known = new Map<string, CachedFile>([
+    [PAGE_NAME, cached(Buffer.from(PAGE), HTML)],
+    ['start.js', cached(Buffer.from(START_SCRIPT), SCRIPT)],
+  ]);
+  return async (name) => {
+    const ready = known.get(name);
+    if (ready !== undefined || !Object.hasOwn(SWAGGER_FILES, name)) return ready;
+    const path = createRequire(import.meta.url).resolve(`swagger-ui-dist/${name}`);
+    const file = cached(await readFile(path), SWAGGER_FILES[name] ?? '');
+    known.set(name, file);
+    return file;
+  };
+}
+
+function cached(data: Buffer, contentType: string): CachedFile {
+  return { data, contentType, sha256: createHash('sha256').update(data).digest('hex') };
+}

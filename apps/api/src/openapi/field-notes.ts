@@ -1,0 +1,111 @@
+import type {
+  Job,
+  JobImage,
+  JobProgress,
+  Problem,
+  Usage,
+  WebhookAttempt,
+  WebhookDelivery,
+} from '@comfy-fleet/contracts';
+
+/** A sentence for every field: one that is added without it does not compile. */
+type Notes<T> = Readonly<Record<keyof T, string>>;
+
+const job: Notes<Job> = {
+  id: 'A UUID, sortable by the time of creation.',
+  kind: 'What the picture is made from: a text, or a text and a picture.',
+  lod: 'Level of detail.',
+  status: 'It ends as succeeded, failed, canceled or expired, and never changes after that.',
+  created_at: 'When it was accepted.',
+  started_at: 'When its execution began; null until then.',
+  finished_at: 'When it ended; null until then.',
+  start_deadline: 'Still queued then, it expires.',
+  progress: 'How far it has come.',
+  queue_position: 'Jobs that will be taken before it; null unless it waits.',
+  eta_seconds: 'Seconds in which it is expected to end; null while that is not known.',
+  request: 'Every parameter with its final value.',
+  images: 'Its pictures, when it has succeeded.',
+  image_url: 'The first picture’s, for callers that want just one.',
+  steps: 'As in request.',
+  cfg: 'As in request.',
+  sampler: 'As in request.',
+  scheduler: 'As in request.',
+  seed: 'As in request: a number up to 2^53−1, a decimal string above.',
+  queue_ms: 'From acceptance to the start of execution.',
+  duration_ms: 'From the start of execution to the end.',
+  instance: 'Name of the ComfyUI instance that runs or ran it.',
+  attempts: 'How often its execution began.',
+  error: 'Why it failed; null unless it did.',
+  metadata: 'As in the request.',
+  parent: 'The job that this one repeats or refines; null if it does neither.',
+  webhook: 'Whom its end is told to; the secret is never shown.',
+  urls: 'Where it can be read, followed and canceled. The one of its events may be opened without a key.',
+};
+
+const image: Notes<JobImage> = {
+  image_url: 'Where the picture is. With keys the URL is signed, so that whoever has it may open it until it expires.',
+  width: 'Pixels.',
+  height: 'Pixels.',
+  seed: 'A number up to 2^53−1, a decimal string above.',
+  content_type: 'Of the picture as it was made.',
+  bytes: 'Size of the file.',
+  sha256: 'Of the file, in hexadecimal; its ETag too.',
+};
+
+const progress: Notes<JobProgress> = {
+  fraction: '0 to 1 over the whole workflow.',
+  step: 'Of the node under way; null when it has none.',
+  steps: 'Of the node under way; null when it has none.',
+  node: 'Class of the node under way.',
+};
+
+const problem: Notes<Problem> = {
+  type: '`urn:comfy-fleet:problem:` and the code.',
+  title: 'What the code means; always the same for one code.',
+  status: 'The HTTP status.',
+  detail: 'What was wrong this time, and what to do about it.',
+  instance: 'The path that was asked for.',
+  code: 'For programs: one of the codes listed with the answer.',
+  errors:
+    'One entry for every field that is at fault, with a JSON pointer into the body, or a slash and the parameter.',
+};
+
+const usageDay: Notes<Usage['data'][number]> = {
+  day: 'UTC.',
+  jobs: 'Accepted that day. The other numbers are of jobs that ended that day.',
+  succeeded: 'Jobs.',
+  failed: 'Jobs.',
+  canceled: 'Jobs.',
+  expired: 'Jobs.',
+  pictures: 'Made by those jobs.',
+  gpu_seconds: 'For which GPUs worked on those jobs.',
+};
+
+const delivery: Notes<WebhookDelivery> = {
+  id: 'The `webhook-id`: the same in every try.',
+  url: 'Where it goes.',
+  events: 'The ends of which it tells.',
+  state:
+    '`waiting`: the job has not ended; `pending`: a try will come; `skipped`: the job ended in another way than it tells of.',
+  next_attempt_at: 'When the next try will be; null when there will be none.',
+  attempts: 'Every try, the oldest first.',
+};
+
+const attempt: Notes<WebhookAttempt> = {
+  at: 'When it began.',
+  status: 'The HTTP status of the answer; null when there was none.',
+  duration_ms: 'Until the answer, or until it was given up.',
+  answer: 'The first KiB of the answer’s body as text, or why there was none.',
+  delivered: 'Whether it was taken: a status of 200 to 299.',
+};
+
+/** By the name of the schema, then of the field. */
+export const fieldNotes: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  Job: job,
+  JobImage: image,
+  JobProgress: progress,
+  Problem: problem,
+  UsageDay: usageDay,
+  WebhookDelivery: delivery,
+  WebhookAttempt: attempt,
+};

@@ -1,0 +1,66 @@
+import {
+  batchAnswerSchema,
+  batchJobSchema,
+  batchRequestSchema,
+  fleetStatusSchema,
+  generateRequestSchema,
+  healthSchema,
+  img2imgRequestSchema,
+  jobEventSchemas,
+  jobListSchema,
+  jobSchema,
+  lodListSchema,
+  probeSchema,
+  problemSchema,
+  refineRequestSchema,
+  serviceIndexSchema,
+  usageSchema,
+  webhookAttemptSchema,
+  webhookDeliverySchema,
+  webhookMessageSchema,
+  webhookSchema,
+} from '@comfy-fleet/contracts';
+import type { TSchema } from 'typebox';
+import type { DocumentSettings } from './operation.js';
+
+/** The schemas that have a name in the document, by it. */
+export function namedSchemas({ limits, maxBatchJobs }: DocumentSettings): Record<string, TSchema> {
+  const { images, progress, error, request, parent } = jobSchema.properties;
+  const { pools, workers } = fleetStatusSchema.properties;
+  return {
+    GenerateRequest: generateRequestSchema(limits),
+    Img2ImgRequest: img2imgRequestSchema(limits),
+    RefineRequest: refineRequestSchema(limits),
+    BatchRequest: batchRequestSchema(limits, maxBatchJobs),
+    BatchText2ImgJob: batchJobSchema.text2img(limits),
+    BatchImg2ImgJob: batchJobSchema.img2img(limits),
+    Webhook: webhookSchema,
+    Job: jobSchema,
+    JobImage: images.items,
+    JobProgress: progress,
+    JobError: error.anyOf[0],
+    JobParameters: request,
+    ParentJob: parent.anyOf[0],
+    JobPreview: jobEventSchemas.preview,
+    JobOutput: jobEventSchemas.output,
+    JobList: jobListSchema,
+    BatchAnswer: batchAnswerSchema,
+    WebhookMessage: webhookMessageSchema,
+    WebhookDelivery: webhookDeliverySchema,
+    WebhookAttempt: webhookAttemptSchema,
+    Usage: usageSchema,
+    UsageDay: usageSchema.properties.data.items,
+    LodList: lodListSchema,
+    LodProfile: lodListSchema.properties.data.items,
+    FleetStatus: fleetStatusSchema,
+    PoolStatus: pools.items,
+    PoolMismatch: pools.items.properties.mismatches.items,
+    WorkerStatus: workers.items,
+    InstanceStatus: workers.items.properties.instances.items,
+    Health: healthSchema,
+    Probe: probeSchema,
+    ServiceIndex: serviceIndexSchema,
+    Problem: problemSchema,
+    FieldError: problemSchema.properties.errors.items,
+  };
+}

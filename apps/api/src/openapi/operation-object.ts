@@ -1,0 +1,91 @@
+import type { ErrorCode } from '@comfy-fleet/contracts';
+import type {
+  ContentObject,
+  MediaTypeObject,
+  OperationObject,
+  RequestBodyObject,
+  ResponseObject,
+} from 'openapi3-ts/oas31';
+import type { Route } from '../http/messages.js';
+import type { Naming } from './name-schemas.js';
+import type { AnswerDoc, BodyDoc, OperationDoc } from './operation.js';
+import { parametersOf } from './parameters.js';
+import { problemAnswers } from './problem-answers.js';
+import { answerHeaders, type HeaderUse } from './response-headers.js';
+import { securityOf } from './security.js';
+
+/** On every answer to a key that has a limit. */
+const COUNTED: HeaderUse = { 'RateLimit-Policy': 'sometimes', RateLimit: 'sometimes' };
+/** Parts of a form that are written as JSON. */
+const JSON_PARTS = ['metadata', 'webhook'];
+
+/** What the document says of one route. */
+export function operationObject(
+  { path, access, body }: Route,
+  doc: OperationDoc,
+  { naming, anonymous }: { readonly naming: Naming; readonly anonymous: boolean },
+): OperationObject {
+  const { id, tag, summary, description, answers } = doc;
+  if ((body !== undefined) !== (doc.body !== undefined)) throw new Error(`the body of ${path} is documented wrongly`);
+  const counted = access === 'public' ? {} : COUNTED;
+  const responses = Object.entries(answers).map(([status, answer]) => [
+    status,
+    responseObject(answer, counted, naming),
+  ]);
+  return {
+    operationId: id,
+    tags: [tag],
+    summary,
+    ...(description === undefined ? {} : { description }),
+    parameters: parametersOf(path, doc, naming),
+    ...(doc.body === undefined ? {} : { requestBody: requestBody(doc.body, naming) }),
+    responses: { ...Object.fromEntries(responses), ...problemAnswers(codesOf({ path, access, body }, doc), counted) },
+    security: securityOf(access, { anonymous }),
+  };
+}
+
+function codesOf(
+  { path, access, body }: Pick<Route, 'path' | 'access'> & { body: Route['body'] },
+  doc: OperationDoc,
+): ErrorCode[] {
+  return [
+    ...(path.includes(':') || body !== undefined ? (['malformed_request'] as const) : []),
+    ...(body === undefined ? [] : (['malformed_json', 'body_too_large', 'unsupported_media_type'] as const)),
+    ...(body === undefined && doc.query === undefined ? [] : (['validation_failed'] as const)),
+    ...(access === 'public' ? [] : (['unauthorized', 'forbidden', 'rate_limited'] as const)),
+    ...(doc.errors ?? []),
+    'internal_error',
+  ];
+}
+
+function requestBody({ json, form, examples }: BodyDoc, naming: Naming): RequestBodyObject {
+  const shown = Object.entries(examples).map(([name, value]) => [name, { value }]);
+  const content: ContentObject = { 'application/json': { schema: naming(json), examples: Object.fromEntries(shown) } };
+  if (form === undefined) return { required: true, content };
+  const encoding = JSON_PARTS.filter((part) => part in form.properties).map((part) => [
+    part,
+    { contentType: 'application/json' },
+  ]);
+  content['multipart/form-data'] = { schema: naming(form), encoding: Object.fromEntries(encoding) };
+  return { required: true, content };
+}
+
+function responseObject(
+  { description, content, events, headers = {} }: AnswerDoc,
+  counted: HeaderUse,
+  naming: Naming,
+): ResponseObject {
+  const media = Object.entries(content ?? {}).map(([type, schema]): [string, MediaTypeObject] => [
+    type,
+    schema === 'bytes' ? {} : { schema: naming(schema) },
+  ]);
+  if (events !== undefined) media.push(['text/event-stream', eventStream(events, naming)]);
+  const all = answerHeaders({ ...counted, ...headers });
+  return { description, headers: all, ...(media.length === 0 ? {} : { content: Object.fromEntries(media) }) };
+}
+
+/** OpenAPI 3.1 has no words for the events of a stream, so they stand in an extension. */
+function eventStream(events: NonNullable<AnswerDoc['events']>, naming: Naming): MediaTypeObject {
+  const data = Object.entries(events).map(([name, schema]) => [name, naming(schema)]);
+  return { schema: { type: 'string' }, 'x-events': Object.fromEntries(data) };
+}

@@ -1,0 +1,52 @@
+import type { ErrorCode, RequestLimits } from '@comfy-fleet/contracts';
+import type { TObject, TSchema } from 'typebox';
+import type { RequestHeader } from './request-headers.js';
+import type { HeaderUse } from './response-headers.js';
+import type { Tag } from './tags.js';
+
+/** What the document says depends on these settings, as what the validators take does. */
+export interface DocumentSettings {
+  readonly limits: RequestLimits;
+  readonly maxBatchJobs: number;
+  readonly maxWaitSeconds: number;
+  readonly maxImageBytes: number;
+  /** Widths in which pictures can be had. */
+  readonly widths: readonly number[];
+}
+
+/** What people and generators should know of a route besides what the route table says. */
+export interface OperationDoc {
+  /** Name of the method in generated clients. */
+  readonly id: string;
+  readonly tag: Tag;
+  /** A few words, without a full stop. */
+  readonly summary: string;
+  /** Markdown. */
+  readonly description?: string;
+  readonly query?: TObject;
+  readonly headers?: readonly RequestHeader[];
+  readonly body?: BodyDoc;
+  readonly answers: Readonly<Record<number, AnswerDoc>>;
+  /** Besides those of every route with its access, its path and its body. */
+  readonly errors?: readonly ErrorCode[];
+}
+
+export interface BodyDoc {
+  readonly json: TObject;
+  /** The same as a form; absent: JSON only. */
+  readonly form?: TObject;
+  /** By name; each is valid JSON for it. */
+  readonly examples: Readonly<Record<string, object>>;
+}
+
+export interface AnswerDoc {
+  readonly description: string;
+  /** By content type: a schema, or `bytes`. */
+  readonly content?: Readonly<Record<string, TSchema | 'bytes'>>;
+  /** For text/event-stream: the data of each event, by the event's name. */
+  readonly events?: Readonly<Record<string, TSchema>>;
+  readonly headers?: HeaderUse;
+}
+
+/** By method and path, as the route table writes them. */
+export type OperationDocs = Readonly<Record<string, OperationDoc>>;

@@ -1,0 +1,19 @@
+import type { DocumentSettings, OperationDocs } from '../operation.js';
+import { accountDocs } from './account.js';
+import { jobDocs } from './jobs.js';
+import { orderDocs } from './orders.js';
+import { pictureDocs } from './pictures.js';
+import { serviceDocs } from './service.js';
+import { webhookDocs } from './webhooks.js';
+
+/** What is said of every route, by method and path. */
+export function operationDocs(settings: DocumentSettings): OperationDocs {
+  return {
+    ...orderDocs(settings),
+    ...jobDocs(settings),
+    ...pictureDocs(settings),
+    ...webhookDocs(),
+    ...accountDocs(),
+    ...serviceDocs(),
+  };
+}

@@ -1,0 +1,151 @@
+import {
+  batchAnswerSchema,
+  batchRequestSchema,
+  type ErrorCode,
+  generateRequestSchema,
+  img2imgRequestSchema,
+  jobSchema,
+  type RequestLimits,
+  refineRequestSchema,
+} from '@comfy-fleet/contracts';
+import Type from 'typebox';
+import type { AnswerDoc, DocumentSettings, OperationDocs } from '../operation.js';
+
+const ACCEPTED: Readonly<Record<number, AnswerDoc>> = {
+  200: {
+    description: 'The job has ended within the time that `Prefer: wait=` gave it.',
+    content: { 'application/json': jobSchema },
+    headers: { Location: 'always', 'Preference-Applied': 'always', 'Idempotent-Replayed': 'sometimes' },
+  },
+  202: {
+    description: 'The job is accepted: it is kept, whatever fails from here on.',
+    content: { 'application/json': jobSchema },
+    headers: {
+      Location: 'always',
+      'Retry-After': 'sometimes',
+      'Preference-Applied': 'sometimes',
+      'Idempotent-Replayed': 'sometimes',
+    },
+  },
+};
+
+const ORDER_HEADERS = ['Idempotency-Key', 'Prefer'] as const;
+/** Of everything that makes a job. job_not_found: the job of an Idempotency-Key was deleted since. */
+const ORDER_ERRORS: readonly ErrorCode[] = [
+  'validation_failed',
+  'job_not_found',
+  'no_able_instance',
+  'idempotency_key_reused',
+  'queue_full',
+  'queue_unavailable',
+  'storage_full',
+];
+const STORING: readonly ErrorCode[] = ['invalid_image', 'storage_failed'];
+
+export function orderDocs({ limits, maxBatchJobs, maxImageBytes }: DocumentSettings): OperationDocs {
+  return {
+    'POST /generate': {
+      id: 'generate',
+      tag: 'ordering',
+      summary: 'Make a picture from a text',
+      description:
+        'Only `prompt` is needed. What else is absent has the value of the level of detail; see `GET /lods`.',
+      headers: ORDER_HEADERS,
+      body: {
+        json: generateRequestSchema(limits),
+        examples: {
+          'a quick look': { prompt: 'a lighthouse at dusk', lod: 'sketch' },
+          'with a webhook': {
+            prompt: 'a lighthouse at dusk',
+            negative_prompt: 'people',
+            lod: 'direct_final',
+            seed: 42,
+            metadata: { order: '7' },
+            webhook: { url: 'https://example.com/hooks/pictures', events: ['job.succeeded', 'job.failed'] },
+          },
+        },
+      },
+      answers: ACCEPTED,
+      errors: [...ORDER_ERRORS, 'url_not_allowed'],
+    },
+    'POST /img2img': {
+      id: 'img2img',
+      tag: 'ordering',
+      summary: 'Make a picture from a text and a picture',
+      description:
+        'The picture is a PNG, JPEG or WebP: the file `image` of a form, or in JSON one of `image` (base64 or a data ' +
+        `URL), \`image_url\` and \`source\` (the name of a picture made here). At most ${maxImageBytes} bytes.`,
+      headers: ORDER_HEADERS,
+      body: {
+        json: img2imgRequestSchema(limits),
+        form: img2imgForm(limits),
+        examples: {
+          'from an address': {
+            prompt: 'the same in winter',
+            image_url: 'https://example.com/lighthouse.jpg',
+            denoise: 0.5,
+          },
+        },
+      },
+      answers: ACCEPTED,
+      errors: [...ORDER_ERRORS, ...STORING, 'url_not_allowed', 'url_unreachable', 'upload_limit_reached'],
+    },
+    'POST /jobs/batch': {
+      id: 'orderBatch',
+      tag: 'ordering',
+      summary: `Order up to ${maxBatchJobs} pictures at once, all or none`,
+      description:
+        'Each job is a body of `POST /generate`, or one of `POST /img2img` with `kind: "img2img"` and a `source`.',
+      headers: ['Idempotency-Key'],
+      body: {
+        json: batchRequestSchema(limits, maxBatchJobs),
+        examples: {
+          'two seeds': {
+            jobs: [
+              { prompt: 'a lighthouse', seed: 1 },
+              { prompt: 'a lighthouse', seed: 2 },
+            ],
+          },
+        },
+      },
+      answers: {
+        202: {
+          description: 'All jobs are accepted; their ids are in the order of the request.',
+          content: { 'application/json': batchAnswerSchema },
+          headers: { 'Idempotent-Replayed': 'sometimes' },
+        },
+      },
+      errors: [...ORDER_ERRORS, ...STORING, 'url_not_allowed'],
+    },
+    'POST /jobs/:id/retry': {
+      id: 'retryJob',
+      tag: 'ordering',
+      summary: 'Make the same once more',
+      description: 'A new job with the same parameters, the same seed and the same webhook.',
+      headers: ORDER_HEADERS,
+      answers: ACCEPTED,
+      errors: [...ORDER_ERRORS, 'wrong_job_state'],
+    },
+    'POST /jobs/:id/refine': {
+      id: 'refineJob',
+      tag: 'ordering',
+      summary: 'Make the next rung of a picture',
+      description:
+        'A new job at a higher level of detail (sketch, mid, final) that starts from a picture of a job that succeeded, ' +
+        'with its prompt, its seed and what its request had set itself.',
+      headers: ORDER_HEADERS,
+      body: { json: refineRequestSchema(limits), examples: { 'the finished picture': { lod: 'final' } } },
+      answers: ACCEPTED,
+      errors: [...ORDER_ERRORS, ...STORING, 'wrong_job_state'],
+    },
+  };
+}
+
+/** The same fields, with a file for the picture. */
+function img2imgForm(limits: RequestLimits) {
+  const { image: _text, ...fields } = img2imgRequestSchema(limits).properties;
+  const image = Type.Optional(
+    Type.String({ format: 'binary', description: 'The picture as a file: PNG, JPEG or WebP.' }),
+  );
+  return Type.Object({ image, ...fields }, { additionalProperties: false });
+}

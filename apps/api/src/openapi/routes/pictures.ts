@@ -1,0 +1,35 @@
+import Type from 'typebox';
+import { FORMATS } from '../../pictures/derived-options.js';
+import type { DocumentSettings, OperationDocs } from '../operation.js';
+import type { HeaderUse } from '../response-headers.js';
+
+const TYPES = Object.values(FORMATS);
+const PICTURE: HeaderUse = { ETag: 'always', 'Cache-Control': 'always', 'Accept-Ranges': 'always' };
+const BYTES = Object.fromEntries(TYPES.map((type) => [type, 'bytes' as const]));
+
+export function pictureDocs({ widths }: DocumentSettings): OperationDocs {
+  const query = Type.Object({
+    width: Type.Optional(Type.Enum([...widths], { description: 'Pixels. A picture is never enlarged.' })),
+    format: Type.Optional(Type.Enum(Object.keys(FORMATS), { description: 'As it was made when absent, or PNG.' })),
+  });
+  return {
+    'GET /images/:filename': {
+      id: 'getImage',
+      tag: 'pictures',
+      summary: 'Read a picture',
+      description: 'As it was made, or narrower or in another format. A picture of this name never changes.',
+      query,
+      headers: ['Range', 'If-Range', 'If-None-Match'],
+      answers: {
+        200: { description: 'The picture.', content: BYTES, headers: { ...PICTURE, 'Content-Length': 'always' } },
+        206: {
+          description: 'The bytes that were asked for.',
+          content: BYTES,
+          headers: { ...PICTURE, 'Content-Length': 'always', 'Content-Range': 'always' },
+        },
+        304: { description: 'The caller has it already.', headers: PICTURE },
+      },
+      errors: ['image_not_found', 'range_not_satisfiable', 'queue_unavailable', 'storage_failed'],
+    },
+  };
+}

@@ -1,0 +1,29 @@
+import type { SecurityRequirementObject, SecuritySchemeObject } from 'openapi3-ts/oas31';
+import type { Access } from '../access/gate.js';
+
+export function securitySchemes(): Record<string, SecuritySchemeObject> {
+  return {
+    bearer: { type: 'http', scheme: 'bearer', description: 'The API key, as `Authorization: Bearer <key>`.' },
+    apiKey: { type: 'apiKey', in: 'header', name: 'X-API-Key', description: 'The API key in a header of its own.' },
+    signedUrl: {
+      type: 'apiKey',
+      in: 'query',
+      name: 'signature',
+      description:
+        'The URLs of pictures and events in a job carry `expires`, `day` and `signature`: whoever has such a URL may ' +
+        'open it without a key until it expires. Use it whole, as it stands in the job.',
+    },
+  };
+}
+
+/** Who may ask, by the access of the route: a key with its scope, or a signed URL. Nothing where nobody is asked. */
+export function securityOf(
+  access: Access,
+  { anonymous }: { readonly anonymous: boolean },
+): SecurityRequirementObject[] {
+  if (access === 'public') return [];
+  const scope = access === 'linked' ? 'jobs' : access;
+  const keys: SecurityRequirementObject[] = [{ bearer: [scope] }, { apiKey: [scope] }];
+  const linked: SecurityRequirementObject[] = access === 'linked' ? [{ signedUrl: [] }] : [];
+  return [...(anonymous ? [{}] : []), ...keys, ...linked];
+}
