@@ -1,0 +1,70 @@
+import { readdir, utimes } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, it, onTestFinished, vi } from 'vitest';
+import {
+  createGpus,
+  type Gpus,
+  type JobClient,
+  jobClient,
+  type Service,
+  startFleet,
+  type TestFleet,
+  until,
+} from '../src/index.js';
+
+const BODY = { prompt: 'a lighthouse in a storm', lod: 'sketch', width: 64, height: 64, steps: 1 };
+const DAY_SECONDS = 86_400;
+
+// Each starts processes; on a machine with much else to do that takes its time.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+
+let gpus: Gpus;
+let fleet: TestFleet;
+let jobs: JobClient;
+let dispatchers: Service[];
+
+beforeAll(async () => {
+  gpus = await createGpus();
+  const env = { FRAMES_MAX_AGE_SECONDS: `${DAY_SECONDS}`, HOUSEKEEPING_SECONDS: '1' };
+  fleet = await startFleet({ redisUrl: inject('redisUrl'), env });
+  jobs = jobClient(fleet.url);
+});
+beforeEach(async () => {
+  dispatchers = [await fleet.startDispatcher(), await fleet.startDispatcher()];
+});
+afterEach(() => Promise.all(dispatchers.map((dispatcher) => dispatcher.stop('SIGKILL'))));
+afterAll(async () => {
+  await fleet.close();
+  await gpus.close();
+});
+
+const status = async (path: string) => (await fetch(`${fleet.url}${path}`)).status;
+const pictures = async () => (await readdir(fleet.framesDir)).filter((name) => name.endsWith('.png'));
+
+it('deletes an old picture with its job and leaves the young one, also when one of two dispatchers was killed', async () => {
+  const gpu = await gpus.start(0);
+  const worker = await fleet.startWorker('w', [gpu.url]);
+  onTestFinished(() => worker.stop('SIGKILL'));
+  const young = await jobs.ended((await jobs.generate(BODY)).id);
+  for (const victim of [undefined, dispatchers[0]]) {
+    await victim?.stop('SIGKILL');
+    const old = await jobs.ended((await jobs.generate(BODY)).id);
+    const time = Date.now() / 1000 - DAY_SECONDS - 1;
+    await utimes(join(fleet.framesDir, `${old.id}_1.png`), time, time);
+    await until('the job is gone', async () => (await status(`/jobs/${old.id}`)) === 404, { withinMs: 20_000 });
+    await until('its picture is gone', async () => (await status(`${old.image_url}`)) === 404);
+    expect(await status(`${young.image_url}`)).toBe(200);
+    expect(await pictures()).toEqual([`${young.id}_1.png`]);
+  }
+  expect(await status(`/jobs/${young.id}`)).toBe(200);
+});
+
+it('expires a job that nobody began in time, without a worker', async () => {
+  const { id } = await jobs.generate({ ...BODY, start_within_seconds: 1 });
+  expect(await jobs.ended(id)).toMatchObject({ status: 'expired' });
+});
+
+it('ends in order when it is told to stop', async () => {
+  await Promise.all(dispatchers.map((dispatcher) => dispatcher.stop('SIGTERM')));
+  expect(dispatchers.map(({ exitCode }) => exitCode)).toEqual([0, 0]);
+});
