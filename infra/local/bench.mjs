@@ -1,4 +1,4 @@
-// `npm run bench:gpu` and `npm run chaos`: needs nothing but Node, like `npm start`.
+// `npm run bench:gpu`, `npm run bench:api` and `npm run chaos`: needs nothing but Node, like `npm start`.
 import { refuseOldNode } from './node-version.mjs';
 
 refuseOldNode();

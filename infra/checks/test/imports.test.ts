@@ -35,6 +35,7 @@ const FAULTS: [folder: string, code: string, rule: string][] = [
   ['apps/worker/src', "import 'express';", 'express-only-at-home'],
   ['apps/api/src', "import 'bullmq';", 'bullmq-only-at-home'],
   ['apps/api/test', "import 'ioredis';", 'ioredis-only-at-home'],
+  ['apps/bench/src/api', "import 'express';", 'express-only-at-home'],
   ['packages/jobs/src', "import 'axios';", 'axios-only-at-home'],
   ['infra/local', "import 'lodash';", 'runner-is-plain-node'],
   ['infra/local', "import '../../packages/config/src/index.js';", 'runner-is-plain-node'],
@@ -66,6 +67,7 @@ beforeAll(async () => {
   for (const [index, [folder, code]] of FAULTS.entries()) await write(fileOf('fault', index, folder), code);
   for (const [index, [folder, code]] of SOUND.entries()) await write(fileOf('sound', index, folder), code);
   const ring = FAULTS.findIndex(([, , rule]) => rule === 'no-circular');
+  await write('apps/bench/src/api/bare-server.ts', "import 'express'; import 'bullmq'; import 'ioredis';");
   await write('packages/jobs/src/ring.ts', `import './fault${ring}.js';`);
   violations = await check();
 });

@@ -2,10 +2,17 @@ import { loadConfig } from '@comfy-fleet/config';
 import { startFleet, type TestFleet } from '@comfy-fleet/testing';
 import type { Scope } from './scope.js';
 
+export interface BenchFleetOptions {
+  readonly redisUrl: string;
+  readonly workflowsDir: string;
+  /** More settings, for all of them. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 /** The whole service as in production: startFleet's quick times for tests are set back to the defaults. */
 export async function startBenchFleet(
   scope: Scope,
-  { redisUrl, workflowsDir }: { redisUrl: string; workflowsDir: string },
+  { redisUrl, workflowsDir, env = {} }: BenchFleetOptions,
 ): Promise<TestFleet> {
   const { queue, worker } = loadConfig({});
   const fleet = await startFleet({
@@ -18,6 +25,7 @@ export async function startBenchFleet(
       SWEEP_SECONDS: `${queue.sweepSeconds}`,
       ANNOUNCE_SECONDS: `${worker.announceSeconds}`,
       WORKFLOWS_DIR: workflowsDir,
+      ...env,
     },
   });
   scope.onClose(() => fleet.close());

@@ -1,0 +1,57 @@
+import { describe, expect, it } from 'vitest';
+import type { Load, Round } from '../src/api/measure-ratios.js';
+import type { Waiting } from '../src/api/measure-waiting.js';
+import { ratioGoals, ratioTable, streamsGoals, waitingGoals, webhooksGoals } from '../src/api/report.js';
+import { isMet } from '../src/gpu/goals.js';
+
+const load = (perSecond: number): Load => ({ perSecond, ms: [1, 2, 3], cpuMs: 0.2 });
+const round = (service: number, bare: number): Round => ({ service: load(service), bare: load(bare) });
+
+describe('the ratio to a bare route', () => {
+  it.each([
+    [[round(800, 1000), round(790, 1000), round(810, 1000)], true],
+    [[round(900, 1000), round(790, 1000), round(790, 1000)], false],
+  ])('is judged by the median of the rounds, not by the best one (case %#)', (rounds, met) => {
+    expect(ratioGoals([{ what: 'GET', rounds }]).map(isMet)).toEqual([met]);
+  });
+
+  it('is shown for each round, with the processor time that a request costs', () => {
+    const lines = ratioTable({ what: 'GET', rounds: [round(800, 1000)] }).split('\n');
+    expect(lines.at(-1)?.split(/ +/)).toEqual(['1', '800', '2.0', '3.0', '200', '1000', '2.0', '3.0', '200', '0.800']);
+  });
+
+  it('is shown where the kernel does not tell processor times', () => {
+    const silent = { service: { ...load(1), cpuMs: undefined }, bare: { ...load(1), cpuMs: undefined } };
+    expect(ratioTable({ what: 'GET', rounds: [silent] })).not.toContain('undefined');
+  });
+});
+
+describe('a long queue', () => {
+  const waiting = (empty: number[], full: number[], bytesPerJob: number): Waiting => {
+    return { jobs: 1000, fillSeconds: 1, bytesPerJob, latencies: [{ what: 'GET', empty, full }] };
+  };
+
+  it.each([
+    [[1, 2, 10], [1, 2, 13], 3072, [true, true]],
+    [[1, 2, 10], [1, 2, 13.1], 3073, [false, false]],
+    [[1, 1, 10], [9, 9, 9], 1000, [true, true]],
+  ])('is judged by the p99 and by the bytes of a job (case %#)', (empty, full, bytes, met) => {
+    expect(waitingGoals(waiting(empty, full, bytes)).map(isMet)).toEqual(met);
+  });
+});
+
+it('one event stream without its end is one too many', () => {
+  const streams = (told: number) => ({ streams: 1000, before: 1, open: 2, told, endSeconds: 1 });
+  expect([999, 1000].flatMap((told) => streamsGoals(streams(told))).map(isMet)).toEqual([false, true]);
+});
+
+it('the way of webhooks is judged by its median', () => {
+  expect(
+    [
+      [1, 20, 900],
+      [1, 20.1, 21],
+    ]
+      .flatMap(webhooksGoals)
+      .map(isMet),
+  ).toEqual([true, false]);
+});
