@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { shareWork } from '../src/pictures/share-work.js';
 
@@ -54,6 +55,16 @@ describe('shared work', () => {
     const next = shared.join('a', new AbortController().signal, run);
     runs[1]?.resolve('next');
     expect(await next).toBe('next');
+  });
+
+  it('lets go of the signals of those who waited', async () => {
+    const { runs, run } = work();
+    const { signal } = new AbortController();
+    const joined = shareWork<string, string>().join('a', signal, run);
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+    runs[0]?.resolve('done');
+    await joined;
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
   it('is not begun for somebody who has left already', async () => {

@@ -41,9 +41,8 @@ export async function exchange({ method, url, headers, body, lookup, signal }: Q
     maxRedirects: 0,
     decompress: false,
     validateStatus: () => true,
-    // axios trims JSON that it is given as text, and what is sent would not be what was signed
-    transformRequest: [(data: unknown) => data],
   };
+  // as bytes: axios trims JSON that it is given as text, and what is sent would not be what was signed
   if (body !== undefined) config.data = Buffer.from(body);
   try {
     const answer: AxiosResponse<Readable> = await axios.request<Readable>(config);

@@ -1,4 +1,4 @@
-import { once } from 'node:events';
+import { getEventListeners, once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
@@ -189,6 +189,16 @@ describe('get', () => {
     caller.abort(gone);
     await Promise.all(thrown);
     await until('both connections are closed', () => server.open === 0);
+  });
+});
+
+describe('a signal that outlives its request', () => {
+  it('is let go of', async () => {
+    const { url } = await receive((response) => response.end('picture'));
+    const caller = new AbortController();
+    await http.get(url, { ...get, signal: caller.signal });
+    await http.post(url, { ...post, body: '', signal: caller.signal });
+    expect(getEventListeners(caller.signal, 'abort')).toEqual([]);
   });
 });
 
