@@ -70,7 +70,7 @@ function reply(question: Buffer, type: number, answer: readonly number[][] | num
 
 const resolver = (...allow: string[]) =>
   createResolver(createAllowList(allow), () => {
-    const dns = new Dns({ timeout: 200, tries: 1 });
+    const dns = new Dns({ timeout: 1000, tries: 1 });
     dns.setServers([`127.0.0.1:${nameserver.address().port}`]);
     return dns;
   });

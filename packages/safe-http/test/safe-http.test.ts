@@ -79,7 +79,7 @@ describe('post', () => {
     'takes the status of an answer that never ends well: %s',
     async (path) => {
       const server = await hostile();
-      const posting = http.post(`http://127.0.0.1:${server.port}/${path}`, { ...post, timeoutMs: 300, body: '' });
+      const posting = http.post(`http://127.0.0.1:${server.port}/${path}`, { ...post, timeoutMs: 1500, body: '' });
       expect(await posting).toMatchObject({ status: 200, answer: expect.stringMatching(/^(x*|picture)$/) });
       await until('the connection is closed', () => server.open === 0);
     },
