@@ -23,6 +23,7 @@ import { createFleetView } from '../src/fleet/fleet-view.js';
 import { createDerived } from '../src/pictures/derived.js';
 import { createRoomCheck } from '../src/pictures/room.js';
 import { listen } from '../src/server.js';
+import { watchAnswers } from './watch-answers.js';
 
 /** The API on a port of its own with a real Redis behind it, and the worker's side of the ledger to move jobs with. */
 export interface TestApi {
@@ -38,6 +39,8 @@ export interface TestApi {
   readonly keeper: Keeper;
   /** Every log line so far, parsed. */
   readonly logged: Record<string, unknown>[];
+  /** How answers so far differ from what openapi.json says of them; `close` fails when there are any. */
+  readonly breaches: readonly string[];
   get(path: string, init?: RequestInit): Promise<Response>;
   post(path: string, body: unknown, init?: RequestInit): Promise<Response>;
   /** Posts a valid request and answers the accepted job. */
@@ -141,11 +144,13 @@ export async function startApi(
     heartbeatMs,
   };
   const server = await listen({ host: '127.0.0.1', port: 0 });
-  server.serve(buildApp(deps));
+  const answers = watchAnswers(buildApp(deps));
+  server.serve(answers.listener);
   const ready = async () => (await fetch(`http://127.0.0.1:${server.port}/readyz`)).status === 200;
   await until('the API to have reached Redis', ready);
-  logged.length = 0;
   const url = `http://127.0.0.1:${server.port}`;
+  answers.expect(await (await fetch(`${url}/openapi.json`)).text());
+  logged.length = 0;
 
   const get = (path: string, init: RequestInit = {}) => fetch(url + path, init);
   const post = (path: string, body: unknown, init: RequestInit = {}) =>
@@ -166,6 +171,7 @@ export async function startApi(
     worker,
     keeper,
     logged,
+    breaches: answers.breaches,
     get,
     post,
     accepted: async (fields = {}) => {
@@ -189,6 +195,7 @@ export async function startApi(
       keys?.close();
       await Promise.all([ledger.close(), worker.close(), keeper.close()]);
       await rm(framesDir, { recursive: true, force: true });
+      if (answers.breaches.length > 0) throw new Error(`not as documented:\n${answers.breaches.join('\n')}`);
     },
   };
 }

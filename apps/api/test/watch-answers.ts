@@ -1,0 +1,71 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { type DocumentCheck, documentCheck, type SentAnswer } from './documented.js';
+
+/** Of a body this much is looked at; JSON is never longer. */
+const MOST_BYTES = 4 * 1024 * 1024;
+
+export interface WatchedAnswers {
+  readonly listener: RequestListener;
+  /** From now on answers are held against this OpenAPI document. */
+  expect(document: string): void;
+  /** What did not fit, so far. */
+  readonly breaches: readonly string[];
+}
+
+/** Looks at every answer as the server sends it, so that it does not matter how a test asks. */
+export function watchAnswers(listener: RequestListener): WatchedAnswers {
+  const breaches: string[] = [];
+  let check: DocumentCheck | undefined;
+  return {
+    listener: (request, response) => {
+      const chunks = recorded(response);
+      response.once('close', () => {
+        if (check === undefined || !response.headersSent) return;
+        const answer = sentAnswer(request, response, chunks);
+        for (const fault of check(answer))
+          breaches.push(`${answer.method} ${answer.path} (${answer.status}): ${fault}`);
+      });
+      listener(request, response);
+    },
+    expect: (document) => {
+      check = documentCheck(document);
+    },
+    breaches,
+  };
+}
+
+function recorded(response: ServerResponse): Buffer[] {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  const keep = (chunk: unknown) => {
+    if (typeof chunk !== 'string' && !(chunk instanceof Uint8Array)) return;
+    const data = Buffer.from(chunk);
+    bytes += data.length;
+    if (bytes <= MOST_BYTES) chunks.push(data);
+  };
+  const { write, end } = response;
+  response.write = (...given: unknown[]) => {
+    keep(given[0]);
+    return Reflect.apply(write, response, given);
+  };
+  response.end = (...given: unknown[]) => {
+    keep(given[0]);
+    return Reflect.apply(end, response, given);
+  };
+  return chunks;
+}
+
+function sentAnswer(request: IncomingMessage, response: ServerResponse, chunks: readonly Buffer[]): SentAnswer {
+  const headers = Object.entries(response.getHeaders()).map(([name, value]) => [name, String(value)]);
+  const isStream = String(response.getHeader('content-type')).startsWith('text/event-stream');
+  // Of an answer that broke off only the head can be judged.
+  const isWhole = isStream || (response.writableFinished && request.method !== 'HEAD');
+  const hasBody = isWhole && response.statusCode !== 304 && response.statusCode !== 204;
+  return {
+    method: request.method ?? '',
+    path: (request.url ?? '').split('?', 1)[0] ?? '',
+    status: response.statusCode,
+    headers: Object.fromEntries(headers),
+    body: hasBody ? Buffer.concat(chunks) : undefined,
+  };
+}
