@@ -43,7 +43,7 @@ function queryParameters({ properties, ...schema }: TObject, naming: Naming): Pa
 /** Parameters whose names the caller chooses: an object that is exploded, so that each field of it is one parameter. */
 function openEnded(patternProperties: Readonly<Record<string, object>>): ParameterObject[] {
   return Object.entries(patternProperties).map(([pattern, property]) => ({
-    name: pattern.replaceAll(/[\^\\$]/g, ''),
+    name: `${pattern.replaceAll(/[\^\\$]/g, '')}*`,
     in: 'query',
     style: 'form',
     explode: true,

@@ -1,0 +1,226 @@
+import { Validator } from '@seriousme/openapi-schema-validator';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import formats from 'ajv-formats';
+import type { OpenAPIObject, OperationObject } from 'openapi3-ts/oas31';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import type { Route } from '../src/http/messages.js';
+import { openApiDocument } from '../src/openapi/document.js';
+import { startApi, type TestApi } from './api.js';
+import { documentCheck, type SentAnswer } from './documented.js';
+
+const PUBLIC_URL = 'https://pictures.example/api';
+/** Words that no path has, so that every parameter is found wanting and not unknown. */
+const NOBODY = '0198b5c0-0000-7000-8000-000000000000';
+const VERBS = ['get', 'post', 'delete', 'put', 'patch'] as const;
+
+let api: TestApi;
+let text: string;
+let document: OpenAPIObject;
+beforeAll(async () => {
+  api = await startApi(inject('redisUrl'), { env: { PUBLIC_URL } });
+  text = await (await api.get('/openapi.json')).text();
+  document = JSON.parse(text);
+});
+afterAll(() => api.close());
+
+function operations(): { path: string; verb: string; operation: OperationObject }[] {
+  return Object.entries(document.paths ?? {}).flatMap(([path, item]) =>
+    VERBS.flatMap((verb) => {
+      const operation = item[verb as 'get'];
+      return operation === undefined ? [] : [{ path, verb, operation }];
+    }),
+  );
+}
+
+describe('openapi.json', () => {
+  it('is valid OpenAPI 3.1, with the public address as its server', async () => {
+    const validator = new Validator();
+    const { valid, errors } = await validator.validate(JSON.parse(text));
+    expect(errors).toBeUndefined();
+    expect([valid, validator.version, document.servers]).toEqual([true, '3.1', [{ url: PUBLIC_URL }]]);
+  });
+
+  it('has only schemas that compile, each of which something refers to', () => {
+    const ajv = formats.default(new Ajv2020({ strict: false }));
+    ajv.addSchema(document, 'openapi');
+    const names = Object.keys(document.components?.schemas ?? {});
+    for (const name of names) expect(ajv.getSchema(`openapi#/components/schemas/${name}`), name).toBeTypeOf('function');
+    expect(names.filter((name) => !text.includes(`"#/components/schemas/${name}"`))).toEqual([]);
+  });
+
+  it('gives every operation a name of its own, a summary and a tag that is explained', () => {
+    const all = operations().map(({ operation }) => operation);
+    const ids = all.map(({ operationId }) => operationId);
+    expect(new Set(ids).size).toBe(ids.length);
+    const tags = new Set(document.tags?.map(({ name }) => name));
+    expect(all.filter(({ summary, tags: [tag = ''] = [] }) => !summary || !tags.has(tag))).toEqual([]);
+  });
+
+  it('shows only examples that are valid', () => {
+    const ajv = formats.default(new Ajv2020({ strict: false }));
+    ajv.addSchema(document, 'openapi');
+    const bodies = operations().flatMap(({ path, verb, operation }) => {
+      const { content = {} } = (operation.requestBody ?? {}) as { content?: Record<string, { examples?: object }> };
+      const at = `openapi#/paths/${encodeURIComponent(path.replaceAll('/', '~1'))}/${verb}/requestBody/content/application~1json/schema`;
+      return Object.entries(content['application/json']?.examples ?? {}).map(([name, { value }]) => ({
+        at,
+        name,
+        value,
+      }));
+    });
+    expect(bodies.length).toBeGreaterThan(4);
+    for (const { at, name, value } of bodies) {
+      const validate = ajv.getSchema(at);
+      expect([name, validate?.(value), validate?.errors]).toEqual([name, true, null]);
+    }
+  });
+
+  it('tells who may ask: nobody is asked here, but a key would do', () => {
+    expect(document.paths?.['/livez']?.get?.security).toEqual([]);
+    expect(document.paths?.['/fleet']?.get?.security).toEqual([{}, { bearer: ['admin'] }, { apiKey: ['admin'] }]);
+    expect(document.paths?.['/images/{filename}']?.get?.security).toContainEqual({ signedUrl: [] });
+  });
+
+  it('describes the webhooks of every end of a job', () => {
+    expect(Object.keys(document.webhooks ?? {})).toEqual([
+      'job.succeeded',
+      'job.failed',
+      'job.canceled',
+      'job.expired',
+    ]);
+    const parameters = document.webhooks?.['job.failed']?.post?.parameters ?? [];
+    expect(parameters.map((parameter) => 'name' in parameter && parameter.name)).toEqual([
+      'webhook-id',
+      'webhook-timestamp',
+      'webhook-signature',
+    ]);
+  });
+
+  it('is kept by caches, which need not load it again', async () => {
+    const first = await api.get('/openapi.json');
+    const etag = first.headers.get('etag') ?? '';
+    expect(first.headers.get('cache-control')).toContain('public');
+    const again = await api.get('/openapi.json', { headers: { 'If-None-Match': etag } });
+    expect([again.status, await again.text()]).toEqual([304, '']);
+  });
+});
+
+describe('routes and document', () => {
+  it('agree: what is documented is served, by that method and no other', async () => {
+    for (const { path, item } of Object.entries(document.paths ?? {}).map(([path, item]) => ({ path, item }))) {
+      const address = api.url + path.replaceAll(/\{\w+\}/g, NOBODY);
+      for (const verb of VERBS) {
+        const answer = await fetch(address, { method: verb.toUpperCase() });
+        const { code } = (await answer.json().catch(() => ({}))) as { code?: string };
+        const isServed = answer.status !== 405 && (code !== 'not_found' || path === '/docs/{file}');
+        expect([verb, path, isServed]).toEqual([verb, path, verb in item]);
+      }
+    }
+    expect(operations().length).toBeGreaterThan(20);
+  });
+
+  const options = {
+    publicUrl: undefined,
+    anonymous: false,
+    limits: {
+      minSize: 64,
+      maxSize: 128,
+      maxPromptChars: 9,
+      maxSteps: 9,
+      maxCfg: 9,
+      maxCount: 9,
+      maxMetadataBytes: 9,
+      maxQueuedSeconds: 9,
+    },
+    maxBatchJobs: 9,
+    maxWaitSeconds: 9,
+    maxImageBytes: 9,
+    widths: [9],
+  };
+  const route = (path: string): Route => ({ method: 'GET', path, access: 'public', handler: () => ({ status: 204 }) });
+
+  it('make no document when a route is not documented', () => {
+    expect(() => openApiDocument([route('/new')], options)).toThrow('GET /new is not documented');
+  });
+
+  it('make no document when something documented is no route', () => {
+    expect(() => openApiDocument([route('/livez')], options)).toThrow(/no route: .*POST \/generate/);
+  });
+});
+
+describe('the check that every answer of the tests goes through', () => {
+  const answer = (more: Partial<SentAnswer> & { json?: object }): SentAnswer => {
+    const { json = { status: 'ok', reasons: [] }, ...rest } = more;
+    const headers = { 'content-type': 'application/json; charset=utf-8' };
+    return { method: 'GET', path: '/livez', status: 200, headers, body: Buffer.from(JSON.stringify(json)), ...rest };
+  };
+
+  it('passes what is documented', () => {
+    expect(documentCheck(text)(answer({}))).toEqual([]);
+  });
+
+  it.each<[string, Partial<SentAnswer> & { json?: object }, RegExp]>([
+    ['a status', { status: 418 }, /status 418 is not documented/],
+    ['a content type', { headers: { 'content-type': 'text/plain' } }, /"text\/plain" is not documented/],
+    ['a field', { json: { status: 'ok', reasons: [], more: 1 } }, /additional properties/],
+    ['a value', { json: { status: 'fine', reasons: [] } }, /allowed values/],
+    ['a missing field', { json: { status: 'ok' } }, /required property 'reasons'/],
+    ['a path', { path: '/nothing' }, /where nothing is documented/],
+    ['a method', { method: 'PUT' }, /undocumented method/],
+    [
+      'a missing header',
+      { path: '/readyz', status: 503, json: { status: 'unavailable', reasons: ['x'] } },
+      /Retry-After/,
+    ],
+    ['a body', { path: `/jobs/${NOBODY}`, method: 'DELETE', status: 204 }, /body where none/],
+    [
+      'a code',
+      {
+        path: `/jobs/${NOBODY}`,
+        status: 404,
+        headers: { 'content-type': 'application/problem+json' },
+        json: { type: '', title: '', status: 404, detail: '', instance: '', code: 'image_not_found' },
+      },
+      /allowed values/,
+    ],
+    [
+      'an event',
+      {
+        path: `/jobs/${NOBODY}/events`,
+        headers: { 'content-type': 'text/event-stream' },
+        body: Buffer.from('event: progress\nid: 1-0\ndata: {"fraction":"half"}\n\n'),
+      },
+      /must be number/,
+    ],
+  ])('finds %s that is not documented', (_what, more, fault) => {
+    expect(documentCheck(text)(answer(more)).join('; ')).toMatch(fault);
+  });
+});
+
+describe('/docs', () => {
+  it('is a page that may load its own files only, all of which are there', async () => {
+    const answer = await api.get('/docs');
+    const page = await answer.text();
+    expect(answer.headers.get('content-type')).toBe('text/html; charset=utf-8');
+    expect(answer.headers.get('content-security-policy')).toMatch(
+      /^default-src 'none'; script-src 'self'; style-src 'self';/,
+    );
+    const files = [...page.matchAll(/(?:src|href)="(docs\/[^"]+)"/g)].map(([, file]) => file);
+    expect(files.length).toBe(4);
+    expect(page).not.toMatch(/https?:/);
+    for (const file of files) {
+      const loaded = await api.get(`/${file}`);
+      expect([file, loaded.status, (await loaded.arrayBuffer()).byteLength > 100]).toEqual([file, 200, true]);
+    }
+  });
+
+  it('answers 404 to every other file of the package', async () => {
+    for (const name of ['package.json', '..%2Fpackage.json', 'constructor', 'index.js']) {
+      expect((await api.get(`/docs/${name}`)).status).toBe(404);
+    }
+  });
+
+  it('leaves the strict policy of all other routes as it is', async () => {
+    expect((await api.get('/lods')).headers.get('content-security-policy')).toContain("default-src 'self'");
+  });
+});
