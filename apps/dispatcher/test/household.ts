@@ -40,7 +40,7 @@ export async function openHousehold() {
   const ledger = createLedger({
     url,
     prefix,
-    timeoutMs: 2000,
+    timeoutMs: 15_000,
     maxOpenJobs: 10_000,
     jobTtlSeconds,
     idempotencyTtlSeconds: 60,

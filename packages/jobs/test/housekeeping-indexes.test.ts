@@ -1,6 +1,6 @@
 import { newId } from '@comfy-fleet/contracts';
 import { describe, expect, it } from 'vitest';
-import { JOB_TTL_SECONDS, nextClaim, openFleet, startNext, succeeded } from './builders.js';
+import { aJob, JOB_TTL_SECONDS, nextClaim, openFleet, startNext, succeeded } from './builders.js';
 import { openKeeper } from './keepers.js';
 
 /** An id as it was given out `ageMs` ago. */
@@ -68,10 +68,10 @@ describe('inputsInUse', () => {
   });
 
   it('misses none of a thousand that stay while a thousand others end', async () => {
-    const fleet = await openFleet();
+    const fleet = await openFleet({ timeoutMs: 15_000 });
     const shaOf = (n: number) => n.toString(16).padStart(64, '0');
-    const jobs = Array.from({ length: 2000 }, (_, n) => fleet.submit(startingFrom(shaOf(n))));
-    const ids = (await Promise.all(jobs)).map(({ record }) => record.id);
+    const jobs = Array.from({ length: 2000 }, (_, n) => aJob(startingFrom(shaOf(n))));
+    const { ids } = await fleet.ledger.create({ caller: 'anonymous', jobs });
     const keeper = openKeeper(fleet);
     const [inUse] = await Promise.all([
       keeper.inputsInUse(),
