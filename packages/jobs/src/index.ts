@@ -9,10 +9,10 @@ export type { JobFilter, JobPage } from './job-list.js';
 export { type Accepted, createLedger, type Ledger, type LedgerOptions } from './ledger.js';
 export type { NewJob, NewOrder } from './new-order.js';
 export type { FleetOverview, PoolOverview } from './overview.js';
-export type { UrlSigner } from './url-signer.js';
-export type { DayUsage } from './usage.js';
 export { presentJob } from './present-job.js';
 export type { FrameRecord, JobError, JobRecord, JobSnapshot, Preview, Progress } from './record.js';
+export type { UrlSigner } from './url-signer.js';
+export type { DayUsage } from './usage.js';
 export {
   type AbandonedPrompt,
   type ClaimSource,
