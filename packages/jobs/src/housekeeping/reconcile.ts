@@ -19,8 +19,8 @@ const GRACE_MS = 2000;
 /**
  * Each open job has a work item, and each work item an open job. A crash between a record and its item, or an item that
  * BullMQ gave up, leaves a job that nobody would see; a crash between an end and the item's removal, or a Redis that
- * lost its last second, leaves an item that a worker takes in vain. Both lists are read whole, which costs Redis some 50 ms for
- * 100,000 jobs; only what is in one of them alone is looked up.
+ * lost its last second, leaves an item that a worker takes in vain. Both lists are read whole, which costs Redis some
+ * 50 ms for 100,000 jobs; only what is in one of them alone is looked up.
  */
 export async function reconcile(context: Reconciling, pool: string): Promise<void> {
   const { redis, keys } = context;
