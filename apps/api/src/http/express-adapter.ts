@@ -1,4 +1,5 @@
-import type { RequestListener } from 'node:http';
+import { IncomingMessage, type RequestListener, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { FleetError } from '@comfy-fleet/contracts';
@@ -30,7 +31,7 @@ export function expressApp(routes: readonly Route[], options: ExpressAppOptions)
   app.disable('x-powered-by');
   app.disable('etag'); // jobs change all the time and are small; pictures bring their own
   app.use(logged(new Set(routes.filter(({ probe }) => probe).map(({ path }) => path)), log));
-  app.use(helmet());
+  app.use(secured());
   if (corsOrigins.length > 0) app.use(crossOrigin(corsOrigins));
   for (const path of new Set(routes.map((route) => route.path))) {
     const sharing = routes.filter((route) => route.path === path);
@@ -77,18 +78,17 @@ function entered({ access, method }: Route, { gate, meter }: ExpressAppOptions):
 }
 
 function refuseIfTooMany({ headers, refusal }: Reading, response: Response): void {
-  response.set(headers);
+  setHeaders(response, headers);
   if (refusal !== undefined) throw refusal;
 }
 
 function served(handler: Handler, log: Logger): RequestHandler {
   return async (request, response) => {
-    const gone = new AbortController();
-    response.once('close', () => gone.abort());
+    const gone = leaving(response);
     const locals: Locals = response.locals;
     locals.job = request.params.id as string | undefined;
     try {
-      const answer = (async () => handler(toApiRequest(request, locals.caller, gone.signal)))();
+      const answer = (async () => handler(toApiRequest(request, locals.caller, gone)))();
       answer.catch(() => {}); // until it is waited for
       if (locals.reading !== undefined) {
         const reading = await locals.reading;
@@ -101,6 +101,30 @@ function served(handler: Handler, log: Logger): RequestHandler {
     } catch (error) {
       await failed(error, request, response, log);
     }
+  };
+}
+
+interface Leaving {
+  readonly signal: AbortSignal;
+  abort(): void;
+}
+
+/** Aborts when the connection is through with the answer. The signal is made for who asks: most requests end without. */
+function leaving(response: Response): Leaving {
+  let made: AbortController | undefined;
+  let over = false;
+  const abort = () => {
+    over = true;
+    made?.abort();
+  };
+  response.once('close', abort);
+  return {
+    get signal() {
+      made ??= new AbortController();
+      if (over) made.abort();
+      return made.signal;
+    },
+    abort,
   };
 }
 
@@ -136,7 +160,7 @@ async function failed(error: unknown, request: Request, response: Response, log:
   else await send(reply, response);
 }
 
-function toApiRequest(request: Request, caller: Caller | undefined, signal: AbortSignal): ApiRequest {
+function toApiRequest(request: Request, caller: Caller | undefined, gone: Leaving): ApiRequest {
   const { file } = request;
   return {
     method: request.method,
@@ -155,15 +179,18 @@ function toApiRequest(request: Request, caller: Caller | undefined, signal: Abor
     body: request.body,
     isForm: Boolean(request.is('multipart/form-data')),
     file: file === undefined ? undefined : { data: file.buffer, contentType: file.mimetype },
-    signal,
+    get signal() {
+      return gone.signal;
+    },
   };
 }
 
 async function send({ status, headers = {}, body }: Reply, response: Response): Promise<void> {
-  response.status(status).set({ 'Cache-Control': 'no-store', ...headers });
+  response.statusCode = status;
+  setHeaders(response, { 'Cache-Control': 'no-store', ...headers });
   if (!(body instanceof Readable)) {
     if (body === undefined) response.end();
-    else response.json(body);
+    else sendJson(body, response);
     return;
   }
   response.flushHeaders();
@@ -171,6 +198,29 @@ async function send({ status, headers = {}, body }: Reply, response: Response): 
     body.destroy();
     response.end();
   } else await pipeline(body, response);
+}
+
+/** As Express does it, without what the answers of this API never need: an ETag, a look at what the caller has already. */
+function sendJson(body: object, response: Response): void {
+  const text = JSON.stringify(body);
+  if (!response.hasHeader('Content-Type')) response.setHeader('Content-Type', 'application/json; charset=utf-8');
+  response.setHeader('Content-Length', Buffer.byteLength(text));
+  response.end(text);
+}
+
+function setHeaders(response: Response, headers: Readonly<Record<string, string>>): void {
+  for (const name in headers) response.setHeader(name, headers[name] as string);
+}
+
+/** The headers that helmet gives every answer. They are the same for all, so it is asked once. */
+function secured(): RequestHandler {
+  const sample = new ServerResponse(new IncomingMessage(new Socket()));
+  helmet()(sample.req, sample, () => {});
+  const headers = Object.entries(sample.getHeaders() as Record<string, string>);
+  return (_request, response, next) => {
+    for (const [name, value] of headers) response.setHeader(name, value);
+    next();
+  };
 }
 
 function wrongMethod(sharing: readonly Route[]): RequestHandler {

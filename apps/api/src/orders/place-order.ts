@@ -64,11 +64,11 @@ async function later(
   deps: Deps,
   created: JobSnapshot,
   seconds: number | undefined,
-  { signal }: ApiRequest,
+  request: ApiRequest,
 ): Promise<JobSnapshot> {
   if (seconds === undefined) return created;
   try {
-    return (await waitForJob(deps, created.record.id, seconds, signal)) ?? created;
+    return (await waitForJob(deps, created.record.id, seconds, request.signal)) ?? created;
   } catch (error) {
     // The job is accepted: an error now would make the caller send it a second time.
     deps.log.debug('waiting for an accepted job failed', { job: created.record.id, error });
