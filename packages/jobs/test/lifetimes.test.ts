@@ -10,6 +10,7 @@ import {
   startNext,
   succeeded,
 } from './builders.js';
+import { dispatch, nothingLeft, recorder } from './deliveries-builders.js';
 import { openKeeper } from './keepers.js';
 
 it('leaves no key without a lifetime, but for the documented ones, when every job has ended', async () => {
@@ -36,9 +37,13 @@ it('leaves no key without a lifetime, but for the documented ones, when every jo
   const statuses = await Promise.all(jobs.map(async (id) => (await fleet.get(id)).record.status));
   expect(statuses).toEqual(['succeeded', 'failed', 'canceled', 'canceled', 'expired']);
   await source.close();
+  dispatch(fleet, recorder().handler);
+  await nothingLeft(fleet);
 
-  const queue = `${keys.prefix}:${keys.queueName(POOL)}`;
-  const ofBullMq = ['meta', 'events', 'marker', 'id', 'pc'].map((name) => `${queue}:${name}`);
+  const queues = [keys.queueName(POOL), keys.webhookQueue].map((name) => `${keys.prefix}:${name}`);
+  const ofBullMq = queues.flatMap((queue) =>
+    ['meta', 'events', 'marker', 'id', 'pc'].map((name) => `${queue}:${name}`),
+  );
   const forGood = new Set([keys.outbox, keys.pools, keys.callers, keys.workers, ...ofBullMq]);
   const found: string[] = [];
   // The prefix's braces mean nothing to SCAN's patterns.
@@ -47,6 +52,7 @@ it('leaves no key without a lifetime, but for the documented ones, when every jo
   for (const key of found) if ((await redis.pttl(key)) === -1) lasting.push(key);
   expect(lasting.filter((key) => !forGood.has(key))).toEqual([]);
   expect(found.filter((key) => key.startsWith(`${keys.prefix}:job:`))).toHaveLength(5);
+  expect(found.filter((key) => key.startsWith(`${keys.prefix}:attempts:`))).toHaveLength(5);
   expect(found.filter((key) => key.startsWith(`${keys.prefix}:events:`))).toHaveLength(5);
 });
 
