@@ -112,6 +112,17 @@ it('tells of a finished job what GET /jobs/:id shows, and shows the delivery bes
   });
 });
 
+it('holds up nobody for a receiver that never answers, and calls that at most WEBHOOK_PER_HOST times at once', async () => {
+  const fleet = await aFleet({ WEBHOOK_ALLOW: '127.0.0.0/8,localhost' });
+  const [dead, good] = [await aSink(), await aSink()];
+  dead.answer('hang');
+  await fleet.startDispatcher({ WEBHOOK_PER_HOST: '3', WEBHOOK_ALLOW: '127.0.0.0/8,localhost' });
+  for (let n = 0; n < 30; n++) await endedJob(fleet, { url: `http://localhost:${dead.port}` });
+  await dead.got(3);
+  for (let n = 0; n < 20; n++) await reaches(fleet, await endedJob(fleet, { url: good.url }), 'delivered');
+  expect([good.received.length, dead.mostInFlight]).toEqual([20, 3]);
+});
+
 it('delivers again on demand, under the same id', async () => {
   const fleet = await aFleet();
   const sink = await aSink();
