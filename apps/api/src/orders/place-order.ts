@@ -13,7 +13,7 @@ const REPLAYED = { 'Idempotent-Replayed': 'true' };
  * Makes the jobs in the caller's name, all or none; `wish` is what was asked for, by which a repeat under the same
  * Idempotency-Key is known. Throws what Ledger.create throws, and storage_full.
  */
-export async function placeOrder(
+async function placeOrder(
   { ledger, requireRoom }: Deps,
   jobs: readonly NewJob[],
   request: ApiRequest,
