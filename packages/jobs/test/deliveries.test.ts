@@ -1,11 +1,13 @@
-import { until } from '@comfy-fleet/testing';
-import { describe, expect, it } from 'vitest';
-import { failed, nextClaim, openFleet, succeeded } from './builders.js';
+import { startRedisServer, until } from '@comfy-fleet/testing';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { workerConnection } from '../src/connection.js';
+import { failed, nextClaim, openFleet, quietLog, succeeded } from './builders.js';
 import {
   attempt,
   deliveryOf,
   dispatch,
   endedJob,
+  endedJobs,
   nothingLeft,
   notTaken,
   recorder,
@@ -200,4 +202,22 @@ it('makes a try again later, and counts none, when the handler fails through no 
   await redeliver(id);
   await receiver.got(2);
   expect(receiver.dues[1]).toMatchObject({ failedTries: 0 });
+});
+
+it('keeps to one slot of a Redis Cluster in every step', async () => {
+  const server = await startRedisServer({ args: ['--cluster-enabled', 'yes', '--cluster-node-timeout', '1000'] });
+  onTestFinished(() => server.close());
+  const admin = workerConnection(server.url, quietLog());
+  onTestFinished(() => admin.disconnect());
+  await admin.cluster('ADDSLOTSRANGE', 0, 16_383);
+  await until('the cluster is up', async () => (await admin.cluster('INFO')).includes('cluster_state:ok'));
+  const fleet = await openFleet({ url: server.url });
+  const receiver = recorder(({ failedTries }) => (failedTries === 0 ? notTaken(10) : taken));
+  dispatch(fleet, receiver.handler, { perHost: 1 });
+  const { reaches, redeliver } = deliveryOf(fleet);
+  const ids = await endedJobs(fleet, 10);
+  for (const id of ids) expect((await reaches(id, 'delivered')).attempts).toHaveLength(2);
+  await nothingLeft(fleet);
+  await redeliver(ids[0] as string);
+  await receiver.got(21);
 });
