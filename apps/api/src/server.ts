@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import { refuseUnreadable } from './http/unreadable-request.js';
 
 /** A port that is ours. */
 export interface Listening {
@@ -17,13 +18,16 @@ export interface Listening {
  * with Node's error (EADDRINUSE, …) when it cannot be had.
  */
 export async function listen(at: { readonly host: string; readonly port: number }): Promise<Listening> {
-  const server = createServer();
+  // A missing Host is refused by the app, which says so as it says everything else.
+  const server = createServer({ requireHostHeader: false });
+  server.on('clientError', refuseUnreadable);
   server.listen(at.port, at.host);
   await once(server, 'listening');
   return {
     port: (server.address() as AddressInfo).port,
     serve: (app) => {
       server.on('request', app);
+      server.on('checkExpectation', app); // an expectation that is not known is no reason to refuse
     },
     close: async (graceMs) => {
       const closed = once(server, 'close');

@@ -32,6 +32,7 @@ export function expressApp(routes: readonly Route[], options: ExpressAppOptions)
   app.disable('etag'); // jobs change all the time and are small; pictures bring their own
   app.use(logged(new Set(routes.filter(({ probe }) => probe).map(({ path }) => path)), log));
   app.use(secured());
+  app.use(withHost);
   if (corsOrigins.length > 0) app.use(crossOrigin(corsOrigins));
   for (const path of new Set(routes.map((route) => route.path))) {
     const sharing = routes.filter((route) => route.path === path);
@@ -54,6 +55,12 @@ export function expressApp(routes: readonly Route[], options: ExpressAppOptions)
   );
   return app;
 }
+
+/** RFC 9112, 3.2: a request without a Host is to be refused. HTTP/1.0 had none. */
+const withHost: RequestHandler = (request, _response, next) => {
+  const isMissing = request.httpVersion === '1.1' && request.headers.host === undefined;
+  next(isMissing ? new FleetError('malformed_request', 'The request has no Host header.') : undefined);
+};
 
 /** What is known of a request before its body is read. */
 interface Locals {
