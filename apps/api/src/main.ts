@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import { ConfigError, loadConfig, loadEnvFile, openApiKeys } from '@comfy-fleet/config';
 import { createFileFrames } from '@comfy-fleet/frames';
 import { createLedger } from '@comfy-fleet/jobs';
-import { createSafeHttp } from '@comfy-fleet/safe-http';
 import { createLogger } from '@comfy-fleet/telemetry';
 import { loadWorkflows, WorkflowError } from '@comfy-fleet/workflows';
 import { requireKeys } from './access/require-keys.js';
 import { buildApp } from './app.js';
 import { createFleetView } from './fleet/fleet-view.js';
+import { openHttp } from './open-http.js';
 import { createDerived } from './pictures/derived.js';
 import { createRoomCheck } from './pictures/room.js';
 import { listen } from './server.js';
@@ -26,8 +26,8 @@ async function main(): Promise<void> {
   const log = createLogger({ service: 'api', ...config.log });
   const onFault = (error: ConfigError) => log.error('the API keys stay as they were', { error });
   const keys = keysFile === undefined ? undefined : await openApiKeys(keysFile, { onFault });
-  const pictureHttp = createSafeHttp({ allow: config.images.fetchAllow });
-  const webhookHttp = createSafeHttp({ allow: config.webhooks.allow });
+  const pictureHttp = openHttp('IMAGE_URL_ALLOW', config.images.fetchAllow);
+  const webhookHttp = openHttp('WEBHOOK_ALLOW', config.webhooks.allow);
   // The port makes it this process's own among several on one machine.
   const owner = `api-${hostname()}-${config.http.port}`;
   const frames = createFileFrames({ dir: config.framesDir, owner });

@@ -31,5 +31,7 @@ function fault(error: ErrorObject, written: Readonly<Record<string, unknown>>): 
       : (error.parentSchema?.description as string | undefined) && error.keyword === 'pattern'
         ? `does not have the form it needs (${error.parentSchema?.description})`
         : (error.message ?? 'is not valid');
-  return `${name}=${written[name]}: ${rule}`;
+  // A secret that was mistyped is one all the same.
+  const isSecret = error.parentSchema?.writeOnly === true;
+  return isSecret ? `${name}: ${rule}` : `${name}=${written[name]}: ${rule}`;
 }

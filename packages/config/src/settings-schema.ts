@@ -54,6 +54,7 @@ export const settingsSchema = Type.Object({
   REDIS_URL: Type.String({
     default: 'redis://127.0.0.1:6379',
     pattern: '^rediss?://',
+    writeOnly: true, // it may hold a password
     description: 'redis:// or rediss:// address of Redis',
   }),
   KEY_PREFIX: Type.String({
@@ -157,6 +158,7 @@ export const settingsSchema = Type.Object({
   WEBHOOK_SECRETS: Type.Optional(
     Type.String({
       pattern: `^${SECRET}(,${SECRET})?$`,
+      writeOnly: true,
       description: 'One whsec_… that signs the webhooks of keys without secrets of their own, or two while rotating',
     }),
   ),

@@ -29,6 +29,16 @@ describe('readSettings', () => {
     );
   });
 
+  it('does not say what a secret was that is none', () => {
+    const secret = Type.Object({
+      SECRET: Type.String({ pattern: '^whsec_', writeOnly: true, description: 'whsec_…' }),
+    });
+    expect(() => readSettings(secret, { SECRET: 'nearly' })).toThrow(
+      /SECRET: does not have the form it needs \(whsec_…\)/,
+    );
+    expect(() => readSettings(secret, { SECRET: 'nearly' })).not.toThrow(/nearly/);
+  });
+
   it.each(['NaN', '1,5', '5 ms'])('takes %s for no number', (text) => {
     expect(() => readSettings(schema, { NAME: 'ab', RATE: text })).toThrow(`RATE=${text}: must be number`);
     expect(() => readSettings(schema, { NAME: 'ab', TIMES: text })).toThrow(`TIMES=${text}: must be integer`);
