@@ -66,18 +66,19 @@ function createCheck(document: OpenAPIObject): DocumentCheck {
 
   return (answer) => {
     const { method, path, status, headers } = answer;
-    if (method === 'OPTIONS') return status === 204 ? [] : [`OPTIONS is answered ${status}`];
+    if (method === 'OPTIONS' && status === 204) return [];
+    const undocumented = (right: number, code: string) =>
+      // what cannot be read at all cannot be told from other addresses
+      status === 400 ? problem(answer, ['malformed_request']) : status === right ? problem(answer, [code]) : undefined;
     const operation = operations.find(({ pattern }) => pattern.test(path));
     if (operation === undefined) {
-      return status === 404 ? problem(answer, ['not_found']) : [`${status} where nothing is documented`];
+      return undocumented(404, 'not_found') ?? [`${status} where nothing is documented`];
     }
     const verb = (method === 'HEAD' ? 'GET' : method).toLowerCase();
     const described = operation.item[verb as 'get'] as OperationObject | undefined;
     if (described === undefined) {
-      const allow = headers.allow === undefined ? ['no header Allow'] : [];
-      return status === 405
-        ? [...allow, ...problem(answer, ['method_not_allowed'])]
-        : [`${status} of an undocumented method`];
+      const allow = status === 405 && headers.allow === undefined ? ['no header Allow'] : [];
+      return [...allow, ...(undocumented(405, 'method_not_allowed') ?? [`${status} of an undocumented method`])];
     }
     const spec: ResponseObject | undefined = described.responses?.[`${status}`];
     if (spec === undefined) return [`the status ${status} is not documented: ${answer.body?.toString().slice(0, 300)}`];
@@ -131,7 +132,7 @@ function eventFaults(
 /** Matches as the router does: any case, a slash more at the end. */
 function patternOf(path: string): RegExp {
   const source = path.replaceAll(/[.]/g, '\\.').replaceAll(/\{\w+\}/g, '[^/]+');
-  return new RegExp(`^${source === '/' ? '' : source}/?$`, 'i');
+  return new RegExp(`^${source}/?$`, 'i');
 }
 
 function pointerPart(text: string): string {

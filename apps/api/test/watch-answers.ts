@@ -19,9 +19,10 @@ export function watchAnswers(listener: RequestListener): WatchedAnswers {
   return {
     listener: (request, response) => {
       const chunks = recorded(response);
+      const head = recordedHead(response);
       response.once('close', () => {
         if (check === undefined || !response.headersSent) return;
-        const answer = sentAnswer(request, response, chunks);
+        const answer = sentAnswer(request, response, { ...head(), chunks });
         for (const fault of check(answer))
           breaches.push(`${answer.method} ${answer.path} (${answer.status}): ${fault}`);
       });
@@ -55,9 +56,37 @@ function recorded(response: ServerResponse): Buffer[] {
   return chunks;
 }
 
-function sentAnswer(request: IncomingMessage, response: ServerResponse, chunks: readonly Buffer[]): SentAnswer {
-  const headers = Object.entries(response.getHeaders()).map(([name, value]) => [name, String(value)]);
-  const isStream = String(response.getHeader('content-type')).startsWith('text/event-stream');
+/** The headers as they are at last, whether they were set one by one or given with the status. */
+function recordedHead(response: ServerResponse): () => { headers: Record<string, string> } {
+  const given: [string, unknown][] = [];
+  const { writeHead } = response;
+  response.writeHead = (...all: unknown[]) => {
+    const last = all.at(-1);
+    if (typeof last === 'object' && last !== null) given.push(...pairsOf(last));
+    return Reflect.apply(writeHead, response, all);
+  };
+  return () => {
+    const all = [...Object.entries(response.getHeaders()), ...given];
+    return { headers: Object.fromEntries(all.map(([name, value]) => [name.toLowerCase(), String(value)])) };
+  };
+}
+
+/** Node takes an object, a list of pairs, or names and values in turn. */
+function pairsOf(headers: object): [string, unknown][] {
+  if (!Array.isArray(headers)) return Object.entries(headers);
+  if (Array.isArray(headers[0])) return headers.map(([name, value]) => [String(name), value]);
+  return headers.flatMap((name, index) =>
+    index % 2 === 0 ? [[String(name), headers[index + 1]] as [string, unknown]] : [],
+  );
+}
+
+interface Recorded {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly chunks: readonly Buffer[];
+}
+
+function sentAnswer(request: IncomingMessage, response: ServerResponse, { headers, chunks }: Recorded): SentAnswer {
+  const isStream = headers['content-type']?.startsWith('text/event-stream') === true;
   // Of an answer that broke off only the head can be judged.
   const isWhole = isStream || (response.writableFinished && request.method !== 'HEAD');
   const hasBody = isWhole && response.statusCode !== 304 && response.statusCode !== 204;
@@ -65,7 +94,7 @@ function sentAnswer(request: IncomingMessage, response: ServerResponse, chunks: 
     method: request.method ?? '',
     path: (request.url ?? '').split('?', 1)[0] ?? '',
     status: response.statusCode,
-    headers: Object.fromEntries(headers),
+    headers,
     body: hasBody ? Buffer.concat(chunks) : undefined,
   };
 }

@@ -39,17 +39,14 @@ export function operationObject(
     ...(description === undefined ? {} : { description }),
     parameters: parametersOf(path, doc, naming),
     ...(doc.body === undefined ? {} : { requestBody: requestBody(doc.body, naming) }),
-    responses: { ...Object.fromEntries(responses), ...problemAnswers(codesOf({ path, access, body }, doc), counted) },
+    responses: { ...Object.fromEntries(responses), ...problemAnswers(codesOf({ access, body }, doc), counted) },
     security: securityOf(access, { anonymous }),
   };
 }
 
-function codesOf(
-  { path, access, body }: Pick<Route, 'path' | 'access'> & { body: Route['body'] },
-  doc: OperationDoc,
-): ErrorCode[] {
+function codesOf({ access, body }: Pick<Route, 'access'> & { body: Route['body'] }, doc: OperationDoc): ErrorCode[] {
   return [
-    ...(path.includes(':') || body !== undefined ? (['malformed_request'] as const) : []),
+    'malformed_request',
     ...(body === undefined ? [] : (['malformed_json', 'body_too_large', 'unsupported_media_type'] as const)),
     ...(body === undefined && doc.query === undefined ? [] : (['validation_failed'] as const)),
     ...(access === 'public' ? [] : (['unauthorized', 'forbidden', 'rate_limited'] as const)),

@@ -1,0 +1,84 @@
+import { once } from 'node:events';
+import { readdir } from 'node:fs/promises';
+import { Agent, request } from 'node:http';
+import { join } from 'node:path';
+import { ERROR_CATALOGUE, type JobList } from '@comfy-fleet/contracts';
+import { as, type TestApi } from './api.js';
+
+/** A request as a client of Node can send it. */
+export interface FuzzRequest {
+  readonly method: string;
+  /** With its query; no character that Node does not send. */
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: Buffer | undefined;
+}
+
+export interface FuzzAnswer {
+  readonly status: number;
+  readonly contentType: string;
+  readonly text: string;
+}
+
+/** Words of our inside that no caller may read. */
+const INTERNALS =
+  /redis|bullmq|ioredis|\blua\b|express|ECONN|ENOENT|EACCES|EINVAL|node_modules|busboy|multer|\bajv\b|libvips|\bsharp\b|\/work\/|\/tmp\/|\.[tj]s:\d|\n? +at \S+ \(|TypeError|RangeError|SyntaxError|undefined/i;
+
+export interface FuzzClient {
+  send(request: FuzzRequest): Promise<FuzzAnswer>;
+  close(): void;
+}
+
+export function fuzzClient({ port }: { readonly port: number }): FuzzClient {
+  const agent = new Agent({ keepAlive: true, maxSockets: 24 });
+  return {
+    send: async ({ method, path, headers, body }) => {
+      // Node sends a body without saying so with some methods; the server would take it for the next request.
+      const length = body === undefined ? {} : { 'content-length': `${body.length}` };
+      const asked = request({ host: '127.0.0.1', port, agent, method, path, headers: { ...headers, ...length } });
+      asked.end(body);
+      const [answer] = await once(asked, 'response');
+      const contentType: string = answer.headers['content-type'] ?? '';
+      const status: number = answer.statusCode;
+      if (contentType.startsWith('text/event-stream')) {
+        asked.destroy(); // it goes on for as long as the job does
+        return { status, contentType, text: '' };
+      }
+      let text = '';
+      for await (const chunk of answer) text += chunk;
+      return { status, contentType, text };
+    },
+    close: () => agent.destroy(),
+  };
+}
+
+/** What is wrong with an answer to a request that may be anything; empty: nothing. */
+export function faultsOf({ status, contentType, text }: FuzzAnswer, method: string): string[] {
+  if (status >= 500) return [`${status}: ${text}`];
+  if (status < 400) return [];
+  if (!contentType.startsWith('application/problem+json')) return [`${status} is ${contentType}: ${text}`];
+  if (method === 'HEAD') return [];
+  const { code, status: said } = JSON.parse(text);
+  const known = Object.hasOwn(ERROR_CATALOGUE, code) && said === status ? [] : [`not of the catalogue: ${text}`];
+  const leak = INTERNALS.exec(text)?.[0];
+  return leak === undefined ? known : [...known, `tells "${leak}": ${text}`];
+}
+
+/** The ids of all jobs of a key. */
+export async function allJobs(api: TestApi, key: string): Promise<Set<string>> {
+  const ids = new Set<string>();
+  for (let cursor: string | null = ''; cursor !== null; ) {
+    const page = await api.get(`/jobs?limit=100${cursor === '' ? '' : `&cursor=${cursor}`}`, as(key));
+    const { data, next_cursor } = (await page.json()) as JobList;
+    for (const { id } of data) ids.add(id);
+    cursor = next_cursor;
+  }
+  return ids;
+}
+
+/** Every file below the folder of the pictures, but for the keys. */
+export async function allFiles({ framesDir, keysFile }: TestApi): Promise<string[]> {
+  const entries = await readdir(framesDir, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  return files.filter((file) => file !== keysFile).sort();
+}

@@ -1,0 +1,114 @@
+import { inputName } from '@comfy-fleet/frames';
+import fc, { type Arbitrary } from 'fast-check';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { aKey, as, startApi, type TestApi } from './api.js';
+import { finishJob } from './finished-image.js';
+import { allFiles, allJobs, type FuzzClient, type FuzzRequest, faultsOf, fuzzClient } from './fuzz-client.js';
+import { anyRequest, type FuzzTargets, formRequest, orderRequest } from './fuzz-requests.js';
+import { plain } from './pictures.js';
+
+/** Sent at once; what the server does then is its own affair. */
+const AT_ONCE = 20;
+const KEY = 'fuzz';
+const PATIENCE_MS = 240_000;
+
+let api: TestApi;
+let client: FuzzClient;
+let targets: FuzzTargets;
+/** Jobs that were accepted, by what was answered. */
+const accepted = new Set<string>();
+/** Jobs that were deleted, by what was asked. */
+const deleted = new Set<string>();
+/** How often each status was answered. */
+const statuses = new Map<number, number>();
+
+beforeAll(async () => {
+  const limits = { requests_per_minute: 1_000_000, jobs_waiting: 1_000_000, upload_bytes_per_day: 1_000_000_000_000 };
+  const env = { MAX_WAIT_SECONDS: '1', MAX_JSON_BYTES: '100000', MAX_BATCH_JOBS: '5', MAX_OPEN_JOBS: '1000000' };
+  api = await startApi(inject('redisUrl'), { env, keys: [aKey(KEY, { scopes: ['jobs', 'admin'], limits })] });
+  client = fuzzClient(api);
+  const order = async (): Promise<string> => {
+    const answer = await api.post('/generate', { prompt: 'a lighthouse', lod: 'sketch' }, as(KEY));
+    const { id } = (await answer.json()) as { id: string };
+    accepted.add(id);
+    return id;
+  };
+  const done = await order();
+  await finishJob(api, done);
+  const queued = await order();
+  const { images } = (await (await api.get(`/jobs/${done}`, as(KEY))).json()) as { images: { image_url: string }[] };
+  const signed = images[0]?.image_url ?? '';
+  const frame = signed.slice('/images/'.length, signed.indexOf('?'));
+  const png = await plain(16, 16, 'red').png().toBuffer();
+  targets = { key: KEY, jobs: [done, queued], frames: [frame], signed, png };
+});
+afterAll(async () => {
+  client.close();
+  await api.close();
+});
+
+/** Sends one and answers what is wrong with what came back. */
+async function tried(request: FuzzRequest): Promise<string[]> {
+  const answer = await client.send(request);
+  const { status, text } = answer;
+  statuses.set(status, (statuses.get(status) ?? 0) + 1);
+  if (request.method === 'POST' && (status === 202 || status === 200) && !/cancel|redeliver/i.test(request.path))
+    note(text);
+  if (request.method === 'DELETE' && status === 204) {
+    deleted.add(/\/jobs\/([^/?]+)/i.exec(request.path)?.[1] ?? '');
+  }
+  return faultsOf(answer, request.method).map((fault) => `${request.method} ${request.path}: ${fault}`);
+}
+
+function note(text: string): void {
+  const { id, data = [] } = JSON.parse(text) as { id?: string; data?: { id: string }[] };
+  for (const job of [...(id === undefined ? [] : [id]), ...data.map((one) => one.id)]) accepted.add(job);
+}
+
+/** Sends `count` requests, a few at a time over connections that stay. */
+async function throwAll(request: Arbitrary<FuzzRequest>, count: number): Promise<void> {
+  const batch = fc.array(request, { minLength: AT_ONCE, maxLength: AT_ONCE });
+  const check = fc.asyncProperty(batch, async (requests) => {
+    const before = api.breaches.length;
+    const faults = (await Promise.all(requests.map(tried))).flat();
+    expect([...faults, ...api.breaches.slice(before)]).toEqual([]);
+  });
+  await fc.assert(check, { numRuns: count / AT_ONCE, interruptAfterTimeLimit: PATIENCE_MS, endOnFailure: true });
+}
+
+describe('whatever is thrown at the API is answered, by a problem when it is refused, without a word of its inside', () => {
+  it('4,000 requests to all routes by all methods', () => throwAll(anyRequest(targets), 4000), PATIENCE_MS);
+  it('3,600 orders as JSON', () => throwAll(orderRequest(targets), 3600), PATIENCE_MS);
+  it('1,600 orders as forms', () => throwAll(formRequest(targets), 1600), PATIENCE_MS);
+
+  it('and it reached every part of the API', () => {
+    for (const status of [200, 202, 204, 400, 401, 404, 405, 413, 415, 422]) {
+      expect([status, (statuses.get(status) ?? 0) > 0]).toEqual([status, true]);
+    }
+  });
+
+  it('and nothing failed inside, nor did the document say otherwise', () => {
+    expect(api.logged.filter(({ level }) => level === 'error')).toEqual([]);
+    expect(api.breaches).toEqual([]);
+  });
+
+  it('and the jobs that are there are those that were accepted', async () => {
+    const expected = [...accepted].filter((id) => !deleted.has(id)).sort();
+    expect([...(await allJobs(api, KEY))].sort()).toEqual(expected);
+  });
+
+  it('and the files that are there are those of accepted jobs', async () => {
+    const jobs = await Promise.all(
+      [...accepted].map(
+        async (id) =>
+          (await (await api.get(`/jobs/${id}`, as(KEY))).json()) as { request?: { image?: { sha256: string } } },
+      ),
+    );
+    const inputs = new Set(
+      jobs.flatMap(({ request }) => (request?.image === undefined ? [] : [inputName(request.image.sha256)])),
+    );
+    const left = (await allFiles(api)).filter((file) => file.includes('/inputs/'));
+    const names = new Set([...inputs].map((name) => name.split('/').at(-1)));
+    expect(left.filter((file) => !names.has(file.split('/').at(-1)))).toEqual([]);
+  });
+});
