@@ -211,7 +211,7 @@ describe('failures', () => {
 });
 
 describe('leftovers', () => {
-  it('finds a picture that no job names, a temporary file, and a prompt left in a queue', () => {
+  it('finds a picture that no job names, a temporary file, a prompt left in a queue, and a callback left in the outbox', () => {
     const frameFiles = [
       `${id(1)}_1.png`,
       `${id(2)}_1.png`,
@@ -219,14 +219,22 @@ describe('leftovers', () => {
       'inputs/.api.0123.tmp',
       'inputs/a.png',
     ];
-    const finding = leftovers(evidence({ frameFiles, leftInQueues: new Map([['worker1/1', 1]]) }));
+    const finding = leftovers(evidence({ frameFiles, leftInQueues: new Map([['worker1/1', 1]]), leftInOutbox: 2 }));
     expect(words(finding)).toEqual([
       `no job names the picture ${id(2)}_1.png`,
       'the temporary file .worker1.0123.tmp was left',
       'the temporary file inputs/.api.0123.tmp was left',
       'worker1/1 still has 1 prompts',
+      '2 callbacks were left in the outbox',
     ]);
     expect(finding.rows).toContainEqual(['input pictures that no job uses', 1]);
+  });
+
+  it('knows a picture by its name, whatever signature its URL has', () => {
+    const { images } = job(1);
+    const signed = images.map((image) => ({ ...image, image_url: `${image.image_url}?signature=x/y` }));
+    const jobs = new Map([[id(1), job(1, { images: signed })]]);
+    expect(words(leftovers(evidence({ jobs })))).toEqual([]);
   });
 });
 

@@ -1,7 +1,8 @@
-import type { Job } from '@comfy-fleet/contracts';
-import type { Evidence, Execution } from '../src/chaos/evidence.js';
+import type { Job, WebhookAttempt, WebhookDelivery } from '@comfy-fleet/contracts';
+import type { Call, Evidence, Execution } from '../src/chaos/evidence.js';
 import type { JobHistory } from '../src/chaos/histories.js';
 import type { Cancel, Post } from '../src/chaos/load.js';
+import type { PlannedJob } from '../src/chaos/plan.js';
 import { CHAOS } from '../src/chaos/settings.js';
 
 /** When the runs of these tests begin, ms since 1970. */
@@ -11,11 +12,11 @@ const SHA = 'a'.repeat(64);
 export const id = (n: number) => `01a212e1-0000-7000-8000-${`${n}`.padStart(12, '0')}`;
 
 export function post(n: number, more: Partial<Post> = {}): Post {
-  return { tag: `${n}`, jobId: id(n), sentAt: T0, answeredAt: T0 + 5, status: 202, body: {}, ...more };
+  return { tag: `${n}`, jobId: id(n), sentAt: T0, answeredAt: T0 + 5, status: 202, body: {}, replayed: false, ...more };
 }
 
 export function cancel(n: number, more: Partial<Cancel> = {}): Cancel {
-  const answer = { sentAt: T0 + 100, answeredAt: T0 + 105, status: 200, body: {} };
+  const answer = { sentAt: T0 + 100, answeredAt: T0 + 105, status: 200, body: {}, replayed: false };
   return { jobId: id(n), jobStatus: 'canceling', ...answer, ...more };
 }
 
@@ -57,18 +58,74 @@ export function job(n: number, more: Partial<Job> = {}): Job {
     request: { count: 1, width: 64, height: 72 },
     images: status === 'succeeded' ? [{ ...image, image_url: `/images/${id(n)}_1.png` }] : [],
     error: null,
+    metadata: { chaos: `${n}` },
     ...more,
   } as Job;
+}
+
+/** With a webhook that tells every end and is taken at once. */
+export function order(n: number, more: Partial<PlannedJob> = {}): PlannedJob {
+  return {
+    tag: `${n}`,
+    path: '/generate',
+    body: {},
+    picture: undefined,
+    afterMs: 0,
+    cancel: undefined,
+    caller: { id: 'steady', key: 'cf_key', secrets: ['whsec_one'], jobsRunning: undefined },
+    repeats: undefined,
+    callback: { form: 'webhook', secret: undefined, events: undefined, answers: [{ status: 200 }] },
+    ...more,
+  };
+}
+
+/** The one that told of the job's success. */
+export function call(n: number, more: Partial<Call> = {}): Call {
+  return {
+    at: T0 + 620,
+    tag: `${n}`,
+    webhookId: `msg_${id(n)}`,
+    timestampSeconds: T0 / 1000,
+    signatureFaults: [],
+    type: 'job.succeeded',
+    endedAt: new Date(T0 + 600).toISOString(),
+    jobId: id(n),
+    status: 'succeeded',
+    sha256s: [SHA],
+    answer: { status: 200 },
+    ...more,
+  };
+}
+
+export function attempt(more: Partial<WebhookAttempt> = {}): WebhookAttempt {
+  const at = new Date(T0 + 610).toISOString();
+  return { at, status: 200, duration_ms: 12, answer: 'noted', delivered: true, ...more };
+}
+
+export function delivery(n: number, more: Partial<WebhookDelivery> = {}): WebhookDelivery {
+  return {
+    id: `msg_${id(n)}`,
+    url: 'http://127.0.0.1/1',
+    events: [],
+    state: 'delivered',
+    next_attempt_at: null,
+    attempts: [attempt()],
+    ...more,
+  };
 }
 
 /** Evidence of one job that went well, with `more` in its place. */
 export function evidence(more: Partial<Evidence> = {}): Evidence {
   return {
     settings: CHAOS,
+    orders: [order(1)],
     posts: [post(1)],
     cancels: [],
     jobs: new Map([[id(1), job(1)]]),
     histories: [history(1)],
+    calls: [call(1)],
+    deliveries: new Map([[id(1), delivery(1)]]),
+    leftInOutbox: 0,
     executions: [execution(1)],
     downloads: [
       {
@@ -98,9 +155,14 @@ export function canceled(more: Partial<Evidence> = {}, finishedAt = T0 + 200): E
     { status: 'queued' as const, at: T0 },
     { status: 'canceled' as const, at: finishedAt },
   ];
+  const told = { type: 'job.canceled', status: 'canceled', sha256s: [], endedAt: new Date(finishedAt).toISOString() };
+  const at = finishedAt + 20;
+  const seconds = Math.floor(finishedAt / 1000);
   return evidence({
     cancels: [cancel(1)],
     jobs: new Map([[id(1), ended]]),
+    calls: [call(1, { ...told, at, timestampSeconds: seconds })],
+    deliveries: new Map([[id(1), delivery(1, { attempts: [attempt({ at: new Date(at - 10).toISOString() })] })]]),
     histories: [history(1, { statuses })],
     executions: [execution(1, { outcome: 'interrupted', endedAt: T0 + 150 })],
     downloads: [],

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { parseCommands } from '../src/chaos/aof.js';
 import { jobHistories } from '../src/chaos/histories.js';
+import { outboxLength } from '../src/chaos/outbox.js';
 import { T0 } from './chaos-evidence.js';
 
 const written = (...words: string[]) =>
@@ -64,4 +65,13 @@ it('leaves out a command that a kill cut short', () => {
 it('refuses a file that begins in the middle of a job', () => {
   const commands = [['HSET', JOB, 'status', 'running']];
   expect(() => jobHistories(commands, '{p}')).toThrow('which it did not create');
+});
+
+it('counts the entries of the outbox that were not deleted', () => {
+  const add = (id: string) => ['XADD', '{p}:outbox', id, 'job', 'one'];
+  const commands = [add('1-0'), ['XADD', '{p}:events:one', '9-0', 'event', '{}'], add('2-0'), add('3-0')];
+  expect(outboxLength(commands, '{p}')).toBe(3);
+  expect(
+    outboxLength([...commands, ['XACK', '{p}:outbox', 'd', '2-0'], ['XDEL', '{p}:outbox', '1-0', '3-0']], '{p}'),
+  ).toBe(1);
 });

@@ -1,5 +1,8 @@
+import { hashApiKey, parseApiKeys } from '@comfy-fleet/config';
 import { expect, it } from 'vitest';
+import { keysFile } from '../src/chaos/callers.js';
 import { makePlan } from '../src/chaos/plan.js';
+import { CHAOS } from '../src/chaos/settings.js';
 import { longestFree } from '../src/chaos/spans.js';
 
 it('makes the same plan for the same seed, and another one for another', () => {
@@ -11,7 +14,7 @@ it('makes the same plan for the same seed, and another one for another', () => {
 it('kills every kind of process and plants every kind of fault in a long run', () => {
   const { kills, faults, jobs } = makePlan(7, 500);
   const roles = new Set(kills.map(({ process }) => process.replace(/worker\d\/\d/, 'simulator').replace(/\d/, '')));
-  expect([...roles].sort()).toEqual(['api', 'redis', 'simulator', 'worker']);
+  expect([...roles].sort()).toEqual(['api', 'dispatcher', 'redis', 'simulator', 'worker']);
   expect([...new Set(faults.map(({ fault }) => fault.kind))].sort()).toEqual([
     'error_after_accepting',
     'hang',
@@ -26,6 +29,56 @@ it('kills every kind of process and plants every kind of fault in a long run', (
   expect(new Set(jobs.map(({ path }) => path)).size).toBe(2);
   const moments = new Set(jobs.flatMap(({ cancel }) => (cancel === undefined ? [] : typeof cancel.when)));
   expect(moments).toEqual(new Set(['string', 'number']));
+});
+
+it('draws every kind of webhook, order and answer of a receiver in a long run', () => {
+  const { jobs, callers } = makePlan(7, 500);
+  const answers = jobs.flatMap(({ callback }) => callback.answers);
+  const words = answers.map((answer) => (typeof answer === 'string' ? answer : `${answer.status}`));
+  expect([...new Set(words)].sort()).toEqual(['200', '202', '204', '410', '500', '503', 'hang', 'reset']);
+  expect(answers.some((answer) => typeof answer !== 'string' && answer.delayMs !== undefined)).toBe(true);
+  expect(answers.every((answer) => typeof answer === 'string' || (answer.delayMs ?? 0) < CHAOS.webhookTimeoutMs)).toBe(
+    true,
+  );
+  for (const has of [true, false]) {
+    expect(jobs.some(({ callback }) => (callback.secret !== undefined) === has)).toBe(true);
+    expect(jobs.some(({ callback }) => (callback.events !== undefined) === has)).toBe(true);
+    expect(jobs.some(({ repeats }) => (repeats !== undefined) === has)).toBe(true);
+  }
+  expect(new Set(jobs.map(({ callback }) => callback.form)).size).toBe(2);
+  expect(new Set(jobs.map(({ caller }) => caller.id))).toEqual(new Set(callers.map(({ id }) => id)));
+});
+
+it('lets every receiver end with a 2xx or a 410, before the tries are used up', () => {
+  for (const { callback } of makePlan(7, 500).jobs) {
+    expect(callback.answers.length).toBeLessThan(CHAOS.webhookRetries);
+    const last = callback.answers.at(-1);
+    expect([200, 202, 204, 410]).toContain(typeof last === 'string' ? last : last?.status);
+    expect(callback.answers.slice(0, -1).every((answer) => typeof answer === 'string' || answer.status >= 500)).toBe(
+      true,
+    );
+  }
+});
+
+it('gives no caller the same Idempotency-Key twice, and both callers some of the same', () => {
+  const { jobs } = makePlan(7, 500);
+  const used = jobs.flatMap(({ caller, repeats }) =>
+    repeats === undefined ? [] : [{ by: caller.id, key: repeats.key }],
+  );
+  expect(new Set(used.map(({ by, key }) => `${by} ${key}`)).size).toBe(used.length);
+  expect(new Set(used.map(({ key }) => key)).size).toBeLessThan(used.length);
+});
+
+it('writes keys of which the services find the callers, each with its secrets', () => {
+  const { callers } = makePlan(7, 1);
+  const [steady, rotating] = callers;
+  expect([steady?.secrets.length, rotating?.secrets.length]).toEqual([1, 2]);
+  const keys = parseApiKeys(JSON.stringify(keysFile(callers)), 'keys.json');
+  expect(keys).toEqual(
+    callers.map(({ id, key, secrets }) =>
+      expect.objectContaining({ id, sha256: hashApiKey(key), webhook: { secrets } }),
+    ),
+  );
 });
 
 it('kills every one to three seconds until some seconds after the last job', () => {

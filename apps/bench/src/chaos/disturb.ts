@@ -38,10 +38,10 @@ export async function runFaults(fleet: Fleet, { faults }: Plan): Promise<Planted
 }
 
 function plant(fleet: Fleet, simulator: string, fault: PlannedFault['fault']) {
-  return ask(`${fleet.urlOf(simulator)}/simulator/faults`, 'POST', fault);
+  return ask(`${fleet.urlOf(simulator)}/simulator/faults`, { method: 'POST', body: fault });
 }
 
 /** Takes away the faults that have not come to pass. */
 export async function clearFaults(fleet: Fleet, simulators: readonly string[]): Promise<void> {
-  for (const simulator of simulators) await ask(`${fleet.urlOf(simulator)}/simulator/faults`, 'DELETE');
+  for (const simulator of simulators) await ask(`${fleet.urlOf(simulator)}/simulator/faults`, { method: 'DELETE' });
 }

@@ -1,7 +1,9 @@
-import type { Job } from '@comfy-fleet/contracts';
+import type { Job, WebhookDelivery } from '@comfy-fleet/contracts';
 import type { PlantedFault } from './disturb.js';
 import type { JobHistory } from './histories.js';
 import type { Cancel, Post } from './load.js';
+import type { PlannedJob } from './plan.js';
+import type { ReceiverAnswer } from './plan-callback.js';
 import type { Outage } from './process.js';
 import type { ChaosSettings } from './settings.js';
 
@@ -29,14 +31,42 @@ export interface Download {
   readonly size: { readonly width: number; readonly height: number } | undefined;
 }
 
+/** One call of the receiver of webhooks: what it said, and how it was answered. */
+export interface Call {
+  /** When it was whole. ms since 1970. */
+  readonly at: number;
+  /** Of the job, from the path that was called. */
+  readonly tag: string;
+  readonly webhookId: string;
+  readonly timestampSeconds: number;
+  /** Why a receiver would not believe it; one entry for each of the job's secrets with which the signature is not right. */
+  readonly signatureFaults: readonly string[];
+  readonly type: string | undefined;
+  /** The message's timestamp. */
+  readonly endedAt: string | undefined;
+  readonly jobId: string | undefined;
+  readonly status: string | undefined;
+  /** Of the pictures it names. */
+  readonly sha256s: readonly string[];
+  readonly answer: ReceiverAnswer;
+}
+
 /** All that was seen of a run from outside, after it has come to rest. The checks read nothing else. */
 export interface Evidence {
   readonly settings: ChaosSettings;
+  /** What was ordered. */
+  readonly orders: readonly PlannedJob[];
   readonly posts: readonly Post[];
   readonly cancels: readonly Cancel[];
   /** What `GET /jobs/:id` says of every job that was accepted or has a record; undefined: nothing. */
   readonly jobs: ReadonlyMap<string, Job | undefined>;
   readonly histories: readonly JobHistory[];
+  /** In the order of their coming. */
+  readonly calls: readonly Call[];
+  /** What `GET /jobs/:id/webhooks` says of every job; undefined: nothing. */
+  readonly deliveries: ReadonlyMap<string, WebhookDelivery | undefined>;
+  /** Callbacks that no dispatcher took out of the outbox. */
+  readonly leftInOutbox: number;
   readonly executions: readonly Execution[];
   readonly downloads: readonly Download[];
   /** Names under the frames volume, folders included in the name. */

@@ -1,22 +1,34 @@
 import { readdir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
-import type { Job } from '@comfy-fleet/contracts';
+import type { Job, WebhookDelivery } from '@comfy-fleet/contracts';
 import { readJournal } from '@comfy-fleet/testing';
 import type { PlantedFault } from './disturb.js';
 import { download } from './downloads.js';
 import type { Download, Evidence } from './evidence.js';
 import { executionsOf } from './journals.js';
 import type { Load } from './load.js';
-import { allIds, jobOf, queues, readHistories } from './look.js';
-import { simulatorNames } from './plan.js';
+import { allJobs, deliveryOf, jobOf, queues, readRedis } from './look.js';
+import { type PlannedJob, simulatorNames } from './plan.js';
 import type { Fleet } from './processes.js';
+import type { Receiver } from './receiver.js';
 import { CHAOS } from './settings.js';
 
+export interface Seen {
+  readonly orders: readonly PlannedJob[];
+  readonly load: Load;
+  readonly faults: readonly PlantedFault[];
+  readonly receiver: Receiver;
+}
+
 /** Looks at everything that the run has left, from outside. */
-export async function gather(fleet: Fleet, load: Load, faults: readonly PlantedFault[]): Promise<Evidence> {
-  const histories = await readHistories(fleet);
+export async function gather(fleet: Fleet, { orders, load, faults, receiver }: Seen): Promise<Evidence> {
+  const { histories, leftInOutbox } = await readRedis(fleet);
   const jobs = new Map<string, Job | undefined>();
-  for (const id of allIds(load, histories)) jobs.set(id, await jobOf(fleet, id));
+  const deliveries = new Map<string, WebhookDelivery | undefined>();
+  for (const [id, key] of allJobs(load, histories, orders)) {
+    jobs.set(id, await jobOf(fleet, id, key));
+    deliveries.set(id, await deliveryOf(fleet, id, key));
+  }
   const downloads: Download[] = [];
   for (const job of jobs.values()) {
     for (const { image_url } of job?.images ?? [])
@@ -24,9 +36,13 @@ export async function gather(fleet: Fleet, load: Load, faults: readonly PlantedF
   }
   return {
     settings: CHAOS,
+    orders,
     ...load,
     jobs,
     histories,
+    calls: [...receiver.calls],
+    deliveries,
+    leftInOutbox,
     executions: simulatorNames.flatMap((name) => executionsOf(name, readJournal(fleet.journalOf(name)))),
     downloads,
     frameFiles: await filesUnder(fleet.framesDir),

@@ -1,3 +1,5 @@
+import { type Caller, makeCallers } from './callers.js';
+import { type PlannedCallback, planCallback } from './plan-callback.js';
 import { createRandom, type Random } from './random.js';
 import { CHAOS } from './settings.js';
 
@@ -14,6 +16,11 @@ export interface PlannedJob {
   /** Since the job before it. */
   readonly afterMs: number;
   readonly cancel: { readonly when: CancelMoment; readonly times: number } | undefined;
+  /** Whose key its requests carry. */
+  readonly caller: Caller;
+  /** Its Idempotency-Key, and how many posts carry it at the same time; undefined: one post, without. */
+  readonly repeats: { readonly key: string; readonly posts: number } | undefined;
+  readonly callback: PlannedCallback;
 }
 
 export interface PlannedKill {
@@ -32,6 +39,7 @@ export interface PlannedFault {
 /** Everything that a run decides. */
 export interface Plan {
   readonly seed: number;
+  readonly callers: readonly Caller[];
   readonly jobs: readonly PlannedJob[];
   readonly kills: readonly PlannedKill[];
   readonly faults: readonly PlannedFault[];
@@ -48,18 +56,22 @@ export const workerNames = Array.from({ length: CHAOS.workers }, (_, n) => `work
 export const simulatorNames = workerNames.flatMap((worker) =>
   Array.from({ length: CHAOS.simulatorsPerWorker }, (_, n) => `${worker}/${n + 1}`),
 );
+export const dispatcherNames = Array.from({ length: CHAOS.dispatchers }, (_, n) => `dispatcher${n + 1}`);
 
 export function makePlan(seed: number, count: number): Plan {
-  const jobs = Array.from(
-    { length: count },
-    (
-      (random) => (_, n) =>
-        planJob(random, n)
-    )(createRandom(seed, 0)),
-  );
+  const callers = makeCallers(createRandom(seed, 4));
+  const random = { ofJobs: createRandom(seed, 0), ofOrders: createRandom(seed, 5), ofCallbacks: createRandom(seed, 6) };
+  const jobs = Array.from({ length: count }, (_, n) => ({
+    ...planJob(random.ofJobs, n),
+    // In turn, and each pair with the same Idempotency-Key: that one caller used it is nothing to the other.
+    caller: callers[n % callers.length] as Caller,
+    repeats: planRepeats(random.ofOrders, `order-${Math.floor(n / callers.length)}`),
+    callback: planCallback(random.ofCallbacks),
+  }));
   const lengthMs = jobs.reduce((sum, { afterMs }) => sum + afterMs, TAIL_MS);
   return {
     seed,
+    callers,
     jobs,
     kills: fill(lengthMs, createRandom(seed, 1), planKill),
     faults: fill(lengthMs, createRandom(seed, 2), planFault),
@@ -77,7 +89,9 @@ function fill<T extends { afterMs: number }>(lengthMs: number, random: Random, d
   }
 }
 
-function planJob(random: Random, n: number): PlannedJob {
+type Drawn = Omit<PlannedJob, 'caller' | 'repeats' | 'callback'>;
+
+function planJob(random: Random, n: number): Drawn {
   const tag = `${n}`;
   const lod = random.weighted({ sketch: 5, mid: 3, final: 2, direct_final: 1 });
   const picture = random.chance(20) ? random.int(0, PICTURES - 1) : undefined;
@@ -102,20 +116,32 @@ function planJob(random: Random, n: number): PlannedJob {
   };
 }
 
+function planRepeats(random: Random, key: string): PlannedJob['repeats'] {
+  const posts = Number(random.weighted({ 1: 6, 2: 2, 3: 1 }));
+  return random.chance(60) ? { key, posts } : undefined;
+}
+
 function planCancel(random: Random): PlannedJob['cancel'] {
   const moment = random.weighted({ soon: 3, later: 3, running: 5, finished: 1 });
   const when = moment === 'soon' ? random.int(0, 100) : moment === 'later' ? random.int(100, 4000) : moment;
   return { when, times: random.chance(25) ? 2 : 1 };
 }
 
+const NAMES = {
+  redis: ['redis'],
+  api: ['api'],
+  worker: workerNames,
+  simulator: simulatorNames,
+  dispatcher: dispatcherNames,
+} as const;
+
 function planKill(random: Random): PlannedKill {
-  const role = random.weighted({ redis: 2, api: 2, worker: 5, simulator: 5 });
-  const name = role === 'worker' ? random.pick(workerNames) : role === 'simulator' ? random.pick(simulatorNames) : role;
+  const role = random.weighted({ redis: 2, api: 2, worker: 5, simulator: 5, dispatcher: 4 });
   // Some workers stay away for longer than their submissions are left to them.
   const long = role === 'worker' && random.chance(15);
   return {
     afterMs: random.int(1000, 3000),
-    process: name,
+    process: random.pick(NAMES[role]),
     downMs: long ? CHAOS.adoptWaitSeconds * 1000 + random.int(500, 3000) : random.int(0, 800),
   };
 }

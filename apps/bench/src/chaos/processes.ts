@@ -2,7 +2,8 @@ import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type RedisServer, ready, startRedisServer, startService } from '@comfy-fleet/testing';
-import { simulatorNames, workerNames } from './plan.js';
+import { type Caller, keysFile } from './callers.js';
+import { dispatcherNames, simulatorNames, workerNames } from './plan.js';
 import { quietPorts } from './ports.js';
 import { ChaosProcess, type Launched } from './process.js';
 import { CHAOS, serviceEnvironment } from './settings.js';
@@ -24,19 +25,29 @@ export interface Fleet {
   close(): Promise<void>;
 }
 
-/** Starts Redis, the simulators, the api, the dispatcher and the workers, each a process of its own; all they write is under `dir`. */
-export async function startProcesses(dir: string): Promise<Fleet> {
-  const ports = await quietPorts(3 + workerNames.length + simulatorNames.length);
+/**
+ * Starts Redis, the simulators, the api, the dispatchers and the workers, each a process of its own; all they write is
+ * under `dir`. The callers are let in.
+ */
+export async function startProcesses(dir: string, callers: readonly Caller[]): Promise<Fleet> {
+  const ports = await quietPorts(2 + workerNames.length + simulatorNames.length + dispatcherNames.length);
   const port = () => ports.pop() as number;
   const framesDir = join(dir, 'frames');
   const workflowsDir = join(dir, 'workflows');
   await shortDeadlines(workflowsDir);
+  const keys = join(dir, 'keys.json');
+  await writeFile(keys, JSON.stringify(keysFile(callers)));
   const apiPort = port();
   const redisPort = port();
   const simulators = new Map(simulatorNames.map((name) => [name, port()]));
   const urlOf = (simulator: string) => `http://127.0.0.1:${simulators.get(simulator)}`;
   const journalOf = (simulator: string) => join(dir, `${simulator.replace('/', '-')}.journal.jsonl`);
-  const environment = serviceEnvironment(`redis://127.0.0.1:${redisPort}`, framesDir, workflowsDir);
+  const environment = serviceEnvironment({
+    redisUrl: `redis://127.0.0.1:${redisPort}`,
+    framesDir,
+    workflowsDir,
+    keysFile: keys,
+  });
 
   let server: RedisServer | undefined;
   const redis = new ChaosProcess('redis', async () => {
@@ -48,14 +59,13 @@ export async function startProcesses(dir: string): Promise<Fleet> {
   const api = new ChaosProcess('api', () =>
     launch('api', { ...environment, PORT: `${apiPort}` }, `http://127.0.0.1:${apiPort}/livez`),
   );
-  const dispatcherPort = port();
-  const dispatcher = new ChaosProcess('dispatcher', () =>
-    launch(
-      'dispatcher',
-      { ...environment, DISPATCHER_HEALTH_PORT: `${dispatcherPort}` },
-      `http://127.0.0.1:${dispatcherPort}/livez`,
-    ),
-  );
+  const dispatchers = dispatcherNames.map((name) => {
+    const healthPort = port();
+    const own = { DISPATCHER_HEALTH_PORT: `${healthPort}` };
+    return new ChaosProcess(name, () =>
+      launch('dispatcher', { ...environment, ...own }, `http://127.0.0.1:${healthPort}/livez`),
+    );
+  });
   const gpus = simulatorNames.map(
     (name, n) =>
       new ChaosProcess(name, async () => {
@@ -78,15 +88,15 @@ export async function startProcesses(dir: string): Promise<Fleet> {
       launch('worker', { ...environment, ...own }, `http://127.0.0.1:${healthPort}/livez`),
     );
   });
-  const all = [redis, api, dispatcher, ...gpus, ...workers];
+  const all = [redis, api, ...gpus, ...workers, ...dispatchers];
   const close = async () => {
     await Promise.all(all.map((one) => one.close()));
     await server?.close();
   };
   try {
     await redis.start();
-    await Promise.all([api, dispatcher, ...gpus].map((one) => one.start()));
-    await Promise.all(workers.map((one) => one.start()));
+    await Promise.all([api, ...gpus].map((one) => one.start()));
+    await Promise.all([...workers, ...dispatchers].map((one) => one.start()));
   } catch (error) {
     await close();
     throw error;

@@ -1,19 +1,28 @@
 import { isTerminal } from '@comfy-fleet/contracts';
 import { until } from '@comfy-fleet/testing';
 import type { Load } from './load.js';
-import { allIds, jobOf, queues, readHistories } from './look.js';
+import { allJobs, deliveryOf, jobOf, queues, readRedis } from './look.js';
+import type { PlannedJob } from './plan.js';
 import type { Fleet } from './processes.js';
 import { CHAOS } from './settings.js';
 
-/** Waits until every job has ended and every simulator is idle, within limits. Answers how long that took, in ms. */
-export async function untilRest(fleet: Fleet, load: Load): Promise<number> {
+/** States of a webhook in which nothing more will come of it. */
+const SETTLED = ['delivered', 'failed', 'skipped'];
+
+/**
+ * Waits until every job has ended, every webhook is settled and every simulator is idle, within limits. Answers how long
+ * that took, in ms.
+ */
+export async function untilRest(fleet: Fleet, load: Load, orders: readonly PlannedJob[]): Promise<number> {
   const start = Date.now();
-  const open = new Set(allIds(load, await readHistories(fleet)));
+  const open = allJobs(load, (await readRedis(fleet)).histories, orders);
   const withinMs = CHAOS.restMs + open.size * CHAOS.restMsPerJob;
   const isAtRest = async () => {
-    for (const id of open) {
-      const job = await jobOf(fleet, id);
+    for (const [id, key] of open) {
+      const job = await jobOf(fleet, id, key);
       if (job === undefined || !isTerminal(job.status)) return false;
+      const delivery = await deliveryOf(fleet, id, key);
+      if (delivery === undefined || !SETTLED.includes(delivery.state)) return false;
       open.delete(id);
     }
     return [...(await queues(fleet)).values()].every((length) => length === 0);

@@ -9,6 +9,7 @@ import { gather } from './gather.js';
 import { runLoad } from './load.js';
 import { makePlan, type Plan, simulatorNames } from './plan.js';
 import { type Fleet, startProcesses } from './processes.js';
+import { type Receiver, startReceiver } from './receiver.js';
 import { untilRest } from './rest.js';
 import { makePictures } from './uploads.js';
 
@@ -34,26 +35,38 @@ export async function runChaos({ seed, jobs, signal }: ChaosOptions): Promise<Ch
   const dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-chaos-'));
   let report: ChaosReport | undefined;
   let fleet: Fleet | undefined;
+  let receiver: Receiver | undefined;
   try {
-    fleet = await startProcesses(dir);
-    report = await Promise.race([disturbAndJudge(fleet, dir, makePlan(seed, jobs)), aborted(signal)]);
+    const plan = makePlan(seed, jobs);
+    receiver = await startReceiver(plan.jobs);
+    fleet = await startProcesses(dir, plan.callers);
+    report = await Promise.race([disturbAndJudge({ fleet, receiver, dir, plan }), aborted(signal)]);
     return report;
   } finally {
     await fleet?.close();
+    await receiver?.close();
     if (report?.keptIn === undefined) await rm(dir, { recursive: true, force: true });
   }
 }
 
-async function disturbAndJudge(fleet: Fleet, dir: string, plan: Plan): Promise<ChaosReport> {
+interface Scene {
+  readonly fleet: Fleet;
+  readonly receiver: Receiver;
+  readonly dir: string;
+  readonly plan: Plan;
+}
+
+async function disturbAndJudge({ fleet, receiver, dir, plan }: Scene): Promise<ChaosReport> {
+  const orders = plan.jobs;
   const pictures = await makePictures(plan.seed);
   const [load, , faults] = await Promise.all([
-    runLoad(fleet.apiUrl, plan.jobs, pictures),
+    runLoad(orders, { apiUrl: fleet.apiUrl, receiverUrl: receiver.url, pictures }),
     runKills(fleet, plan),
     runFaults(fleet, plan),
   ]);
   await clearFaults(fleet, simulatorNames);
-  const restMs = await untilRest(fleet, load);
-  const evidence = await gather(fleet, load, faults);
+  const restMs = await untilRest(fleet, load, orders);
+  const evidence = await gather(fleet, { orders, load, faults, receiver });
   const findings = Object.entries(CHECKS).map(([check, judge]) => ({ check, ...judge(evidence) }));
   const breaches = findings.flatMap(({ check, breaches }) => breaches.map((breach) => ({ check, ...breach })));
   if (breaches.length > 0) await keep(dir, fleet.redisDir, evidence);
@@ -75,6 +88,8 @@ async function keep(dir: string, redisDir: string, evidence: Evidence): Promise<
   for (const { name, log } of evidence.processes) {
     await writeFile(join(dir, 'logs', `${name.replace('/', '-')}.log`), log);
   }
-  const plain = { ...evidence, jobs: [...evidence.jobs], leftInQueues: [...evidence.leftInQueues], processes: [] };
+  const { jobs, deliveries, leftInQueues } = evidence;
+  const maps = { jobs: [...jobs], deliveries: [...deliveries], leftInQueues: [...leftInQueues] };
+  const plain = { ...evidence, ...maps, processes: [] };
   await writeFile(join(dir, 'evidence.json'), JSON.stringify(plain, null, 1));
 }

@@ -2,12 +2,17 @@
 export const CHAOS = {
   workers: 3,
   simulatorsPerWorker: 2,
+  dispatchers: 2,
   stepMs: 30,
   modelLoadMs: 50,
   lockMs: 1500,
   stalledCheckMs: 300,
   adoptWaitSeconds: 4,
   comfyTimeoutMs: 3000,
+  webhookTimeoutMs: 2000,
+  /** Before each further try of a webhook. More tries than a receiver ever fails, so that each callback arrives. */
+  webhookRetryMs: 300,
+  webhookRetries: 12,
   /** Longest execution, for every level of detail: what ends a prompt that hangs. */
   deadlineSeconds: 8,
   maxAttempts: 3,
@@ -15,6 +20,10 @@ export const CHAOS = {
   maxWorkerDeaths: 10,
   /** On top of a step: how long a cancel's way from its answer to the GPU may take on a machine with more processes than cores. */
   cancelSlackMs: 400,
+  /** How far the timestamp of a webhook may be from its coming, likewise. */
+  timestampSlackMs: 5000,
+  /** How long after the receiver's answer a dispatcher has written down what came of a try, likewise. */
+  recordSlackMs: 1000,
   /** How long the fleet gets to come to rest: for what hangs, and for each job, since restarts eat the machine's time. */
   restMs: 120_000,
   restMsPerJob: 300,
@@ -22,12 +31,28 @@ export const CHAOS = {
 
 export type ChaosSettings = { readonly [K in keyof typeof CHAOS]: number };
 
-/** The environment that api and workers share. */
-export function serviceEnvironment(redisUrl: string, framesDir: string, workflowsDir: string): Record<string, string> {
+export interface Locations {
+  readonly redisUrl: string;
+  readonly framesDir: string;
+  readonly workflowsDir: string;
+  readonly keysFile: string;
+}
+
+/** The environment that api, workers and dispatchers share. */
+export function serviceEnvironment({ redisUrl, framesDir, workflowsDir, keysFile }: Locations): Record<string, string> {
   return {
     REDIS_URL: redisUrl,
     FRAMES_DIR: framesDir,
     WORKFLOWS_DIR: workflowsDir,
+    API_KEYS_FILE: keysFile,
+    WEBHOOK_ALLOW: '127.0.0.1',
+    WEBHOOK_TIMEOUT_MS: `${CHAOS.webhookTimeoutMs}`,
+    WEBHOOK_RETRY_SECONDS: Array(CHAOS.webhookRetries)
+      .fill(CHAOS.webhookRetryMs / 1000)
+      .join(','),
+    // The machine's disk is not what is tried here.
+    MIN_FREE_BYTES: '0',
+    HOUSEKEEPING_SECONDS: '2',
     LOCK_MS: `${CHAOS.lockMs}`,
     STALLED_CHECK_MS: `${CHAOS.stalledCheckMs}`,
     SWEEP_SECONDS: '1',

@@ -1,3 +1,4 @@
+import { callsByJob } from './calls-by-job.js';
 import type { Evidence } from './evidence.js';
 
 /** Before a job's beginning and after its last sign of life, what happened to the processes is shown for this long, in ms. */
@@ -5,7 +6,7 @@ const AROUND_MS = 3000;
 
 /** Everything that is known of one job, in the order of time: its record, its executions, the logs, and what was done to the processes. */
 export function timeline(jobId: string, evidence: Evidence): string[] {
-  const own = [...recorded(jobId, evidence), ...logged(jobId, evidence)];
+  const own = [...recorded(jobId, evidence), ...called(jobId, evidence), ...logged(jobId, evidence)];
   const times = own.map(({ at }) => at);
   const [from, to] = [Math.min(...times) - AROUND_MS, Math.max(...times) + AROUND_MS];
   const around = disturbances(evidence).filter(({ at }) => at >= from && at <= to);
@@ -33,6 +34,18 @@ function recorded(jobId: string, { histories, executions, cancels }: Evidence): 
         at: answeredAt,
         what: `CANCEL ${jobStatus ?? status ?? 'unanswered'}`,
       })),
+  ];
+}
+
+function called(jobId: string, evidence: Evidence): Moment[] {
+  const calls = callsByJob(evidence).get(jobId) ?? [];
+  const attempts = evidence.deliveries.get(jobId)?.attempts ?? [];
+  return [
+    ...calls.map(({ at, type, answer }) => ({
+      at,
+      what: `CALL of the receiver with ${type}: ${JSON.stringify(answer)}`,
+    })),
+    ...attempts.map((attempt) => ({ at: Date.parse(attempt.at), what: `TRY in the log: ${JSON.stringify(attempt)}` })),
   ];
 }
 

@@ -1,12 +1,12 @@
 import { type Breach, type Check, count } from '../check.js';
 
-/** No picture without a job that names it, no temporary file, no prompt left in a ComfyUI. */
-export const leftovers: Check = ({ jobs, frameFiles, leftInQueues }) => {
+/** No picture without a job that names it, no temporary file, no prompt left in a ComfyUI, no callback in the outbox. */
+export const leftovers: Check = ({ jobs, frameFiles, leftInQueues, leftInOutbox }) => {
   const breaches: Breach[] = [];
   const named = new Set<string>();
   const inputs = new Set<string>();
   for (const job of jobs.values()) {
-    for (const { image_url } of job?.images ?? []) named.add(image_url.slice(image_url.lastIndexOf('/') + 1));
+    for (const { image_url } of job?.images ?? []) named.add(fileOf(image_url));
     if (job?.request.image !== undefined) inputs.add(`inputs/${job.request.image.sha256}.png`);
   }
   for (const file of frameFiles) {
@@ -18,6 +18,7 @@ export const leftovers: Check = ({ jobs, frameFiles, leftInQueues }) => {
   for (const [simulator, prompts] of leftInQueues) {
     if (prompts > 0) breaches.push({ what: `${simulator} still has ${prompts} prompts` });
   }
+  if (leftInOutbox > 0) breaches.push({ what: `${leftInOutbox} callbacks were left in the outbox` });
   const isUnused = (file: string) => file.startsWith('inputs/') && file.endsWith('.png') && !inputs.has(file);
   return {
     rows: [
@@ -27,3 +28,9 @@ export const leftovers: Check = ({ jobs, frameFiles, leftInQueues }) => {
     breaches,
   };
 };
+
+/** Without its signature. */
+function fileOf(imageUrl: string): string {
+  const [path = ''] = imageUrl.split('?');
+  return path.slice(path.lastIndexOf('/') + 1);
+}

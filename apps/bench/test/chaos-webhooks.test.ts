@@ -1,0 +1,238 @@
+import { describe, expect, it } from 'vitest';
+import { callbacks } from '../src/chaos/checks/callbacks.js';
+import { deliveryLogs } from '../src/chaos/checks/delivery-logs.js';
+import { orders } from '../src/chaos/checks/orders.js';
+import { repeats } from '../src/chaos/checks/repeats.js';
+import { signatures } from '../src/chaos/checks/signatures.js';
+import type { Call, Evidence } from '../src/chaos/evidence.js';
+import { CHAOS } from '../src/chaos/settings.js';
+import { attempt, call, canceled, delivery, evidence, history, id, job, order, post, T0 } from './chaos-evidence.js';
+
+const words = (finding: { breaches: readonly { what: string }[] }) => finding.breaches.map(({ what }) => what);
+const { callback } = order(1);
+const error = { status: 500 };
+const GONE = { status: 410 };
+const dead = (process: string, killedAt: number, upAt = killedAt + 500) => ({ process, pid: 1, killedAt, upAt });
+
+describe('callbacks', () => {
+  it('finds an end that was not told, also when the receiver was called in vain', () => {
+    expect(words(callbacks(evidence({ calls: [] })))).toEqual([
+      `the end of job ${id(1)} (succeeded) was not told in 0 calls`,
+    ]);
+    expect(words(callbacks(evidence({ calls: [call(1, { answer: error }), call(1, { answer: 'reset' })] })))).toEqual([
+      `the end of job ${id(1)} (succeeded) was not told in 2 calls`,
+    ]);
+  });
+
+  it('takes a 410 for the end of it, and counts it', () => {
+    const finding = callbacks(evidence({ calls: [call(1, { answer: GONE })] }));
+    expect(words(finding)).toEqual([]);
+    expect(finding.rows).toContainEqual(['… stopped by a 410', 1]);
+    expect(finding.rows).toContainEqual(['… taken with a 2xx', 0]);
+  });
+
+  it('finds a call for an end that was not to be told, and lets a missing one be', () => {
+    const picky = [order(1, { callback: { ...callback, events: ['job.succeeded'] } })];
+    expect(words(callbacks(canceled({ orders: picky, calls: [] })))).toEqual([]);
+    expect(words(callbacks(canceled({ orders: picky })))).toEqual([
+      `job ${id(1)} (canceled) was told although its webhook is not to`,
+    ]);
+  });
+
+  it('finds a call for a job that has not ended', () => {
+    const jobs = new Map([[id(1), job(1, { status: 'running', finished_at: null })]]);
+    expect(words(callbacks(evidence({ jobs })))).toEqual([
+      `the call msg_${id(1)} at ${T0 + 620} came although the job is running`,
+    ]);
+  });
+
+  it.each<[string, Partial<Call>]>([
+    ['of an unknown job', { webhookId: `msg_${id(9)}` }],
+    ['that tells of another job', { jobId: id(2) }],
+    ['at another job’s address', { tag: '2' }],
+    ['of another type', { type: 'job.failed' }],
+    ['with another status in it', { status: 'failed' }],
+    ['with another time', { endedAt: new Date(T0 + 601).toISOString() }],
+    ['before the end', { at: T0 + 599 }],
+    ['with other pictures', { sha256s: [] }],
+    ['that cannot be read', { type: undefined, status: undefined, jobId: undefined }],
+  ])('finds a call %s, also when it is a repeat', (_, wrong) => {
+    expect(callbacks(evidence({ calls: [call(1), call(1, wrong)] })).breaches).toHaveLength(1);
+  });
+
+  it('takes calls whose webhook-id is that of no known job for the unknown job’s, and misses them at the known one', () => {
+    expect(callbacks(evidence({ calls: [call(1, { webhookId: 'undefined' })] })).breaches).toHaveLength(2);
+  });
+});
+
+describe('signatures', () => {
+  it('finds a signature that one of the secrets does not verify', () => {
+    const finding = signatures(evidence({ calls: [call(1, { signatureFaults: ['No matching signature found'] })] }));
+    expect(words(finding)).toEqual([
+      `the signature of msg_${id(1)} at ${T0 + 620} is not right: No matching signature found`,
+    ]);
+    expect(finding.rows).toContainEqual(['signatures verified', 0]);
+  });
+
+  it.each([
+    ['later than it came', T0 / 1000 + 1, 1],
+    ['longer ago than the way takes', T0 / 1000 - 6, 1],
+    ['a moment ago', T0 / 1000 - 5, 0],
+    ['no number', Number.NaN, 1],
+  ])('judges a timestamp that is %s', (_, timestampSeconds, breaches) => {
+    expect(signatures(evidence({ calls: [call(1, { timestampSeconds })] })).breaches).toHaveLength(breaches);
+  });
+});
+
+describe('repeats', () => {
+  const second = call(1, { at: T0 + 3000 });
+  const twice = (more: Partial<Evidence> = {}, first: Partial<Call> = {}) =>
+    evidence({ calls: [call(1, first), second], ...more });
+
+  it.each([[{ status: 204 }], [GONE]])('finds a call after %j that nothing explains', (answer) => {
+    const finding = repeats(twice({}, { answer }));
+    expect(finding.breaches).toHaveLength(1);
+    expect(finding.rows).toContainEqual(['… unexplained', 1]);
+  });
+
+  it.each([
+    ['dispatcher1', 'dispatcher killed'],
+    ['redis', 'redis killed'],
+  ])('excuses it when %s died before it was written down, and counts that', (process, cause) => {
+    const finding = repeats(twice({ outages: [dead(process, T0 + 630)] }));
+    expect(words(finding)).toEqual([]);
+    expect(finding.rows).toContainEqual(['… by cause', `${cause} 1`]);
+  });
+
+  it.each([
+    ['a dispatcher died before the call', dead('dispatcher1', T0 + 619)],
+    ['a dispatcher died long after it', dead('dispatcher2', T0 + 621 + CHAOS.recordSlackMs)],
+    ['Redis had been back for long', dead('redis', T0 - 2000)],
+    ['Redis died long after it', dead('redis', T0 + 621 + CHAOS.recordSlackMs)],
+    ['a worker died', dead('worker1', T0 + 630)],
+  ])('does not excuse it when %s', (_, outage) => {
+    expect(repeats(twice({ outages: [outage] })).breaches).toHaveLength(1);
+  });
+
+  it('counts a slow answer from when it was given', () => {
+    const slow = { answer: { status: 200, delayMs: 900 } };
+    const at = T0 + 620 + 900 + CHAOS.recordSlackMs;
+    expect(repeats(twice({ outages: [dead('dispatcher1', at)] }, slow)).breaches).toHaveLength(0);
+    expect(repeats(twice({ outages: [dead('dispatcher1', at + 1)] }, slow)).breaches).toHaveLength(1);
+  });
+
+  it.each<[string, Call['answer'], number, number]>([
+    ['error', error, 219, 1],
+    ['error', error, 220, 0],
+    ['reset', 'reset', 219, 1],
+    ['busy receiver', { status: 503, retryAfterSeconds: 1 }, 979, 1],
+    ['busy receiver', { status: 503, retryAfterSeconds: 1 }, 980, 0],
+    ['receiver that hangs', 'hang', 1900, 1],
+    ['receiver that hangs', 'hang', 2000, 0],
+  ])('judges a next call after an %s by the time that it had to wait', (_, answer, waited, breaches) => {
+    const calls = [call(1, { answer }), call(1, { at: T0 + 620 + waited })];
+    expect(repeats(evidence({ calls })).breaches).toHaveLength(breaches);
+    expect(words(repeats(evidence({ calls, outages: [dead('dispatcher2', T0 + 620)] })))).toEqual([]);
+  });
+});
+
+describe('deliveryLogs', () => {
+  const log = (more: Parameters<typeof delivery>[1], others: Partial<Evidence> = {}) =>
+    deliveryLogs(evidence({ deliveries: new Map([[id(1), delivery(1, more)]]), ...others }));
+  const failed = attempt({ status: 500, delivered: false });
+  const gone = attempt({ status: 410, delivered: false });
+
+  it('finds a webhook that cannot be asked for', () => {
+    expect(words(deliveryLogs(evidence({ deliveries: new Map() })))).toEqual([
+      `the webhook of job ${id(1)} cannot be asked for`,
+    ]);
+  });
+
+  it.each<[string, Parameters<typeof delivery>[1]]>([
+    ['with another id', { id: `msg_${id(2)}` }],
+    ['that is still pending', { state: 'pending' }],
+    ['that failed, and was taken', { state: 'failed', attempts: [attempt()] }],
+    ['that speaks of another try', { next_attempt_at: new Date(T0).toISOString() }],
+    ['without the try', { attempts: [] }],
+    ['with a try too many', { attempts: [failed, attempt()] }],
+    ['with another status', { attempts: [attempt({ status: 202 })] }],
+    ['with a try after the call', { attempts: [attempt({ at: new Date(T0 + 621).toISOString() })] }],
+    ['with a try in another second', { attempts: [attempt({ at: new Date(T0 - 1).toISOString() })] }],
+    ['with the call twice', { attempts: [attempt(), attempt()] }],
+  ])('finds a log %s', (_, wrong) => {
+    expect(log(wrong).breaches.length).toBeGreaterThan(0);
+  });
+
+  it('finds a log without an earlier call, unless a dispatcher or Redis died with what came of it', () => {
+    const calls = [call(1, { answer: error }), call(1, { at: T0 + 920 })];
+    expect(words(log({}, { calls }))).toEqual([
+      `the log of job ${id(1)}'s webhook does not have the call at ${T0 + 620} that was answered 500`,
+    ]);
+    const finding = log({}, { calls, outages: [dead('dispatcher1', T0 + 620)] });
+    expect(words(finding)).toEqual([]);
+    expect(finding.rows).toContainEqual(['calls that no log has, since somebody died', 'dispatcher killed 1']);
+  });
+
+  it('wants a webhook failed that was stopped by a 410', () => {
+    const calls = [call(1, { answer: GONE })];
+    expect(words(log({ state: 'failed', attempts: [gone] }, { calls }))).toEqual([]);
+    expect(log({ state: 'delivered', attempts: [gone] }, { calls }).breaches.length).toBeGreaterThan(0);
+  });
+
+  it('wants a webhook skipped whose end is not to be told', () => {
+    const picky = { orders: [order(1, { callback: { ...callback, events: ['job.failed'] } })], calls: [] };
+    expect(words(log({ state: 'skipped', attempts: [] }, picky))).toEqual([]);
+    expect(log({ state: 'failed', attempts: [] }, picky).breaches).toHaveLength(1);
+  });
+
+  it('pairs tries and calls that had no answer', () => {
+    const calls = [call(1, { answer: 'hang' }), call(1, { at: T0 + 990 })];
+    const later = attempt({ at: new Date(T0 + 980).toISOString() });
+    const silent = attempt({ status: null, delivered: false });
+    expect(words(log({ attempts: [silent, later] }, { calls }))).toEqual([]);
+    expect(log({ attempts: [later] }, { calls }).breaches).toHaveLength(1);
+  });
+});
+
+describe('orders', () => {
+  const keyed = [order(1, { repeats: { key: 'order-0', posts: 2 } })];
+  const again = post(1, { replayed: true });
+
+  it('takes one job of an order with an Idempotency-Key, however often it was posted', () => {
+    const silent = post(1, { status: undefined, jobId: undefined });
+    const finding = orders(evidence({ orders: keyed, posts: [silent, post(1), again, again] }));
+    expect(words(finding)).toEqual([]);
+    expect(finding.rows).toContainEqual(['posts of these', 4]);
+    expect(finding.rows).toContainEqual(['… answered as a repeat', 2]);
+    expect(finding.rows).toContainEqual(['jobs made by these', 1]);
+  });
+
+  it('finds two jobs of an order with an Idempotency-Key, and none', () => {
+    const two = [history(1), history(2, { tag: '1' })];
+    expect(words(orders(evidence({ orders: keyed, histories: two })))).toEqual([
+      'order 1 made 2 jobs with the Idempotency-Key order-0',
+    ]);
+    expect(orders(evidence({ orders: keyed, histories: [] })).breaches).toHaveLength(1);
+  });
+
+  it('finds answers with two ids, and two that call the order new', () => {
+    const posts = [post(1), post(1, { jobId: id(2), replayed: true })];
+    expect(words(orders(evidence({ orders: keyed, posts })))).toEqual([
+      `order 1 was answered with ${id(1)} and ${id(2)}`,
+    ]);
+    expect(words(orders(evidence({ orders: keyed, posts: [post(1), post(1)] })))).toEqual([
+      'order 1 was answered 2 times as if it were new',
+    ]);
+  });
+
+  it('takes a job for each post of an order without one, and finds more, none, and a repeat', () => {
+    const silent = post(1, { status: undefined, jobId: undefined });
+    const two = [history(1), history(2, { tag: '1' })];
+    expect(words(orders(evidence({ posts: [silent, post(1)], histories: two })))).toEqual([]);
+    expect(words(orders(evidence({ histories: two })))).toEqual(['order 1 made 2 jobs with 1 posts']);
+    expect(words(orders(evidence({ histories: [] })))).toEqual(['order 1 made 0 jobs with 1 posts']);
+    expect(words(orders(evidence({ posts: [again] })))).toEqual([
+      'order 1 was answered as a repeat without an Idempotency-Key',
+    ]);
+  });
+});
