@@ -1,19 +1,20 @@
-import { IncomingMessage, type RequestListener, ServerResponse } from 'node:http';
-import { Socket } from 'node:net';
+import type { RequestListener } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { FleetError } from '@comfy-fleet/contracts';
 import type { Logger } from '@comfy-fleet/telemetry';
 import express, { type NextFunction, type Request, type RequestHandler, type Response } from 'express';
-import helmet from 'helmet';
 import type { Caller } from '../access/caller.js';
 import type { Gate } from '../access/gate.js';
 import type { Meter, Reading } from '../access/meter.js';
 import { crossOrigin } from './cross-origin.js';
 import { type BodyLimits, formReader } from './form-reader.js';
+import { createHeaderList, type HeaderList } from './headers.js';
 import type { ApiRequest, Handler, Reply, Route } from './messages.js';
 import { problem, problemReply } from './problems.js';
 import { readingError } from './reading-errors.js';
+
+const JSON_TYPE = { 'Content-Type': 'application/json; charset=utf-8' };
 
 export interface ExpressAppOptions {
   readonly limits: BodyLimits;
@@ -30,8 +31,7 @@ export function expressApp(routes: readonly Route[], options: ExpressAppOptions)
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag'); // jobs change all the time and are small; pictures bring their own
-  app.use(logged(new Set(routes.filter(({ probe }) => probe).map(({ path }) => path)), log));
-  app.use(secured());
+  app.use(begun(createHeaderList(), new Set(routes.filter(({ probe }) => probe).map(({ path }) => path)), log));
   app.use(withHost);
   if (corsOrigins.length > 0) app.use(crossOrigin(corsOrigins));
   for (const path of new Set(routes.map((route) => route.path))) {
@@ -62,8 +62,11 @@ const withHost: RequestHandler = (request, _response, next) => {
   next(isMissing ? new FleetError('malformed_request', 'The request has no Host header.') : undefined);
 };
 
-/** What is known of a request before its body is read. */
+/** What is known of a request before it is answered. */
 interface Locals {
+  headerList: HeaderList;
+  /** The headers that say how much the caller may ask yet. */
+  limits?: Reading['headers'];
   caller?: Caller | undefined;
   reading?: Promise<Reading>;
   job?: string | undefined;
@@ -75,8 +78,14 @@ interface Locals {
  */
 function entered({ access, method }: Route, { gate, meter }: ExpressAppOptions): RequestHandler {
   return async (request, response, next) => {
-    const locals: Locals = response.locals;
-    const visit = { path: pathOf(request), query: queryOf(request), header: (name: string) => request.get(name) };
+    const locals = localsOf(response);
+    const visit = {
+      path: pathOf(request),
+      get query() {
+        return queryOf(request);
+      },
+      header: (name: string) => request.get(name),
+    };
     locals.caller = await gate.admit(access, visit);
     locals.reading = meter(locals.caller);
     if (method !== 'GET') refuseIfTooMany(await locals.reading, response);
@@ -85,14 +94,14 @@ function entered({ access, method }: Route, { gate, meter }: ExpressAppOptions):
 }
 
 function refuseIfTooMany({ headers, refusal }: Reading, response: Response): void {
-  setHeaders(response, headers);
+  localsOf(response).limits = headers;
   if (refusal !== undefined) throw refusal;
 }
 
 function served(handler: Handler, log: Logger): RequestHandler {
   return async (request, response) => {
     const gone = leaving(response);
-    const locals: Locals = response.locals;
+    const locals = localsOf(response);
     locals.job = request.params.id as string | undefined;
     try {
       const answer = (async () => handler(toApiRequest(request, locals.caller, gone)))();
@@ -173,7 +182,9 @@ function toApiRequest(request: Request, caller: Caller | undefined, gone: Leavin
     method: request.method,
     path: pathOf(request),
     params: request.params as Record<string, string>,
-    query: queryOf(request),
+    get query() {
+      return queryOf(request);
+    },
     header: (name) => request.get(name),
     caller,
     range: (size) => {
@@ -184,7 +195,9 @@ function toApiRequest(request: Request, caller: Caller | undefined, gone: Leavin
       return ranges[0];
     },
     body: request.body,
-    isForm: Boolean(request.is('multipart/form-data')),
+    get isForm() {
+      return Boolean(request.is('multipart/form-data'));
+    },
     file: file === undefined ? undefined : { data: file.buffer, contentType: file.mimetype },
     get signal() {
       return gone.signal;
@@ -192,42 +205,23 @@ function toApiRequest(request: Request, caller: Caller | undefined, gone: Leavin
   };
 }
 
-async function send({ status, headers = {}, body }: Reply, response: Response): Promise<void> {
-  response.statusCode = status;
-  setHeaders(response, { 'Cache-Control': 'no-store', ...headers });
-  if (!(body instanceof Readable)) {
-    if (body === undefined) response.end();
-    else sendJson(body, response);
-    return;
-  }
-  response.flushHeaders();
-  if (response.req.method === 'HEAD') {
-    body.destroy();
-    response.end();
-  } else await pipeline(body, response);
-}
-
 /** As Express does it, without what the answers of this API never need: an ETag, a look at what the caller has already. */
-function sendJson(body: object, response: Response): void {
-  const text = JSON.stringify(body);
-  if (!response.hasHeader('Content-Type')) response.setHeader('Content-Type', 'application/json; charset=utf-8');
-  response.setHeader('Content-Length', Buffer.byteLength(text));
-  response.end(text);
-}
-
-function setHeaders(response: Response, headers: Readonly<Record<string, string>>): void {
-  for (const name in headers) response.setHeader(name, headers[name] as string);
-}
-
-/** The headers that helmet gives every answer. They are the same for all, so it is asked once. */
-function secured(): RequestHandler {
-  const sample = new ServerResponse(new IncomingMessage(new Socket()));
-  helmet()(sample.req, sample, () => {});
-  const headers = Object.entries(sample.getHeaders() as Record<string, string>);
-  return (_request, response, next) => {
-    for (const [name, value] of headers) response.setHeader(name, value);
-    next();
-  };
+async function send({ status, headers, body }: Reply, response: Response): Promise<void> {
+  const { headerList, limits } = localsOf(response);
+  if (body instanceof Readable) {
+    response.writeHead(status, headerList(limits, headers)).flushHeaders();
+    if (response.req.method === 'HEAD') {
+      body.destroy();
+      response.end();
+    } else await pipeline(body, response);
+  } else if (body === undefined) {
+    response.writeHead(status, headerList(limits, headers)).end();
+  } else {
+    const text = JSON.stringify(body);
+    const type = headers?.['Content-Type'] === undefined ? JSON_TYPE : undefined;
+    const length = { 'Content-Length': `${Buffer.byteLength(text)}` };
+    response.writeHead(status, headerList(type, limits, headers, length)).end(text);
+  }
 }
 
 function wrongMethod(sharing: readonly Route[]): RequestHandler {
@@ -241,12 +235,14 @@ function wrongMethod(sharing: readonly Route[]): RequestHandler {
 }
 
 /** One line for every request, when its answer is through or its caller gone. Of `quiet` paths at debug only. */
-function logged(quiet: ReadonlySet<string>, log: Logger): RequestHandler {
+function begun(headerList: HeaderList, quiet: ReadonlySet<string>, log: Logger): RequestHandler {
   return (request, response, next) => {
     const start = performance.now();
     const path = pathOf(request);
+    const locals: Locals = { headerList };
+    response.locals = locals;
     response.once('close', () => {
-      const { job, caller }: Locals = response.locals;
+      const { job, caller } = locals;
       log.log(quiet.has(path) ? 'debug' : 'info', 'request', {
         method: request.method,
         path,
@@ -259,6 +255,10 @@ function logged(quiet: ReadonlySet<string>, log: Logger): RequestHandler {
     });
     next();
   };
+}
+
+function localsOf(response: Response): Locals {
+  return response.locals as Locals;
 }
 
 function queryOf(request: Request): URLSearchParams {
