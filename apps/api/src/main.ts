@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { ConfigError, loadConfig, loadEnvFile, openApiKeys } from '@comfy-fleet/config';
 import { createFileFrames } from '@comfy-fleet/frames';
 import { createLedger } from '@comfy-fleet/jobs';
@@ -14,8 +15,8 @@ import { createRoomCheck } from './pictures/room.js';
 import { listen } from './server.js';
 
 const HEARTBEAT_MS = 15_000;
-/** For answers under way when the process is to stop; streams and waits end at once. */
-const GRACE_MS = 5_000;
+/** For requests under way when the process is to stop; streams and waits end at once. */
+const GRACE_MS = 10_000;
 
 async function main(): Promise<void> {
   loadEnvFile();
@@ -75,8 +76,8 @@ async function main(): Promise<void> {
     if (stopping.signal.aborted) process.exit(1); // asked twice: now
     log.info('stopping', { signal });
     stopping.abort();
-    server
-      .close(GRACE_MS)
+    delay(config.http.unreadyMs)
+      .then(() => server.close(GRACE_MS))
       .then(() => ledger.close())
       .then(() => keys?.close())
       .then(

@@ -16,6 +16,7 @@ export interface Config {
     readonly maxJsonBytes: number;
     readonly maxWaitSeconds: number;
     readonly maxBatchJobs: number;
+    readonly unreadyMs: number;
     /** Origins whose pages may call; `['*']`: all. */
     readonly corsOrigins: readonly string[];
   };
@@ -137,6 +138,7 @@ function toConfig(s: Settings): Config {
       maxJsonBytes: s.MAX_JSON_BYTES,
       maxWaitSeconds: s.MAX_WAIT_SECONDS,
       maxBatchJobs: s.MAX_BATCH_JOBS,
+      unreadyMs: s.UNREADY_SECONDS * 1000,
       corsOrigins: list(s.CORS_ORIGINS ?? ''),
     },
     access: {

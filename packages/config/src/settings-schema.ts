@@ -200,6 +200,11 @@ export const settingsSchema = Type.Object({
     "How long a dead worker's submission is left to that worker before it is rendered again",
   ),
   STORE_RETRY_SECONDS: integer(60, 0, 'How long the storing of finished pictures is tried again before the job fails'),
+  UNREADY_SECONDS: integer(
+    0,
+    0,
+    'How long a stopping API goes on taking requests while its /readyz says 503, so that load balancers turn away first',
+  ),
   DRAIN_SECONDS: integer(60, 0, 'How long a stopping worker lets its running job go on'),
 });
 
