@@ -32,7 +32,7 @@ async function requests(): Promise<readonly (readonly [string, Buffer])[]> {
   ];
   const form = Buffer.concat([
     ...part('name="prompt"', 'a fox'),
-    ...part('name="image"; filename="a.png"', png),
+    ...part('name="image"; filename="a.png"\r\nContent-Type: image/png', png),
     Buffer.from('--b--\r\n'),
   ]);
   const head = `POST /img2img HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: ${form.length}\r\n\r\n`;

@@ -1,4 +1,5 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { pathOfTarget } from '../src/http/request-target.js';
 import { type DocumentCheck, documentCheck, type SentAnswer } from './documented.js';
 
 /** Of a body this much is looked at; JSON is never longer. */
@@ -92,7 +93,7 @@ function sentAnswer(request: IncomingMessage, response: ServerResponse, { header
   const hasBody = isWhole && response.statusCode !== 304 && response.statusCode !== 204;
   return {
     method: request.method ?? '',
-    path: (request.url ?? '').split('?', 1)[0] ?? '',
+    path: pathOfTarget(request.url).split('?', 1)[0] ?? '',
     status: response.statusCode,
     headers,
     body: hasBody ? Buffer.concat(chunks) : undefined,

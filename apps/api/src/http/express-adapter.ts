@@ -13,6 +13,7 @@ import { createHeaderList, type HeaderList } from './headers.js';
 import type { ApiRequest, Handler, Reply, Route } from './messages.js';
 import { problem, problemReply } from './problems.js';
 import { readingError } from './reading-errors.js';
+import { pathOfTarget } from './request-target.js';
 
 const JSON_TYPE = { 'Content-Type': 'application/json; charset=utf-8' };
 
@@ -53,7 +54,10 @@ export function expressApp(routes: readonly Route[], options: ExpressAppOptions)
   app.use((error: unknown, request: Request, response: Response, _next: NextFunction) =>
     failed(readingError(error), request, response, log),
   );
-  return app;
+  return (request, response) => {
+    request.url = pathOfTarget(request.url);
+    app(request, response);
+  };
 }
 
 /** RFC 9112, 3.2: a request without a Host is to be refused. HTTP/1.0 had none. */
