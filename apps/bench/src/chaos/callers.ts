@@ -9,23 +9,18 @@ export interface Caller {
   readonly key: string;
   /** What signs the webhooks of its jobs; two while they rotate. */
   readonly secrets: readonly string[];
-  /** Most of its jobs in workers' hands; undefined: the default. */
-  readonly jobsRunning: number | undefined;
 }
 
 /** No run is to come to the end of what a key may do. */
 const NO_LIMIT = 1_000_000_000;
-/** Fewer than the workers take, so that they have to hold some back. */
-const FEW = 5;
 
 export function makeCallers(random: Random): readonly [Caller, Caller] {
-  const caller = (id: string, secrets: number, jobsRunning?: number) => ({
+  const caller = (id: string, secrets: number) => ({
     id,
     key: `cf_${text(random, 'base64url')}`,
     secrets: Array.from({ length: secrets }, () => makeSecret(random)),
-    jobsRunning,
   });
-  return [caller('steady', 1), caller('rotating', 2, FEW)];
+  return [caller('steady', 1), caller('rotating', 2)];
 }
 
 /** In the form of Standard Webhooks. */
@@ -36,14 +31,14 @@ export function makeSecret(random: Random): string {
 /** What API_KEYS_FILE is to hold. */
 export function keysFile(callers: readonly Caller[]): ApiKeysFile {
   return {
-    keys: callers.map(({ id, key, secrets, jobsRunning = NO_LIMIT }) => ({
+    keys: callers.map(({ id, key, secrets }) => ({
       id,
       sha256: hashApiKey(key),
       scopes: ['jobs'],
       limits: {
         requests_per_minute: NO_LIMIT,
         jobs_waiting: NO_LIMIT,
-        jobs_running: jobsRunning,
+        jobs_running: NO_LIMIT,
         upload_bytes_per_day: NO_LIMIT * 1000,
       },
       webhook: { secrets: [...secrets] },
