@@ -2,7 +2,7 @@ import { FleetError, type InstanceAbilities, isTerminal, type WebhookDelivery } 
 import type { Logger } from '@comfy-fleet/telemetry';
 import { createAbilityReader } from './abilities.js';
 import { createBatchedCreates, type WrittenJob } from './batched-creates.js';
-import { createBatchedReads, type RequestCount } from './batched-reads.js';
+import { createBatchedReads, type Place, type RequestCount } from './batched-reads.js';
 import { orUnavailable, producerConnection, runScript } from './connection.js';
 import { createDeliveryQueue } from './deliveries/delivery-queue.js';
 import { readDelivery, redeliver } from './deliveries/read-delivery.js';
@@ -88,25 +88,23 @@ export function createLedger(options: LedgerOptions): Ledger {
   const queues = createWorkQueues(redis, keys, log);
   const webhooks = createDeliveryQueue(redis, keys, log);
   const common = (id: string) => [keys.prefix, id, options.jobTtlSeconds * 1000];
-  const { job: read, count } = createBatchedReads(redis, keys);
+  const { job: read, place, count } = createBatchedReads(redis, keys);
   const write = createBatchedCreates(redis, keys, options);
   const readAbilities = createAbilityReader(redis, keys);
   const sources = { redis, keys, subscriptions, read };
 
-  /** Answers the first of the jobs as it is then. */
-  const enqueue = async (jobs: readonly WrittenJob[]): Promise<JobSnapshot | undefined> => {
+  /** Answers where the first of the jobs stands then. */
+  const enqueue = async (jobs: readonly WrittenJob[]): Promise<Place | undefined> => {
     const [first] = jobs;
     if (first === undefined) return undefined;
     await queues.add(jobs);
-    const written = await read(first.id);
-    if (written === undefined || written.record.rank === first.rank) return written;
+    const written = await place(first.id);
+    if (written === undefined || written.rank === first.rank) return written;
     // The ranks were rebased in between: with the old ones they would wait behind everybody.
-    const now = await Promise.all(
-      jobs.map(async (job) => ({ ...job, rank: (await read(job.id))?.record.rank ?? job.rank })),
-    );
+    const now = await Promise.all(jobs.map(async (job) => ({ ...job, rank: (await place(job.id))?.rank ?? job.rank })));
     await Promise.all(now.map(({ pool, id }) => queues.remove(pool, id)));
     await queues.add(now);
-    return read(first.id);
+    return place(first.id);
   };
 
   const ledger: Ledger = {
@@ -123,7 +121,11 @@ export function createLedger(options: LedgerOptions): Ledger {
           log.warn('jobs accepted without their work items; the sweep will add them', { jobs: ids.length, error });
           return undefined;
         });
-        return { replayed: verdict === 'replayed', ids, only: only && (queued ?? only) };
+        return {
+          replayed: verdict === 'replayed',
+          ids,
+          only: only && queued ? { ...only, ahead: queued.ahead } : only,
+        };
       }),
     get: (id) => orUnavailable(() => read(id)),
     cancel: (id) =>

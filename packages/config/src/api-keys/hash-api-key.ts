@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 /**
  * The SHA-256 of a key, as the keys file has it: 64 hexadecimal digits. A slow password hash would gain nothing, since a
  * key is 32 random bytes and cannot be guessed, and would cost every request its time.
  */
 export function hashApiKey(key: string): string {
-  return createHash('sha256').update(key).digest('hex');
+  return hash('sha256', key);
 }

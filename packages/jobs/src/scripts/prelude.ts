@@ -164,26 +164,25 @@ end
 
 /** Answers the whole record, its place in the queue (-1: none) and the id of its newest event; for scripts' ends. */
 export const SNAPSHOT = `
+local function jobs_ahead()
+  if get('phase') ~= 'waiting' then return -1 end
+  local pool = get('pool')
+  local given_back = redis.call('LLEN', wait_key(pool))
+  local place = redis.call('ZRANK', prioritized_key(pool), id)
+  if place then return place + given_back end
+  if redis.call('ZSCORE', delayed_key(pool), id) then
+    -- Given back for a moment: it keeps its rank. A score is rank · 2^32 + counter.
+    local mine = string.format('(%.0f', tonumber(get('rank')) * 4294967296)
+    return redis.call('ZCOUNT', prioritized_key(pool), '-inf', mine) + given_back
+  end
+  local index = given_back > 0 and redis.call('LPOS', wait_key(pool), id)
+  return index and given_back - 1 - index or -1
+end
 local function snapshot()
   local fields = redis.call('HGETALL', record)
-  local ahead, last = -1, '0-0'
-  if get('phase') == 'waiting' then
-    local pool = get('pool')
-    local given_back = redis.call('LLEN', wait_key(pool))
-    local place = redis.call('ZRANK', prioritized_key(pool), id)
-    if place then
-      ahead = place + given_back
-    elseif redis.call('ZSCORE', delayed_key(pool), id) then
-      -- Given back for a moment: it keeps its rank. A score is rank · 2^32 + counter.
-      local mine = string.format('(%.0f', tonumber(get('rank')) * 4294967296)
-      ahead = redis.call('ZCOUNT', prioritized_key(pool), '-inf', mine) + given_back
-    elseif given_back > 0 then
-      local index = redis.call('LPOS', wait_key(pool), id)
-      if index then ahead = given_back - 1 - index end
-    end
-  end
+  local last = '0-0'
   local newest = redis.call('XREVRANGE', events_key(id), '+', '-', 'COUNT', 1)
   if newest[1] then last = newest[1][1] end
-  return {fields, ahead, last}
+  return {fields, jobs_ahead(), last}
 end
 `;

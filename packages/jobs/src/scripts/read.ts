@@ -4,7 +4,8 @@ const WINDOW_MS = 60_000;
 
 /**
  * Reads jobs and counts requests, for whoever asks in the same moment, in one round trip. Own arguments, for each
- * question two: `job` and an id, answered with the job's snapshot; or `count` and a caller, answered with how many
+ * question two: `job` and an id, answered with the job's snapshot; `place` and an id, answered with its rank (-1: there is
+ * no such job) and its place in the queue (-1: none); or `count` and a caller, answered with how many
  * requests of the caller this minute has seen, this one included, and how many ms of it are left.
  */
 export const readScript = `${PRELUDE}${SNAPSHOT}
@@ -21,7 +22,7 @@ for n = 4, #ARGV, 2 do
     replies[#replies + 1] = count(subject)
   else
     id, record = subject, job_key(subject)
-    replies[#replies + 1] = snapshot()
+    replies[#replies + 1] = ARGV[n] == 'job' and snapshot() or {tonumber(get('rank')) or -1, jobs_ahead()}
   end
 end
 return replies
