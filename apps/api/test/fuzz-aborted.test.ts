@@ -3,9 +3,9 @@ import type { Socket } from 'node:net';
 import { until } from '@comfy-fleet/testing';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { startApi, type TestApi } from './api.js';
-import { allFiles, allJobs } from './fuzz-client.js';
+import { allFiles, allJobs } from './fuzz/client.js';
+import { opened } from './fuzz/raw-http.js';
 import { noise } from './pictures.js';
-import { opened } from './raw-http.js';
 
 /** Callers at a time. */
 const MANY = 20;

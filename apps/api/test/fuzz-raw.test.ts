@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { startApi, type TestApi } from './api.js';
-import { allFiles, allJobs, faultsOf } from './fuzz-client.js';
-import { answersOf, exchange } from './raw-http.js';
+import { allFiles, allJobs, faultsOf } from './fuzz/client.js';
+import { answersOf, exchange } from './fuzz/raw-http.js';
 
 const RUNS = 100;
 const AT_ONCE = 10;

@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises';
 import { Agent, request } from 'node:http';
 import { join } from 'node:path';
 import { ERROR_CATALOGUE, type JobList } from '@comfy-fleet/contracts';
-import { as, type TestApi } from './api.js';
+import { as, type TestApi } from '../api.js';
 
 /** A request as a client of Node can send it. */
 export interface FuzzRequest {
