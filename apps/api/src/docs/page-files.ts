@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import type { CachedFile } from './file-reply.js';
 import { PAGE, START_SCRIPT } from './page.js';
 
@@ -28,11 +29,15 @@ export function createPageFiles(): PageFiles {
   return async (name) => {
     const ready = known.get(name);
     if (ready !== undefined || !Object.hasOwn(SWAGGER_FILES, name)) return ready;
-    const path = createRequire(import.meta.url).resolve(`swagger-ui-dist/${name}`);
-    const file = cached(await readFile(path), SWAGGER_FILES[name] ?? '');
+    const file = cached(await readFile(join(swaggerFolder(), name)), SWAGGER_FILES[name] ?? '');
     known.set(name, file);
     return file;
   };
+}
+
+function swaggerFolder(): string {
+  const require = createRequire(import.meta.url);
+  return dirname(require.resolve('swagger-ui-dist/package.json'));
 }
 
 function cached(data: Buffer, contentType: string): CachedFile {
