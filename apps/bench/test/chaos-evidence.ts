@@ -74,7 +74,13 @@ export function order(n: number, more: Partial<PlannedJob> = {}): PlannedJob {
     cancel: undefined,
     caller: { id: 'steady', key: 'cf_key', secrets: ['whsec_one'] },
     repeats: undefined,
-    callback: { form: 'webhook', secret: undefined, events: undefined, answers: [{ status: 200 }] },
+    callback: {
+      form: 'webhook',
+      secret: undefined,
+      events: undefined,
+      answers: [{ status: 200 }],
+      strikeAfterMs: undefined,
+    },
     ...more,
   };
 }

@@ -43,6 +43,7 @@ it('draws every kind of webhook, order and answer of a receiver in a long run', 
   for (const has of [true, false]) {
     expect(jobs.some(({ callback }) => (callback.secret !== undefined) === has)).toBe(true);
     expect(jobs.some(({ callback }) => (callback.events !== undefined) === has)).toBe(true);
+    expect(jobs.some(({ callback }) => (callback.strikeAfterMs !== undefined) === has)).toBe(true);
     expect(jobs.some(({ repeats }) => (repeats !== undefined) === has)).toBe(true);
   }
   expect(new Set(jobs.map(({ callback }) => callback.form)).size).toBe(2);

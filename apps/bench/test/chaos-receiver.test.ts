@@ -14,10 +14,12 @@ const MESSAGE = {
 };
 
 let receiver: Receiver | undefined;
+const strikes: number[] = [];
 afterEach(() => receiver?.close());
 
 async function receive(job: PlannedJob): Promise<Receiver> {
-  receiver = await startReceiver([job]);
+  strikes.length = 0;
+  receiver = await startReceiver([job], (afterMs) => strikes.push(afterMs));
   return receiver;
 }
 
@@ -59,6 +61,15 @@ it('begins the answers anew for another job of the same order', async () => {
   const statuses = [];
   for (const n of [1, 1, 2]) statuses.push((await post([ONE, TWO], { webhookId: `msg_${id(n)}` }))?.status);
   expect(statuses).toEqual([500, 200, 500]);
+});
+
+it('has the dispatchers killed with the last of the planned answers, once for each job', async () => {
+  const callback = { ...order(1).callback, answers: [{ status: 500 }, { status: 200 }], strikeAfterMs: 3 };
+  await receive(order(1, { caller: rotating, callback }));
+  await post([ONE, TWO]);
+  expect(strikes).toEqual([]);
+  for (let n = 0; n < 2; n += 1) await post([ONE, TWO]);
+  expect(strikes).toEqual([3]);
 });
 
 it.each([

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { isFinal } from '../src/chaos/calls-by-job.js';
 import { runChaos } from '../src/chaos/run.js';
 import { showReport } from '../src/chaos/table.js';
 
@@ -11,9 +12,12 @@ it(`keeps every promise while everything is killed at random (${JOBS} jobs, seed
   const report = await runChaos({ seed: SEED, jobs: JOBS, signal });
   expect(report.breaches, showReport(report)).toEqual([]);
   // A run in which nothing happened would prove nothing.
-  const { jobs, outages, executions, faults } = report.evidence;
+  const { jobs, outages, executions, faults, calls, posts } = report.evidence;
   expect(jobs.size).toBeGreaterThanOrEqual(JOBS);
   expect(executions.length).toBeGreaterThan(JOBS / 2);
   expect(outages.length).toBeGreaterThan(4);
   expect(faults.length).toBeGreaterThan(4);
+  expect(outages.some(({ process }) => process.startsWith('dispatcher'))).toBe(true);
+  expect(calls.filter((call) => !isFinal(call)).length).toBeGreaterThan(JOBS / 10);
+  expect(posts.filter(({ replayed }) => replayed).length).toBeGreaterThan(4);
 });

@@ -52,11 +52,13 @@ export function answeredAt({ at, answer }: Call, { settings }: Pick<Evidence, 's
 /** What may have kept a dispatcher from writing down what came of a call; undefined: nothing. */
 export function hindrance(call: Call, evidence: Evidence): 'dispatcher killed' | 'redis killed' | undefined {
   const { settings, gatheredAt } = evidence;
+  // Signed in this second; what was sent may lie in the receiver's socket for a while.
+  const since = call.timestampSeconds * 1000;
   const until = answeredAt(call, evidence) + settings.recordSlackMs;
   const met = evidence.outages.filter(({ process, killedAt, upAt = gatheredAt }) =>
     process === 'redis'
-      ? killedAt <= until && upAt + settings.recordSlackMs >= call.at
-      : process.startsWith('dispatcher') && killedAt >= call.at && killedAt <= until,
+      ? killedAt <= until && upAt + settings.recordSlackMs >= since
+      : process.startsWith('dispatcher') && killedAt >= since && killedAt <= until,
   );
   if (met.length === 0) return undefined;
   return met.some(({ process }) => process !== 'redis') ? 'dispatcher killed' : 'redis killed';

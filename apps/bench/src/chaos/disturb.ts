@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ask } from './http.js';
-import type { Plan, PlannedFault } from './plan.js';
+import { dispatcherNames, type Plan, type PlannedFault } from './plan.js';
 import type { Fleet } from './processes.js';
 
 /** A fault that a simulator was given. */
@@ -22,6 +22,13 @@ export async function runKills(fleet: Fleet, { kills }: Plan): Promise<void> {
     if (!victim.isDown) underWay.push(victim.crash(downMs));
   }
   await Promise.all(underWay);
+}
+
+/** Kills every dispatcher at once, and starts them again. Resolves when they are up. */
+export async function strikeDispatchers(fleet: Fleet, afterMs: number): Promise<void> {
+  await delay(afterMs);
+  const victims = dispatcherNames.map((name) => fleet.named(name)).filter(({ isDown }) => !isDown);
+  await Promise.all(victims.map((victim) => victim.crash(0)));
 }
 
 /** Plants the faults as planned; one whose simulator is dead at that time falls away. */

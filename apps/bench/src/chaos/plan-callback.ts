@@ -18,10 +18,18 @@ export interface PlannedCallback {
   readonly events: readonly WebhookEvent[] | undefined;
   /** Answers to its calls, one after the other; further calls get the last one again. That is a 2xx, or a 410. */
   readonly answers: readonly ReceiverAnswer[];
+  /**
+   * So many ms after the receiver has begun the last of the answers, for the first time, every dispatcher is killed:
+   * before it has heard, or before it has written down, what came of the call. Undefined: none is.
+   */
+  readonly strikeAfterMs: number | undefined;
 }
 
 const MOST_FAILURES = 4;
 const GONE: ReceiverAnswer = { status: 410 };
+/** In a hundred jobs. */
+const STRIKES = 4;
+const LATEST_STRIKE_MS = 6;
 /** How often each kind of answer is drawn; the first two end it. */
 const KINDS = { taken: 55, slow: 8, error: 13, busy: 9, reset: 9, hang: 6 } as const;
 
@@ -33,6 +41,7 @@ export function planCallback(random: Random): PlannedCallback {
     secret: isOwn ? makeSecret(random) : undefined,
     events: isPicky ? ['job.succeeded', 'job.expired'] : undefined,
     answers: planAnswers(random),
+    strikeAfterMs: random.chance(STRIKES) ? random.int(0, LATEST_STRIKE_MS) : undefined,
   };
 }
 

@@ -12,7 +12,8 @@ export interface Receiver {
   close(): Promise<void>;
 }
 
-export async function startReceiver(jobs: readonly PlannedJob[]): Promise<Receiver> {
+/** `strike` is called with the ms after which every dispatcher is to be killed, as planned. */
+export async function startReceiver(jobs: readonly PlannedJob[], strike: (afterMs: number) => void): Promise<Receiver> {
   const byTag = new Map(jobs.map((job) => [job.tag, job]));
   const calls: Call[] = [];
   /** By `webhook-id`: a tag has two jobs when a post without Idempotency-Key was repeated. */
@@ -26,10 +27,12 @@ export async function startReceiver(jobs: readonly PlannedJob[]): Promise<Receiv
   });
   return { url: sink.url, calls, close: () => sink.close() };
 
-  function nextAnswer({ callback: { answers } }: PlannedJob, { headers }: ReceivedWebhook): ReceiverAnswer {
+  function nextAnswer({ callback }: PlannedJob, { headers }: ReceivedWebhook): ReceiverAnswer {
+    const { answers, strikeAfterMs } = callback;
     const id = `${headers['webhook-id']}`;
     const n = counts.get(id) ?? 0;
     counts.set(id, n + 1);
+    if (n === answers.length - 1 && strikeAfterMs !== undefined) strike(strikeAfterMs);
     return answers[Math.min(n, answers.length - 1)] as ReceiverAnswer;
   }
 }

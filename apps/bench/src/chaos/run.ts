@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Breach } from './check.js';
 import { CHECKS } from './checks/index.js';
-import { clearFaults, runFaults, runKills } from './disturb.js';
+import { clearFaults, runFaults, runKills, strikeDispatchers } from './disturb.js';
 import type { Evidence } from './evidence.js';
 import { gather } from './gather.js';
 import { runLoad } from './load.js';
@@ -36,11 +36,14 @@ export async function runChaos({ seed, jobs, signal }: ChaosOptions): Promise<Ch
   let report: ChaosReport | undefined;
   let fleet: Fleet | undefined;
   let receiver: Receiver | undefined;
+  const strikes: Promise<void>[] = [];
   try {
     const plan = makePlan(seed, jobs);
-    receiver = await startReceiver(plan.jobs);
+    receiver = await startReceiver(plan.jobs, (afterMs) => {
+      if (fleet !== undefined) strikes.push(strikeDispatchers(fleet, afterMs));
+    });
     fleet = await startProcesses(dir, plan.callers);
-    report = await Promise.race([disturbAndJudge({ fleet, receiver, dir, plan }), aborted(signal)]);
+    report = await Promise.race([disturbAndJudge({ fleet, receiver, strikes, dir, plan }), aborted(signal)]);
     return report;
   } finally {
     await fleet?.close();
@@ -52,11 +55,13 @@ export async function runChaos({ seed, jobs, signal }: ChaosOptions): Promise<Ch
 interface Scene {
   readonly fleet: Fleet;
   readonly receiver: Receiver;
+  /** What the receiver's calls have set off. */
+  readonly strikes: readonly Promise<void>[];
   readonly dir: string;
   readonly plan: Plan;
 }
 
-async function disturbAndJudge({ fleet, receiver, dir, plan }: Scene): Promise<ChaosReport> {
+async function disturbAndJudge({ fleet, receiver, strikes, dir, plan }: Scene): Promise<ChaosReport> {
   const orders = plan.jobs;
   const pictures = await makePictures(plan.seed);
   const [load, , faults] = await Promise.all([
@@ -66,6 +71,7 @@ async function disturbAndJudge({ fleet, receiver, dir, plan }: Scene): Promise<C
   ]);
   await clearFaults(fleet, simulatorNames);
   const restMs = await untilRest(fleet, load, orders);
+  await Promise.all(strikes);
   const evidence = await gather(fleet, { orders, load, faults, receiver });
   const findings = Object.entries(CHECKS).map(([check, judge]) => ({ check, ...judge(evidence) }));
   const breaches = findings.flatMap(({ check, breaches }) => breaches.map((breach) => ({ check, ...breach })));
