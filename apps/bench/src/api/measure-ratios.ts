@@ -33,7 +33,7 @@ export interface RatioOptions {
   readonly onProgress: (text: string) => void;
 }
 
-const CONNECTIONS = 64;
+const CONNECTIONS = 100;
 const JOBS = 200;
 const WARM_UP_SECONDS = 3;
 
