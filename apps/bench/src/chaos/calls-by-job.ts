@@ -8,10 +8,15 @@ const GONE = 410;
 export function callsByJob({ calls }: Pick<Evidence, 'calls'>): ReadonlyMap<string, readonly Call[]> {
   const byJob = new Map<string, Call[]>();
   for (const call of calls) {
-    const jobId = call.webhookId.replace(/^msg_/, '');
+    const jobId = jobIdOf(call);
     byJob.set(jobId, [...(byJob.get(jobId) ?? []), call]);
   }
   return byJob;
+}
+
+/** The job whose webhook has this call's `webhook-id`. */
+export function jobIdOf({ webhookId }: Pick<Call, 'webhookId'>): string {
+  return webhookId.replace(/^msg_/, '');
 }
 
 /** The order that made this job. */

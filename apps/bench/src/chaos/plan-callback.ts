@@ -28,7 +28,7 @@ export interface PlannedCallback {
 const MOST_FAILURES = 4;
 const GONE: ReceiverAnswer = { status: 410 };
 /** In a hundred jobs. */
-const STRIKES = 4;
+const STRIKES = 3;
 const LATEST_STRIKE_MS = 6;
 /** How often each kind of answer is drawn; the first two end it. */
 const KINDS = { taken: 55, slow: 8, error: 13, busy: 9, reset: 9, hang: 6 } as const;
