@@ -14,13 +14,14 @@ export interface WrittenJob {
   readonly id: string;
   readonly pool: string;
   readonly rank: number;
+  /** Empty for one that was deleted since. */
   readonly phase: string;
 }
 
 /**
- * What became of an order. `replayed`: it was made before under its Idempotency-Key; `reused`: that was used for another
- * request; `gone`: the jobs it made were deleted since; `full`: the pool has too many open jobs; `waiting`: the caller
- * has too many that wait.
+ * What became of an order. `replayed`: it was made before under its Idempotency-Key; `new`: it has no jobs, and was not;
+ * `reused`: the key was used for another request; `gone`: the jobs it made were deleted since; `full`: there are too many
+ * open jobs; `waiting`: the caller has too many that wait.
  */
 export type Written =
   | {
@@ -28,7 +29,7 @@ export type Written =
       readonly jobs: readonly WrittenJob[];
       readonly only: JobSnapshot | undefined;
     }
-  | { readonly verdict: 'reused' | 'gone' | 'full' | 'waiting' };
+  | { readonly verdict: 'new' | 'reused' | 'gone' | 'full' | 'waiting' };
 
 /** Writes orders; those of one turn of the event loop travel in one round trip, and are on disk after one fsync. */
 export function createBatchedCreates(
@@ -52,7 +53,7 @@ export function createBatchedCreates(
 
 type Reply =
   | readonly [verdict: 'ok' | 'replayed', jobs: readonly (readonly string[])[], only?: unknown]
-  | readonly [verdict: 'reused' | 'gone' | 'full' | 'waiting'];
+  | readonly [verdict: 'new' | 'reused' | 'gone' | 'full' | 'waiting'];
 
 function parseReply(reply: Reply): Written {
   const [verdict] = reply;

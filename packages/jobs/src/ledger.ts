@@ -1,7 +1,7 @@
 import { FleetError, type InstanceAbilities, isTerminal, type WebhookDelivery } from '@comfy-fleet/contracts';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { createAbilityReader } from './abilities.js';
-import { createBatchedCreates, type WrittenJob } from './batched-creates.js';
+import { createBatchedCreates, type Written, type WrittenJob } from './batched-creates.js';
 import { createBatchedReads, type Place, type RequestCount } from './batched-reads.js';
 import { orUnavailable, producerConnection, runScript } from './connection.js';
 import { createDeliveryQueue } from './deliveries/delivery-queue.js';
@@ -34,9 +34,12 @@ export interface Accepted {
 export interface Ledger {
   /**
    * Makes all jobs of the order durable and queues them, or none. Throws `queue_full` and `idempotency_key_reused`, and
-   * `job_not_found` when the jobs made under the order's Idempotency-Key were deleted since.
+   * `job_not_found` when the jobs made under the order's Idempotency-Key were deleted since. After `queue_unavailable` it
+   * may have been made all the same.
    */
   create(order: NewOrder): Promise<Accepted>;
+  /** What was made before under this Idempotency-Key, if anything was. Throws as `create` does. */
+  replay(caller: string, idempotency: NewOrder['idempotency'] & object): Promise<Accepted | undefined>;
   get(id: string): Promise<JobSnapshot | undefined>;
   /** Cancels the job if it has not ended; a running one is `canceling` until its worker has stopped it. */
   cancel(id: string): Promise<JobSnapshot | undefined>;
@@ -107,25 +110,34 @@ export function createLedger(options: LedgerOptions): Ledger {
     return place(first.id);
   };
 
+  const accept = async ({ verdict, jobs, only }: Extract<Written, { jobs: unknown }>): Promise<Accepted> => {
+    const ids = jobs.map(({ id }) => id);
+    const waiting = jobs.filter(({ phase }) => phase === 'waiting');
+    const queued = await enqueue(waiting).catch((error: unknown) => {
+      // The jobs are durable already, and the sweep adds what has no work item: refusing now would make the caller
+      // send them a second time.
+      log.warn('jobs accepted without their work items; the sweep will add them', { jobs: ids.length, error });
+      return undefined;
+    });
+    const replayed = verdict === 'replayed';
+    return { replayed, ids, only: only && queued ? { ...only, ahead: queued.ahead } : only };
+  };
+
   const ledger: Ledger = {
     create: (order) =>
       orUnavailable(async () => {
+        requireRoomForAll(order, options.maxOpenJobs);
         const written = await write(order);
         if (!('jobs' in written)) throw refusal(written.verdict, order, options.maxOpenJobs);
-        const { verdict, jobs, only } = written;
-        const ids = jobs.map(({ id }) => id);
-        const waiting = jobs.filter(({ phase }) => phase === 'waiting');
-        const queued = await enqueue(waiting).catch((error: unknown) => {
-          // The jobs are durable already, and the sweep adds what has no work item: refusing now would make the caller
-          // send them a second time.
-          log.warn('jobs accepted without their work items; the sweep will add them', { jobs: ids.length, error });
-          return undefined;
-        });
-        return {
-          replayed: verdict === 'replayed',
-          ids,
-          only: only && queued ? { ...only, ahead: queued.ahead } : only,
-        };
+        return accept(written);
+      }, MAY_BE_MADE),
+    replay: (caller, idempotency) =>
+      orUnavailable(async () => {
+        const order = { caller, idempotency, jobs: [] };
+        const written = await write(order);
+        if ('jobs' in written) return accept(written);
+        if (written.verdict === 'new') return undefined;
+        throw refusal(written.verdict, order, options.maxOpenJobs);
       }),
     get: (id) => orUnavailable(() => read(id)),
     cancel: (id) =>
@@ -184,11 +196,23 @@ export function createLedger(options: LedgerOptions): Ledger {
   return ledger;
 }
 
+const MAY_BE_MADE =
+  'The job queue did not answer in time. What was asked for may be made all the same: send it again under the same ' +
+  'Idempotency-Key, or look for it in GET /jobs.';
+
+/** Throws validation_failed for an order that would be too large for an empty queue. */
+function requireRoomForAll({ jobs, mostWaiting = Number.POSITIVE_INFINITY }: NewOrder, maxOpenJobs: number): void {
+  const most = Math.min(mostWaiting, maxOpenJobs);
+  if (jobs.length <= most) return;
+  const detail = `must be at most ${most} jobs: more may not wait at a time`;
+  throw new FleetError('validation_failed', `/jobs ${detail}.`, { errors: [{ pointer: '/jobs', detail }] });
+}
+
 function refusal(
-  verdict: 'reused' | 'gone' | 'full' | 'waiting',
+  verdict: Exclude<Written['verdict'], 'ok' | 'replayed'>,
   { mostWaiting, jobs }: NewOrder,
   maxOpenJobs: number,
-): FleetError {
+): Error {
   switch (verdict) {
     case 'reused':
       return new FleetError(
@@ -203,6 +227,8 @@ function refusal(
       return queueFull(
         `There may be ${maxOpenJobs} jobs waiting or running, and ${jobs.length} more would be too many.`,
       );
+    case 'new':
+      return new Error('an order without jobs was to be made');
   }
 }
 

@@ -18,7 +18,6 @@ export interface NewJob {
 
 /** Jobs of one caller that are made together or not at all. */
 export interface NewOrder {
-  /** At least one. */
   readonly jobs: readonly NewJob[];
   /** Id of the API key: each has flows of its own in the order of service. */
   readonly caller: string;
@@ -33,7 +32,7 @@ export interface NewOrder {
 }
 
 export interface OrderBounds {
-  /** Most open jobs of a pool. */
+  /** Most open jobs of all callers and pools. */
   readonly maxOpenJobs: number;
   readonly idempotencyTtlSeconds: number;
 }

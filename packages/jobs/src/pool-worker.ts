@@ -11,8 +11,8 @@ export interface WorkItem {
   readonly token: string;
   /** The job has ended: the item goes away. */
   done(): void;
-  /** Back into the queue with its rank, for whoever asks first after `delayMs`. */
-  giveBack(delayMs: number): void;
+  /** Back into the queue with its rank, for whoever asks first after `delayMs`; `afterwards` is run when it is there. */
+  giveBack(delayMs: number, afterwards?: () => Promise<void>): void;
   /** It is not ours any more, or not to be touched: whoever has its lock keeps it, and without one it is handed out. */
   abandon(): void;
 }
@@ -29,7 +29,7 @@ export interface PoolWorkerOptions {
 
 type Decision =
   | { readonly kind: 'done' }
-  | { readonly kind: 'give back'; readonly delayMs: number }
+  | { readonly kind: 'give back'; readonly delayMs: number; readonly afterwards: (() => Promise<void>) | undefined }
   | { readonly kind: 'abandon' };
 
 /** How long one look for work may block, in seconds; a stopping worker waits for it. */
@@ -142,7 +142,7 @@ export class PoolWorker extends Worker {
       id,
       token,
       done: () => decide({ kind: 'done' }),
-      giveBack: (delayMs) => decide({ kind: 'give back', delayMs }),
+      giveBack: (delayMs, afterwards) => decide({ kind: 'give back', delayMs, afterwards }),
       abandon: () => decide({ kind: 'abandon' }),
     };
   }
@@ -168,7 +168,10 @@ export class PoolWorker extends Worker {
     const decision = await this.#decisions.get(token ?? '');
     if (decision === undefined || decision.kind === 'done') return;
     // Unlike moveToWait this wakes an idle worker, keeps the rank and uses up no attempt.
-    if (decision.kind === 'give back') await job.moveToDelayed(Date.now() + decision.delayMs, token);
+    if (decision.kind === 'give back') {
+      await job.moveToDelayed(Date.now() + decision.delayMs, token);
+      await decision.afterwards?.();
+    }
     // Tells BullMQ that the item has its place already, so that it touches it no more.
     throw new DelayedError();
   }

@@ -9,8 +9,11 @@ import type { Keys } from './keys.js';
  * good any more.
  */
 export interface UrlSigner {
-  /** Adds `?expires=…&day=…&signature=…` to a path; good until Redis could be asked for today's secret again. */
-  signing(): Promise<(path: string) => string>;
+  /**
+   * Adds `?expires=…&day=…&signature=…` to a path. It expires when the setting says, or at `expires`, in seconds since
+   * 1970. Throws queue_unavailable while there is no secret to sign with.
+   */
+  signing(expires?: number): Promise<(path: string) => string>;
   /** Whether the query carries a signature of this path that has not expired. */
   verify(path: string, query: URLSearchParams): Promise<boolean>;
 }
@@ -19,18 +22,23 @@ const DAY_SECONDS = 86_400;
 /** Expiries are rounded up to this, so that a picture keeps one URL for a while and caches can work. */
 const ROUND_SECONDS = 300;
 const SECRET_BYTES = 32;
+/** Between two looks for a secret that is not known. */
+const REREAD_MS = 1000;
 /** Days after which no signature of a secret is good: the longest life of a signed URL is a week. */
 const SECRET_DAYS = 8;
 
 export function createUrlSigner(redis: Redis, keys: Keys, { ttlSeconds }: { readonly ttlSeconds: number }): UrlSigner {
   let known: ReadonlyMap<number, string> = new Map();
+  let rereadAt = Number.NEGATIVE_INFINITY;
 
   const reread = async (): Promise<void> => {
+    rereadAt = performance.now();
     const all = Object.entries(await redis.hgetall(keys.urlSecrets));
     known = new Map(all.map(([day, secret]) => [Number(day), secret]));
   };
   const secretOf = async (day: number): Promise<string | undefined> => {
-    if (!known.has(day)) await orUnavailable(reread);
+    // Whoever writes a day that never was would send us to Redis each time.
+    if (!known.has(day) && performance.now() > rereadAt + REREAD_MS) await orUnavailable(reread);
     return known.get(day);
   };
   const draw = async (day: number): Promise<void> => {
@@ -43,12 +51,13 @@ export function createUrlSigner(redis: Redis, keys: Keys, { ttlSeconds }: { read
   };
 
   return {
-    signing: async () => {
+    signing: async (atMost) => {
       const now = Math.floor(Date.now() / 1000);
       const day = Math.floor(now / DAY_SECONDS);
       if ((await secretOf(day)) === undefined) await orUnavailable(() => draw(day));
-      const secret = known.get(day) ?? '';
-      const expires = Math.ceil((now + ttlSeconds) / ROUND_SECONDS) * ROUND_SECONDS;
+      const secret = known.get(day);
+      if (secret === undefined) return orUnavailable(() => Promise.reject(new Error('no secret could be drawn')));
+      const expires = atMost ?? Math.ceil((now + ttlSeconds) / ROUND_SECONDS) * ROUND_SECONDS;
       return (path) => `${path}?expires=${expires}&day=${day}&signature=${signatureOf(secret, path, expires)}`;
     },
     verify: async (path, query) => {

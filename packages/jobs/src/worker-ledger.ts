@@ -143,7 +143,11 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
         );
         const [verdict, written] = reply as ['ok', unknown] | ['ended'] | ['parked'];
         if (verdict === 'parked') {
-          item.giveBack(PARKED_MS);
+          item.giveBack(PARKED_MS, async () => {
+            await run('unpark', item.id, []).catch((error: unknown) => {
+              log.debug('a parked job looks by itself whether it may go on', { job: item.id, error });
+            });
+          });
           return undefined;
         }
         const record = verdict === 'ok' ? parseSnapshot(written)?.record : undefined;

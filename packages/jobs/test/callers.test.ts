@@ -72,6 +72,32 @@ describe('a caller with as many jobs in workers’ hands as it may', () => {
     claim?.letGo();
   });
 
+  it('gets one claimed that was put aside only after the place had become free', async () => {
+    const fleet = await openFleet();
+    const source = await fleet.claims();
+    for (let round = 0; round < 20; round++) {
+      const [first, second] = await submitMany(fleet, 2, { key: 'anna', mostTaken: 1 });
+      const claim = await nextClaim(source);
+      expect(claim.record.id).toBe(first);
+      // The second is parked, and at the same moment the first ends.
+      const [taken] = await Promise.all([source.next({ block: false }), claim.finish(succeeded(first as string))]);
+      const next = taken ?? (await until('the second is claimed', () => source.next(), { withinMs: 5000 }));
+      expect(next.record.id).toBe(second);
+      await next.finish(succeeded(second as string));
+    }
+  });
+
+  it('gets the next one claimed when one that was called is canceled before', async () => {
+    const fleet = await openFleet();
+    const source = await fleet.claims();
+    const [, second, third] = await submitMany(fleet, 3, { key: 'anna', mostTaken: 1 });
+    const [claim] = await claimAll(source);
+    await until('the others were put aside', async () => (await fleet.redis.zcard(fleet.keys.delayed(POOL))) === 2);
+    await claim?.finish(succeeded(claim.record.id));
+    await fleet.ledger.cancel(second as string);
+    expect((await nextClaim(source)).record.id).toBe(third);
+  });
+
   it('can cancel a job that is held back', async () => {
     const fleet = await openFleet();
     const source = await fleet.claims();
@@ -109,8 +135,12 @@ describe('an order of many jobs', () => {
       caller: 'anna',
       mostWaiting,
     });
-    await expect(fleet.ledger.create(order(4))).rejects.toMatchObject({ code: 'queue_full' });
-    await expect(fleet.ledger.create(order(3, 2))).rejects.toMatchObject({ code: 'queue_full' });
+    await expect(fleet.ledger.create(order(4))).rejects.toMatchObject({ code: 'validation_failed' });
+    await expect(fleet.ledger.create(order(3, 2))).rejects.toMatchObject({ code: 'validation_failed' });
+    const waiting = await fleet.submit({ key: 'anna' });
+    await expect(fleet.ledger.create(order(3))).rejects.toMatchObject({ code: 'queue_full' });
+    await expect(fleet.ledger.create(order(2, 2))).rejects.toMatchObject({ code: 'queue_full' });
+    await fleet.ledger.cancel(waiting.record.id);
     expect(await fleet.redis.zcard(fleet.keys.open(POOL))).toBe(0);
     const { ids, only } = await fleet.ledger.create(order(3, 3));
     expect([ids.length, only]).toEqual([3, undefined]);
@@ -128,6 +158,30 @@ describe('an order of many jobs', () => {
     expect((await nextClaim(await fleet.claims())).record.id).toBe(ids[0]);
     const other = anOrder({ key: 'anna', idempotency: { ...idempotency, fingerprint: 'g' } });
     await expect(fleet.ledger.create(other)).rejects.toMatchObject({ code: 'idempotency_key_reused' });
+  });
+});
+
+describe('an order that was made before under its Idempotency-Key', () => {
+  it('is answered with all its ids in their places, also of jobs that were deleted since', async () => {
+    const fleet = await openFleet();
+    const idempotency = { digest: 'd'.repeat(64), fingerprint: 'f' };
+    const order = () => ({ jobs: [aJob(), aJob(), aJob()], caller: 'anna', idempotency });
+    const { ids } = await fleet.ledger.create(order());
+    await fleet.ledger.cancel(ids[1] as string);
+    await fleet.ledger.forget(ids[1] as string);
+    expect(await fleet.ledger.create(order())).toEqual({ replayed: true, ids, only: undefined });
+    expect(await fleet.redis.zcard(fleet.keys.prioritized(POOL))).toBe(2);
+  });
+
+  it('can be asked for before anything is done for it', async () => {
+    const fleet = await openFleet();
+    const idempotency = { digest: 'd'.repeat(64), fingerprint: 'f' };
+    expect(await fleet.ledger.replay('anna', idempotency)).toBeUndefined();
+    const { ids } = await fleet.ledger.create(anOrder({ key: 'anna', idempotency }));
+    expect(await fleet.ledger.replay('anna', idempotency)).toMatchObject({ replayed: true, ids });
+    expect(await fleet.ledger.replay('bert', idempotency)).toBeUndefined();
+    const other = fleet.ledger.replay('anna', { ...idempotency, fingerprint: 'g' });
+    await expect(other).rejects.toMatchObject({ code: 'idempotency_key_reused' });
   });
 });
 
@@ -168,5 +222,14 @@ describe('what is asked at once', () => {
     const made = await Promise.all(fifty.map(() => fleet.ledger.create(anOrder({ id: newId() }))));
     expect(new Set(made.flatMap(({ ids }) => ids)).size).toBe(50);
     expect(await fleet.redis.zcard(fleet.keys.prioritized(POOL))).toBe(51);
+  });
+
+  it('harms nobody when ten orders of 1,000 jobs come among single ones', async () => {
+    const fleet = await openFleet({ maxOpenJobs: 20_000, timeoutMs: 10_000 });
+    const many = () => ({ jobs: Array.from({ length: 1000 }, () => aJob()), caller: 'anna' });
+    const orders = Array.from({ length: 20 }, (_, n) => (n % 2 === 0 ? many() : anOrder({ key: 'bert' })));
+    const made = await Promise.all(orders.map((order) => fleet.ledger.create(order)));
+    expect(made.reduce((sum, { ids }) => sum + ids.length, 0)).toBe(10_010);
+    expect(await fleet.redis.zcard(fleet.keys.prioritized(POOL))).toBe(10_010);
   });
 });

@@ -2,15 +2,16 @@ import type { Places } from './places.js';
 
 /** Least time after which one that waits in a line looks by itself whether it may go on. */
 const MIN_PARKED_MS = 5000;
-const MAX_PARKED_MS = 6 * 3_600_000;
+/** A process that dies leaves nobody to call those that it parked: they are not to wait for longer than this. */
+const MAX_PARKED_MS = 60_000;
 /** One called that has not come by then went to another process. */
 const CALLED_MS = 50;
 
 /**
  * Deliveries of this process whose hosts had no place for them, in the order of their coming. In Redis they are among
  * BullMQ's delayed items, so that they survive this process; here is only known who is to be called when a place gets
- * free. Nobody else calls them, so each also has a time of its own: about twice what the line before it should take.
- * So a long line of a dead host costs Redis next to nothing, and one whose process died goes on before long.
+ * free. Nobody else calls them, so each also has a time of its own: about twice what the line before it should take, a
+ * minute at most. So a long line of a dead host costs Redis little, and one whose process died goes on before long.
  */
 export class Lines {
   readonly #places: Places;

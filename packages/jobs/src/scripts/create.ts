@@ -6,7 +6,8 @@ const MAX_RANK = 2_097_151;
 /**
  * queued: writes the records of several orders and gives each its rank. Each order is made whole or not at all. Own
  * arguments, for each order: digest of its Idempotency-Key (or empty), fingerprint of its request, ms that they are
- * remembered, caller, most jobs of the caller that may wait (or empty), most open jobs of a pool, number of jobs; then
+ * remembered, caller, most jobs of the caller that may wait (or empty), most open jobs of all, number of jobs (0 only
+ * asks whether it was made before: `new` if not); then
  * for each job: id, pool, flow, step, ms after which it expires if it still is queued, signature, number of fields,
  * field–value pairs of the record. Answers for each order a verdict, and with `ok` and `replayed` the jobs as `{id,
  * pool, rank, phase}`, with one job its snapshot too. A repeat for the same ids changes nothing.
@@ -34,7 +35,8 @@ end
 local function answer(verdict, ids)
   local jobs = {}
   for n, job_id in ipairs(ids) do
-    jobs[n] = redis.call('HMGET', job_key(job_id), 'id', 'pool', 'rank', 'phase')
+    local written = redis.call('HMGET', job_key(job_id), 'pool', 'rank', 'phase')
+    jobs[n] = {job_id, written[1] or '', written[2] or '', written[3] or ''}
   end
   if #ids > 1 then return {verdict, jobs} end
   id, record = ids[1], job_key(ids[1])
@@ -46,11 +48,9 @@ local function ids_of(order)
   return ids
 end
 local function refusal(order)
-  local of_pool = {}
-  for _, job in ipairs(order.jobs) do of_pool[job.pool] = (of_pool[job.pool] or 0) + 1 end
-  for pool, count in pairs(of_pool) do
-    if redis.call('ZCARD', open_key(pool)) + count > order.most_open then return 'full' end
-  end
+  local open = #order.jobs
+  for _, pool in ipairs(redis.call('SMEMBERS', pools_key())) do open = open + redis.call('ZCARD', open_key(pool)) end
+  if open > order.most_open then return 'full' end
   local waiting = tonumber(redis.call('HGET', waiting_of_key(), order.caller) or 0)
   if order.most_waiting and waiting + #order.jobs > order.most_waiting then return 'waiting' end
 end
@@ -77,15 +77,18 @@ local function make(order)
     if known then
       local fingerprint, ids = string.match(known, '^(%S+) (.*)$')
       if fingerprint ~= order.fingerprint then return {'reused'} end
-      local list = {}
+      local list, found = {}, 0
       for made in string.gmatch(ids, '[^,]+') do
-        if redis.call('EXISTS', job_key(made)) == 1 then list[#list + 1] = made end
+        list[#list + 1] = made
+        found = found + redis.call('EXISTS', job_key(made))
       end
-      if #list == 0 then return {'gone'} end
+      if found == 0 then return {'gone'} end
       -- The same process may send one order twice, after a lost connection.
-      return answer(list[1] == order.jobs[1].id and 'ok' or 'replayed', list)
+      local again = order.jobs[1] and order.jobs[1].id == list[1]
+      return answer(again and 'ok' or 'replayed', list)
     end
   end
+  if #order.jobs == 0 then return {'new'} end
   local ids = ids_of(order)
   if redis.call('EXISTS', job_key(ids[1])) == 1 then return answer('ok', ids) end
   local refused = refusal(order)

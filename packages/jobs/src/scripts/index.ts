@@ -17,12 +17,14 @@ import { reclaimScript } from './reclaim.js';
 import { releaseScript } from './release.js';
 import { startScript } from './start.js';
 import { submitScript } from './submit.js';
+import { unparkScript } from './unpark.js';
 
 /** One script per transition, by the name under which `runScript` knows it. */
 export const SCRIPTS = {
   create: createScript,
   claim: claimScript,
   submit: submitScript,
+  unpark: unparkScript,
   start: startScript,
   progress: progressScript,
   preview: previewScript,

@@ -6,8 +6,8 @@ const EVENTS_LIFE_RUNNING_MS = 86_400_000;
 const EVENTS_LIFE_ENDED_MS = 600_000;
 /** Longer than any outage after which somebody still wants that worker's ComfyUI to be tidy. */
 const ABANDONED_LIFE_MS = 86_400_000;
-/** Parked jobs looked at when one may go on; those that are just being parked look again by themselves. */
-const MOST_UNPARKED = 10;
+/** Parked jobs looked at when some may go on. */
+const MOST_UNPARKED = 20;
 
 export const USAGE_LIFE_MS = 100 * 86_400_000;
 /** What an index of jobs lives longer than an ended record: an open job has used up nothing of its lifetime. */
@@ -75,21 +75,30 @@ local function leave_backlog()
   if redis.call('HINCRBY', backlog_key(pool), signature, -1) <= 0 then redis.call('HDEL', backlog_key(pool), signature) end
   if redis.call('HINCRBY', waiting_of_key(), get('key'), -1) <= 0 then redis.call('HDEL', waiting_of_key(), get('key')) end
 end
--- No worker has it any more. The first job of its key that was held back may be claimed now: its work item is among
--- BullMQ's delayed ones, whose score is a time in ms · 2^12, and the marker wakes a worker.
-local function leave_taken()
-  local caller = get('key')
-  redis.call('ZREM', parked_key(caller), id)
-  if redis.call('SREM', taken_of_key(caller), id) == 0 then return end
-  for _ = 1, ${MOST_UNPARKED} do
-    local first = redis.call('ZPOPMIN', parked_key(caller))[1]
-    if not first then return end
-    local pool = redis.call('HGET', job_key(first), 'pool')
-    if pool and redis.call('ZADD', delayed_key(pool), 'XX', 'CH', string.format('%.0f', now_ms() * 4096), first) == 1 then
+-- Lets jobs of the key that were held back be claimed, as many as it has free places: their work items are among BullMQ's
+-- delayed ones, whose score is a time in ms · 2^12, and the marker wakes a worker. One that is just being put there stays
+-- in the line, to be called by whoever puts it there.
+local function call_parked()
+  local caller, most_taken = get('key'), tonumber(get('most_taken'))
+  if not most_taken then return end
+  local free = most_taken - redis.call('SCARD', taken_of_key(caller))
+  if free <= 0 then return end
+  for _, parked in ipairs(redis.call('ZRANGE', parked_key(caller), 0, ${MOST_UNPARKED} - 1)) do
+    local pool = redis.call('HGET', job_key(parked), 'pool')
+    local called = pool and redis.call('ZADD', delayed_key(pool), 'XX', 'CH', string.format('%.0f', now_ms() * 4096), parked) == 1
+    if called or not pool then redis.call('ZREM', parked_key(caller), parked) end
+    if called then
       redis.call('ZADD', marker_key(pool), 0, '0')
-      return
+      free = free - 1
+      if free == 0 then return end
     end
   end
+end
+-- No worker has it any more, or is to have it.
+local function leave_taken()
+  redis.call('ZREM', parked_key(get('key')), id)
+  redis.call('SREM', taken_of_key(get('key')), id)
+  call_parked()
 end
 -- The worker whose instance has the submission on the record, or an empty text.
 local function owner()
