@@ -61,10 +61,14 @@ export function waitingGoals({ jobs, bytesPerJob, latencies }: Waiting): Goal[] 
     const value = percentile(full, 99) / percentile(empty, 99);
     return { what: `${what}: p99 with ${jobs} waiting ÷ none`, value, unit: '', bound: 'at most', limit: 1.3 };
   });
-  return [
-    ...slower,
-    { what: 'Redis for a waiting job', value: bytesPerJob / 1024, unit: 'KiB', bound: 'at most', limit: 3 },
-  ];
+  const bytes = {
+    what: 'Redis for a waiting job',
+    value: bytesPerJob,
+    unit: 'bytes',
+    bound: 'at most',
+    limit: 3000,
+  } as const;
+  return [...slower, bytes];
 }
 
 export function streamsTable({ streams, before, open, told, endSeconds }: Streams): string {
@@ -78,7 +82,9 @@ export function streamsTable({ streams, before, open, told, endSeconds }: Stream
 }
 
 export function streamsGoals({ streams, told }: Streams): Goal[] {
-  return [{ what: 'event streams that got their end', value: told, unit: 'of all', bound: 'at least', limit: streams }];
+  return [
+    { what: 'event streams that got their end', value: told, unit: 'streams', bound: 'at least', limit: streams },
+  ];
 }
 
 export function webhooksTable(ms: readonly number[]): string {
