@@ -102,11 +102,14 @@ export function createFileFrames(options: { readonly dir: string; readonly owner
   async function deleteUnchanged(name: string, modifiedAt: Date): Promise<boolean> {
     if (!isSafeName(name)) return false;
     const [path, aside] = [join(dir, name), temporaryPath()];
+    const isUnchanged = async (file: string) =>
+      (await statFile(file).catch(absentIsUndefined))?.mtime.getTime() === modifiedAt.getTime();
     return storing(async () => {
-      // Looked at only when nobody finds it any more: who touches it from here on is told that there is none.
+      // One that is in use again is not moved: a process that died here would leave its job without it.
+      if (!(await isUnchanged(path))) return false;
       if ((await rename(path, aside).catch(absentIsNull)) === null) return false;
-      const { mtime } = await statFile(aside);
-      if (mtime.getTime() === modifiedAt.getTime()) {
+      // And again when nobody finds it any more: who touches it from here on is told that there is none.
+      if (await isUnchanged(aside)) {
         await rm(aside, { force: true });
         return true;
       }

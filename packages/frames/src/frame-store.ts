@@ -53,7 +53,7 @@ export interface FrameStore {
 
   /**
    * Removes the picture if nobody put or touched it since `list` told its time, and answers whether it did. One that is
-   * kept may be absent for a moment.
+   * touched at that very moment may be absent for an instant.
    */
   deleteUnchanged(name: string, modifiedAt: Date): Promise<boolean>;
 

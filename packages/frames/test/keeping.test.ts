@@ -1,4 +1,16 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, statfs, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
+import {
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  statfs,
+  symlink,
+  truncate,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { newId } from '@comfy-fleet/contracts';
@@ -91,6 +103,15 @@ describe('touch and deleteUnchanged', () => {
     expect(await readdir(dir)).toEqual([name]);
     expect(await readFile(join(dir, name), 'utf8')).toBe('picture');
     expect((await listed())[0]?.modifiedAt.getTime()).toBeGreaterThan(Date.now() - 60_000);
+  });
+
+  it('does not move one that was touched since, not even for an instant', async () => {
+    await putOld();
+    await frames.touch(name);
+    await utimes(dir, OLD, OLD);
+    expect(await frames.deleteUnchanged(name, OLD)).toBe(false);
+    // A folder's time is that of the last change of a name in it.
+    expect((await stat(dir)).mtime).toEqual(OLD);
   });
 
   it('keeps one that was put again since', async () => {
