@@ -95,11 +95,19 @@ describe('a derived picture', () => {
     ['format=jpeg', '.jpeg', 'image/jpeg', 'jpeg', 256],
     ['format=webp', '.webp', 'image/webp', 'webp', 256],
     ['width=128', '_w128.png', 'image/png', 'png', 128],
-    ['width=512', '_w512.png', 'image/png', 'png', 256],
+    ['width=512', '.png', 'image/png', 'png', 256],
   ])('by %s is never wider than the frame', async (query, ending, contentType, format, width) => {
     const frame = await putFrame(await plain(256, 128, 'blue').png().toBuffer());
     const name = frame.replace('.png', ending);
     expect(await get(frame, query)).toMatchObject({ name, contentType, format, width, height: width / 2 });
+  });
+
+  it('as wide as the frame is one file, however much wider it is asked for', async () => {
+    const frame = await putFrame(await plain(128, 64, 'red').png().toBuffer());
+    const queries = ['width=128&format=webp', 'width=512&format=webp', 'format=webp'];
+    const names = (await Promise.all(queries.map((query) => get(frame, query)))).map((found) => found?.name);
+    expect(new Set(names)).toEqual(new Set([frame.replace('.png', '.webp')]));
+    expect(await kept()).toEqual([frame.replace('.png', '.webp')]);
   });
 
   it('is made once and kept', async () => {
@@ -113,14 +121,20 @@ describe('a derived picture', () => {
 
   it('is made once for all who ask at the same time', async () => {
     const frame = await putFrame(await noise().png().toBuffer());
-    let opened = 0;
-    const counted = { ...frames, open: (name: string) => frames.open(name).finally(() => (opened += 1)) };
+    let whole = 0;
+    const counted: FileFrames = {
+      ...frames,
+      open: (name, range) => {
+        if (range === undefined) whole += 1;
+        return frames.open(name, range);
+      },
+    };
     const shared = createDerived({ frames: counted, derived: store, widths: [64], maxPixels: 100_000 });
     const options = { width: 64, format: 'webp' } as const;
     const ask = () => shared.get(frame, options, new AbortController().signal);
     const answers = await Promise.all(Array.from({ length: 20 }, ask));
     expect(new Set(answers.map((answer) => answer?.name))).toEqual(new Set([frame.replace('.png', '_w64.webp')]));
-    expect(opened).toBe(1);
+    expect(whole).toBe(1);
   });
 
   it('is white where the frame is transparent, as a JPEG', async () => {

@@ -13,6 +13,10 @@ const MAKING_SECONDS = 30;
 /** Each takes one of libuv's four threads, which reading files for everybody else needs as well. */
 const MAKINGS_AT_A_TIME = 2;
 
+/** A PNG's signature, the length 13 of its first chunk and that chunk's name; then comes its width in four bytes. */
+const PNG_START = Buffer.from('89504e470d0a1a0a0000000d49484452', 'hex');
+const PNG_WIDTH_END = PNG_START.length + 4;
+
 export interface Derived {
   /** What a request for a picture asks for beyond the frame as it is. Throws validation_failed. */
   wanted(query: URLSearchParams): DerivedOptions | undefined;
@@ -55,15 +59,28 @@ export function createDerived(options: {
     return true;
   }
 
+  /** However wide it is asked for, there is one picture as wide as the frame. */
+  async function notWider(filename: string, wanted: DerivedOptions, signal: AbortSignal): Promise<DerivedOptions> {
+    if (wanted.width === undefined) return wanted;
+    const own = await withStorageDeadline(signal, async (inTime) => {
+      const stream = await frames.open(filename, { start: 0, end: PNG_WIDTH_END - 1 });
+      return stream === undefined ? undefined : pngWidth(await buffer(addAbortSignal(inTime, stream)));
+    }).catch((error: unknown) => {
+      throw signal.aborted ? signal.reason : error;
+    });
+    return own !== undefined && wanted.width >= own ? { ...wanted, width: undefined } : wanted;
+  }
+
   return {
     wanted: (query) => readDerivedOptions(query, widths),
     get: async (filename, wanted, signal) => {
       // asked of the frame first: what was made of one that is gone does not count any more
       if (!isFrameName(filename) || (await frames.stat(filename)) === undefined) return undefined;
-      const name = derivedName(filename, wanted);
-      const answer = { name, contentType: FORMATS[wanted.format] };
+      const form = await notWider(filename, wanted, signal);
+      const name = derivedName(filename, form);
+      const answer = { name, contentType: FORMATS[form.format] };
       if ((await derived.stat(name)) !== undefined) return answer;
-      const made = await makings.join(name, signal, (all) => limit(() => make(filename, name, wanted, all)));
+      const made = await makings.join(name, signal, (all) => limit(() => make(filename, name, form, all)));
       return made ? answer : undefined;
     },
     forget: async (filename) => {
@@ -72,6 +89,12 @@ export function createDerived(options: {
       await Promise.all(forms.map((form) => derived.delete(derivedName(filename, form))));
     },
   };
+}
+
+/** Of the first bytes of a PNG, as more are not read for this; undefined when it is none. */
+function pngWidth(start: Buffer): number | undefined {
+  const isPng = start.length === PNG_WIDTH_END && start.subarray(0, PNG_START.length).equals(PNG_START);
+  return isPng ? start.readUInt32BE(PNG_START.length) : undefined;
 }
 
 /** `<job id>_<n>_w512.webp` */
