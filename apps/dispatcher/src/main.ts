@@ -24,6 +24,9 @@ async function main(): Promise<void> {
   const { keysFile, signedUrlSeconds } = config.access;
   const http = openHttp(allow);
   const keys = await openKeys(keysFile, log);
+  if (keys !== undefined && secrets.length > 0) {
+    log.warn('WEBHOOK_SECRETS signs nothing: with API_KEYS_FILE each key has secrets of its own, or goes unsigned');
+  }
   const pictures = (...folders: string[]) =>
     createFileFrames({ dir: join(config.framesDir, ...folders), owner: 'dispatcher' });
   const stopping = new AbortController();

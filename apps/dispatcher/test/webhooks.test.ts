@@ -181,6 +181,22 @@ describe('secrets', () => {
     }
   });
 
+  it('of everybody sign nothing where there are keys: who has no secret of its own goes unsigned', async () => {
+    const key = `cf_${randomBytes(32).toString('base64url')}`;
+    const path = join(tmpdir(), `webhook-keys-${randomBytes(8).toString('hex')}.json`);
+    onTestFinished(() => rm(path, { force: true }));
+    const sha256 = createHash('sha256').update(key).digest('hex');
+    await writeFile(path, JSON.stringify({ keys: [{ id: 'anna', sha256, scopes: ['jobs'] }] }));
+    const fleet = await aFleet({ API_KEYS_FILE: path, WEBHOOK_SECRETS: newSecret() });
+    const sink = await aSink();
+    const dispatcher = await fleet.startDispatcher();
+    expect(dispatcher.output).toContain('WEBHOOK_SECRETS signs nothing');
+    await endedJob(fleet, { url: sink.url }, key);
+    const [request] = (await sink.got(1)) as [ReceivedWebhook];
+    expect(request.headers).not.toHaveProperty('webhook-signature');
+    expect(request.headers).toHaveProperty('webhook-id');
+  });
+
   it('given with a job are shown nowhere: not in answers, not in the log, not to the receiver', async () => {
     const fleet = await aFleet();
     const sink = await aSink();

@@ -63,7 +63,10 @@ export async function deliver(due: DueDelivery, tools: DeliveryTools, signal: Ab
   }
 }
 
-/** The same for every try: its time is the job's end, and the job does not change any more. */
+/**
+ * The same for every try, but for the signatures of the URLs in it: its time is the job's end, and the job does not
+ * change any more.
+ */
 async function writeBody({ snapshot }: DueDelivery, { publicUrl, signing }: DeliveryTools): Promise<string> {
   const { status, finishedAt } = snapshot.record;
   return JSON.stringify({
