@@ -72,7 +72,7 @@ export function order(n: number, more: Partial<PlannedJob> = {}): PlannedJob {
     picture: undefined,
     afterMs: 0,
     cancel: undefined,
-    caller: { id: 'steady', key: 'cf_key', secrets: ['whsec_one'] },
+    caller: { id: 'steady', key: 'cf_key', secrets: ['whsec_one'], jobsRunning: 9 },
     repeats: undefined,
     callback: {
       form: 'webhook',

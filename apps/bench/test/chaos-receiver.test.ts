@@ -6,7 +6,7 @@ import { id, order } from './chaos-evidence.js';
 
 const secret = (letter: string) => `whsec_${Buffer.alloc(32, letter).toString('base64')}`;
 const [ONE, TWO, OTHER] = [secret('a'), secret('b'), secret('c')] as const;
-const rotating = { id: 'rotating', key: 'cf_key', secrets: [ONE, TWO] };
+const rotating = { id: 'rotating', key: 'cf_key', secrets: [ONE, TWO], jobsRunning: 9 };
 const MESSAGE = {
   type: 'job.succeeded',
   timestamp: '2027-01-15T08:00:00.000Z',

@@ -9,18 +9,23 @@ export interface Caller {
   readonly key: string;
   /** What signs the webhooks of its jobs; two while they rotate. */
   readonly secrets: readonly string[];
+  /** Most of its jobs in workers' hands. */
+  readonly jobsRunning: number;
 }
 
-/** No run is to come to the end of what a key may do. */
+/** No run is to come to the end of what a key may do otherwise. */
 const NO_LIMIT = 1_000_000_000;
+/** Fewer than the workers take, so that some are held back. */
+const FEW = 5;
 
 export function makeCallers(random: Random): readonly [Caller, Caller] {
-  const caller = (id: string, secrets: number) => ({
+  const caller = (id: string, secrets: number, jobsRunning: number) => ({
     id,
     key: `cf_${text(random, 'base64url')}`,
     secrets: Array.from({ length: secrets }, () => makeSecret(random)),
+    jobsRunning,
   });
-  return [caller('steady', 1), caller('rotating', 2)];
+  return [caller('steady', 1, NO_LIMIT), caller('rotating', 2, FEW)];
 }
 
 /** In the form of Standard Webhooks. */
@@ -31,14 +36,14 @@ export function makeSecret(random: Random): string {
 /** What API_KEYS_FILE is to hold. */
 export function keysFile(callers: readonly Caller[]): ApiKeysFile {
   return {
-    keys: callers.map(({ id, key, secrets }) => ({
+    keys: callers.map(({ id, key, secrets, jobsRunning }) => ({
       id,
       sha256: hashApiKey(key),
       scopes: ['jobs'],
       limits: {
         requests_per_minute: NO_LIMIT,
         jobs_waiting: NO_LIMIT,
-        jobs_running: NO_LIMIT,
+        jobs_running: jobsRunning,
         upload_bytes_per_day: NO_LIMIT * 1000,
       },
       webhook: { secrets: [...secrets] },
