@@ -87,8 +87,8 @@ export function recorder(answer: (due: DueDelivery) => TryResult | Promise<TryRe
 }
 
 /** Makes a job with a webhook that has ended. Answers its id. */
-export async function endedJob(fleet: Fleet, callback: Webhook = SINK): Promise<string> {
-  const { id } = (await fleet.submit({ callback })).record;
+export async function endedJob(fleet: Fleet, callback: Webhook = SINK, key = 'anonymous'): Promise<string> {
+  const { id } = (await fleet.submit({ callback, key })).record;
   await fleet.ledger.cancel(id);
   return id;
 }

@@ -8,6 +8,9 @@ import { deliveryOf, dispatch, endedJob, endedJobs, nothingLeft, recorder, taken
 const never = () => new Promise<never>(() => {});
 const hostOf = (url: string) => new URL(url).hostname;
 
+/** A target of a key. */
+const at = (host: string, key = 'anna') => ({ host, key });
+
 function clock() {
   let ms = 0;
   return { now: () => ms, pass: (more: number) => (ms += more) };
@@ -16,32 +19,45 @@ function clock() {
 describe('places', () => {
   it('are bounded for each host, and free again when a delivery ends', () => {
     const places = new Places({ concurrency: 64, perHost: 2, now: clock().now });
-    const first = places.take('a');
-    places.take('a');
-    expect([places.hasRoom('a'), places.hasRoom('b')]).toEqual([false, true]);
+    const first = places.take(at('a'));
+    places.take(at('a'));
+    expect([places.hasRoom(at('a')), places.hasRoom(at('b'))]).toEqual([false, true]);
     first();
-    expect(places.hasRoom('a')).toBe(true);
+    expect(places.hasRoom(at('a'))).toBe(true);
   });
 
   it('are half of all for hosts that have not answered yet, together', () => {
     const places = new Places({ concurrency: 4, perHost: 1, now: clock().now });
-    places.take('a')();
-    places.take('x');
-    places.take('y');
-    expect([places.hasRoom('z'), places.hasRoom('a')]).toEqual([false, true]);
+    places.take(at('a'))();
+    places.take(at('x'));
+    places.take(at('y'));
+    expect([places.hasRoom(at('z')), places.hasRoom(at('a'))]).toEqual([false, true]);
+  });
+
+  it('at hosts that are slow or not known are eight for one key, and the rest of the half for the others', () => {
+    const places = new Places({ concurrency: 64, perHost: 4, now: clock().now });
+    places.take(at('good'))();
+    const leave = Array.from({ length: 8 }, (_, n) => places.take(at(`dead${n}`))).at(-1);
+    expect([places.hasRoom(at('new')), places.hasRoom(at('new', 'ben')), places.hasRoom(at('good'))]).toEqual([
+      false,
+      true,
+      true,
+    ]);
+    leave?.();
+    expect(places.hasRoom(at('new'))).toBe(true);
   });
 
   it('count a host as slow whose answer took long, and while one is outstanding for long, until it answers fast', () => {
     const { now, pass } = clock();
     const places = new Places({ concurrency: 4, perHost: 4, now });
-    const [quick, slow] = [places.take('a'), places.take('a')];
+    const [quick, slow] = [places.take(at('a')), places.take(at('a'))];
     quick();
     expect(places.isSlow('a')).toBe(false);
     pass(1500);
     expect(places.isSlow('a')).toBe(true);
     slow();
     expect(places.isSlow('a')).toBe(true);
-    places.take('a')();
+    places.take(at('a'))();
     expect(places.isSlow('a')).toBe(false);
   });
 });
@@ -55,8 +71,8 @@ describe('lines', () => {
 
   it('are called in the order of coming, as many as there are places, and none twice', () => {
     const { places, lines } = lined(2);
-    const [one, two] = [places.take('a'), places.take('a')];
-    for (const id of ['1', '2', '3', '4']) lines.join('a', id);
+    const [one, two] = [places.take(at('a')), places.take(at('a'))];
+    for (const id of ['1', '2', '3', '4']) lines.join(at('a'), id);
     expect(lines.call()).toEqual([]);
     one();
     expect(lines.call()).toEqual(['1']);
@@ -67,8 +83,8 @@ describe('lines', () => {
 
   it('call the next one when the one called went to another process', () => {
     const { lines, pass } = lined(1);
-    lines.join('a', '1');
-    lines.join('a', '2');
+    lines.join(at('a'), '1');
+    lines.join(at('a'), '2');
     expect([lines.call(), lines.call()]).toEqual([['1'], []]);
     pass(60);
     expect(lines.call()).toEqual(['2']);
@@ -76,8 +92,8 @@ describe('lines', () => {
 
   it('share the places of slow hosts out in turn', () => {
     const { places, lines, pass } = lined(4, 4);
-    const busy = [places.take('x'), places.take('x')];
-    for (const host of ['a', 'b']) for (const n of [1, 2, 3]) lines.join(host, `${host}${n}`);
+    const busy = [places.take(at('x')), places.take(at('x'))];
+    for (const host of ['a', 'b']) for (const n of [1, 2, 3]) lines.join(at(host), `${host}${n}`);
     expect(lines.call()).toEqual([]);
     for (const leave of busy) leave();
     expect(lines.call()).toEqual(['a1', 'a2']);
@@ -88,23 +104,33 @@ describe('lines', () => {
     expect(lines.call()).toEqual(['a3', 'b3']);
   });
 
+  it('of a key with ever so many slow hosts leave places to the lines of the others', () => {
+    const { places, lines } = lined(4);
+    for (const n of Array(1000).keys()) lines.join(at(`dead${n}`), `${n}`);
+    for (const name of ['new', 'newer']) lines.join(at(name, 'ben'), name);
+    expect(lines.call()).toEqual(['0', '1', '2', '3', '4', '5', '6', '7', 'new', 'newer']);
+    places.take(at('good'))();
+    lines.join(at('good'), 'fast');
+    expect(lines.call()).toEqual(['fast']);
+  });
+
   it('have those come by themselves after twice the time that the line before them should take, a minute at most', () => {
     const { places, lines, pass } = lined(4);
-    const leave = places.take('dead');
+    const leave = places.take(at('dead'));
     pass(10_000);
     leave();
-    expect(lines.parkedMs('dead')).toBe(5000);
-    for (let n = 0; n < 10; n++) lines.join('dead', `${n}`);
-    expect(lines.parkedMs('dead')).toBe(5000 + (2 * 10 * 10_000) / 4);
-    for (let n = 10; n < 1000; n++) lines.join('dead', `${n}`);
-    expect(lines.parkedMs('dead')).toBe(60_000);
-    expect(lines.parkedMs('other')).toBe(5000);
+    expect(lines.parkedMs(at('dead'))).toBe(5000);
+    for (let n = 0; n < 10; n++) lines.join(at('dead'), `${n}`);
+    expect(lines.parkedMs(at('dead'))).toBe(5000 + (2 * 10 * 10_000) / 4);
+    for (let n = 10; n < 1000; n++) lines.join(at('dead'), `${n}`);
+    expect(lines.parkedMs(at('dead'))).toBe(60_000);
+    expect(lines.parkedMs(at('other'))).toBe(5000);
   });
 
   it('forget one that came by itself', () => {
     const { lines } = lined(1);
-    lines.join('a', '1');
-    lines.arrived('a', '1');
+    lines.join(at('a'), '1');
+    lines.arrived(at('a'), '1');
     expect(lines.call()).toEqual([]);
   });
 });
@@ -155,6 +181,19 @@ describe('a receiver that never answers', () => {
     expect(receiver.dues).toHaveLength(1 + 4 + 10);
     await dispatcher.cutOff();
   });
+});
+
+it('tells the first callback of a key at once, while another key has many to hosts that never answer', async () => {
+  const fleet = await openFleet({ timeoutMs: 15_000 });
+  const receiver = recorder(({ webhook }) => (hostOf(webhook.url).startsWith('dead') ? never() : taken));
+  const dispatcher = dispatch(fleet, receiver.handler, { concurrency: 64, perHost: 4 });
+  const dead = Array.from({ length: 60 }, (_, n) => ({ url: `https://dead${n}.example` }));
+  await Promise.all(dead.map((callback) => endedJob(fleet, callback, 'anna')));
+  await receiver.got(8);
+  const { reaches } = deliveryOf(fleet);
+  await reaches(await endedJob(fleet, { url: 'https://good.example' }, 'ben'), 'delivered');
+  expect(receiver.dues.map(({ snapshot }) => snapshot.record.key)).toEqual([...Array(8).fill('anna'), 'ben']);
+  await dispatcher.cutOff();
 });
 
 it('delivers what waited in line as soon as the receiver answers again, in the order of coming', async () => {

@@ -65,10 +65,10 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
         consumer: newId(),
         abandonedMs: lockMs,
         queue: async (id, item: DeliveryItem) => {
-          if (places.hasRoom(item.host)) return queue.add(id, item);
+          if (places.hasRoom(item)) return queue.add(id, item);
           // It would only be sent away again, in front of those that can be delivered.
-          await queue.add(id, item, lines.parkedMs(item.host));
-          lines.join(item.host, id);
+          await queue.add(id, item, lines.parkedMs(item));
+          lines.join(item, id);
         },
         log,
       });

@@ -57,9 +57,9 @@ export function createDeliveryWorker(options: DeliveryWorkerOptions): Worker {
       const { id = '', data } = job;
       // After a lost lock it may come to this very process again, whose lock manager then forgets the first taking.
       underWay.get(id)?.abort();
-      lines.arrived(data.host, id);
-      if (!places.hasRoom(data.host)) return park(job, token);
-      const leave = places.take(data.host);
+      lines.arrived(data, id);
+      if (!places.hasRoom(data)) return park(job, token);
+      const leave = places.take(data);
       const takenAgain = new AbortController();
       underWay.set(id, takenAgain);
       const signal = AbortSignal.any([takenAgain.signal, ...(lockLost ? [lockLost] : [])]);
@@ -98,8 +98,8 @@ export function createDeliveryWorker(options: DeliveryWorkerOptions): Worker {
   async function park(job: Job<DeliveryItem>, token: string | undefined): Promise<void> {
     const { id = '', data } = job;
     try {
-      await job.moveToDelayed(Date.now() + lines.parkedMs(data.host), token);
-      lines.join(data.host, id);
+      await job.moveToDelayed(Date.now() + lines.parkedMs(data), token);
+      lines.join(data, id);
     } catch (error) {
       log.debug('a webhook could not be put aside; it comes again when its lock has run out', { error });
     }

@@ -1,11 +1,14 @@
 import type { TerminalStatus, Webhook, WebhookAttempt } from '@comfy-fleet/contracts';
 import { WEBHOOK_EVENTS } from '@comfy-fleet/contracts';
+import type { Keys } from '../keys.js';
 import type { JobSnapshot } from '../record.js';
 
 /** What an item of the delivery queue carries. Its id is the `webhook-id`. */
 export interface DeliveryItem {
   readonly job: string;
-  /** Where it is to go: what bounds how many go there at a time. */
+  /** The API key of the job. */
+  readonly key: string;
+  /** Where it is to go: what bounds, with the key, how many go there at a time. */
   readonly host: string;
   /** Names this item among those that the same id had before: an outbox entry, or one asking for redelivery. */
   readonly run: string;
@@ -33,9 +36,14 @@ export function webhookId(jobId: string): string {
   return `msg_${jobId}`;
 }
 
-/** Without the port: another port is the same machine. */
+/** Where BullMQ keeps the item of the job's delivery while there is one. */
+export function deliveryItemKey(keys: Keys, jobId: string): string {
+  return `${keys.prefix}:${keys.webhookQueue}:${webhookId(jobId)}`;
+}
+
+/** Without the port, as another port is the same machine, and without the dot that a full name may end in. */
 export function hostOf(url: string): string {
-  return URL.canParse(url) ? new URL(url).hostname : '';
+  return URL.canParse(url) ? new URL(url).hostname.replace(/\.$/, '') : '';
 }
 
 /** The ends that it tells; all unless it says which. */

@@ -1,4 +1,4 @@
-import type { Places } from './places.js';
+import type { Places, Target } from './places.js';
 
 /** Least time after which one that waits in a line looks by itself whether it may go on. */
 const MIN_PARKED_MS = 5000;
@@ -6,6 +6,11 @@ const MIN_PARKED_MS = 5000;
 const MAX_PARKED_MS = 60_000;
 /** One called that has not come by then went to another process. */
 const CALLED_MS = 50;
+
+/** Deliveries of one API key to one host. */
+interface Line extends Target {
+  readonly ids: Set<string>;
+}
 
 /**
  * Deliveries of this process whose hosts had no place for them, in the order of their coming. In Redis they are among
@@ -16,10 +21,10 @@ const CALLED_MS = 50;
 export class Lines {
   readonly #places: Places;
   readonly #perHost: number;
-  /** By host; the one called last is last. */
-  readonly #waiting = new Map<string, Set<string>>();
+  /** The one called last is last. */
+  readonly #waiting = new Map<string, Line>();
   /** Called and not arrived yet: their places are not free any more. By id, in the order of the calls. */
-  readonly #called = new Map<string, { readonly host: string; readonly until: number }>();
+  readonly #called = new Map<string, Target & { readonly until: number }>();
   readonly #now: () => number;
 
   constructor(places: Places, { perHost, now = () => performance.now() }: { perHost: number; now?: () => number }) {
@@ -28,50 +33,66 @@ export class Lines {
     this.#now = now;
   }
 
-  /** After how many ms the next one to wait for this host should look by itself. */
-  parkedMs(host: string): number {
-    const before = this.#waiting.get(host)?.size ?? 0;
-    const theirs = (before * this.#places.typicalMs(host)) / this.#perHost;
+  /** After how many ms the next one to wait for this target should look by itself. */
+  parkedMs(target: Target): number {
+    const before = this.#waiting.get(nameOf(target))?.ids.size ?? 0;
+    const theirs = (before * this.#places.typicalMs(target.host)) / this.#perHost;
     return Math.round(Math.min(MIN_PARKED_MS + 2 * theirs, MAX_PARKED_MS));
   }
 
-  join(host: string, id: string): void {
-    const line = this.#waiting.get(host) ?? new Set();
-    line.add(id);
-    this.#waiting.set(host, line);
+  join({ host, key }: Target, id: string): void {
+    const name = nameOf({ host, key });
+    const line = this.#waiting.get(name) ?? { host, key, ids: new Set() };
+    line.ids.add(id);
+    this.#waiting.set(name, line);
   }
 
   /** It is at the head of the queue, called or by itself. */
-  arrived(host: string, id: string): void {
+  arrived(target: Target, id: string): void {
     this.#called.delete(id);
-    const line = this.#waiting.get(host);
-    line?.delete(id);
-    if (line?.size === 0) this.#waiting.delete(host);
+    const name = nameOf(target);
+    const line = this.#waiting.get(name);
+    line?.ids.delete(id);
+    if (line?.ids.size === 0) this.#waiting.delete(name);
   }
 
-  /** Takes those out of the lines for whom there are places now, one host after the other. */
+  /** Takes those out of the lines for whom there are places now, one line after the other. */
   call(): string[] {
     if (this.#waiting.size === 0) return [];
     this.#forgetCalled();
     const until = this.#now() + CALLED_MS;
+    const places = this.#places;
     const ids: string[] = [];
-    let freeForSlow = this.#places.freeForSlow() - this.#calledOf((host) => this.#places.isSlow(host));
-    for (const [host, line] of [...this.#waiting]) {
-      const isSlow = this.#places.isSlow(host);
+    let freeForSlow = places.freeForSlow() - this.#calledOf(({ host }) => places.isSlow(host));
+    const freeForSlowOf = new Map<string, number>();
+    for (const [name, line] of [...this.#waiting]) {
+      const { host, key } = line;
+      const isSlow = places.isSlow(host);
       if (isSlow && freeForSlow <= 0) continue;
-      const own = this.#places.freeAt(host) - this.#calledOf((other) => other === host);
-      const next = first(line, isSlow ? Math.min(own, freeForSlow) : own);
+      const ofKey = freeForSlowOf.get(key) ?? this.#freeForSlowOf(key);
+      freeForSlowOf.set(key, ofKey);
+      if (isSlow && ofKey <= 0) continue;
+      const own = places.freeAt(host) - this.#calledOf((called) => called.host === host);
+      const next = first(line.ids, isSlow ? Math.min(own, freeForSlow, ofKey) : own);
       if (next.length === 0) continue;
       for (const id of next) {
-        this.#called.set(id, { host, until });
-        line.delete(id);
+        this.#called.set(id, { host, key, until });
+        line.ids.delete(id);
       }
-      this.#waiting.delete(host);
-      if (line.size > 0) this.#waiting.set(host, line);
-      if (isSlow) freeForSlow -= next.length;
+      this.#waiting.delete(name);
+      if (line.ids.size > 0) this.#waiting.set(name, line);
+      if (isSlow) {
+        freeForSlow -= next.length;
+        freeForSlowOf.set(key, ofKey - next.length);
+      }
       ids.push(...next);
     }
     return ids;
+  }
+
+  #freeForSlowOf(key: string): number {
+    const places = this.#places;
+    return places.freeForSlowOf(key) - this.#calledOf((called) => called.key === key && places.isSlow(called.host));
   }
 
   #forgetCalled(): void {
@@ -81,11 +102,16 @@ export class Lines {
     }
   }
 
-  #calledOf(which: (host: string) => boolean): number {
+  #calledOf(which: (target: Target) => boolean): number {
     let count = 0;
-    for (const { host } of this.#called.values()) if (which(host)) count++;
+    for (const target of this.#called.values()) if (which(target)) count++;
     return count;
   }
+}
+
+/** No host has a space in its name. */
+function nameOf({ host, key }: Target): string {
+  return `${host} ${key}`;
 }
 
 function first(line: ReadonlySet<string>, most: number): string[] {

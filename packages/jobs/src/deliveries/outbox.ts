@@ -110,7 +110,12 @@ export class Outbox {
     }
     if (!wants(webhook, status as TerminalStatus)) return;
     if (again && parseAttempts(await redis.lrange(keys.attempts(job), 0, -1)).some((each) => each.run === run)) return;
-    await queue(webhookId(job), { job, host: hostOf(webhook.url), run });
+    const key = await redis.hget(keys.job(job), 'key');
+    if (key === null) {
+      log.warn('webhook dropped: its job has been deleted', { job });
+      return;
+    }
+    await queue(webhookId(job), { job, key, host: hostOf(webhook.url), run });
   }
 }
 

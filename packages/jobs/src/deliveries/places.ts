@@ -7,15 +7,24 @@ export interface PlacesOptions {
   readonly now?: () => number;
 }
 
+/** Whose webhook is to go where. */
+export interface Target {
+  readonly host: string;
+  /** The API key. */
+  readonly key: string;
+}
+
 interface Host {
-  /** When the deliveries under way there began. */
-  readonly began: Set<{ readonly at: number }>;
+  /** The deliveries under way there, and when they began. */
+  readonly began: Set<{ readonly at: number; readonly key: string }>;
   /** How long the last one took; undefined: none has ended yet. */
   lastMs: number | undefined;
 }
 
 /** A host that takes longer than this for an answer is slow. */
 const SLOW_MS = 1000;
+/** Deliveries of one API key under way at a time to hosts that are slow or not known. */
+const SLOW_OF_KEY = 8;
 /** Hosts remembered while nothing is under way to them. */
 const MOST_HOSTS = 10_000;
 /** Supposed of a host that is not known. */
@@ -23,7 +32,8 @@ const UNKNOWN_MS = 100;
 
 /**
  * Who may deliver now. A host has `perHost` places. Hosts that are slow, and those that have not answered yet, have
- * half of all places together: however many receivers are dead, the other half is for those that answer.
+ * half of all places together: however many receivers are dead, the other half is for those that answer. Of that half
+ * one API key has no more than its share: with however many dead receivers, it leaves places for the others' new ones.
  */
 export class Places {
   readonly #perHost: number;
@@ -40,8 +50,8 @@ export class Places {
     this.#now = now;
   }
 
-  hasRoom(host: string): boolean {
-    return this.freeAt(host) > 0 && (!this.isSlow(host) || this.freeForSlow() > 0);
+  hasRoom({ host, key }: Target): boolean {
+    return this.freeAt(host) > 0 && (!this.isSlow(host) || (this.freeForSlow() > 0 && this.freeForSlowOf(key) > 0));
   }
 
   /** Of the host's own places. */
@@ -60,15 +70,25 @@ export class Places {
     return free;
   }
 
+  /** Of the places that one API key has at slow hosts. */
+  freeForSlowOf(key: string): number {
+    let free = SLOW_OF_KEY;
+    for (const host of this.#busy) {
+      if (!this.isSlow(host)) continue;
+      for (const delivery of this.#hosts.get(host)?.began ?? []) if (delivery.key === key) free--;
+    }
+    return free;
+  }
+
   /** How long a delivery there is supposed to take. */
   typicalMs(host: string): number {
     return Math.max(this.#hosts.get(host)?.lastMs ?? UNKNOWN_MS, this.#hasWaited(host));
   }
 
   /** Takes a place; to be called when there is one. What it answers gives it back, once the delivery is over. */
-  take(host: string): () => void {
-    const known = this.#hosts.get(host) ?? { began: new Set(), lastMs: undefined };
-    const delivery = { at: this.#now() };
+  take({ host, key }: Target): () => void {
+    const known: Host = this.#hosts.get(host) ?? { began: new Set(), lastMs: undefined };
+    const delivery = { at: this.#now(), key };
     known.began.add(delivery);
     this.#hosts.delete(host);
     this.#hosts.set(host, known);

@@ -38,14 +38,14 @@ export async function readDelivery(
  */
 export async function redeliver(queue: DeliveryQueue, record: JobRecord): Promise<void> {
   const webhook = webhookOf(record);
-  const { id, status } = record;
+  const { id, key, status } = record;
   if (!isTerminal(status))
     throw new FleetError('wrong_job_state', 'The job has not ended, so there is nothing to tell.');
   if (!wants(webhook, status)) {
     throw new FleetError('wrong_job_state', `The webhook is not to tell of job.${status}; see its events.`);
   }
   // Each does nothing where the other does something.
-  await queue.add(webhookId(id), { job: id, host: hostOf(webhook.url), run: newId() });
+  await queue.add(webhookId(id), { job: id, key, host: hostOf(webhook.url), run: newId() });
   await queue.promote(webhookId(id));
 }
 
