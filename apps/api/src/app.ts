@@ -10,7 +10,8 @@ import { routes } from './routes.js';
 export function buildApp(deps: Deps): RequestListener {
   setMaxListeners(0, deps.stopping); // every waiting answer and every stream listens
   const { access, http, images } = deps.config;
-  const limits = { maxJsonBytes: http.maxJsonBytes, maxImageBytes: images.maxBytes };
+  const { maxJsonBytes, maxUploadingBytes } = http;
+  const limits = { maxJsonBytes, maxUploadingBytes, maxImageBytes: images.maxBytes };
   const { keys, ledger, log } = deps;
   const { keyLimits: defaults, publicImages } = access;
   return expressApp(routes(deps), {

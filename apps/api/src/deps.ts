@@ -4,6 +4,7 @@ import type { Ledger } from '@comfy-fleet/jobs';
 import type { SafeHttp } from '@comfy-fleet/safe-http';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Workflows } from '@comfy-fleet/workflows';
+import type { LimitFunction } from 'p-limit';
 import type { KeyRing } from './access/gate.js';
 import type { FleetView } from './fleet/fleet-view.js';
 import type { Derived } from './pictures/derived.js';
@@ -29,6 +30,8 @@ export interface Deps {
   readonly webhookRefusal: (url: string) => string | undefined;
   /** Throws storage_full while there is no room for more pictures. */
   readonly requireRoom: () => Promise<void>;
+  /** Gives the decoding of pictures its turn. */
+  readonly decoding: LimitFunction;
   readonly log: Logger;
   /** Aborts when the process is to end: streams and waiting answers end then. */
   readonly stopping: AbortSignal;

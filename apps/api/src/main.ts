@@ -6,6 +6,7 @@ import { createFileFrames } from '@comfy-fleet/frames';
 import { createLedger } from '@comfy-fleet/jobs';
 import { createLogger } from '@comfy-fleet/telemetry';
 import { loadWorkflows, WorkflowError } from '@comfy-fleet/workflows';
+import pLimit from 'p-limit';
 import { requireKeys } from './access/require-keys.js';
 import { buildApp } from './app.js';
 import { createFleetView } from './fleet/fleet-view.js';
@@ -14,6 +15,10 @@ import { createDerived } from './pictures/derived.js';
 import { createRoomCheck } from './pictures/room.js';
 import { listen } from './server.js';
 
+/** Of the four threads that libuv has for everything. */
+const DECODINGS_AT_A_TIME = 2;
+/** Without a byte either way for this long, and the longest wait, a connection is taken for dead. */
+const IDLE_SECONDS = 60;
 const HEARTBEAT_MS = 15_000;
 /** For requests under way when the process is to stop; streams and waits end at once. */
 const GRACE_MS = 10_000;
@@ -36,7 +41,8 @@ async function main(): Promise<void> {
   const derivedStore = createFileFrames({ dir: join(config.framesDir, 'derived'), owner });
   const stopping = new AbortController();
 
-  const server = await listen(config.http);
+  const { host, port, maxWaitSeconds } = config.http;
+  const server = await listen({ host, port, idleMs: (maxWaitSeconds + IDLE_SECONDS) * 1000 });
   const { maxOpenJobs, jobTtlSeconds, idempotencyTtlSeconds } = config.queue;
   const ledger = createLedger({
     ...config.redis,
@@ -60,6 +66,7 @@ async function main(): Promise<void> {
       derivedStore,
       pictureHttp,
       webhookRefusal: (url) => webhookHttp.refusal(url),
+      decoding: pLimit(DECODINGS_AT_A_TIME),
       requireRoom: createRoomCheck(frames, { minFreeBytes: config.retention.minFreeBytes, log }),
       log,
       stopping: signal,

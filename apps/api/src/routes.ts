@@ -30,7 +30,7 @@ export function routes(deps: Deps): Route[] {
     { method: 'POST', path: '/img2img', access: 'jobs', handler: img2img(deps), body: 'picture' },
     { method: 'GET', path: '/jobs', access: 'jobs', handler: listJobs(deps) },
     { method: 'POST', path: '/jobs/batch', access: 'jobs', handler: batch(deps), body: 'json' },
-    { method: 'GET', path: '/jobs/:id', access: 'jobs', handler: getJob(deps) },
+    { method: 'GET', path: '/jobs/:id', access: 'jobs', handler: getJob(deps), countedBeside: true },
     { method: 'DELETE', path: '/jobs/:id', access: 'jobs', handler: deleteJob(deps) },
     { method: 'POST', path: '/jobs/:id/cancel', access: 'jobs', handler: cancelJob(deps) },
     { method: 'POST', path: '/jobs/:id/retry', access: 'jobs', handler: retryJob(deps) },

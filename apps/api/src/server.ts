@@ -14,12 +14,18 @@ export interface Listening {
 }
 
 /**
- * Takes a port, 0 any free one. What works behind it is made afterwards, so that a taken port undoes nothing. Rejects
+ * Takes a port, 0 any free one. A connection without a byte either way for `idleMs` is broken off. What works behind it is made afterwards, so that a taken port undoes nothing. Rejects
  * with Node's error (EADDRINUSE, …) when it cannot be had.
  */
-export async function listen(at: { readonly host: string; readonly port: number }): Promise<Listening> {
+export async function listen(at: {
+  readonly host: string;
+  readonly port: number;
+  readonly idleMs: number;
+}): Promise<Listening> {
   // A missing Host is refused by the app, which says so as it says everything else.
   const server = createServer({ requireHostHeader: false });
+  // Whoever does not read what it asked for would keep a file open for ever.
+  server.timeout = at.idleMs;
   server.on('clientError', refuseUnreadable);
   server.listen(at.port, at.host);
   await once(server, 'listening');

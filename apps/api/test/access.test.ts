@@ -153,6 +153,30 @@ describe('a signed URL', () => {
     expect((await api.get(`${image_url}&width=64&format=webp`)).headers.get('content-type')).toBe('image/webp');
   });
 
+  it('is cached by others no longer than it is good, and not at all for whoever sends a key', async () => {
+    const { image_url } = await finishedJob('anna');
+    const cached = async (path: string, init = {}) => (await api.get(path, init)).headers.get('cache-control') ?? '';
+    const seconds = Number(/^public, max-age=(\d+), immutable$/.exec(await cached(image_url ?? ''))?.[1]);
+    expect(seconds).toBeGreaterThan(86_000);
+    expect(seconds).toBeLessThanOrEqual(86_400 + 300);
+    const path = (image_url ?? '').split('?')[0] ?? '';
+    for (const url of [path, `${path}?signature=x`, image_url ?? '']) {
+      expect(await cached(url, as('anna'))).toBe('private, max-age=31536000, immutable');
+    }
+  });
+
+  it('of the events hands out no link that lives longer, and does not tell of the webhook', async () => {
+    const { urls } = await jobOf('anna', { webhook_url: 'https://example.com/hook?token=secret' });
+    const link = new URL(urls.events, api.url);
+    const soon = Math.floor(Date.now() / 1000) + 120;
+    const short = (await api.ledger.urls.signing(soon))(link.pathname);
+    const events = readEvents(await api.get(short));
+    const { data } = (await events.next()) ?? {};
+    expect((data as Job).urls.events).toContain(`expires=${soon}&`);
+    expect((data as Job).webhook).toBeNull();
+    expect(JSON.stringify(data)).not.toContain('secret');
+  });
+
   it('opens the events without a key, and nothing else', async () => {
     const { id, urls } = await jobOf('anna', { priority: 2 });
     const events = readEvents(await api.get(urls.events));

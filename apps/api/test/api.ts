@@ -12,12 +12,14 @@ import {
   createLedger,
   createWorkerLedger,
   type Keeper,
+  type Ledger,
   type WorkerLedger,
 } from '@comfy-fleet/jobs';
 import { createSafeHttp } from '@comfy-fleet/safe-http';
 import { createLogger } from '@comfy-fleet/telemetry';
 import { uniquePrefix, until } from '@comfy-fleet/testing';
 import { loadWorkflows } from '@comfy-fleet/workflows';
+import pLimit from 'p-limit';
 import { buildApp } from '../src/app.js';
 import { createFleetView } from '../src/fleet/fleet-view.js';
 import { createDerived } from '../src/pictures/derived.js';
@@ -36,6 +38,7 @@ export interface TestApi {
   /** Where its keys are, if it has any. */
   readonly keysFile: string;
   readonly worker: WorkerLedger;
+  readonly ledger: Ledger;
   readonly keeper: Keeper;
   /** Every log line so far, parsed. */
   readonly logged: Record<string, unknown>[];
@@ -68,11 +71,13 @@ interface ApiOptions {
   readonly heartbeatMs?: number;
   /** Absent: nobody is asked who they are. */
   readonly keys?: readonly ApiKey[];
+  /** Absent: it looks how full the disk is. */
+  readonly requireRoom?: () => Promise<void>;
 }
 
 export async function startApi(
   redisUrl: string,
-  { env = {}, heartbeatMs = 15_000, keys: apiKeys }: ApiOptions = {},
+  { env = {}, heartbeatMs = 15_000, keys: apiKeys, requireRoom }: ApiOptions = {},
 ): Promise<TestApi> {
   const framesDir = await mkdtemp(join(tmpdir(), 'api-frames-'));
   const prefix = uniquePrefix();
@@ -138,12 +143,13 @@ export async function startApi(
     derivedStore,
     pictureHttp: createSafeHttp({ allow: config.images.fetchAllow }),
     webhookRefusal: (url: string) => createSafeHttp({ allow: config.webhooks.allow }).refusal(url),
-    requireRoom: createRoomCheck(frames, { minFreeBytes: config.retention.minFreeBytes, log }),
+    decoding: pLimit(2),
+    requireRoom: requireRoom ?? createRoomCheck(frames, { minFreeBytes: config.retention.minFreeBytes, log }),
     log,
     stopping: stopping.signal,
     heartbeatMs,
   };
-  const server = await listen({ host: '127.0.0.1', port: 0 });
+  const server = await listen({ host: '127.0.0.1', port: 0, idleMs: 60_000 });
   const answers = watchAnswers(buildApp(deps));
   server.serve(answers.listener);
   const ready = async () => (await fetch(`http://127.0.0.1:${server.port}/readyz`)).status === 200;
@@ -169,6 +175,7 @@ export async function startApi(
     framesDir,
     keysFile,
     worker,
+    ledger,
     keeper,
     logged,
     breaches: answers.breaches,

@@ -158,6 +158,27 @@ describe('a body with invalid fields', () => {
   });
 });
 
+describe('a body of junk', () => {
+  const junk = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, n) => [`${n}`, 0]));
+
+  it.each([
+    ['at its top', () => junk(300), ''],
+    ['in its metadata', () => ({ prompt: 'x', metadata: junk(300) }), '/metadata'],
+  ])('with far too many fields %s is refused by one fault', async (_, body, pointer) => {
+    const answer = await raw(JSON.stringify(body()));
+    expect(answer.status).toBe(422);
+    const detail = 'has 300 entries; 100 are the most';
+    expect((await problemOf(answer)).errors).toEqual([{ pointer, detail }]);
+  });
+
+  it('as large as a picture, but of small values, is refused before it is parsed', async () => {
+    const body = JSON.stringify({ prompt: 'x', image: Array.from({ length: 1_200_000 }, () => 0) });
+    const headers = { 'Content-Type': 'application/json' };
+    const answer = await fetch(`${api.url}/img2img`, { method: 'POST', headers, body });
+    expect([answer.status, (await problemOf(answer)).code]).toEqual([413, 'body_too_large']);
+  });
+});
+
 describe('addresses and methods', () => {
   it.each(['/nothing', '/generate/x', '/images', '/images/a/b'])('answers 404 to GET %s', async (path) => {
     const answer = await api.get(path);

@@ -1,4 +1,7 @@
-import { type Job, newId } from '@comfy-fleet/contracts';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { FleetError, type Job, newId } from '@comfy-fleet/contracts';
 import { PICTURE } from '@comfy-fleet/testing';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { aKey, problemOf, startApi, type TestApi } from './api.js';
@@ -112,4 +115,39 @@ it('answers 404 when the job that was made under the key has been deleted', asyn
 it.each(['', 'a b', 'é', 'x'.repeat(256)])('refuses %j as a key with 422', async (key) => {
   const answer = await api.post('/generate', { prompt: 'x' }, under(encodeURI(key) === key ? key : key));
   expect([answer.status, (await problemOf(answer)).code]).toEqual([422, 'validation_failed']);
+});
+
+it('answers a repeat although what it needs is gone: room, the parent, the picture behind a URL', async () => {
+  let isFull = false;
+  const requireRoom = async () => {
+    if (isFull) throw new FleetError('storage_full', 'There is no room.');
+  };
+  const own = await startApi(inject('redisUrl'), { requireRoom });
+  const host = createServer((_request, response) => response.end(Buffer.from(PICTURE, 'base64'))).listen(
+    0,
+    '127.0.0.1',
+  );
+  await once(host, 'listening');
+  const image_url = `http://127.0.0.1:${(host.address() as AddressInfo).port}/a.png`;
+  const fetched = () => own.post('/img2img', { prompt: 'x', image_url }, { headers: { 'Idempotency-Key': 'by-URL' } });
+  const first = (await (await fetched()).json()) as Job;
+  const { id } = await own.accepted({ lod: 'sketch', priority: 2 });
+  await finishJob(own, id);
+  const refine = () => own.post(`/jobs/${id}/refine`, { lod: 'mid' }, { headers: { 'Idempotency-Key': 'refine' } });
+  const refined = (await (await refine()).json()) as Job;
+  host.close();
+  await own.get(`/jobs/${id}`, { method: 'DELETE' });
+  isFull = true;
+  expect(((await (await fetched()).json()) as Job).id).toBe(first.id);
+  expect(((await (await refine()).json()) as Job).id).toBe(refined.id);
+  expect((await own.post('/generate', { prompt: 'x' })).status).toBe(507);
+  await own.close();
+});
+
+it('books the bytes of a picture once for all repeats', async () => {
+  const bytes = Buffer.from(PICTURE, 'base64').length;
+  const own = await startApi(inject('redisUrl'), { keys: [aKey('anna', { limits: { upload_bytes_per_day: bytes } })] });
+  const send = (key: string) => own.post('/img2img', { prompt: 'x', image: PICTURE }, under(key));
+  expect([(await send('a')).status, (await send('a')).status, (await send('b')).status]).toEqual([202, 202, 429]);
+  await own.close();
 });

@@ -177,10 +177,11 @@ describe('a picture that cannot be used', () => {
     expect(await problemOf(answer)).toMatchObject({ code: 'invalid_image', errors: [{ pointer: '/image' }] });
   });
 
-  it.each([
-    ['image/jpeg', 'image/jpeg'],
-    ['text/plain', 'text/plain'],
-  ])('is 422 when a PNG claims to be %s', async (type) => {
+  it('is none only because its part of a form names no type, or text/plain, which stands for none', async () => {
+    expect((await asForm({ prompt: 'x' }, [['image', png, 'text/plain']])).status).toBe(202);
+  });
+
+  it.each(['image/jpeg', 'text/html'])('is 422 when a PNG claims to be %s', async (type) => {
     const inUrl = await asJson(`data:${type};base64,${png.toString('base64')}`);
     const inForm = await asForm({ prompt: 'x' }, [['image', png, type]]);
     for (const answer of [inUrl, inForm]) {

@@ -1,8 +1,12 @@
+import { once } from 'node:events';
+import { readdir, readlink, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import type { ApiKey, Job } from '@comfy-fleet/contracts';
 import { newId } from '@comfy-fleet/contracts';
-import { PICTURE } from '@comfy-fleet/testing';
+import { PICTURE, until } from '@comfy-fleet/testing';
 import { describe, expect, inject, it, onTestFinished } from 'vitest';
 import { aKey, as, problemOf, startApi, type TestApi } from './api.js';
+import { finishJob } from './finished-image.js';
 
 async function open(limits: ApiKey['limits'], more: Partial<ApiKey> = {}): Promise<TestApi> {
   const keys = [aKey('anna', { ...(limits === undefined ? {} : { limits }), ...more }), aKey('bert')];
@@ -60,6 +64,61 @@ describe('requests_per_minute', () => {
   });
 });
 
+describe('a picture asked for once too often', () => {
+  it('is not even opened', async () => {
+    const api = await open({ requests_per_minute: 3 });
+    const { id } = (await (await submit(api, 'anna', { priority: 2 })).json()) as Job;
+    await finishJob(api, id);
+    const ask = () => api.get(`/images/${id}_1.png`, as('anna'));
+    for (let n = 0; n < 2; n++) await (await ask()).arrayBuffer();
+    const answers = await Promise.all(Array.from({ length: 40 }, async () => (await ask()).status));
+    expect(new Set(answers)).toEqual(new Set([429]));
+    const fds = await readdir('/proc/self/fd');
+    const opened = await Promise.all(fds.map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => '')));
+    expect(opened.filter((path) => path.startsWith(api.framesDir) && path.endsWith('.png'))).toEqual([]);
+  });
+});
+
+describe('MAX_UPLOADING_BYTES', () => {
+  it('refuses another body with a picture while those under way are as large, and takes it when they are through', async () => {
+    const api = await startApi(inject('redisUrl'), { env: { MAX_UPLOADING_BYTES: `${1024 ** 2}` } });
+    onTestFinished(() => api.close());
+    const slow = connect(api.port, '127.0.0.1');
+    const head =
+      'POST /img2img HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1048576\r\nExpect: 100-continue\r\n\r\n';
+    slow.write(head);
+    await once(slow, 'data'); // 100 Continue: it is under way
+    const send = () => api.post('/img2img', { prompt: 'x', image: PICTURE });
+    const refused = await until('a refusal', async () => {
+      const answer = await send();
+      return answer.status === 503 ? answer : undefined;
+    });
+    expect(refused.headers.get('retry-after')).toBe('2');
+    expect((await problemOf(refused)).code).toBe('overloaded');
+    expect((await api.post('/generate', { prompt: 'x' })).status).toBe(202);
+    slow.destroy();
+    await until('it is taken', async () => (await send()).status === 202);
+  });
+});
+
+describe('MAX_STREAMS', () => {
+  it('refuses one more stream, and takes it when one has ended', async () => {
+    const api = await startApi(inject('redisUrl'), { env: { MAX_STREAMS: '1' } });
+    onTestFinished(() => api.close());
+    const { id } = await api.accepted();
+    const gone = new AbortController();
+    await api.get(`/jobs/${id}/events`, { signal: gone.signal });
+    const refused = await api.get(`/jobs/${id}/events`);
+    expect([refused.status, (await problemOf(refused)).code]).toEqual([503, 'overloaded']);
+    gone.abort();
+    await until('it is taken', async () => {
+      const answer = await api.get(`/jobs/${id}/events`);
+      await answer.body?.cancel();
+      return answer.status === 200;
+    });
+  });
+});
+
 describe('jobs_waiting', () => {
   it('refuses with queue_full when as many of the key wait, takes one again when one has begun, and is no one else’s', async () => {
     const api = await open({ jobs_waiting: 2 });
@@ -82,8 +141,12 @@ describe('jobs_waiting', () => {
   it('refuses a batch whole that would exceed it', async () => {
     const api = await open({ jobs_waiting: 2 });
     const jobs = [{ prompt: 'a' }, { prompt: 'b' }, { prompt: 'c' }];
-    expect((await api.post('/jobs/batch', { jobs }, as('anna'))).status).toBe(429);
-    expect((await api.post('/jobs/batch', { jobs: jobs.slice(1) }, as('anna'))).status).toBe(202);
+    const batch = (count: number) => api.post('/jobs/batch', { jobs: jobs.slice(0, count) }, as('anna'));
+    const never = await batch(3); // it would wait for ever for its turn
+    expect([never.status, (await problemOf(never)).errors?.[0]?.pointer]).toEqual([422, '/jobs']);
+    expect((await batch(1)).status).toBe(202);
+    expect((await batch(2)).status).toBe(429);
+    expect((await batch(1)).status).toBe(202);
   });
 });
 
@@ -111,6 +174,17 @@ describe('max_priority', () => {
       priorities.push(((await (await submit(api, 'anna', { priority })).json()) as Job).request.priority);
     }
     expect(priorities).toEqual([0, 0, -2]);
+  });
+
+  it('lowers that of a retry whose job was made when the key might have more', async () => {
+    const api = await open(undefined, { max_priority: 2 });
+    const { id } = (await (await submit(api, 'anna', { priority: 2 })).json()) as Job;
+    await api.post(`/jobs/${id}/cancel`, undefined, as('anna'));
+    await writeFile(api.keysFile, JSON.stringify({ keys: [aKey('anna', { max_priority: 0 })] }));
+    await until('the retry has the priority that the key may have now', async () => {
+      const again = (await (await api.post(`/jobs/${id}/retry`, undefined, as('anna'))).json()) as Job;
+      return again.request.priority === 0;
+    });
   });
 });
 

@@ -39,6 +39,7 @@ export const REACTIONS: Readonly<Record<ErrorCode, Reaction>> = {
   rate_limited: 'fail',
   upload_limit_reached: 'fail',
   storage_full: 'fail',
+  overloaded: 'fail',
   malformed_json: 'fail',
   malformed_request: 'fail',
   not_found: 'fail',

@@ -16,6 +16,8 @@ export interface Config {
     readonly maxJsonBytes: number;
     readonly maxWaitSeconds: number;
     readonly maxBatchJobs: number;
+    readonly maxUploadingBytes: number;
+    readonly maxStreams: number;
     readonly unreadyMs: number;
     /** Origins whose pages may call; `['*']`: all. */
     readonly corsOrigins: readonly string[];
@@ -66,7 +68,7 @@ export interface Config {
   };
   readonly dispatcher: { readonly healthHost: string; readonly healthPort: number };
   readonly webhooks: {
-    /** The first signs first; two while rotating. Empty: keys without secrets get unsigned webhooks. */
+    /** What signs where there are no keys, the first first; two while rotating. Empty: webhooks go unsigned. */
     readonly secrets: readonly string[];
     /** Targets that webhooks may call although they are not public; see packages/safe-http. */
     readonly allow: readonly string[];
@@ -80,6 +82,8 @@ export interface Config {
     readonly framesMaxAgeSeconds: number;
     readonly framesMaxBytes: number;
     readonly minFreeBytes: number;
+    /** Ended jobs. */
+    readonly jobsKeptPerKey: number;
     readonly housekeepingSeconds: number;
   };
   readonly comfyui: {
@@ -117,6 +121,12 @@ function crossChecks(settings: Settings): string[] {
   if (settings.STALLED_CHECK_MS > settings.LOCK_MS) {
     faults.push(`STALLED_CHECK_MS=${settings.STALLED_CHECK_MS}: must not be larger than LOCK_MS=${settings.LOCK_MS}`);
   }
+  const triedFor = list(settings.WEBHOOK_RETRY_SECONDS).reduce((sum, seconds) => sum + Number(seconds), 0);
+  if (settings.JOB_TTL_SECONDS <= triedFor) {
+    faults.push(
+      `JOB_TTL_SECONDS=${settings.JOB_TTL_SECONDS}: must be larger than the ${triedFor} s for which a webhook is tried (WEBHOOK_RETRY_SECONDS)`,
+    );
+  }
   const urls = urlList(settings.COMFYUI_URLS);
   if (new Set(urls).size < urls.length) {
     faults.push(`COMFYUI_URLS=${settings.COMFYUI_URLS}: names an address twice; one GPU would be driven as two`);
@@ -138,6 +148,8 @@ function toConfig(s: Settings): Config {
       maxJsonBytes: s.MAX_JSON_BYTES,
       maxWaitSeconds: s.MAX_WAIT_SECONDS,
       maxBatchJobs: s.MAX_BATCH_JOBS,
+      maxUploadingBytes: s.MAX_UPLOADING_BYTES,
+      maxStreams: s.MAX_STREAMS,
       unreadyMs: s.UNREADY_SECONDS * 1000,
       corsOrigins: list(s.CORS_ORIGINS ?? ''),
     },
@@ -207,6 +219,7 @@ function toConfig(s: Settings): Config {
       framesMaxAgeSeconds: s.FRAMES_MAX_AGE_SECONDS,
       framesMaxBytes: s.FRAMES_MAX_BYTES,
       minFreeBytes: s.MIN_FREE_BYTES,
+      jobsKeptPerKey: s.KEY_JOBS_KEPT,
       housekeepingSeconds: s.HOUSEKEEPING_SECONDS,
     },
     comfyui: { ...instances(s), timeoutMs: s.COMFYUI_TIMEOUT_MS, pollMs: s.POLL_MS },

@@ -134,6 +134,12 @@ export const settingsSchema = Type.Object({
     pattern: '^\\d{1,4}(,\\d{1,4})*$',
     description: 'Widths in pixels in which pictures can be had with ?width=',
   }),
+  MAX_UPLOADING_BYTES: integer(
+    512 * MIB,
+    MIB,
+    'Most bytes of bodies of /img2img in the hands of one API at a time; what comes on top is refused with overloaded',
+  ),
+  MAX_STREAMS: integer(5000, 1, 'Most event streams that one API has open at a time'),
   MAX_BATCH_JOBS: integer(1000, 1, 'Most jobs in one POST /jobs/batch', 1000),
   MAX_WAIT_SECONDS: integer(60, 1, 'Longest ?wait= and Prefer: wait=', 600),
   // limits of a key that has none of its own in API_KEYS_FILE
@@ -141,6 +147,11 @@ export const settingsSchema = Type.Object({
   KEY_JOBS_WAITING: integer(2000, 1, 'Most jobs of one API key that wait'),
   KEY_JOBS_RUNNING: integer(1000, 1, 'Most jobs of one API key that are in the hands of workers at a time'),
   KEY_UPLOAD_BYTES_PER_DAY: integer(10 * 1024 * MIB, 0, 'Most bytes of pictures that one API key may send a day (UTC)'),
+  KEY_JOBS_KEPT: integer(
+    100_000,
+    100,
+    'Most ended jobs kept of one API key; the oldest are deleted, with their pictures, when there are more',
+  ),
   // limits of the queue
   MAX_OPEN_JOBS: integer(10_000, 1, 'Most jobs accepted and not ended; more are refused with queue_full'),
   MAX_QUEUED_SECONDS: integer(86_400, 1, 'A job still queued after this long expires'),
@@ -159,7 +170,8 @@ export const settingsSchema = Type.Object({
     Type.String({
       pattern: `^${SECRET}(,${SECRET})?$`,
       writeOnly: true,
-      description: 'One whsec_… that signs the webhooks of keys without secrets of their own, or two while rotating',
+      description:
+        'One whsec_… that signs webhooks where there is no API_KEYS_FILE, or two while rotating; with it, only secrets of keys do',
     }),
   ),
   WEBHOOK_ALLOW: targets('webhooks may call although they are not public'),

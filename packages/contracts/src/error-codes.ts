@@ -34,6 +34,7 @@ export const ERROR_CATALOGUE = {
   upload_limit_reached: entry(429, 'Too many bytes were uploaded today', true),
   queue_full: entry(429, 'The queue is full', true),
   internal_error: entry(500, 'Something went wrong on our side', true),
+  overloaded: entry(503, 'Too much is under way at the moment', true),
   queue_unavailable: entry(503, 'The queue cannot be reached', true),
   storage_full: entry(507, 'There is no room for more pictures', true),
   // a job's

@@ -15,7 +15,7 @@ import { newJob } from '../orders/new-job.js';
 import { orderJobs } from '../orders/place-order.js';
 import { resolve } from '../orders/resolve.js';
 import { readFrame } from '../pictures/find-picture.js';
-import { normalisePicture } from '../pictures/normalise.js';
+import { normalise } from '../pictures/normalise.js';
 import { storeInput } from '../pictures/store-input.js';
 import { refuseFaults } from '../requests/refuse-faults.js';
 import { createValidator } from '../requests/validator.js';
@@ -44,18 +44,28 @@ export function batch(deps: Deps): Handler {
   };
   return async (request) => {
     const entries = entriesOf(request.body, config.http.maxBatchJobs);
-    refuseFaults(entries.flatMap(check).slice(0, MOST_FAULTS));
-    const jobs = await prepared(deps, entries as Entry[], request);
-    return orderJobs(deps, jobs, request, { jobs: entries });
+    refuseFaults(faultsOf(entries, check));
+    return orderJobs(deps, request, { jobs: entries }, () => prepared(deps, entries as Entry[], request));
   };
+}
+
+function faultsOf(entries: readonly unknown[], check: (entry: unknown, index: number) => FieldError[]): FieldError[] {
+  const faults: FieldError[] = [];
+  for (const [index, entry] of entries.entries()) {
+    faults.push(...check(entry, index));
+    if (faults.length >= MOST_FAULTS) break;
+  }
+  return faults.slice(0, MOST_FAULTS);
 }
 
 function entriesOf(body: unknown, most: number): unknown[] {
   const { jobs, ...others } = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>;
-  const unknown = Object.keys(others).map((name) => ({
-    pointer: `/${name}`,
-    detail: 'unknown field; the field is jobs',
-  }));
+  const unknown = Object.keys(others)
+    .slice(0, MOST_FAULTS)
+    .map((name) => ({
+      pointer: `/${name}`,
+      detail: 'unknown field; the field is jobs',
+    }));
   const count = Array.isArray(jobs) ? jobs.length : 0;
   const fault = { pointer: '/jobs', detail: `must be an array of 1 to ${most} jobs` };
   refuseFaults(count < 1 || count > most ? [...unknown, fault] : unknown);
@@ -98,6 +108,7 @@ async function prepare(
   pictureOf: (source: string) => Promise<InputImage>,
 ): Promise<NewJob> {
   const caller = knownCaller(request.caller);
+  request.signal.throwIfAborted();
   const { source, start_within_seconds } = entry;
   const callback = callbackOf(entry, caller, deps.webhookRefusal);
   if (source === undefined) {
@@ -113,9 +124,8 @@ async function prepare(
 /** Stores the frame as an input before any job is made: a job that was accepted must find its picture. */
 async function storedInput(deps: Deps, source: string, { caller, signal }: ApiRequest): Promise<InputImage> {
   const data = await readFrame(deps, source, caller, signal);
-  const { maxPixels } = deps.config.images;
   const raw = { data, claimed: undefined };
-  const { png, ...picture } = await normalisePicture(raw, { maxPixels, pointer: '/source' });
+  const { png, ...picture } = await normalise(deps, raw, '/source');
   await storeInput(deps, { png, sha256: picture.sha256 }, signal);
   return { ...picture, source };
 }

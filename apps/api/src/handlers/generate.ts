@@ -16,9 +16,10 @@ export function generate(deps: Deps): Handler {
     const { value, errors } = validate(request.body, { isForm: false });
     refuseFaults(errors);
     const callback = callbackOf(value, caller, deps.webhookRefusal);
-    const resolved = await resolve(deps, 'text2img', value, { caller });
-    const { start_within_seconds } = value;
-    const job = newJob(deps, 'text2img', resolved, { start_within_seconds, callback });
-    return orderJob(deps, job, request, value);
+    return orderJob(deps, request, value, async () => {
+      const resolved = await resolve(deps, 'text2img', value, { caller });
+      const { start_within_seconds } = value;
+      return newJob(deps, 'text2img', resolved, { start_within_seconds, callback });
+    });
   };
 }

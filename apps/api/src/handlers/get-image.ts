@@ -17,8 +17,7 @@ export function getImage(deps: Deps): Handler {
     const etag = `"${info.sha256}"`;
     const headers = {
       ETag: etag,
-      // A cache that several people share must not show a picture to those without a key.
-      'Cache-Control': `${isOpen(deps, request) ? 'public' : 'private'}, max-age=31536000, immutable`,
+      'Cache-Control': `${cachedFor(deps, request)}, immutable`,
       'Accept-Ranges': 'bytes',
       'Content-Type': file.contentType,
       // Pages of other origins may show the pictures; helmet's default forbids it.
@@ -52,9 +51,17 @@ async function chosen(
   return made && { store: derivedStore, ...made };
 }
 
-/** Whoever has this very URL sees the picture, without sending a key. */
-function isOpen({ config, keys }: Deps, { query }: ApiRequest): boolean {
-  return keys === undefined || config.access.publicImages || query.has('signature');
+const YEAR_SECONDS = 31_536_000;
+
+/**
+ * A cache that several people share must not show a picture to those without a key, nor for longer than the link is good
+ * that it was shown for.
+ */
+function cachedFor({ config, keys }: Deps, { caller, query }: ApiRequest): string {
+  if (keys === undefined || config.access.publicImages) return `public, max-age=${YEAR_SECONDS}`;
+  if (caller !== undefined) return `private, max-age=${YEAR_SECONDS}`;
+  const left = Number(query.get('expires')) - Math.floor(Date.now() / 1000);
+  return `public, max-age=${Math.max(0, Math.min(left, YEAR_SECONDS))}`;
 }
 
 function imageNotFound(): FleetError {

@@ -8,32 +8,33 @@ import { newJob } from '../orders/new-job.js';
 import { orderJob } from '../orders/place-order.js';
 import { resolve } from '../orders/resolve.js';
 import { chargeUpload } from '../pictures/charge-upload.js';
-import { findPicture } from '../pictures/find-picture.js';
-import { normalisePicture } from '../pictures/normalise.js';
+import { namedPicture, sentPicture } from '../pictures/find-picture.js';
+import { normalise } from '../pictures/normalise.js';
 import { storeInput } from '../pictures/store-input.js';
 import { refuseFaults } from '../requests/refuse-faults.js';
 import { createValidator } from '../requests/validator.js';
 
 export function img2img(deps: Deps): Handler {
   const { config } = deps;
-  const { maxPixels } = config.images;
   const validate = createValidator(img2imgRequestSchema(config.limits));
   return async (request) => {
     const caller = knownCaller(request.caller);
     const { value, errors } = validate(request.body, request);
     refuseFaults([...errors, ...pictureFaults(value, request)]);
     const callback = callbackOf(value, caller, deps.webhookRefusal);
-    const { pointer, ...raw } = await findPicture(deps, value, request);
-    if (value.source === undefined) await chargeUpload(deps, caller, raw.data.length);
-    const { png, ...picture } = await normalisePicture(raw, { maxPixels, pointer });
-    const source = value.source === undefined ? {} : { source: value.source };
-    const resolved = await resolve(deps, 'img2img', value, { caller, input: { ...picture, ...source } });
-    // Before the job is made: a job that was accepted must find its picture.
-    await storeInput(deps, { png, sha256: picture.sha256 }, request.signal);
-    const { start_within_seconds } = value;
-    const job = newJob(deps, 'img2img', resolved, { start_within_seconds, callback });
-    const sent = createHash('sha256').update(raw.data).digest('hex');
-    return orderJob(deps, job, request, { ...value, image: sent });
+    const sent = sentPicture(deps, value, request);
+    const wish = sent === undefined ? value : { ...value, image: digest(sent.data) };
+    return orderJob(deps, request, wish, async () => {
+      const { pointer, ...raw } = sent ?? (await namedPicture(deps, value, request));
+      if (value.source === undefined) await chargeUpload(deps, caller, raw.data.length);
+      const { png, ...picture } = await normalise(deps, raw, pointer);
+      const source = value.source === undefined ? {} : { source: value.source };
+      const resolved = await resolve(deps, 'img2img', value, { caller, input: { ...picture, ...source } });
+      // Before the job is made: a job that was accepted must find its picture.
+      await storeInput(deps, { png, sha256: picture.sha256 }, request.signal);
+      const { start_within_seconds } = value;
+      return newJob(deps, 'img2img', resolved, { start_within_seconds, callback });
+    });
   };
 }
 
@@ -45,4 +46,8 @@ function pictureFaults({ image, image_url, source }: Img2ImgRequest, { file }: A
       ? 'is required, or image_url or source in its place'
       : 'give one picture only: image, image_url or source';
   return [{ pointer: '/image', detail }];
+}
+
+function digest(data: Buffer): string {
+  return createHash('sha256').update(data).digest('hex');
 }

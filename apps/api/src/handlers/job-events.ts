@@ -1,7 +1,6 @@
 import { Readable } from 'node:stream';
-import { isId, isTerminal } from '@comfy-fleet/contracts';
+import { FleetError, isId, isTerminal, type Job } from '@comfy-fleet/contracts';
 import { compareEventIds, isEventId, type JobSnapshot, type JobStreamItem } from '@comfy-fleet/jobs';
-import type { Caller } from '../access/caller.js';
 import { owns } from '../access/own-job.js';
 import type { Deps } from '../deps.js';
 import type { Handler } from '../http/messages.js';
@@ -9,6 +8,8 @@ import { serverSentEvent, withHeartbeat } from '../http/server-sent-events.js';
 import { untilStopping } from '../http/until-stopping.js';
 import { jobNotFound } from './job-not-found.js';
 import { presentSnapshot } from './present-snapshot.js';
+
+type Present = (snapshot: JobSnapshot) => Promise<Job>;
 
 /** Tells an EventSource after how many ms to come back. */
 const RECONNECT = 'retry: 1000\n\n';
@@ -21,13 +22,22 @@ const RECONNECT = 'retry: 1000\n\n';
  */
 export function jobEvents(deps: Deps): Handler {
   const { ledger, stopping, heartbeatMs } = deps;
-  return async ({ params, header, signal, caller }) => {
+  const { maxStreams } = deps.config.http;
+  let open = 0;
+  return async (request) => {
+    const { params, header, query, signal, caller } = request;
     const { id = '' } = params;
     if (!isId(id)) throw jobNotFound();
+    if (open >= maxStreams) throw tooMany(maxStreams);
+    signal.throwIfAborted();
+    open += 1;
     const ending = untilStopping(signal, stopping);
     const items = ledger.events(id, { signal: ending })[Symbol.asyncIterator]();
     // Whoever reads the body ends them, but a HEAD reads nothing, nor does a caller that left before the answer began.
-    signal.addEventListener('abort', () => void items.return?.());
+    signal.addEventListener('abort', () => {
+      open -= 1;
+      void items.return?.();
+    });
     // Taken before the answer begins, so that an unknown job or a missing Redis still has its status code.
     const first = (await items.next()).value as JobStreamItem | undefined;
     if (first?.kind !== 'snapshot' || !owns(caller, first.snapshot)) {
@@ -35,13 +45,21 @@ export function jobEvents(deps: Deps): Handler {
       throw jobNotFound();
     }
     if (hasEnd(header('last-event-id'), first.snapshot)) return { status: 204 };
-    const messages = jobMessages(deps, first.snapshot, caller, { [Symbol.asyncIterator]: () => items }, ending);
+    // Who came by a link is given none that lives longer.
+    const expires = caller === undefined ? Number(query.get('expires')) : undefined;
+    const present = (snapshot: JobSnapshot) => presentSnapshot(deps, snapshot, caller, expires);
+    const messages = jobMessages(deps, first.snapshot, present, { [Symbol.asyncIterator]: () => items }, ending);
     return {
       status: 200,
       headers: { 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' },
       body: Readable.from(withHeartbeat(messages, heartbeatMs)),
     };
   };
+}
+
+function tooMany(maxStreams: number): FleetError {
+  const detail = `This process has ${maxStreams} event streams open, which is the most. Poll GET /jobs/:id meanwhile.`;
+  return new FleetError('overloaded', detail, { retryAfterSeconds: 5 });
 }
 
 function hasEnd(lastEventId: string | undefined, { record, lastEventId: newest }: JobSnapshot): boolean {
@@ -52,13 +70,13 @@ function hasEnd(lastEventId: string | undefined, { record, lastEventId: newest }
 async function* jobMessages(
   deps: Deps,
   first: JobSnapshot,
-  caller: Caller | undefined,
+  present: Present,
   items: AsyncIterable<JobStreamItem>,
   ending: AbortSignal,
 ): AsyncGenerator<string> {
   let newest = first;
   try {
-    yield* statusMessages(deps, newest, caller);
+    yield* statusMessages(newest, present);
     for await (const item of items) {
       if (item.kind === 'preview') {
         const { contentType, data } = item.preview;
@@ -72,7 +90,7 @@ async function* jobMessages(
         continue;
       }
       newest = (await deps.ledger.get(first.record.id)) ?? newest;
-      yield* statusMessages(deps, newest, caller);
+      yield* statusMessages(newest, present);
       if (isTerminal(newest.record.status)) return;
     }
   } catch (error) {
@@ -82,8 +100,8 @@ async function* jobMessages(
   }
 }
 
-async function* statusMessages(deps: Deps, snapshot: JobSnapshot, caller: Caller | undefined): AsyncGenerator<string> {
-  const job = await presentSnapshot(deps, snapshot, caller);
+async function* statusMessages(snapshot: JobSnapshot, present: Present): AsyncGenerator<string> {
+  const job = await present(snapshot);
   if (job.images.length > 0) yield serverSentEvent('output', { images: job.images });
   yield serverSentEvent('status', job, snapshot.lastEventId);
 }

@@ -5,13 +5,19 @@ import type { Deps } from '../deps.js';
 
 /**
  * The job as callers see it, with when it is expected to end. With keys, the URLs that are opened without one carry a
- * signature.
+ * signature. Who came by a link (no caller) gets no link that lives longer, and is not told who else hears of the job.
  */
-export async function presentSnapshot(deps: Deps, snapshot: JobSnapshot, caller: Caller | undefined): Promise<Job> {
+export async function presentSnapshot(
+  deps: Deps,
+  snapshot: JobSnapshot,
+  caller: Caller | undefined,
+  linkExpires?: number,
+): Promise<Job> {
   const { config, fleet, ledger } = deps;
   const overview = snapshot.record.finishedAt === null ? await fleet.current() : undefined;
   const pool = overview?.pools.find(({ pool }) => pool === snapshot.record.pool);
   const eta = etaSeconds(snapshot, pool, Date.now());
-  const sign = caller?.id === ANONYMOUS ? undefined : await ledger.urls.signing();
-  return presentJob(snapshot, { publicUrl: config.http.publicUrl, eta, sign });
+  const sign = caller?.id === ANONYMOUS ? undefined : await ledger.urls.signing(linkExpires);
+  const shown = caller === undefined ? { ...snapshot, record: { ...snapshot.record, callback: null } } : snapshot;
+  return presentJob(shown, { publicUrl: config.http.publicUrl, eta, sign });
 }

@@ -15,7 +15,7 @@ import { newJob } from '../orders/new-job.js';
 import { orderJob } from '../orders/place-order.js';
 import { resolve } from '../orders/resolve.js';
 import { readFrame } from '../pictures/find-picture.js';
-import { normalisePicture } from '../pictures/normalise.js';
+import { normalise } from '../pictures/normalise.js';
 import { storeInput } from '../pictures/store-input.js';
 import { refuseFaults } from '../requests/refuse-faults.js';
 import { createValidator } from '../requests/validator.js';
@@ -28,29 +28,26 @@ const LADDER: readonly Lod[] = ['sketch', 'mid', 'final'];
  * one, with its prompt, its seed and what its request had set itself. Answers as POST /img2img does.
  */
 export function refineJob(deps: Deps): Handler {
-  const { maxPixels } = deps.config.images;
   const validate = createValidator(refineRequestSchema(deps.config.limits));
   return async (request) => {
     const caller = knownCaller(request.caller);
     const { value, errors } = validate(request.body, { isForm: false });
     refuseFaults(errors);
-    const { record } = await ownJob(deps, request.params.id, caller);
-    const { lod, index = 0 } = value;
-    const frame = refinedFrame(record, lod, index);
-    const raw = await readFrame(deps, frame, caller, request.signal).catch((error: unknown) => {
-      if (error instanceof FleetError && error.code === 'validation_failed') throw gone();
-      throw error;
+    return orderJob(deps, request, value, async () => {
+      const { record } = await ownJob(deps, request.params.id, caller);
+      const { lod, index = 0 } = value;
+      const frame = refinedFrame(record, lod, index);
+      const data = await readFrame(deps, frame, caller, request.signal).catch((error: unknown) => {
+        if (error instanceof FleetError && error.code === 'validation_failed') throw gone();
+        throw error;
+      });
+      const { png, ...picture } = await normalise(deps, { data, claimed: undefined }, '/index');
+      const input = { ...picture, source: frame };
+      const resolved = await resolve(deps, 'img2img', refined(record.request, lod, frame), { caller, input });
+      await storeInput(deps, { png, sha256: picture.sha256 }, request.signal);
+      const parent = { id: record.id, relation: 'refine' } as const;
+      return newJob(deps, 'img2img', resolved, { parent, callback: record.callback ?? undefined });
     });
-    const { png, ...picture } = await normalisePicture(
-      { data: raw, claimed: undefined },
-      { maxPixels, pointer: '/index' },
-    );
-    const input = { ...picture, source: frame };
-    const resolved = await resolve(deps, 'img2img', refined(record.request, lod, frame), { caller, input });
-    await storeInput(deps, { png, sha256: picture.sha256 }, request.signal);
-    const parent = { id: record.id, relation: 'refine' } as const;
-    const callback = record.callback ?? undefined;
-    return orderJob(deps, newJob(deps, 'img2img', resolved, { parent, callback }), request, value);
   };
 }
 

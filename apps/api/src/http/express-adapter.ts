@@ -13,7 +13,9 @@ import { createHeaderList, type HeaderList } from './headers.js';
 import type { ApiRequest, Handler, Reply, Route } from './messages.js';
 import { problem, problemReply } from './problems.js';
 import { readingError } from './reading-errors.js';
+import { refuseCrumbs } from './refuse-crumbs.js';
 import { pathOfTarget } from './request-target.js';
+import { uploadGate } from './upload-gate.js';
 
 const JSON_TYPE = { 'Content-Type': 'application/json; charset=utf-8' };
 
@@ -77,10 +79,9 @@ interface Locals {
 }
 
 /**
- * Asks who is there, and counts the request. A reading request is counted beside its handler, in the same round trip to
- * Redis; one that changes something, before its body is read.
+ * Asks who is there, and counts the request, before its body is read.
  */
-function entered({ access, method }: Route, { gate, meter }: ExpressAppOptions): RequestHandler {
+function entered({ access, countedBeside }: Route, { gate, meter }: ExpressAppOptions): RequestHandler {
   return async (request, response, next) => {
     const locals = localsOf(response);
     const visit = {
@@ -92,7 +93,7 @@ function entered({ access, method }: Route, { gate, meter }: ExpressAppOptions):
     };
     locals.caller = await gate.admit(access, visit);
     locals.reading = meter(locals.caller);
-    if (method !== 'GET') refuseIfTooMany(await locals.reading, response);
+    if (countedBeside === undefined) refuseIfTooMany(await locals.reading, response);
     next();
   };
 }
@@ -112,7 +113,7 @@ function served(handler: Handler, log: Logger): RequestHandler {
       answer.catch(() => {}); // until it is waited for
       if (locals.reading !== undefined) {
         const reading = await locals.reading;
-        if (reading.refusal !== undefined) gone.abort(); // nobody will read what it answers
+        if (reading.refusal !== undefined) discard(answer, gone);
         refuseIfTooMany(reading, response);
       }
       const reply = await answer;
@@ -122,6 +123,12 @@ function served(handler: Handler, log: Logger): RequestHandler {
       await failed(error, request, response, log);
     }
   };
+}
+
+/** Nobody will read what it answers. */
+function discard(answer: Promise<Reply>, gone: Leaving): void {
+  gone.abort();
+  answer.then(({ body }) => body instanceof Readable && body.destroy()).catch(() => {});
 }
 
 interface Leaving {
@@ -137,7 +144,8 @@ function leaving(response: Response): Leaving {
     over = true;
     made?.abort();
   };
-  response.once('close', abort);
+  if (response.closed) abort();
+  else response.once('close', abort);
   return {
     get signal() {
       made ??= new AbortController();
@@ -151,11 +159,14 @@ function leaving(response: Response): Leaving {
 /** What runs before a handler to read the body that its route takes. */
 function bodyReaders(body: Route['body'], limits: BodyLimits): RequestHandler[] {
   if (body === undefined) return [];
-  const json = (limit: number) => express.json({ limit, strict: false });
+  const json = (limit: number, verify?: (request: unknown, response: unknown, body: Buffer) => void) =>
+    express.json({ limit, strict: false, ...(verify === undefined ? {} : { verify }) });
   if (body === 'json') return [only('application/json'), json(limits.maxJsonBytes)];
   // base64 makes four characters out of three bytes
   const withPicture = limits.maxJsonBytes + Math.ceil((limits.maxImageBytes * 4) / 3);
-  return [only('application/json', 'multipart/form-data'), json(withPicture), formReader(limits)];
+  const types = only('application/json', 'multipart/form-data');
+  const gate = uploadGate({ mostBytes: limits.maxUploadingBytes, largest: withPicture });
+  return [types, gate, json(withPicture, refuseCrumbs(limits.maxJsonBytes)), formReader(limits)];
 }
 
 /** Refuses other content types. A request without a body passes: its missing fields are what it should hear about. */

@@ -4,10 +4,12 @@ export interface BodyLimits {
   /** Bytes of JSON, besides a picture in it; also of each text field of a form. */
   readonly maxJsonBytes: number;
   readonly maxImageBytes: number;
+  /** Of bodies with pictures, all together. */
+  readonly maxUploadingBytes: number;
 }
 
 /** Far more fields than there are, so that an unknown one is named instead of being one too many. */
-const MAX_FORM_FIELDS = 64;
+const MAX_FORM_FIELDS = 32;
 
 /** Reads a form with one picture in the file field `image`, into memory; other content types pass it by. */
 export function formReader({ maxJsonBytes, maxImageBytes }: BodyLimits): ReturnType<Multer['single']> {

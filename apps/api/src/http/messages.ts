@@ -50,6 +50,11 @@ export interface Route {
   readonly handler: Handler;
   /** What is read before the handler is called: JSON, or JSON or a form with a picture. Absent: the body is ignored. */
   readonly body?: 'json' | 'picture';
+  /**
+   * Counted beside its handler, in the same round trip to Redis; then the handler's work may be for nothing. Absent: it is
+   * counted before anything else is done.
+   */
+  readonly countedBeside?: true;
   /** Asked again and again by machines: logged at debug only. */
   readonly probe?: true;
 }

@@ -19,6 +19,8 @@ export function readingError(error: unknown): unknown {
       return fault('malformed_json', `The body is not valid JSON: ${message}.`, error);
     case 'entity.too.large':
       return fault('body_too_large', `The body is larger than the ${limit} bytes that this address takes.`, error);
+    case 'entity.verify.failed':
+      return fault('body_too_large', `The body is too large: ${message}.`, error);
     case 'encoding.unsupported':
     case 'charset.unsupported':
       return fault('unsupported_media_type', `The body cannot be decoded: ${message}.`, error);

@@ -10,30 +10,41 @@ import { idempotencyOf } from './idempotency.js';
 const REPLAYED = { 'Idempotent-Replayed': 'true' };
 
 /**
- * Makes the jobs in the caller's name, all or none; `wish` is what was asked for, by which a repeat under the same
- * Idempotency-Key is known. Throws what Ledger.create throws, and storage_full.
+ * Makes jobs in the caller's name, all or none. `wish` is what was asked for: when it was asked for before under the same
+ * Idempotency-Key, what was made then is answered, and `prepare` is not asked. Throws what Ledger.create throws,
+ * storage_full, and the signal's reason when the caller left before anything was made.
  */
 async function placeOrder(
   { ledger, requireRoom }: Deps,
-  jobs: readonly NewJob[],
   request: ApiRequest,
   wish: unknown,
+  prepare: () => Promise<readonly NewJob[]>,
 ): Promise<Accepted> {
   const caller = knownCaller(request.caller);
+  const idempotency = idempotencyOf(request, wish);
+  const known = idempotency && (await ledger.replay(caller.id, idempotency));
+  if (known !== undefined) return known;
   await requireRoom();
+  const jobs = await prepare();
+  request.signal.throwIfAborted();
   return ledger.create({
     jobs,
     caller: caller.id,
     weight: caller.weight,
     mostWaiting: caller.limits?.jobsWaiting,
     mostTaken: caller.limits?.jobsRunning,
-    idempotency: idempotencyOf(request, wish),
+    idempotency,
   });
 }
 
 /** Makes one job and answers 202; after `Prefer: wait=` seconds, or 200 as soon as the job has ended. */
-export async function orderJob(deps: Deps, job: NewJob, request: ApiRequest, wish: unknown): Promise<Reply> {
-  const { replayed, only } = await placeOrder(deps, [job], request, wish);
+export async function orderJob(
+  deps: Deps,
+  request: ApiRequest,
+  wish: unknown,
+  prepare: () => Promise<NewJob>,
+): Promise<Reply> {
+  const { replayed, only } = await placeOrder(deps, request, wish, async () => [await prepare()]);
   if (only === undefined) throw new Error('a job was accepted that is not there');
   const seconds = waitOfPrefer(request.header('prefer'), deps.config.http.maxWaitSeconds);
   const body = await presentSnapshot(deps, await later(deps, only, seconds, request), request.caller);
@@ -50,11 +61,11 @@ export async function orderJob(deps: Deps, job: NewJob, request: ApiRequest, wis
 /** Makes several jobs and answers 202 with their ids. */
 export async function orderJobs(
   deps: Deps,
-  jobs: readonly NewJob[],
   request: ApiRequest,
   wish: unknown,
+  prepare: () => Promise<readonly NewJob[]>,
 ): Promise<Reply> {
-  const { replayed, ids } = await placeOrder(deps, jobs, request, wish);
+  const { replayed, ids } = await placeOrder(deps, request, wish, prepare);
   const publicUrl = deps.config.http.publicUrl ?? '';
   const data = ids.map((id) => ({ id, urls: { self: `${publicUrl}/jobs/${id}` } }));
   return { status: 202, headers: replayed ? REPLAYED : {}, body: { data } };

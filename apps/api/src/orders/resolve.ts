@@ -18,8 +18,13 @@ export async function resolve(
   const asked = { kind, request, randomSeed, limits: config.limits };
   const resolved = resolveRequest(input === undefined ? asked : { ...asked, input }, workflows);
   await requireAble(deps, resolved);
-  const priority = Math.min(resolved.priority, caller.maxPriority ?? resolved.priority);
-  return { ...resolved, priority };
+  return atMostPriorityOf(resolved, caller);
+}
+
+/** With the priority that the key may have now. */
+export function atMostPriorityOf(request: ResolvedRequest, caller: Caller | undefined): ResolvedRequest {
+  const priority = Math.min(request.priority, caller?.maxPriority ?? request.priority);
+  return { ...request, priority };
 }
 
 /** Throws no_able_instance for what no instance that is known can run. */

@@ -11,25 +11,45 @@ import { pictureOfText, type RawPicture } from './picture-text.js';
 import { claimedType } from './picture-type.js';
 import { withStorageDeadline } from './storage-deadline.js';
 
-/** The picture that a request brings or names, and the field it stands in. */
-export async function findPicture(
-  deps: Deps,
-  { image, image_url, source }: Img2ImgRequest,
-  { file, signal, caller }: ApiRequest,
-): Promise<RawPicture & { readonly pointer: string }> {
-  const { maxBytes, fetchTimeoutMs: timeoutMs } = deps.config.images;
-  if (source !== undefined) {
-    const data = await readFrame(deps, source, caller, signal);
-    return { data, claimed: undefined, pointer: '/source' };
-  }
-  if (image_url !== undefined) {
-    const raw = await fetchPicture(image_url, deps.pictureHttp, { maxBytes, timeoutMs, signal });
-    return { ...raw, pointer: '/image_url' };
-  }
+/** A picture, and the field of the request that it is for. */
+interface FoundPicture extends RawPicture {
+  readonly pointer: string;
+}
+
+/** The picture that a request brings with it; undefined when it only names one. Throws body_too_large, invalid_image. */
+export function sentPicture(
+  { config }: Deps,
+  { image }: Img2ImgRequest,
+  { file }: ApiRequest,
+): FoundPicture | undefined {
+  if (file === undefined && image === undefined) return undefined;
+  const { maxBytes } = config.images;
   const raw =
-    file === undefined ? pictureOfText(image ?? '') : { data: file.data, claimed: claimedType(file.contentType) };
+    file === undefined ? pictureOfText(image ?? '') : { data: file.data, claimed: claimedOfForm(file.contentType) };
   if (raw.data.length <= maxBytes) return { ...raw, pointer: '/image' };
   throw new FleetError('body_too_large', `The picture has ${raw.data.length} bytes; ${maxBytes} are the most.`);
+}
+
+/** text/plain is what a part of a form is that names no type (RFC 7578, 4.4). */
+function claimedOfForm(type: string): string | undefined {
+  const claimed = claimedType(type);
+  return claimed === 'text/plain' ? undefined : claimed;
+}
+
+/** The picture that a request names: a frame made here, or one to be fetched. */
+export async function namedPicture(
+  deps: Deps,
+  { image_url = '', source }: Img2ImgRequest,
+  { signal, caller }: ApiRequest,
+): Promise<FoundPicture> {
+  if (source !== undefined) {
+    return { data: await readFrame(deps, source, caller, signal), claimed: undefined, pointer: '/source' };
+  }
+  const { maxBytes, fetchTimeoutMs: timeoutMs } = deps.config.images;
+  return {
+    ...(await fetchPicture(image_url, deps.pictureHttp, { maxBytes, timeoutMs, signal })),
+    pointer: '/image_url',
+  };
 }
 
 /** The bytes of a frame that a job of the caller made. Throws validation_failed with the field /source. */

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import sharp from 'sharp';
+import type { Deps } from '../deps.js';
 import { invalidImage } from './picture-errors.js';
 import type { RawPicture } from './picture-text.js';
 import { pictureType } from './picture-type.js';
@@ -16,6 +17,11 @@ export interface NormaliseOptions {
   readonly maxPixels: number;
   /** The field the picture came in, for errors. */
   readonly pointer: string;
+}
+
+/** As normalisePicture, when it is its turn: each takes one of libuv's four threads, which everybody's files need too. */
+export function normalise({ config, decoding }: Deps, raw: RawPicture, pointer: string): Promise<NormalPicture> {
+  return decoding(() => normalisePicture(raw, { maxPixels: config.images.maxPixels, pointer }));
 }
 
 /** Longer than the largest picture takes on a slow machine. */

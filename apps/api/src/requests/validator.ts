@@ -4,6 +4,7 @@ import formats from 'ajv-formats';
 import type { Static, TObject } from 'typebox';
 import { fieldErrors } from './field-errors.js';
 import { formFields } from './form-fields.js';
+import { overfull } from './overfull.js';
 
 interface Checked<T> {
   /** Valid only while `errors` is empty. */
@@ -18,6 +19,8 @@ export function createValidator<T extends TObject>(schema: T): Validator<Static<
   const validate = formats.default(new Ajv({ allErrors: true, strict: false, verbose: true })).compile(schema);
   return (body, { isForm }) => {
     const value = isForm ? formFields(body, schema) : (body ?? {});
+    const tooMany = overfull(value);
+    if (tooMany.length > 0) return { value: value as Static<T>, errors: tooMany };
     validate(value);
     return { value: value as Static<T>, errors: fieldErrors(validate.errors ?? []) };
   };

@@ -88,7 +88,7 @@ export function orderDocs({ limits, maxBatchJobs, maxImageBytes }: DocumentSetti
         },
       },
       answers: ACCEPTED,
-      errors: [...ORDER_ERRORS, ...STORING, 'url_not_allowed', 'url_unreachable', 'upload_limit_reached'],
+      errors: ['overloaded', ...ORDER_ERRORS, ...STORING, 'url_not_allowed', 'url_unreachable', 'upload_limit_reached'],
     },
     'POST /jobs/batch': {
       id: 'orderBatch',
