@@ -1,6 +1,7 @@
 import { newId } from '@comfy-fleet/contracts';
-import { expect, it } from 'vitest';
-import { nextClaim, openFleet, startNext, succeeded } from './builders.js';
+import { describe, expect, it } from 'vitest';
+import { type Fleet, nextClaim, type OrderOverrides, openFleet, startNext, succeeded } from './builders.js';
+import { deliveryOf } from './deliveries-builders.js';
 import { openKeeper } from './keepers.js';
 
 it('takes away the record, the events, the deliveries and the index entry of an ended job, and says so once', async () => {
@@ -40,6 +41,65 @@ it('changes nothing of a job that waits, is held, runs or is being canceled', as
   expect(before.map(({ status }) => status)).toEqual(['canceling', 'running', 'queued', 'queued']);
   expect(await Promise.all(ids.map((id) => keeper.forget(id)))).toEqual(['open', 'open', 'open', 'open']);
   expect(await Promise.all(ids.map((id) => fleet.redis.hgetall(fleet.keys.job(id))))).toEqual(before);
+});
+
+describe('a job whose webhook', () => {
+  const callback = { url: 'https://receiver.example', events: ['job.canceled' as const] };
+  const canceled = async (fleet: Fleet, overrides: OrderOverrides = {}) => {
+    const { id } = (await fleet.submit({ callback, ...overrides })).record;
+    await fleet.ledger.cancel(id);
+    return id;
+  };
+  const attempted = ({ redis, keys }: Fleet, id: string) => redis.rpush(keys.attempts(id), '{}');
+
+  it('is queued stays, also after tries that failed, until it is out of the queue', async () => {
+    const fleet = await openFleet();
+    const keeper = openKeeper(fleet);
+    const id = await canceled(fleet);
+    const { queue } = deliveryOf(fleet);
+    await queue.add(`msg_${id}`, { job: id, key: 'anonymous', host: 'receiver.example', run: '1' }, 3_600_000);
+    await attempted(fleet, id);
+    expect(await keeper.forget(id)).toBe('open');
+    expect((await fleet.get(id)).record.status).toBe('canceled');
+    await fleet.redis.del(queue.keysOf(`msg_${id}`).item);
+    expect(await keeper.forget(id)).toBe('forgotten');
+  });
+
+  it('may still be in the outbox stays, however long nobody empties that, unless it was tried', async () => {
+    const fleet = await openFleet();
+    const { redis, keys } = fleet;
+    const keeper = openKeeper(fleet);
+    const [tried, untold] = [await canceled(fleet), await canceled(fleet)];
+    await attempted(fleet, tried);
+    expect([await keeper.forget(tried), await keeper.forget(untold)]).toEqual(['forgotten', 'open']);
+    await redis.del(keys.outbox);
+    expect(await keeper.forget(untold)).toBe('forgotten');
+  });
+
+  it('ended before the oldest that is in the outbox goes', async () => {
+    const fleet = await openFleet();
+    const { redis, keys } = fleet;
+    const [entryGone, young] = [await canceled(fleet), await canceled(fleet)];
+    await redis.hset(keys.job(entryGone), 'finished_at', Date.now() - 120_000);
+    const keeper = openKeeper(fleet);
+    expect([await keeper.forget(entryGone), await keeper.forget(young)]).toEqual(['forgotten', 'open']);
+  });
+
+  it.each([
+    ['is to tell of every end', { url: callback.url }, 'open'],
+    ['is not to tell of this end', { url: callback.url, events: ['job.failed' as const] }, 'forgotten'],
+  ])('%s: %j', async (_which, webhook, verdict) => {
+    const fleet = await openFleet();
+    const id = await canceled(fleet, { callback: webhook });
+    expect(await openKeeper(fleet).forget(id)).toBe(verdict);
+  });
+
+  it('is still to come goes all the same when its caller deletes it', async () => {
+    const fleet = await openFleet();
+    const id = await canceled(fleet);
+    expect(await fleet.ledger.forget(id)).toBe(true);
+    expect(await fleet.ledger.get(id)).toBeUndefined();
+  });
 });
 
 it('forgets a job once when two keepers do it at the same time', async () => {

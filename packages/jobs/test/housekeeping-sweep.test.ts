@@ -1,8 +1,9 @@
 import { newId } from '@comfy-fleet/contracts';
 import { until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
+import { sweep } from '../src/housekeeping/sweep.js';
 import { createWorkQueues } from '../src/work-queues.js';
-import { nextClaim, openFleet, POOL, quietLog, startNext, succeeded } from './builders.js';
+import { aJob, nextClaim, openFleet, POOL, quietLog, startNext, succeeded } from './builders.js';
 import { items, openKeeper, recordOnly } from './keepers.js';
 
 it('adds the missing work item of a job once, with its rank, and a worker then gets it', async () => {
@@ -66,6 +67,36 @@ it('expires a waiting job whose start deadline has passed, and removes its work 
   expect(await fleet.events(id)).toEqual([{ type: 'status', status: 'expired' }]);
   expect(await items(fleet)).toEqual([]);
   expect(await fleet.redis.zcard(fleet.keys.deadlines)).toBe(0);
+});
+
+it('expires those of a page at once, not one after the other, and passes over those that somebody has', async () => {
+  const fleet = await openFleet({ timeoutMs: 15_000 });
+  const { redis, keys } = fleet;
+  const source = await fleet.claims();
+  const held: string[] = [];
+  while (held.length < 3) {
+    held.push((await fleet.submit()).record.id);
+    await nextClaim(source);
+  }
+  for (const id of held) await redis.hset(keys.job(id), 'start_deadline', 1);
+  await redis.zadd(keys.deadlines, ...held.flatMap((id) => [1, id]));
+  const { ids } = await fleet.ledger.create({
+    caller: 'anonymous',
+    jobs: Array.from({ length: 250 }, () => aJob({ startWithinMs: -5000 })),
+  });
+  const queues = createWorkQueues(redis, keys, quietLog());
+  let asked = 0;
+  const expire = async (id: string) => {
+    asked += 1;
+    await until('a whole page was asked for', () => asked >= 200);
+    return (await fleet.run('expire', id)) === 1;
+  };
+  await sweep({ redis, keys, queues, expire, log: quietLog() });
+  await queues.close();
+  expect(await redis.zrange(keys.deadlines, '0', '-1')).toEqual(held.sort());
+  expect(await items(fleet)).toEqual([]);
+  const statuses = await Promise.all(ids.map(async (id) => (await fleet.get(id)).record.status));
+  expect(new Set(statuses)).toEqual(new Set(['expired']));
 });
 
 it('expires an overdue job when it is claimed before the sweep comes to it', async () => {

@@ -1,9 +1,11 @@
 import { newId } from '@comfy-fleet/contracts';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { orUnavailable, producerConnection, runScript, untilReady } from '../connection.js';
+import { deliveryItemKey } from '../deliveries/delivery.js';
 import { createKeys } from '../keys.js';
 import { takeLease } from '../lease.js';
 import { createWorkQueues } from '../work-queues.js';
+import { type Forgotten, forgetSurplus } from './forget-surplus.js';
 import { inputsInUse } from './inputs-in-use.js';
 import { pruneIndexes } from './prune-indexes.js';
 import { sweep } from './sweep.js';
@@ -26,9 +28,15 @@ export interface Keeper {
   sweep(): Promise<void>;
   /**
    * Takes away the record of a job that has ended, its events, its deliveries and its place in the index of its key.
-   * `open`: it has not ended, and nothing was changed. `absent`: there was no record (any more).
+   * `open`: it has not ended, or its webhook is still to come, and nothing was changed. `absent`: there was no record
+   * (any more).
    */
-  forget(id: string): Promise<'forgotten' | 'open' | 'absent'>;
+  forget(id: string): Promise<Forgotten>;
+  /**
+   * Forgets, of each API key that has more than `mostKept` ended jobs, the oldest that are too many; gives their ids as
+   * they go. Whose webhook is still to come stays, until there are twice as many.
+   */
+  forgetSurplus(mostKept: number): AsyncIterable<readonly string[]>;
   /** Takes jobs whose record is gone out of the indexes; answers how many. */
   pruneIndexes(): Promise<number>;
   /** SHA-256 of the pictures that jobs start from which are open from the call to the answer. */
@@ -55,8 +63,10 @@ export function createKeeper({ url, prefix, jobTtlSeconds, sweepSeconds, log }: 
     await untilReady(redis, AbortSignal.any([closing.signal, AbortSignal.timeout(TIMEOUT_MS)]));
     return orUnavailable(action);
   };
-  const run = (name: 'expire' | 'forget', id: string) =>
-    runScript(redis, name, keys.job(id), [prefix, id, jobTtlSeconds * 1000]);
+  const run = (name: 'expire' | 'forget', id: string, ...args: string[]) =>
+    runScript(redis, name, keys.job(id), [prefix, id, jobTtlSeconds * 1000, ...args]);
+  const forget = async (id: string, { spare }: { spare: boolean }) =>
+    (await run('forget', id, ...(spare ? [deliveryItemKey(keys, id)] : []))) as Forgotten;
 
   return {
     takes: (task, leaseMs) => connected(() => takeLease(redis, keys, task, holder, leaseMs)),
@@ -65,7 +75,17 @@ export function createKeeper({ url, prefix, jobTtlSeconds, sweepSeconds, log }: 
         if (!(await takeLease(redis, keys, 'sweep', holder, sweepSeconds * 3000))) return;
         await sweep({ redis, keys, queues, expire: async (id) => (await run('expire', id)) === 1, log });
       }),
-    forget: (id) => connected(async () => (await run('forget', id)) as 'forgotten' | 'open' | 'absent'),
+    forget: (id) => connected(() => forget(id, { spare: true })),
+    async *forgetSurplus(mostKept) {
+      for (const caller of await connected(() => redis.smembers(keys.callers))) {
+        const pages = forgetSurplus({ redis, keys, forget }, caller, mostKept);
+        for (;;) {
+          const { done, value } = await connected(() => pages.next());
+          if (done === true) break;
+          yield value;
+        }
+      }
+    },
     pruneIndexes: () => connected(() => pruneIndexes(redis, keys, jobTtlSeconds)),
     inputsInUse: () => connected(() => inputsInUse(redis, keys)),
     close: async () => {

@@ -18,6 +18,10 @@ interface Sweep {
 /** The V from which a pool's ranks are rebased: half of BullMQ's ceiling. */
 const REBASE_FROM = 1_000_000;
 
+/** Jobs expired in one round trip, and in one sweep: other tasks wait for its end. */
+const PAGE = 200;
+const MOST_EXPIRED = 10_000;
+
 /** The housekeeping of the queues. Every part is safe to repeat, and to be done by two at once. */
 export async function sweep(context: Sweep): Promise<void> {
   const { redis, keys } = context;
@@ -28,17 +32,34 @@ export async function sweep(context: Sweep): Promise<void> {
   }
 }
 
-async function expireOverdue({ redis, keys, queues, expire, log }: Sweep): Promise<void> {
-  const overdue = await redis.zrangebyscore(keys.deadlines, 0, await redisTime(redis));
-  for (const id of overdue) {
-    const pool = await redis.hget(keys.job(id), 'pool');
-    if (pool === null) {
-      await redis.zrem(keys.deadlines, id);
-    } else if (await expire(id)) {
-      await queues.remove(pool, id);
-      log.info('job expired', { job: id });
-    }
+/** A page in three round trips, however many jobs are in it: while they are open, they take the places of others. */
+async function expireOverdue(context: Sweep): Promise<void> {
+  const { redis, keys } = context;
+  const now = await redisTime(redis);
+  let gone = 0;
+  // Held ones keep their deadlines, and are passed over.
+  let stay = 0;
+  while (gone < MOST_EXPIRED) {
+    const ids = await redis.zrangebyscore(keys.deadlines, 0, now, 'LIMIT', stay, PAGE);
+    if (ids.length === 0) return;
+    const verdicts = await Promise.all(ids.map((id) => expireOne(context, id)));
+    const count = verdicts.filter(Boolean).length;
+    gone += count;
+    stay += ids.length - count;
   }
+}
+
+/** Whether it has a deadline no more. */
+async function expireOne({ redis, keys, queues, expire, log }: Sweep, id: string): Promise<boolean> {
+  const pool = await redis.hget(keys.job(id), 'pool');
+  if (pool === null) {
+    await redis.zrem(keys.deadlines, id);
+    return true;
+  }
+  if (!(await expire(id))) return false;
+  await queues.remove(pool, id);
+  log.info('job expired', { job: id });
+  return true;
 }
 
 async function rebaseRanks({ redis, keys, log }: Sweep, pool: string): Promise<void> {

@@ -1,12 +1,36 @@
 import { PRELUDE } from './prelude.js';
 
+/** What Redis' clock may have been put back between an end and the oldest entry of the outbox. */
+const CLOCK_SLACK_MS = 60_000;
+
 /**
- * Takes away all that is known of a job that has ended. Answers `open`, and changes nothing, for one that has not;
- * `absent` when there was nothing; else `forgotten`.
+ * Takes away all that is known of a job that has ended. Own argument, if callbacks that are still to come are to be
+ * spared: the key of the job's item in the delivery queue. Answers `open`, and changes nothing, for a job that has not
+ * ended or is spared; `absent` when there was nothing; else `forgotten`.
  */
 export const forgetScript = `${PRELUDE}
 local status = get('status')
 if status ~= '' and not is_terminal(status) then return 'open' end
+local delivery = ARGV[4]
+local function is_wanted(callback)
+  local events = cjson.decode(callback).events
+  if type(events) ~= 'table' then return true end
+  for _, event in ipairs(events) do
+    if event == 'job.' .. status then return true end
+  end
+  return false
+end
+-- An entry's id begins with the ms of its making. It is deleted when its delivery is queued.
+local function may_be_in_outbox()
+  local oldest = redis.call('XRANGE', outbox_key(), '-', '+', 'COUNT', 1)[1]
+  return oldest and string.match(oldest[1], '^%d+') - get('finished_at') <= ${CLOCK_SLACK_MS}
+end
+local function is_to_be_told()
+  if redis.call('EXISTS', delivery) == 1 then return true end
+  local callback = get('callback')
+  return callback ~= '' and redis.call('EXISTS', attempts_key(id)) == 0 and may_be_in_outbox() and is_wanted(callback)
+end
+if status ~= '' and delivery and is_to_be_told() then return 'open' end
 local caller = get('key')
 if caller ~= '' then redis.call('ZREM', jobs_of_key(caller), id) end
 local found = redis.call('DEL', record)
