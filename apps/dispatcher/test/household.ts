@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import type { Config } from '@comfy-fleet/config';
-import { newId, type ResolvedRequest } from '@comfy-fleet/contracts';
+import { newId, type ResolvedRequest, type Webhook } from '@comfy-fleet/contracts';
 import { createFileFrames, frameName } from '@comfy-fleet/frames';
 import { type Claim, type ClaimSource, createKeeper, createLedger, createWorkerLedger } from '@comfy-fleet/jobs';
 import { createLogger } from '@comfy-fleet/telemetry';
@@ -20,8 +20,17 @@ const UNLIMITED: Config['retention'] = {
   framesMaxAgeSeconds: Number.MAX_SAFE_INTEGER,
   framesMaxBytes: Number.MAX_SAFE_INTEGER,
   minFreeBytes: 0,
+  jobsKeptPerKey: Number.MAX_SAFE_INTEGER,
   housekeepingSeconds: 60,
 };
+
+interface EndedJob {
+  readonly pictures?: number;
+  /** Of each picture. */
+  readonly bytes?: number;
+  readonly key?: string;
+  readonly callback?: Webhook;
+}
 
 /** A ledger and the folders of pictures, with real jobs in them; gone when the test is done. */
 export async function openHousehold() {
@@ -83,13 +92,17 @@ export async function openHousehold() {
     await utimes(path, time, time);
     return name;
   };
-  const create = async (input?: string, startWithinMs = HOUR * 1000) => {
+  const create = async (
+    input?: string,
+    startWithinMs = HOUR * 1000,
+    { key = 'anonymous', ...rest }: { key?: string; callback?: Webhook } = {},
+  ) => {
     const kind = input === undefined ? ('text2img' as const) : ('img2img' as const);
     const id = newId();
     const request = { ...REQUEST, ...(input === undefined ? {} : { input: { sha256: input, width: 64, height: 64 } }) };
     await ledger.create({
-      jobs: [{ id, kind, request, rankStep: 8, pool: POOL, startWithinMs }],
-      caller: 'anonymous',
+      jobs: [{ id, kind, request, rankStep: 8, pool: POOL, startWithinMs, ...rest }],
+      caller: key,
     });
     return id;
   };
@@ -113,8 +126,8 @@ export async function openHousehold() {
     claim,
     finish,
     /** A job that has ended, with pictures of this age. */
-    ended: async (ageSeconds: number, { pictures = 1, bytes = 1000 } = {}) => {
-      await create();
+    ended: async (ageSeconds: number, { pictures = 1, bytes = 1000, ...order }: EndedJob = {}) => {
+      await create(undefined, undefined, order);
       const id = await finish(await claim());
       for (let n = 1; n <= pictures; n++) await put('frames', frameName(id, n), ageSeconds, bytes);
       return id;

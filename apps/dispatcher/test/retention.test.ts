@@ -92,7 +92,7 @@ describe('by age', () => {
     const name = await home.put('inputs', inputName(sha('a')), 8 * DAY);
     // The request comes between the look for jobs and the deletion: its job is not among those seen.
     const keeper = {
-      forget: home.keeper.forget,
+      ...home.keeper,
       inputsInUse: async () => {
         const seen = await home.keeper.inputsInUse();
         expect(await home.inputs.touch(name)).toBe(true);
@@ -174,18 +174,23 @@ describe('by size', () => {
     expect(await home.files()).toHaveLength(2);
   });
 
-  it('passes over open jobs and deletes younger ones in their place, but nothing of the last minute', async () => {
+  it('passes over open jobs and deletes younger ones in their place, but nothing of the last hour, and says so', async () => {
     const home = await openHousehold();
     const open = await home.create();
     const held = await home.claim();
     await home.put('frames', frameName(open, 1), 5 * DAY);
-    const [old, now] = [await home.ended(120), await home.ended(10)];
-    await retain(home.retention({ framesMaxBytes: 0 }));
+    const [old, now] = [await home.ended(1.1 * HOUR), await home.ended(0.9 * HOUR)];
+    await retain(home.retention({ framesMaxBytes: 1000 }));
     expect(await home.files()).toEqual([`${open}_1.png`, `${now}_1.png`].sort());
     expect(await home.existing([open, old, now])).toEqual([open, now]);
+    expect(home.lines).toEqual([expect.objectContaining({ message: 'deleted old pictures' })]);
     await home.finish(held);
-    await retain(home.retention({ framesMaxBytes: 0 }));
+    await retain(home.retention({ framesMaxBytes: 999 }));
     expect(await home.files()).toEqual([`${now}_1.png`]);
+    expect(home.lines.slice(1)).toEqual([
+      expect.objectContaining({ level: 'warn', bytes: 1000, most: 999, message: expect.stringContaining('last hour') }),
+      expect.objectContaining({ message: 'deleted old pictures' }),
+    ]);
   });
 
   it('copes with thousands of pictures', async () => {
@@ -235,12 +240,50 @@ describe('by room', () => {
   });
 });
 
+describe('a webhook that is still to come', () => {
+  it('keeps its job and the pictures that it tells of, by age and by size', async () => {
+    const home = await openHousehold();
+    const told = await home.ended(8 * DAY);
+    const untold = await home.ended(9 * DAY, { callback: { url: 'https://receiver.example/' } });
+    await retain(home.retention({ framesMaxAgeSeconds: DAY, framesMaxBytes: 0 }));
+    expect(await home.existing([told, untold])).toEqual([untold]);
+    expect(await home.files()).toEqual([`${untold}_1.png`]);
+    expect(await home.ledger.forget(untold)).toBe(true); // its caller may still delete it
+    await retain(home.retention({ framesMaxAgeSeconds: DAY }));
+    expect(await home.files()).toEqual([]);
+  });
+});
+
+describe('by number', () => {
+  it('deletes the oldest ended jobs of each key that has too many, with their pictures, and no open one', async () => {
+    const home = await openHousehold();
+    const jobs: Record<string, string[]> = { anna: [], ben: [] };
+    for (const key of ['anna', 'anna', 'anna', 'ben', 'ben']) jobs[key]?.push(await home.ended(HOUR, { key }));
+    const [oldest, ...young] = jobs.anna as [string, ...string[]];
+    await home.put('derived', `${oldest}_1_w64.png`, HOUR, 100);
+    const open = [await home.create(undefined, undefined, { key: 'anna' })];
+    await retain(home.retention({ jobsKeptPerKey: 2 }));
+    const kept = [...young, ...(jobs.ben ?? [])];
+    expect(await home.existing([oldest, ...kept, ...open])).toEqual([...kept, ...open]);
+    expect(await home.files()).toEqual(kept.map((id) => `${id}_1.png`).sort());
+    expect(home.lines).toEqual([expect.objectContaining({ jobs: 1, pictures: 1, derived: 1, bytes: 1100 })]);
+  });
+
+  it('counts what it deleted when it goes on with what is too large', async () => {
+    const home = await openHousehold();
+    const [, second, third] = [await home.ended(4 * HOUR), await home.ended(3 * HOUR), await home.ended(2 * HOUR)];
+    await retain(home.retention({ jobsKeptPerKey: 2, framesMaxBytes: 2000 }));
+    expect(await home.existing([second, third])).toEqual([second, third]);
+    expect(home.lines).toEqual([expect.objectContaining({ jobs: 1, pictures: 1, bytes: 1000 })]);
+  });
+});
+
 it('ends between two deletions when it is to stop', async () => {
   const home = await openHousehold();
   for (const days of [9, 8]) await home.ended(days * DAY);
   const stopping = new AbortController();
   const keeper = {
-    inputsInUse: home.keeper.inputsInUse,
+    ...home.keeper,
     forget: (id: string) => {
       stopping.abort();
       return home.keeper.forget(id);

@@ -189,7 +189,7 @@ export const settingsSchema = Type.Object({
   FRAMES_MAX_BYTES: integer(
     50 * 1024 * MIB,
     MIB,
-    'When all pictures together are larger, the oldest are deleted, with their jobs',
+    'When all pictures together are larger, the oldest are deleted, with their jobs, but nothing of the last hour',
   ),
   MIN_FREE_BYTES: integer(
     1024 * MIB,

@@ -3,10 +3,10 @@ import { FleetError } from '@comfy-fleet/contracts';
 import { inputSha256 } from '@comfy-fleet/frames';
 import type { Keeper } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
-import { type InputPicture, type JobPictures, type Stock, type Stores, takeStock } from './stock.js';
+import { type Holding, type InputPicture, type JobPictures, type Stock, type Stores, takeStock } from './stock.js';
 
 export interface Retention extends Stores {
-  readonly keeper: Pick<Keeper, 'forget' | 'inputsInUse'>;
+  readonly keeper: Pick<Keeper, 'forget' | 'forgetSurplus' | 'inputsInUse'>;
   readonly retention: Config['retention'];
   /** Ends it between two deletions. */
   readonly signal: AbortSignal;
@@ -15,15 +15,16 @@ export interface Retention extends Stores {
 
 /** Younger files may belong to something under way: a picture whose job is just being made, or just ending. */
 const YOUNG_MS = 60_000;
-/** What is younger is not deleted to make room: somebody still waits to look at it. */
+/** What is younger is not deleted for the room it takes: somebody still waits to look at it. */
 const RECENT_MS = 3_600_000;
 /** Nobody writes for so long: half-written files of this age were left by a process that died. */
 const ABANDONED_MS = 86_400_000;
 
 /**
- * Deletes what is too old, the oldest of what is too much, and, while the volume has too little room, the oldest that is
- * not recent. A job goes with all its pictures, its record first: a crash in between leaves files that age out. What an
- * open job has or starts from stays. Safe to do twice and by two at once.
+ * Deletes the oldest jobs of keys that have too many, pictures that are too old, and, while they take too much or the
+ * volume has too little room, the oldest that are not recent. A job goes with all its pictures, its record first: a
+ * crash in between leaves files that age out. What an open job has or starts from stays, and what a webhook that is
+ * still to come tells of. Safe to do twice and by two at once.
  */
 export async function retain(context: Retention): Promise<void> {
   const { frames, inputs, derived, log } = context;
@@ -32,7 +33,9 @@ export async function retain(context: Retention): Promise<void> {
   try {
     const before = new Date(Date.now() - ABANDONED_MS);
     for (const store of [frames, inputs, derived]) done.half_written += await store.sweepAbandoned(before);
-    await deleteDue(context, await takeStock(context), done, failures);
+    const stock = await takeStock(context);
+    const gone = await deleteSurplus(context, stock, done, failures);
+    await deleteDue(context, { ...stock, holdings: stock.holdings.filter((one) => !gone.has(one)) }, done, failures);
   } finally {
     if (Object.values(done).some((count) => count > 0)) log.info('deleted old pictures', done);
     if (failures.length > 0) {
@@ -43,20 +46,51 @@ export async function retain(context: Retention): Promise<void> {
 
 type Deleted = Record<'jobs' | 'pictures' | 'inputs' | 'derived' | 'bytes', number>;
 
+/** The oldest of each key that has too many ended jobs. Answers those of them that had pictures. */
+async function deleteSurplus(
+  context: Retention,
+  { holdings }: Stock,
+  done: Deleted,
+  failures: FleetError[],
+): Promise<ReadonlySet<Holding>> {
+  const { keeper, retention, signal } = context;
+  const byId = new Map(holdings.flatMap((one) => (one.kind === 'job' ? [[one.id, one] as const] : [])));
+  const gone = new Set<Holding>();
+  for await (const ids of keeper.forgetSurplus(retention.jobsKeptPerKey)) {
+    done.jobs += ids.length;
+    for (const id of ids) {
+      const job = byId.get(id);
+      if (job === undefined) continue;
+      gone.add(job);
+      await despite(failures, () => deletePictures(context, job, done));
+    }
+    if (signal.aborted) break;
+  }
+  return gone;
+}
+
 async function deleteDue(context: Retention, stock: Stock, done: Deleted, failures: FleetError[]): Promise<void> {
-  const { keeper, frames, derived, retention, signal } = context;
+  const { keeper, frames, derived, retention, signal, log } = context;
   const { framesMaxAgeSeconds, framesMaxBytes, minFreeBytes } = retention;
   const now = Date.now();
+  const recent = stock.holdings.filter(({ modifiedAt }) => now - modifiedAt <= RECENT_MS);
+  const recentBytes = recent.reduce((sum, { bytes }) => sum + bytes, 0);
+  if (recentBytes > framesMaxBytes) {
+    log.warn(
+      'the pictures of the last hour alone are larger than FRAMES_MAX_BYTES; they are kept until they are older',
+      {
+        bytes: recentBytes,
+        most: framesMaxBytes,
+      },
+    );
+  }
   const missing = minFreeBytes - (await frames.room());
   // Counted down by the files' sizes: some volumes give the room back only later.
   const isDue = ({ modifiedAt }: { readonly modifiedAt: number }): boolean => {
     const age = now - modifiedAt;
     if (age < YOUNG_MS) return false;
-    return (
-      age > framesMaxAgeSeconds * 1000 ||
-      stock.bytes - done.bytes > framesMaxBytes ||
-      (done.bytes < missing && age > RECENT_MS)
-    );
+    const isTooMuch = stock.bytes - done.bytes > framesMaxBytes || done.bytes < missing;
+    return age > framesMaxAgeSeconds * 1000 || (isTooMuch && age > RECENT_MS);
   };
   for (const { name, bytes, modifiedAt } of stock.orphans) {
     if (signal.aborted) return;
@@ -82,10 +116,14 @@ async function deleteDue(context: Retention, stock: Stock, done: Deleted, failur
   }
 }
 
-async function deleteJob({ keeper, frames, derived }: Retention, job: JobPictures, done: Deleted): Promise<void> {
-  const verdict = await keeper.forget(job.id);
+async function deleteJob(context: Retention, job: JobPictures, done: Deleted): Promise<void> {
+  const verdict = await context.keeper.forget(job.id);
   if (verdict === 'open') return;
   if (verdict === 'forgotten') done.jobs += 1;
+  await deletePictures(context, job, done);
+}
+
+async function deletePictures({ frames, derived }: Retention, job: JobPictures, done: Deleted): Promise<void> {
   for (const name of job.derived) await derived.delete(name);
   for (const name of job.frames) await frames.delete(name);
   done.derived += job.derived.length;

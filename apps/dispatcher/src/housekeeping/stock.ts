@@ -26,9 +26,11 @@ export interface InputPicture {
   readonly modifiedAt: number;
 }
 
+export type Holding = JobPictures | InputPicture;
+
 export interface Stock {
   /** What is deleted together, oldest first. */
-  readonly holdings: readonly (JobPictures | InputPicture)[];
+  readonly holdings: readonly Holding[];
   /** Derived pictures whose picture is gone. */
   readonly orphans: readonly { readonly name: string; readonly bytes: number; readonly modifiedAt: number }[];
   readonly bytes: number;
