@@ -8,6 +8,7 @@ interface Service {
   readonly image?: string;
   readonly command?: readonly string[];
   readonly build?: { readonly dockerfile: string; readonly target: string };
+  readonly env_file?: readonly object[];
   readonly environment?: Readonly<Record<string, string>>;
   readonly volumes?: readonly (string | object)[];
   readonly healthcheck?: unknown;
@@ -31,6 +32,28 @@ describe('docker-compose.yml', () => {
     const passedOn = [...composeText.matchAll(/\$\{(\w+)/g)].map((match) => match[1] ?? '');
     expect(named.length).toBeGreaterThan(5);
     expect([...named, ...passedOn].filter((name) => !settings.has(name))).toEqual([]);
+  });
+
+  it('has every setting of a .env file reach our services, and runs without such a file', () => {
+    expect(ours.length).toBeGreaterThan(3);
+    for (const [, { env_file }] of ours) expect(env_file).toEqual([{ path: '.env', required: false }]);
+    expect(service('redis').env_file).toBeUndefined();
+  });
+
+  it('takes no path and no address of the machine from there that is another in the containers', () => {
+    const own: Record<string, readonly string[]> = {
+      api: ['HOST', 'PORT', 'REDIS_URL', 'FRAMES_DIR', 'WORKFLOWS_DIR', 'API_KEYS_FILE'],
+      worker: ['REDIS_URL', 'FRAMES_DIR', 'WORKFLOWS_DIR', 'COMFYUI_OUTPUT_DIRS', 'COMFYUI_INPUT_DIRS'],
+      dispatcher: ['REDIS_URL', 'FRAMES_DIR', 'API_KEYS_FILE', 'DISPATCHER_HEALTH_HOST', 'DISPATCHER_HEALTH_PORT'],
+      simulator: ['SIMULATOR_HOST', 'SIMULATOR_PORT', 'SIMULATOR_DIR'],
+    };
+    expect(Object.keys(own).sort()).toEqual(ours.map(([name]) => name).sort());
+    for (const [name, settingsOfIts] of Object.entries(own)) {
+      const { environment = {} } = service(name);
+      expect(settingsOfIts.filter((each) => environment[each] === undefined)).toEqual([]);
+    }
+    const { WORKER_HEALTH_HOST, WORKER_HEALTH_PORT } = service('worker').environment ?? {};
+    expect(dockerfile).toContain(`http://${WORKER_HEALTH_HOST}:${WORKER_HEALTH_PORT}/readyz`);
   });
 
   it('runs the Redis that npm start runs in Docker', () => {
