@@ -99,6 +99,17 @@ it('expires those of a page at once, not one after the other, and passes over th
   expect(new Set(statuses)).toEqual(new Set(['expired']));
 });
 
+it('deals with ten thousand that are overdue in one sweep, and with the others in the next', async () => {
+  const fleet = await openFleet();
+  const { redis, keys } = fleet;
+  await redis.zadd(keys.deadlines, ...Array.from({ length: 10_100 }, () => [1, newId()]).flat());
+  const keeper = openKeeper(fleet);
+  await keeper.sweep();
+  expect(await redis.zcard(keys.deadlines)).toBe(100);
+  await keeper.sweep();
+  expect(await redis.zcard(keys.deadlines)).toBe(0);
+});
+
 it('expires an overdue job when it is claimed before the sweep comes to it', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit({ startWithinMs: -5000 })).record;
