@@ -1,12 +1,12 @@
 import { until } from '@comfy-fleet/testing';
 import { describe, expect, it } from 'vitest';
+import { hostOf } from '../src/deliveries/delivery.js';
 import { Lines } from '../src/deliveries/lines.js';
 import { Places } from '../src/deliveries/places.js';
 import { type Fleet, openFleet, ownRedis } from './builders.js';
 import { deliveryOf, dispatch, endedJob, endedJobs, nothingLeft, recorder, taken } from './deliveries-builders.js';
 
 const never = () => new Promise<never>(() => {});
-const hostOf = (url: string) => new URL(url).hostname;
 
 /** A target of a key. */
 const at = (host: string, key = 'anna') => ({ host, key });
@@ -61,6 +61,13 @@ describe('places', () => {
     expect(places.isSlow('a')).toBe(false);
   });
 });
+
+it.each(['https://a.example:8443/x', 'https://A.example./y', 'http://a.example'])(
+  '%s is of the host a.example',
+  (url) => {
+    expect(hostOf(url)).toBe('a.example');
+  },
+);
 
 describe('lines', () => {
   const lined = (perHost: number, concurrency = 64) => {
