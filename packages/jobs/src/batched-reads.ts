@@ -14,21 +14,14 @@ export interface RequestCount {
   readonly resetMs: number;
 }
 
-/** Where a job stands in the order of service. */
-export interface Place {
-  readonly rank: number;
-  /** Jobs that will be claimed before it; null unless it waits in its queue. */
-  readonly ahead: number | null;
-}
-
 export interface BatchedReads {
   job(id: string): Promise<JobSnapshot | undefined>;
-  /** What of a job changes while it waits, for less than the whole job costs. */
-  place(id: string): Promise<Place | undefined>;
+  /** The job's rank, for less than the whole job costs. */
+  rank(id: string): Promise<number | undefined>;
   count(caller: string): Promise<RequestCount>;
 }
 
-type Question = readonly [kind: 'job' | 'place' | 'count', subject: string];
+type Question = readonly [kind: 'job' | 'rank' | 'count', subject: string];
 
 /**
  * Reads jobs and counts requests; what is asked in one turn of the event loop travels in one round trip. A round trip
@@ -47,9 +40,9 @@ export function createBatchedReads(redis: Redis, keys: Keys): BatchedReads {
   });
   return {
     job: async (id) => parseSnapshot(await loader.load(['job', id])),
-    place: async (id) => {
-      const [rank, ahead] = (await loader.load(['place', id])) as [number, number];
-      return rank < 0 ? undefined : { rank, ahead: ahead < 0 ? null : ahead };
+    rank: async (id) => {
+      const rank = (await loader.load(['rank', id])) as number;
+      return rank < 0 ? undefined : rank;
     },
     count: async (caller) => {
       const [requests, resetMs] = (await loader.load(['count', caller])) as [number, number];

@@ -1,8 +1,8 @@
 import { FleetError, type InstanceAbilities, isTerminal, type WebhookDelivery } from '@comfy-fleet/contracts';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { createAbilityReader } from './abilities.js';
-import { createBatchedCreates, type Written, type WrittenJob } from './batched-creates.js';
-import { createBatchedReads, type Place, type RequestCount } from './batched-reads.js';
+import { createBatchedCreates, type Written } from './batched-creates.js';
+import { createBatchedReads, type RequestCount } from './batched-reads.js';
 import { orUnavailable, producerConnection, runScript } from './connection.js';
 import { createDeliveryQueue } from './deliveries/delivery-queue.js';
 import { readDelivery, redeliver } from './deliveries/read-delivery.js';
@@ -88,39 +88,23 @@ export function createLedger(options: LedgerOptions): Ledger {
   const keys = createKeys(options.prefix);
   const redis = producerConnection(options.url, options.timeoutMs, log);
   const subscriptions = createSubscriptions(producerConnection(options.url, options.timeoutMs, log), log);
-  const queues = createWorkQueues(redis, keys, log);
   const webhooks = createDeliveryQueue(redis, keys, log);
   const common = (id: string) => [keys.prefix, id, options.jobTtlSeconds * 1000];
-  const { job: read, place, count } = createBatchedReads(redis, keys);
+  const { job: read, rank, count } = createBatchedReads(redis, keys);
+  const queues = createWorkQueues(redis, keys, log, rank);
   const write = createBatchedCreates(redis, keys, options);
   const readAbilities = createAbilityReader(redis, keys);
   const sources = { redis, keys, subscriptions, read };
 
-  /** Answers where the first of the jobs stands then. */
-  const enqueue = async (jobs: readonly WrittenJob[]): Promise<Place | undefined> => {
-    const [first] = jobs;
-    if (first === undefined) return undefined;
-    await queues.add(jobs);
-    const written = await place(first.id);
-    if (written === undefined || written.rank === first.rank) return written;
-    // The ranks were rebased in between: with the old ones they would wait behind everybody.
-    const now = await Promise.all(jobs.map(async (job) => ({ ...job, rank: (await place(job.id))?.rank ?? job.rank })));
-    await Promise.all(now.map(({ pool, id }) => queues.remove(pool, id)));
-    await queues.add(now);
-    return place(first.id);
-  };
-
   const accept = async ({ verdict, jobs, only }: Extract<Written, { jobs: unknown }>): Promise<Accepted> => {
     const ids = jobs.map(({ id }) => id);
     const waiting = jobs.filter(({ phase }) => phase === 'waiting');
-    const queued = await enqueue(waiting).catch((error: unknown) => {
+    await queues.add(waiting).catch((error: unknown) => {
       // The jobs are durable already, and the sweep adds what has no work item: refusing now would make the caller
       // send them a second time.
       log.warn('jobs accepted without their work items; the sweep will add them', { jobs: ids.length, error });
-      return undefined;
     });
-    const replayed = verdict === 'replayed';
-    return { replayed, ids, only: only && queued ? { ...only, ahead: queued.ahead } : only };
+    return { replayed: verdict === 'replayed', ids, only };
   };
 
   const ledger: Ledger = {

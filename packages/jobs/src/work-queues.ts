@@ -22,7 +22,16 @@ export interface WorkQueues {
   close(): Promise<void>;
 }
 
-export function createWorkQueues(redis: Redis, keys: Keys, log: Logger): WorkQueues {
+/**
+ * `rankOf` tells a job's rank as it is now: with it, what is added while the ranks are rebased gets its new one. Else the
+ * caller has read the ranks just before.
+ */
+export function createWorkQueues(
+  redis: Redis,
+  keys: Keys,
+  log: Logger,
+  rankOf?: (id: string) => Promise<number | undefined>,
+): WorkQueues {
   const queues = new Map<string, Queue>();
   const queueOf = (pool: string): Queue => {
     const known = queues.get(pool);
@@ -39,13 +48,16 @@ export function createWorkQueues(redis: Redis, keys: Keys, log: Logger): WorkQue
     queues.set(pool, queue);
     return queue;
   };
-  const addNow = (pool: string, jobs: readonly QueuedJob[]): Promise<Error | undefined> =>
-    queueOf(pool)
-      .addBulk(jobs.map(workItem))
-      .then(
-        () => undefined,
-        (error: unknown) => (error instanceof Error ? error : new Error(String(error))),
-      );
+  const addNow = async (pool: string, jobs: readonly QueuedJob[]): Promise<void> => {
+    await queueOf(pool).addBulk(jobs.map(workItem));
+    const [first] = jobs;
+    const rank = first && (await rankOf?.(first.id));
+    if (rank === undefined || rank === first?.rank) return;
+    // The ranks were rebased in between, all by the same: with the old ones they would wait behind everybody.
+    const now = await Promise.all(jobs.map(async (job) => ({ ...job, rank: (await rankOf?.(job.id)) ?? job.rank })));
+    await Promise.all(now.map(({ id }) => queueOf(pool).remove(id)));
+    await queueOf(pool).addBulk(now.map(workItem));
+  };
   // What is added in one turn of the event loop travels together.
   const adding = new DataLoader<QueuedJob, undefined>(
     async (jobs) => {
@@ -55,8 +67,11 @@ export function createWorkQueues(redis: Redis, keys: Keys, log: Logger): WorkQue
         if (group === undefined) byPool.set(job.pool, [job]);
         else group.push(job);
       }
-      const faults = new Map<string, Error | undefined>();
-      await Promise.all([...byPool].map(async ([pool, group]) => faults.set(pool, await addNow(pool, group))));
+      const faults = new Map<string, Error>();
+      const add = async ([pool, group]: [string, QueuedJob[]]) => {
+        await addNow(pool, group).catch((error: unknown) => faults.set(pool, asError(error)));
+      };
+      await Promise.all([...byPool].map(add));
       return jobs.map(({ pool }) => faults.get(pool));
     },
     { cache: false, maxBatchSize: MOST_AT_ONCE, batchScheduleFn: setImmediate },
@@ -72,6 +87,10 @@ export function createWorkQueues(redis: Redis, keys: Keys, log: Logger): WorkQue
       await Promise.all([...queues.values()].map((queue) => queue.close()));
     },
   };
+}
+
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
 }
 
 function workItem({ id, rank }: QueuedJob): { name: string; data: object; opts: BulkJobOptions } {

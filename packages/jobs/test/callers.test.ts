@@ -2,7 +2,7 @@ import { newId } from '@comfy-fleet/contracts';
 import { until } from '@comfy-fleet/testing';
 import { describe, expect, it } from 'vitest';
 import type { Claim, ClaimSource } from '../src/index.js';
-import { aJob, anOrder, type Fleet, nextClaim, openFleet, POOL, startNext, succeeded } from './builders.js';
+import { aJob, anOrder, type Fleet, nextClaim, openFleet, ownRedis, POOL, startNext, succeeded } from './builders.js';
 
 const two = { key: 'anna', mostTaken: 2 } as const;
 
@@ -222,6 +222,20 @@ describe('what is asked at once', () => {
     const made = await Promise.all(fifty.map(() => fleet.ledger.create(anOrder({ id: newId() }))));
     expect(new Set(made.flatMap(({ ids }) => ids)).size).toBe(50);
     expect(await fleet.redis.zcard(fleet.keys.prioritized(POOL))).toBe(51);
+  });
+
+  it('writes nothing to the disk for reads and their counts', async () => {
+    const server = await ownRedis();
+    const fleet = await openFleet({ url: server.url });
+    const { id } = (await fleet.submit()).record;
+    const bytes = async () => /aof_current_size:(\d+)/.exec(await fleet.redis.info('persistence'))?.[1];
+    const before = await bytes();
+    for (let n = 0; n < 20; n++) await Promise.all([fleet.ledger.get(id), fleet.ledger.count('anna')]);
+    expect(await bytes()).toBe(before);
+    expect((await fleet.ledger.count('anna')).requests).toBe(21);
+    expect(await fleet.redis.pttl(fleet.keys.rate('anna'))).toBeGreaterThan(0);
+    await fleet.submit();
+    expect(await bytes()).not.toBe(before);
   });
 
   it('harms nobody when ten orders of 1,000 jobs come among single ones', async () => {

@@ -32,7 +32,7 @@ const DECODE_SECONDS = 30;
  * metadata. Of an animation it takes the first frame. What is transparent becomes white: ComfyUI's LoadImage drops the
  * alpha channel and would show whatever colour lies beneath, mostly black. Throws invalid_image.
  */
-export async function normalisePicture(
+async function normalisePicture(
   raw: RawPicture,
   { maxPixels, pointer }: NormaliseOptions,
 ): Promise<NormalPicture> {

@@ -7,10 +7,11 @@ const MAX_RANK = 2_097_151;
  * queued: writes the records of several orders and gives each its rank. Each order is made whole or not at all. Own
  * arguments, for each order: digest of its Idempotency-Key (or empty), fingerprint of its request, ms that they are
  * remembered, caller, most jobs of the caller that may wait (or empty), most open jobs of all, number of jobs (0 only
- * asks whether it was made before: `new` if not); then
- * for each job: id, pool, flow, step, ms after which it expires if it still is queued, signature, number of fields,
- * field–value pairs of the record. Answers for each order a verdict, and with `ok` and `replayed` the jobs as `{id,
- * pool, rank, phase}`, with one job its snapshot too. A repeat for the same ids changes nothing.
+ * asks whether it was made before: `new` if not); then for each job: id, pool, flow, step, ms after which it expires if
+ * it still is queued, signature, number of fields, field–value pairs of the record. Answers for each order a verdict,
+ * and with `ok` and `replayed` the jobs as `{id, pool, rank, phase}`. A job made now has its creation and start deadline
+ * besides, and if it is the only one how many are ahead of it; one that was made before comes with its snapshot. A repeat
+ * for the same ids changes nothing.
  */
 export const createScript = `${PRELUDE}${SNAPSHOT}
 local cursor = 4
@@ -32,6 +33,7 @@ local function read_order()
   end
   return order
 end
+-- What was made before, as it is now.
 local function answer(verdict, ids)
   local jobs = {}
   for n, job_id in ipairs(ids) do
@@ -54,22 +56,26 @@ local function refusal(order)
   local waiting = tonumber(redis.call('HGET', waiting_of_key(), order.caller) or 0)
   if order.most_waiting and waiting + #order.jobs > order.most_waiting then return 'waiting' end
 end
-local function write(job, caller)
-  id, record = job.id, job_key(job.id)
-  local pool = job.pool
-  local highest_claimed = tonumber(redis.call('HGET', ranks_key(pool), 'V') or 0)
-  local last_of_flow = tonumber(redis.call('HGET', ranks_key(pool), 'flow:' .. job.flow) or 0)
-  local rank = math.min(math.max(highest_claimed, last_of_flow) + job.step, ${MAX_RANK})
-  redis.call('HSET', ranks_key(pool), 'flow:' .. job.flow, rank)
-  local now = now_ms()
+local function write(job, caller, now)
+  local pool, signature, key = job.pool, job.signature, job_key(job.id)
+  local flow = 'flow:' .. job.flow
+  local ranks = redis.call('HMGET', ranks_key(pool), 'V', flow)
+  local rank = math.min(math.max(tonumber(ranks[1] or 0), tonumber(ranks[2] or 0)) + job.step, ${MAX_RANK})
+  redis.call('HSET', ranks_key(pool), flow, rank)
   local deadline = string.format('%d', now + job.start_within)
-  redis.call('HSET', record, 'id', id, 'pool', pool, 'rank', rank, 'status', 'queued', 'phase', 'waiting', 'claim', 0,
-    'created_at', now, 'start_deadline', deadline, 'signature', job.signature, 'key', caller, unpack(ARGV, job.first, job.last))
-  join_backlog()
-  redis.call('SADD', pools_key(), pool)
-  redis.call('ZADD', open_key(pool), now, id)
-  redis.call('ZADD', deadlines_key(), deadline, id)
-  redis.call('ZADD', jobs_of_key(caller), 0, id)
+  redis.call('HSET', key, 'id', job.id, 'pool', pool, 'rank', rank, 'status', 'queued', 'phase', 'waiting', 'claim', 0,
+    'created_at', now, 'start_deadline', deadline, 'signature', signature, 'key', caller, 'in_backlog', 1,
+    unpack(ARGV, job.first, job.last))
+  count_waiting(pool, signature, caller)
+  redis.call('ZADD', open_key(pool), now, job.id)
+  redis.call('ZADD', deadlines_key(), deadline, job.id)
+  redis.call('ZADD', jobs_of_key(caller), 0, job.id)
+  return {job.id, pool, rank, 'waiting', now, deadline}
+end
+-- Those that will be served before one of that rank which comes now. A score is rank · 2^32 + counter.
+local function ahead_of(pool, rank)
+  local below = string.format('(%.0f', (rank + 1) * 4294967296)
+  return redis.call('ZCOUNT', prioritized_key(pool), '-inf', below) + redis.call('LLEN', wait_key(pool))
 end
 local function make(order)
   if order.digest ~= '' then
@@ -93,8 +99,13 @@ local function make(order)
   if redis.call('EXISTS', job_key(ids[1])) == 1 then return answer('ok', ids) end
   local refused = refusal(order)
   if refused then return {refused} end
-  for _, job in ipairs(order.jobs) do write(job, order.caller) end
-  local caller = order.caller
+  local caller, now, written, pools = order.caller, now_ms(), {}, {}
+  for n, job in ipairs(order.jobs) do
+    written[n] = write(job, caller, now)
+    if not pools[job.pool] then redis.call('SADD', pools_key(), job.pool) end
+    pools[job.pool] = true
+  end
+  if #written == 1 then written[1][7] = ahead_of(order.jobs[1].pool, written[1][3]) end
   redis.call('SADD', callers_key(), caller)
   redis.call('PEXPIRE', jobs_of_key(caller), ended_life + ${INDEX_EXTRA_MS})
   local usage = usage_key(caller, today())
@@ -103,7 +114,7 @@ local function make(order)
   if order.digest ~= '' then
     redis.call('SET', idempotency_key(caller, order.digest), order.fingerprint .. ' ' .. table.concat(ids, ','), 'PX', order.remember)
   end
-  return answer('ok', ids)
+  return {'ok', written}
 end
 local replies = {}
 while cursor <= #ARGV do replies[#replies + 1] = make(read_order()) end

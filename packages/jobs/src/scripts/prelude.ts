@@ -64,9 +64,12 @@ local function leave_line()
   redis.call('HDEL', record, 'recalled')
 end
 -- Counted among what the pool has to do yet, by what it takes.
+local function count_waiting(pool, signature, caller)
+  redis.call('HINCRBY', backlog_key(pool), signature, 1)
+  redis.call('HINCRBY', waiting_of_key(), caller, 1)
+end
 local function join_backlog()
-  redis.call('HINCRBY', backlog_key(get('pool')), get('signature'), 1)
-  redis.call('HINCRBY', waiting_of_key(), get('key'), 1)
+  count_waiting(get('pool'), get('signature'), get('key'))
   set('in_backlog', 1)
 end
 local function leave_backlog()
