@@ -30,7 +30,7 @@ export function routes(deps: Deps): Route[] {
     { method: 'POST', path: '/img2img', access: 'jobs', handler: img2img(deps), body: 'picture' },
     { method: 'GET', path: '/jobs', access: 'jobs', handler: listJobs(deps) },
     { method: 'POST', path: '/jobs/batch', access: 'jobs', handler: batch(deps), body: 'json' },
-    { method: 'GET', path: '/jobs/:id', access: 'jobs', handler: getJob(deps), countedBeside: true },
+    { method: 'GET', path: '/jobs/:id', access: 'jobs', handler: getJob(deps), countedBeside: true, polled: true },
     { method: 'DELETE', path: '/jobs/:id', access: 'jobs', handler: deleteJob(deps) },
     { method: 'POST', path: '/jobs/:id/cancel', access: 'jobs', handler: cancelJob(deps) },
     { method: 'POST', path: '/jobs/:id/retry', access: 'jobs', handler: retryJob(deps) },
@@ -46,8 +46,8 @@ export function routes(deps: Deps): Route[] {
     { method: 'GET', path: '/openapi.json', access: 'public', handler: openApiJson(deps, () => table) },
     { method: 'GET', path: '/docs', access: 'public', handler: docs.page },
     { method: 'GET', path: '/docs/:file', access: 'public', handler: docs.file },
-    { method: 'GET', path: '/livez', access: 'public', handler: livez, probe: true },
-    { method: 'GET', path: '/readyz', access: 'public', handler: readyz(deps), probe: true },
+    { method: 'GET', path: '/livez', access: 'public', handler: livez, polled: true },
+    { method: 'GET', path: '/readyz', access: 'public', handler: readyz(deps), polled: true },
   ];
   return table;
 }

@@ -34,7 +34,7 @@ export function expressApp(routes: readonly Route[], options: ExpressAppOptions)
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag'); // jobs change all the time and are small; pictures bring their own
-  app.use(begun(createHeaderList(), new Set(routes.filter(({ probe }) => probe).map(({ path }) => path)), log));
+  app.use(begun(createHeaderList(), log));
   app.use(withHost);
   if (corsOrigins.length > 0) app.use(crossOrigin(corsOrigins));
   for (const path of new Set(routes.map((route) => route.path))) {
@@ -76,14 +76,16 @@ interface Locals {
   caller?: Caller | undefined;
   reading?: Promise<Reading>;
   job?: string | undefined;
+  polled?: true | undefined;
 }
 
 /**
  * Asks who is there, and counts the request, before its body is read.
  */
-function entered({ access, countedBeside }: Route, { gate, meter }: ExpressAppOptions): RequestHandler {
+function entered({ access, countedBeside, polled }: Route, { gate, meter }: ExpressAppOptions): RequestHandler {
   return async (request, response, next) => {
     const locals = localsOf(response);
+    locals.polled = polled;
     const visit = {
       path: pathOf(request),
       get query() {
@@ -132,6 +134,7 @@ function discard(answer: Promise<Reply>, gone: Leaving): void {
 }
 
 interface Leaving {
+  readonly isOver: boolean;
   readonly signal: AbortSignal;
   abort(): void;
 }
@@ -147,6 +150,9 @@ function leaving(response: Response): Leaving {
   if (response.closed) abort();
   else response.once('close', abort);
   return {
+    get isOver() {
+      return over;
+    },
     get signal() {
       made ??= new AbortController();
       if (over) made.abort();
@@ -217,6 +223,9 @@ function toApiRequest(request: Request, caller: Caller | undefined, gone: Leavin
     get signal() {
       return gone.signal;
     },
+    get hasLeft() {
+      return gone.isOver;
+    },
   };
 }
 
@@ -249,16 +258,19 @@ function wrongMethod(sharing: readonly Route[]): RequestHandler {
   };
 }
 
-/** One line for every request, when its answer is through or its caller gone. Of `quiet` paths at debug only. */
-function begun(headerList: HeaderList, quiet: ReadonlySet<string>, log: Logger): RequestHandler {
+/** One line for every request, when its answer is through or its caller gone. Of polls that went well at debug only. */
+function begun(headerList: HeaderList, log: Logger): RequestHandler {
   return (request, response, next) => {
     const start = performance.now();
     const path = pathOf(request);
     const locals: Locals = { headerList };
     response.locals = locals;
     response.once('close', () => {
-      const { job, caller } = locals;
-      log.log(quiet.has(path) ? 'debug' : 'info', 'request', {
+      const { job, caller, polled } = locals;
+      const { statusCode } = response;
+      const isQuiet = polled === true && (statusCode < 400 || statusCode === 503);
+      if (isQuiet && !log.isDebugEnabled()) return;
+      log.log(isQuiet ? 'debug' : 'info', 'request', {
         method: request.method,
         path,
         status: response.statusCode,

@@ -24,6 +24,8 @@ export interface ApiRequest {
   readonly file: UploadedFile | undefined;
   /** Aborts when the caller goes away, or has the whole answer: with every request in the end. */
   readonly signal: AbortSignal;
+  /** The caller went away; to be asked where nothing is waited for, since it costs less than `signal`. */
+  readonly hasLeft: boolean;
 }
 
 interface UploadedFile {
@@ -55,6 +57,9 @@ export interface Route {
    * counted before anything else is done.
    */
   readonly countedBeside?: true;
-  /** Asked again and again by machines: logged at debug only. */
-  readonly probe?: true;
+  /**
+   * Asked again and again by machines, probing or polling: logged at debug only, unless it is answered by an error of the
+   * caller's or of ours (a probe's 503 is its answer).
+   */
+  readonly polled?: true;
 }

@@ -12,7 +12,7 @@ const REPLAYED = { 'Idempotent-Replayed': 'true' };
 /**
  * Makes jobs in the caller's name, all or none. `wish` is what was asked for: when it was asked for before under the same
  * Idempotency-Key, what was made then is answered, and `prepare` is not asked. Throws what Ledger.create throws,
- * storage_full, and the signal's reason when the caller left before anything was made.
+ * storage_full; when the caller left before anything was made, an error that nobody gets.
  */
 async function placeOrder(
   { ledger, requireRoom }: Deps,
@@ -26,7 +26,7 @@ async function placeOrder(
   if (known !== undefined) return known;
   await requireRoom();
   const jobs = await prepare();
-  request.signal.throwIfAborted();
+  if (request.hasLeft) throw new Error('the caller left before anything was made');
   return ledger.create({
     jobs,
     caller: caller.id,

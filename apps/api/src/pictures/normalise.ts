@@ -32,10 +32,7 @@ const DECODE_SECONDS = 30;
  * metadata. Of an animation it takes the first frame. What is transparent becomes white: ComfyUI's LoadImage drops the
  * alpha channel and would show whatever colour lies beneath, mostly black. Throws invalid_image.
  */
-async function normalisePicture(
-  raw: RawPicture,
-  { maxPixels, pointer }: NormaliseOptions,
-): Promise<NormalPicture> {
+async function normalisePicture(raw: RawPicture, { maxPixels, pointer }: NormaliseOptions): Promise<NormalPicture> {
   const type = pictureType(raw.data);
   if (type === undefined) throw invalidImage(pointer, 'The picture is not a PNG, JPEG or WebP.');
   if (raw.claimed !== undefined && raw.claimed !== type) {
