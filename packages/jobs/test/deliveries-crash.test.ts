@@ -102,6 +102,20 @@ describe('a dispatcher that dies', () => {
   });
 });
 
+it('shows a try once whose writing was sent again, since Redis died before it could answer', async () => {
+  const fleet = await openFleet();
+  const id = await endedJob(fleet);
+  const failed = { ...attempt(500), run: '1-0' };
+  const later = { ...taken.attempt, run: '1-0', at: new Date(Date.parse(failed.at) + 1).toISOString() };
+  // As ioredis does with what it has no reply to when the connection drops.
+  for (const each of [failed, failed, later, later]) await logAttempt(fleet.redis, fleet.keys, id, each, 60_000);
+  const { attempts } = await deliveryOf(fleet).read(id);
+  expect(attempts.map(({ at, status }) => [at, status])).toEqual([
+    [failed.at, 500],
+    [later.at, 200],
+  ]);
+});
+
 it('breaks a try off whose lock was lost, and makes it again', async () => {
   const fleet = await openFleet();
   let brokenOff = 0;
