@@ -1,6 +1,7 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { Redis, type RedisOptions } from 'ioredis';
+import { joinWrites } from './join-writes.js';
 import { SCRIPTS } from './scripts/index.js';
 
 /** BullMQ's own default waits up to 20 s between tries; a fleet is to be back at once when its Redis is. */
@@ -39,6 +40,7 @@ function watched(redis: Redis, log: Logger): Redis {
     if (!lost) log.warn('redis connection lost', { error });
     lost = true;
   });
+  redis.on('connect', () => joinWrites(redis.stream));
   redis.on('ready', () => {
     if (lost) log.info('redis connection is back');
     lost = false;
