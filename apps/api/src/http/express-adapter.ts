@@ -35,7 +35,6 @@ export function expressApp(routes: readonly Route[], options: ExpressAppOptions)
   app.disable('x-powered-by');
   app.disable('etag'); // jobs change all the time and are small; pictures bring their own
   app.use(begun(createHeaderList(), log));
-  app.use(withHost);
   if (corsOrigins.length > 0) app.use(crossOrigin(corsOrigins));
   for (const path of new Set(routes.map((route) => route.path))) {
     const sharing = routes.filter((route) => route.path === path);
@@ -63,14 +62,15 @@ export function expressApp(routes: readonly Route[], options: ExpressAppOptions)
 }
 
 /** RFC 9112, 3.2: a request without a Host is to be refused. HTTP/1.0 had none. */
-const withHost: RequestHandler = (request, _response, next) => {
-  const isMissing = request.httpVersion === '1.1' && request.headers.host === undefined;
-  next(isMissing ? new FleetError('malformed_request', 'The request has no Host header.') : undefined);
-};
+function lacksHost({ httpVersion, headers }: Request): FleetError | undefined {
+  const isMissing = httpVersion === '1.1' && headers.host === undefined;
+  return isMissing ? new FleetError('malformed_request', 'The request has no Host header.') : undefined;
+}
 
 /** What is known of a request before it is answered. */
 interface Locals {
-  headerList: HeaderList;
+  readonly headerList: HeaderList;
+  readonly gone: Leaving;
   /** The headers that say how much the caller may ask yet. */
   limits?: Reading['headers'];
   caller?: Caller | undefined;
@@ -79,9 +79,7 @@ interface Locals {
   polled?: true | undefined;
 }
 
-/**
- * Asks who is there, and counts the request, before its body is read.
- */
+/** Asks who is there, and counts the request, before its body is read. */
 function entered({ access, countedBeside, polled }: Route, { gate, meter }: ExpressAppOptions): RequestHandler {
   return async (request, response, next) => {
     const locals = localsOf(response);
@@ -107,8 +105,8 @@ function refuseIfTooMany({ headers, refusal }: Reading, response: Response): voi
 
 function served(handler: Handler, log: Logger): RequestHandler {
   return async (request, response) => {
-    const gone = leaving(response);
     const locals = localsOf(response);
+    const { gone } = locals;
     locals.job = request.params.id as string | undefined;
     try {
       const answer = (async () => handler(toApiRequest(request, locals.caller, gone)))();
@@ -139,16 +137,14 @@ interface Leaving {
   abort(): void;
 }
 
-/** Aborts when the connection is through with the answer. The signal is made for who asks: most requests end without. */
-function leaving(response: Response): Leaving {
+/** To be aborted when the connection is through with the answer. The signal is made for who asks: most end without. */
+function leaving(): Leaving {
   let made: AbortController | undefined;
   let over = false;
   const abort = () => {
     over = true;
     made?.abort();
   };
-  if (response.closed) abort();
-  else response.once('close', abort);
   return {
     get isOver() {
       return over;
@@ -263,9 +259,11 @@ function begun(headerList: HeaderList, log: Logger): RequestHandler {
   return (request, response, next) => {
     const start = performance.now();
     const path = pathOf(request);
-    const locals: Locals = { headerList };
+    const gone = leaving();
+    const locals: Locals = { headerList, gone };
     response.locals = locals;
     response.once('close', () => {
+      gone.abort();
       const { job, caller, polled } = locals;
       const { statusCode } = response;
       const isQuiet = polled === true && (statusCode < 400 || statusCode === 503);
@@ -280,7 +278,7 @@ function begun(headerList: HeaderList, log: Logger): RequestHandler {
         ...(response.writableFinished ? {} : { aborted: true }),
       });
     });
-    next();
+    next(lacksHost(request));
   };
 }
 
