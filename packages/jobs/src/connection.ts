@@ -28,9 +28,14 @@ export function producerConnection(url: string, timeoutMs: number, log: Logger):
   return watched(new Redis(url, { ...shared, ...options }), log);
 }
 
-/** For a process that has work in hand: commands wait until Redis is back. */
+/**
+ * For a process that has work in hand: commands wait until Redis is back, and those of one turn of the event loop leave
+ * together. (Those that answer callers join their questions before, by kind, and would wait for nothing here.)
+ */
 export function workerConnection(url: string, log: Logger): Redis {
-  return watched(new Redis(url, { ...shared, maxRetriesPerRequest: null }), log);
+  const redis = watched(new Redis(url, { ...shared, maxRetriesPerRequest: null }), log);
+  redis.on('connect', () => joinWrites(redis.stream));
+  return redis;
 }
 
 /** Says once that Redis is gone and once that it is back, instead of once per try. */
@@ -40,7 +45,6 @@ function watched(redis: Redis, log: Logger): Redis {
     if (!lost) log.warn('redis connection lost', { error });
     lost = true;
   });
-  redis.on('connect', () => joinWrites(redis.stream));
   redis.on('ready', () => {
     if (lost) log.info('redis connection is back');
     lost = false;
