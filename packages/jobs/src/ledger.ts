@@ -156,7 +156,7 @@ export function createLedger(options: LedgerOptions): Ledger {
     charge: (caller, bytes, most) =>
       orUnavailable(async () => {
         const reply = await runScript(redis, 'charge', keys.callers, [keys.prefix, caller, bytes, most]);
-        return (reply as [0 | 1, number])[0] === 1;
+        return reply === 1;
       }),
     delivery: (record) => orUnavailable(() => readDelivery(redis, keys, webhooks, record)),
     redeliver: (record) => orUnavailable(() => redeliver(webhooks, record)),

@@ -25,7 +25,8 @@ export function callbackOf(
   return url === undefined ? undefined : { url, ...(events === undefined ? {} : { events }) };
 }
 
-function refused(code: 'validation_failed' | 'url_not_allowed', pointer: string, detail: string): FleetError {
+function refused(code: 'validation_failed' | 'url_not_allowed', pointer: string, fault: string): FleetError {
+  const detail = fault.replace(/\.$/, '');
   const errors: FieldError[] = [{ pointer, detail }];
   return new FleetError(code, `${pointer} ${detail}.`, { errors });
 }
