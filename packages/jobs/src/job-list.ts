@@ -1,5 +1,6 @@
 import type { JobKind, JobStatus, Lod, ResolvedRequest } from '@comfy-fleet/contracts';
 import type { Redis } from 'ioredis';
+import { firstIdAt } from './first-id.js';
 import type { Keys } from './keys.js';
 import type { JobSnapshot } from './record.js';
 
@@ -81,12 +82,4 @@ function requestMatches({ lod, metadata }: ResolvedRequest, filter: JobFilter): 
 
 function isEmpty({ status, lod, kind, metadata = {} }: JobFilter): boolean {
   return status === undefined && lod === undefined && kind === undefined && Object.keys(metadata).length === 0;
-}
-
-/** The lowest UUIDv7 of a millisecond: its first 48 bits are the time (RFC 9562, 5.7). */
-function firstIdAt(ms: number): string {
-  const time = Math.min(Math.max(0, Math.floor(ms)), 2 ** 48 - 1)
-    .toString(16)
-    .padStart(12, '0');
-  return `${time.slice(0, 8)}-${time.slice(8)}-7000-8000-000000000000`;
 }

@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import { firstIdAt } from '../first-id.js';
 import type { Keys } from '../keys.js';
 import { redisTime } from '../redis-time.js';
 
@@ -11,7 +12,7 @@ const PAGE = 500;
  * looked at, of which all are gone whose jobs did not wait or run for long.
  */
 export async function pruneIndexes(redis: Redis, keys: Keys, jobTtlSeconds: number): Promise<number> {
-  const to = `[${firstIdOf((await redisTime(redis)) - jobTtlSeconds * 1000)}`;
+  const to = `[${firstIdAt((await redisTime(redis)) - jobTtlSeconds * 1000)}`;
   let pruned = 0;
   for (const caller of await redis.smembers(keys.callers)) {
     const index = keys.jobsOf(caller);
@@ -33,10 +34,4 @@ async function withoutRecord(redis: Redis, keys: Keys, ids: readonly string[]): 
   for (const id of ids) pipeline.exists(keys.job(id));
   const replies = (await pipeline.exec()) ?? [];
   return ids.filter((_, index) => replies[index]?.[1] === 0);
-}
-
-/** No UUIDv7 of a later ms is smaller: its first 48 bits are the time. */
-function firstIdOf(ms: number): string {
-  const time = Math.max(0, ms).toString(16).padStart(12, '0');
-  return `${time.slice(0, 8)}-${time.slice(8)}`;
 }
