@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import type { RequestLimits } from '@comfy-fleet/contracts';
 import { ConfigError } from './config-error.js';
 import { type Environment, readSettings } from './read-settings.js';
+import { type RedisSettings, redisFaults, toRedisSettings } from './redis-settings.js';
 import { type Settings, settingsSchema } from './settings-schema.js';
 
 /** The settings by their users, in the units that their names end in. Frozen. */
@@ -41,7 +42,7 @@ export interface Config {
     /** Targets that image_url may name although they are not public; see packages/safe-http. */
     readonly fetchAllow: readonly string[];
   };
-  readonly redis: { readonly url: string; readonly prefix: string; readonly timeoutMs: number };
+  readonly redis: RedisSettings;
   readonly queue: {
     readonly maxOpenJobs: number;
     readonly maxAttempts: number;
@@ -114,7 +115,7 @@ export function loadConfig(env: Environment = process.env): Config {
 }
 
 function crossChecks(settings: Settings): string[] {
-  const faults: string[] = [];
+  const faults = redisFaults(settings);
   if (settings.MIN_SIZE > settings.MAX_SIZE) {
     faults.push(`MIN_SIZE=${settings.MIN_SIZE}: must not be larger than MAX_SIZE=${settings.MAX_SIZE}`);
   }
@@ -182,7 +183,7 @@ function toConfig(s: Settings): Config {
       fetchTimeoutMs: s.IMAGE_URL_TIMEOUT_MS,
       fetchAllow: list(s.IMAGE_URL_ALLOW ?? ''),
     },
-    redis: { url: s.REDIS_URL, prefix: s.KEY_PREFIX, timeoutMs: s.REDIS_TIMEOUT_MS },
+    redis: toRedisSettings(s),
     queue: {
       maxOpenJobs: s.MAX_OPEN_JOBS,
       maxAttempts: s.MAX_ATTEMPTS,

@@ -1,23 +1,29 @@
 import { Ajv, type ErrorObject } from 'ajv';
 import type { Static, TObject } from 'typebox';
 import { ConfigError } from './config-error.js';
+import { withSecretFiles } from './secret-files.js';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * Reads the variables that `schema` names out of `env`: text becomes numbers and booleans, absent and empty ones get
- * their default. Throws one ConfigError with every fault.
+ * their default; a secret may be in a file, see withSecretFiles. Throws one ConfigError with every fault.
  */
-export function readSettings<T extends TObject>(schema: T, env: Environment): Static<T> {
+export function readSettings<T extends TObject>(schema: T, given: Environment): Static<T> {
   const values: Record<string, unknown> = {};
+  const { env, faults } = withSecretFiles(schema, given);
   for (const name of Object.keys(schema.properties)) {
     const text = env[name]?.trim();
     if (text !== undefined && text !== '') values[name] = text;
   }
   const written = { ...values };
   const ajv = new Ajv({ allErrors: true, coerceTypes: true, useDefaults: true, strict: false, verbose: true });
-  if (!ajv.validate(schema, values)) throw new ConfigError((ajv.errors ?? []).map((error) => fault(error, written)));
-  const endless = Object.keys(values).filter((name) => Math.abs(Number(values[name])) === Number.POSITIVE_INFINITY);
+  const isValid = ajv.validate(schema, values);
+  const all = [...faults, ...(ajv.errors ?? []).map((error) => fault(error, written))];
+  if (!isValid || all.length > 0) throw new ConfigError(all);
+  const endless = Object.keys(values).filter(
+    (name) => typeof values[name] === 'number' && !Number.isFinite(values[name]),
+  );
   if (endless.length > 0) throw new ConfigError(endless.map((name) => `${name}=${written[name]}: must be finite`));
   return values as Static<T>;
 }

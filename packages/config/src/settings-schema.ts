@@ -19,6 +19,19 @@ const targets = (which: string) =>
     }),
   );
 
+/** One host:port, to be repeated in a list. */
+const NODE = '(\\[[0-9A-Fa-f:.]+\\]|[A-Za-z0-9._-]+):\\d{1,5}';
+
+const nodes = (which: string) =>
+  Type.Optional(
+    Type.String({
+      pattern: `^\\s*${NODE}(\\s*,\\s*${NODE})*\\s*$`,
+      description: `Comma-separated host:port of ${which}`,
+    }),
+  );
+
+const pemFile = (what: string) => Type.Optional(Type.String({ description: `PEM file of ${what}` }));
+
 /** Every variable the services read, with its default and meaning. README's table is held against it by a test. */
 export const settingsSchema = Type.Object({
   // where things are
@@ -55,8 +68,28 @@ export const settingsSchema = Type.Object({
     default: 'redis://127.0.0.1:6379',
     pattern: '^rediss?://',
     writeOnly: true, // it may hold a password
-    description: 'redis:// or rediss:// address of Redis',
+    description: 'redis:// or rediss:// (TLS) address of Redis, with user and password if it asks for them',
   }),
+  REDIS_SENTINELS: nodes(
+    'Sentinels, which name the primary: of REDIS_URL only user, password, database and TLS count then',
+  ),
+  REDIS_SENTINEL_NAME: Type.String({
+    default: 'mymaster',
+    description: 'Name under which the Sentinels know the primary',
+  }),
+  REDIS_SENTINEL_PASSWORD: Type.Optional(
+    Type.String({ writeOnly: true, description: 'Password of the Sentinels themselves, if they ask for one' }),
+  ),
+  REDIS_CLUSTER: nodes('nodes of a Redis Cluster; of REDIS_URL only user, password and TLS count then'),
+  REDIS_CA_FILE: pemFile('the authorities that the certificates of Redis are checked against; absent: those of Node'),
+  REDIS_CERT_FILE: pemFile('the certificate that Redis is shown, if it asks for one'),
+  REDIS_KEY_FILE: pemFile('the private key of that certificate'),
+  REDIS_WAIT_REPLICAS: integer(
+    0,
+    0,
+    'Replicas that must have a job before it is acknowledged, and the id of a prompt before ComfyUI is asked',
+  ),
+  REDIS_WAIT_MS: integer(500, 10, 'Longest wait for these replicas, in ms; then a new job is answered 503'),
   KEY_PREFIX: Type.String({
     default: '{comfy-fleet}',
     pattern: '^[A-Za-z0-9_-]*\\{[A-Za-z0-9_-]+\\}[A-Za-z0-9_-]*$',
