@@ -34,6 +34,7 @@
  * | pools | set of pool names | for good: a name per pool that was ever used |
  * | workers | zset of worker names by the time last seen | a name is in it for a minute |
  * | worker:<name> | string, the announcement | three announcement intervals |
+ * | halts | hash: `fleet`, `pool <name>` and `instance <name>` → since when it is halted, and by which API key | for good: an operator's word lapses by another one only; only what the fleet knows can be halted |
  * | lease:<task> | string, the holder | the lease |
  * | queue-<pool>:…, webhooks:… | BullMQ's own | BullMQ's own |
  */
@@ -70,6 +71,8 @@ export interface Keys {
   readonly pools: string;
   readonly workers: string;
   worker(name: string): string;
+  /** What operators have halted; see halts.ts. */
+  readonly halts: string;
   lease(task: string): string;
   /** BullMQ's name of a pool's queue; its keys begin with `<prefix>:<name>:`. */
   queueName(pool: string): string;
@@ -89,6 +92,8 @@ export interface Keys {
   jobChannel(id: string): string;
   /** Channel on which one worker is told to look at a job it holds. */
   workerChannel(name: string): string;
+  /** Channel on which all workers are told that what is halted may have changed. */
+  readonly haltsChannel: string;
 }
 
 export function createKeys(prefix: string): Keys {
@@ -126,6 +131,7 @@ export function createKeys(prefix: string): Keys {
     pools: key('pools'),
     workers: key('workers'),
     worker: (name) => key('worker', name),
+    halts: key('halts'),
     lease: (task) => key('lease', task),
     queueName,
     webhookQueue: 'webhooks',
@@ -139,6 +145,7 @@ export function createKeys(prefix: string): Keys {
     lock: (pool, id) => key(queueName(pool), id, 'lock'),
     jobChannel: (id) => key('on', id),
     workerChannel: (name) => key('to', name),
+    haltsChannel: key('halted'),
   };
 }
 
@@ -167,6 +174,7 @@ local function idempotency_key(caller, digest) return P .. ':idempotency:' .. ca
 local function attempts_key(id) return P .. ':attempts:' .. id end
 local function marker_key(pool) return P .. ':queue-' .. pool .. ':marker' end
 local function deadlines_key() return P .. ':deadlines' end
+local function halts_key() return P .. ':halts' end
 local function outbox_key() return P .. ':outbox' end
 local function pools_key() return P .. ':pools' end
 local function work_item_key(pool, id) return P .. ':queue-' .. pool .. ':' .. id end

@@ -7,6 +7,7 @@ import { orUnavailable, producerConnection, runScript } from './connection.js';
 import { createDeliveryQueue } from './deliveries/delivery-queue.js';
 import { readDelivery, redeliver } from './deliveries/read-delivery.js';
 import type { JobStreamItem } from './events.js';
+import { type Halts, type HaltTarget, halt, readHalts, resume } from './halts.js';
 import { type JobFilter, type JobPage, listJobs } from './job-list.js';
 import { jobStream } from './job-stream.js';
 import { createKeys } from './keys.js';
@@ -63,6 +64,12 @@ export interface Ledger {
   usage(caller: string, days: number): Promise<readonly DayUsage[]>;
   readonly urls: UrlSigner;
   overview(): Promise<FleetOverview>;
+  /** What operators have halted, as it is now. */
+  halts(): Promise<Halts>;
+  /** Halts it by the word of the caller; what is halted already stays as it was. */
+  halt(target: HaltTarget, caller: string): Promise<void>;
+  /** Has it go on; nothing changes when it was not halted. */
+  resume(target: HaltTarget): Promise<void>;
   /** What the instances of a pool that were seen within a day can do, as it was at most two seconds ago. */
   abilities(pool: string): Promise<readonly InstanceAbilities[]>;
   /** Round-trip time in ms, of the slower of the connections that ask and listen. */
@@ -163,6 +170,9 @@ export function createLedger(options: LedgerOptions): Ledger {
     usage: (caller, days) => orUnavailable(() => readUsage(redis, keys, caller, { days, now: Date.now() })),
     urls: createUrlSigner(redis, keys, { ttlSeconds: options.signedUrlSeconds }),
     overview: () => orUnavailable(() => readOverview(redis, keys)),
+    halts: () => orUnavailable(() => readHalts(redis, keys)),
+    halt: (target, caller) => orUnavailable(() => halt(redis, keys, target, caller)),
+    resume: (target) => orUnavailable(() => resume(redis, keys, target)),
     ping: () =>
       orUnavailable(async () => {
         const start = performance.now();

@@ -1,6 +1,7 @@
 import type { WorkerAnnouncement } from '@comfy-fleet/contracts';
 import type { Redis } from 'ioredis';
 import { readWorkers } from './announcements.js';
+import { type Halts, isPaused, readHalts } from './halts.js';
 import type { Keys } from './keys.js';
 import { expectedMs } from './signature.js';
 
@@ -12,8 +13,10 @@ export interface PoolOverview {
   readonly waiting: number;
   /** Executing. */
   readonly running: number;
-  /** Instances that are up and whose worker takes jobs. */
+  /** Instances that are up, not halted, and whose worker takes jobs. */
   readonly instances: number;
+  /** Operators have paused it, alone or with the whole fleet: nothing of it is claimed. */
+  readonly paused: boolean;
   /** Learned durations of an execution in ms, by signature and by lod. */
   readonly durations: ReadonlyMap<string, number>;
   /** What has not begun: jobs whose duration is known, and the sum of these in ms. */
@@ -23,21 +26,26 @@ export interface PoolOverview {
 export interface FleetOverview {
   readonly pools: readonly PoolOverview[];
   readonly workers: readonly WorkerAnnouncement[];
+  readonly halts: Halts;
 }
 
 /** Pools that a job went to, and pools that a worker serves, in the order of their names. */
 export async function readOverview(redis: Redis, keys: Keys): Promise<FleetOverview> {
-  const [used, workers] = await Promise.all([redis.smembers(keys.pools), readWorkers(redis, keys)]);
+  const [used, workers, halts] = await Promise.all([
+    redis.smembers(keys.pools),
+    readWorkers(redis, keys),
+    readHalts(redis, keys),
+  ]);
   const names = [...new Set([...used, ...workers.flatMap(({ pools }) => pools)])].sort();
-  const pools = await Promise.all(names.map((pool) => readPool(redis, keys, pool, workers)));
-  return { pools, workers };
+  const pools = await Promise.all(names.map((pool) => readPool(redis, keys, pool, { workers, halts })));
+  return { pools, workers, halts };
 }
 
 async function readPool(
   redis: Redis,
   keys: Keys,
   pool: string,
-  workers: readonly WorkerAnnouncement[],
+  { workers, halts }: Pick<FleetOverview, 'workers' | 'halts'>,
 ): Promise<PoolOverview> {
   const [open, running, prioritized, givenBack, delayed, backlog, learned] = await Promise.all([
     redis.zcard(keys.open(pool)),
@@ -57,7 +65,8 @@ async function readPool(
     instances: workers
       .filter(({ pools, draining }) => pools.includes(pool) && !draining)
       .flatMap(({ instances }) => instances)
-      .filter(({ state }) => state === 'up').length,
+      .filter(({ name, state }) => state === 'up' && !halts.instances.has(name)).length,
+    paused: isPaused(halts, pool),
     durations,
     backlog: sum(backlog, durations),
   };

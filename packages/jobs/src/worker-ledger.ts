@@ -5,6 +5,7 @@ import { publishAbilities } from './abilities.js';
 import { announceWorker, readWorkers, withdrawWorker } from './announcements.js';
 import type { Claim } from './claim.js';
 import { orUnavailable, runScript, workerConnection } from './connection.js';
+import { type Halts, readHalts } from './halts.js';
 import { heldClaim } from './held-claim.js';
 import { createKeys } from './keys.js';
 import { takeLease } from './lease.js';
@@ -24,6 +25,9 @@ const NAME_RETRY_MS = 200;
 const IDLE_FRESH_MS = 100;
 /** How long a work item rests whose claim Redis refused to write. */
 const REFUSED_CLAIM_DELAY_MS = 1000;
+
+/** How long the work item rests of a job whose pool is paused, should it be taken before its worker has heard of that. */
+const HALTED_DELAY_MS = 1000;
 
 /** After this long a parked job looks by itself whether it may go on; mostly the end of another one calls it before. */
 const PARKED_MS = 60_000;
@@ -71,6 +75,10 @@ export interface WorkerLedger {
    * message may have been missed: then every held job is to be looked at.
    */
   onAttention(listener: (jobId: string | undefined) => void): Promise<void>;
+  /** What operators have halted, as it is now. */
+  halts(): Promise<Halts>;
+  /** Calls `listener` when that may have changed; it may be called late or never, so look from time to time. */
+  onHalts(listener: () => void): Promise<void>;
   /**
    * This process is the one of its name from now on. Waits while another one lives that has it. To be called once,
    * before anything is claimed.
@@ -117,6 +125,7 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
   let clockOffsetMs = 0;
   const redisNow = () => Date.now() + clockOffsetMs;
   const redis = workerConnection(options.url, log);
+  let haltsChanged = () => {};
   const subscriptions = createSubscriptions(workerConnection(options.url, log), log);
   const isNameInUse = async () => {
     const [, subscribers] = await redis.pubsub('NUMSUB', keys.workerChannel(worker));
@@ -132,7 +141,7 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
       await poolWorker.begin();
       let othersIdle = false;
       let idleAskedAt = Number.NEGATIVE_INFINITY;
-      const claim = async (item: WorkItem): Promise<Claim | undefined> => {
+      const claim = async (item: WorkItem): Promise<Claim | 'halted' | undefined> => {
         const tooManyDeaths = JSON.stringify(workerKilled(maxWorkerDeaths));
         const reply = await run('claim', item.id, [worker, item.token, maxWorkerDeaths, tooManyDeaths]).catch(
           (error: unknown) => {
@@ -141,7 +150,12 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
             throw error;
           },
         );
-        const [verdict, written] = reply as ['ok', unknown] | ['ended'] | ['parked'];
+        const [verdict, written] = reply as ['ok', unknown] | ['ended'] | ['parked'] | ['halted'];
+        if (verdict === 'halted') {
+          item.giveBack(HALTED_DELAY_MS);
+          haltsChanged();
+          return 'halted';
+        }
         if (verdict === 'parked') {
           item.giveBack(PARKED_MS, async () => {
             await run('unpark', item.id, []).catch((error: unknown) => {
@@ -170,6 +184,7 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
           for (;;) {
             const item = await orUnavailable(() => poolWorker.take({ block }));
             const taken = item && (await claim(item));
+            if (taken === 'halted') return undefined;
             // What ended or was parked instead says nothing about those behind it.
             if (item === undefined || taken !== undefined) return taken;
           }
@@ -179,7 +194,7 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
             if (poolWorker.has(id)) continue;
             const item = await orUnavailable(() => poolWorker.reclaim(id, worker));
             const taken = item && (await claim(item));
-            if (taken !== undefined) yield taken;
+            if (taken !== undefined && taken !== 'halted') yield taken;
           }
         },
         othersIdle: async () => {
@@ -208,6 +223,11 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
     },
     onAttention: async (listener) => {
       await subscriptions.listen(keys.workerChannel(worker), listener);
+    },
+    halts: () => orUnavailable(() => readHalts(redis, keys)),
+    onHalts: async (listener) => {
+      haltsChanged = listener;
+      await subscriptions.listen(keys.haltsChannel, listener);
     },
     takeName: async (signal) => {
       // A dead one's connection is closed at once, or if its host died its lease lapses.

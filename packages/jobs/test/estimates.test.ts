@@ -85,6 +85,7 @@ describe('etaSeconds', () => {
     waiting: 8,
     running: 0,
     instances: 2,
+    paused: false,
     durations: new Map([['sketch', 10_000]]),
     backlog: { jobs: 4, ms: 80_000 },
     ...overrides,
@@ -111,6 +112,11 @@ describe('etaSeconds', () => {
     expect(await eta({ ...running, progress: progress(0) }, null, overview(), 4000)).toBe(7);
     expect(await eta({ ...running, progress: progress(0.5) }, null, overview(), 5000)).toBe(4);
     expect(await eta({ ...running, progress: progress(0) }, null, overview(), 60_000)).toBe(1);
+  });
+
+  it('is null for what waits in a paused pool, and goes on counting for what runs', async () => {
+    expect(await eta({}, 0, overview({ paused: true }))).toBeNull();
+    expect(await eta({ status: 'running', startedAt: 1000 }, null, overview({ paused: true }), 4000)).toBe(7);
   });
 
   it('is null for what ended or is being canceled, without instances, and while nothing was learned', async () => {

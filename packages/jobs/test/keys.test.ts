@@ -28,6 +28,7 @@ const PAIRS: Record<string, string> = {
   "attempts_key('i')": keys.attempts('i'),
   "marker_key('p')": keys.marker('p'),
   'deadlines_key()': keys.deadlines,
+  'halts_key()': keys.halts,
   'outbox_key()': keys.outbox,
   'pools_key()': keys.pools,
   "work_item_key('p', 'i')": keys.workItem('p', 'i'),
@@ -56,6 +57,6 @@ it('leaves no Lua key builder out of that comparison', () => {
 it('begins every key and channel with the prefix, so that all are in one slot of a Redis Cluster', () => {
   const built = Object.values(keys).flatMap((value) => (typeof value === 'function' ? [value('a', 'b')] : [value]));
   const names = built.filter((key) => key !== keys.queueName('a') && key !== keys.webhookQueue && key !== keys.prefix);
-  expect(names).toHaveLength(41);
+  expect(names).toHaveLength(43);
   for (const key of names) expect(key).toMatch(/^\{tag\}:/);
 });

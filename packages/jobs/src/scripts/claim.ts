@@ -4,7 +4,8 @@ import { PRELUDE, SNAPSHOT } from './prelude.js';
  * A worker takes the job: the fence goes up by one. Own arguments: worker name, token of the work item's lock, deaths
  * after which the job fails, the error to fail it with (JSON). A job found claimed already was held by a worker that
  * died, or that lost its lock; one that is being canceled is handed out all the same, so that its prompt is stopped. A
- * repeat with the same token changes nothing. A job whose key has as many in workers' hands as it may is parked. One whose start deadline has passed expires here if the sweep has not
+ * repeat with the same token changes nothing. While its pool or the whole fleet is paused, a job that no ComfyUI may have
+ * stays where it is, whoever asks. A job whose key has as many in workers' hands as it may is parked. One whose start deadline has passed expires here if the sweep has not
  * come to it yet.
  */
 export const claimScript = `${PRELUDE}${SNAPSHOT}
@@ -15,6 +16,11 @@ if get('claimed_with') == token then return {'ok', snapshot()} end
 if is_overdue() then
   close_job('expired')
   return {'ended'}
+end
+-- Operators have paused it. One that may be in a ComfyUI already, or that is to be stopped, is looked after all the same.
+if status ~= 'canceling' and get('prompt_id') == '' and (redis.call('HEXISTS', halts_key(), 'fleet') == 1
+  or redis.call('HEXISTS', halts_key(), 'pool ' .. get('pool')) == 1) then
+  return {'halted'}
 end
 -- Its key has as many jobs in workers' hands as it may: it waits until one of them ends. One that may be in a ComfyUI
 -- already, or that is to be stopped, has its place.

@@ -1,0 +1,123 @@
+import { until } from '@comfy-fleet/testing';
+import { expect, it } from 'vitest';
+import { anAnnouncement, nextClaim, openFleet, POOL, startNext, succeeded } from './builders.js';
+
+const FLEET = { kind: 'fleet' } as const;
+
+it('shows what is halted, since when and by whom; a second halt changes nothing, and going on ends it', async () => {
+  const { ledger } = await openFleet();
+  const before = Date.now();
+  await ledger.halt(FLEET, 'ada');
+  await ledger.halt({ kind: 'pool', name: 'video' }, 'ada');
+  await ledger.halt({ kind: 'instance', name: 'gpu-1/2' }, 'bob');
+  const first = await ledger.halts();
+  expect(first.fleet?.by).toBe('ada');
+  expect(Math.abs((first.fleet?.since ?? 0) - before)).toBeLessThan(5000);
+  expect([...first.pools.keys()]).toEqual(['video']);
+  expect(first.instances.get('gpu-1/2')?.by).toBe('bob');
+  await ledger.halt(FLEET, 'bob');
+  expect(await ledger.halts()).toEqual(first);
+  await ledger.resume(FLEET);
+  await ledger.resume({ kind: 'pool', name: 'never halted' });
+  await ledger.resume({ kind: 'instance', name: 'gpu-1/2' });
+  const last = await ledger.halts();
+  expect([last.fleet, last.pools.size, last.instances.size]).toEqual([undefined, 1, 0]);
+});
+
+it('keeps what is halted for good, and nothing when all goes on', async () => {
+  const { ledger, redis, keys } = await openFleet();
+  await ledger.halt(FLEET, 'ada');
+  expect(await redis.pttl(keys.halts)).toBe(-1);
+  await ledger.resume(FLEET);
+  expect(await redis.exists(keys.halts)).toBe(0);
+});
+
+it.each([
+  ['the fleet', FLEET],
+  ['its pool', { kind: 'pool', name: POOL } as const],
+])('lets nobody claim a job while %s is paused, and hands all of them out after that', async (_name, target) => {
+  const fleet = await openFleet();
+  const source = await fleet.claims();
+  const ids: string[] = [];
+  for (let n = 0; n < 3; n++) ids.push((await fleet.submit()).record.id);
+  await fleet.ledger.halt(target, 'ada');
+  for (let n = 0; n < 5; n++) expect(await source.next({ block: false })).toBeUndefined();
+  expect((await fleet.get(ids[0] as string)).record).toMatchObject({ status: 'queued', phase: 'waiting', claim: 0 });
+  await fleet.ledger.resume(target);
+  const claimed: string[] = [];
+  for (let n = 0; n < 3; n++) {
+    const claim = await nextClaim(source);
+    claimed.push(claim.record.id);
+    await claim.finish(succeeded(claim.record.id));
+  }
+  expect(claimed.sort()).toEqual(ids.sort());
+});
+
+it('has another pool go on while one is paused', async () => {
+  const fleet = await openFleet();
+  await fleet.ledger.halt({ kind: 'pool', name: 'another' }, 'ada');
+  const { id } = (await fleet.submit()).record;
+  expect((await nextClaim(await fleet.claims())).record.id).toBe(id);
+});
+
+it('hands out all the same what a ComfyUI may still have, and what is to be stopped', async () => {
+  const fleet = await openFleet();
+  const source = await fleet.claims();
+  await fleet.submit();
+  const { claim, promptId } = await startNext(source);
+  await fleet.ledger.halt(FLEET, 'ada');
+  await claim.release(0);
+  const again = await nextClaim(source);
+  expect(again.record).toMatchObject({ id: claim.record.id, promptId });
+  await fleet.ledger.cancel(again.record.id);
+  await again.release(0);
+  expect((await nextClaim(source)).record.status).toBe('canceling');
+});
+
+it('expires a paused job at its start deadline', async () => {
+  const fleet = await openFleet();
+  const source = await fleet.claims();
+  const { id } = (await fleet.submit()).record;
+  await fleet.ledger.halt(FLEET, 'ada');
+  await fleet.redis.hset(fleet.keys.job(id), 'start_deadline', 1);
+  await source.next();
+  expect((await fleet.get(id)).record.status).toBe('expired');
+});
+
+it('tells workers at once of what is halted and of what goes on, and of a pause that they have not heard of', async () => {
+  const fleet = await openFleet();
+  const worker = fleet.worker('w1');
+  let heard = 0;
+  await worker.onHalts(() => {
+    heard += 1;
+  });
+  const toldOf = async (change: () => Promise<unknown>) => {
+    const before = heard;
+    await change();
+    await until('it heard of it', () => heard > before);
+  };
+  await until('Redis answers the worker', async () => (await worker.halts()).instances.size === 0);
+  await toldOf(() => fleet.ledger.halt({ kind: 'instance', name: 'w1/1' }, 'ada'));
+  expect((await worker.halts()).instances.has('w1/1')).toBe(true);
+  await toldOf(() => fleet.ledger.resume({ kind: 'instance', name: 'w1/1' }));
+  const source = await worker.claims(POOL);
+  await fleet.submit();
+  // By another way than the one that tells of it.
+  await fleet.redis.hset(fleet.keys.halts, 'fleet', '{"since":1,"by":"ada"}');
+  await toldOf(async () => expect(await source.next()).toBeUndefined());
+});
+
+it('counts no halted instance among those of its pool, and calls the pool paused when it is or the fleet', async () => {
+  const fleet = await openFleet();
+  await fleet.worker('w1').announce(anAnnouncement());
+  const seen = async () => {
+    const { pools } = await fleet.ledger.overview();
+    return pools.map(({ pool, instances, paused }) => ({ pool, instances, paused }));
+  };
+  expect(await seen()).toEqual([{ pool: POOL, instances: 1, paused: false }]);
+  await fleet.ledger.halt({ kind: 'instance', name: 'w1/0' }, 'ada');
+  expect(await seen()).toEqual([{ pool: POOL, instances: 0, paused: false }]);
+  await fleet.ledger.resume({ kind: 'instance', name: 'w1/0' });
+  await fleet.ledger.halt({ kind: 'pool', name: POOL }, 'ada');
+  expect(await seen()).toEqual([{ pool: POOL, instances: 1, paused: true }]);
+});
