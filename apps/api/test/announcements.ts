@@ -7,6 +7,7 @@ export function anInstance(overrides: Partial<InstanceAnnouncement> = {}): Insta
     since: Date.now(),
     reason: null,
     vram: 24 * 1024 ** 3,
+    drains: false,
     running: null,
     waiting: [],
     collecting: [],

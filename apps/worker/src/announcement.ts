@@ -18,6 +18,7 @@ function describe(lane: Lane): InstanceAnnouncement {
     since,
     reason,
     vram: instance.vram,
+    drains: lane.drains,
     running: running === undefined ? null : { job: running.record.id, since: running.beganAt ?? Date.now() },
     waiting: lane.waiting.map(({ record }) => record.id),
     collecting: lane.collecting.map(({ record }) => record.id),

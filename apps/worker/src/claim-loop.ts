@@ -18,6 +18,8 @@ interface ClaimLoop {
   readonly able: (job: HeldJob, lane: Lane) => boolean;
   /** Takes the claim to a lane, or back into the queue. */
   readonly place: (claim: Claim) => Promise<Placed>;
+  /** Operators have paused the pool: nothing is claimed, nor moved from one lane to another. */
+  readonly isPaused: () => boolean;
   readonly signal: AbortSignal;
   readonly log: Logger;
 }
@@ -42,14 +44,15 @@ const UNABLE_LIFE_MS = 10_000;
  * instance of the pool is idle in another process.
  */
 export async function claimLoop(loop: ClaimLoop): Promise<void> {
-  const { source, lanes, changes, turn, able, place, signal, log } = loop;
+  const { source, lanes, changes, turn, able, place, isPaused, signal, log } = loop;
   let saidIdle: readonly string[] = [];
   let unableUntil = 0;
 
   while (!signal.aborted) {
     try {
-      if (lanes.some(({ isIdle }) => isIdle)) await feedIdle();
-      else if (lanes.some(({ freePlaces }) => freePlaces > 0)) await fillAhead();
+      const hasPlace = !isPaused() && lanes.some(({ freePlaces }) => freePlaces > 0);
+      if (hasPlace && lanes.some(({ isIdle }) => isIdle)) await feedIdle();
+      else if (hasPlace) await fillAhead();
       else {
         await sayBusy();
         await changes.heard(FULL_MS, signal);

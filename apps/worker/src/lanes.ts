@@ -23,6 +23,8 @@ export class Lane implements Place {
   readonly #held = new Set<HeldJob>();
   /** Those that began to execute, by when. */
   readonly #begun = new Map<HeldJob, number>();
+  /** An operator wants it to be given no more prompts; see HaltWatch. */
+  drains = false;
   #expected: HeldJob | undefined;
   #done = 0;
   #failed = 0;
@@ -32,7 +34,7 @@ export class Lane implements Place {
   }
 
   get isOpen(): boolean {
-    return this.instance.health.state === 'up';
+    return this.instance.health.state === 'up' && !this.drains;
   }
 
   /** Open, and nothing executes or is about to, of ours or of somebody else. */

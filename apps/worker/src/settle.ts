@@ -108,7 +108,8 @@ async function outOfMemory(job: HeldJob, error: FleetError, tools: Tools): Promi
   }
   job.log.warn('out of memory; another try', { room, error });
   await lose(job, 'out_of_memory', tools);
-  if (room === 'here') return true;
+  // No longer when an operator is draining it.
+  if (room === 'here' && job.lane.isOpen) return true;
   await job.claim.release(0);
   return false;
 }

@@ -7,6 +7,7 @@ import { startBackground } from './background.js';
 import { Bell } from './bell.js';
 import { canRun } from './can-run.js';
 import { claimLoop } from './claim-loop.js';
+import { createHaltWatch } from './halt-watch.js';
 import type { HeldJob } from './held-job.js';
 import { type Instance, type InstanceFolders, openInstance } from './instance.js';
 import { Lane } from './lanes.js';
@@ -44,6 +45,8 @@ export interface Worker {
 
 /** How often jobs are looked for whose submission is in an instance of ours, and that nobody or another worker has. */
 const LEFT_MS = 1000;
+/** How often it is looked what operators have halted; mostly a message says so before. */
+const HALTS_MS = 1000;
 
 /** Opens the instances and begins to claim. Resolves when it claims. */
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
@@ -83,6 +86,12 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const signals = { stopping: stopping.signal, ending: ending.signal };
   const placer = createPlacer({ worker, lanes, tools, adoptWaitMs, ...signals, changed, log });
 
+  const announce = async () => {
+    const about = { name: worker, startedAt, pools, draining: stopping.signal.aborted };
+    if (!(await ledger.announce(announcement(about, lanes)))) options.onNameTaken();
+  };
+  const halts = createHaltWatch({ ledger, lanes, pools, changed, announce, log });
+
   await ledger.takeName(stopping.signal);
   const sources = await Promise.all(pools.map((pool) => ledger.claims(pool)));
   const turn = pLimit(1);
@@ -103,21 +112,33 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       takeLeft().catch((error: unknown) => log.warn('jobs left behind could not be looked for', { error }));
     }
   });
+  await ledger.onHalts(() => {
+    halts.look().catch((error: unknown) => log.warn('what is halted could not be read', { error }));
+  });
+  await halts.look();
   // Before any other job: what a process of this name left in our instances is still there, or ended without us.
   await takeLeft();
   const able = (job: HeldJob, lane: Lane) => canRun(job.record, lane.instance, tools.workflows);
   const loops = sources.map((source, index) => {
     const changes = bells[index] as Bell;
-    return claimLoop({ source, lanes, changes, turn, able, place: placer.place, signal: stopping.signal, log });
+    const isPaused = () => halts.isPaused(pools[index] as string);
+    return claimLoop({
+      source,
+      lanes,
+      changes,
+      turn,
+      able,
+      place: placer.place,
+      isPaused,
+      signal: stopping.signal,
+      log,
+    });
   });
-  const announce = async () => {
-    const about = { name: worker, startedAt, pools, draining: stopping.signal.aborted };
-    if (!(await ledger.announce(announcement(about, lanes)))) options.onNameTaken();
-  };
   const { announceSeconds, abilitiesSeconds } = options;
   const intervals = { announceSeconds, abilitiesSeconds };
   const tasks = [
     ...startBackground({ ledger, lanes, study, announce, ...intervals, signal: ending.signal, log }),
+    every(HALTS_MS, 'looking what is halted', halts.look, { signal: stopping.signal, log }),
     every(LEFT_MS, 'looking for jobs left behind', takeLeft, { signal: stopping.signal, log }),
   ];
 

@@ -9,6 +9,8 @@ export interface InstanceAnnouncement {
   readonly reason: string | null;
   /** Memory of its largest device in bytes; 0 while unknown. */
   readonly vram: number;
+  /** Its worker has heard that it is to be given no more prompts: with no job left it is drained. */
+  readonly drains: boolean;
   /** What it executes, and since when (ms since 1970). */
   readonly running: { readonly job: string; readonly since: number } | null;
   /** Ids of the jobs in its queue, or on their way there. */

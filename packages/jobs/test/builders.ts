@@ -108,6 +108,7 @@ export function anAnnouncement(overrides: Partial<WorkerAnnouncement> = {}): Wor
         since: 1,
         reason: null,
         vram: 0,
+        drains: false,
         running: null,
         waiting: [],
         collecting: [],

@@ -1,0 +1,70 @@
+import { type Halts, isPaused, type WorkerLedger } from '@comfy-fleet/jobs';
+import type { Logger } from '@comfy-fleet/telemetry';
+import type { Lane } from './lanes.js';
+
+/** Obeys what operators have halted. */
+export interface HaltWatch {
+  isPaused(pool: string): boolean;
+  /** Looks what is halted and obeys it: to be called when that may have changed, and from time to time. */
+  look(): Promise<void>;
+}
+
+interface HaltWatchOptions {
+  readonly ledger: Pick<WorkerLedger, 'halts'>;
+  readonly lanes: readonly Lane[];
+  readonly pools: readonly string[];
+  /** To be called when something goes on or is halted. */
+  readonly changed: () => void;
+  /** Says how the lanes stand, for whoever waits until one is drained. */
+  readonly announce: () => Promise<void>;
+  readonly log: Logger;
+}
+
+/**
+ * A drained lane is given nothing, and nothing is claimed for a paused pool; what executes goes on to its end. What waits
+ * behind it in ComfyUI is taken back into the queue, again and again: a job may have been on its way there.
+ */
+export function createHaltWatch({ ledger, lanes, pools, changed, announce, log }: HaltWatchOptions): HaltWatch {
+  let halts: Halts = { fleet: undefined, pools: new Map(), instances: new Map() };
+  /** Which lanes are drained, or will be. */
+  const standing = () => lanes.map(({ drains, jobs }) => (drains ? jobs.length === 0 : undefined)).join();
+  let announced = standing();
+
+  const obey = (now: Halts): boolean => {
+    const before = halts;
+    halts = now;
+    let isChanged = false;
+    for (const pool of pools) {
+      const paused = isPaused(now, pool);
+      if (paused === isPaused(before, pool)) continue;
+      log.info(paused ? 'pool is paused' : 'pool goes on', { pool, key: (now.fleet ?? now.pools.get(pool))?.by });
+      isChanged = true;
+    }
+    for (const lane of lanes) {
+      const { name } = lane.instance;
+      const drains = now.instances.has(name);
+      if (drains === lane.drains) continue;
+      log.info(drains ? 'instance is drained' : 'instance takes jobs again', {
+        instance: name,
+        key: now.instances.get(name)?.by,
+      });
+      lane.drains = drains;
+      isChanged = true;
+    }
+    return isChanged;
+  };
+
+  return {
+    isPaused: (pool) => isPaused(halts, pool),
+    look: async () => {
+      if (obey(await ledger.halts())) changed();
+      for (const lane of lanes) {
+        for (const job of lane.behind) if (lane.drains || isPaused(halts, job.record.pool)) job.takeBack();
+      }
+      const now = standing();
+      if (now === announced) return;
+      await announce();
+      announced = now;
+    },
+  };
+}
