@@ -4,13 +4,13 @@ import {
   connectSocket,
   createComfyClient,
   OutputMissing,
+  readAbilities,
   type SocketEvent,
 } from '@comfy-fleet/comfyui';
 import { type Abilities, FleetError } from '@comfy-fleet/contracts';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Asked } from '@comfy-fleet/workflows';
 import { InstanceHealth } from './instance-health.js';
-import { readAbilities } from './read-abilities.js';
 
 /** What a follower of a prompt hears: the socket's events for it, and that events may have been missed. */
 export type PromptNews = SocketEvent | { readonly type: 'reconnected' } | { readonly type: 'disconnected' };

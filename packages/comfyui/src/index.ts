@@ -6,6 +6,7 @@ export type { ObjectInfo } from './object-info.js';
 export type { OutputFile } from './output-file.js';
 export type { PromptState } from './prompt-state.js';
 export type { PromptQueue } from './queue.js';
+export { readAbilities } from './read-abilities.js';
 export { type ComfySocket, type ComfySocketOptions, connectSocket, type SocketLog } from './socket.js';
 export type { NodeProgress, SocketEvent } from './socket-events.js';
 export type { Submission } from './submit.js';

@@ -1,9 +1,15 @@
-import type { ComfyClient } from '@comfy-fleet/comfyui';
 import type { Abilities } from '@comfy-fleet/contracts';
-import type { Asked } from '@comfy-fleet/workflows';
+import type { ComfyClient } from './client.js';
 
-/** Asks an instance what it has of what the workflows ask for; a class after the other, a few kB in place of 700. */
-export async function readAbilities(client: ComfyClient, asked: Asked, signal: AbortSignal): Promise<Abilities> {
+/**
+ * Asks an instance what it has of what workflows ask for, node classes with those of their inputs that may be choices; a
+ * class after the other, a few kB in place of 700. Throws as the client does.
+ */
+export async function readAbilities(
+  client: Pick<ComfyClient, 'objectInfo'>,
+  asked: ReadonlyMap<string, ReadonlySet<string>>,
+  signal: AbortSignal,
+): Promise<Abilities> {
   const abilities: Record<string, Record<string, readonly string[]>> = {};
   for (const [className, inputs] of asked) {
     const info = await client.objectInfo(signal, className);
