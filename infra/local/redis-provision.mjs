@@ -1,3 +1,4 @@
+import { aptInstall, findApt } from './apt.mjs';
 import { Problem } from './problem.mjs';
 import { findProgram, findRedisBinary, OLDEST_REDIS } from './redis-binary.mjs';
 
@@ -37,15 +38,14 @@ export async function provideRedis(means) {
  * @param {Means} means
  * @returns {Promise<string | undefined>} why it could not be installed
  */
-async function install({ env, run, say, platform = process.platform, isRoot = process.getuid?.() === 0 }) {
-  const apt = platform === 'linux' ? findProgram('apt-get', env) : undefined;
+async function install(means) {
+  const { env, run, say, platform = process.platform, isRoot = process.getuid?.() === 0 } = means;
+  const apt = findApt(means);
   const brew = platform === 'darwin' ? findProgram('brew', env, ['/opt/homebrew/bin', '/usr/local/bin']) : undefined;
   try {
     if (apt !== undefined && isRoot) {
       say('Installing redis-server with apt-get.');
-      const quiet = { ...env, DEBIAN_FRONTEND: 'noninteractive' };
-      await run('apt-get', apt, ['update', '-q'], quiet);
-      await run('apt-get', apt, ['install', '-y', '-q', '--no-install-recommends', 'redis-server'], quiet);
+      await aptInstall(apt, ['redis-server'], means);
       return undefined;
     }
     if (brew !== undefined && !isRoot) {

@@ -10,6 +10,7 @@ import { redisOnPath } from './redis-on-path.mjs';
 import { provideRedis } from './redis-provision.mjs';
 import { aborted, listenForStop } from './stop-signals.mjs';
 import { countTests } from './test-count.mjs';
+import { provideTestTools } from './test-tools.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -39,6 +40,7 @@ export async function runTests({ root = ROOT, env = process.env, prepare = prepa
 
   const run = async () => {
     const redis = await provideRedis({ env, run: fleet.run, say: print.say, mayUseDocker: false });
+    await attempt(() => provideTestTools({ env, run: fleet.run, say: print.say }));
     await prepare(root, env, fleet.run);
     const tools = toolEnv(root, redisOnPath(env, redis.path, scratch));
     await attempt(() =>

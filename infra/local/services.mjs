@@ -26,6 +26,7 @@ export async function bringUp(context) {
   const comfyuiUrls = settings.comfyuiUrls ?? (await startSimulator(context));
   const disk = settings.comfyuiUrls === undefined ? simulatorDisk(context) : {};
   const port = settings.port === 0 ? await freePort(settings.host) : settings.port;
+  const metricsPort = settings.apiMetricsPort === 0 ? await freePort() : settings.apiMetricsPort;
   const healthPort = settings.workerHealthPort === 0 ? await freePort() : settings.workerHealthPort;
   const dispatcherPort = settings.dispatcherHealthPort === 0 ? await freePort() : settings.dispatcherHealthPort;
 
@@ -46,7 +47,7 @@ export async function bringUp(context) {
     ...(name === undefined ? {} : { WORKER_NAME: name }),
   };
   startService(context, 'worker', worker, (settings.drainSeconds + 10) * 1000);
-  startService(context, 'api', { ...own, PORT: `${port}` }, 15_000);
+  startService(context, 'api', { ...own, PORT: `${port}`, API_METRICS_PORT: `${metricsPort}` }, 15_000);
 
   const url = httpUrl(settings.host, port);
   await Promise.all([

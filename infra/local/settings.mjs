@@ -5,7 +5,8 @@ import { Problem } from './problem.mjs';
 /**
  * What the runner itself must know of the settings; everything else is read by the services, from the same variables.
  * @typedef {{
- *   host: string, port: number, workerHealthHost: string, workerHealthPort: number,
+ *   host: string, port: number, apiMetricsHost: string, apiMetricsPort: number,
+ *   workerHealthHost: string, workerHealthPort: number,
  *   dispatcherHealthHost: string, dispatcherHealthPort: number, simulatorPort: number,
  *   redisUrl: string | undefined, comfyuiUrls: string | undefined, drainSeconds: number,
  * }} RunnerSettings
@@ -23,6 +24,8 @@ export function readRunnerSettings(root, env) {
   return {
     host: text(env.HOST) ?? '127.0.0.1',
     port: number(env, 'PORT', 3000, 65_535),
+    apiMetricsHost: text(env.API_METRICS_HOST) ?? '127.0.0.1',
+    apiMetricsPort: number(env, 'API_METRICS_PORT', 0, 65_535),
     workerHealthHost: text(env.WORKER_HEALTH_HOST) ?? '127.0.0.1',
     workerHealthPort: number(env, 'WORKER_HEALTH_PORT', 0, 65_535),
     dispatcherHealthHost: text(env.DISPATCHER_HEALTH_HOST) ?? '127.0.0.1',

@@ -33,6 +33,9 @@ export async function startFleet({ root = ROOT, env = process.env, prepare = pre
     lock = takeData(join(root, '.data'));
     await endLeftovers(lock.leftovers, print); // first: they may hold the ports too
     if (settings.port !== 0) await requireFree('PORT', settings.host, settings.port);
+    if (settings.apiMetricsPort !== 0) {
+      await requireFree('API_METRICS_PORT', settings.apiMetricsHost, settings.apiMetricsPort);
+    }
     if (settings.workerHealthPort !== 0) {
       await requireFree('WORKER_HEALTH_PORT', settings.workerHealthHost, settings.workerHealthPort);
     }

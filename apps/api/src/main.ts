@@ -4,12 +4,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { ConfigError, loadConfig, loadEnvFile, openApiKeys } from '@comfy-fleet/config';
 import { createFileFrames } from '@comfy-fleet/frames';
 import { createLedger } from '@comfy-fleet/jobs';
-import { createLogger } from '@comfy-fleet/telemetry';
+import { createLogger, createMetrics, startHealthServer, watchRedis } from '@comfy-fleet/telemetry';
 import { loadWorkflows, WorkflowError } from '@comfy-fleet/workflows';
 import pLimit from 'p-limit';
 import { requireKeys } from './access/require-keys.js';
 import { buildApp } from './app.js';
 import { createFleetView } from './fleet/fleet-view.js';
+import { notReady } from './not-ready.js';
 import { openHttp } from './open-http.js';
 import { createDerived } from './pictures/derived.js';
 import { createRoomCheck } from './pictures/room.js';
@@ -30,6 +31,7 @@ async function main(): Promise<void> {
   requireKeys({ host: config.http.host, keysFile, allowAnonymous });
   const workflows = await loadWorkflows(config.workflowsDir);
   const log = createLogger({ service: 'api', ...config.log });
+  const metrics = createMetrics({ service: 'api', log });
   const onFault = (error: ConfigError) => log.error('the API keys stay as they were', { error });
   const keys = keysFile === undefined ? undefined : await openApiKeys(keysFile, { onFault });
   const pictureHttp = openHttp('IMAGE_URL_ALLOW', config.images.fetchAllow);
@@ -53,6 +55,7 @@ async function main(): Promise<void> {
     log,
   });
   const { signal } = stopping;
+  const watching = watchRedis({ metrics, ping: () => ledger.ping(), signal, log });
   server.serve(
     buildApp({
       config,
@@ -73,7 +76,14 @@ async function main(): Promise<void> {
       heartbeatMs: HEARTBEAT_MS,
     }),
   );
-  log.info('listening', { host: config.http.host, port: server.port });
+  const health = await startHealthServer({
+    host: config.http.metricsHost,
+    port: config.http.metricsPort,
+    ready: () => notReady(ledger, signal),
+    metrics,
+    log,
+  });
+  log.info('listening', { host: config.http.host, port: server.port, metrics_port: health.port });
   inputs.sweepTemporary().then(
     (removed) => log.debug('temporary files swept', { removed }),
     (error: unknown) => log.error('input pictures cannot be stored', { error }),
@@ -85,6 +95,8 @@ async function main(): Promise<void> {
     stopping.abort();
     delay(config.http.unreadyMs)
       .then(() => server.close(GRACE_MS))
+      .then(() => watching)
+      .then(() => health.close())
       .then(() => ledger.close())
       .then(() => keys?.close())
       .then(
@@ -103,12 +115,14 @@ async function main(): Promise<void> {
 function explain(error: unknown): string {
   if (error instanceof ConfigError || error instanceof WorkflowError) return error.message;
   const { code, message, stack } = error as NodeJS.ErrnoException;
-  if (code === 'EADDRINUSE') return `The port is taken (${message}): stop what listens there, or set PORT to another.`;
-  if (code === 'EACCES' || code === 'EADDRNOTAVAIL') return `It cannot listen (${message}): check HOST and PORT.`;
+  if (code === 'EADDRINUSE')
+    return `The port is taken (${message}): stop what listens there, or set PORT, or API_METRICS_PORT, to another.`;
+  if (code === 'EACCES' || code === 'EADDRNOTAVAIL')
+    return `It cannot listen (${message}): check HOST and PORT, API_METRICS_HOST and API_METRICS_PORT.`;
   return stack ?? String(error);
 }
 
 main().catch((error: unknown) => {
   process.stderr.write(`${explain(error)}\n`);
-  process.exitCode = 1;
+  process.exit(1); // what was begun before would keep it
 });

@@ -4,7 +4,14 @@ import { FleetError } from '@comfy-fleet/contracts';
 import { createFileFrames } from '@comfy-fleet/frames';
 import { createDeliveries, createKeeper } from '@comfy-fleet/jobs';
 import { createSafeHttp, type SafeHttp } from '@comfy-fleet/safe-http';
-import { createLogger, type Logger, startHealthServer } from '@comfy-fleet/telemetry';
+import {
+  createLogger,
+  createMetrics,
+  type Logger,
+  type Metrics,
+  startHealthServer,
+  watchRedis,
+} from '@comfy-fleet/telemetry';
 import { deliver } from '@comfy-fleet/webhooks';
 import { startHousekeeping } from './housekeeping/housekeeping.js';
 import { secretsBy } from './secrets-by.js';
@@ -18,6 +25,7 @@ async function main(): Promise<void> {
   loadEnvFile();
   const config = loadConfig();
   const log = createLogger({ service: 'dispatcher', ...config.log });
+  const metrics = createMetrics({ service: 'dispatcher', log });
   const { url, prefix } = config.redis;
   const { jobTtlSeconds, lockMs, stalledCheckMs, sweepSeconds } = config.queue;
   const { secrets, allow, timeoutMs, concurrency, perHost, retryDelaysMs } = config.webhooks;
@@ -54,12 +62,13 @@ async function main(): Promise<void> {
       signal,
       log,
     }),
+    watchRedis({ metrics, ping: (late) => deliveries.ping(late), signal, log }),
   ]);
   work.catch((error: unknown) => {
     log.error('the dispatcher itself failed', { error });
     process.exit(1);
   });
-  const health = await startHealth(config, log, () => deliveries.ping(AbortSignal.timeout(READY_TIMEOUT_MS)));
+  const health = await startHealth(config, metrics, log, () => deliveries.ping(AbortSignal.timeout(READY_TIMEOUT_MS)));
   log.info('dispatcher started', { health_port: health.port });
 
   const stop = async (name: NodeJS.Signals) => {
@@ -102,13 +111,13 @@ async function openKeys(path: string | undefined, log: Logger): Promise<ApiKeys 
   });
 }
 
-function startHealth({ dispatcher }: Config, log: Logger, ping: () => Promise<void>) {
+function startHealth({ dispatcher }: Config, metrics: Metrics, log: Logger, ping: () => Promise<void>) {
   const ready = () =>
     ping().then(
       () => [],
       () => ['Redis does not answer'],
     );
-  return startHealthServer({ host: dispatcher.healthHost, port: dispatcher.healthPort, ready, log });
+  return startHealthServer({ host: dispatcher.healthHost, port: dispatcher.healthPort, ready, metrics, log });
 }
 
 main().catch((error: unknown) => {

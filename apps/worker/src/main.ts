@@ -3,7 +3,7 @@ import { ConfigError, loadConfig, loadEnvFile } from '@comfy-fleet/config';
 import { FleetError } from '@comfy-fleet/contracts';
 import { createFileFrames } from '@comfy-fleet/frames';
 import { createWorkerLedger } from '@comfy-fleet/jobs';
-import { createLogger, startHealthServer } from '@comfy-fleet/telemetry';
+import { createLogger, createMetrics, startHealthServer, watchRedis } from '@comfy-fleet/telemetry';
 import { askedOfInstances, loadWorkflows, WorkflowError } from '@comfy-fleet/workflows';
 import { largestVram } from './largest-vram.js';
 import { startWorker } from './worker.js';
@@ -20,6 +20,8 @@ async function main(): Promise<void> {
     throw new ConfigError(['COMFYUI_URLS is not set: write the address of each ComfyUI, e.g. http://127.0.0.1:8188']);
   }
   const log = createLogger({ service: 'worker', ...config.log });
+  const metrics = createMetrics({ service: 'worker', log });
+  const stopping = new AbortController();
   const { name, pools, announceSeconds, abilitiesSeconds, drainSeconds, adoptWaitSeconds, storeRetrySeconds } =
     config.worker;
   const { healthHost, healthPort } = config.worker;
@@ -80,8 +82,10 @@ async function main(): Promise<void> {
     host: healthHost,
     port: healthPort,
     ready: () => worker.notReady(AbortSignal.timeout(READY_TIMEOUT_MS)),
+    metrics,
     log,
   });
+  const watching = watchRedis({ metrics, ping: (signal) => ledger.ping(signal), signal: stopping.signal, log });
   log.info('worker started', { name, pools, instances: config.comfyui.urls.length, health_port: health.port });
 
   const stop = async (signal: NodeJS.Signals) => {
@@ -89,6 +93,8 @@ async function main(): Promise<void> {
     // Without Redis giving back would wait for it; then the jobs' locks lapse instead.
     setTimeout(() => process.exit(1), drainSeconds * 1000 + STOP_GRACE_MS).unref();
     await worker.stop(drainSeconds * 1000);
+    stopping.abort();
+    await watching;
     await health.close();
     await ledger.close();
     log.info('stopped');

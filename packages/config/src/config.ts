@@ -8,7 +8,13 @@ import { type Settings, settingsSchema } from './settings-schema.js';
 
 /** The settings by their users, in the units that their names end in. Frozen. */
 export interface Config {
-  readonly log: { readonly level: Settings['LOG_LEVEL']; readonly format: Settings['LOG_FORMAT'] };
+  readonly log: {
+    readonly level: Settings['LOG_LEVEL'];
+    /** Undefined: as the output is read. */
+    readonly format: Settings['LOG_FORMAT'];
+  };
+  /** Whether the worker may write prompts into its log. */
+  readonly logPrompts: boolean;
   readonly http: {
     readonly host: string;
     readonly port: number;
@@ -22,6 +28,8 @@ export interface Config {
     readonly unreadyMs: number;
     /** Origins whose pages may call; `['*']`: all. */
     readonly corsOrigins: readonly string[];
+    readonly metricsHost: string;
+    readonly metricsPort: number;
   };
   readonly access: {
     /** Undefined: nobody is asked who they are. */
@@ -94,9 +102,24 @@ export interface Config {
     readonly timeoutMs: number;
     readonly pollMs: number;
   };
-  readonly framesDir: string;
+  readonly frames: FramesSettings;
   readonly workflowsDir: string;
 }
+
+/** Where pictures are kept. */
+export type FramesSettings =
+  | { readonly store: 'file'; readonly dir: string }
+  | {
+      readonly store: 's3';
+      readonly bucket: string;
+      /** Empty, or with a slash at its end. */
+      readonly prefix: string;
+      readonly region: string;
+      /** Undefined: that of AWS in the region. */
+      readonly endpoint: string | undefined;
+      readonly pathStyle: boolean;
+      readonly reads: Settings['S3_READS'];
+    };
 
 export interface KeyLimits {
   readonly requestsPerMinute: number;
@@ -132,6 +155,9 @@ function crossChecks(settings: Settings): string[] {
   if (new Set(urls).size < urls.length) {
     faults.push(`COMFYUI_URLS=${settings.COMFYUI_URLS}: names an address twice; one GPU would be driven as two`);
   }
+  if (settings.FRAMES_STORE === 's3' && settings.S3_BUCKET === undefined) {
+    faults.push('S3_BUCKET is not set: FRAMES_STORE=s3 needs the name of a bucket');
+  }
   for (const name of ['COMFYUI_OUTPUT_DIRS', 'COMFYUI_INPUT_DIRS'] as const) {
     const folders = folderList(settings[name]).length;
     if (folders > urls.length) faults.push(`${name}: names ${folders} folders for ${urls.length} COMFYUI_URLS`);
@@ -142,6 +168,7 @@ function crossChecks(settings: Settings): string[] {
 function toConfig(s: Settings): Config {
   return {
     log: { level: s.LOG_LEVEL, format: s.LOG_FORMAT },
+    logPrompts: s.LOG_PROMPTS === '1',
     http: {
       host: s.HOST,
       port: s.PORT,
@@ -153,6 +180,8 @@ function toConfig(s: Settings): Config {
       maxStreams: s.MAX_STREAMS,
       unreadyMs: s.UNREADY_SECONDS * 1000,
       corsOrigins: list(s.CORS_ORIGINS ?? ''),
+      metricsHost: s.API_METRICS_HOST,
+      metricsPort: s.API_METRICS_PORT,
     },
     access: {
       keysFile: s.API_KEYS_FILE === undefined ? undefined : resolve(s.API_KEYS_FILE),
@@ -224,8 +253,21 @@ function toConfig(s: Settings): Config {
       housekeepingSeconds: s.HOUSEKEEPING_SECONDS,
     },
     comfyui: { ...instances(s), timeoutMs: s.COMFYUI_TIMEOUT_MS, pollMs: s.POLL_MS },
-    framesDir: resolve(s.FRAMES_DIR),
+    frames: frames(s),
     workflowsDir: resolve(s.WORKFLOWS_DIR),
+  };
+}
+
+function frames(s: Settings): FramesSettings {
+  if (s.FRAMES_STORE === 'file') return { store: 'file', dir: resolve(s.FRAMES_DIR) };
+  return {
+    store: 's3',
+    bucket: s.S3_BUCKET ?? '',
+    prefix: s.S3_PREFIX === undefined ? '' : `${withoutSlash(s.S3_PREFIX)}/`,
+    region: s.S3_REGION,
+    endpoint: s.S3_ENDPOINT,
+    pathStyle: s.S3_PATH_STYLE === '1',
+    reads: s.S3_READS,
   };
 }
 

@@ -43,6 +43,16 @@ export const settingsSchema = Type.Object({
       description: 'http(s) address under which callers reach the API; makes the URLs in answers absolute',
     }),
   ),
+  API_METRICS_PORT: integer(
+    3003,
+    0,
+    "Port of the API's /metrics, /livez and /readyz, which need no key; 0 takes a free one",
+    65_535,
+  ),
+  API_METRICS_HOST: Type.String({
+    default: '127.0.0.1',
+    description: "Address the API's /metrics are served on",
+  }),
   API_KEYS_FILE: Type.Optional(
     Type.String({
       description: 'JSON file of the API keys, read again when it changes; absent: nobody is asked who they are',
@@ -112,9 +122,41 @@ export const settingsSchema = Type.Object({
       description: 'As COMFYUI_OUTPUT_DIRS, the input folders: pictures that jobs start from are deleted after a day',
     }),
   ),
+  FRAMES_STORE: Type.Enum(['file', 's3'], {
+    default: 'file',
+    description: 'Where pictures are kept: file, in FRAMES_DIR; s3, in S3_BUCKET, and no disk is shared',
+  }),
   FRAMES_DIR: Type.String({
     default: '.data/frames',
-    description: 'Folder of the finished pictures, shared by api and workers',
+    description: 'Folder of the pictures, shared by api, workers and dispatcher',
+  }),
+  S3_BUCKET: Type.Optional(
+    Type.String({
+      pattern: '^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$',
+      description: 'Bucket of the pictures; credentials are found as the AWS SDK does (AWS_ACCESS_KEY_ID, a role, …)',
+    }),
+  ),
+  S3_PREFIX: Type.Optional(
+    Type.String({
+      pattern: '^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*/?$',
+      description: 'What the names in the bucket begin with, for a bucket that holds other things as well',
+    }),
+  ),
+  S3_REGION: Type.String({ default: 'us-east-1', description: 'Region of the bucket' }),
+  S3_ENDPOINT: Type.Optional(
+    Type.String({
+      pattern: '^https?://[^\\s/?#]+/?$',
+      description: 'http(s) address of an S3 that is not of AWS (MinIO, Ceph, R2, …)',
+    }),
+  ),
+  S3_PATH_STYLE: Type.Enum(['0', '1'], {
+    default: '0',
+    description: '1 puts the bucket into the path of the address, not before its host, as most S3 but that of AWS want it',
+  }),
+  S3_READS: Type.Enum(['proxied', 'presigned'], {
+    default: 'proxied',
+    description:
+      'presigned: GET /images/… sends callers without a key on to the bucket, with a URL that is good for minutes; proxied: the API passes the bytes on',
   }),
   WORKFLOWS_DIR: Type.String({
     default: 'workflows',
@@ -131,12 +173,17 @@ export const settingsSchema = Type.Object({
     pattern: `^\\s*${POOL}(\\s*,\\s*${POOL})*\\s*,?\\s*$`,
     description: 'Comma-separated pools whose jobs this worker takes; a pool is up to 32 of a-z 0-9 -',
   }),
-  WORKER_HEALTH_PORT: integer(3001, 0, "Port of the worker's /livez and /readyz; 0 takes a free one", 65_535),
+  WORKER_HEALTH_PORT: integer(3001, 0, "Port of the worker's /livez, /readyz and /metrics; 0 takes a free one", 65_535),
   WORKER_HEALTH_HOST: Type.String({
     default: '127.0.0.1',
     description: "Address the worker's health server listens on",
   }),
-  DISPATCHER_HEALTH_PORT: integer(3002, 0, "Port of the dispatcher's /livez and /readyz; 0 takes a free one", 65_535),
+  DISPATCHER_HEALTH_PORT: integer(
+    3002,
+    0,
+    "Port of the dispatcher's /livez, /readyz and /metrics; 0 takes a free one",
+    65_535,
+  ),
   DISPATCHER_HEALTH_HOST: Type.String({
     default: '127.0.0.1',
     description: "Address the dispatcher's health server listens on",
@@ -145,9 +192,14 @@ export const settingsSchema = Type.Object({
     default: 'info',
     description: 'error, warn, info or debug',
   }),
-  LOG_FORMAT: Type.Enum(['json', 'pretty'], {
-    default: 'json',
-    description: 'json, or pretty for reading in a terminal',
+  LOG_FORMAT: Type.Optional(
+    Type.Enum(['json', 'pretty'], {
+      description: 'json, or pretty for people; default: pretty where standard output is a terminal, else json',
+    }),
+  ),
+  LOG_PROMPTS: Type.Enum(['0', '1'], {
+    default: '0',
+    description: '1 has the worker write the prompts of the jobs that it begins into its log; else no log has any',
   }),
   // limits of a request
   MAX_PROMPT_CHARS: integer(4000, 1, 'Longest prompt and negative_prompt, in characters'),

@@ -3,6 +3,7 @@ import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from './logger.js';
+import type { Metrics } from './metrics.js';
 
 /** A probe is answered within this, whatever the check waits for. */
 const CHECK_DEADLINE_MS = 2_000;
@@ -13,6 +14,7 @@ export interface HealthServerOptions {
   readonly port: number;
   /** The reasons why this process cannot do its work now; none: it is ready. A rejection counts as a reason. */
   readonly ready: () => Promise<readonly string[]>;
+  readonly metrics: Pick<Metrics, 'scrape' | 'contentType'>;
   readonly log: Logger;
 }
 
@@ -24,14 +26,22 @@ export interface HealthServer {
 
 /**
  * Serves `GET /livez` (200 as long as the process turns) and `GET /readyz` (200, or 503 with the reasons), both as JSON
- * `{status, reasons}`. Rejects with Node's error when the port cannot be had.
+ * `{status, reasons}`; and `GET /metrics` in the text format of Prometheus. Rejects with Node's error when the port
+ * cannot be had.
  */
-export async function startHealthServer({ host, port, ready, log }: HealthServerOptions): Promise<HealthServer> {
+export async function startHealthServer({
+  host,
+  port,
+  ready,
+  metrics,
+  log,
+}: HealthServerOptions): Promise<HealthServer> {
   const server = createServer((request, response) => {
     const path = request.url?.split('?')[0];
-    if (path !== '/livez' && path !== '/readyz') return answer(response, 404, []);
+    if (path !== '/livez' && path !== '/readyz' && path !== '/metrics') return answer(response, 404, []);
     if (request.method !== 'GET' && request.method !== 'HEAD') return answer(response, 405, []);
     if (path === '/livez') return answer(response, 200, []);
+    if (path === '/metrics') return void showMetrics(response, metrics, log);
     void reasonsOf(ready, log).then((reasons) => answer(response, reasons.length === 0 ? 200 : 503, reasons));
   });
   server.listen(port, host);
@@ -50,6 +60,16 @@ async function reasonsOf(ready: HealthServerOptions['ready'], log: Logger): Prom
     return ['the readiness check failed'];
   } finally {
     late.abort();
+  }
+}
+
+async function showMetrics(response: ServerResponse, metrics: HealthServerOptions['metrics'], log: Logger) {
+  try {
+    const text = await metrics.scrape();
+    response.writeHead(200, { 'content-type': metrics.contentType, 'cache-control': 'no-store' }).end(text);
+  } catch (error) {
+    log.error('the metrics could not be shown', { error });
+    answer(response, 503, ['the metrics could not be shown']);
   }
 }
 

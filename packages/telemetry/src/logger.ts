@@ -10,8 +10,11 @@ export interface LoggerOptions {
   /** Who speaks: on every line. */
   readonly service: string;
   readonly level: LogLevel;
-  /** `json`: one object a line, for machines. `pretty`: one coloured line, for a terminal. */
-  readonly format: LogFormat;
+  /**
+   * `json`: one object a line, for machines. `pretty`: one coloured line, for a terminal. Undefined: pretty when the
+   * stream is a terminal, else json.
+   */
+  readonly format?: LogFormat | undefined;
   /** Where the lines go; standard output unless told otherwise. */
   readonly stream?: NodeJS.WritableStream;
 }
@@ -23,11 +26,15 @@ export interface LoggerOptions {
 export function createLogger({ service, level, format, stream = process.stdout }: LoggerOptions): Logger {
   const { combine, json, timestamp, printf } = winston.format;
   const fields = winston.format((info) => plainFields(info) as winston.Logform.TransformableInfo)();
-  const lines = format === 'json' ? json({ deterministic: false }) : printf(prettyLine);
+  const lines = (format ?? readableFor(stream)) === 'json' ? json({ deterministic: false }) : printf(prettyLine);
   return winston.createLogger({
     level,
     defaultMeta: { service },
     format: combine(fields, timestamp(), lines),
     transports: [new winston.transports.Stream({ stream })],
   });
+}
+
+function readableFor(stream: NodeJS.WritableStream): LogFormat {
+  return 'isTTY' in stream && stream.isTTY === true ? 'pretty' : 'json';
 }

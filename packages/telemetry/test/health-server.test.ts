@@ -1,6 +1,6 @@
 import { Writable } from 'node:stream';
 import { afterEach, describe, expect, it } from 'vitest';
-import { createLogger, type HealthServer, startHealthServer } from '../src/index.js';
+import { createLogger, createMetrics, type HealthServer, startHealthServer } from '../src/index.js';
 
 const logged: string[] = [];
 const stream = new Writable({
@@ -11,6 +11,8 @@ const stream = new Writable({
 });
 const log = createLogger({ service: 'test', level: 'error', format: 'json', stream });
 
+const metrics = createMetrics({ service: 'test', log });
+
 let server: HealthServer | undefined;
 afterEach(async () => {
   await server?.close();
@@ -19,7 +21,7 @@ afterEach(async () => {
 });
 
 const start = async (ready: () => Promise<readonly string[]>) => {
-  server = await startHealthServer({ host: '127.0.0.1', port: 0, ready, log });
+  server = await startHealthServer({ host: '127.0.0.1', port: 0, ready, metrics, log });
   return `http://127.0.0.1:${server.port}`;
 };
 
@@ -59,6 +61,13 @@ describe('the health server', () => {
     ]);
   });
 
+  it('answers /metrics 200 in the text format of Prometheus', async () => {
+    const answer = await fetch(`${await start(async () => ['not ready'])}/metrics`);
+    expect(answer.status).toBe(200);
+    expect(answer.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8');
+    expect(await answer.text()).toContain(`comfy_fleet_build_info{service="test",version="`);
+  });
+
   it('answers 404 to other paths and 405 to other methods', async () => {
     const url = await start(async () => []);
     expect((await fetch(`${url}/`)).status).toBe(404);
@@ -67,7 +76,13 @@ describe('the health server', () => {
 
   it('rejects when the port is taken', async () => {
     await start(async () => []);
-    const second = startHealthServer({ host: '127.0.0.1', port: server?.port ?? 0, ready: async () => [], log });
+    const second = startHealthServer({
+      host: '127.0.0.1',
+      port: server?.port ?? 0,
+      ready: async () => [],
+      metrics,
+      log,
+    });
     await expect(second).rejects.toMatchObject({ code: 'EADDRINUSE' });
   });
 

@@ -28,6 +28,7 @@ export async function startFleet({ redisUrl, env = {} }: TestFleetOptions): Prom
   const dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-test-'));
   const framesDir = join(dir, 'frames');
   const port = await freePort();
+  const metricsPort = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const common = {
     REDIS_URL: redisUrl,
@@ -48,7 +49,7 @@ export async function startFleet({ redisUrl, env = {} }: TestFleetOptions): Prom
     await ready(service, readyUrl);
     return service;
   };
-  const api = await begin('api', { PORT: `${port}` }, `${url}/readyz`);
+  const api = await begin('api', { PORT: `${port}`, API_METRICS_PORT: `${metricsPort}` }, `${url}/readyz`);
   return {
     url,
     framesDir,

@@ -49,6 +49,7 @@ export async function startStack(scope: Scope, { core, redis: given }: StackOpti
   const env = {
     NODE_ENV: 'production',
     PORT: `${port}`,
+    API_METRICS_PORT: `${await freePort()}`,
     REDIS_URL: redis.url,
     KEY_PREFIX: prefix,
     API_KEYS_FILE: keysFile,

@@ -1,0 +1,55 @@
+import { hostname } from 'node:os';
+import { context, DiagLogLevel, diag, propagation, trace } from '@opentelemetry/api';
+import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
+import { W3CTraceContextPropagator } from '@opentelemetry/core';
+import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
+import { defaultResource, detectResources, envDetector, resourceFromAttributes } from '@opentelemetry/resources';
+import { BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base';
+import type { Logger } from './logger.js';
+import type { TracingOptions } from './tracing.js';
+
+/** A collector that is away fails every few seconds; once in this time it is said. */
+const SAY_AGAIN_MS = 60_000;
+
+/**
+ * Registers the SDK for the process; answers what ends it. Sampling, batching, headers and the resource's attributes
+ * follow OpenTelemetry's own environment variables, which the SDK reads itself.
+ */
+export function startSdk({ service, endpoint, log }: TracingOptions & { readonly endpoint: string }) {
+  diag.setLogger(quietly(log), DiagLogLevel.WARN);
+  const provider = new BasicTracerProvider({
+    resource: defaultResource()
+      .merge(
+        resourceFromAttributes({
+          'service.name': `comfy-fleet-${service}`,
+          'service.instance.id': `${hostname()}-${process.pid}`,
+        }),
+      )
+      .merge(detectResources({ detectors: [envDetector] })),
+    // What does not fit into its queue is dropped: nobody ever waits for the collector.
+    spanProcessors: [new BatchSpanProcessor(new OTLPTraceExporter({ url: `${withoutSlash(endpoint)}/v1/traces` }))],
+  });
+  trace.setGlobalTracerProvider(provider);
+  context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
+  propagation.setGlobalPropagator(new W3CTraceContextPropagator());
+  return async (): Promise<void> => {
+    for (const api of [trace, context, propagation]) api.disable();
+    await provider.shutdown();
+    diag.disable();
+  };
+}
+
+function withoutSlash(url: string): string {
+  return url.replace(/\/+$/, '');
+}
+
+function quietly(log: Logger) {
+  let saidAt = Number.NEGATIVE_INFINITY;
+  const say = (message: string) => {
+    if (performance.now() < saidAt + SAY_AGAIN_MS) return;
+    saidAt = performance.now();
+    log.warn('tracing has a fault; spans may be lost', { error: message });
+  };
+  const nothing = () => {};
+  return { error: say, warn: say, info: nothing, debug: nothing, verbose: nothing };
+}
