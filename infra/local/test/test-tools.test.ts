@@ -1,0 +1,55 @@
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createFleet } from '../fleet.mjs';
+import { provideTestTools } from '../test-tools.mjs';
+
+let bin: string;
+
+beforeEach(async () => {
+  bin = await mkdtemp(join(tmpdir(), 'comfy-fleet-bin-'));
+});
+
+afterEach(() => rm(bin, { recursive: true, force: true }));
+
+/** A program on the PATH of this test, which holds nothing else. */
+async function program(name: string, script: string): Promise<void> {
+  const path = join(bin, name);
+  await writeFile(path, `#!/bin/sh\n${script}\n`);
+  await chmod(path, 0o755);
+}
+
+const provide = (isRoot: boolean) => {
+  const print = { line: () => undefined, say: () => undefined, problem: () => undefined };
+  const { run } = createFleet({ root: bin, print });
+  return provideTestTools({ env: { PATH: bin }, run, say: () => undefined, platform: 'linux', isRoot });
+};
+
+describe('the programs that the tests run', () => {
+  it('are installed with apt-get in one go as root, and only those that are missing', async () => {
+    await program('kubectl', 'exit 0');
+    const log = join(bin, 'log');
+    const made = ['docker-compose', 'promtool'].map((name) => join(bin, name)).join(' ');
+    await program('apt-get', `echo "$*" >> ${log}; for p in ${made}; do echo > $p; /bin/chmod +x $p; done`);
+    await provide(true);
+    expect((await readFile(log, 'utf8')).split('\n').filter((line) => line !== '')).toEqual([
+      'update -q',
+      'install -y -q --no-install-recommends docker-compose promtool',
+    ]);
+  });
+
+  it('are not looked for further when all are here', async () => {
+    for (const name of ['docker-compose', 'kubectl', 'promtool']) await program(name, 'exit 0');
+    await program('apt-get', 'exit 100');
+    await expect(provide(true)).resolves.toBeUndefined();
+  });
+
+  it('are named, with what to type, where they cannot be installed', async () => {
+    await program('docker-compose', 'exit 0');
+    await program('apt-get', 'exit 100');
+    const words = 'need kubectl, promtool. On Debian type: sudo apt-get install -y kubernetes-client promtool';
+    await expect(provide(false)).rejects.toThrow(words);
+    await expect(provide(true)).rejects.toThrow('apt-get ended with exit code 100');
+  });
+});
