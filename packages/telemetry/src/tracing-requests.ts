@@ -1,6 +1,7 @@
 import type { RequestListener } from 'node:http';
+import type { FleetError } from '@comfy-fleet/contracts';
 import { context, SpanKind, trace } from '@opentelemetry/api';
-import { contextOf, markFault, noteFacts, tracer } from './tracing-spans.js';
+import { contextOf, noteFacts, noteFailure, tracer } from './tracing-spans.js';
 
 /** The methods that OpenTelemetry knows; another one would make as many names of spans as callers think of. */
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH', 'QUERY']);
@@ -41,9 +42,7 @@ export function noteRoute(method: string, route: string): void {
 }
 
 /** The answer to the request is an error: its code is on the span, which has failed if the fault is ours. */
-export function noteProblem(error: { readonly code: string; readonly status: number }): void {
-  const span = trace.getActiveSpan();
-  if (span === undefined) return;
-  span.setAttribute('error.type', error.code);
-  if (error.status >= 500) markFault(span, error);
+export function noteProblem({ code, status }: FleetError): void {
+  if (status >= 500) noteFailure(code);
+  else noteFacts({ 'error.type': code });
 }

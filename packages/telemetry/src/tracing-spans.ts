@@ -42,7 +42,8 @@ export async function inSpan<T>(
     try {
       return await work();
     } catch (error) {
-      if (isFault(error)) markFault(span, error);
+      if (isFault(error)) markFailed(span, typeOf(error));
+      else span.setAttribute('comfy_fleet.ended_by', typeOf(error));
       throw error;
     } finally {
       span.end();
@@ -69,14 +70,14 @@ export function noteEvent(name: string, attributes?: Attributes): void {
 }
 
 /** The span that is under way failed, if there is one. */
-export function noteFault(error: unknown): void {
+export function noteFailure(type: string): void {
   const span = trace.getActiveSpan();
-  if (span !== undefined) markFault(span, error);
+  if (span !== undefined) markFailed(span, type);
 }
 
-/** By its code alone: the words of an error may quote a prompt. */
-export function markFault(span: Span, error: unknown): void {
-  span.setAttribute('error.type', typeOf(error));
+/** By a code alone: the words of an error may quote a prompt. */
+function markFailed(span: Span, type: string): void {
+  span.setAttribute('error.type', type);
   span.setStatus({ code: SpanStatusCode.ERROR });
 }
 
