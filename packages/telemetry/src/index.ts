@@ -12,3 +12,16 @@ export { type HealthServer, type HealthServerOptions, startHealthServer } from '
 export { createLogger, type LogFormat, type Logger, type LoggerOptions, type LogLevel } from './logger.js';
 export { type Counter, createMetrics, type Gauge, type Histogram, type Metrics } from './metrics.js';
 export { watchRedis } from './redis-watch.js';
+export { startTracing, type Tracing } from './tracing.js';
+export { callInSpan } from './tracing-calls.js';
+export { noteProblem, noteRoute, traceRequests } from './tracing-requests.js';
+export {
+  inSpan,
+  inThisTrace,
+  inTraceOf,
+  noteEvent,
+  noteFacts,
+  pastSpan,
+  traceHeaders,
+  traceparentNow,
+} from './tracing-spans.js';

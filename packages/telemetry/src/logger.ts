@@ -1,6 +1,7 @@
 import winston from 'winston';
 import { plainFields } from './plain-fields.js';
 import { prettyLine } from './pretty-line.js';
+import { traceIds } from './tracing-spans.js';
 
 export type Logger = winston.Logger;
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
@@ -22,10 +23,11 @@ export interface LoggerOptions {
 /**
  * Makes a logger: `log.info('job finished', { job: id, ms: 12 })`, `log.child({ instance })`. An Error in any field is
  * written with its name, message, code, stack and causes, so `log.error('what failed', { error })` loses nothing.
+ * Lines of a trace have its `trace_id` and `span_id`.
  */
 export function createLogger({ service, level, format, stream = process.stdout }: LoggerOptions): Logger {
   const { combine, json, timestamp, printf } = winston.format;
-  const fields = winston.format((info) => plainFields(info) as winston.Logform.TransformableInfo)();
+  const fields = winston.format((info) => plainFields(Object.assign(info, traceIds())))();
   const lines = (format ?? readableFor(stream)) === 'json' ? json({ deterministic: false }) : printf(prettyLine);
   return winston.createLogger({
     level,
