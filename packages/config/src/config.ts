@@ -15,6 +15,8 @@ export interface Config {
   };
   /** Whether the worker may write prompts into its log. */
   readonly logPrompts: boolean;
+  /** Where traces are sent; undefined: nothing is traced. */
+  readonly tracing: { readonly endpoint: string | undefined };
   readonly http: {
     readonly host: string;
     readonly port: number;
@@ -169,6 +171,7 @@ function toConfig(s: Settings): Config {
   return {
     log: { level: s.LOG_LEVEL, format: s.LOG_FORMAT },
     logPrompts: s.LOG_PROMPTS === '1',
+    tracing: { endpoint: s.OTEL_EXPORTER_OTLP_ENDPOINT },
     http: {
       host: s.HOST,
       port: s.PORT,

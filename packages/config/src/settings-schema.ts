@@ -151,7 +151,8 @@ export const settingsSchema = Type.Object({
   ),
   S3_PATH_STYLE: Type.Enum(['0', '1'], {
     default: '0',
-    description: '1 puts the bucket into the path of the address, not before its host, as most S3 but that of AWS want it',
+    description:
+      '1 puts the bucket into the path of the address, not before its host, as most S3 but that of AWS want it',
   }),
   S3_READS: Type.Enum(['proxied', 'presigned'], {
     default: 'proxied',
@@ -201,6 +202,13 @@ export const settingsSchema = Type.Object({
     default: '0',
     description: '1 has the worker write the prompts of the jobs that it begins into its log; else no log has any',
   }),
+  OTEL_EXPORTER_OTLP_ENDPOINT: Type.Optional(
+    Type.String({
+      pattern: '^https?://[^/\\s?#]+(/[^\\s?#]*)?$',
+      description:
+        'http(s) address of a collector of OpenTelemetry, to which traces are sent; absent: nothing is traced',
+    }),
+  ),
   // limits of a request
   MAX_PROMPT_CHARS: integer(4000, 1, 'Longest prompt and negative_prompt, in characters'),
   MAX_STEPS: integer(150, 1, 'Most sampling steps'),
