@@ -1,5 +1,6 @@
 import { inputName } from '@comfy-fleet/frames';
 import type { Loss } from '@comfy-fleet/jobs';
+import { noteFacts } from '@comfy-fleet/telemetry';
 import type { Graph } from '@comfy-fleet/workflows';
 import { dropLeftFrames } from './collect.js';
 import type { HeldJob } from './held-job.js';
@@ -26,6 +27,7 @@ export async function adoptJob(job: HeldJob, tools: Tools): Promise<Submitted | 
     job.log.warn('the earlier submission is gone', { prompt: promptId });
     return gone(job, promptId, 'died', tools);
   }
+  noteFacts({ 'comfy_fleet.adopted': true });
   job.log.info('adopted a submission', { prompt: promptId, state: found.state });
   job.submitted();
   return { promptId, graph: graphOf(job, promptId, tools) };

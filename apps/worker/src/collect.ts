@@ -7,6 +7,7 @@ import { backoffMs } from './failures.js';
 import type { HeldJob } from './held-job.js';
 import { patiently } from './patiently.js';
 import { pause } from './pause.js';
+import { inStoring } from './spans.js';
 import type { Tools } from './tools.js';
 
 /** Enough of a picture to read its size from. */
@@ -30,7 +31,8 @@ export async function collectFrames(
   for (const [index, file] of entry.outputs.entries()) {
     const name = frameName(job.record.id, index + 1);
     const collect = () => collectFrame(job, file, name, { frames, signal });
-    stored.push(await untilStored(job, tools, signal, () => patiently(job, collect, { signal })));
+    const store = () => untilStored(job, tools, signal, () => patiently(job, collect, { signal }));
+    stored.push(await inStoring(name, store));
   }
   return stored;
 }

@@ -2,6 +2,7 @@ import type { HistoryEntry, PromptState } from '@comfy-fleet/comfyui';
 import type { HeldJob, JobNews } from './held-job.js';
 import { patiently } from './patiently.js';
 import { Previews } from './previews.js';
+import { progressMarks } from './progress-marks.js';
 import type { ProgressTracker } from './progress-tracker.js';
 import { TakenBack } from './signals.js';
 
@@ -40,6 +41,7 @@ const PATIENT_MS = 250;
 export async function followPrompt(job: HeldJob, promptId: string, options: FollowOptions): Promise<End> {
   const { tracker, pollMs, deadlineMs } = options;
   const previews = new Previews(job);
+  const mark = progressMarks();
   let lastWrite = performance.now();
   let lastLook = performance.now();
   let dirty = false;
@@ -121,6 +123,7 @@ export async function followPrompt(job: HeldJob, promptId: string, options: Foll
       default:
         dirty = tracker.take(news) || dirty;
         job.fraction = tracker.progress.fraction;
+        mark(tracker.progress);
         return false;
     }
   }

@@ -1,6 +1,6 @@
 import type { TerminalStatus } from '@comfy-fleet/contracts';
 import type { Claim, JobRecord, Loss, Verdict } from '@comfy-fleet/jobs';
-import type { Logger } from '@comfy-fleet/telemetry';
+import { type Logger, noteEvent, noteFacts } from '@comfy-fleet/telemetry';
 import type { Instance, PromptNews } from './instance.js';
 import { NewsFeed } from './news-feed.js';
 import { Canceled, Superseded } from './signals.js';
@@ -146,6 +146,7 @@ export class HeldJob {
    * Hears the instance's news of this submission from now on; before ComfyUI is asked, or the first would be missed.
    */
   watch(promptId: string): void {
+    noteFacts({ 'comfy_fleet.prompt_id': promptId });
     this.#promptId = promptId;
     this.#submittedAt = undefined;
     if (this.#began !== promptId) this.#beganAt = undefined;
@@ -159,6 +160,7 @@ export class HeldJob {
   }
 
   submitted(): void {
+    noteEvent('submitted');
     this.#submittedAt = performance.now();
   }
 
@@ -200,6 +202,7 @@ export class HeldJob {
       this.#began = promptId;
       this.#attempts += 1;
       this.#beganAt = Date.now();
+      noteEvent('started');
     }
     this.endTakeBack();
     this.#lane.began(this);

@@ -1,10 +1,11 @@
 import type { Claim } from '@comfy-fleet/jobs';
-import type { Logger } from '@comfy-fleet/telemetry';
+import { inTraceOf, type Logger } from '@comfy-fleet/telemetry';
 import { canRun } from './can-run.js';
 import { HeldJob } from './held-job.js';
 import type { Lane } from './lanes.js';
 import { placeJob } from './placement.js';
 import { runJob } from './run-job.js';
+import { noteWait } from './spans.js';
 import type { Tools } from './tools.js';
 
 interface PlacerOptions {
@@ -38,6 +39,7 @@ export function createPlacer(options: PlacerOptions): Placer {
 
   const begin = (claim: Claim, lane: Lane) => {
     const job = new HeldJob(claim, lane, log, ending);
+    if (claim.record.submissions === 0) noteWait(job);
     const run = runJob(job, tools, changed).finally(() => {
       // A lane that still waits for it would wait for ever.
       job.endTakeBack();
@@ -67,7 +69,7 @@ export function createPlacer(options: PlacerOptions): Placer {
     running,
     place: async (claim) => {
       try {
-        return await placeOrRelease(claim);
+        return await inTraceOf(claim.record.traceparent, () => placeOrRelease(claim));
       } catch (error) {
         // Its lock would be renewed for as long as this process lives.
         claim.letGo();

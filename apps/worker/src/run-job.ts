@@ -1,5 +1,6 @@
 import type { HistoryEntry } from '@comfy-fleet/comfyui';
 import { FleetError } from '@comfy-fleet/contracts';
+import { noteFacts } from '@comfy-fleet/telemetry';
 import { adoptJob } from './adopt.js';
 import { collectFrames, dropLeftFrames } from './collect.js';
 import { type End, followPrompt, stopPrompt } from './follow.js';
@@ -8,6 +9,7 @@ import { deleteOutputs } from './leftovers.js';
 import { ProgressTracker } from './progress-tracker.js';
 import { settleJob } from './settle.js';
 import { Canceled } from './signals.js';
+import { inAttempt, inCollecting } from './spans.js';
 import { type Submitted, submitJob } from './submit.js';
 import type { Tools } from './tools.js';
 import { unlessCanceled } from './unless-canceled.js';
@@ -19,7 +21,7 @@ import { unlessCanceled } from './unless-canceled.js';
 export async function runJob(job: HeldJob, tools: Tools, changed: () => void): Promise<void> {
   for (let again = true; again; ) {
     try {
-      await runOnce(job, tools, changed);
+      await inAttempt(job, () => runOnce(job, tools, changed));
       again = false;
     } catch (error) {
       again = await settleJob(job, error, tools);
@@ -44,7 +46,7 @@ async function runOnce(job: HeldJob, tools: Tools, changed: () => void): Promise
   job.endTakeBack();
   job.lane.leaveGpu(job);
   changed();
-  await finish(job, promptId, entry, tools);
+  await inCollecting(() => finish(job, promptId, entry, tools));
 }
 
 /** The pictures are stored: that ComfyUI keeps its own is no reason for the job to fail. */
@@ -100,6 +102,7 @@ async function finish(job: HeldJob, promptId: string, entry: HistoryEntry, tools
     },
   );
   const became = await job.claim.finish({ status: 'succeeded', images, executedMs }, promptId);
+  noteFacts({ 'comfy_fleet.job.status': became });
   if (became !== 'superseded') {
     job.lane.ended(became);
     if (became !== 'succeeded') await dropLeftFrames(job, tools);

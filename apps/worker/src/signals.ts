@@ -22,3 +22,8 @@ export class Unable extends Error {
 export class Stopping extends Error {
   override readonly name = 'Stopping';
 }
+
+/** What is thrown to stop a job on its way without anything having failed. */
+export function isSignal(error: unknown): boolean {
+  return [Superseded, Canceled, TakenBack, Unable, Stopping].some((kind) => error instanceof kind);
+}

@@ -77,7 +77,8 @@ export function createComfyClient({ baseUrl, instance, timeoutMs }: ComfyClientO
 
   const post = async (path: string, body: object, signal: AbortSignal): Promise<void> => {
     const headers = { 'Content-Type': 'application/json' };
-    const { status } = await http.request({ method: 'POST', path, body: JSON.stringify(body), headers, signal });
+    const asked = { path, isTraced: true, body: JSON.stringify(body), headers, signal };
+    const { status } = await http.request({ method: 'POST', ...asked });
     if (status !== 200) throw unexpectedStatus(instance, `POST ${path}`, status);
   };
 

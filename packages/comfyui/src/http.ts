@@ -1,6 +1,7 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import type { Readable } from 'node:stream';
+import { callInSpan, traceHeaders } from '@comfy-fleet/telemetry';
 import axios, { type AxiosRequestConfig, type AxiosResponse } from 'axios';
 import FormData from 'form-data';
 import { bodyStream } from './body-stream.js';
@@ -17,6 +18,8 @@ interface HttpRequest {
   readonly method: 'GET' | 'POST';
   /** Without the base URL; path segments and query already encoded. */
   readonly path: string;
+  /** It is worth a span, where there is a trace: what is asked again and again would bury the rest. */
+  readonly isTraced?: boolean;
   readonly signal: AbortSignal;
   readonly body?: string | FormData;
   readonly headers?: Readonly<Record<string, string>>;
@@ -73,7 +76,7 @@ export function createHttp(options: { baseUrl: string; instance: string; timeout
     if (body !== undefined) config.data = body;
     // an upload may take long as a whole, but it must go on
     if (body instanceof FormData) config.onUploadProgress = () => deadline.restart();
-    if (headers !== undefined) config.headers = { ...headers };
+    config.headers = { ...more.headers, ...headers, ...traceHeaders() };
     try {
       const answer: AxiosResponse<T> = await client.request<T>(config);
       return answer;
@@ -84,26 +87,38 @@ export function createHttp(options: { baseUrl: string; instance: string; timeout
     }
   };
 
+  const inSpan = async <A extends { readonly status: number }>(request: HttpRequest, ask: () => Promise<A>) => {
+    const { method, isTraced, path: asked } = request;
+    if (isTraced !== true) return ask();
+    const path = asked.split('?', 1)[0] ?? '';
+    const attributes = { 'url.template': path, 'comfy_fleet.instance': instance };
+    return callInSpan({ name: `${method} ${path}`, method, url: base, attributes }, ask);
+  };
+
+  const request = async (request: HttpRequest): Promise<HttpAnswer> => {
+    const deadline = startDeadline(request.signal, timeoutMs);
+    const { status, data } = await send<string>(request, deadline, { responseType: 'text' });
+    deadline.end();
+    return { status, text: data };
+  };
+
+  const stream = async (request: HttpRequest): Promise<HttpStream> => {
+    const deadline = startDeadline(request.signal, timeoutMs);
+    const { status, headers, data } = await send<Readable>(request, deadline, {
+      responseType: 'stream',
+      headers: { 'Accept-Encoding': 'identity' },
+      maxContentLength: -1,
+    });
+    const header = (name: string) => {
+      const value = headers[name];
+      return typeof value === 'string' ? value : undefined;
+    };
+    return { status, header, body: bodyStream(data, deadline, (error) => failure(deadline, request.signal, error)) };
+  };
+
   return {
-    request: async (request) => {
-      const deadline = startDeadline(request.signal, timeoutMs);
-      const { status, data } = await send<string>(request, deadline, { responseType: 'text' });
-      deadline.end();
-      return { status, text: data };
-    },
-    stream: async (request) => {
-      const deadline = startDeadline(request.signal, timeoutMs);
-      const { status, headers, data } = await send<Readable>(request, deadline, {
-        responseType: 'stream',
-        headers: { 'Accept-Encoding': 'identity' },
-        maxContentLength: -1,
-      });
-      const header = (name: string) => {
-        const value = headers[name];
-        return typeof value === 'string' ? value : undefined;
-      };
-      return { status, header, body: bodyStream(data, deadline, (error) => failure(deadline, request.signal, error)) };
-    },
+    request: (asked) => inSpan(asked, () => request(asked)),
+    stream: (asked) => inSpan(asked, () => stream(asked)),
     close: () => {
       httpAgent.destroy();
       httpsAgent.destroy();

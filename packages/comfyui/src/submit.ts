@@ -51,6 +51,7 @@ async function post(http: Http, body: string, signal: AbortSignal): Promise<Http
     return await http.request({
       method: 'POST',
       path: '/prompt',
+      isTraced: true,
       body,
       headers: { 'Content-Type': 'application/json' },
       signal,

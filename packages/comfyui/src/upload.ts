@@ -20,7 +20,7 @@ export async function uploadImage(
   let sourceError: Error | undefined;
   if (data instanceof Readable) data.once('error', (error) => (sourceError = error));
   try {
-    const answer = await http.request({ method: 'POST', path: '/upload/image', body: form, signal });
+    const answer = await http.request({ method: 'POST', path: '/upload/image', isTraced: true, body: form, signal });
     if (answer.status === 413) {
       throw new FleetError(
         'comfyui_error',

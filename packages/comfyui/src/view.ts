@@ -20,7 +20,7 @@ export async function viewFile(
   signal: AbortSignal,
 ): Promise<Picture> {
   const query = new URLSearchParams({ filename, subfolder, type });
-  const { status, header, body } = await http.stream({ method: 'GET', path: `/view?${query}`, signal });
+  const { status, header, body } = await http.stream({ method: 'GET', path: `/view?${query}`, isTraced: true, signal });
   if (status === 200) {
     const length = Number(header('content-length') ?? Number.NaN);
     return { stream: body, contentType: header('content-type'), bytes: Number.isNaN(length) ? undefined : length };

@@ -14,6 +14,8 @@ export interface NewJob {
   /** Whom the dispatcher tells when the job ends. */
   readonly callback?: Webhook | undefined;
   readonly parent?: ParentJob | undefined;
+  /** The trace it belongs to, as W3C's `traceparent`. */
+  readonly traceparent?: string | undefined;
 }
 
 /** Jobs of one caller that are made together or not at all. */
@@ -52,6 +54,7 @@ function jobArguments(job: NewJob, { caller, weight = 1, mostTaken }: NewOrder):
   if (mostTaken !== undefined) fields.push('most_taken', mostTaken);
   if (job.callback !== undefined) fields.push('callback', JSON.stringify(job.callback));
   if (job.parent !== undefined) fields.push('parent', JSON.stringify(job.parent));
+  if (job.traceparent !== undefined) fields.push('traceparent', job.traceparent);
   const step = rankStep(job.rankStep, priority, weight);
   const signature = signatureOf(job.request);
   return [job.id, job.pool, flow, step, job.startWithinMs, signature, fields.length, ...fields];

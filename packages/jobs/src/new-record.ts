@@ -10,7 +10,7 @@ export interface Creation {
 
 /** The record of a job that was made this moment, without reading it back. */
 export function newRecord(job: NewJob, caller: string, { rank, createdAt, startDeadline }: Creation): JobRecord {
-  const { id, kind, pool, request, parent = null, callback = null } = job;
+  const { id, kind, pool, request, parent = null, callback = null, traceparent = null } = job;
   return {
     id,
     kind,
@@ -42,5 +42,6 @@ export function newRecord(job: NewJob, caller: string, { rank, createdAt, startD
     ooms: 0,
     claim: 0,
     worker: null,
+    traceparent,
   };
 }

@@ -89,6 +89,8 @@ export interface JobRecord {
   readonly claim: number;
   /** Name of the worker that holds it. */
   readonly worker: string | null;
+  /** The trace in which it was accepted, as W3C's `traceparent`; null where nothing is traced. */
+  readonly traceparent: string | null;
 }
 
 /** A record as it was at one moment, with what only that moment knows. */
@@ -144,5 +146,6 @@ export function parseRecord(flat: readonly string[]): JobRecord | undefined {
     ooms: number('ooms') ?? 0,
     claim: number('claim') ?? 0,
     worker: text('worker'),
+    traceparent: text('traceparent'),
   };
 }

@@ -1,6 +1,7 @@
 import { FleetError, type WebhookAttempt } from '@comfy-fleet/contracts';
 import { type DueDelivery, presentJob, type TryResult } from '@comfy-fleet/jobs';
 import type { SafeHttp } from '@comfy-fleet/safe-http';
+import { callInSpan } from '@comfy-fleet/telemetry';
 import { retryDelayMs } from './retry-delay.js';
 import { sign } from './sign.js';
 
@@ -42,13 +43,10 @@ export async function deliver(due: DueDelivery, tools: DeliveryTools, signal: Ab
     });
   try {
     const { timeoutMs } = tools;
-    const answer = await tools.http.post(webhook.url, {
-      body,
-      headers,
-      timeoutMs,
-      maxAnswerBytes: MAX_ANSWER_BYTES,
-      signal,
-    });
+    // The trace ends here: its id says nothing to other people's systems, so it is not among the headers.
+    const answer = await callInSpan(spanOf(due), () =>
+      tools.http.post(webhook.url, { body, headers, timeoutMs, maxAnswerBytes: MAX_ANSWER_BYTES, signal }),
+    );
     const { status } = answer;
     const delivered = status >= 200 && status <= 299;
     const attempt = { ...attemptAt(at, took()), status, answer: answer.answer, delivered };
@@ -74,6 +72,12 @@ async function writeBody({ snapshot }: DueDelivery, { publicUrl, signing }: Deli
     timestamp: new Date(finishedAt ?? 0).toISOString(),
     data: presentJob(snapshot, { publicUrl, sign: await signing?.() }),
   });
+}
+
+function spanOf({ snapshot, webhook, failedTries }: DueDelivery) {
+  const attributes = { 'comfy_fleet.job.id': snapshot.record.id, 'comfy_fleet.job.status': snapshot.record.status };
+  const again = failedTries === 0 ? {} : { 'http.request.resend_count': failedTries };
+  return { name: 'webhook attempt', method: 'POST', url: webhook.url, attributes: { ...attributes, ...again } };
 }
 
 function headersOf(id: string, timestamp: number, body: string, secrets: readonly string[]): Record<string, string> {

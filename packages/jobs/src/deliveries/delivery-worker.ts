@@ -1,5 +1,5 @@
 import { isTerminal, type WebhookAttempt } from '@comfy-fleet/contracts';
-import type { Logger } from '@comfy-fleet/telemetry';
+import { inTraceOf, type Logger } from '@comfy-fleet/telemetry';
 import { DelayedError, type Job, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
@@ -112,9 +112,12 @@ export function createDeliveryWorker(options: DeliveryWorkerOptions): Worker {
     const { id = '', data } = job;
     const due = await readDue(id, data, job.attemptsMade);
     if (due === undefined) return;
-    const { attempt, retryInMs } = await options.handler(due, signal);
-    await logAttempt(redis, keys, data.job, { ...attempt, run: data.run }, options.logLifeMs);
-    report(data, attempt, retryInMs);
+    const retryInMs = await inTraceOf(due.snapshot.record.traceparent, async () => {
+      const { attempt, retryInMs } = await options.handler(due, signal);
+      await logAttempt(redis, keys, data.job, { ...attempt, run: data.run }, options.logLifeMs);
+      report(data, attempt, retryInMs);
+      return retryInMs;
+    });
     if (retryInMs !== undefined) throw new TryAgain(retryInMs);
   }
 

@@ -1,0 +1,47 @@
+import { inSpan, pastSpan } from '@comfy-fleet/telemetry';
+import type { HeldJob } from './held-job.js';
+import { isSignal } from './signals.js';
+
+/** The spans of a job in the worker, each part of the trace in which the job was accepted, if there is one. */
+
+/** From its acceptance until a worker begins with it; to be said once. */
+export function noteWait({ record }: HeldJob): void {
+  const attributes = {
+    'comfy_fleet.job.id': record.id,
+    'comfy_fleet.lod': record.lod,
+    'comfy_fleet.pool': record.pool,
+  };
+  pastSpan('job wait', record.createdAt, { attributes });
+}
+
+/** One submission to ComfyUI, until the job ended, or went back, or is to be tried again. */
+export function inAttempt(job: HeldJob, work: () => Promise<void>): Promise<void> {
+  const { id, kind, lod, pool, workflow, claim, request } = job.record;
+  const attributes = {
+    'messaging.system': 'bullmq',
+    'messaging.operation.type': 'process',
+    'messaging.destination.name': pool,
+    'comfy_fleet.job.id': id,
+    'comfy_fleet.job.kind': kind,
+    'comfy_fleet.lod': lod,
+    'comfy_fleet.workflow': workflow,
+    ...(request.checkpoint === undefined ? {} : { 'comfy_fleet.checkpoint': request.checkpoint }),
+    'comfy_fleet.instance': job.instance.name,
+    'comfy_fleet.claim': claim,
+  };
+  return inSpan('attempt', { kind: 'consumer', attributes, isFault }, work);
+}
+
+/** What comes after ComfyUI has executed it: fetching and storing the pictures, and the end. */
+export function inCollecting<T>(work: () => Promise<T>): Promise<T> {
+  return inSpan('collect', { isFault }, work);
+}
+
+/** One picture from ComfyUI into the storage. */
+export function inStoring<T>(name: string, work: () => Promise<T>): Promise<T> {
+  return inSpan('store', { attributes: { 'comfy_fleet.frame': name }, isFault }, work);
+}
+
+function isFault(error: unknown): boolean {
+  return !isSignal(error);
+}
