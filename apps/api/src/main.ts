@@ -4,7 +4,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { ConfigError, loadConfig, loadEnvFile, openApiKeys } from '@comfy-fleet/config';
 import { createFileFrames } from '@comfy-fleet/frames';
 import { createLedger } from '@comfy-fleet/jobs';
-import { createLogger, createMetrics, startHealthServer, watchRedis } from '@comfy-fleet/telemetry';
+import {
+  createLogger,
+  createMetrics,
+  startHealthServer,
+  startTracing,
+  traceRequests,
+  watchRedis,
+} from '@comfy-fleet/telemetry';
 import { loadWorkflows, WorkflowError } from '@comfy-fleet/workflows';
 import pLimit from 'p-limit';
 import { requireKeys } from './access/require-keys.js';
@@ -23,6 +30,8 @@ const IDLE_SECONDS = 60;
 const HEARTBEAT_MS = 15_000;
 /** For requests under way when the process is to stop; streams and waits end at once. */
 const GRACE_MS = 10_000;
+/** Asked every few seconds by machines: not worth a trace each. */
+const PROBES = new Set(['/livez', '/readyz']);
 
 async function main(): Promise<void> {
   loadEnvFile();
@@ -31,6 +40,7 @@ async function main(): Promise<void> {
   requireKeys({ host: config.http.host, keysFile, allowAnonymous });
   const workflows = await loadWorkflows(config.workflowsDir);
   const log = createLogger({ service: 'api', ...config.log });
+  const tracing = await startTracing({ service: 'api', ...config.tracing, log });
   const metrics = createMetrics({ service: 'api', log });
   const onFault = (error: ConfigError) => log.error('the API keys stay as they were', { error });
   const keys = keysFile === undefined ? undefined : await openApiKeys(keysFile, { onFault });
@@ -56,26 +66,25 @@ async function main(): Promise<void> {
   });
   const { signal } = stopping;
   const watching = watchRedis({ metrics, ping: () => ledger.ping(), signal, log });
-  server.serve(
-    buildApp({
-      config,
-      keys,
-      ledger,
-      fleet: createFleetView(ledger, log),
-      workflows,
-      frames,
-      inputs,
-      derived: createDerived({ frames, derived: derivedStore, ...config.images }),
-      derivedStore,
-      pictureHttp,
-      webhookRefusal: (url) => webhookHttp.refusal(url),
-      decoding: pLimit(DECODINGS_AT_A_TIME),
-      requireRoom: createRoomCheck(frames, { minFreeBytes: config.retention.minFreeBytes, log }),
-      log,
-      stopping: signal,
-      heartbeatMs: HEARTBEAT_MS,
-    }),
-  );
+  const app = buildApp({
+    config,
+    keys,
+    ledger,
+    fleet: createFleetView(ledger, log),
+    workflows,
+    frames,
+    inputs,
+    derived: createDerived({ frames, derived: derivedStore, ...config.images }),
+    derivedStore,
+    pictureHttp,
+    webhookRefusal: (url) => webhookHttp.refusal(url),
+    decoding: pLimit(DECODINGS_AT_A_TIME),
+    requireRoom: createRoomCheck(frames, { minFreeBytes: config.retention.minFreeBytes, log }),
+    log,
+    stopping: signal,
+    heartbeatMs: HEARTBEAT_MS,
+  });
+  server.serve(tracing.isOn ? traceRequests(app, PROBES) : app);
   const health = await startHealthServer({
     host: config.http.metricsHost,
     port: config.http.metricsPort,
@@ -97,7 +106,7 @@ async function main(): Promise<void> {
       .then(() => server.close(GRACE_MS))
       .then(() => watching)
       .then(() => health.close())
-      .then(() => ledger.close())
+      .then(() => Promise.all([ledger.close(), tracing.close()]))
       .then(() => keys?.close())
       .then(
         () => log.info('stopped'),
@@ -105,7 +114,9 @@ async function main(): Promise<void> {
           log.error('stopping failed', { error });
           process.exitCode = 1;
         },
-      );
+      )
+      // A collector of traces that does not answer would keep it for as long as it is waited for.
+      .then(() => process.exit());
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);

@@ -10,6 +10,7 @@ import {
   type Logger,
   type Metrics,
   startHealthServer,
+  startTracing,
   watchRedis,
 } from '@comfy-fleet/telemetry';
 import { deliver } from '@comfy-fleet/webhooks';
@@ -25,6 +26,7 @@ async function main(): Promise<void> {
   loadEnvFile();
   const config = loadConfig();
   const log = createLogger({ service: 'dispatcher', ...config.log });
+  const tracing = await startTracing({ service: 'dispatcher', ...config.tracing, log });
   const metrics = createMetrics({ service: 'dispatcher', log });
   const { url, prefix } = config.redis;
   const { jobTtlSeconds, lockMs, stalledCheckMs, sweepSeconds } = config.queue;
@@ -79,7 +81,7 @@ async function main(): Promise<void> {
     await work;
     await health.close();
     await deliveries.close();
-    await keeper.close();
+    await Promise.all([keeper.close(), tracing.close()]);
     keys?.close();
     log.info('stopped');
   };

@@ -3,7 +3,7 @@ import { ConfigError, loadConfig, loadEnvFile } from '@comfy-fleet/config';
 import { FleetError } from '@comfy-fleet/contracts';
 import { createFileFrames } from '@comfy-fleet/frames';
 import { createWorkerLedger } from '@comfy-fleet/jobs';
-import { createLogger, createMetrics, startHealthServer, watchRedis } from '@comfy-fleet/telemetry';
+import { createLogger, createMetrics, startHealthServer, startTracing, watchRedis } from '@comfy-fleet/telemetry';
 import { askedOfInstances, loadWorkflows, WorkflowError } from '@comfy-fleet/workflows';
 import { largestVram } from './largest-vram.js';
 import { startWorker } from './worker.js';
@@ -20,6 +20,7 @@ async function main(): Promise<void> {
     throw new ConfigError(['COMFYUI_URLS is not set: write the address of each ComfyUI, e.g. http://127.0.0.1:8188']);
   }
   const log = createLogger({ service: 'worker', ...config.log });
+  const tracing = await startTracing({ service: 'worker', ...config.tracing, log });
   const metrics = createMetrics({ service: 'worker', log });
   const stopping = new AbortController();
   const { name, pools, announceSeconds, abilitiesSeconds, drainSeconds, adoptWaitSeconds, storeRetrySeconds } =
@@ -96,7 +97,7 @@ async function main(): Promise<void> {
     stopping.abort();
     await watching;
     await health.close();
-    await ledger.close();
+    await Promise.all([ledger.close(), tracing.close()]);
     log.info('stopped');
   };
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
