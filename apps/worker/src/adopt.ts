@@ -45,6 +45,7 @@ function graphOf(job: HeldJob, promptId: string, tools: Tools): Graph {
 }
 
 async function gone(job: HeldJob, promptId: string, why: Loss, tools: Tools): Promise<undefined> {
+  tools.instruments.retries.inc({ code: 'prompt_lost' });
   await job.lose(promptId, why);
   await dropLeftFrames(job, tools);
   if (job.cancelRequested) throw new Canceled();

@@ -5,6 +5,8 @@ export class BusyMeter {
   readonly #from: number;
   #spans: { readonly start: number; readonly end: number }[] = [];
   #busySince: number | undefined;
+  #lastEnd = Number.NEGATIVE_INFINITY;
+  #totalMs = 0;
 
   constructor(now: number) {
     this.#from = now;
@@ -12,12 +14,21 @@ export class BusyMeter {
 
   set(busy: boolean, now: number): void {
     if (busy) {
-      this.#busySince ??= now;
+      // An end that was heard of later than the next beginning.
+      this.#busySince ??= Math.max(now, this.#lastEnd);
     } else if (this.#busySince !== undefined) {
-      this.#spans.push({ start: this.#busySince, end: now });
+      const end = Math.max(now, this.#busySince);
+      this.#spans.push({ start: this.#busySince, end });
+      this.#totalMs += end - this.#busySince;
+      this.#lastEnd = end;
       this.#busySince = undefined;
-      this.#spans = this.#spans.filter(({ end }) => end > now - WINDOW_MS);
+      this.#spans = this.#spans.filter((span) => span.end > now - WINDOW_MS);
     }
+  }
+
+  /** ms of all spans since the beginning. */
+  total(now: number): number {
+    return this.#totalMs + (this.#busySince === undefined ? 0 : Math.max(0, now - this.#busySince));
   }
 
   /** 0 to 1; of the time since the beginning while that is less than a minute. */

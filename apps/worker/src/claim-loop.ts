@@ -9,6 +9,7 @@ import type { Placed } from './placer.js';
 
 interface ClaimLoop {
   readonly source: ClaimSource;
+  readonly pool: string;
   readonly lanes: readonly Lane[];
   /** Rings whenever a lane may have got a free place. */
   readonly changes: Bell;
@@ -44,7 +45,7 @@ const UNABLE_LIFE_MS = 10_000;
  * instance of the pool is idle in another process.
  */
 export async function claimLoop(loop: ClaimLoop): Promise<void> {
-  const { source, lanes, changes, turn, able, place, isPaused, signal, log } = loop;
+  const { source, pool, lanes, changes, turn, able, place, isPaused, signal, log } = loop;
   let saidIdle: readonly string[] = [];
   let unableUntil = 0;
 
@@ -54,6 +55,7 @@ export async function claimLoop(loop: ClaimLoop): Promise<void> {
       if (hasPlace && lanes.some(({ isIdle }) => isIdle)) await feedIdle();
       else if (hasPlace) await fillAhead();
       else {
+        if (isPaused()) for (const lane of lanes) lane.hasNothingOf(pool);
         await sayBusy();
         await changes.heard(FULL_MS, signal);
       }
@@ -71,7 +73,9 @@ export async function claimLoop(loop: ClaimLoop): Promise<void> {
       return idle === 0 || moveBehind(lanes, able) || (await claimUpTo(isUnable() ? MOST_AT_ONCE : idle));
     });
     if (fed) return;
-    const idle = lanes.filter(({ isIdle }) => isIdle).map(({ instance }) => instance.name);
+    const idleLanes = lanes.filter(({ isIdle }) => isIdle);
+    for (const lane of idleLanes) lane.hasNothingOf(pool);
+    const idle = idleLanes.map(({ instance }) => instance.name);
     if (idle.length === 0) return;
     if (isUnable()) {
       await sayBusy();

@@ -2,6 +2,7 @@ import type { TerminalStatus } from '@comfy-fleet/contracts';
 import type { Claim, JobRecord, Loss, Verdict } from '@comfy-fleet/jobs';
 import { type Logger, noteEvent, noteFacts } from '@comfy-fleet/telemetry';
 import type { Instance, PromptNews } from './instance.js';
+import type { Instruments } from './instruments.js';
 import { NewsFeed } from './news-feed.js';
 import { Canceled, Superseded } from './signals.js';
 
@@ -20,6 +21,7 @@ export type JobNews = PromptNews | { readonly type: 'attention' };
 /** What a job needs of the lane it is on; see Lane. */
 export interface Place {
   readonly instance: Instance;
+  readonly instruments: Instruments;
   /** Its instance can be given work. */
   readonly isOpen: boolean;
   /** The job that is, or will be, executed before any other here. */
@@ -58,6 +60,7 @@ export class HeldJob {
   #noted: string | undefined;
   #attempts: number;
   #unwatch: () => void = () => {};
+  #heard: { began: number | undefined; ended: number | undefined } = { began: undefined, ended: undefined };
   /** Told how far the execution is, 0 to 1. */
   fraction = 0;
   kills: number;
@@ -152,7 +155,20 @@ export class HeldJob {
     if (this.#began !== promptId) this.#beganAt = undefined;
     this.fraction = 0;
     this.#unwatch();
-    this.#unwatch = this.instance.listen(promptId, (news) => this.news.push(news));
+    this.#heard = { began: undefined, ended: undefined };
+    this.#unwatch = this.instance.listen(promptId, (news) => this.#hear(news));
+  }
+
+  #hear(news: PromptNews): void {
+    const { type } = news;
+    if (type === 'started') this.#heard.began ??= performance.now();
+    if (type === 'succeeded' || type === 'failed' || type === 'interrupted') this.#heard.ended ??= performance.now();
+    this.news.push(news);
+  }
+
+  /** When the socket said that the current submission began and ended, by performance.now(). */
+  get heard(): { readonly began: number | undefined; readonly ended: number | undefined } {
+    return this.#heard;
   }
 
   unwatch(): void {
@@ -200,8 +216,8 @@ export class HeldJob {
   began(promptId: string): void {
     if (this.#began !== promptId) {
       this.#began = promptId;
-      this.#attempts += 1;
       this.#beganAt = Date.now();
+      this.#countAttempt();
       noteEvent('started');
     }
     this.endTakeBack();
@@ -223,10 +239,26 @@ export class HeldJob {
 
   /** ComfyUI executed the current submission to its end, whether or not anybody saw it begin. */
   ranToEnd(promptId: string): void {
-    if (this.#began !== promptId) this.#attempts += 1;
+    if (this.#began !== promptId) this.#countAttempt();
     this.#began = promptId;
     const adopted = promptId === this.#left;
-    this.#executedMs = adopted || this.#beganAt === undefined ? undefined : Date.now() - this.#beganAt;
+    const ms = this.#beganAt === undefined ? undefined : Date.now() - this.#beganAt;
+    this.#executedMs = adopted ? undefined : ms;
+    if (ms !== undefined) this.#lane.instruments.jobRun.observe(this.labels, Math.max(0, ms) / 1000);
+  }
+
+  #countAttempt(): void {
+    this.#attempts += 1;
+    if (this.#attempts > 1) return;
+    // The clocks of Redis and of this host may differ by some ms.
+    const ms = Math.max(0, Date.now() - this.record.createdAt);
+    this.#lane.instruments.jobWait.observe(this.labels, ms / 1000);
+  }
+
+  /** Of its measures. */
+  get labels(): { readonly pool: string; readonly lod: string } {
+    const { pool, lod } = this.record;
+    return { pool, lod };
   }
 
   /** How long ComfyUI executed it; undefined unless both its beginning and its end were seen. */

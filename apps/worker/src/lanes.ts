@@ -1,7 +1,9 @@
 import type { TerminalStatus } from '@comfy-fleet/contracts';
 import { BusyMeter } from './busy-meter.js';
+import { Handovers } from './handovers.js';
 import type { HeldJob, Place } from './held-job.js';
 import type { Instance } from './instance.js';
+import type { Instruments } from './instruments.js';
 import { Pace } from './pace.js';
 
 /** What is assumed of an execution that has not said how far it is. */
@@ -15,22 +17,46 @@ const MOST_COLLECTING = 16;
 /** The jobs of one instance, from their claim until ComfyUI has nothing more to do for them. */
 export class Lane implements Place {
   readonly instance: Instance;
+  readonly instruments: Instruments;
   /** In which share of the last minute it executed. */
   readonly busy = new BusyMeter(performance.now());
   readonly #pace = new Pace();
+  readonly #handovers = new Handovers();
   /** One executes, the others wait behind it in ComfyUI's own queue, so that the GPU never waits for us. */
   readonly #onGpu: HeldJob[] = [];
   readonly #held = new Set<HeldJob>();
   /** Those that began to execute, by when. */
   readonly #begun = new Map<HeldJob, number>();
-  /** An operator wants it to be given no more prompts; see HaltWatch. */
-  drains = false;
+  #drains = false;
   #expected: HeldJob | undefined;
   #done = 0;
   #failed = 0;
+  /** Of the prompt that began last. */
+  #checkpoint: string | undefined;
 
-  constructor(instance: Instance) {
+  constructor(instance: Instance, instruments: Instruments) {
     this.instance = instance;
+    this.instruments = instruments;
+  }
+
+  /** An operator wants it to be given no more prompts; see HaltWatch. */
+  get drains(): boolean {
+    return this.#drains;
+  }
+
+  set drains(drains: boolean) {
+    this.#drains = drains;
+    this.isOut();
+  }
+
+  /** It can be given nothing now, or could not until now. */
+  isOut(): void {
+    this.#handovers.wasOut(performance.now());
+  }
+
+  /** The pool has nothing for it. */
+  hasNothingOf(pool: string): void {
+    this.#handovers.hadNothing(pool, performance.now());
   }
 
   get isOpen(): boolean {
@@ -113,9 +139,22 @@ export class Lane implements Place {
 
   began(job: HeldJob): void {
     if (!this.#onGpu.includes(job) || this.#begun.has(job)) return;
-    this.#begun.set(job, performance.now());
-    this.busy.set(true, performance.now());
-    this.instance.loaded(job.record.request.checkpoint);
+    const { checkpoint } = job.record.request;
+    const at = job.heard.began ?? performance.now();
+    this.#measure(job, at, checkpoint);
+    this.#begun.set(job, at);
+    this.busy.set(true, at);
+    this.instance.loaded(checkpoint);
+  }
+
+  #measure({ record }: HeldJob, at: number, checkpoint: string): void {
+    const labels = { instance: this.instance.name };
+    // What runs before it has ended, though its follower has not said so yet.
+    for (const { heard } of this.#begun.keys()) if (heard.ended !== undefined) this.#handovers.ended(heard.ended);
+    const gapMs = this.#handovers.began(record.pool, at);
+    if (gapMs !== undefined) this.instruments.gaps.observe(labels, gapMs / 1000);
+    if (this.#checkpoint !== undefined && this.#checkpoint !== checkpoint) this.instruments.switches.inc(labels);
+    this.#checkpoint = checkpoint;
   }
 
   ended(status: TerminalStatus): void {
@@ -128,9 +167,12 @@ export class Lane implements Place {
     if (index >= 0) this.#onGpu.splice(index, 1);
     const now = performance.now();
     const began = this.#begun.get(job);
-    if (began !== undefined) this.#pace.ended(began, now);
+    if (began === undefined) return;
+    const end = job.heard.ended ?? now;
+    this.#pace.ended(began, now);
+    this.#handovers.ended(end);
     this.#begun.delete(job);
-    this.busy.set(this.#begun.size > 0, now);
+    this.busy.set(this.#begun.size > 0, end);
   }
 
   leave(job: HeldJob): void {

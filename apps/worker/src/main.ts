@@ -5,6 +5,7 @@ import { createFileFrames } from '@comfy-fleet/frames';
 import { createWorkerLedger } from '@comfy-fleet/jobs';
 import { createLogger, createMetrics, startHealthServer, startTracing, watchRedis } from '@comfy-fleet/telemetry';
 import { askedOfInstances, loadWorkflows, WorkflowError } from '@comfy-fleet/workflows';
+import { createInstruments } from './instruments.js';
 import { largestVram } from './largest-vram.js';
 import { startWorker } from './worker.js';
 
@@ -55,6 +56,7 @@ async function main(): Promise<void> {
     tools: {
       workflows,
       asked: askedOfInstances(workflows.templates.values()),
+      instruments: createInstruments(metrics),
       frames,
       inputs,
       pollMs: config.comfyui.pollMs,

@@ -5,6 +5,7 @@ import { adoptJob } from './adopt.js';
 import { collectFrames, dropLeftFrames } from './collect.js';
 import { type End, followPrompt, stopPrompt } from './follow.js';
 import type { HeldJob } from './held-job.js';
+import type { PromptOutcome } from './instruments.js';
 import { deleteOutputs } from './leftovers.js';
 import { ProgressTracker } from './progress-tracker.js';
 import { settleJob } from './settle.js';
@@ -41,12 +42,25 @@ async function runOnce(job: HeldJob, tools: Tools, changed: () => void): Promise
     deadlineMs: deadlineMs(job, tools),
     look: adopted !== undefined,
   });
+  tools.instruments.prompts.inc({ instance: job.instance.name, outcome: outcomeOf(end, job) });
   if (job.cancelRequested) throw new Canceled();
   const entry = entryOrThrow(job, end);
   job.endTakeBack();
   job.lane.leaveGpu(job);
   changed();
   await inCollecting(() => finish(job, promptId, entry, tools));
+}
+
+function outcomeOf(end: End, { cancelRequested }: HeldJob): PromptOutcome {
+  if (end.state === 'absent') return cancelRequested ? 'removed' : 'lost';
+  switch (end.entry.outcome) {
+    case 'success':
+      return 'succeeded';
+    case 'error':
+      return 'failed';
+    case 'interrupted':
+      return 'interrupted';
+  }
 }
 
 /** The pictures are stored: that ComfyUI keeps its own is no reason for the job to fail. */
@@ -91,7 +105,8 @@ function entryOrThrow(job: HeldJob, end: End): HistoryEntry {
 }
 
 async function finish(job: HeldJob, promptId: string, entry: HistoryEntry, tools: Tools): Promise<void> {
-  const executedMs = job.executedMs;
+  const { executedMs } = job;
+  const start = job.heard.ended ?? performance.now();
   job.isCollecting = true;
   const images = await unlessCanceled(
     job,
@@ -105,7 +120,9 @@ async function finish(job: HeldJob, promptId: string, entry: HistoryEntry, tools
   noteFacts({ 'comfy_fleet.job.status': became });
   if (became !== 'superseded') {
     job.lane.ended(became);
-    if (became !== 'succeeded') await dropLeftFrames(job, tools);
+    if (became === 'succeeded') {
+      tools.instruments.jobCollect.observe(job.labels, (performance.now() - start) / 1000);
+    } else await dropLeftFrames(job, tools);
     await cleanUp(job, entry);
   }
   job.log.info('job ended', { status: became, images: images.length });

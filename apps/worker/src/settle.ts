@@ -28,6 +28,7 @@ async function settle(job: HeldJob, error: unknown, tools: Tools): Promise<boole
   if (error instanceof TakenBack) return takenBack(job, tools);
   if (error instanceof Unable) {
     job.log.warn('the instance cannot run the job (any more); it goes back to the queue', { error: error.cause });
+    tools.instruments.retries.inc({ code: 'workflow_rejected' });
     await lose(job, 'taken_back', tools);
     await job.claim.release(backoffMs(1));
     return false;
@@ -54,6 +55,7 @@ function isRefusal(error: unknown): boolean {
 
 /** To the idle lane of ours that asked for it, or into the queue for another worker's. */
 async function takenBack(job: HeldJob, tools: Tools): Promise<boolean> {
+  tools.instruments.prompts.inc({ instance: job.instance.name, outcome: 'removed' });
   await lose(job, 'taken_back', tools);
   // Only now: until it is there, the lane is kept for it.
   const target = job.endTakeBack();
@@ -92,6 +94,7 @@ async function react(job: HeldJob, error: FleetError, tools: Tools): Promise<boo
     await finishFailed(job, tools, error, { inDoubt: true });
     return false;
   }
+  tools.instruments.retries.inc({ code: error.code });
   await lose(job, job.instanceDied ? 'died' : 'lost', tools);
   const delayMs = backoffMs(Math.max(job.attempts, refusals));
   job.log.warn('job goes back to the queue', { reaction, attempts: job.attempts, refusals, delay_ms: delayMs, error });
@@ -107,6 +110,7 @@ async function outOfMemory(job: HeldJob, error: FleetError, tools: Tools): Promi
     return false;
   }
   job.log.warn('out of memory; another try', { room, error });
+  tools.instruments.retries.inc({ code: error.code });
   await lose(job, 'out_of_memory', tools);
   // No longer when an operator is draining it.
   if (room === 'here' && job.lane.isOpen) return true;

@@ -1,11 +1,13 @@
 import type { FrameStore } from '@comfy-fleet/frames';
 import type { Asked, Workflows } from '@comfy-fleet/workflows';
+import type { Instruments } from './instruments.js';
 
 /** What running a job needs besides the job. */
 export interface Tools {
   readonly workflows: Workflows;
   /** What the workflows may ask of an instance. */
   readonly asked: Asked;
+  readonly instruments: Instruments;
   readonly frames: FrameStore;
   readonly inputs: FrameStore;
   readonly pollMs: number;

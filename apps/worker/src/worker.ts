@@ -77,12 +77,15 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       log,
       onChange: changed,
       onHealth: (instance) => {
+        tools.instruments.transitions.inc({ instance: instance.name, to: instance.health.state });
+        lanes[index]?.isOut();
         if (instance.health.state === 'up') studyNow(instance);
         changed();
       },
     }),
   );
-  const lanes = instances.map((instance) => new Lane(instance));
+  const lanes = instances.map((instance) => new Lane(instance, tools.instruments));
+  tools.instruments.watch(lanes);
   const signals = { stopping: stopping.signal, ending: ending.signal };
   const placer = createPlacer({ worker, lanes, tools, adoptWaitMs, ...signals, changed, log });
 
@@ -124,6 +127,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     const isPaused = () => halts.isPaused(pools[index] as string);
     return claimLoop({
       source,
+      pool: pools[index] as string,
       lanes,
       changes,
       turn,

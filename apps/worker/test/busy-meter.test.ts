@@ -15,3 +15,21 @@ it('tells the share of the last minute, and of the time since the beginning befo
   expect(meter.share(65_000)).toBeCloseTo(36 / 60);
   expect(meter.share(200_000)).toBe(1);
 });
+
+it('tells the time of all spans, of the open one until now', () => {
+  const meter = new BusyMeter(0);
+  meter.set(true, 1000);
+  meter.set(false, 3000);
+  expect(meter.total(9000)).toBe(2000);
+  meter.set(true, 100_000);
+  expect(meter.total(100_500)).toBe(2500);
+});
+
+it('counts no time twice when an end is heard of later than the next beginning', () => {
+  const meter = new BusyMeter(0);
+  meter.set(true, 1000);
+  meter.set(false, 3000);
+  meter.set(true, 2900);
+  meter.set(false, 4000);
+  expect(meter.total(5000)).toBe(3000);
+});

@@ -1,0 +1,110 @@
+import {
+  COLLECT_BUCKETS,
+  type Counter,
+  GAP_BUCKETS,
+  type Histogram,
+  type Metrics,
+  RUN_BUCKETS,
+  WAIT_BUCKETS,
+} from '@comfy-fleet/telemetry';
+import type { Lane } from './lanes.js';
+
+/** How a prompt ended in ComfyUI; `removed`: taken out of its queue before it began. */
+const OUTCOMES = ['succeeded', 'failed', 'interrupted', 'removed', 'lost'] as const;
+export type PromptOutcome = (typeof OUTCOMES)[number];
+
+/** What a worker counts and measures. Instances are few and named by their worker; nothing here is named by a job. */
+export interface Instruments {
+  readonly jobWait: Histogram<'pool' | 'lod'>;
+  readonly jobRun: Histogram<'pool' | 'lod'>;
+  readonly jobCollect: Histogram<'pool' | 'lod'>;
+  readonly gaps: Histogram<'instance'>;
+  readonly prompts: Counter<'instance' | 'outcome'>;
+  readonly switches: Counter<'instance'>;
+  readonly retries: Counter<'code'>;
+  readonly transitions: Counter<'instance' | 'to'>;
+  /** Shows how the lanes stand, from now on. */
+  watch(lanes: readonly Lane[]): void;
+}
+
+export function createInstruments(metrics: Metrics): Instruments {
+  const ofJob = ['pool', 'lod'] as const;
+  const up = metrics.gauge({
+    name: 'instance_up',
+    help: '1 while the ComfyUI instance can be given work, 0 while it is down or has not answered yet.',
+    labels: ['instance'],
+  });
+  const busy = metrics.counter({
+    name: 'instance_busy_seconds_total',
+    help: 'Time in which the instance executed a prompt of this worker, from its start event to its end.',
+    labels: ['instance'],
+  });
+  const prompts = metrics.counter({
+    name: 'prompts_total',
+    help:
+      'Prompts given to the instance, by how they ended there: succeeded, failed, interrupted, ' +
+      'removed (taken out of its queue before they began), lost (it has nothing of them any more).',
+    labels: ['instance', 'outcome'],
+  });
+  const switches = metrics.counter({
+    name: 'checkpoint_switches_total',
+    help: 'Prompts that began on the instance with another checkpoint than the one before them there.',
+    labels: ['instance'],
+  });
+  const transitions = metrics.counter({
+    name: 'instance_transitions_total',
+    help: 'Times the instance became up or down, the first time included.',
+    labels: ['instance', 'to'],
+  });
+  return {
+    jobWait: metrics.histogram({
+      name: 'job_wait_seconds',
+      help: "From a job's creation to the first time ComfyUI begins to execute it.",
+      labels: ofJob,
+      buckets: WAIT_BUCKETS,
+    }),
+    jobRun: metrics.histogram({
+      name: 'job_run_seconds',
+      help: 'One execution in ComfyUI, from its beginning to its end, however it ended, if both are known.',
+      labels: ofJob,
+      buckets: RUN_BUCKETS,
+    }),
+    jobCollect: metrics.histogram({
+      name: 'job_collect_seconds',
+      help: "From the end of the execution until a succeeded job's pictures are stored and its end is written.",
+      labels: ofJob,
+      buckets: COLLECT_BUCKETS,
+    }),
+    gaps: metrics.histogram({
+      name: 'instance_gap_seconds',
+      help:
+        'Time in which the instance stood still between two prompts although jobs waited: one for each prompt that ' +
+        'began after another, unless the queue had nothing for it in between, or it was down, drained or paused.',
+      labels: ['instance'],
+      buckets: GAP_BUCKETS,
+    }),
+    prompts,
+    switches,
+    retries: metrics.counter({
+      name: 'retries_total',
+      help: 'Submissions that were given up for another try of their job, by the error code that was the reason.',
+      labels: ['code'],
+    }),
+    transitions,
+    watch: (lanes) => {
+      for (const { instance } of lanes) {
+        // A rate needs the zero from which it rose.
+        for (const outcome of OUTCOMES) prompts.inc({ instance: instance.name, outcome }, 0);
+        for (const to of ['up', 'down']) transitions.inc({ instance: instance.name, to }, 0);
+        switches.inc({ instance: instance.name }, 0);
+      }
+      metrics.beforeScrape(() => {
+        busy.reset();
+        for (const { instance, busy: meter } of lanes) {
+          up.set({ instance: instance.name }, instance.health.state === 'up' ? 1 : 0);
+          busy.inc({ instance: instance.name }, meter.total(performance.now()) / 1000);
+        }
+      });
+    },
+  };
+}
