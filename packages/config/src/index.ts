@@ -8,6 +8,7 @@ export { ConfigError } from './config-error.js';
 export { loadEnvFile } from './env-file.js';
 export { type Environment, readSettings } from './read-settings.js';
 export type { RedisNode, RedisSettings } from './redis-settings.js';
+export { requireKeys } from './require-keys.js';
 export { settingsSchema } from './settings-schema.js';
 export { loadSimulatorConfig, type SimulatorConfig, simulatorSchema } from './simulator.js';
 export { readTestSettings } from './test-settings.js';

@@ -6,6 +6,7 @@ export { etaSeconds } from './eta.js';
 export { compareEventIds, isEventId, type JobEvent, type JobStreamItem } from './events.js';
 export { type Halt, type Halts, type HaltTarget, isPaused } from './halts.js';
 export { createKeeper, type Keeper, type KeeperOptions } from './housekeeping/keeper.js';
+export { inspectRedis, type RedisInspection } from './inspect-redis.js';
 export type { JobFilter, JobPage } from './job-list.js';
 export { type Accepted, createLedger, type Ledger, type LedgerOptions } from './ledger.js';
 export type { NewJob, NewOrder } from './new-order.js';

@@ -1,0 +1,63 @@
+import { createComfyClient, readAbilities } from '@comfy-fleet/comfyui';
+import type { Config } from '@comfy-fleet/config';
+import { FleetError } from '@comfy-fleet/contracts';
+import { askedOfInstances, type Workflows } from '@comfy-fleet/workflows';
+import { showBytes } from '../bytes.js';
+import { type Finding, reportOf } from '../finding.js';
+import { showUrl } from '../show-url.js';
+import { clockFinding } from './clock.js';
+import { lackFindings } from './lacks.js';
+
+/** Every ComfyUI that the settings name: whether it is there, has what the workflows ask for, and what time it has. */
+export async function checkComfyui(
+  config: Config,
+  workflows: Workflows | undefined,
+  signal: AbortSignal,
+): Promise<Finding[]> {
+  const { urls } = config.comfyui;
+  if (urls.length === 0) {
+    const mend = 'where a worker runs, set COMFYUI_URLS to the addresses of its instances, e.g. http://127.0.0.1:8188';
+    return [reportOf('comfyui').warn('COMFYUI_URLS is not set, so no instance was looked at', mend)];
+  }
+  const found = await Promise.all(urls.map((url) => checkInstance(url, config, workflows, signal)));
+  return found.flat();
+}
+
+async function checkInstance(
+  url: string,
+  config: Config,
+  workflows: Workflows | undefined,
+  signal: AbortSignal,
+): Promise<Finding[]> {
+  const { ok, fail } = reportOf('comfyui');
+  const address = showUrl(url);
+  const client = createComfyClient({ baseUrl: url, instance: address, timeoutMs: config.comfyui.timeoutMs });
+  try {
+    const { version, devices } = await client.systemStats(signal);
+    const gpus = devices.map(({ name, vramTotal }) => (vramTotal ? `${name} ${showBytes(vramTotal)}` : name));
+    const here = ok(`${address} is ComfyUI ${version ?? 'of unknown version'} with ${gpus.join(', ') || 'no device'}`);
+    const clock = await checkClock(url, address, signal);
+    if (workflows === undefined) return [here, ...clock];
+    const abilities = await readAbilities(client, askedOfInstances(workflows.templates.values()), signal);
+    return [here, ...clock, ...lackFindings(address, workflows, abilities, config.limits)];
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof FleetError)) throw error;
+    const mend = `start ComfyUI there (python main.py --listen), or correct COMFYUI_URLS, and see that this machine may reach it`;
+    return [fail(error.detail, mend)];
+  } finally {
+    client.close();
+  }
+}
+
+/** By the header Date, which has whole seconds. Without one nothing is said. */
+async function checkClock(url: string, address: string, signal: AbortSignal): Promise<Finding[]> {
+  const before = Date.now();
+  const answer = await fetch(`${url}/system_stats`, { signal }).catch(() => undefined);
+  await answer?.body?.cancel();
+  const date = Date.parse(answer?.headers.get('date') ?? '');
+  if (Number.isNaN(date)) return [];
+  // The middle of the second that it names, and of the time it took to answer.
+  const offsetMs = date + 500 - (before + Date.now()) / 2;
+  return [clockFinding(address, Math.round(offsetMs), { fineMs: 2000, badMs: 30_000 })];
+}

@@ -1,0 +1,71 @@
+import { randomBytes } from 'node:crypto';
+import { buffer } from 'node:stream/consumers';
+import type { Config } from '@comfy-fleet/config';
+import { FleetError, newId } from '@comfy-fleet/contracts';
+import { type FrameStore, frameName, openFrameStores } from '@comfy-fleet/frames';
+import { showBytes } from '../bytes.js';
+import { type Finding, reportOf } from '../finding.js';
+import { showUrl } from '../show-url.js';
+
+const SIZE = 64 * 1024;
+
+/** Where pictures are kept: one is stored, read back, compared and deleted. */
+export async function checkStorage(config: Config, signal: AbortSignal): Promise<Finding[]> {
+  const { ok, fail } = reportOf('storage');
+  const { where, mend } = placeOf(config);
+  const { frames, fault } = await openFrameStores(config.frames, { owner: 'doctor' });
+  const broken = await fault(signal);
+  if (broken !== undefined) return [fail(`${where}: ${broken}`, mend)];
+  // The name of a job's picture: what a crash leaves here grows old and goes with the others.
+  const name = frameName(newId(), 1);
+  const sent = randomBytes(SIZE);
+  try {
+    await frames.put(name, [sent], { signal });
+    const stream = await frames.open(name);
+    const read = stream === undefined ? undefined : await buffer(stream);
+    await frames.delete(name);
+    if (read === undefined || !sent.equals(read)) {
+      return [
+        fail(
+          `${where}: a picture that was stored does not come back as it was`,
+          'look for a fault of the disk or volume',
+        ),
+      ];
+    }
+    if ((await frames.stat(name)) !== undefined) {
+      return [fail(`${where}: a picture that was deleted is still there`, mend)];
+    }
+    return [ok(`${where}: a picture was stored, read back and deleted`), ...(await checkRoom(frames, config, where))];
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof FleetError)) throw error;
+    return [fail(`${where}: ${error.detail}`, mend)];
+  }
+}
+
+async function checkRoom(frames: FrameStore, { retention }: Config, where: string): Promise<Finding[]> {
+  const { ok, warn, fail } = reportOf('storage-room');
+  const { minFreeBytes } = retention;
+  const free = await frames.room();
+  if (free === undefined) return []; // a bucket has no end
+  const found = `${showBytes(free)} free at ${where}`;
+  const mend =
+    'make room there, keep pictures shorter (FRAMES_MAX_AGE_SECONDS, FRAMES_MAX_BYTES), or lower MIN_FREE_BYTES';
+  if (free < minFreeBytes)
+    return [fail(`${found}, less than MIN_FREE_BYTES=${minFreeBytes}: no job is accepted`, mend)];
+  return [free < 2 * minFreeBytes ? warn(`${found}, soon less than MIN_FREE_BYTES=${minFreeBytes}`, mend) : ok(found)];
+}
+
+function placeOf({ frames }: Config): { readonly where: string; readonly mend: string } {
+  if (frames.store === 'file') {
+    const { dir } = frames;
+    return {
+      where: dir,
+      mend: `make ${dir} a folder that this user may write to, on a disk with room, or set FRAMES_DIR to another`,
+    };
+  }
+  return {
+    where: `the bucket ${frames.bucket} at ${frames.endpoint === undefined ? `AWS ${frames.region}` : showUrl(frames.endpoint)}`,
+    mend: 'see that the bucket is there (S3_BUCKET, S3_REGION, S3_ENDPOINT) and that the credentials may read, write and delete in it',
+  };
+}

@@ -1,0 +1,62 @@
+import { parseArgs } from 'node:util';
+import { type Config, ConfigError, loadConfig } from '@comfy-fleet/config';
+import { createLogger } from '@comfy-fleet/telemetry';
+import { type Command, UsageError } from '../command.js';
+import { checksOf } from './checks.js';
+import { type Finding, reportOf } from './finding.js';
+import { findingText, summaryText } from './print.js';
+import { runChecks } from './run-checks.js';
+
+const USAGE = `comfy-fleet doctor [--json]
+
+Checks what the settings name (Redis, ComfyUI, storage, keys, workflows, clocks) and says what is wrong and how to mend it.
+It reads the same settings as the services, from the environment and .env, and changes nothing: of the picture that it
+stores nothing is left. The exit code is 1 when something does not work.
+
+  --json   writes { ok, findings: [{ check, level, found, mend? }] }`;
+
+/** Checks that a fleet with these settings can work. */
+export const doctor: Command = {
+  summary: 'checks Redis, ComfyUI, storage, keys and settings, and says how to mend what is wrong',
+  run: async (args, surroundings) => {
+    const { json, help } = readOptions(args);
+    if (help) {
+      surroundings.result(USAGE);
+      return 0;
+    }
+    const findings: Finding[] = [];
+    for await (const finding of examine()) {
+      findings.push(finding);
+      if (!json) surroundings.result(findingText(finding));
+    }
+    const ok = findings.every(({ level }) => level !== 'fail');
+    surroundings.result(json ? JSON.stringify({ ok, findings }, null, 2) : summaryText(findings));
+    return ok ? 0 : 1;
+  },
+};
+
+async function* examine(): AsyncGenerator<Finding> {
+  const { ok, fail } = reportOf('settings');
+  let config: Config;
+  try {
+    config = loadConfig();
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    for (const fault of error.faults)
+      yield fail(fault, 'correct it in the environment or in .env; README lists all settings');
+    return;
+  }
+  yield ok('every setting has a value that it may have');
+  // Only what is a fault of our own is worth a line beside the findings.
+  const log = createLogger({ service: 'doctor', level: 'error', format: 'json', stream: process.stderr });
+  for await (const found of runChecks(checksOf(config, log))) yield* found;
+}
+
+function readOptions(args: readonly string[]): { json: boolean; help: boolean } {
+  try {
+    const options = { json: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } } as const;
+    return parseArgs({ args: [...args], options }).values;
+  } catch (error) {
+    throw new UsageError(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
+  }
+}

@@ -1,0 +1,27 @@
+/** `ok`; `warn`: it works, but not as well or as safely as it could; `fail`: the fleet does not work so. */
+export type Level = 'ok' | 'warn' | 'fail';
+
+/** One line of the doctor's report. Holds no secret. */
+export interface Finding {
+  readonly check: string;
+  readonly level: Level;
+  /** What was found, in a sentence. */
+  readonly found: string;
+  /** What to do about it; absent when all is well. */
+  readonly mend?: string;
+}
+
+/** The findings of one check, which all have its name. */
+export interface Report {
+  ok(found: string): Finding;
+  warn(found: string, mend: string): Finding;
+  fail(found: string, mend: string): Finding;
+}
+
+export function reportOf(check: string): Report {
+  return {
+    ok: (found) => ({ check, level: 'ok', found }),
+    warn: (found, mend) => ({ check, level: 'warn', found, mend }),
+    fail: (found, mend) => ({ check, level: 'fail', found, mend }),
+  };
+}
