@@ -8,12 +8,13 @@ import type { Download, Evidence } from './evidence.js';
 import { executionsOf } from './journals.js';
 import type { Load } from './load.js';
 import { allJobs, deliveryOf, jobOf, queues, readRedis } from './look.js';
-import { type PlannedJob, simulatorNames } from './plan.js';
+import type { PlannedJob } from './plan.js';
 import type { Fleet } from './processes.js';
 import type { Receiver } from './receiver.js';
-import { CHAOS } from './settings.js';
+import type { ChaosSettings } from './settings.js';
 
 export interface Seen {
+  readonly settings: ChaosSettings;
   readonly orders: readonly PlannedJob[];
   readonly load: Load;
   readonly faults: readonly PlantedFault[];
@@ -21,7 +22,7 @@ export interface Seen {
 }
 
 /** Looks at everything that the run has left, from outside. */
-export async function gather(fleet: Fleet, { orders, load, faults, receiver }: Seen): Promise<Evidence> {
+export async function gather(fleet: Fleet, { settings, orders, load, faults, receiver }: Seen): Promise<Evidence> {
   const { histories, leftInOutbox } = await readRedis(fleet);
   const jobs = new Map<string, Job | undefined>();
   const deliveries = new Map<string, WebhookDelivery | undefined>();
@@ -35,7 +36,7 @@ export async function gather(fleet: Fleet, { orders, load, faults, receiver }: S
       downloads.push(await download(fleet.apiUrl, job?.id ?? '', image_url));
   }
   return {
-    settings: CHAOS,
+    settings,
     orders,
     ...load,
     jobs,
@@ -43,7 +44,7 @@ export async function gather(fleet: Fleet, { orders, load, faults, receiver }: S
     calls: [...receiver.calls],
     deliveries,
     leftInOutbox,
-    executions: simulatorNames.flatMap((name) => executionsOf(name, readJournal(fleet.journalOf(name)))),
+    executions: fleet.simulators.flatMap((name) => executionsOf(name, readJournal(fleet.journalOf(name)))),
     downloads,
     frameFiles: await filesUnder(fleet.framesDir),
     leftInQueues: await queues(fleet),

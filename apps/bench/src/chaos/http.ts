@@ -13,8 +13,12 @@ export interface Question {
   /** The API key of who asks. */
   readonly key?: string | undefined;
   readonly idempotencyKey?: string | undefined;
-  /** Sent as JSON. */
+  /** Sent as JSON, unless it is a form. */
   readonly body?: unknown;
+  /** Over a connection of its own. */
+  readonly alone?: boolean;
+  /** Default: 5000. */
+  readonly deadlineMs?: number;
 }
 
 const DEADLINE_MS = 5000;
@@ -23,19 +27,19 @@ const DEADLINE_MS = 5000;
 export async function ask(url: string, question: Question): Promise<Answer> {
   const sentAt = Date.now();
   try {
-    const { method, body } = question;
+    const { method, body, deadlineMs = DEADLINE_MS } = question;
     const answer = await fetch(url, {
       method,
       headers: headersOf(question),
-      signal: AbortSignal.timeout(DEADLINE_MS),
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      signal: AbortSignal.timeout(deadlineMs),
+      ...(body === undefined ? {} : { body: isForm(body) ? body : JSON.stringify(body) }),
     });
     const text = await answer.text();
     return {
       sentAt,
       answeredAt: Date.now(),
       status: answer.status,
-      body: text === '' ? undefined : JSON.parse(text),
+      body: read(text, answer.headers.get('content-type')),
       replayed: answer.headers.get('idempotent-replayed') === 'true',
     };
   } catch (error) {
@@ -44,10 +48,21 @@ export async function ask(url: string, question: Question): Promise<Answer> {
   }
 }
 
-function headersOf({ key, idempotencyKey, body }: Question): Record<string, string> {
+function headersOf({ key, idempotencyKey, alone, body }: Question): Record<string, string> {
   return {
+    ...(alone === true ? { connection: 'close' } : {}),
     ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
     ...(idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }),
-    ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    ...(body === undefined || isForm(body) ? {} : { 'content-type': 'application/json' }),
   };
+}
+
+function isForm(body: unknown): body is FormData {
+  return body instanceof FormData;
+}
+
+/** What is no JSON, a proxy's own word for instance, as text. */
+function read(text: string, type: string | null): unknown {
+  if (text === '') return undefined;
+  return type?.includes('json') === true ? JSON.parse(text) : text;
 }

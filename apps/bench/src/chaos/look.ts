@@ -4,7 +4,7 @@ import { type JobHistory, jobHistories } from './histories.js';
 import { ask } from './http.js';
 import type { Load } from './load.js';
 import { outboxLength } from './outbox.js';
-import { type PlannedJob, simulatorNames } from './plan.js';
+import type { PlannedJob } from './plan.js';
 import type { Fleet } from './processes.js';
 
 const PREFIX = '{comfy-fleet}';
@@ -46,7 +46,7 @@ export async function deliveryOf(
 /** How many prompts each simulator has, running or waiting. */
 export async function queues(fleet: Fleet): Promise<Map<string, number>> {
   const lengths = new Map<string, number>();
-  for (const name of simulatorNames) {
+  for (const name of fleet.simulators) {
     const { body } = await ask(`${fleet.urlOf(name)}/queue`, { method: 'GET' });
     const queue = body as { queue_running?: unknown[]; queue_pending?: unknown[] } | undefined;
     lengths.set(name, (queue?.queue_running?.length ?? 0) + (queue?.queue_pending?.length ?? 0));

@@ -9,15 +9,16 @@ export interface Launched {
   readonly pid: number;
   readonly output: string;
   readonly exited: Promise<Exit>;
-  kill(): Promise<void>;
+  /** Sends the signal and waits for the end. */
+  end(signal: NodeJS.Signals): Promise<void>;
   /** Resolves when it can do its work; rejects when it ended or does not come up. */
   ready(): Promise<void>;
 }
 
-/** A time during which a process was dead or not ready yet. Times are ms since 1970. */
+/** A time during which a process was stopping, dead or not ready yet. Times are ms since 1970. */
 export interface Outage {
   readonly process: string;
-  /** Of the process that was killed. */
+  /** Of the process that was killed or told to end. */
   readonly pid: number;
   readonly killedAt: number;
   /** When its successor was ready; undefined while it is not. */
@@ -72,7 +73,7 @@ export class ChaosProcess {
 
   async #kill(): Promise<void> {
     this.#killed = true;
-    await this.#current?.kill();
+    await this.#current?.end('SIGKILL');
   }
 
   /** Kills it for good. */
@@ -97,5 +98,21 @@ export class ChaosProcess {
       this.troubles.push(`did not come back: ${String(error)}`);
     }
     this.#busy = false;
+  }
+
+  /**
+   * SIGTERM, as whoever runs it in production would send it, and a new start once it has ended by itself. Another end
+   * than that of a process which has done all it had to do is among the troubles. Rejects when it does not come up.
+   */
+  async renew(): Promise<void> {
+    const [current, pid] = [this.#current, this.pid];
+    const outage: Outage = { process: this.name, pid, killedAt: Date.now(), upAt: undefined };
+    this.outages.push(outage);
+    this.#killed = true;
+    await current?.end('SIGTERM');
+    const exit = await current?.exited;
+    if (exit?.code !== 0) this.troubles.push(`pid ${pid} was told to end and ended with ${exit?.signal ?? exit?.code}`);
+    await this.start();
+    outage.upAt = Date.now();
   }
 }

@@ -17,6 +17,8 @@ const START_MS = 60_000;
 export interface Fleet {
   readonly apiUrl: string;
   readonly all: readonly ChaosProcess[];
+  /** Their names. */
+  readonly simulators: readonly string[];
   readonly framesDir: string;
   readonly redisDir: string;
   urlOf(simulator: string): string;
@@ -30,7 +32,7 @@ export interface Fleet {
  * under `dir`. The callers are let in.
  */
 export async function startProcesses(dir: string, callers: readonly Caller[]): Promise<Fleet> {
-  const ports = await quietPorts(2 + workerNames.length + simulatorNames.length + dispatcherNames.length);
+  const ports = await quietPorts(3 + workerNames.length + simulatorNames.length + dispatcherNames.length);
   const port = () => ports.pop() as number;
   const framesDir = join(dir, 'frames');
   const workflowsDir = join(dir, 'workflows');
@@ -38,6 +40,7 @@ export async function startProcesses(dir: string, callers: readonly Caller[]): P
   const keys = join(dir, 'keys.json');
   await writeFile(keys, JSON.stringify(keysFile(callers)));
   const apiPort = port();
+  const metricsPort = port();
   const redisPort = port();
   const simulators = new Map(simulatorNames.map((name) => [name, port()]));
   const urlOf = (simulator: string) => `http://127.0.0.1:${simulators.get(simulator)}`;
@@ -54,10 +57,14 @@ export async function startProcesses(dir: string, callers: readonly Caller[]): P
     if (server === undefined) server = await startRedisServer({ port: redisPort, args: WHOLE_FILE });
     else await server.restart();
     const { pid, exited, stop } = server;
-    return { pid, exited, output: '', kill: () => stop('SIGKILL'), ready: async () => {} };
+    return { pid, exited, output: '', end: stop, ready: async () => {} };
   });
   const api = new ChaosProcess('api', () =>
-    launch('api', { ...environment, PORT: `${apiPort}` }, `http://127.0.0.1:${apiPort}/livez`),
+    launch(
+      'api',
+      { ...environment, PORT: `${apiPort}`, API_METRICS_PORT: `${metricsPort}` },
+      `http://127.0.0.1:${apiPort}/livez`,
+    ),
   );
   const dispatchers = dispatcherNames.map((name) => {
     const healthPort = port();
@@ -104,6 +111,7 @@ export async function startProcesses(dir: string, callers: readonly Caller[]): P
   return {
     apiUrl: `http://127.0.0.1:${apiPort}`,
     all,
+    simulators: simulatorNames,
     framesDir,
     redisDir: (server as RedisServer | undefined)?.dir ?? '',
     urlOf,
@@ -113,7 +121,8 @@ export async function startProcesses(dir: string, callers: readonly Caller[]): P
   };
 }
 
-async function launch(
+/** Starts one of the apps; it is ready when the URL answers 200. */
+export async function launch(
   app: 'api' | 'worker' | 'dispatcher' | 'simulator',
   env: Record<string, string>,
   upUrl: string,
@@ -125,7 +134,7 @@ async function launch(
       return service.output;
     },
     exited: service.exited,
-    kill: () => service.stop('SIGKILL'),
+    end: service.stop,
     ready: () => ready(service, upUrl, START_MS),
   };
 }

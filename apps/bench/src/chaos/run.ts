@@ -1,16 +1,19 @@
-import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { aborted } from './aborted.js';
 import type { Breach } from './check.js';
 import { CHECKS } from './checks/index.js';
 import { clearFaults, runFaults, runKills, strikeDispatchers } from './disturb.js';
 import type { Evidence } from './evidence.js';
 import { gather } from './gather.js';
+import { keep } from './keep.js';
 import { runLoad } from './load.js';
 import { makePlan, type Plan, simulatorNames } from './plan.js';
 import { type Fleet, startProcesses } from './processes.js';
 import { type Receiver, startReceiver } from './receiver.js';
 import { untilRest } from './rest.js';
+import { CHAOS } from './settings.js';
 import { makePictures } from './uploads.js';
 
 export interface ChaosReport {
@@ -72,30 +75,11 @@ async function disturbAndJudge({ fleet, receiver, strikes, dir, plan }: Scene): 
   await clearFaults(fleet, simulatorNames);
   const restMs = await untilRest(fleet, load, orders);
   await Promise.all(strikes);
-  const evidence = await gather(fleet, { orders, load, faults, receiver });
+  const evidence = await gather(fleet, { settings: CHAOS, orders, load, faults, receiver });
   const findings = Object.entries(CHECKS).map(([check, judge]) => ({ check, ...judge(evidence) }));
   const breaches = findings.flatMap(({ check, breaches }) => breaches.map((breach) => ({ check, ...breach })));
   if (breaches.length > 0) await keep(dir, fleet.redisDir, evidence);
   const length = [['length of the disturbance, ms', plan.lengthMs] as const, ['until rest, ms', restMs] as const];
   const rows = [...length, ...findings.flatMap((finding) => finding.rows)];
   return { seed: plan.seed, rows, breaches, evidence, keptIn: breaches.length > 0 ? dir : undefined };
-}
-
-function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    if (signal.aborted) reject(signal.reason);
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-  });
-}
-
-async function keep(dir: string, redisDir: string, evidence: Evidence): Promise<void> {
-  await cp(redisDir, join(dir, 'redis'), { recursive: true });
-  await mkdir(join(dir, 'logs'));
-  for (const { name, log } of evidence.processes) {
-    await writeFile(join(dir, 'logs', `${name.replace('/', '-')}.log`), log);
-  }
-  const { jobs, deliveries, leftInQueues } = evidence;
-  const maps = { jobs: [...jobs], deliveries: [...deliveries], leftInQueues: [...leftInQueues] };
-  const plain = { ...evidence, ...maps, processes: [] };
-  await writeFile(join(dir, 'evidence.json'), JSON.stringify(plain, null, 1));
 }

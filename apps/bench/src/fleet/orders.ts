@@ -1,0 +1,42 @@
+import { makePlan, type Plan, type PlannedJob } from '../chaos/plan.js';
+import { createRandom } from '../chaos/random.js';
+
+/** How somebody who ordered a picture hears of it. */
+export type Following = 'listen' | 'poll' | 'wait';
+
+export interface Order extends PlannedJob {
+  readonly following: Following;
+  /** How the picture of an /img2img is sent. */
+  readonly upload: 'form' | 'base64';
+}
+
+const TAKEN: PlannedJob['callback'] = {
+  form: 'webhook_url',
+  secret: undefined,
+  events: undefined,
+  answers: [{ status: 200 }],
+  strikeAfterMs: undefined,
+};
+
+/**
+ * Orders of people who do nothing odd: each posts once, without an Idempotency-Key, cancels nothing, and has a receiver
+ * that takes every webhook. What goes wrong with them nobody but the service has done.
+ */
+export function plainOrders(
+  seed: number,
+  count: number,
+  everyMs: number,
+): { orders: Order[]; callers: Plan['callers'] } {
+  const { jobs, callers } = makePlan(seed, count);
+  const random = createRandom(seed, 7);
+  const orders = jobs.map((job) => ({
+    ...job,
+    afterMs: random.int(0, 2 * everyMs),
+    cancel: undefined,
+    repeats: undefined,
+    callback: TAKEN,
+    following: random.weighted<Following>({ listen: 2, poll: 2, wait: 1 }),
+    upload: random.chance(70) ? ('form' as const) : ('base64' as const),
+  }));
+  return { orders, callers };
+}
