@@ -2,4 +2,6 @@
 import { refuseOldNode } from './node-version.mjs';
 
 refuseOldNode();
-import('./run-keys.mjs').then(({ runKeys }) => runKeys(process.argv.slice(2))).then((code) => process.exit(code));
+import('./run-program.mjs')
+  .then(({ runProgram }) => runProgram('apps/api/dist/keys-main.js', process.argv.slice(2)))
+  .then((code) => process.exit(code));

@@ -8,21 +8,21 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { processIdentity } from '../process-identity.mjs';
 
-const driver = fileURLToPath(new URL('./fixtures/drive-keys.mjs', import.meta.url));
+const driver = fileURLToPath(new URL('./fixtures/drive-program.mjs', import.meta.url));
 const ECHO = "console.log(process.argv.slice(2).join('|')); console.error('for people'); process.exitCode = 3;";
 const STAYS = 'console.log(process.pid); setInterval(() => {}, 1000);';
 
 let root: string;
 
 beforeEach(async () => {
-  root = await mkdtemp(join(tmpdir(), 'comfy-fleet-run-keys-'));
-  await mkdir(join(root, 'apps/api/dist'), { recursive: true });
+  root = await mkdtemp(join(tmpdir(), 'comfy-fleet-run-program-'));
+  await mkdir(join(root, 'apps/some/dist'), { recursive: true });
 });
 
 afterEach(() => rm(root, { recursive: true, force: true }));
 
 async function start(program: string, args: readonly string[], env: NodeJS.ProcessEnv = {}) {
-  await writeFile(join(root, 'apps/api/dist/keys-main.js'), program);
+  await writeFile(join(root, 'apps/some/dist/main.js'), program);
   return spawn(process.execPath, [driver, root, ...args], {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -35,7 +35,7 @@ async function run(program: string, args: readonly string[], env: NodeJS.Process
   return { stdout, stderr, code };
 }
 
-describe('npm run keys', () => {
+describe('npm run keys and npm run doctor', () => {
   it('gives the program its arguments, and nothing but what it writes is written', async () => {
     expect(await run(ECHO, ['create', 'acme', '--weight', '2'])).toEqual({
       stdout: 'create|acme|--weight|2\n',

@@ -14,14 +14,15 @@ const STOPPED = 130;
 const PATIENCE_MS = 3_000;
 
 /**
- * Installs and builds, then runs `apps/api/dist/keys-main.js` with the arguments. All that is written here goes to stderr,
- * and what installing and building say only when they fail: stdout is the program's. Resolves to its exit code, 130 when it
+ * Installs and builds, then runs a program of an app (`apps/api/dist/keys-main.js`) with the arguments. All that is written
+ * here goes to stderr, and what installing and building say only when they fail: stdout is the program's. Resolves to its exit code, 130 when it
  * was stopped.
+ * @param {string} path below the root
  * @param {readonly string[]} args
  * @param {{ root?: string, env?: NodeJS.ProcessEnv, prepare?: typeof prepareWorkspace }} options
  * @returns {Promise<number>}
  */
-export async function runKeys(args, { root = ROOT, env = process.env, prepare = prepareWorkspace } = {}) {
+export async function runProgram(path, args, { root = ROOT, env = process.env, prepare = prepareWorkspace } = {}) {
   const print = createPrinter(process.stderr);
   /** @type {[name: string, text: string][]} */
   const held = [];
@@ -32,7 +33,7 @@ export async function runKeys(args, { root = ROOT, env = process.env, prepare = 
     const slow = setTimeout(() => print.say('Installing and building what has changed …'), PATIENCE_MS);
     await prepare(root, env, fleet.run).finally(() => clearTimeout(slow));
     if (stop.asked.aborted) return STOPPED;
-    const program = spawn(process.execPath, [join(root, 'apps/api/dist/keys-main.js'), ...args], {
+    const program = spawn(process.execPath, [join(root, path), ...args], {
       cwd: root,
       env,
       stdio: 'inherit',
