@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ConfigError, loadConfig, loadEnvFile, openApiKeys } from '@comfy-fleet/config';
 import { createFileFrames } from '@comfy-fleet/frames';
-import { createLedger } from '@comfy-fleet/jobs';
+import { createLedger, type Ledger } from '@comfy-fleet/jobs';
 import {
   createLogger,
   createMetrics,
@@ -30,6 +30,9 @@ const IDLE_SECONDS = 60;
 const HEARTBEAT_MS = 15_000;
 /** For requests under way when the process is to stop; streams and waits end at once. */
 const GRACE_MS = 10_000;
+/** For Redis to be reached at the start, and how often it is looked for. */
+const FIRST_ANSWER_MS = 3000;
+const LOOK_MS = 20;
 /** Asked every few seconds by machines: not worth a trace each. */
 const PROBES = new Set(['/livez', '/readyz']);
 
@@ -53,8 +56,6 @@ async function main(): Promise<void> {
   const derivedStore = createFileFrames({ dir: join(config.framesDir, 'derived'), owner });
   const stopping = new AbortController();
 
-  const { host, port, maxWaitSeconds } = config.http;
-  const server = await listen({ host, port, idleMs: (maxWaitSeconds + IDLE_SECONDS) * 1000 });
   const { maxOpenJobs, jobTtlSeconds, idempotencyTtlSeconds } = config.queue;
   const ledger = createLedger({
     ...config.redis,
@@ -64,6 +65,10 @@ async function main(): Promise<void> {
     signedUrlSeconds,
     log,
   });
+  // Whoever does not ask /readyz sends requests as soon as the port is open.
+  await answering(ledger);
+  const { host, port, maxWaitSeconds } = config.http;
+  const server = await listen({ host, port, idleMs: (maxWaitSeconds + IDLE_SECONDS) * 1000 });
   const { signal } = stopping;
   const watching = watchRedis({ metrics, ping: () => ledger.ping(), signal, log });
   const app = buildApp({
@@ -102,6 +107,7 @@ async function main(): Promise<void> {
     if (stopping.signal.aborted) process.exit(1); // asked twice: now
     log.info('stopping', { signal });
     stopping.abort();
+    server.leave();
     delay(config.http.unreadyMs)
       .then(() => server.close(GRACE_MS))
       .then(() => watching)
@@ -120,6 +126,16 @@ async function main(): Promise<void> {
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
+}
+
+/** Resolves when the ledger can be asked; also when it cannot for so long that callers had better hear of it. */
+async function answering(ledger: Ledger): Promise<void> {
+  const isThere = () =>
+    ledger.ping().then(
+      () => true,
+      () => false,
+    );
+  for (const end = Date.now() + FIRST_ANSWER_MS; Date.now() < end && !(await isThere()); ) await delay(LOOK_MS);
 }
 
 /** What a person starting it can mend is said in a line or two; anything else with its stack. */

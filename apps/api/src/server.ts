@@ -9,13 +9,23 @@ export interface Listening {
   readonly port: number;
   /** Answers requests from now on; to be called at once, before anything else is awaited. */
   serve(app: RequestListener): void;
+  /** From now on each answer asks for its connection's end, so that whoever balances the load keeps none to this process. */
+  leave(): void;
   /** Takes no more connections, lets answers under way end for `graceMs`, then breaks them off. */
   close(graceMs: number): Promise<void>;
 }
 
 /**
- * Takes a port, 0 any free one. A connection without a byte either way for `idleMs` is broken off. What works behind it is made afterwards, so that a taken port undoes nothing. Rejects
- * with Node's error (EADDRINUSE, …) when it cannot be had.
+ * How long a connection without a request is kept, in ms. Longer than load balancers keep theirs (nginx and AWS: 60 s):
+ * whoever closes first meets the request that the other one is just sending.
+ */
+const KEEP_ALIVE_MS = 75_000;
+/** How often a closing server looks for connections whose answer has ended. */
+const LOOK_MS = 50;
+
+/**
+ * Takes a port, 0 any free one. A connection without a byte either way for `idleMs` is broken off. Rejects with Node's
+ * error (EADDRINUSE, …) when it cannot be had.
  */
 export async function listen(at: {
   readonly host: string;
@@ -26,6 +36,7 @@ export async function listen(at: {
   const server = createServer({ requireHostHeader: false });
   // Whoever does not read what it asked for would keep a file open for ever.
   server.timeout = at.idleMs;
+  server.keepAliveTimeout = KEEP_ALIVE_MS;
   server.on('clientError', refuseUnreadable);
   server.listen(at.port, at.host);
   await once(server, 'listening');
@@ -35,13 +46,20 @@ export async function listen(at: {
       server.on('request', app);
       server.on('checkExpectation', app); // an expectation that is not known is no reason to refuse
     },
+    leave: () => {
+      server.prependListener('request', (_request, response) => {
+        response.shouldKeepAlive = false;
+      });
+    },
     close: async (graceMs) => {
       const closed = once(server, 'close');
       server.close(); // idle connections too
+      const looking = setInterval(() => server.closeIdleConnections(), LOOK_MS);
       const late = new AbortController();
       const patience = delay(graceMs, undefined, { signal: late.signal }).catch(() => undefined);
       await Promise.race([closed, patience]);
       late.abort();
+      clearInterval(looking);
       server.closeAllConnections();
       await closed;
     },

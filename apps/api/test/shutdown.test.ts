@@ -49,6 +49,8 @@ it('says unready and goes on taking requests for UNREADY_SECONDS first', async (
     return answer.status === 503 ? answer : undefined;
   });
   expect(await unready.json()).toEqual({ status: 'unavailable', reasons: ['this process is stopping'] });
+  // Who balances the load keeps no connection that is about to be closed.
+  expect(unready.headers.get('connection')).toBe('close');
   await jobClient(fleet.url).generate({ prompt: 'x' });
   await stopped;
   expect(fleet.api.exitCode).toBe(0);
