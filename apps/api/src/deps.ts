@@ -8,6 +8,7 @@ import type { LimitFunction } from 'p-limit';
 import type { KeyRing } from './access/gate.js';
 import type { FleetView } from './fleet/fleet-view.js';
 import type { Derived } from './pictures/derived.js';
+import type { StorageWatch } from './pictures/storage-watch.js';
 
 /** What the handlers work with. */
 export interface Deps {
@@ -28,6 +29,7 @@ export interface Deps {
   readonly pictureHttp: SafeHttp;
   /** Says what is wrong with the URL of a webhook on its face. */
   readonly webhookRefusal: (url: string) => string | undefined;
+  readonly storage: StorageWatch;
   /** Throws storage_full while there is no room for more pictures. */
   readonly requireRoom: () => Promise<void>;
   /** Gives the decoding of pictures its turn. */

@@ -1,8 +1,7 @@
 import { hostname } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ConfigError, loadConfig, loadEnvFile, openApiKeys } from '@comfy-fleet/config';
-import { createFileFrames } from '@comfy-fleet/frames';
+import { openFrameStores } from '@comfy-fleet/frames';
 import { createLedger, type Ledger } from '@comfy-fleet/jobs';
 import {
   createLogger,
@@ -21,6 +20,7 @@ import { notReady } from './not-ready.js';
 import { openHttp } from './open-http.js';
 import { createDerived } from './pictures/derived.js';
 import { createRoomCheck } from './pictures/room.js';
+import { createStorageWatch } from './pictures/storage-watch.js';
 import { listen } from './server.js';
 
 /** Of the four threads that libuv has for everything. */
@@ -51,14 +51,14 @@ async function main(): Promise<void> {
   const webhookHttp = openHttp('WEBHOOK_ALLOW', config.webhooks.allow);
   // The port makes it this process's own among several on one machine.
   const owner = `api-${hostname()}-${config.http.port}`;
-  const frames = createFileFrames({ dir: config.framesDir, owner });
-  const inputs = createFileFrames({ dir: join(config.framesDir, 'inputs'), owner });
-  const derivedStore = createFileFrames({ dir: join(config.framesDir, 'derived'), owner });
+  const stores = await openFrameStores(config.frames, { owner });
+  const { frames, inputs, derived: derivedStore } = stores;
+  const storage = createStorageWatch(stores, log);
   const stopping = new AbortController();
 
   const { maxOpenJobs, jobTtlSeconds, idempotencyTtlSeconds } = config.queue;
   const ledger = createLedger({
-    ...config.redis,
+    redis: config.redis,
     maxOpenJobs,
     jobTtlSeconds,
     idempotencyTtlSeconds,
@@ -84,6 +84,7 @@ async function main(): Promise<void> {
     pictureHttp,
     webhookRefusal: (url) => webhookHttp.refusal(url),
     decoding: pLimit(DECODINGS_AT_A_TIME),
+    storage,
     requireRoom: createRoomCheck(frames, { minFreeBytes: config.retention.minFreeBytes, log }),
     log,
     stopping: signal,
@@ -102,6 +103,7 @@ async function main(): Promise<void> {
     (removed) => log.debug('temporary files swept', { removed }),
     (error: unknown) => log.error('input pictures cannot be stored', { error }),
   );
+  await storage.ask(); // the log says it when pictures cannot be stored
 
   const stop = (signal: string) => {
     if (stopping.signal.aborted) process.exit(1); // asked twice: now

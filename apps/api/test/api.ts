@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { Writable } from 'node:stream';
 import { type Config, loadConfig, openApiKeys } from '@comfy-fleet/config';
 import type { ApiKey, Job, Problem } from '@comfy-fleet/contracts';
-import { createFileFrames, type FileFrames } from '@comfy-fleet/frames';
+import { type FrameStore, type FrameStores, openFrameStores } from '@comfy-fleet/frames';
 import {
   type Claim,
   createKeeper,
@@ -24,6 +24,7 @@ import { buildApp } from '../src/app.js';
 import { createFleetView } from '../src/fleet/fleet-view.js';
 import { createDerived } from '../src/pictures/derived.js';
 import { createRoomCheck } from '../src/pictures/room.js';
+import { createStorageWatch } from '../src/pictures/storage-watch.js';
 import { listen } from '../src/server.js';
 import { watchAnswers } from './watch-answers.js';
 
@@ -32,8 +33,8 @@ export interface TestApi {
   readonly url: string;
   readonly port: number;
   readonly config: Config;
-  readonly frames: FileFrames;
-  readonly inputs: FileFrames;
+  readonly frames: FrameStore;
+  readonly inputs: FrameStore;
   readonly framesDir: string;
   /** Where its keys are, if it has any. */
   readonly keysFile: string;
@@ -73,11 +74,13 @@ interface ApiOptions {
   readonly keys?: readonly ApiKey[];
   /** Absent: it looks how full the disk is. */
   readonly requireRoom?: () => Promise<void>;
+  /** Absent: it looks at the folder. */
+  readonly storageFault?: FrameStores['fault'];
 }
 
 export async function startApi(
   redisUrl: string,
-  { env = {}, heartbeatMs = 15_000, keys: apiKeys, requireRoom }: ApiOptions = {},
+  { env = {}, heartbeatMs = 15_000, keys: apiKeys, requireRoom, storageFault }: ApiOptions = {},
 ): Promise<TestApi> {
   const framesDir = await mkdtemp(join(tmpdir(), 'api-frames-'));
   const prefix = uniquePrefix();
@@ -105,7 +108,7 @@ export async function startApi(
   const { maxOpenJobs, jobTtlSeconds, idempotencyTtlSeconds } = config.queue;
   const { signedUrlSeconds } = config.access;
   const ledger = createLedger({
-    ...config.redis,
+    redis: config.redis,
     maxOpenJobs,
     jobTtlSeconds,
     idempotencyTtlSeconds,
@@ -113,8 +116,7 @@ export async function startApi(
     log,
   });
   const worker = createWorkerLedger({
-    url: redisUrl,
-    prefix,
+    redis: config.redis,
     worker: 'gpu-1',
     jobTtlSeconds,
     maxWorkerDeaths: 10,
@@ -123,12 +125,11 @@ export async function startApi(
     announceSeconds: 60,
     log,
   });
-  const keeper = createKeeper({ url: redisUrl, prefix, jobTtlSeconds, sweepSeconds: 5, log });
+  const keeper = createKeeper({ redis: config.redis, jobTtlSeconds, sweepSeconds: 5, log });
   const claims = await worker.claims('default');
   const held: Claim[] = [];
-  const frames = createFileFrames({ dir: framesDir, owner: 'test' });
-  const inputs = createFileFrames({ dir: join(framesDir, 'inputs'), owner: 'test' });
-  const derivedStore = createFileFrames({ dir: join(framesDir, 'derived'), owner: 'test' });
+  const stores = await openFrameStores(config.frames, { owner: 'test' });
+  const { frames, inputs, derived: derivedStore } = stores;
   const workflows = await loadWorkflows(resolve(import.meta.dirname, '../../../workflows'));
   const stopping = new AbortController();
   const deps = {
@@ -144,6 +145,7 @@ export async function startApi(
     pictureHttp: createSafeHttp({ allow: config.images.fetchAllow }),
     webhookRefusal: (url: string) => createSafeHttp({ allow: config.webhooks.allow }).refusal(url),
     decoding: pLimit(2),
+    storage: createStorageWatch({ fault: storageFault ?? stores.fault }, log),
     requireRoom: requireRoom ?? createRoomCheck(frames, { minFreeBytes: config.retention.minFreeBytes, log }),
     log,
     stopping: stopping.signal,

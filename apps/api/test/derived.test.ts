@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { newId } from '@comfy-fleet/contracts';
-import { createFileFrames, type FileFrames, frameName } from '@comfy-fleet/frames';
+import { createFileFrames, type FrameStore, frameName } from '@comfy-fleet/frames';
 import sharp from 'sharp';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createDerived, type Derived } from '../src/pictures/derived.js';
@@ -13,8 +13,8 @@ import { half, noise, plain, readCorners, transparent } from './pictures.js';
 const { signal } = new AbortController();
 
 let dir: string;
-let frames: FileFrames;
-let store: FileFrames;
+let frames: FrameStore;
+let store: FrameStore;
 let derived: Derived;
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'derived-'));
@@ -122,7 +122,7 @@ describe('a derived picture', () => {
   it('is made once for all who ask at the same time', async () => {
     const frame = await putFrame(await noise().png().toBuffer());
     let whole = 0;
-    const counted: FileFrames = {
+    const counted: FrameStore = {
       ...frames,
       open: (name, range) => {
         if (range === undefined) whole += 1;

@@ -1,7 +1,6 @@
-import { join } from 'node:path';
 import { type ApiKeys, type Config, ConfigError, loadConfig, loadEnvFile, openApiKeys } from '@comfy-fleet/config';
 import { FleetError } from '@comfy-fleet/contracts';
-import { createFileFrames } from '@comfy-fleet/frames';
+import { openFrameStores } from '@comfy-fleet/frames';
 import { createDeliveries, createKeeper } from '@comfy-fleet/jobs';
 import { createSafeHttp, type SafeHttp } from '@comfy-fleet/safe-http';
 import {
@@ -19,6 +18,8 @@ import { secretsBy } from './secrets-by.js';
 
 /** Longest answer of a readiness probe. */
 const READY_TIMEOUT_MS = 1000;
+/** Longest look at the place of the pictures at the start; the process goes on without it. */
+const STORAGE_TIMEOUT_MS = 3000;
 /** For what comes after the last tries under way. */
 const STOP_GRACE_MS = 5000;
 
@@ -28,7 +29,7 @@ async function main(): Promise<void> {
   const log = createLogger({ service: 'dispatcher', ...config.log });
   const tracing = await startTracing({ service: 'dispatcher', ...config.tracing, log });
   const metrics = createMetrics({ service: 'dispatcher', log });
-  const { url, prefix } = config.redis;
+  const { redis } = config;
   const { jobTtlSeconds, lockMs, stalledCheckMs, sweepSeconds } = config.queue;
   const { secrets, allow, timeoutMs, concurrency, perHost, retryDelaysMs } = config.webhooks;
   const { keysFile, signedUrlSeconds } = config.access;
@@ -37,13 +38,14 @@ async function main(): Promise<void> {
   if (keys !== undefined && secrets.length > 0) {
     log.warn('WEBHOOK_SECRETS signs nothing: with API_KEYS_FILE each key has secrets of its own, or goes unsigned');
   }
-  const pictures = (...folders: string[]) =>
-    createFileFrames({ dir: join(config.framesDir, ...folders), owner: 'dispatcher' });
+  const stores = await openFrameStores(config.frames, { owner: 'dispatcher' });
+  const fault = await stores.fault(AbortSignal.timeout(STORAGE_TIMEOUT_MS));
+  if (fault !== undefined) log.error('pictures cannot be stored or read', { reason: fault });
   const stopping = new AbortController();
   const { signal } = stopping;
 
-  const deliveries = createDeliveries({ url, prefix, jobTtlSeconds, signedUrlSeconds, lockMs, stalledCheckMs, log });
-  const keeper = createKeeper({ url, prefix, jobTtlSeconds, sweepSeconds, log });
+  const deliveries = createDeliveries({ redis, jobTtlSeconds, signedUrlSeconds, lockMs, stalledCheckMs, log });
+  const keeper = createKeeper({ redis, jobTtlSeconds, sweepSeconds, log });
   const tools = {
     http,
     secretsOf: secretsBy(keys, secrets),
@@ -56,9 +58,7 @@ async function main(): Promise<void> {
     deliveries.work((due, tried) => deliver(due, tools, tried), { concurrency, perHost, signal }),
     ...startHousekeeping({
       keeper,
-      frames: pictures(),
-      inputs: pictures('inputs'),
-      derived: pictures('derived'),
+      ...stores,
       retention: config.retention,
       sweepSeconds,
       signal,

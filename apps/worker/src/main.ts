@@ -1,16 +1,18 @@
-import { join } from 'node:path';
 import { ConfigError, loadConfig, loadEnvFile } from '@comfy-fleet/config';
 import { FleetError } from '@comfy-fleet/contracts';
-import { createFileFrames } from '@comfy-fleet/frames';
+import { openFrameStores } from '@comfy-fleet/frames';
 import { createWorkerLedger } from '@comfy-fleet/jobs';
 import { createLogger, createMetrics, startHealthServer, startTracing, watchRedis } from '@comfy-fleet/telemetry';
 import { askedOfInstances, loadWorkflows, WorkflowError } from '@comfy-fleet/workflows';
 import { createInstruments } from './instruments.js';
 import { largestVram } from './largest-vram.js';
+import { notReady } from './not-ready.js';
 import { startWorker } from './worker.js';
 
 /** Longest answer of a readiness probe. */
 const READY_TIMEOUT_MS = 1000;
+/** Longest look at the place of the pictures at the start; the process goes on without it. */
+const STORAGE_TIMEOUT_MS = 3000;
 /** For giving back what did not finish, after DRAIN_SECONDS. */
 const STOP_GRACE_MS = 5000;
 
@@ -30,14 +32,15 @@ async function main(): Promise<void> {
   const { maxAttempts, maxRefusals, maxInstanceDeaths, maxWorkerDeaths } = config.queue;
   const { jobTtlSeconds, lockMs, stalledCheckMs } = config.queue;
   const workflows = await loadWorkflows(config.workflowsDir);
-  const frames = createFileFrames({ dir: config.framesDir, owner: name });
-  const inputs = createFileFrames({ dir: join(config.framesDir, 'inputs'), owner: name });
+  const stores = await openFrameStores(config.frames, { owner: name });
+  const { frames, inputs } = stores;
+  const fault = await stores.fault(AbortSignal.timeout(STORAGE_TIMEOUT_MS));
+  if (fault !== undefined) log.error('pictures cannot be stored or read', { reason: fault });
   const swept = await frames.sweepTemporary();
   if (swept > 0) log.info('removed half-written pictures of an earlier run', { count: swept });
 
   const ledger = createWorkerLedger({
-    url: config.redis.url,
-    prefix: config.redis.prefix,
+    redis: config.redis,
     worker: name,
     jobTtlSeconds,
     // A worker that can stop the prompt first is to be the one that fails the job; this is for what kills even that.
@@ -84,7 +87,7 @@ async function main(): Promise<void> {
   const health = await startHealthServer({
     host: healthHost,
     port: healthPort,
-    ready: () => worker.notReady(AbortSignal.timeout(READY_TIMEOUT_MS)),
+    ready: () => notReady(worker, stores, AbortSignal.timeout(READY_TIMEOUT_MS)),
     metrics,
     log,
   });

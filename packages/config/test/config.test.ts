@@ -22,7 +22,7 @@ describe('loadConfig', () => {
       comfyui: { urls: [] },
       limits: { maxPromptChars: 4000, maxSteps: 150, maxCfg: 30, minSize: 64, maxSize: 2048, maxCount: 8 },
       images: { maxBytes: 20 * 1024 * 1024, maxPixels: 40_000_000 },
-      framesDir: resolve('.data/frames'),
+      frames: { store: 'file', dir: resolve('.data/frames') },
       workflowsDir: resolve('workflows'),
     });
     expect(config.worker.name).toBe(hostname());
@@ -47,6 +47,28 @@ describe('loadConfig', () => {
 
   it('takes the slash at the end of PUBLIC_URL away', () => {
     expect(loadConfig({ PUBLIC_URL: 'https://fleet.example/api/' }).http.publicUrl).toBe('https://fleet.example/api');
+  });
+
+  it('keeps pictures in a bucket, the prefix with one slash at its end', () => {
+    const env = { FRAMES_STORE: 's3', S3_BUCKET: 'pictures', S3_PREFIX: 'a/b', S3_READS: 'presigned' };
+    const { frames } = loadConfig(env);
+    expect(frames).toEqual({
+      store: 's3',
+      bucket: 'pictures',
+      prefix: 'a/b/',
+      region: 'us-east-1',
+      endpoint: undefined,
+      pathStyle: false,
+      reads: 'presigned',
+    });
+    expect(loadConfig({ ...env, S3_PREFIX: 'a/b/' }).frames).toEqual(frames);
+    expect(loadConfig({ ...env, S3_PREFIX: '' }).frames).toMatchObject({ prefix: '' });
+  });
+
+  it('asks for a bucket where pictures are to be kept in one', () => {
+    expect(faults({ FRAMES_STORE: 's3' })).toEqual([
+      'S3_BUCKET is not set: FRAMES_STORE=s3 needs the name of a bucket',
+    ]);
   });
 
   it('lists every fault at once, each with its variable and what was written', () => {

@@ -19,7 +19,7 @@ export const serviceIndexSchema = Type.Object({
 /** Whether a process lives and can work, as `GET /livez` and `GET /readyz` answer it. */
 export const probeSchema = Type.Object({
   status: Type.Enum(['ok', 'unavailable']),
-  reasons: Type.Array(Type.String(), { description: 'Why it is unavailable, in sentences.' }),
+  reasons: Type.Array(Type.String(), { description: 'Why it is unavailable, or what it lacks, in sentences.' }),
 });
 
 const healthInstanceSchema = Type.Object({
@@ -39,6 +39,10 @@ export const healthSchema = Type.Object({
     status: Type.Enum(['up', 'down']),
     latency_ms: nullable(Type.Number({ description: 'Time of one round trip.' })),
   }),
+  storage: Type.Object(
+    { status: Type.Enum(['up', 'down']) },
+    { description: 'Where pictures are kept. While it is down jobs can be asked for, and pictures cannot.' },
+  ),
   pools: Type.Array(
     Type.Object({
       pool: Type.String(),

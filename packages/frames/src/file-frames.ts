@@ -12,19 +12,6 @@ import { roomAt } from './room.js';
 import { sharedSync } from './shared-sync.js';
 import { absentIsUndefined, isAbsent, storing } from './storage-errors.js';
 
-export interface FileFrames extends FrameStore {
-  /**
-   * Removes what this owner left half-written when it died, and answers how much that was. Call it before any `put`.
-   */
-  sweepTemporary(): Promise<number>;
-
-  /**
-   * Removes what any owner left half-written before this time, and answers how much that was: an owner whose name was
-   * its container's does not come back. To be so long ago that nobody writes it any more.
-   */
-  sweepAbandoned(before: Date): Promise<number>;
-}
-
 /** The random part of a temporary file's name, matched to its end: the owner "gpu" must not take files of "gpu.1". */
 const TEMPORARY_END = /^[0-9a-f]{16}\.tmp$/;
 
@@ -32,7 +19,7 @@ const TEMPORARY_END = /^[0-9a-f]{16}\.tmp$/;
  * Pictures as files of one folder, which is made when the first is put. `owner` names the process that writes, so that
  * it can sweep its own temporary files after a crash and never those of a neighbour on the same volume.
  */
-export function createFileFrames(options: { readonly dir: string; readonly owner: string }): FileFrames {
+export function createFileFrames(options: { readonly dir: string; readonly owner: string }): FrameStore {
   const { dir } = options;
   const temporary = `.${options.owner.replace(/[^A-Za-z0-9._-]/g, '_')}.`;
   const digests = new DigestCache();
@@ -146,6 +133,7 @@ export function createFileFrames(options: { readonly dir: string; readonly owner
     room: () => storing(() => roomAt(dir)),
     sweepTemporary,
     sweepAbandoned,
+    link: async () => undefined,
   };
 }
 

@@ -60,6 +60,42 @@ export interface FrameStore {
   /** What is stored, in no order. Of what is put or deleted meanwhile some may be missed. Nothing is read. */
   list(): AsyncIterable<StoredFrame>;
 
-  /** Free bytes where pictures are stored. */
-  room(): Promise<number>;
+  /** Free bytes where pictures are stored; undefined where there is no such bound, as in a bucket. */
+  room(): Promise<number | undefined>;
+
+  /**
+   * Removes what this owner left half-written when it died, and answers how much that was. Call it before any `put`.
+   * A bucket does not tell whose something is: there only `sweepAbandoned` does.
+   */
+  sweepTemporary(): Promise<number>;
+
+  /**
+   * Removes what any owner left half-written before this time, and answers how much that was: an owner whose name was
+   * its container's does not come back. To be so long ago that nobody writes it any more.
+   */
+  sweepAbandoned(before: Date): Promise<number>;
+
+  /**
+   * A URL at which anybody can fetch the picture without us for so many seconds, answered with these headers. It is the
+   * same one for a minute. Undefined where only we can read it. There may be no such picture.
+   */
+  link(name: string, options: LinkOptions): Promise<string | undefined>;
+}
+
+export interface LinkOptions {
+  readonly seconds: number;
+  readonly contentType: string;
+  readonly cacheControl: string;
+}
+
+/** Where a service keeps its pictures. */
+export interface FrameStores {
+  /** The pictures that jobs made. */
+  readonly frames: FrameStore;
+  /** The pictures that jobs start from. */
+  readonly inputs: FrameStore;
+  /** Finished pictures in other sizes and formats. */
+  readonly derived: FrameStore;
+  /** What keeps the place from working now and how to mend it, for operators; undefined: it works. Never throws. */
+  fault(signal: AbortSignal): Promise<string | undefined>;
 }

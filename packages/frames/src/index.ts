@@ -1,3 +1,4 @@
-export { createFileFrames, type FileFrames } from './file-frames.js';
-export type { ByteRange, FrameInfo, FrameStore, StoredFrame } from './frame-store.js';
+export { createFileFrames } from './file-frames.js';
+export type { ByteRange, FrameInfo, FrameStore, FrameStores, StoredFrame } from './frame-store.js';
 export { frameName, inputName, inputSha256, isFrameName, isInputName, jobOfPicture } from './names.js';
+export { openFrameStores } from './open-stores.js';

@@ -26,12 +26,32 @@ export function getImage(deps: Deps): Handler {
     if (isKnown(request.header('if-none-match'), etag)) return { status: 304, headers };
     const range = rangeOf(request, info, etag);
     if (range === 'unsatisfiable') return unsatisfiable(request, info);
+    if (mayGoElsewhere(request)) {
+      const location = await file.store.link(file.name, { ...ELSEWHERE, contentType: file.contentType });
+      if (location !== undefined) return { status: 302, headers: { Location: location, 'Cache-Control': 'no-store' } };
+    }
     const body = await file.store.open(file.name, range);
     if (body === undefined) throw imageNotFound();
     return range === undefined
       ? { status: 200, headers: { ...headers, 'Content-Length': `${info.bytes}` }, body }
       : { status: 206, headers: { ...headers, ...partOf(info, range) }, body };
   };
+}
+
+const LINK_SECONDS = 300;
+const ELSEWHERE = { seconds: LINK_SECONDS, cacheControl: `private, max-age=${LINK_SECONDS}, immutable` };
+
+/**
+ * Whether the caller can be sent on to where the picture is kept, if that has an address of its own. Not who needs what only
+ * we answer: headers alone, a part, an entity tag that was ours before. Not who shows a key, which is not to be sent there as
+ * well. Not a script of a page: the bucket would have to allow its origin. Nor by a link that is over before ours.
+ */
+function mayGoElsewhere({ method, header, query }: ApiRequest): boolean {
+  const ours = ['range', 'if-range', 'if-none-match', 'authorization', 'x-api-key', 'origin'];
+  if (method !== 'GET' || ours.some((name) => header(name) !== undefined)) return false;
+  if (!['no-cors', 'navigate', undefined].includes(header('sec-fetch-mode'))) return false;
+  const expires = query.get('expires');
+  return expires === null || Number(expires) - Date.now() / 1000 >= LINK_SECONDS;
 }
 
 interface ChosenFile {

@@ -7,15 +7,19 @@ import type { Handler, Reply } from '../http/messages.js';
  * The fleet for people. `ok`; `degraded` while a part is missing and jobs may wait, with the reasons; `down` (503) when
  * no job can be taken. 503 is for Redis only: ComfyUI being away makes jobs wait, not this API fail.
  */
-export function health({ ledger, log }: Deps): Handler {
+export function health({ ledger, storage, log }: Deps): Handler {
   return async (): Promise<Reply> => {
+    const fault = await storage.ask();
+    const place = { status: fault === undefined ? 'up' : 'down' } as const;
+    const lost = fault === undefined ? [] : [`Pictures cannot be stored or read: ${fault}`];
     try {
       const [latency, fleet] = await Promise.all([ledger.ping(), ledger.overview()]);
-      const reasons = missing(fleet);
+      const reasons = [...lost, ...missing(fleet)];
       const body: Health = {
         status: reasons.length === 0 ? 'ok' : 'degraded',
         reasons,
         redis: { status: 'up', latency_ms: Math.round(latency * 100) / 100 },
+        storage: place,
         pools: fleet.pools.map(({ pool, open, waiting, running }) => ({ pool, open, waiting, running })),
         workers: fleet.workers.map(presentWorker),
       };
@@ -23,8 +27,8 @@ export function health({ ledger, log }: Deps): Handler {
     } catch (error) {
       log.debug('health could not be asked for', { error });
       const redis = { status: 'down', latency_ms: null } as const;
-      const reasons = ['Redis does not answer: no job can be taken'];
-      const body: Health = { status: 'down', reasons, redis, pools: [], workers: [] };
+      const reasons = ['Redis does not answer: no job can be taken', ...lost];
+      const body: Health = { status: 'down', reasons, redis, storage: place, pools: [], workers: [] };
       return { status: 503, headers: { 'Retry-After': '1' }, body };
     }
   };

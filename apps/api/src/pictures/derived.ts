@@ -1,7 +1,7 @@
 import { addAbortSignal } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { FleetError } from '@comfy-fleet/contracts';
-import { type FileFrames, type FrameStore, isFrameName } from '@comfy-fleet/frames';
+import { type FrameStore, isFrameName } from '@comfy-fleet/frames';
 import pLimit from 'p-limit';
 import sharp from 'sharp';
 import { type DerivedOptions, FORMATS, type Format, readDerivedOptions } from './derived-options.js';
@@ -37,7 +37,7 @@ export interface Derived {
 /** `widths` are the only ones that can be asked for: what is kept on disk stays a small multiple of the frames. */
 export function createDerived(options: {
   readonly frames: FrameStore;
-  readonly derived: FileFrames;
+  readonly derived: FrameStore;
   readonly widths: readonly number[];
   /** Of a frame: a larger one is not unpacked. */
   readonly maxPixels: number;

@@ -7,10 +7,10 @@ const RETRY_AFTER_SECONDS = 60;
 
 /**
  * Throws storage_full while there are fewer than `minFreeBytes` where pictures are stored: what is accepted already is to
- * have its place. A volume that does not say how full it is counts as having room.
+ * have its place. A volume that does not say how full it is counts as having room; a bucket always has it.
  */
 export function createRoomCheck(
-  frames: { room(): Promise<number> },
+  frames: { room(): Promise<number | undefined> },
   { minFreeBytes, log }: { readonly minFreeBytes: number; readonly log: Logger },
 ): () => Promise<void> {
   let free = Number.POSITIVE_INFINITY;
@@ -19,7 +19,7 @@ export function createRoomCheck(
 
   const ask = async () => {
     try {
-      free = await frames.room();
+      free = (await frames.room()) ?? Number.POSITIVE_INFINITY;
     } catch (error) {
       log.warn('how much room is left for pictures is not known', { error });
       free = Number.POSITIVE_INFINITY;

@@ -10,8 +10,7 @@ export async function storeInput(
   caller: AbortSignal,
 ): Promise<void> {
   const name = inputName(sha256);
-  const known = await inputs.stat(name);
   // As young as a new one, or the housekeeping might take it before the job is made.
-  if (known?.sha256 === sha256 && (await inputs.touch(name))) return;
+  if ((await inputs.touch(name)) && (await inputs.stat(name))?.sha256 === sha256) return;
   await withStorageDeadline(caller, (signal) => inputs.put(name, [png], { signal }));
 }

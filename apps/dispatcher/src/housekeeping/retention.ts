@@ -84,7 +84,8 @@ async function deleteDue(context: Retention, stock: Stock, done: Deleted, failur
       },
     );
   }
-  const missing = minFreeBytes - (await frames.room());
+  // A bucket is never full.
+  const missing = minFreeBytes - ((await frames.room()) ?? Number.POSITIVE_INFINITY);
   // Counted down by the files' sizes: some volumes give the room back only later.
   const isDue = ({ modifiedAt }: { readonly modifiedAt: number }): boolean => {
     const age = now - modifiedAt;

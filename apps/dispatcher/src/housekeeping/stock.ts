@@ -1,13 +1,7 @@
-import { type FileFrames, isInputName, jobOfPicture } from '@comfy-fleet/frames';
+import { type FrameStores, isInputName, jobOfPicture } from '@comfy-fleet/frames';
 
 /** Where the service keeps pictures. */
-export interface Stores {
-  readonly frames: FileFrames;
-  /** Pictures that jobs start from. */
-  readonly inputs: FileFrames;
-  /** Finished pictures in other sizes and formats. */
-  readonly derived: FileFrames;
-}
+export type Stores = Pick<FrameStores, 'frames' | 'inputs' | 'derived'>;
 
 /** The pictures of one job. Time: the newest picture's own, in ms since 1970. */
 export interface JobPictures {

@@ -27,6 +27,11 @@ export function pictureDocs({ widths }: DocumentSettings): OperationDocs {
           content: BYTES,
           headers: { ...PICTURE, 'Content-Length': 'always', 'Content-Range': 'always' },
         },
+        302: {
+          description:
+            'Where the picture can be had for some minutes, if the operator keeps pictures in a bucket and lets it serve them. Only an answer to a GET of the whole picture by its URL alone: without an API key, a range or an entity tag, and not to a script of a page. The bucket has entity tags of its own.',
+          headers: { Location: 'always', 'Cache-Control': 'always' },
+        },
         304: { description: 'The caller has it already.', headers: PICTURE },
       },
       errors: ['image_not_found', 'range_not_satisfiable', 'queue_unavailable', 'storage_failed'],

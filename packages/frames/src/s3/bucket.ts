@@ -1,0 +1,54 @@
+import { S3Client } from '@aws-sdk/client-s3';
+import { storageError } from './s3-faults.js';
+import type { S3Settings } from './s3-settings.js';
+
+/** For a question without a picture in it, retries included. */
+export const ASK_MS = 10_000;
+/** For one piece of a picture, or the copying of one within the bucket, retries included. */
+export const MOVE_MS = 30_000;
+/** Without a connection for so long, the endpoint is taken for dead; without a byte either way, the connection. */
+const CONNECT_MS = 3_000;
+const SILENT_MS = 30_000;
+
+export interface CallOptions {
+  readonly ms: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A bucket, and how it is asked. */
+export interface Bucket {
+  readonly client: S3Client;
+  readonly settings: S3Settings;
+  /**
+   * Sends one command with a deadline. Throws storage_failed with the operator's explanation as its cause, or the reason of
+   * the caller's signal.
+   */
+  ask<T>(send: (client: S3Client, options: { abortSignal: AbortSignal }) => Promise<T>, call: CallOptions): Promise<T>;
+}
+
+export function openBucket(settings: S3Settings): Bucket {
+  const { region, endpoint, pathStyle } = settings;
+  const client = new S3Client({
+    region,
+    ...(endpoint === undefined ? {} : { endpoint }),
+    forcePathStyle: pathStyle,
+    requestHandler: { connectionTimeout: CONNECT_MS, socketTimeout: SILENT_MS },
+    // We send SHA-256 of our own; what the SDK adds by itself not every S3 understands.
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+  });
+  return {
+    client,
+    settings,
+    ask: async (send, { ms, signal }) => {
+      signal?.throwIfAborted();
+      const late = AbortSignal.timeout(ms);
+      try {
+        return await send(client, { abortSignal: signal === undefined ? late : AbortSignal.any([signal, late]) });
+      } catch (error) {
+        if (signal?.aborted) throw signal.reason;
+        throw storageError(error, settings);
+      }
+    },
+  };
+}

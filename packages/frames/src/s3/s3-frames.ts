@@ -1,0 +1,173 @@
+import { createHash } from 'node:crypto';
+import type { Readable } from 'node:stream';
+import {
+  AbortMultipartUploadCommand,
+  DeleteObjectCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  type HeadObjectCommandOutput,
+} from '@aws-sdk/client-s3';
+import { FleetError } from '@comfy-fleet/contracts';
+import { DigestCache } from '../digest-cache.js';
+import type { ByteRange, FrameInfo, FrameStore } from '../frame-store.js';
+import { isSafeName } from '../names.js';
+import { ASK_MS, type Bucket } from './bucket.js';
+import { createDeletionMarks } from './deletion-marks.js';
+import { presignedUrl } from './presigned-url.js';
+import { readStream } from './read-stream.js';
+import { isAbsent, storageError } from './s3-faults.js';
+import { listObjects, listUploads } from './s3-lists.js';
+import { relabel, upload } from './upload.js';
+
+/** S3 tells times in whole seconds: two changes within this may bear the same. */
+const TIME_STEP_MS = 2_000;
+
+const TYPES: Readonly<Record<string, string>> = {
+  png: 'image/png',
+  jpeg: 'image/jpeg',
+  webp: 'image/webp',
+};
+
+/**
+ * Pictures as objects of a bucket, `<prefix><folder>/<name>`, each with its digest as metadata. `<prefix>deleting/` holds the
+ * marks of deletions under way.
+ */
+export function createS3Frames(bucket: Bucket, folder: string): FrameStore {
+  const { settings, ask } = bucket;
+  const prefix = `${settings.prefix}${folder}/`;
+  const marksPrefix = `${settings.prefix}deleting/${folder}/`;
+  const marks = createDeletionMarks(bucket, marksPrefix);
+  const digests = new DigestCache();
+  const place = (name: string) => ({ Bucket: settings.bucket, Key: prefix + name });
+
+  async function head(name: string): Promise<HeadObjectCommandOutput | undefined> {
+    const command = new HeadObjectCommand(place(name));
+    return ask((client, options) => client.send(command, options).catch(absentIsUndefined), { ms: ASK_MS });
+  }
+
+  async function openFrame(name: string, range?: ByteRange): Promise<Readable | undefined> {
+    if (!isSafeName(name)) return undefined;
+    const Range = range === undefined ? undefined : `bytes=${range.start}-${range.end}`;
+    const command = new GetObjectCommand({ ...place(name), Range });
+    // The deadline is for the answer to begin; SDK and socket watch over the body, however long that takes.
+    const beginning = new AbortController();
+    const timer = setTimeout(() => beginning.abort(), ASK_MS);
+    const { signal: abortSignal } = beginning;
+    try {
+      const answer = await bucket.client.send(command, { abortSignal }).catch(absentIsUndefined);
+      return answer && readStream(answer.Body as Readable, (error) => storageError(error, settings));
+    } catch (error) {
+      throw storageError(error, settings);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async function digest(name: string): Promise<string> {
+    const hash = createHash('sha256');
+    for await (const chunk of (await openFrame(name)) ?? []) hash.update(chunk as Uint8Array);
+    return hash.digest('hex');
+  }
+
+  async function stat(name: string): Promise<FrameInfo | undefined> {
+    const found = isSafeName(name) ? await head(name) : undefined;
+    if (found === undefined) return undefined;
+    const { ContentLength: bytes = 0, LastModified: modifiedAt = new Date(0), ETag, Metadata } = found;
+    // None is known of what was copied here by other means.
+    const sha256 =
+      knownDigest(Metadata) ?? (await digests.get(`${name} ${ETag} ${bytes} ${+modifiedAt}`, () => digest(name)));
+    return { bytes, modifiedAt, sha256 };
+  }
+
+  async function remove(name: string, signal?: AbortSignal): Promise<void> {
+    const command = new DeleteObjectCommand(place(name));
+    await ask((client, options) => client.send(command, options), { ms: ASK_MS, signal });
+  }
+
+  async function touch(name: string): Promise<boolean> {
+    if (!isSafeName(name)) return false;
+    const found = await head(name);
+    let isThere = found !== undefined;
+    if (found !== undefined) {
+      const { ETag: etag, ContentType, Metadata = {} } = found;
+      const labels = { ...(ContentType === undefined ? {} : { ContentType }), Metadata };
+      isThere = await relabel(bucket, place(name), { etag, labels }).then(() => true, absentIsFalse);
+    }
+    return (await marks.passed(name)) ? (await head(name)) !== undefined : isThere;
+  }
+
+  async function deleteUnchanged(name: string, modifiedAt: Date): Promise<boolean> {
+    if (!isSafeName(name) || Date.now() - modifiedAt.getTime() < TIME_STEP_MS) return false;
+    return marks.under(name, async (signal) => {
+      // Listed, since some makes of S3 tell finer times there than when they are asked for the object.
+      for await (const { modifiedAt: now } of listObjects(bucket, prefix, { only: name, signal })) {
+        if (now.getTime() !== modifiedAt.getTime()) return false;
+        await remove(name, signal);
+        return true;
+      }
+      return false;
+    });
+  }
+
+  async function sweepAbandoned(before: Date): Promise<number> {
+    let removed = 0;
+    for await (const { Key, UploadId } of listUploads(bucket, prefix, before)) {
+      const abort = new AbortMultipartUploadCommand({ Bucket: settings.bucket, Key, UploadId });
+      await ask((client, options) => client.send(abort, options).catch(absentIsUndefined), { ms: ASK_MS });
+      removed += 1;
+    }
+    for await (const { name, modifiedAt } of listObjects(bucket, marksPrefix, {})) {
+      if (modifiedAt >= before) continue;
+      const mark = new DeleteObjectCommand({ Bucket: settings.bucket, Key: marksPrefix + name });
+      await ask((client, options) => client.send(mark, options), { ms: ASK_MS });
+    }
+    return removed;
+  }
+
+  return {
+    put: async (name, source, { signal }) => {
+      if (!isSafeName(name))
+        throw new FleetError('internal_error', 'A picture was given a name that is not a file name.');
+      signal.throwIfAborted();
+      return upload(bucket, place(name), source, { contentType: typeOf(name), signal });
+    },
+    stat,
+    open: openFrame,
+    delete: async (name) => {
+      if (isSafeName(name)) await remove(name);
+    },
+    touch,
+    deleteUnchanged,
+    list: () => listFrames(bucket, prefix),
+    room: async () => undefined,
+    sweepTemporary: async () => 0,
+    sweepAbandoned,
+    link: async (name, options) =>
+      settings.reads === 'presigned' && isSafeName(name) ? presignedUrl(bucket, place(name), options) : undefined,
+  };
+}
+
+async function* listFrames(bucket: Bucket, prefix: string) {
+  for await (const frame of listObjects(bucket, prefix, {})) if (isSafeName(frame.name)) yield frame;
+}
+
+function typeOf(name: string): string {
+  return TYPES[name.slice(name.lastIndexOf('.') + 1)] ?? 'application/octet-stream';
+}
+
+function knownDigest(metadata: Record<string, string> | undefined): string | undefined {
+  const { sha256 = '' } = metadata ?? {};
+  return /^[0-9a-f]{64}$/.test(sha256) ? sha256 : undefined;
+}
+
+/** For `.catch`: what is not there is no failure. */
+function absentIsUndefined(error: unknown): undefined {
+  if (!isAbsent(error)) throw error;
+  return undefined;
+}
+
+function absentIsFalse(error: unknown): false {
+  const { cause } = error instanceof FleetError && error.cause instanceof Error ? error.cause : { cause: undefined };
+  if (!isAbsent(cause)) throw error;
+  return false;
+}
