@@ -41,6 +41,7 @@ function aSnapshot(record: Partial<JobRecord> = {}, ahead: number | null = null)
       ooms: 0,
       claim: 0,
       worker: null,
+      traceparent: null,
       ...record,
     },
   };
@@ -57,6 +58,7 @@ const RUNNING = {
   attempts: 1,
   claim: 1,
   worker: 'w1',
+  traceparent: null,
 } as const;
 
 const SUCCEEDED = {

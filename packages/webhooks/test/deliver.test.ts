@@ -64,6 +64,7 @@ function due(webhook: Webhook, failedTries = 0): DueDelivery {
     ooms: 0,
     claim: 1,
     worker: null,
+    traceparent: null,
   };
   return { id: `msg_${id}`, webhook, failedTries, snapshot: { record, ahead: null, lastEventId: '0-0' } };
 }
