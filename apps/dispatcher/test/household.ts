@@ -7,7 +7,7 @@ import { newId, type ResolvedRequest, type Webhook } from '@comfy-fleet/contract
 import { createFileFrames, frameName } from '@comfy-fleet/frames';
 import { type Claim, type ClaimSource, createKeeper, createLedger, createWorkerLedger } from '@comfy-fleet/jobs';
 import { createLogger } from '@comfy-fleet/telemetry';
-import { uniquePrefix, until } from '@comfy-fleet/testing';
+import { redisSettings, uniquePrefix, until } from '@comfy-fleet/testing';
 import { inject, onTestFinished } from 'vitest';
 import type { Retention } from '../src/housekeeping/retention.js';
 
@@ -35,8 +35,7 @@ interface EndedJob {
 /** A ledger and the folders of pictures, with real jobs in them; gone when the test is done. */
 export async function openHousehold() {
   const dir = await mkdtemp(join(tmpdir(), 'household-'));
-  const url = inject('redisUrl');
-  const prefix = uniquePrefix();
+  const redis = redisSettings({ url: inject('redisUrl'), prefix: uniquePrefix(), timeoutMs: 15_000 });
   const lines: Record<string, unknown>[] = [];
   const stream = new Writable({
     write: (chunk, _encoding, done) => {
@@ -47,9 +46,7 @@ export async function openHousehold() {
   const log = createLogger({ service: 'test', level: 'info', format: 'json', stream });
   const jobTtlSeconds = 3600;
   const ledger = createLedger({
-    url,
-    prefix,
-    timeoutMs: 15_000,
+    redis,
     maxOpenJobs: 10_000,
     jobTtlSeconds,
     idempotencyTtlSeconds: 60,
@@ -57,8 +54,7 @@ export async function openHousehold() {
     log,
   });
   const worker = createWorkerLedger({
-    url,
-    prefix,
+    redis,
     worker: 'w1',
     jobTtlSeconds,
     maxWorkerDeaths: 3,
@@ -76,7 +72,7 @@ export async function openHousehold() {
   const source: ClaimSource = await worker.claims(POOL);
   const store = (...folders: string[]) => createFileFrames({ dir: join(dir, ...folders), owner: 'test' });
   const stores = { frames: store(), inputs: store('inputs'), derived: store('derived') };
-  const keepers = [1, 2].map(() => createKeeper({ url, prefix, jobTtlSeconds, sweepSeconds: 5, log }));
+  const keepers = [1, 2].map(() => createKeeper({ redis, jobTtlSeconds, sweepSeconds: 5, log }));
   const [keeper, otherKeeper] = keepers as [(typeof keepers)[0], (typeof keepers)[0]];
   onTestFinished(async () => {
     await Promise.all([ledger.close(), worker.close(), ...keepers.map((one) => one.close())]);

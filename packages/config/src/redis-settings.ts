@@ -30,7 +30,8 @@ const FILES = { ca: 'REDIS_CA_FILE', cert: 'REDIS_CERT_FILE', key: 'REDIS_KEY_FI
 export function redisFaults(s: Settings): string[] {
   const faults: string[] = [];
   const url = URL.canParse(s.REDIS_URL) ? new URL(s.REDIS_URL) : undefined;
-  if (url === undefined) faults.push('REDIS_URL: is not an address; a password in it may need percent-encoding');
+  if (url === undefined || !isDecodable(url))
+    faults.push('REDIS_URL: is not an address; a password in it may need percent-encoding');
   if (s.REDIS_SENTINELS !== undefined && s.REDIS_CLUSTER !== undefined) {
     faults.push('REDIS_SENTINELS and REDIS_CLUSTER: Redis is reached by one of them, not by both');
   }
@@ -70,6 +71,15 @@ export function toRedisSettings(s: Settings): RedisSettings {
     tls: s.REDIS_URL.startsWith('rediss:') ? tlsOf(s) : undefined,
     wait: s.REDIS_WAIT_REPLICAS === 0 ? undefined : { replicas: s.REDIS_WAIT_REPLICAS, ms: s.REDIS_WAIT_MS },
   };
+}
+
+function isDecodable({ username, password }: URL): boolean {
+  try {
+    decodeURIComponent(username + password);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function nodesOf(text: string): RedisNode[] {

@@ -1,41 +1,69 @@
+import type { RedisSettings } from '@comfy-fleet/config';
 import { FleetError } from '@comfy-fleet/contracts';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { Redis, type RedisOptions } from 'ioredis';
 import { joinWrites } from './join-writes.js';
+import { reconnectDelay } from './reconnect-delay.js';
+import { redisPlace } from './redis-place.js';
 import { SCRIPTS } from './scripts/index.js';
 
-/** BullMQ's own default waits up to 20 s between tries; a fleet is to be back at once when its Redis is. */
-const MAX_RECONNECT_DELAY_MS = 500;
+/** Longer than any command of ours blocks; one that has no answer for so long was sent to nobody. */
+const DEAD_AFTER_MS = 15_000;
+/** For a connection over which nothing blocks, besides its longest wait for an answer. */
+const DEAD_EXTRA_MS = 2500;
+const CONNECT_TIMEOUT_MS = 3000;
 
-const shared = {
-  retryStrategy: (tries: number) => Math.min(50 * 2 ** Math.min(tries, 8), MAX_RECONNECT_DELAY_MS),
-  // While Redis reads its file: ioredis would believe its estimate of how long that takes, up to 10 s.
-  maxLoadingRetryTime: 200,
-  // After a failover the old primary answers READONLY: look for the new one, and ask that (2).
-  reconnectOnError: (error: Error) => (error.message.startsWith('READONLY') ? 2 : false),
-  // Subscriptions does it itself, to know when it is done.
-  autoResubscribe: false,
-} satisfies RedisOptions;
+/**
+ * What begins like this says that this server is not the primary of our keys (any more), or not yet able to serve them:
+ * the command was not carried out, and is to be asked of whoever is.
+ */
+const NOT_HERE = /^(READONLY|MOVED|MASTERDOWN|CLUSTERDOWN|LOADING|UNBLOCKED) /;
 
 /** For a process that answers callers: a missing or hanging Redis is an error within `timeoutMs`. */
-export function producerConnection(url: string, timeoutMs: number, log: Logger): Redis {
-  const options = {
+export function producerConnection(settings: RedisSettings, log: Logger): Redis {
+  const { timeoutMs } = settings;
+  return open(settings, log, {
     enableOfflineQueue: false,
     maxRetriesPerRequest: 1,
     commandTimeout: timeoutMs,
     connectTimeout: timeoutMs,
-  };
-  return watched(new Redis(url, { ...shared, ...options }), log);
+    socketTimeout: timeoutMs + DEAD_EXTRA_MS,
+  });
 }
 
 /**
  * For a process that has work in hand: commands wait until Redis is back, and those of one turn of the event loop leave
  * together. (Those that answer callers join their questions before, by kind, and would wait for nothing here.)
  */
-export function workerConnection(url: string, log: Logger): Redis {
-  const redis = watched(new Redis(url, { ...shared, maxRetriesPerRequest: null }), log);
+export function workerConnection(settings: RedisSettings, log: Logger): Redis {
+  const redis = open(settings, log, {
+    maxRetriesPerRequest: null,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    socketTimeout: DEAD_AFTER_MS,
+  });
   redis.on('connect', () => joinWrites(redis.stream));
   return redis;
+}
+
+function open(settings: RedisSettings, log: Logger, own: RedisOptions): Redis {
+  const options: RedisOptions = {
+    ...own,
+    ...redisPlace(settings),
+    retryStrategy: reconnectDelay,
+    // While Redis reads its file: ioredis would believe its estimate of how long that takes, up to 10 s.
+    maxLoadingRetryTime: 200,
+    // Connect again, to the primary, and send the command there (2).
+    reconnectOnError: (error: Error) => {
+      if (!NOT_HERE.test(error.message)) return false;
+      log.debug('redis has its primary elsewhere; looking for it', { error });
+      return 2;
+    },
+    // How long a server that does not hang up itself is waited for.
+    disconnectTimeout: 200,
+    // Subscriptions does it itself, to know when it is done.
+    autoResubscribe: false,
+  };
+  return watched(new Redis({ ...options, replyMapping: 'legacy' }), log);
 }
 
 /** Says once that Redis is gone and once that it is back, instead of once per try. */

@@ -1,3 +1,4 @@
+import type { RedisSettings } from '@comfy-fleet/config';
 import { FleetError, type InstanceAbilities, isTerminal, type WebhookDelivery } from '@comfy-fleet/contracts';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { createAbilityReader } from './abilities.js';
@@ -78,10 +79,7 @@ export interface Ledger {
 }
 
 export interface LedgerOptions {
-  readonly url: string;
-  readonly prefix: string;
-  /** Longest wait for one answer of Redis, in ms. */
-  readonly timeoutMs: number;
+  readonly redis: RedisSettings;
   readonly maxOpenJobs: number;
   readonly jobTtlSeconds: number;
   readonly idempotencyTtlSeconds: number;
@@ -92,9 +90,9 @@ export interface LedgerOptions {
 
 export function createLedger(options: LedgerOptions): Ledger {
   const { log } = options;
-  const keys = createKeys(options.prefix);
-  const redis = producerConnection(options.url, options.timeoutMs, log);
-  const subscriptions = createSubscriptions(producerConnection(options.url, options.timeoutMs, log), log);
+  const keys = createKeys(options.redis.prefix);
+  const redis = producerConnection(options.redis, log);
+  const subscriptions = createSubscriptions(producerConnection(options.redis, log), keys, log);
   const webhooks = createDeliveryQueue(redis, keys, log);
   const common = (id: string) => [keys.prefix, id, options.jobTtlSeconds * 1000];
   const { job: read, rank, count } = createBatchedReads(redis, keys);

@@ -1,8 +1,15 @@
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Redis } from 'ioredis';
+import type { Keys } from './keys.js';
 
 /** Gets each message of a channel, and `undefined` when messages may have been missed: then read again. */
 export type Listener = (message: string | undefined) => void;
+
+/**
+ * How often the connection is used, although nobody wants anything: a server that is gone without a word, or that is
+ * the primary no more, is found out by that.
+ */
+const LOOK_MS = 2000;
 
 /** One subscriber connection per process, channels subscribed while somebody listens. */
 export interface Subscriptions {
@@ -13,8 +20,16 @@ export interface Subscriptions {
   close(): void;
 }
 
-export function createSubscriptions(redis: Redis, log: Logger): Subscriptions {
+export function createSubscriptions(redis: Redis, keys: Keys, log: Logger): Subscriptions {
   const listeners = new Map<string, Set<Listener>>();
+  // Of a key: a Cluster's node that has it no more says where it is.
+  const look = () => redis.exists(keys.pools);
+  const looking = setInterval(() => {
+    // A look that waits for its connection says nothing more than the one before it.
+    if (redis.status === 'ready')
+      look().catch((error: unknown) => log.debug('the subscriber had no answer', { error }));
+  }, LOOK_MS);
+  looking.unref();
 
   redis.on('message', (channel: string, message: string) => {
     for (const listener of listeners.get(channel) ?? []) listener(message);
@@ -30,7 +45,8 @@ export function createSubscriptions(redis: Redis, log: Logger): Subscriptions {
       })
       .catch((error: unknown) => {
         log.debug('subscribing again failed; reconnecting', { error });
-        redis.disconnect(true);
+        // To hang up while it looks for the primary would end the connection for good.
+        if (redis.status === 'ready') redis.disconnect(true);
       });
   });
 
@@ -54,8 +70,11 @@ export function createSubscriptions(redis: Redis, log: Logger): Subscriptions {
       return () => leave(channel, listener);
     },
     ping: async () => {
-      await redis.ping();
+      await look();
     },
-    close: () => redis.disconnect(),
+    close: () => {
+      clearInterval(looking);
+      redis.disconnect();
+    },
   };
 }

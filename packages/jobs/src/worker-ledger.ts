@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { RedisSettings } from '@comfy-fleet/config';
 import { type InstanceAbilities, newId, type WorkerAnnouncement } from '@comfy-fleet/contracts';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { publishAbilities } from './abilities.js';
@@ -101,8 +102,7 @@ export interface WorkerLedger {
 }
 
 export interface WorkerLedgerOptions {
-  readonly url: string;
-  readonly prefix: string;
+  readonly redis: RedisSettings;
   readonly worker: string;
   readonly jobTtlSeconds: number;
   /** Times a worker may die holding a job before the ledger itself fails it with `worker_killed`. */
@@ -116,7 +116,7 @@ export interface WorkerLedgerOptions {
 
 export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
   const { log, worker, maxWorkerDeaths } = options;
-  const keys = createKeys(options.prefix);
+  const keys = createKeys(options.redis.prefix);
   // Two processes of one name would take each other's jobs for their own.
   const process = newId();
   const nameTask = `name-${worker}`;
@@ -124,9 +124,9 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
   /** What is compared between hosts is by Redis' clock. */
   let clockOffsetMs = 0;
   const redisNow = () => Date.now() + clockOffsetMs;
-  const redis = workerConnection(options.url, log);
+  const redis = workerConnection(options.redis, log);
   let haltsChanged = () => {};
-  const subscriptions = createSubscriptions(workerConnection(options.url, log), log);
+  const subscriptions = createSubscriptions(workerConnection(options.redis, log), keys, log);
   const isNameInUse = async () => {
     const [, subscribers] = await redis.pubsub('NUMSUB', keys.workerChannel(worker));
     return Number(subscribers) > 0 && (await redis.exists(keys.lease(nameTask))) === 1;

@@ -1,7 +1,8 @@
 import { Writable } from 'node:stream';
+import type { RedisSettings } from '@comfy-fleet/config';
 import { type ErrorCode, newId, type ResolvedRequest, type WorkerAnnouncement } from '@comfy-fleet/contracts';
 import { createLogger } from '@comfy-fleet/telemetry';
-import { type RedisServer, startRedisServer, uniquePrefix, until } from '@comfy-fleet/testing';
+import { type RedisServer, redisSettings, startRedisServer, uniquePrefix, until } from '@comfy-fleet/testing';
 import type { Redis } from 'ioredis';
 import { inject, onTestFinished } from 'vitest';
 import { runScript, workerConnection } from '../src/connection.js';
@@ -126,6 +127,8 @@ export function anAnnouncement(overrides: Partial<WorkerAnnouncement> = {}): Wor
 
 /** A ledger, the keys below its prefix, and a plain connection to look at them; closed when the test is done. */
 export interface Fleet {
+  /** How it is reached. */
+  readonly settings: RedisSettings;
   readonly url: string;
   readonly keys: Keys;
   readonly redis: Redis;
@@ -143,20 +146,22 @@ export interface Fleet {
   get(id: string): Promise<JobSnapshot>;
 }
 
-export async function openFleet(overrides: Partial<LedgerOptions> = {}): Promise<Fleet> {
-  const url = overrides.url ?? inject('redisUrl');
+/** Settings of the ledger, and of how its Redis is reached. */
+type FleetOptions = Partial<Omit<LedgerOptions, 'redis'>> & Partial<RedisSettings>;
+
+export async function openFleet(overrides: FleetOptions = {}): Promise<Fleet> {
+  const { url = inject('redisUrl'), prefix = uniquePrefix() } = overrides;
   const log = quietLog();
-  const prefix = uniquePrefix();
   const keys = createKeys(prefix);
-  const redis = workerConnection(url, log);
-  const ledger = await openLedger({ prefix, ...overrides, url });
+  const settings = redisSettingsOf({ ...overrides, url, prefix });
+  const redis = workerConnection(settings, log);
+  const ledger = await openLedger({ ...overrides, url, prefix });
   onTestFinished(() => redis.disconnect());
   let workers = 0;
 
   const worker = (name = `w${++workers}`, workerOverrides: Partial<WorkerLedgerOptions> = {}) => {
     const opened = createWorkerLedger({
-      url,
-      prefix,
+      redis: settings,
       worker: name,
       jobTtlSeconds: JOB_TTL_SECONDS,
       maxWorkerDeaths: 3,
@@ -177,6 +182,7 @@ export async function openFleet(overrides: Partial<LedgerOptions> = {}): Promise
     return snapshot;
   };
   return {
+    settings,
     url,
     keys,
     redis,
@@ -206,9 +212,9 @@ export async function ownRedis(): Promise<RedisServer> {
 }
 
 /** A ledger that is ready to answer; closed when the test is done. */
-export async function openLedger(overrides: Partial<LedgerOptions> & { url: string; prefix: string }): Promise<Ledger> {
+export async function openLedger(overrides: FleetOptions & { url: string; prefix: string }): Promise<Ledger> {
   const ledger = createLedger({
-    timeoutMs: 800,
+    redis: redisSettingsOf(overrides),
     maxOpenJobs: 10_000,
     jobTtlSeconds: JOB_TTL_SECONDS,
     idempotencyTtlSeconds: 86_400,
@@ -219,6 +225,18 @@ export async function openLedger(overrides: Partial<LedgerOptions> & { url: stri
   onTestFinished(() => ledger.close());
   await untilAnswering(ledger);
   return ledger;
+}
+
+function redisSettingsOf({
+  url,
+  prefix,
+  timeoutMs = 800,
+  sentinel,
+  cluster,
+  tls,
+  wait,
+}: FleetOptions & { url: string; prefix: string }) {
+  return redisSettings({ url, prefix, timeoutMs, sentinel, cluster, tls, wait });
 }
 
 export async function untilAnswering(ledger: Ledger): Promise<void> {

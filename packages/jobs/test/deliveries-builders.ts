@@ -39,8 +39,7 @@ export function dispatch(fleet: Fleet, handler: DeliveryHandler, options: Dispat
   const { concurrency = 16, perHost = 4, overrides } = options;
   const stopping = new AbortController();
   const deliveries = createDeliveries({
-    url: fleet.url,
-    prefix: fleet.keys.prefix,
+    redis: fleet.settings,
     jobTtlSeconds: JOB_TTL_SECONDS,
     signedUrlSeconds: 3600,
     lockMs: LOCK_MS,

@@ -1,4 +1,4 @@
-import { startRedisServer, until } from '@comfy-fleet/testing';
+import { redisSettings, startRedisServer, until } from '@comfy-fleet/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { workerConnection } from '../src/connection.js';
 import { failed, nextClaim, openFleet, quietLog, succeeded } from './builders.js';
@@ -207,7 +207,7 @@ it('makes a try again later, and counts none, when the handler fails through no 
 it('keeps to one slot of a Redis Cluster in every step', async () => {
   const server = await startRedisServer({ args: ['--cluster-enabled', 'yes', '--cluster-node-timeout', '1000'] });
   onTestFinished(() => server.close());
-  const admin = workerConnection(server.url, quietLog());
+  const admin = workerConnection(redisSettings({ url: server.url, prefix: '{x}' }), quietLog());
   onTestFinished(() => admin.disconnect());
   await admin.cluster('ADDSLOTSRANGE', 0, 16_383);
   await until('the cluster is up', async () => (await admin.cluster('INFO')).includes('cluster_state:ok'));

@@ -156,9 +156,9 @@ it('reads again what happened while its subscriber connection was down, and doub
 it('waits for the connection that reads when the one that listens is back first', async () => {
   const fleet = await openFleet({ url: (await ownRedis()).url });
   const { id, claim, promptId } = await running(fleet);
-  const { keys, url } = fleet;
-  const redis = producerConnection(url, 800, quietLog());
-  const subscriptions = createSubscriptions(workerConnection(url, quietLog()), quietLog());
+  const { keys, settings } = fleet;
+  const redis = producerConnection(settings, quietLog());
+  const subscriptions = createSubscriptions(workerConnection(settings, quietLog()), keys, quietLog());
   onTestFinished(() => {
     redis.disconnect();
     subscriptions.close();

@@ -5,8 +5,8 @@ import { orderArguments } from '../src/new-order.js';
 import { anOrder, type Fleet, JOB_TTL_SECONDS, type OrderOverrides, POOL, quietLog } from './builders.js';
 
 /** A keeper of the fleet's ledger; closed when the test is done. */
-export function openKeeper({ url, keys }: Fleet, overrides: Partial<KeeperOptions> = {}): Keeper {
-  const common = { url, prefix: keys.prefix, jobTtlSeconds: JOB_TTL_SECONDS, sweepSeconds: 5, log: quietLog() };
+export function openKeeper({ settings }: Fleet, overrides: Partial<KeeperOptions> = {}): Keeper {
+  const common = { redis: settings, jobTtlSeconds: JOB_TTL_SECONDS, sweepSeconds: 5, log: quietLog() };
   const keeper = createKeeper({ ...common, ...overrides });
   onTestFinished(() => keeper.close());
   return keeper;

@@ -9,7 +9,7 @@ const CONNECTIONS = 10;
 it('lets one of 100 racing finishers win: one terminal state, one terminal event, one callback', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit({ callback: { url: 'https://example.com/hook' } })).record;
-  const connections = Array.from({ length: CONNECTIONS }, () => workerConnection(fleet.url, quietLog()));
+  const connections = Array.from({ length: CONNECTIONS }, () => workerConnection(fleet.settings, quietLog()));
   onTestFinished(() => connections.forEach((connection) => void connection.disconnect()));
   const run = (n: number, name: 'claim' | 'submit' | 'finish', args: (string | number)[]) => {
     const connection = connections[n % CONNECTIONS];

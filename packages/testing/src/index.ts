@@ -8,6 +8,8 @@ export { type CollectedSpan, type OtlpCollector, startOtlpCollector } from './ot
 export { PICTURE } from './picture.js';
 export { uniquePrefix } from './prefix.js';
 export { freePort, type RedisServer, startRedisServer } from './redis-server.js';
+export { redisSettings } from './redis-settings.js';
+export { type S3Server, startS3Server } from './s3-server.js';
 export { type Exit, ready, type Service, startService } from './service.js';
 export { until } from './until.js';
 export { type ReceivedWebhook, type SinkAnswer, startWebhookSink, type WebhookSink } from './webhook-sink.js';

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { RedisSettings } from '@comfy-fleet/config';
 import { newId } from '@comfy-fleet/contracts';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { workerConnection } from '../connection.js';
@@ -12,8 +13,7 @@ import { Outbox } from './outbox.js';
 import { Places } from './places.js';
 
 export interface DeliveriesOptions {
-  readonly url: string;
-  readonly prefix: string;
+  readonly redis: RedisSettings;
   readonly jobTtlSeconds: number;
   readonly signedUrlSeconds: number;
   readonly lockMs: number;
@@ -43,10 +43,10 @@ const ERROR_PAUSE_MS = 500;
 const CALL_MS = 50;
 
 export function createDeliveries(options: DeliveriesOptions): Deliveries {
-  const { url, prefix, jobTtlSeconds, lockMs, stalledCheckMs, log } = options;
-  const keys = createKeys(prefix);
-  const redis = workerConnection(url, log);
-  const blocking = workerConnection(url, log);
+  const { jobTtlSeconds, lockMs, stalledCheckMs, log } = options;
+  const keys = createKeys(options.redis.prefix);
+  const redis = workerConnection(options.redis, log);
+  const blocking = workerConnection(options.redis, log);
   const queue = createDeliveryQueue(redis, keys, log);
 
   return {

@@ -1,3 +1,4 @@
+import type { RedisSettings } from '@comfy-fleet/config';
 import { newId } from '@comfy-fleet/contracts';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { orUnavailable, producerConnection, runScript, untilReady } from '../connection.js';
@@ -46,17 +47,17 @@ export interface Keeper {
 }
 
 export interface KeeperOptions {
-  readonly url: string;
-  readonly prefix: string;
+  readonly redis: RedisSettings;
   readonly jobTtlSeconds: number;
   readonly sweepSeconds: number;
   readonly log: Logger;
 }
 
-export function createKeeper({ url, prefix, jobTtlSeconds, sweepSeconds, log }: KeeperOptions): Keeper {
+export function createKeeper({ jobTtlSeconds, sweepSeconds, log, ...options }: KeeperOptions): Keeper {
+  const { prefix } = options.redis;
   const keys = createKeys(prefix);
   const holder = newId();
-  const redis = producerConnection(url, TIMEOUT_MS, log);
+  const redis = producerConnection({ ...options.redis, timeoutMs: TIMEOUT_MS }, log);
   const queues = createWorkQueues(redis, keys, log);
   const closing = new AbortController();
   const connected = async <T>(action: () => Promise<T>): Promise<T> => {
