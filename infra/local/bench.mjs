@@ -1,4 +1,5 @@
-// `npm run bench:gpu`, `npm run bench:api` and `npm run chaos`: needs nothing but Node, like `npm start`.
+// `npm run bench:gpu`, `bench:api`, `bench:fleet` and `npm run chaos`: needs nothing but Node, like `npm start`; bench:fleet nginx
+// and Prometheus besides.
 import { refuseOldNode } from './node-version.mjs';
 
 refuseOldNode();

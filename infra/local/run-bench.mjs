@@ -12,7 +12,7 @@ import { provideRedis } from './redis-provision.mjs';
 import { aborted, listenForStop } from './stop-signals.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const NAMES = ['gpu', 'api', 'chaos'];
+const NAMES = ['gpu', 'api', 'chaos', 'fleet'];
 /** For the program to end what it has started and to remove its folders. */
 const GRACE_MS = 15_000;
 const STOPPED = 130;
