@@ -3,8 +3,10 @@ import { createDocs } from './docs/docs.js';
 import { batch } from './handlers/batch.js';
 import { cancelJob } from './handlers/cancel-job.js';
 import { deleteJob } from './handlers/delete-job.js';
+import { drainInstance } from './handlers/drain-instance.js';
 import { fleet } from './handlers/fleet.js';
 import { generate } from './handlers/generate.js';
+import { getAdmin } from './handlers/get-admin.js';
 import { getImage } from './handlers/get-image.js';
 import { getJob } from './handlers/get-job.js';
 import { getUsage } from './handlers/get-usage.js';
@@ -15,6 +17,7 @@ import { index } from './handlers/index-page.js';
 import { jobEvents } from './handlers/job-events.js';
 import { listJobs } from './handlers/list-jobs.js';
 import { lods } from './handlers/lods.js';
+import { pauseFleet } from './handlers/pause-fleet.js';
 import { livez, readyz } from './handlers/probes.js';
 import { redeliverWebhook } from './handlers/redeliver-webhook.js';
 import { refineJob } from './handlers/refine-job.js';
@@ -44,6 +47,13 @@ export function routes(deps: Deps): Route[] {
     { method: 'GET', path: '/lods', access: 'jobs', handler: lods(deps) },
     { method: 'GET', path: '/fleet', access: 'admin', handler: fleet(deps) },
     { method: 'GET', path: '/health', access: 'admin', handler: health(deps) },
+    { method: 'GET', path: '/admin', access: 'admin', handler: getAdmin(deps) },
+    { method: 'POST', path: '/admin/pause', access: 'admin', handler: pauseFleet(deps, 'pause') },
+    { method: 'POST', path: '/admin/resume', access: 'admin', handler: pauseFleet(deps, 'resume') },
+    ...(['/admin/instances/:worker/:n', '/admin/instances/:instance'] as const).flatMap((path): Route[] => [
+      { method: 'POST', path: `${path}/drain`, access: 'admin', handler: drainInstance(deps, 'drain') },
+      { method: 'POST', path: `${path}/resume`, access: 'admin', handler: drainInstance(deps, 'resume') },
+    ]),
     { method: 'GET', path: '/openapi.json', access: 'public', handler: openApiJson(deps, () => table) },
     { method: 'GET', path: '/docs', access: 'public', handler: docs.page },
     { method: 'GET', path: '/docs/:file', access: 'public', handler: docs.file },

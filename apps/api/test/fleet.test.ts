@@ -96,7 +96,7 @@ describe('GET /fleet', () => {
     const down = anInstance({ state: 'down', cleansOutputs: false, cleansInputs: false });
     await api.worker.announce(aWorker({ instances: [down] }));
     expect((await status()).notes).toEqual([
-      '1 jobs of the pool default wait, and no instance of it is up.',
+      '1 jobs of the pool default wait, and no instance of it is up and takes jobs.',
       expect.stringContaining('Nobody deletes the pictures in the output folder of gpu-1/1: set COMFYUI_OUTPUT_DIRS'),
       expect.stringContaining('Nobody deletes the input pictures of gpu-1/1: set COMFYUI_INPUT_DIRS'),
     ]);

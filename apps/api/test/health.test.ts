@@ -22,7 +22,7 @@ describe('GET /health', () => {
       reasons: ['No worker is there: jobs wait until one comes'],
       redis: { status: 'up', latency_ms: expect.any(Number) },
       storage: { status: 'up' },
-      pools: [{ pool: 'default', open: 2, waiting: 2, running: 0 }],
+      pools: [{ pool: 'default', open: 2, waiting: 2, running: 0, paused: false }],
       workers: [],
     });
   });

@@ -45,6 +45,8 @@ export const REACTIONS: Readonly<Record<ErrorCode, Reaction>> = {
   not_found: 'fail',
   job_not_found: 'fail',
   image_not_found: 'fail',
+  instance_not_found: 'fail',
+  pool_not_found: 'fail',
   method_not_allowed: 'fail',
   body_too_large: 'fail',
   unsupported_media_type: 'fail',

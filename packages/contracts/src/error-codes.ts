@@ -19,6 +19,8 @@ export const ERROR_CATALOGUE = {
   job_not_found: entry(404, 'There is no such job'),
   image_not_found: entry(404, 'There is no such picture'),
   webhook_not_found: entry(404, 'The job has no webhook'),
+  instance_not_found: entry(404, 'There is no such instance'),
+  pool_not_found: entry(404, 'There is no such pool'),
   method_not_allowed: entry(405, 'This address does not take this method'),
   wrong_job_state: entry(409, 'The job is not in a state that allows this'),
   body_too_large: entry(413, 'The body is too large'),

@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox';
+import { drainSchema, haltSchema } from './halt.js';
 
 const nullable = <T extends Type.TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
 const time = () => Type.String({ format: 'date-time' });
@@ -12,6 +13,8 @@ const instanceStatusSchema = Type.Object({
   since: time(),
   /** Why it is down. */
   reason: nullable(Type.String()),
+  /** An operator has it be given no more prompts. */
+  drain: nullable(drainSchema),
   vram_bytes: nullable(Type.Integer()),
   running: nullable(Type.Object({ job: Type.String(), since: time() })),
   /** Ids of the jobs in its queue, or on their way there. */
@@ -53,7 +56,9 @@ const poolStatusSchema = Type.Object({
   /** In the queue, taken by no worker. */
   waiting: Type.Integer(),
   running: Type.Integer(),
-  /** Instances that are up and whose worker takes jobs. */
+  /** An operator has it claimed by no worker, alone or with the whole fleet. */
+  paused: nullable(haltSchema),
+  /** Instances that are up, not drained, and whose worker takes jobs. */
   instances: Type.Integer(),
   /** What has not begun, by learned durations, divided among the instances. Null while nothing is known. */
   backlog_seconds: nullable(Type.Number()),
@@ -63,6 +68,8 @@ const poolStatusSchema = Type.Object({
 
 /** The fleet as `GET /fleet` answers it. */
 export const fleetStatusSchema = Type.Object({
+  /** An operator has no worker claim anything. */
+  paused: nullable(haltSchema),
   pools: Type.Array(poolStatusSchema),
   workers: Type.Array(workerStatusSchema),
   /** What an operator should know or do, in sentences. */

@@ -12,6 +12,7 @@ export { ERROR_CATALOGUE, type ErrorCode } from './error-codes.js';
 export type { InstanceAnnouncement, WorkerAnnouncement } from './fleet.js';
 export { type FieldError, FleetError, type FleetErrorOptions } from './fleet-error.js';
 export { type FleetStatus, fleetStatusSchema, type PoolMismatch } from './fleet-status.js';
+export { type AdminStatus, adminStatusSchema, type Drain, drainSchema, haltSchema, pauseQuerySchema } from './halt.js';
 export { isId, newId } from './ids.js';
 export { type Job, type JobImage, type JobProgress, jobSchema, type ParentJob } from './job.js';
 export { jobEventSchemas } from './job-events.js';

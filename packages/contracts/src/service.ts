@@ -27,6 +27,7 @@ const healthInstanceSchema = Type.Object({
   state: Type.Enum(['up', 'down', 'unknown']),
   reason: nullable(Type.String({ description: 'Why it is down.' })),
   since: time(),
+  drain: nullable(Type.Enum(['draining', 'drained'], { description: 'An operator has it be given no more prompts.' })),
 });
 
 /** The service for people, as `GET /health` answers it. */
@@ -49,6 +50,7 @@ export const healthSchema = Type.Object({
       open: Type.Integer({ description: 'Accepted and not ended.' }),
       waiting: Type.Integer({ description: 'In the queue, taken by no worker.' }),
       running: Type.Integer(),
+      paused: Type.Boolean({ description: 'An operator has no worker claim any of its jobs.' }),
     }),
   ),
   workers: Type.Array(

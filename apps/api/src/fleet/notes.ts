@@ -1,15 +1,31 @@
-import type { InstanceAnnouncement, WorkerAnnouncement } from '@comfy-fleet/contracts';
-import type { PoolOverview } from '@comfy-fleet/jobs';
+import type { InstanceAnnouncement } from '@comfy-fleet/contracts';
+import type { FleetOverview, Halt, Halts } from '@comfy-fleet/jobs';
 
 /** What an operator should know or do about the fleet, in sentences. */
-export function fleetNotes(pools: readonly PoolOverview[], workers: readonly WorkerAnnouncement[]): string[] {
+export function fleetNotes({ pools, workers, halts }: FleetOverview): string[] {
   const instances = workers.flatMap((worker) => worker.instances);
   return [
+    ...haltNotes(halts),
     ...pools
       .filter(({ open, instances: up }) => open > 0 && up === 0)
-      .map(({ pool, open }) => `${open} jobs of the pool ${pool} wait, and no instance of it is up.`),
+      .map(({ pool, open }) => `${open} jobs of the pool ${pool} wait, and no instance of it is up and takes jobs.`),
     ...kept(instances, 'cleansOutputs', 'pictures in the output folder', 'COMFYUI_OUTPUT_DIRS'),
     ...kept(instances, 'cleansInputs', 'input pictures', 'COMFYUI_INPUT_DIRS'),
+  ];
+}
+
+/** What operators have halted, in sentences that say how it goes on. */
+export function haltNotes({ fleet, pools, instances }: Halts): string[] {
+  const who = ({ since, by }: Halt) => `since ${new Date(since).toISOString()}, by ${by}`;
+  return [
+    ...(fleet === undefined ? [] : [`The fleet is paused (${who(fleet)}): jobs wait until POST /admin/resume.`]),
+    ...[...pools].map(
+      ([name, halt]) =>
+        `The pool ${name} is paused (${who(halt)}): its jobs wait until POST /admin/resume?pool=${name}.`,
+    ),
+    ...[...instances].map(
+      ([name, halt]) => `${name} is drained (${who(halt)}) until POST /admin/instances/${name}/resume.`,
+    ),
   ];
 }
 

@@ -1,6 +1,7 @@
 import type { FleetStatus, InstanceAnnouncement, WorkerAnnouncement } from '@comfy-fleet/contracts';
-import type { PoolOverview } from '@comfy-fleet/jobs';
+import type { Halts, PoolOverview } from '@comfy-fleet/jobs';
 import type { Deps } from '../deps.js';
+import { drainOf, presentHalt } from '../fleet/drain.js';
 import { findMismatches } from '../fleet/mismatches.js';
 import { fleetNotes } from '../fleet/notes.js';
 import type { Handler } from '../http/messages.js';
@@ -8,11 +9,14 @@ import type { Handler } from '../http/messages.js';
 /** Workers, instances and pools as they are now, for operators. */
 export function fleet({ ledger }: Deps): Handler {
   return async () => {
-    const { pools, workers } = await ledger.overview();
+    const { pools, workers, halts } = await ledger.overview();
     const body: FleetStatus = {
-      pools: await Promise.all(pools.map(async (pool) => presentPool(pool, await liveAbilities(pool.pool, workers)))),
-      workers: workers.map(presentWorker),
-      notes: fleetNotes(pools, workers),
+      paused: halts.fleet === undefined ? null : presentHalt(halts.fleet),
+      pools: await Promise.all(
+        pools.map(async (pool) => presentPool(pool, halts, await liveAbilities(pool.pool, workers))),
+      ),
+      workers: workers.map((worker) => presentWorker(worker, halts)),
+      notes: fleetNotes({ pools, workers, halts }),
     };
     return { status: 200, body };
   };
@@ -26,8 +30,10 @@ export function fleet({ ledger }: Deps): Handler {
 
 function presentPool(
   { pool, open, waiting, running, instances, backlog }: PoolOverview,
+  halts: Halts,
   abilities: Parameters<typeof findMismatches>[0],
 ): FleetStatus['pools'][number] {
+  const paused = halts.fleet ?? halts.pools.get(pool);
   const idle = open === 0;
   const known = backlog.jobs > 0 && instances > 0;
   return {
@@ -35,24 +41,35 @@ function presentPool(
     open,
     waiting,
     running,
+    paused: paused === undefined ? null : presentHalt(paused),
     instances,
     backlog_seconds: idle ? 0 : known ? Math.round(backlog.ms / instances / 100) / 10 : null,
     mismatches: findMismatches(abilities),
   };
 }
 
-function presentWorker({ name, startedAt, seenAt, pools, draining, instances }: WorkerAnnouncement) {
+function presentWorker({ name, startedAt, seenAt, pools, draining, instances }: WorkerAnnouncement, halts: Halts) {
   const times = { started_at: isoTime(startedAt), seen_at: isoTime(seenAt) };
-  return { name, ...times, pools: [...pools], draining, instances: instances.map(presentInstance) };
+  return {
+    name,
+    ...times,
+    pools: [...pools],
+    draining,
+    instances: instances.map((instance) => presentInstance(instance, halts)),
+  };
 }
 
-function presentInstance(instance: InstanceAnnouncement): FleetStatus['workers'][number]['instances'][number] {
+function presentInstance(
+  instance: InstanceAnnouncement,
+  halts: Halts,
+): FleetStatus['workers'][number]['instances'][number] {
   const { name, state, since, reason, vram, running, checkpoint } = instance;
   return {
     name,
     state,
     since: isoTime(since),
     reason,
+    drain: drainOf(instance, halts),
     vram_bytes: vram === 0 ? null : vram,
     running: running === null ? null : { job: running.job, since: isoTime(running.since) },
     waiting: [...instance.waiting],

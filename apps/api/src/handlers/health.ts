@@ -1,6 +1,8 @@
 import type { Health, InstanceAnnouncement, WorkerAnnouncement } from '@comfy-fleet/contracts';
-import type { FleetOverview } from '@comfy-fleet/jobs';
+import type { FleetOverview, Halts } from '@comfy-fleet/jobs';
 import type { Deps } from '../deps.js';
+import { drainOf } from '../fleet/drain.js';
+import { haltNotes } from '../fleet/notes.js';
 import type { Handler, Reply } from '../http/messages.js';
 
 /**
@@ -14,14 +16,22 @@ export function health({ ledger, storage, log }: Deps): Handler {
     const lost = fault === undefined ? [] : [`Pictures cannot be stored or read: ${fault}`];
     try {
       const [latency, fleet] = await Promise.all([ledger.ping(), ledger.overview()]);
-      const reasons = [...lost, ...missing(fleet)];
+      // As sentences of a list: without their full stops.
+      const halted = haltNotes(fleet.halts).map((note) => note.slice(0, -1));
+      const reasons = [...lost, ...halted, ...missing(fleet)];
       const body: Health = {
         status: reasons.length === 0 ? 'ok' : 'degraded',
         reasons,
         redis: { status: 'up', latency_ms: Math.round(latency * 100) / 100 },
         storage: place,
-        pools: fleet.pools.map(({ pool, open, waiting, running }) => ({ pool, open, waiting, running })),
-        workers: fleet.workers.map(presentWorker),
+        pools: fleet.pools.map(({ pool, open, waiting, running, paused }) => ({
+          pool,
+          open,
+          waiting,
+          running,
+          paused,
+        })),
+        workers: fleet.workers.map((worker) => presentWorker(worker, fleet.halts)),
       };
       return { status: 200, body };
     } catch (error) {
@@ -47,18 +57,19 @@ function instanceFault({ name, state, reason }: InstanceAnnouncement): string {
   return `ComfyUI ${name} ${words}${reason === null ? '' : `: ${reason}`}`;
 }
 
-function presentWorker(worker: WorkerAnnouncement): Health['workers'][number] {
+function presentWorker(worker: WorkerAnnouncement, halts: Halts): Health['workers'][number] {
   return {
     name: worker.name,
     started_at: isoTime(worker.startedAt),
     seen_at: isoTime(worker.seenAt),
     pools: [...worker.pools],
     draining: worker.draining,
-    instances: worker.instances.map(({ name, state, reason, since }) => ({
-      name,
-      state,
-      reason,
-      since: isoTime(since),
+    instances: worker.instances.map((instance) => ({
+      name: instance.name,
+      state: instance.state,
+      reason: instance.reason,
+      since: isoTime(instance.since),
+      drain: drainOf(instance, halts)?.state ?? null,
     })),
   };
 }

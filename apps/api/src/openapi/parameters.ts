@@ -6,6 +6,9 @@ import { headerParameter } from './request-headers.js';
 
 const IN_PATH: Readonly<Record<string, Omit<ParameterObject, 'name' | 'in'>>> = {
   id: { description: 'The id of the job.', schema: { type: 'string', format: 'uuid' } },
+  instance: { description: 'The name of an instance, `<worker>/<n>`.', schema: { type: 'string' } },
+  worker: { description: 'The name of a worker.', schema: { type: 'string' } },
+  n: { description: 'Which of its instances, counted from 1.', schema: { type: 'string' } },
   filename: { description: 'The name of a picture, as at the end of its image_url.', schema: { type: 'string' } },
   file: { description: 'One of the files of the page.', schema: { type: 'string' } },
 };

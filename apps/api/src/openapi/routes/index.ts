@@ -1,5 +1,6 @@
 import type { DocumentSettings, OperationDocs } from '../operation.js';
 import { accountDocs } from './account.js';
+import { adminDocs } from './admin.js';
 import { jobDocs } from './jobs.js';
 import { orderDocs } from './orders.js';
 import { pictureDocs } from './pictures.js';
@@ -15,5 +16,6 @@ export function operationDocs(settings: DocumentSettings): OperationDocs {
     ...webhookDocs(),
     ...accountDocs(),
     ...serviceDocs(),
+    ...adminDocs(),
   };
 }

@@ -1,0 +1,8 @@
+import { adminStatus } from '../admin/admin-status.js';
+import type { Deps } from '../deps.js';
+import type { Handler } from '../http/messages.js';
+
+/** What operators have halted, since when, and by which key. */
+export function getAdmin({ ledger }: Deps): Handler {
+  return async () => ({ status: 200, body: adminStatus(await ledger.overview()) });
+}

@@ -1,0 +1,156 @@
+import type { AdminStatus, FleetStatus, Health } from '@comfy-fleet/contracts';
+import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { anInstance, aWorker } from './announcements.js';
+import { aKey, as, problemOf, startApi, type TestApi } from './api.js';
+
+let api: TestApi;
+beforeEach(async () => {
+  api = await startApi(inject('redisUrl'), {
+    keys: [aKey('ada', { scopes: ['admin'] }), aKey('bob', { scopes: ['admin'] }), aKey('guest')],
+  });
+});
+afterEach(() => api.close());
+
+const read = async <T>(path: string) => (await (await api.get(path, as('ada'))).json()) as T;
+const admin = () => read<AdminStatus>('/admin');
+const change = (path: string, key = 'ada') => api.post(path, undefined, as(key));
+const changed = async (path: string, key?: string) => {
+  const answer = await change(path, key);
+  expect(answer.status).toBe(200);
+  return (await answer.json()) as AdminStatus;
+};
+const announce = (...instances: Parameters<typeof anInstance>[0][]) =>
+  api.worker.announce(aWorker({ instances: instances.map(anInstance) }));
+const TIME = expect.stringMatching(/^\d{4}-.*Z$/);
+
+describe('POST /admin/pause and /admin/resume', () => {
+  it('pause the whole fleet, since when and by whom everybody sees, and end that', async () => {
+    await announce({});
+    expect(await admin()).toEqual({ paused: null, pools: [], instances: [] });
+    const paused = await changed('/admin/pause');
+    expect(paused).toEqual({ paused: { since: TIME, by: 'ada' }, pools: [], instances: [] });
+    expect(await changed('/admin/pause', 'bob')).toEqual(paused);
+    expect(await admin()).toEqual(paused);
+    const fleet = await read<FleetStatus>('/fleet');
+    expect([fleet.paused, fleet.pools[0]?.paused]).toEqual([paused.paused, paused.paused]);
+    expect(fleet.notes).toEqual([
+      `The fleet is paused (since ${paused.paused?.since}, by ada): jobs wait until POST /admin/resume.`,
+    ]);
+    expect(await changed('/admin/resume', 'bob')).toEqual({ paused: null, pools: [], instances: [] });
+    expect((await read<FleetStatus>('/fleet')).notes).toEqual([]);
+  });
+
+  it('have no worker claim meanwhile what is accepted all the same', async () => {
+    await change('/admin/pause');
+    const accepted = await api.post('/generate', { prompt: 'a fox' }, as('guest'));
+    expect(accepted.status).toBe(202);
+    const { id } = (await accepted.json()) as { id: string };
+    const source = await api.worker.claims('default');
+    expect(await source.next({ block: false })).toBeUndefined();
+    const job = (await (await api.get(`/jobs/${id}`, as('guest'))).json()) as object;
+    expect(job).toMatchObject({ status: 'queued', eta_seconds: null });
+    await change('/admin/resume');
+    expect((await api.claim()).record.id).toBe(id);
+    await source.close();
+  });
+
+  it('pause one pool, and end that by itself', async () => {
+    await announce({});
+    expect((await changed('/admin/pause?pool=default')).pools).toEqual([{ name: 'default', since: TIME, by: 'ada' }]);
+    await changed('/admin/pause');
+    expect((await changed('/admin/resume')).pools).toHaveLength(1);
+    const health = await read<Health>('/health');
+    expect([health.status, health.pools[0]?.paused]).toEqual(['degraded', true]);
+    expect(health.reasons).toEqual([expect.stringMatching(/^The pool default is paused .*resume\?pool=default$/)]);
+    expect((await changed('/admin/resume?pool=default')).pools).toEqual([]);
+    expect(await read<Health>('/health')).toMatchObject({ status: 'ok', reasons: [] });
+  });
+
+  it('refuse a pool that nobody knows, and what is no pool', async () => {
+    const unknown = await change('/admin/pause?pool=defualt');
+    expect(unknown.status).toBe(404);
+    expect(await problemOf(unknown)).toMatchObject({ code: 'pool_not_found' });
+    expect((await problemOf(await change('/admin/pause?pool=NO'))).code).toBe('validation_failed');
+    expect((await problemOf(await change('/admin/resume?polo=default'))).code).toBe('validation_failed');
+    expect(await admin()).toEqual({ paused: null, pools: [], instances: [] });
+  });
+});
+
+describe('POST /admin/instances/…/drain and resume', () => {
+  it('drain an instance: draining while anything of ours is there or its worker has not heard, then drained', async () => {
+    await announce({ name: 'gpu-1/1', waiting: ['a'] }, { name: 'gpu-1/2' });
+    const first = await changed('/admin/instances/gpu-1/1/drain');
+    expect(first.instances).toEqual([{ name: 'gpu-1/1', state: 'draining', since: TIME, by: 'ada' }]);
+    for (const busy of [{ running: { job: 'a', since: 1 } }, { collecting: ['a'] }, { drains: false }]) {
+      await announce({ drains: true, ...busy }, { name: 'gpu-1/2' });
+      expect((await admin()).instances[0]?.state).toBe('draining');
+    }
+    await announce({ drains: true }, { name: 'gpu-1/2' });
+    expect((await admin()).instances[0]?.state).toBe('drained');
+    const { workers, pools, notes } = await read<FleetStatus>('/fleet');
+    expect(workers[0]?.instances.map(({ drain }) => drain)).toEqual([
+      { state: 'drained', since: first.instances[0]?.since, by: 'ada' },
+      null,
+    ]);
+    expect(pools[0]?.instances).toBe(1);
+    expect(notes).toEqual([expect.stringMatching(/^gpu-1\/1 is drained .*resume\.$/)]);
+    const health = await read<Health>('/health');
+    expect(health.workers[0]?.instances.map(({ drain }) => drain)).toEqual(['drained', null]);
+    expect((await changed('/admin/instances/gpu-1/1/resume')).instances).toEqual([]);
+    expect((await read<FleetStatus>('/fleet')).pools[0]?.instances).toBe(2);
+  });
+
+  it('take the name in one segment too, with its slash encoded', async () => {
+    await announce({});
+    expect((await changed('/admin/instances/gpu-1%2F1/drain')).instances).toHaveLength(1);
+    expect((await changed('/admin/instances/gpu-1%2f1/resume')).instances).toEqual([]);
+  });
+
+  it('resume an instance also when its worker is gone', async () => {
+    await announce({});
+    await change('/admin/instances/gpu-1/1/drain');
+    await api.worker.withdraw();
+    expect((await admin()).instances).toMatchObject([{ name: 'gpu-1/1', state: 'gone' }]);
+    expect((await changed('/admin/instances/gpu-1/1/resume')).instances).toEqual([]);
+  });
+
+  it('refuse an instance that no worker has, and name those that there are', async () => {
+    await announce({}, { name: 'gpu-1/2' });
+    for (const path of ['/admin/instances/gpu-1/3/drain', '/admin/instances/gpu-1/drain']) {
+      const answer = await change(path);
+      expect(answer.status).toBe(404);
+      const { code, detail } = await problemOf(answer);
+      expect([code, detail]).toEqual(['instance_not_found', expect.stringContaining('There are gpu-1/1, gpu-1/2.')]);
+    }
+    expect((await admin()).instances).toEqual([]);
+  });
+});
+
+describe('every admin route', () => {
+  it('asks for a key with the scope admin', async () => {
+    await announce({});
+    for (const path of ['/admin/pause', '/admin/resume', '/admin/instances/gpu-1/1/drain']) {
+      expect((await change(path, 'guest')).status).toBe(403);
+      expect((await change(path, 'nobody')).status).toBe(401);
+    }
+    expect((await api.get('/admin', as('guest'))).status).toBe(403);
+    expect(await admin()).toEqual({ paused: null, pools: [], instances: [] });
+  });
+
+  it('leaves one line in the log for a change, with the key, and none for what was refused', async () => {
+    await announce({});
+    await change('/admin/pause', 'bob');
+    await change('/admin/pause?pool=default');
+    await change('/admin/instances/gpu-1/1/drain');
+    await change('/admin/instances/gpu-1/1/resume', 'bob');
+    await change('/admin/instances/gpu-1/9/drain');
+    await change('/admin/resume', 'guest');
+    const lines = api.logged.filter(({ message }) => message === 'admin action');
+    expect(lines.map(({ action, kind, name, key, level }) => ({ action, kind, name, key, level }))).toEqual([
+      { action: 'pause', kind: 'fleet', key: 'bob', level: 'info' },
+      { action: 'pause', kind: 'pool', name: 'default', key: 'ada', level: 'info' },
+      { action: 'drain', kind: 'instance', name: 'gpu-1/1', key: 'ada', level: 'info' },
+      { action: 'resume', kind: 'instance', name: 'gpu-1/1', key: 'bob', level: 'info' },
+    ]);
+  });
+});
