@@ -1,0 +1,257 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { loadConfig } from '@comfy-fleet/config';
+import { describe, expect, it } from 'vitest';
+import { REDIS_IMAGE } from '../../local/redis-server.mjs';
+import { run } from './support/container.js';
+import { stagesOf } from './support/dockerfile.js';
+import { ROOT, SETTINGS, textOf } from './support/files.js';
+
+/** As Compose itself understands it: anchors merged, variables filled in, short forms written out. */
+interface Service {
+  readonly image?: string;
+  readonly build?: { readonly dockerfile: string };
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly volumes?: readonly { readonly source: string; readonly target: string; readonly read_only?: boolean }[];
+  readonly secrets?: readonly { readonly source: string; readonly target: string }[];
+  readonly networks?: Readonly<Record<string, { readonly aliases?: readonly string[] } | null>>;
+  readonly ports?: readonly { readonly host_ip?: string; readonly target: number }[];
+  readonly healthcheck?: object;
+  readonly restart?: string;
+  readonly read_only?: boolean;
+  readonly tmpfs?: readonly string[];
+  readonly cap_drop?: readonly string[];
+  readonly security_opt?: readonly string[];
+  readonly stop_grace_period?: string;
+  readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>;
+  readonly deploy?: { readonly resources: { readonly reservations: { readonly devices: readonly object[] } } };
+}
+
+interface Project {
+  readonly services: Readonly<Record<string, Service>>;
+  readonly networks: Readonly<Record<string, { readonly internal?: boolean }>>;
+  readonly secrets: Readonly<Record<string, { readonly file: string }>>;
+}
+
+const PROFILES = [
+  [],
+  ['gpu'],
+  ['simulator'],
+  ['observability'],
+  ['gpu', 'observability'],
+  ['simulator', 'observability'],
+];
+const WITH_KEYS = { API_KEYS_FILE: '.data/secrets/keys.json', WEBHOOK_SECRETS_FILE: '.data/secrets/webhooks' };
+/** What Compose alone reads. */
+const OF_COMPOSE = ['COMFYUI_MODELS_DIR', 'COMPOSE_PROFILES'];
+
+/** Runs docker-compose with nothing but `env`, whatever .env says here. */
+function compose(profiles: readonly string[], env: Readonly<Record<string, string>>, ...args: string[]) {
+  const before = ['--env-file', '/dev/null', ...profiles.flatMap((profile) => ['--profile', profile])];
+  const { PATH } = process.env;
+  return run('docker-compose', [...before, 'config', ...args], { cwd: ROOT, env: { PATH, ...env } });
+}
+
+const project = async (profiles: readonly string[], env: Readonly<Record<string, string>> = {}) =>
+  JSON.parse(await compose(profiles, env, '--format', 'json')) as Project;
+
+const composeText = await textOf('docker-compose.yml');
+const all = await project(['gpu', 'simulator', 'observability'], WITH_KEYS);
+const service = (name: string, { services } = all): Service => services[name] ?? expect.fail(`no service ${name}`);
+const APPS = ['api', 'dispatcher', 'simulator', 'worker'];
+const KEEPERS = ['api', 'dispatcher', 'worker'];
+const image = async (name: string) => {
+  const stage = stagesOf(await textOf(service(name).build?.dockerfile ?? '')).at(-1);
+  return stage ?? expect.fail(`${name} is built from no stage`);
+};
+
+describe('docker-compose.yml, as docker-compose reads it', () => {
+  it.each(PROFILES.flatMap((profiles) => [[profiles, {}] as const, [profiles, WITH_KEYS] as const]))(
+    'is valid with the profiles %j and %j',
+    async (profiles, env) => {
+      await expect(compose(profiles, env, '-q')).resolves.toBe('');
+    },
+  );
+
+  it.each([
+    [[], []],
+    [['gpu'], ['comfyui']],
+    [['simulator'], ['simulator']],
+    [['observability'], ['grafana', 'jaeger', 'prometheus']],
+  ])('with the profiles %j starts Redis, api, worker, dispatcher and %j', async (profiles, more) => {
+    const { services } = await project(profiles);
+    expect(Object.keys(services).sort()).toEqual(['redis', ...KEEPERS, ...more].sort());
+  });
+
+  it('reserves a GPU for ComfyUI and for nothing else', () => {
+    const reserving = Object.entries(all.services).filter(([, { deploy }]) => deploy !== undefined);
+    expect(reserving.map(([name]) => name)).toEqual(['comfyui']);
+    expect(service('comfyui').deploy?.resources.reservations.devices).toEqual([
+      { driver: 'nvidia', count: 1, capabilities: ['gpu'] },
+    ]);
+  });
+
+  it('builds each app from its own file', () => {
+    for (const name of [...APPS, 'comfyui']) {
+      expect(service(name).build?.dockerfile).toBe(`infra/docker/${name}.Dockerfile`);
+    }
+  });
+
+  it('names a tag of every image that it does not build', () => {
+    const images = Object.values(all.services).flatMap(({ image }) => (image === undefined ? [] : [image]));
+    expect(images.length).toBeGreaterThan(3);
+    for (const each of images) expect(each).toMatch(/:(?!latest)v?\d[\w.-]*$/);
+  });
+});
+
+describe('the services', () => {
+  it('have a read-only root file system, no capabilities, and come back when they die', () => {
+    expect(Object.keys(all.services)).toHaveLength(9);
+    for (const each of Object.values(all.services)) {
+      expect(each).toMatchObject({
+        read_only: true,
+        tmpfs: ['/tmp'],
+        cap_drop: ['ALL'],
+        security_opt: ['no-new-privileges:true'],
+        restart: 'unless-stopped',
+      });
+    }
+  });
+
+  it('are given only variables that they read', () => {
+    const named = APPS.flatMap((name) => Object.keys(service(name).environment ?? {}));
+    const passedOn = [...composeText.matchAll(/\$\{(\w+)/g)].map((match) => match[1] ?? '');
+    expect(named.length).toBeGreaterThan(20);
+    expect([...named, ...passedOn].filter((name) => !SETTINGS.has(name) && !OF_COMPOSE.includes(name))).toEqual([]);
+  });
+
+  it('are given no path and no address by .env that is another one in the containers', async () => {
+    for (const name of APPS) {
+      const { environment = {} } = service(name);
+      const ofImage = Object.entries((await image(name)).env).filter(([key]) => /(_DIR|HOST|PORT)$/.test(key));
+      expect(ofImage.length).toBeGreaterThan(0);
+      expect(environment).toMatchObject(Object.fromEntries(ofImage));
+    }
+    for (const name of KEEPERS) {
+      expect(service(name).environment).toMatchObject({ REDIS_URL: '', REDIS_SENTINELS: '', REDIS_CLUSTER: '' });
+    }
+  });
+
+  it('publish the api, Grafana and the traces to this machine only, and nothing else', () => {
+    const published = Object.entries(all.services).flatMap(([name, { ports = [] }]) =>
+      ports.map(({ host_ip, target }) => [name, host_ip, target]),
+    );
+    expect(published.sort()).toEqual([
+      ['api', '127.0.0.1', 3000],
+      ['grafana', '127.0.0.1', 3000],
+      ['jaeger', '127.0.0.1', 16686],
+    ]);
+  });
+
+  it('have secrets from files, and none in a variable', async () => {
+    const used = (name: string) => service(name).secrets?.map(({ source }) => source);
+    expect(used('redis')).toEqual(['redis_url']);
+    expect(used('api')).toEqual(['redis_url', 'api_keys']);
+    expect(used('worker')).toEqual(['redis_url']);
+    expect(used('dispatcher')).toEqual(['redis_url', 'api_keys', 'webhook_secrets']);
+    expect(used('grafana')).toEqual(['grafana_password']);
+    for (const name of ['redis', ...KEEPERS]) {
+      expect(service(name).environment?.REDIS_URL_FILE).toBe('/run/secrets/redis_url');
+    }
+    expect(service('dispatcher').environment?.WEBHOOK_SECRETS_FILE).toBe('/run/secrets/webhook_secrets');
+    expect(service('api').environment?.API_KEYS_FILE).toBe('/run/secrets/api_keys');
+    expect(all.secrets.api_keys?.file).toBe(join(ROOT, WITH_KEYS.API_KEYS_FILE));
+    const variables = Object.values(all.services).flatMap(({ environment = {} }) => Object.entries(environment));
+    expect(variables.filter(([name, value]) => /(PASSWORD|SECRETS?)$/.test(name) || /:\/\/[^/]*@/.test(value))).toEqual(
+      [],
+    );
+  });
+
+  it('ask nobody for a key, and sign nothing, when there is no file of keys', async () => {
+    const without = await project([]);
+    expect(service('api', without).environment?.API_KEYS_FILE).toBe('');
+    expect(service('dispatcher', without).environment).toMatchObject({ API_KEYS_FILE: '', WEBHOOK_SECRETS_FILE: '' });
+    expect(without.secrets.api_keys?.file).toBe('/dev/null');
+  });
+
+  it('start when Redis is healthy, and share the frames at /data/frames', () => {
+    for (const name of KEEPERS) {
+      expect(service(name).depends_on?.redis?.condition).toBe('service_healthy');
+      expect(service(name).environment?.FRAMES_DIR).toBe('/data/frames');
+      expect(service(name).volumes).toContainEqual(
+        expect.objectContaining({ source: 'frames', target: '/data/frames' }),
+      );
+    }
+  });
+
+  it('reach Redis and ComfyUI through networks in which there is nobody else, and which lead nowhere', () => {
+    const members = (network: string) =>
+      Object.keys(all.services).filter((name) => Object.keys(service(name).networks ?? {}).includes(network));
+    expect(members('data').sort()).toEqual(['api', 'dispatcher', 'redis', 'worker']);
+    expect(members('gpu').sort()).toEqual(['comfyui', 'simulator', 'worker']);
+    expect(all.networks).toMatchObject({ data: { internal: true }, gpu: { internal: true } });
+    for (const name of ['redis', 'comfyui', 'simulator'])
+      expect(Object.keys(service(name).networks ?? {})).toHaveLength(1);
+  });
+
+  it('have the worker clean up on the disk of the ComfyUI or simulator that it is sent to by default', () => {
+    const { environment = {}, volumes = [] } = service('worker');
+    expect(environment).toMatchObject({
+      COMFYUI_URLS: 'http://comfyui:8188',
+      COMFYUI_OUTPUT_DIRS: '/data/comfyui/output',
+      COMFYUI_INPUT_DIRS: '/data/comfyui/input',
+    });
+    expect(service('simulator').networks?.gpu?.aliases).toEqual(['comfyui']);
+    for (const each of [volumes, service('comfyui').volumes, service('simulator').volumes]) {
+      expect(each).toContainEqual(expect.objectContaining({ source: 'comfyui', target: '/data/comfyui' }));
+    }
+  });
+
+  it('leave the models as they are', () => {
+    const models = service('comfyui').volumes?.find(({ target }) => target === '/data/comfyui/models');
+    expect(models).toMatchObject({ source: 'models', read_only: true });
+  });
+
+  it('stop a worker later than it lets its job go on, and a dispatcher later than a receiver may take', () => {
+    const grace = (name: string) => seconds(service(name).stop_grace_period);
+    expect(grace('worker')).toBeGreaterThan(loadConfig({}).worker.drainSeconds + 5);
+    expect(grace('dispatcher')).toBeGreaterThan(loadConfig({}).webhooks.timeoutMs / 1000 + 5);
+  });
+});
+
+/** Of `1m30s`. */
+function seconds(duration = ''): number {
+  const [, minutes = '0', rest = '0'] = /^(?:(\d+)m)?(?:(\d+)s)?$/.exec(duration) ?? expect.fail(duration);
+  return Number(minutes) * 60 + Number(rest);
+}
+
+describe('a .env file', () => {
+  it('reaches every app with all that it says, but for what is the own of a container', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-compose-'));
+    try {
+      await writeFile(join(dir, '.env'), 'MAX_STEPS=77\nREDIS_URL=redis://elsewhere:6379\nFRAMES_DIR=/somewhere\n');
+      const args = ['--project-directory', dir, '-f', join(ROOT, 'docker-compose.yml'), '--profile', 'simulator'];
+      const { PATH } = process.env;
+      const text = await run('docker-compose', [...args, 'config', '--format', 'json'], { cwd: dir, env: { PATH } });
+      const { services } = JSON.parse(text) as Project;
+      for (const name of APPS) expect(services[name]?.environment?.MAX_STEPS).toBe('77');
+      for (const name of KEEPERS) {
+        expect(services[name]?.environment).toMatchObject({ REDIS_URL: '', FRAMES_DIR: '/data/frames' });
+      }
+      expect(services.redis?.environment?.MAX_STEPS).toBeUndefined();
+    } finally {
+      await rm(dir, { recursive: true });
+    }
+  });
+
+  it('can be made from .env.example, which names only variables that exist', async () => {
+    const names = [...(await textOf('.env.example')).matchAll(/^# ?([A-Z_0-9]+)=/gm)].map((match) => match[1] ?? '');
+    expect(names.length).toBeGreaterThan(5);
+    expect(names.filter((name) => !SETTINGS.has(name) && !OF_COMPOSE.includes(name))).toEqual([]);
+  });
+});
+
+it('the Redis of Compose is the one that npm start runs in Docker', () => {
+  expect(service('redis').image).toBe(REDIS_IMAGE);
+});

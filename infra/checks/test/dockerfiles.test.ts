@@ -1,0 +1,118 @@
+import { readdir } from 'node:fs/promises';
+import { validate } from 'dockerfile-utils';
+import { describe, expect, it } from 'vitest';
+import { stagesOf } from './support/dockerfile.js';
+import { ROOT, SETTINGS, textOf } from './support/files.js';
+
+const names = (await readdir(`${ROOT}/infra/docker`)).filter((name) => name.endsWith('.Dockerfile')).sort();
+const texts = new Map(
+  await Promise.all(names.map(async (name) => [name, await textOf(`infra/docker/${name}`)] as const)),
+);
+const apps = names.filter((name) => name !== 'comfyui.Dockerfile');
+const stages = (name: string) => stagesOf(texts.get(name) ?? '');
+const image = (name: string) => stages(name).at(-1) ?? expect.fail(`${name} has no stage`);
+
+/** What builds or installs, by the words in which it is called. */
+const BUILDS =
+  /\b(npm install|pnpm|yarn install|corepack|pip\d? install|git clone|gcc|g\+\+|make|build-essential|git)\b/;
+
+it('there is one container file for each app that runs in a container, and one for ComfyUI', () => {
+  expect(names).toEqual(['api', 'comfyui', 'dispatcher', 'simulator', 'worker'].map((name) => `${name}.Dockerfile`));
+});
+
+describe.each(names)('%s', (name) => {
+  it('has no fault that a linter finds', () => {
+    expect(validate(texts.get(name) ?? '').map(({ message, range }) => `${range.start.line + 1}: ${message}`)).toEqual(
+      [],
+    );
+  });
+
+  it('is made in stages, of which the last one builds nothing and has nothing to build with', () => {
+    expect(stages(name).length).toBeGreaterThan(1);
+    const { runs, copies } = image(name);
+    const removed = runs.filter((run) => !/^rm -rf\b/.test(run));
+    expect(removed.filter((run) => BUILDS.test(run))).toEqual([]);
+    expect(copies.some(([from]) => from === 'build')).toBe(true);
+    // of the build context only single things, never the sources
+    expect(copies.filter(([from, what]) => from === undefined && /^(\.|apps|packages)/.test(what))).toEqual([]);
+  });
+
+  it('names a tag of what it starts from', () => {
+    for (const { image } of stages(name)) expect(image).toMatch(/^[a-z/]+:(?!latest)[\w.-]*\d[\w.-]*$/);
+  });
+
+  it('runs as a user without rights, by number', () => {
+    expect(image(name).user).toBe('1000:1000');
+  });
+
+  it('tells whether it is healthy, at a port that it shows', () => {
+    const { healthcheck, exposed } = image(name);
+    const port = /http:\/\/127\.0\.0\.1:(\d+)\//.exec(healthcheck?.join(' ') ?? '')?.[1];
+    expect(exposed).toContain(Number(port));
+  });
+
+  it('starts its process without a shell between, so that it gets the signals', () => {
+    const { entrypoint = [], cmd = [] } = image(name);
+    expect([...entrypoint, ...cmd][0]).toMatch(/^(node|python)$/);
+  });
+});
+
+describe('the files of the apps', () => {
+  it('have the same steps up to the build of the app itself, so that these are done once for all', () => {
+    const steps = apps.map((name) => stages(name)[0]?.lines ?? []);
+    for (const each of steps) expect(each.slice(0, -1)).toEqual(steps[0]?.slice(0, -1));
+    for (const [index, name] of apps.entries()) {
+      const app = name.replace('.Dockerfile', '');
+      expect(steps[index]?.at(-1)).toContain(
+        `--filter=@comfy-fleet/${app} && node infra/docker/deploy.mjs ${app} /out`,
+      );
+    }
+  });
+
+  it.each(apps)('%s: sets only variables that its process reads', (name) => {
+    const { env } = image(name);
+    expect(Object.keys(env).length).toBeGreaterThan(3);
+    expect(Object.keys(env).filter((each) => !SETTINGS.has(each) && each !== 'NODE_ENV')).toEqual([]);
+  });
+
+  it.each(apps)('%s: has the package managers of its base taken away', (name) => {
+    expect(image(name).runs[0]).toMatch(/^rm -rf .*node_modules .*npm .*npx .*corepack .*yarn/);
+  });
+
+  it.each(apps)('%s: writes nowhere but below /data, in folders that belong to its user', (name) => {
+    const { env, runs } = image(name);
+    const folders = Object.entries(env).filter(([key]) => key.endsWith('_DIR'));
+    expect(folders.length).toBeGreaterThan(0);
+    for (const [, folder] of folders) {
+      expect(folder).toMatch(/^\/data\//);
+      expect(runs.join()).toMatch(new RegExp(`install --directory --owner=node --group=node .*${folder}`));
+    }
+  });
+});
+
+describe('the file of ComfyUI', () => {
+  const text = texts.get('comfyui.Dockerfile') ?? '';
+
+  it('has an NVIDIA CUDA base, and a version of ComfyUI and of torch that is pinned', () => {
+    expect(image('comfyui.Dockerfile').image).toMatch(/^nvidia\/cuda:\d/);
+    expect(text).toMatch(/^ARG COMFYUI_VERSION=v\d+\.\d+\.\d+$/m);
+    expect(text).toMatch(/^ARG TORCH="torch==\d\S+ torchvision==\d\S+ torchaudio==\d\S+"$/m);
+  });
+
+  it('listens on loopback unless told otherwise', () => {
+    expect(image('comfyui.Dockerfile').entrypoint).not.toContain('--listen');
+    expect(image('comfyui.Dockerfile').cmd).toEqual([]);
+  });
+
+  it('is asked for its system_stats to see whether it is healthy', () => {
+    expect(image('comfyui.Dockerfile').healthcheck?.join(' ')).toContain('http://127.0.0.1:8188/system_stats');
+  });
+
+  it('has its models, pictures and settings in folders below /data/comfyui, which volumes can take the place of', () => {
+    const { entrypoint = [], runs } = image('comfyui.Dockerfile');
+    expect(entrypoint[entrypoint.indexOf('--base-directory') + 1]).toBe('/data/comfyui');
+    for (const folder of ['models', 'input', 'output', 'temp', 'user']) {
+      expect(runs.join()).toMatch(new RegExp(`--owner=1000 .*/data/comfyui/${folder}\\b`));
+    }
+  });
+});

@@ -1,0 +1,111 @@
+import { execFile, spawn } from 'node:child_process';
+import { chmod, cp, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { freePort, until } from '@comfy-fleet/testing';
+import { type Stage, stagesOf } from './dockerfile.js';
+import { ROOT, textOf } from './files.js';
+
+/** An image as a folder: what its last stage copies together, with /data beside it. */
+export interface Image {
+  readonly stage: Stage;
+  /** Its WORKDIR. */
+  readonly dir: string;
+  readonly megabytes: number;
+  /** Every file in it. */
+  files(): Promise<readonly string[]>;
+  remove(): Promise<void>;
+}
+
+export interface Container {
+  /** Where the port of the image has gone. */
+  port(ofImage: number): number;
+  readonly output: string;
+  /** Runs the image's HEALTHCHECK until it says that all is well. */
+  healthy(): Promise<void>;
+  /** SIGTERM, and the exit code. */
+  stop(): Promise<number | null>;
+}
+
+/** Root runs what is in the image as the user that the image names; anybody else as himself. */
+const user = process.getuid?.() === 0 ? { uid: 1000, gid: 1000 } : {};
+
+/** Does what the app's Dockerfile does: deploys it with pnpm, and copies what its last stage copies. */
+export async function makeImage(app: string): Promise<Image> {
+  const stage = stagesOf(await textOf(`infra/docker/${app}.Dockerfile`)).at(-1);
+  if (stage === undefined) throw new Error(`${app}.Dockerfile has no stage`);
+  const base = await mkdtemp(join(tmpdir(), `comfy-fleet-image-${app}-`));
+  await chmod(base, 0o755);
+  const out = join(base, 'out');
+  const printed = await run(process.execPath, [join(ROOT, 'infra/docker/deploy.mjs'), app, out]);
+  const dir = join(base, 'app');
+  for (const [from, what, to] of stage.copies) {
+    const source = from === undefined ? join(ROOT, what) : out;
+    // as in Docker: a file goes into a folder, a folder's content does
+    const isFile = /\.\w+$/.test(what);
+    const target = isFile ? join(dir, to, what.split('/').at(-1) ?? '') : join(dir, to);
+    await cp(source, target, { recursive: true, verbatimSymlinks: true });
+  }
+  await rm(out, { recursive: true });
+  await mkdir(join(base, 'data'));
+  if (process.getuid?.() === 0) await chmod(join(base, 'data'), 0o777);
+  return {
+    stage,
+    dir,
+    megabytes: Number(/: ([\d.]+) MB/.exec(printed)?.[1]),
+    files: async () => (await readdir(dir, { recursive: true })).sort(),
+    remove: () => rm(base, { recursive: true, force: true }),
+  };
+}
+
+/** Starts the image's CMD with the image's ENV and `env`, on free ports of loopback and with /data in its own folder. */
+export async function startContainer({ stage, dir }: Image, env: Readonly<Record<string, string>>): Promise<Container> {
+  const ports = new Map(await Promise.all(stage.exposed.map(async (port) => [port, await freePort()] as const)));
+  const adapted = Object.entries(stage.env).map(([name, value]) => {
+    if (name.endsWith('HOST')) return [name, '127.0.0.1'];
+    if (name.endsWith('PORT')) return [name, `${ports.get(Number(value))}`];
+    return [name, value.replace(/^\/data\//, join(dir, '../data/'))];
+  });
+  const whole = { ...Object.fromEntries(adapted), ...env };
+  const [program = '', ...args] = stage.cmd ?? [];
+  const child = spawn(program, args, { cwd: dir, env: { PATH: process.env.PATH, ...whole }, ...user });
+  const exited = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  const check = (stage.healthcheck ?? []).map((each) =>
+    each.replace(/:(\d+)\//, (_, port) => `:${ports.get(Number(port))}/`),
+  );
+  return {
+    port: (ofImage) => ports.get(ofImage) ?? 0,
+    get output() {
+      return output;
+    },
+    healthy: () =>
+      until(
+        `${check.join(' ')} says that all is well`,
+        async () => {
+          if (child.exitCode !== null) throw new Error(`ended with ${child.exitCode}: ${output}`);
+          const [what = '', ...rest] = check;
+          return run(what, rest, { cwd: dir, ...user }).then(
+            () => true,
+            () => false,
+          );
+        },
+        { withinMs: 30_000, everyMs: 100 },
+      ),
+    stop: async () => {
+      child.kill('SIGTERM');
+      return exited;
+    },
+  };
+}
+
+/** Runs a program to its end. Resolves to what it printed; rejects, with all that it printed, when it fails. */
+export function run(program: string, args: readonly string[], options: object = {}): Promise<string> {
+  return new Promise((resolve, reject) => {
+    execFile(program, args, { timeout: 60_000, maxBuffer: 2 ** 26, ...options }, (error, stdout, stderr) => {
+      if (error === null) resolve(stdout.toString());
+      else reject(new Error(`${program} ${args.join(' ')}: ${error.message}\n${stdout}${stderr}`));
+    });
+  });
+}

@@ -1,0 +1,17 @@
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { settingsSchema, simulatorSchema } from '@comfy-fleet/config';
+
+export const ROOT = fileURLToPath(new URL('../../../..', import.meta.url));
+
+/** A file of the repository. */
+export const textOf = (path: string): Promise<string> => readFile(`${ROOT}/${path}`, 'utf8');
+
+/** Every environment variable that a service reads: the settings, and the files that their secrets may come from. */
+export const SETTINGS: ReadonlySet<string> = new Set(
+  [settingsSchema, simulatorSchema].flatMap(({ properties }) =>
+    Object.entries(properties).flatMap(([name, property]) =>
+      'writeOnly' in property && property.writeOnly === true ? [name, `${name}_FILE`] : [name],
+    ),
+  ),
+);

@@ -1,0 +1,37 @@
+# syntax=docker/dockerfile:1
+
+# ComfyUI on an NVIDIA GPU. Its models come as a volume at /data/comfyui/models, as ComfyUI lays them out. Custom nodes need
+# libraries of their own: an image that is made from this one, with an ENTRYPOINT without --disable-all-custom-nodes.
+#   docker build -f infra/docker/comfyui.Dockerfile -t comfy-fleet-comfyui .
+# It listens on loopback only, for a worker beside it in the same pod. Where the worker is in another container, add
+# --listen 0.0.0.0 and see that nobody else reaches it: whoever does may run any workflow.
+
+FROM nvidia/cuda:12.8.1-base-ubuntu24.04 AS build
+# Both versions are pinned: what the tests of the client were recorded from, and a torch that has CUDA 12.8 with it.
+ARG COMFYUI_VERSION=v0.33.0
+ARG TORCH="torch==2.9.1 torchvision==0.24.1 torchaudio==2.9.1"
+RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates git python3 python3-pip python3-venv \
+ && rm -rf /var/lib/apt/lists/*
+RUN git clone --depth 1 --branch "$COMFYUI_VERSION" https://github.com/comfyanonymous/ComfyUI /opt/ComfyUI \
+ && rm -rf /opt/ComfyUI/.git
+RUN python3 -m venv --without-pip /opt/venv \
+ && pip --python /opt/venv/bin/python install --no-cache-dir $TORCH -r /opt/ComfyUI/requirements.txt
+
+FROM nvidia/cuda:12.8.1-base-ubuntu24.04
+RUN apt-get update && apt-get install -y --no-install-recommends python3 \
+ && rm -rf /var/lib/apt/lists/* \
+ && install --directory --owner=1000 --group=1000 \
+      /data/comfyui /data/comfyui/models /data/comfyui/custom_nodes \
+      /data/comfyui/input /data/comfyui/output /data/comfyui/temp /data/comfyui/user
+COPY --from=build /opt/venv /opt/venv
+COPY --from=build /opt/ComfyUI /opt/ComfyUI
+# Caches of libraries and of compiled kernels go where a read-only root file system has room.
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp XDG_CACHE_HOME=/tmp
+WORKDIR /opt/ComfyUI
+USER 1000:1000
+EXPOSE 8188
+HEALTHCHECK --interval=10s --timeout=5s --start-period=300s \
+  CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8188/system_stats', timeout=4)"]
+ENTRYPOINT ["python", "main.py", "--base-directory", "/data/comfyui", "--database-url", "sqlite:///:memory:", "--port", "8188", \
+  "--disable-auto-launch", "--disable-all-custom-nodes", "--disable-api-nodes", "--preview-method", "latent2rgb"]
+CMD []
