@@ -1,4 +1,5 @@
 export { type JournalLine, readJournal, type Simulator, startSimulator } from '@comfy-fleet/simulator';
+export { type Certificates, makeCertificates } from './certificates.js';
 export { comfyUnderTest } from './comfyui-under-test.js';
 export { startFleet, type TestFleet, type TestFleetOptions } from './fleet.js';
 export { type Gate, startGate } from './gate.js';
@@ -7,6 +8,8 @@ export { type JobClient, jobClient } from './job-client.js';
 export { type CollectedSpan, type OtlpCollector, startOtlpCollector } from './otlp-collector.js';
 export { PICTURE } from './picture.js';
 export { uniquePrefix } from './prefix.js';
+export { type RedisCluster, startRedisCluster } from './redis-cluster.js';
+export { type RedisSentinels, startRedisSentinels } from './redis-sentinels.js';
 export { freePort, type RedisServer, startRedisServer } from './redis-server.js';
 export { redisSettings } from './redis-settings.js';
 export { type S3Server, startS3Server } from './s3-server.js';

@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Certificates } from './certificates.js';
 import type { Exit } from './service.js';
 
 export interface RedisServer {
@@ -38,13 +39,20 @@ export interface RedisServerOptions {
   readonly port?: number;
   /** More arguments for redis-server. */
   readonly args?: readonly string[];
+  /** Lines of its configuration file, which it may rewrite; without them it has none. */
+  readonly config?: readonly string[];
+  /** With them it speaks TLS only, and asks clients for a certificate. */
+  readonly certificates?: Certificates | undefined;
 }
 
 /** Starts a real redis-server, durable as in production (AOF, `appendfsync always`), on 127.0.0.1. */
 export async function startRedisServer(options: RedisServerOptions = {}): Promise<RedisServer> {
   const dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-redis-'));
   const port = options.port ?? (await freePort());
-  const start = () => launch(port, dir, options.args ?? []);
+  const { args = [], config, certificates } = options;
+  const file = join(dir, 'redis.conf');
+  if (config !== undefined) await writeFile(file, `${config.join('\n')}\n`);
+  const start = () => launch(dir, [...(config === undefined ? [] : [file]), ...listening(port, certificates), ...args]);
   let child = await start();
   let exited = exitOf(child);
   const stop = async (signal: NodeJS.Signals = 'SIGTERM') => {
@@ -53,7 +61,7 @@ export async function startRedisServer(options: RedisServerOptions = {}): Promis
     await once(child, 'exit');
   };
   return {
-    url: `redis://127.0.0.1:${port}`,
+    url: `${certificates === undefined ? 'redis' : 'rediss'}://127.0.0.1:${port}`,
     port,
     get pid() {
       return child.pid ?? 0;
@@ -78,15 +86,26 @@ function exitOf(child: ChildProcess): Promise<Exit> {
   return new Promise((resolve) => child.once('exit', (code, signal) => resolve({ code, signal })));
 }
 
-async function launch(port: number, dir: string, more: readonly string[]): Promise<ChildProcess> {
-  const args = ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', dir, '--appendonly', 'yes'];
-  args.push('--appendfsync', 'always', '--save', '', '--maxmemory-policy', 'noeviction', ...more);
+/** Arguments that make it listen on 127.0.0.1. */
+function listening(port: number, certificates: Certificates | undefined): string[] {
+  const args = ['--bind', '127.0.0.1'];
+  if (certificates === undefined) return [...args, '--port', `${port}`];
+  const { certFile, keyFile } = certificates;
+  const tls = ['--port', '0', '--tls-port', `${port}`, '--tls-replication', 'yes', '--tls-cluster', 'yes'];
+  const files = ['--tls-cert-file', certFile, '--tls-key-file', keyFile, '--tls-ca-cert-file', certFile];
+  return [...args, ...tls, ...files];
+}
+
+async function launch(dir: string, more: readonly string[]): Promise<ChildProcess> {
+  const isSentinel = more.includes('--sentinel');
+  const durable = ['--appendonly', 'yes', '--appendfsync', 'always', '--save', '', '--maxmemory-policy', 'noeviction'];
+  const args = [...more, '--dir', dir, ...(isSentinel ? [] : durable)];
   const child = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'inherit'] });
   await new Promise<void>((resolve, reject) => {
     child.once('error', reject);
     child.once('exit', (code) => reject(new Error(`redis-server ended with code ${code}`)));
     child.stdout?.on('data', (chunk: Buffer) => {
-      if (chunk.includes('Ready to accept connections')) resolve();
+      if (/Ready to accept connections|Sentinel ID is/.test(chunk.toString())) resolve();
     });
   });
   return child;

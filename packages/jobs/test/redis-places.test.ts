@@ -1,0 +1,89 @@
+import { until } from '@comfy-fleet/testing';
+import { describe, expect, it, vi } from 'vitest';
+import type { JobStreamItem } from '../src/index.js';
+import { anAnnouncement, openFleet, startNext, succeeded, untilAnswering, within } from './builders.js';
+import { dispatch, taken } from './deliveries-builders.js';
+import { openKeeper } from './keepers.js';
+import { cluster, clusterOverTls, oneServerOverTls, sentinels, sentinelsOverTls } from './redis-places.js';
+
+// Each starts up to six processes, which have to find each other.
+vi.setConfig({ testTimeout: 60_000 });
+
+describe.each([
+  ['one server over TLS with a client certificate, as an ACL user', oneServerOverTls],
+  ['the primary of Sentinels', () => sentinels({ replicas: 2 })],
+  ['the primary of Sentinels over TLS, with passwords', sentinelsOverTls],
+  ['a Cluster', () => cluster()],
+  ['a Cluster over TLS with a client certificate, as an ACL user', clusterOverTls],
+])('at %s', (_where, start) => {
+  it('a job goes its whole way: queued, claimed, followed live, finished, told of by webhook, swept, forgotten', async () => {
+    const fleet = await openFleet(await start());
+    const { ledger, keys } = fleet;
+    const worker = fleet.worker('w1', { announceSeconds: 1 });
+    await worker.takeName(within());
+    const asked: (string | undefined)[] = [];
+    await worker.onAttention((job) => void asked.push(job));
+    expect(await worker.announce(anAnnouncement())).toBe(true);
+    const told: string[] = [];
+    dispatch(fleet, async ({ snapshot }) => {
+      told.push(snapshot.record.id);
+      return taken;
+    });
+
+    const { id } = (await fleet.submit({ callback: { url: 'https://receiver.example/' } })).record;
+    const { claim, promptId } = await startNext(await worker.claims('default'));
+    expect(claim.record.id).toBe(id);
+    expect(await claim.isListenedTo()).toBe(false);
+    const items: JobStreamItem[] = [];
+    const streaming = (async () => {
+      for await (const item of ledger.events(id, { signal: within(30_000) })) items.push(item);
+    })();
+    await until('somebody listens', () => claim.isListenedTo());
+    await until('the snapshot came', () => items.length === 1);
+    await claim.progress({ fraction: 0.5, step: 4, steps: 8, node: null });
+    await claim.preview({ contentType: 'image/png', data: 'AA==' } as never);
+    await claim.finish(succeeded(id), promptId);
+    await streaming;
+    expect(items.map((item) => (item.kind === 'event' ? item.event.type : item.kind))).toEqual([
+      'snapshot',
+      'progress',
+      'preview',
+      'status',
+    ]);
+    await until('the webhook was delivered', () => told.includes(id));
+
+    const other = (await fleet.submit()).record.id;
+    const next = await startNext(await worker.claims('default'));
+    await ledger.cancel(other);
+    await until('the worker was called', () => asked.includes(other));
+    expect(await next.claim.look()).toBe('canceling');
+    await next.claim.finish({ status: 'canceled' });
+
+    const third = (await fleet.submit()).record.id;
+    await fleet.redis.del(keys.workItem('default', third));
+    await fleet.redis.zrem(keys.prioritized('default'), third);
+    await fleet.redis.zincrby(keys.open('default'), -60_000, third);
+    const keeper = openKeeper(fleet);
+    await keeper.sweep();
+    expect(await fleet.redis.zscore(keys.prioritized('default'), third)).not.toBeNull();
+    await until('it may be forgotten', async () => (await keeper.forget(id)) === 'forgotten');
+    expect(await ledger.get(id)).toBeUndefined();
+    expect((await ledger.overview()).workers.map(({ name }) => name)).toEqual(['w1']);
+  });
+
+  it('a name is taken by one process only, wherever they are connected', async () => {
+    const fleet = await openFleet(await start());
+    const [first, second] = [fleet.worker('w1', { announceSeconds: 30 }), fleet.worker('w1', { announceSeconds: 30 })];
+    await first.takeName(within());
+    await first.onAttention(() => {});
+    let taken = false;
+    const taking = second.takeName(within(20_000)).then(() => {
+      taken = true;
+    });
+    await untilAnswering(fleet.ledger);
+    await second.ping(within());
+    expect(taken).toBe(false);
+    await first.close();
+    await taking;
+  });
+});

@@ -1,0 +1,65 @@
+import type { RedisSettings } from '@comfy-fleet/config';
+import {
+  type Certificates,
+  makeCertificates,
+  type RedisCluster,
+  type RedisSentinels,
+  startRedisCluster,
+  startRedisSentinels,
+  startRedisServer,
+} from '@comfy-fleet/testing';
+import { onTestFinished } from 'vitest';
+
+/** How a Redis started for a test is reached. */
+type Place = Partial<RedisSettings> & { readonly url: string };
+
+/** What README says a user of Redis needs, for a user `fleet` with a password that is to be percent-encoded. */
+const ACL_USER = ['on', '>s:cret/1', '~{*}:*', '&{*}:*', '+@all', '-@admin', '-@dangerous', '+info', '+cluster'];
+const AS_USER = `fleet:${encodeURIComponent('s:cret/1')}@`;
+const user = ['--user', 'fleet', ...ACL_USER];
+
+async function certificates(): Promise<Certificates> {
+  const made = await makeCertificates();
+  onTestFinished(() => made.remove());
+  return made;
+}
+
+const tlsOf = ({ cert, key }: Certificates) => ({ ca: cert, cert, key });
+
+export async function oneServerOverTls(): Promise<Place> {
+  const made = await certificates();
+  const server = await startRedisServer({ certificates: made, args: user });
+  onTestFinished(() => server.close());
+  return { url: `rediss://${AS_USER}127.0.0.1:${server.port}`, tls: tlsOf(made) };
+}
+
+type SentinelOptions = Parameters<typeof startRedisSentinels>[0];
+
+export async function sentinels(options: SentinelOptions = {}): Promise<Place & { readonly set: RedisSentinels }> {
+  const set = await startRedisSentinels(options);
+  onTestFinished(() => set.close());
+  return { url: 'redis://unused', sentinel: { nodes: set.nodes, name: set.name, password: undefined }, set };
+}
+
+export async function sentinelsOverTls(): Promise<Place> {
+  const made = await certificates();
+  const options = { certificates: made, password: 'secret', sentinelPassword: 'other' };
+  const { sentinel, set } = await sentinels(options);
+  const { nodes, name } = sentinel ?? set;
+  return { url: 'rediss://:secret@unused', sentinel: { nodes, name, password: 'other' }, tls: tlsOf(made) };
+}
+
+type ClusterOptions = Parameters<typeof startRedisCluster>[0];
+
+export async function cluster(options: ClusterOptions = {}): Promise<Place & { readonly set: RedisCluster }> {
+  const set = await startRedisCluster(options);
+  onTestFinished(() => set.close());
+  return { url: 'redis://unused', cluster: set.nodes, set };
+}
+
+export async function clusterOverTls(): Promise<Place> {
+  const made = await certificates();
+  const { set } = await cluster({ certificates: made, args: user });
+  // One is enough to begin with.
+  return { url: `rediss://${AS_USER}unused`, cluster: set.nodes.slice(0, 1), tls: tlsOf(made) };
+}

@@ -1,0 +1,119 @@
+import type { RedisNode } from '@comfy-fleet/config';
+import { askRedis } from './ask-redis.js';
+import type { Certificates } from './certificates.js';
+import { type RedisServer, startRedisServer } from './redis-server.js';
+import { until } from './until.js';
+
+/** A primary, its replicas and three Sentinels that watch them. */
+export interface RedisSentinels {
+  /** Of the Sentinels. */
+  readonly nodes: readonly RedisNode[];
+  /** Under which they know the primary. */
+  readonly name: string;
+  /** The first was the primary when they started. */
+  readonly servers: readonly RedisServer[];
+  readonly sentinels: readonly RedisServer[];
+  /** Which one the Sentinels take for the primary now. */
+  primary(): Promise<RedisServer>;
+  /** Has the Sentinels make a replica the primary, while the old one lives. */
+  failOver(): Promise<void>;
+  /** Resolves when so many replicas follow the primary. */
+  untilReplicated(replicas: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface RedisSentinelsOptions {
+  /** Default 1. */
+  readonly replicas?: number;
+  /** Of the servers. */
+  readonly password?: string;
+  /** Of the Sentinels themselves. */
+  readonly sentinelPassword?: string;
+  readonly certificates?: Certificates;
+  /** More arguments for the servers. */
+  readonly args?: readonly string[];
+}
+
+const NAME = 'fleet';
+const SENTINELS = 3;
+const QUORUM = 2;
+
+export async function startRedisSentinels(options: RedisSentinelsOptions = {}): Promise<RedisSentinels> {
+  const { replicas = 1, password, sentinelPassword, certificates, args = [] } = options;
+  const secret = password === undefined ? [] : ['--requirepass', password, '--masterauth', password];
+  const started: RedisServer[] = [];
+  const begin = async (more: readonly string[], config?: readonly string[]) => {
+    const server = await startRedisServer({ args: more, certificates, ...(config === undefined ? {} : { config }) });
+    started.push(server);
+    return server;
+  };
+  const first = await begin([...args, ...secret]);
+  const following = ['--replicaof', '127.0.0.1', `${first.port}`, '--repl-diskless-sync-delay', '0'];
+  const others = await Promise.all(Array.from({ length: replicas }, () => begin([...args, ...secret, ...following])));
+  const servers = [first, ...others];
+  const watching = [
+    `sentinel monitor ${NAME} 127.0.0.1 ${first.port} ${QUORUM}`,
+    `sentinel down-after-milliseconds ${NAME} 1000`,
+    `sentinel failover-timeout ${NAME} 4000`,
+    ...(password === undefined ? [] : [`sentinel auth-pass ${NAME} ${password}`]),
+    ...(sentinelPassword === undefined ? [] : [`requirepass ${sentinelPassword}`]),
+  ];
+  const sentinels = await Promise.all(Array.from({ length: SENTINELS }, () => begin(['--sentinel'], watching)));
+
+  const askSentinel = async (line: string) => {
+    for (const { port } of sentinels) {
+      const answer = await askRedis({ port, certificates, password: sentinelPassword }, line);
+      if (answer !== '') return answer;
+    }
+    return '';
+  };
+  const primary = async () => {
+    const answer = await askSentinel(`SENTINEL GET-MASTER-ADDR-BY-NAME ${NAME}`);
+    const server = servers.find(({ port }) => answer.includes(`\r\n${port}\r\n`));
+    if (server === undefined) throw new Error(`the Sentinels know no primary: ${answer}`);
+    return server;
+  };
+  const replicasOnline = async () => {
+    const { port } = await primary();
+    const info = await askRedis({ port, certificates, password }, 'INFO replication');
+    return [...info.matchAll(/state=online/g)].length;
+  };
+  await until('the replicas follow', async () => (await replicasOnline()) === replicas);
+  await until(
+    'the Sentinels know each other and the replicas',
+    async () => {
+      for (const { port } of sentinels) {
+        const info = await askRedis({ port, certificates, password: sentinelPassword }, 'INFO sentinel');
+        if (!info.includes(`status=ok,address=127.0.0.1:${first.port},slaves=${replicas},sentinels=${SENTINELS}`)) {
+          return false;
+        }
+      }
+      return true;
+    },
+    { withinMs: 20_000, everyMs: 50 },
+  );
+  return {
+    nodes: sentinels.map(({ port }) => ({ host: '127.0.0.1', port })),
+    name: NAME,
+    servers,
+    sentinels,
+    primary,
+    failOver: async () => {
+      const before = await primary();
+      await until('the Sentinels agree to it', async () =>
+        (await askSentinel(`SENTINEL FAILOVER ${NAME}`)).startsWith('+OK'),
+      );
+      await until('another is the primary', async () => (await primary()) !== before, { withinMs: 20_000 });
+    },
+    untilReplicated: async (count) => {
+      await until('the replicas follow', async () => (await replicasOnline()) >= count, { withinMs: 20_000 });
+    },
+    close: () => closeAll(started),
+  };
+}
+
+/** Ends them at once, also those that hang. */
+export async function closeAll(servers: readonly RedisServer[]): Promise<void> {
+  await Promise.all(servers.map((server) => server.stop('SIGKILL')));
+  await Promise.all(servers.map((server) => server.close()));
+}
