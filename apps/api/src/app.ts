@@ -4,6 +4,7 @@ import { createGate } from './access/gate.js';
 import { createMeter } from './access/meter.js';
 import type { Deps } from './deps.js';
 import { expressApp } from './http/express-adapter.js';
+import { QUEUE_BOARD_PATH, queueBoard } from './http/queue-board.js';
 import { routes } from './routes.js';
 
 /** The whole API as a request listener for node:http. */
@@ -19,6 +20,7 @@ export function buildApp(deps: Deps): RequestListener {
     gate: createGate({ keys, defaults, urls: ledger.urls, publicImages }),
     meter: createMeter(ledger, log),
     corsOrigins: http.corsOrigins,
+    pages: [{ path: QUEUE_BOARD_PATH, serve: queueBoard(ledger, http) }],
     log,
   });
 }

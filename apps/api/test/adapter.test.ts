@@ -25,7 +25,7 @@ async function serve(handler: Handler) {
   const limits = { maxJsonBytes: 1000, maxImageBytes: 1000, maxUploadingBytes: 5000 };
   const routes: Route[] = [{ method: 'GET', access: 'public', path: '/x', handler }];
   server = await listen({ host: '127.0.0.1', port: 0, idleMs: 60_000 });
-  server.serve(expressApp(routes, { limits, gate, meter, corsOrigins: [], log }));
+  server.serve(expressApp(routes, { limits, gate, meter, corsOrigins: [], pages: [], log }));
   return { url: `http://127.0.0.1:${server.port}/x`, logged };
 }
 

@@ -67,6 +67,7 @@ function createCheck(document: OpenAPIObject): DocumentCheck {
   return (answer) => {
     const { method, path, status, headers } = answer;
     if (method === 'OPTIONS' && status === 204) return [];
+    if (/^\/admin\/queues(\/|$)/i.test(path)) return []; // a page for people, with addresses of its own
     const undocumented = (right: number, code: string) =>
       // what cannot be read at all cannot be told from other addresses
       status === 400 ? problem(answer, ['malformed_request']) : status === right ? problem(answer, [code]) : undefined;

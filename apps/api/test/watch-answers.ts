@@ -21,9 +21,11 @@ export function watchAnswers(listener: RequestListener): WatchedAnswers {
     listener: (request, response) => {
       const chunks = recorded(response);
       const head = recordedHead(response);
+      // Now: what is mounted below a path sees the rest of it only.
+      const [path = ''] = pathOfTarget(request.url).split('?', 1);
       response.once('close', () => {
         if (check === undefined || !response.headersSent) return;
-        const answer = sentAnswer(request, response, { ...head(), chunks });
+        const answer = sentAnswer(request, response, { ...head(), chunks, path });
         for (const fault of check(answer))
           breaches.push(`${answer.method} ${answer.path} (${answer.status}): ${fault}`);
       });
@@ -82,18 +84,23 @@ function pairsOf(headers: object): [string, unknown][] {
 }
 
 interface Recorded {
+  readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly chunks: readonly Buffer[];
 }
 
-function sentAnswer(request: IncomingMessage, response: ServerResponse, { headers, chunks }: Recorded): SentAnswer {
+function sentAnswer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { headers, chunks, path }: Recorded,
+): SentAnswer {
   const isStream = headers['content-type']?.startsWith('text/event-stream') === true;
   // Of an answer that broke off only the head can be judged.
   const isWhole = isStream || (response.writableFinished && request.method !== 'HEAD');
   const hasBody = isWhole && response.statusCode !== 304 && response.statusCode !== 204;
   return {
     method: request.method ?? '',
-    path: pathOfTarget(request.url).split('?', 1)[0] ?? '',
+    path,
     status: response.statusCode,
     headers,
     body: hasBody ? Buffer.concat(chunks) : undefined,

@@ -1,6 +1,7 @@
 import type { RedisSettings } from '@comfy-fleet/config';
 import { FleetError, type InstanceAbilities, isTerminal, type WebhookDelivery } from '@comfy-fleet/contracts';
 import type { Logger } from '@comfy-fleet/telemetry';
+import type { Queue } from 'bullmq';
 import { createAbilityReader } from './abilities.js';
 import { createBatchedCreates, type Written } from './batched-creates.js';
 import { createBatchedReads, type RequestCount } from './batched-reads.js';
@@ -15,6 +16,7 @@ import { createKeys } from './keys.js';
 import type { NewOrder } from './new-order.js';
 import { type FleetOverview, readOverview } from './overview.js';
 import type { JobRecord, JobSnapshot } from './record.js';
+import { createReplication } from './replication.js';
 import { parseSnapshot } from './snapshots.js';
 import { createSubscriptions } from './subscriptions.js';
 import { createUrlSigner, type UrlSigner } from './url-signer.js';
@@ -64,6 +66,8 @@ export interface Ledger {
   /** What the caller used in the last `days` days, today first. */
   usage(caller: string, days: number): Promise<readonly DayUsage[]>;
   readonly urls: UrlSigner;
+  /** BullMQ's queues, of every pool that was ever used and of webhooks: to be looked at, and nothing else. */
+  queues(): Promise<readonly Queue[]>;
   overview(): Promise<FleetOverview>;
   /** What operators have halted, as it is now. */
   halts(): Promise<Halts>;
@@ -93,11 +97,14 @@ export function createLedger(options: LedgerOptions): Ledger {
   const keys = createKeys(options.redis.prefix);
   const redis = producerConnection(options.redis, log);
   const subscriptions = createSubscriptions(producerConnection(options.redis, log), keys, log);
+  // What waits for replicas must not hold up the rest.
+  const writing = options.redis.wait === undefined ? redis : producerConnection(options.redis, log);
+  const replication = createReplication(writing, keys, options.redis.wait, log);
   const webhooks = createDeliveryQueue(redis, keys, log);
   const common = (id: string) => [keys.prefix, id, options.jobTtlSeconds * 1000];
   const { job: read, rank, count } = createBatchedReads(redis, keys);
   const queues = createWorkQueues(redis, keys, log, rank);
-  const write = createBatchedCreates(redis, keys, options);
+  const write = createBatchedCreates(writing, keys, options);
   const readAbilities = createAbilityReader(redis, keys);
   const sources = { redis, keys, subscriptions, read };
 
@@ -116,15 +123,17 @@ export function createLedger(options: LedgerOptions): Ledger {
     create: (order) =>
       orUnavailable(async () => {
         requireRoomForAll(order, options.maxOpenJobs);
+        const isReplicated = replication.begin();
         const written = await write(order);
         if (!('jobs' in written)) throw refusal(written.verdict, order, options.maxOpenJobs);
-        return accept(written);
+        return acknowledge(await accept(written), isReplicated);
       }, MAY_BE_MADE),
     replay: (caller, idempotency) =>
       orUnavailable(async () => {
         const order = { caller, idempotency, jobs: [] };
+        const isReplicated = replication.begin();
         const written = await write(order);
-        if ('jobs' in written) return accept(written);
+        if ('jobs' in written) return acknowledge(await accept(written), isReplicated);
         if (written.verdict === 'new') return undefined;
         throw refusal(written.verdict, order, options.maxOpenJobs);
       }),
@@ -167,6 +176,11 @@ export function createLedger(options: LedgerOptions): Ledger {
     redeliver: (record) => orUnavailable(() => redeliver(webhooks, record)),
     usage: (caller, days) => orUnavailable(() => readUsage(redis, keys, caller, { days, now: Date.now() })),
     urls: createUrlSigner(redis, keys, { ttlSeconds: options.signedUrlSeconds }),
+    queues: () =>
+      orUnavailable(async () => {
+        const pools = await redis.smembers(keys.pools);
+        return [...pools.sort().map((pool) => queues.of(pool)), webhooks.queue];
+      }),
     overview: () => orUnavailable(() => readOverview(redis, keys)),
     halts: () => orUnavailable(() => readHalts(redis, keys)),
     halt: (target, caller) => orUnavailable(() => halt(redis, keys, target, caller)),
@@ -182,6 +196,7 @@ export function createLedger(options: LedgerOptions): Ledger {
       await Promise.all([queues.close(), webhooks.close()]).catch((error: unknown) =>
         log.debug('closing the queues failed', { error }),
       );
+      writing.disconnect();
       redis.disconnect();
     },
   };
@@ -191,6 +206,12 @@ export function createLedger(options: LedgerOptions): Ledger {
 const MAY_BE_MADE =
   'The job queue did not answer in time. What was asked for may be made all the same: send it again under the same ' +
   'Idempotency-Key, or look for it in GET /jobs.';
+
+/** Of a job that only the primary has nobody is told that it is accepted. */
+async function acknowledge(accepted: Accepted, isReplicated: () => Promise<boolean>): Promise<Accepted> {
+  if (await isReplicated()) return accepted;
+  throw new FleetError('queue_unavailable', MAY_BE_MADE, { retryAfterSeconds: 1 });
+}
 
 /** Throws validation_failed for an order that would be too large for an empty queue. */
 function requireRoomForAll({ jobs, mostWaiting = Number.POSITIVE_INFINITY }: NewOrder, maxOpenJobs: number): void {

@@ -17,6 +17,8 @@ export interface QueuedJob {
 export interface WorkQueues {
   /** Adds the jobs' work items, those of one pool in one round trip; leaves alone what is there already. */
   add(jobs: readonly QueuedJob[]): Promise<void>;
+  /** BullMQ's own queue of a pool, to be looked at. */
+  of(pool: string): Queue;
   /** Takes the work item away if nobody has it. */
   remove(pool: string, id: string): Promise<void>;
   close(): Promise<void>;
@@ -80,6 +82,7 @@ export function createWorkQueues(
     add: async (jobs) => {
       await Promise.all(jobs.map((job) => adding.load(job)));
     },
+    of: queueOf,
     remove: async (pool, id) => {
       await queueOf(pool).remove(id);
     },

@@ -5,9 +5,10 @@ import { anonymousCaller, type Caller, callerOf } from './caller.js';
 
 /**
  * Who may ask for a route: `public` anybody, `jobs` and `admin` a key with that scope, `linked` a key with the scope
- * `jobs`, or anybody who has a signed URL of it.
+ * `jobs`, or anybody who has a signed URL of it; `browsed` a key with the scope `admin`, which a browser may ask for and
+ * send as the password of HTTP Basic. Only for what changes nothing: browsers send it along wherever a page leads them.
  */
-export type Access = 'public' | Scope | 'linked';
+export type Access = 'public' | Scope | 'linked' | 'browsed';
 
 /** What the gate looks at. */
 interface Visit {
@@ -46,7 +47,7 @@ export function createGate({ keys, defaults, urls, publicImages }: GateOptions):
     admit: async (access, visit) => {
       if (access === 'public') return undefined;
       if (keys === undefined) return anonymousCaller;
-      const given = keyOf(visit);
+      const given = keyOf(visit) ?? (access === 'browsed' ? passwordOf(visit) : undefined);
       if (given === undefined && access === 'linked') {
         if (publicImages && visit.path.startsWith(IMAGES)) return undefined;
         if (await urls.verify(visit.path, visit.query)) return undefined;
@@ -57,7 +58,7 @@ export function createGate({ keys, defaults, urls, publicImages }: GateOptions):
       if (given === undefined) throw unauthorized('Send your API key as Authorization: Bearer <key>, or as X-API-Key.');
       const key = keys.find(given);
       if (key === undefined) throw unauthorized('There is no such API key, or no longer.');
-      const scope = access === 'linked' ? 'jobs' : access;
+      const scope = scopeOf(access);
       if (!key.scopes.includes(scope)) {
         throw new FleetError('forbidden', `This API key does not have the scope ${scope}, which this address needs.`);
       }
@@ -70,6 +71,20 @@ export function createGate({ keys, defaults, urls, publicImages }: GateOptions):
 function keyOf({ header }: Visit): string | undefined {
   const bearer = /^Bearer +(\S+) *$/i.exec(header('authorization') ?? '')?.[1];
   return bearer ?? header('x-api-key')?.trim();
+}
+
+/** The password of HTTP Basic (RFC 7617); the name before it does not matter. */
+function passwordOf({ header }: Visit): string | undefined {
+  const encoded = /^Basic +([A-Za-z0-9+/=]+) *$/i.exec(header('authorization') ?? '')?.[1];
+  if (encoded === undefined) return undefined;
+  const text = Buffer.from(encoded, 'base64').toString();
+  return text.includes(':') ? text.slice(text.indexOf(':') + 1) : undefined;
+}
+
+/** What a key needs for it. */
+export function scopeOf(access: Exclude<Access, 'public'>): Scope {
+  if (access === 'linked') return 'jobs';
+  return access === 'browsed' ? 'admin' : access;
 }
 
 function unauthorized(detail: string): FleetError {

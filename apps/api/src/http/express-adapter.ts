@@ -25,12 +25,20 @@ export interface ExpressAppOptions {
   readonly meter: Meter;
   /** Origins whose pages may call. */
   readonly corsOrigins: readonly string[];
+  /** Pages made by a library that brings its own routes. */
+  readonly pages: readonly Pages[];
   readonly log: Logger;
 }
 
-/** Serves a route table with Express. No other file but cross-origin.ts knows Express. */
+/** Everything below a path, for browsers. */
+export interface Pages {
+  readonly path: string;
+  readonly serve: RequestHandler;
+}
+
+/** Serves a route table with Express. Besides this file only those know Express whose libraries are made for it. */
 export function expressApp(routes: readonly Route[], options: ExpressAppOptions): RequestListener {
-  const { limits, corsOrigins, log } = options;
+  const { limits, corsOrigins, pages, log } = options;
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag'); // jobs change all the time and are small; pictures bring their own
@@ -47,6 +55,7 @@ export function expressApp(routes: readonly Route[], options: ExpressAppOptions)
     }
     entry.all(wrongMethod(sharing));
   }
+  for (const { path, serve } of pages) app.use(path, browsed, entered({ access: 'browsed' }, options), serve);
   app.use((request: Request, response: Response) => {
     const detail = 'There is nothing at this address. GET / lists what there is.';
     return send(problem(new FleetError('not_found', detail), pathOf(request)), response);
@@ -71,6 +80,8 @@ function lacksHost({ httpVersion, headers }: Request): FleetError | undefined {
 interface Locals {
   readonly headerList: HeaderList;
   readonly gone: Leaving;
+  /** How the caller is asked for a key, where it is not by the header that programs send. */
+  challenge?: string;
   /** The headers that say how much the caller may ask yet. */
   limits?: Reading['headers'];
   caller?: Caller | undefined;
@@ -79,8 +90,18 @@ interface Locals {
   polled?: true | undefined;
 }
 
+/** A browser asks its user for a name, which does not matter, and a password, which is the key. */
+const browsed: RequestHandler = (_request, response, next) => {
+  localsOf(response).challenge =
+    'Basic realm="comfy-fleet: an API key with the scope admin as password", charset="UTF-8"';
+  next();
+};
+
 /** Asks who is there, and counts the request, before its body is read. */
-function entered({ access, countedBeside, polled }: Route, { gate, meter }: ExpressAppOptions): RequestHandler {
+function entered(
+  { access, countedBeside, polled }: Pick<Route, 'access' | 'countedBeside' | 'polled'>,
+  { gate, meter }: ExpressAppOptions,
+): RequestHandler {
   return async (request, response, next) => {
     const locals = localsOf(response);
     locals.polled = polled;
@@ -187,10 +208,12 @@ async function failed(error: unknown, request: Request, response: Response, log:
     log.debug('the caller went away', { path: pathOf(request), error });
     return;
   }
+  const { challenge } = localsOf(response);
   const reply = problemReply(error, pathOf(request), log);
   // Too late to say so: a connection that breaks off tells the caller that the body is not whole.
   if (response.headersSent) response.destroy();
-  else await send(reply, response);
+  else if (reply.status !== 401 || challenge === undefined) await send(reply, response);
+  else await send({ ...reply, headers: { ...reply.headers, 'WWW-Authenticate': challenge } }, response);
 }
 
 function toApiRequest(request: Request, caller: Caller | undefined, gone: Leaving): ApiRequest {

@@ -1,5 +1,5 @@
 import type { SecurityRequirementObject, SecuritySchemeObject } from 'openapi3-ts/oas31';
-import type { Access } from '../access/gate.js';
+import { type Access, scopeOf } from '../access/gate.js';
 
 export function securitySchemes(): Record<string, SecuritySchemeObject> {
   return {
@@ -22,7 +22,7 @@ export function securityOf(
   { anonymous }: { readonly anonymous: boolean },
 ): SecurityRequirementObject[] {
   if (access === 'public') return [];
-  const scope = access === 'linked' ? 'jobs' : access;
+  const scope = scopeOf(access);
   const keys: SecurityRequirementObject[] = [{ bearer: [scope] }, { apiKey: [scope] }];
   const linked: SecurityRequirementObject[] = access === 'linked' ? [{ signedUrl: [] }] : [];
   return [...(anonymous ? [{}] : []), ...keys, ...linked];

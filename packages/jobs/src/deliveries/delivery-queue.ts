@@ -6,6 +6,8 @@ import type { DeliveryItem } from './delivery.js';
 
 /** BullMQ's queue of webhooks, seen from the side that adds. */
 export interface DeliveryQueue {
+  /** BullMQ's own, to be looked at. */
+  readonly queue: Queue;
   /** Queues a delivery, for now or for `delayMs` later; does nothing while one with that id is queued. */
   add(id: string, item: DeliveryItem, delayMs?: number): Promise<void>;
   /** Lets one that waits for its time go on now. Does nothing when there is none. */
@@ -29,6 +31,7 @@ export function createDeliveryQueue(redis: Redis, keys: Keys, log: Logger): Deli
   });
   queue.on('error', (error) => log.debug('webhook queue error', { error }));
   return {
+    queue,
     add: async (id, item, delayMs = 0) => {
       await queue.add('webhook', item, {
         jobId: id,

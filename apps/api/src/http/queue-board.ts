@@ -1,0 +1,73 @@
+import { createBullBoard } from '@bull-board/api';
+import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
+import { ExpressAdapter } from '@bull-board/express';
+import { FleetError } from '@comfy-fleet/contracts';
+import type { Ledger } from '@comfy-fleet/jobs';
+import { type RequestHandler, Router } from 'express';
+import helmet from 'helmet';
+
+export const QUEUE_BOARD_PATH = '/admin/queues';
+
+/** Its files have the digest of their content in their names. */
+const FILES_CACHED = 'private, max-age=86400';
+
+/**
+ * What the page may do: its own scripts, nothing from elsewhere (it would load its fonts from Google). It writes styles
+ * into itself, so these cannot be kept out.
+ */
+const POLICY = {
+  'default-src': ["'none'"],
+  'script-src': ["'self'"],
+  'style-src': ["'self'", "'unsafe-inline'"],
+  'img-src': ["'self'", 'data:'],
+  'connect-src': ["'self'"],
+  'base-uri': ["'self'"],
+  'form-action': ["'none'"],
+  'frame-ancestors': ["'none'"],
+};
+
+/**
+ * bull-board's page of the work queues, to be mounted at QUEUE_BOARD_PATH. To be looked at only: the ledger is the truth,
+ * and a work item that was retried, removed or promoted behind its back would be mended by the next sweep at best. So
+ * bull-board is told to be read-only, and nothing but reading comes through to it.
+ */
+export function queueBoard(
+  ledger: Pick<Ledger, 'queues'>,
+  { publicUrl }: { readonly publicUrl: string | undefined },
+): RequestHandler {
+  const adapter = new ExpressAdapter();
+  const below = publicUrl === undefined ? '' : new URL(publicUrl).pathname.replace(/\/+$/, '');
+  adapter.setBasePath(below + QUEUE_BOARD_PATH);
+  const board = createBullBoard({
+    queues: [],
+    serverAdapter: adapter,
+    options: { uiConfig: { boardTitle: 'comfy-fleet', hideDocsLink: true } },
+  });
+  const pages = adapter.getRouter();
+  pages.disable('x-powered-by');
+  const shown = new Set<string>();
+  const showNew = async () => {
+    for (const queue of await ledger.queues()) {
+      if (shown.has(queue.name)) continue;
+      shown.add(queue.name);
+      board.addQueue(new BullMQAdapter(queue, { readOnlyMode: true }));
+    }
+  };
+
+  const router = Router();
+  router.use((request, response, next) => {
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      response.setHeader('Allow', 'GET, HEAD');
+      throw new FleetError('method_not_allowed', 'The work queues can be looked at, and nothing else.');
+    }
+    response.setHeader('Cache-Control', request.path.startsWith('/static/') ? FILES_CACHED : 'no-store');
+    next();
+  });
+  router.use(helmet({ contentSecurityPolicy: { useDefaults: false, directives: POLICY } }));
+  router.use('/api', async (_request, _response, next) => {
+    await showNew();
+    next();
+  });
+  router.use(pages);
+  return router;
+}
