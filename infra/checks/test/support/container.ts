@@ -80,8 +80,8 @@ export async function startContainer({ stage, dir }: Image, env: Readonly<Record
     get output() {
       return output;
     },
-    healthy: () =>
-      until(
+    healthy: async () => {
+      await until(
         `${check.join(' ')} says that all is well`,
         async () => {
           if (child.exitCode !== null) throw new Error(`ended with ${child.exitCode}: ${output}`);
@@ -92,7 +92,8 @@ export async function startContainer({ stage, dir }: Image, env: Readonly<Record
           );
         },
         { withinMs: 30_000, everyMs: 100 },
-      ),
+      );
+    },
     stop: async () => {
       child.kill('SIGTERM');
       return exited;

@@ -1,0 +1,118 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseAllDocuments } from 'yaml';
+import { run } from './container.js';
+import { ROOT } from './files.js';
+
+type Labels = Readonly<Record<string, string>>;
+type Selector = { readonly matchLabels?: Labels };
+
+export interface Probe {
+  readonly httpGet?: { readonly path: string; readonly port: string | number };
+  readonly exec?: { readonly command: readonly string[] };
+}
+
+export interface PodContainer {
+  readonly name: string;
+  readonly image: string;
+  readonly restartPolicy?: string;
+  readonly command?: readonly string[];
+  readonly env?: readonly { readonly name: string; readonly value?: string }[];
+  readonly envFrom?: readonly { readonly configMapRef?: { readonly name: string } }[];
+  readonly ports?: readonly { readonly name: string; readonly containerPort: number }[];
+  readonly startupProbe?: Probe;
+  readonly livenessProbe?: Probe;
+  readonly readinessProbe?: Probe;
+  readonly resources?: { readonly requests?: Labels; readonly limits?: Labels };
+  readonly securityContext?: object;
+  readonly volumeMounts?: readonly { readonly name: string; readonly mountPath: string; readonly readOnly?: boolean }[];
+}
+
+export interface PodSpec {
+  readonly serviceAccountName?: string;
+  readonly automountServiceAccountToken?: boolean;
+  readonly terminationGracePeriodSeconds?: number;
+  readonly securityContext?: object;
+  readonly initContainers?: readonly PodContainer[];
+  readonly containers: readonly PodContainer[];
+  readonly volumes?: readonly {
+    readonly name: string;
+    readonly secret?: { readonly secretName: string; readonly optional?: boolean };
+    readonly configMap?: { readonly name: string };
+    readonly persistentVolumeClaim?: { readonly claimName: string };
+  }[];
+}
+
+/** Of what a manifest may say, the part that the checks look at. */
+export interface Manifest {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly namespace?: string; readonly annotations?: Labels };
+  readonly data?: Readonly<Record<string, string>>;
+  readonly spec?: {
+    readonly replicas?: number;
+    readonly selector?: Selector & Labels;
+    readonly podSelector?: Selector;
+    readonly template?: {
+      readonly metadata: { readonly labels: Labels; readonly annotations?: Labels };
+      readonly spec: PodSpec;
+    };
+    readonly ports?: readonly { readonly name: string; readonly port: number; readonly targetPort: string }[];
+    readonly scaleTargetRef?: { readonly name: string; readonly kind?: string };
+    readonly volumeClaimTemplates?: readonly { readonly metadata: { readonly name: string } }[];
+    readonly [more: string]: unknown;
+  };
+}
+
+/** The manifests of an overlay, as `kubectl kustomize` renders them. */
+export async function rendered(overlay: string): Promise<readonly Manifest[]> {
+  const text = await run('kubectl', ['kustomize', join(ROOT, 'infra/kubernetes/overlays', overlay)]);
+  return parseAllDocuments(text).map((document) => document.toJS() as Manifest);
+}
+
+/** Where the schema of a manifest is; the packages are made from the OpenAPI document of Kubernetes and the CRDs of KEDA. */
+function moduleOf({ apiVersion }: Manifest): string {
+  const [group = ''] = apiVersion.split('/');
+  return group.endsWith('keda.sh') ? `@kubernetes-models/keda/${apiVersion}` : `kubernetes-models/${apiVersion}`;
+}
+
+/** What a manifest has against its schema: types, what is required, enumerations. Empty: nothing. */
+export async function faultsOf(manifest: Manifest): Promise<readonly string[]> {
+  const kinds = await import(moduleOf(manifest));
+  const Kind = kinds[manifest.kind];
+  if (Kind === undefined) return [`${manifest.apiVersion} has no kind ${manifest.kind}`];
+  try {
+    new Kind(manifest).validate();
+    return [];
+  } catch (error) {
+    return [`${manifest.kind} ${manifest.metadata.name}: ${String(error)}`];
+  }
+}
+
+/** Fields that no schema knows, which those let pass: found by the types of the same packages, with the compiler. */
+export async function unknownFields(manifests: readonly Manifest[]): Promise<string> {
+  const dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-manifests-'));
+  try {
+    const lines = manifests.map((each, index) => {
+      const type = `import(${JSON.stringify(moduleOf(each))}).I${each.kind}`;
+      return `export const _${index}: ${type} = ${JSON.stringify(each)};`;
+    });
+    await writeFile(join(dir, 'manifests.ts'), lines.join('\n'));
+    const modules = join(ROOT, 'node_modules');
+    const paths = Object.fromEntries(
+      ['kubernetes-models/*', '@kubernetes-models/keda/*'].map((name) => [name, [join(modules, name)]]),
+    );
+    const compilerOptions = { noEmit: true, strict: true, module: 'nodenext', skipLibCheck: true, types: [], paths };
+    await writeFile(join(dir, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['manifests.ts'] }));
+    return await run(join(modules, '.bin/tsc'), ['-p', dir]).catch((error: Error) => error.message);
+  } finally {
+    await rm(dir, { recursive: true });
+  }
+}
+
+/** The containers of a pod that run side by side: its own, and its sidecars. */
+export const containersOf = ({ containers, initContainers = [] }: PodSpec): readonly PodContainer[] => [
+  ...initContainers,
+  ...containers,
+];
