@@ -11,14 +11,14 @@ const LOOK_AGAIN_MS = 100;
 
 /**
  * S3 can delete only what has a certain content, not what has a certain time. So who deletes by time puts a mark first, and
- * looks at the time then; who makes a picture young looks for marks afterwards, and if there is one waits for its end.
- * Whichever comes second sees the other, since S3 shows at once what was written.
+ * looks at the time then; who makes a picture young looks for marks afterwards, waits for the end of those there are, and
+ * looks then whether the picture is there. Whichever comes second sees the other, since S3 shows at once what was written.
  */
 export interface DeletionMarks {
   /** Runs a deletion under a mark, with a signal that ends it in time. */
   under<T>(name: string, deletion: (signal: AbortSignal) => Promise<T>): Promise<T>;
-  /** Resolves when no deletion of this name is under way that began before; false when none was. */
-  passed(name: string): Promise<boolean>;
+  /** Resolves when no deletion of this name is under way that began before. */
+  passed(name: string): Promise<void>;
 }
 
 /** `prefix` ends in a slash and holds nothing but marks. */
@@ -45,15 +45,13 @@ export function createDeletionMarks(bucket: Bucket, prefix: string): DeletionMar
       return result;
     },
     passed: async (name) => {
-      const before = await marksOf(name);
-      let left = before;
+      let left = await marksOf(name);
       for (const end = performance.now() + DEAD_MS; left.length > 0 && performance.now() < end; ) {
         await delay(LOOK_AGAIN_MS);
         const now = new Set(await marksOf(name));
         left = left.filter((mark) => now.has(mark));
       }
       await Promise.all(left.map(remove));
-      return before.length > 0;
     },
   };
 }

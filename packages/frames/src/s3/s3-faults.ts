@@ -6,7 +6,8 @@ export function storageError(error: unknown, settings: S3Settings): FleetError {
   const detail = isFull(nameOf(error))
     ? 'There is no space left where pictures are stored.'
     : `The place where pictures are stored does not work (${nameOf(error)}).`;
-  return new FleetError('storage_failed', detail, { cause: new Error(explain(error, settings), { cause: error }) });
+  // The SDK's error holds its sockets and the headers that it signed.
+  return new FleetError('storage_failed', detail, { cause: new Error(explain(error, settings)) });
 }
 
 /** True when there is nothing of that name; HEAD has no body that could say more than 404. */

@@ -45,10 +45,8 @@ export function createS3Frames(bucket: Bucket, folder: string): FrameStore {
     return ask((client, options) => client.send(command, options).catch(absentIsUndefined), { ms: ASK_MS });
   }
 
-  async function openFrame(name: string, range?: ByteRange): Promise<Readable | undefined> {
-    if (!isSafeName(name)) return undefined;
-    const Range = range === undefined ? undefined : `bytes=${range.start}-${range.end}`;
-    const command = new GetObjectCommand({ ...place(name), Range });
+  async function get(name: string, which: { readonly Range?: string; readonly IfMatch?: string | undefined }) {
+    const command = new GetObjectCommand({ ...place(name), ...which });
     // The deadline is for the answer to begin; SDK and socket watch over the body, however long that takes.
     const beginning = new AbortController();
     const timer = setTimeout(() => beginning.abort(), ASK_MS);
@@ -63,9 +61,16 @@ export function createS3Frames(bucket: Bucket, folder: string): FrameStore {
     }
   }
 
-  async function digest(name: string): Promise<string> {
+  async function openFrame(name: string, range?: ByteRange): Promise<Readable | undefined> {
+    if (!isSafeName(name)) return undefined;
+    return get(name, range === undefined ? {} : { Range: `bytes=${range.start}-${range.end}` });
+  }
+
+  async function digest(name: string, etag: string | undefined): Promise<string> {
+    const content = await get(name, { IfMatch: etag });
+    if (content === undefined) throw new FleetError('storage_failed', 'The picture was deleted while it was read.');
     const hash = createHash('sha256');
-    for await (const chunk of (await openFrame(name)) ?? []) hash.update(chunk as Uint8Array);
+    for await (const chunk of content) hash.update(chunk as Uint8Array);
     return hash.digest('hex');
   }
 
@@ -75,7 +80,7 @@ export function createS3Frames(bucket: Bucket, folder: string): FrameStore {
     const { ContentLength: bytes = 0, LastModified: modifiedAt = new Date(0), ETag, Metadata } = found;
     // None is known of what was copied here by other means.
     const sha256 =
-      knownDigest(Metadata) ?? (await digests.get(`${name} ${ETag} ${bytes} ${+modifiedAt}`, () => digest(name)));
+      knownDigest(Metadata) ?? (await digests.get(`${name} ${ETag} ${bytes} ${+modifiedAt}`, () => digest(name, ETag)));
     return { bytes, modifiedAt, sha256 };
   }
 
@@ -87,13 +92,14 @@ export function createS3Frames(bucket: Bucket, folder: string): FrameStore {
   async function touch(name: string): Promise<boolean> {
     if (!isSafeName(name)) return false;
     const found = await head(name);
-    let isThere = found !== undefined;
     if (found !== undefined) {
       const { ETag: etag, ContentType, Metadata = {} } = found;
       const labels = { ...(ContentType === undefined ? {} : { ContentType }), Metadata };
-      isThere = await relabel(bucket, place(name), { etag, labels }).then(() => true, absentIsFalse);
+      await relabel(bucket, place(name), { etag, labels });
     }
-    return (await marks.passed(name)) ? (await head(name)) !== undefined : isThere;
+    // What was deleted before it was young is gone now, and what was not stays.
+    await marks.passed(name);
+    return (await head(name)) !== undefined;
   }
 
   async function deleteUnchanged(name: string, modifiedAt: Date): Promise<boolean> {
@@ -164,10 +170,4 @@ function knownDigest(metadata: Record<string, string> | undefined): string | und
 function absentIsUndefined(error: unknown): undefined {
   if (!isAbsent(error)) throw error;
   return undefined;
-}
-
-function absentIsFalse(error: unknown): false {
-  const { cause } = error instanceof FleetError && error.cause instanceof Error ? error.cause : { cause: undefined };
-  if (!isAbsent(cause)) throw error;
-  return false;
 }

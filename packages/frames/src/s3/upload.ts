@@ -7,9 +7,11 @@ import {
   CopyObjectCommand,
   CreateMultipartUploadCommand,
   PutObjectCommand,
+  type S3Client,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { ASK_MS, type Bucket, MOVE_MS } from './bucket.js';
+import { isAbsent } from './s3-faults.js';
 
 /** All that is in memory of a picture, about twice. S3's least is 5 MiB, its most 10,000 parts. */
 const PART_BYTES = 8 * 1024 * 1024;
@@ -61,8 +63,8 @@ export async function upload(
 }
 
 /**
- * Writes an object's labels anew, which makes it as young as one that is put now. Only if it still has that ETag: what was
- * put meanwhile has labels of its own.
+ * Writes an object's labels anew, which makes it as young as one that is put now, if it is there. Only if it still has that
+ * ETag: what was put meanwhile has labels of its own.
  */
 export async function relabel(
   bucket: Bucket,
@@ -76,11 +78,12 @@ export async function relabel(
     MetadataDirective: 'REPLACE',
     ...labels,
   });
-  await bucket.ask((client, options) => client.send(copy, options).catch(otherIsFine), { ms: MOVE_MS, signal });
-}
-
-function otherIsFine(error: unknown): void {
-  if (!(error instanceof Error) || error.name !== 'PreconditionFailed') throw error;
+  const send = (client: S3Client, options: { abortSignal: AbortSignal }) =>
+    client.send(copy, options).catch((error: unknown) => {
+      const isOther = error instanceof Error && error.name === 'PreconditionFailed';
+      if (!isOther && !isAbsent(error)) throw error;
+    });
+  await bucket.ask(send, { ms: MOVE_MS, signal });
 }
 
 async function putWhole(

@@ -1,0 +1,262 @@
+import { createHash, randomBytes } from 'node:crypto';
+import type { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { FleetError, newId } from '@comfy-fleet/contracts';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type FrameStore, frameName, type StoredFrame } from '../src/index.js';
+
+/** A place of its own for the pictures of one test. */
+export interface Place {
+  /** The same pictures as every other store of this place sees them, as if in another process. */
+  open(owner: string): FrameStore;
+  /** Names of all that is there, of half-written things as well. */
+  contents(): Promise<readonly string[]>;
+  /** Makes a picture as old as if it had been put at that time. */
+  age(name: string, time: Date): Promise<void>;
+  /** From now on nothing works there. */
+  ruin(): Promise<void>;
+  /** What no caller may hear of it. */
+  readonly secrets: readonly string[];
+  close(): Promise<void>;
+}
+
+export const sha256 = (data: Uint8Array) => createHash('sha256').update(data).digest('hex');
+
+export async function read(stream: Readable | undefined): Promise<Buffer | undefined> {
+  return stream === undefined ? undefined : buffer(stream);
+}
+
+/** In pieces of 16 KB, as they come from a socket. */
+export async function* pieces(data: Buffer): AsyncGenerator<Buffer> {
+  for (let at = 0; at < data.length; at += 16_384) yield data.subarray(at, at + 16_384);
+}
+
+const { signal } = new AbortController();
+const OLD = new Date('2026-01-01T00:00:00Z');
+const BAD_NAMES = ['../out.png', 'a/b.png', '/etc/passwd', '.hidden.png', 'folder', 'a.png\0', '..', '.', ''];
+/** More than a store may hold in memory of it, in parts of no even length. */
+const LARGE = 20_000_001;
+
+/** What every FrameStore keeps to. `rounds`: how often what can only be met by chance is tried. */
+export function frameStoreContract(kind: string, openPlace: () => Promise<Place>, rounds: number): void {
+  let place: Place;
+  let frames: FrameStore;
+  let name: string;
+
+  beforeEach(async () => {
+    place = await openPlace();
+    frames = place.open('gpu-1');
+    name = frameName(newId(), 1);
+  });
+  afterEach(() => place.close());
+
+  async function putOld(file = name, content = 'picture'): Promise<void> {
+    await frames.put(file, [Buffer.from(content)], { signal });
+    await place.age(file, OLD);
+  }
+
+  async function listed(): Promise<StoredFrame[]> {
+    const found: StoredFrame[] = [];
+    for await (const frame of frames.list()) found.push(frame);
+    return found.sort((a, b) => a.name.localeCompare(b.name));
+  }
+
+  describe(`put (${kind})`, () => {
+    it.each([0, 1, 300_000, LARGE])('stores a stream of %i bytes and answers its size and digest', async (bytes) => {
+      const data = randomBytes(bytes);
+      expect(await frames.put(name, pieces(data), { signal })).toEqual({ bytes, sha256: sha256(data) });
+      expect(await place.contents()).toEqual([name]);
+      const other = place.open('api');
+      expect(await other.stat(name)).toMatchObject({ bytes, sha256: sha256(data) });
+      expect((await read(await other.open(name)))?.equals(data)).toBe(true);
+    });
+
+    it('stores what comes in one piece', async () => {
+      const data = randomBytes(LARGE);
+      expect(await frames.put(name, [data], { signal })).toEqual({ bytes: LARGE, sha256: sha256(data) });
+      expect((await read(await frames.open(name)))?.equals(data)).toBe(true);
+    });
+
+    it.each([100_000, LARGE])(
+      'keeps the old picture and leaves nothing else when the source breaks off after %i bytes, and passes its error on',
+      async (bytes) => {
+        await frames.put(name, [Buffer.from('old')], { signal });
+        const broken = new Error('the download broke off');
+        async function* source() {
+          yield* pieces(randomBytes(bytes));
+          throw broken;
+        }
+        await expect(frames.put(name, source(), { signal })).rejects.toBe(broken);
+        expect(await place.contents()).toEqual([name]);
+        expect(await read(await frames.open(name))).toEqual(Buffer.from('old'));
+      },
+    );
+
+    it.each([100_000, LARGE])(
+      'leaves nothing when it is aborted after %i bytes, and throws the reason',
+      async (bytes) => {
+        const abort = new AbortController();
+        const reason = new Error('canceled');
+        async function* source() {
+          yield* pieces(randomBytes(bytes));
+          abort.abort(reason);
+          yield randomBytes(100_000);
+        }
+        await expect(frames.put(name, source(), { signal: abort.signal })).rejects.toBe(reason);
+        expect(await place.contents()).toEqual([]);
+      },
+    );
+
+    it('stores nothing when it is aborted before', async () => {
+      const reason = new Error('canceled');
+      const late = AbortSignal.abort(reason);
+      await expect(frames.put(name, [Buffer.from('x')], { signal: late })).rejects.toBe(reason);
+      expect(await place.contents()).toEqual([]);
+    });
+
+    it('never shows a mixture when the same name is put several times at once', async () => {
+      const contents = [400_000, 500_000, 600_000, LARGE].map((bytes) => randomBytes(bytes));
+      const results = await Promise.all(contents.map((data) => frames.put(name, pieces(data), { signal })));
+      expect(results.map((result) => result.sha256)).toEqual(contents.map(sha256));
+      expect(await place.contents()).toEqual([name]);
+      const there = sha256((await read(await frames.open(name))) ?? Buffer.of());
+      expect(contents.map(sha256)).toContain(there);
+      expect((await place.open('api').stat(name))?.sha256).toBe(there);
+    });
+
+    it.each(BAD_NAMES)('refuses the name %j', async (bad) => {
+      await expect(frames.put(bad, [Buffer.from('x')], { signal })).rejects.toMatchObject({ code: 'internal_error' });
+      expect(await place.contents()).toEqual([]);
+    });
+
+    it('answers storage_failed and tells nothing of the place when it does not work', async () => {
+      await place.ruin();
+      const error = await frames.put(name, [Buffer.from('x')], { signal }).catch((caught: unknown) => caught);
+      expect(error).toBeInstanceOf(FleetError);
+      expect(error).toMatchObject({ code: 'storage_failed' });
+      for (const secret of place.secrets) expect((error as FleetError).detail).not.toContain(secret);
+    });
+  });
+
+  describe(`stat, open and delete (${kind})`, () => {
+    it('tells size, time and digest, and the new ones after the picture was put again', async () => {
+      await frames.put(name, [Buffer.from('first')], { signal });
+      const first = await frames.stat(name);
+      expect(first).toEqual({ bytes: 5, modifiedAt: expect.any(Date), sha256: sha256(Buffer.from('first')) });
+      expect(Math.abs((first?.modifiedAt.getTime() ?? 0) - Date.now())).toBeLessThan(60_000);
+      await frames.put(name, [Buffer.from('other')], { signal });
+      expect((await frames.stat(name))?.sha256).toBe(sha256(Buffer.from('other')));
+    });
+
+    it('gives a range with both ends included', async () => {
+      await frames.put(name, [Buffer.from('0123456789')], { signal });
+      expect(await read(await frames.open(name, { start: 2, end: 4 }))).toEqual(Buffer.from('234'));
+      expect(await read(await frames.open(name, { start: 9, end: 9 }))).toEqual(Buffer.from('9'));
+      expect(await read(await frames.open(name, { start: 0, end: 9 }))).toEqual(Buffer.from('0123456789'));
+    });
+
+    it('finds a deleted picture no more, and deletes what is not there without a fault', async () => {
+      await frames.put(name, [Buffer.from('x')], { signal });
+      await frames.delete(name);
+      expect(await frames.stat(name)).toBeUndefined();
+      expect(await frames.open(name)).toBeUndefined();
+      await expect(frames.delete(name)).resolves.toBeUndefined();
+      expect(await place.contents()).toEqual([]);
+    });
+
+    it('can be left by a reader half way', async () => {
+      await frames.put(name, [randomBytes(LARGE)], { signal });
+      const stream = await frames.open(name);
+      for await (const chunk of stream ?? []) {
+        expect(chunk.length).toBeGreaterThan(0);
+        break;
+      }
+      expect(stream?.destroyed).toBe(true);
+    });
+
+    it.each(BAD_NAMES)('finds nothing under the name %j and removes nothing', async (bad) => {
+      await frames.put(name, [Buffer.from('x')], { signal });
+      expect(await frames.stat(bad)).toBeUndefined();
+      expect(await frames.open(bad)).toBeUndefined();
+      await frames.delete(bad);
+      expect(await place.contents()).toEqual([name]);
+    });
+  });
+
+  describe(`list (${kind})`, () => {
+    it('tells name, size and time of every picture', async () => {
+      const other = frameName(newId(), 2);
+      await putOld();
+      await putOld(other, 'another');
+      const both = [name, other].sort((a, b) => a.localeCompare(b));
+      expect(await listed()).toEqual(both.map((file) => ({ name: file, bytes: 7, modifiedAt: OLD })));
+    });
+
+    it('is empty while nothing was put', async () => {
+      expect(await listed()).toEqual([]);
+    });
+
+    it('can be left half way', async () => {
+      for (const n of [1, 2, 3]) await putOld(frameName(newId(), n));
+      for await (const frame of frames.list()) {
+        expect(frame.bytes).toBe(7);
+        break;
+      }
+      expect(await listed()).toHaveLength(3);
+    });
+  });
+
+  describe(`touch and deleteUnchanged (${kind})`, () => {
+    it('deletes a picture of the time that was listed, once', async () => {
+      await putOld();
+      expect(await frames.deleteUnchanged(name, OLD)).toBe(true);
+      expect(await place.contents()).toEqual([]);
+      expect(await frames.deleteUnchanged(name, OLD)).toBe(false);
+    });
+
+    it('keeps one that was touched since, as it was', async () => {
+      await putOld();
+      const before = await frames.stat(name);
+      expect(await frames.touch(name)).toBe(true);
+      expect(await frames.deleteUnchanged(name, OLD)).toBe(false);
+      expect(await place.contents()).toEqual([name]);
+      expect(await read(await frames.open(name))).toEqual(Buffer.from('picture'));
+      expect(await place.open('api').stat(name)).toEqual({ ...before, modifiedAt: expect.any(Date) });
+      expect((await listed())[0]?.modifiedAt.getTime()).toBeGreaterThan(Date.now() - 60_000);
+    });
+
+    it('keeps one that was put again since', async () => {
+      await putOld();
+      await frames.put(name, [Buffer.from('again')], { signal });
+      expect(await frames.deleteUnchanged(name, OLD)).toBe(false);
+      expect(await read(await frames.open(name))).toEqual(Buffer.from('again'));
+    });
+
+    it('answers that there is nothing to touch when it is gone', async () => {
+      await putOld();
+      await frames.delete(name);
+      expect(await frames.touch(name)).toBe(false);
+      expect(await frames.touch('../secret.txt')).toBe(false);
+      expect(await place.contents()).toEqual([]);
+    });
+
+    it('leaves a picture to everybody who touched it, or tells them that there is none, however they meet', async () => {
+      const other = place.open('gpu-2');
+      for (let round = 0; round < rounds; round++) {
+        await putOld();
+        const [touched, ...deleted] = await Promise.all([
+          frames.touch(name),
+          frames.deleteUnchanged(name, OLD),
+          other.deleteUnchanged(name, OLD),
+        ]);
+        const there = (await other.stat(name)) !== undefined;
+        expect({ touched, someoneDeleted: deleted.includes(true) || there }).toEqual({
+          touched: there,
+          someoneDeleted: true,
+        });
+      }
+      await frames.delete(name);
+      expect(await place.contents()).toEqual([]);
+    });
+  });
+}

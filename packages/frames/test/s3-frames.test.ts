@@ -1,0 +1,215 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { addAbortSignal, type Readable } from 'node:stream';
+import {
+  CreateMultipartUploadCommand,
+  HeadObjectCommand,
+  ListMultipartUploadsCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  S3Client,
+} from '@aws-sdk/client-s3';
+import { newId } from '@comfy-fleet/contracts';
+import { type S3Server, startGate, startS3Server } from '@comfy-fleet/testing';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { type FrameStore, frameName, openFrameStores } from '../src/index.js';
+import { frameStoreContract, type Place, pieces, read, sha256 } from './frame-store-contract.js';
+
+type Settings = Extract<Parameters<typeof openFrameStores>[0], { store: 's3' }>;
+
+const { signal } = new AbortController();
+const OLD = new Date('2026-01-01T00:00:00Z');
+const owner = 'gpu-1';
+
+let server: S3Server;
+let client: S3Client;
+let settings: Settings;
+let frames: FrameStore;
+let name: string;
+
+beforeAll(async () => {
+  server = await startS3Server();
+});
+beforeEach(async () => {
+  vi.stubEnv('AWS_ACCESS_KEY_ID', server.env.AWS_ACCESS_KEY_ID ?? '');
+  vi.stubEnv('AWS_SECRET_ACCESS_KEY', server.env.AWS_SECRET_ACCESS_KEY ?? '');
+  settings = settingsOf(server);
+  client = new S3Client({ region: settings.region, endpoint: server.url, forcePathStyle: true });
+  frames = (await openFrameStores(settings, { owner })).frames;
+  name = frameName(newId(), 1);
+});
+afterEach(() => client.destroy());
+afterAll(() => server.close());
+
+function settingsOf({ bucket, url }: S3Server): Settings {
+  const [prefix, region] = [`${randomUUID()}/`, 'us-east-1'];
+  return { store: 's3', bucket, prefix, region, endpoint: url, pathStyle: true, reads: 'proxied' };
+}
+
+async function objects({ bucket, prefix }: Settings = settings): Promise<string[]> {
+  const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix }));
+  return Contents.map(({ Key = '' }) => Key.slice(prefix.length));
+}
+
+async function uploads({ bucket, prefix }: Settings = settings): Promise<string[]> {
+  const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket: bucket }));
+  return Uploads.map(({ Key = '' }) => Key).filter((key) => key.startsWith(prefix));
+}
+
+const objectOf = (file = name) => ({ Bucket: settings.bucket, Key: `${settings.prefix}frames/${file}` });
+
+frameStoreContract('bucket', openBucketPlace, 40);
+
+async function openBucketPlace(): Promise<Place> {
+  const mine = settingsOf(server);
+  const gate = await startGate(server.port);
+  const { frames: first } = await openFrameStores({ ...mine, endpoint: gate.url }, { owner });
+  const { frames: second } = await openFrameStores(mine, { owner: 'api' });
+  let closed: Promise<void> | undefined;
+  const close = () => {
+    closed ??= gate.close();
+    return closed;
+  };
+  return {
+    open: (who) => (who === owner ? first : second),
+    contents: async () => {
+      const whole = (await objects(mine)).map((key) => key.replace(/^frames\//, ''));
+      return [...whole, ...(await uploads(mine))];
+    },
+    age: (file, time) => server.age(`${mine.prefix}frames/${file}`, time),
+    ruin: close,
+    secrets: [mine.bucket, gate.url, mine.prefix],
+    close,
+  };
+}
+
+describe('an object', () => {
+  it.each([7, 9_000_000])('of %i bytes carries its digest and its type, for whoever reads it', async (bytes) => {
+    const data = randomBytes(bytes);
+    await frames.put(name, pieces(data), { signal });
+    const { Metadata, ContentType } = await client.send(new HeadObjectCommand(objectOf()));
+    expect([Metadata, ContentType]).toEqual([{ sha256: sha256(data) }, 'image/png']);
+    expect(await objects()).toEqual([`frames/${name}`]);
+  });
+
+  it('keeps its digest and its type when it is touched', async () => {
+    await frames.put(name, [Buffer.from('picture')], { signal });
+    await server.age(objectOf().Key, OLD);
+    expect(await frames.touch(name)).toBe(true);
+    const { Metadata, ContentType } = await client.send(new HeadObjectCommand(objectOf()));
+    expect([Metadata, ContentType]).toEqual([{ sha256: sha256(Buffer.from('picture')) }, 'image/png']);
+  });
+
+  it('that was copied here by other means is read for its digest', async () => {
+    const Body = randomBytes(100_000);
+    await client.send(new PutObjectCommand({ ...objectOf(), Body }));
+    for (let turn = 0; turn < 2; turn++) {
+      expect(await frames.stat(name)).toMatchObject({ bytes: 100_000, sha256: sha256(Body) });
+    }
+    await client.send(new PutObjectCommand({ ...objectOf(), Body: 'another' }));
+    expect(await frames.stat(name)).toMatchObject({ bytes: 7, sha256: sha256(Buffer.from('another')) });
+  });
+
+  it('is in a folder of its own for each kind of picture', async () => {
+    const stores = await openFrameStores(settings, { owner });
+    for (const store of [stores.frames, stores.inputs, stores.derived]) {
+      await store.put(name, [Buffer.from('x')], { signal });
+    }
+    expect((await objects()).sort()).toEqual([`derived/${name}`, `frames/${name}`, `inputs/${name}`]);
+  });
+});
+
+describe('a reader', () => {
+  it('that gives up hears why it did, and not that the place does not work', async () => {
+    await frames.put(name, [randomBytes(9_000_000)], { signal });
+    const abort = new AbortController();
+    const stream = addAbortSignal(abort.signal, (await frames.open(name)) as Readable);
+    const whole = read(stream);
+    abort.abort(new Error('the caller left'));
+    await expect(whole).rejects.toMatchObject({ name: 'AbortError', cause: { message: 'the caller left' } });
+  });
+});
+
+describe('list', () => {
+  it('goes on from page to page, and leaves out what is no picture', async () => {
+    const names = Array.from({ length: 1001 }, () => frameName(newId(), 1));
+    const put = (file: string) => client.send(new PutObjectCommand({ ...objectOf(file), Body: 'x' }));
+    for (let at = 0; at < names.length; at += 50) await Promise.all(names.slice(at, at + 50).map(put));
+    await put('notes/of/an/operator.txt');
+    const found: string[] = [];
+    for await (const frame of frames.list()) found.push(frame.name);
+    expect(found.sort()).toEqual(names.sort());
+  });
+});
+
+describe('room', () => {
+  it('is not bounded', async () => {
+    expect(await frames.room()).toBeUndefined();
+  });
+});
+
+describe('sweepAbandoned', () => {
+  it('ends the uploads that were begun so long ago, of its own folder only', async () => {
+    await client.send(new CreateMultipartUploadCommand(objectOf()));
+    await client.send(new CreateMultipartUploadCommand({ ...objectOf(), Key: `${settings.prefix}inputs/${name}` }));
+    expect(await frames.sweepAbandoned(new Date(0))).toBe(0);
+    expect(await frames.sweepAbandoned(new Date())).toBe(1);
+    expect(await uploads()).toEqual([`${settings.prefix}inputs/${name}`]);
+  });
+
+  it('takes the marks of deletions that ended so long ago without taking them away', async () => {
+    const [old, young] = ['old', 'young'].map((mark) => `${settings.prefix}deleting/frames/${name}/${mark}`);
+    for (const Key of [old, young]) await client.send(new PutObjectCommand({ ...objectOf(), Key, Body: 'x' }));
+    await server.age(`${old}`, OLD);
+    await frames.sweepAbandoned(new Date(Date.now() - 60_000));
+    expect(await objects()).toEqual([`deleting/frames/${name}/young`]);
+  });
+});
+
+describe('a deletion whose process died', () => {
+  it('holds up who touches the picture, but not for ever, and not twice', { timeout: 60_000 }, async () => {
+    await frames.put(name, [Buffer.from('picture')], { signal });
+    const Key = `${settings.prefix}deleting/frames/${name}/0123456789abcdef`;
+    await client.send(new PutObjectCommand({ ...objectOf(), Key, Body: 'x' }));
+    expect(await frames.touch(name)).toBe(true);
+    expect(await objects()).toEqual([`frames/${name}`]);
+  });
+});
+
+describe('link', () => {
+  const options = { seconds: 300, contentType: 'image/webp', cacheControl: 'private, max-age=300, immutable' };
+
+  it('is a URL at which the picture can be had, whole and in part, and that asks for the headers', async () => {
+    const data = randomBytes(1000);
+    await frames.put(name, [data], { signal });
+    const { frames: linked } = await openFrameStores({ ...settings, reads: 'presigned' }, { owner });
+    const link = (await linked.link(name, options)) ?? '';
+    expect(link).toContain(`${server.url}/${settings.bucket}/${settings.prefix}frames/${name}?`);
+    const asked = new URL(link).searchParams;
+    expect(asked.get('X-Amz-Expires')).toBe('300');
+    expect(asked.get('response-content-type')).toBe(options.contentType);
+    expect(asked.get('response-cache-control')).toBe(options.cacheControl);
+    const answer = await fetch(link);
+    expect([answer.status, Buffer.from(await answer.arrayBuffer())]).toEqual([200, data]);
+    const part = await fetch(link, { headers: { Range: 'bytes=10-19' } });
+    expect([part.status, Buffer.from(await part.arrayBuffer())]).toEqual([206, data.subarray(10, 20)]);
+  });
+
+  it('is the same for a minute, so that caches can do their work', async () => {
+    vi.useFakeTimers({ toFake: ['Date'], now: new Date('2026-05-05T10:00:01Z') });
+    onTestFinished(() => {
+      vi.useRealTimers();
+    });
+    const { frames: linked } = await openFrameStores({ ...settings, reads: 'presigned' }, { owner });
+    const first = await linked.link(name, options);
+    vi.setSystemTime(new Date('2026-05-05T10:00:59Z'));
+    expect(await linked.link(name, options)).toBe(first);
+    vi.setSystemTime(new Date('2026-05-05T10:01:00Z'));
+    expect(await linked.link(name, options)).not.toBe(first);
+  });
+
+  it('is none where reads are proxied, and for what is no name of a picture', async () => {
+    expect(await frames.link(name, options)).toBeUndefined();
+    const { frames: linked } = await openFrameStores({ ...settings, reads: 'presigned' }, { owner });
+    expect(await linked.link('../secret.png', options)).toBeUndefined();
+  });
+});

@@ -1,0 +1,93 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+/** An S3 server as a process of its own, with one bucket; what it holds is in its memory. */
+export interface S3Server {
+  /** For S3_ENDPOINT. */
+  readonly url: string;
+  readonly port: number;
+  readonly bucket: string;
+  /** The settings with which the services, and the AWS SDK, use the bucket. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Makes an object as old as if it had been put at that time. */
+  age(key: string, time: Date): Promise<void>;
+  /** Ends the process; with it goes all that it holds. */
+  close(): Promise<void>;
+}
+
+/** Debian's moto is for Debian's Python, which need not be the first on the PATH. */
+const PYTHONS = ['/usr/bin/python3', 'python3'];
+const SCRIPT = fileURLToPath(new URL('../python/s3_server.py', import.meta.url));
+const BUCKET = 'comfy-fleet-test';
+
+export interface S3ServerOptions {
+  /** Has it refuse wrong credentials. Of some requests it takes the signature for wrong that is right. */
+  readonly strict?: boolean;
+}
+
+/** Starts moto on a free port of 127.0.0.1. */
+export async function startS3Server({ strict = false }: S3ServerOptions = {}): Promise<S3Server> {
+  const failures: string[] = [];
+  for (const python of PYTHONS) {
+    const { child, listening, complaint } = launch(python, strict);
+    const about = await listening;
+    if (about !== undefined) return server(child, about);
+    failures.push(`${python}: ${complaint()}`);
+  }
+  throw new Error(
+    `No Python here has moto, which plays S3 in the tests (Debian: apt-get install python3-moto python3-flask-cors).\n${failures.join('\n')}`,
+  );
+}
+
+interface Listening {
+  readonly port: number;
+  readonly id: string;
+  readonly secret: string;
+}
+
+function launch(python: string, strict: boolean) {
+  const args = ['-W', 'ignore', SCRIPT, BUCKET, ...(strict ? ['strict'] : [])];
+  const child = spawn(python, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  let errors = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    errors = (errors + chunk.toString()).slice(-2000);
+  });
+  const listening = new Promise<Listening | undefined>((resolve) => {
+    createInterface(child.stdout).once('line', (line) => resolve(JSON.parse(line) as Listening));
+    child.once('error', (error) => {
+      errors = error.message;
+      resolve(undefined);
+    });
+    child.once('exit', () => resolve(undefined));
+  });
+  return { child, listening, complaint: () => errors.trim() };
+}
+
+function server(child: ChildProcess, { port, id, secret }: Listening): S3Server {
+  const url = `http://127.0.0.1:${port}`;
+  return {
+    url,
+    port,
+    bucket: BUCKET,
+    env: {
+      FRAMES_STORE: 's3',
+      S3_BUCKET: BUCKET,
+      S3_ENDPOINT: url,
+      S3_PATH_STYLE: '1',
+      AWS_ACCESS_KEY_ID: id,
+      AWS_SECRET_ACCESS_KEY: secret,
+    },
+    age: async (key, time) => {
+      const body = JSON.stringify({ key, time: time.getTime() });
+      const answer = await fetch(`${url}/test/age`, { method: 'POST', body });
+      if (!answer.ok) throw new Error(`${key} could not be made old: ${answer.status}`);
+    },
+    close: async () => {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      child.kill('SIGTERM');
+      await once(child, 'exit');
+    },
+  };
+}
