@@ -1,7 +1,7 @@
 import { type ApiKeys, type Config, ConfigError, loadConfig, loadEnvFile, openApiKeys } from '@comfy-fleet/config';
 import { FleetError } from '@comfy-fleet/contracts';
 import { openFrameStores } from '@comfy-fleet/frames';
-import { createDeliveries, createKeeper } from '@comfy-fleet/jobs';
+import { createDeliveries, createKeeper, type DueDelivery } from '@comfy-fleet/jobs';
 import { createSafeHttp, type SafeHttp } from '@comfy-fleet/safe-http';
 import {
   createLogger,
@@ -14,6 +14,8 @@ import {
 } from '@comfy-fleet/telemetry';
 import { deliver } from '@comfy-fleet/webhooks';
 import { startHousekeeping } from './housekeeping/housekeeping.js';
+import { showFleet } from './metrics/fleet-gauges.js';
+import { measureWebhooks } from './metrics/webhook-instruments.js';
 import { secretsBy } from './secrets-by.js';
 
 /** Longest answer of a readiness probe. */
@@ -54,8 +56,15 @@ async function main(): Promise<void> {
     timeoutMs,
     retryDelaysMs,
   };
+  showFleet({ metrics, keeper, room: () => stores.frames.room() });
+  const measure = measureWebhooks(metrics);
+  const handler = async (due: DueDelivery, tried: AbortSignal) => {
+    const result = await deliver(due, tools, tried);
+    measure(due, result);
+    return result;
+  };
   const work = Promise.all([
-    deliveries.work((due, tried) => deliver(due, tools, tried), { concurrency, perHost, signal }),
+    deliveries.work(handler, { concurrency, perHost, signal }),
     ...startHousekeeping({
       keeper,
       ...stores,

@@ -4,6 +4,7 @@ export { createDeliveries, type Deliveries, type DeliveriesOptions } from './del
 export type { DueDelivery, TryResult } from './deliveries/delivery.js';
 export { etaSeconds } from './eta.js';
 export { compareEventIds, isEventId, type JobEvent, type JobStreamItem } from './events.js';
+export type { FleetFigures, StockFigures } from './figures/figures.js';
 export { type Halt, type Halts, type HaltTarget, isPaused } from './halts.js';
 export { createKeeper, type Keeper, type KeeperOptions } from './housekeeping/keeper.js';
 export { inspectRedis, type RedisInspection } from './inspect-redis.js';

@@ -7,9 +7,11 @@
  * | job:<id> | hash, the ledger record | until JOB_TTL_SECONDS after the end |
  * | events:<id> | stream, capped | until 10 minutes after the end, a day at most |
  * | open:<pool> | zset of job ids by creation time | an id is in it until its job ends |
+ * | lane:<pool>:<lod> | zset of job ids by creation time | an id is in it until its job begins or ends, unless it is parked |
+ * | parked-lane:<pool>:<lod> | the same of those that are parked | as above |
  * | running:<pool> | set of job ids | an id is in it while its job executes |
  * | ranks:<pool> | hash: V and the last rank of each flow | until the pool has no open job |
- * | backlog:<pool> | hash: waiting jobs by what they take alike, see signature.ts | until the pool has no open job |
+ * | backlog:<pool> | hash: waiting jobs that are not parked by what they take alike, see signature.ts | until the pool has no open job |
  * | durations:<pool> | hash: learned ms by what jobs take alike | 30 days after the last learning, 1,000 fields at most |
  * | ahead:<pool> | zset of job ids by the time they are expected to start | an id is in it while its prompt waits behind another in ComfyUI |
  * | idle:<pool> | zset of instance names by the time until which they count as idle | 2.5 seconds, unless said again |
@@ -19,6 +21,8 @@
  * | able:<pool> | hash: instance → when it was seen and the digest of what it can do | a day after the last one was seen |
  * | abilities:<digest> | string, what instances can do as JSON | a day after the last instance said it |
  * | callers | set of the ids of API keys | for good: a name per key that ever made a job |
+ * | totals | hash of counters: `<kind> <lod> <outcome>` → how many jobs were created, or ended like this | for good: 40 fields |
+ * | stock | string, what pictures there are as JSON | a day after the housekeeping last looked |
  * | jobs-of:<key> | zset of job ids in their own order, all with score 0 | two days longer than the newest of them; an id is in it until its record is gone |
  * | waiting | hash: API key → its jobs that have not begun | a field is in it while there are any |
  * | taken-of:<key> | set of job ids | an id is in it while a worker has its claim |
@@ -43,6 +47,8 @@ export interface Keys {
   job(id: string): string;
   events(id: string): string;
   open(pool: string): string;
+  lane(pool: string, lod: string): string;
+  parkedLane(pool: string, lod: string): string;
   running(pool: string): string;
   ranks(pool: string): string;
   backlog(pool: string): string;
@@ -55,6 +61,8 @@ export interface Keys {
   abandoned(worker: string): string;
   preview(id: string): string;
   readonly callers: string;
+  readonly totals: string;
+  readonly stock: string;
   jobsOf(key: string): string;
   readonly waiting: string;
   takenOf(key: string): string;
@@ -78,6 +86,8 @@ export interface Keys {
   queueName(pool: string): string;
   /** BullMQ's name of the queue of webhooks. */
   readonly webhookQueue: string;
+  /** BullMQ's key of a part of that queue, or of an item of it. */
+  webhookPart(part: string): string;
   /** BullMQ's hash of one work item. */
   workItem(pool: string, id: string): string;
   prioritized(pool: string): string;
@@ -104,6 +114,8 @@ export function createKeys(prefix: string): Keys {
     job: (id) => key('job', id),
     events: (id) => key('events', id),
     open: (pool) => key('open', pool),
+    lane: (pool, lod) => key('lane', pool, lod),
+    parkedLane: (pool, lod) => key('parked-lane', pool, lod),
     running: (pool) => key('running', pool),
     ranks: (pool) => key('ranks', pool),
     backlog: (pool) => key('backlog', pool),
@@ -116,6 +128,8 @@ export function createKeys(prefix: string): Keys {
     abandoned: (worker) => key('abandoned', worker),
     preview: (id) => key('preview', id),
     callers: key('callers'),
+    totals: key('totals'),
+    stock: key('stock'),
     jobsOf: (caller) => key('jobs-of', caller),
     waiting: key('waiting'),
     takenOf: (caller) => key('taken-of', caller),
@@ -135,6 +149,7 @@ export function createKeys(prefix: string): Keys {
     lease: (task) => key('lease', task),
     queueName,
     webhookQueue: 'webhooks',
+    webhookPart: (part) => key('webhooks', part),
     workItem: (pool, id) => key(queueName(pool), id),
     prioritized: (pool) => key(queueName(pool), 'prioritized'),
     waitList: (pool) => key(queueName(pool), 'wait'),
@@ -154,6 +169,8 @@ export const LUA_KEYS = `
 local function job_key(id) return P .. ':job:' .. id end
 local function events_key(id) return P .. ':events:' .. id end
 local function open_key(pool) return P .. ':open:' .. pool end
+local function lane_key(pool, lod) return P .. ':lane:' .. pool .. ':' .. lod end
+local function parked_lane_key(pool, lod) return P .. ':parked-lane:' .. pool .. ':' .. lod end
 local function running_key(pool) return P .. ':running:' .. pool end
 local function ranks_key(pool) return P .. ':ranks:' .. pool end
 local function backlog_key(pool) return P .. ':backlog:' .. pool end
@@ -176,6 +193,7 @@ local function marker_key(pool) return P .. ':queue-' .. pool .. ':marker' end
 local function deadlines_key() return P .. ':deadlines' end
 local function halts_key() return P .. ':halts' end
 local function outbox_key() return P .. ':outbox' end
+local function totals_key() return P .. ':totals' end
 local function pools_key() return P .. ':pools' end
 local function work_item_key(pool, id) return P .. ':queue-' .. pool .. ':' .. id end
 local function prioritized_key(pool) return P .. ':queue-' .. pool .. ':prioritized' end

@@ -29,6 +29,7 @@ describe('a job that ends', () => {
       id: `msg_${id}`,
       webhook: callback,
       failedTries: 0,
+      again: false,
       snapshot: { record: { id, key: 'anna', status: 'succeeded', images: [{ name: `${id}_1.png` }] } },
     });
     expect(await fleet.redis.pttl(fleet.keys.attempts(id))).toBeGreaterThan(3_500_000);
@@ -157,6 +158,7 @@ describe('a redelivery', () => {
     await redeliver(id);
     await receiver.got(4);
     expect(receiver.dues.map(({ failedTries }) => failedTries)).toEqual([0, 1, 0, 1]);
+    expect(receiver.dues.map(({ again }) => again)).toEqual([false, false, true, true]);
   });
 
   it('of one that waits for its next try makes that try at once', async () => {

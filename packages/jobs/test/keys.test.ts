@@ -8,6 +8,8 @@ const PAIRS: Record<string, string> = {
   "job_key('i')": keys.job('i'),
   "events_key('i')": keys.events('i'),
   "open_key('p')": keys.open('p'),
+  "lane_key('p', 'l')": keys.lane('p', 'l'),
+  "parked_lane_key('p', 'l')": keys.parkedLane('p', 'l'),
   "running_key('p')": keys.running('p'),
   "ranks_key('p')": keys.ranks('p'),
   "backlog_key('p')": keys.backlog('p'),
@@ -30,6 +32,7 @@ const PAIRS: Record<string, string> = {
   'deadlines_key()': keys.deadlines,
   'halts_key()': keys.halts,
   'outbox_key()': keys.outbox,
+  'totals_key()': keys.totals,
   'pools_key()': keys.pools,
   "work_item_key('p', 'i')": keys.workItem('p', 'i'),
   "prioritized_key('p')": keys.prioritized('p'),
@@ -57,6 +60,6 @@ it('leaves no Lua key builder out of that comparison', () => {
 it('begins every key and channel with the prefix, so that all are in one slot of a Redis Cluster', () => {
   const built = Object.values(keys).flatMap((value) => (typeof value === 'function' ? [value('a', 'b')] : [value]));
   const names = built.filter((key) => key !== keys.queueName('a') && key !== keys.webhookQueue && key !== keys.prefix);
-  expect(names).toHaveLength(43);
+  expect(names).toHaveLength(48);
   for (const key of names) expect(key).toMatch(/^\{tag\}:/);
 });

@@ -66,7 +66,7 @@ function due(webhook: Webhook, failedTries = 0): DueDelivery {
     worker: null,
     traceparent: null,
   };
-  return { id: `msg_${id}`, webhook, failedTries, snapshot: { record, ahead: null, lastEventId: '0-0' } };
+  return { id: `msg_${id}`, webhook, failedTries, again: false, snapshot: { record, ahead: null, lastEventId: '0-0' } };
 }
 
 const tools = (overrides: Partial<DeliveryTools> = {}): DeliveryTools => ({

@@ -6,7 +6,7 @@ import type { Logger } from '@comfy-fleet/telemetry';
 import { type Holding, type InputPicture, type JobPictures, type Stock, type Stores, takeStock } from './stock.js';
 
 export interface Retention extends Stores {
-  readonly keeper: Pick<Keeper, 'forget' | 'forgetSurplus' | 'inputsInUse'>;
+  readonly keeper: Pick<Keeper, 'forget' | 'forgetSurplus' | 'inputsInUse' | 'noteStock'>;
   readonly retention: Config['retention'];
   /** Ends it between two deletions. */
   readonly signal: AbortSignal;
@@ -27,13 +27,14 @@ const ABANDONED_MS = 86_400_000;
  * still to come tells of. Safe to do twice and by two at once.
  */
 export async function retain(context: Retention): Promise<void> {
-  const { frames, inputs, derived, log } = context;
+  const { keeper, frames, inputs, derived, log } = context;
   const done = { jobs: 0, pictures: 0, inputs: 0, derived: 0, half_written: 0, bytes: 0 };
   const failures: FleetError[] = [];
   try {
     const before = new Date(Date.now() - ABANDONED_MS);
     for (const store of [frames, inputs, derived]) done.half_written += await store.sweepAbandoned(before);
     const stock = await takeStock(context);
+    await keeper.noteStock(stock.kinds);
     const gone = await deleteSurplus(context, stock, done, failures);
     await deleteDue(context, { ...stock, holdings: stock.holdings.filter((one) => !gone.has(one)) }, done, failures);
   } finally {

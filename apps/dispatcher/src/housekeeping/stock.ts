@@ -27,6 +27,8 @@ export interface Stock {
   readonly holdings: readonly Holding[];
   /** Derived pictures whose picture is gone. */
   readonly orphans: readonly { readonly name: string; readonly bytes: number; readonly modifiedAt: number }[];
+  /** How much of each kind there is. */
+  readonly kinds: Readonly<Record<'frame' | 'derived' | 'input', { files: number; bytes: number }>>;
   readonly bytes: number;
 }
 
@@ -35,7 +37,11 @@ export async function takeStock({ frames, inputs, derived }: Stores): Promise<St
   const jobs = new Map<string, JobPictures>();
   const images: InputPicture[] = [];
   const orphans: { name: string; bytes: number; modifiedAt: number }[] = [];
-  let total = 0;
+  const kinds = { frame: { files: 0, bytes: 0 }, derived: { files: 0, bytes: 0 }, input: { files: 0, bytes: 0 } };
+  const count = (kind: keyof typeof kinds, bytes: number) => {
+    kinds[kind].files += 1;
+    kinds[kind].bytes += bytes;
+  };
   for await (const { name, bytes, modifiedAt } of frames.list()) {
     const id = jobOfPicture(name);
     if (id === undefined) continue;
@@ -44,7 +50,7 @@ export async function takeStock({ frames, inputs, derived }: Stores): Promise<St
     job.frames.push(name);
     job.bytes += bytes;
     job.modifiedAt = Math.max(job.modifiedAt, modifiedAt.getTime());
-    total += bytes;
+    count('frame', bytes);
   }
   // After the frames: one that was derived meanwhile is young, and so never taken for an orphan.
   for await (const { name, bytes, modifiedAt } of derived.list()) {
@@ -54,13 +60,13 @@ export async function takeStock({ frames, inputs, derived }: Stores): Promise<St
     job?.derived.push(name);
     if (job === undefined) orphans.push({ name, bytes, modifiedAt: modifiedAt.getTime() });
     else job.bytes += bytes;
-    total += bytes;
+    count('derived', bytes);
   }
   for await (const { name, bytes, modifiedAt } of inputs.list()) {
     if (!isInputName(name)) continue;
     images.push({ kind: 'input', name, bytes, modifiedAt: modifiedAt.getTime() });
-    total += bytes;
+    count('input', bytes);
   }
   const holdings = [...jobs.values(), ...images].sort((a, b) => a.modifiedAt - b.modifiedAt);
-  return { holdings, orphans, bytes: total };
+  return { holdings, orphans, kinds, bytes: kinds.frame.bytes + kinds.derived.bytes + kinds.input.bytes };
 }

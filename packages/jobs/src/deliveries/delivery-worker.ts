@@ -1,4 +1,4 @@
-import { isTerminal, type WebhookAttempt } from '@comfy-fleet/contracts';
+import { isId, isTerminal, type WebhookAttempt } from '@comfy-fleet/contracts';
 import { inTraceOf, type Logger } from '@comfy-fleet/telemetry';
 import { DelayedError, type Job, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
@@ -138,7 +138,13 @@ export function createDeliveryWorker(options: DeliveryWorkerOptions): Worker {
     }
     // The process that delivered it died before it could say so.
     if (last?.run === run && last.delivered) return undefined;
-    return { id, snapshot: { record, ahead: null, lastEventId: '0-0' }, webhook: record.callback, failedTries };
+    return {
+      id,
+      snapshot: { record, ahead: null, lastEventId: '0-0' },
+      webhook: record.callback,
+      failedTries,
+      again: isId(run),
+    };
   }
 
   function report({ job, host }: DeliveryItem, attempt: WebhookAttempt, retryInMs: number | undefined): void {

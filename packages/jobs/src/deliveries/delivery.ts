@@ -10,7 +10,7 @@ export interface DeliveryItem {
   readonly key: string;
   /** Where it is to go: what bounds, with the key, how many go there at a time. */
   readonly host: string;
-  /** Names this item among those that the same id had before: an outbox entry, or one asking for redelivery. */
+  /** Names this item among those that the same id had before: an outbox entry, or an id for one asking for redelivery. */
   readonly run: string;
 }
 
@@ -22,6 +22,8 @@ export interface DueDelivery {
   readonly webhook: Webhook;
   /** Tries that failed since the delivery was queued. */
   readonly failedTries: number;
+  /** A caller asked for it to be delivered again. */
+  readonly again: boolean;
 }
 
 /** What came of a try. */
@@ -38,7 +40,7 @@ export function webhookId(jobId: string): string {
 
 /** Where BullMQ keeps the item of the job's delivery while there is one. */
 export function deliveryItemKey(keys: Keys, jobId: string): string {
-  return `${keys.prefix}:${keys.webhookQueue}:${webhookId(jobId)}`;
+  return keys.webhookPart(webhookId(jobId));
 }
 
 /** Without the port, as another port is the same machine, and without the dot that a full name may end in. */

@@ -3,6 +3,7 @@ import { newId } from '@comfy-fleet/contracts';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { orUnavailable, producerConnection, runScript, untilReady } from '../connection.js';
 import { deliveryItemKey } from '../deliveries/delivery.js';
+import { type FleetFigures, noteStock, readFigures, type StockFigures } from '../figures/figures.js';
 import { createKeys } from '../keys.js';
 import { takeLease } from '../lease.js';
 import { createWorkQueues } from '../work-queues.js';
@@ -42,6 +43,10 @@ export interface Keeper {
   pruneIndexes(): Promise<number>;
   /** SHA-256 of the pictures that jobs start from which are open from the call to the answer. */
   inputsInUse(): Promise<ReadonlySet<string>>;
+  /** What is true of the whole fleet now. */
+  figures(): Promise<FleetFigures>;
+  /** Says what pictures there are, for the figures. */
+  noteStock(stock: StockFigures): Promise<void>;
   /** What is under way fails. */
   close(): Promise<void>;
 }
@@ -89,6 +94,8 @@ export function createKeeper({ jobTtlSeconds, sweepSeconds, log, ...options }: K
     },
     pruneIndexes: () => connected(() => pruneIndexes(redis, keys, jobTtlSeconds)),
     inputsInUse: () => connected(() => inputsInUse(redis, keys)),
+    figures: () => connected(() => readFigures(redis, keys)),
+    noteStock: (stock) => connected(() => noteStock(redis, keys, stock)),
     close: async () => {
       closing.abort();
       await queues.close().catch((error: unknown) => log.debug('closing the queues failed', { error }));

@@ -15,6 +15,7 @@ import { rebaseScript } from './rebase.js';
 import { recallScript } from './recall.js';
 import { reclaimScript } from './reclaim.js';
 import { releaseScript } from './release.js';
+import { standingScript } from './standing.js';
 import { startScript } from './start.js';
 import { submitScript } from './submit.js';
 import { unparkScript } from './unpark.js';
@@ -41,4 +42,5 @@ export const SCRIPTS = {
   rebase: rebaseScript,
   recall: recallScript,
   reclaim: reclaimScript,
+  standing: standingScript,
 } as const;
