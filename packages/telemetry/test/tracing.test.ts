@@ -1,0 +1,82 @@
+import { createRequire } from 'node:module';
+import { Writable } from 'node:stream';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { createLogger, inSpan, inThisTrace, inTraceOf, startTracing, traceparentNow } from '../src/index.js';
+
+const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
+const TRACEPARENT = `00-${TRACE_ID}-b7ad6b7169203331-01`;
+
+function aLog() {
+  const lines: string[] = [];
+  const stream = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      lines.push(chunk.toString());
+      done();
+    },
+  });
+  return { lines, log: createLogger({ service: 'test', level: 'info', format: 'json', stream }) };
+}
+
+/** Nobody listens at the port: what is sent is lost. */
+async function tracing(endpoint: string | undefined = 'http://127.0.0.1:1') {
+  const started = await startTracing({ service: 'test', endpoint, log: aLog().log });
+  onTestFinished(() => started.close());
+  return started;
+}
+
+const isSdkLoaded = () =>
+  Object.keys(createRequire(import.meta.url).cache).some((file) => file.includes('/@opentelemetry/sdk-trace'));
+
+describe('without a collector', () => {
+  it('does the work and loads nothing of the SDK, which it does with one', async () => {
+    const { isOn } = await startTracing({ service: 'test', endpoint: undefined, log: aLog().log });
+    expect(isOn).toBe(false);
+    const seen = await inTraceOf(TRACEPARENT, () => inSpan('a', {}, async () => traceparentNow() ?? 'nothing'));
+    expect([seen, isSdkLoaded()]).toEqual(['nothing', false]);
+    await tracing();
+    expect(isSdkLoaded()).toBe(true);
+  });
+});
+
+describe('with one', () => {
+  it('goes on with the trace of a traceparent, each span below the one it is in', async () => {
+    await tracing();
+    const [outer, inner] = await inTraceOf(TRACEPARENT, () =>
+      inSpan('outer', {}, async () => [traceparentNow(), await inSpan('inner', {}, async () => traceparentNow())]),
+    );
+    expect([outer, inner]).toEqual(
+      Array(2).fill(expect.stringMatching(new RegExp(`^00-${TRACE_ID}-[0-9a-f]{16}-01$`))),
+    );
+    expect(new Set([TRACEPARENT, outer, inner]).size).toBe(3);
+  });
+
+  it('begins no trace by itself, nor with what is no traceparent', async () => {
+    await tracing();
+    expect(await inSpan('alone', {}, async () => traceparentNow())).toBeUndefined();
+    expect(await inTraceOf('00-nonsense-01', () => inSpan('lost', {}, async () => traceparentNow()))).toBeUndefined();
+    expect(await inTraceOf(null, () => inSpan('none', {}, async () => traceparentNow()))).toBeUndefined();
+  });
+
+  it('takes a function along into the trace it was made in', async () => {
+    await tracing();
+    const told = inTraceOf(TRACEPARENT, () => inThisTrace(() => traceparentNow()));
+    expect([traceparentNow(), told()]).toEqual([undefined, TRACEPARENT]);
+  });
+
+  it('rejects with what the work in a span rejected with', async () => {
+    await tracing();
+    const fault = new Error('bad');
+    const failing = inTraceOf(TRACEPARENT, () => inSpan('a', {}, () => Promise.reject(fault)));
+    await expect(failing).rejects.toBe(fault);
+  });
+
+  it('writes the ids of the trace into the lines that are logged in it, and into no others', async () => {
+    await tracing();
+    const { log, lines } = aLog();
+    inTraceOf(TRACEPARENT, () => log.child({ job: '7' }).info('inside'));
+    log.info('outside');
+    const [inside, outside] = lines.map((line) => JSON.parse(line) as object);
+    expect(inside).toMatchObject({ message: 'inside', job: '7', trace_id: TRACE_ID, span_id: 'b7ad6b7169203331' });
+    expect(outside).not.toHaveProperty('trace_id');
+  });
+});
