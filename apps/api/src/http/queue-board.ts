@@ -41,7 +41,8 @@ export function queueBoard(
   const board = createBullBoard({
     queues: [],
     serverAdapter: adapter,
-    options: { uiConfig: { boardTitle: 'comfy-fleet', hideDocsLink: true } },
+    // It would find no workers: ours share connections, which BullMQ therefore cannot name. GET /fleet shows them.
+    options: { uiConfig: { boardTitle: 'comfy-fleet', hideDocsLink: true, showWorkers: false } },
   });
   const pages = adapter.getRouter();
   pages.disable('x-powered-by');
