@@ -69,6 +69,8 @@ function open(settings: RedisSettings, log: Logger, own: RedisOptions): Redis {
 /** Says once that Redis is gone and once that it is back, instead of once per try. */
 function watched(redis: Redis, log: Logger): Redis {
   let lost = false;
+  // Each command that is refused hangs up once more, and listens for the end.
+  redis.on('connect', () => redis.stream.setMaxListeners(0));
   redis.on('error', (error: Error) => {
     if (!lost) log.warn('redis connection lost', { error });
     lost = true;

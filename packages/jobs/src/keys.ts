@@ -35,6 +35,7 @@
  * | attempts:<id> | list of tries to deliver the job's webhook as JSON, capped | JOB_TTL_SECONDS after the last |
  * | deadlines | zset of job ids by start deadline | an id is in it until its job starts or ends |
  * | outbox | stream of callbacks | an entry is in it until it was handed to the delivery queue |
+ * | replicated | string, empty: a write that replicas are waited for | a minute |
  * | pools | set of pool names | for good: a name per pool that was ever used |
  * | workers | zset of worker names by the time last seen | a name is in it for a minute |
  * | worker:<name> | string, the announcement | three announcement intervals |
@@ -76,6 +77,7 @@ export interface Keys {
   attempts(id: string): string;
   readonly deadlines: string;
   readonly outbox: string;
+  readonly replicated: string;
   readonly pools: string;
   readonly workers: string;
   worker(name: string): string;
@@ -142,6 +144,7 @@ export function createKeys(prefix: string): Keys {
     attempts: (id) => key('attempts', id),
     deadlines: key('deadlines'),
     outbox: key('outbox'),
+    replicated: key('replicated'),
     pools: key('pools'),
     workers: key('workers'),
     worker: (name) => key('worker', name),

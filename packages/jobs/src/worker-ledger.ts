@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { RedisSettings } from '@comfy-fleet/config';
 import { type InstanceAbilities, newId, type WorkerAnnouncement } from '@comfy-fleet/contracts';
 import type { Logger } from '@comfy-fleet/telemetry';
+import type { Redis } from 'ioredis';
 import { publishAbilities } from './abilities.js';
 import { announceWorker, readWorkers, withdrawWorker } from './announcements.js';
 import type { Claim } from './claim.js';
@@ -13,6 +14,7 @@ import { takeLease } from './lease.js';
 import { PoolWorker, type WorkItem } from './pool-worker.js';
 import type { JobError } from './record.js';
 import { redisTime } from './redis-time.js';
+import { createReplication, writeUntilReplicated } from './replication.js';
 import { parseSnapshot } from './snapshots.js';
 import { createSubscriptions } from './subscriptions.js';
 
@@ -127,12 +129,17 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
   const redis = workerConnection(options.redis, log);
   let haltsChanged = () => {};
   const subscriptions = createSubscriptions(workerConnection(options.redis, log), keys, log);
+  // What waits for replicas must not hold up the rest.
+  const submitting = options.redis.wait === undefined ? redis : workerConnection(options.redis, log);
+  const replication = createReplication(submitting, keys, options.redis.wait, log);
   const isNameInUse = async () => {
     const [, subscribers] = await redis.pubsub('NUMSUB', keys.workerChannel(worker));
     return Number(subscribers) > 0 && (await redis.exists(keys.lease(nameTask))) === 1;
   };
-  const run = (name: Parameters<typeof runScript>[1], id: string, args: readonly (string | number)[]) =>
-    orUnavailable(() => runScript(redis, name, keys.job(id), [keys.prefix, id, options.jobTtlSeconds * 1000, ...args]));
+  type Call = [name: Parameters<typeof runScript>[1], id: string, args: readonly (string | number)[]];
+  const runOn = (at: Redis, ...[name, id, args]: Call) =>
+    orUnavailable(() => runScript(at, name, keys.job(id), [keys.prefix, id, options.jobTtlSeconds * 1000, ...args]));
+  const run = (...call: Call) => runOn(redis, ...call);
 
   return {
     claims: async (pool) => {
@@ -172,7 +179,10 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
         return heldClaim(
           record,
           item,
-          (name, args) => run(name, record.id, args),
+          (name, args) =>
+            name === 'submit'
+              ? orUnavailable(() => writeUntilReplicated(replication, () => runOn(submitting, name, record.id, args)))
+              : run(name, record.id, args),
           async () => {
             const [, listeners] = await redis.pubsub('NUMSUB', keys.jobChannel(record.id));
             return Number(listeners) > 0;
@@ -270,6 +280,7 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
     },
     close: async () => {
       subscriptions.close();
+      submitting.disconnect();
       redis.disconnect();
     },
   };
