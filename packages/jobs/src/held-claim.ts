@@ -13,7 +13,7 @@ export function heldClaim(
   run: Transition,
   isListenedTo: () => Promise<boolean>,
 ): Claim {
-  const { claim } = record;
+  const claim = `${record.claim} ${item.token}`;
   const verdict = async (name: keyof typeof SCRIPTS, ...args: string[]) =>
     (await run(name, [claim, ...args])) as Verdict;
   return {

@@ -166,6 +166,18 @@ it.each(TRANSITIONS)('refuses %s by a superseded claim and changes nothing', asy
   expect(await fleet.events(id)).toEqual([]);
 });
 
+it('refuses a claim that was lost with its primary when another one got the same number', async () => {
+  const fleet = await openFleet();
+  const { id } = (await fleet.submit()).record;
+  const claim = await nextClaim(await fleet.claims());
+  await fleet.redis.hset(fleet.keys.job(id), 'claim', 0, 'phase', 'waiting');
+  await fleet.supersede(id);
+  expect((await fleet.get(id)).record.claim).toBe(claim.record.claim);
+  expect(await claim.submit(newId(), 'w1/0')).toBe('superseded');
+  expect(await claim.finish(succeeded(id))).toBe('superseded');
+  expect((await fleet.get(id)).record).toMatchObject({ phase: 'claimed', worker: 'another worker', promptId: null });
+});
+
 it('refuses finish by a superseded claim and changes nothing', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;

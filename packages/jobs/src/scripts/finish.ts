@@ -11,7 +11,7 @@ export const finishScript = `${PRELUDE}${LEARN}
 local claim, outcome, images, failure, executed_prompt = ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 local in_doubt, executed_ms = ARGV[9], tonumber(ARGV[10])
 local status = get('status')
-if is_terminal(status) and get('claim') == claim then return status end
+if is_terminal(status) and is_latest(claim) then return status end
 if is_terminal(status) or not held_by(claim) then return 'superseded' end
 if executed_prompt ~= '' and executed_prompt == get('prompt_id') and get('started_prompt') ~= executed_prompt then begin_running(executed_prompt) end
 if status == 'canceling' then outcome = 'canceled' end

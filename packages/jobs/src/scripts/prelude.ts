@@ -37,10 +37,17 @@ local function set(...) redis.call('HSET', record, ...) end
 local function is_terminal(status)
   return status == 'succeeded' or status == 'failed' or status == 'canceled' or status == 'expired'
 end
+-- A claim is named by its number and, after a space, by its token: when a claim was lost with the primary that it was
+-- made at, the next one has the same number.
+local function is_latest(claim)
+  local number, token = string.match(claim, '^(%d+) ?(.*)$')
+  local latest = redis.call('HMGET', record, 'claim', 'claimed_with')
+  return latest[1] == number and (token == '' or latest[2] == token)
+end
 -- A claim holds the job while it is the latest, has not given the job back, and the job has not ended.
 local function held_by(claim)
   local phase = get('phase')
-  return get('claim') == claim and phase ~= 'waiting' and phase ~= 'ended'
+  return is_latest(claim) and phase ~= 'waiting' and phase ~= 'ended'
 end
 -- Nobody has the job, it never began, it has no submission that may still be found, and its start deadline has passed.
 local function is_overdue()
