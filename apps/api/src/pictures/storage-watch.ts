@@ -1,7 +1,7 @@
 import type { FrameStores } from '@comfy-fleet/frames';
 import type { Logger } from '@comfy-fleet/telemetry';
 
-/** How old the answer may be, and how long it may take. */
+/** How old the answer may be that is known, and how long one may take. */
 const FRESH_MS = 5000;
 const ASK_MS = 2000;
 
@@ -27,18 +27,15 @@ export function createStorageWatch(stores: Pick<FrameStores, 'fault'>, log: Logg
     askedAt = performance.now();
     asking = undefined;
   };
-  const refresh = async () => {
-    if (performance.now() - askedAt > FRESH_MS) asking ??= look();
-    await asking;
-  };
 
   return {
     ask: async () => {
-      await refresh();
+      asking ??= look();
+      await asking;
       return fault;
     },
     known: () => {
-      void refresh();
+      if (performance.now() - askedAt > FRESH_MS) asking ??= look();
       return fault;
     },
   };
