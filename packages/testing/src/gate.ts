@@ -11,8 +11,8 @@ export interface Gate {
   close(): Promise<void>;
 }
 
-/** Opens the way to a port of 127.0.0.1. */
-export async function startGate(port: number): Promise<Gate> {
+/** Opens the way to a port of 127.0.0.1, at a free one or at the one that is given. */
+export async function startGate(port: number, at = 0): Promise<Gate> {
   const clients = new Set<Socket>();
   let isShut = false;
   const server = createServer((client) => {
@@ -32,7 +32,7 @@ export async function startGate(port: number): Promise<Gate> {
     }
     if (isShut) client.pause();
   });
-  server.listen(0, '127.0.0.1');
+  server.listen(at, '127.0.0.1');
   await once(server, 'listening');
   const turn = (shut: boolean) => {
     isShut = shut;

@@ -1,0 +1,108 @@
+import { access } from 'node:fs/promises';
+import type { Job } from '@comfy-fleet/contracts';
+import { afterAll, beforeAll, expect, inject, it, vi } from 'vitest';
+import {
+  createGpus,
+  type Gate,
+  type Gpus,
+  type JobClient,
+  jobClient,
+  PICTURE,
+  type S3Server,
+  type Service,
+  startFleet,
+  startGate,
+  startS3Server,
+  type TestFleet,
+  until,
+} from '../src/index.js';
+
+const BODY = { prompt: 'a lighthouse in a storm', lod: 'sketch', width: 64, height: 64, steps: 1 };
+const DAY_MS = 86_400_000;
+
+// Each starts processes; on a machine with much else to do that takes its time.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+
+let server: S3Server;
+let gate: Gate;
+let gpus: Gpus;
+let fleet: TestFleet;
+let jobs: JobClient;
+let worker: Service;
+
+beforeAll(async () => {
+  server = await startS3Server();
+  gate = await startGate(server.port);
+  gpus = await createGpus();
+  const env = { ...server.env, S3_ENDPOINT: gate.url, S3_PREFIX: 'fleet', MIN_FREE_BYTES: '1000000000000000' };
+  const retention = { FRAMES_MAX_AGE_SECONDS: `${DAY_MS / 1000}`, HOUSEKEEPING_SECONDS: '1' };
+  fleet = await startFleet({ redisUrl: inject('redisUrl'), env: { ...env, ...retention } });
+  jobs = jobClient(fleet.url);
+  worker = await fleet.startWorker('w', [(await gpus.start(0)).url]);
+});
+afterAll(async () => {
+  await fleet.close();
+  await gpus.close();
+  await gate.close();
+  await server.close();
+});
+
+const get = (job: Job, query = '') => fetch(`${fleet.url}${job.image_url}${query}`);
+
+/** The names of all objects. */
+async function keys(): Promise<string[]> {
+  const listing = await (await fetch(`${server.url}/${server.bucket}?list-type=2`)).text();
+  return [...listing.matchAll(/<Key>(.*?)<\/Key>/g)].map(([, key = '']) => key);
+}
+
+it('makes pictures from words and from a picture that is sent, and shows them, without any folder', async () => {
+  const first = await jobs.ended((await jobs.generate(BODY)).id);
+  const second = await jobs.ended((await jobs.img2img({ ...BODY, image: PICTURE })).id);
+  const third = await jobs.ended((await jobs.img2img({ ...BODY, source: `${first.id}_1.png` })).id);
+  for (const job of [first, second, third]) {
+    expect(job).toMatchObject({ status: 'succeeded', error: null });
+    const answer = await get(job);
+    expect([answer.status, answer.headers.get('etag')]).toEqual([200, `"${job.images[0]?.sha256}"`]);
+    expect((await answer.arrayBuffer()).byteLength).toBe(job.images[0]?.bytes);
+  }
+  expect((await get(second, '?width=64&format=webp')).status).toBe(200);
+  const sha256 = second.request.image?.sha256;
+  expect(await keys()).toEqual(
+    expect.arrayContaining([
+      `fleet/derived/${second.id}_1.webp`,
+      `fleet/frames/${first.id}_1.png`,
+      `fleet/inputs/${sha256}.png`,
+    ]),
+  );
+  await expect(access(fleet.framesDir)).rejects.toThrow('ENOENT');
+});
+
+it('makes the picture once when the bucket is away while it is to be stored, and stores it when it is back', async () => {
+  await gate.close();
+  const { id } = await jobs.generate(BODY);
+  await until('storing has failed', () => worker.output.includes('storing failed; trying again'), { withinMs: 20_000 });
+  expect(worker.output).toContain('check S3_ENDPOINT');
+  gate = await startGate(server.port, Number(new URL(gate.url).port));
+  const job = await jobs.ended(id);
+  expect(job).toMatchObject({ status: 'succeeded', attempts: 1 });
+  expect((await get(job)).status).toBe(200);
+});
+
+it('deletes what is old from the bucket, with its job, and leaves what is young', async () => {
+  const dispatcher = await fleet.startDispatcher();
+  const old = await jobs.ended((await jobs.img2img({ ...BODY, image: PICTURE })).id);
+  const young = await jobs.ended((await jobs.generate(BODY)).id);
+  expect((await get(old, '?width=64&format=webp')).status).toBe(200);
+  const input = `fleet/inputs/${old.request.image?.sha256}.png`;
+  const gone = [`fleet/frames/${old.id}_1.png`, `fleet/derived/${old.id}_1.webp`, input];
+  for (const key of gone) await server.age(key, new Date(Date.now() - DAY_MS - 1000));
+  await until('all of it is gone', async () => (await keys()).every((key) => !gone.includes(key)), {
+    withinMs: 20_000,
+    everyMs: 100,
+  });
+  expect((await fetch(`${fleet.url}/jobs/${old.id}`)).status).toBe(404);
+  expect((await get(young)).status).toBe(200);
+  expect((await keys()).filter((key) => key.startsWith('fleet/deleting/'))).toEqual([]);
+  await dispatcher.stop();
+  expect(dispatcher.output).not.toContain('could not be deleted');
+});
