@@ -1,0 +1,107 @@
+type Service = 'api' | 'worker' | 'dispatcher';
+
+interface Metric {
+  readonly type: 'counter' | 'gauge' | 'histogram';
+  /** Which processes tell it. */
+  readonly of: readonly Service[];
+  /** Its labels with values that they may have, for trying queries. */
+  readonly labels: Readonly<Record<string, readonly string[]>>;
+}
+
+const EACH: readonly Service[] = ['api', 'worker', 'dispatcher'];
+const POOL = { pool: ['default', 'video'] };
+const LOD = { lod: ['sketch', 'mid', 'final', 'direct_final'] };
+const INSTANCE = { instance: ['gpu-1/0', 'gpu-2/0'] };
+const metric = (type: Metric['type'], of: readonly Service[], labels: Metric['labels'] = {}): Metric => ({
+  type,
+  of,
+  labels,
+});
+
+/**
+ * Every metric of ours: what rules, dashboard and scalers may ask for. images.test.ts holds the names and types against what
+ * the processes really tell.
+ */
+export const METRICS: Readonly<Record<string, Metric>> = {
+  comfy_fleet_build_info: metric('gauge', EACH, { service: ['api'], version: ['0.1.0'], node: ['v24.0.0'] }),
+  comfy_fleet_redis_round_trip_seconds: metric('histogram', EACH),
+  comfy_fleet_redis_up: metric('gauge', EACH),
+
+  comfy_fleet_http_request_seconds: metric('histogram', ['api'], {
+    method: ['POST'],
+    route: ['/generate', '/jobs/:id'],
+    status: ['202', '503'],
+  }),
+  comfy_fleet_http_in_flight: metric('gauge', ['api']),
+  comfy_fleet_http_errors_total: metric('counter', ['api'], { code: ['validation_failed', 'queue_unavailable'] }),
+  comfy_fleet_event_streams: metric('gauge', ['api']),
+
+  comfy_fleet_job_wait_seconds: metric('histogram', ['worker'], { ...POOL, ...LOD }),
+  comfy_fleet_job_run_seconds: metric('histogram', ['worker'], { ...POOL, ...LOD }),
+  comfy_fleet_job_collect_seconds: metric('histogram', ['worker'], { ...POOL, ...LOD }),
+  comfy_fleet_instance_up: metric('gauge', ['worker'], INSTANCE),
+  comfy_fleet_instance_busy_seconds_total: metric('counter', ['worker'], INSTANCE),
+  comfy_fleet_instance_gap_seconds: metric('histogram', ['worker'], INSTANCE),
+  comfy_fleet_prompts_total: metric('counter', ['worker'], { ...INSTANCE, outcome: ['succeeded', 'failed', 'lost'] }),
+  comfy_fleet_checkpoint_switches_total: metric('counter', ['worker'], INSTANCE),
+  comfy_fleet_retries_total: metric('counter', ['worker'], { code: ['prompt_lost'] }),
+  comfy_fleet_instance_transitions_total: metric('counter', ['worker'], { ...INSTANCE, to: ['up', 'down'] }),
+
+  comfy_fleet_jobs_total: metric('counter', ['dispatcher'], {
+    kind: ['generate', 'img2img'],
+    ...LOD,
+    outcome: ['created', 'succeeded', 'failed', 'canceled', 'expired'],
+  }),
+  comfy_fleet_queue_jobs: metric('gauge', ['dispatcher'], {
+    ...POOL,
+    ...LOD,
+    state: ['waiting', 'claimed', 'running', 'parked'],
+  }),
+  comfy_fleet_queue_oldest_seconds: metric('gauge', ['dispatcher'], { ...POOL, ...LOD }),
+  comfy_fleet_backlog_seconds: metric('gauge', ['dispatcher'], POOL),
+  comfy_fleet_pool_instances: metric('gauge', ['dispatcher'], POOL),
+  comfy_fleet_workers: metric('gauge', ['dispatcher'], POOL),
+  comfy_fleet_webhook_attempts_total: metric('counter', ['dispatcher'], { outcome: ['delivered', 'failed'] }),
+  comfy_fleet_webhook_lag_seconds: metric('histogram', ['dispatcher']),
+  comfy_fleet_webhook_seconds: metric('histogram', ['dispatcher']),
+  comfy_fleet_webhooks_waiting: metric('gauge', ['dispatcher']),
+  comfy_fleet_webhook_oldest_seconds: metric('gauge', ['dispatcher']),
+  comfy_fleet_outbox_entries: metric('gauge', ['dispatcher']),
+  comfy_fleet_frames_bytes: metric('gauge', ['dispatcher'], { kind: ['frames', 'inputs', 'derived'] }),
+  comfy_fleet_frames_files: metric('gauge', ['dispatcher'], { kind: ['frames', 'inputs', 'derived'] }),
+  comfy_fleet_frames_free_bytes: metric('gauge', ['dispatcher']),
+  comfy_fleet_redis_noeviction: metric('gauge', ['dispatcher']),
+  comfy_fleet_redis_aof: metric('gauge', ['dispatcher']),
+  comfy_fleet_redis_memory_bytes: metric('gauge', ['dispatcher']),
+  comfy_fleet_redis_memory_max_bytes: metric('gauge', ['dispatcher']),
+  comfy_fleet_fleet_paused: metric('gauge', ['dispatcher']),
+  comfy_fleet_instance_drained: metric('gauge', ['dispatcher'], INSTANCE),
+};
+
+/** Of Node.js, as prom-client names them; told by every process. */
+export const OF_NODE = [
+  'process_cpu_seconds_total',
+  'process_resident_memory_bytes',
+  'process_start_time_seconds',
+  'nodejs_eventloop_lag_p99_seconds',
+];
+
+/** Put to every series when it is scraped. */
+export const OF_SCRAPE = ['job', 'instance', 'process'];
+
+/** The series that a metric is in Prometheus, with the labels of each. */
+export function seriesOf(
+  name: string,
+  { type, of, labels }: Metric,
+): readonly (readonly [string, Record<string, string>])[] {
+  const combinations = Object.entries(labels).reduce<Record<string, string>[]>(
+    (all, [label, values]) => all.flatMap((each) => values.map((value) => ({ ...each, [label]: value }))),
+    of.map((job) => ({ job, process: `${job}-1` })),
+  );
+  if (type !== 'histogram') return combinations.map((each) => [name, each]);
+  return combinations.flatMap((each) => [
+    ...['0.1', '1', '10', '+Inf'].map((le) => [`${name}_bucket`, { ...each, le }] as const),
+    [`${name}_sum`, each] as const,
+    [`${name}_count`, each] as const,
+  ]);
+}
