@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { aborted } from './chaos/aborted.js';
+import { runFailover } from './fleet/failover.js';
 import type { PhaseOptions, PhaseReport } from './fleet/phase.js';
 import { runRolling } from './fleet/rolling.js';
 import { Scope } from './gpu/scope.js';
@@ -11,6 +12,7 @@ type Phase = (options: PhaseOptions) => Promise<PhaseReport>;
 
 const PHASES: Readonly<Record<string, Phase>> = {
   rolling: (options) => runRolling({ ...options, everyMs: 250, restMs: 1500 }),
+  failover: (options) => runFailover({ ...options, jobs: 120 }),
 };
 
 const USAGE = `npm run bench:fleet -- [${Object.keys(PHASES).join('|')}] [--seed 7]: all of them unless one is named\n`;

@@ -1,4 +1,6 @@
-import { type Check, tally } from '../chaos/check.js';
+import { isTerminal } from '@comfy-fleet/contracts';
+import { isTaken, jobIdOf } from '../chaos/calls-by-job.js';
+import { type Check, type Finding, tally } from '../chaos/check.js';
 import { accepted } from '../chaos/checks/accepted.js';
 import { callbacks } from '../chaos/checks/callbacks.js';
 import { deliveryLogs } from '../chaos/checks/delivery-logs.js';
@@ -29,6 +31,31 @@ export const ALWAYS: Readonly<Record<string, Check>> = {
   leftovers,
   processes,
 };
+
+/**
+ * What is to hold when Redis' last instant is lost: only what was to be on a replica is promised. That a job had ended
+ * was not, so that it may be rendered, and told, again.
+ */
+export const SURVIVING: Readonly<Record<string, Check>> = {
+  accepted,
+  orders,
+  pictures,
+  failures,
+  told,
+  signatures,
+  leftovers,
+  processes,
+};
+
+/** Each end was told at least once. */
+function told({ jobs, calls }: Evidence): Finding {
+  const ids = new Set(calls.filter(isTaken).map(jobIdOf));
+  const untold = [...jobs.values()].filter((job) => job !== undefined && isTerminal(job.status) && !ids.has(job.id));
+  const breaches = untold.flatMap((job) =>
+    job === undefined ? [] : [{ what: `the end of ${job.id} was not told`, jobId: job.id }],
+  );
+  return { rows: [], breaches };
+}
 
 export interface Verdict {
   readonly rows: readonly (readonly [string, number | string])[];

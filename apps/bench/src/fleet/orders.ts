@@ -10,7 +10,8 @@ export interface Order extends PlannedJob {
   readonly upload: 'form' | 'base64';
 }
 
-const TAKEN: PlannedJob['callback'] = {
+/** Somebody who takes every webhook. */
+export const TAKEN: PlannedJob['callback'] = {
   form: 'webhook_url',
   secret: undefined,
   events: undefined,
