@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createFleet } from './fleet.mjs';
+import { provideMoto } from './moto-provision.mjs';
 import { prepareWorkspace, toolEnv } from './prepare.mjs';
 import { createPrinter } from './printer.mjs';
 import { Problem } from './problem.mjs';
@@ -41,6 +42,7 @@ export async function runTests({ root = ROOT, env = process.env, prepare = prepa
   const run = async () => {
     const redis = await provideRedis({ env, run: fleet.run, say: print.say, mayUseDocker: false });
     await attempt(() => provideTestTools({ env, run: fleet.run, say: print.say }));
+    await attempt(() => provideMoto({ env, run: fleet.run, say: print.say }));
     await prepare(root, env, fleet.run);
     const tools = toolEnv(root, redisOnPath(env, redis.path, scratch));
     await attempt(() =>

@@ -1,0 +1,58 @@
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createFleet } from '../fleet.mjs';
+import { provideMoto } from '../moto-provision.mjs';
+
+let bin: string;
+
+beforeEach(async () => {
+  bin = await mkdtemp(join(tmpdir(), 'comfy-fleet-bin-'));
+});
+
+afterEach(() => rm(bin, { recursive: true, force: true }));
+
+/** A program on the PATH of this test, which holds nothing else. */
+async function program(name: string, script: string): Promise<void> {
+  const path = join(bin, name);
+  await writeFile(path, `#!/bin/sh\n${script}\n`);
+  await chmod(path, 0o755);
+}
+
+const provide = (isRoot: boolean) => {
+  const print = { line: () => undefined, say: () => undefined, problem: () => undefined };
+  const { run } = createFleet({ root: bin, print });
+  const machine = { platform: 'linux', pythons: ['debian-python', 'python3'] } as const;
+  return provideMoto({ env: { PATH: bin }, run, say: () => undefined, isRoot, ...machine });
+};
+
+describe('the S3 server of the tests', () => {
+  it('is not installed where any Python has it', async () => {
+    await program('debian-python', 'exit 1');
+    await program('python3', 'exit 0');
+    await program('apt-get', 'exit 100');
+    await expect(provide(true)).resolves.toBeUndefined();
+  });
+
+  it('is installed with apt-get as root, with what it needs', async () => {
+    const log = join(bin, 'log');
+    await program('debian-python', `/bin/grep -q install ${log}`);
+    await program('apt-get', `echo "$*" >> ${log}`);
+    await provide(true);
+    expect((await readFile(log, 'utf8')).trim().split('\n')).toEqual([
+      'update -q',
+      'install -y -q --no-install-recommends python3-moto python3-flask-cors',
+    ]);
+  });
+
+  it('is asked for, with what to type, where it cannot be installed', async () => {
+    await program('python3', 'exit 1');
+    const words = 'On Debian type: sudo apt-get install -y python3-moto python3-flask-cors';
+    await expect(provide(false)).rejects.toThrow(words);
+    await program('apt-get', 'exit 0');
+    await expect(provide(true)).rejects.toThrow(words);
+    await program('apt-get', 'exit 100');
+    await expect(provide(true)).rejects.toThrow('apt-get ended with exit code 100');
+  });
+});
