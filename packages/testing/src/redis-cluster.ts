@@ -1,7 +1,6 @@
 import type { RedisNode } from '@comfy-fleet/config';
 import { askRedis } from './ask-redis.js';
 import type { Certificates } from './certificates.js';
-import { closeAll } from './redis-sentinels.js';
 import { freePort, type RedisServer, startRedisServer } from './redis-server.js';
 import { until } from './until.js';
 
@@ -43,6 +42,8 @@ export async function startRedisCluster(options: RedisClusterOptions = {}): Prom
     // Its bus would be 10,000 above a random port, where there may be none.
     const busPort = await freePort();
     const own = [
+      '--repl-diskless-sync-delay',
+      '0',
       '--cluster-enabled',
       'yes',
       '--cluster-port',
@@ -119,7 +120,9 @@ export async function startRedisCluster(options: RedisClusterOptions = {}): Prom
       await ask(replica, 'FAILOVER');
       await until('the replica is the primary', async () => (await primaryOf(key)) !== before, { withinMs: 20_000 });
     },
-    close: () => closeAll(servers),
+    close: async () => {
+      await Promise.all(servers.map((server) => server.close()));
+    },
   };
 }
 

@@ -41,15 +41,16 @@ const QUORUM = 2;
 export async function startRedisSentinels(options: RedisSentinelsOptions = {}): Promise<RedisSentinels> {
   const { replicas = 1, password, sentinelPassword, certificates, args = [] } = options;
   const secret = password === undefined ? [] : ['--requirepass', password, '--masterauth', password];
+  const common = [...args, ...secret, '--repl-diskless-sync-delay', '0'];
   const started: RedisServer[] = [];
   const begin = async (more: readonly string[], config?: readonly string[]) => {
     const server = await startRedisServer({ args: more, certificates, ...(config === undefined ? {} : { config }) });
     started.push(server);
     return server;
   };
-  const first = await begin([...args, ...secret]);
-  const following = ['--replicaof', '127.0.0.1', `${first.port}`, '--repl-diskless-sync-delay', '0'];
-  const others = await Promise.all(Array.from({ length: replicas }, () => begin([...args, ...secret, ...following])));
+  const first = await begin(common);
+  const following = ['--replicaof', '127.0.0.1', `${first.port}`];
+  const others = await Promise.all(Array.from({ length: replicas }, () => begin([...common, ...following])));
   const servers = [first, ...others];
   const watching = [
     `sentinel monitor ${NAME} 127.0.0.1 ${first.port} ${QUORUM}`,
@@ -108,12 +109,8 @@ export async function startRedisSentinels(options: RedisSentinelsOptions = {}): 
     untilReplicated: async (count) => {
       await until('the replicas follow', async () => (await replicasOnline()) >= count, { withinMs: 20_000 });
     },
-    close: () => closeAll(started),
+    close: async () => {
+      await Promise.all(started.map((server) => server.close()));
+    },
   };
-}
-
-/** Ends them at once, also those that hang. */
-export async function closeAll(servers: readonly RedisServer[]): Promise<void> {
-  await Promise.all(servers.map((server) => server.stop('SIGKILL')));
-  await Promise.all(servers.map((server) => server.close()));
 }

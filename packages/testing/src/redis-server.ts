@@ -19,7 +19,7 @@ export interface RedisServer {
   stop(signal?: NodeJS.Signals): Promise<void>;
   /** Starts the server again on the same port with the data it left. */
   restart(): Promise<void>;
-  /** Stops the server and removes its data folder. */
+  /** Kills the server, whatever it is doing, and removes its data folder. */
   close(): Promise<void>;
 }
 
@@ -76,7 +76,8 @@ export async function startRedisServer(options: RedisServerOptions = {}): Promis
       exited = exitOf(child);
     },
     close: async () => {
-      await stop();
+      // Nobody wants its data any more; a replica that has just copied its primary's would not end when it is asked to.
+      await stop('SIGKILL');
       await rm(dir, { recursive: true, force: true });
     },
   };

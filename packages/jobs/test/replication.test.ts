@@ -1,0 +1,103 @@
+import { newId } from '@comfy-fleet/contracts';
+import { startRedisServer, until } from '@comfy-fleet/testing';
+import { expect, it, onTestFinished } from 'vitest';
+import { anOrder, nextClaim, openFleet, openLedger } from './builders.js';
+
+const WAIT = { replicas: 1, ms: 200 };
+const MAY_BE_MADE = {
+  code: 'queue_unavailable',
+  status: 503,
+  detail: expect.stringContaining('may be made all the same'),
+};
+
+/** A primary and its replica, and a fleet that waits for it. */
+async function withReplica() {
+  const begin = async (...args: string[]) => {
+    const server = await startRedisServer({ args: [...args, '--repl-diskless-sync-delay', '0'] });
+    onTestFinished(() => server.close());
+    return server;
+  };
+  const primary = await begin();
+  const replica = await begin('--replicaof', '127.0.0.1', `${primary.port}`);
+  const fleet = await openFleet({ url: primary.url, wait: WAIT });
+  const follows = () =>
+    until('the replica follows', async () => (await fleet.redis.info('replication')).includes('state=online'));
+  await follows();
+  return { fleet, replica, follows };
+}
+
+const anIdempotentOrder = () => {
+  const id = newId();
+  return anOrder({ id, idempotency: { digest: id, fingerprint: id } });
+};
+
+it('acknowledges a job that the replica has', async () => {
+  const { fleet, replica } = await withReplica();
+  const { id } = (await fleet.submit()).record;
+  const other = await openFleet({ url: replica.url, prefix: fleet.keys.prefix });
+  expect((await other.get(id)).record).toMatchObject({ id, status: 'queued' });
+  expect(await other.redis.zscore(fleet.keys.prioritized('default'), id)).not.toBeNull();
+});
+
+it('acknowledges no job that only the primary has, and the same order once the replica has it', async () => {
+  const { fleet, replica, follows } = await withReplica();
+  await replica.stop('SIGKILL');
+  const order = anIdempotentOrder();
+  await expect(fleet.ledger.create(order)).rejects.toMatchObject(MAY_BE_MADE);
+  // Neither sent again by another process, which wrote nothing itself, nor asked for.
+  const another = await openLedger(fleet.settings);
+  const again = { ...anIdempotentOrder(), idempotency: order.idempotency };
+  await expect(another.create(again)).rejects.toMatchObject(MAY_BE_MADE);
+  await expect(another.replay('anonymous', order.idempotency as object as never)).rejects.toMatchObject(MAY_BE_MADE);
+  await replica.restart();
+  await follows();
+  const ids = order.jobs.map(({ id }) => id);
+  expect(await another.create(again)).toMatchObject({ replayed: true, ids });
+  expect(await another.replay('anonymous', order.idempotency as object as never)).toMatchObject({ ids });
+});
+
+it('answers every other question while the replica is missing', async () => {
+  const { fleet, replica } = await withReplica();
+  const { id } = (await fleet.submit()).record;
+  await replica.stop('SIGKILL');
+  const refused = Promise.all(Array.from({ length: 20 }, () => fleet.ledger.create(anOrder()).catch(() => 'refused')));
+  expect((await fleet.get(id)).record.status).toBe('queued');
+  expect((await fleet.ledger.cancel(id))?.record.status).toBe('canceled');
+  expect(new Set(await refused)).toEqual(new Set(['refused']));
+});
+
+it('lets a worker submit nothing that the replica does not know of, and goes on when it is back', async () => {
+  const { fleet, replica, follows } = await withReplica();
+  const { id } = (await fleet.submit()).record;
+  const source = await fleet.claims();
+  const claim = await nextClaim(source);
+  await replica.stop('SIGKILL');
+  const promptId = newId();
+  let isSubmitted = false;
+  const submitting = claim.submit(promptId, 'w1/0').then((verdict) => {
+    isSubmitted = true;
+    return verdict;
+  });
+  await until('it is written down', async () => (await fleet.get(id)).record.promptId === promptId);
+  // Longer than it waits for the replica, and still the others are answered.
+  await until(
+    'it was tried again',
+    async () => (await fleet.redis.info('commandstats')).match(/cmdstat_wait:calls=(\d+)/)?.[1] !== '1',
+  );
+  expect(await claim.look()).toBe('ok');
+  expect(isSubmitted).toBe(false);
+  await replica.restart();
+  await follows();
+  expect(await submitting).toBe('ok');
+  expect((await fleet.get(id)).record).toMatchObject({ promptId, submissions: 1 });
+});
+
+it('stops waiting for the replica when the job is canceled', async () => {
+  const { fleet, replica } = await withReplica();
+  const { id } = (await fleet.submit()).record;
+  const claim = await nextClaim(await fleet.claims());
+  await replica.stop('SIGKILL');
+  const submitting = claim.submit(newId(), 'w1/0');
+  await fleet.ledger.cancel(id);
+  expect(await submitting).toBe('canceling');
+});
