@@ -1,0 +1,24 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+
+const MAIN = fileURLToPath(new URL('../dist/main.js', import.meta.url));
+const WORKFLOWS_DIR = fileURLToPath(new URL('../../../workflows', import.meta.url));
+
+export interface Run {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs the built command line with nothing but `env` as its environment, in a folder without a .env file. */
+export async function run(args: readonly string[], env: Readonly<Record<string, string>>, cwd: string): Promise<Run> {
+  const child = spawn(process.execPath, [MAIN, ...args], {
+    cwd,
+    env: { WORKFLOWS_DIR, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')]);
+  return { code, stdout, stderr };
+}
