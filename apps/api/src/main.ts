@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ConfigError, loadConfig, loadEnvFile, openApiKeys } from '@comfy-fleet/config';
+import { ConfigError, loadConfig, loadEnvFile, openApiKeys, requireKeys } from '@comfy-fleet/config';
 import { openFrameStores } from '@comfy-fleet/frames';
 import { createLedger, type Ledger } from '@comfy-fleet/jobs';
 import {
@@ -13,7 +13,6 @@ import {
 } from '@comfy-fleet/telemetry';
 import { loadWorkflows, WorkflowError } from '@comfy-fleet/workflows';
 import pLimit from 'p-limit';
-import { requireKeys } from './access/require-keys.js';
 import { buildApp } from './app.js';
 import { createFleetView } from './fleet/fleet-view.js';
 import { notReady } from './not-ready.js';

@@ -1,9 +1,9 @@
 import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { requireKeys } from '@comfy-fleet/config';
 import type { Job } from '@comfy-fleet/contracts';
 import { until } from '@comfy-fleet/testing';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { requireKeys } from '../src/access/require-keys.js';
 import { aKey, as, problemOf, startApi, type TestApi } from './api.js';
 import { readEvents } from './event-stream.js';
 import { finishJob } from './finished-image.js';
