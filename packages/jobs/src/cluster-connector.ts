@@ -10,7 +10,10 @@ import { reconnectDelay } from './reconnect-delay.js';
  * Sentinels. All keys are in one slot, so one connection reaches everything; ioredis' Cluster would spread what has no
  * key (subscriptions, PUBSUB, WAIT) over nodes, and has neither the offline queue nor the time limits of a connection.
  */
-export function clusterConnector(find: () => Promise<RedisNode>, tls: RedisSettings['tls']) {
+export function clusterConnector(
+  find: () => Promise<RedisNode>,
+  tls: RedisSettings['tls'],
+): NonNullable<RedisOptions['Connector']> {
   return class ClusterConnector extends AbstractConnector {
     #attempt = 0;
 
