@@ -72,7 +72,7 @@ export async function startRedisCluster(options: RedisClusterOptions = {}): Prom
   }
   const allAre = (sentence: string, isSo: (server: RedisServer) => Promise<boolean>) =>
     until(sentence, async () => (await Promise.all(servers.map(isSo))).every(Boolean), {
-      withinMs: 20_000,
+      withinMs: 60_000,
       everyMs: 50,
     });
   await allAre('all know each other', async (server) =>
@@ -118,7 +118,7 @@ export async function startRedisCluster(options: RedisClusterOptions = {}): Prom
       const { replica } = await holding(key);
       if (replica === undefined) throw new Error('it has no replica');
       await ask(replica, 'FAILOVER');
-      await until('the replica is the primary', async () => (await primaryOf(key)) !== before, { withinMs: 20_000 });
+      await until('the replica is the primary', async () => (await primaryOf(key)) !== before, { withinMs: 60_000 });
     },
     close: async () => {
       await Promise.all(servers.map((server) => server.close()));

@@ -91,7 +91,7 @@ export async function startRedisSentinels(options: RedisSentinelsOptions = {}): 
       }
       return true;
     },
-    { withinMs: 20_000, everyMs: 50 },
+    { withinMs: 60_000, everyMs: 50 },
   );
   return {
     nodes: sentinels.map(({ port }) => ({ host: '127.0.0.1', port })),
@@ -104,10 +104,10 @@ export async function startRedisSentinels(options: RedisSentinelsOptions = {}): 
       await until('the Sentinels agree to it', async () =>
         (await askSentinel(`SENTINEL FAILOVER ${NAME}`)).startsWith('+OK'),
       );
-      await until('another is the primary', async () => (await primary()) !== before, { withinMs: 20_000 });
+      await until('another is the primary', async () => (await primary()) !== before, { withinMs: 60_000 });
     },
     untilReplicated: async (count) => {
-      await until('the replicas follow', async () => (await replicasOnline()) >= count, { withinMs: 20_000 });
+      await until('the replicas follow', async () => (await replicasOnline()) >= count, { withinMs: 60_000 });
     },
     close: async () => {
       await Promise.all(started.map((server) => server.close()));

@@ -1,35 +1,21 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { FleetError, newId } from '@comfy-fleet/contracts';
 import { type RedisServer, until } from '@comfy-fleet/testing';
-import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import type { Claim, NewOrder } from '../src/index.js';
-import { anOrder, type Fleet, openFleet, openLedger, succeeded } from './builders.js';
+import { expect, onTestFinished } from 'vitest';
+import type { Claim, JobStreamItem, NewOrder } from '../src/index.js';
+import { anOrder, type Fleet, openLedger, startNext, succeeded, within } from './builders.js';
 import { openKeeper } from './keepers.js';
-import { cluster, sentinels } from './redis-places.js';
 
-vi.setConfig({ testTimeout: 120_000 });
-
-const PREFIX = '{fleet}';
-const WAIT = { replicas: 1, ms: 400 };
+/** Of the keys where a Cluster is asked who has them. */
+export const PREFIX = '{fleet}';
+export const WAIT = { replicas: 1, ms: 400 };
 
 /** A Redis with replicas, and what happens to its primary. */
-interface Place {
+export interface Place {
   readonly fleet: Fleet;
   primary(): Promise<RedisServer>;
   /** Makes a replica the primary while the old one lives. */
   failOver(): Promise<void>;
-}
-
-async function bySentinels(): Promise<Place> {
-  const { set, ...place } = await sentinels();
-  const fleet = await openFleet({ ...place, prefix: PREFIX, wait: WAIT });
-  return { fleet, primary: set.primary, failOver: set.failOver };
-}
-
-async function inCluster(): Promise<Place> {
-  const { set, ...place } = await cluster({ replicas: 1 });
-  const fleet = await openFleet({ ...place, prefix: PREFIX, wait: WAIT });
-  return { fleet, primary: () => set.primaryOf(PREFIX), failOver: () => set.failOver(PREFIX) };
 }
 
 /** Callers and workers that go on, whatever happens, until they are told to stop. */
@@ -117,47 +103,54 @@ async function traffic(fleet: Fleet) {
   };
 }
 
-describe.each([
-  ['the primary of Sentinels', bySentinels],
-  ['the primary of a Cluster', inCluster],
-])('%s', (_what, start) => {
-  it.each([
-    [
-      'is killed',
-      async ({ primary }: Place) => {
-        const old = await primary();
-        await old.stop('SIGKILL');
-        await until('another is the primary', async () => (await primary()) !== old, { withinMs: 30_000 });
-        await old.restart();
-      },
-    ],
-    ['hands over to a replica', ({ failOver }: Place) => failOver()],
-  ])('%s in the middle of a run: every acknowledged job is there, is rendered once, and ends', async (_how, change) => {
-    const place = await start();
-    const { fleet } = place;
-    const flow = await traffic(fleet);
-    await until('it is well under way', () => flow.acknowledged.length > 100 && flow.finishes > 50, {
-      withinMs: 30_000,
-    });
-    await change(place);
-    const then = flow.acknowledged.length;
-    await until('it goes on', () => flow.acknowledged.length > then + 100, { withinMs: 30_000 });
-    await flow.stopMaking();
-    await until(
-      'every acknowledged job has ended',
-      async () => {
-        const jobs = await Promise.all(flow.acknowledged.map((id) => fleet.redis.hget(fleet.keys.job(id), 'status')));
-        return jobs.every((status) => status === 'succeeded');
-      },
-      { withinMs: 30_000, everyMs: 200 },
-    ).catch(async (error: unknown) => {
-      const jobs = await Promise.all(flow.acknowledged.map((id) => fleet.redis.hgetall(fleet.keys.job(id))));
-      throw new Error(`${error}\n${JSON.stringify(jobs.filter(({ status }) => status !== 'succeeded').slice(0, 5))}`);
-    });
-    await flow.stopWorking();
-    expect(new Set(flow.acknowledged).size).toBe(flow.acknowledged.length);
-    const twice = [...flow.prompts].filter(([, ids]) => ids.size > 1);
-    expect(twice).toEqual([]);
-    console.log(`${flow.acknowledged.length} acknowledged, finished ${flow.finishes}`);
-  });
-});
+/** A job of another pool whose events somebody follows while the primary changes. */
+async function follow(fleet: Fleet) {
+  const { id } = (await fleet.submit({ pool: 'followed' })).record;
+  const { claim, promptId } = await startNext(await fleet.claims('followed', { worker: 'w9' }), newId());
+  const items: JobStreamItem[] = [];
+  const following = (async () => {
+    for await (const item of fleet.ledger.events(id, { signal: within(60_000) })) items.push(item);
+  })();
+  await until('the snapshot came', () => items.length === 1);
+  return {
+    end: async () => {
+      await claim.finish(succeeded(id), promptId);
+      await following;
+      const last = items.at(-1);
+      expect(last?.kind === 'event' && last.event).toEqual({ type: 'status', status: 'succeeded' });
+    },
+  };
+}
+
+/** The primary dies, another takes its place, and the dead one comes back. */
+export async function kill({ primary }: Place): Promise<void> {
+  const old = await primary();
+  await old.stop('SIGKILL');
+  await until('another is the primary', async () => (await primary()) !== old, { withinMs: 60_000 });
+  await old.restart();
+}
+
+/**
+ * Has `change` happen in the middle of a run; expects that afterwards every acknowledged job is there, has ended, and
+ * was given to ComfyUI once, and that whoever followed a job learned of its end.
+ */
+export async function expectNothingLost(place: Place, change: (place: Place) => Promise<void>): Promise<void> {
+  const { fleet } = place;
+  const flow = await traffic(fleet);
+  const isUnderWay = () => flow.acknowledged.length > 100 && flow.finishes > 50;
+  await until('it is well under way', isUnderWay, { withinMs: 60_000 });
+  const followed = await follow(fleet);
+  await change(place);
+  await followed.end();
+  const then = flow.acknowledged.length;
+  await until('it goes on', () => flow.acknowledged.length > then + 100, { withinMs: 60_000 });
+  await flow.stopMaking();
+  const allHaveEnded = async () => {
+    const read = (id: string) => fleet.redis.hget(fleet.keys.job(id), 'status');
+    return (await Promise.all(flow.acknowledged.map(read))).every((status) => status === 'succeeded');
+  };
+  await until('every acknowledged job has ended', allHaveEnded, { withinMs: 60_000, everyMs: 200 });
+  await flow.stopWorking();
+  expect(new Set(flow.acknowledged).size).toBe(flow.acknowledged.length);
+  expect([...flow.prompts].filter(([, ids]) => ids.size > 1)).toEqual([]);
+}

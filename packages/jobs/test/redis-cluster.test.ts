@@ -1,0 +1,40 @@
+import { until } from '@comfy-fleet/testing';
+import { expect, it, vi } from 'vitest';
+import { openFleet, startNext, succeeded, untilAnswering } from './builders.js';
+import { expectNothingLost, kill, type Place, PREFIX, WAIT } from './changing-primary.js';
+import { cluster } from './redis-places.js';
+
+vi.setConfig({ testTimeout: 120_000 });
+
+async function inCluster(): Promise<Place> {
+  const { set, ...place } = await cluster({ replicas: 1 });
+  const fleet = await openFleet({ ...place, prefix: PREFIX, wait: WAIT });
+  return { fleet, primary: () => set.primaryOf(PREFIX), failOver: () => set.failOver(PREFIX) };
+}
+
+it('loses nothing that was acknowledged when the primary of a Cluster is killed in the middle of a run', async () => {
+  await expectNothingLost(await inCluster(), kill);
+});
+
+it('loses nothing that was acknowledged when the primary of a Cluster hands over to a replica in the middle of a run', async () => {
+  await expectNothingLost(await inCluster(), ({ failOver }) => failOver());
+});
+
+it('waits for a node of a Cluster that restarts and has no replica', async () => {
+  const { set, ...place } = await cluster();
+  const fleet = await openFleet({ ...place, prefix: PREFIX });
+  const source = await fleet.claims();
+  const { id } = (await fleet.submit()).record;
+  const { claim, promptId } = await startNext(source);
+  const node = await set.primaryOf(PREFIX);
+  await node.stop('SIGKILL');
+  const finishing = claim.finish(succeeded(id), promptId);
+  await expect(fleet.ledger.get(id)).rejects.toMatchObject({ code: 'queue_unavailable' });
+  await node.restart();
+  expect(await finishing).toBe('succeeded');
+  await untilAnswering(fleet.ledger);
+  const next = (await fleet.submit()).record.id;
+  const taken = await until('the next job', () => source.next());
+  expect(taken.record.id).toBe(next);
+  expect(await taken.finish(succeeded(next))).toBe('succeeded');
+});
