@@ -4,7 +4,7 @@ import { DeleteObjectCommand, ListObjectsV2Command, PutObjectCommand } from '@aw
 import { ASK_MS, type Bucket } from './bucket.js';
 
 /** From its mark on, a deletion has this long. */
-export const DELETION_MS = 8_000;
+const DELETION_MS = 8_000;
 /** Whose mark has been seen for so long died without taking it away. Longer than DELETION_MS by what clocks and networks do. */
 const DEAD_MS = 15_000;
 const LOOK_AGAIN_MS = 100;
