@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { stagesOf } from './support/dockerfile.js';
 import { ROOT, SETTINGS, textOf } from './support/files.js';
 import { containersOf, faultsOf, type Manifest, type PodSpec, rendered, unknownFields } from './support/kubernetes.js';
+import { METRICS } from './support/metrics.js';
 
 const overlays = (await readdir(`${ROOT}/infra/kubernetes/overlays`)).sort();
 /** Made by hand, as the overlays say at their top. */
@@ -234,10 +235,10 @@ describe('the overlay production', async () => {
     expect(all.filter(({ kind }) => kind === 'StatefulSet')).toEqual([]);
   });
 
-  it('scales workers from none on by the seconds of work that wait, as the dispatcher tells them', () => {
+  it('scales workers from none on by the seconds of work that wait, as the dispatcher tells them, and takes none from what runs', () => {
     const { spec } = find('ScaledObject', 'worker');
     expect(spec).toMatchObject({ minReplicaCount: 0, scaleTargetRef: { name: 'worker' } });
-    const [backlog] = (spec?.triggers ?? []) as { metadata: Record<string, string> }[];
+    const [backlog, ...running] = (spec?.triggers ?? []) as { metadata: Record<string, string> }[];
     expect(backlog).toMatchObject({
       type: 'metrics-api',
       // the value is divided by the pods there are
@@ -248,6 +249,13 @@ describe('the overlay production', async () => {
         activationTargetValue: '0',
       },
     });
+    expect(running.map(({ metadata }) => [metadata.valueLocation, metadata.targetValue])).toEqual(
+      METRICS.comfy_fleet_queue_jobs?.labels.lod?.map((lod) => [
+        `comfy_fleet_queue_jobs{pool="default",lod="${lod}",state="running"}`,
+        '1',
+      ]),
+    );
+    expect(new Set(running.map(({ metadata }) => metadata.url))).toEqual(new Set([backlog?.metadata.url]));
     const { hostname, port, pathname } = new URL(backlog?.metadata.url ?? '');
     const [name = '', namespace, svc] = hostname.split('.');
     const service = find('Service', name);

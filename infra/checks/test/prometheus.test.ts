@@ -114,8 +114,11 @@ describe('an alert', () => {
     interface Suite {
       readonly tests: readonly { readonly alert_rule_test: readonly { alertname: string; exp_alerts?: unknown[] }[] }[];
     }
-    const { tests } = parse(await textOf('infra/prometheus/tests/alerts.yml')) as Suite;
-    const checks = tests.flatMap(({ alert_rule_test }) => alert_rule_test);
+    const files = await readdir(`${dir}/tests`);
+    const suites = await Promise.all(
+      files.map(async (name) => parse(await textOf(`infra/prometheus/tests/${name}`)) as Suite),
+    );
+    const checks = suites.flatMap(({ tests }) => tests).flatMap(({ alert_rule_test }) => alert_rule_test);
     const names = (fires: boolean) =>
       new Set(
         checks.filter(({ exp_alerts = [] }) => exp_alerts.length > 0 === fires).map(({ alertname }) => alertname),
