@@ -57,9 +57,11 @@ const project = async (profiles: readonly string[], env: Readonly<Record<string,
   JSON.parse(await compose(profiles, env, '--format', 'json')) as Project;
 
 const composeText = await textOf('docker-compose.yml');
-const all = await project(['gpu', 'simulator', 'observability'], WITH_KEYS);
+const all = await project(['gpu', 'simulator', 'observability', 'doctor'], WITH_KEYS);
 const service = (name: string, { services } = all): Service => services[name] ?? expect.fail(`no service ${name}`);
-const APPS = ['api', 'dispatcher', 'simulator', 'worker'];
+/** The services that we build, and the apps that they are of. */
+const APPS_OF = { api: 'api', dispatcher: 'dispatcher', doctor: 'cli', simulator: 'simulator', worker: 'worker' };
+const APPS = Object.keys(APPS_OF);
 const KEEPERS = ['api', 'dispatcher', 'worker'];
 const image = async (name: string) => {
   const stage = stagesOf(await textOf(service(name).build?.dockerfile ?? '')).at(-1);
@@ -79,6 +81,7 @@ describe('docker-compose.yml, as docker-compose reads it', () => {
     [['gpu'], ['comfyui']],
     [['simulator'], ['simulator']],
     [['observability'], ['grafana', 'jaeger', 'prometheus']],
+    [['doctor'], ['doctor']],
   ])('with the profiles %j starts Redis, api, worker, dispatcher and %j', async (profiles, more) => {
     const { services } = await project(profiles);
     expect(Object.keys(services).sort()).toEqual(['redis', ...KEEPERS, ...more].sort());
@@ -93,8 +96,8 @@ describe('docker-compose.yml, as docker-compose reads it', () => {
   });
 
   it('builds each app from its own file', () => {
-    for (const name of [...APPS, 'comfyui']) {
-      expect(service(name).build?.dockerfile).toBe(`infra/docker/${name}.Dockerfile`);
+    for (const [name, app] of Object.entries({ ...APPS_OF, comfyui: 'comfyui' })) {
+      expect(service(name).build?.dockerfile).toBe(`infra/docker/${app}.Dockerfile`);
     }
   });
 
@@ -106,15 +109,15 @@ describe('docker-compose.yml, as docker-compose reads it', () => {
 });
 
 describe('the services', () => {
-  it('have a read-only root file system, no capabilities, and come back when they die', () => {
-    expect(Object.keys(all.services)).toHaveLength(9);
-    for (const each of Object.values(all.services)) {
+  it('have a read-only root file system, no capabilities, and come back when they die, but for the doctor, who is asked once', () => {
+    expect(Object.keys(all.services)).toHaveLength(10);
+    for (const [name, each] of Object.entries(all.services)) {
       expect(each).toMatchObject({
         read_only: true,
         tmpfs: ['/tmp'],
         cap_drop: ['ALL'],
         security_opt: ['no-new-privileges:true'],
-        restart: 'unless-stopped',
+        restart: name === 'doctor' ? 'no' : 'unless-stopped',
       });
     }
   });
@@ -188,8 +191,8 @@ describe('the services', () => {
   it('reach Redis and ComfyUI through networks in which there is nobody else, and which lead nowhere', () => {
     const members = (network: string) =>
       Object.keys(all.services).filter((name) => Object.keys(service(name).networks ?? {}).includes(network));
-    expect(members('data').sort()).toEqual(['api', 'dispatcher', 'redis', 'worker']);
-    expect(members('gpu').sort()).toEqual(['comfyui', 'simulator', 'worker']);
+    expect(members('data').sort()).toEqual(['api', 'dispatcher', 'doctor', 'redis', 'worker']);
+    expect(members('gpu').sort()).toEqual(['comfyui', 'doctor', 'simulator', 'worker']);
     expect(all.networks).toMatchObject({ data: { internal: true }, gpu: { internal: true } });
     for (const name of ['redis', 'comfyui', 'simulator'])
       expect(Object.keys(service(name).networks ?? {})).toHaveLength(1);
@@ -235,7 +238,7 @@ describe('a .env file', () => {
       const { PATH } = process.env;
       const text = await run('docker-compose', [...args, 'config', '--format', 'json'], { cwd: dir, env: { PATH } });
       const { services } = JSON.parse(text) as Project;
-      for (const name of APPS) expect(services[name]?.environment?.MAX_STEPS).toBe('77');
+      for (const name of [...KEEPERS, 'simulator']) expect(services[name]?.environment?.MAX_STEPS).toBe('77');
       for (const name of KEEPERS) {
         expect(services[name]?.environment).toMatchObject({ REDIS_URL: '', FRAMES_DIR: '/data/frames' });
       }

@@ -17,7 +17,9 @@ const BUILDS =
   /\b(npm install|pnpm|yarn install|corepack|pip\d? install|git clone|gcc|g\+\+|make|build-essential|git)\b/;
 
 it('there is one container file for each app that runs in a container, and one for ComfyUI', () => {
-  expect(names).toEqual(['api', 'comfyui', 'dispatcher', 'simulator', 'worker'].map((name) => `${name}.Dockerfile`));
+  expect(names).toEqual(
+    ['api', 'cli', 'comfyui', 'dispatcher', 'simulator', 'worker'].map((name) => `${name}.Dockerfile`),
+  );
 });
 
 describe.each(names)('%s', (name) => {
@@ -45,8 +47,10 @@ describe.each(names)('%s', (name) => {
     expect(image(name).user).toBe('1000:1000');
   });
 
-  it('tells whether it is healthy, at a port that it shows', () => {
-    const { healthcheck, exposed } = image(name);
+  it('tells whether it is healthy, at a port that it shows, unless it does one thing and ends', () => {
+    const { healthcheck, exposed, cmd } = image(name);
+    expect([healthcheck === undefined, exposed.length === 0]).toEqual(Array(2).fill(cmd?.[0] === 'doctor'));
+    if (healthcheck === undefined) return;
     const port = /http:\/\/127\.0\.0\.1:(\d+)\//.exec(healthcheck?.join(' ') ?? '')?.[1];
     expect(exposed).toContain(Number(port));
   });
@@ -71,7 +75,7 @@ describe('the files of the apps', () => {
 
   it.each(apps)('%s: sets only variables that its process reads', (name) => {
     const { env } = image(name);
-    expect(Object.keys(env).length).toBeGreaterThan(3);
+    expect(Object.keys(env).length).toBeGreaterThan(1);
     expect(Object.keys(env).filter((each) => !SETTINGS.has(each) && each !== 'NODE_ENV')).toEqual([]);
   });
 

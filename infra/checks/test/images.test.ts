@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { startSimulator, uniquePrefix } from '@comfy-fleet/testing';
 import { afterEach, describe, expect, inject, it } from 'vitest';
 import { type Image, makeImage, startContainer } from './support/container.js';
+import { METRICS, OF_NODE, type Service } from './support/metrics.js';
 
 /** What all the files of an app and its libraries may come to. */
 const MOST_MEGABYTES = 90;
@@ -42,6 +43,19 @@ async function live(made: Image, env: Record<string, string>, look: (port: (n: n
 
 const answers = async (port: number, path: string) => (await fetch(`http://127.0.0.1:${port}${path}`)).status;
 
+/** It shows all metrics that rules and dashboard count on, and no others but those of Node.js. */
+async function tells(service: Service, port: number): Promise<void> {
+  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+  const types = Object.fromEntries(
+    [...text.matchAll(/^# TYPE (\w+) (\w+)$/gm)].map(([, name = '', type]) => [name, type]),
+  );
+  const expected = Object.entries(METRICS).filter(([, { of }]) => of.includes(service));
+  expect(Object.fromEntries(Object.entries(types).filter(([name]) => name.startsWith('comfy_fleet_')))).toEqual(
+    Object.fromEntries(expected.map(([name, { type }]) => [name, type])),
+  );
+  expect(Object.keys(types)).toEqual(expect.arrayContaining(OF_NODE));
+}
+
 describe('the start command of the image, with its variables, in the folder that pnpm deploy made, of at most 90 MB', {
   timeout: 120_000,
 }, () => {
@@ -50,7 +64,7 @@ describe('the start command of the image, with its variables, in the folder that
     await live(made, await redisSecret(made), async (port) => {
       expect(await answers(port(3000), '/openapi.json')).toBe(200);
       expect(await answers(port(3000), '/docs/')).toBe(200);
-      expect(await answers(port(3003), '/metrics')).toBe(200);
+      await tells('api', port(3003));
     });
   });
 
@@ -62,7 +76,7 @@ describe('the start command of the image, with its variables, in the folder that
       made,
       { ...(await redisSecret(made)), COMFYUI_URLS: comfyui.url, WORKER_NAME: 'image' },
       async (port) => {
-        expect(await answers(port(3001), '/metrics')).toBe(200);
+        await tells('worker', port(3001));
       },
     );
   });
@@ -70,8 +84,17 @@ describe('the start command of the image, with its variables, in the folder that
   it('of the dispatcher becomes healthy, and ends when told', async () => {
     const made = await image('dispatcher');
     await live(made, await redisSecret(made), async (port) => {
-      expect(await answers(port(3002), '/metrics')).toBe(200);
+      await tells('dispatcher', port(3002));
     });
+  });
+
+  it('of the command line has the doctor find nothing wrong, and ends', async () => {
+    const comfyui = await startSimulator({ port: 0 });
+    ends.push(() => comfyui.close());
+    const made = await image('cli');
+    const container = await startContainer(made, { ...(await redisSecret(made)), COMFYUI_URLS: comfyui.url });
+    expect(await container.exited, container.output).toBe(0);
+    expect(container.output).toContain('Redis');
   });
 
   it('of the simulator becomes healthy, and ends when told', async () => {

@@ -21,6 +21,8 @@ export interface Container {
   /** Where the port of the image has gone. */
   port(ofImage: number): number;
   readonly output: string;
+  /** Its exit code, when it ends. */
+  readonly exited: Promise<number | null>;
   /** Runs the image's HEALTHCHECK until it says that all is well. */
   healthy(): Promise<void>;
   /** SIGTERM, and the exit code. */
@@ -58,7 +60,7 @@ export async function makeImage(app: string): Promise<Image> {
   };
 }
 
-/** Starts the image's CMD with the image's ENV and `env`, on free ports of loopback and with /data in its own folder. */
+/** Starts the image's ENTRYPOINT and CMD with the image's ENV and `env`, on free ports of loopback and with /data in its own folder. */
 export async function startContainer({ stage, dir }: Image, env: Readonly<Record<string, string>>): Promise<Container> {
   const ports = new Map(await Promise.all(stage.exposed.map(async (port) => [port, await freePort()] as const)));
   const adapted = Object.entries(stage.env).map(([name, value]) => {
@@ -67,9 +69,9 @@ export async function startContainer({ stage, dir }: Image, env: Readonly<Record
     return [name, value.replace(/^\/data\//, join(dir, '../data/'))];
   });
   const whole = { ...Object.fromEntries(adapted), ...env };
-  const [program = '', ...args] = stage.cmd ?? [];
+  const [program = '', ...args] = [...(stage.entrypoint ?? []), ...(stage.cmd ?? [])];
   const child = spawn(program, args, { cwd: dir, env: { PATH: process.env.PATH, ...whole }, ...user });
-  const exited = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
+  const exited = new Promise<number | null>((resolve) => child.once('close', (code) => resolve(code)));
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
   const check = (stage.healthcheck ?? []).map((each) =>
@@ -80,6 +82,7 @@ export async function startContainer({ stage, dir }: Image, env: Readonly<Record
     get output() {
       return output;
     },
+    exited,
     healthy: async () => {
       await until(
         `${check.join(' ')} says that all is well`,

@@ -1,4 +1,4 @@
-type Service = 'api' | 'worker' | 'dispatcher';
+export type Service = 'api' | 'worker' | 'dispatcher';
 
 interface Metric {
   readonly type: 'counter' | 'gauge' | 'histogram';
