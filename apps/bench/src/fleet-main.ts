@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { aborted } from './chaos/aborted.js';
 import { runFailover } from './fleet/failover.js';
+import { runPanels } from './fleet/panels.js';
 import type { PhaseOptions, PhaseReport } from './fleet/phase.js';
 import { runRolling } from './fleet/rolling.js';
 import { Scope } from './gpu/scope.js';
@@ -11,6 +12,7 @@ import { Scope } from './gpu/scope.js';
 type Phase = (options: PhaseOptions) => Promise<PhaseReport>;
 
 const PHASES: Readonly<Record<string, Phase>> = {
+  panels: (options) => runPanels({ ...options, seconds: 45, jobs: 80 }),
   rolling: (options) => runRolling({ ...options, everyMs: 250, restMs: 1500 }),
   failover: (options) => runFailover({ ...options, jobs: 120 }),
 };

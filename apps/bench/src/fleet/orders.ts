@@ -41,3 +41,25 @@ export function plainOrders(
   }));
   return { orders, callers };
 }
+
+const CHECKPOINTS = ['sd_xl_base_1.0.safetensors', 'v1-5-pruned-emaonly.safetensors'] as const;
+
+/**
+ * Orders that keep a fleet busy and show what it can: `count` at once, then as many one after the other, with several
+ * checkpoints, and receivers that do not take every webhook at first.
+ */
+export function busyOrders(
+  seed: number,
+  count: number,
+  everyMs: number,
+): { orders: Order[]; callers: Plan['callers'] } {
+  const { orders, callers } = plainOrders(seed, 2 * count, everyMs);
+  const random = createRandom(seed, 8);
+  const busy = orders.map((order, n) => ({
+    ...order,
+    afterMs: n < count ? 0 : order.afterMs,
+    body: { ...order.body, ...(order.picture === undefined ? { checkpoint: random.pick(CHECKPOINTS) } : {}) },
+    callback: random.chance(10) ? { ...TAKEN, answers: [{ status: 500 }, { status: 200 }] } : TAKEN,
+  }));
+  return { orders: busy, callers };
+}

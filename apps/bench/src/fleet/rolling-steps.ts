@@ -1,6 +1,5 @@
-import type { FleetStatus } from '@comfy-fleet/contracts';
 import { until } from '@comfy-fleet/testing';
-import { ask } from '../chaos/http.js';
+import { operatorOf } from './operator.js';
 import { apiNames, dispatcherNames, simulatorNames, workerNames } from './settings.js';
 import type { Stack } from './stack.js';
 
@@ -12,14 +11,17 @@ export interface Step {
 /** For an instance to have a job done after its restart. */
 const BACK_MS = 30_000;
 
-/** A restart of everything, one after the other, as whoever runs it would do it. */
+/** A restart of everything, one after the other, as whoever runs it would do it: with and without what is to be told before. */
 export function rollingSteps(stack: Stack): Step[] {
+  const operator = operatorOf(stack);
+  const [drained = [], surprised = []] = [0, 1].map((rest) => simulatorNames.filter((_, n) => n % 2 === rest));
   return [
     ...apiNames.map((name) => ({ name: `${name}, nginx told`, run: () => renewApi(name) })),
     // Who runs nginx may just stop an api: it says that it is stopping, and only then refuses.
     ...apiNames.map((name) => ({ name: `${name}, nginx not told`, run: () => stack.named(name).renew() })),
     ...[...workerNames, ...dispatcherNames].map((name) => ({ name, run: () => stack.named(name).renew() })),
-    ...simulatorNames.map((name) => ({ name: `simulator ${name}`, run: () => renewSimulator(name) })),
+    ...drained.map((name) => ({ name: `simulator ${name}, drained`, run: () => renewDrained(name) })),
+    ...surprised.map((name) => ({ name: `simulator ${name}, at work`, run: () => renewSimulator(name) })),
     { name: 'nginx, reloaded', run: () => stack.nginx.leaveOut([]) },
   ];
 
@@ -29,18 +31,24 @@ export function rollingSteps(stack: Stack): Step[] {
     await stack.nginx.leaveOut([]);
   }
 
-  /** What it was at is lost with it, and made anew; whoever comes next waits until it has proved itself. */
-  async function renewSimulator(name: string): Promise<void> {
+  /** Nothing is at work in it. */
+  async function renewDrained(name: string): Promise<void> {
+    await operator.drain(name);
     await stack.named(name).renew();
-    const before = await jobsDone(name);
-    const isBack = async () => (await jobsDone(name)) > before;
-    await until(`${name} has done a job again`, isBack, { withinMs: BACK_MS, everyMs: 200 });
+    await operator.resume(name);
+    await untilItWorks(name);
   }
 
-  async function jobsDone(name: string): Promise<number> {
-    const { status, body } = await ask(`${stack.apiUrl}/fleet`, { method: 'GET', key: stack.operator.key });
-    if (status !== 200) throw new Error(`GET /fleet answers ${status}: ${JSON.stringify(body)}`);
-    const instances = (body as FleetStatus).workers.flatMap((worker) => worker.instances);
-    return instances.find((instance) => instance.name === name)?.jobs_done ?? 0;
+  /** What it was at is lost with it, and made anew. */
+  async function renewSimulator(name: string): Promise<void> {
+    await stack.named(name).renew();
+    await untilItWorks(name);
+  }
+
+  async function untilItWorks(name: string): Promise<void> {
+    const jobsDone = async () => (await operator.instance(name))?.jobs_done ?? 0;
+    const before = await jobsDone();
+    const isBack = async () => (await jobsDone()) > before;
+    await until(`${name} has done a job again`, isBack, { withinMs: BACK_MS, everyMs: 200 });
   }
 }

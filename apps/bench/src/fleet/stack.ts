@@ -24,6 +24,8 @@ export interface Stack extends Fleet {
   readonly operator: Caller;
   /** The metrics of each process that has some, `127.0.0.1:3003`, by the name of the service. */
   readonly metrics: ReadonlyMap<string, readonly string[]>;
+  /** Of 127.0.0.1, used by nobody yet. */
+  readonly freePort: number;
 }
 
 /** Starts the simulators, the apis, the workers, the dispatchers and nginx; all they write is under `dir`. */
@@ -32,7 +34,7 @@ export async function startStack(
   { dir, redis, callers }: { readonly dir: string; readonly redis: RunRedis; readonly callers: readonly Caller[] },
 ): Promise<Stack> {
   const each = [...apiNames, ...apiNames, ...simulatorNames, ...workerNames, ...dispatcherNames];
-  const ports = await quietPorts(2 + each.length);
+  const ports = await quietPorts(3 + each.length);
   const port = () => ports.pop() as number;
   const framesDir = join(dir, 'frames');
   const keys = join(dir, 'keys.json');
@@ -96,6 +98,7 @@ export async function startStack(
     close: () => scope.close(),
     nginx,
     operator,
+    freePort: port(),
     metrics: new Map([
       ['api', apiPorts.map(({ metricsPort }) => `127.0.0.1:${metricsPort}`)],
       ['worker', addresses(workerPorts)],
