@@ -21,7 +21,7 @@ async function serve(handler: Handler) {
   });
   const log = createLogger({ service: 'api', level: 'debug', format: 'json', stream });
   const gate = { admit: async () => undefined };
-  const meter = async () => ({ headers: {}, refusal: undefined });
+  const meter = () => ({ read: async () => ({ headers: {}, refusal: undefined }), within: () => undefined });
   const limits = { maxJsonBytes: 1000, maxImageBytes: 1000, maxUploadingBytes: 5000 };
   const routes: Route[] = [{ method: 'GET', access: 'public', path: '/x', handler }];
   server = await listen({ host: '127.0.0.1', port: 0, idleMs: 60_000 });

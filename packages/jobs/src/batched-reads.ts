@@ -1,12 +1,12 @@
-import DataLoader from 'dataloader';
 import type { Redis } from 'ioredis';
 import { runScript } from './connection.js';
+import { joined } from './joined.js';
 import type { Keys } from './keys.js';
 import type { JobSnapshot } from './record.js';
 import { parseSnapshot } from './snapshots.js';
 
-/** Questions put into one script call, so that a burst of callers cannot hold up Redis for long. */
-const MOST_AT_ONCE = 200;
+/** Questions in one script call: a burst of callers cannot hold up Redis for long, and Redis works while we do. */
+const ENOUGH = 25;
 
 /** How many requests of a caller this minute has seen, and when it is over. */
 export interface RequestCount {
@@ -16,12 +16,10 @@ export interface RequestCount {
 
 export interface BatchedReads {
   job(id: string): Promise<JobSnapshot | undefined>;
-  /** The job's rank, for less than the whole job costs. */
-  rank(id: string): Promise<number | undefined>;
   count(caller: string): Promise<RequestCount>;
 }
 
-type Question = readonly [kind: 'job' | 'rank' | 'count', subject: string];
+type Question = readonly [kind: 'job' | 'count', subject: string];
 
 /**
  * Reads jobs and counts requests; what is asked in one turn of the event loop travels in one round trip. A round trip
@@ -32,21 +30,15 @@ export function createBatchedReads(redis: Redis, keys: Keys): BatchedReads {
     const args = [keys.prefix, '', 0, ...questions.flat()];
     return (await runScript(redis, 'read', keys.callers, args)) as unknown[];
   };
-  const loader = new DataLoader<Question, unknown>(ask, {
-    cache: false,
-    maxBatchSize: MOST_AT_ONCE,
-    // After the poll phase, in which the requests of all connections have been read.
-    batchScheduleFn: setImmediate,
-  });
+  const load = joined<Question, unknown>(ask, { enough: ENOUGH });
   return {
-    job: async (id) => parseSnapshot(await loader.load(['job', id])),
-    rank: async (id) => {
-      const rank = (await loader.load(['rank', id])) as number;
-      return rank < 0 ? undefined : rank;
-    },
+    job: async (id) => parseSnapshot(await load(['job', id])),
     count: async (caller) => {
-      const [requests, resetMs] = (await loader.load(['count', caller])) as [number, number];
-      return { requests, resetMs: Math.max(0, resetMs) };
+      return requestCount((await load(['count', caller])) as [number, number]);
     },
   };
+}
+
+export function requestCount([requests, resetMs]: readonly [number, number]): RequestCount {
+  return { requests, resetMs: Math.max(0, resetMs) };
 }

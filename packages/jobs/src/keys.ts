@@ -98,6 +98,9 @@ export interface Keys {
   active(pool: string): string;
   stalled(pool: string): string;
   marker(pool: string): string;
+  /** Sets apart, in the order of their adding, work items of the same rank. */
+  priorityCounter(pool: string): string;
+  queueMeta(pool: string): string;
   /** BullMQ's lock of one work item. */
   lock(pool: string, id: string): string;
   /** Channel on which a job's events are published. */
@@ -160,6 +163,8 @@ export function createKeys(prefix: string): Keys {
     active: (pool) => key(queueName(pool), 'active'),
     stalled: (pool) => key(queueName(pool), 'stalled'),
     marker: (pool) => key(queueName(pool), 'marker'),
+    priorityCounter: (pool) => key(queueName(pool), 'pc'),
+    queueMeta: (pool) => key(queueName(pool), 'meta'),
     lock: (pool, id) => key(queueName(pool), id, 'lock'),
     jobChannel: (id) => key('on', id),
     workerChannel: (name) => key('to', name),
@@ -201,6 +206,8 @@ local function pools_key() return P .. ':pools' end
 local function work_item_key(pool, id) return P .. ':queue-' .. pool .. ':' .. id end
 local function prioritized_key(pool) return P .. ':queue-' .. pool .. ':prioritized' end
 local function wait_key(pool) return P .. ':queue-' .. pool .. ':wait' end
+local function priority_counter_key(pool) return P .. ':queue-' .. pool .. ':pc' end
+local function queue_meta_key(pool) return P .. ':queue-' .. pool .. ':meta' end
 local function delayed_key(pool) return P .. ':queue-' .. pool .. ':delayed' end
 local function active_key(pool) return P .. ':queue-' .. pool .. ':active' end
 local function stalled_key(pool) return P .. ':queue-' .. pool .. ':stalled' end

@@ -102,22 +102,11 @@ export function createLedger(options: LedgerOptions): Ledger {
   const replication = createReplication(writing, keys, options.redis.wait, log);
   const webhooks = createDeliveryQueue(redis, keys, log);
   const common = (id: string) => [keys.prefix, id, options.jobTtlSeconds * 1000];
-  const { job: read, rank, count } = createBatchedReads(redis, keys);
-  const queues = createWorkQueues(redis, keys, log, rank);
+  const { job: read, count } = createBatchedReads(redis, keys);
+  const queues = createWorkQueues(redis, keys, log);
   const write = createBatchedCreates(writing, keys, options);
   const readAbilities = createAbilityReader(redis, keys);
   const sources = { redis, keys, subscriptions, read };
-
-  const accept = async ({ verdict, jobs, only }: Extract<Written, { jobs: unknown }>): Promise<Accepted> => {
-    const ids = jobs.map(({ id }) => id);
-    const waiting = jobs.filter(({ phase }) => phase === 'waiting');
-    await queues.add(waiting).catch((error: unknown) => {
-      // The jobs are durable already, and the sweep adds what has no work item: refusing now would make the caller
-      // send them a second time.
-      log.warn('jobs accepted without their work items; the sweep will add them', { jobs: ids.length, error });
-    });
-    return { replayed: verdict === 'replayed', ids, only };
-  };
 
   const ledger: Ledger = {
     create: (order) =>
@@ -125,15 +114,15 @@ export function createLedger(options: LedgerOptions): Ledger {
         requireRoomForAll(order, options.maxOpenJobs);
         const isReplicated = replication.begin();
         const written = await write(order);
-        if (!('jobs' in written)) throw refusal(written.verdict, order, options.maxOpenJobs);
-        return acknowledge(await accept(written), isReplicated);
+        if (!('ids' in written)) throw refusal(written.verdict, order, options.maxOpenJobs);
+        return acknowledge(written, isReplicated);
       }, MAY_BE_MADE),
     replay: (caller, idempotency) =>
       orUnavailable(async () => {
         const order = { caller, idempotency, jobs: [] };
         const isReplicated = replication.begin();
         const written = await write(order);
-        if ('jobs' in written) return acknowledge(await accept(written), isReplicated);
+        if ('ids' in written) return acknowledge(written, isReplicated);
         if (written.verdict === 'new') return undefined;
         throw refusal(written.verdict, order, options.maxOpenJobs);
       }),
@@ -208,8 +197,11 @@ const MAY_BE_MADE =
   'Idempotency-Key, or look for it in GET /jobs.';
 
 /** Of a job that only the primary has nobody is told that it is accepted. */
-async function acknowledge(accepted: Accepted, isReplicated: () => Promise<boolean>): Promise<Accepted> {
-  if (await isReplicated()) return accepted;
+async function acknowledge(
+  { verdict, ids, only }: Extract<Written, { ids: unknown }>,
+  isReplicated: () => Promise<boolean>,
+): Promise<Accepted> {
+  if (await isReplicated()) return { replayed: verdict === 'replayed', ids, only };
   throw new FleetError('queue_unavailable', MAY_BE_MADE, { retryAfterSeconds: 1 });
 }
 
@@ -222,7 +214,7 @@ function requireRoomForAll({ jobs, mostWaiting = Number.POSITIVE_INFINITY }: New
 }
 
 function refusal(
-  verdict: Exclude<Written['verdict'], 'ok' | 'replayed'>,
+  verdict: Exclude<Written['verdict'], 'made' | 'again' | 'replayed'>,
   { mostWaiting, jobs }: NewOrder,
   maxOpenJobs: number,
 ): Error {
@@ -240,6 +232,8 @@ function refusal(
       return queueFull(
         `There may be ${maxOpenJobs} jobs waiting or running, and ${jobs.length} more would be too many.`,
       );
+    case 'limited':
+      return new FleetError('rate_limited', 'This API key has sent too many requests this minute.');
     case 'new':
       return new Error('an order without jobs was to be made');
   }

@@ -1,4 +1,5 @@
 import type { JobKind, ParentJob, ResolvedRequest, Webhook } from '@comfy-fleet/contracts';
+import type { RequestCount } from './batched-reads.js';
 import { rankStep } from './rank-step.js';
 import { signatureOf } from './signature.js';
 
@@ -25,6 +26,8 @@ export interface NewOrder {
   readonly caller: string;
   /** The caller's share in the order of service; 1 is everybody's. */
   readonly weight?: number;
+  /** The order is a request of its caller, of which there may be so many in a minute, and which `counted` learns of. */
+  readonly requests?: { readonly most: number; readonly counted: (count: RequestCount) => void } | undefined;
   /** Most jobs of the caller that wait, these included. */
   readonly mostWaiting?: number | undefined;
   /** Most jobs of the caller in workers' hands; the others are held back until one ends. */
@@ -41,9 +44,9 @@ export interface OrderBounds {
 
 /** The arguments of scripts/create.ts for one order. */
 export function orderArguments(order: NewOrder, bounds: OrderBounds): (string | number)[] {
-  const { caller, idempotency, jobs, mostWaiting = '' } = order;
+  const { caller, idempotency, jobs, requests, mostWaiting = '' } = order;
   const remember = [idempotency?.digest ?? '', idempotency?.fingerprint ?? '', bounds.idempotencyTtlSeconds * 1000];
-  const head = [...remember, caller, mostWaiting, bounds.maxOpenJobs, jobs.length];
+  const head = [...remember, caller, requests?.most ?? '', mostWaiting, bounds.maxOpenJobs, jobs.length];
   return [...head, ...jobs.flatMap((job) => jobArguments(job, order))];
 }
 

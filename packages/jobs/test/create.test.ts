@@ -1,6 +1,7 @@
 import { newId } from '@comfy-fleet/contracts';
 import { expect, it } from 'vitest';
-import { anOrder, aRequest, nextClaim, openFleet, POOL, succeeded } from './builders.js';
+import { createWorkQueues } from '../src/work-queues.js';
+import { anOrder, aRequest, nextClaim, openFleet, POOL, quietLog, succeeded } from './builders.js';
 
 it('keeps every parameter of the request exactly, a seed of 2^64−1 and words of any script too', async () => {
   const fleet = await openFleet();
@@ -24,6 +25,30 @@ it('takes the creation of a job that is repeated as the first one', async () => 
   expect(second).toEqual(first);
   expect(await fleet.redis.zcard(fleet.keys.prioritized(POOL))).toBe(1);
   expect(await fleet.redis.zcard(fleet.keys.open(POOL))).toBe(1);
+});
+
+it('adds the work item as queue.add of BullMQ does, and wakes the workers as that does', async () => {
+  const fleet = await openFleet();
+  const { redis, keys } = fleet;
+  const { id, rank } = (await fleet.submit()).record;
+  const read = async () => {
+    const { timestamp, opts, ...fields } = await redis.hgetall(keys.workItem(POOL, id));
+    const score = await redis.zscore(keys.prioritized(POOL), id);
+    const place = BigInt(score ?? 0) - BigInt((await redis.get(keys.priorityCounter(POOL))) ?? 0);
+    const options: unknown = JSON.parse(opts ?? '');
+    return { fields, options, place, marker: await redis.zrange(keys.marker(POOL), 0, '-1', 'WITHSCORES'), timestamp };
+  };
+  const { timestamp, ...ours } = await read();
+  await redis.del(keys.workItem(POOL, id), keys.prioritized(POOL), keys.marker(POOL));
+  const queues = createWorkQueues(redis, keys, quietLog());
+  await queues.add({ pool: POOL, id, rank });
+  await queues.close();
+  const { timestamp: later, ...theirs } = await read();
+  expect(ours).toEqual(theirs);
+  expect(ours.place).toBe(BigInt(rank) * 2n ** 32n);
+  expect(Number(later) - Number(timestamp)).toBeGreaterThanOrEqual(0);
+  expect(Number(timestamp)).toBeGreaterThan(Date.now() - 60_000);
+  expect(await redis.hget(keys.queueMeta(POOL), 'opts.maxLenEvents')).toBe('1');
 });
 
 it('does not bring an ended job back when its creation is repeated', async () => {

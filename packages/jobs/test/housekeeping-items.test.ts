@@ -7,7 +7,7 @@ import { endedLongAgo, items, openKeeper } from './keepers.js';
 
 async function addItems(fleet: Fleet, ids: readonly string[]): Promise<void> {
   const queues = createWorkQueues(fleet.redis, fleet.keys, quietLog());
-  await queues.add(ids.map((id) => ({ pool: POOL, id, rank: 8 })));
+  await Promise.all(ids.map((id) => queues.add({ pool: POOL, id, rank: 8 })));
   await queues.close();
 }
 

@@ -30,7 +30,7 @@ it('adds the work item again that was removed under a waiting job', async () => 
   expect(await items(fleet)).toEqual([id]);
 });
 
-it('leaves alone a job so young that its work item may be on its way', async () => {
+it('leaves a job that is just being made to the next sweep', async () => {
   const fleet = await openFleet();
   await recordOnly(fleet, 0);
   await openKeeper(fleet).sweep();

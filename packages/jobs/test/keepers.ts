@@ -12,11 +12,13 @@ export function openKeeper({ settings }: Fleet, overrides: Partial<KeeperOptions
   return keeper;
 }
 
-/** Only the record, as when the process dies before it adds the work item; `ageMs` old. */
+/** Only the record, as when BullMQ gave its work item up; `ageMs` old. */
 export async function recordOnly(fleet: Fleet, ageMs: number, order: OrderOverrides = {}): Promise<string> {
   const id = newId();
   const bounds = { maxOpenJobs: 10_000, idempotencyTtlSeconds: 60 };
   await fleet.run('create', id, ...orderArguments(anOrder({ ...order, id }), bounds));
+  await fleet.redis.del(fleet.keys.workItem(POOL, id));
+  await fleet.redis.zrem(fleet.keys.prioritized(POOL), id);
   await fleet.redis.zincrby(fleet.keys.open(POOL), -ageMs, id);
   return id;
 }

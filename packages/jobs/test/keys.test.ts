@@ -37,6 +37,8 @@ const PAIRS: Record<string, string> = {
   "work_item_key('p', 'i')": keys.workItem('p', 'i'),
   "prioritized_key('p')": keys.prioritized('p'),
   "wait_key('p')": keys.waitList('p'),
+  "priority_counter_key('p')": keys.priorityCounter('p'),
+  "queue_meta_key('p')": keys.queueMeta('p'),
   "delayed_key('p')": keys.delayed('p'),
   "active_key('p')": keys.active('p'),
   "stalled_key('p')": keys.stalled('p'),
@@ -60,6 +62,6 @@ it('leaves no Lua key builder out of that comparison', () => {
 it('begins every key and channel with the prefix, so that all are in one slot of a Redis Cluster', () => {
   const built = Object.values(keys).flatMap((value) => (typeof value === 'function' ? [value('a', 'b')] : [value]));
   const names = built.filter((key) => key !== keys.queueName('a') && key !== keys.webhookQueue && key !== keys.prefix);
-  expect(names).toHaveLength(49);
+  expect(names).toHaveLength(51);
   for (const key of names) expect(key).toMatch(/^\{tag\}:/);
 });

@@ -69,7 +69,7 @@ it('keeps the order of waiting, delayed, given back and re-enqueued jobs', async
   // V is now the highest rank of the three claims, just above the threshold.
   expect(Number(await rebase(fleet))).toBeGreaterThan(0);
 
-  await queues.add([{ pool: POOL, id: lost, rank: (await fleet.get(lost)).record.rank }]);
+  await queues.add({ pool: POOL, id: lost, rank: (await fleet.get(lost)).record.rank });
   await queues.close();
   // Lets the delayed ones become due, as time would, the one of the highest rank first.
   await fleet.redis.zadd(fleet.keys.delayed(POOL), 1, delayedThird, 2, delayedFirst);

@@ -1,5 +1,5 @@
 import { FleetError } from '@comfy-fleet/contracts';
-import type { Ledger } from '@comfy-fleet/jobs';
+import type { Ledger, NewOrder, RequestCount } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Caller } from './caller.js';
 
@@ -11,27 +11,63 @@ export interface Reading {
   readonly refusal: FleetError | undefined;
 }
 
-/** Counts a caller's requests. Never rejects: while Redis is away nothing is counted, and little is served. */
-export type Meter = (caller: Caller | undefined) => Promise<Reading>;
+/** The count of one request. */
+export interface Tally {
+  /** Counts the request unless that is done. Never rejects: while Redis is away nothing is counted, and little is served. */
+  read(): Promise<Reading>;
+  /** For an order that counts the request with what it makes; undefined when there is no limit, or it is known to be passed. */
+  within(): NewOrder['requests'];
+}
+
+export type Meter = (caller: Caller | undefined) => Tally;
 
 const UNLIMITED: Reading = { headers: {}, refusal: undefined };
+const NOTHING_TO_COUNT: Tally = { read: () => Promise.resolve(UNLIMITED), within: () => undefined };
 
+/** Counts callers' requests. */
 export function createMeter(ledger: Pick<Ledger, 'count'>, log: Logger): Meter {
-  return async (caller) => {
+  /** Callers known to have sent too many, until when in ms. */
+  const over = new Map<string, number>();
+
+  const readingOf = (caller: string, most: number, { requests, resetMs }: RequestCount): Reading => {
+    const seconds = Math.max(1, Math.ceil(resetMs / 1000));
+    const headers = {
+      'RateLimit-Policy': `"requests";q=${most};w=60`,
+      RateLimit: `"requests";r=${Math.max(0, most - requests)};t=${seconds}`,
+    };
+    if (requests <= most) return { headers, refusal: undefined };
+    over.set(caller, performance.now() + resetMs);
+    return { headers, refusal: tooMany(most, seconds) };
+  };
+
+  return (caller) => {
     const most = caller?.limits?.requestsPerMinute;
-    if (caller === undefined || most === undefined) return UNLIMITED;
-    try {
-      const { requests, resetMs } = await ledger.count(caller.id);
-      const seconds = Math.max(1, Math.ceil(resetMs / 1000));
-      const headers = {
-        'RateLimit-Policy': `"requests";q=${most};w=60`,
-        RateLimit: `"requests";r=${Math.max(0, most - requests)};t=${seconds}`,
-      };
-      return { headers, refusal: requests > most ? tooMany(most, seconds) : undefined };
-    } catch (error) {
-      log.debug('a request was not counted', { error });
-      return UNLIMITED;
-    }
+    if (caller === undefined || most === undefined) return NOTHING_TO_COUNT;
+    const { id } = caller;
+    let reading: Promise<Reading> | undefined;
+    const count = async (): Promise<Reading> => {
+      try {
+        return readingOf(id, most, await ledger.count(id));
+      } catch (error) {
+        log.debug('a request was not counted', { error });
+        return UNLIMITED;
+      }
+    };
+    return {
+      read: () => {
+        reading ??= count();
+        return reading;
+      },
+      within: () => {
+        const until = over.get(id);
+        if (until !== undefined && performance.now() < until) return undefined;
+        over.delete(id);
+        const counted = (count: RequestCount) => {
+          reading = Promise.resolve(readingOf(id, most, count));
+        };
+        return { most, counted };
+      },
+    };
   };
 }
 

@@ -6,7 +6,7 @@ import type { Logger } from '@comfy-fleet/telemetry';
 import express, { type NextFunction, type Request, type RequestHandler, type Response } from 'express';
 import type { Caller } from '../access/caller.js';
 import type { Gate } from '../access/gate.js';
-import type { Meter, Reading } from '../access/meter.js';
+import type { Meter, Reading, Tally } from '../access/meter.js';
 import { crossOrigin } from './cross-origin.js';
 import { type BodyLimits, formReader } from './form-reader.js';
 import { createHeaderList, type HeaderList } from './headers.js';
@@ -61,9 +61,11 @@ export function expressApp(routes: readonly Route[], options: ExpressAppOptions)
     return send(problem(new FleetError('not_found', detail), pathOf(request)), response);
   });
   // Express knows an error handler by its four parameters.
-  app.use((error: unknown, request: Request, response: Response, _next: NextFunction) =>
-    failed(readingError(error), request, response, log),
-  );
+  app.use(async (error: unknown, request: Request, response: Response, _next: NextFunction) => {
+    const reading = await localsOf(response).tally?.read();
+    if (reading !== undefined) localsOf(response).limits = reading.headers;
+    return failed(reading?.refusal ?? readingError(error), request, response, log);
+  });
   return (request, response) => {
     request.url = pathOfTarget(request.url);
     app(request, response);
@@ -85,7 +87,8 @@ interface Locals {
   /** The headers that say how much the caller may ask yet. */
   limits?: Reading['headers'];
   caller?: Caller | undefined;
-  reading?: Promise<Reading>;
+  tally?: Tally;
+  counting?: ApiRequest['counting'];
   job?: string | undefined;
   polled?: true | undefined;
 }
@@ -99,7 +102,7 @@ const browsed: RequestHandler = (_request, response, next) => {
 
 /** Asks who is there, and counts the request, before its body is read. */
 function entered(
-  { access, countedBeside, polled }: Pick<Route, 'access' | 'countedBeside' | 'polled'>,
+  { access, counted, polled }: Pick<Route, 'access' | 'counted' | 'polled'>,
   { gate, meter }: ExpressAppOptions,
 ): RequestHandler {
   return async (request, response, next) => {
@@ -113,8 +116,11 @@ function entered(
       header: (name: string) => request.get(name),
     };
     locals.caller = await gate.admit(access, visit);
-    locals.reading = meter(locals.caller);
-    if (countedBeside === undefined) refuseIfTooMany(await locals.reading, response);
+    const tally = meter(locals.caller);
+    locals.tally = tally;
+    locals.counting = counted === 'within' ? tally.within() : undefined;
+    if (counted === 'beside') void tally.read();
+    else if (locals.counting === undefined) refuseIfTooMany(await tally.read(), response);
     next();
   };
 }
@@ -130,13 +136,13 @@ function served(handler: Handler, log: Logger): RequestHandler {
     const { gone } = locals;
     locals.job = request.params.id as string | undefined;
     try {
-      const answer = (async () => handler(toApiRequest(request, locals.caller, gone)))();
+      const answer = (async () => handler(toApiRequest(request, locals)))();
       answer.catch(() => {}); // until it is waited for
-      if (locals.reading !== undefined) {
-        const reading = await locals.reading;
-        if (reading.refusal !== undefined) discard(answer, gone);
-        refuseIfTooMany(reading, response);
-      }
+      // Then it may have counted the request; if it did not come to that, it is done now.
+      if (locals.counting !== undefined) await answer.catch(() => {});
+      const reading = await locals.tally?.read();
+      if (reading?.refusal !== undefined) discard(answer, gone);
+      if (reading !== undefined) refuseIfTooMany(reading, response);
       const reply = await answer;
       if (reply.job !== undefined) locals.job = reply.job;
       await send(reply, response);
@@ -216,7 +222,7 @@ async function failed(error: unknown, request: Request, response: Response, log:
   else await send({ ...reply, headers: { ...reply.headers, 'WWW-Authenticate': challenge } }, response);
 }
 
-function toApiRequest(request: Request, caller: Caller | undefined, gone: Leaving): ApiRequest {
+function toApiRequest(request: Request, { caller, counting, gone }: Locals): ApiRequest {
   const { file } = request;
   return {
     method: request.method,
@@ -227,6 +233,7 @@ function toApiRequest(request: Request, caller: Caller | undefined, gone: Leavin
     },
     header: (name) => request.get(name),
     caller,
+    counting,
     range: (size) => {
       const ranges = request.range(size, { combine: true });
       if (ranges === -1) return 'unsatisfiable';

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { ByteRange } from '@comfy-fleet/frames';
+import type { NewOrder } from '@comfy-fleet/jobs';
 import type { Caller } from '../access/caller.js';
 import type { Access } from '../access/gate.js';
 
@@ -14,6 +15,8 @@ export interface ApiRequest {
   header(name: string): string | undefined;
   /** Undefined where nobody is asked who they are: on public routes, and with a signed URL. */
   readonly caller: Caller | undefined;
+  /** For the order that counts this request with what it makes; see Route.counted. */
+  readonly counting: NewOrder['requests'];
   /** The one range asked for of `size` bytes; undefined when the whole is to be sent. */
   range(size: number): ByteRange | 'unsatisfiable' | undefined;
   /** The parsed JSON, or the text fields of a form. Not validated. */
@@ -53,10 +56,10 @@ export interface Route {
   /** What is read before the handler is called: JSON, or JSON or a form with a picture. Absent: the body is ignored. */
   readonly body?: 'json' | 'picture';
   /**
-   * Counted beside its handler, in the same round trip to Redis; then the handler's work may be for nothing. Absent: it is
-   * counted before anything else is done.
+   * When the request is counted. `beside` its handler, in the same round trip to Redis, so that the handler's work may be
+   * for nothing; `within` what its handler orders; absent: before anything else is done.
    */
-  readonly countedBeside?: true;
+  readonly counted?: 'beside' | 'within';
   /**
    * Asked again and again by machines, probing or polling: logged at debug only, unless it is answered by an error of the
    * caller's or of ours (a probe's 503 is its answer).

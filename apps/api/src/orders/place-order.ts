@@ -31,6 +31,7 @@ async function placeOrder(
     jobs,
     caller: caller.id,
     weight: caller.weight,
+    requests: request.counting,
     mostWaiting: caller.limits?.jobsWaiting,
     mostTaken: caller.limits?.jobsRunning,
     idempotency,

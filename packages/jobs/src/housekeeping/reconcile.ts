@@ -13,12 +13,12 @@ interface Reconciling {
   readonly log: Logger;
 }
 
-/** Jobs younger than this may be between their record and their work item, ended ones between their end and its removal. */
+/** Jobs that ended since may be between their end and the removal of their work item. */
 const GRACE_MS = 2000;
 
 /**
- * Each open job has a work item, and each work item an open job. A crash between a record and its item, or an item that
- * BullMQ gave up, leaves a job that nobody would see; a crash between an end and the item's removal, or a Redis that
+ * Each open job has a work item, and each work item an open job. An item that BullMQ gave up, or that somebody removed
+ * by hand, leaves a job that nobody would see; a crash between an end and the item's removal, or a Redis that
  * lost its last second, leaves an item that a worker takes in vain. Both lists are read whole, which costs Redis some
  * 50 ms for 100,000 jobs; only what is in one of them alone is looked up.
  */
@@ -56,7 +56,7 @@ async function addMissing({ redis, keys, queues, log }: Reconciling, pool: strin
       const exists = replies[index * 2]?.[1];
       const [status, rank] = (replies[index * 2 + 1]?.[1] ?? []) as (string | null)[];
       if (exists !== 0 || !rank || isTerminal(status as JobStatus)) continue;
-      await queues.add([{ pool, id, rank: Number(rank) }]);
+      await queues.add({ pool, id, rank: Number(rank) });
       log.warn('job had no work item; added it', { job: id, pool });
     }
   }

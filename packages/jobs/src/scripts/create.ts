@@ -1,19 +1,22 @@
+import { COUNT } from './count.js';
 import { INDEX_EXTRA_MS, PRELUDE, SNAPSHOT, USAGE_LIFE_MS } from './prelude.js';
 
 /** BullMQ's ceiling for a priority; ranks above it are clamped and then served first in, first out. */
 const MAX_RANK = 2_097_151;
 
 /**
- * queued: writes the records of several orders and gives each its rank. Each order is made whole or not at all. Own
+ * queued: writes the records of several orders, each with its rank and its work item: a job that is durable is queued,
+ * whatever dies. Each order is made whole or not at all. Own
  * arguments, for each order: digest of its Idempotency-Key (or empty), fingerprint of its request, ms that they are
- * remembered, caller, most jobs of the caller that may wait (or empty), most open jobs of all, number of jobs (0 only
+ * remembered, caller, most requests of the caller in a minute, of which this is one (or empty: it is not to be counted),
+ * most jobs of the caller that may wait (or empty), most open jobs of all, number of jobs (0 only
  * asks whether it was made before: `new` if not); then for each job: id, pool, flow, step, ms after which it expires if
- * it still is queued, signature, number of fields, field–value pairs of the record. Answers for each order a verdict,
- * and with `ok` and `replayed` the jobs as `{id, pool, rank, phase}`. A job made now has its creation and start deadline
- * besides, and if it is the only one how many are ahead of it; one that was made before comes with its snapshot. A repeat
- * for the same ids changes nothing.
+ * it still is queued, signature, number of fields, field–value pairs of the record. Answers for each order the count of the request (or nothing) and a verdict:
+ * `made` with the jobs' ids and the last one's rank, creation, start deadline and how many are ahead of it; `again` (a
+ * repeat for the same ids, which changes nothing) and `replayed` with the ids and, of an only job, its snapshot; or why
+ * nothing was made.
  */
-export const createScript = `${PRELUDE}${SNAPSHOT}
+export const createScript = `${PRELUDE}${SNAPSHOT}${COUNT}
 local cursor = 4
 local function take()
   local value = ARGV[cursor]
@@ -22,7 +25,7 @@ local function take()
 end
 local function read_order()
   local order = {digest = take(), fingerprint = take(), remember = take(), caller = take(),
-    most_waiting = tonumber(take()), most_open = tonumber(take()), jobs = {}}
+    most_requests = tonumber(take()), most_waiting = tonumber(take()), most_open = tonumber(take()), jobs = {}}
   for n = 1, tonumber(take()) do
     local job = {id = take(), pool = take(), flow = take(), step = tonumber(take()), start_within = tonumber(take()),
       signature = take()}
@@ -35,28 +38,35 @@ local function read_order()
 end
 -- What was made before, as it is now.
 local function answer(verdict, ids)
-  local jobs = {}
-  for n, job_id in ipairs(ids) do
-    local written = redis.call('HMGET', job_key(job_id), 'pool', 'rank', 'phase')
-    jobs[n] = {job_id, written[1] or '', written[2] or '', written[3] or ''}
-  end
-  if #ids > 1 then return {verdict, jobs} end
+  if #ids > 1 then return {verdict, ids} end
   id, record = ids[1], job_key(ids[1])
-  return {verdict, jobs, snapshot()}
+  return {verdict, ids, snapshot()}
 end
 local function ids_of(order)
   local ids = {}
   for n, job in ipairs(order.jobs) do ids[n] = job.id end
   return ids
 end
+-- Known once for all orders.
+local now, day, open_jobs = now_ms(), today(), 0
+for _, pool in ipairs(redis.call('SMEMBERS', pools_key())) do open_jobs = open_jobs + redis.call('ZCARD', open_key(pool)) end
+local pools, made_by = {}, {}
 local function refusal(order)
-  local open = #order.jobs
-  for _, pool in ipairs(redis.call('SMEMBERS', pools_key())) do open = open + redis.call('ZCARD', open_key(pool)) end
-  if open > order.most_open then return 'full' end
+  if open_jobs + #order.jobs > order.most_open then return 'full' end
+  if not order.most_waiting then return end
   local waiting = tonumber(redis.call('HGET', waiting_of_key(), order.caller) or 0)
-  if order.most_waiting and waiting + #order.jobs > order.most_waiting then return 'waiting' end
+  if waiting + #order.jobs > order.most_waiting then return 'waiting' end
 end
-local function write(job, caller, now)
+-- As queue.add of BullMQ 6.7 does it (its addPrioritizedJob script), but for its own stream of events; a test holds them alike.
+local function add_work_item(pool, job_id, rank)
+  local priority = string.format('%d', rank)
+  local opts = '{"removeOnFail":true,"jobId":"' .. job_id .. '","removeOnComplete":true,"priority":' .. priority .. ',"attempts":0}'
+  redis.call('HSET', work_item_key(pool, job_id), 'name', 'job', 'data', '{}', 'opts', opts, 'timestamp', now, 'delay', 0,
+    'priority', priority)
+  local counter = redis.call('INCR', priority_counter_key(pool)) % 4294967296
+  redis.call('ZADD', prioritized_key(pool), string.format('%.0f', rank * 4294967296 + counter), job_id)
+end
+local function write(job, caller)
   local pool, signature, key = job.pool, job.signature, job_key(job.id)
   local flow = 'flow:' .. job.flow
   local ranks = redis.call('HMGET', ranks_key(pool), 'V', flow)
@@ -70,12 +80,14 @@ local function write(job, caller, now)
   redis.call('ZADD', open_key(pool), now, job.id)
   redis.call('ZADD', deadlines_key(), deadline, job.id)
   redis.call('ZADD', jobs_of_key(caller), 0, job.id)
-  return {job.id, pool, rank, 'waiting', now, deadline}
+  add_work_item(pool, job.id, rank)
+  pools[pool] = true
+  return rank, deadline
 end
--- Those that will be served before one of that rank which comes now. A score is rank · 2^32 + counter.
+-- Those that will be served before the last of that rank. A score is rank · 2^32 + counter.
 local function ahead_of(pool, rank)
   local below = string.format('(%.0f', (rank + 1) * 4294967296)
-  return redis.call('ZCOUNT', prioritized_key(pool), '-inf', below) + redis.call('LLEN', wait_key(pool))
+  return redis.call('ZCOUNT', prioritized_key(pool), '-inf', below) - 1 + redis.call('LLEN', wait_key(pool))
 end
 local function make(order)
   if order.digest ~= '' then
@@ -91,32 +103,41 @@ local function make(order)
       if found == 0 then return {'gone'} end
       -- The same process may send one order twice, after a lost connection.
       local again = order.jobs[1] and order.jobs[1].id == list[1]
-      return answer(again and 'ok' or 'replayed', list)
+      return answer(again and 'again' or 'replayed', list)
     end
   end
   if #order.jobs == 0 then return {'new'} end
   local ids = ids_of(order)
-  if redis.call('EXISTS', job_key(ids[1])) == 1 then return answer('ok', ids) end
+  if redis.call('EXISTS', job_key(ids[1])) == 1 then return answer('again', ids) end
   local refused = refusal(order)
   if refused then return {refused} end
-  local caller, now, written, pools = order.caller, now_ms(), {}, {}
-  for n, job in ipairs(order.jobs) do
-    written[n] = write(job, caller, now)
-    if not pools[job.pool] then redis.call('SADD', pools_key(), job.pool) end
-    pools[job.pool] = true
-  end
-  if #written == 1 then written[1][7] = ahead_of(order.jobs[1].pool, written[1][3]) end
-  redis.call('SADD', callers_key(), caller)
-  redis.call('PEXPIRE', jobs_of_key(caller), ended_life + ${INDEX_EXTRA_MS})
-  local usage = usage_key(caller, today())
-  redis.call('HINCRBY', usage, 'jobs', #ids)
-  redis.call('PEXPIRE', usage, ${USAGE_LIFE_MS})
+  local caller, rank, deadline = order.caller
+  for _, job in ipairs(order.jobs) do rank, deadline = write(job, caller) end
+  open_jobs = open_jobs + #ids
+  made_by[caller] = (made_by[caller] or 0) + #ids
   if order.digest ~= '' then
     redis.call('SET', idempotency_key(caller, order.digest), order.fingerprint .. ' ' .. table.concat(ids, ','), 'PX', order.remember)
   end
-  return {'ok', written}
+  return {'made', ids, rank, now, deadline, ahead_of(order.jobs[#ids].pool, rank)}
 end
 local replies = {}
-while cursor <= #ARGV do replies[#replies + 1] = make(read_order()) end
+while cursor <= #ARGV do
+  local order = read_order()
+  local counted = order.most_requests and count(order.caller)
+  local limited = counted and counted[1] > order.most_requests
+  replies[#replies + 1] = {counted or false, unpack(limited and {'limited'} or make(order))}
+end
+for pool in pairs(pools) do
+  redis.call('SADD', pools_key(), pool)
+  -- Nobody reads BullMQ's own stream of events.
+  redis.call('HSETNX', queue_meta_key(pool), 'opts.maxLenEvents', 1)
+  redis.call('ZADD', marker_key(pool), 0, '0')
+end
+for caller, jobs in pairs(made_by) do
+  redis.call('SADD', callers_key(), caller)
+  redis.call('PEXPIRE', jobs_of_key(caller), ended_life + ${INDEX_EXTRA_MS})
+  redis.call('HINCRBY', usage_key(caller, day), 'jobs', jobs)
+  redis.call('PEXPIRE', usage_key(caller, day), ${USAGE_LIFE_MS})
+end
 return replies
 `;

@@ -1,0 +1,30 @@
+import DataLoader from 'dataloader';
+
+/**
+ * Joins questions that are asked in the same turn of the event loop: `ask` gets several, at most `most`, and answers them
+ * in their order, or an Error for one. The first `enough` leave at once, for whoever answers to begin while the rest of
+ * the turn's questions arrive.
+ */
+export function joined<Q, A>(
+  ask: (questions: readonly Q[]) => Promise<ArrayLike<A | Error>>,
+  { enough }: { readonly enough: number },
+): (question: Q) => Promise<A> {
+  let waiting = 0;
+  let leave = () => {};
+  const loader = new DataLoader<Q, A>(ask, {
+    cache: false,
+    maxBatchSize: enough,
+    batchScheduleFn: (dispatch) => {
+      waiting = 0;
+      leave = dispatch;
+      // After the poll phase, in which the requests of all connections have been read.
+      setImmediate(dispatch);
+    },
+  });
+  return (question) => {
+    const answer = loader.load(question);
+    waiting += 1;
+    if (waiting === enough) leave();
+    return answer;
+  };
+}
