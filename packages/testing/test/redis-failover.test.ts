@@ -1,0 +1,92 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Job } from '@comfy-fleet/contracts';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import {
+  createGpus,
+  type Gpus,
+  jobClient,
+  type RedisSentinels,
+  type Service,
+  type Simulator,
+  startFleet,
+  startRedisSentinels,
+  starts,
+  startWebhookSink,
+  type TestFleet,
+  until,
+  type WebhookSink,
+} from '../src/index.js';
+
+const JOB = { prompt: 'a lighthouse in a storm', lod: 'sketch', width: 64, height: 64, steps: 8 };
+
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 });
+
+let gpus: Gpus;
+let gpu: Simulator;
+let redis: RedisSentinels;
+let sink: WebhookSink;
+let fleet: TestFleet;
+let services: Service[];
+
+beforeAll(async () => {
+  gpus = await createGpus();
+  gpu = await gpus.start(5);
+  sink = await startWebhookSink();
+  redis = await startRedisSentinels({ replicas: 2, password: 'secret' });
+  const env = {
+    REDIS_SENTINELS: redis.nodes.map(({ host, port }) => `${host}:${port}`).join(','),
+    REDIS_SENTINEL_NAME: redis.name,
+    REDIS_WAIT_REPLICAS: '1',
+    REDIS_WAIT_MS: '400',
+  };
+  fleet = await startFleet({ redisUrl: 'redis://:secret@unused', env: { ...env, WEBHOOK_ALLOW: '127.0.0.0/8' } });
+  services = [fleet.api, await fleet.startWorker('w', [gpu.url]), await fleet.startDispatcher()];
+});
+afterAll(async () => {
+  await fleet.close();
+  await redis.close();
+  await sink.close();
+  await gpus.close();
+});
+
+/** Sends an order until it is accepted, as a caller does who is answered 503. */
+async function order(key: string): Promise<Job> {
+  for (;;) {
+    const answer = await fetch(`${fleet.url}/generate`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'idempotency-key': key },
+      body: JSON.stringify({ ...JOB, webhook: { url: sink.url } }),
+      signal: AbortSignal.timeout(10_000),
+    });
+    if (answer.status === 202) return (await answer.json()) as Job;
+    expect(answer.status).toBe(503);
+    expect(await answer.json()).toMatchObject({ code: 'queue_unavailable' });
+    await delay(50);
+  }
+}
+
+it('ends every accepted job, rendered once, when the primary dies in the middle, without a restart of any process', async () => {
+  const ids = new Set<string>();
+  let isOver = false;
+  const callers = Array.from({ length: 3 }, async () => {
+    while (!isOver) {
+      ids.add((await order(randomUUID())).id);
+      await delay(100);
+    }
+  });
+  const jobs = jobClient(fleet.url);
+  await until('it is well under way', () => ids.size > 20 && starts(gpu) > 5);
+  const old = await redis.primary();
+  await old.stop('SIGKILL');
+  await until('another is the primary', async () => (await redis.primary()) !== old, { withinMs: 60_000 });
+  const then = ids.size;
+  await until('it goes on', () => ids.size > then + 10, { withinMs: 60_000 });
+  isOver = true;
+  await Promise.all(callers);
+  for (const id of ids) expect(await jobs.ended(id)).toMatchObject({ status: 'succeeded', attempts: 1 });
+  expect(starts(gpu)).toBe(ids.size);
+  const told = () => new Set(sink.received.map(({ body }) => (JSON.parse(body) as { data: Job }).data.id));
+  await until('every webhook was delivered', () => [...ids].every((id) => told().has(id)), { withinMs: 60_000 });
+  for (const service of services) expect(service.exitCode).toBeNull();
+});
