@@ -5,8 +5,11 @@ import { processIdentity } from './process-identity.mjs';
 
 /**
  * @typedef {{ name: string, pid: number, identity: string | undefined }} Known
- * @typedef {Known & { children: Known[] }} Holder
- * @typedef {{ leftovers: readonly Known[], record(name: string, pid: number): void, release(): void }} DataLock
+ * @typedef {Known & { children: Known[], settings?: Record<string, string> }} Holder
+ * @typedef {{
+ *   leftovers: readonly Known[], record(name: string, pid: number): void, release(): void,
+ *   tell(settings: Record<string, string>): void,
+ * }} DataLock
  */
 
 /**
@@ -22,18 +25,36 @@ export function takeData(dir) {
   /** @type {Holder} */
   const mine = { name: 'npm start', pid: process.pid, identity: processIdentity(process.pid), children: [] };
   const leftovers = acquire(path, mine);
+  const write = () => {
+    const fresh = `${path}.${process.pid}`;
+    writeFileSync(fresh, JSON.stringify(mine));
+    renameSync(fresh, path);
+  };
   return {
     leftovers,
     record(name, pid) {
       mine.children.push({ name, pid, identity: processIdentity(pid) });
-      const fresh = `${path}.${process.pid}`;
-      writeFileSync(fresh, JSON.stringify(mine));
-      renameSync(fresh, path);
+      write();
+    },
+    tell(settings) {
+      mine.settings = settings;
+      write();
     },
     release() {
       if (read(path)?.pid === process.pid) rmSync(path, { force: true });
     },
   };
+}
+
+/**
+ * The settings that the run told which has the data folder now, for whoever wants to find what it started; none when
+ * there is no such run.
+ * @param {string} dir
+ * @returns {Record<string, string>}
+ */
+export function toldSettings(dir) {
+  const holder = read(join(dir, 'run.lock'));
+  return holder !== undefined && isAlive(holder) ? (holder.settings ?? {}) : {};
 }
 
 /**

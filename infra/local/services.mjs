@@ -24,6 +24,11 @@ export async function bringUp(context) {
   const redisUrl = settings.redisUrl ?? (await startRedis(context));
   if (settings.redisUrl !== undefined) await requireRedis(settings.redisUrl);
   const comfyuiUrls = settings.comfyuiUrls ?? (await startSimulator(context));
+  // What nobody set, `npm run doctor` would not find.
+  context.lock.tell({
+    ...(settings.redisUrl === undefined ? { REDIS_URL: redisUrl } : {}),
+    ...(settings.comfyuiUrls === undefined ? { COMFYUI_URLS: comfyuiUrls } : {}),
+  });
   const disk = settings.comfyuiUrls === undefined ? simulatorDisk(context) : {};
   const port = settings.port === 0 ? await freePort(settings.host) : settings.port;
   const metricsPort = settings.apiMetricsPort === 0 ? await freePort() : settings.apiMetricsPort;
