@@ -1,0 +1,102 @@
+import type { RedisInspection } from '@comfy-fleet/jobs';
+import { showBytes } from '../bytes.js';
+import { type Finding, reportOf } from '../finding.js';
+
+/** What the scripts use came with it (XAUTOCLAIM, ZRANGE by score), and BullMQ asks for it. */
+const OLDEST = [6, 2] as const;
+/** A submission takes a handful of round trips: slower than this they show. */
+const SLOW_MS = 20;
+const FULL = 0.9;
+const NEARLY_FULL = 0.75;
+
+/** What is to be said of a Redis that answers, but for its clock. */
+export function judgeRedis(
+  inspection: RedisInspection,
+  { replicasNeeded }: { readonly replicasNeeded: number },
+): Finding[] {
+  return [
+    judgeVersion(inspection),
+    judgeEviction(inspection),
+    judgeFile(inspection),
+    judgeLatency(inspection),
+    judgeMemory(inspection),
+    judgeReplicas(inspection, replicasNeeded),
+  ];
+}
+
+function judgeVersion({ version }: RedisInspection): Finding {
+  const { ok, fail } = reportOf('redis-version');
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  const isOld = major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1]);
+  if (!isOld) return ok(version);
+  const oldest = OLDEST.join('.');
+  return fail(`${version} is too old: the job queue needs ${oldest}`, `upgrade Redis to ${oldest} or later, or Valkey`);
+}
+
+function judgeEviction({ evictionPolicy }: RedisInspection): Finding {
+  const { ok, fail } = reportOf('redis-eviction');
+  if (evictionPolicy === 'noeviction') return ok('noeviction: nothing is thrown away when memory is full');
+  return fail(
+    `maxmemory-policy is ${evictionPolicy}: when its memory is full Redis throws jobs away`,
+    'redis-cli config set maxmemory-policy noeviction, and write `maxmemory-policy noeviction` into its configuration',
+  );
+}
+
+function judgeFile({ aof, aofWritesGoWell, appendfsync }: RedisInspection): Finding {
+  const { ok, warn, fail } = reportOf('redis-aof');
+  const write = (line: string) => `and write \`${line}\` into its configuration`;
+  if (!aof) {
+    return fail(
+      'there is no append-only file: jobs are gone when Redis restarts',
+      `redis-cli config set appendonly yes, ${write('appendonly yes')}`,
+    );
+  }
+  if (!aofWritesGoWell) {
+    return fail('its last write to the append-only file failed', 'look into its log; most often its disk is full');
+  }
+  const everyWrite = `redis-cli config set appendfsync always, ${write('appendfsync always')}`;
+  if (appendfsync === 'always') return ok('on, appendfsync always: an accepted job is on disk');
+  if (appendfsync === 'everysec') {
+    return warn('on, appendfsync everysec: a power cut loses the jobs of the last second', everyWrite);
+  }
+  if (appendfsync === undefined) {
+    return warn('on; how often it is synced may not be asked here (CONFIG is closed)', 'look it up at your provider');
+  }
+  return fail(`on, but appendfsync is ${appendfsync}: a power cut loses jobs`, everyWrite);
+}
+
+function judgeLatency({ roundTripsMs }: RedisInspection): Finding {
+  const { ok, warn } = reportOf('redis-latency');
+  const at = (share: number) => roundTripsMs[Math.ceil(share * roundTripsMs.length) - 1] ?? 0;
+  const found = `${roundTripsMs.length} pings: p50 ${at(0.5).toFixed(2)} ms, p99 ${at(0.99).toFixed(2)} ms`;
+  if (at(0.99) <= SLOW_MS) return ok(found);
+  return warn(
+    found,
+    'bring Redis nearer to the services, or free its machine; every request waits for it several times',
+  );
+}
+
+function judgeMemory({ usedBytes, maxBytes }: RedisInspection): Finding {
+  const { ok, warn, fail } = reportOf('redis-memory');
+  if (maxBytes === 0) return ok(`${showBytes(usedBytes)} used, without a limit (maxmemory 0)`);
+  const share = usedBytes / maxBytes;
+  const found = `${showBytes(usedBytes)} of ${showBytes(maxBytes)} used (${Math.round(share * 100)} %)`;
+  const mend = 'raise maxmemory, or keep ended jobs shorter (JOB_TTL_SECONDS, KEY_JOBS_KEPT)';
+  if (share > FULL) return fail(`${found}: when it is full no job is accepted`, mend);
+  return share > NEARLY_FULL ? warn(found, mend) : ok(found);
+}
+
+function judgeReplicas({ role, replicas }: RedisInspection, needed: number): Finding {
+  const { ok, fail } = reportOf('redis-replicas');
+  if (role === 'slave') {
+    const mend = 'name the primary in REDIS_URL, or let Sentinel name it (REDIS_SENTINELS)';
+    return fail('this is a replica, which takes no writes', mend);
+  }
+  if (replicas < needed) {
+    return fail(
+      `${replicas} are connected, and REDIS_WAIT_REPLICAS wants ${needed}: jobs wait in vain to be copied`,
+      'bring the missing replicas back, or lower REDIS_WAIT_REPLICAS',
+    );
+  }
+  return ok(replicas === 0 ? 'none' : `${replicas} connected`);
+}

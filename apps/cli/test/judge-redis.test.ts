@@ -1,0 +1,48 @@
+import type { RedisInspection } from '@comfy-fleet/jobs';
+import { describe, expect, it } from 'vitest';
+import { judgeRedis } from '../src/doctor/checks/judge-redis.js';
+
+const FINE: RedisInspection = {
+  version: '7.2.5',
+  mode: 'standalone',
+  role: 'master',
+  evictionPolicy: 'noeviction',
+  aof: true,
+  aofWritesGoWell: true,
+  appendfsync: 'always',
+  usedBytes: 2 ** 20,
+  maxBytes: 0,
+  replicas: 0,
+  roundTripsMs: Array.from({ length: 100 }, (_, index) => (index + 1) / 100),
+  clockOffsetMs: 0,
+};
+const judge = (changes: Partial<RedisInspection> = {}, replicasNeeded = 0) =>
+  judgeRedis({ ...FINE, ...changes }, { replicasNeeded });
+const badOf = (...given: Parameters<typeof judge>) =>
+  judge(...given)
+    .filter(({ level }) => level !== 'ok')
+    .map(({ check, level, found, mend }) => ({ check, level, said: `${found}; ${mend}` }));
+
+describe('judgeRedis', () => {
+  it('has nothing to say against a Redis that is as it should be', () => {
+    expect(badOf()).toEqual([]);
+    expect(judge().find(({ check }) => check === 'redis-latency')?.found).toBe('100 pings: p50 0.50 ms, p99 0.99 ms');
+  });
+
+  it.each<[string, Partial<RedisInspection>, number, string, 'warn' | 'fail', RegExp]>([
+    ['an old one', { version: '6.0.16' }, 0, 'redis-version', 'fail', /6\.0\.16 is too old.*6\.2.*upgrade Redis/],
+    ['a replica', { role: 'slave' }, 0, 'redis-replicas', 'fail', /takes no writes.*REDIS_SENTINELS/],
+    ['too few replicas', { replicas: 1 }, 2, 'redis-replicas', 'fail', /1 are connected.*wants 2.*bring the missing/],
+    ['a full disk', { aofWritesGoWell: false }, 0, 'redis-aof', 'fail', /last write .* failed.*its disk is full/],
+    ['one that says nothing of it', { appendfsync: undefined }, 0, 'redis-aof', 'warn', /CONFIG is closed.*provider/],
+    ['a far one', { roundTripsMs: Array(100).fill(30) }, 0, 'redis-latency', 'warn', /p99 30\.00 ms.*nearer/],
+    ['a fuller one', { maxBytes: 1.2 * 2 ** 20 }, 0, 'redis-memory', 'warn', /\(83 %\).*raise maxmemory/],
+    ['a full one', { maxBytes: 2 ** 20 }, 0, 'redis-memory', 'fail', /no job is accepted.*raise maxmemory/],
+  ])('tells of %s what is wrong and how to mend it', (_name, changes, needed, check, level, said) => {
+    expect(badOf(changes, needed)).toEqual([{ check, level, said: expect.stringMatching(said) }]);
+  });
+
+  it.each(['6.2.0', '7.0.0', '8.0.2', '10.0.0'])('takes version %s', (version) => {
+    expect(badOf({ version })).toEqual([]);
+  });
+});
