@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { isTerminal } from '@comfy-fleet/contracts';
 import type { Redis } from 'ioredis';
 import { untilReady } from './connection.js';
@@ -18,6 +19,10 @@ interface Sources {
 const PREVIEW = 'preview ';
 /** Messages waiting for a slow reader, from which on previews are dropped: there are at most two others a second. */
 const MOST_WAITING = 8;
+
+/** Of reading what was missed. */
+const MOST_TRIES = 5;
+const RETRY_MS = 200;
 
 type StoredEvent = Extract<JobStreamItem, { kind: 'event' }>;
 
@@ -59,11 +64,8 @@ export async function* jobStream(
       if (ended) return;
       const message = await feed.next(signal);
       if (message === undefined) {
-        await untilReady(sources.redis, signal);
-        // In this order: a job found ended here has its last event among those read next, unless they expired.
-        const now = await sources.read(id);
-        ended = now === undefined || isTerminal(now.record.status);
-        items = await storedAfter(sources, id, seen);
+        const since = seen;
+        ({ ended, items } = await afterGap(sources, signal, () => missed(sources, id, since)));
       } else if (message.startsWith(PREVIEW)) {
         yield { kind: 'preview', preview: JSON.parse(message.slice(PREVIEW.length)) as Preview };
       } else {
@@ -72,6 +74,26 @@ export async function* jobStream(
     }
   } finally {
     leave();
+  }
+}
+
+/** In this order: a job found ended here has its last event among those read next, unless they expired. */
+async function missed(sources: Sources, id: string, seen: string) {
+  const now = await sources.read(id);
+  const ended = now === undefined || isTerminal(now.record.status);
+  return { ended, items: await storedAfter(sources, id, seen) };
+}
+
+/** The connection that reads may learn later than the one that listens that its server is gone, or not the primary. */
+async function afterGap<T>({ redis }: Sources, signal: AbortSignal, read: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    await untilReady(redis, signal);
+    try {
+      return await read();
+    } catch (error) {
+      if (tries === MOST_TRIES) throw error;
+      await delay(RETRY_MS, undefined, { signal });
+    }
   }
 }
 
