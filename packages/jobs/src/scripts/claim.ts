@@ -28,9 +28,10 @@ local caller, most_taken = get('key'), tonumber(get('most_taken'))
 if most_taken and status ~= 'canceling' and get('prompt_id') == '' and redis.call('SISMEMBER', taken_of_key(caller), id) == 0
   and redis.call('SCARD', taken_of_key(caller)) >= most_taken then
   redis.call('ZADD', parked_key(caller), get('rank'), id)
+  leave_lane_parked()
   return {'parked'}
 end
-redis.call('ZREM', parked_key(caller), id)
+if redis.call('ZREM', parked_key(caller), id) == 1 then rejoin_lane(id, get('pool'), get('signature'), get('created_at')) end
 redis.call('HINCRBY', record, 'claim', 1)
 -- A token begins with the name of its process: the same one is taking it again, so nobody died.
 local function process_of(token) return string.match(token, '^(.*):[^:]*$') end

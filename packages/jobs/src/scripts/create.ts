@@ -50,7 +50,7 @@ end
 -- Known once for all orders.
 local now, day, open_jobs = now_ms(), today(), 0
 for _, pool in ipairs(redis.call('SMEMBERS', pools_key())) do open_jobs = open_jobs + redis.call('ZCARD', open_key(pool)) end
-local pools, made_by = {}, {}
+local pools, made_by, totals = {}, {}, {}
 local function refusal(order)
   if open_jobs + #order.jobs > order.most_open then return 'full' end
   if not order.most_waiting then return end
@@ -74,14 +74,17 @@ local function write(job, caller)
   redis.call('HSET', ranks_key(pool), flow, rank)
   local deadline = string.format('%d', now + job.start_within)
   redis.call('HSET', key, 'id', job.id, 'pool', pool, 'rank', rank, 'status', 'queued', 'phase', 'waiting', 'claim', 0,
-    'created_at', now, 'start_deadline', deadline, 'signature', signature, 'key', caller, 'in_backlog', 1,
+    'created_at', now, 'start_deadline', deadline, 'signature', signature, 'key', caller,
     unpack(ARGV, job.first, job.last))
-  count_waiting(pool, signature, caller)
+  join_lane(job.id, pool, signature, now)
   redis.call('ZADD', open_key(pool), now, job.id)
   redis.call('ZADD', deadlines_key(), deadline, job.id)
   redis.call('ZADD', jobs_of_key(caller), 0, job.id)
   add_work_item(pool, job.id, rank)
   pools[pool] = true
+  -- The record's fields begin with its kind.
+  local total = ARGV[job.first + 1] .. ' ' .. lod_of(signature) .. ' created'
+  totals[total] = (totals[total] or 0) + 1
   return rank, deadline
 end
 -- Those that will be served before the last of that rank. A score is rank · 2^32 + counter.
@@ -115,6 +118,7 @@ local function make(order)
   for _, job in ipairs(order.jobs) do rank, deadline = write(job, caller) end
   open_jobs = open_jobs + #ids
   made_by[caller] = (made_by[caller] or 0) + #ids
+  redis.call('HINCRBY', waiting_of_key(), caller, #ids)
   if order.digest ~= '' then
     redis.call('SET', idempotency_key(caller, order.digest), order.fingerprint .. ' ' .. table.concat(ids, ','), 'PX', order.remember)
   end
@@ -133,6 +137,7 @@ for pool in pairs(pools) do
   redis.call('HSETNX', queue_meta_key(pool), 'opts.maxLenEvents', 1)
   redis.call('ZADD', marker_key(pool), 0, '0')
 end
+for total, jobs in pairs(totals) do redis.call('HINCRBY', totals_key(), total, jobs) end
 for caller, jobs in pairs(made_by) do
   redis.call('SADD', callers_key(), caller)
   redis.call('PEXPIRE', jobs_of_key(caller), ended_life + ${INDEX_EXTRA_MS})

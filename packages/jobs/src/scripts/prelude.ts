@@ -70,20 +70,36 @@ local function leave_line()
   redis.call('ZREM', ahead_key(get('pool')), id)
   redis.call('HDEL', record, 'recalled')
 end
+local function lod_of(signature) return string.match(signature, '^[^|]+') end
+local function count_down(counters, field)
+  if redis.call('HINCRBY', counters, field, -1) <= 0 then redis.call('HDEL', counters, field) end
+end
 -- Counted among what the pool has to do yet, by what it takes.
-local function count_waiting(pool, signature, caller)
+local function join_lane(job_id, pool, signature, created_at)
+  redis.call('ZADD', lane_key(pool, lod_of(signature)), created_at, job_id)
   redis.call('HINCRBY', backlog_key(pool), signature, 1)
-  redis.call('HINCRBY', waiting_of_key(), caller, 1)
+end
+local function leave_lane(job_id, pool, signature)
+  if redis.call('ZREM', lane_key(pool, lod_of(signature)), job_id) == 0 then return false end
+  count_down(backlog_key(pool), signature)
+  return true
 end
 local function join_backlog()
-  count_waiting(get('pool'), get('signature'), get('key'))
-  set('in_backlog', 1)
+  join_lane(id, get('pool'), get('signature'), get('created_at'))
+  redis.call('HINCRBY', waiting_of_key(), get('key'), 1)
 end
 local function leave_backlog()
-  if redis.call('HDEL', record, 'in_backlog') == 0 then return end
+  local pool, signature = unpack(redis.call('HMGET', record, 'pool', 'signature'))
+  local parked = parked_lane_key(pool, lod_of(signature))
+  if leave_lane(id, pool, signature) or redis.call('ZREM', parked, id) == 1 then count_down(waiting_of_key(), get('key')) end
+end
+-- Held back for its key's sake, a job is no reason to have more GPUs, and its waiting nobody's fault.
+local function leave_lane_parked()
   local pool, signature = get('pool'), get('signature')
-  if redis.call('HINCRBY', backlog_key(pool), signature, -1) <= 0 then redis.call('HDEL', backlog_key(pool), signature) end
-  if redis.call('HINCRBY', waiting_of_key(), get('key'), -1) <= 0 then redis.call('HDEL', waiting_of_key(), get('key')) end
+  if leave_lane(id, pool, signature) then redis.call('ZADD', parked_lane_key(pool, lod_of(signature)), get('created_at'), id) end
+end
+local function rejoin_lane(job_id, pool, signature, created_at)
+  if redis.call('ZREM', parked_lane_key(pool, lod_of(signature)), job_id) == 1 then join_lane(job_id, pool, signature, created_at) end
 end
 -- Lets jobs of the key that were held back be claimed, as many as it has free places: their work items are among BullMQ's
 -- delayed ones, whose score is a time in ms · 2^12, and the marker wakes a worker. One that is just being put there stays
@@ -94,10 +110,11 @@ local function call_parked()
   local free = most_taken - redis.call('SCARD', taken_of_key(caller))
   if free <= 0 then return end
   for _, parked in ipairs(redis.call('ZRANGE', parked_key(caller), 0, ${MOST_UNPARKED} - 1)) do
-    local pool = redis.call('HGET', job_key(parked), 'pool')
+    local pool, signature, created_at = unpack(redis.call('HMGET', job_key(parked), 'pool', 'signature', 'created_at'))
     local called = pool and redis.call('ZADD', delayed_key(pool), 'XX', 'CH', string.format('%.0f', now_ms() * 4096), parked) == 1
     if called or not pool then redis.call('ZREM', parked_key(caller), parked) end
     if called then
+      rejoin_lane(parked, pool, signature, created_at)
       redis.call('ZADD', marker_key(pool), 0, '0')
       free = free - 1
       if free == 0 then return end
@@ -166,6 +183,8 @@ local function close_job(status, gpu_ms)
   leave_backlog()
   leave_taken()
   note_usage(status, gpu_ms)
+  local kind, signature = unpack(redis.call('HMGET', record, 'kind', 'signature'))
+  redis.call('HINCRBY', totals_key(), kind .. ' ' .. lod_of(signature) .. ' ' .. status, 1)
   redis.call('SREM', held_key(get('worker')), id)
   redis.call('SREM', held_key(owner()), id)
   redis.call('ZREM', open_key(pool), id)

@@ -1,0 +1,234 @@
+import { newId } from '@comfy-fleet/contracts';
+import { describe, expect, it } from 'vitest';
+import type { FleetFigures } from '../src/index.js';
+import { aJob, anAnnouncement, failed, nextClaim, openFleet, POOL, startNext, succeeded } from './builders.js';
+import { openKeeper } from './keepers.js';
+
+async function open() {
+  const fleet = await openFleet();
+  const keeper = openKeeper(fleet);
+  const pool = async (name = POOL) => {
+    const found = (await keeper.figures()).pools.find((one) => one.pool === name);
+    if (found === undefined) throw new Error(`no pool ${name}`);
+    return found;
+  };
+  const lane = async (lod = 'sketch') => {
+    const found = (await pool()).lanes.find((one) => one.lod === lod);
+    if (found === undefined) throw new Error(`no lane ${lod}`);
+    return found;
+  };
+  return { fleet, keeper, pool, lane };
+}
+
+/** `kind lod outcome` → how many. */
+const totalsOf = ({ totals }: FleetFigures) =>
+  Object.fromEntries(totals.map(({ kind, lod, outcome, count }) => [`${kind} ${lod} ${outcome}`, count]));
+
+describe('the totals', () => {
+  it('count each job when it is made and when it ends, by kind, lod and outcome', async () => {
+    const { fleet, keeper } = await open();
+    const source = await fleet.claims();
+    await fleet.ledger.create({ jobs: [aJob(), aJob()], caller: 'anonymous' });
+    const claim = await nextClaim(source);
+    await claim.finish(succeeded(claim.record.id));
+    const other = await nextClaim(source);
+    await other.finish(failed());
+    await fleet.submit({ kind: 'img2img', request: { lod: 'final' } });
+    const last = await nextClaim(source);
+    await last.release(0);
+    await fleet.ledger.cancel(last.record.id);
+    expect(totalsOf(await keeper.figures())).toEqual({
+      'text2img sketch created': 2,
+      'text2img sketch succeeded': 1,
+      'text2img sketch failed': 1,
+      'img2img final created': 1,
+      'img2img final canceled': 1,
+    });
+  });
+
+  it('count a job once whose creation and end are sent again', async () => {
+    const { fleet, keeper } = await open();
+    const order = { jobs: [aJob()], caller: 'anonymous' };
+    await fleet.ledger.create(order);
+    await fleet.ledger.create(order);
+    const { claim } = await startNext(await fleet.claims());
+    await claim.finish(succeeded(claim.record.id));
+    expect(await claim.finish(succeeded(claim.record.id))).toBe('succeeded');
+    expect(totalsOf(await keeper.figures())).toEqual({ 'text2img sketch created': 1, 'text2img sketch succeeded': 1 });
+  });
+
+  it('count a replay under an Idempotency-Key not at all', async () => {
+    const { fleet, keeper } = await open();
+    const idempotency = { digest: 'd', fingerprint: 'f' };
+    await fleet.submit({ idempotency });
+    await fleet.submit({ idempotency });
+    expect(totalsOf(await keeper.figures())).toEqual({ 'text2img sketch created': 1 });
+  });
+
+  it('count an expiry', async () => {
+    const { fleet, keeper } = await open();
+    await fleet.submit({ startWithinMs: 0 });
+    await keeper.sweep();
+    expect(totalsOf(await keeper.figures())).toEqual({ 'text2img sketch created': 1, 'text2img sketch expired': 1 });
+  });
+});
+
+describe('the lanes', () => {
+  it('are empty, one for each lod, in a pool that a worker serves and no job went to', async () => {
+    const { fleet, pool } = await open();
+    await fleet.worker('w1').takeName(AbortSignal.timeout(5000));
+    const worker = fleet.worker('w2');
+    await worker.takeName(AbortSignal.timeout(5000));
+    await worker.announce(anAnnouncement({ name: 'w2' }));
+    const { lanes, ...rest } = await pool();
+    expect(rest).toEqual({ pool: POOL, backlogMs: 0, instances: 1, workers: 1, paused: false });
+    expect(lanes).toEqual(
+      ['sketch', 'mid', 'final', 'direct_final'].map((lod) => ({
+        lod,
+        waiting: 0,
+        claimed: 0,
+        running: 0,
+        parked: 0,
+        oldestMs: 0,
+      })),
+    );
+  });
+
+  it('move a job from waiting to claimed to running to nothing', async () => {
+    const { fleet, lane } = await open();
+    const counts = async () => {
+      const { waiting, claimed, running } = await lane();
+      return [waiting, claimed, running];
+    };
+    await fleet.submit();
+    await fleet.submit();
+    expect(await counts()).toEqual([2, 0, 0]);
+    const claim = await nextClaim(await fleet.claims());
+    expect(await counts()).toEqual([1, 1, 0]);
+    const promptId = newId();
+    await claim.submit(promptId, 'w1/1');
+    expect(await counts()).toEqual([1, 1, 0]);
+    await claim.start(promptId);
+    expect(await counts()).toEqual([1, 0, 1]);
+    await claim.lose(promptId, 'lost');
+    expect(await counts()).toEqual([1, 1, 0]);
+    await claim.release(0);
+    expect(await counts()).toEqual([2, 0, 0]);
+    const again = await startNext(await fleet.claims());
+    await again.claim.finish(succeeded(again.claim.record.id));
+    expect(await counts()).toEqual([1, 0, 0]);
+  });
+
+  it('tell the age of the oldest job that has not begun, each of its own', async () => {
+    const { fleet, lane } = await open();
+    const sketch = await fleet.submit();
+    const final = await fleet.submit({ request: { lod: 'final' } });
+    await fleet.submit();
+    await fleet.redis.zadd(fleet.keys.lane(POOL, 'sketch'), sketch.record.createdAt - 60_000, sketch.record.id);
+    await fleet.redis.zadd(fleet.keys.lane(POOL, 'final'), final.record.createdAt - 600_000, final.record.id);
+    const ages = [(await lane('sketch')).oldestMs, (await lane('final')).oldestMs, (await lane('mid')).oldestMs];
+    expect(ages.map((ms) => Math.floor(ms / 60_000))).toEqual([1, 10, 0]);
+    await fleet.ledger.cancel(sketch.record.id);
+    expect(Math.floor((await lane('sketch')).oldestMs / 60_000)).toBe(0);
+  });
+
+  it('count a job apart that is parked for its key, neither into the age nor into the backlog, until it may go on', async () => {
+    const { fleet, lane, pool } = await open();
+    const source = await fleet.claims();
+    await fleet.submit({ key: 'k', mostTaken: 1 });
+    const held = await nextClaim(source);
+    const parked = await fleet.submit({ key: 'k', mostTaken: 1 });
+    expect(await source.next({ block: false })).toBeUndefined();
+    expect(await lane()).toMatchObject({ waiting: 0, claimed: 1, parked: 1 });
+    expect((await pool()).backlogMs).toBe(10_000);
+    await fleet.redis.zrem(fleet.keys.lane(POOL, 'sketch'), held.record.id);
+    expect((await lane()).oldestMs).toBe(0);
+    await fleet.redis.zadd(fleet.keys.lane(POOL, 'sketch'), held.record.createdAt, held.record.id);
+    await held.finish({ status: 'canceled' });
+    const next = await nextClaim(source);
+    expect(next.record.id).toBe(parked.record.id);
+    expect(await lane()).toMatchObject({ waiting: 0, claimed: 1, parked: 0 });
+    expect((await pool()).backlogMs).toBe(10_000);
+  });
+
+  it('lose a parked job that its caller cancels, and let its key have others wait', async () => {
+    const { fleet, lane } = await open();
+    const source = await fleet.claims();
+    await fleet.submit({ key: 'k', mostTaken: 1, mostWaiting: 1 });
+    const { claim } = await startNext(source);
+    const parked = await fleet.submit({ key: 'k', mostTaken: 1, mostWaiting: 1 });
+    expect(await source.next({ block: false })).toBeUndefined();
+    await fleet.ledger.cancel(parked.record.id);
+    expect(await lane()).toMatchObject({ waiting: 0, parked: 0, running: 1 });
+    await expect(fleet.submit({ key: 'k', mostTaken: 1, mostWaiting: 1 })).resolves.toBeDefined();
+    await claim.finish(succeeded(claim.record.id));
+  });
+
+  it('are left without a key when no job is in them', async () => {
+    const { fleet } = await open();
+    await fleet.submit();
+    const { claim } = await startNext(await fleet.claims());
+    await claim.finish(succeeded(claim.record.id));
+    expect(await fleet.redis.keys(`${fleet.keys.prefix}:*lane*`)).toEqual([]);
+    expect(await fleet.redis.exists(fleet.keys.waiting)).toBe(0);
+  });
+});
+
+describe('the backlog', () => {
+  it('is the sum of the learned durations of what has not begun, 10 s for a kind of which nothing is known', async () => {
+    const { fleet, pool } = await open();
+    const source = await fleet.claims();
+    await fleet.submit();
+    const { claim } = await startNext(source);
+    await claim.finish({ status: 'succeeded', images: [], executedMs: 2500 });
+    await fleet.submit();
+    await fleet.submit({ request: { steps: 9 } });
+    await fleet.submit({ request: { lod: 'final' } });
+    expect((await pool()).backlogMs).toBe(2500 + 2500 + 10_000);
+  });
+});
+
+describe('what is halted', () => {
+  it('is told with the instances left', async () => {
+    const { fleet, keeper, pool } = await open();
+    const worker = fleet.worker('w1');
+    await worker.takeName(AbortSignal.timeout(5000));
+    await worker.announce(anAnnouncement({ name: 'w1' }));
+    await fleet.ledger.halt({ kind: 'pool', name: POOL }, 'k');
+    await fleet.ledger.halt({ kind: 'instance', name: 'w1/0' }, 'k');
+    expect(await pool()).toMatchObject({ paused: true, instances: 0, workers: 1 });
+    expect((await keeper.figures()).halts.fleet).toBeUndefined();
+  });
+});
+
+describe('the webhooks', () => {
+  it('are counted in the outbox, with the age of the oldest', async () => {
+    const { fleet, keeper } = await open();
+    const { redis } = await keeper.figures();
+    expect((await keeper.figures()).webhooks).toEqual({ outbox: 0, queued: 0, oldestMs: 0 });
+    const hourAgo = Date.now() - 3_600_000;
+    await fleet.redis.xadd(fleet.keys.outbox, `${hourAgo}-0`, 'job', newId(), 'status', 'succeeded', 'callback', '{}');
+    await fleet.redis.xadd(fleet.keys.outbox, '*', 'job', newId(), 'status', 'succeeded', 'callback', '{}');
+    const { webhooks } = await keeper.figures();
+    expect(webhooks).toMatchObject({ outbox: 2, queued: 0 });
+    expect(Math.floor(webhooks.oldestMs / 60_000)).toBe(60);
+    expect(redis.noEviction).toBe(true);
+  });
+});
+
+describe('the rest', () => {
+  it('tells of Redis what it says of itself', async () => {
+    const { keeper } = await open();
+    const { redis } = await keeper.figures();
+    expect(redis).toMatchObject({ noEviction: true, aof: true, memoryMaxBytes: 0 });
+    expect(redis.memoryBytes).toBeGreaterThan(100_000);
+  });
+
+  it('tells what pictures another keeper found', async () => {
+    const { fleet, keeper } = await open();
+    expect((await keeper.figures()).stock).toBeUndefined();
+    const stock = { frame: { files: 3, bytes: 4000 }, input: { files: 0, bytes: 0 } };
+    await openKeeper(fleet).noteStock(stock);
+    expect((await keeper.figures()).stock).toEqual(stock);
+  });
+});
