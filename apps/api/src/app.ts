@@ -13,7 +13,7 @@ export function buildApp(deps: Deps): RequestListener {
   const { access, http, images } = deps.config;
   const { maxJsonBytes, maxUploadingBytes } = http;
   const limits = { maxJsonBytes, maxUploadingBytes, maxImageBytes: images.maxBytes };
-  const { keys, ledger, log } = deps;
+  const { keys, ledger, instruments, log } = deps;
   const { keyLimits: defaults, publicImages } = access;
   return expressApp(routes(deps), {
     limits,
@@ -21,6 +21,7 @@ export function buildApp(deps: Deps): RequestListener {
     meter: createMeter(ledger, log),
     corsOrigins: http.corsOrigins,
     pages: [{ path: QUEUE_BOARD_PATH, serve: queueBoard(ledger, http) }],
+    instruments,
     log,
   });
 }

@@ -7,6 +7,7 @@ import type { Workflows } from '@comfy-fleet/workflows';
 import type { LimitFunction } from 'p-limit';
 import type { KeyRing } from './access/gate.js';
 import type { FleetView } from './fleet/fleet-view.js';
+import type { ApiInstruments } from './metrics.js';
 import type { Derived } from './pictures/derived.js';
 import type { StorageWatch } from './pictures/storage-watch.js';
 
@@ -34,6 +35,7 @@ export interface Deps {
   readonly requireRoom: () => Promise<void>;
   /** Gives the decoding of pictures its turn. */
   readonly decoding: LimitFunction;
+  readonly instruments: ApiInstruments;
   readonly log: Logger;
   /** Aborts when the process is to end: streams and waiting answers end then. */
   readonly stopping: AbortSignal;

@@ -15,6 +15,7 @@ import { loadWorkflows, WorkflowError } from '@comfy-fleet/workflows';
 import pLimit from 'p-limit';
 import { buildApp } from './app.js';
 import { createFleetView } from './fleet/fleet-view.js';
+import { createInstruments } from './metrics.js';
 import { notReady } from './not-ready.js';
 import { openHttp } from './open-http.js';
 import { createDerived } from './pictures/derived.js';
@@ -85,6 +86,7 @@ async function main(): Promise<void> {
     decoding: pLimit(DECODINGS_AT_A_TIME),
     storage,
     requireRoom: createRoomCheck(frames, { minFreeBytes: config.retention.minFreeBytes, log }),
+    instruments: createInstruments(metrics),
     log,
     stopping: signal,
     heartbeatMs: HEARTBEAT_MS,

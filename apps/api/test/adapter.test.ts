@@ -1,9 +1,10 @@
 import { Readable, Writable } from 'node:stream';
 import { FleetError } from '@comfy-fleet/contracts';
-import { createLogger } from '@comfy-fleet/telemetry';
+import { createLogger, createMetrics } from '@comfy-fleet/telemetry';
 import { afterEach, describe, expect, it } from 'vitest';
 import { expressApp } from '../src/http/express-adapter.js';
 import type { Handler, Route } from '../src/http/messages.js';
+import { createInstruments } from '../src/metrics.js';
 import { type Listening, listen } from '../src/server.js';
 import { problemOf } from './api.js';
 
@@ -20,12 +21,13 @@ async function serve(handler: Handler) {
     },
   });
   const log = createLogger({ service: 'api', level: 'debug', format: 'json', stream });
+  const instruments = createInstruments(createMetrics({ service: 'api', log }));
   const gate = { admit: async () => undefined };
   const meter = () => ({ read: async () => ({ headers: {}, refusal: undefined }), within: () => undefined });
   const limits = { maxJsonBytes: 1000, maxImageBytes: 1000, maxUploadingBytes: 5000 };
   const routes: Route[] = [{ method: 'GET', access: 'public', path: '/x', handler }];
   server = await listen({ host: '127.0.0.1', port: 0, idleMs: 60_000 });
-  server.serve(expressApp(routes, { limits, gate, meter, corsOrigins: [], pages: [], log }));
+  server.serve(expressApp(routes, { limits, gate, meter, corsOrigins: [], pages: [], instruments, log }));
   return { url: `http://127.0.0.1:${server.port}/x`, logged };
 }
 
@@ -105,4 +107,18 @@ describe('close', () => {
     expect(await answer).toBeInstanceOf(TypeError);
     server = undefined;
   });
+});
+
+it('writes the id of the request on the line that tells why it failed, and on those of its handler', async () => {
+  const { url, logged } = await serve(({ log }) => {
+    log.info('about to fail');
+    throw new Error('no reason');
+  });
+  await fetch(url, { headers: { 'X-Request-Id': 'r-1' } });
+  const lines = logged.map((line) => JSON.parse(line) as { message: string; request_id?: string });
+  expect(lines.map(({ message, request_id }) => [message, request_id])).toEqual([
+    ['about to fail', 'r-1'],
+    ['a request failed inside', 'r-1'],
+    ['request', 'r-1'],
+  ]);
 });

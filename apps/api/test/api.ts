@@ -16,12 +16,13 @@ import {
   type WorkerLedger,
 } from '@comfy-fleet/jobs';
 import { createSafeHttp } from '@comfy-fleet/safe-http';
-import { createLogger } from '@comfy-fleet/telemetry';
+import { createLogger, createMetrics } from '@comfy-fleet/telemetry';
 import { uniquePrefix, until } from '@comfy-fleet/testing';
 import { loadWorkflows } from '@comfy-fleet/workflows';
 import pLimit from 'p-limit';
 import { buildApp } from '../src/app.js';
 import { createFleetView } from '../src/fleet/fleet-view.js';
+import { createInstruments } from '../src/metrics.js';
 import { createDerived } from '../src/pictures/derived.js';
 import { createRoomCheck } from '../src/pictures/room.js';
 import { createStorageWatch } from '../src/pictures/storage-watch.js';
@@ -52,6 +53,8 @@ export interface TestApi {
   job(id: string): Promise<Job>;
   /** Claims the next job as a worker does. */
   claim(): Promise<Claim>;
+  /** What it counted and measured, in the format of Prometheus. */
+  metrics(): Promise<string>;
   /** Says that the process is about to end. */
   stop(): void;
   /** Aborts at `stop`. */
@@ -101,6 +104,7 @@ export async function startApi(
     },
   });
   const log = createLogger({ service: 'api', level: 'debug', format: 'json', stream });
+  const metrics = createMetrics({ service: 'api', log });
   const keysFile = join(framesDir, 'keys.json');
   if (apiKeys !== undefined) await writeFile(keysFile, JSON.stringify({ keys: apiKeys }));
   const onFault = (error: Error) => log.error('keys', { error });
@@ -147,6 +151,7 @@ export async function startApi(
     decoding: pLimit(2),
     storage: createStorageWatch({ fault: storageFault ?? stores.fault }, log),
     requireRoom: requireRoom ?? createRoomCheck(frames, { minFreeBytes: config.retention.minFreeBytes, log }),
+    instruments: createInstruments(metrics),
     log,
     stopping: stopping.signal,
     heartbeatMs,
@@ -194,6 +199,7 @@ export async function startApi(
       held.push(claim);
       return claim;
     },
+    metrics: () => metrics.scrape(),
     stop: () => stopping.abort(),
     stopping: stopping.signal,
     close: async () => {

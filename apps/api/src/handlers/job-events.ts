@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import { FleetError, isId, isTerminal, type Job } from '@comfy-fleet/contracts';
 import { compareEventIds, isEventId, type JobSnapshot, type JobStreamItem } from '@comfy-fleet/jobs';
+import type { Logger } from '@comfy-fleet/telemetry';
 import { owns } from '../access/own-job.js';
 import type { Deps } from '../deps.js';
 import type { Handler } from '../http/messages.js';
@@ -21,7 +22,7 @@ const RECONNECT = 'retry: 1000\n\n';
  * follows; whoever has the end already (Last-Event-ID) gets 204, which is how a browser's EventSource is told to stop.
  */
 export function jobEvents(deps: Deps): Handler {
-  const { ledger, stopping, heartbeatMs } = deps;
+  const { ledger, stopping, heartbeatMs, instruments } = deps;
   const { maxStreams } = deps.config.http;
   let open = 0;
   return async (request) => {
@@ -31,11 +32,13 @@ export function jobEvents(deps: Deps): Handler {
     if (open >= maxStreams) throw tooMany(maxStreams);
     signal.throwIfAborted();
     open += 1;
+    instruments.streams.inc();
     const ending = untilStopping(signal, stopping);
     const items = ledger.events(id, { signal: ending })[Symbol.asyncIterator]();
     // Whoever reads the body ends them, but a HEAD reads nothing, nor does a caller that left before the answer began.
     signal.addEventListener('abort', () => {
       open -= 1;
+      instruments.streams.dec();
       void items.return?.();
     });
     // Taken before the answer begins, so that an unknown job or a missing Redis still has its status code.
@@ -48,7 +51,13 @@ export function jobEvents(deps: Deps): Handler {
     // Who came by a link is given none that lives longer.
     const expires = caller === undefined ? Number(query.get('expires')) : undefined;
     const present = (snapshot: JobSnapshot) => presentSnapshot(deps, snapshot, caller, expires);
-    const messages = jobMessages(deps, first.snapshot, present, { [Symbol.asyncIterator]: () => items }, ending);
+    const messages = jobMessages(
+      deps,
+      first.snapshot,
+      present,
+      { [Symbol.asyncIterator]: () => items },
+      { ending, log: request.log },
+    );
     return {
       status: 200,
       headers: { 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' },
@@ -72,7 +81,7 @@ async function* jobMessages(
   first: JobSnapshot,
   present: Present,
   items: AsyncIterable<JobStreamItem>,
-  ending: AbortSignal,
+  { ending, log }: { readonly ending: AbortSignal; readonly log: Logger },
 ): AsyncGenerator<string> {
   let newest = first;
   try {
@@ -96,7 +105,7 @@ async function* jobMessages(
   } catch (error) {
     // The caller comes back by itself, and then gets a proper answer: of another process if this one stops.
     if (deps.stopping.aborted) yield RECONNECT;
-    if (!ending.aborted) deps.log.warn('an event stream broke off', { job: first.record.id, error });
+    if (!ending.aborted) log.warn('an event stream broke off', { job: first.record.id, error });
   }
 }
 

@@ -10,6 +10,7 @@ const EXPOSED = [
   'RateLimit',
   'RateLimit-Policy',
   'Retry-After',
+  'X-Request-Id',
 ];
 const PREFLIGHT_SECONDS = 7200;
 

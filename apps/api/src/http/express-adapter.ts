@@ -1,21 +1,26 @@
 import type { RequestListener } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { FleetError } from '@comfy-fleet/contracts';
+import { FleetError, type Problem } from '@comfy-fleet/contracts';
 import type { Logger } from '@comfy-fleet/telemetry';
 import express, { type NextFunction, type Request, type RequestHandler, type Response } from 'express';
 import type { Caller } from '../access/caller.js';
 import type { Gate } from '../access/gate.js';
 import type { Meter, Reading, Tally } from '../access/meter.js';
+import type { Answered, ApiInstruments } from '../metrics.js';
 import { crossOrigin } from './cross-origin.js';
 import { type BodyLimits, formReader } from './form-reader.js';
 import { createHeaderList, type HeaderList } from './headers.js';
 import type { ApiRequest, Handler, Reply, Route } from './messages.js';
-import { problem, problemReply } from './problems.js';
+import { PROBLEM_TYPE, problem, problemReply } from './problems.js';
 import { readingError } from './reading-errors.js';
 import { refuseCrumbs } from './refuse-crumbs.js';
+import { requestId } from './request-id.js';
 import { pathOfTarget } from './request-target.js';
 import { uploadGate } from './upload-gate.js';
+
+/** As nginx tells of callers that were gone before they had an answer. */
+const GONE_STATUS = 499;
 
 const JSON_TYPE = { 'Content-Type': 'application/json; charset=utf-8' };
 
@@ -27,6 +32,7 @@ export interface ExpressAppOptions {
   readonly corsOrigins: readonly string[];
   /** Pages made by a library that brings its own routes. */
   readonly pages: readonly Pages[];
+  readonly instruments: ApiInstruments;
   readonly log: Logger;
 }
 
@@ -38,24 +44,25 @@ export interface Pages {
 
 /** Serves a route table with Express. Besides this file only those know Express whose libraries are made for it. */
 export function expressApp(routes: readonly Route[], options: ExpressAppOptions): RequestListener {
-  const { limits, corsOrigins, pages, log } = options;
+  const { limits, corsOrigins, pages, instruments, log } = options;
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag'); // jobs change all the time and are small; pictures bring their own
-  app.use(begun(createHeaderList(), log));
+  app.use(begun(createHeaderList(), instruments, log));
   if (corsOrigins.length > 0) app.use(crossOrigin(corsOrigins));
   for (const path of new Set(routes.map((route) => route.path))) {
     const sharing = routes.filter((route) => route.path === path);
     const entry = app.route(path);
     for (const route of sharing) {
-      const handlers = [entered(route, options), ...bodyReaders(route.body, limits), served(route.handler, log)];
+      const handlers = [entered(route, options), ...bodyReaders(route.body, limits), served(route.handler)];
       if (route.method === 'GET') entry.get(...handlers);
       else if (route.method === 'POST') entry.post(...handlers);
       else entry.delete(...handlers);
     }
-    entry.all(wrongMethod(sharing));
+    entry.all(wrongMethod(sharing, path));
   }
-  for (const { path, serve } of pages) app.use(path, browsed, entered({ access: 'browsed' }, options), serve);
+  for (const { path, serve } of pages)
+    app.use(path, browsed, entered({ access: 'browsed', method: 'GET', path }, options), serve);
   app.use((request: Request, response: Response) => {
     const detail = 'There is nothing at this address. GET / lists what there is.';
     return send(problem(new FleetError('not_found', detail), pathOf(request)), response);
@@ -64,7 +71,7 @@ export function expressApp(routes: readonly Route[], options: ExpressAppOptions)
   app.use(async (error: unknown, request: Request, response: Response, _next: NextFunction) => {
     const reading = await localsOf(response).tally?.read();
     if (reading !== undefined) localsOf(response).limits = reading.headers;
-    return failed(reading?.refusal ?? readingError(error), request, response, log);
+    return failed(reading?.refusal ?? readingError(error), request, response);
   });
   return (request, response) => {
     request.url = pathOfTarget(request.url);
@@ -81,6 +88,12 @@ function lacksHost({ httpVersion, headers }: Request): FleetError | undefined {
 /** What is known of a request before it is answered. */
 interface Locals {
   readonly headerList: HeaderList;
+  readonly requestId: string;
+  /** Writes the request's id on each line. */
+  readonly log: Logger;
+  readonly instruments: ApiInstruments;
+  /** Of the route that serves it. */
+  answered?: Answered;
   readonly gone: Leaving;
   /** How the caller is asked for a key, where it is not by the header that programs send. */
   challenge?: string;
@@ -102,12 +115,14 @@ const browsed: RequestHandler = (_request, response, next) => {
 
 /** Asks who is there, and counts the request, before its body is read. */
 function entered(
-  { access, counted, polled }: Pick<Route, 'access' | 'counted' | 'polled'>,
-  { gate, meter }: ExpressAppOptions,
+  { method, path, access, counted, polled }: Omit<Route, 'handler'>,
+  { gate, meter, instruments }: ExpressAppOptions,
 ): RequestHandler {
+  const answered = instruments.answered(method, path);
   return async (request, response, next) => {
     const locals = localsOf(response);
     locals.polled = polled;
+    locals.answered = answered;
     const visit = {
       path: pathOf(request),
       get query() {
@@ -130,7 +145,7 @@ function refuseIfTooMany({ headers, refusal }: Reading, response: Response): voi
   if (refusal !== undefined) throw refusal;
 }
 
-function served(handler: Handler, log: Logger): RequestHandler {
+function served(handler: Handler): RequestHandler {
   return async (request, response) => {
     const locals = localsOf(response);
     const { gone } = locals;
@@ -147,7 +162,7 @@ function served(handler: Handler, log: Logger): RequestHandler {
       if (reply.job !== undefined) locals.job = reply.job;
       await send(reply, response);
     } catch (error) {
-      await failed(error, request, response, log);
+      await failed(error, request, response);
     }
   };
 }
@@ -209,12 +224,12 @@ function only(...types: string[]): RequestHandler {
   };
 }
 
-async function failed(error: unknown, request: Request, response: Response, log: Logger): Promise<void> {
+async function failed(error: unknown, request: Request, response: Response): Promise<void> {
+  const { challenge, log } = localsOf(response);
   if (request.socket.destroyed) {
     log.debug('the caller went away', { path: pathOf(request), error });
     return;
   }
-  const { challenge } = localsOf(response);
   const reply = problemReply(error, pathOf(request), log);
   // Too late to say so: a connection that breaks off tells the caller that the body is not whole.
   if (response.headersSent) response.destroy();
@@ -222,7 +237,8 @@ async function failed(error: unknown, request: Request, response: Response, log:
   else await send({ ...reply, headers: { ...reply.headers, 'WWW-Authenticate': challenge } }, response);
 }
 
-function toApiRequest(request: Request, { caller, counting, gone }: Locals): ApiRequest {
+function toApiRequest(request: Request, locals: Locals): ApiRequest {
+  const { caller, counting, gone } = locals;
   const { file } = request;
   return {
     method: request.method,
@@ -246,6 +262,9 @@ function toApiRequest(request: Request, { caller, counting, gone }: Locals): Api
       return Boolean(request.is('multipart/form-data'));
     },
     file: file === undefined ? undefined : { data: file.buffer, contentType: file.mimetype },
+    get log() {
+      return locals.log;
+    },
     get signal() {
       return gone.signal;
     },
@@ -257,27 +276,31 @@ function toApiRequest(request: Request, { caller, counting, gone }: Locals): Api
 
 /** As Express does it, without what the answers of this API never need: an ETag, a look at what the caller has already. */
 async function send({ status, headers, body }: Reply, response: Response): Promise<void> {
-  const { headerList, limits } = localsOf(response);
+  const { headerList, limits, requestId, instruments } = localsOf(response);
+  const id = { 'X-Request-Id': requestId };
+  if (headers?.['Content-Type'] === PROBLEM_TYPE) instruments.refused((body as Problem).code);
   if (body instanceof Readable) {
-    response.writeHead(status, headerList(limits, headers)).flushHeaders();
+    response.writeHead(status, headerList(id, limits, headers)).flushHeaders();
     if (response.req.method === 'HEAD') {
       body.destroy();
       response.end();
     } else await pipeline(body, response);
   } else if (body === undefined) {
-    response.writeHead(status, headerList(limits, headers)).end();
+    response.writeHead(status, headerList(id, limits, headers)).end();
   } else {
     const text = JSON.stringify(body);
     const type = headers?.['Content-Type'] === undefined ? JSON_TYPE : undefined;
     const length = { 'Content-Length': `${Buffer.byteLength(text)}` };
-    response.writeHead(status, headerList(type, limits, headers, length)).end(text);
+    response.writeHead(status, headerList(type, id, limits, headers, length)).end(text);
   }
 }
 
-function wrongMethod(sharing: readonly Route[]): RequestHandler {
+function wrongMethod(sharing: readonly Route[], path: string): RequestHandler {
   const methods = sharing.flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : [method]));
   const allow = [...methods, 'OPTIONS'].join(', ');
   return (request, response) => {
+    const locals = localsOf(response);
+    locals.answered = locals.instruments.answered(request.method, path);
     if (request.method === 'OPTIONS') return send({ status: 204, headers: { Allow: allow } }, response);
     const detail = `${request.method} is not possible here; ${allow} are.`;
     return send(problem(new FleetError('method_not_allowed', detail), pathOf(request), { Allow: allow }), response);
@@ -285,23 +308,41 @@ function wrongMethod(sharing: readonly Route[]): RequestHandler {
 }
 
 /** One line for every request, when its answer is through or its caller gone. Of polls that went well at debug only. */
-function begun(headerList: HeaderList, log: Logger): RequestHandler {
+function begun(headerList: HeaderList, instruments: ApiInstruments, log: Logger): RequestHandler {
+  const { underWay } = instruments;
   return (request, response, next) => {
     const start = performance.now();
     const path = pathOf(request);
     const gone = leaving();
-    const locals: Locals = { headerList, gone };
+    const id = requestId(request.get('x-request-id'));
+    let child: Logger | undefined;
+    const locals: Locals = {
+      headerList,
+      gone,
+      requestId: id,
+      // Made for who asks: most requests have nothing to tell.
+      get log() {
+        child ??= log.child({ request_id: id });
+        return child;
+      },
+      instruments,
+    };
     response.locals = locals;
+    underWay.requests += 1;
     response.once('close', () => {
       gone.abort();
-      const { job, caller, polled } = locals;
-      const { statusCode } = response;
+      underWay.requests -= 1;
+      const { job, caller, polled, answered } = locals;
+      const statusCode = response.headersSent ? response.statusCode : GONE_STATUS;
+      const tell = answered ?? instruments.answered(request.method, 'none');
+      tell(statusCode, (performance.now() - start) / 1000);
       const isQuiet = polled === true && (statusCode < 400 || statusCode === 503);
       if (isQuiet && !log.isDebugEnabled()) return;
       log.log(isQuiet ? 'debug' : 'info', 'request', {
+        request_id: id,
         method: request.method,
         path,
-        status: response.statusCode,
+        status: statusCode,
         ms: Math.round(performance.now() - start),
         ...(job === undefined ? {} : { job }),
         ...(caller === undefined ? {} : { key: caller.id }),

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { ByteRange } from '@comfy-fleet/frames';
 import type { NewOrder } from '@comfy-fleet/jobs';
+import type { Logger } from '@comfy-fleet/telemetry';
 import type { Caller } from '../access/caller.js';
 import type { Access } from '../access/gate.js';
 
@@ -25,6 +26,8 @@ export interface ApiRequest {
   readonly isForm: boolean;
   /** The file that a form carried. */
   readonly file: UploadedFile | undefined;
+  /** For lines about this request: each has its id. */
+  readonly log: Logger;
   /** Aborts when the caller goes away, or has the whole answer: with every request in the end. */
   readonly signal: AbortSignal;
   /** The caller went away; to be asked where nothing is waited for, since it costs less than `signal`. */

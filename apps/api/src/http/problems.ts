@@ -13,6 +13,8 @@ export function problemReply(thrown: unknown, path: string, log: Logger): Reply 
   return problem(error, path);
 }
 
+export const PROBLEM_TYPE = 'application/problem+json';
+
 /** A problem as RFC 9457 has it; for handlers that must add headers to it. */
 export function problem(error: FleetError, path: string, headers: Readonly<Record<string, string>> = {}): Reply {
   const body: Problem = {
@@ -28,7 +30,7 @@ export function problem(error: FleetError, path: string, headers: Readonly<Recor
   const retryAfter = error.retryAfterSeconds === undefined ? {} : { 'Retry-After': `${error.retryAfterSeconds}` };
   return {
     status: error.status,
-    headers: { 'Content-Type': 'application/problem+json', ...challenge, ...retryAfter, ...headers },
+    headers: { 'Content-Type': PROBLEM_TYPE, ...challenge, ...retryAfter, ...headers },
     body,
   };
 }

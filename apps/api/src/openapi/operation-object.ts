@@ -14,6 +14,7 @@ import { problemAnswers } from './problem-answers.js';
 import { answerHeaders, type HeaderUse } from './response-headers.js';
 import { securityOf } from './security.js';
 
+const ALWAYS: HeaderUse = { 'X-Request-Id': 'sometimes' }; // a reference to the header, which itself says always
 /** On every answer to a key that has a limit. */
 const COUNTED: HeaderUse = { 'RateLimit-Policy': 'sometimes', RateLimit: 'sometimes' };
 /** Parts of a form that are written as JSON. */
@@ -27,11 +28,8 @@ export function operationObject(
 ): OperationObject {
   const { id, tag, summary, description, answers } = doc;
   if ((body !== undefined) !== (doc.body !== undefined)) throw new Error(`the body of ${path} is documented wrongly`);
-  const counted = access === 'public' ? {} : COUNTED;
-  const responses = Object.entries(answers).map(([status, answer]) => [
-    status,
-    responseObject(answer, counted, naming),
-  ]);
+  const common = access === 'public' ? ALWAYS : { ...ALWAYS, ...COUNTED };
+  const responses = Object.entries(answers).map(([status, answer]) => [status, responseObject(answer, common, naming)]);
   return {
     operationId: id,
     tags: [tag],
@@ -39,7 +37,7 @@ export function operationObject(
     ...(description === undefined ? {} : { description }),
     parameters: parametersOf(path, doc, naming),
     ...(doc.body === undefined ? {} : { requestBody: requestBody(doc.body, naming) }),
-    responses: { ...Object.fromEntries(responses), ...problemAnswers(codesOf({ access, body }, doc), counted) },
+    responses: { ...Object.fromEntries(responses), ...problemAnswers(codesOf({ access, body }, doc), common) },
     security: securityOf(access, { anonymous }),
   };
 }
@@ -69,7 +67,7 @@ function requestBody({ json, form, examples }: BodyDoc, naming: Naming): Request
 
 function responseObject(
   { description, content, events, headers = {} }: AnswerDoc,
-  counted: HeaderUse,
+  common: HeaderUse,
   naming: Naming,
 ): ResponseObject {
   const media = Object.entries(content ?? {}).map(([type, schema]): [string, MediaTypeObject] => [
@@ -77,7 +75,7 @@ function responseObject(
     schema === 'bytes' ? {} : { schema: naming(schema) },
   ]);
   if (events !== undefined) media.push(['text/event-stream', eventStream(events, naming)]);
-  const all = answerHeaders({ ...counted, ...headers });
+  const all = answerHeaders({ ...common, ...headers });
   return { description, headers: all, ...(media.length === 0 ? {} : { content: Object.fromEntries(media) }) };
 }
 

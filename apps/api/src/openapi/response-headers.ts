@@ -27,6 +27,11 @@ const HEADERS = {
   'Content-Range': { description: 'Which bytes these are, of how many.', schema: { type: 'string' } },
   'Accept-Ranges': { description: 'Parts of it can be asked for.', schema: { type: 'string', const: 'bytes' } },
   'Content-Security-Policy': { description: 'What the page may load.', schema: { type: 'string' } },
+  'X-Request-Id': {
+    description: "Names the request in the service's log: the X-Request-Id it came with, or a new one.",
+    required: true,
+    schema: { type: 'string', minLength: 1, maxLength: 128 },
+  },
   'WWW-Authenticate': { description: 'How to come with a key.', schema: { type: 'string' } },
 } as const satisfies Record<string, HeaderObject>;
 

@@ -83,7 +83,7 @@ async function later(
     return (await waitForJob(deps, created.record.id, seconds, request.signal)) ?? created;
   } catch (error) {
     // The job is accepted: an error now would make the caller send it a second time.
-    deps.log.debug('waiting for an accepted job failed', { job: created.record.id, error });
+    request.log.debug('waiting for an accepted job failed', { job: created.record.id, error });
     return created;
   }
 }
