@@ -10,13 +10,20 @@ export interface TestFleet {
   /** Of the api, without a slash at its end. */
   readonly url: string;
   readonly framesDir: string;
-  readonly api: Service;
+  readonly api: FleetService;
   /** Starts a worker and waits until it is ready. */
-  startWorker(name: string, comfyuiUrls: readonly string[], env?: Readonly<Record<string, string>>): Promise<Service>;
+  startWorker(
+    name: string,
+    comfyuiUrls: readonly string[],
+    env?: Readonly<Record<string, string>>,
+  ): Promise<FleetService>;
   /** Starts a dispatcher, which may call webhooks on this machine, and waits until it is ready. */
-  startDispatcher(env?: Readonly<Record<string, string>>): Promise<Service>;
+  startDispatcher(env?: Readonly<Record<string, string>>): Promise<FleetService>;
   close(): Promise<void>;
 }
+
+/** A process of the fleet with the address at which it answers /livez, /readyz and /metrics. */
+export type FleetService = Service & { readonly healthUrl: string };
 
 export interface TestFleetOptions {
   readonly redisUrl: string;
@@ -43,13 +50,14 @@ export async function startFleet({ redisUrl, env = {} }: TestFleetOptions): Prom
     ...env,
   };
   const services: Service[] = [];
-  const begin = async (app: App, own: Record<string, string>, readyUrl: string) => {
+  const begin = async (app: App, own: Record<string, string>, healthPort: number): Promise<FleetService> => {
+    const healthUrl = `http://127.0.0.1:${healthPort}`;
     const service = startService(app, { ...common, ...own });
     services.push(service);
-    await ready(service, readyUrl);
-    return service;
+    await ready(service, `${healthUrl}/readyz`);
+    return Object.assign(service, { healthUrl });
   };
-  const api = await begin('api', { PORT: `${port}`, API_METRICS_PORT: `${metricsPort}` }, `${url}/readyz`);
+  const api = await begin('api', { PORT: `${port}`, API_METRICS_PORT: `${metricsPort}` }, metricsPort);
   return {
     url,
     framesDir,
@@ -57,12 +65,12 @@ export async function startFleet({ redisUrl, env = {} }: TestFleetOptions): Prom
     startWorker: async (name, comfyuiUrls, own = {}) => {
       const healthPort = await freePort();
       const settings = { WORKER_NAME: name, COMFYUI_URLS: comfyuiUrls.join(','), WORKER_HEALTH_PORT: `${healthPort}` };
-      return begin('worker', { ...settings, ...own }, `http://127.0.0.1:${healthPort}/readyz`);
+      return begin('worker', { ...settings, ...own }, healthPort);
     },
     startDispatcher: async (own = {}) => {
       const healthPort = await freePort();
       const settings = { DISPATCHER_HEALTH_PORT: `${healthPort}`, WEBHOOK_ALLOW: '127.0.0.0/8' };
-      return begin('dispatcher', { ...settings, ...own }, `http://127.0.0.1:${healthPort}/readyz`);
+      return begin('dispatcher', { ...settings, ...own }, healthPort);
     },
     close: async () => {
       await Promise.all(services.map((service) => service.stop('SIGKILL')));
