@@ -3,12 +3,11 @@ import { FleetError } from '@comfy-fleet/contracts';
 import { type FrameStore, frameName } from '@comfy-fleet/frames';
 import type { FrameRecord } from '@comfy-fleet/jobs';
 import { imageSize } from 'image-size';
-import { backoffMs } from './failures.js';
 import type { HeldJob } from './held-job.js';
 import { patiently } from './patiently.js';
-import { pause } from './pause.js';
 import { inStoring } from './spans.js';
 import type { Tools } from './tools.js';
+import { whileStorageFails } from './while-storage-fails.js';
 
 /** Enough of a picture to read its size from. */
 const HEAD_BYTES = 64 * 1024;
@@ -31,30 +30,12 @@ export async function collectFrames(
   for (const [index, file] of entry.outputs.entries()) {
     const name = frameName(job.record.id, index + 1);
     const collect = () => collectFrame(job, file, name, { frames, signal });
-    const store = () => untilStored(job, tools, signal, () => patiently(job, collect, { signal }));
+    // The rendering is done and stays in ComfyUI: only the storing is repeated.
+    const once = () => patiently(job, collect, { signal });
+    const store = () => whileStorageFails(job, 'storing', tools, signal, once);
     stored.push(await inStoring(name, store));
   }
   return stored;
-}
-
-/** The rendering is done and stays in ComfyUI; when the volume is full for a moment only the storing is repeated. */
-async function untilStored<T>(
-  job: HeldJob,
-  { storeRetryMs }: Tools,
-  signal: AbortSignal,
-  store: () => Promise<T>,
-): Promise<T> {
-  const end = performance.now() + storeRetryMs;
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await store();
-    } catch (error) {
-      const worthIt = error instanceof FleetError && error.code === 'storage_failed' && performance.now() < end;
-      if (!worthIt) throw error;
-      job.log.warn('storing failed; trying again', { error });
-    }
-    await pause(Math.min(backoffMs(attempt), Math.max(0, end - performance.now())), signal);
-  }
 }
 
 /**

@@ -3,12 +3,15 @@ import { type FrameStore, inputName } from '@comfy-fleet/frames';
 import { bindGraph, type Graph } from '@comfy-fleet/workflows';
 import type { HeldJob } from './held-job.js';
 import type { Tools } from './tools.js';
+import { whileStorageFails } from './while-storage-fails.js';
 
 /** Binds the job's request to its workflow; a picture it starts from is uploaded to the instance first. */
 export async function prepareGraph(job: HeldJob, promptId: string, tools: Tools): Promise<Graph> {
   const { input } = job.record.request;
   if (input === undefined) return bindJob(job, promptId, tools);
-  return bindJob(job, promptId, tools, await uploadInput(job, input.sha256, tools.inputs));
+  const upload = () => uploadInput(job, input.sha256, tools.inputs);
+  const what = 'reading the picture that the job starts from';
+  return bindJob(job, promptId, tools, await whileStorageFails(job, what, tools, job.signal, upload));
 }
 
 /** The graph of a submission; `uploaded` is the name that ComfyUI gave to the input picture. */
@@ -30,7 +33,7 @@ async function uploadInput(job: HeldJob, sha256: string, inputs: FrameStore): Pr
   const stored = await inputs.stat(name);
   const stream = stored && (await inputs.open(name));
   if (stored === undefined || stream === undefined) {
-    const detail = 'The picture this job starts from is no longer in the frames volume. Send it again.';
+    const detail = 'The picture this job starts from is no longer there. Send it again.';
     throw new FleetError('input_missing', detail);
   }
   return job.instance.ask((client) => client.upload(name, stream, { bytes: stored.bytes, signal: job.signal }));

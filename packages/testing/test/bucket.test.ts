@@ -10,6 +10,7 @@ import {
   PICTURE,
   type S3Server,
   type Service,
+  type Simulator,
   startFleet,
   startGate,
   startS3Server,
@@ -26,6 +27,7 @@ vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 let server: S3Server;
 let gate: Gate;
 let gpus: Gpus;
+let gpu: Simulator;
 let fleet: TestFleet;
 let jobs: JobClient;
 let worker: Service;
@@ -38,7 +40,8 @@ beforeAll(async () => {
   const retention = { FRAMES_MAX_AGE_SECONDS: `${DAY_MS / 1000}`, HOUSEKEEPING_SECONDS: '1' };
   fleet = await startFleet({ redisUrl: inject('redisUrl'), env: { ...env, ...retention } });
   jobs = jobClient(fleet.url);
-  worker = await fleet.startWorker('w', [(await gpus.start(0)).url]);
+  gpu = await gpus.start(0);
+  worker = await fleet.startWorker('w', [gpu.url]);
 });
 afterAll(async () => {
   await fleet.close();
@@ -86,6 +89,21 @@ it('makes the picture once when the bucket is away while it is to be stored, and
   const job = await jobs.ended(id);
   expect(job).toMatchObject({ status: 'succeeded', attempts: 1 });
   expect((await get(job)).status).toBe(200);
+});
+
+it('waits for the picture that a job starts from while the bucket is away', async () => {
+  gpu.set({ stepMs: 200 });
+  const slow = await Promise.all([1, 2].map(() => jobs.generate({ ...BODY, steps: 20 })));
+  const { id } = await jobs.img2img({ ...BODY, image: PICTURE });
+  await gate.close();
+  gpu.set({ stepMs: 0 });
+  await until('reading has failed', () => worker.output.includes('starts from failed; trying again'), {
+    withinMs: 30_000,
+  });
+  gate = await startGate(server.port, Number(new URL(gate.url).port));
+  for (const job of [...slow.map((one) => one.id), id]) {
+    expect(await jobs.ended(job)).toMatchObject({ status: 'succeeded', attempts: 1 });
+  }
 });
 
 it('deletes what is old from the bucket, with its job, and leaves what is young', async () => {

@@ -42,7 +42,12 @@ export function createS3Frames(bucket: Bucket, folder: string): FrameStore {
 
   async function head(name: string): Promise<HeadObjectCommandOutput | undefined> {
     const command = new HeadObjectCommand(place(name));
-    return ask((client, options) => client.send(command, options).catch(absentIsUndefined), { ms: ASK_MS });
+    const found = await ask((client, options) => client.send(command, options).catch(absentIsUndefined), {
+      ms: ASK_MS,
+    });
+    // HEAD has no body to tell whether the picture is missing or the whole bucket is; asking for a list has.
+    if (found === undefined) await listObjects(bucket, prefix, { only: name }).next();
+    return found;
   }
 
   async function get(name: string, which: { readonly Range?: string; readonly IfMatch?: string | undefined }) {
