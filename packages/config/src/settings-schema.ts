@@ -287,7 +287,7 @@ export const settingsSchema = Type.Object({
   MIN_FREE_BYTES: integer(
     1024 * MIB,
     0,
-    'With less room than this where pictures are stored, new jobs are refused with storage_full',
+    'With less room than this where pictures are stored, new jobs are refused with storage_full; a bucket has no such bound',
   ),
   HOUSEKEEPING_SECONDS: integer(60, 1, 'How often old pictures and records are looked for'),
   // times
@@ -304,7 +304,11 @@ export const settingsSchema = Type.Object({
     0,
     "How long a dead worker's submission is left to that worker before it is rendered again",
   ),
-  STORE_RETRY_SECONDS: integer(60, 0, 'How long the storing of finished pictures is tried again before the job fails'),
+  STORE_RETRY_SECONDS: integer(
+    60,
+    0,
+    'How long the storing of finished pictures, and the reading of those that jobs start from, is tried again before the job fails',
+  ),
   UNREADY_SECONDS: integer(
     0,
     0,
