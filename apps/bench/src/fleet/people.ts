@@ -31,8 +31,10 @@ export interface CrowdOptions {
 
 const POLL_MS = 300;
 const WAIT_SECONDS = 20;
-/** For a wait, and for a job's end. */
-const PATIENCE_MS = 60_000;
+/** For a job's end. */
+const PATIENCE_MS = 180_000;
+/** So many follow a job at most; when there are more, the next ones come later: a slow machine is not to be flooded. */
+const MOST_PRESENT = 60;
 /** How often somebody looks at the list of jobs. */
 const LIST_MS = 100;
 
@@ -42,6 +44,7 @@ export function startCrowd({ apiUrl, receiverUrl, pictures, orders, callers }: C
   const posts: Post[] = [];
   const posted: Order[] = [];
   const seen = { followed: 0, reconnects: 0, cuts: 0 };
+  let present = 0;
   const leaving = new AbortController();
   const lives: Promise<void>[] = callers.map(({ key }) => watchList(key));
   const arrivals = arrive();
@@ -49,9 +52,15 @@ export function startCrowd({ apiUrl, receiverUrl, pictures, orders, callers }: C
   async function arrive(): Promise<void> {
     for (const order of orders) {
       await delay(order.afterMs);
+      while (present >= MOST_PRESENT && !leaving.signal.aborted) await delay(POLL_MS);
       if (leaving.signal.aborted) return;
       posted.push(order);
-      lives.push(lifeOf(order));
+      present += 1;
+      lives.push(
+        lifeOf(order).finally(() => {
+          present -= 1;
+        }),
+      );
     }
   }
 

@@ -1,6 +1,6 @@
 import { startRedisSentinels, until } from '@comfy-fleet/testing';
 import type { Scope } from '../gpu/scope.js';
-import { WHOLE_FILE } from './rolling.js';
+import { WHOLE_FILE } from './settings.js';
 import type { RunRedis } from './stack.js';
 
 const REPLICAS = 2;

@@ -5,7 +5,7 @@ import { table } from '../gpu/table.js';
 import { renderingsPerJob } from './judge.js';
 import type { Access } from './nginx.js';
 import type { Crowd } from './people.js';
-import type { TakenStep } from './rolling.js';
+import type { TakenStep } from './rolling-steps.js';
 import { longestGap, type Visit } from './visits.js';
 
 const seconds = (ms: number) => (ms / 1000).toFixed(1);

@@ -8,6 +8,13 @@ export interface Step {
   readonly run: () => Promise<void>;
 }
 
+/** Times are ms since 1970. */
+export interface TakenStep {
+  readonly name: string;
+  readonly from: number;
+  readonly to: number;
+}
+
 /** For an instance to have a job done after its restart. */
 const BACK_MS = 30_000;
 

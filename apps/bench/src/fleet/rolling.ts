@@ -11,21 +11,12 @@ import { plainOrders } from './orders.js';
 import { type Crowd, startCrowd } from './people.js';
 import type { Broken, PhaseOptions, PhaseReport } from './phase.js';
 import { rollingReport } from './rolling-report.js';
-import { rollingSteps } from './rolling-steps.js';
-import { JUDGED } from './settings.js';
+import { rollingSteps, type TakenStep } from './rolling-steps.js';
+import { JUDGED, WHOLE_FILE } from './settings.js';
 import { startStack } from './stack.js';
 
-/** Redis never rewrites its append-only file: it tells the whole run. */
-export const WHOLE_FILE = ['--auto-aof-rewrite-percentage', '0'];
 /** More than are posted in any run. */
 const MOST_ORDERS = 5000;
-
-/** A step that was taken; times are ms since 1970. */
-export interface TakenStep {
-  readonly name: string;
-  readonly from: number;
-  readonly to: number;
-}
 
 export interface RollingOptions extends PhaseOptions {
   /** From one order to the next, on average. */

@@ -58,3 +58,6 @@ export function environmentOf({ redis, framesDir, keysFile }: Places): Record<st
     LOG_LEVEL: 'debug',
   };
 }
+
+/** Redis never rewrites its append-only file: it tells the whole run. */
+export const WHOLE_FILE = ['--auto-aof-rewrite-percentage', '0'];
