@@ -37,7 +37,7 @@ export function traceRequests(serve: RequestListener, untraced: ReadonlySet<stri
 export function noteRoute(method: string, route: string): void {
   const span = trace.getActiveSpan();
   if (span === undefined) return;
-  span.updateName(`${method} ${route}`);
+  span.updateName(`${METHODS.has(method) ? method : 'HTTP'} ${route}`);
   noteFacts({ 'http.route': route });
 }
 

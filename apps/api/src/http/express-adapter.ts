@@ -2,7 +2,7 @@ import type { RequestListener } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { FleetError, type Problem } from '@comfy-fleet/contracts';
-import type { Logger } from '@comfy-fleet/telemetry';
+import { inThisTrace, type Logger, noteFacts, noteRoute } from '@comfy-fleet/telemetry';
 import express, { type NextFunction, type Request, type RequestHandler, type Response } from 'express';
 import type { Caller } from '../access/caller.js';
 import type { Gate } from '../access/gate.js';
@@ -123,6 +123,7 @@ function entered(
     const locals = localsOf(response);
     locals.polled = polled;
     locals.answered = answered;
+    noteRoute(request.method, path);
     const visit = {
       path: pathOf(request),
       get query() {
@@ -160,6 +161,7 @@ function served(handler: Handler): RequestHandler {
       if (reading !== undefined) refuseIfTooMany(reading, response);
       const reply = await answer;
       if (reply.job !== undefined) locals.job = reply.job;
+      if (locals.job !== undefined) noteFacts({ 'comfy_fleet.job.id': locals.job });
       await send(reply, response);
     } catch (error) {
       await failed(error, request, response);
@@ -301,6 +303,7 @@ function wrongMethod(sharing: readonly Route[], path: string): RequestHandler {
   return (request, response) => {
     const locals = localsOf(response);
     locals.answered = locals.instruments.answered(request.method, path);
+    noteRoute(request.method, path);
     if (request.method === 'OPTIONS') return send({ status: 204, headers: { Allow: allow } }, response);
     const detail = `${request.method} is not possible here; ${allow} are.`;
     return send(problem(new FleetError('method_not_allowed', detail), pathOf(request), { Allow: allow }), response);
@@ -329,7 +332,7 @@ function begun(headerList: HeaderList, instruments: ApiInstruments, log: Logger)
     };
     response.locals = locals;
     underWay.requests += 1;
-    response.once('close', () => {
+    const closed = () => {
       gone.abort();
       underWay.requests -= 1;
       const { job, caller, polled, answered } = locals;
@@ -348,7 +351,8 @@ function begun(headerList: HeaderList, instruments: ApiInstruments, log: Logger)
         ...(caller === undefined ? {} : { key: caller.id }),
         ...(response.writableFinished ? {} : { aborted: true }),
       });
-    });
+    };
+    response.once('close', inThisTrace(closed));
     next(lacksHost(request));
   };
 }

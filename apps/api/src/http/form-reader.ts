@@ -1,3 +1,4 @@
+import { inThisTrace } from '@comfy-fleet/telemetry';
 import multer, { type Multer } from 'multer';
 
 export interface BodyLimits {
@@ -20,5 +21,7 @@ export function formReader({ maxJsonBytes, maxImageBytes }: BodyLimits): ReturnT
     fields: MAX_FORM_FIELDS,
     parts: MAX_FORM_FIELDS + 1,
   };
-  return multer({ storage: multer.memoryStorage(), limits }).single('image');
+  const read = multer({ storage: multer.memoryStorage(), limits }).single('image');
+  // What it calls when it is done, it calls from the events of the body, which know of no trace.
+  return (request, response, next) => read(request, response, inThisTrace(next));
 }

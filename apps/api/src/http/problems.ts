@@ -1,5 +1,5 @@
 import { FleetError, type Problem } from '@comfy-fleet/contracts';
-import type { Logger } from '@comfy-fleet/telemetry';
+import { type Logger, noteProblem } from '@comfy-fleet/telemetry';
 import type { Reply } from './messages.js';
 
 /**
@@ -17,6 +17,7 @@ export const PROBLEM_TYPE = 'application/problem+json';
 
 /** A problem as RFC 9457 has it; for handlers that must add headers to it. */
 export function problem(error: FleetError, path: string, headers: Readonly<Record<string, string>> = {}): Reply {
+  noteProblem(error);
   const body: Problem = {
     type: `urn:comfy-fleet:problem:${error.code}`,
     title: error.title,

@@ -7,6 +7,7 @@ import {
   type Webhook,
 } from '@comfy-fleet/contracts';
 import type { NewJob } from '@comfy-fleet/jobs';
+import { traceparentNow } from '@comfy-fleet/telemetry';
 import { poolFor } from '@comfy-fleet/workflows';
 import type { Deps } from '../deps.js';
 
@@ -27,5 +28,6 @@ export function newJob({ config, workflows }: Deps, kind: JobKind, request: Reso
     startWithinMs: (wish.start_within_seconds ?? config.limits.maxQueuedSeconds) * 1000,
     callback: wish.callback,
     parent: wish.parent,
+    traceparent: traceparentNow(),
   };
 }

@@ -1,10 +1,12 @@
 import type { Accepted, JobSnapshot, NewJob } from '@comfy-fleet/jobs';
+import { inSpan, noteFacts } from '@comfy-fleet/telemetry';
 import { knownCaller } from '../access/caller.js';
 import type { Deps } from '../deps.js';
 import { presentSnapshot } from '../handlers/present-snapshot.js';
 import { waitForJob } from '../handlers/wait-for-job.js';
 import type { ApiRequest, Reply } from '../http/messages.js';
 import { waitOfPrefer } from '../requests/waiting.js';
+import { ACCEPTING, factsOf } from './accept-span.js';
 import { idempotencyOf } from './idempotency.js';
 
 const REPLAYED = { 'Idempotent-Replayed': 'true' };
@@ -25,16 +27,19 @@ async function placeOrder(
   const known = idempotency && (await ledger.replay(caller.id, idempotency));
   if (known !== undefined) return known;
   await requireRoom();
-  const jobs = await prepare();
-  if (request.hasLeft) throw new Error('the caller left before anything was made');
-  return ledger.create({
-    jobs,
-    caller: caller.id,
-    weight: caller.weight,
-    requests: request.counting,
-    mostWaiting: caller.limits?.jobsWaiting,
-    mostTaken: caller.limits?.jobsRunning,
-    idempotency,
+  return inSpan('job accept', ACCEPTING, async () => {
+    const jobs = await prepare();
+    if (request.hasLeft) throw new Error('the caller left before anything was made');
+    noteFacts(factsOf(jobs));
+    return ledger.create({
+      jobs,
+      caller: caller.id,
+      weight: caller.weight,
+      requests: request.counting,
+      mostWaiting: caller.limits?.jobsWaiting,
+      mostTaken: caller.limits?.jobsRunning,
+      idempotency,
+    });
   });
 }
 

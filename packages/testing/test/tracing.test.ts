@@ -1,0 +1,350 @@
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Job } from '@comfy-fleet/contracts';
+import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished, vi } from 'vitest';
+import {
+  type CollectedSpan,
+  createGpus,
+  freePort,
+  type Gpus,
+  jobClient,
+  type OtlpCollector,
+  PICTURE,
+  ready,
+  startFleet,
+  startOtlpCollector,
+  startService,
+  startWebhookSink,
+  type TestFleet,
+  until,
+} from '../src/index.js';
+
+// Each starts processes; on a machine with much else to do that takes its time.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+
+const SERVER = 2;
+const CLIENT = 3;
+const PRODUCER = 4;
+const CONSUMER = 5;
+const ERROR = 2;
+
+const BODY = { prompt: 'a clandestine lighthouse', lod: 'sketch', width: 64, height: 64 };
+
+let gpus: Gpus;
+let collector: OtlpCollector;
+
+beforeAll(async () => {
+  gpus = await createGpus();
+  collector = await startOtlpCollector();
+});
+afterAll(async () => {
+  await collector.close();
+  await gpus.close();
+});
+
+/** Sends its spans soon. */
+const sendingTo = (url: string) => ({ OTEL_EXPORTER_OTLP_ENDPOINT: url, OTEL_BSP_SCHEDULE_DELAY: '50' });
+
+async function aFleet(env: Readonly<Record<string, string>> = sendingTo(collector.url)): Promise<TestFleet> {
+  const own = { WEBHOOK_ALLOW: '127.0.0.0/8', ...env };
+  const fleet = await startFleet({ redisUrl: inject('redisUrl'), env: own });
+  onTestFinished(() => fleet.close());
+  return fleet;
+}
+
+/** A trace that a caller has begun. */
+function aTrace({ sampled = true } = {}) {
+  const [traceId, spanId] = [randomBytes(16).toString('hex'), randomBytes(8).toString('hex')];
+  return { traceId, spanId, headers: { traceparent: `00-${traceId}-${spanId}-${sampled ? '01' : '00'}` } };
+}
+
+async function post(url: string, body: object | FormData, headers: Readonly<Record<string, string>>): Promise<Job> {
+  const isForm = body instanceof FormData;
+  const answer = await fetch(url, {
+    method: 'POST',
+    headers: isForm ? headers : { ...headers, 'content-type': 'application/json' },
+    body: isForm ? body : JSON.stringify(body),
+    signal: AbortSignal.timeout(10_000),
+  });
+  expect(answer.status).toBe(202);
+  return (await answer.json()) as Job;
+}
+
+const named = (name: string) => (span: CollectedSpan) => span.name === name;
+
+/** The only span of that name. */
+function only(spans: readonly CollectedSpan[], name: string): CollectedSpan {
+  const found = spans.filter(named(name));
+  expect(found.map((span) => span.name)).toEqual([name]);
+  return found[0] as CollectedSpan;
+}
+
+/** The names of a span and of all above it, the topmost first. */
+function wayTo(spans: readonly CollectedSpan[], span: CollectedSpan): string {
+  const above = spans.find(({ spanId }) => spanId === span.parentSpanId);
+  return above === undefined ? span.name : `${wayTo(spans, above)} > ${span.name}`;
+}
+
+/** A relay in front of a server that remembers the heads of the requests that go through it. */
+async function aListeningRelay(port: number) {
+  let said = '';
+  const server = createServer((client) => {
+    const upstream = connect(port, '127.0.0.1');
+    client.on('data', (chunk) => {
+      said += chunk.toString('latin1');
+    });
+    client.pipe(upstream).pipe(client);
+    for (const socket of [client, upstream]) {
+      socket.on('error', () => {});
+      socket.on('close', () => [client, upstream].map((each) => each.destroy()));
+    }
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    /** The traceparent of each request for the path, as far as they had one. */
+    traceparents: (path: string) =>
+      [...said.matchAll(/[A-Z]+ (\/[^ ?]*)\S* HTTP\/1\.1\r\n(?:[^\r]+\r\n)*?traceparent: (\S+)\r\n/gi)]
+        .filter(([, asked]) => asked === path)
+        .map(([, , traceparent]) => traceparent),
+  };
+}
+
+async function aSimulatorProcess() {
+  const dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-traced-'));
+  const port = await freePort();
+  const env = { SIMULATOR_PORT: `${port}`, SIMULATOR_DIR: dir, SIMULATOR_STEP_MS: '20', SIMULATOR_MODEL_LOAD_MS: '0' };
+  const service = startService('simulator', env);
+  onTestFinished(async () => {
+    await service.stop('SIGKILL');
+    await rm(dir, { recursive: true, force: true });
+  });
+  await ready(service, `http://127.0.0.1:${port}/system_stats`);
+  return port;
+}
+
+describe('a job is one trace', () => {
+  it('from the request through queue, worker and ComfyUI to the webhook, each a process of its own', async () => {
+    const comfyui = await aListeningRelay(await aSimulatorProcess());
+    const fleet = await aFleet();
+    const worker = await fleet.startWorker('w1', [comfyui.url]);
+    const dispatcher = await fleet.startDispatcher();
+    const sink = await startWebhookSink();
+    onTestFinished(() => sink.close());
+    const { traceId, spanId, headers } = aTrace();
+
+    const webhook = { url: `${sink.url}/t0k3n-in-path?secret=t0k3n-in-query` };
+    const { id } = await post(`${fleet.url}/generate`, { ...BODY, webhook }, headers);
+    const [delivered] = await sink.got(1, 20_000);
+    const whole = ['POST /generate', 'collect', 'attempt', 'webhook attempt'];
+    const spans = await collector.trace(traceId, (all) => whole.every((name) => all.some(named(name))));
+
+    expect(spans.map((span) => `${span.service}: ${wayTo(spans, span)}`).sort()).toEqual([
+      'comfy-fleet-api: POST /generate',
+      'comfy-fleet-api: POST /generate > job accept',
+      'comfy-fleet-dispatcher: POST /generate > job accept > webhook attempt',
+      'comfy-fleet-worker: POST /generate > job accept > attempt',
+      'comfy-fleet-worker: POST /generate > job accept > attempt > POST /prompt',
+      'comfy-fleet-worker: POST /generate > job accept > attempt > collect',
+      'comfy-fleet-worker: POST /generate > job accept > attempt > collect > store',
+      'comfy-fleet-worker: POST /generate > job accept > attempt > collect > store > GET /view',
+      'comfy-fleet-worker: POST /generate > job accept > job wait',
+    ]);
+    const request = only(spans, 'POST /generate');
+    expect(request).toMatchObject({ kind: SERVER, parentSpanId: spanId, status: 0 });
+    expect(request.attributes).toMatchObject({
+      'http.request.method': 'POST',
+      'http.route': '/generate',
+      'http.response.status_code': 202,
+      'url.path': '/generate',
+      'url.scheme': 'http',
+      'comfy_fleet.job.id': id,
+    });
+    const accept = only(spans, 'job accept');
+    expect(accept).toMatchObject({ kind: PRODUCER, attributes: { 'messaging.destination.name': 'default' } });
+    const attempt = only(spans, 'attempt');
+    const job = (await (await fetch(`${fleet.url}/jobs/${id}`)).json()) as Job;
+    expect(attempt).toMatchObject({ kind: CONSUMER, status: 0 });
+    expect(attempt.attributes).toMatchObject({
+      'messaging.system': 'bullmq',
+      'comfy_fleet.job.id': id,
+      'comfy_fleet.lod': 'sketch',
+      'comfy_fleet.instance': 'w1/1',
+      'comfy_fleet.checkpoint': job.request.checkpoint,
+      'comfy_fleet.prompt_id': expect.stringMatching(/^[0-9a-f-]{36}$/),
+    });
+    const [submitted, started, ...further] = attempt.events.map(({ name }) => name);
+    expect([submitted, started, ...new Set(further)]).toEqual(['submitted', 'started', 'progress']);
+    expect(further.length).toBeLessThanOrEqual(4);
+    const wait = only(spans, 'job wait');
+    expect(wait.start / 1_000_000n).toBe(BigInt(Date.parse(job.created_at)));
+    const [prompt, view, hook] = ['POST /prompt', 'GET /view', 'webhook attempt'].map((name) => only(spans, name));
+    for (const call of [prompt, view, hook]) {
+      expect(call).toMatchObject({ kind: CLIENT, attributes: { 'http.response.status_code': 200 } });
+    }
+    expect(prompt?.attributes).toMatchObject({
+      'server.address': '127.0.0.1',
+      'server.port': Number(new URL(comfyui.url).port),
+      'url.template': '/prompt',
+    });
+    expect(hook?.attributes).toMatchObject({ 'http.request.method': 'POST', 'server.port': sink.port });
+
+    // Who stands between worker and ComfyUI can go on with the trace; whoever is called back hears nothing of it.
+    expect(comfyui.traceparents('/prompt')).toEqual([`00-${traceId}-${prompt?.spanId}-01`]);
+    expect(comfyui.traceparents('/view')).toEqual([`00-${traceId}-${view?.spanId}-01`]);
+    expect(delivered?.headers).not.toHaveProperty('traceparent');
+
+    for (const [service, line] of [
+      [fleet.api, 'request'],
+      [worker, 'job ended'],
+      [dispatcher, 'webhook delivered'],
+    ] as const) {
+      await until(`a line "${line}" in the trace`, () =>
+        service.output
+          .split('\n')
+          .some((each) => [`"message":"${line}"`, `"trace_id":"${traceId}"`, id].every((part) => each.includes(part))),
+      );
+    }
+    for (const secret of ['clandestine', 't0k3n']) expect(collector.text).not.toContain(secret);
+  });
+
+  it('also when a form brings the picture it starts from', async () => {
+    const fleet = await aFleet();
+    await fleet.startWorker('w1', [(await gpus.start(0)).url]);
+    const { traceId, headers } = aTrace();
+    const form = new FormData();
+    form.set('prompt', 'at dawn');
+    form.set('lod', 'sketch');
+    form.set('image', new Blob([Buffer.from(PICTURE, 'base64')], { type: 'image/png' }), 'start.png');
+    await post(`${fleet.url}/img2img`, form, headers);
+    const spans = await collector.trace(traceId, (all) => all.some(named('attempt')));
+    expect(wayTo(spans, only(spans, 'POST /upload/image'))).toBe(
+      'POST /img2img > job accept > attempt > POST /upload/image',
+    );
+  });
+
+  it('goes on when another worker takes the submission over from one that died', async () => {
+    const gpu = await gpus.start(100);
+    const fleet = await aFleet();
+    const first = await fleet.startWorker('w1', [gpu.url]);
+    const { traceId, headers } = aTrace();
+    const { id } = await post(`${fleet.url}/generate`, { ...BODY, steps: 30 }, headers);
+    const client = jobClient(fleet.url);
+    await until('it runs', async () => (await client.get(id)).status === 'running');
+    await first.stop('SIGKILL');
+    await fleet.startWorker('w1', [gpu.url]);
+    const spans = await collector.trace(traceId, (all) => all.some(named('attempt')));
+    expect(only(spans, 'attempt').attributes).toMatchObject({ 'comfy_fleet.adopted': true, 'comfy_fleet.claim': 2 });
+    expect(wayTo(spans, only(spans, 'collect'))).toBe('POST /generate > job accept > attempt > collect');
+  });
+
+  it('with the codes of what went wrong in it, and not a word more', async () => {
+    const gpu = await gpus.start(0);
+    gpu.faults.add({ kind: 'node_error', message: 'clandestine tensors' });
+    const fleet = await aFleet();
+    await fleet.startWorker('w1', [gpu.url]);
+    const failing = aTrace();
+    const { id } = await post(`${fleet.url}/generate`, BODY, failing.headers);
+    expect((await jobClient(fleet.url).ended(id)).error?.code).toBe('node_execution_error');
+    const spans = await collector.trace(failing.traceId, (all) => all.some(named('attempt')));
+    const attempt = only(spans, 'attempt');
+    expect(attempt).toMatchObject({ status: ERROR, attributes: { 'error.type': 'node_execution_error' } });
+
+    const refused = aTrace();
+    const body = JSON.stringify({ ...BODY, checkpoint: 'nobody-has-it.safetensors' });
+    const json = { ...refused.headers, 'content-type': 'application/json' };
+    expect((await fetch(`${fleet.url}/generate`, { method: 'POST', headers: json, body })).status).toBe(422);
+    const both = await collector.trace(refused.traceId, ({ length }) => length === 2);
+    expect(both.map(({ name, status }) => [name, status])).toEqual([
+      ['job accept', 0],
+      ['POST /generate', 0],
+    ]);
+
+    const lost = aTrace();
+    await fetch(`${fleet.url}/jobs/${crypto.randomUUID()}`, { headers: lost.headers });
+    const [answered] = await collector.trace(lost.traceId, ({ length }) => length === 1);
+    // A caller's mistake is no failure of the service.
+    expect(answered).toMatchObject({ name: 'GET /jobs/:id', status: 0, attributes: { 'error.type': 'job_not_found' } });
+    expect(collector.text).not.toContain('clandestine');
+  });
+
+  it('of its own for each request that names none, without the probes', async () => {
+    const fleet = await aFleet();
+    const before = collector.spans.length;
+    await fetch(`${fleet.url}/readyz`);
+    await fetch(`${fleet.url}/lods?prompt=clandestine`);
+    await fetch(`${fleet.url}/nowhere`, { method: 'PROPFIND' });
+    const sent = await until(
+      'two spans came',
+      () => collector.spans.length >= before + 2 && collector.spans.slice(before),
+    );
+    expect(sent.map(({ name, parentSpanId }) => [name, parentSpanId])).toEqual([
+      ['GET /lods', ''],
+      ['HTTP', ''],
+    ]);
+    expect(new Set(sent.map(({ traceId }) => traceId)).size).toBe(2);
+    expect(collector.text).not.toContain('clandestine');
+  });
+
+  it('that is not recorded when its caller says so', async () => {
+    const fleet = await aFleet();
+    const worker = await fleet.startWorker('w1', [(await gpus.start(0)).url]);
+    const [unsampled, sampled] = [aTrace({ sampled: false }), aTrace()];
+    const client = jobClient(fleet.url);
+    await client.ended((await post(`${fleet.url}/generate`, BODY, unsampled.headers)).id);
+    await client.ended((await post(`${fleet.url}/generate`, BODY, sampled.headers)).id);
+    await collector.trace(sampled.traceId, (all) => all.some(named('attempt')));
+    expect(collector.spans.filter(({ traceId }) => traceId === unsampled.traceId)).toEqual([]);
+    expect(worker.output).toContain(unsampled.traceId);
+  });
+
+  it('that is not recorded when OTEL_TRACES_SAMPLER says so', async () => {
+    const fleet = await aFleet({ ...sendingTo(collector.url), OTEL_TRACES_SAMPLER: 'always_off' });
+    const { traceId, headers } = aTrace();
+    await post(`${fleet.url}/generate`, BODY, headers);
+    // It sends what it has before it ends.
+    await fleet.api.stop();
+    expect(fleet.api.exitCode).toBe(0);
+    expect(collector.spans.filter((span) => span.traceId === traceId)).toEqual([]);
+  });
+});
+
+describe('a collector that is away', () => {
+  const nobody = async () => `http://127.0.0.1:${await freePort()}`;
+  const silent = async () => {
+    const { url, close } = await startOtlpCollector({ hang: true });
+    onTestFinished(close);
+    return url;
+  };
+
+  it.each([
+    ['refuses connections', nobody],
+    ['takes spans and never answers', silent],
+  ])('neither holds up jobs nor keeps a process from stopping: one that %s', async (_what, address) => {
+    // Whoever waited for the collector would wait for ten minutes.
+    const fleet = await aFleet({ ...sendingTo(await address()), OTEL_EXPORTER_OTLP_TIMEOUT: '600000' });
+    const worker = await fleet.startWorker('w1', [(await gpus.start(0)).url]);
+    const dispatcher = await fleet.startDispatcher();
+    const client = jobClient(fleet.url);
+    for (let n = 0; n < 5; n++) await client.ended((await client.generate(BODY)).id);
+    const all = [fleet.api, worker, dispatcher];
+    await Promise.all(all.map((service) => service.stop('SIGTERM')));
+    expect(all.map(({ exitCode }) => exitCode)).toEqual([0, 0, 0]);
+    for (const { output } of [fleet.api, worker]) expect(output).toContain('the last spans are lost');
+  });
+});
+
+it('without a collector nothing of a trace is written, and a traceparent that comes is left alone', async () => {
+  const fleet = await aFleet({});
+  const worker = await fleet.startWorker('w1', [(await gpus.start(0)).url]);
+  const { traceId, headers } = aTrace();
+  const { id } = await post(`${fleet.url}/generate`, BODY, headers);
+  expect((await jobClient(fleet.url).ended(id)).status).toBe('succeeded');
+  for (const { output } of [fleet.api, worker]) expect(output).not.toContain(traceId);
+});
