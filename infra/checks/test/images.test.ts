@@ -57,7 +57,7 @@ async function tells(service: Service, port: number): Promise<void> {
 }
 
 describe('the start command of the image, with its variables, in the folder that pnpm deploy made, of at most 90 MB', {
-  timeout: 120_000,
+  timeout: 180_000,
 }, () => {
   it('of the api becomes healthy, shows metrics on a port of their own, and ends when told', async () => {
     const made = await image('api');

@@ -1,7 +1,7 @@
 import { execFile, spawn } from 'node:child_process';
-import { chmod, cp, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { freePort, until } from '@comfy-fleet/testing';
 import { type Stage, stagesOf } from './dockerfile.js';
 import { ROOT, textOf } from './files.js';
@@ -41,14 +41,14 @@ export async function makeImage(app: string): Promise<Image> {
   const out = join(base, 'out');
   const printed = await run(process.execPath, [join(ROOT, 'infra/docker/deploy.mjs'), app, out]);
   const dir = join(base, 'app');
+  // What the build made is large, and comes first.
+  await rename(out, dir);
   for (const [from, what, to] of stage.copies) {
-    const source = from === undefined ? join(ROOT, what) : out;
-    // as in Docker: a file goes into a folder, a folder's content does
-    const isFile = /\.\w+$/.test(what);
-    const target = isFile ? join(dir, to, what.split('/').at(-1) ?? '') : join(dir, to);
-    await cp(source, target, { recursive: true, verbatimSymlinks: true });
+    if (from !== undefined) continue;
+    // as in Docker: a file goes into the folder that is named, of a folder the content does
+    const isFile = (await stat(join(ROOT, what))).isFile();
+    await cp(join(ROOT, what), isFile ? join(dir, to, basename(what)) : join(dir, to), { recursive: true });
   }
-  await rm(out, { recursive: true });
   await mkdir(join(base, 'data'));
   if (process.getuid?.() === 0) await chmod(join(base, 'data'), 0o777);
   return {
@@ -94,7 +94,7 @@ export async function startContainer({ stage, dir }: Image, env: Readonly<Record
             () => false,
           );
         },
-        { withinMs: 30_000, everyMs: 100 },
+        { withinMs: 60_000, everyMs: 100 },
       );
     },
     stop: async () => {

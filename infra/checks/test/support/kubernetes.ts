@@ -71,16 +71,31 @@ export async function rendered(overlay: string): Promise<readonly Manifest[]> {
   return parseAllDocuments(text).map((document) => document.toJS() as Manifest);
 }
 
-/** Where the schema of a manifest is; the packages are made from the OpenAPI document of Kubernetes and the CRDs of KEDA. */
+/** The schemas; the packages are made from the OpenAPI document of Kubernetes and the CRDs of KEDA. */
+const SCHEMAS: Readonly<Record<string, () => Promise<object>>> = {
+  v1: () => import('kubernetes-models/v1'),
+  'apps/v1': () => import('kubernetes-models/apps/v1'),
+  'autoscaling/v2': () => import('kubernetes-models/autoscaling/v2'),
+  'networking.k8s.io/v1': () => import('kubernetes-models/networking.k8s.io/v1'),
+  'policy/v1': () => import('kubernetes-models/policy/v1'),
+  'keda.sh/v1alpha1': () => import('@kubernetes-models/keda/keda.sh/v1alpha1'),
+};
+
+/** The same as a module for the compiler. */
 function moduleOf({ apiVersion }: Manifest): string {
-  const [group = ''] = apiVersion.split('/');
-  return group.endsWith('keda.sh') ? `@kubernetes-models/keda/${apiVersion}` : `kubernetes-models/${apiVersion}`;
+  return apiVersion.startsWith('keda.sh/')
+    ? `@kubernetes-models/keda/${apiVersion}`
+    : `kubernetes-models/${apiVersion}`;
+}
+
+interface Model {
+  validate(): void;
 }
 
 /** What a manifest has against its schema: types, what is required, enumerations. Empty: nothing. */
 export async function faultsOf(manifest: Manifest): Promise<readonly string[]> {
-  const kinds = await import(moduleOf(manifest));
-  const Kind = kinds[manifest.kind];
+  const kinds = (await SCHEMAS[manifest.apiVersion]?.()) as Record<string, new (data: object) => Model> | undefined;
+  const Kind = kinds?.[manifest.kind];
   if (Kind === undefined) return [`${manifest.apiVersion} has no kind ${manifest.kind}`];
   try {
     new Kind(manifest).validate();
