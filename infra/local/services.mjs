@@ -21,12 +21,11 @@ import { SIMULATED, welcome } from './welcome.mjs';
  */
 export async function bringUp(context) {
   const { env, settings, print, signal, began } = context;
-  const redisUrl = settings.redisUrl ?? (await startRedis(context));
-  if (settings.redisUrl !== undefined) await requireRedis(settings.redisUrl);
+  const redis = await redisSettings(context);
   const comfyuiUrls = settings.comfyuiUrls ?? (await startSimulator(context));
   // What nobody set, `npm run doctor` would not find.
   context.lock.tell({
-    ...(settings.redisUrl === undefined ? { REDIS_URL: redisUrl } : {}),
+    ...redis,
     ...(settings.comfyuiUrls === undefined ? { COMFYUI_URLS: comfyuiUrls } : {}),
   });
   const disk = settings.comfyuiUrls === undefined ? simulatorDisk(context) : {};
@@ -37,14 +36,14 @@ export async function bringUp(context) {
 
   const own = {
     ...serviceEnv(env),
-    REDIS_URL: redisUrl,
+    ...redis,
     COMFYUI_URLS: comfyuiUrls,
     ...webhooksToThisMachine(context),
   };
   startService(context, 'dispatcher', { ...own, DISPATCHER_HEALTH_PORT: `${dispatcherPort}` }, 20_000);
   // a worker that is started again under its old name finds the prompts that it left in its instances; a Redis that
   // is shared needs a name of this machine, which is the service's own default
-  const name = env.WORKER_NAME || (settings.redisUrl === undefined ? 'local' : undefined);
+  const name = env.WORKER_NAME || (isOwn(settings) ? 'local' : undefined);
   const worker = {
     ...own,
     ...disk,
@@ -63,6 +62,24 @@ export async function bringUp(context) {
   print.say(
     welcome({ url, simulated: settings.comfyuiUrls === undefined, seconds: (performance.now() - began) / 1000 }),
   );
+}
+
+/** @param {import('./settings.mjs').RunnerSettings} settings */
+function isOwn({ redisUrl, redisIsElsewhere }) {
+  return redisUrl === undefined && !redisIsElsewhere;
+}
+
+/**
+ * Starts Redis unless the settings name one. Whether Sentinels, a Cluster, or what a file names can be reached, the
+ * services find out.
+ * @param {Context} context
+ * @returns {Promise<NodeJS.ProcessEnv>}
+ */
+async function redisSettings(context) {
+  const { settings } = context;
+  if (isOwn(settings)) return { REDIS_URL: await startRedis(context) };
+  if (settings.redisUrl !== undefined && !settings.redisIsElsewhere) await requireRedis(settings.redisUrl);
+  return {};
 }
 
 /**

@@ -8,7 +8,7 @@ import { Problem } from './problem.mjs';
  *   host: string, port: number, apiMetricsHost: string, apiMetricsPort: number,
  *   workerHealthHost: string, workerHealthPort: number,
  *   dispatcherHealthHost: string, dispatcherHealthPort: number, simulatorPort: number,
- *   redisUrl: string | undefined, comfyuiUrls: string | undefined, drainSeconds: number,
+ *   redisUrl: string | undefined, redisIsElsewhere: boolean, comfyuiUrls: string | undefined, drainSeconds: number,
  * }} RunnerSettings
  */
 
@@ -32,6 +32,9 @@ export function readRunnerSettings(root, env) {
     dispatcherHealthPort: number(env, 'DISPATCHER_HEALTH_PORT', 0, 65_535),
     simulatorPort: number(env, 'SIMULATOR_PORT', 0, 65_535),
     redisUrl: text(env.REDIS_URL),
+    redisIsElsewhere: ['REDIS_SENTINELS', 'REDIS_CLUSTER', 'REDIS_URL_FILE'].some(
+      (name) => text(env[name]) !== undefined,
+    ),
     comfyuiUrls: text(env.COMFYUI_URLS),
     drainSeconds: number(env, 'DRAIN_SECONDS', 60, 86_400),
   };

@@ -88,6 +88,13 @@ describe('npm start', () => {
     expect(runner.text()).not.toContain('simulator');
   });
 
+  it.each(['REDIS_SENTINELS', 'REDIS_CLUSTER', 'REDIS_URL_FILE'])('starts no Redis when %s names one', async (name) => {
+    const runner = await start({ [name]: '127.0.0.1:1' });
+    await runner.says(READY);
+    expect(runner.text()).toContain('redis undefined ');
+    expect(runner.text()).not.toMatch(REDIS);
+  });
+
   it.each([
     [{}, '127.0.0.0/8,localhost,::1'],
     [{ WEBHOOK_ALLOW: 'hooks.internal' }, 'hooks.internal'],
