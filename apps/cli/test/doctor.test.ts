@@ -4,7 +4,14 @@ import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { freePort, type Simulator, startRedisServer, startSimulator } from '@comfy-fleet/testing';
+import {
+  freePort,
+  type Simulator,
+  startRedisCluster,
+  startRedisSentinels,
+  startRedisServer,
+  startSimulator,
+} from '@comfy-fleet/testing';
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished, vi } from 'vitest';
 import { startOddComfyUi } from './odd-comfyui.js';
 import { run } from './run-doctor.js';
@@ -121,6 +128,34 @@ describe('doctor on a healthy set-up', () => {
   });
 });
 
+describe('doctor on more than one Redis', () => {
+  it('looks at the primary that Sentinels name, and at the replicas that jobs wait for', async () => {
+    const set = await startRedisSentinels({ replicas: 1 });
+    onTestFinished(() => set.close());
+    await set.untilReplicated(1);
+    const REDIS_SENTINELS = set.nodes.map(({ host, port }) => `${host}:${port}`).join(',');
+    const changes = { REDIS_URL: 'redis://unused', REDIS_SENTINELS, REDIS_SENTINEL_NAME: set.name };
+    const { bad, findings } = await examine({ ...changes, REDIS_WAIT_REPLICAS: '1' });
+    expect(bad).toEqual([]);
+    const found = (name: string) => findings.find(({ check }) => check === name)?.found;
+    expect(found('redis')).toContain(`redis://${set.name} (of the Sentinels ${set.nodes[0]?.host}:`);
+    expect(found('redis-replicas')).toBe('1 connected');
+  });
+
+  it('looks at the node of a Cluster that has our keys', async () => {
+    const set = await startRedisCluster();
+    onTestFinished(() => set.close());
+    const ours = await set.primaryOf('{comfy-fleet}');
+    const socket = connect(ours.port, '127.0.0.1');
+    socket.end('CONFIG SET maxmemory-policy allkeys-lru\r\n');
+    expect(await text(socket)).toBe('+OK\r\n');
+    const REDIS_CLUSTER = set.nodes.map(({ host, port }) => `${host}:${port}`).join(',');
+    const { bad, findings } = await examine({ REDIS_URL: 'redis://unused', REDIS_CLUSTER });
+    expect(bad).toMatchObject([{ check: 'redis-eviction' }]);
+    expect(findings.find(({ check }) => check === 'redis')?.found).toMatch(/\(a Cluster\) \(cluster\)$/);
+  });
+});
+
 describe('doctor on a broken set-up', () => {
   it('where Redis is down', async () => {
     const port = await freePort();
@@ -158,7 +193,7 @@ describe('doctor on a broken set-up', () => {
       expect(bad).toMatchObject([
         { check: 'redis', found: expect.stringMatching(/does not let us in .*(NOAUTH|WRONGPASS)/) },
       ]);
-      expect(bad[0]?.mend).toMatch(/^put user and password into REDIS_URL \(redis:\/\/user:password@127/);
+      expect(bad[0]?.mend).toMatch(/^put user and password into REDIS_URL, redis:\/\/user:password@/);
     }
   });
 

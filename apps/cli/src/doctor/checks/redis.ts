@@ -1,4 +1,4 @@
-import type { Config } from '@comfy-fleet/config';
+import type { Config, RedisNode, RedisSettings } from '@comfy-fleet/config';
 import { inspectRedis, type RedisInspection } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { type Finding, reportOf } from '../finding.js';
@@ -12,10 +12,10 @@ export async function checkRedis({ redis }: Config, signal: AbortSignal, log: Lo
     inspection = await inspectRedis(redis, { signal, log });
   } catch (error) {
     signal.throwIfAborted();
-    return [unreachable(addressOf(redis.url), error)];
+    return [unreachable(addressOf(redis), error)];
   }
   return [
-    reportOf('redis').ok(`answers at ${addressOf(redis.url)} (${inspection.mode})`),
+    reportOf('redis').ok(`answers at ${addressOf(redis)} (${inspection.mode})`),
     ...judgeRedis(inspection, { replicasNeeded: redis.wait?.replicas ?? 0 }),
     clockFinding('Redis', inspection.clockOffsetMs, { fineMs: 1000, badMs: 5000 }),
   ];
@@ -25,8 +25,9 @@ function unreachable(address: string, error: unknown): Finding {
   const { fail } = reportOf('redis');
   const words = reasonOf(error);
   if (/WRONGPASS|NOAUTH|NOPERM/.test(words)) {
-    const form = address.replace('://', '://user:password@');
-    return fail(`it does not let us in at ${address} (${words})`, `put user and password into REDIS_URL (${form})`);
+    const mend =
+      'put user and password into REDIS_URL, redis://user:password@host:port, or into the file REDIS_URL_FILE names';
+    return fail(`it does not let us in at ${address} (${words})`, mend);
   }
   const mend = 'start Redis there (npm start brings one of its own), or set REDIS_URL to where it is';
   return fail(`nothing answers at ${address} (${words})`, mend);
@@ -38,7 +39,9 @@ function reasonOf(error: unknown): string {
 }
 
 /** Without user and password. */
-function addressOf(url: string): string {
+function addressOf({ url, sentinel, cluster }: RedisSettings): string {
   const { protocol, host } = new URL(url);
-  return `${protocol}//${host}`;
+  const list = (nodes: readonly RedisNode[]) => nodes.map((node) => `${node.host}:${node.port}`).join(', ');
+  if (sentinel !== undefined) return `${protocol}//${sentinel.name} (of the Sentinels ${list(sentinel.nodes)})`;
+  return cluster === undefined ? `${protocol}//${host}` : `${protocol}//${list(cluster)} (a Cluster)`;
 }
