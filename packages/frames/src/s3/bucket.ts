@@ -33,7 +33,7 @@ export function openBucket(settings: S3Settings): Bucket {
     ...(endpoint === undefined ? {} : { endpoint }),
     forcePathStyle: pathStyle,
     requestHandler: { connectionTimeout: CONNECT_MS, socketTimeout: SILENT_MS },
-    // We send SHA-256 of our own; what the SDK adds by itself not every S3 understands.
+    // The signature has the SHA-256 of every body in it, which S3 checks; more than that not every make of S3 understands.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
   });

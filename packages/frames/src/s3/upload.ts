@@ -92,14 +92,12 @@ async function putWhole(
   data: Buffer,
   { contentType, whole, signal }: { contentType: string; whole: Hash; signal: AbortSignal },
 ): Promise<void> {
-  const sha256 = whole.copy().digest();
   const put = new PutObjectCommand({
     ...place,
     Body: data,
     ContentLength: data.length,
-    ChecksumSHA256: sha256.toString('base64'),
     ContentType: contentType,
-    Metadata: { sha256: sha256.toString('hex') },
+    Metadata: { sha256: whole.copy().digest('hex') },
   });
   await ask((client, options) => client.send(put, options), { ms: MOVE_MS, signal });
 }
@@ -113,18 +111,17 @@ interface Parts {
 }
 
 async function beginParts({ ask }: Bucket, place: Place, contentType: string, signal: AbortSignal): Promise<Parts> {
-  const create = new CreateMultipartUploadCommand({ ...place, ContentType: contentType, ChecksumAlgorithm: 'SHA256' });
+  const create = new CreateMultipartUploadCommand({ ...place, ContentType: contentType });
   // Not given up when the caller does: without its id it could not be aborted.
   const { UploadId } = await ask((client, options) => client.send(create, options), { ms: ASK_MS });
   const done: CompletedPart[] = [];
   let adding: Promise<void> = Promise.resolve();
 
   async function add(data: Buffer): Promise<void> {
-    const ChecksumSHA256 = createHash('sha256').update(data).digest('base64');
-    const number = { PartNumber: done.length + 1, ChecksumSHA256 };
-    const part = new UploadPartCommand({ ...place, UploadId, ...number, Body: data, ContentLength: data.length });
+    const PartNumber = done.length + 1;
+    const part = new UploadPartCommand({ ...place, UploadId, PartNumber, Body: data, ContentLength: data.length });
     const { ETag } = await ask((client, options) => client.send(part, options), { ms: MOVE_MS, signal });
-    done.push({ ...number, ETag });
+    done.push({ PartNumber, ETag });
   }
 
   return {
