@@ -159,6 +159,8 @@ describe.each(overlays)('the overlay %s', async (overlay) => {
     for (const load of loads) {
       const spec = podOf(load);
       expect(spec.automountServiceAccountToken).toBe(false);
+      // variables like API_PORT=tcp://… for each service
+      expect(spec.enableServiceLinks).toBe(false);
       expect(spec.securityContext).toMatchObject({ runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } });
       for (const { image, securityContext, resources, volumeMounts } of containersOf(spec)) {
         expect(securityContext).toEqual({

@@ -32,6 +32,7 @@ export interface PodContainer {
 export interface PodSpec {
   readonly serviceAccountName?: string;
   readonly automountServiceAccountToken?: boolean;
+  readonly enableServiceLinks?: boolean;
   readonly terminationGracePeriodSeconds?: number;
   readonly securityContext?: object;
   readonly initContainers?: readonly PodContainer[];
