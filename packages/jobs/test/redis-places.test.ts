@@ -1,7 +1,10 @@
-import { until } from '@comfy-fleet/testing';
-import { describe, expect, it, vi } from 'vitest';
+import { Writable } from 'node:stream';
+import { createLogger } from '@comfy-fleet/telemetry';
+import { freePort, redisSettings, until } from '@comfy-fleet/testing';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { producerConnection } from '../src/connection.js';
 import type { JobStreamItem } from '../src/index.js';
-import { anAnnouncement, openFleet, startNext, succeeded, untilAnswering, within } from './builders.js';
+import { anAnnouncement, openFleet, ownRedis, startNext, succeeded, untilAnswering, within } from './builders.js';
 import { dispatch, taken } from './deliveries-builders.js';
 import { openKeeper } from './keepers.js';
 import { cluster, clusterOverTls, oneServerOverTls, sentinels, sentinelsOverTls } from './redis-places.js';
@@ -86,4 +89,69 @@ describe.each([
     await first.close();
     await taking;
   });
+});
+
+/** What a ledger that cannot reach its Redis writes into its log, until it has said something. */
+async function saidOf(place: Parameters<typeof openFleet>[0] & { url: string }): Promise<string> {
+  const lines: string[] = [];
+  const stream = new Writable({
+    write: (chunk, _encoding, done) => {
+      lines.push(String(chunk));
+      done();
+    },
+  });
+  const log = createLogger({ service: 'test', level: 'info', format: 'json', stream });
+  const redis = producerConnection(redisSettings({ prefix: '{x}', ...place }), log);
+  onTestFinished(() => redis.disconnect());
+  await expect(redis.ping()).rejects.toThrow();
+  let tries = 0;
+  redis.on('error', () => (tries += 1));
+  await until('it has tried three times', () => tries >= 3);
+  expect(lines).toHaveLength(1);
+  expect(lines[0]).toContain('redis connection lost');
+  expect(lines[0]).not.toContain('s:cret');
+  return lines.join('');
+}
+
+describe('a connection says once why it cannot be made', () => {
+  it('to a server that knows another password', async () => {
+    const place = await oneServerOverTls();
+    expect(await saidOf({ ...place, url: place.url.replace('fleet:', 'fleet:not') })).toContain('WRONGPASS');
+  });
+
+  it('to a server whose certificate is by an authority that is not known', async () => {
+    const { tls, ...place } = await oneServerOverTls();
+    expect(await saidOf({ ...place, tls: { cert: tls?.cert ?? '', key: tls?.key ?? '' } })).toContain('self-signed');
+  });
+
+  it('to Sentinels that are not there', async () => {
+    const nodes = [{ host: '127.0.0.1', port: await freePort() }];
+    const place = { url: 'redis://unused', sentinel: { nodes, name: 'x', password: undefined } };
+    expect(await saidOf(place)).toContain('All sentinels are unreachable');
+  });
+
+  it('to a Cluster that knows another password', async () => {
+    const place = await clusterOverTls();
+    expect(await saidOf({ ...place, url: place.url.replace('fleet:', 'fleet:not') })).toContain('WRONGPASS');
+  });
+
+  it('to a Cluster of which no node is there', async () => {
+    const cluster = [{ host: '127.0.0.1', port: await freePort() }];
+    expect(await saidOf({ url: 'redis://unused', cluster })).toContain('no node of the Redis Cluster has the keys');
+  });
+
+  it('to a server that is no Cluster', async () => {
+    const { port } = await ownRedis();
+    expect(await saidOf({ url: 'redis://unused', cluster: [{ host: '127.0.0.1', port }] })).toContain(
+      'cluster support disabled',
+    );
+  });
+});
+
+it('finds a Cluster by the one of its nodes that is there, and by what that knows', async () => {
+  const { set, ...place } = await cluster();
+  const nodes = [{ host: '127.0.0.1', port: await freePort() }, ...set.nodes.slice(2)];
+  const fleet = await openFleet({ ...place, cluster: nodes });
+  const { id } = (await fleet.submit()).record;
+  expect((await fleet.get(id)).record.status).toBe('queued');
 });
