@@ -10,6 +10,7 @@ import {
   startRedisCluster,
   startRedisSentinels,
   startRedisServer,
+  startS3Server,
   startSimulator,
 } from '@comfy-fleet/testing';
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished, vi } from 'vitest';
@@ -125,6 +126,31 @@ describe('doctor on a healthy set-up', () => {
     expect(stdout).toMatch(/^ok {4}redis-eviction {6}noeviction: nothing is thrown away/m);
     expect(stdout).toMatch(/^ok {4}redis-aof {11}on, appendfsync always/m);
     expect(stdout).toMatch(/\d+ ok, \d warnings, 0 failed\n$/);
+  });
+});
+
+describe('doctor on pictures in a bucket', () => {
+  it('stores one there and takes it away again; says what is wrong with the bucket', async () => {
+    const server = await startS3Server();
+    onTestFinished(() => server.close());
+    const fine = await examine(server.env);
+    expect(fine.bad).toEqual([]);
+    expect(fine.findings.find(({ check }) => check === 'storage')?.found).toBe(
+      `the bucket ${server.bucket} at ${server.url}: a picture was stored, read back and deleted`,
+    );
+    expect(fine.findings.map(({ check }) => check)).not.toContain('storage-room');
+    const { code, bad } = await examine({ ...server.env, S3_BUCKET: 'another' });
+    expect([code, bad.map(({ check }) => check)]).toEqual([1, ['storage']]);
+    expect(bad[0]?.found).toMatch(/^the bucket another at /);
+    expect(bad[0]?.mend).toMatch(/^see that the bucket is there \(S3_BUCKET/);
+  });
+
+  it('says that nothing answers where the bucket is to be', async () => {
+    const endpoint = `http://127.0.0.1:${await freePort()}`;
+    const credentials = { AWS_ACCESS_KEY_ID: 'someone', AWS_SECRET_ACCESS_KEY: PASSWORD };
+    const changes = { FRAMES_STORE: 's3', S3_BUCKET: 'pictures', S3_ENDPOINT: endpoint, ...credentials };
+    const { bad } = await examine(changes);
+    expect(bad).toMatchObject([{ check: 'storage', found: expect.stringContaining(`pictures at ${endpoint}: `) }]);
   });
 });
 

@@ -16,7 +16,8 @@ export interface Run {
 export async function run(args: readonly string[], env: Readonly<Record<string, string>>, cwd: string): Promise<Run> {
   const child = spawn(process.execPath, [MAIN, ...args], {
     cwd,
-    env: { WORKFLOWS_DIR, ...env },
+    // The AWS SDK warns of old versions of Node, of which this may be one.
+    env: { WORKFLOWS_DIR, NODE_NO_WARNINGS: '1', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')]);
