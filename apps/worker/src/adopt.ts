@@ -24,11 +24,11 @@ export async function adoptJob(job: HeldJob, tools: Tools): Promise<Submitted | 
   job.watch(promptId);
   const found = await patiently(job, () => job.instance.ask((client) => client.find(promptId, job.signal)));
   if (found.state === 'absent') {
-    job.log.warn('the earlier submission is gone', { prompt: promptId });
+    job.log.warn('the earlier submission is gone', { prompt_id: promptId });
     return gone(job, promptId, 'died', tools);
   }
   noteFacts({ 'comfy_fleet.adopted': true });
-  job.log.info('adopted a submission', { prompt: promptId, state: found.state });
+  job.log.info('adopted a submission', { prompt_id: promptId, state: found.state });
   job.submitted();
   return { promptId, graph: graphOf(job, promptId, tools) };
 }

@@ -62,6 +62,7 @@ async function main(): Promise<void> {
       instruments: createInstruments(metrics),
       frames,
       inputs,
+      logPrompts: config.log.prompts,
       pollMs: config.comfyui.pollMs,
       maxAttempts,
       maxRefusals,

@@ -34,7 +34,7 @@ async function settle(job: HeldJob, error: unknown, tools: Tools): Promise<boole
     return false;
   }
   if (error instanceof Stopping) {
-    job.log.info('giving the job back', { prompt: job.promptId });
+    job.log.info('giving the job back', { prompt_id: job.promptId });
     await job.claim.release(0);
     return false;
   }

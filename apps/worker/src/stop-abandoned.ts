@@ -24,6 +24,6 @@ export async function stopAbandoned({ ledger, instances, signal, log }: Context)
     await instance.ask((client) => client.deleteQueued(ids, signal));
     for (const id of ids) await instance.ask((client) => client.interrupt(id, signal));
     await ledger.forgetAbandoned(own);
-    log.info('stopped prompts that no job wants any more', { instance: instance.name, prompts: ids });
+    log.info('stopped prompts that no job wants any more', { instance: instance.name, prompt_ids: ids });
   }
 }

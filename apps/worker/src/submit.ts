@@ -21,6 +21,10 @@ export interface Submitted {
 export async function submitJob(job: HeldJob, tools: Tools): Promise<Submitted> {
   const promptId = newId();
   const graph = await prepareGraph(job, promptId, tools);
+  if (tools.logPrompts) {
+    const { prompt, negativePrompt } = job.record.request;
+    job.log.info('job is submitted', { prompt_id: promptId, prompt, negative_prompt: negativePrompt });
+  }
   const waitMs = job.lane.waitOf(job);
   const expectedStart = waitMs === undefined ? undefined : Date.now() + waitMs;
   job.noteOrStop(await job.claim.submit(promptId, job.instance.name, expectedStart));
@@ -32,7 +36,7 @@ export async function submitJob(job: HeldJob, tools: Tools): Promise<Submitted> 
   } catch (error) {
     if (await isUnable(job, error, tools)) throw new Unable('', { cause: error });
     if (!(error instanceof SubmissionUnknown) || !(await arrived(job, promptId))) throw error;
-    job.log.warn('submission had an unknown outcome; ComfyUI has it', { prompt: promptId, error });
+    job.log.warn('submission had an unknown outcome; ComfyUI has it', { prompt_id: promptId, error });
   }
   job.submitted();
   return { promptId, graph };

@@ -10,6 +10,8 @@ export interface Tools {
   readonly instruments: Instruments;
   readonly frames: FrameStore;
   readonly inputs: FrameStore;
+  /** Whether prompts may be written into the log. */
+  readonly logPrompts: boolean;
   readonly pollMs: number;
   /** Executions of a job before it fails for being lost. */
   readonly maxAttempts: number;

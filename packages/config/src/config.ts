@@ -12,9 +12,9 @@ export interface Config {
     readonly level: Settings['LOG_LEVEL'];
     /** Undefined: as the output is read. */
     readonly format: Settings['LOG_FORMAT'];
+    /** Whether prompts may be in it. */
+    readonly prompts: boolean;
   };
-  /** Whether the worker may write prompts into its log. */
-  readonly logPrompts: boolean;
   /** Where traces are sent; undefined: nothing is traced. */
   readonly tracing: { readonly endpoint: string | undefined };
   readonly http: {
@@ -169,8 +169,7 @@ function crossChecks(settings: Settings): string[] {
 
 function toConfig(s: Settings): Config {
   return {
-    log: { level: s.LOG_LEVEL, format: s.LOG_FORMAT },
-    logPrompts: s.LOG_PROMPTS === '1',
+    log: { level: s.LOG_LEVEL, format: s.LOG_FORMAT, prompts: s.LOG_PROMPTS === '1' },
     tracing: { endpoint: s.OTEL_EXPORTER_OTLP_ENDPOINT },
     http: {
       host: s.HOST,

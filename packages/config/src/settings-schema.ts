@@ -200,7 +200,8 @@ export const settingsSchema = Type.Object({
   ),
   LOG_PROMPTS: Type.Enum(['0', '1'], {
     default: '0',
-    description: '1 has the worker write the prompts of the jobs that it begins into its log; else no log has any',
+    description:
+      '1 lets prompts into the logs: the worker writes that of each job it begins, and errors may quote them',
   }),
   OTEL_EXPORTER_OTLP_ENDPOINT: Type.Optional(
     Type.String({

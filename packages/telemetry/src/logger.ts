@@ -16,18 +16,22 @@ export interface LoggerOptions {
    * stream is a terminal, else json.
    */
   readonly format?: LogFormat | undefined;
+  /** Whether prompts may be in the log; else errors that may quote one are written without their words. */
+  readonly prompts?: boolean;
   /** Where the lines go; standard output unless told otherwise. */
   readonly stream?: NodeJS.WritableStream;
 }
 
 /**
  * Makes a logger: `log.info('job finished', { job: id, ms: 12 })`, `log.child({ instance })`. An Error in any field is
- * written with its name, message, code, stack and causes, so `log.error('what failed', { error })` loses nothing.
+ * written with its name, message, code, stack and causes, so `log.error('what failed', { error })` loses nothing but
+ * what may quote a prompt.
  * Lines of a trace have its `trace_id` and `span_id`.
  */
-export function createLogger({ service, level, format, stream = process.stdout }: LoggerOptions): Logger {
+export function createLogger(options: LoggerOptions): Logger {
+  const { service, level, format, prompts = false, stream = process.stdout } = options;
   const { combine, json, timestamp, printf } = winston.format;
-  const fields = winston.format((info) => plainFields(Object.assign(info, traceIds())))();
+  const fields = winston.format((info) => plainFields(Object.assign(info, traceIds()), { prompts }))();
   const lines = (format ?? readableFor(stream)) === 'json' ? json({ deterministic: false }) : printf(prettyLine);
   return winston.createLogger({
     level,

@@ -1,3 +1,5 @@
+import type { ErrorCode } from '@comfy-fleet/contracts';
+
 /** How deep causes are followed; a chain that long, or one that bites its tail, says nothing new. */
 const MAX_DEPTH = 6;
 
@@ -11,23 +13,42 @@ export interface PlainError {
   readonly errors?: readonly unknown[];
 }
 
+/** Whose words may be, or quote, what a caller wrote: a node of ComfyUI names the text that it chokes on. */
+const QUOTING: readonly unknown[] = [
+  'workflow_rejected',
+  'node_execution_error',
+  'malformed_json',
+  'validation_failed',
+] satisfies ErrorCode[];
+
+const WITHHELD = '(withheld, since it may quote a prompt; the job has it)';
+
+export interface PlainOptions {
+  /** Whether prompts may be in the log. */
+  readonly prompts: boolean;
+}
+
 /** Replaces every Error among the fields of a log line by its plain form, in place; other values stay as they are. */
-export function plainFields<T extends object>(fields: T): T {
+export function plainFields<T extends object>(fields: T, options: PlainOptions): T {
   for (const [key, value] of Object.entries(fields)) {
-    if (value instanceof Error) Object.assign(fields, { [key]: plainError(value) });
+    if (value instanceof Error) Object.assign(fields, { [key]: plainError(value, options) });
   }
   return fields;
 }
 
-function plainError(error: Error, depth = 0): PlainError {
-  const plain = (value: unknown) => (value instanceof Error ? plainError(value, depth + 1) : value);
+function plainError(error: Error, options: PlainOptions, depth = 0): PlainError {
+  const plain = (value: unknown) => (value instanceof Error ? plainError(value, options, depth + 1) : value);
   const { code } = error as { code?: unknown };
   const deeper = depth < MAX_DEPTH;
+  // A parser shows the piece of text that it does not understand.
+  const isQuoting = QUOTING.includes(code) || error instanceof SyntaxError;
+  const message = isQuoting && !options.prompts ? WITHHELD : error.message;
   return {
     name: error.name,
-    message: error.message,
+    message,
     ...(code === undefined ? {} : { code }),
-    ...(error.stack === undefined ? {} : { stack: error.stack }),
+    // It begins with the message.
+    ...(error.stack === undefined ? {} : { stack: error.stack.replace(error.message, () => message) }),
     ...(error.cause === undefined || !deeper ? {} : { cause: plain(error.cause) }),
     ...(error instanceof AggregateError && deeper ? { errors: error.errors.map(plain) } : {}),
   };

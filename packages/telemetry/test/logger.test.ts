@@ -1,5 +1,6 @@
 import { Writable } from 'node:stream';
 import { stripVTControlCharacters } from 'node:util';
+import { FleetError } from '@comfy-fleet/contracts';
 import { describe, expect, it } from 'vitest';
 import { createLogger, type Logger, type LoggerOptions } from '../src/index.js';
 
@@ -104,5 +105,61 @@ describe('the pretty format', () => {
     const line = only(lines());
     expect(line).toContain('prompt\\nsecond\\x1b[2J');
     expect(line).toContain('"a\\x9b31m cat\\x0d"');
+  });
+});
+
+describe('what may quote a prompt', () => {
+  const said = new FleetError('node_execution_error', 'KSampler 3 failed: no token for a secret garden', {
+    cause: new SyntaxError('Unexpected token "a secret garden"'),
+  });
+
+  it('is left out of errors and their causes, with all else in them as it is', () => {
+    const { log, lines } = listen();
+    log.warn('job ended', { job: 'j', error: new Error('outer', { cause: said }) });
+    const line = only(lines());
+    expect(line).not.toContain('secret garden');
+    const { error, job } = JSON.parse(line);
+    expect(job).toBe('j');
+    expect(error.message).toBe('outer');
+    expect(error.cause).toMatchObject({ name: 'FleetError', code: 'node_execution_error' });
+    expect(error.cause.message).toContain('withheld');
+    expect(error.cause.stack).toContain('logger.test.ts');
+    expect(error.cause.cause.name).toBe('SyntaxError');
+  });
+
+  it('is written where prompts may be in the log', () => {
+    const { log, lines } = listen({ prompts: true });
+    log.warn('job ended', { error: said });
+    expect(JSON.parse(only(lines())).error.message).toContain('a secret garden');
+  });
+
+  it('is not in the form for people either', () => {
+    const { log, lines } = listen({ format: 'pretty' });
+    log.warn('job ended', { error: said });
+    expect(only(lines())).not.toContain('secret garden');
+    expect(only(lines())).toContain('node_execution_error');
+  });
+});
+
+describe('without a format', () => {
+  const onTerminal = (isTTY: boolean) => {
+    let text = '';
+    const write = (chunk: unknown, _encoding: unknown, done: () => void) => {
+      text += String(chunk);
+      done();
+    };
+    const stream = Object.assign(new Writable({ write }), { isTTY });
+    createLogger({ service: 'api', level: 'info', stream }).info('listening', { port: 3000 });
+    return text;
+  };
+
+  it('lines are for people on a terminal', () => {
+    expect(stripVTControlCharacters(onTerminal(true))).toMatch(
+      /^\d\d:\d\d:\d\d\.\d{3} INFO {2}api listening port=3000\n$/,
+    );
+  });
+
+  it('lines are JSON elsewhere', () => {
+    expect(JSON.parse(onTerminal(false))).toMatchObject({ message: 'listening', port: 3000 });
   });
 });

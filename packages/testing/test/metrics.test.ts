@@ -234,7 +234,9 @@ describe.each(['api', 'worker', 'dispatcher'])('the metrics of the %s', (name) =
   });
 });
 
-it('shows nothing of the fleet while Redis is away, rather than what was true before', async () => {
+it('shows nothing of the fleet while Redis is away, rather than what was true before', {
+  timeout: 60_000,
+}, async () => {
   const redis = await startRedisServer();
   onTestFinished(() => redis.close());
   const own = await startFleet({ redisUrl: redis.url });
@@ -244,10 +246,14 @@ it('shows nothing of the fleet while Redis is away, rather than what was true be
   const read = async () => readExposition(await scrape(healthUrl));
   await until('the job is shown', async () => (await read()).value('backlog_seconds{pool="default"}') === 10);
   await redis.stop();
-  const without = await until('the PING has failed', async () => {
-    const now = await read();
-    return now.value('redis_up') === 0 && now;
-  });
+  const without = await until(
+    'the PING has failed',
+    async () => {
+      const now = await read();
+      return now.value('redis_up') === 0 && now;
+    },
+    { withinMs: 30_000 },
+  );
   expect(without.series('jobs_total')).toEqual({});
   expect(without.value('backlog_seconds{pool="default"}')).toBeUndefined();
   expect(without.value('fleet_paused')).toBeUndefined();
