@@ -6,16 +6,23 @@ import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import { defaultResource, detectResources, envDetector, resourceFromAttributes } from '@opentelemetry/resources';
 import { BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base';
 import type { Logger } from './logger.js';
-import type { TracingOptions } from './tracing.js';
 
 /** A collector that is away fails every few seconds; once in this time it is said. */
 const SAY_AGAIN_MS = 60_000;
+
+export interface SdkOptions {
+  /** Who speaks; `service.name` is this after `comfy-fleet-`, unless OTEL_SERVICE_NAME says another. */
+  readonly service: string;
+  /** Where OTLP over HTTP is taken, without `/v1/traces`. */
+  readonly endpoint: string;
+  readonly log: Logger;
+}
 
 /**
  * Registers the SDK for the process; answers what ends it. Sampling, batching, headers and the resource's attributes
  * follow OpenTelemetry's own environment variables, which the SDK reads itself.
  */
-export function startSdk({ service, endpoint, log }: TracingOptions & { readonly endpoint: string }) {
+export function startSdk({ service, endpoint, log }: SdkOptions): () => Promise<void> {
   diag.setLogger(quietly(log), DiagLogLevel.WARN);
   const provider = new BasicTracerProvider({
     resource: defaultResource()
@@ -32,7 +39,7 @@ export function startSdk({ service, endpoint, log }: TracingOptions & { readonly
   trace.setGlobalTracerProvider(provider);
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
   propagation.setGlobalPropagator(new W3CTraceContextPropagator());
-  return async (): Promise<void> => {
+  return async () => {
     for (const api of [trace, context, propagation]) api.disable();
     await provider.shutdown();
     diag.disable();

@@ -1,14 +1,11 @@
-import type { Logger } from './logger.js';
+import type { SdkOptions } from './tracing-sdk.js';
 
 /** Longest wait for the last spans to be sent; a collector that is away is not waited for. */
 const FLUSH_MS = 2_000;
 
-export interface TracingOptions {
-  /** Who speaks; `service.name` is this after `comfy-fleet-`, unless OTEL_SERVICE_NAME says another. */
-  readonly service: string;
-  /** Where OTLP over HTTP is taken, without `/v1/traces`; undefined: nothing is traced. */
+export interface TracingOptions extends Omit<SdkOptions, 'endpoint'> {
+  /** As the SDK's; undefined: nothing is traced. */
   readonly endpoint: string | undefined;
-  readonly log: Logger;
 }
 
 export interface Tracing {
