@@ -11,6 +11,9 @@ import { aKey, as, problemOf, startApi, type TestApi } from './api.js';
 import { finishJob } from './finished-image.js';
 import * as pictures from './pictures.js';
 
+// Each starts an API; moto takes its time on a machine with much else to do.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+
 let server: S3Server;
 let gate: Gate;
 let api: TestApi;

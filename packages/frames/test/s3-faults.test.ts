@@ -8,6 +8,9 @@ import { frameName, openFrameStores } from '../src/index.js';
 
 type Settings = Extract<Parameters<typeof openFrameStores>[0], { store: 's3' }>;
 
+// moto takes its time on a machine with much else to do, and hanging calls theirs.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+
 const { signal } = new AbortController();
 let server: S3Server;
 let name: string;
@@ -105,7 +108,7 @@ describe('a place that does not work', () => {
 });
 
 describe('a place that hangs', () => {
-  it('ends every call in time', { timeout: 60_000 }, async () => {
+  it('ends every call in time', async () => {
     const gate = await startGate(server.port);
     onTestFinished(() => gate.close());
     gate.shut();

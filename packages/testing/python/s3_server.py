@@ -1,4 +1,6 @@
-"""moto's S3 with a bucket, a key that may use it, and one door more than moto_server: POST /test/age makes an object old.
+"""moto's S3 with a bucket, a key that may use it, and two things more than moto_server has.
+
+POST /test/age makes an object old. And it copies only what has the ETag that the copy is for, as S3 does.
 
 Arguments: the name of the bucket, and `strict` to have it look at signatures. Prints {port, id, secret} in one line when
 it listens.
@@ -34,7 +36,16 @@ access = iam.create_access_key("tester")
 moto = DomainDispatcherApplication(create_backend_app)
 
 
+def is_meant(environ):
+    name = environ["HTTP_X_AMZ_COPY_SOURCE"].lstrip("/").partition("/")[2]
+    key = s3.buckets[sys.argv[1]].keys.get(name)
+    return key is None or key.etag == environ["HTTP_X_AMZ_COPY_SOURCE_IF_MATCH"]
+
+
 def app(environ, start_response):
+    if "HTTP_X_AMZ_COPY_SOURCE_IF_MATCH" in environ and not is_meant(environ):
+        body = "<Error><Code>PreconditionFailed</Code><Message>If-Match</Message></Error>"
+        return Response(body, status=412, content_type="application/xml")(environ, start_response)
     if environ.get("PATH_INFO") != "/test/age":
         return moto(environ, start_response)
     wanted = json.loads(Request(environ).get_data())
