@@ -10,7 +10,7 @@ import { SCRIPTS } from './scripts/index.js';
 /** Longer than any command of ours blocks; one that has no answer for so long was sent to nobody. */
 const DEAD_AFTER_MS = 15_000;
 /** For a connection over which nothing blocks, besides its longest wait for an answer. */
-const DEAD_EXTRA_MS = 2500;
+const DEAD_EXTRA_MS = 5000;
 const CONNECT_TIMEOUT_MS = 3000;
 
 /**
