@@ -298,7 +298,7 @@ describe('the checks themselves', () => {
     expect(await faultsOf({ ...good, spec: { replicas: 1 } })).toEqual([expect.stringContaining('selector')]);
   });
 
-  it('find a field that is misspelt, of Kubernetes and of KEDA', async () => {
+  it('find a field that is misspelt, of Kubernetes and of KEDA', { timeout: 60_000 }, async () => {
     expect(await unknownFields([good])).toBe('');
     expect(await unknownFields([{ ...good, spec: { ...good.spec, replica: 2 } }])).toMatch(/replica.*does not exist/);
     const spec = { scaleTargetRef: { name: 'x' }, triggers: [], poolingInterval: 3 };
