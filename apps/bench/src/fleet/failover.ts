@@ -50,14 +50,16 @@ export async function runFailover({ seed, dir, scope, say, jobs }: FailoverOptio
   over.abort();
   await looking;
   const gap = longestGap(lookers.list, moments.killedAt - LIST_MS, Date.now());
+  await redis.look();
   await untilRest(stack, load, orders);
+  await redis.look();
   const gathered = await gather(stack, { settings: JUDGED, orders, load, faults: [], receiver });
   const { killedAt, promotedAt } = moments;
   const outage = { process: 'redis', pid: 0, killedAt, upAt: promotedAt };
   const evidence = { ...gathered, outages: [...gathered.outages, outage] };
   const { broken } = judge(SURVIVING, evidence);
   if (broken.length > 0) await keep(dir, stack.redisDir, evidence);
-  return { tables: [outcomes({ evidence, load, moments, gap })], broken };
+  return { tables: [outcomes({ evidence, load, moments, gap, failovers: redis.failovers })], broken };
 
   async function failOver(): Promise<Moments> {
     await delay(plan.jobs.reduce((sum, { afterMs }) => sum + afterMs, 0) / 2);
@@ -73,6 +75,7 @@ export async function runFailover({ seed, dir, scope, say, jobs }: FailoverOptio
     const key = plan.callers[0]?.key;
     while (!over.signal.aborted) {
       await lookers.ask('list', '/jobs?limit=5', { method: 'GET', key }, 200);
+      await redis.look();
       await delay(LIST_MS);
     }
   }
@@ -89,9 +92,10 @@ interface Outcome {
   readonly moments: Moments;
   /** In ms. */
   readonly gap: number;
+  readonly failovers: number;
 }
 
-function outcomes({ evidence, load, moments, gap }: Outcome): string {
+function outcomes({ evidence, load, moments, gap, failovers }: Outcome): string {
   const { killedAt, promotedAt } = moments;
   const taken = load.posts.filter(({ status }) => status === 202);
   const first = taken.filter(({ sentAt }) => sentAt >= killedAt).map(({ answeredAt }) => answeredAt);
@@ -104,6 +108,7 @@ function outcomes({ evidence, load, moments, gap }: Outcome): string {
     ['from the kill to a new primary, ms', promotedAt - killedAt],
     ['from the kill to the first 202 of a post that came after it, ms', Math.min(...first) - killedAt],
     ['longest time without an answer to a look at the jobs, ms', gap],
+    ['failovers in all', failovers],
     ['jobs acknowledged', acknowledged.size],
     ['… before the kill', before.length],
     ['… of these, ended and told before it', endedBefore],

@@ -18,7 +18,17 @@ const EXPECTED: Readonly<Record<string, readonly [number, number]>> = {
 };
 
 /** What is more than nothing at some time of the run. */
-const RISING = ['Jobs waiting', 'Oldest waiting job', 'Work ahead of each instance', 'Jobs running', 'Drained'];
+const RISING = [
+  'Jobs waiting',
+  'Oldest waiting job',
+  'Work ahead of each instance',
+  'Jobs running',
+  'Drained',
+  'Jobs that failed, share',
+  'Submissions tried again, a minute',
+  'Errors answered by the api, a minute',
+  'Requests a second',
+];
 
 /** How many series there have to be at least: one for each process or instance. */
 const SERIES: Readonly<Record<string, number>> = {

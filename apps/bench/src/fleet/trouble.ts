@@ -5,9 +5,10 @@ import { operatorOf } from './operator.js';
 import { simulatorNames } from './settings.js';
 import type { Stack } from './stack.js';
 
-/** What each simulator is made to do once, one after the other. */
+/** What simulators are made to do, one after the other, and how often: a counter that was not there before does not rise. */
 const FAULTS = ['node_error', 'reset_before_accepting', 'node_error', 'reset_before_accepting'] as const;
-const BETWEEN_MS = 2000;
+const ROUNDS = 3;
+const BETWEEN_MS = 1500;
 /** Long enough for its worker to take it for down. */
 const DOWN_MS = 4000;
 
@@ -20,8 +21,8 @@ export async function trouble(stack: Stack, { key }: Caller): Promise<void> {
   const operator = operatorOf(stack);
   const [dying = '', drained = ''] = simulatorNames;
   const post = (path: string, body: object) => ask(`${stack.apiUrl}${path}`, { method: 'POST', key, body });
-  for (const [n, kind] of FAULTS.entries()) {
-    await ask(`${stack.urlOf(simulatorNames[n] ?? dying)}/simulator/faults`, {
+  for (const [n, kind] of Array(ROUNDS).fill(FAULTS).flat().entries()) {
+    await ask(`${stack.urlOf(simulatorNames[n % FAULTS.length] ?? dying)}/simulator/faults`, {
       method: 'POST',
       body: { kind, times: 1 },
     });
