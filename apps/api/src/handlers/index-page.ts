@@ -25,6 +25,7 @@ export function index({ config }: Deps): Handler {
       fleet: { method: 'GET', url: at('/fleet') },
       health: { method: 'GET', url: at('/health') },
       admin: { method: 'GET', url: at('/admin') },
+      queues: { method: 'GET', url: at('/admin/queues') },
       pause: { method: 'POST', url: at('/admin/pause') },
       resume: { method: 'POST', url: at('/admin/resume') },
       drain: { method: 'POST', url: at('/admin/instances/{worker}/{n}/drain') },
