@@ -93,14 +93,9 @@ export function judgePanel({ title, unit }: Panel, all: readonly Series[]): Pane
 
 export function panelTable(panels: readonly JudgedPanel[]): string {
   const show = (value: number | undefined) => (value === undefined || !Number.isFinite(value) ? '' : brief(value));
-  const rows = panels.map(({ title, unit, series, last, least, most, faults }) => [
-    title,
-    unit,
-    `${series}`,
-    show(last),
-    show(least),
-    show(most),
-    faults.length === 0 ? 'ok' : 'WRONG',
+  const rows = panels.flatMap(({ row, title, unit, series, last, least, most, faults }, n) => [
+    ...(row === panels[n - 1]?.row ? [] : [[`— ${row}`]]),
+    [title, unit, `${series}`, show(last), show(least), show(most), faults.length === 0 ? 'ok' : 'WRONG'],
   ]);
   return table('What the dashboard shows', ['panel', 'unit', 'series', 'at last', 'least', 'most', ''], rows);
 }
