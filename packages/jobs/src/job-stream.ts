@@ -52,7 +52,8 @@ export async function* jobStream(
     let seen = after !== undefined && isBefore(after, snapshot.lastEventId) ? after : snapshot.lastEventId;
     let items = isBefore(seen, snapshot.lastEventId) ? await storedAfter(sources, id, seen) : [];
     let ended = isTerminal(snapshot.record.status);
-    const preview = ended ? null : await sources.redis.get(sources.keys.preview(id));
+    // Only a hint: the next one comes.
+    const preview = ended ? null : await sources.redis.get(sources.keys.preview(id)).catch(() => null);
     if (preview !== null) yield { kind: 'preview', preview: JSON.parse(preview) as Preview };
     for (;;) {
       for (const item of items) {
