@@ -16,9 +16,13 @@ export function joined<Q, A>(
     maxBatchSize: enough,
     batchScheduleFn: (dispatch) => {
       waiting = 0;
-      leave = dispatch;
       // After the poll phase, in which the requests of all connections have been read.
-      setImmediate(dispatch);
+      const atTurnsEnd = setImmediate(dispatch);
+      leave = () => {
+        // DataLoader would ask what has left a second time.
+        clearImmediate(atTurnsEnd);
+        dispatch();
+      };
     },
   });
   return (question) => {
