@@ -177,6 +177,8 @@ export function createLedger(options: LedgerOptions): Ledger {
     ping: () =>
       orUnavailable(async () => {
         const start = performance.now();
+        // A ping there would wait for replicas, too.
+        if (writing.status !== 'ready') throw new Error('the connection that writes is not ready');
         await Promise.all([redis.ping(), subscriptions.ping()]);
         return performance.now() - start;
       }),

@@ -1,7 +1,8 @@
 import { newId } from '@comfy-fleet/contracts';
 import { startRedisServer, until } from '@comfy-fleet/testing';
 import { expect, it, onTestFinished } from 'vitest';
-import { anOrder, nextClaim, openFleet, openLedger } from './builders.js';
+import { workerConnection } from '../src/connection.js';
+import { anOrder, nextClaim, openFleet, openLedger, quietLog } from './builders.js';
 
 const WAIT = { replicas: 1, ms: 200 };
 const MAY_BE_MADE = {
@@ -34,9 +35,10 @@ const anIdempotentOrder = () => {
 it('acknowledges a job that the replica has', async () => {
   const { fleet, replica } = await withReplica();
   const { id } = (await fleet.submit()).record;
-  const other = await openFleet({ url: replica.url, prefix: fleet.keys.prefix });
-  expect((await other.get(id)).record).toMatchObject({ id, status: 'queued' });
-  expect(await other.redis.zscore(fleet.keys.prioritized('default'), id)).not.toBeNull();
+  const there = workerConnection({ ...fleet.settings, url: replica.url }, quietLog());
+  onTestFinished(() => there.disconnect());
+  expect(await there.hget(fleet.keys.job(id), 'status')).toBe('queued');
+  expect(await there.zscore(fleet.keys.prioritized('default'), id)).not.toBeNull();
 });
 
 it('acknowledges no job that only the primary has, and the same order once the replica has it', async () => {
