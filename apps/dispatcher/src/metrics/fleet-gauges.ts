@@ -25,17 +25,40 @@ export function showFleet({ metrics, keeper, room }: FleetGauges): void {
     help: 'Bytes free on the volume of the pictures; absent where they are in S3.',
   });
   let readAt = Number.NEGATIVE_INFINITY;
-  metrics.beforeScrape(async () => {
-    if (performance.now() - readAt < FRESH_MS) return;
-    gauges.clear();
-    gauges.show(await withinDeadline(keeper.figures()));
-    readAt = performance.now();
+  const read = once(async () => {
+    try {
+      const figures = await withinDeadline(keeper.figures());
+      gauges.clear();
+      gauges.show(figures);
+      readAt = performance.now();
+    } catch (error) {
+      gauges.clear();
+      throw error;
+    }
   });
   metrics.beforeScrape(async () => {
-    free.remove();
-    const bytes = await withinDeadline(room());
-    if (bytes !== undefined) free.set(bytes);
+    if (performance.now() - readAt >= FRESH_MS) await read();
   });
+  const look = once(async () => {
+    const bytes = await withinDeadline(room()).catch((error: unknown) => {
+      free.remove();
+      throw error;
+    });
+    if (bytes === undefined) free.remove();
+    else free.set(bytes);
+  });
+  metrics.beforeScrape(look);
+}
+
+/** Those who ask while it is done share it: done twice at once, each job would be shown twice. */
+function once(task: () => Promise<void>): () => Promise<void> {
+  let doing: Promise<void> | undefined;
+  return () => {
+    doing ??= task().finally(() => {
+      doing = undefined;
+    });
+    return doing;
+  };
 }
 
 function createGauges(metrics: Metrics) {

@@ -1,0 +1,21 @@
+import { createLogger, createMetrics } from '@comfy-fleet/telemetry';
+import { expect, it } from 'vitest';
+import { showFleet } from '../src/metrics/fleet-gauges.js';
+import { openHousehold } from './household.js';
+
+it('shows each job once to all who ask at the same moment', async () => {
+  const { create, keeper } = await openHousehold();
+  await create();
+  await create();
+  const metrics = createMetrics({ service: 'test', log: createLogger({ service: 'test', level: 'error' }) });
+  showFleet({ metrics, keeper, room: async () => 1234 });
+
+  const texts = await Promise.all([metrics.scrape(), metrics.scrape(), metrics.scrape()]);
+
+  for (const text of texts) {
+    const lines = text.split('\n');
+    expect(lines).toContain('comfy_fleet_jobs_total{kind="text2img",lod="sketch",outcome="created"} 2');
+    expect(lines).toContain('comfy_fleet_queue_jobs{pool="default",lod="sketch",state="waiting"} 2');
+    expect(lines).toContain('comfy_fleet_frames_free_bytes 1234');
+  }
+});
