@@ -2,7 +2,8 @@ import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import type { RequestLimits } from '@comfy-fleet/contracts';
 import { ConfigError } from './config-error.js';
-import { type Environment, readSettings } from './read-settings.js';
+import type { Environment } from './environment.js';
+import { readSettings } from './read-settings.js';
 import { type RedisSettings, redisFaults, toRedisSettings } from './redis-settings.js';
 import { type Settings, settingsSchema } from './settings-schema.js';
 

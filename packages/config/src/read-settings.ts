@@ -1,9 +1,8 @@
 import { Ajv, type ErrorObject } from 'ajv';
 import type { Static, TObject } from 'typebox';
 import { ConfigError } from './config-error.js';
+import type { Environment } from './environment.js';
 import { withSecretFiles } from './secret-files.js';
-
-export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * Reads the variables that `schema` names out of `env`: text becomes numbers and booleans, absent and empty ones get

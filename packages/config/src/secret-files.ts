@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { TObject } from 'typebox';
-import type { Environment } from './read-settings.js';
+import type { Environment } from './environment.js';
 
 /**
  * A secret NAME (a setting marked writeOnly) may be given as NAME_FILE, the path of a file that holds it, so that it is in

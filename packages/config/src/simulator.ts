@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import Type from 'typebox';
-import { type Environment, readSettings } from './read-settings.js';
+import type { Environment } from './environment.js';
+import { readSettings } from './read-settings.js';
 
 const milliseconds = (value: number, description: string) =>
   Type.Number({ default: value, minimum: 0, maximum: 3_600_000, description });

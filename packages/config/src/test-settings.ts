@@ -1,5 +1,6 @@
 import Type, { type Static } from 'typebox';
-import { type Environment, readSettings } from './read-settings.js';
+import type { Environment } from './environment.js';
+import { readSettings } from './read-settings.js';
 
 const testSettingsSchema = Type.Object({
   COMFYUI_URL: Type.Optional(

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import Type from 'typebox';
-import { type Environment, readSettings } from '../read-settings.js';
+import type { Environment } from '../environment.js';
+import { readSettings } from '../read-settings.js';
 import { settingsSchema } from '../settings-schema.js';
 
 /** Where the keys are, for a command that needs no other setting and minds none that is wrong. An absolute path. */
