@@ -27,6 +27,21 @@ it('takes the creation of a job that is repeated as the first one', async () => 
   expect(await fleet.redis.zcard(fleet.keys.open(POOL))).toBe(1);
 });
 
+it('counts an order that is sent twice, as after a lost connection, as one request, and never as one too many', async () => {
+  const fleet = await openFleet();
+  const counts: number[] = [];
+  const requests = { most: 2, counted: ({ requests: count }: { requests: number }) => counts.push(count) };
+  const order = { ...anOrder({ id: newId(), key: 'anna' }), requests };
+  const first = await fleet.ledger.create(order);
+  expect(await fleet.ledger.create(order)).toEqual(first);
+  await fleet.ledger.create({ ...anOrder({ id: newId(), key: 'anna' }), requests });
+  const limited = { ...anOrder({ id: newId(), key: 'anna' }), requests };
+  await expect(fleet.ledger.create(limited)).rejects.toMatchObject({ code: 'rate_limited' });
+  expect(await fleet.ledger.create(order)).toMatchObject({ ids: first.ids });
+  expect(counts).toEqual([1, 1, 2, 3, 2]);
+  expect((await fleet.ledger.count('anna')).requests).toBe(4);
+});
+
 it('adds the work item as queue.add of BullMQ does, and wakes the workers as that does', async () => {
   const fleet = await openFleet();
   const { redis, keys } = fleet;

@@ -92,7 +92,7 @@ local function ahead_of(pool, rank)
   local below = string.format('(%.0f', (rank + 1) * 4294967296)
   return redis.call('ZCOUNT', prioritized_key(pool), '-inf', below) - 1 + redis.call('LLEN', wait_key(pool))
 end
-local function make(order)
+local function make(order, sent_again)
   if order.digest ~= '' then
     local known = redis.call('GET', idempotency_key(order.caller, order.digest))
     if known then
@@ -111,7 +111,7 @@ local function make(order)
   end
   if #order.jobs == 0 then return {'new'} end
   local ids = ids_of(order)
-  if redis.call('EXISTS', job_key(ids[1])) == 1 then return answer('again', ids) end
+  if sent_again then return answer('again', ids) end
   local refused = refusal(order)
   if refused then return {refused} end
   local caller, rank, deadline = order.caller
@@ -127,9 +127,11 @@ end
 local replies = {}
 while cursor <= #ARGV do
   local order = read_order()
-  local counted = order.most_requests and count(order.caller)
+  local sent_again = #order.jobs > 0 and redis.call('EXISTS', job_key(order.jobs[1].id)) == 1
+  -- Sent twice after a lost connection it is one request all the same, and cannot have been one too many.
+  local counted = order.most_requests and (sent_again and counted_before(order.caller, order.most_requests) or count(order.caller))
   local limited = counted and counted[1] > order.most_requests
-  replies[#replies + 1] = {counted or false, unpack(limited and {'limited'} or make(order))}
+  replies[#replies + 1] = {counted or false, unpack(limited and {'limited'} or make(order, sent_again))}
 end
 for pool in pairs(pools) do
   redis.call('SADD', pools_key(), pool)
