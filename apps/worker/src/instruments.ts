@@ -7,11 +7,18 @@ import {
   RUN_BUCKETS,
   WAIT_BUCKETS,
 } from '@comfy-fleet/telemetry';
-import type { Lane } from './lanes.js';
+import type { BusyMeter } from './busy-meter.js';
+import type { Instance } from './instance.js';
 
 /** How a prompt ended in ComfyUI; `removed`: taken out of its queue before it began. */
 const OUTCOMES = ['succeeded', 'failed', 'interrupted', 'removed', 'lost'] as const;
 export type PromptOutcome = (typeof OUTCOMES)[number];
+
+/** What is shown of a lane. */
+interface Shown {
+  readonly instance: Pick<Instance, 'name' | 'health'>;
+  readonly busy: Pick<BusyMeter, 'total'>;
+}
 
 /** What a worker counts and measures. Instances are few and named by their worker; nothing here is named by a job. */
 export interface Instruments {
@@ -24,7 +31,7 @@ export interface Instruments {
   readonly retries: Counter<'code'>;
   readonly transitions: Counter<'instance' | 'to'>;
   /** Shows how the lanes stand, from now on. */
-  watch(lanes: readonly Lane[]): void;
+  watch(lanes: readonly Shown[]): void;
 }
 
 export function createInstruments(metrics: Metrics): Instruments {
