@@ -68,6 +68,9 @@ module.exports = {
     onlyIn('bullmq', ['packages/jobs'], BARE_SERVER),
     onlyIn('ioredis', ['packages/jobs'], BARE_SERVER),
     onlyIn('axios', ['packages/comfyui', 'packages/safe-http']),
+    onlyIn('prom-client', ['packages/telemetry']),
+    onlyIn('@opentelemetry', ['packages/telemetry']),
+    onlyIn('@aws-sdk', ['packages/frames']),
     {
       name: 'runner-is-plain-node',
       comment: 'infra/local runs before anything is installed: Node and its own files only',
