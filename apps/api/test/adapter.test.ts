@@ -11,8 +11,8 @@ import { problemOf } from './api.js';
 let server: Listening | undefined;
 afterEach(() => server?.close(0));
 
-/** Serves one handler at GET /x; answers its address and the log. */
-async function serve(handler: Handler) {
+/** Serves one handler at GET /x; answers its address, the log, and how many requests were counted outside of what it orders. */
+async function serve(handler: Handler, { counted }: Pick<Route, 'counted'> = {}) {
   const logged: string[] = [];
   const stream = new Writable({
     write: (line: Buffer, _encoding, done) => {
@@ -23,12 +23,20 @@ async function serve(handler: Handler) {
   const log = createLogger({ service: 'api', level: 'debug', format: 'json', stream });
   const instruments = createInstruments(createMetrics({ service: 'api', log }));
   const gate = { admit: async () => undefined };
-  const meter = () => ({ read: async () => ({ headers: {}, refusal: undefined }), within: () => undefined });
+  const counts = { outside: 0 };
+  const meter = () => ({
+    read: async () => {
+      counts.outside += 1;
+      return { headers: {}, refusal: undefined };
+    },
+    within: () => ({ most: 1, counted: () => {} }),
+  });
   const limits = { maxJsonBytes: 1000, maxImageBytes: 1000, maxUploadingBytes: 5000 };
-  const routes: Route[] = [{ method: 'GET', access: 'public', path: '/x', handler }];
+  const counting = counted === undefined ? {} : { counted };
+  const routes: Route[] = [{ method: 'GET', access: 'public', path: '/x', handler, ...counting }];
   server = await listen({ host: '127.0.0.1', port: 0, idleMs: 60_000 });
   server.serve(expressApp(routes, { limits, gate, meter, corsOrigins: [], pages: [], instruments, log }));
-  return { url: `http://127.0.0.1:${server.port}/x`, logged };
+  return { url: `http://127.0.0.1:${server.port}/x`, logged, counts };
 }
 
 describe('a handler that fails', () => {
@@ -73,6 +81,18 @@ describe('a handler that fails', () => {
     const answer = await fetch(url);
     await expect(answer.text()).rejects.toThrow();
     expect(logged.some((line) => line.includes('storage_failed'))).toBe(true);
+  });
+});
+
+describe('a request that is counted within what its handler orders', () => {
+  it.each([
+    ['is counted all the same when nothing came of it', 'validation_failed', 1],
+    ['keeps nobody waiting for a second answer of Redis that is away', 'queue_unavailable', 0],
+  ] as const)('%s', async (_, code, outside) => {
+    const refuse = () => Promise.reject(new FleetError(code, 'Because.'));
+    const { url, counts } = await serve(refuse, { counted: 'within' });
+    expect((await problemOf(await fetch(url))).code).toBe(code);
+    expect(counts.outside).toBe(outside);
   });
 });
 

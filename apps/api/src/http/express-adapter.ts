@@ -154,9 +154,10 @@ function served(handler: Handler): RequestHandler {
     try {
       const answer = (async () => handler(toApiRequest(request, locals)))();
       answer.catch(() => {}); // until it is waited for
-      // Then it may have counted the request; if it did not come to that, it is done now.
-      if (locals.counting !== undefined) await answer.catch(() => {});
-      const reading = await locals.tally?.read();
+      // Then it may have counted the request; if it did not come to that, it is done now. While Redis is away that would
+      // only make the caller wait again, and a job that may be made all the same is not to be refused as one too many.
+      const isAway = locals.counting !== undefined && (await answer.then(() => false, isUnavailable));
+      const reading = isAway ? undefined : await locals.tally?.read();
       if (reading?.refusal !== undefined) discard(answer, gone);
       if (reading !== undefined) refuseIfTooMany(reading, response);
       const reply = await answer;
@@ -167,6 +168,10 @@ function served(handler: Handler): RequestHandler {
       await failed(error, request, response);
     }
   };
+}
+
+function isUnavailable(error: unknown): boolean {
+  return error instanceof FleetError && error.code === 'queue_unavailable';
 }
 
 /** Nobody will read what it answers. */
