@@ -64,7 +64,9 @@ export function queueBoard(
     response.setHeader('Cache-Control', request.path.startsWith('/static/') ? FILES_CACHED : 'no-store');
     next();
   });
-  router.use(helmet({ contentSecurityPolicy: { useDefaults: false, directives: POLICY } }));
+  // Whether the whole domain may be reached by https alone is not for one page of it to say.
+  const strictTransportSecurity = false;
+  router.use(helmet({ contentSecurityPolicy: { useDefaults: false, directives: POLICY }, strictTransportSecurity }));
   router.use('/api', async (_request, _response, next) => {
     await showNew();
     next();
