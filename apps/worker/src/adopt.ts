@@ -12,20 +12,22 @@ import type { Tools } from './tools.js';
 
 /**
  * Looks for the submission that an earlier claim left in this instance, and takes it over if ComfyUI still has it or
- * its result. Undefined when there is none to take over: then it is off the record.
+ * its result. `gone` when it has neither, undefined when there was nothing to look for here: then none is on the record.
  */
-export async function adoptJob(job: HeldJob, tools: Tools): Promise<Submitted | undefined> {
+export async function adoptJob(job: HeldJob, tools: Tools): Promise<Submitted | 'gone' | undefined> {
   const { left: promptId } = job;
   if (promptId === undefined) return undefined;
   if (job.record.instance !== job.instance.name) {
     job.log.warn('the instance that had the submission is out of reach; rendering again', { had: job.record.instance });
-    return gone(job, promptId, 'lost', tools);
+    await dropLeft(job, promptId, 'lost', tools);
+    return undefined;
   }
   job.watch(promptId);
   const found = await patiently(job, () => job.instance.ask((client) => client.find(promptId, job.signal)));
   if (found.state === 'absent') {
     job.log.warn('the earlier submission is gone', { prompt_id: promptId });
-    return gone(job, promptId, 'died', tools);
+    await dropLeft(job, promptId, 'died', tools);
+    return 'gone';
   }
   noteFacts({ 'comfy_fleet.adopted': true });
   job.log.info('adopted a submission', { prompt_id: promptId, state: found.state });
@@ -44,7 +46,7 @@ function graphOf(job: HeldJob, promptId: string, tools: Tools): Graph {
   }
 }
 
-async function gone(job: HeldJob, promptId: string, why: Loss, tools: Tools): Promise<undefined> {
+async function dropLeft(job: HeldJob, promptId: string, why: Loss, tools: Tools): Promise<void> {
   tools.instruments.retries.inc({ code: 'prompt_lost' });
   await job.lose(promptId, why);
   await dropLeftFrames(job, tools);

@@ -34,6 +34,8 @@ export async function runJob(job: HeldJob, tools: Tools, changed: () => void): P
 
 async function runOnce(job: HeldJob, tools: Tools, changed: () => void): Promise<void> {
   const adopted = await adoptJob(job, tools);
+  // It came to this lane for what it had left here; a new submission goes where the queue has it go, if anywhere now.
+  if (adopted === 'gone') return job.claim.release(0);
   await refuseKiller(job, adopted, tools);
   const { promptId, graph } = adopted ?? (await submitJob(job, tools));
   const end = await followPrompt(job, promptId, {

@@ -78,6 +78,7 @@ it('lets a drained instance end what it executes, gives what waited there to ano
 it('keeps an instance drained when its worker is started again, which is ready all the same', async () => {
   const gpu = await gpus.start(0);
   const worker = await fleet.startWorker('w1', [gpu.url]);
+  await until('it is known', async () => (await instances()).length === 1);
   await change('instances/w1/1/drain');
   await worker.stop();
   const [id = ''] = await generate(1, QUICK);
@@ -88,6 +89,27 @@ it('keeps an instance drained when its worker is started again, which is ready a
   expect(again.output).toContain('instance is drained');
   await change('instances/w1/1/resume');
   expect((await jobs.ended(id)).status).toBe('succeeded');
+});
+
+it('gives nothing to a drained instance, nor to one of a paused fleet, that has lost what its worker left there', async () => {
+  const gpu = await gpus.start(40);
+  const worker = await fleet.startWorker('w1', [gpu.url]);
+  const [id = ''] = await generate(1, LONG);
+  await until('it executes', async () => (await jobs.get(id)).status === 'running');
+  await change('instances/w1/1/drain');
+  await change('pause');
+  await worker.stop('SIGKILL');
+  await gpu.close();
+  const afresh = await gpus.start(20, gpu.port);
+  await fleet.startWorker('w1', [afresh.url]);
+  await until('it is in the queue again', async () => (await jobs.get(id)).status === 'queued');
+  await until('the instance is drained', async () => (await admin()).instances[0]?.state === 'drained');
+  const other = await gpus.start(20);
+  await fleet.startWorker('w2', [other.url]);
+  expect((await jobs.get(id)).status).toBe('queued');
+  await change('resume');
+  expect(await jobs.ended(id)).toMatchObject({ status: 'succeeded', instance: 'w2/1' });
+  expect([starts(afresh), starts(other)]).toEqual([0, 1]);
 });
 
 it('lets what executes end while the fleet is paused, claims nothing else, and goes on at once when it is resumed', async () => {
