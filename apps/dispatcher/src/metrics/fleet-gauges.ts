@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { FleetFigures, Keeper } from '@comfy-fleet/jobs';
 import type { Metrics } from '@comfy-fleet/telemetry';
+import { steadyCounts } from './steady-counts.js';
 
 interface FleetGauges {
   readonly metrics: Metrics;
@@ -145,6 +146,7 @@ function createGauges(metrics: Metrics) {
     help: 'Memory that Redis may use; 0: as much as there is.',
   });
 
+  const steady = steadyCounts();
   const all = [jobs, queue, oldest, backlog, instances, workers, poolPaused, drained, files, bytes];
   const single = [paused, webhooks, oldestWebhook, outbox, noEviction, aof, memory, memoryMax];
   return {
@@ -153,7 +155,7 @@ function createGauges(metrics: Metrics) {
       for (const metric of single) metric.remove();
     },
     show: (figures: FleetFigures) => {
-      for (const { count, ...labels } of figures.totals) jobs.inc(labels, count);
+      for (const { count, ...labels } of figures.totals) jobs.inc(labels, steady(Object.values(labels).join(), count));
       for (const { pool, lanes, ...rest } of figures.pools) {
         for (const { lod, oldestMs, ...states } of lanes) {
           for (const [state, count] of Object.entries(states)) queue.set({ pool, lod, state }, count);
