@@ -19,3 +19,17 @@ it('shows each job once to all who ask at the same moment', async () => {
     expect(lines).toContain('comfy_fleet_frames_free_bytes 1234');
   }
 });
+
+it('shows jobs that never failed or expired as 0, so that the first ones that do are seen to be more', async () => {
+  const { create, keeper } = await openHousehold();
+  await create();
+  const metrics = createMetrics({ service: 'test', log: createLogger({ service: 'test', level: 'error' }) });
+  showFleet({ metrics, keeper, room: async () => undefined });
+
+  const lines = (await metrics.scrape()).split('\n');
+
+  expect(lines).toContain('comfy_fleet_jobs_total{kind="text2img",lod="sketch",outcome="created"} 1');
+  expect(lines).toContain('comfy_fleet_jobs_total{kind="text2img",lod="sketch",outcome="expired"} 0');
+  expect(lines).toContain('comfy_fleet_jobs_total{kind="img2img",lod="direct_final",outcome="failed"} 0');
+  expect(lines.filter((line) => line.startsWith('comfy_fleet_jobs_total{'))).toHaveLength(2 * 4 * 5);
+});

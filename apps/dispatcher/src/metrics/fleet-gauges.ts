@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { JOB_KINDS, LODS, TERMINAL_STATUSES } from '@comfy-fleet/contracts';
 import type { FleetFigures, Keeper } from '@comfy-fleet/jobs';
 import type { Metrics } from '@comfy-fleet/telemetry';
 import { steadyCounts } from './steady-counts.js';
@@ -14,6 +15,10 @@ interface FleetGauges {
 const FRESH_MS = 1000;
 /** Below the 10 s for which Prometheus waits for an answer. */
 const DEADLINE_MS = 3000;
+
+const EVERY_TOTAL = JOB_KINDS.flatMap((kind) =>
+  LODS.flatMap((lod) => (['created', ...TERMINAL_STATUSES] as const).map((outcome) => ({ kind, lod, outcome }))),
+);
 
 /**
  * Shows what is true of the whole fleet, read from Redis when it is asked for. Several dispatchers show the same. While
@@ -155,6 +160,9 @@ function createGauges(metrics: Metrics) {
       for (const metric of single) metric.remove();
     },
     show: (figures: FleetFigures) => {
+      // What has not happened yet is 0: Prometheus takes the first number that it sees for the beginning, and would not see
+      // the first jobs that fail or expire.
+      for (const labels of EVERY_TOTAL) jobs.inc(labels, 0);
       for (const { count, ...labels } of figures.totals) jobs.inc(labels, steady(Object.values(labels).join(), count));
       for (const { pool, lanes, ...rest } of figures.pools) {
         for (const { lod, oldestMs, ...states } of lanes) {
