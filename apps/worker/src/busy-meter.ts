@@ -7,6 +7,7 @@ export class BusyMeter {
   #busySince: number | undefined;
   #lastEnd = Number.NEGATIVE_INFINITY;
   #totalMs = 0;
+  #toldMs = 0;
 
   constructor(now: number) {
     this.#from = now;
@@ -26,9 +27,11 @@ export class BusyMeter {
     }
   }
 
-  /** ms of all spans since the beginning. */
+  /** ms of all spans since the beginning; never less than it was told before, though an end may be heard of late. */
   total(now: number): number {
-    return this.#totalMs + (this.#busySince === undefined ? 0 : Math.max(0, now - this.#busySince));
+    const open = this.#busySince === undefined ? 0 : Math.max(0, now - this.#busySince);
+    this.#toldMs = Math.max(this.#toldMs, this.#totalMs + open);
+    return this.#toldMs;
   }
 
   /** 0 to 1; of the time since the beginning while that is less than a minute. */

@@ -33,3 +33,13 @@ it('counts no time twice when an end is heard of later than the next beginning',
   meter.set(false, 4000);
   expect(meter.total(5000)).toBe(3000);
 });
+
+it('never tells less than before, though it hears late that a span has ended', () => {
+  const meter = new BusyMeter(0);
+  meter.set(true, 1000);
+  expect(meter.total(2000)).toBe(1000);
+  meter.set(false, 1900);
+  expect(meter.total(2100)).toBe(1000);
+  meter.set(true, 2200);
+  expect(meter.total(2700)).toBe(1400);
+});
