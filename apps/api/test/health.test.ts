@@ -1,5 +1,5 @@
-import { until } from '@comfy-fleet/testing';
-import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { startRedisServer, until } from '@comfy-fleet/testing';
+import { afterEach, beforeEach, describe, expect, inject, it, onTestFinished } from 'vitest';
 import { anInstance, aWorker } from './announcements.js';
 import { startApi, type TestApi } from './api.js';
 
@@ -56,6 +56,29 @@ describe('GET /health', () => {
       reasons: ['gpu-1 is stopping and takes no more jobs'],
     });
   });
+});
+
+it('is degraded while replicas that new jobs wait for are missing, until there are enough', async () => {
+  const begin = async (...args: string[]) => {
+    const server = await startRedisServer({ args });
+    onTestFinished(() => server.close());
+    return server;
+  };
+  const primary = await begin('--repl-diskless-sync-delay', '0');
+  const replicated = await startApi(primary.url, { env: { REDIS_WAIT_REPLICAS: '1', REDIS_WAIT_MS: '100' } });
+  onTestFinished(() => replicated.close());
+  await replicated.worker.announce({ ...aWorker({ startedAt: Date.now() }), instances: [anInstance()] });
+  const ask = async () => (await replicated.get('/health')).json();
+
+  expect(await ask()).toMatchObject({
+    status: 'degraded',
+    reasons: [
+      'Replicas of Redis are missing or slow: no new job is acknowledged or begun until there are REDIS_WAIT_REPLICAS of them',
+    ],
+    redis: { status: 'up' },
+  });
+  await begin('--replicaof', '127.0.0.1', `${primary.port}`);
+  await until('it is well again', async () => ((await ask()) as { status: string }).status === 'ok');
 });
 
 describe('the other addresses without a job', () => {

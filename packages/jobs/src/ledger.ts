@@ -77,6 +77,8 @@ export interface Ledger {
   resume(target: HaltTarget): Promise<void>;
   /** What the instances of a pool that were seen within a day can do, as it was at most two seconds ago. */
   abilities(pool: string): Promise<readonly InstanceAbilities[]>;
+  /** Whether as many replicas as are wanted follow the primary: what is written now, they have in time. True when none are. */
+  replicated(): Promise<boolean>;
   /** Round-trip time in ms, of the slower of the connections that ask and listen. */
   ping(): Promise<number>;
   close(): Promise<void>;
@@ -174,6 +176,7 @@ export function createLedger(options: LedgerOptions): Ledger {
     halts: () => orUnavailable(() => readHalts(redis, keys)),
     halt: (target, caller) => orUnavailable(() => halt(redis, keys, target, caller)),
     resume: (target) => orUnavailable(() => resume(redis, keys, target)),
+    replicated: () => orUnavailable(replication.begin()),
     ping: () =>
       orUnavailable(async () => {
         const start = performance.now();

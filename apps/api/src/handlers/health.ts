@@ -5,9 +5,12 @@ import { drainOf } from '../fleet/drain.js';
 import { haltNotes } from '../fleet/notes.js';
 import type { Handler, Reply } from '../http/messages.js';
 
+const UNREPLICATED =
+  'Replicas of Redis are missing or slow: no new job is acknowledged or begun until there are REDIS_WAIT_REPLICAS of them';
+
 /**
  * The fleet for people. `ok`; `degraded` while a part is missing and jobs may wait, with the reasons; `down` (503) when
- * no job can be taken. 503 is for Redis only: ComfyUI being away makes jobs wait, not this API fail.
+ * Redis does not answer. ComfyUI being away makes jobs wait, not this API fail.
  */
 export function health({ ledger, storage, log }: Deps): Handler {
   return async (): Promise<Reply> => {
@@ -15,10 +18,10 @@ export function health({ ledger, storage, log }: Deps): Handler {
     const place = { status: fault === undefined ? 'up' : 'down' } as const;
     const lost = fault === undefined ? [] : [`Pictures cannot be stored or read: ${fault}`];
     try {
-      const [latency, fleet] = await Promise.all([ledger.ping(), ledger.overview()]);
+      const [latency, fleet, isReplicated] = await Promise.all([ledger.ping(), ledger.overview(), ledger.replicated()]);
       // As sentences of a list: without their full stops.
       const halted = haltNotes(fleet.halts).map((note) => note.slice(0, -1));
-      const reasons = [...lost, ...halted, ...missing(fleet)];
+      const reasons = [...lost, ...(isReplicated ? [] : [UNREPLICATED]), ...halted, ...missing(fleet)];
       const body: Health = {
         status: reasons.length === 0 ? 'ok' : 'degraded',
         reasons,
