@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { FramesSettings } from '@comfy-fleet/config';
 import { createFileFrames } from './file-frames.js';
-import type { FrameStores } from './frame-store.js';
+import type { FrameStore, FrameStores } from './frame-store.js';
 
 /**
  * Opens the three stores that the settings tell of; nothing is asked or written yet. `owner` names the process, which
@@ -21,7 +21,25 @@ export async function openFrameStores(
     frames,
     inputs: createFileFrames({ dir: join(settings.dir, 'inputs'), owner }),
     derived: createFileFrames({ dir: join(settings.dir, 'derived'), owner }),
-    fault: async () => frames.room().then(() => undefined, whatFileStorageLacks),
+    fault: faultOf(frames),
+  };
+}
+
+/** Asks once at a time: each question to a volume that hangs keeps one of the four threads that this process has for files. */
+function faultOf({ room }: Pick<FrameStore, 'room'>): FrameStores['fault'] {
+  let asking: Promise<string | undefined> | undefined;
+  return (signal) => {
+    asking ??= room()
+      .then(() => undefined, whatFileStorageLacks)
+      .finally(() => {
+        asking = undefined;
+      });
+    const late = new Promise<string>((resolve) => {
+      const say = () => resolve('The folder of the pictures does not answer in time; check the volume of FRAMES_DIR');
+      if (signal.aborted) say();
+      else signal.addEventListener('abort', say, { once: true });
+    });
+    return Promise.race([late, asking]);
   };
 }
 

@@ -45,20 +45,23 @@ export function showFleet({ metrics, keeper, room }: FleetGauges): void {
   metrics.beforeScrape(async () => {
     if (performance.now() - readAt >= FRESH_MS) await read();
   });
-  const look = once(async () => {
-    const bytes = await withinDeadline(room()).catch((error: unknown) => {
+  const look = once(room);
+  metrics.beforeScrape(async () => {
+    const bytes = await withinDeadline(look()).catch((error: unknown) => {
       free.remove();
       throw error;
     });
     if (bytes === undefined) free.remove();
     else free.set(bytes);
   });
-  metrics.beforeScrape(look);
 }
 
-/** Those who ask while it is done share it: done twice at once, each job would be shown twice. */
-function once(task: () => Promise<void>): () => Promise<void> {
-  let doing: Promise<void> | undefined;
+/**
+ * Those who ask while it is done share it: figures read twice at once would show each job twice, and each look at a volume
+ * that hangs keeps a thread.
+ */
+function once<T>(task: () => Promise<T>): () => Promise<T> {
+  let doing: Promise<T> | undefined;
   return () => {
     doing ??= task().finally(() => {
       doing = undefined;

@@ -1,0 +1,27 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it, onTestFinished } from 'vitest';
+import { openFrameStores } from '../src/index.js';
+
+async function inFolder(name: string) {
+  const folder = await mkdtemp(join(tmpdir(), 'open-stores-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  await writeFile(join(folder, 'file'), '');
+  return openFrameStores({ store: 'file', dir: join(folder, name) }, { owner: 'test' });
+}
+
+it('says that a folder works, what is wrong with one that is none, and to all who ask at once', async () => {
+  const { signal } = new AbortController();
+  const good = await inFolder('frames');
+  expect(await Promise.all([good.fault(signal), good.fault(signal)])).toEqual([undefined, undefined]);
+  const bad = await inFolder('file/frames');
+  const says = expect.stringMatching(/cannot be used; check FRAMES_DIR \(Error: ENOTDIR/);
+  expect(await Promise.all([bad.fault(signal), bad.fault(signal)])).toEqual([says, says]);
+});
+
+it('says that a folder does not answer when its time is up', async () => {
+  const stores = await inFolder('frames');
+  expect(await stores.fault(AbortSignal.abort())).toMatch(/does not answer in time/);
+  expect(await stores.fault(new AbortController().signal)).toBeUndefined();
+});
