@@ -44,7 +44,7 @@ export function createHaltWatch({ ledger, lanes, pools, changed, announce, log }
       const { name } = lane.instance;
       const drains = now.instances.has(name);
       if (drains === lane.drains) continue;
-      log.info(drains ? 'instance is drained' : 'instance takes jobs again', {
+      log.info(drains ? 'instance is to be drained: it takes no more jobs' : 'instance takes jobs again', {
         instance: name,
         key: now.instances.get(name)?.by,
       });

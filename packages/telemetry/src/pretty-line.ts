@@ -12,7 +12,9 @@ const LEVEL_COLOURS: Readonly<Record<string, 'red' | 'yellow' | 'green' | 'blue'
 export function prettyLine(info: Readonly<Record<string, unknown>> & { readonly level: string }): string {
   const { timestamp, level, service, message, ...fields } = info;
   const time = String(timestamp).slice(11, 23);
-  const pairs = Object.entries(fields).map(([key, value]) => `${paint('cyan', `${key}=`)}${show(value)}`);
+  const pairs = Object.entries(fields)
+    .filter(([, value]) => value !== undefined) // JSON leaves it out as well
+    .map(([key, value]) => `${paint('cyan', `${key}=`)}${show(value)}`);
   return [
     paint('gray', time),
     paint(LEVEL_COLOURS[level] ?? 'white', level.toUpperCase().padEnd(5)),

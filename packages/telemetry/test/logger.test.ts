@@ -80,6 +80,12 @@ describe('the json format', () => {
 describe('the pretty format', () => {
   const pretty = () => listen({ format: 'pretty' });
 
+  it('leaves out what is undefined, as JSON does', () => {
+    const { log, lines } = pretty();
+    log.info('pool goes on', { pool: 'default', key: undefined, status: null });
+    expect(stripVTControlCharacters(only(lines()))).toMatch(/ pool goes on pool=default status=null$/);
+  });
+
   it('writes one coloured line: time, level, service, message, key=value', () => {
     const { log, lines } = pretty();
     log.info('job finished', { job: 'a', ms: 12, note: 'two words' });

@@ -86,7 +86,7 @@ it('keeps an instance drained when its worker is started again, which is ready a
   const again = await fleet.startWorker('w1', [gpu.url]);
   await until('it is drained', async () => (await instances())[0]?.drain?.state === 'drained');
   expect((await jobs.get(id)).status).toBe('queued');
-  expect(again.output).toContain('instance is drained');
+  expect(again.output).toContain('instance is to be drained');
   await change('instances/w1/1/resume');
   expect((await jobs.ended(id)).status).toBe('succeeded');
 });
