@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto';
-import { chmod, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
 import {
   freePort,
+  makeCertificates,
   type Simulator,
   startRedisCluster,
   startRedisSentinels,
@@ -221,6 +223,33 @@ describe('doctor on a broken set-up', () => {
       ]);
       expect(bad[0]?.mend).toMatch(/^put user and password into REDIS_URL, redis:\/\/user:password@/);
     }
+  });
+
+  it('where the user of Redis may not do what the services do; with what infra/README.md gives a user all is well', async () => {
+    const runbook = await readFile(fileURLToPath(new URL('../../../infra/README.md', import.meta.url)), 'utf8');
+    const rules = /ACL SETUSER fleet (.*)/.exec(runbook)?.[1]?.replace('>password', `>${PASSWORD}`).split(' ') ?? [];
+    const as = async (...user: string[]) => {
+      const url = new URL(await ownRedis({}, ['--user', 'fleet', ...user]));
+      return examine({ REDIS_URL: `redis://fleet:${PASSWORD}@${url.host}` });
+    };
+    expect((await as(...rules)).bad).toEqual([]);
+    const { bad } = await as('on', `>${PASSWORD}`, '+@all');
+    expect(bad).toMatchObject([{ check: 'redis', found: expect.stringMatching(/forbids .*NOPERM/) }]);
+    expect(bad[0]?.mend).toContain('ACL SETUSER');
+  });
+
+  it('where nobody that is known signed the certificate of Redis, or it speaks TLS and REDIS_URL does not', async () => {
+    const certificates = await makeCertificates();
+    onTestFinished(() => certificates.remove());
+    const server = await startRedisServer({ certificates });
+    onTestFinished(() => server.close());
+    const at = (scheme: string) => ({ REDIS_URL: `${scheme}://127.0.0.1:${server.port}` });
+    const strange = await examine(at('rediss'));
+    expect(strange.bad).toMatchObject([{ found: expect.stringMatching(/certificate .* is not accepted \(.*CERT/) }]);
+    expect(strange.bad[0]?.mend).toContain('REDIS_CA_FILE');
+    const plain = await examine(at('redis'));
+    expect(plain.bad).toMatchObject([{ check: 'redis', found: expect.stringContaining('breaks off') }]);
+    expect(plain.bad[0]?.mend).toContain('rediss://');
   });
 
   it('where Redis throws jobs away when its memory is full, which it is', async () => {

@@ -2,6 +2,7 @@ import type { RedisSettings } from '@comfy-fleet/config';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Redis } from 'ioredis';
 import { producerConnection } from './connection.js';
+import { createKeys } from './keys.js';
 import { redisTime } from './redis-time.js';
 
 /** What Redis says of itself, for whoever is to judge whether a fleet can trust it with its jobs. */
@@ -43,7 +44,7 @@ export async function inspectRedis(
   try {
     await untilAnswering(redis, signal);
     // In a Cluster this leads to the node that has our keys: it is the one that counts.
-    await redis.exists(settings.prefix);
+    await redis.exists(createKeys(settings.prefix).replicated);
     const roundTripsMs = await roundTrips(redis, signal);
     const info = readInfo(await redis.info());
     const before = Date.now();

@@ -24,10 +24,26 @@ export async function checkRedis({ redis }: Config, signal: AbortSignal, log: Lo
 function unreachable(address: string, error: unknown): Finding {
   const { fail } = reportOf('redis');
   const words = reasonOf(error);
-  if (/WRONGPASS|NOAUTH|NOPERM/.test(words)) {
+  if (/NOPERM/.test(words)) {
+    const mend =
+      'allow the user of REDIS_URL what a fleet does; infra/README.md has the line for ACL SETUSER, under Redis';
+    return fail(`it forbids at ${address} what the services do (${words})`, mend);
+  }
+  if (/WRONGPASS|NOAUTH/.test(words)) {
     const mend =
       'put user and password into REDIS_URL, redis://user:password@host:port, or into the file REDIS_URL_FILE names';
     return fail(`it does not let us in at ${address} (${words})`, mend);
+  }
+  if (/CERT|ISSUER|SIGNATURE/.test(words)) {
+    const mend =
+      'name the authority that signed it in REDIS_CA_FILE, and have it name the host of REDIS_URL (a subject alternative name)';
+    return fail(`the certificate at ${address} is not accepted (${words})`, mend);
+  }
+  if (/ECONNRESET|EPROTO|ERR_SSL/.test(words)) {
+    const mend =
+      'write rediss:// in REDIS_URL where Redis speaks TLS, redis:// where it does not; if it asks for a certificate, name ' +
+      'one in REDIS_CERT_FILE and REDIS_KEY_FILE';
+    return fail(`what answers at ${address} breaks off (${words})`, mend);
   }
   const mend = 'start Redis there (npm start brings one of its own), or set REDIS_URL to where it is';
   return fail(`nothing answers at ${address} (${words})`, mend);
