@@ -54,6 +54,16 @@ export class Lane implements Place {
     this.#handovers.wasOut(performance.now());
   }
 
+  /** Its instance is up or down now. What executes in one that is down nobody knows: it does not count as busy. */
+  healthChanged(): void {
+    this.isOut();
+    this.#showBusy(performance.now());
+  }
+
+  #showBusy(at: number): void {
+    this.busy.set(this.#begun.size > 0 && this.instance.health.state === 'up', at);
+  }
+
   /** The pool has nothing for it. */
   hasNothingOf(pool: string): void {
     this.#handovers.hadNothing(pool, performance.now());
@@ -143,7 +153,7 @@ export class Lane implements Place {
     const at = job.heard.began ?? performance.now();
     this.#measure(job, at, checkpoint);
     this.#begun.set(job, at);
-    this.busy.set(true, at);
+    this.#showBusy(at);
     this.instance.loaded(checkpoint);
   }
 
@@ -172,7 +182,7 @@ export class Lane implements Place {
     this.#pace.ended(began, now);
     this.#handovers.ended(end);
     this.#begun.delete(job);
-    this.busy.set(this.#begun.size > 0, end);
+    this.#showBusy(end);
   }
 
   leave(job: HeldJob): void {

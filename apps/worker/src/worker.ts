@@ -78,7 +78,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       onChange: changed,
       onHealth: (instance) => {
         tools.instruments.transitions.inc({ instance: instance.name, to: instance.health.state });
-        lanes[index]?.isOut();
+        lanes[index]?.healthChanged();
         if (instance.health.state === 'up') studyNow(instance);
         changed();
       },

@@ -260,6 +260,27 @@ it('shows nothing of the fleet while Redis is away, rather than what was true be
   expect(without.value('frames_free_bytes')).toBeGreaterThan(0);
 });
 
+it('counts an instance that died under a job as busy no longer than until it is down', {
+  timeout: 60_000,
+}, async () => {
+  const own = await startFleet({ redisUrl: inject('redisUrl') });
+  onTestFinished(() => own.close());
+  const dying = await gpus.start(1000);
+  const { healthUrl } = await own.startWorker('w', [dying.url]);
+  const client = jobClient(own.url);
+  const { id } = await client.generate(SMALL);
+  await until('it executes', async () => (await client.get(id)).status === 'running');
+  await dying.close();
+  const read = async () => readExposition(await scrape(healthUrl));
+  const busy = 'instance_busy_seconds_total{instance="w/1"}';
+  const down = await until('it is down', async () => {
+    const now = await read();
+    return now.value('instance_up{instance="w/1"}') === 0 && now;
+  });
+  expect(down.value(busy)).toBeGreaterThan(0);
+  expect((await read()).value(busy)).toBe(down.value(busy));
+});
+
 /** What `promtool check metrics` says against an exposition, line by line. */
 async function promtool(text: string): Promise<string[]> {
   const child = spawn('promtool', ['check', 'metrics'], { stdio: ['pipe', 'pipe', 'pipe'] });
