@@ -1,7 +1,7 @@
 import DataLoader from 'dataloader';
 
 /**
- * Joins questions that are asked in the same turn of the event loop: `ask` gets several, at most `most`, and answers them
+ * Joins questions that are asked in the same turn of the event loop: `ask` gets several, at most `enough`, and answers them
  * in their order, or an Error for one. The first `enough` leave at once, for whoever answers to begin while the rest of
  * the turn's questions arrive.
  */

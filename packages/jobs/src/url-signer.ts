@@ -1,5 +1,6 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Redis } from 'ioredis';
+import { LRUCache } from 'lru-cache';
 import { orUnavailable } from './connection.js';
 import type { Keys } from './keys.js';
 
@@ -24,17 +25,21 @@ const ROUND_SECONDS = 300;
 const SECRET_BYTES = 32;
 /** Between two looks for a secret that is not known. */
 const REREAD_MS = 1000;
+/** Signed paths kept, since a job that is polled has the same ones each time. */
+const SIGNED_KEPT = 10_000;
 /** Days after which no signature of a secret is good: the longest life of a signed URL is a week. */
 const SECRET_DAYS = 8;
 
 export function createUrlSigner(redis: Redis, keys: Keys, { ttlSeconds }: { readonly ttlSeconds: number }): UrlSigner {
   let known: ReadonlyMap<number, string> = new Map();
   let rereadAt = Number.NEGATIVE_INFINITY;
+  const signed = new LRUCache<string, string>({ max: SIGNED_KEPT });
 
   const reread = async (): Promise<void> => {
     rereadAt = performance.now();
     const all = Object.entries(await redis.hgetall(keys.urlSecrets));
     known = new Map(all.map(([day, secret]) => [Number(day), secret]));
+    signed.clear();
   };
   const secretOf = async (day: number): Promise<string | undefined> => {
     // Whoever writes a day that never was would send us to Redis each time.
@@ -58,7 +63,14 @@ export function createUrlSigner(redis: Redis, keys: Keys, { ttlSeconds }: { read
       const secret = known.get(day);
       if (secret === undefined) return orUnavailable(() => Promise.reject(new Error('no secret could be drawn')));
       const expires = atMost ?? Math.ceil((now + ttlSeconds) / ROUND_SECONDS) * ROUND_SECONDS;
-      return (path) => `${path}?expires=${expires}&day=${day}&signature=${signatureOf(secret, path, expires)}`;
+      return (path) => {
+        const link = `${path}?expires=${expires}&day=${day}&signature=`;
+        const kept = signed.get(link);
+        if (kept !== undefined) return kept;
+        const whole = link + signatureOf(secret, path, expires);
+        signed.set(link, whole);
+        return whole;
+      };
     },
     verify: async (path, query) => {
       const [expires, day, signature] = ['expires', 'day', 'signature'].map((name) => query.get(name) ?? '');

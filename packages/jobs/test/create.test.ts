@@ -50,7 +50,8 @@ it('adds the work item as queue.add of BullMQ does, and wakes the workers as tha
     const { timestamp, opts, ...fields } = await redis.hgetall(keys.workItem(POOL, id));
     const score = await redis.zscore(keys.prioritized(POOL), id);
     const place = BigInt(score ?? 0) - BigInt((await redis.get(keys.priorityCounter(POOL))) ?? 0);
-    const options: unknown = JSON.parse(opts ?? '');
+    // which id it has says its key, and 0 attempts mean what none means
+    const { jobId: _id, attempts: _none, ...options } = JSON.parse(opts ?? '') as Record<string, unknown>;
     return { fields, options, place, marker: await redis.zrange(keys.marker(POOL), 0, '-1', 'WITHSCORES'), timestamp };
   };
   const { timestamp, ...ours } = await read();

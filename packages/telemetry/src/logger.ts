@@ -1,3 +1,4 @@
+import { configure } from 'safe-stable-stringify';
 import winston from 'winston';
 import { plainFields } from './plain-fields.js';
 import { prettyLine } from './pretty-line.js';
@@ -22,6 +23,9 @@ export interface LoggerOptions {
   readonly stream?: NodeJS.WritableStream;
 }
 
+/** As winston's own json format, without the replacer that makes that several times slower. */
+const jsonLine = configure({ deterministic: false }) as (info: object) => string;
+
 /**
  * Makes a logger: `log.info('job finished', { job: id, ms: 12 })`, `log.child({ instance })`. An Error in any field is
  * written with its name, message, code, stack and causes, so `log.error('what failed', { error })` loses nothing but
@@ -30,9 +34,9 @@ export interface LoggerOptions {
  */
 export function createLogger(options: LoggerOptions): Logger {
   const { service, level, format, prompts = false, stream = process.stdout } = options;
-  const { combine, json, timestamp, printf } = winston.format;
+  const { combine, timestamp, printf } = winston.format;
   const fields = winston.format((info) => plainFields(Object.assign(info, traceIds()), { prompts }))();
-  const lines = (format ?? readableFor(stream)) === 'json' ? json({ deterministic: false }) : printf(prettyLine);
+  const lines = (format ?? readableFor(stream)) === 'json' ? printf(jsonLine) : printf(prettyLine);
   return winston.createLogger({
     level,
     defaultMeta: { service },

@@ -28,10 +28,14 @@ export interface PlainOptions {
   readonly prompts: boolean;
 }
 
-/** Replaces every Error among the fields of a log line by its plain form, in place; other values stay as they are. */
+/**
+ * Replaces every Error among the fields of a log line by its plain form, and every bigint by its digits as text, since a
+ * number in JSON is rounded by who reads it; in place. Other values stay as they are.
+ */
 export function plainFields<T extends object>(fields: T, options: PlainOptions): T {
   for (const [key, value] of Object.entries(fields)) {
     if (value instanceof Error) Object.assign(fields, { [key]: plainError(value, options) });
+    else if (typeof value === 'bigint') Object.assign(fields, { [key]: `${value}` });
   }
   return fields;
 }

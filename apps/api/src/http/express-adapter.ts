@@ -48,7 +48,6 @@ export function expressApp(routes: readonly Route[], options: ExpressAppOptions)
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag'); // jobs change all the time and are small; pictures bring their own
-  app.use(begun(createHeaderList(), instruments, log));
   if (corsOrigins.length > 0) app.use(crossOrigin(corsOrigins));
   for (const path of new Set(routes.map((route) => route.path))) {
     const sharing = routes.filter((route) => route.path === path);
@@ -73,9 +72,15 @@ export function expressApp(routes: readonly Route[], options: ExpressAppOptions)
     if (reading !== undefined) localsOf(response).limits = reading.headers;
     return failed(reading?.refusal ?? readingError(error), request, response);
   });
+  const begin = beginning(createHeaderList(), instruments, log);
+  // Begun before Express has it: a middleware would cost each request its part of the walk through the others.
   return (request, response) => {
     request.url = pathOfTarget(request.url);
-    app(request, response);
+    const begun = Object.assign(request, { originalUrl: request.url }) as Request;
+    begin(begun, response as Response);
+    const fault = lacksHost(begun);
+    if (fault === undefined) app(request, response);
+    else void failed(fault, begun, response as Response);
   };
 }
 
@@ -316,13 +321,13 @@ function wrongMethod(sharing: readonly Route[], path: string): RequestHandler {
 }
 
 /** One line for every request, when its answer is through or its caller gone. Of polls that went well at debug only. */
-function begun(headerList: HeaderList, instruments: ApiInstruments, log: Logger): RequestHandler {
+function beginning(headerList: HeaderList, instruments: ApiInstruments, log: Logger) {
   const { underWay } = instruments;
-  return (request, response, next) => {
+  return (request: Request, response: Response): void => {
     const start = performance.now();
     const path = pathOf(request);
     const gone = leaving();
-    const id = requestId(request.get('x-request-id'));
+    const id = requestId(request.headers['x-request-id']);
     let child: Logger | undefined;
     const locals: Locals = {
       headerList,
@@ -358,7 +363,6 @@ function begun(headerList: HeaderList, instruments: ApiInstruments, log: Logger)
       });
     };
     response.once('close', inThisTrace(closed));
-    next(lacksHost(request));
   };
 }
 

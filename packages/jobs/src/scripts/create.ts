@@ -60,7 +60,7 @@ end
 -- As queue.add of BullMQ 6.7 does it (its addPrioritizedJob script), but for its own stream of events; a test holds them alike.
 local function add_work_item(pool, job_id, rank)
   local priority = string.format('%d', rank)
-  local opts = '{"removeOnFail":true,"jobId":"' .. job_id .. '","removeOnComplete":true,"priority":' .. priority .. ',"attempts":0}'
+  local opts = '{"removeOnFail":true,"removeOnComplete":true,"priority":' .. priority .. '}'
   redis.call('HSET', work_item_key(pool, job_id), 'name', 'job', 'data', '{}', 'opts', opts, 'timestamp', now, 'delay', 0,
     'priority', priority)
   local counter = redis.call('INCR', priority_counter_key(pool)) % 4294967296
