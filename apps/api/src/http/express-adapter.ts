@@ -215,21 +215,22 @@ function leaving(): Leaving {
 /** What runs before a handler to read the body that its route takes. */
 function bodyReaders(body: Route['body'], limits: BodyLimits): RequestHandler[] {
   if (body === undefined) return [];
-  const json = (limit: number, verify?: (request: unknown, response: unknown, body: Buffer) => void) =>
-    express.json({ limit, strict: false, ...(verify === undefined ? {} : { verify }) });
-  if (body === 'json') return [only('application/json'), json(limits.maxJsonBytes)];
+  const json = (limit: number, options: Parameters<typeof express.json>[0]) =>
+    express.json({ limit, strict: false, ...options });
+  // Its type has been looked at.
+  if (body === 'json') return [only('application/json'), json(limits.maxJsonBytes, { type: () => true })];
   // base64 makes four characters out of three bytes
   const withPicture = limits.maxJsonBytes + Math.ceil((limits.maxImageBytes * 4) / 3);
   const types = only('application/json', 'multipart/form-data');
   const gate = uploadGate({ mostBytes: limits.maxUploadingBytes, largest: withPicture });
-  return [types, gate, json(withPicture, refuseCrumbs(limits.maxJsonBytes)), formReader(limits)];
+  return [types, gate, json(withPicture, { verify: refuseCrumbs(limits.maxJsonBytes) }), formReader(limits)];
 }
 
 /** Refuses other content types. A request without a body passes: its missing fields are what it should hear about. */
 function only(...types: string[]): RequestHandler {
   return (request, _response, next) => {
-    const empty = request.get('content-length') === '0' || request.is(types) === null;
-    if (empty || request.is(types)) return next();
+    const type = request.is(types);
+    if (type || type === null || request.get('content-length') === '0') return next();
     const sent = request.get('content-type');
     const is = sent === undefined ? 'The body has no content type' : `The body is ${sent}`;
     next(new FleetError('unsupported_media_type', `${is}; send ${types.join(' or ')}.`));
