@@ -17,7 +17,7 @@ export function buildApp(deps: Deps): RequestListener {
   const { keyLimits: defaults, publicImages } = access;
   return expressApp(routes(deps), {
     limits,
-    gate: createGate({ keys, defaults, urls: ledger.urls, publicImages }),
+    gate: createGate({ keys, defaults, urls: ledger.urls, publicImages, corsOrigins: http.corsOrigins }),
     meter: createMeter(ledger, log),
     corsOrigins: http.corsOrigins,
     pages: [{ path: QUEUE_BOARD_PATH, serve: queueBoard(ledger, http) }],

@@ -197,9 +197,10 @@ export function createLedger(options: LedgerOptions): Ledger {
   return ledger;
 }
 
-const MAY_BE_MADE =
-  'The job queue did not answer in time. What was asked for may be made all the same: send it again under the same ' +
-  'Idempotency-Key, or look for it in GET /jobs.';
+const ALL_THE_SAME =
+  'What was asked for may be made all the same: send it again under the same Idempotency-Key, or look for it in GET /jobs.';
+const MAY_BE_MADE = `The job queue did not answer in time. ${ALL_THE_SAME}`;
+const LACKS_COPIES = `The job queue lacks the copies that it is to have, and nothing is promised without. ${ALL_THE_SAME}`;
 
 /** Of a job that only the primary has nobody is told that it is accepted. */
 async function acknowledge(
@@ -207,7 +208,7 @@ async function acknowledge(
   isReplicated: () => Promise<boolean>,
 ): Promise<Accepted> {
   if (await isReplicated()) return { replayed: verdict === 'replayed', ids, only };
-  throw new FleetError('queue_unavailable', MAY_BE_MADE, { retryAfterSeconds: 1 });
+  throw new FleetError('queue_unavailable', LACKS_COPIES, { retryAfterSeconds: 1 });
 }
 
 /** Throws validation_failed for an order that would be too large for an empty queue. */

@@ -12,6 +12,7 @@ export type Access = 'public' | Scope | 'linked' | 'browsed';
 
 /** What the gate looks at. */
 interface Visit {
+  readonly method: string;
   readonly path: string;
   readonly query: URLSearchParams;
   header(name: string): string | undefined;
@@ -38,15 +39,20 @@ export interface GateOptions {
   readonly urls: UrlSigner;
   /** Pictures are shown to anybody who knows their name. */
   readonly publicImages: boolean;
+  /** Origins whose pages may call; `['*']`: all. */
+  readonly corsOrigins: readonly string[];
 }
 
 const IMAGES = '/images/';
 
-export function createGate({ keys, defaults, urls, publicImages }: GateOptions): Gate {
+export function createGate({ keys, defaults, urls, publicImages, corsOrigins }: GateOptions): Gate {
   return {
     admit: async (access, visit) => {
       if (access === 'public') return undefined;
-      if (keys === undefined) return anonymousCaller;
+      if (keys === undefined) {
+        refuseForeignPage(visit, corsOrigins);
+        return anonymousCaller;
+      }
       const given = keyOf(visit) ?? (access === 'browsed' ? passwordOf(visit) : undefined);
       if (given === undefined && access === 'linked') {
         if (publicImages && visit.path.startsWith(IMAGES)) return undefined;
@@ -65,6 +71,18 @@ export function createGate({ keys, defaults, urls, publicImages }: GateOptions):
       return callerOf(key, defaults);
     },
   };
+}
+
+/**
+ * Without keys nothing else stands between the API on somebody's machine and the pages they look at: browsers let any
+ * page send a POST without a body, or a form, anywhere. They say where it comes from (Fetch Metadata); programs do not.
+ */
+function refuseForeignPage({ method, header }: Visit, corsOrigins: readonly string[]): void {
+  if (method === 'GET' || method === 'HEAD') return;
+  const site = header('sec-fetch-site');
+  if (site === undefined || site === 'same-origin' || site === 'none') return;
+  if (corsOrigins.includes('*') || corsOrigins.includes(header('origin') ?? '')) return;
+  throw new FleetError('forbidden', 'Pages of other origins may not do that, unless CORS_ORIGINS names them.');
 }
 
 /** The key that a request brings; undefined when it brings none. */

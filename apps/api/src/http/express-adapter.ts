@@ -130,6 +130,7 @@ function entered(
     locals.answered = answered;
     noteRoute(request.method, path);
     const visit = {
+      method: request.method,
       path: pathOf(request),
       get query() {
         return queryOf(request);

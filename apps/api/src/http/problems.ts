@@ -9,6 +9,8 @@ import type { Reply } from './messages.js';
 export function problemReply(thrown: unknown, path: string, log: Logger): Reply {
   const error = toFleetError(thrown);
   if (error.code === 'internal_error') log.error('a request failed inside', { path, error: thrown });
+  // When it began, and ended, is said once where the queue is asked; not once for every request.
+  else if (error.code === 'queue_unavailable') log.debug('a request could not be served', { path, error });
   else if (error.status >= 500) log.warn('a request could not be served', { path, error });
   return problem(error, path);
 }
