@@ -56,7 +56,12 @@ async function main(): Promise<void> {
     timeoutMs,
     retryDelaysMs,
   };
-  showFleet({ metrics, keeper, room: () => stores.frames.room() });
+  showFleet({
+    metrics,
+    keeper,
+    room: () => stores.frames.room(),
+    replicasWanted: redis.wait?.replicas ?? 0,
+  });
   const measure = measureWebhooks(metrics);
   const handler = async (due: DueDelivery, tried: AbortSignal) => {
     const result = await deliver(due, tools, tried);

@@ -8,7 +8,7 @@ it('shows each job once to all who ask at the same moment', async () => {
   await create();
   await create();
   const metrics = createMetrics({ service: 'test', log: createLogger({ service: 'test', level: 'error' }) });
-  showFleet({ metrics, keeper, room: async () => 1234 });
+  showFleet({ metrics, keeper, room: async () => 1234, replicasWanted: 0 });
 
   const texts = await Promise.all([metrics.scrape(), metrics.scrape(), metrics.scrape()]);
 
@@ -20,11 +20,22 @@ it('shows each job once to all who ask at the same moment', async () => {
   }
 });
 
+it('shows that Redis has fewer replicas than are wanted', async () => {
+  const { keeper } = await openHousehold();
+  const metrics = createMetrics({ service: 'test', log: createLogger({ service: 'test', level: 'error' }) });
+  showFleet({ metrics, keeper, room: async () => undefined, replicasWanted: 2 });
+
+  const lines = (await metrics.scrape()).split('\n');
+
+  expect(lines).toContain('comfy_fleet_redis_replicas 0');
+  expect(lines).toContain('comfy_fleet_redis_replicas_wanted 2');
+});
+
 it('shows jobs that never failed or expired as 0, so that the first ones that do are seen to be more', async () => {
   const { create, keeper } = await openHousehold();
   await create();
   const metrics = createMetrics({ service: 'test', log: createLogger({ service: 'test', level: 'error' }) });
-  showFleet({ metrics, keeper, room: async () => undefined });
+  showFleet({ metrics, keeper, room: async () => undefined, replicasWanted: 0 });
 
   const lines = (await metrics.scrape()).split('\n');
 

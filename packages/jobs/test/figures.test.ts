@@ -1,5 +1,6 @@
 import { newId } from '@comfy-fleet/contracts';
-import { describe, expect, it } from 'vitest';
+import { startRedisServer, until } from '@comfy-fleet/testing';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import type { FleetFigures } from '../src/index.js';
 import { aJob, anAnnouncement, failed, nextClaim, openFleet, POOL, startNext, succeeded } from './builders.js';
 import { openKeeper } from './keepers.js';
@@ -222,6 +223,23 @@ describe('the rest', () => {
     const { redis } = await keeper.figures();
     expect(redis).toMatchObject({ noEviction: true, aof: true, memoryMaxBytes: 0 });
     expect(redis.memoryBytes).toBeGreaterThan(100_000);
+  });
+
+  it('tells how many replicas follow Redis', async () => {
+    const begin = async (...args: string[]) => {
+      const server = await startRedisServer({ args: [...args, '--repl-diskless-sync-delay', '0'] });
+      onTestFinished(() => server.close());
+      return server;
+    };
+    const primary = await begin();
+    const keeper = openKeeper(await openFleet({ url: primary.url }));
+    const follow = (count: number) =>
+      until(`${count} replicas follow`, async () => (await keeper.figures()).redis.replicas === count);
+    await follow(0);
+    const [replica] = await Promise.all([1, 2].map(() => begin('--replicaof', '127.0.0.1', `${primary.port}`)));
+    await follow(2);
+    await replica?.stop('SIGKILL');
+    await follow(1);
   });
 
   it('tells what pictures another keeper found', async () => {

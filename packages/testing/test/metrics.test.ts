@@ -191,6 +191,8 @@ it('shows the fleet as it stands when all is done', () => {
     redis_noeviction: 1,
     redis_aof: 1,
     redis_memory_max_bytes: 0,
+    redis_replicas: 0,
+    redis_replicas_wanted: 0,
     redis_up: 1,
   });
   const { dispatcher } = served;

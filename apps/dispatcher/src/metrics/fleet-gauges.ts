@@ -9,6 +9,8 @@ interface FleetGauges {
   readonly keeper: Pick<Keeper, 'figures'>;
   /** Bytes free where pictures are stored; undefined: there is no such number. */
   readonly room: () => Promise<number | undefined>;
+  /** Replicas that must have a new job before it is acknowledged; 0: none. */
+  readonly replicasWanted: number;
 }
 
 /** What was read serves all who ask within this time: two Prometheuses, or a person beside one. */
@@ -24,12 +26,18 @@ const EVERY_TOTAL = JOB_KINDS.flatMap((kind) =>
  * Shows what is true of the whole fleet, read from Redis when it is asked for. Several dispatchers show the same. While
  * Redis does not answer none of it is shown, rather than what was true before.
  */
-export function showFleet({ metrics, keeper, room }: FleetGauges): void {
+export function showFleet({ metrics, keeper, room, replicasWanted }: FleetGauges): void {
   const gauges = createGauges(metrics);
   const free = metrics.gauge({
     name: 'frames_free_bytes',
     help: 'Bytes free on the volume of the pictures; absent where they are in S3.',
   });
+  metrics
+    .gauge({
+      name: 'redis_replicas_wanted',
+      help: 'Replicas that must have a new job before it is acknowledged (REDIS_WAIT_REPLICAS); 0: none.',
+    })
+    .set(replicasWanted);
   let readAt = Number.NEGATIVE_INFINITY;
   const read = once(async () => {
     try {
@@ -153,10 +161,14 @@ function createGauges(metrics: Metrics) {
     name: 'redis_memory_max_bytes',
     help: 'Memory that Redis may use; 0: as much as there is.',
   });
+  const replicas = metrics.gauge({
+    name: 'redis_replicas',
+    help: 'Replicas that follow Redis; those that are still being given its data do not count.',
+  });
 
   const steady = steadyCounts();
   const all = [jobs, queue, oldest, backlog, instances, workers, poolPaused, drained, files, bytes];
-  const single = [paused, webhooks, oldestWebhook, outbox, noEviction, aof, memory, memoryMax];
+  const single = [paused, webhooks, oldestWebhook, outbox, noEviction, aof, memory, memoryMax, replicas];
   return {
     clear: () => {
       for (const metric of all) metric.reset();
@@ -193,6 +205,7 @@ function createGauges(metrics: Metrics) {
       aof.set(figures.redis.aof ? 1 : 0);
       memory.set(figures.redis.memoryBytes);
       memoryMax.set(figures.redis.memoryMaxBytes);
+      replicas.set(figures.redis.replicas);
     },
   };
 }

@@ -76,6 +76,8 @@ export const METRICS: Readonly<Record<string, Metric>> = {
   comfy_fleet_redis_aof: metric('gauge', ['dispatcher']),
   comfy_fleet_redis_memory_bytes: metric('gauge', ['dispatcher']),
   comfy_fleet_redis_memory_max_bytes: metric('gauge', ['dispatcher']),
+  comfy_fleet_redis_replicas: metric('gauge', ['dispatcher']),
+  comfy_fleet_redis_replicas_wanted: metric('gauge', ['dispatcher']),
   comfy_fleet_fleet_paused: metric('gauge', ['dispatcher']),
   comfy_fleet_pool_paused: metric('gauge', ['dispatcher'], POOL),
   comfy_fleet_instance_drained: metric('gauge', ['dispatcher'], INSTANCE),

@@ -9,15 +9,22 @@ export interface RedisFigures {
   readonly memoryBytes: number;
   /** 0: as much as the machine has. */
   readonly memoryMaxBytes: number;
+  /** Replicas that follow it; those that are still being given its data do not count. */
+  readonly replicas: number;
 }
 
 export async function readRedisFigures(redis: Redis): Promise<RedisFigures> {
-  const [memory, persistence] = await Promise.all([redis.info('memory'), redis.info('persistence')]);
+  const [memory, persistence, replication] = await Promise.all([
+    redis.info('memory'),
+    redis.info('persistence'),
+    redis.info('replication'),
+  ]);
   const field = (name: string) => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(`${memory}${persistence}`)?.[1];
   return {
     noEviction: field('maxmemory_policy') === 'noeviction',
     aof: field('aof_enabled') === '1',
     memoryBytes: Number(field('used_memory') ?? 0),
     memoryMaxBytes: Number(field('maxmemory') ?? 0),
+    replicas: [...replication.matchAll(/^slave\d+:.*\bstate=online\b/gm)].length,
   };
 }
