@@ -1,3 +1,5 @@
+import { Writable } from 'node:stream';
+import { createLogger } from '@comfy-fleet/telemetry';
 import { redisSettings, startRedisServer, until } from '@comfy-fleet/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { workerConnection } from '../src/connection.js';
@@ -89,6 +91,30 @@ describe('a webhook that is not taken', () => {
     ]);
     expect(delivery.attempts[0]).toEqual({ ...attempt(500, 'broken'), at: expect.any(String) });
     expect(delivery).toMatchObject({ id: `msg_${id}`, next_attempt_at: null });
+  });
+
+  it('is in the dispatcher’s log with why there was no answer, but without the words of one', async () => {
+    const fleet = await openFleet();
+    const reason = 'The host of the URL refuses the connection.';
+    const receiver = recorder(({ failedTries }) => {
+      if (failedTries === 0) return { attempt: attempt(null, reason), retryInMs: 10 };
+      return failedTries === 1 ? notTaken(10) : { attempt: attempt(null, reason), retryInMs: undefined };
+    });
+    const { log, lines } = loudLog();
+    dispatch(fleet, receiver.handler, { overrides: { log } });
+    const id = await endedJob(fleet);
+    await deliveryOf(fleet).reaches(id, 'failed');
+    const said = await until('all is said', () => {
+      const about = lines.filter(({ job }) => job === id);
+      return about.length >= 3 && about;
+    });
+    expect(said).toMatchObject([
+      { message: 'webhook not taken', status: null, reason, retry_ms: 10 },
+      { message: 'webhook not taken', status: 500, retry_ms: 10 },
+      { message: 'webhook failed for good', status: null, reason },
+    ]);
+    expect(said[1]).not.toHaveProperty('reason');
+    expect(JSON.stringify(said)).not.toContain('broken');
   });
 
   it('shows when the next try is to be, while it waits for it', async () => {
@@ -223,3 +249,15 @@ it('keeps to one slot of a Redis Cluster in every step', async () => {
   await redeliver(ids[0] as string);
   await receiver.got(21);
 });
+
+/** A log whose lines are kept. */
+function loudLog() {
+  const lines: Record<string, unknown>[] = [];
+  const stream = new Writable({
+    write: (chunk, _encoding, done) => {
+      lines.push(JSON.parse(String(chunk)) as Record<string, unknown>);
+      done();
+    },
+  });
+  return { lines, log: createLogger({ service: 'test', level: 'info', format: 'json', stream }) };
+}

@@ -148,8 +148,10 @@ export function createDeliveryWorker(options: DeliveryWorkerOptions): Worker {
   }
 
   function report({ job, host }: DeliveryItem, attempt: WebhookAttempt, retryInMs: number | undefined): void {
-    const { status, duration_ms, delivered } = attempt;
-    const fields = { job, host, status, ms: duration_ms };
+    const { status, duration_ms, delivered, answer } = attempt;
+    // Without a status its answer says, in our words, why there was none; else it is the receiver's, and may quote prompts.
+    const reason = status === null ? { reason: answer } : {};
+    const fields = { job, host, status, ms: duration_ms, ...reason };
     if (delivered) log.info('webhook delivered', fields);
     else if (retryInMs !== undefined) log.info('webhook not taken', { ...fields, retry_ms: retryInMs });
     else log.warn('webhook failed for good', fields);
