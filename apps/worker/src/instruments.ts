@@ -43,7 +43,7 @@ export function createInstruments(metrics: Metrics): Instruments {
   });
   const busy = metrics.counter({
     name: 'instance_busy_seconds_total',
-    help: 'Time in which the instance executed a prompt of this worker, from its start event to its end.',
+    help: 'Time in which the instance executed a prompt of this worker, from its start event to its end; while it is down none counts.',
     labels: ['instance'],
   });
   const prompts = metrics.counter({
