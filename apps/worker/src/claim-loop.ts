@@ -2,12 +2,13 @@ import type { Claim, ClaimSource } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import pLimit, { type LimitFunction } from 'p-limit';
 import type { Bell } from './bell.js';
-import type { HeldJob } from './held-job.js';
 import type { Lane } from './lanes.js';
+import { type Movable, moveBehind } from './move-behind.js';
 import { pause } from './pause.js';
 import type { Placed } from './placer.js';
 
-interface ClaimLoop {
+/** Nothing is claimed for a pool that is paused, nor are its jobs moved from one lane to another. */
+interface ClaimLoop extends Movable {
   readonly source: ClaimSource;
   readonly pool: string;
   readonly lanes: readonly Lane[];
@@ -15,12 +16,8 @@ interface ClaimLoop {
   readonly changes: Bell;
   /** One at a time among the loops of all pools: whoever claims for places has them until the claims are placed. */
   readonly turn: LimitFunction;
-  /** Whether the lane can run the job. */
-  readonly able: (job: HeldJob, lane: Lane) => boolean;
   /** Takes the claim to a lane, or back into the queue. */
   readonly place: (claim: Claim) => Promise<Placed>;
-  /** Operators have paused the pool: nothing is claimed, nor moved from one lane to another. */
-  readonly isPaused: () => boolean;
   readonly signal: AbortSignal;
   readonly log: Logger;
 }
@@ -51,11 +48,11 @@ export async function claimLoop(loop: ClaimLoop): Promise<void> {
 
   while (!signal.aborted) {
     try {
-      const hasPlace = !isPaused() && lanes.some(({ freePlaces }) => freePlaces > 0);
+      const hasPlace = !isPaused(pool) && lanes.some(({ freePlaces }) => freePlaces > 0);
       if (hasPlace && lanes.some(({ isIdle }) => isIdle)) await feedIdle();
       else if (hasPlace) await fillAhead();
       else {
-        if (isPaused()) for (const lane of lanes) lane.hasNothingOf(pool);
+        if (isPaused(pool)) for (const lane of lanes) lane.hasNothingOf(pool);
         await sayBusy();
         await changes.heard(FULL_MS, signal);
       }
@@ -70,7 +67,7 @@ export async function claimLoop(loop: ClaimLoop): Promise<void> {
     const fed = await turn(async () => {
       const idle = lanes.filter(({ isIdle }) => isIdle).length;
       // Among jobs that no lane here can run, the next one that can be run may be further behind.
-      return idle === 0 || moveBehind(lanes, able) || (await claimUpTo(isUnable() ? MOST_AT_ONCE : idle));
+      return idle === 0 || moveBehind(lanes, { able, isPaused }) || (await claimUpTo(isUnable() ? MOST_AT_ONCE : idle));
     });
     if (fed) return;
     const idleLanes = lanes.filter(({ isIdle }) => isIdle);
@@ -132,16 +129,4 @@ export async function claimLoop(loop: ClaimLoop): Promise<void> {
     await source.noteBusy(saidIdle);
     saidIdle = [];
   }
-}
-
-/** Has the job that would begin last move to an idle lane. Answers whether one was found. */
-function moveBehind(lanes: readonly Lane[], able: ClaimLoop['able']): boolean {
-  for (const idle of lanes.filter(({ isIdle }) => isIdle)) {
-    const behind = lanes.flatMap((lane) => lane.behind.filter((job) => able(job, idle)));
-    const last = behind.sort((a, b) => (a.lane.waitOf(a) ?? 0) - (b.lane.waitOf(b) ?? 0)).at(-1);
-    if (last === undefined) continue;
-    last.takeBack(idle);
-    return true;
-  }
-  return false;
 }

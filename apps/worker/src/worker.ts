@@ -124,7 +124,6 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const able = (job: HeldJob, lane: Lane) => canRun(job.record, lane.instance, tools.workflows);
   const loops = sources.map((source, index) => {
     const changes = bells[index] as Bell;
-    const isPaused = () => halts.isPaused(pools[index] as string);
     return claimLoop({
       source,
       pool: pools[index] as string,
@@ -133,7 +132,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       turn,
       able,
       place: placer.place,
-      isPaused,
+      isPaused: halts.isPaused,
       signal: stopping.signal,
       log,
     });
