@@ -63,17 +63,7 @@ function open(settings: RedisSettings, log: Logger, own: RedisOptions): Redis {
     // Subscriptions does it itself, to know when it is done.
     autoResubscribe: false,
   };
-  const redis = new Redis({ ...options, replyMapping: 'legacy' });
-  if (settings.sentinel !== undefined) hearSentinels(redis, log);
-  return watched(redis, log);
-}
-
-/** ioredis asks Sentinels to tell of a new primary, but nobody hears when one of them is away: it would be printed. */
-function hearSentinels(redis: Redis, log: Logger): void {
-  const { connector } = redis as unknown as { connector: { connectToSentinel(...args: unknown[]): Redis } };
-  const connect = connector.connectToSentinel.bind(connector);
-  connector.connectToSentinel = (...args) =>
-    connect(...args).on('error', (error: Error) => log.debug('a Sentinel is away', { error }));
+  return watched(new Redis({ ...options, replyMapping: 'legacy' }), log);
 }
 
 /** Says once that Redis is gone and once that it is back, instead of once per try. */

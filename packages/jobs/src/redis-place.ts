@@ -28,8 +28,6 @@ export function redisPlace({ url, prefix, sentinel, cluster, tls }: RedisSetting
       ...(tls === undefined ? {} : { sentinelTLS: { ...tls }, enableTLSForSentinelMode: true }),
       sentinelCommandTimeout: ASK_TIMEOUT_MS,
       sentinelRetryStrategy: reconnectDelay,
-      // A primary that was replaced may live on and take writes for a while: leave it when the Sentinels say so.
-      failoverDetector: true,
     };
   }
   if (cluster !== undefined) {

@@ -1,8 +1,5 @@
-import { Writable } from 'node:stream';
-import { createLogger } from '@comfy-fleet/telemetry';
-import { redisSettings, until } from '@comfy-fleet/testing';
-import { expect, it, onTestFinished, vi } from 'vitest';
-import { workerConnection } from '../src/connection.js';
+import { until } from '@comfy-fleet/testing';
+import { expect, it, vi } from 'vitest';
 import { openFleet, startNext, succeeded, untilAnswering } from './builders.js';
 import { expectNothingLost, kill, type Place, PREFIX, WAIT } from './changing-primary.js';
 import { sentinels } from './redis-places.js';
@@ -39,24 +36,4 @@ it('leaves a primary of Sentinels that hangs for its successor, where callers ar
   expect((await fleet.get(id)).record.status).not.toBe('queued');
   expect(await finishing).toBe('succeeded');
   expect((await fleet.get(id)).record.status).toBe('succeeded');
-});
-
-it('says at debug level only that one of the Sentinels is away, and lets ioredis print nothing', async () => {
-  const { set, ...place } = await sentinels({ replicas: 1 });
-  const lines: string[] = [];
-  const stream = new Writable({
-    write: (chunk: Buffer, _encoding, done) => {
-      lines.push(chunk.toString());
-      done();
-    },
-  });
-  const printed = vi.spyOn(console, 'error');
-  await set.sentinels[2]?.close();
-  const log = createLogger({ service: 'test', level: 'debug', format: 'json', stream });
-  const redis = workerConnection(redisSettings({ ...place, prefix: PREFIX }), log);
-  onTestFinished(() => redis.disconnect());
-  await redis.ping();
-  await until('it is heard', () => lines.some((line) => line.includes('a Sentinel is away')));
-  expect(lines.filter((line) => !line.includes('"level":"debug"'))).toEqual([]);
-  expect(printed).not.toHaveBeenCalled();
 });
