@@ -6,12 +6,9 @@ const MAX_RANK = 2_097_151;
 
 /**
  * queued: writes the records of several orders, each with its rank and its work item: a job that is durable is queued,
- * whatever dies. Each order is made whole or not at all. Own
- * arguments, for each order: digest of its Idempotency-Key (or empty), fingerprint of its request, ms that they are
- * remembered, caller, most requests of the caller in a minute, of which this is one (or empty: it is not to be counted),
- * most jobs of the caller that may wait (or empty), most open jobs of all, number of jobs (0 only
- * asks whether it was made before: `new` if not); then for each job: id, pool, flow, step, ms after which it expires if
- * it still is queued, signature, number of fields, field–value pairs of the record. Answers for each order the count of the request (or nothing) and a verdict:
+ * whatever dies. Each order is made whole or not at all. Own arguments, for each order what new-order.ts has in an
+ * OrderHead, as JSON, and then for each of its jobs the field–value pairs of the record, as they are (an order without jobs
+ * only asks whether it was made before: `new` if not). Answers for each order the count of the request (or nothing) and a verdict:
  * `made` with the jobs' ids and the last one's rank, creation, start deadline and how many are ahead of it; `again` (a
  * repeat for the same ids, which changes nothing) and `replayed` with the ids and, of an only job, its snapshot; or why
  * nothing was made.
@@ -24,15 +21,10 @@ local function take()
   return value
 end
 local function read_order()
-  local order = {digest = take(), fingerprint = take(), remember = take(), caller = take(),
-    most_requests = tonumber(take()), most_waiting = tonumber(take()), most_open = tonumber(take()), jobs = {}}
-  for n = 1, tonumber(take()) do
-    local job = {id = take(), pool = take(), flow = take(), step = tonumber(take()), start_within = tonumber(take()),
-      signature = take()}
-    local fields = tonumber(take())
-    job.first, job.last = cursor, cursor + fields - 1
-    cursor = cursor + fields
-    order.jobs[n] = job
+  local order = cjson.decode(take())
+  for _, job in ipairs(order.jobs) do
+    job.first, job.last = cursor, cursor + job.fields - 1
+    cursor = cursor + job.fields
   end
   return order
 end
@@ -93,7 +85,7 @@ local function ahead_of(pool, rank)
   return redis.call('ZCOUNT', prioritized_key(pool), '-inf', below) - 1 + redis.call('LLEN', wait_key(pool))
 end
 local function make(order, sent_again)
-  if order.digest ~= '' then
+  if order.digest then
     local known = redis.call('GET', idempotency_key(order.caller, order.digest))
     if known then
       local fingerprint, ids = string.match(known, '^(%S+) (.*)$')
@@ -119,7 +111,7 @@ local function make(order, sent_again)
   open_jobs = open_jobs + #ids
   made_by[caller] = (made_by[caller] or 0) + #ids
   redis.call('HINCRBY', waiting_of_key(), caller, #ids)
-  if order.digest ~= '' then
+  if order.digest then
     redis.call('SET', idempotency_key(caller, order.digest), order.fingerprint .. ' ' .. table.concat(ids, ','), 'PX', order.remember)
   end
   return {'made', ids, rank, now, deadline, ahead_of(order.jobs[#ids].pool, rank)}
