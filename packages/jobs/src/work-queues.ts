@@ -3,7 +3,7 @@ import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Keys } from './keys.js';
 
-export interface QueuedJob {
+interface QueuedJob {
   readonly id: string;
   readonly pool: string;
   readonly rank: number;
