@@ -28,7 +28,7 @@ export interface EngineOptions {
 export class Engine {
   settings: SimulatorSettings;
   readonly folders: Folders;
-  readonly faults = new FaultBook();
+  readonly faults = new FaultBook(() => this.work());
   readonly history = new History();
   readonly queue: PromptQueue;
   readonly hub: SocketHub;
@@ -105,6 +105,8 @@ export class Engine {
     this.nextNumber = 0;
     this.tempMark = newTempMark();
     this.emptyTemp();
+    // A new process has a new thread for its prompts.
+    this.faults.remove(({ kind }) => kind === 'dead_executor');
   }
 
   /** Stops at once. Resolves when nothing runs any more. */
@@ -115,11 +117,16 @@ export class Engine {
   }
 
   private work(): void {
+    if (!this.hasWork) return;
     this.loop ??= this.workOff().finally(() => {
       this.loop = undefined;
       this.freeNow();
-      if (this.queue.pending.length > 0 && !this.closed) this.work();
+      this.work();
     });
+  }
+
+  private get hasWork(): boolean {
+    return this.queue.pending.length > 0 && !this.closed && !this.faults.stopsExecutor;
   }
 
   private async workOff(): Promise<void> {
@@ -132,7 +139,7 @@ export class Engine {
   }
 
   private next(): QueuedPrompt | undefined {
-    return this.closed ? undefined : this.queue.take();
+    return this.hasWork ? this.queue.take() : undefined;
   }
 
   private async runPrompt(prompt: QueuedPrompt): Promise<void> {

@@ -28,8 +28,22 @@ const faultSchemas = {
     { kind: Type.Literal('out_of_memory'), node, clearedByFree: Type.Optional(Type.Boolean()), ...common },
     strict,
   ),
-  /** The node runs until it is interrupted. */
-  hang: Type.Object({ kind: Type.Literal('hang'), node, ...common }, strict),
+  /**
+   * The node runs until it is interrupted, or for `ms`. `ignoresInterrupts`: as a node that never looks up (a stuck
+   * download, a hung kernel): an interrupt shows only when it is over, without `ms` never.
+   */
+  hang: Type.Object(
+    {
+      kind: Type.Literal('hang'),
+      node,
+      ms: Type.Optional(Type.Number({ minimum: 0 })),
+      ignoresInterrupts: Type.Optional(Type.Boolean()),
+      ...common,
+    },
+    strict,
+  ),
+  /** Prompts are accepted and none begins, as when the thread that executes them has died: until it is removed, or a restart. */
+  dead_executor: Type.Object({ kind: Type.Literal('dead_executor') }, strict),
   /** No frame at all; with `times` or `probability` none during a whole prompt. The connections stay open. */
   silent_socket: Type.Object({ kind: Type.Literal('silent_socket'), ...common }, strict),
   /** POST /prompt answers 500 although the prompt is in the queue. */
@@ -66,6 +80,12 @@ export class FaultBook {
   private planted: PlantedFault[] = [];
   private nextId = 1;
   private random = seeded(1);
+  private readonly removed: () => void;
+
+  /** `removed` is called when faults were taken away. */
+  constructor(removed: () => void = () => {}) {
+    this.removed = removed;
+  }
 
   /** Plants a fault and returns it with its id. Throws a SettingsError. */
   add(fault: Fault): PlantedFault {
@@ -81,10 +101,15 @@ export class FaultBook {
     return planted;
   }
 
+  /** Whether no prompt begins. */
+  get stopsExecutor(): boolean {
+    return this.planted.some(({ kind }) => kind === 'dead_executor');
+  }
+
   /** Whether sockets are silent for good: a silent_socket without number or chance is not tied to a prompt. */
   get silencesAll(): boolean {
     return this.planted.some(
-      ({ kind, times, probability }) => kind === 'silent_socket' && (times ?? probability) === undefined,
+      (fault) => fault.kind === 'silent_socket' && (fault.times ?? fault.probability) === undefined,
     );
   }
 
@@ -95,6 +120,7 @@ export class FaultBook {
   /** Removes every fault, or those that `which` picks. */
   remove(which: (fault: PlantedFault) => boolean = () => true): void {
     this.planted = this.planted.filter((fault) => !which(fault));
+    this.removed();
   }
 
   /** Begins the row of random numbers anew. */
@@ -106,6 +132,7 @@ export class FaultBook {
   take<K extends FaultKind>(kind: K, matches: (fault: FaultOf<K>) => boolean = () => true): FaultOf<K> | undefined {
     for (const fault of this.planted) {
       if (fault.kind !== kind || !matches(fault as FaultOf<K>)) continue;
+      if (fault.kind === 'dead_executor') return fault as FaultOf<K>;
       if (fault.probability !== undefined && this.random() >= fault.probability) continue;
       if (fault.times !== undefined) {
         const left = fault.times - 1;

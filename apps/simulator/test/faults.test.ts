@@ -58,6 +58,36 @@ describe('a planted fault', () => {
     expect(ending(await running.historyOf(id))[0]).toBe('execution_interrupted');
   });
 
+  it('hang that ignores interrupts goes on after one, until a restart', async () => {
+    running.simulator.faults.add({ kind: 'hang', ignoresInterrupts: true, times: 1 });
+    const id = await running.submit(textToImage());
+    await running.listener.until(() =>
+      running.listener.texts('executing').some(({ data }) => (data as { node: string }).node === '5'),
+    );
+    expect((await post('/interrupt', { prompt_id: id })).status).toBe(200);
+    expect((await running.get('/queue')).queue_running).toHaveLength(1);
+    running.simulator.drop();
+    await expect.poll(() => running.get('/queue').catch(() => undefined)).toMatchObject({ queue_running: [] });
+  });
+
+  it('hang with a length goes on by itself after it', async () => {
+    running.simulator.faults.add({ kind: 'hang', ms: 20, ignoresInterrupts: true, times: 1 });
+    expect(ending(await running.run(textToImage()))[0]).toBe('execution_success');
+  });
+
+  it('dead_executor accepts prompts and begins none until it is removed; a restart heals it too', async () => {
+    const { faults } = running.simulator;
+    const { id: planted } = faults.add({ kind: 'dead_executor' });
+    const id = await running.submit(plainImage(1));
+    expect((await running.get('/queue')).queue_pending).toHaveLength(1);
+    faults.remove((fault) => fault.id === planted);
+    await running.listener.untilEndOf(id);
+    expect(ending(await running.historyOf(id))[0]).toBe('execution_success');
+    faults.add({ kind: 'dead_executor' });
+    running.simulator.drop();
+    expect(faults.list()).toEqual([]);
+  });
+
   it('silent_socket sends nothing during a prompt, whose history comes as ever', async () => {
     running.simulator.faults.add({ kind: 'silent_socket', times: 1 });
     const before = running.listener.frames.length;

@@ -25,8 +25,9 @@ export async function meetFaults(
   const error = faults.take('node_error', meant);
   if (error !== undefined) throw new NodeError(error.exceptionType ?? 'RuntimeError', error.message ?? 'planted fault');
   if (faults.take('out_of_memory', meant) !== undefined) throw outOfMemory(vramBytes);
-  if (faults.take('hang', meant) !== undefined) {
-    await control.pass(Number.POSITIVE_INFINITY, true);
+  const hang = faults.take('hang', meant);
+  if (hang !== undefined) {
+    await control.pass(hang.ms ?? Number.POSITIVE_INFINITY, hang.ignoresInterrupts !== true);
     control.check();
   }
   if (faults.take('crash', meant) !== undefined) return 'crash';
