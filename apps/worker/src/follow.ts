@@ -70,7 +70,8 @@ export async function followPrompt(job: HeldJob, promptId: string, options: Foll
         return { ...state, timedOut: timedOut(deadlineMs - SOONER_MS) };
       }
       if (state.state === 'absent') {
-        if (deleted && !job.cancelRequested) throw new TakenBack();
+        // One that began before it could be taken out was executed, and ended with its instance.
+        if (deleted && !job.hasBegun && !job.cancelRequested) throw new TakenBack();
         return { state: 'absent', died, timedOut: timedOut() };
       }
       if (state.state === 'running') job.began(promptId);

@@ -1,0 +1,111 @@
+import { newId } from '@comfy-fleet/contracts';
+import { expect, it } from 'vitest';
+import { type FollowOptions, followPrompt } from '../src/follow.js';
+import { ProgressTracker } from '../src/progress-tracker.js';
+import { TakenBack } from '../src/signals.js';
+import { aHeldJob } from './held.js';
+import { scriptedComfy } from './scripted-comfy.js';
+
+type Script = Parameters<typeof scriptedComfy>[2];
+type Where = Parameters<typeof scriptedComfy>[0];
+
+/** A ComfyUI that has the prompt of a claimed job, and a way to follow it. */
+async function setUp(where: Where, script: Script = {}) {
+  let promptId = newId();
+  const comfy = await scriptedComfy(where, () => promptId, script);
+  const held = await aHeldJob(comfy.url);
+  ({ promptId } = held);
+  const follow = (options: Partial<FollowOptions> = {}) =>
+    followPrompt(held.job, promptId, {
+      tracker: new ProgressTracker({}, 1),
+      pollMs: 5,
+      deadlineMs: 600_000,
+      look: true,
+      ...options,
+    });
+  return { ...held, comfy, follow };
+}
+
+it('answers how a prompt ended that ran to its end, though the socket says nothing', async () => {
+  const { job, follow } = await setUp('running', {
+    onLook: (comfy) => {
+      if (comfy.looks > 3) comfy.where = 'succeeded';
+    },
+  });
+  expect(await follow()).toMatchObject({ state: 'ended', entry: { outcome: 'success' }, timedOut: false });
+  expect(job.attempts).toBe(1);
+});
+
+it('says of a prompt that is gone whether its instance was away meanwhile', async () => {
+  const forgotten = await setUp('running', {
+    onLook: (comfy) => {
+      if (comfy.looks > 1) comfy.where = 'absent';
+    },
+  });
+  expect(await forgotten.follow()).toMatchObject({ state: 'absent', died: false });
+  const restarted = await setUp('running', {
+    onLook: (comfy) => {
+      if (comfy.looks > 1) comfy.where = comfy.looks > 2 ? 'absent' : 'away';
+    },
+  });
+  expect(await restarted.follow()).toMatchObject({ state: 'absent', died: true });
+});
+
+it('takes a waiting prompt out of the queue that is asked for elsewhere', async () => {
+  const { job, comfy, follow } = await setUp('pending');
+  job.takeBack();
+  await expect(follow()).rejects.toThrow(TakenBack);
+  expect([comfy.deletes, comfy.interrupts, job.attempts]).toEqual([1, 0, 0]);
+});
+
+it('spares a prompt that is asked for elsewhere and executes by now', async () => {
+  const { job, comfy, follow } = await setUp('running', {
+    onLook: (asked) => {
+      if (asked.looks > 2) asked.where = 'succeeded';
+    },
+  });
+  job.takeBack();
+  expect(await follow()).toMatchObject({ state: 'ended', entry: { outcome: 'success' } });
+  expect([comfy.deletes, comfy.interrupts]).toEqual([0, 0]);
+});
+
+it('counts an execution as lost, not as taken back, that began before it could be taken out and was then killed', async () => {
+  const { job, follow } = await setUp('pending', {
+    // It began between the look and the asking.
+    onDelete: (comfy) => {
+      comfy.where = 'running';
+    },
+    onLook: (comfy) => {
+      if (comfy.where === 'away') comfy.where = 'absent';
+      if (comfy.where === 'running' && comfy.looks > 2) comfy.where = 'away';
+    },
+  });
+  job.takeBack();
+  expect(await follow()).toMatchObject({ state: 'absent', died: true });
+  expect([job.hasBegun, job.attempts]).toEqual([true, 1]);
+});
+
+it('stops a prompt whose caller cancels: out of the queue while it waits, by an interrupt while it executes', async () => {
+  const waiting = await setUp('pending');
+  await waiting.cancel();
+  expect(await waiting.follow()).toMatchObject({ state: 'absent' });
+  expect([waiting.comfy.deletes, waiting.comfy.interrupts]).toEqual([1, 0]);
+  const executing = await setUp('running');
+  await executing.cancel();
+  expect(await executing.follow()).toMatchObject({ state: 'ended', entry: { outcome: 'interrupted' } });
+  expect([executing.comfy.deletes, executing.comfy.interrupts]).toEqual([0, 1]);
+});
+
+it('interrupts an execution that takes longer than it may, and says so', async () => {
+  const { comfy, follow } = await setUp('running');
+  const end = await follow({ deadlineMs: 1 });
+  expect(end).toMatchObject({ state: 'ended', entry: { outcome: 'interrupted' }, timedOut: true });
+  expect(comfy.interrupts).toBe(1);
+});
+
+it('gives a prompt back that should have begun by now', async () => {
+  const { job, comfy, follow } = await setUp('pending');
+  Object.assign(job.record, { startDeadline: Date.now() - 1 });
+  await expect(follow()).rejects.toThrow(TakenBack);
+  expect(comfy.deletes).toBe(1);
+});

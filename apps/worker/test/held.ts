@@ -1,0 +1,132 @@
+import { Writable } from 'node:stream';
+import { newId, type ResolvedRequest } from '@comfy-fleet/contracts';
+import { type Claim, createLedger, createWorkerLedger, type JobRecord } from '@comfy-fleet/jobs';
+import { createLogger, createMetrics } from '@comfy-fleet/telemetry';
+import { redisSettings, uniquePrefix, until } from '@comfy-fleet/testing';
+import { inject, onTestFinished } from 'vitest';
+import { HeldJob } from '../src/held-job.js';
+import { openInstance } from '../src/instance.js';
+import { createInstruments } from '../src/instruments.js';
+import { Lane } from '../src/lanes.js';
+
+const JOB_TTL_SECONDS = 3600;
+
+function quietLog() {
+  const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
+  return createLogger({ service: 'test', level: 'error', format: 'json', stream: nowhere });
+}
+
+function aRequest(overrides: Partial<ResolvedRequest> = {}): ResolvedRequest {
+  return {
+    workflow: 'text2img',
+    prompt: 'a lighthouse at dusk',
+    negativePrompt: 'blurry',
+    lod: 'sketch',
+    steps: 2,
+    cfg: 5,
+    sampler: 'euler_ancestral',
+    scheduler: 'normal',
+    seed: '42',
+    width: 64,
+    height: 64,
+    count: 1,
+    checkpoint: 'sd_xl_base_1.0.safetensors',
+    denoise: 1,
+    priority: 0,
+    metadata: {},
+    ...overrides,
+  };
+}
+
+/** A ledger under a prefix of its own, and workers' views of it; closed when the test is done. */
+function openLedgers() {
+  const redis = redisSettings({ url: inject('redisUrl'), prefix: uniquePrefix() });
+  const log = quietLog();
+  const ledger = createLedger({
+    redis,
+    maxOpenJobs: 1000,
+    jobTtlSeconds: JOB_TTL_SECONDS,
+    idempotencyTtlSeconds: 60,
+    signedUrlSeconds: 60,
+    log,
+  });
+  onTestFinished(() => ledger.close());
+  const submit = async (overrides: Partial<ResolvedRequest> = {}): Promise<string> => {
+    await until('the ledger answers', () =>
+      ledger.ping().then(
+        () => true,
+        () => false,
+      ),
+    );
+    const id = newId();
+    const made = {
+      id,
+      kind: 'text2img' as const,
+      request: aRequest(overrides),
+      rankStep: 8,
+      pool: 'default',
+      startWithinMs: 3_600_000,
+    };
+    await ledger.create({ jobs: [made], caller: 'anonymous', weight: 1 });
+    return id;
+  };
+  return {
+    submit,
+    record: async (id: string): Promise<JobRecord> => {
+      const found = await ledger.get(id);
+      if (found === undefined) throw new Error(`no job ${id}`);
+      return found.record;
+    },
+    cancel: (id: string) => ledger.cancel(id),
+    worker: (worker: string) =>
+      createWorkerLedger({
+        redis,
+        worker,
+        jobTtlSeconds: JOB_TTL_SECONDS,
+        maxWorkerDeaths: 10,
+        lockMs: 10_000,
+        stalledCheckMs: 5000,
+        announceSeconds: 2,
+        log,
+      }),
+  };
+}
+
+/** A job of a ledger of its own that is claimed, and submitted under `promptId` to the instance at this address. */
+export async function aHeldJob(url: string) {
+  const ledgers = openLedgers();
+  const worker = ledgers.worker('w');
+  onTestFinished(() => worker.close());
+  const id = await ledgers.submit();
+  const source = await worker.claims('default');
+  onTestFinished(() => source.close());
+  const claim: Claim = await until('it is claimed', () => source.next());
+  onTestFinished(() => claim.letGo());
+  const log = quietLog();
+  const instance = openInstance({
+    name: 'w/1',
+    baseUrl: url,
+    timeoutMs: 5000,
+    folders: { output: undefined, input: undefined },
+    log,
+    onHealth: () => {},
+    onChange: () => {},
+  });
+  onTestFinished(() => instance.close());
+  const lane = new Lane(instance, createInstruments(createMetrics({ service: 'test', log })));
+  const held = new HeldJob(claim, lane, log, new AbortController().signal);
+  const promptId = newId();
+  held.note(await claim.submit(promptId, instance.name));
+  held.watch(promptId);
+  held.submitted();
+  return {
+    job: held,
+    promptId,
+    record: () => ledgers.record(id),
+    /** Its caller cancels, and its worker has heard of that. */
+    cancel: async () => {
+      await ledgers.cancel(id);
+      held.attend();
+    },
+  };
+}

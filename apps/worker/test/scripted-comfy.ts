@@ -1,0 +1,88 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { onTestFinished } from 'vitest';
+
+type Where = 'pending' | 'running' | 'succeeded' | 'failed' | 'interrupted' | 'absent' | 'away';
+
+/** A ComfyUI that has one prompt, and is where the test says; it has no socket, so all is asked over HTTP. */
+export interface ScriptedComfy {
+  readonly url: string;
+  where: Where;
+  /** How often it was asked to take the prompt out of its queue, and to interrupt it. */
+  readonly deletes: number;
+  readonly interrupts: number;
+  /** How often it was asked where the prompt is. */
+  readonly looks: number;
+}
+
+interface Script {
+  /** What it then does; by default as it is told. */
+  readonly onDelete?: (comfy: ScriptedComfy) => void;
+  readonly onInterrupt?: (comfy: ScriptedComfy) => void;
+  /** Before it answers where the prompt is. */
+  readonly onLook?: (comfy: ScriptedComfy) => void;
+}
+
+/** Starts one on a free port, until the test is done. The prompt of whatever id it is asked for is its own. */
+export async function scriptedComfy(where: Where, promptId: () => string, script: Script = {}): Promise<ScriptedComfy> {
+  const counts = { deletes: 0, interrupts: 0, looks: 0 };
+  const comfy = {
+    url: '',
+    where,
+    get deletes() {
+      return counts.deletes;
+    },
+    get interrupts() {
+      return counts.interrupts;
+    },
+    get looks() {
+      return counts.looks;
+    },
+  };
+  const listOf = (state: Where) => (comfy.where === state ? [[0, promptId(), {}, {}, []]] : []);
+  const history = () => {
+    const outcome = { succeeded: 'execution_success', failed: 'execution_error', interrupted: 'execution_interrupted' };
+    const { where: at } = comfy;
+    if (at !== 'succeeded' && at !== 'failed' && at !== 'interrupted') return {};
+    const status = { status_str: at === 'succeeded' ? 'success' : 'error', messages: [[outcome[at], {}]] };
+    return { [promptId()]: { prompt: [0, promptId(), {}, {}, []], outputs: {}, status } };
+  };
+  const server = createServer((request, response) => {
+    request.resume();
+    request.on('end', () => {
+      const { method, url = '' } = request;
+      if (url.startsWith('/ws')) return response.writeHead(404).end();
+      const asked = `${method} ${url.split('/')[1]}`;
+      if (asked === 'GET queue') {
+        counts.looks += 1;
+        script.onLook?.(comfy);
+      }
+      if (comfy.where === 'away') return request.socket.destroy();
+      if (asked === 'GET queue')
+        return response.end(JSON.stringify({ queue_running: listOf('running'), queue_pending: listOf('pending') }));
+      if (asked === 'GET history') return response.end(JSON.stringify(history()));
+      if (asked === 'POST queue') {
+        counts.deletes += 1;
+        if (script.onDelete !== undefined) script.onDelete(comfy);
+        else if (comfy.where === 'pending') comfy.where = 'absent';
+      }
+      if (asked === 'POST interrupt') {
+        counts.interrupts += 1;
+        if (script.onInterrupt !== undefined) script.onInterrupt(comfy);
+        else if (comfy.where === 'running') comfy.where = 'interrupted';
+      }
+      return response.end();
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  comfy.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  onTestFinished(async () => {
+    const closed = once(server, 'close');
+    server.close();
+    server.closeAllConnections();
+    await closed;
+  });
+  return comfy;
+}
