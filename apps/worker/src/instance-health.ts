@@ -1,12 +1,14 @@
-import type { InstanceAnnouncement } from '@comfy-fleet/contracts';
+import type { InstanceState } from '@comfy-fleet/contracts';
 
-export type InstanceState = InstanceAnnouncement['state'];
+/** Why an instance that can be reached is given no work; `wedged` outweighs `resting` when it is both. */
+const CLOSURES = ['wedged', 'resting'] as const;
+export type Closure = (typeof CLOSURES)[number];
 
 /** Failures in a row after which an instance counts as down; one lost packet should not close a lane. */
 const FAILURES_TO_DOWN = 3;
 
 /** Prompts lost or refused in a row after which it is given none for REST_MS: it answers, but a GPU may be broken. */
-const BAD_PROMPTS_TO_DOWN = 3;
+const BAD_PROMPTS_TO_REST = 3;
 const REST_MS = 30_000;
 
 /**
@@ -15,9 +17,11 @@ const REST_MS = 30_000;
  * again.
  */
 export class InstanceHealth {
+  #reach: 'up' | 'down' | 'unknown' = 'unknown';
+  #unreached: string | null = null;
+  readonly #closures = new Map<Closure, string>();
   #state: InstanceState = 'unknown';
   #since = Date.now();
-  #reason: string | null = null;
   #failures = 0;
   #reachedAt = Number.NEGATIVE_INFINITY;
   #lastBadJob: string | undefined;
@@ -38,23 +42,47 @@ export class InstanceHealth {
     return this.#since;
   }
 
+  /** Why it is not up. */
   get reason(): string | null {
-    return this.#reason;
+    if (this.#reach !== 'up') return this.#unreached;
+    return this.#closure === undefined ? null : (this.#closures.get(this.#closure) ?? null);
+  }
+
+  /** It answers, whether or not it is given work. */
+  get isReachable(): boolean {
+    return this.#reach === 'up';
   }
 
   wasReachedWithin(ms: number): boolean {
-    return this.#state === 'up' && performance.now() - this.#reachedAt < ms;
+    return this.isReachable && performance.now() - this.#reachedAt < ms;
   }
 
   reached(): void {
     this.#reachedAt = performance.now();
     this.#failures = 0;
-    if (Date.now() >= this.#restsUntil) this.#become('up', null);
+    this.#reach = 'up';
+    if (this.#closures.has('resting') && Date.now() >= this.#restsUntil) this.#closures.delete('resting');
+    this.#refresh();
   }
 
   failed(reason: string): void {
     this.#failures += 1;
-    if (this.#failures >= FAILURES_TO_DOWN || this.#state !== 'up') this.#become('down', reason);
+    if (this.#failures < FAILURES_TO_DOWN && this.#reach === 'up') return;
+    this.#reach = 'down';
+    this.#unreached = reason;
+    this.#refresh();
+  }
+
+  /** It is given no work for this reason, until it is opened. The reason for people may change meanwhile. */
+  close(why: Closure, reason: string): void {
+    this.#closures.set(why, reason);
+    this.#refresh();
+  }
+
+  /** What it was closed for is over; it may still be closed for another reason. */
+  open(why: Closure): void {
+    this.#closures.delete(why);
+    this.#refresh();
   }
 
   promptWentWell(): void {
@@ -65,13 +93,17 @@ export class InstanceHealth {
   promptWentBadly(job: string, reason: string): void {
     if (job !== this.#lastBadJob) this.#badPrompts += 1;
     this.#lastBadJob = job;
-    if (this.#badPrompts < BAD_PROMPTS_TO_DOWN) return;
+    if (this.#badPrompts < BAD_PROMPTS_TO_REST) return;
     this.#restsUntil = Date.now() + REST_MS;
-    this.#become('down', `its last ${this.#badPrompts} prompts went badly: ${reason}`);
+    this.close('resting', `its last ${this.#badPrompts} prompts went badly: ${reason}`);
   }
 
-  #become(state: InstanceState, reason: string | null): void {
-    this.#reason = reason;
+  get #closure(): Closure | undefined {
+    return CLOSURES.find((closure) => this.#closures.has(closure));
+  }
+
+  #refresh(): void {
+    const state = this.#reach === 'up' ? (this.#closure ?? 'up') : this.#reach;
     if (state === this.#state) return;
     this.#state = state;
     this.#since = Date.now();

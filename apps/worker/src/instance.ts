@@ -81,7 +81,7 @@ export function openInstance({
   const health = new InstanceHealth(() => {
     const fields = { instance: name, ...(health.reason === null ? {} : { reason: health.reason }) };
     if (health.state === 'up') log.info('instance is up', fields);
-    else log.warn('instance is down', fields);
+    else log.warn(`instance is ${health.state}`, fields);
     onHealth(instance);
   });
   let checkpoint: string | undefined;

@@ -60,7 +60,7 @@ export function createInstruments(metrics: Metrics): Instruments {
   });
   const transitions = metrics.counter({
     name: 'instance_transitions_total',
-    help: 'Times the instance became up or down, the first time included.',
+    help: 'Times the instance became up, down, resting or wedged, the first time included.',
     labels: ['instance', 'to'],
   });
   return {
@@ -102,7 +102,7 @@ export function createInstruments(metrics: Metrics): Instruments {
       for (const { instance } of lanes) {
         // A rate needs the zero from which it rose.
         for (const outcome of OUTCOMES) prompts.inc({ instance: instance.name, outcome }, 0);
-        for (const to of ['up', 'down']) transitions.inc({ instance: instance.name, to }, 0);
+        for (const to of ['up', 'down', 'resting', 'wedged']) transitions.inc({ instance: instance.name, to }, 0);
         switches.inc({ instance: instance.name }, 0);
       }
       metrics.beforeScrape(() => {

@@ -54,14 +54,14 @@ export class Lane implements Place {
     this.#handovers.wasOut(performance.now());
   }
 
-  /** Its instance is up or down now. What executes in one that is down nobody knows: it does not count as busy. */
+  /** Its instance stands otherwise now. What executes in one that is out of reach nobody knows: it does not count as busy. */
   healthChanged(): void {
     this.isOut();
     this.#showBusy(performance.now());
   }
 
   #showBusy(at: number): void {
-    this.busy.set(this.#begun.size > 0 && this.instance.health.state === 'up', at);
+    this.busy.set(this.#begun.size > 0 && this.instance.health.isReachable, at);
   }
 
   /** The pool has nothing for it. */

@@ -18,7 +18,7 @@ export async function stopAbandoned({ ledger, instances, signal, log }: Context)
   const abandoned = await ledger.abandoned();
   for (const instance of instances) {
     const own = abandoned.filter((prompt) => prompt.instance === instance.name);
-    if (own.length === 0 || instance.health.state !== 'up') continue;
+    if (own.length === 0 || !instance.health.isReachable) continue;
     const ids = own.map(({ promptId }) => promptId);
     // In this order: what begins in between is not in the queue any more, and then runs.
     await instance.ask((client) => client.deleteQueued(ids, signal));

@@ -2,7 +2,7 @@ import type { WorkerLedger } from '@comfy-fleet/jobs';
 import type { Asked } from '@comfy-fleet/workflows';
 import type { Instance } from './instance.js';
 
-/** Asks an instance that is up what it can do, and publishes it for its pools. */
+/** Asks an instance that answers what it can do, and publishes it for its pools. */
 export type Study = (instance: Instance) => Promise<void>;
 
 export function createStudy(options: {
@@ -13,7 +13,7 @@ export function createStudy(options: {
 }): Study {
   const { ledger, pools, asked, signal } = options;
   return async (instance) => {
-    if (instance.health.state !== 'up') return;
+    if (!instance.health.isReachable) return;
     const abilities = await instance.learn(asked, signal);
     await ledger.publish(pools, { instance: instance.name, seenAt: Date.now(), abilities });
   };

@@ -43,15 +43,34 @@ it('rests after three bad prompts in a row however well it answers, and again af
   expect(health.state).toBe('up');
   health.promptWentBadly('job 5', 'forgot it');
   health.reached();
-  expect(health).toMatchObject({ state: 'down', reason: 'its last 3 prompts went badly: forgot it' });
+  expect(health).toMatchObject({ state: 'resting', reason: 'its last 3 prompts went badly: forgot it' });
   vi.advanceTimersByTime(30_000);
   health.reached();
   expect(health.state).toBe('up');
   health.promptWentBadly('job 6', 'forgot it');
-  expect(health.state).toBe('down');
+  expect(health.state).toBe('resting');
   vi.advanceTimersByTime(30_000);
   health.reached();
   health.promptWentWell();
   health.promptWentBadly('job 7', 'forgot it');
   expect(health.state).toBe('up');
+});
+
+it('says the weightiest of the reasons for which it is closed, and opens when the last of them is over', () => {
+  const states: string[] = [];
+  const health = new InstanceHealth(({ state }) => states.push(state));
+  health.reached();
+  health.close('resting', 'failed');
+  health.close('wedged', 'stuck');
+  expect(health).toMatchObject({ state: 'wedged', reason: 'stuck', isReachable: true });
+  for (let n = 0; n < 3; n += 1) health.failed('refused');
+  expect(health).toMatchObject({ state: 'down', reason: 'refused', isReachable: false });
+  health.open('wedged');
+  expect(health.state).toBe('down');
+  health.close('wedged', 'stuck');
+  health.reached();
+  expect(health.state).toBe('wedged');
+  health.open('wedged');
+  expect(health).toMatchObject({ state: 'up', reason: null });
+  expect(states).toEqual(['up', 'resting', 'wedged', 'down', 'wedged', 'up']);
 });

@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox';
+import { INSTANCE_STATES } from './fleet.js';
 import { drainSchema, haltSchema } from './halt.js';
 
 const nullable = <T extends Type.TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
@@ -8,10 +9,10 @@ const ids = () => Type.Array(Type.String());
 const instanceStatusSchema = Type.Object({
   /** `<worker>/<n>`. */
   name: Type.String(),
-  state: Type.Enum(['up', 'down', 'unknown']),
+  state: Type.Enum([...INSTANCE_STATES]),
   /** Since when it is in that state. */
   since: time(),
-  /** Why it is down. */
+  /** Why it is not up. */
   reason: nullable(Type.String()),
   /** An operator has it be given no more prompts. */
   drain: nullable(drainSchema),

@@ -1,11 +1,18 @@
+/**
+ * How an instance stands. `unknown`: not asked yet; `down`: out of reach; `wedged`: something in it cannot be stopped;
+ * `resting`: it failed too much of what it was given; `up`: it is given work.
+ */
+export const INSTANCE_STATES = ['up', 'down', 'resting', 'wedged', 'unknown'] as const;
+export type InstanceState = (typeof INSTANCE_STATES)[number];
+
 /** What a worker says about one of its ComfyUI instances. */
 export interface InstanceAnnouncement {
   /** `<worker>/<n>`, never a URL: a loopback URL is another server on every node. */
   readonly name: string;
-  readonly state: 'up' | 'down' | 'unknown';
+  readonly state: InstanceState;
   /** ms since 1970 at which it came into that state. */
   readonly since: number;
-  /** Why it is down, for people. */
+  /** Why it is not up, for people. */
   readonly reason: string | null;
   /** Memory of its largest device in bytes; 0 while unknown. */
   readonly vram: number;

@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox';
+import { INSTANCE_STATES } from './fleet.js';
 
 const nullable = <T extends Type.TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
 const time = () => Type.String({ format: 'date-time' });
@@ -24,8 +25,8 @@ export const probeSchema = Type.Object({
 
 const healthInstanceSchema = Type.Object({
   name: Type.String({ description: '`<worker>/<n>`.' }),
-  state: Type.Enum(['up', 'down', 'unknown']),
-  reason: nullable(Type.String({ description: 'Why it is down.' })),
+  state: Type.Enum([...INSTANCE_STATES]),
+  reason: nullable(Type.String({ description: 'Why it is not up.' })),
   since: time(),
   drain: nullable(Type.Enum(['draining', 'drained'], { description: 'An operator has it be given no more prompts.' })),
 });

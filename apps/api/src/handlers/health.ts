@@ -56,7 +56,7 @@ function missing({ workers }: FleetOverview): string[] {
 }
 
 function instanceFault({ name, state, reason }: InstanceAnnouncement): string {
-  const words = state === 'down' ? 'is down' : 'has not answered yet';
+  const words = state === 'unknown' ? 'has not answered yet' : `is ${state}`;
   return `ComfyUI ${name} ${words}${reason === null ? '' : `: ${reason}`}`;
 }
 

@@ -45,7 +45,10 @@ export const METRICS: Readonly<Record<string, Metric>> = {
   comfy_fleet_prompts_total: metric('counter', ['worker'], { ...INSTANCE, outcome: ['succeeded', 'failed', 'lost'] }),
   comfy_fleet_checkpoint_switches_total: metric('counter', ['worker'], INSTANCE),
   comfy_fleet_retries_total: metric('counter', ['worker'], { code: ['prompt_lost'] }),
-  comfy_fleet_instance_transitions_total: metric('counter', ['worker'], { ...INSTANCE, to: ['up', 'down'] }),
+  comfy_fleet_instance_transitions_total: metric('counter', ['worker'], {
+    ...INSTANCE,
+    to: ['up', 'down', 'resting', 'wedged'],
+  }),
 
   comfy_fleet_jobs_total: metric('counter', ['dispatcher'], {
     kind: ['generate', 'img2img'],
