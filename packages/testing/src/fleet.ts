@@ -1,8 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort, onFreePort } from './ports.js';
 import { uniquePrefix } from './prefix.js';
-import { freePort } from './redis-server.js';
 import { type App, ready, type Service, startService } from './service.js';
 
 /** A whole service for tests: an api, workers and dispatchers as real processes over the ComfyUIs given. */
@@ -34,9 +34,6 @@ export interface TestFleetOptions {
 export async function startFleet({ redisUrl, env = {} }: TestFleetOptions): Promise<TestFleet> {
   const dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-test-'));
   const framesDir = join(dir, 'frames');
-  const port = await freePort();
-  const metricsPort = await freePort();
-  const url = `http://127.0.0.1:${port}`;
   const common = {
     REDIS_URL: redisUrl,
     KEY_PREFIX: uniquePrefix(),
@@ -57,24 +54,38 @@ export async function startFleet({ redisUrl, env = {} }: TestFleetOptions): Prom
     await ready(service, `${healthUrl}/readyz`);
     return Object.assign(service, { healthUrl });
   };
-  const api = await begin('api', { PORT: `${port}`, API_METRICS_PORT: `${metricsPort}` }, metricsPort);
+  const close = async () => {
+    await Promise.all(services.map((service) => service.stop('SIGKILL')));
+    await rm(dir, { recursive: true, force: true });
+  };
+  const startApi = () =>
+    onFreePort(async (port) => {
+      const metricsPort = await freePort();
+      const settings = { PORT: `${port}`, API_METRICS_PORT: `${metricsPort}` };
+      return { api: await begin('api', settings, metricsPort), url: `http://127.0.0.1:${port}` };
+    });
+  const { api, url } = await startApi().catch(async (error: unknown) => {
+    await close();
+    throw error;
+  });
   return {
     url,
     framesDir,
     api,
-    startWorker: async (name, comfyuiUrls, own = {}) => {
-      const healthPort = await freePort();
-      const settings = { WORKER_NAME: name, COMFYUI_URLS: comfyuiUrls.join(','), WORKER_HEALTH_PORT: `${healthPort}` };
-      return begin('worker', { ...settings, ...own }, healthPort);
-    },
-    startDispatcher: async (own = {}) => {
-      const healthPort = await freePort();
-      const settings = { DISPATCHER_HEALTH_PORT: `${healthPort}`, WEBHOOK_ALLOW: '127.0.0.0/8' };
-      return begin('dispatcher', { ...settings, ...own }, healthPort);
-    },
-    close: async () => {
-      await Promise.all(services.map((service) => service.stop('SIGKILL')));
-      await rm(dir, { recursive: true, force: true });
-    },
+    startWorker: (name, comfyuiUrls, own = {}) =>
+      onFreePort((healthPort) => {
+        const settings = {
+          WORKER_NAME: name,
+          COMFYUI_URLS: comfyuiUrls.join(','),
+          WORKER_HEALTH_PORT: `${healthPort}`,
+        };
+        return begin('worker', { ...settings, ...own }, healthPort);
+      }),
+    startDispatcher: (own = {}) =>
+      onFreePort((healthPort) => {
+        const settings = { DISPATCHER_HEALTH_PORT: `${healthPort}`, WEBHOOK_ALLOW: '127.0.0.0/8' };
+        return begin('dispatcher', { ...settings, ...own }, healthPort);
+      }),
+    close,
   };
 }

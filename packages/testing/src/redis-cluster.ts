@@ -1,7 +1,8 @@
 import type { RedisNode } from '@comfy-fleet/config';
 import { askRedis } from './ask-redis.js';
 import type { Certificates } from './certificates.js';
-import { freePort, type RedisServer, startRedisServer } from './redis-server.js';
+import { type RedisServer, startRedisServer } from './redis-server.js';
+import { closeAll, orCloseAll, startAll } from './start-all.js';
 import { until } from './until.js';
 
 /** Three primaries that share the slots, each with a replica if that was asked for. */
@@ -26,7 +27,8 @@ export interface RedisClusterOptions {
 
 const PRIMARIES = 3;
 const SLOTS = 16_384;
-const NODE_TIMEOUT_MS = 1500;
+/** In ms. */
+const NODE_TIMEOUT = '1500';
 
 interface Member {
   readonly id: string;
@@ -38,37 +40,31 @@ interface Member {
 
 export async function startRedisCluster(options: RedisClusterOptions = {}): Promise<RedisCluster> {
   const { replicas = 0, certificates, args = [] } = options;
-  const begin = async () => {
-    // Its bus would be 10,000 above a random port, where there may be none.
-    const busPort = await freePort();
-    const own = [
-      '--repl-diskless-sync-delay',
-      '0',
-      '--cluster-enabled',
-      'yes',
-      '--cluster-port',
-      `${busPort}`,
-      '--cluster-node-timeout',
-      `${NODE_TIMEOUT_MS}`,
-    ];
-    return { server: await startRedisServer({ args: [...own, ...args], certificates }), busPort };
-  };
-  const begun = await Promise.all(Array.from({ length: PRIMARIES * (1 + replicas) }, begin));
-  const servers = begun.map(({ server }) => server);
+  const own = ['--repl-diskless-sync-delay', '0', '--cluster-enabled', 'yes', '--cluster-node-timeout', NODE_TIMEOUT];
+  const begin = () => startRedisServer({ args: [...own, ...args], certificates });
+  const servers = await startAll(Array.from({ length: PRIMARIES * (1 + replicas) }, begin));
+  return orCloseAll(servers, () => join(servers, { replicas, certificates }));
+}
+
+/** Makes a Cluster of servers that know nothing of each other yet. */
+async function join(
+  servers: readonly RedisServer[],
+  { replicas, certificates }: { readonly replicas: number; readonly certificates: Certificates | undefined },
+): Promise<RedisCluster> {
   const ask = ({ port }: { readonly port: number }, line: string) =>
     askRedis({ port, certificates }, `CLUSTER ${line}`);
   const members = async (): Promise<Member[]> => {
     const views = await Promise.all(servers.map((server) => ask(server, 'NODES')));
     return parseMembers(views.sort((a, b) => epochOf(b) - epochOf(a))[0] ?? '');
   };
-  const [first] = begun as [(typeof begun)[0]];
-  for (const [n, { server }] of begun.entries()) {
+  const [first] = servers as [RedisServer];
+  for (const [n, server] of servers.entries()) {
     if (n < PRIMARIES) {
       const [from, to] = [Math.floor((n * SLOTS) / PRIMARIES), Math.floor(((n + 1) * SLOTS) / PRIMARIES) - 1];
       await ask(server, `ADDSLOTSRANGE ${from} ${to}`);
     }
     await ask(server, `SET-CONFIG-EPOCH ${n + 1}`);
-    if (n > 0) await ask(server, `MEET 127.0.0.1 ${first.server.port} ${first.busPort}`);
+    if (n > 0) await ask(server, `MEET 127.0.0.1 ${first.port}`);
   }
   const allAre = (sentence: string, isSo: (server: RedisServer) => Promise<boolean>) =>
     until(sentence, async () => (await Promise.all(servers.map(isSo))).every(Boolean), {
@@ -78,7 +74,7 @@ export async function startRedisCluster(options: RedisClusterOptions = {}): Prom
   await allAre('all know each other', async (server) =>
     (await ask(server, 'INFO')).includes(`known_nodes:${servers.length}`),
   );
-  for (const [n, { server }] of begun.entries()) {
+  for (const [n, server] of servers.entries()) {
     if (n < PRIMARIES) continue;
     const id = (await ask(servers[n - PRIMARIES] as RedisServer, 'MYID')).split('\r\n')[1];
     await until('it follows', async () => (await ask(server, `REPLICATE ${id}`)).startsWith('+OK'));
@@ -120,9 +116,7 @@ export async function startRedisCluster(options: RedisClusterOptions = {}): Prom
       await ask(replica, 'FAILOVER');
       await until('the replica is the primary', async () => (await primaryOf(key)) !== before, { withinMs: 60_000 });
     },
-    close: async () => {
-      await Promise.all(servers.map((server) => server.close()));
-    },
+    close: () => closeAll(servers),
   };
 }
 

@@ -2,6 +2,7 @@ import type { RedisNode } from '@comfy-fleet/config';
 import { askRedis } from './ask-redis.js';
 import type { Certificates } from './certificates.js';
 import { type RedisServer, startRedisServer } from './redis-server.js';
+import { closeAll, orCloseAll, startAll } from './start-all.js';
 import { until } from './until.js';
 
 /** A primary, its replicas and three Sentinels that watch them. */
@@ -39,19 +40,23 @@ const SENTINELS = 3;
 const QUORUM = 2;
 
 export async function startRedisSentinels(options: RedisSentinelsOptions = {}): Promise<RedisSentinels> {
+  const started: RedisServer[] = [];
+  return orCloseAll(started, () => startInto(started, options));
+}
+
+async function startInto(started: RedisServer[], options: RedisSentinelsOptions): Promise<RedisSentinels> {
   const { replicas = 1, password, sentinelPassword, certificates, args = [] } = options;
   const secret = password === undefined ? [] : ['--requirepass', password, '--masterauth', password];
   const common = [...args, ...secret, '--repl-diskless-sync-delay', '0'];
-  const started: RedisServer[] = [];
-  const begin = async (more: readonly string[], config?: readonly string[]) => {
-    const server = await startRedisServer({ args: more, certificates, ...(config === undefined ? {} : { config }) });
-    started.push(server);
-    return server;
+  const begin = async (count: number, more: readonly string[], config?: readonly string[]) => {
+    const each = { args: more, certificates, ...(config === undefined ? {} : { config }) };
+    const servers = await startAll(Array.from({ length: count }, () => startRedisServer(each)));
+    started.push(...servers);
+    return servers;
   };
-  const first = await begin(common);
+  const [first] = (await begin(1, common)) as [RedisServer];
   const following = ['--replicaof', '127.0.0.1', `${first.port}`];
-  const others = await Promise.all(Array.from({ length: replicas }, () => begin([...common, ...following])));
-  const servers = [first, ...others];
+  const servers = [first, ...(await begin(replicas, [...common, ...following]))];
   const watching = [
     `sentinel monitor ${NAME} 127.0.0.1 ${first.port} ${QUORUM}`,
     `sentinel down-after-milliseconds ${NAME} 1000`,
@@ -59,7 +64,7 @@ export async function startRedisSentinels(options: RedisSentinelsOptions = {}): 
     ...(password === undefined ? [] : [`sentinel auth-pass ${NAME} ${password}`]),
     ...(sentinelPassword === undefined ? [] : [`requirepass ${sentinelPassword}`]),
   ];
-  const sentinels = await Promise.all(Array.from({ length: SENTINELS }, () => begin(['--sentinel'], watching)));
+  const sentinels = await begin(SENTINELS, ['--sentinel'], watching);
 
   const askSentinel = async (line: string) => {
     for (const { port } of sentinels) {
@@ -109,8 +114,6 @@ export async function startRedisSentinels(options: RedisSentinelsOptions = {}): 
     untilReplicated: async (count) => {
       await until('the replicas follow', async () => (await replicasOnline()) >= count, { withinMs: 60_000 });
     },
-    close: async () => {
-      await Promise.all(started.map((server) => server.close()));
-    },
+    close: () => closeAll(started),
   };
 }

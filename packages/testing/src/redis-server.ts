@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Certificates } from './certificates.js';
+import { onFreePort } from './ports.js';
 import type { Exit } from './service.js';
 
 export interface RedisServer {
@@ -23,16 +23,8 @@ export interface RedisServer {
   close(): Promise<void>;
 }
 
-/** A port that was free a moment ago on 127.0.0.1. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('no TCP address');
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  return address.port;
-}
+/** Characters of its log that are kept, for the case that it does not start. */
+const MOST_SAID = 4000;
 
 export interface RedisServerOptions {
   /** Default: a free one. */
@@ -47,13 +39,18 @@ export interface RedisServerOptions {
 
 /** Starts a real redis-server, durable as in production (AOF, `appendfsync always`), on 127.0.0.1. */
 export async function startRedisServer(options: RedisServerOptions = {}): Promise<RedisServer> {
+  return options.port === undefined ? onFreePort((port) => startOn(port, options)) : startOn(options.port, options);
+}
+
+async function startOn(port: number, { args = [], config, certificates }: RedisServerOptions): Promise<RedisServer> {
   const dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-redis-'));
-  const port = options.port ?? (await freePort());
-  const { args = [], config, certificates } = options;
   const file = join(dir, 'redis.conf');
   if (config !== undefined) await writeFile(file, `${config.join('\n')}\n`);
   const start = () => launch(dir, [...(config === undefined ? [] : [file]), ...listening(port, certificates), ...args]);
-  let child = await start();
+  let child = await start().catch(async (error: unknown) => {
+    await rm(dir, { recursive: true, force: true });
+    throw error;
+  });
   let exited = exitOf(child);
   const stop = async (signal: NodeJS.Signals = 'SIGTERM') => {
     if (child.exitCode !== null || child.signalCode !== null) return;
@@ -103,10 +100,12 @@ async function launch(dir: string, more: readonly string[]): Promise<ChildProces
   const args = [...more, '--dir', dir, ...(isSentinel ? [] : durable)];
   const child = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'inherit'] });
   await new Promise<void>((resolve, reject) => {
+    let said = '';
     child.once('error', reject);
-    child.once('exit', (code) => reject(new Error(`redis-server ended with code ${code}`)));
+    child.once('close', (code) => reject(new Error(`redis-server ended with code ${code}:\n${said}`)));
     child.stdout?.on('data', (chunk: Buffer) => {
-      if (/Ready to accept connections|Sentinel ID is/.test(chunk.toString())) resolve();
+      said = (said + chunk.toString()).slice(-MOST_SAID);
+      if (/Ready to accept connections|Sentinel ID is/.test(said)) resolve();
     });
   });
   return child;

@@ -13,6 +13,7 @@ import {
   type Gpus,
   jobClient,
   type OtlpCollector,
+  onFreePort,
   PICTURE,
   ready,
   startFleet,
@@ -118,15 +119,14 @@ async function aListeningRelay(port: number) {
 
 async function aSimulatorProcess() {
   const dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-traced-'));
-  const port = await freePort();
-  const env = { SIMULATOR_PORT: `${port}`, SIMULATOR_DIR: dir, SIMULATOR_STEP_MS: '20', SIMULATOR_MODEL_LOAD_MS: '0' };
-  const service = startService('simulator', env);
-  onTestFinished(async () => {
-    await service.stop('SIGKILL');
-    await rm(dir, { recursive: true, force: true });
+  onTestFinished(() => rm(dir, { recursive: true, force: true }));
+  return onFreePort(async (port) => {
+    const own = { SIMULATOR_PORT: `${port}`, SIMULATOR_DIR: dir };
+    const service = startService('simulator', { ...own, SIMULATOR_STEP_MS: '20', SIMULATOR_MODEL_LOAD_MS: '0' });
+    onTestFinished(() => service.stop('SIGKILL'));
+    await ready(service, `http://127.0.0.1:${port}/system_stats`);
+    return port;
   });
-  await ready(service, `http://127.0.0.1:${port}/system_stats`);
-  return port;
 }
 
 describe('a job is one trace', () => {

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { freePort } from '@comfy-fleet/testing';
+import { onFreePort } from '@comfy-fleet/testing';
 import type { Scope } from '../gpu/scope.js';
 import { startNode } from './node-process.js';
 import type { Stack } from './stack.js';
@@ -17,11 +17,12 @@ export async function startBare(
   const file = join(dir, 'answers.json');
   const entries = Object.entries(answers).map(([id, text]) => `${JSON.stringify(id)}:${text}`);
   await writeFile(file, `{${entries.join(',')}}`);
-  const port = await freePort();
-  const url = `http://127.0.0.1:${port}`;
-  const args = [SERVER, `${port}`, redis.url, prefix, file];
   const env = { NODE_ENV: 'production' };
   const log = join(dir, 'bare.log');
-  const { pid } = await startNode(scope, { args, env, core, log, readyUrl: `${url}/livez` });
-  return { url, pid };
+  return onFreePort(async (port) => {
+    const url = `http://127.0.0.1:${port}`;
+    const args = [SERVER, `${port}`, redis.url, prefix, file];
+    const { pid } = await startNode(scope, { args, env, core, log, readyUrl: `${url}/livez` });
+    return { url, pid };
+  });
 }

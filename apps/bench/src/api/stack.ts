@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { freePort, startRedisServer, uniquePrefix } from '@comfy-fleet/testing';
+import { freePort, onFreePort, startRedisServer, uniquePrefix } from '@comfy-fleet/testing';
 import type { Scope } from '../gpu/scope.js';
 import { WORKFLOWS_DIR } from '../gpu/workflow.js';
 import { writeKey } from './key.js';
@@ -43,13 +43,9 @@ export async function startStack(scope: Scope, { core, redis: given }: StackOpti
   const redis = given ?? (await ownRedis(scope));
   const keysFile = join(dir, 'keys.json');
   const key = await writeKey(keysFile);
-  const port = await freePort();
-  const url = `http://127.0.0.1:${port}`;
   const prefix = uniquePrefix();
   const env = {
     NODE_ENV: 'production',
-    PORT: `${port}`,
-    API_METRICS_PORT: `${await freePort()}`,
     REDIS_URL: redis.url,
     KEY_PREFIX: prefix,
     API_KEYS_FILE: keysFile,
@@ -60,7 +56,12 @@ export async function startStack(scope: Scope, { core, redis: given }: StackOpti
     REDIS_TIMEOUT_MS: '10000',
   };
   const log = join(dir, 'api.log');
-  const { pid } = await startNode(scope, { args: [API], env, core, log, readyUrl: `${url}/readyz` });
+  const { url, pid } = await onFreePort(async (port) => {
+    const url = `http://127.0.0.1:${port}`;
+    const own = { ...env, PORT: `${port}`, API_METRICS_PORT: `${await freePort()}` };
+    const { pid } = await startNode(scope, { args: [API], env: own, core, log, readyUrl: `${url}/readyz` });
+    return { url, pid };
+  });
   const ask: Stack['ask'] = async (method, path, body) => {
     const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' };
     const init = body === undefined ? { method, headers } : { method, headers, body: JSON.stringify(body) };

@@ -1,10 +1,9 @@
 import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type RedisServer, ready, startRedisServer, startService } from '@comfy-fleet/testing';
+import { freePorts, type RedisServer, ready, startRedisServer, startService } from '@comfy-fleet/testing';
 import { type Caller, keysFile } from './callers.js';
 import { dispatcherNames, simulatorNames, workerNames } from './plan.js';
-import { quietPorts } from './ports.js';
 import { ChaosProcess, type Launched } from './process.js';
 import { CHAOS, serviceEnvironment } from './settings.js';
 
@@ -32,7 +31,7 @@ export interface Fleet {
  * under `dir`. The callers are let in.
  */
 export async function startProcesses(dir: string, callers: readonly Caller[]): Promise<Fleet> {
-  const ports = await quietPorts(3 + workerNames.length + simulatorNames.length + dispatcherNames.length);
+  const ports = await freePorts(3 + workerNames.length + simulatorNames.length + dispatcherNames.length);
   const port = () => ports.pop() as number;
   const framesDir = join(dir, 'frames');
   const workflowsDir = join(dir, 'workflows');

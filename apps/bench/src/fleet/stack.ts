@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { freePorts } from '@comfy-fleet/testing';
 import { type Caller, keysFile, makeCallers } from '../chaos/callers.js';
-import { quietPorts } from '../chaos/ports.js';
 import { ChaosProcess } from '../chaos/process.js';
 import { type Fleet, launch } from '../chaos/processes.js';
 import { createRandom } from '../chaos/random.js';
@@ -34,7 +34,7 @@ export async function startStack(
   { dir, redis, callers }: { readonly dir: string; readonly redis: RunRedis; readonly callers: readonly Caller[] },
 ): Promise<Stack> {
   const each = [...apiNames, ...apiNames, ...simulatorNames, ...workerNames, ...dispatcherNames];
-  const ports = await quietPorts(3 + each.length);
+  const ports = await freePorts(3 + each.length);
   const port = () => ports.pop() as number;
   const framesDir = join(dir, 'frames');
   const keys = join(dir, 'keys.json');

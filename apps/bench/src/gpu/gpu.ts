@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePort, type JournalLine, readJournal, ready, startService } from '@comfy-fleet/testing';
+import { type JournalLine, onFreePort, readJournal, ready, startService } from '@comfy-fleet/testing';
 import type { Scope } from './scope.js';
 
 /** A simulated ComfyUI, a process of its own. */
@@ -22,11 +22,8 @@ const TIMEOUT_MS = 10_000;
 export async function startGpu(scope: Scope): Promise<Gpu> {
   const dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-bench-gpu-'));
   scope.onClose(() => rm(dir, { recursive: true, force: true }));
-  const port = await freePort();
-  const url = `http://127.0.0.1:${port}`;
   const journal = join(dir, `${randomUUID()}.jsonl`);
-  const service = startService('simulator', {
-    SIMULATOR_PORT: `${port}`,
+  const settings = {
     SIMULATOR_DIR: dir,
     SIMULATOR_JOURNAL: journal,
     SIMULATOR_STEP_MS: '0',
@@ -35,9 +32,13 @@ export async function startGpu(scope: Scope): Promise<Gpu> {
     SIMULATOR_PREVIEW_METHOD: 'none',
     NODE_ENV: 'production',
     LOG_LEVEL: 'warn',
+  };
+  const url = await onFreePort(async (port) => {
+    const service = startService('simulator', { ...settings, SIMULATOR_PORT: `${port}` });
+    scope.onClose(() => service.stop());
+    await ready(service, `http://127.0.0.1:${port}/system_stats`);
+    return `http://127.0.0.1:${port}`;
   });
-  scope.onClose(() => service.stop());
-  await ready(service, `${url}/system_stats`);
   const control = async (method: 'PATCH' | 'POST', path: string, body: object) => {
     const signal = AbortSignal.timeout(TIMEOUT_MS);
     const answer = await fetch(`${url}/simulator/${path}`, { method, body: JSON.stringify(body), signal });
