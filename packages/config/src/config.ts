@@ -148,12 +148,6 @@ function crossChecks(settings: Settings): string[] {
   if (settings.STALLED_CHECK_MS > settings.LOCK_MS) {
     faults.push(`STALLED_CHECK_MS=${settings.STALLED_CHECK_MS}: must not be larger than LOCK_MS=${settings.LOCK_MS}`);
   }
-  const triedFor = list(settings.WEBHOOK_RETRY_SECONDS).reduce((sum, seconds) => sum + Number(seconds), 0);
-  if (settings.JOB_TTL_SECONDS <= triedFor) {
-    faults.push(
-      `JOB_TTL_SECONDS=${settings.JOB_TTL_SECONDS}: must be larger than the ${triedFor} s for which a webhook is tried (WEBHOOK_RETRY_SECONDS)`,
-    );
-  }
   const urls = urlList(settings.COMFYUI_URLS);
   if (new Set(urls).size < urls.length) {
     faults.push(`COMFYUI_URLS=${settings.COMFYUI_URLS}: names an address twice; one GPU would be driven as two`);

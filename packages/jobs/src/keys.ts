@@ -4,7 +4,7 @@
  *
  * | key | type | lives |
  * |---|---|---|
- * | job:<id> | hash, the ledger record | until JOB_TTL_SECONDS after the end |
+ * | job:<id> | hash, the ledger record | until JOB_TTL_SECONDS after the end, or after the delivery of its webhook is over; while that is to come, 30 days more |
  * | events:<id> | stream, capped | until 10 minutes after the end, a day at most |
  * | open:<pool> | zset of job ids by creation time | an id is in it until its job ends |
  * | lane:<pool>:<lod> | zset of job ids by creation time | an id is in it until its job begins or ends, unless it is parked |
@@ -23,7 +23,7 @@
  * | callers | set of the ids of API keys | for good: a name per key that ever made a job |
  * | totals | hash of counters: `<kind> <lod> <outcome>` → how many jobs were created, or ended like this | for good: 40 fields |
  * | stock | string, what pictures there are as JSON | a day after the housekeeping last looked |
- * | jobs-of:<key> | zset of job ids in their own order, all with score 0 | two days longer than the newest of them; an id is in it until its record is gone |
+ * | jobs-of:<key> | zset of job ids in their own order, all with score 0 | two days longer than the longest-lived of them; an id is in it until its record is gone |
  * | waiting | hash: API key → its jobs that have not begun | a field is in it while there are any |
  * | taken-of:<key> | set of job ids | an id is in it while a worker has its claim |
  * | parked:<key> | zset of job ids by rank | an id is in it while it is held back because its key has as many in workers' hands as it may |
@@ -32,7 +32,7 @@
  * | usage:<key>:<day> | hash of counters | 100 days |
  * | idempotency:<key>:<digest> | string: the request's fingerprint and the ids of the jobs it made | IDEMPOTENCY_TTL_SECONDS |
  * | url-secrets | hash: day → the secret that signs URLs | nine days after the newest; a field until nothing signed with it is good |
- * | attempts:<id> | list of tries to deliver the job's webhook as JSON, capped | JOB_TTL_SECONDS after the last |
+ * | attempts:<id> | list of tries to deliver the job's webhook as JSON, capped | as long as the record |
  * | deadlines | zset of job ids by start deadline | an id is in it until its job starts or ends |
  * | outbox | stream of callbacks | an entry is in it until it was handed to the delivery queue |
  * | replicated | string, empty: a write that replicas are waited for | a minute |

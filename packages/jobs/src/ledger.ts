@@ -7,6 +7,7 @@ import { createBatchedCreates, type Written } from './batched-creates.js';
 import { createBatchedReads, type RequestCount } from './batched-reads.js';
 import { orUnavailable, producerConnection, runScript } from './connection.js';
 import { createDeliveryQueue } from './deliveries/delivery-queue.js';
+import { createJobLife } from './deliveries/job-life.js';
 import { readDelivery, redeliver } from './deliveries/read-delivery.js';
 import type { JobStreamItem } from './events.js';
 import { type Halts, type HaltTarget, halt, readHalts, resume } from './halts.js';
@@ -61,7 +62,7 @@ export interface Ledger {
   charge(caller: string, bytes: number, most: number): Promise<boolean>;
   /** How the delivery of the job's webhook stands. Throws `webhook_not_found`. */
   delivery(record: JobRecord): Promise<WebhookDelivery>;
-  /** Has the webhook of an ended job delivered again. Throws `webhook_not_found` and `wrong_job_state`. */
+  /** Has the webhook of an ended job delivered again. Throws as `redeliver` in read-delivery.ts does. */
   redeliver(record: JobRecord): Promise<void>;
   /** What the caller used in the last `days` days, today first. */
   usage(caller: string, days: number): Promise<readonly DayUsage[]>;
@@ -103,6 +104,7 @@ export function createLedger(options: LedgerOptions): Ledger {
   const writing = options.redis.wait === undefined ? redis : producerConnection(options.redis, log);
   const replication = createReplication(writing, keys, options.redis.wait, log);
   const webhooks = createDeliveryQueue(redis, keys, log);
+  const life = createJobLife(redis, keys, options.jobTtlSeconds);
   const common = (id: string) => [keys.prefix, id, options.jobTtlSeconds * 1000];
   const { job: read, count } = createBatchedReads(redis, keys);
   const queues = createWorkQueues(redis, keys, log);
@@ -164,7 +166,7 @@ export function createLedger(options: LedgerOptions): Ledger {
         return reply === 1;
       }),
     delivery: (record) => orUnavailable(() => readDelivery(redis, keys, webhooks, record)),
-    redeliver: (record) => orUnavailable(() => redeliver(webhooks, record)),
+    redeliver: (record) => orUnavailable(() => redeliver(webhooks, life, record)),
     usage: (caller, days) => orUnavailable(() => readUsage(redis, keys, caller, { days, now: Date.now() })),
     urls: createUrlSigner(redis, keys, { ttlSeconds: options.signedUrlSeconds }),
     queues: () =>

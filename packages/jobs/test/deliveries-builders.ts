@@ -5,6 +5,7 @@ import { createDeliveries, type DeliveriesOptions } from '../src/deliveries/deli
 import type { DueDelivery, TryResult } from '../src/deliveries/delivery.js';
 import { createDeliveryQueue } from '../src/deliveries/delivery-queue.js';
 import type { DeliveryHandler } from '../src/deliveries/delivery-worker.js';
+import { createJobLife } from '../src/deliveries/job-life.js';
 import { readDelivery, redeliver } from '../src/deliveries/read-delivery.js';
 import { type Fleet, JOB_TTL_SECONDS, quietLog } from './builders.js';
 
@@ -104,10 +105,12 @@ export async function endedJobs(fleet: Fleet, count: number, callback?: Webhook)
 
 export function deliveryOf(fleet: Fleet) {
   const queue = createDeliveryQueue(fleet.redis, fleet.keys, quietLog());
+  const life = createJobLife(fleet.redis, fleet.keys, JOB_TTL_SECONDS);
   return {
     queue,
+    life,
     read: async (id: string) => readDelivery(fleet.redis, fleet.keys, queue, (await fleet.get(id)).record),
-    redeliver: async (id: string) => redeliver(queue, (await fleet.get(id)).record),
+    redeliver: async (id: string) => redeliver(queue, life, (await fleet.get(id)).record),
     /** Resolves when its delivery is in that state. */
     reaches: (id: string, state: string) =>
       until(`the delivery of ${id} is ${state}`, async () => {

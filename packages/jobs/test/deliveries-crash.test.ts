@@ -1,7 +1,6 @@
 import { newId } from '@comfy-fleet/contracts';
 import { until } from '@comfy-fleet/testing';
 import { describe, expect, it } from 'vitest';
-import { logAttempt } from '../src/deliveries/attempt-log.js';
 import { Outbox } from '../src/deliveries/outbox.js';
 import { type Fleet, openFleet, ownRedis, quietLog } from './builders.js';
 import {
@@ -18,7 +17,7 @@ import {
 
 /** The outbox as a process uses it that will die: its steps, one by one. */
 async function doomedOutbox(fleet: Fleet): Promise<Outbox> {
-  const { queue } = deliveryOf(fleet);
+  const { queue, life } = deliveryOf(fleet);
   const outbox = new Outbox({
     redis: fleet.redis,
     blocking: fleet.redis,
@@ -26,6 +25,7 @@ async function doomedOutbox(fleet: Fleet): Promise<Outbox> {
     consumer: newId(),
     abandonedMs: LOCK_MS,
     queue: queue.add,
+    life,
     log: quietLog(),
   });
   await outbox.begin();
@@ -92,7 +92,7 @@ describe('a dispatcher that dies', () => {
     const entries = await outbox.read();
     await outbox.queue(entries);
     const run = entries[0]?.[0] as string;
-    await logAttempt(fleet.redis, fleet.keys, id, { ...attempt(200), run }, 60_000);
+    await deliveryOf(fleet).life.noteTry(id, { ...attempt(200), run }, undefined);
     const receiver = recorder();
     dispatch(fleet, receiver.handler);
     await nothingLeft(fleet);
@@ -108,7 +108,8 @@ it('shows a try once whose writing was sent again, since Redis died before it co
   const failed = { ...attempt(500), run: '1-0' };
   const later = { ...taken.attempt, run: '1-0', at: new Date(Date.parse(failed.at) + 1).toISOString() };
   // As ioredis does with what it has no reply to when the connection drops.
-  for (const each of [failed, failed, later, later]) await logAttempt(fleet.redis, fleet.keys, id, each, 60_000);
+  const { life } = deliveryOf(fleet);
+  for (const each of [failed, failed, later, later]) await life.noteTry(id, each, 1000);
   const { attempts } = await deliveryOf(fleet).read(id);
   expect(attempts.map(({ at, status }) => [at, status])).toEqual([
     [failed.at, 500],

@@ -8,6 +8,7 @@ import { createUrlSigner, type UrlSigner } from '../url-signer.js';
 import type { DeliveryItem } from './delivery.js';
 import { createDeliveryQueue } from './delivery-queue.js';
 import { createDeliveryWorker, type DeliveryHandler } from './delivery-worker.js';
+import { createJobLife } from './job-life.js';
 import { Lines } from './lines.js';
 import { Outbox } from './outbox.js';
 import { Places } from './places.js';
@@ -48,6 +49,7 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
   const redis = workerConnection(options.redis, log);
   const blocking = workerConnection(options.redis, log);
   const queue = createDeliveryQueue(redis, keys, log);
+  const life = createJobLife(redis, keys, jobTtlSeconds);
 
   return {
     work: async (handler, { concurrency, perHost, signal }) => {
@@ -62,6 +64,7 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
         redis,
         blocking,
         keys,
+        life,
         consumer: newId(),
         abandonedMs: lockMs,
         queue: async (id, item: DeliveryItem) => {
@@ -80,7 +83,7 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
         concurrency,
         lockMs,
         stalledCheckMs,
-        logLifeMs: jobTtlSeconds * 1000,
+        life,
         callIn,
         handler,
         log,

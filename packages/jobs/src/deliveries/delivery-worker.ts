@@ -4,8 +4,9 @@ import { DelayedError, type Job, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
 import { parseRecord } from '../record.js';
-import { logAttempt, parseAttempts } from './attempt-log.js';
+import { parseAttempts } from './attempt-log.js';
 import type { DeliveryItem, DueDelivery, TryResult } from './delivery.js';
+import type { JobLife } from './job-life.js';
 import type { Lines } from './lines.js';
 import type { Places } from './places.js';
 
@@ -21,8 +22,7 @@ export interface DeliveryWorkerOptions {
   /** Renewed at half; a dead process's deliveries are handed out again when it has run out. */
   readonly lockMs: number;
   readonly stalledCheckMs: number;
-  /** How long the log of a job's tries lives after the last one. */
-  readonly logLifeMs: number;
+  readonly life: JobLife;
   /** Lets the first in the lines go on, when there are places. */
   readonly callIn: () => Promise<void>;
   readonly handler: DeliveryHandler;
@@ -48,7 +48,7 @@ const FAULT_REST_MS = 30_000;
  * broken off. Deliveries to hosts without a free place go back, to be called when there is one.
  */
 export function createDeliveryWorker(options: DeliveryWorkerOptions): Worker {
-  const { redis, keys, places, lines, log } = options;
+  const { redis, keys, places, lines, life, log } = options;
   const underWay = new Map<string, AbortController>();
   const worker = new Worker<DeliveryItem>(
     keys.webhookQueue,
@@ -111,10 +111,10 @@ export function createDeliveryWorker(options: DeliveryWorkerOptions): Worker {
   async function tryOnce(job: Job<DeliveryItem>, signal: AbortSignal): Promise<void> {
     const { id = '', data } = job;
     const due = await readDue(id, data, job.attemptsMade);
-    if (due === undefined) return;
+    if (due === undefined) return life.told(data.job);
     const retryInMs = await inTraceOf(due.snapshot.record.traceparent, async () => {
       const { attempt, retryInMs } = await options.handler(due, signal);
-      await logAttempt(redis, keys, data.job, { ...attempt, run: data.run }, options.logLifeMs);
+      await life.noteTry(data.job, { ...attempt, run: data.run }, retryInMs);
       report(data, attempt, retryInMs);
       return retryInMs;
     });
@@ -127,7 +127,9 @@ export function createDeliveryWorker(options: DeliveryWorkerOptions): Worker {
     { job, run }: DeliveryItem,
     failedTries: number,
   ): Promise<DueDelivery | undefined> {
-    const [fields, [last]] = await Promise.all([
+    // First: also a job whose lifetime ends in a moment, as a dispatcher without this rule left it, is there for the try.
+    const [, fields, [last]] = await Promise.all([
+      life.prolong(job),
       redis.hgetall(keys.job(job)),
       redis.lrange(keys.attempts(job), -1, -1).then(parseAttempts),
     ]);

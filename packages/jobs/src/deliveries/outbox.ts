@@ -4,12 +4,14 @@ import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
 import { parseAttempts } from './attempt-log.js';
 import { type DeliveryItem, hostOf, wants, webhookId } from './delivery.js';
+import type { JobLife } from './job-life.js';
 
 export interface OutboxOptions {
   readonly redis: Redis;
   /** Used for the reads that block, and for nothing else. */
   readonly blocking: Redis;
   readonly keys: Keys;
+  readonly life: JobLife;
   /** Name of this process among those that read. */
   readonly consumer: string;
   /** What a process has read and not moved for so long is another's to move. */
@@ -101,17 +103,17 @@ export class Outbox {
   }
 
   async #queueOne([run, fields]: Entry, again: boolean): Promise<void> {
-    const { queue, redis, keys, log } = this.#options;
+    const { queue, redis, keys, life, log } = this.#options;
     const { job, status, callback } = toObject(fields);
     const webhook = parseWebhook(callback);
     if (job === undefined || webhook === undefined) {
       log.error('an entry of the outbox cannot be read; dropping it', { entry: run, job });
       return;
     }
-    if (!wants(webhook, status as TerminalStatus)) return;
+    if (!wants(webhook, status as TerminalStatus)) return life.told(job);
     if (again && parseAttempts(await redis.lrange(keys.attempts(job), 0, -1)).some((each) => each.run === run)) return;
-    const key = await redis.hget(keys.job(job), 'key');
-    if (key === null) {
+    const key = await life.prolong(job);
+    if (key === undefined) {
       log.warn('webhook dropped: its job has been deleted', { job });
       return;
     }

@@ -5,6 +5,7 @@ import type { JobRecord } from '../record.js';
 import { parseAttempts } from './attempt-log.js';
 import { eventsOf, hostOf, wants, webhookId } from './delivery.js';
 import type { DeliveryQueue } from './delivery-queue.js';
+import type { JobLife } from './job-life.js';
 
 /** BullMQ's score of a delayed item is its time in ms · 2^12 and a counter. */
 const SCORE_PER_MS = 4096;
@@ -33,10 +34,10 @@ export async function readDelivery(
 }
 
 /**
- * Has the webhook delivered again, or at once when a try was to come later. Throws `webhook_not_found`, and
- * `wrong_job_state` when there is no such end to tell of.
+ * Has the webhook delivered again, or at once when a try was to come later. Throws `webhook_not_found`,
+ * `wrong_job_state` when there is no such end to tell of, and `job_not_found` when the job was deleted meanwhile.
  */
-export async function redeliver(queue: DeliveryQueue, record: JobRecord): Promise<void> {
+export async function redeliver(queue: DeliveryQueue, life: JobLife, record: JobRecord): Promise<void> {
   const webhook = webhookOf(record);
   const { id, key, status } = record;
   if (!isTerminal(status))
@@ -47,6 +48,8 @@ export async function redeliver(queue: DeliveryQueue, record: JobRecord): Promis
   // Each does nothing where the other does something.
   await queue.add(webhookId(id), { job: id, key, host: hostOf(webhook.url), run: newId() });
   await queue.promote(webhookId(id));
+  // Afterwards: a delivery that was just ending has had its last word on how long the job lives.
+  if ((await life.prolong(id)) === undefined) throw new FleetError('job_not_found', 'The job has just been deleted.');
 }
 
 function stateOf(

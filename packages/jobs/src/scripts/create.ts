@@ -134,7 +134,7 @@ end
 for total, jobs in pairs(totals) do redis.call('HINCRBY', totals_key(), total, jobs) end
 for caller, jobs in pairs(made_by) do
   redis.call('SADD', callers_key(), caller)
-  redis.call('PEXPIRE', jobs_of_key(caller), ended_life + ${INDEX_EXTRA_MS})
+  outlive(jobs_of_key(caller), ended_life + ${INDEX_EXTRA_MS})
   redis.call('HINCRBY', usage_key(caller, day), 'jobs', jobs)
   redis.call('PEXPIRE', usage_key(caller, day), ${USAGE_LIFE_MS})
 end

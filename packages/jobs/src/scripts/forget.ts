@@ -12,14 +12,6 @@ export const forgetScript = `${PRELUDE}
 local status = get('status')
 if status ~= '' and not is_terminal(status) then return 'open' end
 local delivery = ARGV[4]
-local function is_wanted(callback)
-  local events = cjson.decode(callback).events
-  if type(events) ~= 'table' then return true end
-  for _, event in ipairs(events) do
-    if event == 'job.' .. status then return true end
-  end
-  return false
-end
 -- An entry's id begins with the ms of its making. It is deleted when its delivery is queued.
 local function may_be_in_outbox()
   local oldest = redis.call('XRANGE', outbox_key(), '-', '+', 'COUNT', 1)[1]
@@ -28,7 +20,7 @@ end
 local function is_to_be_told()
   if redis.call('EXISTS', delivery) == 1 then return true end
   local callback = get('callback')
-  return callback ~= '' and redis.call('EXISTS', attempts_key(id)) == 0 and may_be_in_outbox() and is_wanted(callback)
+  return callback ~= '' and redis.call('EXISTS', attempts_key(id)) == 0 and may_be_in_outbox() and is_wanted(callback, status)
 end
 if status ~= '' and delivery and is_to_be_told() then return 'open' end
 local caller = get('key')

@@ -8,8 +8,10 @@ import { finishScript } from './finish.js';
 import { forgetScript } from './forget.js';
 import { lookScript } from './look.js';
 import { loseScript } from './lose.js';
+import { noteTryScript } from './note-try.js';
 import { previewScript } from './preview.js';
 import { progressScript } from './progress.js';
+import { prolongScript } from './prolong.js';
 import { readScript } from './read.js';
 import { rebaseScript } from './rebase.js';
 import { recallScript } from './recall.js';
@@ -18,6 +20,7 @@ import { releaseScript } from './release.js';
 import { standingScript } from './standing.js';
 import { startScript } from './start.js';
 import { submitScript } from './submit.js';
+import { toldScript } from './told.js';
 import { unparkScript } from './unpark.js';
 
 /** One script per transition, by the name under which `runScript` knows it. */
@@ -36,6 +39,9 @@ export const SCRIPTS = {
   finish: finishScript,
   cancel: cancelScript,
   expire: expireScript,
+  prolong: prolongScript,
+  noteTry: noteTryScript,
+  told: toldScript,
   forget: forgetScript,
   read: readScript,
   charge: chargeScript,

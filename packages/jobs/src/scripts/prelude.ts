@@ -10,6 +10,11 @@ const ABANDONED_LIFE_MS = 86_400_000;
 const MOST_UNPARKED = 20;
 
 export const USAGE_LIFE_MS = 100 * 86_400_000;
+/**
+ * What an ended record lives longer while its webhook is still to come, from the last that was done for that: longer
+ * than any outage of the dispatchers. Not for good: a delivery that was removed by hand would leave its record for ever.
+ */
+export const UNTOLD_EXTRA_MS = 30 * 86_400_000;
 /** What an index of jobs lives longer than an ended record: an open job has used up nothing of its lifetime. */
 export const INDEX_EXTRA_MS = 2 * 86_400_000;
 
@@ -53,6 +58,20 @@ end
 local function is_overdue()
   return get('status') == 'queued' and get('phase') == 'waiting' and get('prompt_id') == '' and get('attempts') == ''
     and tonumber(get('start_deadline')) <= tonumber(now_ms())
+end
+-- It lives for so many ms from now, or longer if it would have anyway.
+local function outlive(key, ms)
+  if redis.call('PTTL', key) < ms then redis.call('PEXPIRE', key, ms) end
+end
+-- Whether the callback is to tell of such an end. One that Lua cannot read (a lone surrogate in its URL) is read by whoever
+-- delivers it.
+local function is_wanted(callback, status)
+  local readable, webhook = pcall(cjson.decode, callback)
+  if not readable or type(webhook.events) ~= 'table' then return true end
+  for _, event in ipairs(webhook.events) do
+    if event == 'job.' .. status then return true end
+  end
+  return false
 end
 local function emit(event, life)
   local event_id = redis.call('XADD', events_key(id), 'MAXLEN', '~', ${EVENTS_KEPT}, '*', 'event', event)
@@ -192,10 +211,13 @@ local function close_job(status, gpu_ms)
   redis.call('ZREM', deadlines_key(), id)
   if redis.call('ZCARD', open_key(pool)) == 0 then redis.call('DEL', ranks_key(pool), backlog_key(pool)) end
   redis.call('DEL', preview_key(id))
-  redis.call('PEXPIRE', record, ended_life)
-  redis.call('PEXPIRE', jobs_of_key(get('key')), ended_life + ${INDEX_EXTRA_MS})
-  local callback = get('callback')
-  if callback ~= '' then redis.call('XADD', outbox_key(), '*', 'job', id, 'status', status, 'callback', callback) end
+  local life, callback = tonumber(ended_life), get('callback')
+  if callback ~= '' and is_wanted(callback, status) then
+    redis.call('XADD', outbox_key(), '*', 'job', id, 'status', status, 'callback', callback)
+    life = life + ${UNTOLD_EXTRA_MS}
+  end
+  redis.call('PEXPIRE', record, life)
+  outlive(jobs_of_key(get('key')), life + ${INDEX_EXTRA_MS})
   emit_status(status)
 end
 `;

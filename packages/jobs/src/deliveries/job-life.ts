@@ -1,0 +1,34 @@
+import type { Redis } from 'ioredis';
+import { runScript } from '../connection.js';
+import type { Keys } from '../keys.js';
+import { UNTOLD_EXTRA_MS } from '../scripts/prelude.js';
+import type { LoggedAttempt } from './attempt-log.js';
+
+/** How long the jobs live whose webhooks are delivered: a webhook tells of a job that can be asked for. */
+export interface JobLife {
+  /**
+   * Keeps an ended job for long after this moment, whatever its lifetime says, as its webhook is still to come. Answers its
+   * key; undefined when there is no such job (any more).
+   */
+  prolong(id: string): Promise<string | undefined>;
+  /** Logs a try; keeps the job until the next one and long after, or begins its lifetime when there is to be none. */
+  noteTry(id: string, attempt: LoggedAttempt, nextTryInMs: number | undefined): Promise<void>;
+  /** There is nothing (more) to tell of it: its lifetime begins. */
+  told(id: string): Promise<void>;
+}
+
+export function createJobLife(redis: Redis, keys: Keys, jobTtlSeconds: number): JobLife {
+  const ttlMs = jobTtlSeconds * 1000;
+  const lifeUntil = (nextTryInMs: number) => nextTryInMs + ttlMs + UNTOLD_EXTRA_MS;
+  const run = (name: 'prolong' | 'noteTry' | 'told', id: string, ...args: (number | string)[]) =>
+    runScript(redis, name, keys.job(id), [keys.prefix, id, ttlMs, ...args]);
+  return {
+    prolong: async (id) => ((await run('prolong', id, lifeUntil(0))) as string) || undefined,
+    noteTry: async (id, attempt, nextTryInMs) => {
+      await run('noteTry', id, JSON.stringify(attempt), nextTryInMs === undefined ? '' : lifeUntil(nextTryInMs));
+    },
+    told: async (id) => {
+      await run('told', id);
+    },
+  };
+}

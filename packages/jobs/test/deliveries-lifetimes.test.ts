@@ -1,0 +1,134 @@
+import { until } from '@comfy-fleet/testing';
+import { describe, expect, it } from 'vitest';
+import { redeliver } from '../src/deliveries/read-delivery.js';
+import { type Fleet, JOB_TTL_SECONDS, openFleet } from './builders.js';
+import { deliveryOf, dispatch, endedJob, nothingLeft, notTaken, recorder, taken } from './deliveries-builders.js';
+import { openKeeper } from './keepers.js';
+
+const DAY_MS = 86_400_000;
+const TTL_MS = JOB_TTL_SECONDS * 1000;
+const leftOf = (fleet: Fleet, id: string) => fleet.redis.pttl(fleet.keys.job(id));
+
+/** Resolves when a job without a webhook, that ends now, is past its lifetime. */
+async function aLifetimeLater(fleet: Fleet): Promise<void> {
+  const { id } = (await fleet.submit()).record;
+  await fleet.ledger.cancel(id);
+  await until('another ended job is gone', async () => (await fleet.ledger.get(id)) === undefined);
+}
+
+describe('a job whose webhook is still to come', () => {
+  it('is there when dispatchers come back that were away for longer than its lifetime', async () => {
+    const fleet = await openFleet({ jobTtlSeconds: 0.1 });
+    const id = await endedJob(fleet);
+    await aLifetimeLater(fleet);
+    const receiver = recorder();
+    dispatch(fleet, receiver.handler, { overrides: { jobTtlSeconds: 0.1 } });
+    await receiver.got(1);
+    expect(receiver.dues[0]?.id).toBe(`msg_${id}`);
+  });
+
+  it('is there for a next try that comes after its lifetime', async () => {
+    const fleet = await openFleet({ jobTtlSeconds: 0.1 });
+    const receiver = recorder(({ failedTries }) => (failedTries === 0 ? notTaken(3_600_000) : taken));
+    dispatch(fleet, receiver.handler, { overrides: { jobTtlSeconds: 0.1 } });
+    const id = await endedJob(fleet);
+    const { queue, read } = deliveryOf(fleet);
+    await until('it waits', async () => (await read(id)).next_attempt_at !== null);
+    await aLifetimeLater(fleet);
+    expect((await read(id)).attempts).toHaveLength(1);
+    await queue.promote(`msg_${id}`);
+    await receiver.got(2);
+  });
+
+  it('lives on by the time until its next try', async () => {
+    const fleet = await openFleet();
+    const nextTryMs = 100 * DAY_MS;
+    dispatch(fleet, recorder(() => notTaken(nextTryMs)).handler);
+    const id = await endedJob(fleet);
+    const { read } = deliveryOf(fleet);
+    await until('it waits', async () => (await read(id)).next_attempt_at !== null);
+    expect(await leftOf(fleet, id)).toBeGreaterThan(nextTryMs + TTL_MS);
+    expect(await fleet.redis.pttl(fleet.keys.attempts(id))).toBeGreaterThan(nextTryMs + TTL_MS);
+    expect(await fleet.redis.pttl(fleet.keys.jobsOf('anonymous'))).toBeGreaterThan(nextTryMs + TTL_MS);
+  });
+
+  it('stays in the list of its key, whatever is made and ends after it', async () => {
+    const fleet = await openFleet();
+    const id = await endedJob(fleet);
+    const { id: other } = (await fleet.submit()).record;
+    await fleet.ledger.cancel(other);
+    expect(await fleet.redis.pttl(fleet.keys.jobsOf('anonymous'))).toBeGreaterThan(await leftOf(fleet, id));
+  });
+
+  it('is taken over from processes that gave it no more than its lifetime', async () => {
+    const fleet = await openFleet();
+    const id = await endedJob(fleet);
+    await fleet.redis.pexpire(fleet.keys.job(id), 60_000);
+    const { life } = deliveryOf(fleet);
+    expect(await life.prolong(id)).toBe('anonymous');
+    expect(await leftOf(fleet, id)).toBeGreaterThan(DAY_MS);
+  });
+});
+
+describe('a job has its lifetime from the end of its delivery on', () => {
+  it.each([
+    ['that was taken', taken],
+    ['that failed for good', notTaken()],
+  ])('%s', async (_which, result) => {
+    const fleet = await openFleet();
+    dispatch(fleet, recorder(() => result).handler);
+    const id = await endedJob(fleet);
+    expect(await leftOf(fleet, id)).toBeGreaterThan(0);
+    await nothingLeft(fleet);
+    expect(await leftOf(fleet, id)).toBeLessThanOrEqual(TTL_MS);
+    expect(await leftOf(fleet, id)).toBeGreaterThan(TTL_MS - 60_000);
+    expect(await fleet.redis.pttl(fleet.keys.attempts(id))).toBeLessThanOrEqual(TTL_MS);
+  });
+
+  it('and at once when its webhook is not to tell of its end', async () => {
+    const fleet = await openFleet();
+    const id = await endedJob(fleet, { url: 'https://receiver.example', events: ['job.succeeded'] });
+    expect(await fleet.redis.xlen(fleet.keys.outbox)).toBe(0);
+    expect(await leftOf(fleet, id)).toBeLessThanOrEqual(TTL_MS);
+  });
+});
+
+describe('a job that is deleted', () => {
+  it('while its webhook is tried leaves no log of the try', async () => {
+    const fleet = await openFleet();
+    const receiver = recorder(async ({ snapshot }) => {
+      await fleet.ledger.forget(snapshot.record.id);
+      return notTaken(10);
+    });
+    dispatch(fleet, receiver.handler);
+    const id = await endedJob(fleet);
+    await receiver.got(1);
+    await nothingLeft(fleet);
+    expect(receiver.dues).toHaveLength(1);
+    expect(await fleet.redis.exists(fleet.keys.attempts(id), fleet.keys.job(id))).toBe(0);
+  });
+
+  it('while its webhook is asked for again is not found, and told to nobody', async () => {
+    const fleet = await openFleet();
+    const id = await endedJob(fleet);
+    const { record } = await fleet.get(id);
+    await fleet.ledger.forget(id);
+    const { queue, life } = deliveryOf(fleet);
+    await expect(redeliver(queue, life, record)).rejects.toMatchObject({ code: 'job_not_found' });
+    const receiver = recorder();
+    dispatch(fleet, receiver.handler);
+    await nothingLeft(fleet);
+    expect(receiver.dues).toEqual([]);
+  });
+});
+
+it('ends and spares a job whose webhook has half a character in its URL, which Lua cannot read', async () => {
+  const fleet = await openFleet();
+  const id = await endedJob(fleet, { url: 'https://receiver.example/\ud800', events: ['job.canceled'] });
+  expect(await openKeeper(fleet).forget(id)).toBe('open');
+  const receiver = recorder();
+  dispatch(fleet, receiver.handler);
+  await receiver.got(1);
+  await nothingLeft(fleet);
+  expect(await openKeeper(fleet).forget(id)).toBe('forgotten');
+});
