@@ -1,5 +1,3 @@
-# syntax=docker/dockerfile:1
-
 # Accepts jobs and answers for them.
 #   docker build -f infra/docker/api.Dockerfile -t comfy-fleet-api .
 
@@ -12,7 +10,7 @@ COPY package.json pnpm-lock.yaml pnpm-workspace.yaml ./
 RUN npm install --global "$(node -p 'require("./package.json").packageManager')" && pnpm fetch
 COPY . .
 RUN pnpm install --offline --frozen-lockfile
-RUN pnpm exec turbo run build --filter=@comfy-fleet/api && node infra/docker/deploy.mjs api /out
+RUN pnpm run build --filter=@comfy-fleet/api && node infra/docker/deploy.mjs api /out
 
 FROM node:24-slim
 ENV NODE_ENV=production LOG_FORMAT=json \

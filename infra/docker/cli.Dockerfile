@@ -1,5 +1,3 @@
-# syntax=docker/dockerfile:1
-
 # The command line, for operators: docker run … doctor.
 #   docker build -f infra/docker/cli.Dockerfile -t comfy-fleet-cli .
 
@@ -12,7 +10,7 @@ COPY package.json pnpm-lock.yaml pnpm-workspace.yaml ./
 RUN npm install --global "$(node -p 'require("./package.json").packageManager')" && pnpm fetch
 COPY . .
 RUN pnpm install --offline --frozen-lockfile
-RUN pnpm exec turbo run build --filter=@comfy-fleet/cli && node infra/docker/deploy.mjs cli /out
+RUN pnpm run build --filter=@comfy-fleet/cli && node infra/docker/deploy.mjs cli /out
 
 FROM node:24-slim
 ENV NODE_ENV=production FRAMES_DIR=/data/frames

@@ -1,5 +1,3 @@
-# syntax=docker/dockerfile:1
-
 # ComfyUI on an NVIDIA GPU. Its models come as a volume at /data/comfyui/models, as ComfyUI lays them out. Custom nodes need
 # libraries of their own: an image that is made from this one, with an ENTRYPOINT without --disable-all-custom-nodes.
 #   docker build -f infra/docker/comfyui.Dockerfile -t comfy-fleet-comfyui .

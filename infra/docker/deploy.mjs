@@ -1,9 +1,10 @@
 // Lays one built app with its production dependencies into a folder:  node infra/docker/deploy.mjs api /out
 // Prints how large it is.
-import { execFileSync } from 'node:child_process';
-import { existsSync, lstatSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, lstatSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { walk } from './walk.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** Of our own packages: what they are built from and tested with. */
@@ -23,10 +24,12 @@ console.log(`${app}: ${(bytesIn(folder) / 1e6).toFixed(1)} MB`);
  * @param {string} folder
  */
 function deploy(app, folder) {
-  const pnpm = join(ROOT, 'node_modules/pnpm/bin/pnpm.cjs');
-  const args = ['--filter', `@comfy-fleet/${app}`, 'deploy', '--legacy', '--prod', '--offline', folder];
-  execFileSync(process.execPath, [pnpm, ...args], { cwd: ROOT, stdio: ['ignore', 'ignore', 'inherit'] });
-
+  // From the lockfile: --legacy would resolve the dependencies anew, for which it needs metadata that `pnpm install
+  // --frozen-lockfile` never fetches.
+  pnpm(
+    ['--config.inject-workspace-packages=true', '--fail-if-no-match', '--filter', `@comfy-fleet/${app}`],
+    ['deploy', '--prod', '--offline', folder],
+  );
   const store = join(folder, 'node_modules/.pnpm');
   for (const name of readdirSync(store)) {
     if (FOR_TYPES.test(name)) rmSync(join(store, name), { recursive: true });
@@ -34,11 +37,25 @@ function deploy(app, folder) {
     if (scope === '@comfy-fleet' && rest !== undefined) withoutSources(join(store, name, 'node_modules', scope, rest));
   }
   withoutSources(folder);
-  for (const entry of readdirSync(folder, { withFileTypes: true, recursive: true })) {
-    const path = join(entry.parentPath, entry.name);
+  // pnpm's own, with the paths of the machine that built
+  rmSync(join(folder, 'pnpm-lock.yaml'), { force: true });
+  for (const { path, entry } of walk(folder)) {
     const isDeadLink = entry.isSymbolicLink() && !existsSync(path);
     if (isDeadLink || (entry.isFile() && UNREAD.test(entry.name))) rmSync(path);
   }
+}
+
+/**
+ * What it prints is shown when it fails. It writes its errors to standard output.
+ * @param {readonly string[]} options
+ * @param {readonly string[]} command
+ */
+function pnpm(options, command) {
+  const args = [join(ROOT, 'node_modules/pnpm/bin/pnpm.cjs'), ...options, ...command];
+  const ended = spawnSync(process.execPath, args, { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+  if (ended.status === 0) return;
+  process.stderr.write(`${ended.stdout ?? ''}${ended.stderr ?? ''}`);
+  throw ended.error ?? new Error(`pnpm ${command.join(' ')} ended with ${ended.status ?? ended.signal}`);
 }
 
 /** @param {string} folder of a package */
@@ -51,8 +68,7 @@ function withoutSources(folder) {
  * @returns {number} links count as what they are
  */
 function bytesIn(folder) {
-  return readdirSync(folder, { withFileTypes: true, recursive: true })
-    .map((entry) => join(entry.parentPath, entry.name))
-    .map((path) => (lstatSync(path).isFile() ? statSync(path).size : 0))
-    .reduce((sum, size) => sum + size, 0);
+  let sum = 0;
+  for (const { path, entry } of walk(folder)) if (entry.isFile()) sum += lstatSync(path).size;
+  return sum;
 }

@@ -1,5 +1,3 @@
-# syntax=docker/dockerfile:1
-
 # A ComfyUI that needs no GPU: for trying out and for tests, never for production.
 #   docker build -f infra/docker/simulator.Dockerfile -t comfy-fleet-simulator .
 
@@ -12,7 +10,7 @@ COPY package.json pnpm-lock.yaml pnpm-workspace.yaml ./
 RUN npm install --global "$(node -p 'require("./package.json").packageManager')" && pnpm fetch
 COPY . .
 RUN pnpm install --offline --frozen-lockfile
-RUN pnpm exec turbo run build --filter=@comfy-fleet/simulator && node infra/docker/deploy.mjs simulator /out
+RUN pnpm run build --filter=@comfy-fleet/simulator && node infra/docker/deploy.mjs simulator /out
 
 FROM node:24-slim
 ENV NODE_ENV=production LOG_FORMAT=json \

@@ -1,5 +1,3 @@
-# syntax=docker/dockerfile:1
-
 # Claims jobs and drives its ComfyUIs.
 #   docker build -f infra/docker/worker.Dockerfile -t comfy-fleet-worker .
 
@@ -12,7 +10,7 @@ COPY package.json pnpm-lock.yaml pnpm-workspace.yaml ./
 RUN npm install --global "$(node -p 'require("./package.json").packageManager')" && pnpm fetch
 COPY . .
 RUN pnpm install --offline --frozen-lockfile
-RUN pnpm exec turbo run build --filter=@comfy-fleet/worker && node infra/docker/deploy.mjs worker /out
+RUN pnpm run build --filter=@comfy-fleet/worker && node infra/docker/deploy.mjs worker /out
 
 FROM node:24-slim
 ENV NODE_ENV=production LOG_FORMAT=json \

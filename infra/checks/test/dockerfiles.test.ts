@@ -29,6 +29,10 @@ describe.each(names)('%s', (name) => {
     );
   });
 
+  it('has no syntax line, for which BuildKit would ask a registry', () => {
+    expect(texts.get(name)).not.toMatch(/^#\s*syntax=/im);
+  });
+
   it('is made in stages, of which the last one builds nothing and has nothing to build with', () => {
     expect(stages(name).length).toBeGreaterThan(1);
     const { runs, copies } = image(name);
@@ -70,6 +74,13 @@ describe('the files of the apps', () => {
       expect(steps[index]?.at(-1)).toContain(
         `--filter=@comfy-fleet/${app} && node infra/docker/deploy.mjs ${app} /out`,
       );
+    }
+  });
+
+  it('build with `pnpm run`: under `pnpm exec` turbo finds a pnpm by a relative path, and calls it from other folders', () => {
+    for (const name of apps) {
+      expect(stages(name)[0]?.runs.at(-1)).toMatch(/^pnpm run build --filter=/);
+      expect(texts.get(name)).not.toContain('pnpm exec');
     }
   });
 

@@ -1,8 +1,9 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startSimulator, uniquePrefix } from '@comfy-fleet/testing';
-import { afterEach, describe, expect, inject, it } from 'vitest';
+import { afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
 import { type Image, makeImage, startContainer } from './support/container.js';
+import { imageNode } from './support/image-node.js';
 import { METRICS, OF_NODE, type Service } from './support/metrics.js';
 
 /** What all the files of an app and its libraries may come to. */
@@ -13,9 +14,14 @@ afterEach(async () => {
   for (const end of ends.splice(0).reverse()) await end();
 });
 
+let node: string;
+beforeAll(async () => {
+  node = await imageNode();
+}, 300_000);
+
 /** As pnpm deploy lays it out, and no larger than it may be. */
 async function image(app: string): Promise<Image> {
-  const made = await makeImage(app);
+  const made = await makeImage(app, node);
   ends.push(() => made.remove());
   console.info(`pnpm deploy of ${app}: ${made.megabytes} MB`);
   expect(made.megabytes).toBeGreaterThan(1);
@@ -32,13 +38,13 @@ async function redisSecret({ dir }: Image): Promise<Record<string, string>> {
 
 /** Starts it, waits for its health check, stops it: it ends well, and has written nothing into its own folder. */
 async function live(made: Image, env: Record<string, string>, look: (port: (n: number) => number) => Promise<void>) {
-  const before = await made.files();
+  const before = made.files();
   const container = await startContainer(made, env);
   ends.push(() => container.stop());
   await container.healthy();
   await look((port) => container.port(port));
   expect(await container.stop(), container.output).toBe(0);
-  expect(await made.files()).toEqual(before);
+  expect(made.files()).toEqual(before);
 }
 
 const answers = async (port: number, path: string) => (await fetch(`http://127.0.0.1:${port}${path}`)).status;

@@ -1,8 +1,10 @@
 import { execFile, spawn } from 'node:child_process';
-import { chmod, cp, mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
+import { once } from 'node:events';
+import { chmod, copyFile, cp, mkdir, mkdtemp, rename, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { freePort, until } from '@comfy-fleet/testing';
+import { walk } from '../../../docker/walk.mjs';
 import { type Stage, stagesOf } from './dockerfile.js';
 import { ROOT, textOf } from './files.js';
 
@@ -11,9 +13,11 @@ export interface Image {
   readonly stage: Stage;
   /** Its WORKDIR. */
   readonly dir: string;
+  /** Its Node, where its user may run it. */
+  readonly node: string;
   readonly megabytes: number;
   /** Every file in it. */
-  files(): Promise<readonly string[]>;
+  files(): readonly string[];
   remove(): Promise<void>;
 }
 
@@ -32,14 +36,14 @@ export interface Container {
 /** Root runs what is in the image as the user that the image names; anybody else as himself. */
 const user = process.getuid?.() === 0 ? { uid: 1000, gid: 1000 } : {};
 
-/** Does what the app's Dockerfile does: deploys it with pnpm, and copies what its last stage copies. */
-export async function makeImage(app: string): Promise<Image> {
+/** Does what the app's Dockerfile does, with the Node given: deploys it with pnpm, and copies what its last stage copies. */
+export async function makeImage(app: string, node: string): Promise<Image> {
   const stage = stagesOf(await textOf(`infra/docker/${app}.Dockerfile`)).at(-1);
   if (stage === undefined) throw new Error(`${app}.Dockerfile has no stage`);
   const base = await mkdtemp(join(tmpdir(), `comfy-fleet-image-${app}-`));
   await chmod(base, 0o755);
   const out = join(base, 'out');
-  const printed = await run(process.execPath, [join(ROOT, 'infra/docker/deploy.mjs'), app, out]);
+  const printed = await run(node, [join(ROOT, 'infra/docker/deploy.mjs'), app, out], { timeout: 180_000 });
   const dir = join(base, 'app');
   // What the build made is large, and comes first.
   await rename(out, dir);
@@ -49,19 +53,26 @@ export async function makeImage(app: string): Promise<Image> {
     const isFile = (await stat(join(ROOT, what))).isFile();
     await cp(join(ROOT, what), isFile ? join(dir, to, basename(what)) : join(dir, to), { recursive: true });
   }
+  const ownNode = join(base, 'node');
+  await copyFile(node, ownNode);
+  await chmod(ownNode, 0o755);
   await mkdir(join(base, 'data'));
   if (process.getuid?.() === 0) await chmod(join(base, 'data'), 0o777);
   return {
     stage,
     dir,
+    node: ownNode,
     megabytes: Number(/: ([\d.]+) MB/.exec(printed)?.[1]),
-    files: async () => (await readdir(dir, { recursive: true })).sort(),
+    files: () => [...walk(dir)].map(({ path }) => path).sort(),
     remove: () => rm(base, { recursive: true, force: true }),
   };
 }
 
 /** Starts the image's ENTRYPOINT and CMD with the image's ENV and `env`, on free ports of loopback and with /data in its own folder. */
-export async function startContainer({ stage, dir }: Image, env: Readonly<Record<string, string>>): Promise<Container> {
+export async function startContainer(
+  { stage, dir, node }: Image,
+  env: Readonly<Record<string, string>>,
+): Promise<Container> {
   const ports = new Map(await Promise.all(stage.exposed.map(async (port) => [port, await freePort()] as const)));
   const adapted = Object.entries(stage.env).map(([name, value]) => {
     if (name.endsWith('HOST')) return [name, '127.0.0.1'];
@@ -70,7 +81,9 @@ export async function startContainer({ stage, dir }: Image, env: Readonly<Record
   });
   const whole = { ...Object.fromEntries(adapted), ...env };
   const [program = '', ...args] = [...(stage.entrypoint ?? []), ...(stage.cmd ?? [])];
-  const child = spawn(program, args, { cwd: dir, env: { PATH: process.env.PATH, ...whole }, ...user });
+  const named = (what: string) => (what === 'node' ? node : what);
+  const child = spawn(named(program), args, { cwd: dir, env: { PATH: process.env.PATH, ...whole }, ...user });
+  await once(child, 'spawn');
   const exited = new Promise<number | null>((resolve) => child.once('close', (code) => resolve(code)));
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
@@ -89,7 +102,7 @@ export async function startContainer({ stage, dir }: Image, env: Readonly<Record
         async () => {
           if (child.exitCode !== null) throw new Error(`ended with ${child.exitCode}: ${output}`);
           const [what = '', ...rest] = check;
-          return run(what, rest, { cwd: dir, ...user }).then(
+          return run(named(what), rest, { cwd: dir, ...user }).then(
             () => true,
             () => false,
           );
