@@ -33,7 +33,8 @@ export function takeData(dir) {
   return {
     leftovers,
     record(name, pid) {
-      mine.children.push({ name, pid, identity: processIdentity(pid) });
+      const others = mine.children.filter((child) => child.name !== name); // it has been started again
+      mine.children = [...others, { name, pid, identity: processIdentity(pid) }];
       write();
     },
     tell(settings) {

@@ -1,28 +1,33 @@
 import { Problem } from './problem.mjs';
 import { howItEnded, launch } from './processes.mjs';
+import { PACE } from './restart-policy.mjs';
+import { keepRunning } from './supervised.mjs';
 
 /**
- * @typedef {{ env: NodeJS.ProcessEnv, graceMs: number, shows?: (line: string) => boolean, onStart?: (pid: number) => void }} ServiceOptions
+ * @typedef {{ command: string, args: readonly string[], env: NodeJS.ProcessEnv }} Launch
+ * @typedef {{
+ *   next: () => Promise<Launch>, graceMs: number, shows?: (line: string) => boolean, onStart?: (pid: number) => void,
+ * }} Service `next` is asked before each start; `onStart` hears of each
  * @typedef {{
  *   failed: Promise<never>,
- *   start(name: string, command: string, args: readonly string[], options: ServiceOptions): void,
+ *   start(name: string, service: Service): void,
  *   run(name: string, command: string, args: readonly string[], env?: NodeJS.ProcessEnv): Promise<void>,
  *   stopAll(force?: AbortSignal): Promise<void>,
  * }} Fleet
  */
 
 /**
- * The processes of this run. Services are to run until they are stopped: `failed` rejects with a Problem when one ends
- * by itself. `stopAll` ends what runs, the last started first, each with its time to finish, or at once when `force` is
- * aborted.
- * @param {{ root: string, print: import('./printer.mjs').Printer }} options
+ * The processes of this run. Services run until they are stopped: one that ends by itself is started again, and `failed` rejects
+ * with a Problem when that is of no use. `stopAll` ends what runs, the last started first, each with its time to finish, or at once
+ * when `force` is aborted; what is to be stopped later is kept running meanwhile, since the others need it to finish.
+ * @param {{ root: string, print: import('./printer.mjs').Printer, pace?: import('./restart-policy.mjs').Pace }} options
  * @returns {Fleet}
  */
-export function createFleet({ root, print }) {
-  /** @type {{ child: import('./processes.mjs').Child, graceMs: number }[]} */
+export function createFleet({ root, print, pace = PACE }) {
+  /** @type {{ stop(force?: AbortSignal): Promise<void> }[]} */
   const running = [];
   let stopping = false;
-  /** @type {(problem: Problem) => void} */
+  /** @type {(reason: unknown) => void} */
   let fail = () => undefined;
   /** @type {Promise<never>} */
   const failed = new Promise((_resolve, reject) => {
@@ -30,41 +35,44 @@ export function createFleet({ root, print }) {
   });
   failed.catch(() => undefined); // also when nobody is waiting for it any more
 
-  /** @type {(name: string, command: string, args: readonly string[], options: ServiceOptions) => import('./processes.mjs').Child} */
-  const begin = (name, command, args, { env, graceMs, shows = () => true }) => {
+  /** @param {string} name */
+  const refuseWhenStopping = (name) => {
     if (stopping) throw new Problem(`Stopped before ${name} was started.`);
-    const onLine = (/** @type {string} */ line) => shows(line) && print.line(name, line);
-    const child = launch(name, command, args, { cwd: root, env, onLine });
-    running.push({ child, graceMs });
-    return child;
   };
 
   return {
     failed,
-    start(name, command, args, options) {
-      const child = begin(name, command, args, options);
-      if (child.pid !== undefined) options.onStart?.(child.pid);
-      void child.exited.then((exit) => {
-        if (stopping) return;
-        print.line(name, `${howItEnded(exit)}; stopping the rest`);
-        fail(new Problem(`${name} ${howItEnded(exit)}. Its last lines:`, child.tail()));
-      });
+    start(name, { next, graceMs, shows = () => true, onStart }) {
+      refuseWhenStopping(name);
+      const onLine = (/** @type {string} */ line) => shows(line) && print.line(name, line);
+      const prepare = async () => {
+        const { command, args, env } = await next();
+        return () => {
+          const child = launch(name, command, args, { cwd: root, env, onLine });
+          if (child.pid !== undefined) onStart?.(child.pid);
+          return child;
+        };
+      };
+      running.push(keepRunning({ name, graceMs, next: prepare, pace, print, onGivenUp: fail }));
     },
     async run(name, command, args, env = process.env) {
-      const child = begin(name, command, args, { env, graceMs: 2_000, shows: (line) => line.trim() !== '' });
+      refuseWhenStopping(name);
+      const onLine = (/** @type {string} */ line) => line.trim() !== '' && print.line(name, line);
+      const child = launch(name, command, args, { cwd: root, env, onLine });
+      const one = {
+        stop: async (/** @type {AbortSignal | undefined} */ force) => {
+          if (!child.hasExited()) print.line(name, 'stopping');
+          await child.stop(2_000, force);
+        },
+      };
+      running.push(one);
       const exit = await child.exited;
-      running.splice(
-        running.findIndex((each) => each.child === child),
-        1,
-      );
+      running.splice(running.indexOf(one), 1);
       if (exit.code !== 0) throw new Problem(`${name} ${howItEnded(exit)}.`);
     },
     async stopAll(force) {
       stopping = true;
-      for (const { child, graceMs } of [...running].reverse()) {
-        if (!child.hasExited()) print.line(child.name, 'stopping');
-        await child.stop(graceMs, force);
-      }
+      for (const one of [...running].reverse()) await one.stop(force);
     },
   };
 }

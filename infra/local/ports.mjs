@@ -2,15 +2,66 @@ import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import { Problem } from './problem.mjs';
 
-/** A port that was free a moment ago. */
-export async function freePort(host = '127.0.0.1') {
-  const server = createServer().listen(0, host);
-  await once(server, 'listening');
-  const address = server.address();
+/**
+ * Below what systems give to outgoing connections and to who asks for any port: one of those could be taken while its
+ * process is dead.
+ */
+const FROM = 30_000;
+const TO = 32_700;
+const LOOKS = 1_000;
+
+/**
+ * The port of a process that may be started more than once.
+ * @typedef {{ next(): Promise<number>, keep(): void, readonly number: number }} Port
+ */
+
+/**
+ * @param {number} wanted 0: a free one. Somebody else may take that first, so each start of the process gets another
+ *   one (`next`), until it is known to have it (`keep`)
+ * @param {string} host
+ * @returns {Port}
+ */
+export function portFor(wanted, host = '127.0.0.1') {
+  let isKept = wanted !== 0;
+  let number = wanted;
+  return {
+    async next() {
+      if (!isKept) number = await freePort(host);
+      return number;
+    },
+    keep: () => {
+      isKept = true;
+    },
+    get number() {
+      return number;
+    },
+  };
+}
+
+/** @param {string} host */
+async function freePort(host) {
+  for (let looks = 0; looks < LOOKS; looks += 1) {
+    const port = FROM + Math.floor(Math.random() * (TO - FROM));
+    if (await canBeHad(host, port)) return port;
+  }
+  throw new Problem(`There is no free port from ${FROM} to ${TO} on ${host}.`);
+}
+
+/**
+ * @param {string} host
+ * @param {number} port
+ */
+async function canBeHad(host, port) {
+  const server = createServer().listen(port, host);
+  try {
+    await once(server, 'listening');
+  } catch (error) {
+    if (/** @type {NodeJS.ErrnoException} */ (error).code === 'EADDRINUSE') return false;
+    throw error;
+  }
   server.close();
   await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no TCP address');
-  return address.port;
+  return true;
 }
 
 /**
@@ -24,16 +75,10 @@ export async function requireFree(variable, host, port) {
     `Port ${port} is taken. Stop what listens there, or choose another one: ${variable}=${port + 100} npm start`,
   );
   if (await listens(reachable(host), port)) throw taken;
-  const server = createServer().listen(port, host);
-  try {
-    await once(server, 'listening');
-  } catch (error) {
-    const { code, message } = /** @type {NodeJS.ErrnoException} */ (error);
-    if (code === 'EADDRINUSE') throw taken;
-    throw new Problem(`${variable}=${port} on ${host} cannot be used: ${message}`);
-  }
-  server.close();
-  await once(server, 'close');
+  const isFree = await canBeHad(host, port).catch((error) => {
+    throw new Problem(`${variable}=${port} on ${host} cannot be used: ${error.message}`);
+  });
+  if (!isFree) throw taken;
 }
 
 /**

@@ -5,16 +5,16 @@ const PROBE_DEADLINE_MS = 3_000;
 const SAY_EVERY_MS = 10_000;
 
 /**
- * Waits until `url` answers 200. While it does not, says why from time to time; a fleet whose GPUs are still starting
+ * Waits until the URL answers 200. While it does not, says why from time to time; a fleet whose GPUs are still starting
  * may take as long as it needs.
  * @param {string} name
- * @param {string} url
+ * @param {() => string} url where it is to answer by now
  * @param {{ signal: AbortSignal, print: import('./printer.mjs').Printer }} options
  */
 export async function untilReady(name, url, { signal, print }) {
   let lastSaid = performance.now();
   for (;;) {
-    const reason = await whyNot(url, signal);
+    const reason = await whyNot(url(), signal);
     if (reason === undefined) return;
     if (performance.now() - lastSaid > SAY_EVERY_MS) {
       print.line(name, `not ready yet: ${reason}`);

@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { Problem } from './problem.mjs';
 
 /** The image that docker-compose.yml runs too. */
@@ -14,26 +16,32 @@ const DURABLE = ['--appendonly', 'yes', '--appendfsync', 'always', '--save', '',
  * @param {import('./redis-provision.mjs').RedisSource} source
  * @param {number} port
  * @param {string} dir
- * @returns {{ command: string, args: string[] }}
+ * @returns {Promise<{ command: string, args: string[] }>}
  */
-export function redisCommand(source, port, dir) {
+export async function redisLaunch(source, port, dir) {
   mkdirSync(dir, { recursive: true });
   if (source.kind === 'binary') {
     return { command: source.path, args: ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', dir, ...DURABLE] };
   }
+  // whoever ends `docker run` with SIGKILL leaves its container running, on this port and this file
+  const name = `comfy-fleet-redis-${process.pid}`;
+  await promisify(execFile)(source.path, ['rm', '--force', name], { timeout: 30_000 }).catch(() => undefined);
   const user = `${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`; // so that the files stay ours
-  const container = ['run', '--rm', '--user', user, '-p', `127.0.0.1:${port}:6379`, '-v', `${dir}:/data`];
-  return { command: source.path, args: [...container, REDIS_IMAGE, 'redis-server', '--dir', '/data', ...DURABLE] };
+  const own = ['--name', name, '--user', user, '-p', `127.0.0.1:${port}:6379`, '-v', `${dir}:/data`];
+  return {
+    command: source.path,
+    args: ['run', '--rm', ...own, REDIS_IMAGE, 'redis-server', '--dir', '/data', ...DURABLE],
+  };
 }
 
 /**
- * Waits until Redis at `port` answers PING with PONG: a large append-only file takes a while to load.
- * @param {number} port
+ * Waits until Redis answers PING with PONG: a large append-only file takes a while to load.
+ * @param {() => number} port on which it is to answer by now
  * @param {AbortSignal} signal
  */
 export async function redisAnswers(port, signal, withinMs = 300_000) {
   const deadline = performance.now() + withinMs;
-  while ((await ping(port)) !== '+PONG') {
+  while ((await ping(port())) !== '+PONG') {
     if (performance.now() > deadline) throw new Problem(`Redis did not answer within ${withinMs / 1000} s.`);
     await delay(50, undefined, { signal });
   }

@@ -1,9 +1,9 @@
 import { join, resolve } from 'node:path';
-import { freePort, httpUrl, listens } from './ports.mjs';
+import { httpUrl, listens, portFor } from './ports.mjs';
 import { Problem } from './problem.mjs';
 import { untilReady } from './ready.mjs';
 import { provideRedis } from './redis-provision.mjs';
-import { isWorthShowing, redisAnswers, redisCommand } from './redis-server.mjs';
+import { isWorthShowing, redisAnswers, redisLaunch } from './redis-server.mjs';
 import { SIMULATED, welcome } from './welcome.mjs';
 
 /**
@@ -29,10 +29,10 @@ export async function bringUp(context) {
     ...(settings.comfyuiUrls === undefined ? { COMFYUI_URLS: comfyuiUrls } : {}),
   });
   const disk = settings.comfyuiUrls === undefined ? simulatorDisk(context) : {};
-  const port = settings.port === 0 ? await freePort(settings.host) : settings.port;
-  const metricsPort = settings.apiMetricsPort === 0 ? await freePort() : settings.apiMetricsPort;
-  const healthPort = settings.workerHealthPort === 0 ? await freePort() : settings.workerHealthPort;
-  const dispatcherPort = settings.dispatcherHealthPort === 0 ? await freePort() : settings.dispatcherHealthPort;
+  const port = portFor(settings.port, settings.host);
+  const metricsPort = portFor(settings.apiMetricsPort, settings.apiMetricsHost);
+  const healthPort = portFor(settings.workerHealthPort, settings.workerHealthHost);
+  const dispatcherPort = portFor(settings.dispatcherHealthPort, settings.dispatcherHealthHost);
 
   const own = {
     ...serviceEnv(env),
@@ -40,25 +40,24 @@ export async function bringUp(context) {
     COMFYUI_URLS: comfyuiUrls,
     ...webhooksToThisMachine(context),
   };
-  startService(context, 'dispatcher', { ...own, DISPATCHER_HEALTH_PORT: `${dispatcherPort}` }, 20_000);
+  startService(context, 'dispatcher', own, { ports: { DISPATCHER_HEALTH_PORT: dispatcherPort }, graceMs: 20_000 });
   // a worker that is started again under its old name finds the prompts that it left in its instances; a Redis that
   // is shared needs a name of this machine, which is the service's own default
   const name = env.WORKER_NAME || (isOwn(settings) ? 'local' : undefined);
-  const worker = {
-    ...own,
-    ...disk,
-    WORKER_HEALTH_PORT: `${healthPort}`,
-    ...(name === undefined ? {} : { WORKER_NAME: name }),
-  };
-  startService(context, 'worker', worker, (settings.drainSeconds + 10) * 1000);
-  startService(context, 'api', { ...own, PORT: `${port}`, API_METRICS_PORT: `${metricsPort}` }, 15_000);
+  const worker = { ...own, ...disk, ...(name === undefined ? {} : { WORKER_NAME: name }) };
+  const graceMs = (settings.drainSeconds + 10) * 1000;
+  startService(context, 'worker', worker, { ports: { WORKER_HEALTH_PORT: healthPort }, graceMs });
+  startService(context, 'api', own, { ports: { PORT: port, API_METRICS_PORT: metricsPort }, graceMs: 15_000 });
 
-  const url = httpUrl(settings.host, port);
+  const readyAt = (/** @type {string} */ host, /** @type {import('./ports.mjs').Port} */ { number }) =>
+    `${httpUrl(host, number)}/readyz`;
   await Promise.all([
-    untilReady('api', `${url}/readyz`, { signal, print }),
-    untilReady('worker', `${httpUrl(settings.workerHealthHost, healthPort)}/readyz`, { signal, print }),
-    untilReady('dispatcher', `${httpUrl(settings.dispatcherHealthHost, dispatcherPort)}/readyz`, { signal, print }),
+    untilReady('api', () => readyAt(settings.host, port), { signal, print }),
+    untilReady('worker', () => readyAt(settings.workerHealthHost, healthPort), { signal, print }),
+    untilReady('dispatcher', () => readyAt(settings.dispatcherHealthHost, dispatcherPort), { signal, print }),
   ]);
+  for (const one of [port, metricsPort, healthPort, dispatcherPort]) one.keep();
+  const url = httpUrl(settings.host, port.number);
   print.say(
     welcome({ url, simulated: settings.comfyuiUrls === undefined, seconds: (performance.now() - began) / 1000 }),
   );
@@ -88,12 +87,13 @@ async function redisSettings(context) {
  */
 async function startRedis({ root, env, fleet, print, lock, signal }) {
   const source = await provideRedis({ env, run: fleet.run, say: print.say, mayUseDocker: true });
-  const port = await freePort();
-  const { command, args } = redisCommand(source, port, join(root, '.data/redis'));
+  const port = portFor(0);
+  const next = async () => ({ ...(await redisLaunch(source, await port.next(), join(root, '.data/redis'))), env });
   const onStart = (/** @type {number} */ pid) => lock.record('redis', pid);
-  fleet.start('redis', command, args, { env, graceMs: 15_000, shows: isWorthShowing, onStart });
-  await redisAnswers(port, signal);
-  return `redis://127.0.0.1:${port}`;
+  fleet.start('redis', { next, graceMs: 15_000, shows: isWorthShowing, onStart });
+  await redisAnswers(() => port.number, signal);
+  port.keep();
+  return `redis://127.0.0.1:${port.number}`;
 }
 
 /**
@@ -103,10 +103,11 @@ async function startRedis({ root, env, fleet, print, lock, signal }) {
 async function startSimulator(context) {
   const { env, settings, print, signal } = context;
   for (const line of SIMULATED) print.say(line);
-  const port = settings.simulatorPort === 0 ? await freePort() : settings.simulatorPort;
-  startService(context, 'simulator', { ...serviceEnv(env), SIMULATOR_PORT: `${port}` }, 5_000);
-  await untilReady('simulator', `http://127.0.0.1:${port}/system_stats`, { signal, print });
-  return `http://127.0.0.1:${port}`;
+  const port = portFor(settings.simulatorPort);
+  startService(context, 'simulator', serviceEnv(env), { ports: { SIMULATOR_PORT: port }, graceMs: 5_000 });
+  await untilReady('simulator', () => `http://127.0.0.1:${port.number}/system_stats`, { signal, print });
+  port.keep();
+  return `http://127.0.0.1:${port.number}`;
 }
 
 /**
@@ -134,11 +135,16 @@ function webhooksToThisMachine({ env, settings }) {
  * @param {Context} context
  * @param {string} name
  * @param {NodeJS.ProcessEnv} env
- * @param {number} graceMs
+ * @param {{ ports: Record<string, import('./ports.mjs').Port>, graceMs: number }} options ports by their settings
  */
-function startService({ root, fleet, lock }, name, env, graceMs) {
+function startService({ root, fleet, lock }, name, env, { ports, graceMs }) {
+  const next = async () => {
+    const own = { ...env };
+    for (const [variable, port] of Object.entries(ports)) own[variable] = `${await port.next()}`;
+    return { command: process.execPath, args: [join(root, 'apps', name, 'dist/main.js')], env: own };
+  };
   const onStart = (/** @type {number} */ pid) => lock.record(name, pid);
-  fleet.start(name, process.execPath, [join(root, 'apps', name, 'dist/main.js')], { env, graceMs, onStart });
+  fleet.start(name, { next, graceMs, onStart });
 }
 
 /**

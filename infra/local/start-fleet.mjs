@@ -9,6 +9,7 @@ import { createPrinter } from './printer.mjs';
 import { Problem } from './problem.mjs';
 import { processIdentity } from './process-identity.mjs';
 import { signalGroup } from './processes.mjs';
+import { PACE } from './restart-policy.mjs';
 import { bringUp } from './services.mjs';
 import { readRunnerSettings } from './settings.mjs';
 import { aborted, listenForStop } from './stop-signals.mjs';
@@ -16,14 +17,17 @@ import { aborted, listenForStop } from './stop-signals.mjs';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 /**
- * Runs everything until a stop is asked for or something dies, then ends all that it started. Resolves to the exit code.
- * @param {{ root?: string, env?: NodeJS.ProcessEnv, prepare?: typeof prepareWorkspace }} options
+ * Runs everything until a stop is asked for or something cannot be kept running, then ends all that it started. Resolves to the
+ * exit code.
+ * @param {{
+ *   root?: string, env?: NodeJS.ProcessEnv, prepare?: typeof prepareWorkspace, pace?: import('./restart-policy.mjs').Pace,
+ * }} options
  * @returns {Promise<number>}
  */
-export async function startFleet({ root = ROOT, env = process.env, prepare = prepareWorkspace } = {}) {
+export async function startFleet({ root = ROOT, env = process.env, prepare = prepareWorkspace, pace = PACE } = {}) {
   const print = createPrinter();
   const stop = listenForStop();
-  const fleet = createFleet({ root, print });
+  const fleet = createFleet({ root, print, pace });
   /** @type {import('./data-lock.mjs').DataLock | undefined} */
   let lock;
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createFleet } from '../fleet.mjs';
 import { provideRedis } from '../redis-provision.mjs';
-import { redisCommand } from '../redis-server.mjs';
+import { redisLaunch } from '../redis-server.mjs';
 
 let bin: string;
 let said: string[];
@@ -105,10 +105,13 @@ describe('the command that runs Redis', () => {
   const durable = ['--appendonly', 'yes', '--appendfsync', 'always', '--save', '', '--maxmemory-policy', 'noeviction'];
 
   it('in Docker publishes the port on this machine only and keeps the data in the folder', async () => {
-    const { command, args } = redisCommand({ kind: 'docker', path: 'docker' }, 7001, bin);
-    expect(command).toBe('docker');
+    const docker = await program('docker', `echo "$@" >> ${bin}/log`);
+    const { command, args } = await redisLaunch({ kind: 'docker', path: docker }, 7001, bin);
+    expect(command).toBe(docker);
     expect(args).toContain('127.0.0.1:7001:6379');
     expect(args).toContain(`${bin}:/data`);
     expect(args.slice(-durable.length)).toEqual(durable);
+    // the container of a start before, whose docker was killed
+    expect(await readFile(join(bin, 'log'), 'utf8')).toBe(`rm --force ${args[args.indexOf('--name') + 1]}\n`);
   });
 });

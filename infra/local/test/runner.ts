@@ -30,6 +30,8 @@ export interface Runner {
   says(pattern: RegExp): Promise<RegExpExecArray>;
   /** Waits until it has ended, and gives its exit code. */
   exit(): Promise<number | null>;
+  /** What the stand-in of that name said its processes are, in each of its lives. */
+  pids(name: string): [number, number][];
   /** The living processes that the stand-ins and Redis said they are. */
   living(): number[];
 }
@@ -68,9 +70,17 @@ export async function startRunner(root: string, env: NodeJS.ProcessEnv = {}): Pr
       await ended;
       return child.exitCode;
     },
-    living: () => {
-      const pids = [...text.matchAll(/pids (\d+) (\d+)/g)].flatMap(([, one, two]) => [Number(one), Number(two)]);
-      return pids.filter((pid) => processIdentity(pid) !== undefined);
-    },
+    pids: (name) => pidsIn(text, name),
+    living: () =>
+      pidsIn(text, '\\w+')
+        .flat()
+        .filter((pid) => processIdentity(pid) !== undefined),
   };
+}
+
+function pidsIn(text: string, name: string): [number, number][] {
+  return [...text.matchAll(new RegExp(`^${name} +\\| pids (\\d+) (\\d+)$`, 'gm'))].map(([, one, two]) => [
+    Number(one),
+    Number(two),
+  ]);
 }

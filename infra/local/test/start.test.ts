@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { freePort, until } from '@comfy-fleet/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { processIdentity } from '../process-identity.mjs';
 import { makeRoot, type Runner, startRunner } from './runner.js';
 
 let root: string;
@@ -33,6 +34,7 @@ const start = async (env: NodeJS.ProcessEnv = {}) => {
   return runner;
 };
 
+const NAMES = ['worker', 'api', 'dispatcher', 'simulator'];
 const READY = /comfy-fleet is ready after [\d.]+ s: {2}(http:\S+)/;
 const REDIS = /redis redis:\/\/127\.0\.0\.1:(\d+) /;
 
@@ -130,6 +132,85 @@ describe('npm start', () => {
   });
 });
 
+const again = (name: string, how: string) =>
+  new RegExp(`^${name} +\\| ${how}; it is started again in [\\d.]+ s. Its last lines:$`, 'gm');
+
+/** All ports that a stand-in was given, in whichever of its lives. */
+function portsIn(runner: Runner, name: string): string[] {
+  const lines = runner.lines().filter((line) => line.startsWith(`${name} `) && !line.includes('|   '));
+  return [...new Set(lines.flatMap((line) => / port (\d+)$/.exec(line)?.[1] ?? []))];
+}
+
+/** Of the Redis that runs now. */
+async function redisPid(runner: Runner): Promise<number> {
+  const port = REDIS.exec(runner.text())?.[1];
+  return Number(/process_id:(\d+)/.exec(await redis(port, 'INFO server'))?.[1]);
+}
+
+/** The second Ctrl-C, until it is not taken for the first one any more. */
+async function forceStop(runner: Runner): Promise<number | null> {
+  const isTaken = () => runner.process.exitCode !== null || !runner.process.kill('SIGINT');
+  await until('the second Ctrl-C is taken', isTaken, { everyMs: 100 });
+  return runner.exit();
+}
+
+describe('what dies', () => {
+  it.each(['worker', 'api', 'dispatcher', 'simulator'])(
+    '(%s) is started again as it was, alone, with what it printed last',
+    async (name) => {
+      const runner = await start();
+      const [, url] = await runner.says(READY);
+      const before = runner.pids(name);
+      const [pid] = before[0] as [number, number];
+      process.kill(pid, 'SIGKILL');
+      await until(`${name} runs again`, () => runner.pids(name).length === 2);
+      expect(runner.text()).toMatch(again(name, 'was ended by SIGKILL'));
+      expect(runner.text()).toMatch(new RegExp(`^${name} +\\|   pids ${pid} `, 'm'));
+      await until('it answers', async () => (await fetch(`${url}/readyz`).catch(() => undefined))?.ok);
+      // no process of its first life is left, and all of its second; nothing else was started again
+      expect(runner.living()).toHaveLength(8);
+      expect(portsIn(runner, name)).toHaveLength(1);
+      for (const other of NAMES.filter((each) => each !== name)) expect(runner.pids(other)).toHaveLength(1);
+    },
+  );
+
+  it('(Redis) is started again on its port, with its data', async () => {
+    const runner = await start();
+    await runner.says(READY);
+    const port = REDIS.exec(runner.text())?.[1];
+    expect(await redis(port, 'SET kept yes')).toBe('+OK');
+    process.kill(await redisPid(runner), 'SIGKILL');
+    const kept = () => redis(port, 'GET kept').catch(() => '');
+    await until('it has its data', async () => /yes$/.test(await kept()));
+    expect(runner.text()).toMatch(again('redis', 'was ended by SIGKILL'));
+    expect(runner.living()).toHaveLength(8);
+  });
+
+  it('is not started again once Ctrl-C was pressed, also while it waits for that', async () => {
+    const runner = await start({ RESTART_AFTER_MS: '60000' });
+    await runner.says(READY);
+    const [[pid]] = runner.pids('worker') as [[number, number]];
+    process.kill(pid, 'SIGKILL');
+    await runner.says(again('worker', 'was ended by SIGKILL'));
+    runner.process.kill('SIGINT');
+    expect(await runner.exit()).toBe(0);
+    expect(runner.living()).toEqual([]);
+    expect(runner.pids('worker')).toHaveLength(1);
+  });
+
+  it('while the others are being stopped is there for them again', async () => {
+    const runner = await start({ STAND_IN_STAYS: 'worker' });
+    await runner.says(READY);
+    runner.process.kill('SIGINT');
+    await runner.says(/^worker +\| staying$/m);
+    process.kill(await redisPid(runner), 'SIGKILL');
+    await runner.says(again('redis', 'was ended by SIGKILL'));
+    await until('Redis answers', async () => (await redisPid(runner).catch(() => undefined)) !== undefined);
+    await forceStop(runner);
+    expect(runner.living()).toEqual([]);
+  });
+});
+
 describe('stopping', () => {
   it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
     'at %s ends api, worker, dispatcher, simulator and Redis in this order, their children too, with exit code 0',
@@ -166,12 +247,7 @@ describe('stopping', () => {
     await runner.says(READY);
     runner.process.kill('SIGINT');
     await runner.says(/^worker +\| staying$/m);
-    await until(
-      'the second Ctrl-C is taken',
-      () => runner.process.exitCode !== null || !runner.process.kill('SIGINT'),
-      { everyMs: 100 },
-    );
-    expect(await runner.exit()).toBe(130);
+    expect(await forceStop(runner)).toBe(130);
     expect(runner.living()).toEqual([]);
   });
 
@@ -212,10 +288,11 @@ describe('faults', () => {
   });
 
   it.each(['worker', 'api', 'dispatcher', 'simulator'])(
-    'of a %s that dies: which, exit code and last lines; the rest is stopped',
+    'of a %s that dies at each start: which, exit code and last lines; the rest is stopped',
     async (name) => {
       const runner = await start({ STAND_IN_DIES: name });
       expect(await runner.exit()).toBe(1);
+      expect([...runner.text().matchAll(again(name, 'ended with exit code 7'))]).toHaveLength(2);
       expect(runner.text()).toMatch(
         new RegExp(`^${name} ended with exit code 7. Its last lines:\n  the reason why\n$`, 'm'),
       );
@@ -223,12 +300,14 @@ describe('faults', () => {
     },
   );
 
-  it('of a Redis that is killed: the rest is stopped', async () => {
+  it('of a Redis that dies at each start: the rest is stopped, which it is not waited for with', async () => {
     const runner = await start();
     await runner.says(READY);
-    const port = REDIS.exec(runner.text())?.[1];
-    const pid = /process_id:(\d+)/.exec(await redis(port, 'INFO server'))?.[1];
-    process.kill(Number(pid), 'SIGKILL');
+    for (let life = 0; life < 3; life += 1) {
+      const pid = await until('Redis runs', async () => redisPid(runner).catch(() => undefined));
+      process.kill(pid, 'SIGKILL');
+      await until('Redis is dead', () => processIdentity(pid) === undefined);
+    }
     expect(await runner.exit()).toBe(1);
     expect(runner.text()).toContain('redis was ended by SIGKILL. Its last lines:');
     expect(runner.living()).toEqual([]);
