@@ -10,6 +10,7 @@ import { type PromptQueue, readQueue } from './queue.js';
 import { isObject } from './shapes.js';
 import { type Submission, submitPrompt } from './submit.js';
 import { readSystemStats, type SystemStats } from './system-stats.js';
+import type { TakeOutCalls } from './take-out.js';
 import { uploadImage } from './upload.js';
 import { type Picture, viewFile } from './view.js';
 
@@ -96,13 +97,8 @@ export function createComfyClient({ baseUrl, instance, timeoutMs }: ComfyClientO
     return entry;
   };
 
-  return {
-    submit: (graph, submission) => submitPrompt(http, instance, graph, submission),
-    find: (promptId, signal, { likelyEnded } = {}) => findPrompt({ queue, history }, promptId, signal, likelyEnded),
-    history,
+  const calls: TakeOutCalls = {
     queue,
-    view: (file, signal) => viewFile(http, instance, file, signal),
-    upload: (name, data, options) => uploadImage(http, instance, name, data, options),
     interrupt: async (promptId, signal) => {
       // ComfyUI takes an empty id for none and stops whatever runs
       if (promptId === '') throw new TypeError('an empty prompt id would interrupt any prompt');
@@ -111,6 +107,15 @@ export function createComfyClient({ baseUrl, instance, timeoutMs }: ComfyClientO
     deleteQueued: async (promptIds, signal) => {
       if (promptIds.length > 0) await post('/queue', { delete: promptIds }, signal);
     },
+  };
+
+  return {
+    submit: (graph, submission) => submitPrompt({ http, calls }, instance, graph, submission),
+    find: (promptId, signal, { likelyEnded } = {}) => findPrompt({ queue, history }, promptId, signal, likelyEnded),
+    history,
+    view: (file, signal) => viewFile(http, instance, file, signal),
+    upload: (name, data, options) => uploadImage(http, instance, name, data, options),
+    ...calls,
     free: ({ unloadModels, freeMemory }, signal) =>
       post('/free', { unload_models: unloadModels, free_memory: freeMemory }, signal),
     systemStats: (signal) => get('/system_stats', 'GET /system_stats', signal, readSystemStats),

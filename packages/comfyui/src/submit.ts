@@ -8,6 +8,7 @@ import { parseAnswer } from './json.js';
 import { readObjectInfo } from './object-info.js';
 import { classesToLookUp, rejection } from './rejection.js';
 import { isObject, textOr } from './shapes.js';
+import { type TakeOutCalls, takeOut } from './take-out.js';
 
 const WHAT = 'POST /prompt';
 
@@ -21,7 +22,7 @@ export interface Submission {
 
 /** POST /prompt; see `ComfyClient.submit`. */
 export async function submitPrompt(
-  http: Http,
+  { http, calls }: { readonly http: Http; readonly calls: TakeOutCalls },
   instance: string,
   graph: Graph,
   { promptId, clientId, signal }: Submission,
@@ -41,7 +42,9 @@ export async function submitPrompt(
   if (answer.status !== 200) throw unexpectedStatus(instance, WHAT, answer.status);
   const accepted = acceptedId(instance, answer);
   if (accepted !== promptId) {
-    const detail = `The ComfyUI instance ${instance} gave the prompt an id of its own; it is too old, update it.`;
+    const isGone = accepted !== '' && (await takeOut(calls, accepted));
+    const left = isGone ? '' : ' The prompt may still run there.';
+    const detail = `The ComfyUI instance ${instance} gave the prompt an id of its own; it is too old, update it.${left}`;
     throw new FleetError('comfyui_error', detail);
   }
 }

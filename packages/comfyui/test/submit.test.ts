@@ -142,6 +142,44 @@ describe('submit', () => {
     const server = await serve(answers({ '/prompt': { body: accepted.replace(PROMPT_ID, 'other') } }));
     const error = await failureOf(clientOf(server.url).submit(graph, submission()));
     expect(error.code).toBe('comfyui_error');
+    expect(error.detail).toContain('too old, update it. The prompt may still run there.');
+  });
+
+  it.each([
+    ['waits', 'pending', ['POST /queue {"delete":["other"]}', 'GET /queue ']],
+    [
+      'has begun',
+      'running',
+      ['POST /queue {"delete":["other"]}', 'GET /queue ', 'POST /interrupt {"prompt_id":"other"}'],
+    ],
+    [
+      'begins just then',
+      'beginning',
+      [
+        'POST /queue {"delete":["other"]}',
+        'GET /queue ',
+        'POST /queue {"delete":["other"]}',
+        'GET /queue ',
+        'POST /interrupt {"prompt_id":"other"}',
+      ],
+    ],
+  ])('takes the prompt out again to which the server gave another id, when it %s', async (_when, state, asked) => {
+    let looks = 0;
+    const server = await serve(({ method, url }, response) => {
+      if (url === '/prompt') return response.end(accepted.replace(PROMPT_ID, 'other'));
+      if (method === 'POST') return response.end();
+      looks += 1;
+      const entry = [0, 'other', {}, {}, []];
+      const isRunning = state === 'running' || (state === 'beginning' && looks > 1);
+      const isPending = state === 'beginning' && looks === 1;
+      response.end(
+        JSON.stringify({ queue_running: isRunning ? [entry] : [], queue_pending: isPending ? [entry] : [] }),
+      );
+    });
+    const error = await failureOf(clientOf(server.url).submit(graph, submission()));
+    expect(error.code).toBe('comfyui_error');
+    expect(error.detail).toMatch(/too old, update it\.$/);
+    expect(server.seen.slice(1).map(({ method, url, body }) => `${method} ${url} ${body}`)).toEqual(asked);
   });
 
   it('throws the reason of the abort when the caller aborts while waiting for the answer', async () => {
