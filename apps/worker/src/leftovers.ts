@@ -1,4 +1,4 @@
-import { readdir, rm, stat } from 'node:fs/promises';
+import { readdir, rm, stat, unlink } from 'node:fs/promises';
 import { join, resolve, sep } from 'node:path';
 import type { OutputFile } from '@comfy-fleet/comfyui';
 import { isId } from '@comfy-fleet/contracts';
@@ -34,11 +34,20 @@ async function deleteOld(folder: string | undefined, isOurs: (name: string) => b
   let deleted = 0;
   for (const name of await readdir(folder)) {
     if (!isOurs(name)) continue;
-    const path = join(folder, name);
-    const { mtimeMs } = await stat(path);
-    if (Date.now() - mtimeMs < OLD_MS) continue;
-    await rm(path, { force: true });
-    deleted += 1;
+    if (await deleteIfOld(join(folder, name))) deleted += 1;
   }
   return deleted;
+}
+
+/** Instances may share a folder: what another one deleted meanwhile is no reason to leave the rest. */
+async function deleteIfOld(path: string): Promise<boolean> {
+  try {
+    const { mtimeMs } = await stat(path);
+    if (Date.now() - mtimeMs < OLD_MS) return false;
+    await unlink(path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw error;
+  }
 }
