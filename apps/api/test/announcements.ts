@@ -29,6 +29,7 @@ export function aWorker(overrides: Partial<WorkerAnnouncement> = {}): WorkerAnno
     seenAt: now,
     pools: ['default'],
     draining: false,
+    storeFault: null,
     instances: [anInstance()],
     ...overrides,
   };

@@ -51,6 +51,7 @@ describe('GET /fleet', () => {
         name: 'gpu-1',
         pools: ['default'],
         draining: false,
+        storage_fault: null,
         instances: [
           {
             name: 'gpu-1/1',

@@ -55,6 +55,21 @@ describe('GET /health', () => {
       status: 'degraded',
       reasons: ['gpu-1 is stopping and takes no more jobs'],
     });
+    const storeFault = { reason: 'There is no space left', since: now };
+    await api.worker.announce({ ...worker, storeFault, instances: [up] });
+    expect(await json('/health')).toMatchObject({
+      status: 'degraded',
+      reasons: ['gpu-1 takes no jobs until it can store pictures: There is no space left'],
+      workers: [{ storage_fault: 'There is no space left' }],
+    });
+    expect(await json('/fleet')).toMatchObject({
+      workers: [{ storage_fault: { reason: 'There is no space left', since: new Date(now).toISOString() } }],
+      notes: [
+        expect.stringMatching(
+          /^gpu-1 takes no jobs \(since .*\) until it can store pictures: There is no space left\.$/,
+        ),
+      ],
+    });
   });
 });
 

@@ -3,7 +3,7 @@ import type { Lane } from './lanes.js';
 
 /** What a worker says of itself, see WorkerAnnouncement. */
 export function announcement(
-  worker: Pick<WorkerAnnouncement, 'name' | 'startedAt' | 'pools' | 'draining'>,
+  worker: Pick<WorkerAnnouncement, 'name' | 'startedAt' | 'pools' | 'draining' | 'storeFault'>,
   lanes: readonly Lane[],
 ): WorkerAnnouncement {
   return { ...worker, seenAt: Date.now(), instances: lanes.map(describe) };

@@ -9,6 +9,7 @@ import {
 } from '@comfy-fleet/telemetry';
 import type { BusyMeter } from './busy-meter.js';
 import type { Instance } from './instance.js';
+import type { StoreWatch } from './store-watch.js';
 
 /** How a prompt ended in ComfyUI; `removed`: taken out of its queue before it began. */
 const OUTCOMES = ['succeeded', 'failed', 'interrupted', 'removed', 'lost'] as const;
@@ -30,8 +31,8 @@ export interface Instruments {
   readonly switches: Counter<'instance'>;
   readonly retries: Counter<'code'>;
   readonly transitions: Counter<'instance' | 'to'>;
-  /** Shows how the lanes stand, from now on. */
-  watch(lanes: readonly Shown[]): void;
+  /** Shows how the lanes stand, and whether pictures can be stored, from now on. */
+  watch(lanes: readonly Shown[], store: Pick<StoreWatch, 'fault'>): void;
 }
 
 export function createInstruments(metrics: Metrics): Instruments {
@@ -45,6 +46,10 @@ export function createInstruments(metrics: Metrics): Instruments {
     name: 'instance_busy_seconds_total',
     help: 'Time in which the instance executed a prompt of this worker, from its start event to its end; while it is down none counts.',
     labels: ['instance'],
+  });
+  const storing = metrics.gauge({
+    name: 'storage_up',
+    help: '1 while this worker can store pictures; 0: it claims no jobs until it can.',
   });
   const prompts = metrics.counter({
     name: 'prompts_total',
@@ -98,7 +103,7 @@ export function createInstruments(metrics: Metrics): Instruments {
       labels: ['code'],
     }),
     transitions,
-    watch: (lanes) => {
+    watch: (lanes, store) => {
       for (const { instance } of lanes) {
         // A rate needs the zero from which it rose.
         for (const outcome of OUTCOMES) prompts.inc({ instance: instance.name, outcome }, 0);
@@ -106,6 +111,7 @@ export function createInstruments(metrics: Metrics): Instruments {
         switches.inc({ instance: instance.name }, 0);
       }
       metrics.beforeScrape(() => {
+        storing.set(store.fault === undefined ? 1 : 0);
         busy.reset();
         for (const { instance, busy: meter } of lanes) {
           up.set({ instance: instance.name }, instance.health.state === 'up' ? 1 : 0);

@@ -6,13 +6,10 @@ import { createLogger, createMetrics, startHealthServer, startTracing, watchRedi
 import { askedOfInstances, loadWorkflows, WorkflowError } from '@comfy-fleet/workflows';
 import { createInstruments } from './instruments.js';
 import { largestVram } from './largest-vram.js';
-import { notReady } from './not-ready.js';
 import { startWorker } from './worker.js';
 
 /** Longest answer of a readiness probe. */
 const READY_TIMEOUT_MS = 1000;
-/** Longest look at the place of the pictures at the start; the process goes on without it. */
-const STORAGE_TIMEOUT_MS = 3000;
 /** For giving back what did not finish, after DRAIN_SECONDS. */
 const STOP_GRACE_MS = 5000;
 
@@ -33,10 +30,7 @@ async function main(): Promise<void> {
   const { jobTtlSeconds, lockMs, stalledCheckMs } = config.queue;
   const workflows = await loadWorkflows(config.workflowsDir);
   const stores = await openFrameStores(config.frames, { owner: name });
-  const { frames, inputs } = stores;
-  const fault = await stores.fault(AbortSignal.timeout(STORAGE_TIMEOUT_MS));
-  if (fault !== undefined) log.error('pictures cannot be stored or read', { reason: fault });
-  const swept = await frames.sweepTemporary();
+  const swept = await stores.frames.sweepTemporary();
   if (swept > 0) log.info('removed half-written pictures of an earlier run', { count: swept });
 
   const ledger = createWorkerLedger({
@@ -56,12 +50,12 @@ async function main(): Promise<void> {
     comfyFolders: config.comfyui.folders,
     pools,
     ledger,
+    stores,
+    minFreeBytes: config.retention.minFreeBytes,
     tools: {
       workflows,
       asked: askedOfInstances(workflows.templates.values()),
       instruments: createInstruments(metrics),
-      frames,
-      inputs,
       logPrompts: config.log.prompts,
       pollMs: config.comfyui.pollMs,
       maxAttempts,
@@ -88,7 +82,7 @@ async function main(): Promise<void> {
   const health = await startHealthServer({
     host: healthHost,
     port: healthPort,
-    ready: () => notReady(worker, stores, AbortSignal.timeout(READY_TIMEOUT_MS)),
+    ready: () => worker.notReady(AbortSignal.timeout(READY_TIMEOUT_MS)),
     metrics,
     log,
   });

@@ -1,6 +1,7 @@
 import type { FrameStore } from '@comfy-fleet/frames';
 import type { Asked, Workflows } from '@comfy-fleet/workflows';
 import type { Instruments } from './instruments.js';
+import type { StoreWatch } from './store-watch.js';
 
 /** What running a job needs besides the job. */
 export interface Tools {
@@ -10,6 +11,8 @@ export interface Tools {
   readonly instruments: Instruments;
   readonly frames: FrameStore;
   readonly inputs: FrameStore;
+  /** Whether they take pictures. */
+  readonly store: Pick<StoreWatch, 'fault' | 'failed'>;
   /** Whether prompts may be written into the log. */
   readonly logPrompts: boolean;
   readonly pollMs: number;

@@ -4,26 +4,36 @@ import type { HeldJob } from './held-job.js';
 import { pause } from './pause.js';
 import type { Tools } from './tools.js';
 
+/** Between two looks whether a place that took no pictures does again. */
+const CLOSED_MS = 500;
+
 /**
- * Repeats a step while the place of the pictures fails, at most for STORE_RETRY_SECONDS: a volume that is full, or a bucket
- * that is away, is so for a moment, and neither a rendering nor a job is given up for that. `what` is for the log.
+ * Repeats a step while the place of the pictures fails. As long as it is known to take none, however long that is: the
+ * rendering stays in ComfyUI, and a job is not given up for what operators mend. If it works and only this step fails, at most
+ * for STORE_RETRY_SECONDS. `what` is for the log.
  */
 export async function whileStorageFails<T>(
   job: HeldJob,
   what: string,
-  { storeRetryMs }: Pick<Tools, 'storeRetryMs'>,
+  { storeRetryMs, store }: Pick<Tools, 'storeRetryMs' | 'store'>,
   signal: AbortSignal,
   step: () => Promise<T>,
 ): Promise<T> {
-  const end = performance.now() + storeRetryMs;
+  let end = performance.now() + storeRetryMs;
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await step();
     } catch (error) {
-      const worthIt = error instanceof FleetError && error.code === 'storage_failed' && performance.now() < end;
-      if (!worthIt) throw error;
+      if (!(error instanceof FleetError) || error.code !== 'storage_failed') throw error;
+      await store.failed();
+      if (store.fault === undefined && performance.now() >= end) throw error;
       job.log.warn(`${what} failed; trying again`, { error });
     }
-    await pause(Math.min(backoffMs(attempt), Math.max(0, end - performance.now())), signal);
+    if (store.fault !== undefined) {
+      while (store.fault !== undefined) await pause(CLOSED_MS, signal);
+      // What failed until now was not this step's fault.
+      end = performance.now() + storeRetryMs;
+      attempt = 0;
+    } else await pause(Math.min(backoffMs(attempt), Math.max(0, end - performance.now())), signal);
   }
 }

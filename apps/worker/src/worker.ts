@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import type { FrameStores } from '@comfy-fleet/frames';
 import type { WorkerLedger } from '@comfy-fleet/jobs';
 import { every, type Logger } from '@comfy-fleet/telemetry';
 import pLimit from 'p-limit';
@@ -13,6 +14,7 @@ import { type Instance, type InstanceFolders, openInstance } from './instance.js
 import { Lane } from './lanes.js';
 import { createPlacer } from './placer.js';
 import { Stopping } from './signals.js';
+import { createStoreWatch, type StoreWatch } from './store-watch.js';
 import { createStudy } from './study.js';
 import type { Tools } from './tools.js';
 
@@ -25,7 +27,10 @@ export interface WorkerOptions {
   /** Whose jobs it takes; at least one. */
   readonly pools: readonly string[];
   readonly ledger: WorkerLedger;
-  readonly tools: Tools;
+  readonly stores: Pick<FrameStores, 'frames' | 'inputs' | 'fault'>;
+  /** With less disk space than this where pictures are stored nothing is claimed. */
+  readonly minFreeBytes: number;
+  readonly tools: Omit<Tools, 'frames' | 'inputs' | 'store'>;
   readonly comfyTimeoutMs: number;
   /** How long a submission that another worker's instance may still have is left to that worker. */
   readonly adoptWaitMs: number;
@@ -47,10 +52,12 @@ export interface Worker {
 const LEFT_MS = 1000;
 /** How often it is looked what operators have halted; mostly a message says so before. */
 const HALTS_MS = 1000;
+/** How often it is looked whether pictures can be stored. */
+const STORE_MS = 3000;
 
 /** Opens the instances and begins to claim. Resolves when it claims. */
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
-  const { name: worker, ledger, log, tools, pools, adoptWaitMs } = options;
+  const { name: worker, ledger, log, pools, adoptWaitMs, stores, minFreeBytes } = options;
   const startedAt = Date.now();
   const stopping = new AbortController();
   const ending = new AbortController();
@@ -61,6 +68,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     for (const bell of bells) bell.ring();
   };
 
+  const store = createStoreWatch({ stores, minFreeBytes, owner: worker, onChange: changed, log });
+  const tools: Tools = { ...options.tools, frames: stores.frames, inputs: stores.inputs, store };
   const study = createStudy({ ledger, pools, asked: tools.asked, signal: ending.signal });
   const studyNow = (instance: Instance) => {
     study(instance).catch((error: unknown) => {
@@ -85,12 +94,18 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     }),
   );
   const lanes = instances.map((instance) => new Lane(instance, tools.instruments));
-  tools.instruments.watch(lanes);
+  tools.instruments.watch(lanes, store);
   const signals = { stopping: stopping.signal, ending: ending.signal };
   const placer = createPlacer({ worker, lanes, tools, adoptWaitMs, ...signals, changed, log });
 
   const announce = async () => {
-    const about = { name: worker, startedAt, pools, draining: stopping.signal.aborted };
+    const about = {
+      name: worker,
+      startedAt,
+      pools,
+      draining: stopping.signal.aborted,
+      storeFault: store.fault ?? null,
+    };
     if (!(await ledger.announce(announcement(about, lanes)))) options.onNameTaken();
   };
   const halts = createHaltWatch({ ledger, lanes, pools, changed, announce, log });
@@ -119,6 +134,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     halts.look().catch((error: unknown) => log.warn('what is halted could not be read', { error }));
   });
   await halts.look();
+  await store.look();
   // Before any other job: what a process of this name left in our instances is still there, or ended without us.
   await takeLeft();
   const able = (job: HeldJob, lane: Lane) => canRun(job.record, lane.instance, tools.workflows);
@@ -132,7 +148,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       turn,
       able,
       place: placer.place,
-      isPaused: halts.isPaused,
+      isPaused: (name) => halts.isPaused(name) || store.fault !== undefined,
       signal: stopping.signal,
       log,
     });
@@ -142,11 +158,12 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const tasks = [
     ...startBackground({ ledger, lanes, study, announce, ...intervals, signal: ending.signal, log }),
     every(HALTS_MS, 'looking what is halted', halts.look, { signal: stopping.signal, log }),
+    every(STORE_MS, 'looking whether pictures can be stored', store.look, { signal: ending.signal, log }),
     every(LEFT_MS, 'looking for jobs left behind', takeLeft, { signal: stopping.signal, log }),
   ];
 
   return {
-    notReady: (signal) => notReady(ledger, instances, signal),
+    notReady: (signal) => notReady({ ledger, instances, store }, signal),
     stop: async (drainMs) => {
       stopping.abort();
       await Promise.all(loops);
@@ -172,12 +189,16 @@ async function settledWithin(running: ReadonlySet<Promise<void>>, ms: number): P
 }
 
 async function notReady(
-  ledger: WorkerLedger,
-  instances: readonly Instance[],
+  {
+    ledger,
+    instances,
+    store,
+  }: { readonly ledger: WorkerLedger; readonly instances: readonly Instance[]; readonly store: StoreWatch },
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   const reasons: string[] = [];
   await ledger.ping(signal).catch(() => reasons.push('Redis does not answer'));
   if (!instances.some(({ health }) => health.state === 'up')) reasons.push('no ComfyUI instance is up');
+  if (store.fault !== undefined) reasons.push(store.fault.reason);
   return reasons;
 }

@@ -11,7 +11,7 @@ import { Lane } from '../src/lanes.js';
 
 const JOB_TTL_SECONDS = 3600;
 
-function quietLog() {
+export function quietLog() {
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
   return createLogger({ service: 'test', level: 'error', format: 'json', stream: nowhere });
 }
@@ -39,7 +39,7 @@ function aRequest(overrides: Partial<ResolvedRequest> = {}): ResolvedRequest {
 }
 
 /** A ledger under a prefix of its own, and workers' views of it; closed when the test is done. */
-function openLedgers() {
+export function openLedgers() {
   const redis = redisSettings({ url: inject('redisUrl'), prefix: uniquePrefix() });
   const log = quietLog();
   const ledger = createLedger({

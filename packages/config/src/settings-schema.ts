@@ -288,7 +288,7 @@ export const settingsSchema = Type.Object({
   MIN_FREE_BYTES: integer(
     1024 * MIB,
     0,
-    'With less room than this where pictures are stored, new jobs are refused with storage_full; a bucket has no such bound',
+    'With less disk space than this where pictures are stored, new jobs are refused with storage_full and workers claim none; a bucket has no such bound',
   ),
   HOUSEKEEPING_SECONDS: integer(60, 1, 'How often old pictures and records are looked for'),
   // times
@@ -308,7 +308,7 @@ export const settingsSchema = Type.Object({
   STORE_RETRY_SECONDS: integer(
     60,
     0,
-    'How long the storing of finished pictures, and the reading of those that jobs start from, is tried again before the job fails',
+    'How long the storing of a finished picture, and the reading of one that a job starts from, is tried again before the job fails; while no picture can be stored it waits instead',
   ),
   UNREADY_SECONDS: integer(
     0,

@@ -38,6 +38,8 @@ const workerStatusSchema = Type.Object({
   pools: Type.Array(Type.String()),
   /** It is stopping and takes no more jobs. */
   draining: Type.Boolean(),
+  /** It takes no more jobs since it cannot store pictures; null while it can. */
+  storage_fault: nullable(Type.Object({ reason: Type.String(), since: time() })),
   instances: Type.Array(instanceStatusSchema),
 });
 

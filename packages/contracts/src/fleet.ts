@@ -43,5 +43,7 @@ export interface WorkerAnnouncement {
   readonly seenAt: number;
   readonly pools: readonly string[];
   readonly draining: boolean;
+  /** Why it claims nothing: it cannot store pictures, since (ms since 1970); null while it can. */
+  readonly storeFault: { readonly reason: string; readonly since: number } | null;
   readonly instances: readonly InstanceAnnouncement[];
 }

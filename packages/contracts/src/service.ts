@@ -61,6 +61,9 @@ export const healthSchema = Type.Object({
       seen_at: time(),
       pools: Type.Array(Type.String()),
       draining: Type.Boolean({ description: 'It is stopping and takes no more jobs.' }),
+      storage_fault: nullable(
+        Type.String({ description: 'Why it takes no more jobs: it cannot store pictures. Null while it can.' }),
+      ),
       instances: Type.Array(healthInstanceSchema),
     }),
   ),

@@ -102,6 +102,7 @@ export function anAnnouncement(overrides: Partial<WorkerAnnouncement> = {}): Wor
     seenAt: Date.now(),
     pools: [POOL],
     draining: false,
+    storeFault: null,
     instances: [
       {
         name: 'w1/0',

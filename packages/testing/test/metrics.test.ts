@@ -144,6 +144,7 @@ it('counts prompts, retries and changes of the checkpoint on the instance', () =
     'checkpoint_switches_total{instance="w/1"}': 2,
     'retries_total{code="prompt_lost"}': 1,
     'instance_up{instance="w/1"}': 1,
+    storage_up: 1,
     'instance_transitions_total{instance="w/1",to="up"}': 1,
     'instance_transitions_total{instance="w/1",to="down"}': 0,
   });

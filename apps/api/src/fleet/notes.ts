@@ -9,6 +9,13 @@ export function fleetNotes({ pools, workers, halts }: FleetOverview): string[] {
     ...pools
       .filter(({ open, instances: up }) => open > 0 && up === 0)
       .map(({ pool, open }) => `${open} jobs of the pool ${pool} wait, and no instance of it is up and takes jobs.`),
+    ...workers.flatMap(({ name, storeFault }) =>
+      storeFault
+        ? [
+            `${name} takes no jobs (since ${new Date(storeFault.since).toISOString()}) until it can store pictures: ${storeFault.reason}.`,
+          ]
+        : [],
+    ),
     ...kept(instances, 'cleansOutputs', 'pictures in the output folder', 'COMFYUI_OUTPUT_DIRS'),
     ...kept(instances, 'cleansInputs', 'input pictures', 'COMFYUI_INPUT_DIRS'),
   ];

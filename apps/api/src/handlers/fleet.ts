@@ -48,13 +48,16 @@ function presentPool(
   };
 }
 
-function presentWorker({ name, startedAt, seenAt, pools, draining, instances }: WorkerAnnouncement, halts: Halts) {
+function presentWorker(worker: WorkerAnnouncement, halts: Halts): FleetStatus['workers'][number] {
+  const { name, startedAt, seenAt, pools, draining, storeFault, instances } = worker;
   const times = { started_at: isoTime(startedAt), seen_at: isoTime(seenAt) };
   return {
     name,
     ...times,
     pools: [...pools],
     draining,
+    // A worker of an earlier version does not tell.
+    storage_fault: storeFault ? { reason: storeFault.reason, since: isoTime(storeFault.since) } : null,
     instances: instances.map((instance) => presentInstance(instance, halts)),
   };
 }

@@ -51,6 +51,9 @@ function missing({ workers }: FleetOverview): string[] {
   if (workers.length === 0) return ['No worker is there: jobs wait until one comes'];
   return workers.flatMap((worker) => [
     ...(worker.draining ? [`${worker.name} is stopping and takes no more jobs`] : []),
+    ...(worker.storeFault
+      ? [`${worker.name} takes no jobs until it can store pictures: ${worker.storeFault.reason}`]
+      : []),
     ...worker.instances.filter(({ state }) => state !== 'up').map(instanceFault),
   ]);
 }
@@ -67,6 +70,7 @@ function presentWorker(worker: WorkerAnnouncement, halts: Halts): Health['worker
     seen_at: isoTime(worker.seenAt),
     pools: [...worker.pools],
     draining: worker.draining,
+    storage_fault: worker.storeFault?.reason ?? null,
     instances: worker.instances.map((instance) => ({
       name: instance.name,
       state: instance.state,

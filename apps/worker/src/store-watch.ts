@@ -1,0 +1,117 @@
+import { randomBytes } from 'node:crypto';
+import { FleetError } from '@comfy-fleet/contracts';
+import type { FrameStores } from '@comfy-fleet/frames';
+import type { Logger } from '@comfy-fleet/telemetry';
+
+/** Longest one look may take. */
+const LOOK_MS = 5000;
+/** Written to see whether a place takes pictures again: of a picture's size, since a name or a few bytes pass on a full disk. */
+const PROBE_BYTES = 1024 * 1024;
+
+export interface StoreFault {
+  /** Why it takes no pictures, for operators. */
+  readonly reason: string;
+  /** ms since 1970. */
+  readonly since: number;
+}
+
+/**
+ * Whether the place of the pictures takes any. While it does not, a worker claims nothing: each rendering would come to
+ * wait for its place, and all else waits better in the queue.
+ */
+export interface StoreWatch {
+  /** Undefined while it takes pictures. */
+  readonly fault: StoreFault | undefined;
+  /** Looks whether it does: to be called from time to time. Never throws. */
+  look(): Promise<void>;
+  /** A picture could not be stored. Resolves when it is known whether any other could. */
+  failed(): Promise<void>;
+}
+
+interface StoreWatchOptions {
+  readonly stores: Pick<FrameStores, 'frames' | 'fault'>;
+  readonly minFreeBytes: number;
+  /** Names what it writes to see whether that works; another one for each process. */
+  readonly owner: string;
+  /** It takes pictures again, or no more. */
+  readonly onChange: () => void;
+  readonly log: Logger;
+}
+
+export function createStoreWatch({ stores, minFreeBytes, owner, onChange, log }: StoreWatchOptions): StoreWatch {
+  const { frames } = stores;
+  const probeName = `probe_${owner.replace(/[^A-Za-z0-9_-]/g, '_')}.bin`;
+  let fault: StoreFault | undefined;
+  /** A write failed, and none has succeeded since. */
+  let suspect = false;
+  let looking: Promise<void> | undefined;
+  /** What a volume that hangs has not answered yet: each further question would keep another thread. */
+  let asking: Promise<string | undefined> | undefined;
+
+  const ask = async (signal: AbortSignal): Promise<string | undefined> => {
+    const broken = await stores.fault(signal);
+    if (broken !== undefined) return broken;
+    const free = await frames.room();
+    if (free !== undefined && free < minFreeBytes) {
+      return `${mib(free)} MiB are free where pictures are stored, less than MIN_FREE_BYTES (${mib(minFreeBytes)} MiB)`;
+    }
+    if (!suspect) return undefined;
+    await frames.put(probeName, [randomBytes(PROBE_BYTES)], { signal });
+    await frames.delete(probeName);
+    suspect = false;
+    return undefined;
+  };
+
+  const look = async () => {
+    const signal = AbortSignal.timeout(LOOK_MS);
+    const late = new Promise<string>((resolve) => {
+      signal.addEventListener('abort', () => resolve('The place of the pictures does not answer in time'), {
+        once: true,
+      });
+    });
+    asking ??= ask(signal)
+      .catch(whyNot)
+      .finally(() => {
+        asking = undefined;
+      });
+    turn(await Promise.race([asking, late]));
+  };
+
+  const turn = (reason: string | undefined) => {
+    const before = fault;
+    fault = reason === undefined ? undefined : { reason, since: before?.since ?? Date.now() };
+    if (reason !== undefined && before === undefined) {
+      log.error('pictures cannot be stored: no job is claimed until they can', { reason });
+    }
+    if (reason === undefined && before !== undefined) log.info('pictures can be stored again: jobs are claimed');
+    if ((reason === undefined) !== (before === undefined)) onChange();
+  };
+
+  const lookOnce = () => {
+    looking ??= look().finally(() => {
+      looking = undefined;
+    });
+    return looking;
+  };
+
+  return {
+    get fault() {
+      return fault;
+    },
+    look: lookOnce,
+    failed: async () => {
+      // One that is under way may have begun before the picture failed.
+      await looking;
+      suspect = true;
+      await lookOnce();
+    },
+  };
+}
+
+function whyNot(error: unknown): string {
+  return error instanceof FleetError ? error.detail.replace(/\.$/, '') : String(error);
+}
+
+function mib(bytes: number): number {
+  return Math.floor(bytes / 1024 / 1024);
+}

@@ -1,0 +1,106 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createFileFrames, type FrameStore, type FrameStores } from '@comfy-fleet/frames';
+import { createMetrics } from '@comfy-fleet/telemetry';
+import { type Simulator, startSimulator, until } from '@comfy-fleet/testing';
+import { askedOfInstances, loadWorkflows } from '@comfy-fleet/workflows';
+import { onTestFinished } from 'vitest';
+import { createInstruments } from '../src/instruments.js';
+import { startWorker, type Worker, type WorkerOptions } from '../src/worker.js';
+import { openLedgers, quietLog } from './held.js';
+
+/** A simulated ComfyUI of the test's own, which draws no previews. */
+export async function aGpu(stepMs = 0): Promise<Simulator> {
+  const folder = await aFolder();
+  const gpu = await startSimulator({ stepMs, journal: join(folder, 'journal.jsonl'), previewMethod: 'none' });
+  onTestFinished(() => gpu.close());
+  return gpu;
+}
+
+async function aFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'comfy-fleet-worker-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** Stores in a folder of the test's own. What `over` has stands before it. */
+export async function someStores(
+  over: Partial<FrameStore> = {},
+): Promise<Pick<FrameStores, 'frames' | 'inputs' | 'fault'>> {
+  const dir = await aFolder();
+  const frames = { ...createFileFrames({ dir, owner: 'w' }), ...over };
+  return { frames, inputs: createFileFrames({ dir: join(dir, 'inputs'), owner: 'w' }), fault: async () => undefined };
+}
+
+type Given = Partial<Omit<WorkerOptions, 'tools'>> & {
+  readonly stores?: WorkerOptions['stores'];
+  readonly tools?: Partial<WorkerOptions['tools']>;
+};
+
+/** A ledger and workers of it in this process, over the ComfyUIs at these addresses. */
+export async function openStack() {
+  const ledgers = openLedgers();
+  const workflows = await loadWorkflows('workflows');
+  return {
+    ...ledgers,
+    /** Resolves when it claims. */
+    startWorker: async (name: string, comfyUrls: readonly string[], given: Given = {}) => {
+      const log = quietLog();
+      const metrics = createMetrics({ service: 'worker', log });
+      const ledger = ledgers.worker(name);
+      const { tools, stores = await someStores(), ...more } = given;
+      let stopping: Promise<void> | undefined;
+      const worker: Worker = await startWorker({
+        name,
+        comfyUrls,
+        comfyFolders: [],
+        pools: ['default'],
+        ledger,
+        stores,
+        minFreeBytes: 0,
+        tools: {
+          workflows,
+          asked: askedOfInstances(workflows.templates.values()),
+          instruments: createInstruments(metrics),
+          logPrompts: false,
+          pollMs: 50,
+          maxAttempts: 3,
+          maxRefusals: 10,
+          maxInstanceDeaths: 2,
+          maxWorkerDeaths: 10,
+          storeRetryMs: 0,
+          largestVram: async () => 0,
+          ...tools,
+        },
+        adoptWaitMs: 60_000,
+        comfyTimeoutMs: 5000,
+        announceSeconds: 1,
+        abilitiesSeconds: 60,
+        onNameTaken: () => {},
+        log,
+        ...more,
+      });
+      const stop = (drainMs = 0) => {
+        stopping ??= worker.stop(drainMs).then(() => ledger.close());
+        return stopping;
+      };
+      onTestFinished(() => stop());
+      return {
+        ...worker,
+        stop,
+        announced: async () => (await ledger.workers()).find((found) => found.name === name),
+        metrics: () => metrics.scrape(),
+      };
+    },
+    ended: (id: string) =>
+      until(
+        'the job has ended',
+        async () => {
+          const record = await ledgers.record(id);
+          return record.phase === 'ended' && record;
+        },
+        { withinMs: 30_000 },
+      ),
+  };
+}
