@@ -2,16 +2,53 @@ import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 const conditions = ['@comfy-fleet/source'];
+const gears = 'packages/testing/src/gears';
+const cores = Math.max(2, availableParallelism());
+
+/** Test files are named after their gear, which says what they need: *.test.ts, *.redis.test.ts, *.system.test.ts. */
+const files = (suffix: string) => ['{apps,packages}/*/test/**', 'infra/*/test/**'].map((dir) => `${dir}/*${suffix}`);
 
 export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions, externalConditions: conditions } },
   test: {
-    include: ['{apps,packages}/*/test/**/*.test.ts', 'infra/*/test/**/*.test.ts'],
-    globalSetup: ['packages/testing/src/redis-global-setup.ts'],
-    // The tests mostly wait, for sockets and processes: vitest's own default is one at a time on two cores.
-    maxWorkers: Math.max(2, availableParallelism() - 1),
-    testTimeout: 20_000,
-    hookTimeout: 20_000,
+    // Deadlines only for what hangs: no test is to fail because a machine is slow.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: files('.test.ts'),
+          exclude: files('.{redis,system}.test.ts'),
+          setupFiles: [`${gears}/unit.ts`],
+          maxWorkers: cores,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'redis',
+          include: files('.redis.test.ts'),
+          globalSetup: [`${gears}/shared-redis.ts`],
+          setupFiles: [`${gears}/redis.ts`],
+          maxWorkers: cores,
+          sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'system',
+          include: files('.system.test.ts'),
+          globalSetup: [`${gears}/shared-redis.ts`],
+          // These mostly wait, for processes and sockets.
+          maxWorkers: cores,
+          sequence: { groupOrder: 3 },
+        },
+      },
+    ],
   },
 });

@@ -11,6 +11,16 @@ import { Problem } from './problem.mjs';
  */
 export async function prepareWorkspace(root, env, run) {
   await install(root, env, run);
+  await build(root, env, run);
+}
+
+/**
+ * Builds what changed, with everything installed.
+ * @param {string} root
+ * @param {NodeJS.ProcessEnv} env
+ * @param {import('./redis-provision.mjs').Run} run
+ */
+export async function build(root, env, run) {
   await run('build', process.execPath, [turbo(root), 'run', 'build', '--output-logs=errors-only'], toolEnv(root, env));
 }
 
@@ -37,7 +47,7 @@ function turbo(root) {
  * @param {NodeJS.ProcessEnv} env
  * @param {import('./redis-provision.mjs').Run} run
  */
-async function install(root, env, run) {
+export async function install(root, env, run) {
   const pinned = readJson(join(root, 'package.json'))?.packageManager?.split('@')[1]?.split('+')[0];
   const installed = readJson(join(root, 'node_modules/pnpm/package.json'))?.version;
   const args = ['install', '--frozen-lockfile', '--config.confirmModulesPurge=false'];

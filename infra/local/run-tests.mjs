@@ -1,10 +1,12 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createFleet } from './fleet.mjs';
 import { provideMoto } from './moto-provision.mjs';
-import { prepareWorkspace, toolEnv } from './prepare.mjs';
+import { build, install, toolEnv } from './prepare.mjs';
 import { createPrinter } from './printer.mjs';
 import { Problem } from './problem.mjs';
 import { redisOnPath } from './redis-on-path.mjs';
@@ -15,13 +17,20 @@ import { provideTestTools } from './test-tools.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
+/** The gears of the tests, in the order in which they run: the quickest first, each a project of vitest.config.ts. */
+const GEARS = ['unit', 'redis', 'system'];
+
 /**
- * Runs the checks and all tests, and ends with the line `N passed, N failed`. A failed check counts as one failure.
- * Resolves to the exit code: 0 only when something ran and nothing failed.
- * @param {{ root?: string, env?: NodeJS.ProcessEnv, prepare?: typeof prepareWorkspace }} options
+ * Runs the checks and all tests, or the tests of one gear, and ends with the line `N passed, N failed`. A failed check
+ * counts as one failure, and what comes after it runs all the same. Resolves to the exit code: 0 only when something ran
+ * and nothing failed.
+ * @param {{
+ *   root?: string, env?: NodeJS.ProcessEnv, only?: string, args?: readonly string[],
+ *   prepare?: { install: typeof install, build: typeof build },
+ * }} options `args` are vitest's, such as the path of a file
  * @returns {Promise<number>}
  */
-export async function runTests({ root = ROOT, env = process.env, prepare = prepareWorkspace } = {}) {
+export async function runTests({ root = ROOT, env = process.env, only, args = [], prepare = { install, build } } = {}) {
   const print = createPrinter();
   const stop = listenForStop();
   const fleet = createFleet({ root, print });
@@ -38,26 +47,39 @@ export async function runTests({ root = ROOT, env = process.env, prepare = prepa
       failures.push(error.message);
     }
   };
+  /** @type {(name: string, program: string, args: readonly string[], env: NodeJS.ProcessEnv) => Promise<void>} */
+  const runTool = (name, program, args, env) =>
+    fleet.run(name, process.execPath, [join(root, 'node_modules', program), ...args], env);
 
-  const run = async () => {
-    const redis = await provideRedis({ env, run: fleet.run, say: print.say, mayUseDocker: false });
-    await attempt(() => provideTestTools({ env, run: fleet.run, say: print.say }));
-    await attempt(() => provideMoto({ env, run: fleet.run, say: print.say }));
-    await prepare(root, env, fleet.run);
-    const tools = toolEnv(root, redisOnPath(env, redis.path, scratch));
-    await attempt(() =>
-      fleet.run('check', process.execPath, [join(root, 'node_modules/pnpm/bin/pnpm.cjs'), 'run', 'check'], tools),
-    );
-    const report = join(scratch, 'report.json');
-    const vitest = ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
-    const broken = await fleet
-      .run('test', process.execPath, [join(root, 'node_modules/vitest/vitest.mjs'), ...vitest], tools)
-      .catch((error) => error);
+  /** @type {(gear: string, tools: NodeJS.ProcessEnv) => Promise<void>} */
+  const testGear = async (gear, tools) => {
+    const report = join(scratch, `${gear}.json`);
+    const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+    const vitest = ['run', '--project', gear, '--passWithNoTests', ...reporters, ...args];
+    const broken = await runTool(gear, 'vitest/vitest.mjs', vitest, tools).catch((error) => error);
     const count = countTests(report);
-    passed = count.passed;
+    passed += count.passed;
     failures.push(...count.failures);
     // an error outside every test fails the run without a failed test
     if (broken !== undefined && count.failures.length === 0) throw broken;
+  };
+
+  const run = async () => {
+    const isWhole = only === undefined;
+    if (!isWhole && !GEARS.includes(only)) throw new Problem(`Name one of: ${GEARS.join(', ')}.`);
+    await prepare.install(root, env, fleet.run);
+    const plain = toolEnv(root, env);
+    if (isWhole) await attempt(() => runTool('check', 'pnpm/bin/pnpm.cjs', ['run', 'check'], plain));
+    if (isWhole || only === 'unit') await attempt(() => testGear('unit', plain));
+    if (only === 'unit') return;
+    const redis = await provideRedis({ env, run: fleet.run, say: print.say, mayUseDocker: false });
+    const withRedis = toolEnv(root, redisOnPath(env, redis.path, scratch));
+    if (isWhole || only === 'redis') await attempt(() => testGear('redis', withRedis));
+    if (only === 'redis') return;
+    await attempt(() => provideTestTools({ env, run: fleet.run, say: print.say }));
+    await attempt(() => provideMoto({ env, run: fleet.run, say: print.say }));
+    await prepare.build(root, env, fleet.run);
+    await testGear('system', withRedis);
   };
 
   try {
@@ -72,4 +94,20 @@ export async function runTests({ root = ROOT, env = process.env, prepare = prepa
   for (const failure of failures) print.problem(failure);
   process.stdout.write(`${passed} passed, ${failures.length} failed\n`);
   return failures.length === 0 ? 0 : 1;
+}
+
+/**
+ * Installs, then has vitest run the unit tests again at each change, with the terminal as its own.
+ * @param {readonly string[]} args vitest's
+ * @returns {Promise<number>} its exit code
+ */
+export async function watchTests(args) {
+  const print = createPrinter();
+  const fleet = createFleet({ root: ROOT, print });
+  await install(ROOT, process.env, fleet.run);
+  const vitest = [join(ROOT, 'node_modules/vitest/vitest.mjs'), 'watch', '--project', 'unit', ...args];
+  const watching = spawn(process.execPath, vitest, { cwd: ROOT, stdio: 'inherit', env: toolEnv(ROOT, process.env) });
+  process.on('SIGINT', () => undefined); // the terminal sends it to vitest too, which ends by it
+  const [code] = await once(watching, 'exit');
+  return code ?? 1;
 }

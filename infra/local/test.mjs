@@ -1,5 +1,11 @@
-// `npm test`: installs, builds, checks and tests, from a fresh clone. Needs nothing but Node and git.
+// `npm test` and its parts: installs what they need, and tests, from a fresh clone. Needs nothing but Node and git.
 import { refuseOldNode } from './node-version.mjs';
 
 refuseOldNode();
-import('./run-tests.mjs').then(({ runTests }) => runTests()).then((code) => process.exit(code));
+import('./run-tests.mjs')
+  .then(({ runTests, watchTests }) => {
+    const [gear, ...rest] = process.argv.slice(2);
+    if (gear === 'watch') return watchTests(rest);
+    return runTests(gear === undefined ? {} : { only: gear, args: rest });
+  })
+  .then((code) => process.exit(code));

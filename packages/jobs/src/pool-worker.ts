@@ -38,7 +38,7 @@ const BLOCK_SECONDS = 1;
 /**
  * BullMQ's worker without its loop: items are taken one by one, when there is a free place for them, while its lock
  * renewal, stalled check and completion stay BullMQ's. It leans on two protected members of BullMQ 6.7 (`lockManager`,
- * `processJob`); pool-worker.test.ts holds them.
+ * `processJob`); pool-worker.redis.test.ts holds them.
  */
 export class PoolWorker extends Worker {
   readonly #options: PoolWorkerOptions;

@@ -19,7 +19,7 @@ const metric = (type: Metric['type'], of: readonly Service[], labels: Metric['la
 });
 
 /**
- * Every metric of ours: what rules, dashboard and scalers may ask for. images.test.ts holds the names and types against what
+ * Every metric of ours: what rules, dashboard and scalers may ask for. images.system.test.ts holds the names and types against what
  * the processes really tell.
  */
 export const METRICS: Readonly<Record<string, Metric>> = {

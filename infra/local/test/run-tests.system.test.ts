@@ -20,9 +20,16 @@ beforeEach(async () => {
 
 afterEach(() => rm(root, { recursive: true, force: true }));
 
+/** As vitest.config.ts names the gears: the files of this suite are x<n>.unit.test.js, .redis.test.js and .system.test.js in turn. */
+const GEARS = ['unit', 'redis', 'system'];
+const CONFIG = `export default { test: { projects: ${JSON.stringify(GEARS)}.map((name) => ({ test: { name, include: ['*.' + name + '.test.js'] } })) } };`;
+
 async function run(check: string, tests: readonly string[]): Promise<{ code: number; last: string; text: string }> {
   await writeFile(join(root, 'package.json'), JSON.stringify({ type: 'module', scripts: { check } }));
-  for (const [index, test] of tests.entries()) await writeFile(join(root, `x${index}.test.js`), test);
+  await writeFile(join(root, 'vitest.config.js'), CONFIG);
+  for (const [index, test] of tests.entries()) {
+    await writeFile(join(root, `x${index}.${GEARS[index % GEARS.length]}.test.js`), test);
+  }
   return new Promise((resolve) => {
     execFile(process.execPath, [driver, root], (error, text) => {
       resolve({
@@ -36,22 +43,21 @@ async function run(check: string, tests: readonly string[]): Promise<{ code: num
 
 describe('npm test', () => {
   it.each([
-    ['everything is well', 'exit 0', [PASSES, PASSES], '2 passed, 0 failed', 0],
-    ['a test fails', 'exit 0', [PASSES, FAILS], '1 passed, 1 failed', 1],
-    ['a check fails', 'exit 3', [PASSES], '1 passed, 1 failed', 1],
-    ['an error escapes from a test', 'exit 0', [STRAY_ERROR], '1 passed, 1 failed', 1],
-    ['there is no test', 'exit 0', [], '0 passed, 1 failed', 1],
+    ['everything is well', [PASSES, PASSES, PASSES], '3 passed, 0 failed', 0],
+    ['there is no test', [], '0 passed, 1 failed', 1],
   ])(
     'when %s, ends with the count alone on the last line and the right exit code',
-    async (_when, check, tests, last, code) => {
-      expect(await run(check, tests)).toMatchObject({ last, code });
+    async (_when, tests, last, code) => {
+      expect(await run('exit 0', tests)).toMatchObject({ last, code });
     },
   );
 
-  it('goes on with the tests after a failed check, and names it', async () => {
-    const { text } = await run('echo ugly; exit 3', [FAILS]);
+  it('goes on after a failed check, a failed test and an error outside a test, names each, and counts them', async () => {
+    const { last, code, text } = await run('echo ugly; exit 3', [FAILS, STRAY_ERROR, PASSES]);
     expect(text).toMatch(/^check +\| ugly$/m);
     expect(text).toMatch(/^check ended with exit code 3\.$/m);
-    expect(text).toMatch(/x0\.test\.js: fails$/m);
+    expect(text).toMatch(/x0\.unit\.test\.js: fails$/m);
+    expect(text).toMatch(/^redis ended with exit code 1\.$/m);
+    expect({ last, code }).toEqual({ last: '2 passed, 3 failed', code: 1 });
   });
 });
