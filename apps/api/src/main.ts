@@ -8,6 +8,7 @@ import {
   createMetrics,
   startHealthServer,
   startTracing,
+  stopOnSignals,
   traceRequests,
   watchRedis,
 } from '@comfy-fleet/telemetry';
@@ -30,6 +31,8 @@ const IDLE_SECONDS = 60;
 const HEARTBEAT_MS = 15_000;
 /** For requests under way when the process is to stop; streams and waits end at once. */
 const GRACE_MS = 10_000;
+/** For what comes after them. */
+const STOP_GRACE_MS = 10_000;
 /** For Redis to be reached at the start, and how often it is looked for. */
 const FIRST_ANSWER_MS = 3000;
 const LOOK_MS = 20;
@@ -106,29 +109,19 @@ async function main(): Promise<void> {
   );
   await storage.ask(); // the log says it when pictures cannot be stored
 
-  const stop = (signal: string) => {
-    if (stopping.signal.aborted) process.exit(1); // asked twice: now
-    log.info('stopping', { signal });
+  const { unreadyMs } = config.http;
+  const stop = async () => {
     stopping.abort();
     server.leave();
-    delay(config.http.unreadyMs)
-      .then(() => server.close(GRACE_MS))
-      .then(() => watching)
-      .then(() => health.close())
-      .then(() => Promise.all([ledger.close(), tracing.close()]))
-      .then(() => keys?.close())
-      .then(
-        () => log.info('stopped'),
-        (error: unknown) => {
-          log.error('stopping failed', { error });
-          process.exitCode = 1;
-        },
-      )
-      // A collector of traces that does not answer would keep it for as long as it is waited for.
-      .then(() => process.exit());
+    await delay(unreadyMs);
+    await server.close(GRACE_MS);
+    await watching;
+    await health.close();
+    // A collector of traces that does not answer keeps it for as long as that is waited for.
+    await Promise.all([ledger.close(), tracing.close()]);
+    keys?.close();
   };
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
+  stopOnSignals({ stop, withinMs: unreadyMs + GRACE_MS + STOP_GRACE_MS, log });
 }
 
 /** Resolves when the ledger can be asked; also when it cannot for so long that callers had better hear of it. */

@@ -55,3 +55,12 @@ it('says unready and goes on taking requests for UNREADY_SECONDS first', async (
   await stopped;
   expect(fleet.api.exitCode).toBe(0);
 });
+
+it('ends at once when it is told a second time, by whichever signal', async () => {
+  const fleet = await open({ UNREADY_SECONDS: '60' });
+  const stopped = fleet.api.stop('SIGTERM');
+  await until('it is stopping', () => fleet.api.output.includes('"stopping"'));
+  await fleet.api.stop('SIGINT');
+  await stopped;
+  expect(fleet.api.exitCode).toBe(1);
+});

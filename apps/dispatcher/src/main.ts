@@ -10,6 +10,7 @@ import {
   type Metrics,
   startHealthServer,
   startTracing,
+  stopOnSignals,
   watchRedis,
 } from '@comfy-fleet/telemetry';
 import { deliver } from '@comfy-fleet/webhooks';
@@ -87,29 +88,16 @@ async function main(): Promise<void> {
   const health = await startHealth(config, metrics, log, () => deliveries.ping(AbortSignal.timeout(READY_TIMEOUT_MS)));
   log.info('dispatcher started', { health_port: health.port });
 
-  const stop = async (name: NodeJS.Signals) => {
-    log.info('stopping', { signal: name });
-    // A try that is broken off would be made again: each may take its time. Without Redis their locks lapse instead.
-    setTimeout(() => process.exit(1), timeoutMs + STOP_GRACE_MS).unref();
+  const stop = async () => {
     stopping.abort();
     await work;
     await health.close();
     await deliveries.close();
     await Promise.all([keeper.close(), tracing.close()]);
     keys?.close();
-    log.info('stopped');
   };
-  for (const name of ['SIGTERM', 'SIGINT'] as const) {
-    process.once(name, () => {
-      stop(name).then(
-        () => process.exit(),
-        (error: unknown) => {
-          log.error('stopping failed', { error });
-          process.exit(1);
-        },
-      );
-    });
-  }
+  // A try that is broken off would be made again: each may take its time. Without Redis their locks lapse instead.
+  stopOnSignals({ stop, withinMs: timeoutMs + STOP_GRACE_MS, log });
 }
 
 function openHttp(allow: readonly string[]): SafeHttp {

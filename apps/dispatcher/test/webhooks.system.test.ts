@@ -227,6 +227,20 @@ it('lets the webhooks under way end when it is told to stop, then goes with exit
   expect((await reaches(fleet, id, 'delivered')).attempts).toHaveLength(1);
 });
 
+it('ends at once when it is told to stop a second time, by whichever signal', async () => {
+  const fleet = await aFleet();
+  const sink = await aSink();
+  const dispatcher = await fleet.startDispatcher();
+  sink.answer({ after: new Promise(() => {}) });
+  await endedJob(fleet, { url: sink.url });
+  await sink.got(1);
+  const stopped = dispatcher.stop('SIGTERM');
+  await until('it is stopping', () => dispatcher.output.includes('"stopping"'));
+  await dispatcher.stop('SIGINT');
+  await stopped;
+  expect(dispatcher.exitCode).toBe(1);
+});
+
 it('says in a line what is wrong with WEBHOOK_ALLOW', async () => {
   const fleet = await aFleet();
   const start = fleet.startDispatcher({ WEBHOOK_ALLOW: '10.0.0.0/99' });

@@ -2,7 +2,14 @@ import { ConfigError, loadConfig, loadEnvFile } from '@comfy-fleet/config';
 import { FleetError } from '@comfy-fleet/contracts';
 import { openFrameStores } from '@comfy-fleet/frames';
 import { createWorkerLedger } from '@comfy-fleet/jobs';
-import { createLogger, createMetrics, startHealthServer, startTracing, watchRedis } from '@comfy-fleet/telemetry';
+import {
+  createLogger,
+  createMetrics,
+  startHealthServer,
+  startTracing,
+  stopOnSignals,
+  watchRedis,
+} from '@comfy-fleet/telemetry';
 import { askedOfInstances, loadWorkflows, WorkflowError } from '@comfy-fleet/workflows';
 import { createInstruments } from './instruments.js';
 import { largestVram } from './largest-vram.js';
@@ -89,28 +96,16 @@ async function main(): Promise<void> {
   const watching = watchRedis({ metrics, ping: (signal) => ledger.ping(signal), signal: stopping.signal, log });
   log.info('worker started', { name, pools, instances: config.comfyui.urls.length, health_port: health.port });
 
-  const stop = async (signal: NodeJS.Signals) => {
-    log.info('stopping', { signal, drain_seconds: drainSeconds });
-    // Without Redis giving back would wait for it; then the jobs' locks lapse instead.
-    setTimeout(() => process.exit(1), drainSeconds * 1000 + STOP_GRACE_MS).unref();
+  const stop = async () => {
     await worker.stop(drainSeconds * 1000);
     stopping.abort();
     await watching;
     await health.close();
     await Promise.all([ledger.close(), tracing.close()]);
-    log.info('stopped');
   };
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.once(signal, () => {
-      stop(signal).then(
-        () => process.exit(),
-        (error: unknown) => {
-          log.error('stopping failed', { error });
-          process.exit(1);
-        },
-      );
-    });
-  }
+  // Without Redis giving back would wait for it; then the jobs' locks lapse instead.
+  const withinMs = drainSeconds * 1000 + STOP_GRACE_MS;
+  stopOnSignals({ stop, withinMs, about: { drain_seconds: drainSeconds }, log });
 }
 
 main().catch((error: unknown) => {

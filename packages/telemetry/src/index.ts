@@ -12,6 +12,7 @@ export { type HealthServer, type HealthServerOptions, startHealthServer } from '
 export { createLogger, type LogFormat, type Logger, type LoggerOptions, type LogLevel } from './logger.js';
 export { type Counter, createMetrics, type Gauge, type Histogram, type Metrics } from './metrics.js';
 export { watchRedis } from './redis-watch.js';
+export { type StopOptions, stopOnSignals } from './stop-signals.js';
 export { startTracing, type Tracing } from './tracing.js';
 export { callInSpan } from './tracing-calls.js';
 export { noteProblem, noteRoute, traceRequests } from './tracing-requests.js';

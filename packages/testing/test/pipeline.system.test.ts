@@ -181,6 +181,21 @@ it('interrupts an execution that takes longer than its level of detail allows, a
   expect(await jobs.ended((await jobs.generate(QUICK)).id)).toMatchObject({ status: 'succeeded' });
 });
 
+it('ends a worker at once that is told to stop a second time, by whichever signal, and loses nothing', async () => {
+  const gpu = await simulator(1000);
+  const a = await fleet.startWorker('a', [gpu.url]);
+  const { id } = await jobs.generate(LONG);
+  await running(id);
+  const stopped = a.stop('SIGTERM');
+  await until('it is stopping', () => a.output.includes('"stopping"'));
+  await a.stop('SIGINT');
+  await stopped;
+  expect(a.exitCode).toBe(1);
+  await fleet.startWorker('a', [gpu.url]);
+  gpu.set({ stepMs: 0 });
+  expect(await jobs.ended(id)).toMatchObject({ status: 'succeeded', attempts: 1 });
+});
+
 it('takes back at once what waits behind another when its worker is told to stop', async () => {
   const first = await simulator(20);
   const second = await simulator(0);

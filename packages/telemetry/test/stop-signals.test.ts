@@ -1,0 +1,59 @@
+import { EventEmitter } from 'node:events';
+import { Writable } from 'node:stream';
+import { expect, it } from 'vitest';
+import { createLogger, stopOnSignals } from '../src/index.js';
+
+/** Stands for a process: signals come as its events, and its end is only written down. */
+function aProcess(stop: () => Promise<void>, withinMs = 60_000) {
+  const said: string[] = [];
+  const stream = new Writable({
+    write(chunk, _encoding, done) {
+      said.push((JSON.parse(String(chunk)) as { message: string }).message);
+      done();
+    },
+  });
+  const log = createLogger({ service: 'test', level: 'info', format: 'json', stream });
+  const signals = new EventEmitter();
+  let end: (code: number) => void = () => {};
+  const ended = new Promise<number>((resolve) => (end = resolve));
+  const own = Object.assign(signals, { exit: (code?: number | string | null) => end(Number(code ?? 0)) as never });
+  let stops = 0;
+  const counted = () => {
+    stops += 1;
+    return stop();
+  };
+  stopOnSignals({ stop: counted, withinMs, log }, own as unknown as NodeJS.Process);
+  return { send: (signal: NodeJS.Signals) => signals.emit(signal), ended, said, stops: () => stops };
+}
+
+const never = () => new Promise<void>(() => {});
+
+it.each(['SIGTERM', 'SIGINT'] as const)('stops in order at %s and ends with 0', async (signal) => {
+  const one = aProcess(async () => {});
+  one.send(signal);
+  expect(await one.ended).toBe(0);
+  expect(one.said).toEqual(['stopping', 'stopped']);
+});
+
+it.each([
+  ['SIGTERM', 'SIGINT'],
+  ['SIGINT', 'SIGTERM'],
+  ['SIGINT', 'SIGINT'],
+  ['SIGTERM', 'SIGTERM'],
+] as const)('ends at once when after %s comes %s, without stopping a second time', async (first, second) => {
+  const one = aProcess(never);
+  one.send(first);
+  one.send(second);
+  expect(await one.ended).toBe(1);
+  expect(one.stops()).toBe(1);
+  expect(one.said).toEqual(['stopping', 'ending at once: told to stop a second time']);
+});
+
+it('ends with 1 when stopping fails, and when it takes too long', async () => {
+  const failing = aProcess(() => Promise.reject(new Error('broken')));
+  failing.send('SIGTERM');
+  expect([await failing.ended, failing.said.at(-1)]).toEqual([1, 'stopping failed']);
+  const late = aProcess(never, 1);
+  late.send('SIGTERM');
+  expect([await late.ended, late.said.at(-1)]).toEqual([1, 'stopping took too long; the rest is left undone']);
+});
