@@ -1,3 +1,4 @@
+import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { drawLatent, drawPreview } from '../src/drawing/draw.js';
 import type { Images, Latent, LatentContent, Painting } from '../src/nodes/values.js';
@@ -126,7 +127,32 @@ describe('the picture', () => {
   });
 });
 
+describe('a picture of few pixels', () => {
+  const small = (change: Partial<Painting>, under?: LatentContent) => drawLatent(painted(change, under, 64, 64), 0);
+
+  it('is the same for the same story, another for another seed or prompt, and calmer with more steps', async () => {
+    const first = await small({});
+    expect((await small({})).equals(first)).toBe(true);
+    expect(distance(await small({ seed: '8' }), first)).toBeGreaterThan(10);
+    expect(distance(await small({ positive: 'a fox' }), first)).toBeGreaterThan(1);
+    expect(roughness(await small({ steps: 2 }), 64)).toBeGreaterThan(2 * roughness(first, 64));
+  });
+
+  it('begins from what was there', async () => {
+    const input = await small({ seed: '1' });
+    const images: Images = { kind: 'images', width: 64, height: 64, frames: [input] };
+    const over = async (denoise: number) =>
+      distance(await small({ seed: '2', denoise }, { kind: 'pixels', images }), input);
+    expect((await over(0.2)) * 2.5).toBeLessThan(await over(0.9));
+  });
+});
+
 describe('a preview', () => {
+  it('of a small picture is as large as any', async () => {
+    const { width, height } = await sharp(await drawPreview(painted({}, undefined, 72, 40), 0.5)).metadata();
+    expect({ width, height }).toEqual({ width: 512, height: 284 });
+  });
+
   it('is a JPEG whose longer side has 512 pixels, small enough to pass on', async () => {
     for (const part of [0.1, 0.5, 1]) {
       const jpeg = await drawPreview(painted({ steps: 8 }, undefined, 1024, 640), part);

@@ -3,6 +3,7 @@ import type { Images, LatentContent, Painting } from '../nodes/values.js';
 import { caption } from './caption.js';
 import { noiseLevel, noiseOverlay } from './noise.js';
 import { sceneSvg } from './scene.js';
+import { smallScene } from './small-scene.js';
 
 const LARGE = 1_500_000;
 
@@ -11,6 +12,8 @@ export interface DrawingSize {
   readonly height: number;
   /** Place in the batch. */
   readonly index: number;
+  /** The picture it is, or is a preview of, is drawn in the simple way. */
+  readonly isSmall: boolean;
   /** How far the last sampler is, 0–1; absent: done. */
   readonly part?: number;
 }
@@ -28,26 +31,30 @@ export async function drawContent(content: LatentContent, size: DrawingSize): Pr
 }
 
 async function painted(under: LatentContent, painting: Painting, size: DrawingSize): Promise<Buffer> {
-  const { width, height, index, part } = size;
-  const svg = Buffer.from(sceneSvg(painting, width, height, index));
-  const scene = sharp(svg).resize(width, height, { fit: 'fill' }).removeAlpha();
+  const { width, height, index, part, isSmall } = size;
+  const begins = under.kind === 'empty' || painting.denoise >= 1;
+  const finished = noiseLevel(painting.steps) * Math.max(0.3, painting.denoise);
+  const level = part === undefined ? finished : (finished / 3) * part;
+  if (isSmall && begins) return smallScene(painting, width, height, index, level);
+  const scene = isSmall
+    ? rgb(smallScene(painting, width, height, index, 0), width, height)
+    : sharp(Buffer.from(sceneSvg(painting, width, height, index)))
+        .resize(width, height, { fit: 'fill' })
+        .removeAlpha();
   const overlays: OverlayOptions[] = [];
   let ground = scene;
-  if (under.kind !== 'empty' && painting.denoise < 1) {
+  if (!begins) {
     const covering = await scene.ensureAlpha(hold(painting.denoise)).raw().toBuffer();
     overlays.push({ input: covering, raw: { width, height, channels: 4 } });
-    ground = rgb(await drawContent(under, { width, height, index }), width, height).median(
+    ground = rgb(await drawContent(under, { width, height, index, isSmall }), width, height).median(
       smoothing(painting, width * height),
     );
   }
-  const finished = noiseLevel(painting.steps) * Math.max(0.3, painting.denoise);
-  const left = part === undefined ? 0 : 1 - part;
-  const level = part === undefined ? finished : (finished / 3) * part;
   overlays.push(noiseOverlay(painting, index, width, height, level));
-  if (part === undefined) overlays.push(...(await caption(painting, width, height)));
+  if (part === undefined && !isSmall) overlays.push(...(await caption(painting, width, height)));
   const pixels = await ground.composite(overlays).removeAlpha().toColourspace('srgb').raw().toBuffer();
   // A preview is the sampler's guess at the result: dim shapes first, edges last.
-  const blur = (left * width) / 14;
+  const blur = ((part === undefined ? 0 : 1 - part) * width) / 14;
   return blur < 0.3 ? pixels : rgb(pixels, width, height).blur(blur).raw().toBuffer();
 }
 

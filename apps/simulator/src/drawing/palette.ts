@@ -39,3 +39,22 @@ function hsl(hue: number, saturation: number, lightness: number): string {
 export function tone(palette: Palette, at: number): string {
   return palette.tones[Math.max(0, Math.min(palette.tones.length - 1, Math.round(at)))] ?? palette.light;
 }
+
+/** A cfg gives stronger colours the higher it is; around 7, and where there is none at all, they are as intended: 1. */
+export function vigour(cfg: number): number {
+  return cfg <= 1 ? 1 : Math.min(1.6, 0.55 + cfg * 0.064);
+}
+
+export type Rgb = readonly [red: number, green: number, blue: number];
+
+/** A colour of a palette, each part 0–255. */
+export function rgb(colour: string): Rgb {
+  const [hue = 0, saturation = 0, lightness = 0] = colour.match(/[\d.]+/g)?.map(Number) ?? [];
+  const light = lightness / 100;
+  const reach = (saturation / 100) * Math.min(light, 1 - light);
+  const part = (shift: number) => {
+    const k = (shift + hue / 30) % 12;
+    return 255 * (light - reach * Math.max(-1, Math.min(k - 3, 9 - k, 1)));
+  };
+  return [part(0), part(8), part(4)];
+}

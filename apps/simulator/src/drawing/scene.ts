@@ -5,7 +5,7 @@ import { type Motif, n, WIDTH } from './motifs/motif.js';
 import { orbs } from './motifs/orbs.js';
 import { ribbons } from './motifs/ribbons.js';
 import { skyline } from './motifs/skyline.js';
-import { paletteFrom } from './palette.js';
+import { paletteFrom, vigour } from './palette.js';
 import { randomFrom } from './random.js';
 
 const MOTIFS: readonly Motif[] = [landscape, orbs, ribbons, facets, skyline];
@@ -22,9 +22,4 @@ export function sceneSvg(painting: Painting, width: number, height: number, inde
   const units = (WIDTH * height) / width;
   const body = motif({ height: units, palette, random });
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${WIDTH} ${n(units)}" preserveAspectRatio="none">${body}</svg>`;
-}
-
-/** A higher cfg gives stronger colours; around 7, and where there is no cfg at all, they are as intended. */
-function vigour(cfg: number): number {
-  return cfg <= 1 ? 1 : Math.min(1.6, 0.55 + cfg * 0.064);
 }
