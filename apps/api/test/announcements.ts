@@ -3,6 +3,7 @@ import type { InstanceAnnouncement, WorkerAnnouncement } from '@comfy-fleet/cont
 export function anInstance(overrides: Partial<InstanceAnnouncement> = {}): InstanceAnnouncement {
   return {
     name: 'gpu-1/1',
+    pools: ['default'],
     state: 'up',
     since: Date.now(),
     reason: null,
@@ -30,7 +31,7 @@ export function aWorker(overrides: Partial<WorkerAnnouncement> = {}): WorkerAnno
     pools: ['default'],
     draining: false,
     storeFault: null,
-    instances: [anInstance()],
+    instances: [anInstance({ pools: overrides.pools ?? ['default'] })],
     ...overrides,
   };
 }

@@ -309,6 +309,35 @@ describe('doctor on a broken set-up', () => {
     expect(bad[0]?.mend).toMatch(/^start ComfyUI there .*or correct COMFYUI_URLS/);
   });
 
+  it('where an instance of COMFYUI_INSTANCES_FILE does not take our credentials, or the file is wrong', async () => {
+    const closed = await startSimulator({ requiredHeader: 'X-API-Key: another' });
+    onTestFinished(() => closed.close());
+    const file = join(dir, 'instances.json');
+    const settings = { COMFYUI_URLS: undefined, COMFYUI_INSTANCES_FILE: file };
+    const write = (headers: object) =>
+      writeFile(file, JSON.stringify({ instances: [{ name: 'studio', url: closed.url, headers }] }));
+    await write({ 'X-API-Key': PASSWORD });
+    expect(await examine(settings)).toMatchObject({
+      code: 1,
+      bad: [
+        {
+          check: 'comfyui',
+          found: `The ComfyUI instance studio (${closed.url}) refused our credentials (401).`,
+          mend: `check headers of studio (${closed.url}) in COMFYUI_INSTANCES_FILE`,
+        },
+      ],
+    });
+    closed.set({ requiredHeader: `X-API-Key: ${PASSWORD}` });
+    expect((await examine(settings)).bad).toEqual([]);
+    await write({ 'X-API-Key': { env: 'NOT_THERE' } });
+    expect((await examine(settings)).bad).toMatchObject([
+      {
+        check: 'comfyui',
+        found: `COMFYUI_INSTANCES_FILE=${file}: instance no. 1 (studio): headers.X-API-Key needs the environment variable NOT_THERE, which is not set`,
+      },
+    ]);
+  });
+
   it('where a ComfyUI has not the checkpoint of the workflows', async () => {
     const poor = await startSimulator({ checkpoints: ['fox.safetensors'] });
     onTestFinished(() => poor.close());

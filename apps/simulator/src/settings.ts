@@ -26,6 +26,9 @@ export const settingsSchema = Type.Object(
     journal: Type.Union([Type.String({ minLength: 1 }), Type.Null()], {
       description: 'File that gets a line at the start and end of every execution; null: none',
     }),
+    requiredHeader: Type.Union([Type.String({ pattern: '^[^\\s:]+:\\s*\\S.*$' }), Type.Null()], {
+      description: '`Name: value` without which requests and sockets are answered 401; null: none',
+    }),
   },
   { additionalProperties: false },
 );
@@ -49,6 +52,7 @@ export const defaultSettings: SimulatorSettings = {
   diffusionModels: ['flux1-dev.safetensors'],
   textEncoders: ['clip_g.safetensors', 'clip_l.safetensors', 't5xxl_fp16.safetensors'],
   journal: null,
+  requiredHeader: null,
 };
 
 /** Settings or faults that make no sense. `faults` names each. */

@@ -4,10 +4,12 @@ import { createServer } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
 import { Engine } from './engine.js';
 import type { FaultBook } from './faults.js';
 import { createApp } from './http/app.js';
+import { isLetIn } from './http/login.js';
 import { isForeign } from './http/origin.js';
 import { type JournalLine, readJournal } from './journal.js';
 import { defaultSettings, patched, type SimulatorSettings } from './settings.js';
@@ -65,11 +67,13 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   const sockets = new WebSocketServer({ noServer: true });
   server.on('upgrade', (request, socket, head) => {
     const { pathname, searchParams } = new URL(request.url ?? '/', 'http://simulator');
+    if (!isLetIn(request.headers, engine.settings.requiredHeader)) {
+      refuse(socket, '401 Unauthorized');
+      return;
+    }
     const isWs = pathname === '/ws' || pathname === '/api/ws';
     if (!isWs || isForeign(request.headers, engine.settings.version)) {
-      socket.end(
-        `HTTP/1.1 ${isWs ? '403 Forbidden' : '404 Not Found'}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`,
-      );
+      refuse(socket, isWs ? '403 Forbidden' : '404 Not Found');
       return;
     }
     sockets.handleUpgrade(request, socket, head, (ws) => engine.hub.connect(ws, searchParams.get('clientId') ?? ''));
@@ -103,4 +107,9 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
       await removeOwnDir();
     },
   };
+}
+
+/** Answers a handshake that is not to become a socket. */
+function refuse(socket: Duplex, status: string): void {
+  socket.end(`HTTP/1.1 ${status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
 }

@@ -14,6 +14,7 @@ function describe(lane: Lane): InstanceAnnouncement {
   const { state, since, reason } = instance.health;
   return {
     name: instance.name,
+    pools: instance.pools,
     state,
     since,
     reason,

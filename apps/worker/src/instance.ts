@@ -1,6 +1,7 @@
 import {
   type ComfyClient,
   type ComfySocket,
+  CredentialsRefused,
   connectSocket,
   createComfyClient,
   OutputMissing,
@@ -23,8 +24,10 @@ export interface InstanceFolders {
 
 /** One ComfyUI: its HTTP client, its socket shared by all prompts, and its health. */
 export interface Instance {
-  /** `<worker>/<n>`. */
+  /** `<worker>/<n>`, or the name that it was given after the slash. */
   readonly name: string;
+  /** Whose jobs it takes. */
+  readonly pools: readonly string[];
   readonly health: InstanceHealth;
   /** To submit with; see ComfySocket. */
   readonly clientId: string;
@@ -54,6 +57,9 @@ export interface Instance {
 export interface InstanceOptions {
   readonly name: string;
   readonly baseUrl: string;
+  /** Secrets; see ComfyClientOptions. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly pools: readonly string[];
   readonly timeoutMs: number;
   readonly folders: InstanceFolders;
   readonly log: Logger;
@@ -70,6 +76,8 @@ const PING_MS = 5000;
 export function openInstance({
   name,
   baseUrl,
+  headers,
+  pools,
   timeoutMs,
   folders,
   log,
@@ -77,7 +85,7 @@ export function openInstance({
   onChange,
 }: InstanceOptions): Instance {
   const listeners = new Map<string, (news: PromptNews) => void>();
-  const client = createComfyClient({ baseUrl, instance: name, timeoutMs });
+  const client = createComfyClient({ baseUrl, instance: name, headers, timeoutMs });
   const health = new InstanceHealth(() => {
     const fields = { instance: name, ...(health.reason === null ? {} : { reason: health.reason }) };
     if (health.state === 'up') log.info('instance is up', fields);
@@ -89,6 +97,7 @@ export function openInstance({
   const socket: ComfySocket = connectSocket({
     baseUrl,
     instance: name,
+    headers,
     timeoutMs,
     pingMs: PING_MS,
     log,
@@ -111,6 +120,7 @@ export function openInstance({
   let abilities: Abilities | undefined;
   const instance: Instance = {
     name,
+    pools,
     health,
     get clientId() {
       return socket.clientId;
@@ -149,7 +159,7 @@ export function openInstance({
         health.reached();
         return answer;
       } catch (error) {
-        if (error instanceof FleetError && isOutage(error)) health.failed(error.detail);
+        if (error instanceof FleetError && isOutage(error)) health.failed(reasonOf(error));
         throw error;
       }
     },
@@ -174,4 +184,9 @@ export function openInstance({
 function isOutage(error: FleetError): boolean {
   if (error instanceof OutputMissing) return false;
   return error.code === 'instance_unreachable' || error.code === 'comfyui_error';
+}
+
+/** For operators: what does not let us in is said with what to do about it. */
+function reasonOf(error: FleetError): string {
+  return error instanceof CredentialsRefused ? `${error.detail.slice(0, -1)}: ${error.advice}.` : error.detail;
 }

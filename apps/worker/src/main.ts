@@ -1,4 +1,4 @@
-import { ConfigError, loadConfig, loadEnvFile } from '@comfy-fleet/config';
+import { ConfigError, loadConfig, loadEnvFile, readInstances } from '@comfy-fleet/config';
 import { FleetError } from '@comfy-fleet/contracts';
 import { openFrameStores } from '@comfy-fleet/frames';
 import { createWorkerLedger } from '@comfy-fleet/jobs';
@@ -23,15 +23,16 @@ const STOP_GRACE_MS = 5000;
 async function main(): Promise<void> {
   loadEnvFile();
   const config = loadConfig();
-  if (config.comfyui.urls.length === 0) {
+  const instances = readInstances(config);
+  if (instances.length === 0) {
     throw new ConfigError(['COMFYUI_URLS is not set: write the address of each ComfyUI, e.g. http://127.0.0.1:8188']);
   }
+  const pools = [...new Set(instances.flatMap((instance) => instance.pools))];
   const log = createLogger({ service: 'worker', ...config.log });
   const tracing = await startTracing({ service: 'worker', ...config.tracing, log });
   const metrics = createMetrics({ service: 'worker', log });
   const stopping = new AbortController();
-  const { name, pools, announceSeconds, abilitiesSeconds, drainSeconds, adoptWaitSeconds, storeRetrySeconds } =
-    config.worker;
+  const { name, announceSeconds, abilitiesSeconds, drainSeconds, adoptWaitSeconds, storeRetrySeconds } = config.worker;
   const { healthHost, healthPort } = config.worker;
   const { maxAttempts, maxRefusals, maxInstanceDeaths, maxWorkerDeaths } = config.queue;
   const { jobTtlSeconds, lockMs, stalledCheckMs } = config.queue;
@@ -53,8 +54,7 @@ async function main(): Promise<void> {
   });
   const worker = await startWorker({
     name,
-    comfyUrls: config.comfyui.urls,
-    comfyFolders: config.comfyui.folders,
+    instances,
     pools,
     ledger,
     stores,
@@ -94,7 +94,7 @@ async function main(): Promise<void> {
     log,
   });
   const watching = watchRedis({ metrics, ping: (signal) => ledger.ping(signal), signal: stopping.signal, log });
-  log.info('worker started', { name, pools, instances: config.comfyui.urls.length, health_port: health.port });
+  log.info('worker started', { name, pools, instances: instances.length, health_port: health.port });
 
   const stop = async () => {
     await worker.stop(drainSeconds * 1000);

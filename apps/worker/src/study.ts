@@ -2,19 +2,18 @@ import type { WorkerLedger } from '@comfy-fleet/jobs';
 import type { Asked } from '@comfy-fleet/workflows';
 import type { Instance } from './instance.js';
 
-/** Asks an instance that answers what it can do, and publishes it for its pools. */
+/** Asks an instance that answers what it can do, and publishes it for the pools that it serves. */
 export type Study = (instance: Instance) => Promise<void>;
 
 export function createStudy(options: {
   readonly ledger: WorkerLedger;
-  readonly pools: readonly string[];
   readonly asked: Asked;
   readonly signal: AbortSignal;
 }): Study {
-  const { ledger, pools, asked, signal } = options;
+  const { ledger, asked, signal } = options;
   return async (instance) => {
     if (!instance.health.isReachable) return;
     const abilities = await instance.learn(asked, signal);
-    await ledger.publish(pools, { instance: instance.name, seenAt: Date.now(), abilities });
+    await ledger.publish(instance.pools, { instance: instance.name, seenAt: Date.now(), abilities });
   };
 }

@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import type { InstanceSettings } from '@comfy-fleet/config';
 import type { FrameStores } from '@comfy-fleet/frames';
 import type { WorkerLedger } from '@comfy-fleet/jobs';
 import { every, type Logger } from '@comfy-fleet/telemetry';
@@ -10,7 +11,7 @@ import { canRun } from './can-run.js';
 import { claimLoop } from './claim-loop.js';
 import { createHaltWatch } from './halt-watch.js';
 import type { HeldJob } from './held-job.js';
-import { type Instance, type InstanceFolders, openInstance } from './instance.js';
+import { type Instance, openInstance } from './instance.js';
 import { Lane } from './lanes.js';
 import { createPlacer } from './placer.js';
 import { Stopping } from './signals.js';
@@ -20,11 +21,9 @@ import type { Tools } from './tools.js';
 
 export interface WorkerOptions {
   readonly name: string;
-  /** One instance each, named `<name>/<n>` in this order from 1 on. */
-  readonly comfyUrls: readonly string[];
-  /** The folders of the instance at the same place of the list. */
-  readonly comfyFolders: readonly InstanceFolders[];
-  /** Whose jobs it takes; at least one. */
+  /** Named `<name>/<instance>`. */
+  readonly instances: readonly InstanceSettings[];
+  /** Whose jobs it takes: those of any of its instances. */
   readonly pools: readonly string[];
   readonly ledger: WorkerLedger;
   readonly stores: Pick<FrameStores, 'frames' | 'inputs' | 'fault'>;
@@ -70,19 +69,21 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
 
   const store = createStoreWatch({ stores, minFreeBytes, owner: worker, onChange: changed, log });
   const tools: Tools = { ...options.tools, frames: stores.frames, inputs: stores.inputs, store };
-  const study = createStudy({ ledger, pools, asked: tools.asked, signal: ending.signal });
+  const study = createStudy({ ledger, asked: tools.asked, signal: ending.signal });
   const studyNow = (instance: Instance) => {
     study(instance).catch((error: unknown) => {
       if (!ending.signal.aborted)
         log.warn('an instance does not say what it can do', { instance: instance.name, error });
     });
   };
-  const instances = options.comfyUrls.map((baseUrl, index) =>
+  const instances = options.instances.map(({ name, url, headers, folders, pools }, index) =>
     openInstance({
-      name: `${worker}/${index + 1}`,
-      baseUrl,
+      name: `${worker}/${name}`,
+      baseUrl: url,
+      headers,
+      pools,
       timeoutMs: options.comfyTimeoutMs,
-      folders: options.comfyFolders[index] ?? { output: undefined, input: undefined },
+      folders,
       log,
       onChange: changed,
       onHealth: (instance) => {
@@ -140,10 +141,11 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const able = (job: HeldJob, lane: Lane) => canRun(job.record, lane.instance, tools.workflows);
   const loops = sources.map((source, index) => {
     const changes = bells[index] as Bell;
+    const pool = pools[index] as string;
     return claimLoop({
       source,
-      pool: pools[index] as string,
-      lanes,
+      pool,
+      lanes: lanes.filter(({ instance }) => instance.pools.includes(pool)),
       changes,
       turn,
       able,

@@ -106,6 +106,8 @@ export async function aHeldJob(url: string) {
   const instance = openInstance({
     name: 'w/1',
     baseUrl: url,
+    headers: {},
+    pools: ['default'],
     timeoutMs: 5000,
     folders: { output: undefined, input: undefined },
     log,

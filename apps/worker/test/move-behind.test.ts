@@ -19,6 +19,8 @@ function lanesWith(...pools: string[]) {
       name,
       // Nobody is there, and nobody is asked before the test is over.
       baseUrl: 'http://127.0.0.1:1',
+      headers: {},
+      pools: ['default', 'video'],
       timeoutMs: 100,
       folders: { output: undefined, input: undefined },
       log,

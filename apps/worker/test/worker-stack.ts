@@ -49,13 +49,18 @@ export async function openStack() {
       const log = quietLog();
       const metrics = createMetrics({ service: 'worker', log });
       const ledger = ledgers.worker(name);
-      const { tools, stores = await someStores(), ...more } = given;
+      const { tools, pools = ['default'], stores = await someStores(), ...more } = given;
       let stopping: Promise<void> | undefined;
       const worker: Worker = await startWorker({
         name,
-        comfyUrls,
-        comfyFolders: [],
-        pools: ['default'],
+        instances: comfyUrls.map((url, index) => ({
+          name: `${index + 1}`,
+          url,
+          headers: {},
+          folders: { output: undefined, input: undefined },
+          pools,
+        })),
+        pools,
         ledger,
         stores,
         minFreeBytes: 0,

@@ -19,13 +19,15 @@ export interface ComfyClientOptions {
   readonly baseUrl: string;
   /** The instance's name, used in errors in place of its URL. */
   readonly instance: string;
+  /** Go with every request: what lets us in where a login or a proxy is in front of it. Secrets. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
   /** For one whole answer; for uploads and `view` between two pieces. */
   readonly timeoutMs: number;
 }
 
 /**
  * ComfyUI's HTTP API. Every call throws, besides what it documents: `instance_unreachable` (refused, reset, unresolved,
- * silent past the deadline, 502 to 504), `comfyui_error` (any other answer that cannot be understood), and the signal's
+ * silent past the deadline, 502 to 504; 401 and 403 as its kind CredentialsRefused), `comfyui_error` (any other answer that cannot be understood), and the signal's
  * own reason when the caller aborts.
  */
 export interface ComfyClient {
@@ -70,8 +72,8 @@ export interface ComfyClient {
   close(): void;
 }
 
-export function createComfyClient({ baseUrl, instance, timeoutMs }: ComfyClientOptions): ComfyClient {
-  const http = createHttp({ baseUrl, instance, timeoutMs });
+export function createComfyClient({ baseUrl, instance, headers, timeoutMs }: ComfyClientOptions): ComfyClient {
+  const http = createHttp({ baseUrl, instance, headers, timeoutMs });
 
   const get = async <T>(path: string, what: string, signal: AbortSignal, read: (body: unknown) => T | undefined) =>
     readAnswer(instance, what, await http.request({ method: 'GET', path, signal }), read);

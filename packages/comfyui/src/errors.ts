@@ -14,6 +14,39 @@ export class InstanceUnreachable extends FleetError {
 }
 
 /**
+ * The instance, or a proxy in front of it, answered 401 or 403: nothing can be had there until its headers are right. As
+ * good as out of reach, and no job's fault; what was asked did not get through.
+ */
+export class CredentialsRefused extends InstanceUnreachable {
+  /** What is to be done, for operators: a clause. */
+  readonly advice: string;
+
+  constructor(instance: string, status: number, hasHeaders: boolean) {
+    const { refusal, advice } = describeRefusal(instance, status, hasHeaders);
+    super(`The ComfyUI instance ${instance} ${refusal}.`, { mayHaveArrived: false });
+    this.name = 'CredentialsRefused';
+    this.advice = advice;
+  }
+}
+
+/** What a 401 or 403 to requests means, with or without headers of the instance, and what to do about it: two clauses. */
+export function describeRefusal(instance: string, status: number, hasHeaders: boolean) {
+  if (hasHeaders) {
+    return {
+      refusal: `refused our credentials (${status})`,
+      advice: `check headers of ${instance} in COMFYUI_INSTANCES_FILE`,
+    };
+  }
+  return {
+    refusal: status === 401 ? 'asks for credentials (401)' : `does not let us in (${status})`,
+    advice: `give ${instance} headers in COMFYUI_INSTANCES_FILE`,
+  };
+}
+
+/** Whether a status says that we were not let in. */
+export const isRefusal = (status: number): boolean => status === 401 || status === 403;
+
+/**
  * Nobody knows whether ComfyUI took the prompt: the connection broke, time ran out, or it answered 5xx, which it can do
  * with the prompt already in its queue. Look with `find` before submitting again; the same prompt id twice runs twice.
  */

@@ -7,6 +7,7 @@ import FormData from 'form-data';
 import { bodyStream } from './body-stream.js';
 import { connectionError, timedOut } from './connection-errors.js';
 import { type Deadline, startDeadline } from './deadline.js';
+import { CredentialsRefused, isRefusal } from './errors.js';
 
 /** /object_info of an installation full of custom nodes is some 10 MB; a queue of a thousand large graphs more. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
@@ -37,18 +38,29 @@ interface HttpStream {
 }
 
 /**
- * HTTP to one instance. Any status is an answer; no answer is thrown as FleetError, the caller's abort as its reason.
+ * HTTP to one instance. Any status is an answer, but those that do not let us in are thrown as CredentialsRefused; no
+ * answer is thrown as FleetError, the caller's abort as its reason.
  */
 export interface Http {
   request(request: HttpRequest): Promise<HttpAnswer>;
-  /** The deadline holds for the headers and then between two pieces of the body. */
+  /**
+   * The deadline holds for the headers and then between two pieces of the body. 403 is an answer here: ComfyUI says it of
+   * a file outside its folders.
+   */
   stream(request: HttpRequest): Promise<HttpStream>;
   /** Closes idle connections. */
   close(): void;
 }
 
-export function createHttp(options: { baseUrl: string; instance: string; timeoutMs: number }): Http {
-  const { instance, timeoutMs } = options;
+export function createHttp(options: {
+  baseUrl: string;
+  instance: string;
+  /** With every request. */
+  headers?: Readonly<Record<string, string>> | undefined;
+  timeoutMs: number;
+}): Http {
+  const { instance, timeoutMs, headers: ownHeaders = {} } = options;
+  const hasHeaders = Object.keys(ownHeaders).length > 0;
   const base = options.baseUrl.replace(/\/+$/, '');
   const httpAgent = new HttpAgent(AGENT);
   const httpsAgent = new HttpsAgent(AGENT);
@@ -76,7 +88,7 @@ export function createHttp(options: { baseUrl: string; instance: string; timeout
     if (body !== undefined) config.data = body;
     // an upload may take long as a whole, but it must go on
     if (body instanceof FormData) config.onUploadProgress = () => deadline.restart();
-    config.headers = { ...more.headers, ...headers, ...traceHeaders() };
+    config.headers = { ...ownHeaders, ...more.headers, ...headers, ...traceHeaders() };
     try {
       const answer: AxiosResponse<T> = await client.request<T>(config);
       return answer;
@@ -99,6 +111,7 @@ export function createHttp(options: { baseUrl: string; instance: string; timeout
     const deadline = startDeadline(request.signal, timeoutMs);
     const { status, data } = await send<string>(request, deadline, { responseType: 'text' });
     deadline.end();
+    if (isRefusal(status)) throw new CredentialsRefused(instance, status, hasHeaders);
     return { status, text: data };
   };
 
@@ -109,6 +122,11 @@ export function createHttp(options: { baseUrl: string; instance: string; timeout
       headers: { 'Accept-Encoding': 'identity' },
       maxContentLength: -1,
     });
+    if (status === 401) {
+      deadline.end();
+      data.destroy();
+      throw new CredentialsRefused(instance, status, hasHeaders);
+    }
     const header = (name: string) => {
       const value = headers[name];
       return typeof value === 'string' ? value : undefined;

@@ -1,5 +1,5 @@
 export { type ComfyClient, type ComfyClientOptions, createComfyClient } from './client.js';
-export { OutputMissing, SubmissionUnknown } from './errors.js';
+export { CredentialsRefused, OutputMissing, SubmissionUnknown } from './errors.js';
 export type { Graph, GraphNode } from './graph.js';
 export type { HistoryEntry } from './history.js';
 export type { ObjectInfo } from './object-info.js';

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { WebSocket } from 'ws';
+import { describeRefusal, isRefusal } from './errors.js';
 import { createFrameReader } from './frame-reader.js';
 import { watchLiveness } from './liveness.js';
 import type { SocketEvent } from './socket-events.js';
@@ -14,6 +15,8 @@ export interface ComfySocketOptions {
   /** The same as the client's: http becomes ws, https wss, a path is kept. */
   readonly baseUrl: string;
   readonly instance: string;
+  /** As the client's. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
   /** For the handshake. */
   readonly timeoutMs: number;
   /** Every so often a ping; a peer that was silent through two of them is dead. ComfyUI itself never pings. */
@@ -54,7 +57,7 @@ const FIRST_FRAME = JSON.stringify({ type: 'feature_flags', data: { supports_pre
 
 /** Begins to connect and answers at once. */
 export function connectSocket(options: ComfySocketOptions): ComfySocket {
-  const { instance, log, onEvent, onState, pingMs, timeoutMs } = options;
+  const { instance, headers = {}, log, onEvent, onState, pingMs, timeoutMs } = options;
   const base = options.baseUrl.replace(/^http/, 'ws').replace(/\/+$/, '');
   let clientId = randomUUID();
   let socket: WebSocket;
@@ -65,6 +68,7 @@ export function connectSocket(options: ComfySocketOptions): ComfySocket {
 
   const connect = () => {
     const opened = new WebSocket(`${base}/ws?clientId=${clientId}`, {
+      headers,
       handshakeTimeout: timeoutMs,
       maxPayload: MAX_FRAME_BYTES,
       perMessageDeflate: false,
@@ -87,7 +91,7 @@ export function connectSocket(options: ComfySocketOptions): ComfySocket {
       if (event !== undefined) onEvent(event);
     });
     opened.on('error', (error) => {
-      reason ??= error.message;
+      reason ??= handshakeFault(instance, error, headers) ?? error.message;
     });
     opened.on('close', () => {
       const wasOpen = isOpen;
@@ -128,4 +132,12 @@ export function connectSocket(options: ComfySocketOptions): ComfySocket {
         socket.close();
       }),
   };
+}
+
+/** What a 401 or 403 to the handshake means; ws tells the status in its words only. */
+function handshakeFault(instance: string, { message }: Error, headers: object): string | undefined {
+  const status = Number(/^Unexpected server response: (\d+)$/.exec(message)?.[1]);
+  if (!isRefusal(status)) return undefined;
+  const { refusal, advice } = describeRefusal(instance, status, Object.keys(headers).length > 0);
+  return `it ${refusal}: ${advice}`;
 }

@@ -128,7 +128,7 @@ describe('submit', () => {
     expect(error.detail).toBe('The ComfyUI instance gpu/1 has a host name that cannot be resolved.');
   });
 
-  it.each([[302], [403], [404]])('is comfyui_error when the answer is %i', async (status) => {
+  it.each([[302], [404]])('is comfyui_error when the answer is %i', async (status) => {
     const server = await serve((_request, response) => {
       response.writeHead(status, { Location: '/elsewhere' }).end();
     });

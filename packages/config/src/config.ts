@@ -98,7 +98,10 @@ export interface Config {
     readonly jobsKeptPerKey: number;
     readonly housekeepingSeconds: number;
   };
+  /** Which instances there are, `readInstances` says. */
   readonly comfyui: {
+    /** An absolute path; undefined: the addresses are those of `urls`. */
+    readonly instancesFile: string | undefined;
     readonly urls: readonly string[];
     /** One entry per URL; undefined where this machine does not see that disk. */
     readonly folders: readonly { readonly output: string | undefined; readonly input: string | undefined }[];
@@ -158,6 +161,10 @@ function crossChecks(settings: Settings): string[] {
   for (const name of ['COMFYUI_OUTPUT_DIRS', 'COMFYUI_INPUT_DIRS'] as const) {
     const folders = folderList(settings[name]).length;
     if (folders > urls.length) faults.push(`${name}: names ${folders} folders for ${urls.length} COMFYUI_URLS`);
+  }
+  for (const name of ['COMFYUI_URLS', 'COMFYUI_OUTPUT_DIRS', 'COMFYUI_INPUT_DIRS'] as const) {
+    if (settings.COMFYUI_INSTANCES_FILE === undefined || settings[name] === undefined) continue;
+    faults.push(`COMFYUI_INSTANCES_FILE and ${name} are both set: keep one of them`);
   }
   return faults;
 }
@@ -249,7 +256,12 @@ function toConfig(s: Settings): Config {
       jobsKeptPerKey: s.KEY_JOBS_KEPT,
       housekeepingSeconds: s.HOUSEKEEPING_SECONDS,
     },
-    comfyui: { ...instances(s), timeoutMs: s.COMFYUI_TIMEOUT_MS, pollMs: s.POLL_MS },
+    comfyui: {
+      instancesFile: s.COMFYUI_INSTANCES_FILE === undefined ? undefined : resolve(s.COMFYUI_INSTANCES_FILE),
+      ...instances(s),
+      timeoutMs: s.COMFYUI_TIMEOUT_MS,
+      pollMs: s.POLL_MS,
+    },
     frames: frames(s),
     workflowsDir: resolve(s.WORKFLOWS_DIR),
   };

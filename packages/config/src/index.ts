@@ -7,6 +7,8 @@ export { type Config, type FramesSettings, type KeyLimits, loadConfig } from './
 export { ConfigError } from './config-error.js';
 export { loadEnvFile } from './env-file.js';
 export type { Environment } from './environment.js';
+export type { InstanceSettings } from './instances/parse-instances.js';
+export { readInstances } from './instances/read-instances.js';
 export { readSettings } from './read-settings.js';
 export type { RedisNode, RedisSettings } from './redis-settings.js';
 export { requireKeys } from './require-keys.js';

@@ -111,6 +111,12 @@ export const settingsSchema = Type.Object({
       description: 'Comma-separated http(s) addresses of the ComfyUI instances this worker drives',
     }),
   ),
+  COMFYUI_INSTANCES_FILE: Type.Optional(
+    Type.String({
+      description:
+        'In place of COMFYUI_URLS, a JSON or YAML file with an entry for each instance: address, headers, folders, pools, name',
+    }),
+  ),
   COMFYUI_OUTPUT_DIRS: Type.Optional(
     Type.String({
       description:

@@ -35,6 +35,12 @@ export const simulatorSchema = Type.Object({
   ),
   SIMULATOR_LORAS: Type.Optional(Type.String({ description: 'Comma-separated names of the installed LoRAs' })),
   SIMULATOR_JOURNAL: Type.Optional(Type.String({ description: 'File that gets a line for every start and end' })),
+  SIMULATOR_REQUIRED_HEADER: Type.Optional(
+    Type.String({
+      pattern: '^[^\\s:]+:\\s*\\S.*$',
+      description: '`Name: value` that every request must have, as behind a login; others are answered 401',
+    }),
+  ),
   LOG_LEVEL: Type.Enum(['error', 'warn', 'info', 'debug'], {
     default: 'info',
     description: 'error, warn, info or debug',
@@ -58,6 +64,7 @@ export interface SimulatorConfig {
     readonly deviceName: string;
     readonly previewMethod: 'none' | 'auto' | 'latent2rgb' | 'taesd';
     readonly journal: string | null;
+    readonly requiredHeader: string | null;
     readonly checkpoints?: string[];
     readonly loras?: string[];
   };
@@ -81,6 +88,7 @@ export function loadSimulatorConfig(env: Environment = process.env): SimulatorCo
       deviceName: s.SIMULATOR_DEVICE_NAME,
       previewMethod: s.SIMULATOR_PREVIEW_METHOD,
       journal: s.SIMULATOR_JOURNAL === undefined ? null : resolve(s.SIMULATOR_JOURNAL),
+      requiredHeader: s.SIMULATOR_REQUIRED_HEADER ?? null,
       ...(s.SIMULATOR_CHECKPOINTS === undefined ? {} : { checkpoints: names(s.SIMULATOR_CHECKPOINTS) }),
       ...(s.SIMULATOR_LORAS === undefined ? {} : { loras: names(s.SIMULATOR_LORAS) }),
     },

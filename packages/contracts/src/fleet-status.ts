@@ -7,8 +7,10 @@ const time = () => Type.String({ format: 'date-time' });
 const ids = () => Type.Array(Type.String());
 
 const instanceStatusSchema = Type.Object({
-  /** `<worker>/<n>`. */
+  /** `<worker>/<n>`, or the name that it was given after the slash. */
   name: Type.String(),
+  /** Whose jobs it takes. */
+  pools: Type.Array(Type.String()),
   state: Type.Enum([...INSTANCE_STATES]),
   /** Since when it is in that state. */
   since: time(),

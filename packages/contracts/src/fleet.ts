@@ -7,8 +7,10 @@ export type InstanceState = (typeof INSTANCE_STATES)[number];
 
 /** What a worker says about one of its ComfyUI instances. */
 export interface InstanceAnnouncement {
-  /** `<worker>/<n>`, never a URL: a loopback URL is another server on every node. */
+  /** `<worker>/<n>`, or the name that it was given after the slash; never a URL: a loopback URL is another server on every node. */
   readonly name: string;
+  /** Whose jobs it takes; at least one. */
+  readonly pools: readonly string[];
   readonly state: InstanceState;
   /** ms since 1970 at which it came into that state. */
   readonly since: number;
@@ -41,6 +43,7 @@ export interface WorkerAnnouncement {
   readonly name: string;
   readonly startedAt: number;
   readonly seenAt: number;
+  /** All that any of its instances serves. */
   readonly pools: readonly string[];
   readonly draining: boolean;
   /** Why it claims nothing: it cannot store pictures, since (ms since 1970); null while it can. */

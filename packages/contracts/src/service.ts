@@ -24,7 +24,8 @@ export const probeSchema = Type.Object({
 });
 
 const healthInstanceSchema = Type.Object({
-  name: Type.String({ description: '`<worker>/<n>`.' }),
+  name: Type.String({ description: '`<worker>/<n>`, or the name that it was given after the slash.' }),
+  pools: Type.Array(Type.String(), { description: 'Whose jobs it takes.' }),
   state: Type.Enum([...INSTANCE_STATES]),
   reason: nullable(Type.String({ description: 'Why it is not up.' })),
   since: time(),

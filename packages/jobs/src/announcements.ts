@@ -32,5 +32,14 @@ export async function readWorkers(redis: Redis, keys: Keys): Promise<WorkerAnnou
   const names = (await redis.zrange(keys.workers, '0', '-1')).sort();
   if (names.length === 0) return [];
   const texts = await redis.mget(names.map((name) => keys.worker(name)));
-  return texts.filter((text) => text !== null).map((text) => JSON.parse(text) as WorkerAnnouncement);
+  return texts.filter((text) => text !== null).map(parseWorker);
+}
+
+/** A worker of an earlier version, in the middle of an update, says pools of itself alone: all its instances serve them. */
+function parseWorker(text: string): WorkerAnnouncement {
+  const worker = JSON.parse(text) as WorkerAnnouncement;
+  return {
+    ...worker,
+    instances: worker.instances.map((instance) => ({ ...instance, pools: instance.pools ?? worker.pools })),
+  };
 }

@@ -14,6 +14,7 @@ export type { NewJob, NewOrder } from './new-order.js';
 export type { FleetOverview, PoolOverview } from './overview.js';
 export { presentJob } from './present-job.js';
 export type { FrameRecord, JobError, JobRecord, JobSnapshot, Preview, Progress } from './record.js';
+export { instancesServing } from './serving.js';
 export type { UrlSigner } from './url-signer.js';
 export type { DayUsage } from './usage.js';
 export {

@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis';
 import { readWorkers } from './announcements.js';
 import { type Halts, isPaused, readHalts } from './halts.js';
 import type { Keys } from './keys.js';
+import { instancesServing } from './serving.js';
 import { expectedMs } from './signature.js';
 
 export interface PoolOverview {
@@ -62,10 +63,10 @@ async function readPool(
     open,
     waiting: prioritized + givenBack + delayed,
     running,
-    instances: workers
-      .filter(({ pools, draining }) => pools.includes(pool) && !draining)
-      .flatMap(({ instances }) => instances)
-      .filter(({ name, state }) => state === 'up' && !halts.instances.has(name)).length,
+    instances: instancesServing(
+      workers.filter(({ draining }) => !draining),
+      pool,
+    ).filter(({ name, state }) => state === 'up' && !halts.instances.has(name)).length,
     paused: isPaused(halts, pool),
     durations,
     backlog: sum(backlog, durations),

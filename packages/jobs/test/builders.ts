@@ -106,6 +106,7 @@ export function anAnnouncement(overrides: Partial<WorkerAnnouncement> = {}): Wor
     instances: [
       {
         name: 'w1/0',
+        pools: overrides.pools ?? [POOL],
         state: 'up',
         since: 1,
         reason: null,

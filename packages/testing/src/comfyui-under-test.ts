@@ -4,18 +4,23 @@ import { startSimulator } from '@comfy-fleet/simulator';
 /** A ComfyUI for the contract suite. */
 interface ComfyUnderTest {
   readonly name: string;
+  /** What lets us in. */
+  readonly headers: Readonly<Record<string, string>>;
   start(): Promise<{ readonly url: string; close(): Promise<void> }>;
 }
 
-const VERSIONS = ['0.3.64', '0.33.0'] as const;
-
-/** The simulator in each version it plays, and the real ComfyUI at COMFYUI_URL if that is set. */
+/** The simulator in each version it plays, one of them behind a login, and the real ComfyUI at COMFYUI_URL if that is set. */
 export function comfyUnderTest(): readonly ComfyUnderTest[] {
-  const simulated = VERSIONS.map((version) => ({
-    name: `the simulator as ${version}`,
-    start: () => startSimulator({ version }),
-  }));
+  const simulated: ComfyUnderTest[] = [
+    { name: 'the simulator as 0.3.64', headers: {}, start: () => startSimulator({ version: '0.3.64' }) },
+    {
+      name: 'the simulator as 0.33.0, behind a login',
+      headers: { Authorization: 'Bearer let-me-in', 'X-Tenant': 'studio' },
+      start: () => startSimulator({ version: '0.33.0', requiredHeader: 'Authorization: Bearer let-me-in' }),
+    },
+  ];
   const { COMFYUI_URL: url } = readTestSettings();
   if (url === undefined) return simulated;
-  return [...simulated, { name: 'the ComfyUI at COMFYUI_URL', start: async () => ({ url, close: async () => {} }) }];
+  const close = async () => {};
+  return [...simulated, { name: 'the ComfyUI at COMFYUI_URL', headers: {}, start: async () => ({ url, close }) }];
 }

@@ -1,5 +1,5 @@
 import type { FleetStatus, InstanceAnnouncement, WorkerAnnouncement } from '@comfy-fleet/contracts';
-import type { Halts, PoolOverview } from '@comfy-fleet/jobs';
+import { type Halts, instancesServing, type PoolOverview } from '@comfy-fleet/jobs';
 import type { Deps } from '../deps.js';
 import { drainOf, presentHalt } from '../fleet/drain.js';
 import { findMismatches } from '../fleet/mismatches.js';
@@ -22,8 +22,7 @@ export function fleet({ ledger }: Deps): Handler {
   };
 
   async function liveAbilities(pool: string, workers: readonly WorkerAnnouncement[]) {
-    const serving = workers.filter(({ pools }) => pools.includes(pool));
-    const live = new Set(serving.flatMap(({ instances }) => instances.map(({ name }) => name)));
+    const live = new Set(instancesServing(workers, pool).map(({ name }) => name));
     return (await ledger.abilities(pool)).filter(({ instance }) => live.has(instance));
   }
 }
@@ -66,9 +65,10 @@ function presentInstance(
   instance: InstanceAnnouncement,
   halts: Halts,
 ): FleetStatus['workers'][number]['instances'][number] {
-  const { name, state, since, reason, vram, running, checkpoint } = instance;
+  const { name, pools, state, since, reason, vram, running, checkpoint } = instance;
   return {
     name,
+    pools: [...pools],
     state,
     since: isoTime(since),
     reason,

@@ -73,6 +73,7 @@ function presentWorker(worker: WorkerAnnouncement, halts: Halts): Health['worker
     storage_fault: worker.storeFault?.reason ?? null,
     instances: worker.instances.map((instance) => ({
       name: instance.name,
+      pools: [...instance.pools],
       state: instance.state,
       reason: instance.reason,
       since: isoTime(instance.since),

@@ -4,6 +4,7 @@ import type { Engine } from '../engine.js';
 import { writeJson } from '../json/write.js';
 import { UnforeseenError } from '../validation/errors.js';
 import { MAX_BODY_BYTES } from './features.js';
+import { isLetIn } from './login.js';
 import { isForeign } from './origin.js';
 import type { Reply, Route } from './route.js';
 import { controlRoutes } from './routes/control.js';
@@ -34,7 +35,8 @@ export function createApp(engine: Engine): Express {
   app.disable('etag');
   app.use((request, response, next) => {
     response.setHeader('Server', 'Python/3.13 aiohttp/3.11.16');
-    if (isForeign(request.headers, engine.settings.version)) response.status(403).end();
+    if (!isLetIn(request.headers, engine.settings.requiredHeader)) response.status(401).end();
+    else if (isForeign(request.headers, engine.settings.version)) response.status(403).end();
     else if (request.method === 'OPTIONS') response.status(200).end();
     else next();
   });

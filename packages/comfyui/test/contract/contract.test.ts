@@ -19,14 +19,14 @@ const first = (files: readonly OutputFile[]): OutputFile => {
 const isPng = (bytes: Buffer) => bytes.subarray(0, 8).toString('latin1') === '\x89PNG\r\n\x1a\n';
 const sizeOf = (png: Buffer) => [png.readUInt32BE(16), png.readUInt32BE(20)];
 
-describe.each(comfyUnderTest())('$name', ({ start }) => {
+describe.each(comfyUnderTest())('$name', ({ start, headers }) => {
   let url: string;
   let close: () => Promise<void>;
   let client: ComfyClient;
 
   beforeAll(async () => {
     ({ url, close } = await start());
-    client = createComfyClient({ baseUrl: url, instance: 'gpu/1', timeoutMs: 30_000 });
+    client = createComfyClient({ baseUrl: url, instance: 'gpu/1', headers, timeoutMs: 30_000 });
   });
 
   afterAll(async () => {
@@ -83,7 +83,7 @@ describe.each(comfyUnderTest())('$name', ({ start }) => {
     it('answers an identical graph from the cache with the old file', async () => {
       const graph = plainPicture();
       const { outputs } = await run(client, graph);
-      const listener = await listen(url);
+      const listener = await listen(url, headers);
       const again = await submit(client, graph, listener.socket.clientId);
       const entry = await ended(client, again);
       expect([entry.outcome, entry.outputs]).toEqual(['success', outputs]);
@@ -294,7 +294,7 @@ describe.each(comfyUnderTest())('$name', ({ start }) => {
 
   describe('the socket', () => {
     it('tells of a run from start to end, in order, to the one who submitted it and to nobody else', async () => {
-      const [listener, outsider] = [await listen(url), await listen(url)];
+      const [listener, outsider] = [await listen(url, headers), await listen(url, headers)];
       const promptId = await submit(client, plainPicture(), listener.socket.clientId);
       await listener.heard('idle', promptId);
       const heard = listener.events.filter((event) => 'promptId' in event && event.promptId === promptId);
@@ -308,7 +308,7 @@ describe.each(comfyUnderTest())('$name', ({ start }) => {
     });
 
     it('has the history entry when the socket says that the prompt is over', async () => {
-      const listener = await listen(url);
+      const listener = await listen(url, headers);
       for (let round = 0; round < 20; round += 1) {
         const promptId = await submit(client, plainPicture(), listener.socket.clientId);
         await listener.heard('idle', promptId);
@@ -317,7 +317,7 @@ describe.each(comfyUnderTest())('$name', ({ start }) => {
     });
 
     it('tells of a failure and of an interrupt', { timeout: LONG }, async () => {
-      const listener = await listen(url);
+      const listener = await listen(url, headers);
       const text = Buffer.from(`no picture ${newId()}`);
       const name = await client.upload(`${newId()}.png`, text, { bytes: text.length, signal: never() });
       const failing = await submit(client, invertedInput(name), listener.socket.clientId);
@@ -331,7 +331,7 @@ describe.each(comfyUnderTest())('$name', ({ start }) => {
     });
 
     it('has a client id of its own for each of two sockets', async () => {
-      const [one, two] = [await listen(url), await listen(url)];
+      const [one, two] = [await listen(url, headers), await listen(url, headers)];
       expect(one.socket.clientId).not.toBe(two.socket.clientId);
     });
   });

@@ -49,12 +49,13 @@ export interface Listener {
 }
 
 /** An open socket with all its events, closed when the test is over. */
-export async function listen(baseUrl: string): Promise<Listener> {
+export async function listen(baseUrl: string, headers: Readonly<Record<string, string>> = {}): Promise<Listener> {
   const events: SocketEvent[] = [];
   const states: boolean[] = [];
   const socket = connectSocket({
     baseUrl,
     instance: 'gpu/1',
+    headers,
     timeoutMs: 5000,
     pingMs: 5000,
     onEvent: (event) => events.push(event),

@@ -1,10 +1,12 @@
 import { once } from 'node:events';
+import type { IncomingHttpHeaders } from 'node:http';
 import { onTestFinished } from 'vitest';
 import { type WebSocket, WebSocketServer } from 'ws';
 
 interface Connection {
   readonly url: string;
   readonly origin: string | undefined;
+  readonly headers: IncomingHttpHeaders;
   readonly socket: WebSocket;
   readonly received: string[];
 }
@@ -25,7 +27,13 @@ export async function serveSocket(port = 0, options: { autoPong?: boolean } = {}
   server.on('connection', (socket, request) => {
     const received: string[] = [];
     socket.on('message', (data: Buffer) => received.push(data.toString()));
-    connections.push({ url: request.url ?? '', origin: request.headers.origin, socket, received });
+    connections.push({
+      url: request.url ?? '',
+      origin: request.headers.origin,
+      headers: request.headers,
+      socket,
+      received,
+    });
   });
   await once(server, 'listening');
   const address = server.address();

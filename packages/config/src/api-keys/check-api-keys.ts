@@ -1,6 +1,12 @@
 import { type ApiKey, type ApiKeysFile, apiKeysFileSchema } from '@comfy-fleet/contracts';
 import { Ajv, type ErrorObject } from 'ajv';
-import { faultRule } from './fault-rule.js';
+import { faultRule } from '../fault-rule.js';
+
+const FORMS: Readonly<Record<string, string>> = {
+  id: 'must have 1 to 64 characters, only a-z, 0-9, _ and -, and begin with a letter or a digit',
+  sha256: 'must be 64 hexadecimal digits in lower case',
+  'webhook.secrets': 'may only have secrets that are whsec_ and 24 to 64 bytes in base64',
+};
 
 /** "<field> <rule>" is a sentence. */
 export interface ApiKeyFault {
@@ -26,7 +32,7 @@ function toFault(error: ErrorObject): ApiKeyFault {
   const ofKey = path[0] === 'keys' && path.length > 1;
   // what is wrong with one item is said of its list
   const field = (ofKey ? path.slice(2) : path).filter((part) => !/^\d+$/.test(part)).join('.');
-  return { index: ofKey ? Number(path[1]) : undefined, field, rule: faultRule(error, field) };
+  return { index: ofKey ? Number(path[1]) : undefined, field, rule: faultRule(error, field, FORMS) };
 }
 
 /** Two keys with one id would share jobs and limits; with one digest, only the first would ever be found. */

@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis';
 import { runScript } from '../connection.js';
 import { type Halts, isPaused } from '../halts.js';
 import type { Keys } from '../keys.js';
+import { instancesServing } from '../serving.js';
 import { expectedMs } from '../signature.js';
 
 /** The jobs of one level of detail in one pool. */
@@ -52,7 +53,8 @@ export async function readPoolFigures(redis: Redis, keys: Keys, context: PoolCon
   ]);
   const durations = new Map(Object.entries(learned).map(([kind, ms]) => [kind, Number(ms)]));
   const serving = workers.filter(({ pools }) => pools.includes(pool));
-  const instances = serving.filter(({ draining }) => !draining).flatMap((worker) => worker.instances);
+  const staying = serving.filter(({ draining }) => !draining);
+  const instances = instancesServing(staying, pool);
   return {
     pool,
     lanes: LODS.map((lod, index) => laneFigures(lod, replies[index] as LaneReply, now)),

@@ -1,5 +1,5 @@
-import { createComfyClient, readAbilities } from '@comfy-fleet/comfyui';
-import type { Config } from '@comfy-fleet/config';
+import { CredentialsRefused, createComfyClient, readAbilities } from '@comfy-fleet/comfyui';
+import { type Config, ConfigError, type InstanceSettings, readInstances } from '@comfy-fleet/config';
 import { FleetError } from '@comfy-fleet/contracts';
 import { askedOfInstances, type Workflows } from '@comfy-fleet/workflows';
 import { showBytes } from '../bytes.js';
@@ -14,36 +14,46 @@ export async function checkComfyui(
   workflows: Workflows | undefined,
   signal: AbortSignal,
 ): Promise<Finding[]> {
-  const { urls } = config.comfyui;
-  if (urls.length === 0) {
-    const mend = 'where a worker runs, set COMFYUI_URLS to the addresses of its instances, e.g. http://127.0.0.1:8188';
-    return [reportOf('comfyui').warn('COMFYUI_URLS is not set, so no instance was looked at', mend)];
+  const { fail, warn } = reportOf('comfyui');
+  let instances: readonly InstanceSettings[];
+  try {
+    instances = readInstances(config);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return error.faults.map((fault) => fail(fault, 'correct the file; README says what goes into it'));
   }
-  const found = await Promise.all(urls.map((url) => checkInstance(url, config, workflows, signal)));
+  if (instances.length === 0) {
+    const mend = 'where a worker runs, set COMFYUI_URLS to the addresses of its instances, e.g. http://127.0.0.1:8188';
+    return [warn('COMFYUI_URLS is not set, so no instance was looked at', mend)];
+  }
+  const found = await Promise.all(instances.map((instance) => checkInstance(instance, config, workflows, signal)));
   return found.flat();
 }
 
 async function checkInstance(
-  url: string,
+  { name, url, headers }: InstanceSettings,
   config: Config,
   workflows: Workflows | undefined,
   signal: AbortSignal,
 ): Promise<Finding[]> {
   const { ok, fail } = reportOf('comfyui');
-  const address = showUrl(url);
-  const client = createComfyClient({ baseUrl: url, instance: address, timeoutMs: config.comfyui.timeoutMs });
+  const { instancesFile, timeoutMs } = config.comfyui;
+  const address = instancesFile === undefined ? showUrl(url) : `${name} (${showUrl(url)})`;
+  const client = createComfyClient({ baseUrl: url, instance: address, headers, timeoutMs });
   try {
     const { version, devices } = await client.systemStats(signal);
     const gpus = devices.map(({ name, vramTotal }) => (vramTotal ? `${name} ${showBytes(vramTotal)}` : name));
     const here = ok(`${address} is ComfyUI ${version ?? 'of unknown version'} with ${gpus.join(', ') || 'no device'}`);
-    const clock = await checkClock(url, address, signal);
+    const clock = await checkClock({ url, headers }, address, signal);
     if (workflows === undefined) return [here, ...clock];
     const abilities = await readAbilities(client, askedOfInstances(workflows.templates.values()), signal);
     return [here, ...clock, ...lackFindings(address, workflows, abilities, config.limits)];
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof FleetError)) throw error;
-    const mend = `start ComfyUI there (python main.py --listen), or correct COMFYUI_URLS, and see that this machine may reach it`;
+    if (error instanceof CredentialsRefused) return [fail(error.detail, error.advice)];
+    const setting = instancesFile === undefined ? 'COMFYUI_URLS' : `its url in ${instancesFile}`;
+    const mend = `start ComfyUI there (python main.py --listen), or correct ${setting}, and see that this machine may reach it`;
     return [fail(error.detail, mend)];
   } finally {
     client.close();
@@ -51,9 +61,14 @@ async function checkInstance(
 }
 
 /** By the header Date, which has whole seconds. Without one nothing is said. */
-async function checkClock(url: string, address: string, signal: AbortSignal): Promise<Finding[]> {
+async function checkClock(
+  { url, headers }: Pick<InstanceSettings, 'url' | 'headers'>,
+  address: string,
+  signal: AbortSignal,
+): Promise<Finding[]> {
   const before = Date.now();
-  const answer = await fetch(`${url}/system_stats`, { signal }).catch(() => undefined);
+  // Followed, a redirect would carry the headers to another host.
+  const answer = await fetch(`${url}/system_stats`, { signal, headers, redirect: 'manual' }).catch(() => undefined);
   await answer?.body?.cancel();
   const date = Date.parse(answer?.headers.get('date') ?? '');
   if (Number.isNaN(date)) return [];

@@ -8,14 +8,15 @@ const TYPES: Readonly<Record<string, string>> = {
   object: 'an object',
 };
 
-const FORMS: Readonly<Record<string, string>> = {
-  id: 'must have 1 to 64 characters, only a-z, 0-9, _ and -, and begin with a letter or a digit',
-  sha256: 'must be 64 hexadecimal digits in lower case',
-  'webhook.secrets': 'may only have secrets that are whsec_ and 24 to 64 bytes in base64',
-};
-
-/** What `field` has to be, so that "<field> <rule>" is a sentence. Shows no value: one may be a secret. */
-export function faultRule({ keyword, params, message }: ErrorObject, field: string): string {
+/**
+ * What `field` has to be, so that "<field> <rule>" is a sentence; `forms` says it of fields with a pattern. Shows no value:
+ * one may be a secret.
+ */
+export function faultRule(
+  { keyword, params, message }: ErrorObject,
+  field: string,
+  forms: Readonly<Record<string, string>>,
+): string {
   switch (keyword) {
     case 'required':
       return 'is missing';
@@ -41,7 +42,7 @@ export function faultRule({ keyword, params, message }: ErrorObject, field: stri
     case 'not':
       return 'must not be the name of callers without a key';
     case 'pattern':
-      return FORMS[field] ?? 'does not have the form it needs';
+      return forms[field] ?? 'does not have the form it needs';
     default:
       return message ?? 'is not valid';
   }

@@ -1,0 +1,18 @@
+import { resolve } from 'node:path';
+import type { JobRecord } from '@comfy-fleet/jobs';
+import { loadWorkflows } from '@comfy-fleet/workflows';
+import { expect, it } from 'vitest';
+import { canRun } from '../src/can-run.js';
+import type { Instance } from '../src/instance.js';
+
+const workflows = await loadWorkflows(resolve(import.meta.dirname, '../../../workflows'));
+const instance = { pools: ['flux', 'fast'], abilities: undefined } as unknown as Instance;
+const job = (pool: string) => ({ pool, request: { workflow: 'text2img' } }) as JobRecord;
+
+it('gives an instance the jobs of the pools that it serves, and of no other of its worker', () => {
+  expect(['flux', 'fast', 'default'].map((pool) => canRun(job(pool), instance, workflows))).toEqual([
+    true,
+    true,
+    false,
+  ]);
+});
