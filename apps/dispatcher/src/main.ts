@@ -12,6 +12,7 @@ import {
   startTracing,
   stopOnSignals,
   watchRedis,
+  whileRedisAnswers,
 } from '@comfy-fleet/telemetry';
 import { deliver } from '@comfy-fleet/webhooks';
 import { startHousekeeping } from './housekeeping/housekeeping.js';
@@ -90,13 +91,13 @@ async function main(): Promise<void> {
 
   const stop = async () => {
     stopping.abort();
-    await work;
+    const over = work.then(() => deliveries.close());
+    await whileRedisAnswers(over, { ping: deliveries.ping }); // else the locks of its tries lapse
     await health.close();
-    await deliveries.close();
     await Promise.all([keeper.close(), tracing.close()]);
     keys?.close();
   };
-  // A try that is broken off would be made again: each may take its time. Without Redis their locks lapse instead.
+  // A try that is broken off would be made again: each may take its time.
   stopOnSignals({ stop, withinMs: timeoutMs + STOP_GRACE_MS, log });
 }
 

@@ -9,6 +9,7 @@ import {
   startTracing,
   stopOnSignals,
   watchRedis,
+  whileRedisAnswers,
 } from '@comfy-fleet/telemetry';
 import { askedOfInstances, loadWorkflows, WorkflowError } from '@comfy-fleet/workflows';
 import { createInstruments } from './instruments.js';
@@ -97,13 +98,13 @@ async function main(): Promise<void> {
   log.info('worker started', { name, pools, instances: instances.length, health_port: health.port });
 
   const stop = async () => {
-    await worker.stop(drainSeconds * 1000);
+    // What runs is recorded in Redis or not at all: without it the jobs' locks lapse, and the next worker finds them.
+    await whileRedisAnswers(worker.stop(drainSeconds * 1000), { ping: ledger.ping });
     stopping.abort();
     await watching;
     await health.close();
     await Promise.all([ledger.close(), tracing.close()]);
   };
-  // Without Redis giving back would wait for it; then the jobs' locks lapse instead.
   const withinMs = drainSeconds * 1000 + STOP_GRACE_MS;
   stopOnSignals({ stop, withinMs, about: { drain_seconds: drainSeconds }, log });
 }

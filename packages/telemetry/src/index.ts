@@ -26,3 +26,4 @@ export {
   traceHeaders,
   traceparentNow,
 } from './tracing-spans.js';
+export { whileRedisAnswers } from './while-redis-answers.js';

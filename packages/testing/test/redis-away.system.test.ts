@@ -35,6 +35,7 @@ let redis: RedisServer;
 let fleet: TestFleet;
 let jobs: JobClient;
 let worker: Service;
+let dispatcher: Service;
 
 const running = (id: string) => until('it runs', async () => (await jobs.get(id)).status === 'running');
 const signal = async (name: NodeJS.Signals) => {
@@ -80,7 +81,7 @@ beforeEach(async () => {
   gpu = await gpus.start(50);
   fleet = await startFleet({ redisUrl: redis.url });
   jobs = jobClient(fleet.url);
-  await fleet.startDispatcher();
+  dispatcher = await fleet.startDispatcher();
   worker = await fleet.startWorker('w', [gpu.url]);
 });
 afterEach(async () => {
@@ -138,6 +139,19 @@ it.each(absences)(
     expect(await jobs.ended((await jobs.generate(JOB)).id)).toMatchObject({ status: 'succeeded', attempts: 1 });
   },
 );
+
+it('that stays away is not waited for by who is told to stop with a job in hand: the next worker goes on with it', async () => {
+  const patient = await fleet.startWorker('patient', [gpu.url], { DRAIN_SECONDS: '3600' });
+  await worker.stop();
+  const { id } = await jobs.generate(JOB);
+  await running(id);
+  await redis.stop('SIGKILL');
+  await Promise.all([patient.stop(), dispatcher.stop()]);
+  for (const { output } of [patient, dispatcher]) expect(output).toContain('Redis has not answered for 10 s');
+  await redis.restart();
+  await fleet.startWorker('patient', [gpu.url]);
+  expect(await jobs.ended(id)).toMatchObject({ status: 'succeeded', attempts: 1 });
+});
 
 it('needs no memory for the size of the pictures that it fetches', async () => {
   const peakMemory = async () => {

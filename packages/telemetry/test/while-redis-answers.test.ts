@@ -1,0 +1,36 @@
+import { expect, it } from 'vitest';
+import { whileRedisAnswers } from '../src/index.js';
+
+const never = new Promise<never>(() => {});
+const there = async () => 'PONG';
+const hanging = (signal: AbortSignal) =>
+  new Promise<never>((_resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
+
+it('gives what the work resolves to, or rejects as it does, whatever Redis does', async () => {
+  expect(await whileRedisAnswers(Promise.resolve(7), { ping: hanging, patienceMs: 60_000 })).toBe(7);
+  const failed = Promise.reject(new Error('no'));
+  await expect(whileRedisAnswers(failed, { ping: there })).rejects.toThrow('no');
+});
+
+it.each([
+  ['refuses', () => Promise.reject(new Error('ECONNREFUSED'))],
+  ['hangs', hanging],
+])('ends the wait for work that never ends when Redis %s', async (_how, ping) => {
+  await expect(whileRedisAnswers(never, { ping, patienceMs: 20 })).rejects.toThrow('Redis has not answered for 0.02 s');
+});
+
+it('waits on when Redis comes back', async () => {
+  let pings = 0;
+  let finish: (word: string) => void = () => undefined;
+  const work = new Promise<string>((resolve) => {
+    finish = resolve;
+  });
+  const ping = async () => {
+    pings += 1;
+    if (pings === 1) throw new Error('ECONNREFUSED');
+    if (pings === 3) finish('done');
+  };
+  expect(await whileRedisAnswers(work, { ping, patienceMs: 60_000 })).toBe('done');
+});
