@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { newId } from '@comfy-fleet/contracts';
-import { createFileFrames, type FrameStore, frameName } from '@comfy-fleet/frames';
+import { createFileFrames, type FrameStore, type FrameType, frameName } from '@comfy-fleet/frames';
 import sharp from 'sharp';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createDerived, type Derived } from '../src/pictures/derived.js';
@@ -24,17 +24,17 @@ beforeEach(async () => {
 });
 afterEach(() => rm(dir, { recursive: true }));
 
-async function putFrame(data: Buffer): Promise<string> {
-  const name = frameName(newId(), 1);
+async function putFrame(data: Buffer, type: FrameType = 'png'): Promise<string> {
+  const name = frameName(newId(), 1, type);
   await frames.put(name, [data], { signal });
   return name;
 }
 
-const wanted = (query: string) => derived.wanted(new URLSearchParams(query));
+const wanted = (query: string, filename = 'a_1.png') => derived.wanted(new URLSearchParams(query), filename);
 
 /** What a request for the frame with this query gets, as sharp sees it. */
 async function get(filename: string, query: string) {
-  const options = wanted(query);
+  const options = wanted(query, filename);
   if (options === undefined) throw new Error('nothing derived was asked for');
   const answer = await derived.get(filename, options, signal);
   const stream = answer === undefined ? undefined : await store.open(answer.name);
@@ -57,6 +57,18 @@ describe('what can be asked for', () => {
 
   it.each(['', 'format=png', 'expires=1&signature=x'])('is the frame as it is: "%s"', (query) => {
     expect(wanted(query)).toBeUndefined();
+  });
+
+  it.each([
+    ['a_1.webp', 'width=64', { width: 64, format: 'webp' }],
+    ['a_1.webp', 'format=png', { width: undefined, format: 'png' }],
+    ['a_1.jpeg', 'width=64&format=png', { width: 64, format: 'png' }],
+    ['a_1.gif', 'width=64', { width: 64, format: 'png' }],
+    ['a_1.gif', 'format=webp', { width: undefined, format: 'webp' }],
+    ['a_1.webp', 'format=webp', undefined],
+    ['a_1.gif', '', undefined],
+  ])('of %s: "%s"', (filename, query, options) => {
+    expect(wanted(query, filename)).toEqual(options);
   });
 
   const WIDTHS = { pointer: '/width', detail: 'must be one of 64, 128, 512' };
@@ -100,6 +112,25 @@ describe('a derived picture', () => {
     const frame = await putFrame(await plain(256, 128, 'blue').png().toBuffer());
     const name = frame.replace('.png', ending);
     expect(await get(frame, query)).toMatchObject({ name, contentType, format, width, height: width / 2 });
+  });
+
+  it.each([
+    ['webp', 'width=64', '_w64.webp', 'webp'],
+    ['jpeg', 'width=64', '_w64.jpeg', 'jpeg'],
+    ['jpeg', 'format=webp', '.webp', 'webp'],
+    ['gif', 'width=64', '_w64.png', 'png'],
+  ] as const)('of a %s by %s is %s', async (type, query, ending, format) => {
+    const frame = await putFrame(await plain(256, 128, 'blue').toFormat(type).toBuffer(), type);
+    const found = await get(frame, query);
+    const width = query === 'width=64' ? 64 : 256;
+    expect(found).toMatchObject({
+      name: frame.replace(`.${type}`, ending),
+      contentType: `image/${format}`,
+      format,
+      width,
+    });
+    await derived.forget(frame);
+    expect(await kept()).toEqual([]);
   });
 
   it('as wide as the frame is one file, however much wider it is asked for', async () => {

@@ -27,6 +27,14 @@ const image = (headers: Record<string, string> = {}, method = 'GET') =>
 const bytes = async (answer: Response) => Buffer.from(await answer.arrayBuffer());
 
 describe('GET /images/:filename', () => {
+  it.each(['jpeg', 'webp', 'gif'] as const)('says of a %s what it is', async (type) => {
+    const own = frameName(newId(), 1, type);
+    await api.frames.put(own, [data], { signal: new AbortController().signal });
+    const answer = await api.get(`/images/${own}`);
+    expect([answer.status, answer.headers.get('content-type')]).toEqual([200, `image/${type}`]);
+    expect(await bytes(answer)).toEqual(data);
+  });
+
   it('gives the picture with everything a cache needs', async () => {
     const answer = await image();
     expect(answer.status).toBe(200);

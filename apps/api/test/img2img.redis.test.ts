@@ -103,6 +103,14 @@ describe('POST /img2img', () => {
     expect((await accepted(asForm({ prompt: 'x', source }))).request.image).toEqual(job.request.image);
   });
 
+  it.each(['jpeg', 'webp', 'gif'] as const)('starts from a frame made here that is a %s', async (type) => {
+    const source = frameName(newId(), 1, type);
+    const frame = await pictures.plain(80, 40, 'red').toFormat(type).toBuffer();
+    await api.frames.put(source, [frame], { signal: new AbortController().signal });
+    const job = await accepted(api.post('/img2img', { prompt: 'x', source }));
+    expect(job.request.image).toMatchObject({ width: 80, height: 40, source });
+  });
+
   it('keeps one picture once, however it comes', async () => {
     const data = await pictures.plain(64, 64, 'green').webp({ lossless: true }).toBuffer();
     const first = await accepted(asJson(data));

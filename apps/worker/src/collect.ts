@@ -1,16 +1,17 @@
 import type { HistoryEntry, OutputFile } from '@comfy-fleet/comfyui';
 import { FleetError } from '@comfy-fleet/contracts';
-import { type FrameStore, frameName } from '@comfy-fleet/frames';
+import { FRAME_TYPES, type FrameStore, type FrameType, frameName, frameTypeOf } from '@comfy-fleet/frames';
 import type { FrameRecord } from '@comfy-fleet/jobs';
 import { imageSize } from 'image-size';
 import type { HeldJob } from './held-job.js';
 import { patiently } from './patiently.js';
+import { peek } from './peek.js';
 import { inStoring } from './spans.js';
 import type { Tools } from './tools.js';
 import { whileStorageFails } from './while-storage-fails.js';
 
-/** Enough of a picture to read its size from. */
-const HEAD_BYTES = 64 * 1024;
+/** Enough of a picture to read its type and size from: a JPEG has them behind its metadata, which may be the whole workflow. */
+const HEAD_BYTES = 256 * 1024;
 
 /**
  * Streams a prompt's pictures from the instance into the frames volume. What it stored before it failed stays, since a
@@ -28,12 +29,11 @@ export async function collectFrames(
   }
   const stored: FrameRecord[] = [];
   for (const [index, file] of entry.outputs.entries()) {
-    const name = frameName(job.record.id, index + 1);
-    const collect = () => collectFrame(job, file, name, { frames, signal });
+    const collect = () => collectFrame(job, file, index + 1, { frames, signal });
     // The rendering is done and stays in ComfyUI: only the storing is repeated.
     const once = () => patiently(job, collect, { signal });
     const store = () => whileStorageFails(job, 'storing', tools, signal, once);
-    stored.push(await inStoring(name, store));
+    stored.push(await inStoring(`${job.record.id}_${index + 1}`, store));
   }
   return stored;
 }
@@ -46,7 +46,9 @@ export async function dropLeftFrames(job: HeldJob, { frames, workflows }: Tools)
   if (claim === 1 && !job.isCollecting) return;
   const outputs = workflows.templates.get(request.workflow)?.bindings.prefixes.length ?? 1;
   try {
-    for (let n = 1; n <= request.count * outputs; n++) await frames.delete(frameName(id, n));
+    for (let n = 1; n <= request.count * outputs; n++) {
+      for (const type of Object.keys(FRAME_TYPES) as FrameType[]) await frames.delete(frameName(id, n, type));
+    }
   } catch (error) {
     job.log.warn('pictures that nobody wants could not be deleted', { error });
   }
@@ -55,34 +57,36 @@ export async function dropLeftFrames(job: HeldJob, { frames, workflows }: Tools)
 async function collectFrame(
   job: HeldJob,
   file: OutputFile,
-  name: string,
+  n: number,
   { frames, signal }: { frames: FrameStore; signal: AbortSignal },
 ): Promise<FrameRecord> {
-  const head: Uint8Array[] = [];
-  const stored = await job.instance.ask(async (client) => {
-    const picture = await client.view(file, signal);
-    const { bytes, sha256 } = await frames.put(name, keepHead(picture.stream, head), { signal });
-    return { contentType: picture.contentType ?? 'image/png', bytes, sha256 };
-  });
-  return { name, ...sizeOf(Buffer.concat(head), file), ...stored };
-}
-
-async function* keepHead(source: AsyncIterable<Uint8Array>, head: Uint8Array[]): AsyncGenerator<Uint8Array> {
-  let kept = 0;
-  for await (const chunk of source) {
-    if (kept < HEAD_BYTES) {
-      head.push(chunk);
-      kept += chunk.length;
+  return job.instance.ask(async (client) => {
+    const { stream } = await client.view(file, signal);
+    try {
+      const { start, whole } = await peek(stream, HEAD_BYTES);
+      const type = frameTypeOf(start);
+      if (type === undefined) throw noPicture(file);
+      const size = sizeOf(start, file);
+      const name = frameName(job.record.id, n, type);
+      const { bytes, sha256 } = await frames.put(name, whole, { signal });
+      return { name, ...size, contentType: FRAME_TYPES[type], bytes, sha256 };
+    } finally {
+      stream.destroy();
     }
-    yield chunk;
-  }
+  });
 }
 
-function sizeOf(head: Buffer, file: OutputFile): { width: number; height: number } {
+function sizeOf(start: Buffer, file: OutputFile): { width: number; height: number } {
   try {
-    const { width, height } = imageSize(head);
+    const { width, height } = imageSize(start);
     return { width, height };
   } catch (cause) {
-    throw new FleetError('no_output', `What the workflow saved as ${file.filename} is not a picture.`, { cause });
+    throw noPicture(file, cause);
   }
+}
+
+/** Told by its bytes: its name, and the type that ComfyUI makes of that, say what somebody wrote. */
+function noPicture({ filename }: OutputFile, cause?: unknown): FleetError {
+  const detail = `What the workflow saved as ${filename} is no PNG, JPEG, WebP or GIF; nothing else can be kept.`;
+  return new FleetError('no_output', detail, { cause });
 }

@@ -1,4 +1,11 @@
 export { createFileFrames } from './file-frames.js';
 export type { ByteRange, FrameInfo, FrameStore, FrameStores, StoredFrame } from './frame-store.js';
+export {
+  contentTypeOf,
+  FRAME_TYPES,
+  type FrameType,
+  frameTypeOf,
+  frameTypeOfName,
+} from './frame-types.js';
 export { frameName, inputName, inputSha256, isFrameName, isInputName, jobOfPicture } from './names.js';
 export { openFrameStores } from './open-stores.js';

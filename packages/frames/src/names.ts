@@ -1,13 +1,16 @@
 import { isId } from '@comfy-fleet/contracts';
+import { FRAME_TYPES, type FrameType } from './frame-types.js';
+
+const FRAME_NAME = new RegExp(`^(.{36})_[1-9]\\d{0,3}\\.(?:${Object.keys(FRAME_TYPES).join('|')})$`);
 
 /** The file of a job's nth picture, counted from 1. */
-export function frameName(jobId: string, n: number): string {
-  return `${jobId}_${n}.png`;
+export function frameName(jobId: string, n: number, type: FrameType = 'png'): string {
+  return `${jobId}_${n}.${type}`;
 }
 
 export function isFrameName(text: string): boolean {
-  const parts = /^(.{36})_[1-9]\d{0,3}\.png$/.exec(text);
-  return parts?.[1] !== undefined && isId(parts[1]);
+  const id = FRAME_NAME.exec(text)?.[1];
+  return id !== undefined && isId(id);
 }
 
 /** The file of an input picture: the SHA-256 of its content. */

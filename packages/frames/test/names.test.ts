@@ -6,7 +6,8 @@ describe('the names of pictures', () => {
   it('recognises what frameName makes', () => {
     const id = newId();
     expect(frameName(id, 3)).toBe(`${id}_3.png`);
-    expect(isFrameName(frameName(id, 3))).toBe(true);
+    expect(frameName(id, 3, 'webp')).toBe(`${id}_3.webp`);
+    for (const type of ['png', 'jpeg', 'webp', 'gif'] as const) expect(isFrameName(frameName(id, 3, type))).toBe(true);
   });
 
   it('recognises what inputName makes', () => {

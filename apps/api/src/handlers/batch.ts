@@ -123,8 +123,7 @@ async function prepare(
 
 /** Stores the frame as an input before any job is made: a job that was accepted must find its picture. */
 async function storedInput(deps: Deps, source: string, { caller, signal }: ApiRequest): Promise<InputImage> {
-  const data = await readFrame(deps, source, caller, signal);
-  const raw = { data, claimed: undefined };
+  const raw = await readFrame(deps, source, caller, signal);
   const { png, ...picture } = await normalise(deps, raw, '/source');
   await storeInput(deps, { png, sha256: picture.sha256 }, signal);
   return { ...picture, source };

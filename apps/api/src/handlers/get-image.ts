@@ -1,5 +1,5 @@
 import { FleetError } from '@comfy-fleet/contracts';
-import type { ByteRange, FrameInfo, FrameStore } from '@comfy-fleet/frames';
+import { type ByteRange, contentTypeOf, type FrameInfo, type FrameStore } from '@comfy-fleet/frames';
 import { maySeeFrame } from '../access/own-frame.js';
 import type { Deps } from '../deps.js';
 import type { ApiRequest, Handler } from '../http/messages.js';
@@ -65,8 +65,8 @@ async function chosen(
   name: string,
   { query, signal }: ApiRequest,
 ): Promise<ChosenFile | undefined> {
-  const form = derived.wanted(query);
-  if (form === undefined) return { store: frames, name, contentType: 'image/png' };
+  const form = derived.wanted(query, name);
+  if (form === undefined) return { store: frames, name, contentType: contentTypeOf(name) };
   const made = await derived.get(name, form, signal);
   return made && { store: derivedStore, ...made };
 }

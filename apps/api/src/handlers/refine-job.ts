@@ -37,11 +37,11 @@ export function refineJob(deps: Deps): Handler {
       const { record } = await ownJob(deps, request.params.id, caller);
       const { lod, index = 0 } = value;
       const frame = refinedFrame(record, lod, index);
-      const data = await readFrame(deps, frame, caller, request.signal).catch((error: unknown) => {
+      const raw = await readFrame(deps, frame, caller, request.signal).catch((error: unknown) => {
         if (error instanceof FleetError && error.code === 'validation_failed') throw gone();
         throw error;
       });
-      const { png, ...picture } = await normalise(deps, { data, claimed: undefined }, '/index');
+      const { png, ...picture } = await normalise(deps, raw, '/index');
       const input = { ...picture, source: frame };
       const resolved = await resolve(deps, 'img2img', refined(record.request, lod, frame), { caller, input });
       await storeInput(deps, { png, sha256: picture.sha256 }, request.signal);

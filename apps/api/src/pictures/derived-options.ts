@@ -1,6 +1,7 @@
 import { type FieldError, FleetError } from '@comfy-fleet/contracts';
+import type { FrameType } from '@comfy-fleet/frames';
 
-/** The formats that frames can be had in, with their content types. A format's name is its file extension. */
+/** The formats that frames can be made into, with their content types. A format's name is its file extension. */
 export const FORMATS = { png: 'image/png', jpeg: 'image/jpeg', webp: 'image/webp' } as const;
 export type Format = keyof typeof FORMATS;
 
@@ -11,10 +12,14 @@ export interface DerivedOptions {
 }
 
 /**
- * What `?width=` and `?format=` ask for; undefined when it is the frame as it is. Without a format it is PNG, as the
- * frame is. Throws validation_failed that names what there is.
+ * What `?width=` and `?format=` ask for of a frame of this type; undefined when it is the frame as it is. Without a format
+ * it is the frame's own, or PNG where that cannot be made. Throws validation_failed that names what there is.
  */
-export function readDerivedOptions(query: URLSearchParams, widths: readonly number[]): DerivedOptions | undefined {
+export function readDerivedOptions(
+  query: URLSearchParams,
+  widths: readonly number[],
+  own: FrameType = 'png',
+): DerivedOptions | undefined {
   const errors: FieldError[] = [];
   const choice = <T extends string>(name: string, known: readonly T[]): T | undefined => {
     const values = query.getAll(name);
@@ -24,8 +29,9 @@ export function readDerivedOptions(query: URLSearchParams, widths: readonly numb
     return chosen;
   };
   const width = choice('width', widths.map(String));
-  const format = choice('format', Object.keys(FORMATS) as Format[]) ?? 'png';
+  const format = choice('format', Object.keys(FORMATS) as Format[]);
   if (errors.length > 0) throw new FleetError('validation_failed', 'The query has an invalid parameter.', { errors });
-  if (width === undefined && format === 'png') return undefined;
-  return { width: width === undefined ? undefined : Number(width), format };
+  if (width === undefined && (format === undefined || format === own)) return undefined;
+  const kept = own === 'gif' ? 'png' : own;
+  return { width: width === undefined ? undefined : Number(width), format: format ?? kept };
 }

@@ -1,7 +1,7 @@
 import { addAbortSignal } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { FleetError } from '@comfy-fleet/contracts';
-import { type FrameStore, isFrameName } from '@comfy-fleet/frames';
+import { type FrameStore, frameTypeOfName, isFrameName } from '@comfy-fleet/frames';
 import pLimit from 'p-limit';
 import sharp from 'sharp';
 import { type DerivedOptions, FORMATS, type Format, readDerivedOptions } from './derived-options.js';
@@ -18,8 +18,8 @@ const PNG_START = Buffer.from('89504e470d0a1a0a0000000d49484452', 'hex');
 const PNG_WIDTH_END = PNG_START.length + 4;
 
 export interface Derived {
-  /** What a request for a picture asks for beyond the frame as it is. Throws validation_failed. */
-  wanted(query: URLSearchParams): DerivedOptions | undefined;
+  /** What a request for a frame asks for beyond the frame as it is. Throws validation_failed. */
+  wanted(query: URLSearchParams, filename: string): DerivedOptions | undefined;
   /**
    * The name under which the frame is in the store of derived pictures in this size and format; it is made when it is
    * not there. Never wider than the frame. Undefined when there is no such frame, or no longer. Throws invalid_image
@@ -59,7 +59,7 @@ export function createDerived(options: {
     return true;
   }
 
-  /** However wide it is asked for, there is one picture as wide as the frame. */
+  /** However wide it is asked for, there is one picture as wide as the frame; of other than a PNG one of each such width. */
   async function notWider(filename: string, wanted: DerivedOptions, signal: AbortSignal): Promise<DerivedOptions> {
     if (wanted.width === undefined) return wanted;
     const own = await withStorageDeadline(signal, async (inTime) => {
@@ -72,7 +72,7 @@ export function createDerived(options: {
   }
 
   return {
-    wanted: (query) => readDerivedOptions(query, widths),
+    wanted: (query, filename) => readDerivedOptions(query, widths, frameTypeOfName(filename)),
     get: async (filename, wanted, signal) => {
       // asked of the frame first: what was made of one that is gone does not count any more
       if (!isFrameName(filename) || (await frames.stat(filename)) === undefined) return undefined;

@@ -43,7 +43,7 @@ export async function namedPicture(
   { signal, caller }: ApiRequest,
 ): Promise<FoundPicture> {
   if (source !== undefined) {
-    return { data: await readFrame(deps, source, caller, signal), claimed: undefined, pointer: '/source' };
+    return { ...(await readFrame(deps, source, caller, signal)), pointer: '/source' };
   }
   const { maxBytes, fetchTimeoutMs: timeoutMs } = deps.config.images;
   return {
@@ -52,15 +52,18 @@ export async function namedPicture(
   };
 }
 
-/** The bytes of a frame that a job of the caller made. Throws validation_failed with the field /source. */
+/** A frame that a job of the caller made. Throws validation_failed with the field /source. */
 export async function readFrame(
   deps: Deps,
   name: string,
   caller: Caller | undefined,
   signal: AbortSignal,
-): Promise<Buffer> {
+): Promise<RawPicture> {
   const stream = (await maySeeFrame(deps, name, caller)) ? await deps.frames.open(name) : undefined;
-  if (stream !== undefined) return withStorageDeadline(signal, (late) => buffer(addAbortSignal(late, stream)));
+  if (stream !== undefined) {
+    const data = await withStorageDeadline(signal, (late) => buffer(addAbortSignal(late, stream)));
+    return { data, claimed: undefined, isFrame: true };
+  }
   const detail = isFrameName(name)
     ? 'there is no picture of this name, or no longer'
     : 'must be the filename of a picture made here, as at the end of its image_url';

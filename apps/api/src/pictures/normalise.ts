@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { frameTypeOf } from '@comfy-fleet/frames';
 import sharp from 'sharp';
 import type { Deps } from '../deps.js';
 import { invalidImage } from './picture-errors.js';
@@ -34,7 +35,8 @@ const DECODE_SECONDS = 30;
  */
 async function normalisePicture(raw: RawPicture, { maxPixels, pointer }: NormaliseOptions): Promise<NormalPicture> {
   const type = pictureType(raw.data);
-  if (type === undefined) throw invalidImage(pointer, 'The picture is not a PNG, JPEG or WebP.');
+  const isKnown = type !== undefined || (raw.isFrame === true && frameTypeOf(raw.data) !== undefined);
+  if (!isKnown) throw invalidImage(pointer, 'The picture is not a PNG, JPEG or WebP.');
   if (raw.claimed !== undefined && raw.claimed !== type) {
     throw invalidImage(pointer, `The picture claims to be ${raw.claimed} but is ${type}.`);
   }

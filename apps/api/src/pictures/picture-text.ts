@@ -5,6 +5,8 @@ import { claimedType } from './picture-type.js';
 export interface RawPicture {
   readonly data: Buffer;
   readonly claimed: string | undefined;
+  /** A picture made here, which may be of any type that those have. */
+  readonly isFrame?: boolean;
 }
 
 /** Reads base64 (of either alphabet, padded or not, lines broken or not) or a data URL. Throws invalid_image. */

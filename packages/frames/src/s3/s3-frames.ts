@@ -10,6 +10,7 @@ import {
 import { FleetError } from '@comfy-fleet/contracts';
 import { DigestCache } from '../digest-cache.js';
 import type { ByteRange, FrameInfo, FrameStore } from '../frame-store.js';
+import { contentTypeOf } from '../frame-types.js';
 import { isSafeName } from '../names.js';
 import { ASK_MS, type Bucket } from './bucket.js';
 import { createDeletionMarks } from './deletion-marks.js';
@@ -21,12 +22,6 @@ import { relabel, upload } from './upload.js';
 
 /** S3 tells times in whole seconds: two changes within this may bear the same. */
 const TIME_STEP_MS = 2_000;
-
-const TYPES: Readonly<Record<string, string>> = {
-  png: 'image/png',
-  jpeg: 'image/jpeg',
-  webp: 'image/webp',
-};
 
 /**
  * Pictures as objects of a bucket, `<prefix><folder>/<name>`, each with its digest as metadata. `<prefix>deleting/` holds the
@@ -140,7 +135,7 @@ export function createS3Frames(bucket: Bucket, folder: string): FrameStore {
       if (!isSafeName(name))
         throw new FleetError('internal_error', 'A picture was given a name that is not a file name.');
       signal.throwIfAborted();
-      return upload(bucket, place(name), source, { contentType: typeOf(name), signal });
+      return upload(bucket, place(name), source, { contentType: contentTypeOf(name), signal });
     },
     stat,
     open: openFrame,
@@ -160,10 +155,6 @@ export function createS3Frames(bucket: Bucket, folder: string): FrameStore {
 
 async function* listFrames(bucket: Bucket, prefix: string) {
   for await (const frame of listObjects(bucket, prefix, {})) if (isSafeName(frame.name)) yield frame;
-}
-
-function typeOf(name: string): string {
-  return TYPES[name.slice(name.lastIndexOf('.') + 1)] ?? 'application/octet-stream';
 }
 
 function knownDigest(metadata: Record<string, string> | undefined): string | undefined {

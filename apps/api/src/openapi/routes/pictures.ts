@@ -1,23 +1,27 @@
+import { FRAME_TYPES } from '@comfy-fleet/frames';
 import Type from 'typebox';
 import { FORMATS } from '../../pictures/derived-options.js';
 import type { DocumentSettings, OperationDocs } from '../operation.js';
 import type { HeaderUse } from '../response-headers.js';
 
-const TYPES = Object.values(FORMATS);
+const TYPES = Object.values(FRAME_TYPES);
 const PICTURE: HeaderUse = { ETag: 'always', 'Cache-Control': 'always', 'Accept-Ranges': 'always' };
 const BYTES = Object.fromEntries(TYPES.map((type) => [type, 'bytes' as const]));
 
 export function pictureDocs({ widths }: DocumentSettings): OperationDocs {
   const query = Type.Object({
     width: Type.Optional(Type.Enum([...widths], { description: 'Pixels. A picture is never enlarged.' })),
-    format: Type.Optional(Type.Enum(Object.keys(FORMATS), { description: 'As it was made when absent, or PNG.' })),
+    format: Type.Optional(
+      Type.Enum(Object.keys(FORMATS), { description: 'As it was made when absent, or PNG where it is made of a GIF.' }),
+    ),
   });
   return {
     'GET /images/:filename': {
       id: 'getImage',
       tag: 'pictures',
       summary: 'Read a picture',
-      description: 'As it was made, or narrower or in another format. A picture of this name never changes.',
+      description:
+        'As it was made (PNG, JPEG, WebP or GIF, as the workflow saved it), or narrower or in another format. A picture of this name never changes.',
       query,
       headers: ['Range', 'If-Range', 'If-None-Match'],
       answers: {

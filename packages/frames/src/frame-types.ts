@@ -1,0 +1,41 @@
+/** What a frame can be: the extension of its name, and its content type. */
+export const FRAME_TYPES = {
+  png: 'image/png',
+  jpeg: 'image/jpeg',
+  webp: 'image/webp',
+  gif: 'image/gif',
+} as const;
+
+export type FrameType = keyof typeof FRAME_TYPES;
+
+/** So many bytes of a picture tell its type. */
+const TELLING_BYTES = 12;
+
+const PNG = Buffer.from('89504e470d0a1a0a', 'hex');
+const JPEG = Buffer.from('ffd8ff', 'hex');
+
+/** What a picture is by its first bytes, whatever its name says; undefined for anything else. */
+export function frameTypeOf(start: Buffer): FrameType | undefined {
+  const text = start.toString('latin1', 0, TELLING_BYTES);
+  if (start.subarray(0, PNG.length).equals(PNG)) return 'png';
+  if (start.subarray(0, JPEG.length).equals(JPEG)) return 'jpeg';
+  if (/^RIFF.{4}WEBP/s.test(text)) return 'webp';
+  if (/^GIF8[79]a/.test(text)) return 'gif';
+  return undefined;
+}
+
+/** Of a frame, or of a picture derived from one, by the extension of its name. */
+export function contentTypeOf(name: string): string {
+  const extension = name.slice(name.lastIndexOf('.') + 1);
+  return isFrameType(extension) ? FRAME_TYPES[extension] : 'application/octet-stream';
+}
+
+/** The type that a frame's name says; undefined for a name that none has. */
+export function frameTypeOfName(name: string): FrameType | undefined {
+  const extension = name.slice(name.lastIndexOf('.') + 1);
+  return isFrameType(extension) ? extension : undefined;
+}
+
+function isFrameType(extension: string): extension is FrameType {
+  return Object.hasOwn(FRAME_TYPES, extension);
+}
