@@ -18,6 +18,7 @@ function describe(lane: Lane): InstanceAnnouncement {
     state,
     since,
     reason,
+    rests: instance.health.rests,
     vram: instance.vram,
     drains: lane.drains,
     running: running === undefined ? null : { job: running.record.id, since: running.beganAt ?? Date.now() },

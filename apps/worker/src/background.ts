@@ -1,8 +1,10 @@
 import { inputName } from '@comfy-fleet/frames';
 import type { WorkerLedger } from '@comfy-fleet/jobs';
 import { every, type Logger } from '@comfy-fleet/telemetry';
+import type { Instance } from './instance.js';
 import type { Lane } from './lanes.js';
 import { deleteOldFiles } from './leftovers.js';
+import { watchBeginnings } from './never-begins.js';
 import { stopAbandoned } from './stop-abandoned.js';
 import type { Study } from './study.js';
 
@@ -11,6 +13,7 @@ interface Background {
   readonly lanes: readonly Lane[];
   readonly study: Study;
   readonly announce: () => Promise<void>;
+  readonly beginMs: number;
   readonly announceSeconds: number;
   readonly abilitiesSeconds: number;
   readonly signal: AbortSignal;
@@ -21,6 +24,10 @@ interface Background {
 const PROBE_MS = 1000;
 /** How often prompts are looked for that were given up while their instance was out of reach. */
 const ABANDONED_MS = 1000;
+/** How often it is looked whether what an instance was given begins. */
+const BEGINNINGS_MS = 1000;
+/** How often it is looked what became elsewhere of jobs that failed here. */
+const OPINIONS_MS = 1000;
 /** How often what jobs left on ComfyUI's disk is looked for. */
 const CLEAN_MS = 3_600_000;
 
@@ -29,7 +36,7 @@ const CLEAN_MS = 3_600_000;
  * is over.
  */
 export function startBackground(background: Background): Promise<void>[] {
-  const { ledger, lanes, study, announce, announceSeconds, abilitiesSeconds, signal, log } = background;
+  const { ledger, lanes, study, announce, beginMs, announceSeconds, abilitiesSeconds, signal, log } = background;
   const until = { signal, log };
   const instances = lanes.map(({ instance }) => instance);
   return [
@@ -38,9 +45,24 @@ export function startBackground(background: Background): Promise<void>[] {
       every(abilitiesSeconds * 1000, `studying ${instance.name}`, () => study(instance), until),
     ]),
     ...lanes.map((lane) => every(CLEAN_MS, `cleaning up after ${lane.instance.name}`, () => clean(lane, log), until)),
+    ...lanes.map((lane) =>
+      every(
+        BEGINNINGS_MS,
+        `watching what begins on ${lane.instance.name}`,
+        watchBeginnings({ lane, beginMs, ...until }),
+        until,
+      ),
+    ),
+    every(OPINIONS_MS, 'reading opinions', () => hearOpinions(ledger, instances), until),
     every(ABANDONED_MS, 'stopping abandoned prompts', () => stopAbandoned({ ledger, instances, ...until }), until),
     every(announceSeconds * 1000, 'announcing', announce, until),
   ];
+}
+
+async function hearOpinions(ledger: WorkerLedger, instances: readonly Instance[]): Promise<void> {
+  for (const opinion of await ledger.takeOpinions()) {
+    instances.find(({ name }) => name === opinion.instance)?.health.heard(opinion);
+  }
 }
 
 async function clean({ instance, jobs }: Lane, log: Logger): Promise<void> {

@@ -2,7 +2,8 @@ import type { ErrorCode } from '@comfy-fleet/contracts';
 
 /**
  * What a worker does about a failed job: `fail` it; run it `again`, as long as it has attempts left; send it
- * `elsewhere`, which costs no attempt when ComfyUI never began it; make `room` on the GPU and run it again.
+ * `elsewhere`, which costs no attempt when ComfyUI never began it; make `room` on the GPU and run it again; ask for a
+ * second `opinion`, since the instance may be at fault.
  *
  * | reaction | where | how often | after |
  * |---|---|---|---|
@@ -10,13 +11,18 @@ import type { ErrorCode } from '@comfy-fleet/contracts';
  * | again | another instance, if there is one | MAX_ATTEMPTS executions; MAX_INSTANCE_DEATHS if the instance died under it | 1 s, doubling |
  * | elsewhere | another instance, if there is one | MAX_REFUSALS times | 1 s, doubling |
  * | room | the same instance, then the one with most memory | once each | at once |
+ * | opinion | as second-opinion.ts rules | | at once, or after the instance's rest |
  */
-export type Reaction = 'fail' | 'again' | 'elsewhere' | 'room';
+export type Reaction = 'fail' | 'again' | 'elsewhere' | 'room' | 'opinion';
 
 /** One row per code, so that a new code cannot be forgotten. Codes of requests never reach a job: they fail it. */
 export const REACTIONS: Readonly<Record<ErrorCode, Reaction>> = {
   workflow_rejected: 'fail',
-  node_execution_error: 'fail',
+  node_execution_error: 'opinion',
+  gpu_failed: 'opinion',
+  model_unreadable: 'opinion',
+  instance_io_failed: 'opinion',
+  library_missing: 'opinion',
   out_of_memory: 'room',
   interrupted: 'fail',
   no_output: 'fail',

@@ -1,5 +1,5 @@
 import type { TerminalStatus } from '@comfy-fleet/contracts';
-import type { Claim, JobRecord, Loss, Verdict } from '@comfy-fleet/jobs';
+import type { Claim, InstanceFault, JobRecord, Loss, Verdict } from '@comfy-fleet/jobs';
 import { type Logger, noteEvent, noteFacts } from '@comfy-fleet/telemetry';
 import type { Instance, PromptNews } from './instance.js';
 import type { Instruments } from './instruments.js';
@@ -279,7 +279,7 @@ export class HeldJob {
   }
 
   /** ComfyUI has nothing of the submission (any more): it goes off the record. */
-  async lose(promptId: string, why: Loss): Promise<void> {
+  async lose(promptId: string, why: Loss, faults?: readonly InstanceFault[]): Promise<void> {
     // An execution counts, and may count against the job, however short it was.
     if (this.hasBegun && this.#noted !== promptId && this.#left !== promptId) await this.noteBeginning();
     this.#left = undefined;
@@ -287,7 +287,7 @@ export class HeldJob {
     this.#began = undefined;
     this.#submittedAt = undefined;
     this.fraction = 0;
-    this.note(await this.claim.lose(promptId, why));
+    this.note(await this.claim.lose(promptId, why, faults));
   }
 
   /** Asks the ledger what is wanted, and lets an idle instance ask for it when it is stuck. */

@@ -1,4 +1,7 @@
-import type { InstanceState } from '@comfy-fleet/contracts';
+import type { InstanceRest, InstanceState } from '@comfy-fleet/contracts';
+import type { Opinion } from '@comfy-fleet/jobs';
+import type { Subject } from './scope.js';
+import { type Failure, type RestLimits, Suspicion } from './suspicion.js';
 
 /** Why an instance that can be reached is given no work; `wedged` outweighs `resting` when it is both. */
 const CLOSURES = ['wedged', 'resting'] as const;
@@ -6,17 +9,24 @@ export type Closure = (typeof CLOSURES)[number];
 
 /** Failures in a row after which an instance counts as down; one lost packet should not close a lane. */
 const FAILURES_TO_DOWN = 3;
+/** setTimeout takes no longer ones. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-/** Prompts lost or refused in a row after which it is given none for REST_MS: it answers, but a GPU may be broken. */
-const BAD_PROMPTS_TO_REST = 3;
-const REST_MS = 30_000;
+interface HealthOptions {
+  readonly limits: RestLimits;
+  /** Its state has changed. */
+  readonly onChange: (health: InstanceHealth) => void;
+  /** What it rests for has changed, or a rest is over and it may be tried with one job. */
+  readonly onRests: (health: InstanceHealth) => void;
+}
 
 /**
- * Whether an instance can be given work. Every call to it reports here, a probe when nothing else does, and what became
- * of its prompts. After a rest it is given one prompt again: if that goes well it is as good as before, else it rests
- * again.
+ * Whether an instance can be given work, and which. Every call to it reports here, a probe when nothing else does, and
+ * what became of its jobs.
  */
 export class InstanceHealth {
+  readonly #options: HealthOptions;
+  readonly #suspicion: Suspicion;
   #reach: 'up' | 'down' | 'unknown' = 'unknown';
   #unreached: string | null = null;
   readonly #closures = new Map<Closure, string>();
@@ -24,13 +34,12 @@ export class InstanceHealth {
   #since = Date.now();
   #failures = 0;
   #reachedAt = Number.NEGATIVE_INFINITY;
-  #lastBadJob: string | undefined;
-  #badPrompts = 0;
-  #restsUntil = 0;
-  readonly #onChange: (health: InstanceHealth) => void;
+  #rests: readonly InstanceRest[] = [];
+  #due: NodeJS.Timeout | undefined;
 
-  constructor(onChange: (health: InstanceHealth) => void) {
-    this.#onChange = onChange;
+  constructor(options: HealthOptions) {
+    this.#options = options;
+    this.#suspicion = new Suspicion(options.limits);
   }
 
   get state(): InstanceState {
@@ -61,7 +70,6 @@ export class InstanceHealth {
     this.#reachedAt = performance.now();
     this.#failures = 0;
     this.#reach = 'up';
-    if (this.#closures.has('resting') && Date.now() >= this.#restsUntil) this.#closures.delete('resting');
     this.#refresh();
   }
 
@@ -85,21 +93,92 @@ export class InstanceHealth {
     this.#refresh();
   }
 
-  promptWentWell(): void {
-    this.#badPrompts = 0;
+  /** What it is not given, or only for a trial; see Suspicion. */
+  get rests(): readonly InstanceRest[] {
+    return this.#rests;
   }
 
-  /** One job alone may be to blame itself: only different ones count. */
-  promptWentBadly(job: string, reason: string): void {
-    if (job !== this.#lastBadJob) this.#badPrompts += 1;
-    this.#lastBadJob = job;
-    if (this.#badPrompts < BAD_PROMPTS_TO_REST) return;
-    this.#restsUntil = Date.now() + REST_MS;
-    this.close('resting', `its last ${this.#badPrompts} prompts went badly: ${reason}`);
+  /** It rests from all work, that is over, and nothing else keeps it from being tried with one job. */
+  get isToBeTried(): boolean {
+    const rest = this.#suspicion.altogether;
+    return this.#state === 'resting' && rest !== undefined && Date.now() >= rest.until;
+  }
+
+  isSuspectOf(subject: Subject): boolean {
+    return this.#suspicion.isSuspectOf(subject);
+  }
+
+  permits(subject: Subject): 'yes' | 'trial' | 'no' {
+    return this.#suspicion.permits(subject, Date.now());
+  }
+
+  /** In how many ms a job that failed here may be tried here again: after another one. */
+  restMs(subject: Subject): number {
+    return this.#suspicion.restMs(subject, Date.now());
+  }
+
+  entered(subject: Subject): void {
+    this.#suspicion.entered(subject, Date.now());
+  }
+
+  left(job: string): void {
+    this.#suspicion.left(job);
+  }
+
+  jobSucceeded(subject: Subject): void {
+    this.#suspicion.succeeded(subject, Date.now());
+    this.#restsChanged();
+  }
+
+  jobFailed(subject: Subject, failure: Failure): void {
+    this.#suspicion.failed(subject, failure, Date.now());
+    this.#restsChanged();
+  }
+
+  /** What became elsewhere of a job that failed here. */
+  heard({ job, verdict }: Pick<Opinion, 'job' | 'verdict'>): void {
+    if (verdict === 'succeeded') this.#suspicion.confirmed(job, Date.now());
+    else this.#suspicion.cleared(job, Date.now());
+    this.#restsChanged();
+  }
+
+  /** Nobody is told anything more. */
+  stop(): void {
+    clearTimeout(this.#due);
   }
 
   get #closure(): Closure | undefined {
     return CLOSURES.find((closure) => this.#closures.has(closure));
+  }
+
+  #restsChanged(): void {
+    const before = JSON.stringify(this.#rests);
+    this.#rests = this.#suspicion.rests;
+    if (JSON.stringify(this.#rests) === before) return;
+    const { altogether } = this.#suspicion;
+    if (altogether === undefined) this.open('resting');
+    else {
+      const until = new Date(altogether.until).toISOString();
+      this.close('resting', `it is given one job at ${until} to be tried with, after: ${altogether.error}`);
+    }
+    this.#options.onRests(this);
+    this.#wait();
+  }
+
+  /** Until the next rest is over. */
+  #wait(): void {
+    clearTimeout(this.#due);
+    const now = Date.now();
+    const next = Math.min(...this.#rests.map(({ until }) => until).filter((until) => until > now));
+    if (next === Number.POSITIVE_INFINITY) return;
+    this.#due = setTimeout(
+      () => {
+        this.#options.onRests(this);
+        this.#wait();
+      },
+      Math.min(next - now, LONGEST_TIMER_MS),
+    );
+    this.#due.unref();
   }
 
   #refresh(): void {
@@ -107,6 +186,6 @@ export class InstanceHealth {
     if (state === this.#state) return;
     this.#state = state;
     this.#since = Date.now();
-    this.#onChange(this);
+    this.#options.onChange(this);
   }
 }

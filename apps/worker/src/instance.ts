@@ -12,6 +12,8 @@ import { type Abilities, FleetError } from '@comfy-fleet/contracts';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Asked } from '@comfy-fleet/workflows';
 import { InstanceHealth } from './instance-health.js';
+import { describeScope } from './scope.js';
+import type { RestLimits } from './suspicion.js';
 
 /** What a follower of a prompt hears: the socket's events for it, and that events may have been missed. */
 export type PromptNews = SocketEvent | { readonly type: 'reconnected' } | { readonly type: 'disconnected' };
@@ -63,7 +65,10 @@ export interface InstanceOptions {
   readonly timeoutMs: number;
   readonly folders: InstanceFolders;
   readonly log: Logger;
+  readonly limits: RestLimits;
   readonly onHealth: (instance: Instance) => void;
+  /** What it is not given has changed, or it is due to be tried with a job. */
+  readonly onRests: (instance: Instance) => void;
   /** Its queue has become empty. */
   readonly onChange: () => void;
 }
@@ -81,16 +86,33 @@ export function openInstance({
   timeoutMs,
   folders,
   log,
+  limits,
   onHealth,
+  onRests,
   onChange,
 }: InstanceOptions): Instance {
   const listeners = new Map<string, (news: PromptNews) => void>();
   const client = createComfyClient({ baseUrl, instance: name, headers, timeoutMs });
-  const health = new InstanceHealth(() => {
-    const fields = { instance: name, ...(health.reason === null ? {} : { reason: health.reason }) };
-    if (health.state === 'up') log.info('instance is up', fields);
-    else log.warn(`instance is ${health.state}`, fields);
-    onHealth(instance);
+  let rests = 0;
+  const health = new InstanceHealth({
+    limits,
+    onChange: () => {
+      const fields = { instance: name, ...(health.reason === null ? {} : { reason: health.reason }) };
+      if (health.state === 'up') log.info('instance is up', fields);
+      else log.warn(`instance is ${health.state}`, fields);
+      onHealth(instance);
+    },
+    onRests: () => {
+      for (const { scope, until, error } of health.rests) {
+        const fields = { instance: name, until: new Date(until).toISOString(), reason: error };
+        if (until > Date.now()) log.warn(`instance rests${describeScope(scope)}`, fields);
+        else log.info(`instance is due to be tried with a job${describeScope(scope)}`, fields);
+      }
+      if (health.rests.length < rests)
+        log.info('instance has recovered', { instance: name, rests: health.rests.length });
+      rests = health.rests.length;
+      onRests(instance);
+    },
   });
   let checkpoint: string | undefined;
   let prompts = 0;
@@ -173,6 +195,7 @@ export function openInstance({
       if (stats !== undefined) vram = Math.max(0, ...stats.devices.map(({ vramTotal = 0 }) => vramTotal));
     },
     close: async () => {
+      health.stop();
       await socket.close();
       client.close();
     },

@@ -9,6 +9,7 @@ import {
 } from '@comfy-fleet/telemetry';
 import type { BusyMeter } from './busy-meter.js';
 import type { Instance } from './instance.js';
+import { KINDS } from './second-opinion.js';
 import type { StoreWatch } from './store-watch.js';
 
 /** How a prompt ended in ComfyUI; `removed`: taken out of its queue before it began. */
@@ -30,6 +31,7 @@ export interface Instruments {
   readonly prompts: Counter<'instance' | 'outcome'>;
   readonly switches: Counter<'instance'>;
   readonly retries: Counter<'code'>;
+  readonly faults: Counter<'instance' | 'code'>;
   readonly transitions: Counter<'instance' | 'to'>;
   /** Shows how the lanes stand, and whether pictures can be stored, from now on. */
   watch(lanes: readonly Shown[], store: Pick<StoreWatch, 'fault'>): void;
@@ -68,6 +70,18 @@ export function createInstruments(metrics: Metrics): Instruments {
     help: 'Times the instance became up, down, resting or wedged, the first time included.',
     labels: ['instance', 'to'],
   });
+  const rests = metrics.gauge({
+    name: 'instance_rests',
+    help:
+      'What the instance is not given, or only to try it, since jobs failed there: scope all is 1 while that is all of ' +
+      'its work; part counts workflows and checkpoints. code is that of the last error, none where there is none.',
+    labels: ['instance', 'scope', 'code'],
+  });
+  const faults = metrics.counter({
+    name: 'instance_faults_total',
+    help: "Executions that failed for what may be the instance's own fault rather than the job's, by error code.",
+    labels: ['instance', 'code'],
+  });
   return {
     jobWait: metrics.histogram({
       name: 'job_wait_seconds',
@@ -102,19 +116,28 @@ export function createInstruments(metrics: Metrics): Instruments {
       help: 'Submissions that were given up for another try of their job, by the error code that was the reason.',
       labels: ['code'],
     }),
+    faults,
     transitions,
     watch: (lanes, store) => {
       for (const { instance } of lanes) {
         // A rate needs the zero from which it rose.
         for (const outcome of OUTCOMES) prompts.inc({ instance: instance.name, outcome }, 0);
+        for (const code of Object.keys(KINDS)) faults.inc({ instance: instance.name, code }, 0);
         for (const to of ['up', 'down', 'resting', 'wedged']) transitions.inc({ instance: instance.name, to }, 0);
         switches.inc({ instance: instance.name }, 0);
       }
       metrics.beforeScrape(() => {
         storing.set(store.fault === undefined ? 1 : 0);
         busy.reset();
+        rests.reset();
         for (const { instance, busy: meter } of lanes) {
           up.set({ instance: instance.name }, instance.health.state === 'up' ? 1 : 0);
+          for (const scope of ['all', 'part'] as const) {
+            const own = instance.health.rests.filter(
+              (rest) => (Object.keys(rest.scope).length === 0) === (scope === 'all'),
+            );
+            rests.set({ instance: instance.name, scope, code: own.at(-1)?.code ?? 'none' }, own.length);
+          }
           busy.inc({ instance: instance.name }, meter.total(performance.now()) / 1000);
         }
       });

@@ -5,6 +5,7 @@ import type { HeldJob, Place } from './held-job.js';
 import type { Instance } from './instance.js';
 import type { Instruments } from './instruments.js';
 import { Pace } from './pace.js';
+import { subjectOf } from './subject.js';
 
 /** What is assumed of an execution that has not said how far it is. */
 const UNKNOWN_REMAINING_MS = 30_000;
@@ -70,7 +71,8 @@ export class Lane implements Place {
   }
 
   get isOpen(): boolean {
-    return this.instance.health.state === 'up' && !this.drains;
+    const { state, isToBeTried } = this.instance.health;
+    return (state === 'up' || isToBeTried) && !this.drains;
   }
 
   /** Open, and nothing executes or is about to, of ours or of somebody else. */
@@ -81,9 +83,11 @@ export class Lane implements Place {
   /** How many jobs more it can be given: enough for one to execute and some to wait behind it. */
   get freePlaces(): number {
     if (!this.isOpen || this.#held.size - this.#onGpu.length >= MOST_COLLECTING) return 0;
-    const taken = this.#onGpu.length + (this.#expected === undefined ? 0 : 1);
     // It is kept for that one alone until that is there.
-    return this.#expected === undefined ? Math.max(0, 1 + this.#pace.ahead - taken) : 0;
+    if (this.#expected !== undefined) return 0;
+    // Nothing waits behind a trial.
+    const ahead = this.instance.health.isToBeTried ? 0 : this.#pace.ahead;
+    return Math.max(0, 1 + ahead - this.#onGpu.length);
   }
 
   /** In the order of their coming, those whose pictures are being fetched included. */
@@ -145,6 +149,7 @@ export class Lane implements Place {
     this.unexpect(job);
     this.#onGpu.push(job);
     this.#held.add(job);
+    this.instance.health.entered(subjectOf(job.record));
   }
 
   began(job: HeldJob): void {
@@ -188,6 +193,7 @@ export class Lane implements Place {
   leave(job: HeldJob): void {
     this.leaveGpu(job);
     this.#held.delete(job);
+    this.instance.health.left(job.record.id);
   }
 }
 

@@ -34,6 +34,7 @@ async function main(): Promise<void> {
   const metrics = createMetrics({ service: 'worker', log });
   const stopping = new AbortController();
   const { name, announceSeconds, abilitiesSeconds, drainSeconds, adoptWaitSeconds, storeRetrySeconds } = config.worker;
+  const { failuresToRest, restSeconds, maxRestSeconds, beginSeconds } = config.worker;
   const { healthHost, healthPort } = config.worker;
   const { maxAttempts, maxRefusals, maxInstanceDeaths, maxWorkerDeaths } = config.queue;
   const { jobTtlSeconds, lockMs, stalledCheckMs } = config.queue;
@@ -73,6 +74,8 @@ async function main(): Promise<void> {
       storeRetryMs: storeRetrySeconds * 1000,
       largestVram: async (pool) => largestVram(await ledger.workers(), pool),
     },
+    restLimits: { failuresToRest, firstRestMs: restSeconds * 1000, longestRestMs: maxRestSeconds * 1000 },
+    beginMs: beginSeconds * 1000,
     adoptWaitMs: adoptWaitSeconds * 1000,
     comfyTimeoutMs: config.comfyui.timeoutMs,
     announceSeconds,

@@ -1,10 +1,11 @@
 import type { JobRecord } from '@comfy-fleet/jobs';
 import type { Lane } from './lanes.js';
+import { subjectOf } from './subject.js';
 
 /** What becomes of a claimed job: a lane runs it, or it goes back for a while. */
 export type Placement =
   | { readonly lane: Lane }
-  /** `unable`: no lane here can ever run it. */
+  /** `unable`: no lane here can run it, or none that could is trusted with it now. */
   | { readonly releaseMs: number; readonly because: string; readonly unable?: true };
 
 export interface PlacementRules {
@@ -16,6 +17,8 @@ export interface PlacementRules {
   readonly largestVram: (pool: string) => Promise<number>;
   /** Whether the instance has the nodes and models that the job needs. */
   readonly able: (lane: Lane) => boolean;
+  /** How many other instances of the fleet can try the job, where it has not failed. */
+  readonly others: () => Promise<number>;
   readonly random?: () => number;
 }
 
@@ -46,11 +49,37 @@ export async function placeJob(record: JobRecord, lanes: readonly Lane[], rules:
   const large = able.filter(({ instance }) => instance.vram >= largest);
   if (large.length === 0)
     return { releaseMs: shortOrLonger(record, rules), because: 'it needs a larger GPU', unable: true };
-  // What failed on one instance is tried on another; behind another prompt only when no instance is idle.
-  const others = large.filter(({ instance }) => instance.name !== record.instance);
-  const idle = [...others, ...large].find(({ isIdle }) => isIdle);
-  const lane = idle ?? [...others, ...large].find(({ freePlaces }) => freePlaces > 0);
-  return lane === undefined ? { releaseMs: SHORTEST_RELEASE_MS, because: 'every instance here is busy' } : { lane };
+  const subject = subjectOf(record);
+  const willing = large.filter(({ instance }) => instance.health.permits(subject) !== 'no');
+  const fresh = willing.filter(({ instance }) => !record.faults.some((fault) => fault.instance === instance.name));
+  // Where it failed it is tried again only when nobody else can try it.
+  const taking = fresh.length > 0 || record.faults.length === 0 || (await rules.others()) > 0 ? fresh : willing;
+  const lane = pick(taking, record);
+  if (lane !== undefined) return { lane };
+  if (willing.length > 0 && taking.length === 0) {
+    return { releaseMs: ADOPT_RETRY_MS, because: 'it failed here, and another instance is to try it', unable: true };
+  }
+  if (large.some(({ freePlaces }) => freePlaces > 0)) {
+    const because = 'no instance here that has a place for it is trusted with it';
+    // Soon, when one that is trusted is only busy.
+    return { releaseMs: taking.length > 0 ? SHORTEST_RELEASE_MS : shortOrLonger(record, rules), because, unable: true };
+  }
+  return { releaseMs: SHORTEST_RELEASE_MS, because: 'every instance here is busy' };
+}
+
+/**
+ * What failed on one instance is tried on another; behind another prompt only when no instance is idle. One that is due
+ * for a trial comes first, or it would never be found out that it has recovered.
+ */
+function pick(lanes: readonly Lane[], record: JobRecord): Lane | undefined {
+  const others = lanes.filter(({ instance }) => instance.name !== record.instance);
+  const inOrder = [...others, ...lanes];
+  const isTrial = ({ instance }: Lane) => instance.health.permits(subjectOf(record)) === 'trial';
+  return (
+    inOrder.find((lane) => lane.isIdle && isTrial(lane)) ??
+    inOrder.find(({ isIdle }) => isIdle) ??
+    inOrder.find(({ freePlaces }) => freePlaces > 0)
+  );
 }
 
 function isOfWorker({ instance }: JobRecord, worker: string): boolean {

@@ -52,9 +52,10 @@ export function createPlacer(options: PlacerOptions): Placer {
 
   const placeOrRelease = async (claim: Claim): Promise<Placed> => {
     const able = (lane: Lane) => canRun(claim.record, lane.instance, tools.workflows);
+    const others = () => tools.whoElse(claim.record, claim.record.faults);
     const placement = stopping.aborted
       ? { releaseMs: 0, because: 'the worker stops' }
-      : await placeJob(claim.record, lanes, { worker, adoptWaitMs, largestVram: tools.largestVram, able });
+      : await placeJob(claim.record, lanes, { worker, adoptWaitMs, largestVram: tools.largestVram, able, others });
     if ('lane' in placement) {
       begin(claim, placement.lane);
       return 'begun';

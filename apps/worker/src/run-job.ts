@@ -11,6 +11,7 @@ import { ProgressTracker } from './progress-tracker.js';
 import { settleJob } from './settle.js';
 import { Canceled } from './signals.js';
 import { inAttempt, inCollecting } from './spans.js';
+import { subjectOf } from './subject.js';
 import { type Submitted, submitJob } from './submit.js';
 import type { Tools } from './tools.js';
 import { unlessCanceled } from './unless-canceled.js';
@@ -47,10 +48,19 @@ async function runOnce(job: HeldJob, tools: Tools, changed: () => void): Promise
   tools.instruments.prompts.inc({ instance: job.instance.name, outcome: outcomeOf(end, job) });
   if (job.cancelRequested) throw new Canceled();
   const entry = entryOrThrow(job, end);
+  await wentWell(job, tools);
   job.endTakeBack();
   job.lane.leaveGpu(job);
   changed();
   await inCollecting(() => finish(job, promptId, entry, tools));
+}
+
+/** The instance did it, and so those are at fault where it failed before. */
+async function wentWell({ record, instance }: HeldJob, { tellOpinion }: Tools): Promise<void> {
+  instance.health.jobSucceeded(subjectOf(record));
+  const failedOn = new Set(record.faults.map((fault) => fault.instance));
+  failedOn.delete(instance.name);
+  for (const name of failedOn) await tellOpinion({ instance: name, job: record.id, verdict: 'succeeded' });
 }
 
 function outcomeOf(end: End, { cancelRequested }: HeldJob): PromptOutcome {
@@ -94,7 +104,6 @@ function entryOrThrow(job: HeldJob, end: End): HistoryEntry {
     throw new FleetError('prompt_lost', `The instance ${name} ${why}.`);
   }
   if (end.entry.outcome === 'success') {
-    job.instance.health.promptWentWell();
     return end.entry;
   }
   if (end.timedOut) {

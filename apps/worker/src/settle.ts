@@ -1,10 +1,13 @@
 import { FleetError } from '@comfy-fleet/contracts';
-import type { JobError, Loss } from '@comfy-fleet/jobs';
+import type { InstanceFault, JobError, Loss } from '@comfy-fleet/jobs';
 import { dropLeftFrames } from './collect.js';
 import { backoffMs, REACTIONS } from './failures.js';
 import { findRoom } from './find-room.js';
 import type { HeldJob } from './held-job.js';
+import { type FaultCode, KINDS } from './second-opinion.js';
+import { settleFault } from './settle-fault.js';
 import { Canceled, Stopping, Superseded, TakenBack, Unable } from './signals.js';
+import { subjectOf } from './subject.js';
 import type { Tools } from './tools.js';
 
 /**
@@ -76,13 +79,21 @@ async function takenBack(job: HeldJob, tools: Tools): Promise<boolean> {
 async function react(job: HeldJob, error: FleetError, tools: Tools): Promise<boolean> {
   const reaction = REACTIONS[error.code];
   if (reaction === 'room') return outOfMemory(job, error, tools);
+  if (reaction === 'opinion' && isFault(error)) return faulty(job, error, tools);
   if (reaction === 'fail') {
     await finishFailed(job, tools, error);
     return false;
   }
   // A restart takes every prompt with it, and whoever cannot be reached is found out by that.
   if (!job.instanceDied && error.code !== 'instance_unreachable') {
-    job.instance.health.promptWentBadly(job.record.id, error.detail);
+    const { code, detail } = error;
+    job.instance.health.jobFailed(subjectOf(job.record), {
+      code,
+      print: code,
+      error: detail,
+      scope: {},
+      certain: false,
+    });
   }
   if (job.kills >= tools.maxInstanceDeaths) {
     const detail = `${job.kills} ComfyUI instances died while they executed this job, so it is not tried again.`;
@@ -98,6 +109,26 @@ async function react(job: HeldJob, error: FleetError, tools: Tools): Promise<boo
   await lose(job, job.instanceDied ? 'died' : 'lost', tools);
   const delayMs = backoffMs(Math.max(job.attempts, refusals));
   job.log.warn('job goes back to the queue', { reaction, attempts: job.attempts, refusals, delay_ms: delayMs, error });
+  await job.claim.release(delayMs);
+  return false;
+}
+
+function isFault(error: FleetError): error is FleetError & { readonly code: FaultCode } {
+  return Object.hasOwn(KINDS, error.code);
+}
+
+/** It failed for what may be the instance's fault. */
+async function faulty(job: HeldJob, error: FleetError & { readonly code: FaultCode }, tools: Tools): Promise<boolean> {
+  const settlement = await settleFault(job, error, tools);
+  if ('error' in settlement) {
+    await finishFailed(job, tools, settlement.error);
+    return false;
+  }
+  const { because, delayMs, faults } = settlement;
+  const what = because === 'wait' ? 'waits until the instance has recovered' : 'is to be tried on another instance';
+  job.log.warn(`job ${what}`, { delay_ms: delayMs, error });
+  tools.instruments.retries.inc({ code: error.code });
+  await lose(job, 'faulty', tools, faults);
   await job.claim.release(delayMs);
   return false;
 }
@@ -118,9 +149,9 @@ async function outOfMemory(job: HeldJob, error: FleetError, tools: Tools): Promi
   return false;
 }
 
-async function lose(job: HeldJob, why: Loss, tools: Tools): Promise<void> {
+async function lose(job: HeldJob, why: Loss, tools: Tools, faults?: readonly InstanceFault[]): Promise<void> {
   if (job.promptId === undefined) return;
-  await job.lose(job.promptId, why);
+  await job.lose(job.promptId, why, faults);
   await dropLeftFrames(job, tools);
 }
 

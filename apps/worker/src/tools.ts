@@ -1,7 +1,9 @@
 import type { FrameStore } from '@comfy-fleet/frames';
+import type { Opinion } from '@comfy-fleet/jobs';
 import type { Asked, Workflows } from '@comfy-fleet/workflows';
 import type { Instruments } from './instruments.js';
 import type { StoreWatch } from './store-watch.js';
+import type { WhoElse } from './who-else.js';
 
 /** What running a job needs besides the job. */
 export interface Tools {
@@ -28,4 +30,7 @@ export interface Tools {
   readonly storeRetryMs: number;
   /** The most memory of any live instance of the pool, in bytes. */
   readonly largestVram: (pool: string) => Promise<number>;
+  readonly whoElse: WhoElse;
+  /** Tells an instance what became elsewhere of a job that failed there. Never throws. */
+  readonly tellOpinion: (opinion: Opinion) => Promise<void>;
 }

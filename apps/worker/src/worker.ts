@@ -17,7 +17,10 @@ import { createPlacer } from './placer.js';
 import { Stopping } from './signals.js';
 import { createStoreWatch, type StoreWatch } from './store-watch.js';
 import { createStudy } from './study.js';
+import { subjectOf } from './subject.js';
+import type { RestLimits } from './suspicion.js';
 import type { Tools } from './tools.js';
+import { createWhoElse } from './who-else.js';
 
 export interface WorkerOptions {
   readonly name: string;
@@ -29,7 +32,10 @@ export interface WorkerOptions {
   readonly stores: Pick<FrameStores, 'frames' | 'inputs' | 'fault'>;
   /** With less disk space than this where pictures are stored nothing is claimed. */
   readonly minFreeBytes: number;
-  readonly tools: Omit<Tools, 'frames' | 'inputs' | 'store'>;
+  readonly tools: Omit<Tools, 'frames' | 'inputs' | 'store' | 'whoElse' | 'tellOpinion'>;
+  readonly restLimits: RestLimits;
+  /** How long a prompt may wait in an instance that executes nothing. */
+  readonly beginMs: number;
   readonly comfyTimeoutMs: number;
   /** How long a submission that another worker's instance may still have is left to that worker. */
   readonly adoptWaitMs: number;
@@ -56,7 +62,7 @@ const STORE_MS = 3000;
 
 /** Opens the instances and begins to claim. Resolves when it claims. */
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
-  const { name: worker, ledger, log, pools, adoptWaitMs, stores, minFreeBytes } = options;
+  const { name: worker, ledger, log, pools, adoptWaitMs, stores, minFreeBytes, restLimits, beginMs } = options;
   const startedAt = Date.now();
   const stopping = new AbortController();
   const ending = new AbortController();
@@ -68,13 +74,31 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   };
 
   const store = createStoreWatch({ stores, minFreeBytes, owner: worker, onChange: changed, log });
-  const tools: Tools = { ...options.tools, frames: stores.frames, inputs: stores.inputs, store };
+  const tools: Tools = {
+    ...options.tools,
+    frames: stores.frames,
+    inputs: stores.inputs,
+    store,
+    whoElse: createWhoElse(ledger, options.tools.workflows, () => ourselves()),
+    tellOpinion: async (opinion) => {
+      const own = instances.find(({ name }) => name === opinion.instance);
+      if (own !== undefined) own.health.heard(opinion);
+      else await ledger.sendOpinion(opinion).catch((error: unknown) => log.warn('an opinion was not told', { error }));
+    },
+  };
   const study = createStudy({ ledger, asked: tools.asked, signal: ending.signal });
   const studyNow = (instance: Instance) => {
     study(instance).catch((error: unknown) => {
       if (!ending.signal.aborted)
         log.warn('an instance does not say what it can do', { instance: instance.name, error });
     });
+  };
+  let hasName = false;
+  /** For the others, who look there when a job fails: what has changed should be known at once. */
+  const announceNow = () => {
+    if (hasName && !ending.signal.aborted) {
+      announce().catch((error: unknown) => log.debug('not announced', { error }));
+    }
   };
   const instances = options.instances.map(({ name, url, headers, folders, pools }, index) =>
     openInstance({
@@ -84,13 +108,23 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       pools,
       timeoutMs: options.comfyTimeoutMs,
       folders,
+      limits: restLimits,
       log,
       onChange: changed,
+      onRests: (instance) => {
+        // What waits there would only fail as well.
+        for (const job of lanes[index]?.behind ?? []) {
+          if (instance.health.permits(subjectOf(job.record)) === 'no') job.takeBack();
+        }
+        changed();
+        announceNow();
+      },
       onHealth: (instance) => {
         tools.instruments.transitions.inc({ instance: instance.name, to: instance.health.state });
         lanes[index]?.healthChanged();
         if (instance.health.state === 'up') studyNow(instance);
         changed();
+        announceNow();
       },
     }),
   );
@@ -99,7 +133,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const signals = { stopping: stopping.signal, ending: ending.signal };
   const placer = createPlacer({ worker, lanes, tools, adoptWaitMs, ...signals, changed, log });
 
-  const announce = async () => {
+  const ourselves = () => {
     const about = {
       name: worker,
       startedAt,
@@ -107,11 +141,15 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       draining: stopping.signal.aborted,
       storeFault: store.fault ?? null,
     };
-    if (!(await ledger.announce(announcement(about, lanes)))) options.onNameTaken();
+    return announcement(about, lanes);
+  };
+  const announce = async () => {
+    if (!(await ledger.announce(ourselves()))) options.onNameTaken();
   };
   const halts = createHaltWatch({ ledger, lanes, pools, changed, announce, log });
 
   await ledger.takeName(stopping.signal);
+  hasName = true;
   const sources = await Promise.all(pools.map((pool) => ledger.claims(pool)));
   const turn = pLimit(1);
   const leftTurn = pLimit(1);
@@ -138,7 +176,10 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   await store.look();
   // Before any other job: what a process of this name left in our instances is still there, or ended without us.
   await takeLeft();
-  const able = (job: HeldJob, lane: Lane) => canRun(job.record, lane.instance, tools.workflows);
+  const able = (job: HeldJob, { instance }: Lane) =>
+    canRun(job.record, instance, tools.workflows) &&
+    instance.health.permits(subjectOf(job.record)) !== 'no' &&
+    !job.record.faults.some((fault) => fault.instance === instance.name);
   const loops = sources.map((source, index) => {
     const changes = bells[index] as Bell;
     const pool = pools[index] as string;
@@ -158,7 +199,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const { announceSeconds, abilitiesSeconds } = options;
   const intervals = { announceSeconds, abilitiesSeconds };
   const tasks = [
-    ...startBackground({ ledger, lanes, study, announce, ...intervals, signal: ending.signal, log }),
+    ...startBackground({ ledger, lanes, study, announce, beginMs, ...intervals, signal: ending.signal, log }),
     every(HALTS_MS, 'looking what is halted', halts.look, { signal: stopping.signal, log }),
     every(STORE_MS, 'looking whether pictures can be stored', store.look, { signal: ending.signal, log }),
     every(LEFT_MS, 'looking for jobs left behind', takeLeft, { signal: stopping.signal, log }),

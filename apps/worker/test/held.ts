@@ -111,7 +111,9 @@ export async function aHeldJob(url: string) {
     timeoutMs: 5000,
     folders: { output: undefined, input: undefined },
     log,
+    limits: { failuresToRest: 3, firstRestMs: 10_000, longestRestMs: 600_000 },
     onHealth: () => {},
+    onRests: () => {},
     onChange: () => {},
   });
   onTestFinished(() => instance.close());

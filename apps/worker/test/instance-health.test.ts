@@ -1,9 +1,22 @@
 import { expect, it, onTestFinished, vi } from 'vitest';
 import { InstanceHealth } from '../src/instance-health.js';
 
+const limits = { failuresToRest: 3, firstRestMs: 10_000, longestRestMs: 60_000 };
+const subject = { job: '1', key: 'k', workflow: 'w', checkpoint: 'c' };
+const failure = { print: 'lost', code: 'prompt_lost', error: 'forgot it', certain: false };
+
+function open(
+  onChange: (health: InstanceHealth) => void = () => {},
+  onRests: (health: InstanceHealth) => void = () => {},
+): InstanceHealth {
+  const health = new InstanceHealth({ limits, onChange, onRests });
+  onTestFinished(() => health.stop());
+  return health;
+}
+
 it('closes after three failures in a row and opens with the first answer', () => {
   const states: string[] = [];
-  const health = new InstanceHealth(({ state }) => states.push(state));
+  const health = open(({ state }) => states.push(state));
   health.reached();
   health.failed('refused');
   health.failed('refused');
@@ -20,45 +33,50 @@ it('closes after three failures in a row and opens with the first answer', () =>
 });
 
 it('is down at once when it was never reached', () => {
-  const health = new InstanceHealth(() => {});
+  const health = open();
   expect(health.state).toBe('unknown');
   health.failed('refused');
   expect(health.state).toBe('down');
 });
 
-it('rests after three bad prompts in a row however well it answers, and again after one more', () => {
+it('rests after three different jobs failed in a row however well it answers, and is due for a trial when that is over', () => {
   vi.useFakeTimers();
   onTestFinished(() => {
     vi.useRealTimers();
   });
-  const health = new InstanceHealth(() => {});
+  let due = 0;
+  const health = open(
+    () => {},
+    ({ isToBeTried }) => {
+      if (isToBeTried) due += 1;
+    },
+  );
   health.reached();
-  health.promptWentBadly('job 1', 'forgot it');
-  health.promptWentBadly('job 2', 'forgot it');
-  health.promptWentWell();
-  health.promptWentBadly('job 3', 'forgot it');
-  health.promptWentBadly('job 4', 'forgot it');
+  const lose = (job: string) => health.jobFailed({ ...subject, job }, { ...failure, scope: {} });
+  lose('1');
+  lose('2');
+  lose('2');
   expect(health.state).toBe('up');
-  health.promptWentBadly('job 4', 'forgot it');
-  expect(health.state).toBe('up');
-  health.promptWentBadly('job 5', 'forgot it');
+  lose('3');
   health.reached();
-  expect(health).toMatchObject({ state: 'resting', reason: 'its last 3 prompts went badly: forgot it' });
-  vi.advanceTimersByTime(30_000);
-  health.reached();
-  expect(health.state).toBe('up');
-  health.promptWentBadly('job 6', 'forgot it');
   expect(health.state).toBe('resting');
-  vi.advanceTimersByTime(30_000);
-  health.reached();
-  health.promptWentWell();
-  health.promptWentBadly('job 7', 'forgot it');
-  expect(health.state).toBe('up');
+  expect(health.reason).toContain('forgot it');
+  expect(health.isToBeTried).toBe(false);
+  vi.advanceTimersByTime(limits.firstRestMs);
+  expect(due).toBe(1);
+  expect(health).toMatchObject({ state: 'resting', isToBeTried: true });
+  health.entered({ ...subject, job: '4' });
+  lose('4');
+  expect(health.isToBeTried).toBe(false);
+  vi.advanceTimersByTime(2 * limits.firstRestMs);
+  expect(due).toBe(2);
+  health.jobSucceeded({ ...subject, job: '5' });
+  expect(health).toMatchObject({ state: 'up', reason: null });
 });
 
 it('says the weightiest of the reasons for which it is closed, and opens when the last of them is over', () => {
   const states: string[] = [];
-  const health = new InstanceHealth(({ state }) => states.push(state));
+  const health = open(({ state }) => states.push(state));
   health.reached();
   health.close('resting', 'failed');
   health.close('wedged', 'stuck');
@@ -71,6 +89,9 @@ it('says the weightiest of the reasons for which it is closed, and opens when th
   health.reached();
   expect(health.state).toBe('wedged');
   health.open('wedged');
-  expect(health).toMatchObject({ state: 'up', reason: null });
-  expect(states).toEqual(['up', 'resting', 'wedged', 'down', 'wedged', 'up']);
+  expect(health.state).toBe('resting');
+  health.open('resting');
+  expect(health.state).toBe('up');
+  expect(health.reason).toBeNull();
+  expect(states).toEqual(['up', 'resting', 'wedged', 'down', 'wedged', 'resting', 'up']);
 });

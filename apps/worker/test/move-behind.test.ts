@@ -24,7 +24,9 @@ function lanesWith(...pools: string[]) {
       timeoutMs: 100,
       folders: { output: undefined, input: undefined },
       log,
+      limits: { failuresToRest: 3, firstRestMs: 10_000, longestRestMs: 600_000 },
       onHealth: () => {},
+      onRests: () => {},
       onChange: () => {},
     });
     onTestFinished(() => instance.close());
@@ -33,7 +35,7 @@ function lanesWith(...pools: string[]) {
   };
   const [busy, idle] = [open('w/1'), open('w/2')];
   const jobs = pools.map((pool, n) => {
-    const record = { id: `${n}`, pool, startedAt: null, promptId: null } as JobRecord;
+    const record = { id: `${n}`, pool, startedAt: null, promptId: null, request: {} } as JobRecord;
     const job = new HeldJob({ record } as Claim, busy, log, new AbortController().signal);
     job.submitted();
     return job;

@@ -78,6 +78,8 @@ export async function openStack() {
           largestVram: async () => 0,
           ...tools,
         },
+        restLimits: { failuresToRest: 3, firstRestMs: 300, longestRestMs: 2000 },
+        beginMs: 60_000,
         adoptWaitMs: 60_000,
         comfyTimeoutMs: 5000,
         announceSeconds: 1,

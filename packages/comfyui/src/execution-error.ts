@@ -1,13 +1,21 @@
 import { FleetError } from '@comfy-fleet/contracts';
+import { type MachineFault, machineFault } from './machine-fault.js';
 import { plainText } from './plain-text.js';
 import { objectOr, textOr } from './shapes.js';
 
 const MEMORY_TYPE = /(?:^|\.)OutOfMemoryError$/;
-const MEMORY_MESSAGE = /\bout of memory\b|Allocation on device/i;
+const MEMORY_MESSAGE = /\bout of memory\b|Allocation on device|_STATUS_ALLOC_FAILED\b/i;
+
+const FAULTS: Readonly<Record<MachineFault, (at: string) => string>> = {
+  gpu_failed: (at) => `The GPU failed at ${at}`,
+  model_unreadable: (at) => `A model file could not be read at ${at}`,
+  instance_io_failed: (at) => `The disk of the instance failed at ${at}`,
+  library_missing: (at) => `${at} lacks a library on the instance`,
+};
 
 /**
- * The data of an `execution_error`, the same in the frame and in history, as `node_execution_error` or `out_of_memory`.
- * `nameOf` names a node by id and class. The traceback and the node's inputs stay out.
+ * The data of an `execution_error`, the same in the frame and in history, as `out_of_memory`, as a fault of the machine,
+ * or as `node_execution_error`. `nameOf` names a node by id and class. The traceback and the node's inputs stay out.
  */
 export function executionError(
   data: unknown,
@@ -22,5 +30,8 @@ export function executionError(
   if (MEMORY_TYPE.test(type) || MEMORY_MESSAGE.test(message)) {
     return new FleetError('out_of_memory', `The GPU ran out of memory at ${at}.`, options);
   }
-  return new FleetError('node_execution_error', `${at} failed: ${message || type || 'no reason given'}`, options);
+  const reason = message || type || 'no reason given';
+  const fault = machineFault(type, message);
+  if (fault !== undefined) return new FleetError(fault, `${FAULTS[fault](at)}: ${reason}`, options);
+  return new FleetError('node_execution_error', `${at} failed: ${reason}`, options);
 }

@@ -17,7 +17,7 @@ export interface HistoryEntry {
   readonly outputs: readonly OutputFile[];
   /** Pictures of other types (PreviewImage writes `temp`). */
   readonly temporary: readonly OutputFile[];
-  /** With outcome `error`: node_execution_error or out_of_memory. */
+  /** With outcome `error`: see executionError. */
   readonly error?: FleetError;
 }
 

@@ -77,6 +77,10 @@ export interface Config {
     readonly drainSeconds: number;
     readonly adoptWaitSeconds: number;
     readonly storeRetrySeconds: number;
+    readonly failuresToRest: number;
+    readonly restSeconds: number;
+    readonly maxRestSeconds: number;
+    readonly beginSeconds: number;
   };
   readonly dispatcher: { readonly healthHost: string; readonly healthPort: number };
   readonly webhooks: {
@@ -150,6 +154,11 @@ function crossChecks(settings: Settings): string[] {
   }
   if (settings.STALLED_CHECK_MS > settings.LOCK_MS) {
     faults.push(`STALLED_CHECK_MS=${settings.STALLED_CHECK_MS}: must not be larger than LOCK_MS=${settings.LOCK_MS}`);
+  }
+  if (settings.REST_SECONDS > settings.MAX_REST_SECONDS) {
+    faults.push(
+      `REST_SECONDS=${settings.REST_SECONDS}: must not be larger than MAX_REST_SECONDS=${settings.MAX_REST_SECONDS}`,
+    );
   }
   const urls = urlList(settings.COMFYUI_URLS);
   if (new Set(urls).size < urls.length) {
@@ -239,6 +248,10 @@ function toConfig(s: Settings): Config {
       drainSeconds: s.DRAIN_SECONDS,
       adoptWaitSeconds: s.ADOPT_WAIT_SECONDS,
       storeRetrySeconds: s.STORE_RETRY_SECONDS,
+      failuresToRest: s.FAILURES_TO_REST,
+      restSeconds: s.REST_SECONDS,
+      maxRestSeconds: s.MAX_REST_SECONDS,
+      beginSeconds: s.BEGIN_SECONDS,
     },
     dispatcher: { healthHost: s.DISPATCHER_HEALTH_HOST, healthPort: s.DISPATCHER_HEALTH_PORT },
     webhooks: {

@@ -316,6 +316,22 @@ export const settingsSchema = Type.Object({
     0,
     'How long the storing of a finished picture, and the reading of one that a job starts from, is tried again before the job fails; while no picture can be stored it waits instead',
   ),
+  FAILURES_TO_REST: integer(
+    3,
+    2,
+    'Different jobs that fail in a row on an instance, for reasons that may be its own, before it rests',
+  ),
+  REST_SECONDS: integer(
+    10,
+    1,
+    'How long an instance is first given nothing of what it failed, before it is tried with one job; each rest in a row is twice as long',
+  ),
+  MAX_REST_SECONDS: integer(600, 1, 'Longest such rest'),
+  BEGIN_SECONDS: integer(
+    60,
+    1,
+    'How long a prompt may wait in a ComfyUI that executes nothing, before its job goes elsewhere and the instance rests',
+  ),
   UNREADY_SECONDS: integer(
     0,
     0,

@@ -5,6 +5,19 @@
 export const INSTANCE_STATES = ['up', 'down', 'resting', 'wedged', 'unknown'] as const;
 export type InstanceState = (typeof INSTANCE_STATES)[number];
 
+/** Work that an instance is not given for a while, since it failed of late. */
+export interface InstanceRest {
+  /** What is absent is any: all of its work when everything is. */
+  readonly scope: { readonly key?: string; readonly workflow?: string; readonly checkpoint?: string };
+  /** ms since 1970 at which it is due to be tried with one job. */
+  readonly until: number;
+  /** How many in a row. */
+  readonly count: number;
+  /** Code of the error that was the last reason. */
+  readonly code: string;
+  readonly error: string;
+}
+
 /** What a worker says about one of its ComfyUI instances. */
 export interface InstanceAnnouncement {
   /** `<worker>/<n>`, or the name that it was given after the slash; never a URL: a loopback URL is another server on every node. */
@@ -16,6 +29,8 @@ export interface InstanceAnnouncement {
   readonly since: number;
   /** Why it is not up, for people. */
   readonly reason: string | null;
+  /** What it is not given, or only for a trial; absent: its worker is of an older version. */
+  readonly rests?: readonly InstanceRest[];
   /** Memory of its largest device in bytes; 0 while unknown. */
   readonly vram: number;
   /** Its worker has heard that it is to be given no more prompts: with no job left it is drained. */

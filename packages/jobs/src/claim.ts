@@ -1,5 +1,5 @@
 import type { TerminalStatus } from '@comfy-fleet/contracts';
-import type { FrameRecord, JobError, JobRecord, Preview, Progress } from './record.js';
+import type { FrameRecord, InstanceFault, JobError, JobRecord, Preview, Progress } from './record.js';
 
 /**
  * How a transition was taken: `ok`; `canceling`, the caller wants the job stopped; `superseded`, another claim holds
@@ -7,8 +7,11 @@ import type { FrameRecord, JobError, JobRecord, Preview, Progress } from './reco
  */
 export type Verdict = 'ok' | 'canceling' | 'superseded';
 
-/** Why a submission is off: its instance forgot or died under it, ran out of memory, or it was taken back by us. */
-export type Loss = 'lost' | 'died' | 'out_of_memory' | 'taken_back';
+/**
+ * Why a submission is off: its instance forgot or died under it, ran out of memory, or it was taken back by us; `faulty`:
+ * it failed for what may be the instance's fault, which costs no attempt.
+ */
+export type Loss = 'lost' | 'died' | 'out_of_memory' | 'taken_back' | 'faulty';
 
 export type Outcome =
   /** `executedMs`: how long ComfyUI executed it, when its beginning and its end were seen. */
@@ -37,8 +40,8 @@ export interface Claim {
   preview(preview: Preview): Promise<Verdict>;
   /** ComfyUI ended; pictures are being fetched. */
   collect(): Promise<Verdict>;
-  /** ComfyUI has nothing of the submission (any more). */
-  lose(promptId: string, why: Loss): Promise<Verdict>;
+  /** ComfyUI has nothing of the submission (any more). `faults`: what the record is to say of them from now on. */
+  lose(promptId: string, why: Loss, faults?: readonly InstanceFault[]): Promise<Verdict>;
   /**
    * Whether it still is ours to do, and wanted; `recalled` when an idle instance asks for it. `expectedStart` as in
    * `submit`, when it turned out only now that the prompt waits.

@@ -24,7 +24,7 @@ export function heldClaim(
     isListenedTo,
     preview: (preview) => verdict('preview', JSON.stringify(preview)),
     collect: () => verdict('enterPhase', 'collecting'),
-    lose: (promptId, why) => verdict('lose', promptId, why),
+    lose: (promptId, why, faults) => verdict('lose', promptId, why, faults === undefined ? '' : JSON.stringify(faults)),
     look: (expectedStart) => run('look', [claim, msOrNothing(expectedStart)]) as Promise<Verdict | 'recalled'>,
     finish: async (outcome, executed = '') => {
       const args = [

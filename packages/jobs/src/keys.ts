@@ -17,6 +17,7 @@
  * | idle:<pool> | zset of instance names by the time until which they count as idle | 2.5 seconds, unless said again |
  * | held:<worker> | set of job ids | an id is in it while that worker has its claim, or one of its instances the submission |
  * | abandoned:<worker> | set of `<instance> <prompt id>`, submissions that may be in its instances and that no job wants | until the worker has stopped them, a day at most |
+ * | opinions:<worker> | hash: `<instance> <job id>` → what became elsewhere of a job that failed in that instance | until the worker has read them, an hour at most |
  * | preview:<id> | string, the newest preview as JSON | a minute |
  * | able:<pool> | hash: instance → when it was seen and the digest of what it can do | a day after the last one was seen |
  * | abilities:<digest> | string, what instances can do as JSON | a day after the last instance said it |
@@ -60,6 +61,7 @@ export interface Keys {
   abilities(digest: string): string;
   held(worker: string): string;
   abandoned(worker: string): string;
+  opinions(worker: string): string;
   preview(id: string): string;
   readonly callers: string;
   readonly totals: string;
@@ -131,6 +133,7 @@ export function createKeys(prefix: string): Keys {
     abilities: (digest) => key('abilities', digest),
     held: (worker) => key('held', worker),
     abandoned: (worker) => key('abandoned', worker),
+    opinions: (worker) => key('opinions', worker),
     preview: (id) => key('preview', id),
     callers: key('callers'),
     totals: key('totals'),

@@ -40,6 +40,7 @@ export function newRecord(job: NewJob, caller: string, { rank, createdAt, startD
     kills: 0,
     refusals: 0,
     ooms: 0,
+    faults: [],
     claim: 0,
     worker: null,
     traceparent,

@@ -25,6 +25,16 @@ export interface JobError {
   readonly nodeId: string | null;
 }
 
+/** A failure of the job on one instance that may be the instance's fault rather than the job's. */
+export interface InstanceFault {
+  readonly instance: string;
+  readonly code: ErrorCode;
+  /** What is alike of errors that are alike; see packages/worker. */
+  readonly print: string;
+  /** The instance had failed others before, so that this says little about the job. */
+  readonly suspect: boolean;
+}
+
 export interface Progress {
   /** 0 to 1 over the whole workflow. */
   readonly fraction: number;
@@ -70,7 +80,7 @@ export interface JobRecord {
   /** The current submission's prompt id; written before ComfyUI is asked. */
   readonly promptId: string | null;
   readonly submissions: number;
-  /** Submissions that began executing. */
+  /** Submissions that began executing, without those that came to a fault. */
   readonly attempts: number;
   /**
    * ms since another worker first claimed the job with the submission on its record; null: its own worker has it, or
@@ -85,6 +95,8 @@ export interface JobRecord {
   readonly refusals: number;
   /** Times the GPU ran out of memory under it. */
   readonly ooms: number;
+  /** Where it failed for what may be the instance's fault, the latest last; bounded. */
+  readonly faults: readonly InstanceFault[];
   /** The fence: number of the latest claim. */
   readonly claim: number;
   /** Name of the worker that holds it. */
@@ -144,6 +156,7 @@ export function parseRecord(flat: readonly string[]): JobRecord | undefined {
     kills: number('kills') ?? 0,
     refusals: number('refusals') ?? 0,
     ooms: number('ooms') ?? 0,
+    faults: json<InstanceFault[]>('faults', []),
     claim: number('claim') ?? 0,
     worker: text('worker'),
     traceparent: text('traceparent'),

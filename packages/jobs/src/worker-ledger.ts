@@ -3,7 +3,7 @@ import type { RedisSettings } from '@comfy-fleet/config';
 import { type InstanceAbilities, newId, type WorkerAnnouncement } from '@comfy-fleet/contracts';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Redis } from 'ioredis';
-import { publishAbilities } from './abilities.js';
+import { createAbilityReader, publishAbilities } from './abilities.js';
 import { announceWorker, readWorkers, withdrawWorker } from './announcements.js';
 import type { Claim } from './claim.js';
 import { orUnavailable, runScript, workerConnection } from './connection.js';
@@ -11,6 +11,7 @@ import { type Halts, readHalts } from './halts.js';
 import { heldClaim } from './held-claim.js';
 import { createKeys } from './keys.js';
 import { takeLease } from './lease.js';
+import { type Opinion, sendOpinion, takeOpinions } from './opinions.js';
 import { PoolWorker, type WorkItem } from './pool-worker.js';
 import type { JobError } from './record.js';
 import { redisTime } from './redis-time.js';
@@ -91,6 +92,12 @@ export interface WorkerLedger {
   announce(announcement: WorkerAnnouncement): Promise<boolean>;
   /** Says what an instance can do, to be said again within a day. */
   publish(pools: readonly string[], abilities: InstanceAbilities): Promise<void>;
+  /** What the instances of a pool that were seen within a day can do; may be 2 s old. */
+  abilities(pool: string): Promise<readonly InstanceAbilities[]>;
+  /** Tells the worker of an instance what became elsewhere of a job that failed there. */
+  sendOpinion(opinion: Opinion): Promise<void>;
+  /** What was found out about this worker's instances since it asked last. */
+  takeOpinions(): Promise<readonly Opinion[]>;
   /** Submissions that may still be in this worker's instances although no job wants them any more. */
   abandoned(): Promise<readonly AbandonedPrompt[]>;
   /** They were stopped, or are not there. */
@@ -127,6 +134,7 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
   let clockOffsetMs = 0;
   const redisNow = () => Date.now() + clockOffsetMs;
   const redis = workerConnection(options.redis, log);
+  const readAbilities = createAbilityReader(redis, keys);
   let haltsChanged = () => {};
   const subscriptions = createSubscriptions(workerConnection(options.redis, log), keys, log);
   // What waits for replicas must not hold up the rest.
@@ -254,6 +262,9 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
       return true;
     },
     publish: (pools, abilities) => publishAbilities(redis, keys, pools, abilities),
+    abilities: (pool) => readAbilities(pool),
+    sendOpinion: (opinion) => sendOpinion(redis, keys, opinion),
+    takeOpinions: () => takeOpinions(redis, keys, worker),
     abandoned: async () => {
       const members = await redis.smembers(keys.abandoned(worker));
       return members.map((member) => {

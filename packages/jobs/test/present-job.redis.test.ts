@@ -39,6 +39,7 @@ function aSnapshot(record: Partial<JobRecord> = {}, ahead: number | null = null)
       kills: 0,
       refusals: 0,
       ooms: 0,
+      faults: [],
       claim: 0,
       worker: null,
       traceparent: null,

@@ -147,6 +147,10 @@ it('counts prompts, retries and changes of the checkpoint on the instance', () =
     storage_up: 1,
     'instance_transitions_total{instance="w/1",to="up"}': 1,
     'instance_transitions_total{instance="w/1",to="down"}': 0,
+    'instance_faults_total{instance="w/1",code="node_execution_error"}': 1,
+    'instance_faults_total{instance="w/1",code="gpu_failed"}': 0,
+    'instance_rests{instance="w/1",scope="all",code="none"}': 0,
+    'instance_rests{instance="w/1",scope="part",code="none"}': 0,
   });
 });
 

@@ -62,6 +62,7 @@ function due(webhook: Webhook, failedTries = 0): DueDelivery {
     kills: 0,
     refusals: 0,
     ooms: 0,
+    faults: [],
     claim: 1,
     worker: null,
     traceparent: null,

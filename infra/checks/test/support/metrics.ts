@@ -46,6 +46,12 @@ export const METRICS: Readonly<Record<string, Metric>> = {
   comfy_fleet_prompts_total: metric('counter', ['worker'], { ...INSTANCE, outcome: ['succeeded', 'failed', 'lost'] }),
   comfy_fleet_checkpoint_switches_total: metric('counter', ['worker'], INSTANCE),
   comfy_fleet_retries_total: metric('counter', ['worker'], { code: ['prompt_lost'] }),
+  comfy_fleet_instance_faults_total: metric('counter', ['worker'], { ...INSTANCE, code: ['gpu_failed'] }),
+  comfy_fleet_instance_rests: metric('gauge', ['worker'], {
+    ...INSTANCE,
+    scope: ['all', 'part'],
+    code: ['none', 'gpu_failed'],
+  }),
   comfy_fleet_instance_transitions_total: metric('counter', ['worker'], {
     ...INSTANCE,
     to: ['up', 'down', 'resting', 'wedged'],

@@ -2,12 +2,13 @@ import { PRELUDE } from './prelude.js';
 
 /**
  * Takes the submission off the record, because ComfyUI has nothing (more) to do for it; running → queued, the one step
- * back, if it was executing. Own arguments: claim, prompt id, reason. An executing submission whose instance `died`
+ * back, if it was executing. Own arguments: claim, prompt id, reason, where it failed by now (JSON or empty). An executing submission whose instance `died`
  * counts as a kill of the job, one that ran `out_of_memory` as such. One that is `lost` may still be in a ComfyUI out
- * of reach; if it did not begin it counts as a refusal of the job.
+ * of reach; if it did not begin it counts as a refusal of the job. One that was `faulty` is no attempt of the job, which
+ * may wait for its next one as long as it could have waited for that.
  */
 export const loseScript = `${PRELUDE}
-local claim, prompt_id, reason = ARGV[4], ARGV[5], ARGV[6]
+local claim, prompt_id, reason, faults = ARGV[4], ARGV[5], ARGV[6], ARGV[7] or ''
 if not held_by(claim) then return 'superseded' end
 if get('prompt_id') == prompt_id then
   if reason == 'died' and get('started_prompt') == prompt_id then redis.call('HINCRBY', record, 'kills', 1) end
@@ -15,6 +16,12 @@ if get('prompt_id') == prompt_id then
   if reason == 'lost' then
     if get('started_prompt') ~= prompt_id then redis.call('HINCRBY', record, 'refusals', 1) end
     abandon_submission()
+  end
+  if faults ~= '' then set('faults', faults) end
+  if reason == 'faulty' and get('started_prompt') == prompt_id and redis.call('HINCRBY', record, 'attempts', -1) <= 0 then
+    redis.call('HDEL', record, 'attempts')
+    set('start_deadline', string.format('%d', get('start_deadline') + now_ms() - get('started_at')))
+    redis.call('ZADD', deadlines_key(), get('start_deadline'), id)
   end
   drop_submission()
   set('phase', 'claimed')

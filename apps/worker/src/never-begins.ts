@@ -1,0 +1,43 @@
+import type { Logger } from '@comfy-fleet/telemetry';
+import type { Lane } from './lanes.js';
+import { subjectOf } from './subject.js';
+
+interface Watching {
+  readonly lane: Lane;
+  /** How long a prompt may wait while nothing executes. */
+  readonly beginMs: number;
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+}
+
+/**
+ * Finds out an instance whose queue takes prompts and whose executor takes none, since its thread is dead: to be called
+ * again and again. When a prompt of ours has waited for `beginMs` while nothing executed there, it rests, and all that
+ * waits there is taken back; what begins all the same goes on.
+ */
+export function watchBeginnings({ lane, beginMs, signal, log }: Watching): () => Promise<void> {
+  const { instance } = lane;
+  /** The prompts that waited at the last look while nothing executed, by when that was first seen. */
+  let seen = new Map<string, number>();
+
+  return async () => {
+    const waiting = lane.waiting.flatMap(({ promptId, isWaiting }) => (isWaiting && promptId ? [promptId] : []));
+    if (waiting.length === 0 || !instance.health.isReachable) {
+      seen = new Map();
+      return;
+    }
+    const queue = await instance.ask((client) => client.queue(signal)).catch(() => undefined);
+    if (queue === undefined) return;
+    const now = performance.now();
+    const pending = queue.running.length > 0 ? [] : queue.pending;
+    seen = new Map(waiting.filter((id) => pending.includes(id)).map((id) => [id, seen.get(id) ?? now]));
+    const stuck = lane.waiting.find(({ promptId }) => now - (seen.get(promptId ?? '') ?? now) >= beginMs);
+    if (stuck === undefined) return;
+    const error = `it took a prompt and did not begin to execute it in ${beginMs / 1000} s, while it executed nothing else`;
+    log.error('instance begins nothing', { instance: instance.name, job: stuck.record.id, prompt_id: stuck.promptId });
+    const failure = { print: 'never begins', code: 'prompt_lost', error, scope: {}, certain: true };
+    instance.health.jobFailed(subjectOf(stuck.record), failure);
+    for (const job of lane.waiting) job.takeBack();
+    seen = new Map();
+  };
+}

@@ -1,0 +1,33 @@
+import type { InstanceRest } from '@comfy-fleet/contracts';
+
+/** The part of the work that an instance may be unable to do: what is absent is any. `{}` is all of it. */
+export type Scope = InstanceRest['scope'];
+
+/** A job, by what an instance may be unable to do of it. */
+export interface Subject {
+  readonly job: string;
+  readonly key: string;
+  readonly workflow: string;
+  readonly checkpoint: string;
+}
+
+const PARTS = ['key', 'workflow', 'checkpoint'] as const;
+
+/** Whether the subject, or the whole of a narrower scope, is within this one. */
+export function covers(scope: Scope, within: Scope): boolean {
+  return PARTS.every((part) => scope[part] === undefined || scope[part] === within[part]);
+}
+
+export function nameOfScope(scope: Scope): string {
+  return JSON.stringify(PARTS.map((part) => scope[part] ?? null));
+}
+
+/** In words, to follow "it rests": empty for all of its work. */
+export function describeScope({ key, workflow, checkpoint }: Scope): string {
+  const parts = [
+    ...(workflow === undefined ? [] : [`the workflow ${workflow}`]),
+    ...(checkpoint === undefined ? [] : [`the checkpoint ${checkpoint}`]),
+    ...(key === undefined ? [] : ['one API key']),
+  ];
+  return parts.length === 0 ? '' : ` for ${parts.join(' with ')}`.replace(' with one API key', ' of one API key');
+}

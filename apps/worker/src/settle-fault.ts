@@ -1,0 +1,55 @@
+import { FleetError } from '@comfy-fleet/contracts';
+import type { InstanceFault } from '@comfy-fleet/jobs';
+import type { HeldJob } from './held-job.js';
+import type { Scope } from './scope.js';
+import { type FaultCode, KINDS, MOST_FAULTS, printOf, ruleOn } from './second-opinion.js';
+import { subjectOf } from './subject.js';
+import type { Tools } from './tools.js';
+
+/** What becomes of the job: it fails with `error`, or is given back after `delayMs` with its faults on the record. */
+export type FaultSettlement =
+  | { readonly error: FleetError }
+  | { readonly delayMs: number; readonly because: 'elsewhere' | 'wait'; readonly faults: readonly InstanceFault[] };
+
+/** A job that is to wait where it failed comes after those that wait already, so that one of them is the trial. */
+const AFTER_OTHERS_MS = 1000;
+
+/** Decides about a job that failed for what may be its instance's fault, and has the instance take note of it. */
+export async function settleFault(
+  job: HeldJob,
+  error: FleetError & { readonly code: FaultCode },
+  { whoElse, tellOpinion, instruments }: Tools,
+): Promise<FaultSettlement> {
+  const { record, instance } = job;
+  const { code } = error;
+  const subject = subjectOf(record);
+  const fault = { instance: instance.name, code, print: printOf(error), suspect: instance.health.isSuspectOf(subject) };
+  const faults = [...record.faults, fault].slice(-MOST_FAULTS);
+  const others = await whoElse(record, faults);
+  const { ruling, alikeOn } = ruleOn(faults, others);
+  // What nobody else could try better is no reason to keep it from this instance.
+  const certain = KINDS[code].certain && (KINDS[code].waits || others > 0);
+  const scope = scopeOf(code, subject.workflow);
+  const failure = { print: fault.print, code, error: error.detail, certain, ...(scope === undefined ? {} : { scope }) };
+  instruments.faults.inc({ instance: instance.name, code });
+  instance.health.jobFailed(subject, failure);
+  if (ruling === 'fail') {
+    for (const name of alikeOn) await tellOpinion({ instance: name, job: record.id, verdict: 'alike' });
+    return { error: alikeOn.length === 0 ? error : alike(error, alikeOn) };
+  }
+  const delayMs = ruling === 'elsewhere' ? 0 : instance.health.restMs(subject) + AFTER_OTHERS_MS;
+  return { delayMs, because: ruling, faults };
+}
+
+/** What such an error says to be out of order; undefined when only what it has in common with others can tell. */
+function scopeOf(code: FaultCode, workflow: string): Scope | undefined {
+  if (code === 'gpu_failed' || code === 'instance_io_failed') return {};
+  return code === 'library_missing' ? { workflow } : undefined;
+}
+
+function alike(error: FleetError, instances: readonly string[]): FleetError {
+  const { code, detail, nodeId } = error;
+  const where = `${instances.slice(0, -1).join(', ')} and ${instances.at(-1)}`;
+  const options = { cause: error, ...(nodeId === undefined ? {} : { nodeId }) };
+  return new FleetError(code, `${detail} It failed alike on ${where}, so the job is at fault.`, options);
+}

@@ -1,0 +1,37 @@
+import type { Abilities, InstanceAnnouncement, WorkerAnnouncement } from '@comfy-fleet/contracts';
+import { type InstanceFault, instancesServing, type JobRecord, type WorkerLedger } from '@comfy-fleet/jobs';
+import { findLacks, type Workflows } from '@comfy-fleet/workflows';
+import { covers } from './scope.js';
+import { subjectOf } from './subject.js';
+
+/** How many instances of the fleet can try a job now, where it has not failed according to `faults`. */
+export type WhoElse = (record: JobRecord, faults: readonly InstanceFault[]) => Promise<number>;
+
+/**
+ * Of this worker by what is so now, of the others by what they announced some seconds ago; an instance of which nothing
+ * is known is taken to be able.
+ */
+export function createWhoElse(
+  ledger: Pick<WorkerLedger, 'workers' | 'abilities'>,
+  { templates }: Workflows,
+  ourselves: () => WorkerAnnouncement,
+): WhoElse {
+  return async (record, faults) => {
+    const [announced, known] = await Promise.all([ledger.workers(), ledger.abilities(record.pool)]);
+    const here = ourselves();
+    const workers = [here, ...announced.filter(({ name }) => name !== here.name)];
+    const template = templates.get(record.request.workflow);
+    const lacks = (abilities: Abilities) =>
+      template !== undefined && findLacks(template, record.request, abilities).length > 0;
+    const unable = new Set(known.filter(({ abilities }) => lacks(abilities)).map(({ instance }) => instance));
+    const failed = new Set(faults.map(({ instance }) => instance));
+    const taking = workers.filter(({ draining, storeFault }) => !draining && !storeFault);
+    return instancesServing(taking, record.pool).filter(
+      (instance) => takes(instance, record) && !failed.has(instance.name) && !unable.has(instance.name),
+    ).length;
+  };
+}
+
+function takes({ state, drains, rests = [] }: InstanceAnnouncement, record: JobRecord): boolean {
+  return state === 'up' && !drains && !rests.some(({ scope }) => covers(scope, subjectOf(record)));
+}

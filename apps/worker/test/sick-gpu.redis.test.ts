@@ -1,0 +1,140 @@
+import type { Simulator } from '@comfy-fleet/testing';
+import { starts, until } from '@comfy-fleet/testing';
+import { describe, expect, it } from 'vitest';
+import { aGpu, openStack } from './worker-stack.js';
+
+type Stack = Awaited<ReturnType<typeof openStack>>;
+
+const CUDA = 'CUDA error: an illegal memory access was encountered';
+
+/** What every prompt of a sick instance dies of, by the kind of the error. */
+const KNOWN = {
+  gpu_failed: ['RuntimeError', CUDA],
+  instance_io_failed: ['OSError', '[Errno 28] No space left on device'],
+  model_unreadable: ['safetensors_rust.SafetensorError', 'Error while deserializing header: HeaderTooLarge'],
+  library_missing: ['ModuleNotFoundError', "No module named 'xformers'"],
+} as const;
+
+function sicken(gpu: Simulator, [exceptionType, message]: readonly [string, string] = KNOWN.gpu_failed): void {
+  gpu.faults.add({ kind: 'node_error', exceptionType, message });
+}
+
+async function aBacklog(stack: Stack, count: number): Promise<string[]> {
+  return Promise.all(Array.from({ length: count }, (_, n) => stack.submit({ seed: `${n}` })));
+}
+
+async function statusesOf(stack: Stack, ids: readonly string[]): Promise<Record<string, number>> {
+  const counts: Record<string, number> = {};
+  for (const id of ids) {
+    const { status } = await stack.ended(id);
+    counts[status] = (counts[status] ?? 0) + 1;
+  }
+  return counts;
+}
+
+describe('of two instances one of which fails every prompt at once', () => {
+  it.each(Object.entries(KNOWN))(
+    'no job fails for %s, and the sick one is named and given little',
+    async (code, fault) => {
+      const stack = await openStack();
+      const [sick, well] = [await aGpu(), await aGpu()];
+      sicken(sick, fault);
+      const worker = await stack.startWorker('w', [sick.url, well.url]);
+      const ids = await aBacklog(stack, 40);
+      expect(await statusesOf(stack, ids)).toEqual({ succeeded: 40 });
+      expect(starts(sick)).toBeLessThan(15);
+      const rests = await until('it is announced', async () => {
+        const found = (await worker.announced())?.instances[0]?.rests ?? [];
+        return found.length > 0 && found;
+      });
+      expect(rests[0]).toMatchObject({ code });
+      expect(await worker.metrics()).toMatch(
+        new RegExp(`^comfy_fleet_instance_rests\\{instance="w/1",scope="\\w+",code="${code}"\\} 1$`, 'm'),
+      );
+    },
+  );
+
+  it('at most one job fails for an error of an unknown kind', async () => {
+    const stack = await openStack();
+    const [sick, well] = [await aGpu(), await aGpu()];
+    sicken(sick, ['RuntimeError', 'the flux capacitor is empty']);
+    await stack.startWorker('w', [sick.url, well.url]);
+    const { failed = 0, succeeded } = await statusesOf(stack, await aBacklog(stack, 40));
+    expect(failed).toBeLessThanOrEqual(1);
+    expect(succeeded).toBe(40 - failed);
+    expect(starts(sick)).toBeLessThan(15);
+  });
+
+  it('the same holds when each has a worker of its own, which hears what became of its jobs elsewhere', async () => {
+    const stack = await openStack();
+    const [sick, well] = [await aGpu(), await aGpu()];
+    sicken(sick, ['RuntimeError', 'the flux capacitor is empty']);
+    const worker = await stack.startWorker('sick', [sick.url]);
+    await stack.startWorker('well', [well.url]);
+    const { failed = 0 } = await statusesOf(stack, await aBacklog(stack, 40));
+    expect(failed).toBeLessThanOrEqual(1);
+    expect(await worker.metrics()).toMatch(/^comfy_fleet_instance_rests\{instance="sick\/1",.*\} 1$/m);
+  });
+});
+
+describe('of one instance alone', () => {
+  it('jobs wait for a known kind of error, cost no attempt, and go on when it has recovered', async () => {
+    const stack = await openStack();
+    const gpu = await aGpu();
+    sicken(gpu);
+    const worker = await stack.startWorker('w', [gpu.url]);
+    const ids = await aBacklog(stack, 20);
+    await until('it was tried twice', () => starts(gpu) > 2);
+    const { reason } = await until('it rests', async () => {
+      const found = (await worker.announced())?.instances[0];
+      return found?.state === 'resting' && found;
+    });
+    expect(reason).toContain(CUDA);
+    gpu.faults.remove();
+    expect(await statusesOf(stack, ids)).toEqual({ succeeded: 20 });
+    for (const id of ids) expect((await stack.record(id)).attempts).toBe(1);
+    await until('it is up', async () => (await worker.announced())?.instances[0]?.state === 'up');
+  });
+
+  it('a run of failures of an unknown kind makes it rest, so that most of the backlog is there when it has recovered', async () => {
+    const stack = await openStack();
+    const gpu = await aGpu();
+    sicken(gpu, ['RuntimeError', 'the flux capacitor is empty']);
+    const worker = await stack.startWorker('w', [gpu.url]);
+    const ids = await aBacklog(stack, 20);
+    await until('it rests', async () => ((await worker.announced())?.instances[0]?.rests ?? []).length > 0);
+    gpu.faults.remove();
+    const { failed = 0 } = await statusesOf(stack, ids);
+    expect(failed).toBeLessThanOrEqual(2);
+  });
+});
+
+describe('jobs that are at fault themselves', () => {
+  it('fail, and say on which two instances they failed alike, while the instances go on for all others', async () => {
+    const stack = await openStack();
+    const gpus = [await aGpu(), await aGpu()];
+    for (const gpu of gpus) {
+      gpu.faults.add({
+        kind: 'node_error',
+        node: 'LoadImage',
+        exceptionType: 'ValueError',
+        message: 'no such picture',
+      });
+    }
+    for (const gpu of gpus) sicken(gpu, ['ValueError', 'no such sampler']);
+    const worker = await stack.startWorker(
+      'w',
+      gpus.map(({ url }) => url),
+    );
+    const bad = await aBacklog(stack, 12);
+    expect(await statusesOf(stack, bad)).toEqual({ failed: 12 });
+    const details = await Promise.all(bad.map(async (id) => (await stack.record(id)).error?.detail ?? ''));
+    expect(details.some((detail) => detail.endsWith('It failed alike on w/1 and w/2, so the job is at fault.'))).toBe(
+      true,
+    );
+    for (const gpu of gpus) gpu.faults.remove();
+    expect(await statusesOf(stack, await aBacklog(stack, 4))).toEqual({ succeeded: 4 });
+    const { instances = [] } = (await worker.announced()) ?? {};
+    expect(instances.map(({ state }) => state)).toEqual(['up', 'up']);
+  });
+});

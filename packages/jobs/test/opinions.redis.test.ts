@@ -1,0 +1,16 @@
+import { expect, it } from 'vitest';
+import { openFleet } from './builders.js';
+
+it('tells a worker what became elsewhere of jobs that failed in its instances, once, and no other worker', async () => {
+  const fleet = await openFleet();
+  const [one, other] = [fleet.worker('gpu-1'), fleet.worker('gpu-2')];
+  await other.sendOpinion({ instance: 'gpu-1/1', job: 'a', verdict: 'succeeded' });
+  await other.sendOpinion({ instance: 'gpu-1/2', job: 'b', verdict: 'alike' });
+  expect(await fleet.redis.pttl(fleet.keys.opinions('gpu-1'))).toBeGreaterThan(0);
+  expect(await other.takeOpinions()).toEqual([]);
+  expect(await one.takeOpinions()).toEqual([
+    { instance: 'gpu-1/1', job: 'a', verdict: 'succeeded' },
+    { instance: 'gpu-1/2', job: 'b', verdict: 'alike' },
+  ]);
+  expect(await one.takeOpinions()).toEqual([]);
+});
