@@ -12,9 +12,11 @@ export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions, externalConditions: conditions } },
   test: {
+    // No file leaves anything behind for the next one, and loading everything anew for each takes most of the time.
+    isolate: false,
     // Deadlines only for what hangs: no test is to fail because a machine is slow.
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
     projects: [
       {
         extends: true,

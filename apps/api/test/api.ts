@@ -90,6 +90,8 @@ export async function startApi(
   const config = loadConfig({
     REDIS_URL: redisUrl,
     KEY_PREFIX: prefix,
+    // a Redis that is there answers, however busy the machine is
+    REDIS_TIMEOUT_MS: '30000',
     FRAMES_DIR: framesDir,
     IMAGE_URL_ALLOW: '127.0.0.1',
     WEBHOOK_ALLOW: '127.0.0.1',

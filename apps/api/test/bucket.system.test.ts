@@ -11,9 +11,6 @@ import { aKey, as, problemOf, startApi, type TestApi } from './api.js';
 import { finishJob } from './finished-image.js';
 import * as pictures from './pictures.js';
 
-// Each starts an API; moto takes its time on a machine with much else to do.
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
-
 let server: S3Server;
 let gate: Gate;
 let api: TestApi;
@@ -131,7 +128,7 @@ describe('a bucket that cannot be reached', () => {
     await start();
     gate.shut();
     const reasons = async () => {
-      const answer = await api.get('/readyz', { signal: AbortSignal.timeout(1500) });
+      const answer = await api.get('/readyz', { signal: AbortSignal.timeout(60_000) });
       return answer.status === 200 && ((await answer.json()) as { reasons: string[] }).reasons;
     };
     expect(await reasons()).toEqual([]);

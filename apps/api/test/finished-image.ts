@@ -18,7 +18,7 @@ export async function finishJob(api: TestApi, id: string, count = 1): Promise<vo
     const png = await sharp({ create: { width: 96, height: 64, channels: 3, background } })
       .png()
       .toBuffer();
-    await api.frames.put(name, [png], { signal: AbortSignal.timeout(5000) });
+    await api.frames.put(name, [png], { signal: AbortSignal.timeout(60_000) });
   }
   for (;;) {
     const claim = await api.claim();

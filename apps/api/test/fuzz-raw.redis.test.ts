@@ -6,7 +6,7 @@ import { answersOf, exchange } from './fuzz/raw-http.js';
 
 const RUNS = 100;
 const AT_ONCE = 10;
-const PATIENCE_MS = 120_000;
+const PATIENCE_MS = 600_000;
 
 let api: TestApi;
 beforeAll(async () => {

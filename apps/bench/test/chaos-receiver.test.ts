@@ -31,7 +31,7 @@ async function post(secrets: readonly string[], { path = '/1', at = new Date(), 
     'webhook-timestamp': `${Math.floor(at.getTime() / 1000)}`,
     'webhook-signature': secrets.map((each) => new Webhook(each).sign(webhookId, at, body)).join(' '),
   };
-  const question = { method: 'POST', headers, body, signal: AbortSignal.timeout(5000) };
+  const question = { method: 'POST', headers, body, signal: AbortSignal.timeout(60_000) };
   return fetch(`${receiver?.url}${path}`, question).catch(() => undefined);
 }
 

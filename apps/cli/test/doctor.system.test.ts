@@ -15,16 +15,13 @@ import {
   startS3Server,
   startSimulator,
 } from '@comfy-fleet/testing';
-import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
 import { startOddComfyUi } from './odd-comfyui.js';
 import { run } from './run-doctor.js';
 
 const KEY = 'cf_a-key-that-nobody-may-see';
 const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
 const PASSWORD = 'a-password-that-nobody-may-see';
-
-// Each starts processes; on a machine with much else to do that takes its time.
-vi.setConfig({ testTimeout: 60_000 });
 
 interface Finding {
   readonly check: string;

@@ -35,7 +35,7 @@ interface EndedJob {
 /** A ledger and the folders of pictures, with real jobs in them; gone when the test is done. */
 export async function openHousehold() {
   const dir = await mkdtemp(join(tmpdir(), 'household-'));
-  const redis = redisSettings({ url: inject('redisUrl'), prefix: uniquePrefix(), timeoutMs: 15_000 });
+  const redis = redisSettings({ url: inject('redisUrl'), prefix: uniquePrefix() });
   const lines: Record<string, unknown>[] = [];
   const stream = new Writable({
     write: (chunk, _encoding, done) => {

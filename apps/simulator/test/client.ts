@@ -73,7 +73,7 @@ export class Listener {
 
   /** Waits for frames until `isEnough`. */
   async until(isEnough: () => boolean): Promise<void> {
-    const deadline = AbortSignal.timeout(10_000);
+    const deadline = AbortSignal.timeout(60_000);
     while (!isEnough()) {
       await new Promise<void>((resolve, reject) => {
         const late = () => reject(new Error(`these frames were all: ${this.frames.map(shortly).join(' ')}`));

@@ -113,7 +113,7 @@ export class Replay {
 
   async untilHistory(id: string, name = 'a primer'): Promise<JsonObject> {
     const path = `/history/${encodeURIComponent(id)}`;
-    for (const deadline = performance.now() + 10_000; performance.now() < deadline; ) {
+    for (const deadline = performance.now() + 60_000; performance.now() < deadline; ) {
       const answer = await askJson(this.simulator.url, 'GET', path);
       if (isObject(answer[id])) return answer[id] as JsonObject;
     }
@@ -133,7 +133,7 @@ export class Replay {
 
   /** Waits until nothing runs and nothing waits. */
   async untilIdle(): Promise<void> {
-    for (const deadline = performance.now() + 10_000; performance.now() < deadline; ) {
+    for (const deadline = performance.now() + 60_000; performance.now() < deadline; ) {
       const { exec_info: info } = await askJson(this.simulator.url, 'GET', '/prompt');
       if ((info as JsonObject).queue_remaining === 0) return;
     }
@@ -162,7 +162,7 @@ export class Replay {
 
   async untilRunning(recordedId: string): Promise<void> {
     const id = this.names.actual(recordedId);
-    for (const deadline = performance.now() + 10_000; performance.now() < deadline; ) {
+    for (const deadline = performance.now() + 60_000; performance.now() < deadline; ) {
       const { queue_running: running } = await askJson(this.simulator.url, 'GET', '/queue');
       if ((running as Json[][])[0]?.[1] === id) return;
     }

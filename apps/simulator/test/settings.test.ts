@@ -69,7 +69,7 @@ describe('/simulator/faults', () => {
     const wrong = await send('POST', '/simulator/faults', { kind: 'hang', times: 0 });
     expect([wrong.status, wrong.body.errors[0]]).toEqual([
       400,
-      expect.stringContaining('hang takes kind, node, times, probability'),
+      expect.stringContaining('hang takes kind, node, ms, ignoresInterrupts, times, probability'),
     ]);
   });
 });

@@ -37,7 +37,7 @@ it('fails no job of a backlog while no picture can be stored, claims nothing, sa
     async () => (await worker.announced())?.storeFault,
   );
   expect(reason).toBe(NO_SPACE.slice(0, -1));
-  expect(await worker.notReady(AbortSignal.timeout(5000))).toEqual([reason]);
+  expect(await worker.notReady(AbortSignal.timeout(60_000))).toEqual([reason]);
   expect(await worker.metrics()).toMatch(/^comfy_fleet_storage_up 0$/m);
   for (let n = 1; n < 12; n += 1) ids.push(await stack.submit({ seed: `${n}` }));
   await until('it has looked again', async () => {

@@ -101,13 +101,9 @@ export async function openStack() {
       };
     },
     ended: (id: string) =>
-      until(
-        'the job has ended',
-        async () => {
-          const record = await ledgers.record(id);
-          return record.phase === 'ended' && record;
-        },
-        { withinMs: 30_000 },
-      ),
+      until('the job has ended', async () => {
+        const record = await ledgers.record(id);
+        return record.phase === 'ended' && record;
+      }),
   };
 }

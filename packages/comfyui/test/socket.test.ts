@@ -1,6 +1,5 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { setTimeout as delay } from 'node:timers/promises';
 import { until } from '@comfy-fleet/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type ComfySocket, connectSocket, type SocketEvent } from '../src/index.js';
@@ -143,9 +142,8 @@ describe('connectSocket', () => {
     const connection = await connectionOf(server);
     await until('open', () => socket.isOpen);
     connection.socket.pause();
-    const closed = socket.close().then(() => true);
-    const late = delay(5000, false, { ref: false });
-    expect(await Promise.race([closed, late])).toBe(true);
+    const closed = socket.close();
+    await closed;
   });
 
   it('can be closed while it connects, while it waits, and twice', async () => {

@@ -8,9 +8,6 @@ import { frameName, openFrameStores } from '../src/index.js';
 
 type Settings = Extract<Parameters<typeof openFrameStores>[0], { store: 's3' }>;
 
-// moto takes its time on a machine with much else to do, and hanging calls theirs.
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
-
 const { signal } = new AbortController();
 let server: S3Server;
 let name: string;
@@ -78,7 +75,7 @@ describe('a place that does not work', () => {
   ])('says what to do when there is $what, to operators only', async ({ differences, env = {}, says }) => {
     for (const [key, value] of Object.entries(env)) vi.stubEnv(key, value === '' ? undefined : value);
     const stores = await open(await differences?.());
-    expect(await stores.fault(AbortSignal.timeout(10_000))).toMatch(says);
+    expect(await stores.fault(AbortSignal.timeout(60_000))).toMatch(says);
     const failed = await faultOf(stores.frames.put(name, [Buffer.from('x')], { signal }));
     expect(failed).toMatchObject({
       code: 'storage_failed',
@@ -103,7 +100,7 @@ describe('a place that does not work', () => {
   });
 
   it('says nothing when the place works', async () => {
-    expect(await (await open()).fault(AbortSignal.timeout(10_000))).toBeUndefined();
+    expect(await (await open()).fault(AbortSignal.timeout(60_000))).toBeUndefined();
   });
 });
 

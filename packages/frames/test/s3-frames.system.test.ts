@@ -19,9 +19,6 @@ import { frameStoreContract, type Place, pieces, read, sha256 } from './frame-st
 
 type Settings = Extract<Parameters<typeof openFrameStores>[0], { store: 's3' }>;
 
-// moto takes its time on a machine with much else to do.
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
-
 const { signal } = new AbortController();
 const OLD = new Date('2026-01-01T00:00:00Z');
 const owner = 'gpu-1';

@@ -232,9 +232,10 @@ export async function openLedger(overrides: FleetOptions & { url: string; prefix
 function redisSettingsOf({
   url,
   prefix,
-  timeoutMs = 800,
   sentinel,
   cluster,
+  // where the primary changes, that is to be noticed soon
+  timeoutMs = sentinel === undefined && cluster === undefined ? 30_000 : 800,
   tls,
   wait,
 }: FleetOptions & { url: string; prefix: string }) {
@@ -271,4 +272,4 @@ export async function collect(stream: AsyncIterable<JobStreamItem>): Promise<Job
 }
 
 /** A signal for reads that are to end by themselves; it fails the test when they do not. */
-export const within = (ms = 10_000) => AbortSignal.timeout(ms);
+export const within = (ms = 60_000) => AbortSignal.timeout(ms);

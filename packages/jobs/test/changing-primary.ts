@@ -126,7 +126,7 @@ async function follow(fleet: Fleet) {
 export async function kill({ primary }: Place): Promise<void> {
   const old = await primary();
   await old.stop('SIGKILL');
-  await until('another is the primary', async () => (await primary()) !== old, { withinMs: 60_000 });
+  await until('another is the primary', async () => (await primary()) !== old);
   await old.restart();
 }
 
@@ -138,18 +138,18 @@ export async function expectNothingLost(place: Place, change: (place: Place) => 
   const { fleet } = place;
   const flow = await traffic(fleet);
   const isUnderWay = () => flow.acknowledged.length > 100 && flow.finishes > 50;
-  await until('it is well under way', isUnderWay, { withinMs: 60_000 });
+  await until('it is well under way', isUnderWay);
   const followed = await follow(fleet);
   await change(place);
   await followed.end();
   const then = flow.acknowledged.length;
-  await until('it goes on', () => flow.acknowledged.length > then + 100, { withinMs: 60_000 });
+  await until('it goes on', () => flow.acknowledged.length > then + 100);
   await flow.stopMaking();
   const allHaveEnded = async () => {
     const read = (id: string) => fleet.redis.hget(fleet.keys.job(id), 'status');
     return (await Promise.all(flow.acknowledged.map(read))).every((status) => status === 'succeeded');
   };
-  await until('every acknowledged job has ended', allHaveEnded, { withinMs: 60_000, everyMs: 200 });
+  await until('every acknowledged job has ended', allHaveEnded, { everyMs: 200 });
   await flow.stopWorking();
   expect(new Set(flow.acknowledged).size).toBe(flow.acknowledged.length);
   expect([...flow.prompts].filter(([, ids]) => ids.size > 1)).toEqual([]);

@@ -77,8 +77,7 @@ export function recorder(answer: (due: DueDelivery) => TryResult | Promise<TryRe
   return {
     dues,
     /** As soon as there are so many. */
-    got: (count: number, withinMs?: number) =>
-      until(`${count} tries`, () => dues.length >= count, { everyMs: 2, ...(withinMs ? { withinMs } : {}) }),
+    got: (count: number) => until(`${count} tries`, () => dues.length >= count, { everyMs: 2 }),
     handler: async (due: DueDelivery) => {
       dues.push(due);
       return answer(due);

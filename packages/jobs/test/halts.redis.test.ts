@@ -12,7 +12,8 @@ it('shows what is halted, since when and by whom; a second halt changes nothing,
   await ledger.halt({ kind: 'instance', name: 'gpu-1/2' }, 'bob');
   const first = await ledger.halts();
   expect(first.fleet?.by).toBe('ada');
-  expect(Math.abs((first.fleet?.since ?? 0) - before)).toBeLessThan(5000);
+  expect(first.fleet?.since).toBeGreaterThanOrEqual(before);
+  expect(first.fleet?.since).toBeLessThanOrEqual(Date.now());
   expect([...first.pools.keys()]).toEqual(['video']);
   expect(first.instances.get('gpu-1/2')?.by).toBe('bob');
   await ledger.halt(FLEET, 'bob');

@@ -7,7 +7,7 @@ import { items, openKeeper } from './keepers.js';
 const JOBS = 150;
 
 it('lets two keepers tidy up at once in a busy ledger: every job is done once, none is lost, nothing is left', async () => {
-  const fleet = await openFleet({ timeoutMs: 15_000 });
+  const fleet = await openFleet();
   const { redis, keys } = fleet;
   const [created, done, forgotten] = [[] as string[], [] as string[], [] as string[]];
   const create = async (key: string) => {

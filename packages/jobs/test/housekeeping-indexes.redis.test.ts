@@ -68,7 +68,7 @@ describe('inputsInUse', () => {
   });
 
   it('misses none of a thousand that stay while a thousand others end', async () => {
-    const fleet = await openFleet({ timeoutMs: 15_000 });
+    const fleet = await openFleet();
     const shaOf = (n: number) => n.toString(16).padStart(64, '0');
     const jobs = Array.from({ length: 2000 }, (_, n) => aJob(startingFrom(shaOf(n))));
     const { ids } = await fleet.ledger.create({ caller: 'anonymous', jobs });

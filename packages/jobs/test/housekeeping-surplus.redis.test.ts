@@ -22,7 +22,7 @@ async function surplus(keeper: Keeper, mostKept: number): Promise<string[]> {
 const indexOf = ({ redis, keys }: Fleet, key: string) => redis.zrange(keys.jobsOf(key), '0', '-1');
 
 it('forgets the oldest ended jobs of each key that has more than allowed, over more than one page, and says which', async () => {
-  const fleet = await openFleet({ timeoutMs: 15_000 });
+  const fleet = await openFleet();
   const keeper = openKeeper(fleet);
   const many = await expired(fleet, keeper, 'anna', 500);
   const few = await expired(fleet, keeper, 'ben', 50);

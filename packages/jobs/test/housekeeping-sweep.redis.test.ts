@@ -70,7 +70,7 @@ it('expires a waiting job whose start deadline has passed, and removes its work 
 });
 
 it('expires those of a page at once, not one after the other, and passes over those that somebody has', async () => {
-  const fleet = await openFleet({ timeoutMs: 15_000 });
+  const fleet = await openFleet();
   const { redis, keys } = fleet;
   const source = await fleet.claims();
   const held: string[] = [];

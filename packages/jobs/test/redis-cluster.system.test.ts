@@ -1,10 +1,8 @@
 import { until } from '@comfy-fleet/testing';
-import { expect, it, vi } from 'vitest';
+import { expect, it } from 'vitest';
 import { openFleet, startNext, succeeded, untilAnswering } from './builders.js';
 import { expectNothingLost, kill, type Place, PREFIX, WAIT } from './changing-primary.js';
 import { cluster } from './redis-places.js';
-
-vi.setConfig({ testTimeout: 120_000 });
 
 async function inCluster(): Promise<Place> {
   const { set, ...place } = await cluster({ replicas: 1 });

@@ -1,16 +1,13 @@
 import { Writable } from 'node:stream';
 import { createLogger } from '@comfy-fleet/telemetry';
 import { freePort, redisSettings, until } from '@comfy-fleet/testing';
-import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { producerConnection } from '../src/connection.js';
 import type { JobStreamItem } from '../src/index.js';
 import { anAnnouncement, openFleet, ownRedis, startNext, succeeded, untilAnswering, within } from './builders.js';
 import { dispatch, taken } from './deliveries-builders.js';
 import { openKeeper } from './keepers.js';
 import { cluster, clusterOverTls, oneServerOverTls, sentinels, sentinelsOverTls } from './redis-places.js';
-
-// Each starts up to six processes, which have to find each other.
-vi.setConfig({ testTimeout: 60_000 });
 
 describe.each([
   ['one server over TLS with a client certificate, as an ACL user', oneServerOverTls],
@@ -101,7 +98,7 @@ async function saidOf(place: Parameters<typeof openFleet>[0] & { url: string }):
     },
   });
   const log = createLogger({ service: 'test', level: 'info', format: 'json', stream });
-  const redis = producerConnection(redisSettings({ prefix: '{x}', ...place }), log);
+  const redis = producerConnection(redisSettings({ prefix: '{x}', timeoutMs: 800, ...place }), log);
   onTestFinished(() => redis.disconnect());
   await expect(redis.ping()).rejects.toThrow();
   let tries = 0;

@@ -37,6 +37,8 @@ export async function startFleet({ redisUrl, env = {} }: TestFleetOptions): Prom
   const common = {
     REDIS_URL: redisUrl,
     KEY_PREFIX: uniquePrefix(),
+    // A Redis that is there answers, however busy the machine is; tests that take it away say how soon that is to be noticed.
+    REDIS_TIMEOUT_MS: '30000',
     FRAMES_DIR: framesDir,
     // A dead worker's jobs are to be handed out again within a test's patience.
     LOCK_MS: '1000',

@@ -41,7 +41,7 @@ export function lastEnd(gpu: Simulator) {
 
 /** The prompt ids in its queue. */
 export async function queueOf({ url }: Simulator): Promise<{ running: string[]; pending: string[] }> {
-  const answer = await fetch(`${url}/queue`, { signal: AbortSignal.timeout(5000) });
+  const answer = await fetch(`${url}/queue`, { signal: AbortSignal.timeout(60_000) });
   const queue = (await answer.json()) as Record<'queue_running' | 'queue_pending', [unknown, string][]>;
   const ids = (prompts: [unknown, string][]) => prompts.map(([, id]) => id);
   return { running: ids(queue.queue_running), pending: ids(queue.queue_pending) };

@@ -114,7 +114,7 @@ async function join(
       const { replica } = await holding(key);
       if (replica === undefined) throw new Error('it has no replica');
       await ask(replica, 'FAILOVER');
-      await until('the replica is the primary', async () => (await primaryOf(key)) !== before, { withinMs: 60_000 });
+      await until('the replica is the primary', async () => (await primaryOf(key)) !== before);
     },
     close: () => closeAll(servers),
   };

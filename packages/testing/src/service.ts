@@ -58,12 +58,12 @@ export function startService(app: App, env: Readonly<Record<string, string>>): S
 }
 
 /** Waits until the URL answers 200, at most `withinMs`; tells what the process printed when it does not, or ended. */
-export async function ready(service: Service, url: string, withinMs = 15_000): Promise<void> {
+export async function ready(service: Service, url: string, withinMs = 60_000): Promise<void> {
   await until(
     `${url} answers 200`,
     async () => {
       if (service.exitCode !== null) throw new Error(`ended with ${service.exitCode}: ${service.output}`);
-      const answer = await fetch(url, { signal: AbortSignal.timeout(2000) }).catch(() => undefined);
+      const answer = await fetch(url, { signal: AbortSignal.timeout(5000) }).catch(() => undefined);
       return answer?.status === 200;
     },
     { withinMs, everyMs: 50 },

@@ -39,7 +39,7 @@ export interface WebhookSink {
   /** How it answers from now on; 200 until it is told. */
   answer(how: SinkAnswer | ((request: ReceivedWebhook) => SinkAnswer)): void;
   /** The requests, as soon as there are at least `count`. */
-  got(count: number, withinMs?: number): Promise<readonly ReceivedWebhook[]>;
+  got(count: number): Promise<readonly ReceivedWebhook[]>;
   close(): Promise<void>;
 }
 
@@ -87,11 +87,8 @@ export async function startWebhookSink({ port = 0 }: { readonly port?: number } 
     answer: (next) => {
       how = typeof next === 'function' ? next : () => next;
     },
-    got: (count, withinMs = 10_000) =>
-      until(`${count} webhooks came`, () => (received.length >= count ? received : undefined), {
-        withinMs,
-        everyMs: 2,
-      }),
+    got: (count) =>
+      until(`${count} webhooks came`, () => (received.length >= count ? received : undefined), { everyMs: 2 }),
     close: async () => {
       const closed = once(server, 'close');
       server.close();

@@ -1,5 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import {
   createGpus,
   type Gate,
@@ -23,9 +23,6 @@ const LONG = { ...QUICK, steps: 150 };
 /** Most jobs of this file take 150 of these. */
 const STEP_MS = 40;
 
-// Each starts processes; on a machine with much else to do that takes its time.
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
-
 let gpus: Gpus;
 let gpu: Simulator;
 let fleet: TestFleet;
@@ -33,7 +30,7 @@ let jobs: JobClient;
 
 const running = (id: string) => until('it runs', async () => (await jobs.get(id)).status === 'running');
 const claimed = (id: string) => until('it is claimed', async () => (await jobs.get(id)).queue_position === null);
-const quiet = () => until('ComfyUI has nothing to do', async () => isEmpty(await queueOf(gpu)), { withinMs: 2000 });
+const quiet = () => until('ComfyUI has nothing to do', async () => isEmpty(await queueOf(gpu)));
 const isEmpty = ({ running, pending }: { running: string[]; pending: string[] }) =>
   running.length + pending.length === 0;
 const picturesOf = async (id: string) =>

@@ -1,5 +1,5 @@
 import type { AdminStatus, FleetStatus } from '@comfy-fleet/contracts';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, it } from 'vitest';
 import {
   createGpus,
   type Gpus,
@@ -14,9 +14,6 @@ import {
 
 const QUICK = { prompt: 'a lighthouse in a storm', lod: 'sketch', width: 64, height: 64, steps: 4 };
 const LONG = { ...QUICK, steps: 150 };
-
-// Each starts processes; on a machine with much else to do that takes its time.
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let gpus: Gpus;
 let fleet: TestFleet;

@@ -13,8 +13,6 @@ import {
   startRedisServer,
 } from '../src/index.js';
 
-vi.setConfig({ testTimeout: 60_000 });
-
 let dir: string;
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-starting-'));

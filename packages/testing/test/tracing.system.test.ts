@@ -5,7 +5,7 @@ import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Job } from '@comfy-fleet/contracts';
-import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
 import {
   type CollectedSpan,
   createGpus,
@@ -23,9 +23,6 @@ import {
   type TestFleet,
   until,
 } from '../src/index.js';
-
-// Each starts processes; on a machine with much else to do that takes its time.
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const SERVER = 2;
 const CLIENT = 3;
@@ -69,7 +66,7 @@ async function post(url: string, body: object | FormData, headers: Readonly<Reco
     method: 'POST',
     headers: isForm ? headers : { ...headers, 'content-type': 'application/json' },
     body: isForm ? body : JSON.stringify(body),
-    signal: AbortSignal.timeout(10_000),
+    signal: AbortSignal.timeout(60_000),
   });
   expect(answer.status).toBe(202);
   return (await answer.json()) as Job;
@@ -141,7 +138,7 @@ describe('a job is one trace', () => {
 
     const webhook = { url: `${sink.url}/t0k3n-in-path?secret=t0k3n-in-query` };
     const { id } = await post(`${fleet.url}/generate`, { ...BODY, webhook }, headers);
-    const [delivered] = await sink.got(1, 20_000);
+    const [delivered] = await sink.got(1);
     const whole = ['POST /generate', 'collect', 'attempt', 'webhook attempt'];
     const spans = await collector.trace(traceId, (all) => whole.every((name) => all.some(named(name))));
 

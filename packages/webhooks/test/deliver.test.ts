@@ -80,7 +80,7 @@ const tools = (overrides: Partial<DeliveryTools> = {}): DeliveryTools => ({
   ...overrides,
 });
 
-const go = (delivery: DueDelivery, overrides: Partial<DeliveryTools> = {}, signal = AbortSignal.timeout(15_000)) =>
+const go = (delivery: DueDelivery, overrides: Partial<DeliveryTools> = {}, signal = AbortSignal.timeout(60_000)) =>
   deliver(delivery, tools(overrides), signal);
 
 /** An hour, with its jitter. */

@@ -9,7 +9,7 @@ export interface RawAnswer {
 }
 
 /** Longer than any of these answers takes. */
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 60_000;
 
 export async function opened(port: number): Promise<Socket> {
   const socket = connect(port, '127.0.0.1');

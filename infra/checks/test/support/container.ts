@@ -107,7 +107,7 @@ export async function startContainer(
             () => false,
           );
         },
-        { withinMs: 60_000, everyMs: 100 },
+        { everyMs: 100 },
       );
     },
     stop: async () => {

@@ -56,7 +56,7 @@ export async function listen(baseUrl: string, headers: Readonly<Record<string, s
     baseUrl,
     instance: 'gpu/1',
     headers,
-    timeoutMs: 5000,
+    timeoutMs: 60_000,
     pingMs: 5000,
     onEvent: (event) => events.push(event),
     onState: (open) => states.push(open),

@@ -6,7 +6,7 @@ import { type ComfyClient, createComfyClient } from '../../src/index.js';
 export const never = (): AbortSignal => new AbortController().signal;
 
 /** A client of the instance `gpu/1`, closed when the test is over. */
-export function clientOf(baseUrl: string, timeoutMs = 5000): ComfyClient {
+export function clientOf(baseUrl: string, timeoutMs = 60_000): ComfyClient {
   const client = createComfyClient({ baseUrl, instance: 'gpu/1', timeoutMs });
   onTestFinished(() => client.close());
   return client;
