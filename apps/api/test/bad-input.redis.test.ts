@@ -77,6 +77,31 @@ describe('a body that cannot be read', () => {
   });
 });
 
+describe('a text that is no valid Unicode', () => {
+  const detail = 'has half of a surrogate pair, which is no character; send valid Unicode';
+  it.each([
+    ['{"prompt":"a \\ud800 b"}', '/prompt'],
+    ['{"prompt":"x","checkpoint":"\\udc00"}', '/checkpoint'],
+    ['{"prompt":"x","webhook_url":"http://a.example/\\ud83d"}', '/webhook_url'],
+    ['{"prompt":"x","webhook":{"url":"http://a.example/\\ud83d"}}', '/webhook/url'],
+    ['{"prompt":"x","metadata":{"a":"\\ud800"}}', '/metadata/a'],
+    ['{"prompt":"x","metadata":{"\\ud800":"a"}}', '/metadata'],
+  ])('is refused: %s', async (body, pointer) => {
+    const answer = await raw(body);
+    expect(answer.status).toBe(422);
+    expect(await problemOf(answer)).toMatchObject({ code: 'validation_failed', errors: [{ pointer, detail }] });
+  });
+
+  it('is refused in one job of a batch', async () => {
+    const answer = await api.post('/jobs/batch', { jobs: [{ prompt: 'x' }, { prompt: '\ud800' }] });
+    expect((await problemOf(answer)).errors).toEqual([{ pointer: '/jobs/1/prompt', detail }]);
+  });
+
+  it('may have whole characters beyond the first plane', async () => {
+    expect((await raw('{"prompt":"\\ud83d\\ude80"}')).status).toBe(202);
+  });
+});
+
 describe('a body with invalid fields', () => {
   it.each<[object, string, RegExp]>([
     [{ prompt: undefined }, '/prompt', /required/],

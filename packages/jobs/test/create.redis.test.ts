@@ -107,3 +107,10 @@ it('answers undefined for a job that does not exist', async () => {
   const fleet = await openFleet();
   expect(await fleet.ledger.get(newId())).toBeUndefined();
 });
+
+it('makes a job with half a character in its checkpoint, which no caller can order any more, and those made with it', async () => {
+  const fleet = await openFleet();
+  const orders = [{ request: { checkpoint: '\ud800' } }, {}].map((order) => fleet.submit(order));
+  const made = await Promise.all(orders);
+  expect(made.map(({ record }) => record.status)).toEqual(['queued', 'queued']);
+});

@@ -4,6 +4,7 @@ import formats from 'ajv-formats';
 import type { Static, TObject } from 'typebox';
 import { fieldErrors } from './field-errors.js';
 import { formFields } from './form-fields.js';
+import { halfCharacters } from './half-characters.js';
 import { overfull } from './overfull.js';
 
 interface Checked<T> {
@@ -21,7 +22,7 @@ export function createValidator<T extends TObject>(schema: T): Validator<Static<
     const value = isForm ? formFields(body, schema) : (body ?? {});
     const tooMany = overfull(value);
     if (tooMany.length > 0) return { value: value as Static<T>, errors: tooMany };
-    validate(value);
-    return { value: value as Static<T>, errors: fieldErrors(validate.errors ?? []) };
+    const errors = validate(value) ? halfCharacters(value) : fieldErrors(validate.errors ?? []);
+    return { value: value as Static<T>, errors };
   };
 }
