@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import type { RequestListener } from 'node:http';
 import { createGate } from './access/gate.js';
+import { createHostCheck } from './access/hosts.js';
 import { createMeter } from './access/meter.js';
 import type { Deps } from './deps.js';
 import { expressApp } from './http/express-adapter.js';
@@ -11,15 +12,16 @@ import { routes } from './routes.js';
 export function buildApp(deps: Deps): RequestListener {
   setMaxListeners(0, deps.stopping); // every waiting answer and every stream listens
   const { access, http, images } = deps.config;
-  const { maxJsonBytes, maxUploadingBytes } = http;
-  const limits = { maxJsonBytes, maxUploadingBytes, maxImageBytes: images.maxBytes };
+  const limits = { ...http, maxImageBytes: images.maxBytes };
+  const { corsOrigins, publicUrl } = http;
   const { keys, ledger, instruments, log } = deps;
   const { keyLimits: defaults, publicImages } = access;
   return expressApp(routes(deps), {
     limits,
-    gate: createGate({ keys, defaults, urls: ledger.urls, publicImages, corsOrigins: http.corsOrigins }),
+    hosts: createHostCheck({ isOpen: keys === undefined, host: http.host, publicUrl }),
+    gate: createGate({ keys, defaults, urls: ledger.urls, publicImages, corsOrigins, publicUrl }),
     meter: createMeter(ledger, log),
-    corsOrigins: http.corsOrigins,
+    corsOrigins,
     pages: [{ path: QUEUE_BOARD_PATH, serve: queueBoard(ledger, http) }],
     instruments,
     log,

@@ -24,8 +24,6 @@ import { createRoomCheck } from './pictures/room.js';
 import { createStorageWatch } from './pictures/storage-watch.js';
 import { listen } from './server.js';
 
-/** Of the four threads that libuv has for everything. */
-const DECODINGS_AT_A_TIME = 2;
 /** Without a byte either way for this long, and the longest wait, a connection is taken for dead. */
 const IDLE_SECONDS = 60;
 const HEARTBEAT_MS = 15_000;
@@ -86,7 +84,7 @@ async function main(): Promise<void> {
     derivedStore,
     pictureHttp,
     webhookRefusal: (url) => webhookHttp.refusal(url),
-    decoding: pLimit(DECODINGS_AT_A_TIME),
+    decoding: pLimit(config.images.maxDecodings),
     storage,
     requireRoom: createRoomCheck(frames, { minFreeBytes: config.retention.minFreeBytes, log }),
     instruments: createInstruments(metrics),

@@ -1,4 +1,5 @@
 import { Readable, Writable } from 'node:stream';
+import { loadConfig } from '@comfy-fleet/config';
 import { FleetError } from '@comfy-fleet/contracts';
 import { createLogger, createMetrics } from '@comfy-fleet/telemetry';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -31,11 +32,13 @@ async function serve(handler: Handler, { counted }: Pick<Route, 'counted'> = {})
     },
     within: () => ({ most: 1, counted: () => {} }),
   });
-  const limits = { maxJsonBytes: 1000, maxImageBytes: 1000, maxUploadingBytes: 5000 };
+  const limits = { ...loadConfig({}).http, maxImageBytes: 1000 };
   const counting = counted === undefined ? {} : { counted };
   const routes: Route[] = [{ method: 'GET', access: 'public', path: '/x', handler, ...counting }];
   server = await listen({ host: '127.0.0.1', port: 0, idleMs: 60_000 });
-  server.serve(expressApp(routes, { limits, gate, meter, corsOrigins: [], pages: [], instruments, log }));
+  server.serve(
+    expressApp(routes, { limits, hosts: () => undefined, gate, meter, corsOrigins: [], pages: [], instruments, log }),
+  );
   return { url: `http://127.0.0.1:${server.port}/x`, logged, counts };
 }
 

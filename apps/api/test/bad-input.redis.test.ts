@@ -232,7 +232,7 @@ describe('addresses and methods', () => {
 
   it('answers 400 to a path that cannot be decoded', async () => {
     const socket = connect(api.port, '127.0.0.1');
-    socket.write('GET /images/%ff%c0 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+    socket.write('GET /images/%ff%c0 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n');
     const answer = await text(socket);
     expect(answer).toMatch(/^HTTP\/1\.1 400 /);
     expect(answer).toContain('"code":"malformed_request"');

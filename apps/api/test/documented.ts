@@ -68,9 +68,12 @@ function createCheck(document: OpenAPIObject): DocumentCheck {
     const { method, path, status, headers } = answer;
     if (method === 'OPTIONS' && status === 204) return [];
     if (/^\/admin\/queues(\/|$)/i.test(path)) return []; // a page for people, with addresses of its own
-    const undocumented = (right: number, code: string) =>
-      // what cannot be read at all cannot be told from other addresses
-      status === 400 ? problem(answer, ['malformed_request']) : status === right ? problem(answer, [code]) : undefined;
+    const undocumented = (right: number, code: string) => {
+      // what cannot be read at all, or is asked of another host, cannot be told from other addresses
+      const known: Readonly<Record<number, string>> = { 400: 'malformed_request', 421: 'wrong_host', [right]: code };
+      const expected = known[status];
+      return expected === undefined ? undefined : problem(answer, [expected]);
+    };
     const operation = operations.find(({ pattern }) => pattern.test(path));
     if (operation === undefined) {
       return undocumented(404, 'not_found') ?? [`${status} where nothing is documented`];

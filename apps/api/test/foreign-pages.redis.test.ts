@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
+import { text } from 'node:stream/consumers';
 import { describe, expect, inject, it, onTestFinished } from 'vitest';
 import { aKey, as, problemOf, startApi, type TestApi } from './api.js';
 
@@ -29,6 +32,39 @@ describe('a page of another origin', () => {
       expect((await fetch(`${api.url}/admin/pause`, { method: 'POST', headers })).status).toBe(200);
     }
     expect((await fetch(`${api.url}/admin/pause`, { method: 'POST', headers: EVIL })).status).toBe(403);
+  });
+
+  it('is told by its Origin where its browser says no more, as it does not to plain http addresses', async () => {
+    const api = await open({ env: { CORS_ORIGINS: 'https://app.example', PUBLIC_URL: 'https://comfy.example/api' } });
+    const pause = async (origin: string) =>
+      (await fetch(`${api.url}/admin/pause`, { method: 'POST', headers: { origin } })).status;
+    for (const origin of [
+      'http://evil.example',
+      'null',
+      'http://127.0.0.1:1',
+      `http://127.0.0.1:${api.port}.evil.example`,
+    ])
+      expect([origin, await pause(origin)]).toEqual([origin, 403]);
+    for (const origin of [api.url, 'https://comfy.example', 'https://app.example'])
+      expect([origin, await pause(origin)]).toEqual([origin, 200]);
+  });
+
+  it('gets in under no name of its own', async () => {
+    const api = await open();
+    const ask = async (...hosts: string[]) => {
+      const headers = hosts.flatMap((host) => ['Host', host]);
+      const sent = request({
+        port: api.port,
+        path: '/admin',
+        setHost: false,
+        headers: [...headers, 'Connection', 'close'],
+      });
+      const [answer] = (await once(sent.end(), 'response')) as [IncomingMessage];
+      return [answer.statusCode, (JSON.parse(await text(answer)) as { code?: string }).code];
+    };
+    expect(await ask('evil.example')).toEqual([421, 'wrong_host']);
+    expect(await ask(`localhost:${api.port}`)).toEqual([200, undefined]);
+    expect(await ask('localhost', 'evil.example')).toEqual([400, 'malformed_request']);
   });
 
   it('can with a key, which it has to know', async () => {

@@ -20,7 +20,7 @@ afterEach(() => api.close());
 
 const json = (path: string, body: string) =>
   Buffer.from(
-    `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+    `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
   );
 
 async function requests(): Promise<readonly (readonly [string, Buffer])[]> {
@@ -35,7 +35,7 @@ async function requests(): Promise<readonly (readonly [string, Buffer])[]> {
     ...part('name="image"; filename="a.png"\r\nContent-Type: image/png', png),
     Buffer.from('--b--\r\n'),
   ]);
-  const head = `POST /img2img HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: ${form.length}\r\n\r\n`;
+  const head = `POST /img2img HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: ${form.length}\r\n\r\n`;
   return [
     ['JSON', json('/generate', JSON.stringify({ prompt: 'a lighthouse', negative_prompt: 'x'.repeat(2000) }))],
     ['a picture in JSON', json('/img2img', JSON.stringify({ prompt: 'a fox', image: png.toString('base64') }))],

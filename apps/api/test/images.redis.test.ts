@@ -129,7 +129,7 @@ describe('GET /images/:filename', () => {
     'answers 404 to the raw path %s',
     async (path) => {
       const socket = connect(api.port, '127.0.0.1');
-      socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
+      socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
       expect(await text(socket)).toMatch(/^HTTP\/1\.1 404 /);
     },
   );

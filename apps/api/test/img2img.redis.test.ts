@@ -340,7 +340,7 @@ describe('the fields of POST /img2img', () => {
   it('takes an upload that its caller breaks off for no fault of ours', async () => {
     const socket = connect(api.port, '127.0.0.1');
     const body = '--x\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\nhalf';
-    const head = 'POST /img2img HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=x\r\n';
+    const head = 'POST /img2img HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=x\r\n';
     await new Promise((resolve) => socket.write(`${head}Content-Length: 100000\r\n\r\n${body}`, resolve));
     socket.destroy();
     const isIt = (line: Record<string, unknown>) => line.message === 'request' && line.aborted === true;

@@ -45,7 +45,7 @@ async function openStream(id: string): Promise<() => void> {
 async function askAndLeave(path: string): Promise<void> {
   const socket = connect(api.port, '127.0.0.1');
   await once(socket, 'connect');
-  await new Promise((sent) => socket.write(`GET ${path} HTTP/1.1\r\nHost: api\r\n\r\n`, sent));
+  await new Promise((sent) => socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`, sent));
   socket.destroy();
 }
 

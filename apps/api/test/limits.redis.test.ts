@@ -85,7 +85,7 @@ describe('MAX_UPLOADING_BYTES', () => {
     onTestFinished(() => api.close());
     const slow = connect(api.port, '127.0.0.1');
     const head =
-      'POST /img2img HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1048576\r\nExpect: 100-continue\r\n\r\n';
+      'POST /img2img HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1048576\r\nExpect: 100-continue\r\n\r\n';
     slow.write(head);
     await once(slow, 'data'); // 100 Continue: it is under way
     const send = () => api.post('/img2img', { prompt: 'x', image: PICTURE });
@@ -116,6 +116,50 @@ describe('MAX_STREAMS', () => {
       await answer.body?.cancel();
       return answer.status === 200;
     });
+  });
+});
+
+describe('KEY_STREAMS', () => {
+  it('refuses one more stream of a key, by a link too, and leaves the others theirs', async () => {
+    const keys = [aKey('anna'), aKey('ben')];
+    const api = await startApi(inject('redisUrl'), { keys, env: { KEY_STREAMS: '1' } });
+    onTestFinished(() => api.close());
+    const order = async (key: string) => (await (await submit(api, key, { priority: 0 })).json()) as Job;
+    const [annas, bens] = [await order('anna'), await order('ben')];
+    const gone = new AbortController();
+    onTestFinished(() => gone.abort());
+    await api.get(`/jobs/${annas.id}/events`, { ...as('anna'), signal: gone.signal });
+    for (const refused of [await api.get(`/jobs/${annas.id}/events`, as('anna')), await api.get(annas.urls.events)]) {
+      expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '5']);
+      expect((await problemOf(refused)).code).toBe('too_many_streams');
+    }
+    const other = await api.get(`/jobs/${bens.id}/events`, as('ben'));
+    expect(other.status).toBe(200);
+    await other.body?.cancel();
+  });
+});
+
+describe('KEY_UPLOADING_BYTES', () => {
+  it('refuses another body of a key that has its share under way, and leaves the rest to others', async () => {
+    const keys = [aKey('anna'), aKey('ben')];
+    const env = { MAX_UPLOADING_BYTES: `${2 * 1024 ** 2}`, KEY_UPLOADING_BYTES: `${1024 ** 2}` };
+    const api = await startApi(inject('redisUrl'), { keys, env });
+    onTestFinished(() => api.close());
+    const slow = connect(api.port, '127.0.0.1');
+    slow.write(
+      'POST /img2img HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer anna\r\nContent-Type: application/json\r\n' +
+        'Content-Length: 1048576\r\nExpect: 100-continue\r\n\r\n',
+    );
+    await once(slow, 'data'); // 100 Continue: it is under way
+    const send = (key: string) => api.post('/img2img', { prompt: 'x', image: PICTURE }, as(key));
+    const refused = await until('a refusal', async () => {
+      const answer = await send('anna');
+      return answer.status === 429 ? answer : undefined;
+    });
+    expect((await problemOf(refused)).code).toBe('rate_limited');
+    expect((await send('ben')).status).toBe(202);
+    slow.destroy();
+    await until('it is taken', async () => (await send('anna')).status === 202);
   });
 });
 

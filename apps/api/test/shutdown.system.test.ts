@@ -21,7 +21,7 @@ it('answers waiters, ends streams with a retry, and finishes a request whose bod
   const upload = connect(Number(port), hostname);
   await once(upload, 'connect');
   const body = JSON.stringify({ prompt: 'half sent' });
-  const head = `POST /generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n`;
+  const head = `POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n`;
   upload.write(head + body.slice(0, 5));
   await until('the waiter has been heard', () => fleet.api.output.includes('/generate'));
 

@@ -24,10 +24,24 @@ export interface Config {
     /** Without a slash at its end; absent: URLs in answers are root-relative. */
     readonly publicUrl: string | undefined;
     readonly maxJsonBytes: number;
+    /** What a JSON body may have in it. */
+    readonly json: {
+      readonly depth: number;
+      readonly values: number;
+      /** Different ones. */
+      readonly names: number;
+      /** Of each; also in a form. */
+      readonly nameBytes: number;
+    };
+    readonly maxFormFields: number;
+    readonly maxUnpackRatio: number;
+    readonly minUploadBytesPerSecond: number;
     readonly maxWaitSeconds: number;
     readonly maxBatchJobs: number;
     readonly maxUploadingBytes: number;
+    readonly maxUploadingBytesOfKey: number;
     readonly maxStreams: number;
+    readonly maxStreamsOfKey: number;
     readonly unreadyMs: number;
     /** Origins whose pages may call; `['*']`: all. */
     readonly corsOrigins: readonly string[];
@@ -47,6 +61,8 @@ export interface Config {
   readonly images: {
     readonly maxBytes: number;
     readonly maxPixels: number;
+    /** Of pictures, at a time. */
+    readonly maxDecodings: number;
     /** In which pictures can be had, ascending. */
     readonly widths: readonly number[];
     readonly fetchTimeoutMs: number;
@@ -187,10 +203,21 @@ function toConfig(s: Settings): Config {
       port: s.PORT,
       publicUrl: s.PUBLIC_URL === undefined ? undefined : withoutSlash(s.PUBLIC_URL),
       maxJsonBytes: s.MAX_JSON_BYTES,
+      json: {
+        depth: s.MAX_JSON_DEPTH,
+        values: s.MAX_JSON_VALUES,
+        names: s.MAX_JSON_NAMES,
+        nameBytes: s.MAX_NAME_BYTES,
+      },
+      maxFormFields: s.MAX_FORM_FIELDS,
+      maxUnpackRatio: s.MAX_UNPACK_RATIO,
+      minUploadBytesPerSecond: s.MIN_UPLOAD_BYTES_PER_SECOND,
       maxWaitSeconds: s.MAX_WAIT_SECONDS,
       maxBatchJobs: s.MAX_BATCH_JOBS,
       maxUploadingBytes: s.MAX_UPLOADING_BYTES,
+      maxUploadingBytesOfKey: s.KEY_UPLOADING_BYTES,
       maxStreams: s.MAX_STREAMS,
+      maxStreamsOfKey: s.KEY_STREAMS,
       unreadyMs: s.UNREADY_SECONDS * 1000,
       corsOrigins: list(s.CORS_ORIGINS ?? ''),
       metricsHost: s.API_METRICS_HOST,
@@ -221,6 +248,7 @@ function toConfig(s: Settings): Config {
     images: {
       maxBytes: s.MAX_IMAGE_BYTES,
       maxPixels: s.MAX_IMAGE_PIXELS,
+      maxDecodings: s.MAX_DECODINGS,
       widths: [...new Set(list(s.IMAGE_WIDTHS).map(Number))].sort((a, b) => a - b),
       fetchTimeoutMs: s.IMAGE_URL_TIMEOUT_MS,
       fetchAllow: list(s.IMAGE_URL_ALLOW ?? ''),

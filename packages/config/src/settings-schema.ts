@@ -225,8 +225,24 @@ export const settingsSchema = Type.Object({
   MAX_COUNT: integer(8, 1, 'Most pictures of one job'),
   MAX_METADATA_BYTES: integer(1024, 0, 'Most bytes of metadata, as JSON'),
   MAX_JSON_BYTES: integer(MIB, 1024, 'Largest JSON body, in bytes, besides the picture in it'),
+  MAX_JSON_DEPTH: integer(64, 4, 'Most arrays and objects inside of each other in a JSON body'),
+  MAX_JSON_VALUES: integer(50_000, 100, 'Most values in a JSON body'),
+  MAX_JSON_NAMES: integer(5000, 100, 'Most different names of fields in a JSON body'),
+  MAX_NAME_BYTES: integer(1024, 64, 'Longest name of a field of a body, in bytes'),
+  MAX_FORM_FIELDS: integer(32, 20, 'Most text fields of a form'),
+  MAX_UNPACK_RATIO: integer(
+    20,
+    1,
+    'Most bytes that a packed body (gzip, deflate, br) may have for each that arrived, beyond MAX_JSON_BYTES',
+  ),
+  MIN_UPLOAD_BYTES_PER_SECOND: integer(
+    1024,
+    1,
+    'A body of which less arrives, for ten seconds, is answered 408 body_too_slow',
+  ),
   MAX_IMAGE_BYTES: integer(20 * MIB, 1024, 'Largest uploaded picture, in bytes'),
   MAX_IMAGE_PIXELS: integer(40_000_000, 4096, 'Largest uploaded picture, in pixels'),
+  MAX_DECODINGS: integer(2, 1, 'Pictures that one API decodes at a time; the others wait for their turn'),
   IMAGE_URL_TIMEOUT_MS: integer(15_000, 100, 'Longest fetching of a picture named by image_url'),
   IMAGE_URL_ALLOW: targets('image_url may name although they are not public'),
   IMAGE_WIDTHS: Type.String({
@@ -239,7 +255,17 @@ export const settingsSchema = Type.Object({
     MIB,
     'Most bytes of bodies of /img2img in the hands of one API at a time; what comes on top is refused with overloaded',
   ),
+  KEY_UPLOADING_BYTES: integer(
+    256 * MIB,
+    MIB,
+    'Most of MAX_UPLOADING_BYTES that one API key has at a time; what comes on top is refused with rate_limited',
+  ),
   MAX_STREAMS: integer(5000, 1, 'Most event streams that one API has open at a time'),
+  KEY_STREAMS: integer(
+    1000,
+    1,
+    'Most event streams of the jobs of one API key that one API has open at a time; more are refused with too_many_streams',
+  ),
   MAX_BATCH_JOBS: integer(1000, 1, 'Most jobs in one POST /jobs/batch', 1000),
   MAX_WAIT_SECONDS: integer(60, 1, 'Longest ?wait= and Prefer: wait=', 600),
   // limits of a key that has none of its own in API_KEYS_FILE

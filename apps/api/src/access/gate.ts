@@ -41,16 +41,19 @@ export interface GateOptions {
   readonly publicImages: boolean;
   /** Origins whose pages may call; `['*']`: all. */
   readonly corsOrigins: readonly string[];
+  /** Under which browsers reach the API, whatever Host a proxy sends on. */
+  readonly publicUrl: string | undefined;
 }
 
 const IMAGES = '/images/';
 
-export function createGate({ keys, defaults, urls, publicImages, corsOrigins }: GateOptions): Gate {
+export function createGate({ keys, defaults, urls, publicImages, corsOrigins, publicUrl }: GateOptions): Gate {
+  const publicHost = publicUrl === undefined ? undefined : new URL(publicUrl).host;
   return {
     admit: async (access, visit) => {
       if (access === 'public') return undefined;
       if (keys === undefined) {
-        refuseForeignPage(visit, corsOrigins);
+        refuseForeignPage(visit, corsOrigins, publicHost);
         return anonymousCaller;
       }
       const given = keyOf(visit) ?? (access === 'browsed' ? passwordOf(visit) : undefined);
@@ -75,14 +78,24 @@ export function createGate({ keys, defaults, urls, publicImages, corsOrigins }: 
 
 /**
  * Without keys nothing else stands between the API on somebody's machine and the pages they look at: browsers let any
- * page send a POST without a body, or a form, anywhere. They say where it comes from (Fetch Metadata); programs do not.
+ * page send a POST without a body, or a form, anywhere. They say where it comes from (Fetch Metadata), or at least of
+ * which origin the page is, as to plain http addresses of a network; programs say neither.
  */
-function refuseForeignPage({ method, header }: Visit, corsOrigins: readonly string[]): void {
+function refuseForeignPage({ method, header }: Visit, corsOrigins: readonly string[], publicHost: string | undefined) {
   if (method === 'GET' || method === 'HEAD') return;
+  const origin = header('origin');
   const site = header('sec-fetch-site');
-  if (site === undefined || site === 'same-origin' || site === 'none') return;
-  if (corsOrigins.includes('*') || corsOrigins.includes(header('origin') ?? '')) return;
+  const isOwn =
+    site === undefined
+      ? origin === undefined || isHostOf(origin, header('host')) || isHostOf(origin, publicHost)
+      : site === 'same-origin' || site === 'none';
+  if (isOwn || corsOrigins.includes('*') || corsOrigins.includes(origin ?? '')) return;
   throw new FleetError('forbidden', 'Pages of other origins may not do that, unless CORS_ORIGINS names them.');
+}
+
+/** Whether an origin (RFC 6454) is of this host and port. */
+function isHostOf(origin: string, host: string | undefined): boolean {
+  return host !== undefined && URL.canParse(origin) && new URL(origin).host === host.toLowerCase();
 }
 
 /** The key that a request brings; undefined when it brings none. */

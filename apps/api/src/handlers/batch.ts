@@ -17,14 +17,12 @@ import { resolve } from '../orders/resolve.js';
 import { readFrame } from '../pictures/find-picture.js';
 import { normalise } from '../pictures/normalise.js';
 import { storeInput } from '../pictures/store-input.js';
+import { MOST_FAULTS } from '../requests/field-errors.js';
 import { refuseFaults } from '../requests/refuse-faults.js';
 import { createValidator } from '../requests/validator.js';
 
 /** Jobs prepared at a time: each img2img job may decode a picture. */
 const AT_ONCE = 4;
-/** Faults told of one batch; the rest would be more of the same. */
-const MOST_FAULTS = 50;
-
 type Entry = GenerateRequest & { readonly source?: string };
 
 /** Many jobs in one call, all or none: the first fault refuses the whole batch, with the place of every fault. */
@@ -124,7 +122,7 @@ async function prepare(
 /** Stores the frame as an input before any job is made: a job that was accepted must find its picture. */
 async function storedInput(deps: Deps, source: string, { caller, signal }: ApiRequest): Promise<InputImage> {
   const raw = await readFrame(deps, source, caller, signal);
-  const { png, ...picture } = await normalise(deps, raw, '/source');
+  const { png, ...picture } = await normalise(deps, raw, { pointer: '/source', signal });
   await storeInput(deps, { png, sha256: picture.sha256 }, signal);
   return { ...picture, source };
 }

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { type FieldError, type Img2ImgRequest, img2imgRequestSchema } from '@comfy-fleet/contracts';
 import { knownCaller } from '../access/caller.js';
 import type { Deps } from '../deps.js';
@@ -9,6 +8,7 @@ import { orderJob } from '../orders/place-order.js';
 import { resolve } from '../orders/resolve.js';
 import { chargeUpload } from '../pictures/charge-upload.js';
 import { namedPicture, sentPicture } from '../pictures/find-picture.js';
+import { digestOf } from '../pictures/in-steps.js';
 import { normalise } from '../pictures/normalise.js';
 import { storeInput } from '../pictures/store-input.js';
 import { refuseFaults } from '../requests/refuse-faults.js';
@@ -23,11 +23,12 @@ export function img2img(deps: Deps): Handler {
     refuseFaults([...errors, ...pictureFaults(value, request)]);
     const callback = callbackOf(value, caller, deps.webhookRefusal);
     const sent = sentPicture(deps, value, request);
-    const wish = sent === undefined ? value : { ...value, image: digest(sent.data) };
+    const isRepeatable = request.header('idempotency-key') !== undefined;
+    const wish = sent === undefined || !isRepeatable ? value : { ...value, image: await digestOf(sent.data) };
     return orderJob(deps, request, wish, async () => {
       const { pointer, ...raw } = sent ?? (await namedPicture(deps, value, request));
       if (value.source === undefined) await chargeUpload(deps, caller, raw.data.length);
-      const { png, ...picture } = await normalise(deps, raw, pointer);
+      const { png, ...picture } = await normalise(deps, raw, { pointer, signal: request.signal });
       const source = value.source === undefined ? {} : { source: value.source };
       const resolved = await resolve(deps, 'img2img', value, { caller, input: { ...picture, ...source } });
       // Before the job is made: a job that was accepted must find its picture.
@@ -38,16 +39,12 @@ export function img2img(deps: Deps): Handler {
   };
 }
 
-function pictureFaults({ image, image_url, source }: Img2ImgRequest, { file }: ApiRequest): FieldError[] {
-  const given = [file, image, image_url, source].filter((place) => place !== undefined).length;
+function pictureFaults({ image, image_url, source }: Img2ImgRequest, { file, picture }: ApiRequest): FieldError[] {
+  const given = [file, picture, image, image_url, source].filter((place) => place !== undefined).length;
   if (given === 1) return [];
   const detail =
     given === 0
       ? 'is required, or image_url or source in its place'
       : 'give one picture only: image, image_url or source';
   return [{ pointer: '/image', detail }];
-}
-
-function digest(data: Buffer): string {
-  return createHash('sha256').update(data).digest('hex');
 }

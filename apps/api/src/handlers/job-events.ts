@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { FleetError, isId, isTerminal, type Job } from '@comfy-fleet/contracts';
+import { isId, isTerminal, type Job } from '@comfy-fleet/contracts';
 import { compareEventIds, isEventId, type JobSnapshot, type JobStreamItem } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { owns } from '../access/own-job.js';
@@ -8,6 +8,7 @@ import type { Handler } from '../http/messages.js';
 import { serverSentEvent, withHeartbeat } from '../http/server-sent-events.js';
 import { untilStopping } from '../http/until-stopping.js';
 import { jobNotFound } from './job-not-found.js';
+import { createOpenStreams } from './open-streams.js';
 import { presentSnapshot } from './present-snapshot.js';
 
 type Present = (snapshot: JobSnapshot) => Promise<Job>;
@@ -23,30 +24,32 @@ const RECONNECT = 'retry: 1000\n\n';
  */
 export function jobEvents(deps: Deps): Handler {
   const { ledger, stopping, heartbeatMs, instruments } = deps;
-  const { maxStreams } = deps.config.http;
-  let open = 0;
+  const { maxStreams: most, maxStreamsOfKey: mostOfKey } = deps.config.http;
+  const streams = createOpenStreams({ most, mostOfKey });
   return async (request) => {
     const { params, header, query, signal, caller } = request;
     const { id = '' } = params;
     if (!isId(id)) throw jobNotFound();
-    if (open >= maxStreams) throw tooMany(maxStreams);
     signal.throwIfAborted();
-    open += 1;
+    const stream = streams.open();
     instruments.streams.inc();
+    signal.addEventListener('abort', () => {
+      stream.close();
+      instruments.streams.dec();
+    });
+    if (caller !== undefined) stream.of(caller.id);
     const ending = untilStopping(signal, stopping);
     const items = ledger.events(id, { signal: ending })[Symbol.asyncIterator]();
     // Whoever reads the body ends them, but a HEAD reads nothing, nor does a caller that left before the answer began.
-    signal.addEventListener('abort', () => {
-      open -= 1;
-      instruments.streams.dec();
-      void items.return?.();
-    });
+    signal.addEventListener('abort', () => void items.return?.());
     // Taken before the answer begins, so that an unknown job or a missing Redis still has its status code.
     const first = (await items.next()).value as JobStreamItem | undefined;
     if (first?.kind !== 'snapshot' || !owns(caller, first.snapshot)) {
       void items.return?.();
       throw jobNotFound();
     }
+    // Who comes by a link takes of what its job's key may have.
+    if (caller === undefined) stream.of(first.snapshot.record.key);
     if (hasEnd(header('last-event-id'), first.snapshot)) return { status: 204 };
     // Who came by a link is given none that lives longer.
     const expires = caller === undefined ? Number(query.get('expires')) : undefined;
@@ -64,11 +67,6 @@ export function jobEvents(deps: Deps): Handler {
       body: Readable.from(withHeartbeat(messages, heartbeatMs)),
     };
   };
-}
-
-function tooMany(maxStreams: number): FleetError {
-  const detail = `This process has ${maxStreams} event streams open, which is the most. Poll GET /jobs/:id meanwhile.`;
-  return new FleetError('overloaded', detail, { retryAfterSeconds: 5 });
 }
 
 function hasEnd(lastEventId: string | undefined, { record, lastEventId: newest }: JobSnapshot): boolean {

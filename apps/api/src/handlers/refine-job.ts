@@ -41,7 +41,7 @@ export function refineJob(deps: Deps): Handler {
         if (error instanceof FleetError && error.code === 'validation_failed') throw gone();
         throw error;
       });
-      const { png, ...picture } = await normalise(deps, raw, '/index');
+      const { png, ...picture } = await normalise(deps, raw, { pointer: '/index', signal: request.signal });
       const input = { ...picture, source: frame };
       const resolved = await resolve(deps, 'img2img', refined(record.request, lod, frame), { caller, input });
       await storeInput(deps, { png, sha256: picture.sha256 }, request.signal);

@@ -4,20 +4,20 @@ import { pipeline } from 'node:stream/promises';
 import { FleetError, type Problem } from '@comfy-fleet/contracts';
 import { inThisTrace, type Logger, noteFacts, noteRoute } from '@comfy-fleet/telemetry';
 import express, { type NextFunction, type Request, type RequestHandler, type Response } from 'express';
-import type { Caller } from '../access/caller.js';
 import type { Gate } from '../access/gate.js';
-import type { Meter, Reading, Tally } from '../access/meter.js';
-import type { Answered, ApiInstruments } from '../metrics.js';
+import type { HostCheck } from '../access/hosts.js';
+import type { Meter, Reading } from '../access/meter.js';
+import type { ApiInstruments } from '../metrics.js';
+import { type BodyLimits, createBodyReaders } from './body-readers.js';
 import { crossOrigin } from './cross-origin.js';
-import { type BodyLimits, formReader } from './form-reader.js';
 import { createHeaderList, type HeaderList } from './headers.js';
+import { type Leaving, leaving } from './leaving.js';
+import { type Locals, localsOf } from './locals.js';
 import type { ApiRequest, Handler, Reply, Route } from './messages.js';
 import { PROBLEM_TYPE, problem, problemReply } from './problems.js';
 import { readingError } from './reading-errors.js';
-import { refuseCrumbs } from './refuse-crumbs.js';
 import { requestId } from './request-id.js';
 import { pathOfTarget } from './request-target.js';
-import { uploadGate } from './upload-gate.js';
 
 /** As nginx tells of callers that were gone before they had an answer. */
 const GONE_STATUS = 499;
@@ -26,6 +26,7 @@ const JSON_TYPE = { 'Content-Type': 'application/json; charset=utf-8' };
 
 export interface ExpressAppOptions {
   readonly limits: BodyLimits;
+  readonly hosts: HostCheck;
   readonly gate: Gate;
   readonly meter: Meter;
   /** Origins whose pages may call. */
@@ -44,16 +45,17 @@ export interface Pages {
 
 /** Serves a route table with Express. Besides this file only those know Express whose libraries are made for it. */
 export function expressApp(routes: readonly Route[], options: ExpressAppOptions): RequestListener {
-  const { limits, corsOrigins, pages, instruments, log } = options;
+  const { limits, hosts, corsOrigins, pages, instruments, log } = options;
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag'); // jobs change all the time and are small; pictures bring their own
   if (corsOrigins.length > 0) app.use(crossOrigin(corsOrigins));
+  const bodyReaders = createBodyReaders(limits, failed);
   for (const path of new Set(routes.map((route) => route.path))) {
     const sharing = routes.filter((route) => route.path === path);
     const entry = app.route(path);
     for (const route of sharing) {
-      const handlers = [entered(route, options), ...bodyReaders(route.body, limits), served(route.handler)];
+      const handlers = [entered(route, options), ...bodyReaders(route.body), served(route.handler)];
       if (route.method === 'GET') entry.get(...handlers);
       else if (route.method === 'POST') entry.post(...handlers);
       else entry.delete(...handlers);
@@ -78,37 +80,10 @@ export function expressApp(routes: readonly Route[], options: ExpressAppOptions)
     request.url = pathOfTarget(request.url);
     const begun = Object.assign(request, { originalUrl: request.url }) as Request;
     begin(begun, response as Response);
-    const fault = lacksHost(begun);
+    const fault = hosts(begun);
     if (fault === undefined) app(request, response);
     else void failed(fault, begun, response as Response);
   };
-}
-
-/** RFC 9112, 3.2: a request without a Host is to be refused. HTTP/1.0 had none. */
-function lacksHost({ httpVersion, headers }: Request): FleetError | undefined {
-  const isMissing = httpVersion === '1.1' && headers.host === undefined;
-  return isMissing ? new FleetError('malformed_request', 'The request has no Host header.') : undefined;
-}
-
-/** What is known of a request before it is answered. */
-interface Locals {
-  readonly headerList: HeaderList;
-  readonly requestId: string;
-  /** Writes the request's id on each line. */
-  readonly log: Logger;
-  readonly instruments: ApiInstruments;
-  /** Of the route that serves it. */
-  answered?: Answered;
-  readonly gone: Leaving;
-  /** How the caller is asked for a key, where it is not by the header that programs send. */
-  challenge?: string;
-  /** The headers that say how much the caller may ask yet. */
-  limits?: Reading['headers'];
-  caller?: Caller | undefined;
-  tally?: Tally;
-  counting?: ApiRequest['counting'];
-  job?: string | undefined;
-  polled?: true | undefined;
 }
 
 /** A browser asks its user for a name, which does not matter, and a password, which is the key. */
@@ -186,58 +161,6 @@ function discard(answer: Promise<Reply>, gone: Leaving): void {
   answer.then(({ body }) => body instanceof Readable && body.destroy()).catch(() => {});
 }
 
-interface Leaving {
-  readonly isOver: boolean;
-  readonly signal: AbortSignal;
-  abort(): void;
-}
-
-/** To be aborted when the connection is through with the answer. The signal is made for who asks: most end without. */
-function leaving(): Leaving {
-  let made: AbortController | undefined;
-  let over = false;
-  const abort = () => {
-    over = true;
-    made?.abort();
-  };
-  return {
-    get isOver() {
-      return over;
-    },
-    get signal() {
-      made ??= new AbortController();
-      if (over) made.abort();
-      return made.signal;
-    },
-    abort,
-  };
-}
-
-/** What runs before a handler to read the body that its route takes. */
-function bodyReaders(body: Route['body'], limits: BodyLimits): RequestHandler[] {
-  if (body === undefined) return [];
-  const json = (limit: number, options: Parameters<typeof express.json>[0]) =>
-    express.json({ limit, strict: false, ...options });
-  // Its type has been looked at.
-  if (body === 'json') return [only('application/json'), json(limits.maxJsonBytes, { type: () => true })];
-  // base64 makes four characters out of three bytes
-  const withPicture = limits.maxJsonBytes + Math.ceil((limits.maxImageBytes * 4) / 3);
-  const types = only('application/json', 'multipart/form-data');
-  const gate = uploadGate({ mostBytes: limits.maxUploadingBytes, largest: withPicture });
-  return [types, gate, json(withPicture, { verify: refuseCrumbs(limits.maxJsonBytes) }), formReader(limits)];
-}
-
-/** Refuses other content types. A request without a body passes: its missing fields are what it should hear about. */
-function only(...types: string[]): RequestHandler {
-  return (request, _response, next) => {
-    const type = request.is(types);
-    if (type || type === null || request.get('content-length') === '0') return next();
-    const sent = request.get('content-type');
-    const is = sent === undefined ? 'The body has no content type' : `The body is ${sent}`;
-    next(new FleetError('unsupported_media_type', `${is}; send ${types.join(' or ')}.`));
-  };
-}
-
 async function failed(error: unknown, request: Request, response: Response): Promise<void> {
   const { challenge, log } = localsOf(response);
   if (request.socket.destroyed) {
@@ -276,6 +199,7 @@ function toApiRequest(request: Request, locals: Locals): ApiRequest {
       return Boolean(request.is('multipart/form-data'));
     },
     file: file === undefined ? undefined : { data: file.buffer, contentType: file.mimetype },
+    picture: locals.picture,
     get log() {
       return locals.log;
     },
@@ -366,10 +290,6 @@ function beginning(headerList: HeaderList, instruments: ApiInstruments, log: Log
     };
     response.once('close', inThisTrace(closed));
   };
-}
-
-function localsOf(response: Response): Locals {
-  return response.locals as Locals;
 }
 
 function queryOf(request: Request): URLSearchParams {

@@ -4,6 +4,7 @@ import type { NewOrder } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Caller } from '../access/caller.js';
 import type { Access } from '../access/gate.js';
+import type { PictureText } from '../pictures/picture-text.js';
 
 /** A request as handlers see it, free of Express. */
 export interface ApiRequest {
@@ -26,6 +27,8 @@ export interface ApiRequest {
   readonly isForm: boolean;
   /** The file that a form carried. */
   readonly file: UploadedFile | undefined;
+  /** What the field `image` of a JSON body had, which `body` is without. */
+  readonly picture: PictureText | undefined;
   /** For lines about this request: each has its id. */
   readonly log: Logger;
   /** Aborts when the caller goes away, or has the whole answer: with every request in the end. */

@@ -1,5 +1,6 @@
 import { FleetError, type Problem } from '@comfy-fleet/contracts';
 import { type Logger, noteProblem } from '@comfy-fleet/telemetry';
+import { bounded, boundedFaults, boundedPath } from './bounded-problem.js';
 import type { Reply } from './messages.js';
 
 /**
@@ -17,17 +18,20 @@ export function problemReply(thrown: unknown, path: string, log: Logger): Reply 
 
 export const PROBLEM_TYPE = 'application/problem+json';
 
-/** A problem as RFC 9457 has it; for handlers that must add headers to it. */
+/**
+ * A problem as RFC 9457 has it; for handlers that must add headers to it. Its size is bounded, whatever the request had in
+ * it that the answer repeats.
+ */
 export function problem(error: FleetError, path: string, headers: Readonly<Record<string, string>> = {}): Reply {
   noteProblem(error);
   const body: Problem = {
     type: `urn:comfy-fleet:problem:${error.code}`,
     title: error.title,
     status: error.status,
-    detail: error.detail,
-    instance: path,
+    detail: bounded(error.detail),
+    instance: boundedPath(path),
     code: error.code,
-    ...(error.errors.length === 0 ? {} : { errors: error.errors.map((field) => ({ ...field })) }),
+    ...(error.errors.length === 0 ? {} : { errors: boundedFaults(error.errors) }),
   };
   const challenge = error.code === 'unauthorized' ? { 'WWW-Authenticate': 'Bearer' } : {};
   const retryAfter = error.retryAfterSeconds === undefined ? {} : { 'Retry-After': `${error.retryAfterSeconds}` };

@@ -37,15 +37,30 @@ export function operationObject(
     ...(description === undefined ? {} : { description }),
     parameters: parametersOf(path, doc, naming),
     ...(doc.body === undefined ? {} : { requestBody: requestBody(doc.body, naming) }),
-    responses: { ...Object.fromEntries(responses), ...problemAnswers(codesOf({ access, body }, doc), common) },
+    responses: {
+      ...Object.fromEntries(responses),
+      ...problemAnswers(codesOf({ access, body }, doc, anonymous), common),
+    },
     security: securityOf(access, { anonymous }),
   };
 }
 
-function codesOf({ access, body }: Pick<Route, 'access'> & { body: Route['body'] }, doc: OperationDoc): ErrorCode[] {
+const BODY_ERRORS: readonly ErrorCode[] = [
+  'malformed_json',
+  'body_too_large',
+  'body_too_slow',
+  'unsupported_media_type',
+];
+
+function codesOf(
+  { access, body }: Pick<Route, 'access'> & { body: Route['body'] },
+  doc: OperationDoc,
+  anonymous: boolean,
+): ErrorCode[] {
   return [
     'malformed_request',
-    ...(body === undefined ? [] : (['malformed_json', 'body_too_large', 'unsupported_media_type'] as const)),
+    ...(anonymous ? (['wrong_host'] as const) : []),
+    ...(body === undefined ? [] : BODY_ERRORS),
     ...(body === undefined && doc.query === undefined ? [] : (['validation_failed'] as const)),
     ...(access === 'public' ? [] : (['unauthorized', 'forbidden', 'rate_limited'] as const)),
     ...(doc.errors ?? []),

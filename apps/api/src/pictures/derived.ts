@@ -5,6 +5,7 @@ import { type FrameStore, frameTypeOfName, isFrameName } from '@comfy-fleet/fram
 import pLimit from 'p-limit';
 import sharp from 'sharp';
 import { type DerivedOptions, FORMATS, type Format, readDerivedOptions } from './derived-options.js';
+import { pieces } from './in-steps.js';
 import { type Shared, shareWork } from './share-work.js';
 import { withStorageDeadline } from './storage-deadline.js';
 
@@ -55,7 +56,7 @@ export function createDerived(options: {
     });
     if (frame === undefined) return false;
     const picture = await convert(frame, wanted, maxPixels);
-    await withStorageDeadline(signal, (inTime) => derived.put(name, [picture], { signal: inTime }));
+    await withStorageDeadline(signal, (inTime) => derived.put(name, pieces(picture), { signal: inTime }));
     return true;
   }
 

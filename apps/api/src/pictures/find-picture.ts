@@ -16,18 +16,21 @@ interface FoundPicture extends RawPicture {
   readonly pointer: string;
 }
 
-/** The picture that a request brings with it; undefined when it only names one. Throws body_too_large, invalid_image. */
+/**
+ * The picture that a request brings with it, as a file or as text in JSON or a form; undefined when it only names one.
+ * Throws body_too_large, invalid_image.
+ */
 export function sentPicture(
   { config }: Deps,
   { image }: Img2ImgRequest,
-  { file }: ApiRequest,
+  { file, picture }: ApiRequest,
 ): FoundPicture | undefined {
-  if (file === undefined && image === undefined) return undefined;
   const { maxBytes } = config.images;
-  const raw =
-    file === undefined ? pictureOfText(image ?? '') : { data: file.data, claimed: claimedOfForm(file.contentType) };
-  if (raw.data.length <= maxBytes) return { ...raw, pointer: '/image' };
-  throw new FleetError('body_too_large', `The picture has ${raw.data.length} bytes; ${maxBytes} are the most.`);
+  const pointer = '/image';
+  if (picture !== undefined) return { ...picture.picture(), pointer };
+  if (image !== undefined) return { ...pictureOfText(image, maxBytes), pointer };
+  if (file === undefined) return undefined;
+  return { data: file.data, claimed: claimedOfForm(file.contentType), pointer };
 }
 
 /** text/plain is what a part of a form is that names no type (RFC 7578, 4.4). */

@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
 import { frameTypeOf } from '@comfy-fleet/frames';
 import sharp from 'sharp';
 import type { Deps } from '../deps.js';
+import { digestOf } from './in-steps.js';
 import { invalidImage } from './picture-errors.js';
 import type { RawPicture } from './picture-text.js';
 import { pictureType } from './picture-type.js';
@@ -20,9 +20,30 @@ export interface NormaliseOptions {
   readonly pointer: string;
 }
 
-/** As normalisePicture, when it is its turn: each takes one of libuv's four threads, which everybody's files need too. */
-export function normalise({ config, decoding }: Deps, raw: RawPicture, pointer: string): Promise<NormalPicture> {
-  return decoding(() => normalisePicture(raw, { maxPixels: config.images.maxPixels, pointer }));
+/**
+ * As normalisePicture, when it is its turn: each takes one of libuv's four threads, which everybody's files need too. Who
+ * leaves gives up the turn, and the picture is let go of at once. Throws the signal's reason then.
+ */
+export async function normalise(
+  { config, decoding }: Pick<Deps, 'config' | 'decoding'>,
+  raw: RawPicture,
+  { pointer, signal }: { readonly pointer: string; readonly signal: AbortSignal },
+): Promise<NormalPicture> {
+  signal.throwIfAborted();
+  let waiting: RawPicture | undefined = raw;
+  const left = new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => {
+      waiting = undefined;
+      reject(signal.reason);
+    });
+  });
+  const turn = decoding(() => {
+    const picture = waiting;
+    waiting = undefined;
+    if (picture === undefined) throw signal.reason;
+    return normalisePicture(picture, { maxPixels: config.images.maxPixels, pointer });
+  });
+  return Promise.race([turn, left]);
 }
 
 /** Longer than the largest picture takes on a slow machine. */
@@ -49,7 +70,7 @@ async function normalisePicture(raw: RawPicture, { maxPixels, pointer }: Normali
       .toColourspace('srgb')
       .png()
       .toBuffer({ resolveWithObject: true });
-    const sha256 = createHash('sha256').update(png).digest('hex');
+    const sha256 = await digestOf(png);
     return { png, sha256, width: info.width, height: info.height };
   } catch (error) {
     throw damaged(pointer, error);

@@ -1,5 +1,6 @@
 import { inputName } from '@comfy-fleet/frames';
 import type { Deps } from '../deps.js';
+import { pieces } from './in-steps.js';
 import type { NormalPicture } from './normalise.js';
 import { withStorageDeadline } from './storage-deadline.js';
 
@@ -12,5 +13,5 @@ export async function storeInput(
   const name = inputName(sha256);
   // As young as a new one, or the housekeeping might take it before the job is made.
   if ((await inputs.touch(name)) && (await inputs.stat(name))?.sha256 === sha256) return;
-  await withStorageDeadline(caller, (signal) => inputs.put(name, [png], { signal }));
+  await withStorageDeadline(caller, (signal) => inputs.put(name, pieces(png), { signal }));
 }

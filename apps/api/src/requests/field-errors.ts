@@ -2,12 +2,15 @@ import type { FieldError } from '@comfy-fleet/contracts';
 import type { ErrorObject } from 'ajv';
 import { suggestField } from './suggest-field.js';
 
+/** Faults told of one body; the rest would be more of the same. */
+export const MOST_FAULTS = 50;
+
 /**
  * What ajv found (`verbose`), in words for the caller: one entry per fault, each with the JSON pointer of the field it is
  * about.
  */
 export function fieldErrors(found: readonly ErrorObject[]): FieldError[] {
-  return found.map((error) => ({ pointer: pointerOf(error), detail: detailOf(error) }));
+  return found.slice(0, MOST_FAULTS).map((error) => ({ pointer: pointerOf(error), detail: detailOf(error) }));
 }
 
 function pointerOf({ keyword, instancePath, params }: ErrorObject): string {

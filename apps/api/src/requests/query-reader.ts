@@ -1,5 +1,6 @@
 import { type FieldError, FleetError } from '@comfy-fleet/contracts';
 import type { Static, TObject } from 'typebox';
+import { MOST_FAULTS } from './field-errors.js';
 import { refuseFaults } from './refuse-faults.js';
 import { createValidator } from './validator.js';
 
@@ -7,13 +8,26 @@ import { createValidator } from './validator.js';
 export function createQueryReader<T extends TObject>(schema: T): (query: URLSearchParams) => Static<T> {
   const validate = createValidator(schema);
   return (query) => {
-    const twice = [...new Set(query.keys())].filter((name) => query.getAll(name).length > 1);
+    const twice = repeated(query.keys());
     if (twice.length > 0) {
-      const errors: FieldError[] = twice.map((name) => ({ pointer: `/${name}`, detail: 'is given more than once' }));
+      const errors: FieldError[] = twice
+        .slice(0, MOST_FAULTS)
+        .map((name) => ({ pointer: `/${name}`, detail: 'is given more than once' }));
       throw new FleetError('validation_failed', 'A parameter of the query is given more than once.', { errors });
     }
     const { value, errors } = validate(Object.fromEntries(query), { isForm: true });
     refuseFaults(errors);
     return value;
   };
+}
+
+/** The names that come more than once. */
+function repeated(names: Iterable<string>): string[] {
+  const seen = new Set<string>();
+  const twice = new Set<string>();
+  for (const name of names) {
+    if (seen.has(name)) twice.add(name);
+    seen.add(name);
+  }
+  return [...twice];
 }

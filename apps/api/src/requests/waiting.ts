@@ -15,7 +15,7 @@ export function waitOfQuery(query: URLSearchParams, max: number): number | undef
  * that cannot be read is ignored, a longer one than `max` is cut to it.
  */
 export function waitOfPrefer(header: string | undefined, max: number): number | undefined {
-  const wish = /(?:^|[,\s])wait\s*=\s*"?(\d{1,6})"?\s*(?:[,;]|$)/i.exec(header ?? '')?.[1];
+  const wish = /(?:^|[,\s])wait\s*=\s*"?(\d+)"?\s*(?:[,;]|$)/i.exec(header ?? '')?.[1];
   const seconds = Math.min(Number(wish ?? 0), max);
   return seconds >= 1 ? seconds : undefined;
 }

@@ -63,7 +63,7 @@ export function jobDocs({ maxWaitSeconds }: DocumentSettings): OperationDocs {
         200: { description: 'The stream. A comment every 15 seconds shows that it lives.', events: jobEventSchemas },
         204: { description: 'The caller has seen the end already (Last-Event-ID): it should not come back.' },
       },
-      errors: ['job_not_found', 'overloaded', 'queue_unavailable'],
+      errors: ['job_not_found', 'overloaded', 'queue_unavailable', 'too_many_streams'],
     },
   };
 }

@@ -1,0 +1,126 @@
+import { FleetError } from '@comfy-fleet/contracts';
+import type { Request, RequestHandler, Response } from 'express';
+import { createPictureText } from '../pictures/picture-text.js';
+import { formReader } from './form-reader.js';
+import { type JsonBodyOptions, readJsonBody } from './json-body.js';
+import type { JsonLimits } from './json-scan.js';
+import { localsOf } from './locals.js';
+import type { Route } from './messages.js';
+import { steadyArrival } from './steady-arrival.js';
+import { createUploadBudget, type Upload } from './upload-budget.js';
+
+export interface BodyLimits {
+  /** Bytes of JSON, besides a picture in it; also of each text field of a form. */
+  readonly maxJsonBytes: number;
+  readonly json: JsonLimits;
+  readonly maxFormFields: number;
+  /** Bytes that may come out of one that arrived. */
+  readonly maxUnpackRatio: number;
+  readonly maxImageBytes: number;
+  /** Of bodies with pictures, all together, and of one key. */
+  readonly maxUploadingBytes: number;
+  readonly maxUploadingBytesOfKey: number;
+  /** Of a body while it arrives. */
+  readonly minUploadBytesPerSecond: number;
+}
+
+/** How long a body's rate is looked at. */
+const RATE_WINDOW_MS = 10_000;
+
+type Refuse = (error: FleetError, request: Request, response: Response) => Promise<void>;
+
+/** What runs before a handler to read the body that its route takes. */
+export function createBodyReaders(limits: BodyLimits, refuse: Refuse): (body: Route['body']) => RequestHandler[] {
+  const { maxJsonBytes, maxImageBytes } = limits;
+  const arriving = steadyArrival({
+    bytesPerSecond: limits.minUploadBytesPerSecond,
+    windowMs: RATE_WINDOW_MS,
+    refuse,
+  });
+  const json = {
+    ...limits.json,
+    mostBytes: maxJsonBytes,
+    textBytes: maxJsonBytes,
+    ratio: limits.maxUnpackRatio,
+    freeBytes: maxJsonBytes,
+  };
+  // base64 makes four characters out of three bytes
+  const withPicture = maxJsonBytes + Math.ceil((maxImageBytes * 4) / 3);
+  const form = formReader(
+    {
+      mostBytes: withPicture,
+      fieldBytes: maxJsonBytes,
+      nameBytes: limits.json.nameBytes,
+      fields: limits.maxFormFields,
+      pictureBytes: maxImageBytes,
+    },
+    (response) => (bytes) => uploads.get(response)?.arrived(bytes),
+  );
+  const budget = createUploadBudget({
+    mostBytes: limits.maxUploadingBytes,
+    mostBytesOfKey: limits.maxUploadingBytesOfKey,
+  });
+  const uploads = new WeakMap<Response, Upload>();
+
+  const uploading: RequestHandler = (request, response, next) => {
+    const { caller } = localsOf(response);
+    const key = caller?.limits === undefined ? undefined : caller.id;
+    const upload = budget.begin(key, Math.min(declaredBytes(request), withPicture));
+    uploads.set(response, upload);
+    response.once('close', () => upload.end());
+    next();
+  };
+  const pictureReader: RequestHandler = (request, response, next) => {
+    if (request.is('multipart/form-data')) return form(request, response, next);
+    const options = {
+      limits: { ...json, mostBytes: withPicture },
+      arrived: (bytes: number) => uploads.get(response)?.arrived(bytes),
+      picture: () => createPictureText(maxImageBytes),
+    };
+    void read(options, request, response).then(next, next);
+  };
+
+  return (body) => {
+    switch (body) {
+      case 'json':
+        return [only('application/json'), arriving, jsonReader({ limits: json, arrived: () => {} })];
+      case 'picture':
+        return [only('application/json', 'multipart/form-data'), arriving, uploading, pictureReader];
+      default:
+        return [];
+    }
+  };
+}
+
+/** What a body says it has, as it will be in memory: 0 where that is not known before it comes. */
+function declaredBytes(request: Request): number {
+  const length = Number(request.get('content-length') ?? 0);
+  return request.get('content-encoding') === undefined && Number.isFinite(length) ? length : 0;
+}
+
+function jsonReader(options: JsonBodyOptions): RequestHandler {
+  return (request, response, next) => void read(options, request, response).then(next, next);
+}
+
+async function read(options: JsonBodyOptions, request: Request, response: Response): Promise<undefined> {
+  if (!hasBody(request)) return undefined;
+  const { value, picture } = await readJsonBody(request, options);
+  request.body = value;
+  localsOf(response).picture = picture;
+  return undefined;
+}
+
+function hasBody({ headers }: Request): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+}
+
+/** Refuses other content types. A request without a body passes: its missing fields are what it should hear about. */
+function only(...types: string[]): RequestHandler {
+  return (request, _response, next) => {
+    const type = request.is(types);
+    if (type || type === null || request.get('content-length') === '0') return next();
+    const sent = request.get('content-type');
+    const is = sent === undefined ? 'The body has no content type' : `The body is ${sent}`;
+    next(new FleetError('unsupported_media_type', `${is}; send ${types.join(' or ')}.`));
+  };
+}

@@ -1,0 +1,36 @@
+import type { Logger } from '@comfy-fleet/telemetry';
+import type { Response } from 'express';
+import type { Caller } from '../access/caller.js';
+import type { Reading, Tally } from '../access/meter.js';
+import type { Answered, ApiInstruments } from '../metrics.js';
+import type { PictureText } from '../pictures/picture-text.js';
+import type { HeaderList } from './headers.js';
+import type { Leaving } from './leaving.js';
+import type { ApiRequest } from './messages.js';
+
+/** What is known of a request before it is answered. */
+export interface Locals {
+  readonly headerList: HeaderList;
+  readonly requestId: string;
+  /** Writes the request's id on each line. */
+  readonly log: Logger;
+  readonly instruments: ApiInstruments;
+  /** Of the route that serves it. */
+  answered?: Answered;
+  readonly gone: Leaving;
+  /** How the caller is asked for a key, where it is not by the header that programs send. */
+  challenge?: string;
+  /** The headers that say how much the caller may ask yet. */
+  limits?: Reading['headers'];
+  caller?: Caller | undefined;
+  tally?: Tally;
+  counting?: ApiRequest['counting'];
+  /** The picture that came in JSON. */
+  picture?: PictureText | undefined;
+  job?: string | undefined;
+  polled?: true | undefined;
+}
+
+export function localsOf(response: Response): Locals {
+  return response.locals as Locals;
+}

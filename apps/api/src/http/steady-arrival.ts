@@ -1,0 +1,35 @@
+import { FleetError } from '@comfy-fleet/contracts';
+import type { Request, RequestHandler, Response } from 'express';
+
+export interface SteadyArrivalOptions {
+  readonly bytesPerSecond: number;
+  /** How long is looked at, in ms: less must not come in any such time. */
+  readonly windowMs: number;
+  /** Answers the request with an error while its body is being read. */
+  readonly refuse: (error: FleetError, request: Request, response: Response) => Promise<void>;
+}
+
+/** Answers 408 when a body stops arriving: whoever sends one slowly would keep memory and a place that others need. */
+export function steadyArrival({ bytesPerSecond, windowMs, refuse }: SteadyArrivalOptions): RequestHandler {
+  const least = (bytesPerSecond * windowMs) / 1000;
+  return (request, response, next) => {
+    const { socket } = request;
+    let seen = socket.bytesRead;
+    const look = () => {
+      if (request.complete || response.headersSent || socket.destroyed) return stop();
+      const arrived = socket.bytesRead - seen;
+      seen = socket.bytesRead;
+      if (arrived >= least) return;
+      stop();
+      const detail = `The body came too slowly: less than ${bytesPerSecond} bytes a second for ${windowMs / 1000} s.`;
+      response.shouldKeepAlive = false; // nobody waits for the rest of it
+      void refuse(new FleetError('body_too_slow', detail), request, response);
+    };
+    // After what the process was too busy to read: the slowness is to be the caller's.
+    const timer = setInterval(() => setImmediate(look), windowMs);
+    const stop = () => clearInterval(timer);
+    request.once('end', stop);
+    response.once('close', stop);
+    next();
+  };
+}
