@@ -4,6 +4,7 @@ export { comfyUnderTest } from './comfyui-under-test.js';
 export { startFleet, type TestFleet, type TestFleetOptions } from './fleet.js';
 export { type Gate, startGate } from './gate.js';
 export { createGpus, type Gpus, lastEnd, queueOf, starts } from './gpus.js';
+export { HOSTILE_REQUESTS, type HostileRequest } from './hostile-requests.js';
 export { type JobClient, jobClient } from './job-client.js';
 export { type CollectedSpan, type OtlpCollector, startOtlpCollector } from './otlp-collector.js';
 export { PICTURE } from './picture.js';

@@ -1,9 +1,19 @@
 import type { Goal } from '../gpu/goals.js';
 import type { Scope } from '../gpu/scope.js';
+import { measureHostile } from './measure-hostile.js';
 import { measureRatios } from './measure-ratios.js';
 import { measureStreams } from './measure-streams.js';
 import { measureWaiting } from './measure-waiting.js';
-import { ratioGoals, ratioTable, streamsGoals, streamsTable, waitingGoals, waitingTable } from './report.js';
+import {
+  hostileGoals,
+  hostileTable,
+  ratioGoals,
+  ratioTable,
+  streamsGoals,
+  streamsTable,
+  waitingGoals,
+  waitingTable,
+} from './report.js';
 
 export interface ApiBench {
   readonly quick: boolean;
@@ -13,12 +23,12 @@ export interface ApiBench {
 }
 
 /** How much of everything: about four minutes, or one. */
-const FULL = { rounds: 6, seconds: 4, jobs: 100_000, turns: 15, streams: 1000 };
-const QUICK = { rounds: 2, seconds: 2, jobs: 10_000, turns: 3, streams: 1000 };
+const FULL = { hostile: 3, rounds: 6, seconds: 4, jobs: 100_000, turns: 15, streams: 1000 };
+const QUICK = { hostile: 2, rounds: 2, seconds: 2, jobs: 10_000, turns: 3, streams: 1000 };
 
 /** Everything that is measured with the API alone on a core. Prints tables and answers the goals. */
 export async function measureApi(scope: Scope, { quick, core, print }: ApiBench): Promise<Goal[]> {
-  const { rounds, seconds, jobs, turns, streams } = quick ? QUICK : FULL;
+  const { hostile, rounds, seconds, jobs, turns, streams } = quick ? QUICK : FULL;
   const onProgress = (text: string) => print(`measuring ${text}`);
   const ratios = await measureRatios(scope, { core, rounds, seconds, onProgress });
   for (const ratio of ratios) print(ratioTable(ratio));
@@ -27,5 +37,8 @@ export async function measureApi(scope: Scope, { quick, core, print }: ApiBench)
   onProgress(`${streams} event streams`);
   const streaming = await measureStreams(scope, { core, streams });
   print(streamsTable(streaming));
-  return [...ratioGoals(ratios), ...waitingGoals(waiting), ...streamsGoals(streaming)];
+  onProgress('requests that are made to stop the API');
+  const refused = await measureHostile(scope, { core, rounds: hostile });
+  print(hostileTable(refused));
+  return [...ratioGoals(ratios), ...waitingGoals(waiting), ...streamsGoals(streaming), ...hostileGoals(refused)];
 }

@@ -1,6 +1,7 @@
 import type { Goal } from '../gpu/goals.js';
 import { percentile } from '../gpu/statistics.js';
 import { table } from '../gpu/table.js';
+import type { Hostile } from './measure-hostile.js';
 import type { Load, Ratio, Round } from './measure-ratios.js';
 import type { Streams } from './measure-streams.js';
 import { STEADY_PER_SECOND, type Waiting } from './measure-waiting.js';
@@ -85,6 +86,26 @@ export function streamsGoals({ streams, told }: Streams): Goal[] {
   return [
     { what: 'event streams that got their end', value: told, unit: 'streams', bound: 'at least', limit: streams },
   ];
+}
+
+export function hostileTable(hostile: readonly Hostile[]): string {
+  return table(
+    'The longest that /livez took while one request of each kind was sent and answered, in ms',
+    ['request', 'answered', 'bytes of it', 'best of the times', 'worst'],
+    hostile.map(({ what, status, answerBytes, worstMs }) => [
+      what,
+      `${status}`,
+      `${answerBytes}`,
+      Math.min(...worstMs).toFixed(0),
+      Math.max(...worstMs).toFixed(0),
+    ]),
+  );
+}
+
+/** Of each kind the best of its times: what a request does to the API it does each time, what the machine does it does not. */
+export function hostileGoals(hostile: readonly Hostile[]): Goal[] {
+  const value = Math.max(...hostile.map(({ worstMs }) => Math.min(...worstMs)));
+  return [{ what: 'worst /livez beside a hostile request', value, unit: 'ms', bound: 'at most', limit: 150 }];
 }
 
 export function webhooksTable(ms: readonly number[]): string {

@@ -1,0 +1,116 @@
+import { randomBytes } from 'node:crypto';
+import { gzipSync } from 'node:zlib';
+
+const MIB = 1024 ** 2;
+/** As large as the API takes with a picture of 20 MiB in it. */
+const LARGEST = 27 * MIB;
+
+/** A request that is made to cost more than it is worth. */
+export interface HostileRequest {
+  readonly what: string;
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Buffer | undefined;
+  /** What it is answered by an API with default limits. */
+  readonly status: number;
+}
+
+const JSON_TYPE = 'application/json';
+
+function packed(what: string, text: string | Buffer, status: number, type = JSON_TYPE): HostileRequest {
+  const headers = { 'content-type': type, 'content-encoding': 'gzip' };
+  return { what: `gzip: ${what}`, method: 'POST', path: '/img2img', headers, body: gzipSync(text), status };
+}
+
+function plain(what: string, path: string, text: string | Buffer, status: number, type = JSON_TYPE): HostileRequest {
+  return { what, method: 'POST', path, headers: { 'content-type': type }, body: Buffer.from(text), status };
+}
+
+const filled = (text: string, bytes: number) => text.repeat(Math.floor(bytes / text.length));
+const names = (count: number, bytes: number) =>
+  Array.from({ length: count }, (_, n) => `"${`${n}`.padEnd(bytes, 'x')}":0`).join(',');
+const withPicture = (text: string) => `{"prompt":"x","image":"${text}"}`;
+
+const BOUNDARY = 'x';
+const FORM = `multipart/form-data; boundary=${BOUNDARY}`;
+const part = (disposition: string, value: string | Buffer) =>
+  Buffer.concat([
+    Buffer.from(`--${BOUNDARY}\r\nContent-Disposition: form-data; ${disposition}\r\n\r\n`),
+    Buffer.from(value),
+    Buffer.from('\r\n'),
+  ]);
+const form = (...parts: Buffer[]) => Buffer.concat([...parts, Buffer.from(`--${BOUNDARY}--\r\n`)]);
+
+/** Shapes of requests that stopped the API, or could; each is made when it is asked for. */
+export const HOSTILE_REQUESTS: readonly (() => HostileRequest)[] = [
+  () => packed('arrays in arrays', filled('[', LARGEST), 413),
+  () => packed('objects in objects', filled('{"":', LARGEST), 413),
+  () => packed('one name', `{"${filled('x', LARGEST)}":1}`, 413),
+  () => packed('very many small values', `{"prompt":"x","image":[${filled('0,', LARGEST)}0]}`, 413),
+  () => packed('commas in UTF-7', filled('+ACw-', LARGEST), 415, `${JSON_TYPE}; charset=utf-7`),
+  () => packed('base64 with spaces', withPicture(filled('A ', LARGEST)), 413),
+  () => packed('base64 of nothing but escapes', withPicture(filled('\\u0041', LARGEST)), 413),
+  () => plain('base64 with spaces', '/img2img', withPicture(filled('A ', LARGEST)), 422),
+  () => plain('base64 of nothing but escapes', '/img2img', withPicture(filled('\\u0041', LARGEST)), 422),
+  () =>
+    plain('a picture of 20 MiB that is none', '/img2img', withPicture(randomBytes(20 * MIB).toString('base64')), 422),
+  () => plain('arrays in arrays, 1 MiB', '/generate', filled('[', MIB), 413),
+  () => plain('objects in objects, 1 MiB', '/generate', filled('{"":', MIB), 413),
+  () => plain('very many small values, 1 MiB', '/generate', `[${filled('0,', MIB - 3)}0]`, 413),
+  () => plain('very many names, 1 MiB', '/generate', `{${names(80_000, 8)}}`, 413),
+  () => plain('as many names as are let through', '/generate', `{${names(4999, 200)}}`, 422),
+  () => plain('a hundred long names', '/generate', `{${names(100, 1000)}}`, 422),
+  () => plain('a prompt of 1 MiB', '/generate', `{"prompt":"${filled('é', MIB / 2 - 20)}"}`, 422),
+  () => plain('a seed of 1 MiB', '/generate', `{"prompt":"x","seed":${filled('1', MIB - 40)}}`, 422),
+  () =>
+    plain('a thousand jobs with faults', '/jobs/batch', `{"jobs":[${filled(`{${names(20, 20)}},`, MIB / 2)}{}]}`, 422),
+  () =>
+    plain(
+      'a form with a deep field, 1 MiB',
+      '/img2img',
+      form(part('name="metadata"', filled('[', MIB - 1))),
+      422,
+      FORM,
+    ),
+  () =>
+    plain(
+      'a form of names',
+      '/img2img',
+      form(...Array.from({ length: 32 }, (_, n) => part(`name="${n}${filled('x', 900)}"`, 'x'))),
+      422,
+      FORM,
+    ),
+  () =>
+    plain(
+      'a form with nothing before its first part, 27 MiB',
+      '/img2img',
+      Buffer.concat([Buffer.alloc(LARGEST, '\r\n--'), form()]),
+      400,
+      FORM,
+    ),
+  () =>
+    plain(
+      'a form of very many parts',
+      '/img2img',
+      form(...Array.from({ length: 100_000 }, () => part('name="a"', 'x'))),
+      413,
+      FORM,
+    ),
+  () =>
+    plain(
+      'a file of 20 MiB that is no picture',
+      '/img2img',
+      form(part('name="prompt"', 'x'), part('name="image"; filename="a.png"', randomBytes(20 * MIB))),
+      422,
+      FORM,
+    ),
+  () => ({
+    what: 'a query of very many names',
+    method: 'GET',
+    path: `/jobs?${Array.from({ length: 3000 }, (_, n) => n.toString(36)).join('&')}`,
+    headers: {},
+    body: undefined,
+    status: 422,
+  }),
+];
