@@ -45,7 +45,7 @@ export default defineConfig({
         test: {
           name: 'system',
           include: files('.system.test.ts'),
-          globalSetup: [`${gears}/shared-redis.ts`],
+          globalSetup: [`${gears}/fresh-build.ts`, `${gears}/shared-redis.ts`],
           // These mostly wait, for processes and sockets.
           maxWorkers: cores,
           sequence: { groupOrder: 3 },
