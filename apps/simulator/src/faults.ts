@@ -23,6 +23,11 @@ const faultSchemas = {
     },
     strict,
   ),
+  /** The file of a model is corrupt: whatever loads it fails, and the rest goes on. `file` as in the loader's inputs. */
+  corrupt_model: Type.Object(
+    { kind: Type.Literal('corrupt_model'), file: Type.String({ minLength: 1 }), ...common },
+    strict,
+  ),
   /** The node runs out of memory. `clearedByFree`: POST /free with free_memory ends it. */
   out_of_memory: Type.Object(
     { kind: Type.Literal('out_of_memory'), node, clearedByFree: Type.Optional(Type.Boolean()), ...common },

@@ -75,6 +75,24 @@ describe('a planted fault', () => {
     expect(ending(await running.run(textToImage()))[0]).toBe('execution_success');
   });
 
+  it('corrupt_model fails what loads the file, in the words of safetensors, and nothing else', async () => {
+    const { faults } = running.simulator;
+    faults.add({ kind: 'corrupt_model', file: 'v1-5-pruned-emaonly.safetensors' });
+    const loading = (file: string) => {
+      const graph = textToImage();
+      const loader = graph[1] as { inputs: object };
+      Object.assign(loader.inputs, { ckpt_name: file });
+      return graph;
+    };
+    const [event, error] = ending(await running.run(loading('v1-5-pruned-emaonly.safetensors')));
+    expect([event, error.exception_type, error.exception_message]).toEqual([
+      'execution_error',
+      'safetensors_rust.SafetensorError',
+      'Error while deserializing header: HeaderTooLarge\n',
+    ]);
+    expect(ending(await running.run(loading('sd_xl_base_1.0.safetensors')))[0]).toBe('execution_success');
+  });
+
   it('dead_executor accepts prompts and begins none until it is removed; a restart heals it too', async () => {
     const { faults } = running.simulator;
     const { id: planted } = faults.add({ kind: 'dead_executor' });

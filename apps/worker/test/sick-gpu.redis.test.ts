@@ -138,3 +138,46 @@ describe('jobs that are at fault themselves', () => {
     expect(instances.map(({ state }) => state)).toEqual(['up', 'up']);
   });
 });
+
+describe('an instance that is sick for a part of its work', () => {
+  it('is given nothing with the checkpoint whose file is corrupt, and goes on with the other', async () => {
+    const stack = await openStack();
+    const [sick, well] = [await aGpu(), await aGpu()];
+    const corrupt = 'v1-5-pruned-emaonly.safetensors';
+    sick.faults.add({ kind: 'corrupt_model', file: corrupt });
+    const worker = await stack.startWorker('w', [sick.url, well.url]);
+    const bad = await Promise.all(
+      Array.from({ length: 15 }, (_, n) => stack.submit({ seed: `${n}`, checkpoint: corrupt })),
+    );
+    const good = await aBacklog(stack, 15);
+    expect(await statusesOf(stack, [...bad, ...good])).toEqual({ succeeded: 30 });
+    const { instances: [one] = [] } = (await worker.announced()) ?? {};
+    expect(one).toMatchObject({ state: 'up', rests: [{ scope: { checkpoint: corrupt }, code: 'model_unreadable' }] });
+    expect(sick.journal().some((line) => line.event === 'end' && line.outcome === 'success')).toBe(true);
+  });
+});
+
+describe('an instance that takes prompts and begins none', () => {
+  it('loses its jobs to the other one after a bound, at no attempt, rests, and is tried again with one', async () => {
+    const stack = await openStack();
+    const [dead, well] = [await aGpu(), await aGpu()];
+    dead.faults.add({ kind: 'dead_executor' });
+    const worker = await stack.startWorker('w', [dead.url, well.url], { beginMs: 300 });
+    const ids = await aBacklog(stack, 12);
+    expect(await statusesOf(stack, ids)).toEqual({ succeeded: 12 });
+    for (const id of ids) expect((await stack.record(id)).attempts).toBe(1);
+    const named = await until('it is named', async () => {
+      const found = (await worker.announced())?.instances[0];
+      return found?.state === 'resting' && found;
+    });
+    expect(named.reason).toContain('did not begin');
+    dead.faults.remove();
+    const more = await aBacklog(stack, 4);
+    expect(await statusesOf(stack, more)).toEqual({ succeeded: 4 });
+    await until('it was tried and is up', async () => {
+      const [id] = await aBacklog(stack, 1);
+      await stack.ended(id as string);
+      return (await worker.announced())?.instances[0]?.state === 'up';
+    });
+  });
+});

@@ -6,6 +6,7 @@ import { NodeError, outOfMemory } from './node-error.js';
 export interface FaultTarget {
   readonly id: string;
   readonly classType: string;
+  readonly inputs: Readonly<Record<string, unknown>>;
   /** Whether a fault that names no node means this one: the sampler, or an output of a prompt that samples nothing. */
   readonly isDefault: boolean;
 }
@@ -22,6 +23,10 @@ export async function meetFaults(
 ): Promise<MiddleFault | undefined> {
   const meant = ({ node }: { node?: string }) =>
     node === undefined ? target.isDefault : node === target.id || node === target.classType;
+  const values = Object.values(target.inputs);
+  if (faults.take('corrupt_model', ({ file }) => values.includes(file)) !== undefined) {
+    throw new NodeError('safetensors_rust.SafetensorError', 'Error while deserializing header: HeaderTooLarge');
+  }
   const error = faults.take('node_error', meant);
   if (error !== undefined) throw new NodeError(error.exceptionType ?? 'RuntimeError', error.message ?? 'planted fault');
   if (faults.take('out_of_memory', meant) !== undefined) throw outOfMemory(vramBytes);

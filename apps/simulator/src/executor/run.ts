@@ -151,7 +151,7 @@ export class PromptRun {
   private faultTarget(id: string, node: GraphNode) {
     const samples = Object.values(this.prompt.graph).some(({ class_type }) => isSampler(class_type));
     const isDefault = samples ? isSampler(node.class_type) : this.use.catalogue.isOutput(node.class_type);
-    return { id, classType: node.class_type, isDefault };
+    return { id, classType: node.class_type, inputs: node.inputs, isDefault };
   }
 
   private context(id: string, middle: MiddleFault | undefined): NodeContext {
