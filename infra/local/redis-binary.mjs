@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 const NAMES = ['redis-server', 'valkey-server'];
 const OLDEST = [6, 2];
 /** Where package managers put it when PATH does not say. */
-const USUAL_PLACES = ['/usr/bin', '/usr/local/bin', '/opt/homebrew/bin', '/usr/sbin', '/usr/local/sbin'];
+export const USUAL_PLACES = ['/usr/bin', '/usr/local/bin', '/opt/homebrew/bin', '/usr/sbin', '/usr/local/sbin'];
 
 /**
  * @typedef {{ path: string, version: string }} RedisBinary
@@ -19,7 +19,7 @@ const USUAL_PLACES = ['/usr/bin', '/usr/local/bin', '/opt/homebrew/bin', '/usr/s
  * @param {readonly string[]} usualPlaces folders that are looked through after those of PATH
  * @returns {Promise<{ found: RedisBinary | undefined, tooOld: readonly RedisBinary[] }>}
  */
-export async function findRedisBinary(env, usualPlaces = USUAL_PLACES) {
+export async function findRedisBinary(env, usualPlaces) {
   /** @type {RedisBinary[]} */
   const tooOld = [];
   for (const name of NAMES) {

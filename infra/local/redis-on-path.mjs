@@ -1,8 +1,9 @@
-import { symlinkSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { existsSync, symlinkSync } from 'node:fs';
+import { basename, delimiter, dirname, join } from 'node:path';
 
 /**
- * An environment in which `redis-server` is found by that name: here it may have another, or lie beside the PATH.
+ * An environment in which `redis-server` is found by that name, and `redis-cli` if it lies beside: here they may have others
+ * (valkey's), or not be on the PATH.
  * @param {NodeJS.ProcessEnv} env
  * @param {string} path of the program
  * @param {string} scratch an existing folder that lives as long as the environment is used
@@ -10,5 +11,7 @@ import { delimiter, join } from 'node:path';
  */
 export function redisOnPath(env, path, scratch) {
   symlinkSync(path, join(scratch, 'redis-server'));
+  const cli = join(dirname(path), basename(path).replace('server', 'cli'));
+  if (existsSync(cli)) symlinkSync(cli, join(scratch, 'redis-cli'));
   return { ...env, PATH: [scratch, env.PATH].join(delimiter) };
 }

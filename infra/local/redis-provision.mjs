@@ -1,30 +1,41 @@
+import { join } from 'node:path';
 import { aptInstall, findApt } from './apt.mjs';
+import { aptUnpack } from './apt-unpack.mjs';
 import { Problem } from './problem.mjs';
-import { findProgram, findRedisBinary, OLDEST_REDIS } from './redis-binary.mjs';
+import { findProgram, findRedisBinary, OLDEST_REDIS, USUAL_PLACES } from './redis-binary.mjs';
+
+/** Below the project's folder: where packages are unpacked that could not be installed. */
+export const REDIS_PACKAGES = '.data/packages/redis';
+/** Debian's, and what has it where that is left out or too old. */
+const UNPACKED = [
+  { packages: ['redis-server', 'redis-tools'], programs: ['redis-server', 'redis-cli'] },
+  { packages: ['valkey-server', 'valkey-tools'], programs: ['valkey-server', 'valkey-cli'] },
+];
 
 /**
  * @typedef {{ kind: 'binary', path: string } | { kind: 'docker', path: string }} RedisSource
  * @typedef {(name: string, command: string, args: readonly string[], env?: NodeJS.ProcessEnv) => Promise<void>} Run
  * @typedef {{
- *   env: NodeJS.ProcessEnv, run: Run, say: (text: string) => void, mayUseDocker: boolean,
+ *   env: NodeJS.ProcessEnv, run: Run, say: (text: string) => void, mayUseDocker: boolean, packagesDir: string,
  *   platform?: NodeJS.Platform, isRoot?: boolean, usualPlaces?: readonly string[],
  * }} Means
  */
 
 /**
- * Something that runs Redis on this machine: one that is here, else one installed now (apt as root, or brew), else
- * Docker. Throws a Problem that says what to type when there is no way.
+ * Something that runs Redis on this machine: one that is here, else one installed now (apt as root, or brew), else one of
+ * Debian's packages, unpacked in `packagesDir` without being installed, else Docker. Throws a Problem that says what to type when
+ * there is no way.
  * @param {Means} means
  * @returns {Promise<RedisSource>}
  */
 export async function provideRedis(means) {
-  const { env, say, mayUseDocker, usualPlaces } = means;
-  const { found, tooOld } = await findRedisBinary(env, usualPlaces);
+  const { env, say, mayUseDocker } = means;
+  const { found, tooOld } = await find(means);
   if (found !== undefined) return { kind: 'binary', path: found.path };
   for (const { path, version } of tooOld) say(`${path} is version ${version}; ${OLDEST_REDIS} or newer is needed.`);
 
   const whyNot = await install(means);
-  const installed = whyNot === undefined ? (await findRedisBinary(env, usualPlaces)).found : undefined;
+  const installed = whyNot === undefined ? (await find(means)).found : undefined;
   if (installed !== undefined) return { kind: 'binary', path: installed.path };
 
   const docker = mayUseDocker ? findProgram('docker', env) : undefined;
@@ -32,6 +43,11 @@ export async function provideRedis(means) {
   throw new Problem(
     `There is no Redis ${OLDEST_REDIS} or newer here${whyNot === undefined ? '' : ` (${whyNot})`}. ${whatToType(means)}`,
   );
+}
+
+/** @param {Means} means */
+function find({ env, packagesDir, usualPlaces = USUAL_PLACES }) {
+  return findRedisBinary(env, [...usualPlaces, join(packagesDir, 'bin')]);
 }
 
 /**
@@ -53,11 +69,32 @@ async function install(means) {
       await run('brew', brew, ['install', 'redis'], env);
       return undefined;
     }
-    return apt === undefined ? 'and no apt-get or brew to install it with' : 'and only root may install it';
+    return apt === undefined ? 'and no apt-get or brew to install it with' : await unpack(apt, means);
   } catch (error) {
     if (error instanceof Problem) return error.message;
     throw error;
   }
+}
+
+/**
+ * @param {string} apt
+ * @param {Means} means
+ * @returns {Promise<string | undefined>} why none was unpacked
+ */
+async function unpack(apt, means) {
+  means.say('Fetching redis-server with apt-get for this folder alone, since only root may install it.');
+  /** @type {Problem | undefined} */
+  let problem;
+  for (const wanted of UNPACKED) {
+    try {
+      await aptUnpack(apt, wanted, means.packagesDir, means);
+      if ((await find(means)).found !== undefined) return undefined;
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      problem ??= error;
+    }
+  }
+  return problem === undefined ? 'and that of the packages does not run, or is too old' : problem.message;
 }
 
 /**

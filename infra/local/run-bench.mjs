@@ -8,7 +8,7 @@ import { createPrinter } from './printer.mjs';
 import { Problem } from './problem.mjs';
 import { launch } from './processes.mjs';
 import { redisOnPath } from './redis-on-path.mjs';
-import { provideRedis } from './redis-provision.mjs';
+import { provideRedis, REDIS_PACKAGES } from './redis-provision.mjs';
 import { aborted, listenForStop } from './stop-signals.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -34,7 +34,8 @@ export async function runBench(args, { root = ROOT, env = process.env, prepare =
 
   const run = async () => {
     if (!NAMES.includes(name)) throw new Problem(`Name one of: ${NAMES.join(', ')}.`);
-    const redis = await provideRedis({ env, run: fleet.run, say: print.say, mayUseDocker: false });
+    const means = { env, run: fleet.run, say: print.say, packagesDir: join(root, REDIS_PACKAGES) };
+    const redis = await provideRedis({ ...means, mayUseDocker: false });
     await prepare(root, env, fleet.run);
     if (stop.asked.aborted) return STOPPED;
     program = launch(name, process.execPath, [join(root, `apps/bench/dist/${name}-main.js`), ...rest], {

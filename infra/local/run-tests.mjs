@@ -10,7 +10,7 @@ import { build, install, toolEnv } from './prepare.mjs';
 import { createPrinter } from './printer.mjs';
 import { Problem } from './problem.mjs';
 import { redisOnPath } from './redis-on-path.mjs';
-import { provideRedis } from './redis-provision.mjs';
+import { provideRedis, REDIS_PACKAGES } from './redis-provision.mjs';
 import { aborted, listenForStop } from './stop-signals.mjs';
 import { countTests } from './test-count.mjs';
 import { provideTestTools } from './test-tools.mjs';
@@ -72,7 +72,8 @@ export async function runTests({ root = ROOT, env = process.env, only, args = []
     if (isWhole) await attempt(() => runTool('check', 'pnpm/bin/pnpm.cjs', ['run', 'check'], plain));
     if (isWhole || only === 'unit') await attempt(() => testGear('unit', plain));
     if (only === 'unit') return;
-    const redis = await provideRedis({ env, run: fleet.run, say: print.say, mayUseDocker: false });
+    const means = { env, run: fleet.run, say: print.say, packagesDir: join(root, REDIS_PACKAGES) };
+    const redis = await provideRedis({ ...means, mayUseDocker: false });
     const withRedis = toolEnv(root, redisOnPath(env, redis.path, scratch));
     if (isWhole || only === 'redis') await attempt(() => testGear('redis', withRedis));
     if (only === 'redis') return;

@@ -2,7 +2,7 @@ import { join, resolve } from 'node:path';
 import { httpUrl, listens, portFor } from './ports.mjs';
 import { Problem } from './problem.mjs';
 import { untilReady } from './ready.mjs';
-import { provideRedis } from './redis-provision.mjs';
+import { provideRedis, REDIS_PACKAGES } from './redis-provision.mjs';
 import { isWorthShowing, redisAnswers, redisLaunch } from './redis-server.mjs';
 import { SIMULATED, welcome } from './welcome.mjs';
 
@@ -86,7 +86,8 @@ async function redisSettings(context) {
  * @returns {Promise<string>} its URL
  */
 async function startRedis({ root, env, fleet, print, lock, signal }) {
-  const source = await provideRedis({ env, run: fleet.run, say: print.say, mayUseDocker: true });
+  const means = { env, run: fleet.run, say: print.say, packagesDir: join(root, REDIS_PACKAGES) };
+  const source = await provideRedis({ ...means, mayUseDocker: true });
   const port = portFor(0);
   const next = async () => ({ ...(await redisLaunch(source, await port.next(), join(root, '.data/redis'))), env });
   const onStart = (/** @type {number} */ pid) => lock.record('redis', pid);

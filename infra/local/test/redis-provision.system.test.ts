@@ -1,10 +1,16 @@
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { chmod, cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createFleet } from '../fleet.mjs';
 import { provideRedis } from '../redis-provision.mjs';
 import { redisLaunch } from '../redis-server.mjs';
+
+/** Programs of a Debian that has no Redis. */
+const DEBIAN = fileURLToPath(new URL('./fixtures/debian', import.meta.url));
 
 let bin: string;
 let said: string[];
@@ -30,7 +36,8 @@ const provide = (means: Partial<Parameters<typeof provideRedis>[0]> = {}) => {
   const print = { line: () => undefined, say: () => undefined, problem: () => undefined };
   const { run } = createFleet({ root: bin, print });
   const say = (text: string) => said.push(text);
-  const machine = { platform: 'linux', isRoot: false, usualPlaces: [], mayUseDocker: true } as const;
+  const packagesDir = join(bin, 'packages');
+  const machine = { packagesDir, platform: 'linux', isRoot: false, usualPlaces: [], mayUseDocker: true } as const;
   return provideRedis({ env: { PATH: bin }, run, say, ...machine, ...means });
 };
 
@@ -61,6 +68,42 @@ describe('finding Redis', () => {
       'noninteractive install -y -q --no-install-recommends redis-server',
       '',
     ]);
+  });
+
+  describe('without being root', () => {
+    const apt = () => join(bin, 'packages/bin/redis-server');
+    const asked = async () => (await readFile(join(bin, 'log'), 'utf8')).match(/^.+$/gm);
+
+    beforeEach(() => cp(DEBIAN, bin, { recursive: true }));
+
+    it('unpacks it from the packages of Debian, with the libraries that are not here', async () => {
+      expect(await provide()).toEqual({ kind: 'binary', path: apt() });
+      expect(await asked()).toEqual(['update', 'download redis-server redis-tools', 'download libmissing1']);
+      const { stdout } = await promisify(execFile)(apt());
+      expect(stdout).toContain(`${bin}/packages/files/usr/lib/x86_64-linux-gnu`);
+      expect(await readdir(bin)).not.toContain(`packages.${process.pid}`);
+    });
+
+    it('takes what was unpacked before', async () => {
+      await provide();
+      await program('apt-get', 'exit 1');
+      expect(await provide()).toEqual({ kind: 'binary', path: apt() });
+    });
+
+    it('unpacks it before it takes Docker', async () => {
+      await program('docker', 'exit 0');
+      expect(await provide()).toEqual({ kind: 'binary', path: apt() });
+    });
+
+    it('asks for valkey where redis-server cannot be had, and leaves nothing behind', async () => {
+      await program('dpkg-deb', 'exit 2');
+      await expect(provide()).rejects.toThrow('dpkg ended with exit code 2');
+      expect((await asked())?.filter((line) => line.startsWith('download'))).toEqual([
+        'download redis-server redis-tools',
+        'download valkey-server valkey-tools',
+      ]);
+      expect(await readdir(bin)).not.toContain('packages');
+    });
   });
 
   it('installs it with brew on macOS', async () => {
