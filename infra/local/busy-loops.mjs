@@ -1,0 +1,28 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+
+const LOOPS = 4;
+/** Ends by itself when we are gone, even when we were killed. */
+const LOOP = 'const parent = process.ppid; for (;;) if (process.ppid !== parent) process.exit();';
+
+/**
+ * Runs a program of Node beside busy loops, which end with it, however it ends. A signal is passed on to the program, which
+ * takes its time to stop.
+ * @param {string} path
+ * @param {readonly string[]} args
+ * @returns {Promise<number>} its exit code
+ */
+export async function besideBusyLoops(path, args) {
+  const loops = Array.from({ length: LOOPS }, () => spawn(process.execPath, ['-e', LOOP], { stdio: 'ignore' }));
+  try {
+    console.log(`Busy loops beside it: ${loops.map(({ pid }) => pid).join(' ')}`);
+    const program = spawn(process.execPath, [path, ...args], { stdio: 'inherit' });
+    for (const name of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
+      process.on(name, () => program.kill(name));
+    }
+    const [code] = await once(program, 'exit');
+    return code ?? 1;
+  } finally {
+    for (const loop of loops) loop.kill('SIGKILL');
+  }
+}

@@ -1,0 +1,9 @@
+// `npm run test:under-load`: one whole `npm test` beside four busy loops. No test may fail because a machine is slow.
+import { fileURLToPath } from 'node:url';
+import { refuseOldNode } from './node-version.mjs';
+
+refuseOldNode();
+const TEST = fileURLToPath(new URL('./test.mjs', import.meta.url));
+import('./busy-loops.mjs')
+  .then(({ besideBusyLoops }) => besideBusyLoops(TEST, process.argv.slice(2)))
+  .then(process.exit);
