@@ -129,7 +129,7 @@ describe('a derived picture', () => {
       format,
       width,
     });
-    await derived.forget(frame);
+    await derived.deleteFrame(frame);
     expect(await kept()).toEqual([]);
   });
 
@@ -200,7 +200,7 @@ describe('a derived picture', () => {
     ];
     for (const query of ['width=64', 'width=128&format=webp', 'format=jpeg']) await get(frame, query);
     const kept64 = await get(other, 'width=64');
-    await derived.forget(frame);
+    await derived.deleteFrame(frame);
     expect(await kept()).toEqual([kept64?.name]);
   });
 
@@ -241,4 +241,41 @@ describe('a derived picture', () => {
     expect(await kept()).toEqual([]);
     expect(await derived.get(frame, options, signal)).toMatchObject({ contentType: 'image/webp' });
   });
+
+  it.each(['before it is stored', 'after it was looked for once more'])(
+    'leaves nothing when its frame is deleted while it is made, %s',
+    async (when) => {
+      const frame = await putFrame(await noise().png().toBuffer());
+      const options = { width: 64, format: 'webp' } as const;
+      // Each does its part just before the other's step that it races with.
+      const making = createDerived({
+        frames,
+        derived: {
+          ...store,
+          put: async (...args) => {
+            if (when === 'before it is stored') await derived.deleteFrame(frame);
+            return store.put(...args);
+          },
+        },
+        widths: [64],
+        maxPixels: 100_000,
+      });
+      const deleting = createDerived({
+        frames: {
+          ...frames,
+          delete: async (name) => {
+            await making.get(frame, options, signal);
+            await frames.delete(name);
+          },
+        },
+        derived: store,
+        widths: [64],
+        maxPixels: 100_000,
+      });
+      if (when === 'before it is stored') expect(await making.get(frame, options, signal)).toBeUndefined();
+      else await deleting.deleteFrame(frame);
+      expect(await kept()).toEqual([]);
+      expect(await frames.stat(frame)).toBeUndefined();
+    },
+  );
 });

@@ -5,7 +5,7 @@ import type { Handler } from '../http/messages.js';
 
 /** Deletes an ended job: its record, and then its pictures in every size. Its use stays counted. */
 export function deleteJob(deps: Deps): Handler {
-  const { ledger, frames, derived } = deps;
+  const { ledger, derived } = deps;
   return async ({ params: { id }, caller }) => {
     const { record } = await ownJob(deps, id, caller);
     if (!isTerminal(record.status) || !(await ledger.forget(record.id))) {
@@ -16,8 +16,7 @@ export function deleteJob(deps: Deps): Handler {
     }
     // What a crash leaves here grows old and goes with the housekeeping.
     for (const { name } of record.images) {
-      await derived.forget(name);
-      await frames.delete(name);
+      await derived.deleteFrame(name);
     }
     return { status: 204, job: record.id };
   };

@@ -31,8 +31,8 @@ export interface Derived {
     options: DerivedOptions,
     signal: AbortSignal,
   ): Promise<{ readonly name: string; readonly contentType: string } | undefined>;
-  /** Removes whatever was made of the frame. */
-  forget(filename: string): Promise<void>;
+  /** Removes the frame, and whatever was made of it or is being made. */
+  deleteFrame(filename: string): Promise<void>;
 }
 
 /** `widths` are the only ones that can be asked for: what is kept on disk stays a small multiple of the frames. */
@@ -57,7 +57,10 @@ export function createDerived(options: {
     if (frame === undefined) return false;
     const picture = await convert(frame, wanted, maxPixels);
     await withStorageDeadline(signal, (inTime) => derived.put(name, pieces(picture), { signal: inTime }));
-    return true;
+    if ((await frames.stat(filename)) !== undefined) return true;
+    // Deleted meanwhile, by somebody who may have looked here before this was put.
+    await derived.delete(name);
+    return false;
   }
 
   /** However wide it is asked for, there is one picture as wide as the frame; of other than a PNG one of each such width. */
@@ -84,7 +87,9 @@ export function createDerived(options: {
       const made = await makings.join(name, signal, (all) => limit(() => make(filename, name, form, all)));
       return made ? answer : undefined;
     },
-    forget: async (filename) => {
+    deleteFrame: async (filename) => {
+      // First: who makes something of it now looks for it again when that is stored, and leaves nothing either.
+      await frames.delete(filename);
       const formats = Object.keys(FORMATS) as Format[];
       const forms = formats.flatMap((format) => [undefined, ...widths].map((width) => ({ width, format })));
       await Promise.all(forms.map((form) => derived.delete(derivedName(filename, form))));
