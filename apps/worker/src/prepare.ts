@@ -2,6 +2,7 @@ import { FleetError } from '@comfy-fleet/contracts';
 import { type FrameStore, inputName } from '@comfy-fleet/frames';
 import { bindGraph, type Graph } from '@comfy-fleet/workflows';
 import type { HeldJob } from './held-job.js';
+import { pause } from './pause.js';
 import type { Tools } from './tools.js';
 import { whileStorageFails } from './while-storage-fails.js';
 
@@ -27,10 +28,15 @@ export function bindJob(job: HeldJob, promptId: string, { workflows }: Tools, up
   return bindGraph(template, request, uploaded === undefined ? options : { ...options, inputName: uploaded });
 }
 
+/** Before a picture that is not there is looked for again. */
+const SECOND_LOOK_MS = 500;
+
 /** Under its content hash, so that the same picture is one file on the instance however often it is used. */
 async function uploadInput(job: HeldJob, sha256: string, inputs: FrameStore): Promise<string> {
   const name = inputName(sha256);
-  const stored = await inputs.stat(name);
+  const look = () => inputs.stat(name);
+  // The housekeeping that is about to delete an old picture, which somebody takes up again, moves it aside for an instant.
+  const stored = (await look()) ?? (await pause(SECOND_LOOK_MS, job.signal).then(look));
   const stream = stored && (await inputs.open(name));
   if (stored === undefined || stream === undefined) {
     const detail = 'The picture this job starts from is no longer there. Send it again.';
