@@ -42,7 +42,7 @@ async function main(): Promise<void> {
   const config = loadConfig();
   const { keysFile, allowAnonymous, signedUrlSeconds } = config.access;
   requireKeys({ host: config.http.host, keysFile, allowAnonymous });
-  const workflows = await loadWorkflows(config.workflowsDir);
+  const workflows = await loadWorkflows(config.workflowsDir, config);
   const log = createLogger({ service: 'api', ...config.log });
   const tracing = await startTracing({ service: 'api', ...config.tracing, log });
   const metrics = createMetrics({ service: 'api', log });

@@ -38,7 +38,7 @@ async function main(): Promise<void> {
   const { healthHost, healthPort } = config.worker;
   const { maxAttempts, maxRefusals, maxInstanceDeaths, maxWorkerDeaths } = config.queue;
   const { jobTtlSeconds, lockMs, stalledCheckMs } = config.queue;
-  const workflows = await loadWorkflows(config.workflowsDir);
+  const workflows = await loadWorkflows(config.workflowsDir, config);
   const stores = await openFrameStores(config.frames, { owner: name });
   const swept = await stores.frames.sweepTemporary();
   if (swept > 0) log.info('removed half-written pictures of an earlier run', { count: swept });

@@ -130,6 +130,8 @@ export interface Config {
   };
   readonly frames: FramesSettings;
   readonly workflowsDir: string;
+  /** In place of the one that the workflows name. */
+  readonly checkpoint: string | undefined;
 }
 
 /** Where pictures are kept. */
@@ -305,6 +307,7 @@ function toConfig(s: Settings): Config {
     },
     frames: frames(s),
     workflowsDir: resolve(s.WORKFLOWS_DIR),
+    checkpoint: s.CHECKPOINT,
   };
 }
 

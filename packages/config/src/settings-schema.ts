@@ -169,6 +169,13 @@ export const settingsSchema = Type.Object({
     default: 'workflows',
     description: 'Folder of the workflow templates and lod-profiles.json',
   }),
+  CHECKPOINT: Type.Optional(
+    Type.String({
+      maxLength: 255,
+      description:
+        'Checkpoint, as ComfyUI lists it, that takes the place of the one in the workflows; a request may name another',
+    }),
+  ),
   WORKER_NAME: Type.Optional(
     Type.String({
       pattern: '^[A-Za-z0-9._-]{1,64}$',

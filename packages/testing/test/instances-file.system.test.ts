@@ -17,6 +17,8 @@ import {
 } from '../src/index.js';
 
 const SECRET = 'correct-horse-battery-staple';
+/** Not the one that the workflows name. */
+const CHECKPOINT = 'v1-5-pruned-emaonly.safetensors';
 const QUICK = { prompt: 'a lighthouse in a storm', lod: 'mid', width: 64, height: 64, steps: 4 };
 const LONG = { ...QUICK, steps: 150 };
 
@@ -37,7 +39,7 @@ beforeAll(async () => {
   const profiles = JSON.parse(await readFile(join(workflows, 'lod-profiles.json'), 'utf8'));
   profiles.sketch.pool = 'fast';
   await writeFile(join(workflows, 'lod-profiles.json'), JSON.stringify(profiles));
-  fleet = await startFleet({ redisUrl: inject('redisUrl'), env: { WORKFLOWS_DIR: workflows } });
+  fleet = await startFleet({ redisUrl: inject('redisUrl'), env: { WORKFLOWS_DIR: workflows, CHECKPOINT } });
   jobs = jobClient(fleet.url);
 });
 afterAll(async () => {
@@ -74,6 +76,7 @@ it('drives an instance behind a login under its name, and shows the secret nowhe
   expect(await jobs.ended((await jobs.generate(QUICK)).id)).toMatchObject({
     status: 'succeeded',
     instance: 'a/studio',
+    checkpoint: CHECKPOINT,
   });
   expect((await answerOf('/admin/instances/a/studio/drain', { method: 'POST' })).status).toBe(200);
   await until('it is drained', async () => (await answerOf('/health')).text.includes('"drain":"drained"'));

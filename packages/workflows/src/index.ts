@@ -3,7 +3,7 @@ export { type BindOptions, bindGraph } from './bind-graph.js';
 export { type Bindings, PARAMETERS, type Parameter } from './bindings.js';
 export { findLacks, type Lack } from './find-lacks.js';
 export type { Graph, GraphNode, Slot } from './graph.js';
-export { loadWorkflows, type Workflows } from './load-workflows.js';
+export { type LoadOptions, loadWorkflows, type Workflows } from './load-workflows.js';
 export type { LodProfile } from './lod-profiles.js';
 export { poolFor } from './pool-for.js';
 export { randomSeed } from './random-seed.js';

@@ -23,8 +23,13 @@ export interface Workflows {
   readonly profiles: Readonly<Record<Lod, LodProfile>>;
 }
 
+export interface LoadOptions {
+  /** Takes the place of the checkpoint that each workflow names itself; not that of a diffusion model (UNETLoader). */
+  readonly checkpoint?: string | undefined;
+}
+
 /** Reads a workflows folder. Throws one WorkflowError with everything that is wrong in any of its files. */
-export async function loadWorkflows(dir: string): Promise<Workflows> {
+export async function loadWorkflows(dir: string, { checkpoint }: LoadOptions = {}): Promise<Workflows> {
   const faults: string[] = [];
   const files = new Set(await list(dir));
   const attempt = async <T>(file: string, use: (json: unknown) => T): Promise<T | undefined> => {
@@ -46,7 +51,7 @@ export async function loadWorkflows(dir: string): Promise<Workflows> {
     const choices = files.has(name + BINDINGS) ? await attempt(name + BINDINGS, readChoices) : {};
     if (choices === undefined) continue;
     const template = await attempt(file, (json) => checkedTemplate(name, json, choices));
-    if (template !== undefined) templates.set(name, template);
+    if (template !== undefined) templates.set(name, withCheckpoint(template, checkpoint));
   }
   for (const file of files) {
     if (!file.endsWith(BINDINGS)) continue;
@@ -72,6 +77,13 @@ function checkedTemplate(name: string, json: unknown, choices: Choices): Templat
     );
   }
   return template;
+}
+
+function withCheckpoint(template: Template, checkpoint: string | undefined): Template {
+  const slots = template.bindings.slots.checkpoint;
+  if (checkpoint === undefined || slots.length === 0 || slots.some(({ input }) => input === 'unet_name'))
+    return template;
+  return { ...template, defaults: { ...template.defaults, checkpoint } };
 }
 
 function sentence(file: string, { problem, settledBy, inBindings }: Fault): string {

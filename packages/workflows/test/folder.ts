@@ -2,7 +2,7 @@ import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { loadWorkflows, type Workflows } from '../src/index.js';
+import { type LoadOptions, loadWorkflows, type Workflows } from '../src/index.js';
 
 const shipped = fileURLToPath(new URL('../../../workflows/', import.meta.url));
 const fixtures = fileURLToPath(new URL('./fixtures/', import.meta.url));
@@ -11,7 +11,7 @@ const fixtures = fileURLToPath(new URL('./fixtures/', import.meta.url));
 export type Files = Readonly<Record<string, { fixture: string } | { text: string } | undefined>>;
 
 /** Loads a folder that has the shipped files and, over them, `files`. */
-export async function loadFolder(files: Files = {}): Promise<Workflows> {
+export async function loadFolder(files: Files = {}, options: LoadOptions = {}): Promise<Workflows> {
   const dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-workflows-'));
   try {
     for (const name of ['text2img.json', 'img2img.json', 'lod-profiles.json']) {
@@ -22,7 +22,7 @@ export async function loadFolder(files: Files = {}): Promise<Workflows> {
       if ('text' in file) await writeFile(join(dir, name), file.text);
       else await copyFile(join(fixtures, `${file.fixture}.json`), join(dir, name));
     }
-    return await loadWorkflows(dir);
+    return await loadWorkflows(dir, options);
   } finally {
     await rm(dir, { recursive: true });
   }

@@ -16,6 +16,23 @@ function faults(kind: JobKind, request: Partial<Img2ImgRequest>, workflows: Work
   return [];
 }
 
+describe('resolveRequest with a checkpoint of the operator', () => {
+  it("takes it in place of the workflow's own, and the request's in place of both", async () => {
+    const workflows = await loadFolder({}, { checkpoint: 'juggernaut.safetensors' });
+    const checkpoints = (['text2img', 'img2img'] as const).map((kind) => [
+      resolve(kind, { prompt: 'a fox' }, workflows).checkpoint,
+      resolve(kind, { prompt: 'a fox', checkpoint: 'mine.safetensors' }, workflows).checkpoint,
+    ]);
+    expect(checkpoints).toEqual(Array(2).fill(['juggernaut.safetensors', 'mine.safetensors']));
+  });
+
+  it('leaves a workflow as it is that loads a diffusion model', async () => {
+    const files = { 'text2img.json': { fixture: 'flux-ksampler' } };
+    const workflows = await loadFolder(files, { checkpoint: 'juggernaut.safetensors' });
+    expect(resolve('text2img', { prompt: 'a fox' }, workflows).checkpoint).toBe('flux1-dev-fp8.safetensors');
+  });
+});
+
 describe('resolveRequest', () => {
   it('fills a request that has only a prompt from the profile mid and the template', () => {
     expect(resolve('text2img', { prompt: 'a fox' }, shipped)).toEqual({

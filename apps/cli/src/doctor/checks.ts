@@ -17,7 +17,7 @@ const COMFYUI_DEADLINE_MS = 30_000;
 
 /** Everything that is looked at for these settings, in the order in which it is told. */
 export function checksOf(config: Config, log: Logger): Check[] {
-  const loading = loadWorkflows(config.workflowsDir);
+  const loading = loadWorkflows(config.workflowsDir, config);
   loading.catch(() => {}); // told by its own check
   const workflows = (): Promise<Workflows | undefined> =>
     loading.catch((error: unknown) => {
