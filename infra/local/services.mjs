@@ -1,4 +1,5 @@
 import { join, resolve } from 'node:path';
+import { lookAtInstances } from './look.mjs';
 import { httpUrl, listens, portFor } from './ports.mjs';
 import { Problem } from './problem.mjs';
 import { untilReady } from './ready.mjs';
@@ -22,13 +23,11 @@ import { SIMULATED, welcome } from './welcome.mjs';
 export async function bringUp(context) {
   const { env, settings, print, signal, began } = context;
   const redis = await redisSettings(context);
-  const comfyuiUrls = settings.comfyuiUrls ?? (await startSimulator(context));
+  const simulated = settings.comfyuiUrls === undefined && settings.instancesFile === undefined;
+  const comfyui = simulated ? { COMFYUI_URLS: await startSimulator(context) } : {};
   // What nobody set, `npm run doctor` would not find.
-  context.lock.tell({
-    ...redis,
-    ...(settings.comfyuiUrls === undefined ? { COMFYUI_URLS: comfyuiUrls } : {}),
-  });
-  const disk = settings.comfyuiUrls === undefined ? simulatorDisk(context) : {};
+  context.lock.tell({ ...redis, ...comfyui });
+  const disk = simulated ? simulatorDisk(context) : {};
   const port = portFor(settings.port, settings.host);
   const metricsPort = portFor(settings.apiMetricsPort, settings.apiMetricsHost);
   const healthPort = portFor(settings.workerHealthPort, settings.workerHealthHost);
@@ -37,7 +36,7 @@ export async function bringUp(context) {
   const own = {
     ...serviceEnv(env),
     ...redis,
-    COMFYUI_URLS: comfyuiUrls,
+    ...comfyui,
     ...webhooksToThisMachine(context),
   };
   startService(context, 'dispatcher', own, { ports: { DISPATCHER_HEALTH_PORT: dispatcherPort }, graceMs: 20_000 });
@@ -45,6 +44,7 @@ export async function bringUp(context) {
   // is shared needs a name of this machine, which is the service's own default
   const name = env.WORKER_NAME || (isOwn(settings) ? 'local' : undefined);
   const worker = { ...own, ...disk, ...(name === undefined ? {} : { WORKER_NAME: name }) };
+  const looking = lookAtInstances({ ...context, env: worker });
   const graceMs = (settings.drainSeconds + 10) * 1000;
   startService(context, 'worker', worker, { ports: { WORKER_HEALTH_PORT: healthPort }, graceMs });
   startService(context, 'api', own, { ports: { PORT: port, API_METRICS_PORT: metricsPort }, graceMs: 15_000 });
@@ -58,9 +58,10 @@ export async function bringUp(context) {
   ]);
   for (const one of [port, metricsPort, healthPort, dispatcherPort]) one.keep();
   const url = httpUrl(settings.host, port.number);
-  print.say(
-    welcome({ url, simulated: settings.comfyuiUrls === undefined, seconds: (performance.now() - began) / 1000 }),
-  );
+  const first = await looking;
+  // By now one of them does; others may have started meanwhile.
+  const { needs } = first.silent === 0 ? first : await lookAtInstances({ ...context, env: worker });
+  print.say(welcome({ url, simulated, needs, seconds: (performance.now() - began) / 1000 }));
 }
 
 /** @param {import('./settings.mjs').RunnerSettings} settings */

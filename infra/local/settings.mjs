@@ -8,7 +8,8 @@ import { Problem } from './problem.mjs';
  *   host: string, port: number, apiMetricsHost: string, apiMetricsPort: number,
  *   workerHealthHost: string, workerHealthPort: number,
  *   dispatcherHealthHost: string, dispatcherHealthPort: number, simulatorPort: number,
- *   redisUrl: string | undefined, redisIsElsewhere: boolean, comfyuiUrls: string | undefined, drainSeconds: number,
+ *   redisUrl: string | undefined, redisIsElsewhere: boolean, comfyuiUrls: string | undefined,
+ *   instancesFile: string | undefined, drainSeconds: number,
  * }} RunnerSettings
  */
 
@@ -36,6 +37,7 @@ export function readRunnerSettings(root, env) {
       (name) => text(env[name]) !== undefined,
     ),
     comfyuiUrls: text(env.COMFYUI_URLS),
+    instancesFile: text(env.COMFYUI_INSTANCES_FILE),
     drainSeconds: number(env, 'DRAIN_SECONDS', 60, 86_400),
   };
 }

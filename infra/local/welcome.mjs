@@ -1,15 +1,19 @@
 /**
  * What a newcomer needs next. The curl lines can be pasted into a shell as they are.
- * @param {{ url: string, simulated: boolean, seconds: number }} facts
+ * @param {{ url: string, simulated: boolean, needs: import('./look.mjs').Needs, seconds: number }} facts
  * @returns {string}
  */
-export function welcome({ url, simulated, seconds }) {
-  const ask = `curl -s ${url}/generate -H 'content-type: application/json' -H 'prefer: wait=60' -d '{"prompt":"a lighthouse in a storm, oil painting","lod":"sketch"}'`;
+export function welcome({ url, simulated, needs, seconds }) {
+  const checkpoint = needs?.checkpoint ? { checkpoint: needs.checkpoint } : {};
+  const body = JSON.stringify({ prompt: 'a lighthouse in a storm, oil painting', lod: 'sketch', ...checkpoint });
+  const ask = `curl -s ${url}/generate -H 'content-type: application/json' -H 'prefer: wait=60' -d '${body.replaceAll("'", "'\\''")}'`;
   const lines = [
     '',
     `comfy-fleet is ready after ${seconds.toFixed(1)} s:  ${url}`,
     '',
-    'Ask for a picture, and wait for the answer:',
+    needs === null
+      ? 'No instance can run text2img now: see above what each lacks. Then ask for a picture, and wait for the answer:'
+      : 'Ask for a picture, and wait for the answer:',
     `  ${ask}`,
     'See it (the "image_url" of that answer, or all in one line):',
     `  curl -so picture.png "${url}$(${ask} | grep -o '/images/[^"]*' | head -1)"`,

@@ -1,7 +1,8 @@
 import { type Command, type Surroundings, UsageError } from './command.js';
 import { doctor } from './doctor/doctor.js';
+import { instances } from './instances/instances.js';
 
-const COMMANDS: Readonly<Record<string, Command>> = { doctor };
+const COMMANDS: Readonly<Record<string, Command>> = { doctor, instances };
 const MISUSED = 2;
 
 /** Runs the command that the first argument names. Answers its exit code, 2 when it was called wrongly. */
@@ -26,6 +27,6 @@ export async function runCommand(args: readonly string[], surroundings: Surround
 }
 
 function helpText(): string {
-  const lines = Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(10)}${summary}`);
+  const lines = Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(12)}${summary}`);
   return ['comfy-fleet <command>', '', ...lines].join('\n');
 }

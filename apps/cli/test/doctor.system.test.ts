@@ -346,7 +346,7 @@ describe('doctor on a broken set-up', () => {
           check: 'comfyui-models',
           level: 'fail',
           found: `${poor.url} lacks sd_xl_base_1.0.safetensors for ckpt_name of CheckpointLoaderSimple (it has fox.safetensors), which text2img.json needs`,
-          mend: 'put the file into its models/checkpoints and press R in ComfyUI (or restart it), or name one that is there in text2img.json',
+          mend: 'set CHECKPOINT=fox.safetensors, or another that is there, or put the file into its models/checkpoints and press R in ComfyUI (or restart it)',
         },
       ],
     ]);

@@ -18,6 +18,9 @@ export async function makeRoot(): Promise<{ root: string; remove: () => Promise<
     const code = `import { standIn } from ${JSON.stringify(fixture('stand-in.mjs'))};\nstandIn('${name}');\n`;
     await writeFile(join(root, 'apps', name, 'dist/main.js'), code);
   }
+  await mkdir(join(root, 'apps/cli/dist'), { recursive: true });
+  const told = "console.log(process.env.STAND_IN_LOOK ?? '')";
+  await writeFile(join(root, 'apps/cli/dist/main.js'), told);
   return { root, remove: () => rm(root, { recursive: true, force: true }) };
 }
 
@@ -40,6 +43,7 @@ export interface Runner {
 export async function startRunner(root: string, env: NodeJS.ProcessEnv = {}): Promise<Runner> {
   const {
     COMFYUI_URLS: _urls,
+    COMFYUI_INSTANCES_FILE: _file,
     REDIS_URL: _redis,
     WORKER_NAME: _name,
     WEBHOOK_ALLOW: _allow,

@@ -90,6 +90,36 @@ describe('npm start', () => {
     expect(runner.text()).not.toContain('simulator');
   });
 
+  it('starts no simulator when COMFYUI_INSTANCES_FILE is set, and leaves COMFYUI_URLS as it is', async () => {
+    const runner = await start({ COMFYUI_INSTANCES_FILE: 'instances.yaml' });
+    await runner.says(READY);
+    expect(runner.text()).toContain('comfyui undefined ');
+    expect(runner.text()).not.toContain('simulator');
+  });
+
+  it('says of each ComfyUI what it is before it is ready, and shows a line with a checkpoint that is installed', async () => {
+    const instances = [{ name: 'local/1', answers: true, text: 'local/1 is ComfyUI 1.2.3 and has a fox.' }];
+    const checkpoint = "a fox's.safetensors";
+    const told = JSON.stringify({ instances, text2img: { checkpoint } });
+    const runner = await start({ COMFYUI_URLS: 'http://127.0.0.1:1', STAND_IN_LOOK: told });
+    await runner.says(/The next npm start/);
+    const lines = runner.lines();
+    const said = lines.findIndex((line) => /^comfyui +\| local\/1 is ComfyUI 1\.2\.3 and has a fox\.$/.test(line));
+    expect(said).toBeGreaterThan(-1);
+    expect(said).toBeLessThan(lines.findIndex((line) => READY.test(line)));
+    const curl = lines.find((line) => line.startsWith('  curl ')) ?? '';
+    const { stdout } = await promisify(execFile)('bash', ['-c', curl.replace('curl', 'printf "%s\\n"')]);
+    expect(JSON.parse(stdout.trim().split('\n').at(-1) ?? '')).toMatchObject({ lod: 'sketch', checkpoint });
+  });
+
+  it('says that no ComfyUI can run what it shows, and looks again at those that did not answer', async () => {
+    const instances = [{ name: 'local/1', answers: false, text: 'local/1 refused the connection.' }];
+    const told = JSON.stringify({ instances, text2img: null });
+    const runner = await start({ COMFYUI_URLS: 'http://127.0.0.1:1', STAND_IN_LOOK: told });
+    await runner.says(/No instance can run text2img now/);
+    expect(runner.lines().filter((line) => line.endsWith('local/1 refused the connection.'))).toHaveLength(2);
+  });
+
   it.each(['REDIS_SENTINELS', 'REDIS_CLUSTER', 'REDIS_URL_FILE'])('starts no Redis when %s names one', async (name) => {
     const runner = await start({ [name]: '127.0.0.1:1' });
     await runner.says(READY);

@@ -1,8 +1,6 @@
-import { CredentialsRefused, createComfyClient, readAbilities } from '@comfy-fleet/comfyui';
 import { type Config, ConfigError, type InstanceSettings, readInstances } from '@comfy-fleet/config';
-import { FleetError } from '@comfy-fleet/contracts';
-import { askedOfInstances, type Workflows } from '@comfy-fleet/workflows';
-import { showBytes } from '../bytes.js';
+import type { Workflows } from '@comfy-fleet/workflows';
+import { lookAt, whatItIs } from '../../instances/look-at.js';
 import { type Finding, reportOf } from '../finding.js';
 import { showUrl } from '../show-url.js';
 import { clockFinding } from './clock.js';
@@ -31,33 +29,25 @@ export async function checkComfyui(
 }
 
 async function checkInstance(
-  { name, url, headers }: InstanceSettings,
+  instance: InstanceSettings,
   config: Config,
   workflows: Workflows | undefined,
   signal: AbortSignal,
 ): Promise<Finding[]> {
   const { ok, fail } = reportOf('comfyui');
-  const { instancesFile, timeoutMs } = config.comfyui;
-  const address = instancesFile === undefined ? showUrl(url) : `${name} (${showUrl(url)})`;
-  const client = createComfyClient({ baseUrl: url, instance: address, headers, timeoutMs });
-  try {
-    const { version, devices } = await client.systemStats(signal);
-    const gpus = devices.map(({ name, vramTotal }) => (vramTotal ? `${name} ${showBytes(vramTotal)}` : name));
-    const here = ok(`${address} is ComfyUI ${version ?? 'of unknown version'} with ${gpus.join(', ') || 'no device'}`);
-    const clock = await checkClock({ url, headers }, address, signal);
-    if (workflows === undefined) return [here, ...clock];
-    const abilities = await readAbilities(client, askedOfInstances(workflows.templates.values()), signal);
-    return [here, ...clock, ...lackFindings(address, workflows, abilities, config.limits)];
-  } catch (error) {
-    signal.throwIfAborted();
-    if (!(error instanceof FleetError)) throw error;
-    if (error instanceof CredentialsRefused) return [fail(error.detail, error.advice)];
+  const { instancesFile } = config.comfyui;
+  const address = instancesFile === undefined ? showUrl(instance.url) : `${instance.name} (${showUrl(instance.url)})`;
+  const look = await lookAt(address, instance, { config, workflows, signal });
+  if ('fault' in look) {
     const setting = instancesFile === undefined ? 'COMFYUI_URLS' : `its url in ${instancesFile}`;
     const mend = `start ComfyUI there (python main.py --listen), or correct ${setting}, and see that this machine may reach it`;
-    return [fail(error.detail, mend)];
-  } finally {
-    client.close();
+    return [fail(look.fault, look.advice ?? mend)];
   }
+  return [
+    ok(`${address} is ${whatItIs(look)}`),
+    ...(await checkClock(instance, address, signal)),
+    ...(look.verdicts === undefined ? [] : lackFindings(address, look.verdicts)),
+  ];
 }
 
 /** By the header Date, which has whole seconds. Without one nothing is said. */

@@ -1,0 +1,93 @@
+import { parseArgs } from 'node:util';
+import { type Config, ConfigError, type InstanceSettings, loadConfig, readInstances } from '@comfy-fleet/config';
+import { checkpointToName, loadWorkflows, WorkflowError, type Workflows } from '@comfy-fleet/workflows';
+import { type Command, UsageError } from '../command.js';
+import { showUrl } from '../doctor/show-url.js';
+import { type Look, lookAt } from './look-at.js';
+import { tellOf } from './tell.js';
+
+const USAGE = `comfy-fleet instances [--json]
+
+Says of each ComfyUI of COMFYUI_URLS or COMFYUI_INSTANCES_FILE what it is (version, GPU, checkpoints), which workflows it can run, and what
+to set where it cannot. The exit code is 1 when one of them does not answer or can run nothing.
+
+  --json   writes { instances: [{ name, answers, text }], text2img: { checkpoint } | null }: what a request for text2img has to
+           name (null: nothing) for one of them to run it; null in its place: none of them can`;
+
+/** A ComfyUI with many custom nodes is asked for each node class that a workflow uses. */
+const DEADLINE_MS = 30_000;
+
+/** What each ComfyUI of the settings is and can run. */
+export const instances: Command = {
+  summary: 'says what each ComfyUI is, which workflows it can run, and what to set where it cannot',
+  run: async (args, { result, say }) => {
+    const { json, help } = readOptions(args);
+    if (help) {
+      result(USAGE);
+      return 0;
+    }
+    try {
+      const config = loadConfig();
+      const all = readInstances(config);
+      const workflows = await loadWorkflows(config.workflowsDir, config);
+      const signal = AbortSignal.timeout(DEADLINE_MS);
+      const found = await Promise.all(all.map((instance) => examine(instance, { config, workflows, signal })));
+      if (json) result(JSON.stringify({ instances: found.map(toJson), text2img: text2img(found, workflows, config) }));
+      else for (const { text } of found) result(text);
+      return found.every(({ look }) => canRunSome(look)) ? 0 : 1;
+    } catch (error) {
+      if (!(error instanceof ConfigError || error instanceof WorkflowError)) throw error;
+      say(error.message);
+      return 1;
+    }
+  },
+};
+
+interface Found {
+  readonly name: string;
+  readonly look: Look;
+  readonly text: string;
+}
+
+async function examine(
+  instance: InstanceSettings,
+  context: { readonly config: Config; readonly workflows: Workflows; readonly signal: AbortSignal },
+): Promise<Found> {
+  const name = `${context.config.worker.name}/${instance.name}`;
+  const label = `${name} (${showUrl(instance.url)})`;
+  const look = await lookAt(label, instance, context).catch((error: unknown): Look => {
+    if (!context.signal.aborted) throw error;
+    const fault = `The ComfyUI instance ${label} did not say within ${DEADLINE_MS / 1000} s what it has.`;
+    return { fault, advice: undefined };
+  });
+  return { name, look, text: tellOf(label, look, context.workflows) };
+}
+
+function toJson({ name, look, text }: Found) {
+  return { name, answers: !('fault' in look), text };
+}
+
+function canRunSome(look: Look): boolean {
+  return !('fault' in look) && (look.verdicts ?? []).some(({ lacks }) => lacks.length === 0);
+}
+
+/** The default is preferred to any other checkpoint. */
+function text2img(found: readonly Found[], workflows: Workflows, { limits }: Config) {
+  const named = found.flatMap(({ look }) => {
+    const checkpoint =
+      'fault' in look || look.abilities === undefined ? undefined : checkpointToName(look.abilities, workflows, limits);
+    return checkpoint === undefined ? [] : [checkpoint];
+  });
+  const [first] = named;
+  if (first === undefined) return null;
+  return { checkpoint: named.includes(null) ? null : first };
+}
+
+function readOptions(args: readonly string[]): { json: boolean; help: boolean } {
+  try {
+    const options = { json: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } } as const;
+    return parseArgs({ args: [...args], options }).values;
+  } catch (error) {
+    throw new UsageError(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
+  }
+}

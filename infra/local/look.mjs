@@ -1,0 +1,36 @@
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+
+/**
+ * What a request for a picture has to name so that an instance can run it: nothing, or a checkpoint. Null: none can run it;
+ * undefined: that is not known.
+ * @typedef {{ checkpoint: string | null } | null | undefined} Needs
+ * @typedef {{ silent: number, needs: Needs }} Looked `silent`: how many instances do not answer
+ */
+
+/**
+ * Asks each ComfyUI of the settings what it is, and says it in a line each: what answers nothing, is no ComfyUI or lacks a
+ * model is named at once. The command line does the asking, in a process of its own: it is built by now, and this runner
+ * is not. Where that fails, the services will say why.
+ * @param {{ root: string, env: NodeJS.ProcessEnv, print: import('./printer.mjs').Printer, signal: AbortSignal }} context
+ * @returns {Promise<Looked>}
+ */
+export async function lookAtInstances({ root, env, print, signal }) {
+  const main = join(root, 'apps/cli/dist/main.js');
+  const child = spawn(process.execPath, [main, 'instances', '--json'], {
+    cwd: root,
+    env,
+    stdio: ['ignore', 'pipe', 'ignore'],
+    signal,
+  });
+  child.on('error', () => undefined); // the stop that was asked for
+  try {
+    const { instances, text2img } = JSON.parse(await text(child.stdout));
+    for (const { text: line } of instances) print.line('comfyui', line);
+    const silent = instances.filter((/** @type {{ answers: boolean }} */ { answers }) => !answers).length;
+    return { silent, needs: text2img };
+  } catch {
+    return { silent: 0, needs: undefined };
+  }
+}

@@ -1,0 +1,41 @@
+import type { Lack } from './find-lacks.js';
+
+const MOST_LISTED = 5;
+
+/** What is lacking, so that "it lacks <…>" is a sentence. */
+export function describeLack(lack: Lack): string {
+  if (lack.input === undefined) return `the node class ${lack.className}`;
+  const has = lack.choices.length === 0 ? 'there is none' : `it has ${listed(lack.choices)}`;
+  return `${lack.value} for ${lack.input} of ${lack.className} (${has})`;
+}
+
+/** What to do about it, as an order. */
+export function mendLack(lack: Lack, workflow: string): string {
+  if (lack.input === undefined) {
+    return `install the custom node that brings ${lack.className} there and restart ComfyUI, or take it out of ${workflow}.json`;
+  }
+  if (lack.parameter === 'sampler_name' || lack.parameter === 'scheduler') {
+    return 'name one that is there in lod-profiles.json, or update ComfyUI';
+  }
+  if (lack.parameter !== 'checkpoint') {
+    return `put the file into its models folder and press R in ComfyUI (or restart it), or name one that is there in ${workflow}.json`;
+  }
+  const [installed] = lack.choices;
+  // CHECKPOINT is not for diffusion models.
+  if (lack.input === 'unet_name') {
+    return `put the file into its models/diffusion_models and press R in ComfyUI (or restart it), or name one that is there in ${workflow}.json`;
+  }
+  const setting = installed === undefined ? '' : `set CHECKPOINT=${quoted(installed)}, or another that is there, or `;
+  return `${setting}put the file into its models/checkpoints and press R in ComfyUI (or restart it)`;
+}
+
+/** The first few, and how many more there are. */
+export function listed(names: readonly string[]): string {
+  const shown = names.slice(0, MOST_LISTED).join(', ');
+  return names.length > MOST_LISTED ? `${shown} and ${names.length - MOST_LISTED} more` : shown;
+}
+
+/** As a shell and a .env file take it. */
+function quoted(text: string): string {
+  return /^[\w./+:@%-]+$/.test(text) ? text : `'${text}'`;
+}
