@@ -34,8 +34,8 @@ const faultSchemas = {
     strict,
   ),
   /**
-   * The node runs until it is interrupted, or for `ms`. `ignoresInterrupts`: as a node that never looks up (a stuck
-   * download, a hung kernel): an interrupt shows only when it is over, without `ms` never.
+   * The node runs until it is interrupted, or for `ms`, or, without `times`, until the fault is removed. `ignoresInterrupts`: as a node that never looks up (a stuck
+   * download, a hung kernel): an interrupt shows only when it is over.
    */
   hang: Type.Object(
     {
@@ -116,6 +116,11 @@ export class FaultBook {
     return this.planted.some(
       (fault) => fault.kind === 'silent_socket' && (fault.times ?? fault.probability) === undefined,
     );
+  }
+
+  /** Whether it is still planted. */
+  has(fault: Fault): boolean {
+    return this.planted.some((planted) => planted === fault);
   }
 
   list(): readonly PlantedFault[] {

@@ -70,6 +70,17 @@ describe('a planted fault', () => {
     await expect.poll(() => running.get('/queue').catch(() => undefined)).toMatchObject({ queue_running: [] });
   });
 
+  it('hang without a number goes on until it is removed, and hears of its interrupt then', async () => {
+    const { faults } = running.simulator;
+    faults.add({ kind: 'hang', ignoresInterrupts: true });
+    const id = await running.submit(textToImage());
+    await expect.poll(async () => (await running.get('/queue')).queue_running).toHaveLength(1);
+    await post('/interrupt', { prompt_id: id });
+    faults.remove();
+    await running.listener.untilEndOf(id);
+    expect(ending(await running.historyOf(id))[0]).toBe('execution_interrupted');
+  });
+
   it('hang with a length goes on by itself after it', async () => {
     running.simulator.faults.add({ kind: 'hang', ms: 20, ignoresInterrupts: true, times: 1 });
     expect(ending(await running.run(textToImage()))[0]).toBe('execution_success');

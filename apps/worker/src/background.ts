@@ -5,13 +5,14 @@ import type { Instance } from './instance.js';
 import type { Lane } from './lanes.js';
 import { deleteOldFiles } from './leftovers.js';
 import { watchBeginnings } from './never-begins.js';
-import { stopAbandoned } from './stop-abandoned.js';
 import type { Study } from './study.js';
+import type { WedgeWatch } from './wedge-watch.js';
 
 interface Background {
   readonly ledger: WorkerLedger;
   readonly lanes: readonly Lane[];
   readonly study: Study;
+  readonly wedges: WedgeWatch;
   readonly announce: () => Promise<void>;
   readonly beginMs: number;
   readonly announceSeconds: number;
@@ -22,7 +23,7 @@ interface Background {
 
 /** How often an instance that nobody asks anything is asked whether it is there. */
 const PROBE_MS = 1000;
-/** How often prompts are looked for that were given up while their instance was out of reach. */
+/** How often prompts are looked for that no job wants any more, and whether wedged instances still are. */
 const ABANDONED_MS = 1000;
 /** How often it is looked whether what an instance was given begins. */
 const BEGINNINGS_MS = 1000;
@@ -36,7 +37,8 @@ const CLEAN_MS = 3_600_000;
  * is over.
  */
 export function startBackground(background: Background): Promise<void>[] {
-  const { ledger, lanes, study, announce, beginMs, announceSeconds, abilitiesSeconds, signal, log } = background;
+  const { ledger, lanes, study, wedges, announce, beginMs, announceSeconds, abilitiesSeconds, signal, log } =
+    background;
   const until = { signal, log };
   const instances = lanes.map(({ instance }) => instance);
   return [
@@ -54,7 +56,7 @@ export function startBackground(background: Background): Promise<void>[] {
       ),
     ),
     every(OPINIONS_MS, 'reading opinions', () => hearOpinions(ledger, instances), until),
-    every(ABANDONED_MS, 'stopping abandoned prompts', () => stopAbandoned({ ledger, instances, ...until }), until),
+    every(ABANDONED_MS, 'stopping abandoned prompts', wedges.look, until),
     every(announceSeconds * 1000, 'announcing', announce, until),
   ];
 }

@@ -10,7 +10,9 @@ import { TakenBack } from './signals.js';
 export type End =
   | { readonly state: 'ended'; readonly entry: HistoryEntry; readonly timedOut: boolean }
   /** Without a trace; `died`: the instance was out of reach meanwhile, so it was restarted. */
-  | { readonly state: 'absent'; readonly died: boolean; readonly timedOut: boolean };
+  | { readonly state: 'absent'; readonly died: boolean; readonly timedOut: boolean }
+  /** Not at all: it goes on `graceMs` after it was first interrupted, at `since` (ms since 1970). */
+  | { readonly state: 'deaf'; readonly since: number; readonly timedOut: boolean };
 
 export interface FollowOptions {
   readonly tracker: ProgressTracker;
@@ -18,6 +20,8 @@ export interface FollowOptions {
   readonly pollMs: number;
   /** Longest execution. */
   readonly deadlineMs: number;
+  /** How long after its first interrupt it may go on. */
+  readonly graceMs: number;
   /** Look at once: the prompt may have moved on before we listened. */
   readonly look: boolean;
 }
@@ -35,11 +39,11 @@ const PATIENT_MS = 250;
 /**
  * Follows a prompt to its end. The socket says when to look; what is true is asked over HTTP, every `pollMs` even if
  * the socket says nothing. On the way a prompt that is to stop (its caller cancels, its time is up, an idle instance
- * asks for it, it should have begun by now) is taken out of the queue or interrupted. Throws TakenBack when it was
- * taken out for another instance.
+ * asks for it, it should have begun by now) is taken out of the queue or interrupted; it is not waited for beyond
+ * `graceMs` when it hears no interrupt. Throws TakenBack when it was taken out for another instance.
  */
 export async function followPrompt(job: HeldJob, promptId: string, options: FollowOptions): Promise<End> {
-  const { tracker, pollMs, deadlineMs } = options;
+  const { tracker, pollMs, deadlineMs, graceMs } = options;
   const previews = new Previews(job);
   const mark = progressMarks();
   let lastWrite = performance.now();
@@ -49,6 +53,7 @@ export async function followPrompt(job: HeldJob, promptId: string, options: Foll
   let died = false;
   /** We took it out of the queue, or tried to. */
   let deleted = false;
+  let interruptedAt: number | undefined;
   let stops = 0;
   let lookNow = options.look || job.cancelRequested;
 
@@ -78,9 +83,13 @@ export async function followPrompt(job: HeldJob, promptId: string, options: Foll
       else await job.askLedger();
       const spared = state.state === 'running' && job.isToBeTakenBack && !job.cancelRequested;
       if (toStop() && !spared) {
+        if (interruptedAt !== undefined && state.state === 'running' && Date.now() - interruptedAt >= graceMs) {
+          return { state: 'deaf', since: interruptedAt, timedOut: timedOut(deadlineMs - SOONER_MS) };
+        }
         deleted ||= state.state === 'pending';
         stops += 1;
         await stop(job, promptId, state);
+        if (state.state === 'running') interruptedAt ??= Date.now();
       }
     }
     if (job.beginningDueInMs <= 0) await job.noteBeginning();

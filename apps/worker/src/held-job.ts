@@ -60,13 +60,15 @@ export class HeldJob {
   #noted: string | undefined;
   #attempts: number;
   #unwatch: () => void = () => {};
-  #heard: { began: number | undefined; ended: number | undefined } = { began: undefined, ended: undefined };
+  #heard: { began?: number; ended?: number; node?: string } = {};
   /** Told how far the execution is, 0 to 1. */
   fraction = 0;
   kills: number;
   ooms: number;
   /** The instance died, or was restarted, while it had the submission. */
   instanceDied = false;
+  /** ComfyUI may execute its submission for longer than there is a job. */
+  isInDoubt = false;
   /** Its pictures are being stored. */
   isCollecting = false;
 
@@ -155,7 +157,7 @@ export class HeldJob {
     if (this.#began !== promptId) this.#beganAt = undefined;
     this.fraction = 0;
     this.#unwatch();
-    this.#heard = { began: undefined, ended: undefined };
+    this.#heard = {};
     this.#unwatch = this.instance.listen(promptId, (news) => this.#hear(news));
   }
 
@@ -163,11 +165,16 @@ export class HeldJob {
     const { type } = news;
     if (type === 'started') this.#heard.began ??= performance.now();
     if (type === 'succeeded' || type === 'failed' || type === 'interrupted') this.#heard.ended ??= performance.now();
+    if (type === 'node') this.#heard.node = news.node;
     this.news.push(news);
   }
 
-  /** When the socket said that the current submission began and ended, by performance.now(). */
-  get heard(): { readonly began: number | undefined; readonly ended: number | undefined } {
+  /** When the socket said that the current submission began and ended, by performance.now(), and the node that began last. */
+  get heard(): {
+    readonly began?: number | undefined;
+    readonly ended?: number | undefined;
+    readonly node?: string | undefined;
+  } {
     return this.#heard;
   }
 

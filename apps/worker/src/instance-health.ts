@@ -29,7 +29,7 @@ export class InstanceHealth {
   readonly #suspicion: Suspicion;
   #reach: 'up' | 'down' | 'unknown' = 'unknown';
   #unreached: string | null = null;
-  readonly #closures = new Map<Closure, string>();
+  readonly #closures = new Map<Closure, { readonly reason: string; readonly since: number }>();
   #state: InstanceState = 'unknown';
   #since = Date.now();
   #failures = 0;
@@ -54,7 +54,7 @@ export class InstanceHealth {
   /** Why it is not up. */
   get reason(): string | null {
     if (this.#reach !== 'up') return this.#unreached;
-    return this.#closure === undefined ? null : (this.#closures.get(this.#closure) ?? null);
+    return this.#closure === undefined ? null : (this.#closures.get(this.#closure)?.reason ?? null);
   }
 
   /** It answers, whether or not it is given work. */
@@ -81,9 +81,12 @@ export class InstanceHealth {
     this.#refresh();
   }
 
-  /** It is given no work for this reason, until it is opened. The reason for people may change meanwhile. */
-  close(why: Closure, reason: string): void {
-    this.#closures.set(why, reason);
+  /**
+   * It is given no work for this reason, until it is opened. The reason for people may change meanwhile; `since` is ms since
+   * 1970, the first one counts.
+   */
+  close(why: Closure, reason: string, since = Date.now()): void {
+    this.#closures.set(why, { reason, since: this.#closures.get(why)?.since ?? since });
     this.#refresh();
   }
 
@@ -185,7 +188,8 @@ export class InstanceHealth {
     const state = this.#reach === 'up' ? (this.#closure ?? 'up') : this.#reach;
     if (state === this.#state) return;
     this.#state = state;
-    this.#since = Date.now();
+    const closure = this.#reach === 'up' ? this.#closure : undefined;
+    this.#since = (closure && this.#closures.get(closure)?.since) ?? Date.now();
     this.#options.onChange(this);
   }
 }

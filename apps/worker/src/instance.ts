@@ -30,6 +30,8 @@ export interface Instance {
   readonly name: string;
   /** Whose jobs it takes. */
   readonly pools: readonly string[];
+  /** For the command that restarts it. People are told its name: a loopback URL is another server on every node. */
+  readonly url: string;
   readonly health: InstanceHealth;
   /** To submit with; see ComfySocket. */
   readonly clientId: string;
@@ -143,6 +145,7 @@ export function openInstance({
   const instance: Instance = {
     name,
     pools,
+    url: baseUrl,
     health,
     get clientId() {
       return socket.clientId;

@@ -1,3 +1,4 @@
+import { INSTANCE_STATES } from '@comfy-fleet/contracts';
 import {
   COLLECT_BUCKETS,
   type Counter,
@@ -12,8 +13,8 @@ import type { Instance } from './instance.js';
 import { KINDS } from './second-opinion.js';
 import type { StoreWatch } from './store-watch.js';
 
-/** How a prompt ended in ComfyUI; `removed`: taken out of its queue before it began. */
-const OUTCOMES = ['succeeded', 'failed', 'interrupted', 'removed', 'lost'] as const;
+/** How a prompt ended in ComfyUI; `removed`: taken out of its queue before it began; `wedged`: not, though interrupted. */
+const OUTCOMES = ['succeeded', 'failed', 'interrupted', 'removed', 'lost', 'wedged'] as const;
 export type PromptOutcome = (typeof OUTCOMES)[number];
 
 /** What is shown of a lane. */
@@ -44,6 +45,11 @@ export function createInstruments(metrics: Metrics): Instruments {
     help: '1 while the ComfyUI instance can be given work, 0 while it is down or has not answered yet.',
     labels: ['instance'],
   });
+  const states = metrics.gauge({
+    name: 'instance_state',
+    help: '1 for the state in which the instance is, 0 for the others; resting: it failed too much, wedged: it cannot be stopped.',
+    labels: ['instance', 'state'],
+  });
   const busy = metrics.counter({
     name: 'instance_busy_seconds_total',
     help: 'Time in which the instance executed a prompt of this worker, from its start event to its end; while it is down none counts.',
@@ -57,7 +63,8 @@ export function createInstruments(metrics: Metrics): Instruments {
     name: 'prompts_total',
     help:
       'Prompts given to the instance, by how they ended there: succeeded, failed, interrupted, ' +
-      'removed (taken out of its queue before they began), lost (it has nothing of them any more).',
+      'removed (taken out of its queue before they began), lost (it has nothing of them any more), ' +
+      'wedged (they went on after an interrupt, and their jobs ended without them).',
     labels: ['instance', 'outcome'],
   });
   const switches = metrics.counter({
@@ -132,6 +139,9 @@ export function createInstruments(metrics: Metrics): Instruments {
         rests.reset();
         for (const { instance, busy: meter } of lanes) {
           up.set({ instance: instance.name }, instance.health.state === 'up' ? 1 : 0);
+          for (const state of INSTANCE_STATES) {
+            states.set({ instance: instance.name, state }, instance.health.state === state ? 1 : 0);
+          }
           for (const scope of ['all', 'part'] as const) {
             const own = instance.health.rests.filter(
               (rest) => (Object.keys(rest.scope).length === 0) === (scope === 'all'),

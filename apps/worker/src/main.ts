@@ -1,4 +1,11 @@
-import { ConfigError, loadConfig, loadEnvFile, readInstances } from '@comfy-fleet/config';
+import {
+  type Config,
+  ConfigError,
+  commandEnvironment,
+  loadConfig,
+  loadEnvFile,
+  readInstances,
+} from '@comfy-fleet/config';
 import { FleetError } from '@comfy-fleet/contracts';
 import { openFrameStores } from '@comfy-fleet/frames';
 import { createWorkerLedger } from '@comfy-fleet/jobs';
@@ -72,10 +79,12 @@ async function main(): Promise<void> {
       maxInstanceDeaths,
       maxWorkerDeaths,
       storeRetryMs: storeRetrySeconds * 1000,
+      interruptGraceMs: config.worker.interruptGraceSeconds * 1000,
       largestVram: async (pool) => largestVram(await ledger.workers(), pool),
     },
     restLimits: { failuresToRest, firstRestMs: restSeconds * 1000, longestRestMs: maxRestSeconds * 1000 },
     beginMs: beginSeconds * 1000,
+    restart: restartRules(config.worker.restart),
     adoptWaitMs: adoptWaitSeconds * 1000,
     comfyTimeoutMs: config.comfyui.timeoutMs,
     announceSeconds,
@@ -116,6 +125,12 @@ main().catch((error: unknown) => {
   process.stderr.write(`${explain(error)}\n`);
   process.exit(1);
 });
+
+function restartRules({ command, timeoutSeconds, waitSeconds, mostPerHour }: Config['worker']['restart']) {
+  if (command === undefined) return undefined;
+  const environment = commandEnvironment();
+  return { command, environment, timeoutMs: timeoutSeconds * 1000, waitMs: waitSeconds * 1000, mostPerHour };
+}
 
 /** What a person starting it can mend is said in a line or two; anything else with its stack. */
 function explain(error: unknown): string {

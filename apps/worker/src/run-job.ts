@@ -1,6 +1,8 @@
 import type { HistoryEntry } from '@comfy-fleet/comfyui';
 import { FleetError } from '@comfy-fleet/contracts';
+import type { Wedge } from '@comfy-fleet/jobs';
 import { noteFacts } from '@comfy-fleet/telemetry';
+import type { Graph } from '@comfy-fleet/workflows';
 import { adoptJob } from './adopt.js';
 import { collectFrames, dropLeftFrames } from './collect.js';
 import { type End, followPrompt, stopPrompt } from './follow.js';
@@ -43,9 +45,12 @@ async function runOnce(job: HeldJob, tools: Tools, changed: () => void): Promise
     tracker: new ProgressTracker(graph, job.record.request.steps, adopted && job.record.progress.fraction),
     pollMs: tools.pollMs,
     deadlineMs: deadlineMs(job, tools),
+    // What another process was waiting for in vain is not waited for again.
+    graceMs: job.instance.health.state === 'wedged' ? 0 : tools.interruptGraceMs,
     look: adopted !== undefined,
   });
   tools.instruments.prompts.inc({ instance: job.instance.name, outcome: outcomeOf(end, job) });
+  if (end.state === 'deaf') await giveUp(job, { promptId, since: end.since, node: nodeOf(job, graph) }, tools);
   if (job.cancelRequested) throw new Canceled();
   const entry = entryOrThrow(job, end);
   await wentWell(job, tools);
@@ -64,6 +69,7 @@ async function wentWell({ record, instance }: HeldJob, { tellOpinion }: Tools): 
 }
 
 function outcomeOf(end: End, { cancelRequested }: HeldJob): PromptOutcome {
+  if (end.state === 'deaf') return 'wedged';
   if (end.state === 'absent') return cancelRequested ? 'removed' : 'lost';
   switch (end.entry.outcome) {
     case 'success':
@@ -73,6 +79,17 @@ function outcomeOf(end: End, { cancelRequested }: HeldJob): PromptOutcome {
     case 'interrupted':
       return 'interrupted';
   }
+}
+
+/** What it executes, by its class. */
+function nodeOf({ heard: { node } }: HeldJob, graph: Graph): string | null {
+  return node === undefined ? null : (graph[node]?.class_type ?? node);
+}
+
+/** Its job ends without it. Noted before that: whoever has this instance next is to know what goes on in it. */
+async function giveUp(job: HeldJob, wedge: Omit<Wedge, 'instance'>, tools: Tools): Promise<void> {
+  job.isInDoubt = true;
+  await tools.noteWedge({ instance: job.instance.name, ...wedge });
 }
 
 /** The pictures are stored: that ComfyUI keeps its own is no reason for the job to fail. */
@@ -86,6 +103,8 @@ async function cleanUp(job: HeldJob, { outputs }: HistoryEntry): Promise<void> {
 async function refuseKiller(job: HeldJob, adopted: Submitted | undefined, { maxWorkerDeaths }: Tools): Promise<void> {
   if (job.record.deaths < maxWorkerDeaths || job.cancelRequested) return;
   if (adopted !== undefined) await stopPrompt(job, adopted.promptId);
+  // It may hear of that late, or never.
+  job.isInDoubt = adopted !== undefined;
   const detail = `The worker died ${job.record.deaths} times while it held this job, so it is not tried again.`;
   throw new FleetError('worker_killed', detail);
 }
@@ -97,6 +116,11 @@ function deadlineMs(job: HeldJob, { workflows }: Tools): number {
 /** The history entry of a prompt that ComfyUI ran to its end; throws why it did not. */
 function entryOrThrow(job: HeldJob, end: End): HistoryEntry {
   const { name } = job.instance;
+  if (end.state === 'deaf') {
+    const detail =
+      'The execution took longer than its level of detail allows. It was interrupted, does not hear of it, and was given up.';
+    throw new FleetError('timed_out', detail);
+  }
   if (end.state === 'absent') {
     job.instanceDied = end.died;
     if (end.died && job.hasBegun) job.kills += 1;

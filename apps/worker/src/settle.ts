@@ -161,7 +161,7 @@ function executed(job: HeldJob): string | undefined {
 }
 
 async function finishCanceled(job: HeldJob, tools: Tools): Promise<void> {
-  const became = await job.claim.finish({ status: 'canceled' }, executed(job));
+  const became = await job.claim.finish({ status: 'canceled', inDoubt: job.isInDoubt }, executed(job));
   if (became !== 'superseded') await dropLeftFrames(job, tools);
   job.log.info('job ended', { status: became });
 }
@@ -171,7 +171,7 @@ async function finishFailed(
   job: HeldJob,
   tools: Tools,
   error: FleetError,
-  { inDoubt = false }: { inDoubt?: boolean } = {},
+  { inDoubt = job.isInDoubt }: { inDoubt?: boolean } = {},
 ): Promise<void> {
   const became = await job.claim.finish({ status: 'failed', error: toJobError(error), inDoubt }, executed(job));
   if (became !== 'superseded') {

@@ -1,5 +1,5 @@
 import type { FrameStore } from '@comfy-fleet/frames';
-import type { Opinion } from '@comfy-fleet/jobs';
+import type { Opinion, Wedge } from '@comfy-fleet/jobs';
 import type { Asked, Workflows } from '@comfy-fleet/workflows';
 import type { Instruments } from './instruments.js';
 import type { StoreWatch } from './store-watch.js';
@@ -28,6 +28,10 @@ export interface Tools {
   readonly maxWorkerDeaths: number;
   /** How long the storing of finished pictures is tried again. */
   readonly storeRetryMs: number;
+  /** How long after its first interrupt an execution may go on before its job ends without it. */
+  readonly interruptGraceMs: number;
+  /** An instance executes on what it was told to stop; see WedgeWatch. */
+  readonly noteWedge: (wedge: Wedge) => Promise<void>;
   /** The most memory of any live instance of the pool, in bytes. */
   readonly largestVram: (pool: string) => Promise<number>;
   readonly whoElse: WhoElse;

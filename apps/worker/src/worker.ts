@@ -14,12 +14,14 @@ import type { HeldJob } from './held-job.js';
 import { type Instance, openInstance } from './instance.js';
 import { Lane } from './lanes.js';
 import { createPlacer } from './placer.js';
+import { createRestarter, type RestartRules } from './restarter.js';
 import { Stopping } from './signals.js';
 import { createStoreWatch, type StoreWatch } from './store-watch.js';
 import { createStudy } from './study.js';
 import { subjectOf } from './subject.js';
 import type { RestLimits } from './suspicion.js';
 import type { Tools } from './tools.js';
+import { createWedgeWatch, type WedgeWatch } from './wedge-watch.js';
 import { createWhoElse } from './who-else.js';
 
 export interface WorkerOptions {
@@ -32,10 +34,12 @@ export interface WorkerOptions {
   readonly stores: Pick<FrameStores, 'frames' | 'inputs' | 'fault'>;
   /** With less disk space than this where pictures are stored nothing is claimed. */
   readonly minFreeBytes: number;
-  readonly tools: Omit<Tools, 'frames' | 'inputs' | 'store' | 'whoElse' | 'tellOpinion'>;
+  readonly tools: Omit<Tools, 'frames' | 'inputs' | 'store' | 'whoElse' | 'tellOpinion' | 'noteWedge'>;
   readonly restLimits: RestLimits;
   /** How long a prompt may wait in an instance that executes nothing. */
   readonly beginMs: number;
+  /** How instances are restarted that do not come right by themselves; undefined: by hand. */
+  readonly restart: RestartRules | undefined;
   readonly comfyTimeoutMs: number;
   /** How long a submission that another worker's instance may still have is left to that worker. */
   readonly adoptWaitMs: number;
@@ -85,6 +89,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       if (own !== undefined) own.health.heard(opinion);
       else await ledger.sendOpinion(opinion).catch((error: unknown) => log.warn('an opinion was not told', { error }));
     },
+    noteWedge: (wedge) => wedges.note(wedge),
   };
   const study = createStudy({ ledger, asked: tools.asked, signal: ending.signal });
   const studyNow = (instance: Instance) => {
@@ -130,6 +135,14 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   );
   const lanes = instances.map((instance) => new Lane(instance, tools.instruments));
   tools.instruments.watch(lanes, store);
+  const wedges: WedgeWatch = createWedgeWatch({
+    ledger,
+    lanes,
+    graceMs: tools.interruptGraceMs,
+    restarter: createRestarter({ rules: options.restart, log }),
+    signal: ending.signal,
+    log,
+  });
   const signals = { stopping: stopping.signal, ending: ending.signal };
   const placer = createPlacer({ worker, lanes, tools, adoptWaitMs, ...signals, changed, log });
 
@@ -174,6 +187,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   });
   await halts.look();
   await store.look();
+  await wedges.begin();
   // Before any other job: what a process of this name left in our instances is still there, or ended without us.
   await takeLeft();
   const able = (job: HeldJob, { instance }: Lane) =>
@@ -199,7 +213,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const { announceSeconds, abilitiesSeconds } = options;
   const intervals = { announceSeconds, abilitiesSeconds };
   const tasks = [
-    ...startBackground({ ledger, lanes, study, announce, beginMs, ...intervals, signal: ending.signal, log }),
+    ...startBackground({ ledger, lanes, study, wedges, announce, beginMs, ...intervals, signal: ending.signal, log }),
     every(HALTS_MS, 'looking what is halted', halts.look, { signal: stopping.signal, log }),
     every(STORE_MS, 'looking whether pictures can be stored', store.look, { signal: ending.signal, log }),
     every(LEFT_MS, 'looking for jobs left behind', takeLeft, { signal: stopping.signal, log }),
@@ -241,7 +255,12 @@ async function notReady(
 ): Promise<readonly string[]> {
   const reasons: string[] = [];
   await ledger.ping(signal).catch(() => reasons.push('Redis does not answer'));
-  if (!instances.some(({ health }) => health.state === 'up')) reasons.push('no ComfyUI instance is up');
+  if (!instances.some(({ health }) => health.state === 'up')) {
+    const each = instances.map(
+      ({ name, health }) => `${name} is ${[health.state, health.reason].filter(Boolean).join(': ')}`,
+    );
+    reasons.push(`no ComfyUI instance is up (${each.join('; ')})`);
+  }
   if (store.fault !== undefined) reasons.push(store.fault.reason);
   return reasons;
 }

@@ -20,6 +20,7 @@ async function setUp(where: Where, script: Script = {}) {
       tracker: new ProgressTracker({}, 1),
       pollMs: 5,
       deadlineMs: 600_000,
+      graceMs: 600_000,
       look: true,
       ...options,
     });
@@ -108,4 +109,17 @@ it('gives a prompt back that should have begun by now', async () => {
   Object.assign(job.record, { startDeadline: Date.now() - 1 });
   await expect(follow()).rejects.toThrow(TakenBack);
   expect(comfy.deletes).toBe(1);
+});
+
+it('gives an execution up that goes on for longer than the grace after its first interrupt, and not before', async () => {
+  const graceMs = 300;
+  const { comfy, cancel, follow } = await setUp('running', { onInterrupt: () => {} });
+  await cancel();
+  const begun = Date.now();
+  const end = await follow({ graceMs });
+  expect(end).toMatchObject({ state: 'deaf', timedOut: false });
+  const since = end.state === 'deaf' ? end.since : 0;
+  expect(since).toBeGreaterThanOrEqual(begun);
+  expect(Date.now() - since).toBeGreaterThanOrEqual(graceMs);
+  expect(comfy.interrupts).toBeGreaterThan(1);
 });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { createFileFrames, type FrameStore, type FrameStores } from '@comfy-fleet/frames';
 import { createMetrics } from '@comfy-fleet/telemetry';
 import { type Simulator, startSimulator, until } from '@comfy-fleet/testing';
-import { askedOfInstances, loadWorkflows } from '@comfy-fleet/workflows';
+import { askedOfInstances, loadWorkflows, type Workflows } from '@comfy-fleet/workflows';
 import { onTestFinished } from 'vitest';
 import { createInstruments } from '../src/instruments.js';
 import { startWorker, type Worker, type WorkerOptions } from '../src/worker.js';
@@ -18,7 +18,7 @@ export async function aGpu(stepMs = 0): Promise<Simulator> {
   return gpu;
 }
 
-async function aFolder(): Promise<string> {
+export async function aFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'comfy-fleet-worker-'));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
   return folder;
@@ -44,6 +44,11 @@ export async function openStack() {
   const workflows = await loadWorkflows('workflows');
   return {
     ...ledgers,
+    /** With this longest execution for a sketch. */
+    workflowsWithin: (deadlineSeconds: number): Workflows => ({
+      ...workflows,
+      profiles: { ...workflows.profiles, sketch: { ...workflows.profiles.sketch, deadlineSeconds } },
+    }),
     /** Resolves when it claims. */
     startWorker: async (name: string, comfyUrls: readonly string[], given: Given = {}) => {
       const log = quietLog();
@@ -75,11 +80,13 @@ export async function openStack() {
           maxInstanceDeaths: 2,
           maxWorkerDeaths: 10,
           storeRetryMs: 0,
+          interruptGraceMs: 30_000,
           largestVram: async () => 0,
           ...tools,
         },
         restLimits: { failuresToRest: 3, firstRestMs: 300, longestRestMs: 2000 },
         beginMs: 60_000,
+        restart: undefined,
         adoptWaitMs: 60_000,
         comfyTimeoutMs: 5000,
         announceSeconds: 1,
@@ -96,6 +103,11 @@ export async function openStack() {
       return {
         ...worker,
         stop,
+        /** How the worker says that its nth instance stands. */
+        instance: async (n: number) => {
+          const found = (await ledger.workers()).find((one) => one.name === name);
+          return found?.instances[n - 1];
+        },
         announced: async () => (await ledger.workers()).find((found) => found.name === name),
         metrics: () => metrics.scrape(),
       };

@@ -97,6 +97,15 @@ export interface Config {
     readonly restSeconds: number;
     readonly maxRestSeconds: number;
     readonly beginSeconds: number;
+    readonly interruptGraceSeconds: number;
+    /** How a ComfyUI is restarted that does not come right by itself. */
+    readonly restart: {
+      /** For the shell; undefined: by hand. */
+      readonly command: string | undefined;
+      readonly timeoutSeconds: number;
+      readonly waitSeconds: number;
+      readonly mostPerHour: number;
+    };
   };
   readonly dispatcher: { readonly healthHost: string; readonly healthPort: number };
   readonly webhooks: {
@@ -282,6 +291,13 @@ function toConfig(s: Settings): Config {
       restSeconds: s.REST_SECONDS,
       maxRestSeconds: s.MAX_REST_SECONDS,
       beginSeconds: s.BEGIN_SECONDS,
+      interruptGraceSeconds: s.INTERRUPT_GRACE_SECONDS,
+      restart: {
+        command: s.COMFYUI_RESTART_COMMAND,
+        timeoutSeconds: s.RESTART_TIMEOUT_SECONDS,
+        waitSeconds: s.RESTART_WAIT_SECONDS,
+        mostPerHour: s.RESTARTS_PER_HOUR,
+      },
     },
     dispatcher: { healthHost: s.DISPATCHER_HEALTH_HOST, healthPort: s.DISPATCHER_HEALTH_PORT },
     webhooks: {

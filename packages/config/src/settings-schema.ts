@@ -344,6 +344,24 @@ export const settingsSchema = Type.Object({
     0,
     "How long a dead worker's submission is left to that worker before it is rendered again",
   ),
+  INTERRUPT_GRACE_SECONDS: integer(
+    30,
+    1,
+    'How long an execution may go on after its first interrupt; then its job ends without it, and the instance is wedged',
+  ),
+  COMFYUI_RESTART_COMMAND: Type.Optional(
+    Type.String({
+      description:
+        'Shell command that restarts a wedged ComfyUI, which it finds in COMFY_FLEET_INSTANCE, COMFY_FLEET_URL and COMFY_FLEET_REASON; absent: you do',
+    }),
+  ),
+  RESTART_TIMEOUT_SECONDS: integer(120, 1, 'How long that command may take; then it is ended'),
+  RESTART_WAIT_SECONDS: integer(
+    60,
+    1,
+    'How long after a restart that did not help the next one comes; doubling, up to half an hour',
+  ),
+  RESTARTS_PER_HOUR: integer(4, 1, 'Most restarts of one instance within an hour'),
   STORE_RETRY_SECONDS: integer(
     60,
     0,

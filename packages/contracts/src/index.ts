@@ -9,7 +9,13 @@ export {
   type Scope,
 } from './api-keys.js';
 export { ERROR_CATALOGUE, type ErrorCode } from './error-codes.js';
-export type { InstanceAnnouncement, InstanceRest, InstanceState, WorkerAnnouncement } from './fleet.js';
+export {
+  INSTANCE_STATES,
+  type InstanceAnnouncement,
+  type InstanceRest,
+  type InstanceState,
+  type WorkerAnnouncement,
+} from './fleet.js';
 export { type FieldError, FleetError, type FleetErrorOptions } from './fleet-error.js';
 export { type FleetStatus, fleetStatusSchema, type PoolMismatch } from './fleet-status.js';
 export { type AdminStatus, adminStatusSchema, type Drain, drainSchema, haltSchema, pauseQuerySchema } from './halt.js';

@@ -16,9 +16,9 @@ export type Loss = 'lost' | 'died' | 'out_of_memory' | 'taken_back' | 'faulty';
 export type Outcome =
   /** `executedMs`: how long ComfyUI executed it, when its beginning and its end were seen. */
   | { readonly status: 'succeeded'; readonly images: readonly FrameRecord[]; readonly executedMs?: number | undefined }
-  /** `inDoubt`: ComfyUI may still have the submission, and whoever reaches it again is to stop it. */
+  /** `inDoubt`: ComfyUI may still have the submission, and whoever reaches it is to stop it. */
   | { readonly status: 'failed'; readonly error: JobError; readonly inDoubt?: boolean }
-  | { readonly status: 'canceled' };
+  | { readonly status: 'canceled'; readonly inDoubt?: boolean };
 
 /**
  * A job in one worker's hands. Every transition names the claim, so that after a lost lock the later holder's word

@@ -58,7 +58,7 @@ function imagesOf(outcome: Outcome): string {
 }
 
 function isInDoubt(outcome: Outcome): boolean {
-  return outcome.status === 'failed' && outcome.inDoubt === true;
+  return outcome.status !== 'succeeded' && outcome.inDoubt === true;
 }
 
 function executedMs(outcome: Outcome): string {

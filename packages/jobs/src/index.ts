@@ -18,6 +18,7 @@ export type { FrameRecord, InstanceFault, JobError, JobRecord, JobSnapshot, Prev
 export { instancesServing } from './serving.js';
 export type { UrlSigner } from './url-signer.js';
 export type { DayUsage } from './usage.js';
+export type { Wedge } from './wedges.js';
 export {
   type AbandonedPrompt,
   type ClaimSource,

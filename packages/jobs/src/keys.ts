@@ -18,6 +18,7 @@
  * | held:<worker> | set of job ids | an id is in it while that worker has its claim, or one of its instances the submission |
  * | abandoned:<worker> | set of `<instance> <prompt id>`, submissions that may be in its instances and that no job wants | until the worker has stopped them, a day at most |
  * | opinions:<worker> | hash: `<instance> <job id>` → what became elsewhere of a job that failed in that instance | until the worker has read them, an hour at most |
+ * | wedged:<worker> | hash: its instances that execute what they were told to stop → the prompt, its node and since when, as JSON | until the prompt is gone, 30 days at most |
  * | preview:<id> | string, the newest preview as JSON | a minute |
  * | able:<pool> | hash: instance → when it was seen and the digest of what it can do | a day after the last one was seen |
  * | abilities:<digest> | string, what instances can do as JSON | a day after the last instance said it |
@@ -62,6 +63,7 @@ export interface Keys {
   held(worker: string): string;
   abandoned(worker: string): string;
   opinions(worker: string): string;
+  wedged(worker: string): string;
   preview(id: string): string;
   readonly callers: string;
   readonly totals: string;
@@ -134,6 +136,7 @@ export function createKeys(prefix: string): Keys {
     held: (worker) => key('held', worker),
     abandoned: (worker) => key('abandoned', worker),
     opinions: (worker) => key('opinions', worker),
+    wedged: (worker) => key('wedged', worker),
     preview: (id) => key('preview', id),
     callers: key('callers'),
     totals: key('totals'),

@@ -18,6 +18,7 @@ import { redisTime } from './redis-time.js';
 import { createReplication, writeUntilReplicated } from './replication.js';
 import { parseSnapshot } from './snapshots.js';
 import { createSubscriptions } from './subscriptions.js';
+import { forgetWedge, noteWedge, readWedges, type Wedge } from './wedges.js';
 
 /**
  * How long an instance counts as idle after it was said; an idle worker says it again each time its look for work ends.
@@ -102,6 +103,10 @@ export interface WorkerLedger {
   abandoned(): Promise<readonly AbandonedPrompt[]>;
   /** They were stopped, or are not there. */
   forgetAbandoned(prompts: readonly AbandonedPrompt[]): Promise<void>;
+  /** The instances of this worker that were noted as wedged, by this process or one before it. */
+  wedges(): Promise<readonly Wedge[]>;
+  noteWedge(wedge: Wedge): Promise<void>;
+  forgetWedge(instance: string): Promise<void>;
   withdraw(): Promise<void>;
   /** The live workers of the fleet, this one included. */
   workers(): Promise<readonly WorkerAnnouncement[]>;
@@ -276,6 +281,9 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
       const members = prompts.map(({ instance, promptId }) => `${instance} ${promptId}`);
       if (members.length > 0) await redis.srem(keys.abandoned(worker), ...members);
     },
+    wedges: () => orUnavailable(() => readWedges(redis, keys, worker)),
+    noteWedge: (wedge) => orUnavailable(() => noteWedge(redis, keys, worker, wedge)),
+    forgetWedge: (instance) => orUnavailable(() => forgetWedge(redis, keys, worker, instance)),
     withdraw: async () => {
       if (!(await takeLease(redis, keys, nameTask, process, lifeMs))) return;
       await withdrawWorker(redis, keys, worker);

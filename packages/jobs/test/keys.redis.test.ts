@@ -62,6 +62,6 @@ it('leaves no Lua key builder out of that comparison', () => {
 it('begins every key and channel with the prefix, so that all are in one slot of a Redis Cluster', () => {
   const built = Object.values(keys).flatMap((value) => (typeof value === 'function' ? [value('a', 'b')] : [value]));
   const names = built.filter((key) => key !== keys.queueName('a') && key !== keys.webhookQueue && key !== keys.prefix);
-  expect(names).toHaveLength(52);
+  expect(names).toHaveLength(53);
   for (const key of names) expect(key).toMatch(/^\{tag\}:/);
 });

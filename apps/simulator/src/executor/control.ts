@@ -27,6 +27,10 @@ export class RunControl {
     this.wake?.();
   }
 
+  get isInterrupted(): boolean {
+    return this.interrupted;
+  }
+
   /** Throws if the run was stopped. */
   check(): void {
     if (this.abandoned) throw new AbandonedError();

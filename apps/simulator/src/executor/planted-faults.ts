@@ -14,6 +14,9 @@ export interface FaultTarget {
 /** What happens at the end of the middle step of a sampler; other nodes suffer it at their start. */
 export type MiddleFault = 'crash' | 'lost_prompt';
 
+/** How often one that hangs until its fault is removed looks whether it was. */
+const HANG_MS = 20;
+
 /** The faults planted for this node: throws, hangs, or returns what is to happen in its middle. */
 export async function meetFaults(
   target: FaultTarget,
@@ -32,7 +35,11 @@ export async function meetFaults(
   if (faults.take('out_of_memory', meant) !== undefined) throw outOfMemory(vramBytes);
   const hang = faults.take('hang', meant);
   if (hang !== undefined) {
-    await control.pass(hang.ms ?? Number.POSITIVE_INFINITY, hang.ignoresInterrupts !== true);
+    const interruptible = hang.ignoresInterrupts !== true;
+    if (hang.ms !== undefined || hang.times !== undefined) {
+      await control.pass(hang.ms ?? Number.POSITIVE_INFINITY, interruptible);
+    } else
+      while (faults.has(hang) && !(interruptible && control.isInterrupted)) await control.pass(HANG_MS, interruptible);
     control.check();
   }
   if (faults.take('crash', meant) !== undefined) return 'crash';

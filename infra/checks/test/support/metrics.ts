@@ -40,6 +40,10 @@ export const METRICS: Readonly<Record<string, Metric>> = {
   comfy_fleet_job_run_seconds: metric('histogram', ['worker'], { ...POOL, ...LOD }),
   comfy_fleet_job_collect_seconds: metric('histogram', ['worker'], { ...POOL, ...LOD }),
   comfy_fleet_instance_up: metric('gauge', ['worker'], INSTANCE),
+  comfy_fleet_instance_state: metric('gauge', ['worker'], {
+    ...INSTANCE,
+    state: ['up', 'down', 'resting', 'wedged', 'unknown'],
+  }),
   comfy_fleet_storage_up: metric('gauge', ['worker']),
   comfy_fleet_instance_busy_seconds_total: metric('counter', ['worker'], INSTANCE),
   comfy_fleet_instance_gap_seconds: metric('histogram', ['worker'], INSTANCE),

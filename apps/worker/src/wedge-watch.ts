@@ -1,0 +1,127 @@
+import type { AbandonedPrompt, Wedge, WorkerLedger } from '@comfy-fleet/jobs';
+import type { Logger } from '@comfy-fleet/telemetry';
+import type { Lane } from './lanes.js';
+import { deleteOutputs } from './leftovers.js';
+import type { Restarter } from './restarter.js';
+
+/** So long a restart waits for jobs to be taken out of the queue of the instance. */
+const CLEARING_MS = 10_000;
+
+interface WedgeWatchOptions {
+  readonly ledger: Pick<WorkerLedger, 'abandoned' | 'forgetAbandoned' | 'wedges' | 'noteWedge' | 'forgetWedge'>;
+  readonly lanes: readonly Lane[];
+  /** How long after its first interrupt a prompt may go on. */
+  readonly graceMs: number;
+  readonly restarter: Restarter;
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+}
+
+/**
+ * Stops in our instances what no job wants any more, and knows which of them are wedged: they execute what they were told to
+ * stop. Such an instance is given nothing until the prompt is gone, or it was restarted.
+ */
+export interface WedgeWatch {
+  /** Learns what a process of this name knew before. To be called before anything is claimed. */
+  begin(): Promise<void>;
+  /** The instance goes on with a prompt that was interrupted, and its job ends without it. */
+  note(wedge: Wedge): Promise<void>;
+  /** Goes on with what is to be stopped: to be called again and again. What an instance does not answer waits for the next time. */
+  look(): Promise<void>;
+}
+
+export function createWedgeWatch({ ledger, lanes, graceMs, restarter, signal, log }: WedgeWatchOptions): WedgeWatch {
+  const wedges = new Map<string, Wedge>();
+  /** Since when we know of them, by performance.now(). */
+  const knownAt = new Map<string, number>();
+  /** When prompts that no job wants were first interrupted, ms since 1970. */
+  const interrupted = new Map<string, number>();
+
+  const close = (wedge: Wedge) => {
+    const lane = lanes.find(({ instance }) => instance.name === wedge.instance);
+    if (lane === undefined) return;
+    wedges.set(wedge.instance, wedge);
+    knownAt.set(wedge.instance, performance.now());
+    lane.instance.health.close('wedged', reasonOf(wedge), wedge.since);
+    for (const job of lane.waiting) if (job.isWaiting) job.takeBack();
+  };
+
+  const note = async (wedge: Wedge) => {
+    if (wedges.get(wedge.instance)?.promptId === wedge.promptId) return;
+    close(wedge);
+    await ledger.noteWedge(wedge);
+  };
+
+  const lookAt = async (lane: Lane, abandoned: readonly AbandonedPrompt[]) => {
+    const { instance } = lane;
+    const { running, pending } = await instance.ask((client) => client.queue(signal));
+    const wedge = wedges.get(instance.name);
+    const waiting = abandoned.filter(({ promptId }) => pending.includes(promptId)).map(({ promptId }) => promptId);
+    // What begins in between is not in the queue any more; the next look finds it running.
+    await instance.ask((client) => client.deleteQueued(waiting, signal));
+    for (const { promptId } of abandoned) {
+      if (running.includes(promptId)) await stop(lane, promptId);
+    }
+    const gone = abandoned.filter(({ promptId }) => ![...running, ...pending].includes(promptId));
+    if (gone.length > 0) await forget(lane, gone);
+    if (wedge !== undefined && ![...running, ...pending].includes(wedge.promptId)) {
+      await ledger.forgetWedge(instance.name);
+      wedges.delete(instance.name);
+      restarter.well(instance.name);
+      log.info('instance is no longer wedged', { instance: instance.name, prompt_id: wedge.promptId });
+      instance.health.open('wedged');
+    }
+  };
+
+  const stop = async ({ instance }: Lane, promptId: string) => {
+    await instance.ask((client) => client.interrupt(promptId, signal));
+    const since = interrupted.get(promptId);
+    if (since === undefined) interrupted.set(promptId, Date.now());
+    else if (Date.now() - since >= graceMs) await note({ instance: instance.name, promptId, node: null, since });
+  };
+
+  const forget = async ({ instance }: Lane, gone: readonly AbandonedPrompt[]) => {
+    for (const { promptId } of gone) {
+      // What it came to after all is nobody's.
+      const entry = await instance.ask((client) => client.history(promptId, signal));
+      await deleteOutputs(instance.folders, entry?.outputs ?? []);
+      interrupted.delete(promptId);
+    }
+    await ledger.forgetAbandoned(gone);
+    const ids = gone.map(({ promptId }) => promptId);
+    log.info('stopped prompts that no job wants any more', { instance: instance.name, prompt_ids: ids });
+  };
+
+  /** What waits behind the wedge goes elsewhere, and then the instance may be restarted. */
+  const clear = ({ instance, waiting }: Lane, wedge: Wedge) => {
+    for (const job of waiting) if (job.isWaiting) job.takeBack();
+    const known = knownAt.get(instance.name) ?? Number.NEGATIVE_INFINITY;
+    if (waiting.length > 0 && performance.now() - known < CLEARING_MS) return;
+    restarter.needed(instance, reasonOf(wedge));
+  };
+
+  return {
+    begin: async () => {
+      for (const wedge of await ledger.wedges()) close(wedge);
+    },
+    note,
+    look: async () => {
+      const abandoned = await ledger.abandoned();
+      const looks = lanes.map(async (lane) => {
+        const { name, health } = lane.instance;
+        const own = abandoned.filter(({ instance }) => instance === name);
+        if (health.isReachable && (own.length > 0 || wedges.has(name))) await lookAt(lane, own);
+        const wedge = wedges.get(name);
+        if (wedge !== undefined) clear(lane, wedge);
+      });
+      const failed = (await Promise.allSettled(looks)).find(({ status }) => status === 'rejected');
+      if (failed?.status === 'rejected') throw failed.reason;
+    },
+  };
+}
+
+/** For people, and for the command that restarts it. */
+function reasonOf({ node, since }: Wedge): string {
+  const what = node === null ? 'what it executes' : `the node ${node}`;
+  return `it was told at ${new Date(since).toISOString()} to stop ${what}, and goes on; restart it`;
+}

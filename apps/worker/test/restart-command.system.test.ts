@@ -1,0 +1,72 @@
+import { access, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { commandEnvironment } from '@comfy-fleet/config';
+import { queueOf, until } from '@comfy-fleet/testing';
+import { expect, it } from 'vitest';
+import { runRestartCommand } from '../src/restart-command.js';
+import { aFolder, aGpu, openStack } from './worker-stack.js';
+
+const ENVIRONMENT = commandEnvironment();
+
+it('gives a command what it is about as environment, in which a shell executes nothing', async () => {
+  const evil = join(await aFolder(), 'evil');
+  const COMFY_FLEET_REASON = `'; touch ${evil}; echo "$(touch ${evil})\`touch ${evil}\``;
+  const environment = { ...ENVIRONMENT, COMFY_FLEET_REASON };
+  const command = 'printf %s "$COMFY_FLEET_REASON"; printf %s $COMFY_FLEET_REASON > /dev/null; exit 3';
+  const result = await runRestartCommand({ command, environment, timeoutMs: 60_000 });
+  expect(result).toEqual({ code: 3, timedOut: false, output: COMFY_FLEET_REASON });
+  await expect(access(evil)).rejects.toThrow('ENOENT');
+});
+
+it('keeps the end of what a command prints', async () => {
+  const command = `"${process.execPath}" -e "console.log('x'.repeat(1e6) + 'the end')"`;
+  const { output } = await runRestartCommand({ command, environment: ENVIRONMENT, timeoutMs: 60_000 });
+  expect([output.length < 2100, output.endsWith('xthe end')]).toEqual([true, true]);
+});
+
+it('ends a command that takes too long, with what it started', async () => {
+  const pidFile = join(await aFolder(), 'pid');
+  const sleeper = `"${process.execPath}" -e "require('fs').writeFileSync(process.argv[1], String(process.pid)); setInterval(() => {}, 1000)" ${pidFile}`;
+  const running = runRestartCommand({ command: `${sleeper} & wait`, environment: ENVIRONMENT, timeoutMs: 3000 });
+  expect(await running).toMatchObject({ code: undefined, timedOut: true });
+  const pid = await readFile(pidFile, 'utf8').catch(() => undefined);
+  // On a slow machine it may not have come to write it.
+  if (pid !== undefined) await until('it is gone', () => !isAlive(Number(pid)));
+});
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+it('has a wedged instance restarted by the command, which is told which and why and meets no text as a command', async () => {
+  const stack = await openStack();
+  const gpu = await aGpu();
+  gpu.faults.add({ kind: 'hang', ignoresInterrupts: true, times: 1 });
+  const file = join(await aFolder(), 'restarted');
+  const worker = await stack.startWorker('w', [gpu.url], {
+    tools: { interruptGraceMs: 300 },
+    restart: {
+      command: `printf '%s|%s|%s\n' "$COMFY_FLEET_INSTANCE" "$COMFY_FLEET_URL" "$COMFY_FLEET_REASON" >> "$TARGET"`,
+      environment: { ...ENVIRONMENT, TARGET: file },
+      timeoutMs: 60_000,
+      waitMs: 60_000,
+      mostPerHour: 2,
+    },
+  });
+  const id = await stack.submit();
+  await until('it executes', async () => (await queueOf(gpu)).running[0]);
+  await stack.cancel(id);
+  const said = await until('it was run', () => readFile(file, 'utf8').catch(() => undefined));
+  expect(said).toMatch(
+    /^w\/1\|http:\/\/127\.0\.0\.1:\d+\|it was told at .* to stop the node KSampler, and goes on; restart it\n$/,
+  );
+  gpu.drop();
+  await until('it is up', async () => (await worker.instance(1))?.state === 'up');
+  expect(await stack.ended(id)).toMatchObject({ status: 'canceled' });
+  expect(await stack.ended(await stack.submit({ seed: '2' }))).toMatchObject({ status: 'succeeded' });
+});

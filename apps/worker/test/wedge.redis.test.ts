@@ -1,0 +1,107 @@
+import { queueOf, type Simulator, starts, until } from '@comfy-fleet/testing';
+import { expect, it } from 'vitest';
+import { aGpu, openStack } from './worker-stack.js';
+
+/** Short, so that a test is over soon; nothing is expected to happen within it. */
+const GRACE_MS = 300;
+
+const tools = { interruptGraceMs: GRACE_MS };
+
+/** The next prompt hangs in its sampler and hears no interrupt, until a restart. */
+const hang = (gpu: Simulator) => gpu.faults.add({ kind: 'hang', ignoresInterrupts: true, times: 1 });
+const executes = (gpu: Simulator) => until('it executes', async () => (await queueOf(gpu)).running[0]);
+const waits = (gpu: Simulator) => until('one waits behind', async () => (await queueOf(gpu)).pending[0]);
+
+it('ends a job in time that hears no interrupt, gives what waits behind it back, and nothing to the instance until a restart', async () => {
+  const stack = await openStack();
+  const gpu = await aGpu();
+  hang(gpu);
+  const worker = await stack.startWorker('w', [gpu.url], { tools: { ...tools, workflows: stack.workflowsWithin(1) } });
+  const [stuck, behind] = [await stack.submit(), await stack.submit({ seed: '2' })];
+  await executes(gpu);
+  await waits(gpu);
+  expect(await stack.ended(stuck)).toMatchObject({
+    status: 'failed',
+    attempts: 1,
+    error: { code: 'timed_out', detail: expect.stringContaining('does not hear of it') },
+  });
+  await until('what waited behind is back in the queue', async () => (await stack.record(behind)).phase === 'waiting');
+  expect((await queueOf(gpu)).pending).toEqual([]);
+  const wedged = await until('it is said', async () => {
+    const instance = await worker.instance(1);
+    return instance?.state === 'wedged' && instance;
+  });
+  expect(wedged.reason).toMatch(/^it was told at \d{4}-.* to stop the node KSampler, and goes on; restart it$/);
+  const [not] = await worker.notReady(AbortSignal.timeout(5000));
+  expect(not).toMatch(/^no ComfyUI instance is up \(w\/1 is wedged: it was told at /);
+  expect(await worker.metrics()).toContain('comfy_fleet_instance_up{instance="w/1"} 0');
+  expect(await worker.metrics()).toContain('comfy_fleet_prompts_total{instance="w/1",outcome="wedged"} 1');
+  expect(starts(gpu)).toBe(1);
+  gpu.drop();
+  expect(await stack.ended(behind)).toMatchObject({ status: 'succeeded', attempts: 1, kills: 0 });
+  expect(starts(gpu)).toBe(2);
+  expect(await stack.record(stuck)).toMatchObject({ status: 'failed', attempts: 1 });
+});
+
+it('ends a job as canceled that hears no interrupt, renders it no more and takes nothing of it that comes late', async () => {
+  const stack = await openStack();
+  const gpu = await aGpu();
+  gpu.faults.add({ kind: 'hang', ignoresInterrupts: true });
+  const worker = await stack.startWorker('w', [gpu.url], { tools });
+  const id = await stack.submit();
+  await executes(gpu);
+  await stack.cancel(id);
+  expect(await stack.ended(id)).toMatchObject({ status: 'canceled', images: [] });
+  await until('it is named', async () => (await worker.instance(1))?.state === 'wedged');
+  gpu.faults.remove();
+  await until(
+    'it is up again, since the prompt has ended by itself',
+    async () => (await worker.instance(1))?.state === 'up',
+  );
+  const next = await stack.submit({ seed: '2' });
+  expect(await stack.ended(next)).toMatchObject({ status: 'succeeded' });
+  expect(await stack.record(id)).toMatchObject({ status: 'canceled', images: [], attempts: 1 });
+  expect(starts(gpu)).toBe(2);
+});
+
+it('sends what waits behind a wedged prompt to another instance', async () => {
+  const stack = await openStack();
+  const [sick, well] = [await aGpu(), await aGpu()];
+  hang(sick);
+  await stack.startWorker('w', [sick.url], { tools });
+  const [stuck, behind] = [await stack.submit(), await stack.submit({ seed: '2' })];
+  await executes(sick);
+  await waits(sick);
+  await stack.cancel(stuck);
+  await stack.startWorker('v', [well.url], { tools });
+  expect(await stack.ended(behind)).toMatchObject({ status: 'succeeded', instance: 'v/1', attempts: 1 });
+  expect(await stack.ended(stuck)).toMatchObject({ status: 'canceled' });
+  expect([starts(sick), starts(well)]).toEqual([1, 1]);
+});
+
+it('is still known to a worker that starts again while its instance is wedged', async () => {
+  const stack = await openStack();
+  const gpu = await aGpu();
+  hang(gpu);
+  const first = await stack.startWorker('w', [gpu.url], { tools });
+  const id = await stack.submit();
+  await executes(gpu);
+  await stack.cancel(id);
+  await stack.ended(id);
+  const { since } = (await until('it is said', async () => {
+    const instance = await first.instance(1);
+    return instance?.state === 'wedged' && instance;
+  })) as { since: number };
+  await first.stop();
+  const next = await stack.submit({ seed: '2' });
+  const second = await stack.startWorker('w', [gpu.url], { tools });
+  expect(
+    await until('it is said', async () => {
+      const instance = await second.instance(1);
+      return instance?.state === 'wedged' && instance;
+    }),
+  ).toMatchObject({ since, reason: expect.stringContaining('KSampler') });
+  expect((await stack.record(next)).phase).toBe('waiting');
+  gpu.drop();
+  expect(await stack.ended(next)).toMatchObject({ status: 'succeeded' });
+});

@@ -1,0 +1,26 @@
+import { expect, it } from 'vitest';
+import { openFleet, startNext } from './builders.js';
+
+const WEDGE = { instance: 'w/1', promptId: '11111111-1111-7111-8111-111111111111', node: 'KSampler', since: 1234 };
+
+it('tells a worker which of its instances a process of its name knew to be wedged, until it is said that they are not', async () => {
+  const fleet = await openFleet();
+  const worker = fleet.worker('w');
+  await worker.noteWedge(WEDGE);
+  await worker.noteWedge({ ...WEDGE, instance: 'w/2', node: null });
+  expect(await fleet.worker('w').wedges()).toEqual([WEDGE, { ...WEDGE, instance: 'w/2', node: null }]);
+  expect(await fleet.worker('v').wedges()).toEqual([]);
+  expect(await fleet.redis.pttl(fleet.keys.wedged('w'))).toBeGreaterThan(0);
+  await worker.forgetWedge('w/1');
+  expect((await worker.wedges()).map(({ instance }) => instance)).toEqual(['w/2']);
+});
+
+it('leaves the submission of a canceled job that may still be executed to its worker, to be stopped', async () => {
+  const fleet = await openFleet();
+  const { id } = (await fleet.submit()).record;
+  const worker = fleet.worker('w1');
+  const { claim, promptId } = await startNext(await worker.claims('default'));
+  await fleet.ledger.cancel(id);
+  expect(await claim.finish({ status: 'canceled', inDoubt: true }, promptId)).toBe('canceled');
+  expect(await worker.abandoned()).toEqual([{ instance: 'w1/0', promptId }]);
+});
