@@ -418,6 +418,7 @@ describe('doctor on a broken set-up', () => {
   });
 
   it('where the keys can be read by everybody, nobody is an operator, and webhooks go unsigned: it warns', async () => {
+    await chmod(dir, 0o755);
     const { code, findings } = await examine({
       API_KEYS_FILE: await writeKeys('open.json', [{ scopes: ['jobs'] }], 0o644),
     });

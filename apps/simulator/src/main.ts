@@ -1,5 +1,6 @@
 import { ConfigError, loadSimulatorConfig } from '@comfy-fleet/config';
 import { createLogger } from '@comfy-fleet/telemetry';
+import { makeOwnFolders } from './own-folder.js';
 import { startSimulator } from './simulator.js';
 
 try {
@@ -7,6 +8,7 @@ try {
   const logger = createLogger({ service: 'simulator', ...log });
   // A crash is a crash: no handler runs, no buffer is flushed.
   const onCrash = () => process.kill(process.pid, 'SIGKILL');
+  makeOwnFolders(dir);
   const simulator = await startSimulator({ port, host, dir, onCrash, ...settings });
   logger.info('a simulated ComfyUI is listening', {
     url: simulator.url,

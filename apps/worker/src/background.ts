@@ -1,5 +1,4 @@
-import { inputName } from '@comfy-fleet/frames';
-import type { WorkerLedger } from '@comfy-fleet/jobs';
+import type { SharedInputs, WorkerLedger } from '@comfy-fleet/jobs';
 import { every, type Logger } from '@comfy-fleet/telemetry';
 import type { Instance } from './instance.js';
 import type { Lane } from './lanes.js';
@@ -46,7 +45,9 @@ export function startBackground(background: Background): Promise<void>[] {
       every(PROBE_MS, `probing ${instance.name}`, () => instance.probe(signal), until),
       every(abilitiesSeconds * 1000, `studying ${instance.name}`, () => study(instance), until),
     ]),
-    ...lanes.map((lane) => every(CLEAN_MS, `cleaning up after ${lane.instance.name}`, () => clean(lane, log), until)),
+    ...lanes.map((lane) =>
+      every(CLEAN_MS, `cleaning up after ${lane.instance.name}`, () => clean(lane, ledger.sharedInputs, log), until),
+    ),
     ...lanes.map((lane) =>
       every(
         BEGINNINGS_MS,
@@ -67,10 +68,7 @@ async function hearOpinions(ledger: WorkerLedger, instances: readonly Instance[]
   }
 }
 
-async function clean({ instance, jobs }: Lane, log: Logger): Promise<void> {
-  const inUse = new Set(
-    jobs.flatMap(({ record }) => (record.request.input ? [inputName(record.request.input.sha256)] : [])),
-  );
-  const count = await deleteOldFiles(instance.folders, inUse);
+async function clean({ instance }: Lane, sharedInputs: SharedInputs, log: Logger): Promise<void> {
+  const count = await deleteOldFiles(instance.folders, sharedInputs.deleteUnused);
   if (count > 0) log.info('deleted old files in the folders of ComfyUI', { instance: instance.name, count });
 }

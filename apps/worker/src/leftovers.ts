@@ -2,10 +2,11 @@ import { readdir, rm, stat, unlink } from 'node:fs/promises';
 import { join, resolve, sep } from 'node:path';
 import type { OutputFile } from '@comfy-fleet/comfyui';
 import { isId } from '@comfy-fleet/contracts';
-import { isInputName } from '@comfy-fleet/frames';
+import { inputName, inputSha256, isInputName } from '@comfy-fleet/frames';
+import type { SharedInputs } from '@comfy-fleet/jobs';
 import type { InstanceFolders } from './instance.js';
 
-/** What is not deleted at its job's end (a crash, a cancel) goes after this long; so do inputs, which jobs share. */
+/** What is not deleted at its job's end (a crash, a cancel) goes after this long. */
 const OLD_MS = 86_400_000;
 
 /** Deletes a job's pictures from ComfyUI's own disk, where we see it. Of temporary files ComfyUI takes care itself. */
@@ -17,10 +18,26 @@ export async function deleteOutputs({ output }: InstanceFolders, files: readonly
   }
 }
 
-/** Deletes what jobs left in ComfyUI's folders a day ago and more; inputs that are `inUse` stay. Answers how many. */
-export async function deleteOldFiles(folders: InstanceFolders, inUse: ReadonlySet<string>): Promise<number> {
-  const outputs = await deleteOld(folders.output, isOurOutput);
-  return outputs + (await deleteOld(folders.input, (name) => isInputName(name) && !inUse.has(name)));
+/** Deletes the picture that an ended job started from on ComfyUI's own disk, where we see it, unless other jobs use it. */
+export async function deleteInput(
+  { input }: InstanceFolders,
+  sha256: string,
+  deleteUnused: SharedInputs['deleteUnused'],
+): Promise<void> {
+  if (input === undefined) return;
+  await deleteUnused(sha256, () => rm(join(input, inputName(sha256)), { force: true }));
+}
+
+/** Deletes what jobs left in ComfyUI's folders a day ago and more; inputs that open jobs use stay. Answers how many. */
+export async function deleteOldFiles(
+  folders: InstanceFolders,
+  deleteUnused: SharedInputs['deleteUnused'],
+): Promise<number> {
+  const outputs = await deleteOld(folders.output, isOurOutput, (_name, remove) => remove());
+  const inputs = await deleteOld(folders.input, isInputName, async (name, remove) => {
+    await deleteUnused(inputSha256(name), remove);
+  });
+  return outputs + inputs;
 }
 
 /** SaveImage writes `<prefix>_<number>_.png`, and our prefix is the prompt id. */
@@ -29,23 +46,35 @@ function isOurOutput(name: string): boolean {
   return prefix !== undefined && isId(prefix);
 }
 
-async function deleteOld(folder: string | undefined, isOurs: (name: string) => boolean): Promise<number> {
+/** Calls the second argument, unless that file is to stay. */
+type UnlessUsed = (name: string, remove: () => Promise<void>) => Promise<void>;
+
+async function deleteOld(
+  folder: string | undefined,
+  isOurs: (name: string) => boolean,
+  unlessUsed: UnlessUsed,
+): Promise<number> {
   if (folder === undefined) return 0;
   let deleted = 0;
   for (const name of await readdir(folder)) {
     if (!isOurs(name)) continue;
-    if (await deleteIfOld(join(folder, name))) deleted += 1;
+    if (await deleteIfOld(folder, name, unlessUsed)) deleted += 1;
   }
   return deleted;
 }
 
 /** Instances may share a folder: what another one deleted meanwhile is no reason to leave the rest. */
-async function deleteIfOld(path: string): Promise<boolean> {
+async function deleteIfOld(folder: string, name: string, unlessUsed: UnlessUsed): Promise<boolean> {
+  const path = join(folder, name);
+  let isDeleted = false;
   try {
     const { mtimeMs } = await stat(path);
     if (Date.now() - mtimeMs < OLD_MS) return false;
-    await unlink(path);
-    return true;
+    await unlessUsed(name, async () => {
+      await unlink(path);
+      isDeleted = true;
+    });
+    return isDeleted;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
     throw error;

@@ -1,16 +1,20 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { FleetError } from '@comfy-fleet/contracts';
-import { type FrameStore, inputName } from '@comfy-fleet/frames';
+import { inputName } from '@comfy-fleet/frames';
 import { bindGraph, type Graph } from '@comfy-fleet/workflows';
 import type { HeldJob } from './held-job.js';
 import { pause } from './pause.js';
 import type { Tools } from './tools.js';
 import { whileStorageFails } from './while-storage-fails.js';
 
+/** About what a worker takes to delete a file. */
+const DELETING_MS = 20;
+
 /** Binds the job's request to its workflow; a picture it starts from is uploaded to the instance first. */
 export async function prepareGraph(job: HeldJob, promptId: string, tools: Tools): Promise<Graph> {
   const { input } = job.record.request;
   if (input === undefined) return bindJob(job, promptId, tools);
-  const upload = () => uploadInput(job, input.sha256, tools.inputs);
+  const upload = () => uploadInput(job, input.sha256, tools);
   const what = 'reading the picture that the job starts from';
   return bindJob(job, promptId, tools, await whileStorageFails(job, what, tools, job.signal, upload));
 }
@@ -32,7 +36,12 @@ export function bindJob(job: HeldJob, promptId: string, { workflows }: Tools, up
 const SECOND_LOOK_MS = 500;
 
 /** Under its content hash, so that the same picture is one file on the instance however often it is used. */
-async function uploadInput(job: HeldJob, sha256: string, inputs: FrameStore): Promise<string> {
+async function uploadInput(job: HeldJob, sha256: string, { inputs, sharedInputs }: Tools): Promise<string> {
+  // From now on nobody deletes it there, and nobody is deleting it.
+  while (!(await sharedInputs.use(sha256, job.record.id))) {
+    await delay(DELETING_MS);
+    job.signal.throwIfAborted();
+  }
   const name = inputName(sha256);
   const look = () => inputs.stat(name);
   // The housekeeping that is about to delete an old picture, which somebody takes up again, moves it aside for an instant.

@@ -8,7 +8,7 @@ import { collectFrames, dropLeftFrames } from './collect.js';
 import { type End, followPrompt, stopPrompt } from './follow.js';
 import type { HeldJob } from './held-job.js';
 import type { PromptOutcome } from './instruments.js';
-import { deleteOutputs } from './leftovers.js';
+import { deleteInput, deleteOutputs } from './leftovers.js';
 import { ProgressTracker } from './progress-tracker.js';
 import { settleJob } from './settle.js';
 import { Canceled } from './signals.js';
@@ -33,6 +33,7 @@ export async function runJob(job: HeldJob, tools: Tools, changed: () => void): P
     job.unwatch();
     changed();
   }
+  await cleanUpInput(job, tools);
 }
 
 async function runOnce(job: HeldJob, tools: Tools, changed: () => void): Promise<void> {
@@ -90,6 +91,15 @@ function nodeOf({ heard: { node } }: HeldJob, graph: Graph): string | null {
 async function giveUp(job: HeldJob, wedge: Omit<Wedge, 'instance'>, tools: Tools): Promise<void> {
   job.isInDoubt = true;
   await tools.noteWedge({ instance: job.instance.name, ...wedge });
+}
+
+/** However the job ended. One that is still open uses the picture itself. */
+async function cleanUpInput(job: HeldJob, { sharedInputs }: Tools): Promise<void> {
+  const { input } = job.record.request;
+  if (input === undefined) return;
+  await deleteInput(job.instance.folders, input.sha256, sharedInputs.deleteUnused).catch((error: unknown) =>
+    job.log.warn('a picture could not be deleted from the input folder of ComfyUI', { error }),
+  );
 }
 
 /** The pictures are stored: that ComfyUI keeps its own is no reason for the job to fail. */

@@ -1,5 +1,5 @@
 import type { FrameStore } from '@comfy-fleet/frames';
-import type { Opinion, Wedge } from '@comfy-fleet/jobs';
+import type { Opinion, SharedInputs, Wedge } from '@comfy-fleet/jobs';
 import type { Asked, Workflows } from '@comfy-fleet/workflows';
 import type { Instruments } from './instruments.js';
 import type { StoreWatch } from './store-watch.js';
@@ -13,6 +13,8 @@ export interface Tools {
   readonly instruments: Instruments;
   readonly frames: FrameStore;
   readonly inputs: FrameStore;
+  /** Who has which of them in ComfyUI's input folders. */
+  readonly sharedInputs: SharedInputs;
   /** Whether they take pictures. */
   readonly store: Pick<StoreWatch, 'fault' | 'failed'>;
   /** Whether prompts may be written into the log. */

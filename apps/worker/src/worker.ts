@@ -34,7 +34,7 @@ export interface WorkerOptions {
   readonly stores: Pick<FrameStores, 'frames' | 'inputs' | 'fault'>;
   /** With less disk space than this where pictures are stored nothing is claimed. */
   readonly minFreeBytes: number;
-  readonly tools: Omit<Tools, 'frames' | 'inputs' | 'store' | 'whoElse' | 'tellOpinion' | 'noteWedge'>;
+  readonly tools: Omit<Tools, 'frames' | 'inputs' | 'sharedInputs' | 'store' | 'whoElse' | 'tellOpinion' | 'noteWedge'>;
   readonly restLimits: RestLimits;
   /** How long a prompt may wait in an instance that executes nothing. */
   readonly beginMs: number;
@@ -82,6 +82,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     ...options.tools,
     frames: stores.frames,
     inputs: stores.inputs,
+    sharedInputs: ledger.sharedInputs,
     store,
     whoElse: createWhoElse(ledger, options.tools.workflows, () => ourselves()),
     tellOpinion: async (opinion) => {

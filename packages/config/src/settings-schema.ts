@@ -125,7 +125,8 @@ export const settingsSchema = Type.Object({
   ),
   COMFYUI_INPUT_DIRS: Type.Optional(
     Type.String({
-      description: 'As COMFYUI_OUTPUT_DIRS, the input folders: pictures that jobs start from are deleted after a day',
+      description:
+        'As COMFYUI_OUTPUT_DIRS, the input folders: a picture is deleted there when no open job starts from it',
     }),
   ),
   FRAMES_STORE: Type.Enum(['file', 's3'], {

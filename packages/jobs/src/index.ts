@@ -16,6 +16,7 @@ export type { FleetOverview, PoolOverview } from './overview.js';
 export { presentJob } from './present-job.js';
 export type { FrameRecord, InstanceFault, JobError, JobRecord, JobSnapshot, Preview, Progress } from './record.js';
 export { instancesServing } from './serving.js';
+export type { SharedInputs } from './shared-inputs.js';
 export type { UrlSigner } from './url-signer.js';
 export type { DayUsage } from './usage.js';
 export type { Wedge } from './wedges.js';

@@ -19,6 +19,8 @@
  * | abandoned:<worker> | set of `<instance> <prompt id>`, submissions that may be in its instances and that no job wants | until the worker has stopped them, a day at most |
  * | opinions:<worker> | hash: `<instance> <job id>` → what became elsewhere of a job that failed in that instance | until the worker has read them, an hour at most |
  * | wedged:<worker> | hash: its instances that execute what they were told to stop → the prompt, its node and since when, as JSON | until the prompt is gone, 30 days at most |
+ * | input-uses:<sha256> | set of ids of jobs that have the picture in a ComfyUI's input folder | 30 days after the last one came; an id until it is seen that its job has ended |
+ * | input-deleting:<sha256> | string, who deletes it from such a folder | until it is deleted, 30 seconds at most |
  * | preview:<id> | string, the newest preview as JSON | a minute |
  * | able:<pool> | hash: instance → when it was seen and the digest of what it can do | a day after the last one was seen |
  * | abilities:<digest> | string, what instances can do as JSON | a day after the last instance said it |
@@ -64,6 +66,8 @@ export interface Keys {
   abandoned(worker: string): string;
   opinions(worker: string): string;
   wedged(worker: string): string;
+  inputUses(sha256: string): string;
+  inputDeleting(sha256: string): string;
   preview(id: string): string;
   readonly callers: string;
   readonly totals: string;
@@ -137,6 +141,8 @@ export function createKeys(prefix: string): Keys {
     abandoned: (worker) => key('abandoned', worker),
     opinions: (worker) => key('opinions', worker),
     wedged: (worker) => key('wedged', worker),
+    inputUses: (sha256) => key('input-uses', sha256),
+    inputDeleting: (sha256) => key('input-deleting', sha256),
     preview: (id) => key('preview', id),
     callers: key('callers'),
     totals: key('totals'),
@@ -192,6 +198,7 @@ local function durations_key(pool) return P .. ':durations:' .. pool end
 local function ahead_key(pool) return P .. ':ahead:' .. pool end
 local function held_key(worker) return P .. ':held:' .. worker end
 local function abandoned_key(worker) return P .. ':abandoned:' .. worker end
+local function input_deleting_key(sha256) return P .. ':input-deleting:' .. sha256 end
 local function preview_key(id) return P .. ':preview:' .. id end
 local function callers_key() return P .. ':callers' end
 local function jobs_of_key(caller) return P .. ':jobs-of:' .. caller end

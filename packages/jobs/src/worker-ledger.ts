@@ -16,6 +16,7 @@ import { PoolWorker, type WorkItem } from './pool-worker.js';
 import type { JobError } from './record.js';
 import { redisTime } from './redis-time.js';
 import { createReplication, writeUntilReplicated } from './replication.js';
+import { createSharedInputs, type SharedInputs } from './shared-inputs.js';
 import { parseSnapshot } from './snapshots.js';
 import { createSubscriptions } from './subscriptions.js';
 import { forgetWedge, noteWedge, readWedges, type Wedge } from './wedges.js';
@@ -80,6 +81,8 @@ export interface WorkerLedger {
    * message may have been missed: then every held job is to be looked at.
    */
   onAttention(listener: (jobId: string | undefined) => void): Promise<void>;
+  /** Who has which picture in ComfyUI's input folders. */
+  readonly sharedInputs: SharedInputs;
   /** What operators have halted, as it is now. */
   halts(): Promise<Halts>;
   /** Calls `listener` when that may have changed; it may be called late or never, so look from time to time. */
@@ -247,6 +250,7 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
     onAttention: async (listener) => {
       await subscriptions.listen(keys.workerChannel(worker), listener);
     },
+    sharedInputs: createSharedInputs(redis, keys),
     halts: () => orUnavailable(() => readHalts(redis, keys)),
     onHalts: async (listener) => {
       haltsChanged = listener;

@@ -1,4 +1,14 @@
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type FleetStatus, newId, type Problem } from '@comfy-fleet/contracts';
@@ -9,6 +19,7 @@ import {
   type JobClient,
   jobClient,
   lastEnd,
+  PICTURE,
   queueOf,
   startFleet,
   starts,
@@ -194,6 +205,26 @@ it("deletes pictures from ComfyUI's disk once they are stored, and what is a day
   expect(left()).toEqual(expected);
   expect((await fetch(`${fleet.url}${job.image_url}`)).status).toBe(200);
   expect((await status()).notes).toEqual([]);
+});
+
+it("deletes the picture that jobs start from from ComfyUI's disk when the last of them has ended, on whichever worker", async () => {
+  const [slow, quick] = [await gpus.start(2000), await gpus.start(0)];
+  // As on a disk that two ComfyUIs share: what one is sent the other has.
+  const input = join(slow.dir, 'input');
+  rmSync(join(quick.dir, 'input'), { recursive: true, force: true });
+  symlinkSync(input, join(quick.dir, 'input'));
+  const files = () => readdirSync(input).filter((name) => /^[0-9a-f]{64}\.png$/.test(name));
+  await fleet.startWorker('slow', [slow.url], { COMFYUI_INPUT_DIRS: input });
+  const first = await jobs.img2img({ ...LONG, image: PICTURE });
+  await running(first.id);
+  const worker = await fleet.startWorker('quick', [quick.url], { COMFYUI_INPUT_DIRS: input });
+  const second = await jobs.img2img({ ...QUICK, image: PICTURE });
+  expect(await jobs.ended(second.id)).toMatchObject({ status: 'succeeded', instance: 'quick/1' });
+  // Whatever it does after the end of a job is done.
+  await worker.stop();
+  expect(files()).toHaveLength(1);
+  await jobs.cancel(first.id);
+  await until('the picture is gone', () => files().length === 0);
 });
 
 it('passes pictures of the unfinished work on to those who listen', async () => {

@@ -6,6 +6,7 @@ import { enterPhaseScript } from './enter-phase.js';
 import { expireScript } from './expire.js';
 import { finishScript } from './finish.js';
 import { forgetScript } from './forget.js';
+import { inputsScript } from './inputs.js';
 import { lookScript } from './look.js';
 import { loseScript } from './lose.js';
 import { noteTryScript } from './note-try.js';
@@ -49,4 +50,5 @@ export const SCRIPTS = {
   recall: recallScript,
   reclaim: reclaimScript,
   standing: standingScript,
+  inputs: inputsScript,
 } as const;

@@ -1,8 +1,7 @@
-import { readFile, stat } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { type Config, ConfigError, parseApiKeys, requireKeys } from '@comfy-fleet/config';
 import { type Finding, reportOf } from '../finding.js';
-
-const READABLE_BY_ALL = 0o004;
+import { checkMode } from './keys-mode.js';
 
 /** The API keys: whether they can be used, by whom they can be read, and whether anybody may operate the fleet. */
 export async function checkKeys({ access, http }: Config): Promise<Finding[]> {
@@ -41,11 +40,3 @@ export async function checkKeys({ access, http }: Config): Promise<Finding[]> {
 }
 
 const MAKE_KEYS = 'npm run keys -- create <id> --file keys.json, and set API_KEYS_FILE=keys.json';
-
-/** Keys are there as digests, but secrets of webhooks as they are. */
-async function checkMode(path: string): Promise<Finding[]> {
-  const { mode } = await stat(path);
-  if ((mode & READABLE_BY_ALL) === 0) return [];
-  const found = `every user of this machine may read ${path}, and the secrets of webhooks in it`;
-  return [reportOf('keys-mode').warn(found, `chmod 640 ${path}`)];
-}

@@ -1,0 +1,24 @@
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it, onTestFinished } from 'vitest';
+import { makeOwnFolders } from '../src/own-folder.js';
+
+function folder(): string {
+  const dir = mkdtempSync(join(tmpdir(), 'comfy-fleet-simulator-'));
+  onTestFinished(() => rmSync(dir, { recursive: true }));
+  return dir;
+}
+
+it('makes its input and output folders', () => {
+  const dir = folder();
+  makeOwnFolders(join(dir, 'new'));
+  expect(readdirSync(join(dir, 'new')).sort()).toEqual(['input', 'output']);
+});
+
+it('says what to mount or to set where nothing can be written', () => {
+  const file = join(folder(), 'file');
+  writeFileSync(file, '');
+  const attempt = () => makeOwnFolders(join(file, 'comfyui'));
+  expect(attempt).toThrow(/nothing can be written in .*Mount a volume there .*or set SIMULATOR_DIR/);
+});
