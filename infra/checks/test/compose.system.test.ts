@@ -17,7 +17,7 @@ interface Service {
   readonly secrets?: readonly { readonly source: string; readonly target: string }[];
   readonly networks?: Readonly<Record<string, { readonly aliases?: readonly string[] } | null>>;
   readonly ports?: readonly { readonly host_ip?: string; readonly target: number }[];
-  readonly healthcheck?: object;
+  readonly healthcheck?: { readonly test?: readonly string[]; readonly start_interval?: string };
   readonly restart?: string;
   readonly read_only?: boolean;
   readonly tmpfs?: readonly string[];
@@ -176,6 +176,13 @@ describe('the services', () => {
     expect(service('api', without).environment?.API_KEYS_FILE).toBe('');
     expect(service('dispatcher', without).environment).toMatchObject({ API_KEYS_FILE: '', WEBHOOK_SECRETS_FILE: '' });
     expect(without.secrets.api_keys?.file).toBe('/dev/null');
+  });
+
+  it('are asked for their health each second at first, since others wait for it, with the check of their image', () => {
+    for (const name of ['api', 'worker', 'dispatcher', 'comfyui', 'simulator']) {
+      expect(service(name).healthcheck).toEqual({ start_interval: '1s' });
+    }
+    expect(service('redis').healthcheck?.start_interval).toBe('1s');
   });
 
   it('start when Redis is healthy, and share the frames at /data/frames', () => {
