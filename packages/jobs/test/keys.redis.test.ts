@@ -17,6 +17,7 @@ const PAIRS: Record<string, string> = {
   "ahead_key('p')": keys.ahead('p'),
   "held_key('w')": keys.held('w'),
   "abandoned_key('w')": keys.abandoned('w'),
+  "input_deleting_key('a')": keys.inputDeleting('a'),
   "preview_key('i')": keys.preview('i'),
   'callers_key()': keys.callers,
   "jobs_of_key('k')": keys.jobsOf('k'),
@@ -62,6 +63,6 @@ it('leaves no Lua key builder out of that comparison', () => {
 it('begins every key and channel with the prefix, so that all are in one slot of a Redis Cluster', () => {
   const built = Object.values(keys).flatMap((value) => (typeof value === 'function' ? [value('a', 'b')] : [value]));
   const names = built.filter((key) => key !== keys.queueName('a') && key !== keys.webhookQueue && key !== keys.prefix);
-  expect(names).toHaveLength(53);
+  expect(names).toHaveLength(55);
   for (const key of names) expect(key).toMatch(/^\{tag\}:/);
 });
