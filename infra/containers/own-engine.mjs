@@ -1,0 +1,51 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Problem } from '../local/problem.mjs';
+import { rememberNetwork } from './network-state.mjs';
+import { ended } from './shell.mjs';
+import { until } from './until.mjs';
+
+/**
+ * Starts a Docker engine that has its images and containers in a folder of its own, and that nobody else talks to. For root.
+ * @param {string} dataFolder kept when it ends, so that the next run need not build everything anew
+ * @returns {Promise<import('./engine.mjs').Engine>}
+ */
+export async function startOwnEngine(dataFolder) {
+  mkdirSync(dataFolder, { recursive: true });
+  // short, because the path of a socket may have 108 characters
+  const run = mkdtempSync(join(tmpdir(), 'comfy-fleet-docker-'));
+  const network = await rememberNetwork();
+  const log = join(run, 'log');
+  const host = `unix://${join(run, 'docker.sock')}`;
+  const args = ['--data-root', dataFolder, '--exec-root', join(run, 'exec')];
+  const out = openSync(log, 'a');
+  const daemon = spawn('dockerd', [...args, '--host', host, '--pidfile', join(run, 'pid')], {
+    stdio: ['ignore', out, out],
+    detached: true,
+  });
+  const exited = once(daemon, 'exit').catch(() => undefined);
+  const lines = () => readFileSync(log, 'utf8').trimEnd().split('\n').slice(-15);
+
+  const stop = async () => {
+    if (daemon.exitCode === null && daemon.signalCode === null && daemon.kill('SIGTERM')) await exited;
+    await network.putBack();
+    rmSync(run, { recursive: true, force: true });
+  };
+
+  const env = { ...process.env, DOCKER_HOST: host, DOCKER_CONTEXT: undefined };
+  try {
+    await until('the Docker engine answers', async () => {
+      if (daemon.exitCode !== null) return 'ended';
+      const { code } = await ended('docker', ['version'], { env, withinMs: 10_000 });
+      return code === 0 ? 'answers' : undefined;
+    });
+    if (daemon.exitCode !== null) throw new Problem(`dockerd ended with ${daemon.exitCode}. Its last lines:`, lines());
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { env, isOwn: true, stop };
+}

@@ -1,0 +1,49 @@
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { ok } from './shell.mjs';
+
+/**
+ * Copies what git knows or would take of the project, as it is here, into a folder, and makes there what is secret, as README
+ * says. Nothing of this clone's own (.env, .data, what is built) comes along.
+ * @param {string} root
+ * @param {string} folder
+ */
+export async function copyProject(root, folder) {
+  rmSync(folder, { recursive: true, force: true });
+  const listed = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], { cwd: root });
+  for (const name of listed.toString().split('\0')) {
+    if (name === '' || !existsSync(join(root, name))) continue;
+    mkdirSync(dirname(join(folder, name)), { recursive: true });
+    copyFileSync(join(root, name), join(folder, name));
+  }
+  const secrets = join(folder, '.data/secrets');
+  mkdirSync(secrets, { recursive: true, mode: 0o700 });
+  writeFileSync(join(secrets, 'redis_url'), `redis://:${randomBytes(24).toString('hex')}@redis:6379\n`);
+  writeFileSync(join(secrets, 'grafana_password'), `${randomBytes(18).toString('base64')}\n`);
+}
+
+/**
+ * A key as README makes one.
+ * @param {string} root
+ * @param {string} file
+ * @param {string} id
+ * @returns {Promise<string>} the key
+ */
+export async function createKey(root, file, id) {
+  const args = [
+    join(root, 'infra/local/keys.mjs'),
+    'create',
+    id,
+    '--scopes',
+    'jobs,admin',
+    '--webhook-secret',
+    'new',
+    '--file',
+    file,
+  ];
+  const printed = await ok(process.execPath, args, { cwd: root });
+  await ok('chmod', ['644', file]);
+  return /^cf_\S+/m.exec(printed)?.[0] ?? '';
+}

@@ -1,0 +1,107 @@
+import { availableParallelism, loadavg } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { createPrinter } from '../local/printer.mjs';
+import { Problem } from '../local/problem.mjs';
+import { listenForStop } from '../local/stop-signals.mjs';
+import { createApi } from './api.mjs';
+import { provideBaseImages } from './base-images.mjs';
+import { createChecks } from './checks.mjs';
+import { findEngine, requireVersion } from './engine.mjs';
+import { copyProject, createKey } from './project.mjs';
+import { createStack } from './stack.mjs';
+import { publishedPorts, readOnlyRoots, users } from './trials/hardening.mjs';
+import { buildImages, simulatorWithoutVolume } from './trials/images.mjs';
+import { generate, img2img, nothingLeftOver, RECEIVER, startReceiver, webhook } from './trials/jobs.mjs';
+import { doctor, onlyWithKey } from './trials/keys.mjs';
+import { downAndUp, restart, sigkill, stop } from './trials/outages.mjs';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+/** Kept between runs: what was built need not be built again. */
+const DATA = join(ROOT, '.data/containers');
+const HEALTHY_WITHIN = 30;
+
+/**
+ * Does in containers what README says can be done, and ends what it started.
+ * @returns {Promise<number>} the exit code
+ */
+export async function runChecks() {
+  const print = createPrinter();
+  const stopping = listenForStop();
+  const signal = stopping.asked;
+  const checks = createChecks({ ...print, signal });
+  /** @type {(() => Promise<unknown>)[]} */
+  const ends = [];
+
+  try {
+    const engine = await findEngine({ dataFolder: join(DATA, 'engine'), say: print.say });
+    ends.push(engine.stop);
+    print.say(await requireVersion(engine));
+    print.say(`Base images: ${await provideBaseImages(engine, { root: ROOT, say: print.say })}`);
+    await copyProject(ROOT, join(DATA, 'project'));
+    const stack = createStack(engine, join(DATA, 'project'), signal);
+    ends.push(stack.down);
+    await stack.down(); // what a run left that was killed
+    await runAll(checks, stack, ends);
+  } catch (error) {
+    if (!signal.aborted) {
+      if (!(error instanceof Problem)) throw error;
+      print.problem([error.message, ...error.details].join('\n'));
+    }
+    return 1;
+  } finally {
+    for (const end of ends.reverse()) await end().catch((error) => print.problem(`${error}`));
+    stopping.close();
+    print.say(['', ...checks.table()].join('\n'));
+  }
+  return checks.failed === 0 ? 0 : 1;
+}
+
+/**
+ * @param {ReturnType<typeof createChecks>} checks
+ * @param {import('./stack.mjs').Stack} stack
+ * @param {(() => Promise<unknown>)[]} ends
+ */
+async function runAll({ check }, stack, ends) {
+  const anonymous = createApi(stack.url);
+  let seconds = 0;
+  const up = async () => {
+    seconds = await stack.up();
+    return `after ${seconds.toFixed(1)} s`;
+  };
+  const quickEnough = async () => {
+    const busy = `with a load of ${(loadavg()[0] ?? 0).toFixed(1)} on ${availableParallelism()} cores`;
+    if (seconds > HEALTHY_WITHIN) throw new Problem(`${seconds.toFixed(1)} s, ${busy}`);
+    return `${seconds.toFixed(1)} s, ${busy}`;
+  };
+
+  if (!(await check('the five images are built', () => buildImages(stack)))) return;
+  await check('a simulator without a volume says what it needs', () => simulatorWithoutVolume(stack));
+
+  stack.set({ ALLOW_ANONYMOUS: '1', WEBHOOK_ALLOW: RECEIVER });
+  if (!(await check('all services become healthy', up))) return;
+  await check(`that takes no longer than ${HEALTHY_WITHIN} s`, quickEnough);
+  ends.push(await startReceiver(stack));
+  await check('no process runs as root', () => users(stack));
+  await check('root file systems are read-only', () => readOnlyRoots(stack));
+  await check('only the API is published, to this machine', () => publishedPorts(stack));
+  await check('generate', () => generate(anonymous));
+  await check('img2img', () => img2img(anonymous));
+  await check('a webhook comes', () => webhook(stack, anonymous, { signed: false }));
+  await check('jobs outlive a restart', () => restart(stack, anonymous));
+  await check('jobs outlive SIGKILL of every service', () => sigkill(stack, anonymous));
+  await ends.pop()?.();
+  await check('jobs and pictures outlive down and up', () => downAndUp(stack, anonymous));
+  await check('ComfyUI’s folders are cleaned', () => nothingLeftOver(stack));
+  await check('services end by themselves when told', () => stop(stack));
+
+  const file = join(stack.secrets, 'keys.json');
+  const key = await createKey(ROOT, file, 'me');
+  stack.set({ ALLOW_ANONYMOUS: undefined, API_KEYS_FILE: '.data/secrets/keys.json' });
+  if (!(await check('all services become healthy with keys from a file', up))) return;
+  ends.push(await startReceiver(stack));
+  const api = createApi(stack.url, key);
+  await check('API keys from a file', () => onlyWithKey(anonymous, api));
+  await check('a signed webhook comes', () => webhook(stack, api, { signed: true }));
+  await check('the doctor has nothing to complain of', () => doctor(stack));
+}

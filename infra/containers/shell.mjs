@@ -1,0 +1,61 @@
+import { spawn } from 'node:child_process';
+import { Problem } from '../local/problem.mjs';
+
+/** The most that one command may take, a build of all images on a slow machine included. */
+const DEADLINE_MS = 1_800_000;
+const SHOWN_LINES = 40;
+
+/**
+ * @typedef {{ code: number | null, stdout: string, output: string }} Ended
+ * @typedef {{ env?: NodeJS.ProcessEnv, cwd?: string, input?: string, signal?: AbortSignal | undefined, withinMs?: number }} Options
+ */
+
+/**
+ * Runs a program to its end, whatever its exit code is. Rejects when it cannot be started, was stopped, or took too long.
+ * @param {string} program
+ * @param {readonly string[]} args
+ * @param {Options} [options]
+ * @returns {Promise<Ended>}
+ */
+export async function ended(program, args, { env = process.env, cwd, input, signal, withinMs = DEADLINE_MS } = {}) {
+  const deadline = AbortSignal.timeout(withinMs);
+  const either = signal === undefined ? deadline : AbortSignal.any([signal, deadline]);
+  // a group of its own: a Ctrl-C in the terminal is ours to handle
+  const child = spawn(program, args, { env, cwd, signal: either, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
+  let stdout = '';
+  let output = '';
+  child.stdout.setEncoding('utf8').on('data', (/** @type {string} */ text) => {
+    stdout += text;
+    output += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (/** @type {string} */ text) => {
+    output += text;
+  });
+  child.stdin.on('error', () => undefined); // it may end without having read
+  child.stdin.end(input ?? '');
+  const code = await new Promise((resolve, reject) => {
+    child.once('error', (error) =>
+      reject(new Problem(`${program} ${args.join(' ')}: ${error.message}`, lastLines(output))),
+    );
+    child.once('close', (code) => resolve(code));
+  });
+  return { code, stdout, output };
+}
+
+/**
+ * Like `ended`, and rejects with a Problem that has its last lines when the exit code is not 0.
+ * @param {string} program
+ * @param {readonly string[]} args
+ * @param {Options} [options]
+ * @returns {Promise<string>} what it wrote to standard output
+ */
+export async function ok(program, args, options) {
+  const { code, stdout, output } = await ended(program, args, options);
+  if (code !== 0) throw new Problem(`${program} ${args.join(' ')} ended with ${code}`, lastLines(output));
+  return stdout;
+}
+
+/** @param {string} text */
+function lastLines(text) {
+  return text.trimEnd().split('\n').slice(-SHOWN_LINES);
+}

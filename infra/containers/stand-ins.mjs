@@ -1,0 +1,102 @@
+import { copyFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Problem } from '../local/problem.mjs';
+import { ended, ok } from './shell.mjs';
+
+/** The label of what is no real base image. */
+export const STAND_IN = 'comfy-fleet.stand-in';
+const DEBIAN = 'comfy-fleet-check-debian:stand-in';
+
+/**
+ * Makes images under the names given that are to our Dockerfiles what the real ones are: Node with npm and a user `node`
+ * (1000), and a redis-server with a user `redis`. For root on a Debian.
+ * @param {NodeJS.ProcessEnv} env for docker
+ * @param {{ node: string, redis: string }} names
+ */
+export async function makeStandIns(env, names) {
+  const folder = mkdtempSync(join(tmpdir(), 'comfy-fleet-stand-ins-'));
+  try {
+    if ((await ended('docker', ['image', 'inspect', DEBIAN], { env })).code !== 0) await makeDebian(folder, env);
+    await makeNode(folder, env, names.node);
+    await build(env, names.redis, join(folder, 'redis'), [
+      'RUN apt-get update && apt-get install -y --no-install-recommends redis-server && rm -rf /var/lib/apt/lists/*',
+      'RUN install --directory --owner=redis --group=redis /data',
+      'WORKDIR /data',
+      'CMD ["redis-server"]',
+    ]);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Of the release and from the mirror of this machine.
+ * @param {string} folder
+ * @param {NodeJS.ProcessEnv} env
+ */
+async function makeDebian(folder, env) {
+  const format = '$(ORIGIN) $(CODENAME) $(REPO_URI)';
+  const targets = await ok('apt-get', ['indextargets', '--format', format, 'Created-By: Packages']);
+  const [, codename, mirror] = /^Debian (\w+) (\S+)$/m.exec(targets) ?? [];
+  if (codename === undefined || mirror === undefined) throw new Problem('apt-get names no mirror of Debian');
+  const root = join(folder, 'debian');
+  await ok('debootstrap', ['--variant=minbase', '--include=ca-certificates,netbase', codename, root, mirror]);
+  const tarball = join(folder, 'debian.tar');
+  await ok('tar', ['-C', root, '-cf', tarball, '.']);
+  await ok('docker', ['import', '--change', `LABEL ${STAND_IN}=1`, tarball, DEBIAN], { env });
+}
+
+/**
+ * @param {string} folder
+ * @param {NodeJS.ProcessEnv} env
+ * @param {string} name such as node:24-slim
+ */
+async function makeNode(folder, env, name) {
+  const context = join(folder, 'node');
+  const prefix = join(context, 'prefix');
+  mkdirSync(prefix, { recursive: true });
+  const major = Number.parseInt(name.split(':')[1] ?? '', 10);
+  // npm's package `node` fetches this one in an install script, which may be switched off here
+  const binary = `node-linux-${process.arch}`;
+  await ok('npm', ['install', '--global', '--prefix', prefix, 'npm@11', `${binary}@${major}`]);
+  const modules = join(prefix, 'lib/node_modules');
+  rmSync(join(prefix, 'bin/node'), { force: true });
+  renameSync(join(modules, binary, 'bin/node'), join(prefix, 'bin/node'));
+  rmSync(join(modules, binary), { recursive: true });
+  await build(env, name, context, [
+    'COPY prefix/ /usr/local/',
+    'RUN groupadd --gid 1000 node && useradd --uid 1000 --gid node --create-home node',
+    ...(await networkOfThisMachine(context)),
+    'CMD ["node"]',
+  ]);
+}
+
+/**
+ * How npm reaches its registry from here. Not the whole npmrc: it may have a token.
+ * @param {string} context
+ */
+async function networkOfThisMachine(context) {
+  const lines = [];
+  for (const name of ['registry', 'proxy', 'https-proxy', 'noproxy']) {
+    const value = (await ok('npm', ['config', 'get', name])).trim();
+    if (!['', 'null', 'undefined'].includes(value)) lines.push(`ENV npm_config_${name.replace('-', '_')}="${value}"`);
+  }
+  const cafile = (await ok('npm', ['config', 'get', 'cafile'])).trim();
+  if (cafile === '' || cafile === 'null') return lines;
+  copyFileSync(cafile, join(context, 'ca.pem'));
+  const path = '/usr/local/share/this-machine.pem';
+  return [...lines, `COPY ca.pem ${path}`, `ENV npm_config_cafile=${path} NODE_EXTRA_CA_CERTS=${path}`];
+}
+
+/**
+ * @param {NodeJS.ProcessEnv} env
+ * @param {string} name
+ * @param {string} context
+ * @param {readonly string[]} lines after FROM
+ */
+async function build(env, name, context, lines) {
+  mkdirSync(context, { recursive: true });
+  writeFileSync(join(context, 'Dockerfile'), [`FROM ${DEBIAN}`, `LABEL ${STAND_IN}=1`, ...lines, ''].join('\n'));
+  await ok('docker', ['build', '--tag', name, context], { env });
+}
