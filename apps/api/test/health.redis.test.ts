@@ -1,4 +1,6 @@
+import { resolve } from 'node:path';
 import { startRedisServer, until } from '@comfy-fleet/testing';
+import { askedOfInstances, loadWorkflows } from '@comfy-fleet/workflows';
 import { afterEach, beforeEach, describe, expect, inject, it, onTestFinished } from 'vitest';
 import { anInstance, aWorker } from './announcements.js';
 import { startApi, type TestApi } from './api.js';
@@ -70,6 +72,49 @@ describe('GET /health', () => {
         ),
       ],
     });
+  });
+});
+
+it('says of each instance which workflows it can run, what it lacks, and what to set', async () => {
+  const workflows = await loadWorkflows(resolve(import.meta.dirname, '../../../workflows'));
+  const asked = askedOfInstances(workflows.templates.values());
+  const abilitiesWith = (checkpoints: readonly string[]) => ({
+    ...Object.fromEntries([...asked.keys()].map((className) => [className, {}])),
+    CheckpointLoaderSimple: { ckpt_name: checkpoints },
+  });
+  const publish = (instance: string, checkpoints: readonly string[]) =>
+    api.worker.publish(['default'], { instance, seenAt: Date.now(), abilities: abilitiesWith(checkpoints) });
+  await publish('gpu-1/1', ['sd_xl_base_1.0.safetensors']);
+  await publish('gpu-1/2', ['fox.safetensors']);
+  const instances = ['gpu-1/1', 'gpu-1/2', 'gpu-1/3'].map((name) => anInstance({ name }));
+  await api.worker.announce(aWorker({ instances }));
+  const lack = 'sd_xl_base_1.0.safetensors for ckpt_name of CheckpointLoaderSimple (it has fox.safetensors)';
+  expect(await json('/health')).toMatchObject({
+    status: 'degraded',
+    reasons: [
+      expect.stringMatching(
+        /^ComfyUI gpu-1\/2 cannot run text2img and img2img: it lacks .*; set CHECKPOINT=fox\.safetensors, or another/,
+      ),
+    ],
+    workers: [
+      {
+        instances: [
+          {
+            workflows: [
+              { name: 'text2img', able: true, lacks: [] },
+              { name: 'img2img', able: true, lacks: [] },
+            ],
+          },
+          {
+            workflows: [
+              { name: 'text2img', able: false, lacks: [lack] },
+              { name: 'img2img', able: false, lacks: [lack] },
+            ],
+          },
+          { workflows: null },
+        ],
+      },
+    ],
   });
 });
 

@@ -30,6 +30,16 @@ const healthInstanceSchema = Type.Object({
   reason: nullable(Type.String({ description: 'Why it is not up.' })),
   since: time(),
   drain: nullable(Type.Enum(['draining', 'drained'], { description: 'An operator has it be given no more prompts.' })),
+  workflows: nullable(
+    Type.Array(
+      Type.Object({
+        name: Type.String(),
+        able: Type.Boolean({ description: 'It has what a request needs that names nothing but a prompt.' }),
+        lacks: Type.Array(Type.String(), { description: 'The nodes and models that it has not.' }),
+      }),
+      { description: 'Those that may come to its pools. Null while it has not said what it has.' },
+    ),
+  ),
 });
 
 /** The service for people, as `GET /health` answers it. */

@@ -1,6 +1,32 @@
 import type { Lack } from './find-lacks.js';
+import type { WorkflowVerdict } from './judge-workflows.js';
 
 const MOST_LISTED = 5;
+
+interface Explained {
+  /** Names of workflows. */
+  readonly able: readonly string[];
+  readonly unable: readonly string[];
+  /** What is lacking and what to do about it, each once, with the first workflow that needs it. */
+  readonly lacks: readonly { readonly what: string; readonly mend: string; readonly workflow: string }[];
+}
+
+/** Which workflows an instance can run, and what it lacks for the others, for people. */
+export function explainVerdicts(verdicts: readonly WorkflowVerdict[]): Explained {
+  const lacks = new Map<string, Explained['lacks'][number]>();
+  for (const { workflow, lacks: found } of verdicts) {
+    for (const lack of found) {
+      const what = describeLack(lack);
+      if (!lacks.has(what)) lacks.set(what, { what, mend: mendLack(lack, workflow), workflow });
+    }
+  }
+  const namesOf = (some: readonly WorkflowVerdict[]) => some.map(({ workflow }) => workflow);
+  return {
+    able: namesOf(verdicts.filter((verdict) => verdict.lacks.length === 0)),
+    unable: namesOf(verdicts.filter((verdict) => verdict.lacks.length > 0)),
+    lacks: [...lacks.values()],
+  };
+}
 
 /** What is lacking, so that "it lacks <…>" is a sentence. */
 export function describeLack(lack: Lack): string {
@@ -10,7 +36,7 @@ export function describeLack(lack: Lack): string {
 }
 
 /** What to do about it, as an order. */
-export function mendLack(lack: Lack, workflow: string): string {
+function mendLack(lack: Lack, workflow: string): string {
   if (lack.input === undefined) {
     return `install the custom node that brings ${lack.className} there and restart ComfyUI, or take it out of ${workflow}.json`;
   }

@@ -1,7 +1,7 @@
 export { type Asked, askedOfInstances } from './asked-of-instances.js';
 export { type BindOptions, bindGraph } from './bind-graph.js';
 export { type Bindings, PARAMETERS, type Parameter } from './bindings.js';
-export { describeLack, listed, mendLack } from './explain-lack.js';
+export { describeLack, explainVerdicts, listed } from './explain-lack.js';
 export { findLacks, type Lack } from './find-lacks.js';
 export type { Graph, GraphNode, Slot } from './graph.js';
 export { checkpointsOf, checkpointToName, judgeWorkflows, type WorkflowVerdict } from './judge-workflows.js';

@@ -1,7 +1,9 @@
 import type { Health, InstanceAnnouncement, WorkerAnnouncement } from '@comfy-fleet/contracts';
 import type { FleetOverview, Halts } from '@comfy-fleet/jobs';
+import { describeLack, explainVerdicts } from '@comfy-fleet/workflows';
 import type { Deps } from '../deps.js';
 import { drainOf } from '../fleet/drain.js';
+import { judgeInstances, type Verdicts } from '../fleet/judge-instances.js';
 import { haltNotes } from '../fleet/notes.js';
 import type { Handler, Reply } from '../http/messages.js';
 
@@ -12,16 +14,18 @@ const UNREPLICATED =
  * The fleet for people. `ok`; `degraded` while a part is missing and jobs may wait, with the reasons; `down` (503) when
  * Redis does not answer. ComfyUI being away makes jobs wait, not this API fail.
  */
-export function health({ ledger, storage, log }: Deps): Handler {
+export function health(deps: Deps): Handler {
+  const { ledger, storage, log } = deps;
   return async (): Promise<Reply> => {
     const fault = await storage.ask();
     const place = { status: fault === undefined ? 'up' : 'down' } as const;
     const lost = fault === undefined ? [] : [`Pictures cannot be stored or read: ${fault}`];
     try {
       const [latency, fleet, isReplicated] = await Promise.all([ledger.ping(), ledger.overview(), ledger.replicated()]);
+      const verdicts = await judgeInstances(deps, fleet.workers);
       // As sentences of a list: without their full stops.
       const halted = haltNotes(fleet.halts).map((note) => note.slice(0, -1));
-      const reasons = [...lost, ...(isReplicated ? [] : [UNREPLICATED]), ...halted, ...missing(fleet)];
+      const reasons = [...lost, ...(isReplicated ? [] : [UNREPLICATED]), ...halted, ...missing(fleet, verdicts)];
       const body: Health = {
         status: reasons.length === 0 ? 'ok' : 'degraded',
         reasons,
@@ -34,7 +38,7 @@ export function health({ ledger, storage, log }: Deps): Handler {
           running,
           paused,
         })),
-        workers: fleet.workers.map((worker) => presentWorker(worker, fleet.halts)),
+        workers: fleet.workers.map((worker) => presentWorker(worker, fleet.halts, verdicts)),
       };
       return { status: 200, body };
     } catch (error) {
@@ -47,14 +51,16 @@ export function health({ ledger, storage, log }: Deps): Handler {
   };
 }
 
-function missing({ workers }: FleetOverview): string[] {
+function missing({ workers }: FleetOverview, verdicts: Verdicts): string[] {
   if (workers.length === 0) return ['No worker is there: jobs wait until one comes'];
   return workers.flatMap((worker) => [
     ...(worker.draining ? [`${worker.name} is stopping and takes no more jobs`] : []),
     ...(worker.storeFault
       ? [`${worker.name} takes no jobs until it can store pictures: ${worker.storeFault.reason}`]
       : []),
-    ...worker.instances.filter(({ state }) => state !== 'up').map(instanceFault),
+    ...worker.instances.flatMap((instance) =>
+      instance.state === 'up' ? lackFaults(instance, verdicts) : [instanceFault(instance)],
+    ),
   ]);
 }
 
@@ -63,7 +69,14 @@ function instanceFault({ name, state, reason }: InstanceAnnouncement): string {
   return `ComfyUI ${name} ${words}${reason === null ? '' : `: ${reason}`}`;
 }
 
-function presentWorker(worker: WorkerAnnouncement, halts: Halts): Health['workers'][number] {
+function lackFaults({ name }: InstanceAnnouncement, verdicts: Verdicts): string[] {
+  const { unable, lacks } = explainVerdicts(verdicts.get(name) ?? []);
+  if (unable.length === 0) return [];
+  const listed = lacks.map(({ what, mend }) => `it lacks ${what}; ${mend}`).join('; ');
+  return [`ComfyUI ${name} cannot run ${unable.join(' and ')}: ${listed}`];
+}
+
+function presentWorker(worker: WorkerAnnouncement, halts: Halts, verdicts: Verdicts): Health['workers'][number] {
   return {
     name: worker.name,
     started_at: isoTime(worker.startedAt),
@@ -78,6 +91,12 @@ function presentWorker(worker: WorkerAnnouncement, halts: Halts): Health['worker
       reason: instance.reason,
       since: isoTime(instance.since),
       drain: drainOf(instance, halts)?.state ?? null,
+      workflows:
+        verdicts.get(instance.name)?.map(({ workflow, lacks }) => ({
+          name: workflow,
+          able: lacks.length === 0,
+          lacks: lacks.map(describeLack),
+        })) ?? null,
     })),
   };
 }

@@ -1,4 +1,4 @@
-import { checkpointsOf, describeLack, listed, mendLack, type Workflows } from '@comfy-fleet/workflows';
+import { checkpointsOf, explainVerdicts, listed, type Workflows, type WorkflowVerdict } from '@comfy-fleet/workflows';
 import { type Look, whatItIs } from './look-at.js';
 
 const START = 'start ComfyUI there (python main.py --listen), or correct its address';
@@ -17,23 +17,15 @@ export function tellOf(label: string, look: Look, workflows: Workflows): string 
   return [`${label} is ${whatItIs(look)} and ${has}.`, ...verdictSentences(verdicts)].join(' ');
 }
 
-function verdictSentences(verdicts: NonNullable<Exclude<Look, { fault: string }>['verdicts']>): string[] {
+function verdictSentences(verdicts: readonly WorkflowVerdict[]): string[] {
   if (verdicts.length === 0) return ['It serves no pool that any job goes to.'];
-  const able = verdicts.filter(({ lacks }) => lacks.length === 0).map(({ workflow }) => workflow);
-  const unable = verdicts.filter(({ lacks }) => lacks.length > 0);
-  /** What is lacking, and what to do about it; what two workflows lack is said once. */
-  const lacks = new Map<string, string>();
-  for (const { workflow, lacks: found } of unable) {
-    for (const lack of found) {
-      const what = describeLack(lack);
-      if (!lacks.has(what)) lacks.set(what, mendLack(lack, workflow));
-    }
-  }
-  const names = unable.map(({ workflow }) => workflow).join(' and ');
+  const { able, unable, lacks } = explainVerdicts(verdicts);
   return [
     ...(able.length === 0 ? [] : [`It can run ${able.join(' and ')}.`]),
-    ...(unable.length === 0 ? [] : [`It cannot run ${names}: it lacks ${[...lacks.keys()].join(' and ')}.`]),
-    ...new Set([...lacks.values()].map(sentence)),
+    ...(unable.length === 0
+      ? []
+      : [`It cannot run ${unable.join(' and ')}: it lacks ${lacks.map(({ what }) => what).join(' and ')}.`]),
+    ...new Set(lacks.map(({ mend }) => sentence(mend))),
   ];
 }
 

@@ -1,4 +1,4 @@
-import { describeLack, mendLack, type WorkflowVerdict } from '@comfy-fleet/workflows';
+import { explainVerdicts, type WorkflowVerdict } from '@comfy-fleet/workflows';
 import { type Finding, reportOf } from '../finding.js';
 
 /** What an instance lacks of what the workflows need; one finding when it lacks nothing. */
@@ -9,15 +9,9 @@ export function lackFindings(address: string, verdicts: readonly WorkflowVerdict
       'give it a pool that a workflow or a level of detail goes to (pools in COMFYUI_INSTANCES_FILE, WORKER_POOLS)';
     return [warn(`${address} serves no pool that any job goes to`, mend)];
   }
-  const names = verdicts.map(({ workflow }) => workflow).join(' and ');
-  const seen = new Set<string>();
-  const lacks = verdicts.flatMap(({ workflow, lacks }) =>
-    lacks.flatMap((lack) => {
-      const what = describeLack(lack);
-      if (seen.has(what)) return [];
-      seen.add(what);
-      return [fail(`${address} lacks ${what}, which ${workflow}.json needs`, mendLack(lack, workflow))];
-    }),
-  );
-  return lacks.length > 0 ? lacks : [ok(`${address} has every node and model that the workflows need: ${names}`)];
+  const { able, lacks } = explainVerdicts(verdicts);
+  if (lacks.length === 0) {
+    return [ok(`${address} has every node and model that the workflows need: ${able.join(' and ')}`)];
+  }
+  return lacks.map(({ what, mend, workflow }) => fail(`${address} lacks ${what}, which ${workflow}.json needs`, mend));
 }
