@@ -36,7 +36,7 @@ export default defineConfig({
           include: files('.redis.test.ts'),
           globalSetup: [`${gears}/shared-redis.ts`],
           setupFiles: [`${gears}/redis.ts`],
-          maxWorkers: cores,
+          maxWorkers: cores + 1,
           sequence: { groupOrder: 2 },
         },
       },
@@ -47,7 +47,7 @@ export default defineConfig({
           include: files('.system.test.ts'),
           globalSetup: [`${gears}/fresh-build.ts`, `${gears}/shared-redis.ts`],
           // These mostly wait, for processes and sockets.
-          maxWorkers: cores,
+          maxWorkers: 2 * cores,
           sequence: { groupOrder: 3 },
         },
       },
