@@ -297,7 +297,11 @@ export const settingsSchema = Type.Object({
     'ComfyUI instances that may die while they execute a job before the job fails with instance_killed',
   ),
   MAX_WORKER_DEATHS: integer(10, 1, 'Times a worker may die holding a job before the job fails with worker_killed'),
-  JOB_TTL_SECONDS: integer(604_800, 60, 'How long an ended job can be asked for'),
+  JOB_TTL_SECONDS: integer(
+    604_800,
+    60,
+    'How long an ended job can be asked for; one with a webhook from when that has come or failed',
+  ),
   IDEMPOTENCY_TTL_SECONDS: integer(86_400, 60, 'How long an Idempotency-Key is remembered'),
   // webhooks
   WEBHOOK_SECRETS: Type.Optional(
