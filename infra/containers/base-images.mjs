@@ -8,19 +8,19 @@ import { makeStandIns, STAND_IN } from './stand-ins.mjs';
  * Sees to it that the images are here which ours begin with: they are pulled, or where no registry is reached stand-ins are
  * made of Debian's packages and npm's Node. Stand-ins are made in an engine of our own only: in another they would stay.
  * @param {import('./engine.mjs').Engine} engine
- * @param {{ root: string, say: (text: string) => void }} options
+ * @param {{ root: string, say: (text: string) => void, signal: AbortSignal }} options
  * @returns {Promise<string>} what they are
  */
-export async function provideBaseImages(engine, { root, say }) {
+export async function provideBaseImages(engine, { root, say, signal }) {
   const node = /^FROM (node:\S+)/m.exec(readFileSync(`${root}/infra/docker/api.Dockerfile`, 'utf8'))?.[1];
   if (node === undefined) throw new Problem('infra/docker/api.Dockerfile begins with no image of Node');
   const wanted = [node, REDIS_IMAGE];
   const missing = [];
-  for (const image of wanted) if (!(await isHere(image, engine))) missing.push(image);
+  for (const image of wanted) if (!(await isHere(image, engine, signal))) missing.push(image);
   if (missing.length > 0) {
     if (!engine.isOwn) throw new Problem(`${missing.join(' and ')} cannot be pulled: no registry is reached`);
     say(`No registry is reached: making stand-ins for ${wanted.join(' and ')}`);
-    await makeStandIns(engine.env, { node, redis: REDIS_IMAGE });
+    await makeStandIns({ env: engine.env, signal }, { node, redis: REDIS_IMAGE });
   }
   const standIns = await ended('docker', ['image', 'ls', '--quiet', '--filter', `label=${STAND_IN}`], engine);
   return standIns.stdout.trim() === '' ? wanted.join(', ') : `stand-ins for ${wanted.join(', ')}`;
@@ -29,8 +29,9 @@ export async function provideBaseImages(engine, { root, say }) {
 /**
  * @param {string} image
  * @param {import('./engine.mjs').Engine} engine
+ * @param {AbortSignal} signal
  */
-async function isHere(image, { env }) {
-  if ((await ended('docker', ['image', 'inspect', image], { env })).code === 0) return true;
-  return (await ended('docker', ['pull', '--quiet', image], { env, withinMs: 300_000 })).code === 0;
+async function isHere(image, { env }, signal) {
+  if ((await ended('docker', ['image', 'inspect', image], { env, signal })).code === 0) return true;
+  return (await ended('docker', ['pull', '--quiet', image], { env, signal, withinMs: 300_000 })).code === 0;
 }

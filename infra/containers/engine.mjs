@@ -22,22 +22,22 @@ const PROGRAMS = [
 
 /**
  * The Docker engine that is here; else, for root on a Debian, one of our own, installed with apt-get if need be.
- * @param {{ dataFolder: string, say: (text: string) => void }} options
+ * @param {{ dataFolder: string, say: (text: string) => void, signal: AbortSignal }} options
  * @returns {Promise<Engine>}
  */
-export async function findEngine({ dataFolder, say }) {
+export async function findEngine({ dataFolder, say, signal }) {
   if (!(await answers())) {
     if (process.getuid?.() !== 0) {
       throw new Problem(
         'No Docker engine answers here. Start one, or run this as root on a Debian: it then installs one.',
       );
     }
-    await install(say);
+    await install(say, signal);
   }
   // the package may have started it
   if (await answers()) return { env: process.env, isOwn: false, stop: async () => undefined };
   say(`Starting a Docker engine in ${dataFolder}`);
-  return startOwnEngine(dataFolder);
+  return startOwnEngine(dataFolder, signal);
 }
 
 /**
@@ -62,8 +62,11 @@ async function answers() {
   );
 }
 
-/** @param {(text: string) => void} say */
-async function install(say) {
+/**
+ * @param {(text: string) => void} say
+ * @param {AbortSignal} signal
+ */
+async function install(say, signal) {
   const { env } = process;
   const missing = PROGRAMS.filter(({ program }) => findProgram(program, env, ['/usr/sbin', '/sbin']) === undefined);
   if (missing.length === 0) return;
@@ -74,6 +77,6 @@ async function install(say) {
   say(`Installing ${packages.join(', ')} with apt-get`);
   await aptInstall(apt, packages, {
     env,
-    run: async (_name, command, args, env) => void (await ok(command, args, env === undefined ? {} : { env })),
+    run: async (_name, command, args, env = process.env) => void (await ok(command, args, { env, signal })),
   });
 }

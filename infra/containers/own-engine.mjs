@@ -11,9 +11,10 @@ import { until } from './until.mjs';
 /**
  * Starts a Docker engine that has its images and containers in a folder of its own, and that nobody else talks to. For root.
  * @param {string} dataFolder kept when it ends, so that the next run need not build everything anew
+ * @param {AbortSignal} signal
  * @returns {Promise<import('./engine.mjs').Engine>}
  */
-export async function startOwnEngine(dataFolder) {
+export async function startOwnEngine(dataFolder, signal) {
   mkdirSync(dataFolder, { recursive: true });
   // short, because the path of a socket may have 108 characters
   const run = mkdtempSync(join(tmpdir(), 'comfy-fleet-docker-'));
@@ -37,11 +38,15 @@ export async function startOwnEngine(dataFolder) {
 
   const env = { ...process.env, DOCKER_HOST: host, DOCKER_CONTEXT: undefined };
   try {
-    await until('the Docker engine answers', async () => {
-      if (daemon.exitCode !== null) return 'ended';
-      const { code } = await ended('docker', ['version'], { env, withinMs: 10_000 });
-      return code === 0 ? 'answers' : undefined;
-    });
+    await until(
+      'the Docker engine answers',
+      async () => {
+        if (daemon.exitCode !== null) return 'ended';
+        const { code } = await ended('docker', ['version'], { env, withinMs: 10_000 });
+        return code === 0 ? 'answers' : undefined;
+      },
+      { signal },
+    );
     if (daemon.exitCode !== null) throw new Problem(`dockerd ended with ${daemon.exitCode}. Its last lines:`, lines());
   } catch (error) {
     await stop();

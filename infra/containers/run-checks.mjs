@@ -34,10 +34,10 @@ export async function runChecks() {
   const ends = [];
 
   try {
-    const engine = await findEngine({ dataFolder: join(DATA, 'engine'), say: print.say });
+    const engine = await findEngine({ dataFolder: join(DATA, 'engine'), say: print.say, signal });
     ends.push(engine.stop);
     print.say(await requireVersion(engine));
-    print.say(`Base images: ${await provideBaseImages(engine, { root: ROOT, say: print.say })}`);
+    print.say(`Base images: ${await provideBaseImages(engine, { root: ROOT, say: print.say, signal })}`);
     await copyProject(ROOT, join(DATA, 'project'));
     const stack = createStack(engine, join(DATA, 'project'), signal);
     ends.push(stack.down);

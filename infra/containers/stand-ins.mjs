@@ -4,6 +4,11 @@ import { join } from 'node:path';
 import { Problem } from '../local/problem.mjs';
 import { ended, ok } from './shell.mjs';
 
+/**
+ * How docker is called.
+ * @typedef {{ env: NodeJS.ProcessEnv, signal: AbortSignal }} Surroundings
+ */
+
 /** The label of what is no real base image. */
 export const STAND_IN = 'comfy-fleet.stand-in';
 const DEBIAN = 'comfy-fleet-check-debian:stand-in';
@@ -11,15 +16,15 @@ const DEBIAN = 'comfy-fleet-check-debian:stand-in';
 /**
  * Makes images under the names given that are to our Dockerfiles what the real ones are: Node with npm and a user `node`
  * (1000), and a redis-server with a user `redis`. For root on a Debian.
- * @param {NodeJS.ProcessEnv} env for docker
+ * @param {Surroundings} docker
  * @param {{ node: string, redis: string }} names
  */
-export async function makeStandIns(env, names) {
+export async function makeStandIns(docker, names) {
   const folder = mkdtempSync(join(tmpdir(), 'comfy-fleet-stand-ins-'));
   try {
-    if ((await ended('docker', ['image', 'inspect', DEBIAN], { env })).code !== 0) await makeDebian(folder, env);
-    await makeNode(folder, env, names.node);
-    await build(env, names.redis, join(folder, 'redis'), [
+    if ((await ended('docker', ['image', 'inspect', DEBIAN], docker)).code !== 0) await makeDebian(folder, docker);
+    await makeNode(folder, docker, names.node);
+    await build(docker, names.redis, join(folder, 'redis'), [
       'RUN apt-get update && apt-get install -y --no-install-recommends redis-server && rm -rf /var/lib/apt/lists/*',
       'RUN install --directory --owner=redis --group=redis /data',
       'WORKDIR /data',
@@ -33,38 +38,42 @@ export async function makeStandIns(env, names) {
 /**
  * Of the release and from the mirror of this machine.
  * @param {string} folder
- * @param {NodeJS.ProcessEnv} env
+ * @param {Surroundings} docker
  */
-async function makeDebian(folder, env) {
+async function makeDebian(folder, docker) {
   const format = '$(ORIGIN) $(CODENAME) $(REPO_URI)';
   const targets = await ok('apt-get', ['indextargets', '--format', format, 'Created-By: Packages']);
   const [, codename, mirror] = /^Debian (\w+) (\S+)$/m.exec(targets) ?? [];
   if (codename === undefined || mirror === undefined) throw new Problem('apt-get names no mirror of Debian');
   const root = join(folder, 'debian');
-  await ok('debootstrap', ['--variant=minbase', '--include=ca-certificates,netbase', codename, root, mirror]);
+  await ok('debootstrap', ['--variant=minbase', '--include=ca-certificates,netbase', codename, root, mirror], {
+    signal: docker.signal,
+  });
   const tarball = join(folder, 'debian.tar');
   await ok('tar', ['-C', root, '-cf', tarball, '.']);
-  await ok('docker', ['import', '--change', `LABEL ${STAND_IN}=1`, tarball, DEBIAN], { env });
+  await ok('docker', ['import', '--change', `LABEL ${STAND_IN}=1`, tarball, DEBIAN], docker);
 }
 
 /**
  * @param {string} folder
- * @param {NodeJS.ProcessEnv} env
+ * @param {Surroundings} docker
  * @param {string} name such as node:24-slim
  */
-async function makeNode(folder, env, name) {
+async function makeNode(folder, docker, name) {
   const context = join(folder, 'node');
   const prefix = join(context, 'prefix');
   mkdirSync(prefix, { recursive: true });
   const major = Number.parseInt(name.split(':')[1] ?? '', 10);
   // npm's package `node` fetches this one in an install script, which may be switched off here
   const binary = `node-linux-${process.arch}`;
-  await ok('npm', ['install', '--global', '--prefix', prefix, 'npm@11', `${binary}@${major}`]);
+  await ok('npm', ['install', '--global', '--prefix', prefix, 'npm@11', `${binary}@${major}`], {
+    signal: docker.signal,
+  });
   const modules = join(prefix, 'lib/node_modules');
   rmSync(join(prefix, 'bin/node'), { force: true });
   renameSync(join(modules, binary, 'bin/node'), join(prefix, 'bin/node'));
   rmSync(join(modules, binary), { recursive: true });
-  await build(env, name, context, [
+  await build(docker, name, context, [
     'COPY prefix/ /usr/local/',
     'RUN groupadd --gid 1000 node && useradd --uid 1000 --gid node --create-home node',
     ...(await networkOfThisMachine(context)),
@@ -90,13 +99,13 @@ async function networkOfThisMachine(context) {
 }
 
 /**
- * @param {NodeJS.ProcessEnv} env
+ * @param {Surroundings} docker
  * @param {string} name
  * @param {string} context
  * @param {readonly string[]} lines after FROM
  */
-async function build(env, name, context, lines) {
+async function build(docker, name, context, lines) {
   mkdirSync(context, { recursive: true });
   writeFileSync(join(context, 'Dockerfile'), [`FROM ${DEBIAN}`, `LABEL ${STAND_IN}=1`, ...lines, ''].join('\n'));
-  await ok('docker', ['build', '--tag', name, context], { env });
+  await ok('docker', ['build', '--tag', name, context], docker);
 }
