@@ -4,25 +4,29 @@ import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { Problem } from './problem.mjs';
 
-/** How far libraries are looked for that libraries need. */
-const ROUNDS = 5;
+/** Below the project's folder: where packages are unpacked that could not be installed, each in a folder of its own. */
+export const PACKAGES_DIR = '.data/packages';
+/** How far dependencies of dependencies are followed. */
+const ROUNDS = 12;
+const LIBRARIES = /^lib/;
 
 /**
- * @typedef {{ packages: readonly string[], programs: readonly string[] }} Wanted Debian packages, and the programs of theirs that are
- *   to be run
+ * @typedef {{ packages: readonly string[], programs?: readonly string[], needs?: RegExp }} Wanted Debian packages, and the programs of
+ *   theirs that are to be run; `needs` are the names of dependencies that are fetched too, libraries if it is left out, until
+ *   the programs have what they need, without programs all of them
  * @typedef {{ env: NodeJS.ProcessEnv, run: import('./redis-provision.mjs').Run }} Means
  */
 
 /**
- * Has programs of Debian packages without installing these, which takes no root: downloads them, and those of their libraries that
- * are not on this machine, unpacks all in `dir`, and makes there a folder `bin` for the PATH. Throws a Problem when that fails;
+ * Has programs of Debian packages without installing these, which takes no root: downloads them, and those of their dependencies that
+ * are needed and not on this machine, unpacks all in `dir`, and makes there a folder `bin` for the PATH. Throws a Problem when that fails;
  * then `dir` is as it was.
  * @param {string} apt the path of apt-get
  * @param {Wanted} wanted
  * @param {string} dir
  * @param {Means} means
  */
-export async function aptUnpack(apt, { packages, programs }, dir, { env, run }) {
+export async function aptUnpack(apt, { packages, programs = [], needs = LIBRARIES }, dir, { env, run }) {
   const work = `${dir}.${process.pid}`;
   const files = join(work, 'files');
   const debs = join(work, 'debs');
@@ -48,11 +52,11 @@ export async function aptUnpack(apt, { packages, programs }, dir, { env, run }) 
         await run('dpkg', 'dpkg-deb', ['-x', join(debs, deb), files], env);
         rmSync(join(debs, deb));
       }
-      if ((await missingLibraries(files, programs, env)).length === 0) break;
+      if (programs.length > 0 && (await missingLibraries(files, programs, env)).length === 0) break;
       const needed = await Promise.all(next.map((name) => dependencies(name, options, env)));
-      const libraries = [...new Set(needed.flat())].filter((name) => name.startsWith('lib') && !had.has(name));
-      const here = await Promise.all(libraries.map((name) => isInstalled(name, env)));
-      next = libraries.filter((_name, n) => !here[n]);
+      const more = [...new Set(needed.flat())].filter((name) => needs.test(name) && !had.has(name));
+      const here = await Promise.all(more.map((name) => isInstalled(name, env)));
+      next = more.filter((_name, n) => !here[n]);
     }
     const missing = await missingLibraries(files, programs, env);
     if (missing.length > 0) throw new Problem(`${packages.join(', ')} lack ${missing.join(', ')} here.`);

@@ -1,6 +1,8 @@
 import { execFile } from 'node:child_process';
+import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { aptInstall, findApt } from './apt.mjs';
+import { aptUnpack } from './apt-unpack.mjs';
 import { Problem } from './problem.mjs';
 
 /** Debian's moto is for Debian's Python, which need not be the first on the PATH. As packages/testing looks for it. */
@@ -8,11 +10,25 @@ const PYTHONS = ['/usr/bin/python3', 'python3'];
 /** The second of them moto's server needs, and Debian's package of moto does not ask for it. */
 const PACKAGES = ['python3-moto', 'python3-flask-cors'];
 
+const UNPACKED = 'python3-moto';
+
 /**
- * Sees to it that a Python here has moto, which plays S3 in the tests; installs it with apt-get as root. Throws a Problem that
- * says what to type when there is none still: the tests that need it will fail.
+ * An environment in which Python finds moto if that had to be unpacked.
+ * @param {NodeJS.ProcessEnv} env
+ * @param {string} packagesDir
+ * @returns {NodeJS.ProcessEnv}
+ */
+export function withUnpackedMoto(env, packagesDir) {
+  const modules = join(packagesDir, UNPACKED, 'files/usr/lib/python3/dist-packages');
+  return { ...env, PYTHONPATH: [env.PYTHONPATH, modules].filter(Boolean).join(delimiter) };
+}
+
+/**
+ * Sees to it that a Python here has moto, which plays S3 in the tests; installs it with apt-get as root, else unpacks it in
+ * `packagesDir`, where `withUnpackedMoto` has it found. Throws a Problem that says what to type when there is none still: the tests
+ * that need it will fail.
  * @param {{
- *   env: NodeJS.ProcessEnv, run: import('./redis-provision.mjs').Run, say: (text: string) => void,
+ *   env: NodeJS.ProcessEnv, run: import('./redis-provision.mjs').Run, say: (text: string) => void, packagesDir: string,
  *   platform?: NodeJS.Platform, isRoot?: boolean, pythons?: readonly string[],
  * }} means
  */
@@ -23,15 +39,22 @@ export async function provideMoto(means) {
   if (apt !== undefined && isRoot) {
     means.say(`Installing ${PACKAGES.join(', ')} with apt-get, for the tests.`);
     await aptInstall(apt, PACKAGES, means);
-    if (await isHere(means)) return;
+  } else if (apt !== undefined) {
+    means.say(`Fetching ${PACKAGES.join(', ')} with apt-get for this folder alone, since only root may install them.`);
+    const wanted = { packages: PACKAGES, needs: /^(python3-|lib)/ };
+    await aptUnpack(apt, wanted, join(means.packagesDir, UNPACKED), means).catch((error) => {
+      if (!(error instanceof Problem)) throw error;
+    });
   }
+  if (apt !== undefined && (await isHere(means))) return;
   throw new Problem(
     `The tests need a Python with moto, which plays S3. On Debian type: sudo apt-get install -y ${PACKAGES.join(' ')}    (elsewhere: pip install 'moto[s3,server]')`,
   );
 }
 
-/** @param {{ env: NodeJS.ProcessEnv, pythons?: readonly string[] }} means */
-async function isHere({ env, pythons = PYTHONS }) {
+/** @param {{ env: NodeJS.ProcessEnv, packagesDir: string, pythons?: readonly string[] }} means */
+async function isHere({ env: given, packagesDir, pythons = PYTHONS }) {
+  const env = withUnpackedMoto(given, packagesDir);
   for (const python of pythons) {
     try {
       await promisify(execFile)(python, ['-c', 'import moto.moto_server.werkzeug_app'], { env, timeout: 60_000 });

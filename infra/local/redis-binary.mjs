@@ -56,7 +56,7 @@ function isExecutable(path) {
 /** @param {string} path */
 async function versionOf(path) {
   try {
-    const { stdout } = await promisify(execFile)(path, ['--version'], { timeout: 5_000 });
+    const { stdout } = await promisify(execFile)(path, ['--version'], { timeout: 60_000 });
     return /\bv=(\d+(\.\d+)+)/.exec(stdout)?.[1];
   } catch {
     return undefined;

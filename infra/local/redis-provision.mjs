@@ -4,13 +4,13 @@ import { aptUnpack } from './apt-unpack.mjs';
 import { Problem } from './problem.mjs';
 import { findProgram, findRedisBinary, OLDEST_REDIS, USUAL_PLACES } from './redis-binary.mjs';
 
-/** Below the project's folder: where packages are unpacked that could not be installed. */
-export const REDIS_PACKAGES = '.data/packages/redis';
 /** Debian's, and what has it where that is left out or too old. */
 const UNPACKED = [
   { packages: ['redis-server', 'redis-tools'], programs: ['redis-server', 'redis-cli'] },
   { packages: ['valkey-server', 'valkey-tools'], programs: ['valkey-server', 'valkey-cli'] },
 ];
+
+const UNPACKED_AS = 'redis';
 
 /**
  * @typedef {{ kind: 'binary', path: string } | { kind: 'docker', path: string }} RedisSource
@@ -47,7 +47,7 @@ export async function provideRedis(means) {
 
 /** @param {Means} means */
 function find({ env, packagesDir, usualPlaces = USUAL_PLACES }) {
-  return findRedisBinary(env, [...usualPlaces, join(packagesDir, 'bin')]);
+  return findRedisBinary(env, [...usualPlaces, join(packagesDir, UNPACKED_AS, 'bin')]);
 }
 
 /**
@@ -87,7 +87,7 @@ async function unpack(apt, means) {
   let problem;
   for (const wanted of UNPACKED) {
     try {
-      await aptUnpack(apt, wanted, means.packagesDir, means);
+      await aptUnpack(apt, wanted, join(means.packagesDir, UNPACKED_AS), means);
       if ((await find(means)).found !== undefined) return undefined;
     } catch (error) {
       if (!(error instanceof Problem)) throw error;

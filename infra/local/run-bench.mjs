@@ -2,13 +2,14 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { PACKAGES_DIR } from './apt-unpack.mjs';
 import { createFleet } from './fleet.mjs';
 import { prepareWorkspace, toolEnv } from './prepare.mjs';
 import { createPrinter } from './printer.mjs';
 import { Problem } from './problem.mjs';
 import { launch } from './processes.mjs';
 import { redisOnPath } from './redis-on-path.mjs';
-import { provideRedis, REDIS_PACKAGES } from './redis-provision.mjs';
+import { provideRedis } from './redis-provision.mjs';
 import { aborted, listenForStop } from './stop-signals.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -34,7 +35,7 @@ export async function runBench(args, { root = ROOT, env = process.env, prepare =
 
   const run = async () => {
     if (!NAMES.includes(name)) throw new Problem(`Name one of: ${NAMES.join(', ')}.`);
-    const means = { env, run: fleet.run, say: print.say, packagesDir: join(root, REDIS_PACKAGES) };
+    const means = { env, run: fleet.run, say: print.say, packagesDir: join(root, PACKAGES_DIR) };
     const redis = await provideRedis({ ...means, mayUseDocker: false });
     await prepare(root, env, fleet.run);
     if (stop.asked.aborted) return STOPPED;

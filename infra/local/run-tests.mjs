@@ -4,16 +4,17 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { PACKAGES_DIR } from './apt-unpack.mjs';
 import { createFleet } from './fleet.mjs';
-import { provideMoto } from './moto-provision.mjs';
+import { provideMoto, withUnpackedMoto } from './moto-provision.mjs';
 import { build, install, toolEnv } from './prepare.mjs';
 import { createPrinter } from './printer.mjs';
 import { Problem } from './problem.mjs';
 import { redisOnPath } from './redis-on-path.mjs';
-import { provideRedis, REDIS_PACKAGES } from './redis-provision.mjs';
+import { provideRedis } from './redis-provision.mjs';
 import { aborted, listenForStop } from './stop-signals.mjs';
 import { countTests } from './test-count.mjs';
-import { provideTestTools } from './test-tools.mjs';
+import { provideTestTools, withUnpackedTools } from './test-tools.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -72,15 +73,16 @@ export async function runTests({ root = ROOT, env = process.env, only, args = []
     if (isWhole) await attempt(() => runTool('check', 'pnpm/bin/pnpm.cjs', ['run', 'check'], plain));
     if (isWhole || only === 'unit') await attempt(() => testGear('unit', plain));
     if (only === 'unit') return;
-    const means = { env, run: fleet.run, say: print.say, packagesDir: join(root, REDIS_PACKAGES) };
+    const packagesDir = join(root, PACKAGES_DIR);
+    const means = { env, run: fleet.run, say: print.say, packagesDir };
     const redis = await provideRedis({ ...means, mayUseDocker: false });
     const withRedis = toolEnv(root, redisOnPath(env, redis.path, scratch));
     if (isWhole || only === 'redis') await attempt(() => testGear('redis', withRedis));
     if (only === 'redis') return;
-    await attempt(() => provideTestTools({ env, run: fleet.run, say: print.say }));
-    await attempt(() => provideMoto({ env, run: fleet.run, say: print.say }));
+    await attempt(() => provideTestTools(means));
+    await attempt(() => provideMoto(means));
     await prepare.build(root, env, fleet.run);
-    await testGear('system', withRedis);
+    await testGear('system', withUnpackedMoto(withUnpackedTools(withRedis, packagesDir), packagesDir));
   };
 
   try {

@@ -1,9 +1,10 @@
 import { join, resolve } from 'node:path';
+import { PACKAGES_DIR } from './apt-unpack.mjs';
 import { lookAtInstances } from './look.mjs';
 import { httpUrl, listens, portFor } from './ports.mjs';
 import { Problem } from './problem.mjs';
 import { untilReady } from './ready.mjs';
-import { provideRedis, REDIS_PACKAGES } from './redis-provision.mjs';
+import { provideRedis } from './redis-provision.mjs';
 import { isWorthShowing, redisAnswers, redisLaunch } from './redis-server.mjs';
 import { SIMULATED, welcome } from './welcome.mjs';
 
@@ -87,7 +88,7 @@ async function redisSettings(context) {
  * @returns {Promise<string>} its URL
  */
 async function startRedis({ root, env, fleet, print, lock, signal }) {
-  const means = { env, run: fleet.run, say: print.say, packagesDir: join(root, REDIS_PACKAGES) };
+  const means = { env, run: fleet.run, say: print.say, packagesDir: join(root, PACKAGES_DIR) };
   const source = await provideRedis({ ...means, mayUseDocker: true });
   const port = portFor(0);
   const next = async () => ({ ...(await redisLaunch(source, await port.next(), join(root, '.data/redis'))), env });

@@ -1,4 +1,6 @@
+import { delimiter, join } from 'node:path';
 import { aptInstall, findApt } from './apt.mjs';
+import { aptUnpack } from './apt-unpack.mjs';
 import { Problem } from './problem.mjs';
 import { findProgram } from './redis-binary.mjs';
 
@@ -9,16 +11,30 @@ const TOOLS = [
   { program: 'promtool', package: 'promtool' },
 ];
 
+/** Newer Debians have kubectl in a package of its own. */
+const NEEDS = /^(lib|kubectl$)/;
+
 /**
- * Installs what is missing, with apt-get as root. Throws a Problem that names what is missing still: the tests that
- * need it will fail.
+ * An environment in which programs are found that had to be unpacked.
+ * @param {NodeJS.ProcessEnv} env
+ * @param {string} packagesDir
+ * @returns {NodeJS.ProcessEnv}
+ */
+export function withUnpackedTools(env, packagesDir) {
+  return { ...env, PATH: [env.PATH, ...TOOLS.map((tool) => join(packagesDir, tool.package, 'bin'))].join(delimiter) };
+}
+
+/**
+ * Installs what is missing, with apt-get as root; else unpacks it in `packagesDir`, where `withUnpackedTools` has it found. Throws a
+ * Problem that names what is missing still: the tests that need it will fail.
  * @param {{
- *   env: NodeJS.ProcessEnv, run: import('./redis-provision.mjs').Run, say: (text: string) => void,
+ *   env: NodeJS.ProcessEnv, run: import('./redis-provision.mjs').Run, say: (text: string) => void, packagesDir: string,
  *   platform?: NodeJS.Platform, isRoot?: boolean,
  * }} means
  */
 export async function provideTestTools(means) {
-  const missing = () => TOOLS.filter(({ program }) => findProgram(program, means.env) === undefined);
+  const env = withUnpackedTools(means.env, means.packagesDir);
+  const missing = () => TOOLS.filter(({ program }) => findProgram(program, env) === undefined);
   const packages = missing().map((tool) => tool.package);
   if (packages.length === 0) return;
   const apt = findApt(means);
@@ -26,10 +42,27 @@ export async function provideTestTools(means) {
   if (apt !== undefined && isRoot) {
     means.say(`Installing ${packages.join(', ')} with apt-get, for the tests.`);
     await aptInstall(apt, packages, means);
+  } else if (apt !== undefined) {
+    means.say(`Fetching ${packages.join(', ')} with apt-get for this folder alone, since only root may install them.`);
+    await unpack(apt, missing(), means).catch((error) => {
+      if (!(error instanceof Problem)) throw error;
+    });
   }
   const programs = missing().map(({ program }) => program);
   if (programs.length === 0) return;
   throw new Problem(
     `The tests need ${programs.join(', ')}. On Debian type: sudo apt-get install -y ${packages.join(' ')}`,
   );
+}
+
+/**
+ * @param {string} apt
+ * @param {typeof TOOLS} tools
+ * @param {{ env: NodeJS.ProcessEnv, run: import('./redis-provision.mjs').Run, packagesDir: string }} means
+ */
+async function unpack(apt, tools, means) {
+  for (const tool of tools) {
+    const wanted = { packages: [tool.package], programs: [tool.program], needs: NEEDS };
+    await aptUnpack(apt, wanted, join(means.packagesDir, tool.package), means);
+  }
 }

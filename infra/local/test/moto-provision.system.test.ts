@@ -1,9 +1,12 @@
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createFleet } from '../fleet.mjs';
 import { provideMoto } from '../moto-provision.mjs';
+
+const DEBIAN = fileURLToPath(new URL('./fixtures/debian', import.meta.url));
 
 let bin: string;
 
@@ -21,10 +24,22 @@ async function program(name: string, script: string): Promise<void> {
 }
 
 const provide = (isRoot: boolean) => {
-  const print = { line: () => undefined, say: () => undefined, problem: () => undefined };
+  const print = {
+    line: () => undefined,
+    say: () => undefined,
+    packagesDir: join(bin, 'packages'),
+    problem: () => undefined,
+  };
   const { run } = createFleet({ root: bin, print });
   const machine = { platform: 'linux', pythons: ['debian-python', 'python3'] } as const;
-  return provideMoto({ env: { PATH: bin }, run, say: () => undefined, isRoot, ...machine });
+  return provideMoto({
+    env: { PATH: bin },
+    run,
+    say: () => undefined,
+    packagesDir: join(bin, 'packages'),
+    isRoot,
+    ...machine,
+  });
 };
 
 describe('the S3 server of the tests', () => {
@@ -43,6 +58,18 @@ describe('the S3 server of the tests', () => {
     expect((await readFile(log, 'utf8')).trim().split('\n')).toEqual([
       'update -q',
       'install -y -q --no-install-recommends python3-moto python3-flask-cors',
+    ]);
+  });
+
+  it('is unpacked without root, with all that it needs', async () => {
+    await cp(DEBIAN, bin, { recursive: true });
+    await program('debian-python', '[ -d "$PYTHONPATH/moto" ]');
+    await provide(false);
+    expect((await readFile(join(bin, 'log'), 'utf8')).trim().split('\n')).toEqual([
+      'update',
+      'download python3-moto python3-flask-cors',
+      'download python3-boto3',
+      'download python3-urllib3',
     ]);
   });
 

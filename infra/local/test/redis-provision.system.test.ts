@@ -71,7 +71,7 @@ describe('finding Redis', () => {
   });
 
   describe('without being root', () => {
-    const apt = () => join(bin, 'packages/bin/redis-server');
+    const apt = () => join(bin, 'packages/redis/bin/redis-server');
     const asked = async () => (await readFile(join(bin, 'log'), 'utf8')).match(/^.+$/gm);
 
     beforeEach(() => cp(DEBIAN, bin, { recursive: true }));
@@ -80,8 +80,8 @@ describe('finding Redis', () => {
       expect(await provide()).toEqual({ kind: 'binary', path: apt() });
       expect(await asked()).toEqual(['update', 'download redis-server redis-tools', 'download libmissing1']);
       const { stdout } = await promisify(execFile)(apt());
-      expect(stdout).toContain(`${bin}/packages/files/usr/lib/x86_64-linux-gnu`);
-      expect(await readdir(bin)).not.toContain(`packages.${process.pid}`);
+      expect(stdout).toContain(`${bin}/packages/redis/files/usr/lib/x86_64-linux-gnu`);
+      expect(await readdir(join(bin, 'packages'))).toEqual(['redis']);
     });
 
     it('takes what was unpacked before', async () => {
@@ -102,7 +102,7 @@ describe('finding Redis', () => {
         'download redis-server redis-tools',
         'download valkey-server valkey-tools',
       ]);
-      expect(await readdir(bin)).not.toContain('packages');
+      expect(await readdir(join(bin, 'packages'))).toEqual([]);
     });
   });
 

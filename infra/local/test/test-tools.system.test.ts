@@ -1,9 +1,13 @@
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createFleet } from '../fleet.mjs';
-import { provideTestTools } from '../test-tools.mjs';
+import { findProgram } from '../redis-binary.mjs';
+import { provideTestTools, withUnpackedTools } from '../test-tools.mjs';
+
+const DEBIAN = fileURLToPath(new URL('./fixtures/debian', import.meta.url));
 
 let bin: string;
 
@@ -21,9 +25,21 @@ async function program(name: string, script: string): Promise<void> {
 }
 
 const provide = (isRoot: boolean) => {
-  const print = { line: () => undefined, say: () => undefined, problem: () => undefined };
+  const print = {
+    line: () => undefined,
+    say: () => undefined,
+    packagesDir: join(bin, 'packages'),
+    problem: () => undefined,
+  };
   const { run } = createFleet({ root: bin, print });
-  return provideTestTools({ env: { PATH: bin }, run, say: () => undefined, platform: 'linux', isRoot });
+  return provideTestTools({
+    env: { PATH: bin },
+    run,
+    say: () => undefined,
+    packagesDir: join(bin, 'packages'),
+    platform: 'linux',
+    isRoot,
+  });
 };
 
 describe('the programs that the tests run', () => {
@@ -43,6 +59,23 @@ describe('the programs that the tests run', () => {
     for (const name of ['docker-compose', 'kubectl', 'promtool']) await program(name, 'exit 0');
     await program('apt-get', 'exit 100');
     await expect(provide(true)).resolves.toBeUndefined();
+  });
+
+  it('are unpacked one by one without root, where they are found then and later', async () => {
+    await cp(DEBIAN, bin, { recursive: true });
+    await program('docker-compose', 'exit 0');
+    await provide(false);
+    expect((await readFile(join(bin, 'log'), 'utf8')).split('\n').filter((line) => line !== '')).toEqual([
+      'update',
+      'download kubernetes-client',
+      'download kubectl',
+      'update',
+      'download promtool',
+    ]);
+    const { PATH = '' } = withUnpackedTools({ PATH: bin }, join(bin, 'packages'));
+    for (const name of ['docker-compose', 'kubectl', 'promtool']) expect(findProgram(name, { PATH })).toBeDefined();
+    await program('apt-get', 'exit 100');
+    await expect(provide(false)).resolves.toBeUndefined();
   });
 
   it('are named, with what to type, where they cannot be installed', async () => {
