@@ -6,17 +6,18 @@ import { text } from 'node:stream/consumers';
  * What a request for a picture has to name so that an instance can run it: nothing, or a checkpoint. Null: none can run it;
  * undefined: that is not known.
  * @typedef {{ checkpoint: string | null } | null | undefined} Needs
- * @typedef {{ silent: number, needs: Needs }} Looked `silent`: how many instances do not answer
+ * @typedef {{ lines: readonly string[], silent: number, needs: Needs }} Looked `silent`: how many instances do not answer
  */
 
 /**
  * Asks each ComfyUI of the settings what it is, and says it in a line each: what answers nothing, is no ComfyUI or lacks a
  * model is named at once. The command line does the asking, in a process of its own: it is built by now, and this runner
- * is not. Where that fails, the services will say why.
+ * is not. Where that fails, the services will say why. What was `said` before is not said again.
  * @param {{ root: string, env: NodeJS.ProcessEnv, print: import('./printer.mjs').Printer, signal: AbortSignal }} context
+ * @param {readonly string[]} [said]
  * @returns {Promise<Looked>}
  */
-export async function lookAtInstances({ root, env, print, signal }) {
+export async function lookAtInstances({ root, env, print, signal }, said = []) {
   const main = join(root, 'apps/cli/dist/main.js');
   const child = spawn(process.execPath, [main, 'instances', '--json'], {
     cwd: root,
@@ -27,10 +28,11 @@ export async function lookAtInstances({ root, env, print, signal }) {
   child.on('error', () => undefined); // the stop that was asked for
   try {
     const { instances, text2img } = JSON.parse(await text(child.stdout));
-    for (const { text: line } of instances) print.line('comfyui', line);
+    const lines = instances.map((/** @type {{ text: string }} */ one) => one.text);
+    for (const line of lines) if (!said.includes(line)) print.line('comfyui', line);
     const silent = instances.filter((/** @type {{ answers: boolean }} */ { answers }) => !answers).length;
-    return { silent, needs: text2img };
+    return { lines, silent, needs: text2img };
   } catch {
-    return { silent: 0, needs: undefined };
+    return { lines: [], silent: 0, needs: undefined };
   }
 }

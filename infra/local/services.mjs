@@ -61,7 +61,7 @@ export async function bringUp(context) {
   const url = httpUrl(settings.host, port.number);
   const first = await looking;
   // By now one of them does; others may have started meanwhile.
-  const { needs } = first.silent === 0 ? first : await lookAtInstances({ ...context, env: worker });
+  const { needs } = first.silent === 0 ? first : await lookAtInstances({ ...context, env: worker }, first.lines);
   print.say(welcome({ url, simulated, needs, seconds: (performance.now() - began) / 1000 }));
 }
 

@@ -218,6 +218,18 @@ describe('the services', () => {
     }
   });
 
+  it('give the worker and the doctor the instances file as a secret, in place of the address and the folders', async () => {
+    const none = { COMFYUI_URLS: '', COMFYUI_OUTPUT_DIRS: '', COMFYUI_INPUT_DIRS: '' };
+    const config = await project(['doctor'], { COMFYUI_INSTANCES_FILE: './instances.yaml', ...none });
+    for (const name of ['worker', 'doctor']) {
+      const { environment, secrets } = config.services[name] ?? {};
+      expect(environment).toMatchObject({ COMFYUI_INSTANCES_FILE: '/run/secrets/instances', ...none });
+      expect(secrets).toContainEqual(expect.objectContaining({ source: 'instances' }));
+    }
+    expect(config.secrets?.instances?.file).toMatch(/\/instances\.yaml$/);
+    expect(config.services.api?.secrets).not.toContainEqual(expect.objectContaining({ source: 'instances' }));
+  });
+
   it('leave the models as they are', () => {
     const models = service('comfyui').volumes?.find(({ target }) => target === '/data/comfyui/models');
     expect(models).toMatchObject({ source: 'models', read_only: true });

@@ -19,7 +19,10 @@ export async function makeRoot(): Promise<{ root: string; remove: () => Promise<
     await writeFile(join(root, 'apps', name, 'dist/main.js'), code);
   }
   await mkdir(join(root, 'apps/cli/dist'), { recursive: true });
-  const told = "console.log(process.env.STAND_IN_LOOK ?? '')";
+  const told = `import { appendFileSync } from 'node:fs';
+if (process.env.STAND_IN_LOOKS) appendFileSync(process.env.STAND_IN_LOOKS, 'looked\\n');
+console.log(process.env.STAND_IN_LOOK ?? '');
+`;
   await writeFile(join(root, 'apps/cli/dist/main.js'), told);
   return { root, remove: () => rm(root, { recursive: true, force: true }) };
 }

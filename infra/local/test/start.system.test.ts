@@ -115,9 +115,11 @@ describe('npm start', () => {
   it('says that no ComfyUI can run what it shows, and looks again at those that did not answer', async () => {
     const instances = [{ name: 'local/1', answers: false, text: 'local/1 refused the connection.' }];
     const told = JSON.stringify({ instances, text2img: null });
-    const runner = await start({ COMFYUI_URLS: 'http://127.0.0.1:1', STAND_IN_LOOK: told });
+    const looks = join(root, 'looks');
+    const runner = await start({ COMFYUI_URLS: 'http://127.0.0.1:1', STAND_IN_LOOK: told, STAND_IN_LOOKS: looks });
     await runner.says(/No instance can run text2img now/);
-    expect(runner.lines().filter((line) => line.endsWith('local/1 refused the connection.'))).toHaveLength(2);
+    expect(runner.lines().filter((line) => line.endsWith('local/1 refused the connection.'))).toHaveLength(1);
+    expect(await readFile(looks, 'utf8')).toBe('looked\nlooked\n');
   });
 
   it.each(['REDIS_SENTINELS', 'REDIS_CLUSTER', 'REDIS_URL_FILE'])('starts no Redis when %s names one', async (name) => {

@@ -76,7 +76,7 @@ it('drives an instance behind a login under its name, and shows the secret nowhe
   expect(await jobs.ended((await jobs.generate(QUICK)).id)).toMatchObject({
     status: 'succeeded',
     instance: 'a/studio',
-    checkpoint: CHECKPOINT,
+    request: { checkpoint: CHECKPOINT },
   });
   expect((await answerOf('/admin/instances/a/studio/drain', { method: 'POST' })).status).toBe(200);
   await until('it is drained', async () => (await answerOf('/health')).text.includes('"drain":"drained"'));
