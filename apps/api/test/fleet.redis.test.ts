@@ -1,4 +1,4 @@
-import type { Abilities, FleetStatus } from '@comfy-fleet/contracts';
+import type { Abilities, FleetStatus, Health } from '@comfy-fleet/contracts';
 import { fleetStatusSchema } from '@comfy-fleet/contracts';
 import { Ajv } from 'ajv';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
@@ -90,6 +90,32 @@ describe('GET /fleet', () => {
         },
         { instance: 'gpu-1/2', node: 'LoadImage', input: null, lacks: ['LoadImage'] },
       ]);
+  });
+
+  it('says what an instance is not given, and until when, and does without that of a worker of an earlier version', async () => {
+    const until = Date.now() + 10_000;
+    const rest = { until, count: 1, code: 'model_unreadable', error: 'A model file could not be read.' };
+    const part = { ...rest, scope: { workflow: 'text2img', checkpoint: 'fox.safetensors', key: 'a' } };
+    const instances = [
+      anInstance({ state: 'resting', reason: 'it fails', rests: [{ ...rest, scope: {} }] }),
+      anInstance({ name: 'gpu-1/2', rests: [part] }),
+      anInstance({ name: 'gpu-1/3' }),
+    ];
+    await api.worker.announce(aWorker({ instances }));
+    const { workers, notes } = await status();
+    const shown = { until: new Date(until).toISOString(), code: rest.code, error: rest.error };
+    expect(workers[0]?.instances.map(({ rests }) => rests)).toEqual([
+      [{ workflow: null, checkpoint: null, one_key: false, ...shown }],
+      [{ workflow: 'text2img', checkpoint: 'fox.safetensors', one_key: true, ...shown }],
+      [],
+    ]);
+    const when = `until it is tried with one at ${shown.until}, after: ${rest.error}`;
+    const scope = 'of the workflow text2img with the checkpoint fox.safetensors of one API key';
+    expect(notes).toEqual([`gpu-1/1 is given no job ${when}`, `gpu-1/2 is given no job ${scope} ${when}`]);
+    const { status: health, reasons } = (await (await api.get('/health')).json()) as Health;
+    expect(health).toBe('degraded');
+    expect(reasons).toContain(`gpu-1/2 is given no job ${scope} ${when}`);
+    expect(reasons).toContain('ComfyUI gpu-1/1 is resting: it fails');
   });
 
   it('says that nobody cleans up, and that jobs wait for an instance', async () => {

@@ -72,6 +72,7 @@ export interface Config {
   readonly redis: RedisSettings;
   readonly queue: {
     readonly maxOpenJobs: number;
+    readonly slowFactor: number;
     readonly maxAttempts: number;
     readonly maxRefusals: number;
     readonly maxInstanceDeaths: number;
@@ -267,6 +268,7 @@ function toConfig(s: Settings): Config {
     redis: toRedisSettings(s),
     queue: {
       maxOpenJobs: s.MAX_OPEN_JOBS,
+      slowFactor: s.SLOW_FACTOR,
       maxAttempts: s.MAX_ATTEMPTS,
       maxRefusals: s.MAX_REFUSALS,
       maxInstanceDeaths: s.MAX_INSTANCE_DEATHS,

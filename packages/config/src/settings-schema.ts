@@ -388,6 +388,11 @@ export const settingsSchema = Type.Object({
     1,
     'How long a prompt may wait in a ComfyUI that executes nothing, before its job goes elsewhere and the instance rests',
   ),
+  SLOW_FACTOR: Type.Number({
+    default: 3,
+    minimum: 1.5,
+    description: 'An instance that takes this many times as long as its peers for like work is named in /fleet',
+  }),
   UNREADY_SECONDS: integer(
     0,
     0,

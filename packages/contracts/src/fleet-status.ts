@@ -16,6 +16,22 @@ const instanceStatusSchema = Type.Object({
   since: time(),
   /** Why it is not up. */
   reason: nullable(Type.String()),
+  /** What it is not given since jobs failed there: all of its work when workflow and checkpoint are null. */
+  rests: Type.Array(
+    Type.Object({
+      workflow: nullable(Type.String()),
+      checkpoint: nullable(Type.String()),
+      /** Only jobs of one API key are kept from it, since only these failed. */
+      one_key: Type.Boolean(),
+      /** When it is tried with one job. */
+      until: time(),
+      /** Of the error that was the last reason. */
+      code: Type.String(),
+      error: Type.String(),
+    }),
+  ),
+  /** How many times as long as its peers it took lately for like work; null while there is nothing to compare. */
+  slowness: nullable(Type.Number()),
   /** An operator has it be given no more prompts. */
   drain: nullable(drainSchema),
   vram_bytes: nullable(Type.Integer()),

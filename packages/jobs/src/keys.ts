@@ -13,6 +13,7 @@
  * | ranks:<pool> | hash: V and the last rank of each flow | until the pool has no open job |
  * | backlog:<pool> | hash: waiting jobs that are not parked by what they take alike, see signature.ts | until the pool has no open job |
  * | durations:<pool> | hash: learned ms by what jobs take alike | 30 days after the last learning, 1,000 fields at most |
+ * | paces:<pool> | hash: `<instance>|` and what jobs take alike → learned ms, executions, and when the last ended | a day after the last learning, 1,000 fields at most |
  * | ahead:<pool> | zset of job ids by the time they are expected to start | an id is in it while its prompt waits behind another in ComfyUI |
  * | idle:<pool> | zset of instance names by the time until which they count as idle | 2.5 seconds, unless said again |
  * | held:<worker> | set of job ids | an id is in it while that worker has its claim, or one of its instances the submission |
@@ -58,6 +59,7 @@ export interface Keys {
   ranks(pool: string): string;
   backlog(pool: string): string;
   durations(pool: string): string;
+  paces(pool: string): string;
   ahead(pool: string): string;
   idle(pool: string): string;
   able(pool: string): string;
@@ -133,6 +135,7 @@ export function createKeys(prefix: string): Keys {
     ranks: (pool) => key('ranks', pool),
     backlog: (pool) => key('backlog', pool),
     durations: (pool) => key('durations', pool),
+    paces: (pool) => key('paces', pool),
     ahead: (pool) => key('ahead', pool),
     idle: (pool) => key('idle', pool),
     able: (pool) => key('able', pool),
@@ -195,6 +198,7 @@ local function running_key(pool) return P .. ':running:' .. pool end
 local function ranks_key(pool) return P .. ':ranks:' .. pool end
 local function backlog_key(pool) return P .. ':backlog:' .. pool end
 local function durations_key(pool) return P .. ':durations:' .. pool end
+local function paces_key(pool) return P .. ':paces:' .. pool end
 local function ahead_key(pool) return P .. ':ahead:' .. pool end
 local function held_key(worker) return P .. ':held:' .. worker end
 local function abandoned_key(worker) return P .. ':abandoned:' .. worker end

@@ -5,6 +5,7 @@ import { type Halts, isPaused, readHalts } from './halts.js';
 import type { Keys } from './keys.js';
 import { instancesServing } from './serving.js';
 import { expectedMs } from './signature.js';
+import { readSlowness } from './slowness.js';
 
 export interface PoolOverview {
   readonly pool: string;
@@ -28,6 +29,8 @@ export interface FleetOverview {
   readonly pools: readonly PoolOverview[];
   readonly workers: readonly WorkerAnnouncement[];
   readonly halts: Halts;
+  /** How many times as long as its peers an instance takes for like work, where that can be told. */
+  readonly slowness: ReadonlyMap<string, number>;
 }
 
 /** Pools that a job went to, and pools that a worker serves, in the order of their names. */
@@ -39,7 +42,7 @@ export async function readOverview(redis: Redis, keys: Keys): Promise<FleetOverv
   ]);
   const names = [...new Set([...used, ...workers.flatMap(({ pools }) => pools)])].sort();
   const pools = await Promise.all(names.map((pool) => readPool(redis, keys, pool, { workers, halts })));
-  return { pools, workers, halts };
+  return { pools, workers, halts, slowness: await readSlowness(redis, keys, names) };
 }
 
 async function readPool(

@@ -28,6 +28,23 @@ describe('the durations of executions', () => {
     expect(await fleet.redis.pttl(fleet.keys.durations(POOL))).toBeGreaterThan(29 * 86_400_000);
   });
 
+  it('are compared between the instances that learned them', async () => {
+    const fleet = await openFleet();
+    const source = await fleet.claims();
+    for (let n = 0; n < 10; n += 1) {
+      await fleet.submit();
+      const claim = await nextClaim(source);
+      const promptId = newId();
+      await claim.submit(promptId, n % 2 === 0 ? 'w1/1' : 'w1/2');
+      await claim.start(promptId);
+      const outcome = { ...succeeded(claim.record.id), executedMs: n % 2 === 0 ? 1000 : 5000 } as Outcome;
+      await claim.finish(outcome, promptId);
+    }
+    const { slowness } = await fleet.ledger.overview();
+    expect(slowness.get('w1/2')).toBe(5);
+    expect(await fleet.redis.pttl(fleet.keys.paces(POOL))).toBeGreaterThan(80_000_000);
+  });
+
   it('are not learned from a job that failed, or whose beginning or end its worker did not see', async () => {
     const fleet = await openFleet();
     await fleet.submit();

@@ -14,6 +14,7 @@ const PAIRS: Record<string, string> = {
   "ranks_key('p')": keys.ranks('p'),
   "backlog_key('p')": keys.backlog('p'),
   "durations_key('p')": keys.durations('p'),
+  "paces_key('p')": keys.paces('p'),
   "ahead_key('p')": keys.ahead('p'),
   "held_key('w')": keys.held('w'),
   "abandoned_key('w')": keys.abandoned('w'),
@@ -63,6 +64,6 @@ it('leaves no Lua key builder out of that comparison', () => {
 it('begins every key and channel with the prefix, so that all are in one slot of a Redis Cluster', () => {
   const built = Object.values(keys).flatMap((value) => (typeof value === 'function' ? [value('a', 'b')] : [value]));
   const names = built.filter((key) => key !== keys.queueName('a') && key !== keys.webhookQueue && key !== keys.prefix);
-  expect(names).toHaveLength(55);
+  expect(names).toHaveLength(56);
   for (const key of names) expect(key).toMatch(/^\{tag\}:/);
 });

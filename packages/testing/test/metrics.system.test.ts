@@ -189,6 +189,7 @@ it('shows the fleet as it stands when all is done', () => {
     'pool_paused{pool="default"}': 0,
     'workers{pool="default"}': 1,
     'instance_drained{instance="w/1"}': 0,
+    'instance_slowness{instance="w/1"}': 1,
     fleet_paused: 0,
     'frames_files{kind="frame"}': 7,
     'frames_files{kind="input"}': 1,

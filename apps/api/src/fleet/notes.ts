@@ -2,7 +2,7 @@ import type { InstanceAnnouncement } from '@comfy-fleet/contracts';
 import type { FleetOverview, Halt, Halts } from '@comfy-fleet/jobs';
 
 /** What an operator should know or do about the fleet, in sentences. */
-export function fleetNotes({ pools, workers, halts }: FleetOverview): string[] {
+export function fleetNotes({ pools, workers, halts, slowness }: FleetOverview, slowFactor: number): string[] {
   const instances = workers.flatMap((worker) => worker.instances);
   return [
     ...haltNotes(halts),
@@ -16,6 +16,8 @@ export function fleetNotes({ pools, workers, halts }: FleetOverview): string[] {
           ]
         : [],
     ),
+    ...instances.flatMap(restNotes),
+    ...instances.flatMap(({ name }) => slowNote(name, slowness.get(name) ?? 1, slowFactor)),
     ...kept(instances, 'cleansOutputs', 'pictures in the output folder', 'COMFYUI_OUTPUT_DIRS'),
     ...kept(instances, 'cleansInputs', 'input pictures', 'COMFYUI_INPUT_DIRS'),
   ];
@@ -33,6 +35,27 @@ export function haltNotes({ fleet, pools, instances }: Halts): string[] {
     ...[...instances].map(
       ([name, halt]) => `${name} is drained (${who(halt)}) until POST /admin/instances/${name}/resume.`,
     ),
+  ];
+}
+
+/** What an instance is not given since jobs failed there. */
+export function restNotes({ name, rests = [] }: InstanceAnnouncement): string[] {
+  return rests.map(({ scope, until, error }) => {
+    const of = [
+      ...(scope.workflow === undefined ? [] : [`of the workflow ${scope.workflow}`]),
+      ...(scope.checkpoint === undefined ? [] : [`with the checkpoint ${scope.checkpoint}`]),
+      ...(scope.key === undefined ? [] : ['of one API key']),
+    ];
+    const jobs = ['no job', ...of].join(' ');
+    return `${name} is given ${jobs} until it is tried with one at ${new Date(until).toISOString()}, after: ${error}`;
+  });
+}
+
+function slowNote(name: string, slowness: number, slowFactor: number): string[] {
+  if (slowness < slowFactor) return [];
+  const times = Math.round(slowness * 10) / 10;
+  return [
+    `${name} takes ${times} times as long as its peers for like work: look at its GPU, its drivers and its disk.`,
   ];
 }
 

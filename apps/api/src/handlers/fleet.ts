@@ -1,5 +1,5 @@
 import type { FleetStatus, InstanceAnnouncement, WorkerAnnouncement } from '@comfy-fleet/contracts';
-import { type Halts, instancesServing, type PoolOverview } from '@comfy-fleet/jobs';
+import { type FleetOverview, type Halts, instancesServing, type PoolOverview } from '@comfy-fleet/jobs';
 import type { Deps } from '../deps.js';
 import { drainOf, presentHalt } from '../fleet/drain.js';
 import { findMismatches } from '../fleet/mismatches.js';
@@ -7,16 +7,17 @@ import { fleetNotes } from '../fleet/notes.js';
 import type { Handler } from '../http/messages.js';
 
 /** Workers, instances and pools as they are now, for operators. */
-export function fleet({ ledger }: Deps): Handler {
+export function fleet({ ledger, config }: Deps): Handler {
   return async () => {
-    const { pools, workers, halts } = await ledger.overview();
+    const overview = await ledger.overview();
+    const { pools, workers, halts } = overview;
     const body: FleetStatus = {
       paused: halts.fleet === undefined ? null : presentHalt(halts.fleet),
       pools: await Promise.all(
         pools.map(async (pool) => presentPool(pool, halts, await liveAbilities(pool.pool, workers))),
       ),
-      workers: workers.map((worker) => presentWorker(worker, halts)),
-      notes: fleetNotes({ pools, workers, halts }),
+      workers: workers.map((worker) => presentWorker(worker, overview)),
+      notes: fleetNotes(overview, config.queue.slowFactor),
     };
     return { status: 200, body };
   };
@@ -47,7 +48,7 @@ function presentPool(
   };
 }
 
-function presentWorker(worker: WorkerAnnouncement, halts: Halts): FleetStatus['workers'][number] {
+function presentWorker(worker: WorkerAnnouncement, overview: FleetOverview): FleetStatus['workers'][number] {
   const { name, startedAt, seenAt, pools, draining, storeFault, instances } = worker;
   const times = { started_at: isoTime(startedAt), seen_at: isoTime(seenAt) };
   return {
@@ -57,13 +58,13 @@ function presentWorker(worker: WorkerAnnouncement, halts: Halts): FleetStatus['w
     draining,
     // A worker of an earlier version does not tell.
     storage_fault: storeFault ? { reason: storeFault.reason, since: isoTime(storeFault.since) } : null,
-    instances: instances.map((instance) => presentInstance(instance, halts)),
+    instances: instances.map((instance) => presentInstance(instance, overview)),
   };
 }
 
 function presentInstance(
   instance: InstanceAnnouncement,
-  halts: Halts,
+  { halts, slowness }: FleetOverview,
 ): FleetStatus['workers'][number]['instances'][number] {
   const { name, pools, state, since, reason, vram, running, checkpoint } = instance;
   return {
@@ -72,6 +73,15 @@ function presentInstance(
     state,
     since: isoTime(since),
     reason,
+    rests: (instance.rests ?? []).map(({ scope, until, code, error }) => ({
+      workflow: scope.workflow ?? null,
+      checkpoint: scope.checkpoint ?? null,
+      one_key: scope.key !== undefined,
+      until: isoTime(until),
+      code,
+      error,
+    })),
+    slowness: slowness.get(name) ?? null,
     drain: drainOf(instance, halts),
     vram_bytes: vram === 0 ? null : vram,
     running: running === null ? null : { job: running.job, since: isoTime(running.since) },

@@ -4,7 +4,7 @@ import { describeLack, explainVerdicts } from '@comfy-fleet/workflows';
 import type { Deps } from '../deps.js';
 import { drainOf } from '../fleet/drain.js';
 import { judgeInstances, type Verdicts } from '../fleet/judge-instances.js';
-import { haltNotes } from '../fleet/notes.js';
+import { haltNotes, restNotes } from '../fleet/notes.js';
 import type { Handler, Reply } from '../http/messages.js';
 
 const UNREPLICATED =
@@ -59,7 +59,7 @@ function missing({ workers }: FleetOverview, verdicts: Verdicts): string[] {
       ? [`${worker.name} takes no jobs until it can store pictures: ${worker.storeFault.reason}`]
       : []),
     ...worker.instances.flatMap((instance) =>
-      instance.state === 'up' ? lackFaults(instance, verdicts) : [instanceFault(instance)],
+      instance.state === 'up' ? [...lackFaults(instance, verdicts), ...restNotes(instance)] : [instanceFault(instance)],
     ),
   ]);
 }

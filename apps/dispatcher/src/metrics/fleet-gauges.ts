@@ -127,6 +127,13 @@ function createGauges(metrics: Metrics) {
     help: '1 while operators have the instance drained: of live workers, and of those that are gone as long as it is drained. Of the whole fleet.',
     labels: ['instance'],
   });
+  const slowness = metrics.gauge({
+    name: 'instance_slowness',
+    help:
+      'How many times as long as its peers the instance took lately for like work; 1 while there is nothing to compare. ' +
+      'Of the whole fleet.',
+    labels: ['instance'],
+  });
   const webhooks = metrics.gauge({
     name: 'webhooks_waiting',
     help: 'Webhooks that are not delivered yet, without those in the outbox: due, under way, or to be tried again. Of the whole fleet.',
@@ -167,7 +174,7 @@ function createGauges(metrics: Metrics) {
   });
 
   const steady = steadyCounts();
-  const all = [jobs, queue, oldest, backlog, instances, workers, poolPaused, drained, files, bytes];
+  const all = [jobs, queue, oldest, backlog, instances, workers, poolPaused, drained, slowness, files, bytes];
   const single = [paused, webhooks, oldestWebhook, outbox, noEviction, aof, memory, memoryMax, replicas];
   return {
     clear: () => {
@@ -193,6 +200,7 @@ function createGauges(metrics: Metrics) {
       for (const instance of new Set([...names, ...figures.halts.instances.keys()])) {
         drained.set({ instance }, figures.halts.instances.has(instance) ? 1 : 0);
       }
+      for (const instance of names) slowness.set({ instance }, figures.slowness.get(instance) ?? 1);
       paused.set(figures.halts.fleet === undefined ? 0 : 1);
       webhooks.set(figures.webhooks.queued);
       oldestWebhook.set(figures.webhooks.oldestMs / 1000);

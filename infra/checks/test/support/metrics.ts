@@ -74,6 +74,7 @@ export const METRICS: Readonly<Record<string, Metric>> = {
   comfy_fleet_queue_oldest_seconds: metric('gauge', ['dispatcher'], { ...POOL, ...LOD }),
   comfy_fleet_backlog_seconds: metric('gauge', ['dispatcher'], POOL),
   comfy_fleet_pool_instances: metric('gauge', ['dispatcher'], POOL),
+  comfy_fleet_instance_slowness: metric('gauge', ['dispatcher'], INSTANCE),
   comfy_fleet_workers: metric('gauge', ['dispatcher'], POOL),
   comfy_fleet_webhook_attempts_total: metric('counter', ['dispatcher'], {
     outcome: ['delivered', 'not_taken', 'given_up'],

@@ -4,6 +4,7 @@ import { readWorkers } from '../announcements.js';
 import { type Halts, readHalts } from '../halts.js';
 import type { Keys } from '../keys.js';
 import { redisTime } from '../redis-time.js';
+import { readSlowness } from '../slowness.js';
 import { type PoolFigures, readPoolFigures } from './pool-figures.js';
 import { type RedisFigures, readRedisFigures } from './redis-figures.js';
 import { readWebhookFigures, type WebhookFigures } from './webhook-figures.js';
@@ -25,6 +26,8 @@ export interface FleetFigures {
   readonly pools: readonly PoolFigures[];
   readonly workers: readonly WorkerAnnouncement[];
   readonly halts: Halts;
+  /** How many times as long as its peers an instance takes for like work, where that can be told. */
+  readonly slowness: ReadonlyMap<string, number>;
   readonly webhooks: WebhookFigures;
   readonly redis: RedisFigures;
   /** Undefined while the housekeeping has not looked within a day. */
@@ -55,6 +58,7 @@ export async function readFigures(redis: Redis, keys: Keys): Promise<FleetFigure
     pools: await Promise.all(names.map((pool) => readPoolFigures(redis, keys, { pool, workers, halts, now }))),
     workers,
     halts,
+    slowness: await readSlowness(redis, keys, names),
     webhooks,
     redis: server,
     stock: stock === null ? undefined : (JSON.parse(stock) as StockFigures),
