@@ -19,6 +19,7 @@ import { downAndUp, restart, sigkill, stop } from './trials/outages.mjs';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** Kept between runs: what was built need not be built again. */
 const DATA = join(ROOT, '.data/containers');
+/** On a machine that has nothing else to do; in proportion on a busy one. */
 const HEALTHY_WITHIN = 30;
 
 /**
@@ -29,6 +30,7 @@ export async function runChecks() {
   const print = createPrinter();
   const stopping = listenForStop();
   const signal = stopping.asked;
+  const busy = (loadavg()[0] ?? 0) / availableParallelism();
   const checks = createChecks({ ...print, signal });
   /** @type {(() => Promise<unknown>)[]} */
   const ends = [];
@@ -42,7 +44,7 @@ export async function runChecks() {
     const stack = createStack(engine, join(DATA, 'project'), signal);
     ends.push(stack.down);
     await stack.down(); // what a run left that was killed
-    await runAll(checks, stack, ends);
+    await runAll(checks, stack, ends, busy);
   } catch (error) {
     if (!signal.aborted) {
       if (!(error instanceof Problem)) throw error;
@@ -61,8 +63,9 @@ export async function runChecks() {
  * @param {ReturnType<typeof createChecks>} checks
  * @param {import('./stack.mjs').Stack} stack
  * @param {(() => Promise<unknown>)[]} ends
+ * @param {number} busy processes that wanted to run, a core, before this began
  */
-async function runAll({ check }, stack, ends) {
+async function runAll({ check }, stack, ends, busy) {
   const anonymous = createApi(stack.url);
   let seconds = 0;
   const up = async () => {
@@ -70,9 +73,10 @@ async function runAll({ check }, stack, ends) {
     return `after ${seconds.toFixed(1)} s`;
   };
   const quickEnough = async () => {
-    const busy = `with a load of ${(loadavg()[0] ?? 0).toFixed(1)} on ${availableParallelism()} cores`;
-    if (seconds > HEALTHY_WITHIN) throw new Problem(`${seconds.toFixed(1)} s, ${busy}`);
-    return `${seconds.toFixed(1)} s, ${busy}`;
+    const most = HEALTHY_WITHIN * Math.max(1, busy);
+    const found = `${seconds.toFixed(1)} s, with ${busy.toFixed(1)} processes a core at the beginning`;
+    if (seconds > most) throw new Problem(`${found}, so not within ${most.toFixed()} s`);
+    return found;
   };
 
   if (!(await check('the five images are built', () => buildImages(stack)))) return;
@@ -80,7 +84,7 @@ async function runAll({ check }, stack, ends) {
 
   stack.set({ ALLOW_ANONYMOUS: '1', WEBHOOK_ALLOW: RECEIVER });
   if (!(await check('all services become healthy', up))) return;
-  await check(`that takes no longer than ${HEALTHY_WITHIN} s`, quickEnough);
+  await check(`that takes ${HEALTHY_WITHIN} s at most`, quickEnough);
   ends.push(await startReceiver(stack));
   await check('no process runs as root', () => users(stack));
   await check('root file systems are read-only', () => readOnlyRoots(stack));
