@@ -18,8 +18,13 @@ export function fleetNotes({ pools, workers, halts, slowness }: FleetOverview, s
     ),
     ...instances.flatMap(restNotes),
     ...instances.flatMap(({ name }) => slowNote(name, slowness.get(name) ?? 1, slowFactor)),
-    ...kept(instances, 'cleansOutputs', 'pictures in the output folder', 'COMFYUI_OUTPUT_DIRS'),
-    ...kept(instances, 'cleansInputs', 'input pictures', 'COMFYUI_INPUT_DIRS'),
+    ...kept(
+      instances,
+      'cleansOutputs',
+      'pictures in the output folder',
+      'COMFYUI_OUTPUT_DIRS (or output_dir in COMFYUI_INSTANCES_FILE)',
+    ),
+    ...kept(instances, 'cleansInputs', 'input pictures', 'COMFYUI_INPUT_DIRS (or input_dir in COMFYUI_INSTANCES_FILE)'),
   ];
 }
 
