@@ -47,6 +47,12 @@ const ESCAPES = new Map(
   [...'"\\/bfnrt'].map((sign, index) => [sign.charCodeAt(0), '"\\/\b\f\n\r\t'.charCodeAt(index)]),
 );
 const HEX_DIGITS = 4;
+const NO_DIGIT = 16;
+const HEX = new Uint8Array(256).fill(NO_DIGIT);
+for (const [value, digit] of [...'0123456789abcdef'].entries()) {
+  HEX[digit.charCodeAt(0)] = value;
+  HEX[digit.toUpperCase().charCodeAt(0)] = value;
+}
 
 const OUTSIDE = 0;
 const IN_VALUE = 1;
@@ -74,7 +80,9 @@ export function createJsonScan(limits: JsonLimits, parts: JsonParts, apart?: str
   let isApartNext = false;
   let nameLength = 0;
   /** Of the escape that was begun. */
-  let sequence: number[] = [];
+  const sequence = new Uint8Array(1 + HEX_DIGITS);
+  let length = 0;
+  let code = 0;
   let isEscaped = false;
 
   /** Answers what is too much, or undefined. */
@@ -132,21 +140,22 @@ export function createJsonScan(limits: JsonLimits, parts: JsonParts, apart?: str
 
   /** One byte of an escape in the string that is set apart. Answers true when the escape is whole. */
   function escaped(byte: number): boolean {
-    sequence.push(byte);
-    const [kind = 0] = sequence;
-    if (kind === LETTER_U) {
-      if (sequence.length <= HEX_DIGITS) return false;
-      const digits = String.fromCharCode(...sequence.slice(1));
-      if (/^[0-9a-f]{4}$/i.test(digits)) {
-        const code = Number.parseInt(digits, 16);
+    sequence[length] = byte;
+    length += 1;
+    if (sequence[0] === LETTER_U) {
+      if (length === 1) return false;
+      const digit = HEX[byte] as number;
+      if (digit < NO_DIGIT) {
+        code = code * 16 + digit;
+        if (length <= HEX_DIGITS) return false;
         hand(code < 0x80 ? code : 0);
         return true;
       }
-    } else if (ESCAPES.has(kind)) {
-      hand(ESCAPES.get(kind) ?? 0);
+    } else if (ESCAPES.has(byte)) {
+      hand(ESCAPES.get(byte) ?? 0);
       return true;
     }
-    parts.text(Uint8Array.of(BACKSLASH, ...sequence));
+    parts.text(Uint8Array.of(BACKSLASH, ...sequence.subarray(0, length)));
     return true;
   }
 
@@ -169,7 +178,8 @@ export function createJsonScan(limits: JsonLimits, parts: JsonParts, apart?: str
         begun = at + 1;
         if (escaped(byte)) {
           isEscaped = false;
-          sequence = [];
+          length = 0;
+          code = 0;
         }
       } else if (byte === QUOTE) {
         handOn();
