@@ -33,6 +33,8 @@ export interface Deps {
   readonly storage: StorageWatch;
   /** Throws storage_full while there is no room for more pictures. */
   readonly requireRoom: () => Promise<void>;
+  /** Gives the fetching of pictures its turn. */
+  readonly fetching: LimitFunction;
   /** Gives the decoding of pictures its turn. */
   readonly decoding: LimitFunction;
   readonly instruments: ApiInstruments;

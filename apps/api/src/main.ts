@@ -84,6 +84,7 @@ async function main(): Promise<void> {
     derivedStore,
     pictureHttp,
     webhookRefusal: (url) => webhookHttp.refusal(url),
+    fetching: pLimit(config.images.maxFetches),
     decoding: pLimit(config.images.maxDecodings),
     storage,
     requireRoom: createRoomCheck(frames, { minFreeBytes: config.retention.minFreeBytes, log }),

@@ -63,6 +63,7 @@ export interface Config {
     readonly maxPixels: number;
     /** Of pictures, at a time. */
     readonly maxDecodings: number;
+    readonly maxFetches: number;
     /** In which pictures can be had, ascending. */
     readonly widths: readonly number[];
     readonly fetchTimeoutMs: number;
@@ -261,6 +262,7 @@ function toConfig(s: Settings): Config {
       maxBytes: s.MAX_IMAGE_BYTES,
       maxPixels: s.MAX_IMAGE_PIXELS,
       maxDecodings: s.MAX_DECODINGS,
+      maxFetches: s.MAX_FETCHES,
       widths: [...new Set(list(s.IMAGE_WIDTHS).map(Number))].sort((a, b) => a - b),
       fetchTimeoutMs: s.IMAGE_URL_TIMEOUT_MS,
       fetchAllow: list(s.IMAGE_URL_ALLOW ?? ''),

@@ -251,6 +251,7 @@ export const settingsSchema = Type.Object({
   MAX_IMAGE_BYTES: integer(20 * MIB, 1024, 'Largest uploaded picture, in bytes'),
   MAX_IMAGE_PIXELS: integer(40_000_000, 4096, 'Largest uploaded picture, in pixels'),
   MAX_DECODINGS: integer(2, 1, 'Pictures that one API decodes at a time; the others wait for their turn'),
+  MAX_FETCHES: integer(16, 1, 'Pictures that one API fetches at a time for image_url; the others wait for their turn'),
   IMAGE_URL_TIMEOUT_MS: integer(15_000, 100, 'Longest fetching of a picture named by image_url'),
   IMAGE_URL_ALLOW: targets('image_url may name although they are not public'),
   IMAGE_WIDTHS: Type.String({

@@ -7,10 +7,9 @@ import { newJob } from '../orders/new-job.js';
 import { orderJob } from '../orders/place-order.js';
 import { resolve } from '../orders/resolve.js';
 import { chargeUpload } from '../pictures/charge-upload.js';
-import { namedPicture, sentPicture } from '../pictures/find-picture.js';
+import { type FoundPicture, readFrame, sentPicture, urlPicture } from '../pictures/find-picture.js';
 import { digestOf } from '../pictures/in-steps.js';
-import { normalise } from '../pictures/normalise.js';
-import { storeInput } from '../pictures/store-input.js';
+import { keepPicture } from '../pictures/normalise.js';
 import { refuseFaults } from '../requests/refuse-faults.js';
 import { createValidator } from '../requests/validator.js';
 
@@ -26,17 +25,26 @@ export function img2img(deps: Deps): Handler {
     const isRepeatable = request.header('idempotency-key') !== undefined;
     const wish = sent === undefined || !isRepeatable ? value : { ...value, image: await digestOf(sent.data) };
     return orderJob(deps, request, wish, async () => {
-      const { pointer, ...raw } = sent ?? (await namedPicture(deps, value, request));
-      if (value.source === undefined) await chargeUpload(deps, caller, raw.data.length);
-      const { png, ...picture } = await normalise(deps, raw, { pointer, signal: request.signal });
+      // Before the job is made: a job that was accepted must find its picture.
+      const picture = await keptPicture(deps, value, request, sent);
       const source = value.source === undefined ? {} : { source: value.source };
       const resolved = await resolve(deps, 'img2img', value, { caller, input: { ...picture, ...source } });
-      // Before the job is made: a job that was accepted must find its picture.
-      await storeInput(deps, { png, sha256: picture.sha256 }, request.signal);
       const { start_within_seconds } = value;
       return newJob(deps, 'img2img', resolved, { start_within_seconds, callback });
     });
   };
+}
+
+async function keptPicture(deps: Deps, value: Img2ImgRequest, request: ApiRequest, sent: FoundPicture | undefined) {
+  const { signal } = request;
+  const caller = knownCaller(request.caller);
+  const { source, image_url = '' } = value;
+  if (source !== undefined) {
+    return keepPicture(deps, () => readFrame(deps, source, caller, signal), { pointer: '/source', signal });
+  }
+  const raw = sent ?? (await urlPicture(deps, image_url, request));
+  await chargeUpload(deps, caller, raw.data.length);
+  return keepPicture(deps, () => raw, { pointer: raw.pointer, signal });
 }
 
 function pictureFaults({ image, image_url, source }: Img2ImgRequest, { file, picture }: ApiRequest): FieldError[] {

@@ -15,8 +15,7 @@ import { newJob } from '../orders/new-job.js';
 import { orderJob } from '../orders/place-order.js';
 import { resolve } from '../orders/resolve.js';
 import { readFrame } from '../pictures/find-picture.js';
-import { normalise } from '../pictures/normalise.js';
-import { storeInput } from '../pictures/store-input.js';
+import { keepPicture } from '../pictures/normalise.js';
 import { refuseFaults } from '../requests/refuse-faults.js';
 import { createValidator } from '../requests/validator.js';
 
@@ -37,14 +36,15 @@ export function refineJob(deps: Deps): Handler {
       const { record } = await ownJob(deps, request.params.id, caller);
       const { lod, index = 0 } = value;
       const frame = refinedFrame(record, lod, index);
-      const raw = await readFrame(deps, frame, caller, request.signal).catch((error: unknown) => {
-        if (error instanceof FleetError && error.code === 'validation_failed') throw gone();
-        throw error;
-      });
-      const { png, ...picture } = await normalise(deps, raw, { pointer: '/index', signal: request.signal });
+      const { signal } = request;
+      const read = () =>
+        readFrame(deps, frame, caller, signal).catch((error: unknown) => {
+          if (error instanceof FleetError && error.code === 'validation_failed') throw gone();
+          throw error;
+        });
+      const picture = await keepPicture(deps, read, { pointer: '/index', signal });
       const input = { ...picture, source: frame };
       const resolved = await resolve(deps, 'img2img', refined(record.request, lod, frame), { caller, input });
-      await storeInput(deps, { png, sha256: picture.sha256 }, request.signal);
       const parent = { id: record.id, relation: 'refine' } as const;
       return newJob(deps, 'img2img', resolved, { parent, callback: record.callback ?? undefined });
     });

@@ -7,7 +7,7 @@ import type { JsonLimits } from './json-scan.js';
 import { localsOf } from './locals.js';
 import type { Route } from './messages.js';
 import { steadyArrival } from './steady-arrival.js';
-import { createUploadBudget, type Upload } from './upload-budget.js';
+import { createUploadBudget } from './upload-budget.js';
 
 export interface BodyLimits {
   /** Bytes of JSON, besides a picture in it; also of each text field of a form. */
@@ -54,19 +54,18 @@ export function createBodyReaders(limits: BodyLimits, refuse: Refuse): (body: Ro
       fields: limits.maxFormFields,
       pictureBytes: maxImageBytes,
     },
-    (response) => (bytes) => uploads.get(response)?.arrived(bytes),
+    (response) => (bytes) => localsOf(response).upload?.arrived(bytes),
   );
   const budget = createUploadBudget({
     mostBytes: limits.maxUploadingBytes,
     mostBytesOfKey: limits.maxUploadingBytesOfKey,
   });
-  const uploads = new WeakMap<Response, Upload>();
 
   const uploading: RequestHandler = (request, response, next) => {
     const { caller } = localsOf(response);
     const key = caller?.limits === undefined ? undefined : caller.id;
     const upload = budget.begin(key, Math.min(declaredBytes(request), withPicture));
-    uploads.set(response, upload);
+    localsOf(response).upload = upload;
     response.once('close', () => upload.end());
     next();
   };
@@ -74,7 +73,7 @@ export function createBodyReaders(limits: BodyLimits, refuse: Refuse): (body: Ro
     if (request.is('multipart/form-data')) return form(request, response, next);
     const options = {
       limits: { ...json, mostBytes: withPicture },
-      arrived: (bytes: number) => uploads.get(response)?.arrived(bytes),
+      arrived: (bytes: number) => localsOf(response).upload?.arrived(bytes),
       picture: () => createPictureText(maxImageBytes),
     };
     void read(options, request, response).then(next, next);

@@ -200,6 +200,7 @@ function toApiRequest(request: Request, locals: Locals): ApiRequest {
     },
     file: file === undefined ? undefined : { data: file.buffer, contentType: file.mimetype },
     picture: locals.picture,
+    holds: (bytes) => locals.upload?.arrived(bytes),
     get log() {
       return locals.log;
     },

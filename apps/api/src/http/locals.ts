@@ -7,6 +7,7 @@ import type { PictureText } from '../pictures/picture-text.js';
 import type { HeaderList } from './headers.js';
 import type { Leaving } from './leaving.js';
 import type { ApiRequest } from './messages.js';
+import type { Upload } from './upload-budget.js';
 
 /** What is known of a request before it is answered. */
 export interface Locals {
@@ -27,6 +28,8 @@ export interface Locals {
   counting?: ApiRequest['counting'];
   /** The picture that came in JSON. */
   picture?: PictureText | undefined;
+  /** Of a request that may bring a picture. */
+  upload?: Upload;
   job?: string | undefined;
   polled?: true | undefined;
 }

@@ -29,6 +29,8 @@ export interface ApiRequest {
   readonly file: UploadedFile | undefined;
   /** What the field `image` of a JSON body had, which `body` is without. */
   readonly picture: PictureText | undefined;
+  /** Counts bytes that it has in memory besides its body, until it is answered. Throws as an upload that is too much. */
+  holds(bytes: number): void;
   /** For lines about this request: each has its id. */
   readonly log: Logger;
   /** Aborts when the caller goes away, or has the whole answer: with every request in the end. */

@@ -12,7 +12,7 @@ import { claimedType } from './picture-type.js';
 import { withStorageDeadline } from './storage-deadline.js';
 
 /** A picture, and the field of the request that it is for. */
-interface FoundPicture extends RawPicture {
+export interface FoundPicture extends RawPicture {
   readonly pointer: string;
 }
 
@@ -39,20 +39,19 @@ function claimedOfForm(type: string): string | undefined {
   return claimed === 'text/plain' ? undefined : claimed;
 }
 
-/** The picture that a request names: a frame made here, or one to be fetched. */
-export async function namedPicture(
-  deps: Deps,
-  { image_url = '', source }: Img2ImgRequest,
-  { signal, caller }: ApiRequest,
+/** The picture behind a URL, which counts among what is being sent as soon as it is here. Throws as fetchPicture does. */
+export async function urlPicture(
+  { config, pictureHttp, fetching }: Deps,
+  url: string,
+  { signal, holds }: ApiRequest,
 ): Promise<FoundPicture> {
-  if (source !== undefined) {
-    return { ...(await readFrame(deps, source, caller, signal)), pointer: '/source' };
-  }
-  const { maxBytes, fetchTimeoutMs: timeoutMs } = deps.config.images;
-  return {
-    ...(await fetchPicture(image_url, deps.pictureHttp, { maxBytes, timeoutMs, signal })),
-    pointer: '/image_url',
-  };
+  const { maxBytes, fetchTimeoutMs: timeoutMs } = config.images;
+  const raw = await fetching(() => {
+    signal.throwIfAborted();
+    return fetchPicture(url, pictureHttp, { maxBytes, timeoutMs, signal });
+  });
+  holds(raw.data.length);
+  return { ...raw, pointer: '/image_url' };
 }
 
 /** A frame that a job of the caller made. Throws validation_failed with the field /source. */

@@ -1,3 +1,4 @@
+import { FleetError } from '@comfy-fleet/contracts';
 import { frameTypeOf } from '@comfy-fleet/frames';
 import sharp from 'sharp';
 import type { Deps } from '../deps.js';
@@ -5,8 +6,9 @@ import { digestOf } from './in-steps.js';
 import { invalidImage } from './picture-errors.js';
 import type { RawPicture } from './picture-text.js';
 import { pictureType } from './picture-type.js';
+import { storeInput } from './store-input.js';
 
-export interface NormalPicture {
+interface NormalPicture {
   readonly png: Buffer;
   /** Of `png`: the same picture has the same name wherever it comes from. */
   readonly sha256: string;
@@ -14,40 +16,45 @@ export interface NormalPicture {
   readonly height: number;
 }
 
-export interface NormaliseOptions {
+interface NormaliseOptions {
   readonly maxPixels: number;
   /** The field the picture came in, for errors. */
   readonly pointer: string;
 }
 
 /**
- * As normalisePicture, when it is its turn: each takes one of libuv's four threads, which everybody's files need too. Who
- * leaves gives up the turn, and the picture is let go of at once. Throws the signal's reason then.
+ * Keeps a picture as an input that jobs can start from, when it is its turn: from its loading until it is stored no more
+ * are in memory than take theirs, and each takes one of libuv's four threads, which everybody's files need too. Who leaves
+ * gives up the turn, and the picture is let go of at once. Throws what `load` throws, invalid_image, storage_failed, and
+ * the signal's reason.
  */
-export async function normalise(
-  { config, decoding }: Pick<Deps, 'config' | 'decoding'>,
-  raw: RawPicture,
+export async function keepPicture(
+  deps: Pick<Deps, 'config' | 'decoding' | 'inputs'>,
+  load: () => Promise<RawPicture> | RawPicture,
   { pointer, signal }: { readonly pointer: string; readonly signal: AbortSignal },
-): Promise<NormalPicture> {
+): Promise<Omit<NormalPicture, 'png'>> {
   signal.throwIfAborted();
-  let waiting: RawPicture | undefined = raw;
+  let waiting: typeof load | undefined = load;
   const left = new Promise<never>((_, reject) => {
     signal.addEventListener('abort', () => {
       waiting = undefined;
       reject(signal.reason);
     });
   });
-  const turn = decoding(() => {
-    const picture = waiting;
+  const turn = deps.decoding(async () => {
+    const raw = await waiting?.();
     waiting = undefined;
-    if (picture === undefined) throw signal.reason;
-    return normalisePicture(picture, { maxPixels: config.images.maxPixels, pointer });
+    if (raw === undefined) throw signal.reason;
+    const { png, ...picture } = await normalisePicture(raw, { maxPixels: deps.config.images.maxPixels, pointer });
+    await storeInput(deps, { png, sha256: picture.sha256 }, signal);
+    return picture;
   });
   return Promise.race([turn, left]);
 }
 
 /** Longer than the largest picture takes on a slow machine. */
 const DECODE_SECONDS = 30;
+const RETRY_AFTER_SECONDS = 10;
 
 /**
  * Makes the one form in which input pictures are kept: PNG, 8 bits, sRGB, upright as its EXIF orientation says, without
@@ -73,6 +80,8 @@ async function normalisePicture(raw: RawPicture, { maxPixels, pointer }: Normali
     const sha256 = await digestOf(png);
     return { png, sha256, width: info.width, height: info.height };
   } catch (error) {
+    // sharp's word for its own deadline; nothing is wrong with the picture
+    if (error instanceof Error && error.message.startsWith('timeout')) throw tookTooLong(error);
     throw damaged(pointer, error);
   }
 }
@@ -90,4 +99,9 @@ async function checkPixels(data: Buffer, maxPixels: number, pointer: string): Pr
 
 function damaged(pointer: string, cause: unknown): Error {
   return invalidImage(pointer, 'The picture cannot be decoded: it is damaged or not whole.', cause);
+}
+
+function tookTooLong(cause: Error): FleetError {
+  const detail = 'The picture could not be decoded in time: too much is under way. Try again in a moment.';
+  return new FleetError('overloaded', detail, { retryAfterSeconds: RETRY_AFTER_SECONDS, cause });
 }

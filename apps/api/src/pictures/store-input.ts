@@ -1,13 +1,12 @@
 import { inputName } from '@comfy-fleet/frames';
 import type { Deps } from '../deps.js';
 import { pieces } from './in-steps.js';
-import type { NormalPicture } from './normalise.js';
 import { withStorageDeadline } from './storage-deadline.js';
 
 /** Keeps a picture that a job is to start from, unless it is there already. Throws storage_failed. */
 export async function storeInput(
-  { inputs }: Deps,
-  { sha256, png }: Pick<NormalPicture, 'sha256' | 'png'>,
+  { inputs }: Pick<Deps, 'inputs'>,
+  { sha256, png }: { readonly sha256: string; readonly png: Buffer },
   caller: AbortSignal,
 ): Promise<void> {
   const name = inputName(sha256);
