@@ -15,8 +15,8 @@ export default defineConfig({
     // No file leaves anything behind for the next one, and loading everything anew for each takes most of the time.
     isolate: false,
     // Deadlines only for what hangs: no test is to fail because a machine is slow.
-    testTimeout: 180_000,
-    hookTimeout: 180_000,
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
     projects: [
       {
         extends: true,
@@ -36,6 +36,7 @@ export default defineConfig({
           include: files('.redis.test.ts'),
           globalSetup: [`${gears}/shared-redis.ts`],
           setupFiles: [`${gears}/redis.ts`],
+          // These and the next wait as much as they work.
           maxWorkers: cores + 1,
           sequence: { groupOrder: 2 },
         },
@@ -46,8 +47,7 @@ export default defineConfig({
           name: 'system',
           include: files('.system.test.ts'),
           globalSetup: [`${gears}/fresh-build.ts`, `${gears}/shared-redis.ts`],
-          // These mostly wait, for processes and sockets.
-          maxWorkers: 2 * cores,
+          maxWorkers: cores + 1,
           sequence: { groupOrder: 3 },
         },
       },

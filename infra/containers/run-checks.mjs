@@ -53,7 +53,6 @@ export async function runChecks() {
     return 1;
   } finally {
     for (const end of ends.reverse()) await end().catch((error) => print.problem(`${error}`));
-    stopping.close();
     print.say(['', ...checks.table()].join('\n'));
   }
   return checks.failed === 0 ? 0 : 1;

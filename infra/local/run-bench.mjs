@@ -56,7 +56,6 @@ export async function runBench(args, { root = ROOT, env = process.env, prepare =
   } finally {
     await program?.stop(GRACE_MS, stop.forced);
     await fleet.stopAll(stop.forced);
-    stop.close();
     rmSync(scratch, { recursive: true, force: true });
   }
 }

@@ -53,6 +53,5 @@ export async function runProgram(path, args, { root = ROOT, env = process.env, p
     return 1;
   } finally {
     await fleet.stopAll(stop.forced);
-    stop.close();
   }
 }

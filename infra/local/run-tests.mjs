@@ -89,7 +89,6 @@ export async function runTests({ root = ROOT, env = process.env, only, args = []
     await attempt(() => Promise.race([run(), aborted(stop.asked)]));
   } finally {
     await fleet.stopAll(stop.forced);
-    stop.close();
     rmSync(scratch, { recursive: true, force: true });
   }
   if (stop.asked.aborted) failures.push('stopped before the end');

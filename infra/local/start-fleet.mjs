@@ -62,7 +62,6 @@ export async function startFleet({ root = ROOT, env = process.env, prepare = pre
   // after a fault nobody has asked for the stop yet: there the first Ctrl-C forces it
   await fleet.stopAll(stop.asked.aborted ? stop.forced : stop.asked);
   lock?.release();
-  stop.close();
   if (fault === undefined) return stop.forced.aborted ? 130 : 0;
   print.problem(fault instanceof Problem ? fault.message : `The runner itself failed: ${stackOf(fault)}`);
   if (fault instanceof Problem) for (const line of fault.details) print.say(`  ${line}`);

@@ -2,8 +2,9 @@
 const SAME_KEY_PRESS_MS = 400;
 
 /**
- * Ctrl-C, SIGTERM and a closed terminal ask for the stop; a second one forces it.
- * @returns {{ asked: AbortSignal, forced: AbortSignal, close(): void }}
+ * Ctrl-C, SIGTERM and a closed terminal ask for the stop; a second one forces it. What comes after that changes nothing: the
+ * process still says how it ended.
+ * @returns {{ asked: AbortSignal, forced: AbortSignal }}
  */
 export function listenForStop() {
   const asked = new AbortController();
@@ -19,13 +20,7 @@ export function listenForStop() {
   const names = /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP']);
   for (const name of names) process.on(name, onSignal);
   process.stdout.on('error', onSignal); // whoever read the log has gone
-  return {
-    asked: asked.signal,
-    forced: forced.signal,
-    close: () => {
-      for (const name of names) process.off(name, onSignal);
-    },
-  };
+  return { asked: asked.signal, forced: forced.signal };
 }
 
 /**

@@ -2,12 +2,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort, type Simulator, startSimulator } from '@comfy-fleet/testing';
-import { afterAll, beforeAll, expect, it, onTestFinished, vi } from 'vitest';
+import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 import { startOddComfyUi } from './odd-comfyui.js';
 import { run } from './run-doctor.js';
-
-// Each starts processes; on a machine with much else to do that takes its time.
-vi.setConfig({ testTimeout: 60_000 });
 
 let dir: string;
 beforeAll(async () => {

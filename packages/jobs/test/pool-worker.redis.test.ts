@@ -5,6 +5,8 @@ import { type Fleet, nextClaim, openFleet, POOL, startNext, succeeded } from './
 
 /** Short enough to wait for, long enough for a busy machine. */
 const SHORT = { lockMs: 1000, stalledCheckMs: 200 };
+/** Of a lock that is to be renewed in time by whoever holds it, on a busy machine too. */
+const RENEWED = { lockMs: 4000, stalledCheckMs: 200 };
 
 const lockKey = (fleet: Fleet, id: string) => `${fleet.keys.workItem(POOL, id)}:lock`;
 const deaths = async (fleet: Fleet, id: string) => Number(await fleet.redis.hget(fleet.keys.job(id), 'deaths'));
@@ -21,14 +23,14 @@ describe('a claim that is held', () => {
   it('is renewed for longer than its lock lasts, and handed to nobody else', async () => {
     const fleet = await openFleet();
     const { id } = (await fleet.submit()).record;
-    const holder = await fleet.claims(POOL, SHORT);
-    const other = await fleet.claims(POOL, SHORT);
+    const holder = await fleet.claims(POOL, RENEWED);
+    const other = await fleet.claims(POOL, RENEWED);
     const claim = await nextClaim(holder);
     const taken = performance.now();
     let offered: unknown;
     await until('three locks would have run out', async () => {
       offered ??= await other.next();
-      return performance.now() - taken > 3 * SHORT.lockMs;
+      return performance.now() - taken > 3 * RENEWED.lockMs;
     });
     expect(offered).toBeUndefined();
     expect(await claim.look()).toBe('ok');
@@ -50,7 +52,7 @@ describe('a claim that is held', () => {
   it('comes back to the same process after a lost lock, and is renewed there when the first taking is let go', async () => {
     const fleet = await openFleet();
     const { id } = (await fleet.submit()).record;
-    const source = await fleet.claims(POOL, SHORT);
+    const source = await fleet.claims(POOL, RENEWED);
     const first = await nextClaim(source);
     await loseLock(fleet, id);
     const second = await nextClaim(source);
@@ -61,7 +63,7 @@ describe('a claim that is held', () => {
     let offered: unknown;
     await until('two locks would have run out', async () => {
       offered ??= await source.next();
-      return performance.now() - taken > 2 * SHORT.lockMs;
+      return performance.now() - taken > 2 * RENEWED.lockMs;
     });
     expect(offered).toBeUndefined();
     expect(await second.look()).toBe('ok');

@@ -58,7 +58,7 @@ export function startService(app: App, env: Readonly<Record<string, string>>): S
 }
 
 /** Waits until the URL answers 200, at most `withinMs`; tells what the process printed when it does not, or ended. */
-export async function ready(service: Service, url: string, withinMs = 60_000): Promise<void> {
+export async function ready(service: Service, url: string, withinMs = 120_000): Promise<void> {
   await until(
     `${url} answers 200`,
     async () => {

@@ -2,12 +2,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 /**
  * Waits until `probe` answers something other than undefined, null or false, and returns it. Looks every `everyMs`
- * (default 10). After `withinMs` (default 60,000: it hangs) it throws with `what` in the message.
+ * (default 10). After `withinMs` (default 120,000: it hangs) it throws with `what` in the message.
  */
 export async function until<T>(
   what: string,
   probe: () => T | Promise<T>,
-  { withinMs = 60_000, everyMs = 10 }: { withinMs?: number; everyMs?: number } = {},
+  { withinMs = 120_000, everyMs = 10 }: { withinMs?: number; everyMs?: number } = {},
 ): Promise<Exclude<T, undefined | null | false>> {
   const deadline = performance.now() + withinMs;
   for (;;) {

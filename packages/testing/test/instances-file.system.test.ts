@@ -2,7 +2,7 @@ import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { FleetStatus, Health } from '@comfy-fleet/contracts';
-import { afterAll, beforeAll, expect, inject, it, onTestFinished, vi } from 'vitest';
+import { afterAll, beforeAll, expect, inject, it, onTestFinished } from 'vitest';
 import {
   createGpus,
   type Gpus,
@@ -21,9 +21,6 @@ const SECRET = 'correct-horse-battery-staple';
 const CHECKPOINT = 'v1-5-pruned-emaonly.safetensors';
 const QUICK = { prompt: 'a lighthouse in a storm', lod: 'mid', width: 64, height: 64, steps: 4 };
 const LONG = { ...QUICK, steps: 150 };
-
-// Each starts processes; on a machine with much else to do that takes its time.
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let dir: string;
 let gpus: Gpus;
@@ -66,7 +63,7 @@ async function lockedGpu(stepMs = 0): Promise<Simulator> {
 const LOGIN = { Authorization: { prefix: 'Bearer ', env: 'GPU_KEY' } };
 
 const answerOf = async (path: string, init: RequestInit = {}) => {
-  const answer = await fetch(`${fleet.url}${path}`, { ...init, signal: AbortSignal.timeout(10_000) });
+  const answer = await fetch(`${fleet.url}${path}`, { ...init, signal: AbortSignal.timeout(60_000) });
   return { status: answer.status, text: await answer.text() };
 };
 
