@@ -31,6 +31,15 @@ it('kills every kind of process and plants every kind of fault in a long run', (
   expect(moments).toEqual(new Set(['string', 'number']));
 });
 
+it('makes one GPU fail every prompt for a while, and another one hang so that it hears no interrupt', () => {
+  for (const seed of [1, 2, 3, 4, 5, 6, 7]) {
+    const { sicknesses, lengthMs } = makePlan(seed, 50);
+    expect(sicknesses.map(({ kind }) => kind)).toEqual(['cuda_error', 'deaf_hang']);
+    expect(new Set(sicknesses.map(({ simulator }) => simulator)).size).toBe(2);
+    for (const { afterMs } of sicknesses) expect(afterMs).toBeLessThanOrEqual(lengthMs / 2);
+  }
+});
+
 it('draws every kind of webhook, order and answer of a receiver in a long run', () => {
   const { jobs, callers } = makePlan(7, 500);
   const answers = jobs.flatMap(({ callback }) => callback.answers);

@@ -38,3 +38,8 @@ export function historyVictims({ faults, executions }: Evidence): ReadonlySet<Ex
   }
   return victims;
 }
+
+/** Whether it hung so that no interrupt reached it: its simulator was made sick like that, and never saw its end. */
+export function isDeaf({ pid, outcome }: Execution, { faults }: Evidence): boolean {
+  return outcome === undefined && faults.some((fault) => fault.kind === 'deaf_hang' && fault.pid === pid);
+}

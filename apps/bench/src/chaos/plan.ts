@@ -36,6 +36,16 @@ export interface PlannedFault {
   readonly fault: Readonly<Record<string, unknown>> & { readonly kind: string };
 }
 
+/** A GPU that is sick; see sickness.ts. */
+export interface PlannedSickness {
+  /** Since the first job. */
+  readonly afterMs: number;
+  readonly simulator: string;
+  readonly kind: 'cuda_error' | 'deaf_hang';
+  /** Until it comes right by itself, if it does. */
+  readonly forMs: number;
+}
+
 /** Everything that a run decides. */
 export interface Plan {
   readonly seed: number;
@@ -43,6 +53,7 @@ export interface Plan {
   readonly jobs: readonly PlannedJob[];
   readonly kills: readonly PlannedKill[];
   readonly faults: readonly PlannedFault[];
+  readonly sicknesses: readonly PlannedSickness[];
   /** From the first job to the end of the kills. */
   readonly lengthMs: number;
 }
@@ -75,6 +86,7 @@ export function makePlan(seed: number, count: number): Plan {
     jobs,
     kills: fill(lengthMs, createRandom(seed, 1), planKill),
     faults: fill(lengthMs, createRandom(seed, 2), planFault),
+    sicknesses: planSicknesses(createRandom(seed, 7), lengthMs),
     lengthMs,
   };
 }
@@ -144,6 +156,17 @@ function planKill(random: Random): PlannedKill {
     process: random.pick(NAMES[role]),
     downMs: long ? CHAOS.adoptWaitSeconds * 1000 + random.int(500, 3000) : random.int(0, 800),
   };
+}
+
+/** One GPU of each kind, early enough that jobs come to it. */
+function planSicknesses(random: Random, lengthMs: number): PlannedSickness[] {
+  const first = random.int(0, simulatorNames.length - 1);
+  const other = (first + random.int(1, simulatorNames.length - 1)) % simulatorNames.length;
+  const early = () => Math.round((lengthMs * random.int(5, 50)) / 100);
+  return [
+    { afterMs: early(), simulator: simulatorNames[first] as string, kind: 'cuda_error', forMs: random.int(3000, 8000) },
+    { afterMs: early(), simulator: simulatorNames[other] as string, kind: 'deaf_hang', forMs: 0 },
+  ];
 }
 
 const FAULTS = {

@@ -6,6 +6,7 @@ import { type Caller, keysFile } from './callers.js';
 import { dispatcherNames, simulatorNames, workerNames } from './plan.js';
 import { ChaosProcess, type Launched } from './process.js';
 import { CHAOS, serviceEnvironment } from './settings.js';
+import { restartsFileIn } from './sickness.js';
 
 /** Redis never rewrites its append-only file: it tells the whole run. */
 const WHOLE_FILE = ['--auto-aof-rewrite-percentage', '0'];
@@ -49,6 +50,7 @@ export async function startProcesses(dir: string, callers: readonly Caller[]): P
     framesDir,
     workflowsDir,
     keysFile: keys,
+    restartsFile: restartsFileIn(dir),
   });
 
   let server: RedisServer | undefined;

@@ -14,6 +14,7 @@ import { type Fleet, startProcesses } from './processes.js';
 import { type Receiver, startReceiver } from './receiver.js';
 import { untilRest } from './rest.js';
 import { CHAOS } from './settings.js';
+import { restartsFileIn, runRestarts, runSicknesses } from './sickness.js';
 import { makePictures } from './uploads.js';
 
 export interface ChaosReport {
@@ -67,15 +68,19 @@ interface Scene {
 async function disturbAndJudge({ fleet, receiver, strikes, dir, plan }: Scene): Promise<ChaosReport> {
   const orders = plan.jobs;
   const pictures = await makePictures(plan.seed);
-  const [load, , faults] = await Promise.all([
+  const over = new AbortController();
+  const restarts = runRestarts(fleet, restartsFileIn(dir), over.signal);
+  const [load, , faults, sicknesses] = await Promise.all([
     runLoad(orders, { apiUrl: fleet.apiUrl, receiverUrl: receiver.url, pictures }),
     runKills(fleet, plan),
     runFaults(fleet, plan),
+    runSicknesses(fleet, plan),
   ]);
   await clearFaults(fleet, simulatorNames);
   const restMs = await untilRest(fleet, load, orders);
-  await Promise.all(strikes);
-  const evidence = await gather(fleet, { settings: CHAOS, orders, load, faults, receiver });
+  over.abort();
+  await Promise.all([...strikes, restarts]);
+  const evidence = await gather(fleet, { settings: CHAOS, orders, load, faults: [...faults, ...sicknesses], receiver });
   const findings = Object.entries(CHECKS).map(([check, judge]) => ({ check, ...judge(evidence) }));
   const breaches = findings.flatMap(({ check, breaches }) => breaches.map((breach) => ({ check, ...breach })));
   if (breaches.length > 0) await keep(dir, fleet.redisDir, evidence);

@@ -1,3 +1,5 @@
+import { restartCommand } from './sickness.js';
+
 /** What the run sets in the services, short enough that a death is over within seconds. Printed with the table. */
 export const CHAOS = {
   workers: 3,
@@ -15,6 +17,8 @@ export const CHAOS = {
   webhookRetries: 12,
   /** Longest execution, for every level of detail: what ends a prompt that hangs. */
   deadlineSeconds: 8,
+  /** How long an execution that hears no interrupt may go on. */
+  interruptGraceSeconds: 2,
   maxAttempts: 3,
   maxInstanceDeaths: 2,
   maxWorkerDeaths: 10,
@@ -36,10 +40,18 @@ export interface Locations {
   readonly framesDir: string;
   readonly workflowsDir: string;
   readonly keysFile: string;
+  /** Where workers write which instances are to be restarted. */
+  readonly restartsFile: string;
 }
 
 /** The environment that api, workers and dispatchers share. */
-export function serviceEnvironment({ redisUrl, framesDir, workflowsDir, keysFile }: Locations): Record<string, string> {
+export function serviceEnvironment({
+  redisUrl,
+  framesDir,
+  workflowsDir,
+  keysFile,
+  restartsFile,
+}: Locations): Record<string, string> {
   return {
     REDIS_URL: redisUrl,
     FRAMES_DIR: framesDir,
@@ -59,6 +71,10 @@ export function serviceEnvironment({ redisUrl, framesDir, workflowsDir, keysFile
     ANNOUNCE_SECONDS: '1',
     ADOPT_WAIT_SECONDS: `${CHAOS.adoptWaitSeconds}`,
     COMFYUI_TIMEOUT_MS: `${CHAOS.comfyTimeoutMs}`,
+    INTERRUPT_GRACE_SECONDS: `${CHAOS.interruptGraceSeconds}`,
+    COMFYUI_RESTART_COMMAND: restartCommand(restartsFile),
+    RESTART_WAIT_SECONDS: '5',
+    RESTARTS_PER_HOUR: '100',
     MAX_ATTEMPTS: `${CHAOS.maxAttempts}`,
     MAX_INSTANCE_DEATHS: `${CHAOS.maxInstanceDeaths}`,
     MAX_WORKER_DEATHS: `${CHAOS.maxWorkerDeaths}`,

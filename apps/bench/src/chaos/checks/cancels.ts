@@ -1,6 +1,6 @@
 import { type Breach, type Check, count, tally } from '../check.js';
 import type { Evidence, Execution } from '../evidence.js';
-import { endOf, executionsByJob } from '../executions.js';
+import { endOf, executionsByJob, isDeaf } from '../executions.js';
 import { longestFree, type Span } from '../spans.js';
 
 /** How long after Redis' return a worker has heard of it, in ms. */
@@ -37,7 +37,8 @@ export const cancels: Check = (evidence) => {
     const finishedAt = Date.parse(job.finished_at);
     for (const execution of executions.get(job.id) ?? []) {
       const late = endOf(execution, evidence) - finishedAt;
-      if (late <= allowed) continue;
+      // Nobody could have stopped one that hears no interrupt.
+      if (late <= allowed || isDeaf(execution, evidence)) continue;
       const what = `job ${job.id} was canceled, and ${execution.simulator} worked on it for ${late} ms more (${execution.outcome ?? 'killed'})`;
       breaches.push({ what, jobId: job.id });
     }

@@ -1,7 +1,7 @@
 import type { Job } from '@comfy-fleet/contracts';
 import { type Breach, type Check, count, tally } from '../check.js';
 import type { Evidence, Execution } from '../evidence.js';
-import { diedUnder, executionsByJob, historyVictims } from '../executions.js';
+import { diedUnder, executionsByJob, historyVictims, isDeaf } from '../executions.js';
 
 /** A job fails only with a code that something injected explains. */
 export const failures: Check = (evidence) => {
@@ -40,9 +40,11 @@ function explains(code: string, job: Job, executions: readonly Execution[], evid
       return met('out_of_memory', 'error') >= 2;
     case 'timed_out':
       // A hanging prompt, or a machine so busy that a step takes many times what it should.
-      return executions.some(
-        (execution) => execution.outcome === 'interrupted' && lasted(execution) >= settings.deadlineSeconds * 1000,
-      );
+      return executions.some((execution) => {
+        const stopped = execution.outcome === 'interrupted' ? lasted(execution) : 0;
+        const givenUp = isDeaf(execution, evidence) ? finishedAt - execution.startedAt : 0;
+        return Math.max(stopped, givenUp) >= settings.deadlineSeconds * 1000;
+      });
     case 'instance_killed':
       return count(executions, (execution) => diedUnder(execution, finishedAt, evidence)) >= settings.maxInstanceDeaths;
     case 'prompt_lost': {

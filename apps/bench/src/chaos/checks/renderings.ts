@@ -3,7 +3,7 @@ import type { Evidence, Execution } from '../evidence.js';
 import { executionsByJob, historyVictims } from '../executions.js';
 import { absences } from '../outages.js';
 
-type Cause = 'simulator killed' | 'out of memory' | 'node error' | 'history lost' | 'worker away';
+type Cause = 'sick GPU' | 'simulator killed' | 'out of memory' | 'node error' | 'history lost' | 'worker away';
 
 /** Nothing is rendered twice while the first rendering can still be found: each further execution of a job has a cause. */
 export const renderings: Check = (evidence) => {
@@ -64,6 +64,7 @@ function causeOf(
   if (outcome === 'error' && planted.some(({ kind }) => kind === 'out_of_memory')) return 'out of memory';
   // Where others failed as well it is tried on another instance.
   if (outcome === 'error' && planted.some(({ kind }) => kind === 'node_error')) return 'node error';
+  if (outcome === 'error' && planted.some(({ kind }) => kind === 'cuda_error')) return 'sick GPU';
   if (historyVictims.has(before)) return 'history lost';
   const patience = settings.adoptWaitSeconds * 1000;
   const away = absences(outages, simulator.split('/')[0] ?? '', gatheredAt).some(({ from, to }) => {
