@@ -14,6 +14,7 @@ import type { HeldJob } from './held-job.js';
 import { type Instance, openInstance } from './instance.js';
 import { Lane } from './lanes.js';
 import { createPlacer } from './placer.js';
+import { restartBroken } from './restart-broken.js';
 import { createRestarter, type RestartRules } from './restarter.js';
 import { Stopping } from './signals.js';
 import { createStoreWatch, type StoreWatch } from './store-watch.js';
@@ -61,6 +62,8 @@ export interface Worker {
 const LEFT_MS = 1000;
 /** How often it is looked what operators have halted; mostly a message says so before. */
 const HALTS_MS = 1000;
+/** How often it is looked whether an instance needs a restart. */
+const RESTART_MS = 1000;
 /** How often it is looked whether pictures can be stored. */
 const STORE_MS = 3000;
 
@@ -136,11 +139,12 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   );
   const lanes = instances.map((instance) => new Lane(instance, tools.instruments));
   tools.instruments.watch(lanes, store);
+  const restarter = createRestarter({ rules: options.restart, log });
   const wedges: WedgeWatch = createWedgeWatch({
     ledger,
     lanes,
     graceMs: tools.interruptGraceMs,
-    restarter: createRestarter({ rules: options.restart, log }),
+    restarter,
     signal: ending.signal,
     log,
   });
@@ -216,6 +220,10 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const tasks = [
     ...startBackground({ ledger, lanes, study, wedges, announce, beginMs, ...intervals, signal: ending.signal, log }),
     every(HALTS_MS, 'looking what is halted', halts.look, { signal: stopping.signal, log }),
+    every(RESTART_MS, 'restarting what is broken', async () => restartBroken(lanes, restarter), {
+      signal: ending.signal,
+      log,
+    }),
     every(STORE_MS, 'looking whether pictures can be stored', store.look, { signal: ending.signal, log }),
     every(LEFT_MS, 'looking for jobs left behind', takeLeft, { signal: stopping.signal, log }),
   ];

@@ -358,7 +358,7 @@ export const settingsSchema = Type.Object({
   COMFYUI_RESTART_COMMAND: Type.Optional(
     Type.String({
       description:
-        'Shell command that restarts a wedged ComfyUI, which it finds in COMFY_FLEET_INSTANCE, COMFY_FLEET_URL and COMFY_FLEET_REASON; absent: you do',
+        'Shell command that restarts a ComfyUI that is wedged or broken, named by COMFY_FLEET_INSTANCE, COMFY_FLEET_URL and COMFY_FLEET_REASON; absent: you do',
     }),
   ),
   RESTART_TIMEOUT_SECONDS: integer(120, 1, 'How long that command may take; then it is ended'),
