@@ -5,8 +5,7 @@ import { freePorts, type RedisServer, ready, startRedisServer, startService } fr
 import { type Caller, keysFile } from './callers.js';
 import { dispatcherNames, simulatorNames, workerNames } from './plan.js';
 import { ChaosProcess, type Launched } from './process.js';
-import { CHAOS, serviceEnvironment } from './settings.js';
-import { restartsFileIn } from './sickness.js';
+import { CHAOS, restartsFileIn, serviceEnvironment } from './settings.js';
 
 /** Redis never rewrites its append-only file: it tells the whole run. */
 const WHOLE_FILE = ['--auto-aof-rewrite-percentage', '0'];

@@ -13,8 +13,8 @@ import { makePlan, type Plan, simulatorNames } from './plan.js';
 import { type Fleet, startProcesses } from './processes.js';
 import { type Receiver, startReceiver } from './receiver.js';
 import { untilRest } from './rest.js';
-import { CHAOS } from './settings.js';
-import { restartsFileIn, runRestarts, runSicknesses } from './sickness.js';
+import { CHAOS, restartsFileIn } from './settings.js';
+import { runRestarts, runSicknesses } from './sickness.js';
 import { makePictures } from './uploads.js';
 
 export interface ChaosReport {

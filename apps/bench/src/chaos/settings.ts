@@ -1,4 +1,4 @@
-import { restartCommand } from './sickness.js';
+import { join } from 'node:path';
 
 /** What the run sets in the services, short enough that a death is over within seconds. Printed with the table. */
 export const CHAOS = {
@@ -80,4 +80,14 @@ export function serviceEnvironment({
     MAX_WORKER_DEATHS: `${CHAOS.maxWorkerDeaths}`,
     LOG_LEVEL: 'debug',
   };
+}
+
+/** The command that workers have for an instance that needs a restart: it writes the instance's name into the file. */
+function restartCommand(file: string): string {
+  return `printf '%s\\n' "$COMFY_FLEET_INSTANCE" >> '${file}'`;
+}
+
+/** Where workers write which instances are to be restarted, in a run's folder. */
+export function restartsFileIn(dir: string): string {
+  return join(dir, 'restarts');
 }

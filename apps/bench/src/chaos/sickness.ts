@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { PlantedFault } from './disturb.js';
 import { ask } from './http.js';
@@ -48,16 +47,6 @@ async function fallSick(
     await delay(RETRY_MS);
   }
   return undefined;
-}
-
-/** Where workers write which instances are to be restarted, in a run's folder. */
-export function restartsFileIn(dir: string): string {
-  return join(dir, 'restarts');
-}
-
-/** The command that workers have for an instance that needs a restart: it writes the instance's name into the file. */
-export function restartCommand(file: string): string {
-  return `printf '%s\\n' "$COMFY_FLEET_INSTANCE" >> '${file}'`;
 }
 
 /** Restarts what the command asked for, until the signal aborts. */
