@@ -93,7 +93,9 @@ function aptOptions(work) {
  */
 async function dependencies(name, options, env) {
   const { stdout } = await promisify(execFile)('apt-cache', [...options, 'depends', name], { env });
-  return [...stdout.matchAll(/^ [ |](?:Pre)?Depends: ([^<\s]+)$/gm)].map(([, needed = '']) => needed);
+  // of a virtual package, in angle brackets, the first of those below it that provide it
+  const needed = /^ [ |](?:Pre)?Depends: (?:<\S+>\n {4}(\S+)|([^<\s]+))$/gm;
+  return [...stdout.matchAll(needed)].map(([, provider, own]) => provider ?? own ?? '');
 }
 
 /**

@@ -69,7 +69,7 @@ describe('the S3 server of the tests', () => {
       'update',
       'download python3-moto python3-flask-cors',
       'download python3-boto3',
-      'download python3-urllib3',
+      'download python3-urllib3 python3-cffi',
     ]);
   });
 
