@@ -41,6 +41,22 @@ export async function makeImage(app: string, node: string): Promise<Image> {
   const stage = stagesOf(await textOf(`infra/docker/${app}.Dockerfile`)).at(-1);
   if (stage === undefined) throw new Error(`${app}.Dockerfile has no stage`);
   const base = await mkdtemp(join(tmpdir(), `comfy-fleet-image-${app}-`));
+  const remove = () => rm(base, { recursive: true, force: true });
+  try {
+    return await layOut(app, node, stage, base, remove);
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+}
+
+async function layOut(
+  app: string,
+  node: string,
+  stage: Stage,
+  base: string,
+  remove: () => Promise<void>,
+): Promise<Image> {
   await chmod(base, 0o755);
   const out = join(base, 'out');
   const printed = await run(node, [join(ROOT, 'infra/docker/deploy.mjs'), app, out], { timeout: 180_000 });
@@ -64,7 +80,7 @@ export async function makeImage(app: string, node: string): Promise<Image> {
     node: ownNode,
     megabytes: Number(/: ([\d.]+) MB/.exec(printed)?.[1]),
     files: () => [...walk(dir)].map(({ path }) => path).sort(),
-    remove: () => rm(base, { recursive: true, force: true }),
+    remove,
   };
 }
 
