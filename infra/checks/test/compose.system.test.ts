@@ -156,7 +156,7 @@ describe('the services', () => {
     const used = (name: string) => service(name).secrets?.map(({ source }) => source);
     expect(used('redis')).toEqual(['redis_url']);
     expect(used('api')).toEqual(['redis_url', 'api_keys']);
-    expect(used('worker')).toEqual(['redis_url']);
+    expect(used('worker')).toEqual(['redis_url', 'instances']);
     expect(used('dispatcher')).toEqual(['redis_url', 'api_keys', 'webhook_secrets']);
     expect(used('grafana')).toEqual(['grafana_password']);
     for (const name of ['redis', ...KEEPERS]) {
