@@ -194,8 +194,12 @@ export function openInstance({
         prompts === 0 ? undefined : await instance.ask((asked) => asked.queue(signal)).catch(() => undefined);
       if (queue !== undefined) prompts = queue.running.length + queue.pending.length;
       if (vram > 0 && health.wasReachedWithin(RECENT_MS)) return;
-      const stats = await instance.ask((asked) => asked.systemStats(signal)).catch(() => undefined);
-      if (stats !== undefined) vram = Math.max(0, ...stats.devices.map(({ vramTotal = 0 }) => vramTotal));
+      const look = instance.ask(async (asked) => {
+        const { devices } = await asked.systemStats(signal);
+        // Before `ask` says that it is up, since that is announced with it.
+        vram = Math.max(0, ...devices.map(({ vramTotal = 0 }) => vramTotal));
+      });
+      await look.catch(() => undefined);
     },
     close: async () => {
       health.stop();

@@ -20,7 +20,6 @@ import {
 } from '@comfy-fleet/telemetry';
 import { askedOfInstances, loadWorkflows, WorkflowError } from '@comfy-fleet/workflows';
 import { createInstruments } from './instruments.js';
-import { largestVram } from './largest-vram.js';
 import { startWorker } from './worker.js';
 
 /** Longest answer of a readiness probe. */
@@ -80,7 +79,6 @@ async function main(): Promise<void> {
       maxWorkerDeaths,
       storeRetryMs: storeRetrySeconds * 1000,
       interruptGraceMs: config.worker.interruptGraceSeconds * 1000,
-      largestVram: async (pool) => largestVram(await ledger.workers(), pool),
     },
     restLimits: { failuresToRest, firstRestMs: restSeconds * 1000, longestRestMs: maxRestSeconds * 1000 },
     beginMs: beginSeconds * 1000,

@@ -7,19 +7,14 @@ import { subjectOf } from './subject.js';
 /** How many instances of the fleet can try a job now, where it has not failed according to `faults`. */
 export type WhoElse = (record: JobRecord, faults: readonly InstanceFault[]) => Promise<number>;
 
-/**
- * Of this worker by what is so now, of the others by what they announced some seconds ago; an instance of which nothing
- * is known is taken to be able.
- */
+/** An instance of which nothing is known is taken to be able. */
 export function createWhoElse(
-  ledger: Pick<WorkerLedger, 'workers' | 'abilities'>,
+  workersNow: () => Promise<readonly WorkerAnnouncement[]>,
+  ledger: Pick<WorkerLedger, 'abilities'>,
   { templates }: Workflows,
-  ourselves: () => WorkerAnnouncement,
 ): WhoElse {
   return async (record, faults) => {
-    const [announced, known] = await Promise.all([ledger.workers(), ledger.abilities(record.pool)]);
-    const here = ourselves();
-    const workers = [here, ...announced.filter(({ name }) => name !== here.name)];
+    const [workers, known] = await Promise.all([workersNow(), ledger.abilities(record.pool)]);
     const template = templates.get(record.request.workflow);
     const lacks = (abilities: Abilities) =>
       template !== undefined && findLacks(template, record.request, abilities).length > 0;

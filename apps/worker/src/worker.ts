@@ -13,6 +13,7 @@ import { createHaltWatch } from './halt-watch.js';
 import type { HeldJob } from './held-job.js';
 import { type Instance, openInstance } from './instance.js';
 import { Lane } from './lanes.js';
+import { largestVram } from './largest-vram.js';
 import { createPlacer } from './placer.js';
 import { restartBroken } from './restart-broken.js';
 import { createRestarter, type RestartRules } from './restarter.js';
@@ -35,7 +36,10 @@ export interface WorkerOptions {
   readonly stores: Pick<FrameStores, 'frames' | 'inputs' | 'fault'>;
   /** With less disk space than this where pictures are stored nothing is claimed. */
   readonly minFreeBytes: number;
-  readonly tools: Omit<Tools, 'frames' | 'inputs' | 'sharedInputs' | 'store' | 'whoElse' | 'tellOpinion' | 'noteWedge'>;
+  readonly tools: Omit<
+    Tools,
+    'frames' | 'inputs' | 'sharedInputs' | 'store' | 'whoElse' | 'largestVram' | 'tellOpinion' | 'noteWedge'
+  >;
   readonly restLimits: RestLimits;
   /** How long a prompt may wait in an instance that executes nothing. */
   readonly beginMs: number;
@@ -81,13 +85,19 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   };
 
   const store = createStoreWatch({ stores, minFreeBytes, owner: worker, onChange: changed, log });
+  /** This one by what is so now, the others by what they announced some seconds ago. */
+  const workersNow = async () => {
+    const here = ourselves();
+    return [here, ...(await ledger.workers()).filter(({ name }) => name !== here.name)];
+  };
   const tools: Tools = {
     ...options.tools,
     frames: stores.frames,
     inputs: stores.inputs,
     sharedInputs: ledger.sharedInputs,
     store,
-    whoElse: createWhoElse(ledger, options.tools.workflows, () => ourselves()),
+    whoElse: createWhoElse(workersNow, ledger, options.tools.workflows),
+    largestVram: async (pool) => largestVram(await workersNow(), pool),
     tellOpinion: async (opinion) => {
       const own = instances.find(({ name }) => name === opinion.instance);
       if (own !== undefined) own.health.heard(opinion);

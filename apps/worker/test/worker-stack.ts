@@ -81,7 +81,6 @@ export async function openStack() {
           maxWorkerDeaths: 10,
           storeRetryMs: 0,
           interruptGraceMs: 30_000,
-          largestVram: async () => 0,
           ...tools,
         },
         restLimits: { failuresToRest: 3, firstRestMs: 300, longestRestMs: 2000 },
