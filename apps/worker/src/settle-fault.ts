@@ -16,23 +16,28 @@ const AFTER_OTHERS_MS = 1000;
 
 /** Decides about a job that failed for what may be its instance's fault, and has the instance take note of it. */
 export async function settleFault(
-  job: HeldJob,
+  { record, instance }: Pick<HeldJob, 'record' | 'instance'>,
   error: FleetError & { readonly code: FaultCode },
-  { whoElse, tellOpinion, instruments }: Tools,
+  { whoElse, tellOpinion, instruments }: Pick<Tools, 'whoElse' | 'tellOpinion' | 'instruments'>,
 ): Promise<FaultSettlement> {
-  const { record, instance } = job;
   const { code } = error;
+  const kind = KINDS[code];
   const subject = subjectOf(record);
   const fault = { instance: instance.name, code, print: printOf(error), suspect: instance.health.isSuspectOf(subject) };
   const faults = [...record.faults, fault].slice(-MOST_FAULTS);
-  const others = await whoElse(record, faults);
-  const { ruling, alikeOn } = ruleOn(faults, others);
-  // What nobody else could try better is no reason to keep it from this instance.
-  const certain = KINDS[code].certain && (KINDS[code].waits || others > 0);
   const scope = scopeOf(code, subject.workflow);
-  const failure = { print: fault.print, code, error: error.detail, certain, ...(scope === undefined ? {} : { scope }) };
+  const note = (certain: boolean) => {
+    const scoped = scope === undefined ? {} : { scope };
+    instance.health.jobFailed(subject, { print: fault.print, code, error: error.detail, certain, ...scoped });
+  };
   instruments.faults.inc({ instance: instance.name, code });
-  instance.health.jobFailed(subject, failure);
+  // What nobody else could try better is no reason to keep it from this instance.
+  const dependsOnOthers = kind.certain && !kind.waits;
+  // Before anything is waited for: of two jobs that fail at once only the first may find an instance that is not suspect.
+  if (!dependsOnOthers) note(kind.certain);
+  const others = await whoElse(record, faults);
+  if (dependsOnOthers) note(others > 0);
+  const { ruling, alikeOn } = ruleOn(faults, others);
   if (ruling === 'fail') {
     for (const name of alikeOn) await tellOpinion({ instance: name, job: record.id, verdict: 'alike' });
     return { error: alikeOn.length === 0 ? error : alike(error, alikeOn) };
