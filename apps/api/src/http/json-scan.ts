@@ -68,9 +68,11 @@ const IN_APART = 3;
 export function createJsonScan(limits: JsonLimits, parts: JsonParts, apart?: string): JsonScan {
   const apartName = apart === undefined ? undefined : JSON.stringify(apart).slice(1, -1);
   const names = new Set<string>();
-  const name = Buffer.alloc(limits.nameBytes);
+  // both out of Node's pool: what is read of them has been written
+  const name = Buffer.allocUnsafe(limits.nameBytes);
   /** Whether the array or object that is open is an object, and those around it. */
-  const isObject = new Uint8Array(limits.depth + 1);
+  const isObject = Buffer.allocUnsafe(limits.depth + 1);
+  isObject[0] = 0;
   const one = new Uint8Array(1);
   let depth = 0;
   let values = 0;

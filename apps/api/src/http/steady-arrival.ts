@@ -28,7 +28,6 @@ export function steadyArrival({ bytesPerSecond, windowMs, refuse }: SteadyArriva
     // After what the process was too busy to read: the slowness is to be the caller's.
     const timer = setInterval(() => setImmediate(look), windowMs);
     const stop = () => clearInterval(timer);
-    request.once('end', stop);
     response.once('close', stop);
     next();
   };
