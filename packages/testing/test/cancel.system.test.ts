@@ -35,6 +35,8 @@ const isEmpty = ({ running, pending }: { running: string[]; pending: string[] })
   running.length + pending.length === 0;
 const picturesOf = async (id: string) =>
   (await readdir(fleet.framesDir).catch(() => [])).filter((name) => name.includes(id));
+/** Its worker is to stop it; what that gave back in this very moment, as its ComfyUI does not answer, ends at once. */
+const cancelClaimed = async (id: string) => expect(['canceling', 'canceled']).toContain((await jobs.cancel(id)).status);
 const canceled = async (id: string) => {
   const job = await jobs.ended(id);
   expect(job).toMatchObject({ status: 'canceled', images: [], image_url: null, error: null });
@@ -105,7 +107,7 @@ describe('while its worker lives, a job that is canceled', () => {
     gate.shut();
     const { id } = await jobs.img2img({ ...LONG, image: PICTURE });
     await claimed(id);
-    expect((await jobs.cancel(id)).status).toBe('canceling');
+    await cancelClaimed(id);
     gate.open();
     expect(await canceled(id)).toMatchObject({ attempts: 0, started_at: null });
     expect(starts(gpu)).toBe(before);
@@ -115,7 +117,7 @@ describe('while its worker lives, a job that is canceled', () => {
     gate.shut();
     const { id } = await jobs.generate(LONG);
     await claimed(id);
-    expect((await jobs.cancel(id)).status).toBe('canceling');
+    await cancelClaimed(id);
     gate.open();
     await canceled(id);
     expect(isEmpty(await queueOf(gpu))).toBe(true);
