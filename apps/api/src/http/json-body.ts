@@ -48,7 +48,6 @@ export async function readJsonBody(
   requireUtf8(request.headers['content-type']);
   const kept: Buffer[] = [];
   let bytes = 0;
-  let looked = 0;
   let apart: PictureText | undefined;
   const parts = {
     text: (part: Uint8Array) => {
@@ -71,6 +70,7 @@ export async function readJsonBody(
   if (Number(request.headers['content-length']) <= PLAIN_BYTES && request.headers['content-encoding'] === undefined) {
     await plainBody(request, take);
   } else {
+    let looked = 0;
     for await (const chunk of unpackedBody(request, limits)) {
       take(chunk);
       looked += chunk.length;
