@@ -5,8 +5,9 @@ import { createHostCheck } from './access/hosts.js';
 import { createMeter } from './access/meter.js';
 import type { Deps } from './deps.js';
 import { expressApp } from './http/express-adapter.js';
-import { QUEUE_BOARD_PATH, queueBoard } from './http/queue-board.js';
 import { routes } from './routes.js';
+
+const QUEUE_BOARD_PATH = '/admin/queues';
 
 /** The whole API as a request listener for node:http. */
 export function buildApp(deps: Deps): RequestListener {
@@ -16,13 +17,17 @@ export function buildApp(deps: Deps): RequestListener {
   const { corsOrigins, publicUrl } = http;
   const { keys, ledger, instruments, log } = deps;
   const { keyLimits: defaults, publicImages } = access;
+  const loadQueueBoard = async () => {
+    const { queueBoard } = await import('./http/queue-board.js');
+    return queueBoard(QUEUE_BOARD_PATH, ledger, publicUrl);
+  };
   return expressApp(routes(deps), {
     limits,
     hosts: createHostCheck({ isOpen: keys === undefined, host: http.host, publicUrl }),
     gate: createGate({ keys, defaults, urls: ledger.urls, publicImages, corsOrigins, publicUrl }),
     meter: createMeter(ledger, log),
     corsOrigins,
-    pages: [{ path: QUEUE_BOARD_PATH, serve: queueBoard(ledger, http) }],
+    pages: [{ path: QUEUE_BOARD_PATH, load: loadQueueBoard }],
     instruments,
     log,
   });

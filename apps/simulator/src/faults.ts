@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { Check } from 'typebox/value';
+import { schemaErrors } from './schema-errors.js';
 import { SettingsError } from './settings.js';
 
 const common = {
@@ -98,7 +98,7 @@ export class FaultBook {
     if (!Object.hasOwn(faultSchemas, kind))
       throw new SettingsError([`kind must be one of ${Object.keys(faultSchemas).join(', ')}`]);
     const schema = faultSchemas[kind];
-    if (!Check(schema, fault)) {
+    if (schemaErrors(schema, fault).length > 0) {
       throw new SettingsError([`${kind} takes ${Object.keys(schema.properties).join(', ')}, in their types`]);
     }
     const planted = { ...fault, id: this.nextId++ };

@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { Errors } from 'typebox/value';
+import { schemaErrors } from './schema-errors.js';
 
 const milliseconds = (description: string) => Type.Number({ minimum: 0, maximum: 3_600_000, description });
 const names = (description: string) => Type.Array(Type.String({ minLength: 1 }), { description });
@@ -69,10 +69,11 @@ export class SettingsError extends Error {
 /** The settings with `patch` laid over them. Throws a SettingsError; nothing is half applied. */
 export function patched(settings: SimulatorSettings, patch: Partial<SimulatorSettings>): SimulatorSettings {
   const next = { ...settings, ...patch };
-  const faults = Errors(settingsSchema, next).map((error) => {
-    const unknown = (error.params as { additionalProperties?: string[] }).additionalProperties;
-    return unknown === undefined ? `${error.instancePath.slice(1)} ${error.message}` : `unknown: ${unknown.join(', ')}`;
-  });
+  const faults = schemaErrors(settingsSchema, next).map(({ params, instancePath, message }) =>
+    params.additionalProperty === undefined
+      ? `${instancePath.slice(1)} ${message}`
+      : `unknown: ${params.additionalProperty}`,
+  );
   if (faults.length > 0) throw new SettingsError(faults);
   return next;
 }

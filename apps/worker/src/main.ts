@@ -30,7 +30,7 @@ const STOP_GRACE_MS = 5000;
 async function main(): Promise<void> {
   loadEnvFile();
   const config = loadConfig();
-  const instances = readInstances(config);
+  const instances = await readInstances(config);
   if (instances.length === 0) {
     throw new ConfigError(['COMFYUI_URLS is not set: write the address of each ComfyUI, e.g. http://127.0.0.1:8188']);
   }

@@ -14,16 +14,20 @@ function folder(files: Readonly<Record<string, string>>): string {
   return dir;
 }
 
-function read(text: string, env: Environment = {}, files: Readonly<Record<string, string>> = {}) {
+async function read(text: string, env: Environment = {}, files: Readonly<Record<string, string>> = {}) {
   const dir = folder({ 'instances.yaml': text, ...files });
   const all = { COMFYUI_INSTANCES_FILE: join(dir, 'instances.yaml'), ...env };
-  return { dir, instances: readInstances(loadConfig(all), all) };
+  return { dir, instances: await readInstances(loadConfig(all), all) };
 }
 
 /** What is wrong with the file, without the words that name it. */
-function faultsOf(text: string, env: Environment = {}, files: Readonly<Record<string, string>> = {}): string[] {
+async function faultsOf(
+  text: string,
+  env: Environment = {},
+  files: Readonly<Record<string, string>> = {},
+): Promise<string[]> {
   try {
-    read(text, env, files);
+    await read(text, env, files);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     return error.faults.map((fault) => fault.replace(/^COMFYUI_INSTANCES_FILE=\S+instances\.yaml: /, ''));
@@ -32,18 +36,18 @@ function faultsOf(text: string, env: Environment = {}, files: Readonly<Record<st
 }
 
 describe('readInstances', () => {
-  it('takes the addresses of COMFYUI_URLS, numbered, with the folders and the pools of the worker', () => {
+  it('takes the addresses of COMFYUI_URLS, numbered, with the folders and the pools of the worker', async () => {
     const env = { COMFYUI_URLS: 'http://a:1/,http://b:2', COMFYUI_OUTPUT_DIRS: ',/out', WORKER_POOLS: 'fast,slow' };
     const pools = ['fast', 'slow'];
     const none = { output: undefined, input: undefined };
-    expect(readInstances(loadConfig(env), env)).toEqual<InstanceSettings[]>([
+    expect(await readInstances(loadConfig(env), env)).toEqual<InstanceSettings[]>([
       { name: '1', url: 'http://a:1', headers: {}, folders: none, pools },
       { name: '2', url: 'http://b:2', headers: {}, folders: { ...none, output: '/out' }, pools },
     ]);
   });
 
-  it('reads everything of an entry from YAML, paths relative to the file', () => {
-    const { dir, instances } = read(
+  it('reads everything of an entry from YAML, paths relative to the file', async () => {
+    const { dir, instances } = await read(
       `
 instances:
   - name: studio-a
@@ -78,9 +82,9 @@ instances:
     ]);
   });
 
-  it('reads JSON', () => {
+  it('reads JSON', async () => {
     const file = { instances: [{ url: 'http://a:1', headers: { authorization: 'Basic YTpi' } }] };
-    expect(read(`\uFEFF${JSON.stringify(file)}`).instances).toMatchObject([
+    expect((await read(`\uFEFF${JSON.stringify(file)}`)).instances).toMatchObject([
       { name: '1', url: 'http://a:1', headers: { authorization: 'Basic YTpi' } },
     ]);
   });
@@ -119,8 +123,8 @@ instances:
     ],
     ['instances: [{url: "http://a:1}', 'is neither valid JSON nor valid YAML (MISSING_CHAR in line 1, column 31)'],
     ['instances: [*nobody]', 'is not valid YAML (an alias leads nowhere, or to too much)'],
-  ])('says of %j: %s', (text, fault) => {
-    expect(faultsOf(text)).toContain(fault);
+  ])('says of %j: %s', async (text, fault) => {
+    expect(await faultsOf(text)).toContain(fault);
   });
 
   const headers = (text: string) => `instances: [{url: http://a:1, name: a, headers: {${text}}}]`;
@@ -135,19 +139,19 @@ instances:
     ['Host: gpu.example', 'headers.Host is set by every request itself; leave it out'],
     ['"X-Key correct-horse-battery-staple": a', 'headers has a key that cannot be the name of a header'],
     ['X-Key: "correct-horse-battery-staple\\nX: y"', 'headers.X-Key has a line break or a character that is not ASCII'],
-  ])('says of the headers {%s}: %s', (text, fault) => {
-    expect(faultsOf(headers(text))).toEqual([`instance no. 1 (a): ${fault}`]);
+  ])('says of the headers {%s}: %s', async (text, fault) => {
+    expect(await faultsOf(headers(text))).toEqual([`instance no. 1 (a): ${fault}`]);
   });
 
-  it('names the file of a header that is missing or empty', () => {
-    const [missing, empty] = faultsOf(headers('X-A: {file: nowhere}, X-B: {file: empty}'), {}, { empty: ' \n' });
+  it('names the file of a header that is missing or empty', async () => {
+    const [missing, empty] = await faultsOf(headers('X-A: {file: nowhere}, X-B: {file: empty}'), {}, { empty: ' \n' });
     expect(missing).toMatch(
       /^instance no\. 1 \(a\): headers\.X-A cannot be read from the file \S+\/nowhere \(ENOENT\)$/,
     );
     expect(empty).toMatch(/^instance no\. 1 \(a\): headers\.X-B is empty in the file \S+\/empty$/);
   });
 
-  it('shows no secret in any fault', () => {
+  it('shows no secret in any fault', async () => {
     const broken = [
       headers(`X-Key: "${SECRET}\u00e9"`),
       headers(`X-Key: {value: ${SECRET}}`),
@@ -158,16 +162,16 @@ instances:
       `instances:\n  - headers: !${SECRET} x\n`,
     ];
     for (const text of broken) {
-      const faults = faultsOf(text);
+      const faults = await faultsOf(text);
       expect(faults, text).not.toEqual([]);
       expect(faults.join(), text).not.toContain(SECRET);
     }
   });
 
-  it('says that the file is not there, when it is needed and no sooner', () => {
+  it('says that the file is not there, when it is needed and no sooner', async () => {
     const env = { COMFYUI_INSTANCES_FILE: '/nowhere/instances.yaml' };
     const config = loadConfig(env);
-    expect(() => readInstances(config, env)).toThrow(
+    await expect(readInstances(config, env)).rejects.toThrow(
       'COMFYUI_INSTANCES_FILE=/nowhere/instances.yaml: cannot be read (ENOENT)',
     );
   });

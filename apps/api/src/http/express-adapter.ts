@@ -40,7 +40,8 @@ export interface ExpressAppOptions {
 /** Everything below a path, for browsers. */
 export interface Pages {
   readonly path: string;
-  readonly serve: RequestHandler;
+  /** Called with the first request: a library for a page that few open is not loaded at every start. */
+  readonly load: () => Promise<RequestHandler>;
 }
 
 /** Serves a route table with Express. Besides this file only those know Express whose libraries are made for it. */
@@ -62,8 +63,8 @@ export function expressApp(routes: readonly Route[], options: ExpressAppOptions)
     }
     entry.all(wrongMethod(sharing, path));
   }
-  for (const { path, serve } of pages)
-    app.use(path, browsed, entered({ access: 'browsed', method: 'GET', path }, options), serve);
+  for (const { path, load } of pages)
+    app.use(path, browsed, entered({ access: 'browsed', method: 'GET', path }, options), loadedOnce(load));
   app.use((request: Request, response: Response) => {
     const detail = 'There is nothing at this address. GET / lists what there is.';
     return send(problem(new FleetError('not_found', detail), pathOf(request)), response);
@@ -92,6 +93,15 @@ const browsed: RequestHandler = (_request, response, next) => {
     'Basic realm="comfy-fleet: an API key with the scope admin as password", charset="UTF-8"';
   next();
 };
+
+function loadedOnce(load: Pages['load']): RequestHandler {
+  let loading: Promise<RequestHandler> | undefined;
+  return async (request, response, next) => {
+    loading ??= load();
+    const serve = await loading;
+    await serve(request, response, next);
+  };
+}
 
 /** Asks who is there, and counts the request, before its body is read. */
 function entered(

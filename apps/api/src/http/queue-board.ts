@@ -6,8 +6,6 @@ import type { Ledger } from '@comfy-fleet/jobs';
 import { type RequestHandler, Router } from 'express';
 import helmet from 'helmet';
 
-export const QUEUE_BOARD_PATH = '/admin/queues';
-
 /** Its files have the digest of their content in their names. */
 const FILES_CACHED = 'private, max-age=86400';
 
@@ -27,17 +25,18 @@ const POLICY = {
 };
 
 /**
- * bull-board's page of the work queues, to be mounted at QUEUE_BOARD_PATH. To be looked at only: the ledger is the truth,
+ * bull-board's page of the work queues, to be mounted at `path`. To be looked at only: the ledger is the truth,
  * and a work item that was retried, removed or promoted behind its back would be mended by the next sweep at best. So
  * bull-board is told to be read-only, and nothing but reading comes through to it.
  */
 export function queueBoard(
+  path: string,
   ledger: Pick<Ledger, 'queues'>,
-  { publicUrl }: { readonly publicUrl: string | undefined },
+  publicUrl: string | undefined,
 ): RequestHandler {
   const adapter = new ExpressAdapter();
   const below = publicUrl === undefined ? '' : new URL(publicUrl).pathname.replace(/\/+$/, '');
-  adapter.setBasePath(below + QUEUE_BOARD_PATH);
+  adapter.setBasePath(below + path);
   const board = createBullBoard({
     queues: [],
     serverAdapter: adapter,

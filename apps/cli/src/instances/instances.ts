@@ -28,7 +28,7 @@ export const instances: Command = {
     }
     try {
       const config = loadConfig();
-      const all = readInstances(config);
+      const all = await readInstances(config);
       const workflows = await loadWorkflows(config.workflowsDir, config);
       const signal = AbortSignal.timeout(DEADLINE_MS);
       const found = await Promise.all(all.map((instance) => examine(instance, { config, workflows, signal })));

@@ -3,17 +3,17 @@ import { dirname } from 'node:path';
 import type { Config } from '../config.js';
 import { ConfigError } from '../config-error.js';
 import type { Environment } from '../environment.js';
-import { type InstanceSettings, parseInstances } from './parse-instances.js';
+import type { InstanceSettings } from './parse-instances.js';
 
 /**
  * The instances that COMFYUI_URLS or COMFYUI_INSTANCES_FILE name, in their order; none where neither is set. Apart from
  * loadConfig, since the secrets in it are for those who talk to instances alone. Throws a ConfigError that names every
  * fault of the file, and no secret.
  */
-export function readInstances(
+export async function readInstances(
   { comfyui, worker }: Pick<Config, 'comfyui' | 'worker'>,
   env: Environment = process.env,
-): readonly InstanceSettings[] {
+): Promise<readonly InstanceSettings[]> {
   const { instancesFile: path, urls, folders } = comfyui;
   if (path === undefined) {
     return urls.map((url, index) => ({
@@ -24,6 +24,8 @@ export function readInstances(
       pools: worker.pools,
     }));
   }
+  // Loaded by those alone who have such a file: YAML takes a while.
+  const { parseInstances } = await import('./parse-instances.js');
   const { instances, faults } = parseInstances(textOf(path), { dir: dirname(path), env, pools: worker.pools });
   if (faults.length > 0) throw new ConfigError(faults.map((fault) => `COMFYUI_INSTANCES_FILE=${path}: ${fault}`));
   return instances;

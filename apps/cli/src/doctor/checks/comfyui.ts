@@ -15,7 +15,7 @@ export async function checkComfyui(
   const { fail, warn } = reportOf('comfyui');
   let instances: readonly InstanceSettings[];
   try {
-    instances = readInstances(config);
+    instances = await readInstances(config);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     return error.faults.map((fault) => fail(fault, 'correct the file; README says what goes into it'));
