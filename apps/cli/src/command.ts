@@ -1,5 +1,11 @@
+import type { Environment } from '@comfy-fleet/config';
+
 /** What a command is given besides its arguments. */
 export interface Surroundings {
+  /** Where the settings stand; the environment of this process unless told otherwise. */
+  readonly env?: Environment;
+  /** Takes the log. */
+  readonly log: NodeJS.WritableStream;
   /** Writes what was asked for. */
   result(text: string): void;
   /** Writes to the person at the terminal. */

@@ -1,26 +1,12 @@
-import { createHash } from 'node:crypto';
-import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { connect, createServer } from 'node:net';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
-import {
-  freePort,
-  makeCertificates,
-  type Simulator,
-  startRedisCluster,
-  startRedisSentinels,
-  startRedisServer,
-  startS3Server,
-  startSimulator,
-} from '@comfy-fleet/testing';
-import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
-import { startOddComfyUi } from './odd-comfyui.js';
-import { run } from './run-doctor.js';
+import { freePort, type S3Server, startS3Server, startSimulator } from '@comfy-fleet/testing';
+import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished, vi } from 'vitest';
+import { type Run, run } from './run.js';
+import { runBuilt } from './run-built.js';
 
-const KEY = 'cf_a-key-that-nobody-may-see';
-const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
 const PASSWORD = 'a-password-that-nobody-may-see';
 
 interface Finding {
@@ -31,114 +17,74 @@ interface Finding {
 }
 
 let dir: string;
-let comfyui: Simulator;
-let keysFile: string;
-/** All is well with these. */
-let healthy: Record<string, string>;
-
 beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-doctor-'));
-  comfyui = await startSimulator();
-  keysFile = await writeKeys('keys.json', [{ scopes: ['jobs', 'admin'], webhook: { secrets: [SECRET] } }]);
-  healthy = {
-    REDIS_URL: inject('redisUrl'),
-    COMFYUI_URLS: comfyui.url,
-    FRAMES_DIR: join(dir, 'frames'),
-    MIN_FREE_BYTES: '1',
-    API_KEYS_FILE: keysFile,
-  };
 });
-afterAll(async () => {
-  await comfyui.close();
-  await rm(dir, { recursive: true, force: true });
-});
+afterAll(() => rm(dir, { recursive: true, force: true }));
 
-async function writeKeys(name: string, keys: readonly object[], mode = 0o600): Promise<string> {
-  const path = join(dir, name);
-  const sha256 = createHash('sha256').update(KEY).digest('hex');
-  await writeFile(path, JSON.stringify({ keys: keys.map((key, index) => ({ id: `key-${index}`, sha256, ...key })) }));
-  await chmod(path, mode);
-  return path;
-}
-
-/** What the doctor finds when these settings differ from the healthy ones; undefined takes one away. */
-async function examine(changes: Readonly<Record<string, string | undefined>> = {}) {
-  const settings = Object.entries({ ...healthy, ...changes }).filter(([, value]) => value !== undefined);
-  const env = Object.fromEntries(settings) as Record<string, string>;
-  const { code, stdout, stderr } = await run(['doctor', '--json'], env, dir);
-  expect(stdout + stderr).not.toMatch(new RegExp([KEY, SECRET.slice(6), PASSWORD].join('|')));
+function read({ code, stdout, stderr }: Run) {
+  expect(stdout + stderr).not.toContain(PASSWORD);
   expect(stderr).toBe('');
-  const { ok, findings } = JSON.parse(stdout) as { ok: boolean; findings: Finding[] };
-  expect(ok).toBe(code === 0);
+  const { findings } = JSON.parse(stdout) as { findings: Finding[] };
   return { code, findings, bad: findings.filter(({ level }) => level === 'fail') };
 }
 
-/** A Redis of the test's own, in which somebody then changed these settings. */
-const ownRedis = async (changes: Readonly<Record<string, string>> = {}, args: readonly string[] = []) => {
-  const server = await startRedisServer({ args });
-  onTestFinished(() => server.close());
-  const socket = connect(server.port, '127.0.0.1');
-  const lines = Object.entries(changes).map(([name, value]) => `CONFIG SET ${name} ${value}\r\n`);
-  socket.end(lines.join(''));
-  expect(await text(socket)).toBe('+OK\r\n'.repeat(lines.length));
-  return server.url;
-};
-const oddComfyUi = async (how: Parameters<typeof startOddComfyUi>[1]) => {
-  const odd = await startOddComfyUi(comfyui.url, how);
-  onTestFinished(() => odd.close());
-  return odd.url;
-};
-
-describe('doctor on a healthy set-up', () => {
-  it('finds nothing that fails, looked at everything, and leaves nothing behind', async () => {
-    const { code, findings, bad } = await examine();
-    expect([code, bad]).toEqual([0, []]);
-    expect(findings.filter(({ check }) => check !== 'redis-latency').filter(({ level }) => level !== 'ok')).toEqual([]);
-    expect(new Set(findings.map(({ check }) => check))).toEqual(
-      new Set([
-        'settings',
-        'redis',
-        'redis-version',
-        'redis-eviction',
-        'redis-aof',
-        'redis-latency',
-        'redis-memory',
-        'redis-replicas',
-        'clock',
-        'workflows',
-        'comfyui',
-        'comfyui-models',
-        'storage',
-        'storage-room',
-        'keys',
-        'webhooks',
-        'public-url',
-      ]),
-    );
-    expect(findings.filter(({ check }) => check === 'clock')).toHaveLength(2);
-    expect(await readdir(join(dir, 'frames'))).toEqual([]);
-  });
-
-  it('prints a line for each check and the sum, for people', async () => {
-    const { code, stdout, stderr } = await run(['doctor'], healthy, dir);
+describe('the doctor as a process', () => {
+  it('prints a line for each check and the sum, for people, and ends with 0 when nothing fails', async () => {
+    const comfyui = await startSimulator();
+    onTestFinished(() => comfyui.close());
+    const settings = { REDIS_URL: inject('redisUrl'), COMFYUI_URLS: comfyui.url, MIN_FREE_BYTES: '1' };
+    const { code, stdout, stderr } = await runBuilt(['doctor'], { ...settings, FRAMES_DIR: join(dir, 'frames') }, dir);
     expect([code, stderr]).toEqual([0, '']);
     expect(stdout).toMatch(/^ok {4}redis-eviction {6}noeviction: nothing is thrown away/m);
     expect(stdout).toMatch(/^ok {4}redis-aof {11}on, appendfsync always/m);
     expect(stdout).toMatch(/\d+ ok, \d warnings, 0 failed\n$/);
   });
+
+  it('ends with 1 where what is there instead of Redis never says anything', async () => {
+    const silent = createServer(() => {});
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => {
+      silent.close();
+    });
+    const { port } = silent.address() as { port: number };
+    const settings = { REDIS_URL: `redis://127.0.0.1:${port}`, REDIS_TIMEOUT_MS: '500', MIN_FREE_BYTES: '1' };
+    const { code, bad } = read(await runBuilt(['doctor', '--json'], settings, dir));
+    const found = expect.stringContaining(`redis://127.0.0.1:${port}`);
+    expect([code, bad]).toMatchObject([1, [{ check: 'redis', found }]]);
+  });
+
+  it('ends with 2 where the command is none', async () => {
+    const refusal = { code: 2, stdout: '', stderr: expect.stringContaining('no command docter') };
+    expect(await runBuilt(['docter'], {}, dir)).toEqual(refusal);
+  });
 });
 
 describe('doctor on pictures in a bucket', () => {
-  it('stores one there and takes it away again; says what is wrong with the bucket', async () => {
-    const server = await startS3Server();
-    onTestFinished(() => server.close());
-    const fine = await examine(server.env);
-    expect(fine.bad).toEqual([]);
-    expect(fine.findings.find(({ check }) => check === 'storage')?.found).toBe(
+  let server: S3Server;
+  beforeAll(async () => {
+    server = await startS3Server();
+    vi.stubEnv('AWS_ACCESS_KEY_ID', server.env.AWS_ACCESS_KEY_ID);
+    vi.stubEnv('AWS_SECRET_ACCESS_KEY', PASSWORD);
+  });
+  afterAll(async () => {
+    vi.unstubAllEnvs();
+    await server.close();
+  });
+  const examine = async (changes: Readonly<Record<string, string>>) =>
+    read(await run(['doctor', '--json'], { REDIS_URL: inject('redisUrl'), ...server.env, ...changes }));
+
+  it('stores one there and takes it away again', async () => {
+    const { bad, findings } = await examine({});
+    expect(bad).toEqual([]);
+    expect(findings.find(({ check }) => check === 'storage')?.found).toBe(
       `the bucket ${server.bucket} at ${server.url}: a picture was stored, read back and deleted`,
     );
-    expect(fine.findings.map(({ check }) => check)).not.toContain('storage-room');
-    const { code, bad } = await examine({ ...server.env, S3_BUCKET: 'another' });
+    expect(findings.map(({ check }) => check)).not.toContain('storage-room');
+  });
+
+  it('says what is wrong with the bucket', async () => {
+    const { code, bad } = await examine({ S3_BUCKET: 'another' });
     expect([code, bad.map(({ check }) => check)]).toEqual([1, ['storage']]);
     expect(bad[0]?.found).toMatch(/^the bucket another at /);
     expect(bad[0]?.mend).toMatch(/^see that the bucket is there \(S3_BUCKET/);
@@ -146,339 +92,7 @@ describe('doctor on pictures in a bucket', () => {
 
   it('says that nothing answers where the bucket is to be', async () => {
     const endpoint = `http://127.0.0.1:${await freePort()}`;
-    const credentials = { AWS_ACCESS_KEY_ID: 'someone', AWS_SECRET_ACCESS_KEY: PASSWORD };
-    const changes = { FRAMES_STORE: 's3', S3_BUCKET: 'pictures', S3_ENDPOINT: endpoint, ...credentials };
-    const { bad } = await examine(changes);
+    const { bad } = await examine({ S3_BUCKET: 'pictures', S3_ENDPOINT: endpoint });
     expect(bad).toMatchObject([{ check: 'storage', found: expect.stringContaining(`pictures at ${endpoint}: `) }]);
-  });
-});
-
-describe('doctor on more than one Redis', () => {
-  it('looks at the primary that Sentinels name, and at the replicas that jobs wait for', async () => {
-    const set = await startRedisSentinels({ replicas: 1 });
-    onTestFinished(() => set.close());
-    await set.untilReplicated(1);
-    const REDIS_SENTINELS = set.nodes.map(({ host, port }) => `${host}:${port}`).join(',');
-    const changes = { REDIS_URL: 'redis://unused', REDIS_SENTINELS, REDIS_SENTINEL_NAME: set.name };
-    const { bad, findings } = await examine({ ...changes, REDIS_WAIT_REPLICAS: '1' });
-    expect(bad).toEqual([]);
-    const found = (name: string) => findings.find(({ check }) => check === name)?.found;
-    expect(found('redis')).toContain(`redis://${set.name} (of the Sentinels ${set.nodes[0]?.host}:`);
-    expect(found('redis-replicas')).toBe('1 connected');
-  });
-
-  it('looks at the node of a Cluster that has our keys', async () => {
-    const set = await startRedisCluster();
-    onTestFinished(() => set.close());
-    const ours = await set.primaryOf('{comfy-fleet}');
-    const socket = connect(ours.port, '127.0.0.1');
-    socket.end('CONFIG SET maxmemory-policy allkeys-lru\r\n');
-    expect(await text(socket)).toBe('+OK\r\n');
-    const REDIS_CLUSTER = set.nodes.map(({ host, port }) => `${host}:${port}`).join(',');
-    const { bad, findings } = await examine({ REDIS_URL: 'redis://unused', REDIS_CLUSTER });
-    expect(bad).toMatchObject([{ check: 'redis-eviction' }]);
-    expect(findings.find(({ check }) => check === 'redis')?.found).toMatch(/\(a Cluster\) \(cluster\)$/);
-  });
-});
-
-describe('doctor on a broken set-up', () => {
-  it('where Redis is down', async () => {
-    const port = await freePort();
-    const { code, bad, findings } = await examine({ REDIS_URL: `redis://user:${PASSWORD}@127.0.0.1:${port}` });
-    expect([code, bad]).toEqual([
-      1,
-      [
-        {
-          check: 'redis',
-          level: 'fail',
-          found: `nothing answers at redis://127.0.0.1:${port} (ECONNREFUSED)`,
-          mend: 'start Redis there (npm start brings one of its own), or set REDIS_URL to where it is',
-        },
-      ],
-    ]);
-    expect(findings.map(({ check }) => check)).toContain('storage');
-  });
-
-  it('where what is there instead of Redis never says anything', async () => {
-    const silent = createServer(() => {});
-    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
-    onTestFinished(() => {
-      silent.close();
-    });
-    const { port } = silent.address() as { port: number };
-    const { bad } = await examine({ REDIS_URL: `redis://127.0.0.1:${port}`, REDIS_TIMEOUT_MS: '500' });
-    expect(bad).toMatchObject([{ check: 'redis', found: expect.stringContaining(`redis://127.0.0.1:${port}`) }]);
-  });
-
-  it('where Redis wants another password', async () => {
-    const url = await ownRedis({}, ['--requirepass', 'another']);
-    const own = url.replace('redis://', `redis://default:${PASSWORD}@`);
-    for (const REDIS_URL of [url, own]) {
-      const { bad } = await examine({ REDIS_URL });
-      expect(bad).toMatchObject([
-        { check: 'redis', found: expect.stringMatching(/does not let us in .*(NOAUTH|WRONGPASS)/) },
-      ]);
-      expect(bad[0]?.mend).toMatch(/^put user and password into REDIS_URL, redis:\/\/user:password@/);
-    }
-  });
-
-  it('where the user of Redis may not do what the services do; with what infra/README.md gives a user all is well', async () => {
-    const runbook = await readFile(fileURLToPath(new URL('../../../infra/README.md', import.meta.url)), 'utf8');
-    const rules = /ACL SETUSER fleet (.*)/.exec(runbook)?.[1]?.replace('>password', `>${PASSWORD}`).split(' ') ?? [];
-    const as = async (...user: string[]) => {
-      const url = new URL(await ownRedis({}, ['--user', 'fleet', ...user]));
-      return examine({ REDIS_URL: `redis://fleet:${PASSWORD}@${url.host}` });
-    };
-    expect((await as(...rules)).bad).toEqual([]);
-    const { bad } = await as('on', `>${PASSWORD}`, '+@all');
-    expect(bad).toMatchObject([{ check: 'redis', found: expect.stringMatching(/forbids .*NOPERM/) }]);
-    expect(bad[0]?.mend).toContain('ACL SETUSER');
-  });
-
-  it('where nobody that is known signed the certificate of Redis, or it speaks TLS and REDIS_URL does not', async () => {
-    const certificates = await makeCertificates();
-    onTestFinished(() => certificates.remove());
-    const server = await startRedisServer({ certificates });
-    onTestFinished(() => server.close());
-    const at = (scheme: string) => ({ REDIS_URL: `${scheme}://127.0.0.1:${server.port}` });
-    const strange = await examine(at('rediss'));
-    expect(strange.bad).toMatchObject([{ found: expect.stringMatching(/certificate .* is not accepted \(.*CERT/) }]);
-    expect(strange.bad[0]?.mend).toContain('REDIS_CA_FILE');
-    const plain = await examine(at('redis'));
-    expect(plain.bad).toMatchObject([{ check: 'redis', found: expect.stringContaining('breaks off') }]);
-    expect(plain.bad[0]?.mend).toContain('rediss://');
-  });
-
-  it('where Redis throws jobs away when its memory is full, which it is', async () => {
-    const url = await ownRedis({ maxmemory: '100kb', 'maxmemory-policy': 'allkeys-lru' });
-    const { code, findings } = await examine({ REDIS_URL: url });
-    expect(code).toBe(1);
-    expect(findings.find(({ check }) => check === 'redis-eviction')).toEqual({
-      check: 'redis-eviction',
-      level: 'fail',
-      found: 'maxmemory-policy is allkeys-lru: when its memory is full Redis throws jobs away',
-      mend: 'redis-cli config set maxmemory-policy noeviction, and write `maxmemory-policy noeviction` into its configuration',
-    });
-    expect(findings.find(({ check }) => check === 'redis-memory')).toMatchObject({
-      level: 'fail',
-      mend: expect.stringContaining('raise maxmemory'),
-    });
-  });
-
-  it('where Redis keeps no file', async () => {
-    const { code, bad } = await examine({ REDIS_URL: await ownRedis({ appendonly: 'no' }) });
-    expect([code, bad]).toEqual([
-      1,
-      [
-        {
-          check: 'redis-aof',
-          level: 'fail',
-          found: 'there is no append-only file: jobs are gone when Redis restarts',
-          mend: 'redis-cli config set appendonly yes, and write `appendonly yes` into its configuration',
-        },
-      ],
-    ]);
-  });
-
-  it('where Redis syncs its file each second, which may be wanted, or when it pleases', async () => {
-    const second = await examine({ REDIS_URL: await ownRedis({ appendfsync: 'everysec' }) });
-    const aof = ({ findings }: typeof second) => findings.find(({ check }) => check === 'redis-aof');
-    expect([second.code, aof(second)?.level]).toEqual([0, 'warn']);
-    const never = await examine({ REDIS_URL: await ownRedis({ appendfsync: 'no' }) });
-    expect([never.code, aof(never)?.found]).toEqual([1, 'on, but appendfsync is no: a power cut loses jobs']);
-    expect(aof(never)?.mend).toMatch(/^redis-cli config set appendfsync always/);
-  });
-
-  it('where fewer replicas are there than every job is to wait for', async () => {
-    const { bad } = await examine({ REDIS_WAIT_REPLICAS: '1' });
-    expect(bad).toMatchObject([
-      { check: 'redis-replicas', mend: expect.stringContaining('lower REDIS_WAIT_REPLICAS') },
-    ]);
-  });
-
-  it('where one ComfyUI is down', async () => {
-    const port = await freePort();
-    const { code, bad } = await examine({
-      COMFYUI_URLS: `${comfyui.url},http://someone:${PASSWORD}@127.0.0.1:${port}`,
-    });
-    expect(code).toBe(1);
-    expect(bad).toMatchObject([{ check: 'comfyui', found: expect.stringContaining(`http://127.0.0.1:${port}`) }]);
-    expect(bad[0]?.mend).toMatch(/^start ComfyUI there .*or correct COMFYUI_URLS/);
-  });
-
-  it('where an instance of COMFYUI_INSTANCES_FILE does not take our credentials, or the file is wrong', async () => {
-    const closed = await startSimulator({ requiredHeader: 'X-API-Key: another' });
-    onTestFinished(() => closed.close());
-    const file = join(dir, 'instances.json');
-    const settings = { COMFYUI_URLS: undefined, COMFYUI_INSTANCES_FILE: file };
-    const write = (headers: object) =>
-      writeFile(file, JSON.stringify({ instances: [{ name: 'studio', url: closed.url, headers }] }));
-    await write({ 'X-API-Key': PASSWORD });
-    expect(await examine(settings)).toMatchObject({
-      code: 1,
-      bad: [
-        {
-          check: 'comfyui',
-          found: `The ComfyUI instance studio (${closed.url}) refused our credentials (401).`,
-          mend: `check headers of studio (${closed.url}) in COMFYUI_INSTANCES_FILE`,
-        },
-      ],
-    });
-    closed.set({ requiredHeader: `X-API-Key: ${PASSWORD}` });
-    expect((await examine(settings)).bad).toEqual([]);
-    await write({ 'X-API-Key': { env: 'NOT_THERE' } });
-    expect((await examine(settings)).bad).toMatchObject([
-      {
-        check: 'comfyui',
-        found: `COMFYUI_INSTANCES_FILE=${file}: instance no. 1 (studio): headers.X-API-Key needs the environment variable NOT_THERE, which is not set`,
-      },
-    ]);
-  });
-
-  it('where a ComfyUI has not the checkpoint of the workflows', async () => {
-    const poor = await startSimulator({ checkpoints: ['fox.safetensors'] });
-    onTestFinished(() => poor.close());
-    const { code, bad } = await examine({ COMFYUI_URLS: poor.url });
-    expect([code, bad]).toEqual([
-      1,
-      [
-        {
-          check: 'comfyui-models',
-          level: 'fail',
-          found: `${poor.url} lacks sd_xl_base_1.0.safetensors for ckpt_name of CheckpointLoaderSimple (it has fox.safetensors), which text2img.json needs`,
-          mend: 'set CHECKPOINT=fox.safetensors, or another that is there, or put the file into its models/checkpoints and press R in ComfyUI (or restart it)',
-        },
-      ],
-    ]);
-  });
-
-  it('where a ComfyUI has not a node class of the workflows', async () => {
-    const url = await oddComfyUi({ lacks: 'VAEDecode' });
-    const { bad } = await examine({ COMFYUI_URLS: url });
-    expect(bad).toMatchObject([
-      { check: 'comfyui-models', found: `${url} lacks the node class VAEDecode, which text2img.json needs` },
-    ]);
-    expect(bad[0]?.mend).toMatch(/^install the custom node that brings VAEDecode there and restart ComfyUI/);
-  });
-
-  it("where a ComfyUI's clock is wrong", async () => {
-    const url = await oddComfyUi({ aheadMs: 600_000 });
-    const { code, bad } = await examine({ COMFYUI_URLS: url });
-    expect([code, bad]).toEqual([
-      1,
-      [
-        {
-          check: 'clock',
-          level: 'fail',
-          found: `that of ${url} is 10 minutes ahead of this machine's`,
-          mend: expect.stringContaining('timedatectl set-ntp true'),
-        },
-      ],
-    ]);
-    const late = await examine({ COMFYUI_URLS: await oddComfyUi({ aheadMs: -10_000 }) });
-    expect([late.code, late.findings.filter(({ level }) => level === 'warn').map(({ check }) => check)]).toEqual([
-      0,
-      expect.arrayContaining(['clock']),
-    ]);
-  });
-
-  it('where pictures cannot be stored', async () => {
-    const file = join(dir, 'a-file');
-    await writeFile(file, '');
-    for (const FRAMES_DIR of [file, join(file, 'frames')]) {
-      const { code, bad } = await examine({ FRAMES_DIR });
-      expect(code).toBe(1);
-      expect(bad).toMatchObject([{ check: 'storage', found: expect.stringMatching(/ENOTDIR|EEXIST/) }]);
-      expect(bad[0]?.mend).toBe(
-        `make ${FRAMES_DIR} a folder that this user may write to, on a disk with room, or set FRAMES_DIR to another`,
-      );
-    }
-  });
-
-  it('where there is too little room for pictures', async () => {
-    const { bad } = await examine({ MIN_FREE_BYTES: `${2 ** 52}` });
-    expect(bad).toMatchObject([{ check: 'storage-room', found: expect.stringMatching(/no job is accepted$/) }]);
-    expect(bad[0]?.mend).toMatch(/^make room there/);
-  });
-
-  it('where the keys cannot be used', async () => {
-    const broken = join(dir, 'broken.json');
-    await writeFile(broken, `{"keys":[{"id":"ada","secret":"${KEY}"`, { mode: 0o600 });
-    const unknown = await writeKeys('unknown.json', [{ scopes: ['everything'] }]);
-    for (const [API_KEYS_FILE, found, mend] of [
-      [broken, /is not valid JSON/, /^correct the file/],
-      [unknown, /key no\. 1: scopes may only have jobs, admin/, /^correct the file/],
-      [join(dir, 'none.json'), /cannot be read \(ENOENT\)/, /^npm run keys -- create <id> makes it/],
-    ] as const) {
-      const { code, bad } = await examine({ API_KEYS_FILE });
-      expect([code, bad.map(({ check }) => check)]).toEqual([1, ['keys']]);
-      expect(bad[0]?.found).toMatch(found);
-      expect(bad[0]?.mend).toMatch(mend);
-    }
-  });
-
-  it('where the keys can be read by everybody, nobody is an operator, and webhooks go unsigned: it warns', async () => {
-    await chmod(dir, 0o755);
-    const { code, findings } = await examine({
-      API_KEYS_FILE: await writeKeys('open.json', [{ scopes: ['jobs'] }], 0o644),
-    });
-    const warned = findings.filter(({ level, check }) => level === 'warn' && check !== 'redis-latency');
-    expect([code, warned.map(({ check }) => check)]).toEqual([0, ['keys', 'keys-mode', 'webhooks']]);
-    expect(warned.map(({ mend }) => mend)).toEqual([
-      expect.stringContaining('npm run keys -- create operator --scopes admin'),
-      `chmod 640 ${join(dir, 'open.json')}`,
-      expect.stringContaining('--webhook-secret new'),
-    ]);
-  });
-
-  it('where others could reach an API without keys', async () => {
-    const { bad } = await examine({ HOST: '0.0.0.0', API_KEYS_FILE: undefined });
-    expect(bad).toMatchObject([
-      { check: 'keys', found: expect.stringContaining('HOST=0.0.0.0 without API_KEYS_FILE') },
-    ]);
-    expect(bad[0]?.mend).toMatch(/^npm run keys -- create/);
-  });
-
-  it('where settings are wrong, of which it shows no secret', async () => {
-    const { code, findings } = await examine({ WEBHOOK_SECRETS: `${SECRET}!`, PORT: 'eighty' });
-    expect(code).toBe(1);
-    expect(findings.map(({ check, level }) => `${check} ${level}`)).toEqual(['settings fail', 'settings fail']);
-    expect(findings.map(({ found }) => found).join()).toMatch(/PORT=eighty.*WEBHOOK_SECRETS/);
-  });
-
-  it('where the workflows are not there, and then it says of ComfyUI what it can', async () => {
-    const { bad, findings } = await examine({ WORKFLOWS_DIR: join(dir, 'nowhere') });
-    expect(bad).toMatchObject([{ check: 'workflows', mend: expect.stringContaining('set WORKFLOWS_DIR') }]);
-    expect(findings.filter(({ check }) => check.startsWith('comfyui')).map(({ check }) => check)).toEqual(['comfyui']);
-  });
-
-  it('where the public address leads elsewhere, or to nobody', async () => {
-    const elsewhere = await examine({ PUBLIC_URL: comfyui.url });
-    expect(elsewhere.bad).toMatchObject([{ check: 'public-url', mend: expect.stringContaining('correct PUBLIC_URL') }]);
-    const nobody = await examine({ PUBLIC_URL: `http://127.0.0.1:${await freePort()}` });
-    expect(nobody.findings.find(({ check }) => check === 'public-url')?.level).toBe('warn');
-    expect(nobody.code).toBe(0);
-  });
-
-  it('where what webhooks may call names no host', async () => {
-    const { bad } = await examine({ WEBHOOK_ALLOW: '10.0.0.0/99' });
-    expect(bad).toMatchObject([{ check: 'targets', found: expect.stringMatching(/^WEBHOOK_ALLOW: /) }]);
-  });
-});
-
-describe('the command line', () => {
-  it('tells what there is, and what it does not know', async () => {
-    const help = await run(['--help'], {}, dir);
-    expect([help.code, help.stdout]).toEqual([0, expect.stringMatching(/doctor +checks Redis/)]);
-    expect((await run([], {}, dir)).stdout).toBe(help.stdout);
-    const unknown = await run(['docter'], {}, dir);
-    expect([unknown.code, unknown.stdout, unknown.stderr]).toEqual([
-      2,
-      '',
-      expect.stringContaining('no command docter'),
-    ]);
-    const option = await run(['doctor', '--jsno'], {}, dir);
-    expect([option.code, option.stdout, option.stderr]).toEqual([2, '', expect.stringContaining('--jsno')]);
-    expect((await run(['doctor', '--help'], {}, dir)).stdout).toContain('comfy-fleet doctor [--json]');
   });
 });

@@ -1,4 +1,4 @@
-import type { Config } from '@comfy-fleet/config';
+import type { Config, Environment } from '@comfy-fleet/config';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { loadWorkflows, WorkflowError, type Workflows } from '@comfy-fleet/workflows';
 import { checkComfyui } from './checks/comfyui.js';
@@ -16,7 +16,10 @@ const DEADLINE_MS = 10_000;
 const COMFYUI_DEADLINE_MS = 30_000;
 
 /** Everything that is looked at for these settings, in the order in which it is told. */
-export function checksOf(config: Config, log: Logger): Check[] {
+export function checksOf(
+  config: Config,
+  { env, log }: { readonly env: Environment | undefined; readonly log: Logger },
+): Check[] {
   const loading = loadWorkflows(config.workflowsDir, config);
   loading.catch(() => {}); // told by its own check
   const workflows = (): Promise<Workflows | undefined> =>
@@ -28,7 +31,11 @@ export function checksOf(config: Config, log: Logger): Check[] {
   return [
     check('redis', (signal) => checkRedis(config, signal, log)),
     check('workflows', () => checkWorkflows(config, loading)),
-    check('comfyui', async (signal) => checkComfyui(config, await workflows(), signal), COMFYUI_DEADLINE_MS),
+    check(
+      'comfyui',
+      async (signal) => checkComfyui(config, { env, workflows: await workflows(), signal }),
+      COMFYUI_DEADLINE_MS,
+    ),
     check('storage', (signal) => checkStorage(config, signal)),
     check('keys', () => checkKeys(config)),
     check('webhooks', () => checkWebhooks(config)),

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { type Config, ConfigError, loadConfig } from '@comfy-fleet/config';
 import { createLogger } from '@comfy-fleet/telemetry';
-import { type Command, UsageError } from '../command.js';
+import { type Command, type Surroundings, UsageError } from '../command.js';
 import { checksOf } from './checks.js';
 import { type Finding, reportOf } from './finding.js';
 import { findingText, summaryText } from './print.js';
@@ -25,7 +25,7 @@ export const doctor: Command = {
       return 0;
     }
     const findings: Finding[] = [];
-    for await (const finding of examine()) {
+    for await (const finding of examine(surroundings)) {
       findings.push(finding);
       if (!json) surroundings.result(findingText(finding));
     }
@@ -35,11 +35,11 @@ export const doctor: Command = {
   },
 };
 
-async function* examine(): AsyncGenerator<Finding> {
+async function* examine({ env, log: stream }: Surroundings): AsyncGenerator<Finding> {
   const { ok, fail } = reportOf('settings');
   let config: Config;
   try {
-    config = loadConfig();
+    config = loadConfig(env);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     for (const fault of error.faults)
@@ -48,8 +48,8 @@ async function* examine(): AsyncGenerator<Finding> {
   }
   yield ok('every setting has a value that it may have');
   // Only what is a fault of our own is worth a line beside the findings.
-  const log = createLogger({ service: 'doctor', level: 'error', format: 'json', stream: process.stderr });
-  for await (const found of runChecks(checksOf(config, log))) yield* found;
+  const log = createLogger({ service: 'doctor', level: 'error', format: 'json', stream });
+  for await (const found of runChecks(checksOf(config, { env, log }))) yield* found;
 }
 
 function readOptions(args: readonly string[]): { json: boolean; help: boolean } {

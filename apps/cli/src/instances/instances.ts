@@ -20,15 +20,15 @@ const DEADLINE_MS = 30_000;
 /** What each ComfyUI of the settings is and can run. */
 export const instances: Command = {
   summary: 'says what each ComfyUI is, which workflows it can run, and what to set where it cannot',
-  run: async (args, { result, say }) => {
+  run: async (args, { env, result, say }) => {
     const { json, help } = readOptions(args);
     if (help) {
       result(USAGE);
       return 0;
     }
     try {
-      const config = loadConfig();
-      const all = await readInstances(config);
+      const config = loadConfig(env);
+      const all = await readInstances(config, env);
       const workflows = await loadWorkflows(config.workflowsDir, config);
       const signal = AbortSignal.timeout(DEADLINE_MS);
       const found = await Promise.all(all.map((instance) => examine(instance, { config, workflows, signal })));

@@ -1,4 +1,4 @@
-import { type Config, ConfigError, type InstanceSettings, readInstances } from '@comfy-fleet/config';
+import { type Config, ConfigError, type Environment, type InstanceSettings, readInstances } from '@comfy-fleet/config';
 import type { Workflows } from '@comfy-fleet/workflows';
 import { lookAt, whatItIs } from '../../instances/look-at.js';
 import { type Finding, reportOf } from '../finding.js';
@@ -6,16 +6,21 @@ import { showUrl } from '../show-url.js';
 import { clockFinding } from './clock.js';
 import { lackFindings } from './lacks.js';
 
+interface Context {
+  /** Undefined where they are not known. */
+  readonly workflows: Workflows | undefined;
+  readonly signal: AbortSignal;
+}
+
 /** Every ComfyUI that the settings name: whether it is there, has what the workflows ask for, and what time it has. */
 export async function checkComfyui(
   config: Config,
-  workflows: Workflows | undefined,
-  signal: AbortSignal,
+  { env, ...context }: Context & { readonly env: Environment | undefined },
 ): Promise<Finding[]> {
   const { fail, warn } = reportOf('comfyui');
   let instances: readonly InstanceSettings[];
   try {
-    instances = await readInstances(config);
+    instances = await readInstances(config, env);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     return error.faults.map((fault) => fail(fault, 'correct the file; README says what goes into it'));
@@ -24,15 +29,14 @@ export async function checkComfyui(
     const mend = 'where a worker runs, set COMFYUI_URLS to the addresses of its instances, e.g. http://127.0.0.1:8188';
     return [warn('COMFYUI_URLS is not set, so no instance was looked at', mend)];
   }
-  const found = await Promise.all(instances.map((instance) => checkInstance(instance, config, workflows, signal)));
+  const found = await Promise.all(instances.map((instance) => checkInstance(instance, config, context)));
   return found.flat();
 }
 
 async function checkInstance(
   instance: InstanceSettings,
   config: Config,
-  workflows: Workflows | undefined,
-  signal: AbortSignal,
+  { workflows, signal }: Context,
 ): Promise<Finding[]> {
   const { ok, fail } = reportOf('comfyui');
   const { instancesFile } = config.comfyui;

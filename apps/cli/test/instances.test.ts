@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { freePort, type Simulator, startSimulator } from '@comfy-fleet/testing';
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 import { startOddComfyUi } from './odd-comfyui.js';
-import { run } from './run-doctor.js';
+import { run } from './run.js';
 
 let dir: string;
 beforeAll(async () => {
@@ -20,7 +20,7 @@ async function comfyui(settings: Parameters<typeof startSimulator>[0] = {}): Pro
 
 async function look(urls: readonly string[], env: Readonly<Record<string, string>> = {}) {
   const settings = { WORKER_NAME: 'local', COMFYUI_URLS: urls.join(','), ...env };
-  const { code, stdout } = await run(['instances', '--json'], settings, dir);
+  const { code, stdout } = await run(['instances', '--json'], settings);
   const { instances, text2img } = JSON.parse(stdout) as {
     instances: { name: string; answers: boolean; text: string }[];
     text2img: { checkpoint: string | null } | null;
@@ -93,10 +93,10 @@ it('uses the instances file, and says what is wrong with it', async () => {
   const file = join(dir, 'instances.yaml');
   const settings = { WORKER_NAME: 'w', COMFYUI_INSTANCES_FILE: file };
   await writeFile(file, `instances: [{ name: studio, url: ${url}, headers: { X-API-Key: secret } }]`);
-  const { code, stdout } = await run(['instances'], settings, dir);
+  const { code, stdout } = await run(['instances'], settings);
   expect([code, stdout.split(' is ')[0]]).toEqual([0, `w/studio (${url})`]);
   await writeFile(file, 'instances: [{ name: studio }]');
-  expect(await run(['instances'], settings, dir)).toMatchObject({
+  expect(await run(['instances'], settings)).toMatchObject({
     code: 1,
     stdout: '',
     stderr: expect.stringContaining('instance no. 1 (studio): url is missing'),

@@ -2,18 +2,16 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
+import { type Run, WORKFLOWS_DIR } from './run.js';
 
 const MAIN = fileURLToPath(new URL('../dist/main.js', import.meta.url));
-const WORKFLOWS_DIR = fileURLToPath(new URL('../../../workflows', import.meta.url));
-
-export interface Run {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
 
 /** Runs the built command line with nothing but `env` as its environment, in a folder without a .env file. */
-export async function run(args: readonly string[], env: Readonly<Record<string, string>>, cwd: string): Promise<Run> {
+export async function runBuilt(
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+  cwd: string,
+): Promise<Run> {
   const child = spawn(process.execPath, [MAIN, ...args], {
     cwd,
     // The AWS SDK warns of old versions of Node, of which this may be one.

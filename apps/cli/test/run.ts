@@ -1,0 +1,33 @@
+import { Writable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { runCommand } from '../src/run-command.js';
+
+export const WORKFLOWS_DIR = fileURLToPath(new URL('../../../workflows', import.meta.url));
+
+export interface Run {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs the command line in this process, with nothing but `env` as its environment. */
+export async function run(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Run> {
+  let stdout = '';
+  let stderr = '';
+  const code = await runCommand(args, {
+    env: { WORKFLOWS_DIR, ...env },
+    log: new Writable({
+      write: (chunk, _encoding, done) => {
+        stderr += chunk;
+        done();
+      },
+    }),
+    result: (text) => {
+      stdout += `${text}\n`;
+    },
+    say: (text) => {
+      stderr += `${text}\n`;
+    },
+  });
+  return { code, stdout, stderr };
+}
