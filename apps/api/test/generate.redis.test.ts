@@ -34,6 +34,17 @@ describe('POST /generate', () => {
     expect(await api.job(job.id)).toEqual(job);
   });
 
+  it('leaves a traceparent that comes alone when it has no collector: nothing of it is in the log or in the job', async () => {
+    const traceId = '0af7651916cd43dd8448eb211c80319c';
+    const headers = { traceparent: `00-${traceId}-b7ad6b7169203331-01` };
+    const answer = await api.post('/generate', { prompt: 'a lighthouse' }, { headers });
+    const { id } = (await answer.json()) as Job;
+    const isLogged = (line: Record<string, unknown>) => line.message === 'request' && line.job === id;
+    await until('the request is logged', () => api.logged.some(isLogged));
+    expect(JSON.stringify(api.logged)).not.toContain(traceId);
+    expect((await api.ledger.get(id))?.record.traceparent).toBeNull();
+  });
+
   it('expires when nobody has begun it within start_within_seconds', async () => {
     const job = await api.accepted({ start_within_seconds: 1 });
     expect(Date.parse(job.start_deadline) - Date.parse(job.created_at)).toBe(1000);

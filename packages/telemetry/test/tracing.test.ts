@@ -1,6 +1,9 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
+import type { AddressInfo } from 'node:net';
 import { Writable } from 'node:stream';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { createLogger, inSpan, inThisTrace, inTraceOf, startTracing, traceparentNow } from '../src/index.js';
 
 const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
@@ -23,6 +26,25 @@ async function tracing(endpoint: string | undefined = 'http://127.0.0.1:1') {
   onTestFinished(() => started.close());
   return started;
 }
+
+/** Takes spans, and remembers that it did. */
+async function aCollector() {
+  let requests = 0;
+  const server = createServer((request, response) => {
+    requests += 1;
+    request.resume().on('end', () => response.end('{}'));
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close().closeAllConnections());
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    get requests() {
+      return requests;
+    },
+  };
+}
+
+afterEach(() => vi.unstubAllEnvs());
 
 const isSdkLoaded = () =>
   Object.keys(createRequire(import.meta.url).cache).some((file) => file.includes('/@opentelemetry/sdk-trace'));
@@ -78,5 +100,19 @@ describe('with one', () => {
     const [inside, outside] = lines.map((line) => JSON.parse(line) as object);
     expect(inside).toMatchObject({ message: 'inside', job: '7', trace_id: TRACE_ID, span_id: 'b7ad6b7169203331' });
     expect(outside).not.toHaveProperty('trace_id');
+  });
+
+  it.each([
+    ['sends what it has before it ends', undefined, '01', 1],
+    ['records and sends nothing when OTEL_TRACES_SAMPLER says so', 'always_off', '00', 0],
+  ])('%s', async (_what, sampler, flags, requests) => {
+    vi.stubEnv('OTEL_TRACES_SAMPLER', sampler);
+    const collector = await aCollector();
+    const started = await tracing(collector.url);
+    expect(await inTraceOf(TRACEPARENT, () => inSpan('a', {}, async () => traceparentNow()))).toMatch(
+      new RegExp(`^00-${TRACE_ID}-[0-9a-f]{16}-${flags}$`),
+    );
+    await started.close();
+    expect(collector.requests).toBe(requests);
   });
 });

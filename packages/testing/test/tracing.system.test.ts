@@ -1,24 +1,21 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { Job } from '@comfy-fleet/contracts';
-import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
 import {
   type CollectedSpan,
   createGpus,
   freePort,
   type Gpus,
+  type JobClient,
   jobClient,
   type OtlpCollector,
-  onFreePort,
   PICTURE,
-  ready,
+  type Service,
+  type Simulator,
   startFleet,
   startOtlpCollector,
-  startService,
   startWebhookSink,
   type TestFleet,
   until,
@@ -32,27 +29,40 @@ const ERROR = 2;
 
 const BODY = { prompt: 'a clandestine lighthouse', lod: 'sketch', width: 64, height: 64 };
 
+const SENT_SOON = { OTEL_BSP_SCHEDULE_DELAY: '50' };
+const STEP_MS = 20;
+
 let gpus: Gpus;
+let gpu: Simulator;
+let comfyui: Relay;
 let collector: OtlpCollector;
+let fleet: TestFleet;
+let worker: Service;
+let dispatcher: Service;
+let jobs: JobClient;
 
 beforeAll(async () => {
   gpus = await createGpus();
+  gpu = await gpus.start(STEP_MS);
+  comfyui = await startRelay(Number(new URL(gpu.url).port));
   collector = await startOtlpCollector();
+  fleet = await startFleet({
+    redisUrl: inject('redisUrl'),
+    env: { WEBHOOK_ALLOW: '127.0.0.0/8', OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, ...SENT_SOON },
+  });
+  jobs = jobClient(fleet.url);
+  [worker, dispatcher] = await Promise.all([fleet.startWorker('w1', [comfyui.url]), fleet.startDispatcher()]);
+});
+afterEach(() => {
+  gpu.set({ stepMs: STEP_MS });
+  gpu.faults.remove();
 });
 afterAll(async () => {
+  await fleet.close();
+  comfyui.close();
   await collector.close();
   await gpus.close();
 });
-
-/** Sends its spans soon. */
-const sendingTo = (url: string) => ({ OTEL_EXPORTER_OTLP_ENDPOINT: url, OTEL_BSP_SCHEDULE_DELAY: '50' });
-
-async function aFleet(env: Readonly<Record<string, string>> = sendingTo(collector.url)): Promise<TestFleet> {
-  const own = { WEBHOOK_ALLOW: '127.0.0.0/8', ...env };
-  const fleet = await startFleet({ redisUrl: inject('redisUrl'), env: own });
-  onTestFinished(() => fleet.close());
-  return fleet;
-}
 
 /** A trace that a caller has begun. */
 function aTrace({ sampled = true } = {}) {
@@ -87,8 +97,15 @@ function wayTo(spans: readonly CollectedSpan[], span: CollectedSpan): string {
   return above === undefined ? span.name : `${wayTo(spans, above)} > ${span.name}`;
 }
 
+interface Relay {
+  readonly url: string;
+  /** The traceparents of that trace in the requests for the path. */
+  traceparents(path: string, traceId: string): (string | undefined)[];
+  close(): void;
+}
+
 /** A relay in front of a server that remembers the heads of the requests that go through it. */
-async function aListeningRelay(port: number) {
+async function startRelay(port: number): Promise<Relay> {
   let said = '';
   const server = createServer((client) => {
     const upstream = connect(port, '127.0.0.1');
@@ -103,35 +120,18 @@ async function aListeningRelay(port: number) {
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  onTestFinished(() => void server.close());
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    /** The traceparent of each request for the path, as far as they had one. */
-    traceparents: (path: string) =>
+    traceparents: (path, traceId) =>
       [...said.matchAll(/[A-Z]+ (\/[^ ?]*)\S* HTTP\/1\.1\r\n(?:[^\r]+\r\n)*?traceparent: (\S+)\r\n/gi)]
-        .filter(([, asked]) => asked === path)
+        .filter(([, asked, traceparent]) => asked === path && traceparent?.includes(traceId))
         .map(([, , traceparent]) => traceparent),
+    close: () => void server.close(),
   };
-}
-
-async function aSimulatorProcess() {
-  const dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-traced-'));
-  onTestFinished(() => rm(dir, { recursive: true, force: true }));
-  return onFreePort(async (port) => {
-    const own = { SIMULATOR_PORT: `${port}`, SIMULATOR_DIR: dir };
-    const service = startService('simulator', { ...own, SIMULATOR_STEP_MS: '20', SIMULATOR_MODEL_LOAD_MS: '0' });
-    onTestFinished(() => service.stop('SIGKILL'));
-    await ready(service, `http://127.0.0.1:${port}/system_stats`);
-    return port;
-  });
 }
 
 describe('a job is one trace', () => {
   it('from the request through queue, worker and ComfyUI to the webhook, each a process of its own', async () => {
-    const comfyui = await aListeningRelay(await aSimulatorProcess());
-    const fleet = await aFleet();
-    const worker = await fleet.startWorker('w1', [comfyui.url]);
-    const dispatcher = await fleet.startDispatcher();
     const sink = await startWebhookSink();
     onTestFinished(() => sink.close());
     const { traceId, spanId, headers } = aTrace();
@@ -193,8 +193,8 @@ describe('a job is one trace', () => {
     expect(hook?.attributes).toMatchObject({ 'http.request.method': 'POST', 'server.port': sink.port });
 
     // Who stands between worker and ComfyUI can go on with the trace; whoever is called back hears nothing of it.
-    expect(comfyui.traceparents('/prompt')).toEqual([`00-${traceId}-${prompt?.spanId}-01`]);
-    expect(comfyui.traceparents('/view')).toEqual([`00-${traceId}-${view?.spanId}-01`]);
+    expect(comfyui.traceparents('/prompt', traceId)).toEqual([`00-${traceId}-${prompt?.spanId}-01`]);
+    expect(comfyui.traceparents('/view', traceId)).toEqual([`00-${traceId}-${view?.spanId}-01`]);
     expect(delivered?.headers).not.toHaveProperty('traceparent');
 
     for (const [service, line] of [
@@ -212,8 +212,6 @@ describe('a job is one trace', () => {
   });
 
   it('also when a form brings the picture it starts from', async () => {
-    const fleet = await aFleet();
-    await fleet.startWorker('w1', [(await gpus.start(0)).url]);
     const { traceId, headers } = aTrace();
     const form = new FormData();
     form.set('prompt', 'at dawn');
@@ -227,28 +225,22 @@ describe('a job is one trace', () => {
   });
 
   it('goes on when another worker takes the submission over from one that died', async () => {
-    const gpu = await gpus.start(100);
-    const fleet = await aFleet();
-    const first = await fleet.startWorker('w1', [gpu.url]);
+    gpu.set({ stepMs: 100 });
     const { traceId, headers } = aTrace();
     const { id } = await post(`${fleet.url}/generate`, { ...BODY, steps: 30 }, headers);
-    const client = jobClient(fleet.url);
-    await until('it runs', async () => (await client.get(id)).status === 'running');
-    await first.stop('SIGKILL');
-    await fleet.startWorker('w1', [gpu.url]);
+    await until('it runs', async () => (await jobs.get(id)).status === 'running');
+    await worker.stop('SIGKILL');
+    worker = await fleet.startWorker('w1', [comfyui.url]);
     const spans = await collector.trace(traceId, (all) => all.some(named('attempt')));
     expect(only(spans, 'attempt').attributes).toMatchObject({ 'comfy_fleet.adopted': true, 'comfy_fleet.claim': 2 });
     expect(wayTo(spans, only(spans, 'collect'))).toBe('POST /generate > job accept > attempt > collect');
   });
 
   it('with the codes of what went wrong in it, and not a word more', async () => {
-    const gpu = await gpus.start(0);
     gpu.faults.add({ kind: 'node_error', message: 'clandestine tensors' });
-    const fleet = await aFleet();
-    await fleet.startWorker('w1', [gpu.url]);
     const failing = aTrace();
     const { id } = await post(`${fleet.url}/generate`, BODY, failing.headers);
-    expect((await jobClient(fleet.url).ended(id)).error?.code).toBe('node_execution_error');
+    expect((await jobs.ended(id)).error?.code).toBe('node_execution_error');
     const spans = await collector.trace(failing.traceId, (all) => all.some(named('attempt')));
     const attempt = only(spans, 'attempt');
     expect(attempt).toMatchObject({ status: ERROR, attributes: { 'error.type': 'node_execution_error' } });
@@ -275,76 +267,47 @@ describe('a job is one trace', () => {
   });
 
   it('of its own for each request that names none, without the probes', async () => {
-    const fleet = await aFleet();
-    const before = collector.spans.length;
+    const paths = ['/readyz', '/lods', '/nowhere'];
+    const sent = () => collector.spans.filter(({ attributes }) => paths.includes(String(attributes['url.path'])));
     await fetch(`${fleet.url}/readyz`);
     await fetch(`${fleet.url}/lods?prompt=clandestine`);
     await fetch(`${fleet.url}/nowhere`, { method: 'PROPFIND' });
-    const sent = await until(
-      'two spans came',
-      () => collector.spans.length >= before + 2 && collector.spans.slice(before),
-    );
-    expect(sent.map(({ name, parentSpanId }) => [name, parentSpanId])).toEqual([
+    await until('two spans came', () => sent().length >= 2);
+    expect(sent().map(({ name, parentSpanId }) => [name, parentSpanId])).toEqual([
       ['GET /lods', ''],
       ['HTTP', ''],
     ]);
-    expect(new Set(sent.map(({ traceId }) => traceId)).size).toBe(2);
+    expect(new Set(sent().map(({ traceId }) => traceId)).size).toBe(2);
     expect(collector.text).not.toContain('clandestine');
+    const begun = collector.spans.filter(({ parentSpanId }) => parentSpanId === '');
+    expect(new Set(begun.map(({ service }) => service))).toEqual(new Set(['comfy-fleet-api']));
   });
 
   it('that is not recorded when its caller says so', async () => {
-    const fleet = await aFleet();
-    const worker = await fleet.startWorker('w1', [(await gpus.start(0)).url]);
     const [unsampled, sampled] = [aTrace({ sampled: false }), aTrace()];
-    const client = jobClient(fleet.url);
-    await client.ended((await post(`${fleet.url}/generate`, BODY, unsampled.headers)).id);
-    await client.ended((await post(`${fleet.url}/generate`, BODY, sampled.headers)).id);
+    await jobs.ended((await post(`${fleet.url}/generate`, BODY, unsampled.headers)).id);
+    await jobs.ended((await post(`${fleet.url}/generate`, BODY, sampled.headers)).id);
     await collector.trace(sampled.traceId, (all) => all.some(named('attempt')));
     expect(collector.spans.filter(({ traceId }) => traceId === unsampled.traceId)).toEqual([]);
     expect(worker.output).toContain(unsampled.traceId);
   });
-
-  it('that is not recorded when OTEL_TRACES_SAMPLER says so', async () => {
-    const fleet = await aFleet({ ...sendingTo(collector.url), OTEL_TRACES_SAMPLER: 'always_off' });
-    const { traceId, headers } = aTrace();
-    await post(`${fleet.url}/generate`, BODY, headers);
-    // It sends what it has before it ends.
-    await fleet.api.stop();
-    expect(fleet.api.exitCode).toBe(0);
-    expect(collector.spans.filter((span) => span.traceId === traceId)).toEqual([]);
-  });
 });
 
-describe('a collector that is away', () => {
-  const nobody = async () => `http://127.0.0.1:${await freePort()}`;
-  const silent = async () => {
-    const { url, close } = await startOtlpCollector({ hang: true });
-    onTestFinished(close);
-    return url;
-  };
-
-  it.each([
-    ['refuses connections', nobody],
-    ['takes spans and never answers', silent],
-  ])('neither holds up jobs nor keeps a process from stopping: one that %s', async (_what, address) => {
+it('a collector that refuses connections, or takes spans and never answers, neither holds up jobs nor keeps a process from stopping', async () => {
+  const silent = await startOtlpCollector({ hang: true });
+  onTestFinished(() => silent.close());
+  const refusing = { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${await freePort()}` };
+  const own = await startFleet({
+    redisUrl: inject('redisUrl'),
     // Whoever waited for the collector would wait for ten minutes.
-    const fleet = await aFleet({ ...sendingTo(await address()), OTEL_EXPORTER_OTLP_TIMEOUT: '600000' });
-    const worker = await fleet.startWorker('w1', [(await gpus.start(0)).url]);
-    const dispatcher = await fleet.startDispatcher();
-    const client = jobClient(fleet.url);
-    for (let n = 0; n < 5; n++) await client.ended((await client.generate(BODY)).id);
-    const all = [fleet.api, worker, dispatcher];
-    await Promise.all(all.map((service) => service.stop('SIGTERM')));
-    expect(all.map(({ exitCode }) => exitCode)).toEqual([0, 0, 0]);
-    for (const { output } of [fleet.api, worker]) expect(output).toContain('the last spans are lost');
+    env: { OTEL_EXPORTER_OTLP_ENDPOINT: silent.url, OTEL_EXPORTER_OTLP_TIMEOUT: '600000', ...SENT_SOON },
   });
-});
-
-it('without a collector nothing of a trace is written, and a traceparent that comes is left alone', async () => {
-  const fleet = await aFleet({});
-  const worker = await fleet.startWorker('w1', [(await gpus.start(0)).url]);
-  const { traceId, headers } = aTrace();
-  const { id } = await post(`${fleet.url}/generate`, BODY, headers);
-  expect((await jobClient(fleet.url).ended(id)).status).toBe('succeeded');
-  for (const { output } of [fleet.api, worker]) expect(output).not.toContain(traceId);
+  onTestFinished(() => own.close());
+  const others = await Promise.all([own.startWorker('w1', [gpu.url], refusing), own.startDispatcher(refusing)]);
+  const client = jobClient(own.url);
+  for (let n = 0; n < 3; n++) await client.ended((await client.generate(BODY)).id);
+  const all = [own.api, ...others];
+  await Promise.all(all.map((service) => service.stop('SIGTERM')));
+  expect(all.map(({ exitCode }) => exitCode)).toEqual([0, 0, 0]);
+  for (const { output } of [own.api, others[0]]) expect(output).toContain('the last spans are lost');
 });
