@@ -1,11 +1,11 @@
 import type { SharedInputs, WorkerLedger } from '@comfy-fleet/jobs';
 import { every, type Logger } from '@comfy-fleet/telemetry';
-import type { Instance } from './instance.js';
-import type { Lane } from './lanes.js';
-import { deleteOldFiles } from './leftovers.js';
-import { watchBeginnings } from './never-begins.js';
-import type { Study } from './study.js';
-import type { WedgeWatch } from './wedge-watch.js';
+import type { Instance } from './instance/instance.js';
+import type { Lane } from './instance/lanes.js';
+import { watchBeginnings } from './instance/never-begins.js';
+import type { Study } from './instance/study.js';
+import type { WedgeWatch } from './instance/wedge-watch.js';
+import { deleteOldFiles } from './job/leftovers.js';
 
 interface Background {
   readonly ledger: WorkerLedger;

@@ -19,7 +19,7 @@ import {
   whileRedisAnswers,
 } from '@comfy-fleet/telemetry';
 import { askedOfInstances, loadWorkflows, WorkflowError } from '@comfy-fleet/workflows';
-import { createInstruments } from './instruments.js';
+import { createInstruments } from './reporting/instruments.js';
 import { startWorker } from './worker.js';
 
 /** Longest answer of a readiness probe. */

@@ -1,9 +1,9 @@
 import type { FrameStore } from '@comfy-fleet/frames';
 import type { Opinion, SharedInputs, Wedge } from '@comfy-fleet/jobs';
 import type { Asked, Workflows } from '@comfy-fleet/workflows';
-import type { Instruments } from './instruments.js';
+import type { WhoElse } from './claiming/who-else.js';
+import type { Instruments } from './reporting/instruments.js';
 import type { StoreWatch } from './store-watch.js';
-import type { WhoElse } from './who-else.js';
 
 /** What running a job needs besides the job. */
 export interface Tools {

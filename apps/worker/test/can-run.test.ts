@@ -2,8 +2,8 @@ import { resolve } from 'node:path';
 import type { JobRecord } from '@comfy-fleet/jobs';
 import { loadWorkflows } from '@comfy-fleet/workflows';
 import { expect, it } from 'vitest';
-import { canRun } from '../src/can-run.js';
-import type { Instance } from '../src/instance.js';
+import { canRun } from '../src/claiming/can-run.js';
+import type { Instance } from '../src/instance/instance.js';
 
 const workflows = await loadWorkflows(resolve(import.meta.dirname, '../../../workflows'));
 const instance = { pools: ['flux', 'fast'], abilities: undefined } as unknown as Instance;

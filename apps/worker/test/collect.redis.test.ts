@@ -6,7 +6,7 @@ import type { HistoryEntry } from '@comfy-fleet/comfyui';
 import type { FrameStore } from '@comfy-fleet/frames';
 import sharp from 'sharp';
 import { expect, it, onTestFinished } from 'vitest';
-import { collectFrames } from '../src/collect.js';
+import { collectFrames } from '../src/job/collect.js';
 import type { Tools } from '../src/tools.js';
 import { aHeldJob } from './held.js';
 import { someStores } from './worker-stack.js';

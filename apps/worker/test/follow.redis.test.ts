@@ -1,8 +1,8 @@
 import { newId } from '@comfy-fleet/contracts';
 import { expect, it } from 'vitest';
-import { type FollowOptions, followPrompt } from '../src/follow.js';
-import { ProgressTracker } from '../src/progress-tracker.js';
-import { TakenBack } from '../src/signals.js';
+import { type FollowOptions, followPrompt } from '../src/job/follow.js';
+import { ProgressTracker } from '../src/job/progress-tracker.js';
+import { TakenBack } from '../src/job/signals.js';
 import { aHeldJob } from './held.js';
 import { scriptedComfy } from './scripted-comfy.js';
 

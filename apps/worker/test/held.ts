@@ -4,10 +4,10 @@ import { type Claim, createLedger, createWorkerLedger, type JobRecord } from '@c
 import { createLogger, createMetrics } from '@comfy-fleet/telemetry';
 import { redisSettings, uniquePrefix, until } from '@comfy-fleet/testing';
 import { inject, onTestFinished } from 'vitest';
-import { HeldJob } from '../src/held-job.js';
-import { openInstance } from '../src/instance.js';
-import { createInstruments } from '../src/instruments.js';
-import { Lane } from '../src/lanes.js';
+import { openInstance } from '../src/instance/instance.js';
+import { Lane } from '../src/instance/lanes.js';
+import { HeldJob } from '../src/job/held-job.js';
+import { createInstruments } from '../src/reporting/instruments.js';
 
 const JOB_TTL_SECONDS = 3600;
 

@@ -1,5 +1,5 @@
 import { expect, it, onTestFinished, vi } from 'vitest';
-import { InstanceHealth } from '../src/instance-health.js';
+import { InstanceHealth } from '../src/instance/instance-health.js';
 
 const limits = { failuresToRest: 3, firstRestMs: 10_000, longestRestMs: 60_000 };
 const subject = { job: '1', key: 'k', workflow: 'w', checkpoint: 'c' };

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { newId } from '@comfy-fleet/contracts';
 import { expect, it, onTestFinished } from 'vitest';
-import { deleteOldFiles } from '../src/leftovers.js';
+import { deleteOldFiles } from '../src/job/leftovers.js';
 
 const TWO_DAYS_AGO = new Date(Date.now() - 2 * 86_400_000);
 

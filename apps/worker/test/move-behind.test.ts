@@ -2,11 +2,11 @@ import { Writable } from 'node:stream';
 import type { Claim, JobRecord } from '@comfy-fleet/jobs';
 import { createLogger, createMetrics } from '@comfy-fleet/telemetry';
 import { expect, it, onTestFinished } from 'vitest';
-import { HeldJob } from '../src/held-job.js';
-import { openInstance } from '../src/instance.js';
-import { createInstruments } from '../src/instruments.js';
-import { Lane } from '../src/lanes.js';
-import { moveBehind } from '../src/move-behind.js';
+import { moveBehind } from '../src/claiming/move-behind.js';
+import { openInstance } from '../src/instance/instance.js';
+import { Lane } from '../src/instance/lanes.js';
+import { HeldJob } from '../src/job/held-job.js';
+import { createInstruments } from '../src/reporting/instruments.js';
 
 const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
 const log = createLogger({ service: 'test', level: 'error', format: 'json', stream: nowhere });

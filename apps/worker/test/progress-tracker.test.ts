@@ -1,6 +1,6 @@
 import type { SocketEvent } from '@comfy-fleet/comfyui';
 import { expect, it } from 'vitest';
-import { ProgressTracker } from '../src/progress-tracker.js';
+import { ProgressTracker } from '../src/job/progress-tracker.js';
 
 const graph = {
   '1': { class_type: 'CheckpointLoaderSimple', inputs: {} },

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
-import type { Instance } from '../src/instance.js';
-import { InstanceHealth } from '../src/instance-health.js';
-import { restartBroken } from '../src/restart-broken.js';
+import type { Instance } from '../src/instance/instance.js';
+import { InstanceHealth } from '../src/instance/instance-health.js';
+import { restartBroken } from '../src/instance/restart-broken.js';
 
 const subject = (job: string) => ({ job, key: 'k', workflow: 'text2img', checkpoint: 'a' });
 

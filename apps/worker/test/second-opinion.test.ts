@@ -1,7 +1,7 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import type { InstanceFault } from '@comfy-fleet/jobs';
 import { expect, it } from 'vitest';
-import { printOf, ruleOn } from '../src/second-opinion.js';
+import { printOf, ruleOn } from '../src/job/second-opinion.js';
 
 const fault = (instance: string, code: InstanceFault['code'], more: Partial<InstanceFault> = {}): InstanceFault => ({
   instance,

@@ -1,8 +1,8 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import { createMetrics } from '@comfy-fleet/telemetry';
 import { expect, it } from 'vitest';
-import { createInstruments } from '../src/instruments.js';
-import { settleFault } from '../src/settle-fault.js';
+import { settleFault } from '../src/job/settle-fault.js';
+import { createInstruments } from '../src/reporting/instruments.js';
 import { aHeldJob, quietLog } from './held.js';
 import { aGpu } from './worker-stack.js';
 

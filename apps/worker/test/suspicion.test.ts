@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { Subject } from '../src/scope.js';
-import { type Failure, Suspicion } from '../src/suspicion.js';
+import type { Subject } from '../src/instance/scope.js';
+import { type Failure, Suspicion } from '../src/instance/suspicion.js';
 
 const LIMITS = { failuresToRest: 3, firstRestMs: 10_000, longestRestMs: 60_000 };
 const UNKNOWN: Failure = { print: 'x', code: 'node_execution_error', error: 'it failed', certain: false };

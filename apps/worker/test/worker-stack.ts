@@ -6,7 +6,7 @@ import { createMetrics } from '@comfy-fleet/telemetry';
 import { type Simulator, startSimulator, until } from '@comfy-fleet/testing';
 import { askedOfInstances, loadWorkflows, type Workflows } from '@comfy-fleet/workflows';
 import { onTestFinished } from 'vitest';
-import { createInstruments } from '../src/instruments.js';
+import { createInstruments } from '../src/reporting/instruments.js';
 import { startWorker, type Worker, type WorkerOptions } from '../src/worker.js';
 import { openLedgers, quietLog } from './held.js';
 

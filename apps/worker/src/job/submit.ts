@@ -1,13 +1,13 @@
 import { SubmissionUnknown } from '@comfy-fleet/comfyui';
 import { FleetError, newId } from '@comfy-fleet/contracts';
 import type { Graph } from '@comfy-fleet/workflows';
-import { canRun } from './can-run.js';
+import { canRun } from '../claiming/can-run.js';
+import { pause } from '../pause.js';
+import type { Tools } from '../tools.js';
 import type { HeldJob } from './held-job.js';
 import { patiently } from './patiently.js';
-import { pause } from './pause.js';
 import { prepareGraph } from './prepare.js';
 import { Unable } from './signals.js';
-import type { Tools } from './tools.js';
 
 export interface Submitted {
   readonly promptId: string;

@@ -1,10 +1,10 @@
 import type { Claim, ClaimSource } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import pLimit, { type LimitFunction } from 'p-limit';
-import type { Bell } from './bell.js';
-import type { Lane } from './lanes.js';
+import type { Bell } from '../bell.js';
+import type { Lane } from '../instance/lanes.js';
+import { pause } from '../pause.js';
 import { type Movable, moveBehind } from './move-behind.js';
-import { pause } from './pause.js';
 import type { Placed } from './placer.js';
 
 /** Nothing is claimed for a pool that is paused, nor are its jobs moved from one lane to another. */

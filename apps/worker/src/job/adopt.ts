@@ -2,13 +2,13 @@ import { inputName } from '@comfy-fleet/frames';
 import type { Loss } from '@comfy-fleet/jobs';
 import { noteFacts } from '@comfy-fleet/telemetry';
 import type { Graph } from '@comfy-fleet/workflows';
+import type { Tools } from '../tools.js';
 import { dropLeftFrames } from './collect.js';
 import type { HeldJob } from './held-job.js';
 import { patiently } from './patiently.js';
 import { bindJob } from './prepare.js';
 import { Canceled } from './signals.js';
 import type { Submitted } from './submit.js';
-import type { Tools } from './tools.js';
 
 /**
  * Looks for the submission that an earlier claim left in this instance, and takes it over if ComfyUI still has it or

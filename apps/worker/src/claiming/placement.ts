@@ -1,6 +1,6 @@
 import type { JobRecord } from '@comfy-fleet/jobs';
-import type { Lane } from './lanes.js';
-import { subjectOf } from './subject.js';
+import type { Lane } from '../instance/lanes.js';
+import { subjectOf } from '../instance/subject.js';
 
 /** What becomes of a claimed job: a lane runs it, or it goes back for a while. */
 export type Placement =

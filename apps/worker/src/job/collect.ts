@@ -3,11 +3,11 @@ import { FleetError } from '@comfy-fleet/contracts';
 import { FRAME_TYPES, type FrameStore, type FrameType, frameName, frameTypeOf } from '@comfy-fleet/frames';
 import type { FrameRecord } from '@comfy-fleet/jobs';
 import { imageSize } from 'image-size';
+import { peek } from '../peek.js';
+import type { Tools } from '../tools.js';
 import type { HeldJob } from './held-job.js';
 import { patiently } from './patiently.js';
-import { peek } from './peek.js';
 import { inStoring } from './spans.js';
-import type { Tools } from './tools.js';
 import { whileStorageFails } from './while-storage-fails.js';
 
 /** Enough of a picture to read its type and size from: a JPEG has them behind its metadata, which may be the whole workflow. */

@@ -1,9 +1,9 @@
 import type { TerminalStatus } from '@comfy-fleet/contracts';
 import type { Claim, InstanceFault, JobRecord, Loss, Verdict } from '@comfy-fleet/jobs';
 import { type Logger, noteEvent, noteFacts } from '@comfy-fleet/telemetry';
-import type { Instance, PromptNews } from './instance.js';
-import type { Instruments } from './instruments.js';
-import { NewsFeed } from './news-feed.js';
+import type { Instance, PromptNews } from '../instance/instance.js';
+import { NewsFeed } from '../news-feed.js';
+import type { Instruments } from '../reporting/instruments.js';
 import { Canceled, Superseded } from './signals.js';
 
 /** An execution shorter than this is noted with its end, in one step: nobody could have seen it run. */

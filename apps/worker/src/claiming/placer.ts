@@ -1,12 +1,12 @@
 import type { Claim } from '@comfy-fleet/jobs';
 import { inTraceOf, type Logger } from '@comfy-fleet/telemetry';
+import type { Lane } from '../instance/lanes.js';
+import { HeldJob } from '../job/held-job.js';
+import { runJob } from '../job/run-job.js';
+import { noteWait } from '../job/spans.js';
+import type { Tools } from '../tools.js';
 import { canRun } from './can-run.js';
-import { HeldJob } from './held-job.js';
-import type { Lane } from './lanes.js';
 import { placeJob } from './placement.js';
-import { runJob } from './run-job.js';
-import { noteWait } from './spans.js';
-import type { Tools } from './tools.js';
 
 interface PlacerOptions {
   /** The worker's name. */

@@ -1,9 +1,9 @@
 import type { TerminalStatus } from '@comfy-fleet/contracts';
+import type { HeldJob, Place } from '../job/held-job.js';
+import type { Instruments } from '../reporting/instruments.js';
 import { BusyMeter } from './busy-meter.js';
 import { Handovers } from './handovers.js';
-import type { HeldJob, Place } from './held-job.js';
 import type { Instance } from './instance.js';
-import type { Instruments } from './instruments.js';
 import { Pace } from './pace.js';
 import { subjectOf } from './subject.js';
 

@@ -1,6 +1,6 @@
 import { type Halts, isPaused, type WorkerLedger } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
-import type { Lane } from './lanes.js';
+import type { Lane } from '../instance/lanes.js';
 
 /** Obeys what operators have halted. */
 export interface HaltWatch {

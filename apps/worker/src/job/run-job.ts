@@ -3,19 +3,19 @@ import { FleetError } from '@comfy-fleet/contracts';
 import type { Wedge } from '@comfy-fleet/jobs';
 import { noteFacts } from '@comfy-fleet/telemetry';
 import type { Graph } from '@comfy-fleet/workflows';
+import { subjectOf } from '../instance/subject.js';
+import type { PromptOutcome } from '../reporting/instruments.js';
+import type { Tools } from '../tools.js';
 import { adoptJob } from './adopt.js';
 import { collectFrames, dropLeftFrames } from './collect.js';
 import { type End, followPrompt, stopPrompt } from './follow.js';
 import type { HeldJob } from './held-job.js';
-import type { PromptOutcome } from './instruments.js';
 import { deleteInput, deleteOutputs } from './leftovers.js';
 import { ProgressTracker } from './progress-tracker.js';
 import { settleJob } from './settle.js';
 import { Canceled } from './signals.js';
 import { inAttempt, inCollecting } from './spans.js';
-import { subjectOf } from './subject.js';
 import { type Submitted, submitJob } from './submit.js';
-import type { Tools } from './tools.js';
 import { unlessCanceled } from './unless-canceled.js';
 
 /**

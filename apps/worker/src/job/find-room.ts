@@ -1,5 +1,5 @@
+import type { Tools } from '../tools.js';
 import type { HeldJob } from './held-job.js';
-import type { Tools } from './tools.js';
 
 export type Room = 'here' | 'elsewhere' | 'nowhere';
 

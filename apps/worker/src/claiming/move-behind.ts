@@ -1,5 +1,5 @@
-import type { HeldJob } from './held-job.js';
-import type { Lane } from './lanes.js';
+import type { Lane } from '../instance/lanes.js';
+import type { HeldJob } from '../job/held-job.js';
 
 export interface Movable {
   /** Whether the lane can run the job. */

@@ -1,5 +1,5 @@
 import type { InstanceAnnouncement, WorkerAnnouncement } from '@comfy-fleet/contracts';
-import type { Lane } from './lanes.js';
+import type { Lane } from '../instance/lanes.js';
 
 /** What a worker says of itself, see WorkerAnnouncement. */
 export function announcement(

@@ -1,5 +1,7 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import type { InstanceFault, JobError, Loss } from '@comfy-fleet/jobs';
+import { subjectOf } from '../instance/subject.js';
+import type { Tools } from '../tools.js';
 import { dropLeftFrames } from './collect.js';
 import { backoffMs, REACTIONS } from './failures.js';
 import { findRoom } from './find-room.js';
@@ -7,8 +9,6 @@ import type { HeldJob } from './held-job.js';
 import { type FaultCode, KINDS } from './second-opinion.js';
 import { settleFault } from './settle-fault.js';
 import { Canceled, Stopping, Superseded, TakenBack, Unable } from './signals.js';
-import { subjectOf } from './subject.js';
-import type { Tools } from './tools.js';
 
 /**
  * Turns whatever stopped a job on its way into its next state. Answers true when it is to run again under the same

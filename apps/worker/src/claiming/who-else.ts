@@ -1,8 +1,8 @@
 import type { Abilities, InstanceAnnouncement, WorkerAnnouncement } from '@comfy-fleet/contracts';
 import { type InstanceFault, instancesServing, type JobRecord, type WorkerLedger } from '@comfy-fleet/jobs';
 import { findLacks, type Workflows } from '@comfy-fleet/workflows';
-import { covers } from './scope.js';
-import { subjectOf } from './subject.js';
+import { covers } from '../instance/scope.js';
+import { subjectOf } from '../instance/subject.js';
 
 /** How many instances of the fleet can try a job now, where it has not failed according to `faults`. */
 export type WhoElse = (record: JobRecord, faults: readonly InstanceFault[]) => Promise<number>;

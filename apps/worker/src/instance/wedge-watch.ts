@@ -1,7 +1,7 @@
 import type { AbandonedPrompt, Wedge, WorkerLedger } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
+import { deleteOutputs } from '../job/leftovers.js';
 import type { Lane } from './lanes.js';
-import { deleteOutputs } from './leftovers.js';
 import type { Restarter } from './restarter.js';
 
 /** So long a restart waits for jobs to be taken out of the queue of the instance. */

@@ -1,10 +1,10 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import type { InstanceFault } from '@comfy-fleet/jobs';
+import type { Scope } from '../instance/scope.js';
+import { subjectOf } from '../instance/subject.js';
+import type { Tools } from '../tools.js';
 import type { HeldJob } from './held-job.js';
-import type { Scope } from './scope.js';
 import { type FaultCode, KINDS, MOST_FAULTS, printOf, ruleOn } from './second-opinion.js';
-import { subjectOf } from './subject.js';
-import type { Tools } from './tools.js';
 
 /** What becomes of the job: it fails with `error`, or is given back after `delayMs` with its faults on the record. */
 export type FaultSettlement =

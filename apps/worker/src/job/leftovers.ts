@@ -4,7 +4,7 @@ import type { OutputFile } from '@comfy-fleet/comfyui';
 import { isId } from '@comfy-fleet/contracts';
 import { inputName, inputSha256, isInputName } from '@comfy-fleet/frames';
 import type { SharedInputs } from '@comfy-fleet/jobs';
-import type { InstanceFolders } from './instance.js';
+import type { InstanceFolders } from '../instance/instance.js';
 
 /** What is not deleted at its job's end (a crash, a cancel) goes after this long. */
 const OLD_MS = 86_400_000;
