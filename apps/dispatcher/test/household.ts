@@ -111,6 +111,8 @@ export async function openHousehold() {
   };
   return {
     dir,
+    /** With which a process works on them. */
+    settings: { REDIS_URL: redis.url, KEY_PREFIX: redis.prefix, FRAMES_DIR: dir },
     ...stores,
     ledger,
     keeper,

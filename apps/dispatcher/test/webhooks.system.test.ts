@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Job, WebhookDelivery } from '@comfy-fleet/contracts';
+import type { Webhook as Callback, Job, WebhookDelivery } from '@comfy-fleet/contracts';
 import {
   createGpus,
   type ReceivedWebhook,
@@ -14,13 +14,9 @@ import {
 } from '@comfy-fleet/testing';
 import { newSecret } from '@comfy-fleet/webhooks';
 import { Webhook } from 'standardwebhooks';
-import { describe, expect, inject, it, onTestFinished } from 'vitest';
-
-async function aFleet(env: Record<string, string> = {}): Promise<TestFleet> {
-  const fleet = await startFleet({ redisUrl: inject('redisUrl'), env: { WEBHOOK_ALLOW: '127.0.0.0/8', ...env } });
-  onTestFinished(() => fleet.close());
-  return fleet;
-}
+import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
+import { openHousehold } from './household.js';
+import { startDispatcher } from './start-dispatcher.js';
 
 async function aSink() {
   const sink = await startWebhookSink();
@@ -51,159 +47,79 @@ function verified(secret: string, { headers, body }: ReceivedWebhook): { type: s
   return new Webhook(secret).verify(body, headers as Record<string, string>) as { type: string; data: Job };
 }
 
-const reaches = (fleet: TestFleet, id: string, state: string) =>
-  until(`the webhook of ${id} is ${state}`, async () => {
-    const delivery = await call<WebhookDelivery>(`${fleet.url}/jobs/${id}/webhooks`);
-    return delivery.state === state && delivery;
+describe('with an api beside it, a dispatcher', () => {
+  const PER_HOST = 3;
+  let fleet: TestFleet;
+  let dispatcher: Service;
+  beforeAll(async () => {
+    const env = { WEBHOOK_ALLOW: '127.0.0.0/8,localhost', WEBHOOK_PER_HOST: `${PER_HOST}` };
+    fleet = await startFleet({ redisUrl: inject('redisUrl'), env });
+    dispatcher = await fleet.startDispatcher(env);
   });
+  afterAll(() => fleet.close());
 
-it('brings every callback, signed, through dispatchers that are killed and a receiver that fails', {
-  timeout: 90_000,
-}, async () => {
-  const secret = newSecret();
-  const fleet = await aFleet({ WEBHOOK_SECRETS: secret });
-  const sink = await aSink();
-  const answered = new Set<string>();
-  let turn = 0;
-  sink.answer(({ headers }) => {
-    turn += 1;
-    if (turn % 3 === 0) return { status: 500 };
-    if (turn % 7 === 0) return 'reset';
-    if (turn % 11 === 0) return 'hang';
-    answered.add(String(headers['webhook-id']));
-    return {};
-  });
-  const env = { WEBHOOK_TIMEOUT_MS: '500', WEBHOOK_RETRY_SECONDS: Array(30).fill('0.1').join(',') };
-  const dispatchers: Service[] = [await fleet.startDispatcher(env), await fleet.startDispatcher(env)];
-  const ids: string[] = [];
-  for (let round = 0; round < 4; round++) {
-    const seen = sink.received.length;
-    ids.push(...(await Promise.all(Array.from({ length: 20 }, () => endedJob(fleet, { url: sink.url })))));
-    await sink.got(seen + 5);
-    await dispatchers.shift()?.stop('SIGKILL');
-    dispatchers.push(await fleet.startDispatcher(env));
-  }
-  await until('all were answered with 200', () => answered.size >= ids.length);
-  expect([...answered].sort()).toEqual(ids.map((id) => `msg_${id}`).sort());
-  for (const request of sink.received) {
-    const { type, data } = verified(secret, request);
-    expect([type, `msg_${data.id}`]).toEqual(['job.canceled', request.headers['webhook-id']]);
-  }
-});
-
-it('tells of a finished job what GET /jobs/:id shows, and shows the delivery beside it', async () => {
-  const gpus = await createGpus();
-  onTestFinished(() => gpus.close());
-  const gpu = await gpus.start(0);
-  const fleet = await aFleet();
-  await fleet.startWorker('w1', [gpu.url]);
-  await fleet.startDispatcher();
-  const sink = await aSink();
-  const secret = newSecret();
-  const body = { prompt: 'a lighthouse', lod: 'sketch', webhook: { url: `${sink.url}/done`, secret } };
-  const { id } = await call<Job>(`${fleet.url}/generate`, { body });
-  const [request] = await sink.got(1);
-  const { type, data } = verified(secret, request as ReceivedWebhook);
-  expect(type).toBe('job.succeeded');
-  expect(data).toEqual(await call(`${fleet.url}/jobs/${id}`));
-  expect(await reaches(fleet, id, 'delivered')).toMatchObject({
-    id: `msg_${id}`,
-    attempts: [{ status: 200, delivered: true }],
-  });
-});
-
-it('holds up nobody for a receiver that never answers, and calls that at most WEBHOOK_PER_HOST times at once', async () => {
-  const fleet = await aFleet({ WEBHOOK_ALLOW: '127.0.0.0/8,localhost' });
-  const [dead, good] = [await aSink(), await aSink()];
-  dead.answer('hang');
-  await fleet.startDispatcher({ WEBHOOK_PER_HOST: '3', WEBHOOK_ALLOW: '127.0.0.0/8,localhost' });
-  for (let n = 0; n < 30; n++) await endedJob(fleet, { url: `http://localhost:${dead.port}` });
-  await dead.got(3);
-  for (let n = 0; n < 20; n++) await reaches(fleet, await endedJob(fleet, { url: good.url }), 'delivered');
-  expect([good.received.length, dead.mostInFlight]).toEqual([20, 3]);
-});
-
-it('delivers again on demand, under the same id', async () => {
-  const fleet = await aFleet();
-  const sink = await aSink();
-  await fleet.startDispatcher();
-  const id = await endedJob(fleet, { url: sink.url });
-  await reaches(fleet, id, 'delivered');
-  await call(`${fleet.url}/jobs/${id}/webhooks/redeliver`, { method: 'POST' });
-  const [first, second] = await sink.got(2);
-  expect(second?.headers['webhook-id']).toBe(first?.headers['webhook-id']);
-  expect(second?.body).toBe(first?.body);
-});
-
-it('makes its tries when the receiver asks for them, and none after 410', async () => {
-  const fleet = await aFleet();
-  const sink = await aSink();
-  await fleet.startDispatcher();
-  sink.answer(() => (sink.received.length === 1 ? { status: 503, headers: { 'retry-after': '1' } } : { status: 410 }));
-  const { attempts } = await reaches(fleet, await endedJob(fleet, { url: sink.url }), 'failed');
-  expect(attempts.map(({ status }) => status)).toEqual([503, 410]);
-  const [first, second] = sink.received;
-  // Without Retry-After it would have been four seconds at least.
-  expect((second?.at ?? 0) - (first?.at ?? 0)).toBeGreaterThanOrEqual(990);
-});
-
-describe('secrets', () => {
-  it('of an API key sign its webhooks, both while they rotate, and follow the file', async () => {
-    const [old, fresh, everybodys] = [newSecret(), newSecret(), newSecret()];
-    const key = `cf_${randomBytes(32).toString('base64url')}`;
-    const path = join(tmpdir(), `webhook-keys-${randomBytes(8).toString('hex')}.json`);
-    onTestFinished(() => rm(path, { force: true }));
-    const sha256 = createHash('sha256').update(key).digest('hex');
-    const write = (webhook: object) =>
-      writeFile(path, JSON.stringify({ keys: [{ id: 'anna', sha256, scopes: ['jobs'], webhook }] }));
-    await write({ secrets: [fresh, old] });
-    const fleet = await aFleet({ API_KEYS_FILE: path, WEBHOOK_SECRETS: everybodys });
-    const sink = await aSink();
-    const dispatcher = await fleet.startDispatcher();
-    await endedJob(fleet, { url: sink.url }, key);
-    const [both] = (await sink.got(1)) as [ReceivedWebhook];
-    expect(verified(old, both).data.id).toBe(verified(fresh, both).data.id);
-    expect(() => verified(everybodys, both)).toThrow();
-    // With keys, pictures and events are opened with a signature.
-    expect(verified(fresh, both).data.urls.events).toContain('signature=');
-
-    await write({ secrets: [fresh] });
-    await until('the old secret signs no more', async () => {
-      const seen = sink.received.length;
-      await endedJob(fleet, { url: sink.url }, key);
-      const last = (await sink.got(seen + 1)).at(-1) as ReceivedWebhook;
-      verified(fresh, last);
-      return String(last.headers['webhook-signature']).split(' ').length === 1;
+  const reaches = (id: string, state: string) =>
+    until(`the webhook of ${id} is ${state}`, async () => {
+      const delivery = await call<WebhookDelivery>(`${fleet.url}/jobs/${id}/webhooks`);
+      return delivery.state === state && delivery;
     });
-    for (const secret of [old, fresh, everybodys, key]) {
-      expect(dispatcher.output).not.toContain(secret);
-      expect(dispatcher.output).not.toContain(secret.slice(6));
-    }
+
+  it('tells of a finished job what GET /jobs/:id shows, and shows the delivery beside it', async () => {
+    const gpus = await createGpus();
+    onTestFinished(() => gpus.close());
+    const gpu = await gpus.start(0);
+    const worker = await fleet.startWorker('w1', [gpu.url]);
+    onTestFinished(() => worker.stop('SIGKILL'));
+    const sink = await aSink();
+    const secret = newSecret();
+    const body = { prompt: 'a lighthouse', lod: 'sketch', webhook: { url: `${sink.url}/done`, secret } };
+    const { id } = await call<Job>(`${fleet.url}/generate`, { body });
+    const [request] = await sink.got(1);
+    const { type, data } = verified(secret, request as ReceivedWebhook);
+    expect(type).toBe('job.succeeded');
+    expect(data).toEqual(await call(`${fleet.url}/jobs/${id}`));
+    expect(await reaches(id, 'delivered')).toMatchObject({
+      id: `msg_${id}`,
+      attempts: [{ status: 200, delivered: true }],
+    });
   });
 
-  it('of everybody sign nothing where there are keys: who has no secret of its own goes unsigned', async () => {
-    const key = `cf_${randomBytes(32).toString('base64url')}`;
-    const path = join(tmpdir(), `webhook-keys-${randomBytes(8).toString('hex')}.json`);
-    onTestFinished(() => rm(path, { force: true }));
-    const sha256 = createHash('sha256').update(key).digest('hex');
-    await writeFile(path, JSON.stringify({ keys: [{ id: 'anna', sha256, scopes: ['jobs'] }] }));
-    const fleet = await aFleet({ API_KEYS_FILE: path, WEBHOOK_SECRETS: newSecret() });
-    const sink = await aSink();
-    const dispatcher = await fleet.startDispatcher();
-    expect(dispatcher.output).toContain('WEBHOOK_SECRETS signs nothing');
-    await endedJob(fleet, { url: sink.url }, key);
-    const [request] = (await sink.got(1)) as [ReceivedWebhook];
-    expect(request.headers).not.toHaveProperty('webhook-signature');
-    expect(request.headers).toHaveProperty('webhook-id');
+  it('holds up nobody for a receiver that never answers, and calls that at most WEBHOOK_PER_HOST times at once', async () => {
+    const [dead, good] = [await aSink(), await aSink()];
+    dead.answer('hang');
+    for (let n = 0; n < 10; n++) await endedJob(fleet, { url: `http://localhost:${dead.port}` });
+    await dead.got(PER_HOST);
+    for (let n = 0; n < 5; n++) await reaches(await endedJob(fleet, { url: good.url }), 'delivered');
+    expect([good.received.length, dead.mostInFlight]).toEqual([5, PER_HOST]);
   });
 
-  it('given with a job are shown nowhere: not in answers, not in the log, not to the receiver', async () => {
-    const fleet = await aFleet();
+  it('delivers again on demand, under the same id', async () => {
     const sink = await aSink();
-    const dispatcher = await fleet.startDispatcher();
+    const id = await endedJob(fleet, { url: sink.url });
+    await reaches(id, 'delivered');
+    await call(`${fleet.url}/jobs/${id}/webhooks/redeliver`, { method: 'POST' });
+    const [first, second] = await sink.got(2);
+    expect(second?.headers['webhook-id']).toBe(first?.headers['webhook-id']);
+    expect(second?.body).toBe(first?.body);
+  });
+
+  it('makes its tries when the receiver asks for them, and none after 410', async () => {
+    const sink = await aSink();
+    sink.answer(() =>
+      sink.received.length === 1 ? { status: 503, headers: { 'retry-after': '1' } } : { status: 410 },
+    );
+    const { attempts } = await reaches(await endedJob(fleet, { url: sink.url }), 'failed');
+    expect(attempts.map(({ status }) => status)).toEqual([503, 410]);
+    const [first, second] = sink.received;
+    // Without Retry-After it would have been four seconds at least.
+    expect((second?.at ?? 0) - (first?.at ?? 0)).toBeGreaterThanOrEqual(990);
+  });
+
+  it('shows the secret given with a job nowhere: not in answers, not in the log, not to the receiver', async () => {
+    const sink = await aSink();
     const secret = newSecret();
     const id = await endedJob(fleet, { url: `${sink.url}/?token=t0k3n`, secret });
-    const delivery = await reaches(fleet, id, 'delivered');
+    const delivery = await reaches(id, 'delivered');
     const job = await call(`${fleet.url}/jobs/${id}`);
     const shown = [JSON.stringify(delivery), JSON.stringify(job), JSON.stringify(sink.received), dispatcher.output];
     for (const text of [...shown, fleet.api.output]) expect(text).not.toContain(secret.slice(6));
@@ -211,38 +127,148 @@ describe('secrets', () => {
   });
 });
 
-it('lets the webhooks under way end when it is told to stop, then goes with exit code 0', async () => {
-  const fleet = await aFleet();
-  const sink = await aSink();
-  const dispatcher = await fleet.startDispatcher();
-  let answer: () => void = () => {};
-  sink.answer({ after: new Promise<void>((resolve) => (answer = resolve)) });
-  const id = await endedJob(fleet, { url: sink.url });
-  await sink.got(1);
-  const stopped = dispatcher.stop('SIGTERM');
-  await until('it is stopping', () => dispatcher.output.includes('"stopping"'));
-  answer();
-  await stopped;
-  expect(dispatcher.exitCode).toBe(0);
-  expect((await reaches(fleet, id, 'delivered')).attempts).toHaveLength(1);
+describe('where there are API keys, a dispatcher', () => {
+  const newKey = () => `cf_${randomBytes(32).toString('base64url')}`;
+  const [annas, bens] = [newKey(), newKey()];
+  const [old, fresh, everybodys] = [newSecret(), newSecret(), newSecret()];
+  const path = join(tmpdir(), `webhook-keys-${randomBytes(8).toString('hex')}.json`);
+  /** Of anna; ben has none. */
+  const writeSecrets = (secrets: readonly string[]) => {
+    const about = (id: string, key: string) => ({
+      id,
+      sha256: createHash('sha256').update(key).digest('hex'),
+      scopes: ['jobs'],
+    });
+    const keys = [{ ...about('anna', annas), webhook: { secrets } }, about('ben', bens)];
+    return writeFile(path, JSON.stringify({ keys }));
+  };
+  let fleet: TestFleet;
+  let dispatcher: Service;
+  beforeAll(async () => {
+    await writeSecrets([fresh, old]);
+    const env = { WEBHOOK_ALLOW: '127.0.0.0/8', API_KEYS_FILE: path, WEBHOOK_SECRETS: everybodys };
+    fleet = await startFleet({ redisUrl: inject('redisUrl'), env });
+    dispatcher = await fleet.startDispatcher();
+  });
+  afterAll(async () => {
+    await fleet.close();
+    await rm(path, { force: true });
+  });
+
+  it('signs with the secrets of the key, with both while they rotate, and follows the file', async () => {
+    const sink = await aSink();
+    await endedJob(fleet, { url: sink.url }, annas);
+    const [both] = (await sink.got(1)) as [ReceivedWebhook];
+    expect(verified(old, both).data.id).toBe(verified(fresh, both).data.id);
+    expect(() => verified(everybodys, both)).toThrow();
+    // With keys, pictures and events are opened with a signature.
+    expect(verified(fresh, both).data.urls.events).toContain('signature=');
+
+    await writeSecrets([fresh]);
+    await until('the old secret signs no more', async () => {
+      const seen = sink.received.length;
+      await endedJob(fleet, { url: sink.url }, annas);
+      const last = (await sink.got(seen + 1)).at(-1) as ReceivedWebhook;
+      verified(fresh, last);
+      return String(last.headers['webhook-signature']).split(' ').length === 1;
+    });
+    for (const secret of [old, fresh, everybodys, annas]) {
+      expect(dispatcher.output).not.toContain(secret);
+      expect(dispatcher.output).not.toContain(secret.slice(6));
+    }
+  });
+
+  it('signs nothing with the secrets of everybody: who has no secret of its own goes unsigned', async () => {
+    const sink = await aSink();
+    expect(dispatcher.output).toContain('WEBHOOK_SECRETS signs nothing');
+    await endedJob(fleet, { url: sink.url }, bens);
+    const [request] = (await sink.got(1)) as [ReceivedWebhook];
+    expect(request.headers).not.toHaveProperty('webhook-signature');
+    expect(request.headers).toHaveProperty('webhook-id');
+  });
 });
 
-it('ends at once when it is told to stop a second time, by whichever signal', async () => {
-  const fleet = await aFleet();
-  const sink = await aSink();
-  const dispatcher = await fleet.startDispatcher();
-  sink.answer({ after: new Promise(() => {}) });
-  await endedJob(fleet, { url: sink.url });
-  await sink.got(1);
-  const stopped = dispatcher.stop('SIGTERM');
-  await until('it is stopping', () => dispatcher.output.includes('"stopping"'));
-  await dispatcher.stop('SIGINT');
-  await stopped;
-  expect(dispatcher.exitCode).toBe(1);
-});
+describe('a dispatcher', () => {
+  /** Jobs, but nobody beside the test that works on them. */
+  async function aLedger() {
+    const { ledger, create, settings } = await openHousehold();
+    const endedJob = async (callback: Callback) => {
+      const id = await create(undefined, undefined, { callback });
+      await ledger.cancel(id);
+      return id;
+    };
+    return { ledger, settings, endedJob };
+  }
 
-it('says in a line what is wrong with WEBHOOK_ALLOW', async () => {
-  const fleet = await aFleet();
-  const start = fleet.startDispatcher({ WEBHOOK_ALLOW: '10.0.0.0/99' });
-  await expect(start).rejects.toThrow(/ended with 1: .*WEBHOOK_ALLOW: "10\.0\.0\.0\/99" is no host/s);
+  it('brings every callback, signed, also when others beside it are killed and the receiver fails', async () => {
+    const secret = newSecret();
+    const { settings, endedJob } = await aLedger();
+    const sink = await aSink();
+    const answered = new Set<string>();
+    let turn = 0;
+    sink.answer(({ headers }) => {
+      turn += 1;
+      if (turn % 3 === 0) return { status: 500 };
+      if (turn % 7 === 0) return 'reset';
+      if (turn % 11 === 0) return 'hang';
+      answered.add(String(headers['webhook-id']));
+      return {};
+    });
+    const retries = { WEBHOOK_TIMEOUT_MS: '500', WEBHOOK_RETRY_SECONDS: Array(30).fill('0.1').join(',') };
+    const start = () => startDispatcher({ ...settings, ...retries, WEBHOOK_SECRETS: secret });
+    const dispatchers = await Promise.all([start(), start()]);
+    const ids: string[] = [];
+    for (let round = 0; round < 2; round++) {
+      const seen = sink.received.length;
+      ids.push(...(await Promise.all(Array.from({ length: 20 }, () => endedJob({ url: sink.url })))));
+      await sink.got(seen + 5);
+      await dispatchers.shift()?.stop('SIGKILL');
+      if (round === 0) dispatchers.push(await start());
+    }
+    await until('all were answered with 200', () => answered.size >= ids.length);
+    expect([...answered].sort()).toEqual(ids.map((id) => `msg_${id}`).sort());
+    for (const request of sink.received) {
+      const { type, data } = verified(secret, request);
+      expect([type, `msg_${data.id}`]).toEqual(['job.canceled', request.headers['webhook-id']]);
+    }
+  });
+
+  it('lets the webhooks under way end when it is told to stop, then goes with exit code 0', async () => {
+    const { ledger, settings, endedJob } = await aLedger();
+    const sink = await aSink();
+    const dispatcher = await startDispatcher(settings);
+    let answer: () => void = () => {};
+    sink.answer({ after: new Promise<void>((resolve) => (answer = resolve)) });
+    const id = await endedJob({ url: sink.url });
+    await sink.got(1);
+    const stopped = dispatcher.stop('SIGTERM');
+    await until('it is stopping', () => dispatcher.output.includes('"stopping"'));
+    answer();
+    await stopped;
+    expect(dispatcher.exitCode).toBe(0);
+    const { record } = (await ledger.get(id)) ?? {};
+    expect(record && (await ledger.delivery(record))).toMatchObject({
+      state: 'delivered',
+      attempts: [{ delivered: true }],
+    });
+  });
+
+  it('ends at once when it is told to stop a second time, by whichever signal', async () => {
+    const { settings, endedJob } = await aLedger();
+    const sink = await aSink();
+    const dispatcher = await startDispatcher(settings);
+    sink.answer('hang');
+    await endedJob({ url: sink.url });
+    await sink.got(1);
+    const stopped = dispatcher.stop('SIGTERM');
+    await until('it is stopping', () => dispatcher.output.includes('"stopping"'));
+    await dispatcher.stop('SIGINT');
+    await stopped;
+    expect(dispatcher.exitCode).toBe(1);
+  });
+
+  it('says in a line what is wrong with WEBHOOK_ALLOW', async () => {
+    const start = startDispatcher({ WEBHOOK_ALLOW: '10.0.0.0/99' });
+    await expect(start).rejects.toThrow(/ended with 1: .*WEBHOOK_ALLOW: "10\.0\.0\.0\/99" is no host/s);
+  });
 });

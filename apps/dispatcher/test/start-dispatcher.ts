@@ -1,0 +1,14 @@
+import { onFreePort, ready, type Service, startService } from '@comfy-fleet/testing';
+import { onTestFinished } from 'vitest';
+
+const SETTINGS = { REDIS_TIMEOUT_MS: '30000', LOCK_MS: '1000', STALLED_CHECK_MS: '300', WEBHOOK_ALLOW: '127.0.0.0/8' };
+
+/** Starts a dispatcher without an api beside it, and waits until it is ready; killed when the test is done. */
+export async function startDispatcher(env: Readonly<Record<string, string>>): Promise<Service> {
+  return onFreePort(async (port) => {
+    const service = startService('dispatcher', { ...SETTINGS, DISPATCHER_HEALTH_PORT: `${port}`, ...env });
+    onTestFinished(() => service.stop('SIGKILL'));
+    await ready(service, `http://127.0.0.1:${port}/readyz`);
+    return service;
+  });
+}
