@@ -6,6 +6,7 @@ import { Problem } from './problem.mjs';
 import { untilReady } from './ready.mjs';
 import { provideRedis } from './redis-provision.mjs';
 import { isWorthShowing, redisAnswers, redisLaunch } from './redis-server.mjs';
+import { startsRedis, startsSimulator, webhooksToThisMachine } from './settings.mjs';
 import { SIMULATED, welcome } from './welcome.mjs';
 
 /**
@@ -24,7 +25,7 @@ import { SIMULATED, welcome } from './welcome.mjs';
 export async function bringUp(context) {
   const { env, settings, print, signal, began } = context;
   const redis = await redisSettings(context);
-  const simulated = settings.comfyuiUrls === undefined && settings.instancesFile === undefined;
+  const simulated = startsSimulator(settings);
   const comfyui = simulated ? { COMFYUI_URLS: await startSimulator(context) } : {};
   // What nobody set, `npm run doctor` would not find.
   context.lock.tell({ ...redis, ...comfyui });
@@ -38,12 +39,12 @@ export async function bringUp(context) {
     ...serviceEnv(env),
     ...redis,
     ...comfyui,
-    ...webhooksToThisMachine(context),
+    ...webhooksToThisMachine(env, settings),
   };
   startService(context, 'dispatcher', own, { ports: { DISPATCHER_HEALTH_PORT: dispatcherPort }, graceMs: 20_000 });
   // a worker that is started again under its old name finds the prompts that it left in its instances; a Redis that
   // is shared needs a name of this machine, which is the service's own default
-  const name = env.WORKER_NAME || (isOwn(settings) ? 'local' : undefined);
+  const name = env.WORKER_NAME || (startsRedis(settings) ? 'local' : undefined);
   const worker = { ...own, ...disk, ...(name === undefined ? {} : { WORKER_NAME: name }) };
   const looking = lookAtInstances({ ...context, env: worker });
   const graceMs = (settings.drainSeconds + 10) * 1000;
@@ -65,11 +66,6 @@ export async function bringUp(context) {
   print.say(welcome({ url, simulated, needs, seconds: (performance.now() - began) / 1000 }));
 }
 
-/** @param {import('./settings.mjs').RunnerSettings} settings */
-function isOwn({ redisUrl, redisIsElsewhere }) {
-  return redisUrl === undefined && !redisIsElsewhere;
-}
-
 /**
  * Starts Redis unless the settings name one. Whether Sentinels, a Cluster, or what a file names can be reached, the
  * services find out.
@@ -78,7 +74,7 @@ function isOwn({ redisUrl, redisIsElsewhere }) {
  */
 async function redisSettings(context) {
   const { settings } = context;
-  if (isOwn(settings)) return { REDIS_URL: await startRedis(context) };
+  if (startsRedis(settings)) return { REDIS_URL: await startRedis(context) };
   if (settings.redisUrl !== undefined && !settings.redisIsElsewhere) await requireRedis(settings.redisUrl);
   return {};
 }
@@ -121,17 +117,6 @@ async function startSimulator(context) {
 function simulatorDisk({ root, env }) {
   const dir = resolve(root, env.SIMULATOR_DIR || '.data/simulator');
   return { COMFYUI_OUTPUT_DIRS: join(dir, 'output'), COMFYUI_INPUT_DIRS: join(dir, 'input') };
-}
-
-/**
- * Who tries webhooks for the first time has a receiver on this very machine, which the guard against internal targets
- * refuses. While only this machine reaches the api, nobody else can use that to reach what listens here.
- * @param {Context} context
- * @returns {NodeJS.ProcessEnv}
- */
-function webhooksToThisMachine({ env, settings }) {
-  const isLoopback = /^(127\.[\d.]+|::1|localhost)$/.test(settings.host);
-  return isLoopback && env.WEBHOOK_ALLOW === undefined ? { WEBHOOK_ALLOW: '127.0.0.0/8,localhost,::1' } : {};
 }
 
 /**

@@ -42,6 +42,34 @@ export function readRunnerSettings(root, env) {
   };
 }
 
+/**
+ * Whether a Redis is started: none that is there is named.
+ * @param {RunnerSettings} settings
+ */
+export function startsRedis({ redisUrl, redisIsElsewhere }) {
+  return redisUrl === undefined && !redisIsElsewhere;
+}
+
+/**
+ * Whether a simulator is started: no ComfyUI is named.
+ * @param {RunnerSettings} settings
+ */
+export function startsSimulator({ comfyuiUrls, instancesFile }) {
+  return comfyuiUrls === undefined && instancesFile === undefined;
+}
+
+/**
+ * Who tries webhooks for the first time has a receiver on this very machine, which the guard against internal targets
+ * refuses. While only this machine reaches the api, nobody else can use that to reach what listens here.
+ * @param {NodeJS.ProcessEnv} env
+ * @param {RunnerSettings} settings
+ * @returns {NodeJS.ProcessEnv}
+ */
+export function webhooksToThisMachine(env, { host }) {
+  const isLoopback = /^(127\.[\d.]+|::1|localhost)$/.test(host);
+  return isLoopback && env.WEBHOOK_ALLOW === undefined ? { WEBHOOK_ALLOW: '127.0.0.0/8,localhost,::1' } : {};
+}
+
 /** @param {string | undefined} value */
 function text(value) {
   const trimmed = value?.trim();

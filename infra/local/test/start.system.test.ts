@@ -6,7 +6,7 @@ import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { freePort, until } from '@comfy-fleet/testing';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { processIdentity } from '../process-identity.mjs';
 import { makeRoot, type Runner, startRunner } from './runner.js';
 
@@ -20,13 +20,15 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  for (const runner of runners) {
-    if (runner.process.exitCode !== null || runner.process.signalCode !== null) continue;
-    runner.process.kill('SIGTERM');
-    await runner.exit();
-  }
+  for (const runner of runners) await stop(runner);
   await remove();
 });
+
+async function stop(runner: Runner): Promise<void> {
+  if (runner.process.exitCode !== null || runner.process.signalCode !== null) return;
+  runner.process.kill('SIGTERM');
+  await runner.exit();
+}
 
 const start = async (env: NodeJS.ProcessEnv = {}) => {
   const runner = await startRunner(root, env);
@@ -50,10 +52,37 @@ async function redis(port: string | undefined, command: string): Promise<string>
   return answer;
 }
 
-describe('npm start', () => {
+const again = (name: string, how: string) =>
+  new RegExp(`^${name} +\\| ${how}; it is started again in [\\d.]+ s. Its last lines:$`, 'gm');
+
+/** All ports that a stand-in was given, in whichever of its lives. */
+function portsIn(runner: Runner, name: string): string[] {
+  const lines = runner.lines().filter((line) => line.startsWith(`${name} `) && !line.includes('|   '));
+  return [...new Set(lines.flatMap((line) => / port (\d+)$/.exec(line)?.[1] ?? []))];
+}
+
+/** Of the Redis that runs now. */
+async function redisPid(runner: Runner): Promise<number> {
+  const port = REDIS.exec(runner.text())?.[1];
+  return Number(/process_id:(\d+)/.exec(await redis(port, 'INFO server'))?.[1]);
+}
+
+describe('an npm start', () => {
+  let home: string;
+  let removeHome: () => Promise<void>;
+  let runner: Runner;
+  let url: string;
+  beforeAll(async () => {
+    ({ root: home, remove: removeHome } = await makeRoot());
+    runner = await startRunner(home);
+    url = (await runner.says(READY))[1] ?? '';
+  });
+  afterAll(async () => {
+    await stop(runner);
+    await removeHome();
+  });
+
   it('brings up Redis, simulator, dispatcher, worker and api, and says where', async () => {
-    const runner = await start();
-    const [, url] = await runner.says(READY);
     expect((await fetch(`${url}/readyz`)).status).toBe(200);
     expect(runner.living()).toHaveLength(8);
     expect(runner.text()).toContain('a simulator draws these pictures');
@@ -63,8 +92,14 @@ describe('npm start', () => {
     expect(runner.text()).not.toContain('\x1b');
   });
 
+  it('lets webhooks to this machine through, which only this machine can order', () => {
+    for (const name of ['api', 'dispatcher']) {
+      const line = runner.lines().find((each) => each.startsWith(name) && each.includes('webhooks to'));
+      expect(line?.split('webhooks to ')[1]).toBe('127.0.0.0/8,localhost,::1');
+    }
+  });
+
   it('runs Redis so that an answered write is on disk', async () => {
-    const runner = await start();
     const [, port] = await runner.says(REDIS);
     expect(await redis(port, 'CONFIG GET appendonly')).toMatch(/yes$/);
     expect(await redis(port, 'CONFIG GET appendfsync')).toMatch(/always$/);
@@ -73,27 +108,59 @@ describe('npm start', () => {
   });
 
   it('prints curl lines that work when they are pasted', async () => {
-    const runner = await start();
     await runner.says(/The next npm start/);
     const pasted = runner.lines().filter((line) => line.startsWith('  curl '));
     expect(pasted).toHaveLength(2);
-    const shell = (line = '') => promisify(execFile)('bash', ['-c', line], { cwd: root });
+    const shell = (line = '') => promisify(execFile)('bash', ['-c', line], { cwd: home });
     expect(JSON.parse((await shell(pasted[0])).stdout)).toMatchObject({ status: 'succeeded' });
     await shell(pasted[1]);
-    expect(await readFile(join(root, 'picture.png'), 'utf8')).toBe('a picture');
+    expect(await readFile(join(home, 'picture.png'), 'utf8')).toBe('a picture');
   });
 
-  it('starts no simulator when COMFYUI_URLS is set', async () => {
-    const runner = await start({ COMFYUI_URLS: 'http://127.0.0.1:1' });
-    await runner.says(READY);
-    expect(runner.text()).toContain('comfyui http://127.0.0.1:1 ');
-    expect(runner.text()).not.toContain('simulator');
+  it.each(['worker', 'api', 'dispatcher', 'simulator'])(
+    'starts %s again that died, as it was, alone, with what it printed last',
+    async (name) => {
+      const lives = Object.fromEntries(NAMES.map((each) => [each, runner.pids(each).length]));
+      const [pid] = runner.pids(name).at(-1) as [number, number];
+      process.kill(pid, 'SIGKILL');
+      await until(`${name} runs again`, () => runner.pids(name).length === (lives[name] ?? 0) + 1);
+      expect(runner.text()).toMatch(again(name, 'was ended by SIGKILL'));
+      expect(runner.text()).toMatch(new RegExp(`^${name} +\\|   pids ${pid} `, 'm'));
+      await until('it answers', async () => (await fetch(`${url}/readyz`).catch(() => undefined))?.ok);
+      // no process of its first life is left, and all of its second; nothing else was started again
+      expect(runner.living()).toHaveLength(8);
+      expect(portsIn(runner, name)).toHaveLength(1);
+      for (const other of NAMES.filter((each) => each !== name)) {
+        expect(runner.pids(other)).toHaveLength(lives[other] ?? 0);
+      }
+    },
+  );
+
+  it('starts Redis again that died, on its port, with its data', async () => {
+    const port = REDIS.exec(runner.text())?.[1];
+    expect(await redis(port, 'SET kept yes')).toBe('+OK');
+    process.kill(await redisPid(runner), 'SIGKILL');
+    const kept = () => redis(port, 'GET kept').catch(() => '');
+    await until('it has its data', async () => /yes$/.test(await kept()));
+    expect(runner.text()).toMatch(again('redis', 'was ended by SIGKILL'));
+    expect(runner.living()).toHaveLength(8);
   });
 
-  it('starts no simulator when COMFYUI_INSTANCES_FILE is set, and leaves COMFYUI_URLS as it is', async () => {
-    const runner = await start({ COMFYUI_INSTANCES_FILE: 'instances.yaml' });
+  it('goes on when another start on the same data is refused', async () => {
+    const second = await startRunner(home);
+    onTestFinished(() => stop(second));
+    expect(await second.exit()).toBe(1);
+    expect(second.text()).toContain(`Another npm start (process ${runner.process.pid}) is using this folder's .data.`);
+    expect((await fetch(`${url}/readyz`)).status).toBe(200);
+  });
+});
+
+describe('npm start', () => {
+  it('starts neither Redis nor simulator where settings name others, and leaves REDIS_URL and COMFYUI_URLS as they are', async () => {
+    const runner = await start({ COMFYUI_INSTANCES_FILE: 'instances.yaml', REDIS_SENTINELS: '127.0.0.1:1' });
     await runner.says(READY);
-    expect(runner.text()).toContain('comfyui undefined ');
+    expect(runner.text()).toContain('redis undefined comfyui undefined ');
+    expect(runner.text()).not.toMatch(REDIS);
     expect(runner.text()).not.toContain('simulator');
   });
 
@@ -105,6 +172,8 @@ describe('npm start', () => {
     await runner.says(/The next npm start/);
     const lines = runner.lines();
     const said = lines.findIndex((line) => /^comfyui +\| local\/1 is ComfyUI 1\.2\.3 and has a fox\.$/.test(line));
+    expect(runner.text()).toContain('comfyui http://127.0.0.1:1 ');
+    expect(runner.text()).not.toContain('simulator');
     expect(said).toBeGreaterThan(-1);
     expect(said).toBeLessThan(lines.findIndex((line) => READY.test(line)));
     const curl = lines.find((line) => line.startsWith('  curl ')) ?? '';
@@ -122,33 +191,13 @@ describe('npm start', () => {
     expect(await readFile(looks, 'utf8')).toBe('looked\nlooked\n');
   });
 
-  it.each(['REDIS_SENTINELS', 'REDIS_CLUSTER', 'REDIS_URL_FILE'])('starts no Redis when %s names one', async (name) => {
-    const runner = await start({ [name]: '127.0.0.1:1' });
-    await runner.says(READY);
-    expect(runner.text()).toContain('redis undefined ');
-    expect(runner.text()).not.toMatch(REDIS);
-  });
-
-  it.each([
-    [{}, '127.0.0.0/8,localhost,::1'],
-    [{ WEBHOOK_ALLOW: 'hooks.internal' }, 'hooks.internal'],
-    [{ WEBHOOK_ALLOW: '' }, ''],
-    [{ HOST: '0.0.0.0', ALLOW_ANONYMOUS: '1' }, 'undefined'],
-  ])('with %j lets webhooks to %j through', async (env, allowed) => {
-    const runner = await start(env);
-    await runner.says(READY);
-    for (const name of ['api', 'dispatcher']) {
-      const line = runner.lines().find((each) => each.startsWith(name) && each.includes('webhooks to'));
-      expect(line?.split('webhooks to ')[1]).toBe(allowed);
-    }
-  });
-
-  it('takes settings from .env, those of the environment first', async () => {
+  it('takes settings from .env, those of the environment first, and says where this machine reaches an api for all', async () => {
     const [port, other] = [await freePort(), await freePort()];
-    await writeFile(join(root, '.env'), `PORT=${other}\nWORKER_NAME=from-file\nLOG_FORMAT=json\n`);
+    await writeFile(join(root, '.env'), `PORT=${other}\nWORKER_NAME=from-file\nLOG_FORMAT=json\nHOST=0.0.0.0\n`);
     const runner = await start({ PORT: `${port}` });
     expect((await runner.says(READY))[1]).toBe(`http://127.0.0.1:${port}`);
     expect(runner.text()).toContain('name from-file format json');
+    expect(runner.text()).toMatch(/^api +\| webhooks to undefined$/m);
   });
 
   it('goes on with the data of the start before', async () => {
@@ -157,27 +206,12 @@ describe('npm start', () => {
     const port = REDIS.exec(first.text())?.[1];
     expect(await redis(port, 'SET kept yes')).toBe('+OK');
     first.process.kill('SIGINT');
-    await first.exit();
+    expect(await first.exit()).toBe(0);
     const second = await start();
     await second.says(READY);
     expect(await redis(REDIS.exec(second.text())?.[1], 'GET kept')).toMatch(/yes$/);
   });
 });
-
-const again = (name: string, how: string) =>
-  new RegExp(`^${name} +\\| ${how}; it is started again in [\\d.]+ s. Its last lines:$`, 'gm');
-
-/** All ports that a stand-in was given, in whichever of its lives. */
-function portsIn(runner: Runner, name: string): string[] {
-  const lines = runner.lines().filter((line) => line.startsWith(`${name} `) && !line.includes('|   '));
-  return [...new Set(lines.flatMap((line) => / port (\d+)$/.exec(line)?.[1] ?? []))];
-}
-
-/** Of the Redis that runs now. */
-async function redisPid(runner: Runner): Promise<number> {
-  const port = REDIS.exec(runner.text())?.[1];
-  return Number(/process_id:(\d+)/.exec(await redis(port, 'INFO server'))?.[1]);
-}
 
 /** The second Ctrl-C, until it is not taken for the first one any more. */
 async function forceStop(runner: Runner): Promise<number | null> {
@@ -187,37 +221,6 @@ async function forceStop(runner: Runner): Promise<number | null> {
 }
 
 describe('what dies', () => {
-  it.each(['worker', 'api', 'dispatcher', 'simulator'])(
-    '(%s) is started again as it was, alone, with what it printed last',
-    async (name) => {
-      const runner = await start();
-      const [, url] = await runner.says(READY);
-      const before = runner.pids(name);
-      const [pid] = before[0] as [number, number];
-      process.kill(pid, 'SIGKILL');
-      await until(`${name} runs again`, () => runner.pids(name).length === 2);
-      expect(runner.text()).toMatch(again(name, 'was ended by SIGKILL'));
-      expect(runner.text()).toMatch(new RegExp(`^${name} +\\|   pids ${pid} `, 'm'));
-      await until('it answers', async () => (await fetch(`${url}/readyz`).catch(() => undefined))?.ok);
-      // no process of its first life is left, and all of its second; nothing else was started again
-      expect(runner.living()).toHaveLength(8);
-      expect(portsIn(runner, name)).toHaveLength(1);
-      for (const other of NAMES.filter((each) => each !== name)) expect(runner.pids(other)).toHaveLength(1);
-    },
-  );
-
-  it('(Redis) is started again on its port, with its data', async () => {
-    const runner = await start();
-    await runner.says(READY);
-    const port = REDIS.exec(runner.text())?.[1];
-    expect(await redis(port, 'SET kept yes')).toBe('+OK');
-    process.kill(await redisPid(runner), 'SIGKILL');
-    const kept = () => redis(port, 'GET kept').catch(() => '');
-    await until('it has its data', async () => /yes$/.test(await kept()));
-    expect(runner.text()).toMatch(again('redis', 'was ended by SIGKILL'));
-    expect(runner.living()).toHaveLength(8);
-  });
-
   it('is not started again once Ctrl-C was pressed, also while it waits for that', async () => {
     const runner = await start({ RESTART_AFTER_MS: '60000' });
     await runner.says(READY);
@@ -229,28 +232,21 @@ describe('what dies', () => {
     expect(runner.living()).toEqual([]);
     expect(runner.pids('worker')).toHaveLength(1);
   });
-
-  it('while the others are being stopped is there for them again', async () => {
-    const runner = await start({ STAND_IN_STAYS: 'worker' });
-    await runner.says(READY);
-    runner.process.kill('SIGINT');
-    await runner.says(/^worker +\| staying$/m);
-    process.kill(await redisPid(runner), 'SIGKILL');
-    await runner.says(again('redis', 'was ended by SIGKILL'));
-    await until('Redis answers', async () => (await redisPid(runner).catch(() => undefined)) !== undefined);
-    await forceStop(runner);
-    expect(runner.living()).toEqual([]);
-  });
 });
 
 describe('stopping', () => {
-  it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
-    'at %s ends api, worker, dispatcher, simulator and Redis in this order, their children too, with exit code 0',
-    async (signal) => {
+  it.each<{ signals: NodeJS.Signals[] }>([
+    { signals: ['SIGINT', 'SIGINT'] },
+    { signals: ['SIGTERM'] },
+    { signals: ['SIGHUP'] },
+  ])(
+    'at $signals ends api, worker, dispatcher, simulator and Redis in this order, their children too, with exit code 0',
+    async ({ signals }) => {
       const runner = await start();
       await runner.says(READY);
       const port = REDIS.exec(runner.text())?.[1];
-      runner.process.kill(signal);
+      // npm passes on what the terminal has sent already: one key press
+      for (const signal of signals) runner.process.kill(signal);
       expect(await runner.exit()).toBe(0);
       expect([...runner.text().matchAll(/^(\w+) +\| stopping$/gm)].map((match) => match[1])).toEqual([
         'api',
@@ -259,26 +255,21 @@ describe('stopping', () => {
         'simulator',
         'redis',
       ]);
+      expect(runner.text()).toMatch(/^worker +\| bye$/m);
       expect(runner.living()).toEqual([]);
       await expect(redis(port, 'PING')).rejects.toThrow('ECONNREFUSED');
       expect(existsSync(join(root, '.data/run.lock'))).toBe(false);
     },
   );
 
-  it('takes the signal that npm passes on right behind the first one as the same key press', async () => {
-    const runner = await start();
-    await runner.says(READY);
-    runner.process.kill('SIGINT');
-    runner.process.kill('SIGINT');
-    expect(await runner.exit()).toBe(0);
-    expect(runner.text()).toMatch(/^worker +\| bye$/m);
-  });
-
-  it('is forced by a second Ctrl-C when a service does not go', async () => {
+  it('is forced by a second Ctrl-C when a service does not go, for which Redis is there until then, also when it died', async () => {
     const runner = await start({ STAND_IN_STAYS: 'worker' });
     await runner.says(READY);
     runner.process.kill('SIGINT');
     await runner.says(/^worker +\| staying$/m);
+    process.kill(await redisPid(runner), 'SIGKILL');
+    await runner.says(again('redis', 'was ended by SIGKILL'));
+    await until('Redis answers', async () => (await redisPid(runner).catch(() => undefined)) !== undefined);
     expect(await forceStop(runner)).toBe(130);
     expect(runner.living()).toEqual([]);
   });
@@ -319,7 +310,7 @@ describe('faults', () => {
     expect(runner.text()).toBe(`${line}\n`);
   });
 
-  it.each(['worker', 'api', 'dispatcher', 'simulator'])(
+  it.each(['simulator', 'api'])(
     'of a %s that dies at each start: which, exit code and last lines; the rest is stopped',
     async (name) => {
       const runner = await start({ STAND_IN_DIES: name });
@@ -343,15 +334,6 @@ describe('faults', () => {
     expect(await runner.exit()).toBe(1);
     expect(runner.text()).toContain('redis was ended by SIGKILL. Its last lines:');
     expect(runner.living()).toEqual([]);
-  });
-
-  it('of a second start on the same data: it is refused, the first goes on', async () => {
-    const first = await start();
-    const [, url] = await first.says(READY);
-    const second = await start();
-    expect(await second.exit()).toBe(1);
-    expect(second.text()).toContain(`Another npm start (process ${first.process.pid}) is using this folder's .data.`);
-    expect((await fetch(`${url}/readyz`)).status).toBe(200);
   });
 
   it('of three starts in the same moment: one runs', async () => {

@@ -1,0 +1,35 @@
+import { expect, it } from 'vitest';
+import { readRunnerSettings, startsRedis, startsSimulator, webhooksToThisMachine } from '../settings.mjs';
+
+const read = (env: NodeJS.ProcessEnv) => readRunnerSettings('/nowhere', env);
+
+it('starts a Redis and a simulator unless settings name others', () => {
+  expect([startsRedis(read({})), startsSimulator(read({}))]).toEqual([true, true]);
+  expect([startsRedis(read({ REDIS_URL: ' ' })), startsSimulator(read({ COMFYUI_URLS: '' }))]).toEqual([true, true]);
+});
+
+it.each(['REDIS_URL', 'REDIS_SENTINELS', 'REDIS_CLUSTER', 'REDIS_URL_FILE'])(
+  'starts no Redis, but a simulator, when %s names one',
+  (name) => {
+    const settings = read({ [name]: '127.0.0.1:1' });
+    expect([startsRedis(settings), startsSimulator(settings)]).toEqual([false, true]);
+  },
+);
+
+it.each(['COMFYUI_URLS', 'COMFYUI_INSTANCES_FILE'])('starts no simulator, but a Redis, when %s is set', (name) => {
+  const settings = read({ [name]: 'http://127.0.0.1:1' });
+  expect([startsRedis(settings), startsSimulator(settings)]).toEqual([true, false]);
+});
+
+it.each([
+  [{}, { WEBHOOK_ALLOW: '127.0.0.0/8,localhost,::1' }],
+  [{ HOST: 'localhost' }, { WEBHOOK_ALLOW: '127.0.0.0/8,localhost,::1' }],
+  [{ WEBHOOK_ALLOW: 'hooks.internal' }, {}],
+  [{ WEBHOOK_ALLOW: '' }, {}],
+  [{ HOST: '0.0.0.0', ALLOW_ANONYMOUS: '1' }, {}],
+])(
+  'with %j adds %j, so that webhooks to this machine are let through while nobody else reaches the api',
+  (env, added) => {
+    expect(webhooksToThisMachine(env, read(env))).toEqual(added);
+  },
+);
