@@ -32,7 +32,7 @@ const nodes = (which: string) =>
 
 const pemFile = (what: string) => Type.Optional(Type.String({ description: `PEM file of ${what}` }));
 
-/** Every variable the services read, with its default and meaning. README's table is held against it by a test. */
+/** Every variable the services read, with its default and meaning. docs/settings.md is made of it. */
 export const settingsSchema = Type.Object({
   // where things are
   PORT: integer(3000, 0, 'Port of the API; 0 takes a free one', 65_535),
@@ -55,7 +55,7 @@ export const settingsSchema = Type.Object({
   }),
   API_KEYS_FILE: Type.Optional(
     Type.String({
-      description: 'JSON file of the API keys, read again when it changes; absent: nobody is asked who they are',
+      description: 'JSON file of the API keys, read again when it changes; without it nobody needs a key',
     }),
   ),
   ALLOW_ANONYMOUS: Type.Enum(['0', '1'], {
@@ -65,7 +65,7 @@ export const settingsSchema = Type.Object({
   CORS_ORIGINS: Type.Optional(
     Type.String({
       pattern: '^\\s*(\\*|https?://[^\\s,/]+(\\s*,\\s*https?://[^\\s,/]+)*)\\s*$',
-      description: 'Comma-separated origins whose pages may call the API, or *; absent: none but its own',
+      description: 'Comma-separated origins whose pages may call the API, or *; not set: only its own pages',
     }),
   ),
   IMAGES: Type.Enum(['signed', 'public'], {
@@ -73,7 +73,7 @@ export const settingsSchema = Type.Object({
     description:
       'signed: with keys, pictures are shown to their key and to signed URLs that expire; public: to anybody who knows the name',
   }),
-  SIGNED_URL_SECONDS: integer(86_400, 60, 'How long a signed URL in an answer is good, at least', 604_800),
+  SIGNED_URL_SECONDS: integer(86_400, 60, 'How long a signed URL in an answer is valid, at least', 604_800),
   REDIS_URL: Type.String({
     default: 'redis://127.0.0.1:6379',
     pattern: '^rediss?://',
@@ -91,7 +91,7 @@ export const settingsSchema = Type.Object({
     Type.String({ writeOnly: true, description: 'Password of the Sentinels themselves, if they ask for one' }),
   ),
   REDIS_CLUSTER: nodes('nodes of a Redis Cluster; of REDIS_URL only user, password and TLS count then'),
-  REDIS_CA_FILE: pemFile('the authorities that the certificates of Redis are checked against; absent: those of Node'),
+  REDIS_CA_FILE: pemFile('the authorities that the certificates of Redis are checked against; not set: those of Node'),
   REDIS_CERT_FILE: pemFile('the certificate that Redis is shown, if it asks for one'),
   REDIS_KEY_FILE: pemFile('the private key of that certificate'),
   REDIS_WAIT_REPLICAS: integer(
@@ -153,13 +153,12 @@ export const settingsSchema = Type.Object({
   S3_ENDPOINT: Type.Optional(
     Type.String({
       pattern: '^https?://[^\\s/?#]+/?$',
-      description: 'http(s) address of an S3 that is not of AWS (MinIO, Ceph, R2, …)',
+      description: 'http(s) address of an S3 other than AWS (MinIO, Ceph, R2, …)',
     }),
   ),
   S3_PATH_STYLE: Type.Enum(['0', '1'], {
     default: '0',
-    description:
-      '1 puts the bucket into the path of the address, not before its host, as most S3 but that of AWS want it',
+    description: '1 puts the bucket into the path of the address, not before its host; most S3 other than AWS want it',
   }),
   S3_READS: Type.Enum(['proxied', 'presigned'], {
     default: 'proxied',
@@ -221,7 +220,7 @@ export const settingsSchema = Type.Object({
     Type.String({
       pattern: '^https?://[^/\\s?#]+(/[^\\s?#]*)?$',
       description:
-        'http(s) address of a collector of OpenTelemetry, to which traces are sent; absent: nothing is traced',
+        'http(s) address of a collector of OpenTelemetry, to which traces are sent; not set: nothing is traced',
     }),
   ),
   // limits of a request
@@ -233,7 +232,7 @@ export const settingsSchema = Type.Object({
   MAX_COUNT: integer(8, 1, 'Most pictures of one job'),
   MAX_METADATA_BYTES: integer(1024, 0, 'Most bytes of metadata, as JSON'),
   MAX_JSON_BYTES: integer(MIB, 1024, 'Largest JSON body, in bytes, besides the picture in it'),
-  MAX_JSON_DEPTH: integer(64, 4, 'Most arrays and objects inside of each other in a JSON body'),
+  MAX_JSON_DEPTH: integer(64, 4, 'Deepest nesting of arrays and objects in a JSON body'),
   MAX_JSON_VALUES: integer(50_000, 100, 'Most values in a JSON body'),
   MAX_JSON_NAMES: integer(5000, 100, 'Most different names of fields in a JSON body'),
   MAX_NAME_BYTES: integer(1024, 64, 'Longest name of a field of a body, in bytes'),
@@ -241,18 +240,18 @@ export const settingsSchema = Type.Object({
   MAX_UNPACK_RATIO: integer(
     20,
     1,
-    'Most bytes that a packed body (gzip, deflate, br) may have for each that arrived, beyond MAX_JSON_BYTES',
+    'Most bytes that a compressed body (gzip, deflate, br) may unpack to for each that arrived, beyond MAX_JSON_BYTES',
   ),
   MIN_UPLOAD_BYTES_PER_SECOND: integer(
     1024,
     1,
-    'A body of which less arrives, for ten seconds, is answered 408 body_too_slow',
+    'A body that arrives more slowly than this for ten seconds is answered 408 body_too_slow',
   ),
   MAX_IMAGE_BYTES: integer(20 * MIB, 1024, 'Largest uploaded picture, in bytes'),
   MAX_IMAGE_PIXELS: integer(40_000_000, 4096, 'Largest uploaded picture, in pixels'),
   MAX_DECODINGS: integer(2, 1, 'Pictures that one API decodes at a time; the others wait for their turn'),
   MAX_FETCHES: integer(16, 1, 'Pictures that one API fetches at a time for image_url; the others wait for their turn'),
-  IMAGE_URL_TIMEOUT_MS: integer(15_000, 100, 'Longest fetching of a picture named by image_url'),
+  IMAGE_URL_TIMEOUT_MS: integer(15_000, 100, 'Longest time to fetch a picture named by image_url'),
   IMAGE_URL_ALLOW: targets('image_url may name although they are not public'),
   IMAGE_WIDTHS: Type.String({
     default: '64,128,256,384,512,768,1024,1536,2048',
@@ -262,12 +261,12 @@ export const settingsSchema = Type.Object({
   MAX_UPLOADING_BYTES: integer(
     512 * MIB,
     MIB,
-    'Most bytes of bodies of /img2img in the hands of one API at a time; what comes on top is refused with overloaded',
+    'Most bytes of /img2img bodies that one API holds at a time; more are refused with overloaded',
   ),
   KEY_UPLOADING_BYTES: integer(
     256 * MIB,
     MIB,
-    'Most of MAX_UPLOADING_BYTES that one API key has at a time; what comes on top is refused with rate_limited',
+    'Most of MAX_UPLOADING_BYTES that one API key may use at a time; more is refused with rate_limited',
   ),
   MAX_STREAMS: integer(5000, 1, 'Most event streams that one API has open at a time'),
   KEY_STREAMS: integer(
@@ -280,7 +279,7 @@ export const settingsSchema = Type.Object({
   // limits of a key that has none of its own in API_KEYS_FILE
   KEY_REQUESTS_PER_MINUTE: integer(6000, 1, 'Most requests of one API key a minute'),
   KEY_JOBS_WAITING: integer(2000, 1, 'Most jobs of one API key that wait'),
-  KEY_JOBS_RUNNING: integer(1000, 1, 'Most jobs of one API key that are in the hands of workers at a time'),
+  KEY_JOBS_RUNNING: integer(1000, 1, 'Most jobs of one API key that workers hold at a time'),
   KEY_UPLOAD_BYTES_PER_DAY: integer(10 * 1024 * MIB, 0, 'Most bytes of pictures that one API key may send a day (UTC)'),
   KEY_JOBS_KEPT: integer(
     100_000,
@@ -290,18 +289,22 @@ export const settingsSchema = Type.Object({
   // limits of the queue
   MAX_OPEN_JOBS: integer(10_000, 1, 'Most jobs accepted and not ended; more are refused with queue_full'),
   MAX_QUEUED_SECONDS: integer(86_400, 1, 'A job still queued after this long expires'),
-  MAX_ATTEMPTS: integer(3, 1, 'Executions of a job that ComfyUI loses before it fails'),
-  MAX_REFUSALS: integer(10, 1, 'Times ComfyUIs may refuse or lose a job before it begins, before it fails'),
+  MAX_ATTEMPTS: integer(3, 1, 'How often a job that ComfyUI loses is executed before it fails'),
+  MAX_REFUSALS: integer(10, 1, 'How often instances may refuse or lose a job that has not begun before it fails'),
   MAX_INSTANCE_DEATHS: integer(
     2,
     1,
-    'ComfyUI instances that may die while they execute a job before the job fails with instance_killed',
+    'How many instances may die while they execute a job before it fails with instance_killed',
   ),
-  MAX_WORKER_DEATHS: integer(10, 1, 'Times a worker may die holding a job before the job fails with worker_killed'),
+  MAX_WORKER_DEATHS: integer(
+    10,
+    1,
+    'How often a worker may die while it holds a job before the job fails with worker_killed',
+  ),
   JOB_TTL_SECONDS: integer(
     604_800,
     60,
-    'How long an ended job can be asked for; one with a webhook from when that has come or failed',
+    'How long an ended job is kept; one with a webhook from when that was delivered or failed',
   ),
   IDEMPOTENCY_TTL_SECONDS: integer(86_400, 60, 'How long an Idempotency-Key is remembered'),
   // webhooks
@@ -310,7 +313,7 @@ export const settingsSchema = Type.Object({
       pattern: `^${SECRET}(,${SECRET})?$`,
       writeOnly: true,
       description:
-        'One whsec_… that signs webhooks where there is no API_KEYS_FILE, or two while rotating; with it, only secrets of keys do',
+        'The whsec_… secret that signs webhooks without API_KEYS_FILE, or two while rotating; with it only the secrets of keys sign',
     }),
   ),
   WEBHOOK_ALLOW: targets('webhooks may call although they are not public'),
@@ -320,8 +323,7 @@ export const settingsSchema = Type.Object({
   WEBHOOK_RETRY_SECONDS: Type.String({
     default: '5,30,120,600,1800,3600,7200',
     pattern: '^\\d{1,6}(\\.\\d{1,3})?(,\\d{1,6}(\\.\\d{1,3})?)*$',
-    description:
-      'How long a webhook that was not taken waits for its next try, after each failed one; then it has failed',
+    description: 'Pauses between the tries of a webhook that was not taken; after the last try it has failed',
   }),
   // what is kept
   FRAMES_MAX_AGE_SECONDS: integer(604_800, 60, 'Pictures older than this are deleted, with their jobs'),
@@ -358,20 +360,20 @@ export const settingsSchema = Type.Object({
   COMFYUI_RESTART_COMMAND: Type.Optional(
     Type.String({
       description:
-        'Shell command that restarts a ComfyUI that is wedged or broken, named by COMFY_FLEET_INSTANCE, COMFY_FLEET_URL and COMFY_FLEET_REASON; absent: you do',
+        'Shell command that restarts a ComfyUI that is wedged or broken, named by COMFY_FLEET_INSTANCE, COMFY_FLEET_URL and COMFY_FLEET_REASON; not set: you restart it yourself',
     }),
   ),
   RESTART_TIMEOUT_SECONDS: integer(120, 1, 'How long that command may take; then it is ended'),
   RESTART_WAIT_SECONDS: integer(
     60,
     1,
-    'How long after a restart that did not help the next one comes; doubling, up to half an hour',
+    'Pause after a restart that did not help; it doubles each time, up to half an hour',
   ),
   RESTARTS_PER_HOUR: integer(4, 1, 'Most restarts of one instance within an hour'),
   STORE_RETRY_SECONDS: integer(
     60,
     0,
-    'How long the storing of a finished picture, and the reading of one that a job starts from, is tried again before the job fails; while no picture can be stored it waits instead',
+    'How long storing a finished picture, or reading one that a job starts from, is tried again before the job fails; while no picture at all can be stored it waits instead',
   ),
   FAILURES_TO_REST: integer(
     3,
@@ -381,9 +383,9 @@ export const settingsSchema = Type.Object({
   REST_SECONDS: integer(
     10,
     1,
-    'How long an instance is first given nothing of what it failed, before it is tried with one job; each rest in a row is twice as long',
+    'How long an instance that failed jobs rests before it is tried with one job; each rest in a row is twice as long',
   ),
-  MAX_REST_SECONDS: integer(600, 1, 'Longest such rest'),
+  MAX_REST_SECONDS: integer(600, 1, 'Longest rest of an instance'),
   BEGIN_SECONDS: integer(
     60,
     1,

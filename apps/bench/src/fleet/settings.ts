@@ -21,7 +21,7 @@ export const dispatcherNames = numbered('dispatcher', FLEET.dispatchers);
 /** Named as their instances are, in the order of their workers. */
 export const simulatorNames = workerNames.flatMap((worker) => numbered(`${worker}/`, FLEET.simulatorsPerWorker));
 
-/** What the checks have to know of the services: their defaults, as README's table has them. */
+/** What the checks have to know of the services: their defaults, as docs/settings.md has them. */
 export const JUDGED: ChaosSettings = {
   ...CHAOS,
   workers: FLEET.workers,

@@ -1,0 +1,35 @@
+import { settingsSchema, simulatorSchema } from '@comfy-fleet/config';
+import { expect, it } from 'vitest';
+import { settingsPage } from '../../docs/settings-page.mjs';
+import { textOf } from './support/files.js';
+
+const own = { properties: {} };
+
+it('docs/settings.md is what `npm run docs:settings` makes of the schemas', async () => {
+  const page = settingsPage({ settings: settingsSchema, simulator: simulatorSchema });
+  expect(await textOf('docs/settings.md'), 'run `npm run docs:settings`').toBe(page);
+});
+
+it('has an entry for every setting, with its default, its bounds and its meaning', async () => {
+  const page = await textOf('docs/settings.md');
+  for (const schema of [settingsSchema, simulatorSchema])
+    for (const [name, { description }] of Object.entries(propertiesOf(schema)))
+      if (schema === settingsSchema || !name.startsWith('LOG_'))
+        expect(page.replaceAll('\n  ', ' '), name).toMatch(
+          new RegExp(`\\n- \\*\\*\`${name}\`\\*\\* \\(.+\\): ${literal(description)}`),
+        );
+  expect(page).toContain('- **`PORT`** (`3000`; 0 to 65535): ');
+});
+
+it('is refused while a setting has no topic to stand under', () => {
+  const settings = { properties: { NEW_THING: { description: 'what it does' } } };
+  expect(() => settingsPage({ settings, simulator: own })).toThrow('NEW_THING wants one topic and has no topic');
+});
+
+function literal(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+}
+
+function propertiesOf(schema: object): Record<string, { description: string }> {
+  return (JSON.parse(JSON.stringify(schema)) as { properties: Record<string, { description: string }> }).properties;
+}
