@@ -22,7 +22,7 @@ const rulesOf = async (name: string) => {
 };
 const recorded = await rulesOf('recording.yml');
 const alerts = await rulesOf('alerts.yml');
-const runbook = await textOf('infra/README.md');
+const runbook = await textOf('docs/runbook.md');
 const dashboard = JSON.parse(await textOf('infra/grafana/dashboards/fleet.json')) as object;
 
 /** Names of series that can be asked for, beside those that rules record. */
@@ -107,8 +107,8 @@ describe('an alert', () => {
       const { summary, description, runbook_url } = rule.annotations ?? {};
       expect(summary?.length).toBeGreaterThan(10);
       expect(description?.length).toBeGreaterThan(20);
-      expect(runbook_url).toBe(`infra/README.md#${name?.toLowerCase()}`);
-      expect(runbook).toContain(`\n### ${name}\n`);
+      expect(runbook_url).toBe(`docs/runbook.md#${name?.toLowerCase()}`);
+      expect(runbook).toContain(`\n## ${name}\n`);
     },
   );
 
