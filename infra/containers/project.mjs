@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { ok } from './shell.mjs';
 
 /**
- * Copies what git knows or would take of the project, as it is here, into a folder, and makes there what is secret, as README
+ * Copies what git knows or would take of the project, as it is here, into a folder, and makes there what is secret, as docs/deploy.md
  * says. Nothing of this clone's own (.env, .data, what is built) comes along.
  * @param {string} root
  * @param {string} folder
@@ -25,7 +25,7 @@ export async function copyProject(root, folder) {
 }
 
 /**
- * A key as README makes one.
+ * A key as docs/deploy.md makes one.
  * @param {string} root
  * @param {string} file
  * @param {string} id

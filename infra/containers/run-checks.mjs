@@ -23,7 +23,7 @@ const DATA = join(ROOT, '.data/containers');
 const HEALTHY_WITHIN = 30;
 
 /**
- * Does in containers what README says can be done, and ends what it started.
+ * Does in containers what docs/deploy.md says can be done, and ends what it started.
  * @returns {Promise<number>} the exit code
  */
 export async function runChecks() {

@@ -9,7 +9,7 @@ export const SERVICES = ['redis', 'simulator', 'api', 'worker', 'dispatcher'];
 /** @typedef {ReturnType<typeof createStack>} Stack */
 
 /**
- * The services of docker-compose.yml with the simulator, as README brings them up.
+ * The services of docker-compose.yml with the simulator, as docs/deploy.md brings them up.
  * @param {import('./engine.mjs').Engine} engine
  * @param {string} folder of the project
  * @param {AbortSignal} signal stops every command

@@ -177,9 +177,9 @@ describe('doctor on a broken set-up', () => {
     }
   });
 
-  it('where the user of Redis may not do what the services do; with what infra/README.md gives a user all is well', async () => {
-    const runbook = await readFile(fileURLToPath(new URL('../../../infra/README.md', import.meta.url)), 'utf8');
-    const rules = /ACL SETUSER fleet (.*)/.exec(runbook)?.[1]?.replace('>password', `>${PASSWORD}`).split(' ') ?? [];
+  it('where the user of Redis may not do what the services do; with what docs/deploy.md gives a user all is well', async () => {
+    const guide = await readFile(fileURLToPath(new URL('../../../docs/deploy.md', import.meta.url)), 'utf8');
+    const rules = /ACL SETUSER fleet (.*)/.exec(guide)?.[1]?.replace('>password', `>${PASSWORD}`).split(' ') ?? [];
     const as = async (...user: string[]) => {
       const url = new URL(await ownRedis({}, ['--user', 'fleet', ...user]));
       return examine({ REDIS_URL: `redis://fleet:${PASSWORD}@${url.host}` });

@@ -23,7 +23,7 @@ it('warns of keys that every user of the machine can read', async () => {
   expect(await checkMode(path)).toMatchObject([{ level: 'warn', mend: `chmod 640 ${path}` }]);
 });
 
-it('finds nothing wrong with mode 644 in a folder that others cannot enter, as README makes it for Compose', async () => {
+it('finds nothing wrong with mode 644 in a folder that others cannot enter, as docs/deploy.md makes it for Compose', async () => {
   expect(await checkMode(await keysIn(0o700))).toEqual([]);
 });
 

@@ -3,7 +3,7 @@ import { MulterError } from 'multer';
 
 /**
  * Names what went wrong while Express, body-parser or multer read a request. Anything else comes back as it is.
- * The codes are those of body-parser (README, "Errors") and of multer (lib/multer-error.js).
+ * The codes are those of body-parser (its README, "Errors") and of multer (lib/multer-error.js).
  */
 export function readingError(error: unknown): unknown {
   if (error instanceof MulterError) return formError(error);

@@ -43,7 +43,7 @@ async function* examine({ env, log: stream }: Surroundings): AsyncGenerator<Find
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     for (const fault of error.faults)
-      yield fail(fault, 'correct it in the environment or in .env; README lists all settings');
+      yield fail(fault, 'correct it in the environment or in .env; docs/settings.md lists all settings');
     return;
   }
   yield ok('every setting has a value that it may have');

@@ -23,7 +23,7 @@ export async function checkComfyui(
     instances = await readInstances(config, env);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    return error.faults.map((fault) => fail(fault, 'correct the file; README says what goes into it'));
+    return error.faults.map((fault) => fail(fault, 'correct the file; docs/deploy.md says what goes into it'));
   }
   if (instances.length === 0) {
     const mend = 'where a worker runs, set COMFYUI_URLS to the addresses of its instances, e.g. http://127.0.0.1:8188';

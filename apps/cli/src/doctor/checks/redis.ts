@@ -25,8 +25,7 @@ function unreachable(address: string, error: unknown): Finding {
   const { fail } = reportOf('redis');
   const words = reasonOf(error);
   if (/NOPERM/.test(words)) {
-    const mend =
-      'allow the user of REDIS_URL what a fleet does; infra/README.md has the line for ACL SETUSER, under Redis';
+    const mend = 'allow the user of REDIS_URL what a fleet does; docs/deploy.md has the line for ACL SETUSER';
     return fail(`it forbids at ${address} what the services do (${words})`, mend);
   }
   if (/WRONGPASS|NOAUTH/.test(words)) {

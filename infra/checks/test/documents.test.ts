@@ -1,0 +1,78 @@
+import { existsSync } from 'node:fs';
+import { posix } from 'node:path';
+import { expect, it } from 'vitest';
+import { ROOT, SETTINGS, textOf } from './support/files.js';
+import { codeOf, linksOf, type Page, pages } from './support/markdown.js';
+
+const all = await pages();
+const byPath = new Map(all.map((page) => [page.path, page]));
+
+/** What `find` finds wrong, with the page that it is on. */
+const faults = (find: (page: Page) => readonly string[]) =>
+  all.flatMap((page) => find(page).map((fault) => `${page.path}: ${fault}`));
+
+/** The page or file that a link leads to, from the root of the repository. */
+const targetOf = ({ path }: Page, file: string) =>
+  file === '' ? path : posix.normalize(posix.join(posix.dirname(path), file));
+
+it('has no link that leads nowhere', () => {
+  const broken = faults((page) =>
+    linksOf(page).filter((link) => {
+      if (/^[a-z]+:/.test(link)) return false;
+      const [file = '', anchor] = link.split('#');
+      const target = targetOf(page, file);
+      if (anchor !== undefined) return byPath.get(target)?.anchors.has(anchor) !== true;
+      return !existsSync(`${ROOT}/${target}`);
+    }),
+  );
+  expect(broken).toEqual([]);
+});
+
+it('has no page that links from README.md do not lead to', () => {
+  const reached = new Set(['README.md']);
+  for (const path of reached) {
+    const page = byPath.get(path);
+    for (const link of page === undefined ? [] : linksOf(page)) {
+      const [file = ''] = link.split('#');
+      if (page !== undefined && byPath.has(targetOf(page, file))) reached.add(targetOf(page, file));
+    }
+  }
+  expect(all.map(({ path }) => path).filter((path) => !reached.has(path))).toEqual([]);
+});
+
+it('names no file and no folder of the project that is not there', () => {
+  const path = /^(apps|packages|infra|docs|workflows)\/[\w./-]+$/;
+  expect(faults((page) => codeOf(page).filter((code) => path.test(code) && !existsSync(`${ROOT}/${code}`)))).toEqual(
+    [],
+  );
+});
+
+it('names no command of npm that package.json does not have', async () => {
+  const { scripts } = JSON.parse(await textOf('package.json')) as { scripts: Record<string, string> };
+  const commandsOf = ({ lines }: Page) =>
+    [...lines.join('\n').matchAll(/\bnpm run (?:--silent )?([\w:]+)/g)].map(([, name = '']) => name);
+  expect(faults((page) => commandsOf(page).filter((name) => scripts[name] === undefined))).toEqual([]);
+});
+
+/** Environment variables that other programs read, and what the command of a restart is given. */
+const OF_OTHERS = /^(AWS_|OTEL_|COMFY_FLEET_(INSTANCE|URL|REASON)$|CUDA_VISIBLE_DEVICES$)/;
+
+it('names no setting that no service reads', () => {
+  const variable = /^[A-Z][A-Z0-9]*_[A-Z0-9_]*[A-Z0-9]$/;
+  const unknown = (name: string) => variable.test(name) && !SETTINGS.has(name) && !OF_OTHERS.test(name);
+  expect(faults((page) => codeOf(page).filter(unknown))).toEqual([]);
+});
+
+it('has lines of at most 120 columns, but for the list of metrics', () => {
+  const long = faults(({ path, lines }) =>
+    path.endsWith('METRICS.md') ? [] : lines.flatMap((line, n) => ([...line].length > 120 ? [`line ${n + 1}`] : [])),
+  );
+  expect(long).toEqual([]);
+});
+
+it.each([
+  ['README.md', 180],
+  ['ARCHITECTURE.md', 120],
+])('%s has at most %i lines', async (path, most) => {
+  expect((await textOf(path)).trimEnd().split('\n').length).toBeLessThanOrEqual(most);
+});

@@ -1,0 +1,68 @@
+import { readdirSync } from 'node:fs';
+import { ROOT, textOf } from './files.js';
+
+/** A page in Markdown. */
+export interface Page {
+  /** From the root of the repository. */
+  readonly path: string;
+  readonly lines: readonly string[];
+  /** The lines outside of blocks of code. */
+  readonly prose: readonly string[];
+  /** What a link may name after its #: as GitHub makes it of the headings. */
+  readonly anchors: ReadonlySet<string>;
+}
+
+/** Every page for people that the repository has. */
+export async function pages(): Promise<Page[]> {
+  const docs = readdirSync(`${ROOT}/docs`, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    name.endsWith('.md'),
+  );
+  const paths = [
+    'README.md',
+    'ARCHITECTURE.md',
+    'infra/README.md',
+    'workflows/README.md',
+    'packages/telemetry/METRICS.md',
+    ...docs.map((name) => `docs/${name}`).toSorted(),
+  ];
+  return Promise.all(paths.map(async (path) => pageOf(path, await textOf(path))));
+}
+
+function pageOf(path: string, text: string): Page {
+  const lines = text.split('\n');
+  let inCode = false;
+  const prose = lines.filter((line) => {
+    if (!/^\s*```/.test(line)) return !inCode;
+    inCode = !inCode;
+    return false;
+  });
+  return { path, lines, prose, anchors: anchorsOf(prose) };
+}
+
+function anchorsOf(prose: readonly string[]): Set<string> {
+  const anchors = new Set<string>();
+  for (const line of prose) {
+    const [, heading] = /^#{1,6} (.+)$/.exec(line) ?? [];
+    if (heading === undefined) continue;
+    const plain = heading
+      .replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1')
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '');
+    const slug = plain.trim().replaceAll(' ', '-');
+    let name = slug;
+    for (let n = 1; anchors.has(name); n++) name = `${slug}-${n}`;
+    anchors.add(name);
+  }
+  return anchors;
+}
+
+/** Where the links of a page lead. */
+export function linksOf({ prose }: Page): string[] {
+  const text = prose.join('\n').replaceAll(/`[^`]*`/g, '');
+  return [...text.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target);
+}
+
+/** What a page has between backticks. */
+export function codeOf({ prose }: Page): string[] {
+  return [...prose.join('\n').matchAll(/`([^`]+)`/g)].map(([, code = '']) => code);
+}
