@@ -10,7 +10,8 @@ import { textOf } from './support/files.js';
 import { differs, stepsOf } from './support/guide.js';
 
 const guide = await textOf('docs/api.md');
-const steps = stepsOf(guide);
+/** Where the pages say that the API is. */
+const SHOWN = 'http://127.0.0.1:3000';
 
 let dir: string;
 let simulator: Simulator;
@@ -38,17 +39,26 @@ async function paste(blocks: readonly string[]): Promise<{ code: number; output:
   return [...results].map(([, output = '', code]) => ({ output, code: Number(code) }));
 }
 
-it('succeeds with every block of the API guide that is pasted into a shell, and prints what the guide shows', async () => {
-  const shown = 'http://127.0.0.1:3000';
-  expect(steps[0]?.commands).toBe(`API=${shown}`);
-  const results = await paste(steps.map(({ commands }) => commands.replace(shown, fleet.url)));
+/** Pastes the blocks of a page, with the address at which the system is served here, and finds what the page shows otherwise. */
+async function faultsOf(page: string): Promise<string[]> {
+  const steps = stepsOf(page);
+  expect(steps[0]?.commands).toContain(`API=${SHOWN}`);
+  const results = await paste(steps.map(({ commands }) => commands.replace(SHOWN, fleet.url)));
   expect(results).toHaveLength(steps.length);
-  const faults = steps.flatMap((step, n) => {
+  return steps.flatMap((step, n) => {
     const { code, output } = results[n] ?? { code: -1, output: '' };
     const fault = code === 0 ? differs(step, output) : `exit code ${code}`;
-    return fault === undefined ? [] : [`docs/api.md:${step.line}: ${fault}\n${output.slice(0, 2000)}`];
+    return fault === undefined ? [] : [`line ${step.line}: ${fault}\n${output.slice(0, 2000)}`];
   });
-  expect(faults).toEqual([]);
+}
+
+it('succeeds with every block of the API guide that is pasted into a shell, and prints what the guide shows', async () => {
+  expect(await faultsOf(guide)).toEqual([]);
+});
+
+it('makes the first picture as README says', async () => {
+  const [, section = ''] = /\n## First picture\n([\s\S]*?)\n## /.exec(await textOf('README.md')) ?? [];
+  expect(await faultsOf(section)).toEqual([]);
 });
 
 it('has every call that the service has in the list of all calls', async () => {
