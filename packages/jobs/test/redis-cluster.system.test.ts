@@ -1,11 +1,11 @@
 import { until } from '@comfy-fleet/testing';
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
 import { openFleet, startNext, succeeded, untilAnswering } from './builders.js';
 import { expectNothingLost, kill, type Place, PREFIX, WAIT } from './changing-primary.js';
 import { cluster } from './redis-places.js';
 
 async function inCluster(): Promise<Place> {
-  const { set, ...place } = await cluster({ replicas: 1 });
+  const { set, ...place } = await cluster(onTestFinished, { replicas: 1 });
   const fleet = await openFleet({ ...place, prefix: PREFIX, wait: WAIT });
   return { fleet, primary: () => set.primaryOf(PREFIX), failOver: () => set.failOver(PREFIX) };
 }
@@ -19,7 +19,7 @@ it('loses nothing that was acknowledged when the primary of a Cluster hands over
 });
 
 it('waits for a node of a Cluster that restarts and has no replica', async () => {
-  const { set, ...place } = await cluster();
+  const { set, ...place } = await cluster(onTestFinished);
   const fleet = await openFleet({ ...place, prefix: PREFIX });
   const source = await fleet.claims();
   const { id } = (await fleet.submit()).record;

@@ -1,21 +1,44 @@
 import { Writable } from 'node:stream';
 import { createLogger } from '@comfy-fleet/telemetry';
 import { freePort, redisSettings, until } from '@comfy-fleet/testing';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { producerConnection } from '../src/connection.js';
 import type { JobStreamItem } from '../src/index.js';
 import { anAnnouncement, openFleet, ownRedis, startNext, succeeded, untilAnswering, within } from './builders.js';
 import { dispatch, taken } from './deliveries-builders.js';
 import { openKeeper } from './keepers.js';
-import { cluster, clusterOverTls, oneServerOverTls, sentinels, sentinelsOverTls } from './redis-places.js';
+import { type AtEnd, cluster, clusterOverTls, oneServerOverTls, sentinels, sentinelsOverTls } from './redis-places.js';
+
+const ends: (() => Promise<void>)[] = [];
+afterAll(async () => {
+  await Promise.all(ends.map((end) => end()));
+});
+
+/** The same place for all tests, each of which has keys of its own; started when one asks for it. */
+function shared<P>(start: (atEnd: AtEnd) => Promise<P>): () => Promise<P> {
+  let place: Promise<P> | undefined;
+  return () => (place ??= start((end) => void ends.push(end)));
+}
+const places = {
+  oneServerOverTls: shared(oneServerOverTls),
+  sentinels: shared((atEnd) => sentinels(atEnd, { replicas: 2 })),
+  sentinelsOverTls: shared(sentinelsOverTls),
+  cluster: shared(cluster),
+  clusterOverTls: shared(clusterOverTls),
+};
 
 describe.each([
-  ['one server over TLS with a client certificate, as an ACL user', oneServerOverTls],
-  ['the primary of Sentinels', () => sentinels({ replicas: 2 })],
-  ['the primary of Sentinels over TLS, with passwords', sentinelsOverTls],
-  ['a Cluster', () => cluster()],
-  ['a Cluster over TLS with a client certificate, as an ACL user', clusterOverTls],
+  ['one server over TLS with a client certificate, as an ACL user', places.oneServerOverTls],
+  ['the primary of Sentinels', places.sentinels],
+  ['the primary of Sentinels over TLS, with passwords', places.sentinelsOverTls],
+  ['a Cluster', places.cluster],
+  ['a Cluster over TLS with a client certificate, as an ACL user', places.clusterOverTls],
 ])('at %s', (_where, start) => {
+  // Before the tests, which wait for some things a few seconds only.
+  beforeAll(async () => {
+    await start();
+  });
+
   it('a job goes its whole way: queued, claimed, followed live, finished, told of by webhook, swept, forgotten', async () => {
     const fleet = await openFleet(await start());
     const { ledger, keys } = fleet;
@@ -112,12 +135,12 @@ async function saidOf(place: Parameters<typeof openFleet>[0] & { url: string }):
 
 describe('a connection says once why it cannot be made', () => {
   it('to a server that knows another password', async () => {
-    const place = await oneServerOverTls();
+    const place = await places.oneServerOverTls();
     expect(await saidOf({ ...place, url: place.url.replace('fleet:', 'fleet:not') })).toContain('WRONGPASS');
   });
 
   it('to a server whose certificate is by an authority that is not known', async () => {
-    const { tls, ...place } = await oneServerOverTls();
+    const { tls, ...place } = await places.oneServerOverTls();
     expect(await saidOf({ ...place, tls: { cert: tls?.cert ?? '', key: tls?.key ?? '' } })).toContain('self-signed');
   });
 
@@ -128,7 +151,7 @@ describe('a connection says once why it cannot be made', () => {
   });
 
   it('to a Cluster that knows another password', async () => {
-    const place = await clusterOverTls();
+    const place = await places.clusterOverTls();
     expect(await saidOf({ ...place, url: place.url.replace('fleet:', 'fleet:not') })).toContain('WRONGPASS');
   });
 
@@ -146,7 +169,7 @@ describe('a connection says once why it cannot be made', () => {
 });
 
 it('finds a Cluster by the one of its nodes that is there, and by what that knows', async () => {
-  const { set, ...place } = await cluster();
+  const { set, ...place } = await places.cluster();
   const nodes = [{ host: '127.0.0.1', port: await freePort() }, ...set.nodes.slice(2)];
   const fleet = await openFleet({ ...place, cluster: nodes });
   const { id } = (await fleet.submit()).record;

@@ -8,7 +8,9 @@ import {
   startRedisSentinels,
   startRedisServer,
 } from '@comfy-fleet/testing';
-import { onTestFinished } from 'vitest';
+
+/** Takes what ends what was started: `onTestFinished`, or what keeps it until the file is done. */
+export type AtEnd = (end: () => Promise<void>) => void;
 
 /** How a Redis started for a test is reached. */
 type Place = Partial<RedisSettings> & { readonly url: string };
@@ -18,48 +20,54 @@ const ACL_USER = ['on', '>s:cret/1', '~{*}:*', '&{*}:*', '+@all', '-@admin', '-@
 const AS_USER = `fleet:${encodeURIComponent('s:cret/1')}@`;
 const user = ['--user', 'fleet', ...ACL_USER];
 
-async function certificates(): Promise<Certificates> {
+async function certificates(atEnd: AtEnd): Promise<Certificates> {
   const made = await makeCertificates();
-  onTestFinished(() => made.remove());
+  atEnd(() => made.remove());
   return made;
 }
 
 const tlsOf = ({ cert, key }: Certificates) => ({ ca: cert, cert, key });
 
-export async function oneServerOverTls(): Promise<Place> {
-  const made = await certificates();
+export async function oneServerOverTls(atEnd: AtEnd): Promise<Place> {
+  const made = await certificates(atEnd);
   const server = await startRedisServer({ certificates: made, args: user });
-  onTestFinished(() => server.close());
+  atEnd(() => server.close());
   return { url: `rediss://${AS_USER}127.0.0.1:${server.port}`, tls: tlsOf(made) };
 }
 
 type SentinelOptions = Parameters<typeof startRedisSentinels>[0];
 
-export async function sentinels(options: SentinelOptions = {}): Promise<Place & { readonly set: RedisSentinels }> {
+export async function sentinels(
+  atEnd: AtEnd,
+  options: SentinelOptions = {},
+): Promise<Place & { readonly set: RedisSentinels }> {
   const set = await startRedisSentinels(options);
-  onTestFinished(() => set.close());
+  atEnd(() => set.close());
   return { url: 'redis://unused', sentinel: { nodes: set.nodes, name: set.name, password: undefined }, set };
 }
 
-export async function sentinelsOverTls(): Promise<Place> {
-  const made = await certificates();
+export async function sentinelsOverTls(atEnd: AtEnd): Promise<Place> {
+  const made = await certificates(atEnd);
   const options = { certificates: made, password: 'secret', sentinelPassword: 'other' };
-  const { sentinel, set } = await sentinels(options);
+  const { sentinel, set } = await sentinels(atEnd, options);
   const { nodes, name } = sentinel ?? set;
   return { url: 'rediss://:secret@unused', sentinel: { nodes, name, password: 'other' }, tls: tlsOf(made) };
 }
 
 type ClusterOptions = Parameters<typeof startRedisCluster>[0];
 
-export async function cluster(options: ClusterOptions = {}): Promise<Place & { readonly set: RedisCluster }> {
+export async function cluster(
+  atEnd: AtEnd,
+  options: ClusterOptions = {},
+): Promise<Place & { readonly set: RedisCluster }> {
   const set = await startRedisCluster(options);
-  onTestFinished(() => set.close());
+  atEnd(() => set.close());
   return { url: 'redis://unused', cluster: set.nodes, set };
 }
 
-export async function clusterOverTls(): Promise<Place> {
-  const made = await certificates();
-  const { set } = await cluster({ certificates: made, args: user });
+export async function clusterOverTls(atEnd: AtEnd): Promise<Place> {
+  const made = await certificates(atEnd);
+  const { set } = await cluster(atEnd, { certificates: made, args: user });
   // One is enough to begin with.
   return { url: `rediss://${AS_USER}unused`, cluster: set.nodes.slice(0, 1), tls: tlsOf(made) };
 }

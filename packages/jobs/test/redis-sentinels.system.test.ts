@@ -1,11 +1,11 @@
 import { until } from '@comfy-fleet/testing';
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
 import { openFleet, startNext, succeeded, untilAnswering } from './builders.js';
 import { expectNothingLost, kill, type Place, PREFIX, WAIT } from './changing-primary.js';
 import { sentinels } from './redis-places.js';
 
 async function bySentinels(replicas: number): Promise<Place> {
-  const { set, ...place } = await sentinels({ replicas });
+  const { set, ...place } = await sentinels(onTestFinished, { replicas });
   const fleet = await openFleet({ ...place, prefix: PREFIX, wait: WAIT });
   return { fleet, primary: set.primary, failOver: set.failOver };
 }

@@ -38,6 +38,8 @@ export interface RedisSentinelsOptions {
 const NAME = 'fleet';
 const SENTINELS = 3;
 const QUORUM = 2;
+/** In ms. */
+const LOOKING = 'INFO-PERIOD 500 PUBLISH-PERIOD 300 ASK-PERIOD 300';
 
 export async function startRedisSentinels(options: RedisSentinelsOptions = {}): Promise<RedisSentinels> {
   const started: RedisServer[] = [];
@@ -65,6 +67,11 @@ async function startInto(started: RedisServer[], options: RedisSentinelsOptions)
     ...(sentinelPassword === undefined ? [] : [`requirepass ${sentinelPassword}`]),
   ];
   const sentinels = await begin(SENTINELS, ['--sentinel'], watching);
+
+  // They look around less often by themselves: it takes them 10 s to see that a replica could be a primary.
+  for (const { port } of sentinels) {
+    await askRedis({ port, certificates, password: sentinelPassword }, `SENTINEL DEBUG ${LOOKING}`);
+  }
 
   const askSentinel = async (line: string) => {
     for (const { port } of sentinels) {
