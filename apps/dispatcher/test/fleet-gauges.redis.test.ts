@@ -1,5 +1,6 @@
 import { createLogger, createMetrics } from '@comfy-fleet/telemetry';
-import { expect, it } from 'vitest';
+import { startRedisServer, until } from '@comfy-fleet/testing';
+import { expect, it, onTestFinished } from 'vitest';
 import { showFleet } from '../src/metrics/fleet-gauges.js';
 import { openHousehold } from './household.js';
 
@@ -43,4 +44,30 @@ it('shows jobs that never failed or expired as 0, so that the first ones that do
   expect(lines).toContain('comfy_fleet_jobs_total{kind="text2img",lod="sketch",outcome="expired"} 0');
   expect(lines).toContain('comfy_fleet_jobs_total{kind="img2img",lod="direct_final",outcome="failed"} 0');
   expect(lines.filter((line) => line.startsWith('comfy_fleet_jobs_total{'))).toHaveLength(2 * 4 * 5);
+});
+
+it('shows nothing of the fleet while Redis is away, rather than what was true before, and all of it when it is back', async () => {
+  const redis = await startRedisServer();
+  onTestFinished(() => redis.close());
+  const { create, keeper } = await openHousehold({ url: redis.url });
+  await create();
+  const metrics = createMetrics({ service: 'test', log: createLogger({ service: 'test', level: 'error' }) });
+  showFleet({ metrics, keeper, room: async () => 1234, replicasWanted: 0 });
+  const shown = async () => (await metrics.scrape()).split('\n').filter((line) => line.startsWith('comfy_fleet_'));
+  const isOfFleet = (line: string) => /^comfy_fleet_(jobs_total|queue_jobs|backlog_seconds|fleet_paused)\b/.test(line);
+  const before = (await shown()).filter(isOfFleet);
+  expect(before).toContain('comfy_fleet_backlog_seconds{pool="default"} 10');
+  expect(before).toContain('comfy_fleet_fleet_paused 0');
+
+  await redis.stop();
+  const without = await until('what was read is too old', async () => {
+    const lines = await shown();
+    return !lines.includes('comfy_fleet_fleet_paused 0') && lines;
+  });
+  expect(without.filter(isOfFleet)).toEqual([]);
+  expect(without).toContain('comfy_fleet_frames_free_bytes 1234');
+
+  await redis.restart();
+  await until('it is back', async () => (await shown()).includes('comfy_fleet_fleet_paused 0'));
+  expect((await shown()).filter(isOfFleet)).toEqual(before);
 });

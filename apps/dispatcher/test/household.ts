@@ -33,9 +33,9 @@ interface EndedJob {
 }
 
 /** A ledger and the folders of pictures, with real jobs in them; gone when the test is done. */
-export async function openHousehold() {
+export async function openHousehold({ url = inject('redisUrl') } = {}) {
   const dir = await mkdtemp(join(tmpdir(), 'household-'));
-  const redis = redisSettings({ url: inject('redisUrl'), prefix: uniquePrefix() });
+  const redis = redisSettings({ url, prefix: uniquePrefix() });
   const lines: Record<string, unknown>[] = [];
   const stream = new Writable({
     write: (chunk, _encoding, done) => {

@@ -137,13 +137,13 @@ export async function kill({ primary }: Place): Promise<void> {
 export async function expectNothingLost(place: Place, change: (place: Place) => Promise<void>): Promise<void> {
   const { fleet } = place;
   const flow = await traffic(fleet);
-  const isUnderWay = () => flow.acknowledged.length > 100 && flow.finishes > 50;
+  const isUnderWay = () => flow.acknowledged.length > 40 && flow.finishes > 20;
   await until('it is well under way', isUnderWay);
   const followed = await follow(fleet);
   await change(place);
   await followed.end();
   const then = flow.acknowledged.length;
-  await until('it goes on', () => flow.acknowledged.length > then + 100);
+  await until('it goes on', () => flow.acknowledged.length > then + 40);
   await flow.stopMaking();
   const allHaveEnded = async () => {
     const read = (id: string) => fleet.redis.hget(fleet.keys.job(id), 'status');

@@ -9,6 +9,7 @@ interface RedisWatch {
   readonly ping: (signal: AbortSignal) => Promise<unknown>;
   readonly signal: AbortSignal;
   readonly log: Logger;
+  readonly everyMs?: number;
 }
 
 const PING_MS = 5000;
@@ -16,7 +17,7 @@ const PING_MS = 5000;
 const TIMEOUT_MS = 2000;
 
 /** Pings Redis every few seconds for `redis_round_trip_seconds` and `redis_up`. Resolves after the signal aborts. */
-export function watchRedis({ metrics, ping, signal, log }: RedisWatch): Promise<void> {
+export function watchRedis({ metrics, ping, signal, log, everyMs = PING_MS }: RedisWatch): Promise<void> {
   const roundTrip = metrics.histogram({
     name: 'redis_round_trip_seconds',
     help: 'Time of a PING of Redis on a connection of this process, one every 5 s; those without an answer are not in it.',
@@ -37,7 +38,7 @@ export function watchRedis({ metrics, ping, signal, log }: RedisWatch): Promise<
       log.debug('Redis did not answer a PING', { error });
     }
   };
-  return every(PING_MS, 'pinging Redis', look, { signal, log });
+  return every(everyMs, 'pinging Redis', look, { signal, log });
 }
 
 /** Not every ping heeds its signal. */

@@ -1,6 +1,6 @@
 import { readdir, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, inject, it, onTestFinished } from 'vitest';
 import {
   createGpus,
   type Gpus,
@@ -18,7 +18,8 @@ const DAY_SECONDS = 86_400;
 let gpus: Gpus;
 let fleet: TestFleet;
 let jobs: JobClient;
-let dispatchers: Service[];
+/** Two, of which a test may end any. */
+const dispatchers: Service[] = [];
 
 beforeAll(async () => {
   gpus = await createGpus();
@@ -27,9 +28,8 @@ beforeAll(async () => {
   jobs = jobClient(fleet.url);
 });
 beforeEach(async () => {
-  dispatchers = [await fleet.startDispatcher(), await fleet.startDispatcher()];
+  while (dispatchers.length < 2) dispatchers.push(await fleet.startDispatcher());
 });
-afterEach(() => Promise.all(dispatchers.map((dispatcher) => dispatcher.stop('SIGKILL'))));
 afterAll(async () => {
   await fleet.close();
   await gpus.close();
@@ -43,8 +43,8 @@ it('deletes an old picture with its job and leaves the young one, also when one 
   const worker = await fleet.startWorker('w', [gpu.url]);
   onTestFinished(() => worker.stop('SIGKILL'));
   const young = await jobs.ended((await jobs.generate(BODY)).id);
-  for (const victim of [undefined, dispatchers[0]]) {
-    await victim?.stop('SIGKILL');
+  for (const isKilled of [false, true]) {
+    if (isKilled) await dispatchers.shift()?.stop('SIGKILL');
     const old = await jobs.ended((await jobs.generate(BODY)).id);
     const time = Date.now() / 1000 - DAY_SECONDS - 1;
     await utimes(join(fleet.framesDir, `${old.id}_1.png`), time, time);
@@ -62,6 +62,7 @@ it('expires a job that nobody began in time, without a worker', async () => {
 });
 
 it('ends in order when it is told to stop', async () => {
-  await Promise.all(dispatchers.map((dispatcher) => dispatcher.stop('SIGTERM')));
-  expect(dispatchers.map(({ exitCode }) => exitCode)).toEqual([0, 0]);
+  const told = dispatchers.splice(0);
+  await Promise.all(told.map((dispatcher) => dispatcher.stop('SIGTERM')));
+  expect(told.map(({ exitCode }) => exitCode)).toEqual([0, 0]);
 });

@@ -1,35 +1,46 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
-import { createGpus, PICTURE, type Service, startFleet, startWebhookSink, until } from '../src/index.js';
+import {
+  createGpus,
+  type Gpus,
+  PICTURE,
+  type Service,
+  type Simulator,
+  startFleet,
+  startWebhookSink,
+  type TestFleet,
+  until,
+  type WebhookSink,
+} from '../src/index.js';
 
 const CANARY = 'yellow-canary-in-a-coal-mine';
 const KEY = `key-${randomBytes(16).toString('hex')}`;
 const BODY = { prompt: CANARY, negative_prompt: CANARY, lod: 'sketch', width: 64, height: 64, steps: 2 };
 
-const closing: (() => Promise<unknown>)[] = [];
-afterAll(async () => {
-  for (const close of closing.reverse()) await close();
+const SECRET_KEYS = JSON.stringify({
+  keys: [{ id: 'anna', sha256: createHash('sha256').update(KEY).digest('hex'), scopes: ['jobs', 'admin'] }],
 });
 
-/**
- * Has a job made, rendered, told of by a webhook that answers with what it got, one refused by a node that quotes the
- * prompt, and requests that are wrong in the ways that quote what was sent. Answers what each process printed.
- */
-async function run(env: Record<string, string>): Promise<Record<string, string>> {
-  const keysFile = join(tmpdir(), `keys-${randomBytes(8).toString('hex')}.json`);
-  const sha256 = createHash('sha256').update(KEY).digest('hex');
-  await writeFile(keysFile, JSON.stringify({ keys: [{ id: 'anna', sha256, scopes: ['jobs', 'admin'] }] }));
-  closing.push(() => rm(keysFile));
-  const gpus = await createGpus();
-  closing.push(() => gpus.close());
-  const gpu = await gpus.start(1);
-  const sink = await startWebhookSink();
-  closing.push(() => sink.close());
+let folder: string;
+let gpus: Gpus;
+let gpu: Simulator;
+let sink: WebhookSink;
+let fleet: TestFleet;
+/** What each process printed. */
+let outputs: Record<'api' | 'worker' | 'dispatcher' | 'openWorker', string>;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'comfy-fleet-privacy-'));
+  const keysFile = join(folder, 'keys.json');
+  await writeFile(keysFile, SECRET_KEYS);
+  gpus = await createGpus();
+  gpu = await gpus.start(1);
+  sink = await startWebhookSink();
   sink.answer(({ body }) => ({ status: 500, body }));
-  const fleet = await startFleet({
+  fleet = await startFleet({
     redisUrl: inject('redisUrl'),
     env: {
       API_KEYS_FILE: keysFile,
@@ -37,15 +48,33 @@ async function run(env: Record<string, string>): Promise<Record<string, string>>
       WEBHOOK_RETRY_SECONDS: '0.05',
       LOG_LEVEL: 'debug',
       LOG_FORMAT: 'json',
-      ...env,
     },
   });
-  closing.push(() => fleet.close());
-  const services: Record<string, Service> = {
-    api: fleet.api,
-    worker: await fleet.startWorker('w', [gpu.url]),
-    dispatcher: await fleet.startDispatcher(),
-  };
+  const dispatcher = await fleet.startDispatcher();
+  const failedForGood = () => dispatcher.output.split('failed for good').length - 1;
+  const workers: Service[] = [];
+  // Nothing but the worker knows of LOG_PROMPTS.
+  for (const env of [{}, { LOG_PROMPTS: '1' }]) {
+    const worker = await fleet.startWorker('w', [gpu.url], env);
+    workers.push(worker);
+    await quoteCanary();
+    await until('the webhook has failed for good', () => failedForGood() === workers.length);
+    await worker.stop();
+  }
+  await Promise.all([fleet.api, dispatcher].map((service) => service.stop()));
+  const [worker, openWorker] = workers.map(({ output }) => output) as [string, string];
+  outputs = { api: fleet.api.output, worker, dispatcher: dispatcher.output, openWorker };
+});
+afterAll(async () => {
+  await fleet.close();
+  await Promise.all([sink.close(), gpus.close(), rm(folder, { recursive: true })]);
+});
+
+/**
+ * Has a job made, rendered, told of by a webhook that answers with what it got, one refused by a node that quotes the
+ * prompt, and requests that are wrong in the ways that quote what was sent.
+ */
+async function quoteCanary(): Promise<void> {
   const headers = { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' };
   const post = (path: string, body: string) => fetch(fleet.url + path, { method: 'POST', headers, body });
   const ended = async (answer: Response) => {
@@ -65,42 +94,34 @@ async function run(env: Record<string, string>): Promise<Record<string, string>>
     expect((await post('/generate', body)).status).toBe(status);
   }
   expect((await fetch(`${fleet.url}/lods`, { headers: { authorization: `Bearer ${KEY}x` } })).status).toBe(401);
-  await sink.got(2);
-  await until('the webhook has failed for good', () => services.dispatcher?.output.includes('failed for good'));
-  for (const service of Object.values(services)) await service.stop();
-  return Object.fromEntries(Object.entries(services).map(([name, { output }]) => [name, output]));
 }
 
 const linesWith = (output: string, text: string) => output.split('\n').filter((line) => line.includes(text));
 
-let outputs: Record<string, string>;
-beforeAll(async () => {
-  outputs = await run({});
-});
-
 it('writes no prompt and no key into any log, at the level debug', () => {
-  expect(Object.keys(outputs)).toEqual(['api', 'worker', 'dispatcher']);
-  for (const [name, output] of Object.entries(outputs)) {
+  const { openWorker: _, ...closed } = outputs;
+  expect(Object.keys(closed)).toEqual(['api', 'worker', 'dispatcher']);
+  for (const [name, output] of Object.entries(closed)) {
     expect(output.length, name).toBeGreaterThan(500);
     expect(linesWith(output, CANARY), name).toEqual([]);
     expect(linesWith(output, KEY), name).toEqual([]);
   }
 });
 
-it('writes the prompts of the jobs that a worker submits, and still no key, with LOG_PROMPTS=1', async () => {
-  const open = await run({ LOG_PROMPTS: '1' });
-  const submitted = linesWith(open.worker ?? '', 'job is submitted').map((line) => JSON.parse(line));
+it('writes the prompts of the jobs that a worker submits, and still no key, with LOG_PROMPTS=1', () => {
+  const { openWorker } = outputs;
+  const submitted = linesWith(openWorker, 'job is submitted').map((line) => JSON.parse(line));
   expect(submitted.map(({ prompt, negative_prompt }) => [prompt, negative_prompt])).toEqual(
     Array(3).fill([CANARY, CANARY]),
   );
   for (const { job } of submitted) expect(job).toMatch(/^[0-9a-f-]{36}$/);
-  expect(linesWith(open.worker ?? '', `cannot encode '${CANARY}'`).length).toBeGreaterThan(0);
-  for (const [name, output] of Object.entries(open)) expect(linesWith(output, KEY), name).toEqual([]);
+  expect(linesWith(openWorker, `cannot encode '${CANARY}'`).length).toBeGreaterThan(0);
+  expect(linesWith(openWorker, KEY)).toEqual([]);
 });
 
 it('writes the job on each line about one, in every process', () => {
-  const lines = (name: string) =>
-    (outputs[name] ?? '')
+  const lines = (name: keyof typeof outputs) =>
+    outputs[name]
       .split('\n')
       .filter((line) => line.startsWith('{'))
       .map((line) => JSON.parse(line) as Record<string, unknown>);
@@ -111,6 +132,6 @@ it('writes the job on each line about one, in every process', () => {
     worker: lines('worker').filter(({ message }) => message === 'job ended'),
     dispatcher: lines('dispatcher').filter(({ message }) => `${message}`.startsWith('webhook ')),
   };
-  expect(Object.values(aboutJobs).map(({ length }) => length)).toEqual([6, 3, 2]);
+  expect(Object.values(aboutJobs).map(({ length }) => length)).toEqual([12, 3, 4]);
   for (const { job } of Object.values(aboutJobs).flat()) expect(job).toMatch(/^[0-9a-f-]{36}$/);
 });

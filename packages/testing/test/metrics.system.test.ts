@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import {
   createGpus,
   type Gpus,
@@ -11,7 +11,6 @@ import {
   PICTURE,
   type Simulator,
   startFleet,
-  startRedisServer,
   startWebhookSink,
   type TestFleet,
   until,
@@ -24,6 +23,7 @@ const OTHER_CHECKPOINT = 'v1-5-pruned-emaonly.safetensors';
 const LIST = join(import.meta.dirname, '../../telemetry/METRICS.md');
 
 let fleet: TestFleet;
+let worker: Awaited<ReturnType<TestFleet['startWorker']>>;
 let jobs: JobClient;
 let gpus: Gpus;
 let gpu: Simulator;
@@ -48,7 +48,7 @@ beforeAll(async () => {
     env: { HOUSEKEEPING_SECONDS: '1', WEBHOOK_RETRY_SECONDS: '0.1', WEBHOOK_ALLOW: '127.0.0.0/8' },
   });
   jobs = jobClient(fleet.url);
-  const worker = await fleet.startWorker('w', [gpu.url]);
+  worker = await fleet.startWorker('w', [gpu.url]);
   const dispatcher = await fleet.startDispatcher();
   const scrapeAll = async () => {
     for (const [name, { healthUrl }] of Object.entries({ api: fleet.api, worker, dispatcher })) {
@@ -242,46 +242,19 @@ describe.each(['api', 'worker', 'dispatcher'])('the metrics of the %s', (name) =
   });
 });
 
-it('shows nothing of the fleet while Redis is away, rather than what was true before', {
-  timeout: 60_000,
-}, async () => {
-  const redis = await startRedisServer();
-  onTestFinished(() => redis.close());
-  const own = await startFleet({ redisUrl: redis.url, env: { REDIS_TIMEOUT_MS: '800' } });
-  onTestFinished(() => own.close());
-  const { healthUrl } = await own.startDispatcher();
-  await jobClient(own.url).generate(SMALL);
-  const read = async () => readExposition(await scrape(healthUrl));
-  await until('the job is shown', async () => (await read()).value('backlog_seconds{pool="default"}') === 10);
-  await redis.stop();
-  const without = await until('the PING has failed', async () => {
-    const now = await read();
-    return now.value('redis_up') === 0 && now;
-  });
-  expect(without.series('jobs_total')).toEqual({});
-  expect(without.value('backlog_seconds{pool="default"}')).toBeUndefined();
-  expect(without.value('fleet_paused')).toBeUndefined();
-  expect(without.value('frames_free_bytes')).toBeGreaterThan(0);
-});
-
-it('counts an instance that died under a job as busy no longer than until it is down', {
-  timeout: 60_000,
-}, async () => {
-  const own = await startFleet({ redisUrl: inject('redisUrl') });
-  onTestFinished(() => own.close());
-  const dying = await gpus.start(1000);
-  const { healthUrl } = await own.startWorker('w', [dying.url]);
-  const client = jobClient(own.url);
-  const { id } = await client.generate(SMALL);
-  await until('it executes', async () => (await client.get(id)).status === 'running');
-  await dying.close();
-  const read = async () => readExposition(await scrape(healthUrl));
+it('counts an instance that died under a job as busy no longer than until it is down', async () => {
   const busy = 'instance_busy_seconds_total{instance="w/1"}';
+  const read = async () => readExposition(await scrape(worker.healthUrl));
+  const before = (await read()).value(busy);
+  gpu.set({ stepMs: 1000 });
+  const { id } = await jobs.generate(SMALL);
+  await until('it executes', async () => (await jobs.get(id)).status === 'running');
+  await gpu.close();
   const down = await until('it is down', async () => {
     const now = await read();
     return now.value('instance_up{instance="w/1"}') === 0 && now;
   });
-  expect(down.value(busy)).toBeGreaterThan(0);
+  expect(down.value(busy)).toBeGreaterThan(before ?? 0);
   expect((await read()).value(busy)).toBe(down.value(busy));
 });
 

@@ -1,45 +1,42 @@
-import { randomUUID } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
 import {
+  createGpus,
+  type Gpus,
   type JobClient,
   jobClient,
+  type Service,
   type Simulator,
   startFleet,
-  startSimulator,
+  starts,
   type TestFleet,
   until,
 } from '../src/index.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'comfy-fleet-whole-path-'));
-const journalFile = () => join(folder, `${randomUUID()}.jsonl`);
-
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
 const BODY = { prompt: 'a lighthouse in a storm', lod: 'sketch', width: 64, height: 64 };
 
+let gpus: Gpus;
+let simulator: Simulator;
+let fleet: TestFleet;
+let worker: Service;
+let jobs: JobClient;
+
+beforeAll(async () => {
+  gpus = await createGpus();
+  simulator = await gpus.start(2);
+  fleet = await startFleet({ redisUrl: inject('redisUrl'), env: { MAX_CFG: '200' } });
+  worker = await fleet.startWorker('gpu', [simulator.url]);
+  jobs = jobClient(fleet.url);
+});
+afterEach(() => {
+  simulator.set({ stepMs: 2 });
+  simulator.faults.remove();
+});
+afterAll(async () => {
+  await fleet.close();
+  await gpus.close();
+});
+
 describe('the whole path, api and worker as processes over a simulated ComfyUI', () => {
-  let fleet: TestFleet;
-  let simulator: Simulator;
-  let jobs: JobClient;
-
-  beforeAll(async () => {
-    simulator = await startSimulator({ stepMs: 2, journal: journalFile(), previewMethod: 'none' });
-    fleet = await startFleet({ redisUrl: inject('redisUrl'), env: { MAX_CFG: '200' } });
-    await fleet.startWorker('gpu', [simulator.url]);
-    jobs = jobClient(fleet.url);
-  });
-  afterEach(() => {
-    simulator.set({ stepMs: 2 });
-    simulator.faults.remove();
-  });
-  afterAll(async () => {
-    await fleet.close();
-    await simulator.close();
-  });
-
   it('makes a picture whose PNG carries the prompt and the exact seed when a prompt is posted', async () => {
     const { id } = await jobs.generate({ ...BODY, seed: '18446744073709551615', metadata: { order: '7' } });
     const job = await jobs.ended(id);
@@ -95,59 +92,36 @@ describe('the whole path, api and worker as processes over a simulated ComfyUI',
 });
 
 describe('processes that come and go', () => {
-  let simulator: Simulator;
-  let fleet: TestFleet;
-  let jobs: JobClient;
-
-  beforeAll(async () => {
-    simulator = await startSimulator({ stepMs: 20, journal: journalFile(), previewMethod: 'none' });
-    fleet = await startFleet({ redisUrl: inject('redisUrl') });
-    jobs = jobClient(fleet.url);
-  });
-  afterAll(async () => {
-    await fleet.close();
-    await simulator.close();
-  });
-  const starts = () => simulator.journal().filter(({ event }) => event === 'start').length;
   const runs = (id: string) => until('it runs', async () => (await jobs.get(id)).status === 'running');
 
-  it('lets the running job finish when the worker is told to stop', async () => {
-    const worker = await fleet.startWorker('gpu', [simulator.url]);
-    const { id } = await jobs.generate({ ...BODY, steps: 100 });
-    await runs(id);
+  it('lets the running job finish when its worker is told to stop, or gives it back after DRAIN_SECONDS to the next worker, which goes on with the same rendering', async () => {
+    simulator.set({ stepMs: 20 });
+    const finished = await jobs.generate({ ...BODY, steps: 50 });
+    await runs(finished.id);
     await worker.stop('SIGTERM');
     expect(worker.exitCode).toBe(0);
-    expect(await jobs.get(id)).toMatchObject({ status: 'succeeded', attempts: 1 });
-  });
+    expect(await jobs.get(finished.id)).toMatchObject({ status: 'succeeded', attempts: 1 });
 
-  it('gives the job back after DRAIN_SECONDS, and the next worker goes on with the same rendering', async () => {
-    const before = starts();
-    const worker = await fleet.startWorker('gpu', [simulator.url], { DRAIN_SECONDS: '0' });
+    const before = starts(simulator);
+    const hasty = await fleet.startWorker('gpu', [simulator.url], { DRAIN_SECONDS: '0' });
     const { id } = await jobs.generate({ ...BODY, steps: 100 });
     await runs(id);
-    await worker.stop('SIGTERM');
-    const next = await fleet.startWorker('gpu', [simulator.url]);
+    await hasty.stop('SIGTERM');
+    worker = await fleet.startWorker('gpu', [simulator.url]);
     expect(await jobs.ended(id)).toMatchObject({ status: 'succeeded', attempts: 1 });
-    expect(starts()).toBe(before + 1);
-    await next.stop('SIGTERM');
+    expect(starts(simulator)).toBe(before + 1);
   });
 
   it('keeps jobs queued while ComfyUI is down, and says in /health which instance it is', async () => {
-    const gone = await startSimulator();
-    const { port } = gone;
-    await fleet.startWorker('away', [gone.url]);
-    await gone.close();
+    const { port } = simulator;
+    await simulator.close();
     const health = async () => JSON.stringify(await (await fetch(`${fleet.url}/health`)).json());
     await until('/health shows it', async () => (await health()).includes('"down"'));
-    expect(await health()).toContain('away/1');
+    expect(await health()).toContain('gpu/1');
     const { id } = await jobs.generate(BODY);
     await until('it waits first in line', async () => (await jobs.get(id)).queue_position === 0);
     expect((await jobs.get(id)).status).toBe('queued');
-    const back = await startSimulator({ port });
-    try {
-      expect(await jobs.ended(id)).toMatchObject({ status: 'succeeded', attempts: 1 });
-    } finally {
-      await back.close();
-    }
+    simulator = await gpus.start(2, port);
+    expect(await jobs.ended(id)).toMatchObject({ status: 'succeeded', attempts: 1 });
   });
 });
