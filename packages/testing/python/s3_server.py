@@ -1,6 +1,6 @@
-"""moto's S3 with a bucket, a key that may use it, and two things more than moto_server has.
+"""moto's S3 with a bucket, a key that may use it, and three things more than moto_server has.
 
-POST /test/age makes an object old. And it copies only what has the ETag that the copy is for, as S3 does.
+POST /test/age makes an object old, POST /test/fill puts many small ones at once. And it copies only what has the ETag that the copy is for, as S3 does.
 
 Arguments: the name of the bucket, and `strict` to have it look at signatures. Prints {port, id, secret} in one line when
 it listens.
@@ -46,9 +46,14 @@ def app(environ, start_response):
     if "HTTP_X_AMZ_COPY_SOURCE_IF_MATCH" in environ and not is_meant(environ):
         body = "<Error><Code>PreconditionFailed</Code><Message>If-Match</Message></Error>"
         return Response(body, status=412, content_type="application/xml")(environ, start_response)
-    if environ.get("PATH_INFO") != "/test/age":
+    path = environ.get("PATH_INFO")
+    if path not in ("/test/age", "/test/fill"):
         return moto(environ, start_response)
     wanted = json.loads(Request(environ).get_data())
+    if path == "/test/fill":
+        for name in wanted["keys"]:
+            s3.put_object(sys.argv[1], name, b"x")
+        return Response(status=204)(environ, start_response)
     key = s3.buckets[sys.argv[1]].keys[wanted["key"]]
     key.last_modified = datetime.fromtimestamp(wanted["time"] / 1000, timezone.utc).replace(tzinfo=None)
     return Response(status=204)(environ, start_response)

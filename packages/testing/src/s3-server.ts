@@ -13,6 +13,8 @@ export interface S3Server {
   readonly env: Readonly<Record<string, string>>;
   /** Makes an object as old as if it had been put at that time. */
   age(key: string, time: Date): Promise<void>;
+  /** Puts objects of one byte, so many at once. */
+  fill(keys: readonly string[]): Promise<void>;
   /** Ends the process; with it goes all that it holds. */
   close(): Promise<void>;
 }
@@ -67,6 +69,10 @@ function launch(python: string, strict: boolean) {
 
 function server(child: ChildProcess, { port, id, secret }: Listening): S3Server {
   const url = `http://127.0.0.1:${port}`;
+  const tell = async (what: string, about: object) => {
+    const answer = await fetch(`${url}/test/${what}`, { method: 'POST', body: JSON.stringify(about) });
+    if (!answer.ok) throw new Error(`the S3 server did not do it (${what}): ${answer.status}`);
+  };
   return {
     url,
     port,
@@ -79,11 +85,8 @@ function server(child: ChildProcess, { port, id, secret }: Listening): S3Server 
       AWS_ACCESS_KEY_ID: id,
       AWS_SECRET_ACCESS_KEY: secret,
     },
-    age: async (key, time) => {
-      const body = JSON.stringify({ key, time: time.getTime() });
-      const answer = await fetch(`${url}/test/age`, { method: 'POST', body });
-      if (!answer.ok) throw new Error(`${key} could not be made old: ${answer.status}`);
-    },
+    age: (key, time) => tell('age', { key, time: time.getTime() }),
+    fill: (keys) => tell('fill', { keys }),
     close: async () => {
       if (child.exitCode !== null || child.signalCode !== null) return;
       child.kill('SIGTERM');

@@ -21,8 +21,8 @@ export interface DeletionMarks {
   passed(name: string): Promise<void>;
 }
 
-/** `prefix` ends in a slash and holds nothing but marks. */
-export function createDeletionMarks(bucket: Bucket, prefix: string): DeletionMarks {
+/** `prefix` ends in a slash and holds nothing but marks. `deadMs`: how long a mark is believed. */
+export function createDeletionMarks(bucket: Bucket, prefix: string, { deadMs = DEAD_MS } = {}): DeletionMarks {
   const { ask, settings } = bucket;
   const Bucket = settings.bucket;
   const remove = (Key: string) =>
@@ -46,7 +46,7 @@ export function createDeletionMarks(bucket: Bucket, prefix: string): DeletionMar
     },
     passed: async (name) => {
       let left = await marksOf(name);
-      for (const end = performance.now() + DEAD_MS; left.length > 0 && performance.now() < end; ) {
+      for (const end = performance.now() + deadMs; left.length > 0 && performance.now() < end; ) {
         await delay(LOOK_AGAIN_MS);
         const now = new Set(await marksOf(name));
         left = left.filter((mark) => now.has(mark));

@@ -27,11 +27,15 @@ const TIME_STEP_MS = 2_000;
  * Pictures as objects of a bucket, `<prefix><folder>/<name>`, each with its digest as metadata. `<prefix>deleting/` holds the
  * marks of deletions under way.
  */
-export function createS3Frames(bucket: Bucket, folder: string): FrameStore {
+export function createS3Frames(
+  bucket: Bucket,
+  folder: string,
+  patience?: Parameters<typeof createDeletionMarks>[2],
+): FrameStore {
   const { settings, ask } = bucket;
   const prefix = `${settings.prefix}${folder}/`;
   const marksPrefix = `${settings.prefix}deleting/${folder}/`;
-  const marks = createDeletionMarks(bucket, marksPrefix);
+  const marks = createDeletionMarks(bucket, marksPrefix, patience);
   const digests = new DigestCache();
   const place = (name: string) => ({ Bucket: settings.bucket, Key: prefix + name });
 
