@@ -24,14 +24,18 @@ afterEach(() => rm(root, { recursive: true, force: true }));
 const GEARS = ['unit', 'redis', 'system'];
 const CONFIG = `export default { test: { projects: ${JSON.stringify(GEARS)}.map((name) => ({ test: { name, include: ['*.' + name + '.test.js'] } })) } };`;
 
-async function run(check: string, tests: readonly string[]): Promise<{ code: number; last: string; text: string }> {
+async function run(
+  check: string,
+  tests: readonly string[],
+  only: readonly string[] = [],
+): Promise<{ code: number; last: string; text: string }> {
   await writeFile(join(root, 'package.json'), JSON.stringify({ type: 'module', scripts: { check } }));
   await writeFile(join(root, 'vitest.config.js'), CONFIG);
   for (const [index, test] of tests.entries()) {
     await writeFile(join(root, `x${index}.${GEARS[index % GEARS.length]}.test.js`), test);
   }
   return new Promise((resolve) => {
-    execFile(process.execPath, [driver, root], (error, text) => {
+    execFile(process.execPath, [driver, root, ...only], (error, text) => {
       resolve({
         code: typeof error?.code === 'number' ? error.code : 0,
         last: text.trimEnd().split('\n').at(-1) ?? '',
@@ -43,12 +47,12 @@ async function run(check: string, tests: readonly string[]): Promise<{ code: num
 
 describe('npm test', () => {
   it.each([
-    ['everything is well', [PASSES, PASSES, PASSES], '3 passed, 0 failed', 0],
-    ['there is no test', [], '0 passed, 1 failed', 1],
+    ['everything is well', [PASSES, PASSES, PASSES], [], '3 passed, 0 failed', 0],
+    ['there is no test in the gear that is named', [], ['unit'], '0 passed, 1 failed', 1],
   ])(
     'when %s, ends with the count alone on the last line and the right exit code',
-    async (_when, tests, last, code) => {
-      expect(await run('exit 0', tests)).toMatchObject({ last, code });
+    async (_when, tests, only, last, code) => {
+      expect(await run('exit 0', tests, only)).toMatchObject({ last, code });
     },
   );
 
