@@ -1,7 +1,8 @@
 import { readdir } from 'node:fs/promises';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, it, onTestFinished } from 'vitest';
 import {
   createGpus,
+  type Gate,
   type Gpus,
   type JobClient,
   jobClient,
@@ -19,17 +20,28 @@ import {
 
 const QUICK = { prompt: 'a lighthouse in a storm', lod: 'sketch', width: 64, height: 64, steps: 4 };
 const LONG = { ...QUICK, steps: 150 };
+/** Until its lock lapses nobody would have a dead worker's job but the next worker of its name. */
+const LONG_LOCKS = { LOCK_MS: '600000', STALLED_CHECK_MS: '600000' };
 
 let gpus: Gpus;
 let gpu: Simulator;
+let gate: Gate;
 let fleet: TestFleet;
 let jobs: JobClient;
-let workers: Service[];
+/** The worker named w over `gpu`, behind `gate`: whoever finds it dead starts it. */
+let worker: Service | undefined;
+let before: number;
 
-const start = async (name: string, url: string, env: Record<string, string> = {}): Promise<Service> => {
-  const worker = await fleet.startWorker(name, [url], env);
-  workers.push(worker);
+const alive = async (): Promise<Service> => {
+  worker ??= await fleet.startWorker('w', [gate.url]);
   return worker;
+};
+/** With what it had sent and the gate held back. */
+const kill = async () => {
+  await worker?.stop('SIGKILL');
+  worker = undefined;
+  await gate.close();
+  gate = await startGate(gpu.port, Number(new URL(gate.url).port));
 };
 const running = (id: string) => until('it runs', async () => (await jobs.get(id)).status === 'running');
 const claimed = (id: string) => until('it is claimed', async () => (await jobs.get(id)).queue_position === null);
@@ -38,43 +50,52 @@ const files = async () => (await readdir(fleet.framesDir).catch(() => [])).filte
 const halves = async () => (await files()).filter((name) => name.endsWith('.tmp'));
 const succeedsOnce = async (...ids: string[]) => {
   for (const id of ids) expect(await jobs.ended(id)).toMatchObject({ status: 'succeeded', attempts: 1 });
-  expect(starts(gpu)).toBe(ids.length);
+  expect(starts(gpu) - before).toBe(ids.length);
 };
 
 beforeAll(async () => {
   gpus = await createGpus();
-  fleet = await startFleet({ redisUrl: inject('redisUrl') });
+  gpu = await gpus.start(0);
+  gate = await startGate(gpu.port);
+  fleet = await startFleet({ redisUrl: inject('redisUrl'), env: LONG_LOCKS });
   jobs = jobClient(fleet.url);
 });
 beforeEach(async () => {
-  workers = [];
-  gpu = await gpus.start(0);
+  await alive();
+  before = starts(gpu);
 });
-afterEach(() => Promise.all(workers.map((worker) => worker.stop('SIGKILL'))));
+afterEach(() => {
+  gate.open();
+  gpu.faults.remove();
+  gpu.set({ stepMs: 0 });
+});
 afterAll(async () => {
   await fleet.close();
+  await gate.close();
   await gpus.close();
 });
 
 it('loses nothing and renders nothing twice when all workers are restarted one after the other under load', async () => {
-  const members = await Promise.all(
-    ['a', 'b', 'c'].map(async (name) => {
-      const own = await gpus.start(40);
-      return { name, own, worker: await start(name, own.url) };
-    }),
-  );
+  gpu.set({ stepMs: 20 });
+  const other = await gpus.start(20);
+  let second = await fleet.startWorker('second', [other.url]);
+  onTestFinished(() => second.stop('SIGKILL'));
 
   let restarting = true;
   const ended: { status: string; attempts: number }[] = [];
-  const callers = Array.from({ length: 9 }, async () => {
+  const callers = Array.from({ length: 6 }, async () => {
     while (restarting) ended.push(await jobs.ended((await jobs.generate(QUICK)).id));
   });
+  const inOrder = async (stopped: Service) => {
+    await stopped.stop('SIGTERM');
+    expect(stopped.exitCode).toBe(0);
+  };
   const restartAll = async () => {
-    for (const { name, own, worker } of members) {
-      await worker.stop('SIGTERM');
-      expect(worker.exitCode).toBe(0);
-      await start(name, own.url);
-    }
+    await inOrder(await alive());
+    worker = undefined;
+    await alive();
+    await inOrder(second);
+    second = await fleet.startWorker('second', [other.url]);
   };
   await restartAll().finally(() => {
     restarting = false;
@@ -83,42 +104,35 @@ it('loses nothing and renders nothing twice when all workers are restarted one a
 
   expect(ended.length).toBeGreaterThan(callers.length);
   expect(ended.filter(({ status, attempts }) => status !== 'succeeded' || attempts !== 1)).toEqual([]);
-  expect(members.reduce((sum, { own }) => sum + starts(own), 0)).toBe(ended.length);
+  expect(starts(gpu) - before + starts(other)).toBe(ended.length);
 });
 
 it('renders once when the worker was killed while it sent the input picture', async () => {
-  const gate = await startGate(gpu.port);
-  const worker = await start('w', gate.url);
   gate.shut();
   const { id } = await jobs.img2img({ ...QUICK, image: PICTURE });
   await claimed(id);
-  await worker.stop('SIGKILL');
-  await gate.close();
-  await start('w', gpu.url);
+  await kill();
+  await alive();
   await succeedsOnce(id);
 });
 
 it('renders once when the worker was killed while its submission had not come to ComfyUI', async () => {
-  const gate = await startGate(gpu.port);
-  const worker = await start('w', gate.url);
   gate.shut();
   const { id } = await jobs.generate(QUICK);
   await until('the submission is written down', async () => (await jobs.get(id)).instance === 'w/1');
-  await worker.stop('SIGKILL');
-  await gate.close();
-  await start('w', gpu.url);
+  await kill();
+  await alive();
   await succeedsOnce(id);
 });
 
-it('renders each once when the worker was killed with one executing and one behind it in ComfyUI', async () => {
+it('has one executing and one behind it in hand again as soon as the worker that was killed starts, long before their locks lapse, and renders each once', async () => {
   gpu.set({ stepMs: 50 });
-  const worker = await start('w', gpu.url);
   const first = await jobs.generate(LONG);
   await running(first.id);
   const behind = await jobs.generate(LONG);
   await until('it waits behind', async () => (await queueOf(gpu)).pending.length === 1);
-  await worker.stop('SIGKILL');
-  const again = await start('w', gpu.url);
+  await kill();
+  const again = await alive();
   await until('both are adopted', () => again.output.match(/adopted a submission/g)?.length === 2);
   gpu.set({ stepMs: 0 });
   await succeedsOnce(first.id, behind.id);
@@ -126,42 +140,58 @@ it('renders each once when the worker was killed with one executing and one behi
 
 it('renders once when the execution ended while the worker was dead', async () => {
   gpu.set({ stepMs: 50 });
-  const worker = await start('w', gpu.url);
   const { id } = await jobs.generate(LONG);
   await running(id);
-  await worker.stop('SIGKILL');
+  await kill();
   gpu.set({ stepMs: 0 });
-  await until('ComfyUI has ended', () => lastEnd(gpu));
+  await until('ComfyUI has ended', async () => (await queueOf(gpu)).running.length === 0);
   expect((await jobs.get(id)).status).toBe('running');
-  await start('w', gpu.url);
+  await alive();
   await succeedsOnce(id);
 });
 
 it('renders once and leaves no half of a picture when the worker was killed while it collected', async () => {
   gpu.faults.add({ kind: 'slow_view', ms: 0, times: 1 });
-  gpu.faults.add({ kind: 'slow_view', bytesPerSecond: 500, times: 1 });
-  const worker = await start('w', gpu.url);
-  const { id } = await jobs.generate({ ...QUICK, count: 2 });
+  // A picture whose first 256 KiB, from which its size is read, come long before its end.
+  gpu.faults.add({ kind: 'slow_view', bytesPerSecond: 200_000, times: 1 });
   const earlier = await files();
+  const { id } = await jobs.generate({ ...QUICK, width: 768, height: 768, count: 2 });
   await until('one picture is stored, one on its way', async () => {
     return (await files()).includes(`${id}_1.png`) && (await halves()).length === 1;
   });
-  await worker.stop('SIGKILL');
+  await kill();
   expect(await halves()).toHaveLength(1);
   gpu.faults.remove();
-  await start('w', gpu.url);
+  await alive();
   await succeedsOnce(id);
   expect(await files()).toEqual([...earlier, `${id}_1.png`, `${id}_2.png`].sort());
 });
 
-it('renders once and leaves no half of a picture when the worker had to stop while it collected', async () => {
-  gpu.faults.add({ kind: 'slow_view', bytesPerSecond: 500, times: 1 });
-  const worker = await start('w', gpu.url, { DRAIN_SECONDS: '0' });
-  const { id } = await jobs.generate(QUICK);
-  await until('the picture is on its way', async () => (await halves()).length === 1);
-  await worker.stop('SIGTERM');
-  expect(worker.exitCode).toBe(0);
-  expect(await halves()).toEqual([]);
-  await start('w', gpu.url);
+it('ends a worker at once that is told to stop a second time, by whichever signal, and loses nothing', async () => {
+  gpu.set({ stepMs: 1000 });
+  const { id } = await jobs.generate(LONG);
+  await running(id);
+  const told = await alive();
+  const stopped = told.stop('SIGTERM');
+  await until('it is stopping', () => told.output.includes('"stopping"'));
+  await told.stop('SIGINT');
+  await stopped;
+  expect(told.exitCode).toBe(1);
+  worker = undefined;
+  await alive();
+  gpu.set({ stepMs: 0 });
   await succeedsOnce(id);
+});
+
+it('fails with worker_killed what executes, and has the GPU stop, when its worker died MAX_WORKER_DEATHS times', async () => {
+  gpu.set({ stepMs: 1000 });
+  const { id } = await jobs.generate(LONG);
+  await running(id);
+  await kill();
+  worker = await fleet.startWorker('w', [gate.url], { MAX_WORKER_DEATHS: '1' });
+  expect(await jobs.ended(id)).toMatchObject({ status: 'failed', attempts: 1, error: { code: 'worker_killed' } });
+  await until('it was interrupted', () => lastEnd(gpu)?.outcome === 'interrupted');
+  expect(starts(gpu) - before).toBe(1);
+  // The next one is to have its own patience again.
+  await kill();
 });
