@@ -194,7 +194,7 @@ describe('while its worker lives, a job that is canceled', () => {
     await jobs.ended((await jobs.generate(QUICK)).id);
     const wholeMs = performance.now() - begun;
     const ends: string[] = [];
-    for (let n = 0; n < 24; n++) ends.push(await race((wholeMs * n) / 18));
+    for (let n = 0; n < 12; n++) ends.push(await race((wholeMs * n) / 9));
     expect(ends).toContain('canceled');
   });
 
@@ -232,7 +232,8 @@ describe('while its worker is dead, a job that is canceled', () => {
 
   beforeEach(async () => {
     workers = [];
-    gpu = await gpus.start(STEP_MS);
+    // Minutes for a job: it is not to end by itself while the worker starts.
+    gpu = await gpus.start(1000);
   });
   afterEach(() => Promise.all(workers.map((worker) => worker.stop('SIGKILL'))));
 
@@ -262,32 +263,5 @@ describe('while its worker is dead, a job that is canceled', () => {
     await start('other', other.url, { ADOPT_WAIT_SECONDS: '1' });
     await canceled(id);
     expect(starts(other)).toBe(0);
-  });
-
-  it('keeps none of the pictures that its worker had stored before it died', async () => {
-    gpu.set({ stepMs: 0 });
-    gpu.faults.add({ kind: 'slow_view', ms: 0, times: 1 });
-    gpu.faults.add({ kind: 'slow_view', ms: 10_000, times: 1 });
-    const worker = await start('collecting', gpu.url);
-    const { id } = await jobs.generate({ ...QUICK, count: 3 });
-    await until('one is stored', async () => (await picturesOf(id)).some((name) => name.startsWith(id)));
-    await worker.stop('SIGKILL');
-    expect((await jobs.cancel(id)).status).toBe('canceling');
-    gpu.faults.remove();
-    await start('collecting', gpu.url);
-    await canceled(id);
-    await until('no picture is left', async () => (await picturesOf(id)).length === 0);
-  });
-
-  it('is interrupted even when its worker had died for the last time that it may', async () => {
-    const env = { MAX_WORKER_DEATHS: '1' };
-    const worker = await start('last', gpu.url, env);
-    const { id } = await jobs.generate(LONG);
-    await running(id);
-    await worker.stop('SIGKILL');
-    expect((await jobs.cancel(id)).status).toBe('canceling');
-    await start('last', gpu.url, env);
-    await canceled(id);
-    await until('it was interrupted', () => lastEnd(gpu)?.outcome === 'interrupted');
   });
 });
