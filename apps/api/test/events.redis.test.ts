@@ -41,6 +41,9 @@ describe('GET /jobs/:id/events', () => {
       id: expect.stringMatching(/^\d+-\d+$/),
       data: { fraction: 0.25, step: 2, steps: 8, node: 'KSampler' },
     });
+    await claim.preview({ contentType: 'image/jpeg', data: '/9j/4A==' });
+    const preview = { content_type: 'image/jpeg', data: '/9j/4A==' };
+    expect(await events.next()).toEqual({ event: 'preview', id: undefined, data: preview });
     await claim.finish({ status: 'succeeded', images: [finishedImage(id, 1), finishedImage(id, 2)] });
     const rest = await events.rest();
     expect(rest.map(({ event }) => event)).toEqual(['output', 'status']);

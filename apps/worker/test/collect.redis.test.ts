@@ -3,13 +3,12 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import type { HistoryEntry } from '@comfy-fleet/comfyui';
-import type { FrameStore } from '@comfy-fleet/frames';
 import sharp from 'sharp';
 import { expect, it, onTestFinished } from 'vitest';
 import { collectFrames } from '../src/job/collect.js';
 import type { Tools } from '../src/tools.js';
 import { aHeldJob } from './held.js';
-import { someStores } from './worker-stack.js';
+import { namesIn, someStores } from './worker-stack.js';
 
 /** A ComfyUI that shows one file, under whatever name, as the PNG that it calls everything. */
 async function showing(file: Buffer): Promise<string> {
@@ -35,12 +34,6 @@ async function collect(file: Buffer) {
   const { job } = await aHeldJob(await showing(file));
   const tools = { frames } as Partial<Tools> as Tools;
   return { id: job.record.id, frames, collecting: collectFrames(job, entry, tools, new AbortController().signal) };
-}
-
-async function namesIn(frames: FrameStore): Promise<string[]> {
-  const names: string[] = [];
-  for await (const { name } of frames.list()) names.push(name);
-  return names;
 }
 
 it.each(['png', 'jpeg', 'webp', 'gif'] as const)(

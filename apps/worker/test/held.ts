@@ -38,8 +38,14 @@ function aRequest(overrides: Partial<ResolvedRequest> = {}): ResolvedRequest {
   };
 }
 
+/** Locks that outlive a test's hiccups; shorter ones have a dead worker's job handed out within its patience. */
+export interface Locks {
+  readonly lockMs: number;
+  readonly stalledCheckMs: number;
+}
+
 /** A ledger under a prefix of its own, and workers' views of it; closed when the test is done. */
-export function openLedgers() {
+export function openLedgers(locks: Locks = { lockMs: 10_000, stalledCheckMs: 5000 }) {
   const redis = redisSettings({ url: inject('redisUrl'), prefix: uniquePrefix() });
   const log = quietLog();
   const ledger = createLedger({
@@ -51,7 +57,7 @@ export function openLedgers() {
     log,
   });
   onTestFinished(() => ledger.close());
-  const submit = async (overrides: Partial<ResolvedRequest> = {}): Promise<string> => {
+  const submit = async (overrides: Partial<ResolvedRequest> = {}, pool = 'default'): Promise<string> => {
     await until('the ledger answers', () =>
       ledger.ping().then(
         () => true,
@@ -64,13 +70,14 @@ export function openLedgers() {
       kind: 'text2img' as const,
       request: aRequest(overrides),
       rankStep: 8,
-      pool: 'default',
+      pool,
       startWithinMs: 3_600_000,
     };
     await ledger.create({ jobs: [made], caller: 'anonymous', weight: 1 });
     return id;
   };
   return {
+    ledger,
     submit,
     record: async (id: string): Promise<JobRecord> => {
       const found = await ledger.get(id);
@@ -84,8 +91,7 @@ export function openLedgers() {
         worker,
         jobTtlSeconds: JOB_TTL_SECONDS,
         maxWorkerDeaths: 10,
-        lockMs: 10_000,
-        stalledCheckMs: 5000,
+        ...locks,
         announceSeconds: 2,
         log,
       }),

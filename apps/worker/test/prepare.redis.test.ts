@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { inputName } from '@comfy-fleet/frames';
+import { starts } from '@comfy-fleet/testing';
 import sharp from 'sharp';
 import { expect, it } from 'vitest';
 import { aGpu, openStack, someStores } from './worker-stack.js';
@@ -31,7 +32,9 @@ it('finds the picture that a job starts from when it was away for an instant, as
 it('fails a job whose picture is really gone', async () => {
   const stack = await openStack();
   const { stores, request } = await withInput(Number.POSITIVE_INFINITY);
-  await stack.startWorker('w', [(await aGpu()).url], { stores });
+  const gpu = await aGpu();
+  await stack.startWorker('w', [gpu.url], { stores });
   const ended = await stack.ended(await stack.submit(request));
-  expect(ended).toMatchObject({ status: 'failed', error: { code: 'input_missing' } });
+  expect(ended).toMatchObject({ status: 'failed', attempts: 0, error: { code: 'input_missing' } });
+  expect(starts(gpu)).toBe(0);
 });

@@ -1,19 +1,21 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createComfyClient } from '@comfy-fleet/comfyui';
+import { newId } from '@comfy-fleet/contracts';
 import { createFileFrames, type FrameStore, type FrameStores } from '@comfy-fleet/frames';
 import { createMetrics } from '@comfy-fleet/telemetry';
-import { type Simulator, startSimulator, until } from '@comfy-fleet/testing';
-import { askedOfInstances, loadWorkflows, type Workflows } from '@comfy-fleet/workflows';
+import { queueOf, type Simulator, startSimulator, until } from '@comfy-fleet/testing';
+import { askedOfInstances, bindGraph, loadWorkflows, type Workflows } from '@comfy-fleet/workflows';
 import { onTestFinished } from 'vitest';
 import { createInstruments } from '../src/reporting/instruments.js';
 import { startWorker, type Worker, type WorkerOptions } from '../src/worker.js';
-import { openLedgers, quietLog } from './held.js';
+import { type Locks, openLedgers, quietLog } from './held.js';
 
-/** A simulated ComfyUI of the test's own, which draws no previews. */
-export async function aGpu(stepMs = 0): Promise<Simulator> {
-  const folder = await aFolder();
-  const gpu = await startSimulator({ stepMs, journal: join(folder, 'journal.jsonl'), previewMethod: 'none' });
+/** A simulated ComfyUI of the test's own, which draws no previews unless it is told. */
+export async function aGpu(stepMs = 0, more: Parameters<typeof startSimulator>[0] = {}): Promise<Simulator> {
+  const journal = join(await aFolder(), 'journal.jsonl');
+  const gpu = await startSimulator({ stepMs, journal, previewMethod: 'none', ...more });
   onTestFinished(() => gpu.close());
   return gpu;
 }
@@ -33,15 +35,26 @@ export async function someStores(
   return { frames, inputs: createFileFrames({ dir: join(dir, 'inputs'), owner: 'w' }), fault: async () => undefined };
 }
 
+export async function namesIn(frames: FrameStore): Promise<string[]> {
+  const names: string[] = [];
+  for await (const { name } of frames.list()) names.push(name);
+  return names;
+}
+
 type Given = Partial<Omit<WorkerOptions, 'tools'>> & {
   readonly stores?: WorkerOptions['stores'];
   readonly tools?: Partial<WorkerOptions['tools']>;
 };
 
 /** A ledger and workers of it in this process, over the ComfyUIs at these addresses. */
-export async function openStack() {
-  const ledgers = openLedgers();
+export async function openStack(locks?: Locks) {
+  const ledgers = openLedgers(locks);
   const workflows = await loadWorkflows('workflows');
+  const ended = (id: string) =>
+    until('the job has ended', async () => {
+      const record = await ledgers.record(id);
+      return record.phase === 'ended' && record;
+    });
   return {
     ...ledgers,
     /** With this longest execution for a sketch. */
@@ -111,10 +124,35 @@ export async function openStack() {
         metrics: () => metrics.scrape(),
       };
     },
-    ended: (id: string) =>
-      until('the job has ended', async () => {
-        const record = await ledgers.record(id);
-        return record.phase === 'ended' && record;
-      }),
+    /**
+     * Does to a job that waits what a worker of this name does until it is killed, while an instance of its executes it.
+     */
+    leaveExecuting: async (worker: string, gpu: Simulator, nth = 1): Promise<void> => {
+      const ledger = ledgers.worker(worker);
+      const source = await ledger.claims('default');
+      const claim = await until('it is claimed', () => source.next());
+      const [promptId, instance] = [newId(), `${worker}/${nth}`];
+      await claim.submit(promptId, instance);
+      const { request } = claim.record;
+      const template = workflows.templates.get(request.workflow);
+      if (template === undefined) throw new Error(`no workflow ${request.workflow}`);
+      const client = createComfyClient({ baseUrl: gpu.url, instance, headers: {}, timeoutMs: 30_000 });
+      const signal = new AbortController().signal;
+      await client.submit(bindGraph(template, request, { filenamePrefix: promptId }), {
+        promptId,
+        clientId: '',
+        signal,
+      });
+      await client.close();
+      await until('it executes', async () => (await queueOf(gpu)).running.includes(promptId));
+      await claim.start(promptId);
+      claim.letGo();
+      await source.close();
+      await ledger.close();
+    },
+    running: (id: string) => until('it runs', async () => (await ledgers.record(id)).status === 'running'),
+    ended,
+    /** A job of this request, when it has ended. */
+    run: async (overrides?: Parameters<typeof ledgers.submit>[0]) => ended(await ledgers.submit(overrides)),
   };
 }

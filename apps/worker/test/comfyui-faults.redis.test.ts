@@ -1,0 +1,254 @@
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createFileFrames } from '@comfy-fleet/frames';
+import { lastEnd, startGate, starts, until } from '@comfy-fleet/testing';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { aFolder, aGpu, namesIn, openStack, someStores } from './worker-stack.js';
+
+const LONG = { steps: 150 };
+
+type Given = Parameters<Awaited<ReturnType<typeof openStack>>['startWorker']>[2];
+
+/** A worker of one instance. */
+async function alone(given: Given = {}) {
+  const stack = await openStack();
+  const gpu = await aGpu();
+  const worker = await stack.startWorker('w', [gpu.url], given);
+  return { stack, gpu, worker };
+}
+
+/** A worker of two instances that are up, of which the first is to go wrong; of the other one is said what it is. */
+async function badAndGood(other: Parameters<typeof aGpu>[1] = {}) {
+  const stack = await openStack();
+  const [bad, good] = [await aGpu(), await aGpu(0, other)];
+  const worker = await stack.startWorker('w', [bad.url, good.url]);
+  await until('both are up', async () => {
+    const { instances = [] } = (await worker.announced()) ?? {};
+    return instances.length === 2 && instances.every(({ state }) => state === 'up');
+  });
+  return { stack, bad, good };
+}
+
+describe('a job of one instance alone', () => {
+  it('fails at once with the id and class of the node and its message when a node raises', async () => {
+    const { stack, gpu } = await alone();
+    gpu.faults.add({ kind: 'node_error', node: 'VAEDecode', exceptionType: 'ValueError', message: 'bad latent' });
+    const job = await stack.run();
+    expect(job).toMatchObject({ status: 'failed', attempts: 1, images: [], error: { code: 'node_execution_error' } });
+    expect(job.error?.nodeId).toBe('6');
+    expect(job.error?.detail).toContain('VAEDecode');
+    expect(job.error?.detail).toContain('bad latent');
+    expect(starts(gpu)).toBe(1);
+  });
+
+  it('fails with interrupted, and is not tried again, when somebody else interrupts it in ComfyUI', async () => {
+    const { stack, gpu } = await alone();
+    gpu.set({ stepMs: 1000 });
+    const id = await stack.submit(LONG);
+    await stack.running(id);
+    await fetch(`${gpu.url}/interrupt`, { method: 'POST' });
+    expect(await stack.ended(id)).toMatchObject({ status: 'failed', attempts: 1, error: { code: 'interrupted' } });
+    expect(starts(gpu)).toBe(1);
+  });
+
+  it('is rendered again, and says so in its attempts, when ComfyUI has no history of what it ran', async () => {
+    const { stack, gpu } = await alone();
+    gpu.faults.add({ kind: 'lost_history', times: 1 });
+    expect(await stack.run()).toMatchObject({ status: 'succeeded', attempts: 2 });
+    expect(starts(gpu)).toBe(2);
+  });
+
+  it('is rendered again when the picture is gone from ComfyUI before it was fetched', async () => {
+    const stores = await someStores();
+    const { stack, gpu } = await alone({ stores });
+    gpu.faults.add({ kind: 'slow_view', ms: 1500, times: 1 });
+    const id = await stack.submit();
+    await until('ComfyUI has ended', () => lastEnd(gpu));
+    await rm(join(gpu.dir, 'output'), { recursive: true, force: true });
+    await mkdir(join(gpu.dir, 'output'));
+    expect(await stack.ended(id)).toMatchObject({ status: 'succeeded', attempts: 2 });
+    expect(await namesIn(stores.frames)).toEqual([`${id}_1.png`]);
+    expect(starts(gpu)).toBe(2);
+  });
+
+  it('is sent once more when the connection broke before ComfyUI took its prompt', async () => {
+    const { stack, gpu } = await alone();
+    gpu.faults.add({ kind: 'reset_before_accepting', times: 1 });
+    expect(await stack.run()).toMatchObject({ status: 'succeeded', attempts: 1 });
+    expect(starts(gpu)).toBe(1);
+  });
+
+  it('ends after its end in ComfyUI when the socket is silent', async () => {
+    const { stack, gpu } = await alone();
+    gpu.faults.add({ kind: 'silent_socket' });
+    const job = await stack.run();
+    expect(job).toMatchObject({ status: 'succeeded', attempts: 1 });
+    expect(job.finishedAt).toBeGreaterThanOrEqual(lastEnd(gpu)?.ended_at ?? Number.POSITIVE_INFINITY);
+  });
+
+  it('begins while the pictures of the one before are slow to come', async () => {
+    const { frames, ...others } = await someStores();
+    const put: typeof frames.put = async (...picture) => {
+      await until('the second has begun', () => starts(gpu) === 2);
+      return frames.put(...picture);
+    };
+    const { stack, gpu } = await alone({ stores: { ...others, frames: { ...frames, put } } });
+    const ids = [await stack.submit(), await stack.submit()];
+    for (const id of ids) expect(await stack.ended(id)).toMatchObject({ status: 'succeeded', attempts: 1 });
+    expect(starts(gpu)).toBe(2);
+  });
+
+  it('runs again when ComfyUI was restarted under it, and so does what waited behind', async () => {
+    const { stack, gpu } = await alone();
+    gpu.set({ stepMs: 1000 });
+    const first = await stack.submit(LONG);
+    await stack.running(first);
+    const behind = await stack.submit();
+    gpu.drop();
+    await until('it is known', async () => (await stack.record(first)).status === 'queued');
+    gpu.set({ stepMs: 0 });
+    expect(await stack.ended(first)).toMatchObject({ status: 'succeeded', attempts: 2 });
+    expect(await stack.ended(behind)).toMatchObject({ status: 'succeeded', attempts: 1 });
+  });
+
+  it('fails with instance_killed when two instances died under its execution', async () => {
+    const { stack, gpu } = await alone();
+    gpu.set({ stepMs: 1000 });
+    const id = await stack.submit(LONG);
+    for (let attempt = 1; attempt <= 2; attempt++) {
+      await until('it runs', async () => {
+        const { status, attempts } = await stack.record(id);
+        return status === 'running' && attempts === attempt;
+      });
+      gpu.drop();
+    }
+    const job = await stack.ended(id);
+    expect(job).toMatchObject({ status: 'failed', attempts: 2, error: { code: 'instance_killed' } });
+  });
+
+  it('is interrupted, and fails with timed_out, when it takes longer than its level of detail allows', async () => {
+    const stack = await openStack();
+    const gpu = await aGpu();
+    await stack.startWorker('w', [gpu.url], { tools: { workflows: stack.workflowsWithin(1) } });
+    gpu.faults.add({ kind: 'hang', times: 1 });
+    const job = await stack.run();
+    expect(job).toMatchObject({ status: 'failed', attempts: 1, error: { code: 'timed_out' } });
+    expect(gpu.journal().at(-1)).toMatchObject({ event: 'end', outcome: 'interrupted' });
+    expect(await stack.run()).toMatchObject({ status: 'succeeded' });
+  });
+});
+
+describe('after an out-of-memory error', () => {
+  it('a job is tried once more on the same instance, whose memory is freed', async () => {
+    const { stack, gpu } = await alone();
+    gpu.faults.add({ kind: 'out_of_memory', clearedByFree: true });
+    expect(await stack.run()).toMatchObject({ status: 'succeeded', attempts: 2 });
+  });
+
+  it('a job fails when freeing did not help and there is no larger GPU', async () => {
+    const { stack, gpu } = await alone();
+    gpu.faults.add({ kind: 'out_of_memory' });
+    expect(await stack.run()).toMatchObject({ status: 'failed', attempts: 2, error: { code: 'out_of_memory' } });
+  });
+
+  it('a job goes to the instance with most memory at the second one', async () => {
+    const { stack, bad: small, good: large } = await badAndGood({ vramBytes: 64 * 1024 ** 3 });
+    expect(large.settings.vramBytes).toBeGreaterThan(small.settings.vramBytes);
+    small.faults.add({ kind: 'out_of_memory' });
+    expect(await stack.run()).toMatchObject({ status: 'succeeded', attempts: 3, instance: 'w/2' });
+  });
+});
+
+describe('a job of two instances', () => {
+  it('runs on the other one, at no attempt, when the first does not take its prompts', async () => {
+    const { stack, bad, good } = await badAndGood();
+    bad.faults.add({ kind: 'reset_before_accepting' });
+    expect(await stack.run()).toMatchObject({ status: 'succeeded', attempts: 1, instance: 'w/2', error: null });
+    expect([starts(bad), starts(good)]).toEqual([0, 1]);
+  });
+
+  it('is rendered again on the other one when the first loses its prompts', async () => {
+    const { stack, bad, good } = await badAndGood();
+    bad.faults.add({ kind: 'lost_prompt' });
+    expect(await stack.run()).toMatchObject({ status: 'succeeded', attempts: 2, instance: 'w/2', error: null });
+    expect([starts(bad), starts(good)]).toEqual([1, 1]);
+  });
+
+  it('runs on the other one, at no attempt, when the first cannot be reached at submission', async () => {
+    const { stack, bad, good } = await badAndGood();
+    await bad.close();
+    expect(await stack.run()).toMatchObject({ status: 'succeeded', attempts: 1, instance: 'w/2', error: null });
+    expect(starts(good)).toBe(1);
+  });
+});
+
+describe('a job is rendered once', () => {
+  /** A worker over one instance that can be put out of its reach. */
+  async function behindAGate() {
+    const stack = await openStack();
+    const gpu = await aGpu();
+    const gate = await startGate(gpu.port);
+    onTestFinished(() => gate.close());
+    const worker = await stack.startWorker('w', [gate.url], { comfyTimeoutMs: 200 });
+    const outOfReach = () => until('it is out of reach', async () => (await worker.instance(1))?.state === 'down');
+    return { stack, gpu, gate, outOfReach };
+  }
+
+  it('when ComfyUI took the prompt only after the time for its answer was up', async () => {
+    const { stack, gpu, gate, outOfReach } = await behindAGate();
+    gate.shut();
+    const id = await stack.submit();
+    await outOfReach();
+    expect(starts(gpu)).toBe(0);
+    gate.open();
+    expect(await stack.ended(id)).toMatchObject({ status: 'succeeded', attempts: 1 });
+    expect(starts(gpu)).toBe(1);
+  });
+
+  it('when ComfyUI was out of reach until it had ended', async () => {
+    const { stack, gpu, gate, outOfReach } = await behindAGate();
+    gpu.set({ stepMs: 1000 });
+    const id = await stack.submit(LONG);
+    await stack.running(id);
+    gate.shut();
+    await outOfReach();
+    gpu.set({ stepMs: 0 });
+    await until('ComfyUI has ended', () => lastEnd(gpu));
+    expect((await stack.record(id)).status).toBe('running');
+    gate.open();
+    expect(await stack.ended(id)).toMatchObject({ status: 'succeeded', attempts: 1 });
+    expect(starts(gpu)).toBe(1);
+  });
+
+  it('when the folder of the pictures could not be written for longer than STORE_RETRY_SECONDS', async () => {
+    const dir = join(await aFolder(), 'frames');
+    // Even root cannot make a folder where a file is.
+    await writeFile(dir, 'a file where the folder is to be');
+    const stores = { ...(await someStores()), frames: createFileFrames({ dir, owner: 'w' }) };
+    const { stack, gpu, worker } = await alone({ stores });
+    const id = await stack.submit();
+    await until('it is known that none can be stored', async () => (await worker.announced())?.storeFault);
+    await until('ComfyUI has ended', () => lastEnd(gpu));
+    await rm(dir);
+    expect(await stack.ended(id)).toMatchObject({ status: 'succeeded', attempts: 1 });
+    expect(await namesIn(stores.frames)).toEqual([`${id}_1.png`]);
+    expect(starts(gpu)).toBe(1);
+  });
+
+  it('when its worker had to stop while it collected, which leaves no half of a picture', async () => {
+    const dir = await aFolder();
+    const halves = async () => (await readdir(dir)).filter((name) => name.endsWith('.tmp'));
+    const stores = { ...(await someStores()), frames: createFileFrames({ dir, owner: 'w' }) };
+    const { stack, gpu, worker } = await alone({ stores });
+    // A picture whose first 256 KiB, from which its size is read, come long before its end.
+    gpu.faults.add({ kind: 'slow_view', bytesPerSecond: 200_000, times: 1 });
+    const id = await stack.submit({ width: 768, height: 768 });
+    await until('the picture is on its way', async () => (await halves()).length === 1);
+    await worker.stop();
+    expect(await readdir(dir)).toEqual([]);
+    await stack.startWorker('w', [gpu.url], { stores });
+    expect(await stack.ended(id)).toMatchObject({ status: 'succeeded', attempts: 1 });
+    expect(await readdir(dir)).toEqual([`${id}_1.png`]);
+    expect(starts(gpu)).toBe(1);
+  });
+});

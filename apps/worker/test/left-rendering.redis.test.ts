@@ -1,0 +1,88 @@
+import { lastEnd, queueOf, starts, until } from '@comfy-fleet/testing';
+import { describe, expect, it } from 'vitest';
+import { aGpu, namesIn, openStack, someStores } from './worker-stack.js';
+
+const LONG = { steps: 150 };
+/** Others have a dead worker's job soon. */
+const SHORT_LOCKS = { lockMs: 1000, stalledCheckMs: 300 };
+
+/** A job that executes in an instance of the worker a, which was killed. */
+async function aLeftJob() {
+  const stack = await openStack(SHORT_LOCKS);
+  const gpu = await aGpu(1000);
+  const id = await stack.submit(LONG);
+  await stack.leaveExecuting('a', gpu);
+  expect((await stack.record(id)).status).toBe('running');
+  return { stack, gpu, id };
+}
+
+describe('what a worker that was killed had its instance execute', () => {
+  it('is left to that worker by the others until it is back, and rendered once', async () => {
+    const { stack, gpu, id } = await aLeftJob();
+    const second = await aGpu();
+    await stack.startWorker('b', [second.url]);
+    await until('another worker was given the job', async () => (await stack.record(id)).claim > 1);
+    // Only b can prove itself alive, by doing something else meanwhile.
+    expect(await stack.run()).toMatchObject({ instance: 'b/1' });
+    await stack.startWorker('a', [gpu.url]);
+    gpu.set({ stepMs: 0 });
+    expect(await stack.ended(id)).toMatchObject({ status: 'succeeded', instance: 'a/1', attempts: 1 });
+    expect([starts(gpu), starts(second)]).toEqual([1, 1]);
+  });
+
+  it('is rendered again elsewhere after ADOPT_WAIT_SECONDS, and stopped as soon as that worker is back', async () => {
+    const { stack, gpu, id } = await aLeftJob();
+    const second = await aGpu();
+    await stack.startWorker('b', [second.url], { adoptWaitMs: 1000 });
+    expect(await stack.ended(id)).toMatchObject({ status: 'succeeded', instance: 'b/1', attempts: 2 });
+    expect((await queueOf(gpu)).running).toHaveLength(1);
+    await stack.startWorker('a', [gpu.url]);
+    await until('nothing runs there', async () => (await queueOf(gpu)).running.length === 0);
+    expect(lastEnd(gpu)).toMatchObject({ outcome: 'interrupted' });
+  });
+
+  it('is rendered again elsewhere when the instance was taken out of the settings of its worker', async () => {
+    const stack = await openStack();
+    const [removed, kept] = [await aGpu(1000), await aGpu()];
+    const id = await stack.submit(LONG);
+    await stack.leaveExecuting('w', removed, 2);
+    await stack.startWorker('w', [kept.url]);
+    expect(await stack.ended(id)).toMatchObject({ status: 'succeeded', instance: 'w/1', attempts: 2 });
+  });
+
+  it('is canceled through another worker when its own does not come back within ADOPT_WAIT_SECONDS', async () => {
+    const { stack, id } = await aLeftJob();
+    expect((await stack.cancel(id))?.record.status).toBe('canceling');
+    const other = await aGpu();
+    await stack.startWorker('b', [other.url], { adoptWaitMs: 1000 });
+    expect(await stack.ended(id)).toMatchObject({ status: 'canceled', images: [], error: null });
+    expect(starts(other)).toBe(0);
+  });
+
+  it('is interrupted and fails with worker_killed, and keeps none of its pictures, when that worker has died too often', async () => {
+    const { stack, gpu, id } = await aLeftJob();
+    const stores = await someStores();
+    await stores.frames.put(`${id}_1.png`, [Buffer.from('x')], { signal: new AbortController().signal });
+    await stack.startWorker('a', [gpu.url], { stores, tools: { maxWorkerDeaths: 1 } });
+    expect(await stack.ended(id)).toMatchObject({
+      status: 'failed',
+      attempts: 1,
+      images: [],
+      error: { code: 'worker_killed' },
+    });
+    await until('it was interrupted', () => lastEnd(gpu)?.outcome === 'interrupted');
+    await until('no picture is left', async () => (await namesIn(stores.frames)).length === 0);
+    expect(starts(gpu)).toBe(1);
+  });
+
+  it('is interrupted for its caller, who canceled it, and keeps no picture, even when that worker has died too often', async () => {
+    const { stack, gpu, id } = await aLeftJob();
+    expect((await stack.cancel(id))?.record.status).toBe('canceling');
+    const stores = await someStores();
+    await stores.frames.put(`${id}_1.png`, [Buffer.from('x')], { signal: new AbortController().signal });
+    await stack.startWorker('a', [gpu.url], { stores, tools: { maxWorkerDeaths: 1 } });
+    expect(await stack.ended(id)).toMatchObject({ status: 'canceled', images: [], error: null });
+    await until('it was interrupted', () => lastEnd(gpu)?.outcome === 'interrupted');
+    await until('no picture is left', async () => (await namesIn(stores.frames)).length === 0);
+  });
+});

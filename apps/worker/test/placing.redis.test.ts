@@ -1,0 +1,168 @@
+import { readFile } from 'node:fs/promises';
+import { queueOf, type Simulator, starts, until } from '@comfy-fleet/testing';
+import { describe, expect, it } from 'vitest';
+import { aGpu, openStack } from './worker-stack.js';
+
+const LONG = { steps: 150 };
+
+const waitsIn = (gpu: Simulator) =>
+  until('one waits behind another', async () => {
+    const { running, pending } = await queueOf(gpu);
+    return running.length === 1 && pending.length === 1;
+  });
+
+describe('which instance gets a job', () => {
+  it('is the one that executes, for the next prompt behind it, and no more than that', async () => {
+    const stack = await openStack();
+    const gpu = await aGpu(1000);
+    await stack.startWorker('w', [gpu.url]);
+    const ids: string[] = [];
+    for (let n = 0; n < 4; n++) ids.push(await stack.submit(LONG));
+    await waitsIn(gpu);
+    const ahead = await Promise.all(ids.map(async (id) => (await stack.ledger.get(id))?.ahead));
+    expect(ahead).toEqual([null, null, 0, 1]);
+    gpu.set({ stepMs: 0 });
+    for (const id of ids) expect(await stack.ended(id)).toMatchObject({ status: 'succeeded', attempts: 1 });
+    expect(starts(gpu)).toBe(4);
+  });
+
+  it('is an idle one before any gets a second one', async () => {
+    const stack = await openStack();
+    const gpus = [await aGpu(1000), await aGpu(1000), await aGpu(1000)];
+    await stack.startWorker(
+      'w',
+      gpus.map(({ url }) => url),
+    );
+    const ids: string[] = [];
+    for (let n = 0; n < 3; n++) ids.push(await stack.submit(LONG));
+    for (const id of ids) await stack.running(id);
+    expect(gpus.map(starts)).toEqual([1, 1, 1]);
+  });
+
+  it('is one whose worker serves its pool', async () => {
+    const stack = await openStack();
+    const [small, large, both] = [await aGpu(), await aGpu(), await aGpu()];
+    const first = await stack.startWorker('small', [small.url], { pools: ['small'] });
+    await stack.startWorker('large', [large.url]);
+    const ids: string[] = [];
+    for (const pool of ['small', 'default', 'small', 'default']) ids.push(await stack.submit({}, pool));
+    const ended = await Promise.all(ids.map(stack.ended));
+    expect(ended.map(({ instance }) => instance)).toEqual(['small/1', 'large/1', 'small/1', 'large/1']);
+    await first.stop();
+    const waiting = await stack.submit({}, 'small');
+    await stack.run();
+    expect((await stack.record(waiting)).phase).toBe('waiting');
+    await stack.startWorker('both', [both.url], { pools: ['default', 'small'] });
+    expect(await stack.ended(waiting)).toMatchObject({ status: 'succeeded', instance: 'both/1' });
+  });
+
+  it('is the one that has its checkpoint, of which each says what it has', async () => {
+    const stack = await openStack();
+    const [poor, rich] = [await aGpu(), await aGpu()];
+    rich.set({ checkpoints: [...rich.settings.checkpoints, 'fox.safetensors'] });
+    const worker = await stack.startWorker('w', [poor.url, rich.url]);
+    const [lacks, has] = await until('both said what they have', async () => {
+      const said = await stack.ledger.abilities('default');
+      return said.length === 2 && [...said].sort((a, b) => a.instance.localeCompare(b.instance));
+    });
+    expect(JSON.stringify(lacks?.abilities)).not.toContain('fox.safetensors');
+    expect(JSON.stringify(has?.abilities)).toContain('fox.safetensors');
+    for (let n = 0; n < 3; n++) {
+      const job = await stack.run({ checkpoint: 'fox.safetensors' });
+      expect(job).toMatchObject({ status: 'succeeded', instance: 'w/2', attempts: 1 });
+    }
+    await until('all are counted', async () => (await worker.instance(2))?.done === 3);
+    expect(await worker.instance(2)).toMatchObject({ checkpoint: 'fox.safetensors', failed: 0 });
+  });
+
+  it('is an able one when the one that had its checkpoint lost it since', async () => {
+    const stack = await openStack();
+    const [first, second] = [await aGpu(), await aGpu()];
+    const all = first.settings.checkpoints;
+    const worker = await stack.startWorker('w', [first.url, second.url]);
+    await until('both said what they have', async () => (await stack.ledger.abilities('default')).length === 2);
+    await until('both are up', async () => {
+      const { instances = [] } = (await worker.announced()) ?? {};
+      return instances.length === 2 && instances.every(({ state }) => state === 'up');
+    });
+    first.set({ checkpoints: all.slice(1) });
+    const job = await stack.run({ checkpoint: all[0] as string });
+    expect(job).toMatchObject({ status: 'succeeded', instance: 'w/2', attempts: 1 });
+  });
+});
+
+describe('a job that waits behind another', () => {
+  it('moves to an instance of the same worker that comes up', async () => {
+    const stack = await openStack();
+    const [first, late] = [await aGpu(1000), await aGpu()];
+    await late.close();
+    await stack.startWorker('w', [first.url, late.url]);
+    const a = await stack.submit(LONG);
+    await stack.running(a);
+    const b = await stack.submit(LONG);
+    await waitsIn(first);
+    const back = await aGpu(0, { port: late.port });
+    expect(await stack.ended(b)).toMatchObject({ status: 'succeeded', instance: 'w/2', attempts: 1 });
+    expect([starts(first), starts(back)]).toEqual([1, 1]);
+    expect((await stack.record(a)).status).toBe('running');
+  });
+
+  it("is handed over to another worker's idle instance", async () => {
+    const stack = await openStack();
+    const [first, second] = [await aGpu(1000), await aGpu()];
+    await stack.startWorker('a', [first.url]);
+    const long = await stack.submit(LONG);
+    await stack.running(long);
+    const behind = await stack.submit(LONG);
+    await waitsIn(first);
+    await stack.startWorker('b', [second.url]);
+    expect(await stack.ended(behind)).toMatchObject({ status: 'succeeded', instance: 'b/1', attempts: 1 });
+    expect([starts(first), starts(second)]).toEqual([1, 1]);
+    expect((await stack.record(long)).status).toBe('running');
+  });
+
+  it("is handed over when it waits behind somebody else's prompt", async () => {
+    const stack = await openStack();
+    const [shared, idle] = [await aGpu(1000), await aGpu()];
+    await stack.startWorker('a', [shared.url]);
+    const body = JSON.stringify({ prompt: JSON.parse(await readFile('workflows/text2img.json', 'utf8')) });
+    const foreign = await fetch(`${shared.url}/prompt`, { method: 'POST', body });
+    expect(foreign.status).toBe(200);
+    const id = await stack.submit();
+    await waitsIn(shared);
+    await stack.startWorker('b', [idle.url]);
+    expect(await stack.ended(id)).toMatchObject({ status: 'succeeded', instance: 'b/1', attempts: 1 });
+    expect((await queueOf(shared)).running).toHaveLength(1);
+  });
+
+  it('is taken back at once when its worker is told to stop', async () => {
+    const stack = await openStack();
+    const [first, second] = [await aGpu(1000), await aGpu()];
+    const a = await stack.startWorker('a', [first.url]);
+    const long = await stack.submit(LONG);
+    await stack.running(long);
+    const behind = await stack.submit(LONG);
+    await waitsIn(first);
+    const stopped = a.stop(600_000);
+    await until('it was taken out', async () => (await queueOf(first)).pending.length === 0);
+    await stack.startWorker('b', [second.url]);
+    expect(await stack.ended(behind)).toMatchObject({ status: 'succeeded', instance: 'b/1', attempts: 1 });
+    first.set({ stepMs: 0 });
+    await stopped;
+    expect(await stack.record(long)).toMatchObject({ status: 'succeeded', instance: 'a/1', attempts: 1 });
+  });
+});
+
+it('an instance is shown with what it runs and what waits behind it', async () => {
+  const stack = await openStack();
+  const gpu = await aGpu(1000);
+  const worker = await stack.startWorker('w', [gpu.url]);
+  const ids: string[] = [];
+  for (let n = 0; n < 3; n++) ids.push(await stack.submit(LONG));
+  const shown = await until('one runs and one waits', async () => {
+    const found = await worker.instance(1);
+    if (found === undefined || found.waiting[0] !== ids[1] || found.busyShare === 0) return undefined;
+    return found.running?.job === ids[0] && found;
+  });
+  expect(shown.waiting).toHaveLength(1);
+});
