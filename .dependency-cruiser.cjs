@@ -1,5 +1,5 @@
-// Imports point one way: apps → webhooks → {jobs, comfyui, frames} → {config, telemetry, workflows, safe-http} →
-// contracts, and client → contracts. infra/checks/test proves on a small tree of faults that every rule here bites.
+// Imports point one way: apps → webhooks → {jobs, comfyui, frames} → {config, telemetry, workflows, safe-http, redis} →
+// contracts, and client → contracts; redis takes its settings from config and its log from telemetry. infra/checks/test proves on a small tree of faults that every rule here bites.
 
 const BASE = ['config', 'telemetry', 'workflows', 'safe-http'];
 const MIDDLE = ['jobs', 'comfyui', 'frames'];
@@ -8,8 +8,9 @@ const ALLOWED = {
   contracts: [],
   client: ['contracts'],
   ...Object.fromEntries(BASE.map((name) => [name, ['contracts']])),
-  ...Object.fromEntries(MIDDLE.map((name) => [name, ['contracts', ...BASE]])),
-  webhooks: ['contracts', ...BASE, ...MIDDLE],
+  ...Object.fromEntries(MIDDLE.map((name) => [name, ['contracts', 'redis', ...BASE]])),
+  redis: ['config', 'telemetry'],
+  webhooks: ['contracts', 'redis', ...BASE, ...MIDDLE],
 };
 
 /** `testing` has a rule of its own, and may import anything. */
@@ -66,7 +67,7 @@ module.exports = {
     },
     onlyIn('express', ['apps/api', 'apps/simulator'], BARE_SERVER),
     onlyIn('bullmq', ['packages/jobs'], BARE_SERVER),
-    onlyIn('ioredis', ['packages/jobs'], BARE_SERVER),
+    onlyIn('ioredis', ['packages/jobs', 'packages/redis'], BARE_SERVER),
     onlyIn('axios', ['packages/comfyui', 'packages/safe-http']),
     onlyIn('prom-client', ['packages/telemetry']),
     onlyIn('@opentelemetry', ['packages/telemetry']),

@@ -25,6 +25,7 @@ const FAULTS: [folder: string, code: string, rule: string][] = [
   ['packages/config/src', "import '@comfy-fleet/workflows';", 'layers-config'],
   ['packages/workflows/src', "import '@comfy-fleet/jobs';", 'layers-workflows'],
   ['packages/telemetry/src', "import '@comfy-fleet/jobs';", 'layers-telemetry'],
+  ['packages/redis/src', "import '@comfy-fleet/jobs';", 'layers-redis'],
   ['packages/safe-http/src', "import '@comfy-fleet/jobs';", 'layers-safe-http'],
   ['packages/jobs/src', "import '@comfy-fleet/comfyui';", 'layers-jobs'],
   ['packages/jobs/src', "import '../../../apps/api/src/index.js';", 'layers-jobs'],

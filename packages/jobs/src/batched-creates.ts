@@ -1,7 +1,7 @@
+import { joined } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import { requestCount } from './batched-reads.js';
 import { runScript } from './connection.js';
-import { joined } from './joined.js';
 import type { Keys } from './keys.js';
 import { type NewOrder, type OrderBounds, orderArguments } from './new-order.js';
 import { newRecord } from './new-record.js';

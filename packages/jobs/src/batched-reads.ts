@@ -1,6 +1,6 @@
+import { joined } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import { runScript } from './connection.js';
-import { joined } from './joined.js';
 import type { Keys } from './keys.js';
 import type { JobSnapshot } from './record.js';
 import { parseSnapshot } from './snapshots.js';

@@ -1,125 +1,25 @@
 import type { RedisSettings } from '@comfy-fleet/config';
-import { FleetError } from '@comfy-fleet/contracts';
+import * as redis from '@comfy-fleet/redis';
 import type { Logger } from '@comfy-fleet/telemetry';
-import { Redis, type RedisOptions } from 'ioredis';
-import { joinWrites } from './join-writes.js';
-import { reconnectDelay } from './reconnect-delay.js';
-import { redisPlace } from './redis-place.js';
+import type { Redis } from 'ioredis';
 import { SCRIPTS } from './scripts/index.js';
 
-/** Longer than any command of ours blocks; one that has no answer for so long was sent to nobody. */
-const DEAD_AFTER_MS = 15_000;
-/** For a connection over which nothing blocks, besides its longest wait for an answer. */
-const DEAD_EXTRA_MS = 5000;
-const CONNECT_TIMEOUT_MS = 3000;
-
-/**
- * What begins like this says that this server is not the primary of our keys (any more), or not yet able to serve them:
- * the command was not carried out, and is to be asked of whoever is.
- */
-const NOT_HERE = /^(READONLY|MOVED|MASTERDOWN|CLUSTERDOWN|LOADING|UNBLOCKED) /;
-
-/** For a process that answers callers: a missing or hanging Redis is an error within `timeoutMs`. */
+/** For a process that answers callers, and knows our scripts. */
 export function producerConnection(settings: RedisSettings, log: Logger): Redis {
-  const { timeoutMs } = settings;
-  return open(settings, log, {
-    enableOfflineQueue: false,
-    maxRetriesPerRequest: 1,
-    commandTimeout: timeoutMs,
-    connectTimeout: timeoutMs,
-    socketTimeout: timeoutMs + DEAD_EXTRA_MS,
-  });
+  return redis.producerConnection(settings, log, SCRIPTS);
 }
 
-/**
- * For a process that has work in hand: commands wait until Redis is back, and those of one turn of the event loop leave
- * together. (Those that answer callers join their questions before, by kind, and would wait for nothing here.)
- */
+/** For a process that has work in hand, and knows our scripts. */
 export function workerConnection(settings: RedisSettings, log: Logger): Redis {
-  const redis = open(settings, log, {
-    maxRetriesPerRequest: null,
-    connectTimeout: CONNECT_TIMEOUT_MS,
-    socketTimeout: DEAD_AFTER_MS,
-  });
-  redis.on('connect', () => joinWrites(redis.stream));
-  return redis;
+  return redis.workerConnection(settings, log, SCRIPTS);
 }
 
-function open(settings: RedisSettings, log: Logger, own: RedisOptions): Redis {
-  const options: RedisOptions = {
-    ...own,
-    ...redisPlace(settings),
-    retryStrategy: reconnectDelay,
-    // While Redis reads its file: ioredis would believe its estimate of how long that takes, up to 10 s.
-    maxLoadingRetryTime: 200,
-    // Connect again, to the primary, and send the command there (2).
-    reconnectOnError: (error: Error) => {
-      if (!NOT_HERE.test(error.message)) return false;
-      log.debug('redis has its primary elsewhere; looking for it', { error });
-      return 2;
-    },
-    // How long a server that does not hang up itself is waited for.
-    disconnectTimeout: 200,
-    // Subscriptions does it itself, to know when it is done.
-    autoResubscribe: false,
-  };
-  return watched(new Redis({ ...options, replyMapping: 'legacy' }), log);
-}
-
-/** Says once that Redis is gone and once that it is back, instead of once per try. */
-function watched(redis: Redis, log: Logger): Redis {
-  let lost = false;
-  // Each command that is refused hangs up once more, and listens for the end.
-  redis.on('connect', () => redis.stream.setMaxListeners(0));
-  redis.on('error', (error: Error) => {
-    if (!lost) log.warn('redis connection lost', { error });
-    lost = true;
-  });
-  redis.on('ready', () => {
-    if (lost) log.info('redis connection is back');
-    lost = false;
-  });
-  for (const [name, lua] of Object.entries(SCRIPTS)) redis.defineCommand(`fleet:${name}`, { numberOfKeys: 1, lua });
-  return redis;
-}
-
-/** Runs one transition script; ioredis sends its hash, and its text only to a Redis that does not know it yet. */
+/** Runs one transition script. */
 export function runScript(
-  redis: Redis,
+  at: Redis,
   name: keyof typeof SCRIPTS,
   key: string,
   args: readonly (string | number)[],
 ): Promise<unknown> {
-  const commands = redis as unknown as Record<string, (...args: (string | number)[]) => Promise<unknown>>;
-  const command = commands[`fleet:${name}`];
-  if (command === undefined) throw new Error(`script ${name} was not defined on this connection`);
-  return command.call(redis, key, ...args);
-}
-
-/** Resolves when the connection stands; rejects with the signal's reason when that comes first. */
-export async function untilReady(redis: Redis, signal: AbortSignal): Promise<void> {
-  while (redis.status !== 'ready') {
-    signal.throwIfAborted();
-    await new Promise<void>((resolve) => {
-      const done = () => {
-        redis.off('ready', done);
-        signal.removeEventListener('abort', done);
-        resolve();
-      };
-      redis.once('ready', done);
-      signal.addEventListener('abort', done, { once: true });
-    });
-  }
-}
-
-const NOTHING_LOST = 'The job queue cannot be reached at the moment. Nothing was lost; try again shortly.';
-
-/** Turns whatever Redis or its client throws into the one error that callers may see. */
-export async function orUnavailable<T>(action: () => Promise<T>, detail = NOTHING_LOST): Promise<T> {
-  try {
-    return await action();
-  } catch (cause) {
-    if (cause instanceof FleetError) throw cause;
-    throw new FleetError('queue_unavailable', detail, { retryAfterSeconds: 1, cause });
-  }
+  return redis.runScript(at, name, key, args);
 }

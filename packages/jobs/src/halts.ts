@@ -1,6 +1,6 @@
+import { redisTime } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import type { Keys } from './keys.js';
-import { redisTime } from './redis-time.js';
 
 /** An operator's word that something is to take no more work. */
 export interface Halt {

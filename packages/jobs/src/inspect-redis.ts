@@ -1,9 +1,9 @@
 import type { RedisSettings } from '@comfy-fleet/config';
+import { redisTime } from '@comfy-fleet/redis';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Redis } from 'ioredis';
 import { producerConnection } from './connection.js';
 import { createKeys } from './keys.js';
-import { redisTime } from './redis-time.js';
 
 /** What Redis says of itself, for whoever is to judge whether a fleet can trust it with its jobs. */
 export interface RedisInspection {

@@ -1,12 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isTerminal } from '@comfy-fleet/contracts';
+import { type Subscriptions, untilReady } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
-import { untilReady } from './connection.js';
 import { compareEventIds, type JobEvent, type JobStreamItem } from './events.js';
 import { Feed } from './feed.js';
 import type { Keys } from './keys.js';
 import type { JobSnapshot, Preview } from './record.js';
-import type { Subscriptions } from './subscriptions.js';
 
 interface Sources {
   readonly redis: Redis;

@@ -1,11 +1,12 @@
 import type { RedisSettings } from '@comfy-fleet/config';
 import { FleetError, type InstanceAbilities, isTerminal, type WebhookDelivery } from '@comfy-fleet/contracts';
+import { createReplication, createSubscriptions } from '@comfy-fleet/redis';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Queue } from 'bullmq';
 import { createAbilityReader } from './abilities.js';
 import { createBatchedCreates, type Written } from './batched-creates.js';
 import { createBatchedReads, type RequestCount } from './batched-reads.js';
-import { orUnavailable, producerConnection, runScript } from './connection.js';
+import { producerConnection, runScript } from './connection.js';
 import { createDeliveryQueue } from './deliveries/delivery-queue.js';
 import { createJobLife } from './deliveries/job-life.js';
 import { readDelivery, redeliver } from './deliveries/read-delivery.js';
@@ -17,9 +18,8 @@ import { createKeys } from './keys.js';
 import type { NewOrder } from './new-order.js';
 import { type FleetOverview, readOverview } from './overview.js';
 import type { JobRecord, JobSnapshot } from './record.js';
-import { createReplication } from './replication.js';
 import { parseSnapshot } from './snapshots.js';
-import { createSubscriptions } from './subscriptions.js';
+import { orUnavailable } from './unavailable.js';
 import { createUrlSigner, type UrlSigner } from './url-signer.js';
 import { type DayUsage, readUsage } from './usage.js';
 import { createWorkQueues } from './work-queues.js';
@@ -99,10 +99,10 @@ export function createLedger(options: LedgerOptions): Ledger {
   const { log } = options;
   const keys = createKeys(options.redis.prefix);
   const redis = producerConnection(options.redis, log);
-  const subscriptions = createSubscriptions(producerConnection(options.redis, log), keys, log);
+  const subscriptions = createSubscriptions(producerConnection(options.redis, log), keys.pools, log);
   // What waits for replicas must not hold up the rest.
   const writing = options.redis.wait === undefined ? redis : producerConnection(options.redis, log);
-  const replication = createReplication(writing, keys, options.redis.wait, log);
+  const replication = createReplication(writing, keys.replicated, options.redis.wait, log);
   const webhooks = createDeliveryQueue(redis, keys, log);
   const life = createJobLife(redis, keys, options.jobTtlSeconds);
   const common = (id: string) => [keys.prefix, id, options.jobTtlSeconds * 1000];

@@ -1,7 +1,8 @@
 import { newId } from '@comfy-fleet/contracts';
 import type { Redis } from 'ioredis';
-import { orUnavailable, runScript } from './connection.js';
+import { runScript } from './connection.js';
 import type { Keys } from './keys.js';
+import { orUnavailable } from './unavailable.js';
 
 /** The pictures that jobs start from, as files in ComfyUI's input folders; see scripts/inputs.ts. */
 export interface SharedInputs {

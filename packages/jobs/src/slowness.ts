@@ -1,6 +1,6 @@
+import { redisTime } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import type { Keys } from './keys.js';
-import { redisTime } from './redis-time.js';
 
 /** What an instance took lately for jobs that take alike. */
 export interface Pace {

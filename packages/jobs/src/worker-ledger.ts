@@ -1,24 +1,22 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RedisSettings } from '@comfy-fleet/config';
 import { type InstanceAbilities, newId, type WorkerAnnouncement } from '@comfy-fleet/contracts';
+import { createReplication, createSubscriptions, redisTime, takeLease, writeUntilReplicated } from '@comfy-fleet/redis';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Redis } from 'ioredis';
 import { createAbilityReader, publishAbilities } from './abilities.js';
 import { announceWorker, readWorkers, withdrawWorker } from './announcements.js';
 import type { Claim } from './claim.js';
-import { orUnavailable, runScript, workerConnection } from './connection.js';
+import { runScript, workerConnection } from './connection.js';
 import { type Halts, readHalts } from './halts.js';
 import { heldClaim } from './held-claim.js';
 import { createKeys } from './keys.js';
-import { takeLease } from './lease.js';
 import { type Opinion, sendOpinion, takeOpinions } from './opinions.js';
 import { PoolWorker, type WorkItem } from './pool-worker.js';
 import type { JobError } from './record.js';
-import { redisTime } from './redis-time.js';
-import { createReplication, writeUntilReplicated } from './replication.js';
 import { createSharedInputs, type SharedInputs } from './shared-inputs.js';
 import { parseSnapshot } from './snapshots.js';
-import { createSubscriptions } from './subscriptions.js';
+import { orUnavailable } from './unavailable.js';
 import { forgetWedge, noteWedge, readWedges, type Wedge } from './wedges.js';
 
 /**
@@ -144,10 +142,10 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
   const redis = workerConnection(options.redis, log);
   const readAbilities = createAbilityReader(redis, keys);
   let haltsChanged = () => {};
-  const subscriptions = createSubscriptions(workerConnection(options.redis, log), keys, log);
+  const subscriptions = createSubscriptions(workerConnection(options.redis, log), keys.pools, log);
   // What waits for replicas must not hold up the rest.
   const submitting = options.redis.wait === undefined ? redis : workerConnection(options.redis, log);
-  const replication = createReplication(submitting, keys, options.redis.wait, log);
+  const replication = createReplication(submitting, keys.replicated, options.redis.wait, log);
   const isNameInUse = async () => {
     const [, subscribers] = await redis.pubsub('NUMSUB', keys.workerChannel(worker));
     return Number(subscribers) > 0 && (await redis.exists(keys.lease(nameTask))) === 1;
@@ -265,7 +263,7 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
       await redis.set(keys.lease(nameTask), process, 'PX', lifeMs);
     },
     announce: async (announcement) => {
-      if (!(await takeLease(redis, keys, nameTask, process, lifeMs))) return false;
+      if (!(await takeLease(redis, keys.lease(nameTask), process, lifeMs))) return false;
       clockOffsetMs = (await redisTime(redis)) - Date.now();
       await announceWorker(redis, keys, announcement, { lifeMs, now: redisNow() });
       return true;
@@ -289,7 +287,7 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
     noteWedge: (wedge) => orUnavailable(() => noteWedge(redis, keys, worker, wedge)),
     forgetWedge: (instance) => orUnavailable(() => forgetWedge(redis, keys, worker, instance)),
     withdraw: async () => {
-      if (!(await takeLease(redis, keys, nameTask, process, lifeMs))) return;
+      if (!(await takeLease(redis, keys.lease(nameTask), process, lifeMs))) return;
       await withdrawWorker(redis, keys, worker);
       await redis.del(keys.lease(nameTask));
     },

@@ -1,10 +1,10 @@
 import { newId } from '@comfy-fleet/contracts';
+import { createSubscriptions, untilReady } from '@comfy-fleet/redis';
 import { until } from '@comfy-fleet/testing';
 import { expect, it, onTestFinished } from 'vitest';
-import { producerConnection, untilReady, workerConnection } from '../src/connection.js';
+import { producerConnection, workerConnection } from '../src/connection.js';
 import type { Claim, JobStreamItem } from '../src/index.js';
 import { jobStream } from '../src/job-stream.js';
-import { createSubscriptions } from '../src/subscriptions.js';
 import {
   collect,
   type Fleet,
@@ -158,7 +158,7 @@ it('waits for the connection that reads when the one that listens is back first'
   const { id, claim, promptId } = await running(fleet);
   const { keys, settings } = fleet;
   const redis = producerConnection(settings, quietLog());
-  const subscriptions = createSubscriptions(workerConnection(settings, quietLog()), keys, quietLog());
+  const subscriptions = createSubscriptions(workerConnection(settings, quietLog()), keys.pools, quietLog());
   onTestFinished(() => {
     redis.disconnect();
     subscriptions.close();

@@ -1,9 +1,9 @@
 import type { JobKind, Lod, TerminalStatus, WorkerAnnouncement } from '@comfy-fleet/contracts';
+import { redisTime } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import { readWorkers } from '../announcements.js';
 import { type Halts, readHalts } from '../halts.js';
 import type { Keys } from '../keys.js';
-import { redisTime } from '../redis-time.js';
 import { readSlowness } from '../slowness.js';
 import { type PoolFigures, readPoolFigures } from './pool-figures.js';
 import { type RedisFigures, readRedisFigures } from './redis-figures.js';

@@ -1,6 +1,6 @@
+import { redisTime } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
-import { redisTime } from '../redis-time.js';
 
 export interface WebhookFigures {
   /** In the outbox. */

@@ -1,11 +1,12 @@
 import type { RedisSettings } from '@comfy-fleet/config';
 import { newId } from '@comfy-fleet/contracts';
+import { takeLease, untilReady } from '@comfy-fleet/redis';
 import type { Logger } from '@comfy-fleet/telemetry';
-import { orUnavailable, producerConnection, runScript, untilReady } from '../connection.js';
+import { producerConnection, runScript } from '../connection.js';
 import { deliveryItemKey } from '../deliveries/delivery.js';
 import { type FleetFigures, noteStock, readFigures, type StockFigures } from '../figures/figures.js';
 import { createKeys } from '../keys.js';
-import { takeLease } from '../lease.js';
+import { orUnavailable } from '../unavailable.js';
 import { createWorkQueues } from '../work-queues.js';
 import { type Forgotten, forgetSurplus } from './forget-surplus.js';
 import { inputsInUse } from './inputs-in-use.js';
@@ -75,10 +76,10 @@ export function createKeeper({ jobTtlSeconds, sweepSeconds, log, ...options }: K
     (await run('forget', id, ...(spare ? [deliveryItemKey(keys, id)] : []))) as Forgotten;
 
   return {
-    takes: (task, leaseMs) => connected(() => takeLease(redis, keys, task, holder, leaseMs)),
+    takes: (task, leaseMs) => connected(() => takeLease(redis, keys.lease(task), holder, leaseMs)),
     sweep: () =>
       connected(async () => {
-        if (!(await takeLease(redis, keys, 'sweep', holder, sweepSeconds * 3000))) return;
+        if (!(await takeLease(redis, keys.lease('sweep'), holder, sweepSeconds * 3000))) return;
         await sweep({ redis, keys, queues, expire: async (id) => (await run('expire', id)) === 1, log });
       }),
     forget: (id) => connected(() => forget(id, { spare: true })),

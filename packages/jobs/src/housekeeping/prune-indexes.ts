@@ -1,7 +1,7 @@
+import { redisTime } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import { firstIdAt } from '../first-id.js';
 import type { Keys } from '../keys.js';
-import { redisTime } from '../redis-time.js';
 
 /** Ids looked at in one round trip. */
 const PAGE = 500;

@@ -1,8 +1,8 @@
 import { isTerminal, type JobStatus } from '@comfy-fleet/contracts';
+import { redisTime } from '@comfy-fleet/redis';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
-import { redisTime } from '../redis-time.js';
 import type { WorkQueues } from '../work-queues.js';
 import { idsOf, inPages } from './ids.js';
 

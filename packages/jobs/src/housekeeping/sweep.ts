@@ -1,8 +1,8 @@
+import { redisTime } from '@comfy-fleet/redis';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Redis } from 'ioredis';
 import { runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
-import { redisTime } from '../redis-time.js';
 import type { WorkQueues } from '../work-queues.js';
 import { reconcile } from './reconcile.js';
 

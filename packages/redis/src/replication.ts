@@ -2,7 +2,6 @@ import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
 import type { RedisSettings } from '@comfy-fleet/config';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Redis } from 'ioredis';
-import type { Keys } from './keys.js';
 
 /** Tells whether replicas have what was written, so that it outlives the primary. */
 export interface Replication {
@@ -20,9 +19,9 @@ const MARK_SECONDS = 60;
 
 /**
  * `redis` is used for such writes only: while it waits for replicas, nothing else on it is carried out. Without `wait` no
- * replica is asked.
+ * replica is asked. `mark` is a key of its own.
  */
-export function createReplication(redis: Redis, keys: Keys, wait: RedisSettings['wait'], log: Logger): Replication {
+export function createReplication(redis: Redis, mark: string, wait: RedisSettings['wait'], log: Logger): Replication {
   if (wait === undefined) return NOTHING_TO_WAIT_FOR;
   let asked: Promise<unknown> = Promise.resolve();
   let asking: Promise<boolean> | undefined;
@@ -30,10 +29,7 @@ export function createReplication(redis: Redis, keys: Keys, wait: RedisSettings[
 
   const ask = async (): Promise<boolean> => {
     // WAIT is for what this connection wrote last: the mark makes it wait for what others wrote, too.
-    const [, count] = await Promise.all([
-      redis.set(keys.replicated, '', 'EX', MARK_SECONDS),
-      redis.wait(wait.replicas, wait.ms),
-    ]);
+    const [, count] = await Promise.all([redis.set(mark, '', 'EX', MARK_SECONDS), redis.wait(wait.replicas, wait.ms)]);
     const isEnough = count >= wait.replicas;
     if (isEnough === isLacking) {
       if (isEnough) log.info('there are replicas enough again');

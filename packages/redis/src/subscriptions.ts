@@ -1,6 +1,5 @@
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Redis } from 'ioredis';
-import type { Keys } from './keys.js';
 
 /** Gets each message of a channel, and `undefined` when messages may have been missed: then read again. */
 export type Listener = (message: string | undefined) => void;
@@ -20,10 +19,11 @@ export interface Subscriptions {
   close(): void;
 }
 
-export function createSubscriptions(redis: Redis, keys: Keys, log: Logger): Subscriptions {
+/** `key` is any of ours: to ask for it shows whether the connection leads to where our keys are. */
+export function createSubscriptions(redis: Redis, key: string, log: Logger): Subscriptions {
   const listeners = new Map<string, Set<Listener>>();
   // Of a key: a Cluster's node that has it no more says where it is.
-  const look = () => redis.exists(keys.pools);
+  const look = () => redis.exists(key);
   const looking = setInterval(() => {
     // A look that waits for its connection says nothing more than the one before it.
     if (redis.status === 'ready')

@@ -1,0 +1,118 @@
+import type { RedisSettings } from '@comfy-fleet/config';
+import type { Logger } from '@comfy-fleet/telemetry';
+import { Redis, type RedisOptions } from 'ioredis';
+import { joinWrites } from './join-writes.js';
+import { redisPlace } from './place.js';
+import { reconnectDelay } from './reconnect-delay.js';
+
+/** Longer than any command of ours blocks; one that has no answer for so long was sent to nobody. */
+const DEAD_AFTER_MS = 15_000;
+/** For a connection over which nothing blocks, besides its longest wait for an answer. */
+const DEAD_EXTRA_MS = 5000;
+const CONNECT_TIMEOUT_MS = 3000;
+
+/**
+ * What begins like this says that this server is not the primary of our keys (any more), or not yet able to serve them:
+ * the command was not carried out, and is to be asked of whoever is.
+ */
+const NOT_HERE = /^(READONLY|MOVED|MASTERDOWN|CLUSTERDOWN|LOADING|UNBLOCKED) /;
+
+/** Sets our scripts apart from Redis' own commands. */
+const COMMAND = 'fleet:';
+
+/** Lua of one key each, by the name under which `runScript` knows it. */
+export type Scripts = Readonly<Record<string, string>>;
+
+/** For a process that answers callers: a missing or hanging Redis is an error within `timeoutMs`. */
+export function producerConnection(settings: RedisSettings, log: Logger, scripts: Scripts = {}): Redis {
+  const { timeoutMs } = settings;
+  return open(settings, log, scripts, {
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 1,
+    commandTimeout: timeoutMs,
+    connectTimeout: timeoutMs,
+    socketTimeout: timeoutMs + DEAD_EXTRA_MS,
+  });
+}
+
+/**
+ * For a process that has work in hand: commands wait until Redis is back, and those of one turn of the event loop leave
+ * together. (Those that answer callers join their questions before, by kind, and would wait for nothing here.)
+ */
+export function workerConnection(settings: RedisSettings, log: Logger, scripts: Scripts = {}): Redis {
+  const redis = open(settings, log, scripts, {
+    maxRetriesPerRequest: null,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    socketTimeout: DEAD_AFTER_MS,
+  });
+  redis.on('connect', () => joinWrites(redis.stream));
+  return redis;
+}
+
+function open(settings: RedisSettings, log: Logger, scripts: Scripts, own: RedisOptions): Redis {
+  const options: RedisOptions = {
+    ...own,
+    ...redisPlace(settings),
+    retryStrategy: reconnectDelay,
+    // While Redis reads its file: ioredis would believe its estimate of how long that takes, up to 10 s.
+    maxLoadingRetryTime: 200,
+    // Connect again, to the primary, and send the command there (2).
+    reconnectOnError: (error: Error) => {
+      if (!NOT_HERE.test(error.message)) return false;
+      log.debug('redis has its primary elsewhere; looking for it', { error });
+      return 2;
+    },
+    // How long a server that does not hang up itself is waited for.
+    disconnectTimeout: 200,
+    // Subscriptions does it itself, to know when it is done.
+    autoResubscribe: false,
+  };
+  const redis = new Redis({ ...options, replyMapping: 'legacy' });
+  for (const [name, lua] of Object.entries(scripts)) redis.defineCommand(COMMAND + name, { numberOfKeys: 1, lua });
+  return watched(redis, log);
+}
+
+/** Says once that Redis is gone and once that it is back, instead of once per try. */
+function watched(redis: Redis, log: Logger): Redis {
+  let lost = false;
+  // Each command that is refused hangs up once more, and listens for the end.
+  redis.on('connect', () => redis.stream.setMaxListeners(0));
+  redis.on('error', (error: Error) => {
+    if (!lost) log.warn('redis connection lost', { error });
+    lost = true;
+  });
+  redis.on('ready', () => {
+    if (lost) log.info('redis connection is back');
+    lost = false;
+  });
+  return redis;
+}
+
+/** Runs one of the connection's scripts; ioredis sends its hash, and its text only to a Redis that does not know it yet. */
+export function runScript(
+  redis: Redis,
+  name: string,
+  key: string,
+  args: readonly (string | number)[],
+): Promise<unknown> {
+  const commands = redis as unknown as Record<string, (...args: (string | number)[]) => Promise<unknown>>;
+  const command = commands[COMMAND + name];
+  if (command === undefined) throw new Error(`script ${name} was not defined on this connection`);
+  return command.call(redis, key, ...args);
+}
+
+/** Resolves when the connection stands; rejects with the signal's reason when that comes first. */
+export async function untilReady(redis: Redis, signal: AbortSignal): Promise<void> {
+  while (redis.status !== 'ready') {
+    signal.throwIfAborted();
+    await new Promise<void>((resolve) => {
+      const done = () => {
+        redis.off('ready', done);
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      redis.once('ready', done);
+      signal.addEventListener('abort', done, { once: true });
+    });
+  }
+}

@@ -1,0 +1,6 @@
+export { producerConnection, runScript, type Scripts, untilReady, workerConnection } from './connection.js';
+export { joined } from './joined.js';
+export { takeLease } from './lease.js';
+export { createReplication, type Replication, writeUntilReplicated } from './replication.js';
+export { createSubscriptions, type Listener, type Subscriptions } from './subscriptions.js';
+export { redisTime } from './time.js';
