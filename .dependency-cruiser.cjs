@@ -1,5 +1,6 @@
-// Imports point one way: apps → webhooks → {jobs, comfyui, frames} → {config, telemetry, workflows, safe-http, redis} →
-// contracts, and client → contracts; redis takes its settings from config and its log from telemetry. infra/checks/test proves on a small tree of faults that every rule here bites.
+// Imports point one way: apps → {jobs, comfyui, frames} → {config, telemetry, workflows, safe-http, redis} →
+// contracts, and client → contracts; redis takes its settings from config and its log from telemetry. infra/checks/test
+// proves on a small tree of faults that every rule here bites.
 
 const BASE = ['config', 'telemetry', 'workflows', 'safe-http'];
 const MIDDLE = ['jobs', 'comfyui', 'frames'];
@@ -10,7 +11,6 @@ const ALLOWED = {
   ...Object.fromEntries(BASE.map((name) => [name, ['contracts']])),
   ...Object.fromEntries(MIDDLE.map((name) => [name, ['contracts', 'redis', ...BASE]])),
   redis: ['config', 'telemetry'],
-  webhooks: ['contracts', 'redis', ...BASE, ...MIDDLE],
 };
 
 /** `testing` has a rule of its own, and may import anything. */

@@ -1,7 +1,7 @@
 import { type ApiKeys, type Config, ConfigError, loadConfig, loadEnvFile, openApiKeys } from '@comfy-fleet/config';
 import { FleetError } from '@comfy-fleet/contracts';
 import { openFrameStores } from '@comfy-fleet/frames';
-import { createDeliveries, createKeeper, type DueDelivery } from '@comfy-fleet/jobs';
+import { createDeliveries, createKeeper, type DueDelivery, deliver } from '@comfy-fleet/jobs';
 import { createSafeHttp, type SafeHttp } from '@comfy-fleet/safe-http';
 import {
   createLogger,
@@ -14,7 +14,6 @@ import {
   watchRedis,
   whileRedisAnswers,
 } from '@comfy-fleet/telemetry';
-import { deliver } from '@comfy-fleet/webhooks';
 import { startHousekeeping } from './housekeeping/housekeeping.js';
 import { showFleet } from './metrics/fleet-gauges.js';
 import { measureWebhooks } from './metrics/webhook-instruments.js';

@@ -3,6 +3,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Webhook as Callback, Job, WebhookDelivery } from '@comfy-fleet/contracts';
+import { newSecret } from '@comfy-fleet/jobs';
 import {
   createGpus,
   type ReceivedWebhook,
@@ -12,7 +13,6 @@ import {
   type TestFleet,
   until,
 } from '@comfy-fleet/testing';
-import { newSecret } from '@comfy-fleet/webhooks';
 import { Webhook } from 'standardwebhooks';
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
 import { openHousehold } from './household.js';

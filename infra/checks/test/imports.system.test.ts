@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const project = fileURLToPath(new URL('../../..', import.meta.url));
-const PACKAGES = ['contracts', 'config', 'jobs', 'comfyui', 'frames', 'workflows', 'webhooks', 'client', 'testing'];
+const PACKAGES = ['contracts', 'config', 'jobs', 'comfyui', 'frames', 'workflows', 'redis', 'client', 'testing'];
 const LIBRARIES = [
   'express',
   'bullmq',
@@ -30,8 +30,7 @@ const FAULTS: [folder: string, code: string, rule: string][] = [
   ['packages/jobs/src', "import '@comfy-fleet/comfyui';", 'layers-jobs'],
   ['packages/jobs/src', "import '../../../apps/api/src/index.js';", 'layers-jobs'],
   ['packages/comfyui/src', "import '@comfy-fleet/frames';", 'layers-comfyui'],
-  ['packages/frames/src', "import '@comfy-fleet/webhooks';", 'layers-frames'],
-  ['packages/webhooks/src', "import '@comfy-fleet/client';", 'layers-webhooks'],
+  ['packages/frames/src', "import '@comfy-fleet/jobs';", 'layers-frames'],
   ['packages/config/src', "import type { Inner } from '@comfy-fleet/jobs';", 'layers-config'],
   ['packages/config/src', "import { type Inner } from '@comfy-fleet/jobs';", 'layers-config'],
   ['packages/config/src', "export type { Inner } from '@comfy-fleet/jobs';", 'layers-config'],
@@ -62,7 +61,7 @@ const SOUND: [folder: string, code: string][] = [
   ['apps/api/test', "import '@comfy-fleet/testing'; import './support.js'; import '../src/index.js';"],
   ['packages/jobs/src', "import 'bullmq'; import 'ioredis'; import '@comfy-fleet/contracts';"],
   ['packages/comfyui/src', "import 'axios'; import '@comfy-fleet/config';"],
-  ['packages/webhooks/src', "import '@comfy-fleet/jobs';"],
+  ['packages/jobs/src', "import '@comfy-fleet/redis';"],
   ['packages/testing/src', "import '../../../apps/simulator/src/index.js';"],
   ['infra/local', "import 'node:fs'; import './start.mjs';"],
 ];

@@ -1,29 +1,39 @@
-export type { RequestCount } from './batched-reads.js';
-export type { Claim, Loss, Outcome, Verdict } from './claim.js';
-export { createDeliveries, type Deliveries, type DeliveriesOptions } from './deliveries/deliveries.js';
-export type { DueDelivery, TryResult } from './deliveries/delivery.js';
-export { etaSeconds } from './eta.js';
-export { compareEventIds, isEventId, type JobEvent, type JobStreamItem } from './events.js';
-export type { FleetFigures, StockFigures } from './figures/figures.js';
-export { type Halt, type Halts, type HaltTarget, isPaused } from './halts.js';
-export { createKeeper, type Keeper, type KeeperOptions } from './housekeeping/keeper.js';
-export { inspectRedis, type RedisInspection } from './inspect-redis.js';
-export type { JobFilter, JobPage } from './job-list.js';
-export { type Accepted, createLedger, type Ledger, type LedgerOptions } from './ledger.js';
-export type { NewJob, NewOrder } from './new-order.js';
-export type { Opinion, OpinionVerdict } from './opinions.js';
-export type { FleetOverview, PoolOverview } from './overview.js';
-export { presentJob } from './present-job.js';
-export type { FrameRecord, InstanceFault, JobError, JobRecord, JobSnapshot, Preview, Progress } from './record.js';
-export { instancesServing } from './serving.js';
-export type { SharedInputs } from './shared-inputs.js';
-export type { UrlSigner } from './url-signer.js';
-export type { DayUsage } from './usage.js';
-export type { Wedge } from './wedges.js';
+export type { RequestCount } from './callers/batched-reads.js';
+export { etaSeconds } from './callers/eta.js';
+export type { JobFilter, JobPage } from './callers/job-list.js';
+export { type Accepted, createLedger, type Ledger, type LedgerOptions } from './callers/ledger.js';
+export type { NewJob, NewOrder } from './callers/new-order.js';
+export type { FleetOverview, PoolOverview } from './callers/overview.js';
+export type { UrlSigner } from './callers/url-signer.js';
+export type { DayUsage } from './callers/usage.js';
+export type { FleetFigures, StockFigures } from './keeping/figures.js';
+export { inspectRedis, type RedisInspection } from './keeping/inspect-redis.js';
+export { createKeeper, type Keeper, type KeeperOptions } from './keeping/keeper.js';
+export { compareEventIds, isEventId, type JobEvent, type JobStreamItem } from './record/events.js';
+export { presentJob } from './record/present-job.js';
+export type {
+  FrameRecord,
+  InstanceFault,
+  JobError,
+  JobRecord,
+  JobSnapshot,
+  Preview,
+  Progress,
+} from './record/record.js';
+export { deliver } from './webhooks/deliver.js';
+export { createDeliveries, type Deliveries, type DeliveriesOptions } from './webhooks/deliveries.js';
+export type { DueDelivery, TryResult } from './webhooks/delivery.js';
+export { newSecret } from './webhooks/sign.js';
+export type { Claim, Loss, Outcome, Verdict } from './workers/claim.js';
+export { type Halt, type Halts, type HaltTarget, isPaused } from './workers/halts.js';
+export type { Opinion, OpinionVerdict } from './workers/opinions.js';
+export { instancesServing } from './workers/serving.js';
+export type { SharedInputs } from './workers/shared-inputs.js';
+export type { Wedge } from './workers/wedges.js';
 export {
   type AbandonedPrompt,
   type ClaimSource,
   createWorkerLedger,
   type WorkerLedger,
   type WorkerLedgerOptions,
-} from './worker-ledger.js';
+} from './workers/worker-ledger.js';

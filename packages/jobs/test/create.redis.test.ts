@@ -1,6 +1,6 @@
 import { newId } from '@comfy-fleet/contracts';
 import { expect, it } from 'vitest';
-import { createWorkQueues } from '../src/work-queues.js';
+import { createWorkQueues } from '../src/queue/work-queues.js';
 import { anOrder, aRequest, nextClaim, openFleet, POOL, quietLog, succeeded } from './builders.js';
 
 it('keeps every parameter of the request exactly, a seed of 2^64−1 and words of any script too', async () => {

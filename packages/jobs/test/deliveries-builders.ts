@@ -1,12 +1,12 @@
 import type { Webhook } from '@comfy-fleet/contracts';
 import { until } from '@comfy-fleet/testing';
 import { onTestFinished } from 'vitest';
-import { createDeliveries, type DeliveriesOptions } from '../src/deliveries/deliveries.js';
-import type { DueDelivery, TryResult } from '../src/deliveries/delivery.js';
-import { createDeliveryQueue } from '../src/deliveries/delivery-queue.js';
-import type { DeliveryHandler } from '../src/deliveries/delivery-worker.js';
-import { createJobLife } from '../src/deliveries/job-life.js';
-import { readDelivery, redeliver } from '../src/deliveries/read-delivery.js';
+import { createDeliveries, type DeliveriesOptions } from '../src/webhooks/deliveries.js';
+import type { DueDelivery, TryResult } from '../src/webhooks/delivery.js';
+import { createDeliveryQueue } from '../src/webhooks/delivery-queue.js';
+import type { DeliveryHandler } from '../src/webhooks/delivery-worker.js';
+import { createJobLife } from '../src/webhooks/job-life.js';
+import { readDelivery, redeliver } from '../src/webhooks/read-delivery.js';
 import { type Fleet, JOB_TTL_SECONDS, quietLog } from './builders.js';
 
 export const LOCK_MS = 1000;

@@ -1,7 +1,7 @@
 import { newId } from '@comfy-fleet/contracts';
 import { until } from '@comfy-fleet/testing';
 import { describe, expect, it } from 'vitest';
-import { Outbox } from '../src/deliveries/outbox.js';
+import { Outbox } from '../src/webhooks/outbox.js';
 import { type Fleet, openFleet, ownRedis, quietLog } from './builders.js';
 import {
   attempt,

@@ -1,6 +1,6 @@
 import { until } from '@comfy-fleet/testing';
 import { describe, expect, it } from 'vitest';
-import { redeliver } from '../src/deliveries/read-delivery.js';
+import { redeliver } from '../src/webhooks/read-delivery.js';
 import { type Fleet, JOB_TTL_SECONDS, openFleet } from './builders.js';
 import { deliveryOf, dispatch, endedJob, nothingLeft, notTaken, recorder, taken } from './deliveries-builders.js';
 import { openKeeper } from './keepers.js';

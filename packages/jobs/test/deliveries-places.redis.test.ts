@@ -1,8 +1,8 @@
 import { until } from '@comfy-fleet/testing';
 import { describe, expect, it } from 'vitest';
-import { hostOf } from '../src/deliveries/delivery.js';
-import { Lines } from '../src/deliveries/lines.js';
-import { Places } from '../src/deliveries/places.js';
+import { hostOf } from '../src/webhooks/delivery.js';
+import { Lines } from '../src/webhooks/lines.js';
+import { Places } from '../src/webhooks/places.js';
 import { type Fleet, openFleet, ownRedis } from './builders.js';
 import { deliveryOf, dispatch, endedJob, endedJobs, nothingLeft, recorder, taken } from './deliveries-builders.js';
 

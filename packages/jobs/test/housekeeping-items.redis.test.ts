@@ -1,7 +1,7 @@
 import { newId } from '@comfy-fleet/contracts';
 import { until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
-import { createWorkQueues } from '../src/work-queues.js';
+import { createWorkQueues } from '../src/queue/work-queues.js';
 import { type Fleet, nextClaim, openFleet, POOL, quietLog, startNext, succeeded } from './builders.js';
 import { endedLongAgo, items, openKeeper } from './keepers.js';
 

@@ -2,9 +2,9 @@ import { newId } from '@comfy-fleet/contracts';
 import { createSubscriptions, untilReady } from '@comfy-fleet/redis';
 import { until } from '@comfy-fleet/testing';
 import { expect, it, onTestFinished } from 'vitest';
+import { jobStream } from '../src/callers/job-stream.js';
 import { producerConnection, workerConnection } from '../src/connection.js';
 import type { Claim, JobStreamItem } from '../src/index.js';
-import { jobStream } from '../src/job-stream.js';
 import {
   collect,
   type Fleet,

@@ -1,7 +1,7 @@
 import { newId } from '@comfy-fleet/contracts';
 import { onTestFinished } from 'vitest';
+import { orderArguments } from '../src/callers/new-order.js';
 import { createKeeper, type Keeper, type KeeperOptions } from '../src/index.js';
-import { orderArguments } from '../src/new-order.js';
 import { anOrder, type Fleet, JOB_TTL_SECONDS, type OrderOverrides, POOL, quietLog } from './builders.js';
 
 /** A keeper of the fleet's ledger; closed when the test is done. */

@@ -1,8 +1,8 @@
 import { newId, type ResolvedRequest } from '@comfy-fleet/contracts';
 import { until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
+import { rankStep } from '../src/callers/rank-step.js';
 import type { ClaimSource } from '../src/index.js';
-import { rankStep } from '../src/rank-step.js';
 import { type Fleet, nextClaim, openFleet, POOL, succeeded } from './builders.js';
 
 /** Steps as the shipped profiles have them. */

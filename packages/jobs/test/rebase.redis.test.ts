@@ -2,7 +2,7 @@ import { newId } from '@comfy-fleet/contracts';
 import { until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
 import { runScript } from '../src/connection.js';
-import { createWorkQueues } from '../src/work-queues.js';
+import { createWorkQueues } from '../src/queue/work-queues.js';
 import { type Fleet, nextClaim, openFleet, POOL, quietLog, succeeded } from './builders.js';
 import { openKeeper } from './keepers.js';
 

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { compareInstances, type Pace } from '../src/slowness.js';
+import { compareInstances, type Pace } from '../src/workers/slowness.js';
 
 const NOW = 10_000_000;
 

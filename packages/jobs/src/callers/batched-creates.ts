@@ -1,0 +1,76 @@
+import { joined } from '@comfy-fleet/redis';
+import type { Redis } from 'ioredis';
+import { runScript } from '../connection.js';
+import type { Keys } from '../keys.js';
+import { newRecord } from '../record/new-record.js';
+import type { JobSnapshot } from '../record/record.js';
+import { parseSnapshot } from '../record/snapshots.js';
+import { requestCount } from './batched-reads.js';
+import { type NewOrder, type OrderBounds, orderArguments } from './new-order.js';
+
+/** Orders written by one script call: a burst of callers cannot hold up Redis for long, and Redis works while we do. */
+const ENOUGH = 25;
+
+/** Before the first event. */
+const NO_EVENT = '0-0';
+
+/**
+ * What became of an order. `again`: the same order was sent twice; `replayed`: it was made before under its
+ * Idempotency-Key; `new`: it has no jobs, and was not;
+ * `reused`: the key was used for another request; `gone`: the jobs it made were deleted since; `full`: there are too many
+ * open jobs; `waiting`: the caller has too many that wait; `limited`: the caller sent too many requests.
+ */
+export type Written =
+  | {
+      readonly verdict: 'made' | 'again' | 'replayed';
+      readonly ids: readonly string[];
+      readonly only: JobSnapshot | undefined;
+    }
+  | { readonly verdict: 'new' | 'reused' | 'gone' | 'full' | 'waiting' | 'limited' };
+
+/** Writes orders; those of one turn of the event loop travel in one round trip, and are on disk after one fsync. */
+export function createBatchedCreates(
+  redis: Redis,
+  keys: Keys,
+  { jobTtlSeconds, ...bounds }: OrderBounds & { readonly jobTtlSeconds: number },
+): (order: NewOrder) => Promise<Written> {
+  const write = async (orders: readonly NewOrder[]): Promise<Written[]> => {
+    const args = [keys.prefix, '', jobTtlSeconds * 1000, ...orders.flatMap((order) => orderArguments(order, bounds))];
+    return ((await runScript(redis, 'create', keys.callers, args)) as Reply[]).map((reply, index) =>
+      parseReply(reply, orders[index] as NewOrder),
+    );
+  };
+  const load = joined<NewOrder, Written>(write, { enough: ENOUGH });
+  const alone = async (order: NewOrder): Promise<Written> => (await write([order]))[0] as Written;
+  // An order of many jobs keeps Redis busy long enough by itself.
+  return (order) => (order.jobs.length > 1 ? alone(order) : load(order));
+}
+
+type Reply = readonly [count: readonly [requests: number, resetMs: number] | null, ...verdict: Verdict];
+type Verdict =
+  | readonly [verdict: 'made', ids: string[], rank: number, createdAt: string, startDeadline: string, ahead: number]
+  | readonly [verdict: 'again' | 'replayed', ids: string[], only?: unknown]
+  | readonly [verdict: 'new' | 'reused' | 'gone' | 'full' | 'waiting' | 'limited'];
+
+function parseReply([count, ...reply]: Reply, order: NewOrder): Written {
+  if (count !== null) order.requests?.counted(requestCount(count));
+  const [verdict, ids] = reply;
+  switch (verdict) {
+    case 'made':
+      return { verdict, ids, only: ids.length === 1 ? newSnapshot(reply, order) : undefined };
+    case 'again':
+    case 'replayed':
+      return { verdict, ids, only: reply[2] === undefined ? undefined : parseSnapshot(reply[2]) };
+    default:
+      return { verdict };
+  }
+}
+
+function newSnapshot(
+  [, , rank, createdAt, startDeadline, ahead]: Extract<Verdict, readonly ['made', ...unknown[]]>,
+  { jobs: [job], caller }: NewOrder,
+): JobSnapshot | undefined {
+  if (job === undefined) return undefined;
+  const creation = { rank, createdAt: Number(createdAt), startDeadline: Number(startDeadline) };
+  return { record: newRecord(job, caller, creation), ahead, lastEventId: NO_EVENT };
+}

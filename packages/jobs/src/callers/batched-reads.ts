@@ -1,0 +1,44 @@
+import { joined } from '@comfy-fleet/redis';
+import type { Redis } from 'ioredis';
+import { runScript } from '../connection.js';
+import type { Keys } from '../keys.js';
+import type { JobSnapshot } from '../record/record.js';
+import { parseSnapshot } from '../record/snapshots.js';
+
+/** Questions in one script call: a burst of callers cannot hold up Redis for long, and Redis works while we do. */
+const ENOUGH = 25;
+
+/** How many requests of a caller this minute has seen, and when it is over. */
+export interface RequestCount {
+  readonly requests: number;
+  readonly resetMs: number;
+}
+
+export interface BatchedReads {
+  job(id: string): Promise<JobSnapshot | undefined>;
+  count(caller: string): Promise<RequestCount>;
+}
+
+type Question = readonly [kind: 'job' | 'count', subject: string];
+
+/**
+ * Reads jobs and counts requests; what is asked in one turn of the event loop travels in one round trip. A round trip
+ * costs this process far more than the reading costs Redis.
+ */
+export function createBatchedReads(redis: Redis, keys: Keys): BatchedReads {
+  const ask = async (questions: readonly Question[]): Promise<unknown[]> => {
+    const args = [keys.prefix, '', 0, ...questions.flat()];
+    return (await runScript(redis, 'read', keys.callers, args)) as unknown[];
+  };
+  const load = joined<Question, unknown>(ask, { enough: ENOUGH });
+  return {
+    job: async (id) => parseSnapshot(await load(['job', id])),
+    count: async (caller) => {
+      return requestCount((await load(['count', caller])) as [number, number]);
+    },
+  };
+}
+
+export function requestCount([requests, resetMs]: readonly [number, number]): RequestCount {
+  return { requests, resetMs: Math.max(0, resetMs) };
+}

@@ -1,0 +1,85 @@
+import type { JobKind, JobStatus, Lod, ResolvedRequest } from '@comfy-fleet/contracts';
+import type { Redis } from 'ioredis';
+import type { Keys } from '../keys.js';
+import { firstIdAt } from '../record/first-id.js';
+import type { JobSnapshot } from '../record/record.js';
+
+/** Which jobs of a caller are wanted; what is absent does not matter. */
+export interface JobFilter {
+  readonly status?: JobStatus | undefined;
+  readonly lod?: Lod | undefined;
+  readonly kind?: JobKind | undefined;
+  /** ms since 1970; by the time in the job's id. */
+  readonly createdAfter?: number | undefined;
+  readonly createdBefore?: number | undefined;
+  readonly metadata?: Readonly<Record<string, string>>;
+}
+
+export interface JobPage {
+  readonly jobs: readonly JobSnapshot[];
+  /** Where the next page begins: after this id. Undefined when there is nothing more. */
+  readonly next: string | undefined;
+}
+
+/** Ids looked at for one page when there is something to filter by. */
+const MOST_SCANNED = 2000;
+const SCAN_STEP = 200;
+
+interface Sources {
+  readonly redis: Redis;
+  readonly keys: Keys;
+  readonly read: (id: string) => Promise<JobSnapshot | undefined>;
+}
+
+/**
+ * The caller's jobs, newest first, from after the id `cursor` on. A filter looks at MOST_SCANNED ids at most, so that a
+ * page may be short although there is more.
+ */
+export async function listJobs(
+  { redis, keys, read }: Sources,
+  caller: string,
+  { filter, cursor, limit }: { filter: JobFilter; cursor: string | undefined; limit: number },
+): Promise<JobPage> {
+  const lowest = filter.createdAfter === undefined ? '-' : `[${firstIdAt(filter.createdAfter + 1)}`;
+  const before = filter.createdBefore === undefined ? '+' : `(${firstIdAt(filter.createdBefore)}`;
+  let from = cursor === undefined || (before !== '+' && before.slice(1) < cursor) ? before : `(${cursor}`;
+  const found: JobSnapshot[] = [];
+  const step = isEmpty(filter) ? limit + 1 : SCAN_STEP;
+  for (let scanned = 0; scanned < MOST_SCANNED; scanned += step) {
+    const ids = await redis.zrevrangebylex(keys.jobsOf(caller), from, lowest, 'LIMIT', 0, step);
+    const wanted = isEmpty(filter) ? ids : await matching(redis, keys, ids, filter);
+    for (const snapshot of await Promise.all(wanted.map(read))) {
+      // A record that has expired leaves its id to the housekeeping; one may have left the state it was found in.
+      if (snapshot === undefined || (filter.status !== undefined && snapshot.record.status !== filter.status)) continue;
+      if (found.length === limit) return { jobs: found, next: found.at(-1)?.record.id };
+      found.push(snapshot);
+    }
+    if (ids.length < step) return { jobs: found, next: undefined };
+    from = `(${ids.at(-1)}`;
+  }
+  return { jobs: found, next: from.slice(1) };
+}
+
+/** The ids whose records match, read with no more than the filter needs. */
+async function matching(redis: Redis, keys: Keys, ids: readonly string[], filter: JobFilter): Promise<string[]> {
+  const batch = redis.pipeline();
+  for (const id of ids) batch.hmget(keys.job(id), 'status', 'kind', 'request');
+  const replies = (await batch.exec()) ?? [];
+  return ids.filter((_id, index) => {
+    const [status, kind, request] = (replies[index]?.[1] ?? []) as (string | null)[];
+    if (filter.status !== undefined && filter.status !== status) return false;
+    if (filter.kind !== undefined && filter.kind !== kind) return false;
+    return typeof request === 'string' && requestMatches(JSON.parse(request) as ResolvedRequest, filter);
+  });
+}
+
+function requestMatches({ lod, metadata }: ResolvedRequest, filter: JobFilter): boolean {
+  if (filter.lod !== undefined && filter.lod !== lod) return false;
+  return Object.entries(filter.metadata ?? {}).every(
+    ([name, value]) => Object.hasOwn(metadata, name) && metadata[name] === value,
+  );
+}
+
+function isEmpty({ status, lod, kind, metadata = {} }: JobFilter): boolean {
+  return status === undefined && lod === undefined && kind === undefined && Object.keys(metadata).length === 0;
+}

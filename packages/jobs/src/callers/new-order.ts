@@ -1,0 +1,106 @@
+import type { JobKind, ParentJob, ResolvedRequest, Webhook } from '@comfy-fleet/contracts';
+import { signatureOf } from '../record/signature.js';
+import type { RequestCount } from './batched-reads.js';
+import { rankStep } from './rank-step.js';
+
+export interface NewJob {
+  readonly id: string;
+  readonly kind: JobKind;
+  readonly request: ResolvedRequest;
+  /** The LOD profile's step in the order of service. */
+  readonly rankStep: number;
+  readonly pool: string;
+  /** Still queued after this many ms, the job expires. */
+  readonly startWithinMs: number;
+  /** Whom the dispatcher tells when the job ends. */
+  readonly callback?: Webhook | undefined;
+  readonly parent?: ParentJob | undefined;
+  /** The trace it belongs to, as W3C's `traceparent`. */
+  readonly traceparent?: string | undefined;
+}
+
+/** Jobs of one caller that are made together or not at all. */
+export interface NewOrder {
+  readonly jobs: readonly NewJob[];
+  /** Id of the API key: each has flows of its own in the order of service. */
+  readonly caller: string;
+  /** The caller's share in the order of service; 1 is everybody's. */
+  readonly weight?: number;
+  /** The order is a request of its caller, of which there may be so many in a minute, and which `counted` learns of. */
+  readonly requests?: { readonly most: number; readonly counted: (count: RequestCount) => void } | undefined;
+  /** Most jobs of the caller that wait, these included. */
+  readonly mostWaiting?: number | undefined;
+  /** Most jobs of the caller in workers' hands; the others are held back until one ends. */
+  readonly mostTaken?: number | undefined;
+  /** The order is made once, however often it is sent with the same key. */
+  readonly idempotency?: { readonly digest: string; readonly fingerprint: string } | undefined;
+}
+
+export interface OrderBounds {
+  /** Most open jobs of all callers and pools. */
+  readonly maxOpenJobs: number;
+  readonly idempotencyTtlSeconds: number;
+}
+
+/** What scripts/create.ts is told of an order, besides the records' fields; absent where it has no such thing. */
+interface OrderHead {
+  readonly caller: string;
+  readonly digest: string | undefined;
+  readonly fingerprint: string | undefined;
+  /** How many ms these two are remembered. */
+  readonly remember: number;
+  readonly most_requests: number | undefined;
+  readonly most_waiting: number | undefined;
+  readonly most_open: number;
+  readonly jobs: readonly JobHead[];
+}
+
+interface JobHead {
+  readonly id: string;
+  readonly pool: string;
+  readonly flow: string;
+  readonly step: number;
+  /** ms after which it expires if it still is queued. */
+  readonly start_within: number;
+  readonly signature: string;
+  /** How many of the arguments behind are its record's fields and their values. */
+  readonly fields: number;
+}
+
+/** The arguments of scripts/create.ts for one order. One in JSON costs less than many. */
+export function orderArguments(order: NewOrder, bounds: OrderBounds): (string | number)[] {
+  const records = order.jobs.map((job) => recordFields(job, order));
+  const head: OrderHead = {
+    caller: order.caller,
+    digest: order.idempotency?.digest,
+    fingerprint: order.idempotency?.fingerprint,
+    remember: bounds.idempotencyTtlSeconds * 1000,
+    most_requests: order.requests?.most,
+    most_waiting: order.mostWaiting,
+    most_open: bounds.maxOpenJobs,
+    jobs: order.jobs.map((job, index) => jobHead(job, order, records[index]?.length ?? 0)),
+  };
+  return [JSON.stringify(head), ...records.flat()];
+}
+
+function jobHead(job: NewJob, { caller, weight = 1 }: NewOrder, fields: number): JobHead {
+  const { lod, priority } = job.request;
+  return {
+    id: job.id,
+    pool: job.pool,
+    flow: `${caller}|${lod}|${priority}`,
+    step: rankStep(job.rankStep, priority, weight),
+    start_within: job.startWithinMs,
+    signature: signatureOf(job.request),
+    fields,
+  };
+}
+
+function recordFields(job: NewJob, { mostTaken }: NewOrder): (string | number)[] {
+  const fields: (string | number)[] = ['kind', job.kind, 'request', JSON.stringify(job.request)];
+  if (mostTaken !== undefined) fields.push('most_taken', mostTaken);
+  if (job.callback !== undefined) fields.push('callback', JSON.stringify(job.callback));
+  if (job.parent !== undefined) fields.push('parent', JSON.stringify(job.parent));
+  if (job.traceparent !== undefined) fields.push('traceparent', job.traceparent);
+  return fields;
+}

@@ -1,0 +1,98 @@
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import type { Redis } from 'ioredis';
+import { LRUCache } from 'lru-cache';
+import type { Keys } from '../keys.js';
+import { orUnavailable } from '../unavailable.js';
+
+/**
+ * Signs paths so that whoever has the URL may open it until it expires. The secret is a new one each day (UTC), drawn by
+ * whichever process needs it first and shared through Redis; a day's secret is forgotten when nothing signed with it is
+ * good any more.
+ */
+export interface UrlSigner {
+  /**
+   * Adds `?expires=…&day=…&signature=…` to a path. It expires when the setting says, or at `expires`, in seconds since
+   * 1970. Throws queue_unavailable while there is no secret to sign with.
+   */
+  signing(expires?: number): Promise<(path: string) => string>;
+  /** Whether the query carries a signature of this path that has not expired. */
+  verify(path: string, query: URLSearchParams): Promise<boolean>;
+}
+
+const DAY_SECONDS = 86_400;
+/** Expiries are rounded up to this, so that a picture keeps one URL for a while and caches can work. */
+const ROUND_SECONDS = 300;
+const SECRET_BYTES = 32;
+/** Between two looks for a secret that is not known. */
+const REREAD_MS = 1000;
+/** Signed paths kept, since a job that is polled has the same ones each time. */
+const SIGNED_KEPT = 10_000;
+/** Days after which no signature of a secret is good: the longest life of a signed URL is a week. */
+const SECRET_DAYS = 8;
+
+export function createUrlSigner(redis: Redis, keys: Keys, { ttlSeconds }: { readonly ttlSeconds: number }): UrlSigner {
+  let known: ReadonlyMap<number, string> = new Map();
+  let rereadAt = Number.NEGATIVE_INFINITY;
+  const signed = new LRUCache<string, string>({ max: SIGNED_KEPT });
+
+  const reread = async (): Promise<void> => {
+    rereadAt = performance.now();
+    const all = Object.entries(await redis.hgetall(keys.urlSecrets));
+    known = new Map(all.map(([day, secret]) => [Number(day), secret]));
+    signed.clear();
+  };
+  const secretOf = async (day: number): Promise<string | undefined> => {
+    // Whoever writes a day that never was would send us to Redis each time.
+    if (!known.has(day) && performance.now() > rereadAt + REREAD_MS) await orUnavailable(reread);
+    return known.get(day);
+  };
+  const draw = async (day: number): Promise<void> => {
+    const secret = randomBytes(SECRET_BYTES).toString('base64url');
+    const old = [...known.keys()].filter((other) => other < day - SECRET_DAYS).map(String);
+    const batch = redis.pipeline().hsetnx(keys.urlSecrets, `${day}`, secret);
+    if (old.length > 0) batch.hdel(keys.urlSecrets, ...old);
+    await batch.expire(keys.urlSecrets, (SECRET_DAYS + 1) * DAY_SECONDS).exec();
+    await reread();
+  };
+
+  return {
+    signing: async (atMost) => {
+      const now = Math.floor(Date.now() / 1000);
+      const day = Math.floor(now / DAY_SECONDS);
+      if ((await secretOf(day)) === undefined) await orUnavailable(() => draw(day));
+      const secret = known.get(day);
+      if (secret === undefined) return orUnavailable(() => Promise.reject(new Error('no secret could be drawn')));
+      const expires = atMost ?? Math.ceil((now + ttlSeconds) / ROUND_SECONDS) * ROUND_SECONDS;
+      return (path) => {
+        const link = `${path}?expires=${expires}&day=${day}&signature=`;
+        const kept = signed.get(link);
+        if (kept !== undefined) return kept;
+        const whole = link + signatureOf(secret, path, expires);
+        signed.set(link, whole);
+        return whole;
+      };
+    },
+    verify: async (path, query) => {
+      const [expires, day, signature] = ['expires', 'day', 'signature'].map((name) => query.get(name) ?? '');
+      if (!isNumber(expires) || !isNumber(day) || Number(expires) * 1000 <= Date.now()) return false;
+      // A day that never was would send everybody who writes one to Redis.
+      const today = Math.floor(Date.now() / 1000 / DAY_SECONDS);
+      if (Number(day) > today + 1 || Number(day) < today - SECRET_DAYS) return false;
+      const secret = await secretOf(Number(day));
+      return secret !== undefined && isSame(signature ?? '', signatureOf(secret, path, Number(expires)));
+    },
+  };
+}
+
+function isNumber(text: string | undefined): boolean {
+  return /^\d{1,12}$/.test(text ?? '');
+}
+
+function signatureOf(secret: string, path: string, expires: number): string {
+  return createHmac('sha256', secret).update(`${path}\n${expires}`).digest('base64url');
+}
+
+function isSame(given: string, right: string): boolean {
+  const [a, b] = [Buffer.from(given), Buffer.from(right)];
+  return a.length === b.length && timingSafeEqual(a, b);
+}

@@ -1,0 +1,71 @@
+import type { JobKind, Lod, TerminalStatus, WorkerAnnouncement } from '@comfy-fleet/contracts';
+import { redisTime } from '@comfy-fleet/redis';
+import type { Redis } from 'ioredis';
+import type { Keys } from '../keys.js';
+import { readWorkers } from '../workers/announcements.js';
+import { type Halts, readHalts } from '../workers/halts.js';
+import { readSlowness } from '../workers/slowness.js';
+import { type PoolFigures, readPoolFigures } from './pool-figures.js';
+import { type RedisFigures, readRedisFigures } from './redis-figures.js';
+import { readWebhookFigures, type WebhookFigures } from './webhook-figures.js';
+
+/** Files and bytes of the pictures of each kind, as the housekeeping last found them. */
+export type StockFigures = Readonly<Record<string, { readonly files: number; readonly bytes: number }>>;
+
+/** How many jobs ever were created, or ended like this. Each is counted once, whoever crashes. */
+export interface JobTotal {
+  readonly kind: JobKind;
+  readonly lod: Lod;
+  readonly outcome: 'created' | TerminalStatus;
+  readonly count: number;
+}
+
+/** What is true of the whole fleet at one moment. */
+export interface FleetFigures {
+  readonly totals: readonly JobTotal[];
+  readonly pools: readonly PoolFigures[];
+  readonly workers: readonly WorkerAnnouncement[];
+  readonly halts: Halts;
+  /** How many times as long as its peers an instance takes for like work, where that can be told. */
+  readonly slowness: ReadonlyMap<string, number>;
+  readonly webhooks: WebhookFigures;
+  readonly redis: RedisFigures;
+  /** Undefined while the housekeeping has not looked within a day. */
+  readonly stock: StockFigures | undefined;
+}
+
+/** A stock older than this says nothing: nobody looks after the pictures. */
+const STOCK_LIFE_MS = 86_400_000;
+
+/** Costs Redis a millisecond or so, however many jobs wait. */
+export async function readFigures(redis: Redis, keys: Keys): Promise<FleetFigures> {
+  const [now, used, workers, halts, totals, stock, server, webhooks] = await Promise.all([
+    redisTime(redis),
+    redis.smembers(keys.pools),
+    readWorkers(redis, keys),
+    readHalts(redis, keys),
+    redis.hgetall(keys.totals),
+    redis.get(keys.stock),
+    readRedisFigures(redis),
+    readWebhookFigures(redis, keys),
+  ]);
+  const names = [...new Set([...used, ...workers.flatMap(({ pools }) => pools)])].sort();
+  return {
+    totals: Object.entries(totals).map(([field, count]) => {
+      const [kind, lod, outcome] = field.split(' ');
+      return { kind, lod, outcome, count: Number(count) } as JobTotal;
+    }),
+    pools: await Promise.all(names.map((pool) => readPoolFigures(redis, keys, { pool, workers, halts, now }))),
+    workers,
+    halts,
+    slowness: await readSlowness(redis, keys, names),
+    webhooks,
+    redis: server,
+    stock: stock === null ? undefined : (JSON.parse(stock) as StockFigures),
+  };
+}
+
+/** Says what pictures there are, for whoever is asked next. */
+export async function noteStock(redis: Redis, keys: Keys, stock: StockFigures): Promise<void> {
+  await redis.set(keys.stock, JSON.stringify(stock), 'PX', STOCK_LIFE_MS);
+}

@@ -1,0 +1,101 @@
+import type { RedisSettings } from '@comfy-fleet/config';
+import { redisTime } from '@comfy-fleet/redis';
+import type { Logger } from '@comfy-fleet/telemetry';
+import type { Redis } from 'ioredis';
+import { producerConnection } from '../connection.js';
+import { createKeys } from '../keys.js';
+
+/** What Redis says of itself, for whoever is to judge whether a fleet can trust it with its jobs. */
+export interface RedisInspection {
+  readonly version: string;
+  /** `standalone`, `sentinel` or `cluster`. */
+  readonly mode: string;
+  /** `master` or `slave`. */
+  readonly role: string;
+  /** What it throws away when its memory is full; `noeviction`: nothing. */
+  readonly evictionPolicy: string;
+  readonly aof: boolean;
+  /** Whether its last write to the append-only file went well. */
+  readonly aofWritesGoWell: boolean;
+  /** `always`, `everysec` or `no`; undefined where nobody may ask (a hosted Redis). */
+  readonly appendfsync: string | undefined;
+  readonly usedBytes: number;
+  /** 0: as much as the machine has. */
+  readonly maxBytes: number;
+  /** Replicas that are connected. */
+  readonly replicas: number;
+  /** One for each of PINGS, ascending. */
+  readonly roundTripsMs: readonly number[];
+  /** Its clock minus ours. */
+  readonly clockOffsetMs: number;
+}
+
+const PINGS = 100;
+
+/**
+ * Connects, asks and disconnects. Rejects with what kept it from connecting (`ECONNREFUSED`, `WRONGPASS …`), with what
+ * Redis refused, or with the signal's reason.
+ */
+export async function inspectRedis(
+  settings: RedisSettings,
+  { signal, log }: { readonly signal: AbortSignal; readonly log: Logger },
+): Promise<RedisInspection> {
+  const redis = producerConnection(settings, log);
+  try {
+    await untilAnswering(redis, signal);
+    // In a Cluster this leads to the node that has our keys: it is the one that counts.
+    await redis.exists(createKeys(settings.prefix).replicated);
+    const roundTripsMs = await roundTrips(redis, signal);
+    const info = readInfo(await redis.info());
+    const before = Date.now();
+    const theirs = await redisTime(redis);
+    const ours = (before + Date.now()) / 2;
+    return {
+      version: info.get('redis_version') ?? '',
+      mode: info.get('redis_mode') ?? '',
+      role: info.get('role') ?? '',
+      evictionPolicy: info.get('maxmemory_policy') ?? '',
+      aof: info.get('aof_enabled') === '1',
+      aofWritesGoWell: info.get('aof_last_write_status') === 'ok',
+      appendfsync: await setting(redis, 'appendfsync'),
+      usedBytes: Number(info.get('used_memory') ?? 0),
+      maxBytes: Number(info.get('maxmemory') ?? 0),
+      replicas: Number(info.get('connected_slaves') ?? 0),
+      roundTripsMs,
+      clockOffsetMs: Math.round(theirs - ours),
+    };
+  } finally {
+    redis.disconnect();
+  }
+}
+
+/** The first answer, or the first reason why there is none: nobody waits here for a Redis to come back. */
+async function untilAnswering(redis: Redis, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  await new Promise<void>((resolve, reject) => {
+    redis.once('ready', resolve);
+    redis.once('error', reject);
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
+}
+
+async function roundTrips(redis: Redis, signal: AbortSignal): Promise<number[]> {
+  const took: number[] = [];
+  while (took.length < PINGS) {
+    signal.throwIfAborted();
+    const began = performance.now();
+    await redis.ping();
+    took.push(performance.now() - began);
+  }
+  return took.sort((a, b) => a - b);
+}
+
+function readInfo(text: string): ReadonlyMap<string, string> {
+  const lines = text.split('\r\n').filter((line) => line.includes(':'));
+  return new Map(lines.map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1)]));
+}
+
+async function setting(redis: Redis, name: string): Promise<string | undefined> {
+  const answer = await redis.config('GET', name).catch(() => []);
+  return Array.isArray(answer) && typeof answer[1] === 'string' ? answer[1] : undefined;
+}

@@ -1,0 +1,106 @@
+import type { RedisSettings } from '@comfy-fleet/config';
+import { newId } from '@comfy-fleet/contracts';
+import { takeLease, untilReady } from '@comfy-fleet/redis';
+import type { Logger } from '@comfy-fleet/telemetry';
+import { producerConnection, runScript } from '../connection.js';
+import { createKeys } from '../keys.js';
+import { createWorkQueues } from '../queue/work-queues.js';
+import { orUnavailable } from '../unavailable.js';
+import { deliveryItemKey } from '../webhooks/delivery.js';
+import { type FleetFigures, noteStock, readFigures, type StockFigures } from './figures.js';
+import { type Forgotten, forgetSurplus } from './forget-surplus.js';
+import { inputsInUse } from './inputs-in-use.js';
+import { pruneIndexes } from './prune-indexes.js';
+import { sweep } from './sweep.js';
+
+/** Nobody waits for the housekeeping, and some of its scripts look at a whole pool. */
+const TIMEOUT_MS = 10_000;
+
+/**
+ * The ledger as the housekeeping sees it. Several may keep one ledger: everything is safe to do twice and at once.
+ * Methods wait some seconds for a Redis that is away, then fail with `queue_unavailable`, or with the reason of a
+ * timeout.
+ */
+export interface Keeper {
+  /** Whether this keeper is to do a task now that one of them should do; nobody else gets it for `leaseMs`. */
+  takes(task: string, leaseMs: number): Promise<boolean>;
+  /**
+   * Expires what waited too long, adds missing work items, removes those without an open job, rebases the ranks; does
+   * nothing while another keeper does it.
+   */
+  sweep(): Promise<void>;
+  /**
+   * Takes away the record of a job that has ended, its events, its deliveries and its place in the index of its key.
+   * `open`: it has not ended, or its webhook is still to come, and nothing was changed. `absent`: there was no record
+   * (any more).
+   */
+  forget(id: string): Promise<Forgotten>;
+  /**
+   * Forgets, of each API key that has more than `mostKept` ended jobs, the oldest that are too many; gives their ids as
+   * they go. Whose webhook is still to come stays, until there are twice as many.
+   */
+  forgetSurplus(mostKept: number): AsyncIterable<readonly string[]>;
+  /** Takes jobs whose record is gone out of the indexes; answers how many. */
+  pruneIndexes(): Promise<number>;
+  /** SHA-256 of the pictures that jobs start from which are open from the call to the answer. */
+  inputsInUse(): Promise<ReadonlySet<string>>;
+  /** What is true of the whole fleet now. */
+  figures(): Promise<FleetFigures>;
+  /** Says what pictures there are, for the figures. */
+  noteStock(stock: StockFigures): Promise<void>;
+  /** What is under way fails. */
+  close(): Promise<void>;
+}
+
+export interface KeeperOptions {
+  readonly redis: RedisSettings;
+  readonly jobTtlSeconds: number;
+  readonly sweepSeconds: number;
+  readonly log: Logger;
+}
+
+export function createKeeper({ jobTtlSeconds, sweepSeconds, log, ...options }: KeeperOptions): Keeper {
+  const { prefix } = options.redis;
+  const keys = createKeys(prefix);
+  const holder = newId();
+  const redis = producerConnection({ ...options.redis, timeoutMs: TIMEOUT_MS }, log);
+  const queues = createWorkQueues(redis, keys, log);
+  const closing = new AbortController();
+  const connected = async <T>(action: () => Promise<T>): Promise<T> => {
+    await untilReady(redis, AbortSignal.any([closing.signal, AbortSignal.timeout(TIMEOUT_MS)]));
+    return orUnavailable(action);
+  };
+  const run = (name: 'expire' | 'forget', id: string, ...args: string[]) =>
+    runScript(redis, name, keys.job(id), [prefix, id, jobTtlSeconds * 1000, ...args]);
+  const forget = async (id: string, { spare }: { spare: boolean }) =>
+    (await run('forget', id, ...(spare ? [deliveryItemKey(keys, id)] : []))) as Forgotten;
+
+  return {
+    takes: (task, leaseMs) => connected(() => takeLease(redis, keys.lease(task), holder, leaseMs)),
+    sweep: () =>
+      connected(async () => {
+        if (!(await takeLease(redis, keys.lease('sweep'), holder, sweepSeconds * 3000))) return;
+        await sweep({ redis, keys, queues, expire: async (id) => (await run('expire', id)) === 1, log });
+      }),
+    forget: (id) => connected(() => forget(id, { spare: true })),
+    async *forgetSurplus(mostKept) {
+      for (const caller of await connected(() => redis.smembers(keys.callers))) {
+        const pages = forgetSurplus({ redis, keys, forget }, caller, mostKept);
+        for (;;) {
+          const { done, value } = await connected(() => pages.next());
+          if (done === true) break;
+          yield value;
+        }
+      }
+    },
+    pruneIndexes: () => connected(() => pruneIndexes(redis, keys, jobTtlSeconds)),
+    inputsInUse: () => connected(() => inputsInUse(redis, keys)),
+    figures: () => connected(() => readFigures(redis, keys)),
+    noteStock: (stock) => connected(() => noteStock(redis, keys, stock)),
+    close: async () => {
+      closing.abort();
+      await queues.close().catch((error: unknown) => log.debug('closing the queues failed', { error }));
+      redis.disconnect();
+    },
+  };
+}

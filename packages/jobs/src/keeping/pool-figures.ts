@@ -1,0 +1,73 @@
+import { LODS, type Lod, type WorkerAnnouncement } from '@comfy-fleet/contracts';
+import type { Redis } from 'ioredis';
+import { runScript } from '../connection.js';
+import type { Keys } from '../keys.js';
+import { expectedMs } from '../record/signature.js';
+import { type Halts, isPaused } from '../workers/halts.js';
+import { instancesServing } from '../workers/serving.js';
+
+/** The jobs of one level of detail in one pool. */
+export interface LaneFigures {
+  readonly lod: Lod;
+  /** Not begun, and with no worker. */
+  readonly waiting: number;
+  /** With a worker, or in ComfyUI behind another prompt; not begun. */
+  readonly claimed: number;
+  readonly running: number;
+  /** Held back because their key has as many in workers' hands as it may. */
+  readonly parked: number;
+  /** Since the creation of the oldest that is waiting or claimed; 0 when there is none. */
+  readonly oldestMs: number;
+}
+
+export interface PoolFigures {
+  readonly pool: string;
+  readonly lanes: readonly LaneFigures[];
+  /** How long one instance would execute what is waiting or claimed. */
+  readonly backlogMs: number;
+  /** Instances that are up and are given work. */
+  readonly instances: number;
+  /** Workers that serve it, those that are stopping included. */
+  readonly workers: number;
+  readonly paused: boolean;
+}
+
+interface PoolContext {
+  readonly pool: string;
+  readonly workers: readonly WorkerAnnouncement[];
+  readonly halts: Halts;
+  readonly now: number;
+}
+
+/** What is assumed of an execution while nothing was learned of its kind, nor of its lod: a mid on a common card. */
+const UNKNOWN_MS = 10_000;
+
+type LaneReply = readonly [notBegun: number, oldest: string, parked: number, claimed: number, running: number];
+
+export async function readPoolFigures(redis: Redis, keys: Keys, context: PoolContext): Promise<PoolFigures> {
+  const { pool, workers, halts, now } = context;
+  const [replies, backlog, learned] = await Promise.all([
+    runScript(redis, 'standing', keys.open(pool), [keys.prefix, pool, ...LODS]) as Promise<LaneReply[]>,
+    redis.hgetall(keys.backlog(pool)),
+    redis.hgetall(keys.durations(pool)),
+  ]);
+  const durations = new Map(Object.entries(learned).map(([kind, ms]) => [kind, Number(ms)]));
+  const serving = workers.filter(({ pools }) => pools.includes(pool));
+  const staying = serving.filter(({ draining }) => !draining);
+  const instances = instancesServing(staying, pool);
+  return {
+    pool,
+    lanes: LODS.map((lod, index) => laneFigures(lod, replies[index] as LaneReply, now)),
+    backlogMs: Object.entries(backlog)
+      .map(([signature, count]) => Number(count) * (expectedMs(signature, durations) ?? UNKNOWN_MS))
+      .reduce((sum, ms) => sum + ms, 0),
+    instances: instances.filter(({ name, state }) => state === 'up' && !halts.instances.has(name)).length,
+    workers: serving.length,
+    paused: isPaused(halts, pool),
+  };
+}
+
+function laneFigures(lod: Lod, [notBegun, oldest, parked, claimed, running]: LaneReply, now: number): LaneFigures {
+  const oldestMs = oldest === '' ? 0 : Math.max(0, now - Number(oldest));
+  return { lod, waiting: Math.max(0, notBegun - claimed), claimed, running, parked, oldestMs };
+}

@@ -1,0 +1,154 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { RedisSettings } from '@comfy-fleet/config';
+import { newId } from '@comfy-fleet/contracts';
+import type { Logger } from '@comfy-fleet/telemetry';
+import { createUrlSigner, type UrlSigner } from '../callers/url-signer.js';
+import { workerConnection } from '../connection.js';
+import { createKeys } from '../keys.js';
+import type { DeliveryItem } from './delivery.js';
+import { createDeliveryQueue } from './delivery-queue.js';
+import { createDeliveryWorker, type DeliveryHandler } from './delivery-worker.js';
+import { createJobLife } from './job-life.js';
+import { Lines } from './lines.js';
+import { Outbox } from './outbox.js';
+import { Places } from './places.js';
+
+export interface DeliveriesOptions {
+  readonly redis: RedisSettings;
+  readonly jobTtlSeconds: number;
+  readonly signedUrlSeconds: number;
+  readonly lockMs: number;
+  readonly stalledCheckMs: number;
+  readonly log: Logger;
+}
+
+/** Webhooks on their way, as the dispatcher sees them. Methods wait while Redis is away. */
+export interface Deliveries {
+  /**
+   * Moves what is in the outbox to the delivery queue and has `handler` do each try that is due, at most `concurrency`
+   * at a time and `perHost` to one host, until the signal aborts. Resolves when the tries under way then are over.
+   */
+  work(handler: DeliveryHandler, options: { concurrency: number; perHost: number; signal: AbortSignal }): Promise<void>;
+  readonly urls: UrlSigner;
+  /** Resolves while Redis answers. */
+  ping(signal: AbortSignal): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Pause after an unexpected error of Redis. */
+const ERROR_PAUSE_MS = 500;
+/**
+ * How often it is looked whether somebody waits for a place that is free. Mostly they are called before; but one that
+ * was called may have gone to another process.
+ */
+const CALL_MS = 50;
+
+export function createDeliveries(options: DeliveriesOptions): Deliveries {
+  const { jobTtlSeconds, lockMs, stalledCheckMs, log } = options;
+  const keys = createKeys(options.redis.prefix);
+  const redis = workerConnection(options.redis, log);
+  const blocking = workerConnection(options.redis, log);
+  const queue = createDeliveryQueue(redis, keys, log);
+  const life = createJobLife(redis, keys, jobTtlSeconds);
+
+  return {
+    work: async (handler, { concurrency, perHost, signal }) => {
+      const places = new Places({ concurrency, perHost });
+      const lines = new Lines(places, { perHost });
+      const callIn = async () => {
+        await Promise.all(lines.call().map((id) => queue.promote(id))).catch((error: unknown) => {
+          log.debug('calling deliveries failed; they come by themselves', { error });
+        });
+      };
+      const outbox = new Outbox({
+        redis,
+        blocking,
+        keys,
+        life,
+        consumer: newId(),
+        abandonedMs: lockMs,
+        queue: async (id, item: DeliveryItem) => {
+          if (places.hasRoom(item)) return queue.add(id, item);
+          // It would only be sent away again, in front of those that can be delivered.
+          await queue.add(id, item, lines.parkedMs(item));
+          lines.join(item, id);
+        },
+        log,
+      });
+      const worker = createDeliveryWorker({
+        redis,
+        keys,
+        places,
+        lines,
+        concurrency,
+        lockMs,
+        stalledCheckMs,
+        life,
+        callIn,
+        handler,
+        log,
+      });
+      const calling = setInterval(() => void callIn(), CALL_MS);
+      const end = async () => {
+        await aborted(signal);
+        clearInterval(calling);
+        // At once: what the outbox is still read for stays in the queue.
+        await worker.close();
+      };
+      await Promise.all([worker.run(), moveUntil(signal, outbox, { everyMs: stalledCheckMs, log }), end()]);
+    },
+    urls: createUrlSigner(redis, keys, { ttlSeconds: options.signedUrlSeconds }),
+    ping: async (signal) => {
+      signal.throwIfAborted();
+      const aborted = new Promise<never>((_, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+      });
+      await Promise.race([redis.ping(), aborted]);
+    },
+    close: async () => {
+      await queue.close().catch((error: unknown) => log.debug('closing the queue failed', { error }));
+      for (const connection of [redis, blocking]) connection.disconnect();
+    },
+  };
+}
+
+/** Moves entries as they come, and every `everyMs` those that another process left. */
+async function moveUntil(
+  signal: AbortSignal,
+  outbox: Outbox,
+  { everyMs, log }: { everyMs: number; log: Logger },
+): Promise<void> {
+  let hasBegun = false;
+  let lookAt = 0;
+  while (!signal.aborted) {
+    try {
+      if (!hasBegun) await outbox.begin();
+      hasBegun = true;
+      if (performance.now() >= lookAt) {
+        for await (const entries of outbox.abandoned()) {
+          await outbox.queue(entries, { again: true });
+          await outbox.remove(entries);
+        }
+        await outbox.tidy();
+        lookAt = performance.now() + everyMs;
+      }
+      const entries = await outbox.read();
+      if (entries.length === 0) continue;
+      await outbox.queue(entries);
+      await outbox.remove(entries);
+    } catch (error) {
+      if (signal.aborted) return;
+      // A Redis that lost its data has no group; to make it again does no harm.
+      hasBegun = false;
+      log.warn('reading the outbox failed', { error });
+      await delay(ERROR_PAUSE_MS, undefined, { signal }).catch(() => undefined);
+    }
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,177 @@
+import { isId, isTerminal, type WebhookAttempt } from '@comfy-fleet/contracts';
+import { inTraceOf, type Logger } from '@comfy-fleet/telemetry';
+import { DelayedError, type Job, Worker } from 'bullmq';
+import type { Redis } from 'ioredis';
+import type { Keys } from '../keys.js';
+import { parseRecord } from '../record/record.js';
+import { parseAttempts } from './attempt-log.js';
+import type { DeliveryItem, DueDelivery, TryResult } from './delivery.js';
+import type { JobLife } from './job-life.js';
+import type { Lines } from './lines.js';
+import type { Places } from './places.js';
+
+/** Does one try. Rejects when it was none: when the signal aborted, or something failed that is not the receiver's. */
+export type DeliveryHandler = (due: DueDelivery, signal: AbortSignal) => Promise<TryResult>;
+
+export interface DeliveryWorkerOptions {
+  readonly redis: Redis;
+  readonly keys: Keys;
+  readonly places: Places;
+  readonly lines: Lines;
+  readonly concurrency: number;
+  /** Renewed at half; a dead process's deliveries are handed out again when it has run out. */
+  readonly lockMs: number;
+  readonly stalledCheckMs: number;
+  readonly life: JobLife;
+  /** Lets the first in the lines go on, when there are places. */
+  readonly callIn: () => Promise<void>;
+  readonly handler: DeliveryHandler;
+  readonly log: Logger;
+}
+
+/** Tells BullMQ when the next try is to be. */
+class TryAgain extends Error {
+  override readonly name = 'TryAgain';
+  readonly delayMs: number;
+
+  constructor(delayMs: number) {
+    super('the receiver did not take it');
+    this.delayMs = delayMs;
+  }
+}
+
+/** How long a delivery rests that failed through no fault of its receiver. */
+const FAULT_REST_MS = 30_000;
+
+/**
+ * BullMQ's worker of the delivery queue. Its lock keeps a try from being made twice at once: a try whose lock is lost is
+ * broken off. Deliveries to hosts without a free place go back, to be called when there is one.
+ */
+export function createDeliveryWorker(options: DeliveryWorkerOptions): Worker {
+  const { redis, keys, places, lines, life, log } = options;
+  const underWay = new Map<string, AbortController>();
+  const worker = new Worker<DeliveryItem>(
+    keys.webhookQueue,
+    // BullMQ gives the signal only to a function that has a third parameter without a default.
+    async (job, token, lockLost) => {
+      const { id = '', data } = job;
+      // After a lost lock it may come to this very process again, whose lock manager then forgets the first taking.
+      underWay.get(id)?.abort();
+      lines.arrived(data, id);
+      if (!places.hasRoom(data)) return park(job, token);
+      const leave = places.take(data);
+      const takenAgain = new AbortController();
+      underWay.set(id, takenAgain);
+      const signal = AbortSignal.any([takenAgain.signal, ...(lockLost ? [lockLost] : [])]);
+      try {
+        await tryOnce(job, signal);
+      } catch (error) {
+        if (error instanceof TryAgain) throw error;
+        return await putAside(job, token, signal, error);
+      } finally {
+        if (underWay.get(id) === takenAgain) underWay.delete(id);
+        leave();
+        await options.callIn();
+      }
+    },
+    {
+      connection: redis,
+      prefix: keys.prefix,
+      autorun: false,
+      concurrency: options.concurrency,
+      lockDuration: options.lockMs,
+      stalledInterval: options.stalledCheckMs,
+      // The tries are counted, not the deaths of processes: those say nothing about the receiver.
+      maxStalledCount: Number.MAX_SAFE_INTEGER,
+      runRetryDelay: 500,
+      settings: {
+        backoffStrategy: (_tries, _type, error) => (error instanceof TryAgain ? error.delayMs : FAULT_REST_MS),
+      },
+    },
+  );
+  worker.on('error', (error) => log.debug('webhook worker error', { error }));
+  worker.on('lockRenewalFailed', (ids) => {
+    for (const id of ids) worker.cancelJob(id);
+  });
+  return worker;
+
+  async function park(job: Job<DeliveryItem>, token: string | undefined): Promise<void> {
+    const { id = '', data } = job;
+    try {
+      await job.moveToDelayed(Date.now() + lines.parkedMs(data), token);
+      lines.join(data, id);
+    } catch (error) {
+      log.debug('a webhook could not be put aside; it comes again when its lock has run out', { error });
+    }
+    // The place may have become free while it went to the line, when nobody saw it there.
+    await options.callIn();
+    throw new DelayedError();
+  }
+
+  async function tryOnce(job: Job<DeliveryItem>, signal: AbortSignal): Promise<void> {
+    const { id = '', data } = job;
+    const due = await readDue(id, data, job.attemptsMade);
+    if (due === undefined) return life.told(data.job);
+    const retryInMs = await inTraceOf(due.snapshot.record.traceparent, async () => {
+      const { attempt, retryInMs } = await options.handler(due, signal);
+      await life.noteTry(data.job, { ...attempt, run: data.run }, retryInMs);
+      report(data, attempt, retryInMs);
+      return retryInMs;
+    });
+    if (retryInMs !== undefined) throw new TryAgain(retryInMs);
+  }
+
+  /** Undefined when there is nothing to deliver (any more). */
+  async function readDue(
+    id: string,
+    { job, run }: DeliveryItem,
+    failedTries: number,
+  ): Promise<DueDelivery | undefined> {
+    // First: also a job whose lifetime ends in a moment, as a dispatcher without this rule left it, is there for the try.
+    const [, fields, [last]] = await Promise.all([
+      life.prolong(job),
+      redis.hgetall(keys.job(job)),
+      redis.lrange(keys.attempts(job), -1, -1).then(parseAttempts),
+    ]);
+    const record = parseRecord(Object.entries(fields).flat());
+    if (record?.callback == null || !isTerminal(record.status)) {
+      log.warn('webhook dropped: its job has been deleted', { job });
+      return undefined;
+    }
+    // The process that delivered it died before it could say so.
+    if (last?.run === run && last.delivered) return undefined;
+    return {
+      id,
+      snapshot: { record, ahead: null, lastEventId: '0-0' },
+      webhook: record.callback,
+      failedTries,
+      again: isId(run),
+    };
+  }
+
+  function report({ job, host }: DeliveryItem, attempt: WebhookAttempt, retryInMs: number | undefined): void {
+    const { status, duration_ms, delivered, answer } = attempt;
+    // Without a status its answer says, in our words, why there was none; else it is the receiver's, and may quote prompts.
+    const reason = status === null ? { reason: answer } : {};
+    const fields = { job, host, status, ms: duration_ms, ...reason };
+    if (delivered) log.info('webhook delivered', fields);
+    else if (retryInMs !== undefined) log.info('webhook not taken', { ...fields, retry_ms: retryInMs });
+    else log.warn('webhook failed for good', fields);
+  }
+
+  /** It was no try: it keeps its count, and comes again. */
+  async function putAside(
+    job: Job<DeliveryItem>,
+    token: string | undefined,
+    signal: AbortSignal,
+    error: unknown,
+  ): Promise<void> {
+    if (signal.aborted) log.warn('webhook broken off: its lock was lost', { job: job.data.job });
+    else {
+      log.error('webhook could not be tried', { job: job.data.job, error });
+      // If that fails too, its lock lapses, and it is handed out again.
+      await job.moveToDelayed(Date.now() + FAULT_REST_MS, token).catch(() => undefined);
+    }
+    throw new DelayedError();
+  }
+}

@@ -1,0 +1,59 @@
+import type { TerminalStatus } from '@comfy-fleet/contracts';
+import type { FrameRecord, InstanceFault, JobError, JobRecord, Preview, Progress } from '../record/record.js';
+
+/**
+ * How a transition was taken: `ok`; `canceling`, the caller wants the job stopped; `superseded`, another claim holds
+ * the job now and this one must let go of it.
+ */
+export type Verdict = 'ok' | 'canceling' | 'superseded';
+
+/**
+ * Why a submission is off: its instance forgot or died under it, ran out of memory, or it was taken back by us; `faulty`:
+ * it failed for what may be the instance's fault, which costs no attempt.
+ */
+export type Loss = 'lost' | 'died' | 'out_of_memory' | 'taken_back' | 'faulty';
+
+export type Outcome =
+  /** `executedMs`: how long ComfyUI executed it, when its beginning and its end were seen. */
+  | { readonly status: 'succeeded'; readonly images: readonly FrameRecord[]; readonly executedMs?: number | undefined }
+  /** `inDoubt`: ComfyUI may still have the submission, and whoever reaches it is to stop it. */
+  | { readonly status: 'failed'; readonly error: JobError; readonly inDoubt?: boolean }
+  | { readonly status: 'canceled'; readonly inDoubt?: boolean };
+
+/**
+ * A job in one worker's hands. Every transition names the claim, so that after a lost lock the later holder's word
+ * counts. Transitions wait while Redis is away and may be repeated.
+ */
+export interface Claim {
+  /** The record as it was when it was claimed; `promptId` names a submission that may still be found. */
+  readonly record: JobRecord;
+  /**
+   * Before ComfyUI is asked: writes the submission down. `expectedStart` (ms since 1970) when the prompt will wait
+   * behind another one there: then an idle instance may ask for it.
+   */
+  submit(promptId: string, instance: string, expectedStart?: number): Promise<Verdict>;
+  /** ComfyUI began to execute it. */
+  start(promptId: string): Promise<Verdict>;
+  progress(progress: Progress): Promise<Verdict>;
+  /** Whether anybody listens to the job's events now, so that a preview is worth its bytes. */
+  isListenedTo(): Promise<boolean>;
+  preview(preview: Preview): Promise<Verdict>;
+  /** ComfyUI ended; pictures are being fetched. */
+  collect(): Promise<Verdict>;
+  /** ComfyUI has nothing of the submission (any more). `faults`: what the record is to say of them from now on. */
+  lose(promptId: string, why: Loss, faults?: readonly InstanceFault[]): Promise<Verdict>;
+  /**
+   * Whether it still is ours to do, and wanted; `recalled` when an idle instance asks for it. `expectedStart` as in
+   * `submit`, when it turned out only now that the prompt waits.
+   */
+  look(expectedStart?: number): Promise<Verdict | 'recalled'>;
+  /**
+   * Ends the job. `executed` is the prompt id that began executing, in case nobody noted that yet. Answers what the job
+   * became, `canceled` if that was asked for meanwhile.
+   */
+  finish(outcome: Outcome, executed?: string): Promise<TerminalStatus | 'superseded'>;
+  /** Gives the job back for another claim after `delayMs`. */
+  release(delayMs: number): Promise<void>;
+  /** Forgets the job and leaves it as it is: another claim has it, or will have it when its lock has run out. */
+  letGo(): void;
+}

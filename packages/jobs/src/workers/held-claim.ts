@@ -1,0 +1,70 @@
+import type { TerminalStatus } from '@comfy-fleet/contracts';
+import type { WorkItem } from '../queue/pool-worker.js';
+import type { JobRecord } from '../record/record.js';
+import type { SCRIPTS } from '../scripts/index.js';
+import type { Claim, Outcome, Verdict } from './claim.js';
+
+/** Runs one transition script of the job; the prefix, id and lifetime are added by the caller. */
+export type Transition = (name: keyof typeof SCRIPTS, args: readonly (string | number)[]) => Promise<unknown>;
+
+export function heldClaim(
+  record: JobRecord,
+  item: WorkItem,
+  run: Transition,
+  isListenedTo: () => Promise<boolean>,
+): Claim {
+  const claim = `${record.claim} ${item.token}`;
+  const verdict = async (name: keyof typeof SCRIPTS, ...args: string[]) =>
+    (await run(name, [claim, ...args])) as Verdict;
+  return {
+    record,
+    submit: (promptId, instance, expectedStart) => verdict('submit', promptId, instance, msOrNothing(expectedStart)),
+    start: (promptId) => verdict('start', promptId),
+    progress: (progress) => verdict('progress', JSON.stringify(progress)),
+    isListenedTo,
+    preview: (preview) => verdict('preview', JSON.stringify(preview)),
+    collect: () => verdict('enterPhase', 'collecting'),
+    lose: (promptId, why, faults) => verdict('lose', promptId, why, faults === undefined ? '' : JSON.stringify(faults)),
+    look: (expectedStart) => run('look', [claim, msOrNothing(expectedStart)]) as Promise<Verdict | 'recalled'>,
+    finish: async (outcome, executed = '') => {
+      const args = [
+        claim,
+        outcome.status,
+        imagesOf(outcome),
+        errorOf(outcome),
+        executed,
+        isInDoubt(outcome) ? '1' : '',
+        executedMs(outcome),
+      ];
+      const became = (await run('finish', args)) as TerminalStatus | 'superseded';
+      if (became === 'superseded') item.abandon();
+      else item.done();
+      return became;
+    },
+    release: async (delayMs) => {
+      await verdict('release');
+      item.giveBack(delayMs);
+    },
+    letGo: () => item.abandon(),
+  };
+}
+
+function msOrNothing(ms: number | undefined): string {
+  return ms === undefined ? '' : `${Math.round(ms)}`;
+}
+
+function imagesOf(outcome: Outcome): string {
+  return outcome.status === 'succeeded' ? JSON.stringify(outcome.images) : '';
+}
+
+function isInDoubt(outcome: Outcome): boolean {
+  return outcome.status !== 'succeeded' && outcome.inDoubt === true;
+}
+
+function executedMs(outcome: Outcome): string {
+  return outcome.status === 'succeeded' ? msOrNothing(outcome.executedMs) : '';
+}
+
+function errorOf(outcome: Outcome): string {
+  return outcome.status === 'failed' ? JSON.stringify(outcome.error) : '';
+}

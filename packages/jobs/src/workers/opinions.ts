@@ -1,0 +1,35 @@
+import type { Redis } from 'ioredis';
+import type { Keys } from '../keys.js';
+
+/**
+ * What became elsewhere of a job that failed in an instance: it `succeeded`, so that the instance is at fault; or it
+ * failed `alike`, so that the job is.
+ */
+export type OpinionVerdict = 'succeeded' | 'alike';
+
+export interface Opinion {
+  /** The instance it is about. */
+  readonly instance: string;
+  readonly job: string;
+  readonly verdict: OpinionVerdict;
+}
+
+/** Nobody misses one that is older: the instance has been tried again since. */
+const LIFE_MS = 3_600_000;
+
+/** Tells the worker of that instance. */
+export async function sendOpinion(redis: Redis, keys: Keys, { instance, job, verdict }: Opinion): Promise<void> {
+  const key = keys.opinions(instance.slice(0, instance.lastIndexOf('/')));
+  await redis.pipeline().hset(key, `${instance} ${job}`, verdict).pexpire(key, LIFE_MS).exec();
+}
+
+/** What others found out about this worker's instances; each is told once. */
+export async function takeOpinions(redis: Redis, keys: Keys, worker: string): Promise<Opinion[]> {
+  const key = keys.opinions(worker);
+  const found = Object.entries(await redis.hgetall(key));
+  if (found.length > 0) await redis.hdel(key, ...found.map(([field]) => field));
+  return found.map(([field, verdict]) => {
+    const [instance = '', job = ''] = field.split(' ');
+    return { instance, job, verdict: verdict as OpinionVerdict };
+  });
+}
