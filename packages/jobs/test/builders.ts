@@ -23,7 +23,7 @@ import {
   type WorkerLedgerOptions,
 } from '../src/index.js';
 import { createKeys, type Keys } from '../src/keys.js';
-import type { SCRIPTS } from '../src/scripts/index.js';
+import type { ScriptName } from '../src/lua/scripts.js';
 
 export const POOL = 'default';
 export const JOB_TTL_SECONDS = 3600;
@@ -140,7 +140,7 @@ export interface Fleet {
   claims(pool?: string, overrides?: Partial<WorkerLedgerOptions>): Promise<ClaimSource>;
   submit(overrides?: OrderOverrides): Promise<JobSnapshot>;
   /** Takes one transition script by its own arguments, as a connection that sends it again would. */
-  run(name: keyof typeof SCRIPTS, id: string, ...args: (string | number)[]): Promise<unknown>;
+  run(name: ScriptName, id: string, ...args: (string | number)[]): Promise<unknown>;
   /** Another claim takes the job, as after a lost lock. */
   supersede(id: string): Promise<void>;
   /** The job's events, oldest first. */

@@ -42,7 +42,7 @@ export interface OrderBounds {
   readonly idempotencyTtlSeconds: number;
 }
 
-/** What scripts/create.ts is told of an order, besides the records' fields; absent where it has no such thing. */
+/** What lua/create.lua is told of an order, besides the records' fields; absent where it has no such thing. */
 interface OrderHead {
   readonly caller: string;
   readonly digest: string | undefined;
@@ -67,7 +67,7 @@ interface JobHead {
   readonly fields: number;
 }
 
-/** The arguments of scripts/create.ts for one order. One in JSON costs less than many. */
+/** The arguments of lua/create.lua for one order. One in JSON costs less than many. */
 export function orderArguments(order: NewOrder, bounds: OrderBounds): (string | number)[] {
   const records = order.jobs.map((job) => recordFields(job, order));
   const head: OrderHead = {

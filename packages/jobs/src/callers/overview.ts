@@ -1,6 +1,7 @@
 import type { WorkerAnnouncement } from '@comfy-fleet/contracts';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
+import { countWaitingItems } from '../queue/waiting-items.js';
 import { expectedMs } from '../record/signature.js';
 import { readWorkers } from '../workers/announcements.js';
 import { type Halts, isPaused, readHalts } from '../workers/halts.js';
@@ -51,12 +52,10 @@ async function readPool(
   pool: string,
   { workers, halts }: Pick<FleetOverview, 'workers' | 'halts'>,
 ): Promise<PoolOverview> {
-  const [open, running, prioritized, givenBack, delayed, backlog, learned] = await Promise.all([
+  const [open, running, waiting, backlog, learned] = await Promise.all([
     redis.zcard(keys.open(pool)),
     redis.scard(keys.running(pool)),
-    redis.zcard(keys.prioritized(pool)),
-    redis.llen(keys.waitList(pool)),
-    redis.zcard(keys.delayed(pool)),
+    countWaitingItems(redis, keys, pool),
     redis.hgetall(keys.backlog(pool)),
     redis.hgetall(keys.durations(pool)),
   ]);
@@ -64,7 +63,7 @@ async function readPool(
   return {
     pool,
     open,
-    waiting: prioritized + givenBack + delayed,
+    waiting,
     running,
     instances: instancesServing(
       workers.filter(({ draining }) => !draining),

@@ -2,12 +2,12 @@ import type { JobKind, Lod, TerminalStatus, WorkerAnnouncement } from '@comfy-fl
 import { redisTime } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
+import { readWebhookFigures, type WebhookFigures } from '../webhooks/webhook-figures.js';
 import { readWorkers } from '../workers/announcements.js';
 import { type Halts, readHalts } from '../workers/halts.js';
 import { readSlowness } from '../workers/slowness.js';
 import { type PoolFigures, readPoolFigures } from './pool-figures.js';
 import { type RedisFigures, readRedisFigures } from './redis-figures.js';
-import { readWebhookFigures, type WebhookFigures } from './webhook-figures.js';
 
 /** Files and bytes of the pictures of each kind, as the housekeeping last found them. */
 export type StockFigures = Readonly<Record<string, { readonly files: number; readonly bytes: number }>>;

@@ -3,8 +3,9 @@ import { redisTime } from '@comfy-fleet/redis';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
+import { waitingItems, withoutItem } from '../queue/waiting-items.js';
 import type { WorkQueues } from '../queue/work-queues.js';
-import { idsOf, inPages } from './ids.js';
+import { idsOf, inPages } from '../record/id-pages.js';
 
 interface Reconciling {
   readonly redis: Redis;
@@ -29,11 +30,7 @@ export async function reconcile(context: Reconciling, pool: string): Promise<voi
   const old = await idsOf(redis, keys.open(pool), 0, settled);
   const open = new Set(old);
   for (const id of await idsOf(redis, keys.open(pool), settled)) open.add(id);
-  const waiting = new Set([
-    ...(await idsOf(redis, keys.prioritized(pool), 0)),
-    ...(await idsOf(redis, keys.delayed(pool), 0)),
-    ...(await redis.lrange(keys.waitList(pool), 0, -1)),
-  ]);
+  const waiting = await waitingItems(redis, keys, pool);
   await addMissing(
     context,
     pool,
@@ -48,14 +45,13 @@ export async function reconcile(context: Reconciling, pool: string): Promise<voi
 }
 
 async function addMissing({ redis, keys, queues, log }: Reconciling, pool: string, ids: readonly string[]) {
-  for (const page of inPages(ids)) {
+  for (const page of inPages(await withoutItem(redis, keys, pool, ids))) {
     const pipeline = redis.pipeline();
-    for (const id of page) pipeline.exists(keys.workItem(pool, id)).hmget(keys.job(id), 'status', 'rank');
+    for (const id of page) pipeline.hmget(keys.job(id), 'status', 'rank');
     const replies = (await pipeline.exec()) ?? [];
     for (const [index, id] of page.entries()) {
-      const exists = replies[index * 2]?.[1];
-      const [status, rank] = (replies[index * 2 + 1]?.[1] ?? []) as (string | null)[];
-      if (exists !== 0 || !rank || isTerminal(status as JobStatus)) continue;
+      const [status, rank] = (replies[index]?.[1] ?? []) as (string | null)[];
+      if (!rank || isTerminal(status as JobStatus)) continue;
       await queues.add({ pool, id, rank: Number(rank) });
       log.warn('job had no work item; added it', { job: id, pool });
     }

@@ -11,7 +11,7 @@ interface QueuedJob {
 
 /**
  * The pools' BullMQ queues, seen from the side that tidies them. A work item carries nothing but the job's id; the script
- * that makes a job adds it (scripts/create.ts).
+ * that makes a job adds it (lua/create.lua).
  */
 export interface WorkQueues {
   /** Adds the job's work item if it is not there. */

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import { runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
-import { UNTOLD_EXTRA_MS } from '../scripts/prelude.js';
+import { LUA_CONSTANTS } from '../lua/constants.js';
 import type { LoggedAttempt } from './attempt-log.js';
 
 /** How long the jobs live whose webhooks are delivered: a webhook tells of a job that can be asked for. */
@@ -19,7 +19,7 @@ export interface JobLife {
 
 export function createJobLife(redis: Redis, keys: Keys, jobTtlSeconds: number): JobLife {
   const ttlMs = jobTtlSeconds * 1000;
-  const lifeUntil = (nextTryInMs: number) => nextTryInMs + ttlMs + UNTOLD_EXTRA_MS;
+  const lifeUntil = (nextTryInMs: number) => nextTryInMs + ttlMs + LUA_CONSTANTS.UNTOLD_EXTRA_MS;
   const run = (name: 'prolong' | 'noteTry' | 'told', id: string, ...args: (number | string)[]) =>
     runScript(redis, name, keys.job(id), [keys.prefix, id, ttlMs, ...args]);
   return {

@@ -1,11 +1,11 @@
 import type { TerminalStatus } from '@comfy-fleet/contracts';
+import type { ScriptName } from '../lua/scripts.js';
 import type { WorkItem } from '../queue/pool-worker.js';
 import type { JobRecord } from '../record/record.js';
-import type { SCRIPTS } from '../scripts/index.js';
 import type { Claim, Outcome, Verdict } from './claim.js';
 
 /** Runs one transition script of the job; the prefix, id and lifetime are added by the caller. */
-export type Transition = (name: keyof typeof SCRIPTS, args: readonly (string | number)[]) => Promise<unknown>;
+export type Transition = (name: ScriptName, args: readonly (string | number)[]) => Promise<unknown>;
 
 export function heldClaim(
   record: JobRecord,
@@ -14,8 +14,7 @@ export function heldClaim(
   isListenedTo: () => Promise<boolean>,
 ): Claim {
   const claim = `${record.claim} ${item.token}`;
-  const verdict = async (name: keyof typeof SCRIPTS, ...args: string[]) =>
-    (await run(name, [claim, ...args])) as Verdict;
+  const verdict = async (name: ScriptName, ...args: string[]) => (await run(name, [claim, ...args])) as Verdict;
   return {
     record,
     submit: (promptId, instance, expectedStart) => verdict('submit', promptId, instance, msOrNothing(expectedStart)),

@@ -4,7 +4,7 @@ import { runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 import { orUnavailable } from '../unavailable.js';
 
-/** The pictures that jobs start from, as files in ComfyUI's input folders; see scripts/inputs.ts. */
+/** The pictures that jobs start from, as files in ComfyUI's input folders; see lua/inputs.lua. */
 export interface SharedInputs {
   /** The job is about to put the picture there, and has it there until it has ended. False while somebody deletes it: ask again. */
   use(sha256: string, jobId: string): Promise<boolean>;

@@ -22,7 +22,7 @@ export function refuseStaleBuild(root: string): void {
 
 function sourcesOf(home: string): string[] {
   const files = readdirSync(join(home, 'src'), { recursive: true, encoding: 'utf8' });
-  return files.filter((file) => file.endsWith('.ts'));
+  return files.filter((file) => /\.(ts|lua)$/.test(file));
 }
 
 /**
@@ -34,6 +34,7 @@ function isBuilt(home: string, file: string): boolean {
   const built = join(home, 'dist', file.replace(/\.ts$/, '.js'));
   try {
     if (statSync(built).mtimeMs >= statSync(source).mtimeMs) return true;
+    if (file.endsWith('.lua')) return readFileSync(built, 'utf8') === readFileSync(source, 'utf8');
     const { sourcesContent } = JSON.parse(readFileSync(`${built}.map`, 'utf8')) as { sourcesContent?: string[] };
     return sourcesContent?.[0] === readFileSync(source, 'utf8');
   } catch {

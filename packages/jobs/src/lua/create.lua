@@ -1,0 +1,140 @@
+--[[
+queued: writes the records of several orders, each with its rank and its work item: a job that is durable is queued,
+whatever dies. Each order is made whole or not at all. An order without jobs only asks whether it was made before.
+
+Input:
+  KEYS[1] any key
+  ARGV[1] prefix
+  ARGV[3] ms that an ended record lives
+  ARGV[4…] for each order what new-order.ts has in an OrderHead, as JSON, and then for each of its jobs the
+      field–value pairs of the record, as they are
+
+Output:
+  for each order the count of the request (or nothing) and a verdict:
+  'made' with the jobs' ids and the last one's rank, creation, start deadline and how many are ahead of it;
+  'again' (a repeat for the same ids, which changes nothing) and 'replayed' with the ids and, of an only job,
+  its snapshot;
+  'new' for an order without jobs; or why nothing was made: 'limited', 'full', 'waiting', 'reused', 'gone'
+]]
+--- @include "constants"
+--- @include "shared/backlog"
+--- @include "shared/snapshot"
+--- @include "shared/count"
+--- @include "queue/add"
+
+-- BullMQ's ceiling for a priority; ranks above it are clamped and then served first in, first out.
+local MAX_RANK = 2097151
+
+local cursor = 4
+local function take()
+  local value = ARGV[cursor]
+  cursor = cursor + 1
+  return value
+end
+local function read_order()
+  local order = cjson.decode(take())
+  for _, job in ipairs(order.jobs) do
+    job.first, job.last = cursor, cursor + job.fields - 1
+    cursor = cursor + job.fields
+  end
+  return order
+end
+-- What was made before, as it is now.
+local function answer(verdict, ids)
+  if #ids > 1 then return {verdict, ids} end
+  id, record = ids[1], job_key(ids[1])
+  return {verdict, ids, snapshot()}
+end
+local function ids_of(order)
+  local ids = {}
+  for n, job in ipairs(order.jobs) do ids[n] = job.id end
+  return ids
+end
+-- Known once for all orders.
+local now, day, open_jobs = now_ms(), today(), 0
+for _, pool in ipairs(redis.call('SMEMBERS', pools_key())) do
+  open_jobs = open_jobs + redis.call('ZCARD', open_key(pool))
+end
+local pools, made_by, totals = {}, {}, {}
+local function refusal(order)
+  if open_jobs + #order.jobs > order.most_open then return 'full' end
+  if not order.most_waiting then return end
+  local waiting = tonumber(redis.call('HGET', waiting_key(), order.caller) or 0)
+  if waiting + #order.jobs > order.most_waiting then return 'waiting' end
+end
+local function write(job, caller)
+  local pool, signature, key = job.pool, job.signature, job_key(job.id)
+  local flow = 'flow:' .. job.flow
+  local ranks = redis.call('HMGET', ranks_key(pool), 'V', flow)
+  local rank = math.min(math.max(tonumber(ranks[1] or 0), tonumber(ranks[2] or 0)) + job.step, MAX_RANK)
+  redis.call('HSET', ranks_key(pool), flow, rank)
+  local deadline = string.format('%d', now + job.start_within)
+  redis.call('HSET', key, 'id', job.id, 'pool', pool, 'rank', rank, 'status', 'queued', 'phase', 'waiting', 'claim', 0,
+    'created_at', now, 'start_deadline', deadline, 'signature', signature, 'key', caller,
+    unpack(ARGV, job.first, job.last))
+  join_lane(job.id, pool, signature, now)
+  redis.call('ZADD', open_key(pool), now, job.id)
+  redis.call('ZADD', deadlines_key(), deadline, job.id)
+  redis.call('ZADD', jobs_of_key(caller), 0, job.id)
+  add_work_item(pool, job.id, rank, now)
+  pools[pool] = true
+  -- The record's fields begin with its kind.
+  local total = ARGV[job.first + 1] .. ' ' .. lod_of(signature) .. ' created'
+  totals[total] = (totals[total] or 0) + 1
+  return rank, deadline
+end
+local function make(order, sent_again)
+  if order.digest then
+    local known = redis.call('GET', idempotency_key(order.caller, order.digest))
+    if known then
+      local fingerprint, ids = string.match(known, '^(%S+) (.*)$')
+      if fingerprint ~= order.fingerprint then return {'reused'} end
+      local list, found = {}, 0
+      for made in string.gmatch(ids, '[^,]+') do
+        list[#list + 1] = made
+        found = found + redis.call('EXISTS', job_key(made))
+      end
+      if found == 0 then return {'gone'} end
+      -- The same process may send one order twice, after a lost connection.
+      local again = order.jobs[1] and order.jobs[1].id == list[1]
+      return answer(again and 'again' or 'replayed', list)
+    end
+  end
+  if #order.jobs == 0 then return {'new'} end
+  local ids = ids_of(order)
+  if sent_again then return answer('again', ids) end
+  local refused = refusal(order)
+  if refused then return {refused} end
+  local caller, rank, deadline = order.caller
+  for _, job in ipairs(order.jobs) do rank, deadline = write(job, caller) end
+  open_jobs = open_jobs + #ids
+  made_by[caller] = (made_by[caller] or 0) + #ids
+  redis.call('HINCRBY', waiting_key(), caller, #ids)
+  if order.digest then
+    local made = order.fingerprint .. ' ' .. table.concat(ids, ',')
+    redis.call('SET', idempotency_key(caller, order.digest), made, 'PX', order.remember)
+  end
+  return {'made', ids, rank, now, deadline, ahead_of(order.jobs[#ids].pool, rank)}
+end
+local replies = {}
+while cursor <= #ARGV do
+  local order = read_order()
+  local sent_again = #order.jobs > 0 and redis.call('EXISTS', job_key(order.jobs[1].id)) == 1
+  -- Sent twice after a lost connection it is one request all the same, and cannot have been one too many.
+  local counted = order.most_requests
+    and (sent_again and counted_before(order.caller, order.most_requests) or count(order.caller))
+  local limited = counted and counted[1] > order.most_requests
+  replies[#replies + 1] = {counted or false, unpack(limited and {'limited'} or make(order, sent_again))}
+end
+for pool in pairs(pools) do
+  redis.call('SADD', pools_key(), pool)
+  wake_workers(pool)
+end
+for total, jobs in pairs(totals) do redis.call('HINCRBY', totals_key(), total, jobs) end
+for caller, jobs in pairs(made_by) do
+  redis.call('SADD', callers_key(), caller)
+  outlive(jobs_of_key(caller), ended_life + INDEX_EXTRA_MS)
+  redis.call('HINCRBY', usage_key(caller, day), 'jobs', jobs)
+  redis.call('PEXPIRE', usage_key(caller, day), USAGE_LIFE_MS)
+end
+return replies

@@ -1,0 +1,42 @@
+--[[
+The holder ends the job. A job that was being canceled ends as canceled, whatever its outcome. A repeat answers the
+same.
+
+Input:
+  KEYS[1] the record
+  ARGV[1] prefix
+  ARGV[2] job id
+  ARGV[3] ms that an ended record lives
+  ARGV[4] claim
+  ARGV[5] outcome: succeeded, failed or canceled
+  ARGV[6] images (JSON)
+  ARGV[7] error (JSON), or empty
+  ARGV[8] the prompt id that began executing, or empty; one that was lost since was counted before
+  ARGV[9] whether ComfyUI may still have the submission, or empty
+  ARGV[10] how long the execution took in ms, or empty
+
+Output:
+  what the job became, or 'superseded'
+]]
+--- @include "shared/begin"
+--- @include "shared/close"
+--- @include "shared/learn"
+
+local claim, outcome, images, failure, executed_prompt = ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
+local in_doubt, executed_ms = ARGV[9], tonumber(ARGV[10])
+local status = get('status')
+if is_terminal(status) and is_latest(claim) then return status end
+if is_terminal(status) or not held_by(claim) then return 'superseded' end
+if executed_prompt ~= '' and executed_prompt == get('prompt_id')
+  and get('started_prompt') ~= executed_prompt then
+  begin_running(executed_prompt)
+end
+if status == 'canceling' then outcome = 'canceled' end
+if outcome == 'succeeded' then
+  set('images', images, 'progress', '')
+  if executed_ms then learn(executed_ms) end
+end
+if outcome == 'failed' then set('error', failure) end
+if in_doubt ~= '' then abandon_submission() end
+close_job(outcome, executed_ms)
+return outcome

@@ -1,0 +1,39 @@
+--[[
+Takes away all that is known of a job that has ended.
+
+Input:
+  KEYS[1] the record
+  ARGV[1] prefix
+  ARGV[2] job id
+  ARGV[3] ms that an ended record lives
+  ARGV[4] if callbacks that are still to come are to be spared: the key of the job's item in the delivery queue
+
+Output:
+  'open', and nothing changes, for a job that has not ended or is spared; 'absent' when there was nothing; else
+  'forgotten'
+]]
+--- @include "shared/job"
+
+-- What Redis' clock may have been put back between an end and the oldest entry of the outbox.
+local CLOCK_SLACK_MS = 60000
+
+local status = get('status')
+if status ~= '' and not is_terminal(status) then return 'open' end
+local delivery = ARGV[4]
+-- An entry's id begins with the ms of its making. It is deleted when its delivery is queued.
+local function may_be_in_outbox()
+  local oldest = redis.call('XRANGE', outbox_key(), '-', '+', 'COUNT', 1)[1]
+  return oldest and string.match(oldest[1], '^%d+') - get('finished_at') <= CLOCK_SLACK_MS
+end
+local function is_to_be_told()
+  if redis.call('EXISTS', delivery) == 1 then return true end
+  local callback = get('callback')
+  return callback ~= '' and redis.call('EXISTS', attempts_key(id)) == 0 and may_be_in_outbox()
+    and is_wanted(callback, status)
+end
+if status ~= '' and delivery and is_to_be_told() then return 'open' end
+local caller = get('key')
+if caller ~= '' then redis.call('ZREM', jobs_of_key(caller), id) end
+local found = redis.call('DEL', record)
+redis.call('DEL', events_key(id), attempts_key(id), preview_key(id))
+return found == 1 and 'forgotten' or 'absent'

@@ -1,0 +1,50 @@
+--[[
+Takes the submission off the record, because ComfyUI has nothing (more) to do for it; running → queued, the one step
+back, if it was executing. An executing submission whose instance `died` counts as a kill of the job, one that ran
+`out_of_memory` as such. One that is `lost` may still be in a ComfyUI out of reach; if it did not begin it counts as a
+refusal of the job. One that was `faulty` is no attempt of the job, which may wait for its next one as long as it
+could have waited for that.
+
+Input:
+  KEYS[1] the record
+  ARGV[1] prefix
+  ARGV[2] job id
+  ARGV[3] ms that an ended record lives
+  ARGV[4] claim
+  ARGV[5] prompt id
+  ARGV[6] reason
+  ARGV[7] where it failed by now (JSON), or empty
+
+Output:
+  'ok', or 'canceling': stop; 'superseded': the claim is not the latest any more
+]]
+--- @include "shared/events"
+--- @include "shared/backlog"
+--- @include "shared/submission"
+
+local claim, prompt_id, reason, faults = ARGV[4], ARGV[5], ARGV[6], ARGV[7] or ''
+if not held_by(claim) then return 'superseded' end
+if get('prompt_id') == prompt_id then
+  if reason == 'died' and get('started_prompt') == prompt_id then redis.call('HINCRBY', record, 'kills', 1) end
+  if reason == 'out_of_memory' then redis.call('HINCRBY', record, 'ooms', 1) end
+  if reason == 'lost' then
+    if get('started_prompt') ~= prompt_id then redis.call('HINCRBY', record, 'refusals', 1) end
+    abandon_submission()
+  end
+  if faults ~= '' then set('faults', faults) end
+  if reason == 'faulty' and get('started_prompt') == prompt_id
+    and redis.call('HINCRBY', record, 'attempts', -1) <= 0 then
+    redis.call('HDEL', record, 'attempts')
+    set('start_deadline', string.format('%d', get('start_deadline') + now_ms() - get('started_at')))
+    redis.call('ZADD', deadlines_key(), get('start_deadline'), id)
+  end
+  drop_submission()
+  set('phase', 'claimed')
+  if get('status') == 'running' then
+    set('status', 'queued')
+    join_backlog()
+    redis.call('SREM', running_key(get('pool')), id)
+    emit_status('queued')
+  end
+end
+return get('status') == 'canceling' and 'canceling' or 'ok'

@@ -1,0 +1,31 @@
+--[[
+A worker takes a work item that is its own to look after, wherever it is: from the queue, or from a process that died
+or only passes it on; the ledger's fence decides between the two.
+
+Input:
+  KEYS[1] the lock
+  ARGV[1] prefix
+  ARGV[2] pool
+  ARGV[3] job id
+  ARGV[4] worker
+  ARGV[5] the new token
+  ARGV[6] ms that the lock lasts
+
+Output:
+  1, or 0 when there is no such item
+]]
+--- @include "keys"
+--- @include "shared/clock"
+
+local pool, id, worker, token, lock_ms = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+if redis.call('SISMEMBER', held_key(worker), id) == 0 then return 0 end
+if not redis.call('LPOS', active_key(pool), id) then
+  local found = redis.call('ZREM', delayed_key(pool), id) + redis.call('ZREM', prioritized_key(pool), id)
+    + redis.call('LREM', wait_list_key(pool), 0, id)
+  if found == 0 then return 0 end
+  redis.call('LPUSH', active_key(pool), id)
+end
+redis.call('HSET', work_item_key(pool, id), 'processedOn', now_ms())
+redis.call('SET', KEYS[1], token, 'PX', lock_ms)
+redis.call('SREM', stalled_key(pool), id)
+return 1

@@ -1,0 +1,28 @@
+--[[
+The holder gives the job back for another claim; a submission that may still be found stays on the record for its
+adoption. A worker that has it is told. A job that is being canceled and has no submission ends here.
+
+Input:
+  KEYS[1] the record
+  ARGV[1] prefix
+  ARGV[2] job id
+  ARGV[3] ms that an ended record lives
+  ARGV[4] claim
+
+Output:
+  'ok' or 'superseded'
+]]
+--- @include "shared/close"
+
+local claim = ARGV[4]
+if not held_by(claim) then return 'superseded' end
+if get('status') == 'canceling' and get('prompt_id') == '' then
+  close_job('canceled')
+  return 'ok'
+end
+leave_line()
+leave_hands()
+leave_taken()
+if owner() ~= get('worker') then call_on(owner()) end
+set('phase', 'waiting', 'worker', '')
+return 'ok'

@@ -1,0 +1,46 @@
+--[[
+The end of a job, for the scripts that end one.
+]]
+--- @include "constants"
+--- @include "shared/events"
+--- @include "shared/backlog"
+--- @include "shared/taken"
+--- @include "shared/submission"
+
+-- What its key used today: how the job ended, and for how long a GPU worked for it.
+local function note_usage(status, gpu_ms)
+  local usage = usage_key(get('key'), today())
+  redis.call('HINCRBY', usage, status, 1)
+  if not gpu_ms and get('started_at') ~= '' then gpu_ms = now_ms() - get('started_at') end
+  if gpu_ms then redis.call('HINCRBY', usage, 'gpu_ms', string.format('%d', gpu_ms)) end
+  if status == 'succeeded' then
+    redis.call('HINCRBY', usage, 'pictures', #cjson.decode(get('images')))
+  end
+  redis.call('PEXPIRE', usage, USAGE_LIFE_MS)
+end
+-- The one way into a terminal state. ms of execution, if they are known better than by the clock.
+local function close_job(status, gpu_ms)
+  local pool = get('pool')
+  set('status', status, 'finished_at', now_ms(), 'phase', 'ended')
+  leave_line()
+  leave_backlog()
+  leave_taken()
+  note_usage(status, gpu_ms)
+  local kind, signature = unpack(redis.call('HMGET', record, 'kind', 'signature'))
+  redis.call('HINCRBY', totals_key(), kind .. ' ' .. lod_of(signature) .. ' ' .. status, 1)
+  redis.call('SREM', held_key(get('worker')), id)
+  redis.call('SREM', held_key(owner()), id)
+  redis.call('ZREM', open_key(pool), id)
+  redis.call('SREM', running_key(pool), id)
+  redis.call('ZREM', deadlines_key(), id)
+  if redis.call('ZCARD', open_key(pool)) == 0 then redis.call('DEL', ranks_key(pool), backlog_key(pool)) end
+  redis.call('DEL', preview_key(id))
+  local life, callback = tonumber(ended_life), get('callback')
+  if callback ~= '' and is_wanted(callback, status) then
+    redis.call('XADD', outbox_key(), '*', 'job', id, 'status', status, 'callback', callback)
+    life = life + UNTOLD_EXTRA_MS
+  end
+  redis.call('PEXPIRE', record, life)
+  outlive(jobs_of_key(get('key')), life + INDEX_EXTRA_MS)
+  emit_status(status)
+end

@@ -1,0 +1,22 @@
+--[[
+Each change of a job is an event in its stream, and is published.
+]]
+--- @include "shared/job"
+
+-- A listener that lags further behind reads the record again.
+local EVENTS_KEPT = 100
+local EVENTS_LIFE_RUNNING_MS = 86400000
+local EVENTS_LIFE_ENDED_MS = 600000
+
+local function emit(event, life)
+  local event_id = redis.call('XADD', events_key(id), 'MAXLEN', '~', EVENTS_KEPT, '*', 'event', event)
+  redis.call('PEXPIRE', events_key(id), life)
+  redis.call('PUBLISH', job_channel(id), event_id .. ' ' .. event)
+end
+local function emit_status(status)
+  local life = is_terminal(status) and EVENTS_LIFE_ENDED_MS or EVENTS_LIFE_RUNNING_MS
+  emit('{"type":"status","status":"' .. status .. '"}', life)
+end
+local function emit_progress(progress)
+  emit('{"type":"progress","progress":' .. progress .. '}', EVENTS_LIFE_RUNNING_MS)
+end

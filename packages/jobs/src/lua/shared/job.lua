@@ -1,0 +1,49 @@
+--[[
+What every script of one job begins with: its arguments, the record, and whose it is.
+Input:
+  KEYS[1] the record
+  ARGV[1] prefix
+  ARGV[2] job id
+  ARGV[3] ms that an ended record lives
+]]
+--- @include "keys"
+--- @include "shared/clock"
+
+local id, ended_life = ARGV[2], ARGV[3]
+local record = KEYS[1]
+local function get(field) return redis.call('HGET', record, field) or '' end
+local function set(...) redis.call('HSET', record, ...) end
+local function is_terminal(status)
+  return status == 'succeeded' or status == 'failed' or status == 'canceled' or status == 'expired'
+end
+-- A claim is named by its number and, after a space, by its token: when a claim was lost with the primary that it was
+-- made at, the next one has the same number.
+local function is_latest(claim)
+  local number, token = string.match(claim, '^(%d+) ?(.*)$')
+  local latest = redis.call('HMGET', record, 'claim', 'claimed_with')
+  return latest[1] == number and (token == '' or latest[2] == token)
+end
+-- A claim holds the job while it is the latest, has not given the job back, and the job has not ended.
+local function held_by(claim)
+  local phase = get('phase')
+  return is_latest(claim) and phase ~= 'waiting' and phase ~= 'ended'
+end
+-- Nobody has the job, it never began, it has no submission that may still be found, and its start deadline has passed.
+local function is_overdue()
+  return get('status') == 'queued' and get('phase') == 'waiting' and get('prompt_id') == '' and get('attempts') == ''
+    and tonumber(get('start_deadline')) <= tonumber(now_ms())
+end
+-- It lives for so many ms from now, or longer if it would have anyway.
+local function outlive(key, ms)
+  if redis.call('PTTL', key) < ms then redis.call('PEXPIRE', key, ms) end
+end
+-- Whether the callback is to tell of such an end. One that Lua cannot read (a lone surrogate in its URL) is read by
+-- whoever delivers it.
+local function is_wanted(callback, status)
+  local readable, webhook = pcall(cjson.decode, callback)
+  if not readable or type(webhook.events) ~= 'table' then return true end
+  for _, event in ipairs(webhook.events) do
+    if event == 'job.' .. status then return true end
+  end
+  return false
+end

@@ -1,0 +1,18 @@
+--[[
+For scripts about deliveries: how long a job lives that has ended.
+]]
+--- @include "shared/job"
+--- @include "constants"
+
+-- While its webhook is still to come: for so many ms from now at least.
+local function outlive_delivery(ms)
+  outlive(record, ms)
+  outlive(attempts_key(id), ms)
+  outlive(jobs_of_key(get('key')), ms + INDEX_EXTRA_MS)
+end
+-- Its delivery is over: from now on as long as one that ends now.
+local function begin_lifetime()
+  redis.call('PEXPIRE', record, ended_life)
+  redis.call('PEXPIRE', attempts_key(id), ended_life)
+  outlive(jobs_of_key(get('key')), ended_life + INDEX_EXTRA_MS)
+end

@@ -1,0 +1,38 @@
+--[[
+The prompt that was given to an instance, and the worker that has to look after it.
+]]
+--- @include "shared/job"
+
+-- Longer than any outage after which somebody still wants that worker's ComfyUI to be tidy.
+local ABANDONED_LIFE_MS = 86400000
+
+-- Its prompt no longer waits behind another one in ComfyUI.
+local function leave_line()
+  redis.call('ZREM', ahead_key(get('pool')), id)
+  redis.call('HDEL', record, 'recalled')
+end
+-- The worker whose instance has the submission on the record, or an empty text.
+local function owner()
+  return get('prompt_id') ~= '' and string.match(get('instance'), '^(.*)/%d+$') or ''
+end
+-- Its worker lets go of it, but still has to look after it while it has its submission.
+local function leave_hands()
+  local worker = get('worker')
+  if worker ~= owner() then redis.call('SREM', held_key(worker), id) end
+end
+-- It may still be in a ComfyUI out of reach, and no job wants it: whoever reaches that again is to stop it.
+local function abandon_submission()
+  if get('prompt_id') == '' then return end
+  redis.call('SADD', abandoned_key(owner()), get('instance') .. ' ' .. get('prompt_id'))
+  redis.call('PEXPIRE', abandoned_key(owner()), ABANDONED_LIFE_MS)
+end
+-- Its worker is to look at it: it holds it, or has its submission.
+local function call_on(worker)
+  if worker ~= '' then redis.call('PUBLISH', worker_channel(worker), id) end
+end
+-- Takes the current submission off the record.
+local function drop_submission()
+  leave_line()
+  if owner() ~= get('worker') then redis.call('SREM', held_key(owner()), id) end
+  redis.call('HDEL', record, 'prompt_id', 'started_prompt', 'started_at', 'progress', 'orphaned_at', 'orphaned_ms')
+end

@@ -1,0 +1,26 @@
+/** BullMQ's name of the queue of webhooks. */
+export const WEBHOOK_QUEUE = 'webhooks';
+
+/** BullMQ's name of a pool's queue; its keys begin with `<prefix>:<name>:`. */
+export function queueName(pool: string): string {
+  return `queue-${pool}`;
+}
+
+/** BullMQ's own keys; they live as long as it says. */
+export const QUEUE_KEYS = {
+  /** The hash of one work item */
+  workItem: 'queue-<pool>:<id>',
+  prioritized: 'queue-<pool>:prioritized',
+  waitList: 'queue-<pool>:wait',
+  delayed: 'queue-<pool>:delayed',
+  active: 'queue-<pool>:active',
+  stalled: 'queue-<pool>:stalled',
+  marker: 'queue-<pool>:marker',
+  /** Sets apart, in the order of their adding, work items of the same rank */
+  priorityCounter: 'queue-<pool>:pc',
+  queueMeta: 'queue-<pool>:meta',
+  /** The lock of one work item */
+  lock: 'queue-<pool>:<id>:lock',
+  /** A part of the queue of webhooks, or an item of it */
+  webhookPart: 'webhooks:<part>',
+} as const;

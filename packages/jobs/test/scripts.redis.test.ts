@@ -1,0 +1,46 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { Redis } from 'ioredis';
+import { expect, inject, it, onTestFinished } from 'vitest';
+import { luaNameOf } from '../src/key-table.js';
+import { loadScripts, SCRIPT_FILES } from '../src/lua/scripts.js';
+import { QUEUE_KEYS } from '../src/queue/queue-keys.js';
+
+const LUA = fileURLToPath(new URL('../src/lua/', import.meta.url));
+const FILES = readdirSync(LUA, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.lua'));
+const textOf = (file: string) => readFileSync(LUA + file, 'utf8');
+
+it('loads scripts that Redis can compile, with nothing left to include', async () => {
+  const redis = new Redis(inject('redisUrl'));
+  onTestFinished(() => redis.disconnect());
+  for (const [name, script] of Object.entries(loadScripts())) {
+    expect(script, name).not.toContain('@include');
+    await redis.script('LOAD', script);
+  }
+});
+
+it('uses every file, as a script or as a part of one', () => {
+  const loaded = Object.values(loadScripts());
+  const unused = FILES.filter((file) => {
+    const own =
+      textOf(file)
+        .split('\n')
+        .find((line) => /^local function|^if |^return |^redis/.test(line)) ?? '';
+    return !loaded.some((script) => script.includes(own));
+  });
+  expect(unused).toEqual([]);
+});
+
+it('has in each file a header that says what it is, and in each script what goes in and what comes out', () => {
+  for (const file of FILES) expect(textOf(file), file).toMatch(/^--\[\[\n\S[\s\S]*?\n\]\]\n/);
+  const scripts = Object.values(SCRIPT_FILES).map((name) => `${name}.lua`);
+  for (const file of scripts) expect(textOf(file), file).toMatch(/\nInput:\n {2}KEYS\[1\][\s\S]*\nOutput:\n {2}\S/);
+});
+
+it("names BullMQ's keys only in queue/", () => {
+  const builders = Object.keys(QUEUE_KEYS).map((name) => `${luaNameOf(name)}(`);
+  const strangers = FILES.filter(
+    (file) => !file.startsWith('queue/') && builders.some((name) => textOf(file).includes(name)),
+  );
+  expect(strangers).toEqual([]);
+});
