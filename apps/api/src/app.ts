@@ -25,7 +25,7 @@ export function buildApp(deps: Deps): RequestListener {
     limits,
     hosts: createHostCheck({ isOpen: keys === undefined, host: http.host, publicUrl }),
     gate: createGate({ keys, defaults, urls: ledger.urls, publicImages, corsOrigins, publicUrl }),
-    meter: createMeter(ledger, log),
+    meter: createMeter(ledger.accounts, log),
     corsOrigins,
     pages: [{ path: QUEUE_BOARD_PATH, load: loadQueueBoard }],
     instruments,

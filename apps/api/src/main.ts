@@ -76,7 +76,7 @@ async function main(): Promise<void> {
     config,
     keys,
     ledger,
-    fleet: createFleetView(ledger, log),
+    fleet: createFleetView(ledger.fleet, log),
     workflows,
     frames,
     inputs,

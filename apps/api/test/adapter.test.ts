@@ -30,7 +30,7 @@ async function serve(handler: Handler, { counted }: Pick<Route, 'counted'> = {})
       counts.outside += 1;
       return { headers: {}, refusal: undefined };
     },
-    within: () => ({ most: 1, counted: () => {} }),
+    within: () => ({ most: 1, note: () => {} }),
   });
   const limits = { ...loadConfig({}).http, maxImageBytes: 1000 };
   const counting = counted === undefined ? {} : { counted };

@@ -142,7 +142,7 @@ export async function startApi(
     config,
     keys,
     ledger,
-    fleet: createFleetView(ledger, log),
+    fleet: createFleetView(ledger.fleet, log),
     workflows,
     frames,
     inputs,

@@ -96,7 +96,7 @@ export async function openHousehold({ url = inject('redisUrl') } = {}) {
     const kind = input === undefined ? ('text2img' as const) : ('img2img' as const);
     const id = newId();
     const request = { ...REQUEST, ...(input === undefined ? {} : { input: { sha256: input, width: 64, height: 64 } }) };
-    await ledger.create({
+    await ledger.orders.create({
       jobs: [{ id, kind, request, rankStep: 8, pool: POOL, startWithinMs, ...rest }],
       caller: key,
     });
@@ -139,7 +139,7 @@ export async function openHousehold({ url = inject('redisUrl') } = {}) {
         .sort();
     },
     existing: async (ids: readonly string[]) => {
-      const found = await Promise.all(ids.map((id) => ledger.get(id)));
+      const found = await Promise.all(ids.map((id) => ledger.jobs.get(id)));
       return ids.filter((_, index) => found[index] !== undefined);
     },
     retention: (limits: Partial<Config['retention']>, overrides: Partial<Retention> = {}): Retention => ({

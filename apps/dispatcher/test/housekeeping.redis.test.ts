@@ -66,7 +66,7 @@ it('sweeps, deletes and prunes again and again in two dispatchers, until it is t
     await until('its picture was deleted', async () => (await home.files()).length === 0);
   }
   const id = await home.create(undefined, -5000);
-  await until('the overdue job expired', async () => (await home.ledger.get(id))?.record.status === 'expired');
+  await until('the overdue job expired', async () => (await home.ledger.jobs.get(id))?.record.status === 'expired');
   stopping.abort();
   await Promise.all(running);
   const old = await home.ended(2 * DAY);

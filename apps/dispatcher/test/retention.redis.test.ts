@@ -248,7 +248,7 @@ describe('a webhook that is still to come', () => {
     await retain(home.retention({ framesMaxAgeSeconds: DAY, framesMaxBytes: 0 }));
     expect(await home.existing([told, untold])).toEqual([untold]);
     expect(await home.files()).toEqual([`${untold}_1.png`]);
-    expect(await home.ledger.forget(untold)).toBe(true); // its caller may still delete it
+    expect(await home.ledger.jobs.forget(untold)).toBe(true); // its caller may still delete it
     await retain(home.retention({ framesMaxAgeSeconds: DAY }));
     expect(await home.files()).toEqual([]);
   });

@@ -73,18 +73,18 @@ export function openLedgers(locks: Locks = { lockMs: 10_000, stalledCheckMs: 500
       pool,
       startWithinMs: 3_600_000,
     };
-    await ledger.create({ jobs: [made], caller: 'anonymous', weight: 1 });
+    await ledger.orders.create({ jobs: [made], caller: 'anonymous', weight: 1 });
     return id;
   };
   return {
     ledger,
     submit,
     record: async (id: string): Promise<JobRecord> => {
-      const found = await ledger.get(id);
+      const found = await ledger.jobs.get(id);
       if (found === undefined) throw new Error(`no job ${id}`);
       return found.record;
     },
-    cancel: (id: string) => ledger.cancel(id),
+    cancel: (id: string) => ledger.jobs.cancel(id),
     worker: (worker: string) =>
       createWorkerLedger({
         redis,

@@ -179,7 +179,7 @@ export async function openFleet(overrides: FleetOptions = {}): Promise<Fleet> {
   const run: Fleet['run'] = (name, id, ...args) =>
     runScript(redis, name, keys.job(id), [prefix, id, JOB_TTL_SECONDS * 1000, ...args]);
   const get = async (id: string) => {
-    const snapshot = await ledger.get(id);
+    const snapshot = await ledger.jobs.get(id);
     if (snapshot === undefined) throw new Error(`no job ${id}`);
     return snapshot;
   };
@@ -192,7 +192,7 @@ export async function openFleet(overrides: FleetOptions = {}): Promise<Fleet> {
     worker,
     claims: (pool = POOL, workerOverrides = {}) => worker(undefined, workerOverrides).claims(pool),
     submit: async (overrides) => {
-      const { only } = await ledger.create(anOrder(overrides));
+      const { only } = await ledger.orders.create(anOrder(overrides));
       if (only === undefined) throw new Error('no job was made');
       return only;
     },

@@ -42,7 +42,7 @@ describe('a caller with as many jobs in workers’ hands as it may', () => {
     [
       'is canceled',
       async (fleet: Fleet, claim: Claim) => {
-        await fleet.ledger.cancel(claim.record.id);
+        await fleet.ledger.jobs.cancel(claim.record.id);
         await claim.finish({ status: 'canceled' });
       },
     ],
@@ -94,7 +94,7 @@ describe('a caller with as many jobs in workers’ hands as it may', () => {
     const [claim] = await claimAll(source);
     await until('the others were put aside', async () => (await fleet.redis.zcard(fleet.keys.delayed(POOL))) === 2);
     await claim?.finish(succeeded(claim.record.id));
-    await fleet.ledger.cancel(second as string);
+    await fleet.ledger.jobs.cancel(second as string);
     expect((await nextClaim(source)).record.id).toBe(third);
   });
 
@@ -103,7 +103,7 @@ describe('a caller with as many jobs in workers’ hands as it may', () => {
     const source = await fleet.claims();
     const [, second] = await submitMany(fleet, 2, { key: 'anna', mostTaken: 1 });
     const [claim] = await claimAll(source);
-    expect((await fleet.ledger.cancel(second as string))?.record.status).toBe('canceled');
+    expect((await fleet.ledger.jobs.cancel(second as string))?.record.status).toBe('canceled');
     await claim?.finish(succeeded(claim.record.id));
     expect(await fleet.redis.exists(fleet.keys.parked('anna'), fleet.keys.takenOf('anna'))).toBe(0);
   });
@@ -121,7 +121,7 @@ describe('a caller with as many waiting jobs as it may', () => {
     await fleet.submit(bound);
     await claim.lose(promptId, 'lost'); // waits again, beside the second
     expect(await fleet.redis.hget(fleet.keys.waiting, 'anna')).toBe('2');
-    await fleet.ledger.cancel(claim.record.id);
+    await fleet.ledger.jobs.cancel(claim.record.id);
     await claim.finish({ status: 'canceled' });
     expect(await fleet.redis.hget(fleet.keys.waiting, 'anna')).toBe('1');
   });
@@ -135,14 +135,14 @@ describe('an order of many jobs', () => {
       caller: 'anna',
       mostWaiting,
     });
-    await expect(fleet.ledger.create(order(4))).rejects.toMatchObject({ code: 'validation_failed' });
-    await expect(fleet.ledger.create(order(3, 2))).rejects.toMatchObject({ code: 'validation_failed' });
+    await expect(fleet.ledger.orders.create(order(4))).rejects.toMatchObject({ code: 'validation_failed' });
+    await expect(fleet.ledger.orders.create(order(3, 2))).rejects.toMatchObject({ code: 'validation_failed' });
     const waiting = await fleet.submit({ key: 'anna' });
-    await expect(fleet.ledger.create(order(3))).rejects.toMatchObject({ code: 'queue_full' });
-    await expect(fleet.ledger.create(order(2, 2))).rejects.toMatchObject({ code: 'queue_full' });
-    await fleet.ledger.cancel(waiting.record.id);
+    await expect(fleet.ledger.orders.create(order(3))).rejects.toMatchObject({ code: 'queue_full' });
+    await expect(fleet.ledger.orders.create(order(2, 2))).rejects.toMatchObject({ code: 'queue_full' });
+    await fleet.ledger.jobs.cancel(waiting.record.id);
     expect(await fleet.redis.zcard(fleet.keys.open(POOL))).toBe(0);
-    const { ids, only } = await fleet.ledger.create(order(3, 3));
+    const { ids, only } = await fleet.ledger.orders.create(order(3, 3));
     expect([ids.length, only]).toEqual([3, undefined]);
     expect(await fleet.redis.zcard(fleet.keys.prioritized(POOL))).toBe(3);
   });
@@ -151,12 +151,12 @@ describe('an order of many jobs', () => {
     const fleet = await openFleet();
     const idempotency = { digest: 'd'.repeat(64), fingerprint: 'f' };
     const first = anOrder({ key: 'anna', idempotency });
-    const { ids } = await fleet.ledger.create(first);
-    const again = await fleet.ledger.create(anOrder({ key: 'anna', idempotency }));
+    const { ids } = await fleet.ledger.orders.create(first);
+    const again = await fleet.ledger.orders.create(anOrder({ key: 'anna', idempotency }));
     expect(again).toMatchObject({ replayed: true, ids });
     expect(await fleet.redis.zcard(fleet.keys.prioritized(POOL))).toBe(first.jobs.length);
     const other = anOrder({ key: 'anna', idempotency: { ...idempotency, fingerprint: 'g' } });
-    await expect(fleet.ledger.create(other)).rejects.toMatchObject({ code: 'idempotency_key_reused' });
+    await expect(fleet.ledger.orders.create(other)).rejects.toMatchObject({ code: 'idempotency_key_reused' });
   });
 });
 
@@ -165,21 +165,21 @@ describe('an order that was made before under its Idempotency-Key', () => {
     const fleet = await openFleet();
     const idempotency = { digest: 'd'.repeat(64), fingerprint: 'f' };
     const order = () => ({ jobs: [aJob(), aJob(), aJob()], caller: 'anna', idempotency });
-    const { ids } = await fleet.ledger.create(order());
-    await fleet.ledger.cancel(ids[1] as string);
-    await fleet.ledger.forget(ids[1] as string);
-    expect(await fleet.ledger.create(order())).toEqual({ replayed: true, ids, only: undefined });
+    const { ids } = await fleet.ledger.orders.create(order());
+    await fleet.ledger.jobs.cancel(ids[1] as string);
+    await fleet.ledger.jobs.forget(ids[1] as string);
+    expect(await fleet.ledger.orders.create(order())).toEqual({ replayed: true, ids, only: undefined });
     expect(await fleet.redis.zcard(fleet.keys.prioritized(POOL))).toBe(2);
   });
 
   it('can be asked for before anything is done for it', async () => {
     const fleet = await openFleet();
     const idempotency = { digest: 'd'.repeat(64), fingerprint: 'f' };
-    expect(await fleet.ledger.replay('anna', idempotency)).toBeUndefined();
-    const { ids } = await fleet.ledger.create(anOrder({ key: 'anna', idempotency }));
-    expect(await fleet.ledger.replay('anna', idempotency)).toMatchObject({ replayed: true, ids });
-    expect(await fleet.ledger.replay('bert', idempotency)).toBeUndefined();
-    const other = fleet.ledger.replay('anna', { ...idempotency, fingerprint: 'g' });
+    expect(await fleet.ledger.orders.replay('anna', idempotency)).toBeUndefined();
+    const { ids } = await fleet.ledger.orders.create(anOrder({ key: 'anna', idempotency }));
+    expect(await fleet.ledger.orders.replay('anna', idempotency)).toMatchObject({ replayed: true, ids });
+    expect(await fleet.ledger.orders.replay('bert', idempotency)).toBeUndefined();
+    const other = fleet.ledger.orders.replay('anna', { ...idempotency, fingerprint: 'g' });
     await expect(other).rejects.toMatchObject({ code: 'idempotency_key_reused' });
   });
 });
@@ -209,16 +209,16 @@ describe('what is asked at once', () => {
       return Number(/cmdstat_evalsha:calls=(\d+)/.exec(stats)?.[1] ?? 0);
     };
     const fifty = Array.from({ length: 50 });
-    await Promise.all([fleet.ledger.get(id), fleet.ledger.count('anna')]);
+    await Promise.all([fleet.ledger.jobs.get(id), fleet.ledger.accounts.count('anna')]);
     const before = await calls();
     const [jobs, counts] = await Promise.all([
-      Promise.all(fifty.map(() => fleet.ledger.get(id))),
-      Promise.all(fifty.map(() => fleet.ledger.count('anna'))),
+      Promise.all(fifty.map(() => fleet.ledger.jobs.get(id))),
+      Promise.all(fifty.map(() => fleet.ledger.accounts.count('anna'))),
     ]);
     expect((await calls()) - before).toBeLessThan(20); // others use this Redis too
     expect(new Set(jobs.map((job) => job?.record.id))).toEqual(new Set([id]));
     expect(counts.map(({ requests }) => requests)).toEqual(fifty.map((_, n) => n + 2));
-    const made = await Promise.all(fifty.map(() => fleet.ledger.create(anOrder({ id: newId() }))));
+    const made = await Promise.all(fifty.map(() => fleet.ledger.orders.create(anOrder({ id: newId() }))));
     expect(new Set(made.flatMap(({ ids }) => ids)).size).toBe(50);
     expect(await fleet.redis.zcard(fleet.keys.prioritized(POOL))).toBe(51);
   });
@@ -229,9 +229,9 @@ describe('what is asked at once', () => {
     const { id } = (await fleet.submit()).record;
     const bytes = async () => /aof_current_size:(\d+)/.exec(await fleet.redis.info('persistence'))?.[1];
     const before = await bytes();
-    for (let n = 0; n < 20; n++) await Promise.all([fleet.ledger.get(id), fleet.ledger.count('anna')]);
+    for (let n = 0; n < 20; n++) await Promise.all([fleet.ledger.jobs.get(id), fleet.ledger.accounts.count('anna')]);
     expect(await bytes()).toBe(before);
-    expect((await fleet.ledger.count('anna')).requests).toBe(21);
+    expect((await fleet.ledger.accounts.count('anna')).requests).toBe(21);
     expect(await fleet.redis.pttl(fleet.keys.rate('anna'))).toBeGreaterThan(0);
     await fleet.submit();
     expect(await bytes()).not.toBe(before);
@@ -241,7 +241,7 @@ describe('what is asked at once', () => {
     const fleet = await openFleet({ maxOpenJobs: 20_000 });
     const many = () => ({ jobs: Array.from({ length: 1000 }, () => aJob()), caller: 'anna' });
     const orders = Array.from({ length: 20 }, (_, n) => (n % 2 === 0 ? many() : anOrder({ key: 'bert' })));
-    const made = await Promise.all(orders.map((order) => fleet.ledger.create(order)));
+    const made = await Promise.all(orders.map((order) => fleet.ledger.orders.create(order)));
     expect(made.reduce((sum, { ids }) => sum + ids.length, 0)).toBe(10_010);
     expect(await fleet.redis.zcard(fleet.keys.prioritized(POOL))).toBe(10_010);
   });

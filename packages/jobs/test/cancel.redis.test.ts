@@ -9,7 +9,7 @@ it('ends a waiting job at once: its work item is gone and nobody ever claims it'
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
   const later = (await fleet.submit()).record;
-  const canceled = await fleet.ledger.cancel(id);
+  const canceled = await fleet.ledger.jobs.cancel(id);
   expect(canceled?.record).toMatchObject({ status: 'canceled', phase: 'ended', claim: 0, startedAt: null });
   expect(await fleet.redis.exists(fleet.keys.workItem(POOL, id))).toBe(0);
   expect(await fleet.redis.zscore(fleet.keys.prioritized(POOL), id)).toBeNull();
@@ -36,7 +36,7 @@ it('ends a delayed job at once and removes its work item', async () => {
   const claim = await nextClaim(await fleet.claims());
   await claim.release(60_000);
   await until('the item is delayed', () => fleet.redis.zscore(fleet.keys.delayed(POOL), id));
-  expect((await fleet.ledger.cancel(id))?.record.status).toBe('canceled');
+  expect((await fleet.ledger.jobs.cancel(id))?.record.status).toBe('canceled');
   expect(await fleet.redis.zcard(fleet.keys.delayed(POOL))).toBe(0);
   expect(await fleet.redis.exists(fleet.keys.workItem(POOL, id))).toBe(0);
 });
@@ -47,7 +47,7 @@ it('keeps a delayed job canceling while its submission may still be found', asyn
   const claim = await nextClaim(await fleet.claims());
   await claim.submit(newId(), 'w1/0');
   await claim.release(60_000);
-  expect((await fleet.ledger.cancel(id))?.record.status).toBe('canceling');
+  expect((await fleet.ledger.jobs.cancel(id))?.record.status).toBe('canceling');
 });
 
 const HELD_PHASES = ['claimed', 'submitted', 'executing', 'collecting'] as const;
@@ -66,7 +66,7 @@ it.each(HELD_PHASES)('makes a job that is %s canceling and tells the worker that
   for (const step of steps.slice(0, HELD_PHASES.indexOf(phase))) await step();
   expect((await fleet.get(id)).record.phase).toBe(phase);
 
-  const canceled = await fleet.ledger.cancel(id);
+  const canceled = await fleet.ledger.jobs.cancel(id);
   expect(canceled?.record).toMatchObject({ status: 'canceling', phase });
   await until('the holder was told', () => told.length > 0);
   expect(told).toEqual([['holder', id]]);
@@ -81,7 +81,7 @@ it.each([succeeded('a'), failed()])('leaves a job as it ended when the cancel co
   const { claim, promptId } = await startNext(await fleet.claims());
   await claim.finish(outcome, promptId);
   const events = await fleet.events(id);
-  expect((await fleet.ledger.cancel(id))?.record.status).toBe(outcome.status);
+  expect((await fleet.ledger.jobs.cancel(id))?.record.status).toBe(outcome.status);
   expect(await fleet.events(id)).toEqual(events);
 });
 
@@ -91,8 +91,8 @@ it('answers a second cancel like the first and emits nothing more, waiting or ru
   await startNext(await fleet.claims());
   const waiting = (await fleet.submit()).record.id;
   for (const id of [running, waiting]) {
-    const first = await fleet.ledger.cancel(id);
-    expect(await fleet.ledger.cancel(id)).toEqual(first);
+    const first = await fleet.ledger.jobs.cancel(id);
+    expect(await fleet.ledger.jobs.cancel(id)).toEqual(first);
   }
   expect((await fleet.events(running)).length).toBe(2);
   expect((await fleet.events(waiting)).length).toBe(1);
@@ -101,7 +101,7 @@ it('answers a second cancel like the first and emits nothing more, waiting or ru
 it('answers undefined for a job that does not exist', async () => {
   const fleet = await openFleet();
   const id = newId();
-  expect(await fleet.ledger.cancel(id)).toBeUndefined();
+  expect(await fleet.ledger.jobs.cancel(id)).toBeUndefined();
   expect(await fleet.redis.exists(fleet.keys.job(id))).toBe(0);
 });
 
@@ -111,7 +111,7 @@ it('agrees with the finish about the one end when the two race, 50 times', async
   for (let round = 0; round < 50; round++) {
     const { id } = (await fleet.submit()).record;
     const { claim, promptId } = await startNext(source);
-    const cancel = () => fleet.ledger.cancel(id);
+    const cancel = () => fleet.ledger.jobs.cancel(id);
     const finish = () => claim.finish(succeeded(id), promptId);
     const [became] =
       round % 2 === 0
@@ -133,7 +133,7 @@ it('never runs a waiting job whose cancel won against the claim, 50 times', asyn
   const source = await fleet.claims();
   for (let round = 0; round < 50; round++) {
     const { id } = (await fleet.submit()).record;
-    const [canceled, claim] = await Promise.all([fleet.ledger.cancel(id), source.next()]);
+    const [canceled, claim] = await Promise.all([fleet.ledger.jobs.cancel(id), source.next()]);
     if (canceled?.record.status === 'canceled') {
       expect(claim).toBeUndefined();
     } else {

@@ -38,7 +38,7 @@ async function traffic(fleet: Fleet) {
       const order: NewOrder = anOrder({ id, idempotency: { digest: id, fingerprint: id } });
       // A caller that is answered 503 sends it again.
       while (!making.signal.aborted) {
-        const isMade = await ledger.create(order).then(
+        const isMade = await ledger.orders.create(order).then(
           () => true,
           (error: unknown) => {
             if (error instanceof FleetError && error.code === 'queue_unavailable') return false;
@@ -109,7 +109,7 @@ async function follow(fleet: Fleet) {
   const { claim, promptId } = await startNext(await fleet.claims('followed', { worker: 'w9' }), newId());
   const items: JobStreamItem[] = [];
   const following = (async () => {
-    for await (const item of fleet.ledger.events(id, { signal: within(60_000) })) items.push(item);
+    for await (const item of fleet.ledger.jobs.events(id, { signal: within(60_000) })) items.push(item);
   })();
   await until('the snapshot came', () => items.length === 1);
   return {

@@ -20,8 +20,8 @@ it('keeps every parameter of the request exactly, a seed of 2^64−1 and words o
 it('takes the creation of a job that is repeated as the first one', async () => {
   const fleet = await openFleet();
   const id = newId();
-  const first = await fleet.ledger.create(anOrder({ id }));
-  const second = await fleet.ledger.create(anOrder({ id, request: aRequest({ prompt: 'another' }) }));
+  const first = await fleet.ledger.orders.create(anOrder({ id }));
+  const second = await fleet.ledger.orders.create(anOrder({ id, request: aRequest({ prompt: 'another' }) }));
   expect(second).toEqual(first);
   expect(await fleet.redis.zcard(fleet.keys.prioritized(POOL))).toBe(1);
   expect(await fleet.redis.zcard(fleet.keys.open(POOL))).toBe(1);
@@ -29,17 +29,17 @@ it('takes the creation of a job that is repeated as the first one', async () => 
 
 it('counts an order that is sent twice, as after a lost connection, as one request, and never as one too many', async () => {
   const fleet = await openFleet();
-  const counts: number[] = [];
-  const requests = { most: 2, counted: ({ requests: count }: { requests: number }) => counts.push(count) };
-  const order = { ...anOrder({ id: newId(), key: 'anna' }), requests };
-  const first = await fleet.ledger.create(order);
-  expect(await fleet.ledger.create(order)).toEqual(first);
-  await fleet.ledger.create({ ...anOrder({ id: newId(), key: 'anna' }), requests });
-  const limited = { ...anOrder({ id: newId(), key: 'anna' }), requests };
-  await expect(fleet.ledger.create(limited)).rejects.toMatchObject({ code: 'rate_limited' });
-  expect(await fleet.ledger.create(order)).toMatchObject({ ids: first.ids });
-  expect(counts).toEqual([1, 1, 2, 3, 2]);
-  expect((await fleet.ledger.count('anna')).requests).toBe(4);
+  const one = () => ({ ...anOrder({ id: newId(), key: 'anna' }), mostRequests: 2 });
+  const counted = (requests: number) => ({ counted: { requests } });
+  const order = one();
+  const first = await fleet.ledger.orders.create(order);
+  expect(first).toMatchObject(counted(1));
+  expect(await fleet.ledger.orders.create(order)).toMatchObject({ ...counted(1), ids: first.ids, only: first.only });
+  expect(await fleet.ledger.orders.create(one())).toMatchObject(counted(2));
+  const limited = fleet.ledger.orders.create(one());
+  await expect(limited).rejects.toMatchObject({ code: 'rate_limited', ...counted(3) });
+  expect(await fleet.ledger.orders.create(order)).toMatchObject({ ...counted(2), ids: first.ids });
+  expect((await fleet.ledger.accounts.count('anna')).requests).toBe(4);
 });
 
 it('adds the work item as queue.add of BullMQ does, and wakes the workers as that does', async () => {
@@ -70,10 +70,10 @@ it('adds the work item as queue.add of BullMQ does, and wakes the workers as tha
 it('does not bring an ended job back when its creation is repeated', async () => {
   const fleet = await openFleet();
   const order = anOrder();
-  const id = (await fleet.ledger.create(order)).ids[0] ?? '';
+  const id = (await fleet.ledger.orders.create(order)).ids[0] ?? '';
   const source = await fleet.claims();
   await (await nextClaim(source)).finish(succeeded(id));
-  expect((await fleet.ledger.create(order)).only?.record.status).toBe('succeeded');
+  expect((await fleet.ledger.orders.create(order)).only?.record.status).toBe('succeeded');
   expect(await source.next()).toBeUndefined();
   expect((await fleet.get(id)).record).toMatchObject({ status: 'succeeded', claim: 1 });
 });
@@ -86,7 +86,7 @@ it('refuses with queue_full when there are as many open jobs as may be, in whate
   const refused = newId();
   const error = { code: 'queue_full', status: 429, retryable: true, retryAfterSeconds: 5 };
   await expect(fleet.submit({ id: refused })).rejects.toMatchObject(error);
-  expect(await fleet.ledger.get(refused)).toBeUndefined();
+  expect(await fleet.ledger.jobs.get(refused)).toBeUndefined();
   await expect(fleet.submit({ pool: 'another' })).rejects.toMatchObject(error);
   await (await nextClaim(source)).finish(succeeded(id));
   expect((await fleet.submit()).record.status).toBe('queued');
@@ -97,15 +97,15 @@ it('puts a callback into the outbox when the job ends, and nothing for a job wit
   const { id } = (await fleet.submit({ callback: { url: 'https://example.com' } })).record;
   const without = (await fleet.submit()).record.id;
   expect(await fleet.redis.exists(fleet.keys.outbox)).toBe(0);
-  await fleet.ledger.cancel(without);
-  await fleet.ledger.cancel(id);
+  await fleet.ledger.jobs.cancel(without);
+  await fleet.ledger.jobs.cancel(id);
   const entries = (await fleet.redis.xrange(fleet.keys.outbox, '-', '+')).map(([, fields]) => fields);
   expect(entries).toEqual([['job', id, 'status', 'canceled', 'callback', '{"url":"https://example.com"}']]);
 });
 
 it('answers undefined for a job that does not exist', async () => {
   const fleet = await openFleet();
-  expect(await fleet.ledger.get(newId())).toBeUndefined();
+  expect(await fleet.ledger.jobs.get(newId())).toBeUndefined();
 });
 
 it('makes a job with half a character in its checkpoint, which no caller can order any more, and those made with it', async () => {

@@ -6,7 +6,7 @@ import type { DueDelivery, TryResult } from '../src/webhooks/delivery.js';
 import { createDeliveryQueue } from '../src/webhooks/delivery-queue.js';
 import type { DeliveryHandler } from '../src/webhooks/delivery-worker.js';
 import { createJobLife } from '../src/webhooks/job-life.js';
-import { readDelivery, redeliver } from '../src/webhooks/read-delivery.js';
+import { readDelivery, redeliver } from '../src/webhooks/job-webhooks.js';
 import { type Fleet, JOB_TTL_SECONDS, quietLog } from './builders.js';
 
 export const LOCK_MS = 1000;
@@ -88,7 +88,7 @@ export function recorder(answer: (due: DueDelivery) => TryResult | Promise<TryRe
 /** Makes a job with a webhook that has ended. Answers its id. */
 export async function endedJob(fleet: Fleet, callback: Webhook = SINK, key = 'anonymous'): Promise<string> {
   const { id } = (await fleet.submit({ callback, key })).record;
-  await fleet.ledger.cancel(id);
+  await fleet.ledger.jobs.cancel(id);
   return id;
 }
 

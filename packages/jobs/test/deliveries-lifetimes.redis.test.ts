@@ -1,6 +1,6 @@
 import { until } from '@comfy-fleet/testing';
 import { describe, expect, it } from 'vitest';
-import { redeliver } from '../src/webhooks/read-delivery.js';
+import { redeliver } from '../src/webhooks/job-webhooks.js';
 import { type Fleet, JOB_TTL_SECONDS, openFleet } from './builders.js';
 import { deliveryOf, dispatch, endedJob, nothingLeft, notTaken, recorder, taken } from './deliveries-builders.js';
 import { openKeeper } from './keepers.js';
@@ -12,8 +12,8 @@ const leftOf = (fleet: Fleet, id: string) => fleet.redis.pttl(fleet.keys.job(id)
 /** Resolves when a job without a webhook, that ends now, is past its lifetime. */
 async function aLifetimeLater(fleet: Fleet): Promise<void> {
   const { id } = (await fleet.submit()).record;
-  await fleet.ledger.cancel(id);
-  await until('another ended job is gone', async () => (await fleet.ledger.get(id)) === undefined);
+  await fleet.ledger.jobs.cancel(id);
+  await until('another ended job is gone', async () => (await fleet.ledger.jobs.get(id)) === undefined);
 }
 
 describe('a job whose webhook is still to come', () => {
@@ -56,7 +56,7 @@ describe('a job whose webhook is still to come', () => {
     const fleet = await openFleet();
     const id = await endedJob(fleet);
     const { id: other } = (await fleet.submit()).record;
-    await fleet.ledger.cancel(other);
+    await fleet.ledger.jobs.cancel(other);
     expect(await fleet.redis.pttl(fleet.keys.jobsOf('anonymous'))).toBeGreaterThan(await leftOf(fleet, id));
   });
 
@@ -97,7 +97,7 @@ describe('a job that is deleted', () => {
   it('while its webhook is tried leaves no log of the try', async () => {
     const fleet = await openFleet();
     const receiver = recorder(async ({ snapshot }) => {
-      await fleet.ledger.forget(snapshot.record.id);
+      await fleet.ledger.jobs.forget(snapshot.record.id);
       return notTaken(10);
     });
     dispatch(fleet, receiver.handler);
@@ -112,7 +112,7 @@ describe('a job that is deleted', () => {
     const fleet = await openFleet();
     const id = await endedJob(fleet);
     const { record } = await fleet.get(id);
-    await fleet.ledger.forget(id);
+    await fleet.ledger.jobs.forget(id);
     const { queue, life } = deliveryOf(fleet);
     await expect(redeliver(queue, life, record)).rejects.toMatchObject({ code: 'job_not_found' });
     const receiver = recorder();

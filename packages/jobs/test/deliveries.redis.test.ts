@@ -48,7 +48,7 @@ describe('a job that ends', () => {
     dispatch(fleet, receiver.handler);
     const callback = { url: 'https://receiver.example', events: [...events] };
     const { id } = (await fleet.submit({ callback })).record;
-    if (end === 'canceled') await fleet.ledger.cancel(id);
+    if (end === 'canceled') await fleet.ledger.jobs.cancel(id);
     else await (await nextClaim(await fleet.claims())).finish(failed());
     expect(await deliveryOf(fleet).reaches(id, state)).toMatchObject({ events, url: 'https://receiver.example' });
     await nothingLeft(fleet);
@@ -68,7 +68,7 @@ describe('a job that ends', () => {
   it('without a webhook is told to nobody', async () => {
     const fleet = await openFleet();
     const { id } = (await fleet.submit()).record;
-    await fleet.ledger.cancel(id);
+    await fleet.ledger.jobs.cancel(id);
     expect(await fleet.redis.xlen(fleet.keys.outbox)).toBe(0);
     await expect(deliveryOf(fleet).read(id)).rejects.toMatchObject({ code: 'webhook_not_found' });
     await expect(deliveryOf(fleet).redeliver(id)).rejects.toMatchObject({ code: 'webhook_not_found' });
@@ -204,7 +204,7 @@ describe('a redelivery', () => {
     const { id } = (await fleet.submit({ callback: { url: 'https://a.example', events: ['job.failed'] } })).record;
     expect(await read(id)).toMatchObject({ state: 'waiting', attempts: [], next_attempt_at: null });
     await expect(redeliver(id)).rejects.toMatchObject({ code: 'wrong_job_state' });
-    await fleet.ledger.cancel(id);
+    await fleet.ledger.jobs.cancel(id);
     await expect(redeliver(id)).rejects.toMatchObject({ code: 'wrong_job_state' });
   });
 });

@@ -4,7 +4,8 @@ import { etaSeconds, type Outcome, type PoolOverview } from '../src/index.js';
 import { signatureOf } from '../src/record/signature.js';
 import { aRequest, type Fleet, failed, nextClaim, openFleet, POOL, startNext, succeeded } from './builders.js';
 
-const pool = async (fleet: Fleet) => (await fleet.ledger.overview()).pools.find(({ pool: name }) => name === POOL);
+const pool = async (fleet: Fleet) =>
+  (await fleet.ledger.fleet.overview()).pools.find(({ pool: name }) => name === POOL);
 
 /** Has the next job executed, as far as the record can tell, in `ms`. */
 async function execute(fleet: Fleet, ms: number): Promise<void> {
@@ -40,7 +41,7 @@ describe('the durations of executions', () => {
       const outcome = { ...succeeded(claim.record.id), executedMs: n % 2 === 0 ? 1000 : 5000 } as Outcome;
       await claim.finish(outcome, promptId);
     }
-    const { slowness } = await fleet.ledger.overview();
+    const { slowness } = await fleet.ledger.fleet.overview();
     expect(slowness.get('w1/2')).toBe(5);
     expect(await fleet.redis.pttl(fleet.keys.paces(POOL))).toBeGreaterThan(80_000_000);
   });
@@ -85,8 +86,8 @@ describe('the backlog', () => {
     expect(await backlog()).toEqual({ jobs: 4, ms: 4000 });
     const held = await nextClaim(source);
     await held.submit(newId(), 'w1/0');
-    await fleet.ledger.cancel(held.record.id);
-    await fleet.ledger.cancel(ids[3] as string);
+    await fleet.ledger.jobs.cancel(held.record.id);
+    await fleet.ledger.jobs.cancel(ids[3] as string);
     expect(await backlog()).toEqual({ jobs: 2, ms: 2000 });
     await held.finish({ status: 'canceled' });
     await running.claim.finish(failed());

@@ -29,7 +29,7 @@ describe('the totals', () => {
   it('count each job when it is made and when it ends, by kind, lod and outcome', async () => {
     const { fleet, keeper } = await open();
     const source = await fleet.claims();
-    await fleet.ledger.create({ jobs: [aJob(), aJob()], caller: 'anonymous' });
+    await fleet.ledger.orders.create({ jobs: [aJob(), aJob()], caller: 'anonymous' });
     const claim = await nextClaim(source);
     await claim.finish(succeeded(claim.record.id));
     const other = await nextClaim(source);
@@ -37,7 +37,7 @@ describe('the totals', () => {
     await fleet.submit({ kind: 'img2img', request: { lod: 'final' } });
     const last = await nextClaim(source);
     await last.release(0);
-    await fleet.ledger.cancel(last.record.id);
+    await fleet.ledger.jobs.cancel(last.record.id);
     expect(totalsOf(await keeper.figures())).toEqual({
       'text2img sketch created': 2,
       'text2img sketch succeeded': 1,
@@ -50,8 +50,8 @@ describe('the totals', () => {
   it('count a job once whose creation and end are sent again', async () => {
     const { fleet, keeper } = await open();
     const order = { jobs: [aJob()], caller: 'anonymous' };
-    await fleet.ledger.create(order);
-    await fleet.ledger.create(order);
+    await fleet.ledger.orders.create(order);
+    await fleet.ledger.orders.create(order);
     const { claim } = await startNext(await fleet.claims());
     await claim.finish(succeeded(claim.record.id));
     expect(await claim.finish(succeeded(claim.record.id))).toBe('succeeded');
@@ -129,7 +129,7 @@ describe('the lanes', () => {
     await fleet.redis.zadd(fleet.keys.lane(POOL, 'final'), final.record.createdAt - 600_000, final.record.id);
     const ages = [(await lane('sketch')).oldestMs, (await lane('final')).oldestMs, (await lane('mid')).oldestMs];
     expect(ages.map((ms) => Math.floor(ms / 60_000))).toEqual([1, 10, 0]);
-    await fleet.ledger.cancel(sketch.record.id);
+    await fleet.ledger.jobs.cancel(sketch.record.id);
     expect(Math.floor((await lane('sketch')).oldestMs / 60_000)).toBe(0);
   });
 
@@ -159,7 +159,7 @@ describe('the lanes', () => {
     const { claim } = await startNext(source);
     const parked = await fleet.submit({ key: 'k', mostTaken: 1, mostWaiting: 1 });
     expect(await source.next({ block: false })).toBeUndefined();
-    await fleet.ledger.cancel(parked.record.id);
+    await fleet.ledger.jobs.cancel(parked.record.id);
     expect(await lane()).toMatchObject({ waiting: 0, parked: 0, running: 1 });
     await expect(fleet.submit({ key: 'k', mostTaken: 1, mostWaiting: 1 })).resolves.toBeDefined();
     await claim.finish(succeeded(claim.record.id));
@@ -195,8 +195,8 @@ describe('what is halted', () => {
     const worker = fleet.worker('w1');
     await worker.takeName(AbortSignal.timeout(60_000));
     await worker.announce(anAnnouncement({ name: 'w1' }));
-    await fleet.ledger.halt({ kind: 'pool', name: POOL }, 'k');
-    await fleet.ledger.halt({ kind: 'instance', name: 'w1/0' }, 'k');
+    await fleet.ledger.fleet.halt({ kind: 'pool', name: POOL }, 'k');
+    await fleet.ledger.fleet.halt({ kind: 'instance', name: 'w1/0' }, 'k');
     expect(await pool()).toMatchObject({ paused: true, instances: 0, workers: 1 });
     expect((await keeper.figures()).halts.fleet).toBeUndefined();
   });

@@ -7,29 +7,29 @@ const FLEET = { kind: 'fleet' } as const;
 it('shows what is halted, since when and by whom; a second halt changes nothing, and going on ends it', async () => {
   const { ledger } = await openFleet();
   const before = Date.now();
-  await ledger.halt(FLEET, 'ada');
-  await ledger.halt({ kind: 'pool', name: 'video' }, 'ada');
-  await ledger.halt({ kind: 'instance', name: 'gpu-1/2' }, 'bob');
-  const first = await ledger.halts();
+  await ledger.fleet.halt(FLEET, 'ada');
+  await ledger.fleet.halt({ kind: 'pool', name: 'video' }, 'ada');
+  await ledger.fleet.halt({ kind: 'instance', name: 'gpu-1/2' }, 'bob');
+  const first = await ledger.fleet.halts();
   expect(first.fleet?.by).toBe('ada');
   expect(first.fleet?.since).toBeGreaterThanOrEqual(before);
   expect(first.fleet?.since).toBeLessThanOrEqual(Date.now());
   expect([...first.pools.keys()]).toEqual(['video']);
   expect(first.instances.get('gpu-1/2')?.by).toBe('bob');
-  await ledger.halt(FLEET, 'bob');
-  expect(await ledger.halts()).toEqual(first);
-  await ledger.resume(FLEET);
-  await ledger.resume({ kind: 'pool', name: 'never halted' });
-  await ledger.resume({ kind: 'instance', name: 'gpu-1/2' });
-  const last = await ledger.halts();
+  await ledger.fleet.halt(FLEET, 'bob');
+  expect(await ledger.fleet.halts()).toEqual(first);
+  await ledger.fleet.resume(FLEET);
+  await ledger.fleet.resume({ kind: 'pool', name: 'never halted' });
+  await ledger.fleet.resume({ kind: 'instance', name: 'gpu-1/2' });
+  const last = await ledger.fleet.halts();
   expect([last.fleet, last.pools.size, last.instances.size]).toEqual([undefined, 1, 0]);
 });
 
 it('keeps what is halted for good, and nothing when all goes on', async () => {
   const { ledger, redis, keys } = await openFleet();
-  await ledger.halt(FLEET, 'ada');
+  await ledger.fleet.halt(FLEET, 'ada');
   expect(await redis.pttl(keys.halts)).toBe(-1);
-  await ledger.resume(FLEET);
+  await ledger.fleet.resume(FLEET);
   expect(await redis.exists(keys.halts)).toBe(0);
 });
 
@@ -41,10 +41,10 @@ it.each([
   const source = await fleet.claims();
   const ids: string[] = [];
   for (let n = 0; n < 3; n++) ids.push((await fleet.submit()).record.id);
-  await fleet.ledger.halt(target, 'ada');
+  await fleet.ledger.fleet.halt(target, 'ada');
   for (let n = 0; n < 5; n++) expect(await source.next({ block: false })).toBeUndefined();
   expect((await fleet.get(ids[0] as string)).record).toMatchObject({ status: 'queued', phase: 'waiting', claim: 0 });
-  await fleet.ledger.resume(target);
+  await fleet.ledger.fleet.resume(target);
   const claimed: string[] = [];
   for (let n = 0; n < 3; n++) {
     const claim = await nextClaim(source);
@@ -56,7 +56,7 @@ it.each([
 
 it('has another pool go on while one is paused', async () => {
   const fleet = await openFleet();
-  await fleet.ledger.halt({ kind: 'pool', name: 'another' }, 'ada');
+  await fleet.ledger.fleet.halt({ kind: 'pool', name: 'another' }, 'ada');
   const { id } = (await fleet.submit()).record;
   expect((await nextClaim(await fleet.claims())).record.id).toBe(id);
 });
@@ -66,11 +66,11 @@ it('hands out all the same what a ComfyUI may still have, and what is to be stop
   const source = await fleet.claims();
   await fleet.submit();
   const { claim, promptId } = await startNext(source);
-  await fleet.ledger.halt(FLEET, 'ada');
+  await fleet.ledger.fleet.halt(FLEET, 'ada');
   await claim.release(0);
   const again = await nextClaim(source);
   expect(again.record).toMatchObject({ id: claim.record.id, promptId });
-  await fleet.ledger.cancel(again.record.id);
+  await fleet.ledger.jobs.cancel(again.record.id);
   await again.release(0);
   expect((await nextClaim(source)).record.status).toBe('canceling');
 });
@@ -79,7 +79,7 @@ it('expires a paused job at its start deadline', async () => {
   const fleet = await openFleet();
   const source = await fleet.claims();
   const { id } = (await fleet.submit()).record;
-  await fleet.ledger.halt(FLEET, 'ada');
+  await fleet.ledger.fleet.halt(FLEET, 'ada');
   await fleet.redis.hset(fleet.keys.job(id), 'start_deadline', 1);
   await source.next();
   expect((await fleet.get(id)).record.status).toBe('expired');
@@ -98,9 +98,9 @@ it('tells workers at once of what is halted and of what goes on, and of a pause 
     await until('it heard of it', () => heard > before);
   };
   await until('Redis answers the worker', async () => (await worker.halts()).instances.size === 0);
-  await toldOf(() => fleet.ledger.halt({ kind: 'instance', name: 'w1/1' }, 'ada'));
+  await toldOf(() => fleet.ledger.fleet.halt({ kind: 'instance', name: 'w1/1' }, 'ada'));
   expect((await worker.halts()).instances.has('w1/1')).toBe(true);
-  await toldOf(() => fleet.ledger.resume({ kind: 'instance', name: 'w1/1' }));
+  await toldOf(() => fleet.ledger.fleet.resume({ kind: 'instance', name: 'w1/1' }));
   const source = await worker.claims(POOL);
   await fleet.submit();
   // By another way than the one that tells of it.
@@ -112,13 +112,13 @@ it('counts no halted instance among those of its pool, and calls the pool paused
   const fleet = await openFleet();
   await fleet.worker('w1').announce(anAnnouncement());
   const seen = async () => {
-    const { pools } = await fleet.ledger.overview();
+    const { pools } = await fleet.ledger.fleet.overview();
     return pools.map(({ pool, instances, paused }) => ({ pool, instances, paused }));
   };
   expect(await seen()).toEqual([{ pool: POOL, instances: 1, paused: false }]);
-  await fleet.ledger.halt({ kind: 'instance', name: 'w1/0' }, 'ada');
+  await fleet.ledger.fleet.halt({ kind: 'instance', name: 'w1/0' }, 'ada');
   expect(await seen()).toEqual([{ pool: POOL, instances: 0, paused: false }]);
-  await fleet.ledger.resume({ kind: 'instance', name: 'w1/0' });
-  await fleet.ledger.halt({ kind: 'pool', name: POOL }, 'ada');
+  await fleet.ledger.fleet.resume({ kind: 'instance', name: 'w1/0' });
+  await fleet.ledger.fleet.halt({ kind: 'pool', name: POOL }, 'ada');
   expect(await seen()).toEqual([{ pool: POOL, instances: 1, paused: true }]);
 });

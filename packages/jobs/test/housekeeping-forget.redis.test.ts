@@ -20,7 +20,7 @@ it('takes away the record, the events, the deliveries and the index entry of an 
   expect(await keeper.forget(id)).toBe('forgotten');
   expect(await left()).toBe(0);
   expect(await redis.zrange(keys.jobsOf('k'), '0', '-1')).toEqual([next]);
-  expect(await fleet.ledger.get(id)).toBeUndefined();
+  expect(await fleet.ledger.jobs.get(id)).toBeUndefined();
   expect(await keeper.forget(id)).toBe('absent');
 });
 
@@ -29,7 +29,7 @@ it('changes nothing of a job that waits, is held, runs or is being canceled', as
   const source = await fleet.claims();
   await fleet.submit();
   const canceling = await startNext(source);
-  await fleet.ledger.cancel(canceling.claim.record.id);
+  await fleet.ledger.jobs.cancel(canceling.claim.record.id);
   await fleet.submit();
   const running = await startNext(source);
   await fleet.submit();
@@ -47,7 +47,7 @@ describe('a job whose webhook', () => {
   const callback = { url: 'https://receiver.example', events: ['job.canceled' as const] };
   const canceled = async (fleet: Fleet, overrides: OrderOverrides = {}) => {
     const { id } = (await fleet.submit({ callback, ...overrides })).record;
-    await fleet.ledger.cancel(id);
+    await fleet.ledger.jobs.cancel(id);
     return id;
   };
   const attempted = ({ redis, keys }: Fleet, id: string) => redis.rpush(keys.attempts(id), '{}');
@@ -97,15 +97,15 @@ describe('a job whose webhook', () => {
   it('is still to come goes all the same when its caller deletes it', async () => {
     const fleet = await openFleet();
     const id = await canceled(fleet);
-    expect(await fleet.ledger.forget(id)).toBe(true);
-    expect(await fleet.ledger.get(id)).toBeUndefined();
+    expect(await fleet.ledger.jobs.forget(id)).toBe(true);
+    expect(await fleet.ledger.jobs.get(id)).toBeUndefined();
   });
 });
 
 it('forgets a job once when two keepers do it at the same time', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
-  await fleet.ledger.cancel(id);
+  await fleet.ledger.jobs.cancel(id);
   const keepers = [openKeeper(fleet), openKeeper(fleet)];
   const verdicts = await Promise.all(keepers.map((keeper) => keeper.forget(id)));
   expect(verdicts.sort()).toEqual(['absent', 'forgotten']);

@@ -71,11 +71,11 @@ describe('inputsInUse', () => {
     const fleet = await openFleet();
     const shaOf = (n: number) => n.toString(16).padStart(64, '0');
     const jobs = Array.from({ length: 2000 }, (_, n) => aJob(startingFrom(shaOf(n))));
-    const { ids } = await fleet.ledger.create({ caller: 'anonymous', jobs });
+    const { ids } = await fleet.ledger.orders.create({ caller: 'anonymous', jobs });
     const keeper = openKeeper(fleet);
     const [inUse] = await Promise.all([
       keeper.inputsInUse(),
-      ...ids.filter((_, n) => n % 2 === 1).map((id) => fleet.ledger.cancel(id)),
+      ...ids.filter((_, n) => n % 2 === 1).map((id) => fleet.ledger.jobs.cancel(id)),
     ]);
     const missed = ids.flatMap((_, n) => (n % 2 === 0 && !inUse.has(shaOf(n)) ? [n] : []));
     expect(missed).toEqual([]);

@@ -7,7 +7,7 @@ import { openKeeper } from './keepers.js';
 /** Jobs of a key, oldest first; they have expired. */
 async function expired(fleet: Fleet, keeper: Keeper, key: string, count: number, callback?: { url: string }) {
   const jobs = Array.from({ length: count }, () => aJob({ startWithinMs: -1000, ...(callback && { callback }) }));
-  const { ids } = await fleet.ledger.create({ caller: key, jobs });
+  const { ids } = await fleet.ledger.orders.create({ caller: key, jobs });
   await fleet.redis.del(fleet.keys.lease('sweep'));
   await keeper.sweep();
   return [...ids];
@@ -39,7 +39,7 @@ it('neither forgets nor counts jobs that wait, and takes entries without a recor
   const keeper = openKeeper(fleet);
   const gone = newId();
   await redis.zadd(keys.jobsOf('anna'), 0, gone);
-  const { ids: waiting } = await fleet.ledger.create({ caller: 'anna', jobs: [aJob(), aJob(), aJob()] });
+  const { ids: waiting } = await fleet.ledger.orders.create({ caller: 'anna', jobs: [aJob(), aJob(), aJob()] });
   const [first, ...rest] = await expired(fleet, keeper, 'anna', 4);
   expect(await surplus(keeper, 3)).toEqual([first]);
   expect(await indexOf(fleet, 'anna')).toEqual([...waiting, ...rest]);

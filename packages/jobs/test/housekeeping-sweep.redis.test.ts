@@ -80,7 +80,7 @@ it('expires those of a page at once, not one after the other, and passes over th
   }
   for (const id of held) await redis.hset(keys.job(id), 'start_deadline', 1);
   await redis.zadd(keys.deadlines, ...held.flatMap((id) => [1, id]));
-  const { ids } = await fleet.ledger.create({
+  const { ids } = await fleet.ledger.orders.create({
     caller: 'anonymous',
     jobs: Array.from({ length: 250 }, () => aJob({ startWithinMs: -5000 })),
   });

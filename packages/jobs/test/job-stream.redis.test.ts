@@ -32,7 +32,7 @@ function listen(fleet: Fleet, id: string, after?: string) {
   const items: JobStreamItem[] = [];
   const options = { signal: within(), ...(after === undefined ? {} : { after }) };
   const done = (async () => {
-    for await (const item of fleet.ledger.events(id, options)) items.push(item);
+    for await (const item of fleet.ledger.jobs.events(id, options)) items.push(item);
   })();
   return { items, done };
 }
@@ -64,13 +64,13 @@ it('tells only the snapshot, and ends, for a job that has ended', async () => {
   const fleet = await openFleet();
   const { id, claim, promptId } = await running(fleet);
   await claim.finish(succeeded(id), promptId);
-  const items = await collect(fleet.ledger.events(id, { signal: within() }));
+  const items = await collect(fleet.ledger.jobs.events(id, { signal: within() }));
   expect(items.map(short)).toEqual(['snapshot succeeded']);
 });
 
 it('tells nothing, and ends, for a job that does not exist', async () => {
   const fleet = await openFleet();
-  expect(await collect(fleet.ledger.events(newId(), { signal: within() }))).toEqual([]);
+  expect(await collect(fleet.ledger.jobs.events(newId(), { signal: within() }))).toEqual([]);
 });
 
 it('goes on after the event id that a caller names', async () => {
@@ -165,7 +165,7 @@ it('waits for the connection that reads when the one that listens is back first'
   });
   await untilReady(redis, within());
   const items: JobStreamItem[] = [];
-  const sources = { redis, keys, subscriptions, read: (job: string) => fleet.ledger.get(job) };
+  const sources = { redis, keys, subscriptions, read: (job: string) => fleet.ledger.jobs.get(job) };
   const done = (async () => {
     for await (const item of jobStream(sources, id, { signal: within() })) items.push(item);
   })();
@@ -194,7 +194,7 @@ it('unsubscribes when the last listener of a job has gone, and not before', asyn
   const { id, claim, promptId } = await running(fleet);
   const subscribers = async () => (await fleet.redis.pubsub('NUMSUB', fleet.keys.jobChannel(id)))[1];
   const leaving = new AbortController();
-  const left = collect(fleet.ledger.events(id, { signal: leaving.signal })).catch((error: unknown) => error);
+  const left = collect(fleet.ledger.jobs.events(id, { signal: leaving.signal })).catch((error: unknown) => error);
   const { items, done } = listen(fleet, id);
   await until('the snapshot came', () => items.length === 1);
   expect(await subscribers()).toBe(1);
@@ -212,7 +212,7 @@ it('waits until the job ends, from another process too', async () => {
   const fleet = await openFleet();
   const { id, claim, promptId } = await running(fleet);
   const other = await openLedger({ url: fleet.url, prefix: fleet.keys.prefix });
-  const waits = [fleet.ledger, other].map((ledger) => ledger.wait(id, { timeoutMs: 10_000, signal: within() }));
+  const waits = [fleet.ledger, other].map((ledger) => ledger.jobs.wait(id, { timeoutMs: 10_000, signal: within() }));
   const subscribed = async () => Number((await fleet.redis.pubsub('NUMSUB', fleet.keys.jobChannel(id)))[1]) === 2;
   await until('both listen', subscribed);
   await claim.finish(succeeded(id), promptId);
@@ -222,16 +222,16 @@ it('waits until the job ends, from another process too', async () => {
 it('answers a wait at once for a job that has ended, and with undefined for one that does not exist', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
-  await fleet.ledger.cancel(id);
+  await fleet.ledger.jobs.cancel(id);
   const options = { timeoutMs: 60_000, signal: within() };
-  expect((await fleet.ledger.wait(id, options))?.record.status).toBe('canceled');
-  expect(await fleet.ledger.wait(newId(), options)).toBeUndefined();
+  expect((await fleet.ledger.jobs.wait(id, options))?.record.status).toBe('canceled');
+  expect(await fleet.ledger.jobs.wait(newId(), options)).toBeUndefined();
 });
 
 it('answers a wait with the job as it is when the time is up', async () => {
   const fleet = await openFleet();
   const { id } = await running(fleet);
-  const snapshot = await fleet.ledger.wait(id, { timeoutMs: 50, signal: within() });
+  const snapshot = await fleet.ledger.jobs.wait(id, { timeoutMs: 50, signal: within() });
   expect(snapshot?.record.status).toBe('running');
 });
 
@@ -241,7 +241,7 @@ it.each([new Error('the caller hung up'), undefined])(
     const fleet = await openFleet();
     const { id } = (await fleet.submit()).record;
     const controller = new AbortController();
-    const waiting = fleet.ledger.wait(id, { timeoutMs: 60_000, signal: controller.signal });
+    const waiting = fleet.ledger.jobs.wait(id, { timeoutMs: 60_000, signal: controller.signal });
     const outcome = waiting.catch((error: unknown) => error);
     onTestFinished(() => controller.abort());
     const subscribed = async () => (await fleet.redis.pubsub('NUMSUB', fleet.keys.jobChannel(id)))[1] === 1;

@@ -114,7 +114,7 @@ it('gives a name to one process at a time: the next waits until it has ended, or
   expect(await second.announce(anAnnouncement({ name: 'w', startedAt: 2 }))).toBe(true);
   expect(await first.announce(anAnnouncement({ name: 'w', startedAt: 1 }))).toBe(false);
   await first.withdraw();
-  expect((await fleet.ledger.overview()).workers).toMatchObject([{ name: 'w', startedAt: 2 }]);
+  expect((await fleet.ledger.fleet.overview()).workers).toMatchObject([{ name: 'w', startedAt: 2 }]);
   await fleet.redis.pexpire(fleet.keys.lease('name-w'), 50);
   await third.takeName(within());
 });

@@ -27,11 +27,11 @@ it('leaves no key without a lifetime, but for the documented ones, when every jo
   await first.claim.finish(succeeded(first.claim.record.id), first.promptId);
   await (await nextClaim(source)).finish(failed());
   const third = await startNext(source);
-  await fleet.ledger.cancel(third.claim.record.id);
+  await fleet.ledger.jobs.cancel(third.claim.record.id);
   await third.claim.finish({ status: 'canceled' });
   await (await nextClaim(source)).release(60_000);
   await until('its work item is given back', async () => (await redis.zcard(keys.delayed(POOL))) === 1);
-  await fleet.ledger.cancel(jobs[3] as string);
+  await fleet.ledger.jobs.cancel(jobs[3] as string);
   await redis.hset(keys.job(jobs[4] as string), 'start_deadline', 1);
   await redis.zadd(keys.deadlines, 1, jobs[4] as string);
   await openKeeper(fleet).sweep();

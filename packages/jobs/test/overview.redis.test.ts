@@ -4,13 +4,13 @@ import { anAnnouncement, nextClaim, openFleet, POOL, startNext, succeeded } from
 
 it('shows a worker from its announcement on, as it last announced itself', async () => {
   const fleet = await openFleet();
-  expect((await fleet.ledger.overview()).workers).toEqual([]);
+  expect((await fleet.ledger.fleet.overview()).workers).toEqual([]);
   const [second, first] = [fleet.worker('w2'), fleet.worker('w1')];
   await second.announce(anAnnouncement({ name: 'w2' }));
   await first.announce(anAnnouncement({ name: 'w1' }));
   const last = anAnnouncement({ name: 'w2', draining: true });
   await second.announce(last);
-  const { workers } = await fleet.ledger.overview();
+  const { workers } = await fleet.ledger.fleet.overview();
   expect(workers.map(({ name }) => name)).toEqual(['w1', 'w2']);
   expect(workers[1]).toEqual(last);
 });
@@ -20,7 +20,7 @@ it('forgets a worker that stops announcing itself after three intervals, and its
   const silent = fleet.worker('silent', { announceSeconds: 0.1 });
   await silent.announce(anAnnouncement({ name: 'silent' }));
   expect(await fleet.redis.pttl(fleet.keys.worker('silent'))).toBeLessThanOrEqual(300);
-  await until('it vanished', async () => (await fleet.ledger.overview()).workers.length === 0);
+  await until('it vanished', async () => (await fleet.ledger.fleet.overview()).workers.length === 0);
   await fleet.redis.zincrby(fleet.keys.workers, -61_000, 'silent');
   await fleet.worker('w1').announce(anAnnouncement());
   expect(await fleet.redis.zrange(fleet.keys.workers, '0', '-1')).toEqual(['w1']);
@@ -31,13 +31,13 @@ it('forgets a worker at once that withdraws', async () => {
   const worker = fleet.worker('w1');
   await worker.announce(anAnnouncement());
   await worker.withdraw();
-  expect((await fleet.ledger.overview()).workers).toEqual([]);
+  expect((await fleet.ledger.fleet.overview()).workers).toEqual([]);
   expect(await fleet.redis.exists(fleet.keys.worker('w1'), fleet.keys.workers)).toBe(0);
 });
 
 it('counts the open, waiting and running jobs of each pool through their lives', async () => {
   const fleet = await openFleet();
-  const pool = async () => (await fleet.ledger.overview()).pools.find(({ pool: name }) => name === POOL);
+  const pool = async () => (await fleet.ledger.fleet.overview()).pools.find(({ pool: name }) => name === POOL);
   expect(await pool()).toBeUndefined();
   for (let n = 0; n < 4; n++) await fleet.submit();
   await fleet.submit({ pool: 'another' });
@@ -52,7 +52,7 @@ it('counts the open, waiting and running jobs of each pool through their lives',
   expect(await pool()).toMatchObject({ pool: POOL, open: 4, waiting: 3, running: 0 });
   await claim.submit('p2', 'w1/0');
   await claim.start('p2');
-  await fleet.ledger.cancel(claim.record.id);
+  await fleet.ledger.jobs.cancel(claim.record.id);
   expect((await pool())?.running).toBe(1);
   await claim.finish({ status: 'canceled' });
   expect(await pool()).toMatchObject({ pool: POOL, open: 3, waiting: 3, running: 0 });
@@ -60,7 +60,7 @@ it('counts the open, waiting and running jobs of each pool through their lives',
     const next = await nextClaim(source);
     await next.finish(succeeded(next.record.id));
   }
-  await fleet.ledger.cancel(delayed.record.id);
+  await fleet.ledger.jobs.cancel(delayed.record.id);
   expect(await pool()).toMatchObject({ pool: POOL, open: 0, waiting: 0, running: 0 });
-  expect((await fleet.ledger.overview()).pools.map(({ pool: name }) => name)).toEqual(['another', POOL]);
+  expect((await fleet.ledger.fleet.overview()).pools.map(({ pool: name }) => name)).toEqual(['another', POOL]);
 });

@@ -165,7 +165,7 @@ describe('a worker that dies', () => {
     const { id } = (await fleet.submit()).record;
     const start = () => fleet.claims(POOL, { ...SHORT, maxWorkerDeaths: 1 });
     await startNext(await start());
-    await fleet.ledger.cancel(id);
+    await fleet.ledger.jobs.cancel(id);
     await loseLock(fleet, id);
     const claim = await nextClaim(await start());
     expect(claim.record).toMatchObject({ id, status: 'canceling', deaths: 1 });

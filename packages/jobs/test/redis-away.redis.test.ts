@@ -11,12 +11,12 @@ const away = { code: 'queue_unavailable', status: 503, retryAfterSeconds: 1 };
 
 function everyMethod(ledger: Ledger, id: string): [string, () => Promise<unknown>][] {
   return [
-    ['create', () => ledger.create(anOrder())],
-    ['get', () => ledger.get(id)],
-    ['cancel', () => ledger.cancel(id)],
-    ['wait', () => ledger.wait(id, { timeoutMs: 600_000, signal: within(600_000) })],
-    ['events', () => collect(ledger.events(id, { signal: within(600_000) }))],
-    ['overview', () => ledger.overview()],
+    ['create', () => ledger.orders.create(anOrder())],
+    ['get', () => ledger.jobs.get(id)],
+    ['cancel', () => ledger.jobs.cancel(id)],
+    ['wait', () => ledger.jobs.wait(id, { timeoutMs: 600_000, signal: within(600_000) })],
+    ['events', () => collect(ledger.jobs.events(id, { signal: within(600_000) }))],
+    ['overview', () => ledger.fleet.overview()],
     ['ping', () => ledger.ping()],
   ];
 }
@@ -41,10 +41,10 @@ describe('a producer whose Redis', () => {
     await expectEveryMethodToFail(ledger, id);
     await server.restart();
     await untilAnswering(ledger);
-    expect((await ledger.get(id))?.record.status).toBe('queued');
+    expect((await ledger.jobs.get(id))?.record.status).toBe('queued');
     expect((await submit()).ahead).toBe(1);
-    expect((await ledger.cancel(id))?.record.status).toBe('canceled');
-    const waited = await ledger.wait(id, { timeoutMs: 5000, signal: within() });
+    expect((await ledger.jobs.cancel(id))?.record.status).toBe('canceled');
+    const waited = await ledger.jobs.wait(id, { timeoutMs: 5000, signal: within() });
     expect(waited?.record.status).toBe('canceled');
   });
 
@@ -60,10 +60,10 @@ describe('a producer whose Redis', () => {
     }
     await untilAnswering(ledger);
     // What was sent to a hanging Redis happens when it goes on, although its sender was told otherwise: the cancel did.
-    expect((await ledger.get(id))?.record.status).toBe('canceled');
+    expect((await ledger.jobs.get(id))?.record.status).toBe('canceled');
     const later = (await submit()).record;
     expect(later.status).toBe('queued');
-    const waited = await ledger.wait(later.id, { timeoutMs: 50, signal: within() });
+    const waited = await ledger.jobs.wait(later.id, { timeoutMs: 50, signal: within() });
     expect(waited?.record.status).toBe('queued');
   });
 });
@@ -72,7 +72,7 @@ it('fails a wait at its limit when Redis went away meanwhile', async () => {
   const server = await ownRedis();
   const { ledger, submit, redis, keys } = await openFleet({ url: server.url, timeoutMs: TIMEOUT_MS });
   const { id } = (await submit()).record;
-  const waiting = ledger.wait(id, { timeoutMs: TIMEOUT_MS, signal: within() }).catch((error: unknown) => error);
+  const waiting = ledger.jobs.wait(id, { timeoutMs: TIMEOUT_MS, signal: within() }).catch((error: unknown) => error);
   await until('it listens', async () => (await redis.pubsub('NUMSUB', keys.jobChannel(id)))[1] === 1);
   await server.stop('SIGKILL');
   expect(await waiting).toMatchObject(away);
@@ -85,9 +85,9 @@ it('keeps a wait and an event stream through a restart of Redis, and tells what 
   const { claim, promptId } = await startNext(await fleet.claims());
   const items: JobStreamItem[] = [];
   const streaming = (async () => {
-    for await (const item of fleet.ledger.events(id, { signal: within() })) items.push(item);
+    for await (const item of fleet.ledger.jobs.events(id, { signal: within() })) items.push(item);
   })();
-  const waiting = fleet.ledger.wait(id, { timeoutMs: 60_000, signal: within() });
+  const waiting = fleet.ledger.jobs.wait(id, { timeoutMs: 60_000, signal: within() });
   const channel = fleet.keys.jobChannel(id);
   await until('the stream began', () => items.length === 1);
   await until('one subscription serves both', async () => (await fleet.redis.pubsub('NUMSUB', channel))[1] === 1);
@@ -110,10 +110,10 @@ it('fails a creation within its limit when its queue was never used before, and 
   const fleet = await openFleet({ url: server.url, timeoutMs: TIMEOUT_MS });
   await server.stop('SIGKILL');
   const order = anOrder({ pool: 'never used before' });
-  await expect(fleet.ledger.create(order)).rejects.toMatchObject(away);
+  await expect(fleet.ledger.orders.create(order)).rejects.toMatchObject(away);
   await server.restart();
   await untilAnswering(fleet.ledger);
-  expect((await fleet.ledger.create(order)).only?.ahead).toBe(0);
+  expect((await fleet.ledger.orders.create(order)).only?.ahead).toBe(0);
 });
 
 describe('a worker whose Redis', () => {
@@ -177,7 +177,7 @@ describe('a worker whose Redis', () => {
     await server.restart();
     await until('it was told to look at everything', () => told.slice(before).includes(undefined));
     await untilAnswering(fleet.ledger);
-    await fleet.ledger.cancel(id);
+    await fleet.ledger.jobs.cancel(id);
     await until('it was told of the job', () => told.includes(id));
     expect(await claim.look()).toBe('canceling');
   });

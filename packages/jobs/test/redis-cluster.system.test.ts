@@ -27,7 +27,7 @@ it('waits for a node of a Cluster that restarts and has no replica', async () =>
   const node = await set.primaryOf(PREFIX);
   await node.stop('SIGKILL');
   const finishing = claim.finish(succeeded(id), promptId);
-  await expect(fleet.ledger.get(id)).rejects.toMatchObject({ code: 'queue_unavailable' });
+  await expect(fleet.ledger.jobs.get(id)).rejects.toMatchObject({ code: 'queue_unavailable' });
   await node.restart();
   expect(await finishing).toBe('succeeded');
   await untilAnswering(fleet.ledger);

@@ -59,7 +59,7 @@ describe.each([
     expect(await claim.isListenedTo()).toBe(false);
     const items: JobStreamItem[] = [];
     const streaming = (async () => {
-      for await (const item of ledger.events(id, { signal: within(30_000) })) items.push(item);
+      for await (const item of ledger.jobs.events(id, { signal: within(30_000) })) items.push(item);
     })();
     await until('somebody listens', () => claim.isListenedTo());
     await until('the snapshot came', () => items.length === 1);
@@ -77,7 +77,7 @@ describe.each([
 
     const other = (await fleet.submit()).record.id;
     const next = await startNext(await worker.claims('default'));
-    await ledger.cancel(other);
+    await ledger.jobs.cancel(other);
     await until('the worker was called', () => asked.includes(other));
     expect(await next.claim.look()).toBe('canceling');
     await next.claim.finish({ status: 'canceled' });
@@ -90,8 +90,8 @@ describe.each([
     await keeper.sweep();
     expect(await fleet.redis.zscore(keys.prioritized('default'), third)).not.toBeNull();
     await until('it may be forgotten', async () => (await keeper.forget(id)) === 'forgotten');
-    expect(await ledger.get(id)).toBeUndefined();
-    expect((await ledger.overview()).workers.map(({ name }) => name)).toEqual(['w1']);
+    expect(await ledger.jobs.get(id)).toBeUndefined();
+    expect((await ledger.fleet.overview()).workers.map(({ name }) => name)).toEqual(['w1']);
   });
 
   it('a name is taken by one process only, wherever they are connected', async () => {

@@ -45,26 +45,30 @@ it('acknowledges no job that only the primary has, and the same order once the r
   const { fleet, replica, follows } = await withReplica();
   await replica.stop('SIGKILL');
   const order = anIdempotentOrder();
-  await expect(fleet.ledger.create(order)).rejects.toMatchObject(MAY_BE_MADE);
+  await expect(fleet.ledger.orders.create(order)).rejects.toMatchObject(MAY_BE_MADE);
   // Neither sent again by another process, which wrote nothing itself, nor asked for.
   const another = await openLedger(fleet.settings);
   const again = { ...anIdempotentOrder(), idempotency: order.idempotency };
-  await expect(another.create(again)).rejects.toMatchObject(MAY_BE_MADE);
-  await expect(another.replay('anonymous', order.idempotency as object as never)).rejects.toMatchObject(MAY_BE_MADE);
+  await expect(another.orders.create(again)).rejects.toMatchObject(MAY_BE_MADE);
+  await expect(another.orders.replay('anonymous', order.idempotency as object as never)).rejects.toMatchObject(
+    MAY_BE_MADE,
+  );
   await replica.restart();
   await follows();
   const ids = order.jobs.map(({ id }) => id);
-  expect(await another.create(again)).toMatchObject({ replayed: true, ids });
-  expect(await another.replay('anonymous', order.idempotency as object as never)).toMatchObject({ ids });
+  expect(await another.orders.create(again)).toMatchObject({ replayed: true, ids });
+  expect(await another.orders.replay('anonymous', order.idempotency as object as never)).toMatchObject({ ids });
 });
 
 it('answers every other question while the replica is missing', async () => {
   const { fleet, replica } = await withReplica();
   const { id } = (await fleet.submit()).record;
   await replica.stop('SIGKILL');
-  const refused = Promise.all(Array.from({ length: 20 }, () => fleet.ledger.create(anOrder()).catch(() => 'refused')));
+  const refused = Promise.all(
+    Array.from({ length: 20 }, () => fleet.ledger.orders.create(anOrder()).catch(() => 'refused')),
+  );
   expect((await fleet.get(id)).record.status).toBe('queued');
-  expect((await fleet.ledger.cancel(id))?.record.status).toBe('canceled');
+  expect((await fleet.ledger.jobs.cancel(id))?.record.status).toBe('canceled');
   expect(new Set(await refused)).toEqual(new Set(['refused']));
 });
 
@@ -100,6 +104,6 @@ it('stops waiting for the replica when the job is canceled', async () => {
   const claim = await nextClaim(await fleet.claims());
   await replica.stop('SIGKILL');
   const submitting = claim.submit(newId(), 'w1/0');
-  await fleet.ledger.cancel(id);
+  await fleet.ledger.jobs.cancel(id);
   expect(await submitting).toBe('canceling');
 });

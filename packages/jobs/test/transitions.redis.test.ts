@@ -259,7 +259,7 @@ it('answers canceling to every transition but the finish while a cancel is wante
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
   const { claim, promptId } = await startNext(await fleet.claims());
-  await fleet.ledger.cancel(id);
+  await fleet.ledger.jobs.cancel(id);
   expect(await claim.submit(newId(), 'w1/1')).toBe('canceling');
   expect(await claim.start(promptId)).toBe('canceling');
   expect(await claim.progress(PROGRESS)).toBe('canceling');
@@ -274,7 +274,7 @@ it('counts an execution once that was lost before the end named it', async () =>
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
   const { claim, promptId } = await startNext(await fleet.claims());
-  await fleet.ledger.cancel(id);
+  await fleet.ledger.jobs.cancel(id);
   await claim.lose(promptId, 'died');
   expect(await claim.finish({ status: 'canceled' }, promptId)).toBe('canceled');
   expect((await fleet.get(id)).record).toMatchObject({ attempts: 1, startedAt: null });
@@ -284,7 +284,7 @@ it('ends as canceled, without pictures, when the holder finishes a canceling job
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
   const { claim, promptId } = await startNext(await fleet.claims());
-  await fleet.ledger.cancel(id);
+  await fleet.ledger.jobs.cancel(id);
   expect(await claim.finish(succeeded(id), promptId)).toBe('canceled');
   expect((await fleet.get(id)).record).toMatchObject({ status: 'canceled', images: [], error: null });
   expect(await fleet.events(id)).toEqual(['running', 'canceling', 'canceled'].map(status));
@@ -294,7 +294,7 @@ it('ends a canceling job that is given back when it has no submission', async ()
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
   const claim = await nextClaim(await fleet.claims());
-  await fleet.ledger.cancel(id);
+  await fleet.ledger.jobs.cancel(id);
   await claim.release(0);
   expect((await fleet.get(id)).record).toMatchObject({ status: 'canceled', phase: 'ended' });
 });
@@ -304,7 +304,7 @@ it('leaves a canceling job that is given back with a submission to the next hold
   const { id } = (await fleet.submit()).record;
   const source = await fleet.claims();
   const { claim, promptId } = await startNext(source);
-  await fleet.ledger.cancel(id);
+  await fleet.ledger.jobs.cancel(id);
   await claim.release(0);
   const next = await nextClaim(source);
   expect(next.record).toMatchObject({ status: 'canceling', promptId });

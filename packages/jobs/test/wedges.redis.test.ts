@@ -20,7 +20,7 @@ it('leaves the submission of a canceled job that may still be executed to its wo
   const { id } = (await fleet.submit()).record;
   const worker = fleet.worker('w1');
   const { claim, promptId } = await startNext(await worker.claims('default'));
-  await fleet.ledger.cancel(id);
+  await fleet.ledger.jobs.cancel(id);
   expect(await claim.finish({ status: 'canceled', inDoubt: true }, promptId)).toBe('canceled');
   expect(await worker.abandoned()).toEqual([{ instance: 'w1/0', promptId }]);
 });

@@ -1,5 +1,5 @@
 import { FleetError } from '@comfy-fleet/contracts';
-import type { Ledger, NewOrder, RequestCount } from '@comfy-fleet/jobs';
+import type { Ledger, RequestCount } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Caller } from './caller.js';
 
@@ -16,7 +16,13 @@ export interface Tally {
   /** Counts the request unless that is done. Never rejects: while Redis is away nothing is counted, and little is served. */
   read(): Promise<Reading>;
   /** For an order that counts the request with what it makes; undefined when there is no limit, or it is known to be passed. */
-  within(): NewOrder['requests'];
+  within(): OrderTally | undefined;
+}
+
+/** The count of a request that its order makes: of so many in a minute, and then noted here. */
+export interface OrderTally {
+  readonly most: number;
+  note(count: RequestCount | undefined): void;
 }
 
 export type Meter = (caller: Caller | undefined) => Tally;
@@ -25,7 +31,7 @@ const UNLIMITED: Reading = { headers: {}, refusal: undefined };
 const NOTHING_TO_COUNT: Tally = { read: () => Promise.resolve(UNLIMITED), within: () => undefined };
 
 /** Counts callers' requests. */
-export function createMeter(ledger: Pick<Ledger, 'count'>, log: Logger): Meter {
+export function createMeter(accounts: Pick<Ledger['accounts'], 'count'>, log: Logger): Meter {
   /** Callers known to have sent too many, until when in ms. */
   const over = new Map<string, number>();
 
@@ -47,7 +53,7 @@ export function createMeter(ledger: Pick<Ledger, 'count'>, log: Logger): Meter {
     let reading: Promise<Reading> | undefined;
     const count = async (): Promise<Reading> => {
       try {
-        return readingOf(id, most, await ledger.count(id));
+        return readingOf(id, most, await accounts.count(id));
       } catch (error) {
         log.debug('a request was not counted', { error });
         return UNLIMITED;
@@ -62,10 +68,10 @@ export function createMeter(ledger: Pick<Ledger, 'count'>, log: Logger): Meter {
         const until = over.get(id);
         if (until !== undefined && performance.now() < until) return undefined;
         over.delete(id);
-        const counted = (count: RequestCount) => {
-          reading = Promise.resolve(readingOf(id, most, count));
+        const note = (count: RequestCount | undefined) => {
+          if (count !== undefined) reading = Promise.resolve(readingOf(id, most, count));
         };
-        return { most, counted };
+        return { most, note };
       },
     };
   };

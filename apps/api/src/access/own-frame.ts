@@ -8,9 +8,13 @@ import { owns } from './own-job.js';
  * Whether the caller may see a picture: one that a job of its own made. Without keys, or with a signed URL, everybody
  * may who knows the name.
  */
-export async function maySeeFrame({ ledger }: Deps, name: string, caller: Caller | undefined): Promise<boolean> {
+export async function maySeeFrame(
+  { ledger: { jobs } }: Deps,
+  name: string,
+  caller: Caller | undefined,
+): Promise<boolean> {
   if (!isFrameName(name)) return false;
   if (caller === undefined || caller.id === ANONYMOUS) return true;
-  const snapshot = await ledger.get(name.slice(0, name.indexOf('_')));
+  const snapshot = await jobs.get(name.slice(0, name.indexOf('_')));
   return snapshot !== undefined && owns(caller, snapshot);
 }

@@ -9,11 +9,11 @@ import type { Caller } from './caller.js';
  * nobody's business. Without a caller (a signed URL) whose it is does not matter.
  */
 export async function ownJob(
-  { ledger }: Deps,
+  { ledger: { jobs } }: Deps,
   id: string | undefined,
   caller: Caller | undefined,
 ): Promise<JobSnapshot> {
-  const snapshot = id !== undefined && isId(id) ? await ledger.get(id) : undefined;
+  const snapshot = id !== undefined && isId(id) ? await jobs.get(id) : undefined;
   if (snapshot === undefined || !owns(caller, snapshot)) throw jobNotFound();
   return snapshot;
 }

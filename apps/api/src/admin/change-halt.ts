@@ -15,18 +15,18 @@ const MOST_NAMES = 20;
  * Each is a line of the log, with the caller's key.
  */
 export function changeHalt(
-  { ledger, log }: Deps,
+  { ledger: { fleet }, log }: Deps,
   action: Action,
   targetOf: (request: ApiRequest) => HaltTarget,
 ): Handler {
   return async (request) => {
     const target = targetOf(request);
-    requireKnown(target, await ledger.overview());
+    requireKnown(target, await fleet.overview());
     const { id: key } = knownCaller(request.caller);
-    if (action === 'resume') await ledger.resume(target);
-    else await ledger.halt(target, key);
+    if (action === 'resume') await fleet.resume(target);
+    else await fleet.halt(target, key);
     log.info('admin action', { action, ...target, key });
-    return { status: 200, body: adminStatus(await ledger.overview()) };
+    return { status: 200, body: adminStatus(await fleet.overview()) };
   };
 }
 

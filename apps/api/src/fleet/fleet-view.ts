@@ -12,13 +12,13 @@ const FRESH_MS = 2000;
 /** From this age on the answer waits for it. */
 const STALE_MS = 10_000;
 
-export function createFleetView(ledger: Pick<Ledger, 'overview'>, log: Logger): FleetView {
+export function createFleetView(fleet: Pick<Ledger['fleet'], 'overview'>, log: Logger): FleetView {
   let last: { readonly at: number; readonly overview: FleetOverview } | undefined;
   let reading: Promise<void> | undefined;
 
   const read = async () => {
     try {
-      last = { overview: await ledger.overview(), at: performance.now() };
+      last = { overview: await fleet.overview(), at: performance.now() };
     } catch (error) {
       log.debug('the fleet could not be read', { error });
     } finally {

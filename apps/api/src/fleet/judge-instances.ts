@@ -6,12 +6,12 @@ import type { Deps } from '../deps.js';
 export type Verdicts = ReadonlyMap<string, readonly WorkflowVerdict[]>;
 
 export async function judgeInstances(
-  { ledger, workflows, config }: Pick<Deps, 'ledger' | 'workflows' | 'config'>,
+  { ledger: { fleet }, workflows, config }: Pick<Deps, 'ledger' | 'workflows' | 'config'>,
   workers: readonly WorkerAnnouncement[],
 ): Promise<Verdicts> {
   const instances = workers.flatMap((worker) => worker.instances);
   const pools = [...new Set(instances.flatMap((instance) => instance.pools))];
-  const read = await Promise.all(pools.map((pool) => ledger.abilities(pool)));
+  const read = await Promise.all(pools.map((pool) => fleet.abilities(pool)));
   const known = new Map(read.flat().map(({ instance, abilities }) => [instance, abilities]));
   // Instances that are alike share one object: each is judged once.
   const judged = new Map<Abilities, Map<string, readonly WorkflowVerdict[]>>();

@@ -8,7 +8,7 @@ import { presentSnapshot } from './present-snapshot.js';
 export function cancelJob(deps: Deps): Handler {
   return async ({ params: { id }, caller }) => {
     const { record } = await ownJob(deps, id, caller);
-    const snapshot = await deps.ledger.cancel(record.id);
+    const snapshot = await deps.ledger.jobs.cancel(record.id);
     if (snapshot === undefined) throw jobNotFound();
     return { status: 200, body: await presentSnapshot(deps, snapshot, caller) };
   };

@@ -8,7 +8,7 @@ export function deleteJob(deps: Deps): Handler {
   const { ledger, derived } = deps;
   return async ({ params: { id }, caller }) => {
     const { record } = await ownJob(deps, id, caller);
-    if (!isTerminal(record.status) || !(await ledger.forget(record.id))) {
+    if (!isTerminal(record.status) || !(await ledger.jobs.forget(record.id))) {
       throw new FleetError(
         'wrong_job_state',
         `The job is ${record.status}; cancel it, and delete it when it has ended.`,

@@ -9,7 +9,7 @@ import type { Handler } from '../http/messages.js';
 /** Workers, instances and pools as they are now, for operators. */
 export function fleet({ ledger, config }: Deps): Handler {
   return async () => {
-    const overview = await ledger.overview();
+    const overview = await ledger.fleet.overview();
     const { pools, workers, halts } = overview;
     const body: FleetStatus = {
       paused: halts.fleet === undefined ? null : presentHalt(halts.fleet),
@@ -24,7 +24,7 @@ export function fleet({ ledger, config }: Deps): Handler {
 
   async function liveAbilities(pool: string, workers: readonly WorkerAnnouncement[]) {
     const live = new Set(instancesServing(workers, pool).map(({ name }) => name));
-    return (await ledger.abilities(pool)).filter(({ instance }) => live.has(instance));
+    return (await ledger.fleet.abilities(pool)).filter(({ instance }) => live.has(instance));
   }
 }
 

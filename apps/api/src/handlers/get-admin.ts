@@ -3,6 +3,6 @@ import type { Deps } from '../deps.js';
 import type { Handler } from '../http/messages.js';
 
 /** What operators have halted, since when, and by which key. */
-export function getAdmin({ ledger }: Deps): Handler {
-  return async () => ({ status: 200, body: adminStatus(await ledger.overview()) });
+export function getAdmin({ ledger: { fleet } }: Deps): Handler {
+  return async () => ({ status: 200, body: adminStatus(await fleet.overview()) });
 }

@@ -6,6 +6,6 @@ import type { Handler } from '../http/messages.js';
 export function getWebhooks(deps: Deps): Handler {
   return async ({ params: { id }, caller }) => {
     const { record } = await ownJob(deps, id, caller);
-    return { status: 200, body: await deps.ledger.delivery(record) };
+    return { status: 200, body: await deps.ledger.webhooks.delivery(record) };
   };
 }

@@ -21,7 +21,11 @@ export function health(deps: Deps): Handler {
     const place = { status: fault === undefined ? 'up' : 'down' } as const;
     const lost = fault === undefined ? [] : [`Pictures cannot be stored or read: ${fault}`];
     try {
-      const [latency, fleet, isReplicated] = await Promise.all([ledger.ping(), ledger.overview(), ledger.replicated()]);
+      const [latency, fleet, isReplicated] = await Promise.all([
+        ledger.ping(),
+        ledger.fleet.overview(),
+        ledger.replicated(),
+      ]);
       const verdicts = await judgeInstances(deps, fleet.workers);
       // As sentences of a list: without their full stops.
       const halted = haltNotes(fleet.halts).map((note) => note.slice(0, -1));

@@ -39,7 +39,7 @@ export function jobEvents(deps: Deps): Handler {
     });
     if (caller !== undefined) stream.of(caller.id);
     const ending = untilStopping(signal, stopping);
-    const items = ledger.events(id, { signal: ending })[Symbol.asyncIterator]();
+    const items = ledger.jobs.events(id, { signal: ending })[Symbol.asyncIterator]();
     // Whoever reads the body ends them, but a HEAD reads nothing, nor does a caller that left before the answer began.
     signal.addEventListener('abort', () => void items.return?.());
     // Taken before the answer begins, so that an unknown job or a missing Redis still has its status code.
@@ -96,7 +96,7 @@ async function* jobMessages(
         yield serverSentEvent('progress', item.event.progress, item.id);
         continue;
       }
-      newest = (await deps.ledger.get(first.record.id)) ?? newest;
+      newest = (await deps.ledger.jobs.get(first.record.id)) ?? newest;
       yield* statusMessages(newest, present);
       if (isTerminal(newest.record.status)) return;
     }

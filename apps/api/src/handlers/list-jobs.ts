@@ -27,7 +27,7 @@ export function listJobs(deps: Deps): Handler {
   async function list(query: URLSearchParams, caller: Caller | undefined): Promise<Reply> {
     const asked = read(query);
     const { limit: most = DEFAULT_LIMIT, cursor } = asked;
-    const page = await deps.ledger.list(knownCaller(caller).id, { filter: filterOf(asked), cursor, limit: most });
+    const page = await deps.ledger.jobs.list(knownCaller(caller).id, { filter: filterOf(asked), cursor, limit: most });
     const body: JobList = {
       data: await Promise.all(page.jobs.map((snapshot) => presentSnapshot(deps, snapshot, caller))),
       has_more: page.next !== undefined,

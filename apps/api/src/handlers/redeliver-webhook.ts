@@ -6,7 +6,7 @@ import type { Handler } from '../http/messages.js';
 export function redeliverWebhook(deps: Deps): Handler {
   return async ({ params: { id }, caller }) => {
     const { record } = await ownJob(deps, id, caller);
-    await deps.ledger.redeliver(record);
-    return { status: 202, body: await deps.ledger.delivery(record) };
+    await deps.ledger.webhooks.redeliver(record);
+    return { status: 202, body: await deps.ledger.webhooks.delivery(record) };
   };
 }

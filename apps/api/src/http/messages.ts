@@ -1,9 +1,9 @@
 import type { Readable } from 'node:stream';
 import type { ByteRange } from '@comfy-fleet/frames';
-import type { NewOrder } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Caller } from '../access/caller.js';
 import type { Access } from '../access/gate.js';
+import type { OrderTally } from '../access/meter.js';
 import type { PictureText } from '../pictures/picture-text.js';
 
 /** A request as handlers see it, free of Express. */
@@ -18,7 +18,7 @@ export interface ApiRequest {
   /** Undefined where nobody is asked who they are: on public routes, and with a signed URL. */
   readonly caller: Caller | undefined;
   /** For the order that counts this request with what it makes; see Route.counted. */
-  readonly counting: NewOrder['requests'];
+  readonly counting: OrderTally | undefined;
   /** The one range asked for of `size` bytes; undefined when the whole is to be sent. */
   range(size: number): ByteRange | 'unsatisfiable' | undefined;
   /** The parsed JSON, or the text fields of a form. Not validated. */

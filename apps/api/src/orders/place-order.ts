@@ -1,4 +1,4 @@
-import type { Accepted, JobSnapshot, NewJob } from '@comfy-fleet/jobs';
+import { type Accepted, type JobSnapshot, type NewJob, type NewOrder, OrderRefusal } from '@comfy-fleet/jobs';
 import { inSpan, noteFacts } from '@comfy-fleet/telemetry';
 import { knownCaller } from '../access/caller.js';
 import type { Deps } from '../deps.js';
@@ -13,34 +13,47 @@ const REPLAYED = { 'Idempotent-Replayed': 'true' };
 
 /**
  * Makes jobs in the caller's name, all or none. `wish` is what was asked for: when it was asked for before under the same
- * Idempotency-Key, what was made then is answered, and `prepare` is not asked. Throws what Ledger.create throws,
+ * Idempotency-Key, what was made then is answered, and `prepare` is not asked. Throws what Ledger.orders.create throws,
  * storage_full; when the caller left before anything was made, an error that nobody gets.
  */
 async function placeOrder(
-  { ledger, requireRoom }: Deps,
+  deps: Deps,
   request: ApiRequest,
   wish: unknown,
   prepare: () => Promise<readonly NewJob[]>,
 ): Promise<Accepted> {
+  const { ledger, requireRoom } = deps;
   const caller = knownCaller(request.caller);
   const idempotency = idempotencyOf(request, wish);
-  const known = idempotency && (await ledger.replay(caller.id, idempotency));
+  const known = idempotency && (await ledger.orders.replay(caller.id, idempotency));
   if (known !== undefined) return known;
   await requireRoom();
   return inSpan('job accept', ACCEPTING, async () => {
     const jobs = await prepare();
     if (request.hasLeft) throw new Error('the caller left before anything was made');
     noteFacts(factsOf(jobs));
-    return ledger.create({
+    return countedOrder(deps, request, {
       jobs,
       caller: caller.id,
       weight: caller.weight,
-      requests: request.counting,
+      mostRequests: request.counting?.most,
       mostWaiting: caller.limits?.jobsWaiting,
       mostTaken: caller.limits?.jobsRunning,
       idempotency,
     });
   });
+}
+
+/** The order is made, or refused, and the request that it was is counted. */
+async function countedOrder({ ledger }: Deps, { counting }: ApiRequest, order: NewOrder): Promise<Accepted> {
+  try {
+    const accepted = await ledger.orders.create(order);
+    counting?.note(accepted.counted);
+    return accepted;
+  } catch (error) {
+    if (error instanceof OrderRefusal) counting?.note(error.counted);
+    throw error;
+  }
 }
 
 /** Makes one job and answers 202; after `Prefer: wait=` seconds, or 200 as soon as the job has ended. */

@@ -28,8 +28,8 @@ export function atMostPriorityOf(request: ResolvedRequest, caller: Caller | unde
 }
 
 /** Throws no_able_instance for what no instance that is known can run. */
-export async function requireAble({ workflows, ledger }: Deps, resolved: ResolvedRequest): Promise<void> {
+export async function requireAble({ workflows, ledger: { fleet } }: Deps, resolved: ResolvedRequest): Promise<void> {
   const template = workflows.templates.get(resolved.workflow);
   const pool = poolFor(resolved, workflows);
-  if (template !== undefined) refuseImpossible(template, resolved, pool, await ledger.abilities(pool));
+  if (template !== undefined) refuseImpossible(template, resolved, pool, await fleet.abilities(pool));
 }

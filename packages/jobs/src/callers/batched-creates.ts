@@ -5,7 +5,7 @@ import type { Keys } from '../keys.js';
 import { newRecord } from '../record/new-record.js';
 import type { JobSnapshot } from '../record/record.js';
 import { parseSnapshot } from '../record/snapshots.js';
-import { requestCount } from './batched-reads.js';
+import { type RequestCount, requestCount } from './batched-reads.js';
 import { type NewOrder, type OrderBounds, orderArguments } from './new-order.js';
 
 /** Orders written by one script call: a burst of callers cannot hold up Redis for long, and Redis works while we do. */
@@ -16,17 +16,17 @@ const NO_EVENT = '0-0';
 
 /**
  * What became of an order. `again`: the same order was sent twice; `replayed`: it was made before under its
- * Idempotency-Key; `new`: it has no jobs, and was not;
- * `reused`: the key was used for another request; `gone`: the jobs it made were deleted since; `full`: there are too many
+ * Idempotency-Key; `new`: it has no jobs, and was not; `reused`: the key was used for another request; `gone`: the jobs it made were deleted since; `full`: there are too many
  * open jobs; `waiting`: the caller has too many that wait; `limited`: the caller sent too many requests.
  */
-export type Written =
+export type Written = { readonly counted: RequestCount | undefined } & (
   | {
       readonly verdict: 'made' | 'again' | 'replayed';
       readonly ids: readonly string[];
       readonly only: JobSnapshot | undefined;
     }
-  | { readonly verdict: 'new' | 'reused' | 'gone' | 'full' | 'waiting' | 'limited' };
+  | { readonly verdict: 'new' | 'reused' | 'gone' | 'full' | 'waiting' | 'limited' }
+);
 
 /** Writes orders; those of one turn of the event loop travel in one round trip, and are on disk after one fsync. */
 export function createBatchedCreates(
@@ -53,16 +53,16 @@ type Verdict =
   | readonly [verdict: 'new' | 'reused' | 'gone' | 'full' | 'waiting' | 'limited'];
 
 function parseReply([count, ...reply]: Reply, order: NewOrder): Written {
-  if (count !== null) order.requests?.counted(requestCount(count));
+  const counted = count === null ? undefined : requestCount(count);
   const [verdict, ids] = reply;
   switch (verdict) {
     case 'made':
-      return { verdict, ids, only: ids.length === 1 ? newSnapshot(reply, order) : undefined };
+      return { counted, verdict, ids, only: ids.length === 1 ? newSnapshot(reply, order) : undefined };
     case 'again':
     case 'replayed':
-      return { verdict, ids, only: reply[2] === undefined ? undefined : parseSnapshot(reply[2]) };
+      return { counted, verdict, ids, only: reply[2] === undefined ? undefined : parseSnapshot(reply[2]) };
     default:
-      return { verdict };
+      return { counted, verdict };
   }
 }
 

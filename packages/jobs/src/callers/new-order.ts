@@ -1,6 +1,5 @@
 import type { JobKind, ParentJob, ResolvedRequest, Webhook } from '@comfy-fleet/contracts';
 import { signatureOf } from '../record/signature.js';
-import type { RequestCount } from './batched-reads.js';
 import { rankStep } from './rank-step.js';
 
 export interface NewJob {
@@ -26,8 +25,8 @@ export interface NewOrder {
   readonly caller: string;
   /** The caller's share in the order of service; 1 is everybody's. */
   readonly weight?: number;
-  /** The order is a request of its caller, of which there may be so many in a minute, and which `counted` learns of. */
-  readonly requests?: { readonly most: number; readonly counted: (count: RequestCount) => void } | undefined;
+  /** The order is to be counted as a request of its caller, of which there may be so many in a minute. */
+  readonly mostRequests?: number | undefined;
   /** Most jobs of the caller that wait, these included. */
   readonly mostWaiting?: number | undefined;
   /** Most jobs of the caller in workers' hands; the others are held back until one ends. */
@@ -75,7 +74,7 @@ export function orderArguments(order: NewOrder, bounds: OrderBounds): (string | 
     digest: order.idempotency?.digest,
     fingerprint: order.idempotency?.fingerprint,
     remember: bounds.idempotencyTtlSeconds * 1000,
-    most_requests: order.requests?.most,
+    most_requests: order.mostRequests,
     most_waiting: order.mostWaiting,
     most_open: bounds.maxOpenJobs,
     jobs: order.jobs.map((job, index) => jobHead(job, order, records[index]?.length ?? 0)),

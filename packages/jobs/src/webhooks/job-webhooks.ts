@@ -2,6 +2,7 @@ import { FleetError, isTerminal, newId, type WebhookDelivery } from '@comfy-flee
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
 import type { JobRecord } from '../record/record.js';
+import { orUnavailable } from '../unavailable.js';
 import { parseAttempts } from './attempt-log.js';
 import { eventsOf, hostOf, wants, webhookId } from './delivery.js';
 import type { DeliveryQueue } from './delivery-queue.js';
@@ -10,7 +11,25 @@ import type { JobLife } from './job-life.js';
 /** BullMQ's score of a delayed item is its time in ms · 2^12 and a counter. */
 const SCORE_PER_MS = 4096;
 
-/** How the delivery of a job's webhook stands. Throws `webhook_not_found`. */
+/** The webhooks of jobs. Every method fails with `queue_unavailable` while Redis is away. */
+export interface JobWebhooks {
+  /** How the delivery of the job's webhook stands. Throws `webhook_not_found`. */
+  delivery(record: JobRecord): Promise<WebhookDelivery>;
+  /**
+   * Has the webhook delivered again, or at once when a try was to come later. Throws `webhook_not_found`,
+   * `wrong_job_state` when there is no such end to tell of, and `job_not_found` when the job was deleted meanwhile.
+   */
+  redeliver(record: JobRecord): Promise<void>;
+}
+
+export function createJobWebhooks(redis: Redis, keys: Keys, queue: DeliveryQueue, life: JobLife): JobWebhooks {
+  return {
+    delivery: (record) => orUnavailable(() => readDelivery(redis, keys, queue, record)),
+    redeliver: (record) => orUnavailable(() => redeliver(queue, life, record)),
+  };
+}
+
+/** How the delivery of a job's webhook stands. */
 export async function readDelivery(
   redis: Redis,
   keys: Keys,
@@ -33,10 +52,7 @@ export async function readDelivery(
   };
 }
 
-/**
- * Has the webhook delivered again, or at once when a try was to come later. Throws `webhook_not_found`,
- * `wrong_job_state` when there is no such end to tell of, and `job_not_found` when the job was deleted meanwhile.
- */
+/** Has the webhook delivered again. */
 export async function redeliver(queue: DeliveryQueue, life: JobLife, record: JobRecord): Promise<void> {
   const webhook = webhookOf(record);
   const { id, key, status } = record;

@@ -1,0 +1,27 @@
+import type { Redis } from 'ioredis';
+import { runScript } from '../connection.js';
+import type { Keys } from '../keys.js';
+import { orUnavailable } from '../unavailable.js';
+import type { BatchedReads, RequestCount } from './batched-reads.js';
+import { type DayUsage, readUsage } from './usage.js';
+
+/** What keys use. Every method fails with `queue_unavailable` while Redis is away. */
+export interface Accounts {
+  /** Counts one request of the key; asked together with `Jobs.get` it costs no round trip of its own. */
+  count(key: string): Promise<RequestCount>;
+  /** Books bytes that the key sends today. False when that would be more than `most`; then nothing is booked. */
+  charge(key: string, bytes: number, most: number): Promise<boolean>;
+  /** What the key used in the last `days` days, today first. */
+  usage(key: string, days: number): Promise<readonly DayUsage[]>;
+}
+
+export function createAccounts(redis: Redis, keys: Keys, count: BatchedReads['count']): Accounts {
+  return {
+    count: (key) => orUnavailable(() => count(key)),
+    charge: (key, bytes, most) =>
+      orUnavailable(
+        async () => (await runScript(redis, 'charge', keys.callers, [keys.prefix, key, bytes, most])) === 1,
+      ),
+    usage: (key, days) => orUnavailable(() => readUsage(redis, keys, key, { days, now: Date.now() })),
+  };
+}

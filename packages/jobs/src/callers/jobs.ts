@@ -1,0 +1,90 @@
+import { isTerminal } from '@comfy-fleet/contracts';
+import type { Subscriptions } from '@comfy-fleet/redis';
+import type { Logger } from '@comfy-fleet/telemetry';
+import type { Redis } from 'ioredis';
+import { runScript } from '../connection.js';
+import type { Keys } from '../keys.js';
+import type { WorkQueues } from '../queue/work-queues.js';
+import type { JobStreamItem } from '../record/events.js';
+import type { JobSnapshot } from '../record/record.js';
+import { parseSnapshot } from '../record/snapshots.js';
+import { orUnavailable } from '../unavailable.js';
+import type { BatchedReads } from './batched-reads.js';
+import { type JobFilter, type JobPage, listJobs } from './job-list.js';
+import { jobStream } from './job-stream.js';
+
+/** The jobs that were made. Every method fails with `queue_unavailable` while Redis is away. */
+export interface Jobs {
+  get(id: string): Promise<JobSnapshot | undefined>;
+  /** Cancels the job if it has not ended; a running one is `canceling` until its worker has stopped it. */
+  cancel(id: string): Promise<JobSnapshot | undefined>;
+  /** The job when it has ended, or as it is after `timeoutMs`. */
+  wait(id: string, options: { timeoutMs: number; signal: AbortSignal }): Promise<JobSnapshot | undefined>;
+  /** See jobStream. */
+  events(id: string, options: { after?: string; signal: AbortSignal }): AsyncIterable<JobStreamItem>;
+  /** The caller's jobs, newest first; see listJobs. */
+  list(caller: string, options: { filter: JobFilter; cursor: string | undefined; limit: number }): Promise<JobPage>;
+  /** Takes away an ended job: its record, its events, its deliveries. False when it has not ended; nothing changed then. */
+  forget(id: string): Promise<boolean>;
+}
+
+interface JobSources {
+  readonly redis: Redis;
+  readonly keys: Keys;
+  readonly subscriptions: Subscriptions;
+  readonly read: BatchedReads['job'];
+  readonly queues: Pick<WorkQueues, 'remove'>;
+  readonly jobTtlSeconds: number;
+  readonly log: Logger;
+}
+
+export function createJobs({ redis, keys, subscriptions, read, queues, jobTtlSeconds, log }: JobSources): Jobs {
+  const run = (name: 'cancel' | 'forget', id: string) =>
+    runScript(redis, name, keys.job(id), [keys.prefix, id, jobTtlSeconds * 1000]);
+  const jobs: Jobs = {
+    get: (id) => orUnavailable(() => read(id)),
+    cancel: (id) =>
+      orUnavailable(async () => {
+        const snapshot = parseSnapshot(await run('cancel', id));
+        if (snapshot?.record.status === 'canceled') {
+          // Only tidiness: an item whose job has ended is dropped by whoever claims it.
+          await queues
+            .remove(snapshot.record.pool, id)
+            .catch((error: unknown) =>
+              log.debug('the work item of a canceled job was not removed', { job: id, error }),
+            );
+        }
+        return snapshot;
+      }),
+    wait: async (id, { timeoutMs, signal }) => {
+      const timeout = AbortSignal.timeout(timeoutMs);
+      try {
+        for await (const item of jobs.events(id, { signal: AbortSignal.any([signal, timeout]) })) {
+          if (item.kind === 'snapshot' && isTerminal(item.snapshot.record.status)) return item.snapshot;
+        }
+      } catch (error) {
+        if (!timeout.aborted) throw error;
+      }
+      return jobs.get(id);
+    },
+    events: (id, options) => guarded(jobStream({ redis, keys, subscriptions, read }, id, options), options.signal),
+    list: (caller, page) => orUnavailable(() => listJobs({ redis, keys, read }, caller, page)),
+    forget: (id) => orUnavailable(async () => (await run('forget', id)) !== 'open'),
+  };
+  return jobs;
+}
+
+async function* guarded<T>(items: AsyncGenerator<T>, signal: AbortSignal): AsyncGenerator<T> {
+  try {
+    for (;;) {
+      const { done, value } = await items.next();
+      if (done === true) return;
+      yield value;
+    }
+  } catch (error) {
+    if (signal.aborted) throw signal.reason;
+    await orUnavailable(() => Promise.reject(error));
+  } finally {
+    await items.return(undefined);
+  }
+}
