@@ -85,9 +85,9 @@ async function throwAll(request: Arbitrary<FuzzRequest>, count: number): Promise
 }
 
 describe('whatever is thrown at the API is answered, by a problem when it is refused, without a word of its inside', () => {
-  it('4,000 requests to all routes by all methods', () => throwAll(anyRequest(targets), 4000), PATIENCE_MS);
-  it('3,600 orders as JSON', () => throwAll(orderRequest(targets), 3600), PATIENCE_MS);
-  it('1,600 orders as forms', () => throwAll(formRequest(targets), 1600), PATIENCE_MS);
+  it('1,600 requests to all routes by all methods', () => throwAll(anyRequest(targets), 1600), PATIENCE_MS);
+  it('1,200 orders as JSON', () => throwAll(orderRequest(targets), 1200), PATIENCE_MS);
+  it('600 orders as forms', () => throwAll(formRequest(targets), 600), PATIENCE_MS);
 
   it('and it reached every part of the API', () => {
     for (const status of [200, 202, 204, 400, 401, 404, 405, 413, 415, 422]) {
