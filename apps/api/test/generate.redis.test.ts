@@ -42,7 +42,7 @@ describe('POST /generate', () => {
     const isLogged = (line: Record<string, unknown>) => line.message === 'request' && line.job === id;
     await until('the request is logged', () => api.logged.some(isLogged));
     expect(JSON.stringify(api.logged)).not.toContain(traceId);
-    expect((await api.ledger.get(id))?.record.traceparent).toBeNull();
+    expect((await api.ledger.jobs.get(id))?.record.traceparent).toBeNull();
   });
 
   it('expires when nobody has begun it within start_within_seconds', async () => {

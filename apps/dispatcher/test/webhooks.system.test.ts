@@ -194,7 +194,7 @@ describe('a dispatcher', () => {
     const { ledger, create, settings } = await openHousehold();
     const endedJob = async (callback: Callback) => {
       const id = await create(undefined, undefined, { callback });
-      await ledger.cancel(id);
+      await ledger.jobs.cancel(id);
       return id;
     };
     return { ledger, settings, endedJob };
@@ -246,8 +246,8 @@ describe('a dispatcher', () => {
     answer();
     await stopped;
     expect(dispatcher.exitCode).toBe(0);
-    const { record } = (await ledger.get(id)) ?? {};
-    expect(record && (await ledger.delivery(record))).toMatchObject({
+    const { record } = (await ledger.jobs.get(id)) ?? {};
+    expect(record && (await ledger.webhooks.delivery(record))).toMatchObject({
       state: 'delivered',
       attempts: [{ delivered: true }],
     });

@@ -11,8 +11,8 @@ async function aStack() {
   const stack = await openStack();
   return {
     ...stack,
-    halt: (target: HaltTarget) => stack.ledger.halt(target, 'operator'),
-    resume: (target: HaltTarget) => stack.ledger.resume(target),
+    halt: (target: HaltTarget) => stack.ledger.fleet.halt(target, 'operator'),
+    resume: (target: HaltTarget) => stack.ledger.fleet.resume(target),
   };
 }
 

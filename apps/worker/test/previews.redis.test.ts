@@ -9,7 +9,7 @@ it('passes pictures of the unfinished work on to those who listen, small enough 
   const id = await stack.submit({ steps: 150 });
   const previews: Preview[] = [];
   let last = '';
-  for await (const item of stack.ledger.events(id, { signal: new AbortController().signal })) {
+  for await (const item of stack.ledger.jobs.events(id, { signal: new AbortController().signal })) {
     if (item.kind === 'preview') {
       previews.push(item.preview);
       gpu.set({ stepMs: 0 });
