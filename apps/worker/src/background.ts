@@ -1,15 +1,15 @@
 import type { SharedInputs, WorkerLedger } from '@comfy-fleet/jobs';
 import { every, type Logger } from '@comfy-fleet/telemetry';
 import type { Instance } from './instance/instance.js';
-import type { Lane } from './instance/lanes.js';
 import { watchBeginnings } from './instance/never-begins.js';
+import type { Slots } from './instance/slots.js';
 import type { Study } from './instance/study.js';
 import type { WedgeWatch } from './instance/wedge-watch.js';
 import { deleteOldFiles } from './job/leftovers.js';
 
 interface Background {
   readonly ledger: WorkerLedger;
-  readonly lanes: readonly Lane[];
+  readonly allSlots: readonly Slots[];
   readonly study: Study;
   readonly wedges: WedgeWatch;
   readonly announce: () => Promise<void>;
@@ -36,23 +36,23 @@ const CLEAN_MS = 3_600_000;
  * is over.
  */
 export function startBackground(background: Background): Promise<void>[] {
-  const { ledger, lanes, study, wedges, announce, beginMs, announceSeconds, abilitiesSeconds, signal, log } =
+  const { ledger, allSlots, study, wedges, announce, beginMs, announceSeconds, abilitiesSeconds, signal, log } =
     background;
   const until = { signal, log };
-  const instances = lanes.map(({ instance }) => instance);
+  const instances = allSlots.map(({ instance }) => instance);
   return [
     ...instances.flatMap((instance) => [
       every(PROBE_MS, `probing ${instance.name}`, () => instance.probe(signal), until),
       every(abilitiesSeconds * 1000, `studying ${instance.name}`, () => study(instance), until),
     ]),
-    ...lanes.map((lane) =>
-      every(CLEAN_MS, `cleaning up after ${lane.instance.name}`, () => clean(lane, ledger.sharedInputs, log), until),
+    ...instances.map((instance) =>
+      every(CLEAN_MS, `cleaning up after ${instance.name}`, () => clean(instance, ledger.sharedInputs, log), until),
     ),
-    ...lanes.map((lane) =>
+    ...allSlots.map((slots) =>
       every(
         BEGINNINGS_MS,
-        `watching what begins on ${lane.instance.name}`,
-        watchBeginnings({ lane, beginMs, ...until }),
+        `watching what begins on ${slots.instance.name}`,
+        watchBeginnings({ slots, beginMs, ...until }),
         until,
       ),
     ),
@@ -68,7 +68,7 @@ async function hearOpinions(ledger: WorkerLedger, instances: readonly Instance[]
   }
 }
 
-async function clean({ instance }: Lane, sharedInputs: SharedInputs, log: Logger): Promise<void> {
+async function clean(instance: Instance, sharedInputs: SharedInputs, log: Logger): Promise<void> {
   const count = await deleteOldFiles(instance.folders, sharedInputs.deleteUnused);
   if (count > 0) log.info('deleted old files in the folders of ComfyUI', { instance: instance.name, count });
 }

@@ -1,22 +1,17 @@
 import type { FrameStore } from '@comfy-fleet/frames';
 import type { Opinion, SharedInputs, Wedge } from '@comfy-fleet/jobs';
+import type { Logger } from '@comfy-fleet/telemetry';
 import type { Asked, Workflows } from '@comfy-fleet/workflows';
-import type { WhoElse } from './claiming/who-else.js';
+import type { WhoElse } from './claiming/others.js';
 import type { Instruments } from './reporting/instruments.js';
 import type { StoreWatch } from './store-watch.js';
 
-/** What running a job needs besides the job. */
-export interface Tools {
+/** What is settled about running jobs when the worker starts. */
+export interface JobSettings {
   readonly workflows: Workflows;
   /** What the workflows may ask of an instance. */
   readonly asked: Asked;
   readonly instruments: Instruments;
-  readonly frames: FrameStore;
-  readonly inputs: FrameStore;
-  /** Who has which of them in ComfyUI's input folders. */
-  readonly sharedInputs: SharedInputs;
-  /** Whether they take pictures. */
-  readonly store: Pick<StoreWatch, 'fault' | 'failed'>;
   /** Whether prompts may be written into the log. */
   readonly logPrompts: boolean;
   readonly pollMs: number;
@@ -32,11 +27,26 @@ export interface Tools {
   readonly storeRetryMs: number;
   /** How long after its first interrupt an execution may go on before its job ends without it. */
   readonly interruptGraceMs: number;
+}
+
+/** What running a job needs besides the job. */
+export interface Tools extends JobSettings {
+  readonly frames: FrameStore;
+  readonly inputs: FrameStore;
+  /** Who has which of them in ComfyUI's input folders. */
+  readonly sharedInputs: SharedInputs;
+  /** Whether they take pictures. */
+  readonly store: Pick<StoreWatch, 'fault' | 'failed'>;
   /** An instance executes on what it was told to stop; see WedgeWatch. */
   readonly noteWedge: (wedge: Wedge) => Promise<void>;
   /** The most memory of any live instance of the pool, in bytes. */
   readonly largestVram: (pool: string) => Promise<number>;
   readonly whoElse: WhoElse;
-  /** Tells an instance what became elsewhere of a job that failed there. Never throws. */
+  /** Notifies an instance of what became elsewhere of a job that failed there. Never throws. */
   readonly tellOpinion: (opinion: Opinion) => Promise<void>;
+  /** To be called when a slot may have become free. */
+  readonly changed: () => void;
+  /** Aborts when no job may go on. */
+  readonly ending: AbortSignal;
+  readonly log: Logger;
 }

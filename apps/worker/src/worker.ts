@@ -1,30 +1,28 @@
 import { setMaxListeners } from 'node:events';
 import type { InstanceSettings } from '@comfy-fleet/config';
 import type { FrameStores } from '@comfy-fleet/frames';
-import type { WorkerLedger } from '@comfy-fleet/jobs';
+import type { JobRecord, WorkerLedger } from '@comfy-fleet/jobs';
 import { every, type Logger } from '@comfy-fleet/telemetry';
 import pLimit from 'p-limit';
 import { startBackground } from './background.js';
-import { Bell } from './bell.js';
-import { canRun } from './claiming/can-run.js';
 import { claimLoop } from './claiming/claim-loop.js';
 import { createHaltWatch } from './claiming/halt-watch.js';
-import { largestVram } from './claiming/largest-vram.js';
+import { createWhoElse, largestVram } from './claiming/others.js';
 import { createPlacer } from './claiming/placer.js';
-import { createWhoElse } from './claiming/who-else.js';
+import { canRun } from './instance/can-run.js';
 import { type Instance, openInstance } from './instance/instance.js';
-import { Lane } from './instance/lanes.js';
 import { restartBroken } from './instance/restart-broken.js';
 import { createRestarter, type RestartRules } from './instance/restarter.js';
+import { subjectOf } from './instance/scope.js';
+import { Slots } from './instance/slots.js';
 import { createStudy } from './instance/study.js';
-import { subjectOf } from './instance/subject.js';
 import type { RestLimits } from './instance/suspicion.js';
 import { createWedgeWatch, type WedgeWatch } from './instance/wedge-watch.js';
-import type { HeldJob } from './job/held-job.js';
 import { Stopping } from './job/signals.js';
 import { announcement } from './reporting/announcement.js';
 import { createStoreWatch, type StoreWatch } from './store-watch.js';
-import type { Tools } from './tools.js';
+import type { JobSettings, Tools } from './tools.js';
+import { Bell } from './waiting/bell.js';
 
 export interface WorkerOptions {
   readonly name: string;
@@ -36,10 +34,7 @@ export interface WorkerOptions {
   readonly stores: Pick<FrameStores, 'frames' | 'inputs' | 'fault'>;
   /** With less disk space than this where pictures are stored nothing is claimed. */
   readonly minFreeBytes: number;
-  readonly tools: Omit<
-    Tools,
-    'frames' | 'inputs' | 'sharedInputs' | 'store' | 'whoElse' | 'largestVram' | 'tellOpinion' | 'noteWedge'
-  >;
+  readonly tools: JobSettings;
   readonly restLimits: RestLimits;
   /** How long a prompt may wait in an instance that executes nothing. */
   readonly beginMs: number;
@@ -104,6 +99,9 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       else await ledger.sendOpinion(opinion).catch((error: unknown) => log.warn('an opinion was not told', { error }));
     },
     noteWedge: (wedge) => wedges.note(wedge),
+    changed,
+    ending: ending.signal,
+    log,
   };
   const study = createStudy({ ledger, asked: tools.asked, signal: ending.signal });
   const studyNow = (instance: Instance) => {
@@ -132,34 +130,33 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       onChange: changed,
       onRests: (instance) => {
         // What waits there would only fail as well.
-        for (const job of lanes[index]?.behind ?? []) {
-          if (instance.health.permits(subjectOf(job.record)) === 'no') job.takeBack();
+        for (const slot of allSlots[index]?.behind ?? []) {
+          if (instance.health.permits(subjectOf(slot.record)) === 'no') slot.takeBack();
         }
         changed();
         announceNow();
       },
       onHealth: (instance) => {
         tools.instruments.transitions.inc({ instance: instance.name, to: instance.health.state });
-        lanes[index]?.healthChanged();
+        allSlots[index]?.healthChanged();
         if (instance.health.state === 'up') studyNow(instance);
         changed();
         announceNow();
       },
     }),
   );
-  const lanes = instances.map((instance) => new Lane(instance, tools.instruments));
-  tools.instruments.watch(lanes, store);
+  const allSlots = instances.map((instance) => new Slots(instance, tools.instruments));
+  tools.instruments.watch(allSlots, store);
   const restarter = createRestarter({ rules: options.restart, log });
   const wedges: WedgeWatch = createWedgeWatch({
     ledger,
-    lanes,
+    allSlots,
     graceMs: tools.interruptGraceMs,
     restarter,
     signal: ending.signal,
     log,
   });
-  const signals = { stopping: stopping.signal, ending: ending.signal };
-  const placer = createPlacer({ worker, lanes, tools, adoptWaitMs, ...signals, changed, log });
+  const placer = createPlacer({ worker, allSlots, tools, adoptWaitMs, stopping: stopping.signal });
 
   const ourselves = () => {
     const about = {
@@ -169,12 +166,12 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       draining: stopping.signal.aborted,
       storeFault: store.fault ?? null,
     };
-    return announcement(about, lanes);
+    return announcement(about, allSlots);
   };
   const announce = async () => {
     if (!(await ledger.announce(ourselves()))) options.onNameTaken();
   };
-  const halts = createHaltWatch({ ledger, lanes, pools, changed, announce, log });
+  const halts = createHaltWatch({ ledger, allSlots, pools, changed, announce, log });
 
   await ledger.takeName(stopping.signal);
   hasName = true;
@@ -190,8 +187,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       }
     });
   await ledger.onAttention((jobId) => {
-    for (const job of lanes.flatMap((lane) => lane.jobs)) {
-      if (jobId === undefined || job.record.id === jobId) job.attend();
+    for (const slot of allSlots.flatMap(({ all }) => all)) {
+      if (jobId === undefined || slot.record.id === jobId) slot.attend();
     }
     if (!stopping.signal.aborted) {
       takeLeft().catch((error: unknown) => log.warn('jobs left behind could not be looked for', { error }));
@@ -205,17 +202,17 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   await wedges.begin();
   // Before any other job: what a process of this name left in our instances is still there, or ended without us.
   await takeLeft();
-  const able = (job: HeldJob, { instance }: Lane) =>
-    canRun(job.record, instance, tools.workflows) &&
-    instance.health.permits(subjectOf(job.record)) !== 'no' &&
-    !job.record.faults.some((fault) => fault.instance === instance.name);
+  const able = (record: JobRecord, { instance }: Slots) =>
+    canRun(record, instance, tools.workflows) &&
+    instance.health.permits(subjectOf(record)) !== 'no' &&
+    !record.faults.some((fault) => fault.instance === instance.name);
   const loops = sources.map((source, index) => {
     const changes = bells[index] as Bell;
     const pool = pools[index] as string;
     return claimLoop({
       source,
       pool,
-      lanes: lanes.filter(({ instance }) => instance.pools.includes(pool)),
+      allSlots: allSlots.filter(({ instance }) => instance.pools.includes(pool)),
       changes,
       turn,
       able,
@@ -228,9 +225,19 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const { announceSeconds, abilitiesSeconds } = options;
   const intervals = { announceSeconds, abilitiesSeconds };
   const tasks = [
-    ...startBackground({ ledger, lanes, study, wedges, announce, beginMs, ...intervals, signal: ending.signal, log }),
+    ...startBackground({
+      ledger,
+      allSlots,
+      study,
+      wedges,
+      announce,
+      beginMs,
+      ...intervals,
+      signal: ending.signal,
+      log,
+    }),
     every(HALTS_MS, 'looking what is halted', halts.look, { signal: stopping.signal, log }),
-    every(RESTART_MS, 'restarting what is broken', async () => restartBroken(lanes, restarter), {
+    every(RESTART_MS, 'restarting what is broken', async () => restartBroken(allSlots, restarter), {
       signal: ending.signal,
       log,
     }),
@@ -244,7 +251,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       stopping.abort();
       await Promise.all(loops);
       // What has not begun need not wait for us.
-      for (const job of lanes.flatMap(({ behind }) => behind)) job.takeBack();
+      for (const slot of allSlots.flatMap(({ behind }) => behind)) slot.takeBack();
       await settledWithin(placer.running, drainMs);
       ending.abort(new Stopping());
       await Promise.allSettled([...placer.running, ...tasks]);

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import type { JobRecord } from '@comfy-fleet/jobs';
 import { loadWorkflows } from '@comfy-fleet/workflows';
 import { expect, it } from 'vitest';
-import { canRun } from '../src/claiming/can-run.js';
+import { canRun } from '../src/instance/can-run.js';
 import type { Instance } from '../src/instance/instance.js';
 
 const workflows = await loadWorkflows(resolve(import.meta.dirname, '../../../workflows'));

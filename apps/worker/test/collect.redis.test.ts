@@ -7,7 +7,7 @@ import sharp from 'sharp';
 import { expect, it, onTestFinished } from 'vitest';
 import { collectFrames } from '../src/job/collect.js';
 import type { Tools } from '../src/tools.js';
-import { aHeldJob } from './held.js';
+import { aClaimedJob, someSlots } from './held.js';
 import { namesIn, someStores } from './worker-stack.js';
 
 /** A ComfyUI that shows one file, under whatever name, as the PNG that it calls everything. */
@@ -31,7 +31,7 @@ const entry: HistoryEntry = {
 
 async function collect(file: Buffer) {
   const { frames } = await someStores();
-  const { job } = await aHeldJob(await showing(file));
+  const { job } = await aClaimedJob(someSlots(await showing(file)));
   const tools = { frames } as Partial<Tools> as Tools;
   return { id: job.record.id, frames, collecting: collectFrames(job, entry, tools, new AbortController().signal) };
 }

@@ -1,9 +1,8 @@
 import { newId } from '@comfy-fleet/contracts';
 import { expect, it } from 'vitest';
-import { type FollowOptions, followPrompt } from '../src/job/follow.js';
-import { ProgressTracker } from '../src/job/progress-tracker.js';
+import { type FollowOptions, follow } from '../src/job/follow.js';
 import { TakenBack } from '../src/job/signals.js';
-import { aHeldJob } from './held.js';
+import { aSubmittedJob, someInstruments } from './held.js';
 import { scriptedComfy } from './scripted-comfy.js';
 
 type Script = Parameters<typeof scriptedComfy>[2];
@@ -13,18 +12,13 @@ type Where = Parameters<typeof scriptedComfy>[0];
 async function setUp(where: Where, script: Script = {}) {
   let promptId = newId();
   const comfy = await scriptedComfy(where, () => promptId, script);
-  const held = await aHeldJob(comfy.url);
-  ({ promptId } = held);
-  const follow = (options: Partial<FollowOptions> = {}) =>
-    followPrompt(held.job, promptId, {
-      tracker: new ProgressTracker({}, 1),
-      pollMs: 5,
-      deadlineMs: 600_000,
-      graceMs: 600_000,
-      look: true,
-      ...options,
-    });
-  return { ...held, comfy, follow };
+  const held = await aSubmittedJob(comfy.url);
+  const { job, submission } = held;
+  const instruments = someInstruments();
+  ({ promptId } = submission);
+  const followed = (options: Partial<FollowOptions> = {}) =>
+    follow(job, submission, { instruments, pollMs: 5, deadlineMs: 600_000, graceMs: 600_000, ...options });
+  return { ...held, comfy, follow: followed };
 }
 
 it('answers how a prompt ended that ran to its end, though the socket says nothing', async () => {
@@ -54,7 +48,7 @@ it('says of a prompt that is gone whether its instance was away meanwhile', asyn
 
 it('takes a waiting prompt out of the queue that is asked for elsewhere', async () => {
   const { job, comfy, follow } = await setUp('pending');
-  job.takeBack();
+  job.slot.takeBack();
   await expect(follow()).rejects.toThrow(TakenBack);
   expect([comfy.deletes, comfy.interrupts, job.attempts]).toEqual([1, 0, 0]);
 });
@@ -65,13 +59,13 @@ it('spares a prompt that is asked for elsewhere and executes by now', async () =
       if (asked.looks > 2) asked.where = 'succeeded';
     },
   });
-  job.takeBack();
+  job.slot.takeBack();
   expect(await follow()).toMatchObject({ state: 'ended', entry: { outcome: 'success' } });
   expect([comfy.deletes, comfy.interrupts]).toEqual([0, 0]);
 });
 
 it('counts an execution as lost, not as taken back, that began before it could be taken out and was then killed', async () => {
-  const { job, follow } = await setUp('pending', {
+  const { job, submission, follow } = await setUp('pending', {
     // It began between the look and the asking.
     onDelete: (comfy) => {
       comfy.where = 'running';
@@ -81,9 +75,9 @@ it('counts an execution as lost, not as taken back, that began before it could b
       if (comfy.where === 'running' && comfy.looks > 2) comfy.where = 'away';
     },
   });
-  job.takeBack();
+  job.slot.takeBack();
   expect(await follow()).toMatchObject({ state: 'absent', died: true });
-  expect([job.hasBegun, job.attempts]).toEqual([true, 1]);
+  expect([submission.hasBegun, job.attempts]).toEqual([true, 1]);
 });
 
 it('stops a prompt whose caller cancels: out of the queue while it waits, by an interrupt while it executes', async () => {

@@ -4,10 +4,10 @@ import { type Claim, createLedger, createWorkerLedger, type JobRecord } from '@c
 import { createLogger, createMetrics } from '@comfy-fleet/telemetry';
 import { redisSettings, uniquePrefix, until } from '@comfy-fleet/testing';
 import { inject, onTestFinished } from 'vitest';
-import { openInstance } from '../src/instance/instance.js';
-import { Lane } from '../src/instance/lanes.js';
+import { type InstanceOptions, openInstance } from '../src/instance/instance.js';
+import { Slots } from '../src/instance/slots.js';
 import { HeldJob } from '../src/job/held-job.js';
-import { createInstruments } from '../src/reporting/instruments.js';
+import { createInstruments, type Instruments } from '../src/reporting/instruments.js';
 
 const JOB_TTL_SECONDS = 3600;
 
@@ -98,16 +98,8 @@ export function openLedgers(locks: Locks = { lockMs: 10_000, stalledCheckMs: 500
   };
 }
 
-/** A job of a ledger of its own that is claimed, and submitted under `promptId` to the instance at this address. */
-export async function aHeldJob(url: string) {
-  const ledgers = openLedgers();
-  const worker = ledgers.worker('w');
-  onTestFinished(() => worker.close());
-  const id = await ledgers.submit();
-  const source = await worker.claims('default');
-  onTestFinished(() => source.close());
-  const claim: Claim = await until('it is claimed', () => source.next());
-  onTestFinished(() => claim.letGo());
+/** The slots of an instance at this address, until the test is done. */
+export function someSlots(url: string, over: Partial<InstanceOptions> = {}): Slots {
   const log = quietLog();
   const instance = openInstance({
     name: 'w/1',
@@ -121,22 +113,42 @@ export async function aHeldJob(url: string) {
     onHealth: () => {},
     onRests: () => {},
     onChange: () => {},
+    ...over,
   });
   onTestFinished(() => instance.close());
-  const lane = new Lane(instance, createInstruments(createMetrics({ service: 'test', log })));
-  const held = new HeldJob(claim, lane, log, new AbortController().signal);
-  const promptId = newId();
-  held.note(await claim.submit(promptId, instance.name));
-  held.watch(promptId);
-  held.submitted();
+  return new Slots(instance, someInstruments());
+}
+
+export function someInstruments(): Instruments {
+  return createInstruments(createMetrics({ service: 'test', log: quietLog() }));
+}
+
+/** A job of a ledger of its own that is claimed, in one of these slots. */
+export async function aClaimedJob(slots: Slots, request: Partial<ResolvedRequest> = {}) {
+  const ledgers = openLedgers();
+  const worker = ledgers.worker('w');
+  onTestFinished(() => worker.close());
+  const id = await ledgers.submit(request);
+  const source = await worker.claims('default');
+  onTestFinished(() => source.close());
+  const claim: Claim = await until('it is claimed', () => source.next());
+  onTestFinished(() => claim.letGo());
+  const job = new HeldJob(claim, slots, quietLog(), new AbortController().signal);
   return {
-    job: held,
-    promptId,
+    job,
     record: () => ledgers.record(id),
     /** Its caller cancels, and its worker has heard of that. */
     cancel: async () => {
       await ledgers.cancel(id);
-      held.attend();
+      job.slot.attend();
     },
   };
+}
+
+/** As `aClaimedJob`, and submitted to the instance at this address. */
+export async function aSubmittedJob(url: string) {
+  const held = await aClaimedJob(someSlots(url));
+  const submission = await held.job.submit(newId(), {});
+  submission.submittedAt = performance.now();
+  return { ...held, submission };
 }

@@ -1,67 +1,55 @@
-import { Writable } from 'node:stream';
-import type { Claim, JobRecord } from '@comfy-fleet/jobs';
-import { createLogger, createMetrics } from '@comfy-fleet/telemetry';
-import { expect, it, onTestFinished } from 'vitest';
+import type { JobRecord } from '@comfy-fleet/jobs';
+import { expect, it } from 'vitest';
 import { moveBehind } from '../src/claiming/move-behind.js';
-import { openInstance } from '../src/instance/instance.js';
-import { Lane } from '../src/instance/lanes.js';
-import { HeldJob } from '../src/job/held-job.js';
-import { createInstruments } from '../src/reporting/instruments.js';
+import type { Slot } from '../src/instance/slots.js';
+import { Submission } from '../src/job/submission.js';
+import { someSlots } from './held.js';
 
-const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
-const log = createLogger({ service: 'test', level: 'error', format: 'json', stream: nowhere });
+/** Nobody is there, and nobody is asked before the test is over. */
+const NOWHERE = 'http://127.0.0.1:1';
 
-/** A lane that has jobs of these pools, one after the other, the first at work; and an idle one. */
-function lanesWith(...pools: string[]) {
-  const instruments = createInstruments(createMetrics({ service: 'test', log }));
+/** The slots of an instance that has jobs of these pools, one after the other, the first at work; and of an idle one. */
+function slotsWith(...pools: string[]) {
   const open = (name: string) => {
-    const instance = openInstance({
-      name,
-      // Nobody is there, and nobody is asked before the test is over.
-      baseUrl: 'http://127.0.0.1:1',
-      headers: {},
-      pools: ['default', 'video'],
-      timeoutMs: 100,
-      folders: { output: undefined, input: undefined },
-      log,
-      limits: { failuresToRest: 3, firstRestMs: 10_000, longestRestMs: 600_000 },
-      onHealth: () => {},
-      onRests: () => {},
-      onChange: () => {},
-    });
-    onTestFinished(() => instance.close());
-    instance.health.reached();
-    return new Lane(instance, instruments);
+    const slots = someSlots(NOWHERE, { name, pools: ['default', 'video'] });
+    slots.instance.health.reached();
+    return slots;
   };
   const [busy, idle] = [open('w/1'), open('w/2')];
-  const jobs = pools.map((pool, n) => {
-    const record = { id: `${n}`, pool, startedAt: null, promptId: null, request: {} } as JobRecord;
-    const job = new HeldJob({ record } as Claim, busy, log, new AbortController().signal);
-    job.submitted();
-    return job;
+  const taken = pools.map((pool, n) => {
+    const slot = busy.take({ id: `${n}`, pool, request: {} } as JobRecord, () => {});
+    slot.submission = new Submission({
+      promptId: `${n}`,
+      graph: {},
+      expectedSteps: 1,
+      instance: busy.instance,
+      onNews: () => {},
+    });
+    slot.submission.submittedAt = performance.now();
+    return slot;
   });
-  return { lanes: [busy, idle], idle, jobs };
+  return { all: [busy, idle], idle, taken };
 }
 
 const able = () => true;
-const movedOf = (jobs: readonly HeldJob[]) => jobs.map((job) => job.isToBeTakenBack);
+const movedOf = (taken: readonly Slot[]) => taken.map((slot) => slot.isToBeTakenBack);
 
-it('has the job that would begin last move to an idle lane', () => {
-  const { lanes, idle, jobs } = lanesWith('default', 'default', 'default');
-  expect(moveBehind(lanes, { able, isPaused: () => false })).toBe(true);
-  expect(movedOf(jobs)).toEqual([false, false, true]);
-  expect(jobs[2]?.endTakeBack()).toBe(idle);
+it('has the job that would begin last move to an idle instance', () => {
+  const { all, idle, taken } = slotsWith('default', 'default', 'default');
+  expect(moveBehind(all, { able, isPaused: () => false })).toBe(true);
+  expect(movedOf(taken)).toEqual([false, false, true]);
+  expect(taken[2]?.endTakeBack()).toBe(idle);
 });
 
 it('moves no job of a pool that is paused, but one of another pool before it', () => {
-  const { lanes, jobs } = lanesWith('default', 'default', 'video');
-  expect(moveBehind(lanes, { able, isPaused: (pool) => pool === 'video' })).toBe(true);
-  expect(movedOf(jobs)).toEqual([false, true, false]);
+  const { all, taken } = slotsWith('default', 'default', 'video');
+  expect(moveBehind(all, { able, isPaused: (pool) => pool === 'video' })).toBe(true);
+  expect(movedOf(taken)).toEqual([false, true, false]);
 });
 
 it('moves nothing when the pools of all that wait are paused', () => {
-  const { lanes, idle, jobs } = lanesWith('default', 'video', 'video');
-  expect(moveBehind(lanes, { able, isPaused: (pool) => pool === 'video' })).toBe(false);
-  expect(movedOf(jobs)).toEqual([false, false, false]);
+  const { all, idle, taken } = slotsWith('default', 'video', 'video');
+  expect(moveBehind(all, { able, isPaused: (pool) => pool === 'video' })).toBe(false);
+  expect(movedOf(taken)).toEqual([false, false, false]);
   expect(idle.isIdle).toBe(true);
 });

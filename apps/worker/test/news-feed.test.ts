@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { NewsFeed } from '../src/news-feed.js';
+import { NewsFeed } from '../src/waiting/news-feed.js';
 
 const never = new AbortController().signal;
 

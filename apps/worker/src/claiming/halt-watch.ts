@@ -1,6 +1,6 @@
 import { type Halts, isPaused, type WorkerLedger } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
-import type { Lane } from '../instance/lanes.js';
+import type { Slots } from '../instance/slots.js';
 
 /** Obeys what operators have halted. */
 export interface HaltWatch {
@@ -11,23 +11,23 @@ export interface HaltWatch {
 
 interface HaltWatchOptions {
   readonly ledger: Pick<WorkerLedger, 'halts'>;
-  readonly lanes: readonly Lane[];
+  readonly allSlots: readonly Slots[];
   readonly pools: readonly string[];
   /** To be called when something goes on or is halted. */
   readonly changed: () => void;
-  /** Says how the lanes stand, for whoever waits until one is drained. */
+  /** Says how the instances stand, for whoever waits until one is drained. */
   readonly announce: () => Promise<void>;
   readonly log: Logger;
 }
 
 /**
- * A drained lane is given nothing, and nothing is claimed for a paused pool; what executes goes on to its end. What waits
+ * A drained instance is given nothing, and nothing is claimed for a paused pool; what executes goes on to its end. What waits
  * behind it in ComfyUI is taken back into the queue, again and again: a job may have been on its way there.
  */
-export function createHaltWatch({ ledger, lanes, pools, changed, announce, log }: HaltWatchOptions): HaltWatch {
+export function createHaltWatch({ ledger, allSlots, pools, changed, announce, log }: HaltWatchOptions): HaltWatch {
   let halts: Halts = { fleet: undefined, pools: new Map(), instances: new Map() };
-  /** Which lanes are drained, or will be. */
-  const standing = () => lanes.map(({ drains, jobs }) => (drains ? jobs.length === 0 : undefined)).join();
+  /** Which instances are drained, or will be. */
+  const standing = () => allSlots.map(({ drains, all }) => (drains ? all.length === 0 : undefined)).join();
   let announced = standing();
 
   const obey = (now: Halts): boolean => {
@@ -40,15 +40,15 @@ export function createHaltWatch({ ledger, lanes, pools, changed, announce, log }
       log.info(paused ? 'pool is paused' : 'pool goes on', { pool, key: (now.fleet ?? now.pools.get(pool))?.by });
       isChanged = true;
     }
-    for (const lane of lanes) {
-      const { name } = lane.instance;
+    for (const slots of allSlots) {
+      const { name } = slots.instance;
       const drains = now.instances.has(name);
-      if (drains === lane.drains) continue;
+      if (drains === slots.drains) continue;
       log.info(drains ? 'instance is to be drained: it takes no more jobs' : 'instance takes jobs again', {
         instance: name,
         key: now.instances.get(name)?.by,
       });
-      lane.drains = drains;
+      slots.drains = drains;
       isChanged = true;
     }
     return isChanged;
@@ -58,8 +58,8 @@ export function createHaltWatch({ ledger, lanes, pools, changed, announce, log }
     isPaused: (pool) => isPaused(halts, pool),
     look: async () => {
       if (obey(await ledger.halts())) changed();
-      for (const lane of lanes) {
-        for (const job of lane.behind) if (lane.drains || isPaused(halts, job.record.pool)) job.takeBack();
+      for (const { behind, drains } of allSlots) {
+        for (const slot of behind) if (drains || isPaused(halts, slot.record.pool)) slot.takeBack();
       }
       const now = standing();
       if (now === announced) return;

@@ -1,19 +1,20 @@
-import type { Lane } from '../instance/lanes.js';
-import type { HeldJob } from '../job/held-job.js';
+import type { JobRecord } from '@comfy-fleet/jobs';
+import type { Slots } from '../instance/slots.js';
 
 export interface Movable {
-  /** Whether the lane can run the job. */
-  readonly able: (job: HeldJob, lane: Lane) => boolean;
-  /** Operators have paused the pool: its jobs go back into the queue, not to another lane. */
+  /** Whether the instance can run the job. */
+  readonly able: (record: JobRecord, slots: Slots) => boolean;
+  /** Operators have paused the pool: its jobs go back into the queue, not to another instance. */
   readonly isPaused: (pool: string) => boolean;
 }
 
-/** Has the job that would begin last move to an idle lane. Answers whether one was found. */
-export function moveBehind(lanes: readonly Lane[], { able, isPaused }: Movable): boolean {
-  const mayMove = (job: HeldJob, idle: Lane) => !isPaused(job.record.pool) && able(job, idle);
-  for (const idle of lanes.filter(({ isIdle }) => isIdle)) {
-    const behind = lanes.flatMap((lane) => lane.behind.filter((job) => mayMove(job, idle)));
-    const last = behind.sort((a, b) => (a.lane.waitOf(a) ?? 0) - (b.lane.waitOf(b) ?? 0)).at(-1);
+/** Has the job that would begin last move to an idle instance. Answers whether one was found. */
+export function moveBehind(all: readonly Slots[], { able, isPaused }: Movable): boolean {
+  for (const idle of all.filter(({ isIdle }) => isIdle)) {
+    const behind = all
+      .flatMap((slots) => slots.behind)
+      .filter(({ record }) => !isPaused(record.pool) && able(record, idle));
+    const last = behind.sort((a, b) => (a.slots.waitOf(a) ?? 0) - (b.slots.waitOf(b) ?? 0)).at(-1);
     if (last === undefined) continue;
     last.takeBack(idle);
     return true;

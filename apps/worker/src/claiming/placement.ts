@@ -1,11 +1,11 @@
 import type { JobRecord } from '@comfy-fleet/jobs';
-import type { Lane } from '../instance/lanes.js';
-import { subjectOf } from '../instance/subject.js';
+import { subjectOf } from '../instance/scope.js';
+import type { Slots } from '../instance/slots.js';
 
-/** What becomes of a claimed job: a lane runs it, or it goes back for a while. */
+/** What becomes of a claimed job: an instance here has a slot for it, or it goes back for a while. */
 export type Placement =
-  | { readonly lane: Lane }
-  /** `unable`: no lane here can run it, or none that could is trusted with it now. */
+  | { readonly slots: Slots }
+  /** `unable`: no instance here can run it, or none that could is trusted with it now. */
   | { readonly releaseMs: number; readonly because: string; readonly unable?: true };
 
 export interface PlacementRules {
@@ -16,7 +16,7 @@ export interface PlacementRules {
   /** The most memory of any live instance of the pool, in bytes. */
   readonly largestVram: (pool: string) => Promise<number>;
   /** Whether the instance has the nodes and models that the job needs. */
-  readonly able: (lane: Lane) => boolean;
+  readonly able: (slots: Slots) => boolean;
   /** How many other instances of the fleet can try the job, where it has not failed. */
   readonly others: () => Promise<number>;
   readonly random?: () => number;
@@ -28,20 +28,20 @@ const SHORTEST_RELEASE_MS = 250;
 const LONGEST_RELEASE_MS = 10_000;
 
 /**
- * Which lane a claimed job goes to. A submission that one of our instances may still have goes there whatever else is
- * there; one of another worker's instance is left to that worker for a time. Otherwise an idle lane,
- * else one with room behind its first; the instance that lost or failed it comes last.
+ * Which instance's slots a claimed job goes to. A submission that one of our instances may still have goes there whatever else is
+ * there; one of another worker's instance is left to that worker for a time. Otherwise an idle instance,
+ * else one with a slot free behind what executes; the instance that lost or failed it comes last.
  */
-export async function placeJob(record: JobRecord, lanes: readonly Lane[], rules: PlacementRules): Promise<Placement> {
+export async function placeJob(record: JobRecord, all: readonly Slots[], rules: PlacementRules): Promise<Placement> {
   if (record.promptId !== null) {
-    const holder = lanes.find(({ instance }) => instance.name === record.instance);
-    if (holder !== undefined) return { lane: holder };
+    const holder = all.find(({ instance }) => instance.name === record.instance);
+    if (holder !== undefined) return { slots: holder };
     // An instance of this worker that is not there was taken out of its settings, and nobody will reach it any more.
     if (!isOfWorker(record, rules.worker) && (record.orphanedMs ?? 0) < rules.adoptWaitMs) {
       return { releaseMs: ADOPT_RETRY_MS, because: 'another worker may still have its submission' };
     }
   }
-  const able = lanes.filter(rules.able);
+  const able = all.filter(rules.able);
   if (able.length === 0)
     return { releaseMs: shortOrLonger(record, rules), because: 'no instance here can run it', unable: true };
   // After two out-of-memory errors only the largest GPU of the pool will do.
@@ -54,13 +54,13 @@ export async function placeJob(record: JobRecord, lanes: readonly Lane[], rules:
   const fresh = willing.filter(({ instance }) => !record.faults.some((fault) => fault.instance === instance.name));
   // Where it failed it is tried again only when nobody else can try it.
   const taking = fresh.length > 0 || record.faults.length === 0 || (await rules.others()) > 0 ? fresh : willing;
-  const lane = pick(taking, record);
-  if (lane !== undefined) return { lane };
+  const slots = pick(taking, record);
+  if (slots !== undefined) return { slots };
   if (willing.length > 0 && taking.length === 0) {
     return { releaseMs: ADOPT_RETRY_MS, because: 'it failed here, and another instance is to try it', unable: true };
   }
-  if (large.some(({ freePlaces }) => freePlaces > 0)) {
-    const because = 'no instance here that has a place for it is trusted with it';
+  if (large.some(({ freeSlots }) => freeSlots > 0)) {
+    const because = 'no instance here that has a slot for it is trusted with it';
     // Soon, when one that is trusted is only busy.
     return { releaseMs: taking.length > 0 ? SHORTEST_RELEASE_MS : shortOrLonger(record, rules), because, unable: true };
   }
@@ -71,14 +71,14 @@ export async function placeJob(record: JobRecord, lanes: readonly Lane[], rules:
  * What failed on one instance is tried on another; behind another prompt only when no instance is idle. One that is due
  * for a trial comes first, or it would never be found out that it has recovered.
  */
-function pick(lanes: readonly Lane[], record: JobRecord): Lane | undefined {
-  const others = lanes.filter(({ instance }) => instance.name !== record.instance);
-  const inOrder = [...others, ...lanes];
-  const isTrial = ({ instance }: Lane) => instance.health.permits(subjectOf(record)) === 'trial';
+function pick(all: readonly Slots[], record: JobRecord): Slots | undefined {
+  const others = all.filter(({ instance }) => instance.name !== record.instance);
+  const inOrder = [...others, ...all];
+  const isTrial = ({ instance }: Slots) => instance.health.permits(subjectOf(record)) === 'trial';
   return (
-    inOrder.find((lane) => lane.isIdle && isTrial(lane)) ??
+    inOrder.find((slots) => slots.isIdle && isTrial(slots)) ??
     inOrder.find(({ isIdle }) => isIdle) ??
-    inOrder.find(({ freePlaces }) => freePlaces > 0)
+    inOrder.find(({ freeSlots }) => freeSlots > 0)
   );
 }
 

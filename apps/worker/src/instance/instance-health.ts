@@ -7,7 +7,7 @@ import { type Failure, type RestLimits, Suspicion } from './suspicion.js';
 const CLOSURES = ['wedged', 'resting'] as const;
 export type Closure = (typeof CLOSURES)[number];
 
-/** Failures in a row after which an instance counts as down; one lost packet should not close a lane. */
+/** Failures in a row after which an instance counts as down; one lost packet should not close it. */
 const FAILURES_TO_DOWN = 3;
 /** setTimeout takes no longer ones. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;

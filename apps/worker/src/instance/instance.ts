@@ -167,7 +167,7 @@ export function openInstance({
       return abilities;
     },
     learn: async (asked, signal) => {
-      // Not by `ask`: a custom node that cannot describe itself does not close the lane.
+      // Not by `ask`: a custom node that cannot describe itself does not close it.
       abilities = await readAbilities(client, asked, signal);
       return abilities;
     },

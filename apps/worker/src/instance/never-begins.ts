@@ -1,9 +1,9 @@
 import type { Logger } from '@comfy-fleet/telemetry';
-import type { Lane } from './lanes.js';
-import { subjectOf } from './subject.js';
+import { subjectOf } from './scope.js';
+import type { Slots } from './slots.js';
 
 interface Watching {
-  readonly lane: Lane;
+  readonly slots: Slots;
   /** How long a prompt may wait while nothing executes. */
   readonly beginMs: number;
   readonly signal: AbortSignal;
@@ -15,13 +15,15 @@ interface Watching {
  * again and again. When a prompt of ours has waited for `beginMs` while nothing executed there, it rests, and all that
  * waits there is taken back; what begins all the same goes on.
  */
-export function watchBeginnings({ lane, beginMs, signal, log }: Watching): () => Promise<void> {
-  const { instance } = lane;
+export function watchBeginnings({ slots, beginMs, signal, log }: Watching): () => Promise<void> {
+  const { instance } = slots;
   /** The prompts that waited at the last look while nothing executed, by when that was first seen. */
   let seen = new Map<string, number>();
 
   return async () => {
-    const waiting = lane.waiting.flatMap(({ promptId, isWaiting }) => (isWaiting && promptId ? [promptId] : []));
+    const waiting = slots.waiting.flatMap(({ submission, isWaiting }) =>
+      isWaiting && submission !== undefined ? [submission.promptId] : [],
+    );
     if (waiting.length === 0 || !instance.health.isReachable) {
       seen = new Map();
       return;
@@ -31,13 +33,19 @@ export function watchBeginnings({ lane, beginMs, signal, log }: Watching): () =>
     const now = performance.now();
     const pending = queue.running.length > 0 ? [] : queue.pending;
     seen = new Map(waiting.filter((id) => pending.includes(id)).map((id) => [id, seen.get(id) ?? now]));
-    const stuck = lane.waiting.find(({ promptId }) => now - (seen.get(promptId ?? '') ?? now) >= beginMs);
+    const stuck = slots.waiting.find(
+      ({ submission }) => now - (seen.get(submission?.promptId ?? '') ?? now) >= beginMs,
+    );
     if (stuck === undefined) return;
     const error = `it took a prompt and did not begin to execute it in ${beginMs / 1000} s, while it executed nothing else`;
-    log.error('instance begins nothing', { instance: instance.name, job: stuck.record.id, prompt_id: stuck.promptId });
+    log.error('instance begins nothing', {
+      instance: instance.name,
+      job: stuck.record.id,
+      prompt_id: stuck.submission?.promptId,
+    });
     const failure = { print: 'never begins', code: 'prompt_lost', error, scope: {}, certain: true };
     instance.health.jobFailed(subjectOf(stuck.record), failure);
-    for (const job of lane.waiting) job.takeBack();
+    for (const slot of slots.waiting) slot.takeBack();
     seen = new Map();
   };
 }

@@ -1,5 +1,5 @@
-import type { Lane } from './lanes.js';
 import type { Restarter } from './restarter.js';
+import type { Slots } from './slots.js';
 
 /** Codes of what a new process mostly puts right: a GPU context that is broken, an executor that takes nothing. */
 const PUT_RIGHT = ['gpu_failed', 'prompt_lost'];
@@ -9,10 +9,10 @@ const PUT_RIGHT = ['gpu_failed', 'prompt_lost'];
  * as well and it has nothing of ours. To be called again and again.
  */
 export function restartBroken(
-  lanes: readonly Pick<Lane, 'instance' | 'running' | 'waiting'>[],
+  allSlots: readonly Pick<Slots, 'instance' | 'running' | 'waiting'>[],
   restarter: Restarter,
 ): void {
-  for (const { instance, running, waiting } of lanes) {
+  for (const { instance, running, waiting } of allSlots) {
     const { state, rests, reason } = instance.health;
     if (state === 'up') restarter.well(instance.name);
     if (state !== 'resting' || running !== undefined || waiting.length > 0) continue;

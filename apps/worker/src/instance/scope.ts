@@ -1,4 +1,5 @@
 import type { InstanceRest } from '@comfy-fleet/contracts';
+import type { JobRecord } from '@comfy-fleet/jobs';
 
 /** The part of the work that an instance may be unable to do: what is absent is any. `{}` is all of it. */
 export type Scope = InstanceRest['scope'];
@@ -9,6 +10,10 @@ export interface Subject {
   readonly key: string;
   readonly workflow: string;
   readonly checkpoint: string;
+}
+
+export function subjectOf({ id, key, request }: JobRecord): Subject {
+  return { job: id, key, workflow: request.workflow, checkpoint: request.checkpoint };
 }
 
 const PARTS = ['key', 'workflow', 'checkpoint'] as const;

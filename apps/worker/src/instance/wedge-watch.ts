@@ -1,15 +1,16 @@
 import type { AbandonedPrompt, Wedge, WorkerLedger } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { deleteOutputs } from '../job/leftovers.js';
-import type { Lane } from './lanes.js';
+import type { Instance } from './instance.js';
 import type { Restarter } from './restarter.js';
+import type { Slots } from './slots.js';
 
 /** So long a restart waits for jobs to be taken out of the queue of the instance. */
 const CLEARING_MS = 10_000;
 
 interface WedgeWatchOptions {
   readonly ledger: Pick<WorkerLedger, 'abandoned' | 'forgetAbandoned' | 'wedges' | 'noteWedge' | 'forgetWedge'>;
-  readonly lanes: readonly Lane[];
+  readonly allSlots: readonly Slots[];
   /** How long after its first interrupt a prompt may go on. */
   readonly graceMs: number;
   readonly restarter: Restarter;
@@ -30,7 +31,7 @@ export interface WedgeWatch {
   look(): Promise<void>;
 }
 
-export function createWedgeWatch({ ledger, lanes, graceMs, restarter, signal, log }: WedgeWatchOptions): WedgeWatch {
+export function createWedgeWatch({ ledger, allSlots, graceMs, restarter, signal, log }: WedgeWatchOptions): WedgeWatch {
   const wedges = new Map<string, Wedge>();
   /** Since when we know of them, by performance.now(). */
   const knownAt = new Map<string, number>();
@@ -38,12 +39,12 @@ export function createWedgeWatch({ ledger, lanes, graceMs, restarter, signal, lo
   const interrupted = new Map<string, number>();
 
   const close = (wedge: Wedge) => {
-    const lane = lanes.find(({ instance }) => instance.name === wedge.instance);
-    if (lane === undefined) return;
+    const slots = allSlots.find(({ instance }) => instance.name === wedge.instance);
+    if (slots === undefined) return;
     wedges.set(wedge.instance, wedge);
     knownAt.set(wedge.instance, performance.now());
-    lane.instance.health.close('wedged', reasonOf(wedge), wedge.since);
-    for (const job of lane.waiting) if (job.isWaiting) job.takeBack();
+    slots.instance.health.close('wedged', reasonOf(wedge), wedge.since);
+    for (const slot of slots.waiting) if (slot.isWaiting) slot.takeBack();
   };
 
   const note = async (wedge: Wedge) => {
@@ -52,18 +53,17 @@ export function createWedgeWatch({ ledger, lanes, graceMs, restarter, signal, lo
     await ledger.noteWedge(wedge);
   };
 
-  const lookAt = async (lane: Lane, abandoned: readonly AbandonedPrompt[]) => {
-    const { instance } = lane;
+  const lookAt = async (instance: Instance, abandoned: readonly AbandonedPrompt[]) => {
     const { running, pending } = await instance.ask((client) => client.queue(signal));
     const wedge = wedges.get(instance.name);
     const waiting = abandoned.filter(({ promptId }) => pending.includes(promptId)).map(({ promptId }) => promptId);
     // What begins in between is not in the queue any more; the next look finds it running.
     await instance.ask((client) => client.deleteQueued(waiting, signal));
     for (const { promptId } of abandoned) {
-      if (running.includes(promptId)) await stop(lane, promptId);
+      if (running.includes(promptId)) await stop(instance, promptId);
     }
     const gone = abandoned.filter(({ promptId }) => ![...running, ...pending].includes(promptId));
-    if (gone.length > 0) await forget(lane, gone);
+    if (gone.length > 0) await forget(instance, gone);
     if (wedge !== undefined && ![...running, ...pending].includes(wedge.promptId)) {
       await ledger.forgetWedge(instance.name);
       wedges.delete(instance.name);
@@ -73,14 +73,14 @@ export function createWedgeWatch({ ledger, lanes, graceMs, restarter, signal, lo
     }
   };
 
-  const stop = async ({ instance }: Lane, promptId: string) => {
+  const stop = async (instance: Instance, promptId: string) => {
     await instance.ask((client) => client.interrupt(promptId, signal));
     const since = interrupted.get(promptId);
     if (since === undefined) interrupted.set(promptId, Date.now());
     else if (Date.now() - since >= graceMs) await note({ instance: instance.name, promptId, node: null, since });
   };
 
-  const forget = async ({ instance }: Lane, gone: readonly AbandonedPrompt[]) => {
+  const forget = async (instance: Instance, gone: readonly AbandonedPrompt[]) => {
     for (const { promptId } of gone) {
       // What it came to after all is nobody's.
       const entry = await instance.ask((client) => client.history(promptId, signal));
@@ -93,8 +93,8 @@ export function createWedgeWatch({ ledger, lanes, graceMs, restarter, signal, lo
   };
 
   /** What waits behind the wedge goes elsewhere, and then the instance may be restarted. */
-  const clear = ({ instance, waiting }: Lane, wedge: Wedge) => {
-    for (const job of waiting) if (job.isWaiting) job.takeBack();
+  const clear = ({ instance, waiting }: Slots, wedge: Wedge) => {
+    for (const slot of waiting) if (slot.isWaiting) slot.takeBack();
     const known = knownAt.get(instance.name) ?? Number.NEGATIVE_INFINITY;
     if (waiting.length > 0 && performance.now() - known < CLEARING_MS) return;
     restarter.needed(instance, reasonOf(wedge));
@@ -107,12 +107,12 @@ export function createWedgeWatch({ ledger, lanes, graceMs, restarter, signal, lo
     note,
     look: async () => {
       const abandoned = await ledger.abandoned();
-      const looks = lanes.map(async (lane) => {
-        const { name, health } = lane.instance;
+      const looks = allSlots.map(async (slots) => {
+        const { name, health } = slots.instance;
         const own = abandoned.filter(({ instance }) => instance === name);
-        if (health.isReachable && (own.length > 0 || wedges.has(name))) await lookAt(lane, own);
+        if (health.isReachable && (own.length > 0 || wedges.has(name))) await lookAt(slots.instance, own);
         const wedge = wedges.get(name);
-        if (wedge !== undefined) clear(lane, wedge);
+        if (wedge !== undefined) clear(slots, wedge);
       });
       const failed = (await Promise.allSettled(looks)).find(({ status }) => status === 'rejected');
       if (failed?.status === 'rejected') throw failed.reason;

@@ -1,38 +1,42 @@
 import { inputName } from '@comfy-fleet/frames';
-import type { Loss } from '@comfy-fleet/jobs';
-import { noteFacts } from '@comfy-fleet/telemetry';
+import { noteEvent, noteFacts } from '@comfy-fleet/telemetry';
 import type { Graph } from '@comfy-fleet/workflows';
 import type { Tools } from '../tools.js';
-import { dropLeftFrames } from './collect.js';
+import { patiently } from '../waiting/patiently.js';
 import type { HeldJob } from './held-job.js';
-import { patiently } from './patiently.js';
+import { loseSubmission } from './lose.js';
 import { bindJob } from './prepare.js';
 import { Canceled } from './signals.js';
-import type { Submitted } from './submit.js';
+import type { Submission } from './submission.js';
 
 /**
  * Looks for the submission that an earlier claim left in this instance, and takes it over if ComfyUI still has it or
  * its result. `gone` when it has neither, undefined when there was nothing to look for here: then none is on the record.
  */
-export async function adoptJob(job: HeldJob, tools: Tools): Promise<Submitted | 'gone' | undefined> {
+export async function adopt(job: HeldJob, tools: Tools): Promise<Submission | 'gone' | undefined> {
   const { left: promptId } = job;
   if (promptId === undefined) return undefined;
   if (job.record.instance !== job.instance.name) {
     job.log.warn('the instance that had the submission is out of reach; rendering again', { had: job.record.instance });
-    await dropLeft(job, promptId, 'lost', tools);
+    tools.instruments.retries.inc({ code: 'prompt_lost' });
+    await loseSubmission(job, 'lost', tools);
+    if (job.cancelRequested) throw new Canceled();
     return undefined;
   }
-  job.watch(promptId);
+  const submission = job.adopt(promptId, graphOf(job, promptId, tools));
   const found = await patiently(job, () => job.instance.ask((client) => client.find(promptId, job.signal)));
   if (found.state === 'absent') {
     job.log.warn('the earlier submission is gone', { prompt_id: promptId });
-    await dropLeft(job, promptId, 'died', tools);
+    tools.instruments.retries.inc({ code: 'prompt_lost' });
+    await loseSubmission(job, 'died', tools);
+    if (job.cancelRequested) throw new Canceled();
     return 'gone';
   }
   noteFacts({ 'comfy_fleet.adopted': true });
   job.log.info('adopted a submission', { prompt_id: promptId, state: found.state });
-  job.submitted();
-  return { promptId, graph: graphOf(job, promptId, tools) };
+  noteEvent('submitted');
+  submission.submittedAt = performance.now();
+  return submission;
 }
 
 /** Only to weigh the progress: the name of the input does not matter, and without a graph there is just no progress. */
@@ -44,11 +48,4 @@ function graphOf(job: HeldJob, promptId: string, tools: Tools): Graph {
     job.log.warn('the graph of an adopted submission cannot be bound any more', { error });
     return {};
   }
-}
-
-async function dropLeft(job: HeldJob, promptId: string, why: Loss, tools: Tools): Promise<void> {
-  tools.instruments.retries.inc({ code: 'prompt_lost' });
-  await job.lose(promptId, why);
-  await dropLeftFrames(job, tools);
-  if (job.cancelRequested) throw new Canceled();
 }

@@ -5,10 +5,10 @@ import type { FrameRecord } from '@comfy-fleet/jobs';
 import { imageSize } from 'image-size';
 import { peek } from '../peek.js';
 import type { Tools } from '../tools.js';
+import { patiently } from '../waiting/patiently.js';
+import { whileStorageFails } from '../waiting/while-storage-fails.js';
 import type { HeldJob } from './held-job.js';
-import { patiently } from './patiently.js';
 import { inStoring } from './spans.js';
-import { whileStorageFails } from './while-storage-fails.js';
 
 /** Enough of a picture to read its type and size from: a JPEG has them behind its metadata, which may be the whole workflow. */
 const HEAD_BYTES = 256 * 1024;
@@ -41,9 +41,12 @@ export async function collectFrames(
 /**
  * Deletes what this claim or an earlier one may have stored: the ledger says that the job has no pictures (of theirs).
  */
-export async function dropLeftFrames(job: HeldJob, { frames, workflows }: Tools): Promise<void> {
-  const { id, claim, request } = job.record;
-  if (claim === 1 && !job.isCollecting) return;
+export async function dropLeftFrames(
+  job: HeldJob,
+  { frames, workflows }: Pick<Tools, 'frames' | 'workflows'>,
+): Promise<void> {
+  if (!job.mayHaveStored) return;
+  const { id, request } = job.record;
   const outputs = workflows.templates.get(request.workflow)?.bindings.prefixes.length ?? 1;
   try {
     for (let n = 1; n <= request.count * outputs; n++) {

@@ -1,12 +1,14 @@
 import type { HistoryEntry, PromptState } from '@comfy-fleet/comfyui';
+import type { Progress } from '@comfy-fleet/jobs';
+import { noteEvent } from '@comfy-fleet/telemetry';
+import type { Instruments } from '../reporting/instruments.js';
+import { patiently } from '../waiting/patiently.js';
 import type { HeldJob, JobNews } from './held-job.js';
-import { patiently } from './patiently.js';
-import { Previews } from './previews.js';
-import { progressMarks } from './progress-marks.js';
-import type { ProgressTracker } from './progress-tracker.js';
+import { offerPreview } from './previews.js';
 import { TakenBack } from './signals.js';
+import type { Submission } from './submission.js';
 
-/** How a followed prompt ended. */
+/** How a followed submission ended. */
 export type End =
   | { readonly state: 'ended'; readonly entry: HistoryEntry; readonly timedOut: boolean }
   /** Without a trace; `died`: the instance was out of reach meanwhile, so it was restarted. */
@@ -15,15 +17,13 @@ export type End =
   | { readonly state: 'deaf'; readonly since: number; readonly timedOut: boolean };
 
 export interface FollowOptions {
-  readonly tracker: ProgressTracker;
+  readonly instruments: Pick<Instruments, 'jobWait' | 'jobRun'>;
   /** How often to look when the socket says nothing. */
   readonly pollMs: number;
   /** Longest execution. */
   readonly deadlineMs: number;
   /** How long after its first interrupt it may go on. */
   readonly graceMs: number;
-  /** Look at once: the prompt may have moved on before we listened. */
-  readonly look: boolean;
 }
 
 /** An earlier claim's follower, which may have interrupted it, saw it begin before that was on the record. */
@@ -35,72 +35,75 @@ const HURRY_MS = 25;
 /** After so many tries to stop it, a try comes only every PATIENT_MS. */
 const PATIENT_STOPS = 40;
 const PATIENT_MS = 250;
+/** Parts of the work whose end is noted in the trace: all steps would be too many. */
+const MARKS = 4;
 
 /**
- * Follows a prompt to its end. The socket says when to look; what is true is asked over HTTP, every `pollMs` even if
+ * Follows a submission to its end. The socket says when to look; what is true is asked over HTTP, every `pollMs` even if
  * the socket says nothing. On the way a prompt that is to stop (its caller cancels, its time is up, an idle instance
  * asks for it, it should have begun by now) is taken out of the queue or interrupted; it is not waited for beyond
  * `graceMs` when it hears no interrupt. Throws TakenBack when it was taken out for another instance.
  */
-export async function followPrompt(job: HeldJob, promptId: string, options: FollowOptions): Promise<End> {
-  const { tracker, pollMs, deadlineMs, graceMs } = options;
-  const previews = new Previews(job);
-  const mark = progressMarks();
+export async function follow(job: HeldJob, submission: Submission, options: FollowOptions): Promise<End> {
+  const { instruments, pollMs, deadlineMs, graceMs } = options;
+  const { slot } = job;
   let lastWrite = performance.now();
   let lastLook = performance.now();
-  let dirty = false;
   let hurry = false;
   let died = false;
+  let marks = 0;
   /** We took it out of the queue, or tried to. */
   let deleted = false;
   let interruptedAt: number | undefined;
   let stops = 0;
-  let lookNow = options.look || job.cancelRequested;
+  // One that an earlier claim left may have moved on before we listened.
+  let lookNow = submission.isAdopted || job.cancelRequested;
 
-  const timedOut = (limitMs = deadlineMs) => job.beganAt !== undefined && Date.now() - job.beganAt > limitMs;
-  const overdue = () => !job.hasBegun && job.attempts === 0 && Date.now() > job.record.startDeadline;
-  const toStop = () => job.cancelRequested || job.isToBeTakenBack || timedOut() || overdue();
+  const timedOut = (limitMs = deadlineMs) =>
+    submission.beganAt !== undefined && Date.now() - submission.beganAt > limitMs;
+  const overdue = () => !submission.hasBegun && job.attempts === 0 && Date.now() > job.record.startDeadline;
+  const toStop = () => job.cancelRequested || slot.isToBeTakenBack || timedOut() || overdue();
 
   for (;;) {
     if (lookNow || toStop()) {
       lastLook = performance.now();
-      const state = await whereIs(job, promptId, {
+      const state = await whereIs(job, submission, {
         likelyEnded: hurry,
         onOutage: () => {
           died = true;
         },
       });
       if (state.state === 'ended') {
-        job.ranToEnd(promptId);
+        ranToEnd();
         return { ...state, timedOut: timedOut(deadlineMs - SOONER_MS) };
       }
       if (state.state === 'absent') {
         // One that began before it could be taken out was executed, and ended with its instance.
-        if (deleted && !job.hasBegun && !job.cancelRequested) throw new TakenBack();
+        if (deleted && !submission.hasBegun && !job.cancelRequested) throw new TakenBack();
         return { state: 'absent', died, timedOut: timedOut() };
       }
-      if (state.state === 'running') job.began(promptId);
+      if (state.state === 'running') began();
       else await job.askLedger();
-      const spared = state.state === 'running' && job.isToBeTakenBack && !job.cancelRequested;
+      const spared = state.state === 'running' && slot.isToBeTakenBack && !job.cancelRequested;
       if (toStop() && !spared) {
         if (interruptedAt !== undefined && state.state === 'running' && Date.now() - interruptedAt >= graceMs) {
           return { state: 'deaf', since: interruptedAt, timedOut: timedOut(deadlineMs - SOONER_MS) };
         }
         deleted ||= state.state === 'pending';
         stops += 1;
-        await stop(job, promptId, state);
+        await stop(job, submission, state);
         if (state.state === 'running') interruptedAt ??= Date.now();
       }
     }
-    if (job.beginningDueInMs <= 0) await job.noteBeginning();
-    if (dirty && performance.now() - lastWrite >= PROGRESS_MS) {
-      job.note(await job.claim.progress(tracker.progress));
+    if (submission.beginningDueInMs <= 0) await noteBeginning(job);
+    if (submission.hasProgressed && performance.now() - lastWrite >= PROGRESS_MS) {
+      submission.hasProgressed = false;
+      job.note(await job.claim.progress(submission.progress));
       lastWrite = performance.now();
-      dirty = false;
     }
     // A node that cannot be interrupted may take its time.
     const hurryMs = stops > PATIENT_STOPS ? PATIENT_MS : HURRY_MS;
-    const quietMs = Math.min(pollMs, hurry || toStop() ? hurryMs : PROGRESS_MS, job.beginningDueInMs);
+    const quietMs = Math.min(pollMs, hurry || toStop() ? hurryMs : PROGRESS_MS, submission.beginningDueInMs);
     const news = await job.news.next(quietMs, job.signal);
     lookNow = news === undefined ? hurry : await take(news);
     lookNow ||= performance.now() - lastLook >= pollMs;
@@ -110,7 +113,7 @@ export async function followPrompt(job: HeldJob, promptId: string, options: Foll
   async function take(news: JobNews): Promise<boolean> {
     switch (news.type) {
       case 'started':
-        job.began(promptId);
+        began();
         return false;
       case 'attention':
         await job.askLedger();
@@ -128,26 +131,68 @@ export async function followPrompt(job: HeldJob, promptId: string, options: Foll
       case 'reconnected':
         return true;
       case 'preview':
-        previews.offer(news);
+        offerPreview(job, submission, news);
         return false;
       default:
-        dirty = tracker.take(news) || dirty;
-        job.fraction = tracker.progress.fraction;
-        mark(tracker.progress);
+        markProgress(submission.progress);
         return false;
     }
   }
+
+  /** ComfyUI executes it; the first time this is heard it counts as an attempt. */
+  function began(): void {
+    if (!submission.hasBegun) {
+      submission.hasBegun = true;
+      submission.beganAt = Date.now();
+      countAttempt();
+      noteEvent('started');
+    }
+    slot.began();
+  }
+
+  /** ComfyUI executed it to its end, whether or not anybody saw it begin. */
+  function ranToEnd(): void {
+    if (!submission.hasBegun) countAttempt();
+    submission.hasBegun = true;
+    if (submission.beganAt === undefined) return;
+    const ms = Date.now() - submission.beganAt;
+    if (!submission.isAdopted) submission.executedMs = ms;
+    instruments.jobRun.observe(job.labels, Math.max(0, ms) / 1000);
+  }
+
+  function countAttempt(): void {
+    job.attempts += 1;
+    if (job.attempts > 1) return;
+    // The clocks of Redis and of this host may differ by some ms.
+    const ms = Math.max(0, Date.now() - job.record.createdAt);
+    instruments.jobWait.observe(job.labels, ms / 1000);
+  }
+
+  function markProgress({ fraction, node, step }: Progress): void {
+    const passed = Math.floor(fraction * MARKS);
+    if (passed <= marks) return;
+    marks = passed;
+    noteEvent('progress', { fraction, ...(node === null ? {} : { node }), ...(step === null ? {} : { step }) });
+  }
+}
+
+/** Puts on the record that ComfyUI began to execute the submission; does nothing when it is there already. */
+export async function noteBeginning(job: HeldJob): Promise<void> {
+  const { submission } = job;
+  if (submission === undefined || submission.isNoted) return;
+  submission.isNoted = true;
+  job.note(await job.claim.start(submission.promptId));
 }
 
 /** Takes the prompt out of ComfyUI's queue, or interrupts it; does not wait until it has ended. */
-export async function stopPrompt(job: HeldJob, promptId: string): Promise<void> {
-  const state = await whereIs(job, promptId);
-  if (state.state === 'pending' || state.state === 'running') await stop(job, promptId, state);
+export async function stopPrompt(job: HeldJob, submission: Submission): Promise<void> {
+  const state = await whereIs(job, submission);
+  if (state.state === 'pending' || state.state === 'running') await stop(job, submission, state);
 }
 
 async function whereIs(
   job: HeldJob,
-  promptId: string,
+  { promptId }: Submission,
   { likelyEnded = false, onOutage }: { likelyEnded?: boolean; onOutage?: () => void } = {},
 ): Promise<PromptState> {
   const find = () => job.instance.ask((client) => client.find(promptId, job.signal, { likelyEnded }));
@@ -155,7 +200,7 @@ async function whereIs(
 }
 
 /** Harmless when the prompt has moved on meanwhile: then the next look sees it. */
-async function stop(job: HeldJob, promptId: string, { state }: PromptState): Promise<void> {
+async function stop(job: HeldJob, { promptId }: Submission, { state }: PromptState): Promise<void> {
   await patiently(job, () =>
     job.instance.ask((client) =>
       state === 'pending' ? client.deleteQueued([promptId], job.signal) : client.interrupt(promptId, job.signal),

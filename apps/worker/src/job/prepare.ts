@@ -2,10 +2,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { FleetError } from '@comfy-fleet/contracts';
 import { inputName } from '@comfy-fleet/frames';
 import { bindGraph, type Graph } from '@comfy-fleet/workflows';
-import { pause } from '../pause.js';
 import type { Tools } from '../tools.js';
+import { pause } from '../waiting/pause.js';
+import { whileStorageFails } from '../waiting/while-storage-fails.js';
 import type { HeldJob } from './held-job.js';
-import { whileStorageFails } from './while-storage-fails.js';
 
 /** About what a worker takes to delete a file. */
 const DELETING_MS = 20;

@@ -1,5 +1,6 @@
 import type { Preview } from '@comfy-fleet/jobs';
 import type { HeldJob } from './held-job.js';
+import type { Submission } from './submission.js';
 
 /** The largest preview that Redis is given (design: the one exception to no pictures in Redis). */
 const MAX_BYTES = 48 * 1024;
@@ -12,26 +13,16 @@ interface Picture {
   readonly image: Buffer;
 }
 
-/** Passes a job's previews on to those who listen, one a second at most; what comes in between is dropped. */
-export class Previews {
-  readonly #job: HeldJob;
-  #next = 0;
+/** Passes a preview on to those who listen, one a second at most; what comes in between is dropped. */
+export function offerPreview(job: HeldJob, submission: Submission, picture: Picture): void {
+  const now = performance.now();
+  if (now < submission.previewedAt + INTERVAL_MS) return;
+  submission.previewedAt = now;
+  send(job, picture).catch((error: unknown) => job.log.debug('a preview was not passed on', { error }));
+}
 
-  constructor(job: HeldJob) {
-    this.#job = job;
-  }
-
-  offer(picture: Picture): void {
-    const now = performance.now();
-    if (now < this.#next) return;
-    this.#next = now + INTERVAL_MS;
-    this.#send(picture).catch((error: unknown) => this.#job.log.debug('a preview was not passed on', { error }));
-  }
-
-  async #send(picture: Picture): Promise<void> {
-    const { claim } = this.#job;
-    if (await claim.isListenedTo()) await claim.preview(await toPreview(picture));
-  }
+async function send({ claim }: HeldJob, picture: Picture): Promise<void> {
+  if (await claim.isListenedTo()) await claim.preview(await toPreview(picture));
 }
 
 async function toPreview({ contentType, image }: Picture): Promise<Preview> {

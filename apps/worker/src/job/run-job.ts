@@ -1,72 +1,95 @@
 import type { HistoryEntry } from '@comfy-fleet/comfyui';
 import { FleetError } from '@comfy-fleet/contracts';
-import type { Wedge } from '@comfy-fleet/jobs';
+import type { Claim } from '@comfy-fleet/jobs';
 import { noteFacts } from '@comfy-fleet/telemetry';
-import type { Graph } from '@comfy-fleet/workflows';
-import { subjectOf } from '../instance/subject.js';
+import { subjectOf } from '../instance/scope.js';
+import type { Slots } from '../instance/slots.js';
 import type { PromptOutcome } from '../reporting/instruments.js';
 import type { Tools } from '../tools.js';
-import { adoptJob } from './adopt.js';
+import { unlessCanceled } from '../waiting/unless-canceled.js';
+import { adopt } from './adopt.js';
+import { apply, letGo } from './apply.js';
 import { collectFrames, dropLeftFrames } from './collect.js';
-import { type End, followPrompt, stopPrompt } from './follow.js';
-import type { HeldJob } from './held-job.js';
+import { decide } from './decide.js';
+import { gatherFacts } from './facts.js';
+import { type End, follow, noteBeginning, stopPrompt } from './follow.js';
+import { HeldJob } from './held-job.js';
 import { deleteInput, deleteOutputs } from './leftovers.js';
-import { ProgressTracker } from './progress-tracker.js';
-import { settleJob } from './settle.js';
 import { Canceled } from './signals.js';
-import { inAttempt, inCollecting } from './spans.js';
-import { type Submitted, submitJob } from './submit.js';
-import { unlessCanceled } from './unless-canceled.js';
+import { inAttempt, inCollecting, noteWait } from './spans.js';
+import type { Submission } from './submission.js';
+import { submit } from './submit.js';
 
 /**
- * A claimed job's whole way: adopt or submit, follow, collect, finish. Never throws: it ends the job, gives it back, or
- * lets go of it. `changed` is called when a place on a GPU has become free.
+ * The life of a claimed job: adopted or submitted, followed, collected, finished; where that fails, what is decided about it.
+ * It takes a slot at once, before anything is waited for. Never throws: the job is ended, given back, or let go of.
  */
-export async function runJob(job: HeldJob, tools: Tools, changed: () => void): Promise<void> {
-  for (let again = true; again; ) {
-    try {
-      await inAttempt(job, () => runOnce(job, tools, changed));
-      again = false;
-    } catch (error) {
-      again = await settleJob(job, error, tools);
-    }
-    job.unwatch();
-    changed();
+export async function runJob(claim: Claim, slots: Slots, tools: Tools): Promise<void> {
+  const job = new HeldJob(claim, slots, tools.log, tools.ending);
+  if (claim.record.submissions === 0) noteWait(job);
+  try {
+    for (let again = true; again; tools.changed()) again = await tryOnce(job, tools);
+    await cleanUpInput(job, tools);
+  } finally {
+    job.slot.leave();
+    tools.changed();
   }
-  await cleanUpInput(job, tools);
 }
 
-async function runOnce(job: HeldJob, tools: Tools, changed: () => void): Promise<void> {
-  const adopted = await adoptJob(job, tools);
-  // It came to this lane for what it had left here; a new submission goes where the queue has it go, if anywhere now.
+/** Answers whether it is to run again. */
+async function tryOnce(job: HeldJob, tools: Tools): Promise<boolean> {
+  try {
+    await inAttempt(job, () => run(job, tools));
+    return false;
+  } catch (error) {
+    return await settle(job, error, tools);
+  }
+}
+
+async function settle(job: HeldJob, error: unknown, tools: Tools): Promise<boolean> {
+  try {
+    return await apply(job, decide(error, await gatherFacts(job, error, tools)), error, tools);
+  } catch (second) {
+    letGo(job, second);
+    return false;
+  }
+}
+
+async function run(job: HeldJob, tools: Tools): Promise<void> {
+  const adopted = job.left === undefined ? undefined : await adopt(job, tools);
+  // It came here for what it had left here; a new submission goes where the queue has it go, if anywhere now.
   if (adopted === 'gone') return job.claim.release(0);
   await refuseKiller(job, adopted, tools);
-  const { promptId, graph } = adopted ?? (await submitJob(job, tools));
-  const end = await followPrompt(job, promptId, {
-    tracker: new ProgressTracker(graph, job.record.request.steps, adopted && job.record.progress.fraction),
+  const submission = adopted ?? (await submit(job, tools));
+
+  const end = await follow(job, submission, {
+    instruments: tools.instruments,
     pollMs: tools.pollMs,
-    deadlineMs: deadlineMs(job, tools),
+    deadlineMs: tools.workflows.profiles[job.record.lod].deadlineSeconds * 1000,
     // What another process was waiting for in vain is not waited for again.
     graceMs: job.instance.health.state === 'wedged' ? 0 : tools.interruptGraceMs,
-    look: adopted !== undefined,
   });
   tools.instruments.prompts.inc({ instance: job.instance.name, outcome: outcomeOf(end, job) });
-  if (end.state === 'deaf') await giveUp(job, { promptId, since: end.since, node: nodeOf(job, graph) }, tools);
+  if (end.state === 'deaf') await giveUp(job, submission, end.since, tools);
   if (job.cancelRequested) throw new Canceled();
-  const entry = entryOrThrow(job, end);
+  const entry = entryOrThrow(job, submission, end);
   await wentWell(job, tools);
-  job.endTakeBack();
-  job.lane.leaveGpu(job);
-  changed();
-  await inCollecting(() => finish(job, promptId, entry, tools));
+
+  job.slot.leaveGpu();
+  tools.changed();
+  await inCollecting(() => collectAndFinish(job, submission, entry, tools));
 }
 
-/** The instance did it, and so those are at fault where it failed before. */
-async function wentWell({ record, instance }: HeldJob, { tellOpinion }: Tools): Promise<void> {
-  instance.health.jobSucceeded(subjectOf(record));
-  const failedOn = new Set(record.faults.map((fault) => fault.instance));
-  failedOn.delete(instance.name);
-  for (const name of failedOn) await tellOpinion({ instance: name, job: record.id, verdict: 'succeeded' });
+/** A job under which workers died again and again ends here, and so does what ComfyUI has of it. */
+async function refuseKiller(job: HeldJob, adopted: Submission | undefined, { maxWorkerDeaths }: Tools): Promise<void> {
+  if (job.record.deaths < maxWorkerDeaths || job.cancelRequested) return;
+  if (adopted !== undefined) {
+    await stopPrompt(job, adopted);
+    // It may hear of that late, or never.
+    adopted.isInDoubt = true;
+  }
+  const detail = `The worker died ${job.record.deaths} times while it held this job, so it is not tried again.`;
+  throw new FleetError('worker_killed', detail);
 }
 
 function outcomeOf(end: End, { cancelRequested }: HeldJob): PromptOutcome {
@@ -82,60 +105,25 @@ function outcomeOf(end: End, { cancelRequested }: HeldJob): PromptOutcome {
   }
 }
 
-/** What it executes, by its class. */
-function nodeOf({ heard: { node } }: HeldJob, graph: Graph): string | null {
-  return node === undefined ? null : (graph[node]?.class_type ?? node);
-}
-
 /** Its job ends without it. Noted before that: whoever has this instance next is to know what goes on in it. */
-async function giveUp(job: HeldJob, wedge: Omit<Wedge, 'instance'>, tools: Tools): Promise<void> {
-  job.isInDoubt = true;
-  await tools.noteWedge({ instance: job.instance.name, ...wedge });
-}
-
-/** However the job ended. One that is still open uses the picture itself. */
-async function cleanUpInput(job: HeldJob, { sharedInputs }: Tools): Promise<void> {
-  const { input } = job.record.request;
-  if (input === undefined) return;
-  await deleteInput(job.instance.folders, input.sha256, sharedInputs.deleteUnused).catch((error: unknown) =>
-    job.log.warn('a picture could not be deleted from the input folder of ComfyUI', { error }),
-  );
-}
-
-/** The pictures are stored: that ComfyUI keeps its own is no reason for the job to fail. */
-async function cleanUp(job: HeldJob, { outputs }: HistoryEntry): Promise<void> {
-  await deleteOutputs(job.instance.folders, outputs).catch((error: unknown) =>
-    job.log.warn('pictures could not be deleted from the output folder of ComfyUI', { error }),
-  );
-}
-
-/** A job under which workers died again and again ends here, and so does what ComfyUI has of it. */
-async function refuseKiller(job: HeldJob, adopted: Submitted | undefined, { maxWorkerDeaths }: Tools): Promise<void> {
-  if (job.record.deaths < maxWorkerDeaths || job.cancelRequested) return;
-  if (adopted !== undefined) await stopPrompt(job, adopted.promptId);
-  // It may hear of that late, or never.
-  job.isInDoubt = adopted !== undefined;
-  const detail = `The worker died ${job.record.deaths} times while it held this job, so it is not tried again.`;
-  throw new FleetError('worker_killed', detail);
-}
-
-function deadlineMs(job: HeldJob, { workflows }: Tools): number {
-  return workflows.profiles[job.record.lod].deadlineSeconds * 1000;
+async function giveUp(job: HeldJob, submission: Submission, since: number, tools: Tools): Promise<void> {
+  const { promptId, heard, graph } = submission;
+  submission.isInDoubt = true;
+  const node = heard.node === undefined ? null : (graph[heard.node]?.class_type ?? heard.node);
+  await tools.noteWedge({ instance: job.instance.name, promptId, since, node });
 }
 
 /** The history entry of a prompt that ComfyUI ran to its end; throws why it did not. */
-function entryOrThrow(job: HeldJob, end: End): HistoryEntry {
-  const { name } = job.instance;
+function entryOrThrow(job: HeldJob, submission: Submission, end: End): HistoryEntry {
   if (end.state === 'deaf') {
     const detail =
       'The execution took longer than its level of detail allows. It was interrupted, does not hear of it, and was given up.';
     throw new FleetError('timed_out', detail);
   }
   if (end.state === 'absent') {
-    job.instanceDied = end.died;
-    if (end.died && job.hasBegun) job.kills += 1;
+    submission.instanceDied = end.died;
     const why = end.died ? 'was restarted while it had the prompt' : 'forgot the prompt';
-    throw new FleetError('prompt_lost', `The instance ${name} ${why}.`);
+    throw new FleetError('prompt_lost', `The instance ${job.instance.name} ${why}.`);
   }
   if (end.entry.outcome === 'success') {
     return end.entry;
@@ -149,26 +137,55 @@ function entryOrThrow(job: HeldJob, end: End): HistoryEntry {
   throw end.entry.error ?? new FleetError('node_execution_error', 'The workflow failed; ComfyUI gave no reason.');
 }
 
-async function finish(job: HeldJob, promptId: string, entry: HistoryEntry, tools: Tools): Promise<void> {
-  const { executedMs } = job;
-  const start = job.heard.ended ?? performance.now();
-  job.isCollecting = true;
+/** The instance did it, and so those are at fault where it failed before. */
+async function wentWell({ record, instance }: HeldJob, { tellOpinion }: Tools): Promise<void> {
+  instance.health.jobSucceeded(subjectOf(record));
+  const failedOn = new Set(record.faults.map((fault) => fault.instance));
+  failedOn.delete(instance.name);
+  for (const name of failedOn) await tellOpinion({ instance: name, job: record.id, verdict: 'succeeded' });
+}
+
+async function collectAndFinish(
+  job: HeldJob,
+  submission: Submission,
+  entry: HistoryEntry,
+  tools: Tools,
+): Promise<void> {
+  const { promptId, executedMs } = submission;
+  const start = submission.heard.ended ?? performance.now();
+  job.mayHaveStored = true;
   const images = await unlessCanceled(
     job,
     (signal) => collectFrames(job, entry, tools, signal),
     async () => {
-      await job.noteBeginning();
+      await noteBeginning(job);
       job.note(await job.claim.collect());
     },
   );
   const became = await job.claim.finish({ status: 'succeeded', images, executedMs }, promptId);
   noteFacts({ 'comfy_fleet.job.status': became });
   if (became !== 'superseded') {
-    job.lane.ended(became);
+    job.slot.became = became;
     if (became === 'succeeded') {
       tools.instruments.jobCollect.observe(job.labels, (performance.now() - start) / 1000);
     } else await dropLeftFrames(job, tools);
-    await cleanUp(job, entry);
+    await cleanUpOutputs(job, entry);
   }
   job.log.info('job ended', { status: became, images: images.length });
+}
+
+/** The pictures are stored: that ComfyUI keeps its own is no reason for the job to fail. */
+async function cleanUpOutputs(job: HeldJob, { outputs }: HistoryEntry): Promise<void> {
+  await deleteOutputs(job.instance.folders, outputs).catch((error: unknown) =>
+    job.log.warn('pictures could not be deleted from the output folder of ComfyUI', { error }),
+  );
+}
+
+/** However the job ended. One that is still open uses the picture itself. */
+async function cleanUpInput(job: HeldJob, { sharedInputs }: Tools): Promise<void> {
+  const { input } = job.record.request;
+  if (input === undefined) return;
+  await deleteInput(job.instance.folders, input.sha256, sharedInputs.deleteUnused).catch((error: unknown) =>
+    job.log.warn('a picture could not be deleted from the input folder of ComfyUI', { error }),
+  );
 }

@@ -1,34 +1,27 @@
 import { SubmissionUnknown } from '@comfy-fleet/comfyui';
 import { FleetError, newId } from '@comfy-fleet/contracts';
-import type { Graph } from '@comfy-fleet/workflows';
-import { canRun } from '../claiming/can-run.js';
-import { pause } from '../pause.js';
+import { noteEvent } from '@comfy-fleet/telemetry';
+import { canRun } from '../instance/can-run.js';
 import type { Tools } from '../tools.js';
+import { patiently } from '../waiting/patiently.js';
+import { pause } from '../waiting/pause.js';
 import type { HeldJob } from './held-job.js';
-import { patiently } from './patiently.js';
 import { prepareGraph } from './prepare.js';
 import { Unable } from './signals.js';
-
-export interface Submitted {
-  readonly promptId: string;
-  readonly graph: Graph;
-}
+import type { Submission } from './submission.js';
 
 /**
  * Gives the job to its instance under a new prompt id, which is on the record before ComfyUI is asked. Throws what the
  * instance says against it; then nothing of it is in ComfyUI.
  */
-export async function submitJob(job: HeldJob, tools: Tools): Promise<Submitted> {
+export async function submit(job: HeldJob, tools: Tools): Promise<Submission> {
   const promptId = newId();
   const graph = await prepareGraph(job, promptId, tools);
   if (tools.logPrompts) {
     const { prompt, negativePrompt } = job.record.request;
     job.log.info('job is submitted', { prompt_id: promptId, prompt, negative_prompt: negativePrompt });
   }
-  const waitMs = job.lane.waitOf(job);
-  const expectedStart = waitMs === undefined ? undefined : Date.now() + waitMs;
-  job.noteOrStop(await job.claim.submit(promptId, job.instance.name, expectedStart));
-  job.watch(promptId);
+  const submission = await job.submit(promptId, graph);
   try {
     await job.instance.ask((client) =>
       client.submit(graph, { promptId, clientId: job.instance.clientId, signal: job.signal }),
@@ -38,8 +31,9 @@ export async function submitJob(job: HeldJob, tools: Tools): Promise<Submitted> 
     if (!(error instanceof SubmissionUnknown) || !(await arrived(job, promptId))) throw error;
     job.log.warn('submission had an unknown outcome; ComfyUI has it', { prompt_id: promptId, error });
   }
-  job.submitted();
-  return { promptId, graph };
+  noteEvent('submitted');
+  submission.submittedAt = performance.now();
+  return submission;
 }
 
 /** Whether the refusal is the instance's fault: a model or a node went since it was asked what it has. */

@@ -1,16 +1,16 @@
 import type { InstanceAnnouncement, WorkerAnnouncement } from '@comfy-fleet/contracts';
-import type { Lane } from '../instance/lanes.js';
+import type { Slots } from '../instance/slots.js';
 
 /** What a worker says of itself, see WorkerAnnouncement. */
 export function announcement(
   worker: Pick<WorkerAnnouncement, 'name' | 'startedAt' | 'pools' | 'draining' | 'storeFault'>,
-  lanes: readonly Lane[],
+  allSlots: readonly Slots[],
 ): WorkerAnnouncement {
-  return { ...worker, seenAt: Date.now(), instances: lanes.map(describe) };
+  return { ...worker, seenAt: Date.now(), instances: allSlots.map(describe) };
 }
 
-function describe(lane: Lane): InstanceAnnouncement {
-  const { instance, running } = lane;
+function describe(slots: Slots): InstanceAnnouncement {
+  const { instance, running, meter } = slots;
   const { state, since, reason } = instance.health;
   return {
     name: instance.name,
@@ -20,13 +20,14 @@ function describe(lane: Lane): InstanceAnnouncement {
     reason,
     rests: instance.health.rests,
     vram: instance.vram,
-    drains: lane.drains,
-    running: running === undefined ? null : { job: running.record.id, since: running.beganAt ?? Date.now() },
-    waiting: lane.waiting.map(({ record }) => record.id),
-    collecting: lane.collecting.map(({ record }) => record.id),
-    busyShare: Math.round(lane.busy.share(performance.now()) * 1000) / 1000,
-    done: lane.done,
-    failed: lane.failed,
+    drains: slots.drains,
+    running:
+      running === undefined ? null : { job: running.record.id, since: running.submission?.beganAt ?? Date.now() },
+    waiting: slots.waiting.map(({ record }) => record.id),
+    collecting: slots.collecting.map(({ record }) => record.id),
+    busyShare: Math.round(meter.busy.share(performance.now()) * 1000) / 1000,
+    done: slots.done,
+    failed: slots.failed,
     checkpoint: instance.checkpoint ?? null,
     cleansOutputs: instance.folders.output !== undefined,
     cleansInputs: instance.folders.input !== undefined,

@@ -17,10 +17,10 @@ import type { StoreWatch } from '../store-watch.js';
 const OUTCOMES = ['succeeded', 'failed', 'interrupted', 'removed', 'lost', 'wedged'] as const;
 export type PromptOutcome = (typeof OUTCOMES)[number];
 
-/** What is shown of a lane. */
+/** What is shown of an instance. */
 interface Shown {
   readonly instance: Pick<Instance, 'name' | 'health'>;
-  readonly busy: Pick<BusyMeter, 'total'>;
+  readonly meter: { readonly busy: Pick<BusyMeter, 'total'> };
 }
 
 /** What a worker counts and measures. Instances are few and named by their worker; nothing here is named by a job. */
@@ -34,8 +34,8 @@ export interface Instruments {
   readonly retries: Counter<'code'>;
   readonly faults: Counter<'instance' | 'code'>;
   readonly transitions: Counter<'instance' | 'to'>;
-  /** Shows how the lanes stand, and whether pictures can be stored, from now on. */
-  watch(lanes: readonly Shown[], store: Pick<StoreWatch, 'fault'>): void;
+  /** Shows how the instances stand, and whether pictures can be stored, from now on. */
+  watch(instances: readonly Shown[], store: Pick<StoreWatch, 'fault'>): void;
 }
 
 export function createInstruments(metrics: Metrics): Instruments {
@@ -125,8 +125,8 @@ export function createInstruments(metrics: Metrics): Instruments {
     }),
     faults,
     transitions,
-    watch: (lanes, store) => {
-      for (const { instance } of lanes) {
+    watch: (instances, store) => {
+      for (const { instance } of instances) {
         // A rate needs the zero from which it rose.
         for (const outcome of OUTCOMES) prompts.inc({ instance: instance.name, outcome }, 0);
         for (const code of Object.keys(KINDS)) faults.inc({ instance: instance.name, code }, 0);
@@ -137,7 +137,7 @@ export function createInstruments(metrics: Metrics): Instruments {
         storing.set(store.fault === undefined ? 1 : 0);
         busy.reset();
         rests.reset();
-        for (const { instance, busy: meter } of lanes) {
+        for (const { instance, meter } of instances) {
           up.set({ instance: instance.name }, instance.health.state === 'up' ? 1 : 0);
           for (const state of INSTANCE_STATES) {
             states.set({ instance: instance.name, state }, instance.health.state === state ? 1 : 0);
@@ -148,7 +148,7 @@ export function createInstruments(metrics: Metrics): Instruments {
             );
             rests.set({ instance: instance.name, scope, code: own.at(-1)?.code ?? 'none' }, own.length);
           }
-          busy.inc({ instance: instance.name }, meter.total(performance.now()) / 1000);
+          busy.inc({ instance: instance.name }, meter.busy.total(performance.now()) / 1000);
         }
       });
     },

@@ -1,8 +1,7 @@
 import type { Abilities, InstanceAnnouncement, WorkerAnnouncement } from '@comfy-fleet/contracts';
 import { type InstanceFault, instancesServing, type JobRecord, type WorkerLedger } from '@comfy-fleet/jobs';
 import { findLacks, type Workflows } from '@comfy-fleet/workflows';
-import { covers } from '../instance/scope.js';
-import { subjectOf } from '../instance/subject.js';
+import { covers, subjectOf } from '../instance/scope.js';
 
 /** How many instances of the fleet can try a job now, where it has not failed according to `faults`. */
 export type WhoElse = (record: JobRecord, faults: readonly InstanceFault[]) => Promise<number>;
@@ -29,4 +28,12 @@ export function createWhoElse(
 
 function takes({ state, drains, rests = [] }: InstanceAnnouncement, record: JobRecord): boolean {
   return state === 'up' && !drains && !rests.some(({ scope }) => covers(scope, subjectOf(record)));
+}
+
+/** The most memory of any instance of the pool that is up or rests, and is not drained, in bytes. */
+export function largestVram(workers: readonly WorkerAnnouncement[], pool: string): number {
+  const up = instancesServing(workers, pool).filter(
+    ({ state, drains }) => (state === 'up' || state === 'resting') && !drains,
+  );
+  return Math.max(0, ...up.map(({ vram }) => vram));
 }

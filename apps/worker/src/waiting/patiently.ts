@@ -1,7 +1,7 @@
 import { OutputMissing } from '@comfy-fleet/comfyui';
 import { FleetError } from '@comfy-fleet/contracts';
-import { pause } from '../pause.js';
-import type { HeldJob } from './held-job.js';
+import type { HeldJob } from '../job/held-job.js';
+import { pause } from './pause.js';
 
 const RETRY_MS = 250;
 /** How long a prompt is waited for on an instance that cannot be reached. A ComfyUI restart takes 4 s (recorded). */

@@ -3,7 +3,7 @@ import type { ErrorCode } from '@comfy-fleet/contracts';
 /**
  * What a worker does about a failed job: `fail` it; run it `again`, as long as it has attempts left; send it
  * `elsewhere`, which costs no attempt when ComfyUI never began it; make `room` on the GPU and run it again; ask for a
- * second `opinion`, since the instance may be at fault.
+ * second `opinion`, since the instance may be at fault; `let go` of it, for the next claim to find.
  *
  * | reaction | where | how often | after |
  * |---|---|---|---|
@@ -11,9 +11,10 @@ import type { ErrorCode } from '@comfy-fleet/contracts';
  * | again | another instance, if there is one | MAX_ATTEMPTS executions; MAX_INSTANCE_DEATHS if the instance died under it | 1 s, doubling |
  * | elsewhere | another instance, if there is one | MAX_REFUSALS times | 1 s, doubling |
  * | room | the same instance, then the one with most memory | once each | at once |
+ * | let go | | | the job's lock has run out |
  * | opinion | as second-opinion.ts rules | | at once, or after the instance's rest |
  */
-export type Reaction = 'fail' | 'again' | 'elsewhere' | 'room' | 'opinion';
+type Reaction = 'fail' | 'let go' | 'again' | 'elsewhere' | 'room' | 'opinion';
 
 /** One row per code, so that a new code cannot be forgotten. Codes of requests never reach a job: they fail it. */
 export const REACTIONS: Readonly<Record<ErrorCode, Reaction>> = {
@@ -34,6 +35,8 @@ export const REACTIONS: Readonly<Record<ErrorCode, Reaction>> = {
   prompt_lost: 'again',
   instance_unreachable: 'elsewhere',
   comfyui_error: 'elsewhere',
+  // What the ledger refused to write now, the next claim writes: it adopts what ComfyUI has.
+  queue_unavailable: 'let go',
   // requests
   unauthorized: 'fail',
   forbidden: 'fail',
@@ -65,17 +68,4 @@ export const REACTIONS: Readonly<Record<ErrorCode, Reaction>> = {
   no_able_instance: 'fail',
   queue_full: 'fail',
   internal_error: 'fail',
-  queue_unavailable: 'fail',
 };
-
-const FIRST_BACKOFF_MS = 1000;
-const LONGEST_BACKOFF_MS = 30_000;
-
-/**
- * Pause before attempt number `attempt + 1`: doubling, with jitter of half up or down so that jobs do not come in
- * waves.
- */
-export function backoffMs(attempt: number, random: () => number = Math.random): number {
-  const base = Math.min(FIRST_BACKOFF_MS * 2 ** Math.max(0, attempt - 1), LONGEST_BACKOFF_MS);
-  return Math.round(base * (0.5 + random()));
-}

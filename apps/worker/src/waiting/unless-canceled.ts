@@ -1,5 +1,5 @@
-import type { HeldJob } from './held-job.js';
-import { Canceled } from './signals.js';
+import type { HeldJob } from '../job/held-job.js';
+import { Canceled } from '../job/signals.js';
 
 /** Given as the reason, since making a DOMException costs more than the rest of the abort. */
 const OVER = new Error('the work is over');

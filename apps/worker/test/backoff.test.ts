@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { backoffMs } from '../src/job/failures.js';
+import { backoffMs } from '../src/waiting/backoff.js';
 
 it('doubles the pause with every attempt up to half a minute, with jitter of half up or down', () => {
   const pauses = (random: number) => [1, 2, 3, 6, 20].map((attempt) => backoffMs(attempt, () => random));

@@ -1,8 +1,8 @@
 import { FleetError } from '@comfy-fleet/contracts';
-import { pause } from '../pause.js';
+import type { HeldJob } from '../job/held-job.js';
 import type { Tools } from '../tools.js';
-import { backoffMs } from './failures.js';
-import type { HeldJob } from './held-job.js';
+import { backoffMs } from './backoff.js';
+import { pause } from './pause.js';
 
 /** Between two looks whether a place that took no pictures does again. */
 const CLOSED_MS = 500;

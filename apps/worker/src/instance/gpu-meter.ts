@@ -1,0 +1,46 @@
+import type { JobRecord } from '@comfy-fleet/jobs';
+import type { Instruments } from '../reporting/instruments.js';
+import { BusyMeter } from './busy-meter.js';
+import { Handovers } from './handovers.js';
+import { Pace } from './pace.js';
+
+/** Measures how an instance spends its time: executing, standing still between two prompts, loading other checkpoints. */
+export class GpuMeter {
+  /** In which share of the last minute it executed. */
+  readonly busy = new BusyMeter(performance.now());
+  readonly pace = new Pace();
+  readonly #handovers = new Handovers();
+  readonly #instance: string;
+  readonly #instruments: Instruments;
+  /** Of the prompt that began last. */
+  #checkpoint: string | undefined;
+
+  constructor(instance: string, instruments: Instruments) {
+    this.#instance = instance;
+    this.#instruments = instruments;
+  }
+
+  /** It can be given nothing now, or could not until now. */
+  wasOut(): void {
+    this.#handovers.wasOut(performance.now());
+  }
+
+  /** The pool has nothing for it. */
+  hadNothing(pool: string): void {
+    this.#handovers.hadNothing(pool, performance.now());
+  }
+
+  /** A prompt has begun at `at`, by performance.now(). */
+  began({ pool, request: { checkpoint } }: JobRecord, at: number): void {
+    const labels = { instance: this.#instance };
+    const gapMs = this.#handovers.began(pool, at);
+    if (gapMs !== undefined) this.#instruments.gaps.observe(labels, gapMs / 1000);
+    if (this.#checkpoint !== undefined && this.#checkpoint !== checkpoint) this.#instruments.switches.inc(labels);
+    this.#checkpoint = checkpoint;
+  }
+
+  /** A prompt has ended at `at`, though its follower may not have said so yet. */
+  ended(at: number): void {
+    this.#handovers.ended(at);
+  }
+}

@@ -1,0 +1,117 @@
+import type { FleetError } from '@comfy-fleet/contracts';
+import { subjectOf } from '../instance/scope.js';
+import type { Tools } from '../tools.js';
+import { dropLeftFrames } from './collect.js';
+import type { Decision } from './decide.js';
+import type { HeldJob } from './held-job.js';
+import { loseSubmission } from './lose.js';
+import { Superseded } from './signals.js';
+
+/** Does what was decided because of `error`. Answers whether the job is to run again under this claim. */
+export async function apply(job: HeldJob, decision: Decision, error: unknown, tools: Tools): Promise<boolean> {
+  if ('blame' in decision && decision.blame !== undefined) blame(job, decision.blame);
+  switch (decision.what) {
+    case 'let go':
+      letGo(job, error);
+      return false;
+    case 'move':
+      return move(job, tools);
+    case 'leave':
+      job.log.info('giving the job back', { prompt_id: job.submission?.promptId });
+      await job.claim.release(0);
+      return false;
+    case 'end as canceled':
+      await finishCanceled(job, tools);
+      return false;
+    case 'fail':
+      for (const instance of decision.alikeOn ?? []) {
+        await tools.tellOpinion({ instance, job: job.record.id, verdict: 'alike' });
+      }
+      await finishFailed(job, decision.error, decision.inDoubt === true, tools);
+      return false;
+    case 'again':
+    case 'release':
+      return tryAgain(job, decision, error, tools);
+  }
+}
+
+/** Forgets the job as it is: what the ledger refused to write now, the next claim writes; it adopts what ComfyUI has. */
+export function letGo(job: HeldJob, error: unknown): void {
+  if (error instanceof Superseded) job.log.warn('another claim has the job; letting go of it');
+  else job.log.error('job could not be settled; it is handed out again', { error });
+  job.claim.letGo();
+}
+
+function blame({ record, instance }: HeldJob, { code, detail }: FleetError): void {
+  const failure = { code, print: code, error: detail, scope: {}, certain: false };
+  instance.health.jobFailed(subjectOf(record), failure);
+}
+
+async function move(job: HeldJob, tools: Tools): Promise<boolean> {
+  tools.instruments.prompts.inc({ instance: job.instance.name, outcome: 'removed' });
+  await loseSubmission(job, 'taken_back', tools);
+  // Only now: until it is there, the slots are kept for it.
+  const target = job.slot.endTakeBack();
+  if (job.cancelRequested) {
+    await finishCanceled(job, tools);
+    return false;
+  }
+  if (target === undefined || !target.isOpen) {
+    job.log.debug('job goes back into the queue, for an idle instance or because its time is up');
+    await job.claim.release(0);
+    return false;
+  }
+  job.log.debug('job moves to an idle instance', { to: target.instance.name });
+  job.moveTo(target);
+  return true;
+}
+
+type Retry = Extract<Decision, { what: 'again' | 'release' }>;
+
+async function tryAgain(
+  job: HeldJob,
+  { what, why, because, code, delayMs, faults }: Retry,
+  error: unknown,
+  tools: Tools,
+) {
+  const { instance, slot, attempts } = job;
+  if (what === 'again') {
+    job.ooms += 1;
+    await instance.ask((client) => client.free({ unloadModels: true, freeMemory: true }, job.signal));
+    instance.loaded(undefined);
+  }
+  job.log.warn('job is not done yet', { because, attempts, delay_ms: delayMs, error });
+  tools.instruments.retries.inc({ code });
+  await loseSubmission(job, why, tools, faults);
+  // No longer when an operator is draining it.
+  if (what === 'again' && slot.slots.isOpen) return true;
+  await job.claim.release(delayMs);
+  return false;
+}
+
+async function finishCanceled(job: HeldJob, tools: Tools): Promise<void> {
+  const inDoubt = job.submission?.isInDoubt === true;
+  const became = await job.claim.finish({ status: 'canceled', inDoubt }, executed(job));
+  if (became !== 'superseded') await dropLeftFrames(job, tools);
+  job.log.info('job ended', { status: became });
+}
+
+async function finishFailed(job: HeldJob, error: FleetError, inDoubt: boolean, tools: Tools): Promise<void> {
+  const { code, detail, nodeId = null } = error;
+  const outcome = {
+    status: 'failed',
+    error: { code, detail, nodeId },
+    inDoubt: inDoubt || job.submission?.isInDoubt === true,
+  } as const;
+  const became = await job.claim.finish(outcome, executed(job));
+  if (became !== 'superseded') {
+    job.slot.became = became;
+    await dropLeftFrames(job, tools);
+  }
+  job.log.warn('job ended', { status: became, error });
+}
+
+/** The prompt id for `finish`, if ComfyUI began to execute it. */
+function executed({ submission }: HeldJob): string | undefined {
+  return submission?.hasBegun ? submission.promptId : undefined;
+}

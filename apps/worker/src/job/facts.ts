@@ -1,0 +1,94 @@
+import { FleetError } from '@comfy-fleet/contracts';
+import type { InstanceFault } from '@comfy-fleet/jobs';
+import { type Scope, subjectOf } from '../instance/scope.js';
+import type { Tools } from '../tools.js';
+import type { HeldJob } from './held-job.js';
+import { type FaultCode, KINDS, MOST_FAULTS, printOf } from './second-opinion.js';
+
+/** What is known of a job that was stopped on its way, to decide by. */
+export interface Facts {
+  /** ComfyUI began to execute its submission. */
+  readonly hasBegun: boolean;
+  /** The instance died, or was restarted, while it had the submission. */
+  readonly instanceDied: boolean;
+  /** Submissions that began executing, this one included. */
+  readonly attempts: number;
+  /** Times that instances refused or lost it before it began; this one is not among them. */
+  readonly refusals: number;
+  /** Instances that died while they executed it, before this one. */
+  readonly kills: number;
+  /** Times that the GPU ran out of memory under it, this one included if it did. */
+  readonly ooms: number;
+  /** Another instance of its pool has more memory. */
+  readonly hasLargerElsewhere: boolean;
+  /** Of an error that may be the instance's fault. */
+  readonly fault: FaultFacts | undefined;
+  readonly limits: Pick<Tools, 'maxAttempts' | 'maxRefusals' | 'maxInstanceDeaths'>;
+}
+
+export interface FaultFacts {
+  /** Those on its record and, last, this one. */
+  readonly faults: readonly InstanceFault[];
+  /** How many instances can try it where it has not failed. */
+  readonly others: number;
+  /** In how many ms nothing keeps it from being tried here again. */
+  readonly restMs: number;
+}
+
+type Asking = Facts['limits'] & Pick<Tools, 'whoElse' | 'largestVram' | 'instruments'>;
+
+type FaultError = FleetError & { readonly code: FaultCode };
+
+/** Finds out what is needed to decide about the job, and has its instance take note of what may be its fault. */
+export async function gatherFacts(job: HeldJob, error: unknown, tools: Asking): Promise<Facts> {
+  const { record, submission } = job;
+  const isOutOfMemory = error instanceof FleetError && error.code === 'out_of_memory';
+  const ooms = job.ooms + (isOutOfMemory ? 1 : 0);
+  return {
+    hasBegun: submission?.hasBegun === true,
+    instanceDied: submission?.instanceDied === true,
+    attempts: job.attempts,
+    refusals: record.refusals,
+    kills: record.kills,
+    ooms,
+    hasLargerElsewhere: isOutOfMemory && ooms === 2 && job.instance.vram < (await tools.largestVram(record.pool)),
+    fault: isFault(error) ? await noteFault(job, error, tools) : undefined,
+    limits: tools,
+  };
+}
+
+function isFault(error: unknown): error is FaultError {
+  return error instanceof FleetError && Object.hasOwn(KINDS, error.code);
+}
+
+/** It failed for what may be its instance's fault. */
+async function noteFault(
+  { record, instance }: HeldJob,
+  error: FaultError,
+  { whoElse, instruments }: Asking,
+): Promise<FaultFacts> {
+  const { code } = error;
+  const kind = KINDS[code];
+  const subject = subjectOf(record);
+  const fault = { instance: instance.name, code, print: printOf(error), suspect: instance.health.isSuspectOf(subject) };
+  const faults = [...record.faults, fault].slice(-MOST_FAULTS);
+  const scope = scopeOf(code, subject.workflow);
+  const note = (certain: boolean) => {
+    const scoped = scope === undefined ? {} : { scope };
+    instance.health.jobFailed(subject, { print: fault.print, code, error: error.detail, certain, ...scoped });
+  };
+  instruments.faults.inc({ instance: instance.name, code });
+  // What nobody else could try better is no reason to keep it from this instance.
+  const dependsOnOthers = kind.certain && !kind.waits;
+  // Before anything is waited for: of two jobs that fail at once only the first may find an instance that is not suspect.
+  if (!dependsOnOthers) note(kind.certain);
+  const others = await whoElse(record, faults);
+  if (dependsOnOthers) note(others > 0);
+  return { faults, others, restMs: instance.health.restMs(subject) };
+}
+
+/** What such an error says to be out of order; undefined when only what it has in common with others can tell. */
+function scopeOf(code: FaultCode, workflow: string): Scope | undefined {
+  if (code === 'gpu_failed' || code === 'instance_io_failed') return {};
+  return code === 'library_missing' ? { workflow } : undefined;
+}

@@ -1,0 +1,110 @@
+import type { Progress } from '@comfy-fleet/jobs';
+import { noteFacts } from '@comfy-fleet/telemetry';
+import type { Graph } from '@comfy-fleet/workflows';
+import type { Instance, PromptNews } from '../instance/instance.js';
+import { ProgressTracker } from './progress-tracker.js';
+
+/** An execution shorter than this is noted with its end, in one step: nobody could have seen it run. */
+const NOTE_MS = 20;
+
+interface SubmissionOptions {
+  readonly promptId: string;
+  readonly graph: Graph;
+  /** Stands for the nodes with steps until they tell themselves. */
+  readonly expectedSteps: number;
+  readonly instance: Instance;
+  /** Every piece of news of it, after this object has taken note. */
+  readonly onNews: (news: PromptNews) => void;
+  /** What is on the record of one that an earlier claim made. */
+  readonly adopted?: { readonly startedAt: number | null; readonly fraction: number };
+}
+
+/** One prompt that one ComfyUI is given: what is known of it, from before ComfyUI is asked until it has nothing of it. */
+export class Submission {
+  readonly promptId: string;
+  readonly graph: Graph;
+  /** An earlier claim made it. */
+  readonly isAdopted: boolean;
+  /** When ComfyUI had it, by performance.now(); undefined before. */
+  submittedAt: number | undefined;
+  /** ComfyUI executes it, or did. */
+  hasBegun: boolean;
+  /** When it began, in ms since 1970 by our clock; undefined when nobody saw it. */
+  beganAt: number | undefined;
+  /** Its beginning is on the record by this claim. */
+  isNoted = false;
+  /** How long ComfyUI executed it; undefined unless both its beginning and its end were seen by this claim. */
+  executedMs: number | undefined;
+  /** The instance died, or was restarted, while it had it. */
+  instanceDied = false;
+  /** ComfyUI may execute it for longer than there is a job. */
+  isInDoubt = false;
+  /** How far the socket says it is. */
+  progress: Progress;
+  /** The progress has changed since this was last set to false. */
+  hasProgressed = false;
+  /** When a preview of it was last passed on, by performance.now(). */
+  previewedAt = Number.NEGATIVE_INFINITY;
+  readonly stopListening: () => void;
+  readonly #tracker: ProgressTracker;
+  readonly #heard: { began?: number; ended?: number; node?: string } = {};
+
+  /** Hears the instance's news of it from now on. */
+  constructor({ promptId, graph, expectedSteps, instance, onNews, adopted }: SubmissionOptions) {
+    noteFacts({ 'comfy_fleet.prompt_id': promptId });
+    this.promptId = promptId;
+    this.graph = graph;
+    this.isAdopted = adopted !== undefined;
+    // One that was found executing was counted by the claim that started it, and its time runs from there.
+    this.beganAt = adopted?.startedAt ?? undefined;
+    this.hasBegun = this.beganAt !== undefined;
+    this.progress = { fraction: adopted?.fraction ?? 0, step: null, steps: null, node: null };
+    this.#tracker = new ProgressTracker(graph, expectedSteps, this.progress.fraction);
+    this.stopListening = instance.listen(promptId, (news) => {
+      this.#hear(news);
+      onNews(news);
+    });
+  }
+
+  /** When the socket said that it began and ended, by performance.now(), and the node that began last. */
+  get heard(): {
+    readonly began?: number | undefined;
+    readonly ended?: number | undefined;
+    readonly node?: string | undefined;
+  } {
+    return this.#heard;
+  }
+
+  /** In how many ms the beginning is to be noted in the ledger; endless when there is nothing to note. */
+  get beginningDueInMs(): number {
+    if (this.beganAt === undefined || this.isNoted) return Number.POSITIVE_INFINITY;
+    return Math.max(0, this.beganAt + NOTE_MS - Date.now());
+  }
+
+  #hear(news: PromptNews): void {
+    switch (news.type) {
+      case 'started':
+        this.#heard.began ??= performance.now();
+        return;
+      case 'succeeded':
+      case 'failed':
+      case 'interrupted':
+        this.#heard.ended ??= performance.now();
+        return;
+      case 'node':
+        this.#heard.node = news.node;
+        this.#track(news);
+        return;
+      case 'cached':
+      case 'progress':
+      case 'progress_state':
+        this.#track(news);
+        return;
+    }
+  }
+
+  #track(news: Parameters<ProgressTracker['take']>[0]): void {
+    if (this.#tracker.take(news)) this.hasProgressed = true;
+    this.progress = this.#tracker.progress;
+  }
+}
