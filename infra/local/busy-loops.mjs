@@ -2,8 +2,8 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 
 const LOOPS = 4;
-/** Ends by itself when we are gone, even when we were killed. */
-const LOOP = 'const parent = process.ppid; for (;;) if (process.ppid !== parent) process.exit();';
+/** Ends by itself when we are gone, even when we were killed, be it before the loop began. */
+const LOOP = `for (;;) if (process.ppid !== ${process.pid}) process.exit();`;
 
 /**
  * Runs a program of Node beside busy loops, which end with it, however it ends. A signal is passed on to the program, which
