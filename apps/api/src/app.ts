@@ -4,7 +4,7 @@ import { createGate } from './access/gate.js';
 import { createHostCheck } from './access/hosts.js';
 import { createMeter } from './access/meter.js';
 import type { Deps } from './deps.js';
-import { expressApp } from './http/express-adapter.js';
+import { expressApp } from './http/express-app.js';
 import { routes } from './routes.js';
 
 const QUEUE_BOARD_PATH = '/admin/queues';

@@ -3,7 +3,7 @@ import { loadConfig } from '@comfy-fleet/config';
 import { FleetError } from '@comfy-fleet/contracts';
 import { createLogger, createMetrics } from '@comfy-fleet/telemetry';
 import { afterEach, describe, expect, it } from 'vitest';
-import { expressApp } from '../src/http/express-adapter.js';
+import { expressApp } from '../src/http/express-app.js';
 import type { Handler, Route } from '../src/http/messages.js';
 import { createInstruments } from '../src/metrics.js';
 import { type Listening, listen } from '../src/server.js';

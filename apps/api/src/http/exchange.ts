@@ -1,0 +1,99 @@
+import { noteFacts, noteRoute } from '@comfy-fleet/telemetry';
+import type { Request, RequestHandler } from 'express';
+import type { Gate } from '../access/gate.js';
+import type { Meter } from '../access/meter.js';
+import type { ApiInstruments } from '../metrics.js';
+import { countAfter, countBefore } from './counting.js';
+import { type Locals, localsOf } from './locals.js';
+import type { ApiRequest, Handler, Route } from './messages.js';
+import { pathOf, queryOf } from './request-parts.js';
+import { failed, send } from './send.js';
+
+export interface Entrance {
+  readonly gate: Gate;
+  readonly meter: Meter;
+  readonly instruments: ApiInstruments;
+}
+
+/** Asks who is there, and counts the request, before its body is read. */
+export function entered(
+  { method, path, access, counted, polled }: Omit<Route, 'handler'>,
+  { gate, meter, instruments }: Entrance,
+): RequestHandler {
+  const answered = instruments.answered(method, path);
+  return async (request, response, next) => {
+    const locals = localsOf(response);
+    locals.polled = polled;
+    locals.answered = answered;
+    noteRoute(request.method, path);
+    const visit = {
+      method: request.method,
+      path: pathOf(request),
+      get query() {
+        return queryOf(request);
+      },
+      header: (name: string) => request.get(name),
+    };
+    locals.caller = await gate.admit(access, visit);
+    await countBefore(counted, meter, locals);
+    next();
+  };
+}
+
+/** Has the handler answer. */
+export function served(handler: Handler): RequestHandler {
+  return async (request, response) => {
+    const locals = localsOf(response);
+    locals.job = request.params.id as string | undefined;
+    try {
+      const answer = (async () => handler(toApiRequest(request, locals)))();
+      answer.catch(() => {}); // until it is waited for
+      await countAfter(answer, locals);
+      const reply = await answer;
+      if (reply.job !== undefined) locals.job = reply.job;
+      if (locals.job !== undefined) noteFacts({ 'comfy_fleet.job.id': locals.job });
+      await send(reply, response);
+    } catch (error) {
+      await failed(error, request, response);
+    }
+  };
+}
+
+function toApiRequest(request: Request, locals: Locals): ApiRequest {
+  const { caller, counting, gone } = locals;
+  const { file } = request;
+  return {
+    method: request.method,
+    path: pathOf(request),
+    params: request.params as Record<string, string>,
+    get query() {
+      return queryOf(request);
+    },
+    header: (name) => request.get(name),
+    caller,
+    counting,
+    range: (size) => {
+      const ranges = request.range(size, { combine: true });
+      if (ranges === -1) return 'unsatisfiable';
+      // What is no range, is in another unit or is several ranges may be answered with the whole (RFC 9110, 14.2).
+      if (!Array.isArray(ranges) || ranges.type !== 'bytes' || ranges.length !== 1) return undefined;
+      return ranges[0];
+    },
+    body: request.body,
+    get isForm() {
+      return Boolean(request.is('multipart/form-data'));
+    },
+    file: file === undefined ? undefined : { data: file.buffer, contentType: file.mimetype },
+    picture: locals.picture,
+    holds: (bytes) => locals.upload?.arrived(bytes),
+    get log() {
+      return locals.log;
+    },
+    get signal() {
+      return gone.signal;
+    },
+    get hasLeft() {
+      return gone.isOver;
+    },
+  };
+}

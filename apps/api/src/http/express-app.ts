@@ -1,0 +1,103 @@
+import type { RequestListener } from 'node:http';
+import { FleetError } from '@comfy-fleet/contracts';
+import { type Logger, noteRoute } from '@comfy-fleet/telemetry';
+import express, { type NextFunction, type Request, type RequestHandler, type Response } from 'express';
+import type { HostCheck } from '../access/hosts.js';
+import { beginning } from './begin-request.js';
+import { type BodyLimits, createBodyReaders } from './body-readers.js';
+import { faultOf } from './counting.js';
+import { crossOrigin } from './cross-origin.js';
+import { type Entrance, entered, served } from './exchange.js';
+import { createHeaderList } from './headers.js';
+import { localsOf } from './locals.js';
+import type { Route } from './messages.js';
+import { problem } from './problems.js';
+import { pathOf, pathOfTarget } from './request-parts.js';
+import { failed, send } from './send.js';
+
+export interface ExpressAppOptions extends Entrance {
+  readonly limits: BodyLimits;
+  readonly hosts: HostCheck;
+  /** Origins whose pages may call. */
+  readonly corsOrigins: readonly string[];
+  /** Pages made by a library that brings its own routes. */
+  readonly pages: readonly Pages[];
+  readonly log: Logger;
+}
+
+/** Everything below a path, for browsers. */
+export interface Pages {
+  readonly path: string;
+  /** Called with the first request: a library for a page that few open is not loaded at every start. */
+  readonly load: () => Promise<RequestHandler>;
+}
+
+/** Serves a route table with Express. Nothing outside this folder knows Express. */
+export function expressApp(routes: readonly Route[], options: ExpressAppOptions): RequestListener {
+  const { limits, hosts, corsOrigins, pages, instruments, log } = options;
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag'); // jobs change all the time and are small; pictures bring their own
+  if (corsOrigins.length > 0) app.use(crossOrigin(corsOrigins));
+  const bodyReaders = createBodyReaders(limits, failed);
+  for (const path of new Set(routes.map((route) => route.path))) {
+    const sharing = routes.filter((route) => route.path === path);
+    const entry = app.route(path);
+    for (const route of sharing) {
+      const handlers = [entered(route, options), ...bodyReaders(route.body), served(route.handler)];
+      if (route.method === 'GET') entry.get(...handlers);
+      else if (route.method === 'POST') entry.post(...handlers);
+      else entry.delete(...handlers);
+    }
+    entry.all(wrongMethod(sharing, path));
+  }
+  for (const { path, load } of pages)
+    app.use(path, browsed, entered({ access: 'browsed', method: 'GET', path }, options), loadedOnce(load));
+  app.use((request: Request, response: Response) => {
+    const detail = 'There is nothing at this address. GET / lists what there is.';
+    return send(problem(new FleetError('not_found', detail), pathOf(request)), response);
+  });
+  // Express knows an error handler by its four parameters.
+  app.use(async (error: unknown, request: Request, response: Response, _next: NextFunction) =>
+    failed(await faultOf(error, localsOf(response)), request, response),
+  );
+  const begin = beginning(createHeaderList(), instruments, log);
+  // Begun before Express has it: a middleware would cost each request its part of the walk through the others.
+  return (request, response) => {
+    request.url = pathOfTarget(request.url);
+    const begun = Object.assign(request, { originalUrl: request.url }) as Request;
+    begin(begun, response as Response);
+    const fault = hosts(begun);
+    if (fault === undefined) app(request, response);
+    else void failed(fault, begun, response as Response);
+  };
+}
+
+/** A browser asks its user for a name, which does not matter, and a password, which is the key. */
+const browsed: RequestHandler = (_request, response, next) => {
+  localsOf(response).challenge =
+    'Basic realm="comfy-fleet: an API key with the scope admin as password", charset="UTF-8"';
+  next();
+};
+
+function loadedOnce(load: Pages['load']): RequestHandler {
+  let loading: Promise<RequestHandler> | undefined;
+  return async (request, response, next) => {
+    loading ??= load();
+    const serve = await loading;
+    await serve(request, response, next);
+  };
+}
+
+function wrongMethod(sharing: readonly Route[], path: string): RequestHandler {
+  const methods = sharing.flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : [method]));
+  const allow = [...methods, 'OPTIONS'].join(', ');
+  return (request, response) => {
+    const locals = localsOf(response);
+    locals.answered = locals.instruments.answered(request.method, path);
+    noteRoute(request.method, path);
+    if (request.method === 'OPTIONS') return send({ status: 204, headers: { Allow: allow } }, response);
+    const detail = `${request.method} is not possible here; ${allow} are.`;
+    return send(problem(new FleetError('method_not_allowed', detail), pathOf(request), { Allow: allow }), response);
+  };
+}

@@ -1,0 +1,45 @@
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { Problem } from '@comfy-fleet/contracts';
+import type { Request, Response } from 'express';
+import { localsOf } from './locals.js';
+import type { Reply } from './messages.js';
+import { PROBLEM_TYPE, problemReply } from './problems.js';
+import { pathOf } from './request-parts.js';
+
+const JSON_TYPE = { 'Content-Type': 'application/json; charset=utf-8' };
+
+/** As Express does it, without what the answers of this API never need: an ETag, a look at what the caller has already. */
+export async function send({ status, headers, body }: Reply, response: Response): Promise<void> {
+  const { headerList, limits, requestId, instruments } = localsOf(response);
+  const id = { 'X-Request-Id': requestId };
+  if (headers?.['Content-Type'] === PROBLEM_TYPE) instruments.refused((body as Problem).code);
+  if (body instanceof Readable) {
+    response.writeHead(status, headerList(id, limits, headers)).flushHeaders();
+    if (response.req.method === 'HEAD') {
+      body.destroy();
+      response.end();
+    } else await pipeline(body, response);
+  } else if (body === undefined) {
+    response.writeHead(status, headerList(id, limits, headers)).end();
+  } else {
+    const text = JSON.stringify(body);
+    const type = headers?.['Content-Type'] === undefined ? JSON_TYPE : undefined;
+    const length = { 'Content-Length': `${Buffer.byteLength(text)}` };
+    response.writeHead(status, headerList(type, id, limits, headers, length)).end(text);
+  }
+}
+
+/** Answers an error, whatever it is. */
+export async function failed(error: unknown, request: Request, response: Response): Promise<void> {
+  const { challenge, log } = localsOf(response);
+  if (request.socket.destroyed) {
+    log.debug('the caller went away', { path: pathOf(request), error });
+    return;
+  }
+  const reply = problemReply(error, pathOf(request), log);
+  // Too late to say so: a connection that breaks off tells the caller that the body is not whole.
+  if (response.headersSent) response.destroy();
+  else if (reply.status !== 401 || challenge === undefined) await send(reply, response);
+  else await send({ ...reply, headers: { ...reply.headers, 'WWW-Authenticate': challenge } }, response);
+}
