@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { ConfigError, loadConfig, loadEnvFile, openApiKeys, requireKeys } from '@comfy-fleet/config';
 import { openFrameStores } from '@comfy-fleet/frames';
 import { createLedger, type Ledger } from '@comfy-fleet/jobs';
+import { createSafeHttp, type SafeHttp } from '@comfy-fleet/safe-http';
 import {
   createLogger,
   createMetrics,
@@ -18,7 +19,6 @@ import { buildApp } from './app.js';
 import { createFleetView } from './fleet/fleet-view.js';
 import { createInstruments } from './metrics.js';
 import { notReady } from './not-ready.js';
-import { openHttp } from './open-http.js';
 import { createDerived } from './pictures/derived.js';
 import { createRoomCheck } from './pictures/room.js';
 import { createStorageWatch } from './pictures/storage-watch.js';
@@ -121,6 +121,15 @@ async function main(): Promise<void> {
     keys?.close();
   };
   stopOnSignals({ stop, withinMs: unreadyMs + GRACE_MS + STOP_GRACE_MS, log });
+}
+
+/** HTTP to public hosts and to those that the setting names. Throws a ConfigError for an entry that names none. */
+function openHttp(setting: string, allow: readonly string[]): SafeHttp {
+  try {
+    return createSafeHttp({ allow });
+  } catch (error) {
+    throw new ConfigError([`${setting}: ${error instanceof Error ? error.message : String(error)}`]);
+  }
 }
 
 /** Resolves when the ledger can be asked; also when it cannot for so long that callers had better hear of it. */

@@ -1,17 +1,18 @@
-import { type FieldError, type Img2ImgRequest, img2imgRequestSchema } from '@comfy-fleet/contracts';
-import { knownCaller } from '../access/caller.js';
+import { type FieldError, FleetError, type Img2ImgRequest, img2imgRequestSchema } from '@comfy-fleet/contracts';
+import { type Caller, knownCaller } from '../access/caller.js';
 import type { Deps } from '../deps.js';
 import type { ApiRequest, Handler } from '../http/messages.js';
 import { callbackOf } from '../orders/callback.js';
 import { newJob } from '../orders/new-job.js';
 import { orderJob } from '../orders/place-order.js';
 import { resolve } from '../orders/resolve.js';
-import { chargeUpload } from '../pictures/charge-upload.js';
 import { type FoundPicture, readFrame, sentPicture, urlPicture } from '../pictures/find-picture.js';
 import { digestOf } from '../pictures/in-steps.js';
 import { keepPicture } from '../pictures/normalise.js';
 import { refuseFaults } from '../requests/refuse-faults.js';
 import { createValidator } from '../requests/validator.js';
+
+const SECONDS_OF_DAY = 86_400;
 
 export function img2img(deps: Deps): Handler {
   const { config } = deps;
@@ -55,4 +56,13 @@ function pictureFaults({ image, image_url, source }: Img2ImgRequest, { file, pic
       ? 'is required, or image_url or source in its place'
       : 'give one picture only: image, image_url or source';
   return [{ pointer: '/image', detail }];
+}
+
+/** Books the bytes of a picture on the caller's day. Throws upload_limit_reached. */
+async function chargeUpload({ ledger: { accounts } }: Deps, caller: Caller, bytes: number): Promise<void> {
+  const most = caller.limits?.uploadBytesPerDay;
+  if (most === undefined || (await accounts.charge(caller.id, bytes, most))) return;
+  const untilTomorrow = SECONDS_OF_DAY - (Math.floor(Date.now() / 1000) % SECONDS_OF_DAY);
+  const detail = `This API key may send ${most} bytes of pictures a day (UTC), and this one would be too many.`;
+  throw new FleetError('upload_limit_reached', detail, { retryAfterSeconds: untilTomorrow });
 }

@@ -9,3 +9,12 @@ export function getWebhooks(deps: Deps): Handler {
     return { status: 200, body: await deps.ledger.webhooks.delivery(record) };
   };
 }
+
+/** Has the webhook of an ended job delivered again, under the same webhook-id; answers how it stands then. */
+export function redeliverWebhook(deps: Deps): Handler {
+  return async ({ params: { id }, caller }) => {
+    const { record } = await ownJob(deps, id, caller);
+    await deps.ledger.webhooks.redeliver(record);
+    return { status: 202, body: await deps.ledger.webhooks.delivery(record) };
+  };
+}

@@ -1,8 +1,14 @@
 import { pauseQuerySchema } from '@comfy-fleet/contracts';
+import { adminStatus } from '../admin/admin-status.js';
 import { changeHalt } from '../admin/change-halt.js';
 import type { Deps } from '../deps.js';
 import type { Handler } from '../http/messages.js';
 import { createQueryReader } from '../requests/query-reader.js';
+
+/** What operators have halted, since when, and by which key. */
+export function getAdmin({ ledger: { fleet } }: Deps): Handler {
+  return async () => ({ status: 200, body: adminStatus(await fleet.overview()) });
+}
 
 /** Has all workers claim nothing new, or go on: of one pool, or of the whole fleet. Jobs are accepted all the same. */
 export function pauseFleet(deps: Deps, action: 'pause' | 'resume'): Handler {
@@ -11,4 +17,15 @@ export function pauseFleet(deps: Deps, action: 'pause' | 'resume'): Handler {
     const { pool } = read(query);
     return pool === undefined ? { kind: 'fleet' } : { kind: 'pool', name: pool };
   });
+}
+
+/**
+ * Has one instance be given no more prompts, or take jobs again. Its name is `<worker>/<n>`: two segments of the path, or
+ * one in which the slash is encoded.
+ */
+export function drainInstance(deps: Deps, action: 'drain' | 'resume'): Handler {
+  return changeHalt(deps, action, ({ params: { instance, worker, n } }) => ({
+    kind: 'instance',
+    name: instance ?? `${worker}/${n}`,
+  }));
 }
