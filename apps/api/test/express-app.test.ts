@@ -62,7 +62,7 @@ describe('a handler that fails', () => {
     const line = logged.find((text) => text.includes('"level":"error"'));
     expect(line).toMatch(/ECONNREFUSED 10\.1\.2\.3/);
     expect(line).toMatch(/in \/srv\/secret\.ts/);
-    expect(line).toMatch(/adapter\.test\.ts/); // the stack
+    expect(line).toMatch(/express-app\.test\.ts/); // the stack
   });
 
   it('with an internal_error of ours does not tell its detail either', async () => {
