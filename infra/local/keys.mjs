@@ -3,5 +3,5 @@ import { refuseOldNode } from './node-version.mjs';
 
 refuseOldNode();
 import('./run-program.mjs')
-  .then(({ runProgram }) => runProgram('apps/api/dist/keys-main.js', process.argv.slice(2)))
+  .then(({ runProgram }) => runProgram('apps/cli/dist/main.js', ['keys', ...process.argv.slice(2)]))
   .then((code) => process.exit(code));

@@ -14,7 +14,7 @@ const STOPPED = 130;
 const PATIENCE_MS = 3_000;
 
 /**
- * Installs and builds, then runs a program of an app (`apps/api/dist/keys-main.js`) with the arguments. All that is written
+ * Installs and builds, then runs a program of an app (`apps/cli/dist/main.js`) with the arguments. All that is written
  * here goes to stderr, and what installing and building say only when they fail: stdout is the program's. Resolves to its exit code, 130 when it
  * was stopped.
  * @param {string} path below the root

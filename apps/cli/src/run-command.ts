@@ -1,8 +1,26 @@
 import { type Command, type Surroundings, UsageError } from './command.js';
-import { doctor } from './doctor/doctor.js';
-import { instances } from './instances/instances.js';
 
-const COMMANDS: Readonly<Record<string, Command>> = { doctor, instances };
+interface Entry {
+  /** A line for the list of commands. */
+  readonly summary: string;
+  /** Each loads what it needs: a second of libraries for one, nothing for another. */
+  load(): Promise<Command>;
+}
+
+const COMMANDS: Readonly<Record<string, Entry>> = {
+  doctor: {
+    summary: 'checks Redis, ComfyUI, storage, keys and settings, and says how to mend what is wrong',
+    load: async () => (await import('./doctor/doctor.js')).doctor,
+  },
+  instances: {
+    summary: 'says what each ComfyUI is, which workflows it can run, and what to set where it cannot',
+    load: async () => (await import('./instances/instances.js')).instances,
+  },
+  keys: {
+    summary: 'makes, shows and takes away the keys with which callers use the API',
+    load: async () => (await import('./keys/run-keys.js')).keys,
+  },
+};
 const MISUSED = 2;
 
 /** Runs the command that the first argument names. Answers its exit code, 2 when it was called wrongly. */
@@ -18,7 +36,7 @@ export async function runCommand(args: readonly string[], surroundings: Surround
     return MISUSED;
   }
   try {
-    return await command.run(rest, surroundings);
+    return await (await command.load()).run(rest, surroundings);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     surroundings.say(error.message);

@@ -7,6 +7,7 @@ export type { Graph, GraphNode, Slot } from './graph.js';
 export { checkpointsOf, checkpointToName, judgeWorkflows, type WorkflowVerdict } from './judge-workflows.js';
 export { type LoadOptions, loadWorkflows, type Workflows } from './load-workflows.js';
 export type { LodProfile } from './lod-profiles.js';
+export { suggest } from './nearest.js';
 export { poolFor } from './pool-for.js';
 export { randomSeed } from './random-seed.js';
 export { type RequestToResolve, resolveRequest } from './resolve-request.js';

@@ -17,7 +17,6 @@ stores nothing is left. The exit code is 1 when something does not work.
 
 /** Checks that a fleet with these settings can work. */
 export const doctor: Command = {
-  summary: 'checks Redis, ComfyUI, storage, keys and settings, and says how to mend what is wrong',
   run: async (args, surroundings) => {
     const { json, help } = readOptions(args);
     if (help) {

@@ -19,7 +19,6 @@ const DEADLINE_MS = 30_000;
 
 /** What each ComfyUI of the settings is and can run. */
 export const instances: Command = {
-  summary: 'says what each ComfyUI is, which workflows it can run, and what to set where it cannot',
   run: async (args, { env, result, say }) => {
     const { json, help } = readOptions(args);
     if (help) {

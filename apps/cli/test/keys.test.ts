@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { checkApiKeys, hashApiKey, openApiKeys } from '@comfy-fleet/config';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { withLock } from '../src/keys/file-lock.js';
-import { runKeys } from '../src/keys/run-keys.js';
+import { keys as keysCommand } from '../src/keys/run-keys.js';
 
 let dir: string;
 let path: string;
@@ -20,7 +20,8 @@ afterEach(() => rm(dir, { recursive: true, force: true }));
 async function keys(...args: readonly string[]): Promise<{ code: number; results: string[]; said: string }> {
   const results: string[] = [];
   const said: string[] = [];
-  const code = await runKeys([...args, '--file', path], {
+  const code = await keysCommand.run([...args, '--file', path], {
+    log: process.stderr,
     result: (text) => results.push(text),
     say: (text) => said.push(text),
   });
@@ -217,8 +218,8 @@ describe('keys revoke', () => {
 
 describe('the command line', () => {
   it.each([
-    [['create', 'a', '--job-waiting', '5'], 'There is no option --job-waiting; did you mean jobs-waiting?'],
-    [['list', '-x'], 'There is no option -x; '],
+    [['create', 'a', '--job-waiting', '5'], 'There is no option --job-waiting, did you mean "jobs-waiting"?'],
+    [['list', '-x'], 'There is no option -x'],
     [['list', '--scopes', 'jobs'], 'list has no option but --file, not --scopes.'],
     [['revoke', 'a', '--weight', '1'], 'revoke has no option but --file, not --weight.'],
     [['create', 'a', '--weight', '1', '--weight=2'], '--weight is said twice.'],

@@ -1,7 +1,7 @@
+import type { Output } from '../command.js';
 import { changeKeys, readKeys } from './keys-file.js';
 import { KeysProblem } from './keys-problem.js';
 import { noFile } from './no-file.js';
-import type { Output } from './output.js';
 
 /** Takes a key out of the file. */
 export async function revokeKey(id: string, path: string, out: Output): Promise<void> {

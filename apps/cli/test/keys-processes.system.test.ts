@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { openApiKeys, parseApiKeys } from '@comfy-fleet/config';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-const main = fileURLToPath(new URL('../dist/keys-main.js', import.meta.url));
+const main = fileURLToPath(new URL('../dist/main.js', import.meta.url));
 let dir: string;
 let path: string;
 
@@ -26,7 +26,7 @@ interface Ended {
 /** The built command as a process of its own, in the test's folder. */
 function command(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ended> {
   return new Promise((resolve) => {
-    execFile(process.execPath, [main, ...args], { cwd: dir, env }, (error, stdout, stderr) => {
+    execFile(process.execPath, [main, 'keys', ...args], { cwd: dir, env }, (error, stdout, stderr) => {
       resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr });
     });
   });

@@ -1,8 +1,8 @@
 import type { ApiKey } from '@comfy-fleet/contracts';
+import type { Output } from '../command.js';
 import { KEY_OPTIONS } from './key-options.js';
 import { readKeys } from './keys-file.js';
 import { noFile } from './no-file.js';
-import type { Output } from './output.js';
 
 const DIGEST_SHOWN = 8;
 const HEADS = ['ID', 'SCOPES', 'CREATED', 'SHA-256', 'OF ITS OWN'] as const;

@@ -1,9 +1,9 @@
 import { parseArgs } from 'node:util';
-import { suggestField } from '../requests/suggest-field.js';
+import { suggest } from '@comfy-fleet/workflows';
 import { KEY_OPTIONS, SECRET_OPTION } from './key-options.js';
 import { misuse } from './keys-problem.js';
 
-export type Command =
+export type KeysCommand =
   | { readonly name: 'help' }
   | { readonly name: 'list'; readonly file: string | undefined }
   | { readonly name: 'revoke'; readonly id: string; readonly file: string | undefined }
@@ -22,7 +22,7 @@ const VALUED = [FILE, ...KEY_OPTIONS.map(({ option }) => option), SECRET_OPTION]
 const COMMANDS = ['create', 'list', 'revoke'];
 
 /** Understands the command line. Throws a KeysProblem that names what it does not understand. */
-export function readCommand(args: readonly string[]): Command {
+export function readCommand(args: readonly string[]): KeysCommand {
   const { given, words } = readWords(args);
   const [name, id, ...rest] = words;
   if (given.has(HELP) || name === HELP) return { name: 'help' };
@@ -63,7 +63,7 @@ function readWords(args: readonly string[]): { given: Map<string, string>; words
     if (token.kind !== 'option') continue;
     const { name, rawName, value } = token;
     if (name !== HELP && !VALUED.includes(name)) {
-      throw misuse(`There is no option ${rawName}; ${suggestField(name, VALUED)}`);
+      throw misuse(`There is no option ${rawName}${suggest(name, VALUED)}`);
     }
     if (given.has(name)) throw misuse(`${rawName} is said twice.`);
     if (name !== HELP && (value === undefined || value === '' || (!token.inlineValue && /^-\D/.test(value)))) {

@@ -1,17 +1,22 @@
 import { resolve } from 'node:path';
-import { ConfigError, readKeysFileSetting } from '@comfy-fleet/config';
+import { ConfigError, type Environment, readKeysFileSetting } from '@comfy-fleet/config';
+import type { Command, Output } from '../command.js';
 import { createKey } from './create-key.js';
 import { helpText } from './help.js';
 import { KeysProblem, misuse } from './keys-problem.js';
 import { listKeys } from './list-keys.js';
-import type { Output } from './output.js';
-import { type Command, readCommand } from './read-command.js';
+import { type KeysCommand, readCommand } from './read-command.js';
 import { revokeKey } from './revoke-key.js';
 
-/** `npm run keys`: does what the arguments say and resolves to the exit code. */
-export async function runKeys(args: readonly string[], out: Output): Promise<number> {
+/** The keys with which callers use the API. */
+export const keys: Command = {
+  run: runKeys,
+};
+
+/** Does what the arguments say and resolves to the exit code. */
+async function runKeys(args: readonly string[], out: Output & { readonly env?: Environment }): Promise<number> {
   try {
-    await run(readCommand(args), out);
+    await run(readCommand(args), out, out.env);
     return 0;
   } catch (error) {
     const [text, code] = explain(error);
@@ -20,9 +25,9 @@ export async function runKeys(args: readonly string[], out: Output): Promise<num
   }
 }
 
-async function run(command: Command, out: Output): Promise<void> {
+async function run(command: KeysCommand, out: Output, env: Environment | undefined): Promise<void> {
   if (command.name === 'help') return out.result(helpText().trimEnd());
-  const setting = readKeysFileSetting();
+  const setting = readKeysFileSetting(env);
   const path = command.file === undefined ? setting : resolve(command.file);
   if (path === undefined) throw misuse('Say where the keys are: --file <path>, or set API_KEYS_FILE (in .env too).');
   switch (command.name) {

@@ -1,11 +1,11 @@
 import type { ApiKey } from '@comfy-fleet/contracts';
+import type { Output } from '../command.js';
 import { changeKeys } from './keys-file.js';
 import { KeysProblem } from './keys-problem.js';
 import { makeKey, makeSecret, newEntry, withSecret } from './new-key.js';
-import type { Output } from './output.js';
-import type { Command } from './read-command.js';
+import type { KeysCommand } from './read-command.js';
 
-type Create = Extract<Command, { name: 'create' }>;
+type Create = Extract<KeysCommand, { name: 'create' }>;
 
 /** Makes a key, or another webhook secret for one that there is. Secrets are told when the file has them, not before. */
 export async function createKey(command: Create, path: string, out: Output): Promise<void> {
