@@ -31,8 +31,8 @@ export interface Deps {
   /** Says what is wrong with the URL of a webhook on its face. */
   readonly webhookRefusal: (url: string) => string | undefined;
   readonly storage: StorageWatch;
-  /** Throws storage_full while there is no room for more pictures. */
-  readonly requireRoom: () => Promise<void>;
+  /** Throws storage_full while there is no disk space for more pictures. */
+  readonly requireSpace: () => Promise<void>;
   /** Gives the fetching of pictures its turn. */
   readonly fetching: LimitFunction;
   /** Gives the decoding of pictures its turn. */

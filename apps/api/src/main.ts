@@ -20,7 +20,7 @@ import { createFleetView } from './fleet/fleet-view.js';
 import { createInstruments } from './metrics.js';
 import { notReady } from './not-ready.js';
 import { createDerived } from './pictures/derived.js';
-import { createRoomCheck } from './pictures/room.js';
+import { createSpaceCheck } from './pictures/disk-space.js';
 import { createStorageWatch } from './pictures/storage-watch.js';
 import { listen } from './server.js';
 
@@ -87,7 +87,7 @@ async function main(): Promise<void> {
     fetching: pLimit(config.images.maxFetches),
     decoding: pLimit(config.images.maxDecodings),
     storage,
-    requireRoom: createRoomCheck(frames, { minFreeBytes: config.retention.minFreeBytes, log }),
+    requireSpace: createSpaceCheck(frames, { minFreeBytes: config.retention.minFreeBytes, log }),
     instruments: createInstruments(metrics),
     log,
     stopping: signal,

@@ -24,7 +24,7 @@ import { buildApp } from '../src/app.js';
 import { createFleetView } from '../src/fleet/fleet-view.js';
 import { createInstruments } from '../src/metrics.js';
 import { createDerived } from '../src/pictures/derived.js';
-import { createRoomCheck } from '../src/pictures/room.js';
+import { createSpaceCheck } from '../src/pictures/disk-space.js';
 import { createStorageWatch } from '../src/pictures/storage-watch.js';
 import { listen } from '../src/server.js';
 import { watchAnswers } from './watch-answers.js';
@@ -76,14 +76,14 @@ interface ApiOptions {
   /** Absent: nobody is asked who they are. */
   readonly keys?: readonly ApiKey[];
   /** Absent: it looks how full the disk is. */
-  readonly requireRoom?: () => Promise<void>;
+  readonly requireSpace?: () => Promise<void>;
   /** Absent: it looks at the folder. */
   readonly storageFault?: FrameStores['fault'];
 }
 
 export async function startApi(
   redisUrl: string,
-  { env = {}, heartbeatMs = 15_000, keys: apiKeys, requireRoom, storageFault }: ApiOptions = {},
+  { env = {}, heartbeatMs = 15_000, keys: apiKeys, requireSpace, storageFault }: ApiOptions = {},
 ): Promise<TestApi> {
   const framesDir = await mkdtemp(join(tmpdir(), 'api-frames-'));
   const prefix = uniquePrefix();
@@ -153,7 +153,7 @@ export async function startApi(
     fetching: pLimit(config.images.maxFetches),
     decoding: pLimit(config.images.maxDecodings),
     storage: createStorageWatch({ fault: storageFault ?? stores.fault }, log),
-    requireRoom: requireRoom ?? createRoomCheck(frames, { minFreeBytes: config.retention.minFreeBytes, log }),
+    requireSpace: requireSpace ?? createSpaceCheck(frames, { minFreeBytes: config.retention.minFreeBytes, log }),
     instruments: createInstruments(metrics),
     log,
     stopping: stopping.signal,

@@ -119,10 +119,10 @@ it.each(['', 'a b', 'é', 'x'.repeat(256)])('refuses %j as a key with 422', asyn
 
 it('answers a repeat although what it needs is gone: room, the parent, the picture behind a URL', async () => {
   let isFull = false;
-  const requireRoom = async () => {
+  const requireSpace = async () => {
     if (isFull) throw new FleetError('storage_full', 'There is no room.');
   };
-  const own = await startApi(inject('redisUrl'), { requireRoom });
+  const own = await startApi(inject('redisUrl'), { requireSpace });
   const host = createServer((_request, response) => response.end(Buffer.from(PICTURE, 'base64'))).listen(
     0,
     '127.0.0.1',

@@ -60,7 +60,7 @@ async function main(): Promise<void> {
   showFleet({
     metrics,
     keeper,
-    room: () => stores.frames.room(),
+    freeBytes: () => stores.frames.freeBytes(),
     replicasWanted: redis.wait?.replicas ?? 0,
   });
   const measure = measureWebhooks(metrics);

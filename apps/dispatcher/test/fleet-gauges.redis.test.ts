@@ -9,7 +9,7 @@ it('shows each job once to all who ask at the same moment', async () => {
   await create();
   await create();
   const metrics = createMetrics({ service: 'test', log: createLogger({ service: 'test', level: 'error' }) });
-  showFleet({ metrics, keeper, room: async () => 1234, replicasWanted: 0 });
+  showFleet({ metrics, keeper, freeBytes: async () => 1234, replicasWanted: 0 });
 
   const texts = await Promise.all([metrics.scrape(), metrics.scrape(), metrics.scrape()]);
 
@@ -24,7 +24,7 @@ it('shows each job once to all who ask at the same moment', async () => {
 it('shows that Redis has fewer replicas than are wanted', async () => {
   const { keeper } = await openHousehold();
   const metrics = createMetrics({ service: 'test', log: createLogger({ service: 'test', level: 'error' }) });
-  showFleet({ metrics, keeper, room: async () => undefined, replicasWanted: 2 });
+  showFleet({ metrics, keeper, freeBytes: async () => undefined, replicasWanted: 2 });
 
   const lines = (await metrics.scrape()).split('\n');
 
@@ -36,7 +36,7 @@ it('shows jobs that never failed or expired as 0, so that the first ones that do
   const { create, keeper } = await openHousehold();
   await create();
   const metrics = createMetrics({ service: 'test', log: createLogger({ service: 'test', level: 'error' }) });
-  showFleet({ metrics, keeper, room: async () => undefined, replicasWanted: 0 });
+  showFleet({ metrics, keeper, freeBytes: async () => undefined, replicasWanted: 0 });
 
   const lines = (await metrics.scrape()).split('\n');
 
@@ -52,7 +52,7 @@ it('shows nothing of the fleet while Redis is away, rather than what was true be
   const { create, keeper } = await openHousehold({ url: redis.url });
   await create();
   const metrics = createMetrics({ service: 'test', log: createLogger({ service: 'test', level: 'error' }) });
-  showFleet({ metrics, keeper, room: async () => 1234, replicasWanted: 0 });
+  showFleet({ metrics, keeper, freeBytes: async () => 1234, replicasWanted: 0 });
   const shown = async () => (await metrics.scrape()).split('\n').filter((line) => line.startsWith('comfy_fleet_'));
   const isOfFleet = (line: string) => /^comfy_fleet_(jobs_total|queue_jobs|backlog_seconds|fleet_paused)\b/.test(line);
   const before = (await shown()).filter(isOfFleet);

@@ -213,7 +213,7 @@ describe('by room', () => {
     const jobs = [];
     for (const days of [5, 4, 3, 2]) jobs.push(await home.ended(days * DAY, { bytes: HUGE }));
     // Short by one and a half of them; what others write to this disk meanwhile is less than half of one.
-    await retain(home.retention({ minFreeBytes: ((await home.frames.room()) ?? 0) + 1.5 * HUGE }));
+    await retain(home.retention({ minFreeBytes: ((await home.frames.freeBytes()) ?? 0) + 1.5 * HUGE }));
     expect(await home.existing(jobs)).toEqual(jobs.slice(2));
     expect(await home.files()).toEqual(
       jobs

@@ -51,7 +51,7 @@ export function createStoreWatch({ stores, minFreeBytes, owner, onChange, log }:
   const ask = async (signal: AbortSignal): Promise<string | undefined> => {
     const broken = await stores.fault(signal);
     if (broken !== undefined) return broken;
-    const free = await frames.room();
+    const free = await frames.freeBytes();
     if (free !== undefined && free < minFreeBytes) {
       return `${mib(free)} MiB are free where pictures are stored, less than MIN_FREE_BYTES (${mib(minFreeBytes)} MiB)`;
     }

@@ -58,7 +58,7 @@ it('claims nothing with less disk space than MIN_FREE_BYTES until there is more'
   const stack = await openStack();
   const gpu = await aGpu();
   let bytes = 5 * 1024 * 1024;
-  const stores = await someStores({ room: async () => bytes });
+  const stores = await someStores({ freeBytes: async () => bytes });
   const worker = await stack.startWorker('w', [gpu.url], { stores, minFreeBytes: 10 * 1024 * 1024 });
   const id = await stack.submit();
   const { reason } = (await until('it is announced', async () => (await worker.announced())?.storeFault)) ?? {};

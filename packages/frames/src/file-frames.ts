@@ -5,10 +5,10 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { FleetError } from '@comfy-fleet/contracts';
 import { DigestCache } from './digest-cache.js';
+import { freeBytesAt } from './disk-space.js';
 import type { ByteRange, FrameInfo, FrameStore } from './frame-store.js';
 import { listFiles } from './list-files.js';
 import { isSafeName } from './names.js';
-import { roomAt } from './room.js';
 import { sharedSync } from './shared-sync.js';
 import { absentIsUndefined, isAbsent, storing } from './storage-errors.js';
 
@@ -130,7 +130,7 @@ export function createFileFrames(options: { readonly dir: string; readonly owner
     touch,
     deleteUnchanged,
     list: () => listFiles(dir, isSafeName),
-    room: () => storing(() => roomAt(dir)),
+    freeBytes: () => storing(() => freeBytesAt(dir)),
     sweepTemporary,
     sweepAbandoned,
     link: async () => undefined,

@@ -61,7 +61,7 @@ export interface FrameStore {
   list(): AsyncIterable<StoredFrame>;
 
   /** Free bytes where pictures are stored; undefined where there is no such bound, as in a bucket. */
-  room(): Promise<number | undefined>;
+  freeBytes(): Promise<number | undefined>;
 
   /**
    * Removes what this owner left half-written when it died, and answers how much that was. Call it before any `put`.

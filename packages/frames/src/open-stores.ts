@@ -26,10 +26,10 @@ export async function openFrameStores(
 }
 
 /** Asks once at a time: each question to a volume that hangs keeps one of the four threads that this process has for files. */
-function faultOf({ room }: Pick<FrameStore, 'room'>): FrameStores['fault'] {
+function faultOf({ freeBytes }: Pick<FrameStore, 'freeBytes'>): FrameStores['fault'] {
   let asking: Promise<string | undefined> | undefined;
   return (signal) => {
-    asking ??= room()
+    asking ??= freeBytes()
       .then(() => undefined, whatFileStorageLacks)
       .finally(() => {
         asking = undefined;

@@ -114,14 +114,14 @@ describe('room', () => {
     const nested = createFileFrames({ dir: join(dir, 'not', 'made', 'yet'), owner: 'gpu-1' });
     for (const store of [frames, nested]) {
       // Others write to this volume meanwhile.
-      expect(Math.abs(((await store.room()) ?? 0) - bavail * bsize)).toBeLessThan(0.2 * bavail * bsize);
+      expect(Math.abs(((await store.freeBytes()) ?? 0) - bavail * bsize)).toBeLessThan(0.2 * bavail * bsize);
     }
   });
 
   it('answers storage_failed without a path when a file is where a folder should be', async () => {
     await writeFile(join(root, 'file'), '');
     const store = createFileFrames({ dir: join(root, 'file', 'frames'), owner: 'gpu-1' });
-    const error = await store.room().catch((caught: unknown) => caught);
+    const error = await store.freeBytes().catch((caught: unknown) => caught);
     expect(error).toMatchObject({ code: 'storage_failed', detail: expect.not.stringContaining(root) });
   });
 });

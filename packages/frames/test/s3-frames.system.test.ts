@@ -182,7 +182,7 @@ describe('list', () => {
 
 describe('room', () => {
   it('is not bounded', async () => {
-    expect(await frames.room()).toBeUndefined();
+    expect(await frames.freeBytes()).toBeUndefined();
   });
 });
 

@@ -1,8 +1,8 @@
 import { until } from '@comfy-fleet/testing';
 import { describe, expect, it } from 'vitest';
 import { hostOf } from '../src/webhooks/delivery.js';
-import { Lines } from '../src/webhooks/lines.js';
-import { Places } from '../src/webhooks/places.js';
+import { HostLimits } from '../src/webhooks/host-limits.js';
+import { HostQueues } from '../src/webhooks/host-queues.js';
 import { type Fleet, openFleet, ownRedis } from './builders.js';
 import { deliveryOf, dispatch, endedJob, endedJobs, nothingLeft, recorder, taken } from './deliveries-builders.js';
 
@@ -18,38 +18,38 @@ function clock() {
 
 describe('places', () => {
   it('are bounded for each host, and free again when a delivery ends', () => {
-    const places = new Places({ concurrency: 64, perHost: 2, now: clock().now });
+    const places = new HostLimits({ concurrency: 64, perHost: 2, now: clock().now });
     const first = places.take(at('a'));
     places.take(at('a'));
-    expect([places.hasRoom(at('a')), places.hasRoom(at('b'))]).toEqual([false, true]);
+    expect([places.hasFree(at('a')), places.hasFree(at('b'))]).toEqual([false, true]);
     first();
-    expect(places.hasRoom(at('a'))).toBe(true);
+    expect(places.hasFree(at('a'))).toBe(true);
   });
 
   it('are half of all for hosts that have not answered yet, together', () => {
-    const places = new Places({ concurrency: 4, perHost: 1, now: clock().now });
+    const places = new HostLimits({ concurrency: 4, perHost: 1, now: clock().now });
     places.take(at('a'))();
     places.take(at('x'));
     places.take(at('y'));
-    expect([places.hasRoom(at('z')), places.hasRoom(at('a'))]).toEqual([false, true]);
+    expect([places.hasFree(at('z')), places.hasFree(at('a'))]).toEqual([false, true]);
   });
 
   it('at hosts that are slow or not known are eight for one key, and the rest of the half for the others', () => {
-    const places = new Places({ concurrency: 64, perHost: 4, now: clock().now });
+    const places = new HostLimits({ concurrency: 64, perHost: 4, now: clock().now });
     places.take(at('good'))();
     const leave = Array.from({ length: 8 }, (_, n) => places.take(at(`dead${n}`))).at(-1);
-    expect([places.hasRoom(at('new')), places.hasRoom(at('new', 'ben')), places.hasRoom(at('good'))]).toEqual([
+    expect([places.hasFree(at('new')), places.hasFree(at('new', 'ben')), places.hasFree(at('good'))]).toEqual([
       false,
       true,
       true,
     ]);
     leave?.();
-    expect(places.hasRoom(at('new'))).toBe(true);
+    expect(places.hasFree(at('new'))).toBe(true);
   });
 
   it('count a host as slow whose answer took long, and while one is outstanding for long, until it answers fast', () => {
     const { now, pass } = clock();
-    const places = new Places({ concurrency: 4, perHost: 4, now });
+    const places = new HostLimits({ concurrency: 4, perHost: 4, now });
     const [quick, slow] = [places.take(at('a')), places.take(at('a'))];
     quick();
     expect(places.isSlow('a')).toBe(false);
@@ -72,8 +72,8 @@ it.each(['https://a.example:8443/x', 'https://A.example./y', 'http://a.example']
 describe('lines', () => {
   const lined = (perHost: number, concurrency = 64) => {
     const { now, pass } = clock();
-    const places = new Places({ concurrency, perHost, now });
-    return { places, lines: new Lines(places, { perHost, now }), pass };
+    const places = new HostLimits({ concurrency, perHost, now });
+    return { places, lines: new HostQueues(places, { perHost, now }), pass };
   };
 
   it('are called in the order of coming, as many as there are places, and none twice', () => {

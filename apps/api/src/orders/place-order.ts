@@ -22,12 +22,12 @@ async function placeOrder(
   wish: unknown,
   prepare: () => Promise<readonly NewJob[]>,
 ): Promise<Accepted> {
-  const { ledger, requireRoom } = deps;
+  const { ledger, requireSpace } = deps;
   const caller = knownCaller(request.caller);
   const idempotency = idempotencyOf(request, wish);
   const known = idempotency && (await ledger.orders.replay(caller.id, idempotency));
   if (known !== undefined) return known;
-  await requireRoom();
+  await requireSpace();
   return inSpan('job accept', ACCEPTING, async () => {
     const jobs = await prepare();
     if (request.hasLeft) throw new Error('the caller left before anything was made');

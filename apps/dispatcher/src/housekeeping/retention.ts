@@ -15,14 +15,14 @@ export interface Retention extends Stores {
 
 /** Younger files may belong to something under way: a picture whose job is just being made, or just ending. */
 const YOUNG_MS = 60_000;
-/** What is younger is not deleted for the room it takes: somebody still waits to look at it. */
+/** What is younger is not deleted for the disk space it takes: somebody still waits to look at it. */
 const RECENT_MS = 3_600_000;
 /** Nobody writes for so long: half-written files of this age were left by a process that died. */
 const ABANDONED_MS = 86_400_000;
 
 /**
  * Deletes the oldest jobs of keys that have too many, pictures that are too old, and, while they take too much or the
- * volume has too little room, the oldest that are not recent. A job goes with all its pictures, its record first: a
+ * volume has too little disk space, the oldest that are not recent. A job goes with all its pictures, its record first: a
  * crash in between leaves files that age out. What an open job has or starts from stays, and what a webhook that is
  * still to come tells of. Safe to do twice and by two at once.
  */
@@ -86,8 +86,8 @@ async function deleteDue(context: Retention, stock: Stock, done: Deleted, failur
     );
   }
   // A bucket is never full.
-  const missing = minFreeBytes - ((await frames.room()) ?? Number.POSITIVE_INFINITY);
-  // Counted down by the files' sizes: some volumes give the room back only later.
+  const missing = minFreeBytes - ((await frames.freeBytes()) ?? Number.POSITIVE_INFINITY);
+  // Counted down by the files' sizes: some volumes give the space back only later.
   const isDue = ({ modifiedAt }: { readonly modifiedAt: number }): boolean => {
     const age = now - modifiedAt;
     if (age < YOUNG_MS) return false;

@@ -8,7 +8,7 @@ interface FleetGauges {
   readonly metrics: Metrics;
   readonly keeper: Pick<Keeper, 'figures'>;
   /** Bytes free where pictures are stored; undefined: there is no such number. */
-  readonly room: () => Promise<number | undefined>;
+  readonly freeBytes: () => Promise<number | undefined>;
   /** Replicas that must have a new job before it is acknowledged; 0: none. */
   readonly replicasWanted: number;
 }
@@ -26,7 +26,7 @@ const EVERY_TOTAL = JOB_KINDS.flatMap((kind) =>
  * Shows what is true of the whole fleet, read from Redis when it is asked for. Several dispatchers show the same. While
  * Redis does not answer none of it is shown, rather than what was true before.
  */
-export function showFleet({ metrics, keeper, room, replicasWanted }: FleetGauges): void {
+export function showFleet({ metrics, keeper, freeBytes, replicasWanted }: FleetGauges): void {
   const gauges = createGauges(metrics);
   const free = metrics.gauge({
     name: 'frames_free_bytes',
@@ -53,7 +53,7 @@ export function showFleet({ metrics, keeper, room, replicasWanted }: FleetGauges
   metrics.beforeScrape(async () => {
     if (performance.now() - readAt >= FRESH_MS) await read();
   });
-  const look = once(room);
+  const look = once(freeBytes);
   metrics.beforeScrape(async () => {
     const bytes = await withinDeadline(look()).catch((error: unknown) => {
       free.remove();

@@ -149,7 +149,7 @@ export function createS3Frames(
     touch,
     deleteUnchanged,
     list: () => listFrames(bucket, prefix),
-    room: async () => undefined,
+    freeBytes: async () => undefined,
     sweepTemporary: async () => 0,
     sweepAbandoned,
     link: async (name, options) =>

@@ -53,7 +53,7 @@ export function createOrders(
   return {
     create: (order) =>
       orUnavailable(async () => {
-        requireRoomForAll(order, maxOpenJobs);
+        requireFit(order, maxOpenJobs);
         const isReplicated = replication.begin();
         const written = await write(order);
         if ('ids' in written) return acknowledge(written, isReplicated);
@@ -87,7 +87,7 @@ async function acknowledge(
 }
 
 /** Throws validation_failed for an order that would be too large for an empty queue. */
-function requireRoomForAll({ jobs, mostWaiting = Number.POSITIVE_INFINITY }: NewOrder, maxOpenJobs: number): void {
+function requireFit({ jobs, mostWaiting = Number.POSITIVE_INFINITY }: NewOrder, maxOpenJobs: number): void {
   const most = Math.min(mostWaiting, maxOpenJobs);
   if (jobs.length <= most) return;
   const detail = `must be at most ${most} jobs: more may not wait at a time`;

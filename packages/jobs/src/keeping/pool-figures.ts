@@ -7,7 +7,7 @@ import { type Halts, isPaused } from '../workers/halts.js';
 import { instancesServing } from '../workers/serving.js';
 
 /** The jobs of one level of detail in one pool. */
-export interface LaneFigures {
+export interface LodFigures {
   readonly lod: Lod;
   /** Not begun, and with no worker. */
   readonly waiting: number;
@@ -22,7 +22,7 @@ export interface LaneFigures {
 
 export interface PoolFigures {
   readonly pool: string;
-  readonly lanes: readonly LaneFigures[];
+  readonly lanes: readonly LodFigures[];
   /** How long one instance would execute what is waiting or claimed. */
   readonly backlogMs: number;
   /** Instances that are up and are given work. */
@@ -42,12 +42,12 @@ interface PoolContext {
 /** What is assumed of an execution while nothing was learned of its kind, nor of its lod: a mid on a common card. */
 const UNKNOWN_MS = 10_000;
 
-type LaneReply = readonly [notBegun: number, oldest: string, parked: number, claimed: number, running: number];
+type LodReply = readonly [notBegun: number, oldest: string, parked: number, claimed: number, running: number];
 
 export async function readPoolFigures(redis: Redis, keys: Keys, context: PoolContext): Promise<PoolFigures> {
   const { pool, workers, halts, now } = context;
   const [replies, backlog, learned] = await Promise.all([
-    runScript(redis, 'standing', keys.open(pool), [keys.prefix, pool, ...LODS]) as Promise<LaneReply[]>,
+    runScript(redis, 'standing', keys.open(pool), [keys.prefix, pool, ...LODS]) as Promise<LodReply[]>,
     redis.hgetall(keys.backlog(pool)),
     redis.hgetall(keys.durations(pool)),
   ]);
@@ -57,7 +57,7 @@ export async function readPoolFigures(redis: Redis, keys: Keys, context: PoolCon
   const instances = instancesServing(staying, pool);
   return {
     pool,
-    lanes: LODS.map((lod, index) => laneFigures(lod, replies[index] as LaneReply, now)),
+    lanes: LODS.map((lod, index) => lodFigures(lod, replies[index] as LodReply, now)),
     backlogMs: Object.entries(backlog)
       .map(([signature, count]) => Number(count) * (expectedMs(signature, durations) ?? UNKNOWN_MS))
       .reduce((sum, ms) => sum + ms, 0),
@@ -67,7 +67,7 @@ export async function readPoolFigures(redis: Redis, keys: Keys, context: PoolCon
   };
 }
 
-function laneFigures(lod: Lod, [notBegun, oldest, parked, claimed, running]: LaneReply, now: number): LaneFigures {
+function lodFigures(lod: Lod, [notBegun, oldest, parked, claimed, running]: LodReply, now: number): LodFigures {
   const oldestMs = oldest === '' ? 0 : Math.max(0, now - Number(oldest));
   return { lod, waiting: Math.max(0, notBegun - claimed), claimed, running, parked, oldestMs };
 }

@@ -8,10 +8,10 @@ import { createKeys } from '../keys.js';
 import type { DeliveryItem } from './delivery.js';
 import { createDeliveryQueue } from './delivery-queue.js';
 import { createDeliveryWorker, type DeliveryHandler } from './delivery-worker.js';
+import { HostLimits } from './host-limits.js';
+import { HostQueues } from './host-queues.js';
 import { createJobLife } from './job-life.js';
-import { Lines } from './lines.js';
 import { Outbox } from './outbox.js';
-import { Places } from './places.js';
 
 export interface DeliveriesOptions {
   readonly redis: RedisSettings;
@@ -38,7 +38,7 @@ export interface Deliveries {
 /** Pause after an unexpected error of Redis. */
 const ERROR_PAUSE_MS = 500;
 /**
- * How often it is looked whether somebody waits for a place that is free. Mostly they are called before; but one that
+ * How often it is looked whether somebody waits although a host is below its limit. Mostly they are called before; but one that
  * was called may have gone to another process.
  */
 const CALL_MS = 50;
@@ -53,10 +53,10 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
 
   return {
     work: async (handler, { concurrency, perHost, signal }) => {
-      const places = new Places({ concurrency, perHost });
-      const lines = new Lines(places, { perHost });
+      const limits = new HostLimits({ concurrency, perHost });
+      const hostQueues = new HostQueues(limits, { perHost });
       const callIn = async () => {
-        await Promise.all(lines.call().map((id) => queue.promote(id))).catch((error: unknown) => {
+        await Promise.all(hostQueues.call().map((id) => queue.promote(id))).catch((error: unknown) => {
           log.debug('calling deliveries failed; they come by themselves', { error });
         });
       };
@@ -68,18 +68,18 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
         consumer: newId(),
         abandonedMs: lockMs,
         queue: async (id, item: DeliveryItem) => {
-          if (places.hasRoom(item)) return queue.add(id, item);
+          if (limits.hasFree(item)) return queue.add(id, item);
           // It would only be sent away again, in front of those that can be delivered.
-          await queue.add(id, item, lines.parkedMs(item));
-          lines.join(item, id);
+          await queue.add(id, item, hostQueues.parkedMs(item));
+          hostQueues.join(item, id);
         },
         log,
       });
       const worker = createDeliveryWorker({
         redis,
         keys,
-        places,
-        lines,
+        limits,
+        hostQueues,
         concurrency,
         lockMs,
         stalledCheckMs,

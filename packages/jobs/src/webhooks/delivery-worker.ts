@@ -6,9 +6,9 @@ import type { Keys } from '../keys.js';
 import { parseRecord } from '../record/record.js';
 import { parseAttempts } from './attempt-log.js';
 import type { DeliveryItem, DueDelivery, TryResult } from './delivery.js';
+import type { HostLimits } from './host-limits.js';
+import type { HostQueues } from './host-queues.js';
 import type { JobLife } from './job-life.js';
-import type { Lines } from './lines.js';
-import type { Places } from './places.js';
 
 /** Does one try. Rejects when it was none: when the signal aborted, or something failed that is not the receiver's. */
 export type DeliveryHandler = (due: DueDelivery, signal: AbortSignal) => Promise<TryResult>;
@@ -16,14 +16,14 @@ export type DeliveryHandler = (due: DueDelivery, signal: AbortSignal) => Promise
 export interface DeliveryWorkerOptions {
   readonly redis: Redis;
   readonly keys: Keys;
-  readonly places: Places;
-  readonly lines: Lines;
+  readonly limits: HostLimits;
+  readonly hostQueues: HostQueues;
   readonly concurrency: number;
   /** Renewed at half; a dead process's deliveries are handed out again when it has run out. */
   readonly lockMs: number;
   readonly stalledCheckMs: number;
   readonly life: JobLife;
-  /** Lets the first in the lines go on, when there are places. */
+  /** Lets the first in the host queues go on, when they may. */
   readonly callIn: () => Promise<void>;
   readonly handler: DeliveryHandler;
   readonly log: Logger;
@@ -45,10 +45,10 @@ const FAULT_REST_MS = 30_000;
 
 /**
  * BullMQ's worker of the delivery queue. Its lock keeps a try from being made twice at once: a try whose lock is lost is
- * broken off. Deliveries to hosts without a free place go back, to be called when there is one.
+ * broken off. Deliveries to hosts at their limit go back, to be called when one ends.
  */
 export function createDeliveryWorker(options: DeliveryWorkerOptions): Worker {
-  const { redis, keys, places, lines, life, log } = options;
+  const { redis, keys, limits, hostQueues, life, log } = options;
   const underWay = new Map<string, AbortController>();
   const worker = new Worker<DeliveryItem>(
     keys.webhookQueue,
@@ -57,9 +57,9 @@ export function createDeliveryWorker(options: DeliveryWorkerOptions): Worker {
       const { id = '', data } = job;
       // After a lost lock it may come to this very process again, whose lock manager then forgets the first taking.
       underWay.get(id)?.abort();
-      lines.arrived(data, id);
-      if (!places.hasRoom(data)) return park(job, token);
-      const leave = places.take(data);
+      hostQueues.arrived(data, id);
+      if (!limits.hasFree(data)) return park(job, token);
+      const leave = limits.take(data);
       const takenAgain = new AbortController();
       underWay.set(id, takenAgain);
       const signal = AbortSignal.any([takenAgain.signal, ...(lockLost ? [lockLost] : [])]);
@@ -98,12 +98,12 @@ export function createDeliveryWorker(options: DeliveryWorkerOptions): Worker {
   async function park(job: Job<DeliveryItem>, token: string | undefined): Promise<void> {
     const { id = '', data } = job;
     try {
-      await job.moveToDelayed(Date.now() + lines.parkedMs(data), token);
-      lines.join(data, id);
+      await job.moveToDelayed(Date.now() + hostQueues.parkedMs(data), token);
+      hostQueues.join(data, id);
     } catch (error) {
       log.debug('a webhook could not be put aside; it comes again when its lock has run out', { error });
     }
-    // The place may have become free while it went to the line, when nobody saw it there.
+    // The host may have got below its limit while this one went to its queue, when nobody saw it there.
     await options.callIn();
     throw new DelayedError();
   }

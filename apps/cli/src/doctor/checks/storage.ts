@@ -35,7 +35,7 @@ export async function checkStorage(config: Config, signal: AbortSignal): Promise
     if ((await frames.stat(name)) !== undefined) {
       return [fail(`${where}: a picture that was deleted is still there`, mend)];
     }
-    return [ok(`${where}: a picture was stored, read back and deleted`), ...(await checkRoom(frames, config, where))];
+    return [ok(`${where}: a picture was stored, read back and deleted`), ...(await checkSpace(frames, config, where))];
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof FleetError)) throw error;
@@ -43,10 +43,10 @@ export async function checkStorage(config: Config, signal: AbortSignal): Promise
   }
 }
 
-async function checkRoom(frames: FrameStore, { retention }: Config, where: string): Promise<Finding[]> {
+async function checkSpace(frames: FrameStore, { retention }: Config, where: string): Promise<Finding[]> {
   const { ok, warn, fail } = reportOf('storage-room');
   const { minFreeBytes } = retention;
-  const free = await frames.room();
+  const free = await frames.freeBytes();
   if (free === undefined) return []; // a bucket has no end
   const found = `${showBytes(free)} free at ${where}`;
   const mend =

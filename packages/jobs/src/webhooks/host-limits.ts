@@ -1,4 +1,4 @@
-export interface PlacesOptions {
+export interface HostLimitsOptions {
   /** Deliveries under way at a time in this process. */
   readonly concurrency: number;
   /** Of them, to one host. */
@@ -31,30 +31,31 @@ const MOST_HOSTS = 10_000;
 const UNKNOWN_MS = 100;
 
 /**
- * Who may deliver now. A host has `perHost` places. Hosts that are slow, and those that have not answered yet, have
- * half of all places together: however many receivers are dead, the other half is for those that answer. Of that half
- * one API key has no more than its share: with however many dead receivers, it leaves places for the others' new ones.
+ * Who may deliver now. To a host `perHost` deliveries are under way at a time. Hosts that are slow, and those that have not
+ * answered yet, share half of what this process delivers at a time: however many receivers are dead, the other half is
+ * for those that answer. Of that half one API key has no more than its share: with however many dead receivers, it leaves
+ * some for the others' new ones.
  */
-export class Places {
+export class HostLimits {
   readonly #perHost: number;
-  readonly #slowPlaces: number;
+  readonly #mostSlow: number;
   readonly #now: () => number;
   /** The one used last is last. */
   readonly #hosts = new Map<string, Host>();
   /** Those to which something is under way. */
   readonly #busy = new Set<string>();
 
-  constructor({ concurrency, perHost, now = () => performance.now() }: PlacesOptions) {
+  constructor({ concurrency, perHost, now = () => performance.now() }: HostLimitsOptions) {
     this.#perHost = perHost;
-    this.#slowPlaces = Math.ceil(concurrency / 2);
+    this.#mostSlow = Math.ceil(concurrency / 2);
     this.#now = now;
   }
 
-  hasRoom({ host, key }: Target): boolean {
+  hasFree({ host, key }: Target): boolean {
     return this.freeAt(host) > 0 && (!this.isSlow(host) || (this.freeForSlow() > 0 && this.freeForSlowOf(key) > 0));
   }
 
-  /** Of the host's own places. */
+  /** Of the host's own limit. */
   freeAt(host: string): number {
     return this.#perHost - (this.#hosts.get(host)?.began.size ?? 0);
   }
@@ -63,14 +64,14 @@ export class Places {
     return (this.#hosts.get(host)?.lastMs ?? Number.POSITIVE_INFINITY) > SLOW_MS || this.#hasWaited(host) > SLOW_MS;
   }
 
-  /** Of the places that all slow hosts have together. */
+  /** Of the limit that all slow hosts share. */
   freeForSlow(): number {
-    let free = this.#slowPlaces;
+    let free = this.#mostSlow;
     for (const host of this.#busy) if (this.isSlow(host)) free -= this.#hosts.get(host)?.began.size ?? 0;
     return free;
   }
 
-  /** Of the places that one API key has at slow hosts. */
+  /** Of the limit that one API key has at slow hosts. */
   freeForSlowOf(key: string): number {
     let free = SLOW_OF_KEY;
     for (const host of this.#busy) {
@@ -85,7 +86,7 @@ export class Places {
     return Math.max(this.#hosts.get(host)?.lastMs ?? UNKNOWN_MS, this.#hasWaited(host));
   }
 
-  /** Takes a place; to be called when there is one. What it answers gives it back, once the delivery is over. */
+  /** Begins a delivery; to be called when `hasFree` says so. What it answers is to be called at its end. */
   take({ host, key }: Target): () => void {
     const known: Host = this.#hosts.get(host) ?? { began: new Set(), lastMs: undefined };
     const delivery = { at: this.#now(), key };

@@ -9,11 +9,11 @@ const RETRY_AFTER_SECONDS = 60;
 
 /**
  * Throws storage_full while there are fewer than `minFreeBytes` where pictures are stored: what is accepted already is to
- * have its place. A volume that does not say how full it is counts as having room; a bucket always has it. While one
+ * have its place. A volume that does not say how full it is counts as having space; a bucket always has it. While one
  * hangs nobody waits for it for longer than `askMs` after it was asked, and what it said last is taken for true.
  */
-export function createRoomCheck(
-  frames: { room(): Promise<number | undefined> },
+export function createSpaceCheck(
+  frames: { freeBytes(): Promise<number | undefined> },
   {
     minFreeBytes,
     askMs = ASK_MS,
@@ -27,9 +27,9 @@ export function createRoomCheck(
 
   const look = async () => {
     try {
-      free = (await frames.room()) ?? Number.POSITIVE_INFINITY;
+      free = (await frames.freeBytes()) ?? Number.POSITIVE_INFINITY;
     } catch (error) {
-      log.warn('how much room is left for pictures is not known', { error });
+      log.warn('how much disk space is left for pictures is not known', { error });
       free = Number.POSITIVE_INFINITY;
     }
     answeredAt = performance.now();
@@ -38,7 +38,7 @@ export function createRoomCheck(
   const ask = () =>
     new Promise<void>((resolve) => {
       const late = setTimeout(() => {
-        log.warn('the volume of the pictures does not say how much room is left', { after_ms: askMs });
+        log.warn('the volume of the pictures does not say how much disk space is left', { after_ms: askMs });
         resolve();
       }, askMs);
       void look().finally(() => {
