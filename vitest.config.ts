@@ -36,8 +36,8 @@ export default defineConfig({
           include: files('.redis.test.ts'),
           globalSetup: [`${gears}/shared-redis.ts`],
           setupFiles: [`${gears}/redis.ts`],
-          // These and the next wait as much as they work.
-          maxWorkers: cores + 1,
+          // These wait for Redis and for each other's ends more than they work.
+          maxWorkers: 3 * cores,
           sequence: { groupOrder: 2 },
         },
       },
