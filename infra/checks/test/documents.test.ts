@@ -76,3 +76,17 @@ it.each([
 ])('%s has at most %i lines', async (path, most) => {
   expect((await textOf(path)).trimEnd().split('\n').length).toBeLessThanOrEqual(most);
 });
+
+it('shows the levels of detail as workflows/lod-profiles.json has them', async () => {
+  const profiles = JSON.parse(await textOf('workflows/lod-profiles.json')) as Record<string, Record<string, unknown>>;
+  const rows = (await textOf('docs/workflows.md')).matchAll(/^\| (\w+) +\| (\d+) +\| (\S+) +\| (.+?) +\| ×(\S+) +\| (\S+) +\|$/gm);
+  const shown = [...rows].map(([, lod, steps, cfg, noise, scale, denoise]) => {
+    const [sampler, scheduler] = noise?.split(' / ') ?? [];
+    return [lod, { steps: Number(steps), cfg: Number(cfg), sampler, scheduler, scale: Number(scale), denoise: Number(denoise) }];
+  });
+  const theirs = Object.entries(profiles).map(([lod, { steps, cfg, sampler, scheduler, scale, denoise }]) => [
+    lod,
+    { steps, cfg, sampler, scheduler, scale, denoise },
+  ]);
+  expect(shown).toEqual(theirs);
+});

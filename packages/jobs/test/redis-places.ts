@@ -15,7 +15,7 @@ export type AtEnd = (end: () => Promise<void>) => void;
 /** How a Redis started for a test is reached. */
 type Place = Partial<RedisSettings> & { readonly url: string };
 
-/** What README says a user of Redis needs, for a user `fleet` with a password that is to be percent-encoded. */
+/** What docs/deploy.md says a user of Redis needs, for a user `fleet` with a password that is to be percent-encoded. */
 const ACL_USER = ['on', '>s:cret/1', '~{*}:*', '&{*}:*', '+@all', '-@admin', '-@dangerous', '+info', '+cluster'];
 const AS_USER = `fleet:${encodeURIComponent('s:cret/1')}@`;
 const user = ['--user', 'fleet', ...ACL_USER];

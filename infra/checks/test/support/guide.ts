@@ -3,11 +3,13 @@ export interface Step {
   /** Where it begins, counted from 1. */
   readonly line: number;
   readonly commands: string;
-  /** The text of the block right after it, if that one shows an output; `json` says how it is to be compared. */
+  /** The block of JSON or text that is shown beneath it, after a sentence at most. */
   readonly shown?: { readonly kind: 'json' | 'text'; readonly text: string };
 }
 
 const FENCE = /^```(\w*)$/;
+/** What may stand between commands and their output: nothing, or a sentence that leads to it. */
+const INTRODUCTION = /^([^#|]*:)?$/;
 
 /** Every ```sh block of a page in Markdown, in order. */
 export function stepsOf(page: string): Step[] {
@@ -17,7 +19,7 @@ export function stepsOf(page: string): Step[] {
   const close = (kind: string, line: number, text: string) => {
     const last = steps.at(-1);
     if (kind === 'sh') steps.push({ line, commands: text });
-    else if ((kind === 'json' || kind === 'text') && last !== undefined && between === '')
+    else if ((kind === 'json' || kind === 'text') && last !== undefined && INTRODUCTION.test(between))
       steps[steps.length - 1] = { ...last, shown: { kind, text } };
     between = '';
   };

@@ -1,0 +1,119 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { freePort, type Simulator, startFleet, startSimulator, type TestFleet, until } from '@comfy-fleet/testing';
+import { afterAll, beforeAll, expect, inject, it, onTestFinished } from 'vitest';
+import { textOf } from './support/files.js';
+import { differs, stepsOf } from './support/guide.js';
+
+const guide = await textOf('docs/api.md');
+/** Where the pages say that the API is. */
+const SHOWN = 'http://127.0.0.1:3000';
+const STEP_MS = 2;
+
+let dir: string;
+let simulator: Simulator;
+let fleet: TestFleet;
+
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-guides-'));
+  simulator = await startSimulator({ stepMs: STEP_MS, modelLoadMs: 10, previewMethod: 'none' });
+  fleet = await startFleet({ redisUrl: inject('redisUrl'), env: { WEBHOOK_ALLOW: '127.0.0.0/8' } });
+  await fleet.startWorker('local', [simulator.url]);
+});
+afterAll(async () => {
+  await fleet.close();
+  await simulator.close();
+  await rm(dir, { recursive: true, force: true });
+});
+
+const END = '---- end of a block';
+const ENDED = new RegExp(String.raw`^([\s\S]*?)\n${END} (\d+)\n`);
+
+/** Pastes the blocks into one bash, one after the other, and gives what each printed and its exit code. */
+async function paste(blocks: readonly string[], before: (block: string) => void = () => {}) {
+  const shell = spawn('bash', ['--norc', '--noprofile'], { cwd: dir, stdio: ['pipe', 'pipe', 'inherit'] });
+  const closed = once(shell, 'close');
+  let said = '';
+  shell.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+    said += chunk;
+  });
+  const results: { readonly code: number; readonly output: string }[] = [];
+  for (const block of blocks) {
+    before(block);
+    shell.stdin.write(`${block}\nprintf '\\n${END} %s\\n' $?\n`);
+    const [all, output = '', code] = await until('the block ends', () => {
+      if (shell.exitCode !== null) throw new Error(`the shell ended in: ${block}`);
+      return ENDED.exec(said);
+    });
+    said = said.slice(all.length);
+    results.push({ code: Number(code), output });
+  }
+  shell.stdin.end();
+  await closed;
+  return results;
+}
+
+/** Pastes the blocks of a page, with the address at which the system is served here, and finds what the page shows otherwise. */
+async function faultsOf(page: string): Promise<string[]> {
+  const steps = stepsOf(page);
+  expect(steps[0]?.commands).toContain(`API=${SHOWN}`);
+  const results = await paste(
+    steps.map(({ commands }) => commands.replace(SHOWN, fleet.url)),
+    // What is to be canceled does not end before.
+    (block) => simulator.set({ stepMs: block.includes('urls.cancel') ? 60_000 : STEP_MS }),
+  );
+  return steps.flatMap((step, n) => {
+    const { code, output } = results[n] ?? { code: -1, output: '' };
+    const fault = code === 0 ? differs(step, output) : `exit code ${code}`;
+    return fault === undefined ? [] : [`line ${step.line}: ${fault}\n${output.slice(0, 2000)}`];
+  });
+}
+
+it('succeeds with every block of the API guide that is pasted into a shell, and prints what the guide shows', async () => {
+  expect(await faultsOf(guide)).toEqual([]);
+});
+
+it('makes the first picture as README says', async () => {
+  const [, section = ''] = /\n## First picture\n([\s\S]*?)\n## /.exec(await textOf('README.md')) ?? [];
+  expect(await faultsOf(section)).toEqual([]);
+});
+
+it('has every call that the service has in the list of all calls', async () => {
+  const { paths } = (await (await fetch(`${fleet.url}/openapi.json`)).json()) as { paths: Record<string, object> };
+  // The files of the page, and the second way to write the name of an instance, go without saying.
+  const told = Object.entries(paths).filter(([path]) => !/\{(file|instance)\}/.test(path));
+  const served = told.flatMap(([path, methods]) =>
+    Object.keys(methods).map((method) => `${method.toUpperCase()} ${path.replaceAll(/\{(\w+)\}/g, ':$1')}`),
+  );
+  const [, list = ''] = guide.split('\n## All calls\n');
+  const listed = [...list.matchAll(/`((?:GET|POST|DELETE) [^`]+)`/g)].map(([, call = '']) =>
+    call.replace('<worker>', ':worker').replace('<n>', ':n'),
+  );
+  expect(listed.toSorted()).toEqual(served.toSorted());
+});
+
+it('calls the receiver that the guide to webhooks shows, which takes what is signed and nothing else', async () => {
+  const page = await textOf('docs/webhooks.md');
+  const [, program = ''] = /```js\n([\s\S]*?)```/.exec(page) ?? [];
+  const [, secret = ''] = /"secret": "(\w+[^"]*)"/.exec(page) ?? [];
+  const port = await freePort();
+  await writeFile(join(dir, 'receiver.mjs'), program.replace('listen(4000', `listen(${port}`));
+  const env = { SECRET: secret };
+  const receiver = spawn(process.execPath, ['receiver.mjs'], { cwd: dir, env, stdio: ['ignore', 'pipe', 'inherit'] });
+  onTestFinished(() => void receiver.kill());
+  let heard = '';
+  receiver.stdout.on('data', (chunk: Buffer) => {
+    heard += chunk.toString();
+  });
+  const forged = () => fetch(`http://127.0.0.1:${port}/`, { method: 'POST', body: '{}' }).catch(() => undefined);
+  expect((await until('the receiver listens', forged)).status).toBe(401);
+
+  await fleet.startDispatcher();
+  const request = stepsOf(page)[0]?.commands ?? '';
+  const [answer] = await paste([request.replace('$API', fleet.url).replace(':4000', `:${port}`)]);
+  const { id } = JSON.parse(answer?.output ?? '') as { id: string };
+  await until('the receiver hears', () => heard.includes(`job.succeeded ${id} /images/${id}_1.png`));
+});
