@@ -5,8 +5,8 @@ import { dirname, join } from 'node:path';
 import { ok } from './shell.mjs';
 
 /**
- * Copies what git knows or would take of the project, as it is here, into a folder, and makes there what is secret, as docs/deploy.md
- * says. Nothing of this clone's own (.env, .data, what is built) comes along.
+ * Copies what git knows or would take of the project, as it is here, into a folder, and makes there what is secret, as
+ * docs/deploy.md says. Nothing of this clone's own (.env, .data, what is built) comes along.
  * @param {string} root
  * @param {string} folder
  */
