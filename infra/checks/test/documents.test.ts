@@ -50,7 +50,7 @@ it('names no file and no folder of the project that is not there', () => {
 it('names no command of npm that package.json does not have', async () => {
   const { scripts } = JSON.parse(await textOf('package.json')) as { scripts: Record<string, string> };
   const commandsOf = ({ lines }: Page) =>
-    [...lines.join('\n').matchAll(/\bnpm run (?:--silent )?([\w:]+)/g)].map(([, name = '']) => name);
+    [...lines.join('\n').matchAll(/\bnpm run (?:--silent )?([\w:-]+)/g)].map(([, name = '']) => name);
   expect(faults((page) => commandsOf(page).filter((name) => scripts[name] === undefined))).toEqual([]);
 });
 
@@ -79,10 +79,15 @@ it.each([
 
 it('shows the levels of detail as workflows/lod-profiles.json has them', async () => {
   const profiles = JSON.parse(await textOf('workflows/lod-profiles.json')) as Record<string, Record<string, unknown>>;
-  const rows = (await textOf('docs/workflows.md')).matchAll(/^\| (\w+) +\| (\d+) +\| (\S+) +\| (.+?) +\| ×(\S+) +\| (\S+) +\|$/gm);
+  const rows = (await textOf('docs/workflows.md')).matchAll(
+    /^\| (\w+) +\| (\d+) +\| (\S+) +\| (.+?) +\| ×(\S+) +\| (\S+) +\|$/gm,
+  );
   const shown = [...rows].map(([, lod, steps, cfg, noise, scale, denoise]) => {
     const [sampler, scheduler] = noise?.split(' / ') ?? [];
-    return [lod, { steps: Number(steps), cfg: Number(cfg), sampler, scheduler, scale: Number(scale), denoise: Number(denoise) }];
+    return [
+      lod,
+      { steps: Number(steps), cfg: Number(cfg), sampler, scheduler, scale: Number(scale), denoise: Number(denoise) },
+    ];
   });
   const theirs = Object.entries(profiles).map(([lod, { steps, cfg, sampler, scheduler, scale, denoise }]) => [
     lod,

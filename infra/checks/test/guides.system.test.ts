@@ -11,7 +11,6 @@ import { differs, stepsOf } from './support/guide.js';
 const guide = await textOf('docs/api.md');
 /** Where the pages say that the API is. */
 const SHOWN = 'http://127.0.0.1:3000';
-const STEP_MS = 2;
 
 let dir: string;
 let simulator: Simulator;
@@ -19,7 +18,7 @@ let fleet: TestFleet;
 
 beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-guides-'));
-  simulator = await startSimulator({ stepMs: STEP_MS, modelLoadMs: 10, previewMethod: 'none' });
+  simulator = await startSimulator({ stepMs: 2, modelLoadMs: 10, previewMethod: 'none' });
   fleet = await startFleet({ redisUrl: inject('redisUrl'), env: { WEBHOOK_ALLOW: '127.0.0.0/8' } });
   await fleet.startWorker('local', [simulator.url]);
 });
@@ -63,7 +62,10 @@ async function faultsOf(page: string): Promise<string[]> {
   const results = await paste(
     steps.map(({ commands }) => commands.replace(SHOWN, fleet.url)),
     // What is to be canceled does not end before.
-    (block) => simulator.set({ stepMs: block.includes('urls.cancel') ? 60_000 : STEP_MS }),
+    (block) => {
+      simulator.faults.remove();
+      if (block.includes('urls.cancel')) simulator.faults.add({ kind: 'hang' });
+    },
   );
   return steps.flatMap((step, n) => {
     const { code, output } = results[n] ?? { code: -1, output: '' };
