@@ -37,7 +37,7 @@ export default defineConfig({
           globalSetup: [`${gears}/shared-redis.ts`],
           setupFiles: [`${gears}/redis.ts`],
           // These wait for Redis and for each other's ends more than they work.
-          maxWorkers: 3 * cores,
+          maxWorkers: 2 * cores,
           sequence: { groupOrder: 2 },
         },
       },
