@@ -153,7 +153,7 @@ describe('failures', () => {
       histories: [history(1, { claims: Array(11).fill('worker1') })],
       ...more,
     });
-  const fault = (kind: string) => ({ simulator: 'worker1/1', pid: 100, kind, plantedAt: T0 });
+  const fault = (kind: string) => ({ simulator: 'worker1/1', pid: 100, kind, plantedAt: T0, thereBy: T0 });
   const error = { outcome: 'error' as const };
   const cut = { outcome: undefined, endedAt: undefined };
   const deaths = [{ process: 'worker1/1', pid: 100, killedAt: T0 + 100, upAt: T0 + 900 }];

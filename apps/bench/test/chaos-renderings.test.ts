@@ -22,7 +22,14 @@ const judge = (of: Evidence) => {
   const { rows, breaches } = renderings(of);
   return { cause: rows.find(([name]) => name === '… by cause')?.[1], breaches: breaches.length };
 };
-const fault = (kind: string, more = {}) => ({ simulator: 'worker1/1', pid: 100, kind, plantedAt: T0, ...more });
+const fault = (kind: string, more = {}) => ({
+  simulator: 'worker1/1',
+  pid: 100,
+  kind,
+  plantedAt: T0,
+  thereBy: T0,
+  ...more,
+});
 const outage = (process: string, more = {}) => ({ process, pid: 100, killedAt: T0 + 100, upAt: T0 + 900, ...more });
 
 describe('a second execution', () => {
@@ -59,11 +66,14 @@ describe('a second execution', () => {
   it('is explained by a history entry that a fault swallowed, which is that of the first to end after it', () => {
     expect(judge(twice({}, { faults: [fault('lost_history')] }))).toEqual({ cause: 'history lost 1', breaches: 0 });
     expect(judge(twice({}, { faults: [fault('lost_history', { plantedAt: T0 + 551 })] })).breaches).toBe(1);
+    const planting = { plantedAt: T0, thereBy: T0 + 320 };
     const sooner = execution(3, { endedAt: T0 + 300 });
     const histories = [history(1, { submissions }), history(3)];
     const { executions } = twice({});
     const both = evidence({ histories, executions: [...executions, sooner], faults: [fault('lost_history')] });
     expect(judge(both).breaches).toBe(1);
+    // That one may have ended before the fault was there.
+    expect(judge({ ...both, faults: [fault('lost_history', planting)] }).breaches).toBe(0);
   });
 
   it.each(['silent_socket', 'error_after_accepting', 'reset_after_accepting', 'slow_view'])(

@@ -9,8 +9,9 @@ export interface PlantedFault {
   /** Of the simulator's process at that time. */
   readonly pid: number;
   readonly kind: string;
-  /** The call's beginning: it was there somewhen after. ms since 1970. */
+  /** The call's beginning and its answer: it was there somewhen between. ms since 1970. */
   readonly plantedAt: number;
+  readonly thereBy: number;
 }
 
 /** Kills and restarts as planned. Resolves when everybody is up again. */
@@ -38,7 +39,8 @@ export async function runFaults(fleet: Fleet, { faults }: Plan): Promise<Planted
     await delay(afterMs);
     const { pid } = fleet.named(simulator);
     const { status, sentAt } = await plant(fleet, simulator, fault);
-    if (status === 201) planted.push({ simulator, pid, kind: fault.kind, plantedAt: sentAt });
+    const thereBy = Date.now();
+    if (status === 201) planted.push({ simulator, pid, kind: fault.kind, plantedAt: sentAt, thereBy });
     else if (status !== undefined) throw new Error(`${simulator} refused the fault ${fault.kind}: ${status}`);
   }
   return planted;

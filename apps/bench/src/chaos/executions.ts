@@ -24,16 +24,19 @@ export function endOf({ pid, endedAt }: Execution, { outages, gatheredAt }: Evid
   return endedAt ?? outages.find((outage) => outage.pid === pid)?.killedAt ?? gatheredAt;
 }
 
-/** Executions whose entry in the history a planted fault swallowed: the first to end after it was planted. */
+/**
+ * Executions whose entry in the history a planted fault may have swallowed: the first to end after it was there, and those
+ * that ended while it was being planted, of which nobody knows whether they were before it.
+ */
 export function historyVictims({ faults, executions }: Evidence): ReadonlySet<Execution> {
   const victims = new Set<Execution>();
   const ended = executions.filter(({ endedAt, outcome }) => endedAt !== undefined && outcome !== 'lost');
   const sorted = [...ended].sort((a, b) => (a.endedAt ?? 0) - (b.endedAt ?? 0));
-  for (const { kind, pid, plantedAt } of faults) {
+  for (const { kind, pid, plantedAt, thereBy } of faults) {
     if (kind !== 'lost_history') continue;
-    const victim = sorted.find(
-      (execution) => execution.pid === pid && (execution.endedAt ?? 0) >= plantedAt && !victims.has(execution),
-    );
+    const after = sorted.filter((execution) => execution.pid === pid && (execution.endedAt ?? 0) >= plantedAt);
+    const victim = after.find((execution) => (execution.endedAt ?? 0) > thereBy && !victims.has(execution));
+    for (const execution of after) if ((execution.endedAt ?? 0) <= thereBy) victims.add(execution);
     if (victim !== undefined) victims.add(victim);
   }
   return victims;

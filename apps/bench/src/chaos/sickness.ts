@@ -38,11 +38,12 @@ async function fallSick(
   for (let tries = 0; tries < TRIES; tries += 1) {
     const { pid } = fleet.named(simulator);
     const { status, sentAt, body } = await ask(url, { method: 'POST', body: FAULTS[kind] });
+    const thereBy = Date.now();
     if (status === 201) {
       await delay(forMs);
       // One that was restarted meanwhile knows nothing of it, and one that hangs goes on.
       if (kind === 'cuda_error') await ask(`${url}/${(body as { id: number }).id}`, { method: 'DELETE' });
-      return { simulator, pid, kind, plantedAt: sentAt };
+      return { simulator, pid, kind, plantedAt: sentAt, thereBy };
     }
     await delay(RETRY_MS);
   }
