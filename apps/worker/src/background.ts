@@ -1,22 +1,35 @@
-import type { SharedInputs, WorkerLedger } from '@comfy-fleet/jobs';
+import type { SharedInputs } from '@comfy-fleet/jobs';
 import { every, type Logger } from '@comfy-fleet/telemetry';
+import type { HaltWatch } from './claiming/halt-watch.js';
 import type { Instance } from './instance/instance.js';
 import { watchBeginnings } from './instance/never-begins.js';
+import type { Opinions } from './instance/opinions.js';
+import { restartBroken } from './instance/restart-broken.js';
+import type { Restarter } from './instance/restarter.js';
 import type { Slots } from './instance/slots.js';
 import type { Study } from './instance/study.js';
 import type { WedgeWatch } from './instance/wedge-watch.js';
 import { deleteOldFiles } from './job/leftovers.js';
+import type { StoreWatch } from './store-watch.js';
 
 interface Background {
-  readonly ledger: WorkerLedger;
   readonly allSlots: readonly Slots[];
+  readonly sharedInputs: SharedInputs;
   readonly study: Study;
+  readonly opinions: Opinions;
   readonly wedges: WedgeWatch;
+  readonly restarter: Restarter;
+  readonly store: StoreWatch;
+  readonly halts: HaltWatch;
+  readonly takeLeft: () => Promise<void>;
   readonly announce: () => Promise<void>;
   readonly beginMs: number;
   readonly announceSeconds: number;
   readonly abilitiesSeconds: number;
-  readonly signal: AbortSignal;
+  /** Aborts when no job is begun any more: then nothing is looked for that could be begun. */
+  readonly stopping: AbortSignal;
+  /** Aborts when no job may go on. */
+  readonly ending: AbortSignal;
   readonly log: Logger;
 }
 
@@ -28,47 +41,46 @@ const ABANDONED_MS = 1000;
 const BEGINNINGS_MS = 1000;
 /** How often it is looked what became elsewhere of jobs that failed here. */
 const OPINIONS_MS = 1000;
+/** How often it is looked whether an instance needs a restart. */
+const RESTART_MS = 1000;
+/** How often it is looked what operators have halted; mostly a message says so before. */
+const HALTS_MS = 1000;
+/** How often jobs are looked for whose submission is in an instance of ours, and that nobody or another worker has. */
+const LEFT_MS = 1000;
+/** How often it is looked whether pictures can be stored. */
+const STORE_MS = 3000;
 /** How often what jobs left on ComfyUI's disk is looked for. */
 const CLEAN_MS = 3_600_000;
 
-/**
- * What a worker does beside its jobs, again and again until the signal aborts; each promise resolves when its last run
- * is over.
- */
+/** What a worker does beside its jobs, again and again; each promise resolves when its last run is over. */
 export function startBackground(background: Background): Promise<void>[] {
-  const { ledger, allSlots, study, wedges, announce, beginMs, announceSeconds, abilitiesSeconds, signal, log } =
-    background;
-  const until = { signal, log };
-  const instances = allSlots.map(({ instance }) => instance);
+  const { allSlots, beginMs, announceSeconds, abilitiesSeconds, stopping, ending, log } = background;
+  const { sharedInputs, study, opinions, wedges, restarter, store, halts, takeLeft, announce } = background;
+  const untilEnding = { signal: ending, log };
+  const untilStopping = { signal: stopping, log };
   return [
-    ...instances.flatMap((instance) => [
-      every(PROBE_MS, `probing ${instance.name}`, () => instance.probe(signal), until),
-      every(abilitiesSeconds * 1000, `studying ${instance.name}`, () => study(instance), until),
-    ]),
-    ...instances.map((instance) =>
-      every(CLEAN_MS, `cleaning up after ${instance.name}`, () => clean(instance, ledger.sharedInputs, log), until),
-    ),
-    ...allSlots.map((slots) =>
-      every(
-        BEGINNINGS_MS,
-        `watching what begins on ${slots.instance.name}`,
-        watchBeginnings({ slots, beginMs, ...until }),
-        until,
-      ),
-    ),
-    every(OPINIONS_MS, 'reading opinions', () => hearOpinions(ledger, instances), until),
-    every(ABANDONED_MS, 'stopping abandoned prompts', wedges.look, until),
-    every(announceSeconds * 1000, 'announcing', announce, until),
+    ...allSlots.flatMap((slots) => {
+      const { instance } = slots;
+      const { name } = instance;
+      const look = watchBeginnings({ slots, beginMs, ...untilEnding });
+      return [
+        every(PROBE_MS, `probing ${name}`, () => instance.probe(ending), untilEnding),
+        every(abilitiesSeconds * 1000, `studying ${name}`, () => study(instance), untilEnding),
+        every(BEGINNINGS_MS, `watching what begins on ${name}`, look, untilEnding),
+        every(CLEAN_MS, `cleaning up after ${name}`, () => clean(instance, sharedInputs, log), untilEnding),
+      ];
+    }),
+    every(OPINIONS_MS, 'reading opinions', opinions.hear, untilEnding),
+    every(ABANDONED_MS, 'stopping abandoned prompts', wedges.look, untilEnding),
+    every(RESTART_MS, 'restarting what is broken', async () => restartBroken(allSlots, restarter), untilEnding),
+    every(STORE_MS, 'looking whether pictures can be stored', store.look, untilEnding),
+    every(announceSeconds * 1000, 'announcing', announce, untilEnding),
+    every(HALTS_MS, 'looking what is halted', halts.look, untilStopping),
+    every(LEFT_MS, 'looking for jobs left behind', takeLeft, untilStopping),
   ];
 }
 
-async function hearOpinions(ledger: WorkerLedger, instances: readonly Instance[]): Promise<void> {
-  for (const opinion of await ledger.takeOpinions()) {
-    instances.find(({ name }) => name === opinion.instance)?.health.heard(opinion);
-  }
-}
-
-async function clean(instance: Instance, sharedInputs: SharedInputs, log: Logger): Promise<void> {
-  const count = await deleteOldFiles(instance.folders, sharedInputs.deleteUnused);
-  if (count > 0) log.info('deleted old files in the folders of ComfyUI', { instance: instance.name, count });
+async function clean({ name, folders }: Instance, { deleteUnused }: SharedInputs, log: Logger): Promise<void> {
+  const count = await deleteOldFiles(folders, deleteUnused);
+  if (count > 0) log.info('deleted old files in the folders of ComfyUI', { instance: name, count });
 }

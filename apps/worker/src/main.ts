@@ -130,7 +130,7 @@ function restartRules({ command, timeoutSeconds, waitSeconds, mostPerHour }: Con
   return { command, environment, timeoutMs: timeoutSeconds * 1000, waitMs: waitSeconds * 1000, mostPerHour };
 }
 
-/** What a person starting it can mend is said in a line or two; anything else with its stack. */
+/** What a person starting it can fix is said in a line or two; anything else with its stack. */
 function explain(error: unknown): string {
   if (error instanceof ConfigError || error instanceof WorkflowError) return error.message;
   if (error instanceof FleetError) return error.detail;

@@ -5,7 +5,7 @@ import type { Logger } from '@comfy-fleet/telemetry';
 
 /** Longest one look may take. */
 const LOOK_MS = 5000;
-/** Written to see whether a place takes pictures again: of a picture's size, since a name or a few bytes pass on a full disk. */
+/** Written to see whether a store takes pictures again: of a picture's size, since a name or a few bytes pass on a full disk. */
 const PROBE_BYTES = 1024 * 1024;
 
 export interface StoreFault {
@@ -16,8 +16,8 @@ export interface StoreFault {
 }
 
 /**
- * Whether the place of the pictures takes any. While it does not, a worker claims nothing: each rendering would come to
- * wait for its place, and all else waits better in the queue.
+ * Whether the store of the pictures takes any. While it does not, a worker claims nothing: each rendering would come to
+ * wait to be stored, and all else waits better in the queue.
  */
 export interface StoreWatch {
   /** Undefined while it takes pictures. */
@@ -65,7 +65,7 @@ export function createStoreWatch({ stores, minFreeBytes, owner, onChange, log }:
   const look = async () => {
     const signal = AbortSignal.timeout(LOOK_MS);
     const late = new Promise<string>((resolve) => {
-      signal.addEventListener('abort', () => resolve('The place of the pictures does not answer in time'), {
+      signal.addEventListener('abort', () => resolve('The store of the pictures does not answer in time'), {
         once: true,
       });
     });

@@ -43,7 +43,7 @@ export interface Tools extends JobSettings {
   readonly largestVram: (pool: string) => Promise<number>;
   readonly whoElse: WhoElse;
   /** Notifies an instance of what became elsewhere of a job that failed there. Never throws. */
-  readonly tellOpinion: (opinion: Opinion) => Promise<void>;
+  readonly sendOpinion: (opinion: Opinion) => Promise<void>;
   /** To be called when a slot may have become free. */
   readonly changed: () => void;
   /** Aborts when no job may go on. */

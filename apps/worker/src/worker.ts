@@ -1,17 +1,18 @@
 import { setMaxListeners } from 'node:events';
 import type { InstanceSettings } from '@comfy-fleet/config';
 import type { FrameStores } from '@comfy-fleet/frames';
-import type { JobRecord, WorkerLedger } from '@comfy-fleet/jobs';
-import { every, type Logger } from '@comfy-fleet/telemetry';
+import type { WorkerLedger } from '@comfy-fleet/jobs';
+import type { Logger } from '@comfy-fleet/telemetry';
 import pLimit from 'p-limit';
 import { startBackground } from './background.js';
 import { claimLoop } from './claiming/claim-loop.js';
 import { createHaltWatch } from './claiming/halt-watch.js';
+import { createLeftBehind } from './claiming/left-behind.js';
+import { ableToTake } from './claiming/move-behind.js';
 import { createWhoElse, largestVram } from './claiming/others.js';
 import { createPlacer } from './claiming/placer.js';
-import { canRun } from './instance/can-run.js';
 import { type Instance, openInstance } from './instance/instance.js';
-import { restartBroken } from './instance/restart-broken.js';
+import { createOpinions } from './instance/opinions.js';
 import { createRestarter, type RestartRules } from './instance/restarter.js';
 import { subjectOf } from './instance/scope.js';
 import { Slots } from './instance/slots.js';
@@ -20,7 +21,8 @@ import type { RestLimits } from './instance/suspicion.js';
 import { createWedgeWatch, type WedgeWatch } from './instance/wedge-watch.js';
 import { Stopping } from './job/signals.js';
 import { announcement } from './reporting/announcement.js';
-import { createStoreWatch, type StoreWatch } from './store-watch.js';
+import { notReady } from './reporting/not-ready.js';
+import { createStoreWatch } from './store-watch.js';
 import type { JobSettings, Tools } from './tools.js';
 import { Bell } from './waiting/bell.js';
 
@@ -57,15 +59,6 @@ export interface Worker {
   stop(drainMs: number): Promise<void>;
 }
 
-/** How often jobs are looked for whose submission is in an instance of ours, and that nobody or another worker has. */
-const LEFT_MS = 1000;
-/** How often it is looked what operators have halted; mostly a message says so before. */
-const HALTS_MS = 1000;
-/** How often it is looked whether an instance needs a restart. */
-const RESTART_MS = 1000;
-/** How often it is looked whether pictures can be stored. */
-const STORE_MS = 3000;
-
 /** Opens the instances and begins to claim. Resolves when it claims. */
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const { name: worker, ledger, log, pools, adoptWaitMs, stores, minFreeBytes, restLimits, beginMs } = options;
@@ -93,11 +86,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     store,
     whoElse: createWhoElse(workersNow, ledger, options.tools.workflows),
     largestVram: async (pool) => largestVram(await workersNow(), pool),
-    tellOpinion: async (opinion) => {
-      const own = instances.find(({ name }) => name === opinion.instance);
-      if (own !== undefined) own.health.heard(opinion);
-      else await ledger.sendOpinion(opinion).catch((error: unknown) => log.warn('an opinion was not told', { error }));
-    },
+    sendOpinion: (opinion) => opinions.send(opinion),
     noteWedge: (wedge) => wedges.note(wedge),
     changed,
     ending: ending.signal,
@@ -145,6 +134,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       },
     }),
   );
+  const opinions = createOpinions({ ledger, instances, log });
   const allSlots = instances.map((instance) => new Slots(instance, tools.instruments));
   tools.instruments.watch(allSlots, store);
   const restarter = createRestarter({ rules: options.restart, log });
@@ -177,15 +167,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   hasName = true;
   const sources = await Promise.all(pools.map((pool) => ledger.claims(pool)));
   const turn = pLimit(1);
-  const leftTurn = pLimit(1);
-  const takeLeft = () =>
-    leftTurn(async () => {
-      for (const source of sources) {
-        for await (const claim of source.leftBehind()) {
-          await turn(() => placer.place(claim)).catch((error: unknown) => log.error('a job was not placed', { error }));
-        }
-      }
-    });
+  const takeLeft = createLeftBehind({ sources, place: placer.place, turn, log });
   await ledger.onAttention((jobId) => {
     for (const slot of allSlots.flatMap(({ all }) => all)) {
       if (jobId === undefined || slot.record.id === jobId) slot.attend();
@@ -202,10 +184,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   await wedges.begin();
   // Before any other job: what a process of this name left in our instances is still there, or ended without us.
   await takeLeft();
-  const able = (record: JobRecord, { instance }: Slots) =>
-    canRun(record, instance, tools.workflows) &&
-    instance.health.permits(subjectOf(record)) !== 'no' &&
-    !record.faults.some((fault) => fault.instance === instance.name);
+  const able = ableToTake(tools.workflows);
   const loops = sources.map((source, index) => {
     const changes = bells[index] as Bell;
     const pool = pools[index] as string;
@@ -222,28 +201,24 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       log,
     });
   });
-  const { announceSeconds, abilitiesSeconds } = options;
-  const intervals = { announceSeconds, abilitiesSeconds };
-  const tasks = [
-    ...startBackground({
-      ledger,
-      allSlots,
-      study,
-      wedges,
-      announce,
-      beginMs,
-      ...intervals,
-      signal: ending.signal,
-      log,
-    }),
-    every(HALTS_MS, 'looking what is halted', halts.look, { signal: stopping.signal, log }),
-    every(RESTART_MS, 'restarting what is broken', async () => restartBroken(allSlots, restarter), {
-      signal: ending.signal,
-      log,
-    }),
-    every(STORE_MS, 'looking whether pictures can be stored', store.look, { signal: ending.signal, log }),
-    every(LEFT_MS, 'looking for jobs left behind', takeLeft, { signal: stopping.signal, log }),
-  ];
+  const tasks = startBackground({
+    allSlots,
+    sharedInputs: ledger.sharedInputs,
+    study,
+    opinions,
+    wedges,
+    restarter,
+    store,
+    halts,
+    takeLeft,
+    announce,
+    beginMs,
+    announceSeconds: options.announceSeconds,
+    abilitiesSeconds: options.abilitiesSeconds,
+    stopping: stopping.signal,
+    ending: ending.signal,
+    log,
+  });
 
   return {
     notReady: (signal) => notReady({ ledger, instances, store }, signal),
@@ -269,24 +244,4 @@ async function settledWithin(running: ReadonlySet<Promise<void>>, ms: number): P
   });
   await Promise.race([Promise.allSettled(running), timeUp]);
   clearTimeout(timer);
-}
-
-async function notReady(
-  {
-    ledger,
-    instances,
-    store,
-  }: { readonly ledger: WorkerLedger; readonly instances: readonly Instance[]; readonly store: StoreWatch },
-  signal: AbortSignal,
-): Promise<readonly string[]> {
-  const reasons: string[] = [];
-  await ledger.ping(signal).catch(() => reasons.push('Redis does not answer'));
-  if (!instances.some(({ health }) => health.state === 'up')) {
-    const each = instances.map(
-      ({ name, health }) => `${name} is ${[health.state, health.reason].filter(Boolean).join(': ')}`,
-    );
-    reasons.push(`no ComfyUI instance is up (${each.join('; ')})`);
-  }
-  if (store.fault !== undefined) reasons.push(store.fault.reason);
-  return reasons;
 }

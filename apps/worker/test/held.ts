@@ -98,6 +98,9 @@ export function openLedgers(locks: Locks = { lockMs: 10_000, stalledCheckMs: 500
   };
 }
 
+/** Nobody is there. */
+export const NOWHERE = 'http://127.0.0.1:1';
+
 /** The slots of an instance at this address, until the test is done. */
 export function someSlots(url: string, over: Partial<InstanceOptions> = {}): Slots {
   const log = quietLog();
@@ -123,12 +126,16 @@ export function someInstruments(): Instruments {
   return createInstruments(createMetrics({ service: 'test', log: quietLog() }));
 }
 
+/** What happened to the job before. */
+type Before = (ledgers: ReturnType<typeof openLedgers>) => Promise<void>;
+
 /** A job of a ledger of its own that is claimed, in one of these slots. */
-export async function aClaimedJob(slots: Slots, request: Partial<ResolvedRequest> = {}) {
+export async function aClaimedJob(slots: Slots, before: Before = async () => {}) {
   const ledgers = openLedgers();
   const worker = ledgers.worker('w');
   onTestFinished(() => worker.close());
-  const id = await ledgers.submit(request);
+  const id = await ledgers.submit();
+  await before(ledgers);
   const source = await worker.claims('default');
   onTestFinished(() => source.close());
   const claim: Claim = await until('it is claimed', () => source.next());
@@ -148,7 +155,7 @@ export async function aClaimedJob(slots: Slots, request: Partial<ResolvedRequest
 /** As `aClaimedJob`, and submitted to the instance at this address. */
 export async function aSubmittedJob(url: string) {
   const held = await aClaimedJob(someSlots(url));
-  const submission = await held.job.submit(newId(), {});
+  const submission = await held.job.writeDown(newId(), {});
   submission.submittedAt = performance.now();
   return { ...held, submission };
 }

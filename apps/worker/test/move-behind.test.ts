@@ -3,10 +3,7 @@ import { expect, it } from 'vitest';
 import { moveBehind } from '../src/claiming/move-behind.js';
 import type { Slot } from '../src/instance/slots.js';
 import { Submission } from '../src/job/submission.js';
-import { someSlots } from './held.js';
-
-/** Nobody is there, and nobody is asked before the test is over. */
-const NOWHERE = 'http://127.0.0.1:1';
+import { NOWHERE, someSlots } from './held.js';
 
 /** The slots of an instance that has jobs of these pools, one after the other, the first at work; and of an idle one. */
 function slotsWith(...pools: string[]) {

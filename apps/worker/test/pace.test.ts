@@ -14,7 +14,7 @@ function after(...lengths: number[]): Pace {
 }
 
 it('wants one prompt to wait behind the running one while nothing is known, and when they are long', () => {
-  expect(new Pace()).toMatchObject({ ms: undefined, ahead: 1 });
+  expect(new Pace()).toMatchObject({ expectedMs: 30_000, ahead: 1 });
   expect(after(5000).ahead).toBe(1);
   expect(after(250).ahead).toBe(1);
 });
@@ -27,5 +27,5 @@ it('wants a quarter of a second of work to wait there when they are short, and e
 });
 
 it('counts a prompt that waited from the end of the one before it, and the newest for three tenths', () => {
-  expect(after(100, 200).ms).toBe(130);
+  expect(after(100, 200).expectedMs).toBe(130);
 });

@@ -21,8 +21,8 @@ function afterFailures(times: number, code: string, scope = {}) {
     needed: ({ name }: { name: string }) => asked.push(`restart ${name}`),
     well: (name: string) => asked.push(`${name} is well`),
   };
-  const look = (lane = {}) => {
-    restartBroken([{ instance, running: undefined, waiting: [], ...lane }], restarter);
+  const look = (standing = {}) => {
+    restartBroken([{ instance, running: undefined, waiting: [], ...standing }], restarter);
     return asked.splice(0);
   };
   return { look };

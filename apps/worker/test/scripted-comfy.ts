@@ -14,19 +14,23 @@ export interface ScriptedComfy {
   readonly interrupts: number;
   /** How often it was asked where the prompt is. */
   readonly looks: number;
+  /** How often it was given a prompt. */
+  readonly submits: number;
 }
 
 interface Script {
   /** What it then does; by default as it is told. */
   readonly onDelete?: (comfy: ScriptedComfy) => void;
   readonly onInterrupt?: (comfy: ScriptedComfy) => void;
+  /** With `cut` its answer is lost, with `refused` it says that the prompt is no good. */
+  readonly onSubmit?: (comfy: ScriptedComfy) => Promise<'cut' | 'refused' | undefined>;
   /** Before it answers where the prompt is. */
   readonly onLook?: (comfy: ScriptedComfy) => void;
 }
 
 /** Starts one on a free port, until the test is done. The prompt of whatever id it is asked for is its own. */
 export async function scriptedComfy(where: Where, promptId: () => string, script: Script = {}): Promise<ScriptedComfy> {
-  const counts = { deletes: 0, interrupts: 0, looks: 0 };
+  const counts = { deletes: 0, interrupts: 0, looks: 0, submits: 0 };
   const comfy = {
     url: '',
     where,
@@ -39,6 +43,9 @@ export async function scriptedComfy(where: Where, promptId: () => string, script
     get looks() {
       return counts.looks;
     },
+    get submits() {
+      return counts.submits;
+    },
   };
   const listOf = (state: Where) => (comfy.where === state ? [[0, promptId(), {}, {}, []]] : []);
   const history = () => {
@@ -49,8 +56,9 @@ export async function scriptedComfy(where: Where, promptId: () => string, script
     return { [promptId()]: { prompt: [0, promptId(), {}, {}, []], outputs: {}, status } };
   };
   const server = createServer((request, response) => {
-    request.resume();
-    request.on('end', () => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', async () => {
       const { method, url = '' } = request;
       if (url.startsWith('/ws')) return response.writeHead(404).end();
       const asked = `${method} ${url.split('/')[1]}`;
@@ -62,6 +70,15 @@ export async function scriptedComfy(where: Where, promptId: () => string, script
       if (asked === 'GET queue')
         return response.end(JSON.stringify({ queue_running: listOf('running'), queue_pending: listOf('pending') }));
       if (asked === 'GET history') return response.end(JSON.stringify(history()));
+      if (asked === 'POST prompt') {
+        counts.submits += 1;
+        const outcome = await script.onSubmit?.(comfy);
+        if (outcome === 'cut') return request.socket.destroy();
+        if (outcome === 'refused') return response.writeHead(400).end('{}');
+        comfy.where = 'pending';
+        const { prompt_id } = JSON.parse(Buffer.concat(chunks).toString()) as { prompt_id: string };
+        return response.end(JSON.stringify({ prompt_id, number: 1, node_errors: {} }));
+      }
       if (asked === 'POST queue') {
         counts.deletes += 1;
         if (script.onDelete !== undefined) script.onDelete(comfy);

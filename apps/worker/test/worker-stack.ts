@@ -1,12 +1,14 @@
+import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createComfyClient } from '@comfy-fleet/comfyui';
 import { newId } from '@comfy-fleet/contracts';
-import { createFileFrames, type FrameStore, type FrameStores } from '@comfy-fleet/frames';
+import { createFileFrames, type FrameStore, type FrameStores, inputName } from '@comfy-fleet/frames';
 import { createMetrics } from '@comfy-fleet/telemetry';
 import { queueOf, type Simulator, startSimulator, until } from '@comfy-fleet/testing';
 import { askedOfInstances, bindGraph, loadWorkflows, type Workflows } from '@comfy-fleet/workflows';
+import sharp from 'sharp';
 import { onTestFinished } from 'vitest';
 import { createInstruments } from '../src/reporting/instruments.js';
 import { startWorker, type Worker, type WorkerOptions } from '../src/worker.js';
@@ -33,6 +35,26 @@ export async function someStores(
   const dir = await aFolder();
   const frames = { ...createFileFrames({ dir, owner: 'w' }), ...over };
   return { frames, inputs: createFileFrames({ dir: join(dir, 'inputs'), owner: 'w' }), fault: async () => undefined };
+}
+
+/**
+ * Stores with one input picture, which is not found the first `absences` times that it is looked for, and the request of a
+ * job that starts from it.
+ */
+export async function withInput(absences = 0) {
+  const { inputs, ...others } = await someStores();
+  const png = await sharp({ create: { width: 64, height: 64, channels: 3, background: '#804020' } })
+    .png()
+    .toBuffer();
+  const sha256 = createHash('sha256').update(png).digest('hex');
+  await inputs.put(inputName(sha256), [png], { signal: new AbortController().signal });
+  let looks = 0;
+  const stat: typeof inputs.stat = async (name) => {
+    looks += 1;
+    return looks <= absences ? undefined : inputs.stat(name);
+  };
+  const input = { sha256, width: 64, height: 64 };
+  return { stores: { ...others, inputs: { ...inputs, stat } }, request: { workflow: 'img2img', denoise: 0.5, input } };
 }
 
 export async function namesIn(frames: FrameStore): Promise<string[]> {

@@ -145,7 +145,7 @@ export class InstanceHealth {
     this.#restsChanged();
   }
 
-  /** Nobody is told anything more. */
+  /** Nobody is notified of anything more. */
   stop(): void {
     clearTimeout(this.#due);
   }

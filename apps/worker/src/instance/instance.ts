@@ -30,7 +30,7 @@ export interface Instance {
   readonly name: string;
   /** Whose jobs it takes. */
   readonly pools: readonly string[];
-  /** For the command that restarts it. People are told its name: a loopback URL is another server on every node. */
+  /** For the command that restarts it. People are shown its name: a loopback URL is another server on every node. */
   readonly url: string;
   readonly health: InstanceHealth;
   /** To submit with; see ComfySocket. */

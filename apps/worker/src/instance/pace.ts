@@ -4,8 +4,17 @@
  */
 const AHEAD_MS = 250;
 const MOST_AHEAD = 8;
+/** What is assumed of an execution that has not said how far it is. */
+const UNKNOWN_MS = 30_000;
+/** A smaller part of the work tells nothing of the rest. */
+const TELLING_FRACTION = 0.02;
 /** Weight of the newest prompt in the pace. */
 const NEWEST = 0.3;
+
+interface Execution {
+  readonly beganAt: number | undefined;
+  readonly progress: { readonly fraction: number };
+}
 
 /** How fast an instance executes its prompts, one after the other. */
 export class Pace {
@@ -22,9 +31,21 @@ export class Pace {
     this.#ms = this.#ms === undefined ? ms : this.#ms + NEWEST * (ms - this.#ms);
   }
 
-  /** ms a prompt; undefined before the first. */
-  get ms(): number | undefined {
-    return this.#ms;
+  /** What a prompt is expected to take. */
+  get expectedMs(): number {
+    return this.#ms ?? UNKNOWN_MS;
+  }
+
+  /**
+   * How long what executes since `beganAt` (ms since 1970) is expected to go on: by how far it has come, else by what prompts
+   * here take.
+   */
+  remainingMs(execution: Execution | undefined): number {
+    if (execution?.beganAt === undefined) return this.expectedMs;
+    const elapsed = Date.now() - execution.beganAt;
+    const { fraction } = execution.progress;
+    if (fraction >= TELLING_FRACTION) return (elapsed * (1 - fraction)) / fraction;
+    return this.#ms === undefined ? UNKNOWN_MS : Math.max(0, this.#ms - elapsed);
   }
 
   /** How many prompts are to wait behind the one that executes: one, and more when they are short. */

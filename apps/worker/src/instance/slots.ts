@@ -6,8 +6,6 @@ import { GpuMeter } from './gpu-meter.js';
 import type { Instance } from './instance.js';
 import { subjectOf } from './scope.js';
 
-/** What is assumed of an execution that has not said how far it is. */
-const UNKNOWN_REMAINING_MS = 30_000;
 /** A prompt of ours before it would have let it begin in this time, or the job is not the first of its instance. */
 const STUCK_MS = 3000;
 /**
@@ -59,12 +57,12 @@ export class Slots {
 
   /** Open, and nothing executes or is about to, of ours or of somebody else. */
   get isIdle(): boolean {
-    return this.#onGpu.length === 0 && this.instance.prompts === 0 && this.freeSlots > 0;
+    return this.onGpu.length === 0 && this.instance.prompts === 0 && this.freeSlots > 0;
   }
 
   /** How many jobs more it can be given: enough for one to execute and some to wait behind it. */
   get freeSlots(): number {
-    const taken = this.#onGpu.length;
+    const taken = this.onGpu.length;
     if (!this.isOpen || this.#taken.size - taken >= MOST_COLLECTING) return 0;
     if (this.#awaited?.target === this) return 0;
     // Nothing waits behind a trial.
@@ -79,12 +77,12 @@ export class Slots {
 
   /** What executes. */
   get running(): Slot | undefined {
-    return this.#onGpu.find(({ executed }) => executed !== undefined);
+    return this.onGpu.find(({ executed }) => executed !== undefined);
   }
 
   /** In ComfyUI's queue, or on their way there. */
   get waiting(): readonly Slot[] {
-    return this.#onGpu.filter(({ executed }) => executed === undefined);
+    return this.onGpu.filter(({ executed }) => executed === undefined);
   }
 
   /** Those whose pictures are being fetched. */
@@ -94,7 +92,7 @@ export class Slots {
 
   /** The jobs that wait in ComfyUI behind another one, of ours or of somebody else; the last to begin comes last. */
   get behind(): readonly Slot[] {
-    return this.#onGpu.filter((slot, index) => slot.isWaiting && (index > 0 || slot.isStuck));
+    return this.onGpu.filter((slot, index) => slot.isWaiting && (index > 0 || slot.isStuck));
   }
 
   /** Jobs that succeeded and failed here. */
@@ -106,7 +104,8 @@ export class Slots {
     return this.#failed;
   }
 
-  get #onGpu(): readonly Slot[] {
+  /** What executes, and then what waits. */
+  get onGpu(): readonly Slot[] {
     return this.all.filter(({ isOnGpu }) => isOnGpu);
   }
 
@@ -123,19 +122,6 @@ export class Slots {
     this.#awaited = slot;
   }
 
-  /** In how many ms the job of this slot is expected to begin; undefined when nothing is before it. */
-  waitOf(slot: Slot): number | undefined {
-    const index = this.#onGpu.indexOf(slot);
-    const [first] = this.#onGpu;
-    if (index <= 0 || first === undefined) return undefined;
-    const paceMs = this.meter.pace.ms;
-    return remainingMs(first, paceMs) + (index - 1) * (paceMs ?? UNKNOWN_REMAINING_MS);
-  }
-
-  isFirst(slot: Slot): boolean {
-    return this.#onGpu[0] === slot;
-  }
-
   /** Whether it executes, since `at` or until `at`. What executes in an instance that is out of reach nobody knows. */
   showBusy(at: number): void {
     this.meter.busy.set(this.running !== undefined && this.instance.health.isReachable, at);
@@ -143,14 +129,15 @@ export class Slots {
 
   /** What ran before another began has ended, though its follower has not said so yet. */
   noteEnds(): void {
-    for (const { executed } of this.#taken)
+    for (const { executed } of this.#taken) {
       if (executed?.heard.ended !== undefined) this.meter.ended(executed.heard.ended);
+    }
   }
 
-  /** `became`: how its job ended, if it did. */
-  free(slot: Slot, became: TerminalStatus | undefined): void {
-    if (became === 'succeeded') this.#done += 1;
-    if (became === 'failed') this.#failed += 1;
+  /** The job of this slot has left the instance. */
+  left(slot: Slot): void {
+    if (slot.became === 'succeeded') this.#done += 1;
+    if (slot.became === 'failed') this.#failed += 1;
     this.#taken.delete(slot);
     this.instance.health.left(slot.record.id);
   }
@@ -201,6 +188,14 @@ export class Slot {
     return this.isWaiting && performance.now() - (this.submission?.submittedAt ?? 0) > STUCK_MS;
   }
 
+  /** In how many ms the job is expected to begin; undefined when nothing is before it. */
+  get waitMs(): number | undefined {
+    const { onGpu, meter } = this.slots;
+    const index = onGpu.indexOf(this);
+    if (index <= 0) return undefined;
+    return meter.pace.remainingMs(onGpu[0]?.submission) + (index - 1) * meter.pace.expectedMs;
+  }
+
   /** The job should look what is wanted of it. */
   attend(): void {
     this.#wake();
@@ -208,15 +203,15 @@ export class Slot {
 
   /** Wants the job out of ComfyUI's queue, if it has not begun: for idle slots of ours, or for whoever claims it next. */
   takeBack(target?: Slots): void {
-    this.askBack(target);
+    this.#target = target;
     target?.keepFor(this);
+    this.askBack();
     this.attend();
   }
 
-  /** As `takeBack`, said by the job itself. */
-  askBack(target?: Slots): void {
+  /** As `takeBack`, said by the job's own follower. */
+  askBack(): void {
     this.#isAskedBack = true;
-    this.#target = target;
   }
 
   get isToBeTakenBack(): boolean {
@@ -255,7 +250,7 @@ export class Slot {
     this.submission = undefined;
   }
 
-  /** Its place on the GPU is another job's; what is left to do is ours. */
+  /** The GPU has nothing more to do for the job. */
   leaveGpu(): void {
     this.endTakeBack();
     this.#isOnGpu = false;
@@ -272,15 +267,6 @@ export class Slot {
   leave(): void {
     this.leaveGpu();
     this.submission?.stopListening();
-    this.slots.free(this, this.became);
+    this.slots.left(this);
   }
-}
-
-/** How long what executes is expected to go on: by how far it has come, else by what prompts here take. */
-function remainingMs({ submission }: Slot, paceMs: number | undefined): number {
-  if (submission?.beganAt === undefined) return paceMs ?? UNKNOWN_REMAINING_MS;
-  const elapsed = Date.now() - submission.beganAt;
-  const { fraction } = submission.progress;
-  if (fraction >= 0.02) return (elapsed * (1 - fraction)) / fraction;
-  return paceMs === undefined ? UNKNOWN_REMAINING_MS : Math.max(0, paceMs - elapsed);
 }

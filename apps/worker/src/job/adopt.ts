@@ -5,9 +5,9 @@ import type { Tools } from '../tools.js';
 import { patiently } from '../waiting/patiently.js';
 import type { HeldJob } from './held-job.js';
 import { loseSubmission } from './lose.js';
-import { bindJob } from './prepare.js';
 import { Canceled } from './signals.js';
 import type { Submission } from './submission.js';
+import { bindJob } from './submit.js';
 
 /**
  * Looks for the submission that an earlier claim left in this instance, and takes it over if ComfyUI still has it or
@@ -23,7 +23,7 @@ export async function adopt(job: HeldJob, tools: Tools): Promise<Submission | 'g
     if (job.cancelRequested) throw new Canceled();
     return undefined;
   }
-  const submission = job.adopt(promptId, graphOf(job, promptId, tools));
+  const submission = job.takeOver(promptId, graphOf(job, promptId, tools));
   const found = await patiently(job, () => job.instance.ask((client) => client.find(promptId, job.signal)));
   if (found.state === 'absent') {
     job.log.warn('the earlier submission is gone', { prompt_id: promptId });

@@ -1,11 +1,11 @@
 import type { FleetError } from '@comfy-fleet/contracts';
 import { subjectOf } from '../instance/scope.js';
 import type { Tools } from '../tools.js';
-import { dropLeftFrames } from './collect.js';
 import type { Decision } from './decide.js';
+import { dropLeftFrames } from './drop-frames.js';
 import type { HeldJob } from './held-job.js';
 import { loseSubmission } from './lose.js';
-import { Superseded } from './signals.js';
+import { Superseded, Unable } from './signals.js';
 
 /** Does what was decided because of `error`. Answers whether the job is to run again under this claim. */
 export async function apply(job: HeldJob, decision: Decision, error: unknown, tools: Tools): Promise<boolean> {
@@ -25,7 +25,7 @@ export async function apply(job: HeldJob, decision: Decision, error: unknown, to
       return false;
     case 'fail':
       for (const instance of decision.alikeOn ?? []) {
-        await tools.tellOpinion({ instance, job: job.record.id, verdict: 'alike' });
+        await tools.sendOpinion({ instance, job: job.record.id, verdict: 'alike' });
       }
       await finishFailed(job, decision.error, decision.inDoubt === true, tools);
       return false;
@@ -80,7 +80,8 @@ async function tryAgain(
     await instance.ask((client) => client.free({ unloadModels: true, freeMemory: true }, job.signal));
     instance.loaded(undefined);
   }
-  job.log.warn('job is not done yet', { because, attempts, delay_ms: delayMs, error });
+  const reason = error instanceof Unable ? error.cause : error;
+  job.log.warn('job is to be tried again', { because, attempts, delay_ms: delayMs, error: reason });
   tools.instruments.retries.inc({ code });
   await loseSubmission(job, why, tools, faults);
   // No longer when an operator is draining it.
@@ -98,6 +99,7 @@ async function finishCanceled(job: HeldJob, tools: Tools): Promise<void> {
 
 async function finishFailed(job: HeldJob, error: FleetError, inDoubt: boolean, tools: Tools): Promise<void> {
   const { code, detail, nodeId = null } = error;
+  if (code === 'internal_error') job.log.error('job failed for a reason of our own', { error: error.cause });
   const outcome = {
     status: 'failed',
     error: { code, detail, nodeId },

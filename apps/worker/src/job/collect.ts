@@ -1,17 +1,60 @@
 import type { HistoryEntry, OutputFile } from '@comfy-fleet/comfyui';
 import { FleetError } from '@comfy-fleet/contracts';
-import { FRAME_TYPES, type FrameStore, type FrameType, frameName, frameTypeOf } from '@comfy-fleet/frames';
+import { FRAME_TYPES, type FrameStore, frameName, frameTypeOf } from '@comfy-fleet/frames';
 import type { FrameRecord } from '@comfy-fleet/jobs';
+import { noteFacts } from '@comfy-fleet/telemetry';
 import { imageSize } from 'image-size';
-import { peek } from '../peek.js';
 import type { Tools } from '../tools.js';
 import { patiently } from '../waiting/patiently.js';
+import { unlessCanceled } from '../waiting/unless-canceled.js';
 import { whileStorageFails } from '../waiting/while-storage-fails.js';
+import { dropLeftFrames } from './drop-frames.js';
+import { noteBeginning } from './follow.js';
 import type { HeldJob } from './held-job.js';
+import { deleteOutputs } from './leftovers.js';
+import { peek } from './peek.js';
 import { inStoring } from './spans.js';
+import type { Submission } from './submission.js';
 
 /** Enough of a picture to read its type and size from: a JPEG has them behind its metadata, which may be the whole workflow. */
 const HEAD_BYTES = 256 * 1024;
+
+/** Fetches what ComfyUI rendered, stores it, and ends the job. Stops when its caller cancels meanwhile. */
+export async function collectAndFinish(
+  job: HeldJob,
+  submission: Submission,
+  entry: HistoryEntry,
+  tools: Tools,
+): Promise<void> {
+  const { promptId, executedMs } = submission;
+  const start = submission.heard.ended ?? performance.now();
+  job.mayHaveStored = true;
+  const images = await unlessCanceled(
+    job,
+    (signal) => collectFrames(job, entry, tools, signal),
+    async () => {
+      await noteBeginning(job);
+      job.note(await job.claim.collect());
+    },
+  );
+  const became = await job.claim.finish({ status: 'succeeded', images, executedMs }, promptId);
+  noteFacts({ 'comfy_fleet.job.status': became });
+  if (became !== 'superseded') {
+    job.slot.became = became;
+    if (became === 'succeeded') {
+      tools.instruments.jobCollect.observe(job.labels, (performance.now() - start) / 1000);
+    } else await dropLeftFrames(job, tools);
+    await cleanUpOutputs(job, entry);
+  }
+  job.log.info('job ended', { status: became, images: images.length });
+}
+
+/** The pictures are stored: that ComfyUI keeps its own is no reason for the job to fail. */
+async function cleanUpOutputs(job: HeldJob, { outputs }: HistoryEntry): Promise<void> {
+  await deleteOutputs(job.instance.folders, outputs).catch((error: unknown) =>
+    job.log.warn('pictures could not be deleted from the output folder of ComfyUI', { error }),
+  );
+}
 
 /**
  * Streams a prompt's pictures from the instance into the frames volume. What it stored before it failed stays, since a
@@ -36,25 +79,6 @@ export async function collectFrames(
     stored.push(await inStoring(`${job.record.id}_${index + 1}`, store));
   }
   return stored;
-}
-
-/**
- * Deletes what this claim or an earlier one may have stored: the ledger says that the job has no pictures (of theirs).
- */
-export async function dropLeftFrames(
-  job: HeldJob,
-  { frames, workflows }: Pick<Tools, 'frames' | 'workflows'>,
-): Promise<void> {
-  if (!job.mayHaveStored) return;
-  const { id, request } = job.record;
-  const outputs = workflows.templates.get(request.workflow)?.bindings.prefixes.length ?? 1;
-  try {
-    for (let n = 1; n <= request.count * outputs; n++) {
-      for (const type of Object.keys(FRAME_TYPES) as FrameType[]) await frames.delete(frameName(id, n, type));
-    }
-  } catch (error) {
-    job.log.warn('pictures that nobody wants could not be deleted', { error });
-  }
 }
 
 async function collectFrame(

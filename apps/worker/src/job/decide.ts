@@ -42,7 +42,7 @@ interface Retry extends Blame {
 
 interface Blame {
   /** The instance is to take note that a job failed there for this, which need not be its fault. */
-  readonly blame?: FleetError;
+  readonly blame?: FleetError | undefined;
 }
 
 /** A job that is to wait where it failed comes after those that wait already, so that one of them is the trial. */
@@ -68,7 +68,7 @@ export function decide(error: unknown, facts: Facts, random: () => number = Math
       return { what: 'let go' };
     case 'fail':
       return { what: 'fail', error };
-    case 'room':
+    case 'memory':
       return outOfMemory(error, facts);
     case 'opinion':
       return facts.fault === undefined ? { what: 'fail', error } : secondOpinion(error, facts.fault);
@@ -112,17 +112,17 @@ function alike(error: FleetError, instances: readonly string[]): FleetError {
 function anotherTry(error: FleetError, facts: Facts, random: () => number): Decision {
   const { hasBegun, instanceDied, attempts, limits } = facts;
   // A restart takes every prompt with it, and whoever cannot be reached is found out by that.
-  const blame = instanceDied || error.code === 'instance_unreachable' ? {} : { blame: error };
+  const blame = instanceDied || error.code === 'instance_unreachable' ? undefined : error;
   const kills = facts.kills + (instanceDied && hasBegun ? 1 : 0);
   if (kills >= limits.maxInstanceDeaths) {
     const detail = `${kills} ComfyUI instances died while they executed this job, so it is not tried again.`;
-    return { what: 'fail', error: new FleetError('instance_killed', detail, { cause: error }), ...blame };
+    return { what: 'fail', error: new FleetError('instance_killed', detail, { cause: error }), blame };
   }
   const refusals = facts.refusals + (hasBegun ? 0 : 1);
   if (attempts >= limits.maxAttempts || refusals >= limits.maxRefusals) {
-    return { what: 'fail', error, inDoubt: true, ...blame };
+    return { what: 'fail', error, inDoubt: true, blame };
   }
   const because = 'it is tried again, rather on another instance';
   const delayMs = backoffMs(Math.max(attempts, refusals), random);
-  return { what: 'release', why: instanceDied ? 'died' : 'lost', because, code: error.code, delayMs, ...blame };
+  return { what: 'release', why: instanceDied ? 'died' : 'lost', because, code: error.code, delayMs, blame };
 }

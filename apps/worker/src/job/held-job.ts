@@ -79,8 +79,8 @@ export class HeldJob {
    * Writes a submission down, before ComfyUI is asked, and makes the object that hears of it. Throws when the job is to be
    * stopped, or is no longer ours.
    */
-  async submit(promptId: string, graph: Graph): Promise<Submission> {
-    const waitMs = this.#slot.slots.waitOf(this.#slot);
+  async writeDown(promptId: string, graph: Graph): Promise<Submission> {
+    const { waitMs } = this.#slot;
     const expectedStart = waitMs === undefined ? undefined : Date.now() + waitMs;
     this.note(await this.claim.submit(promptId, this.instance.name, expectedStart));
     if (this.#cancelRequested) throw new Canceled();
@@ -88,7 +88,7 @@ export class HeldJob {
   }
 
   /** Takes over the submission that an earlier claim left here. */
-  adopt(promptId: string, graph: Graph): Submission {
+  takeOver(promptId: string, graph: Graph): Submission {
     this.left = undefined;
     const { startedAt, progress } = this.record;
     return this.#open(promptId, graph, { startedAt, fraction: progress.fraction });
@@ -125,7 +125,7 @@ export class HeldJob {
   /** Asks the ledger what is wanted, and lets an idle instance ask for it when it is stuck. */
   async askLedger(): Promise<void> {
     const slot = this.#slot;
-    const stuck = slot.isStuck && slot.slots.isFirst(slot);
+    const stuck = slot.isStuck && slot.slots.onGpu[0] === slot;
     const verdict = await this.claim.look(stuck ? Date.now() + UNKNOWN_WAIT_MS : undefined);
     if (verdict === 'recalled') slot.askBack();
     else this.note(verdict);

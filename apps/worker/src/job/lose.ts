@@ -1,6 +1,6 @@
 import type { InstanceFault, Loss } from '@comfy-fleet/jobs';
 import type { Tools } from '../tools.js';
-import { dropLeftFrames } from './collect.js';
+import { dropLeftFrames } from './drop-frames.js';
 import { noteBeginning } from './follow.js';
 import type { HeldJob } from './held-job.js';
 

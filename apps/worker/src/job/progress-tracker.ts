@@ -14,7 +14,7 @@ export class ProgressTracker {
   #fraction = 0;
 
   /**
-   * `expectedSteps` stands for the nodes with steps until they tell themselves; `reached` is how far it was told to be
+   * `expectedSteps` stands for the nodes with steps until they say themselves; `reached` is how far it was said to be
    * before.
    */
   constructor(graph: Graph, expectedSteps: number, reached = 0) {

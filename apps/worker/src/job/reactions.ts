@@ -2,7 +2,7 @@ import type { ErrorCode } from '@comfy-fleet/contracts';
 
 /**
  * What a worker does about a failed job: `fail` it; run it `again`, as long as it has attempts left; send it
- * `elsewhere`, which costs no attempt when ComfyUI never began it; make `room` on the GPU and run it again; ask for a
+ * `elsewhere`, which costs no attempt when ComfyUI never began it; run it again with more `memory`; ask for a
  * second `opinion`, since the instance may be at fault; `let go` of it, for the next claim to find.
  *
  * | reaction | where | how often | after |
@@ -10,11 +10,11 @@ import type { ErrorCode } from '@comfy-fleet/contracts';
  * | fail | | | |
  * | again | another instance, if there is one | MAX_ATTEMPTS executions; MAX_INSTANCE_DEATHS if the instance died under it | 1 s, doubling |
  * | elsewhere | another instance, if there is one | MAX_REFUSALS times | 1 s, doubling |
- * | room | the same instance, then the one with most memory | once each | at once |
+ * | memory | the same instance, then the one with most memory | once each | at once |
  * | let go | | | the job's lock has run out |
  * | opinion | as second-opinion.ts rules | | at once, or after the instance's rest |
  */
-type Reaction = 'fail' | 'let go' | 'again' | 'elsewhere' | 'room' | 'opinion';
+type Reaction = 'fail' | 'let go' | 'again' | 'elsewhere' | 'memory' | 'opinion';
 
 /** One row per code, so that a new code cannot be forgotten. Codes of requests never reach a job: they fail it. */
 export const REACTIONS: Readonly<Record<ErrorCode, Reaction>> = {
@@ -24,7 +24,7 @@ export const REACTIONS: Readonly<Record<ErrorCode, Reaction>> = {
   model_unreadable: 'opinion',
   instance_io_failed: 'opinion',
   library_missing: 'opinion',
-  out_of_memory: 'room',
+  out_of_memory: 'memory',
   interrupted: 'fail',
   no_output: 'fail',
   input_missing: 'fail',

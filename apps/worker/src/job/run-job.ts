@@ -1,20 +1,17 @@
-import type { HistoryEntry } from '@comfy-fleet/comfyui';
 import { FleetError } from '@comfy-fleet/contracts';
 import type { Claim } from '@comfy-fleet/jobs';
-import { noteFacts } from '@comfy-fleet/telemetry';
 import { subjectOf } from '../instance/scope.js';
 import type { Slots } from '../instance/slots.js';
-import type { PromptOutcome } from '../reporting/instruments.js';
 import type { Tools } from '../tools.js';
-import { unlessCanceled } from '../waiting/unless-canceled.js';
 import { adopt } from './adopt.js';
 import { apply, letGo } from './apply.js';
-import { collectFrames, dropLeftFrames } from './collect.js';
+import { collectAndFinish } from './collect.js';
 import { decide } from './decide.js';
 import { gatherFacts } from './facts.js';
-import { type End, follow, noteBeginning, stopPrompt } from './follow.js';
+import { follow, stopPrompt } from './follow.js';
 import { HeldJob } from './held-job.js';
-import { deleteInput, deleteOutputs } from './leftovers.js';
+import { deleteInput } from './leftovers.js';
+import { outcomeOf } from './outcome.js';
 import { Canceled } from './signals.js';
 import { inAttempt, inCollecting, noteWait } from './spans.js';
 import type { Submission } from './submission.js';
@@ -69,10 +66,12 @@ async function run(job: HeldJob, tools: Tools): Promise<void> {
     // What another process was waiting for in vain is not waited for again.
     graceMs: job.instance.health.state === 'wedged' ? 0 : tools.interruptGraceMs,
   });
-  tools.instruments.prompts.inc({ instance: job.instance.name, outcome: outcomeOf(end, job) });
+  const { counted, entry, error } = outcomeOf(end, job);
+  tools.instruments.prompts.inc({ instance: job.instance.name, outcome: counted });
   if (end.state === 'deaf') await giveUp(job, submission, end.since, tools);
   if (job.cancelRequested) throw new Canceled();
-  const entry = entryOrThrow(job, submission, end);
+  submission.instanceDied = end.state === 'absent' && end.died;
+  if (error !== undefined) throw error;
   await wentWell(job, tools);
 
   job.slot.leaveGpu();
@@ -92,19 +91,6 @@ async function refuseKiller(job: HeldJob, adopted: Submission | undefined, { max
   throw new FleetError('worker_killed', detail);
 }
 
-function outcomeOf(end: End, { cancelRequested }: HeldJob): PromptOutcome {
-  if (end.state === 'deaf') return 'wedged';
-  if (end.state === 'absent') return cancelRequested ? 'removed' : 'lost';
-  switch (end.entry.outcome) {
-    case 'success':
-      return 'succeeded';
-    case 'error':
-      return 'failed';
-    case 'interrupted':
-      return 'interrupted';
-  }
-}
-
 /** Its job ends without it. Noted before that: whoever has this instance next is to know what goes on in it. */
 async function giveUp(job: HeldJob, submission: Submission, since: number, tools: Tools): Promise<void> {
   const { promptId, heard, graph } = submission;
@@ -113,72 +99,12 @@ async function giveUp(job: HeldJob, submission: Submission, since: number, tools
   await tools.noteWedge({ instance: job.instance.name, promptId, since, node });
 }
 
-/** The history entry of a prompt that ComfyUI ran to its end; throws why it did not. */
-function entryOrThrow(job: HeldJob, submission: Submission, end: End): HistoryEntry {
-  if (end.state === 'deaf') {
-    const detail =
-      'The execution took longer than its level of detail allows. It was interrupted, does not hear of it, and was given up.';
-    throw new FleetError('timed_out', detail);
-  }
-  if (end.state === 'absent') {
-    submission.instanceDied = end.died;
-    const why = end.died ? 'was restarted while it had the prompt' : 'forgot the prompt';
-    throw new FleetError('prompt_lost', `The instance ${job.instance.name} ${why}.`);
-  }
-  if (end.entry.outcome === 'success') {
-    return end.entry;
-  }
-  if (end.timedOut) {
-    throw new FleetError('timed_out', 'The execution took longer than its level of detail allows and was interrupted.');
-  }
-  if (end.entry.outcome === 'interrupted') {
-    throw new FleetError('interrupted', 'The prompt was interrupted in ComfyUI by somebody else than its caller.');
-  }
-  throw end.entry.error ?? new FleetError('node_execution_error', 'The workflow failed; ComfyUI gave no reason.');
-}
-
 /** The instance did it, and so those are at fault where it failed before. */
-async function wentWell({ record, instance }: HeldJob, { tellOpinion }: Tools): Promise<void> {
+async function wentWell({ record, instance }: HeldJob, { sendOpinion }: Tools): Promise<void> {
   instance.health.jobSucceeded(subjectOf(record));
   const failedOn = new Set(record.faults.map((fault) => fault.instance));
   failedOn.delete(instance.name);
-  for (const name of failedOn) await tellOpinion({ instance: name, job: record.id, verdict: 'succeeded' });
-}
-
-async function collectAndFinish(
-  job: HeldJob,
-  submission: Submission,
-  entry: HistoryEntry,
-  tools: Tools,
-): Promise<void> {
-  const { promptId, executedMs } = submission;
-  const start = submission.heard.ended ?? performance.now();
-  job.mayHaveStored = true;
-  const images = await unlessCanceled(
-    job,
-    (signal) => collectFrames(job, entry, tools, signal),
-    async () => {
-      await noteBeginning(job);
-      job.note(await job.claim.collect());
-    },
-  );
-  const became = await job.claim.finish({ status: 'succeeded', images, executedMs }, promptId);
-  noteFacts({ 'comfy_fleet.job.status': became });
-  if (became !== 'superseded') {
-    job.slot.became = became;
-    if (became === 'succeeded') {
-      tools.instruments.jobCollect.observe(job.labels, (performance.now() - start) / 1000);
-    } else await dropLeftFrames(job, tools);
-    await cleanUpOutputs(job, entry);
-  }
-  job.log.info('job ended', { status: became, images: images.length });
-}
-
-/** The pictures are stored: that ComfyUI keeps its own is no reason for the job to fail. */
-async function cleanUpOutputs(job: HeldJob, { outputs }: HistoryEntry): Promise<void> {
-  await deleteOutputs(job.instance.folders, outputs).catch((error: unknown) =>
-    job.log.warn('pictures could not be deleted from the output folder of ComfyUI', { error }),
-  );
+  for (const name of failedOn) await sendOpinion({ instance: name, job: record.id, verdict: 'succeeded' });
 }
 
 /** However the job ended. One that is still open uses the picture itself. */

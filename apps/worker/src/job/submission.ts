@@ -10,7 +10,7 @@ const NOTE_MS = 20;
 interface SubmissionOptions {
   readonly promptId: string;
   readonly graph: Graph;
-  /** Stands for the nodes with steps until they tell themselves. */
+  /** Stands for the nodes with steps until they say themselves. */
   readonly expectedSteps: number;
   readonly instance: Instance;
   /** Every piece of news of it, after this object has taken note. */

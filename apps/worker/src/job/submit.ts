@@ -1,14 +1,15 @@
 import { SubmissionUnknown } from '@comfy-fleet/comfyui';
 import { FleetError, newId } from '@comfy-fleet/contracts';
 import { noteEvent } from '@comfy-fleet/telemetry';
+import { bindGraph, type Graph } from '@comfy-fleet/workflows';
 import { canRun } from '../instance/can-run.js';
 import type { Tools } from '../tools.js';
 import { patiently } from '../waiting/patiently.js';
 import { pause } from '../waiting/pause.js';
 import type { HeldJob } from './held-job.js';
-import { prepareGraph } from './prepare.js';
 import { Unable } from './signals.js';
 import type { Submission } from './submission.js';
+import { uploadInput } from './upload-input.js';
 
 /**
  * Gives the job to its instance under a new prompt id, which is on the record before ComfyUI is asked. Throws what the
@@ -16,12 +17,13 @@ import type { Submission } from './submission.js';
  */
 export async function submit(job: HeldJob, tools: Tools): Promise<Submission> {
   const promptId = newId();
-  const graph = await prepareGraph(job, promptId, tools);
+  const { input } = job.record.request;
+  const graph = bindJob(job, promptId, tools, input && (await uploadInput(job, input.sha256, tools)));
   if (tools.logPrompts) {
     const { prompt, negativePrompt } = job.record.request;
     job.log.info('job is submitted', { prompt_id: promptId, prompt, negative_prompt: negativePrompt });
   }
-  const submission = await job.submit(promptId, graph);
+  const submission = await job.writeDown(promptId, graph);
   try {
     await job.instance.ask((client) =>
       client.submit(graph, { promptId, clientId: job.instance.clientId, signal: job.signal }),
@@ -34,6 +36,19 @@ export async function submit(job: HeldJob, tools: Tools): Promise<Submission> {
   noteEvent('submitted');
   submission.submittedAt = performance.now();
   return submission;
+}
+
+/** The graph of a submission; `uploaded` is the name that ComfyUI gave to the input picture. */
+export function bindJob(job: HeldJob, promptId: string, { workflows }: Tools, uploaded: string | undefined): Graph {
+  const { request } = job.record;
+  const template = workflows.templates.get(request.workflow);
+  if (template === undefined) {
+    const detail = `This worker has no workflow named ${request.workflow}; its WORKFLOWS_DIR differs from the API's.`;
+    throw new FleetError('workflow_rejected', detail);
+  }
+  // The prompt id as prefix: no output is ever another job's file, cached results included.
+  const options = { filenamePrefix: promptId };
+  return bindGraph(template, request, uploaded === undefined ? options : { ...options, inputName: uploaded });
 }
 
 /** Whether the refusal is the instance's fault: a model or a node went since it was asked what it has. */

@@ -4,12 +4,12 @@ import type { Tools } from '../tools.js';
 import { backoffMs } from './backoff.js';
 import { pause } from './pause.js';
 
-/** Between two looks whether a place that took no pictures does again. */
+/** Between two looks whether a store that took no pictures does again. */
 const CLOSED_MS = 500;
 
 /**
- * Repeats a step while the place of the pictures fails. As long as it is known to take none, however long that is: the
- * rendering stays in ComfyUI, and a job is not given up for what operators mend. If it works and only this step fails, at most
+ * Repeats a step while the store of the pictures fails. As long as it is known to take none, however long that is: the
+ * rendering stays in ComfyUI, and a job is not given up for what operators fix. If it works and only this step fails, at most
  * for STORE_RETRY_SECONDS. `what` is for the log.
  */
 export async function whileStorageFails<T>(

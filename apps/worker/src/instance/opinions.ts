@@ -1,0 +1,31 @@
+import type { Opinion, WorkerLedger } from '@comfy-fleet/jobs';
+import type { Logger } from '@comfy-fleet/telemetry';
+import type { Instance } from './instance.js';
+
+/** What became of a job elsewhere that had failed on an instance. */
+export interface Opinions {
+  /** Notifies the instance, whichever worker has it. Never throws. */
+  send(opinion: Opinion): Promise<void>;
+  /** Passes on what other workers found out about instances of ours: to be called again and again. */
+  hear(): Promise<void>;
+}
+
+interface OpinionsOptions {
+  readonly ledger: Pick<WorkerLedger, 'sendOpinion' | 'takeOpinions'>;
+  readonly instances: readonly Pick<Instance, 'name' | 'health'>[];
+  readonly log: Logger;
+}
+
+export function createOpinions({ ledger, instances, log }: OpinionsOptions): Opinions {
+  const ours = (opinion: Opinion) => instances.find(({ name }) => name === opinion.instance);
+  return {
+    send: async (opinion) => {
+      const own = ours(opinion);
+      if (own !== undefined) own.health.heard(opinion);
+      else await ledger.sendOpinion(opinion).catch((error: unknown) => log.warn('an opinion was not sent', { error }));
+    },
+    hear: async () => {
+      for (const opinion of await ledger.takeOpinions()) ours(opinion)?.health.heard(opinion);
+    },
+  };
+}

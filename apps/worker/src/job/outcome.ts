@@ -1,0 +1,50 @@
+import type { HistoryEntry } from '@comfy-fleet/comfyui';
+import { FleetError } from '@comfy-fleet/contracts';
+import type { PromptOutcome } from '../reporting/instruments.js';
+import type { End } from './follow.js';
+
+/** What came of a submission: what ComfyUI rendered, or why there is nothing; and as what it is counted. */
+export type Outcome =
+  | { readonly counted: PromptOutcome; readonly entry: HistoryEntry; readonly error?: undefined }
+  | { readonly counted: PromptOutcome; readonly entry?: undefined; readonly error: FleetError };
+
+interface Given {
+  /** The caller wanted it stopped. */
+  readonly cancelRequested: boolean;
+  readonly instance: { readonly name: string };
+}
+
+const LATE = 'The execution took longer than its level of detail allows and was interrupted.';
+const DEAF =
+  'The execution took longer than its level of detail allows. It was interrupted, does not hear of it, and was given up.';
+
+export function outcomeOf(end: End, { cancelRequested, instance }: Given): Outcome {
+  switch (end.state) {
+    case 'deaf':
+      return { counted: 'wedged', error: new FleetError('timed_out', DEAF) };
+    case 'absent': {
+      const why = end.died ? 'was restarted while it had the prompt' : 'forgot the prompt';
+      const error = new FleetError('prompt_lost', `The instance ${instance.name} ${why}.`);
+      return { counted: cancelRequested ? 'removed' : 'lost', error };
+    }
+    case 'ended':
+      return ofEntry(end.entry, end.timedOut);
+  }
+}
+
+function ofEntry(entry: HistoryEntry, isLate: boolean): Outcome {
+  const late = isLate ? new FleetError('timed_out', LATE) : undefined;
+  switch (entry.outcome) {
+    case 'success':
+      return { counted: 'succeeded', entry };
+    case 'error': {
+      const error =
+        entry.error ?? new FleetError('node_execution_error', 'The workflow failed; ComfyUI gave no reason.');
+      return { counted: 'failed', error: late ?? error };
+    }
+    case 'interrupted': {
+      const detail = 'The prompt was interrupted in ComfyUI by somebody else than its caller.';
+      return { counted: 'interrupted', error: late ?? new FleetError('interrupted', detail) };
+    }
+  }
+}

@@ -1,0 +1,164 @@
+import type { Claim, ClaimSource } from '@comfy-fleet/jobs';
+import { until } from '@comfy-fleet/testing';
+import pLimit from 'p-limit';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { claimLoop } from '../src/claiming/claim-loop.js';
+import type { Placed } from '../src/claiming/placer.js';
+import type { Slots } from '../src/instance/slots.js';
+import { Submission } from '../src/job/submission.js';
+import { Bell } from '../src/waiting/bell.js';
+import { NOWHERE, openLedgers, quietLog, someSlots } from './held.js';
+
+/** A ledger, and the slots of instances that are up, whose worker claims when the test has it. */
+async function setUp(instances = 1) {
+  const ledgers = openLedgers();
+  const claims: Claim[] = [];
+  const source = await sourceOf('w');
+  const allSlots = Array.from({ length: instances }, (_, n) => someSlots(NOWHERE, { name: `w/${n + 1}` }));
+  for (const { instance } of allSlots) instance.health.reached();
+  const changes = new Bell();
+
+  async function sourceOf(name: string): Promise<ClaimSource> {
+    const worker = ledgers.worker(name);
+    onTestFinished(() => worker.close());
+    const opened = await worker.claims('default');
+    onTestFinished(() => opened.close());
+    return opened;
+  }
+  /** To the first free slot. */
+  const place = async (claim: Claim): Promise<Placed> => {
+    claims.push(claim);
+    allSlots.find(({ freeSlots }) => freeSlots > 0)?.take(claim.record, () => {});
+    return 'begun';
+  };
+  return {
+    allSlots,
+    changes,
+    source,
+    sourceOf,
+    placed: () => claims.map(({ record }) => record.id),
+    submit: async (count: number) => {
+      const ids: string[] = [];
+      for (let n = 0; n < count; n += 1) ids.push(await ledgers.submit({ seed: `${n}` }));
+      return ids;
+    },
+    /** Claims until the test is done. */
+    begin: (over: Partial<Parameters<typeof claimLoop>[0]> = {}) => {
+      const stopping = new AbortController();
+      const loop = claimLoop({
+        source,
+        pool: 'default',
+        allSlots,
+        changes,
+        turn: pLimit(1),
+        place,
+        able: () => true,
+        isPaused: () => false,
+        signal: stopping.signal,
+        log: quietLog(),
+        ...over,
+      });
+      onTestFinished(async () => {
+        stopping.abort();
+        await loop;
+        for (const claim of claims) claim.letGo();
+      });
+    },
+  };
+}
+
+/** A job that ComfyUI has; the first of an instance executes. */
+function fill(slots: Slots) {
+  const slot = slots.take({ id: 'here', pool: 'default', request: {}, faults: [] } as never, () => {});
+  const { instance } = slots;
+  slot.submission = new Submission({ promptId: 'p', graph: {}, expectedSteps: 1, instance, onNews: () => {} });
+  slot.submission.submittedAt = performance.now();
+  return slot;
+}
+
+describe('the claimer of a pool', () => {
+  it('claims as many jobs as there are slots, and another one when a slot becomes free', async () => {
+    const { allSlots, changes, begin, submit, placed } = await setUp();
+    const ids = await submit(4);
+    begin();
+    await until('both slots are taken', () => placed().length === 2);
+    allSlots[0]?.all[0]?.leave();
+    changes.ring();
+    await until('the third is there', () => placed().length === 3);
+    expect(placed().toSorted()).toEqual(ids.slice(0, 3).toSorted());
+  });
+
+  it('claims nothing while the pool is paused, and goes on when it is not', async () => {
+    const { changes, begin, submit, placed } = await setUp();
+    await submit(1);
+    let isPaused = true;
+    let asked = 0;
+    begin({
+      isPaused: () => {
+        asked += 1;
+        return isPaused;
+      },
+    });
+    await until('it has seen that', () => asked > 1);
+    expect(placed()).toEqual([]);
+    isPaused = false;
+    changes.ring();
+    await until('it is placed', () => placed().length === 1);
+  });
+
+  it('fills no slot behind what executes while an instance of another process is idle', async () => {
+    const { allSlots, source, sourceOf, begin, submit, placed } = await setUp();
+    fill(allSlots[0] as Slots);
+    const other = await sourceOf('v');
+    const noting = () => other.noteIdle(['v/1']);
+    await noting();
+    await submit(1);
+    let looks = 0;
+    const othersIdle = async () => {
+      looks += 1;
+      if (looks <= 2) await noting();
+      return source.othersIdle();
+    };
+    begin({ source: { ...source, othersIdle } });
+    await until('it has looked twice', () => looks > 2);
+    expect(placed()).toEqual([]);
+    await other.noteBusy(['v/1']);
+    await until('it is placed', () => placed().length === 1);
+  });
+
+  it('says that its instance is idle when there is nothing to do, and that it is not when there is', async () => {
+    const { sourceOf, begin, submit, placed } = await setUp();
+    const other = await sourceOf('v');
+    begin();
+    await until('it is said', () => other.othersIdle());
+    await submit(1);
+    await until('it is placed', () => placed().length === 1);
+    await until('it is taken back', async () => !(await other.othersIdle()));
+  });
+
+  it('has what waits behind another prompt of ours move to an idle instance, rather than claim', async () => {
+    const { allSlots, begin, submit, placed } = await setUp(2);
+    const [busy, idle] = allSlots as [Slots, Slots];
+    fill(busy);
+    const behind = fill(busy);
+    await submit(1);
+    begin();
+    await until('it is asked back', () => behind.isToBeTakenBack);
+    expect([behind.target, placed()]).toEqual([idle, []]);
+  });
+
+  it('does not say that an instance is idle that can run none of the jobs', async () => {
+    const { sourceOf, begin, submit } = await setUp();
+    const other = await sourceOf('v');
+    await submit(1);
+    let refused = 0;
+    const place = async (claim: Claim): Promise<Placed> => {
+      refused += 1;
+      await claim.release(0);
+      return 'unable';
+    };
+    begin({ place });
+    await until('it was tried again', () => refused > 2);
+    expect(await other.othersIdle()).toBe(false);
+  });
+});

@@ -1,0 +1,147 @@
+import { FleetError } from '@comfy-fleet/contracts';
+import type { InstanceFault } from '@comfy-fleet/jobs';
+import { describe, expect, it } from 'vitest';
+import { decide } from '../src/job/decide.js';
+import type { Facts } from '../src/job/facts.js';
+import { Canceled, Stopping, Superseded, TakenBack, Unable } from '../src/job/signals.js';
+
+/** Of a job that executed for the first time, on an instance that lives. */
+const FIRST: Facts = {
+  hasBegun: true,
+  instanceDied: false,
+  attempts: 1,
+  refusals: 0,
+  kills: 0,
+  ooms: 0,
+  hasLargerElsewhere: false,
+  fault: undefined,
+  limits: { maxAttempts: 3, maxRefusals: 10, maxInstanceDeaths: 2 },
+};
+
+const lost = new FleetError('prompt_lost', 'The instance w/1 forgot the prompt.');
+const unreachable = new FleetError('instance_unreachable', 'The instance w/1 does not answer.');
+const nonsense = new FleetError('comfyui_error', 'The instance w/1 answers 500.');
+const outOfMemory = new FleetError('out_of_memory', 'Allocation on device.');
+const nodeFailed = new FleetError('node_execution_error', 'no such sampler', { nodeId: '3' });
+const gpuFailed = new FleetError('gpu_failed', 'CUDA error');
+
+/** In the middle of the jitter. */
+const decided = (error: unknown, facts: Partial<Facts> = {}) => decide(error, { ...FIRST, ...facts }, () => 0.5);
+
+describe('what nobody failed at', () => {
+  it.each([
+    ['another claim has it', new Superseded(), { what: 'let go' }],
+    ['the ledger refuses to write', new FleetError('queue_unavailable', 'Redis is full.'), { what: 'let go' }],
+    ['it was taken back', new TakenBack(), { what: 'move' }],
+    ['the worker stops', new Stopping(), { what: 'leave' }],
+    ['its caller cancels', new Canceled(), { what: 'end as canceled' }],
+    [
+      'the instance has not what it needs',
+      new Unable(),
+      { what: 'release', why: 'taken_back', delayMs: 1000, code: 'workflow_rejected' },
+    ],
+  ])('%s', (_what, error, decision) => {
+    expect(decided(error)).toMatchObject(decision);
+  });
+});
+
+describe('fails', () => {
+  it.each(['workflow_rejected', 'interrupted', 'no_output', 'input_missing', 'storage_failed', 'timed_out'] as const)(
+    'for %s, whatever else is known',
+    (code) => {
+      const error = new FleetError(code, 'It is so.');
+      expect(decided(error, { hasBegun: false, instanceDied: true })).toEqual({ what: 'fail', error });
+    },
+  );
+
+  it('for a reason of our own, whose words stay in the log', () => {
+    expect(decided(new TypeError('x is not a function'))).toMatchObject({
+      what: 'fail',
+      error: { code: 'internal_error', detail: expect.not.stringContaining('x is not') },
+      inDoubt: true,
+    });
+  });
+});
+
+describe('of what was lost or refused', () => {
+  it.each([
+    ['lost while it executed', lost, {}, { why: 'lost', delayMs: 1000, blame: lost }],
+    ['lost a second time', lost, { attempts: 2 }, { why: 'lost', delayMs: 2000 }],
+    ['lost before it began', lost, { hasBegun: false, attempts: 0, refusals: 2 }, { delayMs: 4000 }],
+    ['its instance died', lost, { instanceDied: true }, { why: 'died', blame: undefined }],
+    ['its instance is out of reach', unreachable, { hasBegun: false }, { why: 'lost', blame: undefined }],
+    ['its instance answers nonsense', nonsense, { hasBegun: false }, { why: 'lost', blame: nonsense }],
+  ])('%s: tries again', (_what, error, facts, decision) => {
+    expect(decided(error, facts)).toMatchObject({ what: 'release', code: error.code, ...decision });
+  });
+
+  it.each([
+    ['the last attempt executed', lost, { attempts: 3 }],
+    ['instances refused it as often as they may', unreachable, { hasBegun: false, attempts: 0, refusals: 9 }],
+  ])('%s: fails, and ComfyUI may still have it', (_what, error, facts) => {
+    expect(decided(error, facts)).toMatchObject({ what: 'fail', error, inDoubt: true });
+  });
+
+  it('fails a job under which instances die, and counts those that died while they executed it alone', () => {
+    const killed = { what: 'fail', error: { code: 'instance_killed', detail: expect.stringContaining('2 ComfyUI') } };
+    expect(decided(lost, { instanceDied: true, kills: 1 })).toMatchObject(killed);
+    expect(decided(lost, { instanceDied: true, kills: 1, hasBegun: false })).toMatchObject({ what: 'release' });
+    expect(decided(lost, { kills: 1 })).toMatchObject({ what: 'release' });
+  });
+});
+
+describe('of a GPU that ran out of memory', () => {
+  const retry = { why: 'out_of_memory', code: 'out_of_memory', delayMs: 0 };
+
+  it.each([
+    ['the first time: again here, its memory freed', { ooms: 1 }, { what: 'again', ...retry }],
+    ['the second time: on a larger one', { ooms: 2, hasLargerElsewhere: true }, { what: 'release', ...retry }],
+    ['the second time on the largest: fails', { ooms: 2 }, { what: 'fail', error: outOfMemory }],
+    ['the third time: fails', { ooms: 3 }, { what: 'fail', error: outOfMemory }],
+  ])('%s', (_what, facts, decision) => {
+    expect(decided(outOfMemory, facts)).toMatchObject(decision);
+  });
+});
+
+describe('of what may be the fault of the instance', () => {
+  const on = (instance: string, { code, detail }: FleetError, suspect = false): InstanceFault => {
+    return { instance, code, print: detail, suspect };
+  };
+  const withFaults = (faults: readonly InstanceFault[], others: number, restMs = 0) => {
+    return { fault: { faults, others, restMs } };
+  };
+
+  it('fails at once for an unknown kind of error on an instance that is not suspect', () => {
+    const facts = withFaults([on('w/1', nodeFailed)], 1);
+    expect(decided(nodeFailed, facts)).toEqual({ what: 'fail', error: nodeFailed, alikeOn: [] });
+  });
+
+  it('goes to another instance at once, with the fault on its record', () => {
+    const faults = [on('w/1', gpuFailed)];
+    expect(decided(gpuFailed, withFaults(faults, 1, 9000))).toMatchObject({
+      what: 'release',
+      why: 'faulty',
+      code: 'gpu_failed',
+      delayMs: 0,
+      faults,
+    });
+  });
+
+  it('waits for the rest of its instance where no other can try it, and a second longer than those before it', () => {
+    const facts = withFaults([on('w/1', gpuFailed)], 0, 9000);
+    expect(decided(gpuFailed, facts)).toMatchObject({ what: 'release', why: 'faulty', delayMs: 10_000 });
+  });
+
+  it('fails where it failed alike twice, says where, and speaks for the instances', () => {
+    const faults = [on('w/1', nodeFailed, true), on('w/2', nodeFailed, true)];
+    expect(decided(nodeFailed, withFaults(faults, 1))).toMatchObject({
+      what: 'fail',
+      error: {
+        code: 'node_execution_error',
+        nodeId: '3',
+        detail: 'no such sampler It failed alike on w/1 and w/2, so the job is at fault.',
+      },
+      alikeOn: ['w/1', 'w/2'],
+    });
+  });
+});

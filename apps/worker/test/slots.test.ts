@@ -1,0 +1,112 @@
+import type { JobRecord } from '@comfy-fleet/jobs';
+import { describe, expect, it } from 'vitest';
+import type { Slot, Slots } from '../src/instance/slots.js';
+import { Submission } from '../src/job/submission.js';
+import { NOWHERE, someSlots } from './held.js';
+
+let count = 0;
+
+/** Slots of an instance that is up. */
+function open(name = 'w/1'): Slots {
+  const slots = someSlots(NOWHERE, { name });
+  slots.instance.health.reached();
+  return slots;
+}
+
+/** A job's slot, after ComfyUI was given its prompt. */
+function submitted(slots: Slots, wake = () => {}): Slot {
+  count += 1;
+  const record = { id: `${count}`, pool: 'default', request: { checkpoint: 'sdxl' } } as JobRecord;
+  const slot = slots.take(record, wake);
+  const { instance } = slots;
+  slot.submission = new Submission({ promptId: `${count}`, graph: {}, expectedSteps: 1, instance, onNews: () => {} });
+  slot.submission.submittedAt = performance.now();
+  return slot;
+}
+
+function begin(slot: Slot): Slot {
+  Object.assign(slot.submission ?? {}, { hasBegun: true, beganAt: Date.now() });
+  slot.began();
+  return slot;
+}
+
+describe('of an instance of whose pace nothing is known', () => {
+  it('there are two, one to execute and one to wait behind it', () => {
+    const slots = open();
+    expect([slots.isIdle, slots.freeSlots]).toEqual([true, 2]);
+    submitted(slots);
+    expect([slots.isIdle, slots.freeSlots]).toEqual([false, 1]);
+    submitted(slots);
+    expect(slots.freeSlots).toBe(0);
+  });
+
+  it('none is free while it is drained or not up', () => {
+    const slots = open();
+    slots.drains = true;
+    expect([slots.isOpen, slots.freeSlots]).toEqual([false, 0]);
+    slots.drains = false;
+    slots.instance.health.close('wedged', 'it goes on');
+    expect([slots.isOpen, slots.freeSlots]).toEqual([false, 0]);
+  });
+});
+
+it('a job frees its slot when it leaves the GPU, and is counted when it has left altogether', () => {
+  const slots = open();
+  const slot = begin(submitted(slots));
+  expect([slots.running, slots.waiting, slots.collecting]).toEqual([slot, [], []]);
+  slot.leaveGpu();
+  expect([slots.running, slots.collecting, slots.isIdle]).toEqual([undefined, [slot], true]);
+  slot.became = 'succeeded';
+  slot.leave();
+  expect([slots.all, slots.done, slots.failed]).toEqual([[], 1, 0]);
+});
+
+it('nothing more is taken while sixteen jobs have their pictures fetched', () => {
+  const slots = open();
+  const collecting = Array.from({ length: 16 }, () => submitted(slots));
+  for (const slot of collecting) slot.leaveGpu();
+  expect(slots.freeSlots).toBe(0);
+  collecting[0]?.leave();
+  expect(slots.freeSlots).toBeGreaterThan(0);
+});
+
+describe('a job that is taken back', () => {
+  it('has idle slots kept for it until it is there', () => {
+    const [busy, idle] = [open(), open('w/2')];
+    begin(submitted(busy));
+    let woken = 0;
+    const behind = submitted(busy, () => {
+      woken += 1;
+    });
+    expect(busy.behind).toEqual([behind]);
+    behind.takeBack(idle);
+    expect([woken, behind.isToBeTakenBack, busy.behind, idle.freeSlots]).toEqual([1, true, [], 0]);
+    expect(behind.endTakeBack()).toBe(idle);
+    behind.leave();
+    expect(idle.freeSlots).toBe(2);
+  });
+
+  it('stays where it is when it began in that moment, and the slots are free again', () => {
+    const [busy, idle] = [open(), open('w/2')];
+    begin(submitted(busy));
+    const behind = submitted(busy);
+    behind.takeBack(idle);
+    begin(behind);
+    expect([behind.isToBeTakenBack, idle.freeSlots]).toEqual([false, 2]);
+  });
+
+  it('frees the slots that were kept for it when it goes back into the queue instead', () => {
+    const [busy, idle] = [open(), open('w/2')];
+    begin(submitted(busy));
+    const behind = submitted(busy);
+    behind.takeBack(idle);
+    behind.takeBack();
+    expect([behind.isToBeTakenBack, idle.freeSlots]).toEqual([true, 2]);
+  });
+});
+
+it('a job is expected to begin when those before it have taken what prompts take there', () => {
+  const slots = open();
+  const [first, second, third] = [submitted(slots), submitted(slots), submitted(slots)];
+  expect([first, second, third].map(({ waitMs }) => waitMs)).toEqual([undefined, 30_000, 60_000]);
+});
