@@ -15,10 +15,10 @@ export type Decision =
   /** Into the queue as it is, for the next worker to adopt. */
   | { readonly what: 'leave' }
   | { readonly what: 'end as canceled' }
-  | End
+  | Fail
   | Retry;
 
-interface End extends Blame {
+interface Fail extends Blame {
   readonly what: 'fail';
   readonly error: FleetError;
   /** ComfyUI may still have the submission. */
