@@ -22,7 +22,8 @@ afterEach(async () => {
 /** Starts a program beside the loops and answers their ids, as soon as both run. */
 async function start(program: string): Promise<number[]> {
   const path = join(dir, 'program.mjs');
-  await writeFile(path, `console.log('begun'); ${program}`);
+  // At the end: by then it listens for signals.
+  await writeFile(path, `${program}\nconsole.log('begun');`);
   child = spawn(process.execPath, [driver, path], { stdio: ['ignore', 'pipe', 'inherit'] });
   let printed = '';
   child.stdout?.on('data', (chunk: Buffer) => {
