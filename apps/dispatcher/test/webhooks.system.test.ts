@@ -8,9 +8,9 @@ import {
   createGpus,
   type ReceivedWebhook,
   type Service,
-  startFleet,
+  startStack,
   startWebhookSink,
-  type TestFleet,
+  type TestStack,
   until,
 } from '@comfy-fleet/testing';
 import { Webhook } from 'standardwebhooks';
@@ -36,7 +36,7 @@ async function call<T>(url: string, { body, key, method }: { body?: object; key?
 }
 
 /** A job that has ended: nobody works on it, so it is canceled at once. */
-async function endedJob({ url }: TestFleet, webhook: object, key?: string): Promise<string> {
+async function endedJob({ url }: TestStack, webhook: object, key?: string): Promise<string> {
   const with_ = key === undefined ? {} : { key };
   const { id } = await call<Job>(`${url}/generate`, { body: { prompt: 'a lighthouse', webhook }, ...with_ });
   await call(`${url}/jobs/${id}/cancel`, { method: 'POST', ...with_ });
@@ -49,18 +49,18 @@ function verified(secret: string, { headers, body }: ReceivedWebhook): { type: s
 
 describe('with an api beside it, a dispatcher', () => {
   const PER_HOST = 3;
-  let fleet: TestFleet;
+  let stack: TestStack;
   let dispatcher: Service;
   beforeAll(async () => {
     const env = { WEBHOOK_ALLOW: '127.0.0.0/8,localhost', WEBHOOK_PER_HOST: `${PER_HOST}` };
-    fleet = await startFleet({ redisUrl: inject('redisUrl'), env });
-    dispatcher = await fleet.startDispatcher(env);
+    stack = await startStack({ redisUrl: inject('redisUrl'), env });
+    dispatcher = await stack.startDispatcher(env);
   });
-  afterAll(() => fleet.close());
+  afterAll(() => stack.close());
 
   const reaches = (id: string, state: string) =>
     until(`the webhook of ${id} is ${state}`, async () => {
-      const delivery = await call<WebhookDelivery>(`${fleet.url}/jobs/${id}/webhooks`);
+      const delivery = await call<WebhookDelivery>(`${stack.url}/jobs/${id}/webhooks`);
       return delivery.state === state && delivery;
     });
 
@@ -68,16 +68,16 @@ describe('with an api beside it, a dispatcher', () => {
     const gpus = await createGpus();
     onTestFinished(() => gpus.close());
     const gpu = await gpus.start(0);
-    const worker = await fleet.startWorker('w1', [gpu.url]);
+    const worker = await stack.startWorker('w1', [gpu.url]);
     onTestFinished(() => worker.stop('SIGKILL'));
     const sink = await aSink();
     const secret = newSecret();
     const body = { prompt: 'a lighthouse', lod: 'sketch', webhook: { url: `${sink.url}/done`, secret } };
-    const { id } = await call<Job>(`${fleet.url}/generate`, { body });
+    const { id } = await call<Job>(`${stack.url}/generate`, { body });
     const [request] = await sink.got(1);
     const { type, data } = verified(secret, request as ReceivedWebhook);
     expect(type).toBe('job.succeeded');
-    expect(data).toEqual(await call(`${fleet.url}/jobs/${id}`));
+    expect(data).toEqual(await call(`${stack.url}/jobs/${id}`));
     expect(await reaches(id, 'delivered')).toMatchObject({
       id: `msg_${id}`,
       attempts: [{ status: 200, delivered: true }],
@@ -87,17 +87,17 @@ describe('with an api beside it, a dispatcher', () => {
   it('holds up nobody for a receiver that never answers, and calls that at most WEBHOOK_PER_HOST times at once', async () => {
     const [dead, good] = [await aSink(), await aSink()];
     dead.answer('hang');
-    for (let n = 0; n < 10; n++) await endedJob(fleet, { url: `http://localhost:${dead.port}` });
+    for (let n = 0; n < 10; n++) await endedJob(stack, { url: `http://localhost:${dead.port}` });
     await dead.got(PER_HOST);
-    for (let n = 0; n < 5; n++) await reaches(await endedJob(fleet, { url: good.url }), 'delivered');
+    for (let n = 0; n < 5; n++) await reaches(await endedJob(stack, { url: good.url }), 'delivered');
     expect([good.received.length, dead.mostInFlight]).toEqual([5, PER_HOST]);
   });
 
   it('delivers again on demand, under the same id', async () => {
     const sink = await aSink();
-    const id = await endedJob(fleet, { url: sink.url });
+    const id = await endedJob(stack, { url: sink.url });
     await reaches(id, 'delivered');
-    await call(`${fleet.url}/jobs/${id}/webhooks/redeliver`, { method: 'POST' });
+    await call(`${stack.url}/jobs/${id}/webhooks/redeliver`, { method: 'POST' });
     const [first, second] = await sink.got(2);
     expect(second?.headers['webhook-id']).toBe(first?.headers['webhook-id']);
     expect(second?.body).toBe(first?.body);
@@ -108,7 +108,7 @@ describe('with an api beside it, a dispatcher', () => {
     sink.answer(() =>
       sink.received.length === 1 ? { status: 503, headers: { 'retry-after': '1' } } : { status: 410 },
     );
-    const { attempts } = await reaches(await endedJob(fleet, { url: sink.url }), 'failed');
+    const { attempts } = await reaches(await endedJob(stack, { url: sink.url }), 'failed');
     expect(attempts.map(({ status }) => status)).toEqual([503, 410]);
     const [first, second] = sink.received;
     // Without Retry-After it would have been four seconds at least.
@@ -118,11 +118,11 @@ describe('with an api beside it, a dispatcher', () => {
   it('shows the secret given with a job nowhere: not in answers, not in the log, not to the receiver', async () => {
     const sink = await aSink();
     const secret = newSecret();
-    const id = await endedJob(fleet, { url: `${sink.url}/?token=t0k3n`, secret });
+    const id = await endedJob(stack, { url: `${sink.url}/?token=t0k3n`, secret });
     const delivery = await reaches(id, 'delivered');
-    const job = await call(`${fleet.url}/jobs/${id}`);
+    const job = await call(`${stack.url}/jobs/${id}`);
     const shown = [JSON.stringify(delivery), JSON.stringify(job), JSON.stringify(sink.received), dispatcher.output];
-    for (const text of [...shown, fleet.api.output]) expect(text).not.toContain(secret.slice(6));
+    for (const text of [...shown, stack.api.output]) expect(text).not.toContain(secret.slice(6));
     expect(dispatcher.output).not.toContain('t0k3n');
   });
 });
@@ -142,22 +142,22 @@ describe('where there are API keys, a dispatcher', () => {
     const keys = [{ ...about('anna', annas), webhook: { secrets } }, about('ben', bens)];
     return writeFile(path, JSON.stringify({ keys }));
   };
-  let fleet: TestFleet;
+  let stack: TestStack;
   let dispatcher: Service;
   beforeAll(async () => {
     await writeSecrets([fresh, old]);
     const env = { WEBHOOK_ALLOW: '127.0.0.0/8', API_KEYS_FILE: path, WEBHOOK_SECRETS: everybodys };
-    fleet = await startFleet({ redisUrl: inject('redisUrl'), env });
-    dispatcher = await fleet.startDispatcher();
+    stack = await startStack({ redisUrl: inject('redisUrl'), env });
+    dispatcher = await stack.startDispatcher();
   });
   afterAll(async () => {
-    await fleet.close();
+    await stack.close();
     await rm(path, { force: true });
   });
 
   it('signs with the secrets of the key, with both while they rotate, and follows the file', async () => {
     const sink = await aSink();
-    await endedJob(fleet, { url: sink.url }, annas);
+    await endedJob(stack, { url: sink.url }, annas);
     const [both] = (await sink.got(1)) as [ReceivedWebhook];
     expect(verified(old, both).data.id).toBe(verified(fresh, both).data.id);
     expect(() => verified(everybodys, both)).toThrow();
@@ -167,7 +167,7 @@ describe('where there are API keys, a dispatcher', () => {
     await writeSecrets([fresh]);
     await until('the old secret signs no more', async () => {
       const seen = sink.received.length;
-      await endedJob(fleet, { url: sink.url }, annas);
+      await endedJob(stack, { url: sink.url }, annas);
       const last = (await sink.got(seen + 1)).at(-1) as ReceivedWebhook;
       verified(fresh, last);
       return String(last.headers['webhook-signature']).split(' ').length === 1;
@@ -181,7 +181,7 @@ describe('where there are API keys, a dispatcher', () => {
   it('signs nothing with the secrets of everybody: who has no secret of its own goes unsigned', async () => {
     const sink = await aSink();
     expect(dispatcher.output).toContain('WEBHOOK_SECRETS signs nothing');
-    await endedJob(fleet, { url: sink.url }, bens);
+    await endedJob(stack, { url: sink.url }, bens);
     const [request] = (await sink.got(1)) as [ReceivedWebhook];
     expect(request.headers).not.toHaveProperty('webhook-signature');
     expect(request.headers).toHaveProperty('webhook-id');

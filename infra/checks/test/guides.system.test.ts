@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePort, type Simulator, startFleet, startSimulator, type TestFleet, until } from '@comfy-fleet/testing';
+import { freePort, type Simulator, startSimulator, startStack, type TestStack, until } from '@comfy-fleet/testing';
 import { afterAll, beforeAll, expect, inject, it, onTestFinished } from 'vitest';
 import { textOf } from './support/files.js';
 import { differs, stepsOf } from './support/guide.js';
@@ -14,16 +14,16 @@ const SHOWN = 'http://127.0.0.1:3000';
 
 let dir: string;
 let simulator: Simulator;
-let fleet: TestFleet;
+let stack: TestStack;
 
 beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-guides-'));
   simulator = await startSimulator({ stepMs: 2, modelLoadMs: 10, previewMethod: 'none' });
-  fleet = await startFleet({ redisUrl: inject('redisUrl'), env: { WEBHOOK_ALLOW: '127.0.0.0/8' } });
-  await fleet.startWorker('local', [simulator.url]);
+  stack = await startStack({ redisUrl: inject('redisUrl'), env: { WEBHOOK_ALLOW: '127.0.0.0/8' } });
+  await stack.startWorker('local', [simulator.url]);
 });
 afterAll(async () => {
-  await fleet.close();
+  await stack.close();
   await simulator.close();
   await rm(dir, { recursive: true, force: true });
 });
@@ -60,7 +60,7 @@ async function faultsOf(page: string): Promise<string[]> {
   const steps = stepsOf(page);
   expect(steps[0]?.commands).toContain(`API=${SHOWN}`);
   const results = await paste(
-    steps.map(({ commands }) => commands.replace(SHOWN, fleet.url)),
+    steps.map(({ commands }) => commands.replace(SHOWN, stack.url)),
     // What is to be canceled does not end before.
     (block) => {
       simulator.faults.remove();
@@ -84,7 +84,7 @@ it('makes the first picture as README says', async () => {
 });
 
 it('has every call that the service has in the list of all calls', async () => {
-  const { paths } = (await (await fetch(`${fleet.url}/openapi.json`)).json()) as { paths: Record<string, object> };
+  const { paths } = (await (await fetch(`${stack.url}/openapi.json`)).json()) as { paths: Record<string, object> };
   // The files of the page, and the second way to write the name of an instance, go without saying.
   const told = Object.entries(paths).filter(([path]) => !/\{(file|instance)\}/.test(path));
   const served = told.flatMap(([path, methods]) =>
@@ -113,9 +113,9 @@ it('calls the receiver that the guide to webhooks shows, which takes what is sig
   const forged = () => fetch(`http://127.0.0.1:${port}/`, { method: 'POST', body: '{}' }).catch(() => undefined);
   expect((await until('the receiver listens', forged)).status).toBe(401);
 
-  await fleet.startDispatcher();
+  await stack.startDispatcher();
   const request = stepsOf(page)[0]?.commands ?? '';
-  const [answer] = await paste([request.replace('$API', fleet.url).replace(':4000', `:${port}`)]);
+  const [answer] = await paste([request.replace('$API', stack.url).replace(':4000', `:${port}`)]);
   const { id } = JSON.parse(answer?.output ?? '') as { id: string };
   await until('the receiver hears', () => heard.includes(`job.succeeded ${id} /images/${id}_1.png`));
 });

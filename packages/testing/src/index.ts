@@ -1,7 +1,6 @@
 export { type JournalLine, readJournal, type Simulator, startSimulator } from '@comfy-fleet/simulator';
 export { type Certificates, makeCertificates } from './certificates.js';
 export { comfyUnderTest } from './comfyui-under-test.js';
-export { startFleet, type TestFleet, type TestFleetOptions } from './fleet.js';
 export { type Gate, startGate } from './gate.js';
 export { createGpus, type Gpus, lastEnd, queueOf, starts } from './gpus.js';
 export { HOSTILE_REQUESTS, type HostileRequest } from './hostile-requests.js';
@@ -16,5 +15,6 @@ export { type RedisServer, startRedisServer } from './redis-server.js';
 export { redisSettings } from './redis-settings.js';
 export { type S3Server, startS3Server } from './s3-server.js';
 export { type Exit, ready, type Service, startService } from './service.js';
+export { startStack, type TestStack, type TestStackOptions } from './stack.js';
 export { until } from './until.js';
 export { type ReceivedWebhook, type SinkAnswer, startWebhookSink, type WebhookSink } from './webhook-sink.js';

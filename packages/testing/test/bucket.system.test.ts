@@ -11,10 +11,10 @@ import {
   type S3Server,
   type Service,
   type Simulator,
-  startFleet,
   startGate,
   startS3Server,
-  type TestFleet,
+  startStack,
+  type TestStack,
   until,
 } from '../src/index.js';
 
@@ -25,7 +25,7 @@ let server: S3Server;
 let gate: Gate;
 let gpus: Gpus;
 let gpu: Simulator;
-let fleet: TestFleet;
+let stack: TestStack;
 let jobs: JobClient;
 let worker: Service;
 
@@ -35,19 +35,19 @@ beforeAll(async () => {
   gpus = await createGpus();
   const env = { ...server.env, S3_ENDPOINT: gate.url, S3_PREFIX: 'fleet', MIN_FREE_BYTES: '1000000000000000' };
   const retention = { FRAMES_MAX_AGE_SECONDS: `${DAY_MS / 1000}`, HOUSEKEEPING_SECONDS: '1' };
-  fleet = await startFleet({ redisUrl: inject('redisUrl'), env: { ...env, ...retention } });
-  jobs = jobClient(fleet.url);
+  stack = await startStack({ redisUrl: inject('redisUrl'), env: { ...env, ...retention } });
+  jobs = jobClient(stack.url);
   gpu = await gpus.start(0);
-  worker = await fleet.startWorker('w', [gpu.url]);
+  worker = await stack.startWorker('w', [gpu.url]);
 });
 afterAll(async () => {
-  await fleet.close();
+  await stack.close();
   await gpus.close();
   await gate.close();
   await server.close();
 });
 
-const get = (job: Job, query = '') => fetch(`${fleet.url}${job.image_url}${query}`);
+const get = (job: Job, query = '') => fetch(`${stack.url}${job.image_url}${query}`);
 
 /** The names of all objects. */
 async function keys(): Promise<string[]> {
@@ -74,7 +74,7 @@ it('makes pictures from words and from a picture that is sent, and shows them, w
       `fleet/inputs/${sha256}.png`,
     ]),
   );
-  await expect(access(fleet.framesDir)).rejects.toThrow('ENOENT');
+  await expect(access(stack.framesDir)).rejects.toThrow('ENOENT');
 });
 
 it('makes the picture once when the bucket is away while it is to be stored, and stores it when it is back', async () => {
@@ -102,7 +102,7 @@ it('waits for the picture that a job starts from while the bucket is away', asyn
 });
 
 it('deletes what is old from the bucket, with its job, and leaves what is young', async () => {
-  const dispatcher = await fleet.startDispatcher();
+  const dispatcher = await stack.startDispatcher();
   const old = await jobs.ended((await jobs.img2img({ ...BODY, image: PICTURE })).id);
   const young = await jobs.ended((await jobs.generate(BODY)).id);
   expect((await get(old, '?width=64&format=webp')).status).toBe(200);
@@ -112,7 +112,7 @@ it('deletes what is old from the bucket, with its job, and leaves what is young'
   await until('all of it is gone', async () => (await keys()).every((key) => !gone.includes(key)), {
     everyMs: 100,
   });
-  expect((await fetch(`${fleet.url}/jobs/${old.id}`)).status).toBe(404);
+  expect((await fetch(`${stack.url}/jobs/${old.id}`)).status).toBe(404);
   expect((await get(young)).status).toBe(200);
   expect((await keys()).filter((key) => key.startsWith('fleet/deleting/'))).toEqual([]);
   await dispatcher.stop();

@@ -8,9 +8,9 @@ import {
   queueOf,
   type Service,
   type Simulator,
-  startFleet,
+  startStack,
   starts,
-  type TestFleet,
+  type TestStack,
   until,
 } from '../src/index.js';
 
@@ -20,7 +20,7 @@ const STEP_MS = 40;
 
 let gpus: Gpus;
 let gpu: Simulator;
-let fleet: TestFleet;
+let stack: TestStack;
 let jobs: JobClient;
 
 const running = (id: string) => until('it runs', async () => (await jobs.get(id)).status === 'running');
@@ -36,11 +36,11 @@ const canceled = async (id: string) => {
 
 beforeAll(async () => {
   gpus = await createGpus();
-  fleet = await startFleet({ redisUrl: inject('redisUrl') });
-  jobs = jobClient(fleet.url);
+  stack = await startStack({ redisUrl: inject('redisUrl') });
+  jobs = jobClient(stack.url);
 });
 afterAll(async () => {
-  await fleet.close();
+  await stack.close();
   await gpus.close();
 });
 
@@ -50,7 +50,7 @@ describe('while its worker lives, a job that is canceled', () => {
 
   beforeAll(async () => {
     gpu = await gpus.start(STEP_MS);
-    worker = await fleet.startWorker('alive', [gpu.url]);
+    worker = await stack.startWorker('alive', [gpu.url]);
   });
   beforeEach(() => {
     before = starts(gpu);
@@ -93,7 +93,7 @@ describe('while its worker lives, a job that is canceled', () => {
     const job = await jobs.ended(id);
     expect(await jobs.cancel(id)).toEqual(job);
     expect(job.status).toBe('succeeded');
-    expect((await fetch(`${fleet.url}${job.image_url}`)).status).toBe(200);
+    expect((await fetch(`${stack.url}${job.image_url}`)).status).toBe(200);
   });
 });
 
@@ -101,14 +101,14 @@ describe('while its worker is dead, a job that is canceled', () => {
   it('is interrupted in ComfyUI as soon as the worker is back', async () => {
     // Minutes for a job: it is not to end by itself while the worker starts.
     gpu = await gpus.start(1000);
-    const worker = await fleet.startWorker('back', [gpu.url]);
+    const worker = await stack.startWorker('back', [gpu.url]);
     const { id } = await jobs.generate(LONG);
     await running(id);
     const behind = await jobs.generate(LONG);
     await until('it waits behind', async () => (await queueOf(gpu)).pending.length === 1);
     await worker.stop('SIGKILL');
     for (const job of [id, behind.id]) expect((await jobs.cancel(job)).status).toBe('canceling');
-    const again = await fleet.startWorker('back', [gpu.url]);
+    const again = await stack.startWorker('back', [gpu.url]);
     onTestFinished(() => again.stop('SIGKILL'));
     expect(await canceled(id)).toMatchObject({ attempts: 1 });
     await canceled(behind.id);

@@ -7,8 +7,8 @@ import {
   type JobClient,
   jobClient,
   type Service,
-  startFleet,
-  type TestFleet,
+  startStack,
+  type TestStack,
   until,
 } from '../src/index.js';
 
@@ -16,7 +16,7 @@ const BODY = { prompt: 'a lighthouse in a storm', lod: 'sketch', width: 64, heig
 const DAY_SECONDS = 86_400;
 
 let gpus: Gpus;
-let fleet: TestFleet;
+let stack: TestStack;
 let jobs: JobClient;
 /** Two, of which a test may end any. */
 const dispatchers: Service[] = [];
@@ -24,30 +24,30 @@ const dispatchers: Service[] = [];
 beforeAll(async () => {
   gpus = await createGpus();
   const env = { FRAMES_MAX_AGE_SECONDS: `${DAY_SECONDS}`, HOUSEKEEPING_SECONDS: '1' };
-  fleet = await startFleet({ redisUrl: inject('redisUrl'), env });
-  jobs = jobClient(fleet.url);
+  stack = await startStack({ redisUrl: inject('redisUrl'), env });
+  jobs = jobClient(stack.url);
 });
 beforeEach(async () => {
-  while (dispatchers.length < 2) dispatchers.push(await fleet.startDispatcher());
+  while (dispatchers.length < 2) dispatchers.push(await stack.startDispatcher());
 });
 afterAll(async () => {
-  await fleet.close();
+  await stack.close();
   await gpus.close();
 });
 
-const status = async (path: string) => (await fetch(`${fleet.url}${path}`)).status;
-const pictures = async () => (await readdir(fleet.framesDir)).filter((name) => name.endsWith('.png'));
+const status = async (path: string) => (await fetch(`${stack.url}${path}`)).status;
+const pictures = async () => (await readdir(stack.framesDir)).filter((name) => name.endsWith('.png'));
 
 it('deletes an old picture with its job and leaves the young one, also when one of two dispatchers was killed', async () => {
   const gpu = await gpus.start(0);
-  const worker = await fleet.startWorker('w', [gpu.url]);
+  const worker = await stack.startWorker('w', [gpu.url]);
   onTestFinished(() => worker.stop('SIGKILL'));
   const young = await jobs.ended((await jobs.generate(BODY)).id);
   for (const isKilled of [false, true]) {
     if (isKilled) await dispatchers.shift()?.stop('SIGKILL');
     const old = await jobs.ended((await jobs.generate(BODY)).id);
     const time = Date.now() / 1000 - DAY_SECONDS - 1;
-    await utimes(join(fleet.framesDir, `${old.id}_1.png`), time, time);
+    await utimes(join(stack.framesDir, `${old.id}_1.png`), time, time);
     await until('the job is gone', async () => (await status(`/jobs/${old.id}`)) === 404);
     await until('its picture is gone', async () => (await status(`${old.image_url}`)) === 404);
     expect(await status(`${young.image_url}`)).toBe(200);

@@ -10,9 +10,9 @@ import {
   jobClient,
   type Service,
   type Simulator,
-  startFleet,
+  startStack,
   starts,
-  type TestFleet,
+  type TestStack,
   until,
 } from '../src/index.js';
 
@@ -24,7 +24,7 @@ const LONG = { ...QUICK, steps: 150 };
 
 let dir: string;
 let gpus: Gpus;
-let fleet: TestFleet;
+let stack: TestStack;
 let jobs: JobClient;
 
 beforeAll(async () => {
@@ -36,11 +36,11 @@ beforeAll(async () => {
   const profiles = JSON.parse(await readFile(join(workflows, 'lod-profiles.json'), 'utf8'));
   profiles.sketch.pool = 'fast';
   await writeFile(join(workflows, 'lod-profiles.json'), JSON.stringify(profiles));
-  fleet = await startFleet({ redisUrl: inject('redisUrl'), env: { WORKFLOWS_DIR: workflows, CHECKPOINT } });
-  jobs = jobClient(fleet.url);
+  stack = await startStack({ redisUrl: inject('redisUrl'), env: { WORKFLOWS_DIR: workflows, CHECKPOINT } });
+  jobs = jobClient(stack.url);
 });
 afterAll(async () => {
-  await fleet.close();
+  await stack.close();
   await gpus.close();
   await rm(dir, { recursive: true, force: true });
 });
@@ -49,7 +49,7 @@ afterAll(async () => {
 async function start(name: string, instances: readonly object[]): Promise<Service> {
   const file = join(dir, `${name}.json`);
   await writeFile(file, JSON.stringify({ instances }));
-  const worker = await fleet.startWorker(name, [], { COMFYUI_INSTANCES_FILE: file, GPU_KEY: SECRET });
+  const worker = await stack.startWorker(name, [], { COMFYUI_INSTANCES_FILE: file, GPU_KEY: SECRET });
   onTestFinished(() => worker.stop('SIGKILL'));
   return worker;
 }
@@ -63,7 +63,7 @@ async function lockedGpu(stepMs = 0): Promise<Simulator> {
 const LOGIN = { Authorization: { prefix: 'Bearer ', env: 'GPU_KEY' } };
 
 const answerOf = async (path: string, init: RequestInit = {}) => {
-  const answer = await fetch(`${fleet.url}${path}`, { ...init, signal: AbortSignal.timeout(60_000) });
+  const answer = await fetch(`${stack.url}${path}`, { ...init, signal: AbortSignal.timeout(60_000) });
   return { status: answer.status, text: await answer.text() };
 };
 
@@ -94,7 +94,7 @@ it('drives an instance behind a login under its name, and shows the secret nowhe
   await until('it is up again', async () => (await instance())?.state === 'up');
 
   const shown = await Promise.all(['/health', '/fleet', '/metrics', '/admin'].map((path) => answerOf(path)));
-  for (const text of [worker.output, fleet.api.output, ...shown.map(({ text }) => text)]) {
+  for (const text of [worker.output, stack.api.output, ...shown.map(({ text }) => text)]) {
     expect(text).not.toContain(SECRET);
   }
 });

@@ -9,9 +9,9 @@ import {
   PICTURE,
   type Service,
   type Simulator,
-  startFleet,
+  startStack,
   startWebhookSink,
-  type TestFleet,
+  type TestStack,
   until,
   type WebhookSink,
 } from '../src/index.js';
@@ -28,7 +28,7 @@ let folder: string;
 let gpus: Gpus;
 let gpu: Simulator;
 let sink: WebhookSink;
-let fleet: TestFleet;
+let stack: TestStack;
 /** What each process printed. */
 let outputs: Record<'api' | 'worker' | 'dispatcher' | 'openWorker', string>;
 
@@ -40,7 +40,7 @@ beforeAll(async () => {
   gpu = await gpus.start(1);
   sink = await startWebhookSink();
   sink.answer(({ body }) => ({ status: 500, body }));
-  fleet = await startFleet({
+  stack = await startStack({
     redisUrl: inject('redisUrl'),
     env: {
       API_KEYS_FILE: keysFile,
@@ -50,23 +50,23 @@ beforeAll(async () => {
       LOG_FORMAT: 'json',
     },
   });
-  const dispatcher = await fleet.startDispatcher();
+  const dispatcher = await stack.startDispatcher();
   const failedForGood = () => dispatcher.output.split('failed for good').length - 1;
   const workers: Service[] = [];
   // Nothing but the worker knows of LOG_PROMPTS.
   for (const env of [{}, { LOG_PROMPTS: '1' }]) {
-    const worker = await fleet.startWorker('w', [gpu.url], env);
+    const worker = await stack.startWorker('w', [gpu.url], env);
     workers.push(worker);
     await quoteCanary();
     await until('the webhook has failed for good', () => failedForGood() === workers.length);
     await worker.stop();
   }
-  await Promise.all([fleet.api, dispatcher].map((service) => service.stop()));
+  await Promise.all([stack.api, dispatcher].map((service) => service.stop()));
   const [worker, openWorker] = workers.map(({ output }) => output) as [string, string];
-  outputs = { api: fleet.api.output, worker, dispatcher: dispatcher.output, openWorker };
+  outputs = { api: stack.api.output, worker, dispatcher: dispatcher.output, openWorker };
 });
 afterAll(async () => {
-  await fleet.close();
+  await stack.close();
   await Promise.all([sink.close(), gpus.close(), rm(folder, { recursive: true })]);
 });
 
@@ -76,10 +76,10 @@ afterAll(async () => {
  */
 async function quoteCanary(): Promise<void> {
   const headers = { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' };
-  const post = (path: string, body: string) => fetch(fleet.url + path, { method: 'POST', headers, body });
+  const post = (path: string, body: string) => fetch(stack.url + path, { method: 'POST', headers, body });
   const ended = async (answer: Response) => {
     const { id } = (await answer.json()) as { id: string };
-    return (await (await fetch(`${fleet.url}/jobs/${id}?wait=30`, { headers })).json()) as { status: string };
+    return (await (await fetch(`${stack.url}/jobs/${id}?wait=30`, { headers })).json()) as { status: string };
   };
   const order = JSON.stringify({ ...BODY, metadata: { note: CANARY }, webhook: { url: sink.url } });
   expect((await ended(await post('/generate', order))).status).toBe('succeeded');
@@ -93,7 +93,7 @@ async function quoteCanary(): Promise<void> {
   ] as const) {
     expect((await post('/generate', body)).status).toBe(status);
   }
-  expect((await fetch(`${fleet.url}/lods`, { headers: { authorization: `Bearer ${KEY}x` } })).status).toBe(401);
+  expect((await fetch(`${stack.url}/lods`, { headers: { authorization: `Bearer ${KEY}x` } })).status).toBe(401);
 }
 
 const linesWith = (output: string, text: string) => output.split('\n').filter((line) => line.includes(text));

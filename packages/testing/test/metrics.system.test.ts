@@ -10,9 +10,9 @@ import {
   jobClient,
   PICTURE,
   type Simulator,
-  startFleet,
+  startStack,
   startWebhookSink,
-  type TestFleet,
+  type TestStack,
   until,
   type WebhookSink,
 } from '../src/index.js';
@@ -22,8 +22,8 @@ const SMALL = { prompt: 'a lighthouse in a storm', lod: 'sketch', width: 64, hei
 const OTHER_CHECKPOINT = 'v1-5-pruned-emaonly.safetensors';
 const LIST = join(import.meta.dirname, '../../telemetry/METRICS.md');
 
-let fleet: TestFleet;
-let worker: Awaited<ReturnType<TestFleet['startWorker']>>;
+let stack: TestStack;
+let worker: Awaited<ReturnType<TestStack['startWorker']>>;
 let jobs: JobClient;
 let gpus: Gpus;
 let gpu: Simulator;
@@ -43,15 +43,15 @@ beforeAll(async () => {
   gpus = await createGpus();
   gpu = await gpus.start(10);
   sink = await startWebhookSink();
-  fleet = await startFleet({
+  stack = await startStack({
     redisUrl: inject('redisUrl'),
     env: { HOUSEKEEPING_SECONDS: '1', WEBHOOK_RETRY_SECONDS: '0.1', WEBHOOK_ALLOW: '127.0.0.0/8' },
   });
-  jobs = jobClient(fleet.url);
-  worker = await fleet.startWorker('w', [gpu.url]);
-  const dispatcher = await fleet.startDispatcher();
+  jobs = jobClient(stack.url);
+  worker = await stack.startWorker('w', [gpu.url]);
+  const dispatcher = await stack.startDispatcher();
   const scrapeAll = async () => {
-    for (const [name, { healthUrl }] of Object.entries({ api: fleet.api, worker, dispatcher })) {
+    for (const [name, { healthUrl }] of Object.entries({ api: stack.api, worker, dispatcher })) {
       const text = await scrape(healthUrl);
       texts[name] = text;
       served[name] = readExposition(text);
@@ -66,7 +66,7 @@ beforeAll(async () => {
     { ...SMALL, lod: 'mid' },
     SMALL,
   ];
-  const made = await fetch(`${fleet.url}/jobs/batch`, {
+  const made = await fetch(`${stack.url}/jobs/batch`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ jobs: batch }),
@@ -89,7 +89,7 @@ beforeAll(async () => {
   await jobs.cancel(behind.id);
   expect((await jobs.ended(behind.id)).status).toBe('canceled');
   expect((await jobs.ended(long.id)).status).toBe('succeeded');
-  await fetch(`${fleet.url}/nowhere`);
+  await fetch(`${stack.url}/nowhere`);
   await until('the housekeeping has looked and Redis has answered', async () => {
     await scrapeAll();
     return (
@@ -100,7 +100,7 @@ beforeAll(async () => {
   });
 });
 afterAll(async () => {
-  await fleet.close();
+  await stack.close();
   await Promise.all([gpus.close(), sink.close()]);
 });
 

@@ -10,9 +10,9 @@ import {
   type RedisServer,
   type Service,
   type Simulator,
-  startFleet,
   startRedisServer,
-  type TestFleet,
+  startStack,
+  type TestStack,
   until,
 } from '../src/index.js';
 
@@ -26,7 +26,7 @@ const FILL = `EVAL "for n = 1, 2000 do redis.call('SET', 'filler:' .. n, string.
 let gpus: Gpus;
 let gpu: Simulator;
 let redis: RedisServer;
-let fleet: TestFleet;
+let stack: TestStack;
 let jobs: JobClient;
 let worker: Service | undefined;
 let dispatcher: Service | undefined;
@@ -35,9 +35,9 @@ const running = (id: string) => until('it runs', async () => (await jobs.get(id)
 const signal = async (name: NodeJS.Signals) => {
   process.kill(redis.pid, name);
 };
-const allJobs = async () => ((await (await fetch(`${fleet.url}/jobs`)).json()) as { data: { id: string }[] }).data;
+const allJobs = async () => ((await (await fetch(`${stack.url}/jobs`)).json()) as { data: { id: string }[] }).data;
 const post = () =>
-  fetch(`${fleet.url}/generate`, {
+  fetch(`${stack.url}/generate`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify(JOB),
@@ -62,17 +62,17 @@ beforeAll(async () => {
   gpu = await gpus.start(50);
   // It answers also in the middle of loading.
   redis = await startRedisServer({ config: ['loading-process-events-interval-bytes 1024'] });
-  fleet = await startFleet({ redisUrl: redis.url, env: { REDIS_TIMEOUT_MS: '800', DRAIN_SECONDS: '3600' } });
-  jobs = jobClient(fleet.url);
+  stack = await startStack({ redisUrl: redis.url, env: { REDIS_TIMEOUT_MS: '800', DRAIN_SECONDS: '3600' } });
+  jobs = jobClient(stack.url);
 });
 beforeEach(async () => {
   gpu.set({ stepMs: 50 });
   // A test may have stopped them.
-  if (dispatcher?.exitCode !== null) dispatcher = await fleet.startDispatcher();
-  if (worker?.exitCode !== null) worker = await fleet.startWorker('w', [gpu.url]);
+  if (dispatcher?.exitCode !== null) dispatcher = await stack.startDispatcher();
+  if (worker?.exitCode !== null) worker = await stack.startWorker('w', [gpu.url]);
 });
 afterAll(async () => {
-  await fleet.close();
+  await stack.close();
   await redis.close();
   await gpus.close();
 });
@@ -118,7 +118,7 @@ it.each(absences)(
     await until('ComfyUI has ended', () => since('end') === 1);
     await until('the locks have lapsed', () => performance.now() - left > AWAY_MS);
     await absence.comeBack();
-    await until('the api is ready', async () => (await fetch(`${fleet.url}/readyz`)).status === 200);
+    await until('the api is ready', async () => (await fetch(`${stack.url}/readyz`)).status === 200);
     const job = await jobs.ended(id);
     expect(job).toMatchObject({ status: 'succeeded', attempts: 1 });
     // What a hanging Redis was sent it does when it goes on, as the refusal says.
@@ -126,7 +126,7 @@ it.each(absences)(
     for (const other of made) await jobs.ended(other.id);
     expect(since('start')).toBe(made.length);
     expect(made.length).toBeLessThanOrEqual(absence.how === 'hangs' ? 2 : 1);
-    expect((await fetch(`${fleet.url}${job.image_url}`)).status).toBe(200);
+    expect((await fetch(`${stack.url}${job.image_url}`)).status).toBe(200);
     expect(worker?.exitCode).toBeNull();
     gpu.set({ stepMs: 0 });
     expect(await jobs.ended((await jobs.generate(JOB)).id)).toMatchObject({ status: 'succeeded', attempts: 1 });
@@ -165,6 +165,6 @@ it('that stays away is not waited for by who is told to stop with a job in hand:
   await Promise.all(told.map((service) => service.stop()));
   for (const { output } of told) expect(output).toContain('Redis has not answered for 10 s');
   await redis.restart();
-  worker = await fleet.startWorker('w', [gpu.url]);
+  worker = await stack.startWorker('w', [gpu.url]);
   expect(await jobs.ended(id)).toMatchObject({ status: 'succeeded', attempts: 1 });
 });

@@ -9,11 +9,11 @@ import {
   type RedisSentinels,
   type Service,
   type Simulator,
-  startFleet,
   startRedisSentinels,
+  startStack,
   starts,
   startWebhookSink,
-  type TestFleet,
+  type TestStack,
   until,
   type WebhookSink,
 } from '../src/index.js';
@@ -24,7 +24,7 @@ let gpus: Gpus;
 let gpu: Simulator;
 let redis: RedisSentinels;
 let sink: WebhookSink;
-let fleet: TestFleet;
+let stack: TestStack;
 let services: Service[];
 
 beforeAll(async () => {
@@ -39,11 +39,11 @@ beforeAll(async () => {
     REDIS_WAIT_MS: '400',
     REDIS_TIMEOUT_MS: '800',
   };
-  fleet = await startFleet({ redisUrl: 'redis://:secret@unused', env: { ...env, WEBHOOK_ALLOW: '127.0.0.0/8' } });
-  services = [fleet.api, await fleet.startWorker('w', [gpu.url]), await fleet.startDispatcher()];
+  stack = await startStack({ redisUrl: 'redis://:secret@unused', env: { ...env, WEBHOOK_ALLOW: '127.0.0.0/8' } });
+  services = [stack.api, await stack.startWorker('w', [gpu.url]), await stack.startDispatcher()];
 });
 afterAll(async () => {
-  await fleet.close();
+  await stack.close();
   await redis.close();
   await sink.close();
   await gpus.close();
@@ -52,7 +52,7 @@ afterAll(async () => {
 /** Sends an order until it is accepted, as a caller does who is answered 503. */
 async function order(key: string): Promise<Job> {
   for (;;) {
-    const answer = await fetch(`${fleet.url}/generate`, {
+    const answer = await fetch(`${stack.url}/generate`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', 'idempotency-key': key },
       body: JSON.stringify({ ...JOB, webhook: { url: sink.url } }),
@@ -74,7 +74,7 @@ it('ends every accepted job, rendered once, when the primary dies in the middle,
       await delay(100);
     }
   });
-  const jobs = jobClient(fleet.url);
+  const jobs = jobClient(stack.url);
   await until('it is well under way', () => ids.size > 20 && starts(gpu) > 5);
   const old = await redis.primary();
   await old.stop('SIGKILL');

@@ -11,10 +11,10 @@ import {
   queueOf,
   type Service,
   type Simulator,
-  startFleet,
   startGate,
+  startStack,
   starts,
-  type TestFleet,
+  type TestStack,
   until,
 } from '../src/index.js';
 
@@ -26,14 +26,14 @@ const LONG_LOCKS = { LOCK_MS: '600000', STALLED_CHECK_MS: '600000' };
 let gpus: Gpus;
 let gpu: Simulator;
 let gate: Gate;
-let fleet: TestFleet;
+let stack: TestStack;
 let jobs: JobClient;
 /** The worker named w over `gpu`, behind `gate`: whoever finds it dead starts it. */
 let worker: Service | undefined;
 let before: number;
 
 const alive = async (): Promise<Service> => {
-  worker ??= await fleet.startWorker('w', [gate.url]);
+  worker ??= await stack.startWorker('w', [gate.url]);
   return worker;
 };
 /** With what it had sent and the gate held back. */
@@ -46,7 +46,7 @@ const kill = async () => {
 const running = (id: string) => until('it runs', async () => (await jobs.get(id)).status === 'running');
 const claimed = (id: string) => until('it is claimed', async () => (await jobs.get(id)).queue_position === null);
 /** In the frames folder, which the first picture makes. */
-const files = async () => (await readdir(fleet.framesDir).catch(() => [])).filter((name) => name !== 'inputs');
+const files = async () => (await readdir(stack.framesDir).catch(() => [])).filter((name) => name !== 'inputs');
 const halves = async () => (await files()).filter((name) => name.endsWith('.tmp'));
 const succeedsOnce = async (...ids: string[]) => {
   for (const id of ids) expect(await jobs.ended(id)).toMatchObject({ status: 'succeeded', attempts: 1 });
@@ -57,8 +57,8 @@ beforeAll(async () => {
   gpus = await createGpus();
   gpu = await gpus.start(0);
   gate = await startGate(gpu.port);
-  fleet = await startFleet({ redisUrl: inject('redisUrl'), env: LONG_LOCKS });
-  jobs = jobClient(fleet.url);
+  stack = await startStack({ redisUrl: inject('redisUrl'), env: LONG_LOCKS });
+  jobs = jobClient(stack.url);
 });
 beforeEach(async () => {
   await alive();
@@ -70,7 +70,7 @@ afterEach(() => {
   gpu.set({ stepMs: 0 });
 });
 afterAll(async () => {
-  await fleet.close();
+  await stack.close();
   await gate.close();
   await gpus.close();
 });
@@ -78,7 +78,7 @@ afterAll(async () => {
 it('loses nothing and renders nothing twice when all workers are restarted one after the other under load', async () => {
   gpu.set({ stepMs: 20 });
   const other = await gpus.start(20);
-  let second = await fleet.startWorker('second', [other.url]);
+  let second = await stack.startWorker('second', [other.url]);
   onTestFinished(() => second.stop('SIGKILL'));
 
   let restarting = true;
@@ -95,7 +95,7 @@ it('loses nothing and renders nothing twice when all workers are restarted one a
     worker = undefined;
     await alive();
     await inOrder(second);
-    second = await fleet.startWorker('second', [other.url]);
+    second = await stack.startWorker('second', [other.url]);
   };
   await restartAll().finally(() => {
     restarting = false;
@@ -188,7 +188,7 @@ it('fails with worker_killed what executes, and has the GPU stop, when its worke
   const { id } = await jobs.generate(LONG);
   await running(id);
   await kill();
-  worker = await fleet.startWorker('w', [gate.url], { MAX_WORKER_DEATHS: '1' });
+  worker = await stack.startWorker('w', [gate.url], { MAX_WORKER_DEATHS: '1' });
   expect(await jobs.ended(id)).toMatchObject({ status: 'failed', attempts: 1, error: { code: 'worker_killed' } });
   await until('it was interrupted', () => lastEnd(gpu)?.outcome === 'interrupted');
   expect(starts(gpu) - before).toBe(1);

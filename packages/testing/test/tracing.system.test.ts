@@ -14,10 +14,10 @@ import {
   PICTURE,
   type Service,
   type Simulator,
-  startFleet,
   startOtlpCollector,
+  startStack,
   startWebhookSink,
-  type TestFleet,
+  type TestStack,
   until,
 } from '../src/index.js';
 
@@ -36,7 +36,7 @@ let gpus: Gpus;
 let gpu: Simulator;
 let comfyui: Relay;
 let collector: OtlpCollector;
-let fleet: TestFleet;
+let stack: TestStack;
 let worker: Service;
 let dispatcher: Service;
 let jobs: JobClient;
@@ -46,19 +46,19 @@ beforeAll(async () => {
   gpu = await gpus.start(STEP_MS);
   comfyui = await startRelay(Number(new URL(gpu.url).port));
   collector = await startOtlpCollector();
-  fleet = await startFleet({
+  stack = await startStack({
     redisUrl: inject('redisUrl'),
     env: { WEBHOOK_ALLOW: '127.0.0.0/8', OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, ...SENT_SOON },
   });
-  jobs = jobClient(fleet.url);
-  [worker, dispatcher] = await Promise.all([fleet.startWorker('w1', [comfyui.url]), fleet.startDispatcher()]);
+  jobs = jobClient(stack.url);
+  [worker, dispatcher] = await Promise.all([stack.startWorker('w1', [comfyui.url]), stack.startDispatcher()]);
 });
 afterEach(() => {
   gpu.set({ stepMs: STEP_MS });
   gpu.faults.remove();
 });
 afterAll(async () => {
-  await fleet.close();
+  await stack.close();
   comfyui.close();
   await collector.close();
   await gpus.close();
@@ -137,7 +137,7 @@ describe('a job is one trace', () => {
     const { traceId, spanId, headers } = aTrace();
 
     const webhook = { url: `${sink.url}/t0k3n-in-path?secret=t0k3n-in-query` };
-    const { id } = await post(`${fleet.url}/generate`, { ...BODY, webhook }, headers);
+    const { id } = await post(`${stack.url}/generate`, { ...BODY, webhook }, headers);
     const [delivered] = await sink.got(1);
     const whole = ['POST /generate', 'collect', 'attempt', 'webhook attempt'];
     const spans = await collector.trace(traceId, (all) => whole.every((name) => all.some(named(name))));
@@ -166,7 +166,7 @@ describe('a job is one trace', () => {
     const accept = only(spans, 'job accept');
     expect(accept).toMatchObject({ kind: PRODUCER, attributes: { 'messaging.destination.name': 'default' } });
     const attempt = only(spans, 'attempt');
-    const job = (await (await fetch(`${fleet.url}/jobs/${id}`)).json()) as Job;
+    const job = (await (await fetch(`${stack.url}/jobs/${id}`)).json()) as Job;
     expect(attempt).toMatchObject({ kind: CONSUMER, status: 0 });
     expect(attempt.attributes).toMatchObject({
       'messaging.system': 'bullmq',
@@ -198,7 +198,7 @@ describe('a job is one trace', () => {
     expect(delivered?.headers).not.toHaveProperty('traceparent');
 
     for (const [service, line] of [
-      [fleet.api, 'request'],
+      [stack.api, 'request'],
       [worker, 'job ended'],
       [dispatcher, 'webhook delivered'],
     ] as const) {
@@ -217,7 +217,7 @@ describe('a job is one trace', () => {
     form.set('prompt', 'at dawn');
     form.set('lod', 'sketch');
     form.set('image', new Blob([Buffer.from(PICTURE, 'base64')], { type: 'image/png' }), 'start.png');
-    await post(`${fleet.url}/img2img`, form, headers);
+    await post(`${stack.url}/img2img`, form, headers);
     const spans = await collector.trace(traceId, (all) => all.some(named('attempt')));
     expect(wayTo(spans, only(spans, 'POST /upload/image'))).toBe(
       'POST /img2img > job accept > attempt > POST /upload/image',
@@ -227,10 +227,10 @@ describe('a job is one trace', () => {
   it('goes on when another worker takes the submission over from one that died', async () => {
     gpu.set({ stepMs: 100 });
     const { traceId, headers } = aTrace();
-    const { id } = await post(`${fleet.url}/generate`, { ...BODY, steps: 30 }, headers);
+    const { id } = await post(`${stack.url}/generate`, { ...BODY, steps: 30 }, headers);
     await until('it runs', async () => (await jobs.get(id)).status === 'running');
     await worker.stop('SIGKILL');
-    worker = await fleet.startWorker('w1', [comfyui.url]);
+    worker = await stack.startWorker('w1', [comfyui.url]);
     const spans = await collector.trace(traceId, (all) => all.some(named('attempt')));
     expect(only(spans, 'attempt').attributes).toMatchObject({ 'comfy_fleet.adopted': true, 'comfy_fleet.claim': 2 });
     expect(wayTo(spans, only(spans, 'collect'))).toBe('POST /generate > job accept > attempt > collect');
@@ -239,7 +239,7 @@ describe('a job is one trace', () => {
   it('with the codes of what went wrong in it, and not a word more', async () => {
     gpu.faults.add({ kind: 'node_error', message: 'clandestine tensors' });
     const failing = aTrace();
-    const { id } = await post(`${fleet.url}/generate`, BODY, failing.headers);
+    const { id } = await post(`${stack.url}/generate`, BODY, failing.headers);
     expect((await jobs.ended(id)).error?.code).toBe('node_execution_error');
     const spans = await collector.trace(failing.traceId, (all) => all.some(named('attempt')));
     const attempt = only(spans, 'attempt');
@@ -250,7 +250,7 @@ describe('a job is one trace', () => {
     const refused = await until('what no instance can run is refused', async () => {
       const trace = aTrace();
       const json = { ...trace.headers, 'content-type': 'application/json' };
-      return (await fetch(`${fleet.url}/generate`, { method: 'POST', headers: json, body })).status === 422 && trace;
+      return (await fetch(`${stack.url}/generate`, { method: 'POST', headers: json, body })).status === 422 && trace;
     });
     const both = await collector.trace(refused.traceId, ({ length }) => length === 2);
     expect(both.map(({ name, status }) => [name, status])).toEqual([
@@ -259,7 +259,7 @@ describe('a job is one trace', () => {
     ]);
 
     const lost = aTrace();
-    await fetch(`${fleet.url}/jobs/${crypto.randomUUID()}`, { headers: lost.headers });
+    await fetch(`${stack.url}/jobs/${crypto.randomUUID()}`, { headers: lost.headers });
     const [answered] = await collector.trace(lost.traceId, ({ length }) => length === 1);
     // A caller's mistake is no failure of the service.
     expect(answered).toMatchObject({ name: 'GET /jobs/:id', status: 0, attributes: { 'error.type': 'job_not_found' } });
@@ -269,9 +269,9 @@ describe('a job is one trace', () => {
   it('of its own for each request that names none, without the probes', async () => {
     const paths = ['/readyz', '/lods', '/nowhere'];
     const sent = () => collector.spans.filter(({ attributes }) => paths.includes(String(attributes['url.path'])));
-    await fetch(`${fleet.url}/readyz`);
-    await fetch(`${fleet.url}/lods?prompt=clandestine`);
-    await fetch(`${fleet.url}/nowhere`, { method: 'PROPFIND' });
+    await fetch(`${stack.url}/readyz`);
+    await fetch(`${stack.url}/lods?prompt=clandestine`);
+    await fetch(`${stack.url}/nowhere`, { method: 'PROPFIND' });
     await until('two spans came', () => sent().length >= 2);
     expect(sent().map(({ name, parentSpanId }) => [name, parentSpanId])).toEqual([
       ['GET /lods', ''],
@@ -285,8 +285,8 @@ describe('a job is one trace', () => {
 
   it('that is not recorded when its caller says so', async () => {
     const [unsampled, sampled] = [aTrace({ sampled: false }), aTrace()];
-    await jobs.ended((await post(`${fleet.url}/generate`, BODY, unsampled.headers)).id);
-    await jobs.ended((await post(`${fleet.url}/generate`, BODY, sampled.headers)).id);
+    await jobs.ended((await post(`${stack.url}/generate`, BODY, unsampled.headers)).id);
+    await jobs.ended((await post(`${stack.url}/generate`, BODY, sampled.headers)).id);
     await collector.trace(sampled.traceId, (all) => all.some(named('attempt')));
     expect(collector.spans.filter(({ traceId }) => traceId === unsampled.traceId)).toEqual([]);
     expect(worker.output).toContain(unsampled.traceId);
@@ -297,7 +297,7 @@ it('a collector that refuses connections, or takes spans and never answers, neit
   const silent = await startOtlpCollector({ hang: true });
   onTestFinished(() => silent.close());
   const refusing = { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${await freePort()}` };
-  const own = await startFleet({
+  const own = await startStack({
     redisUrl: inject('redisUrl'),
     // Whoever waited for the collector would wait for ten minutes.
     env: { OTEL_EXPORTER_OTLP_ENDPOINT: silent.url, OTEL_EXPORTER_OTLP_TIMEOUT: '600000', ...SENT_SOON },

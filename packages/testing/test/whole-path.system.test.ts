@@ -6,9 +6,9 @@ import {
   jobClient,
   type Service,
   type Simulator,
-  startFleet,
+  startStack,
   starts,
-  type TestFleet,
+  type TestStack,
   until,
 } from '../src/index.js';
 
@@ -16,23 +16,23 @@ const BODY = { prompt: 'a lighthouse in a storm', lod: 'sketch', width: 64, heig
 
 let gpus: Gpus;
 let simulator: Simulator;
-let fleet: TestFleet;
+let stack: TestStack;
 let worker: Service;
 let jobs: JobClient;
 
 beforeAll(async () => {
   gpus = await createGpus();
   simulator = await gpus.start(2);
-  fleet = await startFleet({ redisUrl: inject('redisUrl'), env: { MAX_CFG: '200' } });
-  worker = await fleet.startWorker('gpu', [simulator.url]);
-  jobs = jobClient(fleet.url);
+  stack = await startStack({ redisUrl: inject('redisUrl'), env: { MAX_CFG: '200' } });
+  worker = await stack.startWorker('gpu', [simulator.url]);
+  jobs = jobClient(stack.url);
 });
 afterEach(() => {
   simulator.set({ stepMs: 2 });
   simulator.faults.remove();
 });
 afterAll(async () => {
-  await fleet.close();
+  await stack.close();
   await gpus.close();
 });
 
@@ -51,7 +51,7 @@ describe('the whole path, api and worker as processes over a simulated ComfyUI',
     });
     expect(job.images).toHaveLength(1);
     expect(job.images[0]).toMatchObject({ width: 64, height: 64, content_type: 'image/png' });
-    const picture = await fetch(`${fleet.url}${job.image_url}`);
+    const picture = await fetch(`${stack.url}${job.image_url}`);
     expect(picture.status).toBe(200);
     const text = Buffer.from(await picture.arrayBuffer()).toString('latin1');
     expect(text).toContain('a lighthouse in a storm');
@@ -103,11 +103,11 @@ describe('processes that come and go', () => {
     expect(await jobs.get(finished.id)).toMatchObject({ status: 'succeeded', attempts: 1 });
 
     const before = starts(simulator);
-    const hasty = await fleet.startWorker('gpu', [simulator.url], { DRAIN_SECONDS: '0' });
+    const hasty = await stack.startWorker('gpu', [simulator.url], { DRAIN_SECONDS: '0' });
     const { id } = await jobs.generate({ ...BODY, steps: 100 });
     await runs(id);
     await hasty.stop('SIGTERM');
-    worker = await fleet.startWorker('gpu', [simulator.url]);
+    worker = await stack.startWorker('gpu', [simulator.url]);
     expect(await jobs.ended(id)).toMatchObject({ status: 'succeeded', attempts: 1 });
     expect(starts(simulator)).toBe(before + 1);
   });
@@ -115,7 +115,7 @@ describe('processes that come and go', () => {
   it('keeps jobs queued while ComfyUI is down, and says in /health which instance it is', async () => {
     const { port } = simulator;
     await simulator.close();
-    const health = async () => JSON.stringify(await (await fetch(`${fleet.url}/health`)).json());
+    const health = async () => JSON.stringify(await (await fetch(`${stack.url}/health`)).json());
     await until('/health shows it', async () => (await health()).includes('"down"'));
     expect(await health()).toContain('gpu/1');
     const { id } = await jobs.generate(BODY);

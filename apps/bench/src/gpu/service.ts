@@ -1,5 +1,5 @@
 import { loadConfig } from '@comfy-fleet/config';
-import { startFleet, type TestFleet } from '@comfy-fleet/testing';
+import { startStack, type TestStack } from '@comfy-fleet/testing';
 import type { Scope } from './scope.js';
 
 export interface BenchFleetOptions {
@@ -9,13 +9,13 @@ export interface BenchFleetOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** The whole service as in production: startFleet's quick times for tests are set back to the defaults. */
+/** The whole service as in production: startStack's quick times for tests are set back to the defaults. */
 export async function startBenchFleet(
   scope: Scope,
   { redisUrl, workflowsDir, env = {} }: BenchFleetOptions,
-): Promise<TestFleet> {
+): Promise<TestStack> {
   const { queue, worker } = loadConfig({});
-  const fleet = await startFleet({
+  const fleet = await startStack({
     redisUrl,
     env: {
       NODE_ENV: 'production',

@@ -6,32 +6,32 @@ import { uniquePrefix } from './prefix.js';
 import { type App, ready, type Service, startService } from './service.js';
 
 /** A whole service for tests: an api, workers and dispatchers as real processes over the ComfyUIs given. */
-export interface TestFleet {
+export interface TestStack {
   /** Of the api, without a slash at its end. */
   readonly url: string;
   readonly framesDir: string;
-  readonly api: FleetService;
+  readonly api: StackService;
   /** Starts a worker and waits until it is ready. */
   startWorker(
     name: string,
     comfyuiUrls: readonly string[],
     env?: Readonly<Record<string, string>>,
-  ): Promise<FleetService>;
+  ): Promise<StackService>;
   /** Starts a dispatcher, which may call webhooks on this machine, and waits until it is ready. */
-  startDispatcher(env?: Readonly<Record<string, string>>): Promise<FleetService>;
+  startDispatcher(env?: Readonly<Record<string, string>>): Promise<StackService>;
   close(): Promise<void>;
 }
 
-/** A process of the fleet with the address at which it answers /livez, /readyz and /metrics. */
-export type FleetService = Service & { readonly healthUrl: string };
+/** A process of the stack with the address at which it answers /livez, /readyz and /metrics. */
+export type StackService = Service & { readonly healthUrl: string };
 
-export interface TestFleetOptions {
+export interface TestStackOptions {
   readonly redisUrl: string;
   /** More settings, for all of them. */
   readonly env?: Readonly<Record<string, string>>;
 }
 
-export async function startFleet({ redisUrl, env = {} }: TestFleetOptions): Promise<TestFleet> {
+export async function startStack({ redisUrl, env = {} }: TestStackOptions): Promise<TestStack> {
   const dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-test-'));
   const framesDir = join(dir, 'frames');
   const common = {
@@ -49,7 +49,7 @@ export async function startFleet({ redisUrl, env = {} }: TestFleetOptions): Prom
     ...env,
   };
   const services: Service[] = [];
-  const begin = async (app: App, own: Record<string, string>, healthPort: number): Promise<FleetService> => {
+  const begin = async (app: App, own: Record<string, string>, healthPort: number): Promise<StackService> => {
     const healthUrl = `http://127.0.0.1:${healthPort}`;
     const service = startService(app, { ...common, ...own });
     services.push(service);
