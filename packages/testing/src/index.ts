@@ -1,4 +1,5 @@
 export { type JournalLine, readJournal, type Simulator, startSimulator } from '@comfy-fleet/simulator';
+export { type AppStart, apiOn, dispatcherOn, simulatorOn, workerOn } from './app-settings.js';
 export { type Certificates, makeCertificates } from './certificates.js';
 export { comfyUnderTest } from './comfyui-under-test.js';
 export { type Gate, startGate } from './gate.js';
@@ -14,7 +15,7 @@ export { type RedisSentinels, startRedisSentinels } from './redis-sentinels.js';
 export { type RedisServer, startRedisServer } from './redis-server.js';
 export { redisSettings } from './redis-settings.js';
 export { type S3Server, startS3Server } from './s3-server.js';
-export { type Exit, ready, type Service, startService } from './service.js';
+export { type Exit, ready, type Service, startProgram, startService } from './service.js';
 export { startStack, type TestStack, type TestStackOptions } from './stack.js';
 export { until } from './until.js';
 export { type ReceivedWebhook, type SinkAnswer, startWebhookSink, type WebhookSink } from './webhook-sink.js';

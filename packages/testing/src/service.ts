@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { until } from './until.js';
-
-export type App = 'api' | 'worker' | 'dispatcher' | 'simulator';
 
 /** How a process ended: by itself with a code, or by a signal. */
 export interface Exit {
@@ -10,45 +10,64 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null;
 }
 
-/** One of the apps as a real process of its own. */
+/** A program as a real process of its own. */
 export interface Service {
   readonly pid: number;
   /** Everything it has printed so far. */
   readonly output: string;
   readonly exitCode: number | null;
+  /** Resolves when it has begun; rejects when there is no such program. */
+  readonly begun: Promise<unknown>;
   /** Resolves when it ends, for whatever reason. */
   readonly exited: Promise<Exit>;
+  signal(signal: NodeJS.Signals): void;
   /** Sends the signal (default SIGTERM) and waits for the end. */
   stop(signal?: NodeJS.Signals): Promise<void>;
 }
 
+export interface ProgramOptions {
+  /** All of its environment; default: that of this process. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** A file that gets what it prints: reading a pipe costs this process time, which a measurement does not have. */
+  readonly log?: string;
+}
+
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 
-/** Starts `apps/<app>/dist/main.js` with nothing but `env` as its environment. It has to be built. */
-export function startService(app: App, env: Readonly<Record<string, string>>): Service {
-  const child: ChildProcess = spawn(process.execPath, [`apps/${app}/dist/main.js`], {
+/** Starts a program with the root of this repository as its folder. */
+export function startProgram(command: string, args: readonly string[], { env, log }: ProgramOptions = {}): Service {
+  const file = log === undefined ? undefined : openSync(log, 'a');
+  const child: ChildProcess = spawn(command, args, {
     cwd: root,
-    env,
-    stdio: ['ignore', 'pipe', 'pipe'],
+    ...(env && { env }),
+    stdio: ['ignore', file ?? 'pipe', file ?? 'pipe'],
   });
+  if (file !== undefined) closeSync(file);
+  const begun = once(child, 'spawn');
+  begun.catch(() => undefined); // nobody has to wait for it
   const exited = new Promise<Exit>((resolve) => {
+    child.once('error', () => resolve({ code: 1, signal: null }));
     child.once('exit', (code, signal) => resolve({ code, signal }));
   });
-  let output = '';
+  let printed = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream?.on('data', (chunk: Buffer) => {
-      output += chunk.toString();
+      printed += chunk.toString();
     });
   }
   return {
     pid: child.pid ?? 0,
     get output() {
-      return output;
+      return log === undefined ? printed : readFileSync(log, 'utf8');
     },
     get exitCode() {
       return child.exitCode;
     },
+    begun,
     exited,
+    signal: (signal) => {
+      child.kill(signal);
+    },
     stop: async (signal = 'SIGTERM') => {
       if (child.exitCode !== null || child.signalCode !== null) return;
       child.kill(signal);
@@ -57,7 +76,18 @@ export function startService(app: App, env: Readonly<Record<string, string>>): S
   };
 }
 
-/** Waits until the URL answers 200, at most `withinMs`; tells what the process printed when it does not, or ended. */
+export type App = 'api' | 'worker' | 'dispatcher' | 'simulator';
+
+/** Starts `apps/<app>/dist/main.js` with nothing but `env` as its environment. It has to be built. */
+export function startService(
+  app: App,
+  env: Readonly<Record<string, string>>,
+  options: Pick<ProgramOptions, 'log'> = {},
+): Service {
+  return startProgram(process.execPath, [`apps/${app}/dist/main.js`], { env, ...options });
+}
+
+/** Waits until the URL answers 200, at most `withinMs`; says what the process printed when it does not, or ended. */
 export async function ready(service: Service, url: string, withinMs = 120_000): Promise<void> {
   await until(
     `${url} answers 200`,

@@ -1,9 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type AppStart, apiOn, dispatcherOn, workerOn } from './app-settings.js';
 import { freePort, onFreePort } from './ports.js';
 import { uniquePrefix } from './prefix.js';
-import { type App, ready, type Service, startService } from './service.js';
+import { ready, type Service, startService } from './service.js';
 
 /** A whole service for tests: an api, workers and dispatchers as real processes over the ComfyUIs given. */
 export interface TestStack {
@@ -49,9 +50,9 @@ export async function startStack({ redisUrl, env = {} }: TestStackOptions): Prom
     ...env,
   };
   const services: Service[] = [];
-  const begin = async (app: App, own: Record<string, string>, healthPort: number): Promise<StackService> => {
-    const healthUrl = `http://127.0.0.1:${healthPort}`;
-    const service = startService(app, { ...common, ...own });
+  const begin = async (start: AppStart, own: Readonly<Record<string, string>> = {}): Promise<StackService> => {
+    const { app, healthUrl } = start;
+    const service = startService(app, { ...common, ...start.env, ...own });
     services.push(service);
     await ready(service, `${healthUrl}/readyz`);
     return Object.assign(service, { healthUrl });
@@ -62,9 +63,8 @@ export async function startStack({ redisUrl, env = {} }: TestStackOptions): Prom
   };
   const startApi = () =>
     onFreePort(async (port) => {
-      const metricsPort = await freePort();
-      const settings = { PORT: `${port}`, API_METRICS_PORT: `${metricsPort}` };
-      return { api: await begin('api', settings, metricsPort), url: `http://127.0.0.1:${port}` };
+      const start = apiOn(port, await freePort());
+      return { api: await begin(start), url: start.url };
     });
   const { api, url } = await startApi().catch(async (error: unknown) => {
     await close();
@@ -74,20 +74,8 @@ export async function startStack({ redisUrl, env = {} }: TestStackOptions): Prom
     url,
     framesDir,
     api,
-    startWorker: (name, comfyuiUrls, own = {}) =>
-      onFreePort((healthPort) => {
-        const settings = {
-          WORKER_NAME: name,
-          COMFYUI_URLS: comfyuiUrls.join(','),
-          WORKER_HEALTH_PORT: `${healthPort}`,
-        };
-        return begin('worker', { ...settings, ...own }, healthPort);
-      }),
-    startDispatcher: (own = {}) =>
-      onFreePort((healthPort) => {
-        const settings = { DISPATCHER_HEALTH_PORT: `${healthPort}`, WEBHOOK_ALLOW: '127.0.0.0/8' };
-        return begin('dispatcher', { ...settings, ...own }, healthPort);
-      }),
+    startWorker: (name, comfyuiUrls, own) => onFreePort((port) => begin(workerOn(port, name, comfyuiUrls), own)),
+    startDispatcher: (own) => onFreePort((port) => begin(dispatcherOn(port), { WEBHOOK_ALLOW: '127.0.0.0/8', ...own })),
     close,
   };
 }

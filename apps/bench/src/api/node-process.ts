@@ -1,6 +1,4 @@
-import { spawn } from 'node:child_process';
-import { closeSync, openSync, readFileSync } from 'node:fs';
-import { type Exit, ready, type Service } from '@comfy-fleet/testing';
+import { ready, type Service, startProgram } from '@comfy-fleet/testing';
 import type { Scope } from '../gpu/scope.js';
 import { keepTo } from './cores.js';
 
@@ -19,28 +17,8 @@ export interface NodeProcess {
 
 /** Starts a Node process, alone on a core as far as this run is concerned, and waits until it is ready. */
 export async function startNode(scope: Scope, { args, env, core, log, readyUrl }: NodeProcess): Promise<Service> {
-  const file = openSync(log, 'a');
-  const child = spawn(process.execPath, args, { env, stdio: ['ignore', file, file] });
-  closeSync(file);
-  const exited = new Promise<Exit>((resolve) => {
-    child.once('error', () => resolve({ code: 1, signal: null }));
-    child.once('exit', (code, signal) => resolve({ code, signal }));
-  });
-  const service: Service = {
-    pid: child.pid ?? 0,
-    get output() {
-      return readFileSync(log, 'utf8');
-    },
-    get exitCode() {
-      return child.exitCode;
-    },
-    exited,
-    stop: async (signal = 'SIGKILL') => {
-      child.kill(signal);
-      await exited;
-    },
-  };
-  scope.onClose(() => service.stop());
+  const service = startProgram(process.execPath, args, { env, log });
+  scope.onClose(() => service.stop('SIGKILL'));
   if (core !== undefined) await keepTo(core, service.pid);
   await ready(service, readyUrl);
   return service;

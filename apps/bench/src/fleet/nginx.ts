@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { until } from '@comfy-fleet/testing';
 import { nginxConf } from './nginx-config.js';
-import { startProgram } from './program.js';
+import { startInstalled } from './program.js';
 
 const SITE = fileURLToPath(new URL('../../../../infra/nginx/comfy-fleet.conf', import.meta.url));
 
@@ -46,7 +46,7 @@ export async function startNginx({ dir, port, statusPort, apis }: NginxOptions):
   };
   await write([]);
   const log = join(dir, 'nginx-error.log');
-  const program = await startProgram('nginx', ['-p', dir, '-c', file, '-e', log]);
+  const program = await startInstalled('nginx', ['-p', dir, '-c', file, '-e', log]);
   const isCurrent = async () => {
     const answer = await fetch(`http://127.0.0.1:${statusPort}`, { headers: { connection: 'close' } }).catch(
       () => undefined,
@@ -54,7 +54,7 @@ export async function startNginx({ dir, port, statusPort, apis }: NginxOptions):
     return (await answer?.text()) === `${generation}`;
   };
   const current = () => until('nginx has its configuration', isCurrent, { everyMs: 20 });
-  const close = () => program.end('SIGTERM');
+  const close = () => program.stop('SIGTERM');
   try {
     await current();
   } catch (error) {

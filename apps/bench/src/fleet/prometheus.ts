@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { until } from '@comfy-fleet/testing';
 import { parse, stringify } from 'yaml';
-import { startProgram } from './program.js';
+import { startInstalled } from './program.js';
 
 const DIR = fileURLToPath(new URL('../../../../infra/prometheus/', import.meta.url));
 /** A run is shorter than the intervals of production. */
@@ -53,13 +53,13 @@ export async function startPrometheus(options: {
       scrape_configs: settings.scrape_configs.map((config) => here(config, targets)),
     }),
   );
-  const program = await startProgram('prometheus', [
+  const program = await startInstalled('prometheus', [
     `--config.file=${file}`,
     `--storage.tsdb.path=${join(dir, 'prometheus')}`,
     `--web.listen-address=${address}`,
     '--log.level=warn',
   ]);
-  const close = () => program.end('SIGTERM');
+  const close = () => program.stop('SIGTERM');
   const url = `http://${address}`;
   const isReady = async () => (await fetch(`${url}/-/ready`).catch(() => undefined))?.status === 200;
   try {

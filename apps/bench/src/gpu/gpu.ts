@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type JournalLine, onFreePort, readJournal, ready, startService } from '@comfy-fleet/testing';
+import { type JournalLine, onFreePort, readJournal, ready, simulatorOn, startService } from '@comfy-fleet/testing';
 import type { Scope } from './scope.js';
 
 /** A simulated ComfyUI, a process of its own. */
@@ -24,8 +24,6 @@ export async function startGpu(scope: Scope): Promise<Gpu> {
   scope.onClose(() => rm(dir, { recursive: true, force: true }));
   const journal = join(dir, `${randomUUID()}.jsonl`);
   const settings = {
-    SIMULATOR_DIR: dir,
-    SIMULATOR_JOURNAL: journal,
     SIMULATOR_STEP_MS: '0',
     SIMULATOR_MODEL_LOAD_MS: '0',
     // as ComfyUI's command line has it
@@ -34,10 +32,11 @@ export async function startGpu(scope: Scope): Promise<Gpu> {
     LOG_LEVEL: 'warn',
   };
   const url = await onFreePort(async (port) => {
-    const service = startService('simulator', { ...settings, SIMULATOR_PORT: `${port}` });
+    const start = simulatorOn(port, { dir, journal });
+    const service = startService(start.app, { ...settings, ...start.env });
     scope.onClose(() => service.stop());
-    await ready(service, `http://127.0.0.1:${port}/system_stats`);
-    return `http://127.0.0.1:${port}`;
+    await ready(service, `${start.url}/system_stats`);
+    return start.url;
   });
   const control = async (method: 'PATCH' | 'POST', path: string, body: object) => {
     const signal = AbortSignal.timeout(TIMEOUT_MS);
