@@ -23,7 +23,7 @@ const layers = Object.entries(ALLOWED).map(([name, allowed]) => ({
 }));
 
 /** What the API is measured against: the least that a job API could be, made of the libraries themselves. */
-const BARE_SERVER = 'apps/bench/src/api/bare-server\\.ts$';
+const BARE_SERVER = 'apps/bench/src/measure/api/bare-server\\.ts$';
 
 /** @type {(library: string, homes: string[], exception?: string) => { name: string }} */
 const onlyIn = (library, homes, exception) => ({

@@ -1,13 +1,13 @@
 import { startRedisServer } from '@comfy-fleet/testing';
-import { findCores, keepTo } from './api/cores.js';
-import { measureApi } from './api/measure.js';
-import { measureWebhooks } from './api/measure-webhooks.js';
-import { webhooksGoals, webhooksTable } from './api/report.js';
-import { durableWrite } from './gpu/durable-write.js';
-import { type Goal, goalTable, isMet } from './gpu/goals.js';
-import { load, machine } from './gpu/machine.js';
-import { type Options, readOptions } from './gpu/options.js';
-import { Scope } from './gpu/scope.js';
+import { Scope } from './lib/scope.js';
+import { findCores, keepTo } from './measure/api/cores.js';
+import { measureApi } from './measure/api/measure.js';
+import { measureWebhooks } from './measure/api/measure-webhooks.js';
+import { webhooksGoals, webhooksTable } from './measure/api/report.js';
+import { durableWrite } from './measure/durable-write.js';
+import { type Goal, goalTable, isMet } from './measure/goals.js';
+import { load, machine } from './measure/machine.js';
+import { type Options, readOptions } from './measure/options.js';
 
 const STOPPED = 130;
 const USAGE = `npm run bench:api -- [--quick] [--no-goals]

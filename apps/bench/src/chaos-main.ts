@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
-import { runChaos } from './chaos/run.js';
-import { showReport } from './chaos/table.js';
+import { showReport } from './trials/chaos/report.js';
+import { runChaos } from './trials/chaos/run.js';
 
 const USAGE = 'npm run chaos -- [--jobs 500] [--seed 7]: two whole numbers\n';
 const STOPPED = 130;

@@ -2,12 +2,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { aborted } from './chaos/aborted.js';
-import { runFailover } from './fleet/failover.js';
-import { runPanels } from './fleet/panels.js';
-import type { PhaseOptions, PhaseReport } from './fleet/phase.js';
-import { runRolling } from './fleet/rolling.js';
-import { Scope } from './gpu/scope.js';
+import { aborted } from './lib/aborted.js';
+import { Scope } from './lib/scope.js';
+import { runFailover } from './trials/failover/failover.js';
+import { runPanels } from './trials/panels/panels.js';
+import type { PhaseOptions, PhaseReport } from './trials/phase.js';
+import { runRolling } from './trials/rolling/rolling.js';
 
 type Phase = (options: PhaseOptions) => Promise<PhaseReport>;
 

@@ -1,12 +1,12 @@
 import { readTestSettings } from '@comfy-fleet/config';
 import { startRedisServer } from '@comfy-fleet/testing';
-import { durableWrite } from './gpu/durable-write.js';
-import { type Goal, goalTable, isMet } from './gpu/goals.js';
-import { load, machine } from './gpu/machine.js';
-import { type Options, readOptions, USAGE } from './gpu/options.js';
-import { benchReal } from './gpu/real.js';
-import { Scope } from './gpu/scope.js';
-import { benchSimulated } from './gpu/simulated.js';
+import { Scope } from './lib/scope.js';
+import { durableWrite } from './measure/durable-write.js';
+import { type Goal, goalTable, isMet } from './measure/goals.js';
+import { benchReal } from './measure/gpu/real.js';
+import { benchSimulated } from './measure/gpu/simulated.js';
+import { load, machine } from './measure/machine.js';
+import { type Options, readOptions, USAGE } from './measure/options.js';
 
 const STOPPED = 130;
 

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { job, PROMPT_CHARS } from '../src/api/bodies.js';
-import { coresIn } from '../src/api/cores.js';
-import { lastStatus } from '../src/api/event-stream.js';
-import { residentBytesIn } from '../src/api/measure-streams.js';
-import { usedMemoryIn } from '../src/api/redis-memory.js';
-import { dueTimes } from '../src/api/steady-load.js';
+import { job, PROMPT_CHARS } from '../src/measure/api/bodies.js';
+import { coresIn } from '../src/measure/api/cores.js';
+import { lastStatus } from '../src/measure/api/event-stream.js';
+import { residentBytesIn } from '../src/measure/api/measure-streams.js';
+import { usedMemoryIn } from '../src/measure/api/redis-memory.js';
+import { dueTimes } from '../src/measure/api/steady-load.js';
 
 describe('the cores in what taskset says', () => {
   it.each([

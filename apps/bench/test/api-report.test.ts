@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type { Load, Round } from '../src/api/measure-ratios.js';
-import type { Waiting } from '../src/api/measure-waiting.js';
-import { ratioGoals, ratioTable, streamsGoals, waitingGoals, webhooksGoals } from '../src/api/report.js';
-import { isMet } from '../src/gpu/goals.js';
+import type { Load, Round } from '../src/measure/api/measure-ratios.js';
+import type { Waiting } from '../src/measure/api/measure-waiting.js';
+import { ratioGoals, ratioTable, streamsGoals, waitingGoals, webhooksGoals } from '../src/measure/api/report.js';
+import { isMet } from '../src/measure/goals.js';
 
 const load = (perSecond: number): Load => ({ perSecond, ms: [1, 2, 3], cpuMs: 0.2 });
 const round = (service: number, bare: number): Round => ({ service: load(service), bare: load(bare) });

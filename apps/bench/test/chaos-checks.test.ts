@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { accepted } from '../src/chaos/checks/accepted.js';
-import { cancels } from '../src/chaos/checks/cancels.js';
-import { failures } from '../src/chaos/checks/failures.js';
-import { CHECKS } from '../src/chaos/checks/index.js';
-import { leftovers } from '../src/chaos/checks/leftovers.js';
-import { pictures } from '../src/chaos/checks/pictures.js';
-import { processes } from '../src/chaos/checks/processes.js';
-import type { Evidence } from '../src/chaos/evidence.js';
-import { LIFE_ENDS } from '../src/chaos/process.js';
-import { CHAOS } from '../src/chaos/settings.js';
+import { CHAOS } from '../src/trials/chaos/settings.js';
+import { accepted } from '../src/trials/checks/accepted.js';
+import { CHECKS } from '../src/trials/checks/all.js';
+import { cancels } from '../src/trials/checks/cancels.js';
+import { failures } from '../src/trials/checks/failures.js';
+import { leftovers } from '../src/trials/checks/leftovers.js';
+import { pictures } from '../src/trials/checks/pictures.js';
+import { processes } from '../src/trials/checks/processes.js';
+import type { Evidence } from '../src/trials/evidence/evidence.js';
+import { LIFE_ENDS } from '../src/trials/stack/trial-process.js';
 import { cancel, canceled, evidence, execution, history, id, job, post, T0 } from './chaos-evidence.js';
 
 const words = (finding: { breaches: readonly { what: string }[] }) => finding.breaches.map(({ what }) => what);

@@ -1,9 +1,9 @@
 import type { Job, WebhookAttempt, WebhookDelivery } from '@comfy-fleet/contracts';
-import type { Call, Evidence, Execution } from '../src/chaos/evidence.js';
-import type { JobHistory } from '../src/chaos/histories.js';
-import type { Cancel, Post } from '../src/chaos/load.js';
-import type { PlannedJob } from '../src/chaos/plan.js';
-import { CHAOS } from '../src/chaos/settings.js';
+import { CHAOS } from '../src/trials/chaos/settings.js';
+import type { Call, Evidence, Execution } from '../src/trials/evidence/evidence.js';
+import type { JobHistory } from '../src/trials/evidence/histories.js';
+import type { PlannedJob } from '../src/trials/orders/plan.js';
+import type { Cancel, Post } from '../src/trials/people/load.js';
 
 /** When the runs of these tests begin, ms since 1970. */
 export const T0 = 1_800_000_000_000;

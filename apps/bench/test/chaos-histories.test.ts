@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
-import { parseCommands } from '../src/chaos/aof.js';
-import { jobHistories } from '../src/chaos/histories.js';
-import { outboxLength } from '../src/chaos/outbox.js';
+import { parseCommands } from '../src/trials/evidence/aof.js';
+import { jobHistories } from '../src/trials/evidence/histories.js';
+import { outboxLength } from '../src/trials/evidence/outbox.js';
 import { T0 } from './chaos-evidence.js';
 
 const written = (...words: string[]) =>

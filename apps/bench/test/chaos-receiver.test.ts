@@ -1,7 +1,7 @@
 import { Webhook } from 'standardwebhooks';
 import { afterEach, expect, it } from 'vitest';
-import type { PlannedJob } from '../src/chaos/plan.js';
-import { type Receiver, startReceiver } from '../src/chaos/receiver.js';
+import type { PlannedJob } from '../src/trials/orders/plan.js';
+import { type Receiver, startReceiver } from '../src/trials/people/receiver.js';
 import { id, order } from './chaos-evidence.js';
 
 const secret = (letter: string) => `whsec_${Buffer.alloc(32, letter).toString('base64')}`;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { renderings } from '../src/chaos/checks/renderings.js';
-import type { Evidence, Execution } from '../src/chaos/evidence.js';
-import { CHAOS } from '../src/chaos/settings.js';
+import { CHAOS } from '../src/trials/chaos/settings.js';
+import { renderings } from '../src/trials/checks/renderings.js';
+import type { Evidence, Execution } from '../src/trials/evidence/evidence.js';
 import { evidence, execution, history, id, job, T0 } from './chaos-evidence.js';
 
 const submissions = [

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { callbacks } from '../src/chaos/checks/callbacks.js';
-import { deliveryLogs } from '../src/chaos/checks/delivery-logs.js';
-import { orders } from '../src/chaos/checks/orders.js';
-import { repeats } from '../src/chaos/checks/repeats.js';
-import { signatures } from '../src/chaos/checks/signatures.js';
-import type { Call, Evidence } from '../src/chaos/evidence.js';
-import { CHAOS } from '../src/chaos/settings.js';
+import { CHAOS } from '../src/trials/chaos/settings.js';
+import { callbacks } from '../src/trials/checks/callbacks.js';
+import { deliveryLogs } from '../src/trials/checks/delivery-logs.js';
+import { orders } from '../src/trials/checks/orders.js';
+import { repeats } from '../src/trials/checks/repeats.js';
+import { signatures } from '../src/trials/checks/signatures.js';
+import type { Call, Evidence } from '../src/trials/evidence/evidence.js';
 import { attempt, call, canceled, delivery, evidence, history, id, job, order, post, T0 } from './chaos-evidence.js';
 
 const words = (finding: { breaches: readonly { what: string }[] }) => finding.breaches.map(({ what }) => what);

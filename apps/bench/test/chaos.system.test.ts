@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
-import { isFinal } from '../src/chaos/calls-by-job.js';
-import { runChaos } from '../src/chaos/run.js';
-import { showReport } from '../src/chaos/table.js';
+import { showReport } from '../src/trials/chaos/report.js';
+import { runChaos } from '../src/trials/chaos/run.js';
+import { isFinal } from '../src/trials/evidence/calls-by-job.js';
 
 const SEED = 176;
 const JOBS = 50;

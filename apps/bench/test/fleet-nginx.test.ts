@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { expect, it } from 'vitest';
-import { siteOf } from '../src/fleet/nginx-config.js';
+import { siteOf } from '../src/trials/behind-nginx/nginx-config.js';
 
 const SITE = new URL('../../../infra/nginx/comfy-fleet.conf', import.meta.url);
 

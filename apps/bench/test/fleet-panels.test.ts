@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type Panel, readDashboard } from '../src/fleet/dashboard.js';
-import { judgePanel } from '../src/fleet/panel-values.js';
+import { type Panel, readDashboard } from '../src/trials/panels/dashboard.js';
+import { judgePanel } from '../src/trials/panels/panel-values.js';
 
 const panel = (title: string, unit = 'short'): Panel => ({ row: '', title, unit, expr: 'x' });
 const series = (...values: number[]) => ({ labels: {}, values });

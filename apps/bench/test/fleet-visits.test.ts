@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { longestGap, type Visit } from '../src/fleet/visits.js';
+import { longestGap, type Visit } from '../src/trials/people/visits.js';
 
 const visit = (answeredAt: number, fault?: string): Visit => {
   return { kind: 'list', sentAt: answeredAt - 5, answeredAt, status: 200, fault };

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { type Goal, goalTable, isMet } from '../src/gpu/goals.js';
-import type { Throughput } from '../src/gpu/measure-throughput.js';
-import { FIXED_COST_MS, finishGoals, manyGoals, throughputGoals } from '../src/gpu/report.js';
-import type { Usage } from '../src/gpu/statistics.js';
+import { type Goal, goalTable, isMet } from '../src/measure/goals.js';
+import type { Throughput } from '../src/measure/gpu/measure-throughput.js';
+import { FIXED_COST_MS, finishGoals, manyGoals, throughputGoals } from '../src/measure/gpu/report.js';
+import type { Usage } from '../src/measure/gpu/usage.js';
 
 const usage = (prompts: number, spanMs: number): Usage => {
   return { prompts, spanMs, promptsPerSecond: (prompts * 1000) / spanMs, busy: 1, medianGapMs: 0, longestGapMs: 0 };

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { executionsTagged, type History } from '../src/gpu/history.js';
-import { readOptions } from '../src/gpu/options.js';
-import { cpuMsIn, cpuShare, peakBytesIn } from '../src/gpu/process-usage.js';
-import { table } from '../src/gpu/table.js';
+import { cpuMsIn, cpuShare, peakBytesIn } from '../src/lib/process-usage.js';
+import { table } from '../src/lib/table.js';
+import { executionsTagged, type History } from '../src/measure/gpu/history.js';
+import { readOptions } from '../src/measure/options.js';
 
 const entry = (text: string, messages: [string, { timestamp?: number }][]): History[string] => {
   const graph = { '2': { class_type: 'PrimitiveStringMultiline', inputs: { value: text } } };

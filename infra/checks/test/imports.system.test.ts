@@ -44,7 +44,7 @@ const FAULTS: [folder: string, code: string, rule: string][] = [
   ['apps/worker/src', "import 'express';", 'express-only-at-home'],
   ['apps/api/src', "import 'bullmq';", 'bullmq-only-at-home'],
   ['apps/api/test', "import 'ioredis';", 'ioredis-only-at-home'],
-  ['apps/bench/src/api', "import 'express';", 'express-only-at-home'],
+  ['apps/bench/src/measure/api', "import 'express';", 'express-only-at-home'],
   ['packages/jobs/src', "import 'axios';", 'axios-only-at-home'],
   ['apps/worker/src', "import 'prom-client';", 'prom-client-only-at-home'],
   ['apps/worker/src', "import '@opentelemetry/api';", '@opentelemetry-only-at-home'],
@@ -79,7 +79,7 @@ beforeAll(async () => {
   for (const [index, [folder, code]] of FAULTS.entries()) await write(fileOf('fault', index, folder), code);
   for (const [index, [folder, code]] of SOUND.entries()) await write(fileOf('sound', index, folder), code);
   const ring = FAULTS.findIndex(([, , rule]) => rule === 'no-circular');
-  await write('apps/bench/src/api/bare-server.ts', "import 'express'; import 'bullmq'; import 'ioredis';");
+  await write('apps/bench/src/measure/api/bare-server.ts', "import 'express'; import 'bullmq'; import 'ioredis';");
   await write('packages/jobs/src/ring.ts', `import './fault${ring}.js';`);
   violations = await check();
 });

@@ -1,0 +1,28 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { onFreePort } from '@comfy-fleet/testing';
+import type { Scope } from '../../lib/scope.js';
+import { startNode } from './node-process.js';
+import type { Stack } from './stack.js';
+
+const SERVER = fileURLToPath(new URL('./bare-server.js', import.meta.url));
+
+/** The bare server beside an API, on the same core and the same Redis; `answers` is by id, and `made` for POST. */
+export async function startBare(
+  scope: Scope,
+  { redis, prefix, dir }: Stack,
+  { core, answers }: { readonly core: string | undefined; readonly answers: Readonly<Record<string, string>> },
+): Promise<{ url: string; pid: number }> {
+  const file = join(dir, 'answers.json');
+  const entries = Object.entries(answers).map(([id, text]) => `${JSON.stringify(id)}:${text}`);
+  await writeFile(file, `{${entries.join(',')}}`);
+  const env = { NODE_ENV: 'production' };
+  const log = join(dir, 'bare.log');
+  return onFreePort(async (port) => {
+    const url = `http://127.0.0.1:${port}`;
+    const args = [SERVER, `${port}`, redis.url, prefix, file];
+    const { pid } = await startNode(scope, { args, env, core, log, readyUrl: `${url}/livez` });
+    return { url, pid };
+  });
+}

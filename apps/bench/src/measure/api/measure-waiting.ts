@@ -1,0 +1,101 @@
+import type { Scope } from '../../lib/scope.js';
+import { job } from './bodies.js';
+import { cancelAll, fill } from './fill.js';
+import { redisMemory } from './redis-memory.js';
+import { type Stack, startStack } from './stack.js';
+import { type Answer, steadyLoad } from './steady-load.js';
+
+/** Of the API with an empty queue, and of one with a long one, in milliseconds. */
+export interface Latencies {
+  readonly what: string;
+  readonly empty: readonly number[];
+  readonly full: readonly number[];
+}
+
+export interface Waiting {
+  /** Jobs in the long queue. */
+  readonly jobs: number;
+  readonly fillSeconds: number;
+  readonly bytesPerJob: number;
+  readonly latencies: readonly Latencies[];
+}
+
+export interface WaitingOptions {
+  readonly core: string | undefined;
+  readonly jobs: number;
+  /** Of each queue, for reading and for making jobs. */
+  readonly turns: number;
+  readonly onProgress: (text: string) => void;
+}
+
+/** Far from what the API can do: it is to be the queue that makes a request slow, not the requests before it. */
+export const STEADY_PER_SECOND = 200;
+const TURN_SECONDS = 2;
+/** Jobs to read, of each queue. */
+const KNOWN = 100;
+
+/**
+ * Two APIs, each with its own Redis, one with nothing in its queue and one with very much: both get the same steady load,
+ * in short turns, so that a machine that becomes slower does so for both.
+ */
+export function measureWaiting(all: Scope, { core, jobs, turns, onProgress }: WaitingOptions): Promise<Waiting> {
+  return all.inner(async (scope) => {
+    const [empty, full] = [await startStack(scope, { core }), await startStack(scope, { core })];
+    for (const stack of [empty, full]) await stack.ask('POST', '/generate', job(0));
+    const before = await redisMemory(full.redis.url);
+    onProgress(`a queue of ${jobs} jobs`);
+    const began = performance.now();
+    const ids = await fill(full, jobs);
+    const fillSeconds = (performance.now() - began) / 1000;
+    const bytesPerJob = ((await redisMemory(full.redis.url)) - before) / jobs;
+    // an empty queue has jobs to read too: ended ones
+    const ended = await fill(empty, KNOWN);
+    await cancelAll(empty, ended);
+    onProgress('answers with a long and with an empty queue');
+    const pair = { empty: { stack: empty, ids: ended }, full: { stack: full, ids: ids.slice(-KNOWN) } };
+    const latencies = [
+      await inTurns('GET /jobs/:id', read, pair, turns),
+      await inTurns('POST /generate', make, pair, turns),
+    ];
+    return { jobs, fillSeconds, bytesPerJob, latencies };
+  });
+}
+
+interface Side {
+  readonly stack: Stack;
+  readonly ids: readonly string[];
+}
+
+async function inTurns(
+  what: string,
+  turn: (side: Side) => Promise<readonly Answer[]>,
+  { empty, full }: { readonly empty: Side; readonly full: Side },
+  turns: number,
+): Promise<Latencies> {
+  const ms = { empty: [] as number[], full: [] as number[] };
+  for (const side of [empty, full]) await turn(side);
+  for (let n = 0; n < turns; n++) {
+    ms.empty.push(...(await turn(empty)).map((answer) => answer.ms));
+    ms.full.push(...(await turn(full)).map((answer) => answer.ms));
+  }
+  return { what, ...ms };
+}
+
+const steady = { perSecond: STEADY_PER_SECOND, seconds: TURN_SECONDS };
+const headersOf = ({ key }: Stack) => ({ authorization: `Bearer ${key}`, 'content-type': 'application/json' });
+
+function read({ stack, ids }: Side): Promise<readonly Answer[]> {
+  const ask = (index: number) => ({ method: 'GET', path: `/jobs/${ids[index % ids.length]}` });
+  return steadyLoad({ ...steady, url: stack.url, headers: headersOf(stack), ask });
+}
+
+/** What it made is canceled afterwards: the queues keep their lengths. */
+async function make({ stack }: Side): Promise<readonly Answer[]> {
+  const ask = (index: number) => ({ method: 'POST', path: '/generate', body: JSON.stringify(job(index)) });
+  const answers = await steadyLoad({ ...steady, url: stack.url, headers: headersOf(stack), ask });
+  await cancelAll(
+    stack,
+    answers.map(({ body }) => (JSON.parse(body) as { id: string }).id),
+  );
+  return answers;
+}

@@ -1,0 +1,45 @@
+import { jobClient, startWebhookSink } from '@comfy-fleet/testing';
+import { startGpu } from '../../lib/gpu.js';
+import type { Scope } from '../../lib/scope.js';
+import { startBenchFleet } from '../../lib/stack.js';
+import { emptyImageWorkflows } from '../../lib/workflow.js';
+import { smallJob } from '../gpu/service-feed.js';
+
+const WARM_UP = 5;
+const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
+
+interface Event {
+  readonly type: string;
+  readonly data: { readonly id: string; readonly finished_at: string };
+}
+
+/**
+ * A whole fleet with a simulated GPU, one job after the other: ms from each job's `finished_at` until its receiver
+ * answers the webhook with 200.
+ */
+export function measureWebhooks(
+  all: Scope,
+  { redisUrl, count }: { readonly redisUrl: string; readonly count: number },
+): Promise<readonly number[]> {
+  return all.inner(async (scope) => {
+    const gpu = await startGpu(scope);
+    const fleet = await startBenchFleet(scope, {
+      redisUrl,
+      workflowsDir: await emptyImageWorkflows(scope),
+      env: { WEBHOOK_ALLOW: '127.0.0.1' },
+    });
+    await fleet.startWorker('bench', [gpu.url]);
+    const sink = await startWebhookSink();
+    scope.onClose(() => sink.close());
+    const jobs = jobClient(fleet.url);
+    const ms: number[] = [];
+    for (let n = 1; n <= WARM_UP + count; n++) {
+      const { id } = await jobs.generate({ ...smallJob('a webhook', n), webhook: { url: sink.url, secret: SECRET } });
+      const webhook = (await sink.got(n)).at(-1);
+      const { type, data } = JSON.parse(webhook?.body ?? '{}') as Event;
+      if (type !== 'job.succeeded' || data.id !== id) throw new Error(`the webhook of ${id} is ${webhook?.body}`);
+      if (n > WARM_UP) ms.push((webhook?.at ?? 0) - Date.parse(data.finished_at));
+    }
+    return ms;
+  });
+}

@@ -1,0 +1,44 @@
+import type { Scope } from '../../lib/scope.js';
+import type { Goal } from '../goals.js';
+import { measureHostile } from './measure-hostile.js';
+import { measureRatios } from './measure-ratios.js';
+import { measureStreams } from './measure-streams.js';
+import { measureWaiting } from './measure-waiting.js';
+import {
+  hostileGoals,
+  hostileTable,
+  ratioGoals,
+  ratioTable,
+  streamsGoals,
+  streamsTable,
+  waitingGoals,
+  waitingTable,
+} from './report.js';
+
+export interface ApiBench {
+  readonly quick: boolean;
+  /** Of the API, alone on it. */
+  readonly core: string | undefined;
+  readonly print: (text: string) => void;
+}
+
+/** How much of everything: about four minutes, or one. */
+const FULL = { hostile: 3, rounds: 6, seconds: 4, jobs: 100_000, turns: 15, streams: 1000 };
+const QUICK = { hostile: 2, rounds: 2, seconds: 2, jobs: 10_000, turns: 3, streams: 1000 };
+
+/** Everything that is measured with the API alone on a core. Prints tables and answers the goals. */
+export async function measureApi(scope: Scope, { quick, core, print }: ApiBench): Promise<Goal[]> {
+  const { hostile, rounds, seconds, jobs, turns, streams } = quick ? QUICK : FULL;
+  const onProgress = (text: string) => print(`measuring ${text}`);
+  const ratios = await measureRatios(scope, { core, rounds, seconds, onProgress });
+  for (const ratio of ratios) print(ratioTable(ratio));
+  const waiting = await measureWaiting(scope, { core, jobs, turns, onProgress });
+  print(waitingTable(waiting));
+  onProgress(`${streams} event streams`);
+  const streaming = await measureStreams(scope, { core, streams });
+  print(streamsTable(streaming));
+  onProgress('requests that are made to stop the API');
+  const refused = await measureHostile(scope, { core, rounds: hostile });
+  print(hostileTable(refused));
+  return [...ratioGoals(ratios), ...waitingGoals(waiting), ...streamsGoals(streaming), ...hostileGoals(refused)];
+}

@@ -1,0 +1,122 @@
+import { table } from '../../lib/table.js';
+import type { Goal } from '../goals.js';
+import { percentile } from '../gpu/usage.js';
+import type { Hostile } from './measure-hostile.js';
+import type { Load, Ratio, Round } from './measure-ratios.js';
+import type { Streams } from './measure-streams.js';
+import { STEADY_PER_SECOND, type Waiting } from './measure-waiting.js';
+
+const MIB = 1024 ** 2;
+
+const ratioOf = ({ service, bare }: Round) => service.perSecond / bare.perSecond;
+const median = (values: readonly number[]) => percentile(values, 50);
+const p = (ms: readonly number[], share: number) => percentile(ms, share).toFixed(1);
+
+export function ratioTable({ what, rounds }: Ratio): string {
+  const side = ({ perSecond, ms, cpuMs }: Load) => [
+    perSecond.toFixed(0),
+    p(ms, 50),
+    p(ms, 99),
+    cpuMs === undefined ? '' : (cpuMs * 1000).toFixed(0),
+  ];
+  const cells = rounds.map((round, n) => [
+    `${n + 1}`,
+    ...side(round.service),
+    ...side(round.bare),
+    ratioOf(round).toFixed(3),
+  ]);
+  const head = ['round', 'API req/s', 'p50', 'p99', 'CPU µs', 'bare req/s', 'p50', 'p99', 'CPU µs', 'ratio'];
+  return table(`${what} beside a bare Express route, both under full load; times in ms`, head, cells);
+}
+
+/** The median of the rounds: one in which the machine had something else to do counts as one. */
+export function ratioGoals(ratios: readonly Ratio[]): Goal[] {
+  return ratios.map(({ what, rounds }) => {
+    return {
+      what: `${what} ÷ bare Express`,
+      value: median(rounds.map(ratioOf)),
+      unit: '',
+      bound: 'at least',
+      limit: 0.8,
+    };
+  });
+}
+
+export function waitingTable({ jobs, fillSeconds, latencies }: Waiting): string {
+  const cells = latencies.map(({ what, empty, full }) => [
+    what,
+    `${empty.length}`,
+    ...[50, 99].flatMap((share) => [p(empty, share), p(full, share)]),
+    (percentile(full, 99) / percentile(empty, 99)).toFixed(3),
+  ]);
+  const speed = (jobs / fillSeconds).toFixed(0);
+  return table(
+    `${STEADY_PER_SECOND} requests a second, in ms, with an empty queue and with ${jobs} jobs in it (accepted at ${speed} a second)`,
+    ['', 'of each', 'p50 empty', 'p50 full', 'p99 empty', 'p99 full', 'ratio'],
+    cells,
+  );
+}
+
+export function waitingGoals({ jobs, bytesPerJob, latencies }: Waiting): Goal[] {
+  const slower = latencies.map(({ what, empty, full }): Goal => {
+    const value = percentile(full, 99) / percentile(empty, 99);
+    return { what: `${what}: p99 with ${jobs} waiting ÷ none`, value, unit: '', bound: 'at most', limit: 1.3 };
+  });
+  const bytes = {
+    what: 'Redis for a waiting job',
+    value: bytesPerJob,
+    unit: 'bytes',
+    bound: 'at most',
+    limit: 3000,
+  } as const;
+  return [...slower, bytes];
+}
+
+export function streamsTable({ streams, before, open, told, endSeconds }: Streams): string {
+  const mib = (bytes: number | undefined) => (bytes === undefined ? '' : (bytes / MIB).toFixed(1));
+  const each = before === undefined || open === undefined ? '' : ((open - before) / streams / 1024).toFixed(1);
+  return table(
+    'Resident memory of one API process with open event streams, in MiB',
+    ['streams', 'before', 'with them', 'KiB each', 'got their end', 's until then'],
+    [[`${streams}`, mib(before), mib(open), each, `${told}`, endSeconds.toFixed(1)]],
+  );
+}
+
+export function streamsGoals({ streams, told }: Streams): Goal[] {
+  return [
+    { what: 'event streams that got their end', value: told, unit: 'streams', bound: 'at least', limit: streams },
+  ];
+}
+
+export function hostileTable(hostile: readonly Hostile[]): string {
+  return table(
+    'The longest that /livez took while one request of each kind was sent and answered, in ms',
+    ['request', 'answered', 'bytes of it', 'best of the times', 'worst'],
+    hostile.map(({ what, status, answerBytes, worstMs }) => [
+      what,
+      `${status}`,
+      `${answerBytes}`,
+      Math.min(...worstMs).toFixed(0),
+      Math.max(...worstMs).toFixed(0),
+    ]),
+  );
+}
+
+/** Of each kind the best of its times: what a request does to the API it does each time, what the machine does it does not. */
+export function hostileGoals(hostile: readonly Hostile[]): Goal[] {
+  const value = Math.max(...hostile.map(({ worstMs }) => Math.min(...worstMs)));
+  return [{ what: 'worst /livez beside a hostile request', value, unit: 'ms', bound: 'at most', limit: 150 }];
+}
+
+export function webhooksTable(ms: readonly number[]): string {
+  return table(
+    "From a job's finished_at to its receiver's 200, in ms, one job after the other",
+    ['webhooks', 'p50', 'p95', 'p99', 'longest'],
+    [[`${ms.length}`, p(ms, 50), p(ms, 95), p(ms, 99), p(ms, 100)]],
+  );
+}
+
+export function webhooksGoals(ms: readonly number[]): Goal[] {
+  const what = "from succeeded to the receiver's 200, p50";
+  return [{ what, value: median(ms), unit: 'ms', bound: 'at most', limit: 20 }];
+}

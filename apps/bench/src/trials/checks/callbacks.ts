@@ -1,0 +1,65 @@
+import { isTerminal, type Job } from '@comfy-fleet/contracts';
+import { callsByJob, isFinal, isGone, isTaken, isToBeTold, orderOf, statusOf } from '../evidence/calls-by-job.js';
+import type { Call } from '../evidence/evidence.js';
+import { type Breach, type Check, count, tally } from './check.js';
+
+/**
+ * Every end that is to be told was told: the receiver took it, or asked not to be called. Each call, also a repeat, says
+ * how its job ended, under that job's webhook-id, and not before the end.
+ */
+export const callbacks: Check = (evidence) => {
+  const { calls, jobs } = evidence;
+  const breaches: Breach[] = [];
+  const byJob = callsByJob(evidence);
+  let wanted = 0;
+  for (const job of jobs.values()) {
+    if (job === undefined || !isTerminal(job.status)) continue;
+    const own = byJob.get(job.id) ?? [];
+    const isWanted = isToBeTold(job, orderOf(job, evidence));
+    if (isWanted) wanted += 1;
+    if (isWanted && !own.some(isFinal)) {
+      const what = `the end of job ${job.id} (${job.status}) was not told in ${own.length} calls`;
+      breaches.push({ what, jobId: job.id });
+    }
+    if (!isWanted && own.length > 0) {
+      breaches.push({ what: `job ${job.id} (${job.status}) was told although its webhook is not to`, jobId: job.id });
+    }
+  }
+  for (const [id, own] of byJob) {
+    for (const call of own) {
+      const fault = faultOf(call, jobs.get(id));
+      if (fault !== undefined) breaches.push({ what: `the call ${call.webhookId} at ${call.at} ${fault}`, jobId: id });
+    }
+  }
+  const settled = (how: (call: Call) => boolean) => count(byJob.values(), (own) => own.some(how));
+  return {
+    rows: [
+      ['callbacks to be told', wanted],
+      ['… taken with a 2xx', settled(isTaken)],
+      ['… stopped by a 410', settled(isGone)],
+      ['calls of the receiver', calls.length],
+      ['… by answer', tally(calls.map(wordOf))],
+      ['most calls of one job', Math.max(0, ...[...byJob.values()].map(({ length }) => length))],
+    ],
+    breaches,
+  };
+};
+
+function faultOf(call: Call, job: Job | undefined): string | undefined {
+  if (job === undefined) return 'is of no job that is known';
+  if (job.finished_at === null) return `came although the job is ${job.status}`;
+  if (call.jobId !== job.id) return `tells of job ${call.jobId}`;
+  if (call.tag !== job.metadata.chaos) return `came to the address of ${call.tag}`;
+  if (call.type !== `job.${job.status}` || call.status !== job.status) {
+    return `tells ${call.type} (${call.status}), and the job is ${job.status}`;
+  }
+  if (call.endedAt !== job.finished_at) return `says the job ended at ${call.endedAt}, not at ${job.finished_at}`;
+  if (call.at < Date.parse(job.finished_at)) return `came before its job ended at ${job.finished_at}`;
+  const [told, has] = [call.sha256s, job.images.map(({ sha256 }) => sha256)].map((list) => list.join());
+  return told === has ? undefined : 'tells of other pictures than the job has';
+}
+
+function wordOf(call: Call): string {
+  if (typeof call.answer === 'string') return call.answer;
+  return call.answer.delayMs === undefined ? `${statusOf(call)}` : `slow ${statusOf(call)}`;
+}

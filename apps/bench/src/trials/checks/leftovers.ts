@@ -1,0 +1,36 @@
+import { type Breach, type Check, count } from './check.js';
+
+/** No picture without a job that names it, no temporary file, no prompt left in a ComfyUI, no callback in the outbox. */
+export const leftovers: Check = ({ jobs, frameFiles, leftInQueues, leftInOutbox }) => {
+  const breaches: Breach[] = [];
+  const named = new Set<string>();
+  const inputs = new Set<string>();
+  for (const job of jobs.values()) {
+    for (const { image_url } of job?.images ?? []) named.add(fileOf(image_url));
+    if (job?.request.image !== undefined) inputs.add(`inputs/${job.request.image.sha256}.png`);
+  }
+  for (const file of frameFiles) {
+    if (file.endsWith('.tmp')) breaches.push({ what: `the temporary file ${file} was left` });
+    else if (!named.has(file) && !file.startsWith('inputs/')) {
+      breaches.push({ what: `no job names the picture ${file}`, jobId: file.slice(0, 36) });
+    }
+  }
+  for (const [simulator, prompts] of leftInQueues) {
+    if (prompts > 0) breaches.push({ what: `${simulator} still has ${prompts} prompts` });
+  }
+  if (leftInOutbox > 0) breaches.push({ what: `${leftInOutbox} callbacks were left in the outbox` });
+  const isUnused = (file: string) => file.startsWith('inputs/') && file.endsWith('.png') && !inputs.has(file);
+  return {
+    rows: [
+      ['files in the frames volume', frameFiles.length],
+      ['input pictures that no job uses', count(frameFiles, isUnused)],
+    ],
+    breaches,
+  };
+};
+
+/** Without its signature. */
+function fileOf(imageUrl: string): string {
+  const [path = ''] = imageUrl.split('?');
+  return path.slice(path.lastIndexOf('/') + 1);
+}

@@ -1,0 +1,52 @@
+import { LIFE_ENDS } from '../stack/trial-process.js';
+import { type Breach, type Check, tally } from './check.js';
+
+interface LogLine {
+  readonly level?: string;
+  readonly message?: string;
+}
+
+/** What an error says that nobody foresaw. */
+const UNFORESEEN = /internal_error|unexpected|reason of our own|unhandled/i;
+
+/** No process ended by itself, printed a stack trace, or came upon something that it did not foresee. */
+export const processes: Check = ({ processes: all, posts, cancels, outages, faults }) => {
+  const breaches: Breach[] = [];
+  const errors: string[] = [];
+  for (const { name, troubles, log } of all) {
+    for (const trouble of troubles) breaches.push({ what: `${name} ${trouble}` });
+    for (const life of log.split(LIFE_ENDS)) {
+      // The line after the last line break was cut by the kill.
+      for (const line of life.split('\n').slice(0, -1)) {
+        const read = readLine(line);
+        if (read === undefined) breaches.push({ what: `${name} printed: ${line}` });
+        else if (read.level === 'error') {
+          errors.push(`"${read.message}"`);
+          if (UNFORESEEN.test(line)) breaches.push({ what: `${name} logged: ${line.slice(0, 1000)}` });
+        }
+      }
+    }
+  }
+  for (const { status, body } of [...posts, ...cancels]) {
+    if (status !== undefined && status !== 202 && status !== 200 && status !== 503) {
+      breaches.push({ what: `the api answered ${status}: ${JSON.stringify(body)}` });
+    }
+  }
+  return {
+    rows: [
+      ['kills by process', tally(outages.map(({ process }) => process))],
+      ['faults by kind', tally(faults.map(({ kind }) => kind))],
+      ['error lines in the logs', tally(errors)],
+    ],
+    breaches,
+  };
+};
+
+function readLine(line: string): LogLine | undefined {
+  if (!line.startsWith('{')) return undefined;
+  try {
+    return JSON.parse(line) as LogLine;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,70 @@
+import type { Job } from '@comfy-fleet/contracts';
+import type { PlannedJob } from '../orders/plan.js';
+import type { Call, Evidence } from './evidence.js';
+
+const GONE = 410;
+
+/** The calls of each job's webhook, in the order of their coming: by the `webhook-id` that a job's webhook is to have. */
+export function callsByJob({ calls }: Pick<Evidence, 'calls'>): ReadonlyMap<string, readonly Call[]> {
+  const byJob = new Map<string, Call[]>();
+  for (const call of calls) {
+    const jobId = jobIdOf(call);
+    byJob.set(jobId, [...(byJob.get(jobId) ?? []), call]);
+  }
+  return byJob;
+}
+
+/** The job whose webhook has this call's `webhook-id`. */
+export function jobIdOf({ webhookId }: Pick<Call, 'webhookId'>): string {
+  return webhookId.replace(/^msg_/, '');
+}
+
+/** The order that made this job. */
+export function orderOf({ metadata }: Job, { orders }: Pick<Evidence, 'orders'>): PlannedJob | undefined {
+  return orders.find(({ tag }) => tag === metadata.chaos);
+}
+
+/** Whether the end of this job is to be told. */
+export function isToBeTold({ status }: Job, order: PlannedJob | undefined): boolean {
+  const events: readonly string[] | undefined = order?.callback.events;
+  return events?.includes(`job.${status}`) ?? true;
+}
+
+export function statusOf({ answer }: Call): number | null {
+  return typeof answer === 'string' ? null : answer.status;
+}
+
+export function isTaken(call: Call): boolean {
+  const status = statusOf(call) ?? 0;
+  return status >= 200 && status <= 299;
+}
+
+/** It was asked not to be called again. */
+export function isGone(call: Call): boolean {
+  return statusOf(call) === GONE;
+}
+
+export function isFinal(call: Call): boolean {
+  return isTaken(call) || isGone(call);
+}
+
+/** When the caller had the answer, or gave up waiting for one. */
+export function answeredAt({ at, answer }: Call, { settings }: Pick<Evidence, 'settings'>): number {
+  if (answer === 'hang') return at + settings.webhookTimeoutMs;
+  return answer === 'reset' ? at : at + (answer.delayMs ?? 0);
+}
+
+/** What may have kept a dispatcher from writing down what came of a call; undefined: nothing. */
+export function hindrance(call: Call, evidence: Evidence): 'dispatcher killed' | 'redis killed' | undefined {
+  const { settings, gatheredAt } = evidence;
+  // Signed in this second; what was sent may lie in the receiver's socket for a while.
+  const since = call.timestampSeconds * 1000;
+  const until = answeredAt(call, evidence) + settings.recordSlackMs;
+  const met = evidence.outages.filter(({ process, killedAt, upAt = gatheredAt }) =>
+    process === 'redis'
+      ? killedAt <= until && upAt + settings.recordSlackMs >= since
+      : process.startsWith('dispatcher') && killedAt >= since && killedAt <= until,
+  );
+  if (met.length === 0) return undefined;
+  return met.some(({ process }) => process !== 'redis') ? 'dispatcher killed' : 'redis killed';
+}

@@ -1,0 +1,55 @@
+import type { Job, WebhookDelivery } from '@comfy-fleet/contracts';
+import { ask } from '../../lib/http.js';
+import type { PlannedJob } from '../orders/plan.js';
+import type { Load } from '../people/load.js';
+import type { Fleet } from '../stack/stack.js';
+import { readCommands } from './aof.js';
+import { type JobHistory, jobHistories } from './histories.js';
+import { outboxLength } from './outbox.js';
+
+const PREFIX = '{comfy-fleet}';
+
+/** What Redis' file says of every job, and how many callbacks are in the outbox. */
+export async function readRedis({ redisDir }: Fleet): Promise<{ histories: JobHistory[]; leftInOutbox: number }> {
+  const commands = await readCommands(redisDir);
+  return { histories: jobHistories(commands, PREFIX), leftInOutbox: outboxLength(commands, PREFIX) };
+}
+
+/** Every job that a 202 or a record tells of, with the key of its caller. */
+export function allJobs(
+  { posts }: Load,
+  histories: readonly JobHistory[],
+  orders: readonly PlannedJob[],
+): Map<string, string | undefined> {
+  const keys = new Map(orders.map(({ tag, caller }) => [tag, caller.key]));
+  const tags = new Map(histories.map(({ id, tag }) => [id, tag]));
+  for (const { jobId, tag } of posts) if (jobId !== undefined) tags.set(jobId, tag);
+  return new Map([...tags].map(([id, tag]) => [id, keys.get(tag ?? '')]));
+}
+
+/** The job as the api shows it; undefined when it does not. */
+export async function jobOf({ apiUrl }: Fleet, id: string, key: string | undefined): Promise<Job | undefined> {
+  const { status, body } = await ask(`${apiUrl}/jobs/${id}`, { method: 'GET', key });
+  return status === 200 ? (body as Job) : undefined;
+}
+
+/** Likewise how its webhook stands. */
+export async function deliveryOf(
+  { apiUrl }: Fleet,
+  id: string,
+  key: string | undefined,
+): Promise<WebhookDelivery | undefined> {
+  const { status, body } = await ask(`${apiUrl}/jobs/${id}/webhooks`, { method: 'GET', key });
+  return status === 200 ? (body as WebhookDelivery) : undefined;
+}
+
+/** How many prompts each simulator has, running or waiting. */
+export async function queues(fleet: Fleet): Promise<Map<string, number>> {
+  const lengths = new Map<string, number>();
+  for (const name of fleet.simulators) {
+    const { body } = await ask(`${fleet.urlOf(name)}/queue`, { method: 'GET' });
+    const queue = body as { queue_running?: unknown[]; queue_pending?: unknown[] } | undefined;
+    lengths.set(name, (queue?.queue_running?.length ?? 0) + (queue?.queue_pending?.length ?? 0));
+  }
+  return lengths;
+}

@@ -1,0 +1,134 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { table } from '../../lib/table.js';
+import { JUDGED } from '../behind-nginx/settings.js';
+import { startStack } from '../behind-nginx/stack.js';
+import { tally } from '../checks/check.js';
+import { judge, renderingsPerJob, SURVIVING } from '../checks/judge.js';
+import type { Evidence } from '../evidence/evidence.js';
+import { executionsByJob } from '../evidence/executions.js';
+import { gather } from '../evidence/gather.js';
+import { keep } from '../evidence/keep.js';
+import { untilRest } from '../evidence/rest.js';
+import { makePictures } from '../orders/pictures.js';
+import { TAKEN } from '../orders/plain-orders.js';
+import { makePlan, type PlannedJob } from '../orders/plan.js';
+import { type Load, runLoad } from '../people/load.js';
+import { startReceiver } from '../people/receiver.js';
+import { longestGap, Visits } from '../people/visits.js';
+import type { PhaseOptions, PhaseReport } from '../phase.js';
+import { startRedundantRedis } from './redundant-redis.js';
+
+export interface FailoverOptions extends PhaseOptions {
+  readonly jobs: number;
+}
+
+/** How often somebody looks at the list of jobs, in ms. */
+const LIST_MS = 100;
+
+/** When what happened; ms since 1970. */
+interface Moments {
+  readonly killedAt: number;
+  readonly promotedAt: number;
+}
+
+/** Kills Redis' primary in the middle of a run, with two replicas and three Sentinels, and a 202 that waits for one replica. */
+export async function runFailover({ seed, dir, scope, say, jobs }: FailoverOptions): Promise<PhaseReport> {
+  const plan = makePlan(seed, jobs);
+  const orders = plan.jobs.map(onceOnly);
+  const receiver = await startReceiver(orders, () => {});
+  scope.onClose(() => receiver.close());
+  const redis = await startRedundantRedis(scope);
+  const stack = await startStack(scope, { dir, redis, callers: plan.callers });
+  const pictures = await makePictures(seed);
+  const lookers = new Visits(stack.apiUrl);
+  const over = new AbortController();
+  const looking = look();
+  const [load, moments] = await Promise.all([
+    runLoad(orders, { apiUrl: stack.apiUrl, receiverUrl: receiver.url, pictures }),
+    failOver(),
+  ]);
+  over.abort();
+  await looking;
+  const gap = longestGap(lookers.list, moments.killedAt - LIST_MS, Date.now());
+  await redis.look();
+  await untilRest(stack, load, orders);
+  await redis.look();
+  const gathered = await gather(stack, { settings: JUDGED, orders, load, faults: [], receiver });
+  const { killedAt, promotedAt } = moments;
+  const outage = { process: 'redis', pid: 0, killedAt, upAt: promotedAt };
+  const evidence = { ...gathered, outages: [...gathered.outages, outage] };
+  const { broken } = judge(SURVIVING, evidence);
+  if (broken.length > 0) await keep(dir, stack.redisDir, evidence);
+  return { tables: [outcomes({ evidence, load, moments, gap, failovers: redis.failovers })], broken };
+
+  async function failOver(): Promise<Moments> {
+    await delay(plan.jobs.reduce((sum, { afterMs }) => sum + afterMs, 0) / 2);
+    say('the primary is killed');
+    const killedAt = Date.now();
+    await redis.killPrimary();
+    const promotedAt = await redis.promoted();
+    say(`a replica is the primary, ${promotedAt - killedAt} ms later`);
+    return { killedAt, promotedAt };
+  }
+
+  async function look(): Promise<void> {
+    const key = plan.callers[0]?.key;
+    while (!over.signal.aborted) {
+      await lookers.ask('list', '/jobs?limit=5', { method: 'GET', key }, 200);
+      await redis.look();
+      await delay(LIST_MS);
+    }
+  }
+}
+
+/** Each order has an Idempotency-Key, so that posting it until it is answered makes one job. */
+function onceOnly(job: PlannedJob): PlannedJob {
+  return { ...job, cancel: undefined, repeats: job.repeats ?? { key: `only-${job.tag}`, posts: 1 }, callback: TAKEN };
+}
+
+interface Outcome {
+  readonly evidence: Evidence;
+  readonly load: Load;
+  readonly moments: Moments;
+  /** In ms. */
+  readonly gap: number;
+  readonly failovers: number;
+}
+
+function outcomes({ evidence, load, moments, gap, failovers }: Outcome): string {
+  const { killedAt, promotedAt } = moments;
+  const taken = load.posts.filter(({ status }) => status === 202);
+  const first = taken.filter(({ sentAt }) => sentAt >= killedAt).map(({ answeredAt }) => answeredAt);
+  const acknowledged = new Set(taken.map(({ jobId }) => jobId));
+  const before = taken.filter(({ answeredAt }) => answeredAt <= killedAt);
+  const endedBefore = evidence.calls.filter(({ at }) => at <= killedAt).length;
+  const executions = [...executionsByJob(evidence).values()];
+  const otherwise = load.posts.flatMap(({ status }) => (status === 202 ? [] : [`${status ?? 'no answer'}`]));
+  const rows: [string, number | string][] = [
+    ['from the kill to a new primary, ms', promotedAt - killedAt],
+    ['from the kill to the first 202 of a post that came after it, ms', Math.min(...first) - killedAt],
+    ['longest time without an answer to a look at the jobs, ms', gap],
+    ['failovers in all', failovers],
+    ['jobs acknowledged', acknowledged.size],
+    ['… before the kill', before.length],
+    ['… of these, ended and told before it', endedBefore],
+    ['posts answered otherwise (and repeated)', tally(otherwise)],
+    [
+      'acknowledged jobs by their one end',
+      tally([...acknowledged].map((id) => evidence.jobs.get(id ?? '')?.status ?? 'LOST')),
+    ],
+    ['jobs rendered', renderingsPerJob(evidence)],
+    ['renderings repeated', executions.reduce((sum, { length }) => sum + length - 1, 0)],
+    ['callbacks told', new Set(evidence.calls.map(({ webhookId }) => webhookId)).size],
+    ['… told again, since that they were was lost', repeatedCalls(evidence)],
+  ];
+  return table(
+    "Failover: Redis' primary killed under load",
+    ['', ''],
+    rows.map(([name, value]) => [name, `${value}`]),
+  );
+}
+
+function repeatedCalls({ calls }: Evidence): number {
+  return calls.length - new Set(calls.map(({ webhookId }) => webhookId)).size;
+}

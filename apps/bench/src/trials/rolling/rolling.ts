@@ -1,0 +1,76 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { startRedisServer } from '@comfy-fleet/testing';
+import { JUDGED, WHOLE_FILE } from '../behind-nginx/settings.js';
+import { startStack } from '../behind-nginx/stack.js';
+import type { Check } from '../checks/check.js';
+import { ALWAYS, judge } from '../checks/judge.js';
+import { gather } from '../evidence/gather.js';
+import { keep } from '../evidence/keep.js';
+import { untilRest } from '../evidence/rest.js';
+import { makePictures } from '../orders/pictures.js';
+import { plainOrders } from '../orders/plain-orders.js';
+import { type Crowd, startCrowd } from '../people/crowd.js';
+import { startReceiver } from '../people/receiver.js';
+import type { Broken, PhaseOptions, PhaseReport } from '../phase.js';
+import { rollingReport } from './report.js';
+import { rollingSteps, type TakenStep } from './steps.js';
+
+/** More than are posted in any run. */
+const MOST_ORDERS = 5000;
+
+export interface RollingOptions extends PhaseOptions {
+  /** From one order to the next, on average. */
+  readonly everyMs: number;
+  /** Between two steps, in ms. */
+  readonly restMs: number;
+}
+
+/** Restarts everything, one after the other, while people order, follow and fetch, none of whom tries a request again. */
+export async function runRolling(options: RollingOptions): Promise<PhaseReport> {
+  const { seed, dir, scope, everyMs, restMs, say } = options;
+  const { orders, callers } = plainOrders(seed, MOST_ORDERS, everyMs);
+  const receiver = await startReceiver(orders, () => {});
+  scope.onClose(() => receiver.close());
+  const redis = await startRedisServer({ args: WHOLE_FILE });
+  scope.onClose(() => redis.close());
+  const stack = await startStack(scope, { dir, redis: { env: { REDIS_URL: redis.url }, dir: redis.dir }, callers });
+  const pictures = await makePictures(seed);
+  const crowd = startCrowd({ apiUrl: stack.apiUrl, receiverUrl: receiver.url, pictures, orders, callers });
+  const steps: TakenStep[] = [];
+  const step = async (name: string, run: () => Promise<void>) => {
+    say(name);
+    const from = Date.now();
+    await run();
+    steps.push({ name, from, to: Date.now() });
+  };
+  await step('nothing, to begin with', () => delay(restMs));
+  for (const { name, run } of rollingSteps(stack)) {
+    await step(name, run);
+    await delay(restMs);
+  }
+  await step('nothing, in the end', () => delay(restMs));
+  await crowd.leave();
+  const load = { posts: [...crowd.posts], cancels: [] };
+  await untilRest(stack, load, crowd.orders);
+  const evidence = await gather(stack, { settings: JUDGED, orders: crowd.orders, load, faults: [], receiver });
+  const broken = [...judge({ ...ALWAYS, onceTold }, evidence).broken, ...failedRequests(crowd)];
+  if (broken.length > 0) await keep(dir, stack.redisDir, evidence);
+  return { tables: rollingReport({ crowd, steps, evidence, accesses: await stack.nginx.accesses() }), broken };
+}
+
+function failedRequests({ visits, posts, followed }: Crowd): Broken[] {
+  const check = 'requests';
+  const failed = visits.flatMap(({ kind, sentAt, fault }) =>
+    fault === undefined ? [] : [{ check, what: `${kind} at ${new Date(sentAt).toISOString()}: ${fault}` }],
+  );
+  const lost = posts.length - followed;
+  return lost === 0
+    ? failed
+    : [...failed, { check, what: `${lost} of ${posts.length} people did not see their job's end` }];
+}
+
+/** Nobody was killed: each end is told once. */
+const onceTold: Check = ({ calls, jobs }) => ({
+  rows: [],
+  breaches: calls.length <= jobs.size ? [] : [{ what: `${calls.length} calls tell of ${jobs.size} jobs` }],
+});
