@@ -13,19 +13,17 @@ import { provideRedis } from './redis-provision.mjs';
 import { aborted, listenForStop } from './stop-signals.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const NAMES = ['gpu', 'api', 'chaos', 'fleet'];
 /** For the program to end what it has started and to remove its folders. */
 const GRACE_MS = 15_000;
 const STOPPED = 130;
 
 /**
- * Installs and builds, then runs `apps/bench/dist/<name>-main.js`. Resolves to its exit code, 130 when it was stopped.
- * @param {readonly string[]} args the name, and what the program is given
+ * Installs and builds, then runs `apps/bench/dist/main.js`. Resolves to its exit code, 130 when it was stopped.
+ * @param {readonly string[]} args the name of a bench, and what that is given
  * @param {{ root?: string, env?: NodeJS.ProcessEnv, prepare?: typeof prepareWorkspace }} options
  * @returns {Promise<number>}
  */
 export async function runBench(args, { root = ROOT, env = process.env, prepare = prepareWorkspace } = {}) {
-  const [name = '', ...rest] = args;
   const print = createPrinter();
   const stop = listenForStop();
   const fleet = createFleet({ root, print });
@@ -34,12 +32,11 @@ export async function runBench(args, { root = ROOT, env = process.env, prepare =
   let program;
 
   const run = async () => {
-    if (!NAMES.includes(name)) throw new Problem(`Name one of: ${NAMES.join(', ')}.`);
     const means = { env, run: fleet.run, say: print.say, packagesDir: join(root, PACKAGES_DIR) };
     const redis = await provideRedis({ ...means, mayUseDocker: false });
     await prepare(root, env, fleet.run);
     if (stop.asked.aborted) return STOPPED;
-    program = launch(name, process.execPath, [join(root, `apps/bench/dist/${name}-main.js`), ...rest], {
+    program = launch('bench', process.execPath, [join(root, 'apps/bench/dist/main.js'), ...args], {
       cwd: root,
       env: toolEnv(root, redisOnPath(env, redis.path, scratch)),
       onLine: (line) => process.stdout.write(`${line}\n`),

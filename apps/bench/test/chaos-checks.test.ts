@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { CHAOS } from '../src/trials/chaos/settings.js';
 import { accepted } from '../src/trials/checks/accepted.js';
-import { CHECKS } from '../src/trials/checks/all.js';
 import { cancels } from '../src/trials/checks/cancels.js';
 import { failures } from '../src/trials/checks/failures.js';
 import { leftovers } from '../src/trials/checks/leftovers.js';
 import { pictures } from '../src/trials/checks/pictures.js';
 import { processes } from '../src/trials/checks/processes.js';
+import { CHECKS } from '../src/trials/checks/promises.js';
 import type { Evidence } from '../src/trials/evidence/evidence.js';
 import { LIFE_ENDS } from '../src/trials/stack/trial-process.js';
 import { cancel, canceled, evidence, execution, history, id, job, post, T0 } from './chaos-evidence.js';

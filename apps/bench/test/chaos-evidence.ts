@@ -2,7 +2,7 @@ import type { Job, WebhookAttempt, WebhookDelivery } from '@comfy-fleet/contract
 import { CHAOS } from '../src/trials/chaos/settings.js';
 import type { Call, Evidence, Execution } from '../src/trials/evidence/evidence.js';
 import type { JobHistory } from '../src/trials/evidence/histories.js';
-import type { PlannedJob } from '../src/trials/orders/plan.js';
+import type { PlannedJob } from '../src/trials/orders/plan-orders.js';
 import type { Cancel, Post } from '../src/trials/people/load.js';
 
 /** When the runs of these tests begin, ms since 1970. */

@@ -1,7 +1,6 @@
 import { expect, it } from 'vitest';
-import { parseCommands } from '../src/trials/evidence/aof.js';
+import { outboxLength, parseCommands } from '../src/trials/evidence/aof.js';
 import { jobHistories } from '../src/trials/evidence/histories.js';
-import { outboxLength } from '../src/trials/evidence/outbox.js';
 import { T0 } from './chaos-evidence.js';
 
 const written = (...words: string[]) =>

@@ -1,6 +1,6 @@
 import { Webhook } from 'standardwebhooks';
 import { afterEach, expect, it } from 'vitest';
-import type { PlannedJob } from '../src/trials/orders/plan.js';
+import type { PlannedJob } from '../src/trials/orders/plan-orders.js';
 import { type Receiver, startReceiver } from '../src/trials/people/receiver.js';
 import { id, order } from './chaos-evidence.js';
 

@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readJournal } from '@comfy-fleet/testing';
 import { afterAll, describe, expect, it } from 'vitest';
+import { percentile } from '../src/lib/statistics.js';
 import { type Execution, executionsIn } from '../src/measure/gpu/executions.js';
-import { gapsIn, percentile, usageOf } from '../src/measure/gpu/usage.js';
+import { gapsIn, usageOf } from '../src/measure/gpu/usage.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'comfy-fleet-gpu-statistics-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

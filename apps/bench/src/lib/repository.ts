@@ -4,3 +4,6 @@ import { fileURLToPath } from 'node:url';
 export function inRepository(path: string): string {
   return fileURLToPath(new URL(`../../../../${path}`, import.meta.url));
 }
+
+/** The project's own workflows. */
+export const WORKFLOWS_DIR = inRepository('workflows');

@@ -1,7 +1,7 @@
 import { mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { percentile } from './gpu/usage.js';
+import { percentile } from '../lib/statistics.js';
 
 const WRITES = 100;
 const BYTES = 200;

@@ -1,16 +1,11 @@
 import { parseArgs } from 'node:util';
 
-export interface Options {
+interface Options {
   /** Fewer prompts: to see that it works, not to compare numbers. */
   readonly quick: boolean;
   /** Whether a missed goal makes the exit code 1. */
   readonly goals: boolean;
 }
-
-export const USAGE = `npm run bench:gpu -- [--quick] [--no-goals]
-  --quick     fewer prompts: to see that it works, not to compare numbers
-  --no-goals  exit code 0 even when a goal is missed
-With COMFYUI_URL set it measures that ComfyUI, which must be idle, instead of simulated ones.`;
 
 /** Throws a TypeError that names what it does not know. */
 export function readOptions(args: readonly string[]): Options & { readonly help: boolean } {

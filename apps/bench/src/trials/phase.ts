@@ -1,26 +1,15 @@
-import type { Scope } from '../lib/scope.js';
+import type { JudgedBreach } from './checks/judge.js';
+import type { Ground } from './trial.js';
 
-/** A promise that was broken. */
-export interface Broken {
-  readonly check: string;
-  readonly what: string;
-  /** What helps to see why, line by line. */
-  readonly story?: readonly string[];
-}
-
-/** What one phase has shown. */
+/** What one phase of `bench:fleet` has shown. */
 export interface PhaseReport {
   /** As they are printed. */
   readonly tables: readonly string[];
-  readonly broken: readonly Broken[];
+  readonly breaches: readonly JudgedBreach[];
 }
 
-export interface PhaseOptions {
+export interface PhaseOptions extends Ground {
   readonly seed: number;
-  /** Everything that is written goes under it. */
-  readonly dir: string;
-  /** Ends what the phase starts. */
-  readonly scope: Scope;
   /** Takes one line of what is going on. */
   readonly say: (line: string) => void;
 }

@@ -2,7 +2,7 @@ import { Agent, request } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { HOSTILE_REQUESTS, type HostileRequest } from '@comfy-fleet/testing';
 import type { Scope } from '../../lib/scope.js';
-import { type Stack, startStack } from './stack.js';
+import { type ApiStack, startApiStack } from './api-stack.js';
 
 export interface Hostile {
   readonly what: string;
@@ -23,7 +23,7 @@ const TIMEOUT_MS = 120_000;
 /** Sends requests that are made to stop an API, one after the other, and looks meanwhile whether it answers others. */
 export function measureHostile(all: Scope, { core, rounds }: HostileOptions): Promise<Hostile[]> {
   return all.inner(async (scope) => {
-    const stack = await startStack(scope, { core });
+    const stack = await startApiStack(scope, { core });
     const found: Hostile[] = [];
     for (const make of HOSTILE_REQUESTS) {
       const hostile = make();
@@ -65,7 +65,7 @@ function probeLivez(url: string): { worstMs(): Promise<number> } {
   };
 }
 
-function send({ url, key }: Stack, { method, path, headers, body }: HostileRequest) {
+function send({ url, key }: ApiStack, { method, path, headers, body }: HostileRequest) {
   const length = body === undefined ? {} : { 'content-length': `${body.length}` };
   const all = { ...headers, ...length, authorization: `Bearer ${key}`, connection: 'close' };
   return answerOf(url + path, { method, headers: all, body });

@@ -1,11 +1,11 @@
 import type { Request } from 'autocannon';
 import { cpuShare, watchProcess } from '../../lib/process-usage.js';
 import type { Scope } from '../../lib/scope.js';
+import { type ApiStack, startApiStack } from './api-stack.js';
 import { startBare } from './bare.js';
 import { job } from './bodies.js';
 import { fill } from './fill.js';
 import { fullLoad } from './full-load.js';
-import { type Stack, startStack } from './stack.js';
 
 /** What one server did under full load. */
 export interface Load {
@@ -46,7 +46,7 @@ interface Server {
 export function measureRatios(all: Scope, options: RatioOptions): Promise<readonly Ratio[]> {
   return all.inner(async (scope) => {
     const { core, onProgress } = options;
-    const stack = await startStack(scope, { core });
+    const stack = await startApiStack(scope, { core });
     const ids = await fill(stack, JOBS);
     const answers: Record<string, string> = { made: await stack.ask('POST', '/generate', job(0)) };
     for (const id of ids) answers[id] = await stack.ask('GET', `/jobs/${id}`);
@@ -63,7 +63,7 @@ export function measureRatios(all: Scope, options: RatioOptions): Promise<readon
 }
 
 /** What is compared has to be the same. */
-async function requireSame(stack: Stack, bare: Server, ids: readonly string[]): Promise<void> {
+async function requireSame(stack: ApiStack, bare: Server, ids: readonly string[]): Promise<void> {
   const path = `/jobs/${ids[0]}`;
   const answer = await fetch(`${bare.url}${path}`, { signal: AbortSignal.timeout(5000) });
   const [ours, its] = [await stack.ask('GET', path), await answer.text()];
@@ -73,7 +73,7 @@ async function requireSame(stack: Stack, bare: Server, ids: readonly string[]): 
 interface Turns {
   readonly what: string;
   readonly requests: readonly Request[];
-  readonly stack: Stack;
+  readonly stack: ApiStack;
   readonly bare: Server;
 }
 

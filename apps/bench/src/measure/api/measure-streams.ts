@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { Agent } from 'node:http';
 import type { Scope } from '../../lib/scope.js';
+import { startApiStack } from './api-stack.js';
 import { openStream } from './event-stream.js';
 import { cancelAll, fill } from './fill.js';
-import { startStack } from './stack.js';
 
 export interface Streams {
   readonly streams: number;
@@ -24,7 +24,7 @@ export function measureStreams(
   { core, streams: count }: { readonly core: string | undefined; readonly streams: number },
 ): Promise<Streams> {
   return all.inner(async (scope) => {
-    const stack = await startStack(scope, { core });
+    const stack = await startApiStack(scope, { core });
     const ids = await fill(stack, count);
     const before = await residentBytes(stack.pid);
     const agent = new Agent({ keepAlive: false });

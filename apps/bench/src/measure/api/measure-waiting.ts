@@ -1,8 +1,8 @@
 import type { Scope } from '../../lib/scope.js';
+import { type ApiStack, startApiStack } from './api-stack.js';
 import { job } from './bodies.js';
 import { cancelAll, fill } from './fill.js';
 import { redisMemory } from './redis-memory.js';
-import { type Stack, startStack } from './stack.js';
 import { type Answer, steadyLoad } from './steady-load.js';
 
 /** Of the API with an empty queue, and of one with a long one, in milliseconds. */
@@ -40,14 +40,14 @@ const KNOWN = 100;
  */
 export function measureWaiting(all: Scope, { core, jobs, turns, onProgress }: WaitingOptions): Promise<Waiting> {
   return all.inner(async (scope) => {
-    const [empty, full] = [await startStack(scope, { core }), await startStack(scope, { core })];
+    const [empty, full] = [await startApiStack(scope, { core }), await startApiStack(scope, { core })];
     for (const stack of [empty, full]) await stack.ask('POST', '/generate', job(0));
-    const before = await redisMemory(full.redis.url);
+    const before = await redisMemory(full.redisUrl);
     onProgress(`a queue of ${jobs} jobs`);
     const began = performance.now();
     const ids = await fill(full, jobs);
     const fillSeconds = (performance.now() - began) / 1000;
-    const bytesPerJob = ((await redisMemory(full.redis.url)) - before) / jobs;
+    const bytesPerJob = ((await redisMemory(full.redisUrl)) - before) / jobs;
     // an empty queue has jobs to read too: ended ones
     const ended = await fill(empty, KNOWN);
     await cancelAll(empty, ended);
@@ -62,7 +62,7 @@ export function measureWaiting(all: Scope, { core, jobs, turns, onProgress }: Wa
 }
 
 interface Side {
-  readonly stack: Stack;
+  readonly stack: ApiStack;
   readonly ids: readonly string[];
 }
 
@@ -82,7 +82,7 @@ async function inTurns(
 }
 
 const steady = { perSecond: STEADY_PER_SECOND, seconds: TURN_SECONDS };
-const headersOf = ({ key }: Stack) => ({ authorization: `Bearer ${key}`, 'content-type': 'application/json' });
+const headersOf = ({ key }: ApiStack) => ({ authorization: `Bearer ${key}`, 'content-type': 'application/json' });
 
 function read({ stack, ids }: Side): Promise<readonly Answer[]> {
   const ask = (index: number) => ({ method: 'GET', path: `/jobs/${ids[index % ids.length]}` });

@@ -1,9 +1,8 @@
 import { jobClient, startWebhookSink } from '@comfy-fleet/testing';
-import { startGpu } from '../../lib/gpu.js';
+import { emptyImageWorkflows, smallJob } from '../../lib/empty-image.js';
+import { startProductionStack } from '../../lib/production-stack.js';
 import type { Scope } from '../../lib/scope.js';
-import { startBenchFleet } from '../../lib/stack.js';
-import { emptyImageWorkflows } from '../../lib/workflow.js';
-import { smallJob } from '../gpu/service-feed.js';
+import { startGpu } from '../../lib/simulated-gpu.js';
 
 const WARM_UP = 5;
 const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
@@ -14,7 +13,7 @@ interface Event {
 }
 
 /**
- * A whole fleet with a simulated GPU, one job after the other: ms from each job's `finished_at` until its receiver
+ * A whole stack with a simulated GPU, one job after the other: ms from each job's `finished_at` until its receiver
  * answers the webhook with 200.
  */
 export function measureWebhooks(
@@ -23,15 +22,15 @@ export function measureWebhooks(
 ): Promise<readonly number[]> {
   return all.inner(async (scope) => {
     const gpu = await startGpu(scope);
-    const fleet = await startBenchFleet(scope, {
+    const stack = await startProductionStack(scope, {
       redisUrl,
       workflowsDir: await emptyImageWorkflows(scope),
       env: { WEBHOOK_ALLOW: '127.0.0.1' },
     });
-    await fleet.startWorker('bench', [gpu.url]);
+    await stack.startWorker('bench', [gpu.url]);
     const sink = await startWebhookSink();
     scope.onClose(() => sink.close());
-    const jobs = jobClient(fleet.url);
+    const jobs = jobClient(stack.url);
     const ms: number[] = [];
     for (let n = 1; n <= WARM_UP + count; n++) {
       const { id } = await jobs.generate({ ...smallJob('a webhook', n), webhook: { url: sink.url, secret: SECRET } });

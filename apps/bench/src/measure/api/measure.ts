@@ -1,5 +1,6 @@
 import type { Scope } from '../../lib/scope.js';
 import type { Goal } from '../goals.js';
+import type { MeasureOptions } from '../measurement.js';
 import { measureHostile } from './measure-hostile.js';
 import { measureRatios } from './measure-ratios.js';
 import { measureStreams } from './measure-streams.js';
@@ -15,11 +16,9 @@ import {
   waitingTable,
 } from './report.js';
 
-export interface ApiBench {
-  readonly quick: boolean;
+export interface ApiBench extends MeasureOptions {
   /** Of the API, alone on it. */
   readonly core: string | undefined;
-  readonly print: (text: string) => void;
 }
 
 /** How much of everything: about four minutes, or one. */

@@ -1,6 +1,6 @@
+import { median, percentile } from '../../lib/statistics.js';
 import { table } from '../../lib/table.js';
 import type { Goal } from '../goals.js';
-import { percentile } from '../gpu/usage.js';
 import type { Hostile } from './measure-hostile.js';
 import type { Load, Ratio, Round } from './measure-ratios.js';
 import type { Streams } from './measure-streams.js';
@@ -9,7 +9,6 @@ import { STEADY_PER_SECOND, type Waiting } from './measure-waiting.js';
 const MIB = 1024 ** 2;
 
 const ratioOf = ({ service, bare }: Round) => service.perSecond / bare.perSecond;
-const median = (values: readonly number[]) => percentile(values, 50);
 const p = (ms: readonly number[], share: number) => percentile(ms, share).toFixed(1);
 
 export function ratioTable({ what, rounds }: Ratio): string {

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { connectSocket, createComfyClient, type Graph } from '@comfy-fleet/comfyui';
 import { until } from '@comfy-fleet/testing';
+import { emptyImageGraph } from '../../lib/empty-image.js';
 import { inParallel } from '../../lib/in-parallel.js';
 import type { Scope } from '../../lib/scope.js';
-import { emptyImageGraph } from '../../lib/workflow.js';
 import type { Feed } from './feed.js';
 
 const TIMEOUT_MS = 60_000;

@@ -1,5 +1,5 @@
 import { until } from '@comfy-fleet/testing';
-import type { Gpu } from '../../lib/gpu.js';
+import type { Gpu } from '../../lib/simulated-gpu.js';
 import { type Execution, executionsIn } from './executions.js';
 import type { Feed } from './feed.js';
 

@@ -1,8 +1,8 @@
 import { type JobClient, jobClient } from '@comfy-fleet/testing';
-import { type Gpu, startGpu } from '../../lib/gpu.js';
+import { startProductionStack } from '../../lib/production-stack.js';
+import { WORKFLOWS_DIR } from '../../lib/repository.js';
 import type { Scope } from '../../lib/scope.js';
-import { startBenchFleet } from '../../lib/stack.js';
-import { WORKFLOWS_DIR } from '../../lib/workflow.js';
+import { type Gpu, startGpu } from '../../lib/simulated-gpu.js';
 import { executionsIn } from './executions.js';
 
 export interface Finish {
@@ -25,9 +25,9 @@ const WARM_UP = 4;
 export function measureFinish(all: Scope, { count, redisUrl }: { count: number; redisUrl: string }): Promise<Finish> {
   return all.inner(async (scope) => {
     const gpu = await startGpu(scope);
-    const fleet = await startBenchFleet(scope, { redisUrl, workflowsDir: WORKFLOWS_DIR });
-    await fleet.startWorker('bench', [gpu.url]);
-    const jobs = jobClient(fleet.url);
+    const stack = await startProductionStack(scope, { redisUrl, workflowsDir: WORKFLOWS_DIR });
+    await stack.startWorker('bench', [gpu.url]);
+    const jobs = jobClient(stack.url);
     let side = FIRST_SIDE;
     let bytes = 0;
     for (let n = 0; n < WARM_UP; n++) {

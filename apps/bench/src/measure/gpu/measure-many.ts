@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { startSimulator } from '@comfy-fleet/testing';
-import type { Gpu } from '../../lib/gpu.js';
 import { cpuShare, watchProcess } from '../../lib/process-usage.js';
+import { startProductionStack } from '../../lib/production-stack.js';
 import type { Scope } from '../../lib/scope.js';
-import { startBenchFleet } from '../../lib/stack.js';
+import type { Gpu } from '../../lib/simulated-gpu.js';
 import { directFeed } from './direct-feed.js';
 import { measureBacklog } from './measure-backlog.js';
 import { serviceFeed } from './service-feed.js';
@@ -38,10 +38,10 @@ export function measureMany(
     const urls = gpus.map(({ url }) => url);
     const count = each * number;
     const direct = usageOf(await measureBacklog({ gpus, feed: await directFeed(scope, urls), promptMs, count }));
-    const fleet = await startBenchFleet(scope, { redisUrl, workflowsDir });
-    const { pid } = await fleet.startWorker('bench', urls);
+    const stack = await startProductionStack(scope, { redisUrl, workflowsDir });
+    const { pid } = await stack.startWorker('bench', urls);
     const samples = watchProcess(scope, pid);
-    const executions = await measureBacklog({ gpus, feed: serviceFeed(fleet.url, number), promptMs, count });
+    const executions = await measureBacklog({ gpus, feed: serviceFeed(stack.url, number), promptMs, count });
     const from = Math.min(...executions.map(({ startedAt }) => startedAt));
     const to = Math.max(...executions.map(({ endedAt }) => endedAt));
     return {

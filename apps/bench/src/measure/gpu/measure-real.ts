@@ -1,12 +1,12 @@
 import { jobClient } from '@comfy-fleet/testing';
+import { emptyImageWorkflows, smallJob } from '../../lib/empty-image.js';
+import { startProductionStack } from '../../lib/production-stack.js';
 import type { Scope } from '../../lib/scope.js';
-import { startBenchFleet } from '../../lib/stack.js';
-import { emptyImageWorkflows } from '../../lib/workflow.js';
 import { directFeed } from './direct-feed.js';
 import type { Feed } from './feed.js';
 import { executionsTagged, readHistory } from './history.js';
 import { pollClient } from './poll-client.js';
-import { serviceFeed, smallJob } from './service-feed.js';
+import { serviceFeed } from './service-feed.js';
 import { type Usage, usageOf } from './usage.js';
 
 export interface Real {
@@ -33,10 +33,10 @@ const WARM_UP = 50;
  */
 export function measureReal(all: Scope, { url, count, polled, finishes, redisUrl }: RealOptions): Promise<Real> {
   return all.inner(async (scope) => {
-    const fleet = await startBenchFleet(scope, { redisUrl, workflowsDir: await emptyImageWorkflows(scope) });
-    await fleet.startWorker('bench', [url]);
+    const stack = await startProductionStack(scope, { redisUrl, workflowsDir: await emptyImageWorkflows(scope) });
+    await stack.startWorker('bench', [url]);
     const direct = await directFeed(scope, [url]);
-    const service = serviceFeed(fleet.url, 1);
+    const service = serviceFeed(stack.url, 1);
     const measure = async (feed: Feed, prompts: number) => {
       const tag = await feed.submit(prompts);
       await feed.done();
@@ -48,13 +48,13 @@ export function measureReal(all: Scope, { url, count, polled, finishes, redisUrl
       direct: await measure(direct, count),
       service: await measure(service, count),
       poll: usageOf(executionsTagged(await readHistory(url), polling)),
-      finishMs: await finishing(fleet.url, url, finishes),
+      finishMs: await finishing(stack.url, url, finishes),
     };
   });
 }
 
-async function finishing(fleetUrl: string, url: string, count: number): Promise<number[]> {
-  const jobs = jobClient(fleetUrl);
+async function finishing(apiUrl: string, url: string, count: number): Promise<number[]> {
+  const jobs = jobClient(apiUrl);
   const ms: number[] = [];
   for (let n = 0; n < count; n++) {
     const body = smallJob(`finish ${Date.now()} ${n}`, n);

@@ -1,12 +1,13 @@
-import { type Gpu, startGpu } from '../../lib/gpu.js';
+import { startProductionStack } from '../../lib/production-stack.js';
 import type { Scope } from '../../lib/scope.js';
-import { startBenchFleet } from '../../lib/stack.js';
+import { type Gpu, startGpu } from '../../lib/simulated-gpu.js';
+import { median } from '../../lib/statistics.js';
 import { directFeed } from './direct-feed.js';
 import { executionsIn } from './executions.js';
 import { measureBacklog } from './measure-backlog.js';
 import { pollClient } from './poll-client.js';
 import { serviceFeed } from './service-feed.js';
-import { percentile, type Usage, usageOf } from './usage.js';
+import { type Usage, usageOf } from './usage.js';
 
 /** The time of a prompt, how many of them each GPU gets, and how often that is measured. */
 export interface Load {
@@ -44,10 +45,10 @@ export function measureThroughput(all: Scope, options: ThroughputOptions): Promi
   return all.inner(async (scope) => {
     const gpus = await Promise.all(Array.from({ length: options.gpus }, () => startGpu(scope)));
     const urls = gpus.map(({ url }) => url);
-    const fleet = await startBenchFleet(scope, { redisUrl, workflowsDir });
-    await fleet.startWorker('bench', urls);
+    const stack = await startProductionStack(scope, { redisUrl, workflowsDir });
+    await stack.startWorker('bench', urls);
     const direct = await directFeed(scope, urls);
-    const service = serviceFeed(fleet.url, gpus.length);
+    const service = serviceFeed(stack.url, gpus.length);
     const measure = async (feed: typeof direct, { promptMs, each }: Load) =>
       usageOf(await measureBacklog({ gpus, feed, promptMs, count: each * gpus.length }));
     const warmUp = { promptMs: 0, each: Math.ceil(WARM_UP_PROMPTS / gpus.length), rounds: 1 };
@@ -77,11 +78,8 @@ export function measureThroughput(all: Scope, options: ThroughputOptions): Promi
 
 /** The one with the median throughput, so that a moment's disturbance does not count. */
 function typical(rounds: readonly Usage[]): Usage {
-  const median = percentile(
-    rounds.map(({ promptsPerSecond }) => promptsPerSecond),
-    50,
-  );
-  return rounds.find(({ promptsPerSecond }) => promptsPerSecond === median) as Usage;
+  const middle = median(rounds.map(({ promptsPerSecond }) => promptsPerSecond));
+  return rounds.find(({ promptsPerSecond }) => promptsPerSecond === middle) as Usage;
 }
 
 async function poll(scope: Scope, gpu: Gpu, count: number): Promise<Usage> {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import { emptyImageGraph } from '../../lib/empty-image.js';
 import type { Scope } from '../../lib/scope.js';
-import { emptyImageGraph } from '../../lib/workflow.js';
 import { connectDirectly } from './direct-feed.js';
 
 const EVERY_MS = 1000;

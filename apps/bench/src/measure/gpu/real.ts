@@ -1,13 +1,12 @@
 import type { Scope } from '../../lib/scope.js';
 import type { Goal } from '../goals.js';
+import type { MeasureOptions } from '../measurement.js';
 import { measureReal } from './measure-real.js';
 import { realGoals, realTable } from './report.js';
 
-export interface RealBench {
+export interface RealBench extends MeasureOptions {
   readonly url: string;
-  readonly quick: boolean;
   readonly redisUrl: string;
-  readonly print: (text: string) => void;
 }
 
 const FULL = { count: 500, polled: 5, finishes: 30 };

@@ -1,10 +1,11 @@
+import { median, percentile } from '../../lib/statistics.js';
 import { table } from '../../lib/table.js';
 import type { Goal } from '../goals.js';
 import type { Finish } from './measure-finish.js';
 import type { Many } from './measure-many.js';
 import type { Real } from './measure-real.js';
 import type { Throughput } from './measure-throughput.js';
-import { percentile, type Usage } from './usage.js';
+import type { Usage } from './usage.js';
 
 const MIB = 1024 ** 2;
 
@@ -112,7 +113,7 @@ export function throughputGoals(rows: readonly Throughput[]): Goal[] {
 }
 
 export function finishGoals({ ms }: Finish): Goal[] {
-  const value = percentile(ms, 50);
+  const value = median(ms);
   return [{ what: "from ComfyUI's end to succeeded, p50", value, unit: 'ms', bound: 'at most', limit: 30 }];
 }
 
@@ -154,7 +155,7 @@ export function realGoals({ direct, service, finishMs }: Real): Goal[] {
     { what: 'added to a prompt', value: added, unit: 'ms', bound: 'at most', limit: 3 },
     {
       what: 'from its end to succeeded, p50',
-      value: percentile(finishMs, 50),
+      value: median(finishMs),
       unit: 'ms',
       bound: 'at most',
       limit: 30,

@@ -1,15 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { jobClient } from '@comfy-fleet/testing';
+import { smallJob } from '../../lib/empty-image.js';
 import { inParallel } from '../../lib/in-parallel.js';
-import { SMALL } from '../../lib/workflow.js';
 import type { Feed } from './feed.js';
 
 const AT_ONCE = 8;
-
-/** The body of a request for a 64×64 picture; `colour` from 0 to 2^24−1 sets it apart from the one before. */
-export function smallJob(prompt: string, colour: number) {
-  return { prompt, lod: 'sketch', width: SMALL, height: SMALL, seed: colour };
-}
 
 /** Through `POST /generate`, as callers do. */
 export function serviceFeed(url: string, gpus: number): Feed {

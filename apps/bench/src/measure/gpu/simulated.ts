@@ -1,6 +1,7 @@
+import { emptyImageWorkflows } from '../../lib/empty-image.js';
 import type { Scope } from '../../lib/scope.js';
-import { emptyImageWorkflows } from '../../lib/workflow.js';
 import type { Goal } from '../goals.js';
+import type { MeasureOptions } from '../measurement.js';
 import { measureFinish } from './measure-finish.js';
 import { measureMany } from './measure-many.js';
 import { measureThroughput } from './measure-throughput.js';
@@ -14,10 +15,8 @@ import {
   throughputTable,
 } from './report.js';
 
-export interface SimulatedBench {
-  readonly quick: boolean;
+export interface SimulatedBench extends MeasureOptions {
   readonly redisUrl: string;
-  readonly print: (text: string) => void;
 }
 
 /** How much of everything: about four minutes, or one. */

@@ -1,3 +1,4 @@
+import { median } from '../../lib/statistics.js';
 import type { Execution } from './executions.js';
 
 /** How well a number of GPUs were used. */
@@ -27,7 +28,7 @@ export function usageOf(executions: readonly Execution[]): Usage {
     spanMs,
     promptsPerSecond: (executions.length * 1000) / spanMs,
     busy: executingMs / (spanMs * gpus),
-    medianGapMs: gaps.length === 0 ? 0 : percentile(gaps, 50),
+    medianGapMs: gaps.length === 0 ? 0 : median(gaps),
     longestGapMs: Math.max(0, ...gaps),
   };
 }
@@ -42,12 +43,4 @@ export function gapsIn(executions: readonly Execution[]): number[] {
       lastEnd.set(gpu, endedAt);
       return before === undefined ? [] : [startedAt - before];
     });
-}
-
-/** The smallest value that at least `share` per cent of the values do not exceed (nearest rank). Throws when there is none. */
-export function percentile(values: readonly number[], share: number): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const value = sorted[Math.max(0, Math.ceil((share / 100) * sorted.length) - 1)];
-  if (value === undefined) throw new Error('a percentile of nothing');
-  return value;
 }

@@ -1,9 +1,9 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { until } from '@comfy-fleet/testing';
+import { startInstalled } from '../../lib/installed.js';
 import { inRepository } from '../../lib/repository.js';
 import { nginxConf } from './nginx-config.js';
-import { startInstalled } from './program.js';
 
 const SITE = inRepository('infra/nginx/comfy-fleet.conf');
 

@@ -1,7 +1,7 @@
 import type { FleetStatus } from '@comfy-fleet/contracts';
 import { until } from '@comfy-fleet/testing';
 import { ask } from '../../lib/http.js';
-import type { Stack } from './stack.js';
+import type { BalancedStack } from './stack.js';
 
 type Instance = FleetStatus['workers'][number]['instances'][number];
 
@@ -17,7 +17,7 @@ export interface Operator {
   resume(name: string): Promise<void>;
 }
 
-export function operatorOf({ apiUrl, operator: { key } }: Pick<Stack, 'apiUrl' | 'operator'>): Operator {
+export function operatorOf({ apiUrl, operatorKey: key }: Pick<BalancedStack, 'apiUrl' | 'operatorKey'>): Operator {
   const asked = async (method: string, path: string) => {
     const { status, body } = await ask(`${apiUrl}${path}`, { method, key });
     if (status !== 200) throw new Error(`${method} ${path} answers ${status}: ${JSON.stringify(body)}`);

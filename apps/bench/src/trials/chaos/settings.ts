@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { namesOf } from '../stack/names.js';
 
 /** What the run sets in the services, short enough that a death is over within seconds. Printed with the table. */
 export const CHAOS = {
@@ -28,42 +29,29 @@ export const CHAOS = {
   timestampSlackMs: 5000,
   /** How long after the receiver's answer a dispatcher has written down what came of a try, likewise. */
   recordSlackMs: 1000,
-  /** How long the fleet gets to come to rest: for what hangs, and for each job, since restarts eat the machine's time. */
+  /** How long the stack gets to come to rest: for what hangs, and for each job, since restarts eat the machine's time. */
   restMs: 120_000,
   restMsPerJob: 300,
 } as const;
 
 export type ChaosSettings = { readonly [K in keyof typeof CHAOS]: number };
 
+export const NAMES = namesOf({ ...CHAOS, apis: 1 });
+
 export interface Locations {
-  readonly redisUrl: string;
-  readonly framesDir: string;
   readonly workflowsDir: string;
-  readonly keysFile: string;
   /** Where workers write which instances are to be restarted. */
   readonly restartsFile: string;
 }
 
-/** The environment that api, workers and dispatchers share. */
-export function serviceEnvironment({
-  redisUrl,
-  framesDir,
-  workflowsDir,
-  keysFile,
-  restartsFile,
-}: Locations): Record<string, string> {
+/** What api, workers and dispatchers have in common besides what each stack of a trial has. */
+export function quickTimes({ workflowsDir, restartsFile }: Locations): Record<string, string> {
   return {
-    REDIS_URL: redisUrl,
-    FRAMES_DIR: framesDir,
     WORKFLOWS_DIR: workflowsDir,
-    API_KEYS_FILE: keysFile,
-    WEBHOOK_ALLOW: '127.0.0.1',
     WEBHOOK_TIMEOUT_MS: `${CHAOS.webhookTimeoutMs}`,
     WEBHOOK_RETRY_SECONDS: Array(CHAOS.webhookRetries)
       .fill(CHAOS.webhookRetryMs / 1000)
       .join(','),
-    // The machine's disk is not what is tried here.
-    MIN_FREE_BYTES: '0',
     HOUSEKEEPING_SECONDS: '2',
     LOCK_MS: `${CHAOS.lockMs}`,
     STALLED_CHECK_MS: `${CHAOS.stalledCheckMs}`,
@@ -78,7 +66,6 @@ export function serviceEnvironment({
     MAX_ATTEMPTS: `${CHAOS.maxAttempts}`,
     MAX_INSTANCE_DEATHS: `${CHAOS.maxInstanceDeaths}`,
     MAX_WORKER_DEATHS: `${CHAOS.maxWorkerDeaths}`,
-    LOG_LEVEL: 'debug',
   };
 }
 

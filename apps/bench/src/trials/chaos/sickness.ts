@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ask } from '../../lib/http.js';
-import type { Plan, PlannedSickness } from '../orders/plan.js';
-import type { Fleet } from '../stack/stack.js';
+import type { TrialStack } from '../stack/stack.js';
 import type { PlantedFault } from './disturb.js';
+import type { Plan, PlannedSickness } from './plan.js';
 
 /** What a simulator is told so that its GPU is sick in this way. */
 const FAULTS = {
@@ -24,19 +24,19 @@ const TRIES = 40;
 const LOOK_MS = 200;
 
 /** Makes GPUs sick as planned, and well again if they come right by themselves. Resolves when that is over. */
-export async function runSicknesses(fleet: Fleet, { sicknesses }: Plan): Promise<PlantedFault[]> {
-  const planted = await Promise.all(sicknesses.map((sickness) => fallSick(fleet, sickness)));
+export async function runSicknesses(stack: TrialStack, { sicknesses }: Plan): Promise<PlantedFault[]> {
+  const planted = await Promise.all(sicknesses.map((sickness) => fallSick(stack, sickness)));
   return planted.filter((fault) => fault !== undefined);
 }
 
 async function fallSick(
-  fleet: Fleet,
+  stack: TrialStack,
   { afterMs, simulator, kind, forMs }: PlannedSickness,
 ): Promise<PlantedFault | undefined> {
   await delay(afterMs);
-  const url = `${fleet.urlOf(simulator)}/simulator/faults`;
+  const url = `${stack.urlOf(simulator)}/simulator/faults`;
   for (let tries = 0; tries < TRIES; tries += 1) {
-    const { pid } = fleet.named(simulator);
+    const { pid } = stack.named(simulator);
     const { status, sentAt, body } = await ask(url, { method: 'POST', body: FAULTS[kind] });
     const thereBy = Date.now();
     if (status === 201) {
@@ -51,12 +51,12 @@ async function fallSick(
 }
 
 /** Restarts what the command asked for, until the signal aborts. */
-export async function runRestarts(fleet: Fleet, file: string, signal: AbortSignal): Promise<void> {
+export async function runRestarts(stack: TrialStack, file: string, signal: AbortSignal): Promise<void> {
   const underWay: Promise<void>[] = [];
   for (let done = 0; !signal.aborted; await delay(LOOK_MS)) {
     const asked = (await readFile(file, 'utf8').catch(() => '')).split('\n').slice(0, -1);
     for (const name of asked.slice(done)) {
-      const instance = fleet.named(name);
+      const instance = stack.named(name);
       if (!instance.isDown) underWay.push(instance.crash(0));
     }
     done = asked.length;

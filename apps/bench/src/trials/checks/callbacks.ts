@@ -1,5 +1,14 @@
 import { isTerminal, type Job } from '@comfy-fleet/contracts';
-import { callsByJob, isFinal, isGone, isTaken, isToBeTold, orderOf, statusOf } from '../evidence/calls-by-job.js';
+import {
+  callsByJob,
+  isFinal,
+  isGone,
+  isTaken,
+  isToBeTold,
+  jobIdOf,
+  orderOf,
+  statusOf,
+} from '../evidence/calls-by-job.js';
 import type { Call } from '../evidence/evidence.js';
 import { type Breach, type Check, count, tally } from './check.js';
 
@@ -43,6 +52,16 @@ export const callbacks: Check = (evidence) => {
     ],
     breaches,
   };
+};
+
+/** The least that holds of callbacks: each end was told at least once. */
+export const told: Check = ({ jobs, calls }) => {
+  const ids = new Set(calls.filter(isTaken).map(jobIdOf));
+  const untold = [...jobs.values()].filter((job) => job !== undefined && isTerminal(job.status) && !ids.has(job.id));
+  const breaches = untold.flatMap((job) =>
+    job === undefined ? [] : [{ what: `the end of ${job.id} was not told`, jobId: job.id }],
+  );
+  return { rows: [], breaches };
 };
 
 function faultOf(call: Call, job: Job | undefined): string | undefined {

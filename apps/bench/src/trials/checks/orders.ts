@@ -1,5 +1,5 @@
 import type { Evidence } from '../evidence/evidence.js';
-import type { PlannedJob } from '../orders/plan.js';
+import type { PlannedJob } from '../orders/plan-orders.js';
 import type { Post } from '../people/load.js';
 import { type Breach, type Check, count } from './check.js';
 

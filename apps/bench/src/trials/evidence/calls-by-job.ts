@@ -1,5 +1,5 @@
 import type { Job } from '@comfy-fleet/contracts';
-import type { PlannedJob } from '../orders/plan.js';
+import type { PlannedJob } from '../orders/plan-orders.js';
 import type { Call, Evidence } from './evidence.js';
 
 const GONE = 410;

@@ -1,8 +1,8 @@
 import type { Job, WebhookDelivery } from '@comfy-fleet/contracts';
 import type { PlantedFault } from '../chaos/disturb.js';
 import type { ChaosSettings } from '../chaos/settings.js';
-import type { PlannedJob } from '../orders/plan.js';
 import type { ReceiverAnswer } from '../orders/plan-callback.js';
+import type { PlannedJob } from '../orders/plan-orders.js';
 import type { Cancel, Post } from '../people/load.js';
 import type { Outage } from '../stack/trial-process.js';
 import type { JobHistory } from './histories.js';

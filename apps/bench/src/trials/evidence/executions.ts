@@ -1,3 +1,4 @@
+import { tally } from '../checks/check.js';
 import type { Evidence, Execution } from './evidence.js';
 
 /** The executions of each job that was executed, in the order of their starts. */
@@ -12,6 +13,14 @@ export function executionsByJob({ histories, executions }: Evidence): ReadonlyMa
     byJob.set(jobId, list);
   }
   return byJob;
+}
+
+/** How many jobs were rendered how often: `once 120, 2 times 3`. */
+export function renderingsPerJob(evidence: Evidence): string {
+  const times = [...executionsByJob(evidence).values()].map(({ length }) =>
+    length === 1 ? 'once' : `${length} times`,
+  );
+  return tally(times);
 }
 
 /** Whether its simulator was killed after it began and before `until`: what had ended may not have been fetched yet. */

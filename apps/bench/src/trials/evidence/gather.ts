@@ -4,10 +4,10 @@ import type { Job, WebhookDelivery } from '@comfy-fleet/contracts';
 import { readJournal } from '@comfy-fleet/testing';
 import type { PlantedFault } from '../chaos/disturb.js';
 import type { ChaosSettings } from '../chaos/settings.js';
-import type { PlannedJob } from '../orders/plan.js';
+import type { PlannedJob } from '../orders/plan-orders.js';
 import type { Load } from '../people/load.js';
 import type { Receiver } from '../people/receiver.js';
-import type { Fleet } from '../stack/stack.js';
+import type { TrialStack } from '../stack/stack.js';
 import { download } from './downloads.js';
 import type { Download, Evidence } from './evidence.js';
 import { executionsOf } from './journals.js';
@@ -22,18 +22,18 @@ export interface Seen {
 }
 
 /** Looks at everything that the run has left, from outside. */
-export async function gather(fleet: Fleet, { settings, orders, load, faults, receiver }: Seen): Promise<Evidence> {
-  const { histories, leftInOutbox } = await readRedis(fleet);
+export async function gather(stack: TrialStack, { settings, orders, load, faults, receiver }: Seen): Promise<Evidence> {
+  const { histories, leftInOutbox } = await readRedis(stack);
   const jobs = new Map<string, Job | undefined>();
   const deliveries = new Map<string, WebhookDelivery | undefined>();
   for (const [id, key] of allJobs(load, histories, orders)) {
-    jobs.set(id, await jobOf(fleet, id, key));
-    deliveries.set(id, await deliveryOf(fleet, id, key));
+    jobs.set(id, await jobOf(stack, id, key));
+    deliveries.set(id, await deliveryOf(stack, id, key));
   }
   const downloads: Download[] = [];
   for (const job of jobs.values()) {
     for (const { image_url } of job?.images ?? [])
-      downloads.push(await download(fleet.apiUrl, job?.id ?? '', image_url));
+      downloads.push(await download(stack.apiUrl, job?.id ?? '', image_url));
   }
   return {
     settings,
@@ -44,13 +44,13 @@ export async function gather(fleet: Fleet, { settings, orders, load, faults, rec
     calls: [...receiver.calls],
     deliveries,
     leftInOutbox,
-    executions: fleet.simulators.flatMap((name) => executionsOf(name, readJournal(fleet.journalOf(name)))),
+    executions: stack.simulators.flatMap((name) => executionsOf(name, readJournal(stack.journalOf(name)))),
     downloads,
-    frameFiles: await filesUnder(fleet.framesDir),
-    leftInQueues: await queues(fleet),
-    outages: fleet.all.flatMap(({ outages }) => outages).sort((a, b) => a.killedAt - b.killedAt),
+    frameFiles: await filesUnder(stack.framesDir),
+    leftInQueues: await queues(stack),
+    outages: stack.all.flatMap(({ outages }) => outages).sort((a, b) => a.killedAt - b.killedAt),
     faults,
-    processes: fleet.all.map(({ name, troubles, log }) => ({ name, troubles: [...troubles], log })),
+    processes: stack.all.map(({ name, troubles, log }) => ({ name, troubles: [...troubles], log })),
     gatheredAt: Date.now(),
   };
 }

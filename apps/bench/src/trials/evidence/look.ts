@@ -1,17 +1,16 @@
 import type { Job, WebhookDelivery } from '@comfy-fleet/contracts';
 import { ask } from '../../lib/http.js';
-import type { PlannedJob } from '../orders/plan.js';
+import type { PlannedJob } from '../orders/plan-orders.js';
 import type { Load } from '../people/load.js';
-import type { Fleet } from '../stack/stack.js';
-import { readCommands } from './aof.js';
+import type { TrialStack } from '../stack/stack.js';
+import { outboxLength, readCommands } from './aof.js';
 import { type JobHistory, jobHistories } from './histories.js';
-import { outboxLength } from './outbox.js';
 
 const PREFIX = '{comfy-fleet}';
 
 /** What Redis' file says of every job, and how many callbacks are in the outbox. */
-export async function readRedis({ redisDir }: Fleet): Promise<{ histories: JobHistory[]; leftInOutbox: number }> {
-  const commands = await readCommands(redisDir);
+export async function readRedis({ redis }: TrialStack): Promise<{ histories: JobHistory[]; leftInOutbox: number }> {
+  const commands = await readCommands(redis.dir);
   return { histories: jobHistories(commands, PREFIX), leftInOutbox: outboxLength(commands, PREFIX) };
 }
 
@@ -28,14 +27,14 @@ export function allJobs(
 }
 
 /** The job as the api shows it; undefined when it does not. */
-export async function jobOf({ apiUrl }: Fleet, id: string, key: string | undefined): Promise<Job | undefined> {
+export async function jobOf({ apiUrl }: TrialStack, id: string, key: string | undefined): Promise<Job | undefined> {
   const { status, body } = await ask(`${apiUrl}/jobs/${id}`, { method: 'GET', key });
   return status === 200 ? (body as Job) : undefined;
 }
 
 /** Likewise how its webhook stands. */
 export async function deliveryOf(
-  { apiUrl }: Fleet,
+  { apiUrl }: TrialStack,
   id: string,
   key: string | undefined,
 ): Promise<WebhookDelivery | undefined> {
@@ -44,10 +43,10 @@ export async function deliveryOf(
 }
 
 /** How many prompts each simulator has, running or waiting. */
-export async function queues(fleet: Fleet): Promise<Map<string, number>> {
+export async function queues(stack: TrialStack): Promise<Map<string, number>> {
   const lengths = new Map<string, number>();
-  for (const name of fleet.simulators) {
-    const { body } = await ask(`${fleet.urlOf(name)}/queue`, { method: 'GET' });
+  for (const name of stack.simulators) {
+    const { body } = await ask(`${stack.urlOf(name)}/queue`, { method: 'GET' });
     const queue = body as { queue_running?: unknown[]; queue_pending?: unknown[] } | undefined;
     lengths.set(name, (queue?.queue_running?.length ?? 0) + (queue?.queue_pending?.length ?? 0));
   }

@@ -1,17 +1,18 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { table } from '../../lib/table.js';
 import { JUDGED } from '../behind-nginx/settings.js';
-import { startStack } from '../behind-nginx/stack.js';
+import { startBalancedStack } from '../behind-nginx/stack.js';
 import { tally } from '../checks/check.js';
-import { judge, renderingsPerJob, SURVIVING } from '../checks/judge.js';
+import { judge } from '../checks/judge.js';
+import { SURVIVING } from '../checks/promises.js';
 import type { Evidence } from '../evidence/evidence.js';
-import { executionsByJob } from '../evidence/executions.js';
+import { executionsByJob, renderingsPerJob } from '../evidence/executions.js';
 import { gather } from '../evidence/gather.js';
 import { keep } from '../evidence/keep.js';
 import { untilRest } from '../evidence/rest.js';
 import { makePictures } from '../orders/pictures.js';
 import { TAKEN } from '../orders/plain-orders.js';
-import { makePlan, type PlannedJob } from '../orders/plan.js';
+import { type PlannedJob, planOrders } from '../orders/plan-orders.js';
 import { type Load, runLoad } from '../people/load.js';
 import { startReceiver } from '../people/receiver.js';
 import { longestGap, Visits } from '../people/visits.js';
@@ -33,12 +34,12 @@ interface Moments {
 
 /** Kills Redis' primary in the middle of a run, with two replicas and three Sentinels, and a 202 that waits for one replica. */
 export async function runFailover({ seed, dir, scope, say, jobs }: FailoverOptions): Promise<PhaseReport> {
-  const plan = makePlan(seed, jobs);
+  const plan = planOrders(seed, jobs);
   const orders = plan.jobs.map(onceOnly);
   const receiver = await startReceiver(orders, () => {});
   scope.onClose(() => receiver.close());
   const redis = await startRedundantRedis(scope);
-  const stack = await startStack(scope, { dir, redis, callers: plan.callers });
+  const stack = await startBalancedStack(scope, { dir, redis, callers: plan.callers });
   const pictures = await makePictures(seed);
   const lookers = new Visits(stack.apiUrl);
   const over = new AbortController();
@@ -51,15 +52,16 @@ export async function runFailover({ seed, dir, scope, say, jobs }: FailoverOptio
   await looking;
   const gap = longestGap(lookers.list, moments.killedAt - LIST_MS, Date.now());
   await redis.look();
-  await untilRest(stack, load, orders);
+  const seen = { settings: JUDGED, orders, load };
+  await untilRest(stack, seen);
   await redis.look();
-  const gathered = await gather(stack, { settings: JUDGED, orders, load, faults: [], receiver });
+  const gathered = await gather(stack, { ...seen, faults: [], receiver });
   const { killedAt, promotedAt } = moments;
   const outage = { process: 'redis', pid: 0, killedAt, upAt: promotedAt };
   const evidence = { ...gathered, outages: [...gathered.outages, outage] };
-  const { broken } = judge(SURVIVING, evidence);
-  if (broken.length > 0) await keep(dir, stack.redisDir, evidence);
-  return { tables: [outcomes({ evidence, load, moments, gap, failovers: redis.failovers })], broken };
+  const { breaches } = judge(SURVIVING, evidence);
+  if (breaches.length > 0) await keep(dir, stack.redis.dir, evidence);
+  return { tables: [outcomes({ evidence, load, moments, gap, failovers: redis.failovers })], breaches };
 
   async function failOver(): Promise<Moments> {
     await delay(plan.jobs.reduce((sum, { afterMs }) => sum + afterMs, 0) / 2);

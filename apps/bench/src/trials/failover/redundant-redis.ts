@@ -1,12 +1,11 @@
 import { startRedisSentinels, until } from '@comfy-fleet/testing';
 import type { Scope } from '../../lib/scope.js';
-import { WHOLE_FILE } from '../behind-nginx/settings.js';
-import type { RunRedis } from '../behind-nginx/stack.js';
+import { type TrialRedis, WHOLE_FILE } from '../stack/stack.js';
 
 const REPLICAS = 2;
 
 /** A primary, its replicas and the Sentinels that watch them. */
-export interface RedundantRedis extends RunRedis {
+export interface RedundantRedis extends TrialRedis {
   /** SIGKILL. Resolves when it is dead. */
   killPrimary(): Promise<void>;
   /** Resolves when the Sentinels name another, to the time at which they were seen to. */

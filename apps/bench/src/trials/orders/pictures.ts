@@ -1,6 +1,6 @@
 import sharp from 'sharp';
 import { createRandom } from '../../lib/random.js';
-import { PICTURES } from './plan.js';
+import { PICTURES } from './plan-orders.js';
 
 /** Pictures for img2img, as base64 of PNG: bands of colours that the seed draws. */
 export async function makePictures(seed: number): Promise<string[]> {

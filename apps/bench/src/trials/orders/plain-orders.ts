@@ -1,5 +1,5 @@
 import { createRandom } from '../../lib/random.js';
-import { makePlan, type Plan, type PlannedJob } from './plan.js';
+import { type PlannedJob, type PlannedOrders, planOrders } from './plan-orders.js';
 
 /** How somebody who ordered a picture hears of it. */
 export type Following = 'listen' | 'poll' | 'wait';
@@ -27,8 +27,8 @@ export function plainOrders(
   seed: number,
   count: number,
   everyMs: number,
-): { orders: Order[]; callers: Plan['callers'] } {
-  const { jobs, callers } = makePlan(seed, count);
+): { orders: Order[]; callers: PlannedOrders['callers'] } {
+  const { jobs, callers } = planOrders(seed, count);
   const random = createRandom(seed, 7);
   const orders = jobs.map((job) => ({
     ...job,
@@ -52,7 +52,7 @@ export function busyOrders(
   seed: number,
   count: number,
   everyMs: number,
-): { orders: Order[]; callers: Plan['callers'] } {
+): { orders: Order[]; callers: PlannedOrders['callers'] } {
   const { orders, callers } = plainOrders(seed, 2 * count, everyMs);
   const random = createRandom(seed, 8);
   const busy = orders.map((order, n) => ({

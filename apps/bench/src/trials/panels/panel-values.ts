@@ -1,12 +1,12 @@
 import { table } from '../../lib/table.js';
-import { apiNames, dispatcherNames, simulatorNames, workerNames } from '../behind-nginx/settings.js';
+import { NAMES } from '../behind-nginx/settings.js';
 import type { Panel } from './dashboard.js';
 import type { Series } from './prometheus.js';
 
 /** Values between which a panel's last one must be in this run, besides what its unit allows. */
 const EXPECTED: Readonly<Record<string, readonly [number, number]>> = {
-  'Instances up': [simulatorNames.length, simulatorNames.length],
-  Workers: [workerNames.length, workerNames.length],
+  'Instances up': [NAMES.simulators.length, NAMES.simulators.length],
+  Workers: [NAMES.workers.length, NAMES.workers.length],
   'GPUs busy': [0.01, 1.05],
   // Over five minutes, of which there was less than one.
   'Prompts a minute': [1, 1200],
@@ -32,11 +32,11 @@ const RISING = [
 
 /** How many series there have to be at least: one for each process or instance. */
 const SERIES: Readonly<Record<string, number>> = {
-  Instances: simulatorNames.length,
-  'Busy, by instance': simulatorNames.length,
-  'Processors used': apiNames.length + workerNames.length + dispatcherNames.length,
-  'Memory of the processes': apiNames.length + workerNames.length + dispatcherNames.length,
-  Versions: apiNames.length + workerNames.length + dispatcherNames.length,
+  Instances: NAMES.simulators.length,
+  'Busy, by instance': NAMES.simulators.length,
+  'Processors used': NAMES.apis.length + NAMES.workers.length + NAMES.dispatchers.length,
+  'Memory of the processes': NAMES.apis.length + NAMES.workers.length + NAMES.dispatchers.length,
+  Versions: NAMES.apis.length + NAMES.workers.length + NAMES.dispatchers.length,
 };
 
 /** What the values of a unit can be at all in a run of a minute or two. */

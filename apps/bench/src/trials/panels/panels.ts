@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { startRedisServer } from '@comfy-fleet/testing';
-import { startStack } from '../behind-nginx/stack.js';
+import { freePort, startRedisServer } from '@comfy-fleet/testing';
+import { startBalancedStack } from '../behind-nginx/stack.js';
 import type { Caller } from '../orders/callers.js';
 import { makePictures } from '../orders/pictures.js';
 import { busyOrders } from '../orders/plain-orders.js';
@@ -29,8 +29,12 @@ export async function runPanels({ seed, dir, scope, say, seconds, jobs }: Panels
   scope.onClose(() => receiver.close());
   const redis = await startRedisServer({ args: MAXMEMORY });
   scope.onClose(() => redis.close());
-  const stack = await startStack(scope, { dir, redis: { env: { REDIS_URL: redis.url }, dir: redis.dir }, callers });
-  const prometheus = await startPrometheus({ dir, port: stack.freePort, targets: stack.metrics });
+  const stack = await startBalancedStack(scope, {
+    dir,
+    redis: { env: { REDIS_URL: redis.url }, dir: redis.dir },
+    callers,
+  });
+  const prometheus = await startPrometheus({ dir, port: await freePort(), targets: stack.metrics });
   scope.onClose(() => prometheus.close());
   const startedAt = Date.now();
   say(`${seconds} s of load`);
@@ -43,8 +47,8 @@ export async function runPanels({ seed, dir, scope, say, seconds, jobs }: Panels
     panels.push({ ...panel, ...judgePanel(panel, series) });
   }
   await crowd.leave();
-  const broken = panels.flatMap(({ title, expr, faults }) =>
+  const breaches = panels.flatMap(({ title, expr, faults }) =>
     faults.map((fault) => ({ check: 'panels', what: `"${title}" ${fault}`, story: [expr] })),
   );
-  return { tables: [panelTable(panels)], broken };
+  return { tables: [panelTable(panels)], breaches };
 }

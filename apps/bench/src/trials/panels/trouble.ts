@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ask } from '../../lib/http.js';
 import { operatorOf } from '../behind-nginx/operator.js';
-import { simulatorNames } from '../behind-nginx/settings.js';
-import type { Stack } from '../behind-nginx/stack.js';
+import { NAMES } from '../behind-nginx/settings.js';
+import type { BalancedStack } from '../behind-nginx/stack.js';
 import type { Caller } from '../orders/callers.js';
 
 /** What simulators are made to do, one after the other, and how often: a counter that was not there before does not rise. */
@@ -17,12 +17,12 @@ const DOWN_MS = 4000;
  * executions that fail, submissions that are cut off, an instance that dies, another that is drained. It ends when all is
  * as it was.
  */
-export async function trouble(stack: Stack, { key }: Caller): Promise<void> {
+export async function trouble(stack: BalancedStack, { key }: Caller): Promise<void> {
   const operator = operatorOf(stack);
-  const [dying = '', drained = ''] = simulatorNames;
+  const [dying = '', drained = ''] = NAMES.simulators;
   const post = (path: string, body: object) => ask(`${stack.apiUrl}${path}`, { method: 'POST', key, body });
   for (const [n, kind] of Array(ROUNDS).fill(FAULTS).flat().entries()) {
-    await ask(`${stack.urlOf(simulatorNames[n % FAULTS.length] ?? dying)}/simulator/faults`, {
+    await ask(`${stack.urlOf(NAMES.simulators[n % FAULTS.length] ?? dying)}/simulator/faults`, {
       method: 'POST',
       body: { kind, times: 1 },
     });

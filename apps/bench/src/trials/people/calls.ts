@@ -2,8 +2,8 @@ import type { Job } from '@comfy-fleet/contracts';
 import type { ReceivedWebhook } from '@comfy-fleet/testing';
 import { Webhook } from 'standardwebhooks';
 import type { Call } from '../evidence/evidence.js';
-import type { PlannedJob } from '../orders/plan.js';
 import type { ReceiverAnswer } from '../orders/plan-callback.js';
+import type { PlannedJob } from '../orders/plan-orders.js';
 
 interface Message {
   readonly type?: string;

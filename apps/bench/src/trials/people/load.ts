@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Job } from '@comfy-fleet/contracts';
 import { type Answer, ask } from '../../lib/http.js';
-import type { PlannedJob } from '../orders/plan.js';
+import type { PlannedJob } from '../orders/plan-orders.js';
 
 /** One POST of a job; a planned job is posted until one of its posts is answered 202. */
 export interface Post extends Answer {

@@ -1,7 +1,7 @@
 import { type ReceivedWebhook, type SinkAnswer, startWebhookSink } from '@comfy-fleet/testing';
 import type { Call } from '../evidence/evidence.js';
-import type { PlannedJob } from '../orders/plan.js';
 import type { ReceiverAnswer } from '../orders/plan-callback.js';
+import type { PlannedJob } from '../orders/plan-orders.js';
 import { readCall } from './calls.js';
 
 /** Where the webhooks of all jobs go. It answers as each job's plan says and remembers every call. */

@@ -1,9 +1,9 @@
+import { percentile } from '../../lib/statistics.js';
 import { table } from '../../lib/table.js';
-import { percentile } from '../../measure/gpu/usage.js';
 import type { Access } from '../behind-nginx/nginx.js';
 import { tally } from '../checks/check.js';
-import { renderingsPerJob } from '../checks/judge.js';
 import type { Evidence } from '../evidence/evidence.js';
+import { renderingsPerJob } from '../evidence/executions.js';
 import type { Crowd } from '../people/crowd.js';
 import { longestGap, type Visit } from '../people/visits.js';
 import type { TakenStep } from './steps.js';

@@ -1,9 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { startRedisServer } from '@comfy-fleet/testing';
-import { JUDGED, WHOLE_FILE } from '../behind-nginx/settings.js';
-import { startStack } from '../behind-nginx/stack.js';
+import { JUDGED } from '../behind-nginx/settings.js';
+import { startBalancedStack } from '../behind-nginx/stack.js';
 import type { Check } from '../checks/check.js';
-import { ALWAYS, judge } from '../checks/judge.js';
+import { type JudgedBreach, judge } from '../checks/judge.js';
+import { ALWAYS } from '../checks/promises.js';
 import { gather } from '../evidence/gather.js';
 import { keep } from '../evidence/keep.js';
 import { untilRest } from '../evidence/rest.js';
@@ -11,7 +12,8 @@ import { makePictures } from '../orders/pictures.js';
 import { plainOrders } from '../orders/plain-orders.js';
 import { type Crowd, startCrowd } from '../people/crowd.js';
 import { startReceiver } from '../people/receiver.js';
-import type { Broken, PhaseOptions, PhaseReport } from '../phase.js';
+import type { PhaseOptions, PhaseReport } from '../phase.js';
+import { WHOLE_FILE } from '../stack/stack.js';
 import { rollingReport } from './report.js';
 import { rollingSteps, type TakenStep } from './steps.js';
 
@@ -33,7 +35,11 @@ export async function runRolling(options: RollingOptions): Promise<PhaseReport> 
   scope.onClose(() => receiver.close());
   const redis = await startRedisServer({ args: WHOLE_FILE });
   scope.onClose(() => redis.close());
-  const stack = await startStack(scope, { dir, redis: { env: { REDIS_URL: redis.url }, dir: redis.dir }, callers });
+  const stack = await startBalancedStack(scope, {
+    dir,
+    redis: { env: { REDIS_URL: redis.url }, dir: redis.dir },
+    callers,
+  });
   const pictures = await makePictures(seed);
   const crowd = startCrowd({ apiUrl: stack.apiUrl, receiverUrl: receiver.url, pictures, orders, callers });
   const steps: TakenStep[] = [];
@@ -51,22 +57,23 @@ export async function runRolling(options: RollingOptions): Promise<PhaseReport> 
   await step('nothing, in the end', () => delay(restMs));
   await crowd.leave();
   const load = { posts: [...crowd.posts], cancels: [] };
-  await untilRest(stack, load, crowd.orders);
-  const evidence = await gather(stack, { settings: JUDGED, orders: crowd.orders, load, faults: [], receiver });
-  const broken = [...judge({ ...ALWAYS, onceTold }, evidence).broken, ...failedRequests(crowd)];
-  if (broken.length > 0) await keep(dir, stack.redisDir, evidence);
-  return { tables: rollingReport({ crowd, steps, evidence, accesses: await stack.nginx.accesses() }), broken };
+  const seen = { settings: JUDGED, orders: crowd.orders, load };
+  await untilRest(stack, seen);
+  const evidence = await gather(stack, { ...seen, faults: [], receiver });
+  const breaches = [...judge({ ...ALWAYS, onceTold }, evidence).breaches, ...failedRequests(crowd)];
+  if (breaches.length > 0) await keep(dir, stack.redis.dir, evidence);
+  return { tables: rollingReport({ crowd, steps, evidence, accesses: await stack.nginx.accesses() }), breaches };
 }
 
-function failedRequests({ visits, posts, followed }: Crowd): Broken[] {
+function failedRequests({ visits, posts, followed }: Crowd): JudgedBreach[] {
   const check = 'requests';
   const failed = visits.flatMap(({ kind, sentAt, fault }) =>
-    fault === undefined ? [] : [{ check, what: `${kind} at ${new Date(sentAt).toISOString()}: ${fault}` }],
+    fault === undefined ? [] : [{ check, what: `${kind} at ${new Date(sentAt).toISOString()}: ${fault}`, story: [] }],
   );
   const lost = posts.length - followed;
   return lost === 0
     ? failed
-    : [...failed, { check, what: `${lost} of ${posts.length} people did not see their job's end` }];
+    : [...failed, { check, what: `${lost} of ${posts.length} people did not see their job's end`, story: [] }];
 }
 
 /** Nobody was killed: each end is told once. */

@@ -1,7 +1,7 @@
 import { until } from '@comfy-fleet/testing';
 import { operatorOf } from '../behind-nginx/operator.js';
-import { apiNames, dispatcherNames, simulatorNames, workerNames } from '../behind-nginx/settings.js';
-import type { Stack } from '../behind-nginx/stack.js';
+import { NAMES } from '../behind-nginx/settings.js';
+import type { BalancedStack } from '../behind-nginx/stack.js';
 
 export interface Step {
   readonly name: string;
@@ -19,14 +19,14 @@ export interface TakenStep {
 const BACK_MS = 30_000;
 
 /** A restart of everything, one after the other, as whoever runs it would do it: with and without what is to be told before. */
-export function rollingSteps(stack: Stack): Step[] {
+export function rollingSteps(stack: BalancedStack): Step[] {
   const operator = operatorOf(stack);
-  const [drained = [], surprised = []] = [0, 1].map((rest) => simulatorNames.filter((_, n) => n % 2 === rest));
+  const [drained = [], surprised = []] = [0, 1].map((rest) => NAMES.simulators.filter((_, n) => n % 2 === rest));
   return [
-    ...apiNames.map((name) => ({ name: `${name}, nginx told`, run: () => renewApi(name) })),
+    ...NAMES.apis.map((name) => ({ name: `${name}, nginx told`, run: () => renewApi(name) })),
     // Who runs nginx may just stop an api: it says that it is stopping, and only then refuses.
-    ...apiNames.map((name) => ({ name: `${name}, nginx not told`, run: () => stack.named(name).renew() })),
-    ...[...workerNames, ...dispatcherNames].map((name) => ({ name, run: () => stack.named(name).renew() })),
+    ...NAMES.apis.map((name) => ({ name: `${name}, nginx not told`, run: () => stack.named(name).renew() })),
+    ...[...NAMES.workers, ...NAMES.dispatchers].map((name) => ({ name, run: () => stack.named(name).renew() })),
     ...drained.map((name) => ({ name: `simulator ${name}, drained`, run: () => renewDrained(name) })),
     ...surprised.map((name) => ({ name: `simulator ${name}, at work`, run: () => renewSimulator(name) })),
     { name: 'nginx, reloaded', run: () => stack.nginx.leaveOut([]) },

@@ -1,16 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Exit } from '@comfy-fleet/testing';
+import type { Service } from '@comfy-fleet/testing';
 
 /** Stands in a log between what two lives of a process printed. */
 export const LIFE_ENDS = '\n--- killed ---\n';
 
 /** A process that was started. */
-export interface Launched {
-  readonly pid: number;
-  readonly output: string;
-  readonly exited: Promise<Exit>;
-  /** Sends the signal and waits for the end. */
-  end(signal: NodeJS.Signals): Promise<void>;
+interface Launched {
+  readonly service: Pick<Service, 'pid' | 'output' | 'exited' | 'stop'>;
   /** Resolves when it can do its work; rejects when it ended or does not come up. */
   ready(): Promise<void>;
 }
@@ -25,8 +21,8 @@ export interface Outage {
   upAt: number | undefined;
 }
 
-/** One of the run's processes through all its lives. */
-export class ChaosProcess {
+/** One of the processes of a trial through all its lives. */
+export class TrialProcess {
   readonly name: string;
   readonly outages: Outage[] = [];
   /** What it did that nobody asked of it: ends without being killed, starts that failed. */
@@ -34,7 +30,7 @@ export class ChaosProcess {
   readonly #launch: () => Promise<Launched>;
   readonly #logs: string[] = [];
   #launching: Promise<Launched> | undefined;
-  #current: Launched | undefined;
+  #current: Launched['service'] | undefined;
   #killed = false;
   #busy = false;
   #over = false;
@@ -61,19 +57,19 @@ export class ChaosProcess {
   async start(): Promise<void> {
     if (this.#over) return;
     this.#launching = this.#launch();
-    const launched = await this.#launching;
+    const { service, ready } = await this.#launching;
     this.#killed = false;
     if (this.#current !== undefined) this.#logs.push(`${this.#current.output}${LIFE_ENDS}`);
-    this.#current = launched;
-    void launched.exited.then(({ code, signal }) => {
-      if (!this.#killed) this.troubles.push(`pid ${launched.pid} ended by itself with ${signal ?? code}`);
+    this.#current = service;
+    void service.exited.then(({ code, signal }) => {
+      if (!this.#killed) this.troubles.push(`pid ${service.pid} ended by itself with ${signal ?? code}`);
     });
-    await launched.ready();
+    await ready();
   }
 
   async #kill(): Promise<void> {
     this.#killed = true;
-    await this.#current?.end('SIGKILL');
+    await this.#current?.stop('SIGKILL');
   }
 
   /** Kills it for good. */
@@ -109,7 +105,7 @@ export class ChaosProcess {
     const outage: Outage = { process: this.name, pid, killedAt: Date.now(), upAt: undefined };
     this.outages.push(outage);
     this.#killed = true;
-    await current?.end('SIGTERM');
+    await current?.stop('SIGTERM');
     const exit = await current?.exited;
     if (exit?.code !== 0) this.troubles.push(`pid ${pid} was told to end and ended with ${exit?.signal ?? exit?.code}`);
     await this.start();

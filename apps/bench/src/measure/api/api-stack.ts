@@ -1,48 +1,41 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePort, onFreePort, startRedisServer, uniquePrefix } from '@comfy-fleet/testing';
-import { inRepository } from '../../lib/repository.js';
+import { apiOn, freePort, onFreePort, startRedisServer, startService, uniquePrefix } from '@comfy-fleet/testing';
+import { apiKeyOf, keyEntry } from '../../lib/api-keys.js';
+import { WORKFLOWS_DIR } from '../../lib/repository.js';
 import type { Scope } from '../../lib/scope.js';
-import { WORKFLOWS_DIR } from '../../lib/workflow.js';
-import { writeKey } from './key.js';
-import { startNode } from './node-process.js';
+import { pin } from './pinned.js';
 
-const API = inRepository('apps/api/dist/main.js');
 const MOST_JOBS = '10000000';
 const TIMEOUT_MS = 30_000;
 
 /** An API with a Redis, and a key to it. */
-export interface Stack {
+export interface ApiStack {
   readonly url: string;
   readonly pid: number;
   readonly key: string;
   readonly prefix: string;
-  readonly redis: StackRedis;
+  readonly redisUrl: string;
   readonly dir: string;
   /** Asks the API; throws for another status than 200 and 202. Answers the body's text. */
   ask(method: 'GET' | 'POST', path: string, body?: object): Promise<string>;
 }
 
-interface StackRedis {
-  readonly url: string;
-  readonly pid: number;
-}
-
-interface StackOptions {
-  /** Of the API. */
-  readonly core: string | undefined;
-  /** Default: one of its own, as durable as in production: `appendfsync always`. */
-  readonly redis?: StackRedis;
-}
-
-/** As in production: a key, limits, validation, and each request logged, to a file. */
-export async function startStack(scope: Scope, { core, redis: given }: StackOptions): Promise<Stack> {
+/**
+ * As in production: a Redis with `appendfsync always`, a key, limits, validation, and each request logged, to a file. The
+ * API is alone on the core, if there is one for it.
+ */
+export async function startApiStack(scope: Scope, { core }: { readonly core: string | undefined }): Promise<ApiStack> {
   const dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-bench-api-'));
   scope.onClose(() => rm(dir, { recursive: true, force: true }));
-  const redis = given ?? (await ownRedis(scope));
+  const redis = await startRedisServer();
+  scope.onClose(() => redis.close());
   const keysFile = join(dir, 'keys.json');
-  const key = await writeKey(keysFile);
+  const key = apiKeyOf(randomBytes(32));
+  const keys = [keyEntry({ id: 'bench', key, scopes: ['jobs', 'admin'] })];
+  await writeFile(keysFile, JSON.stringify({ keys }), { mode: 0o600 });
   const prefix = uniquePrefix();
   const env = {
     NODE_ENV: 'production',
@@ -57,12 +50,12 @@ export async function startStack(scope: Scope, { core, redis: given }: StackOpti
   };
   const log = join(dir, 'api.log');
   const { url, pid } = await onFreePort(async (port) => {
-    const url = `http://127.0.0.1:${port}`;
-    const own = { ...env, PORT: `${port}`, API_METRICS_PORT: `${await freePort()}` };
-    const { pid } = await startNode(scope, { args: [API], env: own, core, log, readyUrl: `${url}/readyz` });
-    return { url, pid };
+    const start = apiOn(port, await freePort());
+    const api = startService('api', { ...env, ...start.env }, { log });
+    await pin(scope, api, { core, readyUrl: `${start.url}/readyz` });
+    return { url: start.url, pid: api.pid };
   });
-  const ask: Stack['ask'] = async (method, path, body) => {
+  const ask: ApiStack['ask'] = async (method, path, body) => {
     const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' };
     const init = body === undefined ? { method, headers } : { method, headers, body: JSON.stringify(body) };
     const answer = await fetch(`${url}${path}`, { ...init, signal: AbortSignal.timeout(TIMEOUT_MS) });
@@ -70,11 +63,5 @@ export async function startStack(scope: Scope, { core, redis: given }: StackOpti
     if (answer.status !== 200 && answer.status !== 202) throw new Error(`${path}: ${answer.status} ${text}`);
     return text;
   };
-  return { url, pid, key, prefix, redis, dir, ask };
-}
-
-async function ownRedis(scope: Scope): Promise<StackRedis> {
-  const redis = await startRedisServer();
-  scope.onClose(() => redis.close());
-  return redis;
+  return { url, pid, key, prefix, redisUrl: redis.url, dir, ask };
 }

@@ -2,14 +2,11 @@ import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Graph } from '@comfy-fleet/comfyui';
-import { inRepository } from './repository.js';
+import { WORKFLOWS_DIR } from './repository.js';
 import type { Scope } from './scope.js';
 
-/** The project's own workflows. */
-export const WORKFLOWS_DIR = inRepository('workflows');
-
 /** Pixels of a picture that costs the GPU next to nothing. */
-export const SMALL = 64;
+const SMALL = 64;
 
 /**
  * EmptyImage → SaveImage: no checkpoint, so it runs on any ComfyUI, and it is the graph whose cost was recorded. The
@@ -21,6 +18,11 @@ export function emptyImageGraph({ text, color, prefix }: { text: string; color: 
     '2': { class_type: 'PrimitiveStringMultiline', inputs: { value: text } },
     '3': { class_type: 'SaveImage', inputs: { filename_prefix: prefix, images: ['1', 0] } },
   };
+}
+
+/** The body of a request for such a picture; `colour` from 0 to 2^24−1 sets it apart from the one before. */
+export function smallJob(prompt: string, colour: number) {
+  return { prompt, lod: 'sketch', width: SMALL, height: SMALL, seed: colour };
 }
 
 /** There is no sampler to start from, so every place is named. The seed becomes the colour: no prompt is another's repeat. */

@@ -2,7 +2,7 @@ import { loadConfig } from '@comfy-fleet/config';
 import { startStack, type TestStack } from '@comfy-fleet/testing';
 import type { Scope } from './scope.js';
 
-export interface BenchFleetOptions {
+export interface ProductionStackOptions {
   readonly redisUrl: string;
   readonly workflowsDir: string;
   /** More settings, for all of them. */
@@ -10,12 +10,12 @@ export interface BenchFleetOptions {
 }
 
 /** The whole service as in production: startStack's quick times for tests are set back to the defaults. */
-export async function startBenchFleet(
+export async function startProductionStack(
   scope: Scope,
-  { redisUrl, workflowsDir, env = {} }: BenchFleetOptions,
+  { redisUrl, workflowsDir, env = {} }: ProductionStackOptions,
 ): Promise<TestStack> {
   const { queue, worker } = loadConfig({});
-  const fleet = await startStack({
+  const stack = await startStack({
     redisUrl,
     env: {
       NODE_ENV: 'production',
@@ -28,7 +28,7 @@ export async function startBenchFleet(
       ...env,
     },
   });
-  scope.onClose(() => fleet.close());
-  await fleet.startDispatcher();
-  return fleet;
+  scope.onClose(() => stack.close());
+  await stack.startDispatcher();
+  return stack;
 }

@@ -1,0 +1,29 @@
+/** Ends what it has started when the signal aborts, and rejects with its reason. Resolves to the exit code. */
+type Bench = (args: readonly string[], signal: AbortSignal) => Promise<number>;
+
+/** Each is loaded only when it runs: what it measures is not to share its process with the others' libraries. */
+const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
+  gpu: async () => (await import('./measure/gpu/bench.js')).benchGpu,
+  api: async () => (await import('./measure/api/bench.js')).benchApi,
+  fleet: async () => (await import('./trials/bench-fleet.js')).benchFleet,
+  chaos: async () => (await import('./trials/chaos/bench.js')).benchChaos,
+};
+const STOPPED = 130;
+
+/** Runs what the first argument names with the others, until it ends or somebody stops it. Resolves to the exit code. */
+async function runBench([name = '', ...args]: readonly string[]): Promise<number> {
+  const stop = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
+  try {
+    const load = BENCHES[name];
+    if (load === undefined) throw new Error(`Name one of: ${Object.keys(BENCHES).join(', ')}.`);
+    const bench = await load();
+    return await bench(args, stop.signal);
+  } catch (error) {
+    if (stop.signal.aborted) return STOPPED;
+    process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    return 1;
+  }
+}
+
+process.exit(await runBench(process.argv.slice(2)));

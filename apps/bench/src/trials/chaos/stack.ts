@@ -1,0 +1,53 @@
+import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { freePort, type RedisServer, startRedisServer } from '@comfy-fleet/testing';
+import { WORKFLOWS_DIR } from '../../lib/repository.js';
+import type { Scope } from '../../lib/scope.js';
+import { type Caller, keysFile } from '../orders/callers.js';
+import { startTrialStack, type TrialRedis, type TrialStack, WHOLE_FILE } from '../stack/stack.js';
+import { TrialProcess } from '../stack/trial-process.js';
+import { CHAOS, NAMES, quickTimes, restartsFileIn } from './settings.js';
+
+/** Starts everything, with Redis as a process that can be killed, too; all they write is under `dir`. The callers are let in. */
+export async function startChaosStack(scope: Scope, dir: string, callers: readonly Caller[]): Promise<TrialStack> {
+  const redis = await startKillableRedis(scope);
+  const workflowsDir = join(dir, 'workflows');
+  await shortDeadlines(workflowsDir);
+  return startTrialStack(scope, {
+    dir,
+    names: NAMES,
+    redis,
+    keys: keysFile(callers).keys,
+    env: quickTimes({ workflowsDir, restartsFile: restartsFileIn(dir) }),
+    simulator: CHAOS,
+    upPath: '/livez',
+  });
+}
+
+async function startKillableRedis(scope: Scope): Promise<TrialRedis> {
+  const port = await freePort();
+  let server: RedisServer | undefined;
+  scope.onClose(() => server?.close());
+  const process = new TrialProcess('redis', async () => {
+    if (server === undefined) server = await startRedisServer({ port, args: WHOLE_FILE });
+    else await server.restart();
+    const { pid, exited, stop } = server;
+    return { service: { pid, exited, stop, output: '' }, ready: async () => {} };
+  });
+  scope.onClose(() => process.close());
+  await process.start();
+  const { url, dir } = server as unknown as RedisServer;
+  return { env: { REDIS_URL: url }, dir, process };
+}
+
+/** The project's own workflows, with a deadline that ends a hanging prompt within the run. */
+async function shortDeadlines(dir: string): Promise<void> {
+  await mkdir(dir, { recursive: true });
+  await cp(WORKFLOWS_DIR, dir, { recursive: true });
+  const file = join(dir, 'lod-profiles.json');
+  const profiles = await readFile(file, 'utf8');
+  await writeFile(
+    file,
+    profiles.replaceAll(/"deadline_seconds": \d+/g, `"deadline_seconds": ${CHAOS.deadlineSeconds}`),
+  );
+}
