@@ -1,4 +1,4 @@
-import { onFreePort, ready, type Service, startService } from '@comfy-fleet/testing';
+import { dispatcherOn, onFreePort, ready, type Service, startService } from '@comfy-fleet/testing';
 import { onTestFinished } from 'vitest';
 
 const SETTINGS = { REDIS_TIMEOUT_MS: '30000', LOCK_MS: '1000', STALLED_CHECK_MS: '300', WEBHOOK_ALLOW: '127.0.0.0/8' };
@@ -6,9 +6,10 @@ const SETTINGS = { REDIS_TIMEOUT_MS: '30000', LOCK_MS: '1000', STALLED_CHECK_MS:
 /** Starts a dispatcher without an api beside it, and waits until it is ready; killed when the test is done. */
 export async function startDispatcher(env: Readonly<Record<string, string>>): Promise<Service> {
   return onFreePort(async (port) => {
-    const service = startService('dispatcher', { ...SETTINGS, DISPATCHER_HEALTH_PORT: `${port}`, ...env });
+    const start = dispatcherOn(port);
+    const service = startService(start.app, { ...SETTINGS, ...start.env, ...env });
     onTestFinished(() => service.stop('SIGKILL'));
-    await ready(service, `http://127.0.0.1:${port}/readyz`);
+    await ready(service, `${start.healthUrl}/readyz`);
     return service;
   });
 }
