@@ -1,23 +1,20 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { table } from '../../lib/table.js';
 import { JUDGED } from '../behind-nginx/settings.js';
 import { startBalancedStack } from '../behind-nginx/stack.js';
-import { tally } from '../checks/check.js';
 import { judge } from '../checks/judge.js';
 import { SURVIVING } from '../checks/promises.js';
-import type { Evidence } from '../evidence/evidence.js';
-import { executionsByJob, renderingsPerJob } from '../evidence/executions.js';
 import { gather } from '../evidence/gather.js';
 import { keep } from '../evidence/keep.js';
 import { untilRest } from '../evidence/rest.js';
 import { makePictures } from '../orders/pictures.js';
 import { TAKEN } from '../orders/plain-orders.js';
 import { type PlannedJob, planOrders } from '../orders/plan-orders.js';
-import { type Load, runLoad } from '../people/load.js';
+import { runLoad } from '../people/load.js';
 import { startReceiver } from '../people/receiver.js';
 import { longestGap, Visits } from '../people/visits.js';
 import type { PhaseOptions, PhaseReport } from '../phase.js';
 import { startRedundantRedis } from './redundant-redis.js';
+import { failoverReport, type Moments } from './report.js';
 
 export interface FailoverOptions extends PhaseOptions {
   readonly jobs: number;
@@ -25,12 +22,6 @@ export interface FailoverOptions extends PhaseOptions {
 
 /** How often somebody looks at the list of jobs, in ms. */
 const LIST_MS = 100;
-
-/** When what happened; ms since 1970. */
-interface Moments {
-  readonly killedAt: number;
-  readonly promotedAt: number;
-}
 
 /** Kills Redis' primary in the middle of a run, with two replicas and three Sentinels, and a 202 that waits for one replica. */
 export async function runFailover({ seed, dir, scope, say, jobs }: FailoverOptions): Promise<PhaseReport> {
@@ -61,7 +52,7 @@ export async function runFailover({ seed, dir, scope, say, jobs }: FailoverOptio
   const evidence = { ...gathered, outages: [...gathered.outages, outage] };
   const { breaches } = judge(SURVIVING, evidence);
   if (breaches.length > 0) await keep(dir, stack.redis.dir, evidence);
-  return { tables: [outcomes({ evidence, load, moments, gap, failovers: redis.failovers })], breaches };
+  return { tables: [failoverReport({ evidence, load, moments, gap, failovers: redis.failovers })], breaches };
 
   async function failOver(): Promise<Moments> {
     await delay(plan.jobs.reduce((sum, { afterMs }) => sum + afterMs, 0) / 2);
@@ -86,51 +77,4 @@ export async function runFailover({ seed, dir, scope, say, jobs }: FailoverOptio
 /** Each order has an Idempotency-Key, so that posting it until it is answered makes one job. */
 function onceOnly(job: PlannedJob): PlannedJob {
   return { ...job, cancel: undefined, repeats: job.repeats ?? { key: `only-${job.tag}`, posts: 1 }, callback: TAKEN };
-}
-
-interface Outcome {
-  readonly evidence: Evidence;
-  readonly load: Load;
-  readonly moments: Moments;
-  /** In ms. */
-  readonly gap: number;
-  readonly failovers: number;
-}
-
-function outcomes({ evidence, load, moments, gap, failovers }: Outcome): string {
-  const { killedAt, promotedAt } = moments;
-  const taken = load.posts.filter(({ status }) => status === 202);
-  const first = taken.filter(({ sentAt }) => sentAt >= killedAt).map(({ answeredAt }) => answeredAt);
-  const acknowledged = new Set(taken.map(({ jobId }) => jobId));
-  const before = taken.filter(({ answeredAt }) => answeredAt <= killedAt);
-  const endedBefore = evidence.calls.filter(({ at }) => at <= killedAt).length;
-  const executions = [...executionsByJob(evidence).values()];
-  const otherwise = load.posts.flatMap(({ status }) => (status === 202 ? [] : [`${status ?? 'no answer'}`]));
-  const rows: [string, number | string][] = [
-    ['from the kill to a new primary, ms', promotedAt - killedAt],
-    ['from the kill to the first 202 of a post that came after it, ms', Math.min(...first) - killedAt],
-    ['longest time without an answer to a look at the jobs, ms', gap],
-    ['failovers in all', failovers],
-    ['jobs acknowledged', acknowledged.size],
-    ['… before the kill', before.length],
-    ['… of these, ended and told before it', endedBefore],
-    ['posts answered otherwise (and repeated)', tally(otherwise)],
-    [
-      'acknowledged jobs by their one end',
-      tally([...acknowledged].map((id) => evidence.jobs.get(id ?? '')?.status ?? 'LOST')),
-    ],
-    ['jobs rendered', renderingsPerJob(evidence)],
-    ['renderings repeated', executions.reduce((sum, { length }) => sum + length - 1, 0)],
-    ['callbacks told', new Set(evidence.calls.map(({ webhookId }) => webhookId)).size],
-    ['… told again, since that they were was lost', repeatedCalls(evidence)],
-  ];
-  return table(
-    "Failover: Redis' primary killed under load",
-    ['', ''],
-    rows.map(([name, value]) => [name, `${value}`]),
-  );
-}
-
-function repeatedCalls({ calls }: Evidence): number {
-  return calls.length - new Set(calls.map(({ webhookId }) => webhookId)).size;
 }
