@@ -20,8 +20,11 @@ import {
  */
 const BEFORE = JSON.parse(readFileSync(new URL('./fixtures/redis-of-0.1.0.json', import.meta.url), 'utf8')) as Contents;
 
-/** Times, and names that are drawn: what differs between two runs of one version. */
-function alike(contents: Contents): unknown {
+/**
+ * Times, and names that are drawn: what differs between two runs of one version. And without BullMQ's own events, which
+ * nobody reads: how often it says that the queue is empty is chance.
+ */
+function alike({ 'queue-default:events': _unread, ...contents }: Contents): unknown {
   const text = JSON.stringify(contents, (key, value) => (['gpu_ms', 'delay'].includes(key) ? '<drawn>' : value));
   return JSON.parse(
     text
