@@ -12,11 +12,14 @@ const STOPPED = 130;
 
 /** Runs what the first argument names with the others, until it ends or somebody stops it. Resolves to the exit code. */
 async function runBench([name = '', ...args]: readonly string[]): Promise<number> {
+  const load = BENCHES[name];
+  if (load === undefined) {
+    process.stderr.write(`Name one of: ${Object.keys(BENCHES).join(', ')}.\n`);
+    return 1;
+  }
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
   try {
-    const load = BENCHES[name];
-    if (load === undefined) throw new Error(`Name one of: ${Object.keys(BENCHES).join(', ')}.`);
     const bench = await load();
     return await bench(args, stop.signal);
   } catch (error) {
