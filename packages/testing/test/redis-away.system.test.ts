@@ -163,7 +163,8 @@ it('that stays away is not waited for by who is told to stop with a job in hand:
   await redis.stop('SIGKILL');
   const told = [worker, dispatcher] as Service[];
   await Promise.all(told.map((service) => service.stop()));
-  for (const { output } of told) expect(output).toContain('Redis has not answered for 10 s');
+  // The dispatcher has nothing in hand: whether it still had to ask Redis for anything is chance.
+  expect(told[0]?.output).toContain('Redis has not answered for 10 s');
   await redis.restart();
   worker = await stack.startWorker('w', [gpu.url]);
   expect(await jobs.ended(id)).toMatchObject({ status: 'succeeded', attempts: 1 });
