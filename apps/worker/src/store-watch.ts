@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { FleetError } from '@comfy-fleet/contracts';
+import { FleetError, fresh } from '@comfy-fleet/contracts';
 import type { FrameStores } from '@comfy-fleet/frames';
 import type { Logger } from '@comfy-fleet/telemetry';
 
@@ -44,9 +44,6 @@ export function createStoreWatch({ stores, minFreeBytes, owner, onChange, log }:
   let fault: StoreFault | undefined;
   /** A write failed, and none has succeeded since. */
   let suspect = false;
-  let looking: Promise<void> | undefined;
-  /** What a volume that hangs has not answered yet: each further question would keep another thread. */
-  let asking: Promise<string | undefined> | undefined;
 
   const ask = async (signal: AbortSignal): Promise<string | undefined> => {
     const broken = await stores.fault(signal);
@@ -62,20 +59,9 @@ export function createStoreWatch({ stores, minFreeBytes, owner, onChange, log }:
     return undefined;
   };
 
-  const look = async () => {
-    const signal = AbortSignal.timeout(LOOK_MS);
-    const late = new Promise<string>((resolve) => {
-      signal.addEventListener('abort', () => resolve('The store of the pictures does not answer in time'), {
-        once: true,
-      });
-    });
-    asking ??= ask(signal)
-      .catch(whyNot)
-      .finally(() => {
-        asking = undefined;
-      });
-    turn(await Promise.race([asking, late]));
-  };
+  // Each question to a volume that hangs keeps a thread, so there is one at most.
+  const looked = fresh(0, (late) => ask(late).catch(whyNot), LOOK_MS);
+  const look = async () => turn(await looked.now().catch(() => 'The store of the pictures does not answer in time'));
 
   const turn = (reason: string | undefined) => {
     const before = fault;
@@ -87,23 +73,16 @@ export function createStoreWatch({ stores, minFreeBytes, owner, onChange, log }:
     if ((reason === undefined) !== (before === undefined)) onChange();
   };
 
-  const lookOnce = () => {
-    looking ??= look().finally(() => {
-      looking = undefined;
-    });
-    return looking;
-  };
-
   return {
     get fault() {
       return fault;
     },
-    look: lookOnce,
+    look,
     failed: async () => {
-      // One that is under way may have begun before the picture failed.
-      await looking;
       suspect = true;
-      await lookOnce();
+      await look();
+      // It may have been under way before the picture failed, and have written nothing.
+      if (suspect && fault === undefined) await look();
     },
   };
 }

@@ -18,10 +18,12 @@ export {
 } from './fleet.js';
 export { type FieldError, FleetError, type FleetErrorOptions } from './fleet-error.js';
 export { type FleetStatus, fleetStatusSchema, type PoolMismatch } from './fleet-status.js';
+export { type Fresh, fresh } from './fresh.js';
 export { type AdminStatus, adminStatusSchema, type Drain, drainSchema, haltSchema, pauseQuerySchema } from './halt.js';
 export { isId, newId } from './ids.js';
 export { type Job, type JobImage, type JobProgress, jobSchema, type ParentJob } from './job.js';
 export { jobEventSchemas } from './job-events.js';
+export { type JoinedSignal, joinSignals } from './join-signals.js';
 export { MAX_PRIORITY, MIN_PRIORITY, type RequestLimits, SIZE_STEP } from './limits.js';
 export {
   type BatchAnswer,
@@ -33,6 +35,7 @@ export {
 } from './lists.js';
 export { JOB_KINDS, type JobKind, LODS, type Lod } from './lod.js';
 export { type LodList, lodListSchema } from './lod-list.js';
+export { orAborted } from './or-aborted.js';
 export { DEFAULT_POOL, POOL_PATTERN } from './pools.js';
 export { type Problem, problemSchema } from './problem.js';
 export {

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { FramesSettings } from '@comfy-fleet/config';
+import { fresh, orAborted } from '@comfy-fleet/contracts';
 import { createFileFrames } from './file-frames.js';
 import type { FrameStore, FrameStores } from './frame-store.js';
 
@@ -27,20 +28,11 @@ export async function openFrameStores(
 
 /** Asks once at a time: each question to a volume that hangs keeps one of the four threads that this process has for files. */
 function faultOf({ freeBytes }: Pick<FrameStore, 'freeBytes'>): FrameStores['fault'] {
-  let asking: Promise<string | undefined> | undefined;
-  return (signal) => {
-    asking ??= freeBytes()
-      .then(() => undefined, whatFileStorageLacks)
-      .finally(() => {
-        asking = undefined;
-      });
-    const late = new Promise<string>((resolve) => {
-      const say = () => resolve('The folder of the pictures does not answer in time; check the volume of FRAMES_DIR');
-      if (signal.aborted) say();
-      else signal.addEventListener('abort', say, { once: true });
-    });
-    return Promise.race([late, asking]);
-  };
+  const asked = fresh(0, () => freeBytes().then(() => undefined, whatFileStorageLacks));
+  return (signal) =>
+    orAborted(asked.now(), signal).catch(
+      () => 'The folder of the pictures does not answer in time; check the volume of FRAMES_DIR',
+    );
 }
 
 function whatFileStorageLacks(error: unknown): string {

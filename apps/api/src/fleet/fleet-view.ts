@@ -1,3 +1,4 @@
+import { fresh } from '@comfy-fleet/contracts';
 import type { FleetOverview, Ledger } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 
@@ -13,25 +14,23 @@ const FRESH_MS = 2000;
 const STALE_MS = 10_000;
 
 export function createFleetView(fleet: Pick<Ledger['fleet'], 'overview'>, log: Logger): FleetView {
-  let last: { readonly at: number; readonly overview: FleetOverview } | undefined;
-  let reading: Promise<void> | undefined;
-
-  const read = async () => {
+  const view = fresh(FRESH_MS, async () => {
     try {
-      last = { overview: await fleet.overview(), at: performance.now() };
+      return { overview: await fleet.overview(), at: performance.now() };
     } catch (error) {
       log.debug('the fleet could not be read', { error });
-    } finally {
-      reading = undefined;
+      throw error;
     }
-  };
+  });
 
   return {
     current: async () => {
-      const age = last === undefined ? Number.POSITIVE_INFINITY : performance.now() - last.at;
-      if (age > FRESH_MS) reading ??= read();
-      if (age > STALE_MS) await reading;
-      return last !== undefined && performance.now() - last.at <= STALE_MS ? last.overview : undefined;
+      const last = view.latest();
+      if (last !== undefined && performance.now() - last.at <= STALE_MS) return last.overview;
+      return view.now().then(
+        ({ overview }) => overview,
+        () => undefined,
+      );
     },
   };
 }

@@ -1,4 +1,4 @@
-import { FleetError } from '@comfy-fleet/contracts';
+import { FleetError, fresh } from '@comfy-fleet/contracts';
 import type { Logger } from '@comfy-fleet/telemetry';
 
 /** How old the answer may be. A full disk comes slowly, and asking a network volume may take a while. */
@@ -20,36 +20,29 @@ export function createSpaceCheck(
     log,
   }: { readonly minFreeBytes: number; readonly askMs?: number; readonly log: Logger },
 ): () => Promise<void> {
-  let free = Number.POSITIVE_INFINITY;
-  let answeredAt = Number.NEGATIVE_INFINITY;
-  /** While an answer is outstanding: each that hangs takes a thread, so there is one at most. Resolves at its deadline. */
-  let asking: Promise<void> | undefined;
-
-  const look = async () => {
-    try {
-      free = (await frames.freeBytes()) ?? Number.POSITIVE_INFINITY;
-    } catch (error) {
-      log.warn('how much disk space is left for pictures is not known', { error });
-      free = Number.POSITIVE_INFINITY;
-    }
-    answeredAt = performance.now();
-    asking = undefined;
-  };
-  const ask = () =>
-    new Promise<void>((resolve) => {
-      const late = setTimeout(() => {
+  // A question that hangs takes a thread, so there is one at most.
+  const space = fresh(
+    FRESH_MS,
+    async (late) => {
+      const say = () =>
         log.warn('the volume of the pictures does not say how much disk space is left', { after_ms: askMs });
-        resolve();
-      }, askMs);
-      void look().finally(() => {
-        clearTimeout(late);
-        resolve();
-      });
-    });
+      late.addEventListener('abort', say, { once: true });
+      try {
+        return (await frames.freeBytes()) ?? Number.POSITIVE_INFINITY;
+      } catch (error) {
+        log.warn('how much disk space is left for pictures is not known', { error });
+        return Number.POSITIVE_INFINITY;
+      }
+    },
+    askMs,
+  );
 
   return async () => {
-    if (performance.now() - answeredAt > FRESH_MS) asking ??= ask();
-    if (answeredAt === Number.NEGATIVE_INFINITY || free < minFreeBytes) await asking;
+    const last = space.latest();
+    const free =
+      last !== undefined && last >= minFreeBytes
+        ? last
+        : await space.now().catch(() => space.latest() ?? Number.POSITIVE_INFINITY);
     if (free >= minFreeBytes) return;
     const detail = 'There is no room for more pictures at the moment. What was accepted is still made.';
     throw new FleetError('storage_full', detail, { retryAfterSeconds: RETRY_AFTER_SECONDS });

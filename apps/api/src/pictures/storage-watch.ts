@@ -1,3 +1,4 @@
+import { fresh } from '@comfy-fleet/contracts';
 import type { FrameStores } from '@comfy-fleet/frames';
 import type { Logger } from '@comfy-fleet/telemetry';
 
@@ -16,27 +17,12 @@ export interface StorageWatch {
 /** Says in the log when the place stops working, and when it works again. */
 export function createStorageWatch(stores: Pick<FrameStores, 'fault'>, log: Logger): StorageWatch {
   let fault: string | undefined;
-  let askedAt = Number.NEGATIVE_INFINITY;
-  let asking: Promise<void> | undefined;
-
-  const look = async () => {
+  const watched = fresh(FRESH_MS, async () => {
     const found = await stores.fault(AbortSignal.timeout(ASK_MS));
     if (found !== undefined && found !== fault) log.error('pictures cannot be stored or read', { reason: found });
     if (found === undefined && fault !== undefined) log.info('pictures can be stored and read again');
     fault = found;
-    askedAt = performance.now();
-    asking = undefined;
-  };
-
-  return {
-    ask: async () => {
-      asking ??= look();
-      await asking;
-      return fault;
-    },
-    known: () => {
-      if (performance.now() - askedAt > FRESH_MS) asking ??= look();
-      return fault;
-    },
-  };
+    return found;
+  });
+  return { ask: watched.again, known: watched.latest };
 }

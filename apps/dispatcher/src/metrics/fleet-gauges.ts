@@ -1,5 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import { JOB_KINDS, LODS, TERMINAL_STATUSES } from '@comfy-fleet/contracts';
+import { fresh, JOB_KINDS, LODS, TERMINAL_STATUSES } from '@comfy-fleet/contracts';
 import type { FleetFigures, Keeper } from '@comfy-fleet/jobs';
 import type { Metrics } from '@comfy-fleet/telemetry';
 import { steadyCounts } from './steady-counts.js';
@@ -38,44 +37,26 @@ export function showFleet({ metrics, keeper, freeBytes, replicasWanted }: FleetG
       help: 'Replicas that must have a new job before it is acknowledged (REDIS_WAIT_REPLICAS); 0: none.',
     })
     .set(replicasWanted);
-  let readAt = Number.NEGATIVE_INFINITY;
-  const read = once(async () => {
-    try {
-      const figures = await withinDeadline(keeper.figures());
-      gauges.clear();
-      gauges.show(figures);
-      readAt = performance.now();
-    } catch (error) {
+  const figures = fresh(FRESH_MS, () => keeper.figures(), DEADLINE_MS);
+  metrics.beforeScrape(async () => {
+    const now = await figures.now().catch((error: unknown) => {
       gauges.clear();
       throw error;
-    }
+    });
+    // In one turn: two who scrape at once would show each job twice.
+    gauges.clear();
+    gauges.show(now);
   });
+  // Each look at a volume that hangs keeps a thread, so there is one at most.
+  const space = fresh(0, freeBytes, DEADLINE_MS);
   metrics.beforeScrape(async () => {
-    if (performance.now() - readAt >= FRESH_MS) await read();
-  });
-  const look = once(freeBytes);
-  metrics.beforeScrape(async () => {
-    const bytes = await withinDeadline(look()).catch((error: unknown) => {
+    const bytes = await space.now().catch((error: unknown) => {
       free.remove();
       throw error;
     });
     if (bytes === undefined) free.remove();
     else free.set(bytes);
   });
-}
-
-/**
- * Those who ask while it is done share it: figures read twice at once would show each job twice, and each look at a volume
- * that hangs keeps a thread.
- */
-function once<T>(task: () => Promise<T>): () => Promise<T> {
-  let doing: Promise<T> | undefined;
-  return () => {
-    doing ??= task().finally(() => {
-      doing = undefined;
-    });
-    return doing;
-  };
 }
 
 function createGauges(metrics: Metrics) {
@@ -216,17 +197,4 @@ function createGauges(metrics: Metrics) {
       replicas.set(figures.redis.replicas);
     },
   };
-}
-
-async function withinDeadline<T>(answer: Promise<T>): Promise<T> {
-  const timer = new AbortController();
-  const late = delay(DEADLINE_MS, undefined, { signal: timer.signal }).then(() => {
-    throw new Error(`no answer within ${DEADLINE_MS} ms`);
-  });
-  late.catch(() => undefined); // aborted when the answer was in time
-  try {
-    return await Promise.race([answer, late]);
-  } finally {
-    timer.abort();
-  }
 }

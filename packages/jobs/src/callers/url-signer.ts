@@ -1,4 +1,5 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { fresh } from '@comfy-fleet/contracts';
 import type { Redis } from 'ioredis';
 import { LRUCache } from 'lru-cache';
 import type { Keys } from '../keys.js';
@@ -32,18 +33,17 @@ const SECRET_DAYS = 8;
 
 export function createUrlSigner(redis: Redis, keys: Keys, { ttlSeconds }: { readonly ttlSeconds: number }): UrlSigner {
   let known: ReadonlyMap<number, string> = new Map();
-  let rereadAt = Number.NEGATIVE_INFINITY;
   const signed = new LRUCache<string, string>({ max: SIGNED_KEPT });
 
   const reread = async (): Promise<void> => {
-    rereadAt = performance.now();
     const all = Object.entries(await redis.hgetall(keys.urlSecrets));
     known = new Map(all.map(([day, secret]) => [Number(day), secret]));
     signed.clear();
   };
+  /** Whoever writes a day that never was would send us to Redis each time. */
+  const lookAgain = fresh(REREAD_MS, reread);
   const secretOf = async (day: number): Promise<string | undefined> => {
-    // Whoever writes a day that never was would send us to Redis each time.
-    if (!known.has(day) && performance.now() > rereadAt + REREAD_MS) await orUnavailable(reread);
+    if (!known.has(day)) await orUnavailable(lookAgain.now);
     return known.get(day);
   };
   const draw = async (day: number): Promise<void> => {

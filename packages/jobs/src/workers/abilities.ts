@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Abilities, InstanceAbilities } from '@comfy-fleet/contracts';
+import { type Abilities, type Fresh, fresh, type InstanceAbilities } from '@comfy-fleet/contracts';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
 
@@ -34,7 +34,7 @@ async function forgetOld(redis: Redis, able: string, before: number): Promise<vo
 
 /** Reads what the instances of a pool that were seen within a day can do; what it read serves for FRESH_MS. */
 export function createAbilityReader(redis: Redis, keys: Keys): (pool: string) => Promise<readonly InstanceAbilities[]> {
-  const known = new Map<string, { readonly at: number; readonly found: Promise<readonly InstanceAbilities[]> }>();
+  const known = new Map<string, Fresh<readonly InstanceAbilities[]>>();
   const parsed = new Map<string, ReadonlyMap<string, Abilities>>();
 
   /** What is known already is not read again. */
@@ -67,11 +67,8 @@ export function createAbilityReader(redis: Redis, keys: Keys): (pool: string) =>
   };
 
   return (pool) => {
-    const last = known.get(pool);
-    if (last !== undefined && performance.now() - last.at < FRESH_MS) return last.found;
-    const found = read(pool);
-    known.set(pool, { at: performance.now(), found });
-    found.catch(() => known.delete(pool));
-    return found;
+    const ofPool = known.get(pool) ?? fresh(FRESH_MS, () => read(pool));
+    known.set(pool, ofPool);
+    return ofPool.now();
   };
 }

@@ -1,0 +1,173 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { fresh } from '../src/index.js';
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+/** Counts how often it is asked; each answer is given by hand. */
+function source() {
+  const asked: PromiseWithResolvers<number>[] = [];
+  const signals: AbortSignal[] = [];
+  const ask = (signal: AbortSignal) => {
+    const question = withResolvers<number>();
+    asked.push(question);
+    signals.push(signal);
+    return question.promise;
+  };
+  return { ask, asked, signals, answer: (value: number) => asked.at(-1)?.resolve(value) };
+}
+
+interface PromiseWithResolvers<T> {
+  readonly promise: Promise<T>;
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: Error) => void;
+}
+
+function withResolvers<T>(): PromiseWithResolvers<T> {
+  let resolve: (value: T) => void = () => undefined;
+  let reject: (error: Error) => void = () => undefined;
+  const promise = new Promise<T>((yes, no) => {
+    resolve = yes;
+    reject = no;
+  });
+  return { promise, resolve, reject };
+}
+
+describe('now', () => {
+  it('shares the question under way', async () => {
+    const { ask, asked, answer } = source();
+    const value = fresh(1000, ask);
+    const both = Promise.all([value.now(), value.now()]);
+    answer(1);
+    expect(await both).toEqual([1, 1]);
+    expect(asked).toHaveLength(1);
+  });
+
+  it('serves an answer while it is fresh, counted from its arrival, and asks again then', async () => {
+    const { ask, asked, answer } = source();
+    const value = fresh(1000, ask);
+    const first = value.now();
+    vi.advanceTimersByTime(5000);
+    answer(1);
+    await first;
+    vi.advanceTimersByTime(999);
+    expect(await value.now()).toBe(1);
+    expect(asked).toHaveLength(1);
+    vi.advanceTimersByTime(1);
+    const second = value.now();
+    answer(2);
+    expect(await second).toBe(2);
+  });
+
+  it('keeps nothing when it is fresh for 0 ms', async () => {
+    const { ask, asked, answer } = source();
+    const value = fresh(0, ask);
+    for (const n of [1, 2]) {
+      const found = value.now();
+      answer(n);
+      expect(await found).toBe(n);
+    }
+    expect(asked).toHaveLength(2);
+  });
+
+  it('keeps undefined like any other answer', async () => {
+    const ask = vi.fn(() => Promise.resolve(undefined));
+    const value = fresh(1000, ask);
+    await value.now();
+    await value.now();
+    expect(ask).toHaveBeenCalledTimes(1);
+  });
+
+  it('passes a failure on to those who waited for it, and asks again for the next one', async () => {
+    const { ask, asked, answer } = source();
+    const value = fresh(1000, ask);
+    const both = Promise.allSettled([value.now(), value.now()]);
+    asked[0]?.reject(new Error('away'));
+    expect((await both).map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    const next = value.now();
+    answer(1);
+    expect(await next).toBe(1);
+  });
+});
+
+it('again asks although the last answer is fresh, and joins a question under way', async () => {
+  const { ask, asked, answer } = source();
+  const value = fresh(1000, ask);
+  const first = value.now();
+  answer(1);
+  await first;
+  const both = Promise.all([value.again(), value.again()]);
+  answer(2);
+  expect(await both).toEqual([2, 2]);
+  expect(await value.now()).toBe(2);
+  expect(asked).toHaveLength(2);
+});
+
+describe('latest', () => {
+  it('is there at once, and asks behind it when it is not fresh', async () => {
+    const { ask, asked, answer } = source();
+    const value = fresh(1000, ask);
+    expect(value.latest()).toBeUndefined();
+    expect(asked).toHaveLength(1);
+    answer(1);
+    await value.now();
+    expect(value.latest()).toBe(1);
+    vi.advanceTimersByTime(1000);
+    expect(value.latest()).toBe(1);
+    expect(value.latest()).toBe(1);
+    expect(asked).toHaveLength(2);
+  });
+
+  it('stays what it was when a question fails', async () => {
+    const { ask, asked, answer } = source();
+    const value = fresh(1000, ask);
+    const first = value.now();
+    answer(1);
+    await first;
+    const second = value.again();
+    asked[1]?.reject(new Error('away'));
+    await expect(second).rejects.toThrow('away');
+    expect(value.latest()).toBe(1);
+  });
+});
+
+describe('a deadline', () => {
+  it('aborts the signal of the question, and ends the waiting of all who share it', async () => {
+    const { ask, signals } = source();
+    const value = fresh(1000, ask, 50);
+    const waiting = Promise.allSettled([value.now(), value.again()]);
+    vi.advanceTimersByTime(49);
+    expect(signals[0]?.aborted).toBe(false);
+    vi.advanceTimersByTime(1);
+    expect(signals[0]?.aborted).toBe(true);
+    for (const end of await waiting) expect(end).toMatchObject({ reason: new Error('no answer within 50 ms') });
+  });
+
+  it('leaves a question that hangs the only one; who asks later does not wait for it', async () => {
+    const { ask, asked } = source();
+    const value = fresh(1000, ask, 50);
+    const waiting = expect(value.now()).rejects.toThrow('no answer');
+    vi.advanceTimersByTime(50);
+    await waiting;
+    await expect(value.now()).rejects.toThrow('no answer');
+    expect(asked).toHaveLength(1);
+  });
+
+  it('does not spoil an answer that comes after it', async () => {
+    const { ask, answer } = source();
+    const value = fresh(1000, ask, 50);
+    const waiting = expect(value.now()).rejects.toThrow('no answer');
+    vi.advanceTimersByTime(50);
+    await waiting;
+    answer(1);
+    await vi.waitFor(() => expect(value.latest()).toBe(1));
+  });
+
+  it('leaves no timer behind when the answer is in time', async () => {
+    const { ask, answer } = source();
+    const found = fresh(1000, ask, 50).now();
+    answer(1);
+    await found;
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
