@@ -1,3 +1,5 @@
+import { joinSignals } from '@comfy-fleet/contracts';
+
 export interface Deadline {
   /** Aborts when the caller's signal does or when time is up. */
   readonly signal: AbortSignal;
@@ -11,42 +13,32 @@ export interface Deadline {
   end(): void;
 }
 
-/**
- * A time limit of `ms` joined with the caller's signal. AbortSignal.any and AbortSignal.timeout would do, but neither
- * lets go of a signal that outlives the call, as a worker's does, and neither can be started anew.
- */
+/** A time limit of `ms`, which can be started anew, joined with the caller's signal. */
 export function startDeadline(caller: AbortSignal, ms: number): Deadline {
-  const controller = new AbortController();
+  const { signal, abort, end: letGo } = joinSignals([caller]);
   let expired = false;
   let timer: NodeJS.Timeout | undefined;
   const pause = () => clearTimeout(timer);
-  const end = () => {
-    pause();
-    caller.removeEventListener('abort', onAbort);
-  };
-  function onAbort() {
-    end();
-    controller.abort(caller.reason);
-  }
   const restart = () => {
     pause();
-    if (controller.signal.aborted) return;
+    if (signal.aborted) return;
     timer = setTimeout(() => {
       expired = true;
-      end();
-      controller.abort();
+      abort();
     }, ms);
   };
-  caller.addEventListener('abort', onAbort, { once: true });
-  if (caller.aborted) onAbort();
-  else restart();
+  signal.addEventListener('abort', pause, { once: true });
+  restart();
   return {
-    signal: controller.signal,
+    signal,
     get expired() {
       return expired;
     },
     restart,
     pause,
-    end,
+    end: () => {
+      pause();
+      letGo();
+    },
   };
 }

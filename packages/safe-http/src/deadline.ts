@@ -1,9 +1,9 @@
+import { joinSignals } from '@comfy-fleet/contracts';
 import { unreachable } from './failures.js';
 
 /**
  * Runs one exchange with a signal that aborts when the caller's does or when `ms` are over; the latter is thrown as
- * url_unreachable, the former as its reason. AbortSignal.any and AbortSignal.timeout do not let go of a caller's signal
- * that outlives the call, as the dispatcher's does.
+ * url_unreachable, the former as its reason.
  */
 export async function withDeadline<T>(
   caller: AbortSignal,
@@ -11,17 +11,13 @@ export async function withDeadline<T>(
   run: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   caller.throwIfAborted();
-  const controller = new AbortController();
-  const late = unreachable(`The URL did not give its whole answer within ${ms} ms.`);
-  const timer = setTimeout(() => controller.abort(late), ms);
-  const onAbort = () => controller.abort(caller.reason);
-  caller.addEventListener('abort', onAbort, { once: true });
+  const reason = () => unreachable(`The URL did not give its whole answer within ${ms} ms.`);
+  const { signal, end } = joinSignals([caller], { ms, reason });
   try {
-    return await run(controller.signal);
+    return await run(signal);
   } catch (error) {
-    throw controller.signal.aborted ? controller.signal.reason : error;
+    throw signal.aborted ? signal.reason : error;
   } finally {
-    clearTimeout(timer);
-    caller.removeEventListener('abort', onAbort);
+    end();
   }
 }

@@ -1,3 +1,4 @@
+import { orAborted } from '@comfy-fleet/contracts';
 import { REDIS_BUCKETS } from './buckets.js';
 import { every } from './every.js';
 import type { Logger } from './logger.js';
@@ -44,8 +45,5 @@ export function watchRedis({ metrics, ping, signal, log, everyMs = PING_MS }: Re
 /** Not every ping heeds its signal. */
 async function within(ms: number, ping: RedisWatch['ping']): Promise<void> {
   const late = AbortSignal.timeout(ms);
-  const tooLate = new Promise<never>((_resolve, reject) => {
-    late.addEventListener('abort', () => reject(late.reason), { once: true });
-  });
-  await Promise.race([ping(late), tooLate]);
+  await orAborted(ping(late), late);
 }

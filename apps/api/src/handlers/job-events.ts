@@ -1,12 +1,11 @@
 import { Readable } from 'node:stream';
-import { isId, isTerminal, type Job } from '@comfy-fleet/contracts';
+import { isId, isTerminal, type Job, joinSignals } from '@comfy-fleet/contracts';
 import { compareEventIds, isEventId, type JobSnapshot, type JobStreamItem } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { owns } from '../access/own-job.js';
 import type { Deps } from '../deps.js';
 import type { Handler } from '../http/messages.js';
 import { serverSentEvent, withHeartbeat } from '../http/server-sent-events.js';
-import { untilStopping } from '../http/until-stopping.js';
 import { jobNotFound } from './job-not-found.js';
 import { createOpenStreams } from './open-streams.js';
 import { presentSnapshot } from './present-snapshot.js';
@@ -38,7 +37,8 @@ export function jobEvents(deps: Deps): Handler {
       instruments.streams.dec();
     });
     if (caller !== undefined) stream.of(caller.id);
-    const ending = untilStopping(signal, stopping);
+    // Let go of at the end of the request, when its signal aborts.
+    const { signal: ending } = joinSignals([signal, stopping]);
     const items = ledger.jobs.events(id, { signal: ending })[Symbol.asyncIterator]();
     // Whoever reads the body ends them, but a HEAD reads nothing, nor does a caller that left before the answer began.
     signal.addEventListener('abort', () => void items.return?.());

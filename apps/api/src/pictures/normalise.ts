@@ -1,4 +1,4 @@
-import { FleetError } from '@comfy-fleet/contracts';
+import { FleetError, orAborted } from '@comfy-fleet/contracts';
 import { frameTypeOf } from '@comfy-fleet/frames';
 import sharp from 'sharp';
 import type { Deps } from '../deps.js';
@@ -35,12 +35,10 @@ export async function keepPicture(
 ): Promise<Omit<NormalPicture, 'png'>> {
   signal.throwIfAborted();
   let waiting: typeof load | undefined = load;
-  const left = new Promise<never>((_, reject) => {
-    signal.addEventListener('abort', () => {
-      waiting = undefined;
-      reject(signal.reason);
-    });
-  });
+  const letGo = () => {
+    waiting = undefined;
+  };
+  signal.addEventListener('abort', letGo, { once: true });
   const turn = deps.decoding(async () => {
     const raw = await waiting?.();
     waiting = undefined;
@@ -49,7 +47,7 @@ export async function keepPicture(
     await storeInput(deps, { png, sha256: picture.sha256 }, signal);
     return picture;
   });
-  return Promise.race([turn, left]);
+  return orAborted(turn, signal);
 }
 
 /** Longer than the largest picture takes on a slow machine. */

@@ -1,3 +1,5 @@
+import { orAborted } from '@comfy-fleet/contracts';
+
 export interface Shared<K, T> {
   /**
    * Joins the work of this key, or begins it. It goes on as long as somebody waits for it: its signal aborts when the
@@ -32,15 +34,9 @@ export function shareWork<K, T>(): Shared<K, T> {
       signal.throwIfAborted();
       const entry = running.get(key) ?? begin(key, work);
       entry.waiting += 1;
-      const settled = new AbortController();
-      const gone = new Promise<never>((_, reject) => {
-        const leave = () => reject(signal.reason);
-        signal.addEventListener('abort', leave, { once: true, signal: settled.signal });
-      });
       try {
-        return await Promise.race([entry.result, gone]);
+        return await orAborted(entry.result, signal);
       } finally {
-        settled.abort();
         entry.waiting -= 1;
         if (entry.waiting === 0) {
           // whoever comes now must not join what is being given up

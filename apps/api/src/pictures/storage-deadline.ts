@@ -1,4 +1,4 @@
-import { FleetError } from '@comfy-fleet/contracts';
+import { FleetError, joinSignals } from '@comfy-fleet/contracts';
 
 /** Longest that reading or storing one picture may take. */
 const STORAGE_MS = 30_000;
@@ -10,11 +10,13 @@ export async function withStorageDeadline<T>(
   caller: AbortSignal,
   step: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const late = AbortSignal.timeout(STORAGE_MS);
+  const reason = () => new FleetError('storage_failed', 'The place where pictures are stored is too slow.');
+  const { signal, end } = joinSignals([caller], { ms: STORAGE_MS, reason });
   try {
-    return await step(AbortSignal.any([caller, late]));
+    return await step(signal);
   } catch (error) {
-    if (caller.aborted || !late.aborted) throw error;
-    throw new FleetError('storage_failed', 'The place where pictures are stored is too slow.', { cause: error });
+    throw !caller.aborted && signal.aborted ? signal.reason : error;
+  } finally {
+    end();
   }
 }

@@ -1,4 +1,4 @@
-import { aborted } from '../lib/aborted.js';
+import { orAborted } from '@comfy-fleet/contracts';
 import { Scope } from '../lib/scope.js';
 import { durableWrite } from './durable-write.js';
 import { type Goal, goalTable, isMet } from './goals.js';
@@ -37,7 +37,7 @@ export async function runMeasurement(
   const began = performance.now();
   const scope = new Scope();
   try {
-    const goals = await Promise.race([measure(scope, { quick: options.quick, print }), aborted(signal)]);
+    const goals = await orAborted(measure(scope, { quick: options.quick, print }), signal);
     print(goalTable(goals));
     const missed = goals.filter((goal) => !isMet(goal)).length;
     const seconds = ((performance.now() - began) / 1000).toFixed(0);

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { aborted } from '../lib/aborted.js';
+import { orAborted } from '@comfy-fleet/contracts';
 import { Scope } from '../lib/scope.js';
 
 /** Where a trial writes, and what ends what it starts. */
@@ -23,7 +23,7 @@ export async function runTrial<T extends { readonly breaches: readonly unknown[]
   const scope = new Scope();
   let keptIn: string | undefined;
   try {
-    const report = await Promise.race([trial({ dir, scope }), aborted(signal)]);
+    const report = await orAborted(trial({ dir, scope }), signal);
     if (report.breaches.length > 0) keptIn = dir;
     return { ...report, keptIn };
   } finally {

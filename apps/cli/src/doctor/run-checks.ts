@@ -1,3 +1,4 @@
+import { joinSignals, orAborted } from '@comfy-fleet/contracts';
 import { type Finding, reportOf } from './finding.js';
 
 export interface Check {
@@ -15,16 +16,9 @@ export async function* runChecks(checks: readonly Check[]): AsyncGenerator<reado
 
 async function runCheck({ name, deadlineMs, run }: Check): Promise<readonly Finding[]> {
   const { fail } = reportOf(name);
-  const late = new AbortController();
-  let timer: NodeJS.Timeout | undefined;
-  const patience = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => {
-      late.abort();
-      reject(late.signal.reason);
-    }, deadlineMs);
-  });
+  const late = joinSignals([], { ms: deadlineMs });
   try {
-    return await Promise.race([run(late.signal), patience]);
+    return await orAborted(run(late.signal), late.signal);
   } catch (error) {
     if (late.signal.aborted) {
       const mend = 'see whether what it asks is overloaded, or whether something on the way swallows packets';
@@ -33,6 +27,6 @@ async function runCheck({ name, deadlineMs, run }: Check): Promise<readonly Find
     const words = error instanceof Error ? error.message : String(error);
     return [fail(`this check failed itself: ${words}`, 'report it with the output of npm run doctor -- --json')];
   } finally {
-    clearTimeout(timer);
+    late.end();
   }
 }

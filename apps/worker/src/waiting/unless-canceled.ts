@@ -1,3 +1,4 @@
+import { joinSignals } from '@comfy-fleet/contracts';
 import type { HeldJob } from '../job/held-job.js';
 import { Canceled } from '../job/signals.js';
 
@@ -17,7 +18,7 @@ export async function unlessCanceled<T>(
   work: (signal: AbortSignal) => Promise<T>,
   late: () => Promise<void>,
 ): Promise<T> {
-  const stop = new AbortController();
+  const stop = joinSignals([job.signal]);
   const done = new AbortController();
   const watch = async () => {
     let saidLate = false;
@@ -31,15 +32,10 @@ export async function unlessCanceled<T>(
       if (news?.type === 'attention') await job.askLedger();
     }
   };
-  // Not AbortSignal.any: the job's signal lives as long as the process, and would keep every signal made of it.
-  const end = () => stop.abort(job.signal.reason);
-  job.signal.addEventListener('abort', end, { once: true });
-  if (job.signal.aborted) end();
   const watching = watch().catch((error: unknown) => stop.abort(error));
   try {
     return await work(stop.signal);
   } finally {
-    job.signal.removeEventListener('abort', end);
     done.abort(OVER);
     // What is left of the work when a part of it failed.
     stop.abort(OVER);

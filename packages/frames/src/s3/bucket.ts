@@ -1,4 +1,5 @@
 import { S3Client } from '@aws-sdk/client-s3';
+import { joinSignals } from '@comfy-fleet/contracts';
 import { storageError } from './s3-faults.js';
 import type { S3Settings } from './s3-settings.js';
 
@@ -42,12 +43,14 @@ export function openBucket(settings: S3Settings): Bucket {
     settings,
     ask: async (send, { ms, signal }) => {
       signal?.throwIfAborted();
-      const late = AbortSignal.timeout(ms);
+      const inTime = joinSignals(signal === undefined ? [] : [signal], { ms });
       try {
-        return await send(client, { abortSignal: signal === undefined ? late : AbortSignal.any([signal, late]) });
+        return await send(client, { abortSignal: inTime.signal });
       } catch (error) {
         if (signal?.aborted) throw signal.reason;
         throw storageError(error, settings);
+      } finally {
+        inTime.end();
       }
     },
   };

@@ -7,7 +7,7 @@ import {
   HeadObjectCommand,
   type HeadObjectCommandOutput,
 } from '@aws-sdk/client-s3';
-import { FleetError } from '@comfy-fleet/contracts';
+import { FleetError, joinSignals } from '@comfy-fleet/contracts';
 import { DigestCache } from '../digest-cache.js';
 import type { ByteRange, FrameInfo, FrameStore } from '../frame-store.js';
 import { contentTypeOf } from '../frame-types.js';
@@ -52,16 +52,14 @@ export function createS3Frames(
   async function get(name: string, which: { readonly Range?: string; readonly IfMatch?: string | undefined }) {
     const command = new GetObjectCommand({ ...place(name), ...which });
     // The deadline is for the answer to begin; SDK and socket watch over the body, however long that takes.
-    const beginning = new AbortController();
-    const timer = setTimeout(() => beginning.abort(), ASK_MS);
-    const { signal: abortSignal } = beginning;
+    const { signal: abortSignal, end } = joinSignals([], { ms: ASK_MS });
     try {
       const answer = await bucket.client.send(command, { abortSignal }).catch(absentIsUndefined);
       return answer && readStream(answer.Body as Readable, (error) => storageError(error, settings));
     } catch (error) {
       throw storageError(error, settings);
     } finally {
-      clearTimeout(timer);
+      end();
     }
   }
 

@@ -1,4 +1,4 @@
-import { isTerminal } from '@comfy-fleet/contracts';
+import { isTerminal, joinSignals } from '@comfy-fleet/contracts';
 import type { Subscriptions } from '@comfy-fleet/redis';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Redis } from 'ioredis';
@@ -57,13 +57,15 @@ export function createJobs({ redis, keys, subscriptions, read, queues, jobTtlSec
         return snapshot;
       }),
     wait: async (id, { timeoutMs, signal }) => {
-      const timeout = AbortSignal.timeout(timeoutMs);
+      const late = joinSignals([signal], { ms: timeoutMs });
       try {
-        for await (const item of jobs.events(id, { signal: AbortSignal.any([signal, timeout]) })) {
+        for await (const item of jobs.events(id, { signal: late.signal })) {
           if (item.kind === 'snapshot' && isTerminal(item.snapshot.record.status)) return item.snapshot;
         }
       } catch (error) {
-        if (!timeout.aborted) throw error;
+        if (signal.aborted || !late.signal.aborted) throw error;
+      } finally {
+        late.end();
       }
       return jobs.get(id);
     },

@@ -1,5 +1,5 @@
 import type { RedisSettings } from '@comfy-fleet/config';
-import { newId } from '@comfy-fleet/contracts';
+import { joinSignals, newId } from '@comfy-fleet/contracts';
 import { takeLease, untilReady } from '@comfy-fleet/redis';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { producerConnection, runScript } from '../connection.js';
@@ -67,7 +67,8 @@ export function createKeeper({ jobTtlSeconds, sweepSeconds, log, ...options }: K
   const queues = createWorkQueues(redis, keys, log);
   const closing = new AbortController();
   const connected = async <T>(action: () => Promise<T>): Promise<T> => {
-    await untilReady(redis, AbortSignal.any([closing.signal, AbortSignal.timeout(TIMEOUT_MS)]));
+    const { signal, end } = joinSignals([closing.signal], { ms: TIMEOUT_MS });
+    await untilReady(redis, signal).finally(end);
     return orUnavailable(action);
   };
   const run = (name: 'expire' | 'forget', id: string, ...args: string[]) =>

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RedisSettings } from '@comfy-fleet/config';
-import { newId } from '@comfy-fleet/contracts';
+import { newId, orAborted } from '@comfy-fleet/contracts';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { createUrlSigner, type UrlSigner } from '../callers/url-signer.js';
 import { workerConnection } from '../connection.js';
@@ -100,10 +100,7 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
     urls: createUrlSigner(redis, keys, { ttlSeconds: options.signedUrlSeconds }),
     ping: async (signal) => {
       signal.throwIfAborted();
-      const aborted = new Promise<never>((_, reject) => {
-        signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-      });
-      await Promise.race([redis.ping(), aborted]);
+      await orAborted(redis.ping(), signal);
     },
     close: async () => {
       await queue.close().catch((error: unknown) => log.debug('closing the queue failed', { error }));
