@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createHeaderList } from '../src/http/headers.js';
+import { createHeaderList } from '../src/http/send.js';
 
 const pairs = (list: readonly string[]) =>
   Array.from({ length: list.length / 2 }, (_, n) => [list[2 * n]?.toLowerCase(), list[2 * n + 1]]);

@@ -2,10 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { inThisTrace, type Logger } from '@comfy-fleet/telemetry';
 import type { Request, Response } from 'express';
 import type { ApiInstruments } from '../metrics.js';
-import type { HeaderList } from './headers.js';
-import { leaving } from './leaving.js';
-import type { Locals } from './locals.js';
-import { pathOf } from './request-parts.js';
+import type { HeaderList, Leaving, Locals } from './locals.js';
 
 /** As nginx tells of callers that were gone before they had an answer. */
 const GONE_STATUS = 499;
@@ -15,7 +12,7 @@ export function beginning(headerList: HeaderList, instruments: ApiInstruments, l
   const { underWay } = instruments;
   return (request: Request, response: Response): void => {
     const start = performance.now();
-    const path = pathOf(request);
+    const path = request.originalUrl.split('?', 1)[0] ?? '';
     const gone = leaving();
     const id = requestId(request.headers['x-request-id']);
     let child: Logger | undefined;
@@ -23,6 +20,7 @@ export function beginning(headerList: HeaderList, instruments: ApiInstruments, l
       headerList,
       gone,
       requestId: id,
+      path,
       // Made for who asks: most requests have nothing to tell.
       get log() {
         child ??= log.child({ request_id: id });
@@ -62,4 +60,25 @@ const SANE = /^[A-Za-z0-9._~:/+=@-]{1,128}$/;
 /** The name of a request in the log and in its answer: the caller's own, if it has a sane one, else a new one. */
 function requestId(given: string | string[] | undefined): string {
   return typeof given === 'string' && SANE.test(given) ? given : randomUUID();
+}
+
+/** To be aborted when the connection is through with the answer. The signal is made for who asks: most end without. */
+function leaving(): Leaving {
+  let made: AbortController | undefined;
+  let over = false;
+  const abort = () => {
+    over = true;
+    made?.abort();
+  };
+  return {
+    get isOver() {
+      return over;
+    },
+    get signal() {
+      made ??= new AbortController();
+      if (over) made.abort();
+      return made.signal;
+    },
+    abort,
+  };
 }

@@ -6,7 +6,6 @@ import type { ApiInstruments } from '../metrics.js';
 import { countAfter, countBefore } from './counting.js';
 import { type Locals, localsOf } from './locals.js';
 import type { ApiRequest, Handler, Route } from './messages.js';
-import { pathOf, queryOf } from './request-parts.js';
 import { failed, send } from './send.js';
 
 export interface Entrance {
@@ -28,7 +27,7 @@ export function entered(
     noteRoute(request.method, path);
     const visit = {
       method: request.method,
-      path: pathOf(request),
+      path: locals.path,
       get query() {
         return queryOf(request);
       },
@@ -60,11 +59,11 @@ export function served(handler: Handler): RequestHandler {
 }
 
 function toApiRequest(request: Request, locals: Locals): ApiRequest {
-  const { caller, counting, gone } = locals;
+  const { path, caller, counting, gone } = locals;
   const { file } = request;
   return {
     method: request.method,
-    path: pathOf(request),
+    path,
     params: request.params as Record<string, string>,
     get query() {
       return queryOf(request);
@@ -96,4 +95,8 @@ function toApiRequest(request: Request, locals: Locals): ApiRequest {
       return gone.isOver;
     },
   };
+}
+
+function queryOf(request: Request): URLSearchParams {
+  return new URLSearchParams(request.originalUrl.split('?').slice(1).join('?'));
 }

@@ -8,12 +8,10 @@ import { type BodyLimits, createBodyReaders } from './body-readers.js';
 import { faultOf } from './counting.js';
 import { crossOrigin } from './cross-origin.js';
 import { type Entrance, entered, served } from './exchange.js';
-import { createHeaderList } from './headers.js';
 import { localsOf } from './locals.js';
 import type { Route } from './messages.js';
 import { problem } from './problems.js';
-import { pathOf, pathOfTarget } from './request-parts.js';
-import { failed, send } from './send.js';
+import { createHeaderList, failed, send } from './send.js';
 
 export interface ExpressAppOptions extends Entrance {
   readonly limits: BodyLimits;
@@ -53,9 +51,9 @@ export function expressApp(routes: readonly Route[], options: ExpressAppOptions)
   }
   for (const { path, load } of pages)
     app.use(path, browsed, entered({ access: 'browsed', method: 'GET', path }, options), loadedOnce(load));
-  app.use((request: Request, response: Response) => {
+  app.use((_request: Request, response: Response) => {
     const detail = 'There is nothing at this address. GET / lists what there is.';
-    return send(problem(new FleetError('not_found', detail), pathOf(request)), response);
+    return send(problem(new FleetError('not_found', detail), localsOf(response).path), response);
   });
   // Express knows an error handler by its four parameters.
   app.use(async (error: unknown, request: Request, response: Response, _next: NextFunction) =>
@@ -71,6 +69,17 @@ export function expressApp(routes: readonly Route[], options: ExpressAppOptions)
     if (fault === undefined) app(request, response);
     else void failed(fault, begun, response as Response);
   };
+}
+
+/**
+ * The path and query that a request asks for. Proxies write the whole URL there (RFC 9112, 3.2.2), which Express's
+ * router does not always understand; what is neither is made a path that no route has.
+ */
+export function pathOfTarget(target = '/'): string {
+  if (target.startsWith('/')) return target;
+  if (!/^https?:/i.test(target) || !URL.canParse(target)) return `/${target}`;
+  const { pathname, search } = new URL(target);
+  return pathname + search;
 }
 
 /** A browser asks its user for a name, which does not matter, and a password, which is the key. */
@@ -98,6 +107,6 @@ function wrongMethod(sharing: readonly Route[], path: string): RequestHandler {
     noteRoute(request.method, path);
     if (request.method === 'OPTIONS') return send({ status: 204, headers: { Allow: allow } }, response);
     const detail = `${request.method} is not possible here; ${allow} are.`;
-    return send(problem(new FleetError('method_not_allowed', detail), pathOf(request), { Allow: allow }), response);
+    return send(problem(new FleetError('method_not_allowed', detail), locals.path, { Allow: allow }), response);
   };
 }

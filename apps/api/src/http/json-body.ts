@@ -3,7 +3,6 @@ import { setImmediate as others } from 'node:timers/promises';
 import { FleetError } from '@comfy-fleet/contracts';
 import type { PictureText } from '../pictures/picture-text.js';
 import { createJsonScan, type JsonLimits } from './json-scan.js';
-import { plainBody } from './plain-body.js';
 import { type UnpackLimits, unpackedBody } from './unpacked-body.js';
 
 export interface JsonBodyLimits extends JsonLimits, UnpackLimits {
@@ -82,6 +81,37 @@ export async function readJsonBody(
   const [first] = kept;
   const value = first === undefined ? {} : parsed(kept.length === 1 ? first : Buffer.concat(kept, bytes));
   return apart === undefined || apart.isEmpty ? { value, picture: undefined } : withPicture(value, apart);
+}
+
+/**
+ * Hands on the pieces of a body as they arrive. When `take` throws, the rest is thrown away as it comes, so that the answer
+ * still reaches its caller. Rejects with what it threw, or with what broke the request off.
+ */
+function plainBody(request: IncomingMessage, take: (chunk: Buffer) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const stop = () => {
+      request.off('data', onData).off('end', onEnd).off('error', onError).off('close', onClose);
+    };
+    const onData = (chunk: Buffer) => {
+      try {
+        take(chunk);
+      } catch (error) {
+        stop();
+        request.resume();
+        reject(error);
+      }
+    };
+    const onEnd = () => {
+      stop();
+      resolve();
+    };
+    const onError = (error: unknown) => {
+      stop();
+      reject(error);
+    };
+    const onClose = () => onError(request.errored ?? new Error('The request was broken off.'));
+    request.on('data', onData).on('end', onEnd).on('error', onError).on('close', onClose);
+  });
 }
 
 function tooMuchText(most: number, picture: unknown): string {

@@ -1,11 +1,13 @@
+import { IncomingMessage, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Problem } from '@comfy-fleet/contracts';
 import type { Request, Response } from 'express';
-import { localsOf } from './locals.js';
+import helmet from 'helmet';
+import { type HeaderList, localsOf } from './locals.js';
 import type { Reply } from './messages.js';
 import { PROBLEM_TYPE, problemReply } from './problems.js';
-import { pathOf } from './request-parts.js';
 
 const JSON_TYPE = { 'Content-Type': 'application/json; charset=utf-8' };
 
@@ -32,14 +34,38 @@ export async function send({ status, headers, body }: Reply, response: Response)
 
 /** Answers an error, whatever it is. */
 export async function failed(error: unknown, request: Request, response: Response): Promise<void> {
-  const { challenge, log } = localsOf(response);
+  const { challenge, log, path } = localsOf(response);
   if (request.socket.destroyed) {
-    log.debug('the caller went away', { path: pathOf(request), error });
+    log.debug('the caller went away', { path, error });
     return;
   }
-  const reply = problemReply(error, pathOf(request), log);
+  const reply = problemReply(error, path, log);
   // Too late to say so: a connection that breaks off tells the caller that the body is not whole.
   if (response.headersSent) response.destroy();
   else if (reply.status !== 401 || challenge === undefined) await send(reply, response);
   else await send({ ...reply, headers: { ...reply.headers, 'WWW-Authenticate': challenge } }, response);
+}
+
+/**
+ * Lists the headers that every answer has and those of this one, which count where both have one. helmet gives every
+ * answer the same, so it is asked once.
+ */
+export function createHeaderList(): HeaderList {
+  const sample = new ServerResponse(new IncomingMessage(new Socket()));
+  helmet()(sample.req, sample, () => {});
+  sample.setHeader('Cache-Control', 'no-store');
+  const always = sample.getHeaderNames().flatMap((name) => [name, `${sample.getHeader(name)}`]);
+  const places = new Map(always.map((name, index) => [name, index + 1]));
+  return (...headers) => {
+    const list = [...always];
+    for (const some of headers) {
+      for (const name in some) {
+        const place = places.get(name.toLowerCase());
+        const value = some[name] as string;
+        if (place === undefined) list.push(name, value);
+        else list[place] = value;
+      }
+    }
+    return list;
+  };
 }
