@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { waitOfPrefer } from '../src/requests/waiting.js';
+import { waitOfPrefer } from '../src/orders/order-job.js';
 
 describe('Prefer: wait=', () => {
   it.each([

@@ -1,7 +1,6 @@
-import { isId } from '@comfy-fleet/contracts';
+import { FleetError, isId } from '@comfy-fleet/contracts';
 import type { JobSnapshot } from '@comfy-fleet/jobs';
 import type { Deps } from '../deps.js';
-import { jobNotFound } from '../handlers/job-not-found.js';
 import type { Caller } from './caller.js';
 
 /**
@@ -20,4 +19,11 @@ export async function ownJob(
 
 export function owns(caller: Caller | undefined, { record }: JobSnapshot): boolean {
   return caller === undefined || caller.id === record.key;
+}
+
+export function jobNotFound(): FleetError {
+  return new FleetError(
+    'job_not_found',
+    'There is no job with this id, or it ended so long ago that it was forgotten.',
+  );
 }

@@ -12,14 +12,12 @@ import { knownCaller } from '../access/caller.js';
 import type { Deps } from '../deps.js';
 import type { ApiRequest, Handler } from '../http/messages.js';
 import { callbackOf } from '../orders/callback.js';
-import { newJob } from '../orders/new-job.js';
-import { orderJobs } from '../orders/place-order.js';
-import { resolve } from '../orders/resolve.js';
+import { newJob, resolve } from '../orders/new-job.js';
+import { orderJobs } from '../orders/order-job.js';
 import { readFrame } from '../pictures/find-picture.js';
 import { keepPicture } from '../pictures/normalise.js';
 import { MOST_FAULTS } from '../requests/field-errors.js';
-import { refuseFaults } from '../requests/refuse-faults.js';
-import { createValidator } from '../requests/validator.js';
+import { createValidator, refuseFaults } from '../requests/validator.js';
 
 /** Jobs prepared at a time: each img2img job may decode a picture. */
 const AT_ONCE = 4;

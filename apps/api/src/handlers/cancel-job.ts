@@ -1,7 +1,6 @@
-import { ownJob } from '../access/own-job.js';
+import { jobNotFound, ownJob } from '../access/own-job.js';
 import type { Deps } from '../deps.js';
 import type { Handler } from '../http/messages.js';
-import { jobNotFound } from './job-not-found.js';
 import { presentSnapshot } from './present-snapshot.js';
 
 /** Answers the job as the cancel left it; an ended one stays as it ended, however often this is asked. */

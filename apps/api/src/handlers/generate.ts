@@ -3,11 +3,9 @@ import { knownCaller } from '../access/caller.js';
 import type { Deps } from '../deps.js';
 import type { Handler } from '../http/messages.js';
 import { callbackOf } from '../orders/callback.js';
-import { newJob } from '../orders/new-job.js';
-import { orderJob } from '../orders/place-order.js';
-import { resolve } from '../orders/resolve.js';
-import { refuseFaults } from '../requests/refuse-faults.js';
-import { createValidator } from '../requests/validator.js';
+import { newJob, resolve } from '../orders/new-job.js';
+import { orderJob } from '../orders/order-job.js';
+import { createValidator, refuseFaults } from '../requests/validator.js';
 
 export function generate(deps: Deps): Handler {
   const validate = createValidator(generateRequestSchema(deps.config.limits));

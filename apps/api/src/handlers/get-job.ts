@@ -1,7 +1,7 @@
+import { FleetError } from '@comfy-fleet/contracts';
 import { ownJob } from '../access/own-job.js';
 import type { Deps } from '../deps.js';
 import type { Handler } from '../http/messages.js';
-import { waitOfQuery } from '../requests/waiting.js';
 import { presentSnapshot } from './present-snapshot.js';
 import { waitForJob } from './wait-for-job.js';
 
@@ -14,4 +14,14 @@ export function getJob(deps: Deps): Handler {
     const snapshot = ended ? now : ((await waitForJob(deps, now.record.id, seconds, request.signal)) ?? now);
     return { status: 200, body: await presentSnapshot(deps, snapshot, caller) };
   };
+}
+
+/** Seconds of `?wait=`; undefined when it is absent. Throws validation_failed for anything but 1 to `max`. */
+function waitOfQuery(query: URLSearchParams, max: number): number | undefined {
+  const values = query.getAll('wait');
+  if (values.length === 0) return undefined;
+  const seconds = values.length === 1 && /^\d{1,6}$/.test(values[0] ?? '') ? Number(values[0]) : 0;
+  if (seconds >= 1 && seconds <= max) return seconds;
+  const errors = [{ pointer: '/wait', detail: `must be a whole number of seconds from 1 to ${max}` }];
+  throw new FleetError('validation_failed', 'The query has an invalid parameter.', { errors });
 }

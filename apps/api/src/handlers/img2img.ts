@@ -3,14 +3,12 @@ import { type Caller, knownCaller } from '../access/caller.js';
 import type { Deps } from '../deps.js';
 import type { ApiRequest, Handler } from '../http/messages.js';
 import { callbackOf } from '../orders/callback.js';
-import { newJob } from '../orders/new-job.js';
-import { orderJob } from '../orders/place-order.js';
-import { resolve } from '../orders/resolve.js';
+import { newJob, resolve } from '../orders/new-job.js';
+import { orderJob } from '../orders/order-job.js';
 import { type FoundPicture, readFrame, sentPicture, urlPicture } from '../pictures/find-picture.js';
 import { digestOf } from '../pictures/in-steps.js';
 import { keepPicture } from '../pictures/normalise.js';
-import { refuseFaults } from '../requests/refuse-faults.js';
-import { createValidator } from '../requests/validator.js';
+import { createValidator, refuseFaults } from '../requests/validator.js';
 
 const SECONDS_OF_DAY = 86_400;
 

@@ -11,13 +11,11 @@ import { knownCaller } from '../access/caller.js';
 import { ownJob } from '../access/own-job.js';
 import type { Deps } from '../deps.js';
 import type { Handler } from '../http/messages.js';
-import { newJob } from '../orders/new-job.js';
-import { orderJob } from '../orders/place-order.js';
-import { resolve } from '../orders/resolve.js';
+import { newJob, resolve } from '../orders/new-job.js';
+import { orderJob } from '../orders/order-job.js';
 import { readFrame } from '../pictures/find-picture.js';
 import { keepPicture } from '../pictures/normalise.js';
-import { refuseFaults } from '../requests/refuse-faults.js';
-import { createValidator } from '../requests/validator.js';
+import { createValidator, refuseFaults } from '../requests/validator.js';
 
 /** From the idea to the finished picture. `direct_final` is no rung of it. */
 const LADDER: readonly Lod[] = ['sketch', 'mid', 'final'];

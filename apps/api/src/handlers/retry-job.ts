@@ -3,9 +3,8 @@ import { inputName } from '@comfy-fleet/frames';
 import { ownJob } from '../access/own-job.js';
 import type { Deps } from '../deps.js';
 import type { Handler } from '../http/messages.js';
-import { newJob } from '../orders/new-job.js';
-import { orderJob } from '../orders/place-order.js';
-import { atMostPriorityOf, requireAble } from '../orders/resolve.js';
+import { atMostPriorityOf, newJob, requireAble } from '../orders/new-job.js';
+import { orderJob } from '../orders/order-job.js';
 
 /** Makes the job once more: the same parameters, the same seed, the same webhook. Answers as POST /generate does. */
 export function retryJob(deps: Deps): Handler {

@@ -1,5 +1,7 @@
 import {
   type GenerateRequest,
+  type Img2ImgRequest,
+  type InputImage,
   type JobKind,
   newId,
   type ParentJob,
@@ -8,8 +10,40 @@ import {
 } from '@comfy-fleet/contracts';
 import type { NewJob } from '@comfy-fleet/jobs';
 import { traceparentNow } from '@comfy-fleet/telemetry';
-import { poolFor } from '@comfy-fleet/workflows';
+import { poolFor, randomSeed, resolveRequest } from '@comfy-fleet/workflows';
+import type { Caller } from '../access/caller.js';
 import type { Deps } from '../deps.js';
+import { refuseImpossible } from '../requests/refuse-impossible.js';
+
+/**
+ * Gives every parameter its final value; a priority above what the key may have is lowered to that. Throws
+ * validation_failed for what no schema can say, no_able_instance for what no instance of the fleet can run.
+ */
+export async function resolve(
+  deps: Deps,
+  kind: JobKind,
+  request: GenerateRequest | Img2ImgRequest,
+  { caller, input }: { readonly caller: Caller; readonly input?: InputImage },
+): Promise<ResolvedRequest> {
+  const { config, workflows } = deps;
+  const asked = { kind, request, randomSeed, limits: config.limits };
+  const resolved = resolveRequest(input === undefined ? asked : { ...asked, input }, workflows);
+  await requireAble(deps, resolved);
+  return atMostPriorityOf(resolved, caller);
+}
+
+/** With the priority that the key may have now. */
+export function atMostPriorityOf(request: ResolvedRequest, caller: Caller | undefined): ResolvedRequest {
+  const priority = Math.min(request.priority, caller?.maxPriority ?? request.priority);
+  return { ...request, priority };
+}
+
+/** Throws no_able_instance for what no instance that is known can run. */
+export async function requireAble({ workflows, ledger: { fleet } }: Deps, resolved: ResolvedRequest): Promise<void> {
+  const template = workflows.templates.get(resolved.workflow);
+  const pool = poolFor(resolved, workflows);
+  if (template !== undefined) refuseImpossible(template, resolved, pool, await fleet.abilities(pool));
+}
 
 interface Wish {
   readonly start_within_seconds?: GenerateRequest['start_within_seconds'] | undefined;

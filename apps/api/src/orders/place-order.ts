@@ -1,22 +1,27 @@
-import { type Accepted, type JobSnapshot, type NewJob, type NewOrder, OrderRefusal } from '@comfy-fleet/jobs';
+import { createHash } from 'node:crypto';
+import { FleetError } from '@comfy-fleet/contracts';
+import { type Accepted, type NewJob, type NewOrder, OrderRefusal } from '@comfy-fleet/jobs';
 import { inSpan, noteFacts } from '@comfy-fleet/telemetry';
 import { knownCaller } from '../access/caller.js';
 import type { Deps } from '../deps.js';
-import { presentSnapshot } from '../handlers/present-snapshot.js';
-import { waitForJob } from '../handlers/wait-for-job.js';
-import type { ApiRequest, Reply } from '../http/messages.js';
-import { waitOfPrefer } from '../requests/waiting.js';
-import { ACCEPTING, factsOf } from './accept-span.js';
-import { idempotencyOf } from './idempotency.js';
+import type { ApiRequest } from '../http/messages.js';
 
-const REPLAYED = { 'Idempotent-Replayed': 'true' };
+const MAX_KEY_CHARS = 255;
+
+/** Of the span in which an order is accepted: from here its jobs go on in the trace. */
+const ACCEPTING = {
+  kind: 'producer',
+  attributes: { 'messaging.system': 'bullmq', 'messaging.operation.type': 'send' },
+  // What is refused is refused with good reason.
+  isFault: (error: unknown) => !(error instanceof FleetError) || error.status >= 500,
+} as const;
 
 /**
  * Makes jobs in the caller's name, all or none. `wish` is what was asked for: when it was asked for before under the same
  * Idempotency-Key, what was made then is answered, and `prepare` is not asked. Throws what Ledger.orders.create throws,
  * storage_full; when the caller left before anything was made, an error that nobody gets.
  */
-async function placeOrder(
+export async function placeOrder(
   deps: Deps,
   request: ApiRequest,
   wish: unknown,
@@ -56,52 +61,37 @@ async function countedOrder({ ledger }: Deps, { counting }: ApiRequest, order: N
   }
 }
 
-/** Makes one job and answers 202; after `Prefer: wait=` seconds, or 200 as soon as the job has ended. */
-export async function orderJob(
-  deps: Deps,
-  request: ApiRequest,
-  wish: unknown,
-  prepare: () => Promise<NewJob>,
-): Promise<Reply> {
-  const { replayed, only } = await placeOrder(deps, request, wish, async () => [await prepare()]);
-  if (only === undefined) throw new Error('a job was accepted that is not there');
-  const seconds = waitOfPrefer(request.header('prefer'), deps.config.http.maxWaitSeconds);
-  const body = await presentSnapshot(deps, await later(deps, only, seconds, request), request.caller);
-  const hasEnded = body.finished_at !== null;
-  const headers = {
-    Location: body.urls.self,
-    ...(hasEnded ? {} : { 'Retry-After': '1' }),
-    ...(seconds === undefined ? {} : { 'Preference-Applied': `wait=${seconds}` }),
-    ...(replayed ? REPLAYED : {}),
-  };
-  return { status: hasEnded && seconds !== undefined ? 200 : 202, headers, body, job: body.id };
+/** What that span says of the order. */
+function factsOf(jobs: readonly NewJob[]) {
+  const [job] = jobs;
+  if (job === undefined || jobs.length > 1) return { 'messaging.batch.message_count': jobs.length };
+  const { id, kind, pool, request } = job;
+  const facts = { 'comfy_fleet.job.id': id, 'comfy_fleet.job.kind': kind, 'comfy_fleet.lod': request.lod };
+  return { ...facts, 'messaging.destination.name': pool };
 }
 
-/** Makes several jobs and answers 202 with their ids. */
-export async function orderJobs(
-  deps: Deps,
-  request: ApiRequest,
-  wish: unknown,
-  prepare: () => Promise<readonly NewJob[]>,
-): Promise<Reply> {
-  const { replayed, ids } = await placeOrder(deps, request, wish, prepare);
-  const publicUrl = deps.config.http.publicUrl ?? '';
-  const data = ids.map((id) => ({ id, urls: { self: `${publicUrl}/jobs/${id}` } }));
-  return { status: 202, headers: replayed ? REPLAYED : {}, body: { data } };
-}
-
-async function later(
-  deps: Deps,
-  created: JobSnapshot,
-  seconds: number | undefined,
-  request: ApiRequest,
-): Promise<JobSnapshot> {
-  if (seconds === undefined) return created;
-  try {
-    return (await waitForJob(deps, created.record.id, seconds, request.signal)) ?? created;
-  } catch (error) {
-    // The job is accepted: an error now would make the caller send it a second time.
-    request.log.debug('waiting for an accepted job failed', { job: created.record.id, error });
-    return created;
+/**
+ * The Idempotency-Key of a request with the fingerprint of what it asks for: the path, and `wish`, the validated body
+ * with pictures by their digests. Undefined without the header. Throws validation_failed for one that is no key.
+ */
+function idempotencyOf({ header, path }: ApiRequest, wish: unknown): NewOrder['idempotency'] {
+  const key = header('idempotency-key');
+  if (key === undefined) return undefined;
+  if (!/^[\x21-\x7e]+$/.test(key) || key.length > MAX_KEY_CHARS) {
+    const detail = `The Idempotency-Key must have 1 to ${MAX_KEY_CHARS} visible ASCII characters, without spaces.`;
+    throw new FleetError('validation_failed', detail);
   }
+  return { digest: digest(key), fingerprint: digest(JSON.stringify([path, ordered(wish)])) };
+}
+
+function digest(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+/** The same value with the fields of every object in one order: a client may write them in another one next time. */
+function ordered(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(ordered);
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(entries.map(([name, part]) => [name, ordered(part)]));
 }

@@ -1,9 +1,12 @@
 import type { FieldError } from '@comfy-fleet/contracts';
 import type { ErrorObject } from 'ajv';
-import { suggestField } from './suggest-field.js';
+import { closest, distance } from 'fastest-levenshtein';
 
 /** Faults told of one body; the rest would be more of the same. */
 export const MOST_FAULTS = 50;
+
+/** Longer than any field and what somebody adds to it: what is longer was not meant for one. */
+const MOST_NAME_CHARS = 64;
 
 /**
  * What ajv found (`verbose`), in words for the caller: one entry per fault, each with the JSON pointer of the field it is
@@ -82,4 +85,16 @@ function typeNames(types: string | readonly string[]): string {
 
 function escapePointer(field: string): string {
   return field.replaceAll('~', '~0').replaceAll('/', '~1');
+}
+
+/** Names the known field that was probably meant; all of them when none is near. */
+function suggestField(unknown: string, known: readonly string[]): string {
+  const all = `the fields are ${known.join(', ')}`;
+  if (unknown.length > MOST_NAME_CHARS) return all;
+  const nearest = closest(unknown.toLowerCase(), known);
+  const alike = distance(unknown.toLowerCase(), nearest) <= Math.max(2, nearest.length / 2);
+  // cfg_scale, sampler_name: far by letters, but the name is in it
+  const within = known.find((field) => unknown.toLowerCase().startsWith(field));
+  if (alike) return `did you mean ${nearest}?`;
+  return within === undefined ? all : `did you mean ${within}?`;
 }

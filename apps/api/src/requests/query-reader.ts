@@ -1,8 +1,7 @@
 import { type FieldError, FleetError } from '@comfy-fleet/contracts';
 import type { Static, TObject } from 'typebox';
 import { MOST_FAULTS } from './field-errors.js';
-import { refuseFaults } from './refuse-faults.js';
-import { createValidator } from './validator.js';
+import { createValidator, refuseFaults } from './validator.js';
 
 /** Reads a query as the schema has it, numbers written in digits. Throws validation_failed with every fault. */
 export function createQueryReader<T extends TObject>(schema: T): (query: URLSearchParams) => Static<T> {

@@ -1,11 +1,14 @@
-import type { FieldError } from '@comfy-fleet/contracts';
+import { type FieldError, FleetError } from '@comfy-fleet/contracts';
 import { Ajv } from 'ajv';
 import formats from 'ajv-formats';
 import type { Static, TObject } from 'typebox';
 import { fieldErrors } from './field-errors.js';
 import { formFields } from './form-fields.js';
-import { halfCharacters } from './half-characters.js';
-import { overfull } from './overfull.js';
+
+/** Far more fields than any object of a request has, metadata included. */
+const MOST_FIELDS = 100;
+
+const HALF_A_CHARACTER = 'has half of a surrogate pair, which is no character; send valid Unicode';
 
 interface Checked<T> {
   /** Valid only while `errors` is empty. */
@@ -25,4 +28,42 @@ export function createValidator<T extends TObject>(schema: T): Validator<Static<
     const errors = validate(value) ? halfCharacters(value) : fieldErrors(validate.errors ?? []);
     return { value: value as Static<T>, errors };
   };
+}
+
+/** Throws validation_failed when there are any. */
+export function refuseFaults(errors: readonly FieldError[]): void {
+  if (errors.length === 0) return;
+  const detail = errors
+    .map((error) => [error.pointer, error.detail].filter((part) => part !== '').join(' '))
+    .join('; ');
+  throw new FleetError('validation_failed', `${detail}.`, { errors });
+}
+
+/**
+ * The fault of a body with far too many fields, at its top or one level below. Each would be checked, looked for among
+ * the known ones and answered by a fault of its own.
+ */
+function overfull(body: unknown): FieldError[] {
+  const here = faultOf(body, '');
+  if (here !== undefined || typeof body !== 'object' || body === null) return here === undefined ? [] : [here];
+  const below = Object.entries(body).map(([name, value]) => faultOf(value, `/${name}`));
+  return below.filter((fault) => fault !== undefined);
+}
+
+function faultOf(value: unknown, pointer: string): FieldError | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const count = Object.keys(value).length;
+  return count > MOST_FIELDS ? { pointer, detail: `has ${count} entries; ${MOST_FIELDS} are the most` } : undefined;
+}
+
+/**
+ * The places of texts, and of names of fields, that are no valid Unicode: JSON can write them (`\ud800`), UTF-8 cannot, nor
+ * can ComfyUI's Python or Redis' Lua read them. To be asked of what has the form of its schema, which bounds its depth.
+ */
+function halfCharacters(value: unknown, pointer = ''): FieldError[] {
+  if (typeof value === 'string') return value.isWellFormed() ? [] : [{ pointer, detail: HALF_A_CHARACTER }];
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([name, part]) =>
+    name.isWellFormed() ? halfCharacters(part, `${pointer}/${name}`) : [{ pointer, detail: HALF_A_CHARACTER }],
+  );
 }
