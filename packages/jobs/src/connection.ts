@@ -1,25 +1,26 @@
 import type { RedisSettings } from '@comfy-fleet/config';
-import * as redis from '@comfy-fleet/redis';
+import * as plain from '@comfy-fleet/redis';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Redis } from 'ioredis';
 import { loadScripts, type ScriptName } from './lua/scripts.js';
 
-/** For a process that answers callers, and knows our scripts. */
-export function producerConnection(settings: RedisSettings, log: Logger): Redis {
-  return redis.producerConnection(settings, log, loadScripts());
+/** Makes our scripts known to a connection that runs them; one that listens or blocks needs none. */
+export function withScripts(redis: Redis): Redis {
+  plain.defineScripts(redis, loadScripts());
+  return redis;
 }
 
-/** For a process that has work in hand, and knows our scripts. */
+/** For a process that has work in hand, and runs our scripts. */
 export function workerConnection(settings: RedisSettings, log: Logger): Redis {
-  return redis.workerConnection(settings, log, loadScripts());
+  return withScripts(plain.workerConnection(settings, log));
 }
 
-/** Runs one transition script. */
+/** Runs one transition script on a connection that knows them. */
 export function runScript(
-  at: Redis,
+  redis: Redis,
   name: ScriptName,
   key: string,
   args: readonly (string | number)[],
 ): Promise<unknown> {
-  return redis.runScript(at, name, key, args);
+  return plain.runScript(redis, name, key, args);
 }

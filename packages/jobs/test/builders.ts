@@ -1,11 +1,12 @@
 import { Writable } from 'node:stream';
 import type { RedisSettings } from '@comfy-fleet/config';
 import { type ErrorCode, newId, type ResolvedRequest, type WorkerAnnouncement } from '@comfy-fleet/contracts';
+import { workerConnection } from '@comfy-fleet/redis';
 import { createLogger } from '@comfy-fleet/telemetry';
 import { type RedisServer, redisSettings, startRedisServer, uniquePrefix, until } from '@comfy-fleet/testing';
 import type { Redis } from 'ioredis';
 import { inject, onTestFinished } from 'vitest';
-import { runScript, workerConnection } from '../src/connection.js';
+import { runScript, withScripts } from '../src/connection.js';
 import {
   type Claim,
   type ClaimSource,
@@ -156,7 +157,7 @@ export async function openFleet(overrides: FleetOptions = {}): Promise<Fleet> {
   const log = quietLog();
   const keys = createKeys(prefix);
   const settings = redisSettingsOf({ ...overrides, url, prefix });
-  const redis = workerConnection(settings, log);
+  const redis = withScripts(workerConnection(settings, log));
   const ledger = await openLedger({ ...overrides, url, prefix });
   onTestFinished(() => redis.disconnect());
   let workers = 0;

@@ -1,8 +1,8 @@
 import { Writable } from 'node:stream';
+import { workerConnection } from '@comfy-fleet/redis';
 import { createLogger } from '@comfy-fleet/telemetry';
 import { redisSettings, startRedisServer, until } from '@comfy-fleet/testing';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { workerConnection } from '../src/connection.js';
 import { failed, nextClaim, openFleet, quietLog, succeeded } from './builders.js';
 import {
   attempt,

@@ -1,9 +1,8 @@
 import { newId } from '@comfy-fleet/contracts';
-import { createSubscriptions, untilReady } from '@comfy-fleet/redis';
+import { createSubscriptions, producerConnection, untilReady, workerConnection } from '@comfy-fleet/redis';
 import { until } from '@comfy-fleet/testing';
 import { expect, it, onTestFinished } from 'vitest';
 import { jobStream } from '../src/callers/job-stream.js';
-import { producerConnection, workerConnection } from '../src/connection.js';
 import type { Claim, JobStreamItem } from '../src/index.js';
 import {
   collect,

@@ -1,6 +1,7 @@
 import { newId, type TerminalStatus } from '@comfy-fleet/contracts';
+import { workerConnection } from '@comfy-fleet/redis';
 import { expect, it, onTestFinished } from 'vitest';
-import { runScript, workerConnection } from '../src/connection.js';
+import { runScript, withScripts } from '../src/connection.js';
 import { aFrame, JOB_TTL_SECONDS, openFleet, quietLog } from './builders.js';
 
 const FINISHERS = 100;
@@ -9,7 +10,9 @@ const CONNECTIONS = 10;
 it('lets one of 100 racing finishers win: one terminal state, one terminal event, one callback', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit({ callback: { url: 'https://example.com/hook' } })).record;
-  const connections = Array.from({ length: CONNECTIONS }, () => workerConnection(fleet.settings, quietLog()));
+  const connections = Array.from({ length: CONNECTIONS }, () =>
+    withScripts(workerConnection(fleet.settings, quietLog())),
+  );
   onTestFinished(() => connections.forEach((connection) => void connection.disconnect()));
   const run = (n: number, name: 'claim' | 'submit' | 'finish', args: (string | number)[]) => {
     const connection = connections[n % CONNECTIONS];

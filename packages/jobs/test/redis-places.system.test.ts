@@ -1,8 +1,8 @@
 import { Writable } from 'node:stream';
+import { producerConnection } from '@comfy-fleet/redis';
 import { createLogger } from '@comfy-fleet/telemetry';
 import { freePort, redisSettings, until } from '@comfy-fleet/testing';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { producerConnection } from '../src/connection.js';
 import type { JobStreamItem } from '../src/index.js';
 import { anAnnouncement, openFleet, ownRedis, startNext, succeeded, untilAnswering, within } from './builders.js';
 import { dispatch, taken } from './deliveries-builders.js';

@@ -1,7 +1,7 @@
 import { newId } from '@comfy-fleet/contracts';
+import { workerConnection } from '@comfy-fleet/redis';
 import { startRedisServer, until } from '@comfy-fleet/testing';
 import { expect, it, onTestFinished } from 'vitest';
-import { workerConnection } from '../src/connection.js';
 import { anOrder, nextClaim, openFleet, openLedger, quietLog } from './builders.js';
 
 const WAIT = { replicas: 1, ms: 200 };

@@ -44,3 +44,7 @@ it("names BullMQ's keys only in queue/", () => {
   );
   expect(strangers).toEqual([]);
 });
+
+it('reads the files once, however many connections there are', () => {
+  expect(loadScripts()).toBe(loadScripts());
+});

@@ -17,16 +17,10 @@ const CONNECT_TIMEOUT_MS = 3000;
  */
 const NOT_HERE = /^(READONLY|MOVED|MASTERDOWN|CLUSTERDOWN|LOADING|UNBLOCKED) /;
 
-/** Sets our scripts apart from Redis' own commands. */
-const COMMAND = 'fleet:';
-
-/** Lua of one key each, by the name under which `runScript` knows it. */
-export type Scripts = Readonly<Record<string, string>>;
-
 /** For a process that answers callers: a missing or hanging Redis is an error within `timeoutMs`. */
-export function producerConnection(settings: RedisSettings, log: Logger, scripts: Scripts = {}): Redis {
+export function producerConnection(settings: RedisSettings, log: Logger): Redis {
   const { timeoutMs } = settings;
-  return open(settings, log, scripts, {
+  return open(settings, log, {
     enableOfflineQueue: false,
     maxRetriesPerRequest: 1,
     commandTimeout: timeoutMs,
@@ -39,8 +33,8 @@ export function producerConnection(settings: RedisSettings, log: Logger, scripts
  * For a process that has work in hand: commands wait until Redis is back, and those of one turn of the event loop leave
  * together. (Those that answer callers join their questions before, by kind, and would wait for nothing here.)
  */
-export function workerConnection(settings: RedisSettings, log: Logger, scripts: Scripts = {}): Redis {
-  const redis = open(settings, log, scripts, {
+export function workerConnection(settings: RedisSettings, log: Logger): Redis {
+  const redis = open(settings, log, {
     maxRetriesPerRequest: null,
     connectTimeout: CONNECT_TIMEOUT_MS,
     socketTimeout: DEAD_AFTER_MS,
@@ -49,7 +43,7 @@ export function workerConnection(settings: RedisSettings, log: Logger, scripts: 
   return redis;
 }
 
-function open(settings: RedisSettings, log: Logger, scripts: Scripts, own: RedisOptions): Redis {
+function open(settings: RedisSettings, log: Logger, own: RedisOptions): Redis {
   const options: RedisOptions = {
     ...own,
     ...redisPlace(settings),
@@ -67,9 +61,7 @@ function open(settings: RedisSettings, log: Logger, scripts: Scripts, own: Redis
     // Subscriptions does it itself, to know when it is done.
     autoResubscribe: false,
   };
-  const redis = new Redis({ ...options, replyMapping: 'legacy' });
-  for (const [name, lua] of Object.entries(scripts)) redis.defineCommand(COMMAND + name, { numberOfKeys: 1, lua });
-  return watched(redis, log);
+  return watched(new Redis({ ...options, replyMapping: 'legacy' }), log);
 }
 
 /** Says once that Redis is gone and once that it is back, instead of once per try. */
@@ -86,19 +78,6 @@ function watched(redis: Redis, log: Logger): Redis {
     lost = false;
   });
   return redis;
-}
-
-/** Runs one of the connection's scripts; ioredis sends its hash, and its text only to a Redis that does not know it yet. */
-export function runScript(
-  redis: Redis,
-  name: string,
-  key: string,
-  args: readonly (string | number)[],
-): Promise<unknown> {
-  const commands = redis as unknown as Record<string, (...args: (string | number)[]) => Promise<unknown>>;
-  const command = commands[COMMAND + name];
-  if (command === undefined) throw new Error(`script ${name} was not defined on this connection`);
-  return command.call(redis, key, ...args);
 }
 
 /** Resolves when the connection stands; rejects with the signal's reason when that comes first. */

@@ -1,8 +1,8 @@
 import type { RedisSettings } from '@comfy-fleet/config';
-import { createReplication, createSubscriptions } from '@comfy-fleet/redis';
+import { createReplication, createSubscriptions, producerConnection } from '@comfy-fleet/redis';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Queue } from 'bullmq';
-import { producerConnection } from '../connection.js';
+import { withScripts } from '../connection.js';
 import { createKeys } from '../keys.js';
 import { createWorkQueues } from '../queue/work-queues.js';
 import { orUnavailable } from '../unavailable.js';
@@ -45,10 +45,10 @@ export interface LedgerOptions extends OrderBounds {
 export function createLedger(options: LedgerOptions): Ledger {
   const { log, jobTtlSeconds } = options;
   const keys = createKeys(options.redis.prefix);
-  const redis = producerConnection(options.redis, log);
+  const redis = withScripts(producerConnection(options.redis, log));
   const subscriptions = createSubscriptions(producerConnection(options.redis, log), keys.pools, log);
   // What waits for replicas must not hold up the rest.
-  const writing = options.redis.wait === undefined ? redis : producerConnection(options.redis, log);
+  const writing = options.redis.wait === undefined ? redis : withScripts(producerConnection(options.redis, log));
   const replication = createReplication(writing, keys.replicated, options.redis.wait, log);
   const queues = createWorkQueues(redis, keys, log);
   const deliveries = createDeliveryQueue(redis, keys, log);

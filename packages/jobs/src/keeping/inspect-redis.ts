@@ -1,8 +1,7 @@
 import type { RedisSettings } from '@comfy-fleet/config';
-import { redisTime } from '@comfy-fleet/redis';
+import { producerConnection, redisTime } from '@comfy-fleet/redis';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Redis } from 'ioredis';
-import { producerConnection } from '../connection.js';
 import { createKeys } from '../keys.js';
 
 /** What Redis says of itself, for whoever is to judge whether a fleet can trust it with its jobs. */

@@ -1,8 +1,8 @@
 import type { RedisSettings } from '@comfy-fleet/config';
 import { joinSignals, newId } from '@comfy-fleet/contracts';
-import { takeLease, untilReady } from '@comfy-fleet/redis';
+import { producerConnection, takeLease, untilReady } from '@comfy-fleet/redis';
 import type { Logger } from '@comfy-fleet/telemetry';
-import { producerConnection, runScript } from '../connection.js';
+import { runScript, withScripts } from '../connection.js';
 import { createKeys } from '../keys.js';
 import { createWorkQueues } from '../queue/work-queues.js';
 import { orUnavailable } from '../unavailable.js';
@@ -63,7 +63,7 @@ export function createKeeper({ jobTtlSeconds, sweepSeconds, log, ...options }: K
   const { prefix } = options.redis;
   const keys = createKeys(prefix);
   const holder = newId();
-  const redis = producerConnection({ ...options.redis, timeoutMs: TIMEOUT_MS }, log);
+  const redis = withScripts(producerConnection({ ...options.redis, timeoutMs: TIMEOUT_MS }, log));
   const queues = createWorkQueues(redis, keys, log);
   const closing = new AbortController();
   const connected = async <T>(action: () => Promise<T>): Promise<T> => {

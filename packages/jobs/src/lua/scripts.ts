@@ -45,8 +45,15 @@ const MADE: Readonly<Record<string, (script: string) => string>> = {
       .join('\n'),
 };
 
-/** Reads all scripts, each with what it includes. */
+let loaded: Readonly<Record<ScriptName, string>> | undefined;
+
+/** All scripts, each with what it includes; the files are read the first time. */
 export function loadScripts(): Readonly<Record<ScriptName, string>> {
+  loaded ??= readScripts();
+  return loaded;
+}
+
+function readScripts(): Readonly<Record<ScriptName, string>> {
   const texts = new Map<string, string>();
   const textOf = (name: string): string => {
     const text = texts.get(name) ?? readFileSync(new URL(`${name}.lua`, import.meta.url), 'utf8');

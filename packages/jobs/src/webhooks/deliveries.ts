@@ -1,9 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RedisSettings } from '@comfy-fleet/config';
 import { newId, orAborted } from '@comfy-fleet/contracts';
+import { workerConnection } from '@comfy-fleet/redis';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { createUrlSigner, type UrlSigner } from '../callers/url-signer.js';
-import { workerConnection } from '../connection.js';
+import { withScripts } from '../connection.js';
 import { createKeys } from '../keys.js';
 import type { DeliveryItem } from './delivery.js';
 import { createDeliveryQueue } from './delivery-queue.js';
@@ -46,7 +47,7 @@ const CALL_MS = 50;
 export function createDeliveries(options: DeliveriesOptions): Deliveries {
   const { jobTtlSeconds, lockMs, stalledCheckMs, log } = options;
   const keys = createKeys(options.redis.prefix);
-  const redis = workerConnection(options.redis, log);
+  const redis = withScripts(workerConnection(options.redis, log));
   const blocking = workerConnection(options.redis, log);
   const queue = createDeliveryQueue(redis, keys, log);
   const life = createJobLife(redis, keys, jobTtlSeconds);
