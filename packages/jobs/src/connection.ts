@@ -1,4 +1,5 @@
 import type { RedisSettings } from '@comfy-fleet/config';
+import { FleetError } from '@comfy-fleet/contracts';
 import * as plain from '@comfy-fleet/redis';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Redis } from 'ioredis';
@@ -23,4 +24,16 @@ export function runScript(
   args: readonly (string | number)[],
 ): Promise<unknown> {
   return plain.runScript(redis, name, key, args);
+}
+
+const NOTHING_LOST = 'The job queue cannot be reached at the moment. Nothing was lost; try again shortly.';
+
+/** Turns whatever Redis or its client throws into the one error that callers may see. */
+export async function orUnavailable<T>(action: () => Promise<T>, detail = NOTHING_LOST): Promise<T> {
+  try {
+    return await action();
+  } catch (cause) {
+    if (cause instanceof FleetError) throw cause;
+    throw new FleetError('queue_unavailable', detail, { retryAfterSeconds: 1, cause });
+  }
 }

@@ -1,10 +1,10 @@
 export type { RequestCount } from './callers/batched-reads.js';
 export { etaSeconds } from './callers/eta.js';
+export type { FleetOverview, PoolOverview } from './callers/fleet.js';
 export type { JobFilter, JobPage } from './callers/job-list.js';
 export { createLedger, type Ledger, type LedgerOptions } from './callers/ledger.js';
 export type { NewJob, NewOrder } from './callers/new-order.js';
 export { type Accepted, OrderRefusal } from './callers/orders.js';
-export type { FleetOverview, PoolOverview } from './callers/overview.js';
 export type { UrlSigner } from './callers/url-signer.js';
 export type { DayUsage } from './callers/usage.js';
 export type { FleetFigures, StockFigures } from './keeping/figures.js';

@@ -1,7 +1,7 @@
 import { newId, type ResolvedRequest } from '@comfy-fleet/contracts';
 import { until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
-import { rankStep } from '../src/callers/rank-step.js';
+import { rankStep } from '../src/callers/new-order.js';
 import type { ClaimSource } from '../src/index.js';
 import { type Fleet, nextClaim, openFleet, POOL, succeeded } from './builders.js';
 

@@ -1,7 +1,6 @@
 import type { Redis } from 'ioredis';
-import { runScript } from '../connection.js';
+import { orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
-import { orUnavailable } from '../unavailable.js';
 import type { BatchedReads, RequestCount } from './batched-reads.js';
 import { type DayUsage, readUsage } from './usage.js';
 

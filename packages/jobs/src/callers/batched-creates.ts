@@ -2,8 +2,7 @@ import { joined } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import { runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
-import { newRecord } from '../record/new-record.js';
-import type { JobSnapshot } from '../record/record.js';
+import { type JobRecord, type JobSnapshot, NO_PROGRESS } from '../record/record.js';
 import { parseSnapshot } from '../record/snapshots.js';
 import { type RequestCount, requestCount } from './batched-reads.js';
 import { type NewOrder, type OrderBounds, orderArguments } from './new-order.js';
@@ -66,11 +65,46 @@ function parseReply([count, ...reply]: Reply, order: NewOrder): Written {
   }
 }
 
+/** The job as it was made this moment, without reading it back. */
 function newSnapshot(
   [, , rank, createdAt, startDeadline, ahead]: Extract<Verdict, readonly ['made', ...unknown[]]>,
   { jobs: [job], caller }: NewOrder,
 ): JobSnapshot | undefined {
   if (job === undefined) return undefined;
-  const creation = { rank, createdAt: Number(createdAt), startDeadline: Number(startDeadline) };
-  return { record: newRecord(job, caller, creation), ahead, lastEventId: NO_EVENT };
+  const { id, kind, pool, request, parent = null, callback = null, traceparent = null } = job;
+  const record: JobRecord = {
+    id,
+    kind,
+    lod: request.lod,
+    pool,
+    key: caller,
+    parent,
+    callback,
+    workflow: request.workflow,
+    request,
+    status: 'queued',
+    phase: 'waiting',
+    rank,
+    createdAt: Number(createdAt),
+    startDeadline: Number(startDeadline),
+    startedAt: null,
+    finishedAt: null,
+    progress: NO_PROGRESS,
+    images: [],
+    error: null,
+    instance: null,
+    promptId: null,
+    submissions: 0,
+    attempts: 0,
+    orphanedMs: null,
+    deaths: 0,
+    kills: 0,
+    refusals: 0,
+    ooms: 0,
+    faults: [],
+    claim: 0,
+    worker: null,
+    traceparent,
+  };
+  return { record, ahead, lastEventId: NO_EVENT };
 }

@@ -1,6 +1,6 @@
 import type { JobSnapshot } from '../record/record.js';
 import { expectedMs, signatureOf } from '../record/signature.js';
-import type { PoolOverview } from './overview.js';
+import type { PoolOverview } from './fleet.js';
 
 /** Progress below this says too little about how long the rest takes. */
 const TELLING_FRACTION = 0.1;

@@ -1,9 +1,9 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import type { Replication } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
+import { orUnavailable } from '../connection.js';
 import type { Keys } from '../keys.js';
 import type { JobSnapshot } from '../record/record.js';
-import { orUnavailable } from '../unavailable.js';
 import { createBatchedCreates, type Written } from './batched-creates.js';
 import type { RequestCount } from './batched-reads.js';
 import type { NewOrder, OrderBounds } from './new-order.js';

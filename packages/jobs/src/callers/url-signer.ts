@@ -2,8 +2,8 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { fresh } from '@comfy-fleet/contracts';
 import type { Redis } from 'ioredis';
 import { LRUCache } from 'lru-cache';
+import { orUnavailable } from '../connection.js';
 import type { Keys } from '../keys.js';
-import { orUnavailable } from '../unavailable.js';
 
 /**
  * Signs paths so that whoever has the URL may open it until it expires. The secret is a new one each day (UTC), drawn by

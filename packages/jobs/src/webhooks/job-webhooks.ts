@@ -1,8 +1,8 @@
 import { FleetError, isTerminal, newId, type WebhookDelivery } from '@comfy-fleet/contracts';
 import type { Redis } from 'ioredis';
+import { orUnavailable } from '../connection.js';
 import type { Keys } from '../keys.js';
 import type { JobRecord } from '../record/record.js';
-import { orUnavailable } from '../unavailable.js';
 import { parseAttempts } from './attempt-log.js';
 import { eventsOf, hostOf, wants, webhookId } from './delivery.js';
 import type { DeliveryQueue } from './delivery-queue.js';

@@ -1,8 +1,7 @@
 import { newId } from '@comfy-fleet/contracts';
 import type { Redis } from 'ioredis';
-import { runScript } from '../connection.js';
+import { orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
-import { orUnavailable } from '../unavailable.js';
 
 /** The pictures that jobs start from, as files in ComfyUI's input folders; see lua/inputs.lua. */
 export interface SharedInputs {

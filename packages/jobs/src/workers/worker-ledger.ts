@@ -4,12 +4,11 @@ import { type InstanceAbilities, newId, type WorkerAnnouncement } from '@comfy-f
 import { createReplication, createSubscriptions, redisTime, takeLease, writeUntilReplicated } from '@comfy-fleet/redis';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Redis } from 'ioredis';
-import { runScript, workerConnection } from '../connection.js';
+import { orUnavailable, runScript, workerConnection } from '../connection.js';
 import { createKeys } from '../keys.js';
 import { PoolWorker, type WorkItem } from '../queue/pool-worker.js';
 import type { JobError } from '../record/record.js';
 import { parseSnapshot } from '../record/snapshots.js';
-import { orUnavailable } from '../unavailable.js';
 import { createAbilityReader, publishAbilities } from './abilities.js';
 import { announceWorker, readWorkers, withdrawWorker } from './announcements.js';
 import type { Claim } from './claim.js';
