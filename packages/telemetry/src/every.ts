@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from './logger.js';
 
 /**
@@ -16,14 +17,7 @@ export async function every(
     } catch (error) {
       if (!signal.aborted) log.warn(`${what} failed`, { error });
     }
-    await new Promise<void>((resolve) => {
-      const done = () => {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', done);
-        resolve();
-      };
-      const timer = setTimeout(done, ms);
-      signal.addEventListener('abort', done, { once: true });
-    });
+    // Rejects at once when the signal has aborted during the task, and is no failure.
+    await delay(ms, undefined, { signal }).catch(() => undefined);
   }
 }
