@@ -1,3 +1,22 @@
+/** A pool of alike instances: part of a Redis key and of the names that operators write, so short and plain. */
+export const POOL_PATTERN = '^[a-z0-9][a-z0-9-]{0,31}$';
+
+/** Where a job goes whose workflow and profile name no pool, and what a worker serves unless it is told otherwise. */
+export const DEFAULT_POOL = 'default';
+
+/**
+ * What an instance can do, of what the workflows ask for: the node classes it has, each with those of its inputs that are
+ * choices (checkpoints, samplers, schedulers, LoRAs, …) and what there is to choose from.
+ */
+export type Abilities = Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>;
+
+/** What one instance, by name, said it can do when it was last seen (ms since 1970). */
+export interface InstanceAbilities {
+  readonly instance: string;
+  readonly seenAt: number;
+  readonly abilities: Abilities;
+}
+
 /**
  * How an instance stands. `unknown`: not asked yet; `down`: out of reach; `wedged`: something in it cannot be stopped;
  * `resting`: it failed too much of what it was given; `up`: it is given work.

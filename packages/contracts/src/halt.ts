@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { POOL_PATTERN } from './pools.js';
+import { POOL_PATTERN } from './fleet.js';
 
 const halt = {
   since: Type.String({ format: 'date-time' }),

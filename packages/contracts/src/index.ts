@@ -1,4 +1,3 @@
-export type { Abilities, InstanceAbilities } from './abilities.js';
 export {
   ANONYMOUS,
   type ApiKey,
@@ -8,15 +7,26 @@ export {
   SCOPES,
   type Scope,
 } from './api-keys.js';
-export { ERROR_CATALOGUE, type ErrorCode } from './error-codes.js';
 export {
+  ERROR_CATALOGUE,
+  type ErrorCode,
+  type FieldError,
+  FleetError,
+  type FleetErrorOptions,
+  type Problem,
+  problemSchema,
+} from './errors.js';
+export {
+  type Abilities,
+  DEFAULT_POOL,
   INSTANCE_STATES,
+  type InstanceAbilities,
   type InstanceAnnouncement,
   type InstanceRest,
   type InstanceState,
+  POOL_PATTERN,
   type WorkerAnnouncement,
 } from './fleet.js';
-export { type FieldError, FleetError, type FleetErrorOptions } from './fleet-error.js';
 export { type FleetStatus, fleetStatusSchema, type PoolMismatch } from './fleet-status.js';
 export { type Fresh, fresh } from './fresh.js';
 export { type AdminStatus, adminStatusSchema, type Drain, drainSchema, haltSchema, pauseQuerySchema } from './halt.js';
@@ -24,7 +34,6 @@ export { isId, newId } from './ids.js';
 export { type Job, type JobImage, type JobProgress, jobSchema, type ParentJob } from './job.js';
 export { jobEventSchemas } from './job-events.js';
 export { type JoinedSignal, joinSignals } from './join-signals.js';
-export { MAX_PRIORITY, MIN_PRIORITY, type RequestLimits, SIZE_STEP } from './limits.js';
 export {
   type BatchAnswer,
   batchAnswerSchema,
@@ -33,11 +42,25 @@ export {
   type Usage,
   usageSchema,
 } from './lists.js';
-export { JOB_KINDS, type JobKind, LODS, type Lod } from './lod.js';
 export { type LodList, lodListSchema } from './lod-list.js';
 export { orAborted } from './or-aborted.js';
-export { DEFAULT_POOL, POOL_PATTERN } from './pools.js';
-export { type Problem, problemSchema } from './problem.js';
+export {
+  type InputImage,
+  JOB_KINDS,
+  type JobKind,
+  LODS,
+  type Lod,
+  MAX_PRIORITY,
+  MAX_SEED,
+  MIN_PRIORITY,
+  OVERRIDES,
+  type Override,
+  parseSeed,
+  presentSeed,
+  type RequestLimits,
+  type ResolvedRequest,
+  SIZE_STEP,
+} from './parameters.js';
 export {
   batchJobSchema,
   batchRequestSchema,
@@ -52,8 +75,6 @@ export {
   type UsageQuery,
   usageQuerySchema,
 } from './requests.js';
-export { type InputImage, OVERRIDES, type Override, type ResolvedRequest } from './resolved-request.js';
-export { MAX_SEED, parseSeed, presentSeed } from './seed.js';
 export {
   type Health,
   healthSchema,
@@ -80,6 +101,6 @@ export {
   type WebhookEvent,
   webhookAttemptSchema,
   webhookDeliverySchema,
+  webhookMessageSchema,
   webhookSchema,
 } from './webhook.js';
-export { webhookMessageSchema } from './webhook-message.js';

@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { JOB_KINDS, LODS } from './lod.js';
+import { JOB_KINDS, LODS } from './parameters.js';
 import { JOB_STATUSES } from './status.js';
 
 const nullable = <T extends Type.TSchema>(schema: T) => Type.Union([schema, Type.Null()]);

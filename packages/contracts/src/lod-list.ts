@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { LODS } from './lod.js';
+import { LODS } from './parameters.js';
 
 const lodProfileSchema = Type.Object({
   lod: Type.Enum([...LODS]),

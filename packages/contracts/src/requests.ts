@@ -1,6 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { MAX_PRIORITY, MIN_PRIORITY, type RequestLimits, SIZE_STEP } from './limits.js';
-import { JOB_KINDS, LODS } from './lod.js';
+import { JOB_KINDS, LODS, MAX_PRIORITY, MIN_PRIORITY, type RequestLimits, SIZE_STEP } from './parameters.js';
 import { JOB_STATUSES } from './status.js';
 import { webhookSchema, webhookUrlSchema } from './webhook.js';
 

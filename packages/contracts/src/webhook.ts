@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox';
+import { jobSchema } from './job.js';
 import { TERMINAL_STATUSES, type TerminalStatus } from './status.js';
 
 /** What a webhook tells: how the job ended. */
@@ -62,3 +63,10 @@ export const webhookDeliverySchema = Type.Object({
 
 export type WebhookAttempt = Static<typeof webhookAttemptSchema>;
 export type WebhookDelivery = Static<typeof webhookDeliverySchema>;
+
+/** The body of a webhook, as Standard Webhooks has it. */
+export const webhookMessageSchema = Type.Object({
+  type: Type.Enum([...WEBHOOK_EVENTS]),
+  timestamp: Type.String({ format: 'date-time', description: 'When the job ended: the same in every try.' }),
+  data: jobSchema,
+});

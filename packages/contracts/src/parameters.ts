@@ -1,0 +1,89 @@
+/** Levels of detail, from a quick look to the finished picture. */
+export const LODS = ['sketch', 'mid', 'final', 'direct_final'] as const;
+export type Lod = (typeof LODS)[number];
+
+/** What a job makes a picture from. The workflow template of the same role carries the same name. */
+export const JOB_KINDS = ['text2img', 'img2img'] as const;
+export type JobKind = (typeof JOB_KINDS)[number];
+
+/** The bounds of a request's fields. Each is a setting of the same name (see packages/config). */
+export interface RequestLimits {
+  /** Characters in `prompt` and in `negative_prompt`. */
+  readonly maxPromptChars: number;
+  readonly maxSteps: number;
+  readonly maxCfg: number;
+  /** Pixels, width and height each. */
+  readonly minSize: number;
+  readonly maxSize: number;
+  /** Pictures of one job (the batch size). */
+  readonly maxCount: number;
+  /** Bytes of `metadata` written as JSON in UTF-8. */
+  readonly maxMetadataBytes: number;
+  /** Seconds that a job may wait for its start. */
+  readonly maxQueuedSeconds: number;
+}
+
+/** Widths and heights are multiples of this: one latent pixel is 8×8 picture pixels. */
+export const SIZE_STEP = 8;
+
+export const MIN_PRIORITY = -2;
+export const MAX_PRIORITY = 2;
+
+/** 2^64−1, the largest seed that ComfyUI accepts (recorded: `seed 2^64-1` is 200, `seed 2^64` is 400). */
+export const MAX_SEED = 18446744073709551615n;
+
+/**
+ * Reads a seed as a caller may write it: a JSON number up to 2^53−1 or a decimal string up to 2^64−1. Answers the exact
+ * value as a decimal string without leading zeros, or undefined for anything else (a larger JSON number was already
+ * rounded by the JSON parser, so it cannot be trusted).
+ */
+export function parseSeed(value: number | string): string | undefined {
+  if (typeof value === 'number') return Number.isSafeInteger(value) && value >= 0 ? String(value) : undefined;
+  if (!/^\d{1,20}$/.test(value)) return undefined;
+  const seed = BigInt(value);
+  return seed <= MAX_SEED ? seed.toString() : undefined;
+}
+
+/** How a seed is written in JSON answers: a number while JavaScript holds it exactly, a decimal string above. */
+export function presentSeed(seed: string): number | string {
+  const number = Number(seed);
+  return Number.isSafeInteger(number) ? number : seed;
+}
+
+/** The fields that a profile fills when a request leaves them out, but for denoise. */
+export const OVERRIDES = ['steps', 'cfg', 'sampler', 'scheduler', 'width', 'height', 'checkpoint'] as const;
+export type Override = (typeof OVERRIDES)[number];
+
+/** A picture that an img2img job starts from, kept in the frames volume under the SHA-256 of its normalised PNG. */
+export interface InputImage {
+  readonly sha256: string;
+  readonly width: number;
+  readonly height: number;
+  /** The frame it was taken from, if the caller named one. */
+  readonly source?: string;
+}
+
+/** Every parameter of a job with its final value: nothing is left for a worker to choose. */
+export interface ResolvedRequest {
+  /** Name of the workflow template. */
+  readonly workflow: string;
+  readonly prompt: string;
+  readonly negativePrompt: string;
+  readonly lod: Lod;
+  readonly steps: number;
+  readonly cfg: number;
+  readonly sampler: string;
+  readonly scheduler: string;
+  /** Decimal digits, 0 to 2^64−1: JavaScript's numbers cannot hold it. */
+  readonly seed: string;
+  readonly width: number;
+  readonly height: number;
+  readonly count: number;
+  readonly checkpoint: string;
+  readonly denoise: number;
+  readonly priority: number;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly input?: InputImage;
+  /** Names of the fields that the caller gave instead of leaving them to the profile; a refining job keeps them. */
+  readonly overrides?: readonly Override[];
+}
