@@ -8,8 +8,6 @@ export { checkpointsOf, checkpointToName, judgeWorkflows, type WorkflowVerdict }
 export { type LoadOptions, loadWorkflows, type Workflows } from './load-workflows.js';
 export type { LodProfile } from './lod-profiles.js';
 export { suggest } from './nearest.js';
-export { poolFor } from './pool-for.js';
-export { randomSeed } from './random-seed.js';
-export { type RequestToResolve, resolveRequest } from './resolve-request.js';
+export { poolFor, type RequestToResolve, randomSeed, resolveRequest } from './resolve-request.js';
 export type { Template, TemplateDefaults } from './template.js';
 export { WorkflowError } from './workflow-error.js';

@@ -9,8 +9,7 @@ import {
 } from '@comfy-fleet/contracts';
 import { findLacks, type Lack } from './find-lacks.js';
 import type { Workflows } from './load-workflows.js';
-import { poolFor } from './pool-for.js';
-import { resolveRequest } from './resolve-request.js';
+import { poolFor, resolveRequest } from './resolve-request.js';
 
 /** What an instance lacks of what plain requests for a workflow need; nothing: it can run it. */
 export interface WorkflowVerdict {

@@ -1,4 +1,6 @@
+import { randomBytes } from 'node:crypto';
 import {
+  DEFAULT_POOL,
   type FieldError,
   FleetError,
   type GenerateRequest,
@@ -10,12 +12,10 @@ import {
   parseSeed,
   type RequestLimits,
   type ResolvedRequest,
-  SIZE_STEP,
 } from '@comfy-fleet/contracts';
 import type { Parameter } from './bindings.js';
 import type { Workflows } from './load-workflows.js';
-import type { LodProfile } from './lod-profiles.js';
-import { allowedLength, type Size, sizeOfShape } from './sizes.js';
+import { sizeFor } from './sizes.js';
 import type { Template } from './template.js';
 
 export interface RequestToResolve {
@@ -46,7 +46,7 @@ export function resolveRequest(asked: RequestToResolve, workflows: Workflows): R
   const faults = [...refusals(template, request), ...metadataFaults(request, limits)];
   const seed = request.seed === undefined ? drawnSeed(asked, template) : parseSeed(request.seed);
   if (seed === undefined) faults.push({ pointer: '/seed', detail: seedFault(request.seed) });
-  const size = sizeFor(asked, template, profile);
+  const size = sizeFor(asked, template.defaults.size, profile.scale);
   if (size === undefined) faults.push({ pointer: '/image', detail: 'is required: the picture to start from' });
   if (faults.length > 0 || seed === undefined || size === undefined) throw refused(faults);
   const overrides = OVERRIDES.filter((name) => request[name] !== undefined);
@@ -126,31 +126,17 @@ function denoiseFor(kind: JobKind, request: GenerateRequest | Img2ImgRequest, fa
   return 'denoise' in request && request.denoise !== undefined ? request.denoise : fallback;
 }
 
-/** Undefined when img2img has no picture. */
-function sizeFor(
-  { kind, request, input, limits }: RequestToResolve,
-  template: Template,
-  profile: LodProfile,
-): Size | undefined {
-  const base = template.defaults.size;
-  const { width, height } = request;
-  if (kind === 'img2img') {
-    if (input === undefined) return undefined;
-    if (base === undefined) return { width: whole(input.width), height: whole(input.height) };
-    if (width !== undefined && height !== undefined) return { width, height };
-    if (width !== undefined) return { width, height: allowedLength((width * input.height) / input.width, limits) };
-    if (height !== undefined) return { width: allowedLength((height * input.width) / input.height, limits), height };
-    return sizeOfShape(input, base.width * base.height * profile.scale ** 2, limits);
-  }
-  return {
-    width: width ?? allowedLength((base?.width ?? 0) * profile.scale, limits),
-    height: height ?? allowedLength((base?.height ?? 0) * profile.scale, limits),
-  };
+/** The pool that runs a job: the workflow's own, since nowhere else it may fit, else its level of detail's. */
+export function poolFor({ workflow, lod }: ResolvedRequest, { templates, profiles }: Workflows): string {
+  return templates.get(workflow)?.pool ?? profiles[lod].pool ?? DEFAULT_POOL;
 }
 
-/** What VAEEncode makes of a length: it cuts off what is not a multiple of 8. */
-function whole(length: number): number {
-  return Math.floor(length / SIZE_STEP) * SIZE_STEP;
+/**
+ * A seed drawn evenly from 0…2^53−1, in decimal digits. Not from all 2^64, so that every caller can send the reported
+ * seed again as a plain JSON number.
+ */
+export function randomSeed(): string {
+  return (randomBytes(8).readBigUInt64BE() >> 11n).toString();
 }
 
 function refused(faults: readonly FieldError[]): FleetError {

@@ -1,4 +1,11 @@
-import { type RequestLimits, SIZE_STEP } from '@comfy-fleet/contracts';
+import {
+  type GenerateRequest,
+  type Img2ImgRequest,
+  type InputImage,
+  type JobKind,
+  type RequestLimits,
+  SIZE_STEP,
+} from '@comfy-fleet/contracts';
 
 export interface Size {
   readonly width: number;
@@ -6,6 +13,42 @@ export interface Size {
 }
 
 type SizeLimits = Pick<RequestLimits, 'minSize' | 'maxSize'>;
+
+interface SizedRequest {
+  readonly kind: JobKind;
+  readonly request: Pick<GenerateRequest | Img2ImgRequest, 'width' | 'height'>;
+  readonly input?: InputImage;
+  readonly limits: SizeLimits;
+}
+
+/**
+ * The size of a job's pictures: what the request says, else the workflow's (`base`) scaled, for img2img in the shape of the
+ * picture it starts from. Undefined when img2img has no picture.
+ */
+export function sizeFor(
+  { kind, request, input, limits }: SizedRequest,
+  base: Size | undefined,
+  scale: number,
+): Size | undefined {
+  const { width, height } = request;
+  if (kind === 'img2img') {
+    if (input === undefined) return undefined;
+    if (base === undefined) return { width: whole(input.width), height: whole(input.height) };
+    if (width !== undefined && height !== undefined) return { width, height };
+    if (width !== undefined) return { width, height: allowedLength((width * input.height) / input.width, limits) };
+    if (height !== undefined) return { width: allowedLength((height * input.width) / input.height, limits), height };
+    return sizeOfShape(input, base.width * base.height * scale ** 2, limits);
+  }
+  return {
+    width: width ?? allowedLength((base?.width ?? 0) * scale, limits),
+    height: height ?? allowedLength((base?.height ?? 0) * scale, limits),
+  };
+}
+
+/** What VAEEncode makes of a length: it cuts off what is not a multiple of 8. */
+function whole(length: number): number {
+  return Math.floor(length / SIZE_STEP) * SIZE_STEP;
+}
 
 /** The nearest length that a picture may have, in pixels: a multiple of 8 within the limits. */
 export function allowedLength(length: number, { minSize, maxSize }: SizeLimits): number {
