@@ -20,7 +20,7 @@ const changed = async (path: string, key?: string) => {
   return (await answer.json()) as AdminStatus;
 };
 const announce = (...instances: Parameters<typeof anInstance>[0][]) =>
-  api.worker.announce(aWorker({ instances: instances.map(anInstance) }));
+  api.worker.presence.announce(aWorker({ instances: instances.map(anInstance) }));
 const TIME = expect.stringMatching(/^\d{4}-.*Z$/);
 
 describe('POST /admin/pause and /admin/resume', () => {
@@ -109,7 +109,7 @@ describe('POST /admin/instances/…/drain and resume', () => {
   it('resume an instance also when its worker is gone', async () => {
     await announce({});
     await change('/admin/instances/gpu-1/1/drain');
-    await api.worker.withdraw();
+    await api.worker.presence.withdraw();
     expect((await admin()).instances).toMatchObject([{ name: 'gpu-1/1', state: 'gone' }]);
     expect((await changed('/admin/instances/gpu-1/1/resume')).instances).toEqual([]);
   });

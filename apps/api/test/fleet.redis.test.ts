@@ -24,7 +24,7 @@ const FULL: Abilities = {
   VAEEncode: {},
 };
 const publish = (instance: string, abilities: Abilities, ageMs = 0) =>
-  api.worker.publish(['default'], { instance, seenAt: Date.now() - ageMs, abilities });
+  api.worker.abilities.publish(['default'], { instance, seenAt: Date.now() - ageMs, abilities });
 const validStatus = new Ajv({ validateFormats: false }).compile(fleetStatusSchema);
 const status = async (): Promise<FleetStatus> => {
   const body = (await (await api.get('/fleet')).json()) as FleetStatus;
@@ -44,7 +44,7 @@ describe('GET /fleet', () => {
       failed: 1,
       checkpoint: 'fox.safetensors',
     });
-    await api.worker.announce(aWorker({ instances: [busy] }));
+    await api.worker.presence.announce(aWorker({ instances: [busy] }));
     const { workers, notes } = await status();
     expect(workers).toMatchObject([
       {
@@ -72,7 +72,7 @@ describe('GET /fleet', () => {
   });
 
   it('names what an instance lacks that another of its pool has, and nothing when they are alike', async () => {
-    await api.worker.announce(aWorker({ instances: [anInstance(), anInstance({ name: 'gpu-1/2' })] }));
+    await api.worker.presence.announce(aWorker({ instances: [anInstance(), anInstance({ name: 'gpu-1/2' })] }));
     await publish('gpu-1/1', FULL);
     await publish('gpu-1/2', FULL);
     await publish('gone/1', {});
@@ -101,7 +101,7 @@ describe('GET /fleet', () => {
       anInstance({ name: 'gpu-1/2', rests: [part] }),
       anInstance({ name: 'gpu-1/3' }),
     ];
-    await api.worker.announce(aWorker({ instances }));
+    await api.worker.presence.announce(aWorker({ instances }));
     const { workers, notes } = await status();
     const shown = { until: new Date(until).toISOString(), code: rest.code, error: rest.error };
     expect(workers[0]?.instances.map(({ rests }) => rests)).toEqual([
@@ -121,7 +121,7 @@ describe('GET /fleet', () => {
   it('says that nobody cleans up, and that jobs wait for an instance', async () => {
     await api.accepted();
     const down = anInstance({ state: 'down', cleansOutputs: false, cleansInputs: false });
-    await api.worker.announce(aWorker({ instances: [down] }));
+    await api.worker.presence.announce(aWorker({ instances: [down] }));
     expect((await status()).notes).toEqual([
       '1 jobs of the pool default wait, and no instance of it is up and takes jobs.',
       expect.stringContaining('Nobody deletes the pictures in the output folder of gpu-1/1: set COMFYUI_OUTPUT_DIRS'),
@@ -176,7 +176,7 @@ describe('eta_seconds', () => {
   };
 
   it('is null while nothing was learned, and later grows with the place in the queue', async () => {
-    await api.worker.announce(aWorker());
+    await api.worker.presence.announce(aWorker());
     expect((await api.accepted({ lod: 'sketch' })).eta_seconds).toBeNull();
     const first = await api.claim();
     await first.finish({ status: 'canceled' });

@@ -33,7 +33,7 @@ describe('GET /health', () => {
     const now = Date.now();
     const worker = aWorker({ startedAt: now });
     const up = anInstance({ since: now });
-    await api.worker.announce({ ...worker, instances: [up] });
+    await api.worker.presence.announce({ ...worker, instances: [up] });
     expect(await json('/health')).toMatchObject({
       status: 'ok',
       reasons: [],
@@ -46,19 +46,19 @@ describe('GET /health', () => {
       ],
     });
     const down = { ...up, name: 'gpu-1/2', state: 'down', reason: 'connection refused' } as const;
-    await api.worker.announce({ ...worker, instances: [up, down] });
+    await api.worker.presence.announce({ ...worker, instances: [up, down] });
     expect(await json('/health')).toMatchObject({
       status: 'degraded',
       reasons: ['ComfyUI gpu-1/2 is down: connection refused'],
       workers: [{ instances: [{ state: 'up' }, { state: 'down', reason: 'connection refused' }] }],
     });
-    await api.worker.announce({ ...worker, draining: true, instances: [up] });
+    await api.worker.presence.announce({ ...worker, draining: true, instances: [up] });
     expect(await json('/health')).toMatchObject({
       status: 'degraded',
       reasons: ['gpu-1 is stopping and takes no more jobs'],
     });
     const storeFault = { reason: 'There is no space left', since: now };
-    await api.worker.announce({ ...worker, storeFault, instances: [up] });
+    await api.worker.presence.announce({ ...worker, storeFault, instances: [up] });
     expect(await json('/health')).toMatchObject({
       status: 'degraded',
       reasons: ['gpu-1 takes no jobs until it can store pictures: There is no space left'],
@@ -83,11 +83,11 @@ it('says of each instance which workflows it can run, what it lacks, and what to
     CheckpointLoaderSimple: { ckpt_name: checkpoints },
   });
   const publish = (instance: string, checkpoints: readonly string[]) =>
-    api.worker.publish(['default'], { instance, seenAt: Date.now(), abilities: abilitiesWith(checkpoints) });
+    api.worker.abilities.publish(['default'], { instance, seenAt: Date.now(), abilities: abilitiesWith(checkpoints) });
   await publish('gpu-1/1', ['sd_xl_base_1.0.safetensors']);
   await publish('gpu-1/2', ['fox.safetensors']);
   const instances = ['gpu-1/1', 'gpu-1/2', 'gpu-1/3'].map((name) => anInstance({ name }));
-  await api.worker.announce(aWorker({ instances }));
+  await api.worker.presence.announce(aWorker({ instances }));
   const lack = 'sd_xl_base_1.0.safetensors for ckpt_name of CheckpointLoaderSimple (it has fox.safetensors)';
   expect(await json('/health')).toMatchObject({
     status: 'degraded',
@@ -127,7 +127,7 @@ it('is degraded while replicas that new jobs wait for are missing, until there a
   const primary = await begin('--repl-diskless-sync-delay', '0');
   const replicated = await startApi(primary.url, { env: { REDIS_WAIT_REPLICAS: '1', REDIS_WAIT_MS: '100' } });
   onTestFinished(() => replicated.close());
-  await replicated.worker.announce({ ...aWorker({ startedAt: Date.now() }), instances: [anInstance()] });
+  await replicated.worker.presence.announce({ ...aWorker({ startedAt: Date.now() }), instances: [anInstance()] });
   const ask = async () => (await replicated.get('/health')).json();
 
   expect(await ask()).toMatchObject({

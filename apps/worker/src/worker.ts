@@ -76,7 +76,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   /** This one by what is so now, the others by what they announced some seconds ago. */
   const workersNow = async () => {
     const here = ourselves();
-    return [here, ...(await ledger.workers()).filter(({ name }) => name !== here.name)];
+    return [here, ...(await ledger.presence.workers()).filter(({ name }) => name !== here.name)];
   };
   const tools: Tools = {
     ...options.tools,
@@ -84,7 +84,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     inputs: stores.inputs,
     sharedInputs: ledger.sharedInputs,
     store,
-    whoElse: createWhoElse(workersNow, ledger, options.tools.workflows),
+    whoElse: createWhoElse(workersNow, ledger.abilities, options.tools.workflows),
     largestVram: async (pool) => largestVram(await workersNow(), pool),
     sendOpinion: (opinion) => opinions.send(opinion),
     noteWedge: (wedge) => wedges.note(wedge),
@@ -92,7 +92,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     ending: ending.signal,
     log,
   };
-  const study = createStudy({ ledger, asked: tools.asked, signal: ending.signal });
+  const study = createStudy({ registry: ledger.abilities, asked: tools.asked, signal: ending.signal });
   const studyNow = (instance: Instance) => {
     study(instance).catch((error: unknown) => {
       if (!ending.signal.aborted)
@@ -134,12 +134,12 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       },
     }),
   );
-  const opinions = createOpinions({ ledger, instances, log });
+  const opinions = createOpinions({ exchange: ledger.opinions, instances, log });
   const allSlots = instances.map((instance) => new Slots(instance, tools.instruments));
   tools.instruments.watch(allSlots, store);
   const restarter = createRestarter({ rules: options.restart, log });
   const wedges: WedgeWatch = createWedgeWatch({
-    ledger,
+    prompts: ledger.prompts,
     allSlots,
     graceMs: tools.interruptGraceMs,
     restarter,
@@ -159,11 +159,11 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     return announcement(about, allSlots);
   };
   const announce = async () => {
-    if (!(await ledger.announce(ourselves()))) options.onNameTaken();
+    if (!(await ledger.presence.announce(ourselves()))) options.onNameTaken();
   };
-  const halts = createHaltWatch({ ledger, allSlots, pools, changed, announce, log });
+  const halts = createHaltWatch({ source: ledger.halts, allSlots, pools, changed, announce, log });
 
-  await ledger.takeName(stopping.signal);
+  await ledger.presence.takeName(stopping.signal);
   hasName = true;
   const sources = await Promise.all(pools.map((pool) => ledger.claims(pool)));
   const turn = pLimit(1);
@@ -176,7 +176,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       takeLeft().catch((error: unknown) => log.warn('jobs left behind could not be looked for', { error }));
     }
   });
-  await ledger.onHalts(() => {
+  await ledger.halts.onChange(() => {
     halts.look().catch((error: unknown) => log.warn('what is halted could not be read', { error }));
   });
   await halts.look();
@@ -221,7 +221,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   });
 
   return {
-    notReady: (signal) => notReady({ ledger, instances, store }, signal),
+    notReady: (signal) => notReady({ ping: ledger.ping, instances, store }, signal),
     stop: async (drainMs) => {
       stopping.abort();
       await Promise.all(loops);
@@ -231,7 +231,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       ending.abort(new Stopping());
       await Promise.allSettled([...placer.running, ...tasks]);
       await Promise.all(sources.map((source) => source.close()));
-      await ledger.withdraw();
+      await ledger.presence.withdraw();
       await Promise.all(instances.map((instance) => instance.close()));
     },
   };

@@ -139,10 +139,10 @@ export async function openStack(locks?: Locks) {
         stop,
         /** How the worker says that its nth instance stands. */
         instance: async (n: number) => {
-          const found = (await ledger.workers()).find((one) => one.name === name);
+          const found = (await ledger.presence.workers()).find((one) => one.name === name);
           return found?.instances[n - 1];
         },
-        announced: async () => (await ledger.workers()).find((found) => found.name === name),
+        announced: async () => (await ledger.presence.workers()).find((found) => found.name === name),
         metrics: () => metrics.scrape(),
       };
     },

@@ -25,16 +25,13 @@ export { deliver } from './webhooks/deliver.js';
 export { createDeliveries, type Deliveries, type DeliveriesOptions } from './webhooks/deliveries.js';
 export type { DueDelivery, TryResult } from './webhooks/delivery.js';
 export { newSecret } from './webhooks/sign.js';
+export type { AbilityRegistry } from './workers/abilities.js';
 export type { Claim, Loss, Outcome, Verdict } from './workers/claim.js';
+export type { ClaimSource } from './workers/claim-source.js';
+export type { HaltSource } from './workers/halt-source.js';
 export { type Halt, type Halts, type HaltTarget, isPaused } from './workers/halts.js';
-export type { Opinion, OpinionVerdict } from './workers/opinions.js';
+export type { Opinion, OpinionExchange, OpinionVerdict } from './workers/opinions.js';
 export { instancesServing } from './workers/serving.js';
 export type { SharedInputs } from './workers/shared-inputs.js';
-export type { Wedge } from './workers/wedges.js';
-export {
-  type AbandonedPrompt,
-  type ClaimSource,
-  createWorkerLedger,
-  type WorkerLedger,
-  type WorkerLedgerOptions,
-} from './workers/worker-ledger.js';
+export type { AbandonedPrompt, UnwantedPrompts, Wedge } from './workers/unwanted-prompts.js';
+export { createWorkerLedger, type WorkerLedger, type WorkerLedgerOptions } from './workers/worker-ledger.js';

@@ -77,10 +77,10 @@ describe('the totals', () => {
 describe('the lanes', () => {
   it('are empty, one for each lod, in a pool that a worker serves and no job went to', async () => {
     const { fleet, pool } = await open();
-    await fleet.worker('w1').takeName(AbortSignal.timeout(60_000));
+    await fleet.worker('w1').presence.takeName(AbortSignal.timeout(60_000));
     const worker = fleet.worker('w2');
-    await worker.takeName(AbortSignal.timeout(60_000));
-    await worker.announce(anAnnouncement({ name: 'w2' }));
+    await worker.presence.takeName(AbortSignal.timeout(60_000));
+    await worker.presence.announce(anAnnouncement({ name: 'w2' }));
     const { lanes, ...rest } = await pool();
     expect(rest).toEqual({ pool: POOL, backlogMs: 0, instances: 1, workers: 1, paused: false });
     expect(lanes).toEqual(
@@ -193,8 +193,8 @@ describe('what is halted', () => {
   it('is told with the instances left', async () => {
     const { fleet, keeper, pool } = await open();
     const worker = fleet.worker('w1');
-    await worker.takeName(AbortSignal.timeout(60_000));
-    await worker.announce(anAnnouncement({ name: 'w1' }));
+    await worker.presence.takeName(AbortSignal.timeout(60_000));
+    await worker.presence.announce(anAnnouncement({ name: 'w1' }));
     await fleet.ledger.fleet.halt({ kind: 'pool', name: POOL }, 'k');
     await fleet.ledger.fleet.halt({ kind: 'instance', name: 'w1/0' }, 'k');
     expect(await pool()).toMatchObject({ paused: true, instances: 0, workers: 1 });

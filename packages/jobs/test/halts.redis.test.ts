@@ -89,7 +89,7 @@ it('tells workers at once of what is halted and of what goes on, and of a pause 
   const fleet = await openFleet();
   const worker = fleet.worker('w1');
   let heard = 0;
-  await worker.onHalts(() => {
+  await worker.halts.onChange(() => {
     heard += 1;
   });
   const toldOf = async (change: () => Promise<unknown>) => {
@@ -97,9 +97,9 @@ it('tells workers at once of what is halted and of what goes on, and of a pause 
     await change();
     await until('it heard of it', () => heard > before);
   };
-  await until('Redis answers the worker', async () => (await worker.halts()).instances.size === 0);
+  await until('Redis answers the worker', async () => (await worker.halts.read()).instances.size === 0);
   await toldOf(() => fleet.ledger.fleet.halt({ kind: 'instance', name: 'w1/1' }, 'ada'));
-  expect((await worker.halts()).instances.has('w1/1')).toBe(true);
+  expect((await worker.halts.read()).instances.has('w1/1')).toBe(true);
   await toldOf(() => fleet.ledger.fleet.resume({ kind: 'instance', name: 'w1/1' }));
   const source = await worker.claims(POOL);
   await fleet.submit();
@@ -110,7 +110,7 @@ it('tells workers at once of what is halted and of what goes on, and of a pause 
 
 it('counts no halted instance among those of its pool, and calls the pool paused when it is or the fleet', async () => {
   const fleet = await openFleet();
-  await fleet.worker('w1').announce(anAnnouncement());
+  await fleet.worker('w1').presence.announce(anAnnouncement());
   const seen = async () => {
     const { pools } = await fleet.ledger.fleet.overview();
     return pools.map(({ pool, instances, paused }) => ({ pool, instances, paused }));

@@ -18,7 +18,7 @@ it('leaves no key without a lifetime, but for the documented ones, when every jo
   const { keys, redis } = fleet;
   const worker = fleet.worker('w1');
   const source = await worker.claims(POOL);
-  await worker.announce(anAnnouncement());
+  await worker.presence.announce(anAnnouncement());
   const jobs = [];
   for (let n = 0; n < 5; n++)
     jobs.push((await fleet.submit({ key: `caller ${n}`, callback: { url: 'https://example.com' } })).record.id);

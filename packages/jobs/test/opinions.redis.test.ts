@@ -3,14 +3,14 @@ import { openFleet } from './builders.js';
 
 it('tells a worker what became elsewhere of jobs that failed in its instances, once, and no other worker', async () => {
   const fleet = await openFleet();
-  const [one, other] = [fleet.worker('gpu-1'), fleet.worker('gpu-2')];
-  await other.sendOpinion({ instance: 'gpu-1/1', job: 'a', verdict: 'succeeded' });
-  await other.sendOpinion({ instance: 'gpu-1/2', job: 'b', verdict: 'alike' });
+  const [one, other] = [fleet.worker('gpu-1').opinions, fleet.worker('gpu-2').opinions];
+  await other.send({ instance: 'gpu-1/1', job: 'a', verdict: 'succeeded' });
+  await other.send({ instance: 'gpu-1/2', job: 'b', verdict: 'alike' });
   expect(await fleet.redis.pttl(fleet.keys.opinions('gpu-1'))).toBeGreaterThan(0);
-  expect(await other.takeOpinions()).toEqual([]);
-  expect(await one.takeOpinions()).toEqual([
+  expect(await other.take()).toEqual([]);
+  expect(await one.take()).toEqual([
     { instance: 'gpu-1/1', job: 'a', verdict: 'succeeded' },
     { instance: 'gpu-1/2', job: 'b', verdict: 'alike' },
   ]);
-  expect(await one.takeOpinions()).toEqual([]);
+  expect(await one.take()).toEqual([]);
 });

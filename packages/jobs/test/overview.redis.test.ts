@@ -5,7 +5,7 @@ import { anAnnouncement, nextClaim, openFleet, POOL, startNext, succeeded } from
 it('shows a worker from its announcement on, as it last announced itself', async () => {
   const fleet = await openFleet();
   expect((await fleet.ledger.fleet.overview()).workers).toEqual([]);
-  const [second, first] = [fleet.worker('w2'), fleet.worker('w1')];
+  const [second, first] = [fleet.worker('w2').presence, fleet.worker('w1').presence];
   await second.announce(anAnnouncement({ name: 'w2' }));
   await first.announce(anAnnouncement({ name: 'w1' }));
   const last = anAnnouncement({ name: 'w2', draining: true });
@@ -17,20 +17,20 @@ it('shows a worker from its announcement on, as it last announced itself', async
 
 it('forgets a worker that stops announcing itself after three intervals, and its name after a minute', async () => {
   const fleet = await openFleet();
-  const silent = fleet.worker('silent', { announceSeconds: 0.1 });
-  await silent.announce(anAnnouncement({ name: 'silent' }));
+  const { presence } = fleet.worker('silent', { announceSeconds: 0.1 });
+  await presence.announce(anAnnouncement({ name: 'silent' }));
   expect(await fleet.redis.pttl(fleet.keys.worker('silent'))).toBeLessThanOrEqual(300);
   await until('it vanished', async () => (await fleet.ledger.fleet.overview()).workers.length === 0);
   await fleet.redis.zincrby(fleet.keys.workers, -61_000, 'silent');
-  await fleet.worker('w1').announce(anAnnouncement());
+  await fleet.worker('w1').presence.announce(anAnnouncement());
   expect(await fleet.redis.zrange(fleet.keys.workers, '0', '-1')).toEqual(['w1']);
 });
 
 it('forgets a worker at once that withdraws', async () => {
   const fleet = await openFleet();
-  const worker = fleet.worker('w1');
-  await worker.announce(anAnnouncement());
-  await worker.withdraw();
+  const { presence } = fleet.worker('w1');
+  await presence.announce(anAnnouncement());
+  await presence.withdraw();
   expect((await fleet.ledger.fleet.overview()).workers).toEqual([]);
   expect(await fleet.redis.exists(fleet.keys.worker('w1'), fleet.keys.workers)).toBe(0);
 });

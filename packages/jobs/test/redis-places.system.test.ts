@@ -43,10 +43,10 @@ describe.each([
     const fleet = await openFleet(await start());
     const { ledger, keys } = fleet;
     const worker = fleet.worker('w1', { announceSeconds: 1 });
-    await worker.takeName(within());
+    await worker.presence.takeName(within());
     const asked: (string | undefined)[] = [];
     await worker.onAttention((job) => void asked.push(job));
-    expect(await worker.announce(anAnnouncement())).toBe(true);
+    expect(await worker.presence.announce(anAnnouncement())).toBe(true);
     const told: string[] = [];
     dispatch(fleet, async ({ snapshot }) => {
       told.push(snapshot.record.id);
@@ -97,10 +97,10 @@ describe.each([
   it('a name is taken by one process only, wherever they are connected', async () => {
     const fleet = await openFleet(await start());
     const [first, second] = [fleet.worker('w1', { announceSeconds: 30 }), fleet.worker('w1', { announceSeconds: 30 })];
-    await first.takeName(within());
+    await first.presence.takeName(within());
     await first.onAttention(() => {});
     let taken = false;
-    const taking = second.takeName(within(20_000)).then(() => {
+    const taking = second.presence.takeName(within(20_000)).then(() => {
       taken = true;
     });
     await untilAnswering(fleet.ledger);

@@ -5,14 +5,14 @@ const WEDGE = { instance: 'w/1', promptId: '11111111-1111-7111-8111-111111111111
 
 it('tells a worker which of its instances a process of its name knew to be wedged, until it is said that they are not', async () => {
   const fleet = await openFleet();
-  const worker = fleet.worker('w');
-  await worker.noteWedge(WEDGE);
-  await worker.noteWedge({ ...WEDGE, instance: 'w/2', node: null });
-  expect(await fleet.worker('w').wedges()).toEqual([WEDGE, { ...WEDGE, instance: 'w/2', node: null }]);
-  expect(await fleet.worker('v').wedges()).toEqual([]);
+  const { prompts } = fleet.worker('w');
+  await prompts.noteWedge(WEDGE);
+  await prompts.noteWedge({ ...WEDGE, instance: 'w/2', node: null });
+  expect(await fleet.worker('w').prompts.wedges()).toEqual([WEDGE, { ...WEDGE, instance: 'w/2', node: null }]);
+  expect(await fleet.worker('v').prompts.wedges()).toEqual([]);
   expect(await fleet.redis.pttl(fleet.keys.wedged('w'))).toBeGreaterThan(0);
-  await worker.forgetWedge('w/1');
-  expect((await worker.wedges()).map(({ instance }) => instance)).toEqual(['w/2']);
+  await prompts.forgetWedge('w/1');
+  expect((await prompts.wedges()).map(({ instance }) => instance)).toEqual(['w/2']);
 });
 
 it('leaves the submission of a canceled job that may still be executed to its worker, to be stopped', async () => {
@@ -22,5 +22,5 @@ it('leaves the submission of a canceled job that may still be executed to its wo
   const { claim, promptId } = await startNext(await worker.claims('default'));
   await fleet.ledger.jobs.cancel(id);
   expect(await claim.finish({ status: 'canceled', inDoubt: true }, promptId)).toBe('canceled');
-  expect(await worker.abandoned()).toEqual([{ instance: 'w1/0', promptId }]);
+  expect(await worker.prompts.abandoned()).toEqual([{ instance: 'w1/0', promptId }]);
 });

@@ -1,4 +1,4 @@
-import { type Halts, isPaused, type WorkerLedger } from '@comfy-fleet/jobs';
+import { type HaltSource, type Halts, isPaused } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Slots } from '../instance/slots.js';
 
@@ -10,7 +10,7 @@ export interface HaltWatch {
 }
 
 interface HaltWatchOptions {
-  readonly ledger: Pick<WorkerLedger, 'halts'>;
+  readonly source: Pick<HaltSource, 'read'>;
   readonly allSlots: readonly Slots[];
   readonly pools: readonly string[];
   /** To be called when something goes on or is halted. */
@@ -24,7 +24,7 @@ interface HaltWatchOptions {
  * A drained instance is given nothing, and nothing is claimed for a paused pool; what executes goes on to its end. What waits
  * behind it in ComfyUI is taken back into the queue, again and again: a job may have been on its way there.
  */
-export function createHaltWatch({ ledger, allSlots, pools, changed, announce, log }: HaltWatchOptions): HaltWatch {
+export function createHaltWatch({ source, allSlots, pools, changed, announce, log }: HaltWatchOptions): HaltWatch {
   let halts: Halts = { fleet: undefined, pools: new Map(), instances: new Map() };
   /** Which instances are drained, or will be. */
   const standing = () => allSlots.map(({ drains, all }) => (drains ? all.length === 0 : undefined)).join();
@@ -57,7 +57,7 @@ export function createHaltWatch({ ledger, allSlots, pools, changed, announce, lo
   return {
     isPaused: (pool) => isPaused(halts, pool),
     look: async () => {
-      if (obey(await ledger.halts())) changed();
+      if (obey(await source.read())) changed();
       for (const { behind, drains } of allSlots) {
         for (const slot of behind) if (drains || isPaused(halts, slot.record.pool)) slot.takeBack();
       }

@@ -1,5 +1,5 @@
 import type { Abilities, InstanceAnnouncement, WorkerAnnouncement } from '@comfy-fleet/contracts';
-import { type InstanceFault, instancesServing, type JobRecord, type WorkerLedger } from '@comfy-fleet/jobs';
+import { type AbilityRegistry, type InstanceFault, instancesServing, type JobRecord } from '@comfy-fleet/jobs';
 import { findLacks, type Workflows } from '@comfy-fleet/workflows';
 import { covers, subjectOf } from '../instance/scope.js';
 
@@ -9,11 +9,11 @@ export type WhoElse = (record: JobRecord, faults: readonly InstanceFault[]) => P
 /** An instance of which nothing is known is taken to be able. */
 export function createWhoElse(
   workersNow: () => Promise<readonly WorkerAnnouncement[]>,
-  ledger: Pick<WorkerLedger, 'abilities'>,
+  registry: Pick<AbilityRegistry, 'of'>,
   { templates }: Workflows,
 ): WhoElse {
   return async (record, faults) => {
-    const [workers, known] = await Promise.all([workersNow(), ledger.abilities(record.pool)]);
+    const [workers, known] = await Promise.all([workersNow(), registry.of(record.pool)]);
     const template = templates.get(record.request.workflow);
     const lacks = (abilities: Abilities) =>
       template !== undefined && findLacks(template, record.request, abilities).length > 0;

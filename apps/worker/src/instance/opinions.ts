@@ -1,4 +1,4 @@
-import type { Opinion, WorkerLedger } from '@comfy-fleet/jobs';
+import type { Opinion, OpinionExchange } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Instance } from './instance.js';
 
@@ -11,21 +11,21 @@ export interface Opinions {
 }
 
 interface OpinionsOptions {
-  readonly ledger: Pick<WorkerLedger, 'sendOpinion' | 'takeOpinions'>;
+  readonly exchange: OpinionExchange;
   readonly instances: readonly Pick<Instance, 'name' | 'health'>[];
   readonly log: Logger;
 }
 
-export function createOpinions({ ledger, instances, log }: OpinionsOptions): Opinions {
+export function createOpinions({ exchange, instances, log }: OpinionsOptions): Opinions {
   const ours = (opinion: Opinion) => instances.find(({ name }) => name === opinion.instance);
   return {
     send: async (opinion) => {
       const own = ours(opinion);
       if (own !== undefined) own.health.heard(opinion);
-      else await ledger.sendOpinion(opinion).catch((error: unknown) => log.warn('an opinion was not sent', { error }));
+      else await exchange.send(opinion).catch((error: unknown) => log.warn('an opinion was not sent', { error }));
     },
     hear: async () => {
-      for (const opinion of await ledger.takeOpinions()) ours(opinion)?.health.heard(opinion);
+      for (const opinion of await exchange.take()) ours(opinion)?.health.heard(opinion);
     },
   };
 }

@@ -1,4 +1,4 @@
-import type { WorkerLedger } from '@comfy-fleet/jobs';
+import type { AbilityRegistry } from '@comfy-fleet/jobs';
 import type { Asked } from '@comfy-fleet/workflows';
 import type { Instance } from './instance.js';
 
@@ -6,14 +6,14 @@ import type { Instance } from './instance.js';
 export type Study = (instance: Instance) => Promise<void>;
 
 export function createStudy(options: {
-  readonly ledger: WorkerLedger;
+  readonly registry: Pick<AbilityRegistry, 'publish'>;
   readonly asked: Asked;
   readonly signal: AbortSignal;
 }): Study {
-  const { ledger, asked, signal } = options;
+  const { registry, asked, signal } = options;
   return async (instance) => {
     if (!instance.health.isReachable) return;
     const abilities = await instance.learn(asked, signal);
-    await ledger.publish(instance.pools, { instance: instance.name, seenAt: Date.now(), abilities });
+    await registry.publish(instance.pools, { instance: instance.name, seenAt: Date.now(), abilities });
   };
 }

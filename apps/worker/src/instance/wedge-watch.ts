@@ -1,4 +1,4 @@
-import type { AbandonedPrompt, Wedge, WorkerLedger } from '@comfy-fleet/jobs';
+import type { AbandonedPrompt, UnwantedPrompts, Wedge } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { deleteOutputs } from '../job/leftovers.js';
 import type { Instance } from './instance.js';
@@ -9,7 +9,7 @@ import type { Slots } from './slots.js';
 const CLEARING_MS = 10_000;
 
 interface WedgeWatchOptions {
-  readonly ledger: Pick<WorkerLedger, 'abandoned' | 'forgetAbandoned' | 'wedges' | 'noteWedge' | 'forgetWedge'>;
+  readonly prompts: UnwantedPrompts;
   readonly allSlots: readonly Slots[];
   /** How long after its first interrupt a prompt may go on. */
   readonly graceMs: number;
@@ -31,7 +31,14 @@ export interface WedgeWatch {
   look(): Promise<void>;
 }
 
-export function createWedgeWatch({ ledger, allSlots, graceMs, restarter, signal, log }: WedgeWatchOptions): WedgeWatch {
+export function createWedgeWatch({
+  prompts,
+  allSlots,
+  graceMs,
+  restarter,
+  signal,
+  log,
+}: WedgeWatchOptions): WedgeWatch {
   const wedges = new Map<string, Wedge>();
   /** Since when we know of them, by performance.now(). */
   const knownAt = new Map<string, number>();
@@ -50,7 +57,7 @@ export function createWedgeWatch({ ledger, allSlots, graceMs, restarter, signal,
   const note = async (wedge: Wedge) => {
     if (wedges.get(wedge.instance)?.promptId === wedge.promptId) return;
     close(wedge);
-    await ledger.noteWedge(wedge);
+    await prompts.noteWedge(wedge);
   };
 
   const lookAt = async (instance: Instance, abandoned: readonly AbandonedPrompt[]) => {
@@ -65,7 +72,7 @@ export function createWedgeWatch({ ledger, allSlots, graceMs, restarter, signal,
     const gone = abandoned.filter(({ promptId }) => ![...running, ...pending].includes(promptId));
     if (gone.length > 0) await forget(instance, gone);
     if (wedge !== undefined && ![...running, ...pending].includes(wedge.promptId)) {
-      await ledger.forgetWedge(instance.name);
+      await prompts.forgetWedge(instance.name);
       wedges.delete(instance.name);
       restarter.well(instance.name);
       log.info('instance is no longer wedged', { instance: instance.name, prompt_id: wedge.promptId });
@@ -87,7 +94,7 @@ export function createWedgeWatch({ ledger, allSlots, graceMs, restarter, signal,
       await deleteOutputs(instance.folders, entry?.outputs ?? []);
       interrupted.delete(promptId);
     }
-    await ledger.forgetAbandoned(gone);
+    await prompts.forgetAbandoned(gone);
     const ids = gone.map(({ promptId }) => promptId);
     log.info('stopped prompts that no job wants any more', { instance: instance.name, prompt_ids: ids });
   };
@@ -102,11 +109,11 @@ export function createWedgeWatch({ ledger, allSlots, graceMs, restarter, signal,
 
   return {
     begin: async () => {
-      for (const wedge of await ledger.wedges()) close(wedge);
+      for (const wedge of await prompts.wedges()) close(wedge);
     },
     note,
     look: async () => {
-      const abandoned = await ledger.abandoned();
+      const abandoned = await prompts.abandoned();
       const looks = allSlots.map(async (slots) => {
         const { name, health } = slots.instance;
         const own = abandoned.filter(({ instance }) => instance === name);

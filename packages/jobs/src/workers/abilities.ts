@@ -8,8 +8,23 @@ const LIFE_MS = 86_400_000;
 /** How old what was read may be; jobs are checked against it one by one. */
 const FRESH_MS = 2000;
 
-/** Says what an instance can do, for each pool it serves. Instances are alike, so it is stored once for all of them. */
-export async function publishAbilities(
+/** What the instances of the fleet can do, by the pools that they serve. */
+export interface AbilityRegistry {
+  /** Says what an instance can do, to be said again within a day. */
+  publish(pools: readonly string[], abilities: InstanceAbilities): Promise<void>;
+  /** What the instances of a pool that were seen within a day can do; may be 2 s old. */
+  of(pool: string): Promise<readonly InstanceAbilities[]>;
+}
+
+export function createAbilityRegistry(redis: Redis, keys: Keys): AbilityRegistry {
+  return {
+    publish: (pools, abilities) => publish(redis, keys, pools, abilities),
+    of: createAbilityReader(redis, keys),
+  };
+}
+
+/** Instances are alike, so what one can do is stored once for all of them. */
+async function publish(
   redis: Redis,
   keys: Keys,
   pools: readonly string[],

@@ -17,19 +17,28 @@ export interface Opinion {
 /** Nobody misses one that is older: the instance has been tried again since. */
 const LIFE_MS = 3_600_000;
 
-/** Tells the worker of that instance. */
-export async function sendOpinion(redis: Redis, keys: Keys, { instance, job, verdict }: Opinion): Promise<void> {
-  const key = keys.opinions(instance.slice(0, instance.lastIndexOf('/')));
-  await redis.pipeline().hset(key, `${instance} ${job}`, verdict).pexpire(key, LIFE_MS).exec();
+/** What workers tell each other of their instances. */
+export interface OpinionExchange {
+  /** Tells the worker of that instance. */
+  send(opinion: Opinion): Promise<void>;
+  /** What others found out about this worker's instances since it asked last; each is told once. */
+  take(): Promise<readonly Opinion[]>;
 }
 
-/** What others found out about this worker's instances; each is told once. */
-export async function takeOpinions(redis: Redis, keys: Keys, worker: string): Promise<Opinion[]> {
-  const key = keys.opinions(worker);
-  const found = Object.entries(await redis.hgetall(key));
-  if (found.length > 0) await redis.hdel(key, ...found.map(([field]) => field));
-  return found.map(([field, verdict]) => {
-    const [instance = '', job = ''] = field.split(' ');
-    return { instance, job, verdict: verdict as OpinionVerdict };
-  });
+export function createOpinionExchange(redis: Redis, keys: Keys, worker: string): OpinionExchange {
+  return {
+    send: async ({ instance, job, verdict }) => {
+      const key = keys.opinions(instance.slice(0, instance.lastIndexOf('/')));
+      await redis.pipeline().hset(key, `${instance} ${job}`, verdict).pexpire(key, LIFE_MS).exec();
+    },
+    take: async () => {
+      const key = keys.opinions(worker);
+      const found = Object.entries(await redis.hgetall(key));
+      if (found.length > 0) await redis.hdel(key, ...found.map(([field]) => field));
+      return found.map(([field, verdict]) => {
+        const [instance = '', job = ''] = field.split(' ');
+        return { instance, job, verdict: verdict as OpinionVerdict };
+      });
+    },
+  };
 }

@@ -1,0 +1,20 @@
+import { redisTime } from '@comfy-fleet/redis';
+import type { Redis } from 'ioredis';
+
+/** Redis' time: what is compared between hosts is by it, as their own clocks differ. */
+export interface RedisClock {
+  /** ms since 1970; by this host's own clock until it was set. */
+  now(): number;
+  /** Asks Redis what time it is. */
+  set(): Promise<void>;
+}
+
+export function createRedisClock(redis: Redis): RedisClock {
+  let offsetMs = 0;
+  return {
+    now: () => Date.now() + offsetMs,
+    set: async () => {
+      offsetMs = (await redisTime(redis)) - Date.now();
+    },
+  };
+}

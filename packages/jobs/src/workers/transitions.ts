@@ -1,0 +1,28 @@
+import { type Replication, writeUntilReplicated } from '@comfy-fleet/redis';
+import type { Redis } from 'ioredis';
+import { orUnavailable, runScript } from '../connection.js';
+import type { Keys } from '../keys.js';
+import type { ScriptName } from '../lua/scripts.js';
+
+/** Runs one transition script of a job, with what each of them needs before `args`. */
+export type Transitions = (name: ScriptName, id: string, args: readonly (string | number)[]) => Promise<unknown>;
+
+export interface TransitionsOptions {
+  readonly redis: Redis;
+  /** Where submissions are written, which wait for replicas: that must not hold up the rest. */
+  readonly submitting: Redis;
+  readonly replication: Replication;
+  readonly keys: Keys;
+  readonly jobTtlSeconds: number;
+}
+
+export function createTransitions(options: TransitionsOptions): Transitions {
+  const { redis, submitting, replication, keys, jobTtlSeconds } = options;
+  return (name, id, args) => {
+    const runOn = (at: Redis) =>
+      orUnavailable(() => runScript(at, name, keys.job(id), [keys.prefix, id, jobTtlSeconds * 1000, ...args]));
+    // Before ComfyUI is asked, it has to be where a failover finds it.
+    if (name === 'submit') return orUnavailable(() => writeUntilReplicated(replication, () => runOn(submitting)));
+    return runOn(redis);
+  };
+}
