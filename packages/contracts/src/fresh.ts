@@ -1,5 +1,4 @@
-import { joinSignals } from './join-signals.js';
-import { orAborted } from './or-aborted.js';
+import { joinSignals, orAborted } from './signals.js';
 
 /** An answer that serves for a while. One question is under way at most, and all who want its answer share it. */
 export interface Fresh<T> {

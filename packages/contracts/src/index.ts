@@ -30,10 +30,23 @@ export {
 export { type FleetStatus, fleetStatusSchema, type PoolMismatch } from './fleet-status.js';
 export { type Fresh, fresh } from './fresh.js';
 export { type AdminStatus, adminStatusSchema, type Drain, drainSchema, haltSchema, pauseQuerySchema } from './halt.js';
-export { isId, newId } from './ids.js';
-export { type Job, type JobImage, type JobProgress, jobSchema, type ParentJob } from './job.js';
+export {
+  isId,
+  isTerminal,
+  JOB_PHASES,
+  JOB_STATUSES,
+  type Job,
+  type JobImage,
+  type JobPhase,
+  type JobProgress,
+  type JobStatus,
+  jobSchema,
+  newId,
+  type ParentJob,
+  TERMINAL_STATUSES,
+  type TerminalStatus,
+} from './job.js';
 export { jobEventSchemas } from './job-events.js';
-export { type JoinedSignal, joinSignals } from './join-signals.js';
 export {
   type BatchAnswer,
   batchAnswerSchema,
@@ -43,7 +56,6 @@ export {
   usageSchema,
 } from './lists.js';
 export { type LodList, lodListSchema } from './lod-list.js';
-export { orAborted } from './or-aborted.js';
 export {
   type InputImage,
   JOB_KINDS,
@@ -83,15 +95,7 @@ export {
   type ServiceIndex,
   serviceIndexSchema,
 } from './service.js';
-export {
-  isTerminal,
-  JOB_PHASES,
-  JOB_STATUSES,
-  type JobPhase,
-  type JobStatus,
-  TERMINAL_STATUSES,
-  type TerminalStatus,
-} from './status.js';
+export { type JoinedSignal, joinSignals, orAborted } from './signals.js';
 export {
   WEBHOOK_EVENTS,
   WEBHOOK_SECRET_PATTERN,

@@ -1,6 +1,33 @@
 import Type, { type Static } from 'typebox';
+import { v7 } from 'uuid';
 import { JOB_KINDS, LODS } from './parameters.js';
-import { JOB_STATUSES } from './status.js';
+
+/** A UUIDv7 in canonical lower-case form: sortable by creation time, and a prompt id that every ComfyUI accepts. */
+export function newId(): string {
+  return v7();
+}
+
+const CANONICAL_UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+/** True for a canonical lower-case UUID, the only form in which ids are given out and taken. */
+export function isId(text: string): boolean {
+  return CANONICAL_UUID.test(text);
+}
+
+/** The states a caller sees, in the words of the Comfy API v2. */
+export const JOB_STATUSES = ['queued', 'running', 'canceling', 'succeeded', 'failed', 'canceled', 'expired'] as const;
+export type JobStatus = (typeof JOB_STATUSES)[number];
+
+export const TERMINAL_STATUSES = ['succeeded', 'failed', 'canceled', 'expired'] as const;
+export type TerminalStatus = (typeof TERMINAL_STATUSES)[number];
+
+/** Where a job stands inside the fleet; for operators, not for callers. */
+export const JOB_PHASES = ['waiting', 'claimed', 'submitted', 'executing', 'collecting', 'ended'] as const;
+export type JobPhase = (typeof JOB_PHASES)[number];
+
+export function isTerminal(status: JobStatus): status is TerminalStatus {
+  return (TERMINAL_STATUSES as readonly JobStatus[]).includes(status);
+}
 
 const nullable = <T extends Type.TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
 const time = () => Type.String({ format: 'date-time' });

@@ -1,6 +1,6 @@
 import Type, { type Static } from 'typebox';
+import { JOB_STATUSES } from './job.js';
 import { JOB_KINDS, LODS, MAX_PRIORITY, MIN_PRIORITY, type RequestLimits, SIZE_STEP } from './parameters.js';
-import { JOB_STATUSES } from './status.js';
 import { webhookSchema, webhookUrlSchema } from './webhook.js';
 
 /** Sampler, scheduler and checkpoint names; generous, since ComfyUI's custom nodes bring their own. */

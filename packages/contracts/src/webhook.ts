@@ -1,6 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { jobSchema } from './job.js';
-import { TERMINAL_STATUSES, type TerminalStatus } from './status.js';
+import { jobSchema, TERMINAL_STATUSES, type TerminalStatus } from './job.js';
 
 /** What a webhook tells: how the job ended. */
 export type WebhookEvent = `job.${TerminalStatus}`;
