@@ -1,11 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat as statFile, utimes } from 'node:fs/promises';
-import { join } from 'node:path';
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat as statFile, statfs, utimes } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { FleetError } from '@comfy-fleet/contracts';
 import { DigestCache } from './digest-cache.js';
-import { freeBytesAt } from './disk-space.js';
 import type { ByteRange, FrameInfo, FrameStore } from './frame-store.js';
 import { listFiles } from './list-files.js';
 import { isSafeName } from './names.js';
@@ -193,4 +192,16 @@ async function digest(file: FileHandle): Promise<string> {
   const hash = createHash('sha256');
   for await (const chunk of file.createReadStream({ autoClose: false })) hash.update(chunk);
   return hash.digest('hex');
+}
+
+/** Free bytes, for who is not root, of the volume that holds the folder or will hold it when it is made. */
+async function freeBytesAt(dir: string): Promise<number> {
+  for (let place = dir; ; place = dirname(place)) {
+    try {
+      const { bavail, bsize } = await statfs(place);
+      return bavail * bsize;
+    } catch (error) {
+      if (!isAbsent(error) || dirname(place) === place) throw error;
+    }
+  }
 }
