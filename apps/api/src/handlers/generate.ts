@@ -2,8 +2,7 @@ import { generateRequestSchema } from '@comfy-fleet/contracts';
 import { knownCaller } from '../access/caller.js';
 import type { Deps } from '../deps.js';
 import type { Handler } from '../http/messages.js';
-import { callbackOf } from '../orders/callback.js';
-import { newJob, resolve } from '../orders/new-job.js';
+import { callbackOf, newJob, resolve } from '../orders/new-job.js';
 import { orderJob } from '../orders/order-job.js';
 import { createValidator, refuseFaults } from '../requests/validator.js';
 

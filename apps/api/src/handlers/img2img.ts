@@ -2,8 +2,7 @@ import { type FieldError, FleetError, type Img2ImgRequest, img2imgRequestSchema 
 import { type Caller, knownCaller } from '../access/caller.js';
 import type { Deps } from '../deps.js';
 import type { ApiRequest, Handler } from '../http/messages.js';
-import { callbackOf } from '../orders/callback.js';
-import { newJob, resolve } from '../orders/new-job.js';
+import { callbackOf, newJob, resolve } from '../orders/new-job.js';
 import { orderJob } from '../orders/order-job.js';
 import { type FoundPicture, readFrame, sentPicture, urlPicture } from '../pictures/find-picture.js';
 import { digestOf } from '../pictures/in-steps.js';

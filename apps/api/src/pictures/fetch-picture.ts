@@ -1,8 +1,7 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import type { Fetched, SafeHttp } from '@comfy-fleet/safe-http';
-import { invalidImage } from './picture-errors.js';
 import type { RawPicture } from './picture-text.js';
-import { claimedType, pictureType } from './picture-type.js';
+import { claimedType, invalidImage, pictureType } from './picture-type.js';
 
 const POINTER = '/image_url';
 

@@ -1,12 +1,11 @@
 import { FleetError, orAborted } from '@comfy-fleet/contracts';
-import { frameTypeOf } from '@comfy-fleet/frames';
+import { frameTypeOf, inputName } from '@comfy-fleet/frames';
 import sharp from 'sharp';
 import type { Deps } from '../deps.js';
-import { digestOf } from './in-steps.js';
-import { invalidImage } from './picture-errors.js';
+import { digestOf, pieces } from './in-steps.js';
 import type { RawPicture } from './picture-text.js';
-import { pictureType } from './picture-type.js';
-import { storeInput } from './store-input.js';
+import { invalidImage, pictureType } from './picture-type.js';
+import { withStorageDeadline } from './storage-deadline.js';
 
 interface NormalPicture {
   readonly png: Buffer;
@@ -102,4 +101,16 @@ function damaged(pointer: string, cause: unknown): Error {
 function tookTooLong(cause: Error): FleetError {
   const detail = 'The picture could not be decoded in time: too much is under way. Try again in a moment.';
   return new FleetError('overloaded', detail, { retryAfterSeconds: RETRY_AFTER_SECONDS, cause });
+}
+
+/** Keeps a picture that a job is to start from, unless it is there already. Throws storage_failed. */
+async function storeInput(
+  { inputs }: Pick<Deps, 'inputs'>,
+  { sha256, png }: { readonly sha256: string; readonly png: Buffer },
+  caller: AbortSignal,
+): Promise<void> {
+  const name = inputName(sha256);
+  // As young as a new one, or the housekeeping might take it before the job is made.
+  if ((await inputs.touch(name)) && (await inputs.stat(name))?.sha256 === sha256) return;
+  await withStorageDeadline(caller, (signal) => inputs.put(name, pieces(png), { signal }));
 }

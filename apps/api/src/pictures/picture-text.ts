@@ -1,6 +1,5 @@
 import { FleetError } from '@comfy-fleet/contracts';
-import { invalidImage } from './picture-errors.js';
-import { claimedType } from './picture-type.js';
+import { claimedType, invalidImage } from './picture-type.js';
 
 /** A picture as bytes, with the type that was claimed for it, if any. */
 export interface RawPicture {

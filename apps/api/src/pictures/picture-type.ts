@@ -1,3 +1,4 @@
+import { FleetError } from '@comfy-fleet/contracts';
 import { FRAME_TYPES, frameTypeOf } from '@comfy-fleet/frames';
 
 /**
@@ -15,4 +16,9 @@ export function claimedType(header: string | undefined): string | undefined {
   // octet-stream is what programs write that do not know
   if (type === '' || type === 'application/octet-stream') return undefined;
   return type === 'image/jpg' || type === 'image/pjpeg' ? 'image/jpeg' : type;
+}
+
+/** The picture in the field that `pointer` names cannot be used; `detail` says why. */
+export function invalidImage(pointer: string, detail: string, cause?: unknown): FleetError {
+  return new FleetError('invalid_image', detail, { errors: [{ pointer, detail }], cause });
 }
