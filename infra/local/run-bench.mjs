@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PACKAGES_DIR } from './apt-unpack.mjs';
-import { createFleet } from './fleet.mjs';
 import { prepareWorkspace, toolEnv } from './prepare.mjs';
 import { createPrinter } from './printer.mjs';
 import { Problem } from './problem.mjs';
 import { launch } from './processes.mjs';
 import { redisOnPath } from './redis-on-path.mjs';
 import { provideRedis } from './redis-provision.mjs';
+import { createStack } from './stack.mjs';
 import { aborted, listenForStop } from './stop-signals.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -26,15 +26,15 @@ const STOPPED = 130;
 export async function runBench(args, { root = ROOT, env = process.env, prepare = prepareWorkspace } = {}) {
   const print = createPrinter();
   const stop = listenForStop();
-  const fleet = createFleet({ root, print });
+  const stack = createStack({ root, print });
   const scratch = mkdtempSync(join(tmpdir(), 'comfy-fleet-bench-'));
   /** @type {import('./processes.mjs').Child | undefined} */
   let program;
 
   const run = async () => {
-    const means = { env, run: fleet.run, say: print.say, packagesDir: join(root, PACKAGES_DIR) };
+    const means = { env, run: stack.run, say: print.say, packagesDir: join(root, PACKAGES_DIR) };
     const redis = await provideRedis({ ...means, mayUseDocker: false });
-    await prepare(root, env, fleet.run);
+    await prepare(root, env, stack.run);
     if (stop.asked.aborted) return STOPPED;
     program = launch('bench', process.execPath, [join(root, 'apps/bench/dist/main.js'), ...args], {
       cwd: root,
@@ -52,7 +52,7 @@ export async function runBench(args, { root = ROOT, env = process.env, prepare =
     return 1;
   } finally {
     await program?.stop(GRACE_MS, stop.forced);
-    await fleet.stopAll(stop.forced);
+    await stack.stopAll(stop.forced);
     rmSync(scratch, { recursive: true, force: true });
   }
 }

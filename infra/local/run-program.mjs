@@ -2,10 +2,10 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { createFleet } from './fleet.mjs';
 import { prepareWorkspace } from './prepare.mjs';
 import { createPrinter } from './printer.mjs';
 import { Problem } from './problem.mjs';
+import { createStack } from './stack.mjs';
 import { aborted, listenForStop } from './stop-signals.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -26,12 +26,12 @@ export async function runProgram(path, args, { root = ROOT, env = process.env, p
   const print = createPrinter(process.stderr);
   /** @type {[name: string, text: string][]} */
   const held = [];
-  const fleet = createFleet({ root, print: { ...print, line: (name, text) => held.push([name, text]) } });
+  const stack = createStack({ root, print: { ...print, line: (name, text) => held.push([name, text]) } });
   const stop = listenForStop();
 
   const run = async () => {
     const slow = setTimeout(() => print.say('Installing and building what has changed …'), PATIENCE_MS);
-    await prepare(root, env, fleet.run).finally(() => clearTimeout(slow));
+    await prepare(root, env, stack.run).finally(() => clearTimeout(slow));
     if (stop.asked.aborted) return STOPPED;
     const program = spawn(process.execPath, [join(root, path), ...args], {
       cwd: root,
@@ -52,6 +52,6 @@ export async function runProgram(path, args, { root = ROOT, env = process.env, p
     print.problem(error.message);
     return 1;
   } finally {
-    await fleet.stopAll(stop.forced);
+    await stack.stopAll(stop.forced);
   }
 }

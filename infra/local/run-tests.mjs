@@ -5,13 +5,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PACKAGES_DIR } from './apt-unpack.mjs';
-import { createFleet } from './fleet.mjs';
 import { provideMoto, withUnpackedMoto } from './moto-provision.mjs';
 import { build, install, toolEnv } from './prepare.mjs';
 import { createPrinter } from './printer.mjs';
 import { Problem } from './problem.mjs';
 import { redisOnPath } from './redis-on-path.mjs';
 import { provideRedis } from './redis-provision.mjs';
+import { createStack } from './stack.mjs';
 import { aborted, listenForStop } from './stop-signals.mjs';
 import { countTests } from './test-count.mjs';
 import { provideTestTools, withUnpackedTools } from './test-tools.mjs';
@@ -34,7 +34,7 @@ const GEARS = ['unit', 'redis', 'system'];
 export async function runTests({ root = ROOT, env = process.env, only, args = [], prepare = { install, build } } = {}) {
   const print = createPrinter();
   const stop = listenForStop();
-  const fleet = createFleet({ root, print });
+  const stack = createStack({ root, print });
   const scratch = mkdtempSync(join(tmpdir(), 'comfy-fleet-test-'));
   let passed = 0;
   /** @type {string[]} */
@@ -50,7 +50,7 @@ export async function runTests({ root = ROOT, env = process.env, only, args = []
   };
   /** @type {(name: string, program: string, args: readonly string[], env: NodeJS.ProcessEnv) => Promise<void>} */
   const runTool = (name, program, args, env) =>
-    fleet.run(name, process.execPath, [join(root, 'node_modules', program), ...args], env);
+    stack.run(name, process.execPath, [join(root, 'node_modules', program), ...args], env);
 
   /** @type {(gear: string, tools: NodeJS.ProcessEnv) => Promise<void>} */
   const testGear = async (gear, tools) => {
@@ -68,27 +68,27 @@ export async function runTests({ root = ROOT, env = process.env, only, args = []
   const run = async () => {
     const isWhole = only === undefined;
     if (!isWhole && !GEARS.includes(only)) throw new Problem(`Name one of: ${GEARS.join(', ')}.`);
-    await prepare.install(root, env, fleet.run);
+    await prepare.install(root, env, stack.run);
     const plain = toolEnv(root, env);
     if (isWhole) await attempt(() => runTool('check', 'pnpm/bin/pnpm.cjs', ['run', 'check'], plain));
     if (isWhole || only === 'unit') await attempt(() => testGear('unit', plain));
     if (only === 'unit') return;
     const packagesDir = join(root, PACKAGES_DIR);
-    const means = { env, run: fleet.run, say: print.say, packagesDir };
+    const means = { env, run: stack.run, say: print.say, packagesDir };
     const redis = await provideRedis({ ...means, mayUseDocker: false });
     const withRedis = toolEnv(root, redisOnPath(env, redis.path, scratch));
     if (isWhole || only === 'redis') await attempt(() => testGear('redis', withRedis));
     if (only === 'redis') return;
     await attempt(() => provideTestTools(means));
     await attempt(() => provideMoto(means));
-    await prepare.build(root, env, fleet.run);
+    await prepare.build(root, env, stack.run);
     await testGear('system', withUnpackedMoto(withUnpackedTools(withRedis, packagesDir), packagesDir));
   };
 
   try {
     await attempt(() => Promise.race([run(), aborted(stop.asked)]));
   } finally {
-    await fleet.stopAll(stop.forced);
+    await stack.stopAll(stop.forced);
     rmSync(scratch, { recursive: true, force: true });
   }
   if (stop.asked.aborted) failures.push('stopped before the end');
@@ -105,8 +105,8 @@ export async function runTests({ root = ROOT, env = process.env, only, args = []
  */
 export async function watchTests(args) {
   const print = createPrinter();
-  const fleet = createFleet({ root: ROOT, print });
-  await install(ROOT, process.env, fleet.run);
+  const stack = createStack({ root: ROOT, print });
+  await install(ROOT, process.env, stack.run);
   const vitest = [join(ROOT, 'node_modules/vitest/vitest.mjs'), 'watch', '--project', 'unit', ...args];
   const watching = spawn(process.execPath, vitest, { cwd: ROOT, stdio: 'inherit', env: toolEnv(ROOT, process.env) });
   process.on('SIGINT', () => undefined); // the terminal sends it to vitest too, which ends by it

@@ -12,7 +12,7 @@ import { SIMULATED, welcome } from './welcome.mjs';
 /**
  * @typedef {{
  *   root: string, env: NodeJS.ProcessEnv, settings: import('./settings.mjs').RunnerSettings,
- *   fleet: import('./fleet.mjs').Fleet, print: import('./printer.mjs').Printer,
+ *   stack: import('./stack.mjs').Stack, print: import('./printer.mjs').Printer,
  *   lock: import('./data-lock.mjs').DataLock, signal: AbortSignal, began: number,
  * }} Context
  */
@@ -83,13 +83,13 @@ async function redisSettings(context) {
  * @param {Context} context
  * @returns {Promise<string>} its URL
  */
-async function startRedis({ root, env, fleet, print, lock, signal }) {
-  const means = { env, run: fleet.run, say: print.say, packagesDir: join(root, PACKAGES_DIR) };
+async function startRedis({ root, env, stack, print, lock, signal }) {
+  const means = { env, run: stack.run, say: print.say, packagesDir: join(root, PACKAGES_DIR) };
   const source = await provideRedis({ ...means, mayUseDocker: true });
   const port = portFor(0);
   const next = async () => ({ ...(await redisLaunch(source, await port.next(), join(root, '.data/redis'))), env });
   const onStart = (/** @type {number} */ pid) => lock.record('redis', pid);
-  fleet.start('redis', { next, graceMs: 15_000, shows: isWorthShowing, onStart });
+  stack.start('redis', { next, graceMs: 15_000, shows: isWorthShowing, onStart });
   await redisAnswers(() => port.number, signal);
   port.keep();
   return `redis://127.0.0.1:${port.number}`;
@@ -125,14 +125,14 @@ function simulatorDisk({ root, env }) {
  * @param {NodeJS.ProcessEnv} env
  * @param {{ ports: Record<string, import('./ports.mjs').Port>, graceMs: number }} options ports by their settings
  */
-function startService({ root, fleet, lock }, name, env, { ports, graceMs }) {
+function startService({ root, stack, lock }, name, env, { ports, graceMs }) {
   const next = async () => {
     const own = { ...env };
     for (const [variable, port] of Object.entries(ports)) own[variable] = `${await port.next()}`;
     return { command: process.execPath, args: [join(root, 'apps', name, 'dist/main.js')], env: own };
   };
   const onStart = (/** @type {number} */ pid) => lock.record(name, pid);
-  fleet.start(name, { next, graceMs, onStart });
+  stack.start(name, { next, graceMs, onStart });
 }
 
 /**

@@ -2,4 +2,4 @@
 import { refuseOldNode } from './node-version.mjs';
 
 refuseOldNode();
-import('./start-fleet.mjs').then(({ startFleet }) => startFleet()).then((code) => process.exit(code));
+import('./start-stack.mjs').then(({ startStack }) => startStack()).then((code) => process.exit(code));

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createFleet } from '../fleet.mjs';
 import { provideMoto } from '../moto-provision.mjs';
+import { createStack } from '../stack.mjs';
 
 const DEBIAN = fileURLToPath(new URL('./fixtures/debian', import.meta.url));
 
@@ -30,7 +30,7 @@ const provide = (isRoot: boolean) => {
     packagesDir: join(bin, 'packages'),
     problem: () => undefined,
   };
-  const { run } = createFleet({ root: bin, print });
+  const { run } = createStack({ root: bin, print });
   const machine = { platform: 'linux', pythons: ['debian-python', 'python3'] } as const;
   return provideMoto({
     env: { PATH: bin },

@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createFleet } from '../fleet.mjs';
 import { provideRedis } from '../redis-provision.mjs';
 import { redisLaunch } from '../redis-server.mjs';
+import { createStack } from '../stack.mjs';
 
 /** Programs of a Debian that has no Redis. */
 const DEBIAN = fileURLToPath(new URL('./fixtures/debian', import.meta.url));
@@ -34,7 +34,7 @@ const version = (text: string) => `echo "Redis server v=${text} sha=0 malloc=lib
 
 const provide = (means: Partial<Parameters<typeof provideRedis>[0]> = {}) => {
   const print = { line: () => undefined, say: () => undefined, problem: () => undefined };
-  const { run } = createFleet({ root: bin, print });
+  const { run } = createStack({ root: bin, print });
   const say = (text: string) => said.push(text);
   const packagesDir = join(bin, 'packages');
   const machine = { packagesDir, platform: 'linux', isRoot: false, usualPlaces: [], mayUseDocker: true } as const;

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createFleet } from '../fleet.mjs';
 import { findProgram } from '../redis-binary.mjs';
+import { createStack } from '../stack.mjs';
 import { provideTestTools, withUnpackedTools } from '../test-tools.mjs';
 
 const DEBIAN = fileURLToPath(new URL('./fixtures/debian', import.meta.url));
@@ -31,7 +31,7 @@ const provide = (isRoot: boolean) => {
     packagesDir: join(bin, 'packages'),
     problem: () => undefined,
   };
-  const { run } = createFleet({ root: bin, print });
+  const { run } = createStack({ root: bin, print });
   return provideTestTools({
     env: { PATH: bin },
     run,

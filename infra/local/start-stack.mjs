@@ -2,7 +2,6 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { takeData } from './data-lock.mjs';
-import { createFleet } from './fleet.mjs';
 import { requireFree } from './ports.mjs';
 import { prepareWorkspace } from './prepare.mjs';
 import { createPrinter } from './printer.mjs';
@@ -12,6 +11,7 @@ import { signalGroup } from './processes.mjs';
 import { PACE } from './restart-policy.mjs';
 import { bringUp } from './services.mjs';
 import { readRunnerSettings } from './settings.mjs';
+import { createStack } from './stack.mjs';
 import { aborted, listenForStop } from './stop-signals.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -24,10 +24,10 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
  * }} options
  * @returns {Promise<number>}
  */
-export async function startFleet({ root = ROOT, env = process.env, prepare = prepareWorkspace, pace = PACE } = {}) {
+export async function startStack({ root = ROOT, env = process.env, prepare = prepareWorkspace, pace = PACE } = {}) {
   const print = createPrinter();
   const stop = listenForStop();
-  const fleet = createFleet({ root, print, pace });
+  const stack = createStack({ root, print, pace });
   /** @type {import('./data-lock.mjs').DataLock | undefined} */
   let lock;
 
@@ -46,21 +46,21 @@ export async function startFleet({ root = ROOT, env = process.env, prepare = pre
     if (settings.dispatcherHealthPort !== 0) {
       await requireFree('DISPATCHER_HEALTH_PORT', settings.dispatcherHealthHost, settings.dispatcherHealthPort);
     }
-    await prepare(root, env, fleet.run);
-    await bringUp({ root, env, settings, fleet, print, lock, signal: stop.asked, began });
+    await prepare(root, env, stack.run);
+    await bringUp({ root, env, settings, stack, print, lock, signal: stop.asked, began });
     await aborted(stop.asked);
   };
 
   /** @type {unknown} */
   let fault;
   try {
-    await Promise.race([run(), fleet.failed, aborted(stop.asked)]);
+    await Promise.race([run(), stack.failed, aborted(stop.asked)]);
   } catch (error) {
     if (!stop.asked.aborted) fault = error; // what a stop interrupts is no fault
   }
   if (stop.asked.aborted) print.say('Stopping (Ctrl-C again to force it).');
   // after a fault nobody has asked for the stop yet: there the first Ctrl-C forces it
-  await fleet.stopAll(stop.asked.aborted ? stop.forced : stop.asked);
+  await stack.stopAll(stop.asked.aborted ? stop.forced : stop.asked);
   lock?.release();
   if (fault === undefined) return stop.forced.aborted ? 130 : 0;
   print.problem(fault instanceof Problem ? fault.message : `The runner itself failed: ${stackOf(fault)}`);

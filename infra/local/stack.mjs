@@ -13,7 +13,7 @@ import { keepRunning } from './supervised.mjs';
  *   start(name: string, service: Service): void,
  *   run(name: string, command: string, args: readonly string[], env?: NodeJS.ProcessEnv): Promise<void>,
  *   stopAll(force?: AbortSignal): Promise<void>,
- * }} Fleet
+ * }} Stack
  */
 
 /**
@@ -21,9 +21,9 @@ import { keepRunning } from './supervised.mjs';
  * with a Problem when that is of no use. `stopAll` ends what runs, the last started first, each with its time to finish, or at once
  * when `force` is aborted; what is to be stopped later is kept running meanwhile, since the others need it to finish.
  * @param {{ root: string, print: import('./printer.mjs').Printer, pace?: import('./restart-policy.mjs').Pace }} options
- * @returns {Fleet}
+ * @returns {Stack}
  */
-export function createFleet({ root, print, pace = PACE }) {
+export function createStack({ root, print, pace = PACE }) {
   /** @type {{ stop(force?: AbortSignal): Promise<void> }[]} */
   const running = [];
   let stopping = false;
