@@ -142,7 +142,7 @@ async function answering(ledger: Ledger): Promise<void> {
   for (const end = Date.now() + FIRST_ANSWER_MS; Date.now() < end && !(await isThere()); ) await delay(LOOK_MS);
 }
 
-/** What a person starting it can mend is said in a line or two; anything else with its stack. */
+/** What a person starting it can fix is said in a line or two; anything else with its stack. */
 function explain(error: unknown): string {
   if (error instanceof ConfigError || error instanceof WorkflowError) return error.message;
   const { code, message, stack } = error as NodeJS.ErrnoException;

@@ -9,7 +9,7 @@ interface Entry {
 
 const COMMANDS: Readonly<Record<string, Entry>> = {
   doctor: {
-    summary: 'checks Redis, ComfyUI, storage, keys and settings, and says how to mend what is wrong',
+    summary: 'checks Redis, ComfyUI, storage, keys and settings, and says how to fix what is wrong',
     load: async () => (await import('./doctor/doctor.js')).doctor,
   },
   instances: {

@@ -21,7 +21,7 @@ const judge = (changes: Partial<RedisInspection> = {}, replicasNeeded = 0) =>
 const badOf = (...given: Parameters<typeof judge>) =>
   judge(...given)
     .filter(({ level }) => level !== 'ok')
-    .map(({ check, level, found, mend }) => ({ check, level, said: `${found}; ${mend}` }));
+    .map(({ check, level, found, fix }) => ({ check, level, said: `${found}; ${fix}` }));
 
 describe('judgeRedis', () => {
   it('has nothing to say against a Redis that is as it should be', () => {
@@ -38,7 +38,7 @@ describe('judgeRedis', () => {
     ['a far one', { roundTripsMs: Array(100).fill(30) }, 0, 'redis-latency', 'warn', /p99 30\.00 ms.*nearer/],
     ['a fuller one', { maxBytes: 1.2 * 2 ** 20 }, 0, 'redis-memory', 'warn', /\(83 %\).*raise maxmemory/],
     ['a full one', { maxBytes: 2 ** 20 }, 0, 'redis-memory', 'fail', /no job is accepted.*raise maxmemory/],
-  ])('tells of %s what is wrong and how to mend it', (_name, changes, needed, check, level, said) => {
+  ])('tells of %s what is wrong and how to fix it', (_name, changes, needed, check, level, said) => {
     expect(badOf(changes, needed)).toEqual([{ check, level, said: expect.stringMatching(said) }]);
   });
 

@@ -20,7 +20,7 @@ async function keysIn(mode: number): Promise<string> {
 
 it('warns of keys that every user of the machine can read', async () => {
   const path = await keysIn(0o755);
-  expect(await checkMode(path)).toMatchObject([{ level: 'warn', mend: `chmod 640 ${path}` }]);
+  expect(await checkMode(path)).toMatchObject([{ level: 'warn', fix: `chmod 640 ${path}` }]);
 });
 
 it('finds nothing wrong with mode 644 in a folder that others cannot enter, as docs/deploy.md makes it for Compose', async () => {

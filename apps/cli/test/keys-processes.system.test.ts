@@ -65,7 +65,7 @@ describe('the keys command as processes', () => {
     expect(stderr).toContain(`The key acme is in ${path}`);
   });
 
-  it('finds the file by API_KEYS_FILE, in .env too, and minds no other setting', async () => {
+  it('finds the file by API_KEYS_FILE, in .env too, and ignores every other setting', async () => {
     const API_KEYS_FILE = 'keys.json';
     const { stderr } = await command(['create', 'one'], { API_KEYS_FILE, PORT: 'wrong' });
     expect(stderr).toContain('An api that is running takes it up within two seconds.');

@@ -129,7 +129,7 @@ main().catch((error: unknown) => {
   process.exit(1);
 });
 
-/** What a person starting it can mend is said in a line or two; anything else with its stack. */
+/** What a person starting it can fix is said in a line or two; anything else with its stack. */
 function explain(error: unknown): string {
   if (error instanceof ConfigError) return error.message;
   if (error instanceof FleetError) return error.detail;

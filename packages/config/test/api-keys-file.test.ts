@@ -130,7 +130,7 @@ describe('a keys file that changes', () => {
     expect(keys.find('cf_one')).toBeUndefined();
   });
 
-  it('keeps its keys when the new version is broken, tells it once, and goes on when it is mended', async () => {
+  it('keeps its keys when the new version is broken, tells it once, and goes on when it is fixed', async () => {
     await writeFile(path, fileOf('acme'));
     const keys = await open();
     await replace('{"keys":[');
@@ -142,8 +142,8 @@ describe('a keys file that changes', () => {
     await told(2);
     expect(faults[1]?.message).toContain('keys must be a list');
     expect(changes).toEqual([]);
-    await replace(fileOf('mended'));
-    await inForce(keys, 'mended');
+    await replace(fileOf('fixed'));
+    await inForce(keys, 'fixed');
     expect(faults).toHaveLength(2);
   });
 

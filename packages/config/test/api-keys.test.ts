@@ -111,7 +111,7 @@ describe('the keys file', () => {
 });
 
 describe('readKeysFileSetting', () => {
-  it('minds no other setting', () => {
+  it('ignores every other setting', () => {
     expect(readKeysFileSetting({ API_KEYS_FILE: '/keys.json', PORT: 'wrong' })).toBe('/keys.json');
     expect(readKeysFileSetting({ API_KEYS_FILE: 'keys.json' })).toBe(`${process.cwd()}/keys.json`);
     expect(readKeysFileSetting({})).toBeUndefined();

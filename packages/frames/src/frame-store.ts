@@ -96,6 +96,6 @@ export interface FrameStores {
   readonly inputs: FrameStore;
   /** Finished pictures in other sizes and formats. */
   readonly derived: FrameStore;
-  /** What keeps the place from working now and how to mend it, for operators; undefined: it works. Never throws. */
+  /** What keeps the place from working now and how to fix it, for operators; undefined: it works. Never throws. */
   fault(signal: AbortSignal): Promise<string | undefined>;
 }

@@ -43,7 +43,7 @@ describe('Retry-After', () => {
     expect(after('99999999')).toBe(24 * HOUR);
   });
 
-  it.each(['', 'soon', '-5', '1.5', '2026-13-45'])('that says %j is not minded', (text) => {
+  it.each(['', 'soon', '-5', '1.5', '2026-13-45'])('that says %j is ignored', (text) => {
     expect(after(text, 0.5)).toBe(5000);
   });
 

@@ -42,7 +42,7 @@ export function watchRedis({ metrics, ping, signal, log, everyMs = PING_MS }: Re
   return every(everyMs, 'pinging Redis', look, { signal, log });
 }
 
-/** Not every ping heeds its signal. */
+/** Not every ping obeys its signal. */
 async function within(ms: number, ping: RedisWatch['ping']): Promise<void> {
   const late = AbortSignal.timeout(ms);
   await orAborted(ping(late), late);

@@ -8,7 +8,7 @@ interface Explained {
   readonly able: readonly string[];
   readonly unable: readonly string[];
   /** What is lacking and what to do about it, each once, with the first workflow that needs it. */
-  readonly lacks: readonly { readonly what: string; readonly mend: string; readonly workflow: string }[];
+  readonly lacks: readonly { readonly what: string; readonly fix: string; readonly workflow: string }[];
 }
 
 /** Which workflows an instance can run, and what it lacks for the others, for people. */
@@ -17,7 +17,7 @@ export function explainVerdicts(verdicts: readonly WorkflowVerdict[]): Explained
   for (const { workflow, lacks: found } of verdicts) {
     for (const lack of found) {
       const what = describeLack(lack);
-      if (!lacks.has(what)) lacks.set(what, { what, mend: mendLack(lack, workflow), workflow });
+      if (!lacks.has(what)) lacks.set(what, { what, fix: fixFor(lack, workflow), workflow });
     }
   }
   const namesOf = (some: readonly WorkflowVerdict[]) => some.map(({ workflow }) => workflow);
@@ -36,7 +36,7 @@ export function describeLack(lack: Lack): string {
 }
 
 /** What to do about it, as an order. */
-function mendLack(lack: Lack, workflow: string): string {
+function fixFor(lack: Lack, workflow: string): string {
   if (lack.input === undefined) {
     return `install the custom node that brings ${lack.className} there and restart ComfyUI, or take it out of ${workflow}.json`;
   }

@@ -1,4 +1,4 @@
-/** The workflows folder cannot be used. `faults` lists what is wrong: the file, what, and how to mend it. */
+/** The workflows folder cannot be used. `faults` lists what is wrong: the file, what, and how to fix it. */
 export class WorkflowError extends Error {
   readonly faults: readonly string[];
 

@@ -76,7 +76,7 @@ function instanceFault({ name, state, reason }: InstanceAnnouncement): string {
 function lackFaults({ name }: InstanceAnnouncement, verdicts: Verdicts): string[] {
   const { unable, lacks } = explainVerdicts(verdicts.get(name) ?? []);
   if (unable.length === 0) return [];
-  const listed = lacks.map(({ what, mend }) => `it lacks ${what}; ${mend}`).join('; ');
+  const listed = lacks.map(({ what, fix }) => `it lacks ${what}; ${fix}`).join('; ');
   return [`ComfyUI ${name} cannot run ${unable.join(' and ')}: ${listed}`];
 }
 

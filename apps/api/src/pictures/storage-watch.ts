@@ -8,7 +8,7 @@ const ASK_MS = 2000;
 
 /** Whether the place where pictures are kept works. Its being away is no reason to take no requests: jobs wait in Redis. */
 export interface StorageWatch {
-  /** What keeps it from working and how to mend it, for operators; undefined: nothing. Never throws. */
+  /** What keeps it from working and how to fix it, for operators; undefined: nothing. Never throws. */
   ask(): Promise<string | undefined>;
   /** What was answered last, without waiting; asks again when that is old. */
   known(): string | undefined;

@@ -15,13 +15,13 @@ const DEADLINE_MS = 10_000;
 /** A ComfyUI with many custom nodes is asked for each node class that a workflow uses. */
 const COMFYUI_DEADLINE_MS = 30_000;
 
-/** Everything that is looked at for these settings, in the order in which it is told. */
+/** Everything that is looked at for these settings, in the order in which it is reported. */
 export function checksOf(
   config: Config,
   { env, log }: { readonly env: Environment | undefined; readonly log: Logger },
 ): Check[] {
   const loading = loadWorkflows(config.workflowsDir, config);
-  loading.catch(() => {}); // told by its own check
+  loading.catch(() => {}); // reported by its own check
   const workflows = (): Promise<Workflows | undefined> =>
     loading.catch((error: unknown) => {
       if (error instanceof WorkflowError) return undefined;

@@ -4,12 +4,12 @@ import { createLogger } from '@comfy-fleet/telemetry';
 import { type Command, type Surroundings, UsageError } from '../command.js';
 import { checksOf } from './checks.js';
 import { type Finding, reportOf } from './finding.js';
-import { findingText, summaryText } from './print.js';
+import { findingsJson, findingText, summaryText } from './print.js';
 import { runChecks } from './run-checks.js';
 
 const USAGE = `comfy-fleet doctor [--json]
 
-Checks what the settings name (Redis, ComfyUI, storage, keys, workflows, clocks) and says what is wrong and how to mend it.
+Checks what the settings name (Redis, ComfyUI, storage, keys, workflows, clocks) and says what is wrong and how to fix it.
 It reads the same settings as the services, from the environment and .env, and changes nothing: of the picture that it
 stores nothing is left. The exit code is 1 when something does not work.
 
@@ -29,7 +29,7 @@ export const doctor: Command = {
       if (!json) surroundings.result(findingText(finding));
     }
     const ok = findings.every(({ level }) => level !== 'fail');
-    surroundings.result(json ? JSON.stringify({ ok, findings }, null, 2) : summaryText(findings));
+    surroundings.result(json ? findingsJson(ok, findings) : summaryText(findings));
     return ok ? 0 : 1;
   },
 };

@@ -8,20 +8,20 @@ export interface Finding {
   /** What was found, in a sentence. */
   readonly found: string;
   /** What to do about it; absent when all is well. */
-  readonly mend?: string;
+  readonly fix?: string;
 }
 
 /** The findings of one check, which all have its name. */
 export interface Report {
   ok(found: string): Finding;
-  warn(found: string, mend: string): Finding;
-  fail(found: string, mend: string): Finding;
+  warn(found: string, fix: string): Finding;
+  fail(found: string, fix: string): Finding;
 }
 
 export function reportOf(check: string): Report {
   return {
     ok: (found) => ({ check, level: 'ok', found }),
-    warn: (found, mend) => ({ check, level: 'warn', found, mend }),
-    fail: (found, mend) => ({ check, level: 'fail', found, mend }),
+    warn: (found, fix) => ({ check, level: 'warn', found, fix }),
+    fail: (found, fix) => ({ check, level: 'fail', found, fix }),
   };
 }

@@ -21,8 +21,8 @@ async function runCheck({ name, deadlineMs, run }: Check): Promise<readonly Find
     return await orAborted(run(late.signal), late.signal);
   } catch (error) {
     if (late.signal.aborted) {
-      const mend = 'see whether what it asks is overloaded, or whether something on the way swallows packets';
-      return [fail(`this check did not end within ${deadlineMs / 1000} s`, mend)];
+      const fix = 'see whether what it asks is overloaded, or whether something on the way swallows packets';
+      return [fail(`this check did not end within ${deadlineMs / 1000} s`, fix)];
     }
     const words = error instanceof Error ? error.message : String(error);
     return [fail(`this check failed itself: ${words}`, 'report it with the output of npm run doctor -- --json')];

@@ -25,7 +25,7 @@ function verdictSentences(verdicts: readonly WorkflowVerdict[]): string[] {
     ...(unable.length === 0
       ? []
       : [`It cannot run ${unable.join(' and ')}: it lacks ${lacks.map(({ what }) => what).join(' and ')}.`]),
-    ...new Set(lacks.map(({ mend }) => sentence(mend))),
+    ...new Set(lacks.map(({ fix }) => sentence(fix))),
   ];
 }
 

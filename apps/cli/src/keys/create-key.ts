@@ -7,7 +7,7 @@ import type { KeysCommand } from './read-command.js';
 
 type Create = Extract<KeysCommand, { name: 'create' }>;
 
-/** Makes a key, or another webhook secret for one that there is. Secrets are told when the file has them, not before. */
+/** Makes a key, or another webhook secret for one that there is. Secrets are shown once the file has them. */
 export async function createKey(command: Create, path: string, out: Output): Promise<void> {
   const { id, settings, newSecret } = command;
   const key = makeKey();

@@ -1,4 +1,4 @@
-/** What a person at the terminal can mend, in a sentence or two. Ends the command with `exitCode`. */
+/** What a person at the terminal can fix, in a sentence or two. Ends the command with `exitCode`. */
 export class KeysProblem extends Error {
   readonly exitCode: number;
 
@@ -11,5 +11,5 @@ export class KeysProblem extends Error {
 
 /** The command itself was not understood: by custom, exit code 2. */
 export function misuse(message: string): KeysProblem {
-  return new KeysProblem(`${message}\nnpm run keys -- --help tells what there is.`, 2);
+  return new KeysProblem(`${message}\nnpm run keys -- --help says what there is.`, 2);
 }

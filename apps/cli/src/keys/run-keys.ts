@@ -46,7 +46,7 @@ async function run(command: KeysCommand, out: Output, env: Environment | undefin
   );
 }
 
-/** What a person can mend is said in a sentence, anything else with its stack. */
+/** What a person can fix is said in a sentence, anything else with its stack. */
 function explain(error: unknown): [text: string, exitCode: number] {
   if (error instanceof KeysProblem) return [error.message, error.exitCode];
   if (error instanceof ConfigError) return [error.faults.map((fault) => `${fault}.`).join('\n'), 1];

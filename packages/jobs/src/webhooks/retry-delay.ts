@@ -1,7 +1,7 @@
 const SECOND = 1000;
 const HOUR = 3600 * SECOND;
 
-/** Longest that a receiver can put us off: each try is put off anew, and the job's record is kept for it. */
+/** Longest that a receiver can postpone a try: each one can be postponed anew, and the job's record is kept for it. */
 const MAX_RETRY_AFTER_MS = 24 * HOUR;
 /** Or a receiver that says 0 would have used up its tries in a moment. */
 const MIN_RETRY_AFTER_MS = SECOND;

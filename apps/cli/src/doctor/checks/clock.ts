@@ -10,8 +10,8 @@ export function clockFinding(
   const off = Math.abs(offsetMs);
   if (off <= fineMs) return ok(`that of ${whose} agrees with this machine's`);
   const found = `that of ${whose} is ${showSeconds(off)} ${offsetMs > 0 ? 'ahead of' : 'behind'} this machine's`;
-  const mend = 'set both by NTP: timedatectl set-ntp true, or chrony; containers have the clock of their host';
-  return off > badMs ? fail(found, mend) : warn(found, mend);
+  const fix = 'set both by NTP: timedatectl set-ntp true, or chrony; containers have the clock of their host';
+  return off > badMs ? fail(found, fix) : warn(found, fix);
 }
 
 function showSeconds(ms: number): string {

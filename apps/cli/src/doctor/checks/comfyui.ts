@@ -26,8 +26,8 @@ export async function checkComfyui(
     return error.faults.map((fault) => fail(fault, 'correct the file; docs/deploy.md says what goes into it'));
   }
   if (instances.length === 0) {
-    const mend = 'where a worker runs, set COMFYUI_URLS to the addresses of its instances, e.g. http://127.0.0.1:8188';
-    return [warn('COMFYUI_URLS is not set, so no instance was looked at', mend)];
+    const fix = 'where a worker runs, set COMFYUI_URLS to the addresses of its instances, e.g. http://127.0.0.1:8188';
+    return [warn('COMFYUI_URLS is not set, so no instance was looked at', fix)];
   }
   const found = await Promise.all(instances.map((instance) => checkInstance(instance, config, context)));
   return found.flat();
@@ -44,8 +44,8 @@ async function checkInstance(
   const look = await lookAt(address, instance, { config, workflows, signal });
   if ('fault' in look) {
     const setting = instancesFile === undefined ? 'COMFYUI_URLS' : `its url in ${instancesFile}`;
-    const mend = `start ComfyUI there (python main.py --listen), or correct ${setting}, and see that this machine may reach it`;
-    return [fail(look.fault, look.advice ?? mend)];
+    const fix = `start ComfyUI there (python main.py --listen), or correct ${setting}, and see that this machine may reach it`;
+    return [fail(look.fault, look.advice ?? fix)];
   }
   return [
     ok(`${address} is ${whatItIs(look)}`),

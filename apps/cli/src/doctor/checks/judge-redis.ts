@@ -81,16 +81,16 @@ function judgeMemory({ usedBytes, maxBytes }: RedisInspection): Finding {
   if (maxBytes === 0) return ok(`${showBytes(usedBytes)} used, without a limit (maxmemory 0)`);
   const share = usedBytes / maxBytes;
   const found = `${showBytes(usedBytes)} of ${showBytes(maxBytes)} used (${Math.round(share * 100)} %)`;
-  const mend = 'raise maxmemory, or keep ended jobs shorter (JOB_TTL_SECONDS, KEY_JOBS_KEPT)';
-  if (share > FULL) return fail(`${found}: when it is full no job is accepted`, mend);
-  return share > NEARLY_FULL ? warn(found, mend) : ok(found);
+  const fix = 'raise maxmemory, or keep ended jobs shorter (JOB_TTL_SECONDS, KEY_JOBS_KEPT)';
+  if (share > FULL) return fail(`${found}: when it is full no job is accepted`, fix);
+  return share > NEARLY_FULL ? warn(found, fix) : ok(found);
 }
 
 function judgeReplicas({ role, replicas }: RedisInspection, needed: number): Finding {
   const { ok, fail } = reportOf('redis-replicas');
   if (role === 'slave') {
-    const mend = 'name the primary in REDIS_URL, or let Sentinel name it (REDIS_SENTINELS)';
-    return fail('this is a replica, which takes no writes', mend);
+    const fix = 'name the primary in REDIS_URL, or let Sentinel name it (REDIS_SENTINELS)';
+    return fail('this is a replica, which takes no writes', fix);
   }
   if (replicas < needed) {
     return fail(

@@ -24,8 +24,8 @@ export async function checkKeys({ access, http }: Config): Promise<Finding[]> {
     const admins = keys.filter(({ scopes }) => scopes.includes('admin')).length;
     const found = `${keys.length} in ${path}, ${admins} of them with the scope admin`;
     if (admins === 0) {
-      const mend = 'npm run keys -- create operator --scopes admin, or give a key the scope admin';
-      return [warn(`${found}: nobody may look at the fleet or pause it`, mend), ...(await checkMode(path))];
+      const fix = 'npm run keys -- create operator --scopes admin, or give a key the scope admin';
+      return [warn(`${found}: nobody may look at the fleet or pause it`, fix), ...(await checkMode(path))];
     }
     return [ok(found), ...(await checkMode(path))];
   } catch (error) {
@@ -34,8 +34,8 @@ export async function checkKeys({ access, http }: Config): Promise<Finding[]> {
     }
     const { code } = error as NodeJS.ErrnoException;
     if (code === undefined) throw error;
-    const mend = 'npm run keys -- create <id> makes it; or correct API_KEYS_FILE, or let this user read it';
-    return [fail(`${path} cannot be read (${code})`, mend)];
+    const fix = 'npm run keys -- create <id> makes it; or correct API_KEYS_FILE, or let this user read it';
+    return [fail(`${path} cannot be read (${code})`, fix)];
   }
 }
 

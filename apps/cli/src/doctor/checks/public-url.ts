@@ -22,14 +22,14 @@ export async function checkPublicUrl({ http, access }: Config, signal: AbortSign
   const answer = await fetch(`${publicUrl}/livez`, { signal, redirect: 'manual' }).catch(() => undefined);
   signal.throwIfAborted();
   if (answer === undefined) {
-    const mend =
+    const fix =
       'start the API and what stands in front of it, or correct PUBLIC_URL; callers may reach it where we cannot';
-    return [...plain, warn(`nothing answers at ${address} from here`, mend)];
+    return [...plain, warn(`nothing answers at ${address} from here`, fix)];
   }
   const body = await answer.json().catch(() => undefined);
   if (answer.status !== 200 || (body as { status?: unknown } | undefined)?.status !== 'ok') {
-    const mend = 'correct PUBLIC_URL, or what stands in front of the API: it is to pass every path on as it is';
-    return [...plain, fail(`${address}/livez answers ${answer.status}, but not as this API does`, mend)];
+    const fix = 'correct PUBLIC_URL, or what stands in front of the API: it is to pass every path on as it is';
+    return [...plain, fail(`${address}/livez answers ${answer.status}, but not as this API does`, fix)];
   }
   return [...plain, ok(`${address} leads to this API`)];
 }

@@ -25,27 +25,27 @@ function unreachable(address: string, error: unknown): Finding {
   const { fail } = reportOf('redis');
   const words = reasonOf(error);
   if (/NOPERM/.test(words)) {
-    const mend = 'allow the user of REDIS_URL what a fleet does; docs/deploy.md has the line for ACL SETUSER';
-    return fail(`it forbids at ${address} what the services do (${words})`, mend);
+    const fix = 'allow the user of REDIS_URL what a fleet does; docs/deploy.md has the line for ACL SETUSER';
+    return fail(`it forbids at ${address} what the services do (${words})`, fix);
   }
   if (/WRONGPASS|NOAUTH/.test(words)) {
-    const mend =
+    const fix =
       'put user and password into REDIS_URL, redis://user:password@host:port, or into the file REDIS_URL_FILE names';
-    return fail(`it does not let us in at ${address} (${words})`, mend);
+    return fail(`it does not let us in at ${address} (${words})`, fix);
   }
   if (/CERT|ISSUER|SIGNATURE/.test(words)) {
-    const mend =
+    const fix =
       'name the authority that signed it in REDIS_CA_FILE, and have it name the host of REDIS_URL (a subject alternative name)';
-    return fail(`the certificate at ${address} is not accepted (${words})`, mend);
+    return fail(`the certificate at ${address} is not accepted (${words})`, fix);
   }
   if (/ECONNRESET|EPROTO|ERR_SSL/.test(words)) {
-    const mend =
+    const fix =
       'write rediss:// in REDIS_URL where Redis speaks TLS, redis:// where it does not; if it asks for a certificate, name ' +
       'one in REDIS_CERT_FILE and REDIS_KEY_FILE';
-    return fail(`what answers at ${address} breaks off (${words})`, mend);
+    return fail(`what answers at ${address} breaks off (${words})`, fix);
   }
-  const mend = 'start Redis there (npm start brings one of its own), or set REDIS_URL to where it is';
-  return fail(`nothing answers at ${address} (${words})`, mend);
+  const fix = 'start Redis there (npm start brings one of its own), or set REDIS_URL to where it is';
+  return fail(`nothing answers at ${address} (${words})`, fix);
 }
 
 function reasonOf(error: unknown): string {

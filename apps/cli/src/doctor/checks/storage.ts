@@ -12,10 +12,10 @@ const SIZE = 64 * 1024;
 /** Where pictures are kept: one is stored, read back, compared and deleted. */
 export async function checkStorage(config: Config, signal: AbortSignal): Promise<Finding[]> {
   const { ok, fail } = reportOf('storage');
-  const { where, mend } = placeOf(config);
+  const { where, fix } = placeOf(config);
   const { frames, fault } = await openFrameStores(config.frames, { owner: 'doctor' });
   const broken = await fault(signal);
-  if (broken !== undefined) return [fail(`${where}: ${broken}`, mend)];
+  if (broken !== undefined) return [fail(`${where}: ${broken}`, fix)];
   // The name of a job's picture: what a crash leaves here grows old and goes with the others.
   const name = frameName(newId(), 1);
   const sent = randomBytes(SIZE);
@@ -33,13 +33,13 @@ export async function checkStorage(config: Config, signal: AbortSignal): Promise
       ];
     }
     if ((await frames.stat(name)) !== undefined) {
-      return [fail(`${where}: a picture that was deleted is still there`, mend)];
+      return [fail(`${where}: a picture that was deleted is still there`, fix)];
     }
     return [ok(`${where}: a picture was stored, read back and deleted`), ...(await checkSpace(frames, config, where))];
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof FleetError)) throw error;
-    return [fail(`${where}: ${error.detail}`, mend)];
+    return [fail(`${where}: ${error.detail}`, fix)];
   }
 }
 
@@ -49,23 +49,22 @@ async function checkSpace(frames: FrameStore, { retention }: Config, where: stri
   const free = await frames.freeBytes();
   if (free === undefined) return []; // a bucket has no end
   const found = `${showBytes(free)} free at ${where}`;
-  const mend =
+  const fix =
     'make room there, keep pictures shorter (FRAMES_MAX_AGE_SECONDS, FRAMES_MAX_BYTES), or lower MIN_FREE_BYTES';
-  if (free < minFreeBytes)
-    return [fail(`${found}, less than MIN_FREE_BYTES=${minFreeBytes}: no job is accepted`, mend)];
-  return [free < 2 * minFreeBytes ? warn(`${found}, soon less than MIN_FREE_BYTES=${minFreeBytes}`, mend) : ok(found)];
+  if (free < minFreeBytes) return [fail(`${found}, less than MIN_FREE_BYTES=${minFreeBytes}: no job is accepted`, fix)];
+  return [free < 2 * minFreeBytes ? warn(`${found}, soon less than MIN_FREE_BYTES=${minFreeBytes}`, fix) : ok(found)];
 }
 
-function placeOf({ frames }: Config): { readonly where: string; readonly mend: string } {
+function placeOf({ frames }: Config): { readonly where: string; readonly fix: string } {
   if (frames.store === 'file') {
     const { dir } = frames;
     return {
       where: dir,
-      mend: `make ${dir} a folder that this user may write to, on a disk with room, or set FRAMES_DIR to another`,
+      fix: `make ${dir} a folder that this user may write to, on a disk with room, or set FRAMES_DIR to another`,
     };
   }
   return {
     where: `the bucket ${frames.bucket} at ${frames.endpoint === undefined ? `AWS ${frames.region}` : showUrl(frames.endpoint)}`,
-    mend: 'see that the bucket is there (S3_BUCKET, S3_REGION, S3_ENDPOINT) and that the credentials may read, write and delete in it',
+    fix: 'see that the bucket is there (S3_BUCKET, S3_REGION, S3_ENDPOINT) and that the credentials may read, write and delete in it',
   };
 }

@@ -3,7 +3,7 @@ import { type Config, parseApiKeys } from '@comfy-fleet/config';
 import type { ApiKey } from '@comfy-fleet/contracts';
 import { type Finding, reportOf } from '../finding.js';
 
-/** Whether webhooks are signed, and with what. Which secrets are well-formed the settings and the keys have told. */
+/** Whether webhooks are signed, and with what. Whether secrets are well-formed, settings and keys say. */
 export async function checkWebhooks({ access, webhooks }: Config): Promise<Finding[]> {
   const { ok, warn } = reportOf('webhooks');
   const { secrets } = webhooks;
@@ -12,7 +12,7 @@ export async function checkWebhooks({ access, webhooks }: Config): Promise<Findi
     return [ok('go unsigned, as there are no keys and no WEBHOOK_SECRETS')];
   }
   const keys = await readKeys(access.keysFile);
-  if (keys === undefined) return []; // told by the check of the keys
+  if (keys === undefined) return []; // reported by the check of the keys
   const unsigned = keys.filter(({ webhook }) => (webhook?.secrets ?? []).length === 0).map(({ id }) => id);
   const ignored =
     secrets.length === 0

@@ -11,7 +11,7 @@ export async function checkWorkflows({ workflowsDir }: Config, loading: Promise<
     return [ok(`${names}, and the profiles ${Object.keys(profiles).join(', ')}`)];
   } catch (error) {
     if (!(error instanceof WorkflowError)) throw error;
-    const mend = `correct it in ${workflowsDir}, or set WORKFLOWS_DIR to the folder of the workflows`;
-    return error.faults.map((fault) => fail(fault, mend));
+    const fix = `correct it in ${workflowsDir}, or set WORKFLOWS_DIR to the folder of the workflows`;
+    return error.faults.map((fault) => fail(fault, fix));
   }
 }
