@@ -105,7 +105,7 @@ describe('a bucket that cannot be reached', () => {
     const readiness = await api.get('/readyz');
     expect([readiness.status, await readiness.json()]).toEqual([
       200,
-      { status: 'ok', reasons: ['Pictures cannot be stored or read at the moment; GET /health tells why'] },
+      { status: 'ok', reasons: ['Pictures cannot be stored or read at the moment; GET /health says why'] },
     ]);
   });
 

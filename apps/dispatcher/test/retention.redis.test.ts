@@ -241,7 +241,7 @@ describe('by room', () => {
 });
 
 describe('a webhook that is still to come', () => {
-  it('keeps its job and the pictures that it tells of, by age and by size', async () => {
+  it('keeps its job and the pictures that it notifies of, by age and by size', async () => {
     const home = await openHousehold();
     const told = await home.ended(8 * DAY);
     const untold = await home.ended(9 * DAY, { callback: { url: 'https://receiver.example/' } });

@@ -64,7 +64,7 @@ describe('with an api beside it, a dispatcher', () => {
       return delivery.state === state && delivery;
     });
 
-  it('tells of a finished job what GET /jobs/:id shows, and shows the delivery beside it', async () => {
+  it('notifies of a finished job with what GET /jobs/:id shows, and shows the delivery beside it', async () => {
     const gpus = await createGpus();
     onTestFinished(() => gpus.close());
     const gpu = await gpus.start(0);

@@ -63,7 +63,7 @@ it('has a wedged instance restarted by the command, which is told which and why 
   await stack.cancel(id);
   const said = await until('it was run', () => readFile(file, 'utf8').catch(() => undefined));
   expect(said).toMatch(
-    /^w\/1\|http:\/\/127\.0\.0\.1:\d+\|it was told at .* to stop the node KSampler, and goes on; restart it\n$/,
+    /^w\/1\|http:\/\/127\.0\.0\.1:\d+\|it was asked at .* to stop the node KSampler, and goes on; restart it\n$/,
   );
   gpu.drop();
   await until('it is up', async () => (await worker.instance(1))?.state === 'up');

@@ -31,9 +31,9 @@ it('ends a job in time that hears no interrupt, gives what waits behind it back,
     const instance = await worker.instance(1);
     return instance?.state === 'wedged' && instance;
   });
-  expect(wedged.reason).toMatch(/^it was told at \d{4}-.* to stop the node KSampler, and goes on; restart it$/);
+  expect(wedged.reason).toMatch(/^it was asked at \d{4}-.* to stop the node KSampler, and goes on; restart it$/);
   const [not] = await worker.notReady(AbortSignal.timeout(60_000));
-  expect(not).toMatch(/^no ComfyUI instance is up \(w\/1 is wedged: it was told at /);
+  expect(not).toMatch(/^no ComfyUI instance is up \(w\/1 is wedged: it was asked at /);
   expect(await worker.metrics()).toContain('comfy_fleet_instance_up{instance="w/1"} 0');
   expect(await worker.metrics()).toContain('comfy_fleet_prompts_total{instance="w/1",outcome="wedged"} 1');
   expect(starts(gpu)).toBe(1);

@@ -20,7 +20,7 @@ export interface RedisSettings {
   readonly cluster: readonly RedisNode[] | undefined;
   /** For rediss://, as PEM; what is undefined is Node's own. */
   readonly tls: { readonly ca?: string; readonly cert?: string; readonly key?: string } | undefined;
-  /** How many replicas must have a job, or a prompt's id, before anybody is told of it, and for how many ms they may take. */
+  /** How many replicas must have a job, or a prompt's id, before anybody hears of it, and their time for that, in ms. */
   readonly wait: { readonly replicas: number; readonly ms: number } | undefined;
 }
 

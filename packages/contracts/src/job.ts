@@ -127,7 +127,7 @@ export const jobSchema = Type.Object({
   error: nullable(jobErrorSchema),
   metadata: Type.Record(Type.String(), Type.String()),
   parent: nullable(parentJobSchema),
-  /** Whom its end is told to; its secret is never shown. */
+  /** Who is notified of its end; its secret is never shown. */
   webhook: nullable(Type.Object({ url: Type.String(), events: Type.Array(Type.String()) })),
   urls: Type.Object({
     self: Type.String(),

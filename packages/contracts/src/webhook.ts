@@ -1,7 +1,7 @@
 import Type, { type Static } from 'typebox';
 import { jobSchema, TERMINAL_STATUSES, type TerminalStatus } from './job.js';
 
-/** What a webhook tells: how the job ended. */
+/** What a webhook notifies of: how the job ended. */
 export type WebhookEvent = `job.${TerminalStatus}`;
 export const WEBHOOK_EVENTS: readonly WebhookEvent[] = TERMINAL_STATUSES.map((status) => `job.${status}` as const);
 
@@ -16,10 +16,10 @@ export const webhookEventsSchema = () =>
   Type.Array(Type.Enum([...WEBHOOK_EVENTS]), {
     minItems: 1,
     uniqueItems: true,
-    description: 'Ends that are told; all of them when absent.',
+    description: 'Ends to notify of; all of them when absent.',
   });
 
-/** Whom to tell of the end of a job; in a job request. */
+/** Whom to notify of the end of a job; in a job request. */
 export const webhookSchema = Type.Object(
   {
     url: webhookUrlSchema(),

@@ -133,9 +133,9 @@ const FLEET_KEYS = {
   lease: 'lease:<task>',
   /** Channel on which a job's events are published */
   jobChannel: 'on:<id>',
-  /** Channel on which one worker is told to look at a job it holds */
+  /** Channel on which one worker is notified to look at a job it holds */
   workerChannel: 'to:<name>',
-  /** Channel on which all workers are told that what is halted may have changed */
+  /** Channel on which all workers are notified that what is halted may have changed */
   haltsChannel: 'halted',
 } as const;
 

@@ -52,7 +52,7 @@ it('keeps a delayed job canceling while its submission may still be found', asyn
 
 const HELD_PHASES = ['claimed', 'submitted', 'executing', 'collecting'] as const;
 
-it.each(HELD_PHASES)('makes a job that is %s canceling and tells the worker that holds it', async (phase) => {
+it.each(HELD_PHASES)('makes a job that is %s canceling and notifies the worker that holds it', async (phase) => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;
   const [holder, bystander] = [fleet.worker('holder'), fleet.worker('bystander')];
@@ -68,7 +68,7 @@ it.each(HELD_PHASES)('makes a job that is %s canceling and tells the worker that
 
   const canceled = await fleet.ledger.jobs.cancel(id);
   expect(canceled?.record).toMatchObject({ status: 'canceling', phase });
-  await until('the holder was told', () => told.length > 0);
+  await until('the holder was notified', () => told.length > 0);
   expect(told).toEqual([['holder', id]]);
   expect(await claim.look()).toBe('canceling');
   expect(await claim.finish({ status: 'canceled' })).toBe('canceled');

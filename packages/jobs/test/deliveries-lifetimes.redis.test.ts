@@ -85,7 +85,7 @@ describe('a job has its lifetime from the end of its delivery on', () => {
     expect(await fleet.redis.pttl(fleet.keys.attempts(id))).toBeLessThanOrEqual(TTL_MS);
   });
 
-  it('and at once when its webhook is not to tell of its end', async () => {
+  it('and at once when its webhook is not to notify of its end', async () => {
     const fleet = await openFleet();
     const id = await endedJob(fleet, { url: 'https://receiver.example', events: ['job.succeeded'] });
     expect(await fleet.redis.xlen(fleet.keys.outbox)).toBe(0);
@@ -108,7 +108,7 @@ describe('a job that is deleted', () => {
     expect(await fleet.redis.exists(fleet.keys.attempts(id), fleet.keys.job(id))).toBe(0);
   });
 
-  it('while its webhook is asked for again is not found, and told to nobody', async () => {
+  it('while its webhook is asked for again is not found, and notified to nobody', async () => {
     const fleet = await openFleet();
     const id = await endedJob(fleet);
     const { record } = await fleet.get(id);

@@ -190,7 +190,7 @@ describe('a receiver that never answers', () => {
   });
 });
 
-it('tells the first callback of a key at once, while another key has many to hosts that never answer', async () => {
+it('delivers the first callback of a key at once, while another key has many to hosts that never answer', async () => {
   const fleet = await openFleet();
   const receiver = recorder(({ webhook }) => (hostOf(webhook.url).startsWith('dead') ? never() : taken));
   const dispatcher = dispatch(fleet, receiver.handler, { concurrency: 64, perHost: 4 });

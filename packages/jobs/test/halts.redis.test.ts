@@ -85,7 +85,7 @@ it('expires a paused job at its start deadline', async () => {
   expect((await fleet.get(id)).record.status).toBe('expired');
 });
 
-it('tells workers at once of what is halted and of what goes on, and of a pause that they have not heard of', async () => {
+it('notifies workers at once of what is halted and of what goes on, and of a pause that they have not heard of', async () => {
   const fleet = await openFleet();
   const worker = fleet.worker('w1');
   let heard = 0;
@@ -103,7 +103,7 @@ it('tells workers at once of what is halted and of what goes on, and of a pause 
   await toldOf(() => fleet.ledger.fleet.resume({ kind: 'instance', name: 'w1/1' }));
   const source = await worker.claims(POOL);
   await fleet.submit();
-  // By another way than the one that tells of it.
+  // By another way than the one that notifies of it.
   await fleet.redis.hset(fleet.keys.halts, 'fleet', '{"since":1,"by":"ada"}');
   await toldOf(async () => expect(await source.next()).toBeUndefined());
 });

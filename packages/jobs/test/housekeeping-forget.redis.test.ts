@@ -86,8 +86,8 @@ describe('a job whose webhook', () => {
   });
 
   it.each([
-    ['is to tell of every end', { url: callback.url }, 'open'],
-    ['is not to tell of this end', { url: callback.url, events: ['job.failed' as const] }, 'forgotten'],
+    ['is to notify of every end', { url: callback.url }, 'open'],
+    ['is not to notify of this end', { url: callback.url, events: ['job.failed' as const] }, 'forgotten'],
   ])('%s: %j', async (_which, webhook, verdict) => {
     const fleet = await openFleet();
     const id = await canceled(fleet, { callback: webhook });

@@ -164,7 +164,7 @@ describe('a worker whose Redis', () => {
     expect((await fleet.get(id)).record).toMatchObject({ status: 'succeeded', attempts: 1 });
   });
 
-  it('restarts tells its attention listener that messages may have been missed, and then delivers again', async () => {
+  it('restarts notifies its attention listener that messages may have been missed, and then delivers again', async () => {
     const server = await ownRedis();
     const fleet = await openFleet({ url: server.url });
     const worker = fleet.worker('w1');
@@ -175,10 +175,10 @@ describe('a worker whose Redis', () => {
     const before = told.length;
     await server.stop('SIGKILL');
     await server.restart();
-    await until('it was told to look at everything', () => told.slice(before).includes(undefined));
+    await until('it was notified to look at everything', () => told.slice(before).includes(undefined));
     await untilAnswering(fleet.ledger);
     await fleet.ledger.jobs.cancel(id);
-    await until('it was told of the job', () => told.includes(id));
+    await until('it was notified of the job', () => told.includes(id));
     expect(await claim.look()).toBe('canceling');
   });
 

@@ -3,7 +3,7 @@ import { nextClaim, openFleet } from './builders.js';
 
 const TRACEPARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
 
-it('keeps the trace of a job on its record, for whoever claims it and whoever tells of its end', async () => {
+it('keeps the trace of a job on its record, for whoever claims it and whoever notifies of its end', async () => {
   const fleet = await openFleet();
   const { record } = await fleet.submit({ traceparent: TRACEPARENT });
   expect(record.traceparent).toBe(TRACEPARENT);

@@ -41,7 +41,7 @@ export function stopOnSignals(
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     own.on(signal, () => {
       if (isStopping) {
-        log.warn('ending at once: told to stop a second time', { signal });
+        log.warn('ending at once: asked to stop a second time', { signal });
         own.exit(1);
         return;
       }

@@ -91,7 +91,7 @@ export function traceparentNow(): string | undefined {
   return traceHeaders().traceparent;
 }
 
-/** What tells the receiver of a request which trace it belongs to; nothing when there is none. */
+/** What shows the receiver of a request to which trace it belongs; nothing when there is none. */
 export function traceHeaders(): Readonly<Record<string, string>> {
   if (trace.getActiveSpan() === undefined) return NO_HEADERS;
   const headers: Record<string, string> = {};
@@ -106,7 +106,7 @@ export function inTraceOf<T>(traceparent: string | null, work: () => T): T {
   return traceparent === null ? work() : context.with(contextOf({ traceparent }), work);
 }
 
-/** The trace that headers tell of; one without any when they tell of none. */
+/** The trace that headers name; one without any when they name none. */
 export function contextOf(headers: object): Context {
   return propagation.extract(ROOT_CONTEXT, headers);
 }

@@ -46,7 +46,7 @@ it.each([
   one.send(second);
   expect(await one.ended).toBe(1);
   expect(one.stops()).toBe(1);
-  expect(one.said).toEqual(['stopping', 'ending at once: told to stop a second time']);
+  expect(one.said).toEqual(['stopping', 'ending at once: asked to stop a second time']);
 });
 
 it('ends with 1 when stopping fails, and when it takes too long', async () => {

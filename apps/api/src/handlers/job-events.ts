@@ -89,7 +89,7 @@ async function* jobMessages(
         yield serverSentEvent('preview', { content_type: contentType, data });
         continue;
       }
-      // Nothing is told that a job told before contains already.
+      // Nothing is sent that a job sent before contains already.
       if (item.kind === 'snapshot' || compareEventIds(item.id, newest.lastEventId) <= 0) continue;
       if (item.event.type === 'progress') {
         yield serverSentEvent('progress', item.event.progress, item.id);

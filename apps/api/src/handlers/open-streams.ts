@@ -9,7 +9,7 @@ export interface OpenStreams {
 }
 
 interface OpenStream {
-  /** Whose job it tells of. Throws `too_many_streams` when that key has as many as it may. To be called once. */
+  /** Whose job it is of. Throws `too_many_streams` when that key has as many as it may. To be called once. */
   of(key: string): void;
   close(): void;
 }

@@ -5,7 +5,8 @@ import type { Deps } from '../deps.js';
 
 /**
  * The job as callers see it, with when it is expected to end. With keys, the URLs that are opened without one carry a
- * signature. Who came by a link (no caller) gets no link that lives longer, and is not told who else hears of the job.
+ * signature. Who came by a link (no caller) gets no link that lives longer, and does not
+ * see who else is notified.
  */
 export async function presentSnapshot(
   deps: Deps,

@@ -6,10 +6,10 @@ import { notReady } from '../not-ready.js';
 const FINE: Probe = { status: 'ok', reasons: [] };
 const WITHOUT_PICTURES: Probe = {
   status: 'ok',
-  reasons: ['Pictures cannot be stored or read at the moment; GET /health tells why'],
+  reasons: ['Pictures cannot be stored or read at the moment; GET /health says why'],
 };
 
-/** 200 as long as the process turns, whatever is wrong around it: a restart would mend none of that. */
+/** 200 as long as the process turns, whatever is wrong around it: a restart would fix none of that. */
 export const livez: Handler = () => ({ status: 200, body: FINE });
 
 /** 200 while this process can do its work, which it can without pictures, but says so. */

@@ -26,8 +26,8 @@ const POLICY = {
 
 /**
  * bull-board's page of the work queues, to be mounted at `path`. To be looked at only: the ledger is the truth,
- * and a work item that was retried, removed or promoted behind its back would be mended by the next sweep at best. So
- * bull-board is told to be read-only, and nothing but reading comes through to it.
+ * and a work item that was retried, removed or promoted behind its back would be put right by the next sweep at
+ * best. So bull-board is made read-only, and nothing but reading comes through to it.
  */
 export function queueBoard(
   path: string,

@@ -38,7 +38,7 @@ const job: Notes<Job> = {
   error: 'Why it failed; null unless it did.',
   metadata: 'As in the request.',
   parent: 'The job that this one repeats or refines; null if it does neither.',
-  webhook: 'Whom its end is told to; the secret is never shown.',
+  webhook: 'Who is notified of its end; the secret is never shown.',
   urls: 'Where it can be read, followed and canceled. The one of its events may be opened without a key.',
 };
 
@@ -84,9 +84,8 @@ const usageDay: Notes<Usage['data'][number]> = {
 const delivery: Notes<WebhookDelivery> = {
   id: 'The `webhook-id`: the same in every try.',
   url: 'Where it goes.',
-  events: 'The ends of which it tells.',
-  state:
-    '`waiting`: the job has not ended; `pending`: a try will come; `skipped`: the job ended in another way than it tells of.',
+  events: 'The ends of which it notifies.',
+  state: '`waiting`: the job has not ended; `pending`: a try will come; `skipped`: it does not notify of such an end.',
   next_attempt_at: 'When the next try will be; null when there will be none.',
   attempts: 'Every try, the oldest first.',
 };

@@ -69,7 +69,7 @@ export function newJob({ config, workflows }: Deps, kind: JobKind, request: Reso
 }
 
 /**
- * Whom to tell of the job's end: whom the request names, else whom the key names. `refusal` says what is wrong with a
+ * Whom to notify of the job's end: whom the request names, else whom the key names. `refusal` says what is wrong with a
  * URL on its face. Throws url_not_allowed, and validation_failed when a request names two.
  */
 export function callbackOf(

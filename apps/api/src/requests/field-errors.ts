@@ -2,7 +2,7 @@ import type { FieldError } from '@comfy-fleet/contracts';
 import type { ErrorObject } from 'ajv';
 import { closest, distance } from 'fastest-levenshtein';
 
-/** Faults told of one body; the rest would be more of the same. */
+/** Faults listed of one body; the rest would be more of the same. */
 export const MOST_FAULTS = 50;
 
 /** Longer than any field and what somebody adds to it: what is longer was not meant for one. */

@@ -24,7 +24,7 @@ const ABANDONED_MS = 86_400_000;
  * Deletes the oldest jobs of keys that have too many, pictures that are too old, and, while they take too much or the
  * volume has too little disk space, the oldest that are not recent. A job goes with all its pictures, its record first: a
  * crash in between leaves files that age out. What an open job has or starts from stays, and what a webhook that is
- * still to come tells of. Safe to do twice and by two at once.
+ * still to come notifies of. Safe to do twice and by two at once.
  */
 export async function retain(context: Retention): Promise<void> {
   const { keeper, frames, inputs, derived, log } = context;

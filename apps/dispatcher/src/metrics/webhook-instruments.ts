@@ -3,7 +3,7 @@ import { type Metrics, WEBHOOK_BUCKETS, WEBHOOK_LAG_BUCKETS } from '@comfy-fleet
 
 const OUTCOMES = ['delivered', 'not_taken', 'given_up'] as const;
 
-/** Counts and measures the tries of this dispatcher; answers what is to be told of each, at its end. */
+/** Counts and measures the tries of this dispatcher; answers what is to be noted of each, at its end. */
 export function measureWebhooks(metrics: Metrics): (due: DueDelivery, result: TryResult) => void {
   const attempts = metrics.counter({
     name: 'webhook_attempts_total',

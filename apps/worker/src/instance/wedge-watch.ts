@@ -130,5 +130,5 @@ export function createWedgeWatch({
 /** For people, and for the command that restarts it. */
 function reasonOf({ node, since }: Wedge): string {
   const what = node === null ? 'what it executes' : `the node ${node}`;
-  return `it was told at ${new Date(since).toISOString()} to stop ${what}, and goes on; restart it`;
+  return `it was asked at ${new Date(since).toISOString()} to stop ${what}, and goes on; restart it`;
 }

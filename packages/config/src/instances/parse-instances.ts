@@ -69,7 +69,7 @@ function failed(faults: readonly string[]): Parsed {
   return { instances: [], faults };
 }
 
-/** JSON is YAML. The parser's own words may quote a piece of the file, and that may be a secret: only the place is told. */
+/** JSON is YAML. The parser's own words may quote a piece of the file, perhaps a secret: it names only the place. */
 function parseYaml(text: string): { readonly value?: unknown; readonly fault?: string } {
   const document = parseDocument(text.replace(/^\uFEFF/, ''));
   const [error] = [...document.errors, ...document.warnings];

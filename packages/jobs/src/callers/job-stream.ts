@@ -30,7 +30,7 @@ type StoredEvent = Extract<JobStreamItem, { kind: 'event' }>;
  * until the job is found ended after its events expired. Ends at once for an unknown job. Throws the signal's reason
  * when that aborts. Lives through a lost connection.
  *
- * Subscribe, then read, then drop what was seen: so nothing that happens in between is missed or told twice.
+ * Subscribe, then read, then drop what was seen: so nothing that happens in between is missed or sent twice.
  */
 export async function* jobStream(
   sources: Sources,

@@ -10,7 +10,7 @@ export interface NewJob {
   readonly pool: string;
   /** Still queued after this many ms, the job expires. */
   readonly startWithinMs: number;
-  /** Whom the dispatcher tells when the job ends. */
+  /** Whom the dispatcher notifies when the job ends. */
   readonly callback?: Webhook | undefined;
   readonly parent?: ParentJob | undefined;
   /** The trace it belongs to, as W3C's `traceparent`. */
@@ -40,7 +40,7 @@ export interface OrderBounds {
   readonly idempotencyTtlSeconds: number;
 }
 
-/** What lua/create.lua is told of an order, besides the records' fields; absent where it has no such thing. */
+/** What lua/create.lua gets of an order, besides the records' fields; absent where it has no such thing. */
 interface OrderHead {
   readonly caller: string;
   readonly digest: string | undefined;

@@ -77,7 +77,7 @@ const ALL_THE_SAME =
 const MAY_BE_MADE = `The job queue did not answer in time. ${ALL_THE_SAME}`;
 const LACKS_COPIES = `The job queue lacks the copies that it is to have, and nothing is promised without. ${ALL_THE_SAME}`;
 
-/** Of a job that only the primary has nobody is told that it is accepted. */
+/** A job that only the primary has is acknowledged to nobody. */
 async function acknowledge(
   { verdict, ids, only, counted }: Extract<Written, { ids: unknown }>,
   isReplicated: () => Promise<boolean>,

@@ -7,7 +7,7 @@ export const LUA_CONSTANTS = {
    * What an ended record lives longer while its webhook is still to come, from the last that was done for that: longer
    * than any outage of the dispatchers. Not for good: a delivery that was removed by hand would leave its record for ever.
    */
-  UNTOLD_EXTRA_MS: 30 * DAY_MS,
+  UNDELIVERED_EXTRA_MS: 30 * DAY_MS,
   /** What an index of jobs lives longer than an ended record: an open job has used up nothing of its lifetime. */
   INDEX_EXTRA_MS: 2 * DAY_MS,
 } as const;

@@ -25,13 +25,13 @@ local function may_be_in_outbox()
   local oldest = redis.call('XRANGE', outbox_key(), '-', '+', 'COUNT', 1)[1]
   return oldest and string.match(oldest[1], '^%d+') - get('finished_at') <= CLOCK_SLACK_MS
 end
-local function is_to_be_told()
+local function is_to_be_notified()
   if redis.call('EXISTS', delivery) == 1 then return true end
   local callback = get('callback')
   return callback ~= '' and redis.call('EXISTS', attempts_key(id)) == 0 and may_be_in_outbox()
     and is_wanted(callback, status)
 end
-if status ~= '' and delivery and is_to_be_told() then return 'open' end
+if status ~= '' and delivery and is_to_be_notified() then return 'open' end
 local caller = get('key')
 if caller ~= '' then redis.call('ZREM', jobs_of_key(caller), id) end
 local found = redis.call('DEL', record)

@@ -1,6 +1,6 @@
 --[[
 An idle instance asks for a job whose prompt waits behind another one in some ComfyUI: the one that would start last.
-Its holder is told to look at it.
+Its holder is notified to look at it.
 
 Input:
   KEYS[1] the pool's `ahead`

@@ -1,6 +1,6 @@
 --[[
 The holder gives the job back for another claim; a submission that may still be found stays on the record for its
-adoption. A worker that has it is told. A job that is being canceled and has no submission ends here.
+adoption. A worker that has it is notified. A job that is being canceled and has no submission ends here.
 
 Input:
   KEYS[1] the record

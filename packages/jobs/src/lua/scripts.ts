@@ -21,7 +21,7 @@ export const SCRIPT_FILES = {
   expire: 'expire',
   prolong: 'prolong',
   noteTry: 'note-try',
-  told: 'told',
+  notified: 'notified',
   forget: 'forget',
   read: 'read',
   charge: 'charge',

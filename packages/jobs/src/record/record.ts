@@ -61,7 +61,7 @@ export interface JobRecord {
   readonly key: string;
   /** The job that it repeats or refines. */
   readonly parent: ParentJob | null;
-  /** Whom to tell of its end. */
+  /** Whom to notify of its end. */
   readonly callback: Webhook | null;
   readonly workflow: string;
   readonly request: ResolvedRequest;

@@ -111,7 +111,7 @@ export function createDeliveryWorker(options: DeliveryWorkerOptions): Worker {
   async function tryOnce(job: Job<DeliveryItem>, signal: AbortSignal): Promise<void> {
     const { id = '', data } = job;
     const due = await readDue(id, data, job.attemptsMade);
-    if (due === undefined) return life.told(data.job);
+    if (due === undefined) return life.notified(data.job);
     const retryInMs = await inTraceOf(due.snapshot.record.traceparent, async () => {
       const { attempt, retryInMs } = await options.handler(due, signal);
       await life.noteTry(data.job, { ...attempt, run: data.run }, retryInMs);

@@ -33,7 +33,7 @@ export interface TryResult {
   readonly retryInMs: number | undefined;
 }
 
-/** The same for every try to tell of this job's end, so that a receiver can drop what it had. */
+/** The same for every try to notify of this job's end, so that a receiver can drop what it had. */
 export function webhookId(jobId: string): string {
   return `msg_${jobId}`;
 }
@@ -48,7 +48,7 @@ export function hostOf(url: string): string {
   return URL.canParse(url) ? new URL(url).hostname.replace(/\.$/, '') : '';
 }
 
-/** The ends that it tells; all unless it says which. */
+/** The ends of which it notifies; all unless it says which. */
 export function eventsOf(webhook: Webhook): Webhook['events'] & object {
   return [...(webhook.events ?? WEBHOOK_EVENTS)];
 }

@@ -17,7 +17,7 @@ export interface JobWebhooks {
   delivery(record: JobRecord): Promise<WebhookDelivery>;
   /**
    * Has the webhook delivered again, or at once when a try was to come later. Throws `webhook_not_found`,
-   * `wrong_job_state` when there is no such end to tell of, and `job_not_found` when the job was deleted meanwhile.
+   * `wrong_job_state` when there is no such end to notify of, and `job_not_found` when the job was deleted meanwhile.
    */
   redeliver(record: JobRecord): Promise<void>;
 }
@@ -57,9 +57,9 @@ export async function redeliver(queue: DeliveryQueue, life: JobLife, record: Job
   const webhook = webhookOf(record);
   const { id, key, status } = record;
   if (!isTerminal(status))
-    throw new FleetError('wrong_job_state', 'The job has not ended, so there is nothing to tell.');
+    throw new FleetError('wrong_job_state', 'The job has not ended, so there is nothing to notify of.');
   if (!wants(webhook, status)) {
-    throw new FleetError('wrong_job_state', `The webhook is not to tell of job.${status}; see its events.`);
+    throw new FleetError('wrong_job_state', `The webhook is not to be notified of job.${status}; see its events.`);
   }
   // Each does nothing where the other does something.
   await queue.add(webhookId(id), { job: id, key, host: hostOf(webhook.url), run: newId() });

@@ -110,7 +110,7 @@ export class Outbox {
       log.error('an entry of the outbox cannot be read; dropping it', { entry: run, job });
       return;
     }
-    if (!wants(webhook, status as TerminalStatus)) return life.told(job);
+    if (!wants(webhook, status as TerminalStatus)) return life.notified(job);
     if (again && parseAttempts(await redis.lrange(keys.attempts(job), 0, -1)).some((each) => each.run === run)) return;
     const key = await life.prolong(job);
     if (key === undefined) {

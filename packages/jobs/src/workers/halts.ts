@@ -41,7 +41,7 @@ export async function readHalts(redis: Redis, keys: Keys): Promise<Halts> {
   return { fleet, pools, instances };
 }
 
-/** Halts it and tells the workers; what is halted already stays as it was, by whom it was. */
+/** Halts it and notifies the workers; what is halted already stays as it was, by whom it was. */
 export async function halt(redis: Redis, keys: Keys, target: HaltTarget, by: string): Promise<void> {
   const value: Halt = { since: await redisTime(redis), by };
   await redis
@@ -51,7 +51,7 @@ export async function halt(redis: Redis, keys: Keys, target: HaltTarget, by: str
     .exec();
 }
 
-/** Has it go on and tells the workers. Nothing changes when it was not halted. */
+/** Has it go on and notifies the workers. Nothing changes when it was not halted. */
 export async function resume(redis: Redis, keys: Keys, target: HaltTarget): Promise<void> {
   await redis.multi().hdel(keys.halts, fieldOf(target)).publish(keys.haltsChannel, fieldOf(target)).exec();
 }

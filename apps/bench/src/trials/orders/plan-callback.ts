@@ -8,13 +8,13 @@ export type ReceiverAnswer =
   | 'reset'
   | 'hang';
 
-/** Whom a job tells of its end, and how that one takes it. */
+/** Who is notified of a job's end, and how that one takes it. */
 export interface PlannedCallback {
   /** Whether the request says `webhook` or the shorter `webhook_url`. */
   readonly form: 'webhook' | 'webhook_url';
   /** The job's own, in place of its key's. */
   readonly secret: string | undefined;
-  /** The ends it is to tell; undefined: all. */
+  /** The ends of which it is to notify; undefined: all. */
   readonly events: readonly WebhookEvent[] | undefined;
   /** Answers to its calls, one after the other; further calls get the last one again. That is a 2xx, or a 410. */
   readonly answers: readonly ReceiverAnswer[];

@@ -38,7 +38,7 @@ local function close_job(status, gpu_ms)
   local life, callback = tonumber(ended_life), get('callback')
   if callback ~= '' and is_wanted(callback, status) then
     redis.call('XADD', outbox_key(), '*', 'job', id, 'status', status, 'callback', callback)
-    life = life + UNTOLD_EXTRA_MS
+    life = life + UNDELIVERED_EXTRA_MS
   end
   redis.call('PEXPIRE', record, life)
   outlive(jobs_of_key(get('key')), life + INDEX_EXTRA_MS)

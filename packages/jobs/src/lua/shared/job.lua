@@ -37,8 +37,8 @@ end
 local function outlive(key, ms)
   if redis.call('PTTL', key) < ms then redis.call('PEXPIRE', key, ms) end
 end
--- Whether the callback is to tell of such an end. One that Lua cannot read (a lone surrogate in its URL) is read by
--- whoever delivers it.
+-- Whether the callback is to be notified of such an end. One that Lua cannot read (a lone surrogate in its URL) is read
+-- by whoever delivers it.
 local function is_wanted(callback, status)
   local readable, webhook = pcall(cjson.decode, callback)
   if not readable or type(webhook.events) ~= 'table' then return true end
