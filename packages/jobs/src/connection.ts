@@ -1,19 +1,12 @@
-import type { RedisSettings } from '@comfy-fleet/config';
 import { FleetError } from '@comfy-fleet/contracts';
-import * as plain from '@comfy-fleet/redis';
-import type { Logger } from '@comfy-fleet/telemetry';
+import { defineScripts, runScript as runAny } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import { loadScripts, type ScriptName } from './lua/scripts.js';
 
 /** Makes our scripts known to a connection that runs them; one that listens or blocks needs none. */
 export function withScripts(redis: Redis): Redis {
-  plain.defineScripts(redis, loadScripts());
+  defineScripts(redis, loadScripts());
   return redis;
-}
-
-/** For a process that has work in hand, and runs our scripts. */
-export function workerConnection(settings: RedisSettings, log: Logger): Redis {
-  return withScripts(plain.workerConnection(settings, log));
 }
 
 /** Runs one transition script on a connection that knows them. */
@@ -23,7 +16,7 @@ export function runScript(
   key: string,
   args: readonly (string | number)[],
 ): Promise<unknown> {
-  return plain.runScript(redis, name, key, args);
+  return runAny(redis, name, key, args);
 }
 
 const NOTHING_LOST = 'The job queue cannot be reached at the moment. Nothing was lost; try again shortly.';

@@ -1,3 +1,4 @@
+import { fresh } from '@comfy-fleet/contracts';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
 import type { RedisClock } from './redis-clock.js';
@@ -30,17 +31,12 @@ export interface IdleInstancesOptions {
 }
 
 export function createIdleInstances({ redis, keys, pool, worker, clock }: IdleInstancesOptions): IdleInstances {
-  let othersIdle = false;
-  let askedAt = Number.NEGATIVE_INFINITY;
+  const othersIdle = fresh(IDLE_FRESH_MS, async () => {
+    const idle = await redis.zrangebyscore(keys.idle(pool), clock.now(), '+inf');
+    return idle.some((name) => !name.startsWith(`${worker}/`));
+  });
   return {
-    othersIdle: async () => {
-      if (performance.now() > askedAt + IDLE_FRESH_MS) {
-        const idle = await redis.zrangebyscore(keys.idle(pool), clock.now(), '+inf');
-        othersIdle = idle.some((name) => !name.startsWith(`${worker}/`));
-        askedAt = performance.now();
-      }
-      return othersIdle;
-    },
+    othersIdle: othersIdle.now,
     noteIdle: async (instances) => {
       const until = clock.now() + IDLE_LIFE_MS;
       await redis

@@ -1,7 +1,8 @@
 import type { RedisSettings } from '@comfy-fleet/config';
-import { createReplication, createSubscriptions } from '@comfy-fleet/redis';
+import { orAborted } from '@comfy-fleet/contracts';
+import { createReplication, createSubscriptions, workerConnection } from '@comfy-fleet/redis';
 import type { Logger } from '@comfy-fleet/telemetry';
-import { workerConnection } from '../connection.js';
+import { withScripts } from '../connection.js';
 import { createKeys } from '../keys.js';
 import { type AbilityRegistry, createAbilityRegistry } from './abilities.js';
 import { type ClaimSource, openClaimSource } from './claim-source.js';
@@ -54,10 +55,10 @@ export interface WorkerLedgerOptions {
 export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
   const { log, worker, maxWorkerDeaths, jobTtlSeconds, lockMs, stalledCheckMs } = options;
   const keys = createKeys(options.redis.prefix);
-  const redis = workerConnection(options.redis, log);
+  const redis = withScripts(workerConnection(options.redis, log));
   const subscriptions = createSubscriptions(workerConnection(options.redis, log), keys.pools, log);
   // What waits for replicas must not hold up the rest.
-  const submitting = options.redis.wait === undefined ? redis : workerConnection(options.redis, log);
+  const submitting = options.redis.wait === undefined ? redis : withScripts(workerConnection(options.redis, log));
   const replication = createReplication(submitting, keys.replicated, options.redis.wait, log);
   const clock = createRedisClock(redis);
   const transition = createTransitions({ redis, submitting, replication, keys, jobTtlSeconds });
@@ -77,10 +78,7 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
     sharedInputs: createSharedInputs(redis, keys),
     ping: async (signal) => {
       signal.throwIfAborted();
-      const aborted = new Promise<never>((_, reject) => {
-        signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-      });
-      await Promise.race([redis.ping(), aborted]);
+      await orAborted(redis.ping(), signal);
     },
     close: async () => {
       subscriptions.close();
