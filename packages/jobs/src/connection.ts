@@ -1,7 +1,7 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import { defineScripts, runScript as runAny } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
-import { loadScripts, type ScriptName } from './lua/scripts.js';
+import { loadScripts, type ScriptName } from './scripts.js';
 
 /** Makes our scripts known to a connection that runs them; one that listens or blocks needs none. */
 export function withScripts(redis: Redis): Redis {

@@ -24,7 +24,7 @@ import {
   type WorkerLedgerOptions,
 } from '../src/index.js';
 import { createKeys, type Keys } from '../src/keys.js';
-import type { ScriptName } from '../src/lua/scripts.js';
+import type { ScriptName } from '../src/scripts.js';
 
 export const POOL = 'default';
 export const JOB_TTL_SECONDS = 3600;

@@ -3,8 +3,8 @@ import { fileURLToPath } from 'node:url';
 import { Redis } from 'ioredis';
 import { expect, inject, it, onTestFinished } from 'vitest';
 import { luaNameOf } from '../src/key-table.js';
-import { loadScripts, SCRIPT_FILES } from '../src/lua/scripts.js';
 import { QUEUE_KEYS } from '../src/queue/queue-keys.js';
+import { loadScripts, SCRIPT_FILES } from '../src/scripts.js';
 
 const LUA = fileURLToPath(new URL('../src/lua/', import.meta.url));
 const FILES = readdirSync(LUA, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.lua'));

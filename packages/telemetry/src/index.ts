@@ -26,4 +26,5 @@ export {
   traceHeaders,
   traceparentNow,
 } from './tracing-spans.js';
+export { version } from './version.js';
 export { whileRedisAnswers } from './while-redis-answers.js';

@@ -1,6 +1,6 @@
-import { createRequire } from 'node:module';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Logger } from './logger.js';
+import { version } from './version.js';
 
 export type { Counter, Gauge, Histogram };
 
@@ -65,10 +65,4 @@ export function createMetrics({ service, log }: { readonly service: string; read
     })
     .set({ service, version: version(), node: process.version }, 1);
   return metrics;
-}
-
-/** All packages have the version of the whole. */
-function version(): string {
-  const manifest: { version: string } = createRequire(import.meta.url)('../package.json');
-  return manifest.version;
 }

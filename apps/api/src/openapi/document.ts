@@ -1,4 +1,4 @@
-import { createRequire } from 'node:module';
+import { version } from '@comfy-fleet/telemetry';
 import type { OpenAPIObject, PathsObject } from 'openapi3-ts/oas31';
 import type { Route } from '../http/messages.js';
 import { components } from './components.js';
@@ -52,9 +52,4 @@ export function openApiDocument(routes: readonly Route[], options: DocumentOptio
     webhooks: webhookPaths(naming),
     components: components(options),
   };
-}
-
-function version(): string {
-  const manifest: { version: string } = createRequire(import.meta.url)('../../package.json');
-  return manifest.version;
 }

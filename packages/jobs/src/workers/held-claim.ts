@@ -1,7 +1,7 @@
 import type { TerminalStatus } from '@comfy-fleet/contracts';
-import type { ScriptName } from '../lua/scripts.js';
 import type { WorkItem } from '../queue/pool-worker.js';
 import type { JobRecord } from '../record/record.js';
+import type { ScriptName } from '../scripts.js';
 import type { Claim, Outcome, Verdict } from './claim.js';
 
 /** Runs one transition script of the job; the prefix, id and lifetime are added by the caller. */

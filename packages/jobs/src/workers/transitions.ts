@@ -2,7 +2,7 @@ import { type Replication, writeUntilReplicated } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import { orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
-import type { ScriptName } from '../lua/scripts.js';
+import type { ScriptName } from '../scripts.js';
 
 /** Runs one transition script of a job, with what each of them needs before `args`. */
 export type Transitions = (name: ScriptName, id: string, args: readonly (string | number)[]) => Promise<unknown>;

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { luaKeyBuilders } from '../key-table.js';
-import { KEY_TABLE } from '../keys.js';
-import { LUA_CONSTANTS } from './constants.js';
+import { luaKeyBuilders } from './key-table.js';
+import { KEY_TABLE } from './keys.js';
+import { LUA_CONSTANTS } from './lua/constants.js';
 
 /** A script's name, under which `runScript` knows it → its file. */
 export const SCRIPT_FILES = {
@@ -56,7 +56,7 @@ export function loadScripts(): Readonly<Record<ScriptName, string>> {
 function readScripts(): Readonly<Record<ScriptName, string>> {
   const texts = new Map<string, string>();
   const textOf = (name: string): string => {
-    const text = texts.get(name) ?? readFileSync(new URL(`${name}.lua`, import.meta.url), 'utf8');
+    const text = texts.get(name) ?? readFileSync(new URL(`lua/${name}.lua`, import.meta.url), 'utf8');
     texts.set(name, text);
     return text;
   };
