@@ -1,4 +1,4 @@
-// Lays one built app with its production dependencies into a folder:  node infra/docker/deploy.mjs api /out
+// Lays one built app, with the libraries that are not in its bundle, into a folder:  node infra/docker/deploy.mjs api /out
 // Prints how large it is.
 import { spawnSync } from 'node:child_process';
 import { existsSync, lstatSync, readdirSync, rmSync } from 'node:fs';
@@ -7,8 +7,8 @@ import { fileURLToPath } from 'node:url';
 import { walk } from './walk.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-/** Of our own packages: what they are built from and tested with. */
-const SOURCES = ['src', 'test', 'tsconfig.build.json', '.turbo'];
+/** Of the app: what it is built from and tested with, and what is kept for the next build. */
+const SOURCES = ['src', 'test', 'tsconfig.build.json', '.turbo', 'dist/inputs.json'];
 /** For debuggers and compilers. */
 const UNREAD = /\.(map|d\.[cm]?ts)$/;
 /** Libraries name them as optional peers for the sake of their types; the workspace has them, so they come along. */
@@ -33,10 +33,8 @@ function deploy(app, folder) {
   const store = join(folder, 'node_modules/.pnpm');
   for (const name of readdirSync(store)) {
     if (FOR_TYPES.test(name)) rmSync(join(store, name), { recursive: true });
-    const [scope, rest] = name.split('@file+')[0]?.split('+') ?? [];
-    if (scope === '@comfy-fleet' && rest !== undefined) withoutSources(join(store, name, 'node_modules', scope, rest));
   }
-  withoutSources(folder);
+  for (const name of SOURCES) rmSync(join(folder, name), { recursive: true, force: true });
   // pnpm's own, with the paths of the machine that built
   rmSync(join(folder, 'pnpm-lock.yaml'), { force: true });
   for (const { path, entry } of walk(folder)) {
@@ -56,11 +54,6 @@ function pnpm(options, command) {
   if (ended.status === 0) return;
   process.stderr.write(`${ended.stdout ?? ''}${ended.stderr ?? ''}`);
   throw ended.error ?? new Error(`pnpm ${command.join(' ')} ended with ${ended.status ?? ended.signal}`);
-}
-
-/** @param {string} folder of a package */
-function withoutSources(folder) {
-  for (const name of SOURCES) rmSync(join(folder, name), { recursive: true, force: true });
 }
 
 /**

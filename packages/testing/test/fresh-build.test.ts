@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -35,6 +36,24 @@ it('a build is refused, with what to type, when a source was changed after it', 
 
 it('a build is refused when it lacks what a source is to become', () => {
   expect(() => refuseStaleBuild(root)).toThrow(REFUSAL);
+});
+
+it('a bundle is refused when a file of another package that went into it was changed or is gone', () => {
+  const used = '../../packages/jobs/src/lua/claim.lua';
+  mkdirSync(join(root, 'packages/jobs/src/lua'), { recursive: true });
+  mkdirSync(join(root, 'packages/jobs/dist/lua'), { recursive: true });
+  const digest = createHash('sha256').update('return 1').digest('hex');
+  file('dist/inputs.json', JSON.stringify({ 'packages/jobs/src/lua/claim.lua': digest }), EARLIER);
+  const write = (text: string) => {
+    for (const path of [used, used.replace('src', 'dist')]) file(path, text, LATER);
+  };
+  write('return 1');
+  refuseStaleBuild(root);
+  write('return 2');
+  const refusal = 'apps/api/dist is older than packages/jobs/src/lua/claim.lua. Type: npm run build';
+  expect(() => refuseStaleBuild(root)).toThrow(refusal);
+  for (const path of [used, used.replace('src', 'dist')]) rmSync(join(root, 'apps/api', path));
+  expect(() => refuseStaleBuild(root)).toThrow(refusal);
 });
 
 it('a build is taken when it is newer than its sources, or was made of the same text', () => {

@@ -1,7 +1,10 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+/** What the bundle of an app was made of: file → SHA-256. Written by infra/build/bundle.mjs. */
+const BUNDLED_FROM = 'dist/inputs.json';
 const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
 
 /** Before any system test runs: they start what was built, and would try what is no longer there. */
@@ -13,16 +16,36 @@ export default function setup(): void {
 export function refuseStaleBuild(root: string): void {
   for (const folder of ['packages', 'apps']) {
     for (const name of readdirSync(join(root, folder))) {
-      const stale = sourcesOf(join(root, folder, name)).find((file) => !isBuilt(join(root, folder, name), file));
-      if (stale === undefined) continue;
-      throw new Error(`${folder}/${name}/dist is older than ${folder}/${name}/src/${stale}. Type: npm run build`);
+      const home = `${folder}/${name}`;
+      const isBundle = existsSync(join(root, home, BUNDLED_FROM));
+      const stale = isBundle ? staleInput(root, home) : staleSource(root, home);
+      if (stale !== undefined) throw new Error(`${home}/dist is older than ${stale}. Type: npm run build`);
     }
   }
 }
 
-function sourcesOf(home: string): string[] {
-  const files = readdirSync(join(home, 'src'), { recursive: true, encoding: 'utf8' });
-  return files.filter((file) => /\.(ts|lua)$/.test(file));
+/** Of a bundle: it lists everything that it was made of, the files of packages and libraries too. */
+function staleInput(root: string, home: string): string | undefined {
+  const list = join(root, home, BUNDLED_FROM);
+  const { mtimeMs } = statSync(list);
+  const digests = JSON.parse(readFileSync(list, 'utf8')) as Record<string, string>;
+  return Object.keys(digests).find((file) => !isInput(join(root, file), mtimeMs, digests[file]));
+}
+
+function isInput(source: string, builtAt: number, digest: string | undefined): boolean {
+  try {
+    if (builtAt >= statSync(source).mtimeMs) return true;
+    return createHash('sha256').update(readFileSync(source)).digest('hex') === digest;
+  } catch {
+    return false; // it is gone
+  }
+}
+
+/** Of what was built file by file. */
+function staleSource(root: string, home: string): string | undefined {
+  const files = readdirSync(join(root, home, 'src'), { recursive: true, encoding: 'utf8' });
+  const stale = files.find((file) => /\.(ts|lua)$/.test(file) && !isBuilt(join(root, home), file));
+  return stale && `${home}/src/${stale}`;
 }
 
 /**
