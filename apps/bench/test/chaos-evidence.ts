@@ -63,7 +63,7 @@ export function job(n: number, more: Partial<Job> = {}): Job {
   } as Job;
 }
 
-/** With a webhook that tells every end and is taken at once. */
+/** With a webhook that is notified of every end and is taken at once. */
 export function order(n: number, more: Partial<PlannedJob> = {}): PlannedJob {
   return {
     tag: `${n}`,
@@ -85,7 +85,7 @@ export function order(n: number, more: Partial<PlannedJob> = {}): PlannedJob {
   };
 }
 
-/** The one that told of the job's success. */
+/** The one that notified of the job's success. */
 export function call(n: number, more: Partial<Call> = {}): Call {
   return {
     at: T0 + 620,

@@ -15,12 +15,12 @@ const GONE = { status: 410 };
 const dead = (process: string, killedAt: number, upAt = killedAt + 500) => ({ process, pid: 1, killedAt, upAt });
 
 describe('callbacks', () => {
-  it('finds an end that was not told, also when the receiver was called in vain', () => {
+  it('finds an end of which nobody was notified, also when the receiver was called in vain', () => {
     expect(words(callbacks(evidence({ calls: [] })))).toEqual([
-      `the end of job ${id(1)} (succeeded) was not told in 0 calls`,
+      `nobody was notified of the end of job ${id(1)} (succeeded) in 0 calls`,
     ]);
     expect(words(callbacks(evidence({ calls: [call(1, { answer: error }), call(1, { answer: 'reset' })] })))).toEqual([
-      `the end of job ${id(1)} (succeeded) was not told in 2 calls`,
+      `nobody was notified of the end of job ${id(1)} (succeeded) in 2 calls`,
     ]);
   });
 
@@ -31,11 +31,11 @@ describe('callbacks', () => {
     expect(finding.rows).toContainEqual(['… taken with a 2xx', 0]);
   });
 
-  it('finds a call for an end that was not to be told, and lets a missing one be', () => {
+  it('finds a call for an end of which nobody was to be notified, and lets a missing one be', () => {
     const picky = [order(1, { callback: { ...callback, events: ['job.succeeded'] } })];
     expect(words(callbacks(canceled({ orders: picky, calls: [] })))).toEqual([]);
     expect(words(callbacks(canceled({ orders: picky })))).toEqual([
-      `job ${id(1)} (canceled) was told although its webhook is not to`,
+      `somebody was notified of job ${id(1)} (canceled), and was not to be`,
     ]);
   });
 
@@ -48,7 +48,7 @@ describe('callbacks', () => {
 
   it.each<[string, Partial<Call>]>([
     ['of an unknown job', { webhookId: `msg_${id(9)}` }],
-    ['that tells of another job', { jobId: id(2) }],
+    ['of another job', { jobId: id(2) }],
     ['at another job’s address', { tag: '2' }],
     ['of another type', { type: 'job.failed' }],
     ['with another status in it', { status: 'failed' }],
@@ -179,7 +179,7 @@ describe('deliveryLogs', () => {
     expect(log({ state: 'delivered', attempts: [gone] }, { calls }).breaches.length).toBeGreaterThan(0);
   });
 
-  it('wants a webhook skipped whose end is not to be told', () => {
+  it('wants a webhook skipped of whose end nobody is to be notified', () => {
     const picky = { orders: [order(1, { callback: { ...callback, events: ['job.failed'] } })], calls: [] };
     expect(words(log({ state: 'skipped', attempts: [] }, picky))).toEqual([]);
     expect(log({ state: 'failed', attempts: [] }, picky).breaches).toHaveLength(1);

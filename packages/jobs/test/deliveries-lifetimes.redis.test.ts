@@ -108,7 +108,7 @@ describe('a job that is deleted', () => {
     expect(await fleet.redis.exists(fleet.keys.attempts(id), fleet.keys.job(id))).toBe(0);
   });
 
-  it('while its webhook is asked for again is not found, and notified to nobody', async () => {
+  it('while its webhook is asked for again is not found, and nobody is notified', async () => {
     const fleet = await openFleet();
     const id = await endedJob(fleet);
     const { record } = await fleet.get(id);

@@ -17,7 +17,7 @@ import {
 } from './deliveries-builders.js';
 
 describe('a job that ends', () => {
-  it('is notified of once, under an id of its own, with its record as it is then, and leaves nothing but the log', async () => {
+  it('is delivered once, under an id of its own, with its record as it is then, and leaves nothing but the log', async () => {
     const fleet = await openFleet();
     const receiver = recorder();
     dispatch(fleet, receiver.handler);
@@ -65,7 +65,7 @@ describe('a job that ends', () => {
     expect(receiver.dues.map(({ id }) => id)).toEqual([`msg_${kept}`]);
   });
 
-  it('without a webhook is notified to nobody', async () => {
+  it('without a webhook notifies nobody', async () => {
     const fleet = await openFleet();
     const { id } = (await fleet.submit()).record;
     await fleet.ledger.jobs.cancel(id);

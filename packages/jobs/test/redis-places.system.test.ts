@@ -39,7 +39,7 @@ describe.each([
     await start();
   });
 
-  it('a job goes its whole way: queued, claimed, followed live, finished, notified of by webhook, swept, forgotten', async () => {
+  it('a job goes its whole way: queued, claimed, followed live, finished, delivered by webhook, swept, forgotten', async () => {
     const fleet = await openFleet(await start());
     const { ledger, keys } = fleet;
     const worker = fleet.worker('w1', { announceSeconds: 1 });

@@ -4,7 +4,7 @@ import {
   isFinal,
   isGone,
   isTaken,
-  isToBeTold,
+  isToBeNotified,
   jobIdOf,
   orderOf,
   statusOf,
@@ -13,7 +13,7 @@ import type { Call } from '../evidence/evidence.js';
 import { type Breach, type Check, count, tally } from './check.js';
 
 /**
- * Every end that is to be told was told: the receiver took it, or asked not to be called. Each call, also a repeat, says
+ * Every receiver that was to be notified was: it took the call, or asked not to be called. Each call, also a repeat, says
  * how its job ended, under that job's webhook-id, and not before the end.
  */
 export const callbacks: Check = (evidence) => {
@@ -24,14 +24,17 @@ export const callbacks: Check = (evidence) => {
   for (const job of jobs.values()) {
     if (job === undefined || !isTerminal(job.status)) continue;
     const own = byJob.get(job.id) ?? [];
-    const isWanted = isToBeTold(job, orderOf(job, evidence));
+    const isWanted = isToBeNotified(job, orderOf(job, evidence));
     if (isWanted) wanted += 1;
     if (isWanted && !own.some(isFinal)) {
-      const what = `the end of job ${job.id} (${job.status}) was not told in ${own.length} calls`;
+      const what = `nobody was notified of the end of job ${job.id} (${job.status}) in ${own.length} calls`;
       breaches.push({ what, jobId: job.id });
     }
     if (!isWanted && own.length > 0) {
-      breaches.push({ what: `job ${job.id} (${job.status}) was told although its webhook is not to`, jobId: job.id });
+      breaches.push({
+        what: `somebody was notified of job ${job.id} (${job.status}), and was not to be`,
+        jobId: job.id,
+      });
     }
   }
   for (const [id, own] of byJob) {
@@ -43,7 +46,7 @@ export const callbacks: Check = (evidence) => {
   const settled = (how: (call: Call) => boolean) => count(byJob.values(), (own) => own.some(how));
   return {
     rows: [
-      ['callbacks to be told', wanted],
+      ['notifications wanted', wanted],
       ['… taken with a 2xx', settled(isTaken)],
       ['… stopped by a 410', settled(isGone)],
       ['calls of the receiver', calls.length],
@@ -54,12 +57,12 @@ export const callbacks: Check = (evidence) => {
   };
 };
 
-/** The least that holds of callbacks: each end was told at least once. */
-export const told: Check = ({ jobs, calls }) => {
+/** The least that holds of callbacks: somebody was notified of each end at least once. */
+export const notified: Check = ({ jobs, calls }) => {
   const ids = new Set(calls.filter(isTaken).map(jobIdOf));
-  const untold = [...jobs.values()].filter((job) => job !== undefined && isTerminal(job.status) && !ids.has(job.id));
-  const breaches = untold.flatMap((job) =>
-    job === undefined ? [] : [{ what: `the end of ${job.id} was not told`, jobId: job.id }],
+  const missing = [...jobs.values()].filter((job) => job !== undefined && isTerminal(job.status) && !ids.has(job.id));
+  const breaches = missing.flatMap((job) =>
+    job === undefined ? [] : [{ what: `nobody was notified of the end of ${job.id}`, jobId: job.id }],
   );
   return { rows: [], breaches };
 };
@@ -67,15 +70,15 @@ export const told: Check = ({ jobs, calls }) => {
 function faultOf(call: Call, job: Job | undefined): string | undefined {
   if (job === undefined) return 'is of no job that is known';
   if (job.finished_at === null) return `came although the job is ${job.status}`;
-  if (call.jobId !== job.id) return `tells of job ${call.jobId}`;
+  if (call.jobId !== job.id) return `is of job ${call.jobId}`;
   if (call.tag !== job.metadata.chaos) return `came to the address of ${call.tag}`;
   if (call.type !== `job.${job.status}` || call.status !== job.status) {
-    return `tells ${call.type} (${call.status}), and the job is ${job.status}`;
+    return `says ${call.type} (${call.status}), and the job is ${job.status}`;
   }
   if (call.endedAt !== job.finished_at) return `says the job ended at ${call.endedAt}, not at ${job.finished_at}`;
   if (call.at < Date.parse(job.finished_at)) return `came before its job ended at ${job.finished_at}`;
-  const [told, has] = [call.sha256s, job.images.map(({ sha256 }) => sha256)].map((list) => list.join());
-  return told === has ? undefined : 'tells of other pictures than the job has';
+  const [named, has] = [call.sha256s, job.images.map(({ sha256 }) => sha256)].map((list) => list.join());
+  return named === has ? undefined : 'names other pictures than the job has';
 }
 
 function wordOf(call: Call): string {

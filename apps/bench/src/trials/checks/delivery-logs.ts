@@ -1,9 +1,9 @@
 import type { Job, WebhookAttempt, WebhookDelivery } from '@comfy-fleet/contracts';
-import { callsByJob, hindrance, isTaken, isToBeTold, orderOf, statusOf } from '../evidence/calls-by-job.js';
+import { callsByJob, hindrance, isTaken, isToBeNotified, orderOf, statusOf } from '../evidence/calls-by-job.js';
 import type { Call } from '../evidence/evidence.js';
 import { type Breach, type Check, tally } from './check.js';
 
-/** `GET /jobs/:id/webhooks` tells what the receiver saw: every try but those whose outcome died with somebody, and how it ended. */
+/** `GET /jobs/:id/webhooks` shows what the receiver saw: every try but those whose outcome died with somebody, and how it ended. */
 export const deliveryLogs: Check = (evidence) => {
   const breaches: Breach[] = [];
   const states: string[] = [];
@@ -20,8 +20,8 @@ export const deliveryLogs: Check = (evidence) => {
     states.push(delivery.state);
     tries += delivery.attempts.length;
     const calls = byJob.get(id) ?? [];
-    const told = calls.some(isTaken) ? 'delivered' : 'failed';
-    const expected = isToBeTold(job, orderOf(job, evidence)) ? told : 'skipped';
+    const outcome = calls.some(isTaken) ? 'delivered' : 'failed';
+    const expected = isToBeNotified(job, orderOf(job, evidence)) ? outcome : 'skipped';
     const { unseen, unlogged } = compare(delivery.attempts, calls);
     const faults = [
       ...faultsOf(job, delivery, expected),

@@ -1,5 +1,5 @@
 import { accepted } from './accepted.js';
-import { callbacks, told } from './callbacks.js';
+import { callbacks, notified } from './callbacks.js';
 import { cancels } from './cancels.js';
 import type { Check } from './check.js';
 import { deliveryLogs } from './delivery-logs.js';
@@ -48,14 +48,14 @@ export const ALWAYS: Promises = {
 
 /**
  * What is to hold when Redis' last instant is lost: only what was to be on a replica is promised. That a job had ended
- * was not, so that it may be rendered, and told, again.
+ * was not, so that it may be rendered, and its receiver notified, again.
  */
 export const SURVIVING: Promises = {
   accepted,
   orders,
   pictures,
   failures,
-  told,
+  notified,
   signatures,
   leftovers,
   processes,

@@ -24,8 +24,8 @@ export function orderOf({ metadata }: Job, { orders }: Pick<Evidence, 'orders'>)
   return orders.find(({ tag }) => tag === metadata.chaos);
 }
 
-/** Whether the end of this job is to be told. */
-export function isToBeTold({ status }: Job, order: PlannedJob | undefined): boolean {
+/** Whether the receiver is to be notified of the end of this job. */
+export function isToBeNotified({ status }: Job, order: PlannedJob | undefined): boolean {
   const events: readonly string[] | undefined = order?.callback.events;
   return events?.includes(`job.${status}`) ?? true;
 }

@@ -35,7 +35,7 @@ export function failoverReport({ evidence, load, moments, gap, failovers }: Outc
     ['failovers in all', failovers],
     ['jobs acknowledged', acknowledged.size],
     ['… before the kill', before.length],
-    ['… of these, ended and notified before it', endedBefore],
+    ['… of these, ended and delivered before it', endedBefore],
     ['posts answered otherwise (and repeated)', tally(otherwise)],
     [
       'acknowledged jobs by their one end',
@@ -43,8 +43,8 @@ export function failoverReport({ evidence, load, moments, gap, failovers }: Outc
     ],
     ['jobs rendered', renderingsPerJob(evidence)],
     ['renderings repeated', executions.reduce((sum, { length }) => sum + length - 1, 0)],
-    ['ends notified', new Set(evidence.calls.map(({ webhookId }) => webhookId)).size],
-    ['… notified again, since that they were was lost', repeatedCalls(evidence)],
+    ['callbacks delivered', new Set(evidence.calls.map(({ webhookId }) => webhookId)).size],
+    ['… delivered again, since that they were was lost', repeatedCalls(evidence)],
   ];
   return table(
     "Failover: Redis' primary killed under load",

@@ -76,8 +76,8 @@ function failedRequests({ visits, posts, followed }: Crowd): JudgedBreach[] {
     : [...failed, { check, what: `${lost} of ${posts.length} people did not see their job's end`, story: [] }];
 }
 
-/** Nobody was killed: each end is told once. */
+/** Nobody was killed: each receiver is notified once of each job. */
 const onceTold: Check = ({ calls, jobs }) => ({
   rows: [],
-  breaches: calls.length <= jobs.size ? [] : [{ what: `${calls.length} calls tell of ${jobs.size} jobs` }],
+  breaches: calls.length <= jobs.size ? [] : [{ what: `${calls.length} calls notify of ${jobs.size} jobs` }],
 });

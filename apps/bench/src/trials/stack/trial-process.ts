@@ -14,7 +14,7 @@ interface Launched {
 /** A time during which a process was stopping, dead or not ready yet. Times are ms since 1970. */
 export interface Outage {
   readonly process: string;
-  /** Of the process that was killed or told to end. */
+  /** Of the process that was killed or asked to end. */
   readonly pid: number;
   readonly killedAt: number;
   /** When its successor was ready; undefined while it is not. */
@@ -107,7 +107,8 @@ export class TrialProcess {
     this.#killed = true;
     await current?.stop('SIGTERM');
     const exit = await current?.exited;
-    if (exit?.code !== 0) this.troubles.push(`pid ${pid} was told to end and ended with ${exit?.signal ?? exit?.code}`);
+    if (exit?.code !== 0)
+      this.troubles.push(`pid ${pid} was asked to end and ended with ${exit?.signal ?? exit?.code}`);
     await this.start();
     outage.upAt = Date.now();
   }
