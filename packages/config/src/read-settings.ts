@@ -16,7 +16,15 @@ export function readSettings<T extends TObject>(schema: T, given: Environment): 
     if (text !== undefined && text !== '') values[name] = text;
   }
   const written = { ...values };
-  const ajv = new Ajv({ allErrors: true, coerceTypes: true, useDefaults: true, strict: false, verbose: true });
+  // The schema is ours: to check that it is one would take Ajv ten times as long as to compile it.
+  const ajv = new Ajv({
+    allErrors: true,
+    coerceTypes: true,
+    useDefaults: true,
+    strict: false,
+    verbose: true,
+    validateSchema: false,
+  });
   const isValid = ajv.validate(schema, values);
   const all = [...faults, ...(ajv.errors ?? []).map((error) => fault(error, written))];
   if (!isValid || all.length > 0) throw new ConfigError(all);
