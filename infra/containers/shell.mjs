@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { joinSignals } from '../local/join-signals.mjs';
 import { Problem } from '../local/problem.mjs';
 
 /** The most that one command may take, a build of all images on a slow machine included. */
@@ -18,10 +19,15 @@ const SHOWN_LINES = 40;
  * @returns {Promise<Ended>}
  */
 export async function ended(program, args, { env = process.env, cwd, input, signal, withinMs = DEADLINE_MS } = {}) {
-  const deadline = AbortSignal.timeout(withinMs);
-  const either = signal === undefined ? deadline : AbortSignal.any([signal, deadline]);
+  const late = joinSignals([signal], withinMs);
   // a group of its own: a Ctrl-C in the terminal is ours to handle
-  const child = spawn(program, args, { env, cwd, signal: either, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = spawn(program, args, {
+    env,
+    cwd,
+    signal: late.signal,
+    detached: true,
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
   let stdout = '';
   let output = '';
   child.stdout.setEncoding('utf8').on('data', (/** @type {string} */ text) => {
@@ -38,7 +44,7 @@ export async function ended(program, args, { env = process.env, cwd, input, sign
       reject(new Problem(`${program} ${args.join(' ')}: ${error.message}`, lastLines(output))),
     );
     child.once('close', (code) => resolve(code));
-  });
+  }).finally(() => late.end());
   return { code, stdout, output };
 }
 

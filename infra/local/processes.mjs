@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
+import { joinSignals } from './join-signals.mjs';
 
 const TAIL_LINES = 15;
 
@@ -55,9 +56,8 @@ export function launch(name, command, args, { cwd, env, onLine }) {
   const stop = async (graceMs, force) => {
     if (exit === undefined) {
       signalGroup(child.pid, force?.aborted ? 'SIGKILL' : 'SIGTERM');
-      const over = new AbortController();
-      const forced = AbortSignal.any(force === undefined ? [over.signal] : [over.signal, force]);
-      await Promise.race([exited, delay(graceMs, undefined, { signal: forced }).catch(() => undefined)]);
+      const over = joinSignals([force]);
+      await Promise.race([exited, delay(graceMs, undefined, { signal: over.signal }).catch(() => undefined)]);
       over.abort();
     }
     signalGroup(child.pid, 'SIGKILL'); // the leader, if it would not go, and whatever it left behind

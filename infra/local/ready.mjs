@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { joinSignals } from './join-signals.mjs';
 
 const LOOK_EVERY_MS = 100;
 const PROBE_DEADLINE_MS = 3_000;
@@ -30,12 +31,15 @@ export async function untilReady(name, url, { signal, print }) {
  * @returns {Promise<string | undefined>}
  */
 async function whyNot(url, signal) {
+  const late = joinSignals([signal], PROBE_DEADLINE_MS);
   try {
-    const answer = await fetch(url, { signal: AbortSignal.any([signal, AbortSignal.timeout(PROBE_DEADLINE_MS)]) });
+    const answer = await fetch(url, { signal: late.signal });
     const body = await answer.text();
     return answer.status === 200 ? undefined : reasonsIn(body);
   } catch {
     return 'it does not answer';
+  } finally {
+    late.end();
   }
 }
 

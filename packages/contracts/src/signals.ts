@@ -14,9 +14,9 @@ interface TimeLimit {
 }
 
 /**
- * A signal that aborts as soon as one of `signals` does, with its reason, or when the time is up. AbortSignal.any and
- * AbortSignal.timeout would do, but leave an entry in each signal that outlives the call, as those of a process do. This
- * lets go of all of them when it aborts, and at `end`.
+ * A signal that aborts as soon as one of `signals` does, with its reason, or when the time is up. Not with
+ * AbortSignal.any: what that makes of an AbortSignal.timeout never aborts in Node 20 once the garbage collector has run,
+ * and it leaves an entry in each signal that outlives the call. This lets go of all of them when it aborts, and at `end`.
  */
 export function joinSignals(signals: readonly AbortSignal[], { ms, reason = timeUp }: TimeLimit = {}): JoinedSignal {
   const joined = new AbortController();

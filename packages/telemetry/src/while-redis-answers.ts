@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { joinSignals } from '@comfy-fleet/contracts';
 
 /** Longer than a failover takes, shorter than anybody who waits for the end of a process would like. */
 const PATIENCE_MS = 10_000;
@@ -23,11 +24,12 @@ export async function whileRedisAnswers<T>(
   const over = new AbortController();
   const gone = async (): Promise<never> => {
     for (let answered = performance.now(); ; ) {
-      const late = AbortSignal.any([AbortSignal.timeout(ANSWER_MS), over.signal]);
-      const isThere = await ping(late).then(
+      const late = joinSignals([over.signal], { ms: ANSWER_MS });
+      const isThere = await ping(late.signal).then(
         () => true,
         () => false,
       );
+      late.end();
       if (isThere) answered = performance.now();
       else if (performance.now() - answered > patienceMs) {
         throw new Error(

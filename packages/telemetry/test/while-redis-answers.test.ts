@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { expect, it } from 'vitest';
 import { whileRedisAnswers } from '../src/index.js';
 
@@ -33,4 +35,15 @@ it('waits on when Redis comes back', async () => {
     if (pings === 3) finish('done');
   };
   expect(await whileRedisAnswers(work, { ping, patienceMs: 60_000 })).toBe('done');
+});
+
+it('ends the wait for a Redis that hangs also when the garbage collector runs meanwhile', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const collecting = setInterval(collect, 100);
+  try {
+    await expect(whileRedisAnswers(never, { ping: hanging, patienceMs: 20 })).rejects.toThrow('Redis has not answered');
+  } finally {
+    clearInterval(collecting);
+  }
 });

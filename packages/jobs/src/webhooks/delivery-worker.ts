@@ -1,4 +1,4 @@
-import { isId, isTerminal, type WebhookAttempt } from '@comfy-fleet/contracts';
+import { isId, isTerminal, type JoinedSignal, joinSignals, type WebhookAttempt } from '@comfy-fleet/contracts';
 import { inTraceOf, type Logger } from '@comfy-fleet/telemetry';
 import { DelayedError, type Job, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
@@ -49,7 +49,7 @@ const FAULT_REST_MS = 30_000;
  */
 export function createDeliveryWorker(options: DeliveryWorkerOptions): Worker {
   const { redis, keys, limits, hostQueues, life, log } = options;
-  const underWay = new Map<string, AbortController>();
+  const underWay = new Map<string, JoinedSignal>();
   const worker = new Worker<DeliveryItem>(
     keys.webhookQueue,
     // BullMQ gives the signal only to a function that has a third parameter without a default.
@@ -60,16 +60,17 @@ export function createDeliveryWorker(options: DeliveryWorkerOptions): Worker {
       hostQueues.arrived(data, id);
       if (!limits.hasFree(data)) return park(job, token);
       const leave = limits.take(data);
-      const takenAgain = new AbortController();
-      underWay.set(id, takenAgain);
-      const signal = AbortSignal.any([takenAgain.signal, ...(lockLost ? [lockLost] : [])]);
+      const trying = joinSignals(lockLost ? [lockLost] : []);
+      const { signal } = trying;
+      underWay.set(id, trying);
       try {
         await tryOnce(job, signal);
       } catch (error) {
         if (error instanceof TryAgain) throw error;
         return await putAside(job, token, signal, error);
       } finally {
-        if (underWay.get(id) === takenAgain) underWay.delete(id);
+        if (underWay.get(id) === trying) underWay.delete(id);
+        trying.end();
         leave();
         await options.callIn();
       }
