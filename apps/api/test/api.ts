@@ -126,6 +126,7 @@ export async function startApi(
     worker: 'gpu-1',
     jobTtlSeconds,
     maxWorkerDeaths: 10,
+    maxOvertakes: 100,
     lockMs: 10_000,
     stalledCheckMs: 5_000,
     announceSeconds: 60,

@@ -176,7 +176,6 @@ describe('the other addresses without a job', () => {
       steps: 8,
       cfg: 5,
       scale: 0.5,
-      rank_step: expect.any(Number),
       deadline_seconds: 120,
     });
   });

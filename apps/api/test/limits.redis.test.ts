@@ -163,6 +163,17 @@ describe('KEY_UPLOADING_BYTES', () => {
   });
 });
 
+describe('KEY_JOBS_RESERVED', () => {
+  it('lets a key have so many waiting jobs although others have filled MAX_OPEN_JOBS', async () => {
+    const env = { MAX_OPEN_JOBS: '2', KEY_JOBS_RESERVED: '1' };
+    const api = await startApi(inject('redisUrl'), { keys: [aKey('anna'), aKey('bert')], env });
+    onTestFinished(() => api.close());
+    const statuses: number[] = [];
+    for (const key of ['anna', 'anna', 'anna', 'bert', 'bert']) statuses.push((await submit(api, key)).status);
+    expect(statuses).toEqual([202, 202, 429, 202, 429]);
+  });
+});
+
 describe('jobs_waiting', () => {
   it('refuses with queue_full when as many of the key wait, takes one again when one has begun, and is no one else’s', async () => {
     const api = await open({ jobs_waiting: 2 });

@@ -58,6 +58,7 @@ export async function openHousehold({ url = inject('redisUrl') } = {}) {
     worker: 'w1',
     jobTtlSeconds,
     maxWorkerDeaths: 3,
+    maxOvertakes: 100,
     lockMs: 10_000,
     stalledCheckMs: 5000,
     announceSeconds: 2,
@@ -97,7 +98,7 @@ export async function openHousehold({ url = inject('redisUrl') } = {}) {
     const id = newId();
     const request = { ...REQUEST, ...(input === undefined ? {} : { input: { sha256: input, width: 64, height: 64 } }) };
     await ledger.orders.create({
-      jobs: [{ id, kind, request, rankStep: 8, pool: POOL, startWithinMs, ...rest }],
+      jobs: [{ id, kind, request, pool: POOL, startWithinMs, ...rest }],
       caller: key,
     });
     return id;

@@ -43,7 +43,7 @@ async function main(): Promise<void> {
   const { failuresToRest, restSeconds, maxRestSeconds, beginSeconds } = config.worker;
   const { healthHost, healthPort } = config.worker;
   const { maxAttempts, maxRefusals, maxInstanceDeaths, maxWorkerDeaths } = config.queue;
-  const { jobTtlSeconds, lockMs, stalledCheckMs } = config.queue;
+  const { maxOvertakes, jobTtlSeconds, lockMs, stalledCheckMs } = config.queue;
   const workflows = await loadWorkflows(config.workflowsDir, config);
   const stores = await openFrameStores(config.frames, { owner: name });
   const swept = await stores.frames.sweepTemporary();
@@ -55,6 +55,7 @@ async function main(): Promise<void> {
     jobTtlSeconds,
     // A worker that can stop the prompt first is to be the one that fails the job; this is for what kills even that.
     maxWorkerDeaths: 2 * maxWorkerDeaths,
+    maxOvertakes,
     lockMs,
     stalledCheckMs,
     announceSeconds,

@@ -69,7 +69,6 @@ export function openLedgers(locks: Locks = { lockMs: 10_000, stalledCheckMs: 500
       id,
       kind: 'text2img' as const,
       request: aRequest(overrides),
-      rankStep: 8,
       pool,
       startWithinMs: 3_600_000,
     };
@@ -91,6 +90,7 @@ export function openLedgers(locks: Locks = { lockMs: 10_000, stalledCheckMs: 500
         worker,
         jobTtlSeconds: JOB_TTL_SECONDS,
         maxWorkerDeaths: 10,
+        maxOvertakes: 100,
         ...locks,
         announceSeconds: 2,
         log,

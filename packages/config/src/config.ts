@@ -78,6 +78,7 @@ export interface Config {
     readonly maxRefusals: number;
     readonly maxInstanceDeaths: number;
     readonly maxWorkerDeaths: number;
+    readonly maxOvertakes: number;
     readonly jobTtlSeconds: number;
     readonly idempotencyTtlSeconds: number;
     readonly lockMs: number;
@@ -163,6 +164,7 @@ export type FramesSettings =
 export interface KeyLimits {
   readonly requestsPerMinute: number;
   readonly jobsWaiting: number;
+  readonly jobsReserved: number;
   /** In the hands of workers at a time. */
   readonly jobsRunning: number;
   readonly uploadBytesPerDay: number;
@@ -244,6 +246,7 @@ function toConfig(s: Settings): Config {
       keyLimits: {
         requestsPerMinute: s.KEY_REQUESTS_PER_MINUTE,
         jobsWaiting: s.KEY_JOBS_WAITING,
+        jobsReserved: s.KEY_JOBS_RESERVED,
         jobsRunning: s.KEY_JOBS_RUNNING,
         uploadBytesPerDay: s.KEY_UPLOAD_BYTES_PER_DAY,
       },
@@ -275,6 +278,7 @@ function toConfig(s: Settings): Config {
       maxRefusals: s.MAX_REFUSALS,
       maxInstanceDeaths: s.MAX_INSTANCE_DEATHS,
       maxWorkerDeaths: s.MAX_WORKER_DEATHS,
+      maxOvertakes: s.MAX_OVERTAKES,
       jobTtlSeconds: s.JOB_TTL_SECONDS,
       idempotencyTtlSeconds: s.IDEMPOTENCY_TTL_SECONDS,
       lockMs: s.LOCK_MS,

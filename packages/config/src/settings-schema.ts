@@ -279,6 +279,11 @@ export const settingsSchema = Type.Object({
   // limits of a key that has none of its own in API_KEYS_FILE
   KEY_REQUESTS_PER_MINUTE: integer(6000, 1, 'Most requests of one API key a minute'),
   KEY_JOBS_WAITING: integer(2000, 1, 'Most jobs of one API key that wait'),
+  KEY_JOBS_RESERVED: integer(
+    20,
+    0,
+    'So many jobs each API key may have waiting even when others have filled MAX_OPEN_JOBS',
+  ),
   KEY_JOBS_RUNNING: integer(1000, 1, 'Most jobs of one API key that workers hold at a time'),
   KEY_UPLOAD_BYTES_PER_DAY: integer(10 * 1024 * MIB, 0, 'Most bytes of pictures that one API key may send a day (UTC)'),
   KEY_JOBS_KEPT: integer(
@@ -288,6 +293,11 @@ export const settingsSchema = Type.Object({
   ),
   // limits of the queue
   MAX_OPEN_JOBS: integer(10_000, 1, 'Most jobs accepted and not ended; more are refused with queue_full'),
+  MAX_OVERTAKES: integer(
+    100,
+    0,
+    'How many later jobs of its own key, of higher priority or a lower level of detail, may start before a job',
+  ),
   MAX_QUEUED_SECONDS: integer(86_400, 1, 'A job still queued after this long expires'),
   MAX_ATTEMPTS: integer(3, 1, 'How often a job that ComfyUI loses is executed before it fails'),
   MAX_REFUSALS: integer(10, 1, 'How often instances may refuse or lose a job that has not begun before it fails'),

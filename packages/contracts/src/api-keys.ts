@@ -31,7 +31,7 @@ export const apiKeySchema = Type.Object(
         { additionalProperties: false },
       ),
     ),
-    /** Its share in the order of service, 1 unless said. */
+    /** How much GPU time it gets of what keys with waiting jobs share, 1 unless said. */
     weight: Type.Optional(Type.Number({ minimum: 0.01, maximum: 100 })),
     /** The highest priority it may ask for; a higher one is lowered to it. */
     max_priority: Type.Optional(Type.Integer({ minimum: MIN_PRIORITY, maximum: MAX_PRIORITY })),

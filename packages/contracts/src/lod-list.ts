@@ -10,7 +10,6 @@ const lodProfileSchema = Type.Object({
   scheduler: Type.String(),
   scale: Type.Number({ description: "Factor for the template's width and height." }),
   denoise: Type.Number({ description: 'How much of an input picture is made anew; for img2img only.' }),
-  rank_step: Type.Integer({ description: 'How far one job moves its caller back in the order of service.' }),
   deadline_seconds: Type.Integer({ description: 'An execution that takes longer is interrupted.' }),
   pool: Type.Optional(Type.String({ description: 'The pool that runs it, when it is not the default one.' })),
 });

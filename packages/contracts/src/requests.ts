@@ -46,7 +46,12 @@ function sharedFields(limits: RequestLimits) {
     ),
     checkpoint: Type.Optional(name('Checkpoint file, as ComfyUI lists it.')),
     priority: Type.Optional(
-      Type.Integer({ minimum: MIN_PRIORITY, maximum: MAX_PRIORITY, default: 0, description: 'Higher is sooner.' }),
+      Type.Integer({
+        minimum: MIN_PRIORITY,
+        maximum: MAX_PRIORITY,
+        default: 0,
+        description: 'Higher is sooner, among your own jobs.',
+      }),
     ),
     start_within_seconds: Type.Optional(
       Type.Integer({

@@ -15,19 +15,35 @@ const FLEET_KEYS = {
   events: 'events:<id>',
   /** Zset of job ids by creation time | an id is in it until its job ends */
   open: 'open:<pool>',
-  /** Zset of job ids by creation time | an id is in it until its job begins or ends, unless it is parked */
+  /** Zset of job ids by creation time | an id is in it until its job begins or ends */
   lane: 'lane:<pool>:<lod>',
-  /** The same of those that are parked | as lane */
-  parkedLane: 'parked-lane:<pool>:<lod>',
   /** Set of job ids | an id is in it while its job executes */
   running: 'running:<pool>',
-  /** Hash: V and the last rank of each flow | until the pool has no open job */
-  ranks: 'ranks:<pool>',
-  /**
-   * Hash: waiting jobs that are not parked by what they take alike, see signature.ts | until the pool has no
-   * open job
-   */
+  /** Hash: jobs that have not begun by what they take alike, see signature.ts | until the pool has no open job */
   backlog: 'backlog:<pool>',
+  /**
+   * Hash: `sequence`, the number of the newest job, and `present`, the virtual time of what was claimed last | until
+   * the pool has no open job
+   */
+  schedule: 'schedule:<pool>',
+  /** Zset of API keys by virtual time, see scheduling/virtual-time.lua | until the pool has no open job */
+  virtualTimes: 'virtual-times:<pool>',
+  /** The same of those whose turn it may be | a key is in it while it has a waiting job and is not held back */
+  turns: 'turns:<pool>',
+  /**
+   * Set of API keys | a key is in it while it has a waiting job, and as many jobs in workers' hands as it may have
+   */
+  heldBack: 'held-back:<pool>',
+  /** Hash: API key → jobs that were taken from among its waiting ones | until the pool has no open job */
+  removals: 'removals:<pool>',
+  /** Zset of job ids by turn, see scheduling/waiting.lua | an id is in it while its job waits for its first claim */
+  waitingOf: 'waiting-of:<pool>:<key>',
+  /** Hash: these jobs by what they take alike | as they are */
+  waitingLike: 'waiting-like:<pool>:<key>',
+  /** List of job ids that are claimed before all others | an id is in it until its job is claimed or has ended */
+  first: 'first:<pool>',
+  /** String, the job that was claimed with that token | a minute */
+  claimedWith: 'claimed-with:<token>',
   /** Hash: learned ms by what jobs take alike | 30 days after the last learning, 1,000 fields at most */
   durations: 'durations:<pool>',
   /**
@@ -92,11 +108,6 @@ const FLEET_KEYS = {
   waiting: 'waiting',
   /** Set of job ids | an id is in it while a worker has its claim */
   takenOf: 'taken-of:<key>',
-  /**
-   * Zset of job ids by rank | an id is in it while it is held back because its key has as many in workers' hands
-   * as it may
-   */
-  parked: 'parked:<key>',
   /** String, requests of this minute | a minute */
   rate: 'rate:<key>',
   /** String, bytes sent that day | two days */

@@ -6,9 +6,10 @@ import { LUA_CONSTANTS } from './lua/constants.js';
 /** A script's name, under which `runScript` knows it → its file. */
 export const SCRIPT_FILES = {
   create: 'create',
+  next: 'next',
   claim: 'claim',
+  enlist: 'enlist',
   submit: 'submit',
-  unpark: 'unpark',
   start: 'start',
   progress: 'progress',
   preview: 'preview',
@@ -25,7 +26,6 @@ export const SCRIPT_FILES = {
   forget: 'forget',
   read: 'read',
   charge: 'charge',
-  rebase: 'queue/rebase',
   recall: 'recall',
   reclaim: 'queue/reclaim',
   standing: 'standing',

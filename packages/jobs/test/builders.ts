@@ -65,7 +65,6 @@ export function aJob({ request, ...overrides }: JobOverrides = {}): NewJob {
     id: newId(),
     kind: 'text2img',
     request: aRequest(request),
-    rankStep: 8,
     pool: POOL,
     startWithinMs: 3_600_000,
     ...overrides,
@@ -74,8 +73,8 @@ export function aJob({ request, ...overrides }: JobOverrides = {}): NewJob {
 
 /** An order of one job. */
 export function anOrder(overrides: OrderOverrides = {}): NewOrder {
-  const { key = 'anonymous', weight = 1, mostWaiting, mostTaken, idempotency, ...job } = overrides;
-  return { jobs: [aJob(job)], caller: key, weight, mostWaiting, mostTaken, idempotency };
+  const { key = 'anonymous', weight = 1, mostWaiting, reserved, mostTaken, idempotency, ...job } = overrides;
+  return { jobs: [aJob(job)], caller: key, weight, mostWaiting, reserved, mostTaken, idempotency };
 }
 
 export function aFrame(jobId: string, n = 1): FrameRecord {
@@ -168,6 +167,7 @@ export async function openFleet(overrides: FleetOptions = {}): Promise<Fleet> {
       worker: name,
       jobTtlSeconds: JOB_TTL_SECONDS,
       maxWorkerDeaths: 3,
+      maxOvertakes: 100,
       lockMs: 10_000,
       stalledCheckMs: 5000,
       announceSeconds: 2,

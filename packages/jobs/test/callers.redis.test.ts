@@ -52,7 +52,6 @@ describe('a caller with as many jobs in workers’ hands as it may', () => {
     const [, , third, fourth] = await submitMany(fleet, 4, two);
     const claims = await claimAll(source);
     expect(claims).toHaveLength(2);
-    await until('the others were put aside', async () => (await fleet.redis.zcard(fleet.keys.delayed(POOL))) === 2);
     await end(fleet, claims[0] as Claim);
     const next = await nextClaim(source);
     expect(next.record.id).toBe(third);
@@ -72,14 +71,14 @@ describe('a caller with as many jobs in workers’ hands as it may', () => {
     claim?.letGo();
   });
 
-  it('gets one claimed that was put aside only after the place had become free', async () => {
+  it('gets one claimed that was held back at the moment at which another ended', async () => {
     const fleet = await openFleet();
     const source = await fleet.claims();
     for (let round = 0; round < 20; round++) {
       const [first, second] = await submitMany(fleet, 2, { key: 'anna', mostTaken: 1 });
       const claim = await nextClaim(source);
       expect(claim.record.id).toBe(first);
-      // The second is parked, and at the same moment the first ends.
+      // The second is held back, and at the same moment the first ends.
       const [taken] = await Promise.all([source.next({ block: false }), claim.finish(succeeded(first as string))]);
       const next = taken ?? (await until('the second is claimed', () => source.next()));
       expect(next.record.id).toBe(second);
@@ -92,7 +91,6 @@ describe('a caller with as many jobs in workers’ hands as it may', () => {
     const source = await fleet.claims();
     const [, second, third] = await submitMany(fleet, 3, { key: 'anna', mostTaken: 1 });
     const [claim] = await claimAll(source);
-    await until('the others were put aside', async () => (await fleet.redis.zcard(fleet.keys.delayed(POOL))) === 2);
     await claim?.finish(succeeded(claim.record.id));
     await fleet.ledger.jobs.cancel(second as string);
     expect((await nextClaim(source)).record.id).toBe(third);
@@ -105,7 +103,7 @@ describe('a caller with as many jobs in workers’ hands as it may', () => {
     const [claim] = await claimAll(source);
     expect((await fleet.ledger.jobs.cancel(second as string))?.record.status).toBe('canceled');
     await claim?.finish(succeeded(claim.record.id));
-    expect(await fleet.redis.exists(fleet.keys.parked('anna'), fleet.keys.takenOf('anna'))).toBe(0);
+    expect(await fleet.redis.exists(fleet.keys.heldBack(POOL), fleet.keys.takenOf('anna'))).toBe(0);
   });
 });
 
@@ -124,6 +122,21 @@ describe('a caller with as many waiting jobs as it may', () => {
     await fleet.ledger.jobs.cancel(claim.record.id);
     await claim.finish({ status: 'canceled' });
     expect(await fleet.redis.hget(fleet.keys.waiting, 'anna')).toBe('1');
+  });
+});
+
+describe('a caller for whom some waiting jobs are reserved', () => {
+  it('is not refused these for what others have waiting, and has no more beyond the bound', async () => {
+    const fleet = await openFleet({ maxOpenJobs: 3 });
+    const error = { code: 'queue_full' };
+    await submitMany(fleet, 3, { key: 'anna', reserved: 2 });
+    await expect(fleet.submit({ key: 'anna', reserved: 2 })).rejects.toMatchObject(error);
+    await submitMany(fleet, 2, { key: 'bert', reserved: 2 });
+    await expect(fleet.submit({ key: 'bert', reserved: 2 })).rejects.toMatchObject(error);
+    // Those with the largest backlogs make room for them.
+    const [claim] = await claimAll(await fleet.claims());
+    await claim?.finish(succeeded(claim.record.id));
+    await expect(fleet.submit({ key: 'anna', reserved: 2 })).rejects.toMatchObject(error);
   });
 });
 
@@ -181,22 +194,6 @@ describe('an order that was made before under its Idempotency-Key', () => {
     expect(await fleet.ledger.orders.replay('bert', idempotency)).toBeUndefined();
     const other = fleet.ledger.orders.replay('anna', { ...idempotency, fingerprint: 'g' });
     await expect(other).rejects.toMatchObject({ code: 'idempotency_key_reused' });
-  });
-});
-
-describe('the order of service', () => {
-  it('gives a key with twice the weight twice the share', async () => {
-    const fleet = await openFleet();
-    const source = await fleet.claims();
-    await submitMany(fleet, 6, { key: 'light', weight: 1 });
-    await submitMany(fleet, 6, { key: 'heavy', weight: 2 });
-    const served: string[] = [];
-    for (let n = 0; n < 6; n++) {
-      const claim = await nextClaim(source);
-      served.push(claim.record.key);
-      await claim.finish(succeeded(claim.record.id));
-    }
-    expect(served.filter((key) => key === 'heavy')).toHaveLength(4);
   });
 });
 

@@ -45,7 +45,7 @@ it('counts an order that is sent twice, as after a lost connection, as one reque
 it('adds the work item as queue.add of BullMQ does, and wakes the workers as that does', async () => {
   const fleet = await openFleet();
   const { redis, keys } = fleet;
-  const { id, rank } = (await fleet.submit()).record;
+  const { id } = (await fleet.submit()).record;
   const read = async () => {
     const { timestamp, opts, ...fields } = await redis.hgetall(keys.workItem(POOL, id));
     const score = await redis.zscore(keys.prioritized(POOL), id);
@@ -57,11 +57,11 @@ it('adds the work item as queue.add of BullMQ does, and wakes the workers as tha
   const { timestamp, ...ours } = await read();
   await redis.del(keys.workItem(POOL, id), keys.prioritized(POOL), keys.marker(POOL));
   const queues = createWorkQueues(redis, keys, quietLog());
-  await queues.add({ pool: POOL, id, rank });
+  await queues.add(POOL, id);
   await queues.close();
   const { timestamp: later, ...theirs } = await read();
   expect(ours).toEqual(theirs);
-  expect(ours.place).toBe(BigInt(rank) * 2n ** 32n);
+  expect(ours.place).toBe(2n ** 32n);
   expect(Number(later) - Number(timestamp)).toBeGreaterThanOrEqual(0);
   expect(Number(timestamp)).toBeGreaterThan(Date.now() - 60_000);
   expect(await redis.hget(keys.queueMeta(POOL), 'opts.maxLenEvents')).toBe('1');

@@ -46,7 +46,6 @@ function due(webhook: Webhook, failedTries = 0): DueDelivery {
     },
     status: 'succeeded',
     phase: 'ended',
-    rank: 1,
     createdAt: 1000,
     startDeadline: 2000,
     startedAt: 1500,

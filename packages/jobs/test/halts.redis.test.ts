@@ -1,6 +1,7 @@
 import { until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
 import { anAnnouncement, nextClaim, openFleet, POOL, startNext, succeeded } from './builders.js';
+import { openKeeper } from './keepers.js';
 
 const FLEET = { kind: 'fleet' } as const;
 
@@ -77,11 +78,11 @@ it('hands out all the same what a ComfyUI may still have, and what is to be stop
 
 it('expires a paused job at its start deadline', async () => {
   const fleet = await openFleet();
-  const source = await fleet.claims();
   const { id } = (await fleet.submit()).record;
   await fleet.ledger.fleet.halt(FLEET, 'ada');
   await fleet.redis.hset(fleet.keys.job(id), 'start_deadline', 1);
-  await source.next();
+  await fleet.redis.zadd(fleet.keys.deadlines, 1, id);
+  await openKeeper(fleet).sweep();
   expect((await fleet.get(id)).record.status).toBe('expired');
 });
 

@@ -7,7 +7,7 @@ import { endedLongAgo, items, openKeeper } from './keepers.js';
 
 async function addItems(fleet: Fleet, ids: readonly string[]): Promise<void> {
   const queues = createWorkQueues(fleet.redis, fleet.keys, quietLog());
-  await Promise.all(ids.map((id) => queues.add({ pool: POOL, id, rank: 8 })));
+  await Promise.all(ids.map((id) => queues.add(POOL, id)));
   await queues.close();
 }
 
@@ -64,9 +64,9 @@ it('leaves alone the items of delayed, held and parked jobs', async () => {
   const held = (await fleet.submit({ key: 'narrow', mostTaken: 1 })).record.id;
   const { claim } = await startNext(source);
   const parked = (await fleet.submit({ key: 'narrow', mostTaken: 1 })).record.id;
-  await until('the second is parked', async () => {
+  await until('the second is held back', async () => {
     await source.next({ block: false });
-    return (await fleet.redis.zcard(fleet.keys.parked('narrow'))) === 1;
+    return (await fleet.redis.sismember(fleet.keys.heldBack(POOL), 'narrow')) === 1;
   });
   await openKeeper(fleet).sweep();
   for (const id of [delayed, held, parked]) expect(await isThere(fleet, id)).toBe(true);

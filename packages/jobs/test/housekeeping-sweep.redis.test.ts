@@ -6,15 +6,14 @@ import { createWorkQueues } from '../src/queue/work-queues.js';
 import { aJob, nextClaim, openFleet, POOL, quietLog, startNext, succeeded } from './builders.js';
 import { items, openKeeper, recordOnly } from './keepers.js';
 
-it('adds the missing work item of a job once, with its rank, and a worker then gets it', async () => {
+it('adds the missing work item of a job once, and a worker then gets it', async () => {
   const fleet = await openFleet();
   const id = await recordOnly(fleet, 10_000);
-  expect((await fleet.get(id)).ahead).toBeNull();
   const keeper = openKeeper(fleet);
   await keeper.sweep();
   await keeper.sweep();
   expect(await items(fleet)).toEqual([id]);
-  expect(await fleet.redis.hget(fleet.keys.workItem(POOL, id), 'priority')).toBe('8');
+  expect(await fleet.redis.hget(fleet.keys.workItem(POOL, id), 'priority')).toBe('1');
   const claim = await nextClaim(await fleet.claims());
   expect(claim.record.id).toBe(id);
 });

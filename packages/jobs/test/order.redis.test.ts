@@ -1,23 +1,19 @@
 import { newId, type ResolvedRequest } from '@comfy-fleet/contracts';
 import { until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
-import { rankStep } from '../src/callers/new-order.js';
 import type { ClaimSource } from '../src/index.js';
-import { type Fleet, nextClaim, openFleet, POOL, succeeded } from './builders.js';
-
-/** Steps as the shipped profiles have them. */
-const SKETCH = 8;
-const FINAL = 48;
+import { aFrame, type Fleet, nextClaim, openFleet, POOL } from './builders.js';
 
 interface Wish {
   readonly key?: string;
+  readonly weight?: number;
   readonly lod?: ResolvedRequest['lod'];
   readonly priority?: number;
+  readonly steps?: number;
 }
 
-function add(fleet: Fleet, { key = 'anna', lod = 'sketch', priority = 0 }: Wish = {}) {
-  const step = lod === 'sketch' ? SKETCH : FINAL;
-  return fleet.submit({ id: newId(), key, rankStep: step, request: { lod, priority } }).then(({ record }) => record.id);
+function add(fleet: Fleet, { key = 'anna', weight = 1, lod = 'sketch', priority = 0, steps = 8 }: Wish = {}) {
+  return fleet.submit({ id: newId(), key, weight, request: { lod, priority, steps } }).then(({ record }) => record.id);
 }
 
 async function addAll(fleet: Fleet, wishes: Wish[]): Promise<string[]> {
@@ -32,14 +28,27 @@ async function serve(source: ClaimSource, count: number): Promise<string[]> {
   for (let n = 0; n < count; n++) {
     const claim = await nextClaim(source);
     order.push(claim.record.id);
-    await claim.finish(succeeded(claim.record.id));
+    await claim.finish({ status: 'succeeded', images: [aFrame(claim.record.id)], executedMs: 1000 });
   }
   return order;
 }
 
+/** Lets one GPU work for so long; answers what each key got of it. A job takes as many ms as it has steps. */
+async function shares(source: ClaimSource, gpuMs: number): Promise<Record<string, number>> {
+  const used: Record<string, number> = {};
+  for (let spent = 0; spent < gpuMs; ) {
+    const { record, finish } = await nextClaim(source);
+    const ms = record.request.steps;
+    await finish({ status: 'succeeded', images: [aFrame(record.id)], executedMs: ms });
+    used[record.key] = (used[record.key] ?? 0) + ms;
+    spent += ms;
+  }
+  return used;
+}
+
 const times = <T>(count: number, value: T): T[] => Array.from({ length: count }, () => value);
 
-it('serves one flow first in, first out', async () => {
+it('serves jobs of one key that are alike first in, first out', async () => {
   const fleet = await openFleet();
   const ids = await addAll(fleet, times(10, {}));
   expect(await serve(await fleet.claims(), 10)).toEqual(ids);
@@ -56,128 +65,119 @@ it('alternates between two keys that both flood the pool, whoever came first', a
 it('serves the first job of another key right after the one at work, whatever a flood waits', async () => {
   const fleet = await openFleet();
   const source = await fleet.claims();
-  const flood = await addAll(fleet, times(50, { key: 'anna' }));
+  const flood = await addAll(fleet, times(50, { key: 'anna', priority: 2 }));
   expect(await serve(source, 3)).toEqual(flood.slice(0, 3));
-  const first = await add(fleet, { key: 'bert' });
-  expect(await serve(source, 2)).toEqual([flood[3], first]);
+  const first = await add(fleet, { key: 'bert', lod: 'direct_final', priority: -2 });
+  expect((await serve(source, 2)).includes(first)).toBe(true);
 });
 
-it('lets a sketch pass a wall of finals, of its own key and of others', async () => {
-  const fleet = await openFleet();
-  const finals = await addAll(fleet, [
-    ...times(10, { lod: 'final' as const }),
-    ...times(10, { key: 'bert', lod: 'final' as const }),
-  ]);
-  const sketch = await add(fleet);
-  const order = await serve(await fleet.claims(), 21);
-  expect(order[0]).toBe(sketch);
-  expect(order.slice(1).sort()).toEqual(finals.sort());
-});
-
-it('lets a job of priority 2 pass the waiting ones of its own key, and one of priority -2 let others pass', async () => {
-  const fleet = await openFleet();
-  const low = await add(fleet, { priority: -2 });
-  const normal = await addAll(fleet, times(5, {}));
-  const high = await add(fleet, { priority: 2 });
-  const order = await serve(await fleet.claims(), 7);
-  expect(order[0]).toBe(high);
-  expect(order.filter((id) => id !== high && id !== low)).toEqual(normal);
-  expect(order.indexOf(low)).toBe(4);
-});
-
-it('claims a final among endless sketches of two keys within the bound that the steps imply', async () => {
+it('lets a key save up nothing while it is idle', async () => {
   const fleet = await openFleet();
   const source = await fleet.claims();
-  await addAll(fleet, [...times(10, { key: 'anna' }), ...times(10, { key: 'bert' })]);
-  await serve(source, 4);
-  const final = await add(fleet, { key: 'cora', lod: 'final' });
-  // Each key's flow advances by one sketch's step per job: so many of both may have a rank up to the final's.
-  const bound = 2 * (FINAL / SKETCH);
-  const passed: string[] = [];
-  while (!passed.includes(final)) {
-    expect(passed.length).toBeLessThanOrEqual(bound);
-    await addAll(fleet, [{ key: 'anna' }, { key: 'bert' }]);
-    passed.push(...(await serve(source, 1)));
+  await addAll(fleet, times(40, { key: 'anna' }));
+  await serve(source, 20);
+  await addAll(fleet, times(20, { key: 'bert' }));
+  const keys = await Promise.all((await serve(source, 8)).map(async (id) => (await fleet.get(id)).record.key));
+  expect(keys.filter((key) => key === 'bert')).toHaveLength(4);
+});
+
+it('serves the jobs of a key by priority, then by level of detail, then by age', async () => {
+  const fleet = await openFleet();
+  const wishes = [
+    { priority: -2 },
+    { lod: 'final' as const },
+    { lod: 'mid' as const },
+    {},
+    { priority: 1, lod: 'direct_final' as const },
+    {},
+    { priority: 2, lod: 'final' as const },
+  ];
+  const ids = await addAll(fleet, wishes);
+  expect(await serve(await fleet.claims(), 7)).toEqual([6, 4, 3, 5, 2, 1, 0].map((n) => ids[n]));
+});
+
+it('lets no more of its later jobs pass a job than it may', async () => {
+  const fleet = await openFleet();
+  const source = await fleet.claims(POOL, { maxOvertakes: 5 });
+  const [low] = await addAll(fleet, [{ priority: -2 }, ...times(3, {})]);
+  const order: string[] = [];
+  while (!order.includes(low as string)) {
+    await add(fleet, { priority: 2 });
+    order.push(...(await serve(source, 1)));
   }
-  expect(passed.length).toBeGreaterThan(SKETCH / 2);
+  expect(order).toHaveLength(6);
+});
+
+it('gives two keys GPU time as their weights stand, whatever levels, priorities and lengths they send', async () => {
+  const fleet = await openFleet();
+  const lods = ['sketch', 'mid', 'final', 'direct_final'] as const;
+  // Over twenty levels, short; one level, eight times as long.
+  const many = Array.from({ length: 300 }, (_, n) => ({
+    key: 'anna',
+    weight: 3,
+    lod: lods[n % 4] as (typeof lods)[number],
+    priority: (n % 5) - 2,
+    steps: 10,
+  }));
+  await addAll(fleet, many);
+  await addAll(fleet, times(20, { key: 'bert', lod: 'final' as const, steps: 80 }));
+  const { anna = 0, bert = 0 } = await shares(await fleet.claims(), 1600);
+  expect(anna / bert).toBeGreaterThan(2.7);
+  expect(anna / bert).toBeLessThan(3.3);
+});
+
+it('charges a key what its job did cost, also when it failed', async () => {
+  const fleet = await openFleet();
+  const source = await fleet.claims();
+  await addAll(fleet, [{ key: 'anna' }, { key: 'anna' }, { key: 'bert' }, { key: 'bert' }, { key: 'bert' }]);
+  const [anna, bert] = [await nextClaim(source), await nextClaim(source)];
+  await anna.finish({ status: 'succeeded', images: [aFrame(anna.record.id)], executedMs: 50_000 });
+  // It never had a GPU.
+  await bert.finish({ status: 'failed', error: { code: 'node_execution_error', detail: 'no', nodeId: null } });
+  const keys = await Promise.all((await serve(source, 3)).map(async (id) => (await fleet.get(id)).record.key));
+  expect(keys).toEqual(['bert', 'bert', 'anna']);
 });
 
 it('gives each pool an order of its own', async () => {
   const fleet = await openFleet();
   await addAll(fleet, times(5, {}));
   const small = await fleet.submit({ pool: 'small' });
-  expect(small).toMatchObject({ ahead: 0, record: { rank: 8, pool: 'small' } });
+  expect(small).toMatchObject({ ahead: 0, record: { pool: 'small' } });
   const claim = await nextClaim(await fleet.claims('small'));
   expect(claim.record.id).toBe(small.record.id);
 });
 
-it('says how many jobs will be claimed before a waiting one', async () => {
+it('says how many jobs will be claimed before a waiting one, in its own key and of the others', async () => {
   const fleet = await openFleet();
   const finals = await addAll(fleet, times(2, { lod: 'final' as const }));
   const sketch = await add(fleet);
-  const ahead = async () => Promise.all([sketch, ...finals].map(async (id) => (await fleet.get(id)).ahead));
-  expect(await ahead()).toEqual([0, 1, 2]);
+  const ahead = (ids: string[]) => Promise.all(ids.map(async (id) => (await fleet.get(id)).ahead));
+  expect(await ahead([sketch, ...finals])).toEqual([0, 1, 2]);
+  const others = await addAll(fleet, times(3, { key: 'bert' }));
+  // The two keys take turns, and anna's is the next.
+  expect(await ahead([sketch, ...finals])).toEqual([0, 2, 4]);
+  expect(await ahead(others)).toEqual([1, 3, 5]);
   await nextClaim(await fleet.claims());
-  expect(await ahead()).toEqual([null, 0, 1]);
+  expect(await ahead([sketch, ...finals])).toEqual([null, 1, 3]);
 });
 
-it('forgets V and the flows when the pool has no open job left, and starts again from nothing', async () => {
+it('forgets the virtual times when the pool has no open job left', async () => {
   const fleet = await openFleet();
   const source = await fleet.claims();
   await addAll(fleet, [{ key: 'anna' }, { key: 'bert' }]);
-  await serve(source, 1);
-  expect(await fleet.redis.hgetall(fleet.keys.ranks(POOL))).toEqual({
-    V: `${SKETCH}`,
-    'flow:anna|sketch|0': `${SKETCH}`,
-    'flow:bert|sketch|0': `${SKETCH}`,
-  });
-  await serve(source, 1);
-  expect(await fleet.redis.exists(fleet.keys.ranks(POOL))).toBe(0);
-  expect((await fleet.submit()).record.rank).toBe(SKETCH);
+  await serve(source, 2);
+  const { schedule, virtualTimes, turns, removals, heldBack } = fleet.keys;
+  const left = [schedule, virtualTimes, turns, removals, heldBack].map((key) => key(POOL));
+  expect(await fleet.redis.exists(...left)).toBe(0);
 });
 
-it('clamps ranks at the ceiling of BullMQ and serves the clamped ones first in, first out', async () => {
-  const fleet = await openFleet();
-  await add(fleet);
-  await fleet.redis.hset(fleet.keys.ranks(POOL), 'flow:anna|final|0', 2_097_151 - FINAL - 1);
-  const ids = await addAll(fleet, times(4, { lod: 'final' as const }));
-  const ranks = await Promise.all(ids.map(async (id) => (await fleet.get(id)).record.rank));
-  expect(ranks).toEqual([2_097_150, 2_097_151, 2_097_151, 2_097_151]);
-  expect((await serve(await fleet.claims(), 5)).slice(1)).toEqual(ids);
-});
-
-it.each([
-  [8, 0, 8],
-  [8, 1, 4],
-  [8, 2, 2],
-  [8, -1, 16],
-  [8, -2, 32],
-  [1, 2, 1],
-  [3, 1, 2],
-])('makes of the profile step %i at priority %i a step of %i', (profile, priority, expected) => {
-  expect(rankStep(profile, priority, 1)).toBe(expected);
-});
-
-it.each([
-  [8, 2, 4],
-  [8, 0.5, 16],
-  [1, 100, 1],
-])('makes of the profile step %i at weight %d of the key a step of %i', (profile, weight, expected) => {
-  expect(rankStep(profile, 0, weight)).toBe(expected);
-});
-
-it('tells a job that rests after it was given back its place by its rank', async () => {
+it('keeps the turn of a job that rests after it was given back, and takes no GPU time for it', async () => {
   const fleet = await openFleet();
   const source = await fleet.claims();
-  const early = await add(fleet, { key: 'anna' });
-  const late = await add(fleet, { key: 'bert', lod: 'final' });
-  const [first, second] = [await nextClaim(source), await nextClaim(source)];
-  expect([first.record.id, second.record.id]).toEqual([early, late]);
-  await second.release(60_000);
-  await until('it rests, first in line', async () => (await fleet.get(late)).ahead === 0);
-  await add(fleet, { key: 'carl', lod: 'final' });
-  expect((await fleet.get(late)).ahead).toBe(0);
-  await first.release(60_000);
-  await fleet.redis.zadd(fleet.keys.prioritized(POOL), 7 * 2 ** 32, 'one with a lower rank');
-  expect((await fleet.get(late)).ahead).toBe(1);
+  const [early, late] = await addAll(fleet, [{ key: 'anna' }, { key: 'anna' }]);
+  const claim = await nextClaim(source);
+  await claim.release(0);
+  await until('it rests', async () => (await fleet.get(early as string)).ahead === 0);
+  expect(await fleet.redis.zrange(fleet.keys.turns(POOL), '0', '-1', 'WITHSCORES')).toEqual(['anna', '0']);
+  expect(await serve(source, 2)).toEqual([early, late]);
 });

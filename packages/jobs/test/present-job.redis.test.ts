@@ -22,7 +22,6 @@ function aSnapshot(record: Partial<JobRecord> = {}, ahead: number | null = null)
       request: aRequest(),
       status: 'queued',
       phase: 'waiting',
-      rank: 8,
       createdAt: 1_760_000_000_000,
       startDeadline: 1_760_003_600_000,
       startedAt: null,
@@ -205,7 +204,7 @@ it.each([
 
 it("tells nothing of what is the operators' business", () => {
   const text = JSON.stringify(presentJob(aSnapshot(RUNNING)));
-  for (const word of ['phase', 'rank', 'claim', 'prompt_id', 'promptId', 'worker', 'pool']) {
+  for (const word of ['phase', 'turn', 'claim', 'prompt_id', 'promptId', 'worker', 'pool']) {
     expect(text).not.toContain(`"${word}"`);
   }
 });

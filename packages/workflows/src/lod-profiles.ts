@@ -23,13 +23,8 @@ const profileSchema = Type.Object(
       maximum: 1,
       description: 'how much of an input picture is made anew, 0 (nothing) to 1 (all)',
     }),
-    rank_step: Type.Integer({
-      minimum: 1,
-      maximum: 10_000,
-      description:
-        'a whole number, 1 to 10000: how far one job of this level moves its caller back in the order of service ' +
-        '(with 8 for a sketch and 64 for a direct_final, eight sketches count as much as one direct_final)',
-    }),
+    // Files of 0.1.0 have it; what a job costs its key is measured now.
+    rank_step: Type.Optional(Type.Unknown()),
     deadline_seconds: Type.Integer({
       minimum: 1,
       maximum: 86_400,
@@ -61,8 +56,6 @@ export interface LodProfile {
   readonly scale: number;
   /** For img2img only. */
   readonly denoise: number;
-  /** Step in the order of service; the smaller, the sooner the caller's next job comes. */
-  readonly rankStep: number;
   /** Longest execution, in seconds. */
   readonly deadlineSeconds: number;
   /** The pool that runs this level; a workflow's own comes before it. */
@@ -77,8 +70,8 @@ export function readProfiles(json: unknown): Readonly<Record<Lod, LodProfile>> {
   if (!ajv.validate(profilesSchema, json)) throw new FileFault(...(ajv.errors ?? []).map(describe));
   const profiles = json as Static<typeof profilesSchema>;
   const entries = LODS.map((lod) => {
-    const { rank_step: rankStep, deadline_seconds: deadlineSeconds, ...rest } = profiles[lod];
-    return [lod, { ...rest, rankStep, deadlineSeconds }] as const;
+    const { rank_step: _ignored, deadline_seconds: deadlineSeconds, ...rest } = profiles[lod];
+    return [lod, { ...rest, deadlineSeconds }] as const;
   });
   return Object.fromEntries(entries) as Record<Lod, LodProfile>;
 }
@@ -86,7 +79,8 @@ export function readProfiles(json: unknown): Readonly<Record<Lod, LodProfile>> {
 function describe(error: ErrorObject): string {
   const [profile, key] = error.instancePath.split('/').slice(1);
   const where = profile === undefined ? 'the file' : `profile "${profile}"`;
-  const known = profile === undefined ? [...LODS] : Object.keys(profileSchema.properties);
+  const known =
+    profile === undefined ? [...LODS] : Object.keys(profileSchema.properties).filter((key) => key !== 'rank_step');
   if (error.keyword === 'additionalProperties') {
     const written = String(error.params.additionalProperty);
     return `${where} has an unknown key "${written}"${suggest(written, known)} (known: ${known.join(', ')})`;

@@ -8,7 +8,7 @@ export interface Caller {
   readonly scopes: readonly Scope[];
   /** Undefined: as much as there is room for. */
   readonly limits: KeyLimits | undefined;
-  /** Its share in the order of service. */
+  /** How much GPU time it gets of what keys with waiting jobs share. */
   readonly weight: number;
   /** The highest priority it gets. */
   readonly maxPriority: number | undefined;
@@ -34,6 +34,7 @@ export function callerOf(key: ApiKey, defaults: KeyLimits): Caller {
     limits: {
       requestsPerMinute: limits.requests_per_minute ?? defaults.requestsPerMinute,
       jobsWaiting: limits.jobs_waiting ?? defaults.jobsWaiting,
+      jobsReserved: defaults.jobsReserved,
       jobsRunning: limits.jobs_running ?? defaults.jobsRunning,
       uploadBytesPerDay: limits.upload_bytes_per_day ?? defaults.uploadBytesPerDay,
     },

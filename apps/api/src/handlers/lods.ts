@@ -6,8 +6,8 @@ import type { Handler } from '../http/messages.js';
 export function lods({ workflows }: Deps): Handler {
   return () => {
     const data = LODS.map((lod) => {
-      const { rankStep, deadlineSeconds, ...profile } = workflows.profiles[lod];
-      return { lod, ...profile, rank_step: rankStep, deadline_seconds: deadlineSeconds };
+      const { deadlineSeconds, ...profile } = workflows.profiles[lod];
+      return { lod, ...profile, deadline_seconds: deadlineSeconds };
     });
     const body: LodList = { default: 'mid', data };
     return { status: 200, body };

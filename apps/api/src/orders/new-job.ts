@@ -59,7 +59,6 @@ export function newJob({ config, workflows }: Deps, kind: JobKind, request: Reso
     id: newId(),
     kind,
     request,
-    rankStep: workflows.profiles[request.lod].rankStep,
     pool: poolFor(request, workflows),
     startWithinMs: (wish.start_within_seconds ?? config.limits.maxQueuedSeconds) * 1000,
     callback: wish.callback,

@@ -43,6 +43,7 @@ export async function placeOrder(
       weight: caller.weight,
       mostRequests: request.counting?.most,
       mostWaiting: caller.limits?.jobsWaiting,
+      reserved: caller.limits?.jobsReserved,
       mostTaken: caller.limits?.jobsRunning,
       idempotency,
     });

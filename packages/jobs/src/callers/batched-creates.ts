@@ -47,7 +47,7 @@ export function createBatchedCreates(
 
 type Reply = readonly [count: readonly [requests: number, resetMs: number] | null, ...verdict: Verdict];
 type Verdict =
-  | readonly [verdict: 'made', ids: string[], rank: number, createdAt: string, startDeadline: string, ahead: number]
+  | readonly [verdict: 'made', ids: string[], createdAt: string, startDeadline: string, ahead: number]
   | readonly [verdict: 'again' | 'replayed', ids: string[], only?: unknown]
   | readonly [verdict: 'new' | 'reused' | 'gone' | 'full' | 'waiting' | 'limited'];
 
@@ -67,7 +67,7 @@ function parseReply([count, ...reply]: Reply, order: NewOrder): Written {
 
 /** The job as it was made this moment, without reading it back. */
 function newSnapshot(
-  [, , rank, createdAt, startDeadline, ahead]: Extract<Verdict, readonly ['made', ...unknown[]]>,
+  [, , createdAt, startDeadline, ahead]: Extract<Verdict, readonly ['made', ...unknown[]]>,
   { jobs: [job], caller }: NewOrder,
 ): JobSnapshot | undefined {
   if (job === undefined) return undefined;
@@ -84,7 +84,6 @@ function newSnapshot(
     request,
     status: 'queued',
     phase: 'waiting',
-    rank,
     createdAt: Number(createdAt),
     startDeadline: Number(startDeadline),
     startedAt: null,

@@ -4,6 +4,7 @@ import { orUnavailable } from '../connection.js';
 import type { Keys } from '../keys.js';
 import { countWaitingItems } from '../queue/waiting-items.js';
 import { expectedMs } from '../record/signature.js';
+import { readBacklog } from '../scheduling/backlog.js';
 import { createAbilityReader } from '../workers/abilities.js';
 import { readWorkers } from '../workers/announcements.js';
 import { type Halts, type HaltTarget, halt, isPaused, readHalts, resume } from '../workers/halts.js';
@@ -82,7 +83,7 @@ async function readPool(
     redis.zcard(keys.open(pool)),
     redis.scard(keys.running(pool)),
     countWaitingItems(redis, keys, pool),
-    redis.hgetall(keys.backlog(pool)),
+    readBacklog(redis, keys, pool),
     redis.hgetall(keys.durations(pool)),
   ]);
   const durations = new Map(Object.entries(learned).map(([kind, ms]) => [kind, Number(ms)]));
@@ -101,13 +102,13 @@ async function readPool(
   };
 }
 
-function sum(waiting: Readonly<Record<string, string>>, durations: ReadonlyMap<string, number>) {
+function sum(waiting: ReadonlyMap<string, number>, durations: ReadonlyMap<string, number>) {
   const backlog = { jobs: 0, ms: 0 };
-  for (const [signature, count] of Object.entries(waiting)) {
+  for (const [signature, count] of waiting) {
     const each = expectedMs(signature, durations);
     if (each === undefined) continue;
-    backlog.jobs += Number(count);
-    backlog.ms += Number(count) * each;
+    backlog.jobs += count;
+    backlog.ms += count * each;
   }
   return backlog;
 }

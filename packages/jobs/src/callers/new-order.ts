@@ -1,12 +1,11 @@
 import type { JobKind, ParentJob, ResolvedRequest, Webhook } from '@comfy-fleet/contracts';
 import { signatureOf } from '../record/signature.js';
+import { turnLevel } from '../scheduling/turn-level.js';
 
 export interface NewJob {
   readonly id: string;
   readonly kind: JobKind;
   readonly request: ResolvedRequest;
-  /** The LOD profile's step in the order of service. */
-  readonly rankStep: number;
   readonly pool: string;
   /** Still queued after this many ms, the job expires. */
   readonly startWithinMs: number;
@@ -20,14 +19,16 @@ export interface NewJob {
 /** Jobs of one caller that are made together or not at all. */
 export interface NewOrder {
   readonly jobs: readonly NewJob[];
-  /** Id of the API key: each has flows of its own in the order of service. */
+  /** Id of the API key: keys share the GPUs. */
   readonly caller: string;
-  /** The caller's share in the order of service; 1 is everybody's. */
+  /** How much GPU time the caller has of what keys with a backlog share; 1 is everybody's. */
   readonly weight?: number;
   /** The order is to be counted as a request of its caller, of which there may be so many in a minute. */
   readonly mostRequests?: number | undefined;
   /** Most jobs of the caller that wait, these included. */
   readonly mostWaiting?: number | undefined;
+  /** So many jobs the caller may have waiting, however many jobs of others are open. */
+  readonly reserved?: number | undefined;
   /** Most jobs of the caller in workers' hands; the others are held back until one ends. */
   readonly mostTaken?: number | undefined;
   /** The order is made once, however often it is sent with the same key. */
@@ -50,14 +51,14 @@ interface OrderHead {
   readonly most_requests: number | undefined;
   readonly most_waiting: number | undefined;
   readonly most_open: number;
+  readonly reserved: number;
   readonly jobs: readonly JobHead[];
 }
 
 interface JobHead {
   readonly id: string;
   readonly pool: string;
-  readonly flow: string;
-  readonly step: number;
+  readonly level: number;
   /** ms after which it expires if it still is queued. */
   readonly start_within: number;
   readonly signature: string;
@@ -76,34 +77,26 @@ export function orderArguments(order: NewOrder, bounds: OrderBounds): (string | 
     most_requests: order.mostRequests,
     most_waiting: order.mostWaiting,
     most_open: bounds.maxOpenJobs,
-    jobs: order.jobs.map((job, index) => jobHead(job, order, records[index]?.length ?? 0)),
+    reserved: order.reserved ?? 0,
+    jobs: order.jobs.map((job, index) => jobHead(job, records[index]?.length ?? 0)),
   };
   return [JSON.stringify(head), ...records.flat()];
 }
 
-function jobHead(job: NewJob, { caller, weight = 1 }: NewOrder, fields: number): JobHead {
-  const { lod, priority } = job.request;
+function jobHead(job: NewJob, fields: number): JobHead {
   return {
     id: job.id,
     pool: job.pool,
-    flow: `${caller}|${lod}|${priority}`,
-    step: rankStep(job.rankStep, priority, weight),
+    level: turnLevel(job.request),
     start_within: job.startWithinMs,
     signature: signatureOf(job.request),
     fields,
   };
 }
 
-/**
- * How far one job moves its flow forward in the order of service: the profile's step, halved for each level of priority
- * above 0 and doubled for each below, divided by the weight of the caller's key. At least 1, since ranks are whole numbers.
- */
-export function rankStep(profileStep: number, priority: number, weight: number): number {
-  return Math.max(1, Math.round((profileStep * 2 ** -priority) / weight));
-}
-
-function recordFields(job: NewJob, { mostTaken }: NewOrder): (string | number)[] {
+function recordFields(job: NewJob, { mostTaken, weight = 1 }: NewOrder): (string | number)[] {
   const fields: (string | number)[] = ['kind', job.kind, 'request', JSON.stringify(job.request)];
+  if (weight !== 1) fields.push('weight', weight);
   if (mostTaken !== undefined) fields.push('most_taken', mostTaken);
   if (job.callback !== undefined) fields.push('callback', JSON.stringify(job.callback));
   if (job.parent !== undefined) fields.push('parent', JSON.stringify(job.parent));

@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis';
 import { runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 import { expectedMs } from '../record/signature.js';
+import { readBacklog } from '../scheduling/backlog.js';
 import { type Halts, isPaused } from '../workers/halts.js';
 import { instancesServing } from '../workers/serving.js';
 
@@ -48,7 +49,7 @@ export async function readPoolFigures(redis: Redis, keys: Keys, context: PoolCon
   const { pool, workers, halts, now } = context;
   const [replies, backlog, learned] = await Promise.all([
     runScript(redis, 'standing', keys.open(pool), [keys.prefix, pool, ...LODS]) as Promise<LodReply[]>,
-    redis.hgetall(keys.backlog(pool)),
+    readBacklog(redis, keys, pool),
     redis.hgetall(keys.durations(pool)),
   ]);
   const durations = new Map(Object.entries(learned).map(([kind, ms]) => [kind, Number(ms)]));
@@ -58,8 +59,8 @@ export async function readPoolFigures(redis: Redis, keys: Keys, context: PoolCon
   return {
     pool,
     lanes: LODS.map((lod, index) => lodFigures(lod, replies[index] as LodReply, now)),
-    backlogMs: Object.entries(backlog)
-      .map(([signature, count]) => Number(count) * (expectedMs(signature, durations) ?? UNKNOWN_MS))
+    backlogMs: [...backlog]
+      .map(([signature, count]) => count * (expectedMs(signature, durations) ?? UNKNOWN_MS))
       .reduce((sum, ms) => sum + ms, 0),
     instances: instances.filter(({ name, state }) => state === 'up' && !halts.instances.has(name)).length,
     workers: serving.length,

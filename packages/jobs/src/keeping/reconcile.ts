@@ -47,12 +47,12 @@ export async function reconcile(context: Reconciling, pool: string): Promise<voi
 async function addMissing({ redis, keys, queues, log }: Reconciling, pool: string, ids: readonly string[]) {
   for (const page of inPages(await withoutItem(redis, keys, pool, ids))) {
     const pipeline = redis.pipeline();
-    for (const id of page) pipeline.hmget(keys.job(id), 'status', 'rank');
+    for (const id of page) pipeline.hmget(keys.job(id), 'status');
     const replies = (await pipeline.exec()) ?? [];
     for (const [index, id] of page.entries()) {
-      const [status, rank] = (replies[index]?.[1] ?? []) as (string | null)[];
-      if (!rank || isTerminal(status as JobStatus)) continue;
-      await queues.add({ pool, id, rank: Number(rank) });
+      const [status] = (replies[index]?.[1] ?? []) as (string | null)[];
+      if (!status || isTerminal(status as JobStatus)) continue;
+      await queues.add(pool, id);
       log.warn('job had no work item; added it', { job: id, pool });
     }
   }

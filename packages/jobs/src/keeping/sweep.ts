@@ -1,9 +1,9 @@
 import { redisTime } from '@comfy-fleet/redis';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Redis } from 'ioredis';
-import { runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 import type { WorkQueues } from '../queue/work-queues.js';
+import { enlistMissing } from '../scheduling/enlist-missing.js';
 import { reconcile } from './reconcile.js';
 
 interface Sweep {
@@ -15,20 +15,18 @@ interface Sweep {
   readonly log: Logger;
 }
 
-/** The V from which a pool's ranks are rebased: half of BullMQ's ceiling. */
-const REBASE_FROM = 1_000_000;
-
 /** Jobs expired in one round trip, and in one sweep: other tasks wait for its end. */
 const PAGE = 200;
 const MOST_EXPIRED = 10_000;
 
 /** The housekeeping of the queues. Every part is safe to repeat, and to be done by two at once. */
 export async function sweep(context: Sweep): Promise<void> {
-  const { redis, keys } = context;
+  const { redis, keys, log } = context;
   await expireOverdue(context);
   for (const pool of await redis.smembers(keys.pools)) {
     await reconcile(context, pool);
-    await rebaseRanks(context, pool);
+    const enlisted = await enlistMissing(redis, keys, pool);
+    if (enlisted > 0) log.warn('waiting jobs had no turn; gave them one', { pool, count: enlisted });
   }
 }
 
@@ -60,9 +58,4 @@ async function expireOne({ redis, keys, queues, expire, log }: Sweep, id: string
   await queues.remove(pool, id);
   log.info('job expired', { job: id });
   return true;
-}
-
-async function rebaseRanks({ redis, keys, log }: Sweep, pool: string): Promise<void> {
-  const subtracted = await runScript(redis, 'rebase', keys.ranks(pool), [keys.prefix, pool, REBASE_FROM]);
-  if (Number(subtracted) > 0) log.info('ranks rebased', { pool, subtracted });
 }

@@ -2,6 +2,8 @@ const DAY_MS = 86_400_000;
 
 /** Numbers that scripts share with each other or with TypeScript; ms. */
 export const LUA_CONSTANTS = {
+  /** BullMQ's priority of all work items. */
+  PRIORITY: 1,
   USAGE_LIFE_MS: 100 * DAY_MS,
   /**
    * What an ended record lives longer while its webhook is still to come, from the last that was done for that: longer

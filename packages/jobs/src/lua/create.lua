@@ -1,5 +1,5 @@
 --[[
-queued: writes the records of several orders, each with its rank and its work item: a job that is durable is queued,
+queued: writes the records of several orders, each with its turn and its work item: a job that is durable is queued,
 whatever dies. Each order is made whole or not at all. An order without jobs only asks whether it was made before.
 
 Input:
@@ -11,7 +11,7 @@ Input:
 
 Output:
   for each order the count of the request (or nothing) and a verdict:
-  'made' with the jobs' ids and the last one's rank, creation, start deadline and how many are ahead of it;
+  'made' with the jobs' ids and the last one's creation, start deadline and how many are ahead of it;
   'again' (a repeat for the same ids, which changes nothing) and 'replayed' with the ids and, of an only job,
   its snapshot;
   'new' for an order without jobs; or why nothing was made: 'limited', 'full', 'waiting', 'reused', 'gone'
@@ -21,9 +21,6 @@ Output:
 --- @include "shared/snapshot"
 --- @include "shared/count"
 --- @include "queue/add"
-
--- BullMQ's ceiling for a priority; ranks above it are clamped and then served first in, first out.
-local MAX_RANK = 2097151
 
 local cursor = 4
 local function take()
@@ -57,31 +54,29 @@ for _, pool in ipairs(redis.call('SMEMBERS', pools_key())) do
 end
 local pools, made_by, totals = {}, {}, {}
 local function refusal(order)
-  if open_jobs + #order.jobs > order.most_open then return 'full' end
-  if not order.most_waiting then return end
-  local waiting = tonumber(redis.call('HGET', waiting_key(), order.caller) or 0)
-  if waiting + #order.jobs > order.most_waiting then return 'waiting' end
+  local waiting = tonumber(redis.call('HGET', waiting_key(), order.caller) or 0) + #order.jobs
+  -- What a key may always have waiting it has, whatever others fill the rest with.
+  if open_jobs + #order.jobs > order.most_open and waiting > order.reserved then return 'full' end
+  if order.most_waiting and waiting > order.most_waiting then return 'waiting' end
 end
 local function write(job, caller)
   local pool, signature, key = job.pool, job.signature, job_key(job.id)
-  local flow = 'flow:' .. job.flow
-  local ranks = redis.call('HMGET', ranks_key(pool), 'V', flow)
-  local rank = math.min(math.max(tonumber(ranks[1] or 0), tonumber(ranks[2] or 0)) + job.step, MAX_RANK)
-  redis.call('HSET', ranks_key(pool), flow, rank)
+  local turn, removals_before = new_turn(pool, caller, job.level)
   local deadline = string.format('%d', now + job.start_within)
-  redis.call('HSET', key, 'id', job.id, 'pool', pool, 'rank', rank, 'status', 'queued', 'phase', 'waiting', 'claim', 0,
+  redis.call('HSET', key, 'id', job.id, 'pool', pool, 'turn', turn, 'removals_before', removals_before, 'status', 'queued', 'phase', 'waiting', 'claim', 0,
     'created_at', now, 'start_deadline', deadline, 'signature', signature, 'key', caller,
     unpack(ARGV, job.first, job.last))
+  enlist(job.id, pool, caller, turn, signature)
   join_lane(job.id, pool, signature, now)
   redis.call('ZADD', open_key(pool), now, job.id)
   redis.call('ZADD', deadlines_key(), deadline, job.id)
   redis.call('ZADD', jobs_of_key(caller), 0, job.id)
-  add_work_item(pool, job.id, rank, now)
+  add_work_item(pool, job.id, now)
   pools[pool] = true
   -- The record's fields begin with its kind.
   local total = ARGV[job.first + 1] .. ' ' .. lod_of(signature) .. ' created'
   totals[total] = (totals[total] or 0) + 1
-  return rank, deadline
+  return deadline
 end
 local function make(order, sent_again)
   if order.digest then
@@ -105,8 +100,8 @@ local function make(order, sent_again)
   if sent_again then return answer('again', ids) end
   local refused = refusal(order)
   if refused then return {refused} end
-  local caller, rank, deadline = order.caller
-  for _, job in ipairs(order.jobs) do rank, deadline = write(job, caller) end
+  local caller, deadline = order.caller
+  for _, job in ipairs(order.jobs) do deadline = write(job, caller) end
   open_jobs = open_jobs + #ids
   made_by[caller] = (made_by[caller] or 0) + #ids
   redis.call('HINCRBY', waiting_key(), caller, #ids)
@@ -114,7 +109,8 @@ local function make(order, sent_again)
     local made = order.fingerprint .. ' ' .. table.concat(ids, ',')
     redis.call('SET', idempotency_key(caller, order.digest), made, 'PX', order.remember)
   end
-  return {'made', ids, rank, now, deadline, ahead_of(order.jobs[#ids].pool, rank)}
+  id, record = ids[#ids], job_key(ids[#ids])
+  return {'made', ids, now, deadline, jobs_ahead()}
 end
 local replies = {}
 while cursor <= #ARGV do

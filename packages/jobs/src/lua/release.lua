@@ -20,6 +20,7 @@ if get('status') == 'canceling' and get('prompt_id') == '' then
   close_job('canceled')
   return 'ok'
 end
+if get('prompt_id') == '' then refund() end
 leave_line()
 leave_hands()
 leave_taken()

@@ -17,6 +17,8 @@ Output:
 
 -- Jobs in workers' hands that are looked at: some thousand GPUs. Of more, the rest counts as waiting.
 local MOST_LOOKED_AT = 2000
+-- Held back jobs that are passed over to find the oldest of the others.
+local MOST_PASSED_OVER = 100
 
 local pool = ARGV[2]
 local claimed, running = {}, {}
@@ -31,11 +33,30 @@ end
 for _, id in ipairs(redis.call('SRANDMEMBER', running_key(pool), MOST_LOOKED_AT)) do
   count(running, redis.call('HGET', job_key(id), 'signature'))
 end
+-- Keys that have as many in workers' hands as they may: what else they have is held back.
+local held_back, parked = {}, {}
+for _, key in ipairs(redis.call('SRANDMEMBER', held_back_key(pool), MOST_LOOKED_AT)) do
+  held_back[key] = true
+  local waiting = redis.call('HGETALL', waiting_like_key(pool, key))
+  for n = 1, #waiting, 2 do
+    local lod = string.match(waiting[n], '^[^|]+')
+    parked[lod] = (parked[lod] or 0) + waiting[n + 1]
+  end
+end
+-- Of those that are not held back, as far as can be seen.
+local function oldest_in(lane)
+  local ids = redis.call('ZRANGE', lane, 0, MOST_PASSED_OVER - 1, 'WITHSCORES')
+  for n = 1, #ids, 2 do
+    local key, phase = unpack(redis.call('HMGET', job_key(ids[n]), 'key', 'phase'))
+    if phase ~= 'waiting' or not held_back[key] then return ids[n + 1] end
+  end
+  return ''
+end
 local replies = {}
 for n = 3, #ARGV do
   local lod = ARGV[n]
-  local oldest = redis.call('ZRANGE', lane_key(pool, lod), 0, 0, 'WITHSCORES')[2]
-  replies[#replies + 1] = {redis.call('ZCARD', lane_key(pool, lod)), oldest or '',
-    redis.call('ZCARD', parked_lane_key(pool, lod)), claimed[lod] or 0, running[lod] or 0}
+  local waiting = redis.call('ZCARD', lane_key(pool, lod)) - (parked[lod] or 0)
+  replies[#replies + 1] = {waiting, oldest_in(lane_key(pool, lod)), parked[lod] or 0, claimed[lod] or 0,
+    running[lod] or 0}
 end
 return replies

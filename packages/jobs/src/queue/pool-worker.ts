@@ -1,8 +1,10 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { DelayedError, Job, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
+import { LUA_CONSTANTS } from '../lua/constants.js';
 
 /** A work item in our hands: BullMQ renews its lock until one of the three is called. None throws or waits. */
 export interface WorkItem {
@@ -11,8 +13,8 @@ export interface WorkItem {
   readonly token: string;
   /** The job has ended: the item goes away. */
   done(): void;
-  /** Back into the queue with its rank, for whoever asks first after `delayMs`; `afterwards` is run when it is there. */
-  giveBack(delayMs: number, afterwards?: () => Promise<void>): void;
+  /** Back into the queue, for whoever asks first after `delayMs`. */
+  giveBack(delayMs: number): void;
   /** It is not ours any more, or not to be touched: whoever has its lock keeps it, and without one it is handed out. */
   abandon(): void;
 }
@@ -29,16 +31,19 @@ export interface PoolWorkerOptions {
 
 type Decision =
   | { readonly kind: 'done' }
-  | { readonly kind: 'give back'; readonly delayMs: number; readonly afterwards: (() => Promise<void>) | undefined }
+  | { readonly kind: 'give back'; readonly delayMs: number }
   | { readonly kind: 'abandon' };
 
-/** How long one look for work may block, in seconds; a stopping worker waits for it. */
-const BLOCK_SECONDS = 1;
+/** How long one look for work may block, in ms; a stopping worker waits for it. */
+const BLOCK_MS = 1000;
+/** The shortest one: a timeout of 0 would have no end. */
+const SHORTEST_BLOCK_MS = 10;
+const ERROR_PAUSE_MS = 500;
 
 /**
- * BullMQ's worker without its loop: items are taken one by one, when there is a free place for them, while its lock
+ * BullMQ's worker without its loop: which item is taken next is decided by our own script (lua/next.lua), while lock
  * renewal, stalled check and completion stay BullMQ's. It leans on two protected members of BullMQ 6.7 (`lockManager`,
- * `processJob`); pool-worker.redis.test.ts holds them.
+ * `processJob`) and on its wait for the queue's marker; pool-worker.redis.test.ts holds them.
  */
 export class PoolWorker extends Worker {
   readonly #options: PoolWorkerOptions;
@@ -46,7 +51,7 @@ export class PoolWorker extends Worker {
   readonly #processing = new Set<Promise<unknown>>();
   /** The newest token of each item in hand: after a lost lock an item may come to this very process again. */
   readonly #newest = new Map<string, string>();
-  readonly #taking = new Set<Promise<unknown>>();
+  readonly #looking = new Set<Promise<unknown>>();
   #tokens = 0;
 
   constructor(options: PoolWorkerOptions) {
@@ -59,8 +64,6 @@ export class PoolWorker extends Worker {
       stalledInterval: stalledCheckMs,
       // Claims are counted by the ledger; BullMQ would fail the item without asking.
       maxStalledCount: Number.MAX_SAFE_INTEGER,
-      drainDelay: BLOCK_SECONDS,
-      runRetryDelay: 500,
     });
     this.#options = options;
     // A dropped connection and a lost lock both come here; the fence of the ledger makes the second harmless.
@@ -72,29 +75,40 @@ export class PoolWorker extends Worker {
     await this.startStalledCheckTimer();
   }
 
-  /** With delayed items BullMQ would block for up to ten seconds. */
-  override get maximumBlockTimeout(): number {
-    return BLOCK_SECONDS;
-  }
-
-  /**
-   * The next item, or undefined when there is none; with `block`, when none came within BLOCK_SECONDS: one such at a
-   * time.
-   */
-  async take({ block }: { block: boolean }): Promise<WorkItem | undefined> {
-    const taking = this.#take(block);
-    this.#taking.add(taking);
+  /** Closing waits for what `look` does: it may take an item. */
+  async during<T>(look: () => Promise<T>): Promise<T> {
+    const looking = look();
+    this.#looking.add(looking);
     try {
-      return await taking;
+      return await looking;
     } finally {
-      this.#taking.delete(taking);
+      this.#looking.delete(looking);
     }
   }
 
-  async #take(block: boolean): Promise<WorkItem | undefined> {
-    const token = this.#newToken();
-    const job = await this.getNextJob(token, { block });
-    return job && this.#hold(job, token);
+  /** Waits until there may be work, BLOCK_MS at most, or until a moment (ms since 1970). One at a time may wait. */
+  async untilWork(at: number | undefined): Promise<void> {
+    const ms = Math.min(BLOCK_MS, (at ?? Number.POSITIVE_INFINITY) - Date.now());
+    try {
+      await this.backend.waitForJob(Math.max(SHORTEST_BLOCK_MS, ms) / 1000);
+    } catch (error) {
+      this.emit('error', error as Error);
+      await pause(ERROR_PAUSE_MS);
+      await this.backend.reconnectBlocking();
+    }
+  }
+
+  /** Names a taking of an item before it is known which. */
+  newToken(): string {
+    return `${this.id}:${this.#tokens++}`;
+  }
+
+  /** An item that was taken with that token: its lock is renewed from now on. */
+  hold(id: string, token: string): WorkItem {
+    const options = { priority: LUA_CONSTANTS.PRIORITY, removeOnComplete: true, removeOnFail: true };
+    const job = new Job(this, 'job', {}, options, id);
+    job.token = token;
+    return this.#hold(job, id, token);
   }
 
   /** Whether this process has the item. */
@@ -107,7 +121,7 @@ export class PoolWorker extends Worker {
    */
   async reclaim(id: string, worker: string): Promise<WorkItem | undefined> {
     const { redis, keys, pool, lockMs } = this.#options;
-    const token = this.#newToken();
+    const token = this.newToken();
     const taken = await runScript(redis, 'reclaim', keys.lock(pool, id), [
       keys.prefix,
       pool,
@@ -116,21 +130,12 @@ export class PoolWorker extends Worker {
       token,
       lockMs,
     ]);
-    const job = taken === 1 ? await Job.fromId(this, id) : undefined;
-    if (job === undefined) return undefined;
-    job.token = token;
-    return this.#hold(job, token);
+    return taken === 1 ? this.hold(id, token) : undefined;
   }
 
-  #newToken(): string {
-    return `${this.id}:${this.#tokens++}`;
-  }
-
-  #hold(job: Job, token: string): WorkItem | undefined {
-    if (job.id === undefined) return undefined;
+  #hold(job: Job, id: string, token: string): WorkItem {
     let decide: (decision: Decision) => void = () => {};
     this.#decisions.set(token, new Promise((resolve) => (decide = resolve)));
-    const { id } = job;
     this.#newest.set(id, token);
     const processing = this.processJob(job, token, () => false).finally(() => {
       this.#decisions.delete(token);
@@ -142,14 +147,14 @@ export class PoolWorker extends Worker {
       id,
       token,
       done: () => decide({ kind: 'done' }),
-      giveBack: (delayMs, afterwards) => decide({ kind: 'give back', delayMs, afterwards }),
+      giveBack: (delayMs) => decide({ kind: 'give back', delayMs }),
       abandon: () => decide({ kind: 'abandon' }),
     };
   }
 
-  /** Waits for the items that are being taken and until BullMQ knows every decision, then closes. */
+  /** Waits for the looks for work that are under way and until BullMQ knows every decision, then closes. */
   async end(): Promise<void> {
-    await Promise.allSettled(this.#taking);
+    await Promise.allSettled(this.#looking);
     await Promise.allSettled(this.#processing);
     await this.close();
   }
@@ -167,11 +172,8 @@ export class PoolWorker extends Worker {
   async #settle(job: Job, token: string | undefined): Promise<void> {
     const decision = await this.#decisions.get(token ?? '');
     if (decision === undefined || decision.kind === 'done') return;
-    // Unlike moveToWait this wakes an idle worker, keeps the rank and uses up no attempt.
-    if (decision.kind === 'give back') {
-      await job.moveToDelayed(Date.now() + decision.delayMs, token);
-      await decision.afterwards?.();
-    }
+    // Unlike moveToWait this uses up no attempt.
+    if (decision.kind === 'give back') await job.moveToDelayed(Date.now() + decision.delayMs, token);
     // Tells BullMQ that the item has its place already, so that it touches it no more.
     throw new DelayedError();
   }

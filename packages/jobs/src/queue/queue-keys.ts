@@ -16,7 +16,7 @@ export const QUEUE_KEYS = {
   active: 'queue-<pool>:active',
   stalled: 'queue-<pool>:stalled',
   marker: 'queue-<pool>:marker',
-  /** Sets apart, in the order of their adding, work items of the same rank */
+  /** Sets apart, in the order of their adding, work items, which all have the same priority */
   priorityCounter: 'queue-<pool>:pc',
   queueMeta: 'queue-<pool>:meta',
   /** The lock of one work item */

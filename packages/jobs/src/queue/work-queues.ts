@@ -2,12 +2,7 @@ import type { Logger } from '@comfy-fleet/telemetry';
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
-
-interface QueuedJob {
-  readonly id: string;
-  readonly pool: string;
-  readonly rank: number;
-}
+import { LUA_CONSTANTS } from '../lua/constants.js';
 
 /**
  * The pools' BullMQ queues, seen from the side that tidies them. A work item carries nothing but the job's id; the script
@@ -15,7 +10,7 @@ interface QueuedJob {
  */
 export interface WorkQueues {
   /** Adds the job's work item if it is not there. */
-  add(job: QueuedJob): Promise<void>;
+  add(pool: string, id: string): Promise<void>;
   /** BullMQ's own queue of a pool, to be looked at. */
   of(pool: string): Queue;
   /** Takes the work item away if nobody has it. */
@@ -41,9 +36,10 @@ export function createWorkQueues(redis: Redis, keys: Keys, log: Logger): WorkQue
     return queue;
   };
   return {
-    add: async ({ id, pool, rank }) => {
+    add: async (pool, id) => {
       // A finished item must go, or its id could never be added again.
-      await queueOf(pool).add('job', {}, { jobId: id, priority: rank, removeOnComplete: true, removeOnFail: true });
+      const options = { jobId: id, priority: LUA_CONSTANTS.PRIORITY, removeOnComplete: true, removeOnFail: true };
+      await queueOf(pool).add('job', {}, options);
     },
     of: queueOf,
     remove: async (pool, id) => {

@@ -67,7 +67,6 @@ export interface JobRecord {
   readonly request: ResolvedRequest;
   readonly status: JobStatus;
   readonly phase: JobPhase;
-  readonly rank: number;
   readonly createdAt: number;
   readonly startDeadline: number;
   readonly startedAt: number | null;
@@ -139,7 +138,6 @@ export function parseRecord(flat: readonly string[]): JobRecord | undefined {
     request,
     status: fields.status as JobStatus,
     phase: fields.phase as JobPhase,
-    rank: number('rank') ?? 1,
     createdAt: number('created_at') ?? 0,
     startDeadline: number('start_deadline') ?? 0,
     startedAt: number('started_at'),

@@ -1,7 +1,10 @@
 import { orUnavailable, runScript } from '../connection.js';
 import { PoolWorker, type PoolWorkerOptions } from '../queue/pool-worker.js';
+import { enlistMissing } from '../scheduling/enlist-missing.js';
 import type { Claim } from './claim.js';
 import { createItemClaimer, type ItemClaimerOptions } from './claim-item.js';
+import { createNextClaim, type NextClaimOptions } from './claim-next.js';
+import { createClaimHolder } from './hold-claim.js';
 import { createIdleInstances, type IdleInstances, type IdleInstancesOptions } from './idle-instances.js';
 
 /** Where one pool's jobs are claimed. */
@@ -24,23 +27,18 @@ export interface ClaimSource extends IdleInstances {
 
 /** Resolves when it can be claimed from. */
 export async function openClaimSource(
-  options: PoolWorkerOptions & ItemClaimerOptions & IdleInstancesOptions,
+  options: PoolWorkerOptions & NextClaimOptions & ItemClaimerOptions & IdleInstancesOptions,
 ): Promise<ClaimSource> {
-  const { redis, keys, pool, worker } = options;
+  const { redis, keys, pool, worker, log } = options;
   const poolWorker = new PoolWorker(options);
   await poolWorker.begin();
-  const claim = createItemClaimer(options);
+  const enlisted = await enlistMissing(redis, keys, pool);
+  if (enlisted > 0) log.info('jobs of the version before have their turns now', { pool, count: enlisted });
+  const hold = createClaimHolder(redis, keys, options.transition);
+  const claim = createItemClaimer(options, hold);
   return {
     ...createIdleInstances(options),
-    next: async ({ block = true } = {}) => {
-      for (;;) {
-        const item = await orUnavailable(() => poolWorker.take({ block }));
-        const taken = item && (await claim(item));
-        if (taken === 'halted') return undefined;
-        // What ended or was parked instead says nothing about those behind it.
-        if (item === undefined || taken !== undefined) return taken;
-      }
-    },
+    next: createNextClaim(options, poolWorker, hold),
     leftBehind: async function* () {
       for (const id of await orUnavailable(() => redis.smembers(keys.held(worker)))) {
         if (poolWorker.has(id)) continue;

@@ -45,6 +45,8 @@ export interface WorkerLedgerOptions {
   readonly jobTtlSeconds: number;
   /** Times a worker may die holding a job before the ledger itself fails it with `worker_killed`. */
   readonly maxWorkerDeaths: number;
+  /** So many later jobs of its key may pass a job by. */
+  readonly maxOvertakes: number;
   readonly lockMs: number;
   readonly stalledCheckMs: number;
   /** Interval of the announcements; three missed ones and the worker counts as gone. */
@@ -53,7 +55,7 @@ export interface WorkerLedgerOptions {
 }
 
 export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
-  const { log, worker, maxWorkerDeaths, jobTtlSeconds, lockMs, stalledCheckMs } = options;
+  const { log, worker, maxWorkerDeaths, maxOvertakes, jobTtlSeconds, lockMs, stalledCheckMs } = options;
   const keys = createKeys(options.redis.prefix);
   const redis = withScripts(workerConnection(options.redis, log));
   const subscriptions = createSubscriptions(workerConnection(options.redis, log), keys.pools, log);
@@ -63,7 +65,8 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
   const clock = createRedisClock(redis);
   const transition = createTransitions({ redis, submitting, replication, keys, jobTtlSeconds });
   const halts = createHaltSource(redis, keys, subscriptions);
-  const claiming = { redis, keys, worker, transition, clock, maxWorkerDeaths, lockMs, stalledCheckMs, log };
+  const holding = { redis, keys, worker, transition, clock, jobTtlSeconds, lockMs, stalledCheckMs, log };
+  const claiming = { ...holding, maxWorkerDeaths, maxOvertakes };
 
   return {
     claims: (pool) => openClaimSource({ ...claiming, pool, foundHalted: halts.changed }),

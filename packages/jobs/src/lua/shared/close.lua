@@ -5,13 +5,13 @@ The end of a job, for the scripts that end one.
 --- @include "shared/events"
 --- @include "shared/backlog"
 --- @include "shared/taken"
+--- @include "scheduling/waiting"
 --- @include "shared/submission"
 
 -- What its key used today: how the job ended, and for how long a GPU worked for it.
 local function note_usage(status, gpu_ms)
   local usage = usage_key(get('key'), today())
   redis.call('HINCRBY', usage, status, 1)
-  if not gpu_ms and get('started_at') ~= '' then gpu_ms = now_ms() - get('started_at') end
   if gpu_ms then redis.call('HINCRBY', usage, 'gpu_ms', string.format('%d', gpu_ms)) end
   if status == 'succeeded' then
     redis.call('HINCRBY', usage, 'pictures', #cjson.decode(get('images')))
@@ -21,11 +21,14 @@ end
 -- The one way into a terminal state. ms of execution, if they are known better than by the clock.
 local function close_job(status, gpu_ms)
   local pool = get('pool')
+  if not gpu_ms and get('started_at') ~= '' then gpu_ms = now_ms() - get('started_at') end
   set('status', status, 'finished_at', now_ms(), 'phase', 'ended')
   leave_line()
   leave_backlog()
+  leave_waiting()
   leave_taken()
   note_usage(status, gpu_ms)
+  correct_charge(gpu_ms)
   local kind, signature = unpack(redis.call('HMGET', record, 'kind', 'signature'))
   redis.call('HINCRBY', totals_key(), kind .. ' ' .. lod_of(signature) .. ' ' .. status, 1)
   redis.call('SREM', held_key(get('worker')), id)
@@ -33,7 +36,9 @@ local function close_job(status, gpu_ms)
   redis.call('ZREM', open_key(pool), id)
   redis.call('SREM', running_key(pool), id)
   redis.call('ZREM', deadlines_key(), id)
-  if redis.call('ZCARD', open_key(pool)) == 0 then redis.call('DEL', ranks_key(pool), backlog_key(pool)) end
+  if redis.call('ZCARD', open_key(pool)) == 0 then
+    redis.call('DEL', backlog_key(pool), schedule_key(pool), virtual_times_key(pool), removals_key(pool))
+  end
   redis.call('DEL', preview_key(id))
   local life, callback = tonumber(ended_life), get('callback')
   if callback ~= '' and is_wanted(callback, status) then

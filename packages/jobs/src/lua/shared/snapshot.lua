@@ -2,7 +2,7 @@
 The whole record, its place in the queue (-1: none) and the id of its newest event; for the ends of scripts.
 ]]
 --- @include "shared/job"
---- @include "queue/place"
+--- @include "scheduling/position"
 
 local function snapshot()
   local fields = redis.call('HGETALL', record)

@@ -1,0 +1,29 @@
+--[[
+A waiting job that has no turn gets one, and comes among those that wait: one that a version before this one made, or
+whose work item was added again.
+
+Input:
+  KEYS[1] the record
+  ARGV[1] prefix
+  ARGV[2] job id
+  ARGV[3] ms that an ended record lives
+  ARGV[4] the level of its turn, for one that has none
+
+Output:
+  1 when it got a turn or came among those that wait, else 0
+]]
+--- @include "scheduling/waiting"
+--- @include "queue/put"
+
+local pool, key = get('pool'), get('key')
+if get('phase') ~= 'waiting' or get('status') ~= 'queued' or get('prompt_id') ~= '' then return 0 end
+local has_turn = get('turn') ~= ''
+if not has_turn then
+  local turn, before = new_turn(pool, key, tonumber(ARGV[4]))
+  set('turn', turn, 'removals_before', before)
+end
+-- One that rests comes when it has rested.
+if not is_in_queue(pool, id) or redis.call('ZSCORE', waiting_of_key(pool, key), id) then return has_turn and 0 or 1 end
+enlist(id, pool, key, get('turn'), get('signature'))
+wake_worker(pool)
+return 1

@@ -1,0 +1,98 @@
+--[[
+An instance asks for work: one job of the pool is chosen, and the worker takes it. First come jobs that somebody had
+before, whose submission may be in a ComfyUI or whose prompt is to be stopped; they come also while the pool is paused.
+Then each key in its turn, the least virtual time first, with the job that it wants first. A repeat with the same token
+answers the same.
+
+Input:
+  KEYS[1] the pool's open jobs
+  ARGV[1] prefix
+  ARGV[2] pool
+  ARGV[3] ms that an ended record lives
+  ARGV[4] worker
+  ARGV[5] token of the work item's lock
+  ARGV[6] ms that the lock lasts
+  ARGV[7] deaths after which a job fails
+  ARGV[8] the error to fail it with (JSON)
+  ARGV[9] later jobs of its key that may pass a job by
+
+Output:
+  {'ok', snapshot}; {'none', when to look again at the latest, ms since 1970 or 0}; {'halted'}; or {'again'}: nothing was
+  found among the jobs looked at, and there are more
+]]
+--- @include "shared/take-claim"
+--- @include "shared/snapshot"
+--- @include "scheduling/choose"
+--- @include "queue/take"
+
+-- Jobs that turn out to be none of anybody's, in one go.
+local MOST_LOOKED_AT = 50
+-- Longer than a connection is away whose command is sent again.
+local REPEAT_LIFE_MS = 60000
+
+local pool, worker, token, lock_ms = ARGV[2], ARGV[4], ARGV[5], ARGV[6]
+local most_deaths, too_many_deaths, most_overtakes = tonumber(ARGV[7]), ARGV[8], tonumber(ARGV[9])
+
+local function look_at(job_id) id, record = job_id, job_key(job_id) end
+local function take(job_id)
+  if not take_work_item(pool, job_id, token, lock_ms) then return false end
+  if not take_claim(worker, token, most_deaths, too_many_deaths) then
+    drop_work_item(pool, job_id)
+    return false
+  end
+  redis.call('SET', claimed_with_key(token), job_id, 'PX', REPEAT_LIFE_MS)
+  if redis.call('EXISTS', turns_key(pool)) == 1 then wake_worker(pool) end
+  return true
+end
+-- Back among those that wait, with the turn that it had; or first of all, if somebody else had it.
+local function requeue(job_id)
+  look_at(job_id)
+  local status, phase = get('status'), get('phase')
+  if status == '' or is_terminal(status) then return drop_work_item(pool, job_id) end
+  if phase ~= 'waiting' or status ~= 'queued' or get('prompt_id') ~= '' then
+    redis.call('RPUSH', first_key(pool), job_id)
+  elseif get('turn') ~= '' then -- else the version before made it, and the sweep gives it a turn
+    return_to_waiting()
+  end
+end
+-- Takes the job if it can be had; if not it waits no more.
+local function take_waiting(job_id, key)
+  look_at(job_id)
+  local fields = redis.pcall('HMGET', record, 'phase', 'most_taken', 'signature')
+  local phase, most_taken, signature = fields[1], tonumber(fields[2] or ''), fields[3] or ''
+  if phase ~= 'waiting' then
+    delist(job_id, pool, key, signature)
+  elseif is_overdue() then
+    close_job('expired')
+    drop_work_item(pool, job_id)
+  elseif most_taken and redis.call('SCARD', taken_of_key(key)) >= most_taken then
+    redis.call('ZREM', turns_key(pool), key)
+    redis.call('SADD', held_back_key(pool), key)
+  else
+    if take(job_id) then return true end
+    delist(job_id, pool, key, signature)
+  end
+  return false
+end
+
+local repeated = redis.call('GET', claimed_with_key(token))
+if repeated then
+  look_at(repeated)
+  if get('claimed_with') == token then return {'ok', snapshot()} end
+end
+for _, job_id in ipairs(returned_work_items(pool)) do requeue(job_id) end
+for _ = 1, MOST_LOOKED_AT do
+  local job_id = redis.call('LPOP', first_key(pool))
+  if not job_id then break end
+  look_at(job_id)
+  if take(job_id) then return {'ok', snapshot()} end
+end
+if is_halted(pool) then return {'halted'} end
+for _ = 1, MOST_LOOKED_AT do
+  local key = key_in_turn(pool)
+  if not key then return {'none', next_return(pool)} end
+  local job_id = job_in_turn(pool, key, most_overtakes)
+  if job_id and take_waiting(job_id, key) then return {'ok', snapshot()} end
+  if not job_id then redis.call('ZREM', turns_key(pool), key) end
+end
+return {'again'}

@@ -1,0 +1,59 @@
+--[[
+The waiting jobs of a key in a pool, in the order that the key wants: by level (priority, then level of detail), then by
+age. A job's turn is a number made of both: level · 10^12 + the job's number in the pool.
+]]
+--- @include "scheduling/virtual-time"
+
+local LEVEL = 1e12
+
+local function count_down(counters, field)
+  if redis.call('HINCRBY', counters, field, -1) <= 0 then redis.call('HDEL', counters, field) end
+end
+-- Of a new job: its turn, and what its key's count of removals will be when all that are older have gone.
+local function new_turn(pool, key, level)
+  local number = redis.call('HINCRBY', schedule_key(pool), 'sequence', 1)
+  local older = redis.call('ZCARD', waiting_of_key(pool, key))
+  local removed = tonumber(redis.call('HGET', removals_key(pool), key) or 0)
+  return string.format('%.0f', level * LEVEL + number), removed + older
+end
+local function enlist(job_id, pool, key, turn, signature)
+  redis.call('ZADD', waiting_of_key(pool, key), turn, job_id)
+  redis.call('HINCRBY', waiting_like_key(pool, key), signature, 1)
+  redis.call('SREM', held_back_key(pool), key)
+  begin_turns(pool, key)
+end
+local function delist(job_id, pool, key, signature)
+  local waiting = waiting_of_key(pool, key)
+  if redis.call('ZREM', waiting, job_id) == 0 then return end
+  count_down(waiting_like_key(pool, key), signature)
+  redis.call('HINCRBY', removals_key(pool), key, 1)
+  if redis.call('EXISTS', waiting) == 0 then
+    redis.call('ZREM', turns_key(pool), key)
+    redis.call('SREM', held_back_key(pool), key)
+    redis.call('DEL', waiting_like_key(pool, key))
+  end
+end
+local function leave_waiting() delist(id, get('pool'), get('key'), get('signature')) end
+-- The first of each level: id and number.
+local function firsts_of_levels(pool, key)
+  local waiting, firsts, from = waiting_of_key(pool, key), {}, '-inf'
+  while true do
+    local first = redis.call('ZRANGEBYSCORE', waiting, from, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+    if not first[1] then return firsts end
+    local level = math.floor(first[2] / LEVEL)
+    firsts[#firsts + 1] = {id = first[1], number = first[2] % LEVEL, level = level}
+    from = string.format('%.0f', (level + 1) * LEVEL)
+  end
+end
+-- It was given back: nobody passed it, and it passed nobody.
+local function return_to_waiting()
+  local pool, key, turn = get('pool'), get('key'), get('turn')
+  local older = 0
+  for _, first in ipairs(firsts_of_levels(pool, key)) do
+    local from = string.format('%.0f', first.level * LEVEL)
+    local below = string.format('(%.0f', first.level * LEVEL + turn % LEVEL)
+    older = older + redis.call('ZCOUNT', waiting_of_key(pool, key), from, below)
+  end
+  set('removals_before', redis.call('HINCRBY', removals_key(pool), key, -1) + older)
+  enlist(id, pool, key, turn, get('signature'))
+end

@@ -1,0 +1,38 @@
+--[[
+A worker takes the job: the fence goes up by one. A job found claimed already was held by a worker that died, or that
+lost its lock; one that is being canceled is handed out all the same, so that its prompt is stopped.
+]]
+--- @include "shared/close"
+
+-- A token begins with the name of its process.
+local function process_of(token) return string.match(token, '^(.*):[^:]*$') end
+-- False when it ended instead: its holders died as often as they may.
+local function take_claim(worker, token, most_deaths, too_many_deaths)
+  redis.call('HINCRBY', record, 'claim', 1)
+  -- The same process is taking it again: then nobody died.
+  if get('phase') ~= 'waiting' and process_of(get('claimed_with')) ~= process_of(token)
+    and redis.call('HINCRBY', record, 'deaths', 1) >= most_deaths and get('status') ~= 'canceling' then
+    set('error', too_many_deaths)
+    abandon_submission()
+    close_job('failed')
+    return false
+  end
+  if owner() == worker then
+    redis.call('HDEL', record, 'orphaned_at', 'orphaned_ms')
+  elseif get('prompt_id') ~= '' then
+    if get('orphaned_at') == '' then set('orphaned_at', now_ms()) end
+    set('orphaned_ms', string.format('%d', now_ms() - get('orphaned_at')))
+  end
+  leave_hands()
+  leave_waiting()
+  redis.call('LREM', first_key(get('pool')), 0, id)
+  redis.call('SADD', held_key(worker), id)
+  redis.call('SADD', taken_of_key(get('key')), id)
+  set('phase', 'claimed', 'worker', worker, 'claimed_with', token)
+  charge()
+  return true
+end
+-- Operators have paused it.
+local function is_halted(pool)
+  return redis.call('HEXISTS', halts_key(), 'fleet') == 1 or redis.call('HEXISTS', halts_key(), 'pool ' .. pool) == 1
+end

@@ -1,0 +1,19 @@
+import type { Redis } from 'ioredis';
+import type { Keys } from '../keys.js';
+
+/**
+ * How many jobs of a pool have not begun, by what they take alike. Without those that wait only because their key has as
+ * many in workers' hands as it may: more instances would not start them sooner.
+ */
+export async function readBacklog(redis: Redis, keys: Keys, pool: string): Promise<ReadonlyMap<string, number>> {
+  const [all, heldBack] = await Promise.all([redis.hgetall(keys.backlog(pool)), redis.smembers(keys.heldBack(pool))]);
+  const backlog = new Map(Object.entries(all).map(([signature, count]) => [signature, Number(count)]));
+  const pipeline = redis.pipeline();
+  for (const key of heldBack) pipeline.hgetall(keys.waitingLike(pool, key));
+  for (const [, waiting] of (await pipeline.exec()) ?? []) {
+    for (const [signature, count] of Object.entries((waiting ?? {}) as Record<string, string>)) {
+      backlog.set(signature, Math.max(0, (backlog.get(signature) ?? 0) - Number(count)));
+    }
+  }
+  return backlog;
+}

@@ -1,0 +1,44 @@
+import type { ResolvedRequest } from '@comfy-fleet/contracts';
+import type { Redis } from 'ioredis';
+import { runScript } from '../connection.js';
+import type { Keys } from '../keys.js';
+import { idsOf, inPages } from '../record/id-pages.js';
+import { turnLevel } from './turn-level.js';
+
+/**
+ * Gives each waiting job of a pool its turn that has none: a process of the version before this one made it, or its work
+ * item was added again. Answers how many. Costs a count and a look at those that rest when there is none.
+ */
+export async function enlistMissing(redis: Redis, keys: Keys, pool: string): Promise<number> {
+  const isComplete = (await redis.zcard(keys.prioritized(pool))) <= (await countEnlisted(redis, keys, pool));
+  const queued = isComplete ? [] : await idsOf(redis, keys.prioritized(pool), 0);
+  let enlisted = 0;
+  for (const ids of inPages([...queued, ...(await idsOf(redis, keys.delayed(pool), 0))])) {
+    for (const one of await Promise.all(await enlistPage(redis, keys, ids))) enlisted += Number(one);
+  }
+  return enlisted;
+}
+
+async function enlistPage(redis: Redis, keys: Keys, ids: readonly string[]): Promise<Promise<unknown>[]> {
+  const pipeline = redis.pipeline();
+  for (const id of ids) pipeline.hget(keys.job(id), 'request');
+  const replies = (await pipeline.exec()) ?? [];
+  return ids.map(async (id, index) => {
+    const request = replies[index]?.[1] as string | null;
+    if (request === null) return 0;
+    const level = turnLevel(JSON.parse(request) as ResolvedRequest);
+    return runScript(redis, 'enlist', keys.job(id), [keys.prefix, id, 0, level]);
+  });
+}
+
+async function countEnlisted(redis: Redis, keys: Keys, pool: string): Promise<number> {
+  const [first, taking, held] = await Promise.all([
+    redis.llen(keys.first(pool)),
+    redis.zrange(keys.turns(pool), '0', '-1'),
+    redis.smembers(keys.heldBack(pool)),
+  ]);
+  const pipeline = redis.pipeline();
+  for (const key of [...taking, ...held]) pipeline.zcard(keys.waitingOf(pool, key));
+  const counts = (await pipeline.exec()) ?? [];
+  return counts.reduce((sum, [, count]) => sum + Number(count), first);
+}
