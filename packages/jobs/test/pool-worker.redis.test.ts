@@ -103,6 +103,22 @@ describe('a claim whose lock was lost', () => {
     });
   });
 
+  it('is not brought back when it ended while it was first of all to be handed out', async () => {
+    const fleet = await openFleet();
+    const { id } = (await fleet.submit()).record;
+    const claim = await nextClaim(await fleet.claims());
+    await claim.release(60_000);
+    const { redis, keys } = fleet;
+    await until('the item rests', () => redis.zscore(keys.delayed(POOL), id));
+    await redis.zrem(keys.delayed(POOL), id);
+    await redis.zadd(keys.prioritized(POOL), 2 ** 32, id);
+    await redis.rpush(keys.first(POOL), id);
+    await fleet.run('cancel', id);
+    expect(await (await fleet.claims()).next({ block: false })).toBeUndefined();
+    expect((await fleet.get(id)).record).toMatchObject({ status: 'canceled', phase: 'ended', claim: 1 });
+    expect(await redis.exists(keys.workItem(POOL, id), keys.first(POOL))).toBe(0);
+  });
+
   it('is served before all waiting jobs', async () => {
     const fleet = await openFleet();
     const { id } = (await fleet.submit({ request: { priority: -2 } })).record;

@@ -64,6 +64,15 @@ describe('a fleet of which the processes are upgraded one by one', () => {
       }
       expect(claimed.sort()).toEqual([JOBS.parked, JOBS.waiting, JOBS.lost].sort());
       for (const name of Object.keys(JOBS) as (keyof typeof JOBS)[]) expect(isTerminal(await status(name))).toBe(true);
+      const { open, formerRanks, formerParked, formerParkedLane } = fleet.keys;
+      const rest = [
+        open(POOL),
+        formerRanks(POOL),
+        formerParked('anna'),
+        formerParkedLane(POOL, 'sketch'),
+        fleet.keys.waiting,
+      ];
+      expect(await fleet.redis.exists(...rest)).toBe(0);
     });
   });
 });

@@ -12,7 +12,7 @@ Input:
 Output:
   1 when it got a turn or came among those that wait, else 0
 ]]
---- @include "scheduling/waiting"
+--- @include "shared/backlog"
 --- @include "queue/put"
 
 local pool, key = get('pool'), get('key')
@@ -21,6 +21,11 @@ local has_turn = get('turn') ~= ''
 if not has_turn then
   local turn, before = new_turn(pool, key, tonumber(ARGV[4]))
   set('turn', turn, 'removals_before', before)
+  local signature = get('signature')
+  if redis.call('ZREM', former_parked_lane_key(pool, lod_of(signature)), id) == 1 then
+    join_lane(id, pool, signature, get('created_at'))
+  end
+  redis.call('DEL', former_ranks_key(pool), former_parked_key(key))
 end
 -- One that rests comes when it has rested.
 if not is_in_queue(pool, id) or redis.call('ZSCORE', waiting_of_key(pool, key), id) then return has_turn and 0 or 1 end

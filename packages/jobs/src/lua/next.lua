@@ -15,9 +15,10 @@ Input:
   ARGV[7] deaths after which a job fails
   ARGV[8] the error to fail it with (JSON)
   ARGV[9] later jobs of its key that may pass a job by
+  ARGV[10] the worker's clock, ms since 1970: it says how long a job rests
 
 Output:
-  {'ok', snapshot}; {'none', when to look again at the latest, ms since 1970 or 0}; {'halted'}; or {'again'}: nothing was
+  {'ok', snapshot}; {'none', when the next one has rested, ms since 1970 or 0}; {'halted'}; or {'again'}: nothing was
   found among the jobs looked at, and there are more
 ]]
 --- @include "shared/take-claim"
@@ -32,6 +33,7 @@ local REPEAT_LIFE_MS = 60000
 
 local pool, worker, token, lock_ms = ARGV[2], ARGV[4], ARGV[5], ARGV[6]
 local most_deaths, too_many_deaths, most_overtakes = tonumber(ARGV[7]), ARGV[8], tonumber(ARGV[9])
+local clock = tonumber(ARGV[10])
 
 local function look_at(job_id) id, record = job_id, job_key(job_id) end
 local function take(job_id)
@@ -80,14 +82,20 @@ if repeated then
   look_at(repeated)
   if get('claimed_with') == token then return {'ok', snapshot()} end
 end
-for _, job_id in ipairs(returned_work_items(pool)) do requeue(job_id) end
-for _ = 1, MOST_LOOKED_AT do
-  local job_id = redis.call('LPOP', first_key(pool))
-  if not job_id then break end
-  look_at(job_id)
-  if take(job_id) then return {'ok', snapshot()} end
+for _, job_id in ipairs(returned_work_items(pool, clock)) do requeue(job_id) end
+local halted = is_halted(pool)
+for _ = 1, math.min(redis.call('LLEN', first_key(pool)), MOST_LOOKED_AT) do
+  look_at(redis.call('LPOP', first_key(pool)))
+  local status = get('status')
+  if status == '' or is_terminal(status) then
+    drop_work_item(pool, id)
+  elseif halted and status ~= 'canceling' and get('prompt_id') == '' then
+    redis.call('RPUSH', first_key(pool), id)
+  elseif take(id) then
+    return {'ok', snapshot()}
+  end
 end
-if is_halted(pool) then return {'halted'} end
+if halted then return {'halted'} end
 for _ = 1, MOST_LOOKED_AT do
   local key = key_in_turn(pool)
   if not key then return {'none', next_return(pool)} end

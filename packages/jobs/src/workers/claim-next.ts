@@ -28,7 +28,8 @@ export function createNextClaim(options: NextClaimOptions, poolWorker: PoolWorke
   const { redis, keys, pool, worker, jobTtlSeconds, lockMs, maxWorkerDeaths, maxOvertakes } = options;
   const tooManyDeaths = JSON.stringify(workerKilled(maxWorkerDeaths));
   const ask = (token: string) => {
-    const args = [worker, token, lockMs, maxWorkerDeaths, tooManyDeaths, maxOvertakes];
+    // BullMQ has a job rest until a moment of our clock, not of Redis'.
+    const args = [worker, token, lockMs, maxWorkerDeaths, tooManyDeaths, maxOvertakes, Date.now()];
     return orUnavailable(() =>
       runScript(redis, 'next', keys.open(pool), [keys.prefix, pool, jobTtlSeconds * 1000, ...args]),
     ) as Promise<Reply>;

@@ -25,9 +25,9 @@ local function drop_work_item(pool, job_id)
 end
 -- Those that have rested for as long as they were to, and those of which BullMQ noticed that their holder died; the ids,
 -- with the items back in the queue. The score of a delayed one is its time in ms · 2^12.
-local function returned_work_items(pool)
-  local ids = redis.call('ZRANGEBYSCORE', delayed_key(pool), 0, string.format('%.0f', (now_ms() + 1) * 4096 - 1),
-    'LIMIT', 0, MOST_RETURNED)
+local function returned_work_items(pool, now)
+  local ids = redis.call('ZRANGEBYSCORE', delayed_key(pool), 0, string.format('%.0f', (now + 1) * 4096 - 1), 'LIMIT', 0,
+    MOST_RETURNED)
   for _, job_id in ipairs(ids) do redis.call('ZREM', delayed_key(pool), job_id) end
   for _ = 1, MOST_RETURNED do
     local job_id = redis.call('RPOP', wait_list_key(pool))
