@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Writable } from 'node:stream';
@@ -17,7 +17,7 @@ import {
 } from '@comfy-fleet/jobs';
 import { createSafeHttp } from '@comfy-fleet/safe-http';
 import { createLogger, createMetrics } from '@comfy-fleet/telemetry';
-import { uniquePrefix, until } from '@comfy-fleet/testing';
+import { removeFolder, uniquePrefix, until } from '@comfy-fleet/testing';
 import { loadWorkflows } from '@comfy-fleet/workflows';
 import pLimit from 'p-limit';
 import { buildApp } from '../src/app.js';
@@ -213,7 +213,7 @@ export async function startApi(
       await claims.close();
       keys?.close();
       await Promise.all([ledger.close(), worker.close(), keeper.close()]);
-      await rm(framesDir, { recursive: true, force: true });
+      await removeFolder(framesDir);
       if (answers.breaches.length > 0) throw new Error(`not as documented:\n${answers.breaches.join('\n')}`);
     },
   };

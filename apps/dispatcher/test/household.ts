@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, truncate, utimes, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, truncate, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
@@ -7,7 +7,7 @@ import { newId, type ResolvedRequest, type Webhook } from '@comfy-fleet/contract
 import { createFileFrames, frameName } from '@comfy-fleet/frames';
 import { type Claim, type ClaimSource, createKeeper, createLedger, createWorkerLedger } from '@comfy-fleet/jobs';
 import { createLogger } from '@comfy-fleet/telemetry';
-import { redisSettings, uniquePrefix, until } from '@comfy-fleet/testing';
+import { redisSettings, removeFolder, uniquePrefix, until } from '@comfy-fleet/testing';
 import { inject, onTestFinished } from 'vitest';
 import type { Retention } from '../src/housekeeping/retention.js';
 
@@ -77,7 +77,7 @@ export async function openHousehold({ url = inject('redisUrl') } = {}) {
   const [keeper, otherKeeper] = keepers as [(typeof keepers)[0], (typeof keepers)[0]];
   onTestFinished(async () => {
     await Promise.all([ledger.close(), worker.close(), ...keepers.map((one) => one.close())]);
-    await rm(dir, { recursive: true, force: true });
+    await removeFolder(dir);
   });
 
   const { signal } = new AbortController();

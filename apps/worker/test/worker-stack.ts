@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createComfyClient } from '@comfy-fleet/comfyui';
 import { newId } from '@comfy-fleet/contracts';
 import { createFileFrames, type FrameStore, type FrameStores, inputName } from '@comfy-fleet/frames';
 import { createMetrics } from '@comfy-fleet/telemetry';
-import { queueOf, type Simulator, startSimulator, until } from '@comfy-fleet/testing';
+import { queueOf, removeFolder, type Simulator, startSimulator, until } from '@comfy-fleet/testing';
 import { askedOfInstances, bindGraph, loadWorkflows, type Workflows } from '@comfy-fleet/workflows';
 import sharp from 'sharp';
 import { onTestFinished } from 'vitest';
@@ -24,7 +24,7 @@ export async function aGpu(stepMs = 0, more: Parameters<typeof startSimulator>[0
 
 export async function aFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'comfy-fleet-worker-'));
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  onTestFinished(() => removeFolder(folder));
   return folder;
 }
 

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Simulator, startSimulator } from '@comfy-fleet/simulator';
+import { removeFolder } from './remove-folder.js';
 
 /** The simulated ComfyUIs of a test file, each with a journal of its own. */
 export interface Gpus {
@@ -24,7 +25,7 @@ export async function createGpus(): Promise<Gpus> {
     },
     close: async () => {
       await Promise.all(started.map((gpu) => gpu.close()));
-      await rm(folder, { recursive: true, force: true });
+      await removeFolder(folder);
     },
   };
 }

@@ -14,6 +14,7 @@ export { type RedisCluster, startRedisCluster } from './redis-cluster.js';
 export { type RedisSentinels, startRedisSentinels } from './redis-sentinels.js';
 export { type RedisServer, startRedisServer } from './redis-server.js';
 export { redisSettings } from './redis-settings.js';
+export { removeFolder } from './remove-folder.js';
 export { type S3Server, startS3Server } from './s3-server.js';
 export { type Exit, ready, type Service, startProgram, startService } from './service.js';
 export { startStack, type TestStack, type TestStackOptions } from './stack.js';

@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Certificates } from './certificates.js';
 import { onFreePort } from './ports.js';
+import { removeFolder } from './remove-folder.js';
 import type { Exit } from './service.js';
 
 export interface RedisServer {
@@ -48,7 +49,7 @@ async function startOn(port: number, { args = [], config, certificates }: RedisS
   if (config !== undefined) await writeFile(file, `${config.join('\n')}\n`);
   const start = () => launch(dir, [...(config === undefined ? [] : [file]), ...listening(port, certificates), ...args]);
   let child = await start().catch(async (error: unknown) => {
-    await rm(dir, { recursive: true, force: true });
+    await removeFolder(dir);
     throw error;
   });
   let exited = exitOf(child);
@@ -75,7 +76,7 @@ async function startOn(port: number, { args = [], config, certificates }: RedisS
     close: async () => {
       // Nobody wants its data any more; a replica that has just copied its primary's would not end when it is asked to.
       await stop('SIGKILL');
-      await rm(dir, { recursive: true, force: true });
+      await removeFolder(dir);
     },
   };
 }

@@ -1,9 +1,10 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type AppStart, apiOn, dispatcherOn, workerOn } from './app-settings.js';
 import { freePort, onFreePort } from './ports.js';
 import { uniquePrefix } from './prefix.js';
+import { removeFolder } from './remove-folder.js';
 import { ready, type Service, startService } from './service.js';
 
 /** A whole service for tests: an api, workers and dispatchers as real processes over the ComfyUIs given. */
@@ -59,7 +60,7 @@ export async function startStack({ redisUrl, env = {} }: TestStackOptions): Prom
   };
   const close = async () => {
     await Promise.all(services.map((service) => service.stop('SIGKILL')));
-    await rm(dir, { recursive: true, force: true });
+    await removeFolder(dir);
   };
   const startApi = () =>
     onFreePort(async (port) => {
