@@ -114,6 +114,20 @@ describe('repeats', () => {
     expect(repeats(twice({ outages: [outage] })).breaches).toHaveLength(1);
   });
 
+  it.each([
+    ['excuses it when the dispatcher said that it lost the lock of that try', 1, T0 + 700, 0],
+    ['does not excuse it when it said so of another job', 2, T0 + 700, 1],
+    ['does not excuse it when it said so long after it', 1, T0 + 621 + CHAOS.recordSlackMs, 1],
+  ])('%s', (_, n, at, breaches) => {
+    const line = {
+      job: id(n),
+      message: 'webhook broken off: its lock was lost',
+      timestamp: new Date(at).toISOString(),
+    };
+    const processes = [{ name: 'dispatcher1', troubles: [], log: `${JSON.stringify(line)}\n` }];
+    expect(repeats(twice({ processes })).breaches).toHaveLength(breaches);
+  });
+
   it('counts a slow answer from when it was given', () => {
     const slow = { answer: { status: 200, delayMs: 900 } };
     const at = T0 + 620 + 900 + CHAOS.recordSlackMs;

@@ -54,8 +54,10 @@ export function answeredAt({ at, answer }: Call, { settings }: Pick<Evidence, 's
   return answer === 'reset' ? at : at + (answer.delayMs ?? 0);
 }
 
+export type Hindrance = 'dispatcher killed' | 'redis killed' | 'lock lost';
+
 /** What may have kept a dispatcher from writing down what came of a call; undefined: nothing. */
-export function hindrance(call: Call, evidence: Evidence): 'dispatcher killed' | 'redis killed' | undefined {
+export function hindrance(call: Call, evidence: Evidence): Hindrance | undefined {
   const { settings, gatheredAt } = evidence;
   // Signed in this second; what was sent may lie in the receiver's socket for a while.
   const since = call.timestampSeconds * 1000;
@@ -65,6 +67,15 @@ export function hindrance(call: Call, evidence: Evidence): 'dispatcher killed' |
       ? killedAt <= until && upAt + settings.recordSlackMs >= since
       : process.startsWith('dispatcher') && killedAt >= since && killedAt <= until,
   );
-  if (met.length === 0) return undefined;
-  return met.some(({ process }) => process !== 'redis') ? 'dispatcher killed' : 'redis killed';
+  if (met.some(({ process }) => process !== 'redis')) return 'dispatcher killed';
+  if (met.length > 0) return 'redis killed';
+  return brokenOffAt(jobIdOf(call), evidence).some((at) => at >= since && at <= until) ? 'lock lost' : undefined;
+}
+
+/** When dispatchers said that they broke off a try of this job's webhook: on a busy machine they renew locks too late. */
+function brokenOffAt(jobId: string, { processes }: Evidence): number[] {
+  return processes
+    .flatMap(({ log }) => log.split('\n'))
+    .filter((line) => line.includes('its lock was lost') && line.includes(jobId))
+    .map((line) => Date.parse(/"timestamp":"([^"]+)"/.exec(line)?.[1] ?? ''));
 }
