@@ -5,6 +5,7 @@ type Bench = (args: readonly string[], signal: AbortSignal) => Promise<number>;
 const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   gpu: async () => (await import('./measure/gpu/bench.js')).benchGpu,
   api: async () => (await import('./measure/api/bench.js')).benchApi,
+  scheduler: async () => (await import('./measure/scheduler/bench.js')).benchScheduler,
   fleet: async () => (await import('./trials/bench-fleet.js')).benchFleet,
   chaos: async () => (await import('./trials/chaos/bench.js')).benchChaos,
 };

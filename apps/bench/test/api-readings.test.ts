@@ -3,7 +3,6 @@ import { job, PROMPT_CHARS } from '../src/measure/api/bodies.js';
 import { coresIn } from '../src/measure/api/cores.js';
 import { lastStatus } from '../src/measure/api/event-stream.js';
 import { residentBytesIn } from '../src/measure/api/measure-streams.js';
-import { usedMemoryIn } from '../src/measure/api/redis-memory.js';
 import { dueTimes } from '../src/measure/api/steady-load.js';
 
 describe('the cores in what taskset says', () => {
@@ -48,17 +47,6 @@ describe('the last status in an event stream', () => {
 
 it("a process's resident memory is what it has now, not its peak", () => {
   expect(residentBytesIn('VmHWM:\t  9999 kB\nVmRSS:\t  1024 kB\n')).toBe(2 ** 20);
-});
-
-describe('the memory of Redis', () => {
-  it('is used_memory, not what looks like it', () => {
-    const info = 'used_memory_rss:9\r\nused_memory:1234567\r\nused_memory_human:1.18M\r\n';
-    expect(usedMemoryIn(info)).toBe(1_234_567);
-  });
-
-  it('is an error when it is not told', () => {
-    expect(() => usedMemoryIn('-NOPERM\r\n')).toThrow('used_memory');
-  });
 });
 
 it('a job has a prompt of 100 characters, another one for each number', () => {

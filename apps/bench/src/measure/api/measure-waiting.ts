@@ -1,8 +1,8 @@
+import { redisMemory } from '../../lib/redis-info.js';
 import type { Scope } from '../../lib/scope.js';
 import { type ApiStack, startApiStack } from './api-stack.js';
 import { job } from './bodies.js';
 import { cancelAll, fill } from './fill.js';
-import { redisMemory } from './redis-memory.js';
 import { type Answer, steadyLoad } from './steady-load.js';
 
 /** Of the API with an empty queue, and of one with a long one, in milliseconds. */

@@ -1,0 +1,78 @@
+export interface SimulatedJob {
+  readonly id: string;
+  readonly key: string;
+  readonly lod: 'sketch' | 'mid' | 'final' | 'direct_final';
+  readonly priority: number;
+  /** What it costs a GPU. */
+  readonly gpuMs: number;
+}
+
+/** What decides which job runs next. */
+export interface Scheduler {
+  submit(jobs: readonly SimulatedJob[]): Promise<void>;
+  /** The id of the job that an instance gets; undefined when nothing waits. */
+  claim(): Promise<string | undefined>;
+  end(job: SimulatedJob): Promise<void>;
+}
+
+export interface Simulation {
+  readonly instances: number;
+  /** In the order of their arrival. */
+  readonly jobs: readonly SimulatedJob[];
+  /** What a key sends when all its jobs have ended. */
+  readonly following?: (key: string) => readonly SimulatedJob[];
+  /** Ends after so many. */
+  readonly claims: number;
+}
+
+/** A job that was chosen, and whether all keys had jobs waiting at that moment. */
+export interface Choice {
+  readonly job: SimulatedJob;
+  readonly contested: boolean;
+}
+
+/**
+ * Simulated GPUs with a clock of their own: each executes a job as long as that costs and then asks for the next one.
+ * Nobody waits, so hours of GPU time take as long as the scheduler needs for its decisions.
+ */
+export async function simulate(
+  scheduler: Scheduler,
+  { instances, jobs, following = () => [], claims }: Simulation,
+): Promise<Choice[]> {
+  const known = new Map<string, SimulatedJob>();
+  const waiting = new Map<string, number>();
+  const open = new Map<string, number>();
+  const count = (counts: Map<string, number>, key: string, more: number) => {
+    const sum = (counts.get(key) ?? 0) + more;
+    counts.set(key, sum);
+    return sum;
+  };
+  const submit = async (arrived: readonly SimulatedJob[]) => {
+    for (const job of arrived) {
+      known.set(job.id, job);
+      for (const counts of [waiting, open]) count(counts, job.key, 1);
+    }
+    await scheduler.submit(arrived);
+  };
+  await submit(jobs);
+  const choices: Choice[] = [];
+  const running: { readonly job: SimulatedJob; readonly endsAt: number }[] = [];
+  let now = 0;
+  while (choices.length < claims) {
+    const id = running.length < instances ? await scheduler.claim() : undefined;
+    const job = known.get(id ?? '');
+    if (job !== undefined) {
+      choices.push({ job, contested: [...waiting.values()].every((jobs) => jobs > 0) });
+      count(waiting, job.key, -1);
+      running.push({ job, endsAt: now + job.gpuMs });
+      running.sort((a, b) => a.endsAt - b.endsAt);
+      continue;
+    }
+    const first = running.shift();
+    if (first === undefined) throw new Error(`nothing waits any more after ${choices.length} of ${claims} claims`);
+    now = first.endsAt;
+    await scheduler.end(first.job);
+    if (count(open, first.job.key, -1) === 0) await submit(following(first.job.key));
+  }
+  return choices;
+}

@@ -1,0 +1,64 @@
+import { describe, expect, it } from 'vitest';
+import { gpuTimeOf, jainIndex, percentOffDue, shareOf } from '../src/measure/scheduler/shares.js';
+import type { SimulatedJob } from '../src/measure/scheduler/simulation.js';
+
+const job = (key: string, gpuMs: number): SimulatedJob => ({ id: key, key, lod: 'mid', priority: 0, gpuMs });
+
+describe('the GPU time of keys', () => {
+  it('counts what was chosen while all had a backlog, and names also who got nothing of that', () => {
+    const choices = [
+      { job: job('a', 5), contested: true },
+      { job: job('b', 7), contested: false },
+      { job: job('a', 1), contested: true },
+    ];
+    expect(gpuTimeOf(choices)).toEqual(
+      new Map([
+        ['a', 6],
+        ['b', 0],
+      ]),
+    );
+  });
+
+  it('has no shares when nobody has any', () => {
+    expect(shareOf('a', new Map([['a', 0]]))).toBe(0);
+  });
+});
+
+describe('what a key is off its due', () => {
+  const weights = new Map([
+    ['a', 1],
+    ['b', 3],
+  ]);
+  const off = (a: number, b: number) =>
+    percentOffDue(
+      new Map([
+        ['a', a],
+        ['b', b],
+      ]),
+      weights,
+    );
+
+  it.each([
+    [25, 75, 0],
+    [30, 70, 20],
+    [20, 80, -20],
+    [0, 100, -100],
+  ])('with weights 1 : 3 and %d : %d is %d per cent', (a, b, expected) => {
+    expect(off(a, b)).toBeCloseTo(expected);
+  });
+
+  it('is everything for a key that got nothing and is not even named', () => {
+    expect(percentOffDue(new Map([['b', 9]]), weights)).toBe(-100);
+  });
+});
+
+describe("Jain's index", () => {
+  it.each([
+    [[3, 3, 3], 1],
+    [[9, 0, 0], 1 / 3],
+    [[1, 3], 0.8],
+    [[0, 0], 0],
+  ])('of %j is %d', (values, expected) => {
+    expect(jainIndex(values)).toBeCloseTo(expected);
+  });
+});
