@@ -21,10 +21,7 @@ const FLEET_KEYS = {
   running: 'running:<pool>',
   /** Hash: jobs that have not begun by what they take alike, see signature.ts | until the pool has no open job */
   backlog: 'backlog:<pool>',
-  /**
-   * Hash: `sequence`, the number of the newest job, and `present`, the virtual time of what was claimed last | until
-   * the pool has no open job
-   */
+  /** Hash: `present`, the virtual time of what was claimed last | until the pool has no open job */
   schedule: 'schedule:<pool>',
   /** Zset of API keys by virtual time, see scheduling/virtual-time.lua | until the pool has no open job */
   virtualTimes: 'virtual-times:<pool>',

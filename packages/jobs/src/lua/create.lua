@@ -61,9 +61,9 @@ local function refusal(order)
 end
 local function write(job, caller)
   local pool, signature, key = job.pool, job.signature, job_key(job.id)
-  local turn, removals_before = new_turn(pool, caller, job.level)
+  local turn = new_turn(pool, caller, job.level)
   local deadline = string.format('%d', now + job.start_within)
-  redis.call('HSET', key, 'id', job.id, 'pool', pool, 'turn', turn, 'removals_before', removals_before, 'status', 'queued', 'phase', 'waiting', 'claim', 0,
+  redis.call('HSET', key, 'id', job.id, 'pool', pool, 'turn', turn, 'status', 'queued', 'phase', 'waiting',
     'created_at', now, 'start_deadline', deadline, 'signature', signature, 'key', caller,
     unpack(ARGV, job.first, job.last))
   enlist(job.id, pool, caller, turn, signature)

@@ -19,8 +19,7 @@ local pool, key = get('pool'), get('key')
 if get('phase') ~= 'waiting' or get('status') ~= 'queued' or get('prompt_id') ~= '' then return 0 end
 local has_turn = get('turn') ~= ''
 if not has_turn then
-  local turn, before = new_turn(pool, key, tonumber(ARGV[4]))
-  set('turn', turn, 'removals_before', before)
+  set('turn', new_turn(pool, key, tonumber(ARGV[4])))
   local signature = get('signature')
   if redis.call('ZREM', former_parked_lane_key(pool, lod_of(signature)), id) == 1 then
     join_lane(id, pool, signature, get('created_at'))

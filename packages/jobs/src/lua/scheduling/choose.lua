@@ -8,8 +8,9 @@ local MOST_TIED = 16
 
 -- Of keys that are level, the one with the fewest jobs in workers' hands.
 local function key_in_turn(pool)
-  local first = redis.call('ZRANGE', turns_key(pool), 0, 0, 'WITHSCORES')
+  local first = redis.call('ZRANGE', turns_key(pool), 0, 1, 'WITHSCORES')
   if not first[1] then return nil end
+  if first[2] ~= first[4] then return first[1] end
   local level = redis.call('ZRANGEBYSCORE', turns_key(pool), first[2], first[2], 'LIMIT', 0, MOST_TIED)
   local chosen, fewest = first[1], math.huge
   for _, key in ipairs(level) do
@@ -29,6 +30,7 @@ local function job_in_turn(pool, key, most_overtakes)
   end
   if oldest == first then return first.id end
   local removed = tonumber(redis.call('HGET', removals_key(pool), key) or 0)
-  local before = tonumber(redis.call('HGET', job_key(oldest.id), 'removals_before') or 0)
+  -- What the count was when all that are older had gone; one that was given back began anew.
+  local before = tonumber(redis.call('HGET', job_key(oldest.id), 'removals_before') or oldest.number)
   return removed - before >= most_overtakes and oldest.id or first.id
 end

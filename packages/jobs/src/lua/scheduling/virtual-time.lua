@@ -35,12 +35,12 @@ local function expected_ms(pool, signature)
 end
 -- At its claim a job is charged with what its like cost.
 local function charge()
-  if get('charged') ~= '' then return end
-  local pool, key = get('pool'), get('key')
+  local charged, pool, key, signature = unpack(redis.call('HMGET', record, 'charged', 'pool', 'key', 'signature'))
+  if (charged or '') ~= '' then return end
   local time = tonumber(redis.call('ZSCORE', virtual_times_key(pool), key) or 0)
   local served = tonumber(redis.call('HGET', schedule_key(pool), 'present') or 0)
   if time > served then redis.call('HSET', schedule_key(pool), 'present', exact(time)) end
-  local expected = expected_ms(pool, get('signature'))
+  local expected = expected_ms(pool, signature)
   set('charged', expected)
   advance(pool, key, expected)
 end

@@ -1,6 +1,6 @@
 --[[
 The waiting jobs of a key in a pool, in the order that the key wants: by level (priority, then level of detail), then by
-age. A job's turn is a number made of both: level · 10^12 + the job's number in the pool.
+age. A job's turn is a number made of both: level · 10^12 + how many jobs of its key came before it.
 ]]
 --- @include "scheduling/virtual-time"
 
@@ -9,12 +9,11 @@ local LEVEL = 1e12
 local function count_down(counters, field)
   if redis.call('HINCRBY', counters, field, -1) <= 0 then redis.call('HDEL', counters, field) end
 end
--- Of a new job: its turn, and what its key's count of removals will be when all that are older have gone.
+-- Of a new job. All that came before it wait, or were taken from among those that wait.
 local function new_turn(pool, key, level)
-  local number = redis.call('HINCRBY', schedule_key(pool), 'sequence', 1)
   local older = redis.call('ZCARD', waiting_of_key(pool, key))
   local removed = tonumber(redis.call('HGET', removals_key(pool), key) or 0)
-  return string.format('%.0f', level * LEVEL + number), removed + older
+  return string.format('%.0f', level * LEVEL + removed + older)
 end
 local function enlist(job_id, pool, key, turn, signature)
   redis.call('ZADD', waiting_of_key(pool, key), turn, job_id)
@@ -33,7 +32,7 @@ local function delist(job_id, pool, key, signature)
     redis.call('DEL', waiting_like_key(pool, key))
   end
 end
-local function leave_waiting() delist(id, get('pool'), get('key'), get('signature')) end
+local function leave_waiting() delist(id, unpack(redis.call('HMGET', record, 'pool', 'key', 'signature'))) end
 -- The first of each level: id and number.
 local function firsts_of_levels(pool, key)
   local waiting, firsts, from = waiting_of_key(pool, key), {}, '-inf'

@@ -30,8 +30,10 @@ local function held_by(claim)
 end
 -- Nobody has the job, it never began, it has no submission that may still be found, and its start deadline has passed.
 local function is_overdue()
-  return get('status') == 'queued' and get('phase') == 'waiting' and get('prompt_id') == '' and get('attempts') == ''
-    and tonumber(get('start_deadline')) <= tonumber(now_ms())
+  local status, phase, prompt, attempts, deadline =
+    unpack(redis.call('HMGET', record, 'status', 'phase', 'prompt_id', 'attempts', 'start_deadline'))
+  return status == 'queued' and phase == 'waiting' and (prompt or '') == '' and (attempts or '') == ''
+    and tonumber(deadline) <= tonumber(now_ms())
 end
 -- It lives for so many ms from now, or longer if it would have anyway.
 local function outlive(key, ms)
