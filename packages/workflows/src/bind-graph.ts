@@ -35,7 +35,7 @@ export function bindGraph(template: Template, request: ResolvedRequest, options:
   if (slots.image.length > 0 && options.inputName === undefined) {
     throw new FleetError('input_missing', `The workflow ${template.name} starts from a picture, and there is none.`);
   }
-  const graph = structuredClone(template.graph);
+  const graph = copyOf(template.graph);
   for (const [parameter, places] of Object.entries(slots)) {
     for (const { node, input } of places) nodeAt(graph, node).inputs[input] = values[parameter as Parameter];
   }
@@ -46,6 +46,12 @@ export function bindGraph(template: Template, request: ResolvedRequest, options:
   for (const window of windows) setWindow(nodeAt(graph, window.node), window, request.steps, request.denoise);
   if (slots.count.length === 0 && request.count > 1) repeatLatent(graph, template, request.count);
   return graph;
+}
+
+/** Only inputs are set, so links and titles are the template's own: copying them as well took most of the time. */
+function copyOf(graph: Readonly<Graph>): Graph {
+  const nodes = Object.entries(graph).map(([id, node]) => [id, { ...node, inputs: { ...node.inputs } }] as const);
+  return Object.fromEntries(nodes);
 }
 
 /** An encoded picture is one latent: for more pictures it is repeated, each getting its own noise from the one seed. */
