@@ -55,13 +55,18 @@ it('gives it back instead while its instance is drained', async () => {
   expect(await record()).toMatchObject({ promptId: null, ooms: 1, phase: 'waiting' });
 });
 
-it('gives a job back with its faults on the record, and has the instance take note', async () => {
+it('gives a job back with its faults and the error on the record, and has the instance take note', async () => {
   const { job, apply, record } = await setUp();
   const fault = { instance: 'w/1', code: 'gpu_failed', print: 'CUDA', suspect: false } as const;
   const blame = new FleetError('comfyui_error', 'It answers 500.');
   const release = { what: 'release', because: 'of a test', code: 'gpu_failed', delayMs: 0 } as const;
   expect(await apply({ ...release, why: 'faulty', faults: [fault], blame })).toBe(false);
-  expect(await record()).toMatchObject({ promptId: null, phase: 'waiting', faults: [fault] });
+  expect(await record()).toMatchObject({
+    promptId: null,
+    phase: 'waiting',
+    faults: [fault],
+    retriedAfter: 'gpu_failed',
+  });
   expect(job.instance.health.isSuspectOf({ job: 'other', key: 'k', workflow: 'any', checkpoint: 'any' })).toBe(true);
 });
 

@@ -4,6 +4,7 @@ import { freePort, startWebhookSink, until, type WebhookSink } from '@comfy-flee
 import { Webhook as Verifier } from 'standardwebhooks';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { DueDelivery, JobRecord } from '../src/index.js';
+import { NO_PLACE } from '../src/record/record.js';
 import { type DeliveryTools, deliver } from '../src/webhooks/deliver.js';
 import { newSecret } from '../src/webhooks/sign.js';
 
@@ -63,11 +64,12 @@ function due(webhook: Webhook, failedTries = 0): DueDelivery {
     refusals: 0,
     ooms: 0,
     faults: [],
+    retriedAfter: null,
     claim: 1,
     worker: null,
     traceparent: null,
   };
-  return { id: `msg_${id}`, webhook, failedTries, again: false, snapshot: { record, ahead: null, lastEventId: '0-0' } };
+  return { id: `msg_${id}`, webhook, failedTries, again: false, snapshot: { record, ...NO_PLACE, lastEventId: '0-0' } };
 }
 
 const tools = (overrides: Partial<DeliveryTools> = {}): DeliveryTools => ({

@@ -2,12 +2,14 @@ import { jobSchema } from '@comfy-fleet/contracts';
 import { Errors } from 'typebox/value';
 import { describe, expect, it } from 'vitest';
 import { type JobRecord, type JobSnapshot, presentJob } from '../src/index.js';
+import { NO_PLACE } from '../src/record/record.js';
 import { aFrame, aRequest } from './builders.js';
 
 const ID = '0199f1f0-0000-7000-8000-000000000001';
 
 function aSnapshot(record: Partial<JobRecord> = {}, ahead: number | null = null): JobSnapshot {
   return {
+    ...NO_PLACE,
     ahead,
     lastEventId: '0-0',
     record: {
@@ -39,6 +41,7 @@ function aSnapshot(record: Partial<JobRecord> = {}, ahead: number | null = null)
       refusals: 0,
       ooms: 0,
       faults: [],
+      retriedAfter: null,
       claim: 0,
       worker: null,
       traceparent: null,

@@ -86,7 +86,7 @@ async function tryAgain(
   await loseSubmission(job, why, tools, faults);
   // No longer when an operator is draining it.
   if (what === 'again' && slot.slots.isOpen) return true;
-  await job.claim.release(delayMs);
+  await job.claim.release(delayMs, code);
   return false;
 }
 

@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis';
 import { runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 import { type JobRecord, type JobSnapshot, NO_PROGRESS } from '../record/record.js';
-import { parseSnapshot } from '../record/snapshots.js';
+import { parsePlace, parseSnapshot, type ScriptPlace } from '../record/snapshots.js';
 import { type RequestCount, requestCount } from './batched-reads.js';
 import { type NewOrder, type OrderBounds, orderArguments } from './new-order.js';
 
@@ -47,7 +47,7 @@ export function createBatchedCreates(
 
 type Reply = readonly [count: readonly [requests: number, resetMs: number] | null, ...verdict: Verdict];
 type Verdict =
-  | readonly [verdict: 'made', ids: string[], createdAt: string, startDeadline: string, ahead: number]
+  | readonly [verdict: 'made', ids: string[], createdAt: string, startDeadline: string, place: ScriptPlace]
   | readonly [verdict: 'again' | 'replayed', ids: string[], only?: unknown]
   | readonly [verdict: 'new' | 'reused' | 'gone' | 'full' | 'waiting' | 'limited'];
 
@@ -67,7 +67,7 @@ function parseReply([count, ...reply]: Reply, order: NewOrder): Written {
 
 /** The job as it was made this moment, without reading it back. */
 function newSnapshot(
-  [, , createdAt, startDeadline, ahead]: Extract<Verdict, readonly ['made', ...unknown[]]>,
+  [, , createdAt, startDeadline, place]: Extract<Verdict, readonly ['made', ...unknown[]]>,
   { jobs: [job], caller }: NewOrder,
 ): JobSnapshot | undefined {
   if (job === undefined) return undefined;
@@ -101,9 +101,10 @@ function newSnapshot(
     refusals: 0,
     ooms: 0,
     faults: [],
+    retriedAfter: null,
     claim: 0,
     worker: null,
     traceparent,
   };
-  return { record, ahead, lastEventId: NO_EVENT };
+  return { record, ...parsePlace(place), lastEventId: NO_EVENT };
 }

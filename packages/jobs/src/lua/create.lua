@@ -11,7 +11,7 @@ Input:
 
 Output:
   for each order the count of the request (or nothing) and a verdict:
-  'made' with the jobs' ids and the last one's creation, start deadline and how many are ahead of it;
+  'made' with the jobs' ids and the last one's creation, start deadline and place in the queue;
   'again' (a repeat for the same ids, which changes nothing) and 'replayed' with the ids and, of an only job,
   its snapshot;
   'new' for an order without jobs; or why nothing was made: 'limited', 'full', 'waiting', 'reused', 'gone'
@@ -110,7 +110,7 @@ local function make(order, sent_again)
     redis.call('SET', idempotency_key(caller, order.digest), made, 'PX', order.remember)
   end
   id, record = ids[#ids], job_key(ids[#ids])
-  return {'made', ids, now, deadline, jobs_ahead()}
+  return {'made', ids, now, deadline, place_in_queue()}
 end
 local replies = {}
 while cursor <= #ARGV do

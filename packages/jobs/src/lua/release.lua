@@ -8,13 +8,14 @@ Input:
   ARGV[2] job id
   ARGV[3] ms that an ended record lives
   ARGV[4] claim
+  ARGV[5] code of the error for which it is to be tried again, or empty
 
 Output:
   'ok' or 'superseded'
 ]]
 --- @include "shared/close"
 
-local claim = ARGV[4]
+local claim, retried_after = ARGV[4], ARGV[5] or ''
 if not held_by(claim) then return 'superseded' end
 if get('status') == 'canceling' and get('prompt_id') == '' then
   close_job('canceled')
@@ -26,4 +27,5 @@ leave_hands()
 leave_taken()
 if owner() ~= get('worker') then call_on(owner()) end
 set('phase', 'waiting', 'worker', '')
+if retried_after ~= '' then set('retried_after', retried_after) end
 return 'ok'

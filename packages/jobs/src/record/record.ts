@@ -96,6 +96,8 @@ export interface JobRecord {
   readonly ooms: number;
   /** Where it failed for what may be the instance's fault, the latest last; bounded. */
   readonly faults: readonly InstanceFault[];
+  /** The error after which it was given back last; null while that was for no error. */
+  readonly retriedAfter: ErrorCode | null;
   /** The fence: number of the latest claim. */
   readonly claim: number;
   /** Name of the worker that holds it. */
@@ -104,11 +106,22 @@ export interface JobRecord {
   readonly traceparent: string | null;
 }
 
-/** A record as it was at one moment, with what only that moment knows. */
-export interface JobSnapshot {
-  readonly record: JobRecord;
+/** Where a job stands among those that wait for a claim. */
+export interface QueuePlace {
   /** Jobs that will be claimed before this one; null unless it waits in its queue. */
   readonly ahead: number | null;
+  /** Its key has as many jobs in workers' hands as it may. */
+  readonly isHeldBack: boolean;
+  /** ms since 1970 before which nobody may claim it; null when anybody may. */
+  readonly restsUntil: number | null;
+}
+
+/** Of a job that does not wait for a claim. */
+export const NO_PLACE: QueuePlace = { ahead: null, isHeldBack: false, restsUntil: null };
+
+/** A record as it was at one moment, with what only that moment knows. */
+export interface JobSnapshot extends QueuePlace {
+  readonly record: JobRecord;
   /** Id of the newest event that the record already contains. */
   readonly lastEventId: string;
 }
@@ -155,6 +168,7 @@ export function parseRecord(flat: readonly string[]): JobRecord | undefined {
     refusals: number('refusals') ?? 0,
     ooms: number('ooms') ?? 0,
     faults: json<InstanceFault[]>('faults', []),
+    retriedAfter: text('retried_after') as ErrorCode | null,
     claim: number('claim') ?? 0,
     worker: text('worker'),
     traceparent: text('traceparent'),

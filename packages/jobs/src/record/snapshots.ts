@@ -1,10 +1,20 @@
-import { type JobSnapshot, parseRecord } from './record.js';
+import { type JobSnapshot, parseRecord, type QueuePlace } from './record.js';
 
-type ScriptSnapshot = readonly [fields: readonly string[], ahead: number, lastEventId: string];
+/** What the scripts' `place_in_queue()` answers. */
+export type ScriptPlace = readonly [ahead: number, isFull: number, restsUntil: number];
+type ScriptSnapshot = readonly [fields: readonly string[], place: ScriptPlace, lastEventId: string];
 
 /** Reads what the scripts' `snapshot()` answers. Undefined when there is no such job. */
 export function parseSnapshot(reply: unknown): JobSnapshot | undefined {
-  const [fields, ahead, lastEventId] = reply as ScriptSnapshot;
+  const [fields, place, lastEventId] = reply as ScriptSnapshot;
   const record = parseRecord(fields);
-  return record === undefined ? undefined : { record, ahead: ahead < 0 ? null : ahead, lastEventId };
+  return record === undefined ? undefined : { record, ...parsePlace(place), lastEventId };
+}
+
+export function parsePlace([ahead, isFull, restsUntil]: ScriptPlace): QueuePlace {
+  return {
+    ahead: ahead < 0 ? null : ahead,
+    isHeldBack: isFull === 1,
+    restsUntil: restsUntil === 0 ? null : restsUntil,
+  };
 }

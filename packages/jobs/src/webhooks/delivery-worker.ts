@@ -3,7 +3,7 @@ import { inTraceOf, type Logger } from '@comfy-fleet/telemetry';
 import { DelayedError, type Job, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
-import { parseRecord } from '../record/record.js';
+import { NO_PLACE, parseRecord } from '../record/record.js';
 import { parseAttempts } from './attempt-log.js';
 import type { DeliveryItem, DueDelivery, TryResult } from './delivery.js';
 import type { HostLimits } from './host-limits.js';
@@ -143,7 +143,7 @@ export function createDeliveryWorker(options: DeliveryWorkerOptions): Worker {
     if (last?.run === run && last.delivered) return undefined;
     return {
       id,
-      snapshot: { record, ahead: null, lastEventId: '0-0' },
+      snapshot: { record, ...NO_PLACE, lastEventId: '0-0' },
       webhook: record.callback,
       failedTries,
       again: isId(run),

@@ -1,4 +1,4 @@
-import type { TerminalStatus } from '@comfy-fleet/contracts';
+import type { ErrorCode, TerminalStatus } from '@comfy-fleet/contracts';
 import type { FrameRecord, InstanceFault, JobError, JobRecord, Preview, Progress } from '../record/record.js';
 
 /**
@@ -52,8 +52,8 @@ export interface Claim {
    * became, `canceled` if that was asked for meanwhile.
    */
   finish(outcome: Outcome, executed?: string): Promise<TerminalStatus | 'superseded'>;
-  /** Gives the job back for another claim after `delayMs`. */
-  release(delayMs: number): Promise<void>;
+  /** Gives the job back for another claim after `delayMs`; `after`: the error for which it is to be tried again. */
+  release(delayMs: number, after?: ErrorCode): Promise<void>;
   /** Forgets the job and leaves it as it is: another claim has it, or will have it when its lock has run out. */
   letGo(): void;
 }

@@ -40,8 +40,8 @@ export function heldClaim(
       else item.done();
       return became;
     },
-    release: async (delayMs) => {
-      await verdict('release');
+    release: async (delayMs, after) => {
+      await verdict('release', after ?? '');
       item.giveBack(delayMs);
     },
     letGo: () => item.abandon(),

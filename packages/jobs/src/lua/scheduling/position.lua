@@ -1,17 +1,15 @@
 --[[
-About how many jobs are claimed before this one.
+Where a job stands among those that wait.
 ]]
 --- @include "shared/job"
 --- @include "queue/stalled"
+--- @include "queue/rests"
 
 -- Keys that are counted; more of them take their turns too rarely to matter for the first of a queue.
 local MOST_KEYS = 64
 
 -- Those before it in its key's own order, and of each other key as many as will have their turn in the meantime.
-local function jobs_ahead()
-  local phase, pool, key, turn, prompt =
-    unpack(redis.call('HMGET', record, 'phase', 'pool', 'key', 'turn', 'prompt_id'))
-  if phase ~= 'waiting' then return -1 end
+local function jobs_ahead(pool, key, turn, prompt)
   if (prompt or '') ~= '' then return redis.call('LPOS', first_key(pool), id) or 0 end
   if not turn then return -1 end
   local own = redis.call('ZCOUNT', waiting_of_key(pool, key), '-inf', '(' .. turn)
@@ -26,4 +24,13 @@ local function jobs_ahead()
     end
   end
   return ahead
+end
+-- About how many jobs are claimed before this one (-1: it does not wait for that), 1 if its key has as many in workers'
+-- hands as it may, and until when its work item rests (ms since 1970; 0: it does not).
+local function place_in_queue()
+  local phase, pool, key, turn, prompt, most_taken =
+    unpack(redis.call('HMGET', record, 'phase', 'pool', 'key', 'turn', 'prompt_id', 'most_taken'))
+  if phase ~= 'waiting' then return {-1, 0, 0} end
+  local is_full = most_taken and redis.call('SCARD', taken_of_key(key)) >= tonumber(most_taken)
+  return {jobs_ahead(pool, key, turn, prompt), is_full and 1 or 0, rests_until(pool, id)}
 end
