@@ -96,6 +96,7 @@ export {
   serviceIndexSchema,
 } from './service.js';
 export { type JoinedSignal, joinSignals, orAborted } from './signals.js';
+export { WAIT_CODES, type WaitCode, type WaitingFor } from './waiting-for.js';
 export {
   WEBHOOK_EVENTS,
   WEBHOOK_SECRET_PATTERN,

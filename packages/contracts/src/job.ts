@@ -1,6 +1,7 @@
 import Type, { type Static } from 'typebox';
 import { v7 } from 'uuid';
 import { JOB_KINDS, LODS } from './parameters.js';
+import { waitingForSchema } from './waiting-for.js';
 
 /** A UUIDv7 in canonical lower-case form: sortable by creation time, and a prompt id that every ComfyUI accepts. */
 export function newId(): string {
@@ -107,6 +108,8 @@ export const jobSchema = Type.Object({
   queue_position: nullable(Type.Integer()),
   /** Seconds in which it is expected to end, by what was learned of its kind; null when that is not known. */
   eta_seconds: nullable(Type.Integer()),
+  /** Null unless it is queued. */
+  waiting_for: nullable(waitingForSchema),
   request: jobRequestSchema,
   images: Type.Array(jobImageSchema),
   /** The first picture's, for callers that want just one. */

@@ -1,6 +1,7 @@
 import Type, { type Static } from 'typebox';
 import { JOB_STATUSES } from './job.js';
 import { JOB_KINDS, LODS, MAX_PRIORITY, MIN_PRIORITY, type RequestLimits, SIZE_STEP } from './parameters.js';
+import { WAIT_CODES } from './waiting-for.js';
 import { webhookSchema, webhookUrlSchema } from './webhook.js';
 
 /** Sampler, scheduler and checkpoint names; generous, since ComfyUI's custom nodes bring their own. */
@@ -148,6 +149,7 @@ export const jobListQuerySchema = Type.Object(
     status: Type.Optional(Type.Enum([...JOB_STATUSES])),
     lod: Type.Optional(Type.Enum([...LODS])),
     kind: Type.Optional(Type.Enum([...JOB_KINDS])),
+    waiting_for: Type.Optional(Type.Enum([...WAIT_CODES], { description: 'Queued jobs that wait for this.' })),
     created_after: Type.Optional(Type.String({ format: 'date-time', description: 'Made after this time.' })),
     created_before: Type.Optional(Type.String({ format: 'date-time', description: 'Made before this time.' })),
   },

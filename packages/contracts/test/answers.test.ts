@@ -18,6 +18,7 @@ const job: Job = {
   progress: { fraction: 0, step: null, steps: null, node: null },
   queue_position: 3,
   eta_seconds: 12,
+  waiting_for: { code: 'turn', detail: '3 jobs come before it.' },
   request: {
     workflow: 'text2img',
     prompt: 'a fox',

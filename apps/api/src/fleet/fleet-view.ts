@@ -1,11 +1,13 @@
-import { fresh } from '@comfy-fleet/contracts';
+import { fresh, type InstanceAbilities } from '@comfy-fleet/contracts';
 import type { FleetOverview, Ledger } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 
-/** A picture of the fleet for estimates, which need not be of this very moment. */
+/** A picture of the fleet for what is said of jobs, which need not be of this very moment. */
 export interface FleetView {
   /** As it was a few seconds ago at most; undefined while it cannot be read. Never throws. */
   current(): Promise<FleetOverview | undefined>;
+  /** What the instances of a pool can do, as far as it can be read. Never throws. */
+  abilities(pool: string): Promise<readonly InstanceAbilities[]>;
 }
 
 /** From this age on it is read again, behind the answer. */
@@ -13,7 +15,7 @@ const FRESH_MS = 2000;
 /** From this age on the answer waits for it. */
 const STALE_MS = 10_000;
 
-export function createFleetView(fleet: Pick<Ledger['fleet'], 'overview'>, log: Logger): FleetView {
+export function createFleetView(fleet: Pick<Ledger['fleet'], 'overview' | 'abilities'>, log: Logger): FleetView {
   const view = fresh(FRESH_MS, async () => {
     try {
       return { overview: await fleet.overview(), at: performance.now() };
@@ -32,5 +34,6 @@ export function createFleetView(fleet: Pick<Ledger['fleet'], 'overview'>, log: L
         () => undefined,
       );
     },
+    abilities: (pool) => fleet.abilities(pool).catch(() => []),
   };
 }

@@ -1,11 +1,12 @@
 import {
   type FieldError,
   FleetError,
+  type Job,
   type JobList,
   type JobListQuery,
   jobListQuerySchema,
 } from '@comfy-fleet/contracts';
-import type { JobFilter } from '@comfy-fleet/jobs';
+import type { JobFilter, JobSnapshot } from '@comfy-fleet/jobs';
 import pLimit from 'p-limit';
 import { type Caller, knownCaller } from '../access/caller.js';
 import type { Deps } from '../deps.js';
@@ -27,9 +28,19 @@ export function listJobs(deps: Deps): Handler {
   async function list(query: URLSearchParams, caller: Caller | undefined): Promise<Reply> {
     const asked = read(query);
     const { limit: most = DEFAULT_LIMIT, cursor } = asked;
-    const page = await deps.ledger.jobs.list(knownCaller(caller).id, { filter: filterOf(asked), cursor, limit: most });
+    const present = (snapshot: JobSnapshot) => presentSnapshot(deps, snapshot, caller);
+    // Shown as it was when it was found: meanwhile it may have come to wait for something else.
+    const found = new Map<JobSnapshot, Job>();
+    const waitsForIt = async (snapshot: JobSnapshot) => {
+      const job = await present(snapshot);
+      const matches = job.waiting_for?.code === asked.waiting_for;
+      if (matches) found.set(snapshot, job);
+      return matches;
+    };
+    const filter = { ...filterOf(asked), ...(asked.waiting_for === undefined ? {} : { accepts: waitsForIt }) };
+    const page = await deps.ledger.jobs.list(knownCaller(caller).id, { filter, cursor, limit: most });
     const body: JobList = {
-      data: await Promise.all(page.jobs.map((snapshot) => presentSnapshot(deps, snapshot, caller))),
+      data: await Promise.all(page.jobs.map((snapshot) => found.get(snapshot) ?? present(snapshot))),
       has_more: page.next !== undefined,
       next_cursor: page.next ?? null,
     };
@@ -38,7 +49,9 @@ export function listJobs(deps: Deps): Handler {
 }
 
 function filterOf(query: JobListQuery): JobFilter {
-  const { status, lod, kind, created_after, created_before } = query;
+  const { lod, kind, waiting_for, created_after, created_before } = query;
+  // Others wait for nothing, and need not be read.
+  const status = query.status ?? (waiting_for === undefined ? undefined : 'queued');
   const metadata = Object.entries(query as Record<string, string>)
     .filter(([name]) => name.startsWith(METADATA))
     .map(([name, value]) => [name.slice(METADATA.length), value] as const);

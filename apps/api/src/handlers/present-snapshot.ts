@@ -2,9 +2,10 @@ import { ANONYMOUS, type Job } from '@comfy-fleet/contracts';
 import { etaSeconds, type JobSnapshot, presentJob } from '@comfy-fleet/jobs';
 import type { Caller } from '../access/caller.js';
 import type { Deps } from '../deps.js';
+import { waitingFor } from '../fleet/waiting-for.js';
 
 /**
- * The job as callers see it, with when it is expected to end. With keys, the URLs that are opened without one carry a
+ * The job as callers see it, with when it is expected to end and what it waits for. With keys, the URLs that are opened without one carry a
  * signature. Who came by a link (no caller) gets no link that lives longer, and does not
  * see who else is notified.
  */
@@ -14,11 +15,19 @@ export async function presentSnapshot(
   caller: Caller | undefined,
   linkExpires?: number,
 ): Promise<Job> {
-  const { config, fleet, ledger } = deps;
-  const overview = snapshot.record.finishedAt === null ? await fleet.current() : undefined;
-  const pool = overview?.pools.find(({ pool }) => pool === snapshot.record.pool);
+  const { config, fleet, ledger, workflows } = deps;
+  const { record } = snapshot;
+  const overview = record.finishedAt === null ? await fleet.current() : undefined;
+  const pool = overview?.pools.find(({ pool }) => pool === record.pool);
   const eta = etaSeconds(snapshot, pool, Date.now());
   const sign = caller?.id === ANONYMOUS ? undefined : await ledger.urls.signing(linkExpires);
-  const shown = caller === undefined ? { ...snapshot, record: { ...snapshot.record, callback: null } } : snapshot;
-  return presentJob(shown, { publicUrl: config.http.publicUrl, eta, sign });
+  const abilities = record.status === 'queued' ? await fleet.abilities(record.pool) : [];
+  const template = workflows.templates.get(record.workflow);
+  const shown = caller === undefined ? { ...snapshot, record: { ...record, callback: null } } : snapshot;
+  return presentJob(shown, {
+    publicUrl: config.http.publicUrl,
+    eta,
+    waitingFor: waitingFor(snapshot, { overview, abilities, template }),
+    sign,
+  });
 }

@@ -4,6 +4,7 @@ import type {
   JobProgress,
   Problem,
   Usage,
+  WaitingFor,
   WebhookAttempt,
   WebhookDelivery,
 } from '@comfy-fleet/contracts';
@@ -23,6 +24,7 @@ const job: Notes<Job> = {
   progress: 'How far it has come.',
   queue_position: 'Jobs that will be taken before it; null unless it waits.',
   eta_seconds: 'Seconds in which it is expected to end; null while that is not known.',
+  waiting_for: 'What it waits for; null unless it is queued.',
   request: 'Every parameter with its final value.',
   images: 'Its pictures, when it has succeeded.',
   image_url: 'The first picture’s, for callers that want just one.',
@@ -57,6 +59,19 @@ const progress: Notes<JobProgress> = {
   step: 'Of the node under way; null when it has none.',
   steps: 'Of the node under way; null when it has none.',
   node: 'Class of the node under way.',
+};
+
+const waitingFor: Notes<WaitingFor> = {
+  code: [
+    'The first that applies. `paused`: an operator has paused its pool or the fleet. `no_instance`: no ComfyUI of its',
+    'pool is up and takes jobs. `missing`: none that is up has what it needs. `memory`: it ran out of memory twice, and',
+    'waits for the largest GPU. `storage`: no worker can store pictures. `running_limit`: its API key has as many jobs',
+    'in work as it may. `retry`: it is tried again after a while. `turn`: other jobs come first.',
+  ].join(' '),
+  detail: 'For people.',
+  missing: 'Of `missing`: the node classes, models, samplers and other choices.',
+  after: 'Of `retry`: the code of the error after which it is tried again, if there was one.',
+  retry_at: 'Of `retry`: when it may be tried again.',
 };
 
 const problem: Notes<Problem> = {
@@ -105,6 +120,7 @@ export const fieldNotes: Readonly<Record<string, Readonly<Record<string, string>
   JobProgress: progress,
   Problem: problem,
   UsageDay: usageDay,
+  WaitingFor: waitingFor,
   WebhookDelivery: delivery,
   WebhookAttempt: attempt,
 };

@@ -28,7 +28,7 @@ import type { DocumentSettings } from './operation.js';
 
 /** The schemas that have a name in the document, by it. */
 export function namedSchemas({ limits, maxBatchJobs }: DocumentSettings): Record<string, TSchema> {
-  const { images, progress, error, request, parent } = jobSchema.properties;
+  const { images, progress, error, request, parent, waiting_for } = jobSchema.properties;
   const { pools, workers } = fleetStatusSchema.properties;
   return {
     GenerateRequest: generateRequestSchema(limits),
@@ -44,6 +44,7 @@ export function namedSchemas({ limits, maxBatchJobs }: DocumentSettings): Record
     JobError: error.anyOf[0],
     JobParameters: request,
     ParentJob: parent.anyOf[0],
+    WaitingFor: waiting_for.anyOf[0],
     JobPreview: jobEventSchemas.preview,
     JobOutput: jobEventSchemas.output,
     JobList: jobListSchema,

@@ -1,5 +1,6 @@
 import { type FieldError, FleetError, type InstanceAbilities, type ResolvedRequest } from '@comfy-fleet/contracts';
-import { findLacks, type Lack, type Parameter, type Template } from '@comfy-fleet/workflows';
+import type { Lack, Parameter, Template } from '@comfy-fleet/workflows';
+import { nearestLacks } from '../fleet/nearest-lacks.js';
 
 /** Names listed in an answer; a server may have thousands of LoRAs. */
 const MOST_LISTED = 100;
@@ -16,12 +17,14 @@ export function refuseImpossible(
   pool: string,
   known: readonly InstanceAbilities[],
 ): void {
-  // Instances that are alike share one object.
-  const different = new Set(known.map(({ abilities }) => abilities));
-  const lacks = [...different].map((abilities) => findLacks(template, request, abilities));
-  if (lacks.length === 0 || lacks.some((found) => found.length === 0)) return;
+  const lacks = nearestLacks(
+    template,
+    request,
+    known.map(({ abilities }) => abilities),
+  );
+  const [nearest] = lacks;
+  if (nearest === undefined) return;
   // What the nearest one lacks is what is to be changed; the choices are those of all.
-  const nearest = lacks.reduce((least, found) => (found.length < least.length ? found : least));
   const errors = nearest.map((lack) => fieldError(lack, template, pool, lacks.flat()));
   const detail = errors.map(({ pointer, detail }) => `${pointer} ${detail}`.trim()).join('; ');
   throw new FleetError('no_able_instance', `${detail}.`, { errors });

@@ -13,6 +13,8 @@ export interface JobFilter {
   readonly createdAfter?: number | undefined;
   readonly createdBefore?: number | undefined;
   readonly metadata?: Readonly<Record<string, string>>;
+  /** Asked of those that match the rest, for what no record says. */
+  readonly accepts?: ((snapshot: JobSnapshot) => Promise<boolean>) | undefined;
 }
 
 export interface JobPage {
@@ -51,6 +53,7 @@ export async function listJobs(
     for (const snapshot of await Promise.all(wanted.map(read))) {
       // A record that has expired leaves its id to the housekeeping; one may have left the state it was found in.
       if (snapshot === undefined || (filter.status !== undefined && snapshot.record.status !== filter.status)) continue;
+      if (filter.accepts !== undefined && !(await filter.accepts(snapshot))) continue;
       if (found.length === limit) return { jobs: found, next: found.at(-1)?.record.id };
       found.push(snapshot);
     }
@@ -80,6 +83,7 @@ function requestMatches({ lod, metadata }: ResolvedRequest, filter: JobFilter): 
   );
 }
 
-function isEmpty({ status, lod, kind, metadata = {} }: JobFilter): boolean {
-  return status === undefined && lod === undefined && kind === undefined && Object.keys(metadata).length === 0;
+function isEmpty({ status, lod, kind, metadata = {}, accepts }: JobFilter): boolean {
+  const named = [status, lod, kind, accepts];
+  return named.every((wish) => wish === undefined) && Object.keys(metadata).length === 0;
 }

@@ -1,20 +1,28 @@
-import { ERROR_CATALOGUE, type Job, presentSeed, type ResolvedRequest, WEBHOOK_EVENTS } from '@comfy-fleet/contracts';
+import {
+  ERROR_CATALOGUE,
+  type Job,
+  presentSeed,
+  type ResolvedRequest,
+  type WaitingFor,
+  WEBHOOK_EVENTS,
+} from '@comfy-fleet/contracts';
 import type { JobRecord, JobSnapshot } from './record.js';
 
 interface Presenting {
   readonly publicUrl?: string | undefined;
   readonly eta?: number | null;
+  readonly waitingFor?: WaitingFor | null;
   readonly sign?: ((path: string) => string) | undefined;
 }
 
 /**
  * The job as callers see it, in snake_case: the one place where names change. URLs are absolute under `publicUrl` (no
- * slash at its end), or root-relative without it; `eta` is what etaSeconds says; `sign` adds a signature to the paths
+ * slash at its end), or root-relative without it; `eta` is what etaSeconds says, `waitingFor` what a queued one waits for; `sign` adds a signature to the paths
  * that are opened without a key.
  */
 export function presentJob(
   { record, ahead }: JobSnapshot,
-  { publicUrl = '', eta = null, sign = (path) => path }: Presenting = {},
+  { publicUrl = '', eta = null, waitingFor = null, sign = (path) => path }: Presenting = {},
 ): Job {
   const { request, callback } = record;
   const self = `${publicUrl}/jobs/${record.id}`;
@@ -40,6 +48,7 @@ export function presentJob(
     progress: record.status === 'succeeded' ? finished(record) : record.progress,
     queue_position: ahead,
     eta_seconds: eta,
+    waiting_for: waitingFor,
     request: presentRequest(request),
     images,
     image_url: images[0]?.image_url ?? null,

@@ -51,7 +51,8 @@ export function jobDocs({ maxWaitSeconds }: DocumentSettings): OperationDocs {
       summary: 'Follow a job as a stream of server-sent events',
       description: [
         'For an `EventSource`, or anything else that reads `text/event-stream`. The data of every event is JSON:',
-        '- `status`: the whole job, at first and whenever its status changes; the stream ends after the last one.',
+        '- `status`: the whole job, at first and whenever its status changes (a change of `waiting_for` alone is no',
+        '  event); the stream ends after the last one.',
         '- `progress`: how far it has come, at most twice a second.',
         '- `preview`: the unfinished picture in base64.',
         '- `output`: the finished pictures.',

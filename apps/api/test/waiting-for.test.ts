@@ -1,0 +1,195 @@
+import { resolve } from 'node:path';
+import { type Abilities, type ResolvedRequest, WAIT_CODES, type WorkerAnnouncement } from '@comfy-fleet/contracts';
+import type { FleetOverview, Halts, JobRecord, JobSnapshot } from '@comfy-fleet/jobs';
+import { loadWorkflows } from '@comfy-fleet/workflows';
+import { describe, expect, it } from 'vitest';
+import { type Circumstances, waitingFor } from '../src/fleet/waiting-for.js';
+import { anInstance, aWorker } from './announcements.js';
+
+const CHECKPOINT = 'sd_xl_base_1.0.safetensors';
+const NO_HALTS: Halts = { fleet: undefined, pools: new Map(), instances: new Map() };
+const HALT = { since: 1_760_000_000_000, by: 'ada' };
+const RESTS_UNTIL = 1_760_000_060_000;
+
+const workflows = await loadWorkflows(resolve(import.meta.dirname, '../../../workflows'));
+const template = workflows.templates.get('text2img');
+
+const REQUEST = {
+  workflow: 'text2img',
+  lod: 'sketch',
+  sampler: 'euler',
+  scheduler: 'normal',
+  checkpoint: CHECKPOINT,
+  prompt: 'a fox',
+  negativePrompt: '',
+  seed: '1',
+  count: 1,
+} as ResolvedRequest;
+
+function aSnapshot(record: Partial<JobRecord> = {}, place: Partial<JobSnapshot> = {}): JobSnapshot {
+  const waiting = { status: 'queued', phase: 'waiting', pool: 'default', promptId: null, ooms: 0, retriedAfter: null };
+  return {
+    record: { ...waiting, request: REQUEST, ...record } as JobRecord,
+    ahead: 3,
+    isHeldBack: false,
+    restsUntil: null,
+    lastEventId: '0-0',
+    ...place,
+  };
+}
+
+function overview(workers: readonly WorkerAnnouncement[] = [aWorker()], halts: Partial<Halts> = {}): FleetOverview {
+  return { pools: [], workers, halts: { ...NO_HALTS, ...halts }, slowness: new Map() };
+}
+
+/** Of an instance that has these checkpoints. */
+function has(checkpoints: readonly string[]): Abilities {
+  const nodes = Object.values(template?.graph ?? {}).map(({ class_type }) => [class_type, {}] as const);
+  return { ...Object.fromEntries(nodes), CheckpointLoaderSimple: { ckpt_name: checkpoints } };
+}
+
+const able = (abilities: Abilities, instance = 'gpu-1/1') => ({ instance, seenAt: 0, abilities });
+
+function said(snapshot: JobSnapshot, more: Partial<Circumstances> = {}) {
+  return waitingFor(snapshot, { overview: overview(), abilities: [able(has([CHECKPOINT]))], template, ...more });
+}
+
+const of = (...instances: Parameters<typeof anInstance>[0][]) => aWorker({ instances: instances.map(anInstance) });
+const FULL = aWorker({ storeFault: { reason: 'the disk is full', since: 1 } });
+
+describe('a job that waits', () => {
+  it.each([
+    [3, '3 jobs come before it.'],
+    [1, 'One job comes before it.'],
+    [0, 'It comes next.'],
+    [null, 'Other jobs come before it.'],
+  ])('for its turn, with %s ahead', (ahead, detail) => {
+    expect(said(aSnapshot({}, { ahead }))).toEqual({ code: 'turn', detail });
+  });
+
+  it('says which instance has it, once one has', () => {
+    const submitted = aSnapshot({ phase: 'submitted', promptId: 'p', instance: 'gpu-1/1' }, { ahead: null });
+    expect(said(submitted)).toMatchObject({ code: 'turn', detail: expect.stringContaining('queue of gpu-1/1') });
+    const claimed = aSnapshot({ phase: 'claimed' }, { ahead: null });
+    expect(said(claimed, { overview: overview([], { fleet: HALT }) })).toMatchObject({ code: 'turn' });
+  });
+
+  it('for the end of a pause of the fleet or of its pool, and of no other', () => {
+    const fleet = said(aSnapshot(), { overview: overview([], { fleet: HALT }) });
+    expect(fleet).toEqual({ code: 'paused', detail: 'The fleet is paused until an operator resumes it.' });
+    const pool = said(aSnapshot(), { overview: overview([], { pools: new Map([['default', HALT]]) }) });
+    expect(pool).toEqual({ code: 'paused', detail: 'The pool default is paused until an operator resumes it.' });
+    const other = overview([aWorker()], { pools: new Map([['other', HALT]]) });
+    expect(said(aSnapshot(), { overview: other })).toMatchObject({ code: 'turn' });
+  });
+
+  it('for an instance of its pool that is up and takes jobs', () => {
+    const none = (workers: WorkerAnnouncement[], halts: Partial<Halts> = {}) =>
+      said(aSnapshot(), { overview: overview(workers, halts) });
+    const elsewhere = aWorker({ pools: ['other'] });
+    expect(none([elsewhere])).toEqual({ code: 'no_instance', detail: 'No worker serves the pool default.' });
+    const workers = [
+      of({ state: 'down' }, { state: 'down' }, { state: 'resting' }, { name: 'gpu-1/4' }),
+      aWorker({ name: 'gpu-2', draining: true }),
+    ];
+    expect(none(workers, { instances: new Map([['gpu-1/4', HALT]]) })).toEqual({
+      code: 'no_instance',
+      detail:
+        'No instance of the pool default is up and takes jobs: 2 down, 1 resting after errors, 1 drained, 1 stopping.',
+    });
+    expect(none([of({ state: 'down' }, {})])).toMatchObject({ code: 'turn' });
+  });
+
+  it('for a model that none has that is up', () => {
+    const workers = [of({ name: 'gpu-1/1' }, { name: 'gpu-1/2', state: 'down' })];
+    const abilities = [able(has(['other.safetensors'])), able(has([CHECKPOINT]), 'gpu-1/2')];
+    expect(said(aSnapshot(), { overview: overview(workers), abilities })).toEqual({
+      code: 'missing',
+      detail: `No instance of the pool default that is up has ${CHECKPOINT} for ckpt_name of CheckpointLoaderSimple.`,
+      missing: [{ node: 'CheckpointLoaderSimple', input: 'ckpt_name', value: CHECKPOINT }],
+    });
+  });
+
+  it('for a node class, by the instance that lacks least', () => {
+    const { KSampler: _none, ...rest } = has([CHECKPOINT]);
+    const workers = [of({ name: 'gpu-1/1' }, { name: 'gpu-1/2' })];
+    const abilities = [able({}), able(rest, 'gpu-1/2')];
+    expect(said(aSnapshot(), { overview: overview(workers), abilities })).toEqual({
+      code: 'missing',
+      detail: 'No instance of the pool default that is up has the node KSampler.',
+      missing: [{ node: 'KSampler', input: null, value: null }],
+    });
+  });
+
+  it('for nothing that is missing where one is up of which nothing is known', () => {
+    const workers = [of({ name: 'gpu-1/1' }, { name: 'gpu-1/2' })];
+    expect(said(aSnapshot(), { overview: overview(workers), abilities: [able({})] })).toMatchObject({ code: 'turn' });
+    expect(said(aSnapshot(), { abilities: [able({})], template: undefined })).toMatchObject({ code: 'turn' });
+  });
+
+  it('for the largest GPU after it ran out of memory twice', () => {
+    expect(said(aSnapshot({ ooms: 1 }))).toMatchObject({ code: 'turn' });
+    const workers = [of({ vram: 8 * 1024 ** 3 }, { vram: 24 * 1024 ** 3, state: 'resting' })];
+    expect(said(aSnapshot({ ooms: 2 }), { overview: overview(workers) })).toEqual({
+      code: 'memory',
+      detail: 'It ran out of memory twice, and waits for the largest GPU of the pool default (24 GiB).',
+    });
+  });
+
+  it('for room in the store when no worker can store pictures', () => {
+    expect(said(aSnapshot(), { overview: overview([FULL]) })).toMatchObject({ code: 'storage' });
+    const other = aWorker({ name: 'gpu-2' });
+    expect(said(aSnapshot(), { overview: overview([FULL, other]) })).toMatchObject({ code: 'turn' });
+  });
+
+  it('for one of its key to end', () => {
+    expect(said(aSnapshot({}, { isHeldBack: true }))).toMatchObject({ code: 'running_limit' });
+  });
+
+  it('for its next try, and after which error', () => {
+    const place = { restsUntil: RESTS_UNTIL };
+    expect(said(aSnapshot({ retriedAfter: 'gpu_failed' }, place))).toEqual({
+      code: 'retry',
+      detail: 'The GPU or its driver failed; it is tried again after a pause.',
+      after: 'gpu_failed',
+      retry_at: new Date(RESTS_UNTIL).toISOString(),
+    });
+    expect(said(aSnapshot({}, place))).not.toHaveProperty('after');
+    expect(said(aSnapshot({ retriedAfter: 'gpu_failed' }))).toMatchObject({ code: 'turn' });
+  });
+
+  it('and may be in a ComfyUI is looked for during a pause, whatever there is, but not without an instance', () => {
+    const left = aSnapshot({ promptId: 'p' });
+    const paused = { overview: overview([aWorker()], { fleet: HALT }), abilities: [able({})] };
+    expect(said(left, paused)).toMatchObject({ code: 'turn', detail: expect.stringContaining('looks for its prompt') });
+    expect(said(left, { overview: overview([], { fleet: HALT }) })).toMatchObject({ code: 'no_instance' });
+  });
+
+  it('says what its own record does while the fleet cannot be read', () => {
+    expect(said(aSnapshot(), { overview: undefined })).toMatchObject({ code: 'turn' });
+    expect(said(aSnapshot({}, { isHeldBack: true }), { overview: undefined })).toMatchObject({ code: 'running_limit' });
+  });
+
+  it('says the first of all that apply, in the order of the codes', () => {
+    const all = aSnapshot({ ooms: 2, retriedAfter: 'gpu_failed' }, { isHeldBack: true, restsUntil: RESTS_UNTIL });
+    const up = overview([FULL]);
+    const told = [
+      said(all, { overview: overview([], { fleet: HALT }) }),
+      said(all, { overview: overview([]) }),
+      said(all, { overview: up, abilities: [able({})] }),
+      said(all, { overview: up }),
+      said({ ...all, record: { ...all.record, ooms: 0 } }, { overview: up }),
+      said({ ...all, record: { ...all.record, ooms: 0 } }),
+      said({ ...all, record: { ...all.record, ooms: 0 }, isHeldBack: false }),
+      said(aSnapshot()),
+    ];
+    expect(told.map((wait) => wait?.code)).toEqual(WAIT_CODES);
+  });
+});
+
+it.each(['running', 'canceling', 'succeeded', 'failed', 'canceled', 'expired'] as const)(
+  'says nothing of a job that is %s',
+  (status) => {
+    expect(said(aSnapshot({ status }, { isHeldBack: true }), { overview: overview([]) })).toBeNull();
+  },
+);
