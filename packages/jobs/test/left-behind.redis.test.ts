@@ -1,5 +1,6 @@
 import { until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
+import { runScript } from '../src/connection.js';
 import type { Claim, ClaimSource } from '../src/index.js';
 import { anAnnouncement, nextClaim, openFleet, POOL, startNext, succeeded, within } from './builders.js';
 
@@ -21,6 +22,22 @@ it('gives a starting worker what a process of its name held, at once, and the lo
   expect(await claim.look()).toBe('superseded');
   expect(await left?.finish(succeeded(claim.record.id), promptId)).toBe('succeeded');
   expect(await fleet.redis.scard(fleet.keys.held('w'))).toBe(0);
+});
+
+it('takes no job from this very process that is just being told of its claim', async () => {
+  const fleet = await openFleet();
+  const { redis, keys } = fleet;
+  const { id } = (await fleet.submit()).record;
+  await fleet.run('next', POOL, 'w', 'process 1:1', 10_000, 3, '{}', 100, Date.now());
+  expect((await fleet.get(id)).record).toMatchObject({ worker: 'w', claim: 1 });
+  const reclaim = (token: string) =>
+    runScript(redis, 'reclaim', keys.lock(POOL, id), [keys.prefix, POOL, id, 'w', token, 10_000]);
+  expect(await reclaim('process 1:2')).toBe(0);
+  expect(await redis.get(keys.lock(POOL, id))).toBe('process 1:1');
+  // It never was, or has let go of it.
+  await redis.del(keys.lock(POOL, id));
+  expect(await reclaim('process 1:3')).toBe(1);
+  expect(await reclaim('process 2:1')).toBe(1);
 });
 
 it('gives it nothing that was finished, released, or taken by another worker since', async () => {

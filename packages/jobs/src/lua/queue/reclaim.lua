@@ -12,13 +12,16 @@ Input:
   ARGV[6] ms that the lock lasts
 
 Output:
-  1, or 0 when there is no such item
+  1, or 0 when there is no such item, or this very process is just being told that it has it
 ]]
 --- @include "keys"
 --- @include "shared/clock"
+--- @include "shared/process"
 
 local pool, id, worker, token, lock_ms = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 if redis.call('SISMEMBER', held_key(worker), id) == 0 then return 0 end
+local claimed_with = redis.call('HGET', job_key(id), 'claimed_with') or ''
+if process_of(claimed_with) == process_of(token) and redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
 if not redis.call('LPOS', active_key(pool), id) then
   local found = redis.call('ZREM', delayed_key(pool), id) + redis.call('ZREM', prioritized_key(pool), id)
     + redis.call('LREM', wait_list_key(pool), 0, id)
