@@ -33,14 +33,14 @@ const INTRODUCTION = `# Settings
 <!-- Made by \`npm run docs:settings\` from packages/config/src. Change it there, and the words around it in
 infra/docs/settings-page.mjs. -->
 
-Every process reads its settings from the environment, or from a \`.env\` file in the working folder (see
-\`.env.example\`). What the environment says comes first. A wrong value stops the start, and every fault is listed at
-once. \`npm run doctor\` checks what the settings name.
+Every process reads its settings from the environment and from a \`.env\` file in the working folder (see
+\`.env.example\`); the environment takes precedence. Settings are read only at the start, so restart a process to change
+them. If a value is invalid, the process does not start and lists all errors. \`npm run doctor\` checks your settings.
 
-Secrets can be given as files: in place of \`REDIS_URL\`, \`REDIS_SENTINEL_PASSWORD\` and \`WEBHOOK_SECRETS\` set
-\`REDIS_URL_FILE\`, \`REDIS_SENTINEL_PASSWORD_FILE\` and \`WEBHOOK_SECRETS_FILE\` to the path of a file that holds the
-secret. White space around it is cut off. To set both, or to name a file that is missing or empty, stops the start. No
-secret is ever printed.
+Secrets can come from files: instead of \`REDIS_URL\`, \`REDIS_SENTINEL_PASSWORD\` and \`WEBHOOK_SECRETS\` set
+\`REDIS_URL_FILE\`, \`REDIS_SENTINEL_PASSWORD_FILE\` and \`WEBHOOK_SECRETS_FILE\` to the path of a file with the secret.
+Surrounding white space is ignored. A process does not start if both are set, or if the file is missing or empty.
+Secrets are never printed.
 `;
 
 const SIMULATOR = `## Simulator

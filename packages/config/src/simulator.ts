@@ -10,14 +10,17 @@ const milliseconds = (value: number, description: string) =>
 export const simulatorSchema = Type.Object({
   SIMULATOR_PORT: Type.Integer({ default: 8188, minimum: 0, maximum: 65_535, description: 'Port; 0 takes a free one' }),
   SIMULATOR_HOST: Type.String({ default: '127.0.0.1', description: 'Address it listens on' }),
-  SIMULATOR_VERSION: Type.Enum(['0.3.64', '0.33.0'], { default: '0.3.64', description: 'Which ComfyUI is played' }),
+  SIMULATOR_VERSION: Type.Enum(['0.3.64', '0.33.0'], {
+    default: '0.3.64',
+    description: 'Version of ComfyUI to simulate',
+  }),
   SIMULATOR_DIR: Type.String({
     default: '.data/simulator',
-    description: 'Where its input, output and temp folders are',
+    description: 'Folder of its input, output and temp folders',
   }),
-  SIMULATOR_STEP_MS: milliseconds(120, 'Time of one sampler step'),
-  SIMULATOR_MODEL_LOAD_MS: milliseconds(800, 'Time of loading a checkpoint'),
-  SIMULATOR_PROMPT_MS: milliseconds(0, 'Least time of any prompt'),
+  SIMULATOR_STEP_MS: milliseconds(120, 'Duration of one sampler step, in ms'),
+  SIMULATOR_MODEL_LOAD_MS: milliseconds(800, 'Time to load a checkpoint, in ms'),
+  SIMULATOR_PROMPT_MS: milliseconds(0, 'Minimum duration of any prompt, in ms'),
   SIMULATOR_VRAM_BYTES: Type.Integer({ default: 24 * 1024 ** 3, minimum: 0, description: 'Memory of each device' }),
   SIMULATOR_DEVICE_COUNT: Type.Integer({
     default: 1,
@@ -34,11 +37,13 @@ export const simulatorSchema = Type.Object({
     Type.String({ description: 'Comma-separated names of the installed checkpoints' }),
   ),
   SIMULATOR_LORAS: Type.Optional(Type.String({ description: 'Comma-separated names of the installed LoRAs' })),
-  SIMULATOR_JOURNAL: Type.Optional(Type.String({ description: 'File that gets a line for every start and end' })),
+  SIMULATOR_JOURNAL: Type.Optional(
+    Type.String({ description: 'File to which it appends a line for every start and end of a prompt' }),
+  ),
   SIMULATOR_REQUIRED_HEADER: Type.Optional(
     Type.String({
       pattern: '^[^\\s:]+:\\s*\\S.*$',
-      description: '`Name: value` that every request must have, as behind a login; others are answered 401',
+      description: 'Header `Name: value` that every request must have, as behind a login; others are answered 401',
     }),
   ),
   LOG_LEVEL: Type.Enum(['error', 'warn', 'info', 'debug'], {

@@ -93,7 +93,7 @@ describe('loadConfig', () => {
         'MAX_COUNT=1.5: must be integer',
         'MIN_SIZE=-8: must be >= 16',
         'LOG_LEVEL=loud: must be one of error, warn, info, debug',
-        'REDIS_URL: does not have the form it needs (redis:// or rediss:// (TLS) address of Redis, with user and password if it asks for them)',
+        'REDIS_URL: does not have the form it needs (redis:// or rediss:// (TLS) address of Redis, with user and password if it requires them)',
       ]),
     );
   });
