@@ -8,6 +8,9 @@ import { deliveryOf, dispatch, endedJob, endedJobs, nothingLeft, recorder, taken
 
 const never = () => new Promise<never>(() => {});
 
+/** What one that waits costs when it looks whether it may go on: taken, read, put aside, and called for. */
+const SCRIPTS_OF_A_LOOK = 5;
+
 /** A target of a key. */
 const at = (host: string, key = 'anna') => ({ host, key });
 
@@ -165,14 +168,17 @@ describe('a receiver that never answers', () => {
     const receiver = recorder(({ webhook }) => (hostOf(webhook.url) === 'dead.example' ? never() : taken));
     const dispatcher = dispatch(fleet, receiver.handler, { concurrency: 16, perHost: 4 });
     const count = 3000;
+    const began = performance.now();
     await endedJobs(fleet, count, { url: 'https://dead.example/x' });
     const delayed = `${fleet.keys.prefix}:${fleet.keys.webhookQueue}:delayed`;
     await until('all wait in their line', async () => (await fleet.redis.zcard(delayed)) === count - 4);
     const before = await scripts(fleet);
     const { reaches } = deliveryOf(fleet);
     for (let n = 0; n < 20; n++) await reaches(await endedJob(fleet, { url: 'https://good.example' }), 'delivered');
+    // Each of those that wait looks by itself once a minute: on a busy machine that may have come.
+    const looks = Math.floor((performance.now() - began) / 60_000) * count;
     // Each of the twenty takes a dozen, with what this test asks; a line that turns would take all of them, and again.
-    expect((await scripts(fleet)) - before).toBeLessThan(count / 3);
+    expect((await scripts(fleet)) - before).toBeLessThan(count / 3 + looks * SCRIPTS_OF_A_LOOK);
     await dispatcher.cutOff();
   });
 
