@@ -34,7 +34,7 @@ export const adminStatusSchema = Type.Object({
       }),
       ...halt,
     }),
-    { description: 'Instances that are given no more prompts.' },
+    { description: 'Instances that get no more prompts.' },
   ),
 });
 

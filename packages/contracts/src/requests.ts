@@ -18,7 +18,10 @@ function sharedFields(limits: RequestLimits) {
       Type.String({ maxLength: limits.maxPromptChars, description: 'What it must not show.' }),
     ),
     lod: Type.Optional(
-      Type.Enum([...LODS], { default: 'mid', description: 'Level of detail; its profile fills what is absent.' }),
+      Type.Enum([...LODS], {
+        default: 'mid',
+        description: 'Level of detail; its profile sets the fields that you leave out.',
+      }),
     ),
     steps: Type.Optional(Type.Integer({ minimum: 1, maximum: limits.maxSteps, description: 'Sampling steps.' })),
     cfg: Type.Optional(
@@ -32,7 +35,7 @@ function sharedFields(limits: RequestLimits) {
         minimum: 0,
         maximum: Number.MAX_SAFE_INTEGER,
         pattern: '^[0-9]{1,20}$',
-        description: '0 to 2^64−1: a number up to 2^53−1, a decimal string above. Drawn at random when absent.',
+        description: '0 to 2^64−1: a number up to 2^53−1, a decimal string above. Random by default.',
       }),
     ),
     width: Type.Optional(size('Pixels, a multiple of 8.')),
@@ -42,7 +45,7 @@ function sharedFields(limits: RequestLimits) {
         minimum: 1,
         maximum: limits.maxCount,
         default: 1,
-        description: 'Pictures: the batch size of one prompt with one seed.',
+        description: 'Number of pictures, made as one batch with one seed.',
       }),
     ),
     checkpoint: Type.Optional(name('Checkpoint file, as ComfyUI lists it.')),
@@ -51,21 +54,21 @@ function sharedFields(limits: RequestLimits) {
         minimum: MIN_PRIORITY,
         maximum: MAX_PRIORITY,
         default: 0,
-        description: 'Higher is sooner, among your own jobs.',
+        description: 'Higher goes first among your own jobs.',
       }),
     ),
     start_within_seconds: Type.Optional(
       Type.Integer({
         minimum: 1,
         maximum: limits.maxQueuedSeconds,
-        description: 'Seconds after which the job expires if nobody has begun it.',
+        description: 'Seconds after which the job expires if it has not started.',
       }),
     ),
     metadata: Type.Optional(
       Type.Unsafe<Record<string, string>>({
         type: 'object',
         additionalProperties: { type: 'string' },
-        description: 'Pairs of strings of your own, given back with the job.',
+        description: 'Your own string pairs, returned with the job.',
       }),
     ),
     webhook: Type.Optional(webhookSchema),
@@ -78,13 +81,17 @@ export const generateRequestSchema = (limits: RequestLimits) =>
   Type.Object(sharedFields(limits), { additionalProperties: false });
 
 const source = () =>
-  Type.String({ minLength: 1, maxLength: MAX_NAME_CHARS, description: 'The filename of a frame made here.' });
+  Type.String({ minLength: 1, maxLength: MAX_NAME_CHARS, description: 'Name of a picture that this service made.' });
 
 function img2imgFields(limits: RequestLimits) {
   return {
     ...sharedFields(limits),
     denoise: Type.Optional(
-      Type.Number({ minimum: 0, maximum: 1, description: 'How much of the picture is made anew: 0 nothing, 1 all.' }),
+      Type.Number({
+        minimum: 0,
+        maximum: 1,
+        description: 'How much of the picture changes: 0 keeps it, 1 replaces it.',
+      }),
     ),
   };
 }
@@ -133,9 +140,14 @@ export const batchRequestSchema = (limits: RequestLimits, maxJobs: number) =>
 export const refineRequestSchema = (limits: RequestLimits) =>
   Type.Object(
     {
-      lod: Type.Enum([...LODS], { description: 'A higher rung of the ladder sketch, mid, final.' }),
+      lod: Type.Enum([...LODS], { description: 'A higher level of detail: sketch, mid, final.' }),
       index: Type.Optional(
-        Type.Integer({ minimum: 0, maximum: limits.maxCount - 1, default: 0, description: 'Which of its pictures.' }),
+        Type.Integer({
+          minimum: 0,
+          maximum: limits.maxCount - 1,
+          default: 0,
+          description: 'Which picture of the job; 0 is the first.',
+        }),
       ),
     },
     { additionalProperties: false },
@@ -144,8 +156,8 @@ export const refineRequestSchema = (limits: RequestLimits) =>
 /** Query of `GET /jobs`; `metadata.<key>=<value>` besides. */
 export const jobListQuerySchema = Type.Object(
   {
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 20, description: 'Most jobs of a page.' })),
-    cursor: Type.Optional(Type.String({ format: 'uuid', description: 'next_cursor of the page before.' })),
+    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 20, description: 'Most jobs per page.' })),
+    cursor: Type.Optional(Type.String({ format: 'uuid', description: 'next_cursor of the previous page.' })),
     status: Type.Optional(Type.Enum([...JOB_STATUSES])),
     lod: Type.Optional(Type.Enum([...LODS])),
     kind: Type.Optional(Type.Enum([...JOB_KINDS])),

@@ -29,7 +29,7 @@ const healthInstanceSchema = Type.Object({
   state: Type.Enum([...INSTANCE_STATES]),
   reason: nullable(Type.String({ description: 'Why it is not up.' })),
   since: time(),
-  drain: nullable(Type.Enum(['draining', 'drained'], { description: 'An operator has it be given no more prompts.' })),
+  drain: nullable(Type.Enum(['draining', 'drained'], { description: 'Set while an operator has drained it.' })),
   workflows: nullable(
     Type.Array(
       Type.Object({

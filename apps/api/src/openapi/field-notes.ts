@@ -20,14 +20,14 @@ const job: Notes<Job> = {
   created_at: 'When it was accepted.',
   started_at: 'When its execution began; null until then.',
   finished_at: 'When it ended; null until then.',
-  start_deadline: 'Still queued then, it expires.',
-  progress: 'How far it has come.',
-  queue_position: 'Jobs that will be taken before it; null unless it waits.',
-  eta_seconds: 'Seconds in which it is expected to end; null while that is not known.',
+  start_deadline: 'If it has not started by then, it expires.',
+  progress: 'Its progress.',
+  queue_position: 'Estimate of the jobs that run before it; null unless it waits.',
+  eta_seconds: 'Estimated seconds until it ends; null if unknown.',
   waiting_for: 'What it waits for; null unless it is queued.',
   request: 'Every parameter with its final value.',
   images: 'Its pictures, when it has succeeded.',
-  image_url: 'The first picture’s, for callers that want just one.',
+  image_url: 'URL of the first picture.',
   steps: 'As in request.',
   cfg: 'As in request.',
   sampler: 'As in request.',
@@ -41,15 +41,16 @@ const job: Notes<Job> = {
   metadata: 'As in the request.',
   parent: 'The job that this one repeats or refines; null if it does neither.',
   webhook: 'Who is notified of its end; the secret is never shown.',
-  urls: 'Where it can be read, followed and canceled. The one of its events may be opened without a key.',
+  urls: 'Where to read, follow and cancel it. `events` can be opened without a key.',
 };
 
 const image: Notes<JobImage> = {
-  image_url: 'Where the picture is. With keys the URL is signed, so that whoever has it may open it until it expires.',
+  image_url:
+    'Address of the picture. If the service has keys, it is signed: anyone who has it can open it until it expires.',
   width: 'Pixels.',
   height: 'Pixels.',
   seed: 'A number up to 2^53−1, a decimal string above.',
-  content_type: 'Of the picture as it was made.',
+  content_type: 'Of the original picture.',
   bytes: 'Size of the file.',
   sha256: 'Of the file, in hexadecimal; its ETag too.',
 };
@@ -78,11 +79,10 @@ const problem: Notes<Problem> = {
   type: '`urn:comfy-fleet:problem:` and the code.',
   title: 'What the code means; always the same for one code.',
   status: 'The HTTP status.',
-  detail: 'What was wrong this time, and what to do about it.',
-  instance: 'The path that was asked for.',
+  detail: 'What was wrong with this request, and how to fix it.',
+  instance: 'The path of the request.',
   code: 'For programs: one of the codes listed with the answer.',
-  errors:
-    'One entry for every field that is at fault, with a JSON pointer into the body, or a slash and the parameter.',
+  errors: 'One entry for every invalid field, with a JSON pointer into the body, or a slash and the parameter.',
 };
 
 const usageDay: Notes<Usage['data'][number]> = {
@@ -93,24 +93,25 @@ const usageDay: Notes<Usage['data'][number]> = {
   canceled: 'Jobs.',
   expired: 'Jobs.',
   pictures: 'Made by those jobs.',
-  gpu_seconds: 'For which GPUs worked on those jobs.',
+  gpu_seconds: 'GPU time of those jobs.',
 };
 
 const delivery: Notes<WebhookDelivery> = {
-  id: 'The `webhook-id`: the same in every try.',
+  id: 'The `webhook-id`: the same for every attempt.',
   url: 'Where it goes.',
-  events: 'The ends of which it notifies.',
-  state: '`waiting`: the job has not ended; `pending`: a try will come; `skipped`: it does not notify of such an end.',
-  next_attempt_at: 'When the next try will be; null when there will be none.',
-  attempts: 'Every try, the oldest first.',
+  events: 'The events that it is sent for.',
+  state:
+    '`waiting`: the job has not ended; `pending`: an attempt is due or in progress; `skipped`: `events` does not include this end.',
+  next_attempt_at: 'When the next attempt is due; null if there is none.',
+  attempts: 'Every attempt, the oldest first.',
 };
 
 const attempt: Notes<WebhookAttempt> = {
   at: 'When it began.',
   status: 'The HTTP status of the answer; null when there was none.',
-  duration_ms: 'Until the answer, or until it was given up.',
+  duration_ms: 'Until the answer or the timeout.',
   answer: 'The first KiB of the answer’s body as text, or why there was none.',
-  delivered: 'Whether it was taken: a status of 200 to 299.',
+  delivered: 'Whether the receiver accepted it: a status of 200 to 299.',
 };
 
 /** By the name of the schema, then of the field. */

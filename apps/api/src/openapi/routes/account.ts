@@ -7,7 +7,7 @@ export function accountDocs(): OperationDocs {
       id: 'listLods',
       tag: 'account',
       summary: 'List the levels of detail, the quickest first',
-      description: 'What each sets, unless a request says otherwise.',
+      description: 'The values that each uses for fields that a request leaves out.',
       answers: { 200: { description: 'The levels.', content: { 'application/json': lodListSchema } } },
     },
     'GET /usage': {

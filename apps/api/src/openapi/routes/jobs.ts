@@ -6,7 +6,7 @@ export function jobDocs({ maxWaitSeconds }: DocumentSettings): OperationDocs {
   const wait = Type.Integer({
     minimum: 1,
     maximum: maxWaitSeconds,
-    description: 'Seconds for which to hold the answer until the job has ended.',
+    description: 'How many seconds to wait for the end of the job before answering.',
   });
   return {
     'GET /jobs': {
@@ -14,8 +14,8 @@ export function jobDocs({ maxWaitSeconds }: DocumentSettings): OperationDocs {
       tag: 'jobs',
       summary: 'List jobs, newest first',
       description:
-        'A filter looks through the newest jobs, so a page may be short or empty although there is more: go on while ' +
-        '`has_more` is true, with `next_cursor` as `cursor`.',
+        'With a filter, a page may be short or empty although there are more jobs. Continue with `next_cursor` as ' +
+        '`cursor` while `has_more` is true.',
       query: jobListQuerySchema,
       answers: { 200: { description: 'A page of jobs.', content: { 'application/json': jobListSchema } } },
       errors: ['queue_unavailable'],
@@ -32,16 +32,16 @@ export function jobDocs({ maxWaitSeconds }: DocumentSettings): OperationDocs {
       id: 'deleteJob',
       tag: 'jobs',
       summary: 'Delete an ended job and its pictures',
-      answers: { 204: { description: 'It is gone.' } },
+      answers: { 204: { description: 'It has been deleted.' } },
       errors: ['job_not_found', 'wrong_job_state', 'queue_unavailable', 'storage_failed'],
     },
     'POST /jobs/:id/cancel': {
       id: 'cancelJob',
       tag: 'jobs',
       summary: 'Cancel a job',
-      description: 'A running job is `canceling` until it has been stopped. One that has ended stays as it ended.',
+      description: 'A running job is `canceling` until it has been stopped. Canceling an ended job changes nothing.',
       answers: {
-        200: { description: 'The job as the cancel left it.', content: { 'application/json': jobSchema } },
+        200: { description: 'The job after the cancel.', content: { 'application/json': jobSchema } },
       },
       errors: ['job_not_found', 'queue_unavailable'],
     },
@@ -51,18 +51,18 @@ export function jobDocs({ maxWaitSeconds }: DocumentSettings): OperationDocs {
       summary: 'Follow a job as a stream of server-sent events',
       description: [
         'For an `EventSource`, or anything else that reads `text/event-stream`. The data of every event is JSON:',
-        '- `status`: the whole job, at first and whenever its status changes (a change of `waiting_for` alone is no',
-        '  event); the stream ends after the last one.',
-        '- `progress`: how far it has come, at most twice a second.',
+        '- `status`: the whole job, at the start and whenever its status changes (there is no event if only',
+        '  `waiting_for` changes); the stream ends after the last one.',
+        '- `progress`: the progress, at most twice a second.',
         '- `preview`: the unfinished picture in base64.',
         '- `output`: the finished pictures.',
         '',
-        'Whoever comes back gets the job as it is then, in which everything missed is contained.',
+        'After a reconnect the first event is the whole current job, so nothing is missed.',
       ].join('\n'),
       headers: ['Last-Event-ID'],
       answers: {
-        200: { description: 'The stream. A comment every 15 seconds shows that it lives.', events: jobEventSchemas },
-        204: { description: 'The caller has seen the end already (Last-Event-ID): it should not come back.' },
+        200: { description: 'The stream. A comment every 15 seconds keeps it alive.', events: jobEventSchemas },
+        204: { description: 'The caller has already seen the end (Last-Event-ID) and should not reconnect.' },
       },
       errors: ['job_not_found', 'overloaded', 'queue_unavailable', 'too_many_streams'],
     },

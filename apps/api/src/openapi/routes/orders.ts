@@ -13,12 +13,12 @@ import type { AnswerDoc, DocumentSettings, OperationDocs } from '../operation.js
 
 const ACCEPTED: Readonly<Record<number, AnswerDoc>> = {
   200: {
-    description: 'The job has ended within the time that `Prefer: wait=` gave it.',
+    description: 'The job ended within the time of `Prefer: wait=`.',
     content: { 'application/json': jobSchema },
     headers: { Location: 'always', 'Preference-Applied': 'always', 'Idempotent-Replayed': 'sometimes' },
   },
   202: {
-    description: 'The job is accepted: it is kept, whatever fails from here on.',
+    description: 'The job is accepted and will not be lost, whatever fails from now on.',
     content: { 'application/json': jobSchema },
     headers: {
       Location: 'always',
@@ -49,7 +49,7 @@ export function orderDocs({ limits, maxBatchJobs, maxImageBytes }: DocumentSetti
       tag: 'ordering',
       summary: 'Make a picture from a text',
       description:
-        'Only `prompt` is needed. What else is absent has the value of the level of detail; see `GET /lods`.',
+        'Only `prompt` is required. The level of detail sets the fields that you leave out; see `GET /lods`.',
       headers: ORDER_HEADERS,
       body: {
         json: generateRequestSchema(limits),
@@ -93,7 +93,7 @@ export function orderDocs({ limits, maxBatchJobs, maxImageBytes }: DocumentSetti
     'POST /jobs/batch': {
       id: 'orderBatch',
       tag: 'ordering',
-      summary: `Order up to ${maxBatchJobs} pictures at once, all or none`,
+      summary: `Create up to ${maxBatchJobs} jobs at once, all or none`,
       description:
         'Each job is a body of `POST /generate`, or one of `POST /img2img` with `kind: "img2img"` and a `source`.',
       headers: ['Idempotency-Key'],
@@ -120,7 +120,7 @@ export function orderDocs({ limits, maxBatchJobs, maxImageBytes }: DocumentSetti
     'POST /jobs/:id/retry': {
       id: 'retryJob',
       tag: 'ordering',
-      summary: 'Make the same once more',
+      summary: 'Run a job again',
       description: 'A new job with the same parameters, the same seed and the same webhook.',
       headers: ORDER_HEADERS,
       answers: ACCEPTED,
@@ -129,10 +129,10 @@ export function orderDocs({ limits, maxBatchJobs, maxImageBytes }: DocumentSetti
     'POST /jobs/:id/refine': {
       id: 'refineJob',
       tag: 'ordering',
-      summary: 'Make the next rung of a picture',
+      summary: 'Refine a picture to a higher level of detail',
       description:
         'A new job at a higher level of detail (sketch, mid, final) that starts from a picture of a job that succeeded, ' +
-        'with its prompt, its seed and what its request had set itself.',
+        'with the same prompt, seed and all other fields that its request had set.',
       headers: ORDER_HEADERS,
       body: { json: refineRequestSchema(limits), examples: { 'the finished picture': { lod: 'final' } } },
       answers: ACCEPTED,

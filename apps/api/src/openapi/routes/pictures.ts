@@ -12,7 +12,7 @@ export function pictureDocs({ widths }: DocumentSettings): OperationDocs {
   const query = Type.Object({
     width: Type.Optional(Type.Enum([...widths], { description: 'Pixels. A picture is never enlarged.' })),
     format: Type.Optional(
-      Type.Enum(Object.keys(FORMATS), { description: 'As it was made when absent, or PNG where it is made of a GIF.' }),
+      Type.Enum(Object.keys(FORMATS), { description: 'By default the original format; PNG for a resized GIF.' }),
     ),
   });
   return {
@@ -21,19 +21,19 @@ export function pictureDocs({ widths }: DocumentSettings): OperationDocs {
       tag: 'pictures',
       summary: 'Read a picture',
       description:
-        'As it was made (PNG, JPEG, WebP or GIF, as the workflow saved it), or narrower or in another format. A picture of this name never changes.',
+        'The original (PNG, JPEG, WebP or GIF, as the workflow saved it), or a smaller copy or another format. The picture under a name never changes.',
       query,
       headers: ['Range', 'If-Range', 'If-None-Match'],
       answers: {
         200: { description: 'The picture.', content: BYTES, headers: { ...PICTURE, 'Content-Length': 'always' } },
         206: {
-          description: 'The bytes that were asked for.',
+          description: 'The requested bytes.',
           content: BYTES,
           headers: { ...PICTURE, 'Content-Length': 'always', 'Content-Range': 'always' },
         },
         302: {
           description:
-            'Where the picture can be had for some minutes, if the operator keeps pictures in a bucket and lets it serve them. Only an answer to a GET of the whole picture by its URL alone: without an API key, a range or an entity tag, and not to a script of a page. The bucket has entity tags of its own.',
+            'Address of the picture in the bucket, valid for some minutes, if the operator lets a bucket serve the pictures. Only for a GET of the whole picture without an API key, a range or an entity tag, and not from a script of a web page. The bucket has its own entity tags.',
           headers: { Location: 'always', 'Cache-Control': 'always' },
         },
         304: { description: 'The caller has it already.', headers: PICTURE },

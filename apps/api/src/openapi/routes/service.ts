@@ -14,7 +14,7 @@ export function serviceDocs(): OperationDocs {
     'GET /': {
       id: 'getIndex',
       tag: 'operation',
-      summary: 'List what there is',
+      summary: 'List the addresses of the API',
       answers: { 200: { description: 'Addresses.', content: { 'application/json': serviceIndexSchema } } },
     },
     'GET /openapi.json': {
@@ -64,17 +64,17 @@ export function serviceDocs(): OperationDocs {
     'GET /livez': {
       id: 'isAlive',
       tag: 'operation',
-      summary: 'Whether this process lives',
-      answers: { 200: { description: 'It does.', content: { 'application/json': probeSchema } } },
+      summary: 'Check that this process is alive',
+      answers: { 200: { description: 'It is alive.', content: { 'application/json': probeSchema } } },
     },
     'GET /readyz': {
       id: 'isReady',
       tag: 'operation',
-      summary: 'Whether this process can do its work now',
+      summary: 'Check that this process is ready',
       answers: {
-        200: { description: 'It can.', content: { 'application/json': probeSchema } },
+        200: { description: 'It is ready.', content: { 'application/json': probeSchema } },
         503: {
-          description: 'Not now: it is stopping, or Redis does not answer.',
+          description: 'Not ready: it is stopping, or Redis does not answer.',
           content: { 'application/json': probeSchema },
           headers: UNAVAILABLE,
         },
@@ -83,11 +83,11 @@ export function serviceDocs(): OperationDocs {
     'GET /health': {
       id: 'getHealth',
       tag: 'operation',
-      summary: 'The service for people: Redis, queues, workers and instances',
+      summary: 'Health of Redis, queues, workers and instances',
       answers: {
         200: { description: '`ok`, or `degraded` with the reasons.', content: { 'application/json': healthSchema } },
         503: {
-          description: '`down`: no job can be taken.',
+          description: '`down`: no job can be accepted.',
           content: { 'application/json': healthSchema },
           headers: UNAVAILABLE,
         },

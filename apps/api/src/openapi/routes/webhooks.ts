@@ -6,7 +6,7 @@ export function webhookDocs(): OperationDocs {
     'GET /jobs/:id/webhooks': {
       id: 'getWebhooks',
       tag: 'webhooks',
-      summary: 'See how the delivery of a webhook stands, with every try',
+      summary: 'Read the state of a webhook delivery, with every attempt',
       answers: { 200: { description: 'The delivery.', content: { 'application/json': webhookDeliverySchema } } },
       errors: ['job_not_found', 'webhook_not_found', 'queue_unavailable'],
     },
@@ -14,10 +14,10 @@ export function webhookDocs(): OperationDocs {
       id: 'redeliverWebhook',
       tag: 'webhooks',
       summary: 'Deliver a webhook again',
-      description: 'Under the same `webhook-id`; at once, when a try was to come later.',
+      description: 'Under the same `webhook-id`. If an attempt was scheduled for later, it is made now.',
       answers: {
         202: {
-          description: 'It will be delivered; how the delivery stands.',
+          description: 'The delivery; it will be attempted at once.',
           content: { 'application/json': webhookDeliverySchema },
         },
       },
