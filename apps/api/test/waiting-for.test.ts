@@ -158,10 +158,11 @@ describe('a job that waits', () => {
     expect(said(aSnapshot({ retriedAfter: 'gpu_failed' }))).toMatchObject({ code: 'turn' });
   });
 
-  it('and may be in a ComfyUI is looked for during a pause, whatever there is, but not without an instance', () => {
+  it('and may be in a ComfyUI is looked for during a pause and beyond the limit of its key, but not without an instance', () => {
     const left = aSnapshot({ promptId: 'p' });
     const paused = { overview: overview([aWorker()], { fleet: HALT }), abilities: [able({})] };
     expect(said(left, paused)).toMatchObject({ code: 'turn', detail: expect.stringContaining('looks for its prompt') });
+    expect(said({ ...left, isHeldBack: true })).toMatchObject({ code: 'turn' });
     expect(said(left, { overview: overview([], { fleet: HALT }) })).toMatchObject({ code: 'no_instance' });
   });
 

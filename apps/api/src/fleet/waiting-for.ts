@@ -17,11 +17,13 @@ export function waitingFor(snapshot: JobSnapshot, { overview, ...equipment }: Ci
 }
 
 function itsOwn({ record, ahead, isHeldBack, restsUntil }: JobSnapshot): WaitingFor {
-  if (isHeldBack) {
+  const isToBeFound = record.promptId !== null;
+  // One that may be in a ComfyUI is handed out whatever else its key has in work.
+  if (isHeldBack && !isToBeFound) {
     return { code: 'running_limit', detail: 'Its API key has as many jobs in work as its jobs_running allows.' };
   }
   if (restsUntil !== null) return retry(record, restsUntil);
-  if (record.promptId !== null) return turn('A worker gave it back; the next one looks for its prompt in ComfyUI.');
+  if (isToBeFound) return turn('A worker gave it back; the next one looks for its prompt in ComfyUI.');
   if (ahead === null) return turn('Other jobs come before it.');
   if (ahead === 0) return turn('It comes next.');
   return turn(ahead === 1 ? 'One job comes before it.' : `${ahead} jobs come before it.`);
