@@ -1,6 +1,8 @@
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { parseJson } from '../src/json/parse.js';
 import { isObject, type JsonObject } from '../src/json/values.js';
 import { ask, type Got } from './client.js';
@@ -122,4 +124,15 @@ describe('the folders', () => {
     expect((await ask(url, 'GET', `/view?type=temp&filename=${temporary}`)).status).toBe(404);
     expect((await ask(url, 'GET', `/view?filename=${kept}`)).status).toBe(200);
   });
+});
+
+it('says nothing of a client that goes away in the middle of an upload', async () => {
+  const errors = vi.spyOn(console, 'error').mockImplementation(() => undefined);
+  onTestFinished(() => errors.mockRestore());
+  const { hostname, port } = new URL(running.simulator.url);
+  const socket = connect(Number(port), hostname);
+  socket.write('POST /upload/image HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nhalf', () => socket.destroy());
+  await once(socket, 'close');
+  for (let n = 0; n < 5; n++) expect((await ask(running.simulator.url, 'GET', '/queue')).status).toBe(200);
+  expect(errors).not.toHaveBeenCalled();
 });

@@ -120,6 +120,7 @@ function noRoute(allowed: readonly string[], request: Request, response: Respons
 }
 
 function onError(error: Error & BodyError, request: Request, response: Response, next: NextFunction): void {
+  if (error.type === 'request.aborted') return; // nor is one that goes away while it sends
   if (response.headersSent) next(error);
   else if (error.type === 'entity.too.large') {
     const size = error.length ?? error.expected ?? MAX_BODY_BYTES + 1;
