@@ -10,6 +10,9 @@ export const REDIS_IMAGE = 'redis:8-alpine';
 
 /** Accepted means kept: every write is on disk before it is answered, and nothing is evicted. */
 const DURABLE = ['--appendonly', 'yes', '--appendfsync', 'always', '--save', '', '--maxmemory-policy', 'noeviction'];
+/** A job's record stays in one piece, although its request is longer than 64 bytes: a quarter less memory. */
+const COMPACT = ['--hash-max-ziplist-value', '2048'];
+const SETTINGS = [...DURABLE, ...COMPACT];
 
 /**
  * The command that runs Redis from `source` on 127.0.0.1:`port` with its file in `dir`.
@@ -21,7 +24,7 @@ const DURABLE = ['--appendonly', 'yes', '--appendfsync', 'always', '--save', '',
 export async function redisLaunch(source, port, dir) {
   mkdirSync(dir, { recursive: true });
   if (source.kind === 'binary') {
-    return { command: source.path, args: ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', dir, ...DURABLE] };
+    return { command: source.path, args: ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', dir, ...SETTINGS] };
   }
   // whoever ends `docker run` with SIGKILL leaves its container running, on this port and this file
   const name = `comfy-fleet-redis-${process.pid}`;
@@ -30,7 +33,7 @@ export async function redisLaunch(source, port, dir) {
   const own = ['--name', name, '--user', user, '-p', `127.0.0.1:${port}:6379`, '-v', `${dir}:/data`];
   return {
     command: source.path,
-    args: ['run', '--rm', ...own, REDIS_IMAGE, 'redis-server', '--dir', '/data', ...DURABLE],
+    args: ['run', '--rm', ...own, REDIS_IMAGE, 'redis-server', '--dir', '/data', ...SETTINGS],
   };
 }
 

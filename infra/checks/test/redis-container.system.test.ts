@@ -38,10 +38,10 @@ it('the Redis of Compose and Kubernetes has the password of the secret, keeps wh
     const cli = (auth: object, ...args: string[]) =>
       run('redis-cli', ['-p', port, ...args], { env: { ...env, ...auth } });
     expect(await cli({}, 'ping')).toContain('NOAUTH');
-    const asked = ['config', 'get', 'appendonly', 'appendfsync', 'maxmemory-policy', 'save'];
+    const asked = ['config', 'get', 'appendonly', 'appendfsync', 'maxmemory-policy', 'save', 'hash-max-ziplist-value'];
     const answer = (await cli({ REDISCLI_AUTH: 'Abc123_-x' }, ...asked)).split('\n');
     const value = (name: string) => answer[answer.indexOf(name) + 1];
-    expect(asked.slice(2).map(value)).toEqual(['yes', 'always', 'noeviction', '']);
+    expect(asked.slice(2).map(value)).toEqual(['yes', 'always', 'noeviction', '', '2048']);
   } finally {
     server.kill('SIGTERM');
   }

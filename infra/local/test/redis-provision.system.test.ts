@@ -146,6 +146,7 @@ describe('finding Redis', () => {
 
 describe('the command that runs Redis', () => {
   const durable = ['--appendonly', 'yes', '--appendfsync', 'always', '--save', '', '--maxmemory-policy', 'noeviction'];
+  const settings = [...durable, '--hash-max-ziplist-value', '2048'];
 
   it('in Docker publishes the port on this machine only and keeps the data in the folder', async () => {
     const docker = await program('docker', `echo "$@" >> ${bin}/log`);
@@ -153,7 +154,7 @@ describe('the command that runs Redis', () => {
     expect(command).toBe(docker);
     expect(args).toContain('127.0.0.1:7001:6379');
     expect(args).toContain(`${bin}:/data`);
-    expect(args.slice(-durable.length)).toEqual(durable);
+    expect(args.slice(-settings.length)).toEqual(settings);
     // the container of a start before, whose docker was killed
     expect(await readFile(join(bin, 'log'), 'utf8')).toBe(`rm --force ${args[args.indexOf('--name') + 1]}\n`);
   });

@@ -38,7 +38,7 @@ export interface RedisServerOptions {
   readonly certificates?: Certificates | undefined;
 }
 
-/** Starts a real redis-server, durable as in production (AOF, `appendfsync always`), on 127.0.0.1. */
+/** Starts a real redis-server, as in production (AOF, `appendfsync always`), on 127.0.0.1. */
 export async function startRedisServer(options: RedisServerOptions = {}): Promise<RedisServer> {
   return options.port === undefined ? onFreePort((port) => startOn(port, options)) : startOn(options.port, options);
 }
@@ -98,7 +98,9 @@ function listening(port: number, certificates: Certificates | undefined): string
 async function launch(dir: string, more: readonly string[]): Promise<ChildProcess> {
   const isSentinel = more.includes('--sentinel');
   const durable = ['--appendonly', 'yes', '--appendfsync', 'always', '--save', '', '--maxmemory-policy', 'noeviction'];
-  const args = [...more, '--dir', dir, ...(isSentinel ? [] : durable)];
+  // As `npm start` and the containers have it: a job's record stays in one piece.
+  const compact = ['--hash-max-ziplist-value', '2048'];
+  const args = [...more, '--dir', dir, ...(isSentinel ? [] : [...durable, ...compact])];
   const child = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'inherit'] });
   await new Promise<void>((resolve, reject) => {
     let said = '';
