@@ -27,6 +27,8 @@ const FLEET_KEYS = {
   virtualTimes: 'virtual-times:<pool>',
   /** The same of those whose turn it may be | a key is in it while it has a waiting job and is not held back */
   turns: 'turns:<pool>',
+  /** List of those that had nothing in work and owed nothing | a key is in it until it is served, or as in turns */
+  newcomers: 'newcomers:<pool>',
   /**
    * Set of API keys | a key is in it while it has a waiting job, and as many jobs in workers' hands as it may have
    */

@@ -34,6 +34,8 @@ export class SchedulingModel {
   readonly #resting: { readonly job: Waiting; readonly key: Key }[] = [];
   readonly #durations = new Map<Lod, number>();
   readonly #maxOvertakes: number;
+  /** Keys that had nothing in work and owed nothing when they began to take turns, in the order of that. */
+  readonly #newcomers: Key[] = [];
   #present = 0;
   #number = 0;
   #open = 0;
@@ -54,14 +56,15 @@ export class SchedulingModel {
   claim(): string | undefined {
     this.#returnRested();
     for (;;) {
-      const [name, key] = this.#keyInTurn() ?? [];
-      if (name === undefined || key === undefined) return undefined;
+      const key = this.#keyInTurn();
+      if (key === undefined) return undefined;
       const job = this.#jobInTurn(key);
       if (job.mostTaken !== undefined && key.taken >= job.mostTaken) {
-        key.takesTurns = false;
+        this.#endTurns(key);
         continue;
       }
       this.#removeWaiting(key, job);
+      this.#isNoNewcomer(key);
       this.#present = Math.max(this.#present, key.time);
       const charged = this.#durations.get(job.lod) ?? UNKNOWN_MS;
       advance(key, charged, job.weight);
@@ -72,8 +75,7 @@ export class SchedulingModel {
   }
 
   succeed(id: string, gpuMs: number): void {
-    const { job, charged, key } = this.#letGo(id);
-    advance(key, gpuMs - charged, job.weight);
+    const { job } = this.#letGo(id, gpuMs);
     this.#end();
     const known = this.#durations.get(job.lod);
     this.#durations.set(job.lod, Math.trunc(known === undefined ? gpuMs : known + NEWEST * (gpuMs - known)));
@@ -81,16 +83,13 @@ export class SchedulingModel {
 
   /** It ends without having had a GPU. */
   fail(id: string): void {
-    const { job, charged, key } = this.#letGo(id);
-    advance(key, -charged, job.weight);
+    this.#letGo(id, 0);
     this.#end();
   }
 
   /** It goes back: when somebody asks for a job it is among those that wait. */
   release(id: string): void {
-    const { job, charged, key } = this.#letGo(id);
-    advance(key, -charged, job.weight);
-    this.#resting.push({ job, key });
+    this.#resting.push(this.#letGo(id, 0));
   }
 
   #returnRested(): void {
@@ -121,31 +120,47 @@ export class SchedulingModel {
     this.#open -= 1;
     if (this.#open > 0) return;
     this.#keys.clear();
+    this.#newcomers.length = 0;
     this.#present = 0;
   }
 
-  #letGo(id: string) {
+  /** The charge becomes `gpuMs`; then its key may take its turns again. */
+  #letGo(id: string, gpuMs: number) {
     const held = this.#held.get(id);
     const key = held && this.#keys.get(held.job.key);
     if (held === undefined || key === undefined) throw new Error(`nobody holds ${id}`);
     this.#held.delete(id);
     key.taken -= 1;
+    advance(key, gpuMs - held.charged, held.job.weight);
     if (key.waiting.length > 0) this.#beginTurns(key);
-    return { ...held, key };
+    return { job: held.job, key };
   }
 
   #beginTurns(key: Key): void {
     if (key.takesTurns) return;
     const following = Math.min(...[...this.#keys.values()].filter((one) => one.takesTurns).map(({ time }) => time));
-    key.time = Math.max(key.time, Math.min(this.#present, following));
+    const present = Math.min(this.#present, following);
+    if (key.time <= present && key.taken === 0) this.#newcomers.push(key);
+    key.time = Math.max(key.time, present);
     key.takesTurns = true;
   }
 
-  /** The least virtual time; of keys that are level, the fewest jobs in workers' hands; then by name. */
-  #keyInTurn(): [string, Key] | undefined {
-    return [...this.#keys]
+  #endTurns(key: Key): void {
+    key.takesTurns = false;
+    this.#isNoNewcomer(key);
+  }
+
+  #isNoNewcomer(key: Key): void {
+    const index = this.#newcomers.indexOf(key);
+    if (index >= 0) this.#newcomers.splice(index, 1);
+  }
+
+  /** The first of the newcomers; else the least virtual time, then by name. */
+  #keyInTurn(): Key | undefined {
+    const [next] = [...this.#keys]
       .filter(([, { takesTurns }]) => takesTurns)
-      .sort(([a, x], [b, y]) => x.time - y.time || x.taken - y.taken || (a < b ? -1 : 1))[0];
+      .sort(([a, x], [b, y]) => x.time - y.time || (a < b ? -1 : 1));
+    return this.#newcomers[0] ?? next?.[1];
   }
 
   #jobInTurn({ waiting }: Key): Waiting {
@@ -158,7 +173,7 @@ export class SchedulingModel {
   #removeWaiting(key: Key, job: Waiting): void {
     key.waiting.splice(key.waiting.indexOf(job), 1);
     for (const older of key.waiting) if (older.number < job.number) older.overtakes += 1;
-    if (key.waiting.length === 0) key.takesTurns = false;
+    if (key.waiting.length === 0) this.#endTurns(key);
   }
 }
 

@@ -106,5 +106,5 @@ it('claims in the order of the model, whatever happened before', async () => {
   let histories = 0;
   const history = fc.array(step, { minLength: 20, maxLength: 60 });
   const agrees = (steps: Step[]) => follow(fleet, ledger, `p${++histories}`, steps);
-  await fc.assert(fc.asyncProperty(history, agrees), { numRuns: 40 });
+  await fc.assert(fc.asyncProperty(history, agrees), { numRuns: 60 });
 });

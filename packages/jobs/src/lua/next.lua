@@ -68,10 +68,13 @@ local function take_waiting(job_id, key)
     close_job('expired')
     drop_work_item(pool, job_id)
   elseif most_taken and redis.call('SCARD', taken_of_key(key)) >= most_taken then
-    redis.call('ZREM', turns_key(pool), key)
+    end_turns(pool, key)
     redis.call('SADD', held_back_key(pool), key)
   else
-    if take(job_id) then return true end
+    if take(job_id) then
+      redis.call('LREM', newcomers_key(pool), 0, key)
+      return true
+    end
     delist(job_id, pool, key, signature)
   end
   return false
@@ -101,6 +104,6 @@ for _ = 1, MOST_LOOKED_AT do
   if not key then return {'none', next_return(pool)} end
   local job_id = job_in_turn(pool, key, most_overtakes)
   if job_id and take_waiting(job_id, key) then return {'ok', snapshot()} end
-  if not job_id then redis.call('ZREM', turns_key(pool), key) end
+  if not job_id then end_turns(pool, key) end
 end
 return {'again'}

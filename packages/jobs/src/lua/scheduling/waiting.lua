@@ -27,7 +27,7 @@ local function delist(job_id, pool, key, signature)
   count_down(waiting_like_key(pool, key), signature)
   redis.call('HINCRBY', removals_key(pool), key, 1)
   if redis.call('EXISTS', waiting) == 0 then
-    redis.call('ZREM', turns_key(pool), key)
+    end_turns(pool, key)
     redis.call('SREM', held_back_key(pool), key)
     redis.call('DEL', waiting_like_key(pool, key))
   end
