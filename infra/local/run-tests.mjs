@@ -77,11 +77,17 @@ export async function runTests({ root = ROOT, env = process.env, only, args = []
     const means = { env, run: stack.run, say: print.say, packagesDir };
     const redis = await provideRedis({ ...means, mayUseDocker: false });
     const withRedis = toolEnv(root, redisOnPath(env, redis.path, scratch));
-    if (isWhole || only === 'redis') await attempt(() => testGear('redis', withRedis));
-    if (only === 'redis') return;
-    await attempt(() => provideTestTools(means));
-    await attempt(() => provideMoto(means));
-    await prepare.build(root, env, stack.run);
+    const forSystem = async () => {
+      await attempt(() => provideTestTools(means));
+      await attempt(() => provideMoto(means));
+      await prepare.build(root, env, stack.run);
+    };
+    if (only === 'redis') return attempt(() => testGear('redis', withRedis));
+    // Behind the tests with a Redis, which wait more than they work.
+    const preparing = forSystem().catch((error) => error);
+    if (isWhole) await attempt(() => testGear('redis', withRedis));
+    const fault = await preparing;
+    if (fault !== undefined) throw fault;
     await testGear('system', withUnpackedMoto(withUnpackedTools(withRedis, packagesDir), packagesDir));
   };
 
