@@ -250,6 +250,22 @@ it.each([new Error('the caller hung up'), undefined])(
   },
 );
 
+it('hands a preview once to who has read it and then hears of it too', async () => {
+  const fleet = await openFleet();
+  const { id, claim, promptId } = await running(fleet);
+  const preview = (data: string) => claim.preview({ contentType: 'image/jpeg', data });
+  const { items, done } = listen(fleet, id);
+  await until('it is listened to', () => claim.isListenedTo());
+  await until('the snapshot came', () => items.length === 1);
+  await preview('one');
+  await until('the preview came', () => items.length === 2);
+  await preview('one');
+  await preview('two');
+  await claim.finish(succeeded(id), promptId);
+  await done;
+  expect(items.map(short)).toEqual(['snapshot running', 'preview one', 'preview two', 'succeeded']);
+});
+
 it('hands a preview to those who listen, and the latest to those who come, and keeps none of an ended job', async () => {
   const fleet = await openFleet();
   const { id, claim, promptId } = await running(fleet);

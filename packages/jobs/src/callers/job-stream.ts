@@ -52,8 +52,8 @@ export async function* jobStream(
     let items = isBefore(seen, snapshot.lastEventId) ? await storedAfter(sources, id, seen) : [];
     let ended = isTerminal(snapshot.record.status);
     // Only a hint: the next one comes.
-    const preview = ended ? null : await sources.redis.get(sources.keys.preview(id)).catch(() => null);
-    if (preview !== null) yield { kind: 'preview', preview: JSON.parse(preview) as Preview };
+    let shown = ended ? null : await sources.redis.get(sources.keys.preview(id)).catch(() => null);
+    if (shown !== null) yield { kind: 'preview', preview: JSON.parse(shown) as Preview };
     for (;;) {
       for (const item of items) {
         if (!isBefore(seen, item.id)) continue;
@@ -67,7 +67,10 @@ export async function* jobStream(
         const since = seen;
         ({ ended, items } = await afterGap(sources, signal, () => missed(sources, id, since)));
       } else if (message.startsWith(PREVIEW)) {
-        yield { kind: 'preview', preview: JSON.parse(message.slice(PREVIEW.length)) as Preview };
+        const preview = message.slice(PREVIEW.length);
+        // What was read may be published only now.
+        if (preview !== shown) yield { kind: 'preview', preview: JSON.parse(preview) as Preview };
+        shown = preview;
       } else {
         items = [parsePublished(message)];
       }
