@@ -1,5 +1,5 @@
 /**
- * A signal that aborts as soon as one of `signals` does, or after `ms`; `end` lets go of them. Not with AbortSignal.any: what
+ * What packages/contracts has, for what runs before anything is built: a signal that aborts as soon as one of `signals` does, or after `ms`; `end` lets go of them. Not with AbortSignal.any: what
  * that makes of an AbortSignal.timeout never aborts in Node 20 once the garbage collector has run.
  * @param {readonly (AbortSignal | undefined)[]} signals
  * @param {number} [ms]

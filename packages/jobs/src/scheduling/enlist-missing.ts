@@ -14,21 +14,22 @@ export async function enlistMissing(redis: Redis, keys: Keys, pool: string): Pro
   const queued = isComplete ? [] : await idsOf(redis, keys.prioritized(pool), 0);
   let enlisted = 0;
   for (const ids of inPages([...queued, ...(await idsOf(redis, keys.delayed(pool), 0))])) {
-    for (const one of await Promise.all(await enlistPage(redis, keys, ids))) enlisted += Number(one);
+    enlisted += await enlistPage(redis, keys, ids);
   }
   return enlisted;
 }
 
-async function enlistPage(redis: Redis, keys: Keys, ids: readonly string[]): Promise<Promise<unknown>[]> {
+async function enlistPage(redis: Redis, keys: Keys, ids: readonly string[]): Promise<number> {
   const pipeline = redis.pipeline();
   for (const id of ids) pipeline.hget(keys.job(id), 'request');
   const replies = (await pipeline.exec()) ?? [];
-  return ids.map(async (id, index) => {
+  const enlisted = ids.map(async (id, index) => {
     const request = replies[index]?.[1] as string | null;
     if (request === null) return 0;
     const level = turnLevel(JSON.parse(request) as ResolvedRequest);
-    return runScript(redis, 'enlist', keys.job(id), [keys.prefix, id, 0, level]);
+    return Number(await runScript(redis, 'enlist', keys.job(id), [keys.prefix, id, 0, level]));
   });
+  return (await Promise.all(enlisted)).reduce((sum, count) => sum + count, 0);
 }
 
 async function countEnlisted(redis: Redis, keys: Keys, pool: string): Promise<number> {

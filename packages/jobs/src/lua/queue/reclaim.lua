@@ -14,8 +14,7 @@ Input:
 Output:
   1, or 0 when there is no such item, or this very process is just being told that it has it
 ]]
---- @include "keys"
---- @include "shared/clock"
+--- @include "queue/take"
 --- @include "shared/process"
 
 local pool, id, worker, token, lock_ms = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
@@ -28,7 +27,5 @@ if not redis.call('LPOS', active_key(pool), id) then
   if found == 0 then return 0 end
   redis.call('LPUSH', active_key(pool), id)
 end
-redis.call('HSET', work_item_key(pool, id), 'processedOn', now_ms())
-redis.call('SET', KEYS[1], token, 'PX', lock_ms)
-redis.call('SREM', stalled_key(pool), id)
+lock_work_item(pool, id, token, lock_ms)
 return 1

@@ -7,14 +7,18 @@ Takes work items out of BullMQ's queue.
 -- Items looked at in one go that rest no more, or whose holder died; the next claim goes on with the others.
 local MOST_RETURNED = 100
 
--- A worker has it from now on, as after BullMQ's own moveToActive. False when somebody else has it, or nobody knows it.
+-- A worker has the active item from now on, as after BullMQ's own moveToActive.
+local function lock_work_item(pool, job_id, token, lock_ms)
+  redis.call('HSET', work_item_key(pool, job_id), 'processedOn', now_ms())
+  redis.call('SET', lock_key(pool, job_id), token, 'PX', lock_ms)
+  redis.call('SREM', stalled_key(pool), job_id)
+end
+-- False when somebody else has it, or nobody knows it.
 local function take_work_item(pool, job_id, token, lock_ms)
   if redis.call('ZREM', prioritized_key(pool), job_id) == 0 then return false end
   if redis.call('EXISTS', work_item_key(pool, job_id)) == 0 then return false end
   redis.call('LPUSH', active_key(pool), job_id)
-  redis.call('HSET', work_item_key(pool, job_id), 'processedOn', now_ms())
-  redis.call('SET', lock_key(pool, job_id), token, 'PX', lock_ms)
-  redis.call('SREM', stalled_key(pool), job_id)
+  lock_work_item(pool, job_id, token, lock_ms)
   return true
 end
 -- Its job has ended; the item may just have been taken.
