@@ -1,7 +1,10 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { Readable, Writable } from 'node:stream';
 import { loadConfig } from '@comfy-fleet/config';
 import { FleetError } from '@comfy-fleet/contracts';
 import { createLogger, createMetrics } from '@comfy-fleet/telemetry';
+import { until } from '@comfy-fleet/testing';
 import { afterEach, describe, expect, it } from 'vitest';
 import { expressApp } from '../src/http/express-app.js';
 import type { Handler, Route } from '../src/http/messages.js';
@@ -12,8 +15,13 @@ import { problemOf } from './api.js';
 let server: Listening | undefined;
 afterEach(() => server?.close(0));
 
-/** Serves one handler at GET /x; answers its address, the log, and how many requests were counted outside of what it orders. */
-async function serve(handler: Handler, { counted }: Pick<Route, 'counted'> = {}) {
+interface Served extends Partial<Pick<Route, 'counted' | 'method' | 'body'>> {
+  readonly admit?: () => Promise<undefined>;
+  readonly maxUploadingBytes?: number;
+}
+
+/** Serves one handler at /x; answers its address, the log, and how many requests were counted outside of what it orders. */
+async function serve(handler: Handler, { admit = async () => undefined, maxUploadingBytes, ...more }: Served = {}) {
   const logged: string[] = [];
   const stream = new Writable({
     write: (line: Buffer, _encoding, done) => {
@@ -23,7 +31,7 @@ async function serve(handler: Handler, { counted }: Pick<Route, 'counted'> = {})
   });
   const log = createLogger({ service: 'api', level: 'debug', format: 'json', stream });
   const instruments = createInstruments(createMetrics({ service: 'api', log }));
-  const gate = { admit: async () => undefined };
+  const gate = { admit };
   const counts = { outside: 0 };
   const meter = () => ({
     read: async () => {
@@ -32,9 +40,9 @@ async function serve(handler: Handler, { counted }: Pick<Route, 'counted'> = {})
     },
     within: () => ({ most: 1, note: () => {} }),
   });
-  const limits = { ...loadConfig({}).http, maxImageBytes: 1000 };
-  const counting = counted === undefined ? {} : { counted };
-  const routes: Route[] = [{ method: 'GET', access: 'public', path: '/x', handler, ...counting }];
+  const { http } = loadConfig({});
+  const limits = { ...http, maxImageBytes: 1000, maxUploadingBytes: maxUploadingBytes ?? http.maxUploadingBytes };
+  const routes: Route[] = [{ method: 'GET', access: 'public', path: '/x', handler, ...more }];
   server = await listen({ host: '127.0.0.1', port: 0, idleMs: 60_000 });
   server.serve(
     expressApp(routes, { limits, hosts: () => undefined, gate, meter, corsOrigins: [], pages: [], instruments, log }),
@@ -96,6 +104,32 @@ describe('a request that is counted within what its handler orders', () => {
     const { url, counts } = await serve(refuse, { counted: 'within' });
     expect((await problemOf(await fetch(url))).code).toBe(code);
     expect(counts.outside).toBe(outside);
+  });
+});
+
+describe('a caller that leaves before it is admitted', () => {
+  it('has no memory set aside for the body that it was to send', async () => {
+    const waiting: ((admitted: undefined) => void)[] = [];
+    const admit = () => new Promise<undefined>((resolve) => waiting.push(resolve));
+    const { url, logged } = await serve(() => ({ status: 200, body: {} }), {
+      method: 'POST',
+      body: 'picture',
+      admit,
+      maxUploadingBytes: 1000,
+    });
+    const { port, host } = new URL(url);
+    const socket = connect(Number(port), '127.0.0.1');
+    await once(socket, 'connect');
+    socket.write(`POST /x HTTP/1.1\r\nHost: ${host}\r\nContent-Type: application/json\r\nContent-Length: 900\r\n\r\n`);
+    await until('it to ask for admission', () => waiting.length === 1);
+    socket.destroy();
+    await until('the server to have seen it leave', () => logged.some((line) => line.includes('"aborted":true')));
+    waiting[0]?.(undefined);
+    const body = JSON.stringify({ prompt: 'x'.repeat(300) });
+    const answer = fetch(url, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body });
+    await until('the next caller to ask for admission', () => waiting.length === 2);
+    waiting[1]?.(undefined);
+    expect((await answer).status).toBe(200);
   });
 });
 

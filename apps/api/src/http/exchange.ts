@@ -35,7 +35,8 @@ export function entered(
     };
     locals.caller = await gate.admit(access, visit);
     await countBefore(counted, meter, locals);
-    next();
+    // Whoever left meanwhile has closed its request: nothing that waits for that would ever be let go.
+    if (!locals.gone.isOver) next();
   };
 }
 
