@@ -9,11 +9,12 @@ export interface RawAnswer {
 }
 
 /** Longer than any of these answers takes. */
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 120_000;
 
 export async function opened(port: number): Promise<Socket> {
   const socket = connect(port, '127.0.0.1');
   socket.on('error', () => {}); // the other side may break off; what came is looked at
+  socket.setTimeout(PATIENCE_MS, () => socket.destroy(new Error('nothing went either way: it hangs')));
   await once(socket, 'connect');
   return socket;
 }
@@ -21,13 +22,21 @@ export async function opened(port: number): Promise<Socket> {
 /** Writes bytes, closes its side, and answers everything that came until the other side closed. */
 export async function exchange(port: number, bytes: Buffer): Promise<Buffer> {
   const socket = await opened(port);
-  socket.setTimeout(PATIENCE_MS, () => socket.destroy(new Error('no end came')));
   const chunks: Buffer[] = [];
   socket.on('data', (chunk: Buffer) => chunks.push(chunk));
   const closed = once(socket, 'close');
   socket.end(bytes);
   await closed;
   return Buffer.concat(chunks);
+}
+
+/** The first bytes that come. Rejects when the connection ends without any. */
+export function firstBytes(socket: Socket): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    socket.once('data', resolve);
+    socket.once('error', reject);
+    socket.once('close', () => reject(new Error('the connection was closed without an answer')));
+  });
 }
 
 /** The answers in what came: one for every request of a connection, as far as they are whole. */
