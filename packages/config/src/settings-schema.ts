@@ -301,6 +301,11 @@ export const settingsSchema = Type.Object({
     0,
     'How many later jobs of the same key, of higher priority or lower level of detail, may overtake a job',
   ),
+  MODEL_PATIENCE_SECONDS: integer(
+    30,
+    0,
+    'How long a job whose turn it is may be passed by for jobs whose models an instance already holds; 0: never',
+  ),
   MAX_QUEUED_SECONDS: integer(86_400, 1, 'How long a job may wait in the queue before it expires'),
   MAX_ATTEMPTS: integer(3, 1, 'How many times a job is executed if ComfyUI loses it, before it fails'),
   MAX_REFUSALS: integer(10, 1, 'How many times instances may refuse or lose a job that has not begun, before it fails'),

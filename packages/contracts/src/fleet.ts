@@ -67,6 +67,8 @@ export interface InstanceAnnouncement {
   readonly failed: number;
   /** The checkpoint that it loaded last and should still have in memory. */
   readonly checkpoint: string | null;
+  /** The model files that it holds as far as we know, the one used last first; absent from workers of 0.1.0. */
+  readonly models?: readonly string[];
   /** Whether the worker deletes what jobs leave in its output and input folders. */
   readonly cleansOutputs: boolean;
   readonly cleansInputs: boolean;
