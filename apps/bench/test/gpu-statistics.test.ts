@@ -21,7 +21,7 @@ const start = (port: number, run: number, prompt_id: string, started_at: number)
   return { event: 'start', sequence: run, pid: port, port, run, prompt_id, client_id: null, number: run, started_at };
 };
 const end = (begun: ReturnType<typeof start>, ended_at: number, outcome = 'success') => {
-  return { ...begun, event: 'end', ended_at, outcome, steps: 0, cached: [] };
+  return { ...begun, event: 'end', ended_at, outcome, steps: 0, cached: [], loaded: [] };
 };
 const ran = (gpu: number, startedAt: number, endedAt: number): Execution => {
   return { gpu, promptId: `${gpu}/${startedAt}`, startedAt, endedAt };

@@ -35,7 +35,7 @@ export class Engine {
   readonly catalogue: Catalogue;
   /** Counts up with every POST /prompt that names no number. */
   nextNumber = 0;
-  private cache = new ResultCache();
+  private cache = this.newCache();
   private readonly pace = new Pace();
   private readonly options: EngineOptions;
   private tempMark = newTempMark();
@@ -100,7 +100,7 @@ export class Engine {
     this.queue.clear();
     this.history.clear();
     // The abandoned run may still put something into the old one.
-    this.cache = new ResultCache();
+    this.cache = this.newCache();
     this.freeing = { models: false, memory: false };
     this.nextNumber = 0;
     this.tempMark = newTempMark();
@@ -205,6 +205,7 @@ export class Engine {
         outcome,
         steps: run.steps,
         cached: run.cached,
+        loaded: run.loaded,
       });
     };
   }
@@ -212,8 +213,13 @@ export class Engine {
   private freeNow(): void {
     const { models, memory } = this.freeing;
     this.freeing = { models: false, memory: false };
+    // Unloaded models leave the GPU's memory only: the results of their loaders, and with them their weights, stay.
     if (memory) this.cache.clear();
     if (models || memory) this.faults.remove((fault) => fault.kind === 'out_of_memory' && fault.clearedByFree === true);
+  }
+
+  private newCache(): ResultCache {
+    return new ResultCache(() => this.settings);
   }
 
   private emptyTemp(): void {

@@ -41,6 +41,8 @@ export interface JournalEnd extends JournalEntry {
   readonly steps: number;
   /** Ids of the nodes that the cache answered. */
   readonly cached: readonly string[];
+  /** Model files that were read, in order: their names as the graph has them. */
+  readonly loaded: readonly string[];
 }
 
 export function appendJournal(path: string, line: JournalLine): void {

@@ -10,6 +10,16 @@ export const settingsSchema = Type.Object(
     version: Type.Enum(['0.3.64', '0.33.0'], { description: 'Which ComfyUI is played' }),
     stepMs: milliseconds('One sampler step'),
     modelLoadMs: milliseconds('Loading of a checkpoint or diffusion model'),
+    smallModelLoadMs: milliseconds('Loading of any other model file: LoRA, VAE, text encoder, ControlNet'),
+    cacheLru: Type.Integer({
+      minimum: 0,
+      description: "Results of nodes that are kept, as ComfyUI's --cache-lru; 0: those of the last prompt only",
+    }),
+    cacheModels: Type.Integer({
+      minimum: 0,
+      description:
+        "As ComfyUI's --cache-ram: all results are kept while no more checkpoints and diffusion models than these are in memory; 0: as cacheLru says",
+    }),
     promptMs: milliseconds('Least time of a prompt, whatever is in it; fractions count on average'),
     vramBytes: Type.Integer({ minimum: 0, description: 'Memory of each device' }),
     deviceCount: Type.Integer({ minimum: 1, maximum: 64, description: 'How many devices /system_stats shows' }),
@@ -40,6 +50,9 @@ export const defaultSettings: SimulatorSettings = {
   version: '0.3.64',
   stepMs: 0,
   modelLoadMs: 0,
+  smallModelLoadMs: 0,
+  cacheLru: 0,
+  cacheModels: 0,
   promptMs: 0,
   vramBytes: 24 * 1024 ** 3,
   deviceCount: 1,

@@ -5,7 +5,7 @@ import { askJson, Listener } from './client.js';
 /** A simulator with one client that listens: what most tests need. */
 export class Running {
   readonly simulator: Simulator;
-  readonly listener: Listener;
+  listener: Listener;
 
   private constructor(simulator: Simulator, listener: Listener) {
     this.simulator = simulator;
@@ -35,6 +35,11 @@ export class Running {
 
   get(path: string): Promise<JsonObject> {
     return askJson(this.simulator.url, 'GET', path);
+  }
+
+  /** A new socket in place of one that was cut. */
+  async reconnect(): Promise<void> {
+    this.listener = await new Listener(this.simulator.url, 'me').open();
   }
 
   async close(): Promise<void> {

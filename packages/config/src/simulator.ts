@@ -20,6 +20,18 @@ export const simulatorSchema = Type.Object({
   }),
   SIMULATOR_STEP_MS: milliseconds(120, 'Duration of one sampler step, in ms'),
   SIMULATOR_MODEL_LOAD_MS: milliseconds(800, 'Time to load a checkpoint, in ms'),
+  SIMULATOR_SMALL_MODEL_LOAD_MS: milliseconds(0, 'Time to load a LoRA, VAE, text encoder or ControlNet, in ms'),
+  SIMULATOR_CACHE_LRU: Type.Integer({
+    default: 0,
+    minimum: 0,
+    description: "Node results it keeps, as ComfyUI's --cache-lru; 0: those of the last prompt only",
+  }),
+  SIMULATOR_CACHE_MODELS: Type.Integer({
+    default: 0,
+    minimum: 0,
+    description:
+      "Checkpoints and diffusion models its memory holds; it keeps all results until there are more, as ComfyUI's --cache-ram. 0: SIMULATOR_CACHE_LRU decides",
+  }),
   SIMULATOR_PROMPT_MS: milliseconds(0, 'Minimum duration of any prompt, in ms'),
   SIMULATOR_VRAM_BYTES: Type.Integer({ default: 24 * 1024 ** 3, minimum: 0, description: 'Memory of each device' }),
   SIMULATOR_DEVICE_COUNT: Type.Integer({
@@ -63,6 +75,9 @@ export interface SimulatorConfig {
     readonly version: '0.3.64' | '0.33.0';
     readonly stepMs: number;
     readonly modelLoadMs: number;
+    readonly smallModelLoadMs: number;
+    readonly cacheLru: number;
+    readonly cacheModels: number;
     readonly promptMs: number;
     readonly vramBytes: number;
     readonly deviceCount: number;
@@ -87,6 +102,9 @@ export function loadSimulatorConfig(env: Environment = process.env): SimulatorCo
       version: s.SIMULATOR_VERSION,
       stepMs: s.SIMULATOR_STEP_MS,
       modelLoadMs: s.SIMULATOR_MODEL_LOAD_MS,
+      smallModelLoadMs: s.SIMULATOR_SMALL_MODEL_LOAD_MS,
+      cacheLru: s.SIMULATOR_CACHE_LRU,
+      cacheModels: s.SIMULATOR_CACHE_MODELS,
       promptMs: s.SIMULATOR_PROMPT_MS,
       vramBytes: s.SIMULATOR_VRAM_BYTES,
       deviceCount: s.SIMULATOR_DEVICE_COUNT,

@@ -3,6 +3,7 @@ import type { Json, JsonObject } from '../json/values.js';
 import { writeJson } from '../json/write.js';
 import type { NodeValue } from '../nodes/values.js';
 import type { Graph } from '../prompt-queue.js';
+import { KeptLoras } from './kept-loras.js';
 
 export interface CachedResult {
   readonly outputs: readonly NodeValue[];
@@ -11,12 +12,30 @@ export interface CachedResult {
   readonly nodeId: string;
 }
 
+/** What fits into memory beside models. */
+const MOST_RESULTS = 2000;
+
+export interface CacheLimits {
+  readonly cacheLru: number;
+  readonly cacheModels: number;
+}
+
 /**
- * Results of the last prompt only, by what a node computes and not by its id: the class, the values of its inputs and,
- * through its links, the same of everything above it.
+ * Results by what a node computes and not by its id: the class, the values of its inputs and, through its links, the
+ * same of everything above it. Those of the last prompt stay; of older ones whole prompts go, the one used longest ago
+ * first.
  */
 export class ResultCache {
-  private results = new Map<string, CachedResult>();
+  readonly loras = new KeptLoras();
+  private readonly results = new Map<string, CachedResult>();
+  /** In which prompt a result was used last, counted from the start; the one used longest ago first. */
+  private readonly usedIn = new Map<string, number>();
+  private prompt = 0;
+  private readonly limits: () => CacheLimits;
+
+  constructor(limits: () => CacheLimits) {
+    this.limits = limits;
+  }
 
   get(signature: string): CachedResult | undefined {
     return this.results.get(signature);
@@ -24,15 +43,48 @@ export class ResultCache {
 
   set(signature: string, result: CachedResult): void {
     this.results.set(signature, result);
+    this.touch(signature);
+    const { cacheModels } = this.limits();
+    // ComfyUI looks at its memory after every node
+    if (cacheModels > 0) this.dropWhile(() => this.results.size > MOST_RESULTS || this.models > cacheModels);
   }
 
-  /** A prompt begins: forgets whatever it cannot use. */
-  keepOnly(signatures: ReadonlySet<string>): void {
-    for (const signature of this.results.keys()) if (!signatures.has(signature)) this.results.delete(signature);
+  /** A prompt begins: what it can use counts as used, and of the rest goes what is over the limit. */
+  begin(graph: Graph, signatures: Iterable<string>): void {
+    this.loras.begin(graph);
+    this.prompt += 1;
+    for (const signature of signatures) if (this.results.has(signature)) this.touch(signature);
+    const { cacheLru, cacheModels } = this.limits();
+    if (cacheModels === 0) this.dropWhile(() => this.results.size > cacheLru);
   }
 
   clear(): void {
-    this.results = new Map();
+    this.loras.clear();
+    this.results.clear();
+    this.usedIn.clear();
+  }
+
+  /** Checkpoints and diffusion models in memory; a model with a LoRA shares the weights of the one without. */
+  private get models(): number {
+    const outputs = [...this.results.values()].flatMap((result) => result.outputs);
+    return new Set(outputs.flatMap((output) => (output.kind === 'model' ? [output.name] : []))).size;
+  }
+
+  private touch(signature: string): void {
+    this.usedIn.delete(signature);
+    this.usedIn.set(signature, this.prompt);
+  }
+
+  private dropWhile(isOver: () => boolean): void {
+    while (isOver()) {
+      const [oldest = this.prompt] = this.usedIn.values();
+      if (oldest === this.prompt) return;
+      for (const [signature, used] of this.usedIn) {
+        if (used > oldest) break;
+        this.results.delete(signature);
+        this.usedIn.delete(signature);
+      }
+    }
   }
 }
 

@@ -47,6 +47,8 @@ export class PromptRun {
   /** Sampler steps done. */
   steps = 0;
   cached: readonly string[] = [];
+  /** The model files read from the disk. */
+  readonly loaded: string[] = [];
   private readonly prompt: QueuedPrompt;
   private readonly use: RunServices;
   private readonly control: RunControl;
@@ -74,7 +76,7 @@ export class PromptRun {
     this.message('execution_start', { prompt_id: promptId });
     this.fileHashes = await fileHashes(graph, this.use.folders);
     this.signatures = signatures(graph, this.fileHashes);
-    this.use.cache.keepOnly(new Set(this.signatures.values()));
+    this.use.cache.begin(graph, this.signatures.values());
     this.cached = Object.keys(graph).filter((id) => this.resultOf(id) !== undefined);
     this.message('execution_cached', { nodes: [...this.cached], prompt_id: promptId });
     const isOutput = (id: string) => this.use.catalogue.isOutput(graph[id]?.class_type ?? '');
@@ -125,7 +127,7 @@ export class PromptRun {
     if (middle !== undefined && !isSampler(node.class_type)) this.use.breakOff(middle);
     const run = nodeRunners[node.class_type];
     if (run === undefined) throw new NodeError('NotImplementedError', `the simulator does not know ${node.class_type}`);
-    const result = await run(new NodeInputs(widgets, linked), this.context(id, middle));
+    const result = await run(new NodeInputs(widgets, linked), this.context(id, node, middle));
     this.use.cache.set(this.signatures.get(id) ?? '', { outputs: result.outputs, ui: result.ui, nodeId: id });
     if (result.ui !== undefined) this.sendExecuted(id, result.ui);
     this.progress.finish(id);
@@ -154,15 +156,24 @@ export class PromptRun {
     return { id, classType: node.class_type, inputs: node.inputs, isDefault };
   }
 
-  private context(id: string, middle: MiddleFault | undefined): NodeContext {
-    const { settings, folders, tempMark } = this.use;
+  private context(id: string, node: GraphNode, middle: MiddleFault | undefined): NodeContext {
+    const { settings, folders, tempMark, cache } = this.use;
     let drawingMs = 0;
     return {
       version: settings().version,
       folders,
       tempMark,
       pngText: this.pngText(),
-      loadModel: () => this.control.pass(settings().modelLoadMs, false),
+      loadModel: async (file) => {
+        await this.control.pass(settings().modelLoadMs, false);
+        this.loaded.push(file);
+      },
+      loadSmallModel: (file) => this.loadSmallModel(file),
+      loadLora: async (file) => {
+        if (cache.loras.has(id, file)) return;
+        await this.loadSmallModel(file);
+        cache.loras.keep(id, node.class_type, file);
+      },
       step: async (value, max, preview) => {
         await this.control.pass(settings().stepMs - drawingMs, settings().version === '0.33.0');
         this.control.check();
@@ -173,6 +184,12 @@ export class PromptRun {
         drawingMs = performance.now() - began;
       },
     };
+  }
+
+  private async loadSmallModel(file: string): Promise<void> {
+    const { smallModelLoadMs } = this.use.settings();
+    if (smallModelLoadMs > 0) await this.control.pass(smallModelLoadMs, false);
+    this.loaded.push(file);
   }
 
   private async reportStep(id: string, value: number, max: number, preview: () => Promise<Buffer>): Promise<void> {

@@ -2,18 +2,30 @@ import type { NodeRunner } from './node.js';
 import type { Model } from './values.js';
 
 const checkpoint: NodeRunner = async (inputs, context) => {
-  await context.loadModel();
-  return { outputs: [model(inputs.text('ckpt_name')), { kind: 'clip' }, { kind: 'vae' }] };
+  const name = inputs.text('ckpt_name');
+  await context.loadModel(name);
+  return { outputs: [model(name), { kind: 'clip' }, { kind: 'vae' }] };
 };
 
 const diffusionModel: NodeRunner = async (inputs, context) => {
-  await context.loadModel();
-  return { outputs: [model(inputs.text('unet_name'))] };
+  const name = inputs.text('unet_name');
+  await context.loadModel(name);
+  return { outputs: [model(name)] };
 };
 
-const lora: NodeRunner = (inputs) => {
+/** Loads the files that these inputs name, one after the other. */
+const small =
+  (kind: 'clip' | 'vae' | 'controlnet', ...names: readonly string[]): NodeRunner =>
+  async (inputs, context) => {
+    for (const name of names) await context.loadSmallModel(inputs.text(name));
+    return { outputs: [{ kind }] };
+  };
+
+const lora: NodeRunner = async (inputs, context) => {
   const base = inputs.get('model', 'model');
-  const name = `${inputs.text('lora_name')} ${inputs.text('strength_model', '1.0')}`;
+  const file = inputs.text('lora_name');
+  await context.loadLora(file);
+  const name = `${file} ${inputs.text('strength_model', '1.0')}`;
   return { outputs: [{ ...base, loras: [...base.loras, name] }, { kind: 'clip' }] };
 };
 
@@ -26,12 +38,12 @@ function model(name: string): Model {
 export const loaders: Record<string, NodeRunner> = {
   CheckpointLoaderSimple: checkpoint,
   UNETLoader: diffusionModel,
-  CLIPLoader: () => ({ outputs: [{ kind: 'clip' }] }),
-  DualCLIPLoader: () => ({ outputs: [{ kind: 'clip' }] }),
-  TripleCLIPLoader: () => ({ outputs: [{ kind: 'clip' }] }),
+  CLIPLoader: small('clip', 'clip_name'),
+  DualCLIPLoader: small('clip', 'clip_name1', 'clip_name2'),
+  TripleCLIPLoader: small('clip', 'clip_name1', 'clip_name2', 'clip_name3'),
   CLIPSetLastLayer: () => ({ outputs: [{ kind: 'clip' }] }),
-  VAELoader: () => ({ outputs: [{ kind: 'vae' }] }),
-  ControlNetLoader: () => ({ outputs: [{ kind: 'controlnet' }] }),
+  VAELoader: small('vae', 'vae_name'),
+  ControlNetLoader: small('controlnet', 'control_net_name'),
   LoraLoader: lora,
   LoraLoaderModelOnly: lora,
   ModelSamplingFlux: passOn,

@@ -11,8 +11,12 @@ export interface NodeContext {
   readonly pngText: ReadonlyMap<string, Json>;
   /** Five letters that set the temporary pictures of this start apart. */
   readonly tempMark: string;
-  /** Lets the time of loading a model pass. An interrupt is heard only afterwards. */
-  loadModel(): Promise<void>;
+  /** Lets the time of loading a checkpoint or diffusion model pass. An interrupt is heard only afterwards. */
+  loadModel(file: string): Promise<void>;
+  /** The same for other model files: VAEs, text encoders, ControlNets. */
+  loadSmallModel(file: string): Promise<void>;
+  /** The same for a LoRA, unless it is the one that this node read last. */
+  loadLora(file: string): Promise<void>;
   /** One sampler step: its time, its frames. `preview` draws the picture so far, asked only if somebody looks. */
   step(value: number, max: number, preview: () => Promise<Buffer>): Promise<void>;
 }
