@@ -98,6 +98,16 @@ it('interrupts an execution that takes longer than it may, and says so', async (
   expect(comfy.interrupts).toBe(1);
 });
 
+it.each([
+  ['failed', 74, false],
+  ['interrupted', 60_000, true],
+] as const)('judges one that %s long before anybody looked by how long it took, %d ms', async (where, tookMs, timedOut) => {
+  const { job, submission, follow } = await setUp(where, { tookMs });
+  Object.assign(submission, { isAdopted: true, hasBegun: true, beganAt: Date.now() - 3_600_000 });
+  expect(await follow({ deadlineMs: 30_000 })).toMatchObject({ state: 'ended', timedOut });
+  expect([submission.executedMs, job.attempts]).toEqual([tookMs, 0]);
+});
+
 it('gives a prompt back that should have begun by now', async () => {
   const { job, comfy, follow } = await setUp('pending');
   Object.assign(job.record, { startDeadline: Date.now() - 1 });
@@ -111,7 +121,7 @@ it('gives an execution up that goes on for longer than the grace after its first
   await cancel();
   const begun = Date.now();
   const end = await follow({ graceMs });
-  expect(end).toMatchObject({ state: 'deaf', timedOut: false });
+  expect(end).toMatchObject({ state: 'deaf' });
   const since = end.state === 'deaf' ? end.since : 0;
   expect(since).toBeGreaterThanOrEqual(begun);
   expect(Date.now() - since).toBeGreaterThanOrEqual(graceMs);

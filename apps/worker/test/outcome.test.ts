@@ -23,13 +23,13 @@ it.each([
   ['raised an error when it was interrupted for its time', ended('error', true), 'failed', 'timed_out'],
   ['was interrupted for its time', ended('interrupted', true), 'interrupted', 'timed_out'],
   ['was interrupted by somebody else', ended('interrupted'), 'interrupted', 'interrupted'],
-  ['hears no interrupt', { state: 'deaf', since: 0, timedOut: true }, 'wedged', 'timed_out'],
-  ['was forgotten', { state: 'absent', died: false, timedOut: false }, 'lost', 'prompt_lost'],
-  ['went with its instance', { state: 'absent', died: true, timedOut: false }, 'lost', 'prompt_lost'],
+  ['hears no interrupt', { state: 'deaf', since: 0 }, 'wedged', 'timed_out'],
+  ['was forgotten', { state: 'absent', died: false }, 'lost', 'prompt_lost'],
+  ['went with its instance', { state: 'absent', died: true }, 'lost', 'prompt_lost'],
 ] as [string, End, string, string][])('is an error for a prompt that %s', (_what, end, counted, code) => {
   expect(of(end)).toMatchObject({ counted, error: { code } });
 });
 
 it('counts what its caller had taken out of the queue as removed', () => {
-  expect(of({ state: 'absent', died: false, timedOut: false }, true)).toMatchObject({ counted: 'removed' });
+  expect(of({ state: 'absent', died: false }, true)).toMatchObject({ counted: 'removed' });
 });

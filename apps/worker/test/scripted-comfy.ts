@@ -19,6 +19,8 @@ export interface ScriptedComfy {
 }
 
 interface Script {
+  /** How long the execution took, as its history has it; by default that does not say. */
+  readonly tookMs?: number;
   /** What it then does; by default as it is told. */
   readonly onDelete?: (comfy: ScriptedComfy) => void;
   readonly onInterrupt?: (comfy: ScriptedComfy) => void;
@@ -52,7 +54,12 @@ export async function scriptedComfy(where: Where, promptId: () => string, script
     const outcome = { succeeded: 'execution_success', failed: 'execution_error', interrupted: 'execution_interrupted' };
     const { where: at } = comfy;
     if (at !== 'succeeded' && at !== 'failed' && at !== 'interrupted') return {};
-    const status = { status_str: at === 'succeeded' ? 'success' : 'error', messages: [[outcome[at], {}]] };
+    const startedAt = script.tookMs === undefined ? undefined : 1_760_000_000_000;
+    const messages = [
+      ['execution_start', { timestamp: startedAt }],
+      [outcome[at], { timestamp: startedAt && startedAt + (script.tookMs ?? 0) }],
+    ];
+    const status = { status_str: at === 'succeeded' ? 'success' : 'error', messages };
     return { [promptId()]: { prompt: [0, promptId(), {}, {}, []], outputs: {}, status } };
   };
   const server = createServer((request, response) => {

@@ -12,9 +12,9 @@ import type { Submission } from './submission.js';
 export type End =
   | { readonly state: 'ended'; readonly entry: HistoryEntry; readonly timedOut: boolean }
   /** Without a trace; `died`: the instance was out of reach meanwhile, so it was restarted. */
-  | { readonly state: 'absent'; readonly died: boolean; readonly timedOut: boolean }
+  | { readonly state: 'absent'; readonly died: boolean }
   /** Not at all: it goes on `graceMs` after it was first interrupted, at `since` (ms since 1970). */
-  | { readonly state: 'deaf'; readonly since: number; readonly timedOut: boolean };
+  | { readonly state: 'deaf'; readonly since: number };
 
 export interface FollowOptions {
   readonly instruments: Pick<Instruments, 'jobWait' | 'jobRun'>;
@@ -59,8 +59,8 @@ export async function follow(job: HeldJob, submission: Submission, options: Foll
   // One that an earlier claim left may have moved on before we listened.
   let lookNow = submission.isAdopted || job.cancelRequested;
 
-  const timedOut = (limitMs = deadlineMs) =>
-    submission.beganAt !== undefined && Date.now() - submission.beganAt > limitMs;
+  const sinceItBegan = () => (submission.beganAt === undefined ? undefined : Date.now() - submission.beganAt);
+  const timedOut = () => (sinceItBegan() ?? 0) > deadlineMs;
   const overdue = () => !submission.hasBegun && job.attempts === 0 && Date.now() > job.record.startDeadline;
   const toStop = () => job.cancelRequested || slot.isToBeTakenBack || timedOut() || overdue();
 
@@ -74,20 +74,20 @@ export async function follow(job: HeldJob, submission: Submission, options: Foll
         },
       });
       if (state.state === 'ended') {
-        ranToEnd();
-        return { ...state, timedOut: timedOut(deadlineMs - SOONER_MS) };
+        ranToEnd(state.entry);
+        return { ...state, timedOut: tookTooLong(state.entry) };
       }
       if (state.state === 'absent') {
         // One that began before it could be taken out was executed, and ended with its instance.
         if (deleted && !submission.hasBegun && !job.cancelRequested) throw new TakenBack();
-        return { state: 'absent', died, timedOut: timedOut() };
+        return { state: 'absent', died };
       }
       if (state.state === 'running') began();
       else await job.askLedger();
       const spared = state.state === 'running' && slot.isToBeTakenBack && !job.cancelRequested;
       if (toStop() && !spared) {
         if (interruptedAt !== undefined && state.state === 'running' && Date.now() - interruptedAt >= graceMs) {
-          return { state: 'deaf', since: interruptedAt, timedOut: timedOut(deadlineMs - SOONER_MS) };
+          return { state: 'deaf', since: interruptedAt };
         }
         deleted ||= state.state === 'pending';
         stops += 1;
@@ -151,13 +151,17 @@ export async function follow(job: HeldJob, submission: Submission, options: Foll
   }
 
   /** ComfyUI executed it to its end, whether or not anybody saw it begin. */
-  function ranToEnd(): void {
+  function ranToEnd(entry: HistoryEntry): void {
     if (!submission.hasBegun) countAttempt();
     submission.hasBegun = true;
-    if (submission.beganAt === undefined) return;
-    const ms = Date.now() - submission.beganAt;
-    if (!submission.isAdopted) submission.executedMs = ms;
-    instruments.jobRun.observe(job.labels, Math.max(0, ms) / 1000);
+    // One that was adopted may have ended long before.
+    const ms = submission.isAdopted ? executionMs(entry) : sinceItBegan();
+    submission.executedMs = ms;
+    if (ms !== undefined) instruments.jobRun.observe(job.labels, Math.max(0, ms) / 1000);
+  }
+
+  function tookTooLong(entry: HistoryEntry): boolean {
+    return (executionMs(entry) ?? sinceItBegan() ?? 0) > deadlineMs - SOONER_MS;
   }
 
   function countAttempt(): void {
@@ -174,6 +178,11 @@ export async function follow(job: HeldJob, submission: Submission, options: Foll
     marks = passed;
     noteEvent('progress', { fraction, ...(node === null ? {} : { node }), ...(step === null ? {} : { step }) });
   }
+}
+
+/** By ComfyUI's clock; undefined when it does not tell. */
+function executionMs({ startedAt, endedAt }: HistoryEntry): number | undefined {
+  return startedAt === undefined || endedAt === undefined ? undefined : endedAt - startedAt;
 }
 
 /** Puts on the record that ComfyUI began to execute the submission; does nothing when it is there already. */

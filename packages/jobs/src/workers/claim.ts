@@ -14,7 +14,7 @@ export type Verdict = 'ok' | 'canceling' | 'superseded';
 export type Loss = 'lost' | 'died' | 'out_of_memory' | 'taken_back' | 'faulty';
 
 export type Outcome =
-  /** `executedMs`: how long ComfyUI executed it, when its beginning and its end were seen. */
+  /** `executedMs`: how long ComfyUI executed it, as far as that is known. */
   | { readonly status: 'succeeded'; readonly images: readonly FrameRecord[]; readonly executedMs?: number | undefined }
   /** `inDoubt`: ComfyUI may still have the submission, and whoever reaches it is to stop it. */
   | { readonly status: 'failed'; readonly error: JobError; readonly inDoubt?: boolean }
