@@ -2,6 +2,7 @@ import type { SharedInputs } from '@comfy-fleet/jobs';
 import { every, type Logger } from '@comfy-fleet/telemetry';
 import type { HaltWatch } from './claiming/halt-watch.js';
 import type { Instance } from './instance/instance.js';
+import type { LoadTimes } from './instance/load-times.js';
 import { watchBeginnings } from './instance/never-begins.js';
 import type { Opinions } from './instance/opinions.js';
 import { restartBroken } from './instance/restart-broken.js';
@@ -19,6 +20,7 @@ interface Background {
   readonly opinions: Opinions;
   readonly wedges: WedgeWatch;
   readonly restarter: Restarter;
+  readonly loadTimes: LoadTimes;
   readonly store: StoreWatch;
   readonly halts: HaltWatch;
   readonly takeLeft: () => Promise<void>;
@@ -41,6 +43,8 @@ const ABANDONED_MS = 1000;
 const BEGINNINGS_MS = 1000;
 /** How often it is looked what became elsewhere of jobs that failed here. */
 const OPINIONS_MS = 1000;
+/** How often it is read what other workers have learned of how long models take to load. */
+const LOAD_TIMES_MS = 30_000;
 /** How often it is looked whether an instance needs a restart. */
 const RESTART_MS = 1000;
 /** How often it is looked what operators have halted; mostly a message says so before. */
@@ -55,7 +59,7 @@ const CLEAN_MS = 3_600_000;
 /** What a worker does beside its jobs, again and again; each promise resolves when its last run is over. */
 export function startBackground(background: Background): Promise<void>[] {
   const { allSlots, beginMs, announceSeconds, abilitiesSeconds, stopping, ending, log } = background;
-  const { sharedInputs, study, opinions, wedges, restarter, store, halts, takeLeft, announce } = background;
+  const { sharedInputs, study, opinions, wedges, restarter, loadTimes, store, halts, takeLeft, announce } = background;
   const untilEnding = { signal: ending, log };
   const untilStopping = { signal: stopping, log };
   return [
@@ -73,6 +77,7 @@ export function startBackground(background: Background): Promise<void>[] {
     every(OPINIONS_MS, 'reading opinions', opinions.hear, untilEnding),
     every(ABANDONED_MS, 'stopping abandoned prompts', wedges.look, untilEnding),
     every(RESTART_MS, 'restarting what is broken', async () => restartBroken(allSlots, restarter), untilEnding),
+    every(LOAD_TIMES_MS, 'reading how long models take to load', loadTimes.read, untilEnding),
     every(STORE_MS, 'looking whether pictures can be stored', store.look, untilEnding),
     every(announceSeconds * 1000, 'announcing', announce, untilEnding),
     every(HALTS_MS, 'looking what is halted', halts.look, untilStopping),

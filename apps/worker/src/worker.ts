@@ -12,6 +12,7 @@ import { ableToTake } from './claiming/move-behind.js';
 import { createWhoElse, largestVram } from './claiming/others.js';
 import { createPlacer } from './claiming/placer.js';
 import { type Instance, openInstance } from './instance/instance.js';
+import { createLoadTimes } from './instance/load-times.js';
 import { createOpinions } from './instance/opinions.js';
 import { createRestarter, type RestartRules } from './instance/restarter.js';
 import { subjectOf } from './instance/scope.js';
@@ -106,6 +107,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       announce().catch((error: unknown) => log.debug('not announced', { error }));
     }
   };
+  const loadTimes = createLoadTimes(ledger.loadTimes, log);
   const instances = options.instances.map(({ name, url, headers, folders, pools }, index) =>
     openInstance({
       name: `${worker}/${name}`,
@@ -115,6 +117,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       timeoutMs: options.comfyTimeoutMs,
       folders,
       limits: restLimits,
+      loadTimes,
       log,
       onChange: changed,
       onRests: (instance) => {
@@ -208,6 +211,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     opinions,
     wedges,
     restarter,
+    loadTimes,
     store,
     halts,
     takeLeft,

@@ -7,7 +7,7 @@ import type { Placed } from '../src/claiming/placer.js';
 import type { Slots } from '../src/instance/slots.js';
 import { Submission } from '../src/job/submission.js';
 import { Bell } from '../src/waiting/bell.js';
-import { NOWHERE, openLedgers, quietLog, someSlots } from './held.js';
+import { NO_GRAPH, NOWHERE, openLedgers, quietLog, someSlots } from './held.js';
 
 /** A ledger, and the slots of instances that are up, whose worker claims when the test has it. */
 async function setUp(instances = 1) {
@@ -71,7 +71,14 @@ async function setUp(instances = 1) {
 function fill(slots: Slots) {
   const slot = slots.take({ id: 'here', pool: 'default', request: {}, faults: [] } as never, () => {});
   const { instance } = slots;
-  slot.submission = new Submission({ promptId: 'p', graph: {}, expectedSteps: 1, instance, onNews: () => {} });
+  slot.submission = new Submission({
+    promptId: 'p',
+    bound: NO_GRAPH,
+    expectedSteps: 1,
+    instance,
+    onNews: () => {},
+    onLoads: () => {},
+  });
   slot.submission.submittedAt = performance.now();
   return slot;
 }

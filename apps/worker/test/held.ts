@@ -5,6 +5,7 @@ import { createLogger, createMetrics } from '@comfy-fleet/telemetry';
 import { redisSettings, uniquePrefix, until } from '@comfy-fleet/testing';
 import { inject, onTestFinished } from 'vitest';
 import { type InstanceOptions, openInstance } from '../src/instance/instance.js';
+import type { LoadTimes } from '../src/instance/load-times.js';
 import { Slots } from '../src/instance/slots.js';
 import { HeldJob } from '../src/job/held-job.js';
 import { createInstruments, type Instruments } from '../src/reporting/instruments.js';
@@ -98,6 +99,19 @@ export function openLedgers(locks: Locks = { lockMs: 10_000, stalledCheckMs: 500
   };
 }
 
+/** These, to which what is learned is added as it is. */
+export function knownLoadTimes(ms: Readonly<Record<string, number>>): LoadTimes {
+  const times = new Map(Object.entries(ms));
+  return {
+    of: (file) => times.get(file),
+    learn: (file, ms) => times.set(file, ms),
+    onChange: () => {},
+    read: async () => {},
+  };
+}
+
+export const NO_GRAPH = { graph: {}, loaders: new Map() };
+
 /** Nobody is there. */
 export const NOWHERE = 'http://127.0.0.1:1';
 
@@ -113,6 +127,7 @@ export function someSlots(url: string, over: Partial<InstanceOptions> = {}): Slo
     folders: { output: undefined, input: undefined },
     log,
     limits: { failuresToRest: 3, firstRestMs: 10_000, longestRestMs: 600_000 },
+    loadTimes: knownLoadTimes({}),
     onHealth: () => {},
     onRests: () => {},
     onChange: () => {},
@@ -155,7 +170,7 @@ export async function aClaimedJob(slots: Slots, before: Before = async () => {})
 /** As `aClaimedJob`, and submitted to the instance at this address. */
 export async function aSubmittedJob(url: string) {
   const held = await aClaimedJob(someSlots(url));
-  const submission = await held.job.writeDown(newId(), {});
+  const submission = await held.job.writeDown(newId(), NO_GRAPH);
   submission.submittedAt = performance.now();
   return { ...held, submission };
 }

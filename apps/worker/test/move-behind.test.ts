@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { moveBehind } from '../src/claiming/move-behind.js';
 import type { Slot } from '../src/instance/slots.js';
 import { Submission } from '../src/job/submission.js';
-import { NOWHERE, someSlots } from './held.js';
+import { NO_GRAPH, NOWHERE, someSlots } from './held.js';
 
 /** The slots of an instance that has jobs of these pools, one after the other, the first at work; and of an idle one. */
 function slotsWith(...pools: string[]) {
@@ -17,10 +17,11 @@ function slotsWith(...pools: string[]) {
     const slot = busy.take({ id: `${n}`, pool, request: {} } as JobRecord, () => {});
     slot.submission = new Submission({
       promptId: `${n}`,
-      graph: {},
+      bound: NO_GRAPH,
       expectedSteps: 1,
       instance: busy.instance,
       onNews: () => {},
+      onLoads: () => {},
     });
     slot.submission.submittedAt = performance.now();
     return slot;

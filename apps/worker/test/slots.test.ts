@@ -2,7 +2,7 @@ import type { JobRecord } from '@comfy-fleet/jobs';
 import { describe, expect, it } from 'vitest';
 import type { Slot, Slots } from '../src/instance/slots.js';
 import { Submission } from '../src/job/submission.js';
-import { NOWHERE, someSlots } from './held.js';
+import { NO_GRAPH, NOWHERE, someSlots } from './held.js';
 
 let count = 0;
 
@@ -19,7 +19,14 @@ function submitted(slots: Slots, wake = () => {}): Slot {
   const record = { id: `${count}`, pool: 'default', request: { checkpoint: 'sdxl' } } as JobRecord;
   const slot = slots.take(record, wake);
   const { instance } = slots;
-  slot.submission = new Submission({ promptId: `${count}`, graph: {}, expectedSteps: 1, instance, onNews: () => {} });
+  slot.submission = new Submission({
+    promptId: `${count}`,
+    bound: NO_GRAPH,
+    expectedSteps: 1,
+    instance,
+    onNews: () => {},
+    onLoads: () => {},
+  });
   slot.submission.submittedAt = performance.now();
   return slot;
 }

@@ -30,6 +30,7 @@ export type { Claim, Loss, Outcome, Verdict } from './workers/claim.js';
 export type { ClaimSource } from './workers/claim-source.js';
 export type { HaltSource } from './workers/halt-source.js';
 export { type Halt, type Halts, type HaltTarget, isPaused } from './workers/halts.js';
+export type { SharedLoadTimes } from './workers/load-times.js';
 export type { Opinion, OpinionExchange, OpinionVerdict } from './workers/opinions.js';
 export { instancesServing } from './workers/serving.js';
 export type { SharedInputs } from './workers/shared-inputs.js';

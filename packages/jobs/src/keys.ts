@@ -54,6 +54,8 @@ const FLEET_KEYS = {
    * the last learning, 1,000 fields at most
    */
   paces: 'paces:<pool>',
+  /** Hash: model file → learned ms that loading it takes | 30 days after the last learning, 1,000 fields at most */
+  loadTimes: 'load-times',
   /**
    * Zset of job ids by the time they are expected to start | an id is in it while its prompt waits behind
    * another in ComfyUI

@@ -7,7 +7,7 @@ export type { Graph, GraphNode, Slot } from './graph.js';
 export { checkpointsOf, checkpointToName, judgeWorkflows, type WorkflowVerdict } from './judge-workflows.js';
 export { type LoadOptions, loadWorkflows, type Workflows } from './load-workflows.js';
 export type { LodProfile } from './lod-profiles.js';
-export { modelsOf } from './models-of.js';
+export { isMainModel, type Loader, loadersOf, modelsOf } from './models-of.js';
 export { suggest } from './nearest.js';
 export { poolFor, type RequestToResolve, randomSeed, resolveRequest } from './resolve-request.js';
 export type { Template, TemplateDefaults } from './template.js';

@@ -1,4 +1,6 @@
-import type { ResolvedRequest } from '@comfy-fleet/contracts';
+import type { Abilities, ResolvedRequest } from '@comfy-fleet/contracts';
+import { linkedInputs } from './graph.js';
+import { namedInputs } from './input-names.js';
 import type { Template } from './template.js';
 
 /**
@@ -7,12 +9,36 @@ import type { Template } from './template.js';
  */
 const MODEL_FILE = /\.(safetensors|sft|ckpt|pt2?|pth|bin|pkl|gguf|onnx)$/i;
 
-/** The model files that the request's graph names (checkpoint, diffusion model, CLIP, VAE, LoRA, ControlNet, …), each once. */
-export function modelsOf({ graph, bindings }: Template, { checkpoint }: Pick<ResolvedRequest, 'checkpoint'>): string[] {
+/** A node that loads model files. */
+export interface Loader {
+  readonly files: readonly string[];
+  /** It works on the output of other nodes, as a LoRA loader does, and so runs again whenever that changes. */
+  readonly isLinked: boolean;
+}
+
+type Named = Pick<ResolvedRequest, 'checkpoint'>;
+
+/** The nodes of the request's graph that load models (checkpoint, diffusion model, CLIP, VAE, LoRA, ControlNet, …), by id. */
+export function loadersOf({ graph, bindings }: Template, { checkpoint }: Named): ReadonlyMap<string, Loader> {
   const isCheckpoint = (node: string, input: string) =>
     bindings.slots.checkpoint.some((slot) => slot.node === node && slot.input === input);
-  const named = Object.entries(graph).flatMap(([node, { inputs }]) =>
-    Object.entries(inputs).map(([input, value]) => (isCheckpoint(node, input) ? checkpoint : value)),
+  const loaders = new Map<string, Loader>();
+  for (const [id, node] of Object.entries(graph)) {
+    const named = Object.entries(node.inputs).map(([input, value]) => (isCheckpoint(id, input) ? checkpoint : value));
+    const files = named.filter((value): value is string => typeof value === 'string' && MODEL_FILE.test(value));
+    if (files.length > 0) loaders.set(id, { files, isLinked: linkedInputs(node).length > 0 });
+  }
+  return loaders;
+}
+
+/** The model files that the request's graph names, each once. */
+export function modelsOf(template: Template, request: Named): string[] {
+  return [...new Set([...loadersOf(template, request).values()].flatMap(({ files }) => files))];
+}
+
+/** Whether an instance that says it has these abilities lists the file among its checkpoints or diffusion models. */
+export function isMainModel(file: string, abilities: Abilities): boolean {
+  return Object.entries(abilities).some(([class_type, choices]) =>
+    namedInputs({ class_type, inputs: choices }, 'checkpoint').some((input) => choices[input]?.includes(file)),
   );
-  return [...new Set(named.filter((value): value is string => typeof value === 'string' && MODEL_FILE.test(value)))];
 }

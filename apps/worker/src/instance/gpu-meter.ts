@@ -1,4 +1,5 @@
 import type { JobRecord } from '@comfy-fleet/jobs';
+import type { Loads } from '../job/load-watch.js';
 import type { Instruments } from '../reporting/instruments.js';
 import { BusyMeter } from './busy-meter.js';
 import { Handovers } from './handovers.js';
@@ -12,12 +13,16 @@ export class GpuMeter {
   readonly #handovers = new Handovers();
   readonly #instance: string;
   readonly #instruments: Instruments;
-  /** Of the prompt that began last. */
   #checkpoint: string | undefined;
 
   constructor(instance: string, instruments: Instruments) {
     this.#instance = instance;
     this.#instruments = instruments;
+  }
+
+  /** That of the prompt that began last. */
+  get checkpoint(): string | undefined {
+    return this.#checkpoint;
   }
 
   /** It can be given nothing now, or could not until now. */
@@ -37,6 +42,15 @@ export class GpuMeter {
     if (gapMs !== undefined) this.#instruments.gaps.observe(labels, gapMs / 1000);
     if (this.#checkpoint !== undefined && this.#checkpoint !== checkpoint) this.#instruments.switches.inc(labels);
     this.#checkpoint = checkpoint;
+  }
+
+  /** A prompt is over of whose models this was seen. */
+  loaded({ ms, avoided }: Loads): void {
+    const labels = { instance: this.#instance };
+    if (avoided) this.#instruments.loadsAvoided.inc(labels);
+    if (ms === undefined) return;
+    this.#instruments.loads.inc(labels);
+    this.#instruments.loadSeconds.inc(labels, ms / 1000);
   }
 
   /** A prompt has ended at `at`, though its follower may not have said so yet. */

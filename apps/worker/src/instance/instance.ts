@@ -10,8 +10,10 @@ import {
 } from '@comfy-fleet/comfyui';
 import { type Abilities, FleetError } from '@comfy-fleet/contracts';
 import type { Logger } from '@comfy-fleet/telemetry';
-import type { Asked } from '@comfy-fleet/workflows';
+import { type Asked, isMainModel } from '@comfy-fleet/workflows';
+import { createHeldModels, type HeldModels } from './held-models.js';
 import { InstanceHealth } from './instance-health.js';
+import type { LoadTimes } from './load-times.js';
 import { describeScope } from './scope.js';
 import type { RestLimits } from './suspicion.js';
 
@@ -43,12 +45,10 @@ export interface Instance {
   learn(asked: Asked, signal: AbortSignal): Promise<Abilities>;
   /** Prompts in its queue and running, everybody's, as far as its socket tells. */
   readonly prompts: number;
-  /** The checkpoint it loaded last, if it should still have it in memory. */
-  readonly checkpoint: string | undefined;
+  /** What it has in memory. */
+  readonly models: HeldModels;
   /** Its disk, where we share it. */
   readonly folders: InstanceFolders;
-  /** It has, or has no longer, the checkpoint in memory. */
-  loaded(checkpoint: string | undefined): void;
   /** News of one prompt until the answered function is called. */
   listen(promptId: string, listener: (news: PromptNews) => void): () => void;
   /** Runs a call to the instance and notes what it says about the instance's health. */
@@ -68,6 +68,7 @@ export interface InstanceOptions {
   readonly folders: InstanceFolders;
   readonly log: Logger;
   readonly limits: RestLimits;
+  readonly loadTimes: LoadTimes;
   readonly onHealth: (instance: Instance) => void;
   /** What it is not given has changed, or it is due to be tried with a job. */
   readonly onRests: (instance: Instance) => void;
@@ -89,6 +90,7 @@ export function openInstance({
   folders,
   log,
   limits,
+  loadTimes,
   onHealth,
   onRests,
   onChange,
@@ -116,7 +118,11 @@ export function openInstance({
       onRests(instance);
     },
   });
-  let checkpoint: string | undefined;
+  const models = createHeldModels({
+    times: loadTimes,
+    isMain: (file) => abilities !== undefined && isMainModel(file, abilities),
+  });
+  let abilities: Abilities | undefined;
   let prompts = 0;
   const socket: ComfySocket = connectSocket({
     baseUrl,
@@ -134,14 +140,13 @@ export function openInstance({
     },
     onState: (open) => {
       if (!open) {
-        checkpoint = undefined;
+        models.forget();
         prompts = 0;
       }
       for (const listener of listeners.values()) listener({ type: open ? 'reconnected' : 'disconnected' });
     },
   });
   let vram = 0;
-  let abilities: Abilities | undefined;
   const instance: Instance = {
     name,
     pools,
@@ -156,13 +161,8 @@ export function openInstance({
     get prompts() {
       return prompts;
     },
-    get checkpoint() {
-      return checkpoint;
-    },
+    models,
     folders,
-    loaded: (name) => {
-      checkpoint = name;
-    },
     get abilities() {
       return abilities;
     },

@@ -237,11 +237,11 @@ export class Slot {
     if (!this.#isOnGpu || this.#executed !== undefined) return;
     const heard = this.submission?.heard ?? {};
     const since = heard.began ?? performance.now();
+    this.submission?.began();
     this.slots.noteEnds();
     this.slots.meter.began(this.record, since);
     this.#executed = { since, heard };
     this.slots.showBusy(since);
-    this.instance.loaded(this.record.request.checkpoint);
   }
 
   /** ComfyUI has nothing of the submission (any more). */
@@ -253,7 +253,9 @@ export class Slot {
   /** The GPU has nothing more to do for the job. */
   leaveGpu(): void {
     this.endTakeBack();
+    if (!this.#isOnGpu) return;
     this.#isOnGpu = false;
+    if (this.slots.onGpu.length === 0) this.instance.models.nothingComes();
     const executed = this.#executed;
     if (executed === undefined) return;
     this.#executed = undefined;

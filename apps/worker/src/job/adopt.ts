@@ -1,12 +1,11 @@
 import { inputName } from '@comfy-fleet/frames';
 import { noteEvent, noteFacts } from '@comfy-fleet/telemetry';
-import type { Graph } from '@comfy-fleet/workflows';
 import type { Tools } from '../tools.js';
 import { patiently } from '../waiting/patiently.js';
 import type { HeldJob } from './held-job.js';
 import { loseSubmission } from './lose.js';
 import { Canceled } from './signals.js';
-import type { Submission } from './submission.js';
+import type { BoundGraph, Submission } from './submission.js';
 import { bindJob } from './submit.js';
 
 /**
@@ -40,12 +39,12 @@ export async function adopt(job: HeldJob, tools: Tools): Promise<Submission | 'g
 }
 
 /** Only to weigh the progress: the name of the input does not matter, and without a graph there is just no progress. */
-function graphOf(job: HeldJob, promptId: string, tools: Tools): Graph {
+function graphOf(job: HeldJob, promptId: string, tools: Tools): BoundGraph {
   const { input } = job.record.request;
   try {
     return bindJob(job, promptId, tools, input && inputName(input.sha256));
   } catch (error) {
     job.log.warn('the graph of an adopted submission cannot be bound any more', { error });
-    return {};
+    return { graph: {}, loaders: new Map() };
   }
 }

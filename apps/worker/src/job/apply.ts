@@ -78,7 +78,7 @@ async function tryAgain(
   if (what === 'again') {
     job.ooms += 1;
     await instance.ask((client) => client.free({ unloadModels: true, freeMemory: true }, job.signal));
-    instance.loaded(undefined);
+    instance.models.forget();
   }
   const reason = error instanceof Unable ? error.cause : error;
   job.log.warn('job is to be tried again', { because, attempts, delay_ms: delayMs, error: reason });

@@ -44,6 +44,8 @@ export async function gatherFacts(job: HeldJob, error: unknown, tools: Asking): 
   const { record, submission } = job;
   const isOutOfMemory = error instanceof FleetError && error.code === 'out_of_memory';
   const ooms = job.ooms + (isOutOfMemory ? 1 : 0);
+  // ComfyUI unloads all models then.
+  if (isOutOfMemory) job.instance.models.forget();
   return {
     hasBegun: submission?.hasBegun === true,
     instanceDied: submission?.instanceDied === true,

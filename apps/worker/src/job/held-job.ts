@@ -1,11 +1,10 @@
 import type { Claim, JobRecord, Verdict } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
-import type { Graph } from '@comfy-fleet/workflows';
 import type { Instance, PromptNews } from '../instance/instance.js';
 import type { Slot, Slots } from '../instance/slots.js';
 import { NewsFeed } from '../waiting/news-feed.js';
 import { Canceled, Superseded } from './signals.js';
-import { Submission } from './submission.js';
+import { type BoundGraph, Submission } from './submission.js';
 
 /** What is assumed of somebody else's prompt. */
 const UNKNOWN_WAIT_MS = 60_000;
@@ -79,28 +78,30 @@ export class HeldJob {
    * Writes a submission down, before ComfyUI is asked, and makes the object that hears of it. Throws when the job is to be
    * stopped, or is no longer ours.
    */
-  async writeDown(promptId: string, graph: Graph): Promise<Submission> {
+  async writeDown(promptId: string, bound: BoundGraph): Promise<Submission> {
     const { waitMs } = this.#slot;
     const expectedStart = waitMs === undefined ? undefined : Date.now() + waitMs;
     this.note(await this.claim.submit(promptId, this.instance.name, expectedStart));
     if (this.#cancelRequested) throw new Canceled();
-    return this.#open(promptId, graph);
+    return this.#open(promptId, bound);
   }
 
   /** Takes over the submission that an earlier claim left here. */
-  takeOver(promptId: string, graph: Graph): Submission {
+  takeOver(promptId: string, bound: BoundGraph): Submission {
     this.left = undefined;
     const { startedAt, progress } = this.record;
-    return this.#open(promptId, graph, { startedAt, fraction: progress.fraction });
+    return this.#open(promptId, bound, { startedAt, fraction: progress.fraction });
   }
 
-  #open(promptId: string, graph: Graph, adopted?: { startedAt: number | null; fraction: number }): Submission {
+  #open(promptId: string, bound: BoundGraph, adopted?: { startedAt: number | null; fraction: number }): Submission {
+    const { meter } = this.#slot.slots;
     this.#slot.submission = new Submission({
       promptId,
-      graph,
+      bound,
       expectedSteps: this.record.request.steps,
       instance: this.instance,
       onNews: (news) => this.news.push(news),
+      onLoads: (loads) => meter.loaded(loads),
       ...(adopted === undefined ? {} : { adopted }),
     });
     return this.#slot.submission;

@@ -1,20 +1,29 @@
 import type { Progress } from '@comfy-fleet/jobs';
 import { noteFacts } from '@comfy-fleet/telemetry';
-import type { Graph } from '@comfy-fleet/workflows';
+import type { Graph, Loader } from '@comfy-fleet/workflows';
 import type { Instance, PromptNews } from '../instance/instance.js';
+import { type Loads, LoadWatch } from './load-watch.js';
 import { ProgressTracker } from './progress-tracker.js';
 
 /** An execution shorter than this is noted with its end, in one step: nobody could have seen it run. */
 const NOTE_MS = 20;
 
+/** What ComfyUI is given, and which of its nodes load models. */
+export interface BoundGraph {
+  readonly graph: Graph;
+  readonly loaders: ReadonlyMap<string, Loader>;
+}
+
 interface SubmissionOptions {
   readonly promptId: string;
-  readonly graph: Graph;
+  readonly bound: BoundGraph;
   /** Stands for the nodes with steps until they say themselves. */
   readonly expectedSteps: number;
   readonly instance: Instance;
   /** Every piece of news of it, after this object has taken note. */
   readonly onNews: (news: PromptNews) => void;
+  /** It is over: what was seen of its models. */
+  readonly onLoads: (loads: Loads) => void;
   /** What is on the record of one that an earlier claim made. */
   readonly adopted?: { readonly startedAt: number | null; readonly fraction: number };
 }
@@ -47,23 +56,31 @@ export class Submission {
   previewedAt = Number.NEGATIVE_INFINITY;
   readonly stopListening: () => void;
   readonly #tracker: ProgressTracker;
+  readonly #loads: LoadWatch;
+  readonly #onLoads: (loads: Loads) => void;
   readonly #heard: { began?: number; ended?: number; node?: string } = {};
 
   /** Hears the instance's news of it from now on. */
-  constructor({ promptId, graph, expectedSteps, instance, onNews, adopted }: SubmissionOptions) {
+  constructor({ promptId, bound, expectedSteps, instance, onNews, onLoads, adopted }: SubmissionOptions) {
     noteFacts({ 'comfy_fleet.prompt_id': promptId });
     this.promptId = promptId;
-    this.graph = graph;
+    this.graph = bound.graph;
     this.isAdopted = adopted !== undefined;
     // One that was found executing was counted by the claim that started it, and its time runs from there.
     this.beganAt = adopted?.startedAt ?? undefined;
     this.hasBegun = this.beganAt !== undefined;
     this.progress = { fraction: adopted?.fraction ?? 0, step: null, steps: null, node: null };
-    this.#tracker = new ProgressTracker(graph, expectedSteps, this.progress.fraction);
-    this.stopListening = instance.listen(promptId, (news) => {
+    this.#tracker = new ProgressTracker(bound.graph, expectedSteps, this.progress.fraction);
+    this.#loads = new LoadWatch(bound.loaders, instance.models);
+    this.#onLoads = onLoads;
+    const stop = instance.listen(promptId, (news) => {
       this.#hear(news);
       onNews(news);
     });
+    this.stopListening = () => {
+      stop();
+      this.#ended();
+    };
   }
 
   /** When the socket said that it began and ended, by performance.now(), and the node that began last. */
@@ -81,15 +98,28 @@ export class Submission {
     return Math.max(0, this.beganAt + NOTE_MS - Date.now());
   }
 
+  /** The instance executes it, and has its models in memory. */
+  began(): void {
+    this.#loads.began();
+  }
+
+  #ended(): void {
+    const loads = this.#loads.ended();
+    if (loads !== undefined) this.#onLoads(loads);
+  }
+
   #hear(news: PromptNews): void {
+    this.#loads.take(news, performance.now());
     switch (news.type) {
       case 'started':
+        this.began();
         this.#heard.began ??= performance.now();
         return;
       case 'succeeded':
       case 'failed':
       case 'interrupted':
         this.#heard.ended ??= performance.now();
+        this.#ended();
         return;
       case 'node':
         this.#heard.node = news.node;

@@ -1,14 +1,14 @@
 import { SubmissionUnknown } from '@comfy-fleet/comfyui';
 import { FleetError, newId } from '@comfy-fleet/contracts';
 import { noteEvent } from '@comfy-fleet/telemetry';
-import { bindGraph, type Graph } from '@comfy-fleet/workflows';
+import { bindGraph, loadersOf } from '@comfy-fleet/workflows';
 import { canRun } from '../instance/can-run.js';
 import type { Tools } from '../tools.js';
 import { patiently } from '../waiting/patiently.js';
 import { pause } from '../waiting/pause.js';
 import type { HeldJob } from './held-job.js';
 import { Unable } from './signals.js';
-import type { Submission } from './submission.js';
+import type { BoundGraph, Submission } from './submission.js';
 import { uploadInput } from './upload-input.js';
 
 /**
@@ -18,15 +18,15 @@ import { uploadInput } from './upload-input.js';
 export async function submit(job: HeldJob, tools: Tools): Promise<Submission> {
   const promptId = newId();
   const { input } = job.record.request;
-  const graph = bindJob(job, promptId, tools, input && (await uploadInput(job, input.sha256, tools)));
+  const bound = bindJob(job, promptId, tools, input && (await uploadInput(job, input.sha256, tools)));
   if (tools.logPrompts) {
     const { prompt, negativePrompt } = job.record.request;
     job.log.info('job is submitted', { prompt_id: promptId, prompt, negative_prompt: negativePrompt });
   }
-  const submission = await job.writeDown(promptId, graph);
+  const submission = await job.writeDown(promptId, bound);
   try {
     await job.instance.ask((client) =>
-      client.submit(graph, { promptId, clientId: job.instance.clientId, signal: job.signal }),
+      client.submit(bound.graph, { promptId, clientId: job.instance.clientId, signal: job.signal }),
     );
   } catch (error) {
     if (await isUnable(job, error, tools)) throw new Unable('', { cause: error });
@@ -38,8 +38,13 @@ export async function submit(job: HeldJob, tools: Tools): Promise<Submission> {
   return submission;
 }
 
-/** The graph of a submission; `uploaded` is the name that ComfyUI gave to the input picture. */
-export function bindJob(job: HeldJob, promptId: string, { workflows }: Tools, uploaded: string | undefined): Graph {
+/** What a submission gives ComfyUI; `uploaded` is the name that ComfyUI gave to the input picture. */
+export function bindJob(
+  job: HeldJob,
+  promptId: string,
+  { workflows }: Tools,
+  uploaded: string | undefined,
+): BoundGraph {
   const { request } = job.record;
   const template = workflows.templates.get(request.workflow);
   if (template === undefined) {
@@ -48,7 +53,8 @@ export function bindJob(job: HeldJob, promptId: string, { workflows }: Tools, up
   }
   // The prompt id as prefix: no output is ever another job's file, cached results included.
   const options = { filenamePrefix: promptId };
-  return bindGraph(template, request, uploaded === undefined ? options : { ...options, inputName: uploaded });
+  const named = uploaded === undefined ? options : { ...options, inputName: uploaded };
+  return { graph: bindGraph(template, request, named), loaders: loadersOf(template, request) };
 }
 
 /** Whether the refusal is the instance's fault: a model or a node went since it was asked what it has. */

@@ -12,6 +12,7 @@ export function announcement(
 function describe(slots: Slots): InstanceAnnouncement {
   const { instance, running, meter } = slots;
   const { state, since, reason } = instance.health;
+  const { files: models } = instance.models;
   return {
     name: instance.name,
     pools: instance.pools,
@@ -28,7 +29,8 @@ function describe(slots: Slots): InstanceAnnouncement {
     busyShare: Math.round(meter.busy.share(performance.now()) * 1000) / 1000,
     done: slots.done,
     failed: slots.failed,
-    checkpoint: instance.checkpoint ?? null,
+    checkpoint: models.find((file) => file === meter.checkpoint) ?? null,
+    models,
     cleansOutputs: instance.folders.output !== undefined,
     cleansInputs: instance.folders.input !== undefined,
   };

@@ -31,6 +31,9 @@ export interface Instruments {
   readonly gaps: Histogram<'instance'>;
   readonly prompts: Counter<'instance' | 'outcome'>;
   readonly switches: Counter<'instance'>;
+  readonly loads: Counter<'instance'>;
+  readonly loadSeconds: Counter<'instance'>;
+  readonly loadsAvoided: Counter<'instance'>;
   readonly retries: Counter<'code'>;
   readonly faults: Counter<'instance' | 'code'>;
   readonly transitions: Counter<'instance' | 'to'>;
@@ -70,6 +73,21 @@ export function createInstruments(metrics: Metrics): Instruments {
   const switches = metrics.counter({
     name: 'checkpoint_switches_total',
     help: 'Prompts that began on the instance with another checkpoint than the one before them there.',
+    labels: ['instance'],
+  });
+  const loads = metrics.counter({
+    name: 'model_loads_total',
+    help: 'Prompts of this worker for which the instance was seen to load one model file or more.',
+    labels: ['instance'],
+  });
+  const loadSeconds = metrics.counter({
+    name: 'model_load_seconds_total',
+    help: 'Time that the instance was seen to spend loading model files for prompts of this worker.',
+    labels: ['instance'],
+  });
+  const loadsAvoided = metrics.counter({
+    name: 'model_loads_avoided_total',
+    help: 'Prompts of this worker that need models and found all of them in the memory of the instance.',
     labels: ['instance'],
   });
   const transitions = metrics.counter({
@@ -118,6 +136,9 @@ export function createInstruments(metrics: Metrics): Instruments {
     }),
     prompts,
     switches,
+    loads,
+    loadSeconds,
+    loadsAvoided,
     retries: metrics.counter({
       name: 'retries_total',
       help: 'Submissions that were given up for another try of their job, by the error code that was the reason.',
@@ -131,7 +152,7 @@ export function createInstruments(metrics: Metrics): Instruments {
         for (const outcome of OUTCOMES) prompts.inc({ instance: instance.name, outcome }, 0);
         for (const code of Object.keys(KINDS)) faults.inc({ instance: instance.name, code }, 0);
         for (const to of ['up', 'down', 'resting', 'wedged']) transitions.inc({ instance: instance.name, to }, 0);
-        switches.inc({ instance: instance.name }, 0);
+        for (const counter of [switches, loads, loadSeconds, loadsAvoided]) counter.inc({ instance: instance.name }, 0);
       }
       metrics.beforeScrape(() => {
         storing.set(store.fault === undefined ? 1 : 0);

@@ -7,6 +7,7 @@ import { createKeys } from '../keys.js';
 import { type AbilityRegistry, createAbilityRegistry } from './abilities.js';
 import { type ClaimSource, openClaimSource } from './claim-source.js';
 import { createHaltSource, type HaltSource } from './halt-source.js';
+import { createSharedLoadTimes, type SharedLoadTimes } from './load-times.js';
 import { createOpinionExchange, type OpinionExchange } from './opinions.js';
 import { createPresence, type Presence } from './presence.js';
 import { createRedisClock } from './redis-clock.js';
@@ -30,6 +31,7 @@ export interface WorkerLedger {
   readonly presence: Presence;
   readonly abilities: AbilityRegistry;
   readonly halts: HaltSource;
+  readonly loadTimes: SharedLoadTimes;
   readonly opinions: OpinionExchange;
   readonly prompts: UnwantedPrompts;
   /** Who has which picture in ComfyUI's input folders. */
@@ -76,6 +78,7 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
     presence: createPresence({ redis, keys, worker, lifeMs: options.announceSeconds * 3000, clock, log }),
     abilities: createAbilityRegistry(redis, keys),
     halts,
+    loadTimes: createSharedLoadTimes(redis, keys),
     opinions: createOpinionExchange(redis, keys, worker),
     prompts: createUnwantedPrompts(redis, keys, worker),
     sharedInputs: createSharedInputs(redis, keys),

@@ -1,0 +1,106 @@
+import type { Loader } from '@comfy-fleet/workflows';
+import type { HeldModels, SeenModels } from '../instance/held-models.js';
+import type { PromptNews } from '../instance/instance.js';
+
+/** What was seen of a prompt's models. */
+export interface Loads {
+  /** How long loading took, in ms; undefined: no file was loaded. */
+  readonly ms: number | undefined;
+  /** It needs models, and all of them were in memory. */
+  readonly avoided: boolean;
+}
+
+/**
+ * Sees in the news of a prompt which model files its instance loads and how long that takes: from the beginning of a
+ * loader node to that of the next node. When the sampler begins the model goes on to the GPU, which its first step
+ * takes longer for than the second.
+ */
+export class LoadWatch {
+  readonly #loaders: ReadonlyMap<string, Loader>;
+  readonly #models: HeldModels;
+  #seen: SeenModels | undefined;
+  #node: { readonly id: string; readonly since: number; firstStepAt?: number } | undefined;
+  readonly #loadedMs = new Map<string, number>();
+  readonly #kept = new Set<string>();
+  #toGpuMs: number | undefined;
+  #hasEnded = false;
+
+  constructor(loaders: ReadonlyMap<string, Loader>, models: HeldModels) {
+    this.#loaders = loaders;
+    this.#models = models;
+  }
+
+  /** The instance executes it. To be said once or more, and before its news. */
+  began(): void {
+    this.#seen ??= this.#models.began([...new Set([...this.#loaders.values()].flatMap(({ files }) => files))]);
+  }
+
+  /** `now` is by performance.now(). */
+  take(news: PromptNews, now: number): void {
+    switch (news.type) {
+      case 'cached':
+        for (const id of news.nodes) this.#keep(this.#loaders.get(id)?.files ?? []);
+        return;
+      case 'node':
+        if (news.node === this.#node?.id) return;
+        this.#nodeEnded(now);
+        this.#node = { id: news.node, since: now };
+        return;
+      case 'progress':
+        this.#step(news.node, news.value, now);
+        return;
+      case 'succeeded':
+        this.#nodeEnded(now);
+        return;
+      case 'failed':
+      case 'interrupted':
+      case 'disconnected':
+        // How long its node would have taken is not known.
+        this.#node = undefined;
+        return;
+    }
+  }
+
+  /** It is over, or nothing more is heard of it. Answers what was seen, once, and undefined when it had not begun. */
+  ended(): Loads | undefined {
+    if (this.#seen === undefined || this.#hasEnded) return undefined;
+    this.#hasEnded = true;
+    const [longest] = [...this.#loadedMs].sort(([, a], [, b]) => b - a);
+    if (longest === undefined) {
+      const files = [...this.#loaders.values()].flatMap((loader) => loader.files);
+      return { ms: undefined, avoided: files.length > 0 && files.every((file) => this.#kept.has(file)) };
+    }
+    // It is the largest that takes its time to get there.
+    this.#loadedMs.set(longest[0], longest[1] + (this.#toGpuMs ?? 0));
+    for (const [file, ms] of this.#loadedMs) this.#seen.took(file, ms);
+    return { ms: [...this.#loadedMs.values()].reduce((sum, ms) => sum + ms, 0), avoided: false };
+  }
+
+  #nodeEnded(now: number): void {
+    const node = this.#node;
+    const loader = node && this.#loaders.get(node.id);
+    this.#node = undefined;
+    if (node === undefined || loader === undefined) return;
+    const ms = (now - node.since) / loader.files.length;
+    for (const file of loader.files) {
+      if (this.#seen?.ran(file, ms, loader.isLinked) === 'kept') this.#keep([file]);
+      else this.#loadedMs.set(file, ms);
+    }
+  }
+
+  #keep(files: readonly string[]): void {
+    for (const file of files) {
+      this.#kept.add(file);
+      this.#seen?.kept(file);
+    }
+  }
+
+  #step(id: string | undefined, value: number, now: number): void {
+    const node = this.#node;
+    if (node === undefined || node.id !== id) return;
+    if (value === 1) node.firstStepAt = now;
+    if (value !== 2 || node.firstStepAt === undefined) return;
+    const stepMs = now - node.firstStepAt;
+    this.#toGpuMs ??= Math.max(0, node.firstStepAt - node.since - stepMs);
+  }
+}

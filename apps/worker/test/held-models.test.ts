@@ -1,0 +1,132 @@
+import { describe, expect, it, vi } from 'vitest';
+import { createHeldModels, type HeldModels } from '../src/instance/held-models.js';
+import { knownLoadTimes } from './held.js';
+
+const isMain = (file: string) => /^[A-Z]/.test(file);
+const modelsOf = (ms: Readonly<Record<string, number>> = {}) => createHeldModels({ times: knownLoadTimes(ms), isMain });
+
+/** It executes a prompt with these, and has those in memory that are said to be kept. */
+function run(models: HeldModels, files: readonly string[], kept: readonly string[] = []): void {
+  const seen = models.began(files);
+  for (const file of files) {
+    if (kept.includes(file)) seen.kept(file);
+    else seen.ran(file, 10_000, false);
+  }
+}
+
+describe('what an instance holds', () => {
+  it('is at first what the last prompt used', () => {
+    const models = modelsOf();
+    run(models, ['A', 'lora']);
+    run(models, ['B']);
+    expect(models.files).toEqual(['B']);
+    run(models, []);
+    expect(models.files).toEqual([]);
+  });
+
+  it('reaches further back when a file from there was not loaded again', () => {
+    const models = modelsOf();
+    for (const file of ['A', 'B', 'C']) run(models, [file]);
+    run(models, ['A'], ['A']);
+    expect(models.files).toEqual(['A', 'C', 'B']);
+    run(models, ['D']);
+    expect(models.files).toEqual(['D', 'A', 'C']);
+  });
+
+  it('takes a file whose node ran in a small part of its time as held', () => {
+    const models = modelsOf({ A: 8000 });
+    for (const file of ['A', 'B', 'C']) run(models, [file]);
+    expect(models.began(['A']).ran('A', 400, false)).toBe('kept');
+    expect(models.files).toEqual(['A', 'C', 'B']);
+  });
+
+  it('takes no file as held whose usual time is too short to tell', () => {
+    expect(modelsOf({ lora: 20 }).began(['lora']).ran('lora', 1, false)).toBe('loaded');
+  });
+
+  it('reaches less far when a file that should be there was loaded again', () => {
+    const models = modelsOf();
+    for (const file of ['A', 'B', 'C']) run(models, [file]);
+    run(models, ['A'], ['A']);
+    run(models, ['B']);
+    expect(models.files).toEqual(['B', 'A']);
+  });
+
+  it('is nothing while even the files of the last prompt are loaded again', () => {
+    const models = modelsOf();
+    run(models, ['A']);
+    run(models, ['A']);
+    expect(models.files).toEqual([]);
+    run(models, ['A'], ['A']);
+    expect(models.files).toEqual(['A']);
+  });
+
+  it('stays when a node ran again that works on the output of others', () => {
+    const models = modelsOf();
+    run(models, ['A', 'lora']);
+    models.began(['A', 'lora']).ran('lora', 10_000, true);
+    expect(models.files).toEqual(['A', 'lora']);
+  });
+
+  it('is nothing after a restart, and as much as before once prompts ran', () => {
+    const models = modelsOf();
+    for (const file of ['A', 'B']) run(models, [file]);
+    run(models, ['A'], ['A']);
+    models.forget();
+    expect(models.files).toEqual([]);
+    for (const file of ['C', 'D', 'E']) run(models, [file]);
+    expect(models.files).toEqual(['E', 'D']);
+  });
+});
+
+describe('what loading takes', () => {
+  it('is the sum over the files that it does not hold', () => {
+    const models = modelsOf({ A: 7000, B: 5000, lora: 300 });
+    run(models, ['A']);
+    expect(models.loadMs(['A'])).toBe(0);
+    expect(models.loadMs(['A', 'lora'])).toBe(300);
+    expect(models.loadMs(['B', 'lora'])).toBe(5300);
+  });
+
+  it('is 10 s for a checkpoint that was never seen loaded, and 1 s for any other file', () => {
+    expect(modelsOf().loadMs(['Unknown', 'unknown'])).toBe(11_000);
+  });
+
+  it('is what was learned, once it was', () => {
+    const models = modelsOf();
+    models.began(['A']).took('A', 4200);
+    expect(models.loadMs(['B', 'A'])).toBe(10_000);
+    models.forget();
+    expect(models.loadMs(['A'])).toBe(4200);
+  });
+
+  it('is for the turn after what is on its way', () => {
+    const models = modelsOf({ A: 7000, B: 5000 });
+    run(models, ['A']);
+    models.use(['B']);
+    expect([models.loadMs(['A']), models.loadMs(['B'])]).toEqual([7000, 0]);
+    expect(models.files).toEqual(['A']);
+  });
+
+  it('forgets what was on its way and taken out of the queue, when something after it begins or nothing comes', () => {
+    const models = modelsOf({ A: 7000, B: 5000 });
+    models.use(['B']);
+    models.use(['A']);
+    run(models, ['A']);
+    expect([models.loadMs(['A']), models.loadMs(['B'])]).toEqual([0, 5000]);
+    models.use(['B']);
+    models.nothingComes();
+    expect([models.loadMs(['A']), models.loadMs(['B'])]).toEqual([0, 5000]);
+  });
+
+  it('is asked for again when it may have changed', () => {
+    const models = modelsOf();
+    const listener = vi.fn();
+    models.onChange(listener);
+    models.use(['A']);
+    run(models, ['A']);
+    const before = listener.mock.calls.length;
+    models.forget();
+    expect([before > 1, listener.mock.calls.length]).toEqual([true, before + 1]);
+  });
+});
