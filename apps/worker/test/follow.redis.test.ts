@@ -101,12 +101,15 @@ it('interrupts an execution that takes longer than it may, and says so', async (
 it.each([
   ['failed', 74, false],
   ['interrupted', 60_000, true],
-] as const)('judges one that %s long before anybody looked by how long it took, %d ms', async (where, tookMs, timedOut) => {
-  const { job, submission, follow } = await setUp(where, { tookMs });
-  Object.assign(submission, { isAdopted: true, hasBegun: true, beganAt: Date.now() - 3_600_000 });
-  expect(await follow({ deadlineMs: 30_000 })).toMatchObject({ state: 'ended', timedOut });
-  expect([submission.executedMs, job.attempts]).toEqual([tookMs, 0]);
-});
+] as const)(
+  'judges one that %s long before anybody looked by how long it took, %d ms',
+  async (where, tookMs, timedOut) => {
+    const { job, submission, follow } = await setUp(where, { tookMs });
+    Object.assign(submission, { isAdopted: true, hasBegun: true, beganAt: Date.now() - 3_600_000 });
+    expect(await follow({ deadlineMs: 30_000 })).toMatchObject({ state: 'ended', timedOut });
+    expect([submission.executedMs, job.attempts]).toEqual([tookMs, 0]);
+  },
+);
 
 it('gives a prompt back that should have begun by now', async () => {
   const { job, comfy, follow } = await setUp('pending');
