@@ -43,6 +43,7 @@ describe('GET /fleet', () => {
       done: 12,
       failed: 1,
       checkpoint: 'fox.safetensors',
+      models: ['fox.safetensors', 'soft-light.safetensors'],
     });
     await api.worker.presence.announce(aWorker({ instances: [busy] }));
     const { workers, notes } = await status();
@@ -64,6 +65,7 @@ describe('GET /fleet', () => {
             jobs_done: 12,
             jobs_failed: 1,
             checkpoint: 'fox.safetensors',
+            models: ['fox.safetensors', 'soft-light.safetensors'],
           },
         ],
       },
@@ -116,6 +118,32 @@ describe('GET /fleet', () => {
     expect(health).toBe('degraded');
     expect(reasons).toContain(`gpu-1/2 is given no job ${scope} ${when}`);
     expect(reasons).toContain('ComfyUI gpu-1/1 is resting: it fails');
+  });
+
+  it('says what each key got of the GPU time, and how long its oldest job waits', async () => {
+    await api.accepted();
+    const claim = await api.claim();
+    await claim.finish({ status: 'succeeded', images: [], executedMs: 30_000 });
+    await api.accepted();
+    const { shares } = await status();
+    expect(shares).toEqual([
+      {
+        key: 'anonymous',
+        weight: 1,
+        gpu_seconds_minute: expect.any(Number),
+        gpu_seconds_hour: 30,
+        share_minute: expect.any(Number),
+        share_hour: 1,
+        fair_share: 1,
+        waiting: 1,
+        oldest_wait_seconds: expect.any(Number),
+      },
+    ]);
+  });
+
+  it('knows of no models in the instances of a worker of an earlier version', async () => {
+    await api.worker.presence.announce(aWorker());
+    expect((await status()).workers[0]?.instances[0]?.models).toEqual([]);
   });
 
   it('says that nobody cleans up, and that jobs wait for an instance', async () => {

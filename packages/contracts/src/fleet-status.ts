@@ -47,6 +47,8 @@ const instanceStatusSchema = Type.Object({
   jobs_failed: Type.Integer(),
   /** In its memory, as far as we know. */
   checkpoint: nullable(Type.String()),
+  /** The model files in its memory, as far as we know, the one used last first. */
+  models: Type.Array(Type.String()),
 });
 
 const workerStatusSchema = Type.Object({
@@ -70,6 +72,36 @@ const mismatchSchema = Type.Object({
   lacks: Type.Array(Type.String()),
 });
 
+const waitingForModelsSchema = Type.Object({
+  workflow: Type.String(),
+  /** Files that its graph loads. */
+  models: Type.Array(Type.String()),
+  /** That no worker has taken yet. */
+  jobs: Type.Integer(),
+  /** Names of the instances that have all these models in memory, as far as we know. */
+  held_by: Type.Array(Type.String()),
+});
+
+const shareSchema = Type.Object({
+  key: Type.String(),
+  weight: Type.Number(),
+  /** GPU time of its jobs in the last minute and hour; what executes counts up to now. */
+  gpu_seconds_minute: Type.Number(),
+  gpu_seconds_hour: Type.Number(),
+  /** Of the GPU time of all keys in that minute or hour, 0 to 1. */
+  share_minute: Type.Number(),
+  share_hour: Type.Number(),
+  /**
+   * What share_hour would be by weight: of each pool's GPU time its weight ÷ the weights of all keys that had jobs
+   * waiting, executing or executed there in that hour.
+   */
+  fair_share: Type.Number(),
+  /** Jobs that no worker has taken yet. */
+  waiting: Type.Integer(),
+  /** Age of the oldest of these; null when there is none. */
+  oldest_wait_seconds: nullable(Type.Number()),
+});
+
 const poolStatusSchema = Type.Object({
   name: Type.String(),
   /** Accepted and not ended. */
@@ -85,6 +117,8 @@ const poolStatusSchema = Type.Object({
   backlog_seconds: nullable(Type.Number()),
   /** A pool is a promise that its instances are alike: where they are not. */
   mismatches: Type.Array(mismatchSchema),
+  /** Which models its jobs wait for, most jobs first; at most 50. */
+  waiting_for_models: Type.Array(waitingForModelsSchema),
 });
 
 /** The fleet as `GET /fleet` answers it. */
@@ -93,6 +127,11 @@ export const fleetStatusSchema = Type.Object({
   paused: nullable(haltSchema),
   pools: Type.Array(poolStatusSchema),
   workers: Type.Array(workerStatusSchema),
+  /**
+   * What the keys get of the GPU time that had jobs waiting, executing or executed in the last hour, most GPU time first.
+   * At most 100: the 50 with most GPU time, and of the others those that wait longest.
+   */
+  shares: Type.Array(shareSchema),
   /** What an operator should know or do, in sentences. */
   notes: Type.Array(Type.String()),
 });

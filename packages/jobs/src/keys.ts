@@ -39,6 +39,10 @@ const FLEET_KEYS = {
   waitingOf: 'waiting-of:<pool>:<key>',
   /** Hash: these jobs by what they take alike | as they are */
   waitingLike: 'waiting-like:<pool>:<key>',
+  /** Hash: need → jobs that wait with it | as they are */
+  needs: 'needs:<pool>',
+  /** Hash: need → the workflow and the model files as JSON | until the pool has no open job */
+  needModels: 'need-models:<pool>',
   /** List of job ids that are claimed before all others | an id is in it until its job is claimed or has ended */
   first: 'first:<pool>',
   /** String, the job that was claimed with that token | a minute */
@@ -119,6 +123,10 @@ const FLEET_KEYS = {
   uploads: 'uploads:<key>:<day>',
   /** Hash of counters | 100 days */
   usage: 'usage:<key>:<day>',
+  /** Hash: pool and, after a space, API key → ms that GPUs worked for it in that minute, counted since 1970 | two hours */
+  gpuTime: 'gpu-time:<minute>',
+  /** Hash: API key → its weight when GPUs last worked for it in that hour, counted since 1970 | two hours */
+  weights: 'weights:<hour>',
   /** String: the request's fingerprint and the ids of the jobs it made | IDEMPOTENCY_TTL_SECONDS */
   idempotency: 'idempotency:<key>:<digest>',
   /**

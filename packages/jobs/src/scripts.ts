@@ -29,6 +29,7 @@ export const SCRIPT_FILES = {
   recall: 'recall',
   reclaim: 'queue/reclaim',
   standing: 'standing',
+  shares: 'shares',
   inputs: 'inputs',
 } as const;
 

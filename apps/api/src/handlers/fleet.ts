@@ -4,19 +4,28 @@ import type { Deps } from '../deps.js';
 import { drainOf, presentHalt } from '../fleet/drain.js';
 import { findMismatches } from '../fleet/mismatches.js';
 import { fleetNotes } from '../fleet/notes.js';
+import { presentShares } from '../fleet/shares.js';
+import { presentWaitingModels } from '../fleet/waiting-models.js';
 import type { Handler } from '../http/messages.js';
 
 /** Workers, instances and pools as they are now, for operators. */
 export function fleet({ ledger, config }: Deps): Handler {
   return async () => {
-    const overview = await ledger.fleet.overview();
+    const [overview, scheduling] = await Promise.all([ledger.fleet.overview(), ledger.fleet.scheduling()]);
     const { pools, workers, halts } = overview;
     const body: FleetStatus = {
       paused: halts.fleet === undefined ? null : presentHalt(halts.fleet),
       pools: await Promise.all(
-        pools.map(async (pool) => presentPool(pool, halts, await liveAbilities(pool.pool, workers))),
+        pools.map(async (pool) => ({
+          ...presentPool(pool, halts, await liveAbilities(pool.pool, workers)),
+          waiting_for_models: presentWaitingModels(
+            scheduling.waitingModels.get(pool.pool) ?? [],
+            instancesServing(workers, pool.pool),
+          ),
+        })),
       ),
       workers: workers.map((worker) => presentWorker(worker, overview)),
+      shares: presentShares(scheduling.shares),
       notes: fleetNotes(overview, config.queue.slowFactor),
     };
     return { status: 200, body };
@@ -32,7 +41,7 @@ function presentPool(
   { pool, open, waiting, running, instances, backlog }: PoolOverview,
   halts: Halts,
   abilities: Parameters<typeof findMismatches>[0],
-): FleetStatus['pools'][number] {
+): Omit<FleetStatus['pools'][number], 'waiting_for_models'> {
   const paused = halts.fleet ?? halts.pools.get(pool);
   const idle = open === 0;
   const known = backlog.jobs > 0 && instances > 0;
@@ -91,6 +100,7 @@ function presentInstance(
     jobs_done: instance.done,
     jobs_failed: instance.failed,
     checkpoint,
+    models: [...(instance.models ?? [])],
   };
 }
 

@@ -29,7 +29,7 @@ import type { DocumentSettings } from './operation.js';
 /** The schemas that have a name in the document, by it. */
 export function namedSchemas({ limits, maxBatchJobs }: DocumentSettings): Record<string, TSchema> {
   const { images, progress, error, request, parent, waiting_for } = jobSchema.properties;
-  const { pools, workers } = fleetStatusSchema.properties;
+  const { pools, workers, shares } = fleetStatusSchema.properties;
   return {
     GenerateRequest: generateRequestSchema(limits),
     Img2ImgRequest: img2imgRequestSchema(limits),
@@ -62,6 +62,8 @@ export function namedSchemas({ limits, maxBatchJobs }: DocumentSettings): Record
     FleetStatus: fleetStatusSchema,
     PoolStatus: pools.items,
     PoolMismatch: pools.items.properties.mismatches.items,
+    PoolWaitingForModels: pools.items.properties.waiting_for_models.items,
+    KeyShare: shares.items,
     WorkerStatus: workers.items,
     InstanceStatus: workers.items.properties.instances.items,
     Health: healthSchema,

@@ -5,6 +5,7 @@ import type { Keys } from '../keys.js';
 import { countWaitingItems } from '../queue/waiting-items.js';
 import { expectedMs } from '../record/signature.js';
 import { readBacklog } from '../scheduling/backlog.js';
+import { readScheduling, type SchedulingOverview } from '../scheduling/overview.js';
 import { createAbilityReader } from '../workers/abilities.js';
 import { readWorkers } from '../workers/announcements.js';
 import { type Halts, type HaltTarget, halt, isPaused, readHalts, resume } from '../workers/halts.js';
@@ -40,6 +41,8 @@ export interface FleetOverview {
 /** The workers and their instances. Every method fails with `queue_unavailable` while Redis is away. */
 export interface Fleet {
   overview(): Promise<FleetOverview>;
+  /** What keys get of the GPU time, and what waits for which models. */
+  scheduling(): Promise<SchedulingOverview>;
   /** What the instances of a pool that were seen within a day can do, as it was at most two seconds ago. */
   abilities(pool: string): Promise<readonly InstanceAbilities[]>;
   /** What operators have halted, as it is now. */
@@ -54,6 +57,7 @@ export function createFleet(redis: Redis, keys: Keys): Fleet {
   const readAbilities = createAbilityReader(redis, keys);
   return {
     overview: () => orUnavailable(() => readOverview(redis, keys)),
+    scheduling: () => orUnavailable(() => readScheduling(redis, keys)),
     abilities: (pool) => orUnavailable(() => readAbilities(pool)),
     halts: () => orUnavailable(() => readHalts(redis, keys)),
     halt: (target, key) => orUnavailable(() => halt(redis, keys, target, key)),

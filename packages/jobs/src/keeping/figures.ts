@@ -2,6 +2,8 @@ import type { JobKind, Lod, TerminalStatus, WorkerAnnouncement } from '@comfy-fl
 import { redisTime } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
+import { readShares } from '../scheduling/read-shares.js';
+import type { KeyShare } from '../scheduling/shares.js';
 import { readWebhookFigures, type WebhookFigures } from '../webhooks/webhook-figures.js';
 import { readWorkers } from '../workers/announcements.js';
 import { type Halts, readHalts } from '../workers/halts.js';
@@ -28,6 +30,8 @@ export interface FleetFigures {
   readonly halts: Halts;
   /** How many times as long as its peers an instance takes for like work, where that can be told. */
   readonly slowness: ReadonlyMap<string, number>;
+  /** What each key that had anything in the last hour gets of the GPU time, in no order. */
+  readonly shares: readonly KeyShare[];
   readonly webhooks: WebhookFigures;
   readonly redis: RedisFigures;
   /** Undefined while the housekeeping has not looked within a day. */
@@ -50,15 +54,21 @@ export async function readFigures(redis: Redis, keys: Keys): Promise<FleetFigure
     readWebhookFigures(redis, keys),
   ]);
   const names = [...new Set([...used, ...workers.flatMap(({ pools }) => pools)])].sort();
+  const [pools, slowness, shares] = await Promise.all([
+    Promise.all(names.map((pool) => readPoolFigures(redis, keys, { pool, workers, halts, now }))),
+    readSlowness(redis, keys, names),
+    readShares(redis, keys, now),
+  ]);
   return {
     totals: Object.entries(totals).map(([field, count]) => {
       const [kind, lod, outcome] = field.split(' ');
       return { kind, lod, outcome, count: Number(count) } as JobTotal;
     }),
-    pools: await Promise.all(names.map((pool) => readPoolFigures(redis, keys, { pool, workers, halts, now }))),
+    pools,
     workers,
     halts,
-    slowness: await readSlowness(redis, keys, names),
+    slowness,
+    shares,
     webhooks,
     redis: server,
     stock: stock === null ? undefined : (JSON.parse(stock) as StockFigures),

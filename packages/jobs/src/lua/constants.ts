@@ -1,10 +1,14 @@
-const DAY_MS = 86_400_000;
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
 
 /** Numbers that scripts share with each other or with TypeScript; ms. */
 export const LUA_CONSTANTS = {
   /** BullMQ's priority of all work items. */
   PRIORITY: 1,
   USAGE_LIFE_MS: 100 * DAY_MS,
+  /** Shares are told of the last hour. */
+  GPU_TIME_SEEN_MS: HOUR_MS,
+  GPU_TIME_LIFE_MS: 2 * HOUR_MS,
   /**
    * What an ended record lives longer while its webhook is still to come, from the last that was done for that: longer
    * than any outage of the dispatchers. Not for good: a delivery that was removed by hand would leave its record for ever.

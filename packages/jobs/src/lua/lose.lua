@@ -20,6 +20,7 @@ Output:
 ]]
 --- @include "shared/events"
 --- @include "shared/backlog"
+--- @include "shared/gpu-time"
 --- @include "scheduling/virtual-time"
 --- @include "shared/submission"
 
@@ -27,7 +28,10 @@ local claim, prompt_id, reason, faults = ARGV[4], ARGV[5], ARGV[6], ARGV[7] or '
 if not held_by(claim) then return 'superseded' end
 if get('prompt_id') == prompt_id then
   if reason == 'died' and get('started_prompt') == prompt_id then redis.call('HINCRBY', record, 'kills', 1) end
-  if reason ~= 'faulty' and get('started_prompt') == prompt_id then note_used_time() end
+  if reason ~= 'faulty' and get('started_prompt') == prompt_id then
+    note_used_time()
+    note_gpu_time(math.max(0, now_ms() - get('started_at')))
+  end
   if reason == 'out_of_memory' then redis.call('HINCRBY', record, 'ooms', 1) end
   if reason == 'lost' then
     if get('started_prompt') ~= prompt_id then redis.call('HINCRBY', record, 'refusals', 1) end

@@ -96,7 +96,7 @@ export function serviceDocs(): OperationDocs {
     'GET /fleet': {
       id: 'getFleet',
       tag: 'operation',
-      summary: 'Pools, workers and instances as they are now',
+      summary: 'Pools, workers, instances and shares of GPU time as they are now',
       answers: { 200: { description: 'The fleet.', content: { 'application/json': fleetStatusSchema } } },
       errors: ['queue_unavailable'],
     },

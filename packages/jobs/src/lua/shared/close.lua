@@ -4,6 +4,7 @@ The end of a job, for the scripts that end one.
 --- @include "constants"
 --- @include "shared/events"
 --- @include "shared/backlog"
+--- @include "shared/gpu-time"
 --- @include "shared/taken"
 --- @include "scheduling/waiting"
 --- @include "shared/submission"
@@ -12,7 +13,10 @@ The end of a job, for the scripts that end one.
 local function note_usage(status, gpu_ms)
   local usage = usage_key(get('key'), today())
   redis.call('HINCRBY', usage, status, 1)
-  if gpu_ms then redis.call('HINCRBY', usage, 'gpu_ms', string.format('%d', gpu_ms)) end
+  if gpu_ms then
+    redis.call('HINCRBY', usage, 'gpu_ms', string.format('%d', gpu_ms))
+    note_gpu_time(gpu_ms)
+  end
   if status == 'succeeded' then
     redis.call('HINCRBY', usage, 'pictures', #cjson.decode(get('images')))
   end

@@ -1,0 +1,21 @@
+import { expect, it } from 'vitest';
+import { presentWaitingModels } from '../src/fleet/waiting-models.js';
+import { anInstance } from './announcements.js';
+
+const waiting = { workflow: 'text2img', models: ['xl.safetensors', 'fox.safetensors'], jobs: 3 };
+
+it('names the instances that hold all the models that jobs wait for', () => {
+  const instances = [
+    anInstance({ name: 'a/1', models: ['fox.safetensors', 'cat.safetensors', 'xl.safetensors'] }),
+    anInstance({ name: 'a/2', models: ['xl.safetensors'] }),
+    anInstance({ name: 'a/3' }),
+  ];
+  expect(presentWaitingModels([waiting], instances)).toEqual([
+    { workflow: 'text2img', models: ['xl.safetensors', 'fox.safetensors'], jobs: 3, held_by: ['a/1'] },
+  ]);
+});
+
+it('tells of the 50 that most jobs wait for', () => {
+  const many = Array.from({ length: 60 }, (_, n) => ({ ...waiting, jobs: 60 - n }));
+  expect(presentWaitingModels(many, []).map(({ jobs }) => jobs)).toEqual(many.slice(0, 50).map(({ jobs }) => jobs));
+});

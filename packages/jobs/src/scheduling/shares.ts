@@ -1,0 +1,139 @@
+/** What a key gets of the fleet's GPU time, and how long it waits. */
+export interface KeyShare {
+  readonly key: string;
+  readonly weight: number;
+  /** GPU time of the last minute and the last hour. */
+  readonly gpuMsMinute: number;
+  readonly gpuMsHour: number;
+  /** Of the GPU time of all keys in that minute or hour, 0 to 1; 0 when there was none. */
+  readonly shareMinute: number;
+  readonly shareHour: number;
+  /**
+   * What shareHour would be if the GPU time of each pool had been divided by weight among the keys that had anything
+   * there in that hour.
+   */
+  readonly fairShare: number;
+  /** Jobs that no worker has taken yet. */
+  readonly waiting: number;
+  /** Age of the oldest of these; 0 when there is none. */
+  readonly oldestWaitMs: number;
+  /** The same without those that wait since the key has as many in work as it may. */
+  readonly oldestTurnMs: number;
+}
+
+/** GPU time of a key in a pool, spread evenly from `from` to `till` (ms since 1970). */
+export interface GpuTime {
+  readonly pool: string;
+  readonly key: string;
+  readonly ms: number;
+  readonly from: number;
+  readonly till: number;
+}
+
+/** What a key has waiting in a pool. */
+export interface KeyBacklog {
+  readonly pool: string;
+  readonly key: string;
+  readonly jobs: number;
+  /** It has as many in work as it may. */
+  readonly heldBack: boolean;
+  /** Creation of the oldest, ms since 1970. */
+  readonly since: number;
+}
+
+export interface ShareInputs {
+  /** ms since 1970. */
+  readonly now: number;
+  readonly gpuTimes: readonly GpuTime[];
+  readonly backlogs: readonly KeyBacklog[];
+  /** Of a key that is not in it: 1. */
+  readonly weights: ReadonlyMap<string, number>;
+}
+
+interface Tally {
+  minute: number;
+  hour: number;
+  waiting: number;
+  oldestWaitMs: number;
+  oldestTurnMs: number;
+  /** Where it had anything. */
+  readonly pools: Set<string>;
+}
+
+export const MINUTE_MS = 60_000;
+export const HOUR_MS = 3_600_000;
+
+/** The shares of all keys that had anything in the last hour. */
+export function sharesOf(inputs: ShareInputs): KeyShare[] {
+  const tallies = talliesOf(inputs);
+  const minuteMs = sum([...tallies.values()].map(({ minute }) => minute));
+  const hourMs = sum([...tallies.values()].map(({ hour }) => hour));
+  const fairShareOf = fairShares(inputs, tallies, hourMs);
+  return [...tallies].map(([key, { minute, hour, waiting, oldestWaitMs, oldestTurnMs, pools }]) => ({
+    key,
+    weight: inputs.weights.get(key) ?? 1,
+    gpuMsMinute: minute,
+    gpuMsHour: hour,
+    shareMinute: minuteMs === 0 ? 0 : minute / minuteMs,
+    shareHour: hourMs === 0 ? 0 : hour / hourMs,
+    fairShare: fairShareOf(key, pools),
+    waiting,
+    oldestWaitMs,
+    oldestTurnMs,
+  }));
+}
+
+function talliesOf({ now, gpuTimes, backlogs }: ShareInputs): ReadonlyMap<string, Tally> {
+  const tallies = new Map<string, Tally>();
+  const tallyOf = (key: string, pool: string) => {
+    const tally = tallies.get(key) ?? {
+      minute: 0,
+      hour: 0,
+      waiting: 0,
+      oldestWaitMs: 0,
+      oldestTurnMs: 0,
+      pools: new Set(),
+    };
+    tallies.set(key, tally);
+    tally.pools.add(pool);
+    return tally;
+  };
+  for (const time of gpuTimes) {
+    const hour = msSince(now - HOUR_MS, time);
+    if (hour === 0) continue;
+    const tally = tallyOf(time.key, time.pool);
+    tally.minute += msSince(now - MINUTE_MS, time);
+    tally.hour += hour;
+  }
+  for (const { pool, key, jobs, heldBack, since } of backlogs) {
+    const tally = tallyOf(key, pool);
+    const age = Math.max(0, now - since);
+    tally.waiting += jobs;
+    tally.oldestWaitMs = Math.max(tally.oldestWaitMs, age);
+    if (!heldBack) tally.oldestTurnMs = Math.max(tally.oldestTurnMs, age);
+  }
+  return tallies;
+}
+
+/** How much of it was used from `begin` on. */
+function msSince(begin: number, { ms, from, till }: GpuTime): number {
+  if (till <= begin) return 0;
+  return from >= begin ? ms : (ms * (till - begin)) / (till - from);
+}
+
+function fairShares({ now, gpuTimes, weights }: ShareInputs, tallies: ReadonlyMap<string, Tally>, hourMs: number) {
+  const [times, weightSums] = [new Map<string, number>(), new Map<string, number>()];
+  const add = (sums: Map<string, number>, pool: string, value: number) => sums.set(pool, (sums.get(pool) ?? 0) + value);
+  for (const time of gpuTimes) add(times, time.pool, msSince(now - HOUR_MS, time));
+  for (const [key, { pools }] of tallies) {
+    for (const pool of pools) add(weightSums, pool, weights.get(key) ?? 1);
+  }
+  // While no GPU has worked yet, as if all pools were alike.
+  const partOf = (pool: string) => (hourMs === 0 ? 1 / weightSums.size : (times.get(pool) ?? 0) / hourMs);
+  return (key: string, pools: ReadonlySet<string>) =>
+    sum([...pools].map((pool) => (partOf(pool) * (weights.get(key) ?? 1)) / (weightSums.get(pool) as number)));
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}

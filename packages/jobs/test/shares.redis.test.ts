@@ -1,0 +1,141 @@
+import { expect, it } from 'vitest';
+import type { Outcome } from '../src/index.js';
+import { failed, nextClaim, openFleet, POOL, startNext } from './builders.js';
+import { openKeeper } from './keepers.js';
+
+const MINUTE = 60_000;
+
+const after = (executedMs: number): Outcome => ({ status: 'succeeded', images: [], executedMs });
+
+async function open() {
+  const fleet = await openFleet();
+  const shareOf = async (key: string) => {
+    const { shares } = await fleet.ledger.fleet.scheduling();
+    return shares.find((share) => share.key === key);
+  };
+  /** Minute → ms of the key in the pool. */
+  const minutesOf = async (key: string) => {
+    const prefix = fleet.keys.gpuTime('');
+    const minutes = new Map<number, number>();
+    for (const name of await fleet.redis.keys(`${prefix}*`)) {
+      const ms = await fleet.redis.hget(name, `${POOL} ${key}`);
+      if (ms !== null) minutes.set(Number(name.slice(prefix.length)), Number(ms));
+    }
+    return minutes;
+  };
+  return { fleet, shareOf, minutesOf };
+}
+
+it('counts the GPU time of a job in the minutes in which it executed, whatever became of it', async () => {
+  const { fleet, shareOf, minutesOf } = await open();
+  const source = await fleet.claims();
+  const { id, createdAt } = (await fleet.submit({ key: 'a' })).record;
+  const { claim } = await startNext(source);
+  await fleet.redis.hset(fleet.keys.job(id), 'started_at', createdAt - 150_000);
+  await claim.finish(failed());
+  const { finishedAt } = (await fleet.get(id)).record;
+  const executedMs = (finishedAt as number) - createdAt + 150_000;
+  const minutes = [...(await minutesOf('a'))].sort(([a], [b]) => a - b);
+  expect(minutes.length).toBeGreaterThanOrEqual(3);
+  expect(minutes.slice(1, -1).map(([, ms]) => ms)).toEqual(minutes.slice(1, -1).map(() => MINUTE));
+  expect(minutes.reduce((sum, [, ms]) => sum + ms, 0)).toBe(executedMs);
+  expect(await shareOf('a')).toMatchObject({
+    weight: 1,
+    gpuMsHour: executedMs,
+    shareHour: 1,
+    fairShare: 1,
+    waiting: 0,
+  });
+});
+
+it('divides the GPU time among the keys, and says what is fair by their weights', async () => {
+  const { fleet, shareOf } = await open();
+  const source = await fleet.claims();
+  for (const [key, weight, executedMs] of [
+    ['a', 1, 3000],
+    ['b b', 3, 1000],
+  ] as const) {
+    await fleet.submit({ key, weight });
+    const claim = await nextClaim(source);
+    await claim.finish(after(executedMs));
+  }
+  expect(await shareOf('a')).toMatchObject({ weight: 1, gpuMsHour: 3000, shareHour: 0.75, fairShare: 0.25 });
+  expect(await shareOf('b b')).toMatchObject({ weight: 3, gpuMsHour: 1000, shareHour: 0.25, fairShare: 0.75 });
+});
+
+it('counts what executes up to now, and once when it has ended', async () => {
+  const { fleet, shareOf } = await open();
+  await fleet.submit({ key: 'a', weight: 2 });
+  const { claim, promptId } = await startNext(await fleet.claims());
+  const { id, startedAt } = (await fleet.get(claim.record.id)).record;
+  await fleet.redis.hset(fleet.keys.job(id), 'started_at', (startedAt as number) - 10 * MINUTE);
+  const running = await shareOf('a');
+  expect(running).toMatchObject({ weight: 2, gpuMsMinute: MINUTE, shareMinute: 1 });
+  expect(running?.gpuMsHour).toBeGreaterThanOrEqual(10 * MINUTE);
+  await claim.finish(after(2 * MINUTE), promptId);
+  expect(await shareOf('a')).toMatchObject({ weight: 2, gpuMsMinute: 0, gpuMsHour: 2 * MINUTE });
+});
+
+it('counts an execution that was lost, but not one that the instance is to blame for', async () => {
+  const { fleet, shareOf } = await open();
+  const source = await fleet.claims();
+  for (const [key, reason] of [
+    ['a', 'lost'],
+    ['b', 'faulty'],
+  ] as const) {
+    const { id, createdAt } = (await fleet.submit({ key })).record;
+    const { claim, promptId } = await startNext(source);
+    await fleet.redis.hset(fleet.keys.job(id), 'started_at', createdAt - MINUTE);
+    await claim.lose(promptId, reason);
+    await claim.finish({ status: 'canceled' });
+  }
+  expect((await shareOf('a'))?.gpuMsHour).toBeGreaterThanOrEqual(MINUTE);
+  expect(await shareOf('b')).toBeUndefined();
+});
+
+it('tells how many jobs a key has waiting and how long the oldest has waited, whatever comes first', async () => {
+  const { fleet, shareOf } = await open();
+  const { id, createdAt } = (await fleet.submit({ key: 'a', weight: 2, request: { priority: -1 } })).record;
+  await fleet.submit({ key: 'a', weight: 2, request: { priority: 1 } });
+  await fleet.submit({ key: 'b' });
+  await fleet.redis.hset(fleet.keys.job(id), 'created_at', createdAt - 10 * MINUTE);
+  const share = await shareOf('a');
+  expect(share).toMatchObject({ weight: 2, waiting: 2, gpuMsHour: 0, shareHour: 0 });
+  expect(share?.fairShare).toBeCloseTo(2 / 3);
+  expect(share?.oldestWaitMs).toBeGreaterThanOrEqual(10 * MINUTE);
+  expect(share?.oldestTurnMs).toBe(share?.oldestWaitMs);
+});
+
+it('tells apart how long jobs wait whose key has as many in work as it may', async () => {
+  const { fleet, shareOf } = await open();
+  const source = await fleet.claims();
+  await fleet.submit({ key: 'a', mostTaken: 1 });
+  await nextClaim(source);
+  const { id, createdAt } = (await fleet.submit({ key: 'a', mostTaken: 1 })).record;
+  await fleet.redis.hset(fleet.keys.job(id), 'created_at', createdAt - 10 * MINUTE);
+  expect(await source.next({ block: false })).toBeUndefined();
+  const share = await shareOf('a');
+  expect(share).toMatchObject({ waiting: 1, oldestTurnMs: 0 });
+  expect(share?.oldestWaitMs).toBeGreaterThanOrEqual(10 * MINUTE);
+});
+
+it('is told to the dispatchers too', async () => {
+  const { fleet } = await open();
+  await fleet.submit({ key: 'a' });
+  expect((await openKeeper(fleet).figures()).shares).toMatchObject([{ key: 'a', waiting: 1 }]);
+});
+
+it('is forgotten after two hours', async () => {
+  const { fleet } = await open();
+  await fleet.submit({ key: 'a' });
+  const claim = await nextClaim(await fleet.claims());
+  await claim.finish(after(1000));
+  const { gpuTime, weights } = fleet.keys;
+  const kept = (await Promise.all([gpuTime('*'), weights('*')].map((names) => fleet.redis.keys(names)))).flat();
+  expect(kept.length).toBeGreaterThanOrEqual(2);
+  for (const name of kept) {
+    const life = await fleet.redis.pttl(name);
+    expect(life).toBeGreaterThan(60 * MINUTE);
+    expect(life).toBeLessThanOrEqual(120 * MINUTE);
+  }
+});

@@ -1,0 +1,48 @@
+import { expect, it } from 'vitest';
+import { openFleet } from './builders.js';
+
+const text2img = { workflow: 'text2img', models: ['xl.safetensors'] };
+const lora = { workflow: 'text2img', models: ['xl.safetensors', 'fox.safetensors'] };
+const video = { workflow: 'video', models: ['xl.safetensors'] };
+
+/** A pool of which this waits. */
+async function waiting(needs: Readonly<Record<string, { readonly jobs: number; readonly as?: object }>>) {
+  const { redis, keys, ledger } = await openFleet();
+  await redis.sadd(keys.pools, 'p');
+  const fields = Object.entries(needs);
+  if (fields.length > 0)
+    await redis.hset(keys.needs('p'), Object.fromEntries(fields.map(([need, { jobs }]) => [need, jobs])));
+  const known = fields.flatMap(([need, { as }]) => (as === undefined ? [] : [[need, JSON.stringify(as)]]));
+  if (known.length > 0) await redis.hset(keys.needModels('p'), Object.fromEntries(known));
+  return (await ledger.fleet.scheduling()).waitingModels.get('p');
+}
+
+it('tells what waits for which models, most jobs first, whatever sampler the jobs use', async () => {
+  const needs = {
+    euler: { jobs: 2, as: text2img },
+    lora: { jobs: 3, as: lora },
+    dpmpp: { jobs: 2, as: text2img },
+    video: { jobs: 1, as: video },
+  };
+  expect(await waiting(needs)).toEqual([
+    { ...text2img, jobs: 4 },
+    { ...lora, jobs: 3 },
+    { ...video, jobs: 1 },
+  ]);
+});
+
+it('tells nothing of what needs no model, or of which that is not known', async () => {
+  expect(await waiting({ upscale: { jobs: 1, as: { workflow: 'upscale', models: [] } }, gone: { jobs: 2 } })).toEqual(
+    [],
+  );
+  expect(await waiting({})).toEqual([]);
+});
+
+it('looks at the 500 needs with most jobs', async () => {
+  const few = Array.from({ length: 500 }, (_, n) => [`few ${n}`, { jobs: 1, as: lora }] as const);
+  const found = await waiting(Object.fromEntries([...few, ['most', { jobs: 2, as: text2img }]]));
+  expect(found).toEqual([
+    { ...lora, jobs: 499 },
+    { ...text2img, jobs: 2 },
+  ]);
+});
