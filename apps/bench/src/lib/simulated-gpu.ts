@@ -19,11 +19,12 @@ export interface Gpu {
 
 const TIMEOUT_MS = 10_000;
 
-export async function startGpu(scope: Scope): Promise<Gpu> {
+/** `settings`: more of them, SIMULATOR_STEP_MS for instance; by default nothing takes time. */
+export async function startGpu(scope: Scope, settings: Readonly<Record<string, string>> = {}): Promise<Gpu> {
   const dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-bench-gpu-'));
   scope.onClose(() => rm(dir, { recursive: true, force: true }));
   const journal = join(dir, `${randomUUID()}.jsonl`);
-  const settings = {
+  const quick = {
     SIMULATOR_STEP_MS: '0',
     SIMULATOR_MODEL_LOAD_MS: '0',
     // as ComfyUI's command line has it
@@ -33,7 +34,7 @@ export async function startGpu(scope: Scope): Promise<Gpu> {
   };
   const url = await onFreePort(async (port) => {
     const start = simulatorOn(port, { dir, journal });
-    const service = startService(start.app, { ...settings, ...start.env });
+    const service = startService(start.app, { ...quick, ...settings, ...start.env });
     scope.onClose(() => service.stop());
     await ready(service, `${start.url}/system_stats`);
     return start.url;

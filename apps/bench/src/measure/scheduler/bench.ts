@@ -6,6 +6,7 @@ import { type MeasureOptions, runMeasurement } from '../measurement.js';
 import { measureCost } from './measure-cost.js';
 import { type Lone, measureLone } from './measure-lone.js';
 import { measureShares, type Shares } from './measure-shares.js';
+import { benchModels } from './models/bench-models.js';
 import {
   costGoals,
   costTable,
@@ -22,14 +23,16 @@ const USAGE = `npm run bench:scheduler -- [--quick] [--no-goals]
   --quick     less of everything, and no million of jobs: to see that it works, not to compare numbers
   --no-goals  exit code 0 even when a goal is missed`;
 
-/** How much of everything: about four minutes, or one. */
+/** How much of everything: about fifteen minutes, or four. */
 const FULL = {
+  models: { shuffled: 400, arriving: 120, flood: 240, popular: 400, loras: 240, held: 180 },
   pairs: { claims: 400, many: 10_000 },
   crowd: { keys: 200, msEach: 24_000 },
   lone: { jobs: 5000, tries: 20 },
   cost: { jobs: [1000, 100_000, 1_000_000], keys: 1000, rounds: 15, claims: 200 },
 };
 const QUICK: typeof FULL = {
+  models: { shuffled: 100, arriving: 40, flood: 80, popular: 120, loras: 60, held: 60 },
   pairs: { claims: 100, many: 1000 },
   crowd: { keys: 50, msEach: 24_000 },
   lone: { jobs: 1000, tries: 5 },
@@ -39,24 +42,25 @@ const QUICK: typeof FULL = {
 const PREFIX = '{comfy-fleet}';
 const FLOODING_KEYS = [1, 50];
 
-/** Whether GPU time is shared as the weights say, and what a claim costs. */
+/** Whether models stay where they are, GPU time is shared as the weights say, and what a claim costs. */
 export function benchScheduler(args: readonly string[], signal: AbortSignal): Promise<number> {
   return runMeasurement({ usage: USAGE, measure }, args, signal);
 }
 
 async function measure(scope: Scope, { quick, print }: MeasureOptions): Promise<Goal[]> {
-  const { cost, ...size } = quick ? QUICK : FULL;
+  const { cost, models, ...size } = quick ? QUICK : FULL;
   const onProgress = (text: string) => print(`measuring ${text}`);
+  const kept = await benchModels(scope, { sizes: models, onProgress, print });
   const shared = await scope.inner((inner) => shares(inner, size, { onProgress, print }));
   const costs = await measureCost(scope, { ...cost, prefix: PREFIX, onProgress });
   print(costTable(costs));
-  return [...shared, ...costGoals(costs)];
+  return [...kept, ...shared, ...costGoals(costs)];
 }
 
 /** With simulated GPUs and a clock of their own. */
 async function shares(
   scope: Scope,
-  { pairs, crowd, lone }: Omit<typeof FULL, 'cost'>,
+  { pairs, crowd, lone }: Omit<typeof FULL, 'cost' | 'models'>,
   { onProgress, print }: { readonly onProgress: (text: string) => void; readonly print: (text: string) => void },
 ): Promise<Goal[]> {
   const { url, close } = await startRedisServer();

@@ -1,0 +1,126 @@
+import { createRandom, type Random } from '../../../lib/random.js';
+
+/** Jobs that want different model files, for GPUs that hold few of them. Times in ms. */
+export interface ModelScenario {
+  readonly what: string;
+  readonly gpus: number;
+  /** Checkpoints that the memory of a GPU holds; 1: ComfyUI's default, which keeps what the last prompt used. */
+  readonly holds: number;
+  /** What `files` are. With LoRAs all jobs have the same checkpoint. */
+  readonly kind: 'checkpoint' | 'lora';
+  readonly files: readonly string[];
+  readonly loadMs: number;
+  readonly promptMs: number;
+  /** The file that each job wants, in the order of arrival. */
+  readonly jobs: readonly string[];
+  /** When each of them arrives, from the start; absent: before anything is executed. */
+  readonly arrivals?: readonly number[];
+}
+
+export interface ModelSizes {
+  readonly shuffled: number;
+  readonly arriving: number;
+  readonly flood: number;
+  readonly popular: number;
+  readonly loras: number;
+  readonly held: number;
+}
+
+const SEED = 13;
+/** In life ten seconds, and a load as long as eight of them. */
+const PROMPT_MS = 100;
+const CHECKPOINT_LOAD_MS = 800;
+const LORA_LOAD_MS = 200;
+/** Of what GPUs do that serve in the order of arrival: both rules are to keep up. */
+export const LOAD_PERCENT = 70;
+
+const FOUR = checkpoints(4);
+const two = { gpus: 2, holds: 1, kind: 'checkpoint', loadMs: CHECKPOINT_LOAD_MS, promptMs: PROMPT_MS } as const;
+
+export function modelScenarios({ shuffled, arriving, popular, loras, held }: ModelSizes) {
+  const [six, twelve, kept] = [names('lora', 6), checkpoints(12), checkpoints(6)];
+  return {
+    shuffled: { ...two, what: '4 checkpoints, shuffled', files: FOUR, jobs: evenly(FOUR, shuffled, 10) },
+    arriving: {
+      ...two,
+      what: '4 checkpoints, arriving',
+      files: FOUR,
+      jobs: evenly(FOUR, arriving, 11),
+      arrivals: arrivalTimes(arriving, meanGapMs(two.gpus, FOUR.length), 12),
+    },
+    popular: {
+      ...two,
+      what: '12 checkpoints with a popularity of 1/n',
+      gpus: 8,
+      files: twelve,
+      jobs: shuffle(
+        twelve.flatMap((file, n) => copies(file, Math.round(popular / (n + 1) / harmonic(twelve.length)))),
+        createRandom(SEED, 13),
+      ),
+    },
+    loras: {
+      ...two,
+      what: '6 LoRAs on one checkpoint',
+      kind: 'lora',
+      files: six,
+      loadMs: LORA_LOAD_MS,
+      jobs: evenly(six, loras, 14),
+    },
+    held: { ...two, what: '6 checkpoints, 3 in memory', holds: 3, files: kept, jobs: evenly(kept, held, 15) },
+  } satisfies Record<string, ModelScenario>;
+}
+
+/** The four checkpoints, and a fifth one that only lone jobs want. */
+export function floodScenario(jobs: number): ModelScenario & { readonly fifth: string } {
+  const files = checkpoints(5);
+  const fifth = files.at(-1) ?? '';
+  return { ...two, what: 'a lone job of a fifth checkpoint', files, fifth, jobs: evenly(FOUR, jobs, 16) };
+}
+
+/** A name that the project's workflows have comes first. */
+function checkpoints(count: number): string[] {
+  return ['sd_xl_base_1.0.safetensors', ...names('checkpoint', count).slice(1)];
+}
+
+function names(kind: string, count: number): string[] {
+  return Array.from({ length: count }, (_, n) => `${kind}-${n + 1}.safetensors`);
+}
+
+function copies(file: string, count: number): string[] {
+  return Array.from({ length: count }, () => file);
+}
+
+function harmonic(count: number): number {
+  return Array.from({ length: count }, (_, n) => 1 / (n + 1)).reduce((sum, part) => sum + part, 0);
+}
+
+/** As many jobs of each file, shuffled. */
+function evenly(files: readonly string[], count: number, stream: number): string[] {
+  return shuffle(
+    files.flatMap((file) => copies(file, Math.ceil(count / files.length))),
+    createRandom(SEED, stream),
+  );
+}
+
+function shuffle<T>(list: readonly T[], random: Random): T[] {
+  return list
+    .map((value) => ({ value, at: random.int(0, 2 ** 31) }))
+    .sort((a, b) => a.at - b.at)
+    .map(({ value }) => value);
+}
+
+/** Between two jobs, for GPUs that load one of `files` for all but every `files`-th job. */
+function meanGapMs(gpus: number, files: number): number {
+  const jobMs = PROMPT_MS + CHECKPOINT_LOAD_MS * (1 - 1 / files);
+  return (jobMs / gpus / LOAD_PERCENT) * 100;
+}
+
+/** Of a Poisson process. */
+function arrivalTimes(count: number, meanMs: number, stream: number): number[] {
+  const random = createRandom(SEED, stream);
+  let at = 0;
+  return Array.from({ length: count }, () => {
+    at -= Math.log(random.int(1, 1e6) / 1e6) * meanMs;
+    return at;
+  });
+}

@@ -1,0 +1,117 @@
+import type { JournalLine } from '@comfy-fleet/testing';
+import { describe, expect, it } from 'vitest';
+import { isMet } from '../src/measure/goals.js';
+import { type ModelRun, modelRun } from '../src/measure/scheduler/models/model-run.js';
+import {
+  loadsGoals,
+  loneModelGoals,
+  oracleGoals,
+  oracleMs,
+  waitsGoals,
+} from '../src/measure/scheduler/models/report.js';
+import { floodScenario, type ModelScenario, modelScenarios } from '../src/measure/scheduler/models/scenarios.js';
+
+const SIZES = { shuffled: 400, arriving: 200, flood: 40, popular: 310, loras: 60, held: 60 };
+
+const counts = ({ files, jobs }: ModelScenario) => files.map((file) => jobs.filter((job) => job === file).length);
+
+describe('the scenarios', () => {
+  const { shuffled, arriving, popular, loras } = modelScenarios(SIZES);
+
+  it('have as many jobs of each file, in an order that is no order and always the same', () => {
+    expect([counts(shuffled), counts(loras)]).toEqual([
+      [100, 100, 100, 100],
+      [10, 10, 10, 10, 10, 10],
+    ]);
+    const switches = shuffled.jobs.filter((file, n) => n > 0 && file !== shuffled.jobs[n - 1]).length;
+    expect(switches).toBeGreaterThan(0.65 * SIZES.shuffled);
+    expect(modelScenarios(SIZES)).toEqual(modelScenarios(SIZES));
+  });
+
+  it('have the nth file one nth as often as the first, where they differ in popularity', () => {
+    const [first = 0, second, third, ...rest] = counts(popular);
+    expect([second, third, rest.at(-1)]).toEqual([first / 2, Math.round(first / 3), Math.round(first / 12)]);
+  });
+
+  it('let jobs arrive at 70 % of what GPUs can do that load a checkpoint for three of four', () => {
+    const jobMs = 100 + 0.75 * 800;
+    const meanGapMs = (arriving.arrivals?.at(-1) ?? 0) / arriving.jobs.length;
+    expect(jobMs / 2 / meanGapMs).toBeGreaterThan(0.6);
+    expect(jobMs / 2 / meanGapMs).toBeLessThan(0.8);
+  });
+
+  it('leave the fifth checkpoint to the lone jobs', () => {
+    const { fifth, files, jobs } = floodScenario(40);
+    expect([files.includes(fifth), jobs.includes(fifth), new Set(jobs).size]).toEqual([true, false, 4]);
+  });
+});
+
+let at = 0;
+const executed = (port: number, ms: number, ...loaded: readonly string[]): JournalLine[] => {
+  const entry = { sequence: 1, pid: 1, port, run: 1, prompt_id: `${++at}`, client_id: null, number: 1 };
+  const begun = { ...entry, started_at: 1000 * at };
+  const end = { ended_at: begun.started_at + ms, outcome: 'success', steps: 1, cached: [], loaded } as const;
+  return [
+    { ...begun, event: 'start' },
+    { ...begun, ...end, event: 'end' },
+  ];
+};
+
+describe('a run', () => {
+  it('counts the files that all GPUs loaded, and takes from the first start to the last end', () => {
+    at = 0;
+    const lines = [executed(1, 900, 'a', 'b'), executed(2, 900, 'a'), executed(1, 102), executed(2, 104)].flat();
+    const run = modelRun(lines, { patienceSeconds: 30, waitsMs: [1, 2, 3, 4] });
+    expect(run).toMatchObject({ jobs: 4, loads: 3, makespanMs: 3104, promptMs: 102 });
+  });
+
+  it.each([
+    ['more prompts than jobs', [...executed(1, 1), ...executed(1, 1)]],
+    ['fewer', []],
+    ['one that did not end', executed(1, 1).slice(0, 1)],
+  ])('is spoiled by %s', (_, lines) => {
+    expect(() => modelRun(lines, { patienceSeconds: 0, waitsMs: [1] })).toThrow('for 1 jobs the GPUs ended');
+  });
+});
+
+describe('the goals', () => {
+  const scenario = { ...modelScenarios(SIZES).shuffled, what: 'x' };
+  const run = (more: Partial<ModelRun>): ModelRun => {
+    return { patienceSeconds: 30, jobs: 400, loads: 300, makespanMs: 140_000, promptMs: 100, waitsMs: [1], ...more };
+  };
+  const fifo = run({ patienceSeconds: 0 });
+  const met = (goals: readonly Parameters<typeof isMet>[0][]) => goals.map(isMet);
+
+  it('measure against jobs that are sorted, with one GPU for each half', () => {
+    expect(oracleMs(scenario, run({}))).toBe(2 * 800 + 200 * 100);
+    expect(met(oracleGoals({ scenario, service: run({ loads: 30, makespanMs: 22_700 }), fifo }))).toEqual([true, true]);
+    expect(met(oracleGoals({ scenario, service: run({ loads: 31, makespanMs: 22_800 }), fifo }))).toEqual([
+      false,
+      false,
+    ]);
+  });
+
+  it('are a part of the loads and of the time of FIFO', () => {
+    const limits = { loads: 0.25, makespan: 0.5 };
+    const judge = (loads: number, makespanMs: number) =>
+      met(loadsGoals({ scenario, service: run({ loads, makespanMs }), fifo }, limits));
+    expect([judge(75, 70_000), judge(76, 70_100)]).toEqual([
+      [true, true],
+      [false, false],
+    ]);
+  });
+
+  it.each([
+    ['shorter', [1, 2, 3], [true, true, true]],
+    ['as long', [2, 3, 4], [false, false, true]],
+    ['shorter for most and longer by more than the patience for one', [1, 1, 30_005], [true, false, false]],
+  ])('judge waits that are %s', (_, waitsMs, expected) => {
+    const beside = { ...fifo, waitsMs: [2, 3, 4] };
+    expect(met(waitsGoals({ scenario, service: run({ waitsMs }), fifo: beside }))).toEqual(expected);
+  });
+
+  it('give a lone job the patience, a prompt and its load', () => {
+    const lone = (waitsMs: number[]) => met(loneModelGoals({ scenario, patienceSeconds: 3, waitsMs }));
+    expect([lone([1, 3900]), lone([3901, 1])]).toEqual([[true], [false]]);
+  });
+});
