@@ -17,6 +17,9 @@ it('shows each job once to all who ask at the same moment', async () => {
     const lines = text.split('\n');
     expect(lines).toContain('comfy_fleet_jobs_total{kind="text2img",lod="sketch",outcome="created"} 2');
     expect(lines).toContain('comfy_fleet_queue_jobs{pool="default",lod="sketch",state="waiting"} 2');
+    expect(
+      lines.filter((line) => line.startsWith('comfy_fleet_key_oldest_wait_seconds{key="anonymous"}')),
+    ).toHaveLength(1);
     expect(lines).toContain('comfy_fleet_frames_free_bytes 1234');
   }
 });
@@ -64,7 +67,7 @@ it('shows nothing of the fleet while Redis is away, rather than what was true be
     const lines = await shown();
     return !lines.includes('comfy_fleet_fleet_paused 0') && lines;
   });
-  expect(without.filter(isOfFleet)).toEqual([]);
+  expect(without.filter((line) => isOfFleet(line) || line.startsWith('comfy_fleet_key_'))).toEqual([]);
   expect(without).toContain('comfy_fleet_frames_free_bytes 1234');
 
   await redis.restart();

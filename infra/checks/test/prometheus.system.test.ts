@@ -170,9 +170,15 @@ describe('the dashboard', () => {
   }
   const { panels, uid } = dashboard as { panels: Panel[]; uid: string };
 
-  it('answers whether people wait, whether GPUs work, and what is failing, in this order', () => {
+  it('answers whether people wait, whether GPUs work, who gets them, and what is failing, in this order', () => {
     const rows = panels.filter(({ type }) => type === 'row').map(({ title }) => title);
-    expect(rows).toEqual(['Are people waiting?', 'Are GPUs working?', 'What is failing?', 'What it stands on']);
+    expect(rows).toEqual([
+      'Are people waiting?',
+      'Are GPUs working?',
+      'Scheduling',
+      'What is failing?',
+      'What it stands on',
+    ]);
   });
 
   it('has an answer of numbers to every query, once the processes tell something', { timeout: 60_000 }, async () => {

@@ -1,6 +1,7 @@
 import { fresh, JOB_KINDS, LODS, TERMINAL_STATUSES } from '@comfy-fleet/contracts';
 import type { FleetFigures, Keeper } from '@comfy-fleet/jobs';
 import type { Metrics } from '@comfy-fleet/telemetry';
+import { createShareGauges } from './share-gauges.js';
 import { steadyCounts } from './steady-counts.js';
 
 interface FleetGauges {
@@ -154,6 +155,7 @@ function createGauges(metrics: Metrics) {
     help: 'Replicas that follow Redis; those that are still being given its data do not count.',
   });
 
+  const shares = createShareGauges(metrics);
   const steady = steadyCounts();
   const all = [jobs, queue, oldest, backlog, instances, workers, poolPaused, drained, slowness, files, bytes];
   const single = [paused, webhooks, oldestWebhook, outbox, noEviction, aof, memory, memoryMax, replicas];
@@ -161,6 +163,7 @@ function createGauges(metrics: Metrics) {
     clear: () => {
       for (const metric of all) metric.reset();
       for (const metric of single) metric.remove();
+      shares.clear();
     },
     show: (figures: FleetFigures) => {
       // What has not happened yet is 0: Prometheus takes the first number that it sees for the beginning, and would not see
@@ -182,6 +185,7 @@ function createGauges(metrics: Metrics) {
         drained.set({ instance }, figures.halts.instances.has(instance) ? 1 : 0);
       }
       for (const instance of names) slowness.set({ instance }, figures.slowness.get(instance) ?? 1);
+      shares.show(figures.shares);
       paused.set(figures.halts.fleet === undefined ? 0 : 1);
       webhooks.set(figures.webhooks.queued);
       oldestWebhook.set(figures.webhooks.oldestMs / 1000);

@@ -12,6 +12,7 @@ const EACH: readonly Service[] = ['api', 'worker', 'dispatcher'];
 const POOL = { pool: ['default', 'video'] };
 const LOD = { lod: ['sketch', 'mid', 'final', 'direct_final'] };
 const INSTANCE = { instance: ['gpu-1/0', 'gpu-2/0'] };
+const KEY = { key: ['anonymous', 'web'] };
 const metric = (type: Metric['type'], of: readonly Service[], labels: Metric['labels'] = {}): Metric => ({
   type,
   of,
@@ -49,6 +50,9 @@ export const METRICS: Readonly<Record<string, Metric>> = {
   comfy_fleet_instance_gap_seconds: metric('histogram', ['worker'], INSTANCE),
   comfy_fleet_prompts_total: metric('counter', ['worker'], { ...INSTANCE, outcome: ['succeeded', 'failed', 'lost'] }),
   comfy_fleet_checkpoint_switches_total: metric('counter', ['worker'], INSTANCE),
+  comfy_fleet_model_loads_total: metric('counter', ['worker'], INSTANCE),
+  comfy_fleet_model_load_seconds_total: metric('counter', ['worker'], INSTANCE),
+  comfy_fleet_model_loads_avoided_total: metric('counter', ['worker'], INSTANCE),
   comfy_fleet_retries_total: metric('counter', ['worker'], { code: ['prompt_lost'] }),
   comfy_fleet_instance_faults_total: metric('counter', ['worker'], { ...INSTANCE, code: ['gpu_failed'] }),
   comfy_fleet_instance_rests: metric('gauge', ['worker'], {
@@ -75,6 +79,8 @@ export const METRICS: Readonly<Record<string, Metric>> = {
   comfy_fleet_backlog_seconds: metric('gauge', ['dispatcher'], POOL),
   comfy_fleet_pool_instances: metric('gauge', ['dispatcher'], POOL),
   comfy_fleet_instance_slowness: metric('gauge', ['dispatcher'], INSTANCE),
+  comfy_fleet_key_share_ratio: metric('gauge', ['dispatcher'], KEY),
+  comfy_fleet_key_oldest_wait_seconds: metric('gauge', ['dispatcher'], KEY),
   comfy_fleet_workers: metric('gauge', ['dispatcher'], POOL),
   comfy_fleet_webhook_attempts_total: metric('counter', ['dispatcher'], {
     outcome: ['delivered', 'not_taken', 'given_up'],

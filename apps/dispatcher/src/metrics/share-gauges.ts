@@ -1,0 +1,39 @@
+import { foremost, type KeyShare } from '@comfy-fleet/jobs';
+import type { Metrics } from '@comfy-fleet/telemetry';
+
+/** There may be thousands of keys, and each that is shown is a series. */
+const MOST_SHOWN = 20;
+const WHICH =
+  'Of 20 keys at most: the 10 with most GPU time in that hour, and of the others those that wait longest. Of the whole fleet.';
+
+/** What keys get of the GPU time, and how long they wait. */
+export function createShareGauges(metrics: Metrics) {
+  const ratio = metrics.gauge({
+    name: 'key_share_ratio',
+    help:
+      'Share of the GPU time of the last hour that the key got ÷ what would be fair by weight; 1: it got its share; ' +
+      `less is right for a key that asks for less. Absent while no GPU worked. ${WHICH}`,
+    labels: ['key'],
+  });
+  const oldest = metrics.gauge({
+    name: 'key_oldest_wait_seconds',
+    help:
+      'Age of the oldest job of the key that no worker has taken yet, 0 when there is none; those do not count that wait ' +
+      `since the key has as many in work as it may. ${WHICH}`,
+    labels: ['key'],
+  });
+  return {
+    clear: () => {
+      ratio.reset();
+      oldest.reset();
+    },
+    show: (shares: readonly KeyShare[]) => {
+      const worked = shares.some(({ gpuMsHour }) => gpuMsHour > 0);
+      for (const { key, shareHour, fairShare, oldestTurnMs } of foremost(shares, MOST_SHOWN)) {
+        // In a pool in which no GPU worked nothing is fair.
+        if (worked && fairShare > 0) ratio.set({ key }, shareHour / fairShare);
+        oldest.set({ key }, oldestTurnMs / 1000);
+      }
+    },
+  };
+}
