@@ -89,13 +89,13 @@ describe('a job that waits', () => {
     const elsewhere = aWorker({ pools: ['other'] });
     expect(none([elsewhere])).toEqual({ code: 'no_instance', detail: 'No worker serves the pool default.' });
     const workers = [
-      of({ state: 'down' }, { state: 'down' }, { state: 'resting' }, { name: 'gpu-1/4' }),
+      of({ state: 'down' }, { state: 'resting' }, { state: 'warming' }, { name: 'gpu-1/4' }),
       aWorker({ name: 'gpu-2', draining: true }),
     ];
     expect(none(workers, { instances: new Map([['gpu-1/4', HALT]]) })).toEqual({
       code: 'no_instance',
       detail:
-        'No instance of the pool default is up and takes jobs: 2 down, 1 resting after errors, 1 drained, 1 stopping.',
+        'No instance of the pool default is up and takes jobs: 1 down, 1 resting after errors, 1 warming up, 1 drained, 1 stopping.',
     });
     expect(none([of({ state: 'down' }, {})])).toMatchObject({ code: 'turn' });
   });

@@ -9,6 +9,7 @@ import { restartBroken } from './instance/restart-broken.js';
 import type { Restarter } from './instance/restarter.js';
 import type { Slots } from './instance/slots.js';
 import type { Study } from './instance/study.js';
+import type { WarmUp } from './instance/warm-up.js';
 import type { WedgeWatch } from './instance/wedge-watch.js';
 import { deleteOldFiles } from './job/leftovers.js';
 import type { StoreWatch } from './store-watch.js';
@@ -21,6 +22,7 @@ interface Background {
   readonly wedges: WedgeWatch;
   readonly restarter: Restarter;
   readonly loadTimes: LoadTimes;
+  readonly warmUps: readonly WarmUp[];
   readonly store: StoreWatch;
   readonly halts: HaltWatch;
   readonly takeLeft: () => Promise<void>;
@@ -45,6 +47,8 @@ const BEGINNINGS_MS = 1000;
 const OPINIONS_MS = 1000;
 /** How often it is read what other workers have learned of how long models take to load. */
 const LOAD_TIMES_MS = 30_000;
+/** How often it is looked whether an instance is to be warmed up: until then it stands still. */
+const WARM_UP_MS = 250;
 /** How often it is looked whether an instance needs a restart. */
 const RESTART_MS = 1000;
 /** How often it is looked what operators have halted; mostly a message says so before. */
@@ -59,7 +63,8 @@ const CLEAN_MS = 3_600_000;
 /** What a worker does beside its jobs, again and again; each promise resolves when its last run is over. */
 export function startBackground(background: Background): Promise<void>[] {
   const { allSlots, beginMs, announceSeconds, abilitiesSeconds, stopping, ending, log } = background;
-  const { sharedInputs, study, opinions, wedges, restarter, loadTimes, store, halts, takeLeft, announce } = background;
+  const { sharedInputs, study, opinions, wedges, restarter, loadTimes, warmUps, store, halts, takeLeft, announce } =
+    background;
   const untilEnding = { signal: ending, log };
   const untilStopping = { signal: stopping, log };
   return [
@@ -77,6 +82,7 @@ export function startBackground(background: Background): Promise<void>[] {
     every(OPINIONS_MS, 'reading opinions', opinions.hear, untilEnding),
     every(ABANDONED_MS, 'stopping abandoned prompts', wedges.look, untilEnding),
     every(RESTART_MS, 'restarting what is broken', async () => restartBroken(allSlots, restarter), untilEnding),
+    ...warmUps.map((warmUp) => every(WARM_UP_MS, 'warming up', warmUp.look, untilStopping)),
     every(LOAD_TIMES_MS, 'reading how long models take to load', loadTimes.read, untilEnding),
     every(STORE_MS, 'looking whether pictures can be stored', store.look, untilEnding),
     every(announceSeconds * 1000, 'announcing', announce, untilEnding),

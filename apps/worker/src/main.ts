@@ -19,6 +19,7 @@ import {
   whileRedisAnswers,
 } from '@comfy-fleet/telemetry';
 import { askedOfInstances, loadWorkflows, WorkflowError } from '@comfy-fleet/workflows';
+import { orderWarmUp } from './instance/warm-up-order.js';
 import { createInstruments } from './reporting/instruments.js';
 import { startWorker } from './worker.js';
 
@@ -45,6 +46,8 @@ async function main(): Promise<void> {
   const { maxAttempts, maxRefusals, maxInstanceDeaths, maxWorkerDeaths } = config.queue;
   const { maxOvertakes, jobTtlSeconds, lockMs, stalledCheckMs } = config.queue;
   const workflows = await loadWorkflows(config.workflowsDir, config);
+  const { warmUp } = config.worker;
+  const warmUpOrder = warmUp && orderWarmUp(warmUp, workflows, config.limits);
   const stores = await openFrameStores(config.frames, { owner: name });
   const swept = await stores.frames.sweepTemporary();
   if (swept > 0) log.info('removed half-written pictures of an earlier run', { count: swept });
@@ -84,6 +87,7 @@ async function main(): Promise<void> {
     restLimits: { failuresToRest, firstRestMs: restSeconds * 1000, longestRestMs: maxRestSeconds * 1000 },
     beginMs: beginSeconds * 1000,
     restart: restartRules(config.worker.restart),
+    warmUp: warmUpOrder,
     adoptWaitMs: adoptWaitSeconds * 1000,
     comfyTimeoutMs: config.comfyui.timeoutMs,
     announceSeconds,

@@ -19,6 +19,8 @@ import { subjectOf } from './instance/scope.js';
 import { Slots } from './instance/slots.js';
 import { createStudy } from './instance/study.js';
 import type { RestLimits } from './instance/suspicion.js';
+import { createWarmUp, type WarmUp } from './instance/warm-up.js';
+import type { WarmUpOrder } from './instance/warm-up-order.js';
 import { createWedgeWatch, type WedgeWatch } from './instance/wedge-watch.js';
 import { Stopping } from './job/signals.js';
 import { announcement } from './reporting/announcement.js';
@@ -43,6 +45,8 @@ export interface WorkerOptions {
   readonly beginMs: number;
   /** How instances are restarted that do not come right by themselves; undefined: by hand. */
   readonly restart: RestartRules | undefined;
+  /** What each instance runs before it is given jobs; undefined: nothing. */
+  readonly warmUp: WarmUpOrder | undefined;
   readonly comfyTimeoutMs: number;
   /** How long a submission that another worker's instance may still have is left to that worker. */
   readonly adoptWaitMs: number;
@@ -120,6 +124,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       loadTimes,
       log,
       onChange: changed,
+      onDisconnect: () => warmUps[index]?.due(),
       onRests: (instance) => {
         // What waits there would only fail as well.
         for (const slot of allSlots[index]?.behind ?? []) {
@@ -131,7 +136,9 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       onHealth: (instance) => {
         tools.instruments.transitions.inc({ instance: instance.name, to: instance.health.state });
         allSlots[index]?.healthChanged();
-        if (instance.health.state === 'up') studyNow(instance);
+        const { state } = instance.health;
+        if (state === 'down') warmUps[index]?.due();
+        if (state === 'up' || state === 'warming') studyNow(instance);
         changed();
         announceNow();
       },
@@ -140,6 +147,11 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const opinions = createOpinions({ exchange: ledger.opinions, instances, log });
   const allSlots = instances.map((instance) => new Slots(instance, tools.instruments));
   tools.instruments.watch(allSlots, store);
+  const order = options.warmUp;
+  const warmUps: readonly WarmUp[] =
+    order === undefined
+      ? []
+      : allSlots.map((slots) => createWarmUp({ slots, order, pollMs: tools.pollMs, signal: stopping.signal, log }));
   const restarter = createRestarter({ rules: options.restart, log });
   const wedges: WedgeWatch = createWedgeWatch({
     prompts: ledger.prompts,
@@ -212,6 +224,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     wedges,
     restarter,
     loadTimes,
+    warmUps,
     store,
     halts,
     takeLeft,

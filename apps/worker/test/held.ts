@@ -129,6 +129,7 @@ export function someSlots(url: string, over: Partial<InstanceOptions> = {}): Slo
     limits: { failuresToRest: 3, firstRestMs: 10_000, longestRestMs: 600_000 },
     loadTimes: knownLoadTimes({}),
     onHealth: () => {},
+    onDisconnect: () => {},
     onRests: () => {},
     onChange: () => {},
     ...over,

@@ -121,6 +121,7 @@ export async function openStack(locks?: Locks) {
         restLimits: { failuresToRest: 3, firstRestMs: 300, longestRestMs: 2000 },
         beginMs: 60_000,
         restart: undefined,
+        warmUp: undefined,
         adoptWaitMs: 60_000,
         comfyTimeoutMs: 5000,
         announceSeconds: 1,

@@ -6,6 +6,7 @@ import type { Environment } from './environment.js';
 import { readSettings } from './read-settings.js';
 import { type RedisSettings, redisFaults, toRedisSettings } from './redis-settings.js';
 import { type Settings, settingsSchema } from './settings-schema.js';
+import { toWarmUp, type WarmUpSettings, warmUpFaults } from './warm-up.js';
 
 /** The settings by their users, in the units that their names end in. Frozen. */
 export interface Config {
@@ -109,6 +110,8 @@ export interface Config {
       readonly waitSeconds: number;
       readonly mostPerHour: number;
     };
+    /** Undefined: nothing is run. */
+    readonly warmUp: WarmUpSettings | undefined;
   };
   readonly dispatcher: { readonly healthHost: string; readonly healthPort: number };
   readonly webhooks: {
@@ -179,7 +182,7 @@ export function loadConfig(env: Environment = process.env): Config {
 }
 
 function crossChecks(settings: Settings): string[] {
-  const faults = redisFaults(settings);
+  const faults = [...redisFaults(settings), ...warmUpFaults(settings, toLimits(settings))];
   if (settings.MIN_SIZE > settings.MAX_SIZE) {
     faults.push(`MIN_SIZE=${settings.MIN_SIZE}: must not be larger than MAX_SIZE=${settings.MAX_SIZE}`);
   }
@@ -207,6 +210,19 @@ function crossChecks(settings: Settings): string[] {
     faults.push(`COMFYUI_INSTANCES_FILE and ${name} are both set: keep one of them`);
   }
   return faults;
+}
+
+function toLimits(s: Settings): RequestLimits {
+  return {
+    maxPromptChars: s.MAX_PROMPT_CHARS,
+    maxSteps: s.MAX_STEPS,
+    maxCfg: s.MAX_CFG,
+    minSize: s.MIN_SIZE,
+    maxSize: s.MAX_SIZE,
+    maxCount: s.MAX_COUNT,
+    maxMetadataBytes: s.MAX_METADATA_BYTES,
+    maxQueuedSeconds: s.MAX_QUEUED_SECONDS,
+  };
 }
 
 function toConfig(s: Settings): Config {
@@ -251,16 +267,7 @@ function toConfig(s: Settings): Config {
         uploadBytesPerDay: s.KEY_UPLOAD_BYTES_PER_DAY,
       },
     },
-    limits: {
-      maxPromptChars: s.MAX_PROMPT_CHARS,
-      maxSteps: s.MAX_STEPS,
-      maxCfg: s.MAX_CFG,
-      minSize: s.MIN_SIZE,
-      maxSize: s.MAX_SIZE,
-      maxCount: s.MAX_COUNT,
-      maxMetadataBytes: s.MAX_METADATA_BYTES,
-      maxQueuedSeconds: s.MAX_QUEUED_SECONDS,
-    },
+    limits: toLimits(s),
     images: {
       maxBytes: s.MAX_IMAGE_BYTES,
       maxPixels: s.MAX_IMAGE_PIXELS,
@@ -306,6 +313,7 @@ function toConfig(s: Settings): Config {
         waitSeconds: s.RESTART_WAIT_SECONDS,
         mostPerHour: s.RESTARTS_PER_HOUR,
       },
+      warmUp: toWarmUp(s),
     },
     dispatcher: { healthHost: s.DISPATCHER_HEALTH_HOST, healthPort: s.DISPATCHER_HEALTH_PORT },
     webhooks: {

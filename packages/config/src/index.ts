@@ -16,3 +16,4 @@ export { requireKeys } from './require-keys.js';
 export { settingsSchema } from './settings-schema.js';
 export { loadSimulatorConfig, type SimulatorConfig, simulatorSchema } from './simulator.js';
 export { readTestSettings } from './test-settings.js';
+export type { WarmUpSettings } from './warm-up.js';

@@ -388,6 +388,16 @@ export const settingsSchema = Type.Object({
     'Pause after a restart that did not help; it doubles each time, up to half an hour',
   ),
   RESTARTS_PER_HOUR: integer(4, 1, 'Most restarts of one instance within an hour'),
+  WARM_UP_WORKFLOW: Type.Optional(
+    Type.String({
+      description:
+        'Workflow that each ComfyUI runs before it gets jobs, when its worker starts and after every restart of the ComfyUI, so that the models are loaded; not set: none',
+    }),
+  ),
+  WARM_UP_INPUTS: Type.String({
+    default: '{"prompt":"warm up","lod":"sketch"}',
+    description: 'Inputs of that workflow: the body of a request, as JSON',
+  }),
   STORE_RETRY_SECONDS: integer(
     60,
     0,

@@ -65,6 +65,24 @@ describe('loadConfig', () => {
     expect(loadConfig({ ...env, S3_PREFIX: '' }).frames).toMatchObject({ prefix: '' });
   });
 
+  it('takes the body of a request as the inputs of a warm-up, and says what is no field of one', () => {
+    expect(loadConfig({ WARM_UP_WORKFLOW: 'text2img' }).worker.warmUp).toEqual({
+      workflow: 'text2img',
+      inputs: { prompt: 'warm up', lod: 'sketch' },
+    });
+    const written = (inputs: string) => faults({ WARM_UP_WORKFLOW: 'text2img', WARM_UP_INPUTS: inputs });
+    expect(written('a fox')).toEqual([
+      'WARM_UP_INPUTS=a fox: is no JSON; write the fields of a request, e.g. {"prompt":"warm up"}',
+    ]);
+    expect(written('{"steps":"many","size":9}')).toEqual([
+      'WARM_UP_INPUTS: prompt is missing',
+      'WARM_UP_INPUTS: size is not a known field',
+      'WARM_UP_INPUTS: steps must be a whole number',
+    ]);
+    expect(written('[]')).toEqual(['WARM_UP_INPUTS: must be an object']);
+    expect(loadConfig({ WARM_UP_INPUTS: 'unused' }).worker.warmUp).toBeUndefined();
+  });
+
   it('asks for a bucket where pictures are to be kept in one', () => {
     expect(faults({ FRAMES_STORE: 's3' })).toEqual([
       'S3_BUCKET is not set: FRAMES_STORE=s3 needs the name of a bucket',

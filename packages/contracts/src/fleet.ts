@@ -19,9 +19,9 @@ export interface InstanceAbilities {
 
 /**
  * How an instance stands. `unknown`: not asked yet; `down`: out of reach; `wedged`: something in it cannot be stopped;
- * `resting`: it failed too much of what it was given; `up`: it is given work.
+ * `resting`: it failed too much of what it was given; `warming`: it runs a warm-up first; `up`: it is given work.
  */
-export const INSTANCE_STATES = ['up', 'down', 'resting', 'wedged', 'unknown'] as const;
+export const INSTANCE_STATES = ['up', 'down', 'resting', 'wedged', 'warming', 'unknown'] as const;
 export type InstanceState = (typeof INSTANCE_STATES)[number];
 
 /** Work that an instance is not given for a while, since it failed of late. */

@@ -19,8 +19,9 @@ import { sizeFor } from './sizes.js';
 import type { Template } from './template.js';
 
 export interface RequestToResolve {
-  /** Also the name of the template. */
   readonly kind: JobKind;
+  /** Name of the template; by default that of the kind. */
+  readonly workflow?: string;
   /** Valid against the kind's schema in contracts. */
   readonly request: GenerateRequest | Img2ImgRequest;
   /** The picture to start from; needed for img2img. */
@@ -34,9 +35,9 @@ export interface RequestToResolve {
  * FleetError `validation_failed`, one entry per fault, for what the schema cannot say.
  */
 export function resolveRequest(asked: RequestToResolve, workflows: Workflows): ResolvedRequest {
-  const { kind, request, limits } = asked;
-  const template = workflows.templates.get(kind);
-  if (template === undefined) throw new FleetError('internal_error', `There is no workflow ${kind}.`);
+  const { kind, workflow = kind, request, limits } = asked;
+  const template = workflows.templates.get(workflow);
+  if (template === undefined) throw new FleetError('internal_error', `There is no workflow ${workflow}.`);
   const lod = request.lod ?? 'mid';
   const profile = workflows.profiles[lod];
   const { slots, distilledGuidance } = template.bindings;

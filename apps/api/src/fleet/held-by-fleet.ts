@@ -32,6 +32,7 @@ const NOT_UP: Readonly<Record<Exclude<InstanceState, 'up'>, string>> = {
   down: 'down',
   wedged: 'wedged',
   resting: 'resting after errors',
+  warming: 'warming up',
   unknown: 'not asked yet',
 };
 
@@ -105,10 +106,10 @@ function missing(lacks: readonly Lack[], pool: string): WaitingFor {
   };
 }
 
-/** As the workers reckon it: one that rests is waited for. */
+/** As the workers reckon it: one that rests or warms up is waited for. */
 function needsLargest({ workers, halts }: FleetOverview, pool: string): string {
   const live = instancesServing(workers, pool).filter(
-    ({ state, name }) => (state === 'up' || state === 'resting') && !halts.instances.has(name),
+    ({ state, name }) => ['up', 'resting', 'warming'].includes(state) && !halts.instances.has(name),
   );
   const largest = Math.max(0, ...live.map(({ vram }) => vram));
   const size = largest === 0 ? '' : ` (${Math.round(largest / GIB)} GiB)`;

@@ -27,13 +27,15 @@ export function createWhoElse(
 }
 
 function takes({ state, drains, rests = [] }: InstanceAnnouncement, record: JobRecord): boolean {
-  return state === 'up' && !drains && !rests.some(({ scope }) => covers(scope, subjectOf(record)));
+  return (
+    (state === 'up' || state === 'warming') && !drains && !rests.some(({ scope }) => covers(scope, subjectOf(record)))
+  );
 }
 
-/** The most memory of any instance of the pool that is up or rests, and is not drained, in bytes. */
+/** The most memory of any instance of the pool that is up, rests or warms up, and is not drained, in bytes. */
 export function largestVram(workers: readonly WorkerAnnouncement[], pool: string): number {
   const up = instancesServing(workers, pool).filter(
-    ({ state, drains }) => (state === 'up' || state === 'resting') && !drains,
+    ({ state, drains }) => ['up', 'resting', 'warming'].includes(state) && !drains,
   );
   return Math.max(0, ...up.map(({ vram }) => vram));
 }

@@ -3,8 +3,8 @@ import type { Opinion } from '@comfy-fleet/jobs';
 import type { Subject } from './scope.js';
 import { type Failure, type RestLimits, Suspicion } from './suspicion.js';
 
-/** Why an instance that can be reached is given no work; `wedged` outweighs `resting` when it is both. */
-const CLOSURES = ['wedged', 'resting'] as const;
+/** Why an instance that can be reached is given no work; the first one outweighs the others when there are several. */
+const CLOSURES = ['wedged', 'resting', 'warming'] as const;
 export type Closure = (typeof CLOSURES)[number];
 
 /** Failures in a row after which an instance counts as down; one lost packet should not close it. */

@@ -70,6 +70,8 @@ export interface InstanceOptions {
   readonly limits: RestLimits;
   readonly loadTimes: LoadTimes;
   readonly onHealth: (instance: Instance) => void;
+  /** Its socket broke: it may have been restarted. */
+  readonly onDisconnect: (instance: Instance) => void;
   /** What it is not given has changed, or it is due to be tried with a job. */
   readonly onRests: (instance: Instance) => void;
   /** Its queue has become empty. */
@@ -92,6 +94,7 @@ export function openInstance({
   limits,
   loadTimes,
   onHealth,
+  onDisconnect,
   onRests,
   onChange,
 }: InstanceOptions): Instance {
@@ -142,6 +145,7 @@ export function openInstance({
       if (!open) {
         models.forget();
         prompts = 0;
+        onDisconnect(instance);
       }
       for (const listener of listeners.values()) listener({ type: open ? 'reconnected' : 'disconnected' });
     },

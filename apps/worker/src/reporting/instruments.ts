@@ -50,7 +50,7 @@ export function createInstruments(metrics: Metrics): Instruments {
   });
   const states = metrics.gauge({
     name: 'instance_state',
-    help: '1 for the state in which the instance is, 0 for the others; resting: it failed too much, wedged: it cannot be stopped.',
+    help: '1 for the state in which the instance is, 0 for the others; resting: it failed too much, wedged: it cannot be stopped, warming: it runs the warm-up.',
     labels: ['instance', 'state'],
   });
   const busy = metrics.counter({
@@ -92,7 +92,7 @@ export function createInstruments(metrics: Metrics): Instruments {
   });
   const transitions = metrics.counter({
     name: 'instance_transitions_total',
-    help: 'Times the instance became up, down, resting or wedged, the first time included.',
+    help: 'Times the instance became up, down, resting, wedged or warming, the first time included.',
     labels: ['instance', 'to'],
   });
   const rests = metrics.gauge({
@@ -151,7 +151,8 @@ export function createInstruments(metrics: Metrics): Instruments {
         // A rate needs the zero from which it rose.
         for (const outcome of OUTCOMES) prompts.inc({ instance: instance.name, outcome }, 0);
         for (const code of Object.keys(KINDS)) faults.inc({ instance: instance.name, code }, 0);
-        for (const to of ['up', 'down', 'resting', 'wedged']) transitions.inc({ instance: instance.name, to }, 0);
+        for (const to of ['up', 'down', 'resting', 'wedged', 'warming'])
+          transitions.inc({ instance: instance.name, to }, 0);
         for (const counter of [switches, loads, loadSeconds, loadsAvoided]) counter.inc({ instance: instance.name }, 0);
       }
       metrics.beforeScrape(() => {

@@ -1,0 +1,68 @@
+import type { HistoryEntry } from '@comfy-fleet/comfyui';
+import { FleetError, newId } from '@comfy-fleet/contracts';
+import { bindGraph, loadersOf } from '@comfy-fleet/workflows';
+import type { Instance, PromptNews } from '../instance/instance.js';
+import type { Slots } from '../instance/slots.js';
+import type { WarmUpOrder } from '../instance/warm-up-order.js';
+import { NewsFeed } from '../waiting/news-feed.js';
+import { deleteOutputs } from './leftovers.js';
+import { Submission } from './submission.js';
+
+interface Waiting {
+  /** How often to look when the socket says nothing. */
+  readonly pollMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** Runs a prompt that is no job's, and keeps nothing of it. Answers its id; throws why it failed. */
+export async function runWarmUp(slots: Slots, order: WarmUpOrder, waiting: Waiting): Promise<string> {
+  const { template, request, deadlineMs } = order;
+  const { instance, meter } = slots;
+  const promptId = newId();
+  const bound = {
+    graph: bindGraph(template, request, { filenamePrefix: promptId }),
+    loaders: loadersOf(template, request),
+  };
+  const ends = new NewsFeed<PromptNews>();
+  const submission = new Submission({
+    promptId,
+    bound,
+    expectedSteps: request.steps,
+    instance,
+    onNews: (news) => {
+      if (news.type === 'idle' || news.type === 'reconnected') ends.push(news);
+    },
+    onLoads: (loads) => meter.loaded(loads),
+  });
+  try {
+    const { clientId } = instance;
+    const { signal } = waiting;
+    await instance.ask((client) => client.submit(bound.graph, { promptId, clientId, signal }));
+    const { outcome, outputs, error } = await untilEnded(instance, promptId, ends, { ...waiting, deadlineMs });
+    await deleteOutputs(instance.folders, outputs);
+    if (outcome === 'success') return promptId;
+    throw error ?? new FleetError('interrupted', 'It was interrupted in ComfyUI.');
+  } finally {
+    submission.stopListening();
+  }
+}
+
+async function untilEnded(
+  instance: Instance,
+  promptId: string,
+  ends: NewsFeed<PromptNews>,
+  { pollMs, deadlineMs, signal }: Waiting & { readonly deadlineMs: number },
+): Promise<HistoryEntry> {
+  const start = performance.now();
+  for (;;) {
+    await ends.next(pollMs, signal);
+    const found = await instance.ask((client) => client.find(promptId, signal));
+    if (found.state === 'ended') return found.entry;
+    if (found.state === 'absent') throw new FleetError('prompt_lost', `The instance ${instance.name} lost it.`);
+    if (performance.now() - start < deadlineMs) continue;
+    await instance.ask((client) =>
+      found.state === 'pending' ? client.deleteQueued([promptId], signal) : client.interrupt(promptId, signal),
+    );
+    throw new FleetError('timed_out', `It did not end within ${deadlineMs / 1000} s.`);
+  }
+}
