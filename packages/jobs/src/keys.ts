@@ -123,8 +123,11 @@ const FLEET_KEYS = {
   uploads: 'uploads:<key>:<day>',
   /** Hash of counters | 100 days */
   usage: 'usage:<key>:<day>',
-  /** Hash: pool and, after a space, API key → ms that GPUs worked for it in that minute, counted since 1970 | two hours */
-  gpuTime: 'gpu-time:<minute>',
+  /**
+   * Hash: pool and, after a space, API key → ms that GPUs worked for it in that span of so many minutes, counted since
+   * 1970 | two hours
+   */
+  gpuTime: 'gpu-time:<minutes>:<span>',
   /** Hash: API key → its weight when GPUs last worked for it in that hour, counted since 1970 | two hours */
   weights: 'weights:<hour>',
   /** String: the request's fingerprint and the ids of the jobs it made | IDEMPOTENCY_TTL_SECONDS */

@@ -29,7 +29,7 @@ export const SCRIPT_FILES = {
   recall: 'recall',
   reclaim: 'queue/reclaim',
   standing: 'standing',
-  shares: 'shares',
+  backlogOf: 'backlog-of',
   inputs: 'inputs',
 } as const;
 

@@ -5,6 +5,7 @@ import { openKeeper } from './keepers.js';
 
 const MINUTE = 60_000;
 
+const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
 const after = (executedMs: number): Outcome => ({ status: 'succeeded', images: [], executedMs });
 
 async function open() {
@@ -13,39 +14,36 @@ async function open() {
     const { shares } = await fleet.ledger.fleet.scheduling();
     return shares.find((share) => share.key === key);
   };
-  /** Minute → ms of the key in the pool. */
-  const minutesOf = async (key: string) => {
-    const prefix = fleet.keys.gpuTime('');
-    const minutes = new Map<number, number>();
-    for (const name of await fleet.redis.keys(`${prefix}*`)) {
-      const ms = await fleet.redis.hget(name, `${POOL} ${key}`);
-      if (ms !== null) minutes.set(Number(name.slice(prefix.length)), Number(ms));
-    }
-    return minutes;
+  /** What was noted of the key in spans of so many minutes, ms, oldest first. */
+  const spansOf = async (key: string, minutes: number) => {
+    const names = (await fleet.redis.keys(fleet.keys.gpuTime(minutes, '*'))).sort();
+    const noted = await Promise.all(names.map((name) => fleet.redis.hget(name, `${POOL} ${key}`)));
+    return noted.filter((ms) => ms !== null).map(Number);
   };
-  return { fleet, shareOf, minutesOf };
+  return { fleet, shareOf, spansOf };
 }
 
-it('counts the GPU time of a job in the minutes in which it executed, whatever became of it', async () => {
-  const { fleet, shareOf, minutesOf } = await open();
+it('counts the GPU time of a job in the spans of time in which it executed, whatever became of it', async () => {
+  const { fleet, shareOf, spansOf } = await open();
   const source = await fleet.claims();
   const { id, createdAt } = (await fleet.submit({ key: 'a' })).record;
   const { claim } = await startNext(source);
-  await fleet.redis.hset(fleet.keys.job(id), 'started_at', createdAt - 150_000);
+  await fleet.redis.hset(fleet.keys.job(id), 'started_at', createdAt - 25 * MINUTE);
   await claim.finish(failed());
   const { finishedAt } = (await fleet.get(id)).record;
-  const executedMs = (finishedAt as number) - createdAt + 150_000;
-  const minutes = [...(await minutesOf('a'))].sort(([a], [b]) => a - b);
-  expect(minutes.length).toBeGreaterThanOrEqual(3);
-  expect(minutes.slice(1, -1).map(([, ms]) => ms)).toEqual(minutes.slice(1, -1).map(() => MINUTE));
-  expect(minutes.reduce((sum, [, ms]) => sum + ms, 0)).toBe(executedMs);
-  expect(await shareOf('a')).toMatchObject({
-    weight: 1,
-    gpuMsHour: executedMs,
-    shareHour: 1,
-    fairShare: 1,
-    waiting: 0,
-  });
+  const executedMs = (finishedAt as number) - createdAt + 25 * MINUTE;
+  const long = await spansOf('a', 10);
+  expect(long.slice(1, -1)).toEqual(long.slice(1, -1).map(() => 10 * MINUTE));
+  expect(long.length).toBeGreaterThanOrEqual(3);
+  expect(sum(long)).toBe(executedMs);
+  // Of the short ones only the last are of use.
+  const short = await spansOf('a', 1);
+  expect(sum(short)).toBe(2 * MINUTE);
+  for (const ms of short) expect(ms).toBeLessThanOrEqual(MINUTE);
+  const share = await shareOf('a');
+  expect(share).toMatchObject({ weight: 1, gpuMsHour: executedMs, shareHour: 1, fairShare: 1, waiting: 0 });
+  expect(share?.gpuMsMinute).toBeGreaterThan(0);
+  expect(share?.gpuMsMinute).toBeLessThanOrEqual(MINUTE);
 });
 
 it('divides the GPU time among the keys, and says what is fair by their weights', async () => {
@@ -131,8 +129,8 @@ it('is forgotten after two hours', async () => {
   const claim = await nextClaim(await fleet.claims());
   await claim.finish(after(1000));
   const { gpuTime, weights } = fleet.keys;
-  const kept = (await Promise.all([gpuTime('*'), weights('*')].map((names) => fleet.redis.keys(names)))).flat();
-  expect(kept.length).toBeGreaterThanOrEqual(2);
+  const kept = (await Promise.all([gpuTime('*', '*'), weights('*')].map((names) => fleet.redis.keys(names)))).flat();
+  expect(kept.length).toBeGreaterThanOrEqual(3);
   for (const name of kept) {
     const life = await fleet.redis.pttl(name);
     expect(life).toBeGreaterThan(60 * MINUTE);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { foremost } from '../src/scheduling/foremost.js';
-import { type GpuTime, type KeyBacklog, type KeyShare, sharesOf } from '../src/scheduling/shares.js';
+import type { GpuTime } from '../src/scheduling/gpu-time.js';
+import { type KeyBacklog, type KeyShare, sharesOf } from '../src/scheduling/shares.js';
 
 const NOW = 100_000_000;
 const MINUTE = 60_000;
@@ -24,7 +25,13 @@ const backlog = (key: string, ageMs: number, more: Partial<KeyBacklog> = {}): Ke
 });
 
 function shares(gpuTimes: GpuTime[], backlogs: KeyBacklog[] = [], weights: Record<string, number> = {}) {
-  const all = sharesOf({ now: NOW, gpuTimes, backlogs, weights: new Map(Object.entries(weights)) });
+  const all = sharesOf({
+    now: NOW,
+    minute: gpuTimes,
+    hour: gpuTimes,
+    backlogs,
+    weights: new Map(Object.entries(weights)),
+  });
   return new Map(all.map((share) => [share.key, share]));
 }
 

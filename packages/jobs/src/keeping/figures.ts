@@ -57,7 +57,7 @@ export async function readFigures(redis: Redis, keys: Keys): Promise<FleetFigure
   const [pools, slowness, shares] = await Promise.all([
     Promise.all(names.map((pool) => readPoolFigures(redis, keys, { pool, workers, halts, now }))),
     readSlowness(redis, keys, names),
-    readShares(redis, keys, now),
+    readShares(redis, keys, { pools: used, now }),
   ]);
   return {
     totals: Object.entries(totals).map(([field, count]) => {

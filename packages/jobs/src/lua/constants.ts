@@ -6,8 +6,11 @@ export const LUA_CONSTANTS = {
   /** BullMQ's priority of all work items. */
   PRIORITY: 1,
   USAGE_LIFE_MS: 100 * DAY_MS,
-  /** Shares are told of the last hour. */
-  GPU_TIME_SEEN_MS: HOUR_MS,
+  HOUR_MS,
+  /** GPU time is counted in spans: short ones tell of the last minute, long ones of the last hour. */
+  SHORT_SPAN_MINUTES: 1,
+  LONG_SPAN_MINUTES: 10,
+  /** More than an hour and one of the long spans. */
   GPU_TIME_LIFE_MS: 2 * HOUR_MS,
   /**
    * What an ended record lives longer while its webhook is still to come, from the last that was done for that: longer

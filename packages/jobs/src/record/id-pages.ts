@@ -17,7 +17,7 @@ export async function idsOf(redis: Redis, zset: string, from: number, to = Numbe
   return ids;
 }
 
-/** The ids in pages, for one round trip each. */
-export function* inPages(ids: readonly string[]): Generator<readonly string[]> {
-  for (let start = 0; start < ids.length; start += PAGE) yield ids.slice(start, start + PAGE);
+/** Ids, or what else is asked about, in pages for one round trip or one script each. */
+export function* inPages<T>(all: readonly T[], size = PAGE): Generator<readonly T[]> {
+  for (let start = 0; start < all.length; start += size) yield all.slice(start, start + size);
 }

@@ -16,7 +16,7 @@ export interface SchedulingOverview {
 export async function readScheduling(redis: Redis, keys: Keys): Promise<SchedulingOverview> {
   const [now, pools] = await Promise.all([redisTime(redis), redis.smembers(keys.pools)]);
   const [shares, models] = await Promise.all([
-    readShares(redis, keys, now),
+    readShares(redis, keys, { pools, now }),
     Promise.all(pools.map(async (pool) => [pool, await readWaitingModels(redis, keys, pool)] as const)),
   ]);
   return { shares, waitingModels: new Map(models) };

@@ -1,50 +1,51 @@
 import type { Redis } from 'ioredis';
 import { runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
-import { type GpuTime, HOUR_MS, type KeyBacklog, type KeyShare, MINUTE_MS, sharesOf } from './shares.js';
+import { LUA_CONSTANTS } from '../lua/constants.js';
+import { inPages } from '../record/id-pages.js';
+import { type GpuTime, readGpuTimes } from './gpu-time.js';
+import { type KeyBacklog, type KeyShare, sharesOf } from './shares.js';
 
-type WaitingReply = readonly [pool: string, key: string, jobs: number, heldBack: number, since: string, weight: string];
-type RunningReply = readonly [pool: string, key: string, since: string, weight: string];
+interface Moment {
+  /** Names of all pools that jobs went to. */
+  readonly pools: readonly string[];
+  /** ms since 1970, by Redis' clock. */
+  readonly now: number;
+}
+
+/** Keys of a pool that are asked for what they have waiting: those that were served least, and of those held back as many. */
+const MOST_KEYS = 1000;
+/** Keys that one script looks at, so that it is over in a millisecond or so. */
+const KEYS_A_SCRIPT = 50;
+/** Jobs of a pool that are executing: some thousand GPUs; of more, the rest counts when it ends. */
+const MOST_RUNNING = 2000;
+
+type Weighed<T> = T & { readonly weight: number };
 
 /**
- * What the keys get of the GPU time, at `now` by Redis' clock, in one round trip. What executes counts up to now. Looks at
- * the minutes of an hour, at 1,000 keys that wait and at 2,000 jobs of each pool that execute.
+ * What the keys get of the GPU time; what is executing counts up to now. In two round trips, of which the answers grow with
+ * the keys, up to the bounds above, and not with the jobs.
  */
-export async function readShares(redis: Redis, keys: Keys, now: number): Promise<KeyShare[]> {
-  const [[waiting, running], used, weights] = await Promise.all([
-    runScript(redis, 'shares', keys.pools, [keys.prefix]) as Promise<[WaitingReply[], RunningReply[]]>,
-    readUsedTime(redis, keys, now),
-    readWeights(redis, keys, now),
+export async function readShares(redis: Redis, keys: Keys, moment: Moment): Promise<KeyShare[]> {
+  const [[minute, hour], weights, backlogs, running] = await Promise.all([
+    readGpuTimes(redis, keys, moment.now),
+    readWeights(redis, keys, moment.now),
+    readBacklogs(redis, keys, moment),
+    readRunning(redis, keys, moment),
   ]);
   // The weight that a key has now is that of its jobs that came last.
-  for (const [, key, , weight] of running) weights.set(key, weightOf(weight));
-  for (const [, key, , , , weight] of waiting) weights.set(key, weightOf(weight));
+  for (const { key, weight } of [...running, ...backlogs]) weights.set(key, weight);
   return sharesOf({
-    now,
-    gpuTimes: [...used, ...running.flatMap(timeOf(now))],
-    backlogs: waiting.map(backlogOf),
+    now: moment.now,
+    minute: [...minute, ...running],
+    hour: [...hour, ...running],
+    backlogs,
     weights,
   });
 }
 
-async function readUsedTime(redis: Redis, keys: Keys, now: number): Promise<GpuTime[]> {
-  const last = Math.floor(now / MINUTE_MS);
-  const minutes = Array.from({ length: HOUR_MS / MINUTE_MS + 1 }, (_, ago) => last - ago);
-  const pipeline = redis.pipeline();
-  for (const minute of minutes) pipeline.hgetall(keys.gpuTime(minute));
-  const replies = (await pipeline.exec()) ?? [];
-  return minutes.flatMap((minute, index) => {
-    const from = minute * MINUTE_MS;
-    const till = Math.min(now, from + MINUTE_MS);
-    return Object.entries((replies[index]?.[1] ?? {}) as Record<string, string>).map(([field, ms]) => {
-      const space = field.indexOf(' ');
-      return { pool: field.slice(0, space), key: field.slice(space + 1), ms: Number(ms), from, till };
-    });
-  });
-}
-
 async function readWeights(redis: Redis, keys: Keys, now: number): Promise<Map<string, number>> {
-  const hour = Math.floor(now / HOUR_MS);
+  const hour = Math.floor(now / LUA_CONSTANTS.HOUR_MS);
   const [before, latest] = await Promise.all([
     redis.hgetall(keys.weights(hour - 1)),
     redis.hgetall(keys.weights(hour)),
@@ -52,17 +53,46 @@ async function readWeights(redis: Redis, keys: Keys, now: number): Promise<Map<s
   return new Map(Object.entries({ ...before, ...latest }).map(([key, weight]) => [key, weightOf(weight)]));
 }
 
-function weightOf(weight: string): number {
-  return weight === '' ? 1 : Number(weight);
+async function readBacklogs(redis: Redis, keys: Keys, { pools }: Moment): Promise<Weighed<KeyBacklog>[]> {
+  const waiting = await Promise.all(
+    pools.map(async (pool) => {
+      const [taking, held] = await Promise.all([
+        redis.zrange(keys.turns(pool), '0', `${MOST_KEYS - 1}`),
+        redis.srandmember(keys.heldBack(pool), MOST_KEYS),
+      ]);
+      return [
+        ...taking.map((key) => ({ pool, key, heldBack: false })),
+        ...held.map((key) => ({ pool, key, heldBack: true })),
+      ];
+    }),
+  );
+  const pages = [...inPages(waiting.flat(), KEYS_A_SCRIPT)];
+  const backlogs = pages.map(async (page) => {
+    const questions = page.flatMap(({ pool, key }) => [pool, key]);
+    const replies = (await runScript(redis, 'backlogOf', keys.pools, [keys.prefix, ...questions])) as BacklogReply[];
+    return page.flatMap((asked, index) => {
+      const [jobs, since, weight] = replies[index] as BacklogReply;
+      return since === '' ? [] : [{ ...asked, jobs, since: Number(since), weight: weightOf(weight) }];
+    });
+  });
+  return (await Promise.all(backlogs)).flat();
 }
 
-function backlogOf([pool, key, jobs, heldBack, since]: WaitingReply): KeyBacklog {
-  return { pool, key, jobs, heldBack: heldBack === 1, since: Number(since) };
+type BacklogReply = readonly [jobs: number, since: string, weight: string];
+
+async function readRunning(redis: Redis, keys: Keys, { pools, now }: Moment): Promise<Weighed<GpuTime>[]> {
+  const ofPools = pools.map(async (pool) => {
+    const ids = await redis.srandmember(keys.running(pool), MOST_RUNNING);
+    const records = await Promise.all(ids.map((id) => redis.hmget(keys.job(id), 'key', 'started_at', 'weight')));
+    return records.flatMap(([key, startedAt, weight]) => {
+      const from = Number(startedAt);
+      if (!key || !startedAt || from >= now) return [];
+      return [{ pool, key, ms: now - from, from, till: now, weight: weightOf(weight) }];
+    });
+  });
+  return (await Promise.all(ofPools)).flat();
 }
 
-function timeOf(now: number) {
-  return ([pool, key, since]: RunningReply): GpuTime[] => {
-    const from = Number(since);
-    return since === '' || from >= now ? [] : [{ pool, key, ms: now - from, from, till: now }];
-  };
+function weightOf(weight: string | null | undefined): number {
+  return weight ? Number(weight) : 1;
 }

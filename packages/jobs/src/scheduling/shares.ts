@@ -1,3 +1,5 @@
+import { type GpuTime, msSince } from './gpu-time.js';
+
 /** What a key gets of the fleet's GPU time, and how long it waits. */
 export interface KeyShare {
   readonly key: string;
@@ -21,15 +23,6 @@ export interface KeyShare {
   readonly oldestTurnMs: number;
 }
 
-/** GPU time of a key in a pool, spread evenly from `from` to `till` (ms since 1970). */
-export interface GpuTime {
-  readonly pool: string;
-  readonly key: string;
-  readonly ms: number;
-  readonly from: number;
-  readonly till: number;
-}
-
 /** What a key has waiting in a pool. */
 export interface KeyBacklog {
   readonly pool: string;
@@ -44,7 +37,9 @@ export interface KeyBacklog {
 export interface ShareInputs {
   /** ms since 1970. */
   readonly now: number;
-  readonly gpuTimes: readonly GpuTime[];
+  /** What was used in the last minute, and in the last hour; what was before does not count. */
+  readonly minute: readonly GpuTime[];
+  readonly hour: readonly GpuTime[];
   readonly backlogs: readonly KeyBacklog[];
   /** Of a key that is not in it: 1. */
   readonly weights: ReadonlyMap<string, number>;
@@ -60,8 +55,8 @@ interface Tally {
   readonly pools: Set<string>;
 }
 
-export const MINUTE_MS = 60_000;
-export const HOUR_MS = 3_600_000;
+const MINUTE_MS = 60_000;
+const HOUR_MS = 3_600_000;
 
 /** The shares of all keys that had anything in the last hour. */
 export function sharesOf(inputs: ShareInputs): KeyShare[] {
@@ -83,7 +78,7 @@ export function sharesOf(inputs: ShareInputs): KeyShare[] {
   }));
 }
 
-function talliesOf({ now, gpuTimes, backlogs }: ShareInputs): ReadonlyMap<string, Tally> {
+function talliesOf({ now, minute, hour, backlogs }: ShareInputs): ReadonlyMap<string, Tally> {
   const tallies = new Map<string, Tally>();
   const tallyOf = (key: string, pool: string) => {
     const tally = tallies.get(key) ?? {
@@ -98,12 +93,13 @@ function talliesOf({ now, gpuTimes, backlogs }: ShareInputs): ReadonlyMap<string
     tally.pools.add(pool);
     return tally;
   };
-  for (const time of gpuTimes) {
-    const hour = msSince(now - HOUR_MS, time);
-    if (hour === 0) continue;
-    const tally = tallyOf(time.key, time.pool);
-    tally.minute += msSince(now - MINUTE_MS, time);
-    tally.hour += hour;
+  for (const time of hour) {
+    const ms = msSince(now - HOUR_MS, time);
+    if (ms > 0) tallyOf(time.key, time.pool).hour += ms;
+  }
+  for (const time of minute) {
+    const ms = msSince(now - MINUTE_MS, time);
+    if (ms > 0) tallyOf(time.key, time.pool).minute += ms;
   }
   for (const { pool, key, jobs, heldBack, since } of backlogs) {
     const tally = tallyOf(key, pool);
@@ -115,16 +111,10 @@ function talliesOf({ now, gpuTimes, backlogs }: ShareInputs): ReadonlyMap<string
   return tallies;
 }
 
-/** How much of it was used from `begin` on. */
-function msSince(begin: number, { ms, from, till }: GpuTime): number {
-  if (till <= begin) return 0;
-  return from >= begin ? ms : (ms * (till - begin)) / (till - from);
-}
-
-function fairShares({ now, gpuTimes, weights }: ShareInputs, tallies: ReadonlyMap<string, Tally>, hourMs: number) {
+function fairShares({ now, hour, weights }: ShareInputs, tallies: ReadonlyMap<string, Tally>, hourMs: number) {
   const [times, weightSums] = [new Map<string, number>(), new Map<string, number>()];
   const add = (sums: Map<string, number>, pool: string, value: number) => sums.set(pool, (sums.get(pool) ?? 0) + value);
-  for (const time of gpuTimes) add(times, time.pool, msSince(now - HOUR_MS, time));
+  for (const time of hour) add(times, time.pool, msSince(now - HOUR_MS, time));
   for (const [key, { pools }] of tallies) {
     for (const pool of pools) add(weightSums, pool, weights.get(key) ?? 1);
   }

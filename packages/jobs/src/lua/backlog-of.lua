@@ -1,0 +1,27 @@
+--[[
+What keys have waiting in pools; changes nothing.
+
+Input:
+  KEYS[1] any key
+  ARGV[1] prefix
+  ARGV[2…] for each question two: a pool and a key
+
+Output:
+  for each question how many jobs wait for their first claim, and the creation and the weight (empty: 1) of the oldest
+]]
+--- @include "scheduling/waiting"
+
+local function oldest_of(pool, key)
+  local oldest
+  for _, first in ipairs(firsts_of_levels(pool, key)) do
+    if not oldest or first.number < oldest.number then oldest = first end
+  end
+  return oldest and oldest.id or ''
+end
+local replies = {}
+for n = 2, #ARGV, 2 do
+  local pool, key = ARGV[n], ARGV[n + 1]
+  local created_at, weight = unpack(redis.call('HMGET', job_key(oldest_of(pool, key)), 'created_at', 'weight'))
+  replies[#replies + 1] = {redis.call('ZCARD', waiting_of_key(pool, key)), created_at or '', weight or ''}
+end
+return replies
