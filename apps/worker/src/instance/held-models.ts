@@ -14,7 +14,7 @@ export interface HeldModels {
   began(models: readonly string[]): SeenModels;
   /** It was restarted, freed its memory, or ran out of it. */
   forget(): void;
-  /** Called whenever what loadMs answers may have changed. */
+  /** Called whenever what loadMs answers may have changed, and not for every prompt that changes nothing. */
   onChange(listener: () => void): void;
 }
 
@@ -61,31 +61,35 @@ export function createHeldModels({ times, isMain }: Options): HeldModels {
   let capacity = 0;
   let coming: (readonly string[])[] = [];
 
-  const changed = () => {
+  /** After what is on its way. */
+  let held: ReadonlySet<string> = new Set();
+
+  const notify = () => {
     for (const listener of listeners) listener();
   };
   const reach = (ofLast: number) => Math.max(capacity, keepsLast ? ofLast : 0);
   const heldAtTheEnd = () => {
     const order = coming.reduce<readonly string[]>((before, models) => moveToFront(models, before), used);
-    return order.slice(0, reach(coming.at(-1)?.length ?? last));
+    return new Set(order.slice(0, reach(coming.at(-1)?.length ?? last)));
+  };
+  const changed = () => {
+    const before = held;
+    held = heldAtTheEnd();
+    if (held.size !== before.size || [...held].some((file) => !before.has(file))) notify();
   };
   const estimate = (file: string) => times.of(file) ?? (isMain(file) ? UNKNOWN_MAIN_MS : UNKNOWN_OTHER_MS);
 
-  times.onChange(changed);
+  times.onChange(notify);
   return {
     get files() {
       return used.slice(0, reach(last));
     },
-    loadMs: (models) => {
-      const held = new Set(heldAtTheEnd());
-      return models.filter((file) => !held.has(file)).reduce((sum, file) => sum + estimate(file), 0);
-    },
+    loadMs: (models) => models.filter((file) => !held.has(file)).reduce((sum, file) => sum + estimate(file), 0),
     use: (models) => {
       coming = [...coming, models].slice(-MOST_COMING);
       changed();
     },
     nothingComes: () => {
-      if (coming.length === 0) return;
       coming = [];
       changed();
     },

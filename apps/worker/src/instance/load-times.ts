@@ -17,7 +17,9 @@ export function createLoadTimes(shared: SharedLoadTimes, log: Logger): LoadTimes
   const listeners: (() => void)[] = [];
   let known: ReadonlyMap<string, number> = new Map();
   const know = (times: ReadonlyMap<string, number>) => {
+    const isNew = times.size !== known.size || [...times].some(([file, ms]) => known.get(file) !== ms);
     known = times;
+    if (!isNew) return;
     for (const listener of listeners) listener();
   };
   return {
