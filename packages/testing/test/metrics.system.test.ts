@@ -190,6 +190,8 @@ it('shows the fleet as it stands when all is done', () => {
     'workers{pool="default"}': 1,
     'instance_drained{instance="w/1"}': 0,
     'instance_slowness{instance="w/1"}': 1,
+    'key_share_ratio{key="anonymous"}': 1,
+    'key_oldest_wait_seconds{key="anonymous"}': 0,
     fleet_paused: 0,
     'frames_files{kind="frame"}': 7,
     'frames_files{kind="input"}': 1,
