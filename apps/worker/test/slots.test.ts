@@ -1,7 +1,7 @@
 import type { JobRecord } from '@comfy-fleet/jobs';
 import { describe, expect, it } from 'vitest';
 import type { Slot, Slots } from '../src/instance/slots.js';
-import { Submission } from '../src/job/submission.js';
+import { type BoundGraph, Submission } from '../src/job/submission.js';
 import { NO_GRAPH, NOWHERE, someSlots } from './held.js';
 
 let count = 0;
@@ -14,14 +14,14 @@ function open(name = 'w/1'): Slots {
 }
 
 /** A job's slot, after ComfyUI was given its prompt. */
-function submitted(slots: Slots, wake = () => {}): Slot {
+function submitted(slots: Slots, wake = () => {}, bound: BoundGraph = NO_GRAPH): Slot {
   count += 1;
   const record = { id: `${count}`, pool: 'default', request: { checkpoint: 'sdxl' } } as JobRecord;
   const slot = slots.take(record, wake);
   const { instance } = slots;
   slot.submission = new Submission({
     promptId: `${count}`,
-    bound: NO_GRAPH,
+    bound,
     expectedSteps: 1,
     instance,
     onNews: () => {},
@@ -116,4 +116,26 @@ it('a job is expected to begin when those before it have taken what prompts take
   const slots = open();
   const [first, second, third] = [submitted(slots), submitted(slots), submitted(slots)];
   expect([first, second, third].map(({ waitMs }) => waitMs)).toEqual([undefined, 30_000, 60_000]);
+});
+
+describe('the models of a job', () => {
+  const CHECKPOINT = { graph: {}, loaders: new Map([['1', { files: ['sdxl'], isLinked: false }]]) };
+
+  it('are held once it executes, whether or not the socket said so', () => {
+    const slots = open();
+    const slot = begin(submitted(slots, () => {}, CHECKPOINT));
+    expect(slots.instance.models.files).toEqual(['sdxl']);
+    slot.leave();
+    expect(slots.instance.models.files).toEqual(['sdxl']);
+  });
+
+  it('are not held when it leaves before it began, and nothing else is there', () => {
+    const slots = open();
+    const { models } = slots.instance;
+    const slot = submitted(slots, () => {}, CHECKPOINT);
+    models.use(['sdxl']);
+    expect(models.loadMs(['sdxl'])).toBe(0);
+    slot.leave();
+    expect(models.loadMs(['sdxl'])).toBeGreaterThan(0);
+  });
 });

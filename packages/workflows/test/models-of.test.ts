@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { modelsOf } from '../src/index.js';
+import { isMainModel, loadersOf, modelsOf } from '../src/index.js';
 import { loadAs, templateOf } from './requests.js';
 
 describe('modelsOf', () => {
@@ -15,4 +15,25 @@ describe('modelsOf', () => {
       expect([...models].sort()).toEqual([...files].sort());
     },
   );
+});
+
+it('tells apart the nodes that load models by themselves and those that work on what others loaded', async () => {
+  const workflows = await loadAs('text2img', 'sdxl-lora');
+  const loaders = loadersOf(templateOf(workflows, 'text2img'), { checkpoint: 'asked.safetensors' });
+  const linked = new Map([...loaders.values()].flatMap(({ files, isLinked }) => files.map((file) => [file, isLinked])));
+  expect(linked.get('asked.safetensors')).toBe(false);
+  expect(linked.get('film_grain.safetensors')).toBe(true);
+});
+
+it.each([
+  ['a checkpoint', 'base.safetensors', true],
+  ['a diffusion model', 'flux.gguf', true],
+  ['a LoRA', 'grain.safetensors', false],
+])('says of %s whether it is a main model', (_what, file, isMain) => {
+  const abilities = {
+    CheckpointLoaderSimple: { ckpt_name: ['base.safetensors'] },
+    UnetLoaderGGUF: { unet_name: ['flux.gguf'] },
+    LoraLoader: { lora_name: ['grain.safetensors'] },
+  };
+  expect(isMainModel(file, abilities)).toBe(isMain);
 });
