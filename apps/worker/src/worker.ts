@@ -238,7 +238,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   });
 
   return {
-    notReady: (signal) => notReady({ ping: ledger.ping, instances, store }, signal),
+    notReady: (signal) => notReady({ ping: ledger.ping, allSlots, store }, signal),
     stop: async (drainMs) => {
       stopping.abort();
       await Promise.all(loops);

@@ -94,6 +94,23 @@ it('is given up when its ComfyUI dies of it twice', async () => {
   expect(starts(gpu)).toBe(3);
 });
 
+it('waits for the end of a drain, during which the worker is ready', async () => {
+  const stack = await openStack();
+  const gpu = await aGpu();
+  const before = await stack.startWorker('w', [gpu.url]);
+  await stack.ledger.fleet.halt({ kind: 'instance', name: 'w/1' }, 'operator');
+  await before.stop();
+  const worker = await stack.startWorker('w', [gpu.url], { warmUp });
+  await until('it is ready', async () => (await worker.notReady(AbortSignal.timeout(60_000))).length === 0);
+  await until('it says so', async () => {
+    const found = await worker.instance(1);
+    return found?.state === 'warming' && found.drains;
+  });
+  expect(starts(gpu)).toBe(0);
+  await stack.ledger.fleet.resume({ kind: 'instance', name: 'w/1' });
+  await until('it was warmed up', async () => (await worker.instance(1))?.state === 'up' && starts(gpu) === 1);
+});
+
 it('waits for what an earlier process left in the instance, which is adopted', async () => {
   const stack = await openStack(SHORT_LOCKS);
   const gpu = await aGpu(1000);

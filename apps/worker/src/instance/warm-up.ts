@@ -8,7 +8,7 @@ import type { WarmUpOrder } from './warm-up-order.js';
 export interface WarmUp {
   /** Its ComfyUI may have been restarted. */
   due(): void;
-  /** Warms it up, if that is due, it answers, and it has nothing of ours. To be called again and again. */
+  /** Warms it up, if that is due, nothing else keeps it from work, and it has nothing of ours. To be called again and again. */
   look(): Promise<void>;
 }
 
@@ -60,7 +60,7 @@ export function createWarmUp({ slots, order, pollMs, signal, log }: Options): Wa
   return {
     due,
     look: async () => {
-      if (!isDue || !health.isReachable || slots.onGpu.length > 0) return;
+      if (!isDue || health.state !== 'warming' || slots.drains || slots.onGpu.length > 0) return;
       isDue = false;
       try {
         if (!(await isWarm())) await warm();
