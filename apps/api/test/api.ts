@@ -127,6 +127,7 @@ export async function startApi(
     jobTtlSeconds,
     maxWorkerDeaths: 10,
     maxOvertakes: 100,
+    modelPatienceMs: 30_000,
     lockMs: 10_000,
     stalledCheckMs: 5_000,
     announceSeconds: 60,

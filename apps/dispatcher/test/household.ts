@@ -59,6 +59,7 @@ export async function openHousehold({ url = inject('redisUrl') } = {}) {
     jobTtlSeconds,
     maxWorkerDeaths: 3,
     maxOvertakes: 100,
+    modelPatienceMs: 30_000,
     lockMs: 10_000,
     stalledCheckMs: 5000,
     announceSeconds: 2,

@@ -1,5 +1,6 @@
 import type { SharedInputs } from '@comfy-fleet/jobs';
 import { every, type Logger } from '@comfy-fleet/telemetry';
+import { type Fitting, SAY_AGAIN_MS } from './claiming/fitting.js';
 import type { HaltWatch } from './claiming/halt-watch.js';
 import type { Instance } from './instance/instance.js';
 import type { LoadTimes } from './instance/load-times.js';
@@ -25,6 +26,7 @@ interface Background {
   readonly warmUps: readonly WarmUp[];
   readonly store: StoreWatch;
   readonly halts: HaltWatch;
+  readonly fitting: Fitting;
   readonly takeLeft: () => Promise<void>;
   readonly announce: () => Promise<void>;
   readonly beginMs: number;
@@ -63,8 +65,8 @@ const CLEAN_MS = 3_600_000;
 /** What a worker does beside its jobs, again and again; each promise resolves when its last run is over. */
 export function startBackground(background: Background): Promise<void>[] {
   const { allSlots, beginMs, announceSeconds, abilitiesSeconds, stopping, ending, log } = background;
-  const { sharedInputs, study, opinions, wedges, restarter, loadTimes, warmUps, store, halts, takeLeft, announce } =
-    background;
+  const { sharedInputs, study, opinions, wedges, restarter, loadTimes, warmUps } = background;
+  const { store, halts, fitting, takeLeft, announce } = background;
   const untilEnding = { signal: ending, log };
   const untilStopping = { signal: stopping, log };
   return [
@@ -86,6 +88,7 @@ export function startBackground(background: Background): Promise<void>[] {
     every(LOAD_TIMES_MS, 'reading how long models take to load', loadTimes.read, untilEnding),
     every(STORE_MS, 'looking whether pictures can be stored', store.look, untilEnding),
     every(announceSeconds * 1000, 'announcing', announce, untilEnding),
+    every(SAY_AGAIN_MS, 'saying what instances hold', fitting.sayAgain, untilEnding),
     every(HALTS_MS, 'looking what is halted', halts.look, untilStopping),
     every(LEFT_MS, 'looking for jobs left behind', takeLeft, untilStopping),
   ];

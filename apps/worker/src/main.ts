@@ -44,7 +44,7 @@ async function main(): Promise<void> {
   const { failuresToRest, restSeconds, maxRestSeconds, beginSeconds } = config.worker;
   const { healthHost, healthPort } = config.worker;
   const { maxAttempts, maxRefusals, maxInstanceDeaths, maxWorkerDeaths } = config.queue;
-  const { maxOvertakes, jobTtlSeconds, lockMs, stalledCheckMs } = config.queue;
+  const { maxOvertakes, modelPatienceSeconds, jobTtlSeconds, lockMs, stalledCheckMs } = config.queue;
   const workflows = await loadWorkflows(config.workflowsDir, config);
   const { warmUp } = config.worker;
   const warmUpOrder = warmUp && orderWarmUp(warmUp, workflows, config.limits);
@@ -59,6 +59,7 @@ async function main(): Promise<void> {
     // A worker that can stop the prompt first is to be the one that fails the job; this is for what kills even that.
     maxWorkerDeaths: 2 * maxWorkerDeaths,
     maxOvertakes,
+    modelPatienceMs: modelPatienceSeconds * 1000,
     lockMs,
     stalledCheckMs,
     announceSeconds,

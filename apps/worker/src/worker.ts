@@ -6,9 +6,10 @@ import type { Logger } from '@comfy-fleet/telemetry';
 import pLimit from 'p-limit';
 import { startBackground } from './background.js';
 import { claimLoop } from './claiming/claim-loop.js';
+import { createFitting } from './claiming/fitting.js';
 import { createHaltWatch } from './claiming/halt-watch.js';
 import { createLeftBehind } from './claiming/left-behind.js';
-import { ableToTake } from './claiming/move-behind.js';
+import { ableToTake, loadingTime } from './claiming/move-behind.js';
 import { createWhoElse, largestVram } from './claiming/others.js';
 import { createPlacer } from './claiming/placer.js';
 import { type Instance, openInstance } from './instance/instance.js';
@@ -97,7 +98,12 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     ending: ending.signal,
     log,
   };
-  const study = createStudy({ registry: ledger.abilities, asked: tools.asked, signal: ending.signal });
+  const study = createStudy({
+    registry: ledger.abilities,
+    asked: tools.asked,
+    learned: (instance) => fitting.changed(instance),
+    signal: ending.signal,
+  });
   const studyNow = (instance: Instance) => {
     study(instance).catch((error: unknown) => {
       if (!ending.signal.aborted)
@@ -144,6 +150,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       },
     }),
   );
+  const fitting = createFitting({ fits: ledger.fits, instances, workflows: tools.workflows, log });
+  for (const instance of instances) instance.models.onChange(() => fitting.changed(instance));
   const opinions = createOpinions({ exchange: ledger.opinions, instances, log });
   const allSlots = instances.map((instance) => new Slots(instance, tools.instruments));
   tools.instruments.watch(allSlots, store);
@@ -180,6 +188,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
 
   await ledger.presence.takeName(stopping.signal);
   hasName = true;
+  await fitting.begin();
   const sources = await Promise.all(pools.map((pool) => ledger.claims(pool)));
   const turn = pLimit(1);
   const takeLeft = createLeftBehind({ sources, place: placer.place, turn, log });
@@ -200,6 +209,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   // Before any other job: what a process of this name left in our instances is still there, or ended without us.
   await takeLeft();
   const able = ableToTake(tools.workflows);
+  const loadMs = loadingTime(tools.workflows);
   const loops = sources.map((source, index) => {
     const changes = bells[index] as Bell;
     const pool = pools[index] as string;
@@ -210,6 +220,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       changes,
       turn,
       able,
+      loadMs,
+      askerOf: fitting.askerOf,
       place: placer.place,
       isPaused: (name) => halts.isPaused(name) || store.fault !== undefined,
       signal: stopping.signal,
@@ -227,6 +239,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     warmUps,
     store,
     halts,
+    fitting,
     takeLeft,
     announce,
     beginMs,
@@ -248,6 +261,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       ending.abort(new Stopping());
       await Promise.allSettled([...placer.running, ...tasks]);
       await Promise.all(sources.map((source) => source.close()));
+      await fitting.end();
       await ledger.presence.withdraw();
       await Promise.all(instances.map((instance) => instance.close()));
     },

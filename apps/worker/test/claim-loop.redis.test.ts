@@ -53,6 +53,8 @@ async function setUp(instances = 1) {
         turn: pLimit(1),
         place,
         able: () => true,
+        loadMs: () => 0,
+        askerOf: ({ name }) => ({ name, fit: () => 0 }),
         isPaused: () => false,
         signal: stopping.signal,
         log: quietLog(),

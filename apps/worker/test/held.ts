@@ -92,6 +92,7 @@ export function openLedgers(locks: Locks = { lockMs: 10_000, stalledCheckMs: 500
         jobTtlSeconds: JOB_TTL_SECONDS,
         maxWorkerDeaths: 10,
         maxOvertakes: 100,
+        modelPatienceMs: 30_000,
         ...locks,
         announceSeconds: 2,
         log,

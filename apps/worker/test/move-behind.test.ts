@@ -30,24 +30,25 @@ function slotsWith(...pools: string[]) {
 }
 
 const able = () => true;
+const loadMs = () => 0;
 const movedOf = (taken: readonly Slot[]) => taken.map((slot) => slot.isToBeTakenBack);
 
 it('has the job that would begin last move to an idle instance', () => {
   const { all, idle, taken } = slotsWith('default', 'default', 'default');
-  expect(moveBehind(all, { able, isPaused: () => false })).toBe(true);
+  expect(moveBehind(all, { able, loadMs, isPaused: () => false })).toBe(true);
   expect(movedOf(taken)).toEqual([false, false, true]);
   expect(taken[2]?.endTakeBack()).toBe(idle);
 });
 
 it('moves no job of a pool that is paused, but one of another pool before it', () => {
   const { all, taken } = slotsWith('default', 'default', 'video');
-  expect(moveBehind(all, { able, isPaused: (pool) => pool === 'video' })).toBe(true);
+  expect(moveBehind(all, { able, loadMs, isPaused: (pool) => pool === 'video' })).toBe(true);
   expect(movedOf(taken)).toEqual([false, true, false]);
 });
 
 it('moves nothing when the pools of all that wait are paused', () => {
   const { all, idle, taken } = slotsWith('default', 'video', 'video');
-  expect(moveBehind(all, { able, isPaused: (pool) => pool === 'video' })).toBe(false);
+  expect(moveBehind(all, { able, loadMs, isPaused: (pool) => pool === 'video' })).toBe(false);
   expect(movedOf(taken)).toEqual([false, false, false]);
   expect(idle.isIdle).toBe(true);
 });

@@ -80,6 +80,7 @@ export interface Config {
     readonly maxInstanceDeaths: number;
     readonly maxWorkerDeaths: number;
     readonly maxOvertakes: number;
+    readonly modelPatienceSeconds: number;
     readonly jobTtlSeconds: number;
     readonly idempotencyTtlSeconds: number;
     readonly lockMs: number;
@@ -286,6 +287,7 @@ function toConfig(s: Settings): Config {
       maxInstanceDeaths: s.MAX_INSTANCE_DEATHS,
       maxWorkerDeaths: s.MAX_WORKER_DEATHS,
       maxOvertakes: s.MAX_OVERTAKES,
+      modelPatienceSeconds: s.MODEL_PATIENCE_SECONDS,
       jobTtlSeconds: s.JOB_TTL_SECONDS,
       idempotencyTtlSeconds: s.IDEMPOTENCY_TTL_SECONDS,
       lockMs: s.LOCK_MS,

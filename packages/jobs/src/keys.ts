@@ -39,10 +39,26 @@ const FLEET_KEYS = {
   waitingOf: 'waiting-of:<pool>:<key>',
   /** Hash: these jobs by what they take alike | as they are */
   waitingLike: 'waiting-like:<pool>:<key>',
+  /** Zset: those of them by turn that have a need in common, see record/need.ts; a line is `<need>|<key>` | as they are */
+  line: 'line:<pool>:<line>',
+  /** Zset: the needs of a key's waiting jobs by the turn of the first one | as they are */
+  lines: 'lines:<pool>:<key>',
   /** Hash: need → jobs that wait with it | as they are */
   needs: 'needs:<pool>',
   /** Hash: need → the workflow and the model files as JSON | until the pool has no open job */
   needModels: 'need-models:<pool>',
+  /**
+   * Hash: need → how many ms of loading such a job would cost the instance; -1 when it cannot run it | a minute after
+   * its worker last said so
+   */
+  fits: 'fits:<instance>',
+  /**
+   * Zset of lines by when one of their jobs was first passed by for one that needed less loading | a line is in it until
+   * one of its jobs is claimed, or it ends
+   */
+  passedBy: 'passed-by:<pool>',
+  /** Hash: instance → when it was last given a job for which it had to load | until the pool has no open job */
+  loaded: 'loaded:<pool>',
   /** List of job ids that are claimed before all others | an id is in it until its job is claimed or has ended */
   first: 'first:<pool>',
   /** String, the job that was claimed with that token | a minute */

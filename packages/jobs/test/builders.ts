@@ -168,6 +168,7 @@ export async function openFleet(overrides: FleetOptions = {}): Promise<Fleet> {
       jobTtlSeconds: JOB_TTL_SECONDS,
       maxWorkerDeaths: 3,
       maxOvertakes: 100,
+      modelPatienceMs: 30_000,
       lockMs: 10_000,
       stalledCheckMs: 5000,
       announceSeconds: 2,

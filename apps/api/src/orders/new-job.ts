@@ -12,7 +12,7 @@ import {
 } from '@comfy-fleet/contracts';
 import type { NewJob } from '@comfy-fleet/jobs';
 import { traceparentNow } from '@comfy-fleet/telemetry';
-import { poolFor, randomSeed, resolveRequest } from '@comfy-fleet/workflows';
+import { modelsOf, poolFor, randomSeed, resolveRequest } from '@comfy-fleet/workflows';
 import type { Caller } from '../access/caller.js';
 import type { Deps } from '../deps.js';
 import { refuseImpossible } from '../requests/refuse-impossible.js';
@@ -55,10 +55,12 @@ interface Wish {
 
 /** A job of a resolved request, for the ledger. */
 export function newJob({ config, workflows }: Deps, kind: JobKind, request: ResolvedRequest, wish: Wish): NewJob {
+  const template = workflows.templates.get(request.workflow);
   return {
     id: newId(),
     kind,
     request,
+    models: template === undefined ? [] : modelsOf(template, request),
     pool: poolFor(request, workflows),
     startWithinMs: (wish.start_within_seconds ?? config.limits.maxQueuedSeconds) * 1000,
     callback: wish.callback,

@@ -1,6 +1,7 @@
-import type { Claim, ClaimSource } from '@comfy-fleet/jobs';
+import type { Asker, Claim, ClaimSource } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import pLimit, { type LimitFunction } from 'p-limit';
+import type { Instance } from '../instance/instance.js';
 import type { Slots } from '../instance/slots.js';
 import type { Bell } from '../waiting/bell.js';
 import { pause } from '../waiting/pause.js';
@@ -17,8 +18,10 @@ interface ClaimLoop extends Movable {
   readonly changes: Bell;
   /** One at a time among the loops of all pools: whoever claims for free slots has them until the claims are placed. */
   readonly turn: LimitFunction;
-  /** Takes the claim to a slot, or back into the queue. */
-  readonly place: (claim: Claim) => Promise<Placed>;
+  /** The instance as it asks for jobs. */
+  readonly askerOf: (instance: Instance) => Asker;
+  /** Takes the claim to a slot, of the instance for which it was chosen if that can be; or back into the queue. */
+  readonly place: (claim: Claim, chosenFor: Slots) => Promise<Placed>;
   readonly signal: AbortSignal;
   readonly log: Logger;
 }
@@ -31,19 +34,25 @@ const REFILL_MS = 100;
 const FULL_MS = 5000;
 /** Claims on their way at once: what the disk under Redis takes for one it takes for all of them. */
 const MOST_AT_ONCE = 16;
-/** Pause after a claim that no instance here can run: going on at once would take the whole queue out and put it back. */
+/**
+ * Pause when jobs wait, but none for the instances here; and after a claim that none of these can run: going on at once
+ * would take the whole queue out and put it back.
+ */
 const UNABLE_PAUSE_MS = 250;
 /** For so long after it the others are not asked for jobs, and need not hold theirs back for us. */
 const UNABLE_LIFE_MS = 10_000;
 
+/** What came of asking for jobs: some begin here, none wait, or those that wait are none for the instances that asked. */
+type Fed = 'fed' | 'none' | 'left';
+
 /**
  * The claimer of one pool: claims jobs whenever there are slots for them, and never without one, until the signal
- * aborts. An idle instance comes first: it takes over what waits behind another prompt of ours, else what waits in the
+ * aborts. Each is claimed for an instance, so that it is one for which that has little to load. An idle instance comes first: it takes over what waits behind another prompt of ours, else what waits in the
  * queue, else it asks the other workers for what waits behind theirs. Slots behind a prompt are filled only while no
  * instance of the pool is idle in another process.
  */
 export async function claimLoop(loop: ClaimLoop): Promise<void> {
-  const { source, pool, allSlots, changes, turn, able, place, isPaused, signal, log } = loop;
+  const { source, pool, allSlots, changes, turn, askerOf, place, isPaused, signal, log } = loop;
   let saidIdle: readonly string[] = [];
   let unableUntil = 0;
 
@@ -65,28 +74,35 @@ export async function claimLoop(loop: ClaimLoop): Promise<void> {
   }
 
   async function feedIdle(): Promise<void> {
-    const fed = await turn(async () => {
-      const idle = allSlots.filter(({ isIdle }) => isIdle).length;
+    const fed = await turn(async (): Promise<Fed> => {
+      const idle = allSlots.filter(({ isIdle }) => isIdle);
+      if (idle.length === 0 || moveBehind(allSlots, loop)) return 'fed';
       // Among jobs that no instance here can run, the next one that can be run may be further behind.
-      return (
-        idle === 0 || moveBehind(allSlots, { able, isPaused }) || (await claimUpTo(isUnable() ? MOST_AT_ONCE : idle))
-      );
+      const times = isUnable() ? Math.ceil(MOST_AT_ONCE / idle.length) : 1;
+      return claimFor(idle.flatMap((slots) => Array<Slots>(times).fill(slots)));
     });
-    if (fed) return;
+    if (fed === 'fed') return;
     const standing = allSlots.filter(({ isIdle }) => isIdle);
     for (const { meter } of standing) meter.hadNothing(pool);
     const idle = standing.map(({ instance }) => instance.name);
     if (idle.length === 0) return;
-    if (isUnable()) {
+    if (fed === 'left' || isUnable()) {
       await sayBusy();
+      const asking = await recallFor(idle);
+      // What comes back is for it, not to wait behind what executes elsewhere.
+      if (asking !== undefined) await sayIdle([asking]);
       await changes.heard(UNABLE_PAUSE_MS, signal);
       return;
     }
-    saidIdle = idle;
-    await source.noteIdle(idle);
-    await source.recall();
-    const later = await source.next({ block: true });
-    if (later !== undefined) await turn(() => take(later));
+    await sayIdle(idle);
+    await recallFor(idle);
+    await source.untilWork();
+  }
+
+  /** Asks for a job that waits behind another one elsewhere; answers for which of these instances it will come. */
+  async function recallFor(idle: readonly string[]): Promise<string | undefined> {
+    for (const name of idle) if (await source.recall(name)) return name;
+    return undefined;
   }
 
   function isUnable(): boolean {
@@ -95,36 +111,43 @@ export async function claimLoop(loop: ClaimLoop): Promise<void> {
 
   async function fillAhead(): Promise<void> {
     await sayBusy();
-    const filled = await turn(async () => {
-      const free = allSlots.reduce((sum, { freeSlots }) => sum + freeSlots, 0);
-      return free > 0 && !(await source.othersIdle()) && (await claimUpTo(free));
+    const fed = await turn(async (): Promise<Fed> => {
+      const free = allSlots.flatMap((slots) => Array<Slots>(slots.freeSlots).fill(slots));
+      return free.length === 0 || (await source.othersIdle()) ? 'none' : claimFor(free);
     });
-    if (!filled) await changes.heard(REFILL_MS, signal);
+    if (fed !== 'fed') await changes.heard(REFILL_MS, signal);
   }
 
-  /** Answers whether it is worth going on at once: jobs were there, and instances here can run them. */
-  async function claimUpTo(most: number): Promise<boolean> {
-    const first = await source.next({ block: false });
-    if (first === undefined) return false;
-    let fed = await take(first);
+  /** For each of these slots a job; `fed` when it is worth going on at once. */
+  async function claimFor(slots: readonly Slots[]): Promise<Fed> {
+    let fed: Fed = 'none';
+    let isEmpty = false;
     // Claimed together, placed one after the other: each is to see the slots that those before it took.
-    const oneByOne = pLimit(1);
-    const others = Array.from({ length: Math.min(most, MOST_AT_ONCE) - 1 }, async () => {
-      const claim = await source.next({ block: false });
-      return claim !== undefined && (await oneByOne(() => take(claim)));
-    });
+    const [together, oneByOne] = [pLimit(MOST_AT_ONCE), pLimit(1)];
+    const claimOne = async (asking: Slots) => {
+      if (isEmpty) return;
+      const claim = await source.nextFor(askerOf(asking.instance));
+      if (claim === undefined) isEmpty = true;
+      else if (claim === 'left') fed = fed === 'fed' ? fed : 'left';
+      else if (await oneByOne(() => take(claim, asking))) fed = 'fed';
+    };
+    const [first, ...others] = slots;
+    if (first !== undefined) await claimOne(first);
     // Whatever fails, each of the others is placed.
-    for (const answer of await Promise.allSettled(others)) {
-      if (answer.status === 'rejected') throw answer.reason;
-      fed ||= answer.value;
-    }
+    const answers = await Promise.allSettled(others.map((asking) => together(() => claimOne(asking))));
+    for (const answer of answers) if (answer.status === 'rejected') throw answer.reason;
     return fed;
   }
 
-  async function take(claim: Claim): Promise<boolean> {
-    const placed = await place(claim);
+  async function take(claim: Claim, chosenFor: Slots): Promise<boolean> {
+    const placed = await place(claim, chosenFor);
     if (placed === 'unable') unableUntil = performance.now() + UNABLE_LIFE_MS;
     return placed !== 'unable';
+  }
+
+  async function sayIdle(instances: readonly string[]): Promise<void> {
+    saidIdle = instances;
+    await source.noteIdle(instances);
   }
 
   async function sayBusy(): Promise<void> {

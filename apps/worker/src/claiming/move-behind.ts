@@ -1,12 +1,14 @@
 import type { JobRecord } from '@comfy-fleet/jobs';
-import type { Workflows } from '@comfy-fleet/workflows';
+import { modelsOf, type Workflows } from '@comfy-fleet/workflows';
 import { canRun } from '../instance/can-run.js';
 import { subjectOf } from '../instance/scope.js';
-import type { Slots } from '../instance/slots.js';
+import type { Slot, Slots } from '../instance/slots.js';
 
 export interface Movable {
   /** Whether the instance can run the job. */
   readonly able: (record: JobRecord, slots: Slots) => boolean;
+  /** How long the instance would load for the job, in ms. */
+  readonly loadMs: (record: JobRecord, slots: Slots) => number;
   /** Operators have paused the pool: its jobs go back into the queue, not to another instance. */
   readonly isPaused: (pool: string) => boolean;
 }
@@ -19,12 +21,26 @@ export function ableToTake(workflows: Workflows): Movable['able'] {
     !record.faults.some((fault) => fault.instance === instance.name);
 }
 
-/** Has the job that would begin last move to an idle instance. Answers whether one was found. */
-export function moveBehind(all: readonly Slots[], { able, isPaused }: Movable): boolean {
+export function loadingTime({ templates }: Workflows): Movable['loadMs'] {
+  return ({ request }, { instance }) => {
+    const template = templates.get(request.workflow);
+    return template === undefined ? 0 : instance.models.loadMs(modelsOf(template, request));
+  };
+}
+
+/**
+ * Has the job that would begin last move to an idle instance, of those for which that has to load less long than they
+ * would wait where they are. Answers whether one was found.
+ */
+export function moveBehind(all: readonly Slots[], { able, loadMs, isPaused }: Movable): boolean {
   for (const idle of all.filter(({ isIdle }) => isIdle)) {
+    const gains = ({ record, waitMs = 0 }: Slot) => {
+      const load = loadMs(record, idle);
+      return load === 0 || load < waitMs;
+    };
     const behind = all
       .flatMap((slots) => slots.behind)
-      .filter(({ record }) => !isPaused(record.pool) && able(record, idle));
+      .filter((slot) => !isPaused(slot.record.pool) && able(slot.record, idle) && gains(slot));
     const last = behind.sort((a, b) => (a.waitMs ?? 0) - (b.waitMs ?? 0)).at(-1);
     if (last === undefined) continue;
     last.takeBack(idle);

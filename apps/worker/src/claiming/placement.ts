@@ -15,6 +15,8 @@ export interface PlacementRules {
   readonly adoptWaitMs: number;
   /** The most memory of any live instance of the pool, in bytes. */
   readonly largestVram: (pool: string) => Promise<number>;
+  /** For which it was claimed, if for one of ours. */
+  readonly chosenFor?: Slots | undefined;
   /** Whether the instance has the nodes and models that the job needs. */
   readonly able: (slots: Slots) => boolean;
   /** How many other instances of the fleet can try the job, where it has not failed. */
@@ -29,8 +31,8 @@ const LONGEST_RELEASE_MS = 10_000;
 
 /**
  * Which instance's slots a claimed job goes to. A submission that one of our instances may still have goes there whatever else is
- * there; one of another worker's instance is left to that worker for a time. Otherwise an idle instance,
- * else one with a slot free behind what executes; the instance that lost or failed it comes last.
+ * there; one of another worker's instance is left to that worker for a time. Otherwise the instance for which it was claimed,
+ * else an idle one, else one with a slot free behind what executes; the instance that lost or failed it comes last.
  */
 export async function placeJob(record: JobRecord, all: readonly Slots[], rules: PlacementRules): Promise<Placement> {
   if (record.promptId !== null) {
@@ -54,7 +56,7 @@ export async function placeJob(record: JobRecord, all: readonly Slots[], rules: 
   const fresh = willing.filter(({ instance }) => !record.faults.some((fault) => fault.instance === instance.name));
   // Where it failed it is tried again only when nobody else can try it.
   const taking = fresh.length > 0 || record.faults.length === 0 || (await rules.others()) > 0 ? fresh : willing;
-  const slots = pick(taking, record);
+  const slots = pick(taking, record, rules.chosenFor);
   if (slots !== undefined) return { slots };
   if (willing.length > 0 && taking.length === 0) {
     return { releaseMs: ADOPT_RETRY_MS, because: 'it failed here, and another instance is to try it', unable: true };
@@ -71,12 +73,13 @@ export async function placeJob(record: JobRecord, all: readonly Slots[], rules: 
  * What failed on one instance is tried on another; behind another prompt only when no instance is idle. One that is due
  * for a trial comes first, or it would never be found out that it has recovered.
  */
-function pick(all: readonly Slots[], record: JobRecord): Slots | undefined {
+function pick(all: readonly Slots[], record: JobRecord, chosenFor: Slots | undefined): Slots | undefined {
   const others = all.filter(({ instance }) => instance.name !== record.instance);
   const inOrder = [...others, ...all];
   const isTrial = ({ instance }: Slots) => instance.health.permits(subjectOf(record)) === 'trial';
   return (
     inOrder.find((slots) => slots.isIdle && isTrial(slots)) ??
+    others.find((slots) => slots === chosenFor && slots.freeSlots > 0) ??
     inOrder.find(({ isIdle }) => isIdle) ??
     inOrder.find(({ freeSlots }) => freeSlots > 0)
   );

@@ -1,5 +1,6 @@
-import type { Claim } from '@comfy-fleet/jobs';
+import type { Claim, JobRecord } from '@comfy-fleet/jobs';
 import { inTraceOf } from '@comfy-fleet/telemetry';
+import { modelsOf } from '@comfy-fleet/workflows';
 import { canRun } from '../instance/can-run.js';
 import type { Slots } from '../instance/slots.js';
 import { runJob } from '../job/run-job.js';
@@ -20,8 +21,11 @@ interface PlacerOptions {
 export type Placed = 'begun' | 'given back' | 'unable';
 
 export interface Placer {
-  /** Begins the job in a slot, or gives it back; never leaves a claim without an owner. */
-  place(claim: Claim): Promise<Placed>;
+  /**
+   * Begins the job in a slot, of the instance for which it was claimed if that can be, or gives it back; never leaves a
+   * claim without an owner.
+   */
+  place(claim: Claim, chosenFor?: Slots): Promise<Placed>;
   /** One for each job that was begun and is not over. */
   readonly running: ReadonlySet<Promise<void>>;
 }
@@ -30,14 +34,15 @@ export function createPlacer({ worker, allSlots, tools, adoptWaitMs, stopping }:
   const { largestVram, log } = tools;
   const running = new Set<Promise<void>>();
 
-  const placeOrRelease = async (claim: Claim): Promise<Placed> => {
+  const placeOrRelease = async (claim: Claim, chosenFor: Slots | undefined): Promise<Placed> => {
     const { record } = claim;
     const able = ({ instance }: Slots) => canRun(record, instance, tools.workflows);
     const others = () => tools.whoElse(record, record.faults);
     const placement = stopping.aborted
       ? { releaseMs: 0, because: 'the worker stops' }
-      : await placeJob(record, allSlots, { worker, adoptWaitMs, largestVram, able, others });
+      : await placeJob(record, allSlots, { worker, adoptWaitMs, largestVram, able, others, chosenFor });
     if ('slots' in placement) {
+      useModels(record, placement.slots);
       const run = runJob(claim, placement.slots, tools).finally(() => running.delete(run));
       running.add(run);
       return 'begun';
@@ -48,11 +53,16 @@ export function createPlacer({ worker, allSlots, tools, adoptWaitMs, stopping }:
     return 'unable' in placement ? 'unable' : 'given back';
   };
 
+  const useModels = ({ request }: JobRecord, { instance }: Slots) => {
+    const template = tools.workflows.templates.get(request.workflow);
+    if (template !== undefined) instance.models.use(modelsOf(template, request));
+  };
+
   return {
     running,
-    place: async (claim) => {
+    place: async (claim, chosenFor) => {
       try {
-        return await inTraceOf(claim.record.traceparent, () => placeOrRelease(claim));
+        return await inTraceOf(claim.record.traceparent, () => placeOrRelease(claim, chosenFor));
       } catch (error) {
         // Its lock would be renewed for as long as this process lives.
         claim.letGo();

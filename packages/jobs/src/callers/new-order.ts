@@ -1,4 +1,5 @@
 import type { JobKind, ParentJob, ResolvedRequest, Webhook } from '@comfy-fleet/contracts';
+import { needOf } from '../record/need.js';
 import { signatureOf } from '../record/signature.js';
 import { turnLevel } from '../scheduling/turn-level.js';
 
@@ -7,6 +8,8 @@ export interface NewJob {
   readonly kind: JobKind;
   readonly request: ResolvedRequest;
   readonly pool: string;
+  /** The model files that its graph names. */
+  readonly models?: readonly string[];
   /** Still queued after this many ms, the job expires. */
   readonly startWithinMs: number;
   /** Whom the dispatcher notifies when the job ends. */
@@ -62,6 +65,9 @@ interface JobHead {
   /** ms after which it expires if it still is queued. */
   readonly start_within: number;
   readonly signature: string;
+  readonly need: string;
+  /** The workflow and the model files as JSON. */
+  readonly models: string;
   /** How many of the arguments behind are its record's fields and their values. */
   readonly fields: number;
 }
@@ -90,6 +96,8 @@ function jobHead(job: NewJob, fields: number): JobHead {
     level: turnLevel(job.request),
     start_within: job.startWithinMs,
     signature: signatureOf(job.request),
+    need: needOf(job.request),
+    models: JSON.stringify({ workflow: job.request.workflow, models: job.models ?? [] }),
     fields,
   };
 }

@@ -64,9 +64,11 @@ local function write(job, caller)
   local turn = new_turn(pool, caller, job.level)
   local deadline = string.format('%d', now + job.start_within)
   redis.call('HSET', key, 'id', job.id, 'pool', pool, 'turn', turn, 'status', 'queued', 'phase', 'waiting',
-    'created_at', now, 'start_deadline', deadline, 'signature', signature, 'key', caller,
+    'created_at', now, 'start_deadline', deadline, 'signature', signature, 'need', job.need, 'key', caller,
     unpack(ARGV, job.first, job.last))
-  enlist(job.id, pool, caller, turn, signature)
+  if enlist(job.id, pool, caller, turn, signature, job.need) == 1 then
+    redis.call('HSET', need_models_key(pool), job.need, job.models)
+  end
   join_lane(job.id, pool, signature, now)
   redis.call('ZADD', open_key(pool), now, job.id)
   redis.call('ZADD', deadlines_key(), deadline, job.id)

@@ -8,6 +8,7 @@ Input:
   ARGV[2] job id
   ARGV[3] ms that an ended record lives
   ARGV[4] the level of its turn, for one that has none
+  ARGV[5] its need, for one that has none
 
 Output:
   1 when it got a turn or came among those that wait, else 0
@@ -26,8 +27,17 @@ if not has_turn then
   end
   redis.call('DEL', former_ranks_key(pool), former_parked_key(key))
 end
+if get('need') == '' then
+  set('need', ARGV[5])
+  -- It waits already, but in no line.
+  if redis.call('ZSCORE', waiting_of_key(pool, key), id) then
+    join_line(id, pool, key, get('turn'), ARGV[5])
+    wake_worker(pool)
+    return 1
+  end
+end
 -- One that rests comes when it has rested.
 if not is_in_queue(pool, id) or redis.call('ZSCORE', waiting_of_key(pool, key), id) then return has_turn and 0 or 1 end
-enlist(id, pool, key, get('turn'), get('signature'))
+enlist(id, pool, key, get('turn'), get('signature'), get('need'))
 wake_worker(pool)
 return 1

@@ -1,8 +1,8 @@
 --[[
 An instance asks for work: one job of the pool is chosen, and the worker takes it. First come jobs that somebody had
 before, whose submission may be in a ComfyUI or whose prompt is to be stopped; they come also while the pool is paused.
-Then each key in its turn, the least virtual time first, with the job that it wants first. A repeat with the same token
-answers the same.
+Then each key in its turn, the least virtual time first, with the job that it wants first, unless the instance would have
+to load less for one whose turn is near. A repeat with the same token answers the same.
 
 Input:
   KEYS[1] the pool's open jobs
@@ -15,11 +15,18 @@ Input:
   ARGV[7] deaths after which a job fails
   ARGV[8] the error to fail it with (JSON)
   ARGV[9] later jobs of its key that may pass a job by
-  ARGV[10] the worker's clock, ms since 1970: it says how long a job rests
+  ARGV[10] the worker's clock, ms since 1970: it says how long a job rests, and how long one was passed by
+  ARGV[11] the instance, or empty: it can run everything and has to load nothing
+  ARGV[12] ms for which a job may be passed by for those that need less loading
+  ARGV[13] how many keys were looked at in vain
 
 Output:
-  {'ok', snapshot}; {'none', when the next one has rested, ms since 1970 or 0}; {'halted'}; or {'again'}: nothing was
-  found among the jobs looked at, and there are more
+  {'ok', snapshot};
+  {'none', when the next one has rested, ms since 1970 or 0};
+  {'left', the same}: jobs wait, but not for this instance;
+  {'halted'};
+  {'unknown', need, request (JSON), …}: it is not known whether the instance can run jobs with these needs;
+  {'again', keys looked at}: nothing was found among these, and there are more
 ]]
 --- @include "shared/take-claim"
 --- @include "shared/snapshot"
@@ -34,6 +41,8 @@ local REPEAT_LIFE_MS = 60000
 local pool, worker, token, lock_ms = ARGV[2], ARGV[4], ARGV[5], ARGV[6]
 local most_deaths, too_many_deaths, most_overtakes = tonumber(ARGV[7]), ARGV[8], tonumber(ARGV[9])
 local clock = tonumber(ARGV[10])
+local ask = {instance = ARGV[11], clock = clock, patience = tonumber(ARGV[12]), from = tonumber(ARGV[13]),
+  most_overtakes = most_overtakes}
 
 local function look_at(job_id) id, record = job_id, job_key(job_id) end
 local function take(job_id)
@@ -58,12 +67,13 @@ local function requeue(job_id)
   end
 end
 -- Takes the job if it can be had; if not it waits no more.
-local function take_waiting(job_id, key)
+local function take_waiting(candidate)
+  local job_id, key, need = id_of(pool, candidate), candidate.key, candidate.need
   look_at(job_id)
   local fields = redis.pcall('HMGET', record, 'phase', 'most_taken', 'signature')
   local phase, most_taken, signature = fields[1], tonumber(fields[2] or ''), fields[3] or ''
   if phase ~= 'waiting' then
-    delist(job_id, pool, key, signature)
+    delist(job_id, pool, key, signature, need)
   elseif is_overdue() then
     close_job('expired')
     drop_work_item(pool, job_id)
@@ -73,11 +83,21 @@ local function take_waiting(job_id, key)
   else
     if take(job_id) then
       redis.call('LREM', newcomers_key(pool), 0, key)
+      note_choice(pool, ask, candidate)
       return true
     end
-    delist(job_id, pool, key, signature)
+    delist(job_id, pool, key, signature, need)
   end
   return false
+end
+-- With a request of each, from which the worker sees what it takes.
+local function with_requests(lines)
+  local reply = {'unknown'}
+  for _, line in ipairs(lines) do
+    reply[#reply + 1] = line.need
+    reply[#reply + 1] = redis.call('HGET', job_key(id_of(pool, line)), 'request') or ''
+  end
+  return reply
 end
 
 local repeated = redis.call('GET', claimed_with_key(token))
@@ -100,10 +120,15 @@ for _ = 1, math.min(redis.call('LLEN', first_key(pool)), MOST_LOOKED_AT) do
 end
 if halted then return {'halted'} end
 for _ = 1, MOST_LOOKED_AT do
-  local key = key_in_turn(pool)
-  if not key then return {'none', next_return(pool)} end
-  local job_id = job_in_turn(pool, key, most_overtakes)
-  if job_id and take_waiting(job_id, key) then return {'ok', snapshot()} end
-  if not job_id then end_turns(pool, key) end
+  local candidate, why, detail = choose(pool, ask)
+  if candidate then
+    if take_waiting(candidate) then return {'ok', snapshot()} end
+  elseif why == 'unknown' then
+    return with_requests(detail)
+  elseif why == 'again' then
+    return {why, detail}
+  else
+    return {why, next_return(pool)}
+  end
 end
-return {'again'}
+return {'again', ask.from}

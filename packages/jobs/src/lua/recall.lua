@@ -1,20 +1,34 @@
 --[[
-An idle instance asks for a job whose prompt waits behind another one in some ComfyUI: the one that would start last.
-Its holder is notified to look at it.
+An idle instance asks for a job whose prompt waits behind another one in some ComfyUI: of those that would start last the
+first that starts later there than it would be loaded here, or that is so late that it may start whenever. Its holder is
+notified to look at it.
 
 Input:
   KEYS[1] the pool's `ahead`
   ARGV[1] prefix
+  ARGV[2] the instance
+  ARGV[3] ms since 1970
 
 Output:
   the job's id, or an empty text
 ]]
 --- @include "keys"
 
-local last = redis.call('ZPOPMAX', KEYS[1])
-if not last[1] then return '' end
-local worker = redis.call('HGET', job_key(last[1]), 'worker')
-if not worker then return '' end
-redis.call('HSET', job_key(last[1]), 'recalled', 1)
-redis.call('PUBLISH', worker_channel(worker), last[1])
-return last[1]
+local MOST_LOOKED_AT = 16
+
+local instance, now = ARGV[2], tonumber(ARGV[3])
+local last = redis.call('ZREVRANGE', KEYS[1], 0, MOST_LOOKED_AT - 1, 'WITHSCORES')
+for n = 1, #last, 2 do
+  local id, starts = last[n], tonumber(last[n + 1])
+  local worker, need = unpack(redis.call('HMGET', job_key(id), 'worker', 'need'))
+  local load = tonumber(need and redis.call('HGET', fits_key(instance), need) or 0)
+  if not worker then
+    redis.call('ZREM', KEYS[1], id)
+  elseif load == 0 or load > 0 and math.abs(starts - now) > load then
+    redis.call('ZREM', KEYS[1], id)
+    redis.call('HSET', job_key(id), 'recalled', 1, 'wanted_by', instance)
+    redis.call('PUBLISH', worker_channel(worker), id)
+    return id
+  end
+end
+return ''

@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis';
 import { runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 import { idsOf, inPages } from '../record/id-pages.js';
+import { needOf } from '../record/need.js';
 import { turnLevel } from './turn-level.js';
 
 /**
@@ -26,20 +27,14 @@ async function enlistPage(redis: Redis, keys: Keys, ids: readonly string[]): Pro
   const enlisted = ids.map(async (id, index) => {
     const request = replies[index]?.[1] as string | null;
     if (request === null) return 0;
-    const level = turnLevel(JSON.parse(request) as ResolvedRequest);
-    return Number(await runScript(redis, 'enlist', keys.job(id), [keys.prefix, id, 0, level]));
+    const resolved = JSON.parse(request) as ResolvedRequest;
+    const args = [keys.prefix, id, 0, turnLevel(resolved), needOf(resolved)];
+    return Number(await runScript(redis, 'enlist', keys.job(id), args));
   });
   return (await Promise.all(enlisted)).reduce((sum, count) => sum + count, 0);
 }
 
 async function countEnlisted(redis: Redis, keys: Keys, pool: string): Promise<number> {
-  const [first, taking, held] = await Promise.all([
-    redis.llen(keys.first(pool)),
-    redis.zrange(keys.turns(pool), '0', '-1'),
-    redis.smembers(keys.heldBack(pool)),
-  ]);
-  const pipeline = redis.pipeline();
-  for (const key of [...taking, ...held]) pipeline.zcard(keys.waitingOf(pool, key));
-  const counts = (await pipeline.exec()) ?? [];
-  return counts.reduce((sum, [, count]) => sum + Number(count), first);
+  const [first, waiting] = await Promise.all([redis.llen(keys.first(pool)), redis.hvals(keys.needs(pool))]);
+  return waiting.reduce((sum, count) => sum + Number(count), first);
 }

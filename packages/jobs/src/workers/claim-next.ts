@@ -1,3 +1,4 @@
+import type { ResolvedRequest } from '@comfy-fleet/contracts';
 import type { Redis } from 'ioredis';
 import { orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
@@ -5,6 +6,7 @@ import type { PoolWorker } from '../queue/pool-worker.js';
 import { parseSnapshot } from '../record/snapshots.js';
 import { workerKilled } from '../record/worker-killed.js';
 import type { Claim } from './claim.js';
+import type { Asker, Fits } from './fits.js';
 import type { ClaimHolder } from './hold-claim.js';
 
 export interface NextClaimOptions {
@@ -17,38 +19,100 @@ export interface NextClaimOptions {
   readonly maxWorkerDeaths: number;
   /** So many later jobs of its key may pass a job by. */
   readonly maxOvertakes: number;
+  /** How long a job may be passed by for those for which an instance has to load less. */
+  readonly modelPatienceMs: number;
+  readonly fits: Fits;
+  /** ms since 1970. */
+  readonly now: () => number;
   /** To be called when the pool turns out to be paused. */
   readonly foundHalted: () => void;
 }
 
-type Reply = readonly ['ok', unknown] | readonly ['none', string] | readonly ['halted'] | readonly ['again'];
+export interface NextClaims {
+  /** The job that the instance is to have; 'left' when jobs wait, but not for it; undefined when there is none. */
+  nextFor(asker: Asker): Promise<Claim | 'left' | undefined>;
+  /**
+   * The job whose turn it is, whoever can run it; undefined when none came within a second or so, without `block` when
+   * there is none.
+   */
+  next(options?: { block?: boolean }): Promise<Claim | undefined>;
+  /** Resolves when there may be a job, after a second or so at the latest. To be called one at a time. */
+  untilWork(): Promise<void>;
+}
 
-/** Claims the job of the pool whose turn it is. */
-export function createNextClaim(options: NextClaimOptions, poolWorker: PoolWorker, hold: ClaimHolder) {
-  const { redis, keys, pool, worker, jobTtlSeconds, lockMs, maxWorkerDeaths, maxOvertakes } = options;
+type Reply =
+  | readonly ['ok', unknown]
+  | readonly ['none' | 'left', string]
+  | readonly ['halted']
+  | readonly ['unknown', ...string[]]
+  | readonly ['again', number];
+
+/** Claims the jobs of a pool in the order of service. */
+export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWorker, hold: ClaimHolder): NextClaims {
+  const { redis, keys, pool, worker, jobTtlSeconds, lockMs, maxWorkerDeaths, maxOvertakes, modelPatienceMs } = options;
   const tooManyDeaths = JSON.stringify(workerKilled(maxWorkerDeaths));
-  const ask = (token: string) => {
+  let nextReturn: number | undefined;
+
+  const ask = (token: string, instance: string, lookedAt: number) => {
+    const item = [worker, token, lockMs, maxWorkerDeaths, tooManyDeaths];
     // BullMQ has a job rest until a moment of our clock, not of Redis'.
-    const args = [worker, token, lockMs, maxWorkerDeaths, tooManyDeaths, maxOvertakes, Date.now()];
+    const order = [maxOvertakes, options.now(), instance, modelPatienceMs, lookedAt];
     return orUnavailable(() =>
-      runScript(redis, 'next', keys.open(pool), [keys.prefix, pool, jobTtlSeconds * 1000, ...args]),
+      runScript(redis, 'next', keys.open(pool), [keys.prefix, pool, jobTtlSeconds * 1000, ...item, ...order]),
     ) as Promise<Reply>;
   };
-  const look = async (block: boolean): Promise<Claim | undefined> => {
-    for (let hasWaited = !block; ; ) {
+  const look = async (asker: Asker | undefined): Promise<Claim | 'left' | undefined> => {
+    let lookedAt = 0;
+    for (;;) {
       const token = poolWorker.newToken();
-      const [verdict, detail] = await ask(token);
-      if (verdict === 'ok') {
-        const record = parseSnapshot(detail)?.record;
-        if (record !== undefined) return hold(record, poolWorker.hold(record.id, token));
-      }
-      if (verdict === 'halted') options.foundHalted();
-      if (verdict === 'halted' || verdict === 'none') {
-        if (hasWaited) return undefined;
-        hasWaited = true;
-        await poolWorker.untilWork(Number(detail) || undefined);
+      const reply = await ask(token, asker?.name ?? '', lookedAt);
+      switch (reply[0]) {
+        case 'ok': {
+          const record = parseSnapshot(reply[1])?.record;
+          if (record !== undefined) return hold(record, poolWorker.hold(record.id, token));
+          break;
+        }
+        case 'unknown':
+          if (asker !== undefined) await options.fits.say(asker.name, judged(asker, reply.slice(1)));
+          break;
+        case 'again':
+          lookedAt = reply[1];
+          break;
+        case 'halted':
+          nextReturn = undefined;
+          options.foundHalted();
+          return undefined;
+        default:
+          nextReturn = Number(reply[1]) || undefined;
+          return reply[0] === 'left' ? 'left' : undefined;
       }
     }
   };
-  return ({ block = true }: { block?: boolean } = {}) => poolWorker.during(() => look(block));
+  const lookForAny = async () => {
+    const claim = await look(undefined);
+    return claim === 'left' ? undefined : claim;
+  };
+  const untilWork = () => poolWorker.untilWork(nextReturn);
+  return {
+    nextFor: (asker) => poolWorker.during(() => look(asker)),
+    next: ({ block = true } = {}) =>
+      poolWorker.during(async () => {
+        const claim = await lookForAny();
+        if (claim !== undefined || !block) return claim;
+        await untilWork();
+        return lookForAny();
+      }),
+    untilWork: () => poolWorker.during(untilWork),
+  };
+}
+
+/** `needs`: each with a request that has it. */
+function judged(asker: Asker, needs: readonly string[]): Map<string, number> {
+  const fits = new Map<string, number>();
+  for (let n = 0; n + 1 < needs.length; n += 2) {
+    const [need = '', request = ''] = needs.slice(n, n + 2);
+    // A job without a request cannot be run anywhere; its record is gone.
+    fits.set(need, request === '' ? -1 : asker.fit(need, JSON.parse(request) as ResolvedRequest));
+  }
+  return fits;
 }

@@ -3,24 +3,22 @@ import { PoolWorker, type PoolWorkerOptions } from '../queue/pool-worker.js';
 import { enlistMissing } from '../scheduling/enlist-missing.js';
 import type { Claim } from './claim.js';
 import { createItemClaimer, type ItemClaimerOptions } from './claim-item.js';
-import { createNextClaim, type NextClaimOptions } from './claim-next.js';
+import { createNextClaims, type NextClaimOptions, type NextClaims } from './claim-next.js';
 import { createClaimHolder } from './hold-claim.js';
 import { createIdleInstances, type IdleInstances, type IdleInstancesOptions } from './idle-instances.js';
 
 /** Where one pool's jobs are claimed. */
-export interface ClaimSource extends IdleInstances {
-  /**
-   * The next job of the pool, or undefined when none came within a second or so; without `block`, when there is none.
-   * With `block` to be called one at a time.
-   */
-  next(options?: { block?: boolean }): Promise<Claim | undefined>;
+export interface ClaimSource extends IdleInstances, NextClaims {
   /**
    * The jobs that this worker has to look after and that this process does not hold: what a process of its name held
    * when it died, and what others claimed since, whose submission is in one of its instances.
    */
   leftBehind(): AsyncGenerator<Claim>;
-  /** Asks for a job that waits behind another one in some ComfyUI; its holder gives it back into the queue. */
-  recall(): Promise<boolean>;
+  /**
+   * Asks for a job that waits behind another one in some ComfyUI for longer than the instance would load for it; its
+   * holder gives it back into the queue.
+   */
+  recall(instance: string): Promise<boolean>;
   /** Stops the lock renewal and closes; every claim must have been finished, released or let go before. */
   close(): Promise<void>;
 }
@@ -38,7 +36,7 @@ export async function openClaimSource(
   const claim = createItemClaimer(options, hold);
   return {
     ...createIdleInstances(options),
-    next: createNextClaim(options, poolWorker, hold),
+    ...createNextClaims(options, poolWorker, hold),
     leftBehind: async function* () {
       for (const id of await orUnavailable(() => redis.smembers(keys.held(worker)))) {
         if (poolWorker.has(id)) continue;
@@ -47,7 +45,8 @@ export async function openClaimSource(
         if (taken !== undefined && taken !== 'halted') yield taken;
       }
     },
-    recall: async () => (await runScript(redis, 'recall', keys.ahead(pool), [keys.prefix])) !== '',
+    recall: async (instance) =>
+      (await runScript(redis, 'recall', keys.ahead(pool), [keys.prefix, instance, options.clock.now()])) !== '',
     close: () => poolWorker.end(),
   };
 }

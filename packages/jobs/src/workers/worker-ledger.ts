@@ -6,6 +6,7 @@ import { withScripts } from '../connection.js';
 import { createKeys } from '../keys.js';
 import { type AbilityRegistry, createAbilityRegistry } from './abilities.js';
 import { type ClaimSource, openClaimSource } from './claim-source.js';
+import { createFits, type Fits } from './fits.js';
 import { createHaltSource, type HaltSource } from './halt-source.js';
 import { createSharedLoadTimes, type SharedLoadTimes } from './load-times.js';
 import { createOpinionExchange, type OpinionExchange } from './opinions.js';
@@ -30,6 +31,7 @@ export interface WorkerLedger {
   onAttention(listener: (jobId: string | undefined) => void): Promise<void>;
   readonly presence: Presence;
   readonly abilities: AbilityRegistry;
+  readonly fits: Fits;
   readonly halts: HaltSource;
   readonly loadTimes: SharedLoadTimes;
   readonly opinions: OpinionExchange;
@@ -49,15 +51,20 @@ export interface WorkerLedgerOptions {
   readonly maxWorkerDeaths: number;
   /** So many later jobs of its key may pass a job by. */
   readonly maxOvertakes: number;
+  /** How long a job may be passed by for those for which an instance has to load less. */
+  readonly modelPatienceMs: number;
   readonly lockMs: number;
   readonly stalledCheckMs: number;
   /** Interval of the announcements; three missed ones and the worker counts as gone. */
   readonly announceSeconds: number;
+  /** ms since 1970; for tests. */
+  readonly now?: () => number;
   readonly log: Logger;
 }
 
 export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
-  const { log, worker, maxWorkerDeaths, maxOvertakes, jobTtlSeconds, lockMs, stalledCheckMs } = options;
+  const { log, worker, jobTtlSeconds, lockMs, stalledCheckMs, now = Date.now } = options;
+  const { maxWorkerDeaths, maxOvertakes, modelPatienceMs } = options;
   const keys = createKeys(options.redis.prefix);
   const redis = withScripts(workerConnection(options.redis, log));
   const subscriptions = createSubscriptions(workerConnection(options.redis, log), keys.pools, log);
@@ -68,7 +75,8 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
   const transition = createTransitions({ redis, submitting, replication, keys, jobTtlSeconds });
   const halts = createHaltSource(redis, keys, subscriptions);
   const holding = { redis, keys, worker, transition, clock, jobTtlSeconds, lockMs, stalledCheckMs, log };
-  const claiming = { ...holding, maxWorkerDeaths, maxOvertakes };
+  const fits = createFits(redis, keys);
+  const claiming = { ...holding, maxWorkerDeaths, maxOvertakes, modelPatienceMs, fits, now };
 
   return {
     claims: (pool) => openClaimSource({ ...claiming, pool, foundHalted: halts.changed }),
@@ -77,6 +85,7 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
     },
     presence: createPresence({ redis, keys, worker, lifeMs: options.announceSeconds * 3000, clock, log }),
     abilities: createAbilityRegistry(redis, keys),
+    fits,
     halts,
     loadTimes: createSharedLoadTimes(redis, keys),
     opinions: createOpinionExchange(redis, keys, worker),

@@ -33,6 +33,7 @@ export async function openLedgers(scope: Scope, url: string, prefix: string): Pr
     jobTtlSeconds: JOB_TTL_SECONDS,
     maxWorkerDeaths: 3,
     maxOvertakes: 100,
+    modelPatienceMs: 0,
     lockMs: 60_000,
     stalledCheckMs: 30_000,
     announceSeconds: 5,

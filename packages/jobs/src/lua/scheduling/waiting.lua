@@ -1,6 +1,7 @@
 --[[
 The waiting jobs of a key in a pool, in the order that the key wants: by level (priority, then level of detail), then by
-age. A job's turn is a number made of both: level · 10^12 + how many jobs of its key came before it.
+age. A job's turn is a number made of both: level · 10^12 + how many jobs of its key came before it. Those with the same
+need, which the same instances can run with the same models, are in a line of their own besides.
 ]]
 --- @include "scheduling/virtual-time"
 
@@ -15,14 +16,35 @@ local function new_turn(pool, key, level)
   local removed = tonumber(redis.call('HGET', removals_key(pool), key) or 0)
   return string.format('%.0f', level * LEVEL + removed + older)
 end
-local function enlist(job_id, pool, key, turn, signature)
+local function line_of(key, need) return (need or '') .. '|' .. key end
+-- Answers how many jobs of the pool wait with that need.
+local function join_line(job_id, pool, key, turn, need)
+  redis.call('ZADD', line_key(pool, line_of(key, need)), turn, job_id)
+  redis.call('ZADD', lines_key(pool, key), 'LT', turn, need)
+  return redis.call('HINCRBY', needs_key(pool), need, 1)
+end
+local function quit_line(job_id, pool, key, need)
+  local line = line_of(key, need)
+  if redis.call('ZREM', line_key(pool, line), job_id) == 0 then return end
+  count_down(needs_key(pool), need)
+  local first = redis.call('ZRANGE', line_key(pool, line), 0, 0, 'WITHSCORES')[2]
+  if first then
+    redis.call('ZADD', lines_key(pool, key), first, need)
+  else
+    redis.call('ZREM', lines_key(pool, key), need)
+    redis.call('ZREM', passed_by_key(pool), line)
+  end
+end
+local function enlist(job_id, pool, key, turn, signature, need)
   redis.call('ZADD', waiting_of_key(pool, key), turn, job_id)
   redis.call('HINCRBY', waiting_like_key(pool, key), signature, 1)
   redis.call('SREM', held_back_key(pool), key)
   begin_turns(pool, key)
+  return join_line(job_id, pool, key, turn, need)
 end
-local function delist(job_id, pool, key, signature)
+local function delist(job_id, pool, key, signature, need)
   local waiting = waiting_of_key(pool, key)
+  quit_line(job_id, pool, key, need)
   if redis.call('ZREM', waiting, job_id) == 0 then return end
   count_down(waiting_like_key(pool, key), signature)
   redis.call('HINCRBY', removals_key(pool), key, 1)
@@ -32,7 +54,7 @@ local function delist(job_id, pool, key, signature)
     redis.call('DEL', waiting_like_key(pool, key))
   end
 end
-local function leave_waiting() delist(id, unpack(redis.call('HMGET', record, 'pool', 'key', 'signature'))) end
+local function leave_waiting() delist(id, unpack(redis.call('HMGET', record, 'pool', 'key', 'signature', 'need'))) end
 -- The first of each level: id and number.
 local function firsts_of_levels(pool, key)
   local waiting, firsts, from = waiting_of_key(pool, key), {}, '-inf'
@@ -54,5 +76,5 @@ local function return_to_waiting()
     older = older + redis.call('ZCOUNT', waiting_of_key(pool, key), from, below)
   end
   set('removals_before', redis.call('HINCRBY', removals_key(pool), key, -1) + older)
-  enlist(id, pool, key, turn, get('signature'))
+  enlist(id, pool, key, turn, get('signature'), get('need'))
 end

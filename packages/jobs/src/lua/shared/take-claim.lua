@@ -28,6 +28,7 @@ local function take_claim(worker, token, most_deaths, too_many_deaths)
   redis.call('SADD', held_key(worker), id)
   redis.call('SADD', taken_of_key(get('key')), id)
   set('phase', 'claimed', 'worker', worker, 'claimed_with', token)
+  redis.call('HDEL', record, 'wanted_by')
   charge()
   return true
 end

@@ -1,0 +1,97 @@
+import type { Abilities, ResolvedRequest } from '@comfy-fleet/contracts';
+import type { Asker, Fits } from '@comfy-fleet/jobs';
+import type { Logger } from '@comfy-fleet/telemetry';
+import { modelsOf, type Workflows } from '@comfy-fleet/workflows';
+import { lacksNothing } from '../instance/can-run.js';
+import type { Instance } from '../instance/instance.js';
+
+/** What the instances of this worker would have to load for which jobs, said to the scheduler and kept true. */
+export interface Fitting {
+  /** The instance as it asks for jobs. */
+  askerOf(instance: Instance): Asker;
+  /** Begins anew: what was said before counts no more. */
+  begin(): Promise<void>;
+  /** Says what has changed since the last time; to be called when that may be. Never throws. */
+  changed(instance: Instance): void;
+  /** Says that all is as it was: to be called every SAY_AGAIN_MS. */
+  sayAgain(): Promise<void>;
+  end(): Promise<void>;
+}
+
+/** Three of them fit into the time for which the scheduler believes it. */
+export const SAY_AGAIN_MS = 15_000;
+
+/** Needs of which an instance keeps in mind how it stands to them; a few dozen are many. */
+const MOST_NEEDS = 1000;
+
+interface Stand {
+  readonly request: ResolvedRequest;
+  readonly models: readonly string[];
+  /** By which it was found whether the instance can run such jobs. */
+  abilities: Abilities | undefined;
+  isAble: boolean;
+  said: number;
+}
+
+interface Options {
+  readonly fits: Fits;
+  readonly instances: readonly Instance[];
+  readonly workflows: Workflows;
+  readonly log: Logger;
+}
+
+export function createFitting({ fits, instances, workflows, log }: Options): Fitting {
+  const stands = new Map(instances.map((instance) => [instance, new Map<string, Stand>()]));
+  const of = (instance: Instance) => stands.get(instance) ?? new Map<string, Stand>();
+
+  const fitOf = (instance: Instance, stand: Stand): number => {
+    if (stand.abilities !== instance.abilities) {
+      stand.abilities = instance.abilities;
+      stand.isAble = lacksNothing(stand.request, instance, workflows);
+    }
+    return stand.isAble ? Math.round(instance.models.loadMs(stand.models)) : -1;
+  };
+  const first = (instance: Instance, need: string, request: ResolvedRequest): number => {
+    const template = workflows.templates.get(request.workflow);
+    const stand: Stand = {
+      request,
+      models: template === undefined ? [] : modelsOf(template, request),
+      abilities: instance.abilities,
+      isAble: lacksNothing(request, instance, workflows),
+      said: 0,
+    };
+    stand.said = fitOf(instance, stand);
+    const known = of(instance);
+    const [oldest] = known.size >= MOST_NEEDS ? known.keys() : [];
+    if (oldest !== undefined) known.delete(oldest);
+    known.set(need, stand);
+    return stand.said;
+  };
+
+  return {
+    askerOf: (instance) => ({ name: instance.name, fit: (need, request) => first(instance, need, request) }),
+    begin: async () => {
+      await Promise.all(instances.map(({ name }) => fits.forget(name)));
+    },
+    changed: (instance) => {
+      const news = new Map<string, number>();
+      for (const [need, stand] of of(instance)) {
+        const fit = fitOf(instance, stand);
+        if (fit !== stand.said) news.set(need, fit);
+        stand.said = fit;
+      }
+      if (news.size === 0) return;
+      // Commands go in the order in which they are given: the next claim sees it.
+      fits.say(instance.name, news).catch((error: unknown) => {
+        log.debug('what an instance holds was not said', { instance: instance.name, error });
+        for (const need of news.keys()) of(instance).delete(need);
+      });
+    },
+    sayAgain: async () => {
+      await Promise.all(instances.map(({ name }) => fits.say(name, new Map())));
+    },
+    end: async () => {
+      await Promise.all(instances.map(({ name }) => fits.forget(name)));
+    },
+  };
+}

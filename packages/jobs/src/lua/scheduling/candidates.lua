@@ -1,0 +1,92 @@
+--[[
+What an instance may be given: of each key, in the order of their turns, the first job of each line that it can run.
+]]
+--- @include "constants"
+--- @include "scheduling/waiting"
+
+-- Looked at in one go. Keys whose turns come later are looked at only if the instance can run nothing of these.
+local MOST_KEYS = 32
+local MOST_LINES = 256
+local MOST_OF_KEY = 16
+-- Needs that a worker is asked about in one go.
+local MOST_UNKNOWN = 16
+
+-- From so many on: first those that had nothing in work and owed nothing, then the least virtual time.
+local function keys_in_turn(pool, from)
+  local keys, is_newcomer = redis.call('LRANGE', newcomers_key(pool), from, from + MOST_KEYS - 1), {}
+  for _, key in ipairs(keys) do is_newcomer[key] = true end
+  local start = math.max(0, from - redis.call('LLEN', newcomers_key(pool)))
+  local others = MOST_KEYS - #keys > 0 and redis.call('ZRANGE', turns_key(pool), start, start + MOST_KEYS - #keys - 1) or {}
+  for _, key in ipairs(others) do
+    if not is_newcomer[key] then keys[#keys + 1] = key end
+  end
+  return keys, is_newcomer
+end
+-- The key's job that comes first however long it has to be loaded for, since so many later ones have passed it.
+local function overtaken(pool, key, oldest, most_overtakes)
+  local removed = tonumber(redis.call('HGET', removals_key(pool), key) or 0)
+  -- What the count was when all that are older had gone; one that was given back began anew.
+  local before = tonumber(redis.call('HGET', job_key(oldest.id), 'removals_before') or oldest.number)
+  return removed - before >= most_overtakes
+end
+local function oldest_of(firsts)
+  local oldest = firsts[1]
+  for _, other in ipairs(firsts) do
+    if other.number < oldest.number then oldest = other end
+  end
+  return oldest
+end
+-- ms that the instance would load for such jobs; -1 when it cannot run them, nil when that is not known.
+local function fit(instance, need)
+  if instance == '' then return 0 end
+  return tonumber(redis.call('HGET', fits_key(instance), need) or nil)
+end
+-- Where its record does not say it.
+local function need_by_line(pool, key, job_id)
+  for _, need in ipairs(redis.call('ZRANGE', lines_key(pool, key), 0, MOST_LINES - 1)) do
+    if redis.call('ZSCORE', line_key(pool, line_of(key, need)), job_id) then return need end
+  end
+end
+local function candidate_of(pool, key, first, instance)
+  local found = redis.pcall('HGET', job_key(first.id), 'need')
+  local need = type(found) == 'string' and found or need_by_line(pool, key, first.id) or ''
+  return {id = first.id, key = key, need = need, load = fit(instance, need), number = first.number}
+end
+-- Of its lines only those whose first job has the priority of the key's first one.
+local function candidates_of_lines(pool, key, instance)
+  local lines, candidates, unknown, needs, priority = redis.call('ZRANGE', lines_key(pool, key), 0, MOST_LINES - 1,
+    'WITHSCORES'), {}, {}, {}, nil
+  for n = 1, #lines, 2 do needs[#needs + 1] = lines[n] end
+  local loads = #needs > 0 and redis.call('HMGET', fits_key(instance), unpack(needs)) or {}
+  for n, need in ipairs(needs) do
+    local turn, load = tonumber(lines[2 * n]), tonumber(loads[n] or nil)
+    local its_priority = math.floor(turn / LEVEL / LEVELS_OF_PRIORITY)
+    if #candidates == MOST_OF_KEY or priority and its_priority > priority then break end
+    if not load then
+      unknown[#unknown + 1] = {key = key, need = need}
+    elseif load >= 0 then
+      priority = its_priority
+      candidates[#candidates + 1] = {key = key, need = need, load = load, number = turn % LEVEL}
+    end
+  end
+  return candidates, unknown
+end
+-- In the order that the key wants, and the lines of which it is not known whether the instance can run them.
+local function candidates_of(pool, key, instance, most_overtakes)
+  local firsts = firsts_of_levels(pool, key)
+  if not firsts[1] then return {}, {} end
+  local oldest = oldest_of(firsts)
+  local first = candidate_of(pool, key, firsts[1], instance)
+  local is_overtaken = (oldest ~= firsts[1] or first.load ~= 0) and overtaken(pool, key, oldest, most_overtakes)
+  if is_overtaken then
+    local candidate = candidate_of(pool, key, oldest, instance)
+    candidate.is_overtaken = true
+    if candidate.load and candidate.load >= 0 then return {candidate}, {} end
+  elseif first.load == 0 then
+    return {first}, {}
+  end
+  return candidates_of_lines(pool, key, instance)
+end
+local function id_of(pool, candidate)
+  return candidate.id or redis.call('ZRANGE', line_key(pool, line_of(candidate.key, candidate.need)), 0, 0)[1]
+end

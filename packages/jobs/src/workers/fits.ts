@@ -1,0 +1,35 @@
+import type { ResolvedRequest } from '@comfy-fleet/contracts';
+import type { Redis } from 'ioredis';
+import type { Keys } from '../keys.js';
+
+/** How long what was said of an instance counts: an instance whose worker is gone holds up nobody. */
+const LIFE_MS = 60_000;
+
+/** An instance that asks for jobs. */
+export interface Asker {
+  readonly name: string;
+  /** How many ms of loading such a job would cost it; -1 when it cannot run it. To be said again when that changes. */
+  fit(need: string, request: ResolvedRequest): number;
+}
+
+/** What the instances of a worker would have to load for which jobs. */
+export interface Fits {
+  /** Says what has changed, and that the rest is as it was: to be called at least every half minute. */
+  say(instance: string, fits: ReadonlyMap<string, number>): Promise<void>;
+  /** Nothing is known of the instance: a worker begins, or ends. */
+  forget(instance: string): Promise<void>;
+}
+
+export function createFits(redis: Redis, keys: Keys): Fits {
+  return {
+    say: async (instance, fits) => {
+      const key = keys.fits(instance);
+      const pipeline = redis.pipeline();
+      if (fits.size > 0) pipeline.hset(key, ...[...fits].flat());
+      await pipeline.pexpire(key, LIFE_MS).exec();
+    },
+    forget: async (instance) => {
+      await redis.del(keys.fits(instance));
+    },
+  };
+}
