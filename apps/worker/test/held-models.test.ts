@@ -79,6 +79,24 @@ describe('what an instance holds', () => {
   });
 });
 
+describe('of an instance that keeps the files it used last', () => {
+  it.each([1, 2, 3, 4])('it is wrong only until it has seen all %i places used', (places) => {
+    const models = modelsOf();
+    let memory: string[] = [];
+    let mistakes = 0;
+    // A plain sequence that comes to every file again and again, at many distances.
+    for (let n = 1; n <= 300; n++) {
+      const file = `${(n * n + 3 * (n % 7)) % 6}`;
+      const isHeld = memory.includes(file);
+      if ((models.loadMs([file]) === 0) !== isHeld) mistakes += 1;
+      run(models, [file], isHeld ? [file] : []);
+      memory = [file, ...memory.filter((other) => other !== file)].slice(0, places);
+    }
+    expect(mistakes).toBeLessThanOrEqual(places - 1);
+    expect(models.files).toEqual(memory);
+  });
+});
+
 describe('what loading takes', () => {
   it('is the sum over the files that it does not hold', () => {
     const models = modelsOf({ A: 7000, B: 5000, lora: 300 });
