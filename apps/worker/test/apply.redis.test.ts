@@ -70,13 +70,14 @@ it('gives a job back with its faults and the error on the record, and has the in
   expect(job.instance.health.isSuspectOf({ job: 'other', key: 'k', workflow: 'any', checkpoint: 'any' })).toBe(true);
 });
 
-it('moves a job to the idle slots that it was taken back for', async () => {
+it('moves a job to the idle slots that it was taken back for, which will hold its models', async () => {
   const { job, idle, apply, record } = await setUp();
   const { slots } = job.slot;
   job.slot.takeBack(idle);
   expect(await apply({ what: 'move' })).toBe(true);
   expect([slots.all.length, idle.all, idle.freeSlots]).toEqual([0, [job.slot], 1]);
   expect(await record()).toMatchObject({ promptId: null, phase: 'claimed' });
+  expect(idle.instance.models.loadMs([job.record.request.checkpoint])).toBe(0);
 });
 
 it('gives it back when those slots are closed by now', async () => {

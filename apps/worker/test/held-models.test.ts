@@ -137,6 +137,15 @@ describe('what loading takes', () => {
     expect([models.loadMs(['A']), models.loadMs(['B'])]).toEqual([0, 5000]);
   });
 
+  it('leaves out what was on its way and taken back', () => {
+    const models = modelsOf({ A: 7000, B: 5000 });
+    run(models, ['A']);
+    models.use(['B']);
+    models.takenBack(['B']);
+    models.takenBack(['A']);
+    expect([models.loadMs(['A']), models.loadMs(['B'])]).toEqual([0, 5000]);
+  });
+
   it('is to be asked for again when it may have changed, and only then', () => {
     const models = modelsOf();
     const listener = vi.fn();

@@ -129,13 +129,22 @@ describe('the models of a job', () => {
     expect(slots.instance.models.files).toEqual(['sdxl']);
   });
 
-  it('are not held when it leaves before it began, and nothing else is there', () => {
+  it('are not held when it leaves before it began, whether or not another one executes', () => {
     const slots = open();
     const { models } = slots.instance;
+    begin(submitted(slots));
     const slot = submitted(slots, () => {}, CHECKPOINT);
     models.use(['sdxl']);
     expect(models.loadMs(['sdxl'])).toBe(0);
     slot.leave();
+    expect(models.loadMs(['sdxl'])).toBeGreaterThan(0);
+  });
+
+  it('are not held when it leaves before ComfyUI was given it, and nothing else is there', () => {
+    const slots = open();
+    const { models } = slots.instance;
+    models.use(['sdxl']);
+    slots.take({ id: 'a', pool: 'default', request: {} } as JobRecord, () => {}).leave();
     expect(models.loadMs(['sdxl'])).toBeGreaterThan(0);
   });
 });

@@ -1,8 +1,8 @@
-import type { Claim, JobRecord } from '@comfy-fleet/jobs';
+import type { Claim } from '@comfy-fleet/jobs';
 import { inTraceOf } from '@comfy-fleet/telemetry';
-import { modelsOf } from '@comfy-fleet/workflows';
 import { canRun } from '../instance/can-run.js';
 import type { Slots } from '../instance/slots.js';
+import { useModels } from '../instance/use-models.js';
 import { runJob } from '../job/run-job.js';
 import type { Tools } from '../tools.js';
 import { placeJob } from './placement.js';
@@ -42,7 +42,7 @@ export function createPlacer({ worker, allSlots, tools, adoptWaitMs, stopping }:
       ? { releaseMs: 0, because: 'the worker stops' }
       : await placeJob(record, allSlots, { worker, adoptWaitMs, largestVram, able, others, chosenFor });
     if ('slots' in placement) {
-      useModels(record, placement.slots);
+      useModels(record, placement.slots.instance, tools.workflows);
       const run = runJob(claim, placement.slots, tools).finally(() => running.delete(run));
       running.add(run);
       return 'begun';
@@ -51,11 +51,6 @@ export function createPlacer({ worker, allSlots, tools, adoptWaitMs, stopping }:
     log.info('job goes back to the queue', { job: record.id, because, delay_ms: releaseMs });
     await claim.release(releaseMs);
     return 'unable' in placement ? 'unable' : 'given back';
-  };
-
-  const useModels = ({ request }: JobRecord, { instance }: Slots) => {
-    const template = tools.workflows.templates.get(request.workflow);
-    if (template !== undefined) instance.models.use(modelsOf(template, request));
   };
 
   return {

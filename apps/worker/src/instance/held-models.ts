@@ -8,7 +8,9 @@ export interface HeldModels {
   loadMs(models: readonly string[]): number;
   /** A prompt with these is on its way to it: from its turn on it holds them. */
   use(models: readonly string[]): void;
-  /** What was on its way will not come. */
+  /** One with these that was on its way was taken back. */
+  takenBack(models: readonly string[]): void;
+  /** Nothing more is on its way. */
   nothingComes(): void;
   /** It executes a prompt with these. What is seen of them is to be said to what is answered. */
   began(models: readonly string[]): SeenModels;
@@ -87,6 +89,11 @@ export function createHeldModels({ times, isMain }: Options): HeldModels {
     loadMs: (models) => models.filter((file) => !held.has(file)).reduce((sum, file) => sum + estimate(file), 0),
     use: (models) => {
       coming = [...coming, models].slice(-MOST_COMING);
+      changed();
+    },
+    takenBack: (models) => {
+      const index = coming.findLastIndex((other) => isSame(other, models));
+      coming = coming.filter((_, at) => at !== index);
       changed();
     },
     nothingComes: () => {

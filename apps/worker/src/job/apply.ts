@@ -1,5 +1,6 @@
 import type { FleetError } from '@comfy-fleet/contracts';
 import { subjectOf } from '../instance/scope.js';
+import { useModels } from '../instance/use-models.js';
 import type { Tools } from '../tools.js';
 import type { Decision } from './decide.js';
 import { dropLeftFrames } from './drop-frames.js';
@@ -62,6 +63,7 @@ async function move(job: HeldJob, tools: Tools): Promise<boolean> {
     return false;
   }
   job.log.debug('job moves to an idle instance', { to: target.instance.name });
+  useModels(job.record, target.instance, tools.workflows);
   job.moveTo(target);
   return true;
 }

@@ -32,7 +32,7 @@ export class LoadWatch {
 
   /** The instance executes it. To be said once or more, and before its news. */
   began(): void {
-    this.#seen ??= this.#models.began([...new Set([...this.#loaders.values()].flatMap(({ files }) => files))]);
+    this.#seen ??= this.#models.began(this.#files);
   }
 
   /** `now` is by performance.now(). */
@@ -63,17 +63,25 @@ export class LoadWatch {
 
   /** It is over, or nothing more is heard of it. Answers what was seen, once, and undefined when it had not begun. */
   ended(): Loads | undefined {
-    if (this.#seen === undefined || this.#hasEnded) return undefined;
+    if (this.#hasEnded) return undefined;
     this.#hasEnded = true;
+    if (this.#seen === undefined) {
+      this.#models.takenBack(this.#files);
+      return undefined;
+    }
     const [longest] = [...this.#loadedMs].sort(([, a], [, b]) => b - a);
     if (longest === undefined) {
-      const files = [...this.#loaders.values()].flatMap((loader) => loader.files);
+      const files = this.#files;
       return { ms: undefined, avoided: files.length > 0 && files.every((file) => this.#kept.has(file)) };
     }
     // It is the largest that takes its time to get there.
     this.#loadedMs.set(longest[0], longest[1] + (this.#toGpuMs ?? 0));
     for (const [file, ms] of this.#loadedMs) this.#seen.took(file, ms);
     return { ms: [...this.#loadedMs.values()].reduce((sum, ms) => sum + ms, 0), avoided: false };
+  }
+
+  get #files(): string[] {
+    return [...new Set([...this.#loaders.values()].flatMap(({ files }) => files))];
   }
 
   #nodeEnded(now: number): void {

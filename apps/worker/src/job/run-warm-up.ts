@@ -40,6 +40,8 @@ export async function runWarmUp(slots: Slots, order: WarmUpOrder, waiting: Waiti
     await instance.ask((client) => client.submit(bound.graph, { promptId, clientId, signal }));
     const { outcome, outputs, error } = await untilEnded(instance, promptId, ends, { ...waiting, deadlineMs });
     await deleteOutputs(instance.folders, outputs);
+    // The socket may have been silent.
+    submission.began();
     if (outcome === 'success') return promptId;
     throw error ?? new FleetError('interrupted', 'It was interrupted in ComfyUI.');
   } finally {

@@ -119,6 +119,7 @@ export class Submission {
       case 'failed':
       case 'interrupted':
         this.#heard.ended ??= performance.now();
+        this.began();
         this.#ended();
         return;
       case 'node':
