@@ -141,6 +141,20 @@ describe('GET /fleet', () => {
     ]);
   });
 
+  it('says which models jobs wait for that no worker has taken, and which instances hold them', async () => {
+    for (const sampler of ['euler', 'dpmpp_2m']) await api.accepted({ checkpoint: 'fox.safetensors', sampler });
+    await api.accepted({ checkpoint: 'cat.safetensors' });
+    const instances = [anInstance({ models: ['fox.safetensors'] }), anInstance({ name: 'gpu-1/2' })];
+    await api.worker.presence.announce(aWorker({ instances }));
+    const waiting = async () => (await status()).pools[0]?.waiting_for_models;
+    const fox = { workflow: 'text2img', models: ['fox.safetensors'], held_by: ['gpu-1/1'] };
+    const cat = { workflow: 'text2img', models: ['cat.safetensors'], jobs: 1, held_by: [] };
+    expect(await waiting()).toEqual([{ ...fox, jobs: 2 }, cat]);
+    await api.claim();
+    expect(await waiting()).toHaveLength(2);
+    expect((await waiting())?.reduce((sum, { jobs }) => sum + jobs, 0)).toBe(2);
+  });
+
   it('knows of no models in the instances of a worker of an earlier version', async () => {
     await api.worker.presence.announce(aWorker());
     expect((await status()).workers[0]?.instances[0]?.models).toEqual([]);
