@@ -297,9 +297,9 @@ export const settingsSchema = Type.Object({
   // limits of the queue
   MAX_OPEN_JOBS: integer(10_000, 1, 'Most open jobs (accepted and not ended); more are refused with queue_full'),
   MAX_OVERTAKES: integer(
-    100,
+    500,
     0,
-    'How many later jobs of the same key, of higher priority or lower level of detail, may overtake a job',
+    'How many later jobs of the same key may overtake a job: those of higher priority or lower level of detail, and those whose models an instance holds',
   ),
   MODEL_PATIENCE_SECONDS: integer(
     30,

@@ -1,4 +1,5 @@
-import { LODS, type Lod, MAX_PRIORITY } from '@comfy-fleet/contracts';
+import type { Lod } from '@comfy-fleet/contracts';
+import { type Ask, ChoiceModel, type Choosable, type Instances, type KeyInTurn } from './choice-model.js';
 
 export interface ModelJob {
   readonly id: string;
@@ -6,11 +7,11 @@ export interface ModelJob {
   readonly weight: number;
   readonly priority: number;
   readonly lod: Lod;
+  readonly checkpoint: string;
   readonly mostTaken: number | undefined;
 }
 
-interface Waiting extends ModelJob {
-  readonly number: number;
+interface Waiting extends ModelJob, Choosable {
   /** Later jobs of its key that were claimed, or taken away, before it. */
   overtakes: number;
 }
@@ -21,6 +22,14 @@ interface Key {
   takesTurns: boolean;
   readonly waiting: Waiting[];
   taken: number;
+  /** Jobs that were taken from among its waiting ones. */
+  removed: number;
+}
+
+export interface ModelRules {
+  readonly maxOvertakes: number;
+  readonly patienceMs: number;
+  readonly instances: Instances;
 }
 
 /** How lua/shared/learn.lua averages. */
@@ -32,41 +41,51 @@ export class SchedulingModel {
   readonly #keys = new Map<string, Key>();
   readonly #held = new Map<string, { readonly job: Waiting; readonly charged: number }>();
   readonly #resting: { readonly job: Waiting; readonly key: Key }[] = [];
-  readonly #durations = new Map<Lod, number>();
-  readonly #maxOvertakes: number;
+  /** By lod, and by lod and checkpoint. */
+  readonly #durations = new Map<string, number>();
+  readonly #choice: ChoiceModel;
   /** Keys that had nothing in work and owed nothing when they began to take turns, in the order of that. */
   readonly #newcomers: Key[] = [];
   #present = 0;
   #number = 0;
   #open = 0;
 
-  constructor(maxOvertakes: number) {
-    this.#maxOvertakes = maxOvertakes;
+  constructor({ maxOvertakes, patienceMs, instances }: ModelRules) {
+    const rules = {
+      maxOvertakes,
+      patienceMs,
+      expectedMs: (job: Choosable) => this.#expectedMs(job),
+      allWaiting: () => [...this.#keys.values()].flatMap(({ waiting }) => waiting),
+    };
+    this.#choice = new ChoiceModel(rules, instances);
   }
 
   submit(job: ModelJob): void {
-    const key = this.#keys.get(job.key) ?? { time: 0, takesTurns: false, waiting: [], taken: 0 };
+    const key = this.#keys.get(job.key) ?? { time: 0, takesTurns: false, waiting: [], taken: 0, removed: 0 };
     this.#keys.set(job.key, key);
-    key.waiting.push({ ...job, number: ++this.#number, overtakes: 0 });
+    const before = key.removed + key.waiting.length;
+    key.waiting.push({ ...job, number: ++this.#number, before, overtakes: 0 });
     this.#open += 1;
     this.#beginTurns(key);
   }
 
-  /** The id of the job that is claimed next. */
-  claim(): string | undefined {
+  /** The id of the job that the instance is given. */
+  claim(ask: Ask): string | undefined {
     this.#returnRested();
     for (;;) {
-      const key = this.#keyInTurn();
-      if (key === undefined) return undefined;
-      const job = this.#jobInTurn(key);
+      const chosen = this.#choice.choose(this.#keysInTurn(), ask);
+      const key = chosen && this.#keys.get(chosen.key);
+      const job = key?.waiting.find(({ id }) => id === chosen?.id);
+      if (key === undefined || job === undefined) return undefined;
       if (job.mostTaken !== undefined && key.taken >= job.mostTaken) {
         this.#endTurns(key);
         continue;
       }
       this.#removeWaiting(key, job);
       this.#isNoNewcomer(key);
+      this.#choice.given(job, ask);
       this.#present = Math.max(this.#present, key.time);
-      const charged = this.#durations.get(job.lod) ?? UNKNOWN_MS;
+      const charged = this.#expectedMs(job);
       advance(key, charged, job.weight);
       key.taken += 1;
       this.#held.set(job.id, { job, charged });
@@ -77,8 +96,10 @@ export class SchedulingModel {
   succeed(id: string, gpuMs: number): void {
     const { job } = this.#letGo(id, gpuMs);
     this.#end();
-    const known = this.#durations.get(job.lod);
-    this.#durations.set(job.lod, Math.trunc(known === undefined ? gpuMs : known + NEWEST * (gpuMs - known)));
+    for (const kind of [like(job), job.lod]) {
+      const known = this.#durations.get(kind);
+      this.#durations.set(kind, Math.trunc(known === undefined ? gpuMs : known + NEWEST * (gpuMs - known)));
+    }
   }
 
   /** It ends without having had a GPU. */
@@ -96,6 +117,7 @@ export class SchedulingModel {
     for (const { job, key } of this.#resting.splice(0)) {
       for (const older of key.waiting) if (older.number < job.number) older.overtakes -= 1;
       key.waiting.push({ ...job, overtakes: 0 });
+      key.removed -= 1;
       this.#beginTurns(key);
     }
   }
@@ -122,6 +144,11 @@ export class SchedulingModel {
     this.#keys.clear();
     this.#newcomers.length = 0;
     this.#present = 0;
+    this.#choice.poolEmptied();
+  }
+
+  #expectedMs(job: Choosable): number {
+    return this.#durations.get(like(job)) ?? this.#durations.get(job.lod) ?? UNKNOWN_MS;
   }
 
   /** The charge becomes `gpuMs`; then its key may take its turns again. */
@@ -155,30 +182,33 @@ export class SchedulingModel {
     if (index >= 0) this.#newcomers.splice(index, 1);
   }
 
-  /** The first of the newcomers; else the least virtual time, then by name. */
-  #keyInTurn(): Key | undefined {
-    const [next] = [...this.#keys]
-      .filter(([, { takesTurns }]) => takesTurns)
-      .sort(([a, x], [b, y]) => x.time - y.time || (a < b ? -1 : 1));
-    return this.#newcomers[0] ?? next?.[1];
-  }
-
-  #jobInTurn({ waiting }: Key): Waiting {
-    const byAge = [...waiting].sort((a, b) => a.number - b.number);
-    const oldest = byAge[0] as Waiting;
-    if (oldest.overtakes >= this.#maxOvertakes) return oldest;
-    return byAge.sort((a, b) => level(a) - level(b) || a.number - b.number)[0] as Waiting;
+  /** The newcomers; then by the least virtual time, then by name. */
+  #keysInTurn(): KeyInTurn[] {
+    const all = [...this.#keys].filter(([, { takesTurns }]) => takesTurns);
+    const byTime = all.sort(([a, x], [b, y]) => x.time - y.time || (a < b ? -1 : 1));
+    const place = ([, key]: [string, Key]) => {
+      const index = this.#newcomers.indexOf(key);
+      return index < 0 ? this.#newcomers.length : index;
+    };
+    return byTime
+      .toSorted((a, b) => place(a) - place(b))
+      .map(([name, { time, waiting, removed }], index) => {
+        return { name, time, waiting, removed, isNewcomer: index < this.#newcomers.length };
+      });
   }
 
   #removeWaiting(key: Key, job: Waiting): void {
     key.waiting.splice(key.waiting.indexOf(job), 1);
+    key.removed += 1;
     for (const older of key.waiting) if (older.number < job.number) older.overtakes += 1;
+    if (!key.waiting.some(({ checkpoint }) => checkpoint === job.checkpoint)) this.#choice.lineEnded(job);
     if (key.waiting.length === 0) this.#endTurns(key);
   }
 }
 
-function level({ priority, lod }: ModelJob): number {
-  return (MAX_PRIORITY - priority) * LODS.length + LODS.indexOf(lod);
+/** Jobs that take alike: they differ in nothing else that decides it. */
+function like({ lod, checkpoint }: Choosable): string {
+  return `${lod} ${checkpoint}`;
 }
 
 /** Steps are written with three decimals. */

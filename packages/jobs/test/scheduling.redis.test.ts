@@ -3,14 +3,23 @@ import { until } from '@comfy-fleet/testing';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { Claim, WorkerLedger } from '../src/index.js';
-import { aFrame, type Fleet, failed, openFleet } from './builders.js';
+import { needOf } from '../src/record/need.js';
+import { aFrame, aRequest, type Fleet, failed, openFleet } from './builders.js';
+import type { Instances } from './choice-model.js';
 import { type ModelJob, SchedulingModel } from './scheduling-model.js';
 
 const MAX_OVERTAKES = 3;
+const PATIENCE_MS = 20_000;
 
 type Step =
-  | { readonly do: 'submit'; readonly key: string; readonly priority: number; readonly lod: Lod }
-  | { readonly do: 'claim' }
+  | {
+      readonly do: 'submit';
+      readonly key: string;
+      readonly priority: number;
+      readonly lod: Lod;
+      readonly checkpoint: string;
+    }
+  | { readonly do: 'claim'; readonly instance: string; readonly afterMs: number }
   | { readonly do: 'succeed' | 'fail' | 'release'; readonly which: number; readonly gpuMs: number }
   | { readonly do: 'cancel'; readonly which: number };
 
@@ -22,6 +31,16 @@ const KEYS: Readonly<Record<string, { readonly weight: number; readonly mostTake
   dora: { weight: 0.5, mostTaken: 2 },
 };
 
+/** What loading a checkpoint takes, in ms. */
+const LOADS: Readonly<Record<string, number>> = { small: 1000, large: 15_000, other: 9000, rare: 9000 };
+
+/** The checkpoints that an instance has, and how many of them it holds. */
+const INSTANCES: Readonly<Record<string, { readonly has: readonly string[]; readonly holds: number }>> = {
+  one: { has: ['small', 'large', 'other', 'rare'], holds: 1 },
+  two: { has: ['small', 'large', 'other'], holds: 1 },
+  three: { has: ['small', 'large', 'other', 'rare'], holds: 2 },
+};
+
 const which = fc.nat(20);
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
@@ -31,9 +50,17 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       key: fc.constantFrom(...Object.keys(KEYS)),
       priority: fc.integer({ min: -2, max: 2 }),
       lod: fc.constantFrom(...LODS),
+      checkpoint: fc.constantFrom(...Object.keys(LOADS)),
     }),
   },
-  { weight: 5, arbitrary: fc.record({ do: fc.constant('claim' as const) }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      do: fc.constant('claim' as const),
+      instance: fc.constantFrom(...Object.keys(INSTANCES)),
+      afterMs: fc.oneof(fc.nat(2000), fc.nat(12_000)),
+    }),
+  },
   {
     weight: 3,
     arbitrary: fc.record({
@@ -45,24 +72,81 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('cancel' as const), which }) },
 );
 
+/** Which checkpoints the instances of a pool hold, the one used last first. */
+class Memories implements Instances {
+  readonly #pool: string;
+  readonly #held = new Map<string, readonly string[]>();
+
+  constructor(pool: string) {
+    this.#pool = pool;
+  }
+
+  get names(): string[] {
+    return Object.keys(INSTANCES).map((name) => this.nameOf(name));
+  }
+
+  nameOf(instance: string): string {
+    return `${this.#pool}/${instance}`;
+  }
+
+  fit(name: string, checkpoint: string): number {
+    if (!this.#of(name).has.includes(checkpoint)) return -1;
+    return this.#held.get(name)?.includes(checkpoint) ? 0 : (LOADS[checkpoint] ?? 0);
+  }
+
+  use(name: string, checkpoint: string): void {
+    const held = this.#held.get(name) ?? [];
+    this.#held.set(name, [...new Set([checkpoint, ...held])].slice(0, this.#of(name).holds));
+  }
+
+  #of(name: string) {
+    return INSTANCES[name.slice(this.#pool.length + 1)] as (typeof INSTANCES)[string];
+  }
+}
+
+/** A worker's ledger whose clock the test sets. */
+interface Clocked {
+  readonly ledger: WorkerLedger;
+  pass(ms: number): number;
+}
+
 /** Does the same in the ledger, in a pool and with keys of their own, and in the model, and compares each claim. */
-async function follow(fleet: Fleet, ledger: WorkerLedger, pool: string, steps: readonly Step[]): Promise<void> {
-  const model = new SchedulingModel(MAX_OVERTAKES);
+async function follow(fleet: Fleet, { ledger, pass }: Clocked, pool: string, steps: readonly Step[]): Promise<void> {
+  const memories = new Memories(pool);
+  const rules = { maxOvertakes: MAX_OVERTAKES, patienceMs: PATIENCE_MS, instances: memories };
+  const model = new SchedulingModel(rules);
   const source = await ledger.claims(pool);
+  const say = (name: string) => {
+    const fits = Object.keys(LOADS).map((checkpoint) => [
+      needOf(aRequest({ checkpoint })),
+      memories.fit(name, checkpoint),
+    ]);
+    return ledger.fits.say(name, new Map(fits as [string, number][]));
+  };
+  for (const name of memories.names) {
+    await ledger.abilities.publish([pool], { instance: name, seenAt: Date.now(), abilities: {} });
+    await say(name);
+  }
   const held: Claim[] = [];
   const waiting: string[] = [];
   const take = <T>(from: T[], n: number): T | undefined => from.splice(n % (from.length || 1), 1)[0];
-  const submit = async ({ key, priority, lod }: Extract<Step, { do: 'submit' }>) => {
-    const job = { id: newId(), key: `${key} ${pool}`, ...KEYS[key], priority, lod } as ModelJob;
+  const submit = async ({ key, priority, lod, checkpoint }: Extract<Step, { do: 'submit' }>) => {
+    const job = { id: newId(), key: `${key} ${pool}`, ...KEYS[key], priority, lod, checkpoint } as ModelJob;
     const { id, weight, mostTaken } = job;
-    await fleet.submit({ id, pool, key: job.key, weight, mostTaken, request: { priority, lod } });
+    const request = { priority, lod, checkpoint };
+    await fleet.submit({ id, pool, key: job.key, weight, mostTaken, request, models: [checkpoint] });
     model.submit(job);
     waiting.push(id);
   };
-  const claim = async () => {
-    const claimed = await source.next({ block: false });
-    expect(claimed?.record.id).toBe(model.claim());
-    if (claimed === undefined) return;
+  const claim = async ({ instance, afterMs }: Extract<Step, { do: 'claim' }>) => {
+    const name = memories.nameOf(instance);
+    const clock = pass(afterMs);
+    const claimed = await source.nextFor({ name, fit: () => expect.fail('it is known what it holds') });
+    const expected = model.claim({ instance: name, clock });
+    if (claimed === undefined || claimed === 'left') return expect(expected).toBeUndefined();
+    expect(claimed.record.id).toBe(expected);
+    memories.use(name, claimed.record.request.checkpoint);
+    await say(name);
     held.push(claimed);
     waiting.splice(waiting.indexOf(claimed.record.id), 1);
   };
@@ -88,7 +172,7 @@ async function follow(fleet: Fleet, ledger: WorkerLedger, pool: string, steps: r
   };
   for (const step of steps) {
     if (step.do === 'submit') await submit(step);
-    else if (step.do === 'claim') await claim();
+    else if (step.do === 'claim') await claim(step);
     else {
       const id = step.do === 'cancel' ? take(waiting, step.which) : undefined;
       if (id !== undefined) await cancel(id);
@@ -102,9 +186,18 @@ async function follow(fleet: Fleet, ledger: WorkerLedger, pool: string, steps: r
 
 it('claims in the order of the model, whatever happened before', async () => {
   const fleet = await openFleet();
-  const ledger = fleet.worker('w1', { maxOvertakes: MAX_OVERTAKES });
+  // It goes ahead of the clock of the work items, which do not rest then.
+  let aheadMs = 0;
+  const now = () => Date.now() + aheadMs;
+  const ledger = fleet.worker('w1', { maxOvertakes: MAX_OVERTAKES, modelPatienceMs: PATIENCE_MS, now: () => clock });
+  let clock = now();
+  const pass = (ms: number) => {
+    aheadMs += ms;
+    clock = now();
+    return clock;
+  };
   let histories = 0;
-  const history = fc.array(step, { minLength: 20, maxLength: 60 });
-  const agrees = (steps: Step[]) => follow(fleet, ledger, `p${++histories}`, steps);
+  const history = fc.array(step, { minLength: 20, maxLength: 80 });
+  const agrees = (steps: Step[]) => follow(fleet, { ledger, pass }, `p${++histories}`, steps);
   await fc.assert(fc.asyncProperty(history, agrees), { numRuns: 60 });
 });

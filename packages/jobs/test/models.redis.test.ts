@@ -1,0 +1,171 @@
+import { newId } from '@comfy-fleet/contracts';
+import { expect, it } from 'vitest';
+import type { Claim, WorkerLedgerOptions } from '../src/index.js';
+import { needOf } from '../src/record/need.js';
+import { aRequest, type Fleet, openFleet, POOL } from './builders.js';
+
+const PATIENCE_MS = 30_000;
+
+/** What each checkpoint that is not held takes to load, in ms; what is not here cannot be run. */
+type Loads = Readonly<Record<string, number>>;
+
+/** A pool whose instances ask for jobs at the times that the test says. */
+async function openPool(overrides: Partial<WorkerLedgerOptions> = {}) {
+  const fleet = await openFleet();
+  let clock = Date.now();
+  const ledger = fleet.worker('w', { modelPatienceMs: PATIENCE_MS, now: () => clock, ...overrides });
+  const source = await ledger.claims(POOL);
+  const asked: string[] = [];
+  const asker = (name: string, loads: Loads) => ({
+    name,
+    fit: (_need: string, { checkpoint }: { checkpoint: string }) => {
+      asked.push(checkpoint);
+      return loads[checkpoint] ?? -1;
+    },
+  });
+  const claim = (name: string, loads: Loads) => source.nextFor(asker(name, loads));
+  return {
+    fleet,
+    source,
+    asked,
+    pass: (ms: number) => {
+      clock += ms;
+    },
+    /** An instance that is up, and holds these. */
+    announce: async (name: string, loads: Loads) => {
+      await ledger.abilities.publish([POOL], { instance: name, seenAt: Date.now(), abilities: {} });
+      await ledger.fits.say(name, new Map(Object.entries(loads).map(([checkpoint, ms]) => [need(checkpoint), ms])));
+    },
+    claim,
+    /** The checkpoint of the job that it is given. */
+    given: async (name: string, loads: Loads) => checkpointOf(await claim(name, loads)),
+  };
+}
+
+const need = (checkpoint: string) => needOf(aRequest({ checkpoint }));
+const checkpointOf = (claim: Claim | 'left' | undefined) =>
+  claim === undefined || claim === 'left' ? claim : claim.record.request.checkpoint;
+
+async function submit(fleet: Fleet, ...checkpoints: string[]): Promise<string[]> {
+  const ids: string[] = [];
+  for (const checkpoint of checkpoints) {
+    const id = newId();
+    ids.push(id);
+    await fleet.submit({ id, request: { checkpoint }, models: [checkpoint] });
+  }
+  return ids;
+}
+
+const HOLDS_A = { a: 0, b: 8000 };
+
+it('gives an instance the jobs whose models it holds, until another was passed by for as long as the patience', async () => {
+  const { fleet, given, pass } = await openPool();
+  await submit(fleet, 'b', 'a', 'a', 'a', 'a');
+  expect(await given('w/1', HOLDS_A)).toBe('a');
+  pass(PATIENCE_MS / 2);
+  expect(await given('w/1', HOLDS_A)).toBe('a');
+  pass(PATIENCE_MS / 2);
+  expect(await given('w/1', HOLDS_A)).toBe('b');
+});
+
+it('has an instance load for the sake of what waits for long once in the time of the patience', async () => {
+  const { fleet, given, pass } = await openPool();
+  const loads = { a: 0, b: 8000, c: 8000 };
+  await submit(fleet, 'b', 'c', 'a', 'a', 'a', 'a');
+  expect(await given('w/1', loads)).toBe('a');
+  pass(PATIENCE_MS);
+  expect(await given('w/1', loads)).toBe('b');
+  expect(await given('w/1', loads)).toBe('a');
+  pass(PATIENCE_MS);
+  expect(await given('w/1', loads)).toBe('c');
+});
+
+it('gives the jobs in their order when nobody has patience', async () => {
+  const { fleet, given } = await openPool({ modelPatienceMs: 0 });
+  await submit(fleet, 'b', 'a', 'b', 'a');
+  const order = [];
+  for (let n = 0; n < 4; n += 1) order.push(await given('w/1', HOLDS_A));
+  expect(order).toEqual(['b', 'a', 'b', 'a']);
+});
+
+it('keeps to the priorities of a key, whatever the instance holds', async () => {
+  const { fleet, given } = await openPool();
+  await fleet.submit({ request: { checkpoint: 'a' }, models: ['a'] });
+  await fleet.submit({ request: { checkpoint: 'b', priority: 1 }, models: ['b'] });
+  expect(await given('w/1', HOLDS_A)).toBe('b');
+});
+
+it('asks once how an instance stands to jobs that are alike, and hands it none that it cannot run', async () => {
+  const { fleet, given, asked } = await openPool();
+  await submit(fleet, 'b', 'b', 'a', 'a');
+  expect([await given('w/1', { a: 0 }), await given('w/1', { a: 0 }), await given('w/1', { a: 0 })]).toEqual([
+    'a',
+    'a',
+    'left',
+  ]);
+  expect(asked.toSorted()).toEqual(['a', 'b']);
+  expect(await given('w/2', { b: 0 })).toBe('b');
+});
+
+it('finds the job that an instance can run behind those of a hundred keys that it cannot', async () => {
+  const { fleet, given } = await openPool();
+  for (let n = 0; n < 100; n += 1) {
+    await fleet.submit({ key: `key ${n}`, request: { checkpoint: 'b' }, models: ['b'] });
+  }
+  await fleet.submit({ key: 'last', request: { checkpoint: 'a' }, models: ['a'] });
+  expect(await given('w/1', { a: 0 })).toBe('a');
+});
+
+it('leaves jobs to an instance that holds their models and will be through with them before they are loaded', async () => {
+  const { fleet, given, announce, pass } = await openPool();
+  // Like them took ten seconds, as is assumed of what nobody knows.
+  await announce('w/1', { a: 0 });
+  await announce('w/2', { a: 60_000 });
+  await submit(fleet, 'a', 'a');
+  expect(await given('w/2', { a: 60_000 })).toBe('left');
+  await submit(fleet, ...Array<string>(6).fill('a'));
+  expect(await given('w/2', { a: 60_000 })).toBe('a');
+  await announce('w/2', { a: 60_000 });
+  // They would be too many for one; but it waits no longer than the patience in any case.
+  for (let n = 0; n < 5; n += 1) await given('w/1', { a: 0 });
+  expect(await given('w/2', { a: 60_000 })).toBe('left');
+  pass(PATIENCE_MS);
+  expect(await given('w/2', { a: 60_000 })).toBe('a');
+});
+
+it('has models loaded by as many instances as their part of the waiting jobs', async () => {
+  const { fleet, given, announce } = await openPool();
+  const names = ['w/1', 'w/2', 'w/3', 'w/4'];
+  const empty = { a: 1000, b: 1000, c: 1000 };
+  for (const name of names) await announce(name, empty);
+  await submit(fleet, ...Array<string>(12).fill('a'), ...Array<string>(6).fill('b'), ...Array<string>(6).fill('c'));
+  const loaded = [];
+  for (const name of names) loaded.push(await given(name, empty));
+  expect(loaded).toEqual(['a', 'a', 'b', 'c']);
+});
+
+it('gives a line to jobs that a version without lines made', async () => {
+  const { fleet, source, given } = await openPool();
+  const [id = ''] = await submit(fleet, 'a');
+  const { redis, keys } = fleet;
+  await redis.hdel(keys.job(id), 'need');
+  await redis.del(keys.needs(POOL), ...(await redis.keys(`${keys.prefix}:line*`)));
+  expect(await given('w/1', { a: 0 })).toBe('left');
+  await source.close();
+  const again = await fleet.worker('w', { modelPatienceMs: PATIENCE_MS }).claims(POOL);
+  const claim = await again.nextFor({ name: 'w/1', fit: () => 0 });
+  expect(checkpointOf(claim)).toBe('a');
+});
+
+it('calls a job back from behind another one only for an instance that loads no longer than it would wait there', async () => {
+  const { fleet, claim, source, announce } = await openPool();
+  await submit(fleet, 'a');
+  await announce('w/1', { a: 0 });
+  await announce('w/2', { a: 8000 });
+  const waiting = (await claim('w/1', { a: 0 })) as Claim;
+  await waiting.submit(newId(), 'w/1', Date.now() + 4000);
+  expect(await source.recall('w/2')).toBe(false);
+  await fleet.redis.zadd(fleet.keys.ahead(POOL), Date.now() + 60_000, waiting.record.id);
+  expect(await source.recall('w/2')).toBe(true);
+  await waiting.release(0);
+});
