@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import type { InstanceSettings } from '@comfy-fleet/config';
 import type { FrameStores } from '@comfy-fleet/frames';
-import type { WorkerLedger } from '@comfy-fleet/jobs';
+import type { Claim, WorkerLedger } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import pLimit from 'p-limit';
 import { startBackground } from './background.js';
@@ -150,10 +150,10 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       },
     }),
   );
-  const fitting = createFitting({ fits: ledger.fits, instances, workflows: tools.workflows, log });
-  for (const instance of instances) instance.models.onChange(() => fitting.changed(instance));
   const opinions = createOpinions({ exchange: ledger.opinions, instances, log });
   const allSlots = instances.map((instance) => new Slots(instance, tools.instruments));
+  const fitting = createFitting({ fits: ledger.fits, allSlots, workflows: tools.workflows, log });
+  for (const instance of instances) instance.models.onChange(() => fitting.changed(instance));
   tools.instruments.watch(allSlots, store);
   const order = options.warmUp;
   const warmUps: readonly WarmUp[] =
@@ -188,7 +188,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
 
   await ledger.presence.takeName(stopping.signal);
   hasName = true;
-  await fitting.begin();
+  await fitting.forget();
   const sources = await Promise.all(pools.map((pool) => ledger.claims(pool)));
   const turn = pLimit(1);
   const takeLeft = createLeftBehind({ sources, place: placer.place, turn, log });
@@ -210,6 +210,15 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   await takeLeft();
   const able = ableToTake(tools.workflows);
   const loadMs = loadingTime(tools.workflows);
+  const placeFor = async (claim: Claim, chosenFor: Slots) => {
+    fitting.given(chosenFor.instance, claim.record.request);
+    try {
+      return await placer.place(claim, chosenFor);
+    } finally {
+      // It may have gone elsewhere.
+      fitting.changed(chosenFor.instance);
+    }
+  };
   const loops = sources.map((source, index) => {
     const changes = bells[index] as Bell;
     const pool = pools[index] as string;
@@ -222,7 +231,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       able,
       loadMs,
       askerOf: fitting.askerOf,
-      place: placer.place,
+      place: placeFor,
       isPaused: (name) => halts.isPaused(name) || store.fault !== undefined,
       signal: stopping.signal,
       log,
@@ -261,7 +270,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       ending.abort(new Stopping());
       await Promise.allSettled([...placer.running, ...tasks]);
       await Promise.all(sources.map((source) => source.close()));
-      await fitting.end();
+      await fitting.forget();
       await ledger.presence.withdraw();
       await Promise.all(instances.map((instance) => instance.close()));
     },

@@ -17,7 +17,7 @@ export function quietLog() {
   return createLogger({ service: 'test', level: 'error', format: 'json', stream: nowhere });
 }
 
-function aRequest(overrides: Partial<ResolvedRequest> = {}): ResolvedRequest {
+export function aRequest(overrides: Partial<ResolvedRequest> = {}): ResolvedRequest {
   return {
     workflow: 'text2img',
     prompt: 'a lighthouse at dusk',

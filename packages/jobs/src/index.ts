@@ -11,6 +11,7 @@ export type { FleetFigures, StockFigures } from './keeping/figures.js';
 export { inspectRedis, type RedisInspection } from './keeping/inspect-redis.js';
 export { createKeeper, type Keeper, type KeeperOptions } from './keeping/keeper.js';
 export { compareEventIds, isEventId, type JobEvent, type JobStreamItem } from './record/events.js';
+export { needOf } from './record/need.js';
 export { presentJob } from './record/present-job.js';
 export type {
   FrameRecord,

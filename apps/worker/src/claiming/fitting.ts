@@ -1,25 +1,27 @@
 import type { Abilities, ResolvedRequest } from '@comfy-fleet/contracts';
-import type { Asker, Fits } from '@comfy-fleet/jobs';
+import { type Asker, type Fits, needOf } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { modelsOf, type Workflows } from '@comfy-fleet/workflows';
 import { lacksNothing } from '../instance/can-run.js';
 import type { Instance } from '../instance/instance.js';
+import type { Slots } from '../instance/slots.js';
 
 /** What the instances of this worker would have to load for which jobs, said to the scheduler and kept true. */
 export interface Fitting {
   /** The instance as it asks for jobs. */
   askerOf(instance: Instance): Asker;
-  /** Begins anew: what was said before counts no more. */
-  begin(): Promise<void>;
+  /** Begins anew, or ends: what was said before counts no more. */
+  forget(): Promise<void>;
+  /** It was given the job, and counts as holding its models: to be called before `changed`. */
+  given(instance: Instance, request: ResolvedRequest): void;
   /** Says what has changed since the last time; to be called when that may be. Never throws. */
   changed(instance: Instance): void;
-  /** Says that all is as it was: to be called every SAY_AGAIN_MS. */
+  /** Says that all is as it was, or that an instance takes no jobs: to be called every SAY_AGAIN_MS. */
   sayAgain(): Promise<void>;
-  end(): Promise<void>;
 }
 
-/** Three of them fit into the time for which the scheduler believes it. */
-export const SAY_AGAIN_MS = 15_000;
+/** Others leave no jobs for longer to an instance that takes none; many fit into the time for which this is believed. */
+export const SAY_AGAIN_MS = 5000;
 
 /** Needs of which an instance keeps in mind how it stands to them; a few dozen are many. */
 const MOST_NEEDS = 1000;
@@ -35,12 +37,13 @@ interface Stand {
 
 interface Options {
   readonly fits: Fits;
-  readonly instances: readonly Instance[];
+  readonly allSlots: readonly Slots[];
   readonly workflows: Workflows;
   readonly log: Logger;
 }
 
-export function createFitting({ fits, instances, workflows, log }: Options): Fitting {
+export function createFitting({ fits, allSlots, workflows, log }: Options): Fitting {
+  const instances = allSlots.map(({ instance }) => instance);
   const stands = new Map(instances.map((instance) => [instance, new Map<string, Stand>()]));
   const of = (instance: Instance) => stands.get(instance) ?? new Map<string, Stand>();
 
@@ -63,15 +66,32 @@ export function createFitting({ fits, instances, workflows, log }: Options): Fit
     stand.said = fitOf(instance, stand);
     const known = of(instance);
     const [oldest] = known.size >= MOST_NEEDS ? known.keys() : [];
-    if (oldest !== undefined) known.delete(oldest);
+    if (oldest !== undefined) {
+      known.delete(oldest);
+      say(instance, new Map([[oldest, undefined]]));
+    }
     known.set(need, stand);
     return stand.said;
+  };
+  // Commands go in the order in which they are given: the next claim sees it.
+  const say = (instance: Instance, news: ReadonlyMap<string, number | undefined>) => {
+    fits.say(instance.name, news).catch((error: unknown) => {
+      log.debug('what an instance holds was not said', { instance: instance.name, error });
+      for (const need of news.keys()) {
+        const stand = of(instance).get(need);
+        if (stand !== undefined) stand.said = Number.NaN;
+      }
+    });
   };
 
   return {
     askerOf: (instance) => ({ name: instance.name, fit: (need, request) => first(instance, need, request) }),
-    begin: async () => {
+    forget: async () => {
       await Promise.all(instances.map(({ name }) => fits.forget(name)));
+    },
+    given: (instance, request) => {
+      const stand = of(instance).get(needOf(request));
+      if (stand !== undefined) stand.said = 0;
     },
     changed: (instance) => {
       const news = new Map<string, number>();
@@ -80,18 +100,13 @@ export function createFitting({ fits, instances, workflows, log }: Options): Fit
         if (fit !== stand.said) news.set(need, fit);
         stand.said = fit;
       }
-      if (news.size === 0) return;
-      // Commands go in the order in which they are given: the next claim sees it.
-      fits.say(instance.name, news).catch((error: unknown) => {
-        log.debug('what an instance holds was not said', { instance: instance.name, error });
-        for (const need of news.keys()) of(instance).delete(need);
-      });
+      if (news.size > 0) say(instance, news);
     },
     sayAgain: async () => {
-      await Promise.all(instances.map(({ name }) => fits.say(name, new Map())));
-    },
-    end: async () => {
-      await Promise.all(instances.map(({ name }) => fits.forget(name)));
+      const said = allSlots.map(({ instance, isOpen }) =>
+        isOpen ? fits.say(instance.name, new Map()) : fits.forget(instance.name),
+      );
+      await Promise.all(said);
     },
   };
 }

@@ -128,6 +128,8 @@ for _ = 1, MOST_LOOKED_AT do
   elseif why == 'again' then
     return {why, detail}
   else
+    -- Whoever it is left to may be asleep.
+    if why == 'left' then wake_worker(pool) end
     return {why, next_return(pool)}
   end
 end

@@ -14,9 +14,12 @@ export interface Asker {
 
 /** What the instances of a worker would have to load for which jobs. */
 export interface Fits {
-  /** Says what has changed, and that the rest is as it was: to be called at least every half minute. */
-  say(instance: string, fits: ReadonlyMap<string, number>): Promise<void>;
-  /** Nothing is known of the instance: a worker begins, or ends. */
+  /**
+   * Says what has changed (undefined: it is not known any more), and that the rest is as it was: to be called at least
+   * every half minute.
+   */
+  say(instance: string, fits: ReadonlyMap<string, number | undefined>): Promise<void>;
+  /** The instance takes no jobs, or its worker begins or ends: nobody is to reckon with what it holds. */
   forget(instance: string): Promise<void>;
 }
 
@@ -25,7 +28,10 @@ export function createFits(redis: Redis, keys: Keys): Fits {
     say: async (instance, fits) => {
       const key = keys.fits(instance);
       const pipeline = redis.pipeline();
-      if (fits.size > 0) pipeline.hset(key, ...[...fits].flat());
+      for (const [need, ms] of fits) {
+        if (ms === undefined) pipeline.hdel(key, need);
+        else pipeline.hset(key, need, ms);
+      }
       await pipeline.pexpire(key, LIFE_MS).exec();
     },
     forget: async (instance) => {

@@ -1,0 +1,63 @@
+import type { ResolvedRequest } from '@comfy-fleet/contracts';
+import { needOf } from '@comfy-fleet/jobs';
+import { loadWorkflows } from '@comfy-fleet/workflows';
+import { expect, it } from 'vitest';
+import { createFitting } from '../src/claiming/fitting.js';
+import { aRequest, NOWHERE, quietLog, someSlots } from './held.js';
+
+/** What the scheduler was told of each need, the last word. */
+async function setUp() {
+  const slots = someSlots(NOWHERE);
+  const { instance } = slots;
+  instance.health.reached();
+  const told = new Map<string, number | undefined>();
+  const fits = {
+    say: async (_name: string, news: ReadonlyMap<string, number | undefined>) => {
+      for (const [need, ms] of news) told.set(need, ms);
+    },
+    forget: async () => told.clear(),
+  };
+  const workflows = await loadWorkflows('workflows');
+  const fitting = createFitting({ fits, allSlots: [slots], workflows, log: quietLog() });
+  const first = (request: ResolvedRequest) => fitting.askerOf(instance).fit(needOf(request), request);
+  return { slots, instance, told, fitting, first };
+}
+
+const [a, b] = [aRequest({ checkpoint: 'a.safetensors' }), aRequest({ checkpoint: 'b.safetensors' })];
+
+it('says what an instance would load when it is asked, and again when that has changed', async () => {
+  const { instance, told, fitting, first } = await setUp();
+  const load = first(a);
+  expect(load).toBeGreaterThan(0);
+  expect(first(b)).toBe(load);
+  instance.models.use(['a.safetensors']);
+  fitting.changed(instance);
+  expect([...told]).toEqual([[needOf(a), 0]]);
+  instance.models.use(['b.safetensors']);
+  fitting.changed(instance);
+  expect([...told]).toEqual([
+    [needOf(a), load],
+    [needOf(b), 0],
+  ]);
+});
+
+it('takes back that an instance holds the models of a job that it was given, and that went elsewhere', async () => {
+  const { instance, told, fitting, first } = await setUp();
+  const load = first(a);
+  // The claim itself had the instance count as holding them.
+  fitting.given(instance, a);
+  fitting.changed(instance);
+  expect([...told]).toEqual([[needOf(a), load]]);
+});
+
+it('lets nobody reckon with what an instance holds that takes no jobs', async () => {
+  const { slots, instance, told, fitting, first } = await setUp();
+  first(a);
+  instance.models.use(['a.safetensors']);
+  fitting.changed(instance);
+  await fitting.sayAgain();
+  expect(told.size).toBe(1);
+  slots.drains = true;
+  await fitting.sayAgain();
+  expect(told.size).toBe(0);
+});
