@@ -62,7 +62,7 @@ describe('a run', () => {
     at = 0;
     const lines = [executed(1, 900, 'a', 'b'), executed(2, 900, 'a'), executed(1, 102), executed(2, 104)].flat();
     const run = modelRun(lines, { patienceSeconds: 30, waitsMs: [1, 2, 3, 4] });
-    expect(run).toMatchObject({ jobs: 4, loads: 3, makespanMs: 3104, promptMs: 102 });
+    expect(run).toMatchObject({ jobs: 4, loads: 3, makespanMs: 3104, promptMs: 103 });
   });
 
   it.each([

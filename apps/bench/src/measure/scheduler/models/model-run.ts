@@ -1,5 +1,4 @@
 import type { JournalLine } from '@comfy-fleet/testing';
-import { median } from '../../../lib/statistics.js';
 
 /** What the GPUs did for the jobs of a scenario, and how long these waited. */
 export interface ModelRun {
@@ -9,7 +8,7 @@ export interface ModelRun {
   readonly loads: number;
   /** From the start of the first prompt to the end of the last. */
   readonly makespanMs: number;
-  /** Of a prompt that had nothing to load, the median. */
+  /** Of a prompt that had nothing to load, the mean. */
   readonly promptMs: number;
   /** Of each job, from its acceptance until a GPU began with it. */
   readonly waitsMs: readonly number[];
@@ -31,7 +30,7 @@ export function modelRun(
     jobs,
     loads: ends.reduce((sum, { loaded }) => sum + loaded.length, 0),
     makespanMs: Math.max(...ends.map(({ ended_at }) => ended_at)) - Math.min(...ends.map((end) => end.started_at)),
-    promptMs: median(quick.map(({ started_at, ended_at }) => ended_at - started_at)),
+    promptMs: quick.reduce((sum, { started_at, ended_at }) => sum + ended_at - started_at, 0) / quick.length,
     waitsMs,
   };
 }
