@@ -11,12 +11,12 @@ import {
 } from '../src/measure/scheduler/models/report.js';
 import { floodScenario, type ModelScenario, modelScenarios } from '../src/measure/scheduler/models/scenarios.js';
 
-const SIZES = { shuffled: 400, arriving: 200, flood: 40, popular: 310, loras: 60, held: 60 };
+const SIZES = { shuffled: 400, slow: 200, quick: 200, flood: 40, popular: 310, loras: 60, held: 60 };
 
 const counts = ({ files, jobs }: ModelScenario) => files.map((file) => jobs.filter((job) => job === file).length);
 
 describe('the scenarios', () => {
-  const { shuffled, arriving, popular, loras } = modelScenarios(SIZES);
+  const { shuffled, slow, quick, popular, loras } = modelScenarios(SIZES);
 
   it('have as many jobs of each file, in an order that is no order and always the same', () => {
     expect([counts(shuffled), counts(loras)]).toEqual([
@@ -33,9 +33,11 @@ describe('the scenarios', () => {
     expect([second, third, rest.at(-1)]).toEqual([first / 2, Math.round(first / 3), Math.round(first / 12)]);
   });
 
-  it('let jobs arrive at 70 % of what GPUs can do that load a checkpoint for three of four', () => {
-    const jobMs = 100 + 0.75 * 800;
-    const meanGapMs = (arriving.arrivals?.at(-1) ?? 0) / arriving.jobs.length;
+  it.each([
+    ['load a checkpoint for three of four', slow, 100 + 0.75 * 800],
+    ['load nothing', quick, 100],
+  ])('let jobs arrive at 70 %% of what GPUs can do that %s', (_, { jobs, arrivals }, jobMs) => {
+    const meanGapMs = (arrivals?.times.at(-1) ?? 0) / jobs.length;
     expect(jobMs / 2 / meanGapMs).toBeGreaterThan(0.6);
     expect(jobMs / 2 / meanGapMs).toBeLessThan(0.8);
   });

@@ -25,14 +25,14 @@ const USAGE = `npm run bench:scheduler -- [--quick] [--no-goals]
 
 /** How much of everything: about fifteen minutes, or four. */
 const FULL = {
-  models: { shuffled: 400, arriving: 120, flood: 240, popular: 400, loras: 240, held: 180 },
+  models: { shuffled: 400, slow: 120, quick: 200, flood: 240, popular: 400, loras: 240, held: 180 },
   pairs: { claims: 400, many: 10_000 },
   crowd: { keys: 200, msEach: 24_000 },
   lone: { jobs: 5000, tries: 20 },
   cost: { jobs: [1000, 100_000, 1_000_000], keys: 1000, rounds: 15, claims: 200 },
 };
 const QUICK: typeof FULL = {
-  models: { shuffled: 100, arriving: 40, flood: 80, popular: 120, loras: 60, held: 60 },
+  models: { shuffled: 100, slow: 40, quick: 60, flood: 80, popular: 120, loras: 60, held: 60 },
   pairs: { claims: 100, many: 1000 },
   crowd: { keys: 50, msEach: 24_000 },
   lone: { jobs: 1000, tries: 5 },

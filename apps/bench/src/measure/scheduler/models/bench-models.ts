@@ -38,7 +38,7 @@ export function benchModels(all: Scope, { sizes, onProgress, print }: ModelsBenc
       onProgress(`models: ${scenario.what}`);
       return measureBothRules(scope, { ...own, scenario, patienceSeconds: PATIENCE_SECONDS });
     };
-    const { shuffled, arriving, ...others } = modelScenarios(sizes);
+    const { shuffled, slow, quick, ...others } = modelScenarios(sizes);
     const goals: Goal[] = [];
     const report = (table: string, met: readonly Goal[]) => {
       print(table);
@@ -46,8 +46,10 @@ export function benchModels(all: Scope, { sizes, onProgress, print }: ModelsBenc
     };
     const measured = await both(shuffled);
     report(loadsTable(measured), oracleGoals(measured));
-    const steady = await both(arriving);
-    report(waitsTable(steady), waitsGoals(steady));
+    for (const arriving of [slow, quick]) {
+      const steady = await both(arriving);
+      report(waitsTable(steady), waitsGoals(steady));
+    }
     const scenario = floodScenario(sizes.flood);
     onProgress(`models: ${scenario.what}`);
     const lone = (patienceSeconds: number) =>

@@ -88,12 +88,12 @@ async function backlog(fleet: ModelFleet, { jobs }: ModelScenario): Promise<stri
   return ids;
 }
 
-async function arriving(fleet: ModelFleet, { jobs, arrivals = [] }: ModelScenario): Promise<string[]> {
+async function arriving(fleet: ModelFleet, { jobs, arrivals }: ModelScenario): Promise<string[]> {
   await fleet.startWorker();
   const began = performance.now();
   return Promise.all(
     jobs.map(async (file, index) => {
-      await delay((arrivals[index] ?? 0) - (performance.now() - began));
+      await delay((arrivals?.times[index] ?? 0) - (performance.now() - began));
       return fleet.submit(file, FLOOD);
     }),
   );

@@ -3,7 +3,7 @@ import { table } from '../../../lib/table.js';
 import type { Goal } from '../../goals.js';
 import type { BothRules, LoneModel } from './measure-models.js';
 import type { ModelRun } from './model-run.js';
-import { LOAD_PERCENT, type ModelScenario } from './scenarios.js';
+import type { ModelScenario } from './scenarios.js';
 
 /** How much of FIFO's loads and of its time the service may need. */
 export interface ModelLimits {
@@ -77,7 +77,7 @@ export function waitsTable({ scenario, service, fifo }: BothRules): string {
     ...WAITS.flatMap((which) => [seconds(waitOf(run, which)), ratio(waitOf(run, which), waitOf(fifo, which))]),
   ];
   return table(
-    `${settingOf(scenario)}, at ${LOAD_PERCENT} % of what FIFO can do; how long jobs wait, in s`,
+    `${settingOf(scenario)}; ${scenario.arrivals?.rate}; how long jobs wait, in s`,
     ['', 'loads', ...WAITS.flatMap((which) => [which, '÷ FIFO'])],
     [row(service), row(fifo)],
   );

@@ -13,13 +13,21 @@ export interface ModelScenario {
   readonly promptMs: number;
   /** The file that each job wants, in the order of arrival. */
   readonly jobs: readonly string[];
-  /** When each of them arrives, from the start; absent: before anything is executed. */
-  readonly arrivals?: readonly number[];
+  /** Absent: all arrive before anything is executed. */
+  readonly arrivals?: Arrivals;
+}
+
+export interface Arrivals {
+  /** Of each job, from the start. */
+  readonly times: readonly number[];
+  /** What the GPUs would have to do to keep up, in words. */
+  readonly rate: string;
 }
 
 export interface ModelSizes {
   readonly shuffled: number;
-  readonly arriving: number;
+  readonly slow: number;
+  readonly quick: number;
   readonly flood: number;
   readonly popular: number;
   readonly loras: number;
@@ -31,23 +39,19 @@ const SEED = 13;
 const PROMPT_MS = 100;
 const CHECKPOINT_LOAD_MS = 800;
 const LORA_LOAD_MS = 200;
-/** Of what GPUs do that serve in the order of arrival: both rules are to keep up. */
-export const LOAD_PERCENT = 70;
+/** Of what GPUs can do. */
+const BUSY_PERCENT = 70;
 
 const FOUR = checkpoints(4);
 const two = { gpus: 2, holds: 1, kind: 'checkpoint', loadMs: CHECKPOINT_LOAD_MS, promptMs: PROMPT_MS } as const;
 
-export function modelScenarios({ shuffled, arriving, popular, loras, held }: ModelSizes) {
+export function modelScenarios({ shuffled, slow, quick, popular, loras, held }: ModelSizes) {
   const [six, twelve, kept] = [names('lora', 6), checkpoints(12), checkpoints(6)];
   return {
     shuffled: { ...two, what: '4 checkpoints, shuffled', files: FOUR, jobs: evenly(FOUR, shuffled, 10) },
-    arriving: {
-      ...two,
-      what: '4 checkpoints, arriving',
-      files: FOUR,
-      jobs: evenly(FOUR, arriving, 11),
-      arrivals: arrivalTimes(arriving, meanGapMs(two.gpus, FOUR.length), 12),
-    },
+    // without a look at models all but one of four jobs load
+    slow: arriving(slow, 11, { jobMs: PROMPT_MS + CHECKPOINT_LOAD_MS * 0.75, whose: 'GPUs can do under FIFO' }),
+    quick: arriving(quick, 17, { jobMs: PROMPT_MS, whose: 'GPUs can do that load nothing' }),
     popular: {
       ...two,
       what: '12 checkpoints with a popularity of 1/n',
@@ -109,10 +113,20 @@ function shuffle<T>(list: readonly T[], random: Random): T[] {
     .map(({ value }) => value);
 }
 
-/** Between two jobs, for GPUs that load one of `files` for all but every `files`-th job. */
-function meanGapMs(gpus: number, files: number): number {
-  const jobMs = PROMPT_MS + CHECKPOINT_LOAD_MS * (1 - 1 / files);
-  return (jobMs / gpus / LOAD_PERCENT) * 100;
+/** Jobs that arrive one after the other, at so much of what two GPUs can do that need `jobMs` for each. */
+function arriving(
+  count: number,
+  stream: number,
+  { jobMs, whose }: { readonly jobMs: number; readonly whose: string },
+): ModelScenario {
+  const meanMs = (jobMs / two.gpus / BUSY_PERCENT) * 100;
+  return {
+    ...two,
+    what: `4 checkpoints, ${(1000 / meanMs).toFixed(0)} jobs/s`,
+    files: FOUR,
+    jobs: evenly(FOUR, count, stream),
+    arrivals: { times: arrivalTimes(count, meanMs, stream + 1), rate: `${BUSY_PERCENT} % of what ${whose}` },
+  };
 }
 
 /** Of a Poisson process. */
