@@ -29,6 +29,16 @@ describe('the durations of executions', () => {
     expect(await fleet.redis.pttl(fleet.keys.durations(POOL))).toBeGreaterThan(29 * 86_400_000);
   });
 
+  it('do not count how long models were loaded, which those that follow may find in memory', async () => {
+    const fleet = await openFleet();
+    await fleet.submit();
+    const { claim, promptId } = await startNext(await fleet.claims());
+    const outcome = { ...succeeded(claim.record.id), executedMs: 9000, loadedMs: 8000 } as Outcome;
+    await claim.finish(outcome, promptId);
+    await fleet.submit();
+    expect((await pool(fleet))?.durations.get('sketch')).toBe(1000);
+  });
+
   it('are compared between the instances that learned them', async () => {
     const fleet = await openFleet();
     const source = await fleet.claims();

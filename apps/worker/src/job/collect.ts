@@ -26,7 +26,7 @@ export async function collectAndFinish(
   entry: HistoryEntry,
   tools: Tools,
 ): Promise<void> {
-  const { promptId, executedMs } = submission;
+  const { promptId, executedMs, loadedMs } = submission;
   const start = submission.heard.ended ?? performance.now();
   job.mayHaveStored = true;
   const images = await unlessCanceled(
@@ -37,7 +37,7 @@ export async function collectAndFinish(
       job.note(await job.claim.collect());
     },
   );
-  const became = await job.claim.finish({ status: 'succeeded', images, executedMs }, promptId);
+  const became = await job.claim.finish({ status: 'succeeded', images, executedMs, loadedMs }, promptId);
   noteFacts({ 'comfy_fleet.job.status': became });
   if (became !== 'superseded') {
     job.slot.became = became;

@@ -44,6 +44,8 @@ export class Submission {
   isNoted = false;
   /** How long ComfyUI executed it; undefined unless both its beginning and its end were seen by this claim. */
   executedMs: number | undefined;
+  /** How long it loaded models in that time; undefined while nothing was seen of that. */
+  loadedMs: number | undefined;
   /** The instance died, or was restarted, while it had it. */
   instanceDied = false;
   /** ComfyUI may execute it for longer than there is a job. */
@@ -105,7 +107,9 @@ export class Submission {
 
   #ended(): void {
     const loads = this.#loads.ended();
-    if (loads !== undefined) this.#onLoads(loads);
+    if (loads === undefined) return;
+    this.loadedMs = loads.ms;
+    this.#onLoads(loads);
   }
 
   #hear(news: PromptNews): void {

@@ -14,6 +14,7 @@ Input:
   ARGV[8] the prompt id that began executing, or empty; one that was lost since was counted before
   ARGV[9] whether ComfyUI may still have the submission, or empty
   ARGV[10] how long the execution took in ms, or empty
+  ARGV[11] how much of that it loaded models, or empty: others like it may find them in memory
 
 Output:
   what the job became, or 'superseded'
@@ -23,7 +24,7 @@ Output:
 --- @include "shared/learn"
 
 local claim, outcome, images, failure, executed_prompt = ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
-local in_doubt, executed_ms = ARGV[9], tonumber(ARGV[10])
+local in_doubt, executed_ms, loaded_ms = ARGV[9], tonumber(ARGV[10]), tonumber(ARGV[11] or '') or 0
 local status = get('status')
 if is_terminal(status) and is_latest(claim) then return status end
 if is_terminal(status) or not held_by(claim) then return 'superseded' end
@@ -34,7 +35,7 @@ end
 if status == 'canceling' then outcome = 'canceled' end
 if outcome == 'succeeded' then
   set('images', images, 'progress', '')
-  if executed_ms then learn(executed_ms) end
+  if executed_ms then learn(math.max(0, executed_ms - loaded_ms)) end
 end
 if outcome == 'failed' then set('error', failure) end
 if in_doubt ~= '' then abandon_submission() end

@@ -14,8 +14,13 @@ export type Verdict = 'ok' | 'canceling' | 'superseded';
 export type Loss = 'lost' | 'died' | 'out_of_memory' | 'taken_back' | 'faulty';
 
 export type Outcome =
-  /** `executedMs`: how long ComfyUI executed it, as far as that is known. */
-  | { readonly status: 'succeeded'; readonly images: readonly FrameRecord[]; readonly executedMs?: number | undefined }
+  /** `executedMs`: how long ComfyUI executed it, `loadedMs`: and loaded models in that time, as far as it is known. */
+  | {
+      readonly status: 'succeeded';
+      readonly images: readonly FrameRecord[];
+      readonly executedMs?: number | undefined;
+      readonly loadedMs?: number | undefined;
+    }
   /** `inDoubt`: ComfyUI may still have the submission, and whoever reaches it is to stop it. */
   | { readonly status: 'failed'; readonly error: JobError; readonly inDoubt?: boolean }
   | { readonly status: 'canceled'; readonly inDoubt?: boolean };

@@ -33,7 +33,7 @@ export function heldClaim(
         errorOf(outcome),
         executed,
         isInDoubt(outcome) ? '1' : '',
-        executedMs(outcome),
+        ...times(outcome),
       ];
       const became = (await run('finish', args)) as TerminalStatus | 'superseded';
       if (became === 'superseded') item.abandon();
@@ -60,8 +60,9 @@ function isInDoubt(outcome: Outcome): boolean {
   return outcome.status !== 'succeeded' && outcome.inDoubt === true;
 }
 
-function executedMs(outcome: Outcome): string {
-  return outcome.status === 'succeeded' ? msOrNothing(outcome.executedMs) : '';
+/** How long it executed, and loaded models. */
+function times(outcome: Outcome): string[] {
+  return outcome.status === 'succeeded' ? [msOrNothing(outcome.executedMs), msOrNothing(outcome.loadedMs)] : ['', ''];
 }
 
 function errorOf(outcome: Outcome): string {
