@@ -1,7 +1,7 @@
 import type { Claim } from '@comfy-fleet/jobs';
 import { inParallel } from '../../lib/in-parallel.js';
 import type { Scope } from '../../lib/scope.js';
-import { openLedgers } from './ledgers.js';
+import { HOLDS_ALL, openLedgers } from './ledgers.js';
 import { ordersOf } from './orders.js';
 import type { Scheduler } from './simulation.js';
 
@@ -31,9 +31,10 @@ export async function ledgerScheduler(
       });
     },
     claim: async () => {
-      const claim = await source.next({ block: false });
-      if (claim !== undefined) held.set(claim.record.id, claim);
-      return claim?.record.id;
+      const claim = await source.nextFor(HOLDS_ALL);
+      if (claim === undefined || claim === 'left') return undefined;
+      held.set(claim.record.id, claim);
+      return claim.record.id;
     },
     end: async ({ id, gpuMs }) => {
       await held.get(id)?.finish({ status: 'succeeded', images: [], executedMs: gpuMs });

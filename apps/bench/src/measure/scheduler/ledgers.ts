@@ -1,8 +1,11 @@
-import { type ClaimSource, createLedger, createWorkerLedger, type Ledger } from '@comfy-fleet/jobs';
+import { type Asker, type ClaimSource, createLedger, createWorkerLedger, type Ledger } from '@comfy-fleet/jobs';
 import { createLogger } from '@comfy-fleet/telemetry';
 import { redisSettings, until } from '@comfy-fleet/testing';
 import type { Scope } from '../../lib/scope.js';
 import { POOL } from './orders.js';
+
+/** An instance that can run every job and has all models in memory. */
+export const HOLDS_ALL: Asker = { name: 'bench/1', fit: () => 0 };
 
 const MOST_JOBS = 10_000_000;
 const JOB_TTL_SECONDS = 3600;
@@ -33,7 +36,7 @@ export async function openLedgers(scope: Scope, url: string, prefix: string): Pr
     jobTtlSeconds: JOB_TTL_SECONDS,
     maxWorkerDeaths: 3,
     maxOvertakes: 100,
-    modelPatienceMs: 0,
+    modelPatienceMs: 30_000,
     lockMs: 60_000,
     stalledCheckMs: 30_000,
     announceSeconds: 5,

@@ -1,9 +1,10 @@
 import { LODS, newId } from '@comfy-fleet/contracts';
+import type { Claim } from '@comfy-fleet/jobs';
 import { startRedisServer, until } from '@comfy-fleet/testing';
 import { inParallel } from '../../lib/in-parallel.js';
 import { redisCpu, redisMemory, tellRedis } from '../../lib/redis-info.js';
 import type { Scope } from '../../lib/scope.js';
-import { openLedgers } from './ledgers.js';
+import { HOLDS_ALL, openLedgers } from './ledgers.js';
 import { ordersOf, POOL } from './orders.js';
 import type { SimulatedJob } from './simulation.js';
 
@@ -59,12 +60,12 @@ export async function fillStock(
     fillSeconds,
     bytesPerJob,
     claim: async (count) => {
-      const claims: NonNullable<Awaited<ReturnType<typeof source.next>>>[] = [];
+      const claims: Claim[] = [];
       const cpuBefore = await redisCpu(url);
       const since = performance.now();
       await inParallel(count, CLAIMS_AT_ONCE, async () => {
-        const claim = await source.next({ block: false });
-        if (claim !== undefined) claims.push(claim);
+        const claim = await source.nextFor(HOLDS_ALL);
+        if (claim !== undefined && claim !== 'left') claims.push(claim);
       });
       const us = ((performance.now() - since) * 1000) / count;
       const cpuUs = ((await redisCpu(url)) - cpuBefore) / count;
