@@ -128,6 +128,17 @@ describe('repeats', () => {
     expect(repeats(twice({ processes })).breaches).toHaveLength(breaches);
   });
 
+  it.each([
+    ['excuses it when its caller had given up before it was answered', 2000, null, 0],
+    ['does not excuse it when its caller still waited', 1999, null, 1],
+    ['does not excuse it when its caller had the answer', 2000, 200, 1],
+  ])('%s', (_, waitedMs, status, breaches) => {
+    const sent = attempt({ at: new Date(T0 + 600).toISOString(), status, delivered: status !== null });
+    const deliveries = new Map([[id(1), delivery(1, { attempts: [sent] })]]);
+    const calls = [call(1, { at: T0 + 600 + waitedMs }), call(1, { at: T0 + 5000 })];
+    expect(repeats(evidence({ calls, deliveries })).breaches).toHaveLength(breaches);
+  });
+
   it('counts a slow answer from when it was given', () => {
     const slow = { answer: { status: 200, delayMs: 900 } };
     const at = T0 + 620 + 900 + CHAOS.recordSlackMs;
@@ -205,6 +216,14 @@ describe('deliveryLogs', () => {
     const silent = attempt({ status: null, delivered: false });
     expect(words(log({ attempts: [silent, later] }, { calls }))).toEqual([]);
     expect(log({ attempts: [later] }, { calls }).breaches).toHaveLength(1);
+  });
+
+  it('pairs a try that its caller had given up with the call that was answered after that', () => {
+    const calls = [call(1, { at: T0 + 2980 }), call(1, { at: T0 + 5000, timestampSeconds: T0 / 1000 + 5 })];
+    const tries = [attempt({ status: null, delivered: false }), attempt({ at: new Date(T0 + 5000).toISOString() })];
+    expect(words(log({ attempts: tries }, { calls }))).toEqual([]);
+    const early = [call(1, { at: T0 + 1500 }), ...calls.slice(1)];
+    expect(log({ attempts: tries }, { calls: early }).breaches).not.toHaveLength(0);
   });
 });
 

@@ -1,6 +1,14 @@
 import type { Job, WebhookAttempt, WebhookDelivery } from '@comfy-fleet/contracts';
-import { callsByJob, hindrance, isTaken, isToBeNotified, orderOf, statusOf } from '../evidence/calls-by-job.js';
-import type { Call } from '../evidence/evidence.js';
+import {
+  callsByJob,
+  hindrance,
+  isAnsweredTooLate,
+  isTaken,
+  isToBeNotified,
+  orderOf,
+  statusOf,
+} from '../evidence/calls-by-job.js';
+import type { Call, Evidence } from '../evidence/evidence.js';
 import { type Breach, type Check, tally } from './check.js';
 
 /** `GET /jobs/:id/webhooks` shows what the receiver saw: every try but those whose outcome died with somebody, and how it ended. */
@@ -22,7 +30,7 @@ export const deliveryLogs: Check = (evidence) => {
     const calls = byJob.get(id) ?? [];
     const outcome = calls.some(isTaken) ? 'delivered' : 'failed';
     const expected = isToBeNotified(job, orderOf(job, evidence)) ? outcome : 'skipped';
-    const { unseen, unlogged } = compare(delivery.attempts, calls);
+    const { unseen, unlogged } = compare(delivery.attempts, calls, evidence);
     const faults = [
       ...faultsOf(job, delivery, expected),
       ...unseen.map(({ at, status }) => `has a try at ${at} (${status}) that the receiver did not see`),
@@ -58,13 +66,14 @@ function faultsOf(
   ];
 }
 
-/** Pairs each logged try with the call of that second that was answered so. */
-function compare(attempts: readonly WebhookAttempt[], calls: readonly Call[]) {
+/** Pairs each logged try with the call of that second that was answered so, or when its caller had given up. */
+function compare(attempts: readonly WebhookAttempt[], calls: readonly Call[], evidence: Evidence) {
   const unlogged = [...calls];
   const unseen = attempts.filter((attempt) => {
     const at = Date.parse(attempt.at);
     const isIt = (call: Call) =>
-      call.timestampSeconds === Math.floor(at / 1000) && call.at >= at && statusOf(call) === attempt.status;
+      isAnsweredTooLate(call, attempt, evidence) ||
+      (call.timestampSeconds === Math.floor(at / 1000) && call.at >= at && statusOf(call) === attempt.status);
     const index = unlogged.findIndex(isIt);
     if (index >= 0) unlogged.splice(index, 1);
     return index < 0;

@@ -9,7 +9,8 @@ const SHORTEST = 0.8;
 
 /**
  * A webhook that was taken, or whose receiver is gone, is called again only when a dispatcher or Redis died, or a dispatcher
- * lost its lock, before that was written down; and one that was not taken only when its time has come, with the same excuse.
+ * lost its lock or had given up, before that was written down; and one that was not taken only when its time has come, with
+ * the same excuse.
  */
 export const repeats: Check = (evidence) => {
   const breaches: Breach[] = [];

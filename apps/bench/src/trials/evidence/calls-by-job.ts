@@ -1,4 +1,4 @@
-import type { Job } from '@comfy-fleet/contracts';
+import type { Job, WebhookAttempt } from '@comfy-fleet/contracts';
 import type { PlannedJob } from '../orders/plan-orders.js';
 import type { Call, Evidence } from './evidence.js';
 
@@ -54,7 +54,21 @@ export function answeredAt({ at, answer }: Call, { settings }: Pick<Evidence, 's
   return answer === 'reset' ? at : at + (answer.delayMs ?? 0);
 }
 
-export type Hindrance = 'dispatcher killed' | 'redis killed' | 'lock lost';
+export type Hindrance = 'dispatcher killed' | 'redis killed' | 'lock lost' | 'answered too late';
+
+/**
+ * Whether this try, which has no answer in its log, is a call that was answered: on a busy machine a receiver is woken
+ * when its caller has given up.
+ */
+export function isAnsweredTooLate(call: Call, { at, status }: WebhookAttempt, evidence: Evidence): boolean {
+  const sentAt = Date.parse(at);
+  const waited = answeredAt(call, evidence) - sentAt;
+  return (
+    status === null &&
+    call.timestampSeconds === Math.floor(sentAt / 1000) &&
+    waited >= evidence.settings.webhookTimeoutMs
+  );
+}
 
 /** What may have kept a dispatcher from writing down what came of a call; undefined: nothing. */
 export function hindrance(call: Call, evidence: Evidence): Hindrance | undefined {
@@ -69,7 +83,9 @@ export function hindrance(call: Call, evidence: Evidence): Hindrance | undefined
   );
   if (met.some(({ process }) => process !== 'redis')) return 'dispatcher killed';
   if (met.length > 0) return 'redis killed';
-  return brokenOffAt(jobIdOf(call), evidence).some((at) => at >= since && at <= until) ? 'lock lost' : undefined;
+  if (brokenOffAt(jobIdOf(call), evidence).some((at) => at >= since && at <= until)) return 'lock lost';
+  const tries = evidence.deliveries.get(jobIdOf(call))?.attempts ?? [];
+  return tries.some((attempt) => isAnsweredTooLate(call, attempt, evidence)) ? 'answered too late' : undefined;
 }
 
 /** When dispatchers said that they broke off a try of this job's webhook: on a busy machine they renew locks too late. */
