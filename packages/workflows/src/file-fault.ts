@@ -17,8 +17,8 @@ export class FileFault extends Error {
   }
 }
 
-/** Runs each step and throws the faults of all together. */
-export function gatherFaults(steps: readonly (() => void)[]): void {
+/** Runs each step and answers the faults of all together. */
+export function gatherFaults(steps: readonly (() => void)[]): Fault[] {
   const faults: Fault[] = [];
   for (const step of steps) {
     try {
@@ -28,5 +28,5 @@ export function gatherFaults(steps: readonly (() => void)[]): void {
       faults.push(...error.faults);
     }
   }
-  if (faults.length > 0) throw new FileFault(...faults);
+  return faults;
 }

@@ -24,9 +24,13 @@ export function findOutputs(graph: Graph, choices: Choices): string[] {
   throw new FileFault(`has no SaveImage node${found}: add one`);
 }
 
-/** The one sampler that the outputs depend on, with the nodes that work for it. */
-export function findSampling(graph: Graph, outputs: readonly string[], choices: Choices): Sampling {
-  const sampler = choices.sampler === undefined ? onlySampler(graph, outputs) : findNode(graph, choices.sampler);
+/** The one sampler that the outputs depend on, or the one that the bindings file names. */
+export function findSampler(graph: Graph, outputs: readonly string[], choices: Choices): string {
+  return choices.sampler === undefined ? onlySampler(graph, outputs) : findNode(graph, choices.sampler);
+}
+
+/** A sampler with the nodes that work for it. */
+export function samplingOf(graph: Graph, sampler: string): Sampling {
   const node = nodeAt(graph, sampler);
   const behind = (input: string, wanted: readonly string[]): string | undefined => {
     if (wanted.some((name) => name in node.inputs)) return sampler;
@@ -42,8 +46,13 @@ export function findSampling(graph: Graph, outputs: readonly string[], choices: 
   };
 }
 
+/** Every sampler that the outputs depend on. */
+export function samplersBehind(graph: Graph, outputs: readonly string[]): string[] {
+  return [...upstreamOf(graph, outputs)].filter((id) => isSampler(nodeAt(graph, id)));
+}
+
 function onlySampler(graph: Graph, outputs: readonly string[]): string {
-  const samplers = [...upstreamOf(graph, outputs)].filter((id) => isSampler(nodeAt(graph, id)));
+  const samplers = samplersBehind(graph, outputs);
   const [sampler] = samplers;
   if (sampler === undefined) {
     throw new FileFault(
