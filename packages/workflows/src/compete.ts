@@ -8,6 +8,7 @@ export function compete(graph: Graph, role: string, ids: readonly string[]): Fau
   return {
     problem: `${inOrder.map((id) => describeNode(graph, id)).join(' and ')} compete for ${role}`,
     settledBy: { [role]: shortName(graph, first) },
+    between: inOrder,
   };
 }
 

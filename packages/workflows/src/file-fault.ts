@@ -2,6 +2,10 @@ export interface Fault {
   readonly problem: string;
   /** What a bindings file could say to settle it. */
   readonly settledBy?: Readonly<Record<string, unknown>>;
+  /** Ids of the nodes that could each be meant. */
+  readonly between?: readonly string[];
+  /** The graph seems to have no place for it: no fault where it need not have one. */
+  readonly absent?: true;
   /** The bindings file itself is wrong, not the workflow. */
   readonly inBindings?: true;
 }

@@ -12,6 +12,7 @@ import { WorkflowError } from './workflow-error.js';
 
 const PROFILES = 'lod-profiles.json';
 const BINDINGS = '.bindings.json';
+const INPUTS = '.inputs.json';
 /** What a workflow may do without. */
 const OPTIONAL = new Set<string>(PARAMETERS.filter((name) => !['prompt', 'width', 'height'].includes(name)));
 const READ_TIMEOUT_MS = 10_000;
@@ -26,6 +27,11 @@ export interface Workflows {
 export interface LoadOptions {
   /** Takes the place of the checkpoint that each workflow names itself; not that of a diffusion model (UNETLoader). */
   readonly checkpoint?: string | undefined;
+}
+
+/** Names of the workflows in a folder, in alphabetical order. Throws a WorkflowError when it cannot be read. */
+export async function listWorkflows(dir: string): Promise<string[]> {
+  return (await list(dir)).filter(isWorkflow).map((file) => file.slice(0, -'.json'.length));
 }
 
 /** Reads a workflows folder. Throws one WorkflowError with everything that is wrong in any of its files. */
@@ -46,7 +52,7 @@ export async function loadWorkflows(dir: string, { checkpoint }: LoadOptions = {
 
   const templates = new Map<string, Template>();
   for (const file of files) {
-    if (file === PROFILES || file.endsWith(BINDINGS)) continue;
+    if (!isWorkflow(file)) continue;
     const name = file.slice(0, -'.json'.length);
     const choices = files.has(name + BINDINGS) ? await attempt(name + BINDINGS, readChoices) : {};
     if (choices === undefined) continue;
@@ -92,6 +98,11 @@ function sentence(file: string, { problem, settledBy, inBindings }: Fault): stri
   const [key] = Object.keys(settledBy);
   const none = key !== undefined && OPTIONAL.has(key) ? ' ([] in its place leaves it as it is)' : '';
   return `${file}: ${problem}. Say it in ${bindings} beside it, by title or id: ${JSON.stringify(settledBy)}${none}`;
+}
+
+/** What is beside workflows is none. */
+function isWorkflow(file: string): boolean {
+  return file !== PROFILES && !file.endsWith(BINDINGS) && !file.endsWith(INPUTS);
 }
 
 async function list(dir: string): Promise<string[]> {

@@ -31,6 +31,11 @@ export function loadersOf({ graph, bindings }: Template, { checkpoint }: Named):
   return loaders;
 }
 
+/** A name that a graph gives for a model file. */
+export function isModelFile(value: unknown): value is string {
+  return typeof value === 'string' && MODEL_FILE.test(value);
+}
+
 /** The model files that the request's graph names, each once. */
 export function modelsOf(template: Template, request: Named): string[] {
   return [...new Set([...loadersOf(template, request).values()].flatMap(({ files }) => files))];

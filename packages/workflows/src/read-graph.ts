@@ -55,6 +55,6 @@ function refuseCircles(graph: Graph): void {
   for (const id of Object.keys(graph)) visit(id);
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> & Partial<GraphNode> {
+export function isRecord(value: unknown): value is Record<string, unknown> & Partial<GraphNode> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

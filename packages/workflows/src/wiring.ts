@@ -62,5 +62,6 @@ function deadEnd(graph: Graph, id: string, sought: string, parameter: Parameter)
   return {
     problem: `following the wires from the sampler to the ${sought} ends at ${end}, which is not known to hold one`,
     settledBy: { [parameter]: '<title or id>' },
+    absent: true,
   };
 }

@@ -50,6 +50,11 @@ describe('loadWorkflows', () => {
     expect(templateOf(workflows, 'portrait')).toMatchObject({ name: 'portrait', kind: 'text2img' });
   });
 
+  it('takes no inputs file for a workflow', async () => {
+    const workflows = await loadFolder({ 'text2img.inputs.json': { text: '{"description": "Pictures"}' } });
+    expect([...workflows.templates.keys()]).toEqual(['img2img', 'text2img']);
+  });
+
   it('says which setting is wrong when there is no such folder', async () => {
     const dir = join('no', 'such', 'folder');
     await expect(loadWorkflows(dir)).rejects.toThrow(WorkflowError);

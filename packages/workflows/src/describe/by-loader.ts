@@ -1,0 +1,48 @@
+import { compete } from '../compete.js';
+import type { Fault } from '../file-fault.js';
+import { describeNode, type Graph, linkedInputs, linksAt, nodeAt, type Slot, upstreamOf } from '../graph.js';
+import { sameSlot } from '../slots.js';
+import type { Catalogue } from './catalogue.js';
+import type { FoundInput, FoundInputs } from './found-input.js';
+import { isMedia, widgetOf } from './widget.js';
+
+/** The files that nodes load, called after what they are: image, mask, video, audio, file. */
+export function byLoader(
+  graph: Graph,
+  outputs: readonly string[],
+  { known, catalogue }: { readonly known: readonly FoundInput[]; readonly catalogue: Catalogue | undefined },
+): FoundInputs {
+  const roles = new Map<string, Slot[]>();
+  const needed = upstreamOf(graph, outputs);
+  for (const node of Object.keys(graph).filter((id) => needed.has(id))) {
+    for (const input of Object.keys(nodeAt(graph, node).inputs)) {
+      const type = widgetOf(nodeAt(graph, node), input, catalogue)?.type;
+      if (!isMedia(type) || known.some(({ slots }) => slots.some((slot) => sameSlot(slot, { node, input })))) continue;
+      const role = type === 'image' && loadsMask(graph, node) ? 'mask' : type;
+      roles.set(role, [...(roles.get(role) ?? []), { node, input }]);
+    }
+  }
+  const inputs: FoundInput[] = [];
+  const faults: Fault[] = [];
+  for (const [name, slots] of roles) {
+    const nodes = slots.map(({ node }) => node);
+    const first = known.find((input) => input.name === name);
+    if (first !== undefined) faults.push(...nodes.map((node) => alsoLoads(graph, node, name)));
+    else if (slots.length > 1) faults.push(compete(graph, name, nodes));
+    else inputs.push({ name, slots, rule: 'wiring' });
+  }
+  return { inputs, faults };
+}
+
+/** Only the mask of its picture is used. */
+function loadsMask(graph: Graph, id: string): boolean {
+  if (nodeAt(graph, id).class_type === 'LoadImageMask') return true;
+  const links = Object.values(graph).flatMap((node) => linksAt(node, linkedInputs(node)));
+  const uses = links.filter(([source]) => source === id);
+  return uses.length > 0 && uses.every(([, output]) => output === 1);
+}
+
+function alsoLoads(graph: Graph, id: string, name: string): Fault {
+  const problem = `${describeNode(graph, id)} loads a file as well and is not an input, since ${name} is another`;
+  return { problem, settledBy: { [`${name}_2`]: id }, between: [id] };
+}

@@ -1,0 +1,91 @@
+import { PARAMETERS, type Parameter } from '../bindings.js';
+import { type Choices, chosenSlots, findNode } from '../choices.js';
+import { compete } from '../compete.js';
+import { FileFault, gatherFaults } from '../file-fault.js';
+import { type Graph, nodeAt, type Slot } from '../graph.js';
+import { locateParameters, sharedPlaces } from '../locate-parameters.js';
+import { samplersBehind, samplingOf } from '../sampling.js';
+import { distinctSlots, sameSlot } from '../slots.js';
+import { byLoader } from './by-loader.js';
+import { byOwnName } from './by-own-name.js';
+import type { Catalogue } from './catalogue.js';
+import type { FoundInput, FoundInputs } from './found-input.js';
+
+type Slots = Record<Parameter, readonly Slot[]>;
+
+/**
+ * What of the usual parameters the graph has, by what the nodes are and how they are wired, or as the bindings file
+ * says. Several samplers count together: a parameter is found where they agree.
+ */
+export function byWiring(
+  graph: Graph,
+  outputs: readonly string[],
+  { choices, catalogue }: { readonly choices: Choices; readonly catalogue: Catalogue | undefined },
+): FoundInputs {
+  const samplers = choices.sampler === undefined ? samplersBehind(graph, outputs) : [findNode(graph, choices.sampler)];
+  const { slots, faults } = locateAll(graph, outputs, samplers, choices);
+  const usual = PARAMETERS.filter((parameter) => slots[parameter].length > 0).map((parameter): FoundInput => {
+    const rule = choices[parameter] === undefined ? 'wiring' : 'bindingsFile';
+    return { name: inputName(parameter), slots: slots[parameter], rule };
+  });
+  const own = byOwnName(graph, samplers, catalogue);
+  const files = byLoader(graph, outputs, { known: usual, catalogue });
+  // where the bindings file has the last word
+  const isOpen = (name: string) => name !== 'image' || choices.image === undefined;
+  return {
+    inputs: [...usual, ...own.inputs, ...files.inputs.filter(({ name }) => isOpen(name))],
+    faults: [
+      ...faults,
+      ...own.faults,
+      ...files.faults.filter(({ settledBy = {} }) => Object.keys(settledBy).every(isOpen)),
+    ],
+  };
+}
+
+/** What callers call a parameter. */
+export function inputName(parameter: string): string {
+  return parameter === 'sampler_name' ? 'sampler' : parameter;
+}
+
+function locateAll(graph: Graph, outputs: readonly string[], samplers: readonly string[], choices: Choices) {
+  const located = samplers.map((sampler) => ({
+    sampler,
+    ...locateParameters(graph, outputs, samplingOf(graph, sampler), choices),
+  }));
+  const slots = Object.fromEntries(PARAMETERS.map((parameter) => [parameter, []])) as unknown as Slots;
+  const disagreements = gatherFaults(
+    PARAMETERS.map((parameter) => () => {
+      const noisy = ({ sampler }: { sampler: string }) => nodeAt(graph, sampler).inputs.add_noise !== 'disable';
+      const asked = parameter === 'seed' ? located.filter(noisy) : located;
+      slots[parameter] =
+        samplers.length === 0
+          ? (chosenSlots(graph, choices, parameter) ?? [])
+          : agreed(
+              graph,
+              parameter,
+              asked.map((each) => each.slots[parameter]),
+            );
+    }),
+  );
+  const faults = [...located.flatMap((each) => each.faults), ...disagreements, ...sharedPlaces(graph, slots)];
+  for (const [index, parameter] of PARAMETERS.entries()) {
+    const earlier = PARAMETERS.slice(0, index).flatMap((other) => slots[other]);
+    slots[parameter] = slots[parameter].filter((slot) => !earlier.some((other) => sameSlot(slot, other)));
+  }
+  return { slots, faults: faults.filter(({ absent }) => !absent) };
+}
+
+/** Samplers agree when they have one and the same place, or the same value in each of theirs. */
+function agreed(graph: Graph, parameter: Parameter, each: readonly (readonly Slot[])[]): Slot[] {
+  const having = each.filter((slots) => slots.length > 0);
+  const all = distinctSlots(having.flat());
+  const values = new Set(all.map(({ node, input }) => nodeAt(graph, node).inputs[input]));
+  if (values.size <= 1 || having.every(({ length }) => length === all.length)) return all;
+  throw new FileFault(
+    compete(
+      graph,
+      parameter,
+      all.map(({ node }) => node),
+    ),
+  );
+}

@@ -1,0 +1,88 @@
+import { type Choices, findNode } from '../choices.js';
+import { compete } from '../compete.js';
+import { type Fault, gatherFaults } from '../file-fault.js';
+import { type Graph, linkedInputs, linksAt, nodeAt } from '../graph.js';
+import { appModeOutputs } from './by-app-mode.js';
+import { refuseOddName, titled } from './by-title.js';
+import { type Catalogue, isOutputClass } from './catalogue.js';
+import type { InputsFile } from './read-inputs-file.js';
+
+/** A node whose files, or text, are results. */
+export interface FoundOutput {
+  readonly name: string;
+  readonly node: string;
+  readonly className: string;
+}
+
+interface Sources {
+  readonly file: InputsFile;
+  readonly choices: Choices;
+  readonly linearData: unknown;
+  readonly catalogue: Catalogue | undefined;
+}
+
+/** What these show is gone with ComfyUI's temporary folder. */
+const PREVIEW = /^(Preview(Image|Video|Audio)|MaskPreview)/;
+/** What the class says of what comes out, the first that fits. */
+const KINDS = [
+  ['video', /video|webm|gif/i],
+  ['audio', /audio|flac|mp3|opus/i],
+  ['model', /glb|mesh|3d/i],
+  ['text', /text|string|any/i],
+  ['image', /image|webp|png|svg|mask/i],
+] as const;
+
+/** Outputs by the inputs file, the bindings file, titles, App mode and class, in this order; each node is one. */
+export function findOutputs(
+  graph: Graph,
+  { file, choices, linearData, catalogue }: Sources,
+): {
+  outputs: FoundOutput[];
+  faults: Fault[];
+} {
+  const names = new Map<string, string>();
+  const faults = gatherFaults([
+    ...Object.entries(file.outputs ?? {}).map(([name, reference]) => () => {
+      names.set(findNode(graph, reference), name);
+    }),
+    ...titled(graph, 'output').map(({ node, text }) => () => {
+      refuseOddName(graph, node, text);
+      if (!names.has(node)) names.set(node, text);
+    }),
+  ]);
+  for (const [name, nodes] of rivals(names)) faults.push(compete(graph, `the output ${name}`, nodes));
+  const chosen = new Set([...names.keys(), ...appModeOutputs(graph, linearData)]);
+  const byClass = new Set([...chosen, ...outputNodes(graph, catalogue)]);
+  const nodes =
+    choices.output === undefined ? [...byClass] : [choices.output].flat().map((one) => findNode(graph, one));
+  const saving = nodes.filter((node) => chosen.has(node) || !PREVIEW.test(nodeAt(graph, node).class_type));
+  const kept = saving.length > 0 ? saving : nodes;
+  const kinds = kept.map((node) => kindOf(graph, node));
+  const outputs = kept.map((node, index): FoundOutput => {
+    const kind = kindOf(graph, node);
+    const plain = kinds.filter((other, at) => other === kind && at !== index).length === 0;
+    const name = names.get(node) ?? (plain ? kind : `${kind}_${node.replaceAll(':', '_')}`);
+    return { name, node, className: nodeAt(graph, node).class_type };
+  });
+  return { outputs, faults };
+}
+
+/** By the catalogue; a class that it does not know is an output when it is called so, or nothing uses the node. */
+function outputNodes(graph: Graph, catalogue: Catalogue | undefined): string[] {
+  const used = new Set(Object.values(graph).flatMap((node) => linksAt(node, linkedInputs(node)).map(([id]) => id)));
+  return Object.keys(graph).filter((id) => {
+    const className = nodeAt(graph, id).class_type;
+    return isOutputClass(catalogue ?? {}, className) ?? (/^(Save|Preview)/.test(className) || !used.has(id));
+  });
+}
+
+function kindOf(graph: Graph, node: string): string {
+  const className = nodeAt(graph, node).class_type;
+  return KINDS.find(([, pattern]) => pattern.test(className))?.[0] ?? 'output';
+}
+
+function rivals(names: ReadonlyMap<string, string>): [name: string, nodes: string[]][] {
+  const nodes = new Map<string, string[]>();
+  for (const [node, name] of names) nodes.set(name, [...(nodes.get(name) ?? []), node]);
+  return [...nodes].filter(([, bearers]) => bearers.length > 1);
+}

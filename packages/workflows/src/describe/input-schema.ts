@@ -1,0 +1,74 @@
+import { type Graph, nodeAt } from '../graph.js';
+import type { Catalogue } from './catalogue.js';
+import type { FoundInput } from './found-input.js';
+import { isMedia, type Widget, widgetOf } from './widget.js';
+
+/** JSON Schema 2020-12; whole numbers beyond 2^53 are bigints. */
+export type JsonSchema = Readonly<Record<string, unknown>>;
+
+const FILE_TYPES = { image: 'image/*', video: 'video/*', audio: 'audio/*', file: 'application/octet-stream' } as const;
+
+/** The schema of an object that has the inputs as its members. */
+export function inputsSchema(
+  graph: Graph,
+  inputs: readonly FoundInput[],
+  catalogue: Catalogue | undefined,
+): JsonSchema {
+  const required = inputs.filter((input) => input.required ?? isFile(graph, input, catalogue)).map(({ name }) => name);
+  return {
+    $schema: 'https://json-schema.org/draft/2020-12/schema',
+    type: 'object',
+    properties: Object.fromEntries(inputs.map((input) => [input.name, inputSchema(graph, input, catalogue)])),
+    ...(required.length > 0 ? { required } : {}),
+    additionalProperties: false,
+  };
+}
+
+/** The graph names a file that lies in one ComfyUI: no default for any other. */
+function isFile(graph: Graph, { slots, default: told }: FoundInput, catalogue: Catalogue | undefined): boolean {
+  const [first] = slots;
+  return (
+    told === undefined &&
+    first !== undefined &&
+    isMedia(widgetOf(nodeAt(graph, first.node), first.input, catalogue)?.type)
+  );
+}
+
+function inputSchema(graph: Graph, input: FoundInput, catalogue: Catalogue | undefined): JsonSchema {
+  const [first] = input.slots;
+  const node = first && nodeAt(graph, first.node);
+  const widget = node && widgetOf(node, first.input, catalogue);
+  if (first === undefined || node === undefined || widget === undefined) return {};
+  const isDrawn = isSeed(input, widget);
+  const description = input.description ?? widget.tooltip;
+  const bounds = { minimum: input.minimum ?? widget.minimum, maximum: input.maximum ?? widget.maximum };
+  const preset = input.default ?? (isDrawn || isMedia(widget.type) ? undefined : node.inputs[first.input]);
+  return {
+    ...typeSchema(input, widget, bounds),
+    ...(description === undefined ? {} : { description }),
+    ...(preset === undefined ? {} : { default: preset }),
+    ...(input.group === undefined ? {} : { 'x-group': input.group }),
+  };
+}
+
+function typeSchema(
+  input: FoundInput,
+  widget: Widget,
+  bounds: { minimum: number | undefined; maximum: number | undefined },
+): JsonSchema {
+  const { type, options, multiline } = widget;
+  if (isMedia(type)) return { type: 'string', contentMediaType: FILE_TYPES[type] };
+  if (isSeed(input, widget)) {
+    const maximum = bounds.maximum ?? Number.MAX_SAFE_INTEGER;
+    return { type: ['integer', 'string'], minimum: 0, maximum, pattern: '^[0-9]{1,20}$' };
+  }
+  if (options !== undefined && options.length > 0) return { type, enum: options };
+  if (type === 'string') return { type, ...(multiline ? { 'x-multiline': true } : {}) };
+  const known = Object.entries(bounds).filter(([, bound]) => bound !== undefined);
+  return { type, ...Object.fromEntries(type === 'boolean' ? [] : known) };
+}
+
+/** Drawn where a request has none; up to 2^64−1, which as a number no caller could write exactly. */
+function isSeed({ name }: FoundInput, { type }: Widget): boolean {
+  return type === 'seed' || (name === 'seed' && type === 'integer');
+}

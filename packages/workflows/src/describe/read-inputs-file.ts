@@ -1,0 +1,48 @@
+import { Ajv } from 'ajv';
+import Type, { type Static } from 'typebox';
+import { FileFault } from '../file-fault.js';
+
+/** Names travel as JSON keys, form fields and titles, where a point is followed by a widget. */
+export const INPUT_NAME = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
+
+const input = Type.Object(
+  {
+    /** By title or id; several get the same value. */
+    node: Type.Union([Type.String(), Type.Array(Type.String(), { minItems: 1 })]),
+    /** May be left out where the node has only one. */
+    widget: Type.Optional(Type.String()),
+    description: Type.Optional(Type.String()),
+    default: Type.Optional(Type.Unknown()),
+    minimum: Type.Optional(Type.Number()),
+    maximum: Type.Optional(Type.Number()),
+    required: Type.Optional(Type.Boolean()),
+    order: Type.Optional(Type.Number()),
+    group: Type.Optional(Type.String()),
+  },
+  { additionalProperties: false },
+);
+
+/** A `<name>.inputs.json`: says what the graph cannot. */
+const fileSchema = Type.Object(
+  {
+    description: Type.Optional(Type.String()),
+    inputs: Type.Optional(Type.Record(Type.String({ pattern: INPUT_NAME.source }), input)),
+    /** Name to node, by title or id. */
+    outputs: Type.Optional(Type.Record(Type.String({ pattern: INPUT_NAME.source }), Type.String())),
+  },
+  { additionalProperties: false },
+);
+
+export type InputsFile = Static<typeof fileSchema>;
+
+/** Throws a FileFault with everything that is wrong in it. */
+export function readInputsFile(json: unknown): InputsFile {
+  const ajv = new Ajv({ allErrors: true, validateSchema: false });
+  if (ajv.validate(fileSchema, json)) return json as InputsFile;
+  const faults = (ajv.errors ?? []).map(({ instancePath, message, params }) => {
+    const unknown = params.additionalProperty;
+    const where = instancePath === '' ? 'it' : instancePath.slice(1).split('/').join(' → ');
+    return unknown === undefined ? `${where} ${message}` : `"${unknown}" of ${where} is not a known key`;
+  });
+  throw new FileFault(...new Set(faults));
+}

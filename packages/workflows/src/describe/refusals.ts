@@ -1,0 +1,44 @@
+import { listed } from '../explain-lack.js';
+import { describeNode, type Graph, nodeAt, upstreamOf } from '../graph.js';
+import { showJson } from '../json-text.js';
+import { suggest } from '../nearest.js';
+import { type Catalogue, hasClass, inputSpec, requiredInputs } from './catalogue.js';
+import { isMedia, type Widget, widgetOf } from './widget.js';
+
+/** What ComfyUI would refuse of the graph as it is: sentences in its own terms. */
+export function refusals(graph: Graph, outputs: readonly string[], catalogue: Catalogue | undefined): string[] {
+  if (outputs.length === 0) return ['No node of it saves anything: add one, such as SaveImage, and export it again.'];
+  if (catalogue === undefined) return [];
+  return [...upstreamOf(graph, outputs)].flatMap((id) => {
+    const node = nodeAt(graph, id);
+    const { class_type: className, inputs } = node;
+    if (!hasClass(catalogue, className)) {
+      const near = suggest(className, Object.keys(catalogue));
+      return `${describeNode(graph, id)}: there is no node class ${className}${near || '; a custom node may bring it'}.`;
+    }
+    const missing = requiredInputs(catalogue, className).filter((input) => !(input in inputs));
+    return [
+      ...missing.map((input) => `${describeNode(graph, id)}: its ${input} is missing.`),
+      ...Object.keys(inputs).flatMap((input) => {
+        const widget = inputSpec(catalogue, className, input) && widgetOf(node, input, catalogue);
+        const fault = widget && valueFault(inputs[input], widget);
+        return fault === undefined
+          ? []
+          : `${describeNode(graph, id)}: ${input} is ${showJson(inputs[input])}, ${fault}.`;
+      }),
+    ];
+  });
+}
+
+/** Nothing is said of files: every job brings its own. */
+function valueFault(value: unknown, { type, options, minimum, maximum }: Widget): string | undefined {
+  if (isMedia(type)) return undefined;
+  if (options !== undefined) {
+    const others = options.length === 0 ? 'none' : `only ${listed(options.map(String))}`;
+    return options.includes(value) ? undefined : `and there is ${others}`;
+  }
+  if (type === 'string' || type === 'boolean') return undefined;
+  if (typeof value !== 'number' && typeof value !== 'bigint') return 'which is no number';
+  if (minimum !== undefined && value < minimum) return `and the least is ${minimum}`;
+  return maximum !== undefined && value > maximum ? `and the most is ${maximum}` : undefined;
+}

@@ -1,0 +1,96 @@
+import { type GraphNode, isLink } from '../graph.js';
+import { type Catalogue, type InputSpec, inputSpec } from './catalogue.js';
+
+const MEDIA = ['image', 'video', 'audio', 'file'] as const;
+/** Files that a node loads. */
+export type Media = (typeof MEDIA)[number];
+
+export function isMedia(type: string | undefined): type is Media {
+  return MEDIA.some((media) => media === type);
+}
+
+/** What a person can set at one input of a node. */
+export interface Widget {
+  readonly type: 'integer' | 'number' | 'string' | 'boolean' | 'seed' | Media;
+  readonly minimum?: number;
+  readonly maximum?: number;
+  /** Of a choice, perhaps among nothing. */
+  readonly options?: readonly unknown[];
+  readonly multiline: boolean;
+  /** A sentence for people. */
+  readonly tooltip?: string;
+}
+
+/** Classes that load a file, with the input that names it, for graphs that are read without a catalogue. */
+const FILE_INPUTS: Readonly<Record<string, readonly [input: string, media: Media]>> = {
+  LoadImage: ['image', 'image'],
+  LoadImageMask: ['image', 'image'],
+  LoadVideo: ['file', 'video'],
+  VHS_LoadVideo: ['video', 'video'],
+  LoadAudio: ['audio', 'audio'],
+  VHS_LoadAudioUpload: ['audio', 'audio'],
+  Load3D: ['model_file', 'file'],
+};
+const UPLOADS = [
+  ['image_upload', 'image'],
+  ['video_upload', 'video'],
+  ['audio_upload', 'audio'],
+  ['file_upload', 'file'],
+] as const;
+const TYPES = { INT: 'integer', FLOAT: 'number', STRING: 'string', BOOLEAN: 'boolean' } as const;
+/** The graph's own value does not tell: ComfyUI writes a FLOAT of 8.0 as 8. */
+const WHOLE = /^(steps|width|height|batch_size|amount|length|start_at_step|end_at_step)$/;
+const SEED = /(^|_)seed$/;
+
+/** What can be set there; undefined where there is a link, or what no person could write. */
+export function widgetOf({ class_type, inputs }: GraphNode, input: string, catalogue?: Catalogue): Widget | undefined {
+  const value = inputs[input];
+  if (value === undefined || isLink(value)) return undefined;
+  const [fileInput, media] = FILE_INPUTS[class_type] ?? [];
+  if (media !== undefined && input === fileInput) return plain(media);
+  const spec = catalogue && inputSpec(catalogue, class_type, input);
+  return spec === undefined ? fromValue(input, value) : fromSpec(input, spec);
+}
+
+function fromSpec(input: string, { type, options, more }: InputSpec): Widget | undefined {
+  const upload = UPLOADS.find(([flag]) => more[flag] === true);
+  if (upload !== undefined) return plain(upload[1]);
+  const known = Object.hasOwn(TYPES, type) ? TYPES[type as keyof typeof TYPES] : undefined;
+  if (known === undefined && type !== 'COMBO') return undefined;
+  const { min, max, multiline, tooltip } = more;
+  const isSeed = known === 'integer' && SEED.test(input);
+  return {
+    type: isSeed ? 'seed' : (known ?? typeOfOptions(options)),
+    ...(type === 'COMBO' ? { options } : {}),
+    multiline: multiline === true,
+    ...(isBound(min) ? { minimum: min } : {}),
+    ...(isBound(max) ? { maximum: max } : {}),
+    ...(typeof tooltip === 'string' ? { tooltip } : {}),
+  };
+}
+
+function typeOfOptions(options: readonly unknown[]): 'integer' | 'number' | 'boolean' | 'string' {
+  const all = (test: (option: unknown) => boolean) => options.length > 0 && options.every(test);
+  if (all((option) => typeof option === 'boolean')) return 'boolean';
+  if (all(Number.isInteger)) return 'integer';
+  return all((option) => typeof option === 'number') ? 'number' : 'string';
+}
+
+/** A bound that a JavaScript number has rounded is none; the largest seed is known without it. */
+function isBound(value: unknown): value is number {
+  return typeof value === 'number' && Math.abs(value) <= Number.MAX_SAFE_INTEGER;
+}
+
+function fromValue(input: string, value: unknown): Widget | undefined {
+  if (typeof value === 'boolean') return plain('boolean');
+  if (typeof value === 'number' || typeof value === 'bigint') {
+    if (SEED.test(input)) return plain('seed');
+    return plain(WHOLE.test(input) || typeof value === 'bigint' ? 'integer' : 'number');
+  }
+  if (typeof value !== 'string') return undefined;
+  return { ...plain('string'), multiline: /\n/.test(value) };
+}
+
+function plain(type: Widget['type']): Widget {
+  return { type, multiline: false };
+}

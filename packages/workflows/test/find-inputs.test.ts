@@ -1,0 +1,166 @@
+import { describe, expect, it } from 'vitest';
+import { catalogueOf, describeChanged, describeFixture, foundIn } from './describe.js';
+
+const wired = (places: Readonly<Record<string, string>>) =>
+  Object.fromEntries(Object.entries(places).map(([name, place]) => [name, `${place} (wiring)`]));
+
+describe('inputs by class and wiring', () => {
+  it('finds the picture of an upscale that has no sampler, and nothing else', async () => {
+    const found = await describeFixture('upscale');
+    expect(foundIn(found)).toEqual(wired({ image: '1.image' }));
+    expect(found.outputs).toEqual([{ name: 'image', node: '4', className: 'SaveImage' }]);
+    expect(found.models).toEqual(['4x-UltraSharp.pth']);
+  });
+
+  it('finds what two samplers of a video agree on, and names what they do not', async () => {
+    const found = await describeFixture('wan-t2v');
+    expect(foundIn(found)).toEqual(
+      wired({
+        prompt: '5.text',
+        negative_prompt: '6.text',
+        seed: '10.noise_seed',
+        steps: '10.steps 11.steps',
+        cfg: '10.cfg 11.cfg',
+        sampler: '10.sampler_name 11.sampler_name',
+        scheduler: '10.scheduler 11.scheduler',
+        width: '7.width',
+        height: '7.height',
+        count: '7.batch_size',
+        length: '7.length',
+      }),
+    );
+    expect(found.unsettled).toEqual([
+      expect.stringMatching(
+        /^"High noise model" \(node 1, UNETLoader\) and "Low noise model" .* compete for checkpoint\./,
+      ),
+    ]);
+    expect(found.outputs).toEqual([{ name: 'video', node: '14', className: 'SaveVideo' }]);
+  });
+
+  it('finds tags, lyrics and seconds of a song, which has neither prompt nor size', async () => {
+    const found = await describeFixture('ace-step', await catalogueOf('0.33.0'));
+    expect(foundIn(found)).toEqual(
+      wired({
+        seed: '6.seed',
+        steps: '6.steps',
+        cfg: '6.cfg',
+        sampler: '6.sampler_name',
+        scheduler: '6.scheduler',
+        denoise: '6.denoise',
+        checkpoint: '1.ckpt_name',
+        tags: '2.tags',
+        lyrics: '2.lyrics',
+        seconds: '4.seconds',
+      }),
+    );
+    expect(found.unsettled).toEqual([]);
+    expect(found.outputs).toEqual([{ name: 'audio', node: '8', className: 'SaveAudioMP3' }]);
+  });
+
+  it('finds them in nodes of a subgraph', async () => {
+    const found = await describeFixture('renumbered');
+    expect(foundIn(found)).toMatchObject(
+      wired({ prompt: '12:2.text', negative_prompt: '12:1.text', seed: '12:3.seed' }),
+    );
+  });
+
+  it('names the nodes that compete until a title says which is meant', async () => {
+    const open = await describeFixture('two-samplers');
+    const rivals = '"First pass" (node 5, KSampler) and "Second pass" (node 11, KSampler)';
+    expect(open.unsettled).toContain(
+      `${rivals} compete for seed. Give the node that is meant the title input:seed (or another name), or name it in the inputs file.`,
+    );
+    const settled = await describeChanged('two-samplers', (graph) => {
+      if (graph[11] !== undefined) graph[11]._meta.title = 'input:seed';
+    });
+    expect(foundIn(settled).seed).toBe('11.seed (title)');
+    expect(settled.unsettled.join()).not.toMatch(/compete for seed/);
+  });
+
+  it('tells a mask from a picture by what is taken of it, and names pictures that compete', async () => {
+    const masked = await describeChanged('upscale', (graph) => {
+      graph[5] = { class_type: 'LoadImage', _meta: { title: 'Paint here' }, inputs: { image: 'm.png' } } as never;
+      graph[6] = { class_type: 'SetLatentNoiseMask', _meta: { title: 'x' }, inputs: { mask: ['5', 1] } } as never;
+      graph[7] = { class_type: 'SaveImage', _meta: { title: 'y' }, inputs: { images: ['6', 0] } } as never;
+    });
+    expect(foundIn(masked)).toEqual(wired({ image: '1.image', mask: '5.image' }));
+    const two = await describeChanged('upscale', (graph) => {
+      graph[5] = { class_type: 'LoadImage', _meta: { title: 'Style' }, inputs: { image: 'm.png' } } as never;
+      graph[6] = { class_type: 'SaveImage', _meta: { title: 'y' }, inputs: { images: ['5', 0] } } as never;
+    });
+    expect(foundIn(two)).toEqual({});
+    expect(two.unsettled[0]).toMatch(
+      /^"Load Image" \(node 1, LoadImage\) and "Style" \(node 5, LoadImage\) compete for image/,
+    );
+  });
+
+  it('takes what the bindings file says, also that a picture is no input', async () => {
+    const found = foundIn(await describeFixture('base-refiner'));
+    expect(found).toMatchObject({ prompt: '3.text 5.text (bindingsFile)', seed: '8.noise_seed (wiring)' });
+    const fixed = await describeChanged('upscale', () => undefined, { bindings: { image: [] } });
+    expect(foundIn(fixed)).toEqual({});
+  });
+});
+
+describe('inputs that somebody names', () => {
+  it('takes the inputs file before titles, and titles before the wiring', async () => {
+    const found = await describeFixture('titles');
+    expect(foundIn(found)).toMatchObject({
+      ink: '2.strength_model (inputsFile)',
+      subject: '3.text (inputsFile)',
+      variation: '6.seed (title)',
+      negative_prompt: '4.text (wiring)',
+    });
+    expect(Object.keys(foundIn(found))[0]).toBe('ink');
+    expect(Object.keys(foundIn(found))).not.toEqual(expect.arrayContaining(['prompt', 'seed', 'lora_strength']));
+    expect(found.description).toBe('A lighthouse in ink');
+    expect(found.outputs.map(({ name, node }) => `${name} ${node}`)).toEqual(['lighthouse 8', 'draft 9']);
+  });
+
+  it('takes the titles alone', async () => {
+    const found = await describeChanged('titles', () => undefined);
+    expect(foundIn(found)).toMatchObject({ lora_strength: '2.strength_model (title)', subject: '3.text (title)' });
+    expect(found.outputs.map(({ name }) => name)).toEqual(['picture', 'draft']);
+  });
+
+  it.each([
+    [
+      'input:ink',
+      /has several widgets \(lora_name, strength_model, strength_clip\): say which, as in the title input:ink\./,
+    ],
+    ['input:ink.model', /takes its model from "Load checkpoint" \(node 1, CheckpointLoaderSimple\): title that one\./],
+    ['input:ink.colour', /has no widget "colour"\./],
+    ['input:my ink', /no name that can be used/],
+    ['input:subject.strength_model', /node 2, .* and .*node 3, .* compete for the input subject/],
+  ])('says what is wrong with the title %s', async (title, fault) => {
+    const { unsettled } = await describeChanged('titles', (graph) => {
+      if (graph[2] !== undefined) graph[2]._meta.title = title;
+    });
+    expect(unsettled).toEqual([expect.stringMatching(fault)]);
+  });
+
+  // The shape is that of ComfyUI_frontend's LinearData: inputs are [node id, widget, config], outputs node ids.
+  it('takes what App mode shows from the body of a prompt, into subgraphs too', async () => {
+    const found = await describeFixture('app-mode');
+    expect(foundIn(found)).toMatchObject({
+      prompt: '12:3.text (appMode)',
+      strength_model: '2.strength_model (appMode)',
+      cfg: '6.cfg (appMode)',
+      negative_prompt: '12:4.text (wiring)',
+    });
+    expect(found.unsettled).toEqual(['App mode shows value of node 40, which the graph has not.']);
+    expect(found.outputs.map(({ node }) => node)).toEqual(['9', '8']);
+  });
+
+  it('refuses an inputs file that is wrong', async () => {
+    const broken = describeChanged('titles', () => undefined, { inputsFile: { inputs: { ink: { nodes: '2' } } } });
+    await expect(broken).rejects.toThrow(/changed\.inputs\.json: "nodes" of inputs → ink is not a known key/);
+    const { unsettled } = await describeChanged('titles', () => undefined, {
+      inputsFile: { inputs: { ink: { node: 'Ink' } } },
+    });
+    expect(unsettled).toEqual(['no node has the title or id "Ink".']);
+    const inputs = { a: { node: '3' }, b: { node: '3', widget: 'text' } };
+    const twice = await describeChanged('titles', () => undefined, { inputsFile: { inputs } });
+    expect(twice.unsettled).toEqual(['a and b are both in one place: only one can be obeyed.']);
+  });
+});

@@ -1,0 +1,102 @@
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { describe, expect, it } from 'vitest';
+import { exampleBody, unionOf } from '../src/index.js';
+import { catalogueOf, describeChanged, describeFixture, schemaOf } from './describe.js';
+
+describe.each(['0.3.64', '0.33.0'] as const)('with the catalogue of %s', (version) => {
+  it('takes types, bounds, options and tooltips from it, and defaults from the graph', async () => {
+    const found = await describeFixture('ace-step', await catalogueOf(version));
+    const tooltip = 'The number of steps used in the denoising process.';
+    expect(schemaOf(found, 'steps')).toEqual({
+      type: 'integer',
+      minimum: 1,
+      maximum: 10_000,
+      description: tooltip,
+      default: 50,
+    });
+    expect(schemaOf(found, 'cfg')).toEqual({ type: 'number', minimum: 0, maximum: 100, default: 5 });
+    expect(schemaOf(found, 'scheduler')).toMatchObject({
+      type: 'string',
+      enum: expect.arrayContaining(['simple', 'karras']),
+    });
+    expect(schemaOf(found, 'tags')).toMatchObject({ type: 'string', 'x-multiline': true });
+  });
+
+  it('takes pictures and sounds for files that every request brings', async () => {
+    const found = await describeFixture('upscale', await catalogueOf(version));
+    expect(schemaOf(found, 'image')).toEqual({ type: 'string', contentMediaType: 'image/*' });
+    expect(found.schema.required).toEqual(['image']);
+    expect(exampleBody(found)).toEqual({ inputs: { image: 'asset:<id>' } });
+  });
+
+  it('says what that ComfyUI would refuse', async () => {
+    const found = await describeChanged(
+      'ace-step',
+      (graph) => {
+        Object.assign(graph[6]?.inputs ?? {}, { steps: 0, sampler_name: 'eulerish' });
+        delete graph[2]?.inputs.lyrics_strength;
+        Object.assign(graph[7] ?? {}, { class_type: 'VAEDecodeAudioo' });
+      },
+      { catalogue: await catalogueOf(version) },
+    );
+    expect([...found.refused].sort()).toEqual([
+      expect.stringMatching(
+        /^"KSampler" \(node 6, KSampler\): sampler_name is "eulerish", and there is only euler, .* more\.$/,
+      ),
+      '"KSampler" (node 6, KSampler): steps is 0, and the least is 1.',
+      expect.stringMatching(
+        /^"Load Checkpoint" .*: ckpt_name is "ace_step_v1_3\.5b\.safetensors", and there is (none|only .*)\.$/,
+      ),
+      '"TextEncodeAceStepAudio" (node 2, TextEncodeAceStepAudio): its lyrics_strength is missing.',
+      expect.stringMatching(
+        /^"VAEDecodeAudio" .*: there is no node class VAEDecodeAudioo, did you mean "VAEDecodeAudio"\?\.$/,
+      ),
+    ]);
+  });
+});
+
+it('leaves seeds to be drawn, and takes them up to 2^64−1', async () => {
+  const found = await describeFixture('ace-step', await catalogueOf('0.33.0'));
+  const validate = new Ajv2020({ strict: false }).compile(found.schema);
+  for (const seed of [0, Number.MAX_SAFE_INTEGER, '18446744073709551615']) expect(validate({ seed })).toBe(true);
+  for (const seed of [-1, 1.5, 'x']) expect(validate({ seed })).toBe(false);
+  expect(validate({ steps: 0 })).toBe(false);
+  expect(validate({ stepz: 1 })).toBe(false);
+  expect(validate({})).toBe(true);
+  expect(exampleBody(found).inputs).not.toHaveProperty('seed');
+});
+
+it('takes what the inputs file says before the catalogue and the graph', async () => {
+  const found = await describeFixture('titles', await catalogueOf('0.33.0'));
+  expect(schemaOf(found, 'ink')).toEqual({
+    type: 'number',
+    minimum: 0,
+    maximum: 1.5,
+    default: 0.5,
+    description: 'How much of the ink drawing shows',
+    'x-group': 'style',
+  });
+  expect(found.schema.required).toEqual(['subject']);
+});
+
+it('offers every option that any of several ComfyUIs has', async () => {
+  const [one, other] = [await catalogueOf('0.3.64'), await catalogueOf('0.33.0')];
+  const options = async (catalogue: typeof one) =>
+    (schemaOf(await describeFixture('ace-step', catalogue), 'sampler') as { enum: string[] }).enum;
+  const all = await options(unionOf([one, other]));
+  expect(new Set(all)).toEqual(new Set([...(await options(one)), ...(await options(other))]));
+  expect(all.length).toBeGreaterThan((await options(one)).length);
+});
+
+it('says that nothing is saved', async () => {
+  const found = await describeChanged(
+    'upscale',
+    (graph) => {
+      delete graph[4];
+      Object.assign(graph[3]?.inputs ?? {}, { image: ['1', 0] });
+      Object.assign(graph, { 8: { class_type: 'LoadImage', inputs: {}, _meta: { title: 'x' } } });
+    },
+    { catalogue: await catalogueOf('0.33.0') },
+  );
+  expect(found.refused).toEqual([expect.stringMatching(/^No node of it saves anything/)]);
+});
