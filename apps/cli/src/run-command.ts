@@ -20,6 +20,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'makes, shows and takes away the keys with which callers use the API',
     load: async () => (await import('./keys/run-keys.js')).keys,
   },
+  workflows: {
+    summary: 'says which inputs and outputs a workflow has, what it needs, and what ComfyUI would refuse of it',
+    load: async () => (await import('./workflows/workflows.js')).workflows,
+  },
 };
 const MISUSED = 2;
 

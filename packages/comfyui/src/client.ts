@@ -7,7 +7,7 @@ import { type ObjectInfo, readObjectInfo } from './object-info.js';
 import type { OutputFile } from './output-file.js';
 import { findPrompt, type PromptState } from './prompt-state.js';
 import { type PromptQueue, readQueue } from './queue.js';
-import { isObject } from './shapes.js';
+import { isObject, type JsonObject } from './shapes.js';
 import { type Submission, submitPrompt } from './submit.js';
 import { readSystemStats, type SystemStats } from './system-stats.js';
 import type { TakeOutCalls } from './take-out.js';
@@ -68,6 +68,8 @@ export interface ComfyClient {
    * Of one node class, without any when the instance does not know it; of all of them that is about 700 kB: ask rarely.
    */
   objectInfo(signal: AbortSignal, className?: string): Promise<ObjectInfo>;
+  /** All that GET /object_info says, as it says it: 700 kB and more. */
+  catalogue(signal: AbortSignal): Promise<JsonObject>;
   /** Closes idle connections. */
   close(): void;
 }
@@ -125,6 +127,10 @@ export function createComfyClient({ baseUrl, instance, headers, timeoutMs }: Com
       const path = className === undefined ? '/object_info' : `/object_info/${encodeURIComponent(className)}`;
       return get(path, 'GET /object_info', signal, readObjectInfo);
     },
+    catalogue: (signal) =>
+      get('/object_info', 'GET /object_info', signal, (body) =>
+        readObjectInfo(body) ? (body as JsonObject) : undefined,
+      ),
     close: () => http.close(),
   };
 }
