@@ -1,6 +1,6 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { setImmediate as immediate } from 'node:timers/promises';
-import { Catalogue } from './catalogue.js';
+import { Catalogue } from './catalogue/catalogue.js';
 import { ResultCache } from './executor/cache.js';
 import { AbandonedError, RunControl } from './executor/control.js';
 import { Pace } from './executor/pace.js';

@@ -33,6 +33,9 @@ export const settingsSchema = Type.Object(
     controlnets: names('Installed ControlNets'),
     diffusionModels: names('Installed diffusion models, for UNETLoader'),
     textEncoders: names('Installed text encoders, for the CLIP loaders'),
+    modelFiles: Type.Record(Type.String(), names('File names'), {
+      description: 'Installed model files of the other folders, by folder as /models lists them',
+    }),
     journal: Type.Union([Type.String({ minLength: 1 }), Type.Null()], {
       description: 'File that gets a line at the start and end of every execution; null: none',
     }),
@@ -63,6 +66,7 @@ export const defaultSettings: SimulatorSettings = {
   vaes: ['ae.safetensors', 'sdxl_vae.safetensors'],
   controlnets: ['control_canny.safetensors', 'control_depth.safetensors'],
   diffusionModels: ['flux1-dev.safetensors'],
+  modelFiles: { clip_vision: ['clip_vision_h.safetensors'], upscale_models: ['4x-UltraSharp.pth'] },
   textEncoders: ['clip_g.safetensors', 'clip_l.safetensors', 't5xxl_fp16.safetensors'],
   journal: null,
   requiredHeader: null,

@@ -2,7 +2,6 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Json, JsonObject } from '../src/json/values.js';
-import { nodeRunners } from '../src/nodes/registry.js';
 import { plainImage } from './graphs.js';
 import { ending, filesOf, Running } from './running.js';
 
@@ -205,10 +204,6 @@ describe.each(['0.3.64', '0.33.0'] as const)('the nodes of %s', (version) => {
       .slice(0)
       .filter((frame) => running.listener.frames.indexOf(frame) >= from);
     expect(frames.filter(({ type }) => type === 'progress')).toHaveLength(steps);
-  });
-
-  it('do all run that /object_info describes, and no others', async () => {
-    expect(Object.keys(await running.get('/object_info')).sort()).toEqual(Object.keys(nodeRunners).sort());
   });
 
   it('are described one by one, with the lists of the settings', async () => {

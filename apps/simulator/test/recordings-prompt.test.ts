@@ -15,3 +15,4 @@ replaySuite('0.3.64', 'prompt', {
 replaySuite('0.33.0', 'prompt-changed');
 replaySuite('0.33.0', 'prompt-id');
 replaySuite('0.33.0', 'prompt-more');
+replaySuite('0.33.0', 'new-input-kinds');

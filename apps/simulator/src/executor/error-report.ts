@@ -5,16 +5,21 @@ import type { Graph, GraphNode } from '../prompt-queue.js';
 
 const WITH_HIDDEN_INPUTS = new Set(['SaveImage', 'PreviewImage']);
 
-/** The inputs of a failed node as execution_error shows them: a list for each, things that are not JSON by their repr. */
+/**
+ * The inputs of a failed node as execution_error shows them: a list for each, things that are not JSON by their repr.
+ * Values that are no inputs of the class are not passed to it.
+ */
 export function shownInputs(
   node: GraphNode,
   linked: ReadonlyMap<string, NodeValue>,
   graph: Graph,
+  known: ReadonlyMap<string, unknown>,
   extraPngInfo: Json | undefined,
 ): JsonObject {
   const shown: JsonObject = {};
   for (const [name, value] of Object.entries(node.inputs)) {
     const arrived = linked.get(name);
+    if (arrived === undefined && !known.has(name)) continue;
     shown[name] = [arrived === undefined ? value : describe(arrived)];
   }
   if (WITH_HIDDEN_INPUTS.has(node.class_type)) {

@@ -56,3 +56,11 @@ export class ExecutionOrder {
     }
   }
 }
+
+/** These nodes and everything that they need. */
+export function nodesAbove(graph: Graph, outputs: readonly string[]): ReadonlySet<string> {
+  const found = new Set(outputs);
+  // a set also visits what is added while it is gone through
+  for (const id of found) for (const source of linkedNodes(graph, id)) found.add(source);
+  return found;
+}

@@ -1,10 +1,11 @@
-import type { Catalogue } from '../catalogue.js';
+import type { Catalogue } from '../catalogue/catalogue.js';
 import type { FaultBook } from '../faults.js';
 import type { RunStatus } from '../history.js';
 import { isObject, type Json, type JsonObject } from '../json/values.js';
 import type { Writable } from '../json/write.js';
 import { type Folders, type NodeContext, NodeInputs } from '../nodes/node.js';
 import { nodeRunners } from '../nodes/registry.js';
+import { bySignature } from '../nodes/signature.js';
 import type { NodeValue } from '../nodes/values.js';
 import { clientIdOf, type GraphNode, type QueuedPrompt } from '../prompt-queue.js';
 import type { SimulatorSettings } from '../settings.js';
@@ -14,7 +15,7 @@ import { AbandonedError, InterruptedError, type RunControl } from './control.js'
 import { shownInputs } from './error-report.js';
 import { fileHashes } from './file-hashes.js';
 import { NodeError, nodeTraceback } from './node-error.js';
-import { ExecutionOrder } from './order.js';
+import { ExecutionOrder, nodesAbove } from './order.js';
 import type { Pace } from './pace.js';
 import { isSampler, type MiddleFault, meetFaults } from './planted-faults.js';
 import { nodeIdentity, Progress } from './progress.js';
@@ -125,8 +126,7 @@ export class PromptRun {
       this.use.settings().vramBytes,
     );
     if (middle !== undefined && !isSampler(node.class_type)) this.use.breakOff(middle);
-    const run = nodeRunners[node.class_type];
-    if (run === undefined) throw new NodeError('NotImplementedError', `the simulator does not know ${node.class_type}`);
+    const run = nodeRunners[node.class_type] ?? bySignature(node.class_type, this.use.catalogue);
     const result = await run(new NodeInputs(widgets, linked), this.context(id, node, middle));
     this.use.cache.set(this.signatures.get(id) ?? '', { outputs: result.outputs, ui: result.ui, nodeId: id });
     if (result.ui !== undefined) this.sendExecuted(id, result.ui);
@@ -192,11 +192,11 @@ export class PromptRun {
     this.loaded.push(file);
   }
 
-  private async reportStep(id: string, value: number, max: number, preview: () => Promise<Buffer>): Promise<void> {
+  private async reportStep(id: string, value: number, max: number, preview?: () => Promise<Buffer>): Promise<void> {
     const { hub } = this.use;
     this.progress.update(id, value, max);
     this.sendProgressState();
-    const jpeg = this.wantsPreviews() ? await preview() : undefined;
+    const jpeg = this.wantsPreviews() ? await preview?.() : undefined;
     const withMetadata = hub.wantsMetadata(this.clientId);
     if (jpeg !== undefined && withMetadata) {
       const metadata = { ...nodeIdentity(id, this.prompt.id), image_type: 'image/jpeg' };
@@ -227,6 +227,7 @@ export class PromptRun {
     const { graph, id: promptId, extraData } = this.prompt;
     const { id, linked } = this.node ?? { id: '', linked: new Map() };
     const node = graph[id] as GraphNode;
+    const known = this.use.catalogue.inputs(node.class_type, node.inputs);
     this.message('execution_error', {
       prompt_id: promptId,
       node_id: id,
@@ -235,7 +236,7 @@ export class PromptRun {
       exception_message: `${error.message}\n`,
       exception_type: error.exceptionType,
       traceback: nodeTraceback(error, this.use.settings().version),
-      current_inputs: shownInputs(node, linked, graph, extraData.extra_pnginfo),
+      current_inputs: shownInputs(node, linked, graph, known, extraData.extra_pnginfo),
       current_outputs: Object.keys(graph),
     });
     return this.result('error');
@@ -256,7 +257,9 @@ export class PromptRun {
   private result(outcome: RunResult['outcome']): RunResult {
     const outputs: JsonObject = {};
     const meta: JsonObject = {};
+    const asked = nodesAbove(this.prompt.graph, this.prompt.outputs);
     for (const id of Object.keys(this.prompt.graph)) {
+      if (!asked.has(id)) continue;
       const known = this.resultOf(id);
       if (known?.ui === undefined) continue;
       outputs[id] = known.ui;

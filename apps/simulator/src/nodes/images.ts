@@ -26,20 +26,24 @@ const invert: NodeRunner = (inputs) => {
   return { outputs: [{ ...images, frames: images.frames.map((frame) => frame.map((byte) => 255 - byte) as Buffer) }] };
 };
 
-async function scaled(
+async function scaled(...how: Parameters<typeof scaledImages>): Promise<NodeResult> {
+  return { outputs: [await scaledImages(...how)] };
+}
+
+async function scaledImages(
   images: Images,
   width: number,
   height: number,
   method: string,
   crop: boolean,
-): Promise<NodeResult> {
+): Promise<Images> {
   const [w, h] = [Math.max(1, Math.round(width)), Math.max(1, Math.round(height))];
   const raw = { width: images.width, height: images.height, channels: 3 as const };
   const options = { fit: crop ? ('cover' as const) : ('fill' as const), kernel: KERNELS[method] ?? 'cubic' };
   const frames = await Promise.all(
     images.frames.map((frame) => sharp(frame, { raw }).resize(w, h, options).removeAlpha().raw().toBuffer()),
   );
-  return { outputs: [{ kind: 'images', width: w, height: h, frames }] };
+  return { kind: 'images', width: w, height: h, frames };
 }
 
 const imageScale: NodeRunner = (inputs) => {
@@ -61,6 +65,27 @@ const imageScaleToTotalPixels: NodeRunner = (inputs) => {
   const images = inputs.get('image', 'images');
   const factor = Math.sqrt((inputs.number('megapixels', 1) * 1024 * 1024) / (images.width * images.height));
   return scaled(images, images.width * factor, images.height * factor, inputs.text('upscale_method'), false);
+};
+
+/** Nobody looks into the model; most make four pixels of one. */
+const upscaleWithModel: NodeRunner = async (inputs, context) => {
+  await context.step(1, 1);
+  const images = inputs.get('image', 'images');
+  return scaled(images, images.width * 4, images.height * 4, 'lanczos', false);
+};
+
+/** All the pictures that came, in the size of the first. */
+const batch: NodeRunner = async (inputs) => {
+  const all = inputs.arrived.filter((value) => value.kind === 'images');
+  const [first] = all;
+  if (first === undefined) return { outputs: [] };
+  const frames: Buffer[] = [];
+  for (const images of all) {
+    const isAlike = images.width === first.width && images.height === first.height;
+    const fitting = isAlike ? images : await scaledImages(images, first.width, first.height, 'bilinear', true);
+    frames.push(...fitting.frames);
+  }
+  return { outputs: [{ ...first, frames }] };
 };
 
 async function loadImage(inputs: NodeInputs, context: NodeContext): Promise<NodeResult> {
@@ -96,10 +121,14 @@ const FRAMES = [
 ];
 
 export const images: Record<string, NodeRunner> = {
+  BatchImagesNode: batch,
   EmptyImage: emptyImage,
+  ImageBatch: batch,
   ImageInvert: invert,
   ImageScale: imageScale,
   ImageScaleBy: imageScaleBy,
   ImageScaleToTotalPixels: imageScaleToTotalPixels,
+  ImageUpscaleWithModel: upscaleWithModel,
   LoadImage: loadImage,
+  LoadImageOutput: loadImage,
 };

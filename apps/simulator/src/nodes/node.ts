@@ -17,8 +17,8 @@ export interface NodeContext {
   loadSmallModel(file: string): Promise<void>;
   /** The same for a LoRA, unless it is the one that this node read last. */
   loadLora(file: string): Promise<void>;
-  /** One sampler step: its time, its frames. `preview` draws the picture so far, asked only if somebody looks. */
-  step(value: number, max: number, preview: () => Promise<Buffer>): Promise<void>;
+  /** One step: its time, its frames. `preview` draws a sampler's picture so far, asked only if somebody looks. */
+  step(value: number, max: number, preview?: () => Promise<Buffer>): Promise<void>;
 }
 
 export interface Folders {
@@ -56,6 +56,16 @@ export class NodeInputs {
     const value = this.find(name, kind);
     if (value === undefined) throw new Error(`input ${name} is no ${kind}`);
     return value;
+  }
+
+  /** What the links brought, in the order of the inputs. */
+  get arrived(): readonly NodeValue[] {
+    return [...this.linked.values()];
+  }
+
+  /** The names and values of the widgets that are no links. */
+  get written(): readonly (readonly [string, Json])[] {
+    return [...this.widgets];
   }
 
   number(name: string, otherwise = 0): number {

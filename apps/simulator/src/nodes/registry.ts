@@ -7,7 +7,7 @@ import { primitives } from './primitives.js';
 import { sampling } from './sampling.js';
 import { saving } from './save.js';
 
-/** What each known node class does. The classes are those described in data/object-info-*.json. */
+/** The classes that are known in particular; the others are played by their signature. */
 export const nodeRunners: Readonly<Record<string, NodeRunner>> = {
   ...loaders,
   ...conditioning,

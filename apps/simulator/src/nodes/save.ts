@@ -1,42 +1,38 @@
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
-import { basename, dirname, join, normalize, resolve } from 'node:path';
 import sharp from 'sharp';
-import { NodeError } from '../executor/node-error.js';
-import { isInside } from '../folders.js';
+import type { JsonObject } from '../json/values.js';
 import { writeJson } from '../json/write.js';
 import { withText } from '../png-text.js';
-import type { ComfyVersion } from '../settings.js';
+import { writeFiles } from './files.js';
 import type { NodeContext, NodeInputs, NodeResult, NodeRunner } from './node.js';
 import type { Images } from './values.js';
 
-const save = (inputs: NodeInputs, context: NodeContext) =>
-  store(inputs.get('images', 'images'), inputs.text('filename_prefix', 'ComfyUI'), 'output', context);
+async function save(inputs: NodeInputs, context: NodeContext): Promise<NodeResult> {
+  const images = inputs.get('images', 'images');
+  return shown(images, await writePictures(images, inputs.text('filename_prefix', 'ComfyUI'), context), context);
+}
 
-const preview = (inputs: NodeInputs, context: NodeContext) =>
-  store(inputs.get('images', 'images'), `ComfyUI_temp_${context.tempMark}`, 'temp', context);
+async function preview(inputs: NodeInputs, context: NodeContext): Promise<NodeResult> {
+  const images = inputs.get('images', 'images');
+  return shown(images, await writePreviews(images, context), context);
+}
 
-async function store(
+function shown(images: Images, entries: JsonObject[], { version }: NodeContext): NodeResult {
+  return { outputs: version === '0.33.0' ? [images] : [], ui: { images: entries } };
+}
+
+export function writePreviews(images: Images, context: NodeContext): Promise<JsonObject[]> {
+  return writePictures(images, `ComfyUI_temp_${context.tempMark}`, context, 'temp');
+}
+
+/** A PNG for each picture, with the prompt in it. */
+export function writePictures(
   images: Images,
   prefix: string,
-  type: 'output' | 'temp',
   context: NodeContext,
-): Promise<NodeResult> {
-  const filled = fillIn(prefix, images);
-  const target = context.folders[type];
-  const subfolder = dirname(normalize(filled)) === '.' ? '' : dirname(normalize(filled));
-  const filename = filled === '' ? '.' : basename(normalize(filled));
-  const folder = resolve(join(target, subfolder.startsWith('/') ? '' : subfolder));
-  if (subfolder.startsWith('/') || !isInside(target, folder)) throw outside(subfolder, folder, context);
-  let counter = await nextNumber(folder, basename(filled), filename, context.version);
-  const entries: { filename: string; subfolder: string; type: string }[] = [];
-  for (const [index, frame] of images.frames.entries()) {
-    const file = `${filename.replaceAll('%batch_num%', String(index))}_${String(counter++).padStart(5, '0')}_.png`;
-    await writeFile(join(folder, file), await encode(frame, images, context)).catch((error: NodeJS.ErrnoException) => {
-      throw asPython(error, `<COMFYUI>/${type}/${join(subfolder, file)}`);
-    });
-    entries.push({ filename: file, subfolder, type });
-  }
-  return { outputs: context.version === '0.33.0' ? [images] : [], ui: { images: entries } };
+  type: 'output' | 'temp' = 'output',
+): Promise<JsonObject[]> {
+  const contents = images.frames.map((frame) => () => encode(frame, images, context));
+  return writeFiles({ prefix, type, extension: '.png', size: images, contents }, context);
 }
 
 async function encode(frame: Buffer, { width, height }: Images, context: NodeContext): Promise<Buffer> {
@@ -47,62 +43,6 @@ async function encode(frame: Buffer, { width, height }: Images, context: NodeCon
     png,
     [...context.pngText].map(([key, value]) => [key, writeJson(value)] as const),
   );
-}
-
-/** Highest number of that prefix in the folder plus one; gaps are not filled. Makes the folder if it is missing. */
-async function nextNumber(folder: string, base: string, filename: string, version: ComfyVersion): Promise<number> {
-  await mkdir(folder, { recursive: true });
-  let highest = 0;
-  for (const name of await readdir(folder)) {
-    if (name.slice(0, base.length + 1) !== `${filename}_`) continue;
-    const rest = name.slice(base.length + 1);
-    const digits = version === '0.33.0' ? /^\d+/.exec(rest)?.[0] : /^\s*\d+\s*(?=_|$)/.exec(rest)?.[0];
-    highest = Math.max(highest, Number(digits ?? 0));
-  }
-  return highest + 1;
-}
-
-function fillIn(prefix: string, { width, height }: Images): string {
-  if (!prefix.includes('%')) return prefix;
-  const now = new Date();
-  const two = (value: number) => String(value).padStart(2, '0');
-  const values: Record<string, string> = {
-    width: String(width),
-    height: String(height),
-    year: String(now.getFullYear()),
-    month: two(now.getMonth() + 1),
-    day: two(now.getDate()),
-    hour: two(now.getHours()),
-    minute: two(now.getMinutes()),
-    second: two(now.getSeconds()),
-  };
-  return prefix.replace(/%(\w+)%/g, (text, name: string) => values[name] ?? text);
-}
-
-function outside(subfolder: string, folder: string, { folders, version }: NodeContext): NodeError {
-  const shown = subfolder.startsWith('/') ? subfolder : folder.replace(folders.root, '<COMFYUI>');
-  const lines = [
-    '**** ERROR: Saving image outside the output folder is not allowed.',
-    ` full_output_folder: ${shown}`,
-    '         output_dir: <COMFYUI>/output',
-    ...(version === '0.3.64' ? [`         commonpath: ${subfolder.startsWith('/') ? '/' : '<COMFYUI>'}`] : []),
-  ];
-  return new NodeError('Exception', lines.join('\n'), [
-    '<COMFYUI>/nodes.py:1590 save_images',
-    '<COMFYUI>/folder_paths.py:397 get_save_image_path',
-  ]);
-}
-
-function asPython(error: NodeJS.ErrnoException, shown: string): NodeError {
-  const reasons: Record<string, string> = {
-    ENAMETOOLONG: '[Errno 36] File name too long',
-    ENOSPC: '[Errno 28] No space left on device',
-  };
-  const reason = reasons[error.code ?? ''] ?? `[Errno ${Math.abs(error.errno ?? 0)}] ${error.code}`;
-  return new NodeError('OSError', `${reason}: '${shown}'`, [
-    '<COMFYUI>/nodes.py:1606 save_images',
-    '<PYTHON-PACKAGES>/PIL/Image.py:2591 save',
-  ]);
 }
 
 export const saving: Record<string, NodeRunner> = { SaveImage: save, PreviewImage: preview };

@@ -83,5 +83,24 @@ export interface Primitive {
   readonly value: Json;
 }
 
-export type NodeValue = Images | Primitive | Model | Conditioning | Latent | Sampler | Sigmas | Noise | Guider | Opaque;
+/** A video, a sound, a mesh and whatever else has a type: known only by what tells it from others of its type. */
+export interface Other {
+  readonly kind: 'other';
+  readonly type: string;
+  /** Hexadecimal. */
+  readonly mark: string;
+}
+
+export type NodeValue =
+  | Images
+  | Primitive
+  | Model
+  | Conditioning
+  | Latent
+  | Sampler
+  | Sigmas
+  | Noise
+  | Guider
+  | Opaque
+  | Other;
 export type NodeValueOf<K extends NodeValue['kind']> = Extract<NodeValue, { kind: K }>;

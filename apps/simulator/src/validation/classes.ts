@@ -1,4 +1,4 @@
-import type { Catalogue } from '../catalogue.js';
+import type { Catalogue } from '../catalogue/catalogue.js';
 import { pythonStr } from '../json/python-text.js';
 import { isObject, type Json, type JsonObject } from '../json/values.js';
 import type { ComfyVersion } from '../settings.js';

@@ -1,4 +1,6 @@
-import type { Catalogue, InputSpec } from '../catalogue.js';
+import type { Catalogue } from '../catalogue/catalogue.js';
+import type { InputSpec } from '../catalogue/input-specs.js';
+import { FILE_INPUTS } from '../input-files.js';
 import { ConversionError, convertTo } from '../json/convert.js';
 import { pythonRepr, pythonStr } from '../json/python-text.js';
 import { isNumeric, isObject, type Json, type JsonObject, toNumber } from '../json/values.js';
@@ -20,8 +22,8 @@ export interface Verdict {
 export interface InputCheckers {
   readonly catalogue: Catalogue;
   readonly version: ComfyVersion;
-  /** Whether LoadImage would find this file. */
-  readonly imageExists: (name: string) => boolean;
+  /** Whether LoadImage and its like would find this file. */
+  readonly fileExists: (name: string) => boolean;
 }
 
 /**
@@ -50,28 +52,20 @@ export function validateNode(
   const classType = node.class_type as string;
   const errors: ErrorBody[] = [];
   let valid = true;
-  for (const [name, spec] of use.catalogue.inputs(classType)) {
+  for (const [name, spec] of use.catalogue.inputs(classType, inputs)) {
     const value = inputs[name];
     if (value === undefined) {
       if (spec.required)
-        errors.push(errorBody('required_input_missing', 'Required input is missing', name, { input_name: name }));
+        errors.push(
+          errorBody('required_input_missing', 'Required input is missing', spec.shortName, { input_name: name }),
+        );
     } else if (Array.isArray(value)) {
       const error = checkLink(name, value, spec, graph, use);
       if (error !== undefined) errors.push(error);
       else if (!validateUpstream(name, value, spec, graph, verdicts, use)) valid = false;
-    } else if (classType === 'LoadImage' && name === 'image') {
-      inputs[name] = value;
+    } else if (FILE_INPUTS[classType]?.input === name) {
       const file = pythonStr(value);
-      if (!use.imageExists(file)) {
-        errors.push(
-          errorBody(
-            'custom_validation_failed',
-            'Custom validation failed for node',
-            `${name} - Invalid image file: ${file}`,
-            { input_name: name },
-          ),
-        );
-      }
+      if (!use.fileExists(file)) errors.push(noSuchFile(name, FILE_INPUTS[classType].called, file));
     } else {
       const error = checkValue(name, value, spec, inputs);
       if (error !== undefined) errors.push(error);
@@ -80,6 +74,11 @@ export function validateNode(
   const verdict = { valid: valid && errors.length === 0, errors };
   verdicts.set(id, verdict);
   return verdict;
+}
+
+function noSuchFile(name: string, kind: string, file: string): ErrorBody {
+  const details = `${name} - Invalid ${kind} file: ${file}`;
+  return errorBody('custom_validation_failed', 'Custom validation failed for node', details, { input_name: name });
 }
 
 /** A link's form and type. Throws a PythonError where ComfyUI trips over it. */
@@ -153,9 +152,10 @@ function typesMatch(received: Json, wanted: Json): boolean {
   if (received === '*' || wanted === '*') return true;
   if (typeof received !== 'string' || typeof wanted !== 'string')
     return received === 'COMBO' || Array.isArray(received);
-  if (wanted.startsWith('COMFY_MATCHTYPE')) return true;
-  const kinds = new Set(wanted.split(','));
-  return received.split(',').some((type) => kinds.has(type));
+  // whether the types match each other is looked after by the front end
+  if (wanted.startsWith('COMFY_MATCHTYPE') || received.startsWith('COMFY_MATCHTYPE')) return true;
+  const kinds = new Set(wanted.split(',').map((type) => type.trim()));
+  return received.split(',').some((type) => kinds.has(type.trim()));
 }
 
 function checkValue(name: string, given: Json, spec: InputSpec, inputs: JsonObject): ErrorBody | undefined {
@@ -190,6 +190,11 @@ function checkValue(name: string, given: Json, spec: InputSpec, inputs: JsonObje
       ? ((spec.options.options ?? []) as Json[])
       : undefined;
   if (choices === undefined || choices.includes(value)) return undefined;
+  if (spec.options.multiselect === true && Array.isArray(value)) {
+    if (value.every((each) => choices.includes(each))) return undefined;
+  }
+  // its list is the author's of the graph, not the server's
+  if (spec.shortName === 'choice' && choices.length === 0) return undefined;
   const isLong = choices.length > LONG_LIST;
   const list = isLong ? `(list of length ${choices.length})` : pythonRepr(choices);
   return errorBody('value_not_in_list', 'Value not in list', `${name}: '${pythonStr(value)}' not in ${list}`, {

@@ -1,0 +1,148 @@
+import { drawLatent } from '../drawing/draw.js';
+import { pythonStr } from '../json/python-text.js';
+import { Float, type Json, toNumber } from '../json/values.js';
+import type { NodeInputs } from './node.js';
+import type { Conditioning, Images, Latent, NodeValue, Painting } from './values.js';
+
+/** A node of which only the signature is known. */
+export interface Maker {
+  readonly classType: string;
+  readonly inputs: NodeInputs;
+  readonly mark: string;
+}
+
+const OPAQUE = { CLIP: 'clip', VAE: 'vae', CONTROL_NET: 'controlnet', MASK: 'mask' } as const;
+const DEFAULT_SIDE = 512;
+const LARGEST_SIDE = 2048;
+/** Of a video so many frames are drawn: it moves, and is soon done. */
+const MOST_FRAMES = 4;
+/** Pixels to a latent's cell. */
+const CELL = 8;
+
+/** A value of `type` for the output `name`, which is the `nth` of its type: what came in goes on, the rest is made. */
+export async function makeValue(type: Json, name: string, nth: number, maker: Maker): Promise<NodeValue> {
+  const { inputs, classType } = maker;
+  switch (type) {
+    case 'IMAGE':
+      return arrived(inputs, 'images', nth) ?? draw(maker);
+    case 'LATENT':
+      return arrived(inputs, 'latent', nth) ?? paint(maker);
+    case 'CONDITIONING':
+      return arrived(inputs, 'conditioning', nth) ?? { kind: 'conditioning', texts: textsOf(inputs) };
+    case 'MODEL':
+      return arrived(inputs, 'model', nth) ?? { kind: 'model', name: firstText(inputs) ?? classType, loras: [] };
+    case 'CLIP':
+    case 'VAE':
+    case 'CONTROL_NET':
+    case 'MASK':
+      return { kind: OPAQUE[type] };
+    case 'SIGMAS':
+      return arrived(inputs, 'sigmas', nth) ?? sigmas(maker);
+    case 'SAMPLER':
+      return arrived(inputs, 'sampler', nth) ?? { kind: 'sampler', name: classType };
+    case 'NOISE':
+      return { kind: 'noise', seed: inputs.digits('noise_seed') };
+    case 'GUIDER':
+      return guider(maker);
+    case 'INT':
+    case 'FLOAT':
+    case 'STRING':
+    case 'BOOLEAN':
+    case 'COMBO':
+      return { kind: 'primitive', value: primitive(type, name, inputs) };
+    default:
+      return passedOn(type, maker);
+  }
+}
+
+function arrived<K extends NodeValue['kind']>(inputs: NodeInputs, kind: K, nth: number) {
+  const found = inputs.arrived.filter((value): value is Extract<NodeValue, { kind: K }> => value.kind === kind);
+  return found[Math.min(nth, found.length - 1)];
+}
+
+/** Any type, and types that nobody looks into. */
+function passedOn(type: Json, { inputs, mark }: Maker): NodeValue {
+  const wanted = pythonStr(type);
+  const isAny = wanted === '*' || wanted.startsWith('COMFY_MATCHTYPE');
+  const same = inputs.arrived.find((value) => isAny || (value.kind === 'other' && value.type === wanted));
+  if (same !== undefined) return same;
+  const [first] = inputs.written;
+  return isAny && first !== undefined ? { kind: 'primitive', value: first[1] } : { kind: 'other', type: wanted, mark };
+}
+
+async function draw(maker: Maker): Promise<Images> {
+  const latent = arrived(maker.inputs, 'latent', 0) ?? paint(maker);
+  const { width, height, batch } = latent;
+  const frames: Buffer[] = [];
+  for (let index = 0; index < batch; index++) frames.push(await drawLatent(latent, index));
+  return { kind: 'images', width, height, frames };
+}
+
+/** A latent of the size that the widgets ask for, or of the pictures that came; painted where the node has a text. */
+function paint({ inputs, mark, classType }: Maker): Latent {
+  const images = arrived(inputs, 'images', 0);
+  const side = (name: 'width' | 'height') => {
+    const asked = inputs.number(name) || images?.[name] || DEFAULT_SIDE;
+    return Math.floor(Math.min(LARGEST_SIDE, Math.max(CELL, asked)) / CELL) * CELL;
+  };
+  const [width, height] = [side('width'), side('height')];
+  const texts = textsOf(inputs);
+  const batch = Math.max(1, Math.min(MOST_FRAMES, inputs.number('length', 1) * inputs.number('batch_size', 1)));
+  const latent = { kind: 'latent', width, height, batch } as const;
+  if (images !== undefined) return { ...latent, content: { kind: 'pixels', images } };
+  if (/^Empty/.test(classType)) return { ...latent, content: { kind: 'empty' } };
+  const painting: Painting = {
+    seed: String(BigInt(`0x${mark.slice(0, 12)}`)),
+    steps: 20,
+    denoise: 1,
+    cfg: 5,
+    positive: texts.join(', '),
+    negative: '',
+    style: classType,
+  };
+  return { ...latent, content: { kind: 'painted', under: { kind: 'empty' }, painting } };
+}
+
+function sigmas({ inputs, classType }: Maker): NodeValue {
+  const steps = Math.max(1, Math.round(inputs.number('steps', 20)));
+  return {
+    kind: 'sigmas',
+    scheduler: inputs.text('scheduler', classType),
+    steps,
+    denoise: inputs.number('denoise', 1),
+  };
+}
+
+function guider({ inputs, classType }: Maker): NodeValue {
+  const passed = arrived(inputs, 'guider', 0);
+  if (passed !== undefined) return passed;
+  const none: Conditioning = { kind: 'conditioning', texts: [] };
+  return {
+    kind: 'guider',
+    model: arrived(inputs, 'model', 0) ?? { kind: 'model', name: classType, loras: [] },
+    positive: inputs.find('positive', 'conditioning') ?? arrived(inputs, 'conditioning', 0) ?? none,
+    negative: inputs.find('negative', 'conditioning'),
+    cfg: inputs.number('cfg', 1),
+  };
+}
+
+function primitive(type: string, name: string, inputs: NodeInputs): Json {
+  const images = arrived(inputs, 'images', 0);
+  if (images !== undefined && (name === 'width' || name === 'height')) return images[name];
+  const passed = arrived(inputs, 'primitive', 0)?.value;
+  const value = inputs.written.find(([widget]) => widget === 'value')?.[1] ?? inputs.written[0]?.[1] ?? passed ?? 0;
+  if (type === 'INT') return Math.trunc(toNumber(value));
+  if (type === 'FLOAT') return new Float(toNumber(value));
+  return type === 'BOOLEAN' ? value === true : pythonStr(passed ?? value);
+}
+
+function textsOf(inputs: NodeInputs): string[] {
+  const widgets = inputs.written.filter(([name]) => /text|prompt|tags|lyrics|caption/.test(name));
+  const linked = inputs.arrived.map((value) => (value.kind === 'primitive' ? value.value : null));
+  const texts = [...widgets.map(([, value]) => value), ...linked];
+  return texts.filter((text): text is string => typeof text === 'string' && text.trim() !== '');
+}
+
+function firstText(inputs: NodeInputs): string | undefined {
+  return inputs.written.map(([, value]) => value).find((value): value is string => typeof value === 'string');
+}

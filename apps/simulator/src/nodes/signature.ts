@@ -1,0 +1,68 @@
+import type { Catalogue } from '../catalogue/catalogue.js';
+import type { InputSpec } from '../catalogue/input-specs.js';
+import { modelFolder } from '../catalogue/installed-files.js';
+import { NodeError } from '../executor/node-error.js';
+import type { Json, JsonObject } from '../json/values.js';
+import { makeValue } from './made-values.js';
+import { markOf } from './mark.js';
+import type { NodeContext, NodeInputs, NodeRunner } from './node.js';
+import { outputWriters, writeWhatCame } from './outputs/registry.js';
+import type { NodeValue } from './values.js';
+
+/** What takes a GPU its time. */
+const HEAVY_INPUTS = ['MODEL', 'VAE', 'UPSCALE_MODEL', 'LATENT_UPSCALE_MODEL', 'INTERP_MODEL', 'CLIP_VISION'];
+const HEAVY_OUTPUTS = ['IMAGE', 'LATENT', 'VIDEO', 'AUDIO', 'MESH', 'VOXEL', 'LORA_MODEL'];
+
+/**
+ * Plays a class of which nothing is known but what /object_info says: it loads the files that it names, takes its
+ * steps, and gives each output a value of its type. An output node writes the file that the class is there for.
+ */
+export function bySignature(classType: string, catalogue: Catalogue): NodeRunner {
+  const described = catalogue.describe(classType) ?? {};
+  return async (inputs, context) => {
+    const specs = catalogue.inputs(classType, Object.fromEntries(inputs.written));
+    refuseUnknownChoice(classType, described, specs);
+    await load(classType, inputs, context);
+    const steps = stepsOf(described, specs, inputs);
+    for (let step = 1; step <= steps; step++) await context.step(step, steps);
+    const maker = { classType, inputs, mark: markOf(classType, inputs) };
+    const types = (described.output ?? []) as Json[];
+    const names = (described.output_name ?? []) as Json[];
+    const outputs: NodeValue[] = [];
+    for (const [at, type] of types.entries()) {
+      const nth = types.slice(0, at).filter((other) => other === type).length;
+      outputs.push(await makeValue(type, String(names[at]), nth, maker));
+    }
+    if (described.output_node !== true) return { outputs };
+    const ui = await (outputWriters[classType] ?? writeWhatCame)(maker, context);
+    return ui === undefined ? { outputs } : { outputs, ui };
+  };
+}
+
+/** A choice that brings inputs of its own and is none of its keys passes validation, and is missing at the run. */
+function refuseUnknownChoice(classType: string, described: JsonObject, specs: ReadonlyMap<string, InputSpec>): void {
+  const required = (described.input as JsonObject | undefined)?.required ?? {};
+  for (const [name, pair] of Object.entries(required as Record<string, Json[]>)) {
+    if (pair[0] !== 'COMFY_DYNAMICCOMBO_V3' || specs.has(name)) continue;
+    const message = `${classType}.execute() missing 1 required positional argument: '${name}'`;
+    throw new NodeError('TypeError', message);
+  }
+}
+
+async function load(classType: string, inputs: NodeInputs, context: NodeContext): Promise<void> {
+  for (const [name, file] of inputs.written) {
+    const folder = modelFolder(classType, name);
+    if (folder === undefined || typeof file !== 'string') continue;
+    if (folder === 'checkpoints' || folder === 'diffusion_models') await context.loadModel(file);
+    else if (folder === 'loras') await context.loadLora(file);
+    else await context.loadSmallModel(file);
+  }
+}
+
+/** As many as its widget says, one where it works on pictures and the like with a model, none for the rest. */
+function stepsOf(described: JsonObject, specs: ReadonlyMap<string, InputSpec>, inputs: NodeInputs): number {
+  const makes = (described.output as Json[] | undefined)?.some((type) => HEAVY_OUTPUTS.includes(String(type)));
+  const needs = [...specs.values()].some(({ type }) => HEAVY_INPUTS.includes(String(type)));
+  if (makes !== true || !(needs || described.api_node === true)) return 0;
+  return specs.has('steps') ? Math.max(1, Math.round(inputs.number('steps', 1))) : 1;
+}
