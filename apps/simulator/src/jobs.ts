@@ -3,6 +3,7 @@ import type { HistoryEntry } from './history.js';
 import { isObject, type Json, type JsonObject, toNumber } from './json/values.js';
 import type { Writable } from './json/write.js';
 import type { QueuedPrompt } from './prompt-queue.js';
+import { UnforeseenError } from './validation/errors.js';
 
 /** The job view of queue and history, as 0.33 has it under /api/jobs. */
 export const STATUSES: readonly string[] = ['pending', 'in_progress', 'completed', 'failed', 'cancelled'];
@@ -98,8 +99,13 @@ function endedJob({ prompt: [number, id, , extraData], outputs, status }: Histor
   };
 }
 
+/** Throws an UnforeseenError, for the whole list, where a client sent something that has no members. */
 function workflowId(extraData: JsonObject): Json | undefined {
-  const pnginfo = extraData.extra_pnginfo;
-  const workflow = isObject(pnginfo) ? pnginfo.workflow : undefined;
-  return isObject(workflow) ? workflow.id : undefined;
+  return memberOf(memberOf(extraData, 'extra_pnginfo'), 'workflow')?.id;
+}
+
+function memberOf(object: JsonObject | undefined, name: string): JsonObject | undefined {
+  const member = object?.[name];
+  if (member === undefined || isObject(member)) return member;
+  throw new UnforeseenError(`${name} is not an object`);
 }

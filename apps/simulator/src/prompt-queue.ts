@@ -1,5 +1,7 @@
 import { heapify, heapPop, heapPush } from './heap.js';
 import { type Float, type Json, type JsonObject, toNumber } from './json/values.js';
+import { writeJson } from './json/write.js';
+import { UnforeseenError } from './validation/errors.js';
 
 /** A node of a graph in ComfyUI's API format, after validation. */
 export interface GraphNode extends JsonObject {
@@ -41,8 +43,9 @@ export class PromptQueue {
     return this.heap.length + (this.running === undefined ? 0 : 1);
   }
 
+  /** Throws an UnforeseenError beside a prompt that Python cannot compare it with, and has queued it by then. */
   put(prompt: QueuedPrompt): void {
-    heapPush(this.heap, prompt, before);
+    heapPush(this.heap, prompt, comparedWith);
     this.changed();
   }
 
@@ -81,4 +84,16 @@ export class PromptQueue {
 function before(a: QueuedPrompt, b: QueuedPrompt): boolean {
   const [left, right] = [toNumber(a.number), toNumber(b.number)];
   return left === right ? a.id < b.id : left < right;
+}
+
+/** Where number and id are the same, Python goes on to the graphs, which have no order. */
+function comparedWith(a: QueuedPrompt, b: QueuedPrompt): boolean {
+  if (toNumber(a.number) === toNumber(b.number) && a.id === b.id && rest(a) !== rest(b)) {
+    throw new UnforeseenError("'<' not supported between instances of 'dict' and 'dict'");
+  }
+  return before(a, b);
+}
+
+function rest({ graph, extraData }: QueuedPrompt): string {
+  return writeJson([graph, extraData]);
 }

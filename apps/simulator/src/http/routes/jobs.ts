@@ -63,8 +63,9 @@ function cancelJobs({ body }: RouteRequest, engine: Engine): Reply {
   return json({ cancelled: cancelled.includes(true) });
 }
 
+/** Of two prompts with one id, the running one is stopped and the waiting one stays. */
 function cancel(id: string, engine: Engine): boolean {
-  return engine.queue.delete(id) || engine.interrupt(id);
+  return engine.interrupt(id) || engine.queue.delete(id);
 }
 
 export const jobRoutes: readonly Route[] = [

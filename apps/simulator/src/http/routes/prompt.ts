@@ -6,6 +6,7 @@ import { ConversionError, toFloat } from '../../json/convert.js';
 import { pythonStr } from '../../json/python-text.js';
 import { type Float, isObject, isTruthy, type Json, type JsonObject } from '../../json/values.js';
 import { errorBody, UnforeseenError } from '../../validation/errors.js';
+import { replaceOldNodes } from '../../validation/node-replacements.js';
 import { type NodeErrors, validatePrompt } from '../../validation/prompt.js';
 import { jsonBody, membersOf } from '../body.js';
 import { json, type Reply, type Route, type RouteRequest } from '../route.js';
@@ -30,8 +31,9 @@ function postPrompt({ body, headers }: RouteRequest, engine: Engine): Reply {
   const use = {
     catalogue: engine.catalogue,
     version: engine.settings.version,
-    imageExists: (name: string) => existsSync(inputFile(engine.folders, name) ?? ''),
+    fileExists: (name: string) => existsSync(inputFile(engine.folders, name) ?? ''),
   };
+  if (use.version === '0.33.0') replaceOldNodes(sent.prompt, use.catalogue);
   const checked = validatePrompt(sent.prompt, sent.partial_execution_targets, use);
   const extraData = readExtraData(sent, headers, engine);
   if (!checked.ok) return refused(checked.error, checked.nodeErrors);

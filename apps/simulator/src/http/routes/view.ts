@@ -16,13 +16,22 @@ const TYPES: Record<string, string> = {
   '.gif': 'image/gif',
   '.bmp': 'image/bmp',
   '.svg': 'image/svg+xml',
+  '.mp4': 'video/mp4',
+  '.webm': 'video/webm',
+  '.mkv': 'video/x-matroska',
+  '.mp3': 'audio/mpeg',
+  '.flac': 'audio/x-flac',
+  '.opus': 'audio/opus',
+  '.glb': 'model/gltf-binary',
+  '.md': 'text/markdown',
+  '.csv': 'text/csv',
   '.txt': 'text/plain',
   '.json': 'application/json',
 };
 /** What a browser could run: sent as a row of bytes, by the newer version also as an attachment. */
 const DANGEROUS = { '0.3.64': ['.html', '.htm', '.js', '.css'], '0.33.0': ['.html', '.htm', '.js', '.css', '.svg'] };
 
-async function view({ query }: RouteRequest, engine: Engine): Promise<Reply> {
+async function view({ query, headers }: RouteRequest, engine: Engine): Promise<Reply> {
   const slow = engine.faults.take('slow_view');
   if (slow?.ms !== undefined) await delay(slow.ms);
   const asked = query.get('filename');
@@ -42,11 +51,17 @@ async function view({ query }: RouteRequest, engine: Engine): Promise<Reply> {
   if (channel === 'rgb') return encoded(file, (image) => ({ type: 'image/png', image: image.removeAlpha().png() }));
   if (channel === 'a') return encoded(file, (image) => ({ type: 'image/png', image: alphaOnly(image).png() }));
   const etag = `"${found.mtimeNs.toString(16)}-${found.size.toString(16)}"`;
+  if (isStrangeRange(headers)) return { status: 416, headers: { 'Content-Range': `bytes */${found.size}` } };
   return {
     status: 200,
     headers: fileHeaders(file, etag, engine),
     body: { file, bytesPerSecond: slow?.bytesPerSecond },
   };
+}
+
+/** aiohttp knows one range of bytes; several, and other units, it refuses instead of sending the whole file. */
+function isStrangeRange({ range, 'if-range': ifRange }: RouteRequest['headers']): boolean {
+  return range !== undefined && ifRange === undefined && !/^bytes=(\d+-\d*|-\d+)$/.test(range);
 }
 
 function fileHeaders(file: string, etag: string, { settings }: Engine): Record<string, string> {
