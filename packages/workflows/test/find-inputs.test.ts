@@ -139,6 +139,18 @@ describe('inputs that somebody names', () => {
     expect(unsettled).toEqual([expect.stringMatching(fault)]);
   });
 
+  it('takes the widgets of the usual name from a node that has several', async () => {
+    const sampler = await describeChanged('two-samplers', (graph) => {
+      if (graph[11] !== undefined) graph[11]._meta.title = 'input:sampler';
+    });
+    expect(foundIn(sampler).sampler).toBe('11.sampler_name (title)');
+    expect(sampler.unsettled.join()).not.toMatch(/compete for sampler/);
+    const encoder = await describeChanged('sdxl-lora', (graph) => {
+      if (graph[6] !== undefined) graph[6]._meta.title = 'input:prompt';
+    });
+    expect(foundIn(encoder).prompt).toBe('6.text_g 6.text_l (title)');
+  });
+
   // The shape is that of ComfyUI_frontend's LinearData: inputs are [node id, widget, config], outputs node ids.
   it('takes what App mode shows from the body of a prompt, into subgraphs too', async () => {
     const found = await describeFixture('app-mode');

@@ -4,7 +4,7 @@ import { describeNode, type Graph, nodeAt } from '../graph.js';
 import { sameSlot } from '../slots.js';
 import type { Catalogue } from './catalogue.js';
 import type { FoundInput } from './found-input.js';
-import { onlyWidget } from './only-widget.js';
+import { meantWidgets } from './meant-widgets.js';
 import type { InputsFile } from './read-inputs-file.js';
 import { widgetOf } from './widget.js';
 
@@ -16,11 +16,11 @@ export function byInputsFile(
   const found: FoundInput[] = [];
   const faults = gatherFaults(
     Object.entries(inputs).map(([name, { node: nodes, widget, ...told }]) => () => {
-      const slots = [nodes].flat().map((reference) => {
+      const slots = [nodes].flat().flatMap((reference) => {
         const node = findNode(graph, reference);
-        const input: string = widget ?? onlyWidget(graph, node, name, catalogue);
-        if (widgetOf(nodeAt(graph, node), input, catalogue) !== undefined) return { node, input };
-        throw new FileFault(`${name}: ${describeNode(graph, node)} has no widget "${input}" that can be set`);
+        if (widget === undefined) return meantWidgets(graph, node, name, catalogue).map((input) => ({ node, input }));
+        if (widgetOf(nodeAt(graph, node), widget, catalogue) !== undefined) return { node, input: widget };
+        throw new FileFault(`${name}: ${describeNode(graph, node)} has no widget "${widget}" that can be set`);
       });
       const rival = found.find((other) => other.slots.some((slot) => slots.some((mine) => sameSlot(slot, mine))));
       if (rival !== undefined)

@@ -3,7 +3,7 @@ import { type Fault, FileFault, gatherFaults } from '../file-fault.js';
 import { describeNode, type Graph, linkAt, nodeAt } from '../graph.js';
 import type { Catalogue } from './catalogue.js';
 import type { FoundInput } from './found-input.js';
-import { onlyWidget } from './only-widget.js';
+import { meantWidgets } from './meant-widgets.js';
 import { INPUT_NAME } from './read-inputs-file.js';
 import { widgetOf } from './widget.js';
 
@@ -15,12 +15,12 @@ export function byTitle(graph: Graph, catalogue: Catalogue | undefined): { input
     titled(graph, 'input').map(({ node, text }) => () => {
       const [name = '', ...rest] = text.split('.');
       refuseOddName(graph, node, name);
-      const input =
+      const widgets =
         rest.length > 0
-          ? namedWidget(graph, node, rest.join('.'), catalogue)
-          : onlyWidget(graph, node, name, catalogue);
+          ? [namedWidget(graph, node, rest.join('.'), catalogue)]
+          : meantWidgets(graph, node, name, catalogue);
       rivals.set(name, [...(rivals.get(name) ?? []), node]);
-      found.set(name, { name, slots: [{ node, input }], rule: 'title' });
+      found.set(name, { name, slots: widgets.map((input) => ({ node, input })), rule: 'title' });
     }),
   );
   for (const [name, nodes] of rivals) {

@@ -10,6 +10,7 @@ import { byLoader } from './by-loader.js';
 import { byOwnName } from './by-own-name.js';
 import type { Catalogue } from './catalogue.js';
 import type { FoundInput, FoundInputs } from './found-input.js';
+import { inputName } from './usual-names.js';
 
 type Slots = Record<Parameter, readonly Slot[]>;
 
@@ -40,11 +41,6 @@ export function byWiring(
       ...files.faults.filter(({ settledBy = {} }) => Object.keys(settledBy).every(isOpen)),
     ],
   };
-}
-
-/** What callers call a parameter. */
-export function inputName(parameter: string): string {
-  return parameter === 'sampler_name' ? 'sampler' : parameter;
 }
 
 function locateAll(graph: Graph, outputs: readonly string[], samplers: readonly string[], choices: Choices) {
@@ -84,7 +80,7 @@ function agreed(graph: Graph, parameter: Parameter, each: readonly (readonly Slo
   throw new FileFault(
     compete(
       graph,
-      parameter,
+      inputName(parameter),
       all.map(({ node }) => node),
     ),
   );

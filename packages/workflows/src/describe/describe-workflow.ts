@@ -1,4 +1,3 @@
-import { PARAMETERS } from '../bindings.js';
 import type { Choices } from '../choices.js';
 import type { Fault } from '../file-fault.js';
 import { type Graph, nodeAt, type Slot, upstreamOf } from '../graph.js';
@@ -8,7 +7,7 @@ import { sameSlot } from '../slots.js';
 import { byAppMode } from './by-app-mode.js';
 import { byInputsFile } from './by-inputs-file.js';
 import { byTitle } from './by-title.js';
-import { byWiring, inputName } from './by-wiring.js';
+import { byWiring } from './by-wiring.js';
 import type { Catalogue } from './catalogue.js';
 import { type FoundOutput, findOutputs } from './find-outputs.js';
 import type { FoundInput, FoundInputs, Rule } from './found-input.js';
@@ -16,6 +15,7 @@ import { inputsSchema, type JsonSchema } from './input-schema.js';
 import type { InputsFile } from './read-inputs-file.js';
 import type { SavedWorkflow } from './read-workflow.js';
 import { refusals } from './refusals.js';
+import { inputName, parameterCalled } from './usual-names.js';
 
 export interface WorkflowDescription {
   readonly description: string | undefined;
@@ -93,18 +93,24 @@ function isSettled(graph: Graph, { settledBy = {}, between = [] }: Fault, inputs
   return Object.keys(settledBy).some((key) => {
     const hasName = (id: string) =>
       said.some(({ slots }) => slots.some((slot) => slot.node === id && carries(graph, slot, key)));
-    const isNamed = said.some(({ name }) => name === inputName(key));
+    const isNamed = said.some(({ name }) => name === nameFor(key));
     return isNamed || (between.length > 0 && between.every(hasName));
   });
 }
 
 function carries(graph: Graph, { node, input }: Slot, key: string): boolean {
-  const parameter = PARAMETERS.find((known) => known === key);
+  const parameter = parameterCalled(key);
   return parameter === undefined || inputsFor(nodeAt(graph, node), parameter).includes(input);
 }
 
 function sentence({ problem, settledBy }: Fault): string {
   const [key] = Object.keys(settledBy ?? {});
   if (key === undefined) return `${problem}.`;
-  return `${problem}. Give the node that is meant the title input:${inputName(key)} (or another name), or name it in the inputs file.`;
+  return `${problem}. Give the node that is meant the title input:${nameFor(key)} (or another name), or name it in the inputs file.`;
+}
+
+/** A bindings file's key as the name of an input. */
+function nameFor(key: string): string {
+  const parameter = parameterCalled(key);
+  return parameter === undefined ? key : inputName(parameter);
 }
