@@ -52,6 +52,19 @@ async function start(
 const urlIn = (printed: string) => /http:\/\/[\d.]+:\d+/.exec(printed)?.[0] ?? '';
 
 describe('the simulator process', () => {
+  it('finds its catalogue and its clips beside the bundle', async () => {
+    const url = urlIn((await start({})).printed);
+    expect(Object.keys(await askJson(url, 'GET', '/object_info'))).toHaveLength(382);
+    const graph = plainImage(1);
+    graph['2'] = {
+      class_type: 'SaveWEBM',
+      inputs: { images: ['1', 0], filename_prefix: 'film', codec: 'vp9', fps: 24, crf: 32 },
+    };
+    const { prompt_id: id } = await askJson(url, 'POST', '/prompt', { prompt: graph });
+    const entry = async () => JSON.stringify((await askJson(url, 'GET', `/history/${id}`))[String(id)] ?? null);
+    await expect.poll(entry).toContain('"filename":"film_00001_.webm"');
+  });
+
   it('dies by SIGKILL of a crash fault, and its journal tells of the start without an end', async () => {
     const { printed, started } = await start({ SIMULATOR_STEP_MS: '1' });
     const url = urlIn(printed);

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
+import { dataFile } from '../data-file.js';
 import { parseJson } from '../json/parse.js';
 import type { JsonObject } from '../json/values.js';
 import type { ComfyVersion } from '../settings.js';
@@ -16,7 +17,7 @@ export class ClassTexts {
   private readonly parsed = new Map<string, JsonObject>();
 
   private constructor(version: ComfyVersion) {
-    const packed = readFileSync(new URL(`../../data/object-info-${version}.json.gz`, import.meta.url));
+    const packed = readFileSync(dataFile(`object-info-${version}.json.gz`));
     const lines = gunzipSync(packed).toString('latin1').matchAll(LINE);
     this.texts = new Map([...lines].map(([, name = '', text = '']) => [name, text]));
   }

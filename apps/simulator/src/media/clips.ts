@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { dataFile } from '../data-file.js';
 
 /** Two seconds of a test picture, 192×128, or one second of a tone: made with FFmpeg, each a few kilobytes. */
 export type Clip = 'clip.mp4' | 'clip.webm' | 'clip.mkv' | 'tone.mp3' | 'tone.opus';
@@ -10,7 +11,7 @@ const read = new Map<Clip, Promise<Buffer>>();
  * file.
  */
 export async function clip(name: Clip, note: string): Promise<Buffer> {
-  const known = read.get(name) ?? readFile(new URL(`../../data/clips/${name}`, import.meta.url));
+  const known = read.get(name) ?? readFile(dataFile(`clips/${name}`));
   read.set(name, known);
   const bytes = await known;
   switch (name) {
