@@ -27,7 +27,7 @@ export async function submitPrompt(
   graph: Graph,
   { promptId, clientId, signal }: Submission,
 ): Promise<void> {
-  const body = stringify({ prompt: graph, prompt_id: promptId, client_id: clientId });
+  const body = stringify({ prompt: titled(graph), prompt_id: promptId, client_id: clientId });
   if (body === undefined) throw new TypeError('a graph must be an object');
   const answer = await post(http, body, signal);
   if (answer.status === 400) throw await refused(http, answer, graph, signal);
@@ -47,6 +47,16 @@ export async function submitPrompt(
     const detail = `The ComfyUI instance ${instance} gave the prompt an id of its own; it is too old, update it.${left}`;
     throw new FleetError('comfyui_error', detail);
   }
+}
+
+/** ComfyUI gives old classes their new names, and answers 500 if a node of such a class has no title. */
+function titled(graph: Graph): Graph {
+  return Object.fromEntries(
+    Object.entries(graph).map(([id, node]) => [
+      id,
+      node._meta === undefined ? { ...node, _meta: { title: node.class_type } } : node,
+    ]),
+  );
 }
 
 async function post(http: Http, body: string, signal: AbortSignal): Promise<HttpAnswer> {

@@ -17,9 +17,17 @@ describe('submit', () => {
     const server = await serve(answers({ '/prompt': { body: accepted } }));
     await clientOf(server.url).submit(graph, submission());
     expect(server.seen[0]?.body.toString()).toBe(
-      `{"prompt":{"1":{"class_type":"KSampler","inputs":{"seed":18446744073709551615,"cfg":6.5,"model":["2",0]}}},"prompt_id":"${PROMPT_ID}","client_id":"c1"}`,
+      `{"prompt":{"1":{"class_type":"KSampler","inputs":{"seed":18446744073709551615,"cfg":6.5,"model":["2",0]},"_meta":{"title":"KSampler"}}},"prompt_id":"${PROMPT_ID}","client_id":"c1"}`,
     );
     expect(server.seen[0]?.headers['content-type']).toBe('application/json');
+  });
+
+  it('leaves titles as they are, and gives the class as one where there is none', async () => {
+    const server = await serve(answers({ '/prompt': { body: accepted } }));
+    const titled: Graph = { '2': { class_type: 'CLIPLoader', inputs: {}, _meta: { title: 'Texts' } } };
+    await clientOf(server.url).submit({ ...graph, ...titled }, submission());
+    const { prompt } = JSON.parse(server.seen[0]?.body.toString() ?? '') as { prompt: Graph };
+    expect(Object.values(prompt).map(({ _meta }) => _meta?.title)).toEqual(['KSampler', 'Texts']);
   });
 
   it('sends no Origin and no Sec-Fetch-Site, which ComfyUI answers with 403', async () => {
