@@ -88,6 +88,20 @@ it('offers every option that any of several ComfyUIs has', async () => {
   expect(all.length).toBeGreaterThan((await options(one)).length);
 });
 
+it('refuses no number that ComfyUI would read out of a text', async () => {
+  const catalogue = await catalogueOf('0.33.0');
+  const refused = async (steps: unknown) => {
+    const change = (graph: Record<string, { inputs: Record<string, unknown> }>) => {
+      Object.assign(graph[6]?.inputs ?? {}, { steps });
+    };
+    const found = await describeChanged('ace-step', change, { catalogue });
+    return found.refused.filter((sentence) => sentence.includes('steps'));
+  };
+  expect(await refused('20')).toEqual([]);
+  expect(await refused('many')).toEqual(['"KSampler" (node 6, KSampler): steps is "many", which is no number.']);
+  expect(await refused('20000')).toEqual([expect.stringMatching(/and the most is 10000\.$/)]);
+});
+
 it('says that nothing is saved', async () => {
   const found = await describeChanged(
     'upscale',

@@ -35,10 +35,13 @@ function valueFault(value: unknown, { type, options, minimum, maximum }: Widget)
   if (isMedia(type)) return undefined;
   if (options !== undefined) {
     const others = options.length === 0 ? 'none' : `only ${listed(options.map(String))}`;
-    return options.includes(value) ? undefined : `and there is ${others}`;
+    // a list where several can be chosen
+    return [value].flat().every((one) => options.includes(one)) ? undefined : `and there is ${others}`;
   }
   if (type === 'string' || type === 'boolean') return undefined;
-  if (typeof value !== 'number' && typeof value !== 'bigint') return 'which is no number';
-  if (minimum !== undefined && value < minimum) return `and the least is ${minimum}`;
-  return maximum !== undefined && value > maximum ? `and the most is ${maximum}` : undefined;
+  // ComfyUI makes a number of "20" as well
+  const number = typeof value === 'bigint' ? value : Number(value === '' ? Number.NaN : value);
+  if (Number.isNaN(number)) return 'which is no number';
+  if (minimum !== undefined && number < minimum) return `and the least is ${minimum}`;
+  return maximum !== undefined && number > maximum ? `and the most is ${maximum}` : undefined;
 }
