@@ -33,6 +33,24 @@ function textToImage(steps = 3): Graph {
   };
 }
 
+describe('the simulator as 0.33.0', () => {
+  it('runs a graph of an old class that nobody gave a title', async () => {
+    const [, client] = await simulated({ version: '0.33.0' });
+    const old = { class_type: 'T2IAdapterLoader', inputs: { t2i_adapter_name: 'control_canny.safetensors' } };
+    const entry = await run(client, { '1': old, '2': { class_type: 'PreviewAny', inputs: { source: ['1', 0] } } });
+    expect(entry.outcome).toBe('success');
+  });
+
+  it('tells where a prompt stands while another breaks its list of jobs', async () => {
+    const [simulator, client] = await simulated({ version: '0.33.0', promptMs: 60_000 });
+    const body = JSON.stringify({ prompt: plainPicture(), extra_data: { extra_pnginfo: 'text' } });
+    expect((await fetch(`${simulator.url}/prompt`, { method: 'POST', body })).status).toBe(200);
+    expect((await fetch(`${simulator.url}/api/jobs`)).status).toBe(500);
+    const promptId = await submit(client, plainPicture());
+    expect(await client.find(promptId, never())).toEqual({ state: 'pending' });
+  });
+});
+
 describe.each(['0.3.64', '0.33.0'] as const)('the simulator as %s', (version) => {
   it('carries a seed of 2^64-1 into the PNG', async () => {
     const [, client] = await simulated({ version });
