@@ -1,7 +1,7 @@
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isObject, type Json, type JsonObject } from '../src/json/values.js';
-import { ask } from './client.js';
+import { ask, type Got } from './client.js';
 import { ending, Running } from './running.js';
 
 const node = (class_type: string, inputs: JsonObject): JsonObject => ({ class_type, inputs });
@@ -27,6 +27,8 @@ interface Case {
   readonly name: RegExp;
   readonly starts?: Buffer;
   readonly more?: JsonObject;
+  /** Absent: one that Python does not know. */
+  readonly type?: string;
 }
 
 const prefix = { filename_prefix: 'made/it' };
@@ -35,6 +37,7 @@ const cases: Record<string, Case> = {
     graph: { '1': frames, '9': node('SaveWEBM', { images: ['1', 0], codec: 'vp9', fps: 24, crf: 32, ...prefix }) },
     key: 'images',
     name: /^it_00001_\.webm$/,
+    type: 'video/webm',
     starts: WEBM,
     more: { animated: [true] },
   },
@@ -46,6 +49,7 @@ const cases: Record<string, Case> = {
     },
     key: 'images',
     name: /^it_00001_\.mp4$/,
+    type: 'video/mp4',
     starts: Buffer.from('\0\0\0\x20ftyp'),
     more: { animated: [true] },
   },
@@ -63,6 +67,7 @@ const cases: Record<string, Case> = {
     },
     key: 'images',
     name: /^it_00001_\.webp$/,
+    type: 'image/webp',
     starts: Buffer.from('RIFF'),
     more: { animated: [true] },
   },
@@ -70,6 +75,7 @@ const cases: Record<string, Case> = {
     graph: { '1': frames, '9': node('SaveAnimatedPNG', { images: ['1', 0], fps: 6, compress_level: 4, ...prefix }) },
     key: 'images',
     name: /^it_00001_\.png$/,
+    type: 'image/png',
     more: { animated: [true] },
   },
   SaveAudio: {
@@ -82,12 +88,14 @@ const cases: Record<string, Case> = {
     graph: { '1': audio, '9': node('SaveAudioMP3', { audio: ['1', 0], quality: 'V0', ...prefix }) },
     key: 'audio',
     name: /^it_00001_\.mp3$/,
+    type: 'audio/mpeg',
     starts: Buffer.from('ID3'),
   },
   SaveAudioOpus: {
     graph: { '1': audio, '9': node('SaveAudioOpus', { audio: ['1', 0], quality: '128k', ...prefix }) },
     key: 'audio',
     name: /^it_00001_\.opus$/,
+    type: 'audio/opus',
     starts: Buffer.from('OggS'),
   },
   PreviewAudio: {
@@ -125,11 +133,13 @@ describe.each(['0.3.64', '0.33.0'] as const)('an output node of %s', (version) =
     return (entry.outputs as JsonObject)['9'] as JsonObject;
   }
 
-  async function view(entry: Json | undefined): Promise<Buffer> {
+  function get(entry: Json | undefined): Promise<Got> {
     if (!isObject(entry)) throw new Error('no file is listed');
     const query = new URLSearchParams(entry as Record<string, string>);
-    return (await ask(running.simulator.url, 'GET', `/view?${query}`)).bytes;
+    return ask(running.simulator.url, 'GET', `/view?${query}`);
   }
+
+  const view = async (entry: Json | undefined) => (await get(entry)).bytes;
 
   it.each(Object.entries(cases))('writes its kind of file: %s', async (name, each) => {
     // each anew: the same inputs again would be answered from the cache
@@ -138,7 +148,8 @@ describe.each(['0.3.64', '0.33.0'] as const)('an output node of %s', (version) =
     expect(rest).toEqual(each.more ?? {});
     const [entry] = listed as JsonObject[];
     expect(entry?.filename).toMatch(each.name);
-    const bytes = await view(entry);
+    const { bytes, headers } = await get(entry);
+    expect(headers['content-type']).toBe(each.type ?? 'application/octet-stream');
     expect(bytes.length).toBeGreaterThan(40);
     expect(bytes.length).toBeLessThan(40_000);
     if (each.starts !== undefined) expect(bytes.subarray(0, each.starts.length)).toEqual(each.starts);

@@ -131,7 +131,8 @@ function primitive(type: string, name: string, inputs: NodeInputs): Json {
   if (images !== undefined && (name === 'width' || name === 'height')) return images[name];
   const passed = arrived(inputs, 'primitive', 0)?.value;
   const value = inputs.written.find(([widget]) => widget === 'value')?.[1] ?? inputs.written[0]?.[1] ?? passed ?? 0;
-  if (type === 'INT') return Math.trunc(toNumber(value));
+  // a seed stays exact
+  if (type === 'INT') return typeof value === 'bigint' ? value : Math.trunc(toNumber(value));
   if (type === 'FLOAT') return new Float(toNumber(value));
   return type === 'BOOLEAN' ? value === true : pythonStr(passed ?? value);
 }

@@ -7,7 +7,7 @@ import { folderOf, isInside, splitTypeMark } from '../../folders.js';
 import { UnforeseenError } from '../../validation/errors.js';
 import { empty, type Reply, type Route, type RouteRequest } from '../route.js';
 
-/** Python's guesses for the files that turn up here. */
+/** Python's guesses for the files that turn up here; of FLAC, Matroska and GLB its 3.13 knows nothing. */
 const TYPES: Record<string, string> = {
   '.png': 'image/png',
   '.jpg': 'image/jpeg',
@@ -18,11 +18,8 @@ const TYPES: Record<string, string> = {
   '.svg': 'image/svg+xml',
   '.mp4': 'video/mp4',
   '.webm': 'video/webm',
-  '.mkv': 'video/x-matroska',
   '.mp3': 'audio/mpeg',
-  '.flac': 'audio/x-flac',
   '.opus': 'audio/opus',
-  '.glb': 'model/gltf-binary',
   '.md': 'text/markdown',
   '.csv': 'text/csv',
   '.txt': 'text/plain',
