@@ -169,6 +169,15 @@ describe.each(['0.3.64', '0.33.0'] as const)('an output node of %s', (version) =
     expect(await sharp(await view(entry)).metadata()).toMatchObject({ pages: 2, width: 64, height: 48 });
   });
 
+  it('stands behind nodes that take their steps, where a model works', async () => {
+    const graph = JSON.parse(JSON.stringify(cases.SaveGLB?.graph).replace('made/it', 'steps/it')) as JsonObject;
+    const another = node('EmptyLatentHunyuan3Dv2', { resolution: 1024, batch_size: 1 });
+    const from = running.listener.texts('progress').length;
+    await shown({ ...graph, '3': another });
+    const steps = running.listener.texts('progress').slice(from);
+    expect(steps.map(({ data }) => data)).toMatchObject([{ node: '2', value: 1, max: 1 }]);
+  });
+
   it('shows a text as it is', async () => {
     const source = node('PrimitiveStringMultiline', { value: 'a red fox' });
     const text = await shown({ '1': source, '9': node('PreviewAny', { source: ['1', 0] }) });
