@@ -156,6 +156,16 @@ describe('the claimer of a pool', () => {
     expect([behind.target, placed()]).toEqual([idle, []]);
   });
 
+  it('fills the slots of an instance at work while another one is idle that can run none of the jobs', async () => {
+    const { allSlots, begin, submit, placed } = await setUp(2);
+    const [busy] = allSlots as [Slots];
+    Object.assign(fill(busy).submission as Submission, { hasBegun: true });
+    await submit(1);
+    begin({ askerOf: ({ name }) => ({ name, fit: () => (name === busy.instance.name ? 0 : -1) }) });
+    await until('it is placed', () => placed().length === 1);
+    expect(busy.all).toHaveLength(2);
+  });
+
   it('does not say that an instance is idle that can run none of the jobs', async () => {
     const { sourceOf, begin, submit } = await setUp();
     const other = await sourceOf('v');

@@ -89,8 +89,9 @@ export async function claimLoop(loop: ClaimLoop): Promise<void> {
     if (fed === 'left' || isUnable()) {
       await sayBusy();
       const asking = await recallFor(idle);
-      // What comes back is for it, not to wait behind what executes elsewhere.
+      // What comes back is for it, not to wait behind what executes; else the jobs are for those that are at work.
       if (asking !== undefined) await sayIdle([asking]);
+      else if ((await claimAhead()) === 'fed') return;
       await changes.heard(UNABLE_PAUSE_MS, signal);
       return;
     }
@@ -111,11 +112,15 @@ export async function claimLoop(loop: ClaimLoop): Promise<void> {
 
   async function fillAhead(): Promise<void> {
     await sayBusy();
-    const fed = await turn(async (): Promise<Fed> => {
-      const free = allSlots.flatMap((slots) => Array<Slots>(slots.freeSlots).fill(slots));
+    if ((await claimAhead()) !== 'fed') await changes.heard(REFILL_MS, signal);
+  }
+
+  /** For the slots behind what executes. */
+  function claimAhead(): Promise<Fed> {
+    return turn(async () => {
+      const free = allSlots.flatMap((slots) => (slots.isIdle ? [] : Array<Slots>(slots.freeSlots).fill(slots)));
       return free.length === 0 || (await source.othersIdle()) ? 'none' : claimFor(free);
     });
-    if (fed !== 'fed') await changes.heard(REFILL_MS, signal);
   }
 
   /** For each of these slots a job; `fed` when it is worth going on at once. */
