@@ -1,6 +1,7 @@
 import type { Abilities, ResolvedRequest } from '@comfy-fleet/contracts';
 import { linkedInputs } from './graph.js';
 import { namedInputs } from './input-names.js';
+import type { Workflows } from './load-workflows.js';
 import type { Template } from './template.js';
 
 /**
@@ -17,6 +18,7 @@ export interface Loader {
 }
 
 type Named = Pick<ResolvedRequest, 'checkpoint'>;
+type NamedIn = Pick<ResolvedRequest, 'checkpoint' | 'workflow'>;
 
 /** The nodes of the request's graph that load models (checkpoint, diffusion model, CLIP, VAE, LoRA, ControlNet, …), by id. */
 export function loadersOf({ graph, bindings }: Template, { checkpoint }: Named): ReadonlyMap<string, Loader> {
@@ -25,7 +27,7 @@ export function loadersOf({ graph, bindings }: Template, { checkpoint }: Named):
   const loaders = new Map<string, Loader>();
   for (const [id, node] of Object.entries(graph)) {
     const named = Object.entries(node.inputs).map(([input, value]) => (isCheckpoint(id, input) ? checkpoint : value));
-    const files = named.filter((value): value is string => typeof value === 'string' && MODEL_FILE.test(value));
+    const files = named.filter(isModelFile);
     if (files.length > 0) loaders.set(id, { files, isLinked: linkedInputs(node).length > 0 });
   }
   return loaders;
@@ -36,8 +38,10 @@ export function isModelFile(value: unknown): value is string {
   return typeof value === 'string' && MODEL_FILE.test(value);
 }
 
-/** The model files that the request's graph names, each once. */
-export function modelsOf(template: Template, request: Named): string[] {
+/** The model files that the request's graph names, each once; none for a workflow that is not known here. */
+export function modelsOf({ templates }: Pick<Workflows, 'templates'>, request: NamedIn): string[] {
+  const template = templates.get(request.workflow);
+  if (template === undefined) return [];
   return [...new Set([...loadersOf(template, request).values()].flatMap(({ files }) => files))];
 }
 

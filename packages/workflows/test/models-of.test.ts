@@ -11,7 +11,7 @@ describe('modelsOf', () => {
     'names each file that %s loads, the checkpoint that was asked for in the place of its own',
     async (fixture, files) => {
       const workflows = await loadAs('text2img', fixture);
-      const models = modelsOf(templateOf(workflows, 'text2img'), { checkpoint: 'asked.safetensors' });
+      const models = modelsOf(workflows, { workflow: 'text2img', checkpoint: 'asked.safetensors' });
       expect([...models].sort()).toEqual([...files].sort());
     },
   );

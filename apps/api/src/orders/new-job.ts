@@ -55,12 +55,11 @@ interface Wish {
 
 /** A job of a resolved request, for the ledger. */
 export function newJob({ config, workflows }: Deps, kind: JobKind, request: ResolvedRequest, wish: Wish): NewJob {
-  const template = workflows.templates.get(request.workflow);
   return {
     id: newId(),
     kind,
     request,
-    models: template === undefined ? [] : modelsOf(template, request),
+    models: modelsOf(workflows, request),
     pool: poolFor(request, workflows),
     startWithinMs: (wish.start_within_seconds ?? config.limits.maxQueuedSeconds) * 1000,
     callback: wish.callback,

@@ -55,10 +55,9 @@ export function createFitting({ fits, allSlots, workflows, log }: Options): Fitt
     return stand.isAble ? Math.round(instance.models.loadMs(stand.models)) : -1;
   };
   const first = (instance: Instance, need: string, request: ResolvedRequest): number => {
-    const template = workflows.templates.get(request.workflow);
     const stand: Stand = {
       request,
-      models: template === undefined ? [] : modelsOf(template, request),
+      models: modelsOf(workflows, request),
       abilities: instance.abilities,
       isAble: lacksNothing(request, instance, workflows),
       said: 0,

@@ -21,11 +21,8 @@ export function ableToTake(workflows: Workflows): Movable['able'] {
     !record.faults.some((fault) => fault.instance === instance.name);
 }
 
-export function loadingTime({ templates }: Workflows): Movable['loadMs'] {
-  return ({ request }, { instance }) => {
-    const template = templates.get(request.workflow);
-    return template === undefined ? 0 : instance.models.loadMs(modelsOf(template, request));
-  };
+export function loadingTime(workflows: Workflows): Movable['loadMs'] {
+  return ({ request }, { instance }) => instance.models.loadMs(modelsOf(workflows, request));
 }
 
 /**

@@ -3,7 +3,6 @@ import { modelsOf, type Workflows } from '@comfy-fleet/workflows';
 import type { Instance } from './instance.js';
 
 /** The job goes to the instance: what it holds when the next one begins is to be reckoned with it. */
-export function useModels({ request }: JobRecord, { models }: Instance, { templates }: Workflows): void {
-  const template = templates.get(request.workflow);
-  if (template !== undefined) models.use(modelsOf(template, request));
+export function useModels({ request }: JobRecord, { models }: Instance, workflows: Workflows): void {
+  models.use(modelsOf(workflows, request));
 }
