@@ -41,8 +41,8 @@ it('answers waiters, ends streams with a retry, and finishes a request whose bod
   expect(stack.api.exitCode).toBe(0);
 });
 
-it('says unready and goes on taking requests for UNREADY_SECONDS first', async () => {
-  const stack = await open({ UNREADY_SECONDS: '1' });
+it('says unready and goes on taking requests while UNREADY_SECONDS last', async () => {
+  const stack = await open({ UNREADY_SECONDS: '600' });
   const stopped = stack.api.stop('SIGTERM');
   const unready = await until('/readyz says so', async () => {
     const answer = await fetch(`${stack.url}/readyz`);
@@ -52,7 +52,13 @@ it('says unready and goes on taking requests for UNREADY_SECONDS first', async (
   // Who balances the load keeps no connection that is about to be closed.
   expect(unready.headers.get('connection')).toBe('close');
   await jobClient(stack.url).generate({ prompt: 'x' });
+  await stack.api.stop('SIGTERM');
   await stopped;
+});
+
+it('ends by itself once UNREADY_SECONDS are over', async () => {
+  const stack = await open({ UNREADY_SECONDS: '1' });
+  await stack.api.stop('SIGTERM');
   expect(stack.api.exitCode).toBe(0);
 });
 
