@@ -64,6 +64,7 @@ async function main(): Promise<void> {
     jobTtlSeconds,
     idempotencyTtlSeconds,
     signedUrlSeconds,
+    maxWorkflowVersions: config.workflows.maxVersions,
     log,
   });
   // Whoever does not ask /readyz sends requests as soon as the port is open.

@@ -119,6 +119,7 @@ export async function startApi(
     jobTtlSeconds,
     idempotencyTtlSeconds,
     signedUrlSeconds,
+    maxWorkflowVersions: config.workflows.maxVersions,
     log,
   });
   const worker = createWorkerLedger({

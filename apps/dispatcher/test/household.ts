@@ -51,6 +51,7 @@ export async function openHousehold({ url = inject('redisUrl') } = {}) {
     jobTtlSeconds,
     idempotencyTtlSeconds: 60,
     signedUrlSeconds: 3600,
+    maxWorkflowVersions: 3,
     log,
   });
   const worker = createWorkerLedger({

@@ -55,6 +55,7 @@ export function openLedgers(locks: Locks = { lockMs: 10_000, stalledCheckMs: 500
     jobTtlSeconds: JOB_TTL_SECONDS,
     idempotencyTtlSeconds: 60,
     signedUrlSeconds: 60,
+    maxWorkflowVersions: 3,
     log,
   });
   onTestFinished(() => ledger.close());

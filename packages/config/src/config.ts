@@ -146,6 +146,13 @@ export interface Config {
   };
   readonly frames: FramesSettings;
   readonly workflowsDir: string;
+  /** Those that are published through the API. */
+  readonly workflows: {
+    /** Of each name. */
+    readonly maxVersions: number;
+    /** Of JSON. */
+    readonly maxBytes: number;
+  };
   /** In place of the one that the workflows name. */
   readonly checkpoint: string | undefined;
 }
@@ -341,6 +348,7 @@ function toConfig(s: Settings): Config {
     },
     frames: frames(s),
     workflowsDir: resolve(s.WORKFLOWS_DIR),
+    workflows: { maxVersions: s.MAX_WORKFLOW_VERSIONS, maxBytes: s.MAX_WORKFLOW_BYTES },
     checkpoint: s.CHECKPOINT,
   };
 }

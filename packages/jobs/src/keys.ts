@@ -149,6 +149,13 @@ const FLEET_KEYS = {
   /** String: the request's fingerprint and the ids of the jobs it made | IDEMPOTENCY_TTL_SECONDS */
   idempotency: 'idempotency:<key>:<digest>',
   /**
+   * String, the source of a workflow | as long as a job's record names it, and for good while the registry does; an hour
+   * while nothing does
+   */
+  version: 'version:<hash>',
+  /** Hash: name → its versions as JSON, the newest first | for good: what operators published, until they delete it */
+  workflows: 'workflows',
+  /**
    * Hash: day → the secret that signs URLs | nine days after the newest; a field until nothing signed with it is
    * good
    */
@@ -180,6 +187,8 @@ const FLEET_KEYS = {
   workerChannel: 'to:<name>',
   /** Channel on which all workers are notified that what is halted may have changed */
   haltsChannel: 'halted',
+  /** Channel on which the names of workflows are published that were published, changed or deleted */
+  workflowsChannel: 'workflows-changed',
 } as const;
 
 export const KEY_TABLE = { ...FLEET_KEYS, ...QUEUE_KEYS };

@@ -31,6 +31,8 @@ export const SCRIPT_FILES = {
   standing: 'standing',
   backlogOf: 'backlog-of',
   inputs: 'inputs',
+  publish: 'workflows/publish',
+  withdraw: 'workflows/withdraw',
 } as const;
 
 export type ScriptName = keyof typeof SCRIPT_FILES;

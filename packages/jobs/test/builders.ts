@@ -223,6 +223,7 @@ export async function openLedger(overrides: FleetOptions & { url: string; prefix
     jobTtlSeconds: JOB_TTL_SECONDS,
     idempotencyTtlSeconds: 86_400,
     signedUrlSeconds: 3600,
+    maxWorkflowVersions: 3,
     log: quietLog(),
     ...overrides,
   });

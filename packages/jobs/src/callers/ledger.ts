@@ -8,6 +8,7 @@ import { createWorkQueues } from '../queue/work-queues.js';
 import { createDeliveryQueue } from '../webhooks/delivery-queue.js';
 import { createJobLife } from '../webhooks/job-life.js';
 import { createJobWebhooks, type JobWebhooks } from '../webhooks/job-webhooks.js';
+import { createWorkflowRegistry, type WorkflowRegistry } from '../workflows/registry.js';
 import { type Accounts, createAccounts } from './accounts.js';
 import { createBatchedReads } from './batched-reads.js';
 import { createFleet, type Fleet } from './fleet.js';
@@ -23,6 +24,7 @@ export interface Ledger {
   readonly webhooks: JobWebhooks;
   readonly accounts: Accounts;
   readonly fleet: Fleet;
+  readonly workflows: WorkflowRegistry;
   readonly urls: UrlSigner;
   /** BullMQ's queues, of every pool that was ever used and of webhooks: to be looked at, and nothing else. */
   queues(): Promise<readonly Queue[]>;
@@ -38,6 +40,8 @@ export interface LedgerOptions extends OrderBounds {
   readonly jobTtlSeconds: number;
   /** How long a signed URL is good, at least. */
   readonly signedUrlSeconds: number;
+  /** Versions that are kept of each workflow. */
+  readonly maxWorkflowVersions: number;
   readonly log: Logger;
 }
 
@@ -58,6 +62,10 @@ export function createLedger(options: LedgerOptions): Ledger {
     webhooks: createJobWebhooks(redis, keys, deliveries, createJobLife(redis, keys, jobTtlSeconds)),
     accounts: createAccounts(redis, keys, count),
     fleet: createFleet(redis, keys),
+    workflows: createWorkflowRegistry(redis, keys, subscriptions, {
+      jobTtlSeconds,
+      maxVersions: options.maxWorkflowVersions,
+    }),
     urls: createUrlSigner(redis, keys, { ttlSeconds: options.signedUrlSeconds }),
     queues: () =>
       orUnavailable(async () => {

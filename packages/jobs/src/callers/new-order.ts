@@ -3,11 +3,19 @@ import { needOf } from '../record/need.js';
 import { signatureOf } from '../record/signature.js';
 import { turnLevel } from '../scheduling/turn-level.js';
 
+/** The source of a workflow, by the SHA-256 of its text in hex. */
+export interface StoredSource {
+  readonly version: string;
+  readonly text: string;
+}
+
 export interface NewJob {
   readonly id: string;
   readonly kind: JobKind;
   readonly request: ResolvedRequest;
   readonly pool: string;
+  /** What it runs, which is kept as long as its record. */
+  readonly source?: StoredSource;
   /** The model files that its graph names. */
   readonly models?: readonly string[];
   /** Still queued after this many ms, the job expires. */
@@ -55,6 +63,8 @@ interface OrderHead {
   readonly most_waiting: number | undefined;
   readonly most_open: number;
   readonly reserved: number;
+  /** Version of a workflow → the longest in ms that one of the jobs may wait with it. */
+  readonly versions: Readonly<Record<string, number>>;
   readonly jobs: readonly JobHead[];
 }
 
@@ -84,9 +94,19 @@ export function orderArguments(order: NewOrder, bounds: OrderBounds): (string | 
     most_waiting: order.mostWaiting,
     most_open: bounds.maxOpenJobs,
     reserved: order.reserved ?? 0,
+    versions: versionsOf(order),
     jobs: order.jobs.map((job, index) => jobHead(job, records[index]?.length ?? 0)),
   };
   return [JSON.stringify(head), ...records.flat()];
+}
+
+function versionsOf({ jobs }: NewOrder): Record<string, number> {
+  const versions: Record<string, number> = {};
+  for (const { source, startWithinMs } of jobs) {
+    if (source === undefined) continue;
+    versions[source.version] = Math.max(versions[source.version] ?? 0, startWithinMs);
+  }
+  return versions;
 }
 
 function jobHead(job: NewJob, fields: number): JobHead {
@@ -104,6 +124,7 @@ function jobHead(job: NewJob, fields: number): JobHead {
 
 function recordFields(job: NewJob, { mostTaken, weight = 1 }: NewOrder): (string | number)[] {
   const fields: (string | number)[] = ['kind', job.kind, 'request', JSON.stringify(job.request)];
+  if (job.source !== undefined) fields.push('version', job.source.version);
   if (weight !== 1) fields.push('weight', weight);
   if (mostTaken !== undefined) fields.push('most_taken', mostTaken);
   if (job.callback !== undefined) fields.push('callback', JSON.stringify(job.callback));

@@ -14,12 +14,14 @@ Output:
   'made' with the jobs' ids and the last one's creation, start deadline and place in the queue;
   'again' (a repeat for the same ids, which changes nothing) and 'replayed' with the ids and, of an only job,
   its snapshot;
-  'new' for an order without jobs; or why nothing was made: 'limited', 'full', 'waiting', 'reused', 'gone'
+  'new' for an order without jobs; or why nothing was made: 'limited', 'full', 'waiting', 'reused', 'gone', and
+  'unstored' with the versions of workflows whose sources are not there: then it was not counted either
 ]]
 --- @include "constants"
 --- @include "shared/backlog"
 --- @include "shared/snapshot"
 --- @include "shared/count"
+--- @include "shared/version"
 --- @include "queue/add"
 
 local cursor = 4
@@ -53,6 +55,16 @@ for _, pool in ipairs(redis.call('SMEMBERS', pools_key())) do
   open_jobs = open_jobs + redis.call('ZCARD', open_key(pool))
 end
 local pools, made_by, totals = {}, {}, {}
+-- Version → whether it is there; version → how long jobs that were made now may wait with it.
+local stored, awaited = {}, {}
+local function lacking(order)
+  local versions = {}
+  for version in pairs(order.versions) do
+    if stored[version] == nil then stored[version] = redis.call('EXISTS', version_key(version)) == 1 end
+    if not stored[version] then versions[#versions + 1] = version end
+  end
+  return versions
+end
 local function refusal(order)
   local waiting = tonumber(redis.call('HGET', waiting_key(), order.caller) or 0) + #order.jobs
   -- What a key may always have waiting it has, whatever others fill the rest with.
@@ -104,6 +116,7 @@ local function make(order, sent_again)
   if refused then return {refused} end
   local caller, deadline = order.caller
   for _, job in ipairs(order.jobs) do deadline = write(job, caller) end
+  for version, wait in pairs(order.versions) do awaited[version] = math.max(awaited[version] or 0, wait) end
   open_jobs = open_jobs + #ids
   made_by[caller] = (made_by[caller] or 0) + #ids
   redis.call('HINCRBY', waiting_key(), caller, #ids)
@@ -117,13 +130,16 @@ end
 local replies = {}
 while cursor <= #ARGV do
   local order = read_order()
+  local unstored = lacking(order)
   local sent_again = #order.jobs > 0 and redis.call('EXISTS', job_key(order.jobs[1].id)) == 1
   -- Sent twice after a lost connection it is one request all the same, and cannot have been one too many.
-  local counted = order.most_requests
+  local counted = #unstored == 0 and order.most_requests
     and (sent_again and counted_before(order.caller, order.most_requests) or count(order.caller))
   local limited = counted and counted[1] > order.most_requests
-  replies[#replies + 1] = {counted or false, unpack(limited and {'limited'} or make(order, sent_again))}
+  local reply = #unstored > 0 and {'unstored', unstored} or limited and {'limited'} or make(order, sent_again)
+  replies[#replies + 1] = {counted or false, unpack(reply)}
 end
+for version, wait in pairs(awaited) do outlive_version(version, wait + ended_life + INDEX_EXTRA_MS) end
 for pool in pairs(pools) do
   redis.call('SADD', pools_key(), pool)
   wake_workers(pool)

@@ -2,8 +2,9 @@ import type { RedisSettings } from '@comfy-fleet/config';
 import { orAborted } from '@comfy-fleet/contracts';
 import { createReplication, createSubscriptions, workerConnection } from '@comfy-fleet/redis';
 import type { Logger } from '@comfy-fleet/telemetry';
-import { withScripts } from '../connection.js';
+import { orUnavailable, withScripts } from '../connection.js';
 import { createKeys } from '../keys.js';
+import { readSource } from '../workflows/sources.js';
 import { type AbilityRegistry, createAbilityRegistry } from './abilities.js';
 import { type ClaimSource, openClaimSource } from './claim-source.js';
 import { createFits, type Fits } from './fits.js';
@@ -36,6 +37,8 @@ export interface WorkerLedger {
   readonly loadTimes: SharedLoadTimes;
   readonly opinions: OpinionExchange;
   readonly prompts: UnwantedPrompts;
+  /** The source of a version of a workflow; undefined when it is not there (any more). */
+  source(version: string): Promise<string | undefined>;
   /** Who has which picture in ComfyUI's input folders. */
   readonly sharedInputs: SharedInputs;
   /** Resolves while Redis answers. */
@@ -90,6 +93,7 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
     loadTimes: createSharedLoadTimes(redis, keys),
     opinions: createOpinionExchange(redis, keys, worker),
     prompts: createUnwantedPrompts(redis, keys, worker),
+    source: (version) => orUnavailable(() => readSource(redis, keys, version)),
     sharedInputs: createSharedInputs(redis, keys),
     ping: async (signal) => {
       signal.throwIfAborted();

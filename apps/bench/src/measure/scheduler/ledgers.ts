@@ -27,6 +27,7 @@ export async function openLedgers(scope: Scope, url: string, prefix: string): Pr
     jobTtlSeconds: JOB_TTL_SECONDS,
     idempotencyTtlSeconds: JOB_TTL_SECONDS,
     signedUrlSeconds: JOB_TTL_SECONDS,
+    maxWorkflowVersions: 20,
     log,
   });
   scope.onClose(() => ledger.close());

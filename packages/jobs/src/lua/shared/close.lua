@@ -6,6 +6,7 @@ The end of a job, for the scripts that end one.
 --- @include "shared/backlog"
 --- @include "shared/gpu-time"
 --- @include "shared/taken"
+--- @include "shared/version"
 --- @include "scheduling/waiting"
 --- @include "shared/submission"
 
@@ -34,7 +35,7 @@ local function close_job(status, gpu_ms)
   -- Before its key may take its turns again: that begins at the present, and what it gets back is no credit.
   correct_charge(gpu_ms)
   leave_taken()
-  local kind, signature = unpack(redis.call('HMGET', record, 'kind', 'signature'))
+  local kind, signature, version = unpack(redis.call('HMGET', record, 'kind', 'signature', 'version'))
   redis.call('HINCRBY', totals_key(), kind .. ' ' .. lod_of(signature) .. ' ' .. status, 1)
   redis.call('SREM', held_key(get('worker')), id)
   redis.call('SREM', held_key(owner()), id)
@@ -53,5 +54,6 @@ local function close_job(status, gpu_ms)
   end
   redis.call('PEXPIRE', record, life)
   outlive(jobs_of_key(get('key')), life + INDEX_EXTRA_MS)
+  if version then outlive_version(version, life + INDEX_EXTRA_MS) end
   emit_status(status)
 end

@@ -2,17 +2,25 @@
 For scripts about deliveries: how long a job lives that has ended.
 ]]
 --- @include "shared/job"
+--- @include "shared/version"
 --- @include "constants"
 
+-- The source of its workflow, by which it can be repeated.
+local function outlive_source(ms)
+  local version = get('version')
+  if version ~= '' then outlive_version(version, ms + INDEX_EXTRA_MS) end
+end
 -- While its webhook is still to come: for so many ms from now at least.
 local function outlive_delivery(ms)
   outlive(record, ms)
   outlive(attempts_key(id), ms)
   outlive(jobs_of_key(get('key')), ms + INDEX_EXTRA_MS)
+  outlive_source(ms)
 end
 -- Its delivery is over: from now on as long as one that ends now.
 local function begin_lifetime()
   redis.call('PEXPIRE', record, ended_life)
   redis.call('PEXPIRE', attempts_key(id), ended_life)
   outlive(jobs_of_key(get('key')), ended_life + INDEX_EXTRA_MS)
+  outlive_source(ended_life)
 end

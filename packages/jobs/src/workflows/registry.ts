@@ -1,0 +1,63 @@
+import type { Subscriptions } from '@comfy-fleet/redis';
+import type { Redis } from 'ioredis';
+import type { StoredSource } from '../callers/new-order.js';
+import { orUnavailable, runScript } from '../connection.js';
+import type { Keys } from '../keys.js';
+import { readSource } from './sources.js';
+
+export interface PublishedVersion {
+  readonly version: string;
+  /** ms since 1970, by Redis' clock. */
+  readonly at: number;
+  /** Id of the API key that published it. */
+  readonly by: string;
+}
+
+/** The workflows that operators published, for all processes. Every method fails with `queue_unavailable` while Redis is away. */
+export interface WorkflowRegistry {
+  /** Name → its versions, the newest first. */
+  list(): Promise<ReadonlyMap<string, readonly PublishedVersion[]>>;
+  /** Makes it the newest version of the name; `same` when it is already. */
+  put(name: string, source: StoredSource, by: string): Promise<'new' | 'changed' | 'same'>;
+  /** Whether there was such a name. */
+  delete(name: string): Promise<boolean>;
+  /** The source of a version that the registry or a job names. */
+  source(version: string): Promise<string | undefined>;
+  /** Calls `listener` when the list may have changed; it may be called late or never, so look from time to time. */
+  onChange(listener: () => void): Promise<() => void>;
+}
+
+export interface RegistryOptions {
+  readonly jobTtlSeconds: number;
+  /** Versions of a name that are kept. */
+  readonly maxVersions: number;
+}
+
+export function createWorkflowRegistry(
+  redis: Redis,
+  keys: Keys,
+  subscriptions: Subscriptions,
+  { jobTtlSeconds, maxVersions }: RegistryOptions,
+): WorkflowRegistry {
+  const run = (script: 'publish' | 'withdraw', name: string, ...more: (string | number)[]) =>
+    runScript(redis, script, keys.workflows, [keys.prefix, name, jobTtlSeconds * 1000, ...more]);
+  return {
+    list: () =>
+      orUnavailable(async () => {
+        const entries = Object.entries(await redis.hgetall(keys.workflows));
+        return new Map(entries.map(([name, text]) => [name, parseEntry(text)]));
+      }),
+    put: (name, { version, text }, by) =>
+      orUnavailable(
+        async () => (await run('publish', name, version, text, by, maxVersions)) as 'new' | 'changed' | 'same',
+      ),
+    delete: (name) => orUnavailable(async () => (await run('withdraw', name)) === 1),
+    source: (version) => orUnavailable(() => readSource(redis, keys, version)),
+    onChange: (listener) => subscriptions.listen(keys.workflowsChannel, listener),
+  };
+}
+
+function parseEntry(text: string): PublishedVersion[] {
+  const { versions } = JSON.parse(text) as { versions: { version: string; at: string; by: string }[] };
+  return versions.map(({ version, at, by }) => ({ version, at: Number(at), by }));
+}

@@ -1,0 +1,79 @@
+import { until } from '@comfy-fleet/testing';
+import { expect, it } from 'vitest';
+import type { StoredSource } from '../src/index.js';
+import { aJob, openFleet } from './builders.js';
+
+/** Of versions nothing is asked but that they differ. */
+const source = (n: number): StoredSource => ({ version: String(n).padStart(64, '0'), text: `{"graph":${n}}` });
+const versionsOf = (entries: readonly { version: string }[] = []) => entries.map(({ version }) => Number(version));
+
+it('lists what was published, by whom and when, the newest version first', async () => {
+  const { ledger } = await openFleet();
+  const { workflows } = ledger;
+  const before = Date.now();
+  expect(await workflows.put('flux', source(1), 'anna')).toBe('new');
+  expect(await workflows.put('flux', source(2), 'bert')).toBe('changed');
+  expect(await workflows.put('upscale', source(1), 'anna')).toBe('new');
+  const listed = await workflows.list();
+  expect([...listed.keys()].sort()).toEqual(['flux', 'upscale']);
+  expect(listed.get('flux')).toMatchObject([
+    { version: source(2).version, by: 'bert' },
+    { version: source(1).version, by: 'anna' },
+  ]);
+  expect(listed.get('flux')?.[0]?.at).toBeGreaterThan(before - 60_000);
+});
+
+it('changes nothing for the version that is the newest, and brings an older one back to the front', async () => {
+  const { workflows } = (await openFleet()).ledger;
+  await workflows.put('flux', source(1), 'anna');
+  expect(await workflows.put('flux', source(1), 'bert')).toBe('same');
+  await workflows.put('flux', source(2), 'anna');
+  expect(await workflows.put('flux', source(1), 'bert')).toBe('changed');
+  expect(versionsOf((await workflows.list()).get('flux'))).toEqual([1, 2]);
+});
+
+it('keeps as many versions as it is to keep; the source of a dropped one lives on for the jobs that name it', async () => {
+  const { ledger, redis, keys } = await openFleet();
+  const { workflows } = ledger;
+  await workflows.put('flux', source(1), 'anna');
+  await ledger.orders.create({ jobs: [aJob({ source: source(1) })], caller: 'anna' });
+  for (const n of [2, 3, 4]) await workflows.put('flux', source(n), 'anna');
+  expect(versionsOf((await workflows.list()).get('flux'))).toEqual([4, 3, 2]);
+  expect(await workflows.source(source(1).version)).toBe(source(1).text);
+  expect(await redis.pttl(keys.version(source(1).version))).toBeGreaterThan(0);
+  expect(await redis.pttl(keys.version(source(2).version))).toBe(-1);
+});
+
+it('takes a name away; its sources live on while jobs may name them, and for good where another name has them', async () => {
+  const { ledger, redis, keys } = await openFleet();
+  const { workflows } = ledger;
+  await workflows.put('flux', source(1), 'anna');
+  await workflows.put('flux', source(2), 'anna');
+  await workflows.put('copy', source(2), 'anna');
+  expect(await workflows.delete('flux')).toBe(true);
+  expect(await workflows.delete('flux')).toBe(false);
+  expect([...(await workflows.list()).keys()]).toEqual(['copy']);
+  expect(await redis.pttl(keys.version(source(1).version))).toBeGreaterThan(0);
+  expect(await redis.pttl(keys.version(source(2).version))).toBe(-1);
+});
+
+it('publishes again what lapses, for good', async () => {
+  const { ledger, redis, keys } = await openFleet();
+  await ledger.workflows.put('flux', source(1), 'anna');
+  await ledger.workflows.delete('flux');
+  await ledger.workflows.put('flux', source(1), 'anna');
+  expect(await redis.pttl(keys.version(source(1).version))).toBe(-1);
+});
+
+it('tells listeners of each change, and of none when nothing changes', async () => {
+  const { workflows } = (await openFleet()).ledger;
+  let heard = 0;
+  await workflows.onChange(() => {
+    heard += 1;
+  });
+  await workflows.put('flux', source(1), 'anna');
+  await until('the publishing to be heard', () => heard === 1);
+  await workflows.put('flux', source(1), 'anna');
+  await workflows.delete('flux');
+  await until('the deletion to be heard', () => heard === 2);
+});

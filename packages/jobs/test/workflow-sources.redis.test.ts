@@ -1,0 +1,93 @@
+import { createHash } from 'node:crypto';
+import { newId } from '@comfy-fleet/contracts';
+import { expect, it } from 'vitest';
+import type { NewOrder, StoredSource } from '../src/index.js';
+import { aJob, type Fleet, JOB_TTL_SECONDS, nextClaim, openFleet, succeeded } from './builders.js';
+
+const DAY_MS = 86_400_000;
+
+function aSource(text = `{"graph":{"1":"${newId()}"}}`): StoredSource {
+  return { version: createHash('sha256').update(text).digest('hex'), text };
+}
+
+function orderOf(sources: readonly StoredSource[], more: Partial<NewOrder> = {}): NewOrder {
+  return { jobs: sources.map((source) => aJob({ source })), caller: 'anna', ...more };
+}
+
+const lifeOf = ({ redis, keys }: Fleet, { version }: StoredSource) => redis.pttl(keys.version(version));
+
+it('keeps the source of a job for every worker before the job is accepted', async () => {
+  const fleet = await openFleet();
+  const source = aSource();
+  await fleet.ledger.orders.create(orderOf([source]));
+  expect(await fleet.worker().source(source.version)).toBe(source.text);
+});
+
+it('keeps each of the sources of an order of many jobs, and an order of others beside it', async () => {
+  const fleet = await openFleet();
+  const [one, two, three] = [aSource(), aSource(), aSource()];
+  const orders = [orderOf([one, two, one, two]), orderOf([three]), orderOf([one])];
+  const accepted = await Promise.all(orders.map((order) => fleet.ledger.orders.create(order)));
+  expect(accepted.map(({ ids }) => ids.length)).toEqual([4, 1, 1]);
+  for (const { version, text } of [one, two, three]) expect(await fleet.ledger.workflows.source(version)).toBe(text);
+});
+
+it('counts an order once, also when its source had to be sent', async () => {
+  const fleet = await openFleet();
+  const order = () => orderOf([aSource()], { mostRequests: 100 });
+  await fleet.ledger.orders.create(order());
+  expect(await fleet.ledger.orders.create(order())).toMatchObject({ counted: { requests: 2 } });
+});
+
+it('sends a source again that Redis has lost', async () => {
+  const fleet = await openFleet();
+  const source = aSource();
+  await fleet.ledger.orders.create(orderOf([source]));
+  await fleet.redis.del(fleet.keys.version(source.version));
+  await fleet.ledger.orders.create(orderOf([source]));
+  expect(await fleet.ledger.workflows.source(source.version)).toBe(source.text);
+});
+
+it('keeps a source as long as the job that names it may wait, and then as long as its record', async () => {
+  const fleet = await openFleet();
+  const source = aSource();
+  const waits = 40 * DAY_MS;
+  await fleet.ledger.orders.create({ jobs: [aJob({ source, startWithinMs: waits })], caller: 'anna' });
+  expect(await lifeOf(fleet, source)).toBeGreaterThan(waits + JOB_TTL_SECONDS * 1000);
+  // as if it had waited for nearly all of it
+  await fleet.redis.pexpire(fleet.keys.version(source.version), 60_000);
+  const claim = await nextClaim(await fleet.claims());
+  await claim.finish(succeeded(claim.record.id));
+  const record = await fleet.redis.pttl(fleet.keys.job(claim.record.id));
+  expect(await lifeOf(fleet, source)).toBeGreaterThan(record);
+});
+
+it('never shortens the life of a source that others need for longer', async () => {
+  const fleet = await openFleet();
+  const source = aSource();
+  await fleet.ledger.orders.create({ jobs: [aJob({ source, startWithinMs: 40 * DAY_MS })], caller: 'anna' });
+  const before = await lifeOf(fleet, source);
+  await fleet.ledger.orders.create({ jobs: [aJob({ source, startWithinMs: 1000 })], caller: 'anna' });
+  expect(await lifeOf(fleet, source)).toBeGreaterThan(before - DAY_MS);
+});
+
+it('keeps a source an hour that was sent for an order that was refused', async () => {
+  const fleet = await openFleet();
+  const source = aSource();
+  await fleet.ledger.orders.create(orderOf([aSource()]));
+  const refused = fleet.ledger.orders.create(orderOf([source], { mostRequests: 0 }));
+  await expect(refused).rejects.toMatchObject({ code: 'rate_limited' });
+  const life = await lifeOf(fleet, source);
+  expect(life).toBeGreaterThan(0);
+  expect(life).toBeLessThanOrEqual(3_600_000);
+});
+
+it('keeps what is published for good, whatever jobs name it and end', async () => {
+  const fleet = await openFleet();
+  const source = aSource();
+  await fleet.ledger.workflows.put('flux', source, 'anna');
+  await fleet.ledger.orders.create(orderOf([source]));
+  const claim = await nextClaim(await fleet.claims());
+  await claim.finish(succeeded(claim.record.id));
+  expect(await lifeOf(fleet, source)).toBe(-1);
+});
