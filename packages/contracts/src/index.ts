@@ -57,7 +57,11 @@ export {
 } from './lists.js';
 export { type LodList, lodListSchema } from './lod-list.js';
 export {
+  FILE_KINDS,
+  type FileKind,
+  type InputFile,
   type InputImage,
+  type InputValue,
   JOB_KINDS,
   type JobKind,
   LODS,

@@ -63,6 +63,26 @@ export interface InputImage {
   readonly source?: string;
 }
 
+/** What an input takes that is a file. */
+export const FILE_KINDS = ['image', 'video', 'audio', 'file'] as const;
+export type FileKind = (typeof FILE_KINDS)[number];
+
+/** A file that an input names: content-addressed, kept in the inputs store under `name` and given to ComfyUI under it. */
+export interface InputFile {
+  /** `<64 hex digits>.<extension>`: SHA-256 of a normalised picture of img2img, BLAKE3 of an asset. */
+  readonly name: string;
+  readonly kind: FileKind;
+  readonly bytes?: number;
+  /** Pixels, of pictures. */
+  readonly width?: number;
+  readonly height?: number;
+  /** The output of a job that it was taken from, if the caller named one. */
+  readonly source?: string;
+}
+
+/** Seeds, which numbers cannot hold, are decimal digits. */
+export type InputValue = string | number | boolean | InputFile | readonly (string | number | boolean)[];
+
 /** Every parameter of a job with its final value: nothing is left for a worker to choose. */
 export interface ResolvedRequest {
   /** Name of the workflow template. */

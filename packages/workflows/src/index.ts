@@ -16,5 +16,6 @@ export type { LodProfile } from './lod-profiles.js';
 export { isMainModel, type Loader, loadersOf, modelsOf } from './models-of.js';
 export { suggest } from './nearest.js';
 export { poolFor, type RequestToResolve, randomSeed, resolveRequest } from './resolve-request.js';
+export { parseSource, readSource, type SourceParts, sourceText, versionOf, type WorkflowSource } from './source.js';
 export type { Template, TemplateDefaults } from './template.js';
 export { WorkflowError } from './workflow-error.js';

@@ -1,0 +1,37 @@
+import { describe, expect, it } from 'vitest';
+import { parseSource, readSource, sourceText, versionOf } from '../src/index.js';
+
+const save = (seed: unknown) => ({ class_type: 'SaveImage', inputs: { images: ['2', 0], seed } });
+const load = { class_type: 'LoadImage', inputs: { image: 'a.png' } };
+
+describe('the version of a workflow', () => {
+  it('does not depend on the order in which nodes and inputs were saved', () => {
+    const one = readSource({ workflow: { b: save(1), '2': load } });
+    const other = readSource({
+      workflow: { '2': load, b: { inputs: { seed: 1, images: ['2', 0] }, class_type: 'SaveImage' } },
+    });
+    expect(versionOf(sourceText(one))).toBe(versionOf(sourceText(other)));
+    expect(versionOf(sourceText(one))).toMatch(/^[0-9a-f]{64}$/);
+  });
+
+  it('changes with any value, the inputs file, the bindings file and what App mode shows', () => {
+    const body = (linearData: unknown) => ({
+      prompt: { b: save(1), '2': load },
+      extra_data: { extra_pnginfo: { workflow: { extra: { linearData } } } },
+    });
+    const sources = [
+      { workflow: { b: save(1), '2': load } },
+      { workflow: { b: save(2), '2': load } },
+      { workflow: { b: save(1), '2': load }, inputs: { description: 'Pictures' } },
+      { workflow: { b: save(1), '2': load }, bindings: { image: '2' } },
+      { workflow: body({ inputs: [['2', 'image']] }) },
+    ];
+    expect(new Set(sources.map((parts) => versionOf(sourceText(readSource(parts))))).size).toBe(sources.length);
+  });
+
+  it('keeps seeds exact up to 2^64−1 on the way to the text and back', () => {
+    const text = sourceText(readSource({ workflow: { b: save(18446744073709551615n), '2': load } }));
+    expect(text).toContain('18446744073709551615');
+    expect(sourceText(parseSource(text))).toBe(text);
+  });
+});
