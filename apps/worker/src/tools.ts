@@ -3,6 +3,7 @@ import type { Opinion, SharedInputs, Wedge } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Asked, Workflows } from '@comfy-fleet/workflows';
 import type { WhoElse } from './claiming/others.js';
+import type { NodeTimes } from './job/node-times.js';
 import type { Instruments } from './reporting/instruments.js';
 import type { StoreWatch } from './store-watch.js';
 
@@ -42,6 +43,7 @@ export interface Tools extends JobSettings {
   /** The most memory of any live instance of the pool, in bytes. */
   readonly largestVram: (pool: string) => Promise<number>;
   readonly whoElse: WhoElse;
+  readonly nodeTimes: NodeTimes;
   /** Notifies an instance of what became elsewhere of a job that failed there. Never throws. */
   readonly sendOpinion: (opinion: Opinion) => Promise<void>;
   /** To be called when a slot may have become free. */

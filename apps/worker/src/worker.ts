@@ -23,6 +23,7 @@ import type { RestLimits } from './instance/suspicion.js';
 import { createWarmUp, type WarmUp } from './instance/warm-up.js';
 import type { WarmUpOrder } from './instance/warm-up-order.js';
 import { createWedgeWatch, type WedgeWatch } from './instance/wedge-watch.js';
+import { createNodeTimes } from './job/node-times.js';
 import { Stopping } from './job/signals.js';
 import { announcement } from './reporting/announcement.js';
 import { notReady } from './reporting/not-ready.js';
@@ -90,6 +91,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     inputs: stores.inputs,
     sharedInputs: ledger.sharedInputs,
     store,
+    nodeTimes: createNodeTimes(ledger.nodeTimes, log),
     whoElse: createWhoElse(workersNow, ledger.abilities, options.tools.workflows),
     largestVram: async (pool) => largestVram(await workersNow(), pool),
     sendOpinion: (opinion) => opinions.send(opinion),

@@ -49,7 +49,7 @@ const jobProgressSchema = Type.Object({
   fraction: Type.Number(),
   step: nullable(Type.Integer()),
   steps: nullable(Type.Integer()),
-  /** Class of the node under way. */
+  /** Title of the node under way. */
   node: nullable(Type.String()),
 });
 
@@ -62,6 +62,24 @@ const jobErrorSchema = Type.Object({
   detail: Type.String(),
   retryable: Type.Boolean(),
   node_id: nullable(Type.String()),
+});
+
+/** How the time of an execution was spent, node by node, as far as it was seen. */
+const jobTimingsSchema = Type.Object({
+  nodes: Type.Array(
+    Type.Object({
+      node_id: Type.String(),
+      title: Type.String(),
+      class_type: Type.String(),
+      /** Null when it came from the cache, or its time is not known. */
+      ms: nullable(Type.Integer()),
+      steps: nullable(Type.Integer()),
+      /** ComfyUI had its result already. */
+      cached: Type.Boolean(),
+    }),
+  ),
+  /** Part of that in which models were loaded; null: none was. */
+  model_load_ms: nullable(Type.Integer()),
 });
 
 /** The parameters with which the job runs, every one resolved. */
@@ -128,6 +146,8 @@ export const jobSchema = Type.Object({
   /** Submissions that began executing. */
   attempts: Type.Integer(),
   error: nullable(jobErrorSchema),
+  /** Null until it has ended, and when nothing was seen of its execution. */
+  timings: nullable(jobTimingsSchema),
   metadata: Type.Record(Type.String(), Type.String()),
   parent: nullable(parentJobSchema),
   /** Who is notified of its end; its secret is never shown. */

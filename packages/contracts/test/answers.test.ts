@@ -48,6 +48,7 @@ const job: Job = {
   instance: null,
   attempts: 0,
   error: null,
+  timings: null,
   parent: null,
   webhook: null,
   metadata: {},

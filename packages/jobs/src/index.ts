@@ -19,8 +19,10 @@ export type {
   JobError,
   JobRecord,
   JobSnapshot,
+  NodeTiming,
   Preview,
   Progress,
+  Timings,
 } from './record/record.js';
 export { foremost } from './scheduling/foremost.js';
 export type { KeyShare } from './scheduling/shares.js';
@@ -36,6 +38,7 @@ export type { Asker, Fits } from './workers/fits.js';
 export type { HaltSource } from './workers/halt-source.js';
 export { type Halt, type Halts, type HaltTarget, isPaused } from './workers/halts.js';
 export type { SharedLoadTimes } from './workers/load-times.js';
+export type { NodeTimes } from './workers/node-times.js';
 export type { Opinion, OpinionExchange, OpinionVerdict } from './workers/opinions.js';
 export { instancesServing } from './workers/serving.js';
 export type { SharedInputs } from './workers/shared-inputs.js';

@@ -54,6 +54,7 @@ function due(webhook: Webhook, failedTries = 0): DueDelivery {
     progress: { fraction: 1, step: 8, steps: 8, node: null },
     images: [],
     error: null,
+    timings: null,
     instance: 'w1/0',
     promptId: null,
     submissions: 1,

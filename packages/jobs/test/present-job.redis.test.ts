@@ -31,6 +31,7 @@ function aSnapshot(record: Partial<JobRecord> = {}, ahead: number | null = null)
       progress: { fraction: 0, step: null, steps: null, node: null },
       images: [],
       error: null,
+      timings: null,
       instance: null,
       promptId: null,
       submissions: 0,
@@ -116,6 +117,7 @@ it('says of a queued job how many are before it and nothing of a start', () => {
     images: [],
     image_url: null,
     error: null,
+    timings: null,
   });
 });
 

@@ -38,6 +38,7 @@ const job: Notes<Job> = {
   instance: 'Name of the ComfyUI instance that runs or ran it.',
   attempts: 'How often its execution began.',
   error: 'Why it failed; null unless it did.',
+  timings: 'How the time of its execution was spent, node by node, as far as it was seen; null until it has ended.',
   metadata: 'As in the request.',
   parent: 'The job that this one repeats or refines; null if it does neither.',
   webhook: 'Who is notified of its end; the secret is never shown.',
@@ -59,7 +60,7 @@ const progress: Notes<JobProgress> = {
   fraction: '0 to 1 over the whole workflow.',
   step: 'Of the node under way; null when it has none.',
   steps: 'Of the node under way; null when it has none.',
-  node: 'Class of the node under way.',
+  node: 'Title of the node under way.',
 };
 
 const waitingFor: Notes<WaitingFor> = {

@@ -45,6 +45,6 @@ function graphOf(job: HeldJob, promptId: string, tools: Tools): BoundGraph {
     return bindJob(job, promptId, tools, input && inputName(input.sha256));
   } catch (error) {
     job.log.warn('the graph of an adopted submission cannot be bound any more', { error });
-    return { graph: {}, loaders: new Map() };
+    return { graph: {}, loaders: new Map(), times: new Map() };
   }
 }

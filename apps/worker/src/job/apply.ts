@@ -94,7 +94,7 @@ async function tryAgain(
 
 async function finishCanceled(job: HeldJob, tools: Tools): Promise<void> {
   const inDoubt = job.submission?.isInDoubt === true;
-  const became = await job.claim.finish({ status: 'canceled', inDoubt }, executed(job));
+  const became = await job.finish({ status: 'canceled', inDoubt }, executed(job));
   if (became !== 'superseded') await dropLeftFrames(job, tools);
   job.log.info('job ended', { status: became });
 }
@@ -107,7 +107,7 @@ async function finishFailed(job: HeldJob, error: FleetError, inDoubt: boolean, t
     error: { code, detail, nodeId },
     inDoubt: inDoubt || job.submission?.isInDoubt === true,
   } as const;
-  const became = await job.claim.finish(outcome, executed(job));
+  const became = await job.finish(outcome, executed(job));
   if (became !== 'superseded') {
     job.slot.became = became;
     await dropLeftFrames(job, tools);

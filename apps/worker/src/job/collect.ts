@@ -37,8 +37,11 @@ export async function collectAndFinish(
       job.note(await job.claim.collect());
     },
   );
-  const became = await job.claim.finish({ status: 'succeeded', images, executedMs, loadedMs }, promptId);
+  const became = await job.finish({ status: 'succeeded', images, executedMs, loadedMs }, promptId);
   noteFacts({ 'comfy_fleet.job.status': became });
+  if (became === 'succeeded' && submission.isWhollyHeard) {
+    tools.nodeTimes.learn(job.record.request.workflow, submission.timings?.nodes ?? []);
+  }
   if (became !== 'superseded') {
     job.slot.became = became;
     if (became === 'succeeded') {

@@ -1,4 +1,4 @@
-import type { Claim, JobRecord, Verdict } from '@comfy-fleet/jobs';
+import type { Claim, JobRecord, Outcome, Verdict } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Instance, PromptNews } from '../instance/instance.js';
 import type { Slot, Slots } from '../instance/slots.js';
@@ -121,6 +121,11 @@ export class HeldJob {
   note(verdict: Verdict): void {
     if (verdict === 'superseded') throw new Superseded();
     if (verdict === 'canceling') this.#cancelRequested = true;
+  }
+
+  /** Ends the job, with how the time of its last submission was spent. */
+  finish(outcome: Outcome, executed: string | undefined): ReturnType<Claim['finish']> {
+    return this.claim.finish(outcome, executed, this.submission?.timings);
   }
 
   /** Asks the ledger what is wanted, and lets an idle instance ask for it when it is stuck. */

@@ -2,24 +2,30 @@ import type { SocketEvent } from '@comfy-fleet/comfyui';
 import type { Progress } from '@comfy-fleet/jobs';
 import type { Graph } from '@comfy-fleet/workflows';
 
+/** What is expected of a graph before it is seen. */
+export interface Expected {
+  /** Stands for the nodes with steps until they say themselves, where no time is known. */
+  readonly steps: number;
+  /** How long its nodes execute, in ms by id; empty: nobody has seen such a graph. */
+  readonly times: ReadonlyMap<string, number>;
+}
+
 /**
- * Makes one rising fraction of what the socket tells about the nodes. A node with steps weighs as many as it has, any
- * other weighs one; those that ComfyUI answers from its cache count as done.
+ * Makes one rising fraction of what the socket tells about the nodes. A node weighs as many ms as it was learned to
+ * take. In a graph that nobody has seen one with steps weighs as many as it has, any other weighs one. Those that
+ * ComfyUI answers from its cache count as done.
  */
 export class ProgressTracker {
   readonly #graph: Graph;
-  readonly #expectedSteps: number;
+  readonly #expected: Expected;
   readonly #done = new Map<string, { value: number; max: number }>();
   #current: string | undefined;
   #fraction = 0;
 
-  /**
-   * `expectedSteps` stands for the nodes with steps until they say themselves; `reached` is how far it was said to be
-   * before.
-   */
-  constructor(graph: Graph, expectedSteps: number, reached = 0) {
+  /** `reached` is how far it was said to be before. */
+  constructor(graph: Graph, expected: Expected, reached = 0) {
     this.#graph = graph;
-    this.#expectedSteps = expectedSteps;
+    this.#expected = expected;
     this.#fraction = reached;
   }
 
@@ -51,8 +57,13 @@ export class ProgressTracker {
       fraction: this.#rise(),
       step: counts ? steps.value : null,
       steps: counts ? steps.max : null,
-      node: this.#current === undefined ? null : (this.#graph[this.#current]?.class_type ?? null),
+      node: this.#current === undefined ? null : this.#titleOf(this.#current),
     };
+  }
+
+  #titleOf(id: string): string | null {
+    const node = this.#graph[id];
+    return node?._meta?.title ?? node?.class_type ?? null;
   }
 
   #rise(): number {
@@ -60,15 +71,19 @@ export class ProgressTracker {
     let done = 0;
     for (const [id, { class_type }] of Object.entries(this.#graph)) {
       const seen = this.#done.get(id);
-      const weight = Math.max(
-        seen?.max ?? 1,
-        /sampler/i.test(class_type) && seen === undefined ? this.#expectedSteps : 1,
-      );
+      const weight = this.#weightOf(id, class_type, seen?.max);
       total += weight;
       done += seen === undefined ? 0 : weight * (seen.max > 0 ? Math.min(1, seen.value / seen.max) : 0);
     }
     const fraction = total === 0 ? 0 : Math.round((done / total) * 1000) / 1000;
     this.#fraction = Math.max(this.#fraction, fraction);
     return this.#fraction;
+  }
+
+  #weightOf(id: string, className: string, seenSteps: number | undefined): number {
+    const { times, steps } = this.#expected;
+    // A node that was always in the cache has no time.
+    if (times.size > 0) return Math.max(1, times.get(id) ?? 1);
+    return Math.max(seenSteps ?? 1, /sampler/i.test(className) && seenSteps === undefined ? steps : 1);
   }
 }

@@ -22,6 +22,7 @@ export async function runWarmUp(slots: Slots, order: WarmUpOrder, waiting: Waiti
   const bound = {
     graph: bindGraph(template, request, { filenamePrefix: promptId }),
     loaders: loadersOf(template, request),
+    times: new Map<string, number>(),
   };
   const ends = new NewsFeed<PromptNews>();
   const submission = new Submission({

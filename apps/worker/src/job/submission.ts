@@ -1,17 +1,20 @@
-import type { Progress } from '@comfy-fleet/jobs';
+import type { Progress, Timings } from '@comfy-fleet/jobs';
 import { noteFacts } from '@comfy-fleet/telemetry';
 import type { Graph, Loader } from '@comfy-fleet/workflows';
 import type { Instance, PromptNews } from '../instance/instance.js';
 import { type Loads, LoadWatch } from './load-watch.js';
+import { NodeWatch } from './node-watch.js';
 import { ProgressTracker } from './progress-tracker.js';
 
 /** An execution shorter than this is noted with its end, in one step: nobody could have seen it run. */
 const NOTE_MS = 20;
 
-/** What ComfyUI is given, and which of its nodes load models. */
+/** What ComfyUI is given, and what is known of its nodes. */
 export interface BoundGraph {
   readonly graph: Graph;
   readonly loaders: ReadonlyMap<string, Loader>;
+  /** How long its nodes are expected to execute, in ms by id; empty: nobody has seen such a graph. */
+  readonly times: ReadonlyMap<string, number>;
 }
 
 interface SubmissionOptions {
@@ -59,11 +62,13 @@ export class Submission {
   readonly stopListening: () => void;
   readonly #tracker: ProgressTracker;
   readonly #loads: LoadWatch;
+  readonly #nodes: NodeWatch;
   readonly #onLoads: (loads: Loads) => void;
   readonly #heard: { began?: number; ended?: number; node?: string } = {};
 
   /** Hears the instance's news of it from now on. */
-  constructor({ promptId, bound, expectedSteps, instance, onNews, onLoads, adopted }: SubmissionOptions) {
+  constructor(options: SubmissionOptions) {
+    const { promptId, bound, expectedSteps, instance, onNews, onLoads, adopted } = options;
     noteFacts({ 'comfy_fleet.prompt_id': promptId });
     this.promptId = promptId;
     this.graph = bound.graph;
@@ -72,7 +77,9 @@ export class Submission {
     this.beganAt = adopted?.startedAt ?? undefined;
     this.hasBegun = this.beganAt !== undefined;
     this.progress = { fraction: adopted?.fraction ?? 0, step: null, steps: null, node: null };
-    this.#tracker = new ProgressTracker(bound.graph, expectedSteps, this.progress.fraction);
+    const expected = { steps: expectedSteps, times: bound.times };
+    this.#tracker = new ProgressTracker(bound.graph, expected, this.progress.fraction);
+    this.#nodes = new NodeWatch(bound.graph);
     this.#loads = new LoadWatch(bound.loaders, instance.models);
     this.#onLoads = onLoads;
     const stop = instance.listen(promptId, (news) => {
@@ -94,6 +101,19 @@ export class Submission {
     return this.#heard;
   }
 
+  /** How its time was spent; null when nothing was heard of its nodes. */
+  get timings(): Timings | null {
+    const nodes = this.#nodes.timings;
+    return nodes.length === 0
+      ? null
+      : { nodes, modelLoadMs: this.loadedMs === undefined ? null : Math.round(this.loadedMs) };
+  }
+
+  /** All of its nodes were heard to begin and to end. */
+  get isWhollyHeard(): boolean {
+    return !this.isAdopted && this.#nodes.isWhole;
+  }
+
   /** In how many ms the beginning is to be noted in the ledger; endless when there is nothing to note. */
   get beginningDueInMs(): number {
     if (this.beganAt === undefined || this.isNoted) return Number.POSITIVE_INFINITY;
@@ -113,7 +133,9 @@ export class Submission {
   }
 
   #hear(news: PromptNews): void {
-    this.#loads.take(news, performance.now());
+    const now = performance.now();
+    this.#loads.take(news, now);
+    this.#nodes.take(news, now);
     switch (news.type) {
       case 'started':
         this.began();

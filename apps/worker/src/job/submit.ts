@@ -42,7 +42,7 @@ export async function submit(job: HeldJob, tools: Tools): Promise<Submission> {
 export function bindJob(
   job: HeldJob,
   promptId: string,
-  { workflows }: Tools,
+  { workflows, nodeTimes }: Tools,
   uploaded: string | undefined,
 ): BoundGraph {
   const { request } = job.record;
@@ -54,7 +54,11 @@ export function bindJob(
   // The prompt id as prefix: no output is ever another job's file, cached results included.
   const options = { filenamePrefix: promptId };
   const named = uploaded === undefined ? options : { ...options, inputName: uploaded };
-  return { graph: bindGraph(template, request, named), loaders: loadersOf(template, request) };
+  return {
+    graph: bindGraph(template, request, named),
+    loaders: loadersOf(template, request),
+    times: nodeTimes.of(request.workflow),
+  };
 }
 
 /** Whether the refusal is the instance's fault: a model or a node went since it was asked what it has. */

@@ -115,6 +115,7 @@ function newSnapshot(
     progress: NO_PROGRESS,
     images: [],
     error: null,
+    timings: null,
     instance: null,
     promptId: null,
     submissions: 0,

@@ -15,6 +15,7 @@ Input:
   ARGV[9] whether ComfyUI may still have the submission, or empty
   ARGV[10] how long the execution took in ms, or empty
   ARGV[11] how much of that it loaded models, or empty: others like it may find them in memory
+  ARGV[12] its timings (JSON), or empty
 
 Output:
   what the job became, or 'superseded'
@@ -37,6 +38,7 @@ if outcome == 'succeeded' then
   set('images', images, 'progress', '')
   if executed_ms then learn(math.max(0, executed_ms - loaded_ms)) end
 end
+if (ARGV[12] or '') ~= '' then set('timings', ARGV[12]) end
 if outcome == 'failed' then set('error', failure) end
 if in_doubt ~= '' then abandon_submission() end
 close_job(outcome, executed_ms)

@@ -62,6 +62,7 @@ export function presentJob(
     instance: record.instance,
     attempts: record.attempts,
     error: presentError(record),
+    timings: presentTimings(record),
     metadata: { ...request.metadata },
     parent: record.parent,
     webhook: callback === null ? null : { url: callback.url, events: [...(callback.events ?? WEBHOOK_EVENTS)] },
@@ -105,6 +106,19 @@ function presentError({ error }: JobRecord): Job['error'] {
   if (error === null) return null;
   const { title, retryable } = ERROR_CATALOGUE[error.code];
   return { code: error.code, title, detail: error.detail, retryable, node_id: error.nodeId };
+}
+
+function presentTimings({ timings }: JobRecord): Job['timings'] {
+  if (timings === null) return null;
+  const nodes = timings.nodes.map(({ nodeId, title, className, ms, steps, cached }) => ({
+    node_id: nodeId,
+    title,
+    class_type: className,
+    ms,
+    steps,
+    cached,
+  }));
+  return { nodes, model_load_ms: timings.modelLoadMs };
 }
 
 function isoTime(ms: number): string {

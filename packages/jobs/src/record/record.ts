@@ -44,6 +44,27 @@ export interface Progress {
   readonly node: string | null;
 }
 
+/** How long one node of the graph executed. */
+export interface NodeTiming {
+  readonly nodeId: string;
+  /** Its title in the graph, else its class. */
+  readonly title: string;
+  readonly className: string;
+  /** Null when it came from ComfyUI's cache, or its time is not known. */
+  readonly ms: number | null;
+  /** Sampling steps, and the like of other nodes; null for a node without any. */
+  readonly steps: number | null;
+  /** ComfyUI had its result already. */
+  readonly cached: boolean;
+}
+
+/** How the time of an execution was spent, as far as the instance's socket told. */
+export interface Timings {
+  readonly nodes: readonly NodeTiming[];
+  /** How long of that models were loaded; null: none was. */
+  readonly modelLoadMs: number | null;
+}
+
 /** A picture of the unfinished work, 48 KiB at most. */
 export interface Preview {
   readonly contentType: string;
@@ -74,6 +95,8 @@ export interface JobRecord {
   readonly progress: Progress;
   readonly images: readonly FrameRecord[];
   readonly error: JobError | null;
+  /** Of its last submission; null until it has ended, and when nothing of it was heard. */
+  readonly timings: Timings | null;
   /** The instance that has, or had, the current submission. */
   readonly instance: string | null;
   /** The current submission's prompt id; written before ComfyUI is asked. */
@@ -158,6 +181,7 @@ export function parseRecord(flat: readonly string[]): JobRecord | undefined {
     progress: json('progress', NO_PROGRESS),
     images: json<FrameRecord[]>('images', []),
     error: json<JobError | null>('error', null),
+    timings: json<Timings | null>('timings', null),
     instance: text('instance'),
     promptId: text('prompt_id'),
     submissions: number('submissions') ?? 0,

@@ -1,5 +1,5 @@
 import type { ErrorCode, TerminalStatus } from '@comfy-fleet/contracts';
-import type { FrameRecord, InstanceFault, JobError, JobRecord, Preview, Progress } from '../record/record.js';
+import type { FrameRecord, InstanceFault, JobError, JobRecord, Preview, Progress, Timings } from '../record/record.js';
 
 /**
  * How a transition was taken: `ok`; `canceling`, the caller wants the job stopped; `superseded`, another claim holds
@@ -53,10 +53,10 @@ export interface Claim {
    */
   look(expectedStart?: number): Promise<Verdict | 'recalled'>;
   /**
-   * Ends the job. `executed` is the prompt id that began executing, in case nobody noted that yet. Answers what the job
-   * became, `canceled` if that was asked for meanwhile.
+   * Ends the job. `executed` is the prompt id that began executing, in case nobody noted that yet, and `timings`
+   * how its time was spent. Answers what the job became, `canceled` if that was asked for meanwhile.
    */
-  finish(outcome: Outcome, executed?: string): Promise<TerminalStatus | 'superseded'>;
+  finish(outcome: Outcome, executed?: string, timings?: Timings | null): Promise<TerminalStatus | 'superseded'>;
   /** Gives the job back for another claim after `delayMs`; `after`: the error for which it is to be tried again. */
   release(delayMs: number, after?: ErrorCode): Promise<void>;
   /** Forgets the job and leaves it as it is: another claim has it, or will have it when its lock has run out. */

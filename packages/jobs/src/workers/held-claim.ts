@@ -25,7 +25,7 @@ export function heldClaim(
     collect: () => verdict('enterPhase', 'collecting'),
     lose: (promptId, why, faults) => verdict('lose', promptId, why, faults === undefined ? '' : JSON.stringify(faults)),
     look: (expectedStart) => run('look', [claim, msOrNothing(expectedStart)]) as Promise<Verdict | 'recalled'>,
-    finish: async (outcome, executed = '') => {
+    finish: async (outcome, executed = '', timings = null) => {
       const args = [
         claim,
         outcome.status,
@@ -34,6 +34,7 @@ export function heldClaim(
         executed,
         isInDoubt(outcome) ? '1' : '',
         ...times(outcome),
+        timings === null ? '' : JSON.stringify(timings),
       ];
       const became = (await run('finish', args)) as TerminalStatus | 'superseded';
       if (became === 'superseded') item.abandon();

@@ -10,6 +10,7 @@ import { type ClaimSource, openClaimSource } from './claim-source.js';
 import { createFits, type Fits } from './fits.js';
 import { createHaltSource, type HaltSource } from './halt-source.js';
 import { createSharedLoadTimes, type SharedLoadTimes } from './load-times.js';
+import { createNodeTimes, type NodeTimes } from './node-times.js';
 import { createOpinionExchange, type OpinionExchange } from './opinions.js';
 import { createPresence, type Presence } from './presence.js';
 import { createRedisClock } from './redis-clock.js';
@@ -35,6 +36,7 @@ export interface WorkerLedger {
   readonly fits: Fits;
   readonly halts: HaltSource;
   readonly loadTimes: SharedLoadTimes;
+  readonly nodeTimes: NodeTimes;
   readonly opinions: OpinionExchange;
   readonly prompts: UnwantedPrompts;
   /** The source of a version of a workflow; undefined when it is not there (any more). */
@@ -91,6 +93,7 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
     fits,
     halts,
     loadTimes: createSharedLoadTimes(redis, keys),
+    nodeTimes: createNodeTimes(redis, keys),
     opinions: createOpinionExchange(redis, keys, worker),
     prompts: createUnwantedPrompts(redis, keys, worker),
     source: (version) => orUnavailable(() => readSource(redis, keys, version)),

@@ -1,0 +1,83 @@
+import type { NodeTiming } from '@comfy-fleet/jobs';
+import type { Graph } from '@comfy-fleet/workflows';
+import type { PromptNews } from '../instance/instance.js';
+
+/** Nodes of a prompt that are told of: a record is read often, and graphs of more nodes are rare. */
+const MOST_NODES = 200;
+
+interface Seen {
+  ms: number | null;
+  steps: number | null;
+  readonly cached: boolean;
+}
+
+/** Sees in the news of a prompt how long each of its nodes executes: from its beginning to that of the next one. */
+export class NodeWatch {
+  readonly #graph: Graph;
+  readonly #seen = new Map<string, Seen>();
+  #node: { readonly id: string; readonly since: number } | undefined;
+  #missed = false;
+
+  constructor(graph: Graph) {
+    this.#graph = graph;
+  }
+
+  /** `now` is by performance.now(). */
+  take(news: PromptNews, now: number): void {
+    switch (news.type) {
+      case 'cached':
+        for (const id of news.nodes) this.#seen.set(id, { ms: null, steps: null, cached: true });
+        return;
+      case 'node':
+        if (news.node === this.#node?.id) return;
+        this.#nodeEnded(now);
+        this.#node = { id: news.node, since: now };
+        return;
+      case 'progress': {
+        const seen = news.node === undefined ? undefined : this.#at(news.node);
+        if (seen !== undefined && news.max > 1) seen.steps = news.max;
+        return;
+      }
+      case 'succeeded':
+      case 'failed':
+      case 'interrupted':
+        this.#nodeEnded(now);
+        return;
+      case 'disconnected':
+        // Nodes may begin and end unheard: the time until the next one that is heard of is nobody's.
+        this.#node = undefined;
+        this.#missed = true;
+        return;
+    }
+  }
+
+  /** In the order in which they ended; those whose time is not known have null. Empty when nothing was heard. */
+  get timings(): NodeTiming[] {
+    const all = [...this.#seen].map(([id, { ms, steps, cached }]) => {
+      const { class_type: className = '', _meta } = this.#graph[id] ?? {};
+      return { nodeId: id, title: _meta?.title ?? className, className, ms, steps, cached };
+    });
+    return all.slice(0, MOST_NODES);
+  }
+
+  /** Everything was heard, from its beginning to its end. */
+  get isWhole(): boolean {
+    return !this.#missed && this.#seen.size > 0;
+  }
+
+  #nodeEnded(now: number): void {
+    if (this.#node === undefined) return;
+    const { id, since } = this.#node;
+    this.#node = undefined;
+    const seen = this.#at(id);
+    seen.ms = (seen.ms ?? 0) + Math.round(now - since);
+  }
+
+  #at(id: string): Seen {
+    const known = this.#seen.get(id);
+    if (known !== undefined && !known.cached) return known;
+    const seen: Seen = { ms: null, steps: null, cached: false };
+    this.#seen.set(id, seen);
+    return seen;
+  }
+}

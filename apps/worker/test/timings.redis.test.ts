@@ -1,0 +1,35 @@
+import type { NodeTiming } from '@comfy-fleet/jobs';
+import { expect, it } from 'vitest';
+import { aGpu, openStack } from './worker-stack.js';
+
+const titled = (nodes: readonly NodeTiming[]) => new Map(nodes.map((node) => [node.title, node]));
+
+it('says of an ended job how long each node took, its steps, what was cached, and the load of models apart', async () => {
+  const gpu = await aGpu(20, { modelLoadMs: 100 });
+  const stack = await openStack();
+  await stack.startWorker('w', [gpu.url]);
+  const first = await stack.run({ seed: '1' });
+  const nodes = titled(first.timings?.nodes ?? []);
+  expect(nodes.get('Load checkpoint')).toMatchObject({
+    className: 'CheckpointLoaderSimple',
+    cached: false,
+    steps: null,
+  });
+  expect(nodes.get('Sampler')).toMatchObject({ className: 'KSampler', cached: false, steps: first.request.steps });
+  expect(nodes.get('Sampler')?.ms).toBeGreaterThan(0);
+  expect(first.timings?.modelLoadMs).toBeGreaterThan(0);
+
+  const second = await stack.run({ seed: '2' });
+  expect(titled(second.timings?.nodes ?? []).get('Load checkpoint')).toMatchObject({ cached: true, ms: null });
+  expect(second.timings?.modelLoadMs).toBeNull();
+});
+
+it('says of a failed job what was executed until then', async () => {
+  const gpu = await aGpu();
+  gpu.faults.add({ kind: 'node_error', node: '6' });
+  const stack = await openStack();
+  await stack.startWorker('w', [gpu.url]);
+  const failed = await stack.run({});
+  expect(failed.status).toBe('failed');
+  expect(titled(failed.timings?.nodes ?? []).get('Sampler')).toMatchObject({ cached: false });
+});
