@@ -65,6 +65,7 @@ async function main(): Promise<void> {
     idempotencyTtlSeconds,
     signedUrlSeconds,
     maxWorkflowVersions: config.workflows.maxVersions,
+    assetTtlSeconds: config.retention.inputsMaxAgeSeconds,
     log,
   });
   // Whoever does not ask /readyz sends requests as soon as the port is open.

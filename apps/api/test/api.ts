@@ -120,6 +120,7 @@ export async function startApi(
     idempotencyTtlSeconds,
     signedUrlSeconds,
     maxWorkflowVersions: config.workflows.maxVersions,
+    assetTtlSeconds: config.retention.inputsMaxAgeSeconds,
     log,
   });
   const worker = createWorkerLedger({

@@ -18,6 +18,7 @@ const POOL = 'default';
 /** Nothing is too old, too much, or short of room. */
 const UNLIMITED: Config['retention'] = {
   framesMaxAgeSeconds: Number.MAX_SAFE_INTEGER,
+  inputsMaxAgeSeconds: Number.MAX_SAFE_INTEGER,
   framesMaxBytes: Number.MAX_SAFE_INTEGER,
   minFreeBytes: 0,
   jobsKeptPerKey: Number.MAX_SAFE_INTEGER,
@@ -52,6 +53,7 @@ export async function openHousehold({ url = inject('redisUrl') } = {}) {
     idempotencyTtlSeconds: 60,
     signedUrlSeconds: 3600,
     maxWorkflowVersions: 3,
+    assetTtlSeconds: 3600,
     log,
   });
   const worker = createWorkerLedger({
@@ -148,7 +150,12 @@ export async function openHousehold({ url = inject('redisUrl') } = {}) {
     retention: (limits: Partial<Config['retention']>, overrides: Partial<Retention> = {}): Retention => ({
       keeper,
       ...stores,
-      retention: { ...UNLIMITED, ...limits },
+      // as the settings have it: one age for both, unless the other is named
+      retention: {
+        ...UNLIMITED,
+        inputsMaxAgeSeconds: limits.framesMaxAgeSeconds ?? UNLIMITED.inputsMaxAgeSeconds,
+        ...limits,
+      },
       signal,
       log,
       ...overrides,

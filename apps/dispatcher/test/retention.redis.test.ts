@@ -151,6 +151,55 @@ describe('by age', () => {
   });
 });
 
+describe('of assets', () => {
+  const digest = sha('f');
+  const file = {
+    digest,
+    name: inputName(digest, 'mp4'),
+    kind: 'video',
+    contentType: 'video/mp4',
+    bytes: 1000,
+  } as const;
+
+  it('deletes a file that was not used for its time, and the assets that had it, and no other', async () => {
+    const home = await openHousehold();
+    const { assets } = home.ledger;
+    const { asset } = await assets.keep('a', { ...file, filename: null });
+    await home.put('inputs', file.name, 3 * DAY);
+    const picture = await home.put('inputs', inputName(sha('a')), DAY);
+    const old = home.retention({ inputsMaxAgeSeconds: 2 * DAY });
+    await retain(old); // its record says that it was used just now
+    expect(await home.files()).toContain(`inputs/${file.name}`);
+    const keeper = { ...home.keeper, retireInput: (which: typeof file) => home.keeper.retireInput(which, 0) };
+    await retain({ ...old, keeper: keeper as typeof home.keeper });
+    expect(await home.files()).toEqual([`inputs/${picture}`]);
+    expect(await assets.get('a', asset.id)).toBeUndefined();
+  });
+
+  it('deletes a file soon that nobody has as an asset any more, unless an open job starts from it', async () => {
+    const home = await openHousehold();
+    const { assets } = home.ledger;
+    await home.put('inputs', file.name, 120);
+    await assets.delete('a', (await assets.keep('a', { ...file, filename: null })).asset.id);
+    await home.create(digest);
+    await retain(home.retention({}));
+    expect(await home.files()).toEqual([`inputs/${file.name}`]);
+    await home.finish(await home.claim());
+    await retain(home.retention({}));
+    expect(await home.files()).toEqual([]);
+    expect(await home.keeper.unowned()).toEqual([]);
+  });
+
+  it('leaves such a file for a minute: an order may be about to use it', async () => {
+    const home = await openHousehold();
+    const { assets } = home.ledger;
+    await home.put('inputs', file.name, 30);
+    await assets.delete('a', (await assets.keep('a', { ...file, filename: null })).asset.id);
+    await retain(home.retention({}));
+    expect(await home.files()).toEqual([`inputs/${file.name}`]);
+  });
+});
+
 describe('by size', () => {
   it('deletes the oldest until the rest of all three kinds fits', async () => {
     const home = await openHousehold();

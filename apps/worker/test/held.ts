@@ -56,6 +56,7 @@ export function openLedgers(locks: Locks = { lockMs: 10_000, stalledCheckMs: 500
     idempotencyTtlSeconds: 60,
     signedUrlSeconds: 60,
     maxWorkflowVersions: 3,
+    assetTtlSeconds: 3600,
     log,
   });
   onTestFinished(() => ledger.close());

@@ -74,7 +74,7 @@ it('fails a job whose picture alone cannot be stored, and goes on with the other
   const { frames, ...others } = await someStores();
   const first = await stack.submit();
   const put: typeof frames.put = async (name, source, options) => {
-    if (!name.startsWith(first)) return frames.put(name, source, options);
+    if (typeof name !== 'string' || !name.startsWith(first)) return frames.put(name, source, options);
     throw new FleetError('storage_failed', 'The place where pictures are stored does not work (EFBIG).');
   };
   await stack.startWorker('w', [gpu.url], { stores: { ...others, frames: { ...frames, put } } });

@@ -126,8 +126,14 @@ export interface Config {
     /** One for each failed try after which there is another. */
     readonly retryDelaysMs: readonly number[];
   };
+  readonly assets: {
+    readonly maxBytes: number;
+    readonly urlTimeoutMs: number;
+  };
   readonly retention: {
     readonly framesMaxAgeSeconds: number;
+    /** Of assets, and of other files that jobs start from, after their last use. */
+    readonly inputsMaxAgeSeconds: number;
     readonly framesMaxBytes: number;
     readonly minFreeBytes: number;
     /** Ended jobs. */
@@ -285,6 +291,10 @@ function toConfig(s: Settings): Config {
       fetchTimeoutMs: s.IMAGE_URL_TIMEOUT_MS,
       fetchAllow: list(s.IMAGE_URL_ALLOW ?? ''),
     },
+    assets: {
+      maxBytes: s.MAX_ASSET_BYTES,
+      urlTimeoutMs: s.ASSET_URL_TIMEOUT_MS,
+    },
     redis: toRedisSettings(s),
     queue: {
       maxOpenJobs: s.MAX_OPEN_JOBS,
@@ -335,6 +345,7 @@ function toConfig(s: Settings): Config {
     },
     retention: {
       framesMaxAgeSeconds: s.FRAMES_MAX_AGE_SECONDS,
+      inputsMaxAgeSeconds: s.ASSET_TTL_SECONDS ?? s.FRAMES_MAX_AGE_SECONDS,
       framesMaxBytes: s.FRAMES_MAX_BYTES,
       minFreeBytes: s.MIN_FREE_BYTES,
       jobsKeptPerKey: s.KEY_JOBS_KEPT,

@@ -259,6 +259,19 @@ export const settingsSchema = Type.Object({
   ),
   MAX_IMAGE_BYTES: integer(20 * MIB, 1024, 'Largest uploaded picture, in bytes'),
   MAX_IMAGE_PIXELS: integer(40_000_000, 4096, 'Largest uploaded picture, in pixels'),
+  MAX_ASSET_BYTES: integer(
+    2 * 1024 * MIB,
+    1024,
+    'Largest file of POST /assets, and of another kind than a picture, in bytes',
+    // S3 copies no more at once
+    5 * 1024 * MIB,
+  ),
+  ASSET_URL_TIMEOUT_MS: integer(
+    60_000,
+    100,
+    'Longest time to fetch a file, other than a picture of img2img, by its URL',
+    100_000,
+  ),
   MAX_DECODINGS: integer(2, 1, 'Pictures that one API process decodes at a time; others wait'),
   MAX_FETCHES: integer(16, 1, 'Pictures that one API process fetches at a time for image_url; others wait'),
   IMAGE_URL_TIMEOUT_MS: integer(15_000, 100, 'Longest time to fetch a picture named by image_url'),
@@ -352,6 +365,13 @@ export const settingsSchema = Type.Object({
   }),
   // what is kept
   FRAMES_MAX_AGE_SECONDS: integer(604_800, 60, 'Pictures older than this are deleted, with their jobs'),
+  ASSET_TTL_SECONDS: Type.Optional(
+    Type.Integer({
+      minimum: 60,
+      description:
+        'Assets, and other files that jobs start from, are deleted when they were not used for so long; if not set, as FRAMES_MAX_AGE_SECONDS',
+    }),
+  ),
   FRAMES_MAX_BYTES: integer(
     50 * 1024 * MIB,
     MIB,

@@ -8,6 +8,15 @@ export {
   type Scope,
 } from './api-keys.js';
 export {
+  ASSET_KINDS,
+  type AssetKind,
+  type AssetList,
+  type AssetView,
+  assetListQuerySchema,
+  assetListSchema,
+  assetSchema,
+} from './assets.js';
+export {
   ERROR_CATALOGUE,
   type ErrorCode,
   type FieldError,

@@ -3,11 +3,10 @@ import { type FileHandle, mkdir, open, readdir, rename, rm, stat as statFile, st
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { FleetError } from '@comfy-fleet/contracts';
 import { DigestCache } from './digest-cache.js';
 import type { ByteRange, FrameInfo, FrameStore } from './frame-store.js';
 import { listFiles } from './list-files.js';
-import { isSafeName } from './names.js';
+import { isSafeName, safeName } from './names.js';
 import { sharedSync } from './shared-sync.js';
 import { absentIsUndefined, isAbsent, storing } from './storage-errors.js';
 
@@ -38,17 +37,17 @@ export function createFileFrames(options: { readonly dir: string; readonly owner
   const temporaryPath = () => join(dir, `${temporary}${randomBytes(8).toString('hex')}.tmp`);
 
   async function put(
-    name: string,
+    name: string | (() => Promise<string>),
     source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
     { signal }: { readonly signal: AbortSignal },
   ) {
-    if (!isSafeName(name))
-      throw new FleetError('internal_error', 'A picture was given a name that is not a file name.');
+    if (typeof name === 'string') safeName(name);
     signal.throwIfAborted();
     const path = temporaryPath();
     try {
       const stored = await writeDurably(await create(path), source, signal);
-      await storing(() => rename(path, join(dir, name)));
+      const final = typeof name === 'string' ? name : safeName(await name());
+      await storing(() => rename(path, join(dir, final)));
       await storing(folder.sync);
       return stored;
     } catch (error) {

@@ -28,10 +28,11 @@ export interface FrameStore {
   /**
    * Stores the whole content under `name`, or nothing: a reader sees the old picture or the new one, never a part, and
    * what was put survives a power cut. Throws storage_failed (disk full, no permission, …); what `source` throws and
-   * the signal's reason are passed on as they are.
+   * the signal's reason are passed on as they are. A name that the content tells is asked for when all of it was read;
+   * what that throws is passed on, and nothing is stored.
    */
   put(
-    name: string,
+    name: string | (() => Promise<string>),
     source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
     options: { readonly signal: AbortSignal },
   ): Promise<{ readonly bytes: number; readonly sha256: string }>;

@@ -7,5 +7,5 @@ export {
   frameTypeOf,
   frameTypeOfName,
 } from './frame-types.js';
-export { frameName, inputName, inputSha256, isFrameName, isInputName, jobOfPicture } from './names.js';
+export { frameName, inputDigest, inputName, isFrameName, isInputName, jobOfPicture } from './names.js';
 export { openFrameStores } from './open-stores.js';

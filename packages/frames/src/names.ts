@@ -1,4 +1,4 @@
-import { isId } from '@comfy-fleet/contracts';
+import { FleetError, isId } from '@comfy-fleet/contracts';
 import { FRAME_TYPES, type FrameType } from './frame-types.js';
 
 const FRAME_NAME = new RegExp(`^(.{36})_[1-9]\\d{0,3}\\.(?:${Object.keys(FRAME_TYPES).join('|')})$`);
@@ -13,9 +13,9 @@ export function isFrameName(text: string): boolean {
   return id !== undefined && isId(id);
 }
 
-/** The file of an input picture: the SHA-256 of its content. */
-export function inputName(sha256: string): string {
-  return `${sha256}.png`;
+/** The file of an input: a digest of its content (SHA-256 of a normalised picture, BLAKE3 of an asset) and its extension. */
+export function inputName(digest: string, extension = 'png'): string {
+  return `${digest}.${extension}`;
 }
 
 /** The job whose picture, as it is or derived from it, has this name; undefined for any other name. */
@@ -25,15 +25,21 @@ export function jobOfPicture(name: string): string | undefined {
 }
 
 export function isInputName(text: string): boolean {
-  return /^[0-9a-f]{64}\.png$/.test(text);
+  return /^[0-9a-f]{64}\.[a-z0-9]{1,10}$/.test(text);
 }
 
-/** What `inputName` was given. */
-export function inputSha256(name: string): string {
-  return name.slice(0, -'.png'.length);
+/** The digest that `inputName` was given. */
+export function inputDigest(name: string): string {
+  return name.slice(0, name.indexOf('.'));
 }
 
 /** True for names that stay inside their folder: no separator, no leading dot, and an extension, which folders lack. */
 export function isSafeName(text: string): boolean {
   return /^[A-Za-z0-9_-]{1,200}\.[a-z0-9]{1,10}$/.test(text);
+}
+
+/** The name, for who puts something under it. Throws internal_error for one that is no safe name. */
+export function safeName(name: string): string {
+  if (isSafeName(name)) return name;
+  throw new FleetError('internal_error', 'A file was given a name that is not a file name.');
 }

@@ -73,6 +73,28 @@ export function frameStoreContract(kind: string, openPlace: () => Promise<Place>
       expect((await read(await other.open(name)))?.equals(data)).toBe(true);
     });
 
+    it.each([0, 300_000, LARGE])('asks for the name when it has read all of %i bytes', async (bytes) => {
+      const data = randomBytes(bytes);
+      let seen = 0;
+      async function* counted() {
+        for await (const piece of pieces(data)) {
+          seen += piece.length;
+          yield piece;
+        }
+      }
+      const told = async () => `${seen}.bin`;
+      expect(await frames.put(told, counted(), { signal })).toEqual({ bytes, sha256: sha256(data) });
+      expect(await place.contents()).toEqual([`${bytes}.bin`]);
+      expect((await read(await frames.open(`${bytes}.bin`)))?.equals(data)).toBe(true);
+    });
+
+    it.each([1000, LARGE])('stores nothing of %i bytes when there is no name for them', async (bytes) => {
+      const refused = new Error('not wanted');
+      const name = () => Promise.reject(refused);
+      await expect(frames.put(name, pieces(randomBytes(bytes)), { signal })).rejects.toBe(refused);
+      expect(await place.contents()).toEqual([]);
+    });
+
     it('stores what comes in one piece', async () => {
       const data = randomBytes(LARGE);
       expect(await frames.put(name, [data], { signal })).toEqual({ bytes: LARGE, sha256: sha256(data) });

@@ -1,6 +1,6 @@
 import { newId } from '@comfy-fleet/contracts';
 import { describe, expect, it } from 'vitest';
-import { frameName, inputName, inputSha256, isFrameName, isInputName, jobOfPicture } from '../src/index.js';
+import { frameName, inputDigest, inputName, isFrameName, isInputName, jobOfPicture } from '../src/index.js';
 
 describe('the names of pictures', () => {
   it('recognises what frameName makes', () => {
@@ -12,12 +12,14 @@ describe('the names of pictures', () => {
 
   it('recognises what inputName makes', () => {
     expect(isInputName(inputName('a'.repeat(64)))).toBe(true);
+    expect(isInputName(inputName('a'.repeat(64), 'safetensors'))).toBe(false);
+    expect(isInputName(inputName('a'.repeat(64), 'mp4'))).toBe(true);
     expect(isInputName(inputName('A'.repeat(64)))).toBe(false);
     expect(isInputName(`${'a'.repeat(63)}.png`)).toBe(false);
   });
 
   it('gives back what inputName was given', () => {
-    expect(inputSha256(inputName('a'.repeat(64)))).toBe('a'.repeat(64));
+    expect(inputDigest(inputName('a'.repeat(64), 'mp4'))).toBe('a'.repeat(64));
   });
 
   it.each(['_1.png', '_12.png', '_1_w512.webp', '_1.webp'])('tells whose picture ends in %j', (end) => {

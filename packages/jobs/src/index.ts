@@ -1,3 +1,4 @@
+export type { Asset, AssetFile } from './callers/assets.js';
 export type { RequestCount } from './callers/batched-reads.js';
 export { etaSeconds } from './callers/eta.js';
 export type { FleetOverview, PoolOverview } from './callers/fleet.js';

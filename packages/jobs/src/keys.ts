@@ -109,12 +109,22 @@ const FLEET_KEYS = {
    */
   wedged: 'wedged:<worker>',
   /**
-   * Set of ids of jobs that have the picture in a ComfyUI's input folder | 30 days after the last one came; an
-   * id until it is seen that its job has ended
+   * Set of ids of jobs that start from the file of that digest, or have it in a ComfyUI's input folder | 30 days after
+   * the last one came; an id until its job has ended
    */
-  inputUses: 'input-uses:<sha256>',
+  inputUses: 'input-uses:<digest>',
   /** String, who deletes it from such a folder | until it is deleted, 30 seconds at most */
-  inputDeleting: 'input-deleting:<sha256>',
+  inputDeleting: 'input-deleting:<digest>',
+  /** Hash, an asset: a file as one API key sent it | until ASSET_TTL_SECONDS after its last use */
+  asset: 'asset:<id>',
+  /** String, the id of the key's asset with that content | as long as the asset */
+  assetWith: 'asset-with:<key>:<digest>',
+  /** Zset of ids of assets in their own order, all with score 0 | a day longer than the longest-lived of them */
+  assetsOf: 'assets-of:<key>',
+  /** Set of ids of assets that have the file, of all keys | as long as the longest-lived of them */
+  assetOwners: 'asset-owners:<digest>',
+  /** Zset of names of files by when nobody owned them any more | until the housekeeping has deleted them, or they are owned again */
+  unowned: 'unowned',
   /** String, the newest preview as JSON | a minute */
   preview: 'preview:<id>',
   /** Set of the ids of API keys | for good: a name per key that ever made a job */

@@ -33,6 +33,7 @@ export const SCRIPT_FILES = {
   inputs: 'inputs',
   publish: 'workflows/publish',
   withdraw: 'workflows/withdraw',
+  assets: 'assets',
 } as const;
 
 export type ScriptName = keyof typeof SCRIPT_FILES;

@@ -224,6 +224,7 @@ export async function openLedger(overrides: FleetOptions & { url: string; prefix
     idempotencyTtlSeconds: 86_400,
     signedUrlSeconds: 3600,
     maxWorkflowVersions: 3,
+    assetTtlSeconds: 3600,
     log: quietLog(),
     ...overrides,
   });

@@ -1,12 +1,12 @@
 import type { Config } from '@comfy-fleet/config';
 import { FleetError } from '@comfy-fleet/contracts';
-import { inputSha256 } from '@comfy-fleet/frames';
+import { inputDigest } from '@comfy-fleet/frames';
 import type { Keeper } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
-import { type Holding, type InputPicture, type JobPictures, type Stock, type Stores, takeStock } from './stock.js';
+import { type Holding, type InputFile, type JobPictures, type Stock, type Stores, takeStock } from './stock.js';
 
 export interface Retention extends Stores {
-  readonly keeper: Pick<Keeper, 'forget' | 'forgetSurplus' | 'inputsInUse' | 'noteStock'>;
+  readonly keeper: Pick<Keeper, 'forget' | 'forgetSurplus' | 'inputsInUse' | 'noteStock' | 'retireInput' | 'unowned'>;
   readonly retention: Config['retention'];
   /** Ends it between two deletions. */
   readonly signal: AbortSignal;
@@ -72,7 +72,7 @@ async function deleteSurplus(
 
 async function deleteDue(context: Retention, stock: Stock, done: Deleted, failures: FleetError[]): Promise<void> {
   const { keeper, frames, derived, retention, signal, log } = context;
-  const { framesMaxAgeSeconds, framesMaxBytes, minFreeBytes } = retention;
+  const { framesMaxAgeSeconds, inputsMaxAgeSeconds, framesMaxBytes, minFreeBytes } = retention;
   const now = Date.now();
   const recent = stock.holdings.filter(({ modifiedAt }) => now - modifiedAt <= RECENT_MS);
   const recentBytes = recent.reduce((sum, { bytes }) => sum + bytes, 0);
@@ -88,12 +88,14 @@ async function deleteDue(context: Retention, stock: Stock, done: Deleted, failur
   // A bucket is never full.
   const missing = minFreeBytes - ((await frames.freeBytes()) ?? Number.POSITIVE_INFINITY);
   // Counted down by the files' sizes: some volumes give the space back only later.
-  const isDue = ({ modifiedAt }: { readonly modifiedAt: number }): boolean => {
+  const isDue = ({ kind, modifiedAt }: Holding): boolean => {
     const age = now - modifiedAt;
     if (age < YOUNG_MS) return false;
     const isTooMuch = stock.bytes - done.bytes > framesMaxBytes || done.bytes < missing;
-    return age > framesMaxAgeSeconds * 1000 || (isTooMuch && age > RECENT_MS);
+    const mostSeconds = kind === 'job' ? framesMaxAgeSeconds : inputsMaxAgeSeconds;
+    return age > mostSeconds * 1000 || (isTooMuch && age > RECENT_MS);
   };
+  const unowned = new Set(await keeper.unowned());
   for (const { name, bytes, modifiedAt } of stock.orphans) {
     if (signal.aborted) return;
     if (now - modifiedAt < YOUNG_MS) continue;
@@ -106,17 +108,21 @@ async function deleteDue(context: Retention, stock: Stock, done: Deleted, failur
   // Asked for when it matters, and never before the stock was taken: a job that was made since has touched its picture.
   let inUse: Promise<ReadonlySet<string>> | undefined;
   for (const holding of stock.holdings) {
-    // Who is younger is not due either.
-    if (signal.aborted || !isDue(holding)) return;
+    if (signal.aborted) return;
+    const isLeft = holding.kind === 'input' && unowned.has(holding.name) && now - holding.modifiedAt >= YOUNG_MS;
+    if (!isLeft && !isDue(holding)) continue;
     if (holding.kind === 'job') {
       await despite(failures, () => deleteJob(context, holding, done));
     } else {
       inUse ??= keeper.inputsInUse();
-      const used = (await inUse).has(inputSha256(holding.name));
+      const used = (await inUse).has(inputDigest(holding.name));
       if (!used) await despite(failures, () => deleteInput(context, holding, done));
     }
   }
 }
+
+/** What the clocks of the store and of Redis may be apart. */
+const CLOCK_SLACK_MS = 10_000;
 
 async function deleteJob(context: Retention, job: JobPictures, done: Deleted): Promise<void> {
   const verdict = await context.keeper.forget(job.id);
@@ -133,10 +139,14 @@ async function deletePictures({ frames, derived }: Retention, job: JobPictures, 
   done.bytes += job.bytes;
 }
 
-async function deleteInput({ inputs }: Retention, picture: InputPicture, done: Deleted): Promise<void> {
-  if (!(await inputs.deleteUnchanged(picture.name, new Date(picture.modifiedAt)))) return;
+/** The assets that have it go first: who sends or uses it from then on makes it young, and it stays. */
+async function deleteInput({ inputs, keeper }: Retention, file: InputFile, done: Deleted): Promise<void> {
+  const { name, modifiedAt, bytes } = file;
+  const unusedMs = Date.now() - modifiedAt - CLOCK_SLACK_MS;
+  if (!(await keeper.retireInput({ digest: inputDigest(name), name }, unusedMs))) return;
+  if (!(await inputs.deleteUnchanged(name, new Date(modifiedAt)))) return;
   done.inputs += 1;
-  done.bytes += picture.bytes;
+  done.bytes += bytes;
 }
 
 /** One file that cannot be deleted is not to keep all that are younger. */

@@ -13,14 +13,14 @@ export interface JobPictures {
   modifiedAt: number;
 }
 
-export interface InputPicture {
+export interface InputFile {
   readonly kind: 'input';
   readonly name: string;
   readonly bytes: number;
   readonly modifiedAt: number;
 }
 
-export type Holding = JobPictures | InputPicture;
+export type Holding = JobPictures | InputFile;
 
 export interface Stock {
   /** What is deleted together, oldest first. */
@@ -35,7 +35,7 @@ export interface Stock {
 /** What there is. Files that are not named as ours are left out. */
 export async function takeStock({ frames, inputs, derived }: Stores): Promise<Stock> {
   const jobs = new Map<string, JobPictures>();
-  const images: InputPicture[] = [];
+  const files: InputFile[] = [];
   const orphans: { name: string; bytes: number; modifiedAt: number }[] = [];
   const kinds = { frame: { files: 0, bytes: 0 }, derived: { files: 0, bytes: 0 }, input: { files: 0, bytes: 0 } };
   const count = (kind: keyof typeof kinds, bytes: number) => {
@@ -64,9 +64,9 @@ export async function takeStock({ frames, inputs, derived }: Stores): Promise<St
   }
   for await (const { name, bytes, modifiedAt } of inputs.list()) {
     if (!isInputName(name)) continue;
-    images.push({ kind: 'input', name, bytes, modifiedAt: modifiedAt.getTime() });
+    files.push({ kind: 'input', name, bytes, modifiedAt: modifiedAt.getTime() });
     count('input', bytes);
   }
-  const holdings = [...jobs.values(), ...images].sort((a, b) => a.modifiedAt - b.modifiedAt);
+  const holdings = [...jobs.values(), ...files].sort((a, b) => a.modifiedAt - b.modifiedAt);
   return { holdings, orphans, kinds, bytes: kinds.frame.bytes + kinds.derived.bytes + kinds.input.bytes };
 }

@@ -2,7 +2,7 @@ import { readdir, rm, stat, unlink } from 'node:fs/promises';
 import { join, resolve, sep } from 'node:path';
 import type { OutputFile } from '@comfy-fleet/comfyui';
 import { isId } from '@comfy-fleet/contracts';
-import { inputName, inputSha256, isInputName } from '@comfy-fleet/frames';
+import { inputDigest, inputName, isInputName } from '@comfy-fleet/frames';
 import type { SharedInputs } from '@comfy-fleet/jobs';
 import type { InstanceFolders } from '../instance/instance.js';
 
@@ -35,7 +35,7 @@ export async function deleteOldFiles(
 ): Promise<number> {
   const outputs = await deleteOld(folders.output, isOurOutput, (_name, remove) => remove());
   const inputs = await deleteOld(folders.input, isInputName, async (name, remove) => {
-    await deleteUnused(inputSha256(name), remove);
+    await deleteUnused(inputDigest(name), remove);
   });
   return outputs + inputs;
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import {
   AbortMultipartUploadCommand,
@@ -11,7 +11,7 @@ import { FleetError, joinSignals } from '@comfy-fleet/contracts';
 import { DigestCache } from '../digest-cache.js';
 import type { ByteRange, FrameInfo, FrameStore } from '../frame-store.js';
 import { contentTypeOf } from '../frame-types.js';
-import { isSafeName } from '../names.js';
+import { isSafeName, safeName } from '../names.js';
 import { ASK_MS, type Bucket } from './bucket.js';
 import { createDeletionMarks } from './deletion-marks.js';
 import { presignedUrl } from './presigned-url.js';
@@ -25,7 +25,7 @@ const TIME_STEP_MS = 2_000;
 
 /**
  * Pictures as objects of a bucket, `<prefix><folder>/<name>`, each with its digest as metadata. `<prefix>deleting/` holds the
- * marks of deletions under way.
+ * marks of deletions under way, `<prefix>arriving/` large content whose name is not known yet.
  */
 export function createS3Frames(
   bucket: Bucket,
@@ -35,6 +35,7 @@ export function createS3Frames(
   const { settings, ask } = bucket;
   const prefix = `${settings.prefix}${folder}/`;
   const marksPrefix = `${settings.prefix}deleting/${folder}/`;
+  const arrivingPrefix = `${settings.prefix}arriving/${folder}/`;
   const marks = createDeletionMarks(bucket, marksPrefix, patience);
   const digests = new DigestCache();
   const place = (name: string) => ({ Bucket: settings.bucket, Key: prefix + name });
@@ -119,25 +120,33 @@ export function createS3Frames(
 
   async function sweepAbandoned(before: Date): Promise<number> {
     let removed = 0;
-    for await (const { Key, UploadId } of listUploads(bucket, prefix, before)) {
-      const abort = new AbortMultipartUploadCommand({ Bucket: settings.bucket, Key, UploadId });
-      await ask((client, options) => client.send(abort, options).catch(absentIsUndefined), { ms: ASK_MS });
-      removed += 1;
-    }
-    for await (const { name, modifiedAt } of listObjects(bucket, marksPrefix, {})) {
-      if (modifiedAt >= before) continue;
-      const mark = new DeleteObjectCommand({ Bucket: settings.bucket, Key: marksPrefix + name });
-      await ask((client, options) => client.send(mark, options), { ms: ASK_MS });
-    }
+    for (const place of [prefix, arrivingPrefix])
+      for await (const { Key, UploadId } of listUploads(bucket, place, before)) {
+        const abort = new AbortMultipartUploadCommand({ Bucket: settings.bucket, Key, UploadId });
+        await ask((client, options) => client.send(abort, options).catch(absentIsUndefined), { ms: ASK_MS });
+        removed += 1;
+      }
+    for (const place of [marksPrefix, arrivingPrefix])
+      for await (const { name, modifiedAt } of listObjects(bucket, place, {})) {
+        if (modifiedAt >= before) continue;
+        const left = new DeleteObjectCommand({ Bucket: settings.bucket, Key: place + name });
+        await ask((client, options) => client.send(left, options), { ms: ASK_MS });
+        if (place === arrivingPrefix) removed += 1;
+      }
     return removed;
   }
 
   return {
     put: async (name, source, { signal }) => {
-      if (!isSafeName(name))
-        throw new FleetError('internal_error', 'A picture was given a name that is not a file name.');
+      if (typeof name === 'string') safeName(name);
       signal.throwIfAborted();
-      return upload(bucket, place(name), source, { contentType: contentTypeOf(name), signal });
+      const target = typeof name === 'string' ? async () => name : async () => safeName(await name());
+      const named = async () => {
+        const final = await target();
+        return { place: place(final), contentType: contentTypeOf(final) };
+      };
+      const arriving = { Bucket: settings.bucket, Key: arrivingPrefix + randomBytes(16).toString('hex') };
+      return upload(bucket, { named, arriving: typeof name === 'string' ? undefined : arriving }, source, { signal });
     },
     stat,
     open: openFrame,

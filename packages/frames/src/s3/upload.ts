@@ -6,6 +6,7 @@ import {
   CompleteMultipartUploadCommand,
   CopyObjectCommand,
   CreateMultipartUploadCommand,
+  DeleteObjectCommand,
   PutObjectCommand,
   type S3Client,
   UploadPartCommand,
@@ -15,6 +16,8 @@ import { isAbsent } from './s3-faults.js';
 
 /** All that is in memory of a picture, about twice. S3's least is 5 MiB, its most 10,000 parts. */
 const PART_BYTES = 8 * 1024 * 1024;
+/** A copy within the bucket moves gigabytes while we wait for one answer. */
+const COPY_MS = 180_000;
 
 /** What an object carries besides its bytes. */
 export interface Labels {
@@ -27,6 +30,13 @@ interface Place {
   readonly Key: string;
 }
 
+/** Where something goes: known when all of it was read; until then the parts of what is large are `arriving`. */
+interface Destination {
+  readonly named: () => Promise<{ readonly place: Place; readonly contentType: string }>;
+  /** Undefined: `named` can be asked at once. */
+  readonly arriving: Place | undefined;
+}
+
 /**
  * Stores a stream of any length as one object, or nothing, and leaves no parts behind. Written out rather than taken from
  * @aws-sdk/lib-storage: that wants the labels before the first byte, and the digest is known after the last; it has no
@@ -34,24 +44,37 @@ interface Place {
  */
 export async function upload(
   bucket: Bucket,
-  place: Place,
+  { named, arriving }: Destination,
   source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-  { contentType, signal }: { readonly contentType: string; readonly signal: AbortSignal },
+  { signal }: { readonly signal: AbortSignal },
 ): Promise<{ bytes: number; sha256: string }> {
   const whole = createHash('sha256');
   let bytes = 0;
   let parts: Promise<Parts> | undefined;
+  const begin = async () => {
+    const at = arriving === undefined ? await named() : { place: arriving, contentType: 'application/octet-stream' };
+    return beginParts(bucket, at.place, at.contentType, signal);
+  };
   const store = async (chunks: AsyncIterable<Uint8Array>) => {
     for await (const { data, isLast } of pieces(chunks)) {
       whole.update(data);
       bytes += data.length;
-      if (parts === undefined && isLast) return putWhole(bucket, place, data, { contentType, whole, signal });
-      parts ??= beginParts(bucket, place, contentType, signal);
+      if (parts === undefined && isLast) {
+        const { place, contentType } = await named();
+        return putWhole(bucket, place, data, { contentType, whole, signal });
+      }
+      parts ??= begin();
       if (data.length > 0) await (await parts).add(data);
     }
+    const { place, contentType } = await named();
     const etag = await (await parts)?.complete();
     const labels = { ContentType: contentType, Metadata: { sha256: whole.copy().digest('hex') } };
-    await relabel(bucket, place, { etag, labels, signal });
+    if (arriving === undefined) return relabel(bucket, place, { etag, labels, signal });
+    const copy = copyCommand(arriving, place, { etag, labels });
+    await bucket.ask((client, options) => client.send(copy, options), { ms: COPY_MS, signal });
+    // What cannot be removed now, sweepAbandoned takes.
+    const remove = new DeleteObjectCommand(arriving);
+    await bucket.ask((client, options) => client.send(remove, options), { ms: ASK_MS }).catch(() => undefined);
   };
   try {
     await pipeline(source, store, { signal });
@@ -71,19 +94,27 @@ export async function relabel(
   place: Place,
   { etag, labels, signal }: { etag: string | undefined; labels: Partial<Labels>; signal?: AbortSignal },
 ): Promise<void> {
-  const copy = new CopyObjectCommand({
-    ...place,
-    CopySource: `${place.Bucket}/${place.Key}`,
-    CopySourceIfMatch: etag,
-    MetadataDirective: 'REPLACE',
-    ...labels,
-  });
+  const copy = copyCommand(place, place, { etag, labels });
   const send = (client: S3Client, options: { abortSignal: AbortSignal }) =>
     client.send(copy, options).catch((error: unknown) => {
       const isOther = error instanceof Error && error.name === 'PreconditionFailed';
       if (!isOther && !isAbsent(error)) throw error;
     });
-  await bucket.ask(send, { ms: MOVE_MS, signal });
+  await bucket.ask(send, { ms: COPY_MS, signal });
+}
+
+function copyCommand(
+  from: Place,
+  to: Place,
+  { etag, labels }: { readonly etag: string | undefined; readonly labels: Partial<Labels> },
+): CopyObjectCommand {
+  return new CopyObjectCommand({
+    ...to,
+    CopySource: `${from.Bucket}/${from.Key}`,
+    CopySourceIfMatch: etag,
+    MetadataDirective: 'REPLACE',
+    ...labels,
+  });
 }
 
 async function putWhole(

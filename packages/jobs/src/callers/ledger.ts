@@ -10,6 +10,7 @@ import { createJobLife } from '../webhooks/job-life.js';
 import { createJobWebhooks, type JobWebhooks } from '../webhooks/job-webhooks.js';
 import { createWorkflowRegistry, type WorkflowRegistry } from '../workflows/registry.js';
 import { type Accounts, createAccounts } from './accounts.js';
+import { type Assets, createAssets } from './assets.js';
 import { createBatchedReads } from './batched-reads.js';
 import { createFleet, type Fleet } from './fleet.js';
 import { createJobs, type Jobs } from './jobs.js';
@@ -23,6 +24,7 @@ export interface Ledger {
   readonly jobs: Jobs;
   readonly webhooks: JobWebhooks;
   readonly accounts: Accounts;
+  readonly assets: Assets;
   readonly fleet: Fleet;
   readonly workflows: WorkflowRegistry;
   readonly urls: UrlSigner;
@@ -38,6 +40,8 @@ export interface Ledger {
 export interface LedgerOptions extends OrderBounds {
   readonly redis: RedisSettings;
   readonly jobTtlSeconds: number;
+  /** How long an asset lives after its last use. */
+  readonly assetTtlSeconds: number;
   /** How long a signed URL is good, at least. */
   readonly signedUrlSeconds: number;
   /** Versions that are kept of each workflow. */
@@ -61,6 +65,7 @@ export function createLedger(options: LedgerOptions): Ledger {
     jobs: createJobs({ redis, keys, subscriptions, read, queues, jobTtlSeconds, log }),
     webhooks: createJobWebhooks(redis, keys, deliveries, createJobLife(redis, keys, jobTtlSeconds)),
     accounts: createAccounts(redis, keys, count),
+    assets: createAssets(redis, keys, options),
     fleet: createFleet(redis, keys),
     workflows: createWorkflowRegistry(redis, keys, subscriptions, {
       jobTtlSeconds,

@@ -1,4 +1,5 @@
 import type { JobKind, ParentJob, ResolvedRequest, Webhook } from '@comfy-fleet/contracts';
+import { digestsOf } from '../record/digests-of.js';
 import { needOf } from '../record/need.js';
 import { signatureOf } from '../record/signature.js';
 import { turnLevel } from '../scheduling/turn-level.js';
@@ -78,6 +79,8 @@ interface JobHead {
   readonly need: string;
   /** The workflow and the model files as JSON. */
   readonly models: string;
+  /** Digests of the files that it starts from; absent: none. */
+  readonly files: readonly string[] | undefined;
   /** How many of the arguments behind are its record's fields and their values. */
   readonly fields: number;
 }
@@ -118,8 +121,14 @@ function jobHead(job: NewJob, fields: number): JobHead {
     signature: signatureOf(job.request),
     need: needOf(job.request),
     models: JSON.stringify({ workflow: job.request.workflow, models: job.models ?? [] }),
+    files: startsFrom(job.request),
     fields,
   };
+}
+
+function startsFrom(request: ResolvedRequest): readonly string[] | undefined {
+  const digests = digestsOf(request);
+  return digests.length === 0 ? undefined : digests;
 }
 
 function recordFields(job: NewJob, { mostTaken, weight = 1 }: NewOrder): (string | number)[] {
@@ -129,6 +138,8 @@ function recordFields(job: NewJob, { mostTaken, weight = 1 }: NewOrder): (string
   if (mostTaken !== undefined) fields.push('most_taken', mostTaken);
   if (job.callback !== undefined) fields.push('callback', JSON.stringify(job.callback));
   if (job.parent !== undefined) fields.push('parent', JSON.stringify(job.parent));
+  const files = startsFrom(job.request);
+  if (files !== undefined) fields.push('files', files.join(' '));
   if (job.traceparent !== undefined) fields.push('traceparent', job.traceparent);
   return fields;
 }

@@ -1,11 +1,12 @@
-import type { JobKind, ResolvedRequest } from '@comfy-fleet/contracts';
+import type { ResolvedRequest } from '@comfy-fleet/contracts';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
+import { digestsOf } from '../record/digests-of.js';
 
 /** Jobs looked at in one round trip. */
 const PAGE = 500;
 
-/** SHA-256 of every picture that a job starts from which was open when this began and still is. */
+/** The digest of every file that a job starts from which was open when this began and still is. */
 export async function inputsInUse(redis: Redis, keys: Keys): Promise<Set<string>> {
   const inUse = new Set<string>();
   for (const pool of await redis.smembers(keys.pools)) {
@@ -14,7 +15,7 @@ export async function inputsInUse(redis: Redis, keys: Keys): Promise<Set<string>
     do {
       const [next, members] = await redis.zscan(keys.open(pool), cursor, 'COUNT', PAGE);
       const ids = members.filter((_, index) => index % 2 === 0);
-      for (const sha256 of await inputsOf(redis, keys, ids)) inUse.add(sha256);
+      for (const digest of await inputsOf(redis, keys, ids)) inUse.add(digest);
       cursor = next;
     } while (cursor !== '0');
   }
@@ -22,20 +23,21 @@ export async function inputsInUse(redis: Redis, keys: Keys): Promise<Set<string>
 }
 
 async function inputsOf(redis: Redis, keys: Keys, ids: readonly string[]): Promise<string[]> {
-  const kinds = await fieldOf(redis, keys, ids, 'kind');
-  const starting = ids.filter((_, index) => kinds[index] === ('img2img' satisfies JobKind));
-  const requests = await fieldOf(redis, keys, starting, 'request');
-  return requests.flatMap((text) => {
-    const input = text === null ? undefined : (JSON.parse(text) as ResolvedRequest).input;
-    return input === undefined ? [] : [input.sha256];
-  });
+  const [files, kinds] = await Promise.all([fieldOf(redis, keys, ids, 'files'), fieldOf(redis, keys, ids, 'kind')]);
+  // A job of an earlier version has them in its request only.
+  const earlier = ids.filter((_, index) => files[index] === null && kinds[index] === 'img2img');
+  const requests = await fieldOf(redis, keys, earlier, 'request');
+  return [
+    ...files.flatMap((text) => (text === null ? [] : text.split(' '))),
+    ...requests.flatMap((text) => (text === null ? [] : digestsOf(JSON.parse(text) as ResolvedRequest))),
+  ];
 }
 
 async function fieldOf(redis: Redis, keys: Keys, ids: readonly string[], field: string): Promise<(string | null)[]> {
   const pipeline = redis.pipeline();
   for (const id of ids) pipeline.hget(keys.job(id), field);
   return ((await pipeline.exec()) ?? []).map(([error, value]) => {
-    // A record that could not be read is not one without a picture.
+    // A record that could not be read is not one without a file.
     if (error) throw error;
     return value as string | null;
   });

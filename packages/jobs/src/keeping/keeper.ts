@@ -41,8 +41,15 @@ export interface Keeper {
   forgetSurplus(mostKept: number): AsyncIterable<readonly string[]>;
   /** Takes jobs whose record is gone out of the indexes; answers how many. */
   pruneIndexes(): Promise<number>;
-  /** SHA-256 of the pictures that jobs start from which are open from the call to the answer. */
+  /** Digests of the files that jobs start from which are open from the call to the answer. */
   inputsInUse(): Promise<ReadonlySet<string>>;
+  /** Names of files that no key has as an asset any more, since a key deleted it. */
+  unowned(): Promise<readonly string[]>;
+  /**
+   * That file may be deleted, and the assets that had it are gone: nobody has used any for so many ms, and no open job
+   * starts from it. False when somebody has.
+   */
+  retireInput(file: { readonly digest: string; readonly name: string }, unusedMs: number): Promise<boolean>;
   /** What is true of the whole fleet now. */
   figures(): Promise<FleetFigures>;
   /** Says what pictures there are, for the figures. */
@@ -95,6 +102,12 @@ export function createKeeper({ jobTtlSeconds, sweepSeconds, log, ...options }: K
     },
     pruneIndexes: () => connected(() => pruneIndexes(redis, keys, jobTtlSeconds)),
     inputsInUse: () => connected(() => inputsInUse(redis, keys)),
+    unowned: () => connected(() => redis.zrange(keys.unowned, 0, '-1')),
+    retireInput: ({ digest, name }, unusedMs) =>
+      connected(async () => {
+        const args = [prefix, '', 0, 'retire', digest, name, Math.max(0, Math.round(unusedMs))];
+        return (await runScript(redis, 'assets', keys.unowned, args)) === 1;
+      }),
     figures: () => connected(() => readFigures(redis, keys)),
     noteStock: (stock) => connected(() => noteStock(redis, keys, stock)),
     close: async () => {

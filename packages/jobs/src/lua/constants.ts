@@ -21,6 +21,8 @@ export const LUA_CONSTANTS = {
    * than any outage of the dispatchers. Not for good: a delivery that was removed by hand would leave its record for ever.
    */
   UNDELIVERED_EXTRA_MS: 30 * DAY_MS,
+  /** A job's use of a file is forgotten after so long without another: longer than a job is open. */
+  USES_LIFE_MS: 30 * DAY_MS,
   /** What an index of jobs lives longer than an ended record: an open job has used up nothing of its lifetime. */
   INDEX_EXTRA_MS: 2 * DAY_MS,
 } as const;

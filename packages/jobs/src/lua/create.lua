@@ -85,6 +85,10 @@ local function write(job, caller)
   redis.call('ZADD', open_key(pool), now, job.id)
   redis.call('ZADD', deadlines_key(), deadline, job.id)
   redis.call('ZADD', jobs_of_key(caller), 0, job.id)
+  for _, digest in ipairs(job.files or {}) do
+    redis.call('SADD', input_uses_key(digest), job.id)
+    redis.call('PEXPIRE', input_uses_key(digest), USES_LIFE_MS)
+  end
   add_work_item(pool, job.id, now)
   pools[pool] = true
   -- The record's fields begin with its kind.

@@ -1,22 +1,21 @@
 --[[
-Keeps apart those who put a picture, under its content hash, into ComfyUI's input folder, and those who delete it
+Keeps apart those who put a file, under its content hash, into ComfyUI's input folder, and those who delete it
 there: the folder, and so the file, may be shared by jobs of all workers.
 
 Input:
-  KEYS[1] the set of jobs that use the picture
+  KEYS[1] the set of jobs that use the file
   ARGV[1] prefix
-  ARGV[2] SHA-256 of the picture
-  ARGV[4] `use`: the job ARGV[5] has the picture there until it has ended;
+  ARGV[2] digest of the file
+  ARGV[4] `use`: the job ARGV[5] has the file there until it has ended;
           `delete`: if no open job uses it, and until `deleted` with the same token ARGV[5] no job can begin to
   ARGV[5] job id, or token
 
 Output:
-  1; 0 for a use while the picture is being deleted, and for a deletion while it is used
+  1; 0 for a use while the file is being deleted, and for a deletion while it is used
 ]]
---- @include "shared/job"
+--- @include "shared/file-uses"
+--- @include "constants"
 
--- A use is forgotten after so long without another: longer than a job is open.
-local USES_LIFE_MS = 30 * 86400000
 -- What deletes a file has done so long before.
 local DELETING_MS = 30000
 
@@ -32,10 +31,5 @@ if verb == 'deleted' then
   if redis.call('GET', deleting) == subject then redis.call('DEL', deleting) end
   return 1
 end
-local in_use = false
-for _, user in ipairs(redis.call('SMEMBERS', uses)) do
-  local status = redis.call('HGET', job_key(user), 'status')
-  if not status or is_terminal(status) then redis.call('SREM', uses, user) else in_use = true end
-end
-if in_use or not redis.call('SET', deleting, subject, 'NX', 'PX', DELETING_MS) then return 0 end
+if is_used(uses) or not redis.call('SET', deleting, subject, 'NX', 'PX', DELETING_MS) then return 0 end
 return 1

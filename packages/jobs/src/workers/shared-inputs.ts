@@ -3,26 +3,26 @@ import type { Redis } from 'ioredis';
 import { orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 
-/** The pictures that jobs start from, as files in ComfyUI's input folders; see lua/inputs.lua. */
+/** The files that jobs start from, in ComfyUI's input folders, by their digests; see lua/inputs.lua. */
 export interface SharedInputs {
-  /** The job is about to put the picture there, and has it there until it has ended. False while somebody deletes it: ask again. */
-  use(sha256: string, jobId: string): Promise<boolean>;
-  /** Calls `remove` unless an open job uses the picture; none can begin to before it is done. Answers whether it was called. */
-  deleteUnused(sha256: string, remove: () => Promise<void>): Promise<boolean>;
+  /** The job is about to put the file there, and has it there until it has ended. False while somebody deletes it: ask again. */
+  use(digest: string, jobId: string): Promise<boolean>;
+  /** Calls `remove` unless an open job uses the file; none can begin to before it is done. Answers whether it was called. */
+  deleteUnused(digest: string, remove: () => Promise<void>): Promise<boolean>;
 }
 
 export function createSharedInputs(redis: Redis, keys: Keys): SharedInputs {
-  const run = (verb: 'use' | 'delete' | 'deleted', sha256: string, subject: string) =>
-    orUnavailable(() => runScript(redis, 'inputs', keys.inputUses(sha256), [keys.prefix, sha256, 0, verb, subject]));
+  const run = (verb: 'use' | 'delete' | 'deleted', digest: string, subject: string) =>
+    orUnavailable(() => runScript(redis, 'inputs', keys.inputUses(digest), [keys.prefix, digest, 0, verb, subject]));
   return {
-    use: async (sha256, jobId) => (await run('use', sha256, jobId)) === 1,
-    deleteUnused: async (sha256, remove) => {
+    use: async (digest, jobId) => (await run('use', digest, jobId)) === 1,
+    deleteUnused: async (digest, remove) => {
       const token = newId();
-      if ((await run('delete', sha256, token)) !== 1) return false;
+      if ((await run('delete', digest, token)) !== 1) return false;
       try {
         await remove();
       } finally {
-        await run('deleted', sha256, token);
+        await run('deleted', digest, token);
       }
       return true;
     },

@@ -28,6 +28,7 @@ export async function openLedgers(scope: Scope, url: string, prefix: string): Pr
     idempotencyTtlSeconds: JOB_TTL_SECONDS,
     signedUrlSeconds: JOB_TTL_SECONDS,
     maxWorkflowVersions: 20,
+    assetTtlSeconds: JOB_TTL_SECONDS,
     log,
   });
   scope.onClose(() => ledger.close());

@@ -35,7 +35,9 @@ local function close_job(status, gpu_ms)
   -- Before its key may take its turns again: that begins at the present, and what it gets back is no credit.
   correct_charge(gpu_ms)
   leave_taken()
-  local kind, signature, version = unpack(redis.call('HMGET', record, 'kind', 'signature', 'version'))
+  local kind, signature, version, files =
+    unpack(redis.call('HMGET', record, 'kind', 'signature', 'version', 'files'))
+  for digest in string.gmatch(files or '', '%S+') do redis.call('SREM', input_uses_key(digest), id) end
   redis.call('HINCRBY', totals_key(), kind .. ' ' .. lod_of(signature) .. ' ' .. status, 1)
   redis.call('SREM', held_key(get('worker')), id)
   redis.call('SREM', held_key(owner()), id)

@@ -1,0 +1,125 @@
+import type { AssetKind } from '@comfy-fleet/contracts';
+import { newId } from '@comfy-fleet/contracts';
+import type { Redis } from 'ioredis';
+import { orUnavailable, runScript } from '../connection.js';
+import type { Keys } from '../keys.js';
+
+/** What a file is. */
+export interface AssetFile {
+  /** BLAKE3 of its content, hexadecimal. */
+  readonly digest: string;
+  /** In the store of inputs: the digest and an extension. */
+  readonly name: string;
+  readonly kind: AssetKind;
+  readonly contentType: string;
+  readonly bytes: number;
+  /** Pixels, of pictures. */
+  readonly width?: number;
+  readonly height?: number;
+}
+
+/** A file that an API key sent. Times are ms since 1970, by Redis' clock. */
+export interface Asset extends AssetFile {
+  readonly id: string;
+  /** As it was called where it came from; null: nobody said. */
+  readonly filename: string | null;
+  readonly createdAt: number;
+  /** When it was last sent, or named by an order. */
+  readonly usedAt: number;
+}
+
+export interface AssetPage {
+  readonly assets: readonly Asset[];
+  /** Where the next page begins: after this id. Undefined when there is nothing more. */
+  readonly next: string | undefined;
+}
+
+/**
+ * The files that keys sent. A key sees its own only, and nobody hears what others have. Every method fails with
+ * `queue_unavailable` while Redis is away.
+ */
+export interface Assets {
+  /** The key has the file, which is stored. One that it has already stays the same asset, as young as a new one. */
+  keep(key: string, file: AssetFile & Pick<Asset, 'filename'>): Promise<{ asset: Asset; isNew: boolean }>;
+  get(key: string, id: string): Promise<Asset | undefined>;
+  /** The key's asset with that content. */
+  find(key: string, digest: string): Promise<Asset | undefined>;
+  /**
+   * As `get`, and the asset is as young as a new one: from now on the housekeeping leaves it alone. To be asked before its
+   * file is touched.
+   */
+  use(key: string, id: string): Promise<Asset | undefined>;
+  /** Newest first, from after the id `cursor` on. */
+  list(key: string, page: { readonly cursor: string | undefined; readonly limit: number }): Promise<AssetPage>;
+  /**
+   * The key has it no more; the housekeeping deletes a file that nobody has. `used`: not while an open job of anybody
+   * starts from the file.
+   */
+  delete(key: string, id: string): Promise<'deleted' | 'used' | 'absent'>;
+}
+
+/** Ids of assets that have gone by themselves, looked at for one page. */
+const MOST_SCANNED = 1000;
+
+export function createAssets(
+  redis: Redis,
+  keys: Keys,
+  { assetTtlSeconds }: { readonly assetTtlSeconds: number },
+): Assets {
+  const run = (verb: 'keep' | 'use' | 'delete', id: string, ...args: string[]) =>
+    runScript(redis, 'assets', keys.asset(id), [keys.prefix, id, assetTtlSeconds * 1000, verb, ...args]);
+  const read = async (key: string, id: string) => {
+    const fields = await redis.hgetall(keys.asset(id));
+    return fields.key === key ? assetOf(fields) : undefined;
+  };
+  const list: Assets['list'] = async (key, { cursor, limit }) => {
+    let from = cursor === undefined ? '+' : `(${cursor}`;
+    const assets: Asset[] = [];
+    for (let scanned = 0; scanned < MOST_SCANNED; scanned += limit + 1) {
+      const ids = await redis.zrevrangebylex(keys.assetsOf(key), from, '-', 'LIMIT', 0, limit + 1);
+      const found = await Promise.all(ids.map((id) => read(key, id)));
+      const gone = ids.filter((_, index) => found[index] === undefined);
+      // An id is given out once: one whose asset went by itself never has one again.
+      if (gone.length > 0) await redis.zrem(keys.assetsOf(key), ...gone);
+      for (const asset of found) {
+        if (asset === undefined) continue;
+        if (assets.length === limit) return { assets, next: assets.at(-1)?.id };
+        assets.push(asset);
+      }
+      if (ids.length <= limit) return { assets, next: undefined };
+      from = `(${ids.at(-1)}`;
+    }
+    return { assets, next: from.slice(1) };
+  };
+  return {
+    keep: (key, { digest, name, ...file }) =>
+      orUnavailable(async () => {
+        const reply = (await run('keep', newId(), key, digest, name, JSON.stringify(file))) as [number, string[]];
+        return { asset: assetOf(fieldsOf(reply[1])), isNew: reply[0] === 1 };
+      }),
+    get: (key, id) => orUnavailable(() => read(key, id)),
+    find: (key, digest) =>
+      orUnavailable(async () => {
+        const id = await redis.get(keys.assetWith(key, digest));
+        return id === null ? undefined : read(key, id);
+      }),
+    use: (key, id) =>
+      orUnavailable(async () => {
+        const flat = (await run('use', id, key)) as string[];
+        return flat.length === 0 ? undefined : assetOf(fieldsOf(flat));
+      }),
+    list: (key, page) => orUnavailable(() => list(key, page)),
+    delete: (key, id) => orUnavailable(async () => (await run('delete', id, key)) as 'deleted' | 'used' | 'absent'),
+  };
+}
+
+function fieldsOf(flat: readonly string[]): Record<string, string> {
+  const fields: Record<string, string> = {};
+  for (let i = 0; i + 1 < flat.length; i += 2) fields[flat[i] as string] = flat[i + 1] as string;
+  return fields;
+}
+
+function assetOf({ id = '', digest = '', name = '', data = '{}', created_at, used_at }: Record<string, string>): Asset {
+  const file = JSON.parse(data) as Omit<AssetFile, 'digest' | 'name'> & Pick<Asset, 'filename'>;
+  return { id, digest, name, ...file, createdAt: Number(created_at), usedAt: Number(used_at) };
+}

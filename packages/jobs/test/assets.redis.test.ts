@@ -1,0 +1,160 @@
+import { newId } from '@comfy-fleet/contracts';
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { AssetFile, Keeper } from '../src/index.js';
+import { type Fleet, nextClaim, openFleet, succeeded } from './builders.js';
+import { openKeeper } from './keepers.js';
+
+const DIGEST = 'ab'.repeat(32);
+const FILE: AssetFile & { filename: string | null } = {
+  digest: DIGEST,
+  name: `${DIGEST}.mp4`,
+  kind: 'video',
+  contentType: 'video/mp4',
+  bytes: 1000,
+  filename: 'a.mp4',
+};
+const withDigest = (letter: string) => {
+  const digest = letter.repeat(64);
+  return { ...FILE, digest, name: `${digest}.mp4` };
+};
+const startingFrom = (sha256: string) => ({
+  kind: 'img2img' as const,
+  request: { input: { sha256, width: 64, height: 64 } },
+});
+
+let fleet: Fleet;
+let keeper: Keeper;
+beforeEach(async () => {
+  fleet = await openFleet();
+  keeper = openKeeper(fleet);
+});
+
+describe('keep', () => {
+  it('gives a file an id, and the same one when its key sends it again', async () => {
+    const { assets } = fleet.ledger;
+    const first = await assets.keep('a', FILE);
+    expect(first).toMatchObject({ isNew: true, asset: FILE });
+    const again = await assets.keep('a', { ...FILE, filename: 'b.mp4' });
+    expect(again).toMatchObject({ isNew: false, asset: { id: first.asset.id, filename: 'a.mp4' } });
+    expect(await assets.find('a', DIGEST)).toMatchObject({ id: first.asset.id });
+  });
+
+  it('makes one asset of what a key sends many times at once', async () => {
+    const kept = await Promise.all(Array.from({ length: 20 }, () => fleet.ledger.assets.keep('a', FILE)));
+    expect(new Set(kept.map(({ asset }) => asset.id)).size).toBe(1);
+    expect(kept.filter(({ isNew }) => isNew)).toHaveLength(1);
+  });
+
+  it('tells a key nothing of what another one sent', async () => {
+    const { assets } = fleet.ledger;
+    const { asset } = await assets.keep('a', FILE);
+    expect(await assets.get('b', asset.id)).toBeUndefined();
+    expect(await assets.use('b', asset.id)).toBeUndefined();
+    expect(await assets.find('b', DIGEST)).toBeUndefined();
+    expect(await assets.delete('b', asset.id)).toBe('absent');
+    expect((await assets.list('b', { cursor: undefined, limit: 10 })).assets).toEqual([]);
+    expect(await assets.keep('b', FILE)).toMatchObject({ isNew: true });
+    expect(await assets.get('a', asset.id)).toMatchObject(FILE);
+  });
+});
+
+it('lists the assets of a key, newest first, page by page, without those that have gone', async () => {
+  const { assets } = fleet.ledger;
+  const ids = [];
+  for (const letter of 'abcdef') ids.unshift((await assets.keep('a', withDigest(letter))).asset.id);
+  await fleet.redis.del(fleet.keys.asset(ids[2] as string));
+  const first = await assets.list('a', { cursor: undefined, limit: 2 });
+  expect(first.assets.map(({ id }) => id)).toEqual(ids.slice(0, 2));
+  const second = await assets.list('a', { cursor: first.next, limit: 2 });
+  expect(second.assets.map(({ id }) => id)).toEqual(ids.slice(3, 5));
+  const third = await assets.list('a', { cursor: second.next, limit: 2 });
+  expect(third).toMatchObject({ assets: [{ id: ids[5] }], next: undefined });
+});
+
+describe('delete', () => {
+  it('is refused while an open job of anybody starts from the file, from the moment it is accepted', async () => {
+    const { assets } = fleet.ledger;
+    const { asset } = await assets.keep('a', FILE);
+    await fleet.submit({ ...startingFrom(DIGEST), key: 'b' });
+    expect(await assets.delete('a', asset.id)).toBe('used');
+    const claim = await nextClaim(await fleet.claims());
+    expect(await assets.delete('a', asset.id)).toBe('used');
+    await claim.finish(succeeded(claim.record.id));
+    expect(await fleet.redis.exists(fleet.keys.inputUses(DIGEST))).toBe(0);
+    expect(await assets.delete('a', asset.id)).toBe('deleted');
+    expect(await assets.get('a', asset.id)).toBeUndefined();
+  });
+
+  it('leaves the file to the housekeeping when nobody else has it, and takes that back when somebody sends it', async () => {
+    const { assets } = fleet.ledger;
+    const [mine, other] = [await assets.keep('a', FILE), await assets.keep('b', FILE)];
+    expect(await assets.delete('a', mine.asset.id)).toBe('deleted');
+    expect(await keeper.unowned()).toEqual([]);
+    expect(await assets.delete('b', other.asset.id)).toBe('deleted');
+    expect(await keeper.unowned()).toEqual([FILE.name]);
+    await assets.keep('c', FILE);
+    expect(await keeper.unowned()).toEqual([]);
+  });
+
+  it('leaves nothing behind but what lives on by itself', async () => {
+    const { assets } = fleet.ledger;
+    await assets.delete('a', (await assets.keep('a', FILE)).asset.id);
+    expect(await keeper.retireInput(FILE, 0)).toBe(true);
+    const { keys, redis } = fleet;
+    expect(await redis.exists(keys.unowned, keys.assetsOf('a'), keys.assetOwners(DIGEST))).toBe(0);
+  });
+});
+
+describe('retireInput', () => {
+  it('takes the assets of a file along that nobody has used for long enough', async () => {
+    const { assets } = fleet.ledger;
+    const { asset } = await assets.keep('a', FILE);
+    expect(await keeper.retireInput(FILE, 60_000)).toBe(false);
+    await fleet.redis.hset(fleet.keys.asset(asset.id), 'used_at', Date.now() - 120_000);
+    expect(await keeper.retireInput(FILE, 60_000)).toBe(true);
+    expect(await assets.get('a', asset.id)).toBeUndefined();
+    expect(await assets.keep('a', FILE)).toMatchObject({ isNew: true });
+  });
+
+  it('leaves one alone that was named since', async () => {
+    const { assets } = fleet.ledger;
+    const { asset } = await assets.keep('a', FILE);
+    await fleet.redis.hset(fleet.keys.asset(asset.id), 'used_at', Date.now() - 120_000);
+    expect(await assets.use('a', asset.id)).toMatchObject(FILE);
+    expect(await keeper.retireInput(FILE, 60_000)).toBe(false);
+  });
+
+  it('leaves a file alone that an open job starts from', async () => {
+    await fleet.submit(startingFrom(DIGEST));
+    expect(await keeper.retireInput(FILE, 0)).toBe(false);
+  });
+
+  it('does not mind a file that is no asset', async () => {
+    expect(await keeper.retireInput(FILE, 0)).toBe(true);
+  });
+
+  it('either spares an asset that is used at that moment, or its user hears that there is none', async () => {
+    const { assets } = fleet.ledger;
+    for (let round = 0; round < 20; round += 1) {
+      const { asset } = await assets.keep('a', FILE);
+      await fleet.redis.hset(fleet.keys.asset(asset.id), 'used_at', Date.now() - 120_000);
+      const [used, retired] = await Promise.all([assets.use('a', asset.id), keeper.retireInput(FILE, 60_000)]);
+      expect(retired).toBe(used === undefined);
+    }
+  });
+});
+
+it('gives every key of an asset a lifetime', async () => {
+  const { keys, redis, ledger } = fleet;
+  const { asset } = await ledger.assets.keep('a', FILE);
+  const all = [keys.asset(asset.id), keys.assetWith('a', DIGEST), keys.assetsOf('a'), keys.assetOwners(DIGEST)];
+  for (const key of all) expect(await redis.pttl(key), key).toBeGreaterThan(3_500_000);
+});
+
+it('forgets nothing of one key when another with the same file deletes its asset', async () => {
+  const { assets } = fleet.ledger;
+  const [mine, other] = [await assets.keep('a', FILE), await assets.keep('b', FILE)];
+  await assets.delete('a', mine.asset.id);
+  expect(await assets.get('b', other.asset.id)).toMatchObject(FILE);
+  expect(await assets.delete('a', newId())).toBe('absent');
+});
