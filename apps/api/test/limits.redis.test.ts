@@ -221,6 +221,35 @@ describe('upload_bytes_per_day', () => {
   });
 });
 
+describe('max_gpu_seconds_per_day', () => {
+  const executed = async (api: TestApi, ms: number) => {
+    const source = await api.worker.claims('default');
+    const claim = await source.next();
+    await claim?.finish({ status: 'succeeded', images: [], executedMs: ms });
+    await source.close();
+  };
+
+  it('refuses jobs once GPUs worked that long for the key today, and takes those of others', async () => {
+    const api = await open({ max_gpu_seconds_per_day: 10 });
+    expect((await submit(api, 'anna')).status).toBe(202);
+    await executed(api, 10_000);
+    const refused = await submit(api, 'anna');
+    expect(refused.status).toBe(429);
+    expect(Number(refused.headers.get('retry-after'))).toBeLessThanOrEqual(86_400);
+    expect((await problemOf(refused)).code).toBe('gpu_limit_reached');
+    expect((await submit(api, 'bert')).status).toBe(202);
+  });
+
+  it('counts what the jobs that wait are expected to take', async () => {
+    const api = await open({ max_gpu_seconds_per_day: 10 });
+    expect((await submit(api, 'anna')).status).toBe(202);
+    await executed(api, 4000);
+    expect((await submit(api, 'anna')).status).toBe(202);
+    expect((await submit(api, 'anna')).status).toBe(202);
+    expect((await submit(api, 'anna')).status).toBe(429);
+  });
+});
+
 describe('max_priority', () => {
   it('lowers a higher priority, and leaves a lower one', async () => {
     const api = await open(undefined, { max_priority: 0 });

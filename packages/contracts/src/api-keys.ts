@@ -2,14 +2,18 @@ import Type, { type Static } from 'typebox';
 import { MAX_PRIORITY, MIN_PRIORITY } from './parameters.js';
 import { WEBHOOK_SECRET_PATTERN, webhookEventsSchema, webhookUrlSchema } from './webhook.js';
 
-/** What a key may do: make and see its own jobs; see the fleet. */
-export const SCOPES = ['jobs', 'admin'] as const;
+/** What a key may do: make and see its own jobs; see the fleet and publish workflows; run graphs of its own. */
+export const SCOPES = ['jobs', 'admin', 'graphs'] as const;
 export type Scope = (typeof SCOPES)[number];
 
 /** The caller when there are no keys. No key may have this id. */
 export const ANONYMOUS = 'anonymous';
 
 const MOST_SECRETS = 2;
+const MAX_PATTERNS = 100;
+const MAX_PATTERN_CHARS = 128;
+const namePatterns = () =>
+  Type.Array(Type.String({ minLength: 1, maxLength: MAX_PATTERN_CHARS }), { maxItems: MAX_PATTERNS });
 const atLeast = (minimum: number) => Type.Optional(Type.Integer({ minimum }));
 
 /** One entry of the file that API_KEYS_FILE names. The key itself is nowhere: only its SHA-256. */
@@ -27,12 +31,18 @@ export const apiKeySchema = Type.Object(
           jobs_waiting: atLeast(1),
           jobs_running: atLeast(1),
           upload_bytes_per_day: atLeast(0),
+          /** Of GPUs at work for it; none unless said. */
+          max_gpu_seconds_per_day: atLeast(0),
         },
         { additionalProperties: false },
       ),
     ),
     /** How much GPU time it gets of what keys with waiting jobs share, 1 unless said. */
     weight: Type.Optional(Type.Number({ minimum: 0.01, maximum: 100 })),
+    /** The workflows that it may run, all unless said; a `*` stands for any characters. */
+    workflows: Type.Optional(namePatterns()),
+    /** Node classes that its own graphs may not have, in place of DENIED_NODES. */
+    deny_nodes: Type.Optional(namePatterns()),
     /** The highest priority it may ask for; a higher one is lowered to it. */
     max_priority: Type.Optional(Type.Integer({ minimum: MIN_PRIORITY, maximum: MAX_PRIORITY })),
     /** For jobs that name no webhook (url, events), and the secrets that sign all of the key's; two while rotating. */

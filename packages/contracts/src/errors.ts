@@ -40,6 +40,7 @@ export const ERROR_CATALOGUE = {
   idempotency_key_reused: entry(422, 'The Idempotency-Key was used for another request'),
   rate_limited: entry(429, 'Too many requests', true),
   upload_limit_reached: entry(429, 'Too many bytes were uploaded today', true),
+  gpu_limit_reached: entry(429, 'Too much GPU time was used today', true),
   too_many_streams: entry(429, 'Too many event streams are open', true),
   queue_full: entry(429, 'The queue is full', true),
   internal_error: entry(500, 'Something went wrong on our side', true),

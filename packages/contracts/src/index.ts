@@ -65,6 +65,7 @@ export {
   usageSchema,
 } from './lists.js';
 export { type LodList, lodListSchema } from './lod-list.js';
+export { DENIED_NODES, matchesAny } from './name-patterns.js';
 export {
   FILE_KINDS,
   type FileKind,

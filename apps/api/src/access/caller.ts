@@ -1,5 +1,5 @@
 import type { KeyLimits } from '@comfy-fleet/config';
-import { ANONYMOUS, type ApiKey, SCOPES, type Scope } from '@comfy-fleet/contracts';
+import { ANONYMOUS, type ApiKey, DENIED_NODES, SCOPES, type Scope } from '@comfy-fleet/contracts';
 
 /** Who asks. */
 export interface Caller {
@@ -12,6 +12,12 @@ export interface Caller {
   readonly weight: number;
   /** The highest priority it gets. */
   readonly maxPriority: number | undefined;
+  /** Of GPUs at work for it in a day (UTC); undefined: no such limit. */
+  readonly gpuSecondsPerDay: number | undefined;
+  /** Patterns of the workflows that it may run; undefined: all. */
+  readonly workflows: readonly string[] | undefined;
+  /** Patterns of node classes that its own graphs may not have. */
+  readonly denyNodes: readonly string[];
   /** For jobs that name no webhook themselves. */
   readonly webhook: ApiKey['webhook'];
 }
@@ -23,6 +29,9 @@ export const anonymousCaller: Caller = {
   limits: undefined,
   weight: 1,
   maxPriority: undefined,
+  gpuSecondsPerDay: undefined,
+  workflows: undefined,
+  denyNodes: [],
   webhook: undefined,
 };
 
@@ -40,6 +49,9 @@ export function callerOf(key: ApiKey, defaults: KeyLimits): Caller {
     },
     weight: key.weight ?? 1,
     maxPriority: key.max_priority,
+    gpuSecondsPerDay: limits.max_gpu_seconds_per_day,
+    workflows: key.workflows,
+    denyNodes: key.deny_nodes ?? DENIED_NODES,
     webhook: key.webhook,
   };
 }

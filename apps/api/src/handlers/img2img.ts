@@ -1,5 +1,6 @@
 import { type FieldError, FleetError, type Img2ImgRequest, img2imgRequestSchema } from '@comfy-fleet/contracts';
 import { type Caller, knownCaller } from '../access/caller.js';
+import { secondsToMidnight } from '../access/day.js';
 import type { Deps } from '../deps.js';
 import type { ApiRequest, Handler } from '../http/messages.js';
 import { callbackOf, newJob, resolve } from '../orders/new-job.js';
@@ -8,8 +9,6 @@ import { type FoundPicture, readFrame, sentPicture, urlPicture } from '../pictur
 import { digestOf } from '../pictures/in-steps.js';
 import { keepPicture } from '../pictures/normalise.js';
 import { createValidator, refuseFaults } from '../requests/validator.js';
-
-const SECONDS_OF_DAY = 86_400;
 
 export function img2img(deps: Deps): Handler {
   const { config } = deps;
@@ -59,7 +58,6 @@ function pictureFaults({ image, image_url, source }: Img2ImgRequest, { file, pic
 async function chargeUpload({ ledger: { accounts } }: Deps, caller: Caller, bytes: number): Promise<void> {
   const most = caller.limits?.uploadBytesPerDay;
   if (most === undefined || (await accounts.charge(caller.id, bytes, most))) return;
-  const untilTomorrow = SECONDS_OF_DAY - (Math.floor(Date.now() / 1000) % SECONDS_OF_DAY);
   const detail = `This API key may send ${most} bytes of pictures a day (UTC), and this one would be too many.`;
-  throw new FleetError('upload_limit_reached', detail, { retryAfterSeconds: untilTomorrow });
+  throw new FleetError('upload_limit_reached', detail, { retryAfterSeconds: secondsToMidnight() });
 }

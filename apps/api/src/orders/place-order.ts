@@ -3,6 +3,7 @@ import { FleetError } from '@comfy-fleet/contracts';
 import { type Accepted, type NewJob, type NewOrder, OrderRefusal } from '@comfy-fleet/jobs';
 import { inSpan, noteFacts } from '@comfy-fleet/telemetry';
 import { knownCaller } from '../access/caller.js';
+import { requireGpuTime } from '../access/day.js';
 import type { Deps } from '../deps.js';
 import type { ApiRequest } from '../http/messages.js';
 
@@ -19,7 +20,7 @@ const ACCEPTING = {
 /**
  * Makes jobs in the caller's name, all or none. `wish` is what was asked for: when it was asked for before under the same
  * Idempotency-Key, what was made then is answered, and `prepare` is not asked. Throws what Ledger.orders.create throws,
- * storage_full; when the caller left before anything was made, an error that nobody gets.
+ * storage_full, gpu_limit_reached; when the caller left before anything was made, an error that nobody gets.
  */
 export async function placeOrder(
   deps: Deps,
@@ -33,6 +34,7 @@ export async function placeOrder(
   const known = idempotency && (await ledger.orders.replay(caller.id, idempotency));
   if (known !== undefined) return known;
   await requireSpace();
+  await requireGpuTime(deps, caller);
   return inSpan('job accept', ACCEPTING, async () => {
     const jobs = await prepare();
     if (request.hasLeft) throw new Error('the caller left before anything was made');

@@ -41,6 +41,27 @@ export const KEY_OPTIONS: readonly KeyOption[] = [
     read: number,
   },
   {
+    option: 'max-gpu-seconds-per-day',
+    field: 'limits.max_gpu_seconds_per_day',
+    value: 'N',
+    help: 'seconds of GPU time in a day (UTC)',
+    read: number,
+  },
+  {
+    option: 'workflows',
+    field: 'workflows',
+    value: 'a,b*',
+    help: 'the workflows that it may run (all unless said)',
+    read: list,
+  },
+  {
+    option: 'deny-nodes',
+    field: 'deny_nodes',
+    value: 'a,b*',
+    help: 'node classes that its own graphs may not have',
+    read: list,
+  },
+  {
     option: 'weight',
     field: 'weight',
     value: 'X',

@@ -48,6 +48,7 @@ export const REACTIONS: Readonly<Record<ErrorCode, Reaction>> = {
   idempotency_key_reused: 'fail',
   rate_limited: 'fail',
   upload_limit_reached: 'fail',
+  gpu_limit_reached: 'fail',
   storage_full: 'fail',
   overloaded: 'fail',
   malformed_json: 'fail',

@@ -2,6 +2,7 @@ import type { Redis } from 'ioredis';
 import { orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 import type { BatchedReads, RequestCount } from './batched-reads.js';
+import { gpuSpentMs } from './gpu-spent.js';
 import { type DayUsage, readUsage } from './usage.js';
 
 /** What keys use. Every method fails with `queue_unavailable` while Redis is away. */
@@ -10,6 +11,8 @@ export interface Accounts {
   count(key: string): Promise<RequestCount>;
   /** Books bytes that the key sends today. False when that would be more than `most`; then nothing is booked. */
   charge(key: string, bytes: number, most: number): Promise<boolean>;
+  /** For how many ms GPUs worked for the key today (UTC), with what its waiting jobs are expected to take. */
+  gpuSpentMs(key: string): Promise<number>;
   /** What the key used in the last `days` days, today first. */
   usage(key: string, days: number): Promise<readonly DayUsage[]>;
 }
@@ -21,6 +24,7 @@ export function createAccounts(redis: Redis, keys: Keys, count: BatchedReads['co
       orUnavailable(
         async () => (await runScript(redis, 'charge', keys.callers, [keys.prefix, key, bytes, most])) === 1,
       ),
+    gpuSpentMs: (key) => orUnavailable(() => gpuSpentMs(redis, keys, key)),
     usage: (key, days) => orUnavailable(() => readUsage(redis, keys, key, { days, now: Date.now() })),
   };
 }

@@ -37,6 +37,7 @@ const ORDER_ERRORS: readonly ErrorCode[] = [
   'no_able_instance',
   'idempotency_key_reused',
   'queue_full',
+  'gpu_limit_reached',
   'queue_unavailable',
   'storage_full',
 ];

@@ -1,0 +1,54 @@
+import { expect, it } from 'vitest';
+import { DENIED_NODES, matchesAny } from '../src/name-patterns.js';
+
+it.each([
+  ['flux-dev', ['flux*'], true],
+  ['Flux', ['flux*'], true],
+  ['my-flux', ['flux*'], false],
+  ['my-flux', ['*flux'], true],
+  ['a.b', ['a.b'], true],
+  ['axb', ['a.b'], false],
+  ['a', [], false],
+  ['sdxl', ['flux*', 'sd?l', 'sdxl'], true],
+] as const)('%s against %j: %s', (name, patterns, expected) => {
+  expect(matchesAny(name, patterns)).toBe(expected);
+});
+
+it.each([
+  ['aXbXc', 'a*b*c', true],
+  ['abc', 'a*b*c', true],
+  ['acb', 'a*b*c', false],
+  ['aba', 'ab*ba', false],
+  ['abba', 'ab*ba', true],
+  ['', '*', true],
+] as const)('%s against %s: %s', (name, pattern, expected) => {
+  expect(matchesAny(name, [pattern])).toBe(expected);
+});
+
+it.each([
+  'LoadImageOutput',
+  'LoadImageDataSetFromFolder',
+  'SaveImageDataSetToFolder',
+  'CheckpointSave',
+  'VHS_LoadVideoPath',
+  'LoadImagesFromDirectory',
+  'Save Text File',
+  'LoadImageFromUrl',
+  'PythonExpression',
+  'ShellCommandNode',
+])('keys may not use %s in a graph of their own by default', (className) => {
+  expect(matchesAny(className, DENIED_NODES)).toBe(true);
+});
+
+it.each([
+  'LoadImage',
+  'SaveImage',
+  'KSampler',
+  'CheckpointLoaderSimple',
+  'SaveSVGNode',
+  'LoraLoader',
+  'SaveLatent',
+  'VHS_VideoCombine',
+])('keys may use %s', (className) => {
+  expect(matchesAny(className, DENIED_NODES)).toBe(false);
+});
