@@ -1,5 +1,6 @@
 import type { Abilities, FleetStatus, Health } from '@comfy-fleet/contracts';
 import { fleetStatusSchema } from '@comfy-fleet/contracts';
+import { catalogueWith } from '@comfy-fleet/testing';
 import { Ajv } from 'ajv';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { anInstance, aWorker } from './announcements.js';
@@ -24,7 +25,7 @@ const FULL: Abilities = {
   VAEEncode: {},
 };
 const publish = (instance: string, abilities: Abilities, ageMs = 0) =>
-  api.worker.abilities.publish(['default'], { instance, seenAt: Date.now() - ageMs, abilities });
+  api.worker.abilities.publish(['default'], { instance, seenAt: Date.now() - ageMs, ...catalogueWith(abilities) });
 const validStatus = new Ajv({ validateFormats: false }).compile(fleetStatusSchema);
 const status = async (): Promise<FleetStatus> => {
   const body = (await (await api.get('/fleet')).json()) as FleetStatus;

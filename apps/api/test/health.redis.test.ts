@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
-import { startRedisServer, until } from '@comfy-fleet/testing';
-import { askedOfInstances, loadWorkflows } from '@comfy-fleet/workflows';
+import { catalogueWith, startRedisServer, until } from '@comfy-fleet/testing';
+import { classesOf, loadWorkflows } from '@comfy-fleet/workflows';
 import { afterEach, beforeEach, describe, expect, inject, it, onTestFinished } from 'vitest';
 import { anInstance, aWorker } from './announcements.js';
 import { startApi, type TestApi } from './api.js';
@@ -77,13 +77,16 @@ describe('GET /health', () => {
 
 it('says of each instance which workflows it can run, what it lacks, and what to set', async () => {
   const workflows = await loadWorkflows(resolve(import.meta.dirname, '../../../workflows'));
-  const asked = askedOfInstances(workflows.templates.values());
   const abilitiesWith = (checkpoints: readonly string[]) => ({
-    ...Object.fromEntries([...asked.keys()].map((className) => [className, {}])),
+    ...Object.fromEntries(classesOf(workflows.templates.values()).map((className) => [className, {}])),
     CheckpointLoaderSimple: { ckpt_name: checkpoints },
   });
   const publish = (instance: string, checkpoints: readonly string[]) =>
-    api.worker.abilities.publish(['default'], { instance, seenAt: Date.now(), abilities: abilitiesWith(checkpoints) });
+    api.worker.abilities.publish(['default'], {
+      instance,
+      seenAt: Date.now(),
+      ...catalogueWith(abilitiesWith(checkpoints)),
+    });
   await publish('gpu-1/1', ['sd_xl_base_1.0.safetensors']);
   await publish('gpu-1/2', ['fox.safetensors']);
   const instances = ['gpu-1/1', 'gpu-1/2', 'gpu-1/3'].map((name) => anInstance({ name }));

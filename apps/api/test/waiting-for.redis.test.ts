@@ -1,5 +1,5 @@
 import type { Abilities, Job, JobList } from '@comfy-fleet/contracts';
-import { until } from '@comfy-fleet/testing';
+import { catalogueWith, until } from '@comfy-fleet/testing';
 import { afterEach, beforeEach, expect, inject, it } from 'vitest';
 import { anInstance, aWorker } from './announcements.js';
 import { aKey, as, startApi, type TestApi } from './api.js';
@@ -25,7 +25,11 @@ async function publish(checkpoints: readonly string[]): Promise<void> {
     ...Object.fromEntries(nodes.map((node) => [node, {}])),
     CheckpointLoaderSimple: { ckpt_name: checkpoints },
   };
-  await api.worker.abilities.publish(['default'], { instance: 'gpu-1/1', seenAt: Date.now(), abilities });
+  await api.worker.abilities.publish(['default'], {
+    instance: 'gpu-1/1',
+    seenAt: Date.now(),
+    ...catalogueWith(abilities),
+  });
 }
 
 async function accepted(key = 'ada'): Promise<Job> {

@@ -18,7 +18,7 @@ import {
   watchRedis,
   whileRedisAnswers,
 } from '@comfy-fleet/telemetry';
-import { askedOfInstances, loadWorkflows, WorkflowError } from '@comfy-fleet/workflows';
+import { loadWorkflows, WorkflowError } from '@comfy-fleet/workflows';
 import { orderWarmUp } from './instance/warm-up-order.js';
 import { createInstruments } from './reporting/instruments.js';
 import { startWorker } from './worker.js';
@@ -74,7 +74,6 @@ async function main(): Promise<void> {
     minFreeBytes: config.retention.minFreeBytes,
     tools: {
       workflows,
-      asked: askedOfInstances(workflows.templates.values()),
       instruments: createInstruments(metrics),
       logPrompts: config.log.prompts,
       pollMs: config.comfyui.pollMs,
@@ -93,6 +92,7 @@ async function main(): Promise<void> {
     comfyTimeoutMs: config.comfyui.timeoutMs,
     announceSeconds,
     abilitiesSeconds,
+    maxCatalogueBytes: config.comfyui.maxCatalogueBytes,
     onNameTaken: () => {
       if (process.exitCode !== undefined) return;
       log.error('another worker was started with this name and has taken over; give each its own WORKER_NAME', {

@@ -1,7 +1,7 @@
 import type { FrameStore } from '@comfy-fleet/frames';
 import type { Opinion, SharedInputs, Wedge } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
-import type { Asked, Workflows } from '@comfy-fleet/workflows';
+import type { Workflows } from '@comfy-fleet/workflows';
 import type { WhoElse } from './claiming/others.js';
 import type { NodeTimes } from './job/node-times.js';
 import type { Instruments } from './reporting/instruments.js';
@@ -10,8 +10,6 @@ import type { StoreWatch } from './store-watch.js';
 /** What is settled about running jobs when the worker starts. */
 export interface JobSettings {
   readonly workflows: Workflows;
-  /** What the workflows may ask of an instance. */
-  readonly asked: Asked;
   readonly instruments: Instruments;
   /** Whether prompts may be written into the log. */
   readonly logPrompts: boolean;

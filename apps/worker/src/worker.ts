@@ -15,6 +15,7 @@ import { createPlacer } from './claiming/placer.js';
 import { type Instance, openInstance } from './instance/instance.js';
 import { createLoadTimes } from './instance/load-times.js';
 import { createOpinions } from './instance/opinions.js';
+import { createCatalogueReader } from './instance/read-catalogue.js';
 import { createRestarter, type RestartRules } from './instance/restarter.js';
 import { subjectOf } from './instance/scope.js';
 import { Slots } from './instance/slots.js';
@@ -54,6 +55,8 @@ export interface WorkerOptions {
   readonly adoptWaitMs: number;
   readonly announceSeconds: number;
   readonly abilitiesSeconds: number;
+  /** The most that an instance may say of its nodes. */
+  readonly maxCatalogueBytes: number;
   /** Another process has taken this worker's name, and with it what this one has in hand: this one is to stop. */
   readonly onNameTaken: () => void;
   readonly log: Logger;
@@ -102,7 +105,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   };
   const study = createStudy({
     registry: ledger.abilities,
-    asked: tools.asked,
+    read: createCatalogueReader({ maxBytes: options.maxCatalogueBytes }),
     learned: (instance) => fitting.changed(instance),
     signal: ending.signal,
   });

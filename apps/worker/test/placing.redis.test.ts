@@ -62,7 +62,7 @@ describe('which instance gets a job', () => {
     rich.set({ checkpoints: [...rich.settings.checkpoints, 'fox.safetensors'] });
     const worker = await stack.startWorker('w', [poor.url, rich.url]);
     const [lacks, has] = await until('both said what they have', async () => {
-      const said = await stack.ledger.fleet.abilities('default');
+      const said = await stack.ledger.fleet.abilities('default', ['CheckpointLoaderSimple']);
       return said.length === 2 && [...said].sort((a, b) => a.instance.localeCompare(b.instance));
     });
     expect(JSON.stringify(lacks?.abilities)).not.toContain('fox.safetensors');
@@ -80,7 +80,10 @@ describe('which instance gets a job', () => {
     const [first, second] = [await aGpu(), await aGpu()];
     const all = first.settings.checkpoints;
     const worker = await stack.startWorker('w', [first.url, second.url]);
-    await until('both said what they have', async () => (await stack.ledger.fleet.abilities('default')).length === 2);
+    await until(
+      'both said what they have',
+      async () => (await stack.ledger.fleet.abilities('default', ['CheckpointLoaderSimple'])).length === 2,
+    );
     await until('both are up', async () => {
       const { instances = [] } = (await worker.announced()) ?? {};
       return instances.length === 2 && instances.every(({ state }) => state === 'up');

@@ -1,6 +1,6 @@
 import { FleetError, newId } from '@comfy-fleet/contracts';
 import { createFileFrames } from '@comfy-fleet/frames';
-import { askedOfInstances, loadWorkflows } from '@comfy-fleet/workflows';
+import { loadWorkflows } from '@comfy-fleet/workflows';
 import { expect, it } from 'vitest';
 import { Canceled } from '../src/job/signals.js';
 import { submit } from '../src/job/submit.js';
@@ -18,7 +18,8 @@ async function setUp(script: Script = {}) {
   const held = await aClaimedJob(someSlots(comfy.url));
   const workflows = await loadWorkflows('workflows');
   const inputs = createFileFrames({ dir: await aFolder(), owner: 'w' });
-  const tools: Partial<Tools> = { workflows, asked: askedOfInstances(workflows.templates.values()), inputs };
+  const nodeTimes = { of: () => new Map(), learn: () => {} };
+  const tools: Partial<Tools> = { workflows, nodeTimes, inputs };
   return {
     ...held,
     comfy,

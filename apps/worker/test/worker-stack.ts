@@ -7,7 +7,7 @@ import { newId } from '@comfy-fleet/contracts';
 import { createFileFrames, type FrameStore, type FrameStores, inputName } from '@comfy-fleet/frames';
 import { createMetrics } from '@comfy-fleet/telemetry';
 import { queueOf, removeFolder, type Simulator, startSimulator, until } from '@comfy-fleet/testing';
-import { askedOfInstances, bindGraph, loadWorkflows, type Workflows } from '@comfy-fleet/workflows';
+import { bindGraph, loadWorkflows, type Workflows } from '@comfy-fleet/workflows';
 import sharp from 'sharp';
 import { onTestFinished } from 'vitest';
 import { createInstruments } from '../src/reporting/instruments.js';
@@ -106,7 +106,6 @@ export async function openStack(locks?: Locks) {
         minFreeBytes: 0,
         tools: {
           workflows,
-          asked: askedOfInstances(workflows.templates.values()),
           instruments: createInstruments(metrics),
           logPrompts: false,
           pollMs: 50,
@@ -126,6 +125,7 @@ export async function openStack(locks?: Locks) {
         comfyTimeoutMs: 5000,
         announceSeconds: 1,
         abilitiesSeconds: 60,
+        maxCatalogueBytes: 64 * 1024 * 1024,
         onNameTaken: () => {},
         log,
         ...more,

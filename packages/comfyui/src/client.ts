@@ -3,6 +3,8 @@ import { readAnswer, unexpectedStatus } from './answers.js';
 import type { Graph } from './graph.js';
 import { type HistoryEntry, readHistoryEntry } from './history.js';
 import { createHttp } from './http.js';
+import type { Member } from './members.js';
+import { readNodeClasses } from './node-classes.js';
 import { type ObjectInfo, readObjectInfo } from './object-info.js';
 import type { OutputFile } from './output-file.js';
 import { findPrompt, type PromptState } from './prompt-state.js';
@@ -64,12 +66,19 @@ export interface ComfyClient {
   /** Takes effect when the current prompt is done. `freeMemory` also empties the result cache. */
   free(what: { unloadModels: boolean; freeMemory: boolean }, signal: AbortSignal): Promise<void>;
   systemStats(signal: AbortSignal): Promise<SystemStats>;
-  /**
-   * Of one node class, without any when the instance does not know it; of all of them that is about 700 kB: ask rarely.
-   */
-  objectInfo(signal: AbortSignal, className?: string): Promise<ObjectInfo>;
+  /** All that GET /object_info says, read: about 700 kB and more, ask rarely. */
+  objectInfo(signal: AbortSignal): Promise<ObjectInfo>;
+  /** How one node class is described; undefined when the instance does not know it. */
+  nodeClass(signal: AbortSignal, className: string): Promise<JsonObject | undefined>;
   /** All that GET /object_info says, as it says it: 700 kB and more. */
   catalogue(signal: AbortSignal): Promise<JsonObject>;
+  /**
+   * The same, class by class with the text of each description, while it arrives: for what is asked again and again. Throws
+   * `comfyui_error` beyond `maxBytes`.
+   */
+  nodeClasses(options: { signal: AbortSignal; maxBytes: number }): AsyncIterable<Member>;
+  /** The table of GET /node_replacements: what ComfyUI makes of classes that are no more; empty before 0.33. */
+  nodeReplacements(signal: AbortSignal): Promise<JsonObject>;
   /** Closes idle connections. */
   close(): void;
 }
@@ -123,14 +132,26 @@ export function createComfyClient({ baseUrl, instance, headers, timeoutMs }: Com
     free: ({ unloadModels, freeMemory }, signal) =>
       post('/free', { unload_models: unloadModels, free_memory: freeMemory }, signal),
     systemStats: (signal) => get('/system_stats', 'GET /system_stats', signal, readSystemStats),
-    objectInfo: (signal, className) => {
-      const path = className === undefined ? '/object_info' : `/object_info/${encodeURIComponent(className)}`;
-      return get(path, 'GET /object_info', signal, readObjectInfo);
+    objectInfo: (signal) => get('/object_info', 'GET /object_info', signal, readObjectInfo),
+    nodeClass: async (signal, className) => {
+      const path = `/object_info/${encodeURIComponent(className)}`;
+      const { found } = await get(path, 'GET /object_info', signal, (body) => {
+        if (!isObject(body)) return undefined;
+        const described = Object.hasOwn(body, className) ? body[className] : undefined;
+        return { found: isObject(described) ? described : undefined };
+      });
+      return found;
     },
     catalogue: (signal) =>
       get('/object_info', 'GET /object_info', signal, (body) =>
         readObjectInfo(body) ? (body as JsonObject) : undefined,
       ),
+    nodeClasses: (options) => readNodeClasses(http, instance, options),
+    nodeReplacements: async (signal) => {
+      const answer = await http.request({ method: 'GET', path: '/node_replacements', signal });
+      if (answer.status === 404) return {};
+      return readAnswer(instance, 'GET /node_replacements', answer, (body) => (isObject(body) ? body : undefined));
+    },
     close: () => http.close(),
   };
 }

@@ -1,25 +1,28 @@
 import type { Abilities } from '@comfy-fleet/contracts';
+import { choicesOf, describeReplaced, type Replacement, readReplacements } from '@comfy-fleet/workflows';
 import type { ComfyClient } from './client.js';
 
 /**
- * Asks an instance what it has of what workflows ask for, node classes with those of their inputs that may be choices; a
- * class after the other, a few kB in place of 700. Throws as the client does.
+ * Asks an instance what it has of these node classes, one after the other: a few kB in place of its whole catalogue.
+ * Throws as the client does.
  */
 export async function readAbilities(
-  client: Pick<ComfyClient, 'objectInfo'>,
-  asked: ReadonlyMap<string, ReadonlySet<string>>,
+  client: Pick<ComfyClient, 'nodeClass' | 'nodeReplacements'>,
+  classes: Iterable<string>,
   signal: AbortSignal,
 ): Promise<Abilities> {
-  const abilities: Record<string, Record<string, readonly string[]>> = {};
-  for (const [className, inputs] of asked) {
-    const info = await client.objectInfo(signal, className);
-    if (!info.classes.has(className)) continue;
-    const choices: Record<string, readonly string[]> = {};
-    for (const input of inputs) {
-      const found = info.choices(className, input);
-      if (found !== undefined) choices[input] = found;
+  const abilities: Record<string, Abilities[string]> = {};
+  let replacements: ReadonlyMap<string, Replacement> | undefined;
+  for (const className of classes) {
+    const description = await client.nodeClass(signal, className);
+    if (description !== undefined) {
+      abilities[className] = choicesOf(className, description);
+      continue;
     }
-    abilities[className] = choices;
+    replacements ??= readReplacements(await client.nodeReplacements(signal));
+    const replacement = replacements.get(className);
+    const instead = replacement && (await client.nodeClass(signal, replacement.className));
+    if (replacement && instead) abilities[className] = choicesOf(className, describeReplaced(replacement, instead));
   }
   return abilities;
 }

@@ -149,6 +149,7 @@ export interface Config {
     readonly folders: readonly { readonly output: string | undefined; readonly input: string | undefined }[];
     readonly timeoutMs: number;
     readonly pollMs: number;
+    readonly maxCatalogueBytes: number;
   };
   readonly frames: FramesSettings;
   readonly workflowsDir: string;
@@ -356,6 +357,7 @@ function toConfig(s: Settings): Config {
       ...instances(s),
       timeoutMs: s.COMFYUI_TIMEOUT_MS,
       pollMs: s.POLL_MS,
+      maxCatalogueBytes: s.MAX_CATALOGUE_BYTES,
     },
     frames: frames(s),
     workflowsDir: resolve(s.WORKFLOWS_DIR),

@@ -390,6 +390,11 @@ export const settingsSchema = Type.Object({
   SWEEP_SECONDS: integer(5, 1, 'How often to check for lost and expired jobs'),
   ANNOUNCE_SECONDS: integer(2, 1, 'How often a worker announces itself'),
   ABILITIES_SECONDS: integer(60, 1, 'How often a ComfyUI is asked which nodes and models it has'),
+  MAX_CATALOGUE_BYTES: integer(
+    67_108_864,
+    1_048_576,
+    'The most that a ComfyUI may say of its nodes and models; with more, nobody knows what it has, and it is given any job',
+  ),
   COMFYUI_TIMEOUT_MS: integer(10_000, 100, 'Longest wait for an answer from ComfyUI (for pictures: for each chunk)'),
   POLL_MS: integer(1000, 20, 'How often to poll a running prompt over HTTP when the socket is silent'),
   ADOPT_WAIT_SECONDS: integer(

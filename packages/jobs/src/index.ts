@@ -32,7 +32,7 @@ export { deliver } from './webhooks/deliver.js';
 export { createDeliveries, type Deliveries, type DeliveriesOptions } from './webhooks/deliveries.js';
 export type { DueDelivery, TryResult } from './webhooks/delivery.js';
 export { newSecret } from './webhooks/sign.js';
-export type { AbilityRegistry } from './workers/abilities.js';
+export type { AbilityReader, AbilityRegistry } from './workers/abilities.js';
 export type { Claim, Loss, Outcome, Verdict } from './workers/claim.js';
 export type { ClaimSource } from './workers/claim-source.js';
 export type { Asker, Fits } from './workers/fits.js';
@@ -41,6 +41,7 @@ export { type Halt, type Halts, type HaltTarget, isPaused } from './workers/halt
 export type { SharedLoadTimes } from './workers/load-times.js';
 export type { NodeTimes } from './workers/node-times.js';
 export type { Opinion, OpinionExchange, OpinionVerdict } from './workers/opinions.js';
+export type { PublishedCatalogue } from './workers/publish-catalogue.js';
 export { instancesServing } from './workers/serving.js';
 export type { SharedInputs } from './workers/shared-inputs.js';
 export type { AbandonedPrompt, UnwantedPrompts, Wedge } from './workers/unwanted-prompts.js';

@@ -85,10 +85,13 @@ const FLEET_KEYS = {
   ahead: 'ahead:<pool>',
   /** Zset of instance names by the time until which they count as idle | 2.5 seconds, unless said again */
   idle: 'idle:<pool>',
-  /** Hash: instance → when it was seen and the digest of what it can do | a day after the last one was seen */
+  /** Hash: instance → when it was seen and the digest of its catalogue | a day after the last one was seen */
   able: 'able:<pool>',
-  /** String, what instances can do as JSON | a day after the last instance said it */
-  abilities: 'abilities:<digest>',
+  /**
+   * Hash: node class → how instances describe it as JSON; `:replacements`, the classes that they replace; `:count`, once
+   * it is whole | a day after the last instance said that it has it
+   */
+  catalogue: 'catalogue:<digest>',
   /**
    * Set of job ids | an id is in it while that worker has its claim, or one of its instances the submission
    */

@@ -1,4 +1,5 @@
 import { newId } from '@comfy-fleet/contracts';
+import { catalogueWith } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
 import type { Claim, WorkerLedgerOptions } from '../src/index.js';
 import { needOf } from '../src/record/need.js';
@@ -33,7 +34,7 @@ async function openPool(overrides: Partial<WorkerLedgerOptions> = {}) {
     },
     /** An instance that is up, and holds these. */
     announce: async (name: string, loads: Loads) => {
-      await ledger.abilities.publish([POOL], { instance: name, seenAt: Date.now(), abilities: {} });
+      await ledger.abilities.publish([POOL], { instance: name, seenAt: Date.now(), ...catalogueWith({}) });
       await ledger.fits.say(name, new Map(Object.entries(loads).map(([checkpoint, ms]) => [need(checkpoint), ms])));
     },
     claim,

@@ -1,5 +1,5 @@
 import { LODS, type Lod, newId } from '@comfy-fleet/contracts';
-import { until } from '@comfy-fleet/testing';
+import { catalogueWith, until } from '@comfy-fleet/testing';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { Claim, WorkerLedger } from '../src/index.js';
@@ -124,7 +124,7 @@ async function follow(fleet: Fleet, { ledger, pass }: Clocked, pool: string, ste
     return ledger.fits.say(name, new Map(fits as [string, number][]));
   };
   for (const name of memories.names) {
-    await ledger.abilities.publish([pool], { instance: name, seenAt: Date.now(), abilities: {} });
+    await ledger.abilities.publish([pool], { instance: name, seenAt: Date.now(), ...catalogueWith({}) });
     await say(name);
   }
   const held: Claim[] = [];

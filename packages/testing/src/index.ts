@@ -1,6 +1,7 @@
 export { type JournalLine, readJournal, type Simulator, startSimulator } from '@comfy-fleet/simulator';
 export { type AppStart, apiOn, dispatcherOn, simulatorOn, workerOn } from './app-settings.js';
 export { askRedis } from './ask-redis.js';
+export { catalogueWith } from './catalogue-with.js';
 export { type Certificates, makeCertificates } from './certificates.js';
 export { comfyUnderTest } from './comfyui-under-test.js';
 export { type Gate, startGate } from './gate.js';

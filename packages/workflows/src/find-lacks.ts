@@ -1,6 +1,9 @@
 import type { Abilities, ResolvedRequest } from '@comfy-fleet/contracts';
 import { bindGraph } from './bind-graph.js';
 import type { Parameter } from './bindings.js';
+import { type Graph, isLink, upstreamOf } from './graph.js';
+import { isModelFile } from './models-of.js';
+import { isRecord } from './read-graph.js';
 import type { Template } from './template.js';
 
 /** Something that a job needs and an instance has not: a node class, or a choice of one of its inputs. */
@@ -18,21 +21,49 @@ export type Lack =
 
 /** What an instance lacks for the job; nothing when it can run it. */
 export function findLacks(template: Template, request: ResolvedRequest, abilities: Abilities): Lack[] {
-  const { slots } = template.bindings;
+  const { slots, prefixes } = template.bindings;
   const graph = bindGraph(template, request, { filenamePrefix: '', inputName: '' });
   const parameterAt = (node: string, input: string): Parameter | undefined =>
     (Object.keys(slots) as Parameter[]).find((name) =>
       slots[name].some((slot) => slot.node === node && slot.input === input),
     );
+  const outputs = prefixes.map(({ node }) => node);
+  return lacksOfGraph(graph, abilities, { outputs, parameterAt });
+}
+
+interface Asked {
+  /** The nodes that are asked for; ComfyUI looks at the inputs only of those that these need. */
+  readonly outputs: readonly string[];
+  readonly parameterAt?: (node: string, input: string) => Parameter | undefined;
+}
+
+/** What an instance lacks to run a graph whose values are all in it. */
+export function lacksOfGraph(
+  graph: Graph,
+  abilities: Abilities,
+  { outputs, parameterAt = () => undefined }: Asked,
+): Lack[] {
+  const needed = upstreamOf(graph, outputs);
   return Object.entries(graph).flatMap(([node, { class_type: className, inputs }]): Lack[] => {
     const known = Object.hasOwn(abilities, className) ? abilities[className] : undefined;
+    // It looks at the class of every node.
     if (known === undefined) return [{ className, input: undefined }];
+    if (!needed.has(node)) return [];
     return Object.entries(known).flatMap(([input, choices]): Lack[] => {
-      const value = inputs[input];
       const parameter = parameterAt(node, input);
       // The picture to start from is uploaded later.
-      if (typeof value !== 'string' || parameter === 'image' || choices.includes(value)) return [];
-      return [{ className, input, value, choices, parameter }];
+      if (parameter === 'image') return [];
+      const absent = textsIn(inputs[input]).filter((value) => !choices.includes(value));
+      // Where there is nothing to choose from, scripts of a custom node may fill the list, but no models come that way.
+      const lacking = choices.length === 0 ? absent.filter(isModelFile) : absent;
+      return lacking.map((value) => ({ className, input, value, choices, parameter }));
     });
   });
+}
+
+/** The texts that a widget holds: several where several can be chosen, or wrapped, as ComfyUI's editor wraps a list. */
+function textsIn(value: unknown): string[] {
+  if (isLink(value)) return [];
+  if (isRecord(value)) return '__value__' in value ? textsIn(value.__value__) : [];
+  return [value].flat().filter((one) => typeof one === 'string');
 }

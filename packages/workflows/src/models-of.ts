@@ -45,9 +45,13 @@ export function modelsOf({ templates }: Pick<Workflows, 'templates'>, request: N
   return [...new Set([...loadersOf(template, request).values()].flatMap(({ files }) => files))];
 }
 
-/** Whether an instance that says it has these abilities lists the file among its checkpoints or diffusion models. */
-export function isMainModel(file: string, abilities: Abilities): boolean {
-  return Object.entries(abilities).some(([class_type, choices]) =>
-    namedInputs({ class_type, inputs: choices }, 'checkpoint').some((input) => choices[input]?.includes(file)),
-  );
+/** The files that an instance lists among its checkpoints and diffusion models. */
+export function mainModelsOf(abilities: Abilities): ReadonlySet<string> {
+  const files = new Set<string>();
+  for (const [class_type, choices] of Object.entries(abilities)) {
+    for (const input of namedInputs({ class_type, inputs: choices }, 'checkpoint')) {
+      for (const file of choices[input] ?? []) files.add(file);
+    }
+  }
+  return files;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isMainModel, loadersOf, modelsOf } from '../src/index.js';
+import { loadersOf, mainModelsOf, modelsOf } from '../src/index.js';
 import { loadAs, templateOf } from './requests.js';
 
 describe('modelsOf', () => {
@@ -35,5 +35,5 @@ it.each([
     UnetLoaderGGUF: { unet_name: ['flux.gguf'] },
     LoraLoader: { lora_name: ['grain.safetensors'] },
   };
-  expect(isMainModel(file, abilities)).toBe(isMain);
+  expect(mainModelsOf(abilities).has(file)).toBe(isMain);
 });

@@ -6,8 +6,8 @@ import type { Logger } from '@comfy-fleet/telemetry';
 export interface FleetView {
   /** As it was a few seconds ago at most; undefined while it cannot be read. Never throws. */
   current(): Promise<FleetOverview | undefined>;
-  /** What the instances of a pool can do, as far as it can be read. Never throws. */
-  abilities(pool: string): Promise<readonly InstanceAbilities[]>;
+  /** What the instances of a pool have of these node classes, as far as it can be read. Never throws. */
+  abilities(pool: string, classes: readonly string[]): Promise<readonly InstanceAbilities[]>;
 }
 
 /** From this age on it is read again, behind the answer. */
@@ -34,6 +34,6 @@ export function createFleetView(fleet: Pick<Ledger['fleet'], 'overview' | 'abili
         () => undefined,
       );
     },
-    abilities: (pool) => fleet.abilities(pool).catch(() => []),
+    abilities: (pool, classes) => fleet.abilities(pool, classes).catch(() => []),
   };
 }

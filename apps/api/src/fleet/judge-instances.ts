@@ -1,5 +1,5 @@
 import type { Abilities, WorkerAnnouncement } from '@comfy-fleet/contracts';
-import { judgeWorkflows, type WorkflowVerdict } from '@comfy-fleet/workflows';
+import { classesOf, judgeWorkflows, type WorkflowVerdict } from '@comfy-fleet/workflows';
 import type { Deps } from '../deps.js';
 
 /** Which workflows each instance can run that said what it has, by its name. */
@@ -11,7 +11,8 @@ export async function judgeInstances(
 ): Promise<Verdicts> {
   const instances = workers.flatMap((worker) => worker.instances);
   const pools = [...new Set(instances.flatMap((instance) => instance.pools))];
-  const read = await Promise.all(pools.map((pool) => fleet.abilities(pool)));
+  const classes = classesOf(workflows.templates.values());
+  const read = await Promise.all(pools.map((pool) => fleet.abilities(pool, classes)));
   const known = new Map(read.flat().map(({ instance, abilities }) => [instance, abilities]));
   // Instances that are alike share one object: each is judged once.
   const judged = new Map<Abilities, Map<string, readonly WorkflowVerdict[]>>();

@@ -1,5 +1,6 @@
 import type { FleetStatus, InstanceAnnouncement, WorkerAnnouncement } from '@comfy-fleet/contracts';
 import { type FleetOverview, type Halts, instancesServing, type PoolOverview } from '@comfy-fleet/jobs';
+import { classesOf } from '@comfy-fleet/workflows';
 import type { Deps } from '../deps.js';
 import { drainOf, presentHalt } from '../fleet/drain.js';
 import { findMismatches } from '../fleet/mismatches.js';
@@ -9,7 +10,7 @@ import { presentWaitingModels } from '../fleet/waiting-models.js';
 import type { Handler } from '../http/messages.js';
 
 /** Workers, instances and pools as they are now, for operators. */
-export function fleet({ ledger, config }: Deps): Handler {
+export function fleet({ ledger, config, workflows }: Deps): Handler {
   return async () => {
     const [overview, scheduling] = await Promise.all([ledger.fleet.overview(), ledger.fleet.scheduling()]);
     const { pools, workers, halts } = overview;
@@ -33,7 +34,9 @@ export function fleet({ ledger, config }: Deps): Handler {
 
   async function liveAbilities(pool: string, workers: readonly WorkerAnnouncement[]) {
     const live = new Set(instancesServing(workers, pool).map(({ name }) => name));
-    return (await ledger.fleet.abilities(pool)).filter(({ instance }) => live.has(instance));
+    // Where instances differ in what no workflow uses, nothing is wrong.
+    const known = await ledger.fleet.abilities(pool, classesOf(workflows.templates.values()));
+    return known.filter(({ instance }) => live.has(instance));
   }
 }
 

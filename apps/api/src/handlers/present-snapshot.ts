@@ -1,5 +1,6 @@
 import { ANONYMOUS, type Job } from '@comfy-fleet/contracts';
 import { etaSeconds, type JobSnapshot, presentJob } from '@comfy-fleet/jobs';
+import { classesOf } from '@comfy-fleet/workflows';
 import type { Caller } from '../access/caller.js';
 import type { Deps } from '../deps.js';
 import { waitingFor } from '../fleet/waiting-for.js';
@@ -21,8 +22,9 @@ export async function presentSnapshot(
   const pool = overview?.pools.find(({ pool }) => pool === record.pool);
   const eta = etaSeconds(snapshot, pool, Date.now());
   const sign = caller?.id === ANONYMOUS ? undefined : await ledger.urls.signing(linkExpires);
-  const abilities = record.status === 'queued' ? await fleet.abilities(record.pool) : [];
   const template = workflows.templates.get(record.workflow);
+  const isWaiting = record.status === 'queued' && template !== undefined;
+  const abilities = isWaiting ? await fleet.abilities(record.pool, classesOf([template])) : [];
   const shown = caller === undefined ? { ...snapshot, record: { ...record, callback: null } } : snapshot;
   return presentJob(shown, {
     publicUrl: config.http.publicUrl,

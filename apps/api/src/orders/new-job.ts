@@ -12,7 +12,7 @@ import {
 } from '@comfy-fleet/contracts';
 import type { NewJob } from '@comfy-fleet/jobs';
 import { traceparentNow } from '@comfy-fleet/telemetry';
-import { modelsOf, poolFor, randomSeed, resolveRequest } from '@comfy-fleet/workflows';
+import { classesOf, modelsOf, poolFor, randomSeed, resolveRequest } from '@comfy-fleet/workflows';
 import type { Caller } from '../access/caller.js';
 import type { Deps } from '../deps.js';
 import { refuseImpossible } from '../requests/refuse-impossible.js';
@@ -44,7 +44,8 @@ export function atMostPriorityOf(request: ResolvedRequest, caller: Caller | unde
 export async function requireAble({ workflows, ledger: { fleet } }: Deps, resolved: ResolvedRequest): Promise<void> {
   const template = workflows.templates.get(resolved.workflow);
   const pool = poolFor(resolved, workflows);
-  if (template !== undefined) refuseImpossible(template, resolved, pool, await fleet.abilities(pool));
+  if (template === undefined) return;
+  refuseImpossible(template, resolved, pool, await fleet.abilities(pool, classesOf([template])));
 }
 
 interface Wish {

@@ -1,7 +1,7 @@
 import { CredentialsRefused, createComfyClient, readAbilities, type SystemStats } from '@comfy-fleet/comfyui';
 import type { Config, InstanceSettings } from '@comfy-fleet/config';
 import { type Abilities, FleetError } from '@comfy-fleet/contracts';
-import { askedOfInstances, judgeWorkflows, type Workflows, type WorkflowVerdict } from '@comfy-fleet/workflows';
+import { classesOf, judgeWorkflows, type Workflows, type WorkflowVerdict } from '@comfy-fleet/workflows';
 import { showBytes } from '../doctor/bytes.js';
 
 /** What a ComfyUI is and can, or why it cannot be said. */
@@ -34,7 +34,7 @@ export async function lookAt(
   try {
     const stats = await client.systemStats(signal);
     if (workflows === undefined) return { ...stats, abilities: undefined, verdicts: undefined };
-    const abilities = await readAbilities(client, askedOfInstances(workflows.templates.values()), signal);
+    const abilities = await readAbilities(client, classesOf(workflows.templates.values()), signal);
     return { ...stats, abilities, verdicts: judgeWorkflows({ abilities, pools }, workflows, config.limits) };
   } catch (error) {
     signal.throwIfAborted();

@@ -1,6 +1,6 @@
 import type { Abilities, InstanceAnnouncement, WorkerAnnouncement } from '@comfy-fleet/contracts';
 import { type AbilityRegistry, type InstanceFault, instancesServing, type JobRecord } from '@comfy-fleet/jobs';
-import { findLacks, type Workflows } from '@comfy-fleet/workflows';
+import { classesOf, findLacks, type Workflows } from '@comfy-fleet/workflows';
 import { covers, subjectOf } from '../instance/scope.js';
 
 /** How many instances of the fleet can try a job now, where it has not failed according to `faults`. */
@@ -13,8 +13,9 @@ export function createWhoElse(
   { templates }: Workflows,
 ): WhoElse {
   return async (record, faults) => {
-    const [workers, known] = await Promise.all([workersNow(), registry.of(record.pool)]);
     const template = templates.get(record.request.workflow);
+    const classes = template === undefined ? [] : classesOf([template]);
+    const [workers, known] = await Promise.all([workersNow(), registry.of(record.pool, classes)]);
     const lacks = (abilities: Abilities) =>
       template !== undefined && findLacks(template, record.request, abilities).length > 0;
     const unable = new Set(known.filter(({ abilities }) => lacks(abilities)).map(({ instance }) => instance));

@@ -10,10 +10,11 @@ import {
 } from '@comfy-fleet/comfyui';
 import { type Abilities, FleetError } from '@comfy-fleet/contracts';
 import type { Logger } from '@comfy-fleet/telemetry';
-import { type Asked, isMainModel } from '@comfy-fleet/workflows';
+import { mainModelsOf } from '@comfy-fleet/workflows';
 import { createHeldModels, type HeldModels } from './held-models.js';
 import { InstanceHealth } from './instance-health.js';
 import type { LoadTimes } from './load-times.js';
+import type { CatalogueReader, ReadCatalogue } from './read-catalogue.js';
 import { describeScope } from './scope.js';
 import type { RestLimits } from './suspicion.js';
 
@@ -39,10 +40,12 @@ export interface Instance {
   readonly clientId: string;
   /** Memory of its largest device in bytes; 0 while unknown. */
   readonly vram: number;
-  /** What it can do of what was asked; undefined while unknown. */
+  /** What it can do; undefined while unknown. */
   readonly abilities: Abilities | undefined;
-  /** Asks what it can do. Throws when it does not say; then what was known stays. */
-  learn(asked: Asked, signal: AbortSignal): Promise<Abilities>;
+  /** Asks what it has. Throws when it does not say; then what was known stays. */
+  learn(read: CatalogueReader, signal: AbortSignal): Promise<ReadCatalogue>;
+  /** Asks what it has of these node classes, since it may not be what was known. Throws like `learn`. */
+  learnAgain(classes: readonly string[], signal: AbortSignal): Promise<void>;
   /** Prompts in its queue and running, everybody's, as far as its socket tells. */
   readonly prompts: number;
   /** What it has in memory. */
@@ -123,9 +126,14 @@ export function openInstance({
   });
   const models = createHeldModels({
     times: loadTimes,
-    isMain: (file) => abilities !== undefined && isMainModel(file, abilities),
+    isMain: (file) => mainModels.has(file),
   });
   let abilities: Abilities | undefined;
+  let mainModels: ReadonlySet<string> = new Set();
+  const know = (what: Abilities) => {
+    if (what !== abilities) mainModels = mainModelsOf(what);
+    abilities = what;
+  };
   let prompts = 0;
   const socket: ComfySocket = connectSocket({
     baseUrl,
@@ -170,10 +178,16 @@ export function openInstance({
     get abilities() {
       return abilities;
     },
-    learn: async (asked, signal) => {
+    learn: async (read, signal) => {
       // Not by `ask`: a custom node that cannot describe itself does not close it.
-      abilities = await readAbilities(client, asked, signal);
-      return abilities;
+      const catalogue = await read(client, signal);
+      know(catalogue.abilities);
+      return catalogue;
+    },
+    learnAgain: async (classes, signal) => {
+      const now = await readAbilities(client, classes, signal);
+      const others = Object.entries(abilities ?? {}).filter(([className]) => !classes.includes(className));
+      know({ ...Object.fromEntries(others), ...now });
     },
     listen: (promptId, listener) => {
       listeners.set(promptId, listener);

@@ -1,7 +1,7 @@
 import { SubmissionUnknown } from '@comfy-fleet/comfyui';
 import { FleetError, newId } from '@comfy-fleet/contracts';
 import { noteEvent } from '@comfy-fleet/telemetry';
-import { bindGraph, loadersOf } from '@comfy-fleet/workflows';
+import { bindGraph, classesOf, loadersOf } from '@comfy-fleet/workflows';
 import { canRun } from '../instance/can-run.js';
 import type { Tools } from '../tools.js';
 import { patiently } from '../waiting/patiently.js';
@@ -64,7 +64,9 @@ export function bindJob(
 /** Whether the refusal is the instance's fault: a model or a node went since it was asked what it has. */
 async function isUnable({ instance, record, signal }: HeldJob, error: unknown, tools: Tools): Promise<boolean> {
   if (!(error instanceof FleetError) || error.code !== 'workflow_rejected') return false;
-  const known = await instance.learn(tools.asked, signal).then(
+  const template = tools.workflows.templates.get(record.request.workflow);
+  if (template === undefined) return false;
+  const known = await instance.learnAgain(classesOf([template]), signal).then(
     () => true,
     () => false,
   );

@@ -1,4 +1,5 @@
 import type { InstanceAbilities, WorkerAnnouncement } from '@comfy-fleet/contracts';
+import type { Catalogue } from '@comfy-fleet/workflows';
 import type { Redis } from 'ioredis';
 import { orUnavailable } from '../connection.js';
 import type { Keys } from '../keys.js';
@@ -43,8 +44,12 @@ export interface Fleet {
   overview(): Promise<FleetOverview>;
   /** What keys get of the GPU time, and what waits for which models. */
   scheduling(): Promise<SchedulingOverview>;
-  /** What the instances of a pool that were seen within a day can do, as it was at most two seconds ago. */
-  abilities(pool: string): Promise<readonly InstanceAbilities[]>;
+  /** What the instances of a pool that were seen within a day have of these node classes, at most two seconds ago. */
+  abilities(pool: string, classes: readonly string[]): Promise<readonly InstanceAbilities[]>;
+  /** How they together describe these node classes; undefined while nothing is known of any. */
+  catalogue(pool: string, classes: readonly string[]): Promise<Catalogue | undefined>;
+  /** The same of all classes, one after the other. */
+  everything(pool: string): AsyncIterable<readonly [name: string, description: unknown]>;
   /** What operators have halted, as it is now. */
   halts(): Promise<Halts>;
   /** Halts it by the word of the key; what is halted already stays as it was. */
@@ -54,11 +59,13 @@ export interface Fleet {
 }
 
 export function createFleet(redis: Redis, keys: Keys): Fleet {
-  const readAbilities = createAbilityReader(redis, keys);
+  const reader = createAbilityReader(redis, keys);
   return {
     overview: () => orUnavailable(() => readOverview(redis, keys)),
     scheduling: () => orUnavailable(() => readScheduling(redis, keys)),
-    abilities: (pool) => orUnavailable(() => readAbilities(pool)),
+    abilities: (pool, classes) => orUnavailable(() => reader.of(pool, classes)),
+    catalogue: (pool, classes) => orUnavailable(() => reader.catalogue(pool, classes)),
+    everything: reader.everything,
     halts: () => orUnavailable(() => readHalts(redis, keys)),
     halt: (target, key) => orUnavailable(() => halt(redis, keys, target, key)),
     resume: (target) => orUnavailable(() => resume(redis, keys, target)),

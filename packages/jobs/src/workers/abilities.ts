@@ -1,40 +1,60 @@
-import { createHash } from 'node:crypto';
 import { type Abilities, type Fresh, fresh, type InstanceAbilities } from '@comfy-fleet/contracts';
+import { type Catalogue, unionOf } from '@comfy-fleet/workflows';
 import type { Redis } from 'ioredis';
+import { LRUCache } from 'lru-cache';
 import type { Keys } from '../keys.js';
+import { createCatalogues } from './catalogues.js';
+import { type PublishedCatalogue, publishCatalogue } from './publish-catalogue.js';
 
 /** What an instance could do counts for this long after it was seen: a pool scaled to zero still takes its jobs. */
 const LIFE_MS = 86_400_000;
 /** How old what was read may be; jobs are checked against it one by one. */
 const FRESH_MS = 2000;
+/** Sets of classes, one for each workflow and catalogue, whose abilities are put together once. */
+const MOST_SETS = 500;
+/** Classes that are on their way at a time when all are read. */
+const MOST_STREAMED = 50;
+
+/** What one instance, by name, has, as it was seen at that time (ms since 1970). */
+interface InstanceCatalogue extends PublishedCatalogue {
+  readonly instance: string;
+  readonly seenAt: number;
+}
+
+/** What instances that were seen within a day have; may be 2 s old. Nothing is known of one whose catalogue is not there. */
+export interface AbilityReader {
+  /** What each instance of a pool has of these node classes. Those that are alike share one object. */
+  of(pool: string, classes: readonly string[]): Promise<readonly InstanceAbilities[]>;
+  /** How the instances of a pool together describe these node classes; undefined while nothing is known of any. */
+  catalogue(pool: string, classes: readonly string[]): Promise<Catalogue | undefined>;
+  /** The same of all classes, one after the other: 20 MB are never in memory at once. */
+  everything(pool: string): AsyncIterable<readonly [name: string, description: unknown]>;
+}
 
 /** What the instances of the fleet can do, by the pools that they serve. */
-export interface AbilityRegistry {
-  /** Says what an instance can do, to be said again within a day. */
-  publish(pools: readonly string[], abilities: InstanceAbilities): Promise<void>;
-  /** What the instances of a pool that were seen within a day can do; may be 2 s old. */
-  of(pool: string): Promise<readonly InstanceAbilities[]>;
+export interface AbilityRegistry extends AbilityReader {
+  /** Says what an instance has, to be said again within a day. */
+  publish(pools: readonly string[], catalogue: InstanceCatalogue): Promise<void>;
 }
 
 export function createAbilityRegistry(redis: Redis, keys: Keys): AbilityRegistry {
   return {
-    publish: (pools, abilities) => publish(redis, keys, pools, abilities),
-    of: createAbilityReader(redis, keys),
+    publish: (pools, catalogue) => publish(redis, keys, pools, catalogue),
+    ...createAbilityReader(redis, keys),
   };
 }
 
-/** Instances are alike, so what one can do is stored once for all of them. */
+/** The catalogue first: what an instance is said to have is there. */
 async function publish(
   redis: Redis,
   keys: Keys,
   pools: readonly string[],
-  { instance, seenAt, abilities }: InstanceAbilities,
+  { instance, seenAt, ...catalogue }: InstanceCatalogue,
 ): Promise<void> {
-  const text = JSON.stringify(abilities);
-  const digest = createHash('sha256').update(text).digest('hex');
-  const pipeline = redis.pipeline().set(keys.abilities(digest), text, 'PX', LIFE_MS);
+  await publishCatalogue(redis, keys, catalogue, LIFE_MS);
+  const pipeline = redis.pipeline();
   for (const pool of pools) {
-    pipeline.hset(keys.able(pool), instance, `${seenAt} ${digest}`).pexpire(keys.able(pool), LIFE_MS);
+    pipeline.hset(keys.able(pool), instance, `${seenAt} ${catalogue.digest}`).pexpire(keys.able(pool), LIFE_MS);
   }
   await pipeline.exec();
   for (const pool of pools) await forgetOld(redis, keys.able(pool), seenAt - LIFE_MS);
@@ -47,43 +67,78 @@ async function forgetOld(redis: Redis, able: string, before: number): Promise<vo
   if (old.length > 0) await redis.hdel(able, ...old);
 }
 
-/** Reads what the instances of a pool that were seen within a day can do; what it read serves for FRESH_MS. */
-export function createAbilityReader(redis: Redis, keys: Keys): (pool: string) => Promise<readonly InstanceAbilities[]> {
-  const known = new Map<string, Fresh<readonly InstanceAbilities[]>>();
-  const parsed = new Map<string, ReadonlyMap<string, Abilities>>();
+interface Seen {
+  readonly instance: string;
+  readonly seenAt: number;
+  readonly digest: string;
+}
 
-  /** What is known already is not read again. */
-  const readDigests = async (digests: readonly string[], before: ReadonlyMap<string, Abilities> = new Map()) => {
-    const found = new Map<string, Abilities>();
-    for (const digest of new Set(digests)) {
-      const abilities = before.get(digest);
-      const text = abilities === undefined ? await redis.get(keys.abilities(digest)) : null;
-      if (abilities !== undefined) found.set(digest, abilities);
-      else if (text !== null) found.set(digest, JSON.parse(text) as Abilities);
-    }
-    return found;
+export function createAbilityReader(redis: Redis, keys: Keys): AbilityReader {
+  const catalogues = createCatalogues(redis, keys);
+  const pools = new Map<string, Fresh<readonly Seen[]>>();
+  const made = new LRUCache<string, Abilities>({ max: MOST_SETS });
+
+  const seenIn = (pool: string): Promise<readonly Seen[]> => {
+    const seen = pools.get(pool) ?? fresh(FRESH_MS, () => readSeen(redis, keys.able(pool)));
+    pools.set(pool, seen);
+    return seen.now();
+  };
+  const digestsOf = async (pool: string) => [...new Set((await seenIn(pool)).map(({ digest }) => digest))];
+
+  const abilitiesOf = async (digest: string, classes: readonly string[]): Promise<Abilities | undefined> => {
+    const id = `${digest} ${JSON.stringify(classes)}`;
+    const before = made.get(id);
+    if (before !== undefined) return before;
+    const found = await catalogues.classes(digest, classes);
+    if (found === undefined) return undefined;
+    // Another who asked for it may have been faster.
+    const abilities = made.get(id) ?? Object.fromEntries([...found].map(([name, { choices }]) => [name, choices]));
+    made.set(id, abilities);
+    return abilities;
   };
 
-  const read = async (pool: string): Promise<readonly InstanceAbilities[]> => {
-    const entries = Object.entries(await redis.hgetall(keys.able(pool))).map(([instance, text]) => {
-      const [seenAt = '', digest = ''] = text.split(' ');
-      return { instance, seenAt: Number(seenAt), digest };
-    });
-    const recent = entries.filter(({ seenAt }) => seenAt > Date.now() - LIFE_MS);
-    const byDigest = await readDigests(
-      recent.map(({ digest }) => digest),
-      parsed.get(pool),
-    );
-    parsed.set(pool, byDigest);
-    return recent.flatMap(({ instance, seenAt, digest }) => {
-      const abilities = byDigest.get(digest);
-      return abilities === undefined ? [] : [{ instance, seenAt, abilities }];
-    });
+  return {
+    of: async (pool, classes) => {
+      const known = new Map<string, Abilities>();
+      for (const digest of await digestsOf(pool)) {
+        const abilities = await abilitiesOf(digest, classes);
+        if (abilities !== undefined) known.set(digest, abilities);
+      }
+      return (await seenIn(pool)).flatMap(({ instance, seenAt, digest }) => {
+        const abilities = known.get(digest);
+        return abilities === undefined ? [] : [{ instance, seenAt, abilities }];
+      });
+    },
+    catalogue: async (pool, classes) => {
+      const known: Catalogue[] = [];
+      for (const digest of await digestsOf(pool)) {
+        const found = await catalogues.classes(digest, classes);
+        if (found === undefined) continue;
+        known.push(Object.fromEntries([...found].map(([name, { description }]) => [name, description])));
+      }
+      return known.length === 0 ? undefined : unionOf(known);
+    },
+    everything: async function* (pool) {
+      const digests = await digestsOf(pool);
+      const names = new Set((await Promise.all(digests.map((digest) => catalogues.names(digest)))).flat());
+      const left = [...names].sort();
+      while (left.length > 0) {
+        const some = left.splice(0, MOST_STREAMED);
+        const texts = await Promise.all(digests.map((digest) => catalogues.texts(digest, some)));
+        for (const [index, name] of some.entries()) {
+          const described = texts.flatMap((ofOne) => ofOne[index] ?? []);
+          const union = unionOf(described.map((text) => ({ [name]: JSON.parse(text) as unknown })));
+          if (described.length > 0) yield [name, union[name]] as const;
+        }
+      }
+    },
   };
+}
 
-  return (pool) => {
-    const ofPool = known.get(pool) ?? fresh(FRESH_MS, () => read(pool));
-    known.set(pool, ofPool);
-    return ofPool.now();
-  };
+async function readSeen(redis: Redis, able: string): Promise<readonly Seen[]> {
+  const entries = Object.entries(await redis.hgetall(able)).map(([instance, text]) => {
+    const [seenAt = '', digest = ''] = text.split(' ');
+    return { instance, seenAt: Number(seenAt), digest };
+  });
+  return entries.filter(({ seenAt }) => seenAt > Date.now() - LIFE_MS);
 }

@@ -1,0 +1,74 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import type { Abilities } from '@comfy-fleet/contracts';
+import { describe, expect, it } from 'vitest';
+import { lacksOfGraph } from '../src/find-lacks.js';
+import { choicesOf } from '../src/index.js';
+
+const data = resolve(import.meta.dirname, '../../../apps/simulator/data');
+
+function abilitiesOf(version: string): Abilities {
+  const text = gunzipSync(readFileSync(`${data}/object-info-${version}.json.gz`)).toString();
+  const classes = Object.entries(JSON.parse(text) as Record<string, unknown>);
+  return Object.fromEntries(classes.map(([name, description]) => [name, choicesOf(name, description)]));
+}
+
+const lacksOf = (class_type: string, inputs: Record<string, unknown>, abilities: Abilities) =>
+  lacksOfGraph({ '1': { class_type, inputs } }, abilities, { outputs: ['1'] });
+
+describe.each(['0.3.64', '0.33.0'])('with all nodes of ComfyUI %s', (version) => {
+  const abilities = abilitiesOf(version);
+  const all = Object.entries(abilities).flatMap(([className, choices]) =>
+    Object.entries(choices).map(([input, options]) => ({ className, input, options })),
+  );
+
+  it('lacks nothing for any option that a node offers, however it is written, nor for a link in its place', () => {
+    for (const { className, input, options } of all) {
+      for (const value of [...options, ['1', 0], { __value__: [...options] }, [...options]]) {
+        expect(lacksOf(className, { [input]: value }, abilities), `${className}.${input}`).toEqual([]);
+      }
+    }
+  });
+
+  it('lacks a model that no node of the kind lists, and says what there is', () => {
+    for (const { className, input, options } of all) {
+      const value = 'none-such.safetensors';
+      const lack = { className, input, value, choices: options, parameter: undefined };
+      expect(lacksOf(className, { [input]: value }, abilities)).toEqual([lack]);
+      expect(lacksOf(className, { [input]: { __value__: [...options, value] } }, abilities)).toEqual([lack]);
+    }
+  });
+
+  it('lacks a class that is not there, also where nothing needs its node', () => {
+    const graph = {
+      '1': { class_type: 'SaveImage', inputs: { images: ['2', 0] } },
+      '2': { class_type: 'EmptyImage', inputs: {} },
+      '3': { class_type: 'IPAdapterUnifiedLoader', inputs: {} },
+    };
+    expect(lacksOfGraph(graph, abilities, { outputs: ['1'] })).toEqual([
+      { className: 'IPAdapterUnifiedLoader', input: undefined },
+    ]);
+  });
+
+  it('lacks no option of a node that no output needs, since ComfyUI does not look at it', () => {
+    const loader = { class_type: 'UpscaleModelLoader', inputs: { model_name: 'none-such.pth' } };
+    const graph = {
+      '1': { class_type: 'SaveImage', inputs: { images: ['2', 0] } },
+      '2': { class_type: 'EmptyImage', inputs: {} },
+      '3': loader,
+    };
+    expect(lacksOfGraph(graph, abilities, { outputs: ['1'] })).toEqual([]);
+    expect(lacksOfGraph(graph, abilities, { outputs: ['1', '3'] })).toHaveLength(1);
+  });
+});
+
+it.each([
+  ['a number', { it: 3 }],
+  ['nothing', {}],
+  ['an object', { it: { a: 'b' } }],
+  ['what a script may have put into an empty list', { none: 'my wildcard' }],
+  ['an input that its class does not have', { control_after_generate: 'randomize' }],
+])('leaves %s to ComfyUI', (_what, inputs) => {
+  expect(lacksOf('Custom', inputs, { Custom: { it: ['a', 'b'], none: [] } })).toEqual([]);
+});
