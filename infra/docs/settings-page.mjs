@@ -10,7 +10,7 @@
  * @type {readonly (readonly [string, RegExp])[]}
  */
 const TOPICS = [
-  ['API', /^(PORT|HOST|PUBLIC_URL|API_.*|ALLOW_ANONYMOUS|CORS_ORIGINS|IMAGES|SIGNED_URL_.*|UNREADY_.*)$/],
+  ['API', /^(PORT|FFMPEG_PATH|HOST|PUBLIC_URL|API_.*|ALLOW_ANONYMOUS|CORS_ORIGINS|IMAGES|SIGNED_URL_.*|UNREADY_.*)$/],
   ['Redis', /^(REDIS_|KEY_PREFIX$)/],
   ['ComfyUI instances', /^(COMFYUI_(?!RESTART)|POLL_|ABILITIES_|WARM_UP_)/],
   ['Broken and slow instances', /^(COMFYUI_RESTART|RESTART|FAILURES_TO_|REST_|MAX_REST_|BEGIN_|SLOW_|INTERRUPT_)/],

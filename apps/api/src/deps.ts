@@ -6,6 +6,7 @@ import type { Logger } from '@comfy-fleet/telemetry';
 import type { Workflows } from '@comfy-fleet/workflows';
 import type { LimitFunction } from 'p-limit';
 import type { KeyRing } from './access/gate.js';
+import type { Posters } from './files/posters.js';
 import type { FleetView } from './fleet/fleet-view.js';
 import type { ApiInstruments } from './metrics.js';
 import type { Derived } from './pictures/derived.js';
@@ -26,6 +27,7 @@ export interface Deps {
   /** Smaller forms of the pictures that jobs made. */
   readonly derived: Derived;
   readonly derivedStore: FrameStore;
+  readonly posters: Posters;
   /** Fetches pictures that callers name by URL. */
   readonly pictureHttp: SafeHttp;
   /** Says what is wrong with the URL of a webhook on its face. */

@@ -16,6 +16,7 @@ import {
 import { loadWorkflows, WorkflowError } from '@comfy-fleet/workflows';
 import pLimit from 'p-limit';
 import { buildApp } from './app.js';
+import { createPosters } from './files/posters.js';
 import { createFleetView } from './fleet/fleet-view.js';
 import { createInstruments } from './metrics.js';
 import { notReady } from './not-ready.js';
@@ -84,6 +85,7 @@ async function main(): Promise<void> {
     inputs,
     derived: createDerived({ frames, derived: derivedStore, ...config.images }),
     derivedStore,
+    posters: createPosters({ frames, derived: derivedStore, ffmpeg: config.images.ffmpeg }),
     pictureHttp,
     webhookRefusal: (url) => webhookHttp.refusal(url),
     fetching: pLimit(config.images.maxFetches),

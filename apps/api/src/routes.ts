@@ -6,6 +6,7 @@ import { cancelJob } from './handlers/cancel-job.js';
 import { deleteJob } from './handlers/delete-job.js';
 import { fleet } from './handlers/fleet.js';
 import { generate } from './handlers/generate.js';
+import { getFile } from './handlers/get-file.js';
 import { getImage } from './handlers/get-image.js';
 import { getJob } from './handlers/get-job.js';
 import { getUsage } from './handlers/get-usage.js';
@@ -40,6 +41,7 @@ export function routes(deps: Deps): Route[] {
     { method: 'GET', path: '/jobs/:id/webhooks', access: 'jobs', handler: getWebhooks(deps) },
     { method: 'POST', path: '/jobs/:id/webhooks/redeliver', access: 'jobs', handler: redeliverWebhook(deps) },
     { method: 'GET', path: '/images/:filename', access: 'linked', handler: getImage(deps) },
+    { method: 'GET', path: '/files/:filename', access: 'linked', handler: getFile(deps) },
     { method: 'GET', path: '/usage', access: 'jobs', handler: getUsage(deps) },
     { method: 'GET', path: '/lods', access: 'jobs', handler: lods(deps) },
     { method: 'GET', path: '/fleet', access: 'admin', handler: fleet(deps) },

@@ -21,6 +21,7 @@ import { removeFolder, uniquePrefix, until } from '@comfy-fleet/testing';
 import { loadWorkflows } from '@comfy-fleet/workflows';
 import pLimit from 'p-limit';
 import { buildApp } from '../src/app.js';
+import { createPosters } from '../src/files/posters.js';
 import { createFleetView } from '../src/fleet/fleet-view.js';
 import { createInstruments } from '../src/metrics.js';
 import { createDerived } from '../src/pictures/derived.js';
@@ -152,6 +153,7 @@ export async function startApi(
     inputs,
     derived: createDerived({ frames, derived: derivedStore, ...config.images }),
     derivedStore,
+    posters: createPosters({ frames, derived: derivedStore, ffmpeg: config.images.ffmpeg }),
     pictureHttp: createSafeHttp({ allow: config.images.fetchAllow }),
     webhookRefusal: (url: string) => createSafeHttp({ allow: config.webhooks.allow }).refusal(url),
     fetching: pLimit(config.images.maxFetches),

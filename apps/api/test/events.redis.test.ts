@@ -44,7 +44,7 @@ describe('GET /jobs/:id/events', () => {
     await claim.preview({ contentType: 'image/jpeg', data: '/9j/4A==' });
     const preview = { content_type: 'image/jpeg', data: '/9j/4A==' };
     expect(await events.next()).toEqual({ event: 'preview', id: undefined, data: preview });
-    await claim.finish({ status: 'succeeded', images: [finishedImage(id, 1), finishedImage(id, 2)] });
+    await claim.finish({ status: 'succeeded', outputs: [finishedImage(id, 1), finishedImage(id, 2)] });
     const rest = await events.rest();
     expect(rest.map(({ event }) => event)).toEqual(['output', 'status']);
     expect(rest[0]?.data.images).toMatchObject([

@@ -124,7 +124,7 @@ describe('GET /fleet', () => {
   it('says what each key got of the GPU time, and how long its oldest job waits', async () => {
     await api.accepted();
     const claim = await api.claim();
-    await claim.finish({ status: 'succeeded', images: [], executedMs: 30_000 });
+    await claim.finish({ status: 'succeeded', outputs: [], executedMs: 30_000 });
     await api.accepted();
     const { shares } = await status();
     expect(shares).toEqual([
@@ -214,7 +214,7 @@ describe('eta_seconds', () => {
     const claim = await api.claim();
     await claim.submit('11111111-1111-7111-8111-111111111111', 'gpu-1/1');
     await claim.start('11111111-1111-7111-8111-111111111111');
-    await claim.finish({ status: 'succeeded', images: [], executedMs: ms });
+    await claim.finish({ status: 'succeeded', outputs: [], executedMs: ms });
     expect((await api.job(id)).eta_seconds).toBeNull();
   };
 

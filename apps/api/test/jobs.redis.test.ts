@@ -33,7 +33,7 @@ describe('GET /jobs/:id', () => {
     });
 
     const image = finishedImage(id);
-    await claim.finish({ status: 'succeeded', images: [image] });
+    await claim.finish({ status: 'succeeded', outputs: [image] });
     expect(await api.job(id)).toMatchObject({
       status: 'succeeded',
       progress: { fraction: 1 },
@@ -71,7 +71,7 @@ describe('GET /jobs/:id', () => {
     const { id } = await api.accepted();
     const waiting = api.get(`/jobs/${id}?wait=60`);
     const claim = await api.claim();
-    await claim.finish({ status: 'succeeded', images: [finishedImage(id)] });
+    await claim.finish({ status: 'succeeded', outputs: [finishedImage(id)] });
     expect(await (await waiting).json()).toMatchObject({ id, status: 'succeeded' });
   });
 
@@ -129,7 +129,7 @@ describe('POST /jobs/:id/cancel', () => {
   it('leaves a job as it ended', async () => {
     const { id } = await api.accepted();
     const claim = await api.claim();
-    await claim.finish({ status: 'succeeded', images: [finishedImage(id)] });
+    await claim.finish({ status: 'succeeded', outputs: [finishedImage(id)] });
     expect(await (await api.post(`/jobs/${id}/cancel`, {})).json()).toMatchObject({ status: 'succeeded' });
   });
 });

@@ -248,7 +248,7 @@ describe('GET /usage', () => {
     const claim = await own.claim();
     await claim.submit('a4d1c1d4-0000-7000-8000-000000000000', 'gpu-1/1');
     await claim.start('a4d1c1d4-0000-7000-8000-000000000000');
-    await claim.finish({ status: 'succeeded', images: [], executedMs: 1500 }, 'a4d1c1d4-0000-7000-8000-000000000000');
+    await claim.finish({ status: 'succeeded', outputs: [], executedMs: 1500 }, 'a4d1c1d4-0000-7000-8000-000000000000');
     expect(claim.record.id).toBe(running.id);
     const { data } = (await (await own.get('/usage?days=2')).json()) as { data: object[] };
     const none = { jobs: 0, succeeded: 0, failed: 0, canceled: 0, expired: 0, pictures: 0, gpu_seconds: 0 };

@@ -110,8 +110,9 @@ export async function openHousehold({ url = inject('redisUrl') } = {}) {
   const claim = (): Promise<Claim> => until('a job was claimed', () => source.next());
   const finish = async (held: Claim) => {
     const { id } = held.record;
-    const image = { width: 64, height: 64, contentType: 'image/png', bytes: 1000, sha256: 'ab'.repeat(32) };
-    await held.finish({ status: 'succeeded', images: [{ name: frameName(id, 1), ...image }] });
+    const about = { name: 'image', nodeId: '7', kind: 'image', filename: 'a.png' } as const;
+    const image = { ...about, width: 64, height: 64, contentType: 'image/png', bytes: 1000, sha256: 'ab'.repeat(32) };
+    await held.finish({ status: 'succeeded', outputs: [{ ...image, file: frameName(id, 1) }] });
     return id;
   };
   return {

@@ -81,6 +81,8 @@ async function main(): Promise<void> {
       maxRefusals,
       maxInstanceDeaths,
       maxWorkerDeaths,
+      maxOutputBytes: config.worker.maxOutputBytes,
+      maxOutputs: config.worker.maxOutputs,
       storeRetryMs: storeRetrySeconds * 1000,
       interruptGraceMs: config.worker.interruptGraceSeconds * 1000,
     },

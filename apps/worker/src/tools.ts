@@ -22,7 +22,10 @@ export interface JobSettings {
   readonly maxInstanceDeaths: number;
   /** Workers that may die under a job before it is held to be the cause. */
   readonly maxWorkerDeaths: number;
-  /** How long the storing of finished pictures is tried again. */
+  /** Of one output, and how many a job may have. */
+  readonly maxOutputBytes: number;
+  readonly maxOutputs: number;
+  /** How long the storing of outputs is tried again. */
   readonly storeRetryMs: number;
   /** How long after its first interrupt an execution may go on before its job ends without it. */
   readonly interruptGraceMs: number;

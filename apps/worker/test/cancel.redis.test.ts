@@ -24,7 +24,7 @@ async function setUp({ stepMs = STEP_MS, stores }: { stepMs?: number; stores?: S
     waitsBehind: () => until('it waits behind', async () => (await queueOf(gpu)).pending.length === 1),
     canceled: async (id: string) => {
       const ended = await stack.ended(id);
-      expect(ended).toMatchObject({ status: 'canceled', images: [], error: null });
+      expect(ended).toMatchObject({ status: 'canceled', outputs: [], error: null });
       return ended;
     },
   };
@@ -105,12 +105,12 @@ it('ends once, canceled without a picture or succeeded with it, when the cancel 
     const submitted = performance.now();
     await until('it is time', () => performance.now() - submitted >= (wholeMs * n) / 9, { everyMs: 1 });
     await stack.cancel(id);
-    const { status, images } = await stack.ended(id);
+    const { status, outputs } = await stack.ended(id);
     ends.push(status);
     const names = async () => (await namesIn(frames)).filter((name) => name.startsWith(id));
     if (status === 'succeeded') expect(await names()).toEqual([`${id}_1.png`]);
     else {
-      expect([status, images]).toEqual(['canceled', []]);
+      expect([status, outputs]).toEqual(['canceled', []]);
       await until('no picture is left', async () => (await names()).length === 0);
     }
   }

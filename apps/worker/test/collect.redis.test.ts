@@ -1,14 +1,20 @@
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
 import type { HistoryEntry } from '@comfy-fleet/comfyui';
 import sharp from 'sharp';
 import { expect, it, onTestFinished } from 'vitest';
-import { collectFrames } from '../src/job/collect.js';
+import { collectOutputs } from '../src/job/collect.js';
 import type { Tools } from '../src/tools.js';
 import { aClaimedJob, someSlots } from './held.js';
 import { namesIn, someStores } from './worker-stack.js';
+
+const sha256Of = (content: Buffer) => createHash('sha256').update(content).digest('hex');
 
 /** A ComfyUI that shows one file, under whatever name, as the PNG that it calls everything. */
 async function showing(file: Buffer): Promise<string> {
@@ -27,14 +33,18 @@ const entry: HistoryEntry = {
   endedAt: undefined,
   outputs: [{ nodeId: '9', filename: 'saved.png', subfolder: '', type: 'output' }],
   temporary: [],
+  texts: [],
 };
 
-async function collect(file: Buffer) {
+async function collect(file: Buffer, of: Partial<HistoryEntry> = {}, limits: Partial<Tools> = {}) {
   const { frames } = await someStores();
   const { job } = await aClaimedJob(someSlots(await showing(file)));
-  const tools = { frames } as Partial<Tools> as Tools;
-  return { id: job.record.id, frames, collecting: collectFrames(job, entry, tools, new AbortController().signal) };
+  const tools = { frames, maxOutputBytes: 1024 * 1024, maxOutputs: 5, ...limits } as Partial<Tools> as Tools;
+  const collecting = collectOutputs(job, { ...entry, ...of }, tools, new AbortController().signal);
+  return { id: job.record.id, frames, collecting };
 }
+
+const called = (filename: string, more = {}) => ({ nodeId: '9', filename, subfolder: '', type: 'output', ...more });
 
 it.each(['png', 'jpeg', 'webp', 'gif'] as const)(
   'stores a %s as what its bytes are, whatever it is called',
@@ -42,8 +52,15 @@ it.each(['png', 'jpeg', 'webp', 'gif'] as const)(
     const picture = sharp({ create: { width: 96, height: 64, channels: 3, background: '#804020' } });
     const file = await picture.toFormat(type).toBuffer();
     const { id, frames, collecting } = await collect(file);
-    const stored = { name: `${id}_1.${type}`, contentType: `image/${type}`, width: 96, height: 64, bytes: file.length };
-    expect(await collecting).toEqual([{ ...stored, sha256: expect.any(String) }]);
+    const about = {
+      nodeId: '9',
+      kind: 'image',
+      file: `${id}_1.${type}`,
+      filename: 'saved.png',
+      sha256: sha256Of(file),
+    };
+    const stored = { ...about, contentType: `image/${type}`, width: 96, height: 64, bytes: file.length };
+    expect(await collecting).toEqual([stored]);
     const stream = await frames.open(`${id}_1.${type}`);
     expect(stream === undefined ? undefined : await buffer(stream)).toEqual(file);
   },
@@ -60,15 +77,96 @@ it('reads the size of a JPEG behind metadata of 200 kB, as a whole workflow take
 });
 
 it.each([
-  ['a BMP', Buffer.from('BM6\0\0\0\0\0\0\0')],
-  ['an SVG', Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>')],
+  ['a text', Buffer.from('no picture')],
   ['half a header', Buffer.from('\x89PNG\r\n\x1a\n', 'latin1')],
   ['nothing', Buffer.alloc(0)],
-])('says what it was that it cannot keep, and stores nothing, of %s', async (_what, file) => {
+])('says that it is no whole picture, and stores nothing, of %s that is called one', async (_what, file) => {
   const { frames, collecting } = await collect(file);
   await expect(collecting).rejects.toMatchObject({
     code: 'no_output',
-    detail: 'What the workflow saved as saved.png is no PNG, JPEG, WebP or GIF; nothing else can be kept.',
+    detail: 'What the workflow saved as saved.png is not a whole picture.',
+  });
+  expect(await namesIn(frames)).toEqual([]);
+});
+
+const CLIPS = fileURLToPath(new URL('../../simulator/data/clips/', import.meta.url));
+
+it.each([
+  ['clip.mp4', 'odd.png', 'video', 'video/mp4', 'mp4'],
+  ['clip.webm', 'a.webm', 'video', 'video/webm', 'webm'],
+  ['clip.mkv', 'a.mkv', 'video', 'video/x-matroska', 'mkv'],
+  ['tone.mp3', 'a.mp3', 'audio', 'audio/mpeg', 'mp3'],
+  ['tone.opus', 'a.bin', 'audio', 'audio/ogg', 'opus'],
+])('tells what %s is by its bytes, though it is called %s', async (clip, filename, kind, contentType, extension) => {
+  const file = await readFile(join(CLIPS, clip));
+  const { id, collecting } = await collect(file, { outputs: [called(filename)] });
+  const about = { kind, contentType, filename, bytes: file.length, sha256: sha256Of(file) };
+  expect(await collecting).toEqual([{ ...about, nodeId: '9', file: `${id}_1.${extension}` }]);
+});
+
+it.each([
+  ['a.latent', 'latent', 'application/octet-stream', 'latent'],
+  ['3d/a.ply', 'model', 'application/octet-stream', 'ply'],
+  ['A.OBJ', 'model', 'model/obj', 'obj'],
+  ['a.safetensors', 'file', 'application/octet-stream', 'bin'],
+  ['a.ex-e', 'file', 'application/octet-stream', 'bin'],
+  ['noname', 'file', 'application/octet-stream', 'bin'],
+])('tells what %s is by its extension, where its bytes say nothing', async (filename, kind, contentType, extension) => {
+  const { id, collecting } = await collect(Buffer.from([0, 1, 2, 3]), { outputs: [called(filename)] });
+  const own = filename.split('/').at(-1);
+  expect(await collecting).toMatchObject([{ kind, contentType, file: `${id}_1.${extension}`, filename: own }]);
+});
+
+it('keeps an SVG as a picture without the size that others have', async () => {
+  const svg = Buffer.from('<svg xmlns="http://www.w3.org/2000/svg"><circle r="4"/></svg>');
+  const { id, collecting } = await collect(svg, { outputs: [called('a.svg')] });
+  expect(await collecting).toMatchObject([{ kind: 'image', contentType: 'image/svg+xml', file: `${id}_1.svg` }]);
+});
+
+it('puts a text of up to 64 KiB on the record as well, and a longer or broken one only into its file', async () => {
+  const text = await collect(Buffer.from('ein Fuchs, größer'), { outputs: [called('a.txt')] });
+  expect(await text.collecting).toMatchObject([{ kind: 'text', text: 'ein Fuchs, größer' }]);
+  const broken = await collect(Buffer.from([0x61, 0xff]), { outputs: [called('a.txt')] });
+  expect((await broken.collecting)[0]).not.toHaveProperty('text');
+});
+
+it('stores what nodes show as text, once where the node has saved it too', async () => {
+  const texts = [
+    { nodeId: '9', text: 'saved' },
+    { nodeId: '4', text: 'shown \ud800' },
+    { nodeId: '4', text: '' },
+  ];
+  const { id, frames, collecting } = await collect(Buffer.from('saved'), { outputs: [called('a.txt')], texts });
+  expect(await collecting).toMatchObject([
+    { nodeId: '9', kind: 'text', text: 'saved', filename: 'a.txt' },
+    { nodeId: '4', kind: 'text', text: 'shown \ufffd', filename: 'text.txt', contentType: 'text/plain' },
+    { nodeId: '4', kind: 'text', text: '', bytes: 0 },
+  ]);
+  expect((await namesIn(frames)).sort()).toEqual([1, 2, 3].map((n) => `${id}_${n}.txt`));
+});
+
+it('keeps previews only when there is nothing else', async () => {
+  const outputs = [called('a.txt')];
+  const temporary = [called('b.txt', { type: 'temp' })];
+  const both = await collect(Buffer.from('x'), { outputs, temporary });
+  expect((await both.collecting).map(({ filename }) => filename)).toEqual(['a.txt']);
+  const only = await collect(Buffer.from('x'), { outputs: [], temporary });
+  expect((await only.collecting).map(({ filename }) => filename)).toEqual(['b.txt']);
+});
+
+it('says so when there is nothing at all', async () => {
+  const { collecting } = await collect(Buffer.from('x'), { outputs: [] });
+  await expect(collecting).rejects.toMatchObject({ code: 'no_output' });
+});
+
+it.each([
+  ['MAX_OUTPUT_BYTES', { maxOutputBytes: 1023 }, [called('a.bin')]],
+  ['MAX_OUTPUTS', { maxOutputs: 1 }, [called('a.bin'), called('b.bin')]],
+])('refuses what is more than %s, and leaves nothing of it', async (setting, limits, outputs) => {
+  const { frames, collecting } = await collect(Buffer.alloc(1024), { outputs }, limits);
+  await expect(collecting).rejects.toMatchObject({
+    code: 'output_too_large',
+    detail: expect.stringContaining(setting),
   });
   expect(await namesIn(frames)).toEqual([]);
 });

@@ -34,7 +34,7 @@ describe('a job of one instance alone', () => {
     const { stack, gpu } = await alone();
     gpu.faults.add({ kind: 'node_error', node: 'VAEDecode', exceptionType: 'ValueError', message: 'bad latent' });
     const job = await stack.run();
-    expect(job).toMatchObject({ status: 'failed', attempts: 1, images: [], error: { code: 'node_execution_error' } });
+    expect(job).toMatchObject({ status: 'failed', attempts: 1, outputs: [], error: { code: 'node_execution_error' } });
     expect(job.error?.nodeId).toBe('6');
     expect(job.error?.detail).toContain('VAEDecode');
     expect(job.error?.detail).toContain('bad latent');

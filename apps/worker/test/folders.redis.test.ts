@@ -29,8 +29,8 @@ it("deletes pictures from ComfyUI's disk once they are stored, and what is a day
   for (const file of [...old, ...others, young]) writeFileSync(file, 'x');
   for (const file of [...old, ...others]) utimesSync(file, 1, 1);
   const worker = await stack.startWorker('w', [], { stores, ...seeing(gpu, { output, input }) });
-  const { id, images } = await stack.run({ count: 2 });
-  expect(images).toHaveLength(2);
+  const { id, outputs } = await stack.run({ count: 2 });
+  expect(outputs).toHaveLength(2);
   const expected = [...others, young].map((path) => path.split('/').at(-1)).sort();
   await until('the rest is gone', () => picturesIn(output, input).length === expected.length);
   expect(picturesIn(output, input)).toEqual(expected);

@@ -55,7 +55,7 @@ describe('what a worker that was killed had its instance execute', () => {
     expect((await stack.cancel(id))?.record.status).toBe('canceling');
     const other = await aGpu();
     await stack.startWorker('b', [other.url], { adoptWaitMs: 1000 });
-    expect(await stack.ended(id)).toMatchObject({ status: 'canceled', images: [], error: null });
+    expect(await stack.ended(id)).toMatchObject({ status: 'canceled', outputs: [], error: null });
     expect(starts(other)).toBe(0);
   });
 
@@ -67,7 +67,7 @@ describe('what a worker that was killed had its instance execute', () => {
     expect(await stack.ended(id)).toMatchObject({
       status: 'failed',
       attempts: 1,
-      images: [],
+      outputs: [],
       error: { code: 'worker_killed' },
     });
     await until('it was interrupted', () => lastEnd(gpu)?.outcome === 'interrupted');
@@ -81,7 +81,7 @@ describe('what a worker that was killed had its instance execute', () => {
     const stores = await someStores();
     await stores.frames.put(`${id}_1.png`, [Buffer.from('x')], { signal: new AbortController().signal });
     await stack.startWorker('a', [gpu.url], { stores, tools: { maxWorkerDeaths: 1 } });
-    expect(await stack.ended(id)).toMatchObject({ status: 'canceled', images: [], error: null });
+    expect(await stack.ended(id)).toMatchObject({ status: 'canceled', outputs: [], error: null });
     await until('it was interrupted', () => lastEnd(gpu)?.outcome === 'interrupted');
     await until('no picture is left', async () => (await namesIn(stores.frames)).length === 0);
   });

@@ -34,6 +34,16 @@ it('deletes what is old and ours, and leaves the rest', async () => {
   expect(await readdir(output)).toHaveLength(2);
 });
 
+it('knows files of every kind as ours, by the prefix that nodes were given', async () => {
+  const output = await outputFolder(0);
+  for (const end of ['00001_.flac', '00001.mp4', '00001-audio.mp4', '00002_.glb', '00001_.latent', 'notes.txt']) {
+    const path = join(output, `${newId()}_${end}`);
+    await writeFile(path, '');
+    await utimes(path, TWO_DAYS_AGO, TWO_DAYS_AGO);
+  }
+  expect(await deleteOldFiles({ output, input: undefined }, UNUSED)).toBe(5);
+});
+
 it('goes on past a file that is gone when it comes to it', async () => {
   const output = await outputFolder(5);
   // Listed, and not there: as what another instance deletes between the two. Ids sort by time: this one comes first.

@@ -5,7 +5,15 @@ import type { End } from '../src/job/follow.js';
 import { outcomeOf } from '../src/job/outcome.js';
 
 const entry = (outcome: HistoryEntry['outcome'], error?: FleetError): HistoryEntry => {
-  return { outcome, startedAt: undefined, endedAt: undefined, outputs: [], temporary: [], ...(error && { error }) };
+  return {
+    outcome,
+    startedAt: undefined,
+    endedAt: undefined,
+    outputs: [],
+    texts: [],
+    temporary: [],
+    ...(error && { error }),
+  };
 };
 const ended = (outcome: HistoryEntry['outcome'], timedOut = false, error?: FleetError): End => {
   return { state: 'ended', entry: entry(outcome, error), timedOut };

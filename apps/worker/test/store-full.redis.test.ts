@@ -91,5 +91,5 @@ it('lets a job be canceled that waits for the place of its picture', async () =>
   const id = await stack.submit();
   await until('it waits', async () => (await worker.announced())?.storeFault);
   await stack.cancel(id);
-  expect(await stack.ended(id)).toMatchObject({ status: 'canceled', images: [] });
+  expect(await stack.ended(id)).toMatchObject({ status: 'canceled', outputs: [] });
 });

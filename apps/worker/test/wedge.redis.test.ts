@@ -51,7 +51,7 @@ it('ends a job as canceled that hears no interrupt, renders it no more and takes
   const id = await stack.submit();
   await executes(gpu);
   await stack.cancel(id);
-  expect(await stack.ended(id)).toMatchObject({ status: 'canceled', images: [] });
+  expect(await stack.ended(id)).toMatchObject({ status: 'canceled', outputs: [] });
   await until('it is named', async () => (await worker.instance(1))?.state === 'wedged');
   gpu.faults.remove();
   await until(
@@ -60,7 +60,7 @@ it('ends a job as canceled that hears no interrupt, renders it no more and takes
   );
   const next = await stack.submit({ seed: '2' });
   expect(await stack.ended(next)).toMatchObject({ status: 'succeeded' });
-  expect(await stack.record(id)).toMatchObject({ status: 'canceled', images: [], attempts: 1 });
+  expect(await stack.record(id)).toMatchObject({ status: 'canceled', outputs: [], attempts: 1 });
   expect(starts(gpu)).toBe(2);
 });
 

@@ -113,6 +113,8 @@ export async function openStack(locks?: Locks) {
           maxRefusals: 10,
           maxInstanceDeaths: 2,
           maxWorkerDeaths: 10,
+          maxOutputBytes: 1024 ** 3,
+          maxOutputs: 100,
           storeRetryMs: 0,
           interruptGraceMs: 30_000,
           ...tools,

@@ -14,7 +14,7 @@ import { type Submission, submitPrompt } from './submit.js';
 import { readSystemStats, type SystemStats } from './system-stats.js';
 import type { TakeOutCalls } from './take-out.js';
 import { uploadImage } from './upload.js';
-import { type Picture, viewFile } from './view.js';
+import { type ViewedFile, viewFile } from './view.js';
 
 export interface ComfyClientOptions {
   /** `http://host:port`, `https` and a path below the host included. */
@@ -50,7 +50,7 @@ export interface ComfyClient {
    * Opens a file. The stream ends with an error of the kinds above when the connection breaks or falls silent, and must
    * be read or destroyed. Throws `OutputMissing` if the file is not there.
    */
-  view(file: OutputFile, signal: AbortSignal): Promise<Picture>;
+  view(file: OutputFile, signal: AbortSignal): Promise<ViewedFile>;
   /**
    * Stores a picture among the inputs and answers the name to use in LoadImage, which differs from `name` when other
    * bytes have that name already. `bytes` is the exact length. A stream is consumed or destroyed; its own errors are

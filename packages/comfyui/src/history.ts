@@ -1,7 +1,7 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import { executionError } from './execution-error.js';
 import { type Graph, nameInGraph } from './graph.js';
-import { type OutputFile, readAllOutputFiles } from './output-file.js';
+import { type OutputFile, type OutputText, readAllOutputFiles, readTexts } from './output-file.js';
 import { isObject, type JsonObject, listOr, numberOr, objectOr, textOr } from './shapes.js';
 
 /** How a prompt ended. */
@@ -11,12 +11,14 @@ export interface HistoryEntry {
   readonly startedAt: number | undefined;
   readonly endedAt: number | undefined;
   /**
-   * Pictures of type `output`, in the order of node ids, then in list order. After an error or interrupt those of the
+   * Files of type `output`, in the order of node ids, then in list order. After an error or interrupt those of the
    * nodes that had finished. A prompt answered from the cache names the OLD files.
    */
   readonly outputs: readonly OutputFile[];
-  /** Pictures of other types (PreviewImage writes `temp`). */
+  /** Files of other types (PreviewImage writes `temp`). */
   readonly temporary: readonly OutputFile[];
+  /** What nodes showed as text. */
+  readonly texts: readonly OutputText[];
   /** With outcome `error`: see executionError. */
   readonly error?: FleetError;
 }
@@ -41,6 +43,7 @@ export function readHistoryEntry(value: unknown): HistoryEntry | undefined {
     endedAt: last === started ? undefined : numberOr(last?.data.timestamp),
     outputs: files.filter(({ type }) => type === 'output'),
     temporary: files.filter(({ type }) => type !== 'output'),
+    texts: readTexts(value.outputs),
     ...(success || interrupted ? {} : { error: whyItFailed(failed?.data, value) }),
   };
 }

@@ -4,7 +4,7 @@ export type { Graph, GraphNode } from './graph.js';
 export type { HistoryEntry } from './history.js';
 export type { Member } from './members.js';
 export type { ObjectInfo } from './object-info.js';
-export type { OutputFile } from './output-file.js';
+export type { OutputFile, OutputText } from './output-file.js';
 export type { PromptState } from './prompt-state.js';
 export type { PromptQueue } from './queue.js';
 export { readAbilities } from './read-abilities.js';
@@ -12,4 +12,4 @@ export { type ComfySocket, type ComfySocketOptions, connectSocket, type SocketLo
 export type { NodeProgress, SocketEvent } from './socket-events.js';
 export type { Submission } from './submit.js';
 export type { SystemStats } from './system-stats.js';
-export type { Picture } from './view.js';
+export type { ViewedFile } from './view.js';

@@ -11,22 +11,65 @@ export interface OutputFile {
   readonly type: string;
 }
 
+/** A text that a node showed. */
+export interface OutputText {
+  readonly nodeId: string;
+  readonly text: string;
+}
+
+/** The key under which texts are shown. */
+const TEXT = 'text';
 /**
- * The pictures in one node's output, in list order. Entries can have more keys (0.33 with assets) and custom nodes put
- * other things beside them; what has no file name is passed over.
+ * Nodes that show a model put its name in front of where the camera stands, instead of an object. Only what they have written
+ * for it themselves counts: any other name may have been an input of theirs, and the file anybody's.
+ */
+const VIEWER = 'result';
+const WRITTEN = /^preview3d_[0-9a-f]{32}\.\w+$/;
+
+/**
+ * The files in one node's output, in the order of its keys, then in list order. The key says nothing: videos stand under
+ * `images` and `gifs`, and custom nodes have their own. Entries can have more keys, such as VideoHelperSuite's `fullpath`;
+ * what has no file name is passed over.
  */
 export function readOutputFiles(nodeId: string, output: unknown): readonly OutputFile[] {
-  return listOr(objectOr(output).images).flatMap((entry) => {
-    const filename = isObject(entry) ? textOr(entry.filename) : undefined;
-    if (filename === undefined) return [];
-    const { subfolder, type } = entry as JsonObject;
-    return [{ nodeId, filename, subfolder: textOr(subfolder) ?? '', type: textOr(type) ?? 'output' }];
+  return Object.entries(objectOr(output)).flatMap(([key, value]) => {
+    const shown = key === VIEWER ? shownModel(nodeId, value) : [];
+    return [...shown, ...listOr(value).flatMap((entry) => fileOf(nodeId, entry))];
   });
 }
 
-/** The pictures of all nodes, in the order of node ids, then in list order. */
+function fileOf(nodeId: string, entry: unknown): readonly OutputFile[] {
+  const filename = isObject(entry) ? textOr(entry.filename) : undefined;
+  if (filename === undefined || filename === '') return [];
+  const { subfolder, type } = entry as JsonObject;
+  return [{ nodeId, filename, subfolder: textOr(subfolder) ?? '', type: textOr(type) ?? 'output' }];
+}
+
+function shownModel(nodeId: string, value: unknown): readonly OutputFile[] {
+  const filename = textOr(listOr(value)[0]) ?? '';
+  return WRITTEN.test(filename) ? [{ nodeId, filename, subfolder: '', type: 'output' }] : [];
+}
+
+/** The files of all nodes, in the order of node ids; what several entries name is one file. */
 export function readAllOutputFiles(outputs: unknown): readonly OutputFile[] {
-  return Object.entries(objectOr(outputs))
-    .sort(([a], [b]) => compareIds(a, b))
-    .flatMap(([nodeId, output]) => readOutputFiles(nodeId, output));
+  const files = byNode(outputs).flatMap(([nodeId, output]) => readOutputFiles(nodeId, output));
+  const places = new Map<string, OutputFile>();
+  for (const file of files) {
+    const place = [file.type, file.subfolder, file.filename].join('\n');
+    if (!places.has(place)) places.set(place, file);
+  }
+  return [...places.values()];
+}
+
+/** The texts of all nodes, in the order of node ids, then in list order. */
+export function readTexts(outputs: unknown): readonly OutputText[] {
+  return byNode(outputs).flatMap(([nodeId, output]) => {
+    const shown = objectOr(output)[TEXT];
+    const texts = typeof shown === 'string' ? [shown] : listOr(shown);
+    return texts.flatMap((text) => (typeof text === 'string' ? [{ nodeId, text }] : []));
+  });
+}
+
+function byNode(outputs: unknown): [nodeId: string, output: unknown][] {
+  return Object.entries(objectOr(outputs)).sort(([a], [b]) => compareIds(a, b));
 }

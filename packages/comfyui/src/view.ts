@@ -5,7 +5,7 @@ import type { Http } from './http.js';
 import type { OutputFile } from './output-file.js';
 
 /** A file on its way. */
-export interface Picture {
+export interface ViewedFile {
   readonly stream: Readable;
   readonly contentType: string | undefined;
   /** Length, if the server tells. */
@@ -18,7 +18,7 @@ export async function viewFile(
   instance: string,
   { filename, subfolder, type }: OutputFile,
   signal: AbortSignal,
-): Promise<Picture> {
+): Promise<ViewedFile> {
   const query = new URLSearchParams({ filename, subfolder, type });
   const { status, header, body } = await http.stream({ method: 'GET', path: `/view?${query}`, isTraced: true, signal });
   if (status === 200) {
@@ -26,7 +26,6 @@ export async function viewFile(
     return { stream: body, contentType: header('content-type'), bytes: Number.isNaN(length) ? undefined : length };
   }
   body.destroy();
-  if (status === 404)
-    throw new OutputMissing(`The ComfyUI instance ${instance} no longer has the picture ${filename}.`);
+  if (status === 404) throw new OutputMissing(`The ComfyUI instance ${instance} no longer has the file ${filename}.`);
   throw unexpectedStatus(instance, 'GET /view', status);
 }

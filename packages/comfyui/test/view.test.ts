@@ -58,7 +58,7 @@ describe('view', () => {
     expect(error).toBeInstanceOf(OutputMissing);
     expect([error.code, error.detail]).toEqual([
       'comfyui_error',
-      'The ComfyUI instance gpu/1 no longer has the picture a b_00001_.png.',
+      'The ComfyUI instance gpu/1 no longer has the file a b_00001_.png.',
     ]);
   });
 

@@ -70,6 +70,8 @@ export interface Config {
     readonly fetchTimeoutMs: number;
     /** Targets that image_url may name although they are not public; see packages/safe-http. */
     readonly fetchAllow: readonly string[];
+    /** Program that makes pictures of videos, if it is there. */
+    readonly ffmpeg: string;
   };
   readonly redis: RedisSettings;
   readonly queue: {
@@ -98,6 +100,9 @@ export interface Config {
     readonly drainSeconds: number;
     readonly adoptWaitSeconds: number;
     readonly storeRetrySeconds: number;
+    /** Of one output of a job. */
+    readonly maxOutputBytes: number;
+    readonly maxOutputs: number;
     readonly failuresToRest: number;
     readonly restSeconds: number;
     readonly maxRestSeconds: number;
@@ -291,6 +296,7 @@ function toConfig(s: Settings): Config {
       widths: [...new Set(list(s.IMAGE_WIDTHS).map(Number))].sort((a, b) => a - b),
       fetchTimeoutMs: s.IMAGE_URL_TIMEOUT_MS,
       fetchAllow: list(s.IMAGE_URL_ALLOW ?? ''),
+      ffmpeg: s.FFMPEG_PATH,
     },
     assets: {
       maxBytes: s.MAX_ASSET_BYTES,
@@ -322,6 +328,8 @@ function toConfig(s: Settings): Config {
       drainSeconds: s.DRAIN_SECONDS,
       adoptWaitSeconds: s.ADOPT_WAIT_SECONDS,
       storeRetrySeconds: s.STORE_RETRY_SECONDS,
+      maxOutputBytes: s.MAX_OUTPUT_BYTES,
+      maxOutputs: s.MAX_OUTPUTS,
       failuresToRest: s.FAILURES_TO_REST,
       restSeconds: s.REST_SECONDS,
       maxRestSeconds: s.MAX_REST_SECONDS,

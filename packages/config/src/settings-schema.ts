@@ -272,6 +272,17 @@ export const settingsSchema = Type.Object({
     'Longest time to fetch a file, other than a picture of img2img, by its URL',
     100_000,
   ),
+  FFMPEG_PATH: Type.String({
+    default: 'ffmpeg',
+    minLength: 1,
+    description: 'The ffmpeg that makes ?poster of videos; without it there are none',
+  }),
+  MAX_OUTPUT_BYTES: integer(
+    4096 * MIB,
+    1024,
+    'Largest file that a workflow may make, in bytes; a job with a larger one fails with output_too_large',
+  ),
+  MAX_OUTPUTS: integer(1000, 1, 'Most files and texts that a job may make; one that makes more fails', 9999),
   MAX_DECODINGS: integer(2, 1, 'Pictures that one API process decodes at a time; others wait'),
   MAX_FETCHES: integer(16, 1, 'Pictures that one API process fetches at a time for image_url; others wait'),
   IMAGE_URL_TIMEOUT_MS: integer(15_000, 100, 'Longest time to fetch a picture named by image_url'),

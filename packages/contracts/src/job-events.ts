@@ -1,7 +1,7 @@
 import Type from 'typebox';
 import { jobSchema } from './job.js';
 
-const { progress, images } = jobSchema.properties;
+const { progress, outputs, images } = jobSchema.properties;
 
 /** The data of each event of `GET /jobs/:id/events`, by the name of the event. */
 export const jobEventSchemas = {
@@ -12,5 +12,5 @@ export const jobEventSchemas = {
     content_type: Type.String(),
     data: Type.String({ contentEncoding: 'base64', description: 'The picture in base64.' }),
   }),
-  output: Type.Object({ images }),
+  output: Type.Object({ outputs, images }),
 };

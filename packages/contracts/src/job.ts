@@ -44,6 +44,25 @@ const jobImageSchema = Type.Object({
   sha256: Type.String(),
 });
 
+/** What an output is, told by its bytes, then by its extension. */
+export const OUTPUT_KINDS = ['image', 'animation', 'video', 'audio', 'model', 'text', 'latent', 'file'] as const;
+export type OutputKind = (typeof OUTPUT_KINDS)[number];
+
+const jobOutputSchema = Type.Object({
+  name: Type.String(),
+  node_id: Type.String(),
+  kind: Type.Enum([...OUTPUT_KINDS]),
+  url: Type.String(),
+  filename: Type.String(),
+  content_type: Type.String(),
+  bytes: Type.Integer(),
+  sha256: Type.String(),
+  width: Type.Optional(Type.Integer()),
+  height: Type.Optional(Type.Integer()),
+  duration_seconds: Type.Optional(Type.Number()),
+  text: Type.Optional(Type.String()),
+});
+
 const jobProgressSchema = Type.Object({
   /** 0 to 1 over the whole workflow. */
   fraction: Type.Number(),
@@ -129,6 +148,8 @@ export const jobSchema = Type.Object({
   /** Null unless it is queued. */
   waiting_for: nullable(waitingForSchema),
   request: jobRequestSchema,
+  /** Every file and text that it made; the pictures among them are `images` as well. */
+  outputs: Type.Array(jobOutputSchema),
   images: Type.Array(jobImageSchema),
   /** The first picture's, for callers that want just one. */
   image_url: nullable(Type.String()),
@@ -163,5 +184,6 @@ export const jobSchema = Type.Object({
 
 export type Job = Static<typeof jobSchema>;
 export type JobImage = Static<typeof jobImageSchema>;
+export type JobOutput = Static<typeof jobOutputSchema>;
 export type ParentJob = Static<typeof parentJobSchema>;
 export type JobProgress = Static<typeof jobProgressSchema>;

@@ -36,6 +36,7 @@ const job: Job = {
     denoise: 1,
     priority: 0,
   },
+  outputs: [],
   images: [],
   image_url: null,
   steps: 18,

@@ -127,7 +127,7 @@ export function createFileFrames(options: { readonly dir: string; readonly owner
     delete: remove,
     touch,
     deleteUnchanged,
-    list: () => listFiles(dir, isSafeName),
+    list: (beginning = '') => listFiles(dir, (name) => name.startsWith(beginning) && isSafeName(name)),
     freeBytes: () => storing(() => freeBytesAt(dir)),
     sweepTemporary,
     sweepAbandoned,

@@ -58,8 +58,11 @@ export interface FrameStore {
    */
   deleteUnchanged(name: string, modifiedAt: Date): Promise<boolean>;
 
-  /** What is stored, in no order. Of what is put or deleted meanwhile some may be missed. Nothing is read. */
-  list(): AsyncIterable<StoredFrame>;
+  /**
+   * What is stored under names with this beginning, in no order. Of what is put or deleted meanwhile some may be missed.
+   * Nothing is read.
+   */
+  list(beginning?: string): AsyncIterable<StoredFrame>;
 
   /** Free bytes where pictures are stored; undefined where there is no such bound, as in a bucket. */
   freeBytes(): Promise<number | undefined>;
@@ -87,6 +90,7 @@ export interface LinkOptions {
   readonly seconds: number;
   readonly contentType: string;
   readonly cacheControl: string;
+  readonly contentDisposition?: string | undefined;
 }
 
 /** Where a service keeps its pictures. */

@@ -1,4 +1,6 @@
-/** What a frame can be: the extension of its name, and its content type. */
+import mime from 'mime';
+
+/** What a picture can be: the extension of its name, and its content type. */
 export const FRAME_TYPES = {
   png: 'image/png',
   jpeg: 'image/jpeg',
@@ -24,10 +26,16 @@ export function frameTypeOf(start: Buffer): FrameType | undefined {
   return undefined;
 }
 
-/** Of a frame, or of a picture derived from one, by the extension of its name. */
+/** Of a stored file by the extension of its name. */
 export function contentTypeOf(name: string): string {
-  const extension = name.slice(name.lastIndexOf('.') + 1);
-  return isFrameType(extension) ? FRAME_TYPES[extension] : 'application/octet-stream';
+  const type = mime.getType(name) ?? 'application/octet-stream';
+  // RFC 9639 has registered it without the prefix.
+  return type === 'audio/x-flac' ? 'audio/flac' : type;
+}
+
+/** The extension of any name in small letters, if it may be the extension of a stored file's. */
+export function extensionOf(filename: string): string | undefined {
+  return /\.([a-z0-9]{1,10})$/.exec(filename.toLowerCase())?.[1];
 }
 
 /** The type that a frame's name says; undefined for a name that none has. */

@@ -1,11 +1,21 @@
 export { createFileFrames } from './file-frames.js';
+export { type FileFacts, fileFactsOf } from './file-types.js';
 export type { ByteRange, FrameInfo, FrameStore, FrameStores, StoredFrame } from './frame-store.js';
 export {
   contentTypeOf,
+  extensionOf,
   FRAME_TYPES,
   type FrameType,
   frameTypeOf,
   frameTypeOfName,
 } from './frame-types.js';
-export { frameName, inputDigest, inputName, isFrameName, isInputName, jobOfPicture } from './names.js';
+export {
+  frameName,
+  inputDigest,
+  inputName,
+  isFrameName,
+  isInputName,
+  isOutputName,
+  jobOfPicture,
+} from './names.js';
 export { openFrameStores } from './open-stores.js';

@@ -1,13 +1,21 @@
 import { FleetError, isId } from '@comfy-fleet/contracts';
-import { FRAME_TYPES, type FrameType } from './frame-types.js';
+import { FRAME_TYPES } from './frame-types.js';
 
+const OUTPUT_NAME = /^(.{36})_[1-9]\d{0,3}\.[a-z0-9]{1,10}$/;
 const FRAME_NAME = new RegExp(`^(.{36})_[1-9]\\d{0,3}\\.(?:${Object.keys(FRAME_TYPES).join('|')})$`);
 
-/** The file of a job's nth picture, counted from 1. */
-export function frameName(jobId: string, n: number, type: FrameType = 'png'): string {
-  return `${jobId}_${n}.${type}`;
+/** The file of a job's nth output, counted from 1. */
+export function frameName(jobId: string, n: number, extension = 'png'): string {
+  return `${jobId}_${n}.${extension}`;
 }
 
+/** The file of an output of any kind. */
+export function isOutputName(text: string): boolean {
+  const id = OUTPUT_NAME.exec(text)?.[1];
+  return id !== undefined && isId(id);
+}
+
+/** The file of an output that is a picture. */
 export function isFrameName(text: string): boolean {
   const id = FRAME_NAME.exec(text)?.[1];
   return id !== undefined && isId(id);
@@ -18,7 +26,7 @@ export function inputName(digest: string, extension = 'png'): string {
   return `${digest}.${extension}`;
 }
 
-/** The job whose picture, as it is or derived from it, has this name; undefined for any other name. */
+/** The job whose output, as it is or derived from it, has this name; undefined for any other name. */
 export function jobOfPicture(name: string): string | undefined {
   const id = /^(.{36})_[1-9]\d{0,3}(_[a-z0-9]+)?\.[a-z0-9]+$/.exec(name)?.[1];
   return id !== undefined && isId(id) ? id : undefined;

@@ -12,7 +12,6 @@ import {
   type ClaimSource,
   createLedger,
   createWorkerLedger,
-  type FrameRecord,
   type JobSnapshot,
   type JobStreamItem,
   type Ledger,
@@ -20,6 +19,7 @@ import {
   type NewJob,
   type NewOrder,
   type Outcome,
+  type OutputRecord,
   type WorkerLedger,
   type WorkerLedgerOptions,
 } from '../src/index.js';
@@ -77,9 +77,13 @@ export function anOrder(overrides: OrderOverrides = {}): NewOrder {
   return { jobs: [aJob(job)], caller: key, weight, mostWaiting, reserved, mostTaken, idempotency };
 }
 
-export function aFrame(jobId: string, n = 1): FrameRecord {
+export function aFrame(jobId: string, n = 1): OutputRecord {
   return {
-    name: `${jobId}_${n}.png`,
+    name: 'image',
+    nodeId: '7',
+    kind: 'image',
+    file: `${jobId}_${n}.png`,
+    filename: `fox_0000${n}_.png`,
     width: 512,
     height: 320,
     contentType: 'image/png',
@@ -88,7 +92,7 @@ export function aFrame(jobId: string, n = 1): FrameRecord {
   };
 }
 
-export const succeeded = (jobId: string): Outcome => ({ status: 'succeeded', images: [aFrame(jobId)] });
+export const succeeded = (jobId: string): Outcome => ({ status: 'succeeded', outputs: [aFrame(jobId)] });
 
 export const failed = (code: ErrorCode = 'node_execution_error'): Outcome => ({
   status: 'failed',

@@ -116,7 +116,7 @@ it('agrees with the finish about the one end when the two race, 50 times', async
         : await Promise.all([cancel(), finish()]).then(([, ended]) => [ended]);
     const { record } = await fleet.get(id);
     expect(record.status).toBe(became);
-    expect(record.images).toHaveLength(became === 'succeeded' ? 1 : 0);
+    expect(record.outputs).toHaveLength(became === 'succeeded' ? 1 : 0);
     const statuses = (await fleet.events(id)).map((event) => (event as { status: string }).status);
     const ends = statuses.filter((name) => terminal.includes(name));
     expect(ends).toEqual([became]);

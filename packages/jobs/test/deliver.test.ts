@@ -52,7 +52,7 @@ function due(webhook: Webhook, failedTries = 0): DueDelivery {
     startedAt: 1500,
     finishedAt: 1_700_000_000_123,
     progress: { fraction: 1, step: 8, steps: 8, node: null },
-    images: [],
+    outputs: [],
     error: null,
     timings: null,
     instance: 'w1/0',

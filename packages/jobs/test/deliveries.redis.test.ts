@@ -32,7 +32,7 @@ describe('a job that ends', () => {
       webhook: callback,
       failedTries: 0,
       again: false,
-      snapshot: { record: { id, key: 'anna', status: 'succeeded', images: [{ name: `${id}_1.png` }] } },
+      snapshot: { record: { id, key: 'anna', status: 'succeeded', outputs: [{ file: `${id}_1.png` }] } },
     });
     expect(await fleet.redis.pttl(fleet.keys.attempts(id))).toBeGreaterThan(3_500_000);
   });

@@ -181,7 +181,7 @@ describe('the backlog', () => {
     const source = await fleet.claims();
     await fleet.submit();
     const { claim } = await startNext(source);
-    await claim.finish({ status: 'succeeded', images: [], executedMs: 2500 });
+    await claim.finish({ status: 'succeeded', outputs: [], executedMs: 2500 });
     await fleet.submit();
     await fleet.submit({ request: { steps: 9 } });
     await fleet.submit({ request: { lod: 'final' } });

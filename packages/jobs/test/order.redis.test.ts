@@ -28,7 +28,7 @@ async function serve(source: ClaimSource, count: number): Promise<string[]> {
   for (let n = 0; n < count; n++) {
     const claim = await nextClaim(source);
     order.push(claim.record.id);
-    await claim.finish({ status: 'succeeded', images: [aFrame(claim.record.id)], executedMs: 1000 });
+    await claim.finish({ status: 'succeeded', outputs: [aFrame(claim.record.id)], executedMs: 1000 });
   }
   return order;
 }
@@ -39,7 +39,7 @@ async function shares(source: ClaimSource, gpuMs: number): Promise<Record<string
   for (let spent = 0; spent < gpuMs; ) {
     const { record, finish } = await nextClaim(source);
     const ms = record.request.steps;
-    await finish({ status: 'succeeded', images: [aFrame(record.id)], executedMs: ms });
+    await finish({ status: 'succeeded', outputs: [aFrame(record.id)], executedMs: ms });
     used[record.key] = (used[record.key] ?? 0) + ms;
     spent += ms;
   }
@@ -131,7 +131,7 @@ it('charges a key what its job did cost, also when it failed', async () => {
   const source = await fleet.claims();
   await addAll(fleet, [{ key: 'anna' }, { key: 'anna' }, { key: 'bert' }, { key: 'bert' }, { key: 'bert' }]);
   const [anna, bert] = [await nextClaim(source), await nextClaim(source)];
-  await anna.finish({ status: 'succeeded', images: [aFrame(anna.record.id)], executedMs: 50_000 });
+  await anna.finish({ status: 'succeeded', outputs: [aFrame(anna.record.id)], executedMs: 50_000 });
   // It never had a GPU.
   await bert.finish({ status: 'failed', error: { code: 'node_execution_error', detail: 'no', nodeId: null } });
   const keys = await Promise.all((await serve(source, 3)).map(async (id) => (await fleet.get(id)).record.key));

@@ -29,7 +29,7 @@ function aSnapshot(record: Partial<JobRecord> = {}, ahead: number | null = null)
       startedAt: null,
       finishedAt: null,
       progress: { fraction: 0, step: null, steps: null, node: null },
-      images: [],
+      outputs: [],
       error: null,
       timings: null,
       instance: null,
@@ -70,7 +70,7 @@ const SUCCEEDED = {
   status: 'succeeded',
   phase: 'ended',
   finishedAt: 1_760_000_004_000,
-  images: [aFrame(ID, 1), aFrame(ID, 2)],
+  outputs: [aFrame(ID, 1), aFrame(ID, 2)],
   progress: { fraction: 0, step: null, steps: null, node: null },
 } as const;
 
@@ -141,11 +141,35 @@ it('gives a succeeded job its pictures, its duration and full progress', () => {
     duration_ms: 2500,
     progress: { fraction: 1, step: 8, steps: 8, node: null },
     image_url: `/images/${ID}_1.png`,
+    outputs: [1, 2].map((n) => ({
+      ...{ name: 'image', node_id: '7', kind: 'image', filename: `fox_0000${n}_.png`, width: 512, height: 320 },
+      ...{ url: `/files/${ID}_${n}.png`, content_type: 'image/png', bytes: 1234, sha256: 'ab'.repeat(32) },
+    })),
     images: [
       { image_url: `/images/${ID}_1.png`, ...image },
       { image_url: `/images/${ID}_2.png`, ...image },
     ],
   });
+});
+
+it('shows files of any kind and texts among its outputs, and only pictures that every browser shows among its images', () => {
+  const about = { name: 'x', nodeId: '4', filename: 'a.b', bytes: 9, sha256: 'ab'.repeat(32) };
+  const outputs = [
+    { ...about, kind: 'video', file: `${ID}_1.mp4`, contentType: 'video/mp4', durationSeconds: 2.5 },
+    { ...about, kind: 'image', file: `${ID}_2.svg`, contentType: 'image/svg+xml' },
+    { ...about, kind: 'animation', file: `${ID}_3.webp`, contentType: 'image/webp', width: 8, height: 8 },
+    { ...about, kind: 'text', file: `${ID}_4.txt`, contentType: 'text/plain', text: 'a fox' },
+  ] as const;
+  const job = presentJob(aSnapshot({ ...SUCCEEDED, outputs }));
+  expect(Errors(jobSchema, job)).toEqual([]);
+  expect(job.images.map((image) => image.image_url)).toEqual([`/images/${ID}_3.webp`]);
+  expect(job.outputs.map(({ kind, url }) => [kind, url])).toEqual([
+    ['video', `/files/${ID}_1.mp4`],
+    ['image', `/files/${ID}_2.svg`],
+    ['animation', `/files/${ID}_3.webp`],
+    ['text', `/files/${ID}_4.txt`],
+  ]);
+  expect([job.outputs[0]?.duration_seconds, job.outputs[3]?.text]).toEqual([2.5, 'a fox']);
 });
 
 it('gives a failed job its error with title and whether it may be tried again, from the catalogue', () => {

@@ -157,7 +157,7 @@ async function follow(fleet: Fleet, { ledger, pass }: Clocked, pool: string, ste
   const settle = async (claimed: Claim, how: 'succeed' | 'fail' | 'release', gpuMs: number) => {
     const { id } = claimed.record;
     if (how === 'succeed') {
-      await claimed.finish({ status: 'succeeded', images: [aFrame(id)], executedMs: gpuMs });
+      await claimed.finish({ status: 'succeeded', outputs: [aFrame(id)], executedMs: gpuMs });
       model.succeed(id, gpuMs);
     } else if (how === 'fail') {
       await claimed.finish(failed());

@@ -6,7 +6,7 @@ import { openKeeper } from './keepers.js';
 const MINUTE = 60_000;
 
 const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
-const after = (executedMs: number): Outcome => ({ status: 'succeeded', images: [], executedMs });
+const after = (executedMs: number): Outcome => ({ status: 'succeeded', outputs: [], executedMs });
 
 async function open() {
   const fleet = await openFleet();

@@ -27,7 +27,13 @@ it('takes a job from its creation to succeeded, phase by phase', async () => {
   expect(await claim.finish(succeeded(id), promptId)).toBe('succeeded');
 
   const { record } = await fleet.get(id);
-  expect(record).toMatchObject({ status: 'succeeded', phase: 'ended', images: [aFrame(id)], error: null, attempts: 1 });
+  expect(record).toMatchObject({
+    status: 'succeeded',
+    phase: 'ended',
+    outputs: [aFrame(id)],
+    error: null,
+    attempts: 1,
+  });
   expect(record.startedAt).toBeGreaterThanOrEqual(record.createdAt);
   expect(record.finishedAt).toBeGreaterThanOrEqual(record.startedAt as number);
 });
@@ -39,7 +45,7 @@ it('ends a job as failed with its error when the holder says so', async () => {
   const outcome = failed('out_of_memory');
   expect(await claim.finish(outcome)).toBe('failed');
   const error = outcome.status === 'failed' ? outcome.error : null;
-  expect((await fleet.get(id)).record).toMatchObject({ status: 'failed', error, images: [] });
+  expect((await fleet.get(id)).record).toMatchObject({ status: 'failed', error, outputs: [] });
   expect(await fleet.events(id)).toEqual([status('running'), status('failed')]);
 });
 
@@ -218,7 +224,7 @@ it('answers a different outcome after the end with what the job became', async (
   const claim = await nextClaim(await fleet.claims());
   await claim.finish(failed());
   expect(await claim.finish(succeeded(id))).toBe('failed');
-  expect((await fleet.get(id)).record).toMatchObject({ status: 'failed', images: [] });
+  expect((await fleet.get(id)).record).toMatchObject({ status: 'failed', outputs: [] });
 });
 
 it.each(TRANSITIONS)('refuses %s by a claim that gave the job back', async (_name, transition) => {
@@ -286,7 +292,7 @@ it('ends as canceled, without pictures, when the holder finishes a canceling job
   const { claim, promptId } = await startNext(await fleet.claims());
   await fleet.ledger.jobs.cancel(id);
   expect(await claim.finish(succeeded(id), promptId)).toBe('canceled');
-  expect((await fleet.get(id)).record).toMatchObject({ status: 'canceled', images: [], error: null });
+  expect((await fleet.get(id)).record).toMatchObject({ status: 'canceled', outputs: [], error: null });
   expect(await fleet.events(id)).toEqual(['running', 'canceling', 'canceled'].map(status));
 });
 

@@ -30,7 +30,7 @@ describe('a fleet of which the processes are upgraded one by one', () => {
         waiting: 'queued',
         lost: 'queued',
       });
-      expect((await fleet.get(JOBS.succeeded)).record.images).toHaveLength(1);
+      expect((await fleet.get(JOBS.succeeded)).record.outputs).toMatchObject([{ kind: 'image', name: 'image' }]);
       const page = await fleet.ledger.jobs.list('anna', { filter: {}, cursor: undefined, limit: 10 });
       expect(page.jobs.map(({ record }) => record.id)).toEqual([JOBS.parked, JOBS.executing]);
     });

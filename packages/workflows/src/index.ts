@@ -5,6 +5,7 @@ export { type Catalogue, unionOf } from './describe/catalogue.js';
 export { choicesOf, withoutFileLists } from './describe/class-choices.js';
 export type { WorkflowDescription } from './describe/describe-workflow.js';
 export { exampleBody } from './describe/example.js';
+export { outputNamesOf } from './describe/find-outputs.js';
 export { RULES } from './describe/found-input.js';
 export { type OpenedWorkflow, openWorkflow } from './describe/open-workflow.js';
 export { describeReplaced, type Replacement, readReplacements } from './describe/replacements.js';

@@ -37,7 +37,7 @@ export interface GateOptions {
   readonly keys: KeyRing | undefined;
   readonly defaults: KeyLimits;
   readonly urls: UrlSigner;
-  /** Pictures are shown to anybody who knows their name. */
+  /** Outputs are shown to anybody who knows their name. */
   readonly publicImages: boolean;
   /** Origins whose pages may call; `['*']`: all. */
   readonly corsOrigins: readonly string[];
@@ -45,7 +45,7 @@ export interface GateOptions {
   readonly publicUrl: string | undefined;
 }
 
-const IMAGES = '/images/';
+const PUBLIC_IMAGES = ['/images/', '/files/'];
 
 export function createGate({ keys, defaults, urls, publicImages, corsOrigins, publicUrl }: GateOptions): Gate {
   const publicHost = publicUrl === undefined ? undefined : new URL(publicUrl).host;
@@ -58,7 +58,7 @@ export function createGate({ keys, defaults, urls, publicImages, corsOrigins, pu
       }
       const given = keyOf(visit) ?? (access === 'browsed' ? passwordOf(visit) : undefined);
       if (given === undefined && access === 'linked') {
-        if (publicImages && visit.path.startsWith(IMAGES)) return undefined;
+        if (publicImages && PUBLIC_IMAGES.some((start) => visit.path.startsWith(start))) return undefined;
         if (await urls.verify(visit.path, visit.query)) return undefined;
         if (visit.query.has('signature')) {
           throw unauthorized('This link has expired or is not whole; GET /jobs/:id gives a new one.');

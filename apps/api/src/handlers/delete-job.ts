@@ -3,7 +3,7 @@ import { ownJob } from '../access/own-job.js';
 import type { Deps } from '../deps.js';
 import type { Handler } from '../http/messages.js';
 
-/** Deletes an ended job: its record, and then its pictures in every size. Its use stays counted. */
+/** Deletes an ended job: its record, and then its files in every form. Its use stays counted. */
 export function deleteJob(deps: Deps): Handler {
   const { ledger, derived } = deps;
   return async ({ params: { id }, caller }) => {
@@ -15,9 +15,7 @@ export function deleteJob(deps: Deps): Handler {
       );
     }
     // What a crash leaves here grows old and goes with the housekeeping.
-    for (const { name } of record.images) {
-      await derived.deleteFrame(name);
-    }
+    for (const { file } of record.outputs) await derived.deleteFrame(file);
     return { status: 204, job: record.id };
   };
 }

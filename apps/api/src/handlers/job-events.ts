@@ -16,7 +16,7 @@ const RECONNECT = 'retry: 1000\n\n';
 
 /**
  * A job as a stream of server-sent events: `status` with the whole job, at first and at every change of state;
- * `progress`; `preview` with a picture of the unfinished work in base64; `output` with the pictures; it ends after the
+ * `progress`; `preview` with a picture of the unfinished work in base64; `output` with its files; it ends after the
  * terminal `status`. Whoever comes back gets the job as it is then, in which everything missed is contained, and what
  * follows; whoever has the end already (Last-Event-ID) gets 204, which is how a browser's EventSource is told to stop.
  */
@@ -108,6 +108,7 @@ async function* jobMessages(
 
 async function* statusMessages(snapshot: JobSnapshot, present: Present): AsyncGenerator<string> {
   const job = await present(snapshot);
-  if (job.images.length > 0) yield serverSentEvent('output', { images: job.images });
+  const { outputs, images } = job;
+  if (outputs.length > 0) yield serverSentEvent('output', { outputs, images });
   yield serverSentEvent('status', job, snapshot.lastEventId);
 }

@@ -6,7 +6,7 @@ import {
   type ResolvedRequest,
   refineRequestSchema,
 } from '@comfy-fleet/contracts';
-import type { JobRecord } from '@comfy-fleet/jobs';
+import { type JobRecord, picturesOf } from '@comfy-fleet/jobs';
 import { knownCaller } from '../access/caller.js';
 import { ownJob } from '../access/own-job.js';
 import type { Deps } from '../deps.js';
@@ -50,7 +50,7 @@ export function refineJob(deps: Deps): Handler {
 }
 
 /** Name of the frame to start from. Throws wrong_job_state and validation_failed. */
-function refinedFrame({ status, lod: from, images }: JobRecord, to: Lod, index: number): string {
+function refinedFrame({ status, lod: from, outputs }: JobRecord, to: Lod, index: number): string {
   if (status !== 'succeeded') {
     throw new FleetError('wrong_job_state', `The job is ${status}; only one that succeeded can be refined.`);
   }
@@ -60,8 +60,9 @@ function refinedFrame({ status, lod: from, images }: JobRecord, to: Lod, index: 
       higher.length === 0 ? `a ${from} has no rung above it` : `of a ${from} can be ${higher.join(' or ')}`;
     throw new FleetError('validation_failed', `/lod ${detail}.`, { errors: [{ pointer: '/lod', detail }] });
   }
+  const images = picturesOf(outputs);
   const image = images[index];
-  if (image !== undefined) return image.name;
+  if (image !== undefined) return image.file;
   const detail = `the job has ${images.length} pictures, counted from 0`;
   throw new FleetError('validation_failed', `/index ${detail}.`, { errors: [{ pointer: '/index', detail }] });
 }

@@ -1,6 +1,7 @@
 import type {
   Job,
   JobImage,
+  JobOutput,
   JobProgress,
   Problem,
   Usage,
@@ -26,7 +27,8 @@ const job: Notes<Job> = {
   eta_seconds: 'Estimated seconds until it ends; null if unknown.',
   waiting_for: 'What it waits for; null unless it is queued.',
   request: 'Every parameter with its final value.',
-  images: 'Its pictures, when it has succeeded.',
+  outputs: 'Every file and text that it made, when it has succeeded, the pictures among them.',
+  images: 'The pictures among its outputs.',
   image_url: 'URL of the first picture.',
   steps: 'As in request.',
   cfg: 'As in request.',
@@ -54,6 +56,21 @@ const image: Notes<JobImage> = {
   content_type: 'Of the original picture.',
   bytes: 'Size of the file.',
   sha256: 'Of the file, in hexadecimal; its ETag too.',
+};
+
+const output: Notes<JobOutput> = {
+  name: 'The workflow’s name for what the node gives; several files of a node share it.',
+  node_id: 'The node that made it; empty for jobs of earlier versions.',
+  kind: 'Told by its bytes, then by its extension.',
+  url: 'Address of the file. If the service has keys, it is signed: anyone who has it can open it until it expires.',
+  filename: 'As ComfyUI called it.',
+  content_type: 'Of the file.',
+  bytes: 'Size of the file.',
+  sha256: 'Of the file, in hexadecimal; its ETag too.',
+  width: 'Pixels, where they are known.',
+  height: 'Pixels, where they are known.',
+  duration_seconds: 'Where it is known.',
+  text: 'The text itself; absent when the texts of the job have more than 64 KiB together.',
 };
 
 const progress: Notes<JobProgress> = {
@@ -119,6 +136,7 @@ const attempt: Notes<WebhookAttempt> = {
 export const fieldNotes: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   Job: job,
   JobImage: image,
+  JobOutput: output,
   JobProgress: progress,
   Problem: problem,
   UsageDay: usageDay,

@@ -28,7 +28,7 @@ import type { DocumentSettings } from './operation.js';
 
 /** The schemas that have a name in the document, by it. */
 export function namedSchemas({ limits, maxBatchJobs }: DocumentSettings): Record<string, TSchema> {
-  const { images, progress, error, request, parent, waiting_for } = jobSchema.properties;
+  const { outputs, images, progress, error, request, parent, waiting_for } = jobSchema.properties;
   const { pools, workers, shares } = fleetStatusSchema.properties;
   return {
     GenerateRequest: generateRequestSchema(limits),
@@ -40,13 +40,14 @@ export function namedSchemas({ limits, maxBatchJobs }: DocumentSettings): Record
     Webhook: webhookSchema,
     Job: jobSchema,
     JobImage: images.items,
+    JobOutput: outputs.items,
     JobProgress: progress,
     JobError: error.anyOf[0],
     JobParameters: request,
     ParentJob: parent.anyOf[0],
     WaitingFor: waiting_for.anyOf[0],
     JobPreview: jobEventSchemas.preview,
-    JobOutput: jobEventSchemas.output,
+    JobOutputs: jobEventSchemas.output,
     JobList: jobListSchema,
     BatchAnswer: batchAnswerSchema,
     WebhookMessage: webhookMessageSchema,

@@ -15,7 +15,7 @@ const HEADERS = {
     description: 'Seconds after which to ask again.',
     schema: { type: 'integer', minimum: 0 },
   },
-  Location: { description: 'Where the job, or the picture, is.', schema: { type: 'string', format: 'uri-reference' } },
+  Location: { description: 'Where the job, or the file, is.', schema: { type: 'string', format: 'uri-reference' } },
   'Preference-Applied': { description: 'The preference that was followed.', schema: { type: 'string' } },
   'Idempotent-Replayed': {
     description: 'The job was made before under the same Idempotency-Key; nothing was made now.',
@@ -26,6 +26,11 @@ const HEADERS = {
   'Content-Length': { description: 'Bytes of the body.', schema: { type: 'integer', minimum: 0 } },
   'Content-Range': { description: 'Which bytes these are, of how many.', schema: { type: 'string' } },
   'Accept-Ranges': { description: 'Parts of it can be asked for.', schema: { type: 'string', const: 'bytes' } },
+  'Content-Disposition': {
+    description: 'Whether it is to be shown or kept, and under which name.',
+    schema: { type: 'string' },
+    example: 'inline; filename="clip_00001_.mp4"',
+  },
   'Content-Security-Policy': { description: 'What the page may load.', schema: { type: 'string' } },
   'X-Request-Id': {
     description: "Names the request in the service's log: the X-Request-Id it came with, or a new one.",

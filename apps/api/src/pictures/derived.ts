@@ -4,6 +4,7 @@ import { FleetError } from '@comfy-fleet/contracts';
 import { type FrameStore, frameTypeOfName, isFrameName } from '@comfy-fleet/frames';
 import pLimit from 'p-limit';
 import sharp from 'sharp';
+import { posterName } from '../files/poster-name.js';
 import { type DerivedOptions, FORMATS, type Format, readDerivedOptions } from './derived-options.js';
 import { pieces } from './in-steps.js';
 import { type Shared, shareWork } from './share-work.js';
@@ -31,7 +32,7 @@ export interface Derived {
     options: DerivedOptions,
     signal: AbortSignal,
   ): Promise<{ readonly name: string; readonly contentType: string } | undefined>;
-  /** Removes the frame, and whatever was made of it or is being made. */
+  /** Removes the output, and whatever was made of it or is being made. */
   deleteFrame(filename: string): Promise<void>;
 }
 
@@ -90,6 +91,7 @@ export function createDerived(options: {
     deleteFrame: async (filename) => {
       // First: who makes something of it now looks for it again when that is stored, and leaves nothing either.
       await frames.delete(filename);
+      if (!isFrameName(filename)) return derived.delete(posterName(filename));
       const formats = Object.keys(FORMATS) as Format[];
       const forms = formats.flatMap((format) => [undefined, ...widths].map((width) => ({ width, format })));
       await Promise.all(forms.map((form) => derived.delete(derivedName(filename, form))));

@@ -3,7 +3,7 @@ import { buffer } from 'node:stream/consumers';
 import { FleetError, type Img2ImgRequest } from '@comfy-fleet/contracts';
 import { isFrameName } from '@comfy-fleet/frames';
 import type { Caller } from '../access/caller.js';
-import { maySeeFrame } from '../access/own-frame.js';
+import { maySeeOutput } from '../access/own-output.js';
 import type { Deps } from '../deps.js';
 import type { ApiRequest } from '../http/messages.js';
 import { fetchPicture } from './fetch-picture.js';
@@ -61,7 +61,8 @@ export async function readFrame(
   caller: Caller | undefined,
   signal: AbortSignal,
 ): Promise<RawPicture> {
-  const stream = (await maySeeFrame(deps, name, caller)) ? await deps.frames.open(name) : undefined;
+  const isSeen = isFrameName(name) && (await maySeeOutput(deps, name, caller));
+  const stream = isSeen ? await deps.frames.open(name) : undefined;
   if (stream !== undefined) {
     const data = await withStorageDeadline(signal, (late) => buffer(addAbortSignal(late, stream)));
     return { data, claimed: undefined, isFrame: true };

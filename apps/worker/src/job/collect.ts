@@ -1,9 +1,8 @@
-import type { HistoryEntry, OutputFile } from '@comfy-fleet/comfyui';
+import type { HistoryEntry } from '@comfy-fleet/comfyui';
 import { FleetError } from '@comfy-fleet/contracts';
-import { FRAME_TYPES, type FrameStore, frameName, frameTypeOf } from '@comfy-fleet/frames';
-import type { FrameRecord } from '@comfy-fleet/jobs';
+import type { OutputRecord } from '@comfy-fleet/jobs';
 import { noteFacts } from '@comfy-fleet/telemetry';
-import { imageSize } from 'image-size';
+import { outputNamesOf } from '@comfy-fleet/workflows';
 import type { Tools } from '../tools.js';
 import { patiently } from '../waiting/patiently.js';
 import { unlessCanceled } from '../waiting/unless-canceled.js';
@@ -12,32 +11,34 @@ import { dropLeftFrames } from './drop-frames.js';
 import { noteBeginning } from './follow.js';
 import type { HeldJob } from './held-job.js';
 import { deleteOutputs } from './leftovers.js';
-import { peek } from './peek.js';
 import { inStoring } from './spans.js';
+import { type StoredOutput, sha256Of, storeFile, storeText } from './store-output.js';
 import type { Submission } from './submission.js';
+import { wantedOutputs } from './wanted-outputs.js';
 
-/** Enough of a picture to read its type and size from: a JPEG has them behind its metadata, which may be the whole workflow. */
-const HEAD_BYTES = 256 * 1024;
+/** Of a job's texts together, in UTF-8: what is longer is only in its file, since the whole record is read at once. */
+const MOST_TEXT_BYTES = 64 * 1024;
 
-/** Fetches what ComfyUI rendered, stores it, and ends the job. Stops when its caller cancels meanwhile. */
+/** Fetches what ComfyUI made, stores it, and ends the job. Stops when its caller cancels meanwhile. */
 export async function collectAndFinish(
   job: HeldJob,
   submission: Submission,
   entry: HistoryEntry,
   tools: Tools,
 ): Promise<void> {
-  const { promptId, executedMs, loadedMs } = submission;
+  const { promptId, executedMs, loadedMs, graph } = submission;
   const start = submission.heard.ended ?? performance.now();
   job.mayHaveStored = true;
-  const images = await unlessCanceled(
+  const stored = await unlessCanceled(
     job,
-    (signal) => collectFrames(job, entry, tools, signal),
+    (signal) => collectOutputs(job, entry, tools, signal),
     async () => {
       await noteBeginning(job);
       job.note(await job.claim.collect());
     },
   );
-  const became = await job.finish({ status: 'succeeded', images, executedMs, loadedMs }, promptId);
+  const outputs = named(stored, outputNamesOf(graph));
+  const became = await job.finish({ status: 'succeeded', outputs, executedMs, loadedMs }, promptId);
   noteFacts({ 'comfy_fleet.job.status': became });
   if (became === 'succeeded' && submission.isWhollyHeard) {
     tools.nodeTimes.learn(job.record.request.workflow, submission.timings?.nodes ?? []);
@@ -49,74 +50,63 @@ export async function collectAndFinish(
     } else await dropLeftFrames(job, tools);
     await cleanUpOutputs(job, entry);
   }
-  job.log.info('job ended', { status: became, images: images.length });
+  job.log.info('job ended', { status: became, outputs: outputs.length });
 }
 
-/** The pictures are stored: that ComfyUI keeps its own is no reason for the job to fail. */
+/** By the workflow's names for its nodes; a file of a node that it does not name is called by what it is. */
+function named(stored: readonly StoredOutput[], names: ReadonlyMap<string, string>): OutputRecord[] {
+  let bytes = 0;
+  return stored.map(({ text, ...output }) => {
+    bytes += text === undefined ? 0 : Buffer.byteLength(text);
+    const name = names.get(output.nodeId) ?? output.kind;
+    return { name, ...output, ...(text === undefined || bytes > MOST_TEXT_BYTES ? {} : { text }) };
+  });
+}
+
+/** The outputs are stored: that ComfyUI keeps its own is no reason for the job to fail. */
 async function cleanUpOutputs(job: HeldJob, { outputs }: HistoryEntry): Promise<void> {
   await deleteOutputs(job.instance.folders, outputs).catch((error: unknown) =>
-    job.log.warn('pictures could not be deleted from the output folder of ComfyUI', { error }),
+    job.log.warn('files could not be deleted from the output folder of ComfyUI', { error }),
   );
 }
 
 /**
- * Streams a prompt's pictures from the instance into the frames volume. What it stored before it failed stays, since a
- * later claim may have stored the same: dropLeftFrames takes it away when the ledger says that nobody wants it.
+ * Streams what a prompt made from the instance into the frames store, files before texts. What it stored before it failed
+ * stays, since a later claim may have stored the same: dropLeftFrames takes it away when the ledger says that nobody wants
+ * it.
  */
-export async function collectFrames(
+export async function collectOutputs(
   job: HeldJob,
   entry: HistoryEntry,
   tools: Tools,
   signal: AbortSignal,
-): Promise<FrameRecord[]> {
-  const { frames } = tools;
-  if (entry.outputs.length === 0) {
-    throw new FleetError('no_output', 'ComfyUI ran the workflow to its end, but no node of it saved a picture.');
+): Promise<StoredOutput[]> {
+  const { frames, maxOutputBytes: maxBytes, maxOutputs } = tools;
+  const { files, texts } = wantedOutputs(entry);
+  if (files.length + texts.length === 0) {
+    throw new FleetError(
+      'no_output',
+      'ComfyUI ran the workflow to its end, but no node of it saved or showed anything.',
+    );
   }
-  const stored: FrameRecord[] = [];
-  for (const [index, file] of entry.outputs.entries()) {
-    const collect = () => collectFrame(job, file, index + 1, { frames, signal });
+  if (files.length + texts.length > maxOutputs) {
+    const detail = `The workflow made ${files.length + texts.length} outputs; at most ${maxOutputs} are kept (MAX_OUTPUTS).`;
+    throw new FleetError('output_too_large', detail);
+  }
+  const stored: StoredOutput[] = [];
+  const store = async (step: (n: number) => Promise<StoredOutput>) => {
+    const n = stored.length + 1;
     // The rendering is done and stays in ComfyUI: only the storing is repeated.
-    const once = () => patiently(job, collect, { signal });
-    const store = () => whileStorageFails(job, 'storing', tools, signal, once);
-    stored.push(await inStoring(`${job.record.id}_${index + 1}`, store));
+    const once = () => patiently(job, () => step(n), { signal });
+    const untilStored = () => whileStorageFails(job, 'storing', tools, signal, once);
+    stored.push(await inStoring(`${job.record.id}_${n}`, untilStored));
+  };
+  for (const file of files) await store((n) => storeFile(job, file, n, { frames, maxBytes, signal }));
+  for (const text of texts) {
+    // A node that saves a text shows it as well.
+    const sha256 = sha256Of(text.text);
+    const isSaved = stored.some((output) => output.nodeId === text.nodeId && output.sha256 === sha256);
+    if (!isSaved) await store((n) => storeText(job, text, n, { frames, maxBytes, signal }));
   }
   return stored;
-}
-
-async function collectFrame(
-  job: HeldJob,
-  file: OutputFile,
-  n: number,
-  { frames, signal }: { frames: FrameStore; signal: AbortSignal },
-): Promise<FrameRecord> {
-  return job.instance.ask(async (client) => {
-    const { stream } = await client.view(file, signal);
-    try {
-      const { start, whole } = await peek(stream, HEAD_BYTES);
-      const type = frameTypeOf(start);
-      if (type === undefined) throw noPicture(file);
-      const size = sizeOf(start, file);
-      const name = frameName(job.record.id, n, type);
-      const { bytes, sha256 } = await frames.put(name, whole, { signal });
-      return { name, ...size, contentType: FRAME_TYPES[type], bytes, sha256 };
-    } finally {
-      stream.destroy();
-    }
-  });
-}
-
-function sizeOf(start: Buffer, file: OutputFile): { width: number; height: number } {
-  try {
-    const { width, height } = imageSize(start);
-    return { width, height };
-  } catch (cause) {
-    throw noPicture(file, cause);
-  }
-}
-
-/** Told by its bytes: its name, and the type that ComfyUI makes of that, say what somebody wrote. */
-function noPicture({ filename }: OutputFile, cause?: unknown): FleetError {
-  const detail = `What the workflow saved as ${filename} is no PNG, JPEG, WebP or GIF; nothing else can be kept.`;
-  return new FleetError('no_output', detail, { cause });
 }

@@ -9,12 +9,13 @@ import type { InstanceFolders } from '../instance/instance.js';
 /** What is not deleted at its job's end (a crash, a cancel) goes after this long. */
 const OLD_MS = 86_400_000;
 
-/** Deletes a job's pictures from ComfyUI's own disk, where we see it. Of temporary files ComfyUI takes care itself. */
+/** Deletes a job's files from ComfyUI's own disk, where we see it. Of temporary files ComfyUI takes care itself. */
 export async function deleteOutputs({ output }: InstanceFolders, files: readonly OutputFile[]): Promise<void> {
   if (output === undefined) return;
   for (const { type, subfolder, filename } of files) {
     const path = resolve(output, subfolder, filename);
-    if (type === 'output' && path.startsWith(output + sep)) await rm(path, { force: true });
+    const isOurs = type === 'output' && isOurOutput(filename) && path.startsWith(output + sep);
+    if (isOurs) await rm(path, { force: true });
   }
 }
 
@@ -40,9 +41,12 @@ export async function deleteOldFiles(
   return outputs + inputs;
 }
 
-/** SaveImage writes `<prefix>_<number>_.png`, and our prefix is the prompt id. */
+/**
+ * Nodes write `<prefix>_<number>_.png`, `<prefix>_<number>-audio.mp4` and the like, and our prefix is the prompt id. What has
+ * another name may be somebody's own, and was only shown.
+ */
 function isOurOutput(name: string): boolean {
-  const prefix = /^(.{36})_\d+_\.\w+$/.exec(name)?.[1];
+  const prefix = /^(.{36})_\d+[^/]*\.\w+$/.exec(name)?.[1];
   return prefix !== undefined && isId(prefix);
 }
 

@@ -5,7 +5,7 @@ import type { S3Settings } from './s3-settings.js';
 
 /** For a question without a picture in it, retries included. */
 export const ASK_MS = 10_000;
-/** For one piece of a picture, or the copying of one within the bucket, retries included. */
+/** For one piece of a file, retries included. */
 export const MOVE_MS = 30_000;
 /** Without a connection for so long, the endpoint is taken for dead; without a byte either way, the connection. */
 const CONNECT_MS = 3_000;

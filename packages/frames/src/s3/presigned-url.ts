@@ -11,12 +11,13 @@ const STEP_MS = 60_000;
 export async function presignedUrl(
   { client, settings }: Bucket,
   place: { readonly Bucket: string; readonly Key: string },
-  { seconds, contentType, cacheControl }: LinkOptions,
+  { seconds, contentType, cacheControl, contentDisposition }: LinkOptions,
 ): Promise<string> {
   const command = new GetObjectCommand({
     ...place,
     ResponseContentType: contentType,
     ResponseCacheControl: cacheControl,
+    ResponseContentDisposition: contentDisposition,
   });
   const signingDate = new Date(Math.floor(Date.now() / STEP_MS) * STEP_MS);
   return getSignedUrl(client, command, { expiresIn: seconds, signingDate }).catch((error: unknown) => {

@@ -155,7 +155,7 @@ export function createS3Frames(
     },
     touch,
     deleteUnchanged,
-    list: () => listFrames(bucket, prefix),
+    list: (beginning = '') => listFrames(bucket, prefix, beginning),
     freeBytes: async () => undefined,
     sweepTemporary: async () => 0,
     sweepAbandoned,
@@ -164,8 +164,11 @@ export function createS3Frames(
   };
 }
 
-async function* listFrames(bucket: Bucket, prefix: string) {
-  for await (const frame of listObjects(bucket, prefix, {})) if (isSafeName(frame.name)) yield frame;
+async function* listFrames(bucket: Bucket, prefix: string, beginning: string) {
+  for await (const { name, ...frame } of listObjects(bucket, prefix + beginning, {})) {
+    const whole = beginning + name;
+    if (isSafeName(whole)) yield { name: whole, ...frame };
+  }
 }
 
 function knownDigest(metadata: Record<string, string> | undefined): string | undefined {

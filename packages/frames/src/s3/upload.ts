@@ -162,7 +162,7 @@ async function beginParts({ ask }: Bucket, place: Place, contentType: string, si
     },
     complete: async () => {
       const complete = new CompleteMultipartUploadCommand({ ...place, UploadId, MultipartUpload: { Parts: done } });
-      return (await ask((client, options) => client.send(complete, options), { ms: MOVE_MS, signal })).ETag;
+      return (await ask((client, options) => client.send(complete, options), { ms: COPY_MS, signal })).ETag;
     },
     abort: async () => {
       // A part that is still on its way would outlive the upload.

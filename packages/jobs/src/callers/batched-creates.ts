@@ -113,7 +113,7 @@ function newSnapshot(
     startedAt: null,
     finishedAt: null,
     progress: NO_PROGRESS,
-    images: [],
+    outputs: [],
     error: null,
     timings: null,
     instance: null,

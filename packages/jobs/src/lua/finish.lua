@@ -9,13 +9,14 @@ Input:
   ARGV[3] ms that an ended record lives
   ARGV[4] claim
   ARGV[5] outcome: succeeded, failed or canceled
-  ARGV[6] images (JSON)
+  ARGV[6] outputs (JSON)
   ARGV[7] error (JSON), or empty
   ARGV[8] the prompt id that began executing, or empty; one that was lost since was counted before
   ARGV[9] whether ComfyUI may still have the submission, or empty
   ARGV[10] how long the execution took in ms, or empty
   ARGV[11] how much of that it loaded models, or empty: others like it may find them in memory
   ARGV[12] its timings (JSON), or empty
+  ARGV[13] how many pictures are among the outputs
 
 Output:
   what the job became, or 'superseded'
@@ -24,8 +25,9 @@ Output:
 --- @include "shared/close"
 --- @include "shared/learn"
 
-local claim, outcome, images, failure, executed_prompt = ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
+local claim, outcome, outputs, failure, executed_prompt = ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 local in_doubt, executed_ms, loaded_ms = ARGV[9], tonumber(ARGV[10]), tonumber(ARGV[11] or '') or 0
+local pictures = tonumber(ARGV[13] or '') or 0
 local status = get('status')
 if is_terminal(status) and is_latest(claim) then return status end
 if is_terminal(status) or not held_by(claim) then return 'superseded' end
@@ -35,11 +37,11 @@ if executed_prompt ~= '' and executed_prompt == get('prompt_id')
 end
 if status == 'canceling' then outcome = 'canceled' end
 if outcome == 'succeeded' then
-  set('images', images, 'progress', '')
+  set('outputs', outputs, 'progress', '')
   if executed_ms then learn(math.max(0, executed_ms - loaded_ms)) end
 end
 if (ARGV[12] or '') ~= '' then set('timings', ARGV[12]) end
 if outcome == 'failed' then set('error', failure) end
 if in_doubt ~= '' then abandon_submission() end
-close_job(outcome, executed_ms)
+close_job(outcome, executed_ms, pictures)
 return outcome

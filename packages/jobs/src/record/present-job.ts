@@ -6,6 +6,7 @@ import {
   type WaitingFor,
   WEBHOOK_EVENTS,
 } from '@comfy-fleet/contracts';
+import { type OutputRecord, picturesOf } from './outputs.js';
 import type { JobRecord, JobSnapshot } from './record.js';
 
 interface Presenting {
@@ -27,8 +28,8 @@ export function presentJob(
   const { request, callback } = record;
   const self = `${publicUrl}/jobs/${record.id}`;
   const seed = presentSeed(request.seed);
-  const images = record.images.map((image) => ({
-    image_url: publicUrl + sign(`/images/${image.name}`),
+  const images = picturesOf(record.outputs).map((image) => ({
+    image_url: publicUrl + sign(`/images/${image.file}`),
     width: image.width,
     height: image.height,
     seed,
@@ -50,6 +51,7 @@ export function presentJob(
     eta_seconds: eta,
     waiting_for: waitingFor,
     request: presentRequest(request),
+    outputs: record.outputs.map((output) => presentOutput(output, publicUrl + sign(`/files/${output.file}`))),
     images,
     image_url: images[0]?.image_url ?? null,
     steps: request.steps,
@@ -72,6 +74,24 @@ export function presentJob(
       cancel: `${self}/cancel`,
       ...(callback === null ? {} : { webhooks: `${self}/webhooks` }),
     },
+  };
+}
+
+function presentOutput(output: OutputRecord, url: string): Job['outputs'][number] {
+  const { name, nodeId, kind, filename, contentType, bytes, sha256, width, height, durationSeconds, text } = output;
+  return {
+    name,
+    node_id: nodeId,
+    kind,
+    url,
+    filename,
+    content_type: contentType,
+    bytes,
+    sha256,
+    ...(width === undefined ? {} : { width }),
+    ...(height === undefined ? {} : { height }),
+    ...(durationSeconds === undefined ? {} : { duration_seconds: durationSeconds }),
+    ...(text === undefined ? {} : { text }),
   };
 }
 

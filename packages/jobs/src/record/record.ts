@@ -9,15 +9,7 @@ import type {
   Webhook,
 } from '@comfy-fleet/contracts';
 
-/** One finished picture as the record knows it; the bytes are in the frames volume under `name`. */
-export interface FrameRecord {
-  readonly name: string;
-  readonly width: number;
-  readonly height: number;
-  readonly contentType: string;
-  readonly bytes: number;
-  readonly sha256: string;
-}
+import { type OldImage, type OutputRecord, outputsOf } from './outputs.js';
 
 export interface JobError {
   readonly code: ErrorCode;
@@ -93,7 +85,7 @@ export interface JobRecord {
   readonly startedAt: number | null;
   readonly finishedAt: number | null;
   readonly progress: Progress;
-  readonly images: readonly FrameRecord[];
+  readonly outputs: readonly OutputRecord[];
   readonly error: JobError | null;
   /** Of its last submission; null until it has ended, and when nothing of it was heard. */
   readonly timings: Timings | null;
@@ -179,7 +171,7 @@ export function parseRecord(flat: readonly string[]): JobRecord | undefined {
     startedAt: number('started_at'),
     finishedAt: number('finished_at'),
     progress: json('progress', NO_PROGRESS),
-    images: json<FrameRecord[]>('images', []),
+    outputs: outputsOf(json<OutputRecord[] | null>('outputs', null), json<OldImage[]>('images', [])),
     error: json<JobError | null>('error', null),
     timings: json<Timings | null>('timings', null),
     instance: text('instance'),

@@ -1,5 +1,6 @@
 import type { ErrorCode, TerminalStatus } from '@comfy-fleet/contracts';
-import type { FrameRecord, InstanceFault, JobError, JobRecord, Preview, Progress, Timings } from '../record/record.js';
+import type { OutputRecord } from '../record/outputs.js';
+import type { InstanceFault, JobError, JobRecord, Preview, Progress, Timings } from '../record/record.js';
 
 /**
  * How a transition was taken: `ok`; `canceling`, the caller wants the job stopped; `superseded`, another claim holds
@@ -17,7 +18,7 @@ export type Outcome =
   /** `executedMs`: how long ComfyUI executed it, `loadedMs`: and loaded models in that time, as far as it is known. */
   | {
       readonly status: 'succeeded';
-      readonly images: readonly FrameRecord[];
+      readonly outputs: readonly OutputRecord[];
       readonly executedMs?: number | undefined;
       readonly loadedMs?: number | undefined;
     }
@@ -43,7 +44,7 @@ export interface Claim {
   /** Whether anybody listens to the job's events now, so that a preview is worth its bytes. */
   isListenedTo(): Promise<boolean>;
   preview(preview: Preview): Promise<Verdict>;
-  /** ComfyUI ended; pictures are being fetched. */
+  /** ComfyUI ended; outputs are being fetched. */
   collect(): Promise<Verdict>;
   /** ComfyUI has nothing of the submission (any more). `faults`: what the record is to say of them from now on. */
   lose(promptId: string, why: Loss, faults?: readonly InstanceFault[]): Promise<Verdict>;

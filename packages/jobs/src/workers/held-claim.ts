@@ -1,5 +1,6 @@
 import type { TerminalStatus } from '@comfy-fleet/contracts';
 import type { WorkItem } from '../queue/pool-worker.js';
+import { picturesOf } from '../record/outputs.js';
 import type { JobRecord } from '../record/record.js';
 import type { ScriptName } from '../scripts.js';
 import type { Claim, Outcome, Verdict } from './claim.js';
@@ -29,12 +30,13 @@ export function heldClaim(
       const args = [
         claim,
         outcome.status,
-        imagesOf(outcome),
+        outputsOf(outcome),
         errorOf(outcome),
         executed,
         isInDoubt(outcome) ? '1' : '',
         ...times(outcome),
         timings === null ? '' : JSON.stringify(timings),
+        `${outcome.status === 'succeeded' ? picturesOf(outcome.outputs).length : 0}`,
       ];
       const became = (await run('finish', args)) as TerminalStatus | 'superseded';
       if (became === 'superseded') item.abandon();
@@ -53,8 +55,8 @@ function msOrNothing(ms: number | undefined): string {
   return ms === undefined ? '' : `${Math.round(ms)}`;
 }
 
-function imagesOf(outcome: Outcome): string {
-  return outcome.status === 'succeeded' ? JSON.stringify(outcome.images) : '';
+function outputsOf(outcome: Outcome): string {
+  return outcome.status === 'succeeded' ? JSON.stringify(outcome.outputs) : '';
 }
 
 function isInDoubt(outcome: Outcome): boolean {

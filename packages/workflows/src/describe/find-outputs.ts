@@ -67,6 +67,12 @@ export function findOutputs(
   return { outputs, faults };
 }
 
+/** The name of each output of a graph, by its node, as far as the graph alone tells. */
+export function outputNamesOf(graph: Graph): ReadonlyMap<string, string> {
+  const { outputs } = findOutputs(graph, { file: {}, choices: {}, linearData: undefined, catalogue: undefined });
+  return new Map(outputs.map(({ node, name }) => [node, name]));
+}
+
 /** By the catalogue; a class that it does not know is an output when it is called so, or nothing uses the node. */
 function outputNodes(graph: Graph, catalogue: Catalogue | undefined): string[] {
   const used = new Set(Object.values(graph).flatMap((node) => linksAt(node, linkedInputs(node)).map(([id]) => id)));

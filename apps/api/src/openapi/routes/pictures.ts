@@ -6,6 +6,8 @@ import type { HeaderUse } from '../response-headers.js';
 
 const TYPES = Object.values(FRAME_TYPES);
 const PICTURE: HeaderUse = { ETag: 'always', 'Cache-Control': 'always', 'Accept-Ranges': 'always' };
+const FILE: HeaderUse = { ...PICTURE, 'Content-Disposition': 'sometimes', 'Content-Security-Policy': 'sometimes' };
+const FILE_CONTENT = { '*/*': 'bytes' } as const;
 const BYTES = Object.fromEntries(TYPES.map((type) => [type, 'bytes' as const]));
 
 export function pictureDocs({ widths }: DocumentSettings): OperationDocs {
@@ -39,6 +41,36 @@ export function pictureDocs({ widths }: DocumentSettings): OperationDocs {
         304: { description: 'The caller has it already.', headers: PICTURE },
       },
       errors: ['image_not_found', 'range_not_satisfiable', 'queue_unavailable', 'storage_failed'],
+    },
+    'GET /files/:filename': {
+      id: 'getFile',
+      tag: 'pictures',
+      summary: 'Read an output of any kind',
+      description:
+        'A video, sound, model, text, picture or other file that a job made, or with `?poster` a JPEG of the first frame of a video. The file under a name never changes. Browsers show pictures, videos, sounds and plain text, and keep everything else as a file.',
+      query: Type.Object({
+        poster: Type.Optional(Type.String({ description: 'Of a video: a picture of it. Its value does not matter.' })),
+      }),
+      headers: ['Range', 'If-Range', 'If-None-Match'],
+      answers: {
+        200: {
+          description: 'The file.',
+          content: FILE_CONTENT,
+          headers: { ...FILE, 'Content-Length': 'always' },
+        },
+        206: {
+          description: 'The requested bytes.',
+          content: FILE_CONTENT,
+          headers: { ...FILE, 'Content-Length': 'always', 'Content-Range': 'always' },
+        },
+        302: {
+          description:
+            'Address of the file in the bucket, valid for some minutes, under the same conditions as for pictures.',
+          headers: { Location: 'always', 'Cache-Control': 'always' },
+        },
+        304: { description: 'The caller has it already.', headers: FILE },
+      },
+      errors: ['file_not_found', 'no_poster', 'range_not_satisfiable', 'queue_unavailable', 'storage_failed'],
     },
   };
 }

@@ -37,7 +37,7 @@ export async function ledgerScheduler(
       return claim.record.id;
     },
     end: async ({ id, gpuMs }) => {
-      await held.get(id)?.finish({ status: 'succeeded', images: [], executedMs: gpuMs });
+      await held.get(id)?.finish({ status: 'succeeded', outputs: [], executedMs: gpuMs });
       held.delete(id);
     },
   };

@@ -71,7 +71,7 @@ export async function fillStock(
       const cpuUs = ((await redisCpu(url)) - cpuBefore) / count;
       if (claims.length !== count) throw new Error(`${claims.length} of ${count} jobs were claimed`);
       await inParallel(count, ENDS_AT_ONCE, async (index) => {
-        await claims[index]?.finish({ status: 'succeeded', images: [], executedMs: GPU_MS });
+        await claims[index]?.finish({ status: 'succeeded', outputs: [], executedMs: GPU_MS });
       });
       await make(
         ordersOf(

@@ -11,7 +11,7 @@ The end of a job, for the scripts that end one.
 --- @include "shared/submission"
 
 -- What its key used today: how the job ended, and for how long a GPU worked for it.
-local function note_usage(status, gpu_ms)
+local function note_usage(status, gpu_ms, pictures)
   local usage = usage_key(get('key'), today())
   redis.call('HINCRBY', usage, status, 1)
   if gpu_ms then
@@ -19,19 +19,19 @@ local function note_usage(status, gpu_ms)
     note_gpu_time(gpu_ms)
   end
   if status == 'succeeded' then
-    redis.call('HINCRBY', usage, 'pictures', #cjson.decode(get('images')))
+    redis.call('HINCRBY', usage, 'pictures', pictures or 0)
   end
   redis.call('PEXPIRE', usage, USAGE_LIFE_MS)
 end
--- The one way into a terminal state. ms of execution, if they are known better than by the clock.
-local function close_job(status, gpu_ms)
+-- The one way into a terminal state. ms of execution, if they are known better than by the clock; how many pictures it made.
+local function close_job(status, gpu_ms, pictures)
   local pool = get('pool')
   if not gpu_ms and get('started_at') ~= '' then gpu_ms = now_ms() - get('started_at') end
   set('status', status, 'finished_at', now_ms(), 'phase', 'ended')
   leave_line()
   leave_backlog()
   leave_waiting()
-  note_usage(status, gpu_ms)
+  note_usage(status, gpu_ms, pictures)
   -- Before its key may take its turns again: that begins at the present, and what it gets back is no credit.
   correct_charge(gpu_ms)
   leave_taken()

@@ -1,19 +1,19 @@
 import { ANONYMOUS } from '@comfy-fleet/contracts';
-import { isFrameName } from '@comfy-fleet/frames';
+import { isOutputName } from '@comfy-fleet/frames';
 import type { Deps } from '../deps.js';
 import type { Caller } from './caller.js';
 import { owns } from './own-job.js';
 
 /**
- * Whether the caller may see a picture: one that a job of its own made. Without keys, or with a signed URL, everybody
+ * Whether the caller may see an output: one that a job of its own made. Without keys, or with a signed URL, everybody
  * may who knows the name.
  */
-export async function maySeeFrame(
+export async function maySeeOutput(
   { ledger: { jobs } }: Deps,
   name: string,
   caller: Caller | undefined,
 ): Promise<boolean> {
-  if (!isFrameName(name)) return false;
+  if (!isOutputName(name)) return false;
   if (caller === undefined || caller.id === ANONYMOUS) return true;
   const snapshot = await jobs.get(name.slice(0, name.indexOf('_')));
   return snapshot !== undefined && owns(caller, snapshot);

@@ -1,0 +1,122 @@
+import { createHash } from 'node:crypto';
+import type { OutputFile, OutputText } from '@comfy-fleet/comfyui';
+import { FleetError } from '@comfy-fleet/contracts';
+import { FRAME_TYPES, type FrameStore, fileFactsOf, frameName } from '@comfy-fleet/frames';
+import type { OutputRecord } from '@comfy-fleet/jobs';
+import { imageSize } from 'image-size';
+import type { HeldJob } from './held-job.js';
+import { peek } from './peek.js';
+
+/** Enough of a file to tell what it is, and how large a picture is: a JPEG says that behind its metadata, which may be the whole workflow. */
+const HEAD_BYTES = 256 * 1024;
+
+const PICTURES: ReadonlySet<string> = new Set(Object.values(FRAME_TYPES));
+
+interface Storing {
+  readonly frames: FrameStore;
+  readonly maxBytes: number;
+  readonly signal: AbortSignal;
+}
+
+/** An output before the workflow has named it. */
+export type StoredOutput = Omit<OutputRecord, 'name'>;
+
+/**
+ * Streams a file from the job's instance into the store as its nth output. Throws output_too_large, no_output for a damaged
+ * picture, and what instance and store throw.
+ */
+export async function storeFile(
+  job: HeldJob,
+  file: OutputFile,
+  n: number,
+  { frames, maxBytes, signal }: Storing,
+): Promise<StoredOutput> {
+  return job.instance.ask(async (client) => {
+    const { stream, bytes: told = 0 } = await client.view(file, signal);
+    try {
+      if (told > maxBytes) throw tooLarge(file, maxBytes);
+      const { start, whole } = await peek(stream, HEAD_BYTES);
+      const { extension, contentType, kind } = await fileFactsOf(start, file.filename);
+      const size = sizeOf(start, file, { isPicture: PICTURES.has(contentType), isImage: kind === 'image' });
+      const name = frameName(job.record.id, n, extension);
+      const { bytes, sha256 } = await frames.put(name, atMost(whole, maxBytes, file), { signal });
+      const text = kind === 'text' && bytes === start.length ? textIn(start) : undefined;
+      const filename = plainName(file.filename);
+      const about = { nodeId: file.nodeId, kind, file: name, filename, contentType, bytes, sha256 };
+      return { ...about, ...size, ...(text === undefined ? {} : { text }) };
+    } finally {
+      stream.destroy();
+    }
+  });
+}
+
+/** Stores what a node showed as text as the job's nth output. */
+export async function storeText(
+  job: HeldJob,
+  { nodeId, text }: OutputText,
+  n: number,
+  { frames, maxBytes, signal }: Storing,
+): Promise<StoredOutput> {
+  const file = frameName(job.record.id, n, 'txt');
+  const content = Buffer.from(text); // what is no valid Unicode becomes U+FFFD
+  const filename = 'text.txt';
+  if (content.length > maxBytes) throw tooLarge({ filename }, maxBytes);
+  const { bytes, sha256 } = await frames.put(file, content.length === 0 ? [] : [content], { signal });
+  return { nodeId, kind: 'text', file, filename, contentType: 'text/plain', bytes, sha256, text: text.toWellFormed() };
+}
+
+/** Without folders and what no header may have. */
+function plainName(filename: string): string {
+  return filename
+    .replace(/^.*[/\\]/s, '')
+    .replace(/\p{Cc}/gu, '')
+    .toWellFormed();
+}
+
+/** Of a text, as `OutputRecord.sha256` has it. */
+export function sha256Of(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+/** A PNG, JPEG, WebP or GIF has a size, or is damaged; of other pictures it is told where that is easy. */
+function sizeOf(
+  start: Buffer,
+  file: OutputFile,
+  { isPicture, isImage }: { readonly isPicture: boolean; readonly isImage: boolean },
+): { width: number; height: number } | undefined {
+  if (!isPicture && !isImage) return undefined;
+  try {
+    const { width, height } = imageSize(start);
+    return Number.isInteger(width) && Number.isInteger(height) ? { width, height } : undefined;
+  } catch (cause) {
+    if (!isPicture) return undefined;
+    const detail = `What the workflow saved as ${file.filename} is not a whole picture.`;
+    throw new FleetError('no_output', detail, { cause });
+  }
+}
+
+async function* atMost(
+  source: AsyncIterable<Uint8Array>,
+  maxBytes: number,
+  file: OutputFile,
+): AsyncGenerator<Uint8Array> {
+  let bytes = 0;
+  for await (const chunk of source) {
+    bytes += chunk.byteLength;
+    if (bytes > maxBytes) throw tooLarge(file, maxBytes);
+    yield chunk;
+  }
+}
+
+function textIn(content: Buffer): string | undefined {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(content);
+  } catch {
+    return undefined; // another encoding, or no text whatever its name says
+  }
+}
+
+function tooLarge({ filename }: Pick<OutputFile, 'filename'>, maxBytes: number): FleetError {
+  const detail = `What the workflow saved as ${filename} has more than ${maxBytes} bytes (MAX_OUTPUT_BYTES).`;
+  return new FleetError('output_too_large', detail);
+}
