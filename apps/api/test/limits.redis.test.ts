@@ -225,7 +225,7 @@ describe('max_gpu_seconds_per_day', () => {
   const executed = async (api: TestApi, ms: number) => {
     const source = await api.worker.claims('default');
     const claim = await source.next();
-    await claim?.finish({ status: 'succeeded', images: [], executedMs: ms });
+    await claim?.finish({ status: 'succeeded', outputs: [], executedMs: ms });
     await source.close();
   };
 
