@@ -75,6 +75,19 @@ describe('which instance gets a job', () => {
     expect(await worker.instance(2)).toMatchObject({ checkpoint: 'fox.safetensors', failed: 0 });
   });
 
+  it('is one that has its node classes, those that its ComfyUI replaces included, as each says by itself', async () => {
+    const stack = await openStack();
+    const [old, recent] = [await aGpu(0, { version: '0.3.64' }), await aGpu(0, { version: '0.33.0' })];
+    await stack.startWorker('w', [old.url, recent.url]);
+    const classes = ['SDV_img2vid_Conditioning', 'BatchImagesNode', 'VAELoader'];
+    const said = await until('both said what they have', async () => {
+      const all = await stack.ledger.fleet.abilities('default', classes);
+      return all.length === 2 && new Map(all.map(({ instance, abilities }) => [instance, Object.keys(abilities)]));
+    });
+    expect(said.get('w/1')).toEqual(['VAELoader']);
+    expect(said.get('w/2')).toEqual(classes);
+  });
+
   it('is an able one when the one that had its checkpoint lost it since', async () => {
     const stack = await openStack();
     const [first, second] = [await aGpu(), await aGpu()];

@@ -1,3 +1,5 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+
 /** The members of a JSON object, each as its name and the text of its value. */
 export type Member = readonly [name: string, text: string];
 
@@ -7,40 +9,60 @@ const NAMED = /^\s*("(?:[^"\\]|\\.)*")\s*:\s*/;
 
 /**
  * Takes the JSON text of an object apart into its members while it arrives, and parses no value: no piece of it takes
- * long, however large the whole is. Throws a SyntaxError for what is no object, or not all of one.
+ * long, however large the whole is, and all else has its turn between two of them. Throws a SyntaxError for what is no
+ * object, or not all of one.
  */
 export async function* membersOf(chunks: AsyncIterable<Buffer>): AsyncGenerator<Member> {
+  const splitter = createSplitter();
+  for await (const chunk of chunks) {
+    yield* splitter.split(chunk);
+    if (splitter.isDone()) return;
+    // What has arrived already would be taken in one go.
+    await nextTurn();
+  }
+  throw new SyntaxError('ended early');
+}
+
+/** Not in the generator, in which V8 runs a loop over bytes ten times as slowly. */
+function createSplitter() {
   let depth = 0;
   let isInText = false;
   let isEscaped = false;
+  let isDone = false;
   let parts: Buffer[] = [];
-  for await (const chunk of chunks) {
+
+  const split = (chunk: Buffer): Member[] => {
+    const members: Member[] = [];
     let start = 0;
-    for (let at = 0; at < chunk.length; at += 1) {
+    for (let at = 0; at < chunk.length && !isDone; at += 1) {
       const byte = chunk[at] ?? 0;
-      if (depth === 0 && byte !== OPEN_BRACE && byte > SPACE) throw new SyntaxError('no object');
       if (isInText) {
         if (isEscaped) isEscaped = false;
         else if (byte === BACKSLASH) isEscaped = true;
         else if (byte === QUOTE) isInText = false;
+      } else if (depth === 0) {
+        if (byte <= SPACE) continue;
+        if (byte !== OPEN_BRACE) throw new SyntaxError('no object');
+        depth = 1;
+        start = at + 1;
       } else if (byte === QUOTE) {
         isInText = true;
       } else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
         depth += 1;
-        if (depth === 1) start = at + 1;
       } else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET || (byte === COMMA && depth === 1)) {
         if (byte !== COMMA) depth -= 1;
-        if (byte !== COMMA && depth > 0) continue;
+        if (depth > 1 || (depth === 1 && byte !== COMMA)) continue;
+        isDone = depth === 0;
         const text = Buffer.concat([...parts, chunk.subarray(start, at)]).toString();
         parts = [];
         start = at + 1;
-        if (depth > 0 || text.trim() !== '') yield memberIn(text);
-        if (depth === 0) return;
+        if (!isDone || text.trim() !== '') members.push(memberIn(text));
       }
     }
     if (depth > 0) parts.push(chunk.subarray(start));
-  }
-  throw new SyntaxError('ended early');
+    return members;
+  };
+  return { split, isDone: () => isDone };
 }
 
 function memberIn(text: string): Member {
