@@ -1,8 +1,11 @@
-import { Ajv, type ErrorObject } from 'ajv';
+import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
 import type { Static, TObject } from 'typebox';
 import { ConfigError } from './config-error.js';
 import type { Environment } from './environment.js';
 import { withSecretFiles } from './secret-files.js';
+
+/** What was compiled, which takes far longer than to validate. */
+const validators = new WeakMap<TObject, ValidateFunction>();
 
 /**
  * Reads the variables that `schema` names out of `env`: text becomes numbers and booleans, absent and empty ones get
@@ -16,23 +19,31 @@ export function readSettings<T extends TObject>(schema: T, given: Environment): 
     if (text !== undefined && text !== '') values[name] = text;
   }
   const written = { ...values };
-  // The schema is ours: to check that it is one would take Ajv ten times as long as to compile it.
-  const ajv = new Ajv({
-    allErrors: true,
-    coerceTypes: true,
-    useDefaults: true,
-    strict: false,
-    verbose: true,
-    validateSchema: false,
-  });
-  const isValid = ajv.validate(schema, values);
-  const all = [...faults, ...(ajv.errors ?? []).map((error) => fault(error, written))];
+  const validate = validatorOf(schema);
+  const isValid = validate(values);
+  const all = [...faults, ...(validate.errors ?? []).map((error) => fault(error, written))];
   if (!isValid || all.length > 0) throw new ConfigError(all);
   const endless = Object.keys(values).filter(
     (name) => typeof values[name] === 'number' && !Number.isFinite(values[name]),
   );
   if (endless.length > 0) throw new ConfigError(endless.map((name) => `${name}=${written[name]}: must be finite`));
   return values as Static<T>;
+}
+
+function validatorOf(schema: TObject): ValidateFunction {
+  const known = validators.get(schema);
+  if (known !== undefined) return known;
+  const made = new Ajv({
+    allErrors: true,
+    coerceTypes: true,
+    useDefaults: true,
+    strict: false,
+    verbose: true,
+    // The schema is ours: to check that it is one would take Ajv ten times as long as to compile it.
+    validateSchema: false,
+  }).compile(schema);
+  validators.set(schema, made);
+  return made;
 }
 
 function fault(error: ErrorObject, written: Readonly<Record<string, unknown>>): string {

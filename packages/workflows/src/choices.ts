@@ -1,5 +1,5 @@
 import { POOL_PATTERN } from '@comfy-fleet/contracts';
-import { Ajv } from 'ajv';
+import { Ajv, type ValidateFunction } from 'ajv';
 import Type, { type Static } from 'typebox';
 import { PARAMETERS, type Parameter } from './bindings.js';
 import { FileFault } from './file-fault.js';
@@ -30,11 +30,14 @@ const choicesSchema = Type.Object(
 export type Choices = Static<typeof choicesSchema>;
 const KEYS = Object.keys(choicesSchema.properties);
 
+/** Compiled at its first use: that takes far longer than to validate. */
+let validate: ValidateFunction | undefined;
+
 export function readChoices(json: unknown): Choices {
   // The schema is ours: to check that it is one would take Ajv ten times as long as to compile it.
-  const ajv = new Ajv({ allErrors: true, validateSchema: false });
-  if (ajv.validate(choicesSchema, json)) return json as Choices;
-  const faults = (ajv.errors ?? []).map(({ keyword, instancePath, params }) => {
+  validate ??= new Ajv({ allErrors: true, validateSchema: false }).compile(choicesSchema);
+  if (validate(json)) return json as Choices;
+  const faults = (validate.errors ?? []).map(({ keyword, instancePath, params }) => {
     if (keyword === 'additionalProperties' && instancePath === '') {
       const written = String(params.additionalProperty);
       return `"${written}" is not a known key${suggest(written, KEYS)} (known: ${KEYS.join(', ')})`;

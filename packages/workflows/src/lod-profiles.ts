@@ -1,5 +1,5 @@
 import { LODS, type Lod, POOL_PATTERN } from '@comfy-fleet/contracts';
-import { Ajv, type ErrorObject } from 'ajv';
+import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
 import Type, { type Static } from 'typebox';
 import { FileFault } from './file-fault.js';
 import { showJson } from './json-text.js';
@@ -63,11 +63,15 @@ export interface LodProfile {
   readonly description: string;
 }
 
+/** Compiled at its first use: that takes far longer than to validate. */
+let validate: ValidateFunction | undefined;
+
 /** Takes the parsed lod-profiles.json. Throws a FileFault with every fault, each saying what to write. */
 export function readProfiles(json: unknown): Readonly<Record<Lod, LodProfile>> {
   // The schema is ours: to check that it is one would take Ajv ten times as long as to compile it.
-  const ajv = new Ajv({ allErrors: true, verbose: true, strict: false, validateSchema: false });
-  if (!ajv.validate(profilesSchema, json)) throw new FileFault(...(ajv.errors ?? []).map(describe));
+  const options = { allErrors: true, verbose: true, strict: false, validateSchema: false };
+  validate ??= new Ajv(options).compile(profilesSchema);
+  if (!validate(json)) throw new FileFault(...(validate.errors ?? []).map(describe));
   const profiles = json as Static<typeof profilesSchema>;
   const entries = LODS.map((lod) => {
     const { rank_step: _ignored, deadline_seconds: deadlineSeconds, ...rest } = profiles[lod];

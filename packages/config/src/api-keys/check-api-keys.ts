@@ -1,5 +1,5 @@
 import { type ApiKey, type ApiKeysFile, apiKeysFileSchema } from '@comfy-fleet/contracts';
-import { Ajv, type ErrorObject } from 'ajv';
+import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
 import { faultRule } from '../fault-rule.js';
 
 const FORMS: Readonly<Record<string, string>> = {
@@ -17,13 +17,14 @@ export interface ApiKeyFault {
   readonly rule: string;
 }
 
+/** Compiled at its first use: that takes far longer than to validate. */
+let validate: ValidateFunction<ApiKeysFile> | undefined;
+
 /** Checks what a keys file holds. `keys` is empty when there are faults. */
 export function checkApiKeys(value: unknown): { readonly keys: readonly ApiKey[]; readonly faults: ApiKeyFault[] } {
   // strictNumbers is Ajv's own default and refuses NaN
   // The schema is ours: to check that it is one would take Ajv ten times as long as to compile it.
-  const validate = new Ajv({ allErrors: true, strict: false, validateSchema: false }).compile<ApiKeysFile>(
-    apiKeysFileSchema,
-  );
+  validate ??= new Ajv({ allErrors: true, strict: false, validateSchema: false }).compile(apiKeysFileSchema);
   if (!validate(value)) return { keys: [], faults: (validate.errors ?? []).map(toFault) };
   const faults = [...twins(value.keys, 'id'), ...twins(value.keys, 'sha256'), ...badUrls(value.keys)];
   return { keys: faults.length === 0 ? value.keys : [], faults };

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { Ajv, type ErrorObject } from 'ajv';
+import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
 import { parseDocument } from 'yaml';
 import { faultRule } from '../fault-rule.js';
 import { headerValue, isHeaderName, type ValueSources } from './header-value.js';
@@ -31,14 +31,16 @@ interface Surroundings extends ValueSources {
   readonly pools: readonly string[];
 }
 
+/** Compiled at its first use: that takes far longer than to validate. */
+let validate: ValidateFunction<{ instances: InstanceEntry[] }> | undefined;
+
 /** Reads the text of an instances file, JSON or YAML. */
 export function parseInstances(text: string, surroundings: Surroundings): Parsed {
   const { value, fault } = parseYaml(text);
   if (fault !== undefined) return failed([fault]);
   if (Array.isArray(value)) return failed(['the list must be under a key: instances:']);
-  const validate = new Ajv({ allErrors: true, strict: false }).compile<{ instances: InstanceEntry[] }>(
-    instancesFileSchema,
-  );
+  // The schema is ours: to check that it is one would take Ajv ten times as long as to compile it.
+  validate ??= new Ajv({ allErrors: true, strict: false, validateSchema: false }).compile(instancesFileSchema);
   if (!validate(value)) return failed((validate.errors ?? []).map((error) => shapeFault(error, value)));
   const faults: string[] = [];
   const instances = value.instances.map((entry, index): InstanceSettings => {
