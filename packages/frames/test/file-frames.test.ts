@@ -23,7 +23,8 @@ beforeEach(async () => {
 });
 afterEach(() => rm(root, { recursive: true }));
 
-frameStoreContract('folder', openFolder, 300);
+// keeping.test.ts has them meet 300 times, and demands more.
+frameStoreContract('folder', openFolder, 30);
 
 describe('put', () => {
   it('stores a stream in a folder that did not exist and answers its size and digest', async () => {

@@ -163,7 +163,7 @@ export class PromptRun {
       version: settings().version,
       folders,
       tempMark,
-      pngText: this.pngText(),
+      pngText: () => this.pngText(),
       loadModel: async (file) => {
         await this.control.pass(settings().modelLoadMs, false);
         this.loaded.push(file);

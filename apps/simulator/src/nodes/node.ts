@@ -8,7 +8,7 @@ export interface NodeContext {
   readonly version: ComfyVersion;
   readonly folders: Folders;
   /** The graph as it goes into a PNG, and the keys of extra_pnginfo beside it. */
-  readonly pngText: ReadonlyMap<string, Json>;
+  readonly pngText: () => ReadonlyMap<string, Json>;
   /** Five letters that set the temporary pictures of this start apart. */
   readonly tempMark: string;
   /** Lets the time of loading a checkpoint or diffusion model pass. An interrupt is heard only afterwards. */

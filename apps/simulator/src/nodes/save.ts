@@ -41,7 +41,7 @@ async function encode(frame: Buffer, { width, height }: Images, context: NodeCon
     .toBuffer();
   return withText(
     png,
-    [...context.pngText].map(([key, value]) => [key, writeJson(value)] as const),
+    [...context.pngText()].map(([key, value]) => [key, writeJson(value)] as const),
   );
 }
 

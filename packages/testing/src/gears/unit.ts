@@ -1,4 +1,5 @@
 // Loaded before each file of the first gear, whose tests need no Redis and no process.
+import './compare-bytes.js';
 import { mayStart } from './may-start.js';
 
 mayStart([], 'A test that starts a process belongs to the system tests: name its file *.system.test.ts');

@@ -23,5 +23,5 @@ export function writeOne(
 
 /** The graph and the keys of extra_pnginfo, as ComfyUI keeps them in its files; the mark tells one run from another. */
 export function noteOf({ mark }: Maker, { pngText }: NodeContext): Record<string, string> {
-  return { ...Object.fromEntries([...pngText].map(([key, value]) => [key, writeJson(value)])), mark };
+  return { ...Object.fromEntries([...pngText()].map(([key, value]) => [key, writeJson(value)])), mark };
 }
