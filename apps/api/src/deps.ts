@@ -14,7 +14,7 @@ import type { StorageWatch } from './pictures/storage-watch.js';
 
 /** What the handlers work with. */
 export interface Deps {
-  readonly config: Pick<Config, 'http' | 'access' | 'limits' | 'images' | 'queue' | 'retention'>;
+  readonly config: Pick<Config, 'http' | 'access' | 'assets' | 'limits' | 'images' | 'queue' | 'retention'>;
   /** Undefined: nobody is asked who they are. */
   readonly keys: KeyRing | undefined;
   readonly ledger: Ledger;

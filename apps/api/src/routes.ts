@@ -1,6 +1,7 @@
 import type { Deps } from './deps.js';
 import { createDocs } from './docs/docs.js';
 import { drainInstance, getAdmin, pauseFleet } from './handlers/admin.js';
+import { deleteAsset, getAsset, getAssetContent, listAssets, postAsset } from './handlers/assets.js';
 import { batch } from './handlers/batch.js';
 import { cancelJob } from './handlers/cancel-job.js';
 import { deleteJob } from './handlers/delete-job.js';
@@ -42,6 +43,11 @@ export function routes(deps: Deps): Route[] {
     { method: 'POST', path: '/jobs/:id/webhooks/redeliver', access: 'jobs', handler: redeliverWebhook(deps) },
     { method: 'GET', path: '/images/:filename', access: 'linked', handler: getImage(deps) },
     { method: 'GET', path: '/files/:filename', access: 'linked', handler: getFile(deps) },
+    { method: 'POST', path: '/assets', access: 'jobs', handler: postAsset(deps), body: 'file' },
+    { method: 'GET', path: '/assets', access: 'jobs', handler: listAssets(deps) },
+    { method: 'GET', path: '/assets/:asset', access: 'jobs', handler: getAsset(deps) },
+    { method: 'GET', path: '/assets/:asset/content', access: 'jobs', handler: getAssetContent(deps) },
+    { method: 'DELETE', path: '/assets/:asset', access: 'jobs', handler: deleteAsset(deps) },
     { method: 'GET', path: '/usage', access: 'jobs', handler: getUsage(deps) },
     { method: 'GET', path: '/lods', access: 'jobs', handler: lods(deps) },
     { method: 'GET', path: '/fleet', access: 'admin', handler: fleet(deps) },

@@ -20,6 +20,8 @@ export interface Listening {
  * whoever closes first meets the request that the other one is just sending.
  */
 const KEEP_ALIVE_MS = 75_000;
+/** A file of gigabytes arrives for long; what arrives too slowly is refused by who reads it. Node's own is five minutes. */
+const REQUEST_MS = 6 * 3_600_000;
 /** How often a closing server looks for connections whose answer has ended. */
 const LOOK_MS = 50;
 
@@ -37,6 +39,7 @@ export async function listen(at: {
   // Whoever does not read what it asked for would keep a file open for ever.
   server.timeout = at.idleMs;
   server.keepAliveTimeout = KEEP_ALIVE_MS;
+  server.requestTimeout = REQUEST_MS;
   server.on('clientError', refuseUnreadable);
   server.listen(at.port, at.host);
   await once(server, 'listening');

@@ -108,7 +108,7 @@ function bodyFaults(
   if (type !== '' && spec.content === undefined && body === undefined) return []; // a 304 names the type it would have
   if (spec.content === undefined)
     return body === undefined || body.length === 0 ? [] : ['a body where none is documented'];
-  const media = known[type];
+  const media = known[type] ?? known['*/*'];
   if (media === undefined) return [`the content type "${type}" is not documented`];
   if (body === undefined || method === 'HEAD') return [];
   if (type === 'text/event-stream') return eventFaults(body.toString(), media['x-events'] ?? {}, faults);

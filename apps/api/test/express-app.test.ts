@@ -41,11 +41,26 @@ async function serve(handler: Handler, { admit = async () => undefined, maxUploa
     within: () => ({ most: 1, note: () => {} }),
   });
   const { http } = loadConfig({});
-  const limits = { ...http, maxImageBytes: 1000, maxUploadingBytes: maxUploadingBytes ?? http.maxUploadingBytes };
+  const limits = {
+    ...http,
+    maxImageBytes: 1000,
+    maxAssetBytes: 1000,
+    maxUploadingBytes: maxUploadingBytes ?? http.maxUploadingBytes,
+  };
   const routes: Route[] = [{ method: 'GET', access: 'public', path: '/x', handler, ...more }];
   server = await listen({ host: '127.0.0.1', port: 0, idleMs: 60_000 });
   server.serve(
-    expressApp(routes, { limits, hosts: () => undefined, gate, meter, corsOrigins: [], pages: [], instruments, log }),
+    expressApp(routes, {
+      limits,
+      receive: () => expect.fail('no file was sent'),
+      hosts: () => undefined,
+      gate,
+      meter,
+      corsOrigins: [],
+      pages: [],
+      instruments,
+      log,
+    }),
   );
   return { url: `http://127.0.0.1:${server.port}/x`, logged, counts };
 }

@@ -135,6 +135,7 @@ describe('routes and document', () => {
     maxBatchJobs: 9,
     maxWaitSeconds: 9,
     maxImageBytes: 9,
+    maxAssetBytes: 1000,
     widths: [9],
   };
   const route = (path: string): Route => ({ method: 'GET', path, access: 'public', handler: () => ({ status: 204 }) });

@@ -35,6 +35,7 @@ export interface Config {
       readonly nameBytes: number;
     };
     readonly maxFormFields: number;
+    readonly maxFormFiles: number;
     readonly maxUnpackRatio: number;
     readonly minUploadBytesPerSecond: number;
     readonly maxWaitSeconds: number;
@@ -261,6 +262,7 @@ function toConfig(s: Settings): Config {
         nameBytes: s.MAX_NAME_BYTES,
       },
       maxFormFields: s.MAX_FORM_FIELDS,
+      maxFormFiles: s.MAX_FORM_FILES,
       maxUnpackRatio: s.MAX_UNPACK_RATIO,
       minUploadBytesPerSecond: s.MIN_UPLOAD_BYTES_PER_SECOND,
       maxWaitSeconds: s.MAX_WAIT_SECONDS,

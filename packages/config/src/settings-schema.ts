@@ -247,6 +247,7 @@ export const settingsSchema = Type.Object({
   MAX_JSON_NAMES: integer(5000, 100, 'Most different names of fields in a JSON body'),
   MAX_NAME_BYTES: integer(1024, 64, 'Longest name of a field of a body, in bytes'),
   MAX_FORM_FIELDS: integer(32, 20, 'Most text fields of a form'),
+  MAX_FORM_FILES: integer(16, 1, 'Most files of a form', 100),
   MAX_UNPACK_RATIO: integer(
     20,
     1,

@@ -1,6 +1,6 @@
-import { type FieldError, FleetError, type Img2ImgRequest, img2imgRequestSchema } from '@comfy-fleet/contracts';
-import { type Caller, knownCaller } from '../access/caller.js';
-import { secondsToMidnight } from '../access/day.js';
+import { type FieldError, type Img2ImgRequest, img2imgRequestSchema } from '@comfy-fleet/contracts';
+import { knownCaller } from '../access/caller.js';
+import { chargeUpload } from '../access/charge-upload.js';
 import type { Deps } from '../deps.js';
 import type { ApiRequest, Handler } from '../http/messages.js';
 import { callbackOf, newJob, resolve } from '../orders/new-job.js';
@@ -52,12 +52,4 @@ function pictureFaults({ image, image_url, source }: Img2ImgRequest, { file, pic
       ? 'is required, or image_url or source in its place'
       : 'give one picture only: image, image_url or source';
   return [{ pointer: '/image', detail }];
-}
-
-/** Books the bytes of a picture on the caller's day. Throws upload_limit_reached. */
-async function chargeUpload({ ledger: { accounts } }: Deps, caller: Caller, bytes: number): Promise<void> {
-  const most = caller.limits?.uploadBytesPerDay;
-  if (most === undefined || (await accounts.charge(caller.id, bytes, most))) return;
-  const detail = `This API key may send ${most} bytes of pictures a day (UTC), and this one would be too many.`;
-  throw new FleetError('upload_limit_reached', detail, { retryAfterSeconds: secondsToMidnight() });
 }

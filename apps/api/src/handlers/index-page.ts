@@ -19,6 +19,7 @@ export function index({ config }: Deps): Handler {
       retry: { method: 'POST', url: at('/jobs/{id}/retry') },
       refine: { method: 'POST', url: at('/jobs/{id}/refine') },
       delete: { method: 'DELETE', url: at('/jobs/{id}') },
+      assets: { method: 'POST', url: at('/assets') },
       image: { method: 'GET', url: at('/images/{filename}') },
       usage: { method: 'GET', url: at('/usage') },
       lods: { method: 'GET', url: at('/lods') },

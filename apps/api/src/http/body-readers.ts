@@ -1,6 +1,7 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import type { Request, RequestHandler, Response } from 'express';
 import { createPictureText } from '../pictures/picture-text.js';
+import { fileReader, formFilesReader, type Receive } from './file-readers.js';
 import { formReader } from './form-reader.js';
 import { type JsonBodyOptions, readJsonBody } from './json-body.js';
 import type { JsonLimits } from './json-scan.js';
@@ -17,20 +18,28 @@ export interface BodyLimits {
   /** Bytes that may come out of one that arrived. */
   readonly maxUnpackRatio: number;
   readonly maxImageBytes: number;
-  /** Of bodies with pictures, all together, and of one key. */
+  /** Of a body that is a file, and of each file of a form. */
+  readonly maxAssetBytes: number;
+  readonly maxFormFiles: number;
+  /** Of bodies with pictures and files, as they are in memory, all together, and of one key. */
   readonly maxUploadingBytes: number;
   readonly maxUploadingBytesOfKey: number;
   /** Of a body while it arrives. */
   readonly minUploadBytesPerSecond: number;
 }
 
+/** What is in memory of a file under way, at most: the pieces that a bucket takes, see packages/frames. */
+const STREAM_BYTES = 16 * 1024 * 1024;
 /** How long a body's rate is looked at. */
 const RATE_WINDOW_MS = 10_000;
 
 type Refuse = (error: FleetError, request: Request, response: Response) => Promise<void>;
 
 /** What runs before a handler to read the body that its route takes. */
-export function createBodyReaders(limits: BodyLimits, refuse: Refuse): (body: Route['body']) => RequestHandler[] {
+export function createBodyReaders(
+  limits: BodyLimits,
+  { refuse, receive }: { readonly refuse: Refuse; readonly receive: Receive },
+): (body: Route['body']) => RequestHandler[] {
   const { maxJsonBytes, maxImageBytes } = limits;
   const arriving = steadyArrival({
     bytesPerSecond: limits.minUploadBytesPerSecond,
@@ -61,14 +70,32 @@ export function createBodyReaders(limits: BodyLimits, refuse: Refuse): (body: Ro
     mostBytesOfKey: limits.maxUploadingBytesOfKey,
   });
 
-  const uploading: RequestHandler = (request, response, next) => {
-    const { caller } = localsOf(response);
-    const key = caller?.limits === undefined ? undefined : caller.id;
-    const upload = budget.begin(key, Math.min(declaredBytes(request), withPicture));
-    localsOf(response).upload = upload;
-    response.once('close', () => upload.end());
-    next();
+  /** `most`: what can be in memory of such a body. */
+  const uploading =
+    (most: number): RequestHandler =>
+    (request, response, next) => {
+      const { caller } = localsOf(response);
+      const key = caller?.limits === undefined ? undefined : caller.id;
+      const upload = budget.begin(key, Math.min(declaredBytes(request), most));
+      localsOf(response).upload = upload;
+      response.once('close', () => upload.end());
+      next();
+    };
+  const fileLimits = {
+    mostBytes: limits.maxAssetBytes,
+    ratio: limits.maxUnpackRatio,
+    freeBytes: maxJsonBytes,
+    textBytes: maxJsonBytes,
+    fieldBytes: maxJsonBytes,
+    nameBytes: limits.json.nameBytes,
+    fields: limits.maxFormFields,
+    files: limits.maxFormFiles,
   };
+  const file = fileReader(fileLimits, receive);
+  const formWithFiles = formFilesReader(fileLimits, receive, {});
+  const jsonBody = jsonReader({ limits: json, arrived: () => {} });
+  const filesReader: RequestHandler = (request, response, next) =>
+    request.is('multipart/form-data') ? formWithFiles(request, response, next) : jsonBody(request, response, next);
   const pictureReader: RequestHandler = (request, response, next) => {
     if (request.is('multipart/form-data')) return form(request, response, next);
     const options = {
@@ -82,9 +109,13 @@ export function createBodyReaders(limits: BodyLimits, refuse: Refuse): (body: Ro
   return (body) => {
     switch (body) {
       case 'json':
-        return [only('application/json'), arriving, jsonReader({ limits: json, arrived: () => {} })];
+        return [only('application/json'), arriving, jsonBody];
       case 'picture':
-        return [only('application/json', 'multipart/form-data'), arriving, uploading, pictureReader];
+        return [only('application/json', 'multipart/form-data'), arriving, uploading(withPicture), pictureReader];
+      case 'file':
+        return [arriving, uploading(STREAM_BYTES), file];
+      case 'files':
+        return [only('application/json', 'multipart/form-data'), arriving, uploading(STREAM_BYTES), filesReader];
       default:
         return [];
     }

@@ -84,6 +84,7 @@ function toApiRequest(request: Request, locals: Locals): ApiRequest {
       return Boolean(request.is('multipart/form-data'));
     },
     file: file === undefined ? undefined : { data: file.buffer, contentType: file.mimetype },
+    files: locals.files ?? [],
     picture: locals.picture,
     holds: (bytes) => locals.upload?.arrived(bytes),
     get log() {

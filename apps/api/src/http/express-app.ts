@@ -8,6 +8,7 @@ import { type BodyLimits, createBodyReaders } from './body-readers.js';
 import { faultOf } from './counting.js';
 import { crossOrigin } from './cross-origin.js';
 import { type Entrance, entered, served } from './exchange.js';
+import type { Receive } from './file-readers.js';
 import { localsOf } from './locals.js';
 import type { Route } from './messages.js';
 import { problem } from './problems.js';
@@ -15,6 +16,7 @@ import { createHeaderList, failed, send } from './send.js';
 
 export interface ExpressAppOptions extends Entrance {
   readonly limits: BodyLimits;
+  readonly receive: Receive;
   readonly hosts: HostCheck;
   /** Origins whose pages may call. */
   readonly corsOrigins: readonly string[];
@@ -32,12 +34,12 @@ export interface Pages {
 
 /** Serves a route table with Express. Nothing outside this folder knows Express. */
 export function expressApp(routes: readonly Route[], options: ExpressAppOptions): RequestListener {
-  const { limits, hosts, corsOrigins, pages, instruments, log } = options;
+  const { limits, receive, hosts, corsOrigins, pages, instruments, log } = options;
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag'); // jobs change all the time and are small; pictures bring their own
   if (corsOrigins.length > 0) app.use(crossOrigin(corsOrigins));
-  const bodyReaders = createBodyReaders(limits, failed);
+  const bodyReaders = createBodyReaders(limits, { refuse: failed, receive });
   for (const path of new Set(routes.map((route) => route.path))) {
     const sharing = routes.filter((route) => route.path === path);
     const entry = app.route(path);

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { ByteRange } from '@comfy-fleet/frames';
+import type { AssetFile } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Caller } from '../access/caller.js';
 import type { Access } from '../access/gate.js';
@@ -27,6 +28,8 @@ export interface ApiRequest {
   readonly isForm: boolean;
   /** The file that a form carried. */
   readonly file: UploadedFile | undefined;
+  /** The files that came, where the route takes files of any kind: they are in the store of inputs. */
+  readonly files: readonly SentFile[];
   /** What the field `image` of a JSON body had, which `body` is without. */
   readonly picture: PictureText | undefined;
   /** Counts bytes that it has in memory besides its body, until it is answered. Throws as an upload that is too much. */
@@ -37,6 +40,14 @@ export interface ApiRequest {
   readonly signal: AbortSignal;
   /** The caller went away; to be asked where nothing is waited for, since it costs less than `signal`. */
   readonly hasLeft: boolean;
+}
+
+/** A file that came with a request, and is in the store of inputs. */
+export interface SentFile {
+  /** Of the form. */
+  readonly field: string;
+  readonly filename: string | undefined;
+  readonly file: AssetFile;
 }
 
 interface UploadedFile {
@@ -61,8 +72,11 @@ export interface Route {
   readonly path: string;
   readonly access: Access;
   readonly handler: Handler;
-  /** What is read before the handler is called: JSON, or JSON or a form with a picture. Absent: the body is ignored. */
-  readonly body?: 'json' | 'picture';
+  /**
+   * What is read before the handler is called: JSON; JSON or a form with a picture; a `file`, as the body or in a form; JSON
+   * or a form with `files`. Absent: the body is ignored.
+   */
+  readonly body?: 'json' | 'picture' | 'file' | 'files';
   /**
    * When the request is counted. `beside` its handler, in the same round trip to Redis, so that the handler's work may be
    * for nothing; `within` what its handler orders; absent: before anything else is done.

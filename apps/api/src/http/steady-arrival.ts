@@ -19,7 +19,8 @@ export function steadyArrival({ bytesPerSecond, windowMs, refuse }: SteadyArriva
       if (request.complete || response.headersSent || socket.destroyed) return stop();
       const arrived = socket.bytesRead - seen;
       seen = socket.bytesRead;
-      if (arrived >= least) return;
+      // What has come and is not read yet, since who keeps it has no time, is no slowness of the caller's.
+      if (arrived >= least || request.readableLength >= request.readableHighWaterMark) return;
       stop();
       const detail = `The body came too slowly: less than ${bytesPerSecond} bytes a second for ${windowMs / 1000} s.`;
       response.shouldKeepAlive = false; // nobody waits for the rest of it

@@ -1,5 +1,7 @@
 import {
   adminStatusSchema,
+  assetListSchema,
+  assetSchema,
   batchAnswerSchema,
   batchJobSchema,
   batchRequestSchema,
@@ -37,6 +39,8 @@ export function namedSchemas({ limits, maxBatchJobs }: DocumentSettings): Record
     BatchRequest: batchRequestSchema(limits, maxBatchJobs),
     BatchText2ImgJob: batchJobSchema.text2img(limits),
     BatchImg2ImgJob: batchJobSchema.img2img(limits),
+    Asset: assetSchema,
+    AssetList: assetListSchema,
     Webhook: webhookSchema,
     Job: jobSchema,
     JobImage: images.items,

@@ -6,7 +6,7 @@ import { openApiDocument } from './document.js';
 
 /** The document of the routes; made when it is asked for first, and then kept. */
 export function openApiJson({ config, keys }: Deps, routes: () => readonly Route[]): Handler {
-  const { http, limits, images } = config;
+  const { assets, http, limits, images } = config;
   const options = {
     publicUrl: http.publicUrl,
     anonymous: keys === undefined,
@@ -14,6 +14,7 @@ export function openApiJson({ config, keys }: Deps, routes: () => readonly Route
     maxBatchJobs: http.maxBatchJobs,
     maxWaitSeconds: http.maxWaitSeconds,
     maxImageBytes: images.maxBytes,
+    maxAssetBytes: assets.maxBytes,
     widths: images.widths,
   };
   let made: CachedFile | undefined;

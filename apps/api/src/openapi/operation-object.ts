@@ -8,7 +8,7 @@ import type {
 } from 'openapi3-ts/oas31';
 import type { Route } from '../http/messages.js';
 import type { Naming } from './name-schemas.js';
-import type { AnswerDoc, BodyDoc, OperationDoc } from './operation.js';
+import type { AnswerDoc, BodyDoc, FileBodyDoc, OperationDoc } from './operation.js';
 import { parametersOf } from './parameters.js';
 import { problemAnswers } from './problem-answers.js';
 import { answerHeaders, type HeaderUse } from './response-headers.js';
@@ -68,7 +68,12 @@ function codesOf(
   ];
 }
 
-function requestBody({ json, form, examples }: BodyDoc, naming: Naming): RequestBodyObject {
+function requestBody(doc: BodyDoc | FileBodyDoc, naming: Naming): RequestBodyObject {
+  if ('fileForm' in doc) {
+    const form = { schema: naming(doc.fileForm) };
+    return { required: true, content: { '*/*': {}, 'multipart/form-data': form } };
+  }
+  const { json, form, examples } = doc;
   const shown = Object.entries(examples).map(([name, value]) => [name, { value }]);
   const content: ContentObject = { 'application/json': { schema: naming(json), examples: Object.fromEntries(shown) } };
   if (form === undefined) return { required: true, content };

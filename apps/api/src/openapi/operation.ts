@@ -10,6 +10,7 @@ export interface DocumentSettings {
   readonly maxBatchJobs: number;
   readonly maxWaitSeconds: number;
   readonly maxImageBytes: number;
+  readonly maxAssetBytes: number;
   /** Widths in which pictures can be had. */
   readonly widths: readonly number[];
 }
@@ -25,10 +26,15 @@ export interface OperationDoc {
   readonly description?: string;
   readonly query?: TObject;
   readonly headers?: readonly RequestHeader[];
-  readonly body?: BodyDoc;
+  readonly body?: BodyDoc | FileBodyDoc;
   readonly answers: Readonly<Record<number, AnswerDoc>>;
   /** Besides those of every route with its access, its path and its body. */
   readonly errors?: readonly ErrorCode[];
+}
+
+/** The body is a file of any type, or a form with it. */
+export interface FileBodyDoc {
+  readonly fileForm: TObject;
 }
 
 export interface BodyDoc {

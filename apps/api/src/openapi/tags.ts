@@ -4,6 +4,7 @@ const TAGS = {
   ordering: 'Create jobs. Each is answered at once and runs in the background.',
   jobs: 'Follow, list, cancel and delete jobs.',
   pictures: 'The pictures that jobs made.',
+  assets: 'Files that jobs start from.',
   webhooks: 'Be notified when a job has ended.',
   account: 'Levels of detail, and usage of the API key.',
   operation: 'For operators of the service.',

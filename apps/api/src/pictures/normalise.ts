@@ -65,7 +65,7 @@ async function normalisePicture(raw: RawPicture, { maxPixels, pointer }: Normali
   if (raw.claimed !== undefined && raw.claimed !== type) {
     throw invalidImage(pointer, `The picture claims to be ${raw.claimed} but is ${type}.`);
   }
-  await checkPixels(raw.data, maxPixels, pointer);
+  await pixelsOf(raw.data, { maxPixels, pointer });
   try {
     const { data: png, info } = await sharp(raw.data, { failOn: 'error', limitInputPixels: maxPixels, pages: 1 })
       .timeout({ seconds: DECODE_SECONDS })
@@ -83,14 +83,21 @@ async function normalisePicture(raw: RawPicture, { maxPixels, pointer }: Normali
   }
 }
 
-/** Looks at the header only, before a picture that unpacks to gigabytes is decoded. */
-async function checkPixels(data: Buffer, maxPixels: number, pointer: string): Promise<void> {
-  const { width, height } = await sharp(data, { limitInputPixels: false, pages: 1 })
+/**
+ * The size of a PNG, JPEG, WebP or GIF, upright as its EXIF orientation says, by its header only: nothing is decoded of one
+ * that unpacks to gigabytes. Throws invalid_image.
+ */
+export async function pixelsOf(
+  data: Buffer,
+  { maxPixels, pointer }: NormaliseOptions,
+): Promise<{ readonly width: number; readonly height: number }> {
+  const { autoOrient } = await sharp(data, { limitInputPixels: false, pages: 1 })
     .metadata()
     .catch((error: unknown) => {
       throw damaged(pointer, error);
     });
-  if (width * height <= maxPixels) return;
+  const { width, height } = autoOrient;
+  if (width * height <= maxPixels) return { width, height };
   throw invalidImage(pointer, `The picture has ${width}×${height} pixels; ${maxPixels} in all are the most.`);
 }
 

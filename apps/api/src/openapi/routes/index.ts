@@ -1,6 +1,7 @@
 import type { DocumentSettings, OperationDocs } from '../operation.js';
 import { accountDocs } from './account.js';
 import { adminDocs } from './admin.js';
+import { assetDocs } from './assets.js';
 import { jobDocs } from './jobs.js';
 import { orderDocs } from './orders.js';
 import { pictureDocs } from './pictures.js';
@@ -13,6 +14,7 @@ export function operationDocs(settings: DocumentSettings): OperationDocs {
     ...orderDocs(settings),
     ...jobDocs(settings),
     ...pictureDocs(settings),
+    ...assetDocs(settings),
     ...webhookDocs(),
     ...accountDocs(),
     ...serviceDocs(),

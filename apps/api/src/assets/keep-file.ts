@@ -1,0 +1,116 @@
+import { FleetError } from '@comfy-fleet/contracts';
+import { frameTypeOf, inputName } from '@comfy-fleet/frames';
+import type { AssetFile } from '@comfy-fleet/jobs';
+import { createBLAKE3 } from 'hash-wasm';
+import type { Caller } from '../access/caller.js';
+import { chargeUpload } from '../access/charge-upload.js';
+import type { Deps } from '../deps.js';
+import { pixelsOf } from '../pictures/normalise.js';
+import { type Claims, type FileType, fileTypeOf, TELLING_BYTES } from './file-type.js';
+
+export interface KeepFileOptions {
+  readonly caller: Caller;
+  readonly claims: Claims;
+  /** The field that the file is for, for errors. */
+  readonly pointer: string;
+  /** Its bytes come from outside, and are booked on the caller's day. */
+  readonly isSent: boolean;
+  /** Counts bytes that are kept in memory: of pictures, which are looked into as a whole. */
+  readonly holds: (bytes: number) => void;
+  readonly signal: AbortSignal;
+}
+
+/** So many bytes tell a picture from everything else. */
+const MAGIC_BYTES = 12;
+/** Bytes that are booked at once. */
+const BOOKED_BYTES = 8 * 1024 * 1024;
+
+type KeepDeps = Pick<Deps, 'config' | 'decoding' | 'inputs' | 'ledger'>;
+
+/**
+ * Streams a file into the store of inputs, under the BLAKE3 of its content: the same content is one file, whoever sends it.
+ * Nothing of it is in memory but the pieces under way, and the whole of a picture. Throws body_too_large, invalid_image,
+ * upload_limit_reached, validation_failed for an empty one, storage_failed, and what `source` throws; then nothing is kept.
+ */
+export async function keepFile(
+  deps: KeepDeps,
+  source: AsyncIterable<Uint8Array>,
+  options: KeepFileOptions,
+): Promise<AssetFile> {
+  const { caller, claims, pointer, isSent, signal } = options;
+  const hash = await createBLAKE3();
+  hash.init();
+  const look = createLook(deps, options);
+  let bytes = 0;
+  let unbooked = 0;
+  const book = async () => {
+    if (isSent) await chargeUpload(deps, caller, unbooked);
+    unbooked = 0;
+  };
+  async function* read(): AsyncGenerator<Uint8Array> {
+    for await (const chunk of source) {
+      bytes += chunk.byteLength;
+      unbooked += chunk.byteLength;
+      if (bytes > deps.config.assets.maxBytes) throw tooLarge(pointer, 'file', deps.config.assets.maxBytes);
+      look.push(chunk);
+      hash.update(chunk);
+      if (unbooked >= BOOKED_BYTES) await book();
+      yield chunk;
+    }
+  }
+  let type: (FileType & { width?: number; height?: number }) | undefined;
+  let name = '';
+  let digest = '';
+  await deps.inputs.put(
+    async () => {
+      if (bytes === 0) throw fault('validation_failed', pointer, 'is an empty file');
+      type = { ...(await fileTypeOf(look.start(), claims)), ...(await look.pixels()) };
+      await book();
+      digest = hash.digest('hex');
+      // What the key has already keeps its name, whatever it is called now.
+      name = (await deps.ledger.assets.find(caller.id, digest))?.name ?? inputName(digest, type.extension);
+      return name;
+    },
+    read(),
+    { signal },
+  );
+  if (type === undefined) throw new Error('a file was stored that nobody looked at');
+  const { kind, contentType, width, height } = type;
+  const size = width === undefined || height === undefined ? {} : { width, height };
+  return { digest, name, kind, contentType, bytes, ...size };
+}
+
+/** The start of a file, and the whole of a picture, while it goes by. */
+function createLook({ config, decoding }: KeepDeps, { pointer, holds, signal }: KeepFileOptions) {
+  const kept: Uint8Array[] = [];
+  let bytes = 0;
+  let isPicture: boolean | undefined;
+  const joined = () => Buffer.concat(kept);
+  return {
+    push: (chunk: Uint8Array) => {
+      if (isPicture === false && bytes >= TELLING_BYTES) return;
+      kept.push(chunk);
+      bytes += chunk.byteLength;
+      if (isPicture === undefined && bytes >= MAGIC_BYTES) isPicture = frameTypeOf(joined()) !== undefined;
+      if (isPicture !== true) return;
+      holds(chunk.byteLength);
+      if (bytes > config.images.maxBytes) throw tooLarge(pointer, 'picture', config.images.maxBytes);
+    },
+    start: () => joined().subarray(0, TELLING_BYTES),
+    pixels: async () => {
+      if (isPicture !== true) return {};
+      return decoding(() => {
+        signal.throwIfAborted();
+        return pixelsOf(joined(), { maxPixels: config.images.maxPixels, pointer });
+      });
+    },
+  };
+}
+
+function tooLarge(pointer: string, what: string, most: number): FleetError {
+  return fault('body_too_large', pointer, `is a ${what} of more than ${most} bytes`);
+}
+
+function fault(code: 'validation_failed' | 'body_too_large', pointer: string, detail: string): FleetError {
+  return new FleetError(code, `${pointer} ${detail}.`, { errors: [{ pointer, detail }] });
+}

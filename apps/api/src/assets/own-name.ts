@@ -1,0 +1,25 @@
+import { parse } from 'content-disposition';
+
+const MOST_CHARS = 255;
+
+/** What a file is called where it comes from, without folders and what no name should have; null: nobody says. */
+export function ownNameOf(given: string | undefined, disposition?: string): string | null {
+  const name = given ?? namedBy(disposition) ?? '';
+  const plain = name
+    .split(/[/\\]/)
+    .at(-1)
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
+    ?.replace(/[\u0000-\u001f\u007f]/g, '')
+    .slice(-MOST_CHARS)
+    .toWellFormed()
+    .trim();
+  return plain === undefined || plain === '' ? null : plain;
+}
+
+function namedBy(disposition: string | undefined): string | undefined {
+  try {
+    return disposition === undefined ? undefined : parse(disposition).parameters.filename;
+  } catch {
+    return undefined; // it is only a hint
+  }
+}

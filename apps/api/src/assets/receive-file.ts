@@ -1,0 +1,19 @@
+import { knownCaller } from '../access/caller.js';
+import type { Deps } from '../deps.js';
+import type { Receive } from '../http/file-readers.js';
+import { keepFile } from './keep-file.js';
+
+/** Keeps files that arrive with requests. Throws what keepFile throws, and storage_full. */
+export function receiveFile(deps: Deps): Receive {
+  return async (source, { caller, pointer, filename, contentType, holds, signal }) => {
+    await deps.requireSpace();
+    return keepFile(deps, source, {
+      caller: knownCaller(caller),
+      claims: { filename, contentType },
+      pointer,
+      isSent: true,
+      holds,
+      signal,
+    });
+  };
+}

@@ -1,0 +1,78 @@
+import { type AssetList, assetListQuerySchema, FleetError, isId } from '@comfy-fleet/contracts';
+import type { Asset } from '@comfy-fleet/jobs';
+import { knownCaller } from '../access/caller.js';
+import { ownNameOf } from '../assets/own-name.js';
+import { presentAsset } from '../assets/present-asset.js';
+import { serveAsset } from '../assets/serve-asset.js';
+import type { Deps } from '../deps.js';
+import type { ApiRequest, Handler } from '../http/messages.js';
+import { createQueryReader } from '../requests/query-reader.js';
+
+const DEFAULT_LIMIT = 20;
+
+/** Keeps the file that was sent as an asset of the caller; 200 for one that it has already. */
+export function postAsset(deps: Deps): Handler {
+  return async ({ caller, files, header, query }) => {
+    const [sent] = files;
+    if (sent === undefined) {
+      const detail = 'is required: send the file as the body, or as the file "file" of a form';
+      throw new FleetError('validation_failed', `/file ${detail}.`, { errors: [{ pointer: '/file', detail }] });
+    }
+    const filename = ownNameOf(sent.filename ?? query.get('filename') ?? undefined, header('content-disposition'));
+    const { asset, isNew } = await deps.ledger.assets.keep(knownCaller(caller).id, { ...sent.file, filename });
+    const body = presentAsset(deps, asset);
+    const location = `${deps.config.http.publicUrl ?? ''}/assets/${asset.id}`;
+    return { status: isNew ? 201 : 200, headers: { Location: location }, body };
+  };
+}
+
+export function getAsset(deps: Deps): Handler {
+  return async (request) => ({ status: 200, body: presentAsset(deps, await ownAsset(deps, request)) });
+}
+
+export function getAssetContent(deps: Deps): Handler {
+  return async (request) => {
+    const reply = await serveAsset(deps.inputs, request, await ownAsset(deps, request));
+    if (reply === undefined) throw assetNotFound();
+    return reply;
+  };
+}
+
+export function listAssets(deps: Deps): Handler {
+  const read = createQueryReader(assetListQuerySchema);
+  return async ({ caller, query }) => {
+    const { limit = DEFAULT_LIMIT, cursor } = read(query);
+    const { assets, next } = await deps.ledger.assets.list(knownCaller(caller).id, { cursor, limit });
+    const body: AssetList = {
+      data: assets.map((asset) => presentAsset(deps, asset)),
+      has_more: next !== undefined,
+      next_cursor: next ?? null,
+    };
+    return { status: 200, body };
+  };
+}
+
+/** The caller has it no more. The bytes go when nobody has them. */
+export function deleteAsset({ ledger }: Deps): Handler {
+  return async ({ caller, params: { asset: id = '' } }) => {
+    const verdict = isId(id) ? await ledger.assets.delete(knownCaller(caller).id, id) : 'absent';
+    if (verdict === 'absent') throw assetNotFound();
+    if (verdict === 'used') {
+      throw new FleetError('asset_in_use', 'A job that has not ended starts from this file; delete it afterwards.');
+    }
+    return { status: 204 };
+  };
+}
+
+async function ownAsset({ ledger }: Deps, { caller, params: { asset: id = '' } }: ApiRequest): Promise<Asset> {
+  const asset = isId(id) ? await ledger.assets.get(knownCaller(caller).id, id) : undefined;
+  if (asset === undefined) throw assetNotFound();
+  return asset;
+}
+
+function assetNotFound(): FleetError {
+  return new FleetError(
+    'asset_not_found',
+    'There is no asset with this id, or it was not used for so long that it went.',
+  );
+}

@@ -1,0 +1,149 @@
+import type { Readable } from 'node:stream';
+import { FleetError } from '@comfy-fleet/contracts';
+import type { AssetFile } from '@comfy-fleet/jobs';
+import { inThisTrace } from '@comfy-fleet/telemetry';
+import type { Request, RequestHandler, Response } from 'express';
+import multer, { type StorageEngine } from 'multer';
+import type { Caller } from '../access/caller.js';
+import { localsOf } from './locals.js';
+import type { SentFile } from './messages.js';
+import { type UnpackLimits, unpackedBody } from './unpacked-body.js';
+
+/** Whose file it is, what is said of it, and where it stands in the request, for errors. */
+export interface Arrival {
+  readonly caller: Caller | undefined;
+  readonly pointer: string;
+  readonly filename: string | undefined;
+  readonly contentType: string | undefined;
+  readonly holds: (bytes: number) => void;
+  readonly signal: AbortSignal;
+}
+
+/** Keeps a file that arrives, and answers when all of it is kept. */
+export type Receive = (source: AsyncIterable<Uint8Array>, arrival: Arrival) => Promise<AssetFile>;
+
+export interface FileLimits extends UnpackLimits {
+  /** All of a form but its files. */
+  readonly textBytes: number;
+  /** Of each text field. */
+  readonly fieldBytes: number;
+  readonly nameBytes: number;
+  readonly fields: number;
+  readonly files: number;
+}
+
+/** What is read ahead of a file is not yet counted as its. */
+const READ_AHEAD_BYTES = 1024 * 1024;
+const FIELD = 'file';
+
+/** Hands a body that is one file to `receive`, whatever its type. */
+function bodyFileReader(limits: FileLimits, receive: Receive): RequestHandler {
+  return (request, response, next) => {
+    const locals = localsOf(response);
+    if (request.headers['transfer-encoding'] === undefined && Number(request.get('content-length') ?? 0) === 0) {
+      return next();
+    }
+    const contentType = request.get('content-type');
+    const arrival = { ...common(response), pointer: `/${FIELD}`, filename: undefined, contentType };
+    receive(unpackedBody(request, limits), arrival).then((file) => {
+      locals.files = [{ field: FIELD, filename: undefined, file }];
+      next();
+    }, next);
+  };
+}
+
+/**
+ * Reads a form: its text fields into the body, its files through `receive`, one after the other, so that of no file more is
+ * in memory than what is under way. `only`: the one file that it may have.
+ */
+export function formFilesReader(
+  limits: FileLimits,
+  receive: Receive,
+  { only }: { readonly only?: string },
+): RequestHandler {
+  const { textBytes, fieldBytes, nameBytes, fields, files } = limits;
+  return (request, response, next) => {
+    const encoding = request.get('content-encoding') ?? 'identity';
+    if (encoding !== 'identity') {
+      return next(new FleetError('unsupported_media_type', `The form is packed as ${encoding}; send it as it is.`));
+    }
+    const received: SentFile[] = [];
+    const seen = new Set<string>();
+    let ofFiles = 0;
+    async function* counted(source: Readable) {
+      try {
+        // Destroyed by who stops reading, it would tell multer of that before the reason is known.
+        for await (const chunk of source.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+          ofFiles += chunk.length;
+          yield chunk;
+        }
+      } finally {
+        source.resume();
+      }
+    }
+    const storage: StorageEngine = {
+      _handleFile: (_request, { fieldname: field, originalname, mimetype, stream }, done) => {
+        const filename = originalname === '' ? undefined : originalname;
+        const pointer = pointerOf(field, only);
+        receive(counted(stream), { ...common(response), pointer, filename, contentType: mimetype }).then((file) => {
+          received.push({ field, filename, file });
+          done(null);
+        }, done);
+      },
+      // Others may have the same content.
+      _removeFile: (_request, _file, done) => done(null),
+    };
+    const read = multer({
+      storage,
+      defParamCharset: 'utf8',
+      limits: { fieldSize: fieldBytes, fieldNameSize: nameBytes, fields, files, parts: fields + files },
+      fileFilter: (_request, { fieldname }, accept) => {
+        const isFirst = !seen.has(fieldname);
+        seen.add(fieldname);
+        if (isFirst && (only === undefined || fieldname === only)) accept(null, true);
+        else accept(unexpected(fieldname, only));
+      },
+    }).any();
+    // What it calls when it is done, it calls from the events of the body, which know of no trace.
+    let done: ((error?: unknown) => void) | undefined = inThisTrace(next);
+    const finish = (error?: unknown) => {
+      localsOf(response).files = received;
+      done?.(error);
+      done = undefined;
+    };
+    let bytes = 0;
+    request.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (done === undefined || bytes - ofFiles <= textBytes + READ_AHEAD_BYTES) return;
+      // What is still to come is thrown away as it comes, so that the answer reaches its caller.
+      request.unpipe();
+      request.resume();
+      finish(new FleetError('body_too_large', `The form has more than ${textBytes} bytes besides its files.`));
+    });
+    read(request, response, finish);
+  };
+}
+
+function common(response: Response): Pick<Arrival, 'caller' | 'holds' | 'signal'> {
+  const { caller, gone, upload } = localsOf(response);
+  return { caller, holds: (bytes) => upload?.arrived(bytes), signal: gone.signal };
+}
+
+/** Of the request as JSON: there, files are among the inputs. */
+function pointerOf(field: string, only: string | undefined): string {
+  return `${only === undefined ? '/inputs' : ''}/${field.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+}
+
+function unexpected(field: string, only: string | undefined): FleetError {
+  const detail =
+    only === undefined || field === only ? 'send one file only' : `unknown file; send the file as "${only}"`;
+  const errors = [{ pointer: pointerOf(field, only), detail }];
+  return new FleetError('validation_failed', 'The form has a file that is not expected.', { errors });
+}
+
+/** The reader of a route that takes one file: as its body, or as the file `file` of a form. */
+export function fileReader(limits: FileLimits, receive: Receive): RequestHandler {
+  const [body, form] = [bodyFileReader(limits, receive), formFilesReader(limits, receive, { only: FIELD })];
+  return (request: Request, response, next) =>
+    request.is('multipart/form-data') ? form(request, response, next) : body(request, response, next);
+}
