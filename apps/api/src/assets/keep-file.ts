@@ -1,16 +1,16 @@
 import { FleetError } from '@comfy-fleet/contracts';
-import { frameTypeOf, inputName } from '@comfy-fleet/frames';
+import { fileFactsOf, frameTypeOf, inputName } from '@comfy-fleet/frames';
 import type { AssetFile } from '@comfy-fleet/jobs';
 import { createBLAKE3 } from 'hash-wasm';
 import type { Caller } from '../access/caller.js';
 import { chargeUpload } from '../access/charge-upload.js';
 import type { Deps } from '../deps.js';
 import { pixelsOf } from '../pictures/normalise.js';
-import { type Claims, type FileType, fileTypeOf, TELLING_BYTES } from './file-type.js';
 
 export interface KeepFileOptions {
   readonly caller: Caller;
-  readonly claims: Claims;
+  /** As its sender calls it. */
+  readonly filename: string | undefined;
   /** The field that the file is for, for errors. */
   readonly pointer: string;
   /** Its bytes come from outside, and are booked on the caller's day. */
@@ -20,6 +20,8 @@ export interface KeepFileOptions {
   readonly signal: AbortSignal;
 }
 
+/** So many first bytes of a file tell its type: what file-type itself calls reasonable. */
+const TELLING_BYTES = 4100;
 /** So many bytes tell a picture from everything else. */
 const MAGIC_BYTES = 12;
 /** Bytes that are booked at once. */
@@ -37,7 +39,7 @@ export async function keepFile(
   source: AsyncIterable<Uint8Array>,
   options: KeepFileOptions,
 ): Promise<AssetFile> {
-  const { caller, claims, pointer, isSent, signal } = options;
+  const { caller, filename = '', pointer, isSent, signal } = options;
   const hash = await createBLAKE3();
   hash.init();
   const look = createLook(deps, options);
@@ -58,26 +60,26 @@ export async function keepFile(
       yield chunk;
     }
   }
-  let type: (FileType & { width?: number; height?: number }) | undefined;
-  let name = '';
-  let digest = '';
+  let file: Omit<AssetFile, 'bytes'> | undefined;
   await deps.inputs.put(
     async () => {
       if (bytes === 0) throw fault('validation_failed', pointer, 'is an empty file');
-      type = { ...(await fileTypeOf(look.start(), claims)), ...(await look.pixels()) };
+      const { extension, contentType, kind: told } = await fileFactsOf(look.start(), filename);
+      const pixels = await look.pixels();
       await book();
-      digest = hash.digest('hex');
+      const digest = hash.digest('hex');
       // What the key has already keeps its name, whatever it is called now.
-      name = (await deps.ledger.assets.find(caller.id, digest))?.name ?? inputName(digest, type.extension);
+      const name = (await deps.ledger.assets.find(caller.id, digest))?.name ?? inputName(digest, extension);
+      // A picture that nobody here can look into is a file.
+      const kind = pixels !== undefined ? 'image' : told === 'video' || told === 'audio' ? told : 'file';
+      file = { digest, name, kind, contentType, ...pixels };
       return name;
     },
     read(),
     { signal },
   );
-  if (type === undefined) throw new Error('a file was stored that nobody looked at');
-  const { kind, contentType, width, height } = type;
-  const size = width === undefined || height === undefined ? {} : { width, height };
-  return { digest, name, kind, contentType, bytes, ...size };
+  if (file === undefined) throw new Error('a file was stored without a name');
+  return { ...file, bytes };
 }
 
 /** The start of a file, and the whole of a picture, while it goes by. */
@@ -98,7 +100,7 @@ function createLook({ config, decoding }: KeepDeps, { pointer, holds, signal }: 
     },
     start: () => joined().subarray(0, TELLING_BYTES),
     pixels: async () => {
-      if (isPicture !== true) return {};
+      if (isPicture !== true) return undefined;
       return decoding(() => {
         signal.throwIfAborted();
         return pixelsOf(joined(), { maxPixels: config.images.maxPixels, pointer });

@@ -2,8 +2,8 @@ import { parse } from 'content-disposition';
 
 const MOST_CHARS = 255;
 
-/** What a file is called where it comes from, without folders and what no name should have; null: nobody says. */
-export function ownNameOf(given: string | undefined, disposition?: string): string | null {
+/** What a file is called where it comes from, without folders and what no name should have; undefined: nobody says. */
+export function ownNameOf(given: string | undefined, disposition?: string): string | undefined {
   const name = given ?? namedBy(disposition) ?? '';
   const plain = name
     .split(/[/\\]/)
@@ -13,7 +13,7 @@ export function ownNameOf(given: string | undefined, disposition?: string): stri
     .slice(-MOST_CHARS)
     .toWellFormed()
     .trim();
-  return plain === undefined || plain === '' ? null : plain;
+  return plain === '' ? undefined : plain;
 }
 
 function namedBy(disposition: string | undefined): string | undefined {

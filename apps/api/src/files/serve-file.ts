@@ -13,6 +13,10 @@ export interface ServedFile {
   readonly disposition?: string;
   /** Content-Security-Policy; undefined: as of every answer. */
   readonly policy?: string;
+  /** What is known of it: a large one is read for its digest otherwise. */
+  readonly info?: Pick<FrameInfo, 'bytes' | 'sha256'>;
+  /** For who has its key only: it has no address of its own elsewhere, and is in no cache that several people share. */
+  readonly isPrivate?: boolean;
 }
 
 /**
@@ -20,12 +24,12 @@ export interface ServedFile {
  * without us. Undefined when it is not there.
  */
 export async function serveFile(deps: Deps, request: ApiRequest, file: ServedFile): Promise<Reply | undefined> {
-  const info = await file.store.stat(file.name);
+  const info = file.info ?? (await file.store.stat(file.name));
   if (info === undefined) return undefined;
   const etag = `"${info.sha256}"`;
   const headers = {
     ETag: etag,
-    'Cache-Control': `${cachedFor(deps, request)}, immutable`,
+    'Cache-Control': `${file.isPrivate === true ? PRIVATE : cachedFor(deps, request)}, immutable`,
     'Accept-Ranges': 'bytes',
     'Content-Type': file.contentType,
     // Pages of other origins may show the files; helmet's default forbids it.
@@ -36,7 +40,7 @@ export async function serveFile(deps: Deps, request: ApiRequest, file: ServedFil
   if (isKnown(request.header('if-none-match'), etag)) return { status: 304, headers };
   const range = rangeOf(request, info, etag);
   if (range === 'unsatisfiable') return unsatisfiable(request, info);
-  if (mayGoElsewhere(request)) {
+  if (file.isPrivate !== true && mayGoElsewhere(request)) {
     const { contentType, disposition } = file;
     const location = await file.store.link(file.name, { ...ELSEWHERE, contentType, contentDisposition: disposition });
     if (location !== undefined) return { status: 302, headers: { Location: location, 'Cache-Control': 'no-store' } };
@@ -65,6 +69,7 @@ function mayGoElsewhere({ method, header, query }: ApiRequest): boolean {
 }
 
 const YEAR_SECONDS = 31_536_000;
+const PRIVATE = `private, max-age=${YEAR_SECONDS}`;
 
 /**
  * A cache that several people share must not show a file to those without a key, nor for longer than the link is good
@@ -72,7 +77,7 @@ const YEAR_SECONDS = 31_536_000;
  */
 function cachedFor({ config, keys }: Deps, { caller, query }: ApiRequest): string {
   if (keys === undefined || config.access.publicImages) return `public, max-age=${YEAR_SECONDS}`;
-  if (caller !== undefined) return `private, max-age=${YEAR_SECONDS}`;
+  if (caller !== undefined) return PRIVATE;
   const left = Number(query.get('expires')) - Math.floor(Date.now() / 1000);
   return `public, max-age=${Math.max(0, Math.min(left, YEAR_SECONDS))}`;
 }
@@ -84,16 +89,20 @@ function isKnown(ifNoneMatch: string | undefined, etag: string): boolean {
 }
 
 /** A range counts only as long as the caller's part is of this very file (If-Range). */
-function rangeOf(request: ApiRequest, { bytes }: FrameInfo, etag: string): ByteRange | 'unsatisfiable' | undefined {
+function rangeOf(
+  request: ApiRequest,
+  { bytes }: Pick<FrameInfo, 'bytes'>,
+  etag: string,
+): ByteRange | 'unsatisfiable' | undefined {
   const ifRange = request.header('if-range');
   return ifRange === undefined || ifRange === etag ? request.range(bytes) : undefined;
 }
 
-function partOf({ bytes }: FrameInfo, { start, end }: ByteRange): Record<string, string> {
+function partOf({ bytes }: Pick<FrameInfo, 'bytes'>, { start, end }: ByteRange): Record<string, string> {
   return { 'Content-Range': `bytes ${start}-${end}/${bytes}`, 'Content-Length': `${end - start + 1}` };
 }
 
-function unsatisfiable({ path }: ApiRequest, { bytes }: FrameInfo) {
+function unsatisfiable({ path }: ApiRequest, { bytes }: Pick<FrameInfo, 'bytes'>) {
   const error = new FleetError('range_not_satisfiable', `It has ${bytes} bytes.`);
   return problem(error, path, { 'Content-Range': `bytes */${bytes}` });
 }

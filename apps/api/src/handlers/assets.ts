@@ -1,10 +1,10 @@
 import { type AssetList, assetListQuerySchema, FleetError, isId } from '@comfy-fleet/contracts';
 import type { Asset } from '@comfy-fleet/jobs';
 import { knownCaller } from '../access/caller.js';
-import { ownNameOf } from '../assets/own-name.js';
 import { presentAsset } from '../assets/present-asset.js';
-import { serveAsset } from '../assets/serve-asset.js';
 import type { Deps } from '../deps.js';
+import { serveFile } from '../files/serve-file.js';
+import { shownAs } from '../files/shown-as.js';
 import type { ApiRequest, Handler } from '../http/messages.js';
 import { createQueryReader } from '../requests/query-reader.js';
 
@@ -12,14 +12,14 @@ const DEFAULT_LIMIT = 20;
 
 /** Keeps the file that was sent as an asset of the caller; 200 for one that it has already. */
 export function postAsset(deps: Deps): Handler {
-  return async ({ caller, files, header, query }) => {
+  return async ({ caller, files }) => {
     const [sent] = files;
     if (sent === undefined) {
       const detail = 'is required: send the file as the body, or as the file "file" of a form';
       throw new FleetError('validation_failed', `/file ${detail}.`, { errors: [{ pointer: '/file', detail }] });
     }
-    const filename = ownNameOf(sent.filename ?? query.get('filename') ?? undefined, header('content-disposition'));
-    const { asset, isNew } = await deps.ledger.assets.keep(knownCaller(caller).id, { ...sent.file, filename });
+    const { filename = null, file } = sent;
+    const { asset, isNew } = await deps.ledger.assets.keep(knownCaller(caller).id, { ...file, filename });
     const body = presentAsset(deps, asset);
     const location = `${deps.config.http.publicUrl ?? ''}/assets/${asset.id}`;
     return { status: isNew ? 201 : 200, headers: { Location: location }, body };
@@ -32,7 +32,14 @@ export function getAsset(deps: Deps): Handler {
 
 export function getAssetContent(deps: Deps): Handler {
   return async (request) => {
-    const reply = await serveAsset(deps.inputs, request, await ownAsset(deps, request));
+    const { name, filename, bytes, digest } = await ownAsset(deps, request);
+    const reply = await serveFile(deps, request, {
+      store: deps.inputs,
+      name,
+      ...shownAs(name, filename ?? name),
+      info: { bytes, sha256: digest },
+      isPrivate: true,
+    });
     if (reply === undefined) throw assetNotFound();
     return reply;
   };

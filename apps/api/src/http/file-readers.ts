@@ -5,6 +5,7 @@ import { inThisTrace } from '@comfy-fleet/telemetry';
 import type { Request, RequestHandler, Response } from 'express';
 import multer, { type StorageEngine } from 'multer';
 import type { Caller } from '../access/caller.js';
+import { ownNameOf } from '../assets/own-name.js';
 import { localsOf } from './locals.js';
 import type { SentFile } from './messages.js';
 import { type UnpackLimits, unpackedBody } from './unpacked-body.js';
@@ -14,7 +15,6 @@ export interface Arrival {
   readonly caller: Caller | undefined;
   readonly pointer: string;
   readonly filename: string | undefined;
-  readonly contentType: string | undefined;
   readonly holds: (bytes: number) => void;
   readonly signal: AbortSignal;
 }
@@ -43,10 +43,11 @@ function bodyFileReader(limits: FileLimits, receive: Receive): RequestHandler {
     if (request.headers['transfer-encoding'] === undefined && Number(request.get('content-length') ?? 0) === 0) {
       return next();
     }
-    const contentType = request.get('content-type');
-    const arrival = { ...common(response), pointer: `/${FIELD}`, filename: undefined, contentType };
+    const named = new URLSearchParams(request.originalUrl.split('?').slice(1).join('?')).get('filename');
+    const filename = ownNameOf(named ?? undefined, request.get('content-disposition'));
+    const arrival = { ...common(response), pointer: `/${FIELD}`, filename };
     receive(unpackedBody(request, limits), arrival).then((file) => {
-      locals.files = [{ field: FIELD, filename: undefined, file }];
+      locals.files = [{ field: FIELD, filename, file }];
       next();
     }, next);
   };
@@ -82,10 +83,10 @@ export function formFilesReader(
       }
     }
     const storage: StorageEngine = {
-      _handleFile: (_request, { fieldname: field, originalname, mimetype, stream }, done) => {
-        const filename = originalname === '' ? undefined : originalname;
+      _handleFile: (_request, { fieldname: field, originalname, stream }, done) => {
+        const filename = ownNameOf(originalname);
         const pointer = pointerOf(field, only);
-        receive(counted(stream), { ...common(response), pointer, filename, contentType: mimetype }).then((file) => {
+        receive(counted(stream), { ...common(response), pointer, filename }).then((file) => {
           received.push({ field, filename, file });
           done(null);
         }, done);

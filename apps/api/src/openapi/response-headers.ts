@@ -23,11 +23,6 @@ const HEADERS = {
   },
   ETag: { description: 'Changes whenever the content does.', schema: { type: 'string', pattern: '^"[^"]+"$' } },
   'Cache-Control': { description: 'Who may keep it for how long.', schema: { type: 'string' } },
-  'Content-Disposition': {
-    description: 'Whether it is to be shown or kept, and under which name.',
-    schema: { type: 'string' },
-    example: 'inline; filename="clip_00001_.mp4"',
-  },
   'Content-Length': { description: 'Bytes of the body.', schema: { type: 'integer', minimum: 0 } },
   'Content-Range': { description: 'Which bytes these are, of how many.', schema: { type: 'string' } },
   'Accept-Ranges': { description: 'Parts of it can be asked for.', schema: { type: 'string', const: 'bytes' } },

@@ -8,6 +8,7 @@ const CONTENT: HeaderUse = {
   'Cache-Control': 'always',
   'Accept-Ranges': 'always',
   'Content-Disposition': 'always',
+  'Content-Security-Policy': 'sometimes',
 };
 
 export function assetDocs({ maxAssetBytes, maxImageBytes }: DocumentSettings): OperationDocs {
