@@ -89,7 +89,7 @@ const FLEET_KEYS = {
   able: 'able:<pool>',
   /**
    * Hash: node class → how instances describe it as JSON; `:replacements`, the classes that they replace; `:count`, once
-   * it is whole | a day after the last instance said that it has it
+   * it is whole | a day after the last instance said that it has it, an hour after the last one has another
    */
   catalogue: 'catalogue:<digest>',
   /**

@@ -117,6 +117,19 @@ describe('a catalogue', () => {
     expect(await redis.hexists(keys.catalogue(digest), 'Save')).toBe(0);
   });
 
+  it('lives for an hour when the last instance that had it has another', async () => {
+    const { publish, redis, keys } = await open();
+    const life = () => redis.pttl(keys.catalogue(catalogueWith(FOX).digest));
+    await publish('w/1');
+    await publish('w/2');
+    await publish('w/1', catalogueWith(BEAR));
+    expect(await life()).toBeGreaterThan(DAY_MS - 60_000);
+    await publish('w/2', catalogueWith(BEAR));
+    expect(await life()).toBeLessThanOrEqual(3_600_000);
+    await publish('w/2');
+    expect(await life()).toBeGreaterThan(DAY_MS - 60_000);
+  });
+
   it('is forgotten with its instance a day after that was seen', async () => {
     const { publish, reader } = await open();
     await publish('old/1', catalogueWith(BEAR), Date.now() - DAY_MS - 1);

@@ -8,6 +8,8 @@ import { type PublishedCatalogue, publishCatalogue } from './publish-catalogue.j
 
 /** What an instance could do counts for this long after it was seen: a pool scaled to zero still takes its jobs. */
 const LIFE_MS = 86_400_000;
+/** A catalogue that no instance has any more; each new model makes another one. */
+const UNUSED_LIFE_MS = 3_600_000;
 /** How old what was read may be; jobs are checked against it one by one. */
 const FRESH_MS = 2000;
 /** Sets of classes, one for each workflow and catalogue, whose abilities are put together once. */
@@ -52,19 +54,32 @@ async function publish(
   { instance, seenAt, ...catalogue }: InstanceCatalogue,
 ): Promise<void> {
   await publishCatalogue(redis, keys, catalogue, LIFE_MS);
+  const before = await Promise.all(pools.map((pool) => redis.hget(keys.able(pool), instance)));
   const pipeline = redis.pipeline();
   for (const pool of pools) {
     pipeline.hset(keys.able(pool), instance, `${seenAt} ${catalogue.digest}`).pexpire(keys.able(pool), LIFE_MS);
   }
   await pipeline.exec();
-  for (const pool of pools) await forgetOld(redis, keys.able(pool), seenAt - LIFE_MS);
+  const used = new Set<string>();
+  for (const pool of pools) {
+    for (const digest of await forgetOld(redis, keys.able(pool), seenAt - LIFE_MS)) used.add(digest);
+  }
+  const unused = new Set(before.map(digestIn).filter((digest) => digest !== '' && !used.has(digest)));
+  for (const digest of unused) await redis.pexpire(keys.catalogue(digest), UNUSED_LIFE_MS);
 }
 
-/** Instances come and go under random names. */
-async function forgetOld(redis: Redis, able: string, before: number): Promise<void> {
+/** Instances come and go under random names. Answers the digests of those that stay. */
+async function forgetOld(redis: Redis, able: string, before: number): Promise<string[]> {
   const entries = Object.entries(await redis.hgetall(able));
-  const old = entries.filter(([, text]) => Number.parseInt(text, 10) < before).map(([instance]) => instance);
+  const isOld = (text: string) => Number.parseInt(text, 10) < before;
+  const old = entries.filter(([, text]) => isOld(text)).map(([instance]) => instance);
   if (old.length > 0) await redis.hdel(able, ...old);
+  return entries.filter(([, text]) => !isOld(text)).map(([, text]) => digestIn(text));
+}
+
+/** Of an entry that says when an instance was seen, and then its digest. */
+function digestIn(entry: string | null): string {
+  return entry?.split(' ')[1] ?? '';
 }
 
 interface Seen {
@@ -137,8 +152,7 @@ export function createAbilityReader(redis: Redis, keys: Keys): AbilityReader {
 
 async function readSeen(redis: Redis, able: string): Promise<readonly Seen[]> {
   const entries = Object.entries(await redis.hgetall(able)).map(([instance, text]) => {
-    const [seenAt = '', digest = ''] = text.split(' ');
-    return { instance, seenAt: Number(seenAt), digest };
+    return { instance, seenAt: Number.parseInt(text, 10), digest: digestIn(text) };
   });
   return entries.filter(({ seenAt }) => seenAt > Date.now() - LIFE_MS);
 }
