@@ -64,14 +64,13 @@ describe('findMismatches', () => {
 
 describe('refuseImpossible', () => {
   it('tests a request once against instances that share what they can do', async () => {
-    const workflows = await loadWorkflows(resolve(import.meta.dirname, '../../../workflows'));
     const { limits } = loadConfig({});
-    const asked = { kind: 'text2img', request: { prompt: 'a fox' }, randomSeed, limits } as const;
-    const request = resolveRequest(asked, workflows);
-    const template = workflows.templates.get(request.workflow);
-    if (template === undefined) throw new Error(`no template ${request.workflow}`);
+    const { byName, profiles } = await loadWorkflows(resolve(import.meta.dirname, '../../../workflows'));
+    const workflow = byName.get('text2img');
+    if (workflow === undefined) throw new Error('there is no text2img');
+    const request = resolveRequest({ workflow, profiles, request: { prompt: 'a fox' }, randomSeed, limits });
     const refuse = (instances: InstanceAbilities[]) =>
-      expect(() => refuseImpossible(template, request, 'default', instances)).toThrow(/needs the node/);
+      expect(() => refuseImpossible(workflow, request, 'default', instances)).toThrow(/needs the node/);
     expect(looksFor(64, { SaveImage: {} }, refuse)).toBe(looksFor(1, { SaveImage: {} }, refuse));
     expect(looksFor(1, { SaveImage: {} }, refuse)).toBeGreaterThan(0);
   });

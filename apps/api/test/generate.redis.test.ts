@@ -97,7 +97,7 @@ describe('POST /generate', () => {
   ])('keeps the seed %j exact in the ledger and in the answer', async (seed, stored, presented) => {
     const job = await api.accepted({ seed });
     expect([job.seed, job.request.seed]).toEqual([presented, presented]);
-    const { seed: written } = await claimed(job.id);
+    const { seed: written } = (await claimed(job.id)).inputs;
     expect(written).toBe(stored);
   });
 
@@ -153,7 +153,7 @@ async function claimed(id: string) {
 async function claimOf(prompt: string) {
   for (;;) {
     const claim = await api.claim();
-    if (claim.record.request.prompt === prompt) return claim;
+    if (claim.record.request.inputs.prompt === prompt) return claim;
     await claim.finish({ status: 'canceled' });
   }
 }

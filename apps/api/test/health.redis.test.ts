@@ -78,7 +78,7 @@ describe('GET /health', () => {
 it('says of each instance which workflows it can run, what it lacks, and what to set', async () => {
   const workflows = await loadWorkflows(resolve(import.meta.dirname, '../../../workflows'));
   const abilitiesWith = (checkpoints: readonly string[]) => ({
-    ...Object.fromEntries(classesOf(workflows.templates.values()).map((className) => [className, {}])),
+    ...Object.fromEntries(classesOf(workflows.byName.values()).map((className) => [className, {}])),
     CheckpointLoaderSimple: { ckpt_name: checkpoints },
   });
   const publish = (instance: string, checkpoints: readonly string[]) =>

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
-import { type Abilities, type ResolvedRequest, WAIT_CODES, type WorkerAnnouncement } from '@comfy-fleet/contracts';
+import { type Abilities, WAIT_CODES, type WorkerAnnouncement } from '@comfy-fleet/contracts';
 import type { FleetOverview, Halts, JobRecord, JobSnapshot } from '@comfy-fleet/jobs';
+import { pictureRequest } from '@comfy-fleet/testing';
 import { loadWorkflows } from '@comfy-fleet/workflows';
 import { describe, expect, it } from 'vitest';
 import { type Circumstances, waitingFor } from '../src/fleet/waiting-for.js';
@@ -12,19 +13,9 @@ const HALT = { since: 1_760_000_000_000, by: 'ada' };
 const RESTS_UNTIL = 1_760_000_060_000;
 
 const workflows = await loadWorkflows(resolve(import.meta.dirname, '../../../workflows'));
-const template = workflows.templates.get('text2img');
+const workflow = workflows.byName.get('text2img');
 
-const REQUEST = {
-  workflow: 'text2img',
-  lod: 'sketch',
-  sampler: 'euler',
-  scheduler: 'normal',
-  checkpoint: CHECKPOINT,
-  prompt: 'a fox',
-  negativePrompt: '',
-  seed: '1',
-  count: 1,
-} as ResolvedRequest;
+const REQUEST = pictureRequest({ checkpoint: CHECKPOINT });
 
 function aSnapshot(record: Partial<JobRecord> = {}, place: Partial<JobSnapshot> = {}): JobSnapshot {
   const waiting = { status: 'queued', phase: 'waiting', pool: 'default', promptId: null, ooms: 0, retriedAfter: null };
@@ -44,14 +35,14 @@ function overview(workers: readonly WorkerAnnouncement[] = [aWorker()], halts: P
 
 /** Of an instance that has these checkpoints. */
 function has(checkpoints: readonly string[]): Abilities {
-  const nodes = Object.values(template?.graph ?? {}).map(({ class_type }) => [class_type, {}] as const);
+  const nodes = Object.values(workflow?.graph ?? {}).map(({ class_type }) => [class_type, {}] as const);
   return { ...Object.fromEntries(nodes), CheckpointLoaderSimple: { ckpt_name: checkpoints } };
 }
 
 const able = (abilities: Abilities, instance = 'gpu-1/1') => ({ instance, seenAt: 0, abilities });
 
 function said(snapshot: JobSnapshot, more: Partial<Circumstances> = {}) {
-  return waitingFor(snapshot, { overview: overview(), abilities: [able(has([CHECKPOINT]))], template, ...more });
+  return waitingFor(snapshot, { overview: overview(), abilities: [able(has([CHECKPOINT]))], workflow, ...more });
 }
 
 const of = (...instances: Parameters<typeof anInstance>[0][]) => aWorker({ instances: instances.map(anInstance) });
@@ -124,7 +115,7 @@ describe('a job that waits', () => {
   it('for nothing that is missing where one is up of which nothing is known', () => {
     const workers = [of({ name: 'gpu-1/1' }, { name: 'gpu-1/2' })];
     expect(said(aSnapshot(), { overview: overview(workers), abilities: [able({})] })).toMatchObject({ code: 'turn' });
-    expect(said(aSnapshot(), { abilities: [able({})], template: undefined })).toMatchObject({ code: 'turn' });
+    expect(said(aSnapshot(), { abilities: [able({})], workflow: undefined })).toMatchObject({ code: 'turn' });
   });
 
   it('for the largest GPU after it ran out of memory twice', () => {

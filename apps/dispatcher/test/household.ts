@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import type { Config } from '@comfy-fleet/config';
-import { newId, type ResolvedRequest, type Webhook } from '@comfy-fleet/contracts';
+import { newId, type Webhook } from '@comfy-fleet/contracts';
 import { createFileFrames, frameName } from '@comfy-fleet/frames';
 import { type Claim, type ClaimSource, createKeeper, createLedger, createWorkerLedger } from '@comfy-fleet/jobs';
 import { createLogger } from '@comfy-fleet/telemetry';
-import { redisSettings, removeFolder, uniquePrefix, until } from '@comfy-fleet/testing';
+import { pictureFile, pictureRequest, redisSettings, removeFolder, uniquePrefix, until } from '@comfy-fleet/testing';
 import { inject, onTestFinished } from 'vitest';
 import type { Retention } from '../src/housekeeping/retention.js';
 
@@ -100,7 +100,7 @@ export async function openHousehold({ url = inject('redisUrl') } = {}) {
   ) => {
     const kind = input === undefined ? ('text2img' as const) : ('img2img' as const);
     const id = newId();
-    const request = { ...REQUEST, ...(input === undefined ? {} : { input: { sha256: input, width: 64, height: 64 } }) };
+    const request = pictureRequest(input === undefined ? {} : { image: pictureFile(input) });
     await ledger.orders.create({
       jobs: [{ id, kind, request, pool: POOL, startWithinMs, ...rest }],
       caller: key,
@@ -164,22 +164,3 @@ export async function openHousehold({ url = inject('redisUrl') } = {}) {
     writeFile: (name: string, data: string) => writeFile(join(dir, name), data),
   };
 }
-
-const REQUEST: ResolvedRequest = {
-  workflow: 'text2img',
-  prompt: 'a lighthouse at dusk',
-  negativePrompt: '',
-  lod: 'sketch',
-  steps: 8,
-  cfg: 5,
-  sampler: 'euler_ancestral',
-  scheduler: 'normal',
-  seed: '42',
-  width: 512,
-  height: 320,
-  count: 1,
-  checkpoint: 'sd_xl_base_1.0.safetensors',
-  denoise: 1,
-  priority: 0,
-  metadata: {},
-};

@@ -1,6 +1,7 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import { loadWorkflows } from '@comfy-fleet/workflows';
 import { expect, it } from 'vitest';
+import { checkpointOf } from '../src/instance/scope.js';
 import { apply } from '../src/job/apply.js';
 import type { Decision } from '../src/job/decide.js';
 import { Superseded } from '../src/job/signals.js';
@@ -77,7 +78,7 @@ it('moves a job to the idle slots that it was taken back for, which will hold it
   expect(await apply({ what: 'move' })).toBe(true);
   expect([slots.all.length, idle.all, idle.freeSlots]).toEqual([0, [job.slot], 1]);
   expect(await record()).toMatchObject({ promptId: null, phase: 'claimed' });
-  expect(idle.instance.models.loadMs([job.record.request.checkpoint])).toBe(0);
+  expect(idle.instance.models.loadMs([checkpointOf(job.record.request)])).toBe(0);
 });
 
 it('gives it back when those slots are closed by now', async () => {

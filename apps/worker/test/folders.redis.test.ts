@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, rmSync, symlinkSync, utimesSync, writeFileSync 
 import { join } from 'node:path';
 import { newId } from '@comfy-fleet/contracts';
 import { inputName } from '@comfy-fleet/frames';
-import { PICTURE, type Simulator, until } from '@comfy-fleet/testing';
+import { PICTURE, pictureFile, type Simulator, until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
 import { aGpu, namesIn, openStack, someStores } from './worker-stack.js';
 
@@ -49,7 +49,7 @@ it("deletes the picture that jobs start from from ComfyUI's disk when the last o
   const png = Buffer.from(PICTURE, 'base64');
   const sha256 = createHash('sha256').update(png).digest('hex');
   await stores.inputs.put(inputName(sha256), [png], { signal: new AbortController().signal });
-  const fromPicture = { workflow: 'img2img', denoise: 0.5, input: { sha256, width: 64, height: 64 } };
+  const fromPicture = { workflow: 'img2img', denoise: 0.5, image: pictureFile(sha256) };
   const ours = () => picturesIn(input).filter((name) => name === inputName(sha256));
 
   await stack.startWorker('slow', [], { stores, ...seeing(slow, { output: undefined, input }) });

@@ -1,8 +1,8 @@
 import { Writable } from 'node:stream';
-import { newId, type ResolvedRequest } from '@comfy-fleet/contracts';
+import { newId } from '@comfy-fleet/contracts';
 import { type Claim, createLedger, createWorkerLedger, type JobRecord } from '@comfy-fleet/jobs';
 import { createLogger, createMetrics } from '@comfy-fleet/telemetry';
-import { redisSettings, uniquePrefix, until } from '@comfy-fleet/testing';
+import { pictureRequest, type RequestWish, redisSettings, uniquePrefix, until } from '@comfy-fleet/testing';
 import { inject, onTestFinished } from 'vitest';
 import { type InstanceOptions, openInstance } from '../src/instance/instance.js';
 import type { LoadTimes } from '../src/instance/load-times.js';
@@ -17,27 +17,7 @@ export function quietLog() {
   return createLogger({ service: 'test', level: 'error', format: 'json', stream: nowhere });
 }
 
-export function aRequest(overrides: Partial<ResolvedRequest> = {}): ResolvedRequest {
-  return {
-    workflow: 'text2img',
-    prompt: 'a lighthouse at dusk',
-    negativePrompt: 'blurry',
-    lod: 'sketch',
-    steps: 2,
-    cfg: 5,
-    sampler: 'euler_ancestral',
-    scheduler: 'normal',
-    seed: '42',
-    width: 64,
-    height: 64,
-    count: 1,
-    checkpoint: 'sd_xl_base_1.0.safetensors',
-    denoise: 1,
-    priority: 0,
-    metadata: {},
-    ...overrides,
-  };
-}
+export const aRequest = (wish: RequestWish = {}) => pictureRequest({ steps: 2, width: 64, height: 64, ...wish });
 
 /** Locks that outlive a test's hiccups; shorter ones have a dead worker's job handed out within its patience. */
 export interface Locks {
@@ -60,7 +40,7 @@ export function openLedgers(locks: Locks = { lockMs: 10_000, stalledCheckMs: 500
     log,
   });
   onTestFinished(() => ledger.close());
-  const submit = async (overrides: Partial<ResolvedRequest> = {}, pool = 'default'): Promise<string> => {
+  const submit = async (overrides: RequestWish = {}, pool = 'default'): Promise<string> => {
     await until('the ledger answers', () =>
       ledger.ping().then(
         () => true,

@@ -14,7 +14,7 @@ function slotsWith(...pools: string[]) {
   };
   const [busy, idle] = [open('w/1'), open('w/2')];
   const taken = pools.map((pool, n) => {
-    const slot = busy.take({ id: `${n}`, pool, request: {} } as JobRecord, () => {});
+    const slot = busy.take({ id: `${n}`, pool, request: { inputs: {} } } as JobRecord, () => {});
     slot.submission = new Submission({
       promptId: `${n}`,
       bound: NO_GRAPH,

@@ -12,7 +12,7 @@ function open(name: string): Slots {
 }
 
 function aRecord(over: Partial<JobRecord> = {}): JobRecord {
-  const request = { workflow: 'text2img', checkpoint: 'sdxl' };
+  const request = { workflow: 'text2img', inputs: { checkpoint: 'sdxl' } };
   const record = { id: 'job', key: 'k', pool: 'default', claim: 1, ooms: 0, faults: [], promptId: null };
   return { ...record, instance: null, orphanedMs: null, request, ...over } as unknown as JobRecord;
 }

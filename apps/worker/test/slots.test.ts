@@ -16,7 +16,11 @@ function open(name = 'w/1'): Slots {
 /** A job's slot, after ComfyUI was given its prompt. */
 function submitted(slots: Slots, wake = () => {}, bound: BoundGraph = NO_GRAPH): Slot {
   count += 1;
-  const record = { id: `${count}`, pool: 'default', request: { checkpoint: 'sdxl' } } as JobRecord;
+  const record = {
+    id: `${count}`,
+    pool: 'default',
+    request: { inputs: { checkpoint: 'sdxl' } },
+  } as unknown as JobRecord;
   const slot = slots.take(record, wake);
   const { instance } = slots;
   slot.submission = new Submission({
@@ -144,7 +148,7 @@ describe('the models of a job', () => {
     const slots = open();
     const { models } = slots.instance;
     models.use(['sdxl']);
-    slots.take({ id: 'a', pool: 'default', request: {} } as JobRecord, () => {}).leave();
+    slots.take({ id: 'a', pool: 'default', request: { inputs: {} } } as JobRecord, () => {}).leave();
     expect(models.loadMs(['sdxl'])).toBeGreaterThan(0);
   });
 });

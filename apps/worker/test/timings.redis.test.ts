@@ -15,7 +15,11 @@ it('says of an ended job how long each node took, its steps, what was cached, an
     cached: false,
     steps: null,
   });
-  expect(nodes.get('Sampler')).toMatchObject({ className: 'KSampler', cached: false, steps: first.request.steps });
+  expect(nodes.get('Sampler')).toMatchObject({
+    className: 'KSampler',
+    cached: false,
+    steps: first.request.inputs.steps,
+  });
   expect(nodes.get('Sampler')?.ms).toBeGreaterThan(0);
   expect(first.timings?.modelLoadMs).toBeGreaterThan(0);
 

@@ -8,12 +8,12 @@ const order = (settings: WarmUpSettings) => orderWarmUp(settings, workflows, loa
 
 it('gives a warm-up the values that a request with its inputs would have, and the time of its level of detail', () => {
   const { sketch } = workflows.profiles;
-  const { template, request, deadlineMs } = order({
+  const { workflow, request, deadlineMs } = order({
     workflow: 'text2img',
     inputs: { prompt: 'warm up', lod: 'sketch' },
   });
-  expect(template.name).toBe('text2img');
-  expect(request).toMatchObject({ workflow: 'text2img', prompt: 'warm up', steps: sketch.steps });
+  expect(workflow.name).toBe('text2img');
+  expect(request).toMatchObject({ workflow: 'text2img', inputs: { prompt: 'warm up', steps: sketch.steps } });
   expect(deadlineMs).toBe(sketch.deadlineSeconds * 1000);
 });
 
@@ -22,7 +22,7 @@ it.each([
   [
     'img2img',
     { prompt: 'a' },
-    'WARM_UP_WORKFLOW=img2img: starts from a picture; name one that starts from nothing but text',
+    'WARM_UP_WORKFLOW=img2img: starts from a file; name one that starts from nothing but text',
   ],
   ['text2img', { prompt: 'a', seed: '99999999999999999999' }, /^WARM_UP_INPUTS: \/seed must be a whole number/],
 ])('says what is wrong with a warm-up of %s with %o', (workflow, inputs, fault) => {

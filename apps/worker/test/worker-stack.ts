@@ -6,7 +6,7 @@ import { createComfyClient } from '@comfy-fleet/comfyui';
 import { newId } from '@comfy-fleet/contracts';
 import { createFileFrames, type FrameStore, type FrameStores, inputName } from '@comfy-fleet/frames';
 import { createMetrics } from '@comfy-fleet/telemetry';
-import { queueOf, removeFolder, type Simulator, startSimulator, until } from '@comfy-fleet/testing';
+import { pictureFile, queueOf, removeFolder, type Simulator, startSimulator, until } from '@comfy-fleet/testing';
 import { bindGraph, loadWorkflows, type Workflows } from '@comfy-fleet/workflows';
 import sharp from 'sharp';
 import { onTestFinished } from 'vitest';
@@ -53,8 +53,10 @@ export async function withInput(absences = 0) {
     looks += 1;
     return looks <= absences ? undefined : inputs.stat(name);
   };
-  const input = { sha256, width: 64, height: 64 };
-  return { stores: { ...others, inputs: { ...inputs, stat } }, request: { workflow: 'img2img', denoise: 0.5, input } };
+  return {
+    stores: { ...others, inputs: { ...inputs, stat } },
+    request: { workflow: 'img2img', denoise: 0.5, image: pictureFile(sha256) },
+  };
 }
 
 export async function namesIn(frames: FrameStore): Promise<string[]> {
@@ -159,11 +161,11 @@ export async function openStack(locks?: Locks) {
       const [promptId, instance] = [newId(), `${worker}/${nth}`];
       await claim.submit(promptId, instance);
       const { request } = claim.record;
-      const template = workflows.templates.get(request.workflow);
-      if (template === undefined) throw new Error(`no workflow ${request.workflow}`);
+      const workflow = workflows.byName.get(request.workflow);
+      if (workflow === undefined) throw new Error(`no workflow ${request.workflow}`);
       const client = createComfyClient({ baseUrl: gpu.url, instance, headers: {}, timeoutMs: 30_000 });
       const signal = new AbortController().signal;
-      await client.submit(bindGraph(template, request, { filenamePrefix: promptId }), {
+      await client.submit(bindGraph(workflow, request, { filenamePrefix: promptId, files: new Map() }), {
         promptId,
         clientId: '',
         signal,

@@ -1,6 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { v7 } from 'uuid';
-import { JOB_KINDS, LODS } from './parameters.js';
+import { FILE_KINDS, JOB_KINDS, LODS } from './parameters.js';
 import { waitingForSchema } from './waiting-for.js';
 
 /** A UUIDv7 in canonical lower-case form: sortable by creation time, and a prompt id that every ComfyUI accepts. */
@@ -38,7 +38,7 @@ const jobImageSchema = Type.Object({
   image_url: Type.String(),
   width: Type.Integer(),
   height: Type.Integer(),
-  seed: seed(),
+  seed: nullable(seed()),
   content_type: Type.String(),
   bytes: Type.Integer(),
   sha256: Type.String(),
@@ -102,21 +102,32 @@ const jobTimingsSchema = Type.Object({
 });
 
 /** The parameters with which the job runs, every one resolved. */
+const presentFileSchema = Type.Object({
+  name: Type.String(),
+  kind: Type.Enum([...FILE_KINDS]),
+  width: Type.Optional(Type.Integer()),
+  height: Type.Optional(Type.Integer()),
+  source: Type.Optional(Type.String()),
+});
+
+/** With which the job runs, every value resolved. The flat ones are those of text2img and img2img. */
 const jobRequestSchema = Type.Object({
   workflow: Type.String(),
-  prompt: Type.String(),
-  negative_prompt: Type.String(),
+  /** SHA-256 of the workflow's source: what the job runs, whatever becomes of the workflow. */
+  version: Type.String(),
+  prompt: Type.Optional(Type.String()),
+  negative_prompt: Type.Optional(Type.String()),
   lod: Type.Enum([...LODS]),
-  steps: Type.Integer(),
-  cfg: Type.Number(),
-  sampler: Type.String(),
-  scheduler: Type.String(),
-  seed: seed(),
-  width: Type.Integer(),
-  height: Type.Integer(),
-  count: Type.Integer(),
-  checkpoint: Type.String(),
-  denoise: Type.Number(),
+  steps: Type.Optional(Type.Integer()),
+  cfg: Type.Optional(Type.Number()),
+  sampler: Type.Optional(Type.String()),
+  scheduler: Type.Optional(Type.String()),
+  seed: Type.Optional(seed()),
+  width: Type.Optional(Type.Integer()),
+  height: Type.Optional(Type.Integer()),
+  count: Type.Optional(Type.Integer()),
+  checkpoint: Type.Optional(Type.String()),
+  denoise: Type.Optional(Type.Number()),
   priority: Type.Integer(),
   /** img2img only: the normalised input picture. */
   image: Type.Optional(
@@ -127,6 +138,21 @@ const jobRequestSchema = Type.Object({
       source: Type.Optional(Type.String()),
     }),
   ),
+  /** Of every other workflow, by name. */
+  inputs: Type.Optional(
+    Type.Record(
+      Type.String(),
+      Type.Union([
+        Type.String(),
+        Type.Number(),
+        Type.Boolean(),
+        presentFileSchema,
+        Type.Array(Type.Union([Type.String(), Type.Number(), Type.Boolean()])),
+      ]),
+    ),
+  ),
+  /** The outputs that were asked for; absent where all are made. */
+  outputs: Type.Optional(Type.Array(Type.String())),
 });
 
 /** A job as `GET /jobs/:id` answers it. */
@@ -153,11 +179,12 @@ export const jobSchema = Type.Object({
   images: Type.Array(jobImageSchema),
   /** The first picture's, for callers that want just one. */
   image_url: nullable(Type.String()),
-  steps: Type.Integer(),
-  cfg: Type.Number(),
-  sampler: Type.String(),
-  scheduler: Type.String(),
-  seed: seed(),
+  /** Null, as are the next four, where the workflow has no such input. */
+  steps: nullable(Type.Integer()),
+  cfg: nullable(Type.Number()),
+  sampler: nullable(Type.String()),
+  scheduler: nullable(Type.String()),
+  seed: nullable(seed()),
   /** From acceptance to the start of execution. */
   queue_ms: nullable(Type.Integer()),
   /** From the start of execution to the end. */

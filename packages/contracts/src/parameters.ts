@@ -2,8 +2,12 @@
 export const LODS = ['sketch', 'mid', 'final', 'direct_final'] as const;
 export type Lod = (typeof LODS)[number];
 
-/** What a job makes a picture from. The workflow template of the same role carries the same name. */
-export const JOB_KINDS = ['text2img', 'img2img'] as const;
+/** What POST /generate and POST /img2img make a picture from; the workflow that each runs carries the same name. */
+export const PICTURE_KINDS = ['text2img', 'img2img'] as const;
+export type PictureKind = (typeof PICTURE_KINDS)[number];
+
+/** Those two, and the jobs of every other workflow. */
+export const JOB_KINDS = [...PICTURE_KINDS, 'workflow'] as const;
 export type JobKind = (typeof JOB_KINDS)[number];
 
 /** The bounds of a request's fields. Each is a setting of the same name (see packages/config). */
@@ -54,15 +58,6 @@ export function presentSeed(seed: string): number | string {
 export const OVERRIDES = ['steps', 'cfg', 'sampler', 'scheduler', 'width', 'height', 'checkpoint'] as const;
 export type Override = (typeof OVERRIDES)[number];
 
-/** A picture that an img2img job starts from, kept in the frames volume under the SHA-256 of its normalised PNG. */
-export interface InputImage {
-  readonly sha256: string;
-  readonly width: number;
-  readonly height: number;
-  /** The frame it was taken from, if the caller named one. */
-  readonly source?: string;
-}
-
 /** What an input takes that is a file. */
 export const FILE_KINDS = ['image', 'video', 'audio', 'file'] as const;
 export type FileKind = (typeof FILE_KINDS)[number];
@@ -83,27 +78,28 @@ export interface InputFile {
 /** Seeds, which numbers cannot hold, are decimal digits. */
 export type InputValue = string | number | boolean | InputFile | readonly (string | number | boolean)[];
 
-/** Every parameter of a job with its final value: nothing is left for a worker to choose. */
+/** Every input of a job's workflow with its final value: nothing is left for a worker to choose. */
 export interface ResolvedRequest {
-  /** Name of the workflow template. */
+  /** The workflow's name; `graph` for a graph that is run once. */
   readonly workflow: string;
-  readonly prompt: string;
-  readonly negativePrompt: string;
+  /** SHA-256 of the workflow's source, in hex; empty in jobs of versions of the service that knew none. */
+  readonly version: string;
   readonly lod: Lod;
-  readonly steps: number;
-  readonly cfg: number;
-  readonly sampler: string;
-  readonly scheduler: string;
-  /** Decimal digits, 0 to 2^64−1: JavaScript's numbers cannot hold it. */
-  readonly seed: string;
-  readonly width: number;
-  readonly height: number;
-  readonly count: number;
-  readonly checkpoint: string;
-  readonly denoise: number;
+  /** By the API's name; those of text2img and img2img have all that POST /generate and /img2img know. */
+  readonly inputs: Readonly<Record<string, InputValue>>;
+  /** Names of the inputs that the caller gave instead of leaving them to the profile; a refining job keeps them. */
+  readonly overrides?: readonly string[];
+  /** Names of the outputs that the caller asked for; all by default. */
+  readonly outputs?: readonly string[];
   readonly priority: number;
   readonly metadata: Readonly<Record<string, string>>;
-  readonly input?: InputImage;
-  /** Names of the fields that the caller gave instead of leaving them to the profile; a refining job keeps them. */
-  readonly overrides?: readonly Override[];
+}
+
+export function isInputFile(value: InputValue | undefined): value is InputFile {
+  return typeof value === 'object' && 'name' in value;
+}
+
+/** The files that a request names, by their inputs. */
+export function filesOf({ inputs }: Pick<ResolvedRequest, 'inputs'>): [input: string, file: InputFile][] {
+  return Object.entries(inputs).flatMap(([input, value]) => (isInputFile(value) ? [[input, value]] : []));
 }

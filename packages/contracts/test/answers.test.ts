@@ -21,6 +21,7 @@ const job: Job = {
   waiting_for: { code: 'turn', detail: '3 jobs come before it.' },
   request: {
     workflow: 'text2img',
+    version: 'ab'.repeat(32),
     prompt: 'a fox',
     negative_prompt: '',
     lod: 'mid',

@@ -1,4 +1,5 @@
 import { newId } from '@comfy-fleet/contracts';
+import { pictureFile } from '@comfy-fleet/testing';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { AssetFile, Keeper } from '../src/index.js';
 import { type Fleet, nextClaim, openFleet, succeeded } from './builders.js';
@@ -19,7 +20,7 @@ const withDigest = (letter: string) => {
 };
 const startingFrom = (sha256: string) => ({
   kind: 'img2img' as const,
-  request: { input: { sha256, width: 64, height: 64 } },
+  request: { image: pictureFile(sha256) },
 });
 
 let fleet: Fleet;

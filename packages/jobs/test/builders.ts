@@ -1,9 +1,17 @@
 import { Writable } from 'node:stream';
 import type { RedisSettings } from '@comfy-fleet/config';
-import { type ErrorCode, newId, type ResolvedRequest, type WorkerAnnouncement } from '@comfy-fleet/contracts';
+import { type ErrorCode, newId, type WorkerAnnouncement } from '@comfy-fleet/contracts';
 import { workerConnection } from '@comfy-fleet/redis';
 import { createLogger } from '@comfy-fleet/telemetry';
-import { type RedisServer, redisSettings, startRedisServer, uniquePrefix, until } from '@comfy-fleet/testing';
+import {
+  pictureRequest,
+  type RedisServer,
+  type RequestWish,
+  redisSettings,
+  startRedisServer,
+  uniquePrefix,
+  until,
+} from '@comfy-fleet/testing';
 import type { Redis } from 'ioredis';
 import { inject, onTestFinished } from 'vitest';
 import { runScript, withScripts } from '../src/connection.js';
@@ -34,29 +42,9 @@ export function quietLog() {
   return createLogger({ service: 'test', level: 'error', format: 'json', stream: nowhere });
 }
 
-export function aRequest(overrides: Partial<ResolvedRequest> = {}): ResolvedRequest {
-  return {
-    workflow: 'text2img',
-    prompt: 'a lighthouse at dusk',
-    negativePrompt: 'blurry',
-    lod: 'sketch',
-    steps: 8,
-    cfg: 5,
-    sampler: 'euler_ancestral',
-    scheduler: 'normal',
-    seed: '42',
-    width: 512,
-    height: 320,
-    count: 1,
-    checkpoint: 'sd_xl_base_1.0.safetensors',
-    denoise: 1,
-    priority: 0,
-    metadata: {},
-    ...overrides,
-  };
-}
+export const aRequest = pictureRequest;
 
-type JobOverrides = Partial<Omit<NewJob, 'request'>> & { readonly request?: Partial<ResolvedRequest> };
+type JobOverrides = Partial<Omit<NewJob, 'request'>> & { readonly request?: RequestWish };
 /** Of one job, and of the order it is made with; `key` is the caller. */
 export type OrderOverrides = JobOverrides & Omit<Partial<NewOrder>, 'jobs' | 'caller'> & { readonly key?: string };
 

@@ -10,7 +10,7 @@ it('keeps every parameter of the request exactly, a seed of 2^64−1 and words o
     prompt: 'Ein Leuchtturm, 灯台, маяк "\\\n\u0000🗼',
     cfg: 6.55,
     metadata: { note: 'é' },
-    input: { sha256: 'ab'.repeat(32), width: 640, height: 480, source: 'x_1.png' },
+    image: { name: `${'ab'.repeat(32)}.png`, kind: 'image', width: 640, height: 480, source: 'x_1.png' },
   });
   const { id } = (await fleet.submit({ kind: 'img2img', request })).record;
   expect((await fleet.get(id)).record).toMatchObject({ kind: 'img2img', request });

@@ -1,6 +1,6 @@
 import { newId, type Webhook } from '@comfy-fleet/contracts';
 import { createSafeHttp } from '@comfy-fleet/safe-http';
-import { freePort, startWebhookSink, until, type WebhookSink } from '@comfy-fleet/testing';
+import { freePort, pictureRequest, startWebhookSink, until, type WebhookSink } from '@comfy-fleet/testing';
 import { Webhook as Verifier } from 'standardwebhooks';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { DueDelivery, JobRecord } from '../src/index.js';
@@ -27,24 +27,12 @@ function due(webhook: Webhook, failedTries = 0): DueDelivery {
     parent: null,
     callback: webhook,
     workflow: 'text2img',
-    request: {
-      workflow: 'text2img',
+    request: pictureRequest({
       prompt: 'ein Leuchtturm 🗼',
-      negativePrompt: '',
-      lod: 'sketch',
-      steps: 8,
-      cfg: 5,
-      sampler: 'euler',
-      scheduler: 'normal',
+      negative_prompt: '',
       seed: '18446744073709551615',
-      width: 512,
-      height: 320,
-      count: 1,
       checkpoint: 'sd.safetensors',
-      denoise: 1,
-      priority: 0,
-      metadata: {},
-    },
+    }),
     status: 'succeeded',
     phase: 'ended',
     createdAt: 1000,

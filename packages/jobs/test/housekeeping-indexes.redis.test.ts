@@ -1,4 +1,5 @@
 import { newId } from '@comfy-fleet/contracts';
+import { pictureFile } from '@comfy-fleet/testing';
 import { describe, expect, it } from 'vitest';
 import { aJob, JOB_TTL_SECONDS, nextClaim, openFleet, startNext, succeeded } from './builders.js';
 import { openKeeper } from './keepers.js';
@@ -47,7 +48,7 @@ describe('pruneIndexes', () => {
 describe('inputsInUse', () => {
   const startingFrom = (sha256: string) => ({
     kind: 'img2img' as const,
-    request: { input: { sha256, width: 64, height: 64 } },
+    request: { image: pictureFile(sha256) },
   });
 
   it('names the pictures that waiting, held and running jobs of every pool start from', async () => {

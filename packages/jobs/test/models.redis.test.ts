@@ -1,4 +1,4 @@
-import { newId } from '@comfy-fleet/contracts';
+import { newId, type ResolvedRequest } from '@comfy-fleet/contracts';
 import { catalogueWith } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
 import type { Claim, WorkerLedgerOptions } from '../src/index.js';
@@ -19,7 +19,8 @@ async function openPool(overrides: Partial<WorkerLedgerOptions> = {}) {
   const asked: string[] = [];
   const asker = (name: string, loads: Loads) => ({
     name,
-    fit: (_need: string, { checkpoint }: { checkpoint: string }) => {
+    fit: (_need: string, { inputs }: ResolvedRequest) => {
+      const checkpoint = String(inputs.checkpoint);
       asked.push(checkpoint);
       return loads[checkpoint] ?? -1;
     },
@@ -45,7 +46,7 @@ async function openPool(overrides: Partial<WorkerLedgerOptions> = {}) {
 
 const need = (checkpoint: string) => needOf(aRequest({ checkpoint }));
 const checkpointOf = (claim: Claim | 'left' | undefined) =>
-  claim === undefined || claim === 'left' ? claim : claim.record.request.checkpoint;
+  claim === undefined || claim === 'left' ? claim : claim.record.request.inputs.checkpoint;
 
 async function submit(fleet: Fleet, ...checkpoints: string[]): Promise<string[]> {
   const ids: string[] = [];

@@ -38,7 +38,7 @@ async function shares(source: ClaimSource, gpuMs: number): Promise<Record<string
   const used: Record<string, number> = {};
   for (let spent = 0; spent < gpuMs; ) {
     const { record, finish } = await nextClaim(source);
-    const ms = record.request.steps;
+    const ms = Number(record.request.inputs.steps);
     await finish({ status: 'succeeded', outputs: [aFrame(record.id)], executedMs: ms });
     used[record.key] = (used[record.key] ?? 0) + ms;
     spent += ms;

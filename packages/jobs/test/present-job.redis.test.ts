@@ -92,7 +92,9 @@ describe.each([
     'img2img',
     aSnapshot({
       kind: 'img2img',
-      request: aRequest({ input: { sha256: 'cd'.repeat(32), width: 640, height: 480, source: 'x_1.png' } }),
+      request: aRequest({
+        image: { name: `${'cd'.repeat(32)}.png`, kind: 'image', width: 640, height: 480, source: 'x_1.png' },
+      }),
     }),
   ],
 ])('a %s job', (_name, snapshot) => {
@@ -182,6 +184,7 @@ it('shows every resolved parameter in snake_case, and the ones asked for most at
   const job = presentJob(aSnapshot({ request }));
   expect(job.request).toEqual({
     workflow: 'text2img',
+    version: '',
     prompt: 'a lighthouse at dusk',
     negative_prompt: 'blurry',
     lod: 'sketch',
@@ -202,8 +205,9 @@ it('shows every resolved parameter in snake_case, and the ones asked for most at
 });
 
 it('shows the input picture of an img2img job', () => {
-  const input = { sha256: 'cd'.repeat(32), width: 640, height: 480 };
-  expect(presentJob(aSnapshot({ request: aRequest({ input }) })).request.image).toEqual(input);
+  const image = { name: `${'cd'.repeat(32)}.png`, kind: 'image', width: 640, height: 480 } as const;
+  const { request } = presentJob(aSnapshot({ request: aRequest({ image }) }));
+  expect(request.image).toEqual({ sha256: 'cd'.repeat(32), width: 640, height: 480 });
 });
 
 it.each([

@@ -145,7 +145,7 @@ async function follow(fleet: Fleet, { ledger, pass }: Clocked, pool: string, ste
     const expected = model.claim({ instance: name, clock });
     if (claimed === undefined || claimed === 'left') return expect(expected).toBeUndefined();
     expect(claimed.record.id).toBe(expected);
-    memories.use(name, claimed.record.request.checkpoint);
+    memories.use(name, String(claimed.record.request.inputs.checkpoint));
     await say(name);
     held.push(claimed);
     waiting.splice(waiting.indexOf(claimed.record.id), 1);

@@ -1,61 +1,86 @@
-import { FleetError, type ResolvedRequest } from '@comfy-fleet/contracts';
-import type { Parameter } from './bindings.js';
-import { type Graph, nodeAt } from './graph.js';
-import { setWindow } from './step-window.js';
-import type { Template } from './template.js';
+import { FleetError, type InputValue, isInputFile, type ResolvedRequest } from '@comfy-fleet/contracts';
+import { isMedia } from './describe/widget.js';
+import { type Graph, nodeAt, type Slot } from './graph.js';
+import { neededFor } from './needed-for.js';
+import { readWindow, setWindow } from './step-window.js';
+import type { Workflow, WorkflowInput } from './workflow.js';
 
 /** PrimitiveInt takes no more than 2^63−1; samplers take seeds up to 2^64−1. */
 const PRIMITIVE_BITS = 63;
 
 export interface BindOptions {
-  /** Beginning of the names under which ComfyUI keeps the pictures. */
+  /** Beginning of the names under which ComfyUI keeps what is saved. */
   readonly filenamePrefix: string;
-  /** Name of the uploaded picture, as ComfyUI answered it; needed for templates that start from a picture. */
-  readonly inputName?: string;
+  /** The name that ComfyUI answered for the file of an input. */
+  readonly files: Pick<ReadonlyMap<string, string>, 'get'>;
 }
 
-/** A fresh graph with the request's values, ready for `POST /prompt`. The seed in it is a bigint. */
-export function bindGraph(template: Template, request: ResolvedRequest, options: BindOptions): Graph {
-  const { slots, prefixes, windows } = template.bindings;
-  const values: Record<Parameter, unknown> = {
-    prompt: request.prompt,
-    negative_prompt: request.negativePrompt,
-    seed: BigInt(request.seed),
-    steps: request.steps,
-    cfg: request.cfg,
-    sampler_name: request.sampler,
-    scheduler: request.scheduler,
-    denoise: request.denoise,
-    width: request.width,
-    height: request.height,
-    count: request.count,
-    checkpoint: request.checkpoint,
-    image: options.inputName,
-  };
-  if (slots.image.length > 0 && options.inputName === undefined) {
-    throw new FleetError('input_missing', `The workflow ${template.name} starts from a picture, and there is none.`);
+/**
+ * A fresh graph with the request's values, ready for `POST /prompt`; seeds in it are bigints. Of outputs that were not
+ * asked for nothing is in it. Leaving them out is what both ComfyUIs understand alike: with `partial_execution_targets`
+ * 0.33 also runs, and lists, an output in the middle of the graph, and what an instance lacks for the others would count.
+ */
+export function bindGraph(workflow: Workflow, request: ResolvedRequest, { filenamePrefix, files }: BindOptions): Graph {
+  const { bindings } = workflow;
+  const graph = copyOf(workflow.graph);
+  for (const input of workflow.inputs) {
+    const value = valueToBind(input, request, workflow, files);
+    if (value === undefined) continue;
+    for (const slot of input.slots) nodeAt(graph, slot.node).inputs[slot.input] = written(value, input, slot, workflow);
   }
-  const graph = copyOf(template.graph);
-  for (const [parameter, places] of Object.entries(slots)) {
-    for (const { node, input } of places) nodeAt(graph, node).inputs[input] = values[parameter as Parameter];
+  const { steps, denoise, count = 1 } = request.inputs;
+  for (const window of bindings.windows) {
+    const own = readWindow(window);
+    const isSettable = workflow.kind !== 'workflow' && typeof denoise === 'number';
+    const worked = typeof steps === 'number' ? steps : own.steps;
+    setWindow(nodeAt(graph, window.node), window, worked, isSettable ? denoise : own.denoise);
   }
-  for (const { node, input } of slots.seed) {
-    if (input === 'value') nodeAt(graph, node).inputs[input] = BigInt.asUintN(PRIMITIVE_BITS, BigInt(request.seed));
-  }
-  for (const { node, input } of prefixes) nodeAt(graph, node).inputs[input] = options.filenamePrefix;
-  for (const window of windows) setWindow(nodeAt(graph, window.node), window, request.steps, request.denoise);
-  if (slots.count.length === 0 && request.count > 1) repeatLatent(graph, template, request.count);
-  return graph;
+  for (const { node, input } of bindings.prefixes) nodeAt(graph, node).inputs[input] = filenamePrefix;
+  if (bindings.slots.count.length === 0 && Number(count) > 1) repeatLatent(graph, workflow, Number(count));
+  if (request.outputs === undefined) return graph;
+  const needed = neededFor(graph, workflow, request.outputs);
+  return Object.fromEntries(Object.entries(graph).filter(([id]) => needed.has(id)));
 }
 
-/** Only inputs are set, so links and titles are the template's own: copying them as well took most of the time. */
+function valueToBind(
+  { name, type, required }: WorkflowInput,
+  { inputs }: ResolvedRequest,
+  workflow: Workflow,
+  files: BindOptions['files'],
+): Exclude<InputValue, object> | readonly unknown[] | undefined {
+  const value = Object.hasOwn(inputs, name) ? inputs[name] : undefined;
+  const file = isInputFile(value) ? files.get(name) : undefined;
+  const isMissing = isInputFile(value)
+    ? file === undefined
+    : value === undefined && isMedia(type) && required !== false;
+  if (isMissing) {
+    const detail =
+      name === 'image' && workflow.startsFromPicture
+        ? `The workflow ${workflow.name} starts from a picture, and there is none.`
+        : `The workflow ${workflow.name} needs a file for ${name}, and there is none.`;
+    throw new FleetError('input_missing', detail);
+  }
+  return isInputFile(value) ? file : value;
+}
+
+function written(value: unknown, { type }: WorkflowInput, { node, input }: Slot, { graph }: Workflow): unknown {
+  if (type === 'seed') {
+    const seed = BigInt(String(value));
+    return input === 'value' ? BigInt.asUintN(PRIMITIVE_BITS, seed) : seed;
+  }
+  // A whole number beyond 2^53 travels as digits.
+  const isNumber = ['number', 'bigint'].includes(typeof nodeAt(graph, node).inputs[input]);
+  return isNumber && typeof value === 'string' && /^-?\d+$/.test(value) ? BigInt(value) : value;
+}
+
+/** Only inputs are set, so links and titles are the workflow's own: copying them as well took most of the time. */
 function copyOf(graph: Readonly<Graph>): Graph {
   const nodes = Object.entries(graph).map(([id, node]) => [id, { ...node, inputs: { ...node.inputs } }] as const);
   return Object.fromEntries(nodes);
 }
 
 /** An encoded picture is one latent: for more pictures it is repeated, each getting its own noise from the one seed. */
-function repeatLatent(graph: Graph, { bindings }: Template, count: number): void {
+function repeatLatent(graph: Graph, { bindings }: Workflow, count: number): void {
   if (bindings.repeatAt === undefined) return;
   const inputs = nodeAt(graph, bindings.repeatAt.node).inputs;
   let id = 'repeat';

@@ -1,7 +1,6 @@
 import type { Lack } from './find-lacks.js';
 import type { WorkflowVerdict } from './judge-workflows.js';
-
-const MOST_LISTED = 5;
+import { listed } from './listed.js';
 
 interface Explained {
   /** Names of workflows. */
@@ -40,10 +39,10 @@ function fixFor(lack: Lack, workflow: string): string {
   if (lack.input === undefined) {
     return `install the custom node that brings ${lack.className} there and restart ComfyUI, or take it out of ${workflow}.json`;
   }
-  if (lack.parameter === 'sampler_name' || lack.parameter === 'scheduler') {
+  if (lack.setBy === 'sampler' || lack.setBy === 'scheduler') {
     return 'name one that is there in lod-profiles.json, or update ComfyUI';
   }
-  if (lack.parameter !== 'checkpoint') {
+  if (lack.setBy !== 'checkpoint') {
     return `put the file into its models folder and press R in ComfyUI (or restart it), or name one that is there in ${workflow}.json`;
   }
   const [installed] = lack.choices;
@@ -53,12 +52,6 @@ function fixFor(lack: Lack, workflow: string): string {
   }
   const setting = installed === undefined ? '' : `set CHECKPOINT=${quoted(installed)}, or another that is there, or `;
   return `${setting}put the file into its models/checkpoints and press R in ComfyUI (or restart it)`;
-}
-
-/** The first few, and how many more there are. */
-export function listed(names: readonly string[]): string {
-  const shown = names.slice(0, MOST_LISTED).join(', ');
-  return names.length > MOST_LISTED ? `${shown} and ${names.length - MOST_LISTED} more` : shown;
 }
 
 /** As a shell and a .env file take it. */

@@ -3,6 +3,7 @@ import type { Choices } from './choices.js';
 import { FileFault } from './file-fault.js';
 import { describeNode, type Graph, linkAt, nodeAt } from './graph.js';
 import { locateParameters, sharedPlaces } from './locate-parameters.js';
+import { prefixesOf } from './prefixes.js';
 import { findOutputs, findSampler, samplingOf } from './sampling.js';
 import { findWindows } from './step-window.js';
 
@@ -29,7 +30,7 @@ export function findBindings(graph: Graph, choices: Choices): Bindings {
   const latent = linkAt(nodeAt(graph, sampling.sampler), 'latent_image');
   return {
     slots,
-    prefixes: outputs.map((node) => ({ node, input: 'filename_prefix' })),
+    prefixes: prefixesOf(graph),
     repeatAt: latent && { node: sampling.sampler, input: 'latent_image' },
     windows,
     distilledGuidance: inputs.cfg.some(({ input }) => input === 'guidance'),

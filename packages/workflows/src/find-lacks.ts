@@ -1,10 +1,10 @@
 import type { Abilities, ResolvedRequest } from '@comfy-fleet/contracts';
 import { bindGraph } from './bind-graph.js';
-import type { Parameter } from './bindings.js';
+import { isMedia } from './describe/widget.js';
 import { type Graph, isLink, upstreamOf } from './graph.js';
-import { isModelFile } from './models-of.js';
+import { isModelFile } from './model-file.js';
 import { isRecord } from './read-graph.js';
-import type { Template } from './template.js';
+import type { Workflow, WorkflowInput } from './workflow.js';
 
 /** Something that a job needs and an instance has not: a node class, or a choice of one of its inputs. */
 export type Lack =
@@ -15,33 +15,31 @@ export type Lack =
       readonly value: string;
       /** What there is in its place. */
       readonly choices: readonly string[];
-      /** Whose value it is, if a request can set it. */
-      readonly parameter: Parameter | undefined;
+      /** Name of the input whose value it is, if a request can set it. */
+      readonly setBy: string | undefined;
     };
 
+const ANY_FILE = { get: () => '' };
+
 /** What an instance lacks for the job; nothing when it can run it. */
-export function findLacks(template: Template, request: ResolvedRequest, abilities: Abilities): Lack[] {
-  const { slots, prefixes } = template.bindings;
-  const graph = bindGraph(template, request, { filenamePrefix: '', inputName: '' });
-  const parameterAt = (node: string, input: string): Parameter | undefined =>
-    (Object.keys(slots) as Parameter[]).find((name) =>
-      slots[name].some((slot) => slot.node === node && slot.input === input),
-    );
-  const outputs = prefixes.map(({ node }) => node);
-  return lacksOfGraph(graph, abilities, { outputs, parameterAt });
+export function findLacks(workflow: Workflow, request: ResolvedRequest, abilities: Abilities): Lack[] {
+  const { inputAt, outputs } = workflow;
+  const graph = bindGraph(workflow, request, { filenamePrefix: '', files: ANY_FILE });
+  const nodes = outputs.map(({ node }) => node).filter((node) => Object.hasOwn(graph, node));
+  return lacksOfGraph(graph, abilities, { outputs: nodes, sourceAt: (node, input) => inputAt({ node, input }) });
 }
 
 interface Asked {
   /** The nodes that are asked for; ComfyUI looks at the inputs only of those that these need. */
   readonly outputs: readonly string[];
-  readonly parameterAt?: (node: string, input: string) => Parameter | undefined;
+  readonly sourceAt?: (node: string, input: string) => WorkflowInput | undefined;
 }
 
 /** What an instance lacks to run a graph whose values are all in it. */
 export function lacksOfGraph(
   graph: Graph,
   abilities: Abilities,
-  { outputs, parameterAt = () => undefined }: Asked,
+  { outputs, sourceAt = () => undefined }: Asked,
 ): Lack[] {
   const needed = upstreamOf(graph, outputs);
   return Object.entries(graph).flatMap(([node, { class_type: className, inputs }]): Lack[] => {
@@ -50,13 +48,13 @@ export function lacksOfGraph(
     if (known === undefined) return [{ className, input: undefined }];
     if (!needed.has(node)) return [];
     return Object.entries(known).flatMap(([input, choices]): Lack[] => {
-      const parameter = parameterAt(node, input);
-      // The picture to start from is uploaded later.
-      if (parameter === 'image') return [];
+      const source = sourceAt(node, input);
+      // Files are uploaded later.
+      if (isMedia(source?.type)) return [];
       const absent = textsIn(inputs[input]).filter((value) => !choices.includes(value));
       // Where there is nothing to choose from, scripts of a custom node may fill the list, but no models come that way.
       const lacking = choices.length === 0 ? absent.filter(isModelFile) : absent;
-      return lacking.map((value) => ({ className, input, value, choices, parameter }));
+      return lacking.map((value) => ({ className, input, value, choices, setBy: source?.name }));
     });
   });
 }

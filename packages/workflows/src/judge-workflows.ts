@@ -1,9 +1,9 @@
 import {
   type Abilities,
   type GenerateRequest,
-  JOB_KINDS,
-  type JobKind,
   LODS,
+  PICTURE_KINDS,
+  type PictureKind,
   type RequestLimits,
   type ResolvedRequest,
 } from '@comfy-fleet/contracts';
@@ -18,7 +18,7 @@ export interface WorkflowVerdict {
 }
 
 /** Stands for whatever picture a job may start from. */
-const INPUT = { sha256: '0'.repeat(64), width: 1024, height: 1024 };
+const INPUT = { name: `${'0'.repeat(64)}.png`, kind: 'image', width: 1024, height: 1024 } as const;
 
 /**
  * Which workflows an instance can run, of those that may come to its pools: by what a request needs, at any level of
@@ -29,9 +29,10 @@ export function judgeWorkflows(
   workflows: Workflows,
   limits: RequestLimits,
 ): WorkflowVerdict[] {
-  return JOB_KINDS.flatMap((kind): WorkflowVerdict[] => {
+  return PICTURE_KINDS.flatMap((kind): WorkflowVerdict[] => {
     const requests = LODS.map((lod) => plainRequest(kind, { lod }, workflows, limits));
-    const coming = requests.filter((request) => pools.includes(poolFor(request, workflows)));
+    const { byName, profiles } = workflows;
+    const coming = requests.filter(({ lod }) => pools.includes(poolFor(byName.get(kind), lod, profiles)));
     const lacks = coming.flatMap((request) => lacksOf(request, abilities, workflows));
     return coming.length === 0 ? [] : [{ workflow: kind, lacks: distinct(lacks) }];
   });
@@ -56,11 +57,11 @@ export function checkpointToName(
 }
 
 /** The checkpoints, or diffusion models, that the workflows could name of what an instance has. */
-export function checkpointsOf(abilities: Abilities, { templates }: Workflows): string[] {
-  const slots = JOB_KINDS.flatMap((kind) => {
-    const template = templates.get(kind);
-    return (template?.bindings.slots.checkpoint ?? []).map(({ node, input }) => ({
-      className: template?.graph[node]?.class_type ?? '',
+export function checkpointsOf(abilities: Abilities, { byName }: Workflows): string[] {
+  const slots = PICTURE_KINDS.flatMap((kind) => {
+    const workflow = byName.get(kind);
+    return (workflow?.bindings.slots.checkpoint ?? []).map(({ node, input }) => ({
+      className: workflow?.graph[node]?.class_type ?? '',
       input,
     }));
   });
@@ -68,18 +69,20 @@ export function checkpointsOf(abilities: Abilities, { templates }: Workflows): s
 }
 
 function plainRequest(
-  kind: JobKind,
+  kind: PictureKind,
   request: Omit<GenerateRequest, 'prompt'>,
-  workflows: Workflows,
+  { byName, profiles }: Workflows,
   limits: RequestLimits,
 ): ResolvedRequest {
-  const asked = { kind, request: { prompt: 'anything', ...request }, limits, randomSeed: () => '0' };
-  return resolveRequest(kind === 'img2img' ? { ...asked, input: INPUT } : asked, workflows);
+  const workflow = byName.get(kind);
+  if (workflow === undefined) throw new Error(`there is no workflow ${kind}`);
+  const asked = { workflow, profiles, request: { prompt: 'anything', ...request }, limits, randomSeed: () => '0' };
+  return resolveRequest(kind === 'img2img' ? { ...asked, input: INPUT } : asked);
 }
 
-function lacksOf(request: ResolvedRequest, abilities: Abilities, { templates }: Workflows): Lack[] {
-  const template = templates.get(request.workflow);
-  return template === undefined ? [] : findLacks(template, request, abilities);
+function lacksOf(request: ResolvedRequest, abilities: Abilities, { byName }: Workflows): Lack[] {
+  const workflow = byName.get(request.workflow);
+  return workflow === undefined ? [] : findLacks(workflow, request, abilities);
 }
 
 function distinct(lacks: readonly Lack[]): Lack[] {

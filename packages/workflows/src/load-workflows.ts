@@ -1,13 +1,15 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { JOB_KINDS, type Lod } from '@comfy-fleet/contracts';
+import { type Lod, PICTURE_KINDS } from '@comfy-fleet/contracts';
 import { PARAMETERS } from './bindings.js';
-import { type Choices, readChoices } from './choices.js';
+import { readChoices } from './choices.js';
+import { readInputsFile } from './describe/read-inputs-file.js';
 import { type Fault, FileFault } from './file-fault.js';
 import { parseJson } from './json-text.js';
 import { type LodProfile, readProfiles } from './lod-profiles.js';
-import { readGraph } from './read-graph.js';
-import { makeTemplate, type Template } from './template.js';
+import { makeWorkflow } from './make-workflow.js';
+import { readSource } from './source.js';
+import type { Workflow } from './workflow.js';
 import { WorkflowError } from './workflow-error.js';
 
 const PROFILES = 'lod-profiles.json';
@@ -20,7 +22,7 @@ const READ_TIMEOUT_MS = 10_000;
 /** The workflows folder, read and checked. */
 export interface Workflows {
   /** By name: the file's name without `.json`. `text2img` and `img2img` are always there. */
-  readonly templates: ReadonlyMap<string, Template>;
+  readonly byName: ReadonlyMap<string, Workflow>;
   readonly profiles: Readonly<Record<Lod, LodProfile>>;
 }
 
@@ -36,60 +38,80 @@ export async function listWorkflows(dir: string): Promise<string[]> {
 
 /** Reads a workflows folder. Throws one WorkflowError with everything that is wrong in any of its files. */
 export async function loadWorkflows(dir: string, { checkpoint }: LoadOptions = {}): Promise<Workflows> {
-  const faults: string[] = [];
   const files = new Set(await list(dir));
-  const attempt = async <T>(file: string, use: (json: unknown) => T): Promise<T | undefined> => {
-    try {
-      return use(
-        parseJson(await readFile(join(dir, file), { encoding: 'utf8', signal: AbortSignal.timeout(READ_TIMEOUT_MS) })),
-      );
-    } catch (error) {
-      if (!(error instanceof FileFault)) throw error;
-      faults.push(...error.faults.map((fault) => sentence(file, fault)));
-      return undefined;
-    }
-  };
-
-  const templates = new Map<string, Template>();
+  const faults: string[] = [];
+  const byName = new Map<string, Workflow>();
   for (const file of files) {
     if (!isWorkflow(file)) continue;
     const name = file.slice(0, -'.json'.length);
-    const choices = files.has(name + BINDINGS) ? await attempt(name + BINDINGS, readChoices) : {};
-    if (choices === undefined) continue;
-    const template = await attempt(file, (json) => checkedTemplate(name, json, choices));
-    if (template !== undefined) templates.set(name, withCheckpoint(template, checkpoint));
+    const read = await readFiles(dir, name, files);
+    faults.push(...read.faults);
+    if (read.workflow !== undefined) byName.set(name, withCheckpoint(read.workflow, checkpoint));
   }
   for (const file of files) {
-    if (!file.endsWith(BINDINGS)) continue;
-    const workflow = `${file.slice(0, -BINDINGS.length)}.json`;
-    if (!files.has(workflow)) faults.push(`${file}: belongs to ${workflow}, which is not there`);
+    for (const suffix of [BINDINGS, INPUTS]) {
+      if (!file.endsWith(suffix)) continue;
+      const workflow = `${file.slice(0, -suffix.length)}.json`;
+      if (!files.has(workflow)) faults.push(`${file}: belongs to ${workflow}, which is not there`);
+    }
   }
-  for (const file of [PROFILES, ...JOB_KINDS.map((kind) => `${kind}.json`)]) {
+  for (const file of [PROFILES, ...PICTURE_KINDS.map((kind) => `${kind}.json`)]) {
     if (!files.has(file)) faults.push(`${file}: is missing from ${dir}`);
   }
-  const profiles = files.has(PROFILES) ? await attempt(PROFILES, readProfiles) : undefined;
+  const profiles = files.has(PROFILES) ? await attempt(join(dir, PROFILES), readProfiles, faults) : undefined;
   if (faults.length > 0 || profiles === undefined) throw new WorkflowError(faults);
-  return { templates, profiles };
+  return { byName, profiles };
 }
 
-function checkedTemplate(name: string, json: unknown, choices: Choices): Template {
-  const template = makeTemplate(name, readGraph(json), choices);
-  for (const kind of JOB_KINDS) {
-    if (name !== kind || template.kind === kind) continue;
-    throw new FileFault(
-      kind === 'img2img'
-        ? 'starts from no picture: the sampler needs LoadImage → ImageScale → VAEEncode behind its latent_image'
-        : 'starts from a picture: the sampler needs an EmptyLatentImage behind its latent_image',
-    );
+/** Reads `<name>.json` with the files beside it. Throws a WorkflowError with everything that is wrong in any of them. */
+export async function readWorkflowFile(dir: string, name: string): Promise<Workflow> {
+  const files = new Set(await list(dir));
+  if (!files.has(`${name}.json`)) throw new WorkflowError([`${join(dir, `${name}.json`)}: there is no such file`]);
+  const { workflow, faults } = await readFiles(dir, name, files);
+  if (workflow === undefined) throw new WorkflowError(faults);
+  return workflow;
+}
+
+async function readFiles(
+  dir: string,
+  name: string,
+  files: ReadonlySet<string>,
+): Promise<{ workflow: Workflow | undefined; faults: readonly string[] }> {
+  const faults: string[] = [];
+  const beside = async <T>(suffix: string, use: (json: unknown) => T): Promise<T | undefined> =>
+    files.has(name + suffix) ? attempt(join(dir, name + suffix), use, faults) : undefined;
+  const bindings = await beside(BINDINGS, readChoices);
+  const inputs = await beside(INPUTS, readInputsFile);
+  if (faults.length > 0) return { workflow: undefined, faults };
+  const make = (workflow: unknown) => checked(makeWorkflow(name, readSource({ workflow, inputs, bindings })));
+  return { workflow: await attempt(join(dir, `${name}.json`), make, faults), faults };
+}
+
+async function attempt<T>(path: string, use: (json: unknown) => T, faults: string[]): Promise<T | undefined> {
+  try {
+    return use(parseJson(await readFile(path, { encoding: 'utf8', signal: AbortSignal.timeout(READ_TIMEOUT_MS) })));
+  } catch (error) {
+    if (!(error instanceof FileFault)) throw error;
+    faults.push(...error.faults.map((fault) => sentence(path.slice(path.lastIndexOf('/') + 1), fault)));
+    return undefined;
   }
-  return template;
 }
 
-function withCheckpoint(template: Template, checkpoint: string | undefined): Template {
-  const slots = template.bindings.slots.checkpoint;
+function checked(workflow: Workflow): Workflow {
+  const { kind, startsFromPicture } = workflow;
+  if (kind === 'workflow' || startsFromPicture === (kind === 'img2img')) return workflow;
+  throw new FileFault(
+    kind === 'img2img'
+      ? 'starts from no picture: the sampler needs LoadImage → ImageScale → VAEEncode behind its latent_image'
+      : 'starts from a picture: the sampler needs an EmptyLatentImage behind its latent_image',
+  );
+}
+
+function withCheckpoint(workflow: Workflow, checkpoint: string | undefined): Workflow {
+  const slots = workflow.bindings.slots.checkpoint;
   if (checkpoint === undefined || slots.length === 0 || slots.some(({ input }) => input === 'unet_name'))
-    return template;
-  return { ...template, defaults: { ...template.defaults, checkpoint } };
+    return workflow;
+  return { ...workflow, defaults: { ...workflow.defaults, checkpoint } };
 }
 
 function sentence(file: string, { problem, settledBy, inBindings }: Fault): string {

@@ -46,6 +46,14 @@ const profilesSchema = Type.Object(
   { additionalProperties: false },
 );
 
+const ownProfile = Type.Optional(Type.Partial(profileSchema));
+
+/** Of an inputs file: what it leaves out is as in lod-profiles.json. */
+export const ownProfilesSchema = Type.Object(
+  Object.fromEntries(LODS.map((lod) => [lod, ownProfile])) as Record<Lod, typeof ownProfile>,
+  { additionalProperties: false },
+);
+
 /** What a level of detail sets, unless the request says otherwise. */
 export interface LodProfile {
   readonly steps: number;

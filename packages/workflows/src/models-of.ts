@@ -1,14 +1,9 @@
-import type { Abilities, ResolvedRequest } from '@comfy-fleet/contracts';
-import { linkedInputs } from './graph.js';
+import type { Abilities, InputValue, ResolvedRequest } from '@comfy-fleet/contracts';
+import { linkedInputs, type Slot } from './graph.js';
 import { namedInputs } from './input-names.js';
-import type { Workflows } from './load-workflows.js';
-import type { Template } from './template.js';
-
-/**
- * The extensions of what ComfyUI lists in its folders of models (folder_paths.py, supported_pt_extensions), and of the
- * formats that custom loaders add.
- */
-const MODEL_FILE = /\.(safetensors|sft|ckpt|pt2?|pth|bin|pkl|gguf|onnx)$/i;
+import { isModelFile } from './model-file.js';
+import { neededFor } from './needed-for.js';
+import type { Workflow } from './workflow.js';
 
 /** A node that loads model files. */
 export interface Loader {
@@ -17,32 +12,31 @@ export interface Loader {
   readonly isLinked: boolean;
 }
 
-type Named = Pick<ResolvedRequest, 'checkpoint'>;
-type NamedIn = Pick<ResolvedRequest, 'checkpoint' | 'workflow'>;
-
 /** The nodes of the request's graph that load models (checkpoint, diffusion model, CLIP, VAE, LoRA, ControlNet, …), by id. */
-export function loadersOf({ graph, bindings }: Template, { checkpoint }: Named): ReadonlyMap<string, Loader> {
-  const isCheckpoint = (node: string, input: string) =>
-    bindings.slots.checkpoint.some((slot) => slot.node === node && slot.input === input);
+export function loadersOf(workflow: Workflow, request: ResolvedRequest): ReadonlyMap<string, Loader> {
+  const { graph } = workflow;
   const loaders = new Map<string, Loader>();
+  const needed = request.outputs && neededFor(graph, workflow, request.outputs);
   for (const [id, node] of Object.entries(graph)) {
-    const named = Object.entries(node.inputs).map(([input, value]) => (isCheckpoint(id, input) ? checkpoint : value));
-    const files = named.filter(isModelFile);
+    if (needed !== undefined && !needed.has(id)) continue;
+    const values = Object.entries(node.inputs).map(
+      ([input, value]) => givenAt(workflow, request, { node: id, input }) ?? value,
+    );
+    const files = values.filter(isModelFile);
     if (files.length > 0) loaders.set(id, { files, isLinked: linkedInputs(node).length > 0 });
   }
   return loaders;
 }
 
-/** A name that a graph gives for a model file. */
-export function isModelFile(value: unknown): value is string {
-  return typeof value === 'string' && MODEL_FILE.test(value);
+/** The request's value for that place, if it has one. */
+function givenAt({ inputAt }: Workflow, { inputs }: ResolvedRequest, slot: Slot): InputValue | undefined {
+  const name = inputAt(slot)?.name;
+  return name !== undefined && Object.hasOwn(inputs, name) ? inputs[name] : undefined;
 }
 
-/** The model files that the request's graph names, each once; none for a workflow that is not known here. */
-export function modelsOf({ templates }: Pick<Workflows, 'templates'>, request: NamedIn): string[] {
-  const template = templates.get(request.workflow);
-  if (template === undefined) return [];
-  return [...new Set([...loadersOf(template, request).values()].flatMap(({ files }) => files))];
+/** The model files that the request's graph names, each once. */
+export function modelsOf(workflow: Workflow, request: ResolvedRequest): string[] {
+  return [...new Set([...loadersOf(workflow, request).values()].flatMap(({ files }) => files))];
 }
 
 /** The files that an instance lists among its checkpoints and diffusion models. */

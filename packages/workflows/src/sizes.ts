@@ -1,11 +1,4 @@
-import {
-  type GenerateRequest,
-  type Img2ImgRequest,
-  type InputImage,
-  type JobKind,
-  type RequestLimits,
-  SIZE_STEP,
-} from '@comfy-fleet/contracts';
+import { type RequestLimits, SIZE_STEP } from '@comfy-fleet/contracts';
 
 export interface Size {
   readonly width: number;
@@ -15,29 +8,32 @@ export interface Size {
 type SizeLimits = Pick<RequestLimits, 'minSize' | 'maxSize'>;
 
 interface SizedRequest {
-  readonly kind: JobKind;
-  readonly request: Pick<GenerateRequest | Img2ImgRequest, 'width' | 'height'>;
-  readonly input?: InputImage;
+  readonly startsFromPicture: boolean;
+  /** The sides that the caller named. */
+  readonly request: { readonly width: number | undefined; readonly height: number | undefined };
+  /** The picture that it starts from. */
+  readonly picture: Size | undefined;
   readonly limits: SizeLimits;
 }
 
 /**
- * The size of a job's pictures: what the request says, else the workflow's (`base`) scaled, for img2img in the shape of the
- * picture it starts from. Undefined when img2img has no picture.
+ * The size of a job's pictures: what the request says, else the workflow's (`base`) scaled, and where it starts from a
+ * picture in that one's shape. Undefined when there is no such picture.
  */
 export function sizeFor(
-  { kind, request, input, limits }: SizedRequest,
+  { startsFromPicture, request, picture, limits }: SizedRequest,
   base: Size | undefined,
   scale: number,
 ): Size | undefined {
   const { width, height } = request;
-  if (kind === 'img2img') {
-    if (input === undefined) return undefined;
-    if (base === undefined) return { width: whole(input.width), height: whole(input.height) };
+  if (startsFromPicture) {
+    if (picture === undefined) return undefined;
+    if (base === undefined) return { width: whole(picture.width), height: whole(picture.height) };
     if (width !== undefined && height !== undefined) return { width, height };
-    if (width !== undefined) return { width, height: allowedLength((width * input.height) / input.width, limits) };
-    if (height !== undefined) return { width: allowedLength((height * input.width) / input.height, limits), height };
-    return sizeOfShape(input, base.width * base.height * scale ** 2, limits);
+    if (width !== undefined) return { width, height: allowedLength((width * picture.height) / picture.width, limits) };
+    if (height !== undefined)
+      return { width: allowedLength((height * picture.width) / picture.height, limits), height };
+    return sizeOfShape(picture, base.width * base.height * scale ** 2, limits);
   }
   return {
     width: width ?? allowedLength((base?.width ?? 0) * scale, limits),

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { isLink } from '../src/graph.js';
-import { bindGraph, type Graph, type Template } from '../src/index.js';
-import { makeTemplate } from '../src/template.js';
+import { bindGraph, type Graph, type Workflow } from '../src/index.js';
+import { makeWorkflow } from '../src/make-workflow.js';
 import { LOADABLE } from './fixtures.js';
-import { loadAs, resolve, templateOf } from './requests.js';
+import { FILES, loadAs, resolve, workflowCalled } from './requests.js';
 
 const request = fc.record(
   {
@@ -31,12 +31,12 @@ function renamed(graph: Graph, ids: ReadonlyMap<string, string>): Graph {
 }
 
 describe.each(LOADABLE.filter(({ files }) => files === undefined))('bindGraph of $fixture', ({ fixture, kind }) => {
-  let template: Template;
+  let template: Workflow;
   let resolved: (wanted: Parameters<typeof resolve>[1]) => ReturnType<typeof resolve>;
-  const options = { filenamePrefix: 'job', inputName: 'input.png' };
+  const options = { filenamePrefix: 'job', files: FILES };
   beforeAll(async () => {
     const workflows = await loadAs(kind, fixture);
-    template = templateOf(workflows, kind);
+    template = workflowCalled(workflows, kind);
     resolved = (wanted) => resolve(kind, wanted, workflows);
   });
 
@@ -45,7 +45,7 @@ describe.each(LOADABLE.filter(({ files }) => files === undefined))('bindGraph of
     fc.assert(
       fc.property(request, fc.shuffledSubarray(ids, { minLength: ids.length }), (wanted, shuffled) => {
         const names = new Map(shuffled.map((id, index) => [id, `${index + 100}:${index}`]));
-        const other = makeTemplate(template.name, renamed(template.graph, names), {});
+        const other = makeWorkflow(template.name, { graph: renamed(template.graph, names) });
         const bound = bindGraph(template, resolved(wanted), options);
         expect(bindGraph(other, resolved(wanted), options)).toEqual(renamed(bound, names));
       }),
@@ -54,11 +54,11 @@ describe.each(LOADABLE.filter(({ files }) => files === undefined))('bindGraph of
   });
 
   it('never changes the template', () => {
-    const before = structuredClone(template);
+    const before = structuredClone(template.graph);
     fc.assert(
       fc.property(request, (wanted) => {
         bindGraph(template, resolved(wanted), options);
-        expect(template).toEqual(before);
+        expect(template.graph).toEqual(before);
       }),
       { numRuns: 30 },
     );

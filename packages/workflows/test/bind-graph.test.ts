@@ -4,7 +4,7 @@ import { bindGraph } from '../src/index.js';
 import { LOADABLE } from './fixtures.js';
 import { loadFolder } from './folder.js';
 import { shapeFaults } from './node-shapes.js';
-import { bind, inputsOf, loadAs, resolve, templateOf } from './requests.js';
+import { bind, FILES, inputsOf, loadAs, resolve, workflowCalled } from './requests.js';
 
 describe('bindGraph', () => {
   it('writes every parameter of a request into the shipped text2img graph', async () => {
@@ -59,7 +59,7 @@ describe('bindGraph', () => {
 
   it.each(LOADABLE)('leaves everything else in $fixture as it was', async ({ fixture, kind, files, places }) => {
     const workflows = await loadAs(kind, fixture, files);
-    const { graph: before, bindings } = templateOf(workflows, kind);
+    const { graph: before, bindings } = workflowCalled(workflows, kind);
     const graph = bind(kind, {}, workflows);
     const bound = new Set([
       ...Object.values(places).flatMap((slots) => slots.split(' ')),
@@ -118,10 +118,10 @@ describe('bindGraph', () => {
 
   it('gives the repeating node an id that is free', async () => {
     const workflows = await loadFolder();
-    const template = templateOf(workflows, 'img2img');
+    const template = workflowCalled(workflows, 'img2img');
     const taken = { ...template, graph: { ...template.graph, repeat: { class_type: 'Note', inputs: {} } } };
     const resolved = resolve('img2img', { prompt: 'a fox', count: 2 }, workflows);
-    const graph = bindGraph(taken, resolved, { filenamePrefix: 'job', inputName: 'input.png' });
+    const graph = bindGraph(taken, resolved, { filenamePrefix: 'job', files: FILES });
     expect(graph.repeat?.class_type).toBe('Note');
     expect(graph.repeat_?.class_type).toBe('RepeatLatentBatch');
   });
@@ -152,7 +152,8 @@ describe('bindGraph', () => {
   it('refuses to bind a template that starts from a picture when there is none', async () => {
     const workflows = await loadFolder();
     const resolved = resolve('img2img', { prompt: 'a fox' }, workflows);
-    const attempt = () => bindGraph(templateOf(workflows, 'img2img'), resolved, { filenamePrefix: 'job' });
+    const attempt = () =>
+      bindGraph(workflowCalled(workflows, 'img2img'), resolved, { filenamePrefix: 'job', files: new Map() });
     expect(attempt).toThrow(FleetError);
     expect(attempt).toThrow('input_missing');
   });

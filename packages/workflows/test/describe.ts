@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Catalogue, openWorkflow, type WorkflowDescription } from '../src/index.js';
+import { type Catalogue, readWorkflowFile, type WorkflowDescription } from '../src/index.js';
 
 const fixtures = fileURLToPath(new URL('./fixtures/', import.meta.url));
 
@@ -13,7 +13,7 @@ export async function catalogueOf(version: '0.3.64' | '0.33.0'): Promise<Catalog
 
 /** Describes a fixture with the files that are beside it. */
 export async function describeFixture(name: string, catalogue?: Catalogue): Promise<WorkflowDescription> {
-  return (await openWorkflow(join(fixtures, `${name}.json`))).describe(catalogue);
+  return (await readWorkflowFile(fixtures, name)).describe(catalogue);
 }
 
 /** Describes a fixture after `change`, alone or with a file beside it. */
@@ -29,7 +29,7 @@ export async function describeChanged(
     await writeFile(join(dir, 'changed.json'), JSON.stringify(graph));
     if (inputsFile !== undefined) await writeFile(join(dir, 'changed.inputs.json'), JSON.stringify(inputsFile));
     if (bindings !== undefined) await writeFile(join(dir, 'changed.bindings.json'), JSON.stringify(bindings));
-    return (await openWorkflow(join(dir, 'changed.json'))).describe(catalogue);
+    return (await readWorkflowFile(dir, 'changed')).describe(catalogue);
   } finally {
     await rm(dir, { recursive: true });
   }

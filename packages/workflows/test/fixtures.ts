@@ -1,11 +1,11 @@
-import type { JobKind } from '@comfy-fleet/contracts';
+import type { PictureKind } from '@comfy-fleet/contracts';
 import type { Files } from './folder.js';
 
 /** A workflow that can be loaded, and where its parameters stand: `<node>.<input>`, several separated by spaces. */
 export interface Loadable {
   readonly fixture: string;
   readonly what: string;
-  readonly kind: JobKind;
+  readonly kind: PictureKind;
   readonly files?: Files;
   readonly places: Readonly<Record<string, string>>;
 }

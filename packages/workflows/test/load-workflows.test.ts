@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { loadWorkflows, WorkflowError } from '../src/index.js';
 import { faultsOf, loadFolder } from './folder.js';
-import { templateOf } from './requests.js';
+import { workflowCalled } from './requests.js';
 
 const PROFILE = {
   steps: 8,
@@ -24,35 +24,38 @@ function profiles(changes: Record<string, unknown>): { text: string } {
 describe('loadWorkflows', () => {
   it('reads the shipped folder: both templates with the values of their graphs, and four profiles', async () => {
     const workflows = await loadFolder();
-    expect([...workflows.templates.keys()].sort()).toEqual(['img2img', 'text2img']);
-    expect(templateOf(workflows, 'text2img').defaults).toEqual({
-      negativePrompt: '',
+    expect([...workflows.byName.keys()].sort()).toEqual(['img2img', 'text2img']);
+    expect(workflowCalled(workflows, 'text2img').defaults).toEqual({
+      prompt: 'a lighthouse on a cliff at dusk',
+      negative_prompt: '',
       seed: '0',
       steps: 20,
       cfg: 7,
       sampler: 'euler_ancestral',
       scheduler: 'normal',
       denoise: 1,
-      size: { width: 1024, height: 640 },
+      width: 1024,
+      height: 640,
+      count: 1,
       checkpoint: 'sd_xl_base_1.0.safetensors',
     });
     expect(workflows.profiles.final).toMatchObject({ scale: 1, denoise: 0.35, sampler: 'dpmpp_2m' });
   });
 
   it('ships img2img with a picture that is scaled by lanczos and cut around its centre', async () => {
-    const { graph } = templateOf(await loadFolder(), 'img2img');
+    const { graph } = workflowCalled(await loadFolder(), 'img2img');
     const scale = Object.values(graph).find((node) => node.class_type === 'ImageScale');
     expect(scale?.inputs).toMatchObject({ upscale_method: 'lanczos', crop: 'center' });
   });
 
   it('takes every other workflow in the folder as a template of its file name', async () => {
     const workflows = await loadFolder({ 'portrait.json': { fixture: 'flux-dev' } });
-    expect(templateOf(workflows, 'portrait')).toMatchObject({ name: 'portrait', kind: 'text2img' });
+    expect(workflowCalled(workflows, 'portrait')).toMatchObject({ name: 'portrait', kind: 'workflow' });
   });
 
-  it('takes no inputs file for a workflow', async () => {
+  it('takes an inputs file for what is said of its workflow', async () => {
     const workflows = await loadFolder({ 'text2img.inputs.json': { text: '{"description": "Pictures"}' } });
-    expect([...workflows.templates.keys()]).toEqual(['img2img', 'text2img']);
+    expect([...workflows.byName.keys()]).toEqual(['img2img', 'text2img']);
   });
 
   it('says which setting is wrong when there is no such folder', async () => {
@@ -86,7 +89,7 @@ describe('loadWorkflows', () => {
 
   it('is not misled by numbers that JavaScript would round', async () => {
     const workflows = await loadFolder({ 'x.json': { fixture: 'ksampler-advanced' } });
-    expect(templateOf(workflows, 'x').graph['20']?.inputs.value).toBe(18446744073709551615n);
+    expect(workflowCalled(workflows, 'x').graph['20']?.inputs.value).toBe(18446744073709551615n);
   });
 });
 

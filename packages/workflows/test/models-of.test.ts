@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { loadersOf, mainModelsOf, modelsOf } from '../src/index.js';
-import { loadAs, templateOf } from './requests.js';
+import { loadersOf, mainModelsOf, modelsOf, type Workflows } from '../src/index.js';
+import { loadAs, resolve, workflowCalled } from './requests.js';
+
+const asked = (workflows: Workflows) =>
+  resolve('text2img', { prompt: 'a fox', checkpoint: 'asked.safetensors' }, workflows);
 
 describe('modelsOf', () => {
   it.each([
@@ -11,7 +14,7 @@ describe('modelsOf', () => {
     'names each file that %s loads, the checkpoint that was asked for in the place of its own',
     async (fixture, files) => {
       const workflows = await loadAs('text2img', fixture);
-      const models = modelsOf(workflows, { workflow: 'text2img', checkpoint: 'asked.safetensors' });
+      const models = modelsOf(workflowCalled(workflows, 'text2img'), asked(workflows));
       expect([...models].sort()).toEqual([...files].sort());
     },
   );
@@ -19,7 +22,7 @@ describe('modelsOf', () => {
 
 it('tells apart the nodes that load models by themselves and those that work on what others loaded', async () => {
   const workflows = await loadAs('text2img', 'sdxl-lora');
-  const loaders = loadersOf(templateOf(workflows, 'text2img'), { checkpoint: 'asked.safetensors' });
+  const loaders = loadersOf(workflowCalled(workflows, 'text2img'), asked(workflows));
   const linked = new Map([...loaders.values()].flatMap(({ files, isLinked }) => files.map((file) => [file, isLinked])));
   expect(linked.get('asked.safetensors')).toBe(false);
   expect(linked.get('film_grain.safetensors')).toBe(true);

@@ -8,19 +8,19 @@ describe('a workflow that cannot be bound', () => {
       'two samplers lead to the picture',
       'two-samplers',
       '"First pass" (node 5, KSampler) and "Second pass" (node 11, KSampler) compete for sampler. ' +
-        'Say it in x.bindings.json beside it, by title or id: {"sampler":"First pass"}',
+        'Say it in text2img.bindings.json beside it, by title or id: {"sampler":"First pass"}',
     ],
     [
       'a base and a refiner come without a bindings file',
       'base-refiner',
       '"Base" (node 8, KSamplerAdvanced) and "Refiner" (node 9, KSamplerAdvanced) compete for sampler. ' +
-        'Say it in x.bindings.json beside it, by title or id: {"sampler":"Base"}',
+        'Say it in text2img.bindings.json beside it, by title or id: {"sampler":"Base"}',
     ],
     [
       'two texts are combined into one prompt',
       'two-encoders',
       '"Prompt" (node 2, CLIPTextEncode) and "Style" (node 8, CLIPTextEncode) compete for prompt. ' +
-        'Say it in x.bindings.json beside it, by title or id: {"prompt":"Prompt"}',
+        'Say it in text2img.bindings.json beside it, by title or id: {"prompt":"Prompt"}',
     ],
     [
       "it is in the format of ComfyUI's editor",
@@ -54,14 +54,14 @@ describe('a workflow that cannot be bound', () => {
       'a value is computed out of several',
       'computed-steps',
       'steps of "Sampler" (node 5, KSampler) is made by "Some steps" (node 40, RandomBetween), and it cannot be told ' +
-        "which of that node's inputs is the steps. Say it in x.bindings.json beside it, by title or id: " +
+        "which of that node's inputs is the steps. Say it in text2img.bindings.json beside it, by title or id: " +
         '{"steps":{"node":"40","input":"low"}} ([] in its place leaves it as it is)',
     ],
     [
       'the prompt comes from a node of unknown kind',
       'unknown-encoder',
       'following the wires from the sampler to the text of the prompt ends at "Wildcards" (node 2, WildcardEncode), ' +
-        'which is not known to hold one. Say it in x.bindings.json beside it, by title or id: {"prompt":"<title or id>"}',
+        'which is not known to hold one. Say it in text2img.bindings.json beside it, by title or id: {"prompt":"<title or id>"}',
     ],
     [
       'one node gives both width and height',
@@ -69,40 +69,42 @@ describe('a workflow that cannot be bound', () => {
       'width and height both come from value of "Side" (node 20, PrimitiveInt): give each a node of its own',
     ],
   ])('is refused when %s, with the sentence that helps', async (_when, fixture, sentence) => {
-    expect(await faultsOf({ 'x.json': { fixture } })).toEqual([`x.json: ${sentence}`]);
+    expect(await faultsOf({ 'text2img.json': { fixture } })).toEqual([`text2img.json: ${sentence}`]);
   });
 
   it('is refused with every fault at once when several parameters have none or two places', async () => {
     const bindings = { text: '{"sampler": "First pass", "cfg": "Third pass", "seed": "First pas", "scheduler": "10"}' };
-    expect(await faultsOf({ 'x.json': { fixture: 'two-samplers' }, 'x.bindings.json': bindings })).toEqual([
-      'x.bindings.json: no node has the title or id "First pas", did you mean "First pass"?',
-      'x.bindings.json: no node has the title or id "Third pass"',
-      'x.bindings.json: "Upscale Latent By" (node 10, LatentUpscaleBy) has no such input for scheduler ' +
+    expect(
+      await faultsOf({ 'text2img.json': { fixture: 'two-samplers' }, 'text2img.bindings.json': bindings }),
+    ).toEqual([
+      'text2img.bindings.json: no node has the title or id "First pas", did you mean "First pass"?',
+      'text2img.bindings.json: no node has the title or id "Third pass"',
+      'text2img.bindings.json: "Upscale Latent By" (node 10, LatentUpscaleBy) has no such input for scheduler ' +
         '(its inputs: upscale_method, scale_by, samples)',
     ]);
   });
 
   it('is refused when a title in the bindings file is borne by two nodes', async () => {
     const bindings = { text: '{"prompt": "CLIP Text Encode (Prompt)"}' };
-    expect(await faultsOf({ 'x.json': { fixture: 'renumbered' }, 'x.bindings.json': bindings })).toEqual([
-      'x.bindings.json: the title "CLIP Text Encode (Prompt)" is borne by the nodes 12:1 and 12:2: write the id',
+    expect(await faultsOf({ 'text2img.json': { fixture: 'renumbered' }, 'text2img.bindings.json': bindings })).toEqual([
+      'text2img.bindings.json: the title "CLIP Text Encode (Prompt)" is borne by the nodes 12:1 and 12:2: write the id',
     ]);
   });
 
   it('is refused when its bindings file leaves no place for the prompt', async () => {
     const bindings = { text: '{"prompt": []}' };
-    expect(await faultsOf({ 'x.json': { fixture: 'batch' }, 'x.bindings.json': bindings })).toEqual([
-      'x.json: no text encoder leads to "Sampler" (node 5, KSampler), so the prompt has no place. ' +
-        'Say it in x.bindings.json beside it, by title or id: {"prompt":"<title or id>"}',
+    expect(await faultsOf({ 'text2img.json': { fixture: 'batch' }, 'text2img.bindings.json': bindings })).toEqual([
+      'text2img.json: no text encoder leads to "Sampler" (node 5, KSampler), so the prompt has no place. ' +
+        'Say it in text2img.bindings.json beside it, by title or id: {"prompt":"<title or id>"}',
     ]);
   });
 
   it('is refused when the bindings file has unknown keys or values, naming the nearest key', async () => {
     const bindings = { text: '{"smapler": "5", "output": 7, "steps": [5]}' };
-    expect(await faultsOf({ 'x.json': { fixture: 'batch' }, 'x.bindings.json': bindings })).toEqual([
-      expect.stringContaining('x.bindings.json: "smapler" is not a known key, did you mean "sampler"? (known: '),
-      'x.bindings.json: "output" must be the title or id of a node',
-      'x.bindings.json: "steps" must be the title or id of a node, {"node": …, "input": …}, or a list of these',
+    expect(await faultsOf({ 'text2img.json': { fixture: 'batch' }, 'text2img.bindings.json': bindings })).toEqual([
+      expect.stringContaining('text2img.bindings.json: "smapler" is not a known key, did you mean "sampler"? (known: '),
+      'text2img.bindings.json: "output" must be the title or id of a node',
+      'text2img.bindings.json: "steps" must be the title or id of a node, {"node": …, "input": …}, or a list of these',
     ]);
   });
 
@@ -111,19 +113,19 @@ describe('a workflow that cannot be bound', () => {
       '"steps": 20',
       '"steps": "20"',
     );
-    expect(await faultsOf({ 'x.json': { text } })).toEqual([
-      'x.json: steps of "Sampler" (node 5, KSampler) is "20": write a number',
+    expect(await faultsOf({ 'text2img.json': { text } })).toEqual([
+      'text2img.json: steps of "Sampler" (node 5, KSampler) is "20": write a number',
     ]);
   });
 
   it.each([
     ['a list', '[]', 'is not a workflow: '],
     ['empty', '{}', 'has no nodes: '],
-    ['the body of POST /prompt', '{"prompt": {"1": {}}}', '"prompt" is not a node with class_type and inputs, '],
+    ['the body of POST /prompt', '{"prompt": {"1": {}}}', '"1" is not a node with class_type and inputs, '],
     ['cut off', '{"1": ', 'is not valid JSON: '],
   ])('is refused when the file is %s', async (_what, text, beginning) => {
-    const faults = await faultsOf({ 'x.json': { text } });
+    const faults = await faultsOf({ 'text2img.json': { text } });
     expect(faults).toHaveLength(1);
-    expect(faults[0]).toContain(`x.json: ${beginning}`);
+    expect(faults[0]).toContain(`text2img.json: ${beginning}`);
   });
 });

@@ -1,5 +1,12 @@
-import type { GenerateRequest, Img2ImgRequest, JobKind, RequestLimits, ResolvedRequest } from '@comfy-fleet/contracts';
-import { bindGraph, type Graph, resolveRequest, type Template, type Workflows } from '../src/index.js';
+import type {
+  GenerateRequest,
+  Img2ImgRequest,
+  InputFile,
+  PictureKind,
+  RequestLimits,
+  ResolvedRequest,
+} from '@comfy-fleet/contracts';
+import { bindGraph, type Graph, resolveRequest, type Workflow, type Workflows } from '../src/index.js';
 import { type Files, loadFolder } from './folder.js';
 
 export const LIMITS: RequestLimits = {
@@ -14,35 +21,38 @@ export const LIMITS: RequestLimits = {
 };
 
 export const DRAWN_SEED = '4711';
-export const INPUT = { sha256: 'f'.repeat(64), width: 800, height: 1200 };
+export const INPUT: InputFile = { name: `${'f'.repeat(64)}.png`, kind: 'image', width: 800, height: 1200 };
 
 export function resolve(
-  kind: JobKind,
+  kind: PictureKind,
   request: GenerateRequest | Img2ImgRequest,
-  workflows: Workflows,
-  options: { input?: typeof INPUT; limits?: RequestLimits } = {},
+  { byName, profiles }: Workflows,
+  options: { input?: InputFile; limits?: RequestLimits } = {},
 ): ResolvedRequest {
   const { input = INPUT, limits = LIMITS } = options;
+  const workflow = workflowCalled({ byName, profiles }, kind);
   const randomSeed = () => DRAWN_SEED;
-  return resolveRequest({ kind, request, randomSeed, limits, ...(kind === 'img2img' ? { input } : {}) }, workflows);
+  return resolveRequest({ workflow, profiles, request, randomSeed, limits, ...(kind === 'img2img' ? { input } : {}) });
 }
 
-/** Loads a fixture as the template of its kind. */
-export async function loadAs(kind: JobKind, fixture: string, files: Files = {}): Promise<Workflows> {
+/** Loads a fixture as the workflow of its kind. */
+export async function loadAs(kind: PictureKind, fixture: string, files: Files = {}): Promise<Workflows> {
   return loadFolder({ [`${kind}.json`]: { fixture }, ...files });
 }
 
-export function templateOf(workflows: Workflows, name: string): Template {
-  const template = workflows.templates.get(name);
-  if (template === undefined) throw new Error(`there is no template ${name}`);
-  return template;
+export function workflowCalled({ byName }: Workflows, name: string): Workflow {
+  const workflow = byName.get(name);
+  if (workflow === undefined) throw new Error(`there is no workflow ${name}`);
+  return workflow;
 }
 
+/** What ComfyUI is sent for a picture to start from. */
+export const FILES = new Map([['image', 'input.png']]);
+
 /** What ComfyUI would be sent. */
-export function bind(kind: JobKind, request: Omit<Img2ImgRequest, 'prompt'>, workflows: Workflows): Graph {
+export function bind(kind: PictureKind, request: Omit<Img2ImgRequest, 'prompt'>, workflows: Workflows): Graph {
   const resolved = resolve(kind, { prompt: 'a fox', ...request }, workflows);
-  const options = { filenamePrefix: 'job', ...(kind === 'img2img' ? { inputName: 'input.png' } : {}) };
-  return bindGraph(templateOf(workflows, kind), resolved, options);
+  return bindGraph(workflowCalled(workflows, kind), resolved, { filenamePrefix: 'job', files: FILES });
 }
 
 export function inputsOf(graph: Graph, id: string): Record<string, unknown> {

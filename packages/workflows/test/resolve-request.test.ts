@@ -1,12 +1,14 @@
-import { FleetError, type Img2ImgRequest, type JobKind } from '@comfy-fleet/contracts';
+import { FleetError, type Img2ImgRequest, type PictureKind } from '@comfy-fleet/contracts';
 import { describe, expect, it } from 'vitest';
 import { resolveRequest, type Workflows } from '../src/index.js';
 import { loadFolder } from './folder.js';
-import { DRAWN_SEED, INPUT, LIMITS, loadAs, resolve } from './requests.js';
+import { DRAWN_SEED, INPUT, LIMITS, loadAs, resolve, workflowCalled } from './requests.js';
 
 const shipped = await loadFolder();
 
-function faults(kind: JobKind, request: Partial<Img2ImgRequest>, workflows: Workflows): unknown {
+const inputsFor = (...asked: Parameters<typeof resolve>) => resolve(...asked).inputs;
+
+function faults(kind: PictureKind, request: Partial<Img2ImgRequest>, workflows: Workflows): unknown {
   try {
     resolve(kind, { prompt: 'a fox', ...request }, workflows);
   } catch (error) {
@@ -20,8 +22,8 @@ describe('resolveRequest with a checkpoint of the operator', () => {
   it("takes it in place of the workflow's own, and the request's in place of both", async () => {
     const workflows = await loadFolder({}, { checkpoint: 'juggernaut.safetensors' });
     const checkpoints = (['text2img', 'img2img'] as const).map((kind) => [
-      resolve(kind, { prompt: 'a fox' }, workflows).checkpoint,
-      resolve(kind, { prompt: 'a fox', checkpoint: 'mine.safetensors' }, workflows).checkpoint,
+      inputsFor(kind, { prompt: 'a fox' }, workflows).checkpoint,
+      inputsFor(kind, { prompt: 'a fox', checkpoint: 'mine.safetensors' }, workflows).checkpoint,
     ]);
     expect(checkpoints).toEqual(Array(2).fill(['juggernaut.safetensors', 'mine.safetensors']));
   });
@@ -29,7 +31,7 @@ describe('resolveRequest with a checkpoint of the operator', () => {
   it('leaves a workflow as it is that loads a diffusion model', async () => {
     const files = { 'text2img.json': { fixture: 'flux-ksampler' } };
     const workflows = await loadFolder(files, { checkpoint: 'juggernaut.safetensors' });
-    expect(resolve('text2img', { prompt: 'a fox' }, workflows).checkpoint).toBe('flux1-dev-fp8.safetensors');
+    expect(inputsFor('text2img', { prompt: 'a fox' }, workflows).checkpoint).toBe('flux1-dev-fp8.safetensors');
   });
 });
 
@@ -37,19 +39,22 @@ describe('resolveRequest', () => {
   it('fills a request that has only a prompt from the profile mid and the template', () => {
     expect(resolve('text2img', { prompt: 'a fox' }, shipped)).toEqual({
       workflow: 'text2img',
-      prompt: 'a fox',
-      negativePrompt: '',
+      version: shipped.byName.get('text2img')?.version,
       lod: 'mid',
-      steps: 18,
-      cfg: 6.5,
-      sampler: 'euler_ancestral',
-      scheduler: 'normal',
-      seed: DRAWN_SEED,
-      width: 768,
-      height: 480,
-      count: 1,
-      checkpoint: 'sd_xl_base_1.0.safetensors',
-      denoise: 1,
+      inputs: {
+        prompt: 'a fox',
+        negative_prompt: '',
+        steps: 18,
+        cfg: 6.5,
+        sampler: 'euler_ancestral',
+        scheduler: 'normal',
+        seed: DRAWN_SEED,
+        width: 768,
+        height: 480,
+        count: 1,
+        checkpoint: 'sd_xl_base_1.0.safetensors',
+        denoise: 1,
+      },
       priority: 0,
       metadata: {},
     });
@@ -61,8 +66,8 @@ describe('resolveRequest', () => {
     ['final', { steps: 30, cfg: 7, sampler: 'dpmpp_2m', scheduler: 'karras', width: 1024, height: 640 }, 0.35],
     ['direct_final', { steps: 40, cfg: 7, sampler: 'dpmpp_2m', scheduler: 'karras', width: 1024, height: 640 }, 0.6],
   ] as const)('applies the profile %s, its denoise to img2img only', (lod, expected, denoise) => {
-    expect(resolve('text2img', { prompt: 'a fox', lod }, shipped)).toMatchObject({ ...expected, denoise: 1 });
-    expect(resolve('img2img', { prompt: 'a fox', lod }, shipped).denoise).toBe(denoise);
+    expect(inputsFor('text2img', { prompt: 'a fox', lod }, shipped)).toMatchObject({ ...expected, denoise: 1 });
+    expect(inputsFor('img2img', { prompt: 'a fox', lod }, shipped).denoise).toBe(denoise);
   });
 
   it("lets the request's own values win over the profile's and the template's", () => {
@@ -83,34 +88,34 @@ describe('resolveRequest', () => {
       priority: -2,
       metadata: { order: '7' },
     } as const;
-    const { negative_prompt: negativePrompt, ...rest } = own;
+    const { lod, priority, metadata, ...inputs } = own;
     const overrides = ['steps', 'cfg', 'sampler', 'scheduler', 'width', 'height', 'checkpoint'];
-    const expected = { ...rest, overrides, negativePrompt, workflow: 'img2img', input: INPUT };
-    expect(resolve('img2img', own, shipped)).toEqual(expected);
+    const expected = { lod, priority, metadata, overrides, inputs: { ...inputs, image: INPUT } };
+    expect(resolve('img2img', own, shipped)).toMatchObject(expected);
   });
 
   it("takes the template's negative prompt when the request has none, and an empty one when it says so", async () => {
     const workflows = await loadAs('text2img', 'sd3');
-    expect(resolve('text2img', { prompt: 'a fox' }, workflows).negativePrompt).toBe('bad quality');
-    expect(resolve('text2img', { prompt: 'a fox', negative_prompt: '' }, workflows).negativePrompt).toBe('');
+    expect(inputsFor('text2img', { prompt: 'a fox' }, workflows).negative_prompt).toBe('bad quality');
+    expect(inputsFor('text2img', { prompt: 'a fox', negative_prompt: '' }, workflows).negative_prompt).toBe('');
   });
 
   it.each([
     ['width', { width: 1024 }, { width: 1024, height: 480 }],
     ['height', { height: 1024 }, { width: 768, height: 1024 }],
   ])('takes the other side from the profile when text2img has only %s', (_side, request, size) => {
-    expect(resolve('text2img', { prompt: 'a fox', ...request }, shipped)).toMatchObject(size);
+    expect(inputsFor('text2img', { prompt: 'a fox', ...request }, shipped)).toMatchObject(size);
   });
 
   it.each([
     ['width', { width: 400 }, { width: 400, height: 600 }],
     ['height', { height: 600 }, { width: 400, height: 600 }],
   ])("keeps the input's shape when img2img has only %s", (_side, request, size) => {
-    expect(resolve('img2img', { prompt: 'a fox', ...request }, shipped)).toMatchObject(size);
+    expect(inputsFor('img2img', { prompt: 'a fox', ...request }, shipped)).toMatchObject(size);
   });
 
   it("gives img2img the input's shape and the profile's area when it has no size", () => {
-    const { width, height } = resolve('img2img', { prompt: 'a fox', lod: 'final' }, shipped);
+    const { width, height } = inputsFor('img2img', { prompt: 'a fox', lod: 'final' }, shipped);
     expect([width, height]).toEqual([664, 992]);
   });
 
@@ -118,13 +123,13 @@ describe('resolveRequest', () => {
     const workflows = await loadAs('img2img', 'img2img-inpaint');
     const input = { ...INPUT, width: 803, height: 1199 };
     const resolved = resolve('img2img', { prompt: 'a fox' }, workflows, { input });
-    expect(resolved).toMatchObject({ width: 800, height: 1192 });
+    expect(resolved.inputs).toMatchObject({ width: 800, height: 1192 });
   });
 
   it('applies a profile with a cfg of its own not to the guidance of a distilled model, but a request does', async () => {
     const workflows = await loadAs('text2img', 'flux-dev');
-    expect(resolve('text2img', { prompt: 'a fox', lod: 'final' }, workflows).cfg).toBe(3.5);
-    expect(resolve('text2img', { prompt: 'a fox', cfg: 2 }, workflows).cfg).toBe(2);
+    expect(inputsFor('text2img', { prompt: 'a fox', lod: 'final' }, workflows).cfg).toBe(3.5);
+    expect(inputsFor('text2img', { prompt: 'a fox', cfg: 2 }, workflows).cfg).toBe(2);
   });
 
   it('refuses what the workflow has no place for, field by field', async () => {
@@ -142,7 +147,7 @@ describe('resolveRequest', () => {
       { pointer: '/width', detail: 'has no place in the workflow img2img; leave it out' },
     ]);
     const custom = await loadAs('text2img', 'sampler-custom');
-    expect(resolve('text2img', { prompt: 'a fox' }, custom)).toMatchObject({ scheduler: '', steps: 18 });
+    expect(inputsFor('text2img', { prompt: 'a fox' }, custom)).toMatchObject({ scheduler: '', steps: 18 });
   });
 
   it.each([
@@ -171,7 +176,9 @@ describe('resolveRequest', () => {
   });
 
   it('refuses img2img without a picture', () => {
-    const asked = { kind: 'img2img', request: { prompt: 'a fox' }, randomSeed: () => '1', limits: LIMITS } as const;
-    expect(() => resolveRequest(asked, shipped)).toThrow('/image is required: the picture to start from.');
+    const { profiles } = shipped;
+    const workflow = workflowCalled(shipped, 'img2img');
+    const asked = { workflow, profiles, request: { prompt: 'a fox' }, randomSeed: () => '1', limits: LIMITS };
+    expect(() => resolveRequest(asked)).toThrow('/image is required: the picture to start from.');
   });
 });

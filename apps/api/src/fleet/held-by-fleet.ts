@@ -7,7 +7,7 @@ import type {
   WorkerAnnouncement,
 } from '@comfy-fleet/contracts';
 import { type FleetOverview, instancesServing, isPaused, type JobRecord } from '@comfy-fleet/jobs';
-import type { Lack, Template } from '@comfy-fleet/workflows';
+import type { Lack, Workflow } from '@comfy-fleet/workflows';
 import { nearestLacks } from './nearest-lacks.js';
 
 /** What a job needs, and what there is of it. */
@@ -15,7 +15,7 @@ export interface Equipment {
   /** Of the instances of the job's pool. */
   readonly abilities: readonly InstanceAbilities[];
   /** The job's workflow; undefined when this process has none of that name. */
-  readonly template: Template | undefined;
+  readonly workflow: Workflow | undefined;
 }
 
 /** An instance that is given jobs, and its worker. */
@@ -80,15 +80,15 @@ function whyNone({ workers, halts }: FleetOverview, pool: string): string {
 function whatIsMissing(
   { request }: JobRecord,
   taking: readonly Taking[],
-  { abilities, template }: Equipment,
+  { abilities, workflow }: Equipment,
 ): readonly Lack[] | undefined {
   const byName = new Map(abilities.map(({ instance, abilities: its }) => [instance, its]));
   const known = taking.flatMap(({ instance }): Abilities[] => {
     const its = byName.get(instance.name);
     return its === undefined ? [] : [its];
   });
-  if (template === undefined || known.length < taking.length) return undefined;
-  return nearestLacks(template, request, known)[0];
+  if (workflow === undefined || known.length < taking.length) return undefined;
+  return nearestLacks(workflow, request, known)[0];
 }
 
 function missing(lacks: readonly Lack[], pool: string): WaitingFor {

@@ -11,7 +11,7 @@ export async function judgeInstances(
 ): Promise<Verdicts> {
   const instances = workers.flatMap((worker) => worker.instances);
   const pools = [...new Set(instances.flatMap((instance) => instance.pools))];
-  const classes = classesOf(workflows.templates.values());
+  const classes = classesOf(workflows.byName.values());
   const read = await Promise.all(pools.map((pool) => fleet.abilities(pool, classes)));
   const known = new Map(read.flat().map(({ instance, abilities }) => [instance, abilities]));
   // Instances that are alike share one object: each is judged once.

@@ -4,7 +4,7 @@ import {
   type FieldError,
   FleetError,
   type GenerateRequest,
-  type InputImage,
+  type InputFile,
 } from '@comfy-fleet/contracts';
 import type { NewJob } from '@comfy-fleet/jobs';
 import pLimit from 'p-limit';
@@ -86,8 +86,8 @@ function placed(errors: readonly FieldError[], index: number): FieldError[] {
 
 async function prepared(deps: Deps, entries: readonly Entry[], request: ApiRequest): Promise<NewJob[]> {
   const limit = pLimit(AT_ONCE);
-  const pictures = new Map<string, Promise<InputImage>>();
-  const pictureOf = (source: string): Promise<InputImage> => {
+  const pictures = new Map<string, Promise<InputFile>>();
+  const pictureOf = (source: string): Promise<InputFile> => {
     const known = pictures.get(source) ?? storedInput(deps, source, request);
     pictures.set(source, known);
     return known;
@@ -110,7 +110,7 @@ async function prepare(
   deps: Deps,
   entry: Entry,
   request: ApiRequest,
-  pictureOf: (source: string) => Promise<InputImage>,
+  pictureOf: (source: string) => Promise<InputFile>,
 ): Promise<NewJob> {
   const caller = knownCaller(request.caller);
   request.signal.throwIfAborted();
@@ -127,7 +127,7 @@ async function prepare(
 }
 
 /** Stores the frame as an input before any job is made: a job that was accepted must find its picture. */
-async function storedInput(deps: Deps, source: string, { caller, signal }: ApiRequest): Promise<InputImage> {
+async function storedInput(deps: Deps, source: string, { caller, signal }: ApiRequest): Promise<InputFile> {
   const picture = await keepPicture(deps, () => readFrame(deps, source, caller, signal), {
     pointer: '/source',
     signal,

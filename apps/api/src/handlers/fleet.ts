@@ -35,7 +35,7 @@ export function fleet({ ledger, config, workflows }: Deps): Handler {
   async function liveAbilities(pool: string, workers: readonly WorkerAnnouncement[]) {
     const live = new Set(instancesServing(workers, pool).map(({ name }) => name));
     // Where instances differ in what no workflow uses, nothing is wrong.
-    const known = await ledger.fleet.abilities(pool, classesOf(workflows.templates.values()));
+    const known = await ledger.fleet.abilities(pool, classesOf(workflows.byName.values()));
     return known.filter(({ instance }) => live.has(instance));
   }
 }

@@ -22,14 +22,14 @@ export async function presentSnapshot(
   const pool = overview?.pools.find(({ pool }) => pool === record.pool);
   const eta = etaSeconds(snapshot, pool, Date.now());
   const sign = caller?.id === ANONYMOUS ? undefined : await ledger.urls.signing(linkExpires);
-  const template = workflows.templates.get(record.workflow);
-  const isWaiting = record.status === 'queued' && template !== undefined;
-  const abilities = isWaiting ? await fleet.abilities(record.pool, classesOf([template])) : [];
+  const workflow = workflows.byName.get(record.workflow);
+  const isWaiting = record.status === 'queued' && workflow !== undefined;
+  const abilities = isWaiting ? await fleet.abilities(record.pool, classesOf([workflow])) : [];
   const shown = caller === undefined ? { ...snapshot, record: { ...record, callback: null } } : snapshot;
   return presentJob(shown, {
     publicUrl: config.http.publicUrl,
     eta,
-    waitingFor: waitingFor(snapshot, { overview, abilities, template }),
+    waitingFor: waitingFor(snapshot, { overview, abilities, workflow }),
     sign,
   });
 }

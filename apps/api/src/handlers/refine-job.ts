@@ -2,6 +2,7 @@ import {
   FleetError,
   type Img2ImgRequest,
   type Lod,
+  OVERRIDES,
   presentSeed,
   type ResolvedRequest,
   refineRequestSchema,
@@ -76,8 +77,12 @@ function gone(): FleetError {
  * another picture to keep, and its count: one picture is refined.
  */
 function refined(request: ResolvedRequest, lod: Lod, source: string): Img2ImgRequest {
-  const { prompt, negativePrompt, seed, priority, metadata, overrides = [] } = request;
-  const kept = Object.fromEntries(overrides.map((name) => [name, request[name]]));
-  const negative = negativePrompt === '' ? {} : { negative_prompt: negativePrompt };
-  return { prompt, ...negative, seed: presentSeed(seed), priority, metadata: { ...metadata }, ...kept, lod, source };
+  const { inputs, priority, metadata, overrides = [] } = request;
+  const text = (name: string) => (typeof inputs[name] === 'string' ? inputs[name] : '');
+  const kept = Object.fromEntries(
+    OVERRIDES.filter((name) => overrides.includes(name)).map((name) => [name, inputs[name]]),
+  );
+  const negative = text('negative_prompt') === '' ? {} : { negative_prompt: text('negative_prompt') };
+  const same = { prompt: text('prompt'), ...negative, seed: presentSeed(text('seed')) };
+  return { ...same, priority, metadata: { ...metadata }, ...kept, lod, source };
 }

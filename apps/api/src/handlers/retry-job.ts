@@ -1,5 +1,4 @@
-import { FleetError, isTerminal } from '@comfy-fleet/contracts';
-import { inputName } from '@comfy-fleet/frames';
+import { FleetError, filesOf, isTerminal } from '@comfy-fleet/contracts';
 import { ownJob } from '../access/own-job.js';
 import type { Deps } from '../deps.js';
 import type { Handler } from '../http/messages.js';
@@ -14,12 +13,11 @@ export function retryJob(deps: Deps): Handler {
       if (!isTerminal(record.status)) {
         throw new FleetError('wrong_job_state', `The job is ${record.status}; it can be made again when it has ended.`);
       }
-      const { input } = record.request;
-      if (input !== undefined && !(await deps.inputs.touch(inputName(input.sha256)))) {
-        throw new FleetError(
-          'wrong_job_state',
-          'The picture that the job started from has been deleted; send it again.',
-        );
+      for (const [input, { name, kind }] of filesOf(record.request)) {
+        if (await deps.inputs.touch(name)) continue;
+        const what = kind === 'image' ? 'picture' : 'file';
+        const gone = `The ${what} that the job started from${record.kind === 'workflow' ? ` (${input})` : ''} has been deleted; send it again.`;
+        throw new FleetError('wrong_job_state', gone);
       }
       const repeated = atMostPriorityOf(record.request, request.caller);
       await requireAble(deps, repeated);

@@ -3,16 +3,17 @@ import {
   FleetError,
   type GenerateRequest,
   type Img2ImgRequest,
-  type InputImage,
+  type InputFile,
   type JobKind,
   newId,
   type ParentJob,
+  type PictureKind,
   type ResolvedRequest,
   type Webhook,
 } from '@comfy-fleet/contracts';
 import type { NewJob } from '@comfy-fleet/jobs';
 import { traceparentNow } from '@comfy-fleet/telemetry';
-import { classesOf, modelsOf, poolFor, randomSeed, resolveRequest } from '@comfy-fleet/workflows';
+import { classesOf, modelsOf, poolFor, randomSeed, resolveRequest, type Workflow } from '@comfy-fleet/workflows';
 import type { Caller } from '../access/caller.js';
 import type { Deps } from '../deps.js';
 import { refuseImpossible } from '../requests/refuse-impossible.js';
@@ -23,13 +24,15 @@ import { refuseImpossible } from '../requests/refuse-impossible.js';
  */
 export async function resolve(
   deps: Deps,
-  kind: JobKind,
+  kind: PictureKind,
   request: GenerateRequest | Img2ImgRequest,
-  { caller, input }: { readonly caller: Caller; readonly input?: InputImage },
+  { caller, input }: { readonly caller: Caller; readonly input?: InputFile },
 ): Promise<ResolvedRequest> {
   const { config, workflows } = deps;
-  const asked = { kind, request, randomSeed, limits: config.limits };
-  const resolved = resolveRequest(input === undefined ? asked : { ...asked, input }, workflows);
+  const workflow = workflows.byName.get(kind);
+  if (workflow === undefined) throw new FleetError('internal_error', `There is no workflow ${kind}.`);
+  const { profiles } = workflows;
+  const resolved = resolveRequest({ workflow, profiles, request, input, randomSeed, limits: config.limits });
   await requireAble(deps, resolved);
   return atMostPriorityOf(resolved, caller);
 }
@@ -42,10 +45,10 @@ export function atMostPriorityOf(request: ResolvedRequest, caller: Caller | unde
 
 /** Throws no_able_instance for what no instance that is known can run. */
 export async function requireAble({ workflows, ledger: { fleet } }: Deps, resolved: ResolvedRequest): Promise<void> {
-  const template = workflows.templates.get(resolved.workflow);
-  const pool = poolFor(resolved, workflows);
-  if (template === undefined) return;
-  refuseImpossible(template, resolved, pool, await fleet.abilities(pool, classesOf([template])));
+  const workflow = workflows.byName.get(resolved.workflow);
+  if (workflow === undefined) return;
+  const pool = poolFor(workflow, resolved.lod, workflows.profiles);
+  refuseImpossible(workflow, resolved, pool, await fleet.abilities(pool, classesOf([workflow])));
 }
 
 interface Wish {
@@ -56,18 +59,23 @@ interface Wish {
 
 /** A job of a resolved request, for the ledger. */
 export function newJob({ config, workflows }: Deps, kind: JobKind, request: ResolvedRequest, wish: Wish): NewJob {
+  const workflow = workflows.byName.get(request.workflow);
   return {
     id: newId(),
     kind,
     request,
-    models: modelsOf(workflows, request),
-    pool: poolFor(request, workflows),
+    ...(workflow !== undefined && workflow.version === request.version ? { source: sourceOf(workflow) } : {}),
+    models: workflow === undefined ? [] : modelsOf(workflow, request),
+    pool: poolFor(workflow, request.lod, workflows.profiles),
     startWithinMs: (wish.start_within_seconds ?? config.limits.maxQueuedSeconds) * 1000,
     callback: wish.callback,
     parent: wish.parent,
     traceparent: traceparentNow(),
   };
 }
+
+/** What it runs travels with it. */
+const sourceOf = ({ version, text }: Workflow) => ({ version, text });
 
 /**
  * Whom to notify of the job's end: whom the request names, else whom the key names. `refusal` says what is wrong with a

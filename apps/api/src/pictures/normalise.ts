@@ -1,4 +1,4 @@
-import { FleetError, orAborted } from '@comfy-fleet/contracts';
+import { FleetError, type InputFile, orAborted } from '@comfy-fleet/contracts';
 import { frameTypeOf, inputName } from '@comfy-fleet/frames';
 import sharp from 'sharp';
 import type { Deps } from '../deps.js';
@@ -31,7 +31,7 @@ export async function keepPicture(
   deps: Pick<Deps, 'config' | 'decoding' | 'inputs'>,
   load: () => Promise<RawPicture> | RawPicture,
   { pointer, signal }: { readonly pointer: string; readonly signal: AbortSignal },
-): Promise<Omit<NormalPicture, 'png'>> {
+): Promise<InputFile> {
   signal.throwIfAborted();
   let waiting: typeof load | undefined = load;
   const letGo = () => {
@@ -42,9 +42,13 @@ export async function keepPicture(
     const raw = await waiting?.();
     waiting = undefined;
     if (raw === undefined) throw signal.reason;
-    const { png, ...picture } = await normalisePicture(raw, { maxPixels: deps.config.images.maxPixels, pointer });
-    await storeInput(deps, { png, sha256: picture.sha256 }, signal);
-    return picture;
+    const { png, sha256, width, height } = await normalisePicture(raw, {
+      maxPixels: deps.config.images.maxPixels,
+      pointer,
+    });
+    await storeInput(deps, { png, sha256 }, signal);
+    const file: InputFile = { name: inputName(sha256), kind: 'image', width, height };
+    return file;
   });
   return orAborted(turn, signal);
 }

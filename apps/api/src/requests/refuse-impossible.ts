@@ -1,47 +1,44 @@
 import { type FieldError, FleetError, type InstanceAbilities, type ResolvedRequest } from '@comfy-fleet/contracts';
-import type { Lack, Parameter, Template } from '@comfy-fleet/workflows';
+import type { Lack, Workflow } from '@comfy-fleet/workflows';
 import { nearestLacks } from '../fleet/nearest-lacks.js';
 
 /** Names listed in an answer; a server may have thousands of LoRAs. */
 const MOST_LISTED = 100;
-/** Fields of a request whose names differ from the parameter's. */
-const FIELD_NAMES: Partial<Record<Parameter, string>> = { sampler_name: 'sampler' };
-
 /**
  * Throws `no_able_instance` when every instance that is known lacks something that the job needs, with what there is in
  * its place. With none known the job is taken: its instance may still come.
  */
 export function refuseImpossible(
-  template: Template,
+  workflow: Workflow,
   request: ResolvedRequest,
   pool: string,
   known: readonly InstanceAbilities[],
 ): void {
   const lacks = nearestLacks(
-    template,
+    workflow,
     request,
     known.map(({ abilities }) => abilities),
   );
   const [nearest] = lacks;
   if (nearest === undefined) return;
   // What the nearest one lacks is what is to be changed; the choices are those of all.
-  const errors = nearest.map((lack) => fieldError(lack, template, pool, lacks.flat()));
+  const errors = nearest.map((lack) => fieldError(lack, workflow, pool, lacks.flat()));
   const detail = errors.map(({ pointer, detail }) => `${pointer} ${detail}`.trim()).join('; ');
   throw new FleetError('no_able_instance', `${detail}.`, { errors });
 }
 
-function fieldError(lack: Lack, { name }: Template, pool: string, all: readonly Lack[]): FieldError {
+function fieldError(lack: Lack, workflow: Workflow, pool: string, all: readonly Lack[]): FieldError {
   if (lack.input === undefined) {
-    const detail = `the workflow ${name} needs the node ${lack.className}, which no instance of the pool ${pool} has`;
+    const detail = `the workflow ${workflow.name} needs the node ${lack.className}, which no instance of the pool ${pool} has`;
     return { pointer: '', detail };
   }
-  const { className, input, value, parameter } = lack;
+  const { className, input, value, setBy } = lack;
   const alike = all.filter((other) => other.className === className && other.input === input);
   const choices = [...new Set(alike.flatMap((other) => (other.input === undefined ? [] : other.choices)))];
   const what = `"${value}" is on no instance of the pool ${pool}; there is ${listed(choices)}`;
-  if (parameter === undefined)
-    return { pointer: '', detail: `${input} of ${className} in the workflow ${name}: ${what}` };
-  return { pointer: `/${FIELD_NAMES[parameter] ?? parameter}`, detail: what };
+  if (setBy === undefined)
+    return { pointer: '', detail: `${input} of ${className} in the workflow ${workflow.name}: ${what}` };
+  return { pointer: workflow.kind === 'workflow' ? `/inputs/${setBy}` : `/${setBy}`, detail: what };
 }
 
 function listed(choices: readonly string[]): string {

@@ -34,7 +34,7 @@ export async function lookAt(
   try {
     const stats = await client.systemStats(signal);
     if (workflows === undefined) return { ...stats, abilities: undefined, verdicts: undefined };
-    const abilities = await readAbilities(client, classesOf(workflows.templates.values()), signal);
+    const abilities = await readAbilities(client, classesOf(workflows.byName.values()), signal);
     return { ...stats, abilities, verdicts: judgeWorkflows({ abilities, pools }, workflows, config.limits) };
   } catch (error) {
     signal.throwIfAborted();

@@ -10,7 +10,7 @@ export function tellOf(label: string, look: Look, workflows: Workflows): string 
   const checkpoints = checkpointsOf(abilities, workflows);
   // What it has in place of one that it lacks is said there.
   const isLacking = verdicts.some(({ lacks }) =>
-    lacks.some((lack) => lack.input !== undefined && lack.parameter === 'checkpoint'),
+    lacks.some((lack) => lack.input !== undefined && lack.setBy === 'checkpoint'),
   );
   const names = isLacking ? '' : ` (${listed(checkpoints)})`;
   const has = checkpoints.length === 0 ? 'no checkpoint' : `${plural(checkpoints.length, 'checkpoint')}${names}`;

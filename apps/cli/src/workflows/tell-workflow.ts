@@ -2,15 +2,15 @@ import {
   describeNode,
   exampleBody,
   listed,
-  type OpenedWorkflow,
   RULES,
   showJson,
+  type Workflow,
   type WorkflowDescription,
 } from '@comfy-fleet/workflows';
 import { typeInWords } from './type-in-words.js';
 
 /** All that is known of a workflow, for people: lines. */
-export function tellWorkflow({ name, graph }: OpenedWorkflow, described: WorkflowDescription): string {
+export function tellWorkflow({ name, graph }: Workflow, described: WorkflowDescription): string {
   const { description, inputs, schema, outputs, models, nodeClasses, unsettled, refused } = described;
   const properties = schema.properties as Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   const required = new Set(schema.required as readonly string[] | undefined);
@@ -40,7 +40,7 @@ export function tellWorkflow({ name, graph }: OpenedWorkflow, described: Workflo
 }
 
 /** One line. */
-export function tellInShort({ name }: OpenedWorkflow, { inputs, outputs, refused }: WorkflowDescription): string {
+export function tellInShort({ name }: Workflow, { inputs, outputs, refused }: WorkflowDescription): string {
   const takes = inputs.map((input) => input.name).join(', ') || 'no input';
   const gives = outputs.map((output) => output.name).join(', ') || 'no output';
   return `${name}: ${takes} → ${gives}${refused.length > 0 ? '; ComfyUI would refuse it' : ''}`;

@@ -1,10 +1,10 @@
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { ConfigError, loadConfig } from '@comfy-fleet/config';
 import {
   type Catalogue,
   exampleBody,
   listWorkflows,
-  openWorkflow,
+  readWorkflowFile,
   showJson,
   WorkflowError,
 } from '@comfy-fleet/workflows';
@@ -54,7 +54,7 @@ async function show(
   { result, say }: Output,
 ): Promise<boolean> {
   try {
-    const workflow = await openWorkflow(path);
+    const workflow = await readWorkflowFile(dirname(path), basename(path, '.json'));
     const described = workflow.describe(catalogue);
     if (asked.json) result(showJson({ name: workflow.name, ...described, example: exampleBody(described) }));
     else result(asked.command === 'list' ? tellInShort(workflow, described) : tellWorkflow(workflow, described));

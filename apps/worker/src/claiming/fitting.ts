@@ -1,10 +1,11 @@
 import type { Abilities, ResolvedRequest } from '@comfy-fleet/contracts';
 import { type Asker, type Fits, needOf } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
-import { modelsOf, type Workflows } from '@comfy-fleet/workflows';
+import type { Workflows } from '@comfy-fleet/workflows';
 import { lacksNothing } from '../instance/can-run.js';
 import type { Instance } from '../instance/instance.js';
 import type { Slots } from '../instance/slots.js';
+import { modelsOfJob } from '../instance/workflow-of.js';
 
 /** What the instances of this worker would have to load for which jobs, said to the scheduler and kept true. */
 export interface Fitting {
@@ -57,7 +58,7 @@ export function createFitting({ fits, allSlots, workflows, log }: Options): Fitt
   const first = (instance: Instance, need: string, request: ResolvedRequest): number => {
     const stand: Stand = {
       request,
-      models: modelsOf(workflows, request),
+      models: modelsOfJob(workflows, request),
       abilities: instance.abilities,
       isAble: lacksNothing(request, instance, workflows),
       said: 0,

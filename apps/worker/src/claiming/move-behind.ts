@@ -1,8 +1,9 @@
 import type { JobRecord } from '@comfy-fleet/jobs';
-import { modelsOf, type Workflows } from '@comfy-fleet/workflows';
+import type { Workflows } from '@comfy-fleet/workflows';
 import { canRun } from '../instance/can-run.js';
 import { subjectOf } from '../instance/scope.js';
 import type { Slot, Slots } from '../instance/slots.js';
+import { modelsOfJob } from '../instance/workflow-of.js';
 
 export interface Movable {
   /** Whether the instance can run the job. */
@@ -22,7 +23,7 @@ export function ableToTake(workflows: Workflows): Movable['able'] {
 }
 
 export function loadingTime(workflows: Workflows): Movable['loadMs'] {
-  return ({ request }, { instance }) => instance.models.loadMs(modelsOf(workflows, request));
+  return ({ request }, { instance }) => instance.models.loadMs(modelsOfJob(workflows, request));
 }
 
 /**

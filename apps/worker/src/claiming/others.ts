@@ -2,6 +2,7 @@ import type { Abilities, InstanceAnnouncement, WorkerAnnouncement } from '@comfy
 import { type AbilityRegistry, type InstanceFault, instancesServing, type JobRecord } from '@comfy-fleet/jobs';
 import { classesOf, findLacks, type Workflows } from '@comfy-fleet/workflows';
 import { covers, subjectOf } from '../instance/scope.js';
+import { workflowOf } from '../instance/workflow-of.js';
 
 /** How many instances of the fleet can try a job now, where it has not failed according to `faults`. */
 export type WhoElse = (record: JobRecord, faults: readonly InstanceFault[]) => Promise<number>;
@@ -10,14 +11,14 @@ export type WhoElse = (record: JobRecord, faults: readonly InstanceFault[]) => P
 export function createWhoElse(
   workersNow: () => Promise<readonly WorkerAnnouncement[]>,
   registry: Pick<AbilityRegistry, 'of'>,
-  { templates }: Workflows,
+  workflows: Workflows,
 ): WhoElse {
   return async (record, faults) => {
-    const template = templates.get(record.request.workflow);
-    const classes = template === undefined ? [] : classesOf([template]);
+    const workflow = workflowOf(workflows, record.request);
+    const classes = workflow === undefined ? [] : classesOf([workflow]);
     const [workers, known] = await Promise.all([workersNow(), registry.of(record.pool, classes)]);
     const lacks = (abilities: Abilities) =>
-      template !== undefined && findLacks(template, record.request, abilities).length > 0;
+      workflow !== undefined && findLacks(workflow, record.request, abilities).length > 0;
     const unable = new Set(known.filter(({ abilities }) => lacks(abilities)).map(({ instance }) => instance));
     const failed = new Set(faults.map(({ instance }) => instance));
     const taking = workers.filter(({ draining, storeFault }) => !draining && !storeFault);

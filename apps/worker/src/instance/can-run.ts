@@ -2,6 +2,7 @@ import type { ResolvedRequest } from '@comfy-fleet/contracts';
 import type { JobRecord } from '@comfy-fleet/jobs';
 import { findLacks, type Workflows } from '@comfy-fleet/workflows';
 import type { Instance } from './instance.js';
+import { workflowOf } from './workflow-of.js';
 
 /** Whether the instance serves the job's pool and has the nodes and models that it needs; what is unknown is tried. */
 export function canRun({ pool, request }: JobRecord, instance: Instance, workflows: Workflows): boolean {
@@ -12,8 +13,8 @@ export function canRun({ pool, request }: JobRecord, instance: Instance, workflo
 export function lacksNothing(
   request: ResolvedRequest,
   { abilities }: Pick<Instance, 'abilities'>,
-  { templates }: Workflows,
+  workflows: Workflows,
 ): boolean {
-  const template = templates.get(request.workflow);
-  return template === undefined || abilities === undefined || findLacks(template, request, abilities).length === 0;
+  const workflow = workflowOf(workflows, request);
+  return workflow === undefined || abilities === undefined || findLacks(workflow, request, abilities).length === 0;
 }

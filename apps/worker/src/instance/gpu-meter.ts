@@ -4,6 +4,7 @@ import type { Instruments } from '../reporting/instruments.js';
 import { BusyMeter } from './busy-meter.js';
 import { Handovers } from './handovers.js';
 import { Pace } from './pace.js';
+import { checkpointOf } from './scope.js';
 
 /** Measures how an instance spends its time: executing, standing still between two prompts, loading other checkpoints. */
 export class GpuMeter {
@@ -36,7 +37,8 @@ export class GpuMeter {
   }
 
   /** A prompt has begun at `at`, by performance.now(). */
-  began({ pool, request: { checkpoint } }: JobRecord, at: number): void {
+  began({ pool, request }: JobRecord, at: number): void {
+    const checkpoint = checkpointOf(request);
     const labels = { instance: this.#instance };
     const gapMs = this.#handovers.began(pool, at);
     if (gapMs !== undefined) this.#instruments.gaps.observe(labels, gapMs / 1000);

@@ -1,4 +1,4 @@
-import type { InstanceRest } from '@comfy-fleet/contracts';
+import type { InstanceRest, ResolvedRequest } from '@comfy-fleet/contracts';
 import type { JobRecord } from '@comfy-fleet/jobs';
 
 /** The part of the work that an instance may be unable to do: what is absent is any. `{}` is all of it. */
@@ -13,7 +13,12 @@ export interface Subject {
 }
 
 export function subjectOf({ id, key, request }: JobRecord): Subject {
-  return { job: id, key, workflow: request.workflow, checkpoint: request.checkpoint };
+  return { job: id, key, workflow: request.workflow, checkpoint: checkpointOf(request) };
+}
+
+/** The main model of a job; empty where its workflow leaves no choice. */
+export function checkpointOf({ inputs: { checkpoint } }: ResolvedRequest): string {
+  return typeof checkpoint === 'string' ? checkpoint : '';
 }
 
 const PARTS = ['key', 'workflow', 'checkpoint'] as const;

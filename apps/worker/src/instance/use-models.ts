@@ -1,8 +1,9 @@
 import type { JobRecord } from '@comfy-fleet/jobs';
-import { modelsOf, type Workflows } from '@comfy-fleet/workflows';
+import type { Workflows } from '@comfy-fleet/workflows';
 import type { Instance } from './instance.js';
+import { modelsOfJob } from './workflow-of.js';
 
 /** The job goes to the instance: what it holds when the next one begins is to be reckoned with it. */
 export function useModels({ request }: JobRecord, { models }: Instance, workflows: Workflows): void {
-  models.use(modelsOf(workflows, request));
+  models.use(modelsOfJob(workflows, request));
 }

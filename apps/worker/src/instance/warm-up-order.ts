@@ -1,10 +1,10 @@
 import { ConfigError, type WarmUpSettings } from '@comfy-fleet/config';
-import { FleetError, type RequestLimits, type ResolvedRequest } from '@comfy-fleet/contracts';
-import { randomSeed, resolveRequest, type Template, type Workflows } from '@comfy-fleet/workflows';
+import { FILE_KINDS, FleetError, type RequestLimits, type ResolvedRequest } from '@comfy-fleet/contracts';
+import { deadlineMs, randomSeed, resolveRequest, type Workflow, type Workflows } from '@comfy-fleet/workflows';
 
 /** What is run on each instance before it is given jobs. */
 export interface WarmUpOrder {
-  readonly template: Template;
+  readonly workflow: Workflow;
   readonly request: ResolvedRequest;
   /** Longest wait for its end, in ms. */
   readonly deadlineMs: number;
@@ -16,20 +16,20 @@ export function orderWarmUp(
   workflows: Workflows,
   limits: RequestLimits,
 ): WarmUpOrder {
-  const template = workflows.templates.get(workflow);
-  if (template === undefined) {
-    const names = [...workflows.templates.keys()].join(', ');
+  const found = workflows.byName.get(workflow);
+  if (found === undefined) {
+    const names = [...workflows.byName.keys()].join(', ');
     throw new ConfigError([`WARM_UP_WORKFLOW=${workflow}: there is no such workflow; there are ${names}`]);
   }
-  const { kind } = template;
-  if (kind === 'img2img') {
+  if (found.inputs.some(({ type }) => FILE_KINDS.some((kind) => kind === type))) {
     throw new ConfigError([
-      `WARM_UP_WORKFLOW=${workflow}: starts from a picture; name one that starts from nothing but text`,
+      `WARM_UP_WORKFLOW=${workflow}: starts from a file; name one that starts from nothing but text`,
     ]);
   }
+  const { profiles } = workflows;
   try {
-    const request = resolveRequest({ kind, workflow, request: inputs, randomSeed, limits }, workflows);
-    return { template, request, deadlineMs: workflows.profiles[request.lod].deadlineSeconds * 1000 };
+    const request = resolveRequest({ workflow: found, profiles, request: inputs, randomSeed, limits });
+    return { workflow: found, request, deadlineMs: deadlineMs(found, request.lod, profiles) };
   } catch (error) {
     if (error instanceof FleetError) throw new ConfigError([`WARM_UP_INPUTS: ${error.detail}`]);
     throw error;

@@ -34,7 +34,7 @@ export function createWarmUp({ slots, order, pollMs, signal, log }: Options): Wa
   const due = () => {
     if (deaths >= MOST_DEATHS) return;
     isDue = true;
-    health.close('warming', `it is given jobs once it has run ${order.template.name} to load its models`);
+    health.close('warming', `it is given jobs once it has run ${order.workflow.name} to load its models`);
   };
   const isWarm = async () => {
     const ended = promptId;

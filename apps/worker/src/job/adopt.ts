@@ -1,4 +1,4 @@
-import { inputName } from '@comfy-fleet/frames';
+import { filesOf } from '@comfy-fleet/contracts';
 import { noteEvent, noteFacts } from '@comfy-fleet/telemetry';
 import type { Tools } from '../tools.js';
 import { patiently } from '../waiting/patiently.js';
@@ -38,11 +38,15 @@ export async function adopt(job: HeldJob, tools: Tools): Promise<Submission | 'g
   return submission;
 }
 
-/** Only to weigh the progress: the name of the input does not matter, and without a graph there is just no progress. */
+/** Only to weigh the progress: the names of the files do not matter, and without a graph there is just no progress. */
 function graphOf(job: HeldJob, promptId: string, tools: Tools): BoundGraph {
-  const { input } = job.record.request;
   try {
-    return bindJob(job, promptId, tools, input && inputName(input.sha256));
+    return bindJob(
+      job,
+      promptId,
+      tools,
+      new Map(filesOf(job.record.request).map(([input, { name }]) => [input, name])),
+    );
   } catch (error) {
     job.log.warn('the graph of an adopted submission cannot be bound any more', { error });
     return { graph: {}, loaders: new Map(), times: new Map() };

@@ -4,6 +4,7 @@ import type { Instance, PromptNews } from '../instance/instance.js';
 import type { Slot, Slots } from '../instance/slots.js';
 import { NewsFeed } from '../waiting/news-feed.js';
 import { Canceled, Superseded } from './signals.js';
+import { stepsOf } from './steps-of.js';
 import { type BoundGraph, Submission } from './submission.js';
 
 /** What is assumed of somebody else's prompt. */
@@ -98,7 +99,7 @@ export class HeldJob {
     this.#slot.submission = new Submission({
       promptId,
       bound,
-      expectedSteps: this.record.request.steps,
+      expectedSteps: stepsOf(this.record.request),
       instance: this.instance,
       onNews: (news) => this.news.push(news),
       onLoads: (loads) => meter.loaded(loads),

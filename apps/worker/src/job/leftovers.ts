@@ -2,7 +2,7 @@ import { readdir, rm, stat, unlink } from 'node:fs/promises';
 import { join, resolve, sep } from 'node:path';
 import type { OutputFile } from '@comfy-fleet/comfyui';
 import { isId } from '@comfy-fleet/contracts';
-import { inputDigest, inputName, isInputName } from '@comfy-fleet/frames';
+import { inputDigest, isInputName } from '@comfy-fleet/frames';
 import type { SharedInputs } from '@comfy-fleet/jobs';
 import type { InstanceFolders } from '../instance/instance.js';
 
@@ -19,14 +19,16 @@ export async function deleteOutputs({ output }: InstanceFolders, files: readonly
   }
 }
 
-/** Deletes the picture that an ended job started from on ComfyUI's own disk, where we see it, unless other jobs use it. */
-export async function deleteInput(
+/** Deletes the files that an ended job started from on ComfyUI's own disk, where we see it, unless other jobs use them. */
+export async function deleteInputs(
   { input }: InstanceFolders,
-  sha256: string,
+  names: readonly string[],
   deleteUnused: SharedInputs['deleteUnused'],
 ): Promise<void> {
   if (input === undefined) return;
-  await deleteUnused(sha256, () => rm(join(input, inputName(sha256)), { force: true }));
+  for (const name of new Set(names)) {
+    await deleteUnused(inputDigest(name), () => rm(join(input, name), { force: true }));
+  }
 }
 
 /** Deletes what jobs left in ComfyUI's folders a day ago and more; inputs that open jobs use stay. Answers how many. */

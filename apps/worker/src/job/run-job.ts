@@ -1,7 +1,9 @@
-import { FleetError } from '@comfy-fleet/contracts';
+import { FleetError, filesOf } from '@comfy-fleet/contracts';
 import type { Claim } from '@comfy-fleet/jobs';
+import { deadlineMs } from '@comfy-fleet/workflows';
 import { subjectOf } from '../instance/scope.js';
 import type { Slots } from '../instance/slots.js';
+import { workflowOf } from '../instance/workflow-of.js';
 import type { Tools } from '../tools.js';
 import { adopt } from './adopt.js';
 import { apply, letGo } from './apply.js';
@@ -10,7 +12,7 @@ import { decide } from './decide.js';
 import { gatherFacts } from './facts.js';
 import { follow, stopPrompt } from './follow.js';
 import { HeldJob } from './held-job.js';
-import { deleteInput } from './leftovers.js';
+import { deleteInputs } from './leftovers.js';
 import { outcomeOf } from './outcome.js';
 import { Canceled } from './signals.js';
 import { inAttempt, inCollecting, noteWait } from './spans.js';
@@ -26,7 +28,7 @@ export async function runJob(claim: Claim, slots: Slots, tools: Tools): Promise<
   if (claim.record.submissions === 0) noteWait(job);
   try {
     for (let again = true; again; tools.changed()) again = await tryOnce(job, tools);
-    await cleanUpInput(job, tools);
+    await cleanUpInputs(job, tools);
   } finally {
     job.slot.leave();
     tools.changed();
@@ -62,7 +64,7 @@ async function run(job: HeldJob, tools: Tools): Promise<void> {
   const end = await follow(job, submission, {
     instruments: tools.instruments,
     pollMs: tools.pollMs,
-    deadlineMs: tools.workflows.profiles[job.record.lod].deadlineSeconds * 1000,
+    deadlineMs: deadlineMs(workflowOf(tools.workflows, job.record.request), job.record.lod, tools.workflows.profiles),
     // What another process was waiting for in vain is not waited for again.
     graceMs: job.instance.health.state === 'wedged' ? 0 : tools.interruptGraceMs,
   });
@@ -107,11 +109,10 @@ async function wentWell({ record, instance }: HeldJob, { sendOpinion }: Tools): 
   for (const name of failedOn) await sendOpinion({ instance: name, job: record.id, verdict: 'succeeded' });
 }
 
-/** However the job ended. One that is still open uses the picture itself. */
-async function cleanUpInput(job: HeldJob, { sharedInputs }: Tools): Promise<void> {
-  const { input } = job.record.request;
-  if (input === undefined) return;
-  await deleteInput(job.instance.folders, input.sha256, sharedInputs.deleteUnused).catch((error: unknown) =>
-    job.log.warn('a picture could not be deleted from the input folder of ComfyUI', { error }),
+/** However the job ended. One that is still open uses its files itself. */
+async function cleanUpInputs(job: HeldJob, { sharedInputs }: Tools): Promise<void> {
+  const names = filesOf(job.record.request).map(([, { name }]) => name);
+  await deleteInputs(job.instance.folders, names, sharedInputs.deleteUnused).catch((error: unknown) =>
+    job.log.warn('a file could not be deleted from the input folder of ComfyUI', { error }),
   );
 }

@@ -6,6 +6,7 @@ import type { Slots } from '../instance/slots.js';
 import type { WarmUpOrder } from '../instance/warm-up-order.js';
 import { NewsFeed } from '../waiting/news-feed.js';
 import { deleteOutputs } from './leftovers.js';
+import { stepsOf } from './steps-of.js';
 import { Submission } from './submission.js';
 
 interface Waiting {
@@ -16,19 +17,19 @@ interface Waiting {
 
 /** Runs a prompt that is no job's, and keeps nothing of it. Answers its id; throws why it failed. */
 export async function runWarmUp(slots: Slots, order: WarmUpOrder, waiting: Waiting): Promise<string> {
-  const { template, request, deadlineMs } = order;
+  const { workflow, request, deadlineMs } = order;
   const { instance, meter } = slots;
   const promptId = newId();
   const bound = {
-    graph: bindGraph(template, request, { filenamePrefix: promptId }),
-    loaders: loadersOf(template, request),
+    graph: bindGraph(workflow, request, { filenamePrefix: promptId, files: new Map() }),
+    loaders: loadersOf(workflow, request),
     times: new Map<string, number>(),
   };
   const ends = new NewsFeed<PromptNews>();
   const submission = new Submission({
     promptId,
     bound,
-    expectedSteps: request.steps,
+    expectedSteps: stepsOf(request),
     instance,
     onNews: (news) => {
       if (news.type === 'idle' || news.type === 'reconnected') ends.push(news);

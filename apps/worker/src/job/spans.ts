@@ -1,4 +1,5 @@
 import { inSpan, pastSpan } from '@comfy-fleet/telemetry';
+import { checkpointOf } from '../instance/scope.js';
 import type { HeldJob } from './held-job.js';
 import { isSignal } from './signals.js';
 
@@ -17,6 +18,7 @@ export function noteWait({ record }: HeldJob): void {
 /** One submission to ComfyUI, until the job ended, or went back, or is to be tried again. */
 export function inAttempt(job: HeldJob, work: () => Promise<void>): Promise<void> {
   const { id, kind, lod, pool, workflow, claim, request } = job.record;
+  const checkpoint = checkpointOf(request);
   const attributes = {
     'messaging.system': 'bullmq',
     'messaging.operation.type': 'process',
@@ -25,7 +27,7 @@ export function inAttempt(job: HeldJob, work: () => Promise<void>): Promise<void
     'comfy_fleet.job.kind': kind,
     'comfy_fleet.lod': lod,
     'comfy_fleet.workflow': workflow,
-    ...(request.checkpoint === undefined ? {} : { 'comfy_fleet.checkpoint': request.checkpoint }),
+    ...(checkpoint === '' ? {} : { 'comfy_fleet.checkpoint': checkpoint }),
     'comfy_fleet.instance': job.instance.name,
     'comfy_fleet.claim': claim,
   };

@@ -3,13 +3,14 @@ import { FleetError, newId } from '@comfy-fleet/contracts';
 import { noteEvent } from '@comfy-fleet/telemetry';
 import { bindGraph, classesOf, loadersOf } from '@comfy-fleet/workflows';
 import { canRun } from '../instance/can-run.js';
+import { workflowOf } from '../instance/workflow-of.js';
 import type { Tools } from '../tools.js';
 import { patiently } from '../waiting/patiently.js';
 import { pause } from '../waiting/pause.js';
 import type { HeldJob } from './held-job.js';
 import { Unable } from './signals.js';
 import type { BoundGraph, Submission } from './submission.js';
-import { uploadInput } from './upload-input.js';
+import { uploadInputs } from './upload-inputs.js';
 
 /**
  * Gives the job to its instance under a new prompt id, which is on the record before ComfyUI is asked. Throws what the
@@ -17,11 +18,10 @@ import { uploadInput } from './upload-input.js';
  */
 export async function submit(job: HeldJob, tools: Tools): Promise<Submission> {
   const promptId = newId();
-  const { input } = job.record.request;
-  const bound = bindJob(job, promptId, tools, input && (await uploadInput(job, input.sha256, tools)));
+  const bound = bindJob(job, promptId, tools, await uploadInputs(job, tools));
   if (tools.logPrompts) {
-    const { prompt, negativePrompt } = job.record.request;
-    job.log.info('job is submitted', { prompt_id: promptId, prompt, negative_prompt: negativePrompt });
+    const { prompt, negative_prompt } = job.record.request.inputs;
+    job.log.info('job is submitted', { prompt_id: promptId, prompt, negative_prompt });
   }
   const submission = await job.writeDown(promptId, bound);
   try {
@@ -38,25 +38,23 @@ export async function submit(job: HeldJob, tools: Tools): Promise<Submission> {
   return submission;
 }
 
-/** What a submission gives ComfyUI; `uploaded` is the name that ComfyUI gave to the input picture. */
+/** What a submission gives ComfyUI; `files` are the names that ComfyUI gave to its files, by their inputs. */
 export function bindJob(
   job: HeldJob,
   promptId: string,
   { workflows, nodeTimes }: Tools,
-  uploaded: string | undefined,
+  files: ReadonlyMap<string, string>,
 ): BoundGraph {
   const { request } = job.record;
-  const template = workflows.templates.get(request.workflow);
-  if (template === undefined) {
+  const workflow = workflowOf(workflows, request);
+  if (workflow === undefined) {
     const detail = `This worker has no workflow named ${request.workflow}; its WORKFLOWS_DIR differs from the API's.`;
     throw new FleetError('workflow_rejected', detail);
   }
   // The prompt id as prefix: no output is ever another job's file, cached results included.
-  const options = { filenamePrefix: promptId };
-  const named = uploaded === undefined ? options : { ...options, inputName: uploaded };
   return {
-    graph: bindGraph(template, request, named),
-    loaders: loadersOf(template, request),
+    graph: bindGraph(workflow, request, { filenamePrefix: promptId, files }),
+    loaders: loadersOf(workflow, request),
     times: nodeTimes.of(request.workflow),
   };
 }
@@ -64,9 +62,9 @@ export function bindJob(
 /** Whether the refusal is the instance's fault: a model or a node went since it was asked what it has. */
 async function isUnable({ instance, record, signal }: HeldJob, error: unknown, tools: Tools): Promise<boolean> {
   if (!(error instanceof FleetError) || error.code !== 'workflow_rejected') return false;
-  const template = tools.workflows.templates.get(record.request.workflow);
-  if (template === undefined) return false;
-  const known = await instance.learnAgain(classesOf([template]), signal).then(
+  const workflow = workflowOf(tools.workflows, record.request);
+  if (workflow === undefined) return false;
+  const known = await instance.learnAgain(classesOf([workflow]), signal).then(
     () => true,
     () => false,
   );

@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
 import { firstIdAt } from '../record/first-id.js';
 import type { JobSnapshot } from '../record/record.js';
+import { readRequest } from '../record/stored-request.js';
 
 /** Which jobs of a caller are wanted; what is absent does not matter. */
 export interface JobFilter {
@@ -72,7 +73,7 @@ async function matching(redis: Redis, keys: Keys, ids: readonly string[], filter
     const [status, kind, request] = (replies[index]?.[1] ?? []) as (string | null)[];
     if (filter.status !== undefined && filter.status !== status) return false;
     if (filter.kind !== undefined && filter.kind !== kind) return false;
-    return typeof request === 'string' && requestMatches(JSON.parse(request) as ResolvedRequest, filter);
+    return typeof request === 'string' && requestMatches(readRequest(request), filter);
   });
 }
 

@@ -1,7 +1,7 @@
-import type { ResolvedRequest } from '@comfy-fleet/contracts';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
 import { digestsOf } from '../record/digests-of.js';
+import { readRequest } from '../record/stored-request.js';
 
 /** Jobs looked at in one round trip. */
 const PAGE = 500;
@@ -29,7 +29,7 @@ async function inputsOf(redis: Redis, keys: Keys, ids: readonly string[]): Promi
   const requests = await fieldOf(redis, keys, earlier, 'request');
   return [
     ...files.flatMap((text) => (text === null ? [] : text.split(' '))),
-    ...requests.flatMap((text) => (text === null ? [] : digestsOf(JSON.parse(text) as ResolvedRequest))),
+    ...requests.flatMap((text) => (text === null ? [] : digestsOf(readRequest(text)))),
   ];
 }
 

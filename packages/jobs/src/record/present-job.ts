@@ -1,12 +1,13 @@
 import {
   ERROR_CATALOGUE,
+  type InputValue,
   type Job,
   presentSeed,
-  type ResolvedRequest,
   type WaitingFor,
   WEBHOOK_EVENTS,
 } from '@comfy-fleet/contracts';
 import { type OutputRecord, picturesOf } from './outputs.js';
+import { presentRequest } from './present-request.js';
 import type { JobRecord, JobSnapshot } from './record.js';
 
 interface Presenting {
@@ -27,7 +28,8 @@ export function presentJob(
 ): Job {
   const { request, callback } = record;
   const self = `${publicUrl}/jobs/${record.id}`;
-  const seed = presentSeed(request.seed);
+  const { steps, cfg, sampler, scheduler } = request.inputs;
+  const seed = typeof request.inputs.seed === 'string' ? presentSeed(request.inputs.seed) : null;
   const images = picturesOf(record.outputs).map((image) => ({
     image_url: publicUrl + sign(`/images/${image.file}`),
     width: image.width,
@@ -50,14 +52,14 @@ export function presentJob(
     queue_position: ahead,
     eta_seconds: eta,
     waiting_for: waitingFor,
-    request: presentRequest(request),
+    request: presentRequest(record.kind, request),
     outputs: record.outputs.map((output) => presentOutput(output, publicUrl + sign(`/files/${output.file}`))),
     images,
     image_url: images[0]?.image_url ?? null,
-    steps: request.steps,
-    cfg: request.cfg,
-    sampler: request.sampler,
-    scheduler: request.scheduler,
+    steps: numberOr(steps),
+    cfg: numberOr(cfg),
+    sampler: textOr(sampler),
+    scheduler: textOr(scheduler),
     seed,
     queue_ms: record.startedAt === null ? null : record.startedAt - record.createdAt,
     duration_ms: record.startedAt === null || record.finishedAt === null ? null : record.finishedAt - record.startedAt,
@@ -96,30 +98,8 @@ function presentOutput(output: OutputRecord, url: string): Job['outputs'][number
 }
 
 function finished(record: JobRecord): Job['progress'] {
-  const { steps } = record.request;
+  const steps = numberOr(record.request.inputs.steps);
   return { fraction: 1, step: steps, steps, node: null };
-}
-
-function presentRequest(request: ResolvedRequest): Job['request'] {
-  const { input } = request;
-  return {
-    workflow: request.workflow,
-    prompt: request.prompt,
-    negative_prompt: request.negativePrompt,
-    lod: request.lod,
-    steps: request.steps,
-    cfg: request.cfg,
-    sampler: request.sampler,
-    scheduler: request.scheduler,
-    seed: presentSeed(request.seed),
-    width: request.width,
-    height: request.height,
-    count: request.count,
-    checkpoint: request.checkpoint,
-    denoise: request.denoise,
-    priority: request.priority,
-    ...(input === undefined ? {} : { image: { ...input } }),
-  };
 }
 
 function presentError({ error }: JobRecord): Job['error'] {
@@ -140,6 +120,9 @@ function presentTimings({ timings }: JobRecord): Job['timings'] {
   }));
   return { nodes, model_load_ms: timings.modelLoadMs };
 }
+
+const numberOr = (value: InputValue | undefined): number | null => (typeof value === 'number' ? value : null);
+const textOr = (value: InputValue | undefined): string | null => (typeof value === 'string' ? value : null);
 
 function isoTime(ms: number): string {
   return new Date(ms).toISOString();

@@ -10,6 +10,7 @@ import type {
 } from '@comfy-fleet/contracts';
 
 import { type OldImage, type OutputRecord, outputsOf } from './outputs.js';
+import { readRequest } from './stored-request.js';
 
 export interface JobError {
   readonly code: ErrorCode;
@@ -152,8 +153,9 @@ export function parseRecord(flat: readonly string[]): JobRecord | undefined {
   const number = (name: string) => (text(name) === null ? null : Number(fields[name]));
   const json = <T>(name: string, absent: T) =>
     text(name) === null ? absent : (JSON.parse(fields[name] as string) as T);
-  const request = json<ResolvedRequest | null>('request', null);
-  if (request === null) return undefined;
+  const written = text('request');
+  if (written === null) return undefined;
+  const request = readRequest(written);
   return {
     id: fields.id as string,
     kind: fields.kind as JobKind,

@@ -1,12 +1,19 @@
 import type { ResolvedRequest } from '@comfy-fleet/contracts';
 
+/** How a video or a sound says how long it gets. */
+const LENGTHS = ['length', 'seconds', 'frames', 'duration'];
+/** Characters of a version that tell it from the others of its name. */
+const VERSION_CHARS = 12;
+
 /**
  * What decides how long an execution takes: jobs with the same signature take alike. It begins with the lod and a `|`. A
  * script decodes it from JSON, and would fail for everybody whose job it makes with this one, so it is valid Unicode.
  */
-export function signatureOf(request: ResolvedRequest): string {
-  const { lod, width, height, count, steps, workflow, checkpoint } = request;
-  return [lod, `${width}x${height}x${count}`, steps, workflow, checkpoint].join('|').toWellFormed();
+export function signatureOf({ lod, workflow, version, inputs }: ResolvedRequest): string {
+  const { width = '', height = '', count = 1, steps = '', checkpoint = '' } = inputs;
+  const length = LENGTHS.map((name) => inputs[name]).find((value) => typeof value === 'number');
+  const size = `${width}x${height}x${count}${length === undefined ? '' : `x${length}`}`;
+  return [lod, size, steps, workflow, checkpoint, version.slice(0, VERSION_CHARS)].join('|').toWellFormed();
 }
 
 /** How long such an execution takes as far as is known, in ms: of its own kind, else of its lod. */

@@ -1,9 +1,9 @@
-import type { ResolvedRequest } from '@comfy-fleet/contracts';
 import type { Redis } from 'ioredis';
 import { runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 import { idsOf, inPages } from '../record/id-pages.js';
 import { needOf } from '../record/need.js';
+import { readRequest } from '../record/stored-request.js';
 import { turnLevel } from './turn-level.js';
 
 /**
@@ -27,7 +27,7 @@ async function enlistPage(redis: Redis, keys: Keys, ids: readonly string[]): Pro
   const enlisted = ids.map(async (id, index) => {
     const request = replies[index]?.[1] as string | null;
     if (request === null) return 0;
-    const resolved = JSON.parse(request) as ResolvedRequest;
+    const resolved = readRequest(request);
     const args = [keys.prefix, id, 0, turnLevel(resolved), needOf(resolved)];
     return Number(await runScript(redis, 'enlist', keys.job(id), args));
   });

@@ -1,9 +1,9 @@
-import type { ResolvedRequest } from '@comfy-fleet/contracts';
 import type { Redis } from 'ioredis';
 import { orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 import type { PoolWorker } from '../queue/pool-worker.js';
 import { parseSnapshot } from '../record/snapshots.js';
+import { readRequest } from '../record/stored-request.js';
 import { workerKilled } from '../record/worker-killed.js';
 import type { Claim } from './claim.js';
 import type { Asker, Fits } from './fits.js';
@@ -112,7 +112,7 @@ function judged(asker: Asker, needs: readonly string[]): Map<string, number> {
   for (let n = 0; n + 1 < needs.length; n += 2) {
     const [need = '', request = ''] = needs.slice(n, n + 2);
     // A job without a request cannot be run anywhere; its record is gone.
-    fits.set(need, request === '' ? -1 : asker.fit(need, JSON.parse(request) as ResolvedRequest));
+    fits.set(need, request === '' ? -1 : asker.fit(need, readRequest(request)));
   }
   return fits;
 }

@@ -2,7 +2,6 @@ import { compete } from '../compete.js';
 import { type Fault, FileFault, gatherFaults } from '../file-fault.js';
 import { type Graph, nodeAt, type Slot } from '../graph.js';
 import { isRecord } from '../read-graph.js';
-import type { Catalogue } from './catalogue.js';
 import type { FoundInput } from './found-input.js';
 import { widgetOf } from './widget.js';
 
@@ -18,14 +17,14 @@ interface Chosen {
 export function byAppMode(
   graph: Graph,
   linearData: unknown,
-  { nameOf, catalogue }: { nameOf: (slot: Slot) => string | undefined; catalogue: Catalogue | undefined },
+  nameOf: (slot: Slot) => string | undefined,
 ): { inputs: FoundInput[]; faults: Fault[] } {
   const chosen: Chosen[] = [];
   const faults = gatherFaults(
     listOf(linearData, 'inputs').map((entry) => () => {
       const [id, widget, config] = Array.isArray(entry) ? entry : [];
       if (typeof widget !== 'string') return;
-      const settable = (node: string) => widgetOf(nodeAt(graph, node), widget, catalogue) !== undefined;
+      const settable = (node: string) => widgetOf(nodeAt(graph, node), widget) !== undefined;
       const node = findAppNode(graph, String(id), settable);
       if (node === undefined) throw new FileFault(`App mode shows ${widget} of node ${id}, which the graph has not`);
       const description = isRecord(config) && typeof config.description === 'string' ? config.description : undefined;

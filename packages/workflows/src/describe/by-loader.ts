@@ -2,21 +2,16 @@ import { compete } from '../compete.js';
 import type { Fault } from '../file-fault.js';
 import { describeNode, type Graph, linkedInputs, linksAt, nodeAt, type Slot, upstreamOf } from '../graph.js';
 import { sameSlot } from '../slots.js';
-import type { Catalogue } from './catalogue.js';
 import type { FoundInput, FoundInputs } from './found-input.js';
 import { isMedia, widgetOf } from './widget.js';
 
 /** The files that nodes load, called after what they are: image, mask, video, audio, file. */
-export function byLoader(
-  graph: Graph,
-  outputs: readonly string[],
-  { known, catalogue }: { readonly known: readonly FoundInput[]; readonly catalogue: Catalogue | undefined },
-): FoundInputs {
+export function byLoader(graph: Graph, outputs: readonly string[], known: readonly FoundInput[]): FoundInputs {
   const roles = new Map<string, Slot[]>();
   const needed = upstreamOf(graph, outputs);
   for (const node of Object.keys(graph).filter((id) => needed.has(id))) {
     for (const input of Object.keys(nodeAt(graph, node).inputs)) {
-      const type = widgetOf(nodeAt(graph, node), input, catalogue)?.type;
+      const type = widgetOf(nodeAt(graph, node), input)?.type;
       if (!isMedia(type) || known.some(({ slots }) => slots.some((slot) => sameSlot(slot, { node, input })))) continue;
       const role = type === 'image' && loadsMask(graph, node) ? 'mask' : type;
       roles.set(role, [...(roles.get(role) ?? []), { node, input }]);

@@ -3,10 +3,9 @@ import { traceConditioning } from '../conditioning.js';
 import type { Fault } from '../file-fault.js';
 import { type Graph, linkAt, linksAt, nodeAt, type Slot } from '../graph.js';
 import { traceLatent } from '../latent.js';
-import { isModelFile } from '../models-of.js';
+import { isModelFile } from '../model-file.js';
 import { samplingOf } from '../sampling.js';
 import { distinctSlots } from '../slots.js';
-import type { Catalogue } from './catalogue.js';
 import type { FoundInput, FoundInputs } from './found-input.js';
 import { widgetOf } from './widget.js';
 
@@ -17,9 +16,9 @@ const LENGTHS = ['length', 'seconds'];
  * What has no name among the usual parameters and keeps its widget's: the texts of an encoder that has no prompt (the
  * tags and lyrics of ACE-Step), and the length of a video or a sound.
  */
-export function byOwnName(graph: Graph, samplers: readonly string[], catalogue: Catalogue | undefined): FoundInputs {
+export function byOwnName(graph: Graph, samplers: readonly string[]): FoundInputs {
   const slots = distinctSlots(
-    samplers.flatMap((sampler) => [...textsOf(graph, sampler, catalogue), ...lengthsOf(graph, sampler, catalogue)]),
+    samplers.flatMap((sampler) => [...textsOf(graph, sampler), ...lengthsOf(graph, sampler)]),
   );
   const inputs: FoundInput[] = [];
   const faults: Fault[] = [];
@@ -38,12 +37,12 @@ export function byOwnName(graph: Graph, samplers: readonly string[], catalogue: 
   return { inputs, faults };
 }
 
-function textsOf(graph: Graph, sampler: string, catalogue: Catalogue | undefined): Slot[] {
+function textsOf(graph: Graph, sampler: string): Slot[] {
   const guider = nodeAt(graph, samplingOf(graph, sampler).guider);
   const { deadEnds } = traceConditioning(graph, linksAt(guider, ['positive', 'conditioning', 'cond1', 'cond2']));
   return [...deadEnds].flatMap((node) => {
     const isText = (input: string) => {
-      const widget = widgetOf(nodeAt(graph, node), input, catalogue);
+      const widget = widgetOf(nodeAt(graph, node), input);
       return (
         widget?.type === 'string' && widget.options === undefined && !isModelFile(nodeAt(graph, node).inputs[input])
       );
@@ -54,11 +53,11 @@ function textsOf(graph: Graph, sampler: string, catalogue: Catalogue | undefined
   });
 }
 
-function lengthsOf(graph: Graph, sampler: string, catalogue: Catalogue | undefined): Slot[] {
+function lengthsOf(graph: Graph, sampler: string): Slot[] {
   const link = linkAt(nodeAt(graph, sampler), 'latent_image');
   if (link === undefined) return [];
   const { size, end } = traceLatent(graph, link);
   const node = size ?? end;
-  const lengths = LENGTHS.filter((input) => widgetOf(nodeAt(graph, node), input, catalogue) !== undefined);
+  const lengths = LENGTHS.filter((input) => widgetOf(nodeAt(graph, node), input) !== undefined);
   return lengths.map((input) => ({ node, input }));
 }

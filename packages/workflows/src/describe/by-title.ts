@@ -1,24 +1,20 @@
 import { compete } from '../compete.js';
 import { type Fault, FileFault, gatherFaults } from '../file-fault.js';
 import { describeNode, type Graph, linkAt, nodeAt } from '../graph.js';
-import type { Catalogue } from './catalogue.js';
 import type { FoundInput } from './found-input.js';
 import { meantWidgets } from './meant-widgets.js';
 import { INPUT_NAME } from './read-inputs-file.js';
 import { widgetOf } from './widget.js';
 
 /** Inputs by titles of nodes, `input:<name>` or `input:<name>.<widget>`, which ComfyUI's API export keeps. */
-export function byTitle(graph: Graph, catalogue: Catalogue | undefined): { inputs: FoundInput[]; faults: Fault[] } {
+export function byTitle(graph: Graph): { inputs: FoundInput[]; faults: Fault[] } {
   const found = new Map<string, FoundInput>();
   const rivals = new Map<string, string[]>();
   const faults = gatherFaults(
     titled(graph, 'input').map(({ node, text }) => () => {
       const [name = '', ...rest] = text.split('.');
       refuseOddName(graph, node, name);
-      const widgets =
-        rest.length > 0
-          ? [namedWidget(graph, node, rest.join('.'), catalogue)]
-          : meantWidgets(graph, node, name, catalogue);
+      const widgets = rest.length > 0 ? [namedWidget(graph, node, rest.join('.'))] : meantWidgets(graph, node, name);
       rivals.set(name, [...(rivals.get(name) ?? []), node]);
       found.set(name, { name, slots: widgets.map((input) => ({ node, input })), rule: 'title' });
     }),
@@ -47,9 +43,9 @@ export function refuseOddName(graph: Graph, node: string, name: string): void {
   );
 }
 
-function namedWidget(graph: Graph, id: string, widget: string, catalogue: Catalogue | undefined): string {
+function namedWidget(graph: Graph, id: string, widget: string): string {
   const node = nodeAt(graph, id);
-  if (widgetOf(node, widget, catalogue) !== undefined) return widget;
+  if (widgetOf(node, widget) !== undefined) return widget;
   const source = linkAt(node, widget)?.[0];
   const why =
     source === undefined

@@ -8,7 +8,6 @@ import { samplersBehind, samplingOf } from '../sampling.js';
 import { distinctSlots, sameSlot } from '../slots.js';
 import { byLoader } from './by-loader.js';
 import { byOwnName } from './by-own-name.js';
-import type { Catalogue } from './catalogue.js';
 import type { FoundInput, FoundInputs } from './found-input.js';
 import { inputName } from './usual-names.js';
 
@@ -18,19 +17,15 @@ type Slots = Record<Parameter, readonly Slot[]>;
  * What of the usual parameters the graph has, by what the nodes are and how they are wired, or as the bindings file
  * says. Several samplers count together: a parameter is found where they agree.
  */
-export function byWiring(
-  graph: Graph,
-  outputs: readonly string[],
-  { choices, catalogue }: { readonly choices: Choices; readonly catalogue: Catalogue | undefined },
-): FoundInputs {
-  const samplers = choices.sampler === undefined ? samplersBehind(graph, outputs) : [findNode(graph, choices.sampler)];
+export function byWiring(graph: Graph, outputs: readonly string[], choices: Choices): FoundInputs {
+  const samplers = samplersOf(graph, outputs, choices);
   const { slots, faults } = locateAll(graph, outputs, samplers, choices);
   const usual = PARAMETERS.filter((parameter) => slots[parameter].length > 0).map((parameter): FoundInput => {
     const rule = choices[parameter] === undefined ? 'wiring' : 'bindingsFile';
     return { name: inputName(parameter), slots: slots[parameter], rule };
   });
-  const own = byOwnName(graph, samplers, catalogue);
-  const files = byLoader(graph, outputs, { known: usual, catalogue });
+  const own = byOwnName(graph, samplers);
+  const files = byLoader(graph, outputs, usual);
   // where the bindings file has the last word
   const isOpen = (name: string) => name !== 'image' || choices.image === undefined;
   return {
@@ -41,6 +36,11 @@ export function byWiring(
       ...files.faults.filter(({ settledBy = {} }) => Object.keys(settledBy).every(isOpen)),
     ],
   };
+}
+
+/** Those that the outputs depend on, or the one that the bindings file names. */
+export function samplersOf(graph: Graph, outputs: readonly string[], choices: Choices): string[] {
+  return choices.sampler === undefined ? samplersBehind(graph, outputs) : [findNode(graph, choices.sampler)];
 }
 
 function locateAll(graph: Graph, outputs: readonly string[], samplers: readonly string[], choices: Choices) {

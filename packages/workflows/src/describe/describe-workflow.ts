@@ -1,21 +1,11 @@
-import type { Choices } from '../choices.js';
-import type { Fault } from '../file-fault.js';
 import { type Graph, nodeAt, type Slot, upstreamOf } from '../graph.js';
-import { inputsFor } from '../input-names.js';
-import { isModelFile } from '../models-of.js';
-import { sameSlot } from '../slots.js';
-import { byAppMode } from './by-app-mode.js';
-import { byInputsFile } from './by-inputs-file.js';
-import { byTitle } from './by-title.js';
-import { byWiring } from './by-wiring.js';
+import { isModelFile } from '../model-file.js';
 import type { Catalogue } from './catalogue.js';
-import { type FoundOutput, findOutputs } from './find-outputs.js';
-import type { FoundInput, FoundInputs, Rule } from './found-input.js';
+import type { FoundOutput } from './find-outputs.js';
+import type { FoundParts } from './find-parts.js';
+import type { Rule } from './found-input.js';
 import { inputsSchema, type JsonSchema } from './input-schema.js';
-import type { InputsFile } from './read-inputs-file.js';
-import type { SavedWorkflow } from './read-workflow.js';
 import { refusals } from './refusals.js';
-import { inputName, parameterCalled } from './usual-names.js';
 
 export interface WorkflowDescription {
   readonly description: string | undefined;
@@ -31,86 +21,26 @@ export interface WorkflowDescription {
   readonly refused: readonly string[];
 }
 
-export interface DescribeOptions {
-  readonly file: InputsFile;
-  readonly choices: Choices;
+interface Described extends FoundParts {
+  readonly description: string | undefined;
   readonly catalogue: Catalogue | undefined;
 }
 
-/** What a workflow takes, gives and needs. Throws a FileFault when the bindings file names what is not there. */
+/** What a workflow takes, gives and needs: types, bounds and options are the catalogue's. */
 export function describeWorkflow(
-  { graph, linearData }: SavedWorkflow,
-  { file, choices, catalogue }: DescribeOptions,
+  graph: Graph,
+  { description, inputs, outputs, unsettled, catalogue }: Described,
 ): WorkflowDescription {
-  const outputs = findOutputs(graph, { file, choices, linearData, catalogue });
-  const ids = outputs.outputs.map(({ node }) => node);
-  const wiring = byWiring(graph, ids, { choices, catalogue });
-  const nameOf = (place: Slot) => wiring.inputs.find(({ slots }) => slots.some((slot) => sameSlot(slot, place)))?.name;
-  const { inputs, faults } = strongest(graph, [
-    byInputsFile(graph, file, catalogue),
-    { inputs: wiring.inputs.filter(({ rule }) => rule === 'bindingsFile'), faults: [] },
-    byTitle(graph, catalogue),
-    byAppMode(graph, linearData, { nameOf, catalogue }),
-    { inputs: wiring.inputs.filter(({ rule }) => rule === 'wiring'), faults: wiring.faults },
-  ]);
+  const ids = outputs.map(({ node }) => node);
   const needed = [...upstreamOf(graph, ids)].map((id) => nodeAt(graph, id));
   return {
-    description: file.description,
+    description,
     inputs: inputs.map(({ name, slots, rule }) => ({ name, slots, rule })),
     schema: inputsSchema(graph, inputs, catalogue),
-    outputs: outputs.outputs,
-    models: [...new Set(needed.flatMap(({ inputs }) => Object.values(inputs).filter(isModelFile)))],
+    outputs,
+    models: [...new Set(needed.flatMap((node) => Object.values(node.inputs).filter(isModelFile)))],
     nodeClasses: [...new Set(needed.map(({ class_type }) => class_type))].sort(),
-    unsettled: [...new Set([...outputs.faults, ...faults].map(sentence))],
+    unsettled,
     refused: refusals(graph, ids, catalogue),
   };
-}
-
-/** The inputs of all rules together: a name, and a place, belongs to the strongest rule that finds it. */
-function strongest(graph: Graph, rules: readonly FoundInputs[]): { inputs: FoundInput[]; faults: Fault[] } {
-  const found: FoundInput[] = [];
-  const faults: Fault[] = [];
-  for (const rule of rules) {
-    const taken = found.flatMap(({ slots }) => slots);
-    const isTaken = (place: Slot) => taken.some((slot) => sameSlot(slot, place));
-    const names = new Set(found.map(({ name }) => name));
-    for (const input of rule.inputs) {
-      const slots = input.slots.filter((slot) => !isTaken(slot));
-      if (!names.has(input.name) && slots.length > 0) found.push({ ...input, slots });
-    }
-    faults.push(...rule.faults);
-  }
-  const inputs = found
-    .map((input, index) => ({ input, index }))
-    .sort((a, b) => (a.input.order ?? a.index + 1) - (b.input.order ?? b.index + 1))
-    .map(({ input }) => input);
-  return { inputs, faults: faults.filter((fault) => !isSettled(graph, fault, inputs)) };
-}
-
-/** Somebody has said which node has the name, or given the place of each that competes for it a name of its own. */
-function isSettled(graph: Graph, { settledBy = {}, between = [] }: Fault, inputs: readonly FoundInput[]): boolean {
-  const said = inputs.filter(({ rule }) => rule !== 'wiring');
-  return Object.keys(settledBy).some((key) => {
-    const hasName = (id: string) =>
-      said.some(({ slots }) => slots.some((slot) => slot.node === id && carries(graph, slot, key)));
-    const isNamed = said.some(({ name }) => name === nameFor(key));
-    return isNamed || (between.length > 0 && between.every(hasName));
-  });
-}
-
-function carries(graph: Graph, { node, input }: Slot, key: string): boolean {
-  const parameter = parameterCalled(key);
-  return parameter === undefined || inputsFor(nodeAt(graph, node), parameter).includes(input);
-}
-
-function sentence({ problem, settledBy }: Fault): string {
-  const [key] = Object.keys(settledBy ?? {});
-  if (key === undefined) return `${problem}.`;
-  return `${problem}. Give the node that is meant the title input:${nameFor(key)} (or another name), or name it in the inputs file.`;
-}
-
-/** A bindings file's key as the name of an input. */
-function nameFor(key: string): string {
-  const parameter = parameterCalled(key);
-  return parameter === undefined ? key : inputName(parameter);
 }

@@ -4,7 +4,6 @@ import { type Fault, gatherFaults } from '../file-fault.js';
 import { type Graph, linkedInputs, linksAt, nodeAt } from '../graph.js';
 import { appModeOutputs } from './by-app-mode.js';
 import { refuseOddName, titled } from './by-title.js';
-import { type Catalogue, isOutputClass } from './catalogue.js';
 import type { InputsFile } from './read-inputs-file.js';
 
 /** A node whose files, or text, are results. */
@@ -18,7 +17,6 @@ interface Sources {
   readonly file: InputsFile;
   readonly choices: Choices;
   readonly linearData: unknown;
-  readonly catalogue: Catalogue | undefined;
 }
 
 /** What these show is gone with ComfyUI's temporary folder. */
@@ -35,7 +33,7 @@ const KINDS = [
 /** Outputs by the inputs file, the bindings file, titles, App mode and class, in this order; each node is one. */
 export function findOutputs(
   graph: Graph,
-  { file, choices, linearData, catalogue }: Sources,
+  { file, choices, linearData }: Sources,
 ): {
   outputs: FoundOutput[];
   faults: Fault[];
@@ -52,7 +50,7 @@ export function findOutputs(
   ]);
   for (const [name, nodes] of rivals(names)) faults.push(compete(graph, `the output ${name}`, nodes));
   const chosen = new Set([...names.keys(), ...appModeOutputs(graph, linearData)]);
-  const byClass = new Set([...chosen, ...outputNodes(graph, catalogue)]);
+  const byClass = new Set([...chosen, ...outputNodes(graph)]);
   const nodes =
     choices.output === undefined ? [...byClass] : [choices.output].flat().map((one) => findNode(graph, one));
   const saving = nodes.filter((node) => chosen.has(node) || !PREVIEW.test(nodeAt(graph, node).class_type));
@@ -69,16 +67,20 @@ export function findOutputs(
 
 /** The name of each output of a graph, by its node, as far as the graph alone tells. */
 export function outputNamesOf(graph: Graph): ReadonlyMap<string, string> {
-  const { outputs } = findOutputs(graph, { file: {}, choices: {}, linearData: undefined, catalogue: undefined });
+  const { outputs } = findOutputs(graph, { file: {}, choices: {}, linearData: undefined });
   return new Map(outputs.map(({ node, name }) => [node, name]));
 }
 
-/** By the catalogue; a class that it does not know is an output when it is called so, or nothing uses the node. */
-function outputNodes(graph: Graph, catalogue: Catalogue | undefined): string[] {
+/**
+ * What saves under a prefix or is called so, and what nobody uses although it works on something: a loader that nobody
+ * uses was left over.
+ */
+function outputNodes(graph: Graph): string[] {
   const used = new Set(Object.values(graph).flatMap((node) => linksAt(node, linkedInputs(node)).map(([id]) => id)));
   return Object.keys(graph).filter((id) => {
-    const className = nodeAt(graph, id).class_type;
-    return isOutputClass(catalogue ?? {}, className) ?? (/^(Save|Preview)/.test(className) || !used.has(id));
+    const node = nodeAt(graph, id);
+    const saves = 'filename_prefix' in node.inputs || /^(Save|Preview)/.test(node.class_type);
+    return saves || (!used.has(id) && linkedInputs(node).length > 0);
   });
 }
 

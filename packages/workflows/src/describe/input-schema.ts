@@ -69,6 +69,6 @@ function typeSchema(
 }
 
 /** Drawn where a request has none; up to 2^64−1, which as a number no caller could write exactly. */
-function isSeed({ name }: FoundInput, { type }: Widget): boolean {
+export function isSeed({ name }: FoundInput, { type }: Widget): boolean {
   return type === 'seed' || (name === 'seed' && type === 'integer');
 }

@@ -1,6 +1,8 @@
+import { POOL_PATTERN } from '@comfy-fleet/contracts';
 import { Ajv } from 'ajv';
 import Type, { type Static } from 'typebox';
 import { FileFault } from '../file-fault.js';
+import { ownProfilesSchema } from '../lod-profiles.js';
 
 /** Names travel as JSON keys, form fields and titles, where a point is followed by a widget. */
 export const INPUT_NAME = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
@@ -27,6 +29,12 @@ const fileSchema = Type.Object(
   {
     description: Type.Optional(Type.String()),
     inputs: Type.Optional(Type.Record(Type.String({ pattern: INPUT_NAME.source }), input)),
+    /** What a level of detail sets here, before lod-profiles.json. */
+    profiles: Type.Optional(ownProfilesSchema),
+    /** An execution that takes longer is interrupted. */
+    deadline_seconds: Type.Optional(Type.Integer({ minimum: 1, maximum: 86_400 })),
+    /** The pool whose instances can run the workflow. */
+    pool: Type.Optional(Type.String({ pattern: POOL_PATTERN })),
     /** Name to node, by title or id. */
     outputs: Type.Optional(Type.Record(Type.String({ pattern: INPUT_NAME.source }), Type.String())),
   },

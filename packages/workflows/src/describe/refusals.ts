@@ -1,13 +1,15 @@
-import { listed } from '../explain-lack.js';
 import { describeNode, type Graph, nodeAt, upstreamOf } from '../graph.js';
 import { showJson } from '../json-text.js';
+import { listed } from '../listed.js';
 import { suggest } from '../nearest.js';
-import { type Catalogue, hasClass, inputSpec, requiredInputs } from './catalogue.js';
+import { type Catalogue, hasClass, inputSpec, isOutputClass, requiredInputs } from './catalogue.js';
 import { isMedia, type Widget, widgetOf } from './widget.js';
 
 /** What ComfyUI would refuse of the graph as it is: sentences in its own terms. */
 export function refusals(graph: Graph, outputs: readonly string[], catalogue: Catalogue | undefined): string[] {
-  if (outputs.length === 0) return ['No node of it saves anything: add one, such as SaveImage, and export it again.'];
+  const saves = (id: string) =>
+    catalogue === undefined || isOutputClass(catalogue, nodeAt(graph, id).class_type) !== false;
+  if (!outputs.some(saves)) return ['No node of it saves anything: add one, such as SaveImage, and export it again.'];
   if (catalogue === undefined) return [];
   return [...upstreamOf(graph, outputs)].flatMap((id) => {
     const node = nodeAt(graph, id);

@@ -1,17 +1,15 @@
+import { FILE_KINDS, type FileKind } from '@comfy-fleet/contracts';
 import { type GraphNode, isLink } from '../graph.js';
 import { type Catalogue, type InputSpec, inputSpec } from './catalogue.js';
 
-const MEDIA = ['image', 'video', 'audio', 'file'] as const;
-/** Files that a node loads. */
-export type Media = (typeof MEDIA)[number];
-
-export function isMedia(type: string | undefined): type is Media {
-  return MEDIA.some((media) => media === type);
+/** Whether it is a file that a node loads. */
+export function isMedia(type: string | undefined): type is FileKind {
+  return FILE_KINDS.some((kind) => kind === type);
 }
 
 /** What a person can set at one input of a node. */
 export interface Widget {
-  readonly type: 'integer' | 'number' | 'string' | 'boolean' | 'seed' | Media;
+  readonly type: 'integer' | 'number' | 'string' | 'boolean' | 'seed' | FileKind;
   readonly minimum?: number;
   readonly maximum?: number;
   /** Of a choice, perhaps among nothing. */
@@ -21,8 +19,8 @@ export interface Widget {
   readonly tooltip?: string;
 }
 
-/** Classes that load a file, with the input that names it, for graphs that are read without a catalogue. */
-const FILE_INPUTS: Readonly<Record<string, readonly [input: string, media: Media]>> = {
+/** Classes that load a file, with the input that names it. */
+const FILE_INPUTS: Readonly<Record<string, readonly [input: string, media: FileKind]>> = {
   LoadImage: ['image', 'image'],
   LoadImageMask: ['image', 'image'],
   LoadVideo: ['file', 'video'],
@@ -30,7 +28,15 @@ const FILE_INPUTS: Readonly<Record<string, readonly [input: string, media: Media
   LoadAudio: ['audio', 'audio'],
   VHS_LoadAudioUpload: ['audio', 'audio'],
   Load3D: ['model_file', 'file'],
+  Load3DAdvanced: ['model_file', 'file'],
+  Load3DAnimation: ['model_file', 'file'],
 };
+/** Of names of files that other loaders have. */
+const EXTENSIONS = [
+  [/\.(png|jpe?g|webp|bmp|gif|tiff?)$/i, 'image'],
+  [/\.(mp4|webm|mov|mkv|avi|m4v)$/i, 'video'],
+  [/\.(wav|mp3|flac|ogg|opus|m4a|aac)$/i, 'audio'],
+] as const;
 const UPLOADS = [
   ['image_upload', 'image'],
   ['video_upload', 'video'],
@@ -46,10 +52,17 @@ const SEED = /(^|_)seed$/;
 export function widgetOf({ class_type, inputs }: GraphNode, input: string, catalogue?: Catalogue): Widget | undefined {
   const value = inputs[input];
   if (value === undefined || isLink(value)) return undefined;
-  const [fileInput, media] = FILE_INPUTS[class_type] ?? [];
-  if (media !== undefined && input === fileInput) return plain(media);
+  const media = loadedFile(class_type, input, value);
+  if (media !== undefined) return plain(media);
   const spec = catalogue && inputSpec(catalogue, class_type, input);
   return spec === undefined ? fromValue(input, value) : fromSpec(input, spec);
+}
+
+function loadedFile(className: string, input: string, value: unknown): FileKind | undefined {
+  const [known, kind] = Object.hasOwn(FILE_INPUTS, className) ? (FILE_INPUTS[className] ?? []) : [];
+  if (input === known) return kind;
+  if (typeof value !== 'string' || !/load/i.test(className)) return undefined;
+  return EXTENSIONS.find(([pattern]) => pattern.test(value))?.[1];
 }
 
 function fromSpec(input: string, { type, options, more }: InputSpec): Widget | undefined {

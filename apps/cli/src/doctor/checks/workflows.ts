@@ -6,8 +6,8 @@ import { type Finding, reportOf } from '../finding.js';
 export async function checkWorkflows({ workflowsDir }: Config, loading: Promise<Workflows>): Promise<Finding[]> {
   const { ok, fail } = reportOf('workflows');
   try {
-    const { templates, profiles } = await loading;
-    const names = [...templates.keys()].join(', ');
+    const { byName, profiles } = await loading;
+    const names = [...byName.keys()].join(', ');
     return [ok(`${names}, and the profiles ${Object.keys(profiles).join(', ')}`)];
   } catch (error) {
     if (!(error instanceof WorkflowError)) throw error;

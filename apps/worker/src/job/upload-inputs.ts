@@ -1,0 +1,44 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { FleetError, filesOf } from '@comfy-fleet/contracts';
+import { inputDigest } from '@comfy-fleet/frames';
+import type { Tools } from '../tools.js';
+import { pause } from '../waiting/pause.js';
+import { whileStorageFails } from '../waiting/while-storage-fails.js';
+import type { HeldJob } from './held-job.js';
+
+/** About what a worker takes to delete a file. */
+const DELETING_MS = 20;
+
+/**
+ * Uploads the files that a job starts from to its instance, each under its content hash: the same file is one there however
+ * often it is used. Answers the names that ComfyUI gave to them, by their inputs.
+ */
+export async function uploadInputs(job: HeldJob, tools: Tools): Promise<Map<string, string>> {
+  const files = filesOf(job.record.request);
+  const uploaded = new Map<string, string>();
+  for (const name of new Set(files.map(([, file]) => file.name))) {
+    const what = 'reading a file that the job starts from';
+    uploaded.set(name, await whileStorageFails(job, what, tools, job.signal, () => upload(job, name, tools)));
+  }
+  return new Map(files.map(([input, { name }]) => [input, uploaded.get(name) ?? name]));
+}
+
+/** Before a file that is not there is looked for again. */
+const SECOND_LOOK_MS = 500;
+
+async function upload(job: HeldJob, name: string, { inputs, sharedInputs }: Tools): Promise<string> {
+  // From now on nobody deletes it there, and nobody is deleting it.
+  while (!(await sharedInputs.use(inputDigest(name), job.record.id))) {
+    await delay(DELETING_MS);
+    job.signal.throwIfAborted();
+  }
+  const look = () => inputs.stat(name);
+  // The housekeeping that is about to delete an old file, which somebody takes up again, moves it aside for an instant.
+  const stored = (await look()) ?? (await pause(SECOND_LOOK_MS, job.signal).then(look));
+  const stream = stored && (await inputs.open(name));
+  if (stored === undefined || stream === undefined) {
+    const detail = 'A file this job starts from is no longer there. Send it again.';
+    throw new FleetError('input_missing', detail);
+  }
+  return job.instance.ask((client) => client.upload(name, stream, { bytes: stored.bytes, signal: job.signal }));
+}

@@ -1,0 +1,63 @@
+import {
+  type InputFile,
+  type InputValue,
+  isInputFile,
+  type Job,
+  type JobKind,
+  presentSeed,
+  type ResolvedRequest,
+} from '@comfy-fleet/contracts';
+
+/** What a job runs with, as callers see it: of text2img and img2img each value is a field, of other workflows an input. */
+export function presentRequest(kind: JobKind, request: ResolvedRequest): Job['request'] {
+  const { workflow, version, lod, priority, outputs } = request;
+  const about = { workflow, version, lod, priority };
+  if (kind !== 'workflow') return { ...about, ...flatInputs(request.inputs) };
+  const inputs = Object.entries(request.inputs).map(([name, value]) => [name, presentValue(name, value)]);
+  return { ...about, inputs: Object.fromEntries(inputs), ...(outputs === undefined ? {} : { outputs: [...outputs] }) };
+}
+
+function flatInputs(inputs: ResolvedRequest['inputs']): Partial<Job['request']> {
+  const { image } = inputs;
+  // The fields are those of the schema, whatever else an operator's text2img takes.
+  const given = FIELDS.filter((name) => inputs[name] !== undefined).map((name) => [
+    name,
+    presentValue(name, inputs[name] ?? ''),
+  ]);
+  return { ...Object.fromEntries(given), ...(isInputFile(image) ? { image: presentPicture(image) } : {}) };
+}
+
+const FIELDS = [
+  'prompt',
+  'negative_prompt',
+  'steps',
+  'cfg',
+  'sampler',
+  'scheduler',
+  'seed',
+  'width',
+  'height',
+  'count',
+  'checkpoint',
+  'denoise',
+] as const;
+
+function presentValue(name: string, value: InputValue): unknown {
+  if (isInputFile(value)) return presentFile(value);
+  return name === 'seed' && typeof value === 'string' ? presentSeed(value) : value;
+}
+
+function presentFile({ name, kind, width, height, source }: InputFile) {
+  return {
+    name,
+    kind,
+    ...(width === undefined ? {} : { width }),
+    ...(height === undefined ? {} : { height }),
+    ...(source === undefined ? {} : { source }),
+  };
+}
+
+function presentPicture({ name, width = 0, height = 0, source }: InputFile): NonNullable<Job['request']['image']> {
+  const sha256 = name.slice(0, name.indexOf('.'));
+  return { sha256, width, height, ...(source === undefined ? {} : { source }) };
+}

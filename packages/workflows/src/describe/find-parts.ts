@@ -1,0 +1,112 @@
+import { PARAMETERS, type Parameter } from '../bindings.js';
+import type { Choices } from '../choices.js';
+import type { Fault } from '../file-fault.js';
+import { type Graph, nodeAt, type Slot } from '../graph.js';
+import { inputsFor } from '../input-names.js';
+import { sameSlot } from '../slots.js';
+import { byAppMode } from './by-app-mode.js';
+import { byInputsFile } from './by-inputs-file.js';
+import { byTitle } from './by-title.js';
+import { byWiring } from './by-wiring.js';
+import { type FoundOutput, findOutputs } from './find-outputs.js';
+import type { FoundInput, FoundInputs } from './found-input.js';
+import type { InputsFile } from './read-inputs-file.js';
+import type { SavedWorkflow } from './read-workflow.js';
+import { inputName, parameterCalled } from './usual-names.js';
+
+/** The inputs and outputs of a workflow. */
+export interface FoundParts {
+  /** As people see them, in order. */
+  readonly inputs: readonly FoundInput[];
+  readonly outputs: readonly FoundOutput[];
+  /** Inputs and outputs that are not there because it is open which node is meant; how to say it. */
+  readonly unsettled: readonly string[];
+}
+
+interface Said {
+  readonly file: InputsFile;
+  readonly choices: Choices;
+  /** Where the usual parameters stand, whatever else is said of these places. */
+  readonly usual: Readonly<Record<Parameter, readonly Slot[]>> | undefined;
+}
+
+/**
+ * Finds the inputs and outputs by the graph and what is said of it alone: a version has the same ones wherever it runs,
+ * whatever the instances have. Throws a FileFault when the bindings file names what is not there.
+ */
+export function findParts({ graph, linearData }: SavedWorkflow, { file, choices, usual }: Said): FoundParts {
+  const outputs = findOutputs(graph, { file, choices, linearData });
+  const ids = outputs.outputs.map(({ node }) => node);
+  const wiring = byWiring(graph, ids, choices);
+  const nameOf = (place: Slot) => wiring.inputs.find(({ slots }) => slots.some((slot) => sameSlot(slot, place)))?.name;
+  const { inputs, faults } = strongest(graph, [
+    { inputs: usual === undefined ? [] : usualInputs(usual, choices), faults: [] },
+    byInputsFile(graph, file),
+    { inputs: wiring.inputs.filter(({ rule }) => rule === 'bindingsFile'), faults: [] },
+    byTitle(graph),
+    byAppMode(graph, linearData, nameOf),
+    { inputs: wiring.inputs.filter(({ rule }) => rule === 'wiring'), faults: wiring.faults },
+  ]);
+  return {
+    inputs,
+    outputs: outputs.outputs,
+    unsettled: [...new Set([...outputs.faults, ...faults].map(sentence))],
+  };
+}
+
+function usualInputs(usual: Readonly<Record<Parameter, readonly Slot[]>>, choices: Choices): FoundInput[] {
+  return PARAMETERS.filter((parameter) => usual[parameter].length > 0).map((parameter) => ({
+    name: inputName(parameter),
+    slots: usual[parameter],
+    rule: choices[parameter] === undefined ? 'wiring' : 'bindingsFile',
+  }));
+}
+
+/** The inputs of all rules together: a name, and a place, belongs to the strongest rule that finds it. */
+function strongest(graph: Graph, rules: readonly FoundInputs[]): { inputs: FoundInput[]; faults: Fault[] } {
+  const found: FoundInput[] = [];
+  const faults: Fault[] = [];
+  for (const rule of rules) {
+    const taken = found.flatMap(({ slots }) => slots);
+    const isTaken = (place: Slot) => taken.some((slot) => sameSlot(slot, place));
+    const names = new Set(found.map(({ name }) => name));
+    for (const input of rule.inputs) {
+      const slots = input.slots.filter((slot) => !isTaken(slot));
+      if (!names.has(input.name) && slots.length > 0) found.push({ ...input, slots });
+    }
+    faults.push(...rule.faults);
+  }
+  const inputs = found
+    .map((input, index) => ({ input, index }))
+    .sort((a, b) => (a.input.order ?? a.index + 1) - (b.input.order ?? b.index + 1))
+    .map(({ input }) => input);
+  return { inputs, faults: faults.filter((fault) => !isSettled(graph, fault, inputs)) };
+}
+
+/** Somebody has said which node has the name, or given the place of each that competes for it a name of its own. */
+function isSettled(graph: Graph, { settledBy = {}, between = [] }: Fault, inputs: readonly FoundInput[]): boolean {
+  const said = inputs.filter(({ rule }) => rule !== 'wiring');
+  return Object.keys(settledBy).some((key) => {
+    const hasName = (id: string) =>
+      said.some(({ slots }) => slots.some((slot) => slot.node === id && carries(graph, slot, key)));
+    const isNamed = said.some(({ name }) => name === nameFor(key));
+    return isNamed || (between.length > 0 && between.every(hasName));
+  });
+}
+
+function carries(graph: Graph, { node, input }: Slot, key: string): boolean {
+  const parameter = parameterCalled(key);
+  return parameter === undefined || inputsFor(nodeAt(graph, node), parameter).includes(input);
+}
+
+function sentence({ problem, settledBy }: Fault): string {
+  const [key] = Object.keys(settledBy ?? {});
+  if (key === undefined) return `${problem}.`;
+  return `${problem}. Give the node that is meant the title input:${nameFor(key)} (or another name), or name it in the inputs file.`;
+}
+
+/** A bindings file's key as the name of an input. */
+function nameFor(key: string): string {
+  const parameter = parameterCalled(key);
+  return parameter === undefined ? key : inputName(parameter);
+}

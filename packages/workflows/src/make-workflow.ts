@@ -1,0 +1,68 @@
+import { PICTURE_KINDS } from '@comfy-fleet/contracts';
+import { readDefaults } from './defaults.js';
+import { describeWorkflow } from './describe/describe-workflow.js';
+import { findParts } from './describe/find-parts.js';
+import { isSeed } from './describe/input-schema.js';
+import { isMedia, widgetOf } from './describe/widget.js';
+import { FileFault } from './file-fault.js';
+import { findBindings } from './find-bindings.js';
+import { findUsualBindings } from './find-usual-bindings.js';
+import { nodeAt, type Slot } from './graph.js';
+import { ownProfiles } from './own-profiles.js';
+import { parseSource, sourceText, versionOf, type WorkflowSource } from './source.js';
+import type { Workflow, WorkflowInput } from './workflow.js';
+import { WorkflowError } from './workflow-error.js';
+
+/**
+ * A workflow of the text of its source. What it lacks of the usual parameters is no fault, except in text2img and
+ * img2img, which POST /generate and /img2img need. Throws a WorkflowError with everything that is wrong.
+ */
+export function openWorkflow(name: string, text: string): Workflow {
+  try {
+    return makeWorkflow(name, parseSource(text));
+  } catch (error) {
+    if (!(error instanceof FileFault)) throw error;
+    throw new WorkflowError(error.faults.map(({ problem }) => `${name}: ${problem}`));
+  }
+}
+
+/** The same of what was read; throws a FileFault. */
+export function makeWorkflow(name: string, source: WorkflowSource): Workflow {
+  const text = sourceText(source);
+  const { graph, inputs: file = {}, bindings: choices = {}, linear_data: linearData } = source;
+  const kind = PICTURE_KINDS.find((one) => one === name) ?? 'workflow';
+  const isStrict = kind !== 'workflow';
+  const strict = isStrict ? findBindings(graph, choices) : undefined;
+  const parts = findParts({ graph, linearData }, { file, choices, usual: strict?.slots });
+  const inputs = parts.inputs.flatMap((input): WorkflowInput[] => {
+    const [first] = input.slots;
+    const widget = first && widgetOf(nodeAt(graph, first.node), first.input);
+    // A file that /generate and /img2img cannot give stays what the graph says.
+    if (widget === undefined || (isStrict && isMedia(widget.type) && input.name !== 'image')) return [];
+    if (isStrict && input.name === 'image' && strict?.slots.image.length === 0) return [];
+    return [{ ...input, type: isSeed(input, widget) ? 'seed' : widget.type }];
+  });
+  const bindings = strict ?? findUsualBindings(graph, { inputs, outputs: parts.outputs, choices });
+  const startsFromPicture = bindings.slots.image.length > 0;
+  const places = new Map(inputs.flatMap((input) => input.slots.map((slot) => [placeOf(slot), input] as const)));
+  return {
+    name,
+    version: versionOf(text),
+    text,
+    graph,
+    kind,
+    startsFromPicture,
+    pool: file.pool ?? choices.pool,
+    bindings,
+    inputs,
+    outputs: parts.outputs,
+    defaults: readDefaults(graph, { inputs, bindings, isStrict, startsFromPicture }),
+    profiles: ownProfiles(file.profiles ?? {}),
+    deadlineSeconds: file.deadline_seconds,
+    description: file.description,
+    inputAt: (slot) => places.get(placeOf(slot)),
+    describe: (catalogue) => describeWorkflow(graph, { ...parts, inputs, description: file.description, catalogue }),
+  };
+}
+
+const placeOf = ({ node, input }: Slot): string => JSON.stringify([node, input]);

@@ -1,0 +1,11 @@
+import { type Graph, nodeAt, type Slot } from './graph.js';
+
+/** Where ComfyUI is told under which name to keep what a node saves; it is ours, whatever the graph says. */
+export function prefixesOf(graph: Graph): Slot[] {
+  return Object.keys(graph)
+    .filter((id) => {
+      const { class_type, inputs } = nodeAt(graph, id);
+      return 'filename_prefix' in inputs || class_type === 'SaveImage';
+    })
+    .map((node) => ({ node, input: 'filename_prefix' }));
+}

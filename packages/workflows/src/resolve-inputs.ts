@@ -1,0 +1,176 @@
+import {
+  type FieldError,
+  FleetError,
+  type InputValue,
+  isInputFile,
+  type Lod,
+  MAX_SEED,
+  OVERRIDES,
+  parseSeed,
+  type RequestLimits,
+  type ResolvedRequest,
+} from '@comfy-fleet/contracts';
+import { isMedia } from './describe/widget.js';
+import type { LodProfile } from './lod-profiles.js';
+import { suggest } from './nearest.js';
+import { type Size, sizeFor } from './sizes.js';
+import type { Workflow } from './workflow.js';
+
+export interface InputsToResolve {
+  readonly workflow: Workflow;
+  readonly profiles: Readonly<Record<Lod, LodProfile>>;
+  /**
+   * Undefined: what the request does not say is as the graph has it, but for what the workflow's own profile "mid" sets.
+   * A graph that was tuned for four steps is not to get eighteen unless somebody names a level.
+   */
+  readonly lod: Lod | undefined;
+  /** By name; seeds as numbers or decimal digits. */
+  readonly inputs: Readonly<Record<string, InputValue>>;
+  /** Names of outputs. */
+  readonly outputs?: readonly string[] | undefined;
+  readonly priority?: number | undefined;
+  readonly metadata?: Readonly<Record<string, string>> | undefined;
+  /** Where in the request's body an input stands. */
+  readonly pointer: (input: string) => string;
+  readonly randomSeed: () => string;
+  readonly limits: RequestLimits;
+}
+
+/**
+ * Gives every input its final value: the request's own, else the profile's, else the workflow's. Throws a FleetError
+ * `validation_failed`, one entry per fault, for what no schema can say.
+ */
+export function resolveInputs(asked: InputsToResolve): ResolvedRequest {
+  const { workflow, lod = 'mid', outputs, metadata = {} } = asked;
+  const faults = [...misplaced(asked), ...outputFaults(asked), ...metadataFaults(asked)];
+  const preset: Readonly<Record<string, InputValue | undefined>> = { ...workflow.defaults, ...profiled(asked) };
+  const names = new Set([...workflow.inputs.map(({ name }) => name), ...Object.keys(preset)]);
+  const inputs: Record<string, InputValue> = {};
+  for (const name of names) {
+    const value = finalValue(asked, name, preset[name]);
+    if ('fault' in value) faults.push({ pointer: asked.pointer(name), detail: value.fault });
+    else if (value.is !== undefined) inputs[name] = value.is;
+  }
+  if (faults.length > 0) throw refused(faults);
+  const given = Object.keys(asked.inputs);
+  const overrides = workflow.kind === 'workflow' ? given : OVERRIDES.filter((name) => given.includes(name));
+  return {
+    workflow: workflow.name,
+    version: workflow.version,
+    lod,
+    inputs,
+    ...(overrides.length === 0 ? {} : { overrides }),
+    ...(outputs === undefined ? {} : { outputs }),
+    priority: asked.priority ?? 0,
+    metadata,
+  };
+}
+
+function finalValue(
+  asked: InputsToResolve,
+  name: string,
+  preset: InputValue | undefined,
+): { readonly is: InputValue | undefined } | { readonly fault: string } {
+  const given = Object.hasOwn(asked.inputs, name) ? asked.inputs[name] : undefined;
+  const input = asked.workflow.inputs.find((one) => one.name === name);
+  if (input?.type === 'seed' || name === 'seed') {
+    const drawn = input === undefined || input.default !== undefined ? preset : asked.randomSeed();
+    const seed = parseSeed((given ?? drawn) as number | string);
+    return seed === undefined ? { fault: seedFault(given) } : { is: seed };
+  }
+  const value = given ?? preset;
+  if (value !== undefined || input === undefined) return { is: value };
+  return (input.required ?? isMedia(input.type)) ? { fault: requiredFault(asked, name) } : { is: undefined };
+}
+
+function requiredFault({ workflow }: InputsToResolve, name: string): string {
+  return name === 'image' && workflow.kind === 'img2img' ? 'is required: the picture to start from' : 'is required';
+}
+
+/** What the level of detail sets of the inputs that the workflow has. */
+function profiled(asked: InputsToResolve): Readonly<Record<string, InputValue>> {
+  const { workflow, profiles, lod } = asked;
+  const { kind, bindings, defaults, startsFromPicture } = workflow;
+  const named = lod === undefined ? {} : profiles[lod];
+  const profile: Partial<LodProfile> = { ...named, ...workflow.profiles[lod ?? 'mid'] };
+  const { slots, distilledGuidance } = bindings;
+  // Of a graph that guides nothing (cfg 1, as distilled models want it) no level makes one that does.
+  const isUnguided = distilledGuidance || (kind === 'workflow' && defaults.cfg === 1);
+  const values = {
+    steps: slots.steps.length > 0 ? profile.steps : undefined,
+    cfg: slots.cfg.length > 0 && !isUnguided ? profile.cfg : undefined,
+    sampler: slots.sampler_name.length > 0 ? profile.sampler : undefined,
+    scheduler: slots.scheduler.length > 0 ? profile.scheduler : undefined,
+    denoise: slots.denoise.length > 0 && startsFromPicture ? profile.denoise : undefined,
+    ...(kind === 'text2img' ? { denoise: 1 } : {}),
+    ...sized(asked, profile.scale),
+  };
+  const set = Object.entries(values).filter((entry): entry is [string, string | number] => entry[1] !== undefined);
+  return Object.fromEntries(set);
+}
+
+/** The size of the picture, of which the request may have said one side or both. */
+function sized({ workflow, inputs, limits }: InputsToResolve, scale: number | undefined): Partial<Size> {
+  const { kind, bindings, defaults, startsFromPicture } = workflow;
+  const { width, height } = defaults;
+  const base = typeof width === 'number' && typeof height === 'number' ? { width, height } : undefined;
+  const picture = startsFromPicture ? pictureOf(inputs.image) : undefined;
+  if (kind === 'workflow') {
+    const isSized = bindings.slots.width.length > 0 && bindings.slots.height.length > 0;
+    if (scale === undefined || base === undefined || !isSized) return {};
+  }
+  const request = { width: lengthOf(inputs.width), height: lengthOf(inputs.height) };
+  return sizeFor({ request, picture, startsFromPicture, limits }, base, scale ?? 1) ?? {};
+}
+
+function pictureOf(value: InputValue | undefined): Size | undefined {
+  if (!isInputFile(value) || value.width === undefined || value.height === undefined) return undefined;
+  return { width: value.width, height: value.height };
+}
+
+function lengthOf(value: InputValue | undefined): number | undefined {
+  return typeof value === 'number' ? value : undefined;
+}
+
+/** What the caller set and the workflow has no place for; an empty text asks for nothing. */
+function misplaced({ workflow, inputs, pointer }: InputsToResolve): FieldError[] {
+  const { name: called, kind, bindings } = workflow;
+  const known = workflow.inputs.map(({ name }) => name);
+  const repeats = (value: unknown) => kind !== 'workflow' && (bindings.repeatAt !== undefined || value === 1);
+  return Object.entries(inputs)
+    .filter(([name, value]) => !known.includes(name) && value !== '' && !(name === 'count' && repeats(value)))
+    .map(([name]) => ({
+      pointer: pointer(name),
+      detail:
+        kind === 'workflow'
+          ? `is no input of the workflow ${called}${suggest(name, known)} (its inputs: ${known.join(', ') || 'none'})`
+          : `has no place in the workflow ${called}; leave it out`,
+    }));
+}
+
+function outputFaults({ workflow, outputs = [] }: InputsToResolve): FieldError[] {
+  const known = workflow.outputs.map(({ name }) => name);
+  return outputs.flatMap((name, index) => {
+    if (known.includes(name)) return [];
+    const detail = `is no output of the workflow ${workflow.name}${suggest(name, known)} (its outputs: ${known.join(', ')})`;
+    return [{ pointer: `/outputs/${index}`, detail }];
+  });
+}
+
+function metadataFaults({ metadata, limits: { maxMetadataBytes } }: InputsToResolve): FieldError[] {
+  if (metadata === undefined) return [];
+  const bytes = Buffer.byteLength(JSON.stringify(metadata));
+  if (bytes <= maxMetadataBytes) return [];
+  return [{ pointer: '/metadata', detail: `must have at most ${maxMetadataBytes} bytes as JSON; this has ${bytes}` }];
+}
+
+function seedFault(seed: unknown): string {
+  return typeof seed === 'number' && seed > Number.MAX_SAFE_INTEGER
+    ? `is too large for a JSON number (above ${Number.MAX_SAFE_INTEGER}); write it as a string`
+    : `must be a whole number from 0 to 2^64−1 (${MAX_SEED})`;
+}
+
+function refused(faults: readonly FieldError[]): FleetError {
+  const detail = faults.map(({ pointer, detail }) => `${pointer} ${detail}`).join('; ');
+  return new FleetError('validation_failed', `${detail}.`, { errors: faults });
+}
