@@ -8,6 +8,21 @@ export async function readWhole(body: Readable, maxBytes: number): Promise<Buffe
   throw rest === 'more' ? unreachable(`The URL leads to more than ${maxBytes} bytes.`) : failureOf(rest.broken);
 }
 
+/** The body, piece by piece. Throws url_unreachable as soon as there are more than `maxBytes`, or when it breaks off. */
+export async function* pieces(body: Readable, maxBytes: number): AsyncGenerator<Uint8Array> {
+  let bytes = 0;
+  const iterator = (body as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
+  for (;;) {
+    const { done, value } = await iterator.next().catch((error: unknown) => {
+      throw failureOf(error);
+    });
+    if (done === true) return;
+    bytes += value.length;
+    if (bytes > maxBytes) throw unreachable(`The URL leads to more than ${maxBytes} bytes.`);
+    yield value;
+  }
+}
+
 /** The body's first bytes, `maxBytes` at most, or what came of them. */
 export async function readStart(body: Readable, maxBytes: number): Promise<Buffer> {
   const { data } = await readSome(body, maxBytes);

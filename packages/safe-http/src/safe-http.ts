@@ -4,7 +4,7 @@ import { type Answer, exchange, type Question } from './exchange.js';
 import { notAllowed, unreachable } from './failures.js';
 import { guardedLookup } from './guarded-lookup.js';
 import { isPublicAddress } from './public-address.js';
-import { readStart, readWhole } from './read-body.js';
+import { pieces, readStart, readWhole } from './read-body.js';
 import { readTarget } from './read-target.js';
 import { createResolver, type Resolver } from './resolver.js';
 
@@ -56,6 +56,11 @@ export interface SafeHttp {
   refusal(url: string): string | undefined;
   /** The content of a 2xx answer, after at most `maxRedirects` redirects. A compressed one is refused. */
   get(url: string, options: GetOptions): Promise<Fetched>;
+  /**
+   * As `get`, with the content handed on as it comes, for what is too large for memory. `use` reads it to its end; what it
+   * throws is passed on. The time is for all of that.
+   */
+  stream<T>(url: string, options: GetOptions, use: (content: AsyncIterable<Uint8Array>) => Promise<T>): Promise<T>;
   /** Resolves with any status, as soon as it has the answer's first `maxAnswerBytes` or the time is up for them. */
   post(url: string, options: PostOptions): Promise<Posted>;
 }
@@ -74,21 +79,36 @@ export function createSafeHttp(options: { readonly allow: readonly string[]; rea
     return exchange({ ...question, url: target.url, lookup: guardedLookup(resolve, mayDial(target, allow)) });
   };
 
+  const follow = async (first: string, { maxRedirects = 3, accept }: GetOptions, signal: AbortSignal) => {
+    let url = first;
+    for (let left = maxRedirects; ; left -= 1) {
+      const answer = await open(url, { method: 'GET', headers: { Accept: accept }, signal });
+      const next = redirectOf(answer, url);
+      if (next === undefined) return { answer, url };
+      answer.body.destroy();
+      if (left === 0) throw unreachable(`The URL redirects more than ${maxRedirects} times.`);
+      url = next;
+    }
+  };
+
   return {
     refusal: (url) => {
       const target = readTarget(url, allow);
       return typeof target === 'string' ? target : undefined;
     },
-    get: (first, { maxBytes, timeoutMs, maxRedirects = 3, accept, signal: caller }) =>
-      withDeadline(caller, timeoutMs, async (signal) => {
-        let url = first;
-        for (let left = maxRedirects; ; left -= 1) {
-          const answer = await open(url, { method: 'GET', headers: { Accept: accept }, signal });
-          const next = redirectOf(answer, url);
-          if (next === undefined) return fetched(answer, url, maxBytes);
+    get: (first, options) =>
+      withDeadline(options.signal, options.timeoutMs, async (signal) => {
+        const { answer, url } = await follow(first, options, signal);
+        return fetched(answer, url, options.maxBytes);
+      }),
+    stream: (first, options, use) =>
+      withDeadline(options.signal, options.timeoutMs, async (signal) => {
+        const { answer } = await follow(first, options, signal);
+        try {
+          requireContent(answer, options.maxBytes);
+          return await use(pieces(answer.body, options.maxBytes));
+        } finally {
           answer.body.destroy();
-          if (left === 0) throw unreachable(`The URL redirects more than ${maxRedirects} times.`);
-          url = next;
         }
       }),
     post: (url, { body, headers, timeoutMs, maxAnswerBytes = 1024, signal: caller }) =>
@@ -119,17 +139,23 @@ function redirectOf({ status, header }: Answer, url: string): string | undefined
   return new URL(location, url).href;
 }
 
-async function fetched({ status, header, body }: Answer, url: string, maxBytes: number): Promise<Fetched> {
+async function fetched(answer: Answer, url: string, maxBytes: number): Promise<Fetched> {
+  const { header, body } = answer;
   try {
-    if (status < 200 || status > 299) throw unreachable(`The URL answered with the status ${status}.`);
-    const encoding = header('content-encoding') ?? 'identity';
-    // not asked for, and a few of its bytes can unpack to gigabytes
-    if (encoding.toLowerCase() !== 'identity') throw unreachable('The URL gives a compressed answer, unasked.');
-    if (Number(header('content-length') ?? 0) > maxBytes) {
-      throw unreachable(`The URL leads to more than ${maxBytes} bytes.`);
-    }
+    requireContent(answer, maxBytes);
     return { data: await readWhole(body, maxBytes), contentType: header('content-type'), url };
   } finally {
     body.destroy();
+  }
+}
+
+/** Throws url_unreachable for an answer that has no content, or none that can be taken. */
+function requireContent({ status, header }: Answer, maxBytes: number): void {
+  if (status < 200 || status > 299) throw unreachable(`The URL answered with the status ${status}.`);
+  const encoding = header('content-encoding') ?? 'identity';
+  // not asked for, and a few of its bytes can unpack to gigabytes
+  if (encoding.toLowerCase() !== 'identity') throw unreachable('The URL gives a compressed answer, unasked.');
+  if (Number(header('content-length') ?? 0) > maxBytes) {
+    throw unreachable(`The URL leads to more than ${maxBytes} bytes.`);
   }
 }

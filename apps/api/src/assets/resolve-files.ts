@@ -1,0 +1,128 @@
+import { FleetError, type InputFile, isId } from '@comfy-fleet/contracts';
+import type { AssetFile } from '@comfy-fleet/jobs';
+import { knownCaller } from '../access/caller.js';
+import { owns } from '../access/own-job.js';
+import type { Deps } from '../deps.js';
+import type { ApiRequest } from '../http/messages.js';
+import { type KeepFileOptions, keepFile } from './keep-file.js';
+
+type FileDeps = Pick<
+  Deps,
+  'config' | 'decoding' | 'fetching' | 'frames' | 'inputs' | 'ledger' | 'pictureHttp' | 'requireSpace'
+>;
+type FileRequest = Pick<ApiRequest, 'caller' | 'files' | 'holds' | 'signal'>;
+
+const FORMS = 'must be an upload, asset:<id>, job:<id>/<output>, or an http(s) URL';
+
+/**
+ * The files that inputs name, all of them in the store of inputs and as young as new ones: uploads of the same form by the
+ * names of their inputs, and what `values` names by text. To be asked right before the job is made. Throws what is wrong
+ * with the first that cannot be used, with its pointer: validation_failed, url_not_allowed, url_unreachable, and what
+ * keepFile throws.
+ */
+export async function resolveFiles(
+  deps: FileDeps,
+  request: FileRequest,
+  values: Readonly<Record<string, unknown>>,
+): Promise<Readonly<Record<string, InputFile>>> {
+  const found: [input: string, file: InputFile][] = [];
+  for (const { field, file } of request.files) {
+    if (Object.hasOwn(values, field)) throw fault(pointerOf(field), 'is given twice: as a file and as text');
+    found.push([field, inputFile(file)]);
+  }
+  const named = Object.entries(values).map(([input, value]) => ({ input, value, pointer: pointerOf(input) }));
+  const assets = named.filter(({ value }) => typeof value === 'string' && value.startsWith('asset:'));
+  // What takes long comes first: an asset is not to grow old meanwhile.
+  for (const one of named) if (!assets.includes(one)) found.push([one.input, await brought(deps, request, one)]);
+  for (const one of assets) found.push([one.input, await ownAsset(deps, request, one)]);
+  for (const [input, { name }] of found) {
+    if (!(await deps.inputs.touch(name))) throw fault(pointerOf(input), 'is a file that is no longer there');
+  }
+  return Object.fromEntries(found);
+}
+
+interface Named {
+  readonly value: unknown;
+  readonly pointer: string;
+}
+
+async function ownAsset({ ledger }: FileDeps, { caller }: FileRequest, { value, pointer }: Named): Promise<InputFile> {
+  const id = `${value}`.slice('asset:'.length);
+  const asset = isId(id) ? await ledger.assets.use(knownCaller(caller).id, id) : undefined;
+  if (asset === undefined) throw fault(pointer, 'names an asset that is not there, or no longer');
+  return inputFile(asset);
+}
+
+/** A file that is brought into the store. */
+async function brought(deps: FileDeps, request: FileRequest, { value, pointer }: Named): Promise<InputFile> {
+  if (typeof value !== 'string') throw fault(pointer, FORMS);
+  const [, job, output] = /^job:([^/]+)\/(.+)$/s.exec(value) ?? [];
+  if (job !== undefined && output !== undefined) return fromJob(deps, request, { job, output, pointer });
+  if (/^https?:/i.test(value)) return fromUrl(deps, request, { url: value, pointer });
+  throw fault(pointer, FORMS);
+}
+
+async function fromJob(
+  deps: FileDeps,
+  request: FileRequest,
+  { job, output, pointer }: { readonly job: string; readonly output: string; readonly pointer: string },
+): Promise<InputFile> {
+  const snapshot = isId(job) ? await deps.ledger.jobs.get(job) : undefined;
+  if (snapshot === undefined || !owns(request.caller, snapshot)) {
+    throw fault(pointer, 'names a job that is not there, or no longer');
+  }
+  const { outputs } = snapshot.record;
+  const byIndex = /^\d{1,4}$/.test(output) ? outputs[Number(output)] : undefined;
+  const chosen = outputs.find(({ name }) => name === output) ?? byIndex;
+  const content = chosen && (await deps.frames.open(chosen.file));
+  if (chosen === undefined || content === undefined) throw fault(pointer, 'names an output that the job does not have');
+  await deps.requireSpace();
+  const options = optionsOf(request, { filename: chosen.filename, pointer, isSent: false });
+  return { ...inputFile(await keepFile(deps, content, options)), source: chosen.file };
+}
+
+async function fromUrl(
+  deps: FileDeps,
+  request: FileRequest,
+  { url, pointer }: { readonly url: string; readonly pointer: string },
+): Promise<InputFile> {
+  const { config, fetching, pictureHttp } = deps;
+  const { signal } = request;
+  await deps.requireSpace();
+  const filename = URL.canParse(url) ? new URL(url).pathname.split('/').at(-1) : undefined;
+  const options = optionsOf(request, { filename, pointer, isSent: true });
+  const { maxBytes, urlTimeoutMs: timeoutMs } = config.assets;
+  try {
+    return inputFile(
+      await fetching(() => {
+        signal.throwIfAborted();
+        const asked = { maxBytes, timeoutMs, accept: '*/*', signal };
+        return pictureHttp.stream(url, asked, (content) => keepFile(deps, content, options));
+      }),
+    );
+  } catch (error) {
+    if (!(error instanceof FleetError) || error.errors.length > 0) throw error;
+    const { code, detail, cause } = error;
+    if (code !== 'url_not_allowed' && code !== 'url_unreachable') throw error;
+    throw new FleetError(code, detail, { errors: [{ pointer, detail }], cause });
+  }
+}
+
+function optionsOf(
+  { caller, holds, signal }: FileRequest,
+  about: Pick<KeepFileOptions, 'filename' | 'pointer' | 'isSent'>,
+): KeepFileOptions {
+  return { caller: knownCaller(caller), holds, signal, ...about };
+}
+
+function inputFile({ name, kind, bytes, width, height }: AssetFile): InputFile {
+  return { name, kind, bytes, ...(width === undefined || height === undefined ? {} : { width, height }) };
+}
+
+function pointerOf(input: string): string {
+  return `/inputs/${input.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+}
+
+function fault(pointer: string, detail: string): FleetError {
+  return new FleetError('validation_failed', `${pointer} ${detail}.`, { errors: [{ pointer, detail }] });
+}

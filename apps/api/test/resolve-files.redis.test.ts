@@ -1,0 +1,81 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { newId } from '@comfy-fleet/contracts';
+import { createSafeHttp } from '@comfy-fleet/safe-http';
+import pLimit from 'p-limit';
+import { afterEach, beforeEach, expect, inject, it, onTestFinished } from 'vitest';
+import { callerOf } from '../src/access/caller.js';
+import { resolveFiles } from '../src/assets/resolve-files.js';
+import { aKey, as, startApi, type TestApi } from './api.js';
+import { plain } from './pictures.js';
+
+let api: TestApi;
+beforeEach(async () => {
+  api = await startApi(inject('redisUrl'), { keys: [aKey('anna'), aKey('bert')], env: { MAX_ASSET_BYTES: '10000' } });
+});
+afterEach(() => api.close());
+
+const { signal } = new AbortController();
+
+/** What a request of that key with these inputs comes to. */
+function resolved(values: Record<string, unknown>, key = 'anna') {
+  const { config, frames, inputs, ledger } = api;
+  const [fetching, decoding] = [pLimit(1), pLimit(1)];
+  const http = createSafeHttp({ allow: ['127.0.0.1'] });
+  const deps = { config, frames, inputs, ledger, decoding, fetching, pictureHttp: http };
+  const caller = callerOf(aKey(key), config.access.keyLimits);
+  const request = { caller, files: [], holds: () => {}, signal };
+  return resolveFiles({ ...deps, requireSpace: async () => {} }, request, values);
+}
+
+async function anAsset(key: string, body = 'some text'): Promise<{ id: string; hash: string }> {
+  const answer = await api.get('/assets?filename=a.txt', { method: 'POST', body, ...as(key) });
+  return (await answer.json()) as { id: string; hash: string };
+}
+
+async function aUrl(body: Buffer): Promise<string> {
+  const server = createServer((_request, response) => response.end(body)).listen(0, '127.0.0.1');
+  onTestFinished(() => void server.close());
+  await new Promise((listening) => server.once('listening', listening));
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/a%20b/mask.png?x=1`;
+}
+
+it('finds an asset of the caller, and nobody else\u2019s', async () => {
+  const { id, hash } = await anAsset('anna');
+  const name = `${hash.slice('blake3:'.length)}.txt`;
+  expect(await resolved({ note: `asset:${id}` })).toEqual({ note: { name, kind: 'file', bytes: 9 } });
+  for (const value of [`asset:${id}`, `asset:${newId()}`, 'asset:../x'])
+    await expect(resolved({ note: value }, 'bert')).rejects.toMatchObject({
+      code: 'validation_failed',
+      errors: [{ pointer: '/inputs/note' }],
+    });
+});
+
+it('says so when the bytes of an asset are gone', async () => {
+  const { id, hash } = await anAsset('anna');
+  await api.inputs.delete(`${hash.slice('blake3:'.length)}.txt`);
+  await expect(resolved({ 'a/b': `asset:${id}` })).rejects.toMatchObject({ errors: [{ pointer: '/inputs/a~1b' }] });
+});
+
+it('fetches a URL into the store, and refuses what is too large or not allowed', async () => {
+  const picture = await plain(20, 10, 'red').png().toBuffer();
+  const { mask } = await resolved({ mask: await aUrl(picture) });
+  expect(mask).toMatchObject({ kind: 'image', width: 20, height: 10, bytes: picture.length });
+  expect(await api.inputs.stat(mask?.name ?? '')).toMatchObject({ bytes: picture.length });
+  const large = await aUrl(Buffer.alloc(10_001));
+  await expect(resolved({ mask: large })).rejects.toMatchObject({
+    code: 'url_unreachable',
+    errors: [{ pointer: '/inputs/mask' }],
+  });
+  await expect(resolved({ mask: 'http://169.254.169.254/latest' })).rejects.toMatchObject({
+    code: 'url_not_allowed',
+    errors: [{ pointer: '/inputs/mask' }],
+  });
+});
+
+it.each(['a.png', '', 'file:///etc/passwd', 'job:1/0', `job:${newId()}/0`, 'job:', 5, null, {}, ['asset:1']])(
+  'refuses %j, with the pointer of its input',
+  async (value) => {
+    await expect(resolved({ mask: value })).rejects.toMatchObject({ errors: [{ pointer: '/inputs/mask' }] });
+  },
+);
