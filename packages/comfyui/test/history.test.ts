@@ -65,6 +65,40 @@ describe('readHistoryEntry', () => {
     expect(entry?.startedAt).toBeUndefined();
   });
 
+  it('takes a list of files under any key, each file once, and never a path of the host', () => {
+    const file = (filename: string, more = {}) => ({ filename, subfolder: '', type: 'output', ...more });
+    const shown = `preview3d_${'0a'.repeat(16)}.glb`;
+    const outputs = {
+      '1': { images: [file('a.mp4')], animated: [true] },
+      '2': { gifs: [file('b.webm', { fullpath: '/srv/output/b.webm', workflow: 'b.png', format: 'video/webm' })] },
+      '3': { audio: [file('c.flac')], files: [file('c.flac'), file('d.txt')], '3d': [file('e.glb')] },
+      '4': { result: [shown, null, null] },
+      '5': { result: ['somebody-elses.glb', null, null] },
+      '6': { images: [file('f.png', { type: 'temp' }), { filename: '' }, 7, null], anything: { filename: 'g.png' } },
+    };
+    const entry = readHistoryEntry({ outputs, status: { status_str: 'success', messages: [] } });
+    expect(entry?.outputs.map(({ filename }) => filename)).toEqual([
+      'a.mp4',
+      'b.webm',
+      'c.flac',
+      'd.txt',
+      'e.glb',
+      shown,
+    ]);
+    expect(entry?.temporary.map(({ filename }) => filename)).toEqual(['f.png']);
+    expect(JSON.stringify(entry)).not.toContain('/srv');
+  });
+
+  it('reads what nodes show as text', () => {
+    const outputs = { '10': { text: ['b', 'c', 7] }, '2': { text: 'a' }, '3': { texts: ['none'] } };
+    const entry = readHistoryEntry({ outputs, status: { status_str: 'success', messages: [] } });
+    expect(entry?.texts).toEqual([
+      { nodeId: '2', text: 'a' },
+      { nodeId: '10', text: 'b' },
+      { nodeId: '10', text: 'c' },
+    ]);
+  });
+
   it('is an error without a reason when ComfyUI gives none', () => {
     const entry = readHistoryEntry({ outputs: {}, status: { status_str: 'error', messages: [] } });
     expect(entry?.error?.detail).toBe('The workflow failed; ComfyUI gave no reason.');

@@ -1,3 +1,5 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { glb } from '../../media/glb.js';
 import type { Maker } from '../made-values.js';
 import type { NodeContext } from '../node.js';
@@ -34,15 +36,17 @@ const savedPoints: OutputWriter = async (maker, context) => ({
   '3d': await writeOne(maker, context, '.ply', () => points(maker)),
 });
 
-/** Its viewer gets the name of the file, and where the camera stands. */
+/** Its viewer gets the name of the file, which only a file of its own has, and where the camera stands. */
 const shown =
   (extension: '.glb' | '.ply'): OutputWriter =>
   async (maker, context) => {
     const given = maker.inputs.text('model_file');
     if (given !== '') return { result: [given, null, null] };
     const make = () => (extension === '.glb' ? mesh(maker, context) : points(maker));
-    const [entry] = await writeOne(maker, context, extension, make);
-    return { result: [entry?.filename ?? null, null, null] };
+    const filename = `preview3d_${maker.mark.slice(0, 32)}${extension}`;
+    await mkdir(context.folders.output, { recursive: true });
+    await writeFile(join(context.folders.output, filename), make());
+    return { result: [filename, null, null] };
   };
 
 export const models3d: Record<string, OutputWriter> = {

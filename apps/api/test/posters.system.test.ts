@@ -1,0 +1,76 @@
+import { randomBytes } from 'node:crypto';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { newId } from '@comfy-fleet/contracts';
+import { createFileFrames, type FrameStore, frameName } from '@comfy-fleet/frames';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { createPosters, type Posters } from '../src/files/posters.js';
+
+const video = randomBytes(100_000);
+const { signal } = new AbortController();
+
+/** Stands in for ffmpeg: reads the end of what it is given, where an MP4 has its index, and answers with it. */
+const FFMPEG = `#!/usr/bin/env node
+const url = process.argv[process.argv.indexOf('-i') + 1];
+fetch(url, { headers: { Range: 'bytes=99990-' } })
+  .then((answer) => answer.arrayBuffer())
+  .then((end) => process.stdout.write(Buffer.from(end)));`;
+
+let dir: string;
+let ffmpeg: string;
+let frames: FrameStore;
+let derived: FrameStore;
+let posters: Posters;
+let name: string;
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'posters-'));
+  ffmpeg = join(dir, 'ffmpeg');
+  frames = createFileFrames({ dir: join(dir, 'frames'), owner: 'test' });
+  derived = createFileFrames({ dir: join(dir, 'derived'), owner: 'test' });
+  posters = createPosters({ frames, derived, ffmpeg });
+  name = frameName(newId(), 1, 'mp4');
+  await frames.put(name, [video], { signal });
+});
+afterEach(() => rm(dir, { recursive: true }));
+
+async function install(script: string): Promise<void> {
+  await writeFile(ffmpeg, script);
+  await chmod(ffmpeg, 0o755);
+}
+
+it('says that it needs ffmpeg where there is none', async () => {
+  const detail = 'Pictures of videos need ffmpeg, which this service does not have.';
+  await expect(posters.get(name, signal)).rejects.toMatchObject({ code: 'no_poster', detail });
+});
+
+it('makes a picture once for all who ask, keeps it, and knows of none when the video is gone', async () => {
+  await install(FFMPEG);
+  const [poster] = await Promise.all([posters.get(name, signal), posters.get(name, signal)]);
+  expect(poster).toMatchObject({ contentType: 'image/jpeg' });
+  const stream = await derived.open(poster?.name ?? '');
+  expect(stream && (await buffer(stream))).toEqual(video.subarray(99_990));
+  await rm(ffmpeg);
+  expect(await posters.get(name, signal)).toEqual(poster);
+  await frames.delete(name);
+  expect(await posters.get(name, signal)).toBeUndefined();
+});
+
+it.each([
+  ['fails', 'process.exit(1);'],
+  ['says nothing', ''],
+  ['says too much', "process.stdout.write(Buffer.alloc(9 * 1024 * 1024, 'x'), () => setInterval(() => {}, 1000));"],
+])('keeps nothing of a program that %s', async (_what, script) => {
+  await install(`#!/usr/bin/env node\n${script}`);
+  await expect(posters.get(name, signal)).rejects.toMatchObject({ code: 'no_poster' });
+  for await (const { name: kept } of derived.list()) throw new Error(`${kept} was kept`);
+});
+
+it('ends the program when its caller goes', async () => {
+  await install('#!/usr/bin/env node\nsetInterval(() => {}, 1000);');
+  const caller = new AbortController();
+  const asked = posters.get(name, caller.signal);
+  caller.abort(new Error('gone'));
+  await expect(asked).rejects.toThrow('gone');
+});
