@@ -113,6 +113,7 @@ describe('doctor on a healthy set-up', () => {
         'comfyui-models',
         'storage',
         'storage-room',
+        'ffmpeg',
         'keys',
         'webhooks',
         'public-url',

@@ -2,6 +2,7 @@ import type { Config, Environment } from '@comfy-fleet/config';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { loadWorkflows, WorkflowError, type Workflows } from '@comfy-fleet/workflows';
 import { checkComfyui } from './checks/comfyui.js';
+import { checkFfmpeg } from './checks/ffmpeg.js';
 import { checkKeys } from './checks/keys.js';
 import { checkPublicUrl } from './checks/public-url.js';
 import { checkRedis } from './checks/redis.js';
@@ -37,6 +38,7 @@ export function checksOf(
       COMFYUI_DEADLINE_MS,
     ),
     check('storage', (signal) => checkStorage(config, signal)),
+    check('ffmpeg', (signal) => checkFfmpeg(config, signal)),
     check('keys', () => checkKeys(config)),
     check('webhooks', () => checkWebhooks(config)),
     check('targets', async () => checkTargets(config)),
