@@ -1,4 +1,4 @@
-// `npm run workflows -- check|list|show`: needs nothing but Node, like `npm start`.
+// `npm run workflows -- check|list|show|add`: needs nothing but Node, like `npm start`.
 import { refuseOldNode } from './node-version.mjs';
 
 refuseOldNode();

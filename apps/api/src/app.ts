@@ -13,8 +13,13 @@ const QUEUE_BOARD_PATH = '/admin/queues';
 /** The whole API as a request listener for node:http. */
 export function buildApp(deps: Deps): RequestListener {
   setMaxListeners(0, deps.stopping); // every waiting answer and every stream listens
-  const { access, assets, http, images } = deps.config;
-  const limits = { ...http, maxImageBytes: images.maxBytes, maxAssetBytes: assets.maxBytes };
+  const { access, assets, http, images, workflows } = deps.config;
+  const limits = {
+    ...http,
+    maxImageBytes: images.maxBytes,
+    maxAssetBytes: assets.maxBytes,
+    maxWorkflowBytes: workflows.maxBytes,
+  };
   const { corsOrigins, publicUrl } = http;
   const { keys, ledger, instruments, log } = deps;
   const { keyLimits: defaults, publicImages } = access;

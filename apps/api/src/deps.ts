@@ -3,7 +3,6 @@ import type { FrameStore } from '@comfy-fleet/frames';
 import type { Ledger } from '@comfy-fleet/jobs';
 import type { SafeHttp } from '@comfy-fleet/safe-http';
 import type { Logger } from '@comfy-fleet/telemetry';
-import type { Workflows } from '@comfy-fleet/workflows';
 import type { LimitFunction } from 'p-limit';
 import type { KeyRing } from './access/gate.js';
 import type { Posters } from './files/posters.js';
@@ -11,15 +10,19 @@ import type { FleetView } from './fleet/fleet-view.js';
 import type { ApiInstruments } from './metrics.js';
 import type { Derived } from './pictures/derived.js';
 import type { StorageWatch } from './pictures/storage-watch.js';
+import type { LiveWorkflows } from './workflows/live-workflows.js';
 
 /** What the handlers work with. */
 export interface Deps {
-  readonly config: Pick<Config, 'http' | 'access' | 'assets' | 'limits' | 'images' | 'queue' | 'retention'>;
+  readonly config: Pick<
+    Config,
+    'http' | 'access' | 'assets' | 'limits' | 'images' | 'queue' | 'retention' | 'workflows'
+  >;
   /** Undefined: nobody is asked who they are. */
   readonly keys: KeyRing | undefined;
   readonly ledger: Ledger;
   readonly fleet: FleetView;
-  readonly workflows: Workflows;
+  readonly workflows: LiveWorkflows;
   /** The pictures that jobs made. */
   readonly frames: FrameStore;
   /** The normalised pictures that img2img jobs start from. */

@@ -13,7 +13,7 @@ import {
   traceRequests,
   watchRedis,
 } from '@comfy-fleet/telemetry';
-import { loadWorkflows, WorkflowError } from '@comfy-fleet/workflows';
+import { WorkflowError } from '@comfy-fleet/workflows';
 import pLimit from 'p-limit';
 import { buildApp } from './app.js';
 import { createPosters } from './files/posters.js';
@@ -24,6 +24,7 @@ import { createDerived } from './pictures/derived.js';
 import { createSpaceCheck } from './pictures/disk-space.js';
 import { createStorageWatch } from './pictures/storage-watch.js';
 import { listen } from './server.js';
+import { openLiveWorkflows } from './workflows/live-workflows.js';
 
 /** Without a byte either way for this long, and the longest wait, a connection is taken for dead. */
 const IDLE_SECONDS = 60;
@@ -43,7 +44,6 @@ async function main(): Promise<void> {
   const config = loadConfig();
   const { keysFile, allowAnonymous, signedUrlSeconds } = config.access;
   requireKeys({ host: config.http.host, keysFile, allowAnonymous });
-  const workflows = await loadWorkflows(config.workflowsDir, config);
   const log = createLogger({ service: 'api', ...config.log });
   const tracing = await startTracing({ service: 'api', ...config.tracing, log });
   const metrics = createMetrics({ service: 'api', log });
@@ -71,9 +71,16 @@ async function main(): Promise<void> {
   });
   // Whoever does not ask /readyz sends requests as soon as the port is open.
   await answering(ledger);
+  const { signal } = stopping;
+  const workflows = await openLiveWorkflows({
+    dir: config.workflowsDir,
+    checkpoint: config.checkpoint,
+    registry: ledger.workflows,
+    signal,
+    log,
+  });
   const { host, port, maxWaitSeconds } = config.http;
   const server = await listen({ host, port, idleMs: (maxWaitSeconds + IDLE_SECONDS) * 1000 });
-  const { signal } = stopping;
   const watching = watchRedis({ metrics, ping: () => ledger.ping(), signal, log });
   const app = buildApp({
     config,

@@ -4,6 +4,7 @@ import { drainInstance, getAdmin, pauseFleet } from './handlers/admin.js';
 import { deleteAsset, getAsset, getAssetContent, listAssets, postAsset } from './handlers/assets.js';
 import { batch } from './handlers/batch.js';
 import { cancelJob } from './handlers/cancel-job.js';
+import { deleteWorkflow, putWorkflow } from './handlers/change-workflow.js';
 import { deleteJob } from './handlers/delete-job.js';
 import { fleet } from './handlers/fleet.js';
 import { generate } from './handlers/generate.js';
@@ -11,11 +12,13 @@ import { getFile } from './handlers/get-file.js';
 import { getImage } from './handlers/get-image.js';
 import { getJob } from './handlers/get-job.js';
 import { getUsage } from './handlers/get-usage.js';
+import { getGraph, getVersions, getWorkflow } from './handlers/get-workflow.js';
 import { health } from './handlers/health.js';
 import { img2img } from './handlers/img2img.js';
 import { index } from './handlers/index-page.js';
 import { jobEvents } from './handlers/job-events.js';
 import { listJobs } from './handlers/list-jobs.js';
+import { listWorkflows } from './handlers/list-workflows.js';
 import { lods } from './handlers/lods.js';
 import { livez, readyz } from './handlers/probes.js';
 import { refineJob } from './handlers/refine-job.js';
@@ -48,6 +51,12 @@ export function routes(deps: Deps): Route[] {
     { method: 'GET', path: '/assets/:asset', access: 'jobs', handler: getAsset(deps) },
     { method: 'GET', path: '/assets/:asset/content', access: 'jobs', handler: getAssetContent(deps) },
     { method: 'DELETE', path: '/assets/:asset', access: 'jobs', handler: deleteAsset(deps) },
+    { method: 'GET', path: '/workflows', access: 'jobs', handler: listWorkflows(deps) },
+    { method: 'GET', path: '/workflows/:name', access: 'jobs', handler: getWorkflow(deps) },
+    { method: 'PUT', path: '/workflows/:name', access: 'admin', handler: putWorkflow(deps), body: 'workflow' },
+    { method: 'DELETE', path: '/workflows/:name', access: 'admin', handler: deleteWorkflow(deps) },
+    { method: 'GET', path: '/workflows/:name/versions', access: 'jobs', handler: getVersions(deps) },
+    { method: 'GET', path: '/workflows/:name/graph', access: 'jobs', handler: getGraph(deps) },
     { method: 'GET', path: '/usage', access: 'jobs', handler: getUsage(deps) },
     { method: 'GET', path: '/lods', access: 'jobs', handler: lods(deps) },
     { method: 'GET', path: '/fleet', access: 'admin', handler: fleet(deps) },

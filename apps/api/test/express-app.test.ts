@@ -43,6 +43,7 @@ async function serve(handler: Handler, { admit = async () => undefined, maxUploa
   const { http } = loadConfig({});
   const limits = {
     ...http,
+    maxWorkflowBytes: 1024,
     maxImageBytes: 1000,
     maxAssetBytes: 1000,
     maxUploadingBytes: maxUploadingBytes ?? http.maxUploadingBytes,

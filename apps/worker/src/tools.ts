@@ -3,12 +3,14 @@ import type { Opinion, SharedInputs, Wedge } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Workflows } from '@comfy-fleet/workflows';
 import type { WhoElse } from './claiming/others.js';
+import type { KnownWorkflows } from './job/known-workflows.js';
 import type { NodeTimes } from './job/node-times.js';
 import type { Instruments } from './reporting/instruments.js';
 import type { StoreWatch } from './store-watch.js';
 
 /** What is settled about running jobs when the worker starts. */
 export interface JobSettings {
+  /** Those of the folder: profiles, and what jobs of before versions name. */
   readonly workflows: Workflows;
   readonly instruments: Instruments;
   /** Whether prompts may be written into the log. */
@@ -32,7 +34,9 @@ export interface JobSettings {
 }
 
 /** What running a job needs besides the job. */
-export interface Tools extends JobSettings {
+export interface Tools extends Omit<JobSettings, 'workflows'> {
+  /** By the version that a job was accepted with. */
+  readonly workflows: KnownWorkflows;
   readonly frames: FrameStore;
   readonly inputs: FrameStore;
   /** Who has which of them in ComfyUI's input folders. */

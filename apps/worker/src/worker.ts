@@ -24,6 +24,7 @@ import type { RestLimits } from './instance/suspicion.js';
 import { createWarmUp, type WarmUp } from './instance/warm-up.js';
 import type { WarmUpOrder } from './instance/warm-up-order.js';
 import { createWedgeWatch, type WedgeWatch } from './instance/wedge-watch.js';
+import { createKnownWorkflows } from './job/known-workflows.js';
 import { createNodeTimes } from './job/node-times.js';
 import { Stopping } from './job/signals.js';
 import { announcement } from './reporting/announcement.js';
@@ -88,14 +89,16 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     const here = ourselves();
     return [here, ...(await ledger.presence.workers()).filter(({ name }) => name !== here.name)];
   };
+  const workflows = createKnownWorkflows(ledger.source, options.tools.workflows);
   const tools: Tools = {
     ...options.tools,
+    workflows,
     frames: stores.frames,
     inputs: stores.inputs,
     sharedInputs: ledger.sharedInputs,
     store,
     nodeTimes: createNodeTimes(ledger.nodeTimes, log),
-    whoElse: createWhoElse(workersNow, ledger.abilities, options.tools.workflows),
+    whoElse: createWhoElse(workersNow, ledger.abilities, workflows),
     largestVram: async (pool) => largestVram(await workersNow(), pool),
     sendOpinion: (opinion) => opinions.send(opinion),
     noteWedge: (wedge) => wedges.note(wedge),
@@ -157,7 +160,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   );
   const opinions = createOpinions({ exchange: ledger.opinions, instances, log });
   const allSlots = instances.map((instance) => new Slots(instance, tools.instruments));
-  const fitting = createFitting({ fits: ledger.fits, allSlots, workflows: tools.workflows, log });
+  const fitting = createFitting({ fits: ledger.fits, allSlots, workflows, signal: ending.signal, log });
   for (const instance of instances) instance.models.onChange(() => fitting.changed(instance));
   tools.instruments.watch(allSlots, store);
   const order = options.warmUp;
@@ -213,8 +216,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   await wedges.begin();
   // Before any other job: what a process of this name left in our instances is still there, or ended without us.
   await takeLeft();
-  const able = ableToTake(tools.workflows);
-  const loadMs = loadingTime(tools.workflows);
+  const able = ableToTake(workflows);
+  const loadMs = loadingTime(workflows);
   const placeFor = async (claim: Claim, chosenFor: Slots) => {
     fitting.given(chosenFor.instance, claim.record.request);
     try {

@@ -1,10 +1,10 @@
 import { newId } from '@comfy-fleet/contracts';
 import { until } from '@comfy-fleet/testing';
-import { loadWorkflows } from '@comfy-fleet/workflows';
 import { expect, it } from 'vitest';
 import { adopt } from '../src/job/adopt.js';
 import { Canceled } from '../src/job/signals.js';
 import type { Tools } from '../src/tools.js';
+import { folderOnly } from './folder-only.js';
 import { aClaimedJob, someInstruments, someSlots } from './held.js';
 import { scriptedComfy } from './scripted-comfy.js';
 import { someStores } from './worker-stack.js';
@@ -31,7 +31,7 @@ async function setUp(where: Parameters<typeof scriptedComfy>[0], { instance = 'w
     await earlier.close();
   });
   const { frames } = await someStores();
-  const tools: Partial<Tools> = { frames, workflows: await loadWorkflows('workflows'), instruments: someInstruments() };
+  const tools: Partial<Tools> = { frames, workflows: await folderOnly(), instruments: someInstruments() };
   return { ...held, comfy, promptId, adopt: () => adopt(held.job, tools as Tools) };
 }
 

@@ -1,11 +1,11 @@
 import { FleetError } from '@comfy-fleet/contracts';
-import { loadWorkflows } from '@comfy-fleet/workflows';
 import { expect, it } from 'vitest';
 import { checkpointOf } from '../src/instance/scope.js';
 import { apply } from '../src/job/apply.js';
 import type { Decision } from '../src/job/decide.js';
 import { Superseded } from '../src/job/signals.js';
 import type { Tools } from '../src/tools.js';
+import { folderOnly } from './folder-only.js';
 import { aSubmittedJob, NOWHERE, someInstruments, someSlots } from './held.js';
 import { scriptedComfy } from './scripted-comfy.js';
 import { someStores } from './worker-stack.js';
@@ -19,7 +19,7 @@ async function setUp() {
   const sent: unknown[] = [];
   const tools: Partial<Tools> = {
     frames: (await someStores()).frames,
-    workflows: await loadWorkflows('workflows'),
+    workflows: await folderOnly(),
     instruments: someInstruments(),
     sendOpinion: async (opinion) => {
       sent.push(opinion);

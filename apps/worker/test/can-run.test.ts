@@ -1,11 +1,10 @@
-import { resolve } from 'node:path';
 import type { JobRecord } from '@comfy-fleet/jobs';
-import { loadWorkflows } from '@comfy-fleet/workflows';
 import { expect, it } from 'vitest';
 import { canRun } from '../src/instance/can-run.js';
 import type { Instance } from '../src/instance/instance.js';
+import { folderOnly } from './folder-only.js';
 
-const workflows = await loadWorkflows(resolve(import.meta.dirname, '../../../workflows'));
+const workflows = await folderOnly();
 const instance = { pools: ['flux', 'fast'], abilities: undefined } as unknown as Instance;
 const job = (pool: string) => ({ pool, request: { workflow: 'text2img' } }) as JobRecord;
 

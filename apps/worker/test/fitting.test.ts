@@ -1,8 +1,8 @@
 import type { ResolvedRequest } from '@comfy-fleet/contracts';
 import { needOf } from '@comfy-fleet/jobs';
-import { loadWorkflows } from '@comfy-fleet/workflows';
 import { expect, it } from 'vitest';
 import { createFitting } from '../src/claiming/fitting.js';
+import { folderOnly } from './folder-only.js';
 import { aRequest, NOWHERE, quietLog, someSlots } from './held.js';
 
 /** What the scheduler was told of each need, the last word. */
@@ -17,8 +17,13 @@ async function setUp() {
     },
     forget: async () => told.clear(),
   };
-  const workflows = await loadWorkflows('workflows');
-  const fitting = createFitting({ fits, allSlots: [slots], workflows, log: quietLog() });
+  const fitting = createFitting({
+    fits,
+    allSlots: [slots],
+    workflows: await folderOnly(),
+    signal: new AbortController().signal,
+    log: quietLog(),
+  });
   const first = (request: ResolvedRequest) => fitting.askerOf(instance).fit(needOf(request), request);
   return { slots, instance, told, fitting, first };
 }
@@ -27,9 +32,9 @@ const [a, b] = [aRequest({ checkpoint: 'a.safetensors' }), aRequest({ checkpoint
 
 it('says what an instance would load when it is asked, and again when that has changed', async () => {
   const { instance, told, fitting, first } = await setUp();
-  const load = first(a);
+  const load = await first(a);
   expect(load).toBeGreaterThan(0);
-  expect(first(b)).toBe(load);
+  expect(await first(b)).toBe(load);
   instance.models.use(['a.safetensors']);
   fitting.changed(instance);
   expect([...told]).toEqual([[needOf(a), 0]]);
@@ -43,7 +48,7 @@ it('says what an instance would load when it is asked, and again when that has c
 
 it('takes back that an instance holds the models of a job that it was given, and that went elsewhere', async () => {
   const { instance, told, fitting, first } = await setUp();
-  const load = first(a);
+  const load = await first(a);
   // The claim itself had the instance count as holding them.
   fitting.given(instance, a);
   fitting.changed(instance);
@@ -52,7 +57,7 @@ it('takes back that an instance holds the models of a job that it was given, and
 
 it('lets nobody reckon with what an instance holds that takes no jobs', async () => {
   const { slots, instance, told, fitting, first } = await setUp();
-  first(a);
+  await first(a);
   instance.models.use(['a.safetensors']);
   fitting.changed(instance);
   await fitting.sayAgain();

@@ -1,10 +1,10 @@
 import { FleetError, newId } from '@comfy-fleet/contracts';
 import { createFileFrames } from '@comfy-fleet/frames';
-import { loadWorkflows } from '@comfy-fleet/workflows';
 import { expect, it } from 'vitest';
 import { Canceled } from '../src/job/signals.js';
 import { submit } from '../src/job/submit.js';
 import type { Tools } from '../src/tools.js';
+import { folderOnly } from './folder-only.js';
 import { aClaimedJob, someSlots } from './held.js';
 import { scriptedComfy } from './scripted-comfy.js';
 import { aFolder } from './worker-stack.js';
@@ -16,10 +16,9 @@ async function setUp(script: Script = {}) {
   let promptId: string = newId();
   const comfy = await scriptedComfy('absent', () => promptId, script);
   const held = await aClaimedJob(someSlots(comfy.url));
-  const workflows = await loadWorkflows('workflows');
   const inputs = createFileFrames({ dir: await aFolder(), owner: 'w' });
   const nodeTimes = { of: () => new Map(), learn: () => {} };
-  const tools: Partial<Tools> = { workflows, nodeTimes, inputs };
+  const tools: Partial<Tools> = { workflows: await folderOnly(), nodeTimes, inputs };
   return {
     ...held,
     comfy,

@@ -175,7 +175,7 @@ export const settingsSchema = Type.Object({
   }),
   MAX_WORKFLOW_VERSIONS: integer(20, 1, 'Versions of each workflow published through the API that are kept', 1000),
   MAX_WORKFLOW_BYTES: integer(
-    2 * MIB,
+    MIB / 2,
     1024,
     'Largest workflow published through the API, in bytes of JSON; in a picture the JSON in it counts, and the picture like any other',
     16 * MIB,

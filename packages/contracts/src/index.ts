@@ -129,3 +129,15 @@ export {
   webhookMessageSchema,
   webhookSchema,
 } from './webhook.js';
+export {
+  graphQuerySchema,
+  WORKFLOW_NAME_PATTERN,
+  type WorkflowAnswer,
+  type WorkflowFault,
+  type WorkflowList,
+  type WorkflowPlace,
+  type WorkflowVersions,
+  workflowListSchema,
+  workflowSchema,
+  workflowVersionsSchema,
+} from './workflows.js';

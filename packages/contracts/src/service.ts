@@ -11,7 +11,7 @@ export const serviceIndexSchema = Type.Object({
   links: Type.Record(
     Type.String(),
     Type.Object({
-      method: Type.Enum(['GET', 'POST', 'DELETE']),
+      method: Type.Enum(['GET', 'POST', 'PUT', 'DELETE']),
       url: Type.String({ description: 'With {names} of what is to be filled in.' }),
     }),
   ),

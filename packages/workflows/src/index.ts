@@ -6,19 +6,31 @@ export { choicesOf, withoutFileLists } from './describe/class-choices.js';
 export type { WorkflowDescription } from './describe/describe-workflow.js';
 export { exampleBody } from './describe/example.js';
 export { outputNamesOf } from './describe/find-outputs.js';
-export { RULES } from './describe/found-input.js';
+export { RULES, type Rule } from './describe/found-input.js';
 export { describeReplaced, type Replacement, readReplacements } from './describe/replacements.js';
 export { describeLack, explainVerdicts } from './explain-lack.js';
-export { findLacks, type Lack } from './find-lacks.js';
+export { findLacks, type Lack, lacksOfGraph } from './find-lacks.js';
 export { describeNode, type Graph, type GraphNode, type Slot } from './graph.js';
 export { showJson } from './json-text.js';
 export { checkpointsOf, checkpointToName, judgeWorkflows, type WorkflowVerdict } from './judge-workflows.js';
 export { listed } from './listed.js';
-export { type LoadOptions, listWorkflows, loadWorkflows, readWorkflowFile, type Workflows } from './load-workflows.js';
+export {
+  type FolderFault,
+  type FolderReading,
+  type LoadOptions,
+  listWorkflows,
+  loadWorkflows,
+  readFolder,
+  readWorkflowFile,
+  requireWhole,
+  type Workflows,
+} from './load-workflows.js';
 export type { LodProfile } from './lod-profiles.js';
-export { openWorkflow } from './make-workflow.js';
+export { openUpload, openWorkflow } from './make-workflow.js';
 export { type Loader, loadersOf, mainModelsOf, modelsOf } from './models-of.js';
 export { suggest } from './nearest.js';
+export { poolsOf } from './pools-of.js';
+export type { PictureTexts } from './read-upload.js';
 export { type InputsToResolve, resolveInputs } from './resolve-inputs.js';
 export { deadlineMs, poolFor, type RequestToResolve, randomSeed, resolveRequest } from './resolve-request.js';
 export { parseSource, readSource, type SourceParts, sourceText, versionOf, type WorkflowSource } from './source.js';

@@ -1,5 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { type Lod, PICTURE_KINDS } from '@comfy-fleet/contracts';
 import { PARAMETERS } from './bindings.js';
 import { readChoices } from './choices.js';
@@ -36,31 +36,60 @@ export async function listWorkflows(dir: string): Promise<string[]> {
   return (await list(dir)).filter(isWorkflow).map((file) => file.slice(0, -'.json'.length));
 }
 
-/** Reads a workflows folder. Throws one WorkflowError with everything that is wrong in any of its files. */
-export async function loadWorkflows(dir: string, { checkpoint }: LoadOptions = {}): Promise<Workflows> {
+export interface FolderFault {
+  /** The workflow; null for what is of no single one. */
+  readonly name: string | null;
+  /** The file, what is wrong, and how to fix it. */
+  readonly detail: string;
+}
+
+/** What a folder has that can be used, and what cannot. */
+export interface FolderReading {
+  readonly byName: ReadonlyMap<string, Workflow>;
+  readonly profiles: Workflows['profiles'] | undefined;
+  readonly faults: readonly FolderFault[];
+}
+
+/** Reads a workflows folder. Throws a WorkflowError as requireWhole does. */
+export async function loadWorkflows(dir: string, options: LoadOptions = {}): Promise<Workflows & FolderReading> {
+  return requireWhole(await readFolder(dir, options));
+}
+
+/** Throws one WorkflowError with all faults when text2img, img2img or the profiles cannot be used. */
+export function requireWhole({ byName, profiles, faults }: FolderReading): Workflows & FolderReading {
+  const isNeeded = ({ name }: FolderFault) => name === null || PICTURE_KINDS.some((kind) => kind === name);
+  if (profiles !== undefined && !faults.some(isNeeded)) return { byName, profiles, faults };
+  throw new WorkflowError(faults.map(({ detail }) => detail));
+}
+
+/** Reads a workflows folder as far as it can be used. Throws a WorkflowError when there is no such folder. */
+export async function readFolder(dir: string, { checkpoint }: LoadOptions = {}): Promise<FolderReading> {
   const files = new Set(await list(dir));
-  const faults: string[] = [];
+  const faults: FolderFault[] = [];
+  const note = (name: string | null, details: readonly string[]) =>
+    faults.push(...details.map((detail) => ({ name, detail })));
   const byName = new Map<string, Workflow>();
   for (const file of files) {
     if (!isWorkflow(file)) continue;
     const name = file.slice(0, -'.json'.length);
     const read = await readFiles(dir, name, files);
-    faults.push(...read.faults);
+    note(name, read.faults);
     if (read.workflow !== undefined) byName.set(name, withCheckpoint(read.workflow, checkpoint));
   }
   for (const file of files) {
     for (const suffix of [BINDINGS, INPUTS]) {
       if (!file.endsWith(suffix)) continue;
-      const workflow = `${file.slice(0, -suffix.length)}.json`;
-      if (!files.has(workflow)) faults.push(`${file}: belongs to ${workflow}, which is not there`);
+      const name = file.slice(0, -suffix.length);
+      if (!files.has(`${name}.json`)) note(name, [`${file}: belongs to ${name}.json, which is not there`]);
     }
   }
-  for (const file of [PROFILES, ...PICTURE_KINDS.map((kind) => `${kind}.json`)]) {
-    if (!files.has(file)) faults.push(`${file}: is missing from ${dir}`);
-  }
-  const profiles = files.has(PROFILES) ? await attempt(join(dir, PROFILES), readProfiles, faults) : undefined;
-  if (faults.length > 0 || profiles === undefined) throw new WorkflowError(faults);
-  return { byName, profiles };
+  if (!files.has(PROFILES)) note(null, [`${PROFILES}: is missing from ${dir}`]);
+  for (const kind of PICTURE_KINDS)
+    if (!files.has(`${kind}.json`)) note(kind, [`${kind}.json: is missing from ${dir}`]);
+  const ofProfiles: string[] = [];
+  const profiles = files.has(PROFILES) ? await attempt(join(dir, PROFILES), readProfiles, ofProfiles) : undefined;
+  note(null, ofProfiles);
+  return { byName, profiles, faults };
 }
 
 /** Reads `<name>.json` with the files beside it. Throws a WorkflowError with everything that is wrong in any of them. */
@@ -83,7 +112,7 @@ async function readFiles(
   const bindings = await beside(BINDINGS, readChoices);
   const inputs = await beside(INPUTS, readInputsFile);
   if (faults.length > 0) return { workflow: undefined, faults };
-  const make = (workflow: unknown) => checked(makeWorkflow(name, readSource({ workflow, inputs, bindings })));
+  const make = (workflow: unknown) => makeWorkflow(name, readSource({ workflow, inputs, bindings }));
   return { workflow: await attempt(join(dir, `${name}.json`), make, faults), faults };
 }
 
@@ -91,20 +120,17 @@ async function attempt<T>(path: string, use: (json: unknown) => T, faults: strin
   try {
     return use(parseJson(await readFile(path, { encoding: 'utf8', signal: AbortSignal.timeout(READ_TIMEOUT_MS) })));
   } catch (error) {
-    if (!(error instanceof FileFault)) throw error;
-    faults.push(...error.faults.map((fault) => sentence(path.slice(path.lastIndexOf('/') + 1), fault)));
+    const file = basename(path);
+    if (error instanceof FileFault) faults.push(...error.faults.map((fault) => sentence(file, fault)));
+    else if (isOfFiles(error)) faults.push(`${file}: cannot be read (${error.message})`);
+    else throw error;
     return undefined;
   }
 }
 
-function checked(workflow: Workflow): Workflow {
-  const { kind, startsFromPicture } = workflow;
-  if (kind === 'workflow' || startsFromPicture === (kind === 'img2img')) return workflow;
-  throw new FileFault(
-    kind === 'img2img'
-      ? 'starts from no picture: the sampler needs LoadImage → ImageScale → VAEEncode behind its latent_image'
-      : 'starts from a picture: the sampler needs an EmptyLatentImage behind its latent_image',
-  );
+/** It went away this moment, may not be read, or hangs. */
+function isOfFiles(error: unknown): error is Error {
+  return error instanceof Error && ('syscall' in error || error.name === 'TimeoutError' || error.name === 'AbortError');
 }
 
 function withCheckpoint(workflow: Workflow, checkpoint: string | undefined): Workflow {

@@ -1,4 +1,4 @@
-import { PICTURE_KINDS } from '@comfy-fleet/contracts';
+import { type JobKind, PICTURE_KINDS } from '@comfy-fleet/contracts';
 import { readDefaults } from './defaults.js';
 import { describeWorkflow } from './describe/describe-workflow.js';
 import { findParts } from './describe/find-parts.js';
@@ -9,6 +9,7 @@ import { findBindings } from './find-bindings.js';
 import { findUsualBindings } from './find-usual-bindings.js';
 import { nodeAt, type Slot } from './graph.js';
 import { ownProfiles } from './own-profiles.js';
+import { type PictureTexts, readPictureTexts, readUpload } from './read-upload.js';
 import { parseSource, sourceText, versionOf, type WorkflowSource } from './source.js';
 import type { Workflow, WorkflowInput } from './workflow.js';
 import { WorkflowError } from './workflow-error.js';
@@ -18,8 +19,17 @@ import { WorkflowError } from './workflow-error.js';
  * img2img, which POST /generate and /img2img need. Throws a WorkflowError with everything that is wrong.
  */
 export function openWorkflow(name: string, text: string): Workflow {
+  return named(name, () => parseSource(text));
+}
+
+/** A workflow of what people publish under a name; see readUpload. Throws as openWorkflow does. */
+export function openUpload(name: string, upload: string | PictureTexts): Workflow {
+  return named(name, () => (typeof upload === 'string' ? readUpload(upload) : readPictureTexts(upload)));
+}
+
+function named(name: string, read: () => WorkflowSource): Workflow {
   try {
-    return makeWorkflow(name, parseSource(text));
+    return makeWorkflow(name, read());
   } catch (error) {
     if (!(error instanceof FileFault)) throw error;
     throw new WorkflowError(error.faults.map(({ problem }) => `${name}: ${problem}`));
@@ -44,6 +54,7 @@ export function makeWorkflow(name: string, source: WorkflowSource): Workflow {
   });
   const bindings = strict ?? findUsualBindings(graph, { inputs, outputs: parts.outputs, choices });
   const startsFromPicture = bindings.slots.image.length > 0;
+  if (isStrict) requireStart(kind, startsFromPicture);
   const places = new Map(inputs.flatMap((input) => input.slots.map((slot) => [placeOf(slot), input] as const)));
   return {
     name,
@@ -63,6 +74,15 @@ export function makeWorkflow(name: string, source: WorkflowSource): Workflow {
     inputAt: (slot) => places.get(placeOf(slot)),
     describe: (catalogue) => describeWorkflow(graph, { ...parts, inputs, description: file.description, catalogue }),
   };
+}
+
+function requireStart(kind: JobKind, startsFromPicture: boolean): void {
+  if (startsFromPicture === (kind === 'img2img')) return;
+  throw new FileFault(
+    kind === 'img2img'
+      ? 'starts from no picture: the sampler needs LoadImage → ImageScale → VAEEncode behind its latent_image'
+      : 'starts from a picture: the sampler needs an EmptyLatentImage behind its latent_image',
+  );
 }
 
 const placeOf = ({ node, input }: Slot): string => JSON.stringify([node, input]);

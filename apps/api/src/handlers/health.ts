@@ -15,7 +15,7 @@ const UNREPLICATED =
  * Redis does not answer. ComfyUI being away makes jobs wait, not this API fail.
  */
 export function health(deps: Deps): Handler {
-  const { ledger, storage, log } = deps;
+  const { ledger, storage, log, workflows } = deps;
   return async (): Promise<Reply> => {
     const fault = await storage.ask();
     const place = { status: fault === undefined ? 'up' : 'down' } as const;
@@ -29,7 +29,14 @@ export function health(deps: Deps): Handler {
       const verdicts = await judgeInstances(deps, fleet.workers);
       // As sentences of a list: without their full stops.
       const halted = haltNotes(fleet.halts).map((note) => note.slice(0, -1));
-      const reasons = [...lost, ...(isReplicated ? [] : [UNREPLICATED]), ...halted, ...missing(fleet, verdicts)];
+      const broken = workflows.faults.map(({ detail }) => `A workflow cannot be used: ${detail}`);
+      const reasons = [
+        ...lost,
+        ...broken,
+        ...(isReplicated ? [] : [UNREPLICATED]),
+        ...halted,
+        ...missing(fleet, verdicts),
+      ];
       const body: Health = {
         status: reasons.length === 0 ? 'ok' : 'degraded',
         reasons,

@@ -7,6 +7,7 @@ import { type JsonBodyOptions, readJsonBody } from './json-body.js';
 import type { JsonLimits } from './json-scan.js';
 import { localsOf } from './locals.js';
 import type { Route } from './messages.js';
+import { readRawBody } from './raw-body.js';
 import { steadyArrival } from './steady-arrival.js';
 import { createUploadBudget } from './upload-budget.js';
 
@@ -18,6 +19,8 @@ export interface BodyLimits {
   /** Bytes that may come out of one that arrived. */
   readonly maxUnpackRatio: number;
   readonly maxImageBytes: number;
+  /** Of a workflow that comes as JSON. */
+  readonly maxWorkflowBytes: number;
   /** Of a body that is a file, and of each file of a form. */
   readonly maxAssetBytes: number;
   readonly maxFormFiles: number;
@@ -106,6 +109,20 @@ export function createBodyReaders(
     void read(options, request, response).then(next, next);
   };
 
+  const workflowReader: RequestHandler = (request, response, next) => {
+    const isJson = Boolean(request.is('application/json'));
+    const options = {
+      limits: { ...json, mostBytes: isJson ? limits.maxWorkflowBytes : maxImageBytes, freeBytes: maxJsonBytes },
+      json: isJson ? limits.json : undefined,
+      arrived: (bytes: number) => localsOf(response).upload?.arrived(bytes),
+    };
+    readRawBody(request, options).then((data) => {
+      const contentType = (request.get('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
+      localsOf(response).raw = { data, contentType };
+      next();
+    }, next);
+  };
+
   return (body) => {
     switch (body) {
       case 'json':
@@ -116,6 +133,8 @@ export function createBodyReaders(
         return [arriving, uploading(STREAM_BYTES), file];
       case 'files':
         return [only('application/json', 'multipart/form-data'), arriving, uploading(STREAM_BYTES), filesReader];
+      case 'workflow':
+        return [only('application/json', 'image/png', 'image/webp'), arriving, uploading(withPicture), workflowReader];
       default:
         return [];
     }

@@ -85,6 +85,7 @@ function toApiRequest(request: Request, locals: Locals): ApiRequest {
     },
     file: file === undefined ? undefined : { data: file.buffer, contentType: file.mimetype },
     files: locals.files ?? [],
+    raw: locals.raw,
     picture: locals.picture,
     holds: (bytes) => locals.upload?.arrived(bytes),
     get log() {

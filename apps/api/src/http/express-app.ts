@@ -47,6 +47,7 @@ export function expressApp(routes: readonly Route[], options: ExpressAppOptions)
       const handlers = [entered(route, options), ...bodyReaders(route.body), served(route.handler)];
       if (route.method === 'GET') entry.get(...handlers);
       else if (route.method === 'POST') entry.post(...handlers);
+      else if (route.method === 'PUT') entry.put(...handlers);
       else entry.delete(...handlers);
     }
     entry.all(wrongMethod(sharing, path));

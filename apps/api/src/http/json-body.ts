@@ -25,7 +25,7 @@ export interface JsonBody {
 }
 
 /** After so many bytes others have their turn: of a body that comes quickly libuv reads two megabytes at a stretch. */
-const STEP_BYTES = 256 * 1024;
+export const STEP_BYTES = 256 * 1024;
 
 /** What says that it is no longer than this is read without iterators, which cost more than all else of a small body. */
 const PLAIN_BYTES = 64 * 1024;
@@ -141,7 +141,7 @@ function parsed(bytes: Buffer): unknown {
 }
 
 /** RFC 8259, 8.1. A name of another encoding would have the text mean something else than what was looked at. */
-function requireUtf8(contentType = ''): void {
+export function requireUtf8(contentType = ''): void {
   if (!contentType.includes(';')) return;
   const named = /;\s*charset\s*=\s*"?([^\s";,]*)/gi;
   for (const [, charset = ''] of contentType.matchAll(named)) {

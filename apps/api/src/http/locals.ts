@@ -4,7 +4,7 @@ import type { Caller } from '../access/caller.js';
 import type { Reading, Tally } from '../access/meter.js';
 import type { Answered, ApiInstruments } from '../metrics.js';
 import type { PictureText } from '../pictures/picture-text.js';
-import type { ApiRequest, SentFile } from './messages.js';
+import type { ApiRequest, RawBody, SentFile } from './messages.js';
 import type { Upload } from './upload-budget.js';
 
 /** The headers of one answer, names and values by turns: what `writeHead` is quickest with. */
@@ -39,6 +39,8 @@ export interface Locals {
   /** The picture that came in JSON. */
   picture?: PictureText | undefined;
   files?: readonly SentFile[];
+  /** The body of a route that takes it as it comes. */
+  raw?: RawBody | undefined;
   /** Of a request that may bring a picture, or files. */
   upload?: Upload;
   job?: string | undefined;

@@ -30,6 +30,8 @@ export interface ApiRequest {
   readonly file: UploadedFile | undefined;
   /** The files that came, where the route takes files of any kind: they are in the store of inputs. */
   readonly files: readonly SentFile[];
+  /** The body as it came, where the route reads none of its own. */
+  readonly raw: RawBody | undefined;
   /** What the field `image` of a JSON body had, which `body` is without. */
   readonly picture: PictureText | undefined;
   /** Counts bytes that it has in memory besides its body, until it is answered. Throws as an upload that is too much. */
@@ -50,17 +52,23 @@ export interface SentFile {
   readonly file: AssetFile;
 }
 
+export interface RawBody {
+  readonly data: Buffer;
+  /** Without parameters, in lower case. */
+  readonly contentType: string;
+}
+
 interface UploadedFile {
   readonly data: Buffer;
   /** The type that its part of the form claims. */
   readonly contentType: string;
 }
 
-/** What handlers answer. A body is sent as JSON unless it is a stream. */
+/** What handlers answer. A body is sent as JSON unless it is a stream; a text is JSON already. */
 export interface Reply {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: object | Readable;
+  readonly body?: object | string | Readable;
   /** The job it is about, for the log. */
   readonly job?: string;
 }
@@ -68,15 +76,15 @@ export interface Reply {
 export type Handler = (request: ApiRequest) => Promise<Reply> | Reply;
 
 export interface Route {
-  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   readonly path: string;
   readonly access: Access;
   readonly handler: Handler;
   /**
    * What is read before the handler is called: JSON; JSON or a form with a picture; a `file`, as the body or in a form; JSON
-   * or a form with `files`. Absent: the body is ignored.
+   * or a form with `files`; a `workflow` as it came, which is JSON or a picture that has it. Absent: the body is ignored.
    */
-  readonly body?: 'json' | 'picture' | 'file' | 'files';
+  readonly body?: 'json' | 'picture' | 'file' | 'files' | 'workflow';
   /**
    * When the request is counted. `beside` its handler, in the same round trip to Redis, so that the handler's work may be
    * for nothing; `within` what its handler orders; absent: before anything else is done.

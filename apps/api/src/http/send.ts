@@ -25,7 +25,7 @@ export async function send({ status, headers, body }: Reply, response: Response)
   } else if (body === undefined) {
     response.writeHead(status, headerList(id, limits, headers)).end();
   } else {
-    const text = JSON.stringify(body);
+    const text = typeof body === 'string' ? body : JSON.stringify(body);
     const type = headers?.['Content-Type'] === undefined ? JSON_TYPE : undefined;
     const length = { 'Content-Length': `${Buffer.byteLength(text)}` };
     response.writeHead(status, headerList(type, id, limits, headers, length)).end(text);

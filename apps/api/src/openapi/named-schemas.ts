@@ -24,6 +24,9 @@ import {
   webhookDeliverySchema,
   webhookMessageSchema,
   webhookSchema,
+  workflowListSchema,
+  workflowSchema,
+  workflowVersionsSchema,
 } from '@comfy-fleet/contracts';
 import type { TSchema } from 'typebox';
 import type { DocumentSettings } from './operation.js';
@@ -59,6 +62,10 @@ export function namedSchemas({ limits, maxBatchJobs }: DocumentSettings): Record
     WebhookAttempt: webhookAttemptSchema,
     Usage: usageSchema,
     UsageDay: usageSchema.properties.data.items,
+    WorkflowList: workflowListSchema,
+    WorkflowFault: workflowListSchema.properties.faults.items,
+    Workflow: workflowSchema,
+    WorkflowVersions: workflowVersionsSchema,
     LodList: lodListSchema,
     LodProfile: lodListSchema.properties.data.items,
     AdminStatus: adminStatusSchema,

@@ -73,9 +73,10 @@ function requestBody(doc: BodyDoc | FileBodyDoc, naming: Naming): RequestBodyObj
     const form = { schema: naming(doc.fileForm) };
     return { required: true, content: { '*/*': {}, 'multipart/form-data': form } };
   }
-  const { json, form, examples } = doc;
+  const { json, form, files = [], examples } = doc;
   const shown = Object.entries(examples).map(([name, value]) => [name, { value }]);
   const content: ContentObject = { 'application/json': { schema: naming(json), examples: Object.fromEntries(shown) } };
+  for (const type of files) content[type] = {};
   if (form === undefined) return { required: true, content };
   const encoding = JSON_PARTS.filter((part) => part in form.properties).map((part) => [
     part,

@@ -41,6 +41,8 @@ export interface BodyDoc {
   readonly json: TObject;
   /** The same as a form; absent: JSON only. */
   readonly form?: TObject;
+  /** The same as a file, by its content types. */
+  readonly files?: readonly string[];
   /** By name; each is valid JSON for it. */
   readonly examples: Readonly<Record<string, object>>;
 }

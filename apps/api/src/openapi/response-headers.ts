@@ -15,7 +15,10 @@ const HEADERS = {
     description: 'Seconds after which to ask again.',
     schema: { type: 'integer', minimum: 0 },
   },
-  Location: { description: 'Where the job, or the file, is.', schema: { type: 'string', format: 'uri-reference' } },
+  Location: {
+    description: 'Where the job, the file or the workflow is.',
+    schema: { type: 'string', format: 'uri-reference' },
+  },
   'Preference-Applied': { description: 'The preference that was followed.', schema: { type: 'string' } },
   'Idempotent-Replayed': {
     description: 'The job was made before under the same Idempotency-Key; nothing was made now.',

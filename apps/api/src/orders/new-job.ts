@@ -13,10 +13,11 @@ import {
 } from '@comfy-fleet/contracts';
 import type { NewJob } from '@comfy-fleet/jobs';
 import { traceparentNow } from '@comfy-fleet/telemetry';
-import { classesOf, modelsOf, poolFor, randomSeed, resolveRequest, type Workflow } from '@comfy-fleet/workflows';
+import { classesOf, modelsOf, poolFor, randomSeed, resolveRequest } from '@comfy-fleet/workflows';
 import type { Caller } from '../access/caller.js';
 import type { Deps } from '../deps.js';
 import { refuseImpossible } from '../requests/refuse-impossible.js';
+import { workflowOf } from './workflow-of.js';
 
 /**
  * Gives every parameter its final value; a priority above what the key may have is lowered to that. Throws
@@ -44,11 +45,10 @@ export function atMostPriorityOf(request: ResolvedRequest, caller: Caller | unde
 }
 
 /** Throws no_able_instance for what no instance that is known can run. */
-export async function requireAble({ workflows, ledger: { fleet } }: Deps, resolved: ResolvedRequest): Promise<void> {
-  const workflow = workflows.byName.get(resolved.workflow);
-  if (workflow === undefined) return;
-  const pool = poolFor(workflow, resolved.lod, workflows.profiles);
-  refuseImpossible(workflow, resolved, pool, await fleet.abilities(pool, classesOf([workflow])));
+export async function requireAble(deps: Deps, resolved: ResolvedRequest): Promise<void> {
+  const workflow = await workflowOf(deps, resolved);
+  const pool = poolFor(workflow, resolved.lod, deps.workflows.profiles);
+  refuseImpossible(workflow, resolved, pool, await deps.ledger.fleet.abilities(pool, classesOf([workflow])));
 }
 
 interface Wish {
@@ -58,24 +58,22 @@ interface Wish {
 }
 
 /** A job of a resolved request, for the ledger. */
-export function newJob({ config, workflows }: Deps, kind: JobKind, request: ResolvedRequest, wish: Wish): NewJob {
-  const workflow = workflows.byName.get(request.workflow);
+export async function newJob(deps: Deps, kind: JobKind, request: ResolvedRequest, wish: Wish): Promise<NewJob> {
+  const workflow = await workflowOf(deps, request);
+  const { version, text } = workflow;
   return {
     id: newId(),
     kind,
-    request,
-    ...(workflow !== undefined && workflow.version === request.version ? { source: sourceOf(workflow) } : {}),
-    models: workflow === undefined ? [] : modelsOf(workflow, request),
-    pool: poolFor(workflow, request.lod, workflows.profiles),
-    startWithinMs: (wish.start_within_seconds ?? config.limits.maxQueuedSeconds) * 1000,
+    request: { ...request, version },
+    source: { version, text },
+    models: modelsOf(workflow, request),
+    pool: poolFor(workflow, request.lod, deps.workflows.profiles),
+    startWithinMs: (wish.start_within_seconds ?? deps.config.limits.maxQueuedSeconds) * 1000,
     callback: wish.callback,
     parent: wish.parent,
     traceparent: traceparentNow(),
   };
 }
-
-/** What it runs travels with it. */
-const sourceOf = ({ version, text }: Workflow) => ({ version, text });
 
 /**
  * Whom to notify of the job's end: whom the request names, else whom the key names. `refusal` says what is wrong with a

@@ -7,32 +7,42 @@ export const USAGE = `comfy-fleet workflows <command>
                  inputs and outputs it has, and how they were found
   list           says the same in a line for each workflow of WORKFLOWS_DIR
   show <name>    says the same as check of a workflow of WORKFLOWS_DIR
+  add <file>     publishes such a file, with the inputs and bindings files beside it, or a PNG or WebP that ComfyUI saved,
+                 through the API, for all processes of the fleet
 
   --comfyui <url>   the ComfyUI that says which types, bounds and options the inputs have; otherwise those of COMFYUI_URLS
   --json            writes { name, inputs, schema, outputs, models, nodeClasses, unsettled, refused, example }
+  --name <name>     the name to publish it under; otherwise the file's
+  --url <url>       the API to publish it through, otherwise that of PUBLIC_URL or PORT; list and show ask that API then
+                    (and --json writes what it answers)
+  --key <key>       an API key; to add it needs the scope admin
 
-The exit code is 1 when ComfyUI would refuse the workflow as it is.`;
+The exit code is 1 when ComfyUI would refuse the workflow as it is, or the API refused it.`;
+
+const COMMANDS = ['check', 'show', 'list', 'add'] as const;
 
 export interface Arguments {
-  readonly command: 'check' | 'show' | 'list' | 'help';
-  /** A file for check, a name for show. */
+  readonly command: (typeof COMMANDS)[number] | 'help';
+  /** A file for check and add, a name for show. */
   readonly target: string;
   readonly comfyui: string | undefined;
   readonly json: boolean;
+  readonly name: string | undefined;
+  readonly url: string | undefined;
+  readonly key: string | undefined;
 }
 
 /** Throws a UsageError for what cannot be understood. */
 export function readArguments(args: readonly string[]): Arguments {
   const { values, positionals } = parse(args);
-  const [command, target] = positionals;
-  const { comfyui, json = false } = values;
-  if (values.help || command === undefined) return { command: 'help', target: '', comfyui, json };
-  const wanted = command === 'list' ? 1 : 2;
-  if (command !== 'check' && command !== 'show' && command !== 'list') {
-    throw new UsageError(`There is no workflows ${command}.\n\n${USAGE}`);
-  }
-  if (positionals.length !== wanted) throw new UsageError(USAGE);
-  return { command, target: target ?? '', comfyui, json };
+  const [word, target = ''] = positionals;
+  const { comfyui, json = false, name, url, key } = values;
+  const options = { target, comfyui, json, name, url, key };
+  if (values.help || word === undefined) return { ...options, command: 'help' };
+  const command = COMMANDS.find((known) => known === word);
+  if (command === undefined) throw new UsageError(`There is no workflows ${word}.\n\n${USAGE}`);
+  if (positionals.length !== (command === 'list' ? 1 : 2)) throw new UsageError(USAGE);
+  return { ...options, command };
 }
 
 function parse(args: readonly string[]) {
@@ -40,7 +50,14 @@ function parse(args: readonly string[]) {
     return parseArgs({
       args: [...args],
       allowPositionals: true,
-      options: { comfyui: { type: 'string' }, json: { type: 'boolean' }, help: { type: 'boolean' } },
+      options: {
+        comfyui: { type: 'string' },
+        json: { type: 'boolean' },
+        name: { type: 'string' },
+        url: { type: 'string' },
+        key: { type: 'string' },
+        help: { type: 'boolean' },
+      },
     });
   } catch (error) {
     throw new UsageError(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);

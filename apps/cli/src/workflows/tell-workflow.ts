@@ -46,7 +46,7 @@ export function tellInShort({ name }: Workflow, { inputs, outputs, refused }: Wo
   return `${name}: ${takes} → ${gives}${refused.length > 0 ? '; ComfyUI would refuse it' : ''}`;
 }
 
-function section(title: string, lines: readonly string[], none?: string): string[] {
+export function section(title: string, lines: readonly string[], none?: string): string[] {
   if (lines.length === 0) return none === undefined ? [] : ['', `${title}: ${none}`];
   return ['', `${title}:`, ...lines.map((line) => `  ${line}`)];
 }

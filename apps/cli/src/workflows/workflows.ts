@@ -1,5 +1,6 @@
 import { basename, dirname, join } from 'node:path';
-import { ConfigError, loadConfig } from '@comfy-fleet/config';
+import { type Config, ConfigError, loadConfig } from '@comfy-fleet/config';
+import type { WorkflowAnswer, WorkflowList } from '@comfy-fleet/contracts';
 import {
   type Catalogue,
   exampleBody,
@@ -9,8 +10,11 @@ import {
   WorkflowError,
 } from '@comfy-fleet/workflows';
 import type { Command, Output } from '../command.js';
+import { addWorkflow } from './add-workflow.js';
+import { ApiRefused, apiAddress, askApi } from './ask-api.js';
 import { askCatalogue } from './ask-catalogue.js';
 import { type Arguments, readArguments, USAGE } from './read-arguments.js';
+import { tellList, tellPublished } from './tell-published.js';
 import { tellInShort, tellWorkflow } from './tell-workflow.js';
 
 /** What a workflow takes, gives and needs, for people who know ComfyUI. */
@@ -23,6 +27,10 @@ export const workflows: Command = {
     }
     try {
       const config = loadConfig(env);
+      if (asked.command === 'add' || (asked.url !== undefined && asked.command !== 'check')) {
+        await throughApi(asked, config, { result, say });
+        return 0;
+      }
       const paths = await pathsOf(asked, config.workflowsDir);
       const { catalogue, told } = await askCatalogue(asked.comfyui, config, env);
       say(told);
@@ -32,12 +40,32 @@ export const workflows: Command = {
       }
       return code;
     } catch (error) {
-      if (!(error instanceof ConfigError || error instanceof WorkflowError)) throw error;
+      if (!(error instanceof ConfigError || error instanceof WorkflowError || error instanceof ApiRefused)) throw error;
       say(error.message);
       return 1;
     }
   },
 };
+
+/** Adds, lists or shows what the API has. Throws ApiRefused, WorkflowError. */
+async function throughApi(
+  { command, target, name, url, key, json }: Arguments,
+  config: Config,
+  { result, say }: Output,
+): Promise<void> {
+  const api = apiAddress(url, key, config);
+  if (command === 'list') {
+    const { body } = await askApi(api, '/workflows');
+    return result(json ? showJson(body) : tellList(body as WorkflowList));
+  }
+  if (command === 'show') {
+    const { body } = await askApi(api, `/workflows/${encodeURIComponent(target)}`);
+    return result(json ? showJson(body) : tellPublished(body as WorkflowAnswer));
+  }
+  const { isNew, workflow } = await addWorkflow(target, name, api);
+  say(`${workflow.name} is ${isNew ? 'published' : 'published in this version'} at ${api.url}.`);
+  result(json ? showJson(workflow) : tellPublished(workflow));
+}
 
 async function pathsOf({ command, target }: Arguments, dir: string): Promise<string[]> {
   if (command === 'check') return [target];

@@ -1,11 +1,11 @@
 import type { Abilities, ResolvedRequest } from '@comfy-fleet/contracts';
 import { type Asker, type Fits, needOf } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
-import type { Workflows } from '@comfy-fleet/workflows';
 import { lacksNothing } from '../instance/can-run.js';
 import type { Instance } from '../instance/instance.js';
 import type { Slots } from '../instance/slots.js';
 import { modelsOfJob } from '../instance/workflow-of.js';
+import type { KnownWorkflows } from '../job/known-workflows.js';
 
 /** What the instances of this worker would have to load for which jobs, said to the scheduler and kept true. */
 export interface Fitting {
@@ -39,11 +39,13 @@ interface Stand {
 interface Options {
   readonly fits: Fits;
   readonly allSlots: readonly Slots[];
-  readonly workflows: Workflows;
+  readonly workflows: KnownWorkflows;
+  /** Aborts when no job may go on. */
+  readonly signal: AbortSignal;
   readonly log: Logger;
 }
 
-export function createFitting({ fits, allSlots, workflows, log }: Options): Fitting {
+export function createFitting({ fits, allSlots, workflows, signal, log }: Options): Fitting {
   const instances = allSlots.map(({ instance }) => instance);
   const stands = new Map(instances.map((instance) => [instance, new Map<string, Stand>()]));
   const of = (instance: Instance) => stands.get(instance) ?? new Map<string, Stand>();
@@ -55,7 +57,9 @@ export function createFitting({ fits, allSlots, workflows, log }: Options): Fitt
     }
     return stand.isAble ? Math.round(instance.models.loadMs(stand.models)) : -1;
   };
-  const first = (instance: Instance, need: string, request: ResolvedRequest): number => {
+  const first = async (instance: Instance, need: string, request: ResolvedRequest): Promise<number> => {
+    // What cannot be read is left to the job: it says why.
+    await workflows.load(request, signal).catch((error: unknown) => log.debug('a workflow was not read', { error }));
     const stand: Stand = {
       request,
       models: modelsOfJob(workflows, request),

@@ -1,9 +1,9 @@
 import type { JobRecord } from '@comfy-fleet/jobs';
-import type { Workflows } from '@comfy-fleet/workflows';
 import { canRun } from '../instance/can-run.js';
 import { subjectOf } from '../instance/scope.js';
 import type { Slot, Slots } from '../instance/slots.js';
 import { modelsOfJob } from '../instance/workflow-of.js';
+import type { KnownWorkflows } from '../job/known-workflows.js';
 
 export interface Movable {
   /** Whether the instance can run the job. */
@@ -15,14 +15,14 @@ export interface Movable {
 }
 
 /** Whether an instance may be given a job that waits in another one: it can run it, is trusted with it, and did not fail it. */
-export function ableToTake(workflows: Workflows): Movable['able'] {
+export function ableToTake(workflows: KnownWorkflows): Movable['able'] {
   return (record, { instance }) =>
     canRun(record, instance, workflows) &&
     instance.health.permits(subjectOf(record)) !== 'no' &&
     !record.faults.some((fault) => fault.instance === instance.name);
 }
 
-export function loadingTime(workflows: Workflows): Movable['loadMs'] {
+export function loadingTime(workflows: KnownWorkflows): Movable['loadMs'] {
   return ({ request }, { instance }) => instance.models.loadMs(modelsOfJob(workflows, request));
 }
 

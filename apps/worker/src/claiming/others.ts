@@ -1,8 +1,9 @@
 import type { Abilities, InstanceAnnouncement, WorkerAnnouncement } from '@comfy-fleet/contracts';
 import { type AbilityRegistry, type InstanceFault, instancesServing, type JobRecord } from '@comfy-fleet/jobs';
-import { classesOf, findLacks, type Workflows } from '@comfy-fleet/workflows';
+import { classesOf, findLacks } from '@comfy-fleet/workflows';
 import { covers, subjectOf } from '../instance/scope.js';
 import { workflowOf } from '../instance/workflow-of.js';
+import type { KnownWorkflows } from '../job/known-workflows.js';
 
 /** How many instances of the fleet can try a job now, where it has not failed according to `faults`. */
 export type WhoElse = (record: JobRecord, faults: readonly InstanceFault[]) => Promise<number>;
@@ -11,7 +12,7 @@ export type WhoElse = (record: JobRecord, faults: readonly InstanceFault[]) => P
 export function createWhoElse(
   workersNow: () => Promise<readonly WorkerAnnouncement[]>,
   registry: Pick<AbilityRegistry, 'of'>,
-  workflows: Workflows,
+  workflows: KnownWorkflows,
 ): WhoElse {
   return async (record, faults) => {
     const workflow = workflowOf(workflows, record.request);

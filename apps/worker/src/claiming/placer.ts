@@ -36,6 +36,10 @@ export function createPlacer({ worker, allSlots, tools, adoptWaitMs, stopping }:
 
   const placeOrRelease = async (claim: Claim, chosenFor: Slots | undefined): Promise<Placed> => {
     const { record } = claim;
+    // What cannot be read now is left to its submission.
+    await tools.workflows
+      .load(record.request, stopping)
+      .catch((error: unknown) => log.debug('a workflow was not read', { error }));
     const able = ({ instance }: Slots) => canRun(record, instance, tools.workflows);
     const others = () => tools.whoElse(record, record.faults);
     const placement = stopping.aborted

@@ -1,11 +1,12 @@
 import type { ResolvedRequest } from '@comfy-fleet/contracts';
 import type { JobRecord } from '@comfy-fleet/jobs';
-import { findLacks, type Workflows } from '@comfy-fleet/workflows';
+import { findLacks } from '@comfy-fleet/workflows';
+import type { KnownWorkflows } from '../job/known-workflows.js';
 import type { Instance } from './instance.js';
 import { workflowOf } from './workflow-of.js';
 
 /** Whether the instance serves the job's pool and has the nodes and models that it needs; what is unknown is tried. */
-export function canRun({ pool, request }: JobRecord, instance: Instance, workflows: Workflows): boolean {
+export function canRun({ pool, request }: JobRecord, instance: Instance, workflows: KnownWorkflows): boolean {
   return instance.pools.includes(pool) && lacksNothing(request, instance, workflows);
 }
 
@@ -13,7 +14,7 @@ export function canRun({ pool, request }: JobRecord, instance: Instance, workflo
 export function lacksNothing(
   request: ResolvedRequest,
   { abilities }: Pick<Instance, 'abilities'>,
-  workflows: Workflows,
+  workflows: KnownWorkflows,
 ): boolean {
   const workflow = workflowOf(workflows, request);
   return workflow === undefined || abilities === undefined || findLacks(workflow, request, abilities).length === 0;

@@ -1,9 +1,9 @@
 import type { JobRecord } from '@comfy-fleet/jobs';
-import type { Workflows } from '@comfy-fleet/workflows';
+import type { KnownWorkflows } from '../job/known-workflows.js';
 import type { Instance } from './instance.js';
 import { modelsOfJob } from './workflow-of.js';
 
 /** The job goes to the instance: what it holds when the next one begins is to be reckoned with it. */
-export function useModels({ request }: JobRecord, { models }: Instance, workflows: Workflows): void {
+export function useModels({ request }: JobRecord, { models }: Instance, workflows: KnownWorkflows): void {
   models.use(modelsOfJob(workflows, request));
 }

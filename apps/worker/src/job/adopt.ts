@@ -22,7 +22,7 @@ export async function adopt(job: HeldJob, tools: Tools): Promise<Submission | 'g
     if (job.cancelRequested) throw new Canceled();
     return undefined;
   }
-  const submission = job.takeOver(promptId, graphOf(job, promptId, tools));
+  const submission = job.takeOver(promptId, await graphOf(job, promptId, tools));
   const found = await patiently(job, () => job.instance.ask((client) => client.find(promptId, job.signal)));
   if (found.state === 'absent') {
     job.log.warn('the earlier submission is gone', { prompt_id: promptId });
@@ -39,9 +39,9 @@ export async function adopt(job: HeldJob, tools: Tools): Promise<Submission | 'g
 }
 
 /** Only to weigh the progress: the names of the files do not matter, and without a graph there is just no progress. */
-function graphOf(job: HeldJob, promptId: string, tools: Tools): BoundGraph {
+async function graphOf(job: HeldJob, promptId: string, tools: Tools): Promise<BoundGraph> {
   try {
-    return bindJob(
+    return await bindJob(
       job,
       promptId,
       tools,

@@ -38,6 +38,7 @@ export const REACTIONS: Readonly<Record<ErrorCode, Reaction>> = {
   comfyui_error: 'elsewhere',
   // What the ledger refused to write now, the next claim writes: it adopts what ComfyUI has.
   queue_unavailable: 'let go',
+  workflow_missing: 'fail',
   // requests
   unauthorized: 'fail',
   forbidden: 'fail',
@@ -61,6 +62,9 @@ export const REACTIONS: Readonly<Record<ErrorCode, Reaction>> = {
   file_not_found: 'fail',
   instance_not_found: 'fail',
   pool_not_found: 'fail',
+  workflow_not_found: 'fail',
+  workflow_is_a_file: 'fail',
+  invalid_workflow: 'fail',
   method_not_allowed: 'fail',
   body_too_large: 'fail',
   body_too_slow: 'fail',

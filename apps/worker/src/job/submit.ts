@@ -18,7 +18,7 @@ import { uploadInputs } from './upload-inputs.js';
  */
 export async function submit(job: HeldJob, tools: Tools): Promise<Submission> {
   const promptId = newId();
-  const bound = bindJob(job, promptId, tools, await uploadInputs(job, tools));
+  const bound = await bindJob(job, promptId, tools, await uploadInputs(job, tools));
   if (tools.logPrompts) {
     const { prompt, negative_prompt } = job.record.request.inputs;
     job.log.info('job is submitted', { prompt_id: promptId, prompt, negative_prompt });
@@ -39,18 +39,14 @@ export async function submit(job: HeldJob, tools: Tools): Promise<Submission> {
 }
 
 /** What a submission gives ComfyUI; `files` are the names that ComfyUI gave to its files, by their inputs. */
-export function bindJob(
+export async function bindJob(
   job: HeldJob,
   promptId: string,
   { workflows, nodeTimes }: Tools,
   files: ReadonlyMap<string, string>,
-): BoundGraph {
+): Promise<BoundGraph> {
   const { request } = job.record;
-  const workflow = workflowOf(workflows, request);
-  if (workflow === undefined) {
-    const detail = `This worker has no workflow named ${request.workflow}; its WORKFLOWS_DIR differs from the API's.`;
-    throw new FleetError('workflow_rejected', detail);
-  }
+  const workflow = await workflows.load(request, job.signal);
   // The prompt id as prefix: no output is ever another job's file, cached results included.
   return {
     graph: bindGraph(workflow, request, { filenamePrefix: promptId, files }),

@@ -73,7 +73,7 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
           break;
         }
         case 'unknown':
-          if (asker !== undefined) await options.fits.say(asker.name, judged(asker, reply.slice(1)));
+          if (asker !== undefined) await options.fits.say(asker.name, await judged(asker, reply.slice(1)));
           break;
         case 'again':
           lookedAt = reply[1];
@@ -107,12 +107,12 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
 }
 
 /** `needs`: each with a request that has it. */
-function judged(asker: Asker, needs: readonly string[]): Map<string, number> {
+async function judged(asker: Asker, needs: readonly string[]): Promise<Map<string, number>> {
   const fits = new Map<string, number>();
   for (let n = 0; n + 1 < needs.length; n += 2) {
     const [need = '', request = ''] = needs.slice(n, n + 2);
     // A job without a request cannot be run anywhere; its record is gone.
-    fits.set(need, request === '' ? -1 : asker.fit(need, readRequest(request)));
+    fits.set(need, request === '' ? -1 : await asker.fit(need, readRequest(request)));
   }
   return fits;
 }

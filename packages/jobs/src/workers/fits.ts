@@ -9,7 +9,7 @@ const LIFE_MS = 60_000;
 export interface Asker {
   readonly name: string;
   /** How many ms of loading such a job would cost it; -1 when it cannot run it. To be said again when that changes. */
-  fit(need: string, request: ResolvedRequest): number;
+  fit(need: string, request: ResolvedRequest): Promise<number> | number;
 }
 
 /** What the instances of a worker would have to load for which jobs. */

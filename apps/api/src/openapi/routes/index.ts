@@ -7,12 +7,14 @@ import { orderDocs } from './orders.js';
 import { pictureDocs } from './pictures.js';
 import { serviceDocs } from './service.js';
 import { webhookDocs } from './webhooks.js';
+import { workflowDocs } from './workflows.js';
 
 /** What is said of every route, by method and path. */
 export function operationDocs(settings: DocumentSettings): OperationDocs {
   return {
     ...orderDocs(settings),
     ...jobDocs(settings),
+    ...workflowDocs(),
     ...pictureDocs(settings),
     ...assetDocs(settings),
     ...webhookDocs(),

@@ -1,0 +1,46 @@
+import { FleetError, WORKFLOW_NAME_PATTERN } from '@comfy-fleet/contracts';
+import { knownCaller } from '../access/caller.js';
+import type { Deps } from '../deps.js';
+import type { Handler } from '../http/messages.js';
+import { exactJson } from '../workflows/exact-json.js';
+import { findServed } from '../workflows/find-served.js';
+import { presentWorkflow } from '../workflows/present-workflow.js';
+import { readPublished } from '../workflows/read-published.js';
+
+const NAME = new RegExp(WORKFLOW_NAME_PATTERN);
+
+/** Publishes a workflow, or another version of it. All processes of the fleet have it within two seconds, this one now. */
+export function putWorkflow(deps: Deps): Handler {
+  const { workflows, ledger, config } = deps;
+  const limits = { maxBytes: config.workflows.maxBytes, json: config.http.json };
+  return async ({ params: { name = '' }, raw, caller }) => {
+    if (!NAME.test(name)) throw oddName(name);
+    const { version, text } = readPublished(name, raw, limits);
+    const outcome = await ledger.workflows.put(name, { version, text }, knownCaller(caller).id);
+    await workflows.readRegistry();
+    const body = await presentWorkflow(deps, findServed(workflows, name));
+    const location = `${config.http.publicUrl ?? ''}/workflows/${encodeURIComponent(name)}`;
+    return exactJson(outcome === 'new' ? 201 : 200, body, { Location: location });
+  };
+}
+
+/** Takes a published workflow away. A file of that name in the folder serves again. */
+export function deleteWorkflow({ workflows, ledger }: Deps): Handler {
+  return async ({ params: { name = '' } }) => {
+    if (await ledger.workflows.delete(name)) {
+      await workflows.readRegistry();
+      return { status: 204 };
+    }
+    findServed(workflows, name);
+    const detail = `${name} was not published through the API: its file is in the folder of the workflows on the server.`;
+    throw new FleetError('workflow_is_a_file', detail);
+  };
+}
+
+function oddName(name: string): FleetError {
+  const detail =
+    name === 'graph'
+      ? 'The name graph is taken: jobs of graphs that are not published bear it.'
+      : 'A name has 1 to 64 of A-Z a-z 0-9 . _ - and begins with a letter or digit.';
+  return new FleetError('validation_failed', detail, { errors: [{ pointer: '/name', detail }] });
+}

@@ -1,0 +1,19 @@
+import type { WorkflowList } from '@comfy-fleet/contracts';
+import type { Deps } from '../deps.js';
+import type { Handler } from '../http/messages.js';
+
+/** The workflows that there are now, and what is wrong with those that cannot be used. */
+export function listWorkflows({ workflows, config }: Deps): Handler {
+  return () => {
+    const names = [...workflows.served].sort(([a], [b]) => (a < b ? -1 : 1));
+    const data = names.map(([name, { workflow, source }]) => ({
+      name,
+      version: workflow.version,
+      description: workflow.description ?? null,
+      source,
+      url: `${config.http.publicUrl ?? ''}/workflows/${encodeURIComponent(name)}`,
+    }));
+    const body: WorkflowList = { data, faults: [...workflows.faults] };
+    return { status: 200, body };
+  };
+}

@@ -1,0 +1,37 @@
+import type { IncomingMessage } from 'node:http';
+import { setImmediate as others } from 'node:timers/promises';
+import { FleetError } from '@comfy-fleet/contracts';
+import { requireUtf8, STEP_BYTES } from './json-body.js';
+import { createJsonScan, type JsonLimits } from './json-scan.js';
+import { type UnpackLimits, unpackedBody } from './unpacked-body.js';
+
+export interface RawBodyOptions {
+  readonly limits: UnpackLimits;
+  /** For a body of JSON, which is looked at while it arrives. */
+  readonly json: JsonLimits | undefined;
+  /** Called with the unpacked bytes, before they are looked at. */
+  readonly arrived: (bytes: number) => void;
+}
+
+/** Reads a body as it comes. Throws as readJsonBody does, but for JSON that is not valid: nothing is parsed. */
+export async function readRawBody(
+  request: IncomingMessage,
+  { limits, json, arrived }: RawBodyOptions,
+): Promise<Buffer> {
+  if (json !== undefined) requireUtf8(request.headers['content-type']);
+  const scan =
+    json === undefined ? undefined : createJsonScan(json, { text: () => {}, begin: () => {}, apart: () => {} });
+  const kept: Buffer[] = [];
+  let looked = 0;
+  for await (const chunk of unpackedBody(request, limits)) {
+    arrived(chunk.length);
+    const fault = scan?.push(chunk);
+    if (fault !== undefined) throw new FleetError('body_too_large', `The body has too much in it: ${fault}.`);
+    kept.push(chunk);
+    looked += chunk.length;
+    if (looked < STEP_BYTES) continue;
+    looked = 0;
+    await others();
+  }
+  return Buffer.concat(kept);
+}

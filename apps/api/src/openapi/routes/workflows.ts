@@ -1,0 +1,104 @@
+import { graphQuerySchema, workflowListSchema, workflowSchema, workflowVersionsSchema } from '@comfy-fleet/contracts';
+import Type from 'typebox';
+import type { AnswerDoc, OperationDocs } from '../operation.js';
+
+const WHOLE: AnswerDoc = { description: 'The workflow.', content: { 'application/json': workflowSchema } };
+const PUBLISHED: AnswerDoc = { ...WHOLE, headers: { Location: 'always' } };
+
+const GRAPH = Type.Object({}, { additionalProperties: true, description: 'A graph in the API format of ComfyUI.' });
+const FILE = Type.Object({}, { additionalProperties: true });
+
+/** What `PUT /workflows/:name` takes as JSON: one of three forms, which are told apart by what is in them. */
+const publishSchema = Type.Object(
+  {
+    graph: Type.Optional(GRAPH),
+    prompt: Type.Optional(Type.Object({}, { additionalProperties: true, description: 'In place of `graph`.' })),
+    extra_data: Type.Optional(
+      Type.Object({}, { additionalProperties: true, description: 'Beside `prompt`: may have the choice of App mode.' }),
+    ),
+    inputs: Type.Optional({ ...FILE, description: 'What an inputs file has.' }),
+    bindings: Type.Optional({ ...FILE, description: 'What a bindings file has.' }),
+  },
+  { additionalProperties: true },
+);
+
+const EXAMPLE_GRAPH = {
+  '1': { class_type: 'LoadImage', inputs: { image: 'example.png' }, _meta: { title: 'input:picture' } },
+  '2': { class_type: 'ImageInvert', inputs: { image: ['1', 0] } },
+  '3': { class_type: 'SaveImage', inputs: { images: ['2', 0], filename_prefix: 'x' } },
+};
+
+export function workflowDocs(): OperationDocs {
+  const found = { errors: ['workflow_not_found', 'queue_unavailable'] } as const;
+  return {
+    'GET /workflows': {
+      id: 'listWorkflows',
+      tag: 'workflows',
+      summary: 'List the workflows, and what is wrong with those that cannot be used',
+      answers: { 200: { description: 'Workflows.', content: { 'application/json': workflowListSchema } } },
+    },
+    'GET /workflows/:name': {
+      id: 'getWorkflow',
+      tag: 'workflows',
+      summary: 'What a workflow takes, gives and needs, and who can run it',
+      description:
+        '`inputs` is JSON Schema 2020-12. Types, bounds and options are those of the instances that may get its jobs, as ' +
+        'far as they are known, otherwise those of the values in the graph. What the instances lack refuses jobs, not the ' +
+        'workflow.',
+      answers: { 200: WHOLE },
+      ...found,
+    },
+    'PUT /workflows/:name': {
+      id: 'publishWorkflow',
+      tag: 'workflows',
+      summary: 'Publish a workflow, or another version of it',
+      description:
+        'Send a graph that you exported with Workflow → Export (API), the body of a `POST /prompt`, `{"graph": …}` with an ' +
+        'inputs file beside it, or a PNG or WebP that ComfyUI saved. All processes of the fleet have it within two seconds. ' +
+        'It wins over a file of that name. Jobs that were accepted keep their version. `text2img` and `img2img` must have ' +
+        'what `POST /generate` and `POST /img2img` set.',
+      body: {
+        json: publishSchema,
+        files: ['image/png', 'image/webp'],
+        examples: {
+          graph: EXAMPLE_GRAPH,
+          'with an inputs file': {
+            graph: EXAMPLE_GRAPH,
+            inputs: {
+              description: 'Inverts a picture',
+              inputs: { picture: { node: '1', description: 'Any picture' } },
+            },
+          },
+        },
+      },
+      answers: {
+        200: { ...PUBLISHED, description: 'Another version, or the one that it had.' },
+        201: { ...PUBLISHED, description: 'A new workflow.' },
+      },
+      errors: ['invalid_workflow', 'overloaded', 'queue_unavailable'],
+    },
+    'DELETE /workflows/:name': {
+      id: 'deleteWorkflow',
+      tag: 'workflows',
+      summary: 'Delete a published workflow',
+      description: 'Jobs that were accepted run all the same. A file of that name in the folder serves again.',
+      answers: { 204: { description: 'It is gone.' } },
+      errors: ['workflow_not_found', 'workflow_is_a_file', 'queue_unavailable'],
+    },
+    'GET /workflows/:name/versions': {
+      id: 'listVersions',
+      tag: 'workflows',
+      summary: 'The versions of a workflow that are kept',
+      answers: { 200: { description: 'Versions.', content: { 'application/json': workflowVersionsSchema } } },
+      ...found,
+    },
+    'GET /workflows/:name/graph': {
+      id: 'getGraph',
+      tag: 'workflows',
+      summary: 'The graph of a workflow, in the API format',
+      query: graphQuerySchema,
+      answers: { 200: { description: 'The graph.', content: { 'application/json': GRAPH } } },
+      ...found,
+    },
+  };
+}

@@ -1,0 +1,11 @@
+import { FleetError } from '@comfy-fleet/contracts';
+import { suggest } from '@comfy-fleet/workflows';
+import type { LiveWorkflows, Served } from './live-workflows.js';
+
+/** The workflow as it is served now. Throws workflow_not_found. */
+export function findServed({ served }: Pick<LiveWorkflows, 'served'>, name: string): Served {
+  const found = served.get(name);
+  if (found !== undefined) return found;
+  const detail = `There is no workflow of that name${suggest(name, [...served.keys()])}. GET /workflows lists those that there are.`;
+  throw new FleetError('workflow_not_found', detail);
+}

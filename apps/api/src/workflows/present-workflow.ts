@@ -1,0 +1,56 @@
+import type { WorkflowAnswer } from '@comfy-fleet/contracts';
+import { describeNode, exampleBody, type Rule, showJson } from '@comfy-fleet/workflows';
+import type { Deps } from '../deps.js';
+import { catalogueFor } from './catalogue-for.js';
+import type { Served } from './live-workflows.js';
+import { whoCanRun } from './who-can-run.js';
+
+const RULE_NAMES: Readonly<Record<Rule, WorkflowAnswer['found'][number]['rule']>> = {
+  inputsFile: 'inputs_file',
+  bindingsFile: 'bindings_file',
+  title: 'title',
+  appMode: 'app_mode',
+  wiring: 'wiring',
+};
+
+/** All that is known of a workflow; has bigints in it. */
+export async function presentWorkflow(deps: Deps, { workflow, source, published }: Served): Promise<WorkflowAnswer> {
+  const { name, version, graph, pool, deadlineSeconds } = workflow;
+  const [catalogue, pools] = await Promise.all([catalogueFor(deps, workflow), whoCanRun(deps, workflow)]);
+  const described = workflow.describe(catalogue);
+  const body = exampleBody(described);
+  return {
+    name,
+    version,
+    description: described.description ?? null,
+    source,
+    published_at: published === undefined ? null : new Date(published.at).toISOString(),
+    published_by: published?.by ?? null,
+    inputs: described.schema as WorkflowAnswer['inputs'],
+    found: described.inputs.map(({ name: input, slots, rule }) => ({
+      input,
+      rule: RULE_NAMES[rule],
+      places: slots.map(({ node, input: widget }) => ({ node_id: node, node: describeNode(graph, node), widget })),
+    })),
+    outputs: described.outputs.map(({ name: output, node, className }) => ({
+      name: output,
+      node_id: node,
+      class_type: className,
+    })),
+    models: [...described.models],
+    node_classes: [...described.nodeClasses],
+    pool: pool ?? null,
+    deadline_seconds: deadlineSeconds ?? null,
+    pools,
+    unsettled: [...described.unsettled],
+    refused: [...described.refused],
+    example: { curl: curlOf(deps, name, showJson(body)), body },
+  };
+}
+
+function curlOf({ config, keys }: Deps, name: string, body: string): string {
+  const { publicUrl, port } = config.http;
+  const address = `${publicUrl ?? `http://localhost:${port}`}/workflows/${encodeURIComponent(name)}`;
+  const key = keys === undefined ? '' : ` -H 'Authorization: Bearer <key>'`;
+  return `curl '${address}'${key} -H 'Content-Type: application/json' -d '${body.replaceAll("'", "'\\''")}'`;
+}

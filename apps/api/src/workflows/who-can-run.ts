@@ -1,0 +1,28 @@
+import type { WorkflowAnswer } from '@comfy-fleet/contracts';
+import { instancesServing } from '@comfy-fleet/jobs';
+import { classesOf, describeLack, lacksOfGraph, poolsOf, type Workflow } from '@comfy-fleet/workflows';
+import type { Deps } from '../deps.js';
+
+/** The instances that may get jobs of the workflow and have said what they have: which can run it, what the others lack. */
+export async function whoCanRun(
+  { ledger: { fleet }, workflows }: Pick<Deps, 'ledger' | 'workflows'>,
+  workflow: Workflow,
+): Promise<WorkflowAnswer['pools']> {
+  const classes = classesOf([workflow]);
+  const asked = {
+    outputs: workflow.outputs.map(({ node }) => node),
+    sourceAt: (node: string, input: string) => workflow.inputAt({ node, input }),
+  };
+  const { workers } = await fleet.overview();
+  return Promise.all(
+    poolsOf(workflow, workflows.profiles).map(async (pool) => {
+      const live = new Set(instancesServing(workers, pool).map(({ name }) => name));
+      const known = (await fleet.abilities(pool, classes)).filter(({ instance }) => live.has(instance));
+      const instances = known.map(({ instance, abilities }) => {
+        const lacks = lacksOfGraph(workflow.graph, abilities, asked).map(describeLack);
+        return { name: instance, able: lacks.length === 0, lacks };
+      });
+      return { name: pool, instances };
+    }),
+  );
+}

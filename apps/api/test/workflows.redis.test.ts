@@ -1,0 +1,208 @@
+import type { WorkflowAnswer, WorkflowList, WorkflowVersions } from '@comfy-fleet/contracts';
+import { until } from '@comfy-fleet/testing';
+import type { OpenAPIObject } from 'openapi3-ts/oas31';
+import sharp from 'sharp';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { aKey, as, problemOf, startApi, type TestApi } from './api.js';
+
+/** The first seed that no number of JavaScript holds. */
+const SEED = '18446744073709551615';
+const graphText = (seed: string, title = 'input:picture') =>
+  `{"1": {"class_type": "LoadImage", "inputs": {"image": "a.png"}, "_meta": {"title": "${title}"}},
+    "2": {"class_type": "AddNoise", "inputs": {"image": ["1", 0], "seed": ${seed}}},
+    "3": {"class_type": "SaveImage", "inputs": {"images": ["2", 0], "filename_prefix": "x"}}}`;
+
+let api: TestApi;
+let other: TestApi;
+beforeAll(async () => {
+  const keys = [aKey('admin', { scopes: ['jobs', 'admin'] }), aKey('anna')];
+  api = await startApi(inject('redisUrl'), { keys });
+  other = await startApi(inject('redisUrl'), { keys, env: { KEY_PREFIX: api.config.redis.prefix } });
+});
+afterAll(async () => {
+  await other.close();
+  await api.close();
+});
+
+let names = 0;
+const aName = () => `flow-${++names}`;
+function put(name: string, body: string | Buffer, more: { type?: string; key?: string; at?: TestApi } = {}) {
+  const { type = 'application/json', key = 'admin', at = api } = more;
+  const headers = { 'Content-Type': type, ...as(key).headers };
+  return fetch(`${at.url}/workflows/${name}`, { method: 'PUT', headers, body: new Uint8Array(Buffer.from(body)) });
+}
+const get = (path: string, at = api) => at.get(path, as('anna'));
+const show = async (name: string, at = api) => (await (await get(`/workflows/${name}`, at)).json()) as WorkflowAnswer;
+const list = async (at = api) => (await (await get('/workflows', at)).json()) as WorkflowList;
+
+describe('PUT /workflows/:name', () => {
+  it('answers 201 for a new name and 200 for another version or the same, with all that is known of it', async () => {
+    const name = aName();
+    const first = await put(name, graphText('1'));
+    expect([first.status, first.headers.get('location')]).toEqual([201, `/workflows/${name}`]);
+    expect(await first.json()).toMatchObject({ name, source: 'registry', published_by: 'admin' });
+    expect((await put(name, graphText('1'))).status).toBe(200);
+    expect((await put(name, graphText('2'))).status).toBe(200);
+    const versions = (await (await get(`/workflows/${name}/versions`)).json()) as WorkflowVersions;
+    expect(versions.data).toHaveLength(2);
+    expect(versions.data[0]).toMatchObject({ version: (await show(name)).version, published_by: 'admin' });
+  });
+
+  it('takes a graph alone, in the body of a POST /prompt, and with an inputs file beside it', async () => {
+    const [plain, prompt, wrapped] = [aName(), aName(), aName()];
+    await put(plain, graphText('1'));
+    await put(prompt, `{"prompt": ${graphText('1')}, "client_id": "x"}`);
+    await put(
+      wrapped,
+      `{"graph": ${graphText('1')}, "inputs": {"description": "Noise", "inputs": {"noise": {"node": "2", "widget": "seed"}}}}`,
+    );
+    expect((await show(prompt)).version).toBe((await show(plain)).version);
+    const shown = await show(wrapped);
+    expect(shown).toMatchObject({
+      description: 'Noise',
+      found: [
+        { input: 'noise', rule: 'inputs_file' },
+        { input: 'picture', rule: 'title' },
+      ],
+    });
+  });
+
+  it.each(['png', 'webp'] as const)('takes a %s that ComfyUI saved, with what App mode shows', async (format) => {
+    const name = aName();
+    const workflow = JSON.stringify({ nodes: [], extra: { linearData: { inputs: [[2, 'seed']], outputs: [3] } } });
+    const answer = await put(name, await picture(format, { prompt: graphText(SEED, 'Load'), workflow }), {
+      type: `image/${format}`,
+    });
+    expect(answer.status).toBe(201);
+    expect((await show(name)).found).toContainEqual(expect.objectContaining({ input: 'seed', rule: 'app_mode' }));
+    expect(await (await get(`/workflows/${name}/graph`)).text()).toContain(SEED);
+  });
+
+  it('refuses a picture without a workflow, what is no graph, and a file of the editor with how to export the right one', async () => {
+    const bare = await put(aName(), await picture('png', {}), { type: 'image/png' });
+    expect(await problemOf(bare)).toMatchObject({
+      code: 'invalid_workflow',
+      detail: expect.stringContaining('no workflow in it'),
+    });
+    const editor = await put(aName(), JSON.stringify({ nodes: [], links: [] }));
+    expect(await problemOf(editor)).toMatchObject({
+      code: 'invalid_workflow',
+      detail: expect.stringContaining('Export (API)'),
+    });
+    for (const body of [
+      '{}',
+      '[]',
+      '7',
+      'nonsense',
+      '{"1": {"class_type": 7}}',
+      '{"graph": {}}',
+      '{"graph": {"1": 2}, "x": 1}',
+    ]) {
+      expect(await problemOf(await put(aName(), body)), body).toMatchObject({ status: 422, code: 'invalid_workflow' });
+    }
+  });
+
+  it('refuses a text2img that lacks what POST /generate sets, and lets it be as it was', async () => {
+    const refused = await put('text2img', graphText('1'));
+    expect(await problemOf(refused)).toMatchObject({ code: 'invalid_workflow' });
+    expect(await show('text2img')).toMatchObject({ source: 'folder', published_at: null });
+  });
+
+  it('refuses odd names and bodies that are too large', async () => {
+    for (const name of ['graph', 'a%2Fb', '-x', 'x'.repeat(65)]) {
+      expect(await problemOf(await put(name, graphText('1'))), name).toMatchObject({ code: 'validation_failed' });
+    }
+    const large = `{"1": "${'x'.repeat(api.config.workflows.maxBytes)}"}`;
+    expect(await problemOf(await put(aName(), large))).toMatchObject({ code: 'body_too_large' });
+    const deep = `${'['.repeat(100)}${']'.repeat(100)}`;
+    expect(await problemOf(await put(aName(), deep))).toMatchObject({ code: 'body_too_large' });
+    expect(await problemOf(await put(aName(), 'x', { type: 'text/plain' }))).toMatchObject({
+      code: 'unsupported_media_type',
+    });
+  });
+
+  it('is for keys with the scope admin', async () => {
+    expect((await put(aName(), graphText('1'), { key: 'anna' })).status).toBe(403);
+  });
+});
+
+describe('the other calls', () => {
+  it('show a workflow in every process of the fleet, and take it away from all of them', async () => {
+    const name = aName();
+    await put(name, graphText('1'));
+    const isThere = async (at: TestApi) => (await list(at)).data.some((one) => one.name === name);
+    await until('the other process to have it', () => isThere(other));
+    expect(await show(name, other)).toEqual(await show(name));
+    const gone = await fetch(`${other.url}/workflows/${name}`, { method: 'DELETE', headers: as('admin').headers });
+    expect(gone.status).toBe(204);
+    expect(await problemOf(await get(`/workflows/${name}`, other))).toMatchObject({ code: 'workflow_not_found' });
+    await until('the first process to be without it', async () => !(await isThere(api)));
+  });
+
+  it('answer the graph of a version as it was published', async () => {
+    const name = aName();
+    await put(name, graphText(SEED));
+    const { version } = await show(name);
+    await put(name, graphText('2'));
+    const graph = (query: string) => get(`/workflows/${name}/graph${query}`);
+    expect(await (await graph(`?version=${version}`)).text()).toContain(SEED);
+    expect(await (await graph('')).json()).toEqual(JSON.parse(graphText('2')));
+    expect(await problemOf(await graph(`?version=${'0'.repeat(64)}`))).toMatchObject({ code: 'workflow_not_found' });
+  });
+
+  it('list the workflows of the folder too, which cannot be deleted', async () => {
+    expect((await list()).data).toContainEqual(expect.objectContaining({ name: 'text2img', source: 'folder' }));
+    const refused = await fetch(`${api.url}/workflows/text2img`, { method: 'DELETE', headers: as('admin').headers });
+    expect(await problemOf(refused)).toMatchObject({ code: 'workflow_is_a_file' });
+  });
+
+  it('suggest the nearest name for one that is not there', async () => {
+    expect((await problemOf(await get('/workflows/text2imgs'))).detail).toContain('text2img');
+  });
+});
+
+it('has a path for each workflow in openapi.json as soon as it is published', async () => {
+  const name = aName();
+  await put(name, graphText('1'));
+  const document = (await (await api.get('/openapi.json')).json()) as OpenAPIObject;
+  const body = document.paths?.[`/workflows/${name}`]?.post?.requestBody;
+  expect(body).toMatchObject({
+    content: {
+      'application/json': {
+        schema: {
+          required: ['inputs'],
+          properties: { inputs: { required: ['picture'], properties: { picture: { type: 'string' } } } },
+        },
+      },
+    },
+  });
+});
+
+/** As ComfyUI writes them: text chunks of a PNG, EXIF texts that begin with their name in a WebP. */
+async function picture(format: 'png' | 'webp', texts: Readonly<Record<string, string>>): Promise<Buffer> {
+  const blank = sharp({ create: { width: 8, height: 8, channels: 3, background: '#808080' } });
+  if (format === 'webp') {
+    const { prompt, workflow } = texts;
+    const exif = { IFD0: { Model: `prompt:${prompt}`, Make: `workflow:${workflow}` } };
+    return blank.webp().withExif(exif).toBuffer();
+  }
+  const png = await blank.png().toBuffer();
+  const end = png.length - 12; // IEND
+  const chunks = Object.entries(texts).map(([name, text]) => {
+    const data = Buffer.from(`tEXt${name}\0${text}`, 'latin1');
+    const sizes = [Buffer.alloc(4), Buffer.alloc(4)] as const;
+    sizes[0].writeUInt32BE(data.length - 4);
+    sizes[1].writeUInt32BE(crc32(data));
+    return Buffer.concat([sizes[0], data, sizes[1]]);
+  });
+  return Buffer.concat([png.subarray(0, end), ...chunks, png.subarray(end)]);
+}
+
+function crc32(data: Buffer): number {
+  let crc = 0xffffffff;
+  for (const byte of data) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
+  }
+  return (crc ^ 0xffffffff) >>> 0;
+}

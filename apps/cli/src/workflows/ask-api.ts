@@ -1,0 +1,65 @@
+import type { Config } from '@comfy-fleet/config';
+import type { Problem } from '@comfy-fleet/contracts';
+
+const DEADLINE_MS = 30_000;
+
+/** The API could not be asked, or did not do it; the message is for people. */
+export class ApiRefused extends Error {
+  override readonly name = 'ApiRefused';
+}
+
+export interface ApiAddress {
+  /** Without a slash at its end. */
+  readonly url: string;
+  readonly key: string | undefined;
+}
+
+/** The API that is named, otherwise that of the settings. */
+export function apiAddress(url: string | undefined, key: string | undefined, { http }: Config): ApiAddress {
+  const found = url ?? http.publicUrl ?? `http://localhost:${http.port}`;
+  return { url: found.replace(/\/+$/, ''), key };
+}
+
+interface Sent {
+  readonly method?: 'PUT';
+  readonly contentType?: string;
+  readonly body?: string | Buffer;
+}
+
+/** The answer, parsed, and its status. Throws ApiRefused. */
+export async function askApi(
+  { url, key }: ApiAddress,
+  path: string,
+  { method, contentType, body }: Sent = {},
+): Promise<{ status: number; body: unknown }> {
+  const headers: Record<string, string> = {
+    ...(key === undefined ? {} : { Authorization: `Bearer ${key}` }),
+    ...(contentType === undefined ? {} : { 'Content-Type': contentType }),
+  };
+  const signal = AbortSignal.timeout(DEADLINE_MS);
+  let answer: Response;
+  let text: string;
+  try {
+    answer = await fetch(url + path, { method: method ?? 'GET', headers, body: body ?? null, signal });
+    text = await answer.text();
+  } catch (error) {
+    throw new ApiRefused(`${url} does not answer (${reasonOf(error)}): name the API with --url.`);
+  }
+  if (answer.ok) return { status: answer.status, body: parsed(text, url) };
+  const { title, detail } = parsed(text, url) as Partial<Problem>;
+  const advice = answer.status === 401 || answer.status === 403 ? ' Give a key with the scope admin with --key.' : '';
+  throw new ApiRefused(`${url} answered ${answer.status}: ${detail ?? title ?? text}${advice}`);
+}
+
+function parsed(text: string, url: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new ApiRefused(`${url} did not answer in JSON: it is no comfy-fleet API.`);
+  }
+}
+
+function reasonOf(error: unknown): string {
+  const { cause, message } = error as Error;
+  return cause instanceof Error ? cause.message || String((cause as NodeJS.ErrnoException).code) : message;
+}

@@ -1,0 +1,113 @@
+import Type, { type Static } from 'typebox';
+
+const nullable = <T extends Type.TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
+const time = () => Type.String({ format: 'date-time' });
+
+/** Names that a workflow may be published under: they stand in addresses, and `graph` means one that is not published. */
+export const WORKFLOW_NAME_PATTERN = '^(?!graph$)[A-Za-z0-9][A-Za-z0-9._-]{0,63}$';
+
+const WORKFLOW_PLACES = ['folder', 'registry'] as const;
+/** Where a workflow comes from: the folder of each server, or the registry that all share. */
+export type WorkflowPlace = (typeof WORKFLOW_PLACES)[number];
+
+const version = () => Type.String({ description: 'The hash of its content: what jobs of it name.' });
+const place = () =>
+  Type.Enum([...WORKFLOW_PLACES], { description: '`folder`: a file of the server; `registry`: published with PUT.' });
+
+const workflowFaultSchema = Type.Object({
+  source: place(),
+  name: nullable(Type.String({ description: 'The workflow; null for a file of another kind.' })),
+  detail: Type.String({ description: 'What is wrong with it.' }),
+});
+export type WorkflowFault = Static<typeof workflowFaultSchema>;
+
+/** As `GET /workflows` answers. */
+export const workflowListSchema = Type.Object({
+  data: Type.Array(
+    Type.Object({
+      name: Type.String(),
+      version: version(),
+      description: nullable(Type.String()),
+      source: place(),
+      url: Type.String({ description: 'Where all of it is.' }),
+    }),
+    { description: 'In alphabetical order.' },
+  ),
+  faults: Type.Array(workflowFaultSchema, {
+    description: 'What cannot be used. Of a workflow that worked before, the last good version goes on serving.',
+  }),
+});
+
+const ableSchema = Type.Object({
+  name: Type.String({ description: 'Of an instance, `<worker>/<n>`.' }),
+  able: Type.Boolean({ description: 'It has every node class and model that the graph names.' }),
+  lacks: Type.Array(Type.String(), { description: 'What it has not.' }),
+});
+
+/** As `GET /workflows/:name` answers. */
+export const workflowSchema = Type.Object({
+  name: Type.String(),
+  version: version(),
+  description: nullable(Type.String()),
+  source: place(),
+  published_at: nullable(time()),
+  published_by: nullable(Type.String({ description: 'The id of the API key.' })),
+  inputs: Type.Object(
+    { type: Type.Literal('object') },
+    { additionalProperties: true, description: 'JSON Schema 2020-12 of its inputs.' },
+  ),
+  found: Type.Array(
+    Type.Object({
+      input: Type.String(),
+      rule: Type.Enum(['inputs_file', 'bindings_file', 'title', 'app_mode', 'wiring'], {
+        description: 'How it was found.',
+      }),
+      places: Type.Array(
+        Type.Object({
+          node_id: Type.String(),
+          node: Type.String({ description: 'For people.' }),
+          widget: Type.String(),
+        }),
+        { description: 'Each gets the value.' },
+      ),
+    }),
+    { description: 'Where its inputs stand in the graph.' },
+  ),
+  outputs: Type.Array(Type.Object({ name: Type.String(), node_id: Type.String(), class_type: Type.String() })),
+  models: Type.Array(Type.String(), { description: 'The model files that the graph names.' }),
+  node_classes: Type.Array(Type.String()),
+  pool: nullable(Type.String({ description: 'The pool whose instances can run it; null when any can.' })),
+  deadline_seconds: nullable(Type.Integer({ description: 'Longest execution, if it says so itself.' })),
+  pools: Type.Array(Type.Object({ name: Type.String(), instances: Type.Array(ableSchema) }), {
+    description: 'The instances that may get its jobs and have said what they have, and which of them can run it now.',
+  }),
+  unsettled: Type.Array(Type.String(), {
+    description: 'Inputs and outputs that it has not, because it is open which node is meant; and how to say it.',
+  }),
+  refused: Type.Array(Type.String(), { description: 'What ComfyUI would refuse the graph for, as it is.' }),
+  example: Type.Object({
+    curl: Type.String({ description: 'A request for it.' }),
+    body: Type.Object({}, { additionalProperties: true }),
+  }),
+});
+
+/** As `GET /workflows/:name/versions` answers. */
+export const workflowVersionsSchema = Type.Object({
+  data: Type.Array(
+    Type.Object({
+      version: version(),
+      published_at: nullable(time()),
+      published_by: nullable(Type.String({ description: 'The id of the API key.' })),
+    }),
+    { description: 'The newest first; that one new jobs run. A workflow of the folder has one.' },
+  ),
+});
+
+export type WorkflowList = Static<typeof workflowListSchema>;
+export type WorkflowAnswer = Static<typeof workflowSchema>;
+export type WorkflowVersions = Static<typeof workflowVersionsSchema>;
+
+export const graphQuerySchema = Type.Object(
+  { version: Type.Optional(Type.String({ pattern: '^[0-9a-f]{64}$', description: 'Instead of the newest one.' })) },
+  { additionalProperties: false },
+);
