@@ -23,6 +23,8 @@ import { lods } from './handlers/lods.js';
 import { livez, readyz } from './handlers/probes.js';
 import { refineJob } from './handlers/refine-job.js';
 import { retryJob } from './handlers/retry-job.js';
+import { runGraph } from './handlers/run-graph.js';
+import { runWorkflow } from './handlers/run-workflow.js';
 import { getWebhooks, redeliverWebhook } from './handlers/webhooks.js';
 import type { Route } from './http/messages.js';
 import { openApiJson } from './openapi/openapi-json.js';
@@ -53,6 +55,8 @@ export function routes(deps: Deps): Route[] {
     { method: 'DELETE', path: '/assets/:asset', access: 'jobs', handler: deleteAsset(deps) },
     { method: 'GET', path: '/workflows', access: 'jobs', handler: listWorkflows(deps) },
     { method: 'GET', path: '/workflows/:name', access: 'jobs', handler: getWorkflow(deps) },
+    { method: 'POST', path: '/workflows/:name', access: 'jobs', handler: runWorkflow(deps), body: 'files' },
+    { method: 'POST', path: '/graphs', access: 'graphs', handler: runGraph(deps), body: 'exact' },
     { method: 'PUT', path: '/workflows/:name', access: 'admin', handler: putWorkflow(deps), body: 'workflow' },
     { method: 'DELETE', path: '/workflows/:name', access: 'admin', handler: deleteWorkflow(deps) },
     { method: 'GET', path: '/workflows/:name/versions', access: 'jobs', handler: getVersions(deps) },

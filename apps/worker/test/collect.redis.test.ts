@@ -40,7 +40,7 @@ async function collect(file: Buffer, of: Partial<HistoryEntry> = {}, limits: Par
   const { frames } = await someStores();
   const { job } = await aClaimedJob(someSlots(await showing(file)));
   const tools = { frames, maxOutputBytes: 1024 * 1024, maxOutputs: 5, ...limits } as Partial<Tools> as Tools;
-  const collecting = collectOutputs(job, { ...entry, ...of }, tools, new AbortController().signal);
+  const collecting = collectOutputs(job, { entry: { ...entry, ...of } }, tools, new AbortController().signal);
   return { id: job.record.id, frames, collecting };
 }
 

@@ -93,7 +93,7 @@ export function knownLoadTimes(ms: Readonly<Record<string, number>>): LoadTimes 
   };
 }
 
-export const NO_GRAPH = { graph: {}, loaders: new Map(), times: new Map() };
+export const NO_GRAPH = { graph: {}, loaders: new Map(), times: new Map(), outputs: new Map() };
 
 /** Nobody is there. */
 export const NOWHERE = 'http://127.0.0.1:1';

@@ -163,6 +163,7 @@ export interface Config {
   readonly workflows: {
     /** Of each name. */
     readonly maxVersions: number;
+    readonly maxNodes: number;
     /** Of JSON. */
     readonly maxBytes: number;
   };
@@ -371,7 +372,7 @@ function toConfig(s: Settings): Config {
     },
     frames: frames(s),
     workflowsDir: resolve(s.WORKFLOWS_DIR),
-    workflows: { maxVersions: s.MAX_WORKFLOW_VERSIONS, maxBytes: s.MAX_WORKFLOW_BYTES },
+    workflows: { maxVersions: s.MAX_WORKFLOW_VERSIONS, maxBytes: s.MAX_WORKFLOW_BYTES, maxNodes: s.MAX_GRAPH_NODES },
     checkpoint: s.CHECKPOINT,
   };
 }

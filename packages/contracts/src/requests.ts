@@ -9,6 +9,36 @@ const MAX_NAME_CHARS = 255;
 
 const name = (description: string) => Type.String({ minLength: 1, maxLength: MAX_NAME_CHARS, description });
 
+/** What every order of a job can say, whatever its workflow. */
+function jobFields(limits: RequestLimits) {
+  return {
+    priority: Type.Optional(
+      Type.Integer({
+        minimum: MIN_PRIORITY,
+        maximum: MAX_PRIORITY,
+        default: 0,
+        description: 'Higher goes first among your own jobs.',
+      }),
+    ),
+    start_within_seconds: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: limits.maxQueuedSeconds,
+        description: 'Seconds after which the job expires if it has not started.',
+      }),
+    ),
+    metadata: Type.Optional(
+      Type.Unsafe<Record<string, string>>({
+        type: 'object',
+        additionalProperties: { type: 'string' },
+        description: 'Your own string pairs, returned with the job.',
+      }),
+    ),
+    webhook: Type.Optional(webhookSchema),
+    webhook_url: Type.Optional(webhookUrlSchema()),
+  };
+}
+
 function sharedFields(limits: RequestLimits) {
   const size = (description: string) =>
     Type.Integer({ minimum: limits.minSize, maximum: limits.maxSize, multipleOf: SIZE_STEP, description });
@@ -49,36 +79,63 @@ function sharedFields(limits: RequestLimits) {
       }),
     ),
     checkpoint: Type.Optional(name('Checkpoint file, as ComfyUI lists it.')),
-    priority: Type.Optional(
-      Type.Integer({
-        minimum: MIN_PRIORITY,
-        maximum: MAX_PRIORITY,
-        default: 0,
-        description: 'Higher goes first among your own jobs.',
-      }),
-    ),
-    start_within_seconds: Type.Optional(
-      Type.Integer({
-        minimum: 1,
-        maximum: limits.maxQueuedSeconds,
-        description: 'Seconds after which the job expires if it has not started.',
-      }),
-    ),
-    metadata: Type.Optional(
-      Type.Unsafe<Record<string, string>>({
-        type: 'object',
-        additionalProperties: { type: 'string' },
-        description: 'Your own string pairs, returned with the job.',
-      }),
-    ),
-    webhook: Type.Optional(webhookSchema),
-    webhook_url: Type.Optional(webhookUrlSchema()),
+    ...jobFields(limits),
   };
 }
 
 /** Body of `POST /generate`. */
 export const generateRequestSchema = (limits: RequestLimits) =>
   Type.Object(sharedFields(limits), { additionalProperties: false });
+
+/** Far more outputs than a graph has that people look at. */
+const MAX_OUTPUTS = 100;
+
+/** What every order of a workflow can say besides its inputs. */
+function workflowFields(limits: RequestLimits) {
+  return {
+    lod: Type.Optional(
+      Type.Enum([...LODS], {
+        description: 'Level of detail; without it the workflow runs as it was saved, where you say nothing.',
+      }),
+    ),
+    outputs: Type.Optional(
+      Type.Array(name('Name of an output.'), {
+        minItems: 1,
+        maxItems: MAX_OUTPUTS,
+        uniqueItems: true,
+        description: 'The outputs that you want; all by default. What only the others need is not executed.',
+      }),
+    ),
+    ...jobFields(limits),
+  };
+}
+
+const inputs = () =>
+  Type.Optional(
+    Type.Unsafe<Record<string, unknown>>({
+      type: 'object',
+      description: 'The inputs of the workflow by name, as GET /workflows/:name describes them.',
+    }),
+  );
+
+/** Body of `POST /workflows/:name`; as a form it has the files under their inputs' names besides. */
+export const runRequestSchema = (limits: RequestLimits) =>
+  Type.Object({ inputs: inputs(), ...workflowFields(limits) }, { additionalProperties: false });
+
+/** Body of `POST /graphs`. */
+export const graphRequestSchema = (limits: RequestLimits) => {
+  const { lod: _itself, ...fields } = workflowFields(limits);
+  return Type.Object(
+    {
+      graph: Type.Unsafe<Record<string, unknown>>({
+        type: 'object',
+        description: "A workflow in ComfyUI's API format, run once as it is.",
+      }),
+      ...fields,
+    },
+    { additionalProperties: false },
+  );
+};
 
 const source = () =>
   Type.String({ minLength: 1, maxLength: MAX_NAME_CHARS, description: 'Name of a picture that this service made.' });

@@ -11,6 +11,12 @@ import { samplingOf } from './sampling.js';
 import { sameSlot } from './slots.js';
 import { findWindows } from './step-window.js';
 
+/** Of a graph that is run once, as it is. */
+export function noUsualBindings(graph: Graph): Bindings {
+  const slots = Object.fromEntries(PARAMETERS.map((parameter) => [parameter, []])) as unknown as Bindings['slots'];
+  return { slots, prefixes: prefixesOf(graph), repeatAt: undefined, windows: [], distilledGuidance: false };
+}
+
 interface Found {
   readonly inputs: readonly FoundInput[];
   readonly outputs: readonly FoundOutput[];

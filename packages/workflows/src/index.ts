@@ -5,13 +5,15 @@ export { type Catalogue, unionOf } from './describe/catalogue.js';
 export { choicesOf, withoutFileLists } from './describe/class-choices.js';
 export type { WorkflowDescription } from './describe/describe-workflow.js';
 export { exampleBody } from './describe/example.js';
-export { outputNamesOf } from './describe/find-outputs.js';
 export { RULES, type Rule } from './describe/found-input.js';
+export type { JsonSchema } from './describe/input-schema.js';
+export { type GraphFault, graphFaults } from './describe/refusals.js';
 export { describeReplaced, type Replacement, readReplacements } from './describe/replacements.js';
+export { isMedia } from './describe/widget.js';
 export { describeLack, explainVerdicts } from './explain-lack.js';
 export { findLacks, type Lack, lacksOfGraph } from './find-lacks.js';
 export { describeNode, type Graph, type GraphNode, type Slot } from './graph.js';
-export { showJson } from './json-text.js';
+export { parseJson, showJson } from './json-text.js';
 export { checkpointsOf, checkpointToName, judgeWorkflows, type WorkflowVerdict } from './judge-workflows.js';
 export { listed } from './listed.js';
 export {
@@ -26,9 +28,10 @@ export {
   type Workflows,
 } from './load-workflows.js';
 export type { LodProfile } from './lod-profiles.js';
-export { openUpload, openWorkflow } from './make-workflow.js';
+export { GRAPH, openUpload, openWorkflow } from './make-workflow.js';
 export { type Loader, loadersOf, mainModelsOf, modelsOf } from './models-of.js';
 export { suggest } from './nearest.js';
+export { type OpenedGraph, openGraph } from './open-graph.js';
 export { poolsOf } from './pools-of.js';
 export type { PictureTexts } from './read-upload.js';
 export { type InputsToResolve, resolveInputs } from './resolve-inputs.js';

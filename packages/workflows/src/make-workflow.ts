@@ -1,18 +1,21 @@
 import { type JobKind, PICTURE_KINDS } from '@comfy-fleet/contracts';
 import { readDefaults } from './defaults.js';
 import { describeWorkflow } from './describe/describe-workflow.js';
-import { findParts } from './describe/find-parts.js';
+import { findParts, findSaidParts } from './describe/find-parts.js';
 import { isSeed } from './describe/input-schema.js';
 import { isMedia, widgetOf } from './describe/widget.js';
 import { FileFault } from './file-fault.js';
 import { findBindings } from './find-bindings.js';
-import { findUsualBindings } from './find-usual-bindings.js';
+import { findUsualBindings, noUsualBindings } from './find-usual-bindings.js';
 import { nodeAt, type Slot } from './graph.js';
 import { ownProfiles } from './own-profiles.js';
 import { type PictureTexts, readPictureTexts, readUpload } from './read-upload.js';
 import { parseSource, sourceText, versionOf, type WorkflowSource } from './source.js';
 import type { Workflow, WorkflowInput } from './workflow.js';
 import { WorkflowError } from './workflow-error.js';
+
+/** Name of every workflow that is a graph of somebody's own, run once as it is. */
+export const GRAPH = 'graph';
 
 /**
  * A workflow of the text of its source. What it lacks of the usual parameters is no fault, except in text2img and
@@ -43,7 +46,10 @@ export function makeWorkflow(name: string, source: WorkflowSource): Workflow {
   const kind = PICTURE_KINDS.find((one) => one === name) ?? 'workflow';
   const isStrict = kind !== 'workflow';
   const strict = isStrict ? findBindings(graph, choices) : undefined;
-  const parts = findParts({ graph, linearData }, { file, choices, usual: strict?.slots });
+  const isOnce = name === GRAPH;
+  const parts = isOnce
+    ? findSaidParts(graph, file)
+    : findParts({ graph, linearData }, { file, choices, usual: strict?.slots });
   const inputs = parts.inputs.flatMap((input): WorkflowInput[] => {
     const [first] = input.slots;
     const widget = first && widgetOf(nodeAt(graph, first.node), first.input);
@@ -52,7 +58,8 @@ export function makeWorkflow(name: string, source: WorkflowSource): Workflow {
     if (isStrict && input.name === 'image' && strict?.slots.image.length === 0) return [];
     return [{ ...input, type: isSeed(input, widget) ? 'seed' : widget.type }];
   });
-  const bindings = strict ?? findUsualBindings(graph, { inputs, outputs: parts.outputs, choices });
+  const bindings =
+    strict ?? (isOnce ? noUsualBindings(graph) : findUsualBindings(graph, { inputs, outputs: parts.outputs, choices }));
   const startsFromPicture = bindings.slots.image.length > 0;
   if (isStrict) requireStart(kind, startsFromPicture);
   const places = new Map(inputs.flatMap((input) => input.slots.map((slot) => [placeOf(slot), input] as const)));

@@ -37,22 +37,35 @@ function refuseDanglingLinks(graph: Graph): void {
   if (faults.length > 0) throw new FileFault(...faults);
 }
 
+/** Not by recursion: a chain of nodes may be longer than the stack. */
 function refuseCircles(graph: Graph): void {
   const finished = new Set<string>();
-  const path: string[] = [];
-  const visit = (id: string): void => {
-    if (finished.has(id)) return;
-    const start = path.indexOf(id);
-    if (start >= 0) {
-      const circle = path.slice(start).map((member) => describeNode(graph, member));
-      throw new FileFault(`has nodes that wait for each other in a circle: ${circle.join(' ← ')}`);
+  for (const start of Object.keys(graph)) {
+    if (finished.has(start)) continue;
+    const path = [{ id: start, sources: sourcesOf(graph, start) }];
+    const onPath = new Set([start]);
+    for (let last = path.at(-1); last !== undefined; last = path.at(-1)) {
+      const next = last.sources.pop();
+      if (next === undefined) {
+        path.pop();
+        onPath.delete(last.id);
+        finished.add(last.id);
+      } else if (onPath.has(next)) {
+        const members = path.slice(path.findIndex(({ id }) => id === next)).map(({ id }) => describeNode(graph, id));
+        throw new FileFault(`has nodes that wait for each other in a circle: ${members.join(' ← ')}`);
+      } else if (!finished.has(next)) {
+        path.push({ id: next, sources: sourcesOf(graph, next) });
+        onPath.add(next);
+      }
     }
-    path.push(id);
-    for (const value of Object.values(nodeAt(graph, id).inputs)) if (isLink(value)) visit(value[0]);
-    path.pop();
-    finished.add(id);
-  };
-  for (const id of Object.keys(graph)) visit(id);
+  }
+}
+
+function sourcesOf(graph: Graph, id: string): string[] {
+  return Object.values(nodeAt(graph, id).inputs)
+    .filter(isLink)
+    .map(([source]) => source)
+    .reverse();
 }
 
 export function isRecord(value: unknown): value is Record<string, unknown> & Partial<GraphNode> {

@@ -26,6 +26,8 @@ export interface InputsToResolve {
   readonly lod: Lod | undefined;
   /** By name; seeds as numbers or decimal digits. */
   readonly inputs: Readonly<Record<string, InputValue>>;
+  /** Of a graph that is run once; see openGraph. */
+  readonly shape?: string | undefined;
   /** Names of outputs. */
   readonly outputs?: readonly string[] | undefined;
   readonly priority?: number | undefined;
@@ -60,6 +62,7 @@ export function resolveInputs(asked: InputsToResolve): ResolvedRequest {
     lod,
     inputs,
     ...(overrides.length === 0 ? {} : { overrides }),
+    ...(asked.shape === undefined ? {} : { shape: asked.shape }),
     ...(outputs === undefined ? {} : { outputs }),
     priority: asked.priority ?? 0,
     metadata,

@@ -24,19 +24,20 @@ export async function resolveFiles(
   deps: FileDeps,
   request: FileRequest,
   values: Readonly<Record<string, unknown>>,
+  pointer: (input: string) => string,
 ): Promise<Readonly<Record<string, InputFile>>> {
   const found: [input: string, file: InputFile][] = [];
   for (const { field, file } of request.files) {
-    if (Object.hasOwn(values, field)) throw fault(pointerOf(field), 'is given twice: as a file and as text');
+    if (Object.hasOwn(values, field)) throw fault(pointer(field), 'is given twice: as a file and as text');
     found.push([field, inputFile(file)]);
   }
-  const named = Object.entries(values).map(([input, value]) => ({ input, value, pointer: pointerOf(input) }));
+  const named = Object.entries(values).map(([input, value]) => ({ input, value, pointer: pointer(input) }));
   const assets = named.filter(({ value }) => typeof value === 'string' && value.startsWith('asset:'));
   // What takes long comes first: an asset is not to grow old meanwhile.
   for (const one of named) if (!assets.includes(one)) found.push([one.input, await brought(deps, request, one)]);
   for (const one of assets) found.push([one.input, await ownAsset(deps, request, one)]);
   for (const [input, { name }] of found) {
-    if (!(await deps.inputs.touch(name))) throw fault(pointerOf(input), 'is a file that is no longer there');
+    if (!(await deps.inputs.touch(name))) throw fault(pointer(input), 'is a file that is no longer there');
   }
   return Object.fromEntries(found);
 }
@@ -117,10 +118,6 @@ function optionsOf(
 
 function inputFile({ name, kind, bytes, width, height }: AssetFile): InputFile {
   return { name, kind, bytes, ...(width === undefined || height === undefined ? {} : { width, height }) };
-}
-
-function pointerOf(input: string): string {
-  return `/inputs/${input.replaceAll('~', '~0').replaceAll('/', '~1')}`;
 }
 
 function fault(pointer: string, detail: string): FleetError {

@@ -11,7 +11,7 @@ import pLimit from 'p-limit';
 import { knownCaller } from '../access/caller.js';
 import type { Deps } from '../deps.js';
 import type { ApiRequest, Handler } from '../http/messages.js';
-import { callbackOf, newJob, resolve } from '../orders/new-job.js';
+import { callbackOf, pictureJob } from '../orders/new-job.js';
 import { orderJobs } from '../orders/order-job.js';
 import { readFrame } from '../pictures/find-picture.js';
 import { keepPicture } from '../pictures/normalise.js';
@@ -117,13 +117,10 @@ async function prepare(
   const { source, start_within_seconds } = entry;
   const callback = callbackOf(entry, caller, deps.webhookRefusal);
   if (source === undefined) {
-    return newJob(deps, 'text2img', await resolve(deps, 'text2img', entry, { caller }), {
-      start_within_seconds,
-      callback,
-    });
+    return pictureJob(deps, 'text2img', entry, { caller, start_within_seconds, callback });
   }
-  const resolved = await resolve(deps, 'img2img', entry, { caller, input: await pictureOf(source) });
-  return newJob(deps, 'img2img', resolved, { start_within_seconds, callback });
+  const input = await pictureOf(source);
+  return pictureJob(deps, 'img2img', entry, { caller, input, start_within_seconds, callback });
 }
 
 /** Stores the frame as an input before any job is made: a job that was accepted must find its picture. */

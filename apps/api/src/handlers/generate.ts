@@ -2,7 +2,7 @@ import { generateRequestSchema } from '@comfy-fleet/contracts';
 import { knownCaller } from '../access/caller.js';
 import type { Deps } from '../deps.js';
 import type { Handler } from '../http/messages.js';
-import { callbackOf, newJob, resolve } from '../orders/new-job.js';
+import { callbackOf, pictureJob } from '../orders/new-job.js';
 import { orderJob } from '../orders/order-job.js';
 import { createValidator, refuseFaults } from '../requests/validator.js';
 
@@ -14,9 +14,8 @@ export function generate(deps: Deps): Handler {
     refuseFaults(errors);
     const callback = callbackOf(value, caller, deps.webhookRefusal);
     return orderJob(deps, request, value, async () => {
-      const resolved = await resolve(deps, 'text2img', value, { caller });
       const { start_within_seconds } = value;
-      return newJob(deps, 'text2img', resolved, { start_within_seconds, callback });
+      return pictureJob(deps, 'text2img', value, { caller, start_within_seconds, callback });
     });
   };
 }

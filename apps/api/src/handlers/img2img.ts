@@ -3,7 +3,7 @@ import { knownCaller } from '../access/caller.js';
 import { chargeUpload } from '../access/charge-upload.js';
 import type { Deps } from '../deps.js';
 import type { ApiRequest, Handler } from '../http/messages.js';
-import { callbackOf, newJob, resolve } from '../orders/new-job.js';
+import { callbackOf, pictureJob } from '../orders/new-job.js';
 import { orderJob } from '../orders/order-job.js';
 import { type FoundPicture, readFrame, sentPicture, urlPicture } from '../pictures/find-picture.js';
 import { digestOf } from '../pictures/in-steps.js';
@@ -25,9 +25,9 @@ export function img2img(deps: Deps): Handler {
       // Before the job is made: a job that was accepted must find its picture.
       const picture = await keptPicture(deps, value, request, sent);
       const source = value.source === undefined ? {} : { source: value.source };
-      const resolved = await resolve(deps, 'img2img', value, { caller, input: { ...picture, ...source } });
       const { start_within_seconds } = value;
-      return newJob(deps, 'img2img', resolved, { start_within_seconds, callback });
+      const input = { ...picture, ...source };
+      return pictureJob(deps, 'img2img', value, { caller, input, start_within_seconds, callback });
     });
   };
 }

@@ -12,7 +12,7 @@ import { knownCaller } from '../access/caller.js';
 import { ownJob } from '../access/own-job.js';
 import type { Deps } from '../deps.js';
 import type { Handler } from '../http/messages.js';
-import { newJob, resolve } from '../orders/new-job.js';
+import { pictureJob } from '../orders/new-job.js';
 import { orderJob } from '../orders/order-job.js';
 import { readFrame } from '../pictures/find-picture.js';
 import { keepPicture } from '../pictures/normalise.js';
@@ -43,9 +43,9 @@ export function refineJob(deps: Deps): Handler {
         });
       const picture = await keepPicture(deps, read, { pointer: '/index', signal });
       const input = { ...picture, source: frame };
-      const resolved = await resolve(deps, 'img2img', refined(record.request, lod, frame), { caller, input });
       const parent = { id: record.id, relation: 'refine' } as const;
-      return newJob(deps, 'img2img', resolved, { parent, callback: record.callback ?? undefined });
+      const callback = record.callback ?? undefined;
+      return pictureJob(deps, 'img2img', refined(record.request, lod, frame), { caller, input, parent, callback });
     });
   };
 }

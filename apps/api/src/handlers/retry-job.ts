@@ -1,9 +1,11 @@
 import { FleetError, filesOf, isTerminal } from '@comfy-fleet/contracts';
+import { knownCaller } from '../access/caller.js';
 import { ownJob } from '../access/own-job.js';
 import type { Deps } from '../deps.js';
 import type { Handler } from '../http/messages.js';
-import { atMostPriorityOf, newJob, requireAble } from '../orders/new-job.js';
+import { ableJob } from '../orders/new-job.js';
 import { orderJob } from '../orders/order-job.js';
+import { workflowOf } from '../orders/workflow-of.js';
 
 /** Makes the job once more: the same parameters, the same seed, the same webhook. Answers as POST /generate does. */
 export function retryJob(deps: Deps): Handler {
@@ -19,9 +21,9 @@ export function retryJob(deps: Deps): Handler {
         const gone = `The ${what} that the job started from${record.kind === 'workflow' ? ` (${input})` : ''} has been deleted; send it again.`;
         throw new FleetError('wrong_job_state', gone);
       }
-      const repeated = atMostPriorityOf(record.request, request.caller);
-      await requireAble(deps, repeated);
+      const workflow = await workflowOf(deps, record.request);
       const parent = { id: record.id, relation: 'retry' } as const;
-      return newJob(deps, record.kind, repeated, { parent, callback: record.callback ?? undefined });
+      const callback = record.callback ?? undefined;
+      return ableJob(deps, workflow, record.request, { caller: knownCaller(request.caller), parent, callback });
     });
 }

@@ -135,6 +135,8 @@ export function createBodyReaders(
         return [only('application/json', 'multipart/form-data'), arriving, uploading(STREAM_BYTES), filesReader];
       case 'workflow':
         return [only('application/json', 'image/png', 'image/webp'), arriving, uploading(withPicture), workflowReader];
+      case 'exact':
+        return [only('application/json'), arriving, uploading(withPicture), workflowReader];
       default:
         return [];
     }

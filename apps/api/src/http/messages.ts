@@ -82,9 +82,10 @@ export interface Route {
   readonly handler: Handler;
   /**
    * What is read before the handler is called: JSON; JSON or a form with a picture; a `file`, as the body or in a form; JSON
-   * or a form with `files`; a `workflow` as it came, which is JSON or a picture that has it. Absent: the body is ignored.
+   * or a form with `files`; a `workflow` as it came, which is JSON or a picture that has it; `exact` JSON as it came. Absent: the body is
+   * ignored.
    */
-  readonly body?: 'json' | 'picture' | 'file' | 'files' | 'workflow';
+  readonly body?: 'json' | 'picture' | 'file' | 'files' | 'workflow' | 'exact';
   /**
    * When the request is counted. `beside` its handler, in the same round trip to Redis, so that the handler's work may be
    * for nothing; `within` what its handler orders; absent: before anything else is done.

@@ -4,7 +4,6 @@ import {
   type GenerateRequest,
   type Img2ImgRequest,
   type InputFile,
-  type JobKind,
   newId,
   type ParentJob,
   type PictureKind,
@@ -13,66 +12,66 @@ import {
 } from '@comfy-fleet/contracts';
 import type { NewJob } from '@comfy-fleet/jobs';
 import { traceparentNow } from '@comfy-fleet/telemetry';
-import { classesOf, modelsOf, poolFor, randomSeed, resolveRequest } from '@comfy-fleet/workflows';
+import { classesOf, modelsOf, poolFor, randomSeed, resolveRequest, type Workflow } from '@comfy-fleet/workflows';
 import type { Caller } from '../access/caller.js';
+import { requireMayRun } from '../access/rights.js';
 import type { Deps } from '../deps.js';
 import { refuseImpossible } from '../requests/refuse-impossible.js';
-import { workflowOf } from './workflow-of.js';
 
-/**
- * Gives every parameter its final value; a priority above what the key may have is lowered to that. Throws
- * validation_failed for what no schema can say, no_able_instance for what no instance of the fleet can run.
- */
-export async function resolve(
+/** The job of POST /generate or /img2img. Throws validation_failed, no_able_instance, and forbidden. */
+export async function pictureJob(
   deps: Deps,
   kind: PictureKind,
   request: GenerateRequest | Img2ImgRequest,
-  { caller, input }: { readonly caller: Caller; readonly input?: InputFile },
-): Promise<ResolvedRequest> {
+  { caller, input, ...wish }: Wish & { readonly caller: Caller; readonly input?: InputFile },
+): Promise<NewJob> {
   const { config, workflows } = deps;
   const workflow = workflows.byName.get(kind);
   if (workflow === undefined) throw new FleetError('internal_error', `There is no workflow ${kind}.`);
   const { profiles } = workflows;
   const resolved = resolveRequest({ workflow, profiles, request, input, randomSeed, limits: config.limits });
-  await requireAble(deps, resolved);
-  return atMostPriorityOf(resolved, caller);
+  return ableJob(deps, workflow, resolved, { caller, ...wish });
+}
+
+/**
+ * A job of a workflow for the ledger, with no higher priority than the key may have. Throws no_able_instance for what no
+ * instance that is known can run, and forbidden for a workflow that the key may not run.
+ */
+export async function ableJob(
+  deps: Deps,
+  workflow: Workflow,
+  request: ResolvedRequest,
+  { caller, ...wish }: Wish & { readonly caller: Caller },
+): Promise<NewJob> {
+  requireMayRun(caller, workflow);
+  const pool = poolFor(workflow, request.lod, deps.workflows.profiles);
+  const known = await deps.ledger.fleet.abilities(pool, classesOf([workflow]));
+  refuseImpossible(workflow, request, pool, known);
+  const { kind, version, text } = workflow;
+  const { start_within_seconds, ...rest } = wish;
+  return {
+    id: newId(),
+    kind,
+    request: { ...atMostPriorityOf(request, caller), version },
+    source: { version, text },
+    models: modelsOf(workflow, request),
+    pool,
+    startWithinMs: (start_within_seconds ?? deps.config.limits.maxQueuedSeconds) * 1000,
+    traceparent: traceparentNow(),
+    ...rest,
+  };
 }
 
 /** With the priority that the key may have now. */
-export function atMostPriorityOf(request: ResolvedRequest, caller: Caller | undefined): ResolvedRequest {
-  const priority = Math.min(request.priority, caller?.maxPriority ?? request.priority);
+function atMostPriorityOf(request: ResolvedRequest, caller: Caller): ResolvedRequest {
+  const priority = Math.min(request.priority, caller.maxPriority ?? request.priority);
   return { ...request, priority };
-}
-
-/** Throws no_able_instance for what no instance that is known can run. */
-export async function requireAble(deps: Deps, resolved: ResolvedRequest): Promise<void> {
-  const workflow = await workflowOf(deps, resolved);
-  const pool = poolFor(workflow, resolved.lod, deps.workflows.profiles);
-  refuseImpossible(workflow, resolved, pool, await deps.ledger.fleet.abilities(pool, classesOf([workflow])));
 }
 
 interface Wish {
   readonly start_within_seconds?: GenerateRequest['start_within_seconds'] | undefined;
   readonly callback?: Webhook | undefined;
   readonly parent?: ParentJob;
-}
-
-/** A job of a resolved request, for the ledger. */
-export async function newJob(deps: Deps, kind: JobKind, request: ResolvedRequest, wish: Wish): Promise<NewJob> {
-  const workflow = await workflowOf(deps, request);
-  const { version, text } = workflow;
-  return {
-    id: newId(),
-    kind,
-    request: { ...request, version },
-    source: { version, text },
-    models: modelsOf(workflow, request),
-    pool: poolFor(workflow, request.lod, deps.workflows.profiles),
-    startWithinMs: (wish.start_within_seconds ?? deps.config.limits.maxQueuedSeconds) * 1000,
-    callback: wish.callback,
-    parent: wish.parent,
-    traceparent: traceparentNow(),
-  };
 }
 
 /**

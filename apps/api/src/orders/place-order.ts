@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { FleetError } from '@comfy-fleet/contracts';
 import { type Accepted, type NewJob, type NewOrder, OrderRefusal } from '@comfy-fleet/jobs';
 import { inSpan, noteFacts } from '@comfy-fleet/telemetry';
+import { showJson } from '@comfy-fleet/workflows';
 import { knownCaller } from '../access/caller.js';
 import { requireGpuTime } from '../access/day.js';
 import type { Deps } from '../deps.js';
@@ -84,7 +85,7 @@ function idempotencyOf({ header, path }: ApiRequest, wish: unknown): NewOrder['i
     const detail = `The Idempotency-Key must have 1 to ${MAX_KEY_CHARS} visible ASCII characters, without spaces.`;
     throw new FleetError('validation_failed', detail);
   }
-  return { digest: digest(key), fingerprint: digest(JSON.stringify([path, ordered(wish)])) };
+  return { digest: digest(key), fingerprint: digest(showJson([path, ordered(wish)])) };
 }
 
 function digest(text: string): string {

@@ -36,7 +36,7 @@ function detailOf(error: ErrorObject): string {
     case 'type':
       return `must be ${typeNames(params.type)}`;
     case 'enum':
-      return `must be one of ${params.allowedValues.join(', ')}`;
+      return oneOf(params.allowedValues.map(String), error.data);
     case 'minimum':
       return `must be ${params.limit} or more`;
     case 'maximum':
@@ -65,6 +65,18 @@ function detailOf(error: ErrorObject): string {
   }
 }
 
+/** Options listed of a field; an instance may have thousands of LoRAs. */
+const MOST_OPTIONS = 50;
+
+function oneOf(options: readonly string[], given: unknown): string {
+  if (options.length === 0) return 'has no option: there is nothing to choose from';
+  const all = `must be one of ${options.slice(0, MOST_OPTIONS).join(', ')}`;
+  if (options.length <= MOST_OPTIONS) return all;
+  const isName = typeof given === 'string' && given.length <= MOST_NAME_CHARS;
+  const nearest = isName ? `; did you mean ${closest(given, options)}?` : '';
+  return `${all} and ${options.length - MOST_OPTIONS} more${nearest}`;
+}
+
 const FORMATS: Readonly<Record<string, string>> = {
   'date-time': 'must be a time like 2026-11-25T10:00:00Z',
   uuid: 'must be the id of a job',
@@ -83,7 +95,8 @@ function typeNames(types: string | readonly string[]): string {
   return list.map((type) => TYPE_NAMES[type] ?? type).join(' or ');
 }
 
-function escapePointer(field: string): string {
+/** A part of a JSON pointer (RFC 6901). */
+export function escapePointer(field: string): string {
   return field.replaceAll('~', '~0').replaceAll('/', '~1');
 }
 

@@ -2,6 +2,7 @@ import { FleetError } from '@comfy-fleet/contracts';
 import { openUpload, type PictureTexts, type Workflow, WorkflowError } from '@comfy-fleet/workflows';
 import { createJsonScan, type JsonLimits } from '../http/json-scan.js';
 import type { RawBody } from '../http/messages.js';
+import { utf8Text } from './exact-json.js';
 import { promptOfPicture } from './prompt-of-picture.js';
 
 export interface PublishLimits {
@@ -10,12 +11,10 @@ export interface PublishLimits {
   readonly json: JsonLimits;
 }
 
-const UTF8 = new TextDecoder('utf-8', { fatal: true });
-
 /** Takes what came for a name: JSON or a picture. Throws invalid_workflow, malformed_json, body_too_large. */
 export function readPublished(name: string, raw: RawBody | undefined, limits: PublishLimits): Workflow {
   if (raw === undefined || raw.data.length === 0) throw invalid(['The request has no body: send the workflow in it']);
-  const upload = raw.contentType === 'application/json' ? utf8(raw.data) : textsOf(raw.data, limits);
+  const upload = raw.contentType === 'application/json' ? utf8Text(raw.data) : textsOf(raw.data, limits);
   try {
     return openUpload(name, upload);
   } catch (error) {
@@ -37,14 +36,6 @@ function textsOf(data: Buffer, { maxBytes, json }: PublishLimits): PictureTexts 
     if (fault !== undefined) throw new FleetError('body_too_large', `The workflow has too much in it: ${fault}.`);
   }
   return texts;
-}
-
-function utf8(data: Buffer): string {
-  try {
-    return UTF8.decode(data);
-  } catch (cause) {
-    throw new FleetError('malformed_json', 'The body is not valid UTF-8.', { cause });
-  }
 }
 
 function invalid(faults: readonly string[]): FleetError {

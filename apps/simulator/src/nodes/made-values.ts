@@ -87,7 +87,10 @@ function paint({ inputs, mark, classType }: Maker): Latent {
   };
   const [width, height] = [side('width'), side('height')];
   const texts = textsOf(inputs);
-  const batch = Math.max(1, Math.min(MOST_FRAMES, inputs.number('length', 1) * inputs.number('batch_size', 1)));
+  const batch = Math.max(
+    1,
+    Math.min(MOST_FRAMES, inputs.number('length', inputs.number('video_frames', 1)) * inputs.number('batch_size', 1)),
+  );
   const latent = { kind: 'latent', width, height, batch } as const;
   if (images !== undefined) return { ...latent, content: { kind: 'pixels', images } };
   if (/^Empty/.test(classType)) return { ...latent, content: { kind: 'empty' } };

@@ -49,6 +49,6 @@ async function graphOf(job: HeldJob, promptId: string, tools: Tools): Promise<Bo
     );
   } catch (error) {
     job.log.warn('the graph of an adopted submission cannot be bound any more', { error });
-    return { graph: {}, loaders: new Map(), times: new Map() };
+    return { graph: {}, loaders: new Map(), times: new Map(), outputs: new Map() };
   }
 }

@@ -2,7 +2,6 @@ import type { HistoryEntry } from '@comfy-fleet/comfyui';
 import { FleetError } from '@comfy-fleet/contracts';
 import type { OutputRecord } from '@comfy-fleet/jobs';
 import { noteFacts } from '@comfy-fleet/telemetry';
-import { outputNamesOf } from '@comfy-fleet/workflows';
 import type { Tools } from '../tools.js';
 import { patiently } from '../waiting/patiently.js';
 import { unlessCanceled } from '../waiting/unless-canceled.js';
@@ -14,6 +13,7 @@ import { deleteOutputs } from './leftovers.js';
 import { inStoring } from './spans.js';
 import { type StoredOutput, sha256Of, storeFile, storeText } from './store-output.js';
 import type { Submission } from './submission.js';
+import { kindOf } from './submit.js';
 import { wantedOutputs } from './wanted-outputs.js';
 
 /** Of a job's texts together, in UTF-8: what is longer is only in its file, since the whole record is read at once. */
@@ -26,22 +26,22 @@ export async function collectAndFinish(
   entry: HistoryEntry,
   tools: Tools,
 ): Promise<void> {
-  const { promptId, executedMs, loadedMs, graph } = submission;
+  const { promptId, executedMs, loadedMs } = submission;
   const start = submission.heard.ended ?? performance.now();
   job.mayHaveStored = true;
   const stored = await unlessCanceled(
     job,
-    (signal) => collectOutputs(job, entry, tools, signal),
+    (signal) => collectOutputs(job, { entry, asked: askedNodes(job, submission) }, tools, signal),
     async () => {
       await noteBeginning(job);
       job.note(await job.claim.collect());
     },
   );
-  const outputs = named(stored, outputNamesOf(graph));
+  const outputs = named(stored, submission.outputs);
   const became = await job.finish({ status: 'succeeded', outputs, executedMs, loadedMs }, promptId);
   noteFacts({ 'comfy_fleet.job.status': became });
   if (became === 'succeeded' && submission.isWhollyHeard) {
-    tools.nodeTimes.learn(job.record.request.workflow, submission.timings?.nodes ?? []);
+    tools.nodeTimes.learn(kindOf(job.record.request), submission.timings?.nodes ?? []);
   }
   if (became !== 'superseded') {
     job.slot.became = became;
@@ -51,6 +51,12 @@ export async function collectAndFinish(
     await cleanUpOutputs(job, entry);
   }
   job.log.info('job ended', { status: became, outputs: outputs.length });
+}
+
+/** The nodes of the outputs that the caller asked for; undefined: for all. */
+function askedNodes({ record }: HeldJob, { outputs }: Submission): ReadonlySet<string> | undefined {
+  const { outputs: names } = record.request;
+  return names && new Set([...outputs].filter(([, name]) => names.includes(name)).map(([node]) => node));
 }
 
 /** By the workflow's names for its nodes; a file of a node that it does not name is called by what it is. */
@@ -77,12 +83,12 @@ async function cleanUpOutputs(job: HeldJob, { outputs }: HistoryEntry): Promise<
  */
 export async function collectOutputs(
   job: HeldJob,
-  entry: HistoryEntry,
+  { entry, asked }: { readonly entry: HistoryEntry; readonly asked?: ReadonlySet<string> | undefined },
   tools: Tools,
   signal: AbortSignal,
 ): Promise<StoredOutput[]> {
   const { frames, maxOutputBytes: maxBytes, maxOutputs } = tools;
-  const { files, texts } = wantedOutputs(entry);
+  const { files, texts } = wantedOutputs(entry, asked);
   if (files.length + texts.length === 0) {
     throw new FleetError(
       'no_output',

@@ -24,6 +24,7 @@ export async function runWarmUp(slots: Slots, order: WarmUpOrder, waiting: Waiti
     graph: bindGraph(workflow, request, { filenamePrefix: promptId, files: new Map() }),
     loaders: loadersOf(workflow, request),
     times: new Map<string, number>(),
+    outputs: new Map<string, string>(),
   };
   const ends = new NewsFeed<PromptNews>();
   const submission = new Submission({

@@ -15,6 +15,8 @@ export interface BoundGraph {
   readonly loaders: ReadonlyMap<string, Loader>;
   /** How long its nodes are expected to execute, in ms by id; empty: nobody has seen such a graph. */
   readonly times: ReadonlyMap<string, number>;
+  /** Names of its outputs, by node id. */
+  readonly outputs: ReadonlyMap<string, string>;
 }
 
 interface SubmissionOptions {
@@ -35,6 +37,7 @@ interface SubmissionOptions {
 export class Submission {
   readonly promptId: string;
   readonly graph: Graph;
+  readonly outputs: ReadonlyMap<string, string>;
   /** An earlier claim made it. */
   readonly isAdopted: boolean;
   /** When ComfyUI had it, by performance.now(); undefined before. */
@@ -72,6 +75,7 @@ export class Submission {
     noteFacts({ 'comfy_fleet.prompt_id': promptId });
     this.promptId = promptId;
     this.graph = bound.graph;
+    this.outputs = bound.outputs;
     this.isAdopted = adopted !== undefined;
     // One that was found executing was counted by the claim that started it, and its time runs from there.
     this.beganAt = adopted?.startedAt ?? undefined;

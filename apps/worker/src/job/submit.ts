@@ -1,5 +1,5 @@
 import { SubmissionUnknown } from '@comfy-fleet/comfyui';
-import { FleetError, newId } from '@comfy-fleet/contracts';
+import { FleetError, newId, type ResolvedRequest } from '@comfy-fleet/contracts';
 import { noteEvent } from '@comfy-fleet/telemetry';
 import { bindGraph, classesOf, loadersOf } from '@comfy-fleet/workflows';
 import { canRun } from '../instance/can-run.js';
@@ -51,8 +51,14 @@ export async function bindJob(
   return {
     graph: bindGraph(workflow, request, { filenamePrefix: promptId, files }),
     loaders: loadersOf(workflow, request),
-    times: nodeTimes.of(request.workflow),
+    times: nodeTimes.of(kindOf(request)),
+    outputs: new Map(workflow.outputs.map(({ node, name }) => [node, name])),
   };
+}
+
+/** Jobs whose nodes take alike, as far as their graph tells. */
+export function kindOf({ workflow, version, shape }: ResolvedRequest): string {
+  return shape ?? (version || workflow);
 }
 
 /** Whether the refusal is the instance's fault: a model or a node went since it was asked what it has. */

@@ -7,9 +7,13 @@ const LENGTH = 10;
 const MOST_CHARS = 256;
 
 /** What decides which instances can run a job and what they have to load for it: jobs with the same need are alike in that. */
-export function needOf({ workflow, version, inputs, outputs }: ResolvedRequest): string {
+export function needOf({ workflow, version, shape, inputs, outputs }: ResolvedRequest): string {
   const chosen = Object.entries(inputs).filter(([name, value]) => mayChoose(name, value));
-  const parts = JSON.stringify([version || workflow, chosen.sort(([a], [b]) => (a < b ? -1 : 1)), outputs]);
+  const parts = JSON.stringify([
+    shape ?? (version || workflow),
+    shape === undefined ? chosen.sort(([a], [b]) => (a < b ? -1 : 1)) : [],
+    outputs,
+  ]);
   return createHash('sha1').update(parts).digest('base64url').slice(0, LENGTH);
 }
 

@@ -9,7 +9,8 @@ const VERSION_CHARS = 12;
  * What decides how long an execution takes: jobs with the same signature take alike. It begins with the lod and a `|`. A
  * script decodes it from JSON, and would fail for everybody whose job it makes with this one, so it is valid Unicode.
  */
-export function signatureOf({ lod, workflow, version, inputs }: ResolvedRequest): string {
+export function signatureOf({ lod, workflow, version, shape, inputs }: ResolvedRequest): string {
+  if (shape !== undefined) return [lod, workflow, shape].join('|');
   const { width = '', height = '', count = 1, steps = '', checkpoint = '' } = inputs;
   const length = LENGTHS.map((name) => inputs[name]).find((value) => typeof value === 'number');
   const size = `${width}x${height}x${count}${length === undefined ? '' : `x${length}`}`;

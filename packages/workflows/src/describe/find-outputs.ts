@@ -25,6 +25,7 @@ const PREVIEW = /^(Preview(Image|Video|Audio)|MaskPreview)/;
 const KINDS = [
   ['video', /video|webm|gif/i],
   ['audio', /audio|flac|mp3|opus/i],
+  ['latent', /latent/i],
   ['model', /glb|mesh|3d/i],
   ['text', /text|string|any/i],
   ['image', /image|webp|png|svg|mask/i],
@@ -63,12 +64,6 @@ export function findOutputs(
     return { name, node, className: nodeAt(graph, node).class_type };
   });
   return { outputs, faults };
-}
-
-/** The name of each output of a graph, by its node, as far as the graph alone tells. */
-export function outputNamesOf(graph: Graph): ReadonlyMap<string, string> {
-  const { outputs } = findOutputs(graph, { file: {}, choices: {}, linearData: undefined });
-  return new Map(outputs.map(({ node, name }) => [node, name]));
 }
 
 /**

@@ -23,6 +23,16 @@ export interface FoundParts {
   readonly unsettled: readonly string[];
 }
 
+/**
+ * The same of a graph that is run once, as it is: nothing is to be named in it but what the file says. Strangers send such
+ * graphs, and to find everything in one of a thousand samplers would take seconds.
+ */
+export function findSaidParts(graph: Graph, file: InputsFile): FoundParts {
+  const { inputs } = byInputsFile(graph, file);
+  const { outputs } = findOutputs(graph, { file, choices: {}, linearData: undefined });
+  return { inputs, outputs, unsettled: [] };
+}
+
 interface Said {
   readonly file: InputsFile;
   readonly choices: Choices;

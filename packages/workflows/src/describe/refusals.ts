@@ -5,6 +5,34 @@ import { suggest } from '../nearest.js';
 import { type Catalogue, hasClass, inputSpec, isOutputClass, requiredInputs } from './catalogue.js';
 import { isMedia, type Widget, widgetOf } from './widget.js';
 
+/** What ComfyUI would refuse of a graph, whatever models there are. */
+export interface GraphFault {
+  readonly node: string;
+  readonly input: string;
+  readonly detail: string;
+}
+
+/**
+ * Inputs that a graph which is to run lacks, and numbers out of their bounds, in what the outputs need. Of classes that the
+ * catalogue does not have nothing is said, nor of options: what instances lack is told apart.
+ */
+export function graphFaults(graph: Graph, outputs: readonly string[], catalogue: Catalogue): GraphFault[] {
+  return [...upstreamOf(graph, outputs)].flatMap((node) => {
+    const { class_type: className, inputs } = nodeAt(graph, node);
+    if (!hasClass(catalogue, className)) return [];
+    const missing = requiredInputs(catalogue, className)
+      .filter((input) => !(input in inputs))
+      .map((input) => ({ node, input, detail: 'is missing' }));
+    const wrong = Object.keys(inputs).flatMap((input) => {
+      const widget = inputSpec(catalogue, className, input) && widgetOf(nodeAt(graph, node), input, catalogue);
+      const fault =
+        widget === undefined || widget.options !== undefined ? undefined : valueFault(inputs[input], widget);
+      return fault === undefined ? [] : [{ node, input, detail: `is ${showJson(inputs[input])}, ${fault}` }];
+    });
+    return [...missing, ...wrong];
+  });
+}
+
 /** What ComfyUI would refuse of the graph as it is: sentences in its own terms. */
 export function refusals(graph: Graph, outputs: readonly string[], catalogue: Catalogue | undefined): string[] {
   const saves = (id: string) =>

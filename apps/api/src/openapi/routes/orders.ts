@@ -3,10 +3,12 @@ import {
   batchRequestSchema,
   type ErrorCode,
   generateRequestSchema,
+  graphRequestSchema,
   img2imgRequestSchema,
   jobSchema,
   type RequestLimits,
   refineRequestSchema,
+  runRequestSchema,
 } from '@comfy-fleet/contracts';
 import Type from 'typebox';
 import type { AnswerDoc, DocumentSettings, OperationDocs } from '../operation.js';
@@ -85,6 +87,61 @@ export function orderDocs({ limits, maxBatchJobs, maxImageBytes }: DocumentSetti
             prompt: 'the same in winter',
             image_url: 'https://example.com/lighthouse.jpg',
             denoise: 0.5,
+          },
+        },
+      },
+      answers: ACCEPTED,
+      errors: ['overloaded', ...ORDER_ERRORS, ...STORING, 'url_not_allowed', 'url_unreachable', 'upload_limit_reached'],
+    },
+    'POST /workflows/:name': {
+      id: 'runWorkflow',
+      tag: 'ordering',
+      summary: 'Run any workflow',
+      description:
+        'The inputs are those that `GET /workflows/:name` describes; each workflow is also a path of its own here. An input ' +
+        'that is a file takes `asset:<id>`, `job:<id>/<output>` or an http(s) URL, or a file of a form under its name; the ' +
+        'other inputs of a form are fields, or JSON in `inputs`. Seeds that you leave out are drawn.',
+      headers: ORDER_HEADERS,
+      body: {
+        json: runRequestSchema(limits),
+        form: runRequestSchema(limits),
+        examples: {
+          'some inputs': { inputs: { prompt: 'a lighthouse at dusk', seed: 7 } },
+          'from an asset, one output of it': {
+            inputs: { image: 'asset:019e0000-0000-7000-8000-000000000000' },
+            outputs: ['image'],
+          },
+        },
+      },
+      answers: ACCEPTED,
+      errors: [
+        'workflow_not_found',
+        'overloaded',
+        ...ORDER_ERRORS,
+        ...STORING,
+        'url_not_allowed',
+        'url_unreachable',
+        'upload_limit_reached',
+      ],
+    },
+    'POST /graphs': {
+      id: 'runGraph',
+      tag: 'ordering',
+      summary: 'Run a graph of your own once',
+      description:
+        "A workflow in ComfyUI's API format, run as it is, seeds too. Where it loads a file, name `asset:<id>`, " +
+        '`job:<id>/<output>` or an http(s) URL. Needs a key with the scope `graphs`, and has no node classes that the key is ' +
+        'denied.',
+      headers: ORDER_HEADERS,
+      body: {
+        json: graphRequestSchema(limits),
+        examples: {
+          'turn a picture into its negative': {
+            graph: {
+              '1': { class_type: 'LoadImage', inputs: { image: 'https://example.com/lighthouse.png' } },
+              '2': { class_type: 'ImageInvert', inputs: { image: ['1', 0] } },
+              '3': { class_type: 'SaveImage', inputs: { images: ['2', 0], filename_prefix: 'negative' } },
+            },
           },
         },
       },

@@ -1,0 +1,30 @@
+import { FleetError, graphRequestSchema } from '@comfy-fleet/contracts';
+import Type from 'typebox';
+import { knownCaller } from '../access/caller.js';
+import type { Deps } from '../deps.js';
+import type { Handler } from '../http/messages.js';
+import { graphJob } from '../orders/graph-job.js';
+import { callbackOf } from '../orders/new-job.js';
+import { orderJob } from '../orders/order-job.js';
+import { createValidator, refuseFaults } from '../requests/validator.js';
+import { readExactJson } from '../workflows/exact-json.js';
+
+/** Runs a graph of the caller's own once, as it is. */
+export function runGraph(deps: Deps): Handler {
+  const { graph: _exact, ...fields } = graphRequestSchema(deps.config.limits).properties;
+  const validate = createValidator(Type.Object(fields, { additionalProperties: false }));
+  return async (request) => {
+    const caller = knownCaller(request.caller);
+    // Seeds of graphs are larger than a number of JavaScript is exact.
+    const body = readExactJson(request.raw);
+    if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+      throw new FleetError('validation_failed', 'The body must be an object.');
+    }
+    const { graph, ...rest } = body as Readonly<Record<string, unknown>>;
+    const { value, errors } = validate(rest, { isForm: false });
+    refuseFaults(graph === undefined ? [...errors, { pointer: '/graph', detail: 'is required' }] : errors);
+    const callback = callbackOf(value, caller, deps.webhookRefusal);
+    const wish = { ...value, graph };
+    return orderJob(deps, request, wish, () => graphJob(deps, { graph, order: value, callback }, request));
+  };
+}

@@ -1,0 +1,51 @@
+import { DEFAULT_POOL, FleetError, type Webhook } from '@comfy-fleet/contracts';
+import type { NewJob } from '@comfy-fleet/jobs';
+import { type OpenedGraph, openGraph, WorkflowError } from '@comfy-fleet/workflows';
+import { knownCaller } from '../access/caller.js';
+import { refuseDeniedNodes } from '../access/rights.js';
+import type { Deps } from '../deps.js';
+import type { ApiRequest } from '../http/messages.js';
+import { escapePointer } from '../requests/field-errors.js';
+import { type WorkflowWish, workflowJob } from './workflow-job.js';
+
+export interface GraphWish {
+  /** As it was sent. */
+  readonly graph: unknown;
+  readonly order: WorkflowWish['order'];
+  readonly callback: Webhook | undefined;
+}
+
+/** A job of a graph of the caller's own. Throws validation_failed and no_able_instance, and what getting a file throws. */
+export async function graphJob(
+  deps: Deps,
+  { graph, order, callback }: GraphWish,
+  request: Pick<ApiRequest, 'caller' | 'files' | 'signal' | 'holds'>,
+): Promise<NewJob> {
+  const opened = await openedGraph(deps, graph);
+  const { workflow, inputs, files, shape } = opened;
+  refuseDeniedNodes(knownCaller(request.caller), workflow.graph);
+  const pointer = (input: string) => {
+    const slot = files.get(input);
+    return slot === undefined ? '/graph' : `/graph/${escapePointer(slot.node)}/inputs/${escapePointer(slot.input)}`;
+  };
+  return workflowJob(deps, { workflow, order, inputs, callback, shape, pointer }, request);
+}
+
+async function openedGraph(deps: Deps, graph: unknown): Promise<OpenedGraph> {
+  const { maxNodes } = deps.config.workflows;
+  const catalogue = await deps.ledger.fleet.catalogue(DEFAULT_POOL, classesOf(graph));
+  try {
+    return openGraph(graph, { catalogue, maxNodes });
+  } catch (error) {
+    if (!(error instanceof WorkflowError)) throw error;
+    const errors = error.faults.map((detail) => ({ pointer: '/graph', detail }));
+    throw new FleetError('validation_failed', errors.map(({ detail }) => `/graph ${detail}`).join('; '), { errors });
+  }
+}
+
+/** The node classes of what may be a graph. */
+function classesOf(graph: unknown): string[] {
+  if (typeof graph !== 'object' || graph === null) return [];
+  const classes = Object.values(graph).map((node: unknown) => Object(node).class_type as unknown);
+  return [...new Set(classes)].filter((one) => typeof one === 'string');
+}

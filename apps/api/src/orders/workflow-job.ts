@@ -1,0 +1,66 @@
+import type { InputValue, Lod, Webhook } from '@comfy-fleet/contracts';
+import type { NewJob } from '@comfy-fleet/jobs';
+import { isMedia, randomSeed, resolveInputs, type Workflow } from '@comfy-fleet/workflows';
+import { knownCaller } from '../access/caller.js';
+import { resolveFiles } from '../assets/resolve-files.js';
+import type { Deps } from '../deps.js';
+import type { ApiRequest } from '../http/messages.js';
+import { escapePointer } from '../requests/field-errors.js';
+import { refuseGraph } from '../requests/refuse-graph.js';
+import { catalogueFor } from '../workflows/catalogue-for.js';
+import { ableJob } from './new-job.js';
+
+export interface WorkflowWish {
+  readonly workflow: Workflow;
+  /** Valid against its schema, but for `inputs`. */
+  readonly order: {
+    readonly lod?: Lod;
+    readonly outputs?: readonly string[];
+    readonly priority?: number;
+    readonly metadata?: Readonly<Record<string, string>>;
+    readonly start_within_seconds?: number;
+  };
+  /** Valid against the workflow's schema, without the files that came along. */
+  readonly inputs: Readonly<Record<string, unknown>>;
+  readonly callback: Webhook | undefined;
+  /** Of a graph that is run once. */
+  readonly shape?: string;
+  /** Where in the request's body an input stands. */
+  readonly pointer?: (input: string) => string;
+}
+
+/**
+ * A job of a workflow, for the ledger; its files are in the store of inputs by then. Throws validation_failed,
+ * no_able_instance and forbidden, and what getting a file throws.
+ */
+export async function workflowJob(
+  deps: Deps,
+  { workflow, order, inputs, callback, shape, pointer = inInputs }: WorkflowWish,
+  request: Pick<ApiRequest, 'caller' | 'files' | 'signal' | 'holds'>,
+): Promise<NewJob> {
+  const isFile = (name: string) => isMedia(workflow.inputs.find((input) => input.name === name)?.type);
+  const parts = Object.entries(inputs);
+  const files = await resolveFiles(deps, request, Object.fromEntries(parts.filter(([name]) => isFile(name))), pointer);
+  const plain = Object.fromEntries(parts.filter(([name]) => !isFile(name))) as Readonly<Record<string, InputValue>>;
+  const { lod, outputs, priority, metadata, start_within_seconds } = order;
+  const resolved = resolveInputs({
+    workflow,
+    profiles: deps.workflows.profiles,
+    lod,
+    inputs: { ...plain, ...files },
+    shape,
+    outputs,
+    priority,
+    metadata,
+    pointer,
+    randomSeed,
+    limits: deps.config.limits,
+  });
+  refuseGraph(workflow, resolved, await catalogueFor(deps, workflow), pointer);
+  return ableJob(deps, workflow, resolved, { caller: knownCaller(request.caller), start_within_seconds, callback });
+}
+
+/** Where an input stands in the body of an order of a workflow. */
+export function inInputs(input: string): string {
+  return `/inputs/${escapePointer(input)}`;
+}

@@ -1,0 +1,30 @@
+import { createHash } from 'node:crypto';
+import { type Catalogue, inputSpec } from './describe/catalogue.js';
+import { type Graph, isLink } from './graph.js';
+import { isModelFile } from './model-file.js';
+
+/** Characters of a digest; see packages/jobs/src/record/need.ts. */
+const LENGTH = 12;
+/** Inputs of nodes whose number says how much there is to do. */
+const AMOUNT =
+  /^(steps|start_at_step|end_at_step|width|height|batch_size|amount|length|video_frames|frames|seconds|denoise|scale_by|megapixels|resolution|octree_resolution)$/;
+
+/**
+ * What graphs have in common that take alike and need the same, whatever their texts and seeds say: their nodes, how these
+ * are wired, the amounts, the model files, and what else is chosen among options, as far as the catalogue tells.
+ */
+export function shapeOf(graph: Graph, catalogue: Catalogue | undefined): string {
+  const nodes = Object.entries(graph)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([id, { class_type, inputs }]) => {
+      const telling = Object.entries(inputs).filter(
+        ([name, value]) =>
+          isLink(value) ||
+          isModelFile(value) ||
+          (AMOUNT.test(name) && typeof value === 'number') ||
+          (catalogue !== undefined && inputSpec(catalogue, class_type, name)?.type === 'COMBO'),
+      );
+      return [id, class_type, telling.sort(([a], [b]) => (a < b ? -1 : 1))];
+    });
+  return createHash('sha256').update(JSON.stringify(nodes)).digest('base64url').slice(0, LENGTH);
+}

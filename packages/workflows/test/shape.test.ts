@@ -1,0 +1,26 @@
+import { expect, it } from 'vitest';
+import { shapeOf } from '../src/shape.js';
+
+const graph = (over: Readonly<Record<string, unknown>> = {}, checkpoint = 'a.safetensors') => ({
+  '1': { class_type: 'CheckpointLoaderSimple', inputs: { ckpt_name: checkpoint } },
+  '5': { class_type: 'KSampler', inputs: { model: ['1', 0], seed: 1n, steps: 20, sampler_name: 'euler', ...over } },
+  '6': { class_type: 'CLIPTextEncode', inputs: { text: 'a fox', clip: ['1', 1] } },
+});
+
+it('is the same for graphs that differ in texts and seeds, and in the order of their nodes', () => {
+  const shape = shapeOf(graph(), undefined);
+  expect(shapeOf(graph({ seed: 2n ** 63n, sampler_name: 'heun' }), undefined)).toBe(shape);
+  expect(shapeOf(Object.fromEntries(Object.entries(graph()).reverse()), undefined)).toBe(shape);
+});
+
+it('is another for other steps, another model, other links', () => {
+  const shapes = [graph(), graph({ steps: 21 }), graph({}, 'b.safetensors'), graph({ model: ['6', 0] })].map((one) =>
+    shapeOf(one, undefined),
+  );
+  expect(new Set(shapes).size).toBe(4);
+});
+
+it('is another for another option, as far as a catalogue tells', () => {
+  const catalogue = { KSampler: { input: { required: { sampler_name: [['euler', 'heun'], {}] } } } };
+  expect(shapeOf(graph(), catalogue)).not.toBe(shapeOf(graph({ sampler_name: 'heun' }), catalogue));
+});
