@@ -94,8 +94,10 @@ export {
   SIZE_STEP,
 } from './parameters.js';
 export {
+  batchGraphSchema,
   batchJobSchema,
   batchRequestSchema,
+  batchWorkflowSchema,
   type GenerateRequest,
   generateRequestSchema,
   graphRequestSchema,

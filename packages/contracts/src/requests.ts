@@ -181,11 +181,30 @@ export const batchJobSchema = {
     ),
 };
 
+/** One job of `POST /jobs/batch` as in `POST /workflows/:name`, or as in `POST /graphs`. */
+export const batchWorkflowSchema = (limits: RequestLimits) =>
+  Type.Object(
+    { kind: Type.Literal('workflow'), workflow: name('Which one.'), inputs: inputs(), ...workflowFields(limits) },
+    { additionalProperties: false },
+  );
+export const batchGraphSchema = (limits: RequestLimits) =>
+  Type.Object(
+    { kind: Type.Literal('graph'), ...graphRequestSchema(limits).properties },
+    { additionalProperties: false },
+  );
+
+const batchEntrySchemas = (limits: RequestLimits) => [
+  batchJobSchema.text2img(limits),
+  batchJobSchema.img2img(limits),
+  batchWorkflowSchema(limits),
+  batchGraphSchema(limits),
+];
+
 /** Body of `POST /jobs/batch`. */
 export const batchRequestSchema = (limits: RequestLimits, maxJobs: number) =>
   Type.Object(
     {
-      jobs: Type.Array(Type.Union([batchJobSchema.text2img(limits), batchJobSchema.img2img(limits)]), {
+      jobs: Type.Array(Type.Union(batchEntrySchemas(limits)), {
         minItems: 1,
         maxItems: maxJobs,
       }),

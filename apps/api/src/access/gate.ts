@@ -2,6 +2,7 @@ import type { KeyLimits } from '@comfy-fleet/config';
 import { type ApiKey, FleetError, type Scope } from '@comfy-fleet/contracts';
 import type { UrlSigner } from '@comfy-fleet/jobs';
 import { anonymousCaller, type Caller, callerOf } from './caller.js';
+import { requireScope } from './rights.js';
 
 /**
  * Who may ask for a route: `public` anybody, `jobs` and `admin` a key with that scope, `linked` a key with the scope
@@ -67,10 +68,7 @@ export function createGate({ keys, defaults, urls, publicImages, corsOrigins, pu
       if (given === undefined) throw unauthorized('Send your API key as Authorization: Bearer <key>, or as X-API-Key.');
       const key = keys.find(given);
       if (key === undefined) throw unauthorized('There is no such API key, or no longer.');
-      const scope = scopeOf(access);
-      if (!key.scopes.includes(scope)) {
-        throw new FleetError('forbidden', `This API key does not have the scope ${scope}, which this address needs.`);
-      }
+      requireScope(key, scopeOf(access));
       return callerOf(key, defaults);
     },
   };

@@ -1,4 +1,4 @@
-import { FleetError, matchesAny } from '@comfy-fleet/contracts';
+import { FleetError, matchesAny, type Scope } from '@comfy-fleet/contracts';
 import { GRAPH, type Workflow } from '@comfy-fleet/workflows';
 import { escapePointer } from '../requests/field-errors.js';
 import type { Caller } from './caller.js';
@@ -28,4 +28,10 @@ export function refuseDeniedNodes(
   if (errors.length === 0) return;
   const detail = errors.map(({ pointer, detail }) => `${pointer} ${detail}`).join('; ');
   throw new FleetError('validation_failed', `${detail}.`, { errors });
+}
+
+/** Throws forbidden. */
+export function requireScope({ scopes }: Pick<Caller, 'scopes'>, scope: Scope): void {
+  if (scopes.includes(scope)) return;
+  throw new FleetError('forbidden', `This API key does not have the scope ${scope}, which this needs.`);
 }

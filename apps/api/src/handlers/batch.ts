@@ -1,6 +1,8 @@
 import { setImmediate as others } from 'node:timers/promises';
 import {
+  type batchGraphSchema,
   batchJobSchema,
+  batchWorkflowSchema,
   type FieldError,
   FleetError,
   type GenerateRequest,
@@ -8,22 +10,37 @@ import {
 } from '@comfy-fleet/contracts';
 import type { NewJob } from '@comfy-fleet/jobs';
 import pLimit from 'p-limit';
+import type { Static } from 'typebox';
 import { knownCaller } from '../access/caller.js';
+import { requireScope } from '../access/rights.js';
 import type { Deps } from '../deps.js';
 import type { ApiRequest, Handler } from '../http/messages.js';
+import { checkedInputs } from '../orders/checked-inputs.js';
+import { graphJob } from '../orders/graph-job.js';
 import { callbackOf, pictureJob } from '../orders/new-job.js';
 import { orderJobs } from '../orders/order-job.js';
+import { workflowJob } from '../orders/workflow-job.js';
 import { readFrame } from '../pictures/find-picture.js';
 import { keepPicture } from '../pictures/normalise.js';
 import { MOST_FAULTS } from '../requests/field-errors.js';
+import { createGraphValidator } from '../requests/graph-validator.js';
+import { createInputsCheck, type InputsCheck } from '../requests/inputs-check.js';
 import { createValidator, refuseFaults } from '../requests/validator.js';
+import { findServed } from '../workflows/find-served.js';
 
 /** Jobs prepared at a time: each img2img job may decode a picture. */
 const AT_ONCE = 4;
 /** After so many jobs whoever else waits has a turn: a thousand take a tenth of a second. */
 const JOBS_OF_A_STEP = 50;
 
-type Entry = GenerateRequest & { readonly source?: string };
+const KINDS = ['text2img', 'img2img', 'workflow', 'graph'] as const;
+type Kind = (typeof KINDS)[number];
+
+type PictureEntry = GenerateRequest & { readonly kind?: 'text2img' | 'img2img'; readonly source?: string };
+type Entry =
+  | PictureEntry
+  | Static<ReturnType<typeof batchWorkflowSchema>>
+  | Static<ReturnType<typeof batchGraphSchema>>;
 
 /** Many jobs in one call, all or none: the first fault refuses the whole batch, with the place of every fault. */
 export function batch(deps: Deps): Handler {
@@ -31,19 +48,22 @@ export function batch(deps: Deps): Handler {
   const validators = {
     text2img: createValidator(batchJobSchema.text2img(config.limits)),
     img2img: createValidator(batchJobSchema.img2img(config.limits)),
+    workflow: createValidator(batchWorkflowSchema(config.limits)),
+    graph: createGraphValidator(config.limits),
   };
+  const checkInputs = createInputsCheck();
   const check = (entry: unknown, index: number): FieldError[] => {
     const kind = kindOf(entry);
     if (kind === undefined)
       return [
-        { pointer: `/jobs/${index}`, detail: 'must be a job: an object of its fields, with kind text2img or img2img' },
+        { pointer: `/jobs/${index}`, detail: `must be a job: an object of its fields, with kind ${KINDS.join(', ')}` },
       ];
     return placed(validators[kind](entry, { isForm: false }).errors, index);
   };
   return async (request) => {
     const entries = entriesOf(request.body, config.http.maxBatchJobs);
     refuseFaults(await faultsOf(entries, check));
-    return orderJobs(deps, request, { jobs: entries }, () => prepared(deps, entries as Entry[], request));
+    return orderJobs(deps, request, { jobs: entries }, () => prepared(deps, entries as Entry[], request, checkInputs));
   };
 }
 
@@ -74,17 +94,22 @@ function entriesOf(body: unknown, most: number): unknown[] {
   return jobs as unknown[];
 }
 
-function kindOf(entry: unknown): 'text2img' | 'img2img' | undefined {
+function kindOf(entry: unknown): Kind | undefined {
   if (typeof entry !== 'object' || entry === null || Array.isArray(entry)) return undefined;
   const { kind = 'text2img' } = entry as { kind?: unknown };
-  return kind === 'text2img' || kind === 'img2img' ? kind : undefined;
+  return KINDS.find((known) => known === kind);
 }
 
 function placed(errors: readonly FieldError[], index: number): FieldError[] {
   return errors.map(({ pointer, detail }) => ({ pointer: `/jobs/${index}${pointer}`, detail }));
 }
 
-async function prepared(deps: Deps, entries: readonly Entry[], request: ApiRequest): Promise<NewJob[]> {
+async function prepared(
+  deps: Deps,
+  entries: readonly Entry[],
+  request: ApiRequest,
+  checkInputs: InputsCheck,
+): Promise<NewJob[]> {
   const limit = pLimit(AT_ONCE);
   const pictures = new Map<string, Promise<InputFile>>();
   const pictureOf = (source: string): Promise<InputFile> => {
@@ -96,7 +121,7 @@ async function prepared(deps: Deps, entries: readonly Entry[], request: ApiReque
     entries.map((entry, index) =>
       limit(async () => {
         if (index % JOBS_OF_A_STEP === 0) await others();
-        return prepare(deps, entry, request, pictureOf);
+        return prepare(deps, entry, request, { pictureOf, checkInputs });
       }).catch((error: unknown) => {
         if (!(error instanceof FleetError) || error.errors.length === 0) throw error;
         const errors = placed(error.errors, index);
@@ -110,12 +135,22 @@ async function prepare(
   deps: Deps,
   entry: Entry,
   request: ApiRequest,
-  pictureOf: (source: string) => Promise<InputFile>,
+  { pictureOf, checkInputs }: { pictureOf: (source: string) => Promise<InputFile>; checkInputs: InputsCheck },
 ): Promise<NewJob> {
   const caller = knownCaller(request.caller);
   request.signal.throwIfAborted();
-  const { source, start_within_seconds } = entry;
   const callback = callbackOf(entry, caller, deps.webhookRefusal);
+  if (entry.kind === 'graph') {
+    requireScope(caller, 'graphs');
+    return graphJob(deps, { graph: entry.graph, order: entry, callback }, request);
+  }
+  if (entry.kind === 'workflow') {
+    const { workflow } = findServed(deps.workflows, entry.workflow);
+    const given = { inputs: entry.inputs, sent: [], isForm: false };
+    const inputs = await checkedInputs(deps, checkInputs, workflow, given);
+    return workflowJob(deps, { workflow, order: entry, inputs, callback }, request);
+  }
+  const { source, start_within_seconds } = entry;
   if (source === undefined) {
     return pictureJob(deps, 'text2img', entry, { caller, start_within_seconds, callback });
   }

@@ -1,11 +1,15 @@
 import type { WorkflowList } from '@comfy-fleet/contracts';
+import { knownCaller } from '../access/caller.js';
+import { mayRun } from '../access/rights.js';
 import type { Deps } from '../deps.js';
 import type { Handler } from '../http/messages.js';
 
-/** The workflows that there are now, and what is wrong with those that cannot be used. */
+/** The workflows that the key may run, and what is wrong with those that cannot be used. */
 export function listWorkflows({ workflows, config }: Deps): Handler {
-  return () => {
-    const names = [...workflows.served].sort(([a], [b]) => (a < b ? -1 : 1));
+  return ({ caller }) => {
+    const names = [...workflows.served]
+      .filter(([name]) => mayRun(knownCaller(caller), name))
+      .sort(([a], [b]) => (a < b ? -1 : 1));
     const data = names.map(([name, { workflow, source }]) => ({
       name,
       version: workflow.version,

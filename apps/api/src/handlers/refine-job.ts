@@ -7,13 +7,15 @@ import {
   type ResolvedRequest,
   refineRequestSchema,
 } from '@comfy-fleet/contracts';
-import { type JobRecord, picturesOf } from '@comfy-fleet/jobs';
+import { type JobRecord, type NewJob, picturesOf } from '@comfy-fleet/jobs';
 import { knownCaller } from '../access/caller.js';
 import { ownJob } from '../access/own-job.js';
 import type { Deps } from '../deps.js';
-import type { Handler } from '../http/messages.js';
+import type { ApiRequest, Handler } from '../http/messages.js';
 import { pictureJob } from '../orders/new-job.js';
 import { orderJob } from '../orders/order-job.js';
+import { workflowJob } from '../orders/workflow-job.js';
+import { workflowOf } from '../orders/workflow-of.js';
 import { readFrame } from '../pictures/find-picture.js';
 import { keepPicture } from '../pictures/normalise.js';
 import { createValidator, refuseFaults } from '../requests/validator.js';
@@ -35,6 +37,7 @@ export function refineJob(deps: Deps): Handler {
       const { record } = await ownJob(deps, request.params.id, caller);
       const { lod, index = 0 } = value;
       const frame = refinedFrame(record, lod, index);
+      if (record.kind === 'workflow') return refinedWorkflow(deps, record, { lod, frame }, request);
       const { signal } = request;
       const read = () =>
         readFrame(deps, frame, caller, signal).catch((error: unknown) => {
@@ -48,6 +51,37 @@ export function refineJob(deps: Deps): Handler {
       return pictureJob(deps, 'img2img', refined(record.request, lod, frame), { caller, input, parent, callback });
     });
   };
+}
+
+/** The same workflow at a higher level of detail, where it starts from a picture: from that one. */
+async function refinedWorkflow(
+  deps: Deps,
+  record: JobRecord,
+  { lod, frame }: { readonly lod: Lod; readonly frame: string },
+  request: ApiRequest,
+): Promise<NewJob> {
+  const { inputs, outputs, overrides = [], priority, metadata } = record.request;
+  const workflow = await workflowOf(deps, record.request);
+  if (!workflow.startsFromPicture) {
+    const detail = `The workflow ${workflow.name} has no input for a picture that it starts from, so its jobs cannot be refined.`;
+    throw new FleetError('validation_failed', detail);
+  }
+  const isKept = ([name]: readonly [string, unknown]) =>
+    name === 'seed' || (overrides.includes(name) && !['image', 'denoise', 'count'].includes(name));
+  const kept = Object.fromEntries(Object.entries(inputs).filter(isKept));
+  const output = record.outputs.findIndex(({ file }) => file === frame);
+  const job = await workflowJob(
+    deps,
+    {
+      workflow,
+      order: { lod, priority, metadata, ...(outputs === undefined ? {} : { outputs }) },
+      inputs: { ...kept, image: `job:${record.id}/${output}` },
+      callback: record.callback ?? undefined,
+      pointer: () => '/index',
+    },
+    request,
+  );
+  return { ...job, parent: { id: record.id, relation: 'refine' } };
 }
 
 /** Name of the frame to start from. Throws wrong_job_state and validation_failed. */

@@ -3,13 +3,13 @@ import { knownCaller } from '../access/caller.js';
 import { requireMayRun } from '../access/rights.js';
 import type { Deps } from '../deps.js';
 import type { Handler } from '../http/messages.js';
+import { checkedInputs } from '../orders/checked-inputs.js';
 import { callbackOf } from '../orders/new-job.js';
 import { orderJob } from '../orders/order-job.js';
 import { workflowJob } from '../orders/workflow-job.js';
 import { createInputsCheck } from '../requests/inputs-check.js';
 import { runBody } from '../requests/run-body.js';
 import { createValidator, refuseFaults } from '../requests/validator.js';
-import { catalogueFor } from '../workflows/catalogue-for.js';
 import { findServed } from '../workflows/find-served.js';
 
 /** Runs a workflow with named inputs; files come by reference, or with a form under their inputs' names. */
@@ -25,18 +25,15 @@ export function runWorkflow(deps: Deps): Handler {
     const { value, errors } = validate(order, request);
     refuseFaults(errors);
     const callback = callbackOf(value, caller, deps.webhookRefusal);
-    const { schema } = workflow.describe(await catalogueFor(deps, workflow));
-    const checked = check({
-      schema,
+    const inputs = await checkedInputs(deps, check, workflow, {
       inputs: { ...value.inputs, ...own },
       sent: request.files.map(({ field }) => field),
       isForm: request.isForm,
     });
-    refuseFaults(checked.errors);
     const digests = request.files.map(({ field, file }) => [field, file.digest] as const);
-    const wish = { ...value, inputs: { ...checked.value, ...Object.fromEntries(digests) } };
+    const wish = { ...value, inputs: { ...inputs, ...Object.fromEntries(digests) } };
     return orderJob(deps, request, wish, () =>
-      workflowJob(deps, { workflow, order: value, inputs: checked.value, callback }, request),
+      workflowJob(deps, { workflow, order: value, inputs, callback }, request),
     );
   };
 }

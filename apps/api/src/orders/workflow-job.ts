@@ -20,7 +20,7 @@ export interface WorkflowWish {
     readonly metadata?: Readonly<Record<string, string>>;
     readonly start_within_seconds?: number;
   };
-  /** Valid against the workflow's schema, without the files that came along. */
+  /** Valid against the workflow's schema, without the files that came along; a file of another job stands for itself. */
   readonly inputs: Readonly<Record<string, unknown>>;
   readonly callback: Webhook | undefined;
   /** Of a graph that is run once. */
@@ -38,10 +38,11 @@ export async function workflowJob(
   { workflow, order, inputs, callback, shape, pointer = inInputs }: WorkflowWish,
   request: Pick<ApiRequest, 'caller' | 'files' | 'signal' | 'holds'>,
 ): Promise<NewJob> {
-  const isFile = (name: string) => isMedia(workflow.inputs.find((input) => input.name === name)?.type);
+  const isNamed = ([name, value]: readonly [string, unknown]) =>
+    typeof value !== 'object' && isMedia(workflow.inputs.find((input) => input.name === name)?.type);
   const parts = Object.entries(inputs);
-  const files = await resolveFiles(deps, request, Object.fromEntries(parts.filter(([name]) => isFile(name))), pointer);
-  const plain = Object.fromEntries(parts.filter(([name]) => !isFile(name))) as Readonly<Record<string, InputValue>>;
+  const files = await resolveFiles(deps, request, Object.fromEntries(parts.filter(isNamed)), pointer);
+  const plain = Object.fromEntries(parts.filter((part) => !isNamed(part))) as Readonly<Record<string, InputValue>>;
   const { lod, outputs, priority, metadata, start_within_seconds } = order;
   const resolved = resolveInputs({
     workflow,
