@@ -113,12 +113,6 @@ async function main(): Promise<void> {
     log,
   });
   log.info('listening', { host: config.http.host, port: server.port, metrics_port: health.port });
-  inputs.sweepTemporary().then(
-    (removed) => log.debug('temporary files swept', { removed }),
-    (error: unknown) => log.error('input pictures cannot be stored', { error }),
-  );
-  await storage.ask(); // the log says it when pictures cannot be stored
-
   const { unreadyMs } = config.http;
   const stop = async () => {
     stopping.abort();
@@ -131,7 +125,14 @@ async function main(): Promise<void> {
     await Promise.all([ledger.close(), tracing.close()]);
     keys?.close();
   };
+  // Before anything else is awaited: requests are being served, and an end without it would break them off.
   stopOnSignals({ stop, withinMs: unreadyMs + GRACE_MS + STOP_GRACE_MS, log });
+
+  inputs.sweepTemporary().then(
+    (removed) => log.debug('temporary files swept', { removed }),
+    (error: unknown) => log.error('input pictures cannot be stored', { error }),
+  );
+  await storage.ask(); // the log says it when pictures cannot be stored
 }
 
 /** HTTP to public hosts and to those that the setting names. Throws a ConfigError for an entry that names none. */

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import type { Job } from '@comfy-fleet/contracts';
 import { jobClient, startStack, type TestStack, until } from '@comfy-fleet/testing';
 import { expect, inject, it, onTestFinished } from 'vitest';
@@ -58,6 +58,22 @@ it('says unready and goes on taking requests while UNREADY_SECONDS last', async 
 
 it('ends by itself once UNREADY_SECONDS are over', async () => {
   const stack = await open({ UNREADY_SECONDS: '1' });
+  await stack.api.stop('SIGTERM');
+  expect(stack.api.exitCode).toBe(0);
+});
+
+it('ends in order from its first answer on, also while it still asks what answers nothing', async () => {
+  const bucket = createServer();
+  bucket.listen(0, '127.0.0.1');
+  await once(bucket, 'listening');
+  onTestFinished(() => void bucket.close());
+  const stack = await open({
+    FRAMES_STORE: 's3',
+    S3_BUCKET: 'frames',
+    S3_ENDPOINT: `http://127.0.0.1:${(bucket.address() as AddressInfo).port}`,
+    AWS_ACCESS_KEY_ID: 'id',
+    AWS_SECRET_ACCESS_KEY: 'secret',
+  });
   await stack.api.stop('SIGTERM');
   expect(stack.api.exitCode).toBe(0);
 });
