@@ -61,8 +61,8 @@ function jsonDiffers(shown: unknown, output: string): string | undefined {
   }
 }
 
-/** Durations and times differ from run to run. */
-const VARIES = /_(ms|seconds|at)$/;
+/** Durations, times and the sizes of what is drawn differ from run to run. */
+const VARIES = /(_(ms|seconds|at)|\/bytes)$/;
 
 function valueDiffers(shown: unknown, got: unknown, at: string): string | undefined {
   if (typeof shown === 'string' && typeof got === 'string')
