@@ -49,7 +49,7 @@ describe.each(['0.3.64', '0.33.0'] as const)('with the catalogue of %s', (versio
       ),
       '"TextEncodeAceStepAudio" (node 2, TextEncodeAceStepAudio): its lyrics_strength is missing.',
       expect.stringMatching(
-        /^"VAEDecodeAudio" .*: there is no node class VAEDecodeAudioo, did you mean "VAEDecodeAudio"\?\.$/,
+        /^"VAEDecodeAudio" .*: there is no node class VAEDecodeAudioo, did you mean "VAEDecodeAudio"\?$/,
       ),
     ]);
   });
@@ -113,4 +113,15 @@ it('says that nothing is saved', async () => {
     { catalogue: await catalogueOf('0.33.0') },
   );
   expect(found.refused).toEqual([expect.stringMatching(/^No node of it saves anything/)]);
+});
+
+it('names an unknown class also where no output needs it, as ComfyUI looks at every node', async () => {
+  const found = await describeChanged(
+    'upscale',
+    (graph) => {
+      Object.assign(graph, { 8: { class_type: 'LoadImag', inputs: {}, _meta: { title: 'x' } } });
+    },
+    { catalogue: await catalogueOf('0.33.0') },
+  );
+  expect(found.refused).toContain('"x" (node 8, LoadImag): there is no node class LoadImag, did you mean "LoadImage"?');
 });

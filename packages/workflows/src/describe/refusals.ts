@@ -35,17 +35,18 @@ export function graphFaults(graph: Graph, outputs: readonly string[], catalogue:
 
 /** What ComfyUI would refuse of the graph as it is: sentences in its own terms. */
 export function refusals(graph: Graph, outputs: readonly string[], catalogue: Catalogue | undefined): string[] {
+  const unknown = catalogue === undefined ? [] : unknownClasses(graph, catalogue);
   const saves = (id: string) =>
     catalogue === undefined || isOutputClass(catalogue, nodeAt(graph, id).class_type) !== false;
-  if (!outputs.some(saves)) return ['No node of it saves anything: add one, such as SaveImage, and export it again.'];
+  // What is unknown may be what saves.
+  if (unknown.length === 0 && !outputs.some(saves)) {
+    return ['No node of it saves anything: add one, such as SaveImage, and export it again.'];
+  }
   if (catalogue === undefined) return [];
-  return [...upstreamOf(graph, outputs)].flatMap((id) => {
+  const faults = [...upstreamOf(graph, outputs)].flatMap((id) => {
     const node = nodeAt(graph, id);
     const { class_type: className, inputs } = node;
-    if (!hasClass(catalogue, className)) {
-      const near = suggest(className, Object.keys(catalogue));
-      return `${describeNode(graph, id)}: there is no node class ${className}${near || '; a custom node may bring it'}.`;
-    }
+    if (!hasClass(catalogue, className)) return [];
     const missing = requiredInputs(catalogue, className).filter((input) => !(input in inputs));
     return [
       ...missing.map((input) => `${describeNode(graph, id)}: its ${input} is missing.`),
@@ -57,6 +58,16 @@ export function refusals(graph: Graph, outputs: readonly string[], catalogue: Ca
           : `${describeNode(graph, id)}: ${input} is ${showJson(inputs[input])}, ${fault}.`;
       }),
     ];
+  });
+  return [...unknown, ...faults];
+}
+
+/** ComfyUI looks at the class of every node, also of those that no output needs. */
+function unknownClasses(graph: Graph, catalogue: Catalogue): string[] {
+  return Object.entries(graph).flatMap(([id, { class_type: className }]) => {
+    if (hasClass(catalogue, className)) return [];
+    const near = suggest(className, Object.keys(catalogue));
+    return `${describeNode(graph, id)}: there is no node class ${className}${near || '; a custom node may bring it.'}`;
   });
 }
 
