@@ -146,12 +146,14 @@ export async function startApi(
   const stores = await openFrameStores(config.frames, { owner: 'test' });
   const { frames, inputs, derived: derivedStore } = stores;
   const stopping = new AbortController();
+  // Of its own, so that what hangs on the other is requests only.
+  const following = new AbortController();
   const workflows = await openLiveWorkflows({
     dir: env.WORKFLOWS_DIR ?? resolve(import.meta.dirname, '../../../workflows'),
     checkpoint: config.checkpoint,
     registry: ledger.workflows,
     everyMs: 50,
-    signal: stopping.signal,
+    signal: following.signal,
     log,
   });
   const deps = {
@@ -228,6 +230,7 @@ export async function startApi(
     stopping: stopping.signal,
     close: async () => {
       stopping.abort();
+      following.abort();
       await server.close(0);
       for (const claim of held) claim.letGo();
       await claims.close();

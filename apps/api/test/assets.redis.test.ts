@@ -269,9 +269,9 @@ async function orderFrom(digest: string): Promise<{ id: string }> {
   const { record } = (await api.ledger.jobs.get(((await accepted.json()) as { id: string }).id)) ?? {};
   if (record === undefined) throw new Error('there is no job');
   const { kind, request, pool } = record;
-  const input = { sha256: digest, width: 8, height: 8 };
+  const inputs = { ...request.inputs, clip: { name: `${digest}.mp4`, kind: 'video' as const } };
   const id = newId();
-  const jobs = [{ id, kind, request: { ...request, input }, pool, startWithinMs: 60_000 }];
+  const jobs = [{ id, kind, request: { ...request, inputs }, pool, startWithinMs: 60_000 }];
   await api.ledger.orders.create({ caller: 'bert', jobs });
   return { id };
 }

@@ -1,8 +1,12 @@
+import { JOB_KINDS, LODS, TERMINAL_STATUSES } from '@comfy-fleet/contracts';
 import { createLogger, createMetrics } from '@comfy-fleet/telemetry';
 import { startRedisServer, until } from '@comfy-fleet/testing';
 import { expect, it, onTestFinished } from 'vitest';
 import { showFleet } from '../src/metrics/fleet-gauges.js';
 import { openHousehold } from './household.js';
+
+/** Each end of a job, and that it was created. */
+const OUTCOMES = TERMINAL_STATUSES.length + 1;
 
 it('shows each job once to all who ask at the same moment', async () => {
   const { create, keeper } = await openHousehold();
@@ -46,7 +50,10 @@ it('shows jobs that never failed or expired as 0, so that the first ones that do
   expect(lines).toContain('comfy_fleet_jobs_total{kind="text2img",lod="sketch",outcome="created"} 1');
   expect(lines).toContain('comfy_fleet_jobs_total{kind="text2img",lod="sketch",outcome="expired"} 0');
   expect(lines).toContain('comfy_fleet_jobs_total{kind="img2img",lod="direct_final",outcome="failed"} 0');
-  expect(lines.filter((line) => line.startsWith('comfy_fleet_jobs_total{'))).toHaveLength(2 * 4 * 5);
+  expect(lines).toContain('comfy_fleet_jobs_total{kind="workflow",lod="mid",outcome="failed"} 0');
+  expect(lines.filter((line) => line.startsWith('comfy_fleet_jobs_total{'))).toHaveLength(
+    JOB_KINDS.length * LODS.length * OUTCOMES,
+  );
 });
 
 it('shows nothing of the fleet while Redis is away, rather than what was true before, and all of it when it is back', async () => {

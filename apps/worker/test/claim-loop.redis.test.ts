@@ -71,7 +71,7 @@ async function setUp(instances = 1) {
 
 /** A job that ComfyUI has; the first of an instance executes. */
 function fill(slots: Slots) {
-  const slot = slots.take({ id: 'here', pool: 'default', request: {}, faults: [] } as never, () => {});
+  const slot = slots.take({ id: 'here', pool: 'default', request: { inputs: {} }, faults: [] } as never, () => {});
   const { instance } = slots;
   slot.submission = new Submission({
     promptId: 'p',
