@@ -59,6 +59,14 @@ describe('openapi.json', () => {
     expect(all.filter(({ summary, tags: [tag = ''] = [] }) => !summary || !tags.has(tag))).toEqual([]);
   });
 
+  it('says of each workflow the answers and headers that running any of them has', () => {
+    const ofAny = document.paths?.['/workflows/{name}']?.post;
+    const { parameters = [], responses } = document.paths?.['/workflows/text2img']?.post ?? {};
+    expect(responses).toEqual(ofAny?.responses);
+    expect(responses).toMatchObject({ 202: {}, 415: {}, 429: {} });
+    expect(parameters).toEqual(ofAny?.parameters?.filter((one) => !('in' in one && one.in === 'path')));
+  });
+
   it('shows only examples that are valid', () => {
     const ajv = formats.default(new Ajv2020({ strict: false }));
     ajv.addSchema(document, 'openapi');

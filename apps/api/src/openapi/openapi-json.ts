@@ -7,7 +7,6 @@ import { type CachedFile, fileReply } from '../docs/file-reply.js';
 import type { Handler, Route } from '../http/messages.js';
 import { catalogueFor } from '../workflows/catalogue-for.js';
 import { openApiDocument } from './document.js';
-import { securityOf } from './security.js';
 import { type DocumentedWorkflow, workflowPaths } from './workflow-paths.js';
 
 /** What the instances have may change, and with it the options of inputs. */
@@ -39,7 +38,9 @@ export function openApiJson(deps: Deps, routes: () => readonly Route[]): Handler
       documented.push(await documentedWorkflow(deps, workflow));
       await others();
     }
-    const own = workflowPaths(documented, securityOf('jobs', { anonymous }));
+    const run = ofRoutes.paths?.['/workflows/{name}']?.post;
+    if (run === undefined) throw new Error('running workflows is not documented');
+    const own = workflowPaths(documented, run);
     const file = cachedJson({ ...ofRoutes, paths: { ...ofRoutes.paths, ...own } });
     made = { file, revision, at: performance.now() };
     return file;

@@ -1,4 +1,4 @@
-import type { PathsObject, SchemaObject } from 'openapi3-ts/oas31';
+import type { OperationObject, PathsObject, SchemaObject } from 'openapi3-ts/oas31';
 
 /** What the document says of one workflow. */
 export interface DocumentedWorkflow {
@@ -10,8 +10,10 @@ export interface DocumentedWorkflow {
   readonly example: object;
 }
 
-/** Each workflow as a path of its own, with the inputs that it has. */
-export function workflowPaths(workflows: readonly DocumentedWorkflow[], security: readonly object[]): PathsObject {
+/** Each workflow as a path of its own, with the inputs that it has; the rest is as `run`, of any workflow, says. */
+export function workflowPaths(workflows: readonly DocumentedWorkflow[], run: OperationObject): PathsObject {
+  const { responses, security } = run;
+  const parameters = (run.parameters ?? []).filter((one) => !('in' in one && one.in === 'path'));
   const sorted = [...workflows].sort((a, b) => (a.name < b.name ? -1 : 1));
   return Object.fromEntries(
     sorted.map(({ name, description, inputs, example }) => [
@@ -22,23 +24,15 @@ export function workflowPaths(workflows: readonly DocumentedWorkflow[], security
           tags: ['workflows'],
           summary: `Run ${name}`,
           ...(description === undefined ? {} : { description }),
+          parameters,
           requestBody: {
             required: true,
             content: {
               'application/json': { schema: bodySchema(inputs), examples: { example: { value: example } } },
             },
           },
-          responses: {
-            202: {
-              description: 'The job.',
-              content: { 'application/json': { schema: { $ref: '#/components/schemas/Job' } } },
-            },
-            default: {
-              description: 'What is wrong.',
-              content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
-            },
-          },
-          security: [...security],
+          responses,
+          security,
         },
       },
     ]),
