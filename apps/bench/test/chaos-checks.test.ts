@@ -1,15 +1,16 @@
+import type { Job, JobOutput } from '@comfy-fleet/contracts';
 import { describe, expect, it } from 'vitest';
 import { CHAOS } from '../src/trials/chaos/settings.js';
 import { accepted } from '../src/trials/checks/accepted.js';
 import { cancels } from '../src/trials/checks/cancels.js';
 import { failures } from '../src/trials/checks/failures.js';
 import { leftovers } from '../src/trials/checks/leftovers.js';
-import { pictures } from '../src/trials/checks/pictures.js';
+import { outputs } from '../src/trials/checks/outputs.js';
 import { processes } from '../src/trials/checks/processes.js';
 import { CHECKS } from '../src/trials/checks/promises.js';
-import type { Evidence } from '../src/trials/evidence/evidence.js';
+import type { Download, Evidence } from '../src/trials/evidence/evidence.js';
 import { LIFE_ENDS } from '../src/trials/stack/trial-process.js';
-import { cancel, canceled, evidence, execution, history, id, job, post, T0 } from './chaos-evidence.js';
+import { cancel, canceled, evidence, execution, history, id, job, order, post, T0 } from './chaos-evidence.js';
 
 const words = (finding: { breaches: readonly { what: string }[] }) => finding.breaches.map(({ what }) => what);
 const LATE = CHAOS.stepMs + CHAOS.cancelSlackMs + 1;
@@ -54,36 +55,64 @@ describe('accepted', () => {
   });
 });
 
-describe('pictures', () => {
-  const download = evidence().downloads[0] as Evidence['downloads'][number];
+describe('outputs', () => {
+  const [file, image] = evidence().downloads as [Download, Download];
   it.each([
     ['is not there', { status: 404 }],
     ['gets no answer', { status: undefined }],
     ['has another content', { sha256: 'b'.repeat(64) }],
     ['has another ETag', { etag: '"x"' }],
     ['has another length', { bytes: 899 }],
+    ['has another type', { contentType: 'text/html' }],
     ['cannot be decoded', { size: undefined }],
     ['has another size', { size: { width: 64, height: 64 } }],
-  ])('finds a picture that %s', (_, wrong) => {
-    expect(pictures(evidence({ downloads: [{ ...download, ...wrong }] })).breaches).toHaveLength(1);
+  ])('finds a picture that %s, as an output and as an image', (_, wrong) => {
+    expect(outputs(evidence({ downloads: [{ ...file, ...wrong }, image] })).breaches).toHaveLength(1);
+    expect(outputs(evidence({ downloads: [file, { ...image, ...wrong }] })).breaches).toHaveLength(1);
   });
 
-  it('finds a picture that was not downloaded at all', () => {
-    expect(words(pictures(evidence({ downloads: [] })))).toEqual([`/images/${id(1)}_1.png was not downloaded`]);
+  it('finds a file that was not downloaded at all', () => {
+    expect(words(outputs(evidence({ downloads: [image] })))).toEqual([`/files/${id(1)}_1.png was not downloaded`]);
   });
 
   it('finds a picture whose record does not have the size that was asked for', () => {
     const { request } = job(1);
-    const jobs = new Map([[id(1), job(1, { request: { ...request, width: 128 } })]]);
-    expect(pictures(evidence({ jobs })).breaches).toHaveLength(1);
+    const other = { request: { ...request, width: 128 } };
+    expect(outputs(evidence({ jobs: new Map([[id(1), job(1, other)]]) })).breaches).toHaveLength(2);
+    const inputs = { request: { ...request, inputs: { width: 128, height: 72 } } };
+    expect(outputs(evidence({ jobs: new Map([[id(1), job(1, inputs)]]) })).breaches).toHaveLength(2);
   });
 
-  it('finds a succeeded job with fewer pictures than asked for, and an ended one with any', () => {
-    const { request, images } = job(1);
-    const few = new Map([[id(1), job(1, { request: { ...request, count: 2 } })]]);
-    expect(words(pictures(evidence({ jobs: few })))).toEqual([`job ${id(1)} (succeeded) has 1 pictures, not 2`]);
-    const failed = new Map([[id(1), job(1, { status: 'failed', images })]]);
-    expect(words(pictures(evidence({ jobs: failed })))).toEqual([`job ${id(1)} (failed) has 1 pictures, not 0`]);
+  it('finds a succeeded job with other outputs than were ordered, and an ended one with any', () => {
+    const orders = [order(1, { outputs: ['video', 'image'] })];
+    expect(words(outputs(evidence({ orders })))).toEqual([
+      `job ${id(1)} (succeeded) has the outputs image 1, not image 1, video 1`,
+    ]);
+    const failed = new Map([[id(1), { ...job(1), status: 'failed' as const }]]);
+    expect(words(outputs(evidence({ jobs: failed })))).toEqual([
+      `job ${id(1)} (failed) has the outputs image 1, not none`,
+    ]);
+  });
+
+  it('asks of a video what it is and that it is whole, and of images that they are the pictures among the outputs', () => {
+    const {
+      outputs: [output],
+      images,
+    } = job(1);
+    const {
+      width: _,
+      height: __,
+      ...video
+    } = { ...(output as JobOutput), kind: 'video' as const, content_type: 'video/mp4' };
+    const told = (more: Partial<Job>) => ({
+      orders: [order(1, { outputs: ['video'] })],
+      jobs: new Map([[id(1), job(1, { outputs: [video], images: [], ...more })]]),
+      downloads: [{ ...file, contentType: 'video/mp4', size: undefined }, image],
+    });
+    expect(words(outputs(evidence(told({}))))).toEqual([]);
+    expect(words(outputs(evidence(told({ images }))))).toEqual([
+      `job ${id(1)} has 1 images, and others among its outputs`,
+    ]);
   });
 });
 
@@ -211,7 +240,7 @@ describe('failures', () => {
 });
 
 describe('leftovers', () => {
-  it('finds a picture that no job names, a temporary file, a prompt left in a queue, and a callback left in the outbox', () => {
+  it('finds a file that no job names, a temporary file, a prompt left in a queue, and a callback left in the outbox', () => {
     const frameFiles = [
       `${id(1)}_1.png`,
       `${id(2)}_1.png`,
@@ -221,7 +250,7 @@ describe('leftovers', () => {
     ];
     const finding = leftovers(evidence({ frameFiles, leftInQueues: new Map([['worker1/1', 1]]), leftInOutbox: 2 }));
     expect(words(finding)).toEqual([
-      `no job names the picture ${id(2)}_1.png`,
+      `no job names the file ${id(2)}_1.png`,
       'the temporary file .worker1.0123.tmp was left',
       'the temporary file inputs/.api.0123.tmp was left',
       'worker1/1 still has 1 prompts',
@@ -230,10 +259,9 @@ describe('leftovers', () => {
     expect(finding.rows).toContainEqual(['input pictures that no job uses', 1]);
   });
 
-  it('knows a picture by its name, whatever signature its URL has', () => {
-    const { images } = job(1);
-    const signed = images.map((image) => ({ ...image, image_url: `${image.image_url}?signature=x/y` }));
-    const jobs = new Map([[id(1), job(1, { images: signed })]]);
+  it('knows a file by its name, whatever signature its URL has', () => {
+    const signed = job(1).outputs.map((output) => ({ ...output, url: `${output.url}?signature=x/y` }));
+    const jobs = new Map([[id(1), job(1, { outputs: signed })]]);
     expect(words(leftovers(evidence({ jobs })))).toEqual([]);
   });
 });

@@ -1,6 +1,6 @@
 import type { Job, WebhookAttempt, WebhookDelivery } from '@comfy-fleet/contracts';
 import { CHAOS } from '../src/trials/chaos/settings.js';
-import type { Call, Evidence, Execution } from '../src/trials/evidence/evidence.js';
+import type { Call, Download, Evidence, Execution } from '../src/trials/evidence/evidence.js';
 import type { JobHistory } from '../src/trials/evidence/histories.js';
 import type { PlannedJob } from '../src/trials/orders/plan-orders.js';
 import type { Cancel, Post } from '../src/trials/people/load.js';
@@ -48,15 +48,17 @@ export function execution(n: number, more: Partial<Execution> = {}): Execution {
 }
 
 export function job(n: number, more: Partial<Job> = {}): Job {
-  const image = { width: 64, height: 72, seed: 1, content_type: 'image/png', bytes: 900, sha256: SHA };
-  const status = more.status ?? 'succeeded';
+  const file = { width: 64, height: 72, content_type: 'image/png', bytes: 900, sha256: SHA };
+  const output = { ...file, name: 'image', node_id: '9', kind: 'image', filename: 'p_00001_.png' };
+  const isDone = (more.status ?? 'succeeded') === 'succeeded';
   return {
     id: id(n),
-    status,
+    status: 'succeeded',
     attempts: 1,
     finished_at: new Date(T0 + 600).toISOString(),
     request: { count: 1, width: 64, height: 72 },
-    images: status === 'succeeded' ? [{ ...image, image_url: `/images/${id(n)}_1.png` }] : [],
+    outputs: isDone ? [{ ...output, url: `/files/${id(n)}_1.png` }] : [],
+    images: isDone ? [{ ...file, seed: 1, image_url: `/images/${id(n)}_1.png` }] : [],
     error: null,
     metadata: { chaos: `${n}` },
     ...more,
@@ -70,6 +72,7 @@ export function order(n: number, more: Partial<PlannedJob> = {}): PlannedJob {
     path: '/generate',
     body: {},
     picture: undefined,
+    outputs: ['image'],
     afterMs: 0,
     cancel: undefined,
     caller: { id: 'steady', key: 'cf_key', secrets: ['whsec_one'], jobsRunning: 9 },
@@ -120,6 +123,13 @@ export function delivery(n: number, more: Partial<WebhookDelivery> = {}): Webhoo
   };
 }
 
+/** Of a picture that is as its job says. */
+function download(url: string, more: Partial<Download> = {}): Download {
+  const size = { width: 64, height: 72 };
+  const answer = { status: 200, etag: `"${SHA}"`, contentType: 'image/png', sha256: SHA, bytes: 900, size };
+  return { jobId: id(1), url, ...answer, ...more };
+}
+
 /** Evidence of one job that went well, with `more` in its place. */
 export function evidence(more: Partial<Evidence> = {}): Evidence {
   return {
@@ -133,17 +143,7 @@ export function evidence(more: Partial<Evidence> = {}): Evidence {
     deliveries: new Map([[id(1), delivery(1)]]),
     leftInOutbox: 0,
     executions: [execution(1)],
-    downloads: [
-      {
-        jobId: id(1),
-        url: `/images/${id(1)}_1.png`,
-        status: 200,
-        etag: `"${SHA}"`,
-        sha256: SHA,
-        bytes: 900,
-        size: { width: 64, height: 72 },
-      },
-    ],
+    downloads: [download(`/files/${id(1)}_1.png`), download(`/images/${id(1)}_1.png`)],
     frameFiles: [`${id(1)}_1.png`],
     leftInQueues: new Map([['worker1/1', 0]]),
     outages: [],

@@ -10,7 +10,7 @@ const rotating = { id: 'rotating', key: 'cf_key', secrets: [ONE, TWO], jobsRunni
 const MESSAGE = {
   type: 'job.succeeded',
   timestamp: '2027-01-15T08:00:00.000Z',
-  data: { id: id(1), status: 'succeeded', images: [{ sha256: 'a' }] },
+  data: { id: id(1), status: 'succeeded', outputs: [{ sha256: 'a' }] },
 };
 
 let receiver: Receiver | undefined;

@@ -54,7 +54,7 @@ describe('callbacks', () => {
     ['with another status in it', { status: 'failed' }],
     ['with another time', { endedAt: new Date(T0 + 601).toISOString() }],
     ['before the end', { at: T0 + 599 }],
-    ['with other pictures', { sha256s: [] }],
+    ['with other outputs', { sha256s: [] }],
     ['that cannot be read', { type: undefined, status: undefined, jobId: undefined }],
   ])('finds a call %s, also when it is a repeat', (_, wrong) => {
     expect(callbacks(evidence({ calls: [call(1), call(1, wrong)] })).breaches).toHaveLength(1);
@@ -119,13 +119,15 @@ describe('repeats', () => {
     ['does not excuse it when it said so of another job', 2, T0 + 700, 1],
     ['does not excuse it when it said so long after it', 1, T0 + 621 + CHAOS.recordSlackMs, 1],
   ])('%s', (_, n, at, breaches) => {
-    const line = {
-      job: id(n),
-      message: 'webhook broken off: its lock was lost',
-      timestamp: new Date(at).toISOString(),
-    };
-    const processes = [{ name: 'dispatcher1', troubles: [], log: `${JSON.stringify(line)}\n` }];
-    expect(repeats(twice({ processes })).breaches).toHaveLength(breaches);
+    const timestamp = new Date(at).toISOString();
+    const lines = [
+      { job: id(n), message: 'webhook broken off: its lock was lost', timestamp },
+      { error: { message: `could not renew lock for job msg_${id(n)}` }, message: 'webhook worker error', timestamp },
+    ];
+    for (const line of lines) {
+      const processes = [{ name: 'dispatcher1', troubles: [], log: `${JSON.stringify(line)}\n` }];
+      expect(repeats(twice({ processes })).breaches).toHaveLength(breaches);
+    }
   });
 
   it.each([

@@ -1,5 +1,6 @@
 import { createRandom, type Random } from '../../lib/random.js';
 import { type PlannedOrders, planOrders } from '../orders/plan-orders.js';
+import { withWorkflows } from '../orders/workflow-orders.js';
 import { CHAOS, NAMES } from './settings.js';
 
 export interface PlannedKill {
@@ -39,10 +40,12 @@ export interface Plan extends PlannedOrders {
 const TAIL_MS = 4000;
 
 export function makePlan(seed: number, count: number): Plan {
-  const orders = planOrders(seed, count);
-  const lengthMs = orders.jobs.reduce((sum, { afterMs }) => sum + afterMs, TAIL_MS);
+  const { callers, jobs: pictures } = planOrders(seed, count);
+  const jobs = withWorkflows(pictures, createRandom(seed, 9));
+  const lengthMs = jobs.reduce((sum, { afterMs }) => sum + afterMs, TAIL_MS);
   return {
-    ...orders,
+    callers,
+    jobs,
     seed,
     kills: fill(lengthMs, createRandom(seed, 1), planKill),
     faults: fill(lengthMs, createRandom(seed, 2), planFault),

@@ -1,27 +1,33 @@
+import { randomBytes } from 'node:crypto';
 import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { freePort, type RedisServer, startRedisServer } from '@comfy-fleet/testing';
+import { apiKeyOf, keyEntry } from '../../lib/api-keys.js';
 import { WORKFLOWS_DIR } from '../../lib/repository.js';
 import type { Scope } from '../../lib/scope.js';
 import { type Caller, keysFile } from '../orders/callers.js';
+import { publishWorkflows } from '../orders/publish-workflows.js';
 import { startTrialStack, type TrialRedis, type TrialStack, WHOLE_FILE } from '../stack/stack.js';
 import { TrialProcess } from '../stack/trial-process.js';
 import { CHAOS, NAMES, quickTimes, restartsFileIn } from './settings.js';
 
-/** Starts everything, with Redis as a process that can be killed, too; all they write is under `dir`. The callers are let in. */
+/** Starts everything, with Redis as a process that can be killed, too; all they write is under `dir`. The callers are let in, and what they order is published. */
 export async function startChaosStack(scope: Scope, dir: string, callers: readonly Caller[]): Promise<TrialStack> {
   const redis = await startKillableRedis(scope);
   const workflowsDir = join(dir, 'workflows');
   await shortDeadlines(workflowsDir);
-  return startTrialStack(scope, {
+  const publisherKey = apiKeyOf(randomBytes(32));
+  const stack = await startTrialStack(scope, {
     dir,
     names: NAMES,
     redis,
-    keys: keysFile(callers).keys,
+    keys: [...keysFile(callers).keys, keyEntry({ id: 'publisher', key: publisherKey, scopes: ['admin'] })],
     env: quickTimes({ workflowsDir, restartsFile: restartsFileIn(dir) }),
     simulator: CHAOS,
     upPath: '/livez',
   });
+  await publishWorkflows(stack.apiUrl, publisherKey);
+  return stack;
 }
 
 async function startKillableRedis(scope: Scope): Promise<TrialRedis> {

@@ -77,8 +77,8 @@ function faultOf(call: Call, job: Job | undefined): string | undefined {
   }
   if (call.endedAt !== job.finished_at) return `says the job ended at ${call.endedAt}, not at ${job.finished_at}`;
   if (call.at < Date.parse(job.finished_at)) return `came before its job ended at ${job.finished_at}`;
-  const [named, has] = [call.sha256s, job.images.map(({ sha256 }) => sha256)].map((list) => list.join());
-  return named === has ? undefined : 'names other pictures than the job has';
+  const [named, has] = [call.sha256s, job.outputs.map(({ sha256 }) => sha256)].map((list) => list.join());
+  return named === has ? undefined : 'names other outputs than the job has';
 }
 
 function wordOf(call: Call): string {

@@ -1,18 +1,18 @@
 import { type Breach, type Check, count } from './check.js';
 
-/** No picture without a job that names it, no temporary file, no prompt left in a ComfyUI, no callback in the outbox. */
+/** No file of a job without a job that names it, no temporary file, no prompt left in a ComfyUI, no callback in the outbox. */
 export const leftovers: Check = ({ jobs, frameFiles, leftInQueues, leftInOutbox }) => {
   const breaches: Breach[] = [];
   const named = new Set<string>();
   const inputs = new Set<string>();
   for (const job of jobs.values()) {
-    for (const { image_url } of job?.images ?? []) named.add(fileOf(image_url));
+    for (const { url } of job?.outputs ?? []) named.add(fileOf(url));
     if (job?.request.image !== undefined) inputs.add(`inputs/${job.request.image.sha256}.png`);
   }
   for (const file of frameFiles) {
     if (file.endsWith('.tmp')) breaches.push({ what: `the temporary file ${file} was left` });
     else if (!named.has(file) && !file.startsWith('inputs/')) {
-      breaches.push({ what: `no job names the picture ${file}`, jobId: file.slice(0, 36) });
+      breaches.push({ what: `no job names the file ${file}`, jobId: file.slice(0, 36) });
     }
   }
   for (const [simulator, prompts] of leftInQueues) {
@@ -30,7 +30,7 @@ export const leftovers: Check = ({ jobs, frameFiles, leftInQueues, leftInOutbox 
 };
 
 /** Without its signature. */
-function fileOf(imageUrl: string): string {
-  const [path = ''] = imageUrl.split('?');
+function fileOf(url: string): string {
+  const [path = ''] = url.split('?');
   return path.slice(path.lastIndexOf('/') + 1);
 }

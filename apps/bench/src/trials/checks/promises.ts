@@ -6,7 +6,7 @@ import { deliveryLogs } from './delivery-logs.js';
 import { failures } from './failures.js';
 import { leftovers } from './leftovers.js';
 import { orders } from './orders.js';
-import { pictures } from './pictures.js';
+import { outputs } from './outputs.js';
 import { processes } from './processes.js';
 import { renderings } from './renderings.js';
 import { repeats } from './repeats.js';
@@ -19,7 +19,7 @@ export type Promises = Readonly<Record<string, Check>>;
 export const CHECKS: Promises = {
   accepted,
   orders,
-  pictures,
+  outputs,
   cancels,
   renderings,
   failures,
@@ -35,7 +35,7 @@ export const CHECKS: Promises = {
 export const ALWAYS: Promises = {
   accepted,
   orders,
-  pictures,
+  outputs,
   renderings,
   failures,
   callbacks,
@@ -53,7 +53,7 @@ export const ALWAYS: Promises = {
 export const SURVIVING: Promises = {
   accepted,
   orders,
-  pictures,
+  outputs,
   failures,
   notified,
   signatures,

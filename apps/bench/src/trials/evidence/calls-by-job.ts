@@ -88,10 +88,13 @@ export function hindrance(call: Call, evidence: Evidence): Hindrance | undefined
   return tries.some((attempt) => isAnsweredTooLate(call, attempt, evidence)) ? 'answered too late' : undefined;
 }
 
-/** When dispatchers said that they broke off a try of this job's webhook: on a busy machine they renew locks too late. */
+/** How a dispatcher says that it has lost the lock of a webhook: while it tries, and when it had just ended its try. */
+const LOCK_LOST = ['its lock was lost', 'could not renew lock'];
+
+/** When dispatchers said that they lost the lock of this job's webhook: on a busy machine they renew locks too late. */
 function brokenOffAt(jobId: string, { processes }: Evidence): number[] {
   return processes
     .flatMap(({ log }) => log.split('\n'))
-    .filter((line) => line.includes('its lock was lost') && line.includes(jobId))
+    .filter((line) => LOCK_LOST.some((words) => line.includes(words)) && line.includes(jobId))
     .map((line) => Date.parse(/"timestamp":"([^"]+)"/.exec(line)?.[1] ?? ''));
 }

@@ -4,9 +4,10 @@ import type { Download } from './evidence.js';
 
 const DOWNLOAD_MS = 10_000;
 
-/** Fetches one picture of a job and looks at all of it. Never rejects. */
+/** Fetches one file of a job and looks at all of it. Never rejects. */
 export async function download(apiUrl: string, jobId: string, url: string): Promise<Download> {
-  const absent = { jobId, url, status: undefined, etag: undefined, sha256: '', bytes: 0, size: undefined };
+  const nothing = { status: undefined, etag: undefined, contentType: undefined, size: undefined };
+  const absent = { jobId, url, ...nothing, sha256: '', bytes: 0 };
   try {
     const answer = await fetch(`${apiUrl}${url}`, { signal: AbortSignal.timeout(DOWNLOAD_MS) });
     const bytes = Buffer.from(await answer.arrayBuffer());
@@ -14,6 +15,7 @@ export async function download(apiUrl: string, jobId: string, url: string): Prom
       ...absent,
       status: answer.status,
       etag: answer.headers.get('etag') ?? undefined,
+      contentType: answer.headers.get('content-type') ?? undefined,
       sha256: createHash('sha256').update(bytes).digest('hex'),
       bytes: bytes.length,
       size: await sizeOf(bytes),

@@ -19,12 +19,13 @@ export interface Execution {
   readonly outcome: 'success' | 'error' | 'interrupted' | 'lost' | undefined;
 }
 
-/** A picture that a job names, as it was downloaded. */
+/** A file that a job names, as it was downloaded. */
 export interface Download {
   readonly jobId: string;
   readonly url: string;
   readonly status: number | undefined;
   readonly etag: string | undefined;
+  readonly contentType: string | undefined;
   readonly sha256: string;
   readonly bytes: number;
   /** From decoding all of it; undefined when it cannot be read as a PNG. */
@@ -46,7 +47,7 @@ export interface Call {
   readonly endedAt: string | undefined;
   readonly jobId: string | undefined;
   readonly status: string | undefined;
-  /** Of the pictures it names. */
+  /** Of the outputs it names. */
   readonly sha256s: readonly string[];
   readonly answer: ReceiverAnswer;
 }

@@ -32,8 +32,7 @@ export async function gather(stack: TrialStack, { settings, orders, load, faults
   }
   const downloads: Download[] = [];
   for (const job of jobs.values()) {
-    for (const { image_url } of job?.images ?? [])
-      downloads.push(await download(stack.apiUrl, job?.id ?? '', image_url));
+    for (const url of urlsOf(job)) downloads.push(await download(stack.apiUrl, job?.id ?? '', url));
   }
   return {
     settings,
@@ -53,6 +52,11 @@ export async function gather(stack: TrialStack, { settings, orders, load, faults
     processes: stack.all.map(({ name, troubles, log }) => ({ name, troubles: [...troubles], log })),
     gatheredAt: Date.now(),
   };
+}
+
+/** Pictures have two: as outputs and as images. */
+function urlsOf(job: Job | undefined): string[] {
+  return [...(job?.outputs ?? []).map(({ url }) => url), ...(job?.images ?? []).map(({ image_url }) => image_url)];
 }
 
 async function filesUnder(dir: string): Promise<string[]> {

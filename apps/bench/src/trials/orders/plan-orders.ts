@@ -1,3 +1,4 @@
+import type { OutputKind } from '@comfy-fleet/contracts';
 import { createRandom, type Random } from '../../lib/random.js';
 import { type Caller, makeCallers } from './callers.js';
 import { type PlannedCallback, planCallback } from './plan-callback.js';
@@ -8,10 +9,13 @@ export type CancelMoment = 'running' | 'finished' | number;
 export interface PlannedJob {
   /** Names the job in its metadata, so that one whose answer was lost can be found. */
   readonly tag: string;
-  readonly path: '/generate' | '/img2img';
+  /** `/generate`, `/img2img`, `/workflows/<name>`. */
+  readonly path: string;
   readonly body: Readonly<Record<string, unknown>>;
   /** Number of the uploaded picture, for img2img. */
   readonly picture: number | undefined;
+  /** What it makes when it succeeds, in any order. */
+  readonly outputs: readonly OutputKind[];
   /** Since the job before it. */
   readonly afterMs: number;
   readonly cancel: { readonly when: CancelMoment; readonly times: number } | undefined;
@@ -65,6 +69,7 @@ function planJob(random: Random, n: number): Drawn {
     path: picture === undefined ? '/generate' : '/img2img',
     body,
     picture,
+    outputs: Array<OutputKind>(body.count).fill('image'),
     afterMs: random.chance(30) ? 0 : random.int(50, 650),
     cancel: random.chance(20) ? planCancel(random) : undefined,
   };

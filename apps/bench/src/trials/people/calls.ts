@@ -25,7 +25,7 @@ export function readCall(webhook: ReceivedWebhook, job: PlannedJob | undefined, 
     endedAt: timestamp,
     jobId: data?.id,
     status: data?.status,
-    sha256s: (data?.images ?? []).map(({ sha256 }) => sha256),
+    sha256s: (data?.outputs ?? []).map(({ sha256 }) => sha256),
     answer,
   };
 }

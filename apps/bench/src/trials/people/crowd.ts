@@ -74,6 +74,7 @@ export function startCrowd({ apiUrl, receiverUrl, pictures, orders, callers }: C
     const ended = await follow(order, job.id);
     if (ended === undefined) return;
     seen.followed += 1;
+    for (const { url } of ended.outputs) await visits.ask('output', url, { method: 'GET' }, 200);
     for (const { image_url } of ended.images) await visits.ask('picture', image_url, { method: 'GET' }, 200);
   }
 
