@@ -15,7 +15,7 @@ const TOPICS = [
   ['ComfyUI instances', /^(COMFYUI_(?!RESTART)|POLL_|ABILITIES_|WARM_UP_)/],
   ['Broken and slow instances', /^(COMFYUI_RESTART|RESTART|FAILURES_TO_|REST_|MAX_REST_|BEGIN_|SLOW_|INTERRUPT_)/],
   ['Workers', /^(WORKER_|DRAIN_|ANNOUNCE_|ADOPT_|STORE_RETRY_)/],
-  ['Workflows', /^(WORKFLOWS_|CHECKPOINT$)/],
+  ['Workflows', /^(WORKFLOWS?_|CHECKPOINT$)/],
   ['Storage', /^(FRAMES_(STORE|DIR)$|S3_)/],
   ['Retention', /^(FRAMES_MAX_|ASSET_TTL_|MIN_FREE_|HOUSEKEEPING_|JOB_TTL_|KEY_JOBS_KEPT$)/],
   [

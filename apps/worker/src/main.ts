@@ -77,6 +77,7 @@ async function main(): Promise<void> {
       instruments: createInstruments(metrics),
       logPrompts: config.log.prompts,
       pollMs: config.comfyui.pollMs,
+      workflowDeadlineSeconds: config.workflows.deadlineSeconds,
       maxAttempts,
       maxRefusals,
       maxInstanceDeaths,

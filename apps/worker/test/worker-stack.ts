@@ -111,6 +111,7 @@ export async function openStack(locks?: Locks) {
           instruments: createInstruments(metrics),
           logPrompts: false,
           pollMs: 50,
+          workflowDeadlineSeconds: 3600,
           maxAttempts: 3,
           maxRefusals: 10,
           maxInstanceDeaths: 2,

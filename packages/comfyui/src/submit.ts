@@ -17,6 +17,8 @@ export interface Submission {
   readonly promptId: string;
   /** The socket's `clientId`. */
   readonly clientId: string;
+  /** Of comfy.org, for nodes that are paid for: a secret. */
+  readonly comfyKey?: string | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -25,9 +27,10 @@ export async function submitPrompt(
   { http, calls }: { readonly http: Http; readonly calls: TakeOutCalls },
   instance: string,
   graph: Graph,
-  { promptId, clientId, signal }: Submission,
+  { promptId, clientId, comfyKey, signal }: Submission,
 ): Promise<void> {
-  const body = stringify({ prompt: titled(graph), prompt_id: promptId, client_id: clientId });
+  const secret = comfyKey === undefined ? {} : { extra_data: { api_key_comfy_org: comfyKey } };
+  const body = stringify({ prompt: titled(graph), prompt_id: promptId, client_id: clientId, ...secret });
   if (body === undefined) throw new TypeError('a graph must be an object');
   const answer = await post(http, body, signal);
   if (answer.status === 400) throw await refused(http, answer, graph, signal);

@@ -22,6 +22,13 @@ describe('submit', () => {
     expect(server.seen[0]?.headers['content-type']).toBe('application/json');
   });
 
+  it('gives ComfyUI the key of comfy.org, if there is one, beside the graph', async () => {
+    const server = await serve(answers({ '/prompt': { body: accepted } }));
+    await clientOf(server.url).submit(graph, { ...submission(), comfyKey: 'comfyui-secret' });
+    const sent = JSON.parse(server.seen[0]?.body.toString() ?? '') as { extra_data: unknown };
+    expect(sent.extra_data).toEqual({ api_key_comfy_org: 'comfyui-secret' });
+  });
+
   it('leaves titles as they are, and gives the class as one where there is none', async () => {
     const server = await serve(answers({ '/prompt': { body: accepted } }));
     const titled: Graph = { '2': { class_type: 'CLIPLoader', inputs: {}, _meta: { title: 'Texts' } } };

@@ -164,6 +164,7 @@ export interface Config {
     /** Of each name. */
     readonly maxVersions: number;
     readonly maxNodes: number;
+    readonly deadlineSeconds: number;
     /** Of JSON. */
     readonly maxBytes: number;
   };
@@ -372,7 +373,12 @@ function toConfig(s: Settings): Config {
     },
     frames: frames(s),
     workflowsDir: resolve(s.WORKFLOWS_DIR),
-    workflows: { maxVersions: s.MAX_WORKFLOW_VERSIONS, maxBytes: s.MAX_WORKFLOW_BYTES, maxNodes: s.MAX_GRAPH_NODES },
+    workflows: {
+      maxVersions: s.MAX_WORKFLOW_VERSIONS,
+      maxBytes: s.MAX_WORKFLOW_BYTES,
+      maxNodes: s.MAX_GRAPH_NODES,
+      deadlineSeconds: s.WORKFLOW_DEADLINE_SECONDS,
+    },
     checkpoint: s.CHECKPOINT,
   };
 }

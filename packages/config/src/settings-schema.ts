@@ -181,6 +181,12 @@ export const settingsSchema = Type.Object({
     16 * MIB,
   ),
   MAX_GRAPH_NODES: integer(1000, 1, 'Most nodes of a graph sent to POST /graphs', 10_000),
+  WORKFLOW_DEADLINE_SECONDS: integer(
+    3600,
+    1,
+    'Longest execution of a workflow whose inputs file names no deadline_seconds, and of a graph; text2img and img2img have those of lod-profiles.json',
+    86_400,
+  ),
   CHECKPOINT: Type.Optional(
     Type.String({
       maxLength: 255,

@@ -89,6 +89,7 @@ export const generateRequestSchema = (limits: RequestLimits) =>
 
 /** Far more outputs than a graph has that people look at. */
 const MAX_OUTPUTS = 100;
+const MAX_COMFY_KEY_CHARS = 512;
 
 /** What every order of a workflow can say besides its inputs. */
 function workflowFields(limits: RequestLimits) {
@@ -104,6 +105,14 @@ function workflowFields(limits: RequestLimits) {
         maxItems: MAX_OUTPUTS,
         uniqueItems: true,
         description: 'The outputs that you want; all by default. What only the others need is not executed.',
+      }),
+    ),
+    api_key_comfy_org: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: MAX_COMFY_KEY_CHARS,
+        description:
+          'Your key of comfy.org, for nodes that are paid for. It is shown to nobody, and gone when the job ends.',
       }),
     ),
     ...jobFields(limits),

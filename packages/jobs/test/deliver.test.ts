@@ -56,6 +56,7 @@ function due(webhook: Webhook, failedTries = 0): DueDelivery {
     retriedAfter: null,
     claim: 1,
     worker: null,
+    comfyKey: null,
     traceparent: null,
   };
   return { id: `msg_${id}`, webhook, failedTries, again: false, snapshot: { record, ...NO_PLACE, lastEventId: '0-0' } };

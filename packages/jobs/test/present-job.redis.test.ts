@@ -45,6 +45,7 @@ function aSnapshot(record: Partial<JobRecord> = {}, ahead: number | null = null)
       retriedAfter: null,
       claim: 0,
       worker: null,
+      comfyKey: null,
       traceparent: null,
       ...record,
     },
@@ -62,6 +63,7 @@ const RUNNING = {
   attempts: 1,
   claim: 1,
   worker: 'w1',
+  comfyKey: null,
   traceparent: null,
 } as const;
 

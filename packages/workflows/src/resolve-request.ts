@@ -59,14 +59,18 @@ export function poolFor(workflow: Workflow | undefined, lod: Lod, profiles: Read
   return workflow?.pool ?? workflow?.profiles[lod]?.pool ?? profiles[lod].pool ?? DEFAULT_POOL;
 }
 
-/** Longest execution in ms: as the workflow says, else as the level of detail does. */
+/**
+ * Longest execution in ms: as the workflow says, else for text2img and img2img as the level of detail does, and `others`
+ * seconds for all other workflows.
+ */
 export function deadlineMs(
   workflow: Workflow | undefined,
   lod: Lod,
-  profiles: Readonly<Record<Lod, LodProfile>>,
+  { profiles, others }: { readonly profiles: Readonly<Record<Lod, LodProfile>>; readonly others: number },
 ): number {
-  const { deadlineSeconds, profiles: own } = workflow ?? {};
-  return (own?.[lod]?.deadlineSeconds ?? deadlineSeconds ?? profiles[lod].deadlineSeconds) * 1000;
+  const { deadlineSeconds, profiles: own, kind } = workflow ?? {};
+  const usual = kind === 'workflow' ? others : profiles[lod].deadlineSeconds;
+  return (own?.[lod]?.deadlineSeconds ?? deadlineSeconds ?? usual) * 1000;
 }
 
 /**

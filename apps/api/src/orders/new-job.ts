@@ -72,6 +72,7 @@ interface Wish {
   readonly start_within_seconds?: GenerateRequest['start_within_seconds'] | undefined;
   readonly callback?: Webhook | undefined;
   readonly parent?: ParentJob;
+  readonly comfyKey?: string | undefined;
 }
 
 /**

@@ -19,6 +19,7 @@ export interface WorkflowWish {
     readonly priority?: number;
     readonly metadata?: Readonly<Record<string, string>>;
     readonly start_within_seconds?: number;
+    readonly api_key_comfy_org?: string;
   };
   /** Valid against the workflow's schema, without the files that came along; a file of another job stands for itself. */
   readonly inputs: Readonly<Record<string, unknown>>;
@@ -43,7 +44,7 @@ export async function workflowJob(
   const parts = Object.entries(inputs);
   const files = await resolveFiles(deps, request, Object.fromEntries(parts.filter(isNamed)), pointer);
   const plain = Object.fromEntries(parts.filter((part) => !isNamed(part))) as Readonly<Record<string, InputValue>>;
-  const { lod, outputs, priority, metadata, start_within_seconds } = order;
+  const { lod, outputs, priority, metadata, start_within_seconds, api_key_comfy_org: comfyKey } = order;
   const resolved = resolveInputs({
     workflow,
     profiles: deps.workflows.profiles,
@@ -58,7 +59,12 @@ export async function workflowJob(
     limits: deps.config.limits,
   });
   refuseGraph(workflow, resolved, await catalogueFor(deps, workflow), pointer);
-  return ableJob(deps, workflow, resolved, { caller: knownCaller(request.caller), start_within_seconds, callback });
+  return ableJob(deps, workflow, resolved, {
+    caller: knownCaller(request.caller),
+    start_within_seconds,
+    callback,
+    comfyKey,
+  });
 }
 
 /** Where an input stands in the body of an order of a workflow. */

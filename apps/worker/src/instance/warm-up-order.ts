@@ -10,6 +10,9 @@ export interface WarmUpOrder {
   readonly deadlineMs: number;
 }
 
+/** Of a workflow that names no deadline: an instance that warms up is given no jobs. */
+const WARM_UP_SECONDS = 600;
+
 /** Throws a ConfigError that says what is wrong with the settings. */
 export function orderWarmUp(
   { workflow, inputs }: WarmUpSettings,
@@ -29,7 +32,11 @@ export function orderWarmUp(
   const { profiles } = workflows;
   try {
     const request = resolveRequest({ workflow: found, profiles, request: inputs, randomSeed, limits });
-    return { workflow: found, request, deadlineMs: deadlineMs(found, request.lod, profiles) };
+    return {
+      workflow: found,
+      request,
+      deadlineMs: deadlineMs(found, request.lod, { profiles, others: WARM_UP_SECONDS }),
+    };
   } catch (error) {
     if (error instanceof FleetError) throw new ConfigError([`WARM_UP_INPUTS: ${error.detail}`]);
     throw error;

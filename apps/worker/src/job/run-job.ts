@@ -64,7 +64,10 @@ async function run(job: HeldJob, tools: Tools): Promise<void> {
   const end = await follow(job, submission, {
     instruments: tools.instruments,
     pollMs: tools.pollMs,
-    deadlineMs: deadlineMs(workflowOf(tools.workflows, job.record.request), job.record.lod, tools.workflows.profiles),
+    deadlineMs: deadlineMs(workflowOf(tools.workflows, job.record.request), job.record.lod, {
+      profiles: tools.workflows.profiles,
+      others: tools.workflowDeadlineSeconds,
+    }),
     // What another process was waiting for in vain is not waited for again.
     graceMs: job.instance.health.state === 'wedged' ? 0 : tools.interruptGraceMs,
   });

@@ -25,8 +25,10 @@ export async function submit(job: HeldJob, tools: Tools): Promise<Submission> {
   }
   const submission = await job.writeDown(promptId, bound);
   try {
-    await job.instance.ask((client) =>
-      client.submit(bound.graph, { promptId, clientId: job.instance.clientId, signal: job.signal }),
+    const { signal, instance } = job;
+    const comfyKey = job.record.comfyKey ?? undefined;
+    await instance.ask((client) =>
+      client.submit(bound.graph, { promptId, clientId: instance.clientId, comfyKey, signal }),
     );
   } catch (error) {
     if (await isUnable(job, error, tools)) throw new Unable('', { cause: error });

@@ -129,6 +129,7 @@ function newSnapshot(
     retriedAfter: null,
     claim: 0,
     worker: null,
+    comfyKey: null,
     traceparent,
   };
   return { record, ...parsePlace(place), lastEventId: NO_EVENT };

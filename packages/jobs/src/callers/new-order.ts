@@ -24,6 +24,8 @@ export interface NewJob {
   /** Whom the dispatcher notifies when the job ends. */
   readonly callback?: Webhook | undefined;
   readonly parent?: ParentJob | undefined;
+  /** A secret that ComfyUI is given with it; kept until it ends. */
+  readonly comfyKey?: string | undefined;
   /** The trace it belongs to, as W3C's `traceparent`. */
   readonly traceparent?: string | undefined;
 }
@@ -140,6 +142,7 @@ function recordFields(job: NewJob, { mostTaken, weight = 1 }: NewOrder): (string
   if (job.parent !== undefined) fields.push('parent', JSON.stringify(job.parent));
   const files = startsFrom(job.request);
   if (files !== undefined) fields.push('files', files.join(' '));
+  if (job.comfyKey !== undefined) fields.push('comfy_key', job.comfyKey);
   if (job.traceparent !== undefined) fields.push('traceparent', job.traceparent);
   return fields;
 }

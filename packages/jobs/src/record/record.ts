@@ -118,6 +118,8 @@ export interface JobRecord {
   readonly claim: number;
   /** Name of the worker that holds it. */
   readonly worker: string | null;
+  /** The caller's key of comfy.org, a secret: for ComfyUI alone, and null as soon as the job has ended. */
+  readonly comfyKey: string | null;
   /** The trace in which it was accepted, as W3C's `traceparent`; null where nothing is traced. */
   readonly traceparent: string | null;
 }
@@ -189,6 +191,7 @@ export function parseRecord(flat: readonly string[]): JobRecord | undefined {
     retriedAfter: text('retried_after') as ErrorCode | null,
     claim: number('claim') ?? 0,
     worker: text('worker'),
+    comfyKey: text('comfy_key'),
     traceparent: text('traceparent'),
   };
 }

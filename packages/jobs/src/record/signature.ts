@@ -17,7 +17,10 @@ export function signatureOf({ lod, workflow, version, shape, inputs }: ResolvedR
   return [lod, size, steps, workflow, checkpoint, version.slice(0, VERSION_CHARS)].join('|').toWellFormed();
 }
 
-/** How long such an execution takes as far as is known, in ms: of its own kind, else of its lod. */
+/** How long such an execution takes as far as is known, in ms: of its own kind, else of its workflow, else of its lod. */
 export function expectedMs(signature: string, durations: ReadonlyMap<string, number>): number | undefined {
-  return durations.get(signature) ?? durations.get(signature.slice(0, signature.indexOf('|')));
+  const version = `=${signature.slice(signature.lastIndexOf('|') + 1)}`;
+  return (
+    durations.get(signature) ?? durations.get(version) ?? durations.get(signature.slice(0, signature.indexOf('|')))
+  );
 }

@@ -3,6 +3,7 @@ A key's virtual time in a pool: the GPU milliseconds that it was charged, divide
 least is served next, so that in the long run their GPU time stands as their weights, whatever each of them sends.
 ]]
 --- @include "shared/job"
+--- @include "shared/signature"
 
 -- What is charged for a job while nothing was learned of its like: a mid on a common card.
 local UNKNOWN_MS = 10000
@@ -39,8 +40,8 @@ local function advance(pool, key, gpu_ms)
   redis.call('ZADD', turns_key(pool), 'XX', time, key)
 end
 local function expected_ms(pool, signature)
-  local known = redis.call('HMGET', durations_key(pool), signature, string.match(signature, '^[^|]+'))
-  return tonumber(known[1] or known[2]) or UNKNOWN_MS
+  local known = redis.call('HMGET', durations_key(pool), signature, version_of(signature), lod_of(signature))
+  return tonumber(known[1] or known[2] or known[3]) or UNKNOWN_MS
 end
 -- At its claim a job is charged with what its like cost.
 local function charge()

@@ -2,9 +2,9 @@
 What the pool has to do yet: counted by what it takes, and in its lane by level of detail.
 ]]
 --- @include "shared/job"
+--- @include "shared/signature"
 --- @include "scheduling/waiting"
 
-local function lod_of(signature) return string.match(signature, '^[^|]+') end
 local function join_lane(job_id, pool, signature, created_at)
   redis.call('ZADD', lane_key(pool, lod_of(signature)), created_at, job_id)
   redis.call('HINCRBY', backlog_key(pool), signature, 1)

@@ -28,6 +28,7 @@ local function close_job(status, gpu_ms, pictures)
   local pool = get('pool')
   if not gpu_ms and get('started_at') ~= '' then gpu_ms = now_ms() - get('started_at') end
   set('status', status, 'finished_at', now_ms(), 'phase', 'ended')
+  redis.call('HDEL', record, 'comfy_key')
   leave_line()
   leave_backlog()
   leave_waiting()

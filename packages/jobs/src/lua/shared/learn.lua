@@ -1,9 +1,11 @@
 --[[
-Learns how long the executions of jobs like this one take, and those of its lod for the first of a kind. A moving
+Learns how long the executions of jobs like this one take, and for the first of a kind those of its workflow in whatever
+size, and those of its lod. A moving
 average, since drivers, models and cards change. When there are too many kinds a random one is forgotten. The same for
 each instance, to compare it with its peers.
 ]]
 --- @include "shared/job"
+--- @include "shared/signature"
 
 -- Weight of the newest execution in the learned duration: some ten of them outweigh what was before.
 local NEWEST = 0.3
@@ -34,5 +36,8 @@ local function learn(ms)
   local signature = get('signature')
   learn_pace(signature, ms)
   learn_as(signature, ms)
-  learn_as(string.match(signature, '^[^|]+'), ms)
+  local version = version_of(signature)
+  -- Jobs of before versions name none.
+  if version ~= '=' then learn_as(version, ms) end
+  learn_as(lod_of(signature), ms)
 end
