@@ -145,7 +145,7 @@ async function prepare(
     return graphJob(deps, { graph: entry.graph, order: entry, callback }, request);
   }
   if (entry.kind === 'workflow') {
-    const { workflow } = findServed(deps.workflows, entry.workflow);
+    const workflow = servedWorkflow(deps, entry.workflow);
     const given = { inputs: entry.inputs, sent: [], isForm: false };
     const inputs = await checkedInputs(deps, checkInputs, workflow, given);
     return workflowJob(deps, { workflow, order: entry, inputs, callback }, request);
@@ -156,6 +156,17 @@ async function prepare(
   }
   const input = await pictureOf(source);
   return pictureJob(deps, 'img2img', entry, { caller, input, start_within_seconds, callback });
+}
+
+/** No 404, as the address of the batch is right: the entry is wrong. */
+function servedWorkflow({ workflows }: Pick<Deps, 'workflows'>, name: string) {
+  try {
+    return findServed(workflows, name).workflow;
+  } catch (error) {
+    if (!(error instanceof FleetError) || error.code !== 'workflow_not_found') throw error;
+    const { detail } = error;
+    throw new FleetError('validation_failed', detail, { errors: [{ pointer: '/workflow', detail }] });
+  }
 }
 
 /** Stores the frame as an input before any job is made: a job that was accepted must find its picture. */

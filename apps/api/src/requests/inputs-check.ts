@@ -2,6 +2,7 @@ import type { FieldError } from '@comfy-fleet/contracts';
 import { type JsonSchema, showJson } from '@comfy-fleet/workflows';
 import { LRUCache } from 'lru-cache';
 import type { TObject } from 'typebox';
+import { escapePointer } from './field-errors.js';
 import { createValidator, type Validator } from './validator.js';
 
 /** Workflows whose schemas are kept compiled, which takes some ms each. */
@@ -40,8 +41,20 @@ export function createInputsCheck(): InputsCheck {
     const { value, errors } = validatorOf(schema)(body, { isForm });
     const placed = errors.map(({ pointer, detail }) => ({ pointer: `/inputs${pointer}`, detail }));
     const given = Object.entries(Object(value)).filter(([name, part]) => part !== SENT || !sent.includes(name));
-    return { value: Object.fromEntries(given), errors: placed };
+    const misplaced = sent
+      .filter((name) => isText(schema, name))
+      .map((name) => ({
+        pointer: `/inputs/${escapePointer(name)}`,
+        detail: 'takes no file',
+      }));
+    return { value: Object.fromEntries(given), errors: [...placed, ...misplaced] };
   };
+}
+
+/** Whether it is an input that takes a value, which the name of a file would fit. */
+function isText({ properties }: JsonSchema, name: string): boolean {
+  const known = Object(properties) as Readonly<Record<string, JsonSchema>>;
+  return Object.hasOwn(known, name) && known[name]?.contentMediaType === undefined;
 }
 
 function compile({ $schema: _dialect, ...schema }: JsonSchema): Validator<unknown> {

@@ -29,8 +29,9 @@ export function byTitle(graph: Graph): { inputs: FoundInput[]; faults: Fault[] }
 
 /** Nodes whose titles begin with `input:` or `output:`, with what comes after it. */
 export function titled(graph: Graph, role: 'input' | 'output'): { node: string; text: string }[] {
+  const pattern = new RegExp(`^\\s*${role}:\\s*(.*?)\\s*$`, 'i');
   return Object.keys(graph).flatMap((node) => {
-    const [, text] = new RegExp(`^\\s*${role}:\\s*(.*?)\\s*$`, 'i').exec(nodeAt(graph, node)._meta?.title ?? '') ?? [];
+    const [, text] = pattern.exec(nodeAt(graph, node)._meta?.title ?? '') ?? [];
     return text === undefined ? [] : [{ node, text }];
   });
 }

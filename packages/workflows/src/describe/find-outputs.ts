@@ -56,11 +56,11 @@ export function findOutputs(
     choices.output === undefined ? [...byClass] : [choices.output].flat().map((one) => findNode(graph, one));
   const saving = nodes.filter((node) => chosen.has(node) || !PREVIEW.test(nodeAt(graph, node).class_type));
   const kept = saving.length > 0 ? saving : nodes;
-  const kinds = kept.map((node) => kindOf(graph, node));
-  const outputs = kept.map((node, index): FoundOutput => {
+  const ofKind = new Map<string, number>();
+  for (const kind of kept.map((node) => kindOf(graph, node))) ofKind.set(kind, (ofKind.get(kind) ?? 0) + 1);
+  const outputs = kept.map((node): FoundOutput => {
     const kind = kindOf(graph, node);
-    const plain = kinds.filter((other, at) => other === kind && at !== index).length === 0;
-    const name = names.get(node) ?? (plain ? kind : `${kind}_${node.replaceAll(':', '_')}`);
+    const name = names.get(node) ?? (ofKind.get(kind) === 1 ? kind : `${kind}_${node.replaceAll(':', '_')}`);
     return { name, node, className: nodeAt(graph, node).class_type };
   });
   return { outputs, faults };

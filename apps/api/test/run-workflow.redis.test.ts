@@ -1,0 +1,232 @@
+import { type Job, newId } from '@comfy-fleet/contracts';
+import { PICTURE } from '@comfy-fleet/testing';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { startApi, type TestApi } from './api.js';
+import { finishedImage, finishJob } from './finished-image.js';
+import { drawing, inverting, publish, publishRealCatalogue, redrawing, refusal } from './runnable.js';
+
+let api: TestApi;
+beforeAll(async () => {
+  api = await startApi(inject('redisUrl'));
+  await publishRealCatalogue(api);
+  await publish(api, 'drawing', drawing());
+  await publish(api, 'redrawing', redrawing());
+  await publish(api, 'inverting', inverting());
+});
+afterAll(() => api.close());
+
+const run = (body: object, name = 'drawing', init: RequestInit = {}) => api.post(`/workflows/${name}`, body, init);
+async function accepted(answer: Response | Promise<Response>): Promise<Job> {
+  const response = await answer;
+  if (response.status !== 202) throw new Error(`${response.status}: ${await response.text()}`);
+  return (await response.json()) as Job;
+}
+const png = () => new Blob([Buffer.from(PICTURE, 'base64')], { type: 'image/png' });
+/** As a form, with the picture under the name. */
+function form(fields: Record<string, string>, picture?: string): RequestInit {
+  const body = new FormData();
+  for (const [name, value] of Object.entries(fields)) body.set(name, value);
+  if (picture !== undefined) body.set(picture, png(), 'a.png');
+  return { method: 'POST', body };
+}
+
+describe('POST /workflows/:name', () => {
+  it('takes named inputs, and fills in what is not said as the workflow was saved', async () => {
+    const job = await accepted(run({ inputs: { scene: 'a harbour', steps: 9 }, priority: 1, metadata: { a: 'b' } }));
+    expect(job).toMatchObject({ kind: 'workflow', lod: 'mid', steps: 9, cfg: 8, metadata: { a: 'b' } });
+    expect(job.request).toMatchObject({
+      priority: 1,
+      workflow: 'drawing',
+      inputs: { scene: 'a harbour', style: 'add_detail.safetensors', width: 512, sampler: 'euler' },
+    });
+    expect(job.seed).not.toBe(7);
+  });
+
+  it('sets what a level of detail says, but for what the request says', async () => {
+    const job = await accepted(run({ lod: 'sketch', inputs: { cfg: 3 } }));
+    expect([job.lod, job.steps, job.cfg]).toEqual(['sketch', 8, 3]);
+  });
+
+  it.each([
+    ['an unknown input', { scen: 'x' }, { pointer: '/inputs/scen', detail: expect.stringContaining('scene') }],
+    ['a wrong type', { steps: 'many' }, { pointer: '/inputs/steps', detail: 'must be a whole number' }],
+    ['too much', { steps: 20_000 }, { pointer: '/inputs/steps', detail: expect.stringContaining('10000') }],
+    ['too little', { steps: 0 }, { pointer: '/inputs/steps', detail: expect.stringContaining('1') }],
+    [
+      'no such option',
+      { sampler: 'euler_x' },
+      { pointer: '/inputs/sampler', detail: expect.stringContaining('euler') },
+    ],
+    ['no seed', { seed: '99999999999999999999' }, { pointer: '/inputs/seed', detail: expect.any(String) }],
+    ['a rounded seed', { seed: 2 ** 60 }, { pointer: '/inputs/seed', detail: expect.any(String) }],
+    ['a list', { scene: ['x'] }, { pointer: '/inputs/scene', detail: expect.any(String) }],
+    ['null', { scene: null }, { pointer: '/inputs/scene', detail: expect.any(String) }],
+    ['__proto__', JSON.parse('{"__proto__": 1}'), { pointer: '/inputs/__proto__', detail: expect.any(String) }],
+  ])('refuses %s with its place', async (_what, inputs, error) => {
+    expect(await refusal(await run({ inputs }))).toEqual(['validation_failed', error]);
+  });
+
+  it('refuses inputs that are no object', async () => {
+    for (const inputs of [[], 'x', null]) {
+      expect((await refusal(await run({ inputs })))[1]).toMatchObject({ pointer: '/inputs' });
+    }
+  });
+
+  it('answers in a few words where there are thousands of options', async () => {
+    const answer = await run({ inputs: { style: 'style_77.safetensor' } });
+    const text = await answer.text();
+    expect([answer.status, text.length < 5000]).toEqual([422, true]);
+    expect(text).toContain('/inputs/style');
+    expect(text).toContain('style_77.safetensors');
+  });
+
+  it('refuses a missing file, and a name that lies in the instance', async () => {
+    expect(await refusal(await run({}, 'inverting'))).toMatchObject([
+      'validation_failed',
+      { pointer: '/inputs/image', detail: 'is required' },
+    ]);
+    for (const image of ['example.png', '../example.png', 'example.png [output]', 'asset:x', 'job:x/0', '']) {
+      expect((await refusal(await run({ inputs: { image } }, 'inverting')))[1], image).toMatchObject({
+        pointer: '/inputs/image',
+      });
+    }
+  });
+
+  it('refuses an output that there is not, with the nearest one', async () => {
+    expect(await refusal(await run({ outputs: ['negativ'] }))).toMatchObject([
+      'validation_failed',
+      { pointer: '/outputs/0', detail: expect.stringContaining('negative') },
+    ]);
+    const job = await accepted(run({ outputs: ['negative'] }));
+    expect(job.request).toMatchObject({ outputs: ['negative'] });
+  });
+
+  it('says which workflow there is not', async () => {
+    expect(await refusal(await run({}, 'drawin'))).toEqual(['workflow_not_found']);
+  });
+
+  it('refuses a model and a node class that no instance has', async () => {
+    const graph = drawing();
+    Object.assign(graph[1]?.inputs ?? {}, { ckpt_name: 'gone.safetensors' });
+    await publish(api, 'gone', graph);
+    const [code, error] = await refusal(await run({ inputs: {} }, 'gone'));
+    expect([code, error?.pointer]).toEqual(['no_able_instance', '/inputs/checkpoint']);
+    expect(error?.detail).toContain('gone.safetensors');
+    await publish(api, 'odd', { ...drawing(), 8: { class_type: 'OddNode', inputs: { image: ['6', 0] } } });
+    expect(await refusal(await run({ inputs: {} }, 'odd'))).toMatchObject([
+      'no_able_instance',
+      { detail: expect.stringContaining('OddNode') },
+    ]);
+  });
+
+  it('takes a form: files by their inputs, and inputs as fields or as JSON', async () => {
+    const send = (fields: Record<string, string>, picture?: string) =>
+      api.get('/workflows/redrawing', form(fields, picture));
+    const apart = await accepted(send({ scene: 'a harbour', steps: '9', priority: '1' }, 'image'));
+    const together = await accepted(send({ inputs: '{"scene": "a harbour", "steps": 9}', priority: '1' }, 'image'));
+    for (const { steps, request } of [apart, together]) {
+      expect([steps, request.priority]).toEqual([9, 1]);
+      expect(request).toMatchObject({ inputs: { scene: 'a harbour', image: { kind: 'image' } } });
+    }
+    expect((await refusal(await send({ scen: 'x' }, 'image')))[1]).toMatchObject({ pointer: '/inputs/scen' });
+    const [, ...places] = await refusal(await send({}, 'imag'));
+    expect(places.map(({ pointer }) => pointer)).toEqual(['/inputs/image', '/inputs/imag']);
+    expect(await refusal(await api.get('/workflows/drawing', form({}, 'scene')))).toEqual([
+      'validation_failed',
+      { pointer: '/inputs/scene', detail: 'takes no file' },
+    ]);
+  });
+
+  it('takes an asset, and an output of an earlier job by name and by number', async () => {
+    const asset = (await (await api.get('/assets', form({}, 'file'))).json()) as { id: string };
+    await accepted(run({ inputs: { image: `asset:${asset.id}` } }, 'inverting'));
+    const made = await accepted(run({ priority: 2 }));
+    await finishJob(api, made.id);
+    for (const output of ['image', '0']) {
+      const job = await accepted(run({ inputs: { image: `job:${made.id}/${output}` } }, 'inverting'));
+      expect(job.request).toMatchObject({ inputs: { image: { source: finishedImage(made.id).file } } });
+    }
+    expect((await refusal(await run({ inputs: { image: `job:${made.id}/x` } }, 'inverting')))[1]).toMatchObject({
+      pointer: '/inputs/image',
+    });
+  });
+
+  it('makes one job of one Idempotency-Key, whose files are part of what was asked', async () => {
+    const headers = { 'Idempotency-Key': newId() };
+    const send = (body: RequestInit) => api.get('/workflows/inverting', { ...body, headers });
+    const first = await accepted(send(form({}, 'image')));
+    const again = await send(form({}, 'image'));
+    expect(again.headers.get('idempotent-replayed')).toBe('true');
+    expect((await accepted(again)).id).toBe(first.id);
+    const other = new FormData();
+    other.set('image', new Blob([Buffer.concat([Buffer.from(PICTURE, 'base64'), Buffer.from('x')])]), 'a.png');
+    expect(await refusal(await send({ method: 'POST', body: other }))).toEqual(['idempotency_key_reused']);
+  });
+
+  it('waits as Prefer says', async () => {
+    const answer = await run({}, 'drawing', { headers: { Prefer: 'wait=1' } });
+    expect([answer.status, answer.headers.get('preference-applied')]).toEqual([202, 'wait=1']);
+    await answer.text();
+  });
+});
+
+describe('a job of a workflow', () => {
+  it('is refined where the workflow starts from a picture, and else says why not', async () => {
+    const send = form(
+      { inputs: '{"scene": "a harbour", "denoise": 0.9, "seed": 5}', lod: 'sketch', priority: '2' },
+      'image',
+    );
+    const made = await accepted(api.get('/workflows/redrawing', send));
+    await finishJob(api, made.id);
+    const refined = await accepted(api.post(`/jobs/${made.id}/refine`, { lod: 'mid' }));
+    expect(refined).toMatchObject({ lod: 'mid', seed: 5, steps: 18, parent: { relation: 'refine' } });
+    expect(refined.request).toMatchObject({
+      workflow: 'redrawing',
+      inputs: { scene: 'a harbour', denoise: 0.55, image: { source: finishedImage(made.id).file } },
+    });
+    const plain = await accepted(run({ lod: 'sketch', priority: 2 }));
+    await finishJob(api, plain.id);
+    const answer = await api.post(`/jobs/${plain.id}/refine`, { lod: 'mid' });
+    expect(await answer.text()).toContain('no input for a picture that it starts from');
+    expect(answer.status).toBe(422);
+  });
+
+  it('is retried with the same inputs and version', async () => {
+    const made = await accepted(run({ inputs: { scene: 'a harbour', seed: '18446744073709551615' }, priority: 2 }));
+    await finishJob(api, made.id);
+    const again = await accepted(api.post(`/jobs/${made.id}/retry`, {}));
+    expect(again.request).toEqual(made.request);
+    expect(again.parent).toEqual({ id: made.id, relation: 'retry' });
+  });
+});
+
+describe('POST /jobs/batch', () => {
+  it('takes workflows and graphs beside pictures, and says where one is wrong', async () => {
+    const jobs: object[] = [
+      { prompt: 'x' },
+      { kind: 'workflow', workflow: 'drawing', inputs: { scene: 'y' }, lod: 'sketch' },
+      { kind: 'graph', graph: drawing(), outputs: ['picture'] },
+    ];
+    const answer = await api.post('/jobs/batch', { jobs });
+    expect(answer.status).toBe(202);
+    const { data } = (await answer.json()) as { data: { id: string }[] };
+    const made = await Promise.all(data.map(({ id }) => api.job(id)));
+    expect(made.map(({ kind, request }) => [kind, request.workflow])).toEqual([
+      ['text2img', 'text2img'],
+      ['workflow', 'drawing'],
+      ['workflow', 'graph'],
+    ]);
+    const wrong = async (entry: object) =>
+      (await refusal(await api.post('/jobs/batch', { jobs: [...jobs, entry] })))[1];
+    expect(await wrong({ kind: 'workflow', workflow: 'drawing', inputs: { scen: 'y' } })).toMatchObject({
+      pointer: '/jobs/3/inputs/scen',
+    });
+    expect(await wrong({ kind: 'workflow' })).toMatchObject({ pointer: '/jobs/3/workflow' });
+    expect(await wrong({ kind: 'graph' })).toMatchObject({ pointer: '/jobs/3/graph' });
+    expect(await wrong({ kind: 'graph', graph: { nodes: [], links: [] } })).toMatchObject({ pointer: '/jobs/3/graph' });
+    const seeded = drawing();
+    Object.assign(seeded[5]?.inputs ?? {}, { seed: 2 ** 60 });
+    expect(await wrong({ kind: 'graph', graph: seeded })).toMatchObject({ pointer: '/jobs/3/graph/5/inputs/seed' });
+    expect(await wrong({ kind: 'workflow', workflow: 'nothing' })).toMatchObject({ pointer: '/jobs/3/workflow' });
+  });
+});

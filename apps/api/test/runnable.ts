@@ -1,0 +1,99 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { gunzipSync } from 'node:zlib';
+import type { FieldError, Problem } from '@comfy-fleet/contracts';
+import { parseJson, showJson } from '@comfy-fleet/workflows';
+import { problemOf, type TestApi } from './api.js';
+
+const DIR = new URL('../../../apps/simulator/data/', import.meta.url);
+const XL = 'sd_xl_base_1.0.safetensors';
+/** So many that an answer that lists them all would be of no use to anybody. */
+const LORAS = ['add_detail.safetensors', ...Array.from({ length: 5000 }, (_, n) => `style_${n}.safetensors`)];
+
+/** One instance says that it has all of a real ComfyUI's node classes, one checkpoint, and thousands of LoRAs. */
+export async function publishRealCatalogue({ worker }: TestApi): Promise<void> {
+  const packed = readFileSync(new URL('object-info-0.33.0.json.gz', DIR));
+  const parsed = parseJson(gunzipSync(packed).toString()) as Record<string, unknown>;
+  const withFiles = (name: string, input: string, options: readonly string[]) => {
+    const entry = parsed[name] as { input: { required: Record<string, unknown> } };
+    entry.input.required[input] = [options];
+  };
+  withFiles('CheckpointLoaderSimple', 'ckpt_name', [XL]);
+  withFiles('LoraLoaderModelOnly', 'lora_name', LORAS);
+  const classes = Object.entries(parsed).map(([name, entry]): [string, string] => [name, showJson(entry)]);
+  const digest = createHash('sha256').update(showJson(parsed)).digest('hex');
+  const replacements = {};
+  await worker.abilities.publish(['default'], {
+    instance: 'gpu-1/1',
+    seenAt: Date.now(),
+    digest,
+    classes,
+    replacements,
+  });
+}
+
+type Inputs = Record<string, unknown>;
+type Nodes = Record<string, { class_type: string; inputs: Inputs; _meta?: { title: string } }>;
+
+/** Text to picture through a LoRA, which an input chooses; two outputs. */
+export const drawing = (): Nodes => ({
+  1: { class_type: 'CheckpointLoaderSimple', inputs: { ckpt_name: XL } },
+  2: {
+    class_type: 'LoraLoaderModelOnly',
+    inputs: { model: ['1', 0], lora_name: LORAS[0], strength_model: 0.5 },
+    _meta: { title: 'input:style.lora_name' },
+  },
+  3: {
+    class_type: 'CLIPTextEncode',
+    inputs: { text: 'a tram', clip: ['1', 1] },
+    _meta: { title: 'input:scene' },
+  },
+  4: { class_type: 'EmptyLatentImage', inputs: { width: 512, height: 512, batch_size: 1 } },
+  5: {
+    class_type: 'KSampler',
+    inputs: {
+      ...{ seed: 7, steps: 4, cfg: 8, sampler_name: 'euler', scheduler: 'normal', denoise: 1 },
+      ...{ model: ['2', 0], positive: ['3', 0], negative: ['3', 0], latent_image: ['4', 0] },
+    },
+  },
+  6: { class_type: 'VAEDecode', inputs: { samples: ['5', 0], vae: ['1', 2] } },
+  7: {
+    class_type: 'SaveImage',
+    inputs: { images: ['6', 0], filename_prefix: 'x' },
+    _meta: { title: 'output:picture' },
+  },
+  8: { class_type: 'ImageInvert', inputs: { image: ['6', 0] } },
+  9: {
+    class_type: 'SaveImage',
+    inputs: { images: ['8', 0], filename_prefix: 'x' },
+    _meta: { title: 'output:negative' },
+  },
+});
+
+/** A picture and a sampler's noise on it: starts from no latent picture. */
+export const inverting = (image = 'example.png'): Nodes => ({
+  1: { class_type: 'LoadImage', inputs: { image } },
+  2: { class_type: 'ImageInvert', inputs: { image: ['1', 0] } },
+  3: { class_type: 'SaveImage', inputs: { images: ['2', 0], filename_prefix: 'x' } },
+});
+
+/** The same as `drawing`, from a picture. */
+export function redrawing(): Nodes {
+  const graph = drawing();
+  graph[10] = { class_type: 'LoadImage', inputs: { image: 'example.png' } };
+  graph[4] = { class_type: 'VAEEncode', inputs: { pixels: ['10', 0], vae: ['1', 2] } };
+  return graph;
+}
+
+/** Publishes it as the key of that id, which has the scope admin; without keys anybody may. */
+export async function publish({ url }: TestApi, name: string, graph: unknown, key = 'root'): Promise<void> {
+  const headers = { Authorization: `Bearer ${key}`, 'Content-Type': 'application/json' };
+  const answer = await fetch(`${url}/workflows/${name}`, { method: 'PUT', headers, body: JSON.stringify(graph) });
+  if (answer.status !== 201) throw new Error(await answer.text());
+}
+
+/** What was refused, and where. */
+export async function refusal(answer: Response): Promise<[code: Problem['code'], ...errors: FieldError[]]> {
+  const { code, errors = [] } = await problemOf(answer);
+  return [code, ...errors];
+}
