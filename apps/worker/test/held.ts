@@ -40,13 +40,15 @@ export function openLedgers(locks: Locks = { lockMs: 10_000, stalledCheckMs: 500
     log,
   });
   onTestFinished(() => ledger.close());
-  const submit = async (overrides: RequestWish = {}, pool = 'default'): Promise<string> => {
-    await until('the ledger answers', () =>
+  const answering = () =>
+    until('the ledger answers', () =>
       ledger.ping().then(
         () => true,
         () => false,
       ),
     );
+  const submit = async (overrides: RequestWish = {}, pool = 'default'): Promise<string> => {
+    await answering();
     const id = newId();
     const made = {
       id,
@@ -60,6 +62,7 @@ export function openLedgers(locks: Locks = { lockMs: 10_000, stalledCheckMs: 500
   };
   return {
     ledger,
+    answering,
     submit,
     record: async (id: string): Promise<JobRecord> => {
       const found = await ledger.jobs.get(id);

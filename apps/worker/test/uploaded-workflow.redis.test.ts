@@ -21,6 +21,7 @@ function jobOf(name: string, graph: string): NewJob {
 async function setUp() {
   const stack = await openStack();
   const gpu = await aGpu();
+  await stack.answering();
   return {
     ...stack,
     order: (jobs: readonly NewJob[]) => stack.ledger.orders.create({ jobs, caller: 'anna' }),
