@@ -180,7 +180,7 @@ export const settingsSchema = Type.Object({
     'Largest workflow published through the API, in bytes of JSON; in a picture the JSON in it counts, and the picture like any other',
     16 * MIB,
   ),
-  MAX_GRAPH_NODES: integer(1000, 1, 'Most nodes of a graph sent to POST /graphs', 10_000),
+  MAX_GRAPH_NODES: integer(500, 1, 'Most nodes of a graph sent to POST /graphs', 10_000),
   WORKFLOW_DEADLINE_SECONDS: integer(
     3600,
     1,

@@ -145,11 +145,21 @@ export async function expectNothingLost(place: Place, change: (place: Place) => 
   const then = flow.acknowledged.length;
   await until('it goes on', () => flow.acknowledged.length > then + 40);
   await flow.stopMaking();
-  const allHaveEnded = async () => {
-    const read = (id: string) => fleet.redis.hget(fleet.keys.job(id), 'status');
-    return (await Promise.all(flow.acknowledged.map(read))).every((status) => status === 'succeeded');
+  const notEnded = async () => {
+    const read = async (id: string) => ({ id, status: await fleet.redis.hget(fleet.keys.job(id), 'status') });
+    return (await Promise.all(flow.acknowledged.map(read))).filter(({ status }) => status !== 'succeeded');
   };
-  await until('every acknowledged job has ended', allHaveEnded, { everyMs: 200 });
+  let left = await notEnded();
+  await until(
+    'every acknowledged job has ended',
+    async () => {
+      left = await notEnded();
+      return left.length === 0;
+    },
+    { everyMs: 200 },
+  ).catch((error: unknown) => {
+    throw new Error(`not ended: ${JSON.stringify(left.slice(0, 5))} of ${flow.acknowledged.length}`, { cause: error });
+  });
   await flow.stopWorking();
   expect(new Set(flow.acknowledged).size).toBe(flow.acknowledged.length);
   expect([...flow.prompts].filter(([, ids]) => ids.size > 1)).toEqual([]);

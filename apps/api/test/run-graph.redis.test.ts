@@ -1,0 +1,74 @@
+import type { ApiKey, Job } from '@comfy-fleet/contracts';
+import { expect, inject, it, onTestFinished } from 'vitest';
+import { aKey, as, problemOf, startApi, type TestApi } from './api.js';
+import { drawing, inverting, publish, publishRealCatalogue, refusal } from './runnable.js';
+
+async function open(more: Partial<ApiKey> = {}): Promise<TestApi> {
+  const keys = [aKey('root', { scopes: ['admin'] }), aKey('anna', { scopes: ['jobs', 'graphs'], ...more })];
+  const api = await startApi(inject('redisUrl'), { keys });
+  onTestFinished(() => api.close());
+  await publishRealCatalogue(api);
+  return api;
+}
+
+const run = (api: TestApi, graph: unknown, more: object = {}) => api.post('/graphs', { graph, ...more }, as('anna'));
+
+it('takes a graph as it is, with a seed that no number can hold', async () => {
+  const api = await open();
+  const seed = '18446744073709551615';
+  const text = JSON.stringify({ graph: drawing() }).replace(/"seed":\d+/, `"seed":${seed}`);
+  const headers = { ...as('anna').headers, 'Content-Type': 'application/json' };
+  const answer = await fetch(`${api.url}/graphs`, { method: 'POST', headers, body: text });
+  expect(answer.status).toBe(202);
+  const job = (await answer.json()) as Job;
+  expect([job.kind, job.request.workflow]).toEqual(['workflow', 'graph']);
+  const source = await api.ledger.workflows.source(job.request.version);
+  expect(source).toContain(`"seed":${seed}`);
+});
+
+it('refuses what is no graph, makes nothing, or leads nowhere', async () => {
+  const api = await open();
+  expect((await refusal(await run(api, {})))[0]).toBe('validation_failed');
+  expect((await refusal(await run(api, { nodes: [], links: [] })))[1]?.detail).toContain('Export (API)');
+  const { 3: _saved, ...unsaved } = inverting('https://example.com/a.png');
+  expect((await run(api, { 1: unsaved[1] })).status).toBe(422);
+  const astray = { ...drawing(), 99: { class_type: 'SaveImage', inputs: { images: ['98', 0], filename_prefix: 'x' } } };
+  expect((await refusal(await run(api, astray)))[1]?.detail).toContain('98');
+});
+
+it('refuses the name of a file that lies in an instance, with its place', async () => {
+  const api = await open();
+  const [code, error] = await refusal(await run(api, inverting('somebody_elses.png')));
+  expect([code, error?.pointer]).toEqual(['validation_failed', '/graph/1/inputs/image']);
+});
+
+it('refuses node classes that a key is denied: those of the list, or its own', async () => {
+  const denied = { ...inverting(), 1: { class_type: 'LoadImageOutput', inputs: { image: 'example.png' } } };
+  const [code, error] = await refusal(await run(await open(), denied));
+  expect([code, error?.pointer]).toEqual(['validation_failed', '/graph/1/class_type']);
+  const own = await open({ deny_nodes: ['KSampler*'] });
+  expect((await refusal(await run(own, drawing())))[1]?.detail).toContain('KSampler');
+});
+
+it('needs the scope graphs, in a batch too', async () => {
+  const api = await open({ scopes: ['jobs'] });
+  expect((await problemOf(await run(api, drawing()))).code).toBe('forbidden');
+  const batch = await api.post('/jobs/batch', { jobs: [{ kind: 'graph', graph: drawing() }] }, as('anna'));
+  expect((await problemOf(batch)).code).toBe('forbidden');
+});
+
+it('lets a key run, see and list only its workflows', async () => {
+  const api = await open({ workflows: ['draw*'] });
+  await publish(api, 'drawing', drawing());
+  await publish(api, 'inverting', inverting());
+  expect((await api.post('/workflows/drawing', {}, as('anna'))).status).toBe(202);
+  const refused = [
+    await api.post('/workflows/inverting', {}, as('anna')),
+    await api.get('/workflows/inverting', as('anna')),
+    await api.post('/generate', { prompt: 'x' }, as('anna')),
+    await api.post('/jobs/batch', { jobs: [{ prompt: 'x' }] }, as('anna')),
+  ];
+  expect(refused.map(({ status }) => status)).toEqual([403, 403, 403, 403]);
+  const { data } = (await (await api.get('/workflows', as('anna'))).json()) as { data: { name: string }[] };
+  expect(data.map(({ name }) => name)).toEqual(['drawing']);
+});
