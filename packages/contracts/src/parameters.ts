@@ -54,6 +54,22 @@ export function presentSeed(seed: string): number | string {
   return Number.isSafeInteger(number) ? number : seed;
 }
 
+/** Fields of POST /generate and /img2img that are inputs of their workflows. */
+export const PICTURE_FIELDS = [
+  'prompt',
+  'negative_prompt',
+  'steps',
+  'cfg',
+  'sampler',
+  'scheduler',
+  'seed',
+  'width',
+  'height',
+  'count',
+  'checkpoint',
+  'denoise',
+] as const;
+
 /** The fields that a profile fills when a request leaves them out, but for denoise. */
 export const OVERRIDES = ['steps', 'cfg', 'sampler', 'scheduler', 'width', 'height', 'checkpoint'] as const;
 export type Override = (typeof OVERRIDES)[number];
@@ -95,6 +111,11 @@ export interface ResolvedRequest {
   readonly outputs?: readonly string[];
   readonly priority: number;
   readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** What jobs of the same graph have in common: the shape of a graph that is run once, else the workflow's version. */
+export function graphOf({ workflow, version, shape }: ResolvedRequest): string {
+  return shape ?? (version || workflow);
 }
 
 export function isInputFile(value: InputValue | undefined): value is InputFile {

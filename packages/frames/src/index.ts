@@ -17,5 +17,6 @@ export {
   isInputName,
   isOutputName,
   jobOfPicture,
+  plainName,
 } from './names.js';
 export { openFrameStores } from './open-stores.js';

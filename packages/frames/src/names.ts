@@ -41,6 +41,14 @@ export function inputDigest(name: string): string {
   return name.slice(0, name.indexOf('.'));
 }
 
+/** What a file is called where it comes from, without folders and what no header may have. */
+export function plainName(filename: string): string {
+  return filename
+    .replace(/^.*[/\\]/s, '')
+    .replace(/\p{Cc}/gu, '')
+    .toWellFormed();
+}
+
 /** True for names that stay inside their folder: no separator, no leading dot, and an extension, which folders lack. */
 export function isSafeName(text: string): boolean {
   return /^[A-Za-z0-9_-]{1,200}\.[a-z0-9]{1,10}$/.test(text);

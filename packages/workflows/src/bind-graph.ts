@@ -1,6 +1,6 @@
 import { FleetError, type InputValue, isInputFile, type ResolvedRequest } from '@comfy-fleet/contracts';
 import { isMedia } from './describe/widget.js';
-import { type Graph, nodeAt, type Slot } from './graph.js';
+import { copyGraph, type Graph, nodeAt, type Slot } from './graph.js';
 import { neededFor } from './needed-for.js';
 import { readWindow, setWindow } from './step-window.js';
 import type { Workflow, WorkflowInput } from './workflow.js';
@@ -22,7 +22,7 @@ export interface BindOptions {
  */
 export function bindGraph(workflow: Workflow, request: ResolvedRequest, { filenamePrefix, files }: BindOptions): Graph {
   const { bindings } = workflow;
-  const graph = copyOf(workflow.graph);
+  const graph = copyGraph(workflow.graph);
   for (const input of workflow.inputs) {
     const value = valueToBind(input, request, workflow, files);
     if (value === undefined) continue;
@@ -71,12 +71,6 @@ function written(value: unknown, { type }: WorkflowInput, { node, input }: Slot,
   // A whole number beyond 2^53 travels as digits.
   const isNumber = ['number', 'bigint'].includes(typeof nodeAt(graph, node).inputs[input]);
   return isNumber && typeof value === 'string' && /^-?\d+$/.test(value) ? BigInt(value) : value;
-}
-
-/** Only inputs are set, so links and titles are the workflow's own: copying them as well took most of the time. */
-function copyOf(graph: Readonly<Graph>): Graph {
-  const nodes = Object.entries(graph).map(([id, node]) => [id, { ...node, inputs: { ...node.inputs } }] as const);
-  return Object.fromEntries(nodes);
 }
 
 /** An encoded picture is one latent: for more pictures it is repeated, each getting its own noise from the one seed. */

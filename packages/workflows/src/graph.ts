@@ -71,3 +71,9 @@ export function describeNode(graph: Graph, id: string): string {
   const title = node._meta?.title;
   return title === undefined ? `node ${id} (${node.class_type})` : `"${title}" (node ${id}, ${node.class_type})`;
 }
+
+/** To set inputs in: links and titles are the workflow's own: copying them as well took most of the time. */
+export function copyGraph(graph: Readonly<Graph>): Graph {
+  const nodes = Object.entries(graph).map(([id, node]) => [id, { ...node, inputs: { ...node.inputs } }] as const);
+  return Object.fromEntries(nodes);
+}

@@ -2,7 +2,7 @@ import type { Catalogue } from './describe/catalogue.js';
 import type { InputsFile } from './describe/read-inputs-file.js';
 import { isMedia, widgetOf } from './describe/widget.js';
 import { FileFault } from './file-fault.js';
-import { type Graph, nodeAt, type Slot } from './graph.js';
+import { copyGraph, type Graph, nodeAt, type Slot } from './graph.js';
 import { GRAPH, makeWorkflow } from './make-workflow.js';
 import { readGraph } from './read-graph.js';
 import { shapeOf } from './shape.js';
@@ -61,7 +61,7 @@ function fileSlots(graph: Graph, catalogue: Catalogue | undefined): Slot[] {
 
 /** Graphs that differ in nothing but their files are one version. */
 function withoutNames(graph: Graph, files: ReadonlyMap<string, Slot>): Graph {
-  const bare = structuredClone(graph);
+  const bare = copyGraph(graph);
   for (const { node, input } of files.values()) nodeAt(bare, node).inputs[input] = '';
   return bare;
 }

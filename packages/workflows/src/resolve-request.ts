@@ -6,6 +6,7 @@ import {
   type InputFile,
   type InputValue,
   type Lod,
+  PICTURE_FIELDS,
   type RequestLimits,
   type ResolvedRequest,
 } from '@comfy-fleet/contracts';
@@ -24,26 +25,13 @@ export interface RequestToResolve {
   readonly limits: RequestLimits;
 }
 
-/** Fields of a request that are inputs of workflows. */
-const FIELDS = [
-  'prompt',
-  'negative_prompt',
-  'steps',
-  'cfg',
-  'sampler',
-  'scheduler',
-  'seed',
-  'width',
-  'height',
-  'count',
-  'checkpoint',
-  'denoise',
-] as const;
-
 /** The request of POST /generate or /img2img as one for its workflow, with faults that point at its fields. */
 export function resolveRequest({ request, input, ...asked }: RequestToResolve): ResolvedRequest {
   const written: Readonly<Record<string, unknown>> = request;
-  const given = FIELDS.filter((name) => written[name] !== undefined).map((name) => [name, written[name] as InputValue]);
+  const given = PICTURE_FIELDS.filter((name) => written[name] !== undefined).map((name) => [
+    name,
+    written[name] as InputValue,
+  ]);
   return resolveInputs({
     ...asked,
     lod: request.lod ?? 'mid',

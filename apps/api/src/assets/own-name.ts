@@ -1,3 +1,4 @@
+import { plainName } from '@comfy-fleet/frames';
 import { parse } from 'content-disposition';
 
 const MOST_CHARS = 255;
@@ -5,14 +6,7 @@ const MOST_CHARS = 255;
 /** What a file is called where it comes from, without folders and what no name should have; undefined: nobody says. */
 export function ownNameOf(given: string | undefined, disposition?: string): string | undefined {
   const name = given ?? namedBy(disposition) ?? '';
-  const plain = name
-    .split(/[/\\]/)
-    .at(-1)
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
-    ?.replace(/[\u0000-\u001f\u007f]/g, '')
-    .slice(-MOST_CHARS)
-    .toWellFormed()
-    .trim();
+  const plain = plainName(name).slice(-MOST_CHARS).toWellFormed().trim();
   return plain === '' ? undefined : plain;
 }
 

@@ -33,8 +33,14 @@ export async function resolveFiles(
   }
   const named = Object.entries(values).map(([input, value]) => ({ input, value, pointer: pointer(input) }));
   const assets = named.filter(({ value }) => typeof value === 'string' && value.startsWith('asset:'));
-  // What takes long comes first: an asset is not to grow old meanwhile.
-  for (const one of named) if (!assets.includes(one)) found.push([one.input, await brought(deps, request, one)]);
+  // What takes long comes first, and once: an asset is not to grow old meanwhile.
+  const known = new Map<unknown, InputFile>();
+  for (const one of named) {
+    if (assets.includes(one)) continue;
+    const file = known.get(one.value) ?? (await brought(deps, request, one));
+    known.set(one.value, file);
+    found.push([one.input, file]);
+  }
   for (const one of assets) found.push([one.input, await ownAsset(deps, request, one)]);
   for (const [input, { name }] of found) {
     if (!(await deps.inputs.touch(name))) throw fault(pointer(input), 'is a file that is no longer there');

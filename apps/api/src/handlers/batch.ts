@@ -26,6 +26,7 @@ import { MOST_FAULTS } from '../requests/field-errors.js';
 import { createGraphValidator } from '../requests/graph-validator.js';
 import { createInputsCheck, type InputsCheck } from '../requests/inputs-check.js';
 import { createValidator, refuseFaults } from '../requests/validator.js';
+import { catalogueFor } from '../workflows/catalogue-for.js';
 import { findServed } from '../workflows/find-served.js';
 
 /** Jobs prepared at a time: each img2img job may decode a picture. */
@@ -146,9 +147,10 @@ async function prepare(
   }
   if (entry.kind === 'workflow') {
     const workflow = servedWorkflow(deps, entry.workflow);
-    const given = { inputs: entry.inputs, sent: [], isForm: false };
-    const inputs = await checkedInputs(deps, checkInputs, workflow, given);
-    return workflowJob(deps, { workflow, order: entry, inputs, callback }, request);
+    const catalogue = await catalogueFor(deps, workflow);
+    const given = { catalogue, inputs: entry.inputs, sent: [], isForm: false };
+    const inputs = checkedInputs(checkInputs, workflow, given);
+    return workflowJob(deps, { workflow, catalogue, order: entry, inputs, callback }, request);
   }
   const { source, start_within_seconds } = entry;
   if (source === undefined) {

@@ -19,6 +19,7 @@ import { workflowOf } from '../orders/workflow-of.js';
 import { readFrame } from '../pictures/find-picture.js';
 import { keepPicture } from '../pictures/normalise.js';
 import { createValidator, refuseFaults } from '../requests/validator.js';
+import { catalogueFor } from '../workflows/catalogue-for.js';
 
 /** From the idea to the finished picture. `direct_final` is no rung of it. */
 const LADDER: readonly Lod[] = ['sketch', 'mid', 'final'];
@@ -74,6 +75,7 @@ async function refinedWorkflow(
     deps,
     {
       workflow,
+      catalogue: await catalogueFor(deps, workflow),
       order: { lod, priority, metadata, ...(outputs === undefined ? {} : { outputs }) },
       inputs: { ...kept, image: `job:${record.id}/${output}` },
       callback: record.callback ?? undefined,

@@ -10,6 +10,7 @@ import { workflowJob } from '../orders/workflow-job.js';
 import { createInputsCheck } from '../requests/inputs-check.js';
 import { runBody } from '../requests/run-body.js';
 import { createValidator, refuseFaults } from '../requests/validator.js';
+import { catalogueFor } from '../workflows/catalogue-for.js';
 import { findServed } from '../workflows/find-served.js';
 
 /** Runs a workflow with named inputs; files come by reference, or with a form under their inputs' names. */
@@ -25,7 +26,9 @@ export function runWorkflow(deps: Deps): Handler {
     const { value, errors } = validate(order, request);
     refuseFaults(errors);
     const callback = callbackOf(value, caller, deps.webhookRefusal);
-    const inputs = await checkedInputs(deps, check, workflow, {
+    const catalogue = await catalogueFor(deps, workflow);
+    const inputs = checkedInputs(check, workflow, {
+      catalogue,
       inputs: { ...value.inputs, ...own },
       sent: request.files.map(({ field }) => field),
       isForm: request.isForm,
@@ -33,7 +36,7 @@ export function runWorkflow(deps: Deps): Handler {
     const digests = request.files.map(({ field, file }) => [field, file.digest] as const);
     const wish = { ...value, inputs: { ...inputs, ...Object.fromEntries(digests) } };
     return orderJob(deps, request, wish, () =>
-      workflowJob(deps, { workflow, order: value, inputs, callback }, request),
+      workflowJob(deps, { workflow, catalogue, order: value, inputs, callback }, request),
     );
   };
 }

@@ -1,6 +1,6 @@
-import { DEFAULT_POOL, FleetError, type Webhook } from '@comfy-fleet/contracts';
+import { FleetError, type Webhook } from '@comfy-fleet/contracts';
 import type { NewJob } from '@comfy-fleet/jobs';
-import { type OpenedGraph, openGraph, WorkflowError } from '@comfy-fleet/workflows';
+import { type Catalogue, type OpenedGraph, openGraph, poolFor, WorkflowError } from '@comfy-fleet/workflows';
 import { knownCaller } from '../access/caller.js';
 import { refuseDeniedNodes } from '../access/rights.js';
 import type { Deps } from '../deps.js';
@@ -21,19 +21,19 @@ export async function graphJob(
   { graph, order, callback }: GraphWish,
   request: Pick<ApiRequest, 'caller' | 'files' | 'signal' | 'holds'>,
 ): Promise<NewJob> {
-  const opened = await openedGraph(deps, graph);
-  const { workflow, inputs, files, shape } = opened;
+  const pool = poolFor(undefined, 'mid', deps.workflows.profiles);
+  const catalogue = await deps.ledger.fleet.catalogue(pool, classesOf(graph));
+  const { workflow, inputs, files, shape } = openedGraph(deps, graph, catalogue);
   refuseDeniedNodes(knownCaller(request.caller), workflow.graph);
   const pointer = (input: string) => {
     const slot = files.get(input);
     return slot === undefined ? '/graph' : `/graph/${escapePointer(slot.node)}/inputs/${escapePointer(slot.input)}`;
   };
-  return workflowJob(deps, { workflow, order, inputs, callback, shape, pointer }, request);
+  return workflowJob(deps, { workflow, catalogue, order, inputs, callback, shape, pointer }, request);
 }
 
-async function openedGraph(deps: Deps, graph: unknown): Promise<OpenedGraph> {
-  const { maxNodes } = deps.config.workflows;
-  const catalogue = await deps.ledger.fleet.catalogue(DEFAULT_POOL, classesOf(graph));
+function openedGraph({ config }: Deps, graph: unknown, catalogue: Catalogue | undefined): OpenedGraph {
+  const { maxNodes } = config.workflows;
   try {
     return openGraph(graph, { catalogue, maxNodes });
   } catch (error) {

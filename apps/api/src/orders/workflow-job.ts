@@ -1,17 +1,18 @@
 import type { InputValue, Lod, Webhook } from '@comfy-fleet/contracts';
 import type { NewJob } from '@comfy-fleet/jobs';
-import { isMedia, randomSeed, resolveInputs, type Workflow } from '@comfy-fleet/workflows';
+import { type Catalogue, isMedia, randomSeed, resolveInputs, type Workflow } from '@comfy-fleet/workflows';
 import { knownCaller } from '../access/caller.js';
 import { resolveFiles } from '../assets/resolve-files.js';
 import type { Deps } from '../deps.js';
 import type { ApiRequest } from '../http/messages.js';
 import { escapePointer } from '../requests/field-errors.js';
 import { refuseGraph } from '../requests/refuse-graph.js';
-import { catalogueFor } from '../workflows/catalogue-for.js';
 import { ableJob } from './new-job.js';
 
 export interface WorkflowWish {
   readonly workflow: Workflow;
+  /** How the instances that may get it describe its node classes. */
+  readonly catalogue: Catalogue | undefined;
   /** Valid against its schema, but for `inputs`. */
   readonly order: {
     readonly lod?: Lod;
@@ -36,7 +37,7 @@ export interface WorkflowWish {
  */
 export async function workflowJob(
   deps: Deps,
-  { workflow, order, inputs, callback, shape, pointer = inInputs }: WorkflowWish,
+  { workflow, catalogue, order, inputs, callback, shape, pointer = inInputs }: WorkflowWish,
   request: Pick<ApiRequest, 'caller' | 'files' | 'signal' | 'holds'>,
 ): Promise<NewJob> {
   const isNamed = ([name, value]: readonly [string, unknown]) =>
@@ -58,7 +59,7 @@ export async function workflowJob(
     randomSeed,
     limits: deps.config.limits,
   });
-  refuseGraph(workflow, resolved, await catalogueFor(deps, workflow), pointer);
+  refuseGraph(workflow, resolved, catalogue, pointer);
   return ableJob(deps, workflow, resolved, {
     caller: knownCaller(request.caller),
     start_within_seconds,

@@ -1,5 +1,6 @@
 import { batchGraphSchema, type FieldError, type RequestLimits } from '@comfy-fleet/contracts';
 import Type from 'typebox';
+import { escapePointer } from './field-errors.js';
 import { createValidator, type Validator } from './validator.js';
 
 /**
@@ -21,7 +22,12 @@ function roundedNumbers(graph: unknown): FieldError[] {
   return Object.entries(Object(graph)).flatMap(([id, node]) =>
     Object.entries(Object(Object(node).inputs)).flatMap(([input, value]) =>
       typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value)
-        ? [{ pointer: `/graph/${id}/inputs/${input}`, detail: 'is too large for a JSON number; write it as a string' }]
+        ? [
+            {
+              pointer: `/graph/${escapePointer(id)}/inputs/${escapePointer(input)}`,
+              detail: 'is too large for a JSON number; write it as a string',
+            },
+          ]
         : [],
     ),
   );

@@ -12,7 +12,7 @@ const SENT = 'sent';
 
 export interface InputsToCheck {
   readonly schema: JsonSchema;
-  readonly inputs: unknown;
+  readonly inputs: Readonly<Record<string, unknown>> | undefined;
   /** Inputs whose files came along. */
   readonly sent: readonly string[];
   /** Their values are text. */
@@ -33,14 +33,12 @@ export function createInputsCheck(): InputsCheck {
     compiled.set(text, known);
     return known;
   };
-  return ({ schema, inputs, sent, isForm }) => {
+  return ({ schema, inputs = {}, sent, isForm }) => {
     // A file that came along is there: that is all the schema asks of it.
     const files = Object.fromEntries(sent.map((name) => [name, SENT]));
-    const isObject = typeof inputs === 'object' && inputs !== null && !Array.isArray(inputs);
-    const body = isObject || inputs === undefined ? { ...inputs, ...files } : inputs;
-    const { value, errors } = validatorOf(schema)(body, { isForm });
+    const { value, errors } = validatorOf(schema)({ ...files, ...inputs }, { isForm });
     const placed = errors.map(({ pointer, detail }) => ({ pointer: `/inputs${pointer}`, detail }));
-    const given = Object.entries(Object(value)).filter(([name, part]) => part !== SENT || !sent.includes(name));
+    const given = Object.entries(Object(value)).filter(([name]) => Object.hasOwn(inputs, name));
     const misplaced = sent
       .filter((name) => isText(schema, name))
       .map((name) => ({

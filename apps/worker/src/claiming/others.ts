@@ -2,7 +2,6 @@ import type { Abilities, InstanceAnnouncement, WorkerAnnouncement } from '@comfy
 import { type AbilityRegistry, type InstanceFault, instancesServing, type JobRecord } from '@comfy-fleet/jobs';
 import { classesOf, findLacks } from '@comfy-fleet/workflows';
 import { covers, subjectOf } from '../instance/scope.js';
-import { workflowOf } from '../instance/workflow-of.js';
 import type { KnownWorkflows } from '../job/known-workflows.js';
 
 /** How many instances of the fleet can try a job now, where it has not failed according to `faults`. */
@@ -15,7 +14,7 @@ export function createWhoElse(
   workflows: KnownWorkflows,
 ): WhoElse {
   return async (record, faults) => {
-    const workflow = workflowOf(workflows, record.request);
+    const workflow = workflows.of(record.request);
     const classes = workflow === undefined ? [] : classesOf([workflow]);
     const [workers, known] = await Promise.all([workersNow(), registry.of(record.pool, classes)]);
     const lacks = (abilities: Abilities) =>

@@ -3,7 +3,6 @@ import type { JobRecord } from '@comfy-fleet/jobs';
 import { findLacks } from '@comfy-fleet/workflows';
 import type { KnownWorkflows } from '../job/known-workflows.js';
 import type { Instance } from './instance.js';
-import { workflowOf } from './workflow-of.js';
 
 /** Whether the instance serves the job's pool and has the nodes and models that it needs; what is unknown is tried. */
 export function canRun({ pool, request }: JobRecord, instance: Instance, workflows: KnownWorkflows): boolean {
@@ -16,6 +15,6 @@ export function lacksNothing(
   { abilities }: Pick<Instance, 'abilities'>,
   workflows: KnownWorkflows,
 ): boolean {
-  const workflow = workflowOf(workflows, request);
+  const workflow = workflows.of(request);
   return workflow === undefined || abilities === undefined || findLacks(workflow, request, abilities).length === 0;
 }

@@ -1,5 +1,5 @@
 import type { HistoryEntry } from '@comfy-fleet/comfyui';
-import { FleetError } from '@comfy-fleet/contracts';
+import { FleetError, graphOf } from '@comfy-fleet/contracts';
 import type { OutputRecord } from '@comfy-fleet/jobs';
 import { noteFacts } from '@comfy-fleet/telemetry';
 import type { Tools } from '../tools.js';
@@ -13,7 +13,6 @@ import { deleteOutputs } from './leftovers.js';
 import { inStoring } from './spans.js';
 import { type StoredOutput, sha256Of, storeFile, storeText } from './store-output.js';
 import type { Submission } from './submission.js';
-import { kindOf } from './submit.js';
 import { wantedOutputs } from './wanted-outputs.js';
 
 /** Of a job's texts together, in UTF-8: what is longer is only in its file, since the whole record is read at once. */
@@ -41,7 +40,7 @@ export async function collectAndFinish(
   const became = await job.finish({ status: 'succeeded', outputs, executedMs, loadedMs }, promptId);
   noteFacts({ 'comfy_fleet.job.status': became });
   if (became === 'succeeded' && submission.isWhollyHeard) {
-    tools.nodeTimes.learn(kindOf(job.record.request), submission.timings?.nodes ?? []);
+    tools.nodeTimes.learn(graphOf(job.record.request), submission.timings?.nodes ?? []);
   }
   if (became !== 'superseded') {
     job.slot.became = became;

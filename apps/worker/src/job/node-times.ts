@@ -1,5 +1,6 @@
 import type { NodeTiming, NodeTimes as SharedNodeTimes } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
+import { LRUCache } from 'lru-cache';
 
 /** How long the nodes of workflows execute, wherever in the fleet that was seen. */
 export interface NodeTimes {
@@ -17,16 +18,13 @@ const FRESH_MS = 60_000;
 const NONE: ReadonlyMap<string, number> = new Map();
 
 export function createNodeTimes(shared: SharedNodeTimes, log: Logger): NodeTimes {
-  const known = new Map<string, { times: ReadonlyMap<string, number>; readAt: number }>();
+  const known = new LRUCache<string, { times: ReadonlyMap<string, number>; readAt: number }>({ max: MOST_VERSIONS });
 
   const read = (version: string) => {
     const entry = known.get(version) ?? { times: NONE, readAt: Number.NEGATIVE_INFINITY };
     if (performance.now() - entry.readAt < FRESH_MS) return entry.times;
     entry.readAt = performance.now();
-    known.delete(version);
     known.set(version, entry);
-    const [oldest] = known.size > MOST_VERSIONS ? known.keys() : [];
-    if (oldest !== undefined) known.delete(oldest);
     shared.read(version).then(
       (times) => {
         entry.times = times;

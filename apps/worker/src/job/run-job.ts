@@ -3,7 +3,6 @@ import type { Claim } from '@comfy-fleet/jobs';
 import { deadlineMs } from '@comfy-fleet/workflows';
 import { subjectOf } from '../instance/scope.js';
 import type { Slots } from '../instance/slots.js';
-import { workflowOf } from '../instance/workflow-of.js';
 import type { Tools } from '../tools.js';
 import { adopt } from './adopt.js';
 import { apply, letGo } from './apply.js';
@@ -64,7 +63,7 @@ async function run(job: HeldJob, tools: Tools): Promise<void> {
   const end = await follow(job, submission, {
     instruments: tools.instruments,
     pollMs: tools.pollMs,
-    deadlineMs: deadlineMs(workflowOf(tools.workflows, job.record.request), job.record.lod, {
+    deadlineMs: deadlineMs(tools.workflows.of(job.record.request), job.record.lod, {
       profiles: tools.workflows.profiles,
       others: tools.workflowDeadlineSeconds,
     }),

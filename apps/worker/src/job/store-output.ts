@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { OutputFile, OutputText } from '@comfy-fleet/comfyui';
 import { FleetError } from '@comfy-fleet/contracts';
-import { FRAME_TYPES, type FrameStore, fileFactsOf, frameName } from '@comfy-fleet/frames';
+import { FRAME_TYPES, type FrameStore, fileFactsOf, frameName, plainName } from '@comfy-fleet/frames';
 import type { OutputRecord } from '@comfy-fleet/jobs';
 import { imageSize } from 'image-size';
 import type { HeldJob } from './held-job.js';
@@ -63,14 +63,6 @@ export async function storeText(
   if (content.length > maxBytes) throw tooLarge({ filename }, maxBytes);
   const { bytes, sha256 } = await frames.put(file, content.length === 0 ? [] : [content], { signal });
   return { nodeId, kind: 'text', file, filename, contentType: 'text/plain', bytes, sha256, text: text.toWellFormed() };
-}
-
-/** Without folders and what no header may have. */
-function plainName(filename: string): string {
-  return filename
-    .replace(/^.*[/\\]/s, '')
-    .replace(/\p{Cc}/gu, '')
-    .toWellFormed();
 }
 
 /** Of a text, as `OutputRecord.sha256` has it. */

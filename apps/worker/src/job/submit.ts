@@ -1,9 +1,8 @@
 import { SubmissionUnknown } from '@comfy-fleet/comfyui';
-import { FleetError, newId, type ResolvedRequest } from '@comfy-fleet/contracts';
+import { FleetError, graphOf, newId } from '@comfy-fleet/contracts';
 import { noteEvent } from '@comfy-fleet/telemetry';
 import { bindGraph, classesOf, loadersOf } from '@comfy-fleet/workflows';
 import { canRun } from '../instance/can-run.js';
-import { workflowOf } from '../instance/workflow-of.js';
 import type { Tools } from '../tools.js';
 import { patiently } from '../waiting/patiently.js';
 import { pause } from '../waiting/pause.js';
@@ -53,20 +52,15 @@ export async function bindJob(
   return {
     graph: bindGraph(workflow, request, { filenamePrefix: promptId, files }),
     loaders: loadersOf(workflow, request),
-    times: nodeTimes.of(kindOf(request)),
+    times: nodeTimes.of(graphOf(request)),
     outputs: new Map(workflow.outputs.map(({ node, name }) => [node, name])),
   };
-}
-
-/** Jobs whose nodes take alike, as far as their graph tells. */
-export function kindOf({ workflow, version, shape }: ResolvedRequest): string {
-  return shape ?? (version || workflow);
 }
 
 /** Whether the refusal is the instance's fault: a model or a node went since it was asked what it has. */
 async function isUnable({ instance, record, signal }: HeldJob, error: unknown, tools: Tools): Promise<boolean> {
   if (!(error instanceof FleetError) || error.code !== 'workflow_rejected') return false;
-  const workflow = workflowOf(tools.workflows, record.request);
+  const workflow = tools.workflows.of(record.request);
   if (workflow === undefined) return false;
   const known = await instance.learnAgain(classesOf([workflow]), signal).then(
     () => true,

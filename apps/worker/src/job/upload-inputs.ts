@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { FleetError, filesOf } from '@comfy-fleet/contracts';
+import { FleetError, filesOf, type InputFile } from '@comfy-fleet/contracts';
 import { inputDigest } from '@comfy-fleet/frames';
 import type { Tools } from '../tools.js';
 import { pause } from '../waiting/pause.js';
@@ -16,9 +16,10 @@ const DELETING_MS = 20;
 export async function uploadInputs(job: HeldJob, tools: Tools): Promise<Map<string, string>> {
   const files = filesOf(job.record.request);
   const uploaded = new Map<string, string>();
-  for (const name of new Set(files.map(([, file]) => file.name))) {
+  for (const [, file] of files) {
+    if (uploaded.has(file.name)) continue;
     const what = 'reading a file that the job starts from';
-    uploaded.set(name, await whileStorageFails(job, what, tools, job.signal, () => upload(job, name, tools)));
+    uploaded.set(file.name, await whileStorageFails(job, what, tools, job.signal, () => upload(job, file, tools)));
   }
   return new Map(files.map(([input, { name }]) => [input, uploaded.get(name) ?? name]));
 }
@@ -26,19 +27,28 @@ export async function uploadInputs(job: HeldJob, tools: Tools): Promise<Map<stri
 /** Before a file that is not there is looked for again. */
 const SECOND_LOOK_MS = 500;
 
-async function upload(job: HeldJob, name: string, { inputs, sharedInputs }: Tools): Promise<string> {
+async function upload(
+  job: HeldJob,
+  { name, bytes: told }: InputFile,
+  { inputs, sharedInputs }: Tools,
+): Promise<string> {
   // From now on nobody deletes it there, and nobody is deleting it.
   while (!(await sharedInputs.use(inputDigest(name), job.record.id))) {
     await delay(DELETING_MS);
     job.signal.throwIfAborted();
   }
-  const look = () => inputs.stat(name);
+  const look = async () => {
+    // To ask the store would read the whole of it for its digest.
+    const bytes = told ?? (await inputs.stat(name))?.bytes;
+    const stream = bytes === undefined ? undefined : await inputs.open(name);
+    return stream && bytes !== undefined ? { stream, bytes } : undefined;
+  };
   // The housekeeping that is about to delete an old file, which somebody takes up again, moves it aside for an instant.
   const stored = (await look()) ?? (await pause(SECOND_LOOK_MS, job.signal).then(look));
-  const stream = stored && (await inputs.open(name));
-  if (stored === undefined || stream === undefined) {
+  if (stored === undefined) {
     const detail = 'A file this job starts from is no longer there. Send it again.';
     throw new FleetError('input_missing', detail);
   }
-  return job.instance.ask((client) => client.upload(name, stream, { bytes: stored.bytes, signal: job.signal }));
+  const { stream, bytes } = stored;
+  return job.instance.ask((client) => client.upload(name, stream, { bytes, signal: job.signal }));
 }

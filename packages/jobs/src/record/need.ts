@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { InputValue, ResolvedRequest } from '@comfy-fleet/contracts';
+import { graphOf, type InputValue, type ResolvedRequest } from '@comfy-fleet/contracts';
 
 /** Characters of a digest: two of some thousand needs are the same once in 10^11 fleets. */
 const LENGTH = 10;
@@ -7,10 +7,11 @@ const LENGTH = 10;
 const MOST_CHARS = 256;
 
 /** What decides which instances can run a job and what they have to load for it: jobs with the same need are alike in that. */
-export function needOf({ workflow, version, shape, inputs, outputs }: ResolvedRequest): string {
+export function needOf(request: ResolvedRequest): string {
+  const { shape, inputs, outputs } = request;
   const chosen = Object.entries(inputs).filter(([name, value]) => mayChoose(name, value));
   const parts = JSON.stringify([
-    shape ?? (version || workflow),
+    graphOf(request),
     shape === undefined ? chosen.sort(([a], [b]) => (a < b ? -1 : 1)) : [],
     outputs,
   ]);

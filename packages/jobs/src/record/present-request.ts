@@ -4,6 +4,7 @@ import {
   isInputFile,
   type Job,
   type JobKind,
+  PICTURE_FIELDS,
   presentSeed,
   type ResolvedRequest,
 } from '@comfy-fleet/contracts';
@@ -20,27 +21,12 @@ export function presentRequest(kind: JobKind, request: ResolvedRequest): Job['re
 function flatInputs(inputs: ResolvedRequest['inputs']): Partial<Job['request']> {
   const { image } = inputs;
   // The fields are those of the schema, whatever else an operator's text2img takes.
-  const given = FIELDS.filter((name) => inputs[name] !== undefined).map((name) => [
+  const given = PICTURE_FIELDS.filter((name) => inputs[name] !== undefined).map((name) => [
     name,
     presentValue(name, inputs[name] ?? ''),
   ]);
   return { ...Object.fromEntries(given), ...(isInputFile(image) ? { image: presentPicture(image) } : {}) };
 }
-
-const FIELDS = [
-  'prompt',
-  'negative_prompt',
-  'steps',
-  'cfg',
-  'sampler',
-  'scheduler',
-  'seed',
-  'width',
-  'height',
-  'count',
-  'checkpoint',
-  'denoise',
-] as const;
 
 function presentValue(name: string, value: InputValue): unknown {
   if (isInputFile(value)) return presentFile(value);

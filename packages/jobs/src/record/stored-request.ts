@@ -1,4 +1,10 @@
-import type { InputFile, InputValue, Lod, ResolvedRequest } from '@comfy-fleet/contracts';
+import {
+  type InputFile,
+  type InputValue,
+  type Lod,
+  PICTURE_FIELDS,
+  type ResolvedRequest,
+} from '@comfy-fleet/contracts';
 
 /** A request of 0.1.0 and the versions after it that knew two workflows: every parameter was a field of its own. */
 interface FlatRequest {
@@ -16,20 +22,6 @@ interface FlatRequest {
   };
 }
 
-const SAME = [
-  'prompt',
-  'steps',
-  'cfg',
-  'sampler',
-  'scheduler',
-  'seed',
-  'width',
-  'height',
-  'count',
-  'checkpoint',
-  'denoise',
-] as const;
-
 /** The request of a record. Jobs that waited while the service was renewed have one as an earlier version wrote it. */
 export function readRequest(text: string): ResolvedRequest {
   const stored = JSON.parse(text) as ResolvedRequest | FlatRequest;
@@ -38,15 +30,14 @@ export function readRequest(text: string): ResolvedRequest {
 
 function fromFlat(flat: FlatRequest): ResolvedRequest {
   const { workflow, lod, priority, metadata, overrides, negativePrompt, input } = flat;
-  const fields: Readonly<Record<string, unknown>> = { ...flat };
-  const same = SAME.map((name) => [name, fields[name] as InputValue]);
+  const fields: Readonly<Record<string, unknown>> = { ...flat, negative_prompt: negativePrompt };
+  const inputs = PICTURE_FIELDS.map((name) => [name, fields[name] as InputValue]);
   return {
     workflow,
     version: '',
     lod,
     inputs: {
-      ...Object.fromEntries(same),
-      negative_prompt: negativePrompt,
+      ...Object.fromEntries(inputs),
       ...(input === undefined ? {} : { image: pictureOf(input) }),
     },
     ...(overrides === undefined ? {} : { overrides }),
