@@ -131,7 +131,7 @@ describe('POST /workflows/:name', () => {
     expect((await refusal(await send({ scen: 'x' }, 'image')))[1]).toMatchObject({ pointer: '/inputs/scen' });
     const [, ...places] = await refusal(await send({}, 'imag'));
     expect(places.map(({ pointer }) => pointer)).toEqual(['/inputs/image', '/inputs/imag']);
-    const twice = await refusal(await send({ image: 'https://example.com/a.png' }, 'image'));
+    const twice = await refusal(await send({ inputs: '{"image": "https://example.com/a.png"}' }, 'image'));
     expect(twice[1]).toEqual({ pointer: '/inputs/image', detail: 'is given twice: as a file and as text' });
     expect(await refusal(await api.get('/workflows/drawing', form({}, 'scene')))).toEqual([
       'validation_failed',
