@@ -33,6 +33,7 @@ describe('judgeRedis', () => {
     ['an old one', { version: '6.0.16' }, 0, 'redis-version', 'fail', /6\.0\.16 is too old.*6\.2.*upgrade Redis/],
     ['a replica', { role: 'slave' }, 0, 'redis-replicas', 'fail', /takes no writes.*REDIS_SENTINELS/],
     ['too few replicas', { replicas: 1 }, 2, 'redis-replicas', 'fail', /1 are connected.*wants 2.*bring the missing/],
+    ['too many replicas', { replicas: 2 }, 1, 'redis-replicas', 'warn', /may promote one that lacks.*REPLICAS to 2/],
     ['a full disk', { aofWritesGoWell: false }, 0, 'redis-aof', 'fail', /last write .* failed.*its disk is full/],
     ['one that says nothing of it', { appendfsync: undefined }, 0, 'redis-aof', 'warn', /CONFIG is closed.*provider/],
     ['a far one', { roundTripsMs: Array(100).fill(30) }, 0, 'redis-latency', 'warn', /p99 30\.00 ms.*nearer/],

@@ -97,7 +97,7 @@ export const settingsSchema = Type.Object({
   REDIS_WAIT_REPLICAS: integer(
     0,
     0,
-    'Number of replicas that must have a job before it is accepted, and a prompt id before ComfyUI gets the prompt',
+    'Number of replicas that must have a job before it is accepted, and a prompt id before ComfyUI gets the prompt: all there are, for a failover may promote any of them',
   ),
   REDIS_WAIT_MS: integer(
     500,

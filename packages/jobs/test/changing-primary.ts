@@ -8,7 +8,7 @@ import { openKeeper } from './keepers.js';
 
 /** Of the keys where a Cluster is asked who has them. */
 export const PREFIX = '{fleet}';
-export const WAIT = { replicas: 1, ms: 400 };
+export const waitFor = (replicas: number) => ({ replicas, ms: 400 });
 
 /** A Redis with replicas, and what happens to its primary. */
 export interface Place {

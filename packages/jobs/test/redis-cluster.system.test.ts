@@ -1,12 +1,12 @@
 import { until } from '@comfy-fleet/testing';
 import { expect, it, onTestFinished } from 'vitest';
 import { openFleet, startNext, succeeded, untilAnswering } from './builders.js';
-import { expectNothingLost, kill, type Place, PREFIX, WAIT } from './changing-primary.js';
+import { expectNothingLost, kill, type Place, PREFIX, waitFor } from './changing-primary.js';
 import { cluster } from './redis-places.js';
 
 async function inCluster(): Promise<Place> {
   const { set, ...place } = await cluster(onTestFinished, { replicas: 1 });
-  const fleet = await openFleet({ ...place, prefix: PREFIX, wait: WAIT });
+  const fleet = await openFleet({ ...place, prefix: PREFIX, wait: waitFor(1) });
   return { fleet, primary: () => set.primaryOf(PREFIX), failOver: () => set.failOver(PREFIX) };
 }
 

@@ -1,12 +1,13 @@
 import { until } from '@comfy-fleet/testing';
 import { expect, it, onTestFinished } from 'vitest';
 import { openFleet, startNext, succeeded, untilAnswering } from './builders.js';
-import { expectNothingLost, kill, type Place, PREFIX, WAIT } from './changing-primary.js';
+import { expectNothingLost, kill, type Place, PREFIX, waitFor } from './changing-primary.js';
 import { sentinels } from './redis-places.js';
 
 async function bySentinels(replicas: number): Promise<Place> {
   const { set, ...place } = await sentinels(onTestFinished, { replicas });
-  const fleet = await openFleet({ ...place, prefix: PREFIX, wait: WAIT });
+  // A failover may promote any of them: Sentinels know how far each was seconds ago.
+  const fleet = await openFleet({ ...place, prefix: PREFIX, wait: waitFor(replicas) });
   return { fleet, primary: set.primary, failOver: set.failOver };
 }
 

@@ -23,7 +23,7 @@ export interface FailoverOptions extends PhaseOptions {
 /** How often somebody looks at the list of jobs, in ms. */
 const LIST_MS = 100;
 
-/** Kills Redis' primary in the middle of a run, with two replicas and three Sentinels, and a 202 that waits for one replica. */
+/** Kills Redis' primary in the middle of a run, with two replicas and three Sentinels, and a 202 that waits for both. */
 export async function runFailover({ seed, dir, scope, say, jobs }: FailoverOptions): Promise<PhaseReport> {
   const plan = planOrders(seed, jobs);
   const orders = plan.jobs.map(onceOnly);
@@ -61,6 +61,7 @@ export async function runFailover({ seed, dir, scope, say, jobs }: FailoverOptio
     await redis.killPrimary();
     const promotedAt = await redis.promoted();
     say(`a replica is the primary, ${promotedAt - killedAt} ms later`);
+    await redis.restartKilled();
     return { killedAt, promotedAt };
   }
 

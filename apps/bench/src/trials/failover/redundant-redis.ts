@@ -8,6 +8,8 @@ const REPLICAS = 2;
 export interface RedundantRedis extends TrialRedis {
   /** SIGKILL. Resolves when it is dead. */
   killPrimary(): Promise<void>;
+  /** Starts the killed one again: it follows its successor. */
+  restartKilled(): Promise<void>;
   /** Resolves when the Sentinels name another, to the time at which they were seen to. */
   promoted(): Promise<number>;
   /** Looks which one is the primary now: on a machine that is busy enough Sentinels take a slow one for dead, too. */
@@ -32,12 +34,13 @@ export async function startRedundantRedis(scope: Scope): Promise<RedundantRedis>
     env: {
       REDIS_SENTINELS: redis.nodes.map(({ host, port }) => `${host}:${port}`).join(','),
       REDIS_SENTINEL_NAME: redis.name,
-      REDIS_WAIT_REPLICAS: '1',
+      REDIS_WAIT_REPLICAS: `${REPLICAS}`,
     },
     get dir() {
       return primary.dir;
     },
     killPrimary: () => first.stop('SIGKILL'),
+    restartKilled: () => first.restart(),
     promoted: async () => {
       const isAnother = async () => {
         await look();

@@ -87,7 +87,7 @@ function judgeMemory({ usedBytes, maxBytes }: RedisInspection): Finding {
 }
 
 function judgeReplicas({ role, replicas }: RedisInspection, needed: number): Finding {
-  const { ok, fail } = reportOf('redis-replicas');
+  const { ok, warn, fail } = reportOf('redis-replicas');
   if (role === 'slave') {
     const fix = 'name the primary in REDIS_URL, or let Sentinel name it (REDIS_SENTINELS)';
     return fail('this is a replica, which takes no writes', fix);
@@ -96,6 +96,12 @@ function judgeReplicas({ role, replicas }: RedisInspection, needed: number): Fin
     return fail(
       `${replicas} are connected, and REDIS_WAIT_REPLICAS wants ${needed}: jobs wait in vain to be copied`,
       'bring the missing replicas back, or lower REDIS_WAIT_REPLICAS',
+    );
+  }
+  if (needed > 0 && replicas > needed) {
+    return warn(
+      `${replicas} are connected, and REDIS_WAIT_REPLICAS waits for ${needed}: a failover may promote one that lacks accepted jobs`,
+      `set REDIS_WAIT_REPLICAS to ${replicas}`,
     );
   }
   return ok(replicas === 0 ? 'none' : `${replicas} connected`);
