@@ -19,6 +19,8 @@ export interface Submission {
   readonly clientId: string;
   /** Of comfy.org, for nodes that are paid for: a secret. */
   readonly comfyKey?: string | undefined;
+  /** What else ComfyUI gets beside the graph as `extra_data`; large whole numbers as bigints. */
+  readonly extraData?: Readonly<Record<string, unknown>> | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -27,10 +29,11 @@ export async function submitPrompt(
   { http, calls }: { readonly http: Http; readonly calls: TakeOutCalls },
   instance: string,
   graph: Graph,
-  { promptId, clientId, comfyKey, signal }: Submission,
+  { promptId, clientId, comfyKey, extraData, signal }: Submission,
 ): Promise<void> {
-  const secret = comfyKey === undefined ? {} : { extra_data: { api_key_comfy_org: comfyKey } };
-  const body = stringify({ prompt: titled(graph), prompt_id: promptId, client_id: clientId, ...secret });
+  const secret = comfyKey === undefined ? {} : { api_key_comfy_org: comfyKey };
+  const extra = extraData === undefined && comfyKey === undefined ? {} : { extra_data: { ...extraData, ...secret } };
+  const body = stringify({ prompt: titled(graph), prompt_id: promptId, client_id: clientId, ...extra });
   if (body === undefined) throw new TypeError('a graph must be an object');
   const answer = await post(http, body, signal);
   if (answer.status === 400) throw await refused(http, answer, graph, signal);

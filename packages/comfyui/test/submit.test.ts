@@ -29,6 +29,15 @@ describe('submit', () => {
     expect(sent.extra_data).toEqual({ api_key_comfy_org: 'comfyui-secret' });
   });
 
+  it('gives ComfyUI what else came with the graph, a seed in it digit by digit, and no key but the one of the order', async () => {
+    const server = await serve(answers({ '/prompt': { body: accepted } }));
+    const extraData = { extra_pnginfo: { workflow: { seed: 18446744073709551615n } } };
+    await clientOf(server.url).submit(graph, { ...submission(), extraData, comfyKey: 'comfyui-secret' });
+    expect(server.seen[0]?.body.toString()).toContain(
+      '"extra_data":{"extra_pnginfo":{"workflow":{"seed":18446744073709551615}},"api_key_comfy_org":"comfyui-secret"}',
+    );
+  });
+
   it('leaves titles as they are, and gives the class as one where there is none', async () => {
     const server = await serve(answers({ '/prompt': { body: accepted } }));
     const titled: Graph = { '2': { class_type: 'CLIPLoader', inputs: {}, _meta: { title: 'Texts' } } };

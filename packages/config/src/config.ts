@@ -164,6 +164,8 @@ export interface Config {
     /** Of each name. */
     readonly maxVersions: number;
     readonly maxNodes: number;
+    /** Of what is kept of an order for the answers of the API that it came by. */
+    readonly maxOriginBytes: number;
     readonly deadlineSeconds: number;
     /** Of JSON. */
     readonly maxBytes: number;
@@ -377,6 +379,7 @@ function toConfig(s: Settings): Config {
       maxVersions: s.MAX_WORKFLOW_VERSIONS,
       maxBytes: s.MAX_WORKFLOW_BYTES,
       maxNodes: s.MAX_GRAPH_NODES,
+      maxOriginBytes: s.MAX_ORIGIN_BYTES,
       deadlineSeconds: s.WORKFLOW_DEADLINE_SECONDS,
     },
     checkpoint: s.CHECKPOINT,

@@ -180,6 +180,12 @@ export const settingsSchema = Type.Object({
     'Largest workflow published through the API, in bytes of JSON; in a picture the JSON in it counts, and the picture like any other',
     16 * MIB,
   ),
+  MAX_ORIGIN_BYTES: integer(
+    MIB,
+    1024,
+    'Most bytes of JSON of what is kept of an order for the answers of the API that it came by, such as extra_data of POST /comfyui/prompt; a workflow for pictures is part of that',
+    16 * MIB,
+  ),
   MAX_GRAPH_NODES: integer(500, 1, 'Most nodes of a graph sent to POST /graphs', 10_000),
   WORKFLOW_DEADLINE_SECONDS: integer(
     3600,

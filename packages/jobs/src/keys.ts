@@ -13,6 +13,10 @@ const FLEET_KEYS = {
   job: 'job:<id>',
   /** Stream, capped | until 10 minutes after the end, a day at most */
   events: 'events:<id>',
+  /** String, the id of the key's job with that alias | as long as the record */
+  alias: 'alias:<key>:<alias>',
+  /** String, what the order of the job said that only its API's answers repeat, as JSON | as long as the record */
+  origin: 'origin:<id>',
   /** Zset of job ids by creation time | an id is in it until its job ends */
   open: 'open:<pool>',
   /** Zset of job ids by creation time | an id is in it until its job begins or ends */

@@ -181,7 +181,7 @@ describe('an order that was made before under its Idempotency-Key', () => {
     const { ids } = await fleet.ledger.orders.create(order());
     await fleet.ledger.jobs.cancel(ids[1] as string);
     await fleet.ledger.jobs.forget(ids[1] as string);
-    expect(await fleet.ledger.orders.create(order())).toEqual({ replayed: true, ids, only: undefined });
+    expect(await fleet.ledger.orders.create(order())).toEqual({ replayed: true, aliased: false, ids, only: undefined });
     expect(await fleet.redis.zcard(fleet.keys.prioritized(POOL))).toBe(2);
   });
 

@@ -58,6 +58,9 @@ function due(webhook: Webhook, failedTries = 0): DueDelivery {
     worker: null,
     comfyKey: null,
     traceparent: null,
+    alias: null,
+    client: null,
+    hasOrigin: false,
   };
   return { id: `msg_${id}`, webhook, failedTries, again: false, snapshot: { record, ...NO_PLACE, lastEventId: '0-0' } };
 }

@@ -47,6 +47,9 @@ function aSnapshot(record: Partial<JobRecord> = {}, ahead: number | null = null)
       worker: null,
       comfyKey: null,
       traceparent: null,
+      alias: null,
+      client: null,
+      hasOrigin: false,
       ...record,
     },
   };

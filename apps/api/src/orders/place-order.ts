@@ -21,7 +21,7 @@ const ACCEPTING = {
 /**
  * Makes jobs in the caller's name, all or none. `wish` is what was asked for: when it was asked for before under the same
  * Idempotency-Key, what was made then is answered, and `prepare` is not asked. Throws what Ledger.orders.create throws,
- * storage_full, gpu_limit_reached; when the caller left before anything was made, an error that nobody gets.
+ * storage_full, gpu_limit_reached, body_too_large for an origin; when the caller left before anything was made, an error that nobody gets.
  */
 export async function placeOrder(
   deps: Deps,
@@ -38,6 +38,7 @@ export async function placeOrder(
   await requireGpuTime(deps, caller);
   return inSpan('job accept', ACCEPTING, async () => {
     const jobs = await prepare();
+    refuseLargeOrigins(jobs, deps.config.workflows.maxOriginBytes);
     if (request.hasLeft) throw new Error('the caller left before anything was made');
     noteFacts(factsOf(jobs));
     return countedOrder(deps, request, {
@@ -62,6 +63,16 @@ async function countedOrder({ ledger }: Deps, { counting }: ApiRequest, order: N
   } catch (error) {
     if (error instanceof OrderRefusal) counting?.note(error.counted);
     throw error;
+  }
+}
+
+/** Throws body_too_large. */
+function refuseLargeOrigins(jobs: readonly NewJob[], most: number): void {
+  for (const { origin = '' } of jobs) {
+    const bytes = Buffer.byteLength(origin);
+    if (bytes <= most) continue;
+    const detail = `What is to be kept beside the graph (extra_data and the like) has ${bytes} bytes; ${most} are the most.`;
+    throw new FleetError('body_too_large', detail);
   }
 }
 

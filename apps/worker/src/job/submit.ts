@@ -1,7 +1,7 @@
 import { SubmissionUnknown } from '@comfy-fleet/comfyui';
 import { FleetError, graphOf, newId } from '@comfy-fleet/contracts';
 import { noteEvent } from '@comfy-fleet/telemetry';
-import { bindGraph, classesOf, loadersOf } from '@comfy-fleet/workflows';
+import { bindGraph, classesOf, loadersOf, parseJson } from '@comfy-fleet/workflows';
 import { canRun } from '../instance/can-run.js';
 import type { Tools } from '../tools.js';
 import { patiently } from '../waiting/patiently.js';
@@ -22,12 +22,13 @@ export async function submit(job: HeldJob, tools: Tools): Promise<Submission> {
     const { prompt, negative_prompt } = job.record.request.inputs;
     job.log.info('job is submitted', { prompt_id: promptId, prompt, negative_prompt });
   }
+  const extraData = await extraDataOf(job);
   const submission = await job.writeDown(promptId, bound);
   try {
     const { signal, instance } = job;
     const comfyKey = job.record.comfyKey ?? undefined;
     await instance.ask((client) =>
-      client.submit(bound.graph, { promptId, clientId: instance.clientId, comfyKey, signal }),
+      client.submit(bound.graph, { promptId, clientId: instance.clientId, comfyKey, extraData, signal }),
     );
   } catch (error) {
     if (await isUnable(job, error, tools)) throw new Unable('', { cause: error });
@@ -37,6 +38,17 @@ export async function submit(job: HeldJob, tools: Tools): Promise<Submission> {
   noteEvent('submitted');
   submission.submittedAt = performance.now();
   return submission;
+}
+
+/** What came with the graph for ComfyUI's nodes, such as the workflow that they write into pictures. */
+async function extraDataOf({ claim, record }: HeldJob): Promise<Readonly<Record<string, unknown>> | undefined> {
+  const origin = record.hasOrigin ? await claim.origin() : undefined;
+  return origin === undefined ? undefined : (parseJson(origin) as Origin).extraData;
+}
+
+/** Of an origin, what is not for the answers of the API alone. */
+interface Origin {
+  readonly extraData?: Readonly<Record<string, unknown>>;
 }
 
 /** What a submission gives ComfyUI; `files` are the names that ComfyUI gave to its files, by their inputs. */

@@ -16,12 +16,12 @@ const NO_EVENT = '0-0';
 
 /**
  * What became of an order. `again`: the same order was sent twice; `replayed`: it was made before under its
- * Idempotency-Key; `new`: it has no jobs, and was not; `reused`: the key was used for another request; `gone`: the jobs it made were deleted since; `full`: there are too many
+ * Idempotency-Key; `aliased`: a living job of the caller has an alias of its jobs; `new`: it has no jobs, and was not; `reused`: the key was used for another request; `gone`: the jobs it made were deleted since; `full`: there are too many
  * open jobs; `waiting`: the caller has too many that wait; `limited`: the caller sent too many requests.
  */
 export type Written = { readonly counted: RequestCount | undefined } & (
   | {
-      readonly verdict: 'made' | 'again' | 'replayed';
+      readonly verdict: 'made' | 'again' | 'replayed' | 'aliased';
       readonly ids: readonly string[];
       readonly only: JobSnapshot | undefined;
     }
@@ -69,7 +69,7 @@ type Sent =
 type Reply = readonly [count: readonly [requests: number, resetMs: number] | null, ...verdict: Verdict];
 type Verdict =
   | readonly [verdict: 'made', ids: string[], createdAt: string, startDeadline: string, place: ScriptPlace]
-  | readonly [verdict: 'again' | 'replayed', ids: string[], only?: unknown]
+  | readonly [verdict: 'again' | 'replayed' | 'aliased', ids: string[], only?: unknown]
   | readonly [verdict: 'unstored', versions: string[]]
   | readonly [verdict: 'new' | 'reused' | 'gone' | 'full' | 'waiting' | 'limited'];
 
@@ -81,6 +81,7 @@ function parseReply([count, ...reply]: Reply, order: NewOrder): Sent {
       return { counted, verdict, ids, only: ids.length === 1 ? newSnapshot(reply, order) : undefined };
     case 'again':
     case 'replayed':
+    case 'aliased':
       return { counted, verdict, ids, only: reply[2] === undefined ? undefined : parseSnapshot(reply[2]) };
     case 'unstored':
       return { counted: undefined, verdict, versions: ids };
@@ -96,6 +97,7 @@ function newSnapshot(
 ): JobSnapshot | undefined {
   if (job === undefined) return undefined;
   const { id, kind, pool, request, parent = null, callback = null, traceparent = null } = job;
+  const { alias = null, client = null, origin } = job;
   const record: JobRecord = {
     id,
     kind,
@@ -131,6 +133,9 @@ function newSnapshot(
     worker: null,
     comfyKey: null,
     traceparent,
+    alias,
+    client,
+    hasOrigin: origin !== undefined,
   };
   return { record, ...parsePlace(place), lastEventId: NO_EVENT };
 }

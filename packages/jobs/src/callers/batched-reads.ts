@@ -16,10 +16,12 @@ export interface RequestCount {
 
 export interface BatchedReads {
   job(id: string): Promise<JobSnapshot | undefined>;
+  /** The key's job by its alias, else by its id. */
+  aliased(key: string, alias: string): Promise<JobSnapshot | undefined>;
   count(caller: string): Promise<RequestCount>;
 }
 
-type Question = readonly [kind: 'job' | 'count', subject: string];
+type Question = readonly [kind: 'job' | 'alias' | 'count', subject: string];
 
 /**
  * Reads jobs and counts requests; what is asked in one turn of the event loop travels in one round trip. A round trip
@@ -33,6 +35,10 @@ export function createBatchedReads(redis: Redis, keys: Keys): BatchedReads {
   const load = joined<Question, unknown>(ask, { enough: ENOUGH });
   return {
     job: async (id) => parseSnapshot(await load(['job', id])),
+    aliased: async (key, alias) => {
+      const snapshot = parseSnapshot(await load(['alias', `${key} ${alias}`]));
+      return snapshot?.record.key === key ? snapshot : undefined;
+    },
     count: async (caller) => {
       return requestCount((await load(['count', caller])) as [number, number]);
     },

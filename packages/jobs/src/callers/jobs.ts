@@ -15,6 +15,10 @@ import { jobStream } from './job-stream.js';
 /** The jobs that were made. Every method fails with `queue_unavailable` while Redis is away. */
 export interface Jobs {
   get(id: string): Promise<JobSnapshot | undefined>;
+  /** The key's job that was ordered with that alias, else the one with that id. */
+  byAlias(key: string, alias: string): Promise<JobSnapshot | undefined>;
+  /** The origin that the job was ordered with, JSON; undefined: with none, or the job is gone. */
+  origin(id: string): Promise<string | undefined>;
   /** Cancels the job if it has not ended; a running one is `canceling` until its worker has stopped it. */
   cancel(id: string): Promise<JobSnapshot | undefined>;
   /** The job when it has ended, or as it is after `timeoutMs`. */
@@ -31,17 +35,20 @@ interface JobSources {
   readonly redis: Redis;
   readonly keys: Keys;
   readonly subscriptions: Subscriptions;
-  readonly read: BatchedReads['job'];
+  readonly reads: Pick<BatchedReads, 'job' | 'aliased'>;
   readonly queues: Pick<WorkQueues, 'remove'>;
   readonly jobTtlSeconds: number;
   readonly log: Logger;
 }
 
-export function createJobs({ redis, keys, subscriptions, read, queues, jobTtlSeconds, log }: JobSources): Jobs {
+export function createJobs({ redis, keys, subscriptions, reads, queues, jobTtlSeconds, log }: JobSources): Jobs {
+  const { job: read, aliased } = reads;
   const run = (name: 'cancel' | 'forget', id: string) =>
     runScript(redis, name, keys.job(id), [keys.prefix, id, jobTtlSeconds * 1000]);
   const jobs: Jobs = {
     get: (id) => orUnavailable(() => read(id)),
+    byAlias: (key, alias) => orUnavailable(() => aliased(key, alias)),
+    origin: (id) => orUnavailable(async () => (await redis.get(keys.origin(id))) ?? undefined),
     cancel: (id) =>
       orUnavailable(async () => {
         const snapshot = parseSnapshot(await run('cancel', id));

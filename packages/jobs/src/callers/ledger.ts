@@ -59,12 +59,12 @@ export function createLedger(options: LedgerOptions): Ledger {
   const replication = createReplication(writing, keys.replicated, options.redis.wait, log);
   const queues = createWorkQueues(redis, keys, log);
   const deliveries = createDeliveryQueue(redis, keys, log);
-  const { job: read, count } = createBatchedReads(redis, keys);
+  const reads = createBatchedReads(redis, keys);
   return {
     orders: createOrders(writing, keys, replication, options),
-    jobs: createJobs({ redis, keys, subscriptions, read, queues, jobTtlSeconds, log }),
+    jobs: createJobs({ redis, keys, subscriptions, reads, queues, jobTtlSeconds, log }),
     webhooks: createJobWebhooks(redis, keys, deliveries, createJobLife(redis, keys, jobTtlSeconds)),
-    accounts: createAccounts(redis, keys, count),
+    accounts: createAccounts(redis, keys, reads.count),
     assets: createAssets(redis, keys, options),
     fleet: createFleet(redis, keys),
     workflows: createWorkflowRegistry(redis, keys, subscriptions, {

@@ -28,6 +28,15 @@ export interface NewJob {
   readonly comfyKey?: string | undefined;
   /** The trace it belongs to, as W3C's `traceparent`. */
   readonly traceparent?: string | undefined;
+  /** A UUID of the caller's, canonical, by which it finds the job besides its id; each job of an order has another. */
+  readonly alias?: string | undefined;
+  /** What the caller calls itself, 128 characters at most; others may call themselves the same. */
+  readonly client?: string | undefined;
+  /**
+   * JSON of an object: what only the answers of the API repeat by which it was ordered. ComfyUI gets its `extraData` as
+   * `extra_data`, so that no secret may stand there.
+   */
+  readonly origin?: string | undefined;
 }
 
 /** Jobs of one caller that are made together or not at all. */
@@ -83,6 +92,9 @@ interface JobHead {
   readonly models: string;
   /** Digests of the files that it starts from; absent: none. */
   readonly files: readonly string[] | undefined;
+  readonly alias: string | undefined;
+  /** Its origin is the argument behind its fields. */
+  readonly has_origin: boolean | undefined;
   /** How many of the arguments behind are its record's fields and their values. */
   readonly fields: number;
 }
@@ -102,7 +114,14 @@ export function orderArguments(order: NewOrder, bounds: OrderBounds): (string | 
     versions: versionsOf(order),
     jobs: order.jobs.map((job, index) => jobHead(job, records[index]?.length ?? 0)),
   };
-  return [JSON.stringify(head), ...records.flat()];
+  return [
+    JSON.stringify(head),
+    ...order.jobs.flatMap(({ origin }, index) => [...(records[index] ?? []), ...given(origin)]),
+  ];
+}
+
+function given<T>(value: T | undefined): T[] {
+  return value === undefined ? [] : [value];
 }
 
 function versionsOf({ jobs }: NewOrder): Record<string, number> {
@@ -124,6 +143,8 @@ function jobHead(job: NewJob, fields: number): JobHead {
     need: needOf(job.request),
     models: JSON.stringify({ workflow: job.request.workflow, models: job.models ?? [] }),
     files: startsFrom(job.request),
+    alias: job.alias,
+    has_origin: job.origin === undefined ? undefined : true,
     fields,
   };
 }
@@ -144,5 +165,8 @@ function recordFields(job: NewJob, { mostTaken, weight = 1 }: NewOrder): (string
   if (files !== undefined) fields.push('files', files.join(' '));
   if (job.comfyKey !== undefined) fields.push('comfy_key', job.comfyKey);
   if (job.traceparent !== undefined) fields.push('traceparent', job.traceparent);
+  if (job.alias !== undefined) fields.push('alias', job.alias);
+  if (job.client !== undefined) fields.push('client', job.client);
+  if (job.origin !== undefined) fields.push('origin', 1);
   return fields;
 }

@@ -12,6 +12,8 @@ import type { NewOrder, OrderBounds } from './new-order.js';
 export interface Accepted {
   /** Made before under the same Idempotency-Key; nothing was made now. */
   readonly replayed: boolean;
+  /** A job that the caller has already is called like one of the order: it is the one of `ids`, and nothing was made. */
+  readonly aliased: boolean;
   readonly ids: readonly string[];
   /** The only job of the order; undefined when there are several. */
   readonly only: JobSnapshot | undefined;
@@ -82,7 +84,9 @@ async function acknowledge(
   { verdict, ids, only, counted }: Extract<Written, { ids: unknown }>,
   isReplicated: () => Promise<boolean>,
 ): Promise<Accepted> {
-  if (await isReplicated()) return { replayed: verdict === 'replayed', ids, only, counted };
+  if (await isReplicated()) {
+    return { replayed: verdict === 'replayed', aliased: verdict === 'aliased', ids, only, counted };
+  }
   throw new FleetError('queue_unavailable', LACKS_COPIES, { retryAfterSeconds: 1 });
 }
 
@@ -94,7 +98,7 @@ function requireFit({ jobs, mostWaiting = Number.POSITIVE_INFINITY }: NewOrder, 
   throw new FleetError('validation_failed', `/jobs ${detail}.`, { errors: [{ pointer: '/jobs', detail }] });
 }
 
-type Refused = Exclude<Written['verdict'], 'made' | 'again' | 'replayed' | 'new'>;
+type Refused = Exclude<Written['verdict'], 'made' | 'again' | 'replayed' | 'aliased' | 'new'>;
 
 function refusal(
   verdict: Refused,

@@ -7,13 +7,14 @@ Input:
   ARGV[1] prefix
   ARGV[3] ms that an ended record lives
   ARGV[4…] for each order what new-order.ts has in an OrderHead, as JSON, and then for each of its jobs the
-      field–value pairs of the record, as they are
+      field–value pairs of the record, as they are, and its origin if it has one
 
 Output:
   for each order the count of the request (or nothing) and a verdict:
   'made' with the jobs' ids and the last one's creation, start deadline and place in the queue;
   'again' (a repeat for the same ids, which changes nothing) and 'replayed' with the ids and, of an only job,
   its snapshot;
+  'aliased' when a living job of the key has the alias, with its id and its snapshot;
   'new' for an order without jobs; or why nothing was made: 'limited', 'full', 'waiting', 'reused', 'gone', and
   'unstored' with the versions of workflows whose sources are not there: then it was not counted either
 ]]
@@ -35,6 +36,7 @@ local function read_order()
   for _, job in ipairs(order.jobs) do
     job.first, job.last = cursor, cursor + job.fields - 1
     cursor = cursor + job.fields
+    if job.has_origin then job.origin = take() end
   end
   return order
 end
@@ -71,6 +73,11 @@ local function refusal(order)
   if open_jobs + #order.jobs > order.most_open and waiting > order.reserved then return 'full' end
   if order.most_waiting and waiting > order.most_waiting then return 'waiting' end
 end
+-- The key's living job that is called so.
+local function called(caller, alias)
+  local known = redis.call('GET', alias_key(caller, alias)) or alias
+  return redis.call('HGET', job_key(known), 'key') == caller and known
+end
 local function write(job, caller)
   local pool, signature, key = job.pool, job.signature, job_key(job.id)
   local turn = new_turn(pool, caller, job.level)
@@ -89,6 +96,8 @@ local function write(job, caller)
     redis.call('SADD', input_uses_key(digest), job.id)
     redis.call('PEXPIRE', input_uses_key(digest), USES_LIFE_MS)
   end
+  if job.alias then redis.call('SET', alias_key(caller, job.alias), job.id) end
+  if job.origin then redis.call('SET', origin_key(job.id), job.origin) end
   add_work_item(pool, job.id, now)
   pools[pool] = true
   -- The record's fields begin with its kind.
@@ -116,6 +125,10 @@ local function make(order, sent_again)
   if #order.jobs == 0 then return {'new'} end
   local ids = ids_of(order)
   if sent_again then return answer('again', ids) end
+  for _, job in ipairs(order.jobs) do
+    local known = job.alias and called(order.caller, job.alias)
+    if known then return answer('aliased', {known}) end
+  end
   local refused = refusal(order)
   if refused then return {refused} end
   local caller, deadline = order.caller

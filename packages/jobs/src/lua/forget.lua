@@ -12,7 +12,7 @@ Output:
   'open', and nothing changes, for a job that has not ended or is spared; 'absent' when there was nothing; else
   'forgotten'
 ]]
---- @include "shared/job"
+--- @include "shared/companions"
 
 -- What Redis' clock may have been put back between an end and the oldest entry of the outbox.
 local CLOCK_SLACK_MS = 60000
@@ -34,6 +34,7 @@ end
 if status ~= '' and delivery and is_to_be_notified() then return 'open' end
 local caller = get('key')
 if caller ~= '' then redis.call('ZREM', jobs_of_key(caller), id) end
+each_companion_on_record(function(key) redis.call('DEL', key) end)
 local found = redis.call('DEL', record)
 redis.call('DEL', events_key(id), attempts_key(id), preview_key(id))
 return found == 1 and 'forgotten' or 'absent'

@@ -4,12 +4,12 @@ Reads jobs and counts requests, for whoever asks in the same moment, in one roun
 Input:
   KEYS[1] any key
   ARGV[1] prefix
-  ARGV[4…] for each question two: 'job' and an id, or 'count' and a key
+  ARGV[4…] for each question two: 'job' and an id; 'alias' and, after a key and a space, an alias of one of its jobs or
+      its id; or 'count' and a key
 
 Output:
-  for each job its snapshot; for each count how many requests of the key this minute has seen, this one
-  included, and how
-  many ms of it are left
+  for each job its snapshot, which by an alias may be one of another key; for each count how many requests of the key
+  this minute has seen, this one included, and how many ms of it are left
 ]]
 --- @include "shared/snapshot"
 --- @include "shared/count"
@@ -20,6 +20,10 @@ for n = 4, #ARGV, 2 do
   if ARGV[n] == 'count' then
     replies[#replies + 1] = count(subject)
   else
+    if ARGV[n] == 'alias' then
+      local caller, alias = string.match(subject, '^(.*) (.*)$')
+      subject = redis.call('GET', alias_key(caller, alias)) or alias
+    end
     id, record = subject, job_key(subject)
     replies[#replies + 1] = snapshot()
   end

@@ -122,6 +122,12 @@ export interface JobRecord {
   readonly comfyKey: string | null;
   /** The trace in which it was accepted, as W3C's `traceparent`; null where nothing is traced. */
   readonly traceparent: string | null;
+  /** What its key may call it besides its id, a UUID. */
+  readonly alias: string | null;
+  /** What the caller called itself; no identity. */
+  readonly client: string | null;
+  /** Its order came with an origin, see NewJob. */
+  readonly hasOrigin: boolean;
 }
 
 /** Where a job stands among those that wait for a claim. */
@@ -193,5 +199,8 @@ export function parseRecord(flat: readonly string[]): JobRecord | undefined {
     worker: text('worker'),
     comfyKey: text('comfy_key'),
     traceparent: text('traceparent'),
+    alias: text('alias'),
+    client: text('client'),
+    hasOrigin: text('origin') !== null,
   };
 }

@@ -44,6 +44,8 @@ export interface Claim {
   /** Whether anybody listens to the job's events now, so that a preview is worth its bytes. */
   isListenedTo(): Promise<boolean>;
   preview(preview: Preview): Promise<Verdict>;
+  /** The origin that the job was ordered with, JSON, see NewJob; undefined: with none. */
+  origin(): Promise<string | undefined>;
   /** ComfyUI ended; outputs are being fetched. */
   collect(): Promise<Verdict>;
   /** ComfyUI has nothing of the submission (any more). `faults`: what the record is to say of them from now on. */

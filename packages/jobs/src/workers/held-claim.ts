@@ -12,7 +12,7 @@ export function heldClaim(
   record: JobRecord,
   item: WorkItem,
   run: Transition,
-  isListenedTo: () => Promise<boolean>,
+  reads: Pick<Claim, 'isListenedTo' | 'origin'>,
 ): Claim {
   const claim = `${record.claim} ${item.token}`;
   const verdict = async (name: ScriptName, ...args: string[]) => (await run(name, [claim, ...args])) as Verdict;
@@ -21,7 +21,7 @@ export function heldClaim(
     submit: (promptId, instance, expectedStart) => verdict('submit', promptId, instance, msOrNothing(expectedStart)),
     start: (promptId) => verdict('start', promptId),
     progress: (progress) => verdict('progress', JSON.stringify(progress)),
-    isListenedTo,
+    ...reads,
     preview: (preview) => verdict('preview', JSON.stringify(preview)),
     collect: () => verdict('enterPhase', 'collecting'),
     lose: (promptId, why, faults) => verdict('lose', promptId, why, faults === undefined ? '' : JSON.stringify(faults)),

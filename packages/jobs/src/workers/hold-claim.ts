@@ -1,9 +1,10 @@
 import type { Redis } from 'ioredis';
+import { orUnavailable } from '../connection.js';
 import type { Keys } from '../keys.js';
 import type { WorkItem } from '../queue/pool-worker.js';
 import type { JobRecord } from '../record/record.js';
 import type { Claim } from './claim.js';
-import { heldClaim } from './held-claim.js';
+import { heldClaim, type Transition } from './held-claim.js';
 import type { Transitions } from './transitions.js';
 
 /** Makes a claim of a record and its work item. */
@@ -15,6 +16,8 @@ export function createClaimHolder(redis: Redis, keys: Keys, transition: Transiti
       const [, listeners] = await redis.pubsub('NUMSUB', keys.jobChannel(record.id));
       return Number(listeners) > 0;
     };
-    return heldClaim(record, item, (name, args) => transition(name, record.id, args), isListenedTo);
+    const origin = () => orUnavailable(async () => (await redis.get(keys.origin(record.id))) ?? undefined);
+    const run: Transition = (name, args) => transition(name, record.id, args);
+    return heldClaim(record, item, run, { isListenedTo, origin });
   };
 }

@@ -4,6 +4,7 @@ The end of a job, for the scripts that end one.
 --- @include "constants"
 --- @include "shared/events"
 --- @include "shared/backlog"
+--- @include "shared/companions"
 --- @include "shared/gpu-time"
 --- @include "shared/taken"
 --- @include "shared/version"
@@ -36,8 +37,8 @@ local function close_job(status, gpu_ms, pictures)
   -- Before its key may take its turns again: that begins at the present, and what it gets back is no credit.
   correct_charge(gpu_ms)
   leave_taken()
-  local kind, signature, version, files =
-    unpack(redis.call('HMGET', record, 'kind', 'signature', 'version', 'files'))
+  local kind, signature, version, files, alias, origin =
+    unpack(redis.call('HMGET', record, 'kind', 'signature', 'version', 'files', 'alias', 'origin'))
   for digest in string.gmatch(files or '', '%S+') do redis.call('SREM', input_uses_key(digest), id) end
   redis.call('HINCRBY', totals_key(), kind .. ' ' .. lod_of(signature) .. ' ' .. status, 1)
   redis.call('SREM', held_key(get('worker')), id)
@@ -56,6 +57,7 @@ local function close_job(status, gpu_ms, pictures)
     life = life + UNDELIVERED_EXTRA_MS
   end
   redis.call('PEXPIRE', record, life)
+  each_companion(function(key) redis.call('PEXPIRE', key, life) end, get('key'), alias, origin)
   outlive(jobs_of_key(get('key')), life + INDEX_EXTRA_MS)
   if version then outlive_version(version, life + INDEX_EXTRA_MS) end
   emit_status(status)

@@ -2,6 +2,7 @@
 For scripts about deliveries: how long a job lives that has ended.
 ]]
 --- @include "shared/job"
+--- @include "shared/companions"
 --- @include "shared/version"
 --- @include "constants"
 
@@ -14,6 +15,7 @@ end
 local function outlive_delivery(ms)
   outlive(record, ms)
   outlive(attempts_key(id), ms)
+  each_companion_on_record(function(key) outlive(key, ms) end)
   outlive(jobs_of_key(get('key')), ms + INDEX_EXTRA_MS)
   outlive_source(ms)
 end
@@ -21,6 +23,7 @@ end
 local function begin_lifetime()
   redis.call('PEXPIRE', record, ended_life)
   redis.call('PEXPIRE', attempts_key(id), ended_life)
+  each_companion_on_record(function(key) redis.call('PEXPIRE', key, ended_life) end)
   outlive(jobs_of_key(get('key')), ended_life + INDEX_EXTRA_MS)
   outlive_source(ended_life)
 end
