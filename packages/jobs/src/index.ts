@@ -1,4 +1,4 @@
-export type { Asset, AssetFile } from './callers/assets.js';
+export type { Asset, AssetFile, AssetWish, KeptAsset } from './callers/assets.js';
 export type { RequestCount } from './callers/batched-reads.js';
 export { etaSeconds } from './callers/eta.js';
 export type { FleetOverview, PoolOverview } from './callers/fleet.js';

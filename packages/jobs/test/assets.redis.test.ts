@@ -159,3 +159,49 @@ it('forgets nothing of one key when another with the same file deletes its asset
   expect(await assets.get('b', other.asset.id)).toMatchObject(FILE);
   expect(await assets.delete('a', newId())).toBe('absent');
 });
+
+describe('what a sender says of a file', () => {
+  const wishing = (path: string, more: object = {}) => fleet.ledger.assets.keep('a', FILE, { path, ...more });
+
+  it('makes an asset of each path, and all of one content', async () => {
+    const { assets } = fleet.ledger;
+    const first = await wishing('a.mp4', { tags: ['input'] });
+    expect(first).toMatchObject({ isNew: true, isNewContent: true, asset: { path: 'a.mp4', tags: ['input'] } });
+    const second = await wishing('sub/b.mp4');
+    expect(second).toMatchObject({ isNew: true, isNewContent: false, asset: { path: 'sub/b.mp4', tags: [] } });
+    const again = await wishing('a.mp4');
+    expect(again).toMatchObject({ isNew: false, asset: { id: first.asset.id, tags: ['input'] } });
+    expect(await assets.keep('b', FILE, { path: 'a.mp4' })).toMatchObject({ isNew: true, isNewContent: true });
+
+    const found = await assets.find('a', DIGEST);
+    expect([first.asset.id, second.asset.id]).toContain(found?.id);
+    await assets.delete('a', first.asset.id);
+    expect(await assets.find('a', DIGEST)).toMatchObject({ id: second.asset.id });
+    await assets.delete('a', second.asset.id);
+    expect(await assets.find('a', DIGEST)).toBeUndefined();
+    expect(await keeper.unowned()).toEqual([]); // b has it
+  });
+
+  it('keeps an asset for as long as was asked for, and no use makes that shorter', async () => {
+    const { assets } = fleet.ledger;
+    const { asset } = await wishing('a.mp4', { lifeMs: 60_000 });
+    expect(asset.expiresAt - asset.usedAt).toBe(60_000);
+    const ttl = await fleet.redis.pttl(fleet.keys.asset(asset.id));
+    expect(ttl).toBeGreaterThan(0);
+    expect(ttl).toBeLessThanOrEqual(60_000);
+    const longer = await wishing('a.mp4', { lifeMs: 3_600_000 });
+    expect(longer.asset.expiresAt).toBeGreaterThan(asset.expiresAt);
+    const shorter = await wishing('a.mp4', { lifeMs: 60_000 });
+    expect(shorter.asset.expiresAt).toBe(longer.asset.expiresAt);
+    expect((await assets.use('a', asset.id))?.expiresAt).toBe(longer.asset.expiresAt);
+    expect(await keeper.retireInput(FILE, 0)).toBe(false);
+  });
+
+  it('takes a single-use key once of each API key', async () => {
+    const once = 'cd'.repeat(32);
+    await wishing('a.mp4', { once });
+    await expect(wishing('b.mp4', { once })).rejects.toMatchObject({ code: 'idempotency_key_reused' });
+    expect((await fleet.ledger.assets.list('a', { cursor: undefined, limit: 10 })).assets).toHaveLength(1);
+    expect(await fleet.ledger.assets.keep('b', FILE, { once })).toMatchObject({ isNew: true });
+  });
+});

@@ -4,8 +4,7 @@ import type { Deps } from '../deps.js';
 
 /** An asset as callers see it. */
 export function presentAsset({ config }: Pick<Deps, 'config'>, asset: Asset): AssetView {
-  const { id, kind, contentType, bytes, digest, filename, width, height, createdAt, usedAt } = asset;
-  const expiresAt = usedAt + config.retention.inputsMaxAgeSeconds * 1000;
+  const { id, kind, contentType, bytes, digest, filename, width, height, createdAt, usedAt, expiresAt } = asset;
   return {
     id,
     kind,

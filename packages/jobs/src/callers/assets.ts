@@ -1,5 +1,4 @@
-import type { AssetKind } from '@comfy-fleet/contracts';
-import { newId } from '@comfy-fleet/contracts';
+import { type AssetKind, FleetError, newId } from '@comfy-fleet/contracts';
 import type { Redis } from 'ioredis';
 import { orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
@@ -26,6 +25,29 @@ export interface Asset extends AssetFile {
   readonly createdAt: number;
   /** When it was last sent, or named by an order. */
   readonly usedAt: number;
+  /** When it goes, unless it is used before. */
+  readonly expiresAt: number;
+  /** The path that its sender gave it; null: none. */
+  readonly path: string | null;
+  readonly tags: readonly string[];
+}
+
+/** What the sender of a file says of it besides. */
+export interface AssetWish {
+  /** The same content under another path is another asset; without one it is whichever the key has. */
+  readonly path?: string | undefined;
+  readonly tags?: readonly string[] | undefined;
+  /** How long it lives after its last use. */
+  readonly lifeMs?: number | undefined;
+  /** Digest of an Idempotency-Key that is good for one asset. */
+  readonly once?: string | undefined;
+}
+
+export interface KeptAsset {
+  readonly asset: Asset;
+  readonly isNew: boolean;
+  /** The key had no asset with that content. */
+  readonly isNewContent: boolean;
 }
 
 export interface AssetPage {
@@ -39,9 +61,13 @@ export interface AssetPage {
  * `queue_unavailable` while Redis is away.
  */
 export interface Assets {
-  /** The key has the file, which is stored. One that it has already stays the same asset, as young as a new one. */
-  keep(key: string, file: AssetFile & Pick<Asset, 'filename'>): Promise<{ asset: Asset; isNew: boolean }>;
-  get(key: string, id: string): Promise<Asset | undefined>;
+  /**
+   * The key has the file, which is stored. One that it has already stays the same asset, as young as a new one. Throws
+   * `idempotency_key_reused`.
+   */
+  keep(key: string, file: AssetFile & Pick<Asset, 'filename'>, wish?: AssetWish): Promise<KeptAsset>;
+  /** Without a key whose it is does not matter. */
+  get(key: string | undefined, id: string): Promise<Asset | undefined>;
   /** The key's asset with that content. */
   find(key: string, digest: string): Promise<Asset | undefined>;
   /**
@@ -58,19 +84,21 @@ export interface Assets {
   delete(key: string, id: string): Promise<'deleted' | 'used' | 'absent'>;
 }
 
+interface AssetLives {
+  readonly assetTtlSeconds: number;
+  readonly idempotencyTtlSeconds: number;
+}
+
 /** Ids of assets that have gone by themselves, looked at for one page. */
 const MOST_SCANNED = 1000;
 
-export function createAssets(
-  redis: Redis,
-  keys: Keys,
-  { assetTtlSeconds }: { readonly assetTtlSeconds: number },
-): Assets {
+export function createAssets(redis: Redis, keys: Keys, { assetTtlSeconds, idempotencyTtlSeconds }: AssetLives): Assets {
   const run = (verb: 'keep' | 'use' | 'delete', id: string, ...args: string[]) =>
     runScript(redis, 'assets', keys.asset(id), [keys.prefix, id, assetTtlSeconds * 1000, verb, ...args]);
-  const read = async (key: string, id: string) => {
+  const assetOf = (fields: Record<string, string>) => parseAsset(fields, assetTtlSeconds * 1000);
+  const read = async (key: string | undefined, id: string) => {
     const fields = await redis.hgetall(keys.asset(id));
-    return fields.key === key ? assetOf(fields) : undefined;
+    return fields.key !== undefined && fields.key === (key ?? fields.key) ? assetOf(fields) : undefined;
   };
   const list: Assets['list'] = async (key, { cursor, limit }) => {
     let from = cursor === undefined ? '+' : `(${cursor}`;
@@ -92,10 +120,16 @@ export function createAssets(
     return { assets, next: from.slice(1) };
   };
   return {
-    keep: (key, { digest, name, ...file }) =>
+    keep: (key, { digest, name, ...file }, { path = '', tags, lifeMs, once = '' } = {}) =>
       orUnavailable(async () => {
-        const reply = (await run('keep', newId(), key, digest, name, JSON.stringify(file))) as [number, string[]];
-        return { asset: assetOf(fieldsOf(reply[1])), isNew: reply[0] === 1 };
+        const said = [path, tags === undefined ? '' : JSON.stringify(tags), `${lifeMs ?? ''}`];
+        const spent = [once, `${idempotencyTtlSeconds * 1000}`];
+        const reply = await run('keep', newId(), key, digest, name, JSON.stringify(file), ...said, ...spent);
+        const [isNew, isNewContent, fields] = reply as [number?, number?, string[]?];
+        if (fields === undefined) {
+          throw new FleetError('idempotency_key_reused', 'This Idempotency-Key was used for another file before.');
+        }
+        return { asset: assetOf(fieldsOf(fields)), isNew: isNew === 1, isNewContent: isNewContent === 1 };
       }),
     get: (key, id) => orUnavailable(() => read(key, id)),
     find: (key, digest) =>
@@ -119,7 +153,20 @@ function fieldsOf(flat: readonly string[]): Record<string, string> {
   return fields;
 }
 
-function assetOf({ id = '', digest = '', name = '', data = '{}', created_at, used_at }: Record<string, string>): Asset {
-  const file = JSON.parse(data) as Omit<AssetFile, 'digest' | 'name'> & Pick<Asset, 'filename'>;
-  return { id, digest, name, ...file, createdAt: Number(created_at), usedAt: Number(used_at) };
+/** An asset that an earlier version kept says nothing of its end. */
+function parseAsset(fields: Record<string, string>, lifeMs: number): Asset {
+  const { id = '', digest = '', name = '', data = '{}', path = '', tags = '[]' } = fields;
+  const { filename, ...file } = JSON.parse(data) as Omit<AssetFile, 'digest' | 'name'> & Pick<Asset, 'filename'>;
+  return {
+    id,
+    digest,
+    name,
+    ...file,
+    filename,
+    createdAt: Number(fields.created_at),
+    usedAt: Number(fields.used_at),
+    expiresAt: Number(fields.expires_at ?? Number(fields.used_at) + lifeMs),
+    path: path === '' ? null : path,
+    tags: JSON.parse(tags) as string[],
+  };
 }

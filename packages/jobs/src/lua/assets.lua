@@ -14,23 +14,9 @@ Output:
 ]]
 --- @include "shared/file-uses"
 
-local life, verb = tonumber(ARGV[3]), ARGV[4]
+local usual_life, verb = tonumber(ARGV[3]), ARGV[4]
 local DAY_MS = 86400000
 
-local function live(asset, key, digest)
-  redis.call('HSET', asset, 'used_at', now_ms())
-  redis.call('PEXPIRE', asset, life)
-  redis.call('PEXPIRE', asset_with_key(key, digest), life)
-  outlive(assets_of_key(key), life + DAY_MS)
-  outlive(asset_owners_key(digest), life)
-end
-local function remove(asset_id)
-  local asset = asset_key(asset_id)
-  local key, digest = unpack(redis.call('HMGET', asset, 'key', 'digest'))
-  redis.call('DEL', asset, asset_with_key(key, digest))
-  redis.call('ZREM', assets_of_key(key), asset_id)
-  redis.call('SREM', asset_owners_key(digest), asset_id)
-end
 -- The ids of the assets that have the file.
 local function owners_of(digest)
   local owners = {}
@@ -40,35 +26,87 @@ local function owners_of(digest)
   end
   return owners
 end
-
--- The key has the file of that digest and name; `data` says what it is. Answers 1 for a new asset, 0 for one that the
--- key had, and the record.
-if verb == 'keep' then
-  local key, digest, name, data = ARGV[5], ARGV[6], ARGV[7], ARGV[8]
-  local known = redis.call('GET', asset_with_key(key, digest))
-  local is_new = not known or redis.call('EXISTS', asset_key(known)) == 0
-  local asset_id = is_new and ARGV[2] or known
+-- The ids of the key's assets that have the file.
+local function owned_of(key, digest)
+  local owned = {}
+  for _, owner in ipairs(owners_of(digest)) do
+    if redis.call('HGET', asset_key(owner), 'key') == key then owned[#owned + 1] = owner end
+  end
+  return owned
+end
+-- The asset is as young as a new one; never younger than it was. The key finds its content by the one that lives longest.
+local function live(asset_id, key, digest)
+  local asset, now = asset_key(asset_id), now_ms()
+  local own_life, lives_until = unpack(redis.call('HMGET', asset, 'life', 'expires_at'))
+  local expires = math.max(tonumber(lives_until or 0), now + (tonumber(own_life) or usual_life))
+  local life = expires - now
+  redis.call('HSET', asset, 'used_at', now, 'expires_at', string.format('%d', expires))
+  redis.call('PEXPIRE', asset, life)
+  local found = asset_with_key(key, digest)
+  if redis.call('PTTL', found) < life then redis.call('SET', found, asset_id, 'PX', life) end
+  outlive(assets_of_key(key), life + DAY_MS)
+  outlive(asset_owners_key(digest), life)
+end
+local function remove(asset_id)
   local asset = asset_key(asset_id)
-  if is_new then
+  local key, digest = unpack(redis.call('HMGET', asset, 'key', 'digest'))
+  redis.call('DEL', asset)
+  redis.call('ZREM', assets_of_key(key), asset_id)
+  redis.call('SREM', asset_owners_key(digest), asset_id)
+  if redis.call('GET', asset_with_key(key, digest)) ~= asset_id then return end
+  redis.call('DEL', asset_with_key(key, digest))
+  for _, other in ipairs(owned_of(key, digest)) do
+    redis.call('SET', asset_with_key(key, digest), other, 'PX', redis.call('PTTL', asset_key(other)))
+  end
+end
+-- The key's asset with that content: the one of that path, or with no path the one that is found by the content.
+local function known_as(key, digest, path)
+  if path == '' then
+    local found = redis.call('GET', asset_with_key(key, digest))
+    return found and redis.call('EXISTS', asset_key(found)) == 1 and found
+  end
+  for _, owned in ipairs(owned_of(key, digest)) do
+    if redis.call('HGET', asset_key(owned), 'path') == path then return owned end
+  end
+end
+
+-- The key has the file of that digest and name, under the path if there is one; `data` says what it is. `tags` as JSON
+-- and ms of a `life` of its own are '' where it has none. A `once` that is not '' is good for one new asset id, and
+-- remembered for so many ms. Answers 1 for a new asset, 0 for one that the key had; 1 if the content is new to the key;
+-- the record. Nothing for a `once` that was used.
+if verb == 'keep' then
+  local key, digest, name, data, path, tags, life, once, remember = unpack(ARGV, 5)
+  if once ~= '' then
+    local used_for = redis.call('GET', idempotency_key(key, once))
+    if used_for and used_for ~= ARGV[2] then return {} end
+    redis.call('SET', idempotency_key(key, once), ARGV[2], 'PX', remember)
+  end
+  local has_content = #owned_of(key, digest) > 0
+  local known = known_as(key, digest, path)
+  local asset_id = known or ARGV[2]
+  local asset = asset_key(asset_id)
+  if not known then
     redis.call('HSET', asset, 'id', asset_id, 'key', key, 'digest', digest, 'name', name, 'data', data,
-      'created_at', now_ms())
-    redis.call('SET', asset_with_key(key, digest), asset_id)
+      'path', path, 'created_at', now_ms())
     redis.call('ZADD', assets_of_key(key), 0, asset_id)
     redis.call('SADD', asset_owners_key(digest), asset_id)
   end
+  if tags ~= '' then redis.call('HSET', asset, 'tags', tags) end
+  if life ~= '' then redis.call('HSET', asset, 'life', life) end
   redis.call('ZREM', unowned_key(), name)
-  live(asset, key, digest)
-  return {is_new and 1 or 0, redis.call('HGETALL', asset)}
+  live(asset_id, key, digest)
+  return {known and 0 or 1, has_content and 0 or 1, redis.call('HGETALL', asset)}
 end
 
--- May be deleted with all assets that have it: the file of that digest and name, which nobody has used for so many ms.
--- Answers 1, or 0 when somebody has.
+-- May be deleted with all assets that have it: the file of that digest and name, which nobody has used for so many ms,
+-- nor asked to be kept for longer. Answers 1, or 0 when somebody has.
 if verb == 'retire' then
   local digest, name, unused_ms = ARGV[5], ARGV[6], tonumber(ARGV[7])
   if is_used(input_uses_key(digest)) then return 0 end
   local owners = owners_of(digest)
   for _, owner in ipairs(owners) do
-    if now_ms() - redis.call('HGET', asset_key(owner), 'used_at') < unused_ms then return 0 end
+    local used_at, life, expires = unpack(redis.call('HMGET', asset_key(owner), 'used_at', 'life', 'expires_at'))
+    if now_ms() - used_at < unused_ms or life and tonumber(expires) > tonumber(now_ms()) then return 0 end
   end
   for _, owner in ipairs(owners) do remove(owner) end
   redis.call('ZREM', unowned_key(), name)
@@ -80,7 +118,7 @@ local key, digest, name = unpack(redis.call('HMGET', asset, 'key', 'digest', 'na
 if key ~= caller then return verb == 'delete' and 'absent' or {} end
 -- It is as young as a new one. Answers its record.
 if verb == 'use' then
-  live(asset, key, digest)
+  live(id, key, digest)
   return redis.call('HGETALL', asset)
 end
 -- Answers 'deleted'; 'used' while an open job of anybody starts from the file; 'absent'.
