@@ -231,8 +231,15 @@ describe('a job is one trace', () => {
     await until('it runs', async () => (await jobs.get(id)).status === 'running');
     await worker.stop('SIGKILL');
     worker = await stack.startWorker('w1', [comfyui.url]);
-    const spans = await collector.trace(traceId, (all) => all.some(named('attempt')));
-    expect(only(spans, 'attempt').attributes).toMatchObject({ 'comfy_fleet.adopted': true, 'comfy_fleet.claim': 2 });
+    const collected = (all: readonly CollectedSpan[]) => {
+      const parent = all.find(named('collect'))?.parentSpanId;
+      return all.some(({ spanId }) => spanId === parent);
+    };
+    const spans = await collector.trace(traceId, collected);
+    // A worker that is slow enough to lose its lock takes it over again.
+    const attempts = spans.filter(named('attempt')).map(({ attributes }) => attributes);
+    expect(attempts.map((each) => each['comfy_fleet.adopted'])).toEqual(attempts.map(() => true));
+    expect(attempts.map((each) => each['comfy_fleet.claim'])).toContain(2);
     expect(wayTo(spans, only(spans, 'collect'))).toBe('POST /generate > job accept > attempt > collect');
   });
 
