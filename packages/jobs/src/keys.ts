@@ -130,6 +130,10 @@ const FLEET_KEYS = {
   assetsOf: 'assets-of:<key>',
   /** Set of ids of assets that have the file, of all keys | as long as the longest-lived of them */
   assetOwners: 'asset-owners:<digest>',
+  /** Hash: name → id of the key's asset that it gave it to | a day longer than the longest-lived of those assets */
+  assetNames: 'asset-names:<key>',
+  /** Zset of these names by when they were given | as they */
+  namesByTime: 'names-by-time:<key>',
   /** Zset of names of files by when nobody owned them any more | until the housekeeping has deleted them, or they are owned again */
   unowned: 'unowned',
   /** String, the newest preview as JSON | a minute */

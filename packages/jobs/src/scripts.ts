@@ -34,6 +34,7 @@ export const SCRIPT_FILES = {
   publish: 'workflows/publish',
   withdraw: 'workflows/withdraw',
   assets: 'assets',
+  assetNames: 'asset-names',
 } as const;
 
 export type ScriptName = keyof typeof SCRIPT_FILES;

@@ -10,6 +10,7 @@ import { createJobLife } from '../webhooks/job-life.js';
 import { createJobWebhooks, type JobWebhooks } from '../webhooks/job-webhooks.js';
 import { createWorkflowRegistry, type WorkflowRegistry } from '../workflows/registry.js';
 import { type Accounts, createAccounts } from './accounts.js';
+import { type AssetNames, createAssetNames } from './asset-names.js';
 import { type Assets, createAssets } from './assets.js';
 import { createBatchedReads } from './batched-reads.js';
 import { createFleet, type Fleet } from './fleet.js';
@@ -24,7 +25,7 @@ export interface Ledger {
   readonly jobs: Jobs;
   readonly webhooks: JobWebhooks;
   readonly accounts: Accounts;
-  readonly assets: Assets;
+  readonly assets: Assets & AssetNames;
   readonly fleet: Fleet;
   readonly workflows: WorkflowRegistry;
   readonly urls: UrlSigner;
@@ -59,13 +60,14 @@ export function createLedger(options: LedgerOptions): Ledger {
   const replication = createReplication(writing, keys.replicated, options.redis.wait, log);
   const queues = createWorkQueues(redis, keys, log);
   const deliveries = createDeliveryQueue(redis, keys, log);
+  const assets = createAssets(redis, keys, options);
   const reads = createBatchedReads(redis, keys);
   return {
     orders: createOrders(writing, keys, replication, options),
     jobs: createJobs({ redis, keys, subscriptions, reads, queues, jobTtlSeconds, log }),
     webhooks: createJobWebhooks(redis, keys, deliveries, createJobLife(redis, keys, jobTtlSeconds)),
     accounts: createAccounts(redis, keys, reads.count),
-    assets: createAssets(redis, keys, options),
+    assets: { ...assets, ...createAssetNames(redis, keys, { ...options, get: assets.get }) },
     fleet: createFleet(redis, keys),
     workflows: createWorkflowRegistry(redis, keys, subscriptions, {
       jobTtlSeconds,

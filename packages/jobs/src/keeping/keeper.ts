@@ -10,6 +10,7 @@ import { type FleetFigures, noteStock, readFigures, type StockFigures } from './
 import { type Forgotten, forgetSurplus } from './forget-surplus.js';
 import { inputsInUse } from './inputs-in-use.js';
 import { pruneIndexes } from './prune-indexes.js';
+import { pruneNames } from './prune-names.js';
 import { sweep } from './sweep.js';
 
 /** Nobody waits for the housekeeping, and some of its scripts look at a whole pool. */
@@ -39,7 +40,7 @@ export interface Keeper {
    * they go. Whose webhook is still to come stays, until there are twice as many.
    */
   forgetSurplus(mostKept: number): AsyncIterable<readonly string[]>;
-  /** Takes jobs whose record is gone out of the indexes; answers how many. */
+  /** Takes jobs whose record is gone, and names whose asset is gone, out of the indexes; answers how many. */
   pruneIndexes(): Promise<number>;
   /** Digests of the files that jobs start from which are open from the call to the answer. */
   inputsInUse(): Promise<ReadonlySet<string>>;
@@ -100,7 +101,8 @@ export function createKeeper({ jobTtlSeconds, sweepSeconds, log, ...options }: K
         }
       }
     },
-    pruneIndexes: () => connected(() => pruneIndexes(redis, keys, jobTtlSeconds)),
+    pruneIndexes: () =>
+      connected(async () => (await pruneIndexes(redis, keys, jobTtlSeconds)) + (await pruneNames(redis, keys))),
     inputsInUse: () => connected(() => inputsInUse(redis, keys)),
     unowned: () => connected(() => redis.zrange(keys.unowned, 0, '-1')),
     retireInput: ({ digest, name }, unusedMs) =>

@@ -44,7 +44,9 @@ local function live(asset_id, key, digest)
   redis.call('PEXPIRE', asset, life)
   local found = asset_with_key(key, digest)
   if redis.call('PTTL', found) < life then redis.call('SET', found, asset_id, 'PX', life) end
-  outlive(assets_of_key(key), life + DAY_MS)
+  for _, index in ipairs({assets_of_key(key), asset_names_key(key), names_by_time_key(key)}) do
+    outlive(index, life + DAY_MS)
+  end
   outlive(asset_owners_key(digest), life)
 end
 local function remove(asset_id)

@@ -1,0 +1,64 @@
+import { FleetError } from '@comfy-fleet/contracts';
+import type { Redis } from 'ioredis';
+import { orUnavailable, runScript } from '../connection.js';
+import type { Keys } from '../keys.js';
+import type { Asset, Assets } from './assets.js';
+
+/**
+ * Names that keys gave to their assets, such as a file uploaded to a ComfyUI has one: a plain path (`sub/x.png`). A name
+ * goes with its asset; of 10,000 of a key the oldest is forgotten. Every method fails with `queue_unavailable` while Redis
+ * is away.
+ */
+export interface AssetNames {
+  /**
+   * Gives the key's asset the name `wanted`, or `x (1).png` and so on while another asset is called so. With `overwrite`
+   * that one is not called so any more. Throws validation_failed for what is no plain path, and asset_not_found.
+   */
+  name(key: string, wanted: string, id: string, options: { readonly overwrite: boolean }): Promise<string>;
+  /** The key's asset of that name. */
+  named(key: string, name: string): Promise<Asset | undefined>;
+  /** The names that the key gave last, newest first. */
+  names(key: string, limit: number): Promise<readonly string[]>;
+}
+
+const MOST_CHARS = 255;
+
+export function createAssetNames(
+  redis: Redis,
+  keys: Keys,
+  { assetTtlSeconds, get }: { readonly assetTtlSeconds: number; readonly get: Assets['get'] },
+): AssetNames {
+  const run = (key: string, verb: 'give' | 'list', ...args: (string | number)[]) =>
+    orUnavailable(() =>
+      runScript(redis, 'assetNames', keys.assetNames(key), [keys.prefix, key, assetTtlSeconds * 1000, verb, ...args]),
+    );
+  return {
+    name: async (key, wanted, id, { overwrite }) => {
+      const [stem, extension] = partsOf(wanted);
+      const given = (await run(key, 'give', id, stem, extension, overwrite ? '1' : '')) as string;
+      if (given === '') throw new FleetError('asset_not_found', 'There is no such asset to be named.');
+      return given;
+    },
+    named: async (key, name) => {
+      const id = await orUnavailable(() => redis.hget(keys.assetNames(key), name));
+      return id === null ? undefined : get(key, id);
+    },
+    names: async (key, limit) => (await run(key, 'list', limit)) as string[],
+  };
+}
+
+/** Before its extension, and the extension with its dot. */
+function partsOf(path: string): readonly [stem: string, extension: string] {
+  const isPlain =
+    path.length <= MOST_CHARS &&
+    path.isWellFormed() &&
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: no name has any
+    !/[\\\u0000-\u001f\u007f]/.test(path) &&
+    path.split('/').every((part) => !['', '.', '..'].includes(part));
+  if (!isPlain) {
+    const detail = `A file's name must be a path such as sub/x.png, of at most ${MOST_CHARS} characters, without "..", "\\" and an empty part.`;
+    throw new FleetError('validation_failed', detail);
+  }
+  const dot = path.lastIndexOf('.');
+  return dot > path.lastIndexOf('/') + 1 ? [path.slice(0, dot), path.slice(dot)] : [path, ''];
+}

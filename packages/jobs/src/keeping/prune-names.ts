@@ -1,0 +1,19 @@
+import type { Redis } from 'ioredis';
+import { runScript } from '../connection.js';
+import type { Keys } from '../keys.js';
+import { idsOf, inPages } from '../record/id-pages.js';
+
+/** Names looked at by one script. */
+const PAGE = 500;
+
+/** Forgets the names of every API key whose assets are gone; answers how many. */
+export async function pruneNames(redis: Redis, keys: Keys): Promise<number> {
+  let pruned = 0;
+  for (const caller of await redis.smembers(keys.callers)) {
+    for (const names of inPages(await idsOf(redis, keys.namesByTime(caller), 0), PAGE)) {
+      const args = [keys.prefix, caller, 0, 'prune', ...names];
+      pruned += (await runScript(redis, 'assetNames', keys.assetNames(caller), args)) as number;
+    }
+  }
+  return pruned;
+}
