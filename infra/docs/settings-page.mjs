@@ -11,8 +11,9 @@
  */
 const TOPICS = [
   ['API', /^(PORT|FFMPEG_PATH|HOST|PUBLIC_URL|API_.*|ALLOW_ANONYMOUS|CORS_ORIGINS|IMAGES|SIGNED_URL_.*|UNREADY_.*)$/],
+  ['APIs of others', /^(COMFYUI_(API|PORT)$|COMFY_V2_|OPENAI_)/],
   ['Redis', /^(REDIS_|KEY_PREFIX$)/],
-  ['ComfyUI instances', /^(COMFYUI_(?!RESTART)|POLL_|ABILITIES_|WARM_UP_)/],
+  ['ComfyUI instances', /^(COMFYUI_(?!RESTART|API$|PORT$)|POLL_|ABILITIES_|WARM_UP_)/],
   ['Broken and slow instances', /^(COMFYUI_RESTART|RESTART|FAILURES_TO_|REST_|MAX_REST_|BEGIN_|SLOW_|INTERRUPT_)/],
   ['Workers', /^(WORKER_|DRAIN_|ANNOUNCE_|ADOPT_|STORE_RETRY_)/],
   ['Workflows', /^(WORKFLOWS?_|CHECKPOINT$)/],

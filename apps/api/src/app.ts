@@ -1,17 +1,27 @@
 import { setMaxListeners } from 'node:events';
-import type { RequestListener } from 'node:http';
+import type { IncomingMessage, RequestListener } from 'node:http';
 import { createGate } from './access/gate.js';
 import { createHostCheck } from './access/hosts.js';
 import { createMeter } from './access/meter.js';
+import { createOpenStreams } from './access/open-streams.js';
 import { receiveFile } from './assets/receive-file.js';
+import { facades } from './compat/facades.js';
 import type { Deps } from './deps.js';
 import { expressApp } from './http/express-app.js';
+import { socketUpgrade, type Upgrade } from './http/sockets.js';
+import { pathOfTarget } from './http/target.js';
 import { routes } from './routes.js';
 
 const QUEUE_BOARD_PATH = '/admin/queues';
 
-/** The whole API as a request listener for node:http. */
-export function buildApp(deps: Deps): RequestListener {
+/** What answers the requests of a port, and opens its sockets. */
+export interface App {
+  readonly serve: RequestListener;
+  readonly upgrade: Upgrade;
+}
+
+/** The whole API. `traced`: what has to see requests once no key is in their paths any more. */
+export function buildApp(deps: Deps, traced: (serve: RequestListener) => RequestListener = (serve) => serve): App {
   setMaxListeners(0, deps.stopping); // every waiting answer and every stream listens
   const { access, assets, http, images, workflows } = deps.config;
   const limits = {
@@ -21,21 +31,67 @@ export function buildApp(deps: Deps): RequestListener {
     maxWorkflowBytes: workflows.maxBytes,
   };
   const { corsOrigins, publicUrl } = http;
-  const { keys, ledger, instruments, log } = deps;
+  const { keys, ledger, instruments, log, heartbeatMs, stopping } = deps;
   const { keyLimits: defaults, publicImages } = access;
   const loadQueueBoard = async () => {
     const { queueBoard } = await import('./http/queue-board.js');
     return queueBoard(QUEUE_BOARD_PATH, ledger, publicUrl);
   };
-  return expressApp(routes(deps), {
-    limits,
-    receive: receiveFile(deps),
+  const others = facades(deps);
+  const entrance = {
     hosts: createHostCheck({ isOpen: keys === undefined, host: http.host, publicUrl }),
     gate: createGate({ keys, defaults, urls: ledger.urls, publicImages, corsOrigins, publicUrl }),
     meter: createMeter(ledger.accounts, log),
-    corsOrigins,
-    pages: [{ path: QUEUE_BOARD_PATH, load: loadQueueBoard }],
+    dialects: others.map(({ dialect }) => dialect),
     instruments,
     log,
+  };
+  const app = expressApp([...routes(deps), ...others.flatMap((other) => other.routes)], {
+    ...entrance,
+    limits,
+    receive: receiveFile(deps),
+    corsOrigins,
+    pages: [{ path: QUEUE_BOARD_PATH, load: loadQueueBoard }],
   });
+  const upgrade = socketUpgrade(
+    others.flatMap(({ sockets = [] }) => sockets),
+    {
+      ...entrance,
+      open: createOpenStreams({ most: http.maxStreams, mostOfKey: http.maxStreamsOfKey, what: 'sockets' }),
+      maxMessageBytes: http.maxJsonBytes,
+      heartbeatMs,
+      stopping,
+    },
+  );
+  const serve = traced(app);
+  const arrive = (request: IncomingMessage) => {
+    for (const { arriving } of others) arriving?.(request);
+  };
+  return {
+    serve: (request, response) => {
+      arrive(request);
+      serve(request, response);
+    },
+    upgrade: (request, socket, head) => {
+      arrive(request);
+      upgrade(request, socket, head);
+    },
+  };
+}
+
+/** The part of an app that is below a path, at the root of a port of its own. */
+export function below(prefix: string, { serve, upgrade }: App): App {
+  const move = (request: IncomingMessage) => {
+    request.url = prefix + pathOfTarget(request.url);
+  };
+  return {
+    serve: (request, response) => {
+      move(request);
+      serve(request, response);
+    },
+    upgrade: (request, socket, head) => {
+      move(request);
+      upgrade(request, socket, head);
+    },
+  };
 }

@@ -16,7 +16,7 @@ import type { LiveWorkflows } from './workflows/live-workflows.js';
 export interface Deps {
   readonly config: Pick<
     Config,
-    'http' | 'access' | 'assets' | 'limits' | 'images' | 'queue' | 'retention' | 'workflows'
+    'http' | 'access' | 'assets' | 'compat' | 'limits' | 'images' | 'queue' | 'retention' | 'workflows'
   >;
   /** Undefined: nobody is asked who they are. */
   readonly keys: KeyRing | undefined;

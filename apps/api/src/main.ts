@@ -15,7 +15,9 @@ import {
 } from '@comfy-fleet/telemetry';
 import { WorkflowError } from '@comfy-fleet/workflows';
 import pLimit from 'p-limit';
-import { buildApp } from './app.js';
+import { below, buildApp } from './app.js';
+import { COMFYUI_PREFIX } from './compat/comfyui/dialect.js';
+import type { Deps } from './deps.js';
 import { createPosters } from './files/posters.js';
 import { createFleetView } from './fleet/fleet-view.js';
 import { createInstruments } from './metrics.js';
@@ -80,9 +82,13 @@ async function main(): Promise<void> {
     log,
   });
   const { host, port, maxWaitSeconds } = config.http;
-  const server = await listen({ host, port, idleMs: (maxWaitSeconds + IDLE_SECONDS) * 1000 });
+  const idleMs = (maxWaitSeconds + IDLE_SECONDS) * 1000;
+  const server = await listen({ host, port, idleMs });
+  const { comfyuiPort } = config.compat;
+  const comfyui = comfyuiPort === undefined ? undefined : await listen({ host, port: comfyuiPort, idleMs });
+  const servers = comfyui === undefined ? [server] : [server, comfyui];
   const watching = watchRedis({ metrics, ping: () => ledger.ping(), signal, log });
-  const app = buildApp({
+  const deps: Deps = {
     config,
     keys,
     ledger,
@@ -103,8 +109,13 @@ async function main(): Promise<void> {
     log,
     stopping: signal,
     heartbeatMs: HEARTBEAT_MS,
-  });
-  server.serve(tracing.isOn ? traceRequests(app, PROBES) : app);
+  };
+  const app = buildApp(deps, (serve) => (tracing.isOn ? traceRequests(serve, PROBES) : serve));
+  server.serve(app.serve, app.upgrade);
+  if (comfyui !== undefined) {
+    const own = below(COMFYUI_PREFIX, app);
+    comfyui.serve(own.serve, own.upgrade);
+  }
   const health = await startHealthServer({
     host: config.http.metricsHost,
     port: config.http.metricsPort,
@@ -112,13 +123,14 @@ async function main(): Promise<void> {
     metrics,
     log,
   });
-  log.info('listening', { host: config.http.host, port: server.port, metrics_port: health.port });
+  const ports = { port: server.port, ...(comfyui === undefined ? {} : { comfyui_port: comfyui.port }) };
+  log.info('listening', { host: config.http.host, ...ports, metrics_port: health.port });
   const { unreadyMs } = config.http;
   const stop = async () => {
     stopping.abort();
-    server.leave();
+    for (const one of servers) one.leave();
     await delay(unreadyMs);
-    await server.close(GRACE_MS);
+    await Promise.all(servers.map((one) => one.close(GRACE_MS)));
     await watching;
     await health.close();
     // A collector of traces that does not answer keeps it for as long as that is waited for.
@@ -159,9 +171,9 @@ function explain(error: unknown): string {
   if (error instanceof ConfigError || error instanceof WorkflowError) return error.message;
   const { code, message, stack } = error as NodeJS.ErrnoException;
   if (code === 'EADDRINUSE')
-    return `The port is taken (${message}): stop what listens there, or set PORT, or API_METRICS_PORT, to another.`;
+    return `The port is taken (${message}): stop what listens there, or set PORT, COMFYUI_PORT or API_METRICS_PORT to another.`;
   if (code === 'EACCES' || code === 'EADDRNOTAVAIL')
-    return `It cannot listen (${message}): check HOST and PORT, API_METRICS_HOST and API_METRICS_PORT.`;
+    return `It cannot listen (${message}): check HOST, PORT and COMFYUI_PORT, API_METRICS_HOST and API_METRICS_PORT.`;
   return stack ?? String(error);
 }
 

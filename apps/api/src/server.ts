@@ -1,14 +1,20 @@
 import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
+import { isWebSocket, servedPlainly } from './http/plain-upgrade.js';
+import type { Upgrade } from './http/sockets.js';
 import { refuseUnreadable } from './http/unreadable-request.js';
 
 /** A port that is ours. */
 export interface Listening {
   readonly port: number;
-  /** Answers requests from now on; to be called at once, before anything else is awaited. */
-  serve(app: RequestListener): void;
+  /**
+   * Answers requests from now on, and opens sockets if there is something for that; to be called at once, before anything
+   * else is awaited.
+   */
+  serve(app: RequestListener, upgrade?: Upgrade): void;
   /** From now on each answer asks for its connection's end, so that whoever balances the load keeps none to this process. */
   leave(): void;
   /** Takes no more connections, lets answers under way end for `graceMs`, then breaks them off. */
@@ -41,13 +47,21 @@ export async function listen(at: {
   server.keepAliveTimeout = KEEP_ALIVE_MS;
   server.requestTimeout = REQUEST_MS;
   server.on('clientError', refuseUnreadable);
+  const sockets = new Set<Duplex>();
   server.listen(at.port, at.host);
   await once(server, 'listening');
   return {
     port: (server.address() as AddressInfo).port,
-    serve: (app) => {
+    serve: (app, upgrade) => {
       server.on('request', app);
       server.on('checkExpectation', app); // an expectation that is not known is no reason to refuse
+      if (upgrade === undefined) return;
+      server.on('upgrade', (request, socket, head) => {
+        if (!isWebSocket(request)) return servedPlainly(server, { request, socket, head });
+        sockets.add(socket);
+        socket.once('close', () => sockets.delete(socket));
+        upgrade(request, socket, head);
+      });
     },
     leave: () => {
       server.prependListener('request', (_request, response) => {
@@ -64,6 +78,7 @@ export async function listen(at: {
       late.abort();
       clearInterval(looking);
       server.closeAllConnections();
+      for (const socket of sockets) socket.destroy(); // which are no longer the server's
       await closed;
     },
   };

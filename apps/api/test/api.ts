@@ -179,8 +179,9 @@ export async function startApi(
     heartbeatMs,
   };
   const server = await listen({ host: '127.0.0.1', port: 0, idleMs: 60_000 });
-  const answers = watchAnswers(buildApp(deps));
-  server.serve(answers.listener);
+  const app = buildApp(deps);
+  const answers = watchAnswers(app.serve);
+  server.serve(answers.listener, app.upgrade);
   const ready = async () => (await fetch(`http://127.0.0.1:${server.port}/readyz`)).status === 200;
   await until('the API to have reached Redis', ready);
   const url = `http://127.0.0.1:${server.port}`;

@@ -6,6 +6,7 @@ import { FleetError } from '@comfy-fleet/contracts';
 import { createLogger, createMetrics } from '@comfy-fleet/telemetry';
 import { until } from '@comfy-fleet/testing';
 import { afterEach, describe, expect, it } from 'vitest';
+import type { Dialect } from '../src/http/dialect.js';
 import { expressApp } from '../src/http/express-app.js';
 import type { Handler, Route } from '../src/http/messages.js';
 import { createInstruments } from '../src/metrics.js';
@@ -18,10 +19,14 @@ afterEach(() => server?.close(0));
 interface Served extends Partial<Pick<Route, 'counted' | 'method' | 'body'>> {
   readonly admit?: () => Promise<undefined>;
   readonly maxUploadingBytes?: number;
+  readonly dialects?: readonly Dialect[];
 }
 
 /** Serves one handler at /x; answers its address, the log, and how many requests were counted outside of what it orders. */
-async function serve(handler: Handler, { admit = async () => undefined, maxUploadingBytes, ...more }: Served = {}) {
+async function serve(
+  handler: Handler,
+  { admit = async () => undefined, maxUploadingBytes, dialects = [], ...more }: Served = {},
+) {
   const logged: string[] = [];
   const stream = new Writable({
     write: (line: Buffer, _encoding, done) => {
@@ -58,6 +63,7 @@ async function serve(handler: Handler, { admit = async () => undefined, maxUploa
       gate,
       meter,
       corsOrigins: [],
+      dialects,
       pages: [],
       instruments,
       log,
@@ -194,4 +200,64 @@ it('writes the id of the request on the line that tells why it failed, and on th
     ['a request failed inside', 'r-1'],
     ['request', 'r-1'],
   ]);
+});
+
+describe('a path of another API', () => {
+  const dialect: Dialect = { prefix: '/x', problem: ({ code, status }) => ({ status, body: { wrong: code } }) };
+  const asked = async (url: string, init: RequestInit = {}) => {
+    const answer = await fetch(url, init);
+    return [answer.status, await answer.json()];
+  };
+
+  it('answers whatever goes wrong in the shape of that API', async () => {
+    const { url } = await serve(
+      ({ refuse }) => refuse(new FleetError('range_not_satisfiable', 'It is short.'), { 'Content-Range': 'bytes */1' }),
+      { dialects: [dialect] },
+    );
+    expect(await asked(`${url}/none`)).toEqual([404, { wrong: 'not_found' }]);
+    expect(await asked(url, { method: 'DELETE' })).toEqual([405, { wrong: 'method_not_allowed' }]);
+    const answer = await fetch(url);
+    expect([answer.status, answer.headers.get('content-range')]).toEqual([416, 'bytes */1']);
+    const origin = new URL('/none', url).href;
+    expect((await problemOf(await fetch(origin))).code).toBe('not_found');
+  });
+
+  it('does so for a caller who is refused, a body that is too long and a fault of ours', async () => {
+    const admit = () => Promise.reject(new FleetError('unauthorized', 'Who?'));
+    const refused = await serve(() => ({ status: 200 }), { dialects: [dialect], admit });
+    expect(await asked(refused.url)).toEqual([401, { wrong: 'unauthorized' }]);
+    await server?.close(0);
+    const { url } = await serve(() => Promise.reject(new Error('inside')), {
+      dialects: [dialect],
+      method: 'POST',
+      body: 'loose',
+    });
+    expect(await asked(url, { method: 'POST', body: `"${'x'.repeat(2000)}"` })).toEqual([
+      413,
+      { wrong: 'body_too_large' },
+    ]);
+    expect(await asked(url, { method: 'POST', body: '{}' })).toEqual([500, { wrong: 'internal_error' }]);
+  });
+});
+
+describe('a loose body', () => {
+  it.each(['text/plain;charset=UTF-8', 'application/x-www-form-urlencoded', 'application/json', undefined])(
+    'is JSON as it came, sent as %s, and is looked at as such',
+    async (type) => {
+      const { url } = await serve(({ raw }) => ({ status: 200, body: { got: raw?.data.toString() } }), {
+        method: 'POST',
+        body: 'loose',
+      });
+      const post = (body: string) =>
+        fetch(url, {
+          method: 'POST',
+          body: Buffer.from(body),
+          ...(type === undefined ? {} : { headers: { 'Content-Type': type } }),
+        });
+      expect(await (await post('{"seed":18446744073709551615}')).json()).toEqual({
+        got: '{"seed":18446744073709551615}',
+      });
+      expect((await post('['.repeat(200))).status).toBe(413);
+    },
+  );
 });

@@ -1,6 +1,6 @@
 import { ANONYMOUS } from '@comfy-fleet/contracts';
 import { describe, expect, it } from 'vitest';
-import { createOpenStreams } from '../src/handlers/open-streams.js';
+import { createOpenStreams } from '../src/access/open-streams.js';
 
 const code = (expected: string) => expect.objectContaining({ code: expected });
 

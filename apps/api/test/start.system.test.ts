@@ -15,3 +15,40 @@ it('answers the first request that its open port lets in, also of somebody who d
   );
   expect([first.status, await first.json()]).toEqual([200, { data: [], has_more: false, next_cursor: null }]);
 });
+
+it("serves ComfyUI's API at the root of COMFYUI_PORT too, and ends both ports", { timeout: 60_000 }, async () => {
+  const [port, comfyuiPort] = [await freePort(), await freePort()];
+  const service = startService('api', {
+    PORT: `${port}`,
+    COMFYUI_PORT: `${comfyuiPort}`,
+    API_METRICS_PORT: '0',
+    REDIS_URL: inject('redisUrl'),
+    KEY_PREFIX: uniquePrefix(),
+  });
+  onTestFinished(() => service.stop('SIGKILL'));
+  const ask = async (at: number, path: string) => {
+    const answer = await fetch(`http://127.0.0.1:${at}${path}`);
+    return [answer.status, Object.keys((await answer.json()) as object)];
+  };
+  await until('both ports are open', async () => {
+    const asked = [ask(port, '/jobs'), ask(comfyuiPort, '/nothing')];
+    return Promise.all(asked).then(
+      () => true,
+      () => false,
+    );
+  });
+  const theirs = [404, ['error', 'node_errors']];
+  for (const path of [
+    '/nothing',
+    '/api/nothing',
+    '/k/s3cret/nothing',
+    '/jobs/0198b5c0-0000-7000-8000-000000000000/nothing',
+  ])
+    expect([path, ...(await ask(comfyuiPort, path))]).toEqual([path, ...theirs]);
+  expect(await ask(port, '/comfyui/k/s3cret/nothing')).toEqual(theirs);
+  expect((await ask(port, '/nothing'))[1]).toContain('instance');
+  await service.stop('SIGTERM');
+  expect(service.exitCode).toBe(0);
+  expect(service.output).toContain('/comfyui/nothing');
+  expect(service.output).not.toContain('s3cret');
+});

@@ -50,6 +50,17 @@ export interface Config {
     readonly metricsHost: string;
     readonly metricsPort: number;
   };
+  /** Other people's APIs. */
+  readonly compat: {
+    readonly comfyui: boolean;
+    /** Undefined: none of its own. */
+    readonly comfyuiPort: number | undefined;
+    readonly comfyV2: boolean;
+    readonly openai: boolean;
+    /** By OpenAI's name: `workflow` or `workflow@lod`. */
+    readonly openaiAliases: Readonly<Record<string, string>>;
+    readonly openaiCancelsOnDisconnect: boolean;
+  };
   readonly access: {
     /** Undefined: nobody is asked who they are. */
     readonly keysFile: string | undefined;
@@ -223,6 +234,9 @@ function crossChecks(settings: Settings): string[] {
   if (new Set(urls).size < urls.length) {
     faults.push(`COMFYUI_URLS=${settings.COMFYUI_URLS}: names an address twice; one GPU would be driven as two`);
   }
+  if (settings.COMFYUI_PORT !== undefined && settings.COMFYUI_API === 'off') {
+    faults.push('COMFYUI_PORT and COMFYUI_API=off are both set: there would be nothing on that port');
+  }
   if (settings.FRAMES_STORE === 's3' && settings.S3_BUCKET === undefined) {
     faults.push('S3_BUCKET is not set: FRAMES_STORE=s3 needs the name of a bucket');
   }
@@ -279,6 +293,14 @@ function toConfig(s: Settings): Config {
       corsOrigins: list(s.CORS_ORIGINS ?? ''),
       metricsHost: s.API_METRICS_HOST,
       metricsPort: s.API_METRICS_PORT,
+    },
+    compat: {
+      comfyui: s.COMFYUI_API === 'on',
+      comfyuiPort: s.COMFYUI_PORT,
+      comfyV2: s.COMFY_V2_API === 'on',
+      openai: s.OPENAI_API === 'on',
+      openaiAliases: Object.fromEntries(list(s.OPENAI_MODEL_ALIASES).map((one) => one.split('=', 2))),
+      openaiCancelsOnDisconnect: s.OPENAI_CANCEL_ON_DISCONNECT === 'on',
     },
     access: {
       keysFile: s.API_KEYS_FILE === undefined ? undefined : resolve(s.API_KEYS_FILE),

@@ -19,6 +19,11 @@ const targets = (which: string) =>
     }),
   );
 
+/** One model of OpenAI and what it stands for, to be repeated in a list. */
+const ALIAS = '[A-Za-z0-9._:/-]+=[A-Za-z0-9._-]+(@[a-z_]+)?';
+
+const onOff = (value: 'on' | 'off', description: string) => Type.Enum(['on', 'off'], { default: value, description });
+
 /** One host:port, to be repeated in a list. */
 const NODE = '(\\[[0-9A-Fa-f:.]+\\]|[A-Za-z0-9._-]+):\\d{1,5}';
 
@@ -62,6 +67,27 @@ export const settingsSchema = Type.Object({
     default: '0',
     description: '1 lets an API without API_KEYS_FILE listen on other addresses than loopback',
   }),
+  COMFYUI_API: onOff('on', "ComfyUI's own API at /comfyui, for clients of ComfyUI"),
+  COMFYUI_PORT: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: 65_535,
+      description:
+        "Port on which ComfyUI's own API is served at the root, for clients that take no path; 0 takes a free one",
+    }),
+  ),
+  COMFY_V2_API: onOff('on', 'The Comfy API v2 at /api/v2'),
+  OPENAI_API: onOff('on', "OpenAI's images API at /v1"),
+  OPENAI_MODEL_ALIASES: Type.String({
+    default: 'dall-e-3=text2img,gpt-image-1=text2img@final',
+    pattern: `^(\\s*${ALIAS}(\\s*,\\s*${ALIAS})*\\s*)?$`,
+    description:
+      "Comma-separated names of OpenAI's models, each with the workflow, or workflow@lod, that it stands for",
+  }),
+  OPENAI_CANCEL_ON_DISCONNECT: onOff(
+    'off',
+    "on cancels the job of a caller of OpenAI's images API who goes away before the answer",
+  ),
   CORS_ORIGINS: Type.Optional(
     Type.String({
       pattern: '^\\s*(\\*|https?://[^\\s,/]+(\\s*,\\s*https?://[^\\s,/]+)*)\\s*$',

@@ -83,6 +83,11 @@ describe('loadConfig', () => {
     expect(loadConfig({ WARM_UP_INPUTS: 'unused' }).worker.warmUp).toBeUndefined();
   });
 
+  it("reads what OpenAI's models stand for", () => {
+    const { openaiAliases } = loadConfig({ OPENAI_MODEL_ALIASES: 'gpt-image-2=photo@final , dall-e-3=x' }).compat;
+    expect(openaiAliases).toEqual({ 'gpt-image-2': 'photo@final', 'dall-e-3': 'x' });
+  });
+
   it('asks for a bucket where pictures are to be kept in one', () => {
     expect(faults({ FRAMES_STORE: 's3' })).toEqual([
       'S3_BUCKET is not set: FRAMES_STORE=s3 needs the name of a bucket',
@@ -126,6 +131,9 @@ describe('loadConfig', () => {
     expect(faults({ MIN_SIZE: '512', MAX_SIZE: '256', LOCK_MS: '1000', STALLED_CHECK_MS: '2000' })).toEqual([
       'MIN_SIZE=512: must not be larger than MAX_SIZE=256',
       'STALLED_CHECK_MS=2000: must not be larger than LOCK_MS=1000',
+    ]);
+    expect(faults({ COMFYUI_PORT: '8188', COMFYUI_API: 'off' })).toEqual([
+      'COMFYUI_PORT and COMFYUI_API=off are both set: there would be nothing on that port',
     ]);
   });
 

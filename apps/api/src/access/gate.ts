@@ -17,6 +17,10 @@ interface Visit {
   readonly path: string;
   readonly query: URLSearchParams;
   header(name: string): string | undefined;
+  /** Whether the key may come as HTTP Basic, as for `browsed`, but also as its name. */
+  readonly takesBasic: boolean;
+  /** Whether a socket is to be opened, which pages may do anywhere. */
+  readonly isSocket?: true;
 }
 
 /** Lets callers in by their keys. */
@@ -57,7 +61,9 @@ export function createGate({ keys, defaults, urls, publicImages, corsOrigins, pu
         refuseForeignPage(visit, corsOrigins, publicHost);
         return anonymousCaller;
       }
-      const given = keyOf(visit) ?? (access === 'browsed' ? passwordOf(visit) : undefined);
+      const sent = keyOf(visit);
+      const given = sent ?? basicKeyOf(access, visit);
+      if (given !== undefined && sent === undefined) refuseForeignPage(visit, corsOrigins, publicHost);
       if (given === undefined && access === 'linked') {
         if (publicImages && PUBLIC_IMAGES.some((start) => visit.path.startsWith(start))) return undefined;
         if (await urls.verify(visit.path, visit.query)) return undefined;
@@ -79,8 +85,12 @@ export function createGate({ keys, defaults, urls, publicImages, corsOrigins, pu
  * page send a POST without a body, or a form, anywhere. They say where it comes from (Fetch Metadata), or at least of
  * which origin the page is, as to plain http addresses of a network; programs say neither.
  */
-function refuseForeignPage({ method, header }: Visit, corsOrigins: readonly string[], publicHost: string | undefined) {
-  if (method === 'GET' || method === 'HEAD') return;
+function refuseForeignPage(
+  { method, header, isSocket }: Visit,
+  corsOrigins: readonly string[],
+  publicHost: string | undefined,
+) {
+  if ((method === 'GET' || method === 'HEAD') && isSocket !== true) return;
   const origin = header('origin');
   const site = header('sec-fetch-site');
   const isOwn =
@@ -99,15 +109,17 @@ function isHostOf(origin: string, host: string | undefined): boolean {
 /** The key that a request brings; undefined when it brings none. */
 function keyOf({ header }: Visit): string | undefined {
   const bearer = /^Bearer +(\S+) *$/i.exec(header('authorization') ?? '')?.[1];
-  return bearer ?? header('x-api-key')?.trim();
+  return bearer ?? (header('x-api-key')?.trim() || undefined);
 }
 
-/** The password of HTTP Basic (RFC 7617); the name before it does not matter. */
-function passwordOf({ header }: Visit): string | undefined {
+/** The password of HTTP Basic (RFC 7617), or, except for browsers, the name of one without a password. */
+function basicKeyOf(access: Access, { header, takesBasic }: Visit): string | undefined {
+  if (access !== 'browsed' && !takesBasic) return undefined;
   const encoded = /^Basic +([A-Za-z0-9+/=]+) *$/i.exec(header('authorization') ?? '')?.[1];
   if (encoded === undefined) return undefined;
   const text = Buffer.from(encoded, 'base64').toString();
-  return text.includes(':') ? text.slice(text.indexOf(':') + 1) : undefined;
+  const [, name = '', password = ''] = /^([^:]*):(.*)$/s.exec(text) ?? [];
+  return password || (takesBasic && name) || undefined;
 }
 
 /** What a key needs for it. */

@@ -2,7 +2,6 @@ import { FleetError } from '@comfy-fleet/contracts';
 import type { ByteRange, FrameInfo, FrameStore } from '@comfy-fleet/frames';
 import type { Deps } from '../deps.js';
 import type { ApiRequest, Reply } from '../http/messages.js';
-import { problem } from '../http/problems.js';
 
 /** A file in a store, and how it is shown. */
 export interface ServedFile {
@@ -102,7 +101,7 @@ function partOf({ bytes }: Pick<FrameInfo, 'bytes'>, { start, end }: ByteRange):
   return { 'Content-Range': `bytes ${start}-${end}/${bytes}`, 'Content-Length': `${end - start + 1}` };
 }
 
-function unsatisfiable({ path }: ApiRequest, { bytes }: Pick<FrameInfo, 'bytes'>) {
+function unsatisfiable({ refuse }: ApiRequest, { bytes }: Pick<FrameInfo, 'bytes'>) {
   const error = new FleetError('range_not_satisfiable', `It has ${bytes} bytes.`);
-  return problem(error, path, { 'Content-Range': `bytes */${bytes}` });
+  return refuse(error, { 'Content-Range': `bytes */${bytes}` });
 }

@@ -2,11 +2,11 @@ import { Readable } from 'node:stream';
 import { isId, isTerminal, type Job, joinSignals } from '@comfy-fleet/contracts';
 import { compareEventIds, isEventId, type JobSnapshot, type JobStreamItem } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
+import { createOpenStreams } from '../access/open-streams.js';
 import { jobNotFound, owns } from '../access/own-job.js';
 import type { Deps } from '../deps.js';
 import type { Handler } from '../http/messages.js';
 import { serverSentEvent, withHeartbeat } from '../http/server-sent-events.js';
-import { createOpenStreams } from './open-streams.js';
 import { presentSnapshot } from './present-snapshot.js';
 
 type Present = (snapshot: JobSnapshot) => Promise<Job>;

@@ -2,13 +2,21 @@ import { randomUUID } from 'node:crypto';
 import { inThisTrace, type Logger } from '@comfy-fleet/telemetry';
 import type { Request, Response } from 'express';
 import type { ApiInstruments } from '../metrics.js';
+import { type Dialect, dialectOf } from './dialect.js';
 import type { HeaderList, Leaving, Locals } from './locals.js';
+
+export interface BeginOptions {
+  readonly headerList: HeaderList;
+  readonly dialects: readonly Dialect[];
+  readonly instruments: ApiInstruments;
+  readonly log: Logger;
+}
 
 /** As nginx tells of callers that were gone before they had an answer. */
 const GONE_STATUS = 499;
 
 /** One line for every request, when its answer is through or its caller gone. Of polls that went well at debug only. */
-export function beginning(headerList: HeaderList, instruments: ApiInstruments, log: Logger) {
+export function beginning({ headerList, dialects, instruments, log }: BeginOptions) {
   const { underWay } = instruments;
   return (request: Request, response: Response): void => {
     const start = performance.now();
@@ -21,6 +29,7 @@ export function beginning(headerList: HeaderList, instruments: ApiInstruments, l
       gone,
       requestId: id,
       path,
+      dialect: dialectOf(dialects, path),
       // Made for who asks: most requests have nothing to tell.
       get log() {
         child ??= log.child({ request_id: id });
@@ -58,7 +67,7 @@ export function beginning(headerList: HeaderList, instruments: ApiInstruments, l
 const SANE = /^[A-Za-z0-9._~:/+=@-]{1,128}$/;
 
 /** The name of a request in the log and in its answer: the caller's own, if it has a sane one, else a new one. */
-function requestId(given: string | string[] | undefined): string {
+export function requestId(given: string | string[] | undefined): string {
   return typeof given === 'string' && SANE.test(given) ? given : randomUUID();
 }
 

@@ -109,19 +109,21 @@ export function createBodyReaders(
     void read(options, request, response).then(next, next);
   };
 
-  const workflowReader: RequestHandler = (request, response, next) => {
-    const isJson = Boolean(request.is('application/json'));
-    const options = {
-      limits: { ...json, mostBytes: isJson ? limits.maxWorkflowBytes : maxImageBytes, freeBytes: maxJsonBytes },
-      json: isJson ? limits.json : undefined,
-      arrived: (bytes: number) => localsOf(response).upload?.arrived(bytes),
+  const rawReader =
+    (isLoose: boolean): RequestHandler =>
+    (request, response, next) => {
+      const isJson = isLoose || Boolean(request.is('application/json'));
+      const options = {
+        limits: { ...json, mostBytes: isJson ? limits.maxWorkflowBytes : maxImageBytes, freeBytes: maxJsonBytes },
+        json: isJson ? limits.json : undefined,
+        arrived: (bytes: number) => localsOf(response).upload?.arrived(bytes),
+      };
+      readRawBody(request, options).then((data) => {
+        const contentType = (request.get('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
+        localsOf(response).raw = { data, contentType };
+        next();
+      }, next);
     };
-    readRawBody(request, options).then((data) => {
-      const contentType = (request.get('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
-      localsOf(response).raw = { data, contentType };
-      next();
-    }, next);
-  };
 
   return (body) => {
     switch (body) {
@@ -134,9 +136,16 @@ export function createBodyReaders(
       case 'files':
         return [only('application/json', 'multipart/form-data'), arriving, uploading(STREAM_BYTES), filesReader];
       case 'workflow':
-        return [only('application/json', 'image/png', 'image/webp'), arriving, uploading(withPicture), workflowReader];
+        return [
+          only('application/json', 'image/png', 'image/webp'),
+          arriving,
+          uploading(withPicture),
+          rawReader(false),
+        ];
       case 'exact':
-        return [only('application/json'), arriving, uploading(withPicture), workflowReader];
+        return [only('application/json'), arriving, uploading(withPicture), rawReader(false)];
+      case 'loose':
+        return [arriving, uploading(withPicture), rawReader(true)];
       default:
         return [];
     }

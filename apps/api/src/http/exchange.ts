@@ -6,6 +6,7 @@ import type { ApiInstruments } from '../metrics.js';
 import { countAfter, countBefore } from './counting.js';
 import { type Locals, localsOf } from './locals.js';
 import type { ApiRequest, Handler, Route } from './messages.js';
+import { refusal } from './problems.js';
 import { failed, send } from './send.js';
 
 export interface Entrance {
@@ -16,7 +17,7 @@ export interface Entrance {
 
 /** Asks who is there, and counts the request, before its body is read. */
 export function entered(
-  { method, path, access, counted, polled }: Omit<Route, 'handler'>,
+  { method, path, access, basic, counted, polled }: Omit<Route, 'handler'>,
   { gate, meter, instruments }: Entrance,
 ): RequestHandler {
   const answered = instruments.answered(method, path);
@@ -28,6 +29,7 @@ export function entered(
     const visit = {
       method: request.method,
       path: locals.path,
+      takesBasic: basic === true,
       get query() {
         return queryOf(request);
       },
@@ -72,6 +74,7 @@ function toApiRequest(request: Request, locals: Locals): ApiRequest {
     header: (name) => request.get(name),
     caller,
     counting,
+    refuse: (error, headers) => refusal(error, locals, headers),
     range: (size) => {
       const ranges = request.range(size, { combine: true });
       if (ranges === -1) return 'unsatisfiable';

@@ -7,12 +7,14 @@ import { beginning } from './begin-request.js';
 import { type BodyLimits, createBodyReaders } from './body-readers.js';
 import { faultOf } from './counting.js';
 import { crossOrigin } from './cross-origin.js';
+import type { Dialect } from './dialect.js';
 import { type Entrance, entered, served } from './exchange.js';
 import type { Receive } from './file-readers.js';
 import { localsOf } from './locals.js';
 import type { Route } from './messages.js';
-import { problem } from './problems.js';
+import { refusal } from './problems.js';
 import { createHeaderList, failed, send } from './send.js';
+import { pathOfTarget } from './target.js';
 
 export interface ExpressAppOptions extends Entrance {
   readonly limits: BodyLimits;
@@ -20,6 +22,7 @@ export interface ExpressAppOptions extends Entrance {
   readonly hosts: HostCheck;
   /** Origins whose pages may call. */
   readonly corsOrigins: readonly string[];
+  readonly dialects: readonly Dialect[];
   /** Pages made by a library that brings its own routes. */
   readonly pages: readonly Pages[];
   readonly log: Logger;
@@ -34,7 +37,7 @@ export interface Pages {
 
 /** Serves a route table with Express. Nothing outside this folder knows Express. */
 export function expressApp(routes: readonly Route[], options: ExpressAppOptions): RequestListener {
-  const { limits, receive, hosts, corsOrigins, pages, instruments, log } = options;
+  const { limits, receive, hosts, corsOrigins, dialects, pages, instruments, log } = options;
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag'); // jobs change all the time and are small; pictures bring their own
@@ -56,13 +59,13 @@ export function expressApp(routes: readonly Route[], options: ExpressAppOptions)
     app.use(path, browsed, entered({ access: 'browsed', method: 'GET', path }, options), loadedOnce(load));
   app.use((_request: Request, response: Response) => {
     const detail = 'There is nothing at this address. GET / lists what there is.';
-    return send(problem(new FleetError('not_found', detail), localsOf(response).path), response);
+    return send(refusal(new FleetError('not_found', detail), localsOf(response)), response);
   });
   // Express knows an error handler by its four parameters.
   app.use(async (error: unknown, request: Request, response: Response, _next: NextFunction) =>
     failed(await faultOf(error, localsOf(response)), request, response),
   );
-  const begin = beginning(createHeaderList(), instruments, log);
+  const begin = beginning({ headerList: createHeaderList(), dialects, instruments, log });
   // Begun before Express has it: a middleware would cost each request its part of the walk through the others.
   return (request, response) => {
     request.url = pathOfTarget(request.url);
@@ -72,17 +75,6 @@ export function expressApp(routes: readonly Route[], options: ExpressAppOptions)
     if (fault === undefined) app(request, response);
     else void failed(fault, begun, response as Response);
   };
-}
-
-/**
- * The path and query that a request asks for. Proxies write the whole URL there (RFC 9112, 3.2.2), which Express's
- * router does not always understand; what is neither is made a path that no route has.
- */
-export function pathOfTarget(target = '/'): string {
-  if (target.startsWith('/')) return target;
-  if (!/^https?:/i.test(target) || !URL.canParse(target)) return `/${target}`;
-  const { pathname, search } = new URL(target);
-  return pathname + search;
 }
 
 /** A browser asks its user for a name, which does not matter, and a password, which is the key. */
@@ -110,6 +102,6 @@ function wrongMethod(sharing: readonly Route[], path: string): RequestHandler {
     noteRoute(request.method, path);
     if (request.method === 'OPTIONS') return send({ status: 204, headers: { Allow: allow } }, response);
     const detail = `${request.method} is not possible here; ${allow} are.`;
-    return send(problem(new FleetError('method_not_allowed', detail), locals.path, { Allow: allow }), response);
+    return send(refusal(new FleetError('method_not_allowed', detail), locals, { Allow: allow }), response);
   };
 }

@@ -4,6 +4,7 @@ import type { Caller } from '../access/caller.js';
 import type { Reading, Tally } from '../access/meter.js';
 import type { Answered, ApiInstruments } from '../metrics.js';
 import type { PictureText } from '../pictures/picture-text.js';
+import type { Dialect } from './dialect.js';
 import type { ApiRequest, RawBody, SentFile } from './messages.js';
 import type { Upload } from './upload-budget.js';
 
@@ -23,6 +24,8 @@ export interface Locals {
   readonly requestId: string;
   /** Without the query, still percent-encoded. */
   readonly path: string;
+  /** Of the path; undefined: ours. */
+  readonly dialect: Dialect | undefined;
   /** Writes the request's id on each line. */
   readonly log: Logger;
   readonly instruments: ApiInstruments;

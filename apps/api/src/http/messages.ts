@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import type { ErrorCode, FleetError } from '@comfy-fleet/contracts';
 import type { ByteRange } from '@comfy-fleet/frames';
 import type { AssetFile } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
@@ -22,6 +23,8 @@ export interface ApiRequest {
   readonly counting: OrderTally | undefined;
   /** The one range asked for of `size` bytes; undefined when the whole is to be sent. */
   range(size: number): ByteRange | 'unsatisfiable' | undefined;
+  /** An error with headers of its own, in the shape of the API that was asked; without any it is thrown. */
+  refuse(error: FleetError, headers: Readonly<Record<string, string>>): Reply;
   /** The parsed JSON, or the text fields of a form. Not validated. */
   readonly body: unknown;
   /** True when the body was a form: its numbers are text. */
@@ -71,6 +74,8 @@ export interface Reply {
   readonly body?: object | string | Readable;
   /** The job it is about, for the log. */
   readonly job?: string;
+  /** The error that it tells of, to be counted. */
+  readonly refused?: ErrorCode;
 }
 
 export type Handler = (request: ApiRequest) => Promise<Reply> | Reply;
@@ -79,13 +84,15 @@ export interface Route {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   readonly path: string;
   readonly access: Access;
+  /** The key may come as HTTP Basic too: as the password, or as the name with no password. */
+  readonly basic?: true;
   readonly handler: Handler;
   /**
    * What is read before the handler is called: JSON; JSON or a form with a picture; a `file`, as the body or in a form; JSON
-   * or a form with `files`; a `workflow` as it came, which is JSON or a picture that has it; `exact` JSON as it came. Absent: the body is
-   * ignored.
+   * or a form with `files`; a `workflow` as it came, which is JSON or a picture that has it; `exact` JSON as it came; `loose`
+   * the same, whatever its content type says. Absent: the body is ignored.
    */
-  readonly body?: 'json' | 'picture' | 'file' | 'files' | 'workflow' | 'exact';
+  readonly body?: 'json' | 'picture' | 'file' | 'files' | 'workflow' | 'exact' | 'loose';
   /**
    * When the request is counted. `beside` its handler, in the same round trip to Redis, so that the handler's work may be
    * for nothing; `within` what its handler orders; absent: before anything else is done.

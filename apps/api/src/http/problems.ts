@@ -1,29 +1,45 @@
 import { FleetError, type Problem } from '@comfy-fleet/contracts';
 import { type Logger, noteProblem } from '@comfy-fleet/telemetry';
 import { bounded, boundedFaults, boundedPath } from './bounded-problem.js';
+import type { Dialect } from './dialect.js';
 import type { Reply } from './messages.js';
 
 /**
  * The one place where an error becomes an answer. What is no FleetError is a fault of ours: logged whole, answered as
  * internal_error without a word of it.
  */
-export function problemReply(thrown: unknown, path: string, log: Logger): Reply {
+export function problemReply(thrown: unknown, place: Place & { readonly log: Logger }): Reply {
+  const { path, log } = place;
   const error = toFleetError(thrown);
   if (error.code === 'internal_error') log.error('a request failed inside', { path, error: thrown });
   // When it began, and ended, is said once where the queue is asked; not once for every request.
   else if (error.code === 'queue_unavailable') log.debug('a request could not be served', { path, error });
   else if (error.status >= 500) log.warn('a request could not be served', { path, error });
-  return problem(error, path);
+  return refusal(error, place);
 }
 
-export const PROBLEM_TYPE = 'application/problem+json';
+/** What of a request decides how its errors are answered. */
+export interface Place {
+  readonly path: string;
+  /** Undefined: ours. */
+  readonly dialect: Dialect | undefined;
+}
 
-/**
- * A problem as RFC 9457 has it; for handlers that must add headers to it. Its size is bounded, whatever the request had in
- * it that the answer repeats.
- */
-export function problem(error: FleetError, path: string, headers: Readonly<Record<string, string>> = {}): Reply {
+/** An error as the API of the path answers it, with the headers that any API has; for who must add others to it. */
+export function refusal(
+  error: FleetError,
+  { path, dialect }: Place,
+  headers: Readonly<Record<string, string>> = {},
+): Reply {
   noteProblem(error);
+  const reply = dialect === undefined ? problem(error, path) : dialect.problem(error, path);
+  const challenge = error.code === 'unauthorized' ? { 'WWW-Authenticate': 'Bearer' } : {};
+  const retryAfter = error.retryAfterSeconds === undefined ? {} : { 'Retry-After': `${error.retryAfterSeconds}` };
+  return { ...reply, headers: { ...reply.headers, ...challenge, ...retryAfter, ...headers }, refused: error.code };
+}
+
+/** A problem as RFC 9457 has it. Its size is bounded, whatever the request had in it that the answer repeats. */
+export function problem(error: FleetError, path: string): Reply {
   const body: Problem = {
     type: `urn:comfy-fleet:problem:${error.code}`,
     title: error.title,
@@ -33,13 +49,7 @@ export function problem(error: FleetError, path: string, headers: Readonly<Recor
     code: error.code,
     ...(error.errors.length === 0 ? {} : { errors: boundedFaults(error.errors) }),
   };
-  const challenge = error.code === 'unauthorized' ? { 'WWW-Authenticate': 'Bearer' } : {};
-  const retryAfter = error.retryAfterSeconds === undefined ? {} : { 'Retry-After': `${error.retryAfterSeconds}` };
-  return {
-    status: error.status,
-    headers: { 'Content-Type': PROBLEM_TYPE, ...challenge, ...retryAfter, ...headers },
-    body,
-  };
+  return { status: error.status, headers: { 'Content-Type': 'application/problem+json' }, body };
 }
 
 function toFleetError(thrown: unknown): FleetError {

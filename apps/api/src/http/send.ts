@@ -2,20 +2,19 @@ import { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { Problem } from '@comfy-fleet/contracts';
 import type { Request, Response } from 'express';
 import helmet from 'helmet';
 import { type HeaderList, localsOf } from './locals.js';
 import type { Reply } from './messages.js';
-import { PROBLEM_TYPE, problemReply } from './problems.js';
+import { problemReply } from './problems.js';
 
 const JSON_TYPE = { 'Content-Type': 'application/json; charset=utf-8' };
 
 /** As Express does it, without what the answers of this API never need: an ETag, a look at what the caller has already. */
-export async function send({ status, headers, body }: Reply, response: Response): Promise<void> {
+export async function send({ status, headers, body, refused }: Reply, response: Response): Promise<void> {
   const { headerList, limits, requestId, instruments } = localsOf(response);
   const id = { 'X-Request-Id': requestId };
-  if (headers?.['Content-Type'] === PROBLEM_TYPE) instruments.refused((body as Problem).code);
+  if (refused !== undefined) instruments.refused(refused);
   if (body instanceof Readable) {
     response.writeHead(status, headerList(id, limits, headers)).flushHeaders();
     if (response.req.method === 'HEAD') {
@@ -34,12 +33,13 @@ export async function send({ status, headers, body }: Reply, response: Response)
 
 /** Answers an error, whatever it is. */
 export async function failed(error: unknown, request: Request, response: Response): Promise<void> {
-  const { challenge, log, path } = localsOf(response);
+  const locals = localsOf(response);
+  const { challenge, log, path } = locals;
   if (request.socket.destroyed) {
     log.debug('the caller went away', { path, error });
     return;
   }
-  const reply = problemReply(error, path, log);
+  const reply = problemReply(error, locals);
   // Too late to say so: a connection that breaks off tells the caller that the body is not whole.
   if (response.headersSent) response.destroy();
   else if (reply.status !== 401 || challenge === undefined) await send(reply, response);

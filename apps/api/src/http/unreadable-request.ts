@@ -1,7 +1,8 @@
-import { type ServerResponse, STATUS_CODES } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { FleetError } from '@comfy-fleet/contracts';
-import { problem } from './problems.js';
+import { refusal } from './problems.js';
+import { writeReply } from './write-reply.js';
 
 /** What Node says of bytes that it can make no request of, in words for the caller. */
 const REASONS: Readonly<Record<string, string>> = {
@@ -18,9 +19,5 @@ export function refuseUnreadable({ code = '' }: NodeJS.ErrnoException, socket: D
     return;
   }
   const detail = `The request cannot be read. ${REASONS[code] ?? 'It is not HTTP as RFC 9112 has it.'}`;
-  const { status, headers = {}, body } = problem(new FleetError('malformed_request', detail), '');
-  const text = JSON.stringify(body);
-  const lines = Object.entries({ ...headers, 'Content-Length': `${Buffer.byteLength(text)}`, Connection: 'close' });
-  const head = lines.map(([name, value]) => `${name}: ${value}\r\n`).join('');
-  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${head}\r\n${text}`);
+  writeReply(socket, refusal(new FleetError('malformed_request', detail), { path: '', dialect: undefined }));
 }

@@ -1,0 +1,47 @@
+import type { IncomingMessage } from 'node:http';
+import { pathOfTarget } from '../../http/target.js';
+import { COMFYUI_PREFIX } from './dialect.js';
+
+/** `/comfyui`, then perhaps a key, then perhaps `/api`, then what is asked for. */
+const TARGET = new RegExp(`^${COMFYUI_PREFIX}(?:/k/([^/]+))?(?:/api(?=/|$))?(/.*)?$`, 'i');
+
+/**
+ * Rewrites requests below `/comfyui`, before anything logs or counts them: `/api/x` becomes `/x`, as in ComfyUI, and a key
+ * that stands in the path (`/comfyui/k/<key>/…`) or as `?token=` becomes the header X-API-Key. A key in the path counts more
+ * than headers do, which some clients fill with what was meant for another server; a token where no header has a key.
+ */
+export function arrivingAtComfyui(request: IncomingMessage): void {
+  const [path = '', ...rest] = pathOfTarget(request.url).split('?');
+  // Clients join addresses with a slash too many.
+  const parts = TARGET.exec(path.replace(/\/{2,}/g, '/'));
+  if (parts === null) return;
+  const [, key, below = '/'] = parts;
+  const { query, token } = withoutToken(rest.join('?'));
+  request.url = COMFYUI_PREFIX + below + (query === '' ? '' : `?${query}`);
+  const { headers } = request;
+  const sent = key === undefined ? (hasKey(headers) ? undefined : token) : decoded(key);
+  if (sent === undefined) return;
+  delete headers.authorization;
+  headers['x-api-key'] = sent;
+}
+
+function hasKey({ authorization = '', 'x-api-key': key = '' }: IncomingMessage['headers']): boolean {
+  return /^(Bearer|Basic) +\S/i.test(authorization) || key !== '';
+}
+
+/** The rest stays as it was written. */
+function withoutToken(query: string): { readonly query: string; readonly token: string | undefined } {
+  const isToken = (pair: string) => new URLSearchParams(pair).has('token');
+  const pairs = query.split('&');
+  const [given] = pairs.filter(isToken);
+  const token = given === undefined ? '' : (new URLSearchParams(given).get('token') ?? '');
+  return { query: pairs.filter((pair) => !isToken(pair)).join('&'), token: token === '' ? undefined : token };
+}
+
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}

@@ -1,0 +1,146 @@
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { FleetError } from '@comfy-fleet/contracts';
+import type { Logger } from '@comfy-fleet/telemetry';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { type Caller, knownCaller } from '../access/caller.js';
+import type { HostCheck } from '../access/hosts.js';
+import type { OpenStreams } from '../access/open-streams.js';
+import { requestId } from './begin-request.js';
+import { type Dialect, dialectOf } from './dialect.js';
+import type { Entrance } from './exchange.js';
+import type { Route } from './messages.js';
+import { problemReply } from './problems.js';
+import { pathOfTarget } from './target.js';
+import { writeReply } from './write-reply.js';
+
+/** The request that opened a socket. */
+export interface SocketRequest {
+  readonly path: string;
+  readonly query: URLSearchParams;
+  header(name: string): string | undefined;
+  readonly caller: Caller;
+  readonly log: Logger;
+}
+
+/** A path at which callers open WebSockets. */
+export interface SocketRoute extends Pick<Route, 'path' | 'basic'> {
+  readonly access: 'jobs' | 'graphs' | 'admin';
+  /** Called with a socket that is open, before anything of it is read. It is closed with 1001 when the process is to end. */
+  connect(socket: WebSocket, request: SocketRequest): void;
+}
+
+export interface SocketOptions extends Entrance {
+  readonly hosts: HostCheck;
+  readonly dialects: readonly Dialect[];
+  readonly open: OpenStreams;
+  /** Of a message that a caller sends. */
+  readonly maxMessageBytes: number;
+  /** How often a socket shows that it lives, in ms. */
+  readonly heartbeatMs: number;
+  readonly stopping: AbortSignal;
+  readonly log: Logger;
+}
+
+/** Takes over the connection of a request that wants to be a WebSocket. */
+export type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+
+const GOING_AWAY = 1001;
+/** After so much silence the system asks whether a caller is still there, in ms. */
+const KEEP_ALIVE_MS = 60_000;
+
+/**
+ * Opens WebSockets for those who may: the same hosts, keys and counts as for requests, and no foreign page that comes with
+ * what its browser sends by itself.
+ */
+export function socketUpgrade(routes: readonly SocketRoute[], options: SocketOptions): Upgrade {
+  const { gate, meter, instruments, hosts, dialects, open, heartbeatMs, stopping, log } = options;
+  const server = new WebSocketServer({
+    noServer: true,
+    perMessageDeflate: false,
+    maxPayload: options.maxMessageBytes,
+  });
+  const leave = () => {
+    for (const socket of server.clients) socket.close(GOING_AWAY, 'the server is stopping');
+  };
+  stopping.addEventListener('abort', leave, { once: true });
+
+  const admit = async (request: IncomingMessage, route: SocketRoute | undefined, path: string) => {
+    const fault = hosts(request);
+    if (fault !== undefined) throw fault;
+    if (route === undefined) throw new FleetError('not_found', 'No WebSocket can be opened at this address.');
+    const query = queryOf(request);
+    const header = (name: string) => headerOf(request, name);
+    const takesBasic = route.basic ?? false;
+    const visit = { method: 'GET', path, query, header, takesBasic, isSocket: true } as const;
+    const caller = knownCaller(await gate.admit(route.access, visit));
+    const { refusal } = await meter(caller).read();
+    if (refusal !== undefined) throw refusal;
+    return { path, query, header, caller };
+  };
+
+  return (request, socket, head) => {
+    const start = performance.now();
+    const path = pathOfTarget(request.url).split('?', 1)[0] ?? '';
+    const plain = path.toLowerCase().replace(/(.)\/$/, '$1');
+    const route = routes.find((one) => one.path === plain);
+    const id = requestId(request.headers['x-request-id']);
+    const own = log.child({ request_id: id });
+    const tell = (status: number, about: object = {}) => {
+      instruments.answered('GET', route?.path ?? 'none')(status, (performance.now() - start) / 1000);
+      own.info('request', { method: 'GET', path, status, ms: Math.round(performance.now() - start), ...about });
+    };
+    const broken = () => socket.destroy();
+    socket.on('error', broken);
+    const refuse = (error: unknown) => {
+      const reply = problemReply(error, { path, dialect: dialectOf(dialects, path), log: own });
+      if (reply.refused !== undefined) instruments.refused(reply.refused);
+      writeReply(socket, { ...reply, headers: { ...reply.headers, 'X-Request-Id': id } });
+      tell(reply.status);
+    };
+    const upgrade = async () => {
+      const admitted = await admit(request, route, path);
+      if (route === undefined || socket.destroyed) return;
+      const place = open.open();
+      try {
+        place.of(admitted.caller.id);
+      } catch (error) {
+        place.close();
+        throw error;
+      }
+      socket.off('error', broken);
+      // Also when the handshake comes to nothing.
+      socket.once('close', () => place.close());
+      server.handleUpgrade(request, socket, head, (opened) => {
+        tell(101, { key: admitted.caller.id });
+        (socket as Socket).setKeepAlive(true, KEEP_ALIVE_MS);
+        own.debug('socket opened', { path });
+        keep(opened);
+        route.connect(opened, { ...admitted, log: own });
+        if (stopping.aborted) opened.close(GOING_AWAY, 'the server is stopping');
+      });
+    };
+    upgrade().catch(refuse);
+  };
+
+  /** Whose other end is gone is noticed below, and whoever does not answer may be busy. A ping is for proxies between. */
+  function keep(opened: WebSocket): void {
+    instruments.streams.inc();
+    const beat = setInterval(() => opened.ping(), heartbeatMs);
+    opened.on('error', (error) => log.debug('a socket failed', { error }));
+    opened.once('close', () => {
+      clearInterval(beat);
+      instruments.streams.dec();
+    });
+  }
+}
+
+function queryOf({ url = '' }: IncomingMessage): URLSearchParams {
+  return new URLSearchParams(url.split('?').slice(1).join('?'));
+}
+
+function headerOf({ headers }: IncomingMessage, name: string): string | undefined {
+  const value = headers[name.toLowerCase()];
+  return Array.isArray(value) ? value.join(', ') : value;
+}

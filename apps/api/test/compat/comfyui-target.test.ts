@@ -1,0 +1,60 @@
+import type { IncomingMessage } from 'node:http';
+import { describe, expect, it } from 'vitest';
+import { arrivingAtComfyui } from '../../src/compat/comfyui/target.js';
+
+/** What becomes of a request: its target, and the headers that may have a key. */
+function arrived(url: string, headers: Record<string, string> = {}) {
+  const request = { url, headers: { ...headers } } as unknown as IncomingMessage;
+  arrivingAtComfyui(request);
+  const { authorization, 'x-api-key': key } = request.headers;
+  return { url: request.url, ...(authorization && { authorization }), ...(key && { key }) };
+}
+
+describe('a request below /comfyui', () => {
+  it.each([
+    ['/comfyui/prompt', '/comfyui/prompt'],
+    ['/comfyui/api/prompt', '/comfyui/prompt'],
+    ['/comfyui//api//history/x?max_items=2', '/comfyui/history/x?max_items=2'],
+    ['/ComfyUI/api/queue', '/comfyui/queue'],
+    ['/comfyui/api', '/comfyui/'],
+    ['/comfyui', '/comfyui/'],
+    ['/comfyui/apis', '/comfyui/apis'],
+    ['http://host:1/comfyui/api/ws?clientId=a', '/comfyui/ws?clientId=a'],
+  ])('%s is %s', (given, url) => {
+    expect(arrived(given)).toEqual({ url });
+  });
+
+  it.each([
+    ['in the path', '/comfyui/k/s3cret/prompt', '/comfyui/prompt'],
+    ['in the path before /api', '/comfyui/k/s3cret//api/history?offset=1', '/comfyui/history?offset=1'],
+    ['in the path, encoded', '/comfyui/k/s3%63ret/ws', '/comfyui/ws'],
+    ['as the token', '/comfyui/view?a=%20b&token=s3cret&c', '/comfyui/view?a=%20b&c'],
+    ['as the token, whose name is encoded', '/comfyui/ws?t%6fken=s3cret', '/comfyui/ws'],
+  ])('has its key %s taken out', (_, given, url) => {
+    expect(arrived(given)).toEqual({ url, key: 's3cret' });
+  });
+
+  it('goes by the key in its path, whatever its headers have', () => {
+    expect(
+      arrived('/comfyui/k/mine/prompt?token=x', { authorization: 'Bearer theirs', 'x-api-key': 'theirs' }),
+    ).toEqual({
+      url: '/comfyui/prompt',
+      key: 'mine',
+    });
+  });
+
+  it('goes by its token only where no header has a key', () => {
+    expect(arrived('/comfyui/prompt?token=t', { authorization: 'Bearer b' })).toEqual({
+      url: '/comfyui/prompt',
+      authorization: 'Bearer b',
+    });
+    expect(arrived('/comfyui/prompt?token=t', { authorization: 'Bearer ' })).toEqual({
+      url: '/comfyui/prompt',
+      key: 't',
+    });
+  });
+});
+
+it.each(['/comfyuix/k/s/prompt', '/jobs?token=t', '/k/s/prompt', '*', '/%63omfyui/k/s'])('leaves %s alone', (url) => {
+  expect(arrived(url)).toEqual({ url });
+});

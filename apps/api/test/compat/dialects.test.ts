@@ -1,0 +1,55 @@
+import { FleetError } from '@comfy-fleet/contracts';
+import { expect, it } from 'vitest';
+import { comfyV2Dialect } from '../../src/compat/comfy-v2/dialect.js';
+import { comfyuiDialect } from '../../src/compat/comfyui/dialect.js';
+import { openaiDialect } from '../../src/compat/openai/dialect.js';
+import { dialectOf } from '../../src/http/dialect.js';
+import { refusal } from '../../src/http/problems.js';
+
+const errors = [{ pointer: '/prompt', detail: 'is required' }];
+const INVALID = new FleetError('validation_failed', '/prompt is required.', { errors });
+const LATER = new FleetError('rate_limited', 'Too many.', { retryAfterSeconds: 7 });
+
+it('each say what is wrong in their own shape', () => {
+  const [comfyui, v2, openai] = [comfyuiDialect, comfyV2Dialect, openaiDialect].map(
+    ({ problem }) => problem(INVALID, '/x').body,
+  );
+  expect(comfyui).toEqual({
+    error: {
+      type: 'validation_failed',
+      message: 'The request has invalid fields',
+      details: '/prompt is required.',
+      extra_info: { errors },
+    },
+    node_errors: {},
+  });
+  expect(v2).toEqual({ error: { code: 'validation_failed', message: '/prompt is required.', details: { errors } } });
+  expect(openai).toEqual({
+    error: {
+      message: '/prompt is required.',
+      type: 'invalid_request_error',
+      param: 'prompt',
+      code: 'validation_failed',
+    },
+  });
+});
+
+it.each([comfyuiDialect, comfyV2Dialect, openaiDialect])('of $prefix have the headers of ours', (dialect) => {
+  const later = refusal(LATER, { path: '/x', dialect });
+  expect([later.status, later.headers, later.refused]).toEqual([429, { 'Retry-After': '7' }, 'rate_limited']);
+  const stranger = refusal(new FleetError('unauthorized', 'Who?'), { path: '/x', dialect });
+  expect([stranger.status, stranger.headers]).toEqual([401, { 'WWW-Authenticate': 'Bearer' }]);
+});
+
+it('are chosen by the whole name of the folder, in any case', () => {
+  const of = (path: string) => dialectOf([comfyuiDialect, comfyV2Dialect, openaiDialect], path)?.prefix;
+  expect(['/comfyui', '/ComfyUI/x', '/comfyuis', '/api/v2/jobs', '/api/v22', '/v1', '/'].map(of)).toEqual([
+    '/comfyui',
+    '/comfyui',
+    undefined,
+    '/api/v2',
+    undefined,
+    '/v1',
+    undefined,
+  ]);
+});

@@ -1,0 +1,192 @@
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import { connect } from 'node:net';
+import { Writable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { FleetError } from '@comfy-fleet/contracts';
+import { createLogger, createMetrics } from '@comfy-fleet/telemetry';
+import { until } from '@comfy-fleet/testing';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { WebSocket } from 'ws';
+import { createGate } from '../src/access/gate.js';
+import { createOpenStreams } from '../src/access/open-streams.js';
+import { comfyuiDialect } from '../src/compat/comfyui/dialect.js';
+import { type SocketRoute, socketUpgrade } from '../src/http/sockets.js';
+import { createInstruments } from '../src/metrics.js';
+import { listen } from '../src/server.js';
+import { aKey } from './api.js';
+
+interface Served extends Partial<Pick<SocketRoute, 'connect' | 'basic'>> {
+  readonly withKeys?: boolean;
+  readonly refusal?: FleetError;
+  readonly most?: number;
+}
+
+/** Opens sockets at /comfyui/ws for anna; answers everything else with the method, path and body that came. */
+async function serve({ withKeys = false, refusal, most = 10, ...route }: Served = {}) {
+  const log = createLogger({ service: 'api', level: 'error', format: 'json', stream: new Writable() });
+  const metrics = createMetrics({ service: 'api', log });
+  const stopping = new AbortController();
+  const anna = aKey('anna');
+  const keys = { find: (key: string) => (key === 'anna' ? anna : undefined) };
+  const upgrade = socketUpgrade(
+    [{ path: '/comfyui/ws', access: 'jobs', connect: (socket) => socket.send('hello'), ...route }],
+    {
+      hosts: () => undefined,
+      gate: createGate({
+        keys: withKeys ? keys : undefined,
+        defaults: { requestsPerMinute: 1, jobsWaiting: 1, jobsReserved: 1, jobsRunning: 1, uploadBytesPerDay: 1 },
+        urls: { verify: async () => false, sign: () => expect.fail('nothing is signed') } as never,
+        publicImages: false,
+        corsOrigins: [],
+        publicUrl: undefined,
+      }),
+      meter: () => ({ read: async () => ({ headers: {}, refusal }), within: () => undefined }),
+      instruments: createInstruments(metrics),
+      dialects: [comfyuiDialect],
+      open: createOpenStreams({ most, mostOfKey: 1, what: 'sockets' }),
+      maxMessageBytes: 100,
+      heartbeatMs: 10,
+      stopping: stopping.signal,
+      log,
+    },
+  );
+  const server = await listen({ host: '127.0.0.1', port: 0, idleMs: 60_000 });
+  onTestFinished(() => server.close(0));
+  const plain = async (request: IncomingMessage) => `${request.method} ${request.url} ${await text(request)}`;
+  server.serve((request, response) => void plain(request).then((told) => response.end(told)), upgrade);
+  const url = `ws://127.0.0.1:${server.port}/comfyui/ws`;
+  return { url, port: server.port, server, stopping, metrics };
+}
+
+/** The status and body with which a socket is refused. */
+async function refused(url: string, headers: Record<string, string> = {}) {
+  const socket = new WebSocket(url, { headers });
+  const [, answer] = (await once(socket, 'unexpected-response')) as [unknown, IncomingMessage];
+  return { status: answer.statusCode, headers: answer.headers, body: JSON.parse(await text(answer)) };
+}
+
+async function opened(url: string, headers: Record<string, string> = {}) {
+  const socket = new WebSocket(url, { headers });
+  onTestFinished(() => socket.terminate());
+  const [message] = await once(socket, 'message');
+  expect(`${message}`).toBe('hello');
+  return socket;
+}
+
+const basic = (pair: string) => ({ Authorization: `Basic ${Buffer.from(pair).toString('base64')}` });
+
+describe('a socket', () => {
+  it('opens for a key, in whatever case its path is, and says so to its handler', async () => {
+    const callers: string[] = [];
+    const { url } = await serve({
+      withKeys: true,
+      connect: (socket, { caller, query }) => {
+        callers.push(`${caller.id} ${query.get('clientId')}`);
+        socket.send('hello');
+      },
+    });
+    await opened(`${url.toUpperCase().replace('WS://', 'ws://')}/?clientId=c`, { Authorization: 'Bearer anna' });
+    expect(callers).toEqual(['anna c']);
+  });
+
+  it.each([
+    [401, {}, 'unauthorized'],
+    [401, { 'X-API-Key': 'bert' }, 'unauthorized'],
+    [401, basic('x:anna'), 'unauthorized'],
+  ])('is refused %s with %o in the shape of its API', async (status, headers, type) => {
+    const answer = await refused((await serve({ withKeys: true })).url, headers as Record<string, string>);
+    expect(answer).toMatchObject({ status, body: { error: { type }, node_errors: {} } });
+    expect(answer.headers['www-authenticate']).toBe('Bearer');
+  });
+
+  it('opens with HTTP Basic where its route takes that, but for no page of another origin', async () => {
+    const { url } = await serve({ withKeys: true, basic: true });
+    await opened(url, basic('x:anna'));
+    expect(await refused(url, { ...basic('anna:'), Origin: 'https://evil.example' })).toMatchObject({ status: 403 });
+  });
+
+  it('opens for no page of another origin where there are no keys', async () => {
+    const { url } = await serve();
+    expect(await refused(url, { Origin: 'https://evil.example' })).toMatchObject({
+      status: 403,
+      body: { error: { type: 'forbidden' } },
+    });
+    await opened(url);
+  });
+
+  it('is refused with Retry-After when the key sent too many requests, and there is no socket elsewhere', async () => {
+    const refusal = new FleetError('rate_limited', 'Too many.', { retryAfterSeconds: 7 });
+    const { url } = await serve({ refusal });
+    expect(await refused(url)).toMatchObject({ status: 429, headers: { 'retry-after': '7' } });
+    expect(await refused(`${url}/no`)).toMatchObject({ status: 404, body: { error: { type: 'not_found' } } });
+  });
+
+  it('gives its place back when it closes', async () => {
+    const { url, metrics } = await serve({ most: 1 });
+    const first = await opened(url);
+    expect(await refused(url)).toMatchObject({ status: 503, body: { error: { type: 'overloaded' } } });
+    expect(await metrics.scrape()).toMatch(/event_streams[^\n]* 1\n/);
+    first.close();
+    await until('its place to be free', () =>
+      opened(url).then(
+        () => true,
+        () => false,
+      ),
+    );
+  });
+
+  it('is pinged, and closed with 1001 when the process is to end', async () => {
+    const { url, stopping, server } = await serve();
+    const socket = await opened(url);
+    await once(socket, 'ping');
+    stopping.abort();
+    const [code] = await once(socket, 'close');
+    expect(code).toBe(1001);
+    await server.close(60_000);
+  });
+
+  it('that does not answer its close is cut off at the end', async () => {
+    const { port, stopping, server } = await serve();
+    const socket = connect(port, '127.0.0.1');
+    const head = 'GET /comfyui/ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n';
+    socket.write(`${head}Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`);
+    await once(socket, 'data');
+    stopping.abort();
+    await server.close(0);
+    socket.resume();
+    await once(socket, 'close');
+  });
+
+  it('is closed with 1009 after a message that is too long', async () => {
+    const { url } = await serve();
+    const socket = await opened(url);
+    socket.send('x'.repeat(101));
+    const [code] = await once(socket, 'close');
+    expect(code).toBe(1009);
+  });
+});
+
+describe('a request that offers another protocol than WebSocket', () => {
+  it.each([
+    ['', 'GET /x '],
+    ['the body', 'POST /x the body'],
+  ])('is answered as if it had not, with the body %o, and so is the next on its connection', async (body, expected) => {
+    const { port } = await serve();
+    const socket = connect(port, '127.0.0.1');
+    onTestFinished(() => void socket.destroy());
+    const method = body === '' ? 'GET' : 'POST';
+    const wish = 'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n';
+    socket.write(
+      `${method} /x HTTP/1.1\r\nHost: x\r\n${wish}Content-Length: ${body.length}\r\n\r\n${body.slice(0, 3)}`,
+    );
+    let told = '';
+    socket.on('data', (chunk) => {
+      told += chunk;
+    });
+    socket.write(body.slice(3));
+    await until('the answer', () => told.includes(expected));
+    socket.write('GET /next HTTP/1.1\r\nHost: x\r\n\r\n');
+    await until('the next answer', () => told.includes('GET /next '));
+  });
+});
