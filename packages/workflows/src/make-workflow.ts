@@ -56,7 +56,7 @@ export function makeWorkflow(name: string, source: WorkflowSource): Workflow {
     // A file that /generate and /img2img cannot give stays what the graph says.
     if (widget === undefined || (isStrict && isMedia(widget.type) && input.name !== 'image')) return [];
     if (isStrict && input.name === 'image' && strict?.slots.image.length === 0) return [];
-    return [{ ...input, type: isSeed(input, widget) ? 'seed' : widget.type }];
+    return [{ ...input, type: input.file ?? (isSeed(input, widget) ? 'seed' : widget.type) }];
   });
   const bindings =
     strict ?? (isOnce ? noUsualBindings(graph) : findUsualBindings(graph, { inputs, outputs: parts.outputs, choices }));

@@ -1,3 +1,4 @@
+import type { FileKind } from '@comfy-fleet/contracts';
 import type { Catalogue } from './describe/catalogue.js';
 import type { InputsFile } from './describe/read-inputs-file.js';
 import { isMedia, widgetOf } from './describe/widget.js';
@@ -25,37 +26,48 @@ export interface GraphOptions {
   readonly catalogue: Catalogue | undefined;
   /** Most nodes. */
   readonly maxNodes: number;
+  /** What is known to be a file there, whatever the graph and the catalogue tell. */
+  readonly fileAt?: FileAt;
 }
+
+type FileAt = (slot: Slot) => FileKind | undefined;
 
 /**
  * Takes parsed JSON for a graph of which each file is an input and all else stays as it is. Throws a WorkflowError for what
  * is none.
  */
-export function openGraph(json: unknown, { catalogue, maxNodes }: GraphOptions): OpenedGraph {
+export function openGraph(json: unknown, { catalogue, maxNodes, fileAt }: GraphOptions): OpenedGraph {
   try {
     const nodes = typeof json === 'object' && json !== null ? Object.keys(json).length : 0;
     if (nodes > maxNodes) throw new FileFault(`has ${nodes} nodes; ${maxNodes} are the most`);
-    return opened(readGraph(json), catalogue);
+    return opened(readGraph(json), catalogue, fileAt);
   } catch (error) {
     if (!(error instanceof FileFault)) throw error;
     throw new WorkflowError(error.faults.map(({ problem }) => problem));
   }
 }
 
-function opened(graph: Graph, catalogue: Catalogue | undefined): OpenedGraph {
-  const files = new Map(fileSlots(graph, catalogue).map((slot, index) => [`file_${index + 1}`, slot]));
-  const named = [...files].map(([name, { node, input }]) => [name, { node, widget: input }] as const);
+function opened(graph: Graph, catalogue: Catalogue | undefined, fileAt: FileAt = () => undefined): OpenedGraph {
+  const found = fileSlots(graph, catalogue, fileAt).map((file, index) => ({ ...file, name: `file_${index + 1}` }));
+  const files = new Map(found.map(({ name, slot }) => [name, slot]));
+  const bare = withoutNames(graph, files);
+  const named = found.map(({ name, slot: { node, input }, kind }) => {
+    const isTold = widgetOf(nodeAt(bare, node), input)?.type === kind;
+    return [name, { node, widget: input, ...(isTold ? {} : { file: kind }) }] as const;
+  });
   const inputsFile: InputsFile = { inputs: Object.fromEntries(named) };
-  const workflow = makeWorkflow(GRAPH, { graph: withoutNames(graph, files), inputs: inputsFile });
-  const inputs = [...files].map(([name, { node, input }]) => [name, String(nodeAt(graph, node).inputs[input])]);
+  const workflow = makeWorkflow(GRAPH, { graph: bare, inputs: inputsFile });
+  const inputs = found.map(({ name, slot: { node, input } }) => [name, String(nodeAt(graph, node).inputs[input])]);
   return { workflow, inputs: Object.fromEntries(inputs), files, shape: shapeOf(workflow.graph, catalogue) };
 }
 
-function fileSlots(graph: Graph, catalogue: Catalogue | undefined): Slot[] {
+function fileSlots(graph: Graph, catalogue: Catalogue | undefined, fileAt: FileAt) {
   return Object.entries(graph).flatMap(([node, { inputs }]) =>
-    Object.keys(inputs)
-      .filter((input) => isMedia(widgetOf(nodeAt(graph, node), input, catalogue)?.type))
-      .map((input) => ({ node, input })),
+    Object.keys(inputs).flatMap((input) => {
+      const slot = { node, input };
+      const kind = fileAt(slot) ?? widgetOf(nodeAt(graph, node), input, catalogue)?.type;
+      return isMedia(kind) ? [{ slot, kind }] : [];
+    }),
   );
 }
 

@@ -1,3 +1,4 @@
+import type { FileKind } from '@comfy-fleet/contracts';
 import type { Fault } from '../file-fault.js';
 import type { Slot } from '../graph.js';
 
@@ -22,6 +23,8 @@ export interface Told {
   readonly order?: number;
   /** Inputs of a group belong together, for people. */
   readonly group?: string;
+  /** The kind of file that it takes, where the graph alone does not tell. */
+  readonly file?: FileKind;
 }
 
 export interface FoundInput extends Told {

@@ -1,4 +1,4 @@
-import { POOL_PATTERN } from '@comfy-fleet/contracts';
+import { FILE_KINDS, POOL_PATTERN } from '@comfy-fleet/contracts';
 import { Ajv } from 'ajv';
 import Type, { type Static } from 'typebox';
 import { FileFault } from '../file-fault.js';
@@ -20,6 +20,8 @@ const input = Type.Object(
     required: Type.Optional(Type.Boolean()),
     order: Type.Optional(Type.Number()),
     group: Type.Optional(Type.String()),
+    /** The kind of file that it takes, where the graph alone does not tell. */
+    file: Type.Optional(Type.Enum([...FILE_KINDS])),
   },
   { additionalProperties: false },
 );

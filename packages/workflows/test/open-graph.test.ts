@@ -1,0 +1,22 @@
+import { expect, it } from 'vitest';
+import { openGraph, openWorkflow } from '../src/index.js';
+
+const PICKER = { Picker: { input: { required: { picture: [['a.png'], { image_upload: true }] } } } };
+const graph = (picture: string) => ({
+  1: { class_type: 'Picker', inputs: { picture } },
+  2: { class_type: 'SaveImage', inputs: { images: ['1', 0], filename_prefix: 'x' } },
+});
+
+it('takes what only the catalogue says is a file for a file, wherever its source is opened', () => {
+  const { workflow, inputs, files } = openGraph(graph('theirs.png'), { catalogue: PICKER, maxNodes: 10 });
+  expect(inputs).toEqual({ file_1: 'theirs.png' });
+  expect(files.get('file_1')).toEqual({ node: '1', input: 'picture' });
+  expect(workflow.text).not.toContain('theirs.png');
+  expect(openWorkflow('graph', workflow.text).inputs).toMatchObject([{ name: 'file_1', type: 'image' }]);
+});
+
+it('takes for a file what its sender says is one, with no catalogue', () => {
+  const fileAt = ({ node }: { node: string }) => (node === '1' ? ('video' as const) : undefined);
+  const { workflow } = openGraph(graph('x'), { catalogue: undefined, maxNodes: 10, fileAt });
+  expect(workflow.inputs).toMatchObject([{ name: 'file_1', type: 'video' }]);
+});
