@@ -4,6 +4,7 @@ import type { Abilities, InstanceAbilities } from '@comfy-fleet/contracts';
 import { loadWorkflows, randomSeed, resolveRequest } from '@comfy-fleet/workflows';
 import { describe, expect, it } from 'vitest';
 import { findMismatches } from '../src/fleet/mismatches.js';
+import { pointersOf } from '../src/requests/pointers.js';
 import { refuseImpossible } from '../src/requests/refuse-impossible.js';
 
 const named = (...all: Abilities[]): InstanceAbilities[] =>
@@ -70,7 +71,9 @@ describe('refuseImpossible', () => {
     if (workflow === undefined) throw new Error('there is no text2img');
     const request = resolveRequest({ workflow, profiles, request: { prompt: 'a fox' }, randomSeed, limits });
     const refuse = (instances: InstanceAbilities[]) =>
-      expect(() => refuseImpossible(workflow, request, 'default', instances)).toThrow(/needs the node/);
+      expect(() => refuseImpossible(workflow, request, 'default', instances, pointersOf(workflow))).toThrow(
+        /needs the node/,
+      );
     expect(looksFor(64, { SaveImage: {} }, refuse)).toBe(looksFor(1, { SaveImage: {} }, refuse));
     expect(looksFor(1, { SaveImage: {} }, refuse)).toBeGreaterThan(0);
   });

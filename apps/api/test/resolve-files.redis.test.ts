@@ -6,7 +6,7 @@ import pLimit from 'p-limit';
 import { afterEach, beforeEach, expect, inject, it, onTestFinished } from 'vitest';
 import { callerOf } from '../src/access/caller.js';
 import { resolveFiles } from '../src/assets/resolve-files.js';
-import { inInputs } from '../src/orders/workflow-job.js';
+import { IN_INPUTS } from '../src/requests/pointers.js';
 import { aKey, as, startApi, type TestApi } from './api.js';
 import { plain } from './pictures.js';
 
@@ -26,7 +26,7 @@ function resolved(values: Record<string, unknown>, key = 'anna') {
   const deps = { config, frames, inputs, ledger, decoding, fetching, pictureHttp: http };
   const caller = callerOf(aKey(key), config.access.keyLimits);
   const request = { caller, files: [], holds: () => {}, signal };
-  return resolveFiles({ ...deps, requireSpace: async () => {} }, request, values, inInputs);
+  return resolveFiles({ ...deps, requireSpace: async () => {} }, request, values, IN_INPUTS.input);
 }
 
 async function anAsset(key: string, body = 'some text'): Promise<{ id: string; hash: string }> {

@@ -33,13 +33,42 @@ it('refuses what is no graph, makes nothing, or leads nowhere', async () => {
   const { 3: _saved, ...unsaved } = inverting('https://example.com/a.png');
   expect((await run(api, { 1: unsaved[1] })).status).toBe(422);
   const astray = { ...drawing(), 99: { class_type: 'SaveImage', inputs: { images: ['98', 0], filename_prefix: 'x' } } };
-  expect((await refusal(await run(api, astray)))[1]?.detail).toContain('98');
+  const [, dangling] = await refusal(await run(api, astray));
+  expect([dangling?.pointer, dangling?.detail]).toEqual(['/graph/99/inputs/images', expect.stringContaining('98')]);
 });
 
 it('refuses the name of a file that lies in an instance, with its place', async () => {
   const api = await open();
   const [code, error] = await refusal(await run(api, inverting('somebody_elses.png')));
   expect([code, error?.pointer]).toEqual(['validation_failed', '/graph/1/inputs/image']);
+});
+
+it('says where in the graph it is what ComfyUI would refuse, and what no instance has', async () => {
+  const api = await open();
+  const graph = drawing();
+  const wrong = {
+    ...graph,
+    5: { class_type: 'KSampler', inputs: { ...graph[5]?.inputs, steps: 0, cfg: undefined, latent_image: ['1', 0] } },
+  };
+  const [code, ...errors] = await refusal(await run(api, wrong));
+  expect(code).toBe('validation_failed');
+  expect(new Map(errors.map(({ pointer, detail }) => [pointer, detail]))).toEqual(
+    new Map([
+      ['/graph/5/inputs/steps', 'is 0, and the least is 1'],
+      ['/graph/5/inputs/cfg', 'is missing'],
+      ['/graph/5/inputs/latent_image', 'is linked to a MODEL, and takes a LATENT'],
+    ]),
+  );
+  const lacking = {
+    ...graph,
+    1: { class_type: 'CheckpointLoaderSimple', inputs: { ckpt_name: 'none.safetensors' } },
+    'odd/id': { class_type: 'NoSuchNode', inputs: {} },
+  };
+  const [lack, ...lacks] = await refusal(await run(api, lacking));
+  expect([lack, lacks.map(({ pointer }) => pointer).sort()]).toEqual([
+    'no_able_instance',
+    ['/graph/1/inputs/ckpt_name', '/graph/odd~1id/class_type'],
+  ]);
 });
 
 it('refuses node classes that a key is denied: those of the list, or its own', async () => {

@@ -68,6 +68,8 @@ function written(value: unknown, { type }: WorkflowInput, { node, input }: Slot,
     const seed = BigInt(String(value));
     return input === 'value' ? BigInt.asUintN(PRIMITIVE_BITS, seed) : seed;
   }
+  // ComfyUI takes a plain list for a link.
+  if (Array.isArray(value)) return { __value__: value };
   // A whole number beyond 2^53 travels as digits.
   const isNumber = ['number', 'bigint'].includes(typeof nodeAt(graph, node).inputs[input]);
   return isNumber && typeof value === 'string' && /^-?\d+$/.test(value) ? BigInt(value) : value;

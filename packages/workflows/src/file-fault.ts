@@ -1,5 +1,9 @@
+import type { Place } from './graph.js';
+
 export interface Fault {
   readonly problem: string;
+  /** Where in the graph it is. */
+  readonly at?: Place;
   /** What a bindings file could say to settle it. */
   readonly settledBy?: Readonly<Record<string, unknown>>;
   /** Ids of the nodes that could each be meant. */

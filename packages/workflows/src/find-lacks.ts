@@ -8,8 +8,9 @@ import type { Workflow, WorkflowInput } from './workflow.js';
 
 /** Something that a job needs and an instance has not: a node class, or a choice of one of its inputs. */
 export type Lack =
-  | { readonly className: string; readonly input: undefined }
+  | { readonly node: string; readonly className: string; readonly input: undefined }
   | {
+      readonly node: string;
       readonly className: string;
       readonly input: string;
       readonly value: string;
@@ -45,7 +46,7 @@ export function lacksOfGraph(
   return Object.entries(graph).flatMap(([node, { class_type: className, inputs }]): Lack[] => {
     const known = Object.hasOwn(abilities, className) ? abilities[className] : undefined;
     // It looks at the class of every node.
-    if (known === undefined) return [{ className, input: undefined }];
+    if (known === undefined) return [{ node, className, input: undefined }];
     if (!needed.has(node)) return [];
     return Object.entries(known).flatMap(([input, choices]): Lack[] => {
       const source = sourceAt(node, input);
@@ -54,7 +55,7 @@ export function lacksOfGraph(
       const absent = textsIn(inputs[input]).filter((value) => !choices.includes(value));
       // Where there is nothing to choose from, scripts of a custom node may fill the list, but no models come that way.
       const lacking = choices.length === 0 ? absent.filter(isModelFile) : absent;
-      return lacking.map((value) => ({ className, input, value, choices, setBy: source?.name }));
+      return lacking.map((value) => ({ node, className, input, value, choices, setBy: source?.name }));
     });
   });
 }

@@ -17,6 +17,12 @@ export interface Slot {
   readonly input: string;
 }
 
+/** What a fault of a graph is about: an input of a node, or the node. */
+export interface Place {
+  readonly node: string;
+  readonly input?: string;
+}
+
 /** The same test as ComfyUI's own `is_link`. */
 export function isLink(value: unknown): value is Link {
   return Array.isArray(value) && value.length === 2 && typeof value[0] === 'string' && typeof value[1] === 'number';

@@ -7,12 +7,11 @@ export type { WorkflowDescription } from './describe/describe-workflow.js';
 export { exampleBody } from './describe/example.js';
 export { RULES, type Rule } from './describe/found-input.js';
 export type { JsonSchema } from './describe/input-schema.js';
-export { type GraphFault, graphFaults } from './describe/refusals.js';
 export { describeReplaced, type Replacement, readReplacements } from './describe/replacements.js';
 export { isMedia } from './describe/widget.js';
 export { describeLack, explainVerdicts } from './explain-lack.js';
 export { findLacks, type Lack, lacksOfGraph } from './find-lacks.js';
-export { describeNode, type Graph, type GraphNode, type Slot } from './graph.js';
+export { describeNode, type Graph, type GraphNode, type Place, type Slot } from './graph.js';
 export { parseJson, showJson } from './json-text.js';
 export { checkpointsOf, checkpointToName, judgeWorkflows, type WorkflowVerdict } from './judge-workflows.js';
 export { listed } from './listed.js';
@@ -37,5 +36,13 @@ export type { PictureTexts } from './read-upload.js';
 export { type InputsToResolve, resolveInputs } from './resolve-inputs.js';
 export { deadlineMs, poolFor, type RequestToResolve, randomSeed, resolveRequest } from './resolve-request.js';
 export { parseSource, readSource, type SourceParts, sourceText, versionOf, type WorkflowSource } from './source.js';
+export { type GraphFault, graphFaults, type HasFile } from './verdict/graph-faults.js';
+export {
+  type ComfyError,
+  type NodeErrors,
+  type Verdict,
+  type VerdictOptions,
+  verdictOf,
+} from './verdict/verdict-of.js';
 export type { Workflow, WorkflowInput } from './workflow.js';
 export { WorkflowError } from './workflow-error.js';

@@ -43,7 +43,10 @@ export function openGraph(json: unknown, { catalogue, maxNodes, fileAt }: GraphO
     return opened(readGraph(json), catalogue, fileAt);
   } catch (error) {
     if (!(error instanceof FileFault)) throw error;
-    throw new WorkflowError(error.faults.map(({ problem }) => problem));
+    throw new WorkflowError(
+      error.faults.map(({ problem }) => problem),
+      error.faults.map(({ at }) => at),
+    );
   }
 }
 

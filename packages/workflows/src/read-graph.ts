@@ -1,7 +1,10 @@
-import { FileFault } from './file-fault.js';
+import { type Fault, FileFault } from './file-fault.js';
 import { describeNode, type Graph, type GraphNode, isLink, linkAt, linkedInputs, nodeAt } from './graph.js';
 
 const HOW_TO_EXPORT = 'open the workflow in ComfyUI, choose Workflow → Export (API), and save that file here';
+
+/** Ids of the editor have a few characters; they come back in progress, timings and errors of every job. */
+export const MOST_ID_CHARS = 256;
 
 /** Takes parsed JSON for a graph in the API format: every node whole, every link leading somewhere, no circles. */
 export function readGraph(json: unknown): Graph {
@@ -21,17 +24,19 @@ export function readGraph(json: unknown): Graph {
 }
 
 function nodeFaults(id: string, node: unknown): string[] {
+  if (id.length > MOST_ID_CHARS) return [`has a node id of ${id.length} characters; ${MOST_ID_CHARS} are the most`];
   if (isRecord(node) && typeof node.class_type === 'string' && isRecord(node.inputs)) return [];
   return [`"${id}" is not a node with class_type and inputs, so this is not the API format: ${HOW_TO_EXPORT}`];
 }
 
 function refuseDanglingLinks(graph: Graph): void {
-  const faults: string[] = [];
+  const faults: Fault[] = [];
   for (const [id, node] of Object.entries(graph)) {
     for (const input of linkedInputs(node)) {
       const target = linkAt(node, input)?.[0] ?? '';
       if (Object.hasOwn(graph, target)) continue;
-      faults.push(`${describeNode(graph, id)} takes its ${input} from node ${target}, which is not in the file`);
+      const problem = `${describeNode(graph, id)} takes its ${input} from node ${target}, which is not in the file`;
+      faults.push({ problem, at: { node: id, input } });
     }
   }
   if (faults.length > 0) throw new FileFault(...faults);
@@ -51,8 +56,12 @@ function refuseCircles(graph: Graph): void {
         onPath.delete(last.id);
         finished.add(last.id);
       } else if (onPath.has(next)) {
-        const members = path.slice(path.findIndex(({ id }) => id === next)).map(({ id }) => describeNode(graph, id));
-        throw new FileFault(`has nodes that wait for each other in a circle: ${members.join(' ← ')}`);
+        const members = path.slice(path.findIndex(({ id }) => id === next)).map(({ id }) => id);
+        const named = members.map((id) => describeNode(graph, id)).join(' ← ');
+        throw new FileFault({
+          problem: `has nodes that wait for each other in a circle: ${named}`,
+          at: { node: next },
+        });
       } else if (!finished.has(next)) {
         path.push({ id: next, sources: sourcesOf(graph, next) });
         onPath.add(next);

@@ -34,7 +34,7 @@ describe.each(['0.3.64', '0.33.0'])('with all nodes of ComfyUI %s', (version) =>
   it('lacks a model that no node of the kind lists, and says what there is', () => {
     for (const { className, input, options } of all) {
       const value = 'none-such.safetensors';
-      const lack = { className, input, value, choices: options, parameter: undefined };
+      const lack = { node: '1', className, input, value, choices: options, parameter: undefined };
       expect(lacksOf(className, { [input]: value }, abilities)).toEqual([lack]);
       expect(lacksOf(className, { [input]: { __value__: [...options, value] } }, abilities)).toEqual([lack]);
     }
@@ -47,7 +47,7 @@ describe.each(['0.3.64', '0.33.0'])('with all nodes of ComfyUI %s', (version) =>
       '3': { class_type: 'IPAdapterUnifiedLoader', inputs: {} },
     };
     expect(lacksOfGraph(graph, abilities, { outputs: ['1'] })).toEqual([
-      { className: 'IPAdapterUnifiedLoader', input: undefined },
+      { node: '3', className: 'IPAdapterUnifiedLoader', input: undefined },
     ]);
   });
 

@@ -47,7 +47,7 @@ describe.each(['0.3.64', '0.33.0'] as const)('with the catalogue of %s', (versio
       expect.stringMatching(
         /^"Load Checkpoint" .*: ckpt_name is "ace_step_v1_3\.5b\.safetensors", and there is (none|only .*)\.$/,
       ),
-      '"TextEncodeAceStepAudio" (node 2, TextEncodeAceStepAudio): its lyrics_strength is missing.',
+      '"TextEncodeAceStepAudio" (node 2, TextEncodeAceStepAudio): lyrics_strength is missing.',
       expect.stringMatching(
         /^"VAEDecodeAudio" .*: there is no node class VAEDecodeAudioo, did you mean "VAEDecodeAudio"\?$/,
       ),

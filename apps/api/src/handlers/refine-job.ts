@@ -18,6 +18,7 @@ import { workflowJob } from '../orders/workflow-job.js';
 import { workflowOf } from '../orders/workflow-of.js';
 import { readFrame } from '../pictures/find-picture.js';
 import { keepPicture } from '../pictures/normalise.js';
+import { onlyAt } from '../requests/pointers.js';
 import { createValidator, refuseFaults } from '../requests/validator.js';
 import { catalogueFor } from '../workflows/catalogue-for.js';
 
@@ -79,7 +80,7 @@ async function refinedWorkflow(
       order: { lod, priority, metadata, ...(outputs === undefined ? {} : { outputs }) },
       inputs: { ...kept, image: `job:${record.id}/${output}` },
       callback: record.callback ?? undefined,
-      pointer: () => '/index',
+      pointers: onlyAt('/index'),
     },
     request,
   );

@@ -5,7 +5,7 @@ import { knownCaller } from '../access/caller.js';
 import { refuseDeniedNodes } from '../access/rights.js';
 import type { Deps } from '../deps.js';
 import type { ApiRequest } from '../http/messages.js';
-import { escapePointer } from '../requests/field-errors.js';
+import { atPlace, inGraph } from '../requests/pointers.js';
 import { type WorkflowWish, workflowJob } from './workflow-job.js';
 
 export interface GraphWish {
@@ -25,11 +25,8 @@ export async function graphJob(
   const catalogue = await deps.ledger.fleet.catalogue(pool, classesOf(graph));
   const { workflow, inputs, files, shape } = openedGraph(deps, graph, catalogue);
   refuseDeniedNodes(knownCaller(request.caller), workflow.graph);
-  const pointer = (input: string) => {
-    const slot = files.get(input);
-    return slot === undefined ? '/graph' : `/graph/${escapePointer(slot.node)}/inputs/${escapePointer(slot.input)}`;
-  };
-  return workflowJob(deps, { workflow, catalogue, order, inputs, callback, shape, pointer }, request);
+  const wish = { workflow, catalogue, order, inputs, callback, shape, pointers: inGraph(files) };
+  return workflowJob(deps, wish, request);
 }
 
 function openedGraph({ config }: Deps, graph: unknown, catalogue: Catalogue | undefined): OpenedGraph {
@@ -38,8 +35,9 @@ function openedGraph({ config }: Deps, graph: unknown, catalogue: Catalogue | un
     return openGraph(graph, { catalogue, maxNodes });
   } catch (error) {
     if (!(error instanceof WorkflowError)) throw error;
-    const errors = error.faults.map((detail) => ({ pointer: '/graph', detail }));
-    throw new FleetError('validation_failed', errors.map(({ detail }) => `/graph ${detail}`).join('; '), { errors });
+    const errors = error.faults.map((detail, index) => ({ pointer: atPlace(error.places[index]), detail }));
+    const told = errors.map(({ pointer, detail }) => `${pointer} ${detail}`).join('; ');
+    throw new FleetError('validation_failed', told, { errors });
   }
 }
 

@@ -16,6 +16,7 @@ import { classesOf, modelsOf, poolFor, randomSeed, resolveRequest, type Workflow
 import type { Caller } from '../access/caller.js';
 import { requireMayRun } from '../access/rights.js';
 import type { Deps } from '../deps.js';
+import { type Pointers, pointersOf } from '../requests/pointers.js';
 import { refuseImpossible } from '../requests/refuse-impossible.js';
 
 /** The job of POST /generate or /img2img. Throws validation_failed, no_able_instance, and forbidden. */
@@ -41,12 +42,16 @@ export async function ableJob(
   deps: Deps,
   workflow: Workflow,
   request: ResolvedRequest,
-  { caller, ...wish }: Wish & { readonly caller: Caller },
+  {
+    caller,
+    pointers = pointersOf(workflow),
+    ...wish
+  }: Wish & { readonly caller: Caller; readonly pointers?: Pointers },
 ): Promise<NewJob> {
   requireMayRun(caller, workflow);
   const pool = poolFor(workflow, request.lod, deps.workflows.profiles);
   const known = await deps.ledger.fleet.abilities(pool, classesOf([workflow]));
-  refuseImpossible(workflow, request, pool, known);
+  refuseImpossible(workflow, request, pool, known, pointers);
   const { kind, version, text } = workflow;
   const { start_within_seconds, ...rest } = wish;
   return {

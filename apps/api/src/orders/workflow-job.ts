@@ -5,7 +5,7 @@ import { knownCaller } from '../access/caller.js';
 import { resolveFiles } from '../assets/resolve-files.js';
 import type { Deps } from '../deps.js';
 import type { ApiRequest } from '../http/messages.js';
-import { escapePointer } from '../requests/field-errors.js';
+import { IN_INPUTS, type Pointers } from '../requests/pointers.js';
 import { refuseGraph } from '../requests/refuse-graph.js';
 import { ableJob } from './new-job.js';
 
@@ -27,8 +27,8 @@ export interface WorkflowWish {
   readonly callback: Webhook | undefined;
   /** Of a graph that is run once. */
   readonly shape?: string;
-  /** Where in the request's body an input stands. */
-  readonly pointer?: (input: string) => string;
+  /** Of the request's body. */
+  readonly pointers?: Pointers;
 }
 
 /**
@@ -37,13 +37,13 @@ export interface WorkflowWish {
  */
 export async function workflowJob(
   deps: Deps,
-  { workflow, catalogue, order, inputs, callback, shape, pointer = inInputs }: WorkflowWish,
+  { workflow, catalogue, order, inputs, callback, shape, pointers = IN_INPUTS }: WorkflowWish,
   request: Pick<ApiRequest, 'caller' | 'files' | 'signal' | 'holds'>,
 ): Promise<NewJob> {
   const isNamed = ([name, value]: readonly [string, unknown]) =>
     typeof value !== 'object' && isMedia(workflow.inputs.find((input) => input.name === name)?.type);
   const parts = Object.entries(inputs);
-  const files = await resolveFiles(deps, request, Object.fromEntries(parts.filter(isNamed)), pointer);
+  const files = await resolveFiles(deps, request, Object.fromEntries(parts.filter(isNamed)), pointers.input);
   const plain = Object.fromEntries(parts.filter((part) => !isNamed(part))) as Readonly<Record<string, InputValue>>;
   const { lod, outputs, priority, metadata, start_within_seconds, api_key_comfy_org: comfyKey } = order;
   const resolved = resolveInputs({
@@ -55,20 +55,16 @@ export async function workflowJob(
     outputs,
     priority,
     metadata,
-    pointer,
+    pointer: pointers.input,
     randomSeed,
     limits: deps.config.limits,
   });
-  refuseGraph(workflow, resolved, catalogue, pointer);
+  refuseGraph(workflow, resolved, catalogue, pointers);
   return ableJob(deps, workflow, resolved, {
     caller: knownCaller(request.caller),
     start_within_seconds,
     callback,
     comfyKey,
+    pointers,
   });
-}
-
-/** Where an input stands in the body of an order of a workflow. */
-export function inInputs(input: string): string {
-  return `/inputs/${escapePointer(input)}`;
 }

@@ -1,15 +1,23 @@
 import { FleetError, filesOf, type ResolvedRequest } from '@comfy-fleet/contracts';
-import { bindGraph, type Catalogue, describeNode, graphFaults, type Workflow } from '@comfy-fleet/workflows';
+import {
+  bindGraph,
+  type Catalogue,
+  describeNode,
+  type GraphFault,
+  graphFaults,
+  type Workflow,
+} from '@comfy-fleet/workflows';
+import type { Pointers } from './pointers.js';
 
 /**
  * Throws `validation_failed` for what ComfyUI would refuse of the graph as the request has it: nothing that it makes,
- * inputs that are missing, numbers out of bounds. `pointer` says where an input of the workflow stands in the request.
+ * inputs that are missing, numbers out of bounds, links that do not fit. What instances lack is told apart.
  */
 export function refuseGraph(
   workflow: Workflow,
   request: ResolvedRequest,
   catalogue: Catalogue | undefined,
-  pointer: (input: string) => string,
+  pointers: Pointers,
 ): void {
   const outputs = workflow.outputs.filter(({ name }) => request.outputs?.includes(name) ?? true);
   if (outputs.length === 0) {
@@ -19,19 +27,23 @@ export function refuseGraph(
   if (catalogue === undefined) return;
   const files = new Map(filesOf(request).map(([input, { name }]) => [input, name]));
   const graph = bindGraph(workflow, request, { filenamePrefix: '', files });
-  const faults = graphFaults(
-    graph,
-    outputs.map(({ node }) => node),
-    catalogue,
-  );
+  const nodes = outputs.map(({ node }) => node);
+  const faults = graphFaults(graph, nodes, catalogue).filter((fault) => !isLack(fault));
   if (faults.length === 0) return;
   throw refused(
     faults.map(({ node, input, detail }) => {
-      const setBy = workflow.inputAt({ node, input })?.name;
-      if (setBy !== undefined) return { pointer: pointer(setBy), detail };
-      return { pointer: '', detail: `${input} of ${describeNode(graph, node)} ${detail}` };
+      const setBy = input === undefined ? undefined : workflow.inputAt({ node, input })?.name;
+      if (setBy !== undefined) return { pointer: pointers.input(setBy), detail };
+      const pointer = pointers.node(node, input);
+      if (pointer !== '' && input !== undefined) return { pointer, detail };
+      return { pointer, detail: `${input === undefined ? '' : `${input} of `}${describeNode(graph, node)} ${detail}` };
     }),
   );
+}
+
+/** A text that is not among the options is what some instance may have. */
+function isLack({ type, extra: { received_value: value } }: GraphFault): boolean {
+  return type === 'value_not_in_list' && [value].flat().some((one) => typeof one === 'string');
 }
 
 function refused(errors: readonly { readonly pointer: string; readonly detail: string }[]): FleetError {

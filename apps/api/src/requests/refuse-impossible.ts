@@ -1,6 +1,7 @@
 import { type FieldError, FleetError, type InstanceAbilities, type ResolvedRequest } from '@comfy-fleet/contracts';
 import type { Lack, Workflow } from '@comfy-fleet/workflows';
 import { nearestLacks } from '../fleet/nearest-lacks.js';
+import type { Pointers } from './pointers.js';
 
 /** Names listed in an answer; a server may have thousands of LoRAs. */
 const MOST_LISTED = 100;
@@ -13,6 +14,7 @@ export function refuseImpossible(
   request: ResolvedRequest,
   pool: string,
   known: readonly InstanceAbilities[],
+  pointers: Pointers,
 ): void {
   const lacks = nearestLacks(
     workflow,
@@ -22,23 +24,32 @@ export function refuseImpossible(
   const [nearest] = lacks;
   if (nearest === undefined) return;
   // What the nearest one lacks is what is to be changed; the choices are those of all.
-  const errors = nearest.map((lack) => fieldError(lack, workflow, pool, lacks.flat()));
+  const errors = nearest.map((lack) => fieldError(lack, { workflow, pool, all: lacks.flat(), pointers }));
   const detail = errors.map(({ pointer, detail }) => `${pointer} ${detail}`.trim()).join('; ');
   throw new FleetError('no_able_instance', `${detail}.`, { errors });
 }
 
-function fieldError(lack: Lack, workflow: Workflow, pool: string, all: readonly Lack[]): FieldError {
+interface Asked {
+  readonly workflow: Workflow;
+  readonly pool: string;
+  /** Of all instances. */
+  readonly all: readonly Lack[];
+  readonly pointers: Pointers;
+}
+
+function fieldError(lack: Lack, { workflow, pool, all, pointers }: Asked): FieldError {
+  const pointer = pointers.node(lack.node, lack.input);
   if (lack.input === undefined) {
     const detail = `the workflow ${workflow.name} needs the node ${lack.className}, which no instance of the pool ${pool} has`;
-    return { pointer: '', detail };
+    return { pointer, detail };
   }
   const { className, input, value, setBy } = lack;
   const alike = all.filter((other) => other.className === className && other.input === input);
   const choices = [...new Set(alike.flatMap((other) => (other.input === undefined ? [] : other.choices)))];
   const what = `"${value}" is on no instance of the pool ${pool}; there is ${listed(choices)}`;
-  if (setBy === undefined)
-    return { pointer: '', detail: `${input} of ${className} in the workflow ${workflow.name}: ${what}` };
-  return { pointer: workflow.kind === 'workflow' ? `/inputs/${setBy}` : `/${setBy}`, detail: what };
+  if (setBy !== undefined) return { pointer: pointers.input(setBy), detail: what };
+  if (pointer !== '') return { pointer, detail: what };
+  return { pointer, detail: `${input} of ${className} in the workflow ${workflow.name}: ${what}` };
 }
 
 function listed(choices: readonly string[]): string {

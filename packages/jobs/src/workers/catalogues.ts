@@ -1,5 +1,5 @@
 import type { Abilities } from '@comfy-fleet/contracts';
-import { choicesOf, describeReplaced, type Replacement, readReplacements } from '@comfy-fleet/workflows';
+import { choicesOf, describeReplaced, parseJson, type Replacement, readReplacements } from '@comfy-fleet/workflows';
 import type { Redis } from 'ioredis';
 import { LRUCache } from 'lru-cache';
 import type { Keys } from '../keys.js';
@@ -109,10 +109,14 @@ function nodeClass(name: string, text: string, replacement: Replacement | undefi
   return { description, choices: choicesOf(name, description) };
 }
 
+/** A whole number that JSON.parse would round, as the bounds of seeds are; to keep it takes ten times as long. */
+const LARGE_NUMBER = /[^\d.]\d{16,}/;
+
 /** What is no JSON describes nothing, and asks for nothing. */
 function parse(text: string | null): unknown {
   try {
-    return text === null ? undefined : JSON.parse(text);
+    if (text === null) return undefined;
+    return LARGE_NUMBER.test(text) ? parseJson(text) : JSON.parse(text);
   } catch {
     return undefined;
   }

@@ -19,7 +19,7 @@ export function hasClass(catalogue: Catalogue, className: string): boolean {
 
 /** Undefined for an unknown class or input. Reads both forms of a choice: `[[…], {}]` and `["COMBO", {options}]`. */
 export function inputSpec(catalogue: Catalogue, className: string, input: string): InputSpec | undefined {
-  const { required, optional } = sections(catalogue, className);
+  const { required, optional } = sections(inputOf(catalogue, className));
   const described = required[input] ?? optional[input];
   if (!Array.isArray(described)) return undefined;
   const [type, more] = described;
@@ -27,12 +27,6 @@ export function inputSpec(catalogue: Catalogue, className: string, input: string
   if (Array.isArray(type)) return { type: 'COMBO', options: type, more: config };
   const options = Array.isArray(config.options) ? config.options : [];
   return { type: String(type), options: type === 'COMBO' ? options : [], more: config };
-}
-
-/** Names of the inputs that a node of the class has to have; those that grow with their links are not among them. */
-export function requiredInputs(catalogue: Catalogue, className: string): string[] {
-  const { required } = sections(catalogue, className);
-  return Object.keys(required).filter((name) => !inputSpec(catalogue, className, name)?.type.startsWith('COMFY_'));
 }
 
 /** Whether nodes of the class make what a run leaves behind; undefined for an unknown class. */
@@ -52,7 +46,7 @@ export function unionOf([first = {}, ...others]: readonly Catalogue[]): Catalogu
 }
 
 function withOptions(union: Catalogue, other: Catalogue, className: string): unknown {
-  const { required, optional } = sections(union, className);
+  const { required, optional } = sections(inputOf(union, className));
   const more = (inputs: Record<string, unknown>) =>
     Object.fromEntries(
       Object.entries(inputs).map(([input, described]) => {
@@ -65,9 +59,14 @@ function withOptions(union: Catalogue, other: Catalogue, className: string): unk
   return { ...recordOr(union[className]), input: { required: more(required), optional: more(optional) } };
 }
 
-function sections(catalogue: Catalogue, className: string) {
-  const { required, optional } = recordOr(recordOr(hasClass(catalogue, className) && catalogue[className]).input);
+/** The required and the optional inputs that a description of a node class, or of a part of one, has as its `input`. */
+export function sections(input: unknown) {
+  const { required, optional } = recordOr(input);
   return { required: recordOr(required), optional: recordOr(optional) };
+}
+
+function inputOf(catalogue: Catalogue, className: string): unknown {
+  return recordOr(hasClass(catalogue, className) && catalogue[className]).input;
 }
 
 function recordOr(value: unknown): Record<string, unknown> {

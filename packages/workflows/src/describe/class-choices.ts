@@ -16,7 +16,7 @@ export function choicesOf(className: string, description: unknown): Abilities[st
   for (const [input, described] of inputsOf(description)) {
     const options = optionsOf(described);
     if (options === undefined || !options.every((option) => typeof option === 'string')) continue;
-    if (isOpen(className, input) || listsFiles(className, input, described)) continue;
+    if (isOpenChoice(className, input, described)) continue;
     choices[input] = options;
   }
   return choices;
@@ -58,6 +58,11 @@ function optionsOf(described: unknown): readonly unknown[] | undefined {
 
 function configOf(described: readonly unknown[]): Record<string, unknown> {
   return isRecord(described[1]) ? described[1] : {};
+}
+
+/** Whether ComfyUI may take more at an input than its description lists. */
+export function isOpenChoice(className: string, input: string, described: unknown): boolean {
+  return isOpen(className, input) || listsFiles(className, input, described);
 }
 
 function isOpen(className: string, input: string): boolean {

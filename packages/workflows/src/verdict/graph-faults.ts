@@ -1,0 +1,185 @@
+import { type Catalogue, hasClass } from '../describe/catalogue.js';
+import { isMedia, widgetOf } from '../describe/widget.js';
+import { type Graph, linkedInputs, linksAt, nodeAt } from '../graph.js';
+import { isRecord } from '../read-graph.js';
+import type { Complaint } from './complaint.js';
+import { judgeLink, type Raised } from './judge-link.js';
+import { judgeValue, noSuchFile } from './judge-value.js';
+import { type NodeInput, nodeInputs } from './node-inputs.js';
+
+/** What ComfyUI would refuse of a graph. */
+export interface GraphFault extends Complaint {
+  readonly node: string;
+  readonly className: string;
+}
+
+/** Whether the caller has a file of the name that a graph gives; without it nothing is said of files. */
+export type HasFile = (name: string) => boolean;
+
+/** A graph as ComfyUI looks at it: from its outputs up, in their order. */
+export interface Inspection {
+  /** Of every node that was looked at, in the order of looking. */
+  readonly faults: ReadonlyMap<string, readonly GraphFault[]>;
+  /** The nodes that a node takes something of. */
+  readonly sources: ReadonlyMap<string, readonly string[]>;
+  /** Index of the output for which it was looked at first. */
+  readonly seenFor: ReadonlyMap<string, number>;
+}
+
+/**
+ * What ComfyUI would refuse of the nodes that the outputs need. Of classes that the catalogue does not have nothing is
+ * said.
+ */
+export function graphFaults(
+  graph: Graph,
+  outputs: readonly string[],
+  catalogue: Catalogue,
+  hasFile?: HasFile,
+): GraphFault[] {
+  return [...inspect(graph, outputs, catalogue, hasFile).faults.values()].flat();
+}
+
+/** A link on the way up: the node at its other end is looked at with it in hand. */
+interface Way {
+  readonly source: string;
+  readonly link: readonly unknown[];
+  readonly input: NodeInput | undefined;
+}
+
+/** Not by recursion: a chain of nodes may be longer than the stack. */
+export function inspect(graph: Graph, outputs: readonly string[], catalogue: Catalogue, hasFile?: HasFile): Inspection {
+  const faults = new Map<string, readonly GraphFault[]>();
+  const sources = new Map<string, readonly string[]>();
+  const seenFor = new Map<string, number>();
+  const path: { readonly node: string; readonly ways: Way[] }[] = [];
+  const onPath = new Set<string>();
+  const enter = (node: string, output: number, by?: Way) => {
+    const { complaints, ways } = look(graph, node, by, { catalogue, hasFile });
+    const className = nodeAt(graph, node).class_type;
+    faults.set(
+      node,
+      complaints.map((one) => ({ ...one, node, className })),
+    );
+    sources.set(
+      node,
+      ways.map(({ source }) => source),
+    );
+    seenFor.set(node, output);
+    path.push({ node, ways: ways.reverse() });
+    onPath.add(node);
+  };
+  for (const [index, output] of outputs.entries()) {
+    if (!seenFor.has(output)) enter(output, index);
+    for (let last = path.at(-1); last !== undefined; last = path.at(-1)) {
+      const way = last.ways.pop();
+      if (way === undefined) {
+        path.pop();
+        onPath.delete(last.node);
+      } else if (onPath.has(way.source)) {
+        const from = path.findIndex(({ node }) => node === way.source);
+        const cycle = path.slice(from).map(({ node }) => node);
+        for (const fault of cycleFaults(graph, cycle)) faults.set(fault.node, [fault]);
+      } else if (!seenFor.has(way.source)) enter(way.source, index, way);
+    }
+  }
+  return { faults, sources, seenFor };
+}
+
+interface Knowledge {
+  readonly catalogue: Catalogue;
+  readonly hasFile: HasFile | undefined;
+}
+
+function look(
+  graph: Graph,
+  id: string,
+  by: Way | undefined,
+  { catalogue, hasFile }: Knowledge,
+): { readonly complaints: readonly Complaint[]; readonly ways: Way[] } {
+  const node = nodeAt(graph, id);
+  const { class_type: className, inputs } = node;
+  const describe = (name: string) => (hasClass(catalogue, name) ? catalogue[name] : undefined);
+  const raised = (error: Raised) => ({ complaints: [exception(error, by)], ways: [] });
+  if (!isRecord(inputs)) {
+    return raised({ exception: 'KeyError', text: "'inputs'", input: undefined, detail: 'has no inputs' });
+  }
+  if (!hasClass(catalogue, className)) return { complaints: [], ways: linksOf(graph, id) };
+  const complaints: Complaint[] = [];
+  const ways: Way[] = [];
+  for (const input of nodeInputs(describe(className), inputs)) {
+    const value = inputs[input.name];
+    if (value === undefined) {
+      if (input.isRequired) complaints.push(missing(input));
+    } else if (Array.isArray(value)) {
+      const fault = judgeLink(graph, input, value, describe);
+      if (fault === undefined) ways.push({ source: String(value[0]), link: value, input });
+      else if ('exception' in fault) return raised(fault);
+      else complaints.push(fault);
+    } else {
+      const kind = widgetOf(node, input.name, catalogue)?.type;
+      const isAbsent = isMedia(kind) && hasFile !== undefined && !hasFile(String(value));
+      const fault = isMedia(kind) ? undefined : judgeValue(className, input, value);
+      if (isAbsent) complaints.push(noSuchFile(input, kind, value));
+      if (fault !== undefined) complaints.push(fault);
+    }
+  }
+  return { complaints, ways };
+}
+
+/** Of a class that nobody describes, whatever looks like a link. */
+function linksOf(graph: Graph, id: string): Way[] {
+  const node = nodeAt(graph, id);
+  return linksAt(node, linkedInputs(node))
+    .filter(([source]) => Object.hasOwn(graph, source))
+    .map((link) => ({ source: link[0], link, input: undefined }));
+}
+
+function missing({ name, shortName }: NodeInput): Complaint {
+  return {
+    input: name,
+    type: 'required_input_missing',
+    message: 'Required input is missing',
+    details: shortName,
+    extra: { input_name: name },
+    detail: 'is missing',
+  };
+}
+
+/** ComfyUI tells it with the link by which it came to the node. */
+function exception({ exception: type, text, input, detail }: Raised, by: Way | undefined): Complaint {
+  const extra = { exception_type: type, traceback: [] };
+  if (by?.input === undefined) {
+    const message = 'Exception when validating node';
+    return { input, type: 'exception_during_validation', message, details: text, extra, detail };
+  }
+  return {
+    input,
+    type: 'exception_during_inner_validation',
+    message: 'Exception when validating inner node',
+    details: text,
+    extra: {
+      input_name: by.input.name,
+      input_config: by.input.config,
+      exception_message: text,
+      ...extra,
+      linked_node: by.link,
+    },
+    detail,
+  };
+}
+
+function cycleFaults(graph: Graph, cycle: readonly string[]): GraphFault[] {
+  const [first = ''] = cycle;
+  const named = [...cycle, first].map((id) => `${id} (${nodeAt(graph, id).class_type})`);
+  const details = named.join(' -> ');
+  return cycle.map((node) => ({
+    node,
+    className: nodeAt(graph, node).class_type,
+    input: undefined,
+    type: 'dependency_cycle',
+    message: 'Dependency cycle detected',
+    details,
+    extra: { node_id: node, cycle_nodes: cycle },
+    detail: `waits for itself: ${named.join(' ← ')}`,
+  }));
+}

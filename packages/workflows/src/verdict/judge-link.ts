@@ -1,0 +1,73 @@
+import { type Graph, nodeAt } from '../graph.js';
+import { isRecord } from '../read-graph.js';
+import { type Complaint, complaint } from './complaint.js';
+import type { NodeInput } from './node-inputs.js';
+import { pythonRepr, pythonText } from './python.js';
+
+/** Python raises it, and ComfyUI says of the node no more than that. */
+export interface Raised {
+  readonly exception: string;
+  readonly text: string;
+  readonly input: string | undefined;
+  /** For people, after the name of the input. */
+  readonly detail: string;
+}
+
+/** What is wrong with a value that is a list, which is how links are written; undefined: nothing. */
+export function judgeLink(
+  graph: Graph,
+  input: NodeInput,
+  link: readonly unknown[],
+  describe: (className: string) => unknown,
+): Complaint | Raised | undefined {
+  const { name, config, type } = input;
+  if (link.length !== 2) {
+    return complaint(input, 'bad_linked_input', {
+      message: 'Bad linked input, must be a length-2 list of [node_id, slot_index]',
+      details: name,
+      extra: { input_config: config, received_value: link },
+      detail: 'is a list, and no link: [id of a node, number of its output]',
+    });
+  }
+  const [source, slot] = link;
+  if (typeof source !== 'string' || !Object.hasOwn(graph, source)) {
+    const text = pythonRepr(source);
+    return { exception: 'KeyError', text, input: name, detail: `is linked to node ${text}, which is not there` };
+  }
+  const from = describe(nodeAt(graph, source).class_type);
+  if (!isRecord(from) || !Array.isArray(from.output)) return undefined;
+  const outputs = from.output as readonly unknown[];
+  if (typeof slot !== 'number') {
+    const text = 'tuple indices must be integers or slices';
+    return { exception: 'TypeError', text, input: name, detail: 'is a link without the number of an output' };
+  }
+  // A list that ends in `*` is how custom nodes have any number of outputs.
+  const received = outputs.at(slot) ?? (outputs.at(-1) === '*' ? '*' : undefined);
+  if (received === undefined) {
+    const detail = `is linked to output ${slot} of node ${source}, which has ${outputs.length}`;
+    return { exception: 'IndexError', text: 'tuple index out of range', input: name, detail };
+  }
+  if (isMatch(received, type)) return undefined;
+  return complaint(input, 'return_type_mismatch', {
+    message: 'Return type mismatch between linked nodes',
+    details: `${name}, received_type(${pythonText(received)}) mismatch input_type(${pythonText(type)})`,
+    extra: { input_config: config, received_type: received, linked_node: link },
+    detail: `is linked to a ${typeName(received)}, and takes a ${typeName(type)}`,
+  });
+}
+
+/** Types may be unions: `IMAGE,MASK`. Choices take the value of any choice. */
+function isMatch(received: unknown, wanted: unknown): boolean {
+  if (received === '*' || wanted === '*') return true;
+  if (typeof received !== 'string' || typeof wanted !== 'string')
+    return received === 'COMBO' || Array.isArray(received);
+  // COMFY_MATCHTYPE_V3: whether the types match each other is looked after by the editor.
+  if (wanted.startsWith('COMFY_') || received.startsWith('COMFY_')) return true;
+  const kinds = wanted.split(',').map((type) => type.trim());
+  const given = received.split(',').map((type) => type.trim());
+  return kinds.includes('*') || given.some((kind) => kind === '*' || kinds.includes(kind));
+}
+
+function typeName(type: unknown): string {
+  return typeof type === 'string' ? type : 'choice';
+}

@@ -1,0 +1,83 @@
+import { sections } from '../describe/catalogue.js';
+import { isRecord } from '../read-graph.js';
+
+/** An input that a node has, as its class describes it. */
+export interface NodeInput {
+  readonly name: string;
+  /** What ComfyUI calls it where it is missing: `multiplier` for `resize_type.multiplier`. */
+  readonly shortName: string;
+  readonly isRequired: boolean;
+  /** INT, FLOAT, …, what a link carries, or a list of options. */
+  readonly type: unknown;
+  /** Of a choice. */
+  readonly options: readonly unknown[] | undefined;
+  readonly more: Readonly<Record<string, unknown>>;
+  /** As ComfyUI shows it in an error; null with more than 20 options. */
+  readonly config: readonly unknown[] | null;
+}
+
+/** ComfyUI shows no longer list of options. */
+export const MOST_SHOWN = 20;
+
+/**
+ * The inputs that a node with these values has. A choice that brings inputs of its own stands only where its value is one
+ * of its keys, and a growing list as its least number and those given beyond: of both ComfyUI asks no more.
+ */
+export function nodeInputs(description: unknown, given: Readonly<Record<string, unknown>>): NodeInput[] {
+  const found: NodeInput[] = [];
+  addAll(found, isRecord(description) ? description.input : undefined, given, '');
+  return found;
+}
+
+function addAll(found: NodeInput[], input: unknown, given: Readonly<Record<string, unknown>>, prefix: string): void {
+  const { required, optional } = sections(input);
+  for (const [name, described] of Object.entries(required)) add(found, { name, described, prefix }, true, given);
+  for (const [name, described] of Object.entries(optional)) add(found, { name, described, prefix }, false, given);
+}
+
+interface Described {
+  readonly name: string;
+  readonly described: unknown;
+  readonly prefix: string;
+}
+
+function add(
+  found: NodeInput[],
+  { name: shortName, described, prefix }: Described,
+  isRequired: boolean,
+  given: Readonly<Record<string, unknown>>,
+): void {
+  if (!Array.isArray(described)) return;
+  const [type, second] = described as unknown[];
+  const more = isRecord(second) ? second : {};
+  const name = `${prefix}${shortName}`;
+  if (type === 'COMFY_AUTOGROW_V3') {
+    grow(found, more.template, given, `${name}.`);
+    return;
+  }
+  if (type === 'COMFY_DYNAMICCOMBO_V3') {
+    const keys = Array.isArray(more.options) ? more.options : [];
+    const chosen: unknown = keys.find((option) => isRecord(option) && option.key === given[name]);
+    if (!isRecord(chosen)) return;
+    addAll(found, chosen.inputs, given, `${name}.`);
+  }
+  const listed = type === 'COMBO' && Array.isArray(more.options) ? (more.options as unknown[]) : [];
+  const options = Array.isArray(type) ? (type as unknown[]) : type === 'COMBO' ? listed : undefined;
+  const config = (options?.length ?? 0) > MOST_SHOWN ? null : [type, more];
+  found.push({ name, shortName, isRequired, type, options, more, config });
+}
+
+function grow(found: NodeInput[], template: unknown, given: Readonly<Record<string, unknown>>, prefix: string): void {
+  if (!isRecord(template)) return;
+  const { required, optional } = sections(template.input);
+  const [needed] = Object.values(required);
+  const described = needed ?? Object.values(optional)[0];
+  const least = needed === undefined ? 0 : Number(template.min);
+  const names = Array.isArray(template.names) ? template.names.map(String) : undefined;
+  const most = names?.length ?? Number(template.max);
+  for (let index = 0; index < most; index += 1) {
+    const name = names?.[index] ?? `${template.prefix}${index}`;
+    const isRequired = index < least;
+    if (isRequired || `${prefix}${name}` in given) add(found, { name, described, prefix }, isRequired, given);
+  }
+}

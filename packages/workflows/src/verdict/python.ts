@@ -1,0 +1,89 @@
+/** The value of an input as ComfyUI would have it, or what Python says of one that cannot be converted. */
+export type Converted = { readonly value: unknown } | { readonly fault: string };
+
+/** A widget's value as its type wants it. */
+export function convert(type: unknown, value: unknown): Converted {
+  switch (type) {
+    case 'INT':
+      return toInt(value);
+    case 'FLOAT':
+      return toFloat(value);
+    case 'STRING':
+      return { value: pythonText(value) };
+    case 'BOOLEAN':
+      return { value: Boolean(value) };
+    default:
+      return { value };
+  }
+}
+
+function toInt(value: unknown): Converted {
+  if (typeof value === 'bigint') return { value };
+  if (typeof value === 'boolean') return { value: Number(value) };
+  if (typeof value === 'number') {
+    if (Number.isNaN(value)) return { fault: 'cannot convert float NaN to integer' };
+    return { value: Math.trunc(value) };
+  }
+  if (typeof value !== 'string') return { fault: notANumber('int()', value) };
+  const digits = value.trim();
+  // BigInt() takes time by the square of the digits.
+  if (/^[+-]?\d+(_\d+)*$/.test(digits) && digits.length < MOST_DIGITS) {
+    return { value: BigInt(digits.replace(/[_+]/g, '')) };
+  }
+  return { fault: `invalid literal for int() with base 10: ${pythonRepr(value)}` };
+}
+
+/** As many as Python itself reads. */
+const MOST_DIGITS = 4300;
+
+function toFloat(value: unknown): Converted {
+  if (typeof value === 'number') return { value };
+  if (typeof value === 'bigint' || typeof value === 'boolean') return { value: Number(value) };
+  if (typeof value !== 'string') return { fault: notANumber('float()', value) };
+  const text = value
+    .trim()
+    .toLowerCase()
+    .replace(/(?<=\d)_(?=\d)/g, '');
+  if (/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/.test(text)) return { value: Number(text) };
+  if (/^[+-]?(inf|infinity)$/.test(text)) return { value: text.startsWith('-') ? -Infinity : Infinity };
+  if (/^[+-]?nan$/.test(text)) return { value: Number.NaN };
+  return { fault: `could not convert string to float: ${pythonRepr(value)}` };
+}
+
+function notANumber(what: string, value: unknown): string {
+  const kinds = what === 'int()' ? 'a string, a bytes-like object or a real number' : 'a string or a real number';
+  return `${what} argument must be ${kinds}, not '${value === null ? 'NoneType' : Array.isArray(value) ? 'list' : 'dict'}'`;
+}
+
+/** Python's str() of a JSON value; a number of a FLOAT has a point. */
+export function pythonText(value: unknown, type?: unknown): string {
+  if (typeof value === 'string') return value;
+  return type === 'FLOAT' && typeof value === 'number' ? floatText(value) : pythonRepr(value);
+}
+
+/** Python's repr() of a JSON value. */
+export function pythonRepr(value: unknown): string {
+  if (value === null || value === undefined) return 'None';
+  if (typeof value === 'boolean') return value ? 'True' : 'False';
+  if (typeof value === 'string') return reprText(value);
+  if (Array.isArray(value)) return `[${value.map(pythonRepr).join(', ')}]`;
+  if (typeof value !== 'object') return String(value);
+  const members = Object.entries(value).map(([key, member]) => `${reprText(key)}: ${pythonRepr(member)}`);
+  return `{${members.join(', ')}}`;
+}
+
+/** 7.0, 1e-05, 1e+16, nan. */
+function floatText(value: number): string {
+  if (Number.isNaN(value)) return 'nan';
+  if (!Number.isFinite(value)) return value > 0 ? 'inf' : '-inf';
+  const size = Math.abs(value);
+  if (size !== 0 && (size >= 1e16 || size < 1e-4)) {
+    return value.toExponential().replace(/e([+-])(\d)$/, 'e$10$2');
+  }
+  return Number.isInteger(value) ? `${value}.0` : String(value);
+}
+
+function reprText(text: string): string {
+  const escaped = text.replace(/\\/g, '\\\\').replace(/\n/g, '\\n').replace(/\r/g, '\\r').replace(/\t/g, '\\t');
+  return escaped.includes("'") && !escaped.includes('"') ? `"${escaped}"` : `'${escaped.replace(/'/g, "\\'")}'`;
+}
