@@ -5,6 +5,7 @@ import type { SafeHttp } from '@comfy-fleet/safe-http';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { LimitFunction } from 'p-limit';
 import type { KeyRing } from './access/gate.js';
+import type { OpenStreams } from './access/open-streams.js';
 import type { Posters } from './files/posters.js';
 import type { FleetView } from './fleet/fleet-view.js';
 import type { ApiInstruments } from './metrics.js';
@@ -42,6 +43,8 @@ export interface Deps {
   readonly fetching: LimitFunction;
   /** Gives the decoding of pictures its turn. */
   readonly decoding: LimitFunction;
+  /** The event streams that this process has open. */
+  readonly streams: OpenStreams;
   readonly instruments: ApiInstruments;
   readonly log: Logger;
   /** Aborts when the process is to end: streams and waiting answers end then. */

@@ -15,6 +15,7 @@ import {
 } from '@comfy-fleet/telemetry';
 import { WorkflowError } from '@comfy-fleet/workflows';
 import pLimit from 'p-limit';
+import { createOpenStreams } from './access/open-streams.js';
 import { below, buildApp } from './app.js';
 import { COMFYUI_PREFIX } from './compat/comfyui/dialect.js';
 import type { Deps } from './deps.js';
@@ -105,6 +106,7 @@ async function main(): Promise<void> {
     decoding: pLimit(config.images.maxDecodings),
     storage,
     requireSpace: createSpaceCheck(frames, { minFreeBytes: config.retention.minFreeBytes, log }),
+    streams: createOpenStreams({ most: config.http.maxStreams, mostOfKey: config.http.maxStreamsOfKey }),
     instruments: createInstruments(metrics),
     log,
     stopping: signal,

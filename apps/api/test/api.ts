@@ -20,6 +20,7 @@ import { createSafeHttp } from '@comfy-fleet/safe-http';
 import { createLogger, createMetrics } from '@comfy-fleet/telemetry';
 import { removeFolder, uniquePrefix, until } from '@comfy-fleet/testing';
 import pLimit from 'p-limit';
+import { createOpenStreams } from '../src/access/open-streams.js';
 import { buildApp } from '../src/app.js';
 import { createPosters } from '../src/files/posters.js';
 import { createFleetView } from '../src/fleet/fleet-view.js';
@@ -173,6 +174,7 @@ export async function startApi(
     decoding: pLimit(config.images.maxDecodings),
     storage: createStorageWatch({ fault: storageFault ?? stores.fault }, log),
     requireSpace: requireSpace ?? createSpaceCheck(frames, { minFreeBytes: config.retention.minFreeBytes, log }),
+    streams: createOpenStreams({ most: config.http.maxStreams, mostOfKey: config.http.maxStreamsOfKey }),
     instruments: createInstruments(metrics),
     log,
     stopping: stopping.signal,

@@ -1,12 +1,11 @@
 import { Readable } from 'node:stream';
-import { isId, isTerminal, type Job, joinSignals } from '@comfy-fleet/contracts';
+import { isTerminal, type Job } from '@comfy-fleet/contracts';
 import { compareEventIds, isEventId, type JobSnapshot, type JobStreamItem } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
-import { createOpenStreams } from '../access/open-streams.js';
-import { jobNotFound, owns } from '../access/own-job.js';
 import type { Deps } from '../deps.js';
 import type { Handler } from '../http/messages.js';
 import { serverSentEvent, withHeartbeat } from '../http/server-sent-events.js';
+import { followJob } from './follow-job.js';
 import { presentSnapshot } from './present-snapshot.js';
 
 type Present = (snapshot: JobSnapshot) => Promise<Job>;
@@ -21,49 +20,18 @@ const RECONNECT = 'retry: 1000\n\n';
  * follows; whoever has the end already (Last-Event-ID) gets 204, which is how a browser's EventSource is told to stop.
  */
 export function jobEvents(deps: Deps): Handler {
-  const { ledger, stopping, heartbeatMs, instruments } = deps;
-  const { maxStreams: most, maxStreamsOfKey: mostOfKey } = deps.config.http;
-  const streams = createOpenStreams({ most, mostOfKey });
   return async (request) => {
-    const { params, header, query, signal, caller } = request;
-    const { id = '' } = params;
-    if (!isId(id)) throw jobNotFound();
-    signal.throwIfAborted();
-    const stream = streams.open();
-    instruments.streams.inc();
-    signal.addEventListener('abort', () => {
-      stream.close();
-      instruments.streams.dec();
-    });
-    if (caller !== undefined) stream.of(caller.id);
-    // Let go of at the end of the request, when its signal aborts.
-    const { signal: ending } = joinSignals([signal, stopping]);
-    const items = ledger.jobs.events(id, { signal: ending })[Symbol.asyncIterator]();
-    // Whoever reads the body ends them, but a HEAD reads nothing, nor does a caller that left before the answer began.
-    signal.addEventListener('abort', () => void items.return?.());
-    // Taken before the answer begins, so that an unknown job or a missing Redis still has its status code.
-    const first = (await items.next()).value as JobStreamItem | undefined;
-    if (first?.kind !== 'snapshot' || !owns(caller, first.snapshot)) {
-      void items.return?.();
-      throw jobNotFound();
-    }
-    // Who comes by a link takes of what its job's key may have.
-    if (caller === undefined) stream.of(first.snapshot.record.key);
-    if (hasEnd(header('last-event-id'), first.snapshot)) return { status: 204 };
+    const { header, query, caller } = request;
+    const { first, items, ending } = await followJob(deps, request);
+    if (hasEnd(header('last-event-id'), first)) return { status: 204 };
     // Who came by a link is given none that lives longer.
     const expires = caller === undefined ? Number(query.get('expires')) : undefined;
     const present = (snapshot: JobSnapshot) => presentSnapshot(deps, snapshot, caller, expires);
-    const messages = jobMessages(
-      deps,
-      first.snapshot,
-      present,
-      { [Symbol.asyncIterator]: () => items },
-      { ending, log: request.log },
-    );
+    const messages = jobMessages(deps, first, present, items, { ending, log: request.log });
     return {
       status: 200,
       headers: { 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' },
-      body: Readable.from(withHeartbeat(messages, heartbeatMs)),
+      body: Readable.from(withHeartbeat(messages, deps.heartbeatMs)),
     };
   };
 }
