@@ -3,6 +3,7 @@ export type { RequestCount } from './callers/batched-reads.js';
 export { etaSeconds } from './callers/eta.js';
 export type { FleetOverview, PoolOverview } from './callers/fleet.js';
 export type { JobFilter, JobPage } from './callers/job-list.js';
+export type { KeyChange } from './callers/key-jobs.js';
 export { createLedger, type Ledger, type LedgerOptions } from './callers/ledger.js';
 export type { NewJob, NewOrder, StoredSource } from './callers/new-order.js';
 export { type Accepted, OrderRefusal } from './callers/orders.js';

@@ -26,18 +26,27 @@ function builder(key: string, prefix: string) {
 }
 
 /**
- * The same builders in Lua, those that `script` calls: `pools_key()`, `lane_key(pool, lod)`, and `job_channel(id)` for a
- * channel. They define `P`, the prefix, which every script has as its first argument.
+ * A script that calls the same builders, `pools_key()`, `lane_key(pool, lod)`, and `job_channel(id)` for a channel, with
+ * the calls as fields of one table `K`: Lua takes 200 local variables in a script, and no more.
+ */
+export function withLuaKeyCalls(table: KeyTable, script: string): string {
+  const names = new Set(Object.keys(table).map(luaNameOf));
+  return script.replace(/\b(\w+_(?:key|channel))\(/g, (call, name: string) => (names.has(name) ? `K.${call}` : call));
+}
+
+/**
+ * The builders that such a script calls. They define `K`, and `P`, the prefix, which every script has as its first
+ * argument.
  */
 export function luaKeyBuilders(table: KeyTable, script: string): string {
   const functions = Object.entries(table).flatMap(([name, key]) => {
     const luaName = luaNameOf(name);
-    if (!script.includes(`${luaName}(`)) return [];
+    if (!script.includes(`K.${luaName}(`)) return [];
     const parts = [...key.matchAll(PART)].map(([, part]) => part);
     const value = `P .. ':${key.replace(PART, "' .. $1 .. '")}'`.replace(/ \.\. ''$/, '');
-    return [`local function ${luaName}(${parts.join(', ')}) return ${value} end`];
+    return [`function K.${luaName}(${parts.join(', ')}) return ${value} end`];
   });
-  return ['local P = ARGV[1]', ...functions].join('\n');
+  return ['local P, K = ARGV[1], {}', ...functions].join('\n');
 }
 
 export function luaNameOf(name: string): string {

@@ -152,6 +152,12 @@ const FLEET_KEYS = {
    * is in it until its record is gone
    */
   jobsOf: 'jobs-of:<key>',
+  /** Zset of ids of its jobs with an origin by creation time | an id is in it until its job ends */
+  openOf: 'open-of:<key>',
+  /**
+   * Zset of ids of these by the time of their end | as jobsOf; an id is in it until its record is gone, or it was hidden
+   */
+  endedOf: 'ended-of:<key>',
   /** Hash: API key → its jobs that have not begun | a field is in it while there are any */
   waiting: 'waiting',
   /** Set of job ids | an id is in it while a worker has its claim */
@@ -206,6 +212,8 @@ const FLEET_KEYS = {
   lease: 'lease:<task>',
   /** Channel on which a job's events are published */
   jobChannel: 'on:<id>',
+  /** Channel on which each status of a key's jobs is published, see key-jobs.ts */
+  keyChannel: 'of:<key>',
   /** Channel on which one worker is notified to look at a job it holds */
   workerChannel: 'to:<name>',
   /** Channel on which all workers are notified that what is halted may have changed */

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { luaKeyBuilders } from './key-table.js';
+import { luaKeyBuilders, withLuaKeyCalls } from './key-table.js';
 import { KEY_TABLE } from './keys.js';
 import { LUA_CONSTANTS } from './lua/constants.js';
 
@@ -18,6 +18,7 @@ export const SCRIPT_FILES = {
   lose: 'lose',
   release: 'release',
   finish: 'finish',
+  hide: 'hide',
   cancel: 'cancel',
   expire: 'expire',
   prolong: 'prolong',
@@ -78,6 +79,6 @@ function withIncludes(file: string, textOf: (name: string) => string): string {
       included.add(inner);
       return inner in MADE ? line : expanded(inner);
     });
-  const script = expanded(file);
+  const script = withLuaKeyCalls(KEY_TABLE, expanded(file));
   return script.replace(INCLUDE, (_line, name: string) => MADE[name]?.(script) ?? '');
 }

@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis';
 import { expect, inject, it, onTestFinished } from 'vitest';
-import { luaKeyBuilders, luaNameOf } from '../src/key-table.js';
+import { luaKeyBuilders, luaNameOf, withLuaKeyCalls } from '../src/key-table.js';
 import { createKeys, KEY_TABLE, type Keys } from '../src/keys.js';
 
 const NAMES = Object.keys(KEY_TABLE) as (keyof typeof KEY_TABLE)[];
@@ -34,15 +34,17 @@ it('builds in Lua, when evaluated by Redis, exactly the keys that TypeScript bui
   const redis = new Redis(inject('redisUrl'));
   onTestFinished(() => redis.disconnect());
   const inLua = async (name: string) => {
-    const call = `return ${luaNameOf(name)}('a', 'b')`;
+    const call = withLuaKeyCalls(KEY_TABLE, `return ${luaNameOf(name)}('a', 'b')`);
     return redis.eval(`${luaKeyBuilders(KEY_TABLE, call)}\n${call}`, 0, '{tag}');
   };
   expect(await Promise.all(NAMES.map(inLua))).toEqual(NAMES.map(built));
 });
 
 it('defines in Lua only what a script calls', () => {
-  expect(luaKeyBuilders(KEY_TABLE, 'return pools_key()')).toBe(
-    "local P = ARGV[1]\nlocal function pools_key() return P .. ':pools' end",
+  const script = withLuaKeyCalls(KEY_TABLE, 'return other_key(pools_key())');
+  expect(script).toBe('return other_key(K.pools_key())');
+  expect(luaKeyBuilders(KEY_TABLE, script)).toBe(
+    "local P, K = ARGV[1], {}\nfunction K.pools_key() return P .. ':pools' end",
   );
 });
 

@@ -50,6 +50,7 @@ function aSnapshot(record: Partial<JobRecord> = {}, ahead: number | null = null)
       alias: null,
       client: null,
       hasOrigin: false,
+      isHidden: false,
       ...record,
     },
   };

@@ -136,6 +136,7 @@ function newSnapshot(
     alias,
     client,
     hasOrigin: origin !== undefined,
+    isHidden: false,
   };
   return { record, ...parsePlace(place), lastEventId: NO_EVENT };
 }

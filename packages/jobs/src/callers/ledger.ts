@@ -15,6 +15,7 @@ import { type Assets, createAssets } from './assets.js';
 import { createBatchedReads } from './batched-reads.js';
 import { createFleet, type Fleet } from './fleet.js';
 import { createJobs, type Jobs } from './jobs.js';
+import { createKeyJobs, type KeyJobs } from './key-jobs.js';
 import type { OrderBounds } from './new-order.js';
 import { createOrders, type Orders } from './orders.js';
 import { createUrlSigner, type UrlSigner } from './url-signer.js';
@@ -22,7 +23,7 @@ import { createUrlSigner, type UrlSigner } from './url-signer.js';
 /** The ledger as the side that answers callers sees it. */
 export interface Ledger {
   readonly orders: Orders;
-  readonly jobs: Jobs;
+  readonly jobs: Jobs & KeyJobs;
   readonly webhooks: JobWebhooks;
   readonly accounts: Accounts;
   readonly assets: Assets & AssetNames;
@@ -64,7 +65,10 @@ export function createLedger(options: LedgerOptions): Ledger {
   const reads = createBatchedReads(redis, keys);
   return {
     orders: createOrders(writing, keys, replication, options),
-    jobs: createJobs({ redis, keys, subscriptions, reads, queues, jobTtlSeconds, log }),
+    jobs: {
+      ...createJobs({ redis, keys, subscriptions, reads, queues, jobTtlSeconds, log }),
+      ...createKeyJobs(redis, keys, subscriptions),
+    },
     webhooks: createJobWebhooks(redis, keys, deliveries, createJobLife(redis, keys, jobTtlSeconds)),
     accounts: createAccounts(redis, keys, reads.count),
     assets: { ...assets, ...createAssetNames(redis, keys, { ...options, get: assets.get }) },

@@ -34,7 +34,7 @@ export interface NewJob {
   readonly client?: string | undefined;
   /**
    * JSON of an object: what only the answers of the API repeat by which it was ordered. ComfyUI gets its `extraData` as
-   * `extra_data`, so that no secret may stand there.
+   * `extra_data`, so that no secret may stand there. A job with an origin is among those of KeyJobs.
    */
   readonly origin?: string | undefined;
 }
@@ -93,6 +93,7 @@ interface JobHead {
   /** Digests of the files that it starts from; absent: none. */
   readonly files: readonly string[] | undefined;
   readonly alias: string | undefined;
+  readonly client: string | undefined;
   /** Its origin is the argument behind its fields. */
   readonly has_origin: boolean | undefined;
   /** How many of the arguments behind are its record's fields and their values. */
@@ -144,6 +145,7 @@ function jobHead(job: NewJob, fields: number): JobHead {
     models: JSON.stringify({ workflow: job.request.workflow, models: job.models ?? [] }),
     files: startsFrom(job.request),
     alias: job.alias,
+    client: job.client,
     has_origin: job.origin === undefined ? undefined : true,
     fields,
   };

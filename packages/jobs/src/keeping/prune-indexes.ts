@@ -7,31 +7,45 @@ import { firstIdAt } from '../record/first-id.js';
 const PAGE = 500;
 
 /**
- * Takes ids whose record is gone out of the indexes of every API key; answers how many. A record goes by itself no
- * earlier than its lifetime after its creation, and `forget` clears up behind itself: only ids older than that are
- * looked at, of which all are gone whose jobs did not wait or run for long.
+ * Takes ids whose record is gone out of the indexes of every API key; answers how many jobs that were. A record goes by
+ * itself no earlier than its lifetime after its creation, and `forget` clears up behind itself: only ids older than that
+ * are looked at, of which all are gone whose jobs did not wait or run for long.
  */
 export async function pruneIndexes(redis: Redis, keys: Keys, jobTtlSeconds: number): Promise<number> {
-  const to = `[${firstIdAt((await redisTime(redis)) - jobTtlSeconds * 1000)}`;
+  const before = (await redisTime(redis)) - jobTtlSeconds * 1000;
   let pruned = 0;
   for (const caller of await redis.smembers(keys.callers)) {
-    const index = keys.jobsOf(caller);
-    for (let from = '-'; ; ) {
-      const ids = await redis.zrangebylex(index, from, to, 'LIMIT', 0, PAGE);
-      const last = ids.at(-1);
-      if (last === undefined) break;
-      const gone = await withoutRecord(redis, keys, ids);
-      // The id is given out once, with its record: one that has none will never have one again.
-      if (gone.length > 0) pruned += await redis.zrem(index, ...gone);
-      from = `(${last}`;
-    }
+    pruned += await pruneById(redis, keys, keys.jobsOf(caller), before);
+    for (const index of [keys.openOf(caller), keys.endedOf(caller)]) await pruneByTime(redis, keys, index, before);
   }
   return pruned;
 }
 
-async function withoutRecord(redis: Redis, keys: Keys, ids: readonly string[]): Promise<string[]> {
+async function pruneById(redis: Redis, keys: Keys, index: string, before: number): Promise<number> {
+  const to = `[${firstIdAt(before)}`;
+  let pruned = 0;
+  for (let from = '-'; ; ) {
+    const ids = await redis.zrangebylex(index, from, to, 'LIMIT', 0, PAGE);
+    const last = ids.at(-1);
+    if (last === undefined) return pruned;
+    pruned += await prune(redis, keys, index, ids);
+    from = `(${last}`;
+  }
+}
+
+async function pruneByTime(redis: Redis, keys: Keys, index: string, before: number): Promise<void> {
+  for (let stay = 0; ; ) {
+    const ids = await redis.zrangebyscore(index, 0, before, 'LIMIT', stay, PAGE);
+    if (ids.length === 0) return;
+    stay += ids.length - (await prune(redis, keys, index, ids));
+  }
+}
+
+/** An id is given out once, with its record: one that has none will never have one again. */
+async function prune(redis: Redis, keys: Keys, index: string, ids: readonly string[]): Promise<number> {
   const pipeline = redis.pipeline();
   for (const id of ids) pipeline.exists(keys.job(id));
   const replies = (await pipeline.exec()) ?? [];
-  return ids.filter((_, index) => replies[index]?.[1] === 0);
+  const gone = ids.filter((_, n) => replies[n]?.[1] === 0);
+  return gone.length === 0 ? 0 : redis.zrem(index, ...gone);
 }

@@ -20,6 +20,7 @@ Output:
 ]]
 --- @include "constants"
 --- @include "shared/backlog"
+--- @include "shared/events"
 --- @include "shared/snapshot"
 --- @include "shared/count"
 --- @include "shared/version"
@@ -97,8 +98,13 @@ local function write(job, caller)
     redis.call('PEXPIRE', input_uses_key(digest), USES_LIFE_MS)
   end
   if job.alias then redis.call('SET', alias_key(caller, job.alias), job.id) end
-  if job.origin then redis.call('SET', origin_key(job.id), job.origin) end
+  if job.origin then
+    redis.call('SET', origin_key(job.id), job.origin)
+    redis.call('ZADD', open_of_key(caller), now, job.id)
+  end
   add_work_item(pool, job.id, now)
+  id = job.id
+  publish_status('queued', caller, job.client)
   pools[pool] = true
   -- The record's fields begin with its kind.
   local total = ARGV[job.first + 1] .. ' ' .. lod_of(signature) .. ' created'

@@ -33,7 +33,10 @@ local function is_to_be_notified()
 end
 if status ~= '' and delivery and is_to_be_notified() then return 'open' end
 local caller = get('key')
-if caller ~= '' then redis.call('ZREM', jobs_of_key(caller), id) end
+if caller ~= '' then
+  redis.call('ZREM', jobs_of_key(caller), id)
+  redis.call('ZREM', ended_of_key(caller), id)
+end
 each_companion_on_record(function(key) redis.call('DEL', key) end)
 local found = redis.call('DEL', record)
 redis.call('DEL', events_key(id), attempts_key(id), preview_key(id))

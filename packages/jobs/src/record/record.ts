@@ -128,6 +128,8 @@ export interface JobRecord {
   readonly client: string | null;
   /** Its order came with an origin, see NewJob. */
   readonly hasOrigin: boolean;
+  /** It has ended, and its key wants to see it no more among the ended ones. */
+  readonly isHidden: boolean;
 }
 
 /** Where a job stands among those that wait for a claim. */
@@ -154,9 +156,13 @@ export const NO_PROGRESS: Progress = { fraction: 0, step: null, steps: null, nod
 
 /** Reads the flat field–value list that HGETALL gives inside a script. Undefined for an absent record. */
 export function parseRecord(flat: readonly string[]): JobRecord | undefined {
-  if (flat.length === 0) return undefined;
   const fields: Record<string, string> = {};
   for (let i = 0; i + 1 < flat.length; i += 2) fields[flat[i] as string] = flat[i + 1] as string;
+  return recordOf(fields);
+}
+
+/** The record of the fields of its hash. Undefined for an absent one. */
+export function recordOf(fields: Readonly<Record<string, string>>): JobRecord | undefined {
   const text = (name: string) => (fields[name] === undefined || fields[name] === '' ? null : fields[name]);
   const number = (name: string) => (text(name) === null ? null : Number(fields[name]));
   const json = <T>(name: string, absent: T) =>
@@ -202,5 +208,6 @@ export function parseRecord(flat: readonly string[]): JobRecord | undefined {
     alias: text('alias'),
     client: text('client'),
     hasOrigin: text('origin') !== null,
+    isHidden: text('hidden') !== null,
   };
 }

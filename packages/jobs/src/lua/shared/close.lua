@@ -24,6 +24,12 @@ local function note_usage(status, gpu_ms, pictures)
   end
   redis.call('PEXPIRE', usage, USAGE_LIFE_MS)
 end
+-- It leaves the list of open jobs in the same moment.
+local function enter_ended(key, life)
+  redis.call('ZREM', open_of_key(key), id)
+  redis.call('ZADD', ended_of_key(key), now_ms(), id)
+  outlive(ended_of_key(key), life)
+end
 -- The one way into a terminal state. ms of execution, if they are known better than by the clock; how many pictures it made.
 local function close_job(status, gpu_ms, pictures)
   local pool = get('pool')
@@ -59,6 +65,7 @@ local function close_job(status, gpu_ms, pictures)
   redis.call('PEXPIRE', record, life)
   each_companion(function(key) redis.call('PEXPIRE', key, life) end, get('key'), alias, origin)
   outlive(jobs_of_key(get('key')), life + INDEX_EXTRA_MS)
+  if origin then enter_ended(get('key'), life + INDEX_EXTRA_MS) end
   if version then outlive_version(version, life + INDEX_EXTRA_MS) end
   emit_status(status)
 end

@@ -13,9 +13,14 @@ local function emit(event, life)
   redis.call('PEXPIRE', events_key(id), life)
   redis.call('PUBLISH', job_channel(id), event_id .. ' ' .. event)
 end
+-- Of one that the job has, to whoever follows the jobs of its key: an id, a status and what the caller called itself.
+local function publish_status(status, key, client)
+  redis.call('PUBLISH', key_channel(key), id .. ' ' .. status .. ' ' .. (client or ''))
+end
 local function emit_status(status)
   local life = is_terminal(status) and EVENTS_LIFE_ENDED_MS or EVENTS_LIFE_RUNNING_MS
   emit('{"type":"status","status":"' .. status .. '"}', life)
+  publish_status(status, unpack(redis.call('HMGET', record, 'key', 'client')))
 end
 local function emit_progress(progress)
   emit('{"type":"progress","progress":' .. progress .. '}', EVENTS_LIFE_RUNNING_MS)
