@@ -35,6 +35,28 @@ const get = (path: string, at = api) => at.get(path, as('anna'));
 const show = async (name: string, at = api) => (await (await get(`/workflows/${name}`, at)).json()) as WorkflowAnswer;
 const list = async (at = api) => (await (await get('/workflows', at)).json()) as WorkflowList;
 
+it('shows how long the nodes of a version take, the slowest first', async () => {
+  const name = aName();
+  await put(name, graphText('1'));
+  const { version, node_times } = await show(name);
+  expect(node_times).toEqual([]);
+  const took = (nodeId: string, ms: number | null) => ({
+    nodeId,
+    ms,
+    title: '',
+    className: '',
+    steps: null,
+    cached: false,
+  });
+  await api.worker.nodeTimes.learn(version, [took('3', 40.4), took('1', null), took('2', 900), took('repeat', 5)]);
+  expect((await show(name)).node_times).toEqual([
+    { node_id: '2', title: 'AddNoise', class_type: 'AddNoise', ms: 900 },
+    { node_id: '3', title: 'SaveImage', class_type: 'SaveImage', ms: 40 },
+  ]);
+  await put(name, graphText('2'));
+  expect((await show(name)).node_times).toEqual([]);
+});
+
 describe('PUT /workflows/:name', () => {
   it('answers 201 for a new name and 200 for another version or the same, with all that is known of it', async () => {
     const name = aName();

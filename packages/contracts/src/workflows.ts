@@ -78,6 +78,15 @@ export const workflowSchema = Type.Object({
   node_classes: Type.Array(Type.String()),
   pool: nullable(Type.String({ description: 'The pool whose instances can run it; null when any can.' })),
   deadline_seconds: nullable(Type.Integer({ description: 'Longest execution, if it says so itself.' })),
+  node_times: Type.Array(
+    Type.Object({
+      node_id: Type.String(),
+      title: Type.String({ description: 'Its title, else its class.' }),
+      class_type: Type.String(),
+      ms: Type.Integer({ description: 'The median of its last executions, whatever their size.' }),
+    }),
+    { description: 'How long the nodes of this version take, the slowest first; of those that were seen to execute.' },
+  ),
   pools: Type.Array(Type.Object({ name: Type.String(), instances: Type.Array(ableSchema) }), {
     description: 'The instances that may get its jobs and have said what they have, and which of them can run it now.',
   }),

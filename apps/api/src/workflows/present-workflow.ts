@@ -1,5 +1,5 @@
 import type { WorkflowAnswer } from '@comfy-fleet/contracts';
-import { describeNode, exampleBody, type Rule, showJson } from '@comfy-fleet/workflows';
+import { describeNode, exampleBody, type Rule, showJson, type Workflow } from '@comfy-fleet/workflows';
 import type { Deps } from '../deps.js';
 import { catalogueFor } from './catalogue-for.js';
 import type { Served } from './live-workflows.js';
@@ -16,7 +16,11 @@ const RULE_NAMES: Readonly<Record<Rule, WorkflowAnswer['found'][number]['rule']>
 /** All that is known of a workflow; has bigints in it. */
 export async function presentWorkflow(deps: Deps, { workflow, source, published }: Served): Promise<WorkflowAnswer> {
   const { name, version, graph, pool, deadlineSeconds } = workflow;
-  const [catalogue, pools] = await Promise.all([catalogueFor(deps, workflow), whoCanRun(deps, workflow)]);
+  const [catalogue, pools, times] = await Promise.all([
+    catalogueFor(deps, workflow),
+    whoCanRun(deps, workflow),
+    deps.ledger.nodeTimes.read(version),
+  ]);
   const described = workflow.describe(catalogue);
   const body = exampleBody(described);
   return {
@@ -41,11 +45,22 @@ export async function presentWorkflow(deps: Deps, { workflow, source, published 
     node_classes: [...described.nodeClasses],
     pool: pool ?? null,
     deadline_seconds: deadlineSeconds ?? null,
+    node_times: nodeTimes(workflow, times),
     pools,
     unsettled: [...described.unsettled],
     refused: [...described.refused],
     example: { curl: curlOf(deps, name, showJson(body)), body },
   };
+}
+
+/** What was learned of nodes that are not the graph's own is of no use to its author. */
+function nodeTimes({ graph }: Workflow, times: ReadonlyMap<string, number>): WorkflowAnswer['node_times'] {
+  return Object.entries(graph)
+    .flatMap(([node_id, { class_type, _meta }]) => {
+      const ms = times.get(node_id);
+      return ms === undefined ? [] : [{ node_id, title: _meta?.title ?? class_type, class_type, ms: Math.round(ms) }];
+    })
+    .sort((one, other) => other.ms - one.ms);
 }
 
 function curlOf({ config, keys }: Deps, name: string, body: string): string {

@@ -57,6 +57,10 @@ export function tellPublished(workflow: WorkflowAnswer): string {
     ),
     ...section('Model files that it needs', models),
     ...section('Node classes that it needs', [node_classes.join(', ')]),
+    ...section(
+      'How long its nodes take',
+      workflow.node_times.map(({ node_id, title, ms }) => `${title} (node ${node_id}): ${ms} ms`),
+    ),
     ...section('Can run it now', instances, 'no instance has said what it has'),
     ...section('ComfyUI would refuse it', workflow.refused),
     ...section('A request', [workflow.example.curl]),

@@ -8,6 +8,7 @@ import { createWorkQueues } from '../queue/work-queues.js';
 import { createDeliveryQueue } from '../webhooks/delivery-queue.js';
 import { createJobLife } from '../webhooks/job-life.js';
 import { createJobWebhooks, type JobWebhooks } from '../webhooks/job-webhooks.js';
+import { createNodeTimes, type NodeTimes } from '../workers/node-times.js';
 import { createWorkflowRegistry, type WorkflowRegistry } from '../workflows/registry.js';
 import { type Accounts, createAccounts } from './accounts.js';
 import { type AssetNames, createAssetNames } from './asset-names.js';
@@ -29,6 +30,8 @@ export interface Ledger {
   readonly assets: Assets & AssetNames;
   readonly fleet: Fleet;
   readonly workflows: WorkflowRegistry;
+  /** How long the nodes of a workflow's version take, by node id, in ms. */
+  readonly nodeTimes: Pick<NodeTimes, 'read'>;
   readonly urls: UrlSigner;
   /** BullMQ's queues, of every pool that was ever used and of webhooks: to be looked at, and nothing else. */
   queues(): Promise<readonly Queue[]>;
@@ -77,6 +80,7 @@ export function createLedger(options: LedgerOptions): Ledger {
       jobTtlSeconds,
       maxVersions: options.maxWorkflowVersions,
     }),
+    nodeTimes: createNodeTimes(redis, keys),
     urls: createUrlSigner(redis, keys, { ttlSeconds: options.signedUrlSeconds }),
     queues: () =>
       orUnavailable(async () => {
