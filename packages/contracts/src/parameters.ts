@@ -105,6 +105,8 @@ export interface ResolvedRequest {
   readonly inputs: Readonly<Record<string, InputValue>>;
   /** Names of the inputs that the caller gave instead of leaving them to the profile; a refining job keeps them. */
   readonly overrides?: readonly string[];
+  /** Names of the inputs whose values decide which instances can run it; absent where that was not known. */
+  readonly choices?: readonly string[];
   /** Of a graph that is run once: what such graphs that take alike have in common. */
   readonly shape?: string;
   /** Names of the outputs that the caller asked for; all by default. */

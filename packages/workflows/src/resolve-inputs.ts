@@ -10,6 +10,8 @@ import {
   type RequestLimits,
   type ResolvedRequest,
 } from '@comfy-fleet/contracts';
+import { decidingInputs } from './deciding-inputs.js';
+import type { Catalogue } from './describe/catalogue.js';
 import { isMedia } from './describe/widget.js';
 import type { LodProfile } from './lod-profiles.js';
 import { suggest } from './nearest.js';
@@ -26,6 +28,8 @@ export interface InputsToResolve {
   readonly lod: Lod | undefined;
   /** By name; seeds as numbers or decimal digits. */
   readonly inputs: Readonly<Record<string, InputValue>>;
+  /** How the instances that may get it describe its node classes, if that is known. */
+  readonly catalogue?: Catalogue | undefined;
   /** Of a graph that is run once; see openGraph. */
   readonly shape?: string | undefined;
   /** Names of outputs. */
@@ -62,6 +66,9 @@ export function resolveInputs(asked: InputsToResolve): ResolvedRequest {
     lod,
     inputs,
     ...(overrides.length === 0 ? {} : { overrides }),
+    ...(asked.catalogue === undefined || asked.shape !== undefined
+      ? {}
+      : { choices: decidingInputs(workflow, inputs, asked.catalogue) }),
     ...(asked.shape === undefined ? {} : { shape: asked.shape }),
     ...(outputs === undefined ? {} : { outputs }),
     priority: asked.priority ?? 0,

@@ -51,6 +51,7 @@ export async function workflowJob(
     profiles: deps.workflows.profiles,
     lod,
     inputs: { ...plain, ...files },
+    catalogue,
     shape,
     outputs,
     priority,

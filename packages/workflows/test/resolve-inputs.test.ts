@@ -1,0 +1,133 @@
+import { FleetError } from '@comfy-fleet/contracts';
+import { describe, expect, it } from 'vitest';
+import { aFlow, bound, PROFILES, resolved, STYLE, TWO_OUTPUTS } from './generic.js';
+import { DRAWN_SEED, inputsOf } from './requests.js';
+
+const BIG = '18446744073709551615';
+
+/** The faults with which it is refused, `<pointer> <detail>`. */
+function faultsOf(act: () => unknown): string[] {
+  try {
+    act();
+  } catch (error) {
+    if (error instanceof FleetError) return error.errors.map(({ pointer, detail }) => `${pointer} ${detail}`);
+    throw error;
+  }
+  return [];
+}
+
+describe('a level of detail of a generic workflow', () => {
+  it('changes nothing unless it is named', () => {
+    expect(resolved(aFlow()).inputs).toMatchObject({ steps: 4, cfg: 8, sampler: 'euler', width: 512, height: 768 });
+  });
+
+  it('sets what the workflow has of its values, unless the request does', () => {
+    const { inputs, lod } = resolved(aFlow(), { lod: 'final', inputs: { steps: 3 } });
+    expect(lod).toBe('final');
+    expect(inputs).toMatchObject({ steps: 3, cfg: PROFILES.final.cfg, sampler: 'heun', width: 256, height: 384 });
+    expect(inputs.denoise).toBe(1);
+  });
+
+  it('is that of its inputs file first', () => {
+    const own = { inputs: {}, profiles: { mid: { steps: 6 }, final: { steps: 50, deadline_seconds: 9 } } };
+    const flow = aFlow(TWO_OUTPUTS, own);
+    expect(resolved(flow).inputs).toMatchObject({ steps: 6, cfg: 8, width: 512 });
+    expect(resolved(flow, { lod: 'final' }).inputs).toMatchObject({ steps: 50, sampler: 'heun' });
+    expect(resolved(flow, { lod: 'sketch' }).inputs).toMatchObject({ steps: PROFILES.sketch.steps });
+  });
+
+  it('leaves a graph alone that guides nothing', () => {
+    const graph = structuredClone(TWO_OUTPUTS) as Record<string, { inputs: Record<string, unknown> }>;
+    Object.assign(graph[4]?.inputs ?? {}, { cfg: 1 });
+    expect(resolved(aFlow(graph), { lod: 'final' }).inputs).toMatchObject({ cfg: 1, sampler: 'heun' });
+  });
+});
+
+describe('a seed of a generic workflow', () => {
+  it.each([[BIG], [`${2n ** 53n}`], [0], ['0']])('is taken and bound digit by digit: %s', (seed) => {
+    expect(resolved(aFlow(), { inputs: { seed } }).inputs.seed).toBe(`${seed}`);
+    expect(inputsOf(bound(aFlow(), { inputs: { seed } }), '4').seed).toBe(BigInt(seed));
+  });
+
+  it('is drawn where none is given', () => {
+    expect(resolved(aFlow()).inputs.seed).toBe(DRAWN_SEED);
+  });
+
+  it.each([[`${BigInt(BIG) + 1n}`], [2 ** 53], [-1], ['12a']])('is refused: %s', (seed) => {
+    expect(faultsOf(() => resolved(aFlow(), { inputs: { seed } }))).toEqual([
+      expect.stringMatching(/^\/inputs\/seed /),
+    ]);
+  });
+});
+
+describe('outputs of a generic workflow', () => {
+  it('leave out what only the others need', () => {
+    expect(Object.keys(bound(aFlow(), { outputs: ['draft'] }))).toEqual(['1', '2', '3', '4', '5', '6']);
+    expect(Object.keys(bound(aFlow(), { outputs: ['styled'] }))).toEqual(['1', '2', '3', '4', '5', '7', '8']);
+    expect(Object.keys(bound(aFlow()))).toHaveLength(8);
+  });
+
+  it('that it has not are refused, with the nearest', () => {
+    expect(faultsOf(() => resolved(aFlow(), { outputs: ['draft', 'stiled'] }))).toEqual([
+      expect.stringMatching(/^\/outputs\/1 is no output .* did you mean "styled"\?/),
+    ]);
+  });
+});
+
+describe('inputs of a generic workflow', () => {
+  const listed = { inputs: { looks: { node: 'Style', widget: 'looks' } } };
+  const loading = {
+    1: { class_type: 'LoadImage', inputs: { image: 'a.png' } },
+    2: { class_type: 'SaveImage', inputs: { images: ['1', 0], filename_prefix: 'x' } },
+  };
+
+  it('that it does not have are refused, with the nearest, and so is a file that is not there', () => {
+    expect(faultsOf(() => resolved(aFlow(), { inputs: { scen: 'x' } }))).toEqual([
+      expect.stringMatching(/^\/inputs\/scen is no input of the workflow flow, did you mean "scene"\? /),
+    ]);
+    expect(faultsOf(() => resolved(aFlow(loading)))).toEqual(['/inputs/image is required']);
+  });
+
+  it('that are lists reach ComfyUI wrapped, as it takes a plain list for a link', () => {
+    const graph = bound(aFlow(TWO_OUTPUTS, listed), { inputs: { looks: ['soft', 'dark'] } });
+    expect(inputsOf(graph, '7').looks).toEqual({ __value__: ['soft', 'dark'] });
+  });
+
+  it('that are files are bound under the names that ComfyUI gave to them', () => {
+    const file = { name: `${'a'.repeat(64)}.png`, kind: 'image' } as const;
+    const graph = bound(aFlow(loading), { inputs: { image: file } }, new Map([['image', 'given (1).png']]));
+    expect(inputsOf(graph, '1').image).toBe('given (1).png');
+  });
+
+  it('are bound into a copy: the workflow stays as it was', () => {
+    const flow = aFlow();
+    const before = structuredClone(flow.graph);
+    bound(flow, { inputs: { scene: 'a fox', steps: 9 }, lod: 'final', outputs: ['draft'] });
+    expect(flow.graph).toEqual(before);
+  });
+});
+
+describe('what decides which instances can run a request', () => {
+  const inputs = {
+    inputs: {
+      scene: { node: '2', widget: 'text' },
+      style: { node: '7', widget: 'style' },
+      base: { node: '1', widget: 'ckpt_name' },
+      prefix: { node: '6', widget: 'filename_prefix' },
+    },
+  };
+  const NODES = { CLIPTextEncode: { input: { required: { text: ['STRING', {}] } } }, ...STYLE };
+
+  it('are models and options, however short other texts are', () => {
+    const { choices } = resolved(aFlow(TWO_OUTPUTS, inputs), { catalogue: { ...NODES, SaveImage: {} } });
+    expect(choices).toEqual(expect.arrayContaining(['style', 'base']));
+    expect(choices).not.toContain('scene');
+    expect(choices).not.toContain('prefix');
+  });
+
+  it('is what looks like an option in a class that no catalogue has, and unknown without any', () => {
+    const { choices } = resolved(aFlow(TWO_OUTPUTS, inputs), { catalogue: { CLIPTextEncode: {} } });
+    expect(choices).toEqual(expect.arrayContaining(['style', 'base', 'sampler']));
+    expect(resolved(aFlow(TWO_OUTPUTS, inputs)).choices).toBeUndefined();
+  });
+});
