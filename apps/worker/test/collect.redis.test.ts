@@ -31,7 +31,7 @@ const entry: HistoryEntry = {
   outcome: 'success',
   startedAt: undefined,
   endedAt: undefined,
-  outputs: [{ nodeId: '9', filename: 'saved.png', subfolder: '', type: 'output' }],
+  outputs: [{ nodeId: '9', filename: 'saved.png', subfolder: '', type: 'output', key: 'images' }],
   temporary: [],
   texts: [],
 };
@@ -44,7 +44,14 @@ async function collect(file: Buffer, of: Partial<HistoryEntry> = {}, limits: Par
   return { id: job.record.id, frames, collecting };
 }
 
-const called = (filename: string, more = {}) => ({ nodeId: '9', filename, subfolder: '', type: 'output', ...more });
+const called = (filename: string, more = {}) => ({
+  nodeId: '9',
+  filename,
+  subfolder: '',
+  type: 'output',
+  key: 'images',
+  ...more,
+});
 
 it.each(['png', 'jpeg', 'webp', 'gif'] as const)(
   'stores a %s as what its bytes are, whatever it is called',
@@ -143,6 +150,21 @@ it('stores what nodes show as text, once where the node has saved it too', async
     { nodeId: '4', kind: 'text', text: '', bytes: 0 },
   ]);
   expect((await namesIn(frames)).sort()).toEqual([1, 2, 3].map((n) => `${id}_${n}.txt`));
+});
+
+it('notes how ComfyUI listed an output, unless that is as usual', async () => {
+  const listed = { key: 'gifs', type: 'temp', format: 'video/webm', frameRate: 8 };
+  const { type, ...more } = listed;
+  const outputs = [called('a.txt', more), called('b.txt'), called('c.txt', { animated: true })];
+  const temporary = [called('d.txt', { ...more, type })];
+  const stored = await (await collect(Buffer.from('x'), { outputs })).collecting;
+  expect(stored.map((output) => output.listed)).toEqual([
+    { ...listed, type: 'output' },
+    undefined,
+    { key: 'images', type: 'output', animated: true },
+  ]);
+  const shown = await collect(Buffer.from('x'), { outputs: [], temporary });
+  expect((await shown.collecting)[0]?.listed).toEqual(listed);
 });
 
 it('keeps previews only when there is nothing else', async () => {

@@ -21,10 +21,16 @@ it('weighs the sampler by its steps, from the first node on', () => {
   const tracker = new ProgressTracker(graph, UNSEEN);
   tracker.take(node('1'));
   tracker.take(finished('1'));
-  expect(tracker.progress).toEqual({ fraction: 0.1, step: null, steps: null, node: 'CheckpointLoaderSimple' });
+  expect(tracker.progress).toEqual({
+    fraction: 0.1,
+    step: null,
+    steps: null,
+    node: 'CheckpointLoaderSimple',
+    nodeId: '1',
+  });
   tracker.take(node('5'));
   tracker.take(progress(4, 8));
-  expect(tracker.progress).toEqual({ fraction: 0.5, step: 4, steps: 8, node: 'KSampler' });
+  expect(tracker.progress).toEqual({ fraction: 0.5, step: 4, steps: 8, node: 'KSampler', nodeId: '5' });
 });
 
 it('counts cached nodes as done', () => {

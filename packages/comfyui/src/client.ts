@@ -6,10 +6,11 @@ import { createHttp } from './http.js';
 import type { Member } from './members.js';
 import { readNodeClasses } from './node-classes.js';
 import { type ObjectInfo, readObjectInfo } from './object-info.js';
-import type { OutputFile } from './output-file.js';
+import type { FilePlace } from './output-file.js';
 import { findPrompt, type PromptState } from './prompt-state.js';
 import { type PromptQueue, readQueue } from './queue.js';
 import { isObject, type JsonObject } from './shapes.js';
+import { KEPT_PICTURES, SOCKET_PICTURES, socketPictures, withSocketPictures } from './socket-pictures.js';
 import { type Submission, submitPrompt } from './submit.js';
 import { readSystemStats, type SystemStats } from './system-stats.js';
 import type { TakeOutCalls } from './take-out.js';
@@ -36,7 +37,8 @@ export interface ComfyClient {
   /**
    * Puts a graph into the queue. Throws `workflow_rejected` with one entry of `errors` per reason; `SubmissionUnknown`
    * when nobody knows whether it was taken. Any other error means that it was not. If ComfyUI refuses only some of the
-   * outputs, it runs the others and this call succeeds.
+   * outputs, it runs the others and this call succeeds. In place of SaveImageWebsocket, which keeps no pictures, ComfyUI
+   * gets PreviewImage.
    */
   submit(graph: Graph, submission: Submission): Promise<void>;
   /** Where the prompt stands, without a gap. `likelyEnded` asks the history first, which then is all. */
@@ -50,7 +52,7 @@ export interface ComfyClient {
    * Opens a file. The stream ends with an error of the kinds above when the connection breaks or falls silent, and must
    * be read or destroyed. Throws `OutputMissing` if the file is not there.
    */
-  view(file: OutputFile, signal: AbortSignal): Promise<ViewedFile>;
+  view(file: FilePlace, signal: AbortSignal): Promise<ViewedFile>;
   /**
    * Stores a picture among the inputs and answers the name to use in LoadImage, which differs from `name` when other
    * bytes have that name already. `bytes` is the exact length. A stream is consumed or destroyed; its own errors are
@@ -68,7 +70,7 @@ export interface ComfyClient {
   systemStats(signal: AbortSignal): Promise<SystemStats>;
   /** All that GET /object_info says, read: about 700 kB and more, ask rarely. */
   objectInfo(signal: AbortSignal): Promise<ObjectInfo>;
-  /** How one node class is described; undefined when the instance does not know it. */
+  /** How one node class is described; undefined when the instance does not know it. All know SaveImageWebsocket. */
   nodeClass(signal: AbortSignal, className: string): Promise<JsonObject | undefined>;
   /** All that GET /object_info says, as it says it: 700 kB and more. */
   catalogue(signal: AbortSignal): Promise<JsonObject>;
@@ -122,6 +124,16 @@ export function createComfyClient({ baseUrl, instance, headers, timeoutMs }: Com
     },
   };
 
+  const nodeClass = async (signal: AbortSignal, className: string): Promise<JsonObject | undefined> => {
+    const path = `/object_info/${encodeURIComponent(className)}`;
+    const { found } = await get(path, 'GET /object_info', signal, (body) => {
+      if (!isObject(body)) return undefined;
+      const described = Object.hasOwn(body, className) ? body[className] : undefined;
+      return { found: isObject(described) ? described : undefined };
+    });
+    return found;
+  };
+
   return {
     submit: (graph, submission) => submitPrompt({ http, calls }, instance, graph, submission),
     find: (promptId, signal, { likelyEnded } = {}) => findPrompt({ queue, history }, promptId, signal, likelyEnded),
@@ -134,19 +146,16 @@ export function createComfyClient({ baseUrl, instance, headers, timeoutMs }: Com
     systemStats: (signal) => get('/system_stats', 'GET /system_stats', signal, readSystemStats),
     objectInfo: (signal) => get('/object_info', 'GET /object_info', signal, readObjectInfo),
     nodeClass: async (signal, className) => {
-      const path = `/object_info/${encodeURIComponent(className)}`;
-      const { found } = await get(path, 'GET /object_info', signal, (body) => {
-        if (!isObject(body)) return undefined;
-        const described = Object.hasOwn(body, className) ? body[className] : undefined;
-        return { found: isObject(described) ? described : undefined };
-      });
-      return found;
+      const found = await nodeClass(signal, className);
+      if (found !== undefined || className !== SOCKET_PICTURES) return found;
+      const kept = await nodeClass(signal, KEPT_PICTURES);
+      return socketPictures((name) => name === KEPT_PICTURES && kept !== undefined);
     },
     catalogue: (signal) =>
       get('/object_info', 'GET /object_info', signal, (body) =>
         readObjectInfo(body) ? (body as JsonObject) : undefined,
       ),
-    nodeClasses: (options) => readNodeClasses(http, instance, options),
+    nodeClasses: (options) => withSocketPictures(readNodeClasses(http, instance, options)),
     nodeReplacements: async (signal) => {
       const answer = await http.request({ method: 'GET', path: '/node_replacements', signal });
       if (answer.status === 404) return {};

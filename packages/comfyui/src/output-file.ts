@@ -1,14 +1,26 @@
 import { compareIds } from './graph.js';
-import { isObject, type JsonObject, listOr, objectOr, textOr } from './shapes.js';
+import { isObject, type JsonObject, listOr, numberOr, objectOr, textOr } from './shapes.js';
 
-/** A file that a node wrote, as `view` wants it. */
-export interface OutputFile {
-  readonly nodeId: string;
+/** Where a file is, as `view` wants it. */
+export interface FilePlace {
   readonly filename: string;
   /** Below the folder of that type; '' for the folder itself. */
   readonly subfolder: string;
   /** `output`, or `temp` for previews, which are gone after a restart. */
   readonly type: string;
+}
+
+/** A file that a node wrote. */
+export interface OutputFile extends FilePlace {
+  readonly nodeId: string;
+  /** Under which the node's output lists it. */
+  readonly key: string;
+  /** The node said that what it lists moves. */
+  readonly animated?: true;
+  /** As VideoHelperSuite says it: `video/h264-mp4`. */
+  readonly format?: string;
+  /** In frames a second, from there as well. */
+  readonly frameRate?: number;
 }
 
 /** A text that a node showed. */
@@ -32,22 +44,33 @@ const WRITTEN = /^preview3d_[0-9a-f]{32}\.\w+$/;
  * what has no file name is passed over.
  */
 export function readOutputFiles(nodeId: string, output: unknown): readonly OutputFile[] {
-  return Object.entries(objectOr(output)).flatMap(([key, value]) => {
+  const listed = objectOr(output);
+  const about = listOr(listed.animated)[0] === true ? { nodeId, animated: true as const } : { nodeId };
+  return Object.entries(listed).flatMap(([key, value]) => {
     const shown = key === VIEWER ? shownModel(nodeId, value) : [];
-    return [...shown, ...listOr(value).flatMap((entry) => fileOf(nodeId, entry))];
+    return [...shown, ...listOr(value).flatMap((entry) => fileOf({ ...about, key }, entry))];
   });
 }
 
-function fileOf(nodeId: string, entry: unknown): readonly OutputFile[] {
+function fileOf(about: Pick<OutputFile, 'nodeId' | 'key' | 'animated'>, entry: unknown): readonly OutputFile[] {
   const filename = isObject(entry) ? textOr(entry.filename) : undefined;
   if (filename === undefined || filename === '') return [];
-  const { subfolder, type } = entry as JsonObject;
-  return [{ nodeId, filename, subfolder: textOr(subfolder) ?? '', type: textOr(type) ?? 'output' }];
+  const { subfolder, type, format: said, frame_rate } = entry as JsonObject;
+  const [format, frameRate] = [textOr(said), numberOr(frame_rate)];
+  const place = { filename, subfolder: textOr(subfolder) ?? '', type: textOr(type) ?? 'output' };
+  return [
+    {
+      ...about,
+      ...place,
+      ...(format === undefined ? {} : { format }),
+      ...(frameRate === undefined ? {} : { frameRate }),
+    },
+  ];
 }
 
 function shownModel(nodeId: string, value: unknown): readonly OutputFile[] {
   const filename = textOr(listOr(value)[0]) ?? '';
-  return WRITTEN.test(filename) ? [{ nodeId, filename, subfolder: '', type: 'output' }] : [];
+  return WRITTEN.test(filename) ? [{ nodeId, filename, subfolder: '', type: 'output', key: VIEWER }] : [];
 }
 
 /** The files of all nodes, in the order of node ids; what several entries name is one file. */

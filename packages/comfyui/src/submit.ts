@@ -8,6 +8,7 @@ import { parseAnswer } from './json.js';
 import { readObjectInfo } from './object-info.js';
 import { classesToLookUp, rejection } from './rejection.js';
 import { isObject, textOr } from './shapes.js';
+import { keepSocketPictures } from './socket-pictures.js';
 import { type TakeOutCalls, takeOut } from './take-out.js';
 
 const WHAT = 'POST /prompt';
@@ -33,7 +34,12 @@ export async function submitPrompt(
 ): Promise<void> {
   const secret = comfyKey === undefined ? {} : { api_key_comfy_org: comfyKey };
   const extra = extraData === undefined && comfyKey === undefined ? {} : { extra_data: { ...extraData, ...secret } };
-  const body = stringify({ prompt: titled(graph), prompt_id: promptId, client_id: clientId, ...extra });
+  const body = stringify({
+    prompt: titled(keepSocketPictures(graph, promptId)),
+    prompt_id: promptId,
+    client_id: clientId,
+    ...extra,
+  });
   if (body === undefined) throw new TypeError('a graph must be an object');
   const answer = await post(http, body, signal);
   if (answer.status === 400) throw await refused(http, answer, graph, signal);

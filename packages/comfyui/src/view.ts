@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import { unexpectedStatus } from './answers.js';
 import { OutputMissing } from './errors.js';
 import type { Http } from './http.js';
-import type { OutputFile } from './output-file.js';
+import type { FilePlace } from './output-file.js';
 
 /** A file on its way. */
 export interface ViewedFile {
@@ -16,7 +16,7 @@ export interface ViewedFile {
 export async function viewFile(
   http: Http,
   instance: string,
-  { filename, subfolder, type }: OutputFile,
+  { filename, subfolder, type }: FilePlace,
   signal: AbortSignal,
 ): Promise<ViewedFile> {
   const query = new URLSearchParams({ filename, subfolder, type });

@@ -31,6 +31,25 @@ describe('executionError', () => {
     expect(error.detail).toBe('KSampler 5 failed: **** ERROR: no. full_output_folder: /outside output_dir: output');
   });
 
+  it('keeps what the exception was, and of the traceback the end, without paths of the machine', () => {
+    const traceback = Array.from(
+      { length: 30 },
+      (_, n) => `  File "/home/x/ComfyUI/execution.py", line ${n}, in execute\n`,
+    );
+    const data = {
+      node_id: '5',
+      node_type: 'KSampler',
+      exception_type: 'ValueError',
+      exception_message: 'no.\n',
+      traceback,
+    };
+    const { exception } = executionError(data, (id) => id);
+    expect(exception).toMatchObject({ type: 'ValueError', message: 'no.', nodeClass: 'KSampler' });
+    expect(exception?.traceback).toHaveLength(12);
+    expect(exception?.traceback.at(-1)).toBe('  File "execution.py", line 29, in execute\n');
+    expect(executionError({}, (id) => id).exception).toEqual({ type: '', message: '', nodeClass: '', traceback: [] });
+  });
+
   it('bounds a message that does not end', () => {
     expect(read('E', 'y'.repeat(100_000)).detail.length).toBeLessThan(500);
   });

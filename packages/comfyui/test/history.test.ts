@@ -32,7 +32,7 @@ describe('readHistoryEntry', () => {
 
   it('takes picture entries that have more keys than three', () => {
     expect(read('0.33 with assets').outputs).toEqual([
-      { nodeId: '2', filename: 'asset_00001_.png', subfolder: '', type: 'output' },
+      { nodeId: '2', filename: 'asset_00001_.png', subfolder: '', type: 'output', key: 'images' },
     ]);
   });
 
@@ -70,7 +70,11 @@ describe('readHistoryEntry', () => {
     const shown = `preview3d_${'0a'.repeat(16)}.glb`;
     const outputs = {
       '1': { images: [file('a.mp4')], animated: [true] },
-      '2': { gifs: [file('b.webm', { fullpath: '/srv/output/b.webm', workflow: 'b.png', format: 'video/webm' })] },
+      '2': {
+        gifs: [
+          file('b.webm', { frame_rate: 12.5, fullpath: '/srv/output/b.webm', workflow: 'b.png', format: 'video/webm' }),
+        ],
+      },
       '3': { audio: [file('c.flac')], files: [file('c.flac'), file('d.txt')], '3d': [file('e.glb')] },
       '4': { result: [shown, null, null] },
       '5': { result: ['somebody-elses.glb', null, null] },
@@ -86,6 +90,15 @@ describe('readHistoryEntry', () => {
       shown,
     ]);
     expect(entry?.temporary.map(({ filename }) => filename)).toEqual(['f.png']);
+    const places = new Set(['nodeId', 'filename', 'subfolder', 'type']);
+    const listed = entry?.outputs.map((one) =>
+      Object.fromEntries(Object.entries(one).filter(([name]) => !places.has(name))),
+    );
+    expect(listed).toEqual([
+      { key: 'images', animated: true },
+      { key: 'gifs', format: 'video/webm', frameRate: 12.5 },
+      ...['audio', 'files', '3d', 'result'].map((key) => ({ key })),
+    ]);
     expect(JSON.stringify(entry)).not.toContain('/srv');
   });
 

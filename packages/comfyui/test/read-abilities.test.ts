@@ -24,11 +24,19 @@ const TABLE = {
 const ASKED = ['KSampler', 'LoadImage', 'T2IAdapterLoader', 'Missing'];
 const KNOWN = { KSampler: { sampler_name: ['euler'] }, LoadImage: {} };
 
-async function abilitiesOf(byPath: Parameters<typeof answers>[0]) {
+async function abilitiesOf(byPath: Parameters<typeof answers>[0], asked = ASKED) {
   const { url } = await serve(answers(byPath));
   const client = createComfyClient({ baseUrl: url, instance: 'w/1', timeoutMs: 30_000 });
-  return readAbilities(client, ASKED, new AbortController().signal).finally(() => client.close());
+  return readAbilities(client, asked, new AbortController().signal).finally(() => client.close());
 }
+
+it('takes every ComfyUI that keeps pictures of previews for one that has SaveImageWebsocket', async () => {
+  const preview = { '/object_info/PreviewImage': described('PreviewImage', { images: ['IMAGE'] }) };
+  const missing = { '/object_info/SaveImageWebsocket': { body: '{}' }, '/object_info/PreviewImage': { body: '{}' } };
+  const without = await abilitiesOf({ ...missing, '/node_replacements': { body: '{}' } }, ['SaveImageWebsocket']);
+  expect(without).toEqual({});
+  expect(await abilitiesOf({ ...missing, ...preview }, ['SaveImageWebsocket'])).toEqual({ SaveImageWebsocket: {} });
+});
 
 it('asks for each class, and for what ComfyUI has in place of those that are not there', async () => {
   const table = { '/node_replacements': { body: JSON.stringify(TABLE) } };

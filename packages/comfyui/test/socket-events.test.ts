@@ -67,7 +67,7 @@ describe('the recorded connections', () => {
       [1, 2, 3, 4].map((step) => [step, 4, '5']),
     );
     expect(only(events, 'output')[0]?.files).toEqual([
-      { nodeId: '7', filename: 'text2img_00023_.png', subfolder: '', type: 'output' },
+      { nodeId: '7', filename: 'text2img_00023_.png', subfolder: '', type: 'output', key: 'images' },
     ]);
     expect(only(events, 'started')[0]?.at).toBe(1795597394628);
   });

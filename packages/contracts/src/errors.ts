@@ -82,10 +82,21 @@ export interface FieldError {
   readonly detail: string;
 }
 
+/** What ComfyUI said of the exception of a node, without paths of its machine, and bounded. */
+export interface NodeException {
+  /** Its class: `ValueError`. */
+  readonly type: string;
+  readonly message: string;
+  /** Class of the node. */
+  readonly nodeClass: string;
+  readonly traceback: readonly string[];
+}
+
 export interface FleetErrorOptions {
   readonly errors?: readonly FieldError[];
   /** The workflow node at fault. */
   readonly nodeId?: string;
+  readonly exception?: NodeException;
   readonly retryAfterSeconds?: number;
   readonly cause?: unknown;
 }
@@ -96,6 +107,8 @@ export class FleetError extends Error {
   readonly detail: string;
   readonly errors: readonly FieldError[];
   readonly nodeId: string | undefined;
+  /** For APIs that answer as ComfyUI does; nobody else is shown it. */
+  readonly exception: NodeException | undefined;
   readonly retryAfterSeconds: number | undefined;
 
   constructor(code: ErrorCode, detail: string, options: FleetErrorOptions = {}) {
@@ -105,6 +118,7 @@ export class FleetError extends Error {
     this.detail = detail;
     this.errors = options.errors ?? [];
     this.nodeId = options.nodeId;
+    this.exception = options.exception;
     this.retryAfterSeconds = options.retryAfterSeconds;
   }
 

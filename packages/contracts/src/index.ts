@@ -22,6 +22,7 @@ export {
   type FieldError,
   FleetError,
   type FleetErrorOptions,
+  type NodeException,
   type Problem,
   problemSchema,
 } from './errors.js';

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { isTerminal, type Job } from '@comfy-fleet/contracts';
-import { compareEventIds, isEventId, type JobSnapshot, type JobStreamItem } from '@comfy-fleet/jobs';
+import { compareEventIds, isEventId, type JobSnapshot, type JobStreamItem, presentProgress } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Deps } from '../deps.js';
 import type { Handler } from '../http/messages.js';
@@ -60,7 +60,7 @@ async function* jobMessages(
       // Nothing is sent that a job sent before contains already.
       if (item.kind === 'snapshot' || compareEventIds(item.id, newest.lastEventId) <= 0) continue;
       if (item.event.type === 'progress') {
-        yield serverSentEvent('progress', item.event.progress, item.id);
+        yield serverSentEvent('progress', presentProgress(item.event.progress), item.id);
         continue;
       }
       newest = (await deps.ledger.jobs.get(first.record.id)) ?? newest;

@@ -100,11 +100,11 @@ async function finishCanceled(job: HeldJob, tools: Tools): Promise<void> {
 }
 
 async function finishFailed(job: HeldJob, error: FleetError, inDoubt: boolean, tools: Tools): Promise<void> {
-  const { code, detail, nodeId = null } = error;
+  const { code, detail, nodeId = null, exception } = error;
   if (code === 'internal_error') job.log.error('job failed for a reason of our own', { error: error.cause });
   const outcome = {
     status: 'failed',
-    error: { code, detail, nodeId },
+    error: { code, detail, nodeId, exception },
     inDoubt: inDoubt || job.submission?.isInDoubt === true,
   } as const;
   const became = await job.finish(outcome, executed(job));

@@ -52,10 +52,11 @@ export async function collectAndFinish(
   job.log.info('job ended', { status: became, outputs: outputs.length });
 }
 
-/** The nodes of the outputs that the caller asked for; undefined: for all. */
-function askedNodes({ record }: HeldJob, { outputs }: Submission): ReadonlySet<string> | undefined {
+/** The nodes of the outputs that the caller asked for; undefined: for what saves. Who asks as one asks a ComfyUI gets all. */
+function askedNodes({ record }: HeldJob, { outputs }: Submission): ReadonlySet<string> | 'all' | undefined {
   const { outputs: names } = record.request;
-  return names && new Set([...outputs].filter(([, name]) => names.includes(name)).map(([node]) => node));
+  if (names === undefined) return record.hasOrigin ? 'all' : undefined;
+  return new Set([...outputs].filter(([, name]) => names.includes(name)).map(([node]) => node));
 }
 
 /** By the workflow's names for its nodes; a file of a node that it does not name is called by what it is. */
@@ -82,12 +83,12 @@ async function cleanUpOutputs(job: HeldJob, { outputs }: HistoryEntry): Promise<
  */
 export async function collectOutputs(
   job: HeldJob,
-  { entry, asked }: { readonly entry: HistoryEntry; readonly asked?: ReadonlySet<string> | undefined },
+  { entry, asked }: { readonly entry: HistoryEntry; readonly asked?: ReadonlySet<string> | 'all' | undefined },
   tools: Tools,
   signal: AbortSignal,
 ): Promise<StoredOutput[]> {
   const { frames, maxOutputBytes: maxBytes, maxOutputs } = tools;
-  const { files, texts } = wantedOutputs(entry, asked);
+  const { files, texts } = wantedOutputs(entry, { graph: job.submission?.graph ?? {}, asked });
   if (files.length + texts.length === 0) {
     throw new FleetError(
       'no_output',

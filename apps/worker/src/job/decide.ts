@@ -103,9 +103,10 @@ function secondOpinion(error: FleetError, { faults, others, restMs }: FaultFacts
 }
 
 function alike(error: FleetError, instances: readonly string[]): FleetError {
-  const { code, detail, nodeId } = error;
+  const { code, detail, nodeId, exception } = error;
   const where = `${instances.slice(0, -1).join(', ')} and ${instances.at(-1)}`;
-  const options = { cause: error, ...(nodeId === undefined ? {} : { nodeId }) };
+  const node = nodeId === undefined ? {} : { nodeId };
+  const options = { cause: error, ...node, ...(exception === undefined ? {} : { exception }) };
   return new FleetError(code, `${detail} It failed alike on ${where}, so the job is at fault.`, options);
 }
 

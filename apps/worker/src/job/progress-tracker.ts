@@ -58,6 +58,7 @@ export class ProgressTracker {
       step: counts ? steps.value : null,
       steps: counts ? steps.max : null,
       node: this.#current === undefined ? null : this.#titleOf(this.#current),
+      ...(this.#current === undefined ? {} : { nodeId: this.#current }),
     };
   }
 

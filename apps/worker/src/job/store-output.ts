@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import type { OutputFile, OutputText } from '@comfy-fleet/comfyui';
+import { type OutputFile, type OutputText, SOCKET_PICTURES } from '@comfy-fleet/comfyui';
 import { FleetError } from '@comfy-fleet/contracts';
 import { FRAME_TYPES, type FrameStore, fileFactsOf, frameName, plainName } from '@comfy-fleet/frames';
-import type { OutputRecord } from '@comfy-fleet/jobs';
+import { type Listed, listedToKeep, type OutputRecord } from '@comfy-fleet/jobs';
 import { imageSize } from 'image-size';
 import type { HeldJob } from './held-job.js';
 import { peek } from './peek.js';
@@ -43,7 +43,7 @@ export async function storeFile(
       const text = kind === 'text' && bytes === start.length ? textIn(start) : undefined;
       const filename = plainName(file.filename);
       const about = { nodeId: file.nodeId, kind, file: name, filename, contentType, bytes, sha256 };
-      return { ...about, ...size, ...(text === undefined ? {} : { text }) };
+      return { ...about, ...size, ...(text === undefined ? {} : { text }), ...listedToKeep(listedAs(job, file)) };
     } finally {
       stream.destroy();
     }
@@ -62,7 +62,19 @@ export async function storeText(
   const filename = 'text.txt';
   if (content.length > maxBytes) throw tooLarge({ filename }, maxBytes);
   const { bytes, sha256 } = await frames.put(file, content.length === 0 ? [] : [content], { signal });
-  return { nodeId, kind: 'text', file, filename, contentType: 'text/plain', bytes, sha256, text: text.toWellFormed() };
+  const about = { nodeId, kind: 'text', file, filename, contentType: 'text/plain', bytes, sha256 } as const;
+  return { ...about, text: text.toWellFormed(), listed: { key: 'text', type: 'output' } };
+}
+
+function listedAs(job: HeldJob, { nodeId, key, type, animated, format, frameRate }: OutputFile): Listed {
+  return {
+    key,
+    type: type === 'output' ? 'output' : 'temp',
+    ...(animated === undefined ? {} : { animated }),
+    ...(format === undefined ? {} : { format }),
+    ...(frameRate === undefined ? {} : { frameRate }),
+    ...(job.submission?.graph[nodeId]?.class_type === SOCKET_PICTURES ? { isSent: true } : {}),
+  };
 }
 
 /** Of a text, as `OutputRecord.sha256` has it. */

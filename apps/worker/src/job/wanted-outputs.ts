@@ -1,21 +1,33 @@
-import type { HistoryEntry, OutputFile, OutputText } from '@comfy-fleet/comfyui';
+import { type HistoryEntry, type OutputFile, type OutputText, SOCKET_PICTURES } from '@comfy-fleet/comfyui';
+import type { Graph } from '@comfy-fleet/workflows';
 
 export interface WantedOutputs {
   readonly files: readonly OutputFile[];
   readonly texts: readonly OutputText[];
 }
 
+interface Wish {
+  /** What was run. */
+  readonly graph: Graph;
+  /** The nodes of the outputs that the caller asked for; `all`: also what is only shown; undefined: what saves. */
+  readonly asked: ReadonlySet<string> | 'all' | undefined;
+}
+
 /**
  * What is kept of what ComfyUI made: of the nodes that were asked for all, also what they only showed; else previews only
- * when there is nothing else.
+ * when there is nothing else. Pictures that a node would have sent over the socket are none.
  */
 export function wantedOutputs(
   { outputs, temporary, texts }: Pick<HistoryEntry, 'outputs' | 'temporary' | 'texts'>,
-  asked: ReadonlySet<string> | undefined,
+  { graph, asked }: Wish,
 ): WantedOutputs {
+  const all = [...outputs, ...temporary];
+  if (asked === 'all') return { files: all, texts };
   if (asked !== undefined) {
     const isAsked = ({ nodeId }: { readonly nodeId: string }) => asked.has(nodeId);
-    return { files: [...outputs, ...temporary].filter(isAsked), texts: texts.filter(isAsked) };
+    return { files: all.filter(isAsked), texts: texts.filter(isAsked) };
   }
-  return { files: outputs.length + texts.length > 0 ? outputs : temporary, texts };
+  const sent = temporary.filter(({ nodeId }) => graph[nodeId]?.class_type === SOCKET_PICTURES);
+  const saved = [...outputs, ...sent];
+  return { files: saved.length + texts.length > 0 ? saved : temporary, texts };
 }

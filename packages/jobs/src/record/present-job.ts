@@ -8,7 +8,7 @@ import {
 } from '@comfy-fleet/contracts';
 import { type OutputRecord, picturesOf } from './outputs.js';
 import { presentRequest } from './present-request.js';
-import type { JobRecord, JobSnapshot } from './record.js';
+import type { JobRecord, JobSnapshot, Progress } from './record.js';
 
 interface Presenting {
   readonly publicUrl?: string | undefined;
@@ -48,7 +48,7 @@ export function presentJob(
     started_at: record.startedAt === null ? null : isoTime(record.startedAt),
     finished_at: record.finishedAt === null ? null : isoTime(record.finishedAt),
     start_deadline: isoTime(record.startDeadline),
-    progress: record.status === 'succeeded' ? finished(record) : record.progress,
+    progress: record.status === 'succeeded' ? finished(record) : presentProgress(record.progress),
     queue_position: ahead,
     eta_seconds: eta,
     waiting_for: waitingFor,
@@ -95,6 +95,11 @@ function presentOutput(output: OutputRecord, url: string): Job['outputs'][number
     ...(durationSeconds === undefined ? {} : { duration_seconds: durationSeconds }),
     ...(text === undefined ? {} : { text }),
   };
+}
+
+/** How far a job is, as callers see it. */
+export function presentProgress({ fraction, step, steps, node }: Progress): Job['progress'] {
+  return { fraction, step, steps, node };
 }
 
 function finished(record: JobRecord): Job['progress'] {

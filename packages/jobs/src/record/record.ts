@@ -4,6 +4,7 @@ import type {
   JobPhase,
   JobStatus,
   Lod,
+  NodeException,
   ParentJob,
   ResolvedRequest,
   Webhook,
@@ -16,6 +17,8 @@ export interface JobError {
   readonly code: ErrorCode;
   readonly detail: string;
   readonly nodeId: string | null;
+  /** Of the node at fault, for APIs that answer as ComfyUI does. */
+  readonly exception?: NodeException | undefined;
 }
 
 /** A failure of the job on one instance that may be the instance's fault rather than the job's. */
@@ -33,8 +36,10 @@ export interface Progress {
   readonly fraction: number;
   readonly step: number | null;
   readonly steps: number | null;
-  /** Class of the node under way. */
+  /** Title of the node under way, else its class. */
   readonly node: string | null;
+  /** Its id in the graph. */
+  readonly nodeId?: string | undefined;
 }
 
 /** How long one node of the graph executed. */

@@ -1,0 +1,22 @@
+import type { OutputFile } from '@comfy-fleet/comfyui';
+import { expect, it } from 'vitest';
+import { wantedOutputs } from '../src/job/wanted-outputs.js';
+
+const file = (nodeId: string, type: string): OutputFile => {
+  return { nodeId, filename: `${nodeId}.png`, subfolder: '', type, key: 'images' };
+};
+const graph = {
+  '1': { class_type: 'SaveImage', inputs: {} },
+  '2': { class_type: 'PreviewImage', inputs: {} },
+  '3': { class_type: 'SaveImageWebsocket', inputs: {} },
+};
+const made = { outputs: [file('1', 'output')], temporary: [file('2', 'temp'), file('3', 'temp')], texts: [] };
+const nodesOf = (asked: ReadonlySet<string> | 'all' | undefined, of = made) =>
+  wantedOutputs(of, { graph, asked }).files.map(({ nodeId }) => nodeId);
+
+it('keeps what saves, pictures for the socket among it, and previews only when they are asked for, or all there is', () => {
+  expect(nodesOf(undefined)).toEqual(['1', '3']);
+  expect(nodesOf('all')).toEqual(['1', '2', '3']);
+  expect(nodesOf(new Set(['2']))).toEqual(['2']);
+  expect(nodesOf(undefined, { ...made, outputs: [], temporary: [file('2', 'temp')] })).toEqual(['2']);
+});
