@@ -1,4 +1,4 @@
-import type { ApiKey, Job } from '@comfy-fleet/contracts';
+import { type ApiKey, type Job, newId } from '@comfy-fleet/contracts';
 import { expect, inject, it, onTestFinished } from 'vitest';
 import { aKey, as, problemOf, startApi, type TestApi } from './api.js';
 import { drawing, inverting, publish, publishRealCatalogue, refusal } from './runnable.js';
@@ -24,6 +24,18 @@ it('takes a graph as it is, with a seed that no number can hold', async () => {
   expect([job.kind, job.request.workflow]).toEqual(['workflow', 'graph']);
   const source = await api.ledger.workflows.source(job.request.version);
   expect(source).toContain(`"seed":${seed}`);
+});
+
+it('answers a repeat under one Idempotency-Key with the first job, and refuses the key for another graph', async () => {
+  const api = await open();
+  const headers = { ...as('anna').headers, 'Idempotency-Key': newId() };
+  const send = (graph: unknown) => api.post('/graphs', { graph }, { headers });
+  const [first, again] = [await send(drawing()), await send(drawing())];
+  expect([first.status, again.status, again.headers.get('idempotent-replayed')]).toEqual([202, 202, 'true']);
+  expect(((await again.json()) as Job).id).toBe(((await first.json()) as Job).id);
+  const graph = drawing();
+  const other = { ...graph, 5: { ...graph[5], inputs: { ...graph[5]?.inputs, seed: 8 } } };
+  expect((await problemOf(await send(other))).code).toBe('idempotency_key_reused');
 });
 
 it('refuses what is no graph, makes nothing, or leads nowhere', async () => {

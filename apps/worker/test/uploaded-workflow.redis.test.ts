@@ -1,9 +1,13 @@
-import { newId } from '@comfy-fleet/contracts';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type InputFile, newId, type ResolvedRequest } from '@comfy-fleet/contracts';
+import { inputName } from '@comfy-fleet/frames';
 import type { NewJob } from '@comfy-fleet/jobs';
-import { openUpload } from '@comfy-fleet/workflows';
+import { openGraph, openUpload, parseJson } from '@comfy-fleet/workflows';
+import sharp from 'sharp';
 import { expect, it } from 'vitest';
 import { aRequest } from './held.js';
-import { aGpu, openStack } from './worker-stack.js';
+import { aGpu, openStack, someStores } from './worker-stack.js';
 
 /** No file of any folder: a picture of one colour. */
 const graphOf = (width: number) =>
@@ -12,9 +16,9 @@ const graphOf = (width: number) =>
     2: { class_type: 'SaveImage', inputs: { images: ['1', 0], filename_prefix: 'x' } },
   });
 
-function jobOf(name: string, graph: string): NewJob {
+function jobOf(name: string, graph: string, inputs: ResolvedRequest['inputs'] = {}): NewJob {
   const { version, text } = openUpload(name, graph);
-  const request = { ...aRequest(), workflow: name, version, inputs: {} };
+  const request = { ...aRequest(), workflow: name, version, inputs };
   return { id: newId(), kind: 'workflow', request, source: { version, text }, pool: 'default', startWithinMs: 60_000 };
 }
 
@@ -24,8 +28,9 @@ async function setUp() {
   await stack.answering();
   return {
     ...stack,
+    gpu,
     order: (jobs: readonly NewJob[]) => stack.ledger.orders.create({ jobs, caller: 'anna' }),
-    begin: () => stack.startWorker('gpu-1', [gpu.url]),
+    begin: (given = {}) => stack.startWorker('gpu-1', [gpu.url], given),
   };
 }
 
@@ -53,4 +58,73 @@ it('fails a job whose version is not there, and says so', async () => {
   await order([{ ...job, request: { ...job.request, version: '0'.repeat(64) } }]);
   await begin();
   expect(await ended(job.id)).toMatchObject({ status: 'failed', error: { code: 'workflow_missing' } });
+});
+
+it('gives each of several files to its own input, and what two of them share once', async () => {
+  const { order, begin, ended, gpu } = await setUp();
+  const stores = await someStores();
+  const aPicture = async (width: number, digit: string): Promise<InputFile> => {
+    const create = { width, height: 64, channels: 3, background: '#804020' } as const;
+    const name = inputName(digit.repeat(64));
+    await stores.inputs.put(name, [await sharp({ create }).png().toBuffer()], { signal: new AbortController().signal });
+    return { name, kind: 'image', width, height: 64 };
+  };
+  const [narrow, wide] = [await aPicture(64, 'a'), await aPicture(128, 'b')];
+  const graph = Object.fromEntries(
+    ['first', 'second', 'third'].flatMap((name, n) => [
+      [`${n}`, { class_type: 'LoadImage', inputs: { image: 'x.png' }, _meta: { title: `input:${name}` } }],
+      [`5${n}`, { class_type: 'ImageBlur', inputs: { image: [`${n}`, 0], blur_radius: n + 1, sigma: 1 } }],
+      [`1${n}`, { class_type: 'SaveImage', inputs: { images: [`5${n}`, 0], filename_prefix: 'x' } }],
+    ]),
+  );
+  const job = jobOf('three', JSON.stringify(graph), { first: narrow, second: wide, third: narrow });
+  await order([job]);
+  await begin({ stores });
+  const { outputs, error } = await ended(job.id);
+  expect([error, outputs.map(({ nodeId, width }) => [nodeId, width]).sort()]).toEqual([
+    null,
+    [
+      ['10', 64],
+      ['11', 128],
+      ['12', 64],
+    ],
+  ]);
+  const given = await readdir(join(gpu.dir, 'input'));
+  expect(given.filter((name) => /^[ab]{64}/.test(name)).sort()).toEqual([narrow.name, wide.name]);
+});
+
+it('submits the seed of a graph digit by digit', async () => {
+  const { order, begin, ended, gpu } = await setUp();
+  const seed = '18446744073709551615';
+  const graph = `{"1": {"class_type": "EmptyLatentImage", "inputs": {"width": 64, "height": 64, "batch_size": 1}},
+    "2": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "sd_xl_base_1.0.safetensors"}},
+    "3": {"class_type": "CLIPTextEncode", "inputs": {"text": "x", "clip": ["2", 1]}},
+    "4": {"class_type": "KSampler", "inputs": {"seed": ${seed}, "steps": 1, "cfg": 1, "sampler_name": "euler",
+      "scheduler": "normal", "denoise": 1, "model": ["2", 0], "positive": ["3", 0], "negative": ["3", 0],
+      "latent_image": ["1", 0]}},
+    "5": {"class_type": "SaveLatent", "inputs": {"samples": ["4", 0], "filename_prefix": "x"}}}`;
+  const { workflow, shape } = openGraph(parseJson(graph), { catalogue: undefined, maxNodes: 10 });
+  const { version, text } = workflow;
+  const request = { ...aRequest(), workflow: 'graph', version, shape, inputs: {} };
+  const job = { ...jobOf('colour', graphOf(64)), request, source: { version, text } };
+  await order([job]);
+  await begin();
+  expect(await ended(job.id)).toMatchObject({ status: 'succeeded', error: null });
+  expect(await (await fetch(`${gpu.url}/history`)).text()).toMatch(new RegExp(`"seed": ?${seed}\\b`));
+});
+
+it('runs a job that an earlier version accepted, whose record says it in its own way', async () => {
+  const { order, begin, ended } = await setUp();
+  const request = aRequest();
+  const { workflow, lod, priority, metadata, inputs } = request;
+  const { negative_prompt: negativePrompt, ...fields } = inputs;
+  const flat = { workflow, lod, priority, metadata, negativePrompt, ...fields };
+  const id = newId();
+  // As the record keeps it.
+  const stored = Object.assign(request, { toJSON: () => flat });
+  await order([{ id, kind: 'text2img', request: stored, pool: 'default', startWithinMs: 60_000 }]);
+  await begin();
+  const record = await ended(id);
+  expect([record.status, record.error, record.request.version]).toEqual(['succeeded', null, '']);
+  expect(record.outputs[0]).toMatchObject({ width: inputs.width, height: inputs.height });
 });

@@ -5,22 +5,34 @@ const DIR = join(import.meta.dirname, 'graphs');
 
 type Node = { readonly class_type: string; readonly inputs: Readonly<Record<string, unknown>> };
 
-/** A workflow as somebody exports it from ComfyUI, with what lies beside it. */
+/** A workflow as somebody exports it from ComfyUI, with what lies beside it; or a picture that ComfyUI saved. */
 export interface GraphFixture {
   readonly name: string;
   readonly graph: Readonly<Record<string, Node>>;
   readonly inputsFile: unknown;
+  readonly picture: Buffer | undefined;
 }
 
 const read = (file: string): unknown => JSON.parse(readFileSync(join(DIR, file), 'utf8'));
 
+/** Of a PNG in which it is the first text. */
+function promptIn(picture: Buffer): GraphFixture['graph'] {
+  const from = picture.indexOf('tEXtprompt\0');
+  const text = picture.toString('utf8', from + 'tEXtprompt\0'.length, from + 4 + picture.readUInt32BE(from - 4));
+  return JSON.parse(text) as GraphFixture['graph'];
+}
+
 export const graphFixtures: readonly GraphFixture[] = readdirSync(DIR)
   .filter((file) => !file.endsWith('.inputs.json'))
   .map((file) => {
-    const name = file.replace('.json', '');
+    const name = file.replace(/\.\w+$/, '');
+    if (file.endsWith('.png')) {
+      const picture = readFileSync(join(DIR, file));
+      return { name, graph: promptIn(picture), inputsFile: undefined, picture };
+    }
     const beside = `${name}.inputs.json`;
     const inputsFile = readdirSync(DIR).includes(beside) ? read(beside) : undefined;
-    return { name, graph: read(file) as GraphFixture['graph'], inputsFile };
+    return { name, graph: read(file) as GraphFixture['graph'], inputsFile, picture: undefined };
   });
 
 /** Every value of these inputs of these classes in any of the graphs. */

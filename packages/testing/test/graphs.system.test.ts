@@ -8,6 +8,7 @@ import { type GraphFixture, graphFixtures, withTheirModels } from './graph-fixtu
 const EXPECTED: Readonly<Record<string, { inputs: readonly string[]; outputs: readonly string[]; lacks?: string }>> = {
   'ace-step-audio': { inputs: ['tags', 'lyrics', 'seconds', 'seed'], outputs: ['audio'] },
   'animatediff-vhs': { inputs: ['prompt', 'count'], outputs: [], lacks: 'VHS_VideoCombine' },
+  'app-mode': { inputs: ['prompt', 'strength_model', 'cfg', 'width'], outputs: ['image'] },
   'audio-in-out': { inputs: ['audio'], outputs: ['audio'] },
   'controlnet-canny': { inputs: ['prompt', 'image', 'width'], outputs: ['image'] },
   'flux-dev': { inputs: ['prompt', 'cfg', 'seed', 'scheduler'], outputs: ['image'] },
@@ -62,11 +63,14 @@ interface Described {
   readonly pools: readonly { readonly instances: readonly unknown[] }[];
 }
 
-async function published({ url }: TestStack, { name, graph, inputsFile }: GraphFixture): Promise<Described> {
+async function published({ url }: TestStack, { name, graph, inputsFile, picture }: GraphFixture): Promise<Described> {
   const answer = await fetch(`${url}/workflows/${name}`, {
     method: 'PUT',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ graph, ...(inputsFile === undefined ? {} : { inputs: inputsFile }) }),
+    headers: { 'content-type': picture === undefined ? 'application/json' : 'image/png' },
+    body:
+      picture === undefined
+        ? JSON.stringify({ graph, ...(inputsFile === undefined ? {} : { inputs: inputsFile }) })
+        : new Uint8Array(picture),
   });
   expect(answer.status).toBe(201);
   return (await (await fetch(`${url}/workflows/${name}`)).json()) as Described;
