@@ -1,0 +1,30 @@
+import { listedOf, type OutputRecord } from '@comfy-fleet/jobs';
+
+/** What one node shows, under the keys that it chose: files, texts, flags. */
+export type NodeOutput = Record<string, unknown[]>;
+
+/** Outputs by node as ComfyUI shows them in /history and `executed`; files are called as they are stored. */
+export function presentOutputs(outputs: readonly OutputRecord[]): Record<string, NodeOutput> {
+  // Ids such as __proto__ are nobody's, but they can be sent.
+  const nodes: Record<string, NodeOutput> = Object.create(null);
+  for (const output of outputs) {
+    const { key, animated } = listedOf(output);
+    nodes[output.nodeId] ??= Object.create(null) as NodeOutput;
+    const node = nodes[output.nodeId] as NodeOutput;
+    node[key] = [...(node[key] ?? []), presentOutput(output)];
+    if (animated) node.animated = [true];
+  }
+  return nodes;
+}
+
+function presentOutput(output: OutputRecord): unknown {
+  const { key, type, format, frameRate } = listedOf(output);
+  if (key === 'text' && output.text !== undefined) return output.text;
+  return {
+    filename: output.file,
+    subfolder: '',
+    type,
+    ...(format === undefined ? {} : { format }),
+    ...(frameRate === undefined ? {} : { frame_rate: frameRate }),
+  };
+}
