@@ -31,6 +31,7 @@ export const ERROR_CATALOGUE = {
   wrong_job_state: entry(409, 'The job is not in a state that allows this'),
   asset_in_use: entry(409, 'A job needs the asset'),
   workflow_is_a_file: entry(409, 'The workflow is a file of the server'),
+  hash_mismatch: entry(409, 'The file is not the one that was announced'),
   body_too_large: entry(413, 'The body is too large'),
   unsupported_media_type: entry(415, 'The content type is not supported'),
   range_not_satisfiable: entry(416, 'The file does not have this range'),

@@ -108,6 +108,7 @@ export {
   img2imgRequestSchema,
   type JobListQuery,
   jobListQuerySchema,
+  MAX_COMFY_KEY_CHARS,
   type RefineRequest,
   refineRequestSchema,
   runRequestSchema,

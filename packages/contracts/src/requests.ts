@@ -89,7 +89,8 @@ export const generateRequestSchema = (limits: RequestLimits) =>
 
 /** Far more outputs than a graph has that people look at. */
 const MAX_OUTPUTS = 100;
-const MAX_COMFY_KEY_CHARS = 512;
+/** Characters of a caller's key of comfy.org. */
+export const MAX_COMFY_KEY_CHARS = 512;
 
 /** What every order of a workflow can say besides its inputs. */
 function workflowFields(limits: RequestLimits) {

@@ -1,3 +1,4 @@
+export { isPlainPath } from './callers/asset-names.js';
 export type { Asset, AssetFile, AssetWish, KeptAsset } from './callers/assets.js';
 export type { RequestCount } from './callers/batched-reads.js';
 export { etaSeconds } from './callers/eta.js';

@@ -11,6 +11,8 @@ export interface KeepFileOptions {
   readonly caller: Caller;
   /** As its sender calls it. */
   readonly filename: string | undefined;
+  /** `blake3:` and the digest that it is to have. */
+  readonly announced?: string | undefined;
   /** The field that the file is for, for errors. */
   readonly pointer: string;
   /** Its bytes come from outside, and are booked on the caller's day. */
@@ -32,14 +34,14 @@ type KeepDeps = Pick<Deps, 'config' | 'decoding' | 'inputs' | 'ledger'>;
 /**
  * Streams a file into the store of inputs, under the BLAKE3 of its content: the same content is one file, whoever sends it.
  * Nothing of it is in memory but the pieces under way, and the whole of a picture. Throws body_too_large, invalid_image,
- * upload_limit_reached, validation_failed for an empty one, storage_failed, and what `source` throws; then nothing is kept.
+ * upload_limit_reached, validation_failed for an empty one, hash_mismatch, storage_failed, and what `source` throws; then nothing is kept.
  */
 export async function keepFile(
   deps: KeepDeps,
   source: AsyncIterable<Uint8Array>,
   options: KeepFileOptions,
 ): Promise<AssetFile> {
-  const { caller, filename = '', pointer, isSent, signal } = options;
+  const { caller, filename = '', announced, pointer, isSent, signal } = options;
   const hash = await createBLAKE3();
   hash.init();
   const look = createLook(deps, options);
@@ -68,6 +70,7 @@ export async function keepFile(
       const pixels = await look.pixels();
       await book();
       const digest = hash.digest('hex');
+      requireAnnounced(digest, announced);
       // What the key has already keeps its name, whatever it is called now.
       const name = (await deps.ledger.assets.find(caller.id, digest))?.name ?? inputName(digest, extension);
       // A picture that nobody here can look into is a file.
@@ -107,6 +110,15 @@ function createLook({ config, decoding }: KeepDeps, { pointer, holds, signal }: 
       });
     },
   };
+}
+
+/** Throws hash_mismatch. */
+export function requireAnnounced(digest: string, announced: string | undefined): void {
+  if (announced === undefined || announced.toLowerCase() === `blake3:${digest}`) return;
+  throw new FleetError(
+    'hash_mismatch',
+    `The file arrived as blake3:${digest}, which is not the hash it was announced with.`,
+  );
 }
 
 function tooLarge(pointer: string, what: string, most: number): FleetError {

@@ -5,11 +5,12 @@ import { keepFile } from './keep-file.js';
 
 /** Keeps files that arrive with requests. Throws what keepFile throws, and storage_full. */
 export function receiveFile(deps: Deps): Receive {
-  return async (source, { caller, pointer, filename, holds, signal }) => {
+  return async (source, { caller, pointer, filename, announced, holds, signal }) => {
     await deps.requireSpace();
     return keepFile(deps, source, {
       caller: knownCaller(caller),
       filename,
+      announced,
       pointer,
       isSent: true,
       holds,

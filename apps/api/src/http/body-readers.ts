@@ -1,7 +1,7 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import type { Request, RequestHandler, Response } from 'express';
 import { createPictureText } from '../pictures/picture-text.js';
-import { fileReader, formFilesReader, type Receive } from './file-readers.js';
+import { announcedFileReader, fileReader, formFilesReader, type Receive } from './file-readers.js';
 import { formReader } from './form-reader.js';
 import { type JsonBodyOptions, readJsonBody } from './json-body.js';
 import type { JsonLimits } from './json-scan.js';
@@ -95,6 +95,7 @@ export function createBodyReaders(
     files: limits.maxFormFiles,
   };
   const file = fileReader(fileLimits, receive);
+  const announcedFile = announcedFileReader(fileLimits, receive);
   const formWithFiles = formFilesReader(fileLimits, receive, {});
   const jsonBody = jsonReader({ limits: json, arrived: () => {} });
   const filesReader: RequestHandler = (request, response, next) =>
@@ -133,6 +134,8 @@ export function createBodyReaders(
         return [only('application/json', 'multipart/form-data'), arriving, uploading(withPicture), pictureReader];
       case 'file':
         return [arriving, uploading(STREAM_BYTES), file];
+      case 'announced':
+        return [only('multipart/form-data'), arriving, uploading(STREAM_BYTES), announcedFile];
       case 'files':
         return [only('application/json', 'multipart/form-data'), arriving, uploading(STREAM_BYTES), filesReader];
       case 'workflow':

@@ -15,6 +15,8 @@ export interface Arrival {
   readonly caller: Caller | undefined;
   readonly pointer: string;
   readonly filename: string | undefined;
+  /** `blake3:` and its hexadecimal digest, if that was announced before it. */
+  readonly announced?: string | undefined;
   readonly holds: (bytes: number) => void;
   readonly signal: AbortSignal;
 }
@@ -55,12 +57,13 @@ function bodyFileReader(limits: FileLimits, receive: Receive): RequestHandler {
 
 /**
  * Reads a form: its text fields into the body, its files through `receive`, one after the other, so that of no file more is
- * in memory than what is under way. `only`: the one file that it may have.
+ * in memory than what is under way. `only`: the one file that it may have; `announced`: the field that has the hash of
+ * it, and counts if it comes before the file.
  */
 export function formFilesReader(
   limits: FileLimits,
   receive: Receive,
-  { only }: { readonly only?: string },
+  { only, announced }: { readonly only?: string; readonly announced?: string },
 ): RequestHandler {
   const { textBytes, fieldBytes, nameBytes, fields, files } = limits;
   return (request, response, next) => {
@@ -83,10 +86,17 @@ export function formFilesReader(
       }
     }
     const storage: StorageEngine = {
-      _handleFile: (_request, { fieldname: field, originalname, stream }, done) => {
+      _handleFile: ({ body }, { fieldname: field, originalname, stream }, done) => {
         const filename = ownNameOf(originalname);
         const pointer = pointerOf(field, only);
-        receive(counted(stream), { ...common(response), pointer, filename }).then((file) => {
+        const hash: unknown = announced === undefined ? undefined : body[announced];
+        const arrival = {
+          ...common(response),
+          pointer,
+          filename,
+          announced: typeof hash === 'string' ? hash : undefined,
+        };
+        receive(counted(stream), arrival).then((file) => {
           received.push({ field, filename, file });
           done(null);
         }, done);
@@ -140,6 +150,11 @@ function unexpected(field: string, only: string | undefined): FleetError {
     only === undefined || field === only ? 'send one file only' : `unknown file; send the file as "${only}"`;
   const errors = [{ pointer: pointerOf(field, only), detail }];
   return new FleetError('validation_failed', 'The form has a file that is not expected.', { errors });
+}
+
+/** The reader of a route that takes one file in a form, which may announce its hash. */
+export function announcedFileReader(limits: FileLimits, receive: Receive): RequestHandler {
+  return formFilesReader(limits, receive, { only: FIELD, announced: 'expected_hash' });
 }
 
 /** The reader of a route that takes one file: as its body, or as the file `file` of a form. */

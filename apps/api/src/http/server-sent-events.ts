@@ -6,8 +6,17 @@ export function serverSentEvent(event: string, data: object, id?: string): strin
   return `${lines.join('\n')}\n\n`;
 }
 
-/** The messages, and a comment whenever none came for `everyMs`, so that no proxy takes the connection for dead. */
-export async function* withHeartbeat(messages: AsyncGenerator<string>, everyMs: number): AsyncGenerator<string> {
+const COMMENT = ': still here\n\n';
+
+/**
+ * The messages, and a comment whenever none came for `everyMs`, so that no proxy takes the connection for dead; or what
+ * `beat` has to say instead.
+ */
+export async function* withHeartbeat(
+  messages: AsyncGenerator<string>,
+  everyMs: number,
+  beat: () => Promise<string | undefined> = async () => undefined,
+): AsyncGenerator<string> {
   try {
     let next = messages.next();
     for (;;) {
@@ -16,7 +25,7 @@ export async function* withHeartbeat(messages: AsyncGenerator<string>, everyMs: 
       const result = await Promise.race([next, silence]);
       timer.abort();
       if (result === undefined) {
-        yield ': still here\n\n';
+        yield (await beat()) ?? COMMENT;
         continue;
       }
       if (result.done === true) return;

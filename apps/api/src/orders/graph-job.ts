@@ -19,15 +19,38 @@ export interface GraphWish {
 export async function graphJob(
   deps: Deps,
   { graph, order, callback }: GraphWish,
-  request: Pick<ApiRequest, 'caller' | 'files' | 'signal' | 'holds'>,
+  request: OrderingRequest,
 ): Promise<NewJob> {
-  const pool = poolFor(undefined, 'mid', deps.workflows.profiles);
-  const catalogue = await deps.ledger.fleet.catalogue(pool, classesOf(graph));
-  const { workflow, inputs, files, shape } = openedGraph(deps, graph, catalogue);
+  const catalogue = await catalogueOfGraph(deps, graph);
+  return openedJob(deps, { opened: openedGraph(deps, graph, catalogue), catalogue, order, callback }, request);
+}
+
+/** How the instances that may get the graph describe its node classes; undefined while none has. */
+export function catalogueOfGraph({ ledger, workflows }: Deps, graph: unknown): Promise<Catalogue | undefined> {
+  const pool = poolFor(undefined, 'mid', workflows.profiles);
+  return ledger.fleet.catalogue(pool, classesOf(graph));
+}
+
+interface OpenedWish {
+  /** Its inputs name files as inputs of any workflow do. */
+  readonly opened: OpenedGraph;
+  readonly catalogue: Catalogue | undefined;
+  readonly order: WorkflowWish['order'];
+  readonly callback: Webhook | undefined;
+}
+
+/** The job of a graph that was opened. Throws as `graphJob` does. */
+export async function openedJob(
+  deps: Deps,
+  { opened: { workflow, inputs, files, shape }, catalogue, order, callback }: OpenedWish,
+  request: OrderingRequest,
+): Promise<NewJob> {
   refuseDeniedNodes(knownCaller(request.caller), workflow.graph);
   const wish = { workflow, catalogue, order, inputs, callback, shape, pointers: inGraph(files) };
   return workflowJob(deps, wish, request);
 }
+
+type OrderingRequest = Pick<ApiRequest, 'caller' | 'files' | 'signal' | 'holds'>;
 
 function openedGraph({ config }: Deps, graph: unknown, catalogue: Catalogue | undefined): OpenedGraph {
   const { maxNodes } = config.workflows;

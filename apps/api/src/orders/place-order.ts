@@ -90,13 +90,20 @@ function factsOf(jobs: readonly NewJob[]) {
  * with pictures by their digests. Undefined without the header. Throws validation_failed for one that is no key.
  */
 function idempotencyOf({ header, path }: ApiRequest, wish: unknown): NewOrder['idempotency'] {
-  const key = header('idempotency-key');
+  const key = idempotencyDigest(header('idempotency-key'));
+  return key === undefined ? undefined : { digest: key, fingerprint: digest(showJson([path, ordered(wish)])) };
+}
+
+/**
+ * The digest of an Idempotency-Key, of a family apart if one is named. Undefined without the header. Throws
+ * validation_failed for one that is no key.
+ */
+export function idempotencyDigest(key: string | undefined, family = ''): string | undefined {
   if (key === undefined) return undefined;
-  if (!/^[\x21-\x7e]+$/.test(key) || key.length > MAX_KEY_CHARS) {
-    const detail = `The Idempotency-Key must have 1 to ${MAX_KEY_CHARS} visible ASCII characters, without spaces.`;
-    throw new FleetError('validation_failed', detail);
-  }
-  return { digest: digest(key), fingerprint: digest(showJson([path, ordered(wish)])) };
+  if (/^[\x21-\x7e]+$/.test(key) && key.length <= MAX_KEY_CHARS)
+    return digest(family === '' ? key : `${family} ${key}`);
+  const detail = `The Idempotency-Key must have 1 to ${MAX_KEY_CHARS} visible ASCII characters, without spaces.`;
+  throw new FleetError('validation_failed', detail);
 }
 
 function digest(text: string): string {

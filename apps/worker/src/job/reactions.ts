@@ -45,6 +45,7 @@ export const REACTIONS: Readonly<Record<ErrorCode, Reaction>> = {
   webhook_not_found: 'fail',
   wrong_job_state: 'fail',
   asset_in_use: 'fail',
+  hash_mismatch: 'fail',
   url_not_allowed: 'fail',
   url_unreachable: 'fail',
   idempotency_key_reused: 'fail',

@@ -47,15 +47,20 @@ export function createAssetNames(
   };
 }
 
-/** Before its extension, and the extension with its dot. */
-function partsOf(path: string): readonly [stem: string, extension: string] {
-  const isPlain =
+/** Whether a file may be called so: a path such as `sub/x.png`. */
+export function isPlainPath(path: string): boolean {
+  return (
     path.length <= MOST_CHARS &&
     path.isWellFormed() &&
     // biome-ignore lint/suspicious/noControlCharactersInRegex: no name has any
     !/[\\\u0000-\u001f\u007f]/.test(path) &&
-    path.split('/').every((part) => !['', '.', '..'].includes(part));
-  if (!isPlain) {
+    path.split('/').every((part) => !['', '.', '..'].includes(part))
+  );
+}
+
+/** Before its extension, and the extension with its dot. */
+function partsOf(path: string): readonly [stem: string, extension: string] {
+  if (!isPlainPath(path)) {
     const detail = `A file's name must be a path such as sub/x.png, of at most ${MOST_CHARS} characters, without "..", "\\" and an empty part.`;
     throw new FleetError('validation_failed', detail);
   }

@@ -66,6 +66,8 @@ export interface Assets {
    * `idempotency_key_reused`.
    */
   keep(key: string, file: AssetFile & Pick<Asset, 'filename'>, wish?: AssetWish): Promise<KeptAsset>;
+  /** A file that is stored is not kept after all: the housekeeping deletes it, unless somebody has it. */
+  leave(file: Pick<AssetFile, 'digest' | 'name'>): Promise<void>;
   /** Without a key whose it is does not matter. */
   get(key: string | undefined, id: string): Promise<Asset | undefined>;
   /** The key's asset with that content. */
@@ -93,7 +95,7 @@ interface AssetLives {
 const MOST_SCANNED = 1000;
 
 export function createAssets(redis: Redis, keys: Keys, { assetTtlSeconds, idempotencyTtlSeconds }: AssetLives): Assets {
-  const run = (verb: 'keep' | 'use' | 'delete', id: string, ...args: string[]) =>
+  const run = (verb: 'keep' | 'use' | 'delete' | 'leave', id: string, ...args: string[]) =>
     runScript(redis, 'assets', keys.asset(id), [keys.prefix, id, assetTtlSeconds * 1000, verb, ...args]);
   const assetOf = (fields: Record<string, string>) => parseAsset(fields, assetTtlSeconds * 1000);
   const read = async (key: string | undefined, id: string) => {
@@ -130,6 +132,10 @@ export function createAssets(redis: Redis, keys: Keys, { assetTtlSeconds, idempo
           throw new FleetError('idempotency_key_reused', 'This Idempotency-Key was used for another file before.');
         }
         return { asset: assetOf(fieldsOf(fields)), isNew: isNew === 1, isNewContent: isNewContent === 1 };
+      }),
+    leave: ({ digest, name }) =>
+      orUnavailable(async () => {
+        await run('leave', '', digest, name);
       }),
     get: (key, id) => orUnavailable(() => read(key, id)),
     find: (key, digest) =>

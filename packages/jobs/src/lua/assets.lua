@@ -4,7 +4,7 @@ The assets of API keys: files that they sent, each stored once whoever sent it.
 Input:
   KEYS[1] any key
   ARGV[1] prefix
-  ARGV[2] id of the asset; none for `retire`
+  ARGV[2] id of the asset; none for `retire` and `leave`
   ARGV[3] ms that an asset lives after its last use
   ARGV[4] verb
   ARGV[5…] its arguments, see below
@@ -112,6 +112,15 @@ if verb == 'retire' then
   end
   for _, owner in ipairs(owners) do remove(owner) end
   redis.call('ZREM', unowned_key(), name)
+  return 1
+end
+
+-- Nobody took the file of that digest and name after all: what nobody has may be deleted.
+if verb == 'leave' then
+  local digest, name = ARGV[5], ARGV[6]
+  if #owners_of(digest) == 0 and not is_used(input_uses_key(digest)) then
+    redis.call('ZADD', unowned_key(), now_ms(), name)
+  end
   return 1
 end
 

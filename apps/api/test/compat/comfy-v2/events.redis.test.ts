@@ -1,0 +1,89 @@
+import { newId } from '@comfy-fleet/contracts';
+import { until } from '@comfy-fleet/testing';
+import { expect, it } from 'vitest';
+import { as, type TestApi } from '../../api.js';
+import { readEvents } from '../../event-stream.js';
+import { finishedImage } from '../../finished-image.js';
+import { drawing } from '../../runnable.js';
+import { JOBS, openV2, ordered, refusal } from './v2.js';
+
+const listen = (api: TestApi, id: string, key = 'anna') => api.get(`${JOBS}/${id}/events`, as(key));
+
+async function running(api: TestApi, id: string) {
+  const claim = await api.claim();
+  expect(claim.record.id).toBe(id);
+  const promptId = newId();
+  await claim.submit(promptId, 'gpu-1/1');
+  await claim.start(promptId);
+  return claim;
+}
+
+it('tells what is, then what becomes, each output once before the end, and then ends', async () => {
+  const api = await openV2();
+  const { id } = await ordered(api, drawing());
+  const answer = await listen(api, id);
+  expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'text/event-stream']);
+  const events = readEvents(answer);
+  expect(await events.next()).toEqual({
+    event: 'status',
+    id: undefined,
+    data: { status: 'queued', queue_position: 0 },
+  });
+  const claim = await running(api, id);
+  expect(await events.next()).toMatchObject({ event: 'status', data: { status: 'running', queue_position: null } });
+  await claim.progress({ fraction: 0.25, step: 2, steps: 8, node: 'KSampler' });
+  expect(await events.next()).toMatchObject({ event: 'progress', data: { value: 0.25, step: 2, steps: 8 } });
+  await claim.preview({ contentType: 'image/jpeg', data: '/9j/4A==' });
+  expect(await events.next()).toMatchObject({
+    event: 'preview',
+    data: { node_id: expect.any(String), content_type: 'image/jpeg', data_base64: '/9j/4A==' },
+  });
+
+  // Whoever comes now gets the same at once.
+  const late = readEvents(await listen(api, id));
+  const shown = [await late.next(), await late.next(), await late.next()];
+  expect(shown.map((event) => event?.event)).toEqual(['status', 'progress', 'preview']);
+
+  await claim.finish({ status: 'succeeded', outputs: [finishedImage(id, 1), finishedImage(id, 2)] });
+  const job = (await (await api.get(`${JOBS}/${id}`, as('anna'))).json()) as { outputs: { id: string }[] };
+  for (const rest of [await events.rest(), await late.rest(), await readEvents(await listen(api, id)).rest()]) {
+    expect(rest.map(({ event }) => event)).toEqual(['output', 'output', 'status']);
+    expect(rest.slice(0, 2).map(({ data }) => data.id)).toEqual(job.outputs.map((output) => output.id));
+    expect(rest[2]?.data).toEqual({ status: 'succeeded', queue_position: null });
+  }
+});
+
+it('ends with a canceled job too, and shows that it lives meanwhile', async () => {
+  const api = await openV2({ heartbeatMs: 25 });
+  const { id } = await ordered(api, drawing());
+  const events = readEvents(await listen(api, id));
+  expect(await events.next()).toMatchObject({ data: { status: 'queued' } });
+  const rest = events.rest();
+  await until('a comment came', () => events.comments.length > 0);
+  await api.get(`${JOBS}/${id}/cancel`, { method: 'POST', ...as('anna') });
+  expect(await rest).toMatchObject([{ event: 'status', data: { status: 'canceled' } }]);
+});
+
+it('tells those who wait that their place has changed', async () => {
+  const api = await openV2({ heartbeatMs: 25 });
+  const first = await ordered(api, drawing());
+  const { id } = await ordered(api, drawing());
+  const events = readEvents(await listen(api, id));
+  expect(await events.next()).toMatchObject({ data: { status: 'queued', queue_position: 1 } });
+  await api.get(first.urls.cancel, { method: 'POST', ...as('anna') });
+  expect(await events.next()).toMatchObject({ event: 'status', data: { status: 'queued', queue_position: 0 } });
+  await api.get(`${JOBS}/${id}/cancel`, { method: 'POST', ...as('anna') });
+  await events.rest();
+});
+
+it('is of the own jobs only, and bounded for each key', async () => {
+  const api = await openV2({ env: { KEY_STREAMS: '1' } });
+  const { id } = await ordered(api, drawing());
+  expect((await refusal(await listen(api, id, 'bert'))).slice(0, 2)).toEqual([404, 'not_found']);
+  expect((await refusal(await listen(api, 'job_ghost'))).slice(0, 2)).toEqual([404, 'not_found']);
+  const open = await listen(api, id);
+  const full = await listen(api, id);
+  expect(Number(full.headers.get('retry-after'))).toBeGreaterThan(0);
+  expect((await refusal(full)).slice(0, 2)).toEqual([429, 'too_many_streams']);
+  await open.body?.cancel();
+});
