@@ -1,6 +1,13 @@
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
-import type { HeaderObject, OpenAPIObject, OperationObject, PathItemObject, ResponseObject } from 'openapi3-ts/oas31';
+import type {
+  HeaderObject,
+  OpenAPIObject,
+  OperationObject,
+  PathItemObject,
+  ReferenceObject,
+  ResponseObject,
+} from 'openapi3-ts/oas31';
 import { comfyV2Dialect } from '../src/compat/comfy-v2/dialect.js';
 import { comfyuiDialect } from '../src/compat/comfyui/dialect.js';
 import { openaiDialect } from '../src/compat/openai/dialect.js';
@@ -95,12 +102,19 @@ function createCheck(document: OpenAPIObject): DocumentCheck {
       const allow = status === 405 && headers.allow === undefined ? ['no header Allow'] : [];
       return [...allow, ...(undocumented(405, 'method_not_allowed') ?? [`${status} of an undocumented method`])];
     }
-    const spec: ResponseObject | undefined = described.responses?.[`${status}`];
+    const inline = described.responses?.[`${status}`] as ResponseObject | ReferenceObject | undefined;
+    const shared = inline && '$ref' in inline ? inline.$ref.split('/').at(-1) : undefined;
+    const spec = (shared === undefined ? inline : document.components?.responses?.[shared]) as
+      | ResponseObject
+      | undefined;
     if (spec === undefined) return [`the status ${status} is not documented: ${answer.body?.toString().slice(0, 300)}`];
     const absent = Object.entries(spec.headers ?? {}).flatMap(([name, known]) =>
       header(name, known as HeaderObject, answer),
     );
-    const at = `/paths/${pointerPart(operation.path)}/${verb}/responses/${status}/content`;
+    const at =
+      shared === undefined
+        ? `/paths/${pointerPart(operation.path)}/${verb}/responses/${status}/content`
+        : `/components/responses/${shared}/content`;
     return [
       ...absent,
       ...bodyFaults(spec, answer, (type, value) => faults(`${at}/${pointerPart(type)}/schema`, value), faults),

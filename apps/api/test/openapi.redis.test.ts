@@ -1,7 +1,7 @@
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
-import type { OpenAPIObject, OperationObject } from 'openapi3-ts/oas31';
+import type { OpenAPIObject, OperationObject, RequestBodyObject } from 'openapi3-ts/oas31';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import type { Route } from '../src/http/messages.js';
 import { openApiDocument } from '../src/openapi/document.js';
@@ -63,8 +63,23 @@ describe('openapi.json', () => {
     const ofAny = document.paths?.['/workflows/{name}']?.post;
     const { parameters = [], responses } = document.paths?.['/workflows/text2img']?.post ?? {};
     expect(responses).toEqual(ofAny?.responses);
-    expect(responses).toMatchObject({ 202: {}, 415: {}, 429: {} });
+    const shared = (status: number) => ({ $ref: `#/components/responses/RunWorkflow${status}` });
+    expect(responses).toMatchObject({ 202: shared(202), 415: shared(415), 429: shared(429) });
+    expect(document.components?.responses).toMatchObject({ RunWorkflow202: { headers: { Location: {} } } });
     expect(parameters).toEqual(ofAny?.parameters?.filter((one) => !('in' in one && one.in === 'path')));
+  });
+
+  it('says of each workflow how it is run with a form, its files among the fields', () => {
+    const { content = {} } = (document.paths?.['/workflows/img2img']?.post?.requestBody ?? {}) as RequestBodyObject;
+    expect(content['multipart/form-data']).toMatchObject({
+      schema: {
+        allOf: [
+          { $ref: '#/components/schemas/RunOptions' },
+          { properties: { image: { format: 'binary' }, prompt: { type: 'string' }, inputs: { type: 'object' } } },
+        ],
+      },
+      encoding: { inputs: { contentType: 'application/json' } },
+    });
   });
 
   it('shows only examples that are valid', () => {

@@ -95,7 +95,8 @@ it('needs the scope graphs, in a batch too', async () => {
   const api = await open({ scopes: ['jobs'] });
   expect((await problemOf(await run(api, drawing()))).code).toBe('forbidden');
   const batch = await api.post('/jobs/batch', { jobs: [{ kind: 'graph', graph: drawing() }] }, as('anna'));
-  expect((await problemOf(batch)).code).toBe('forbidden');
+  const [code, error] = await refusal(batch);
+  expect([code, error?.pointer]).toEqual(['forbidden', '/jobs/0']);
 });
 
 it('lets a key run, see and list only its workflows', async () => {

@@ -33,7 +33,7 @@ function form(fields: Record<string, string>, picture?: string): RequestInit {
 describe('POST /workflows/:name', () => {
   it('takes named inputs, and fills in what is not said as the workflow was saved', async () => {
     const job = await accepted(run({ inputs: { scene: 'a harbour', steps: 9 }, priority: 1, metadata: { a: 'b' } }));
-    expect(job).toMatchObject({ kind: 'workflow', lod: 'mid', steps: 9, cfg: 8, metadata: { a: 'b' } });
+    expect(job).toMatchObject({ kind: 'workflow', lod: null, steps: 9, cfg: 8, metadata: { a: 'b' } });
     expect(job.request).toMatchObject({
       priority: 1,
       workflow: 'drawing',
@@ -173,6 +173,18 @@ describe('POST /workflows/:name', () => {
 });
 
 describe('a job of a workflow', () => {
+  it('has a level of detail only where somebody named one, also for who lists jobs by it', async () => {
+    const metadata = { of: 'levels' };
+    const plain = await accepted(run({ metadata }));
+    const named = await accepted(run({ metadata, lod: 'mid' }));
+    expect([plain, named].map(({ lod, request }) => [lod, request.lod])).toEqual([
+      [null, null],
+      ['mid', 'mid'],
+    ]);
+    const list = await api.get('/jobs?lod=mid&metadata.of=levels');
+    expect(((await list.json()) as { data: Job[] }).data.map(({ id }) => id)).toEqual([named.id]);
+  });
+
   it('is refined where the workflow starts from a picture, and else says why not', async () => {
     const send = form(
       { inputs: '{"scene": "a harbour", "denoise": 0.9, "seed": 5}', lod: 'sketch', priority: '2' },

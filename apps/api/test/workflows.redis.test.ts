@@ -35,6 +35,21 @@ const get = (path: string, at = api) => at.get(path, as('anna'));
 const show = async (name: string, at = api) => (await (await get(`/workflows/${name}`, at)).json()) as WorkflowAnswer;
 const list = async (at = api) => (await (await get('/workflows', at)).json()) as WorkflowList;
 
+it('documents numbers beyond 2^53 as they are', async () => {
+  const name = aName();
+  const big = '9007199254740993';
+  await put(
+    name,
+    `{"1": {"class_type": "PrimitiveInt", "inputs": {"value": ${big}}, "_meta": {"title": "input:big.value"}},
+      "2": {"class_type": "PreviewAny", "inputs": {"source": ["1", 0]}}}`,
+  );
+  const text = await until('it is documented', async () => {
+    const document = await (await get('/openapi.json')).text();
+    return document.includes(`/workflows/${name}`) && document;
+  });
+  expect(text).toContain(`"default":${big}`);
+});
+
 it('shows how long the nodes of a version take, the slowest first', async () => {
   const name = aName();
   await put(name, graphText('1'));
@@ -188,16 +203,12 @@ it('has a path for each workflow in openapi.json as soon as it is published', as
   await put(name, graphText('1'));
   const document = (await (await api.get('/openapi.json')).json()) as OpenAPIObject;
   const body = document.paths?.[`/workflows/${name}`]?.post?.requestBody;
-  expect(body).toMatchObject({
-    content: {
-      'application/json': {
-        schema: {
-          required: ['inputs'],
-          properties: { inputs: { required: ['picture'], properties: { picture: { type: 'string' } } } },
-        },
-      },
-    },
-  });
+  const own = {
+    required: ['inputs'],
+    properties: { inputs: { required: ['picture'], properties: { picture: { type: 'string' } } } },
+  };
+  const allOf = [{ $ref: '#/components/schemas/RunOptions' }, own];
+  expect(body).toMatchObject({ content: { 'application/json': { schema: { allOf } } } });
 });
 
 /** As ComfyUI writes them: text chunks of a PNG, EXIF texts that begin with their name in a WebP. */

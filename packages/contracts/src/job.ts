@@ -110,6 +110,9 @@ const presentFileSchema = Type.Object({
   source: Type.Optional(Type.String()),
 });
 
+/** Null of a workflow or graph that runs as it was saved, since nobody named a level. */
+const lod = () => nullable(Type.Enum([...LODS]));
+
 /** With which the job runs, every value resolved. The flat ones are those of text2img and img2img. */
 const jobRequestSchema = Type.Object({
   workflow: Type.String(),
@@ -117,7 +120,7 @@ const jobRequestSchema = Type.Object({
   version: Type.String(),
   prompt: Type.Optional(Type.String()),
   negative_prompt: Type.Optional(Type.String()),
-  lod: Type.Enum([...LODS]),
+  lod: lod(),
   steps: Type.Optional(Type.Integer()),
   cfg: Type.Optional(Type.Number()),
   sampler: Type.Optional(Type.String()),
@@ -159,7 +162,7 @@ const jobRequestSchema = Type.Object({
 export const jobSchema = Type.Object({
   id: Type.String(),
   kind: Type.Enum([...JOB_KINDS]),
-  lod: Type.Enum([...LODS]),
+  lod: lod(),
   status: Type.Enum([...JOB_STATUSES]),
   created_at: time(),
   started_at: nullable(time()),

@@ -101,6 +101,8 @@ export interface ResolvedRequest {
   /** SHA-256 of the workflow's source, in hex; empty in jobs of versions of the service that knew none. */
   readonly version: string;
   readonly lod: Lod;
+  /** Nobody named a level: it runs as it was saved, and `lod` says only whose turn it is. */
+  readonly asSaved?: true;
   /** By the API's name; those of text2img and img2img have all that POST /generate and /img2img know. */
   readonly inputs: Readonly<Record<string, InputValue>>;
   /** Names of the inputs that the caller gave instead of leaving them to the profile; a refining job keeps them. */

@@ -132,6 +132,9 @@ const inputs = () =>
 export const runRequestSchema = (limits: RequestLimits) =>
   Type.Object({ inputs: inputs(), ...workflowFields(limits) }, { additionalProperties: false });
 
+/** The same without `inputs`: what is alike for all workflows. */
+export const runOptionsSchema = (limits: RequestLimits) => Type.Object(workflowFields(limits));
+
 /** Body of `POST /graphs`. */
 export const graphRequestSchema = (limits: RequestLimits) => {
   const { lod: _itself, ...fields } = workflowFields(limits);

@@ -64,6 +64,7 @@ export function resolveInputs(asked: InputsToResolve): ResolvedRequest {
     workflow: workflow.name,
     version: workflow.version,
     lod,
+    ...(asked.lod === undefined && workflow.profiles.mid === undefined ? { asSaved: true } : {}),
     inputs,
     ...(overrides.length === 0 ? {} : { overrides }),
     ...(asked.catalogue === undefined || asked.shape !== undefined

@@ -124,8 +124,10 @@ async function prepared(
         if (index % JOBS_OF_A_STEP === 0) await others();
         return prepare(deps, entry, request, { pictureOf, checkInputs });
       }).catch((error: unknown) => {
-        if (!(error instanceof FleetError) || error.errors.length === 0) throw error;
-        const errors = placed(error.errors, index);
+        if (!(error instanceof FleetError)) throw error;
+        const ofEntry = error.code === 'forbidden' ? [{ pointer: '', detail: error.detail }] : [];
+        const errors = placed(error.errors.length > 0 ? error.errors : ofEntry, index);
+        if (errors.length === 0) throw error;
         throw new FleetError(error.code, `/jobs/${index}: ${error.detail}`, { errors });
       }),
     ),

@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 import { setImmediate as others } from 'node:timers/promises';
-import { exampleBody, type Workflow } from '@comfy-fleet/workflows';
+import { exampleBody, showJson, type Workflow } from '@comfy-fleet/workflows';
 import type { OpenAPIObject, SchemaObject } from 'openapi3-ts/oas31';
 import type { Deps } from '../deps.js';
 import { type CachedFile, fileReply } from '../docs/file-reply.js';
 import type { Handler, Route } from '../http/messages.js';
 import { catalogueFor } from '../workflows/catalogue-for.js';
 import { openApiDocument } from './document.js';
-import { type DocumentedWorkflow, workflowPaths } from './workflow-paths.js';
+import { type DocumentedWorkflow, withWorkflows } from './workflow-paths.js';
 
 /** What the instances have may change, and with it the options of inputs. */
 const FRESH_MS = 60_000;
@@ -40,8 +40,7 @@ export function openApiJson(deps: Deps, routes: () => readonly Route[]): Handler
     }
     const run = ofRoutes.paths?.['/workflows/{name}']?.post;
     if (run === undefined) throw new Error('running workflows is not documented');
-    const own = workflowPaths(documented, run);
-    const file = cachedJson({ ...ofRoutes, paths: { ...ofRoutes.paths, ...own } });
+    const file = cachedJson(withWorkflows(ofRoutes, run, documented));
     made = { file, revision, at: performance.now() };
     return file;
   };
@@ -72,9 +71,7 @@ async function documentedWorkflow(deps: Deps, workflow: Workflow): Promise<Docum
 }
 
 function cachedJson(value: object): CachedFile {
-  // A bound beyond 2^53 is rounded here: few who read the document could take it as it is.
-  const text = JSON.stringify(value, (_key, part: unknown) => (typeof part === 'bigint' ? Number(part) : part));
-  const data = Buffer.from(text);
+  const data = Buffer.from(showJson(value));
   return {
     data,
     contentType: 'application/json; charset=utf-8',

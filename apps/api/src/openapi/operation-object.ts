@@ -1,6 +1,7 @@
 import type { ErrorCode } from '@comfy-fleet/contracts';
 import type {
   ContentObject,
+  EncodingPropertyObject,
   MediaTypeObject,
   OperationObject,
   RequestBodyObject,
@@ -18,7 +19,7 @@ const ALWAYS: HeaderUse = { 'X-Request-Id': 'sometimes' }; // a reference to the
 /** On every answer to a key that has a limit. */
 const COUNTED: HeaderUse = { 'RateLimit-Policy': 'sometimes', RateLimit: 'sometimes' };
 /** Parts of a form that are written as JSON. */
-const JSON_PARTS = ['metadata', 'webhook'];
+const JSON_PARTS = ['inputs', 'metadata', 'webhook'];
 
 /** What the document says of one route. */
 export function operationObject(
@@ -78,12 +79,14 @@ function requestBody(doc: BodyDoc | FileBodyDoc, naming: Naming): RequestBodyObj
   const content: ContentObject = { 'application/json': { schema: naming(json), examples: Object.fromEntries(shown) } };
   for (const type of files) content[type] = {};
   if (form === undefined) return { required: true, content };
-  const encoding = JSON_PARTS.filter((part) => part in form.properties).map((part) => [
-    part,
-    { contentType: 'application/json' },
-  ]);
-  content['multipart/form-data'] = { schema: naming(form), encoding: Object.fromEntries(encoding) };
+  const encoding = jsonParts(JSON_PARTS.filter((part) => part in form.properties));
+  content['multipart/form-data'] = { schema: naming(form), encoding };
   return { required: true, content };
+}
+
+/** Says of parts of a form that they are JSON. */
+export function jsonParts(names: readonly string[]): EncodingPropertyObject {
+  return Object.fromEntries(names.map((name) => [name, { contentType: 'application/json' }]));
 }
 
 function responseObject(

@@ -2,6 +2,7 @@ import type { JobKind, JobStatus, Lod, ResolvedRequest } from '@comfy-fleet/cont
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
 import { firstIdAt } from '../record/first-id.js';
+import { presentLod } from '../record/present-request.js';
 import type { JobSnapshot } from '../record/record.js';
 import { readRequest } from '../record/stored-request.js';
 
@@ -77,8 +78,9 @@ async function matching(redis: Redis, keys: Keys, ids: readonly string[], filter
   });
 }
 
-function requestMatches({ lod, metadata }: ResolvedRequest, filter: JobFilter): boolean {
-  if (filter.lod !== undefined && filter.lod !== lod) return false;
+function requestMatches(request: ResolvedRequest, filter: JobFilter): boolean {
+  const { metadata } = request;
+  if (filter.lod !== undefined && filter.lod !== presentLod(request)) return false;
   return Object.entries(filter.metadata ?? {}).every(
     ([name, value]) => Object.hasOwn(metadata, name) && metadata[name] === value,
   );

@@ -7,7 +7,7 @@ import {
   WEBHOOK_EVENTS,
 } from '@comfy-fleet/contracts';
 import { type OutputRecord, picturesOf } from './outputs.js';
-import { presentRequest } from './present-request.js';
+import { presentLod, presentRequest } from './present-request.js';
 import type { JobRecord, JobSnapshot, Progress } from './record.js';
 
 interface Presenting {
@@ -42,7 +42,7 @@ export function presentJob(
   return {
     id: record.id,
     kind: record.kind,
-    lod: record.lod,
+    lod: presentLod(request),
     status: record.status,
     created_at: isoTime(record.createdAt),
     started_at: record.startedAt === null ? null : isoTime(record.startedAt),

@@ -11,11 +11,16 @@ import {
 
 /** What a job runs with, as callers see it: of text2img and img2img each value is a field, of other workflows an input. */
 export function presentRequest(kind: JobKind, request: ResolvedRequest): Job['request'] {
-  const { workflow, version, lod, priority, outputs } = request;
-  const about = { workflow, version, lod, priority };
+  const { workflow, version, priority, outputs } = request;
+  const about = { workflow, version, lod: presentLod(request), priority };
   if (kind !== 'workflow') return { ...about, ...flatInputs(request.inputs) };
   const inputs = Object.entries(request.inputs).map(([name, value]) => [name, presentValue(name, value)]);
   return { ...about, inputs: Object.fromEntries(inputs), ...(outputs === undefined ? {} : { outputs: [...outputs] }) };
+}
+
+/** Null where no level was applied. */
+export function presentLod({ lod, asSaved }: ResolvedRequest): Job['lod'] {
+  return asSaved ? null : lod;
 }
 
 function flatInputs(inputs: ResolvedRequest['inputs']): Partial<Job['request']> {
