@@ -27,10 +27,12 @@ it('weighs the sampler by its steps, from the first node on', () => {
     steps: null,
     node: 'CheckpointLoaderSimple',
     nodeId: '1',
+    nodeClass: 'CheckpointLoaderSimple',
+    nodes: { done: 1, total: 3 },
   });
   tracker.take(node('5'));
   tracker.take(progress(4, 8));
-  expect(tracker.progress).toEqual({ fraction: 0.5, step: 4, steps: 8, node: 'KSampler', nodeId: '5' });
+  expect(tracker.progress).toMatchObject({ fraction: 0.5, step: 4, steps: 8, nodeId: '5', nodes: { done: 1 } });
 });
 
 it('counts cached nodes as done', () => {

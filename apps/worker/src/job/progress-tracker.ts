@@ -58,13 +58,24 @@ export class ProgressTracker {
       step: counts ? steps.value : null,
       steps: counts ? steps.max : null,
       node: this.#current === undefined ? null : this.#titleOf(this.#current),
-      ...(this.#current === undefined ? {} : { nodeId: this.#current }),
+      ...(this.#current === undefined
+        ? {}
+        : { nodeId: this.#current, nodeClass: this.#graph[this.#current]?.class_type }),
+      nodes: { done: this.#nodesDone(), total: Object.keys(this.#graph).length },
     };
   }
 
   #titleOf(id: string): string | null {
     const node = this.#graph[id];
     return node?._meta?.title ?? node?.class_type ?? null;
+  }
+
+  #nodesDone(): number {
+    const ids = Object.keys(this.#graph);
+    return ids.filter((id) => {
+      const { value = 0, max = 1 } = this.#done.get(id) ?? {};
+      return value >= max;
+    }).length;
   }
 
   #rise(): number {

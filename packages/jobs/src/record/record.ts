@@ -40,6 +40,9 @@ export interface Progress {
   readonly node: string | null;
   /** Its id in the graph. */
   readonly nodeId?: string | undefined;
+  readonly nodeClass?: string | undefined;
+  /** Nodes of the graph that are done, those from ComfyUI's cache included, and all of them. */
+  readonly nodes?: { readonly done: number; readonly total: number };
 }
 
 /** How long one node of the graph executed. */

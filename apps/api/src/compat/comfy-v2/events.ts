@@ -46,7 +46,7 @@ async function* messagesOf(
     for await (const item of items) {
       if (item.kind === 'preview') {
         const { contentType, data } = item.preview;
-        yield serverSentEvent('preview', { node_id: nodeOf(node), content_type: contentType, data_base64: data });
+        yield serverSentEvent('preview', { node_id: node.nodeId ?? '', content_type: contentType, data_base64: data });
         continue;
       }
       // Nothing is sent that a job sent before contains already.
@@ -92,8 +92,4 @@ function* told({ config }: Deps, snapshot: JobSnapshot, links: Links): Generator
     yield serverSentEvent('output', presentOutput(config, record, index, links));
   }
   yield statusEvent(snapshot);
-}
-
-function nodeOf(_progress: JobSnapshot['record']['progress']): string {
-  return '';
 }

@@ -71,7 +71,10 @@ export function expiresAt(
 }
 
 function presentError({ error }: JobRecord): object | null {
-  return error === null ? null : { code: error.code, message: error.detail, node_id: error.nodeId };
+  if (error === null) return null;
+  const { code, detail, nodeId, exception } = error;
+  const raised = { class_type: exception?.nodeClass ?? null, traceback: exception?.traceback.join('') ?? null };
+  return { code, message: detail, node_id: nodeId, ...raised };
 }
 
 export function time(ms: number): string {

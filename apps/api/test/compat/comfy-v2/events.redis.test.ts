@@ -31,12 +31,26 @@ it('tells what is, then what becomes, each output once before the end, and then 
   });
   const claim = await running(api, id);
   expect(await events.next()).toMatchObject({ event: 'status', data: { status: 'running', queue_position: null } });
-  await claim.progress({ fraction: 0.25, step: 2, steps: 8, node: 'KSampler' });
-  expect(await events.next()).toMatchObject({ event: 'progress', data: { value: 0.25, step: 2, steps: 8 } });
+  const node = { node: 'Sampler', nodeId: '5', nodeClass: 'KSampler', nodes: { done: 3, total: 9 } };
+  await claim.progress({ fraction: 0.25, step: 2, steps: 8, ...node });
+  expect(await events.next()).toEqual({
+    event: 'progress',
+    id: undefined,
+    data: {
+      value: 0.25,
+      nodes_done: 3,
+      nodes_total: 9,
+      current_node: '5',
+      current_node_class: 'KSampler',
+      step: 2,
+      steps: 8,
+      message: 'Sampler 2/8',
+    },
+  });
   await claim.preview({ contentType: 'image/jpeg', data: '/9j/4A==' });
   expect(await events.next()).toMatchObject({
     event: 'preview',
-    data: { node_id: expect.any(String), content_type: 'image/jpeg', data_base64: '/9j/4A==' },
+    data: { node_id: '5', content_type: 'image/jpeg', data_base64: '/9j/4A==' },
   });
 
   // Whoever comes now gets the same at once.
