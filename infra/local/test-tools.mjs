@@ -4,11 +4,16 @@ import { aptUnpack } from './apt-unpack.mjs';
 import { Problem } from './problem.mjs';
 import { findProgram } from './redis-binary.mjs';
 
-/** What the tests run besides redis-server: a program, and the Debian package that has it. */
+/**
+ * What the tests run besides redis-server: a program, and the Debian package that has it. Without a `skippable` one, which cannot be
+ * unpacked, its tests are skipped.
+ * @type {readonly { program: string, package: string, skippable?: true }[]}
+ */
 const TOOLS = [
   { program: 'docker-compose', package: 'docker-compose' },
   { program: 'kubectl', package: 'kubernetes-client' },
   { program: 'promtool', package: 'promtool' },
+  { program: 'python3', package: 'python3', skippable: true },
 ];
 
 /** Newer Debians have kubectl in a package of its own. */
@@ -35,6 +40,7 @@ export function withUnpackedTools(env, packagesDir) {
 export async function provideTestTools(means) {
   const env = withUnpackedTools(means.env, means.packagesDir);
   const missing = () => TOOLS.filter(({ program }) => findProgram(program, env) === undefined);
+  const needed = () => missing().filter((tool) => !tool.skippable);
   const packages = missing().map((tool) => tool.package);
   if (packages.length === 0) return;
   const apt = findApt(means);
@@ -42,17 +48,28 @@ export async function provideTestTools(means) {
   if (apt !== undefined && isRoot) {
     means.say(`Installing ${packages.join(', ')} with apt-get, for the tests.`);
     await aptInstall(apt, packages, means);
-  } else if (apt !== undefined) {
-    means.say(`Fetching ${packages.join(', ')} with apt-get for this folder alone, since only root may install them.`);
-    await unpack(apt, missing(), means).catch((error) => {
+  } else if (apt !== undefined && needed().length > 0) {
+    means.say(`Fetching ${packagesOf(needed())} with apt-get for this folder alone, since only root may install them.`);
+    await unpack(apt, needed(), means).catch((error) => {
       if (!(error instanceof Problem)) throw error;
     });
   }
-  const programs = missing().map(({ program }) => program);
-  if (programs.length === 0) return;
-  throw new Problem(
-    `The tests need ${programs.join(', ')}. On Debian type: sudo apt-get install -y ${packages.join(' ')}`,
+  if (missing().length === 0) return;
+  const type = `On Debian type: sudo apt-get install -y ${missing()
+    .map((tool) => tool.package)
+    .join(' ')}`;
+  const programs = needed().map(({ program }) => program);
+  if (programs.length > 0) throw new Problem(`The tests need ${programs.join(', ')}. ${type}`);
+  means.say(
+    `Tests are skipped that need ${missing()
+      .map(({ program }) => program)
+      .join(', ')}. ${type}`,
   );
+}
+
+/** @param {typeof TOOLS} tools */
+function packagesOf(tools) {
+  return tools.map((tool) => tool.package).join(', ');
 }
 
 /**

@@ -1,8 +1,9 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { freePort, type Simulator, startSimulator, startStack, type TestStack, until } from '@comfy-fleet/testing';
 import { afterAll, beforeAll, expect, inject, it, onTestFinished } from 'vitest';
 import { textOf } from './support/files.js';
@@ -118,4 +119,35 @@ it('calls the receiver that the guide to webhooks shows, which takes what is sig
   const [answer] = await paste([request.replace('$API', stack.url).replace(':4000', `:${port}`)]);
   const { id } = JSON.parse(answer?.output ?? '') as { id: string };
   await until('the receiver hears', () => heard.includes(`job.succeeded ${id} /images/${id}_1.png`));
+});
+
+it('makes the pictures of the page on clients, in a shell, in Node and in Python', async () => {
+  const page = await textOf('docs/clients.md');
+  const [shell = '', node = '', python = ''] = ['sh', 'js', 'python'].map((language) =>
+    (new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``).exec(page)?.[1] ?? '').replace(SHOWN, stack.url),
+  );
+  const picture = join(dir, 'lighthouse.png');
+  const makesIt = async (command: string) => {
+    const [result] = await paste([command]);
+    expect(result?.code, result?.output).toBe(0);
+    expect((await readFile(picture)).subarray(1, 4).toString()).toBe('PNG');
+    await rm(picture);
+  };
+  await makesIt(shell);
+
+  await mkdir(join(dir, 'node_modules/@comfy-fleet'), { recursive: true });
+  await symlink(
+    fileURLToPath(new URL('../../../packages/client', import.meta.url)),
+    join(dir, 'node_modules/@comfy-fleet/client'),
+  );
+  await writeFile(join(dir, 'lighthouse.mjs'), node);
+  await makesIt('node lighthouse.mjs');
+
+  if (spawnSync('python3', ['--version']).status !== 0) return;
+  await symlink(
+    fileURLToPath(new URL('../../../packages/client-python/comfy_fleet', import.meta.url)),
+    join(dir, 'comfy_fleet'),
+  );
+  await writeFile(join(dir, 'lighthouse.py'), python);
+  await makesIt('python3 -B lighthouse.py');
 });

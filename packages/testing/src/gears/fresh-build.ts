@@ -17,6 +17,7 @@ export function refuseStaleBuild(root: string): void {
   for (const folder of ['packages', 'apps']) {
     for (const name of readdirSync(join(root, folder))) {
       const home = `${folder}/${name}`;
+      if (!existsSync(join(root, home, 'src'))) continue; // nothing of it is built
       const isBundle = existsSync(join(root, home, BUNDLED_FROM));
       const stale = isBundle ? staleInput(root, home) : staleSource(root, home);
       if (stale !== undefined) throw new Error(`${home}/dist is older than ${stale}. Type: npm run build`);

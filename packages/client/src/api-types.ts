@@ -1,0 +1,1527 @@
+// Written from /openapi.json by apps/api/test/client-types.redis.test.ts: see docs/clients.md.
+
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "GenerateRequest".
+ */
+export interface GenerateRequest {
+  /**
+   * What the picture shows.
+   */
+  prompt: string;
+  /**
+   * What it must not show.
+   */
+  negative_prompt?: string;
+  /**
+   * Level of detail; its profile sets the fields that you leave out.
+   */
+  lod?: 'sketch' | 'mid' | 'final' | 'direct_final';
+  /**
+   * Sampling steps.
+   */
+  steps?: number;
+  /**
+   * Classifier-free guidance scale.
+   */
+  cfg?: number;
+  /**
+   * Sampler, as ComfyUI names it (euler_ancestral, dpmpp_2m, …).
+   */
+  sampler?: string;
+  /**
+   * Noise schedule, as ComfyUI names it (normal, karras, …).
+   */
+  scheduler?: string;
+  /**
+   * 0 to 2^64−1: a number up to 2^53−1, a decimal string above. Random by default.
+   */
+  seed?: number | string;
+  /**
+   * Pixels, a multiple of 8.
+   */
+  width?: number;
+  /**
+   * Pixels, a multiple of 8.
+   */
+  height?: number;
+  /**
+   * Number of pictures, made as one batch with one seed.
+   */
+  count?: number;
+  /**
+   * Checkpoint file, as ComfyUI lists it.
+   */
+  checkpoint?: string;
+  /**
+   * Higher goes first among your own jobs.
+   */
+  priority?: number;
+  /**
+   * Seconds after which the job expires if it has not started.
+   */
+  start_within_seconds?: number;
+  /**
+   * Your own string pairs, returned with the job.
+   */
+  metadata?: {
+    [k: string]: string;
+  };
+  webhook?: Webhook;
+  /**
+   * http(s) address that is called.
+   */
+  webhook_url?: string;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "Webhook".
+ */
+export interface Webhook {
+  /**
+   * http(s) address that is called.
+   */
+  url: string;
+  /**
+   * Ends to notify of; all of them when absent.
+   *
+   * @minItems 1
+   */
+  events?: ('job.succeeded' | 'job.failed' | 'job.canceled' | 'job.expired')[];
+  /**
+   * whsec_ and 24 to 64 bytes in base64: signs this webhook in place of the secrets of the API key.
+   */
+  secret?: string;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "Img2ImgRequest".
+ */
+export interface Img2ImgRequest {
+  /**
+   * What the picture shows.
+   */
+  prompt: string;
+  /**
+   * What it must not show.
+   */
+  negative_prompt?: string;
+  /**
+   * Level of detail; its profile sets the fields that you leave out.
+   */
+  lod?: 'sketch' | 'mid' | 'final' | 'direct_final';
+  /**
+   * Sampling steps.
+   */
+  steps?: number;
+  /**
+   * Classifier-free guidance scale.
+   */
+  cfg?: number;
+  /**
+   * Sampler, as ComfyUI names it (euler_ancestral, dpmpp_2m, …).
+   */
+  sampler?: string;
+  /**
+   * Noise schedule, as ComfyUI names it (normal, karras, …).
+   */
+  scheduler?: string;
+  /**
+   * 0 to 2^64−1: a number up to 2^53−1, a decimal string above. Random by default.
+   */
+  seed?: number | string;
+  /**
+   * Pixels, a multiple of 8.
+   */
+  width?: number;
+  /**
+   * Pixels, a multiple of 8.
+   */
+  height?: number;
+  /**
+   * Number of pictures, made as one batch with one seed.
+   */
+  count?: number;
+  /**
+   * Checkpoint file, as ComfyUI lists it.
+   */
+  checkpoint?: string;
+  /**
+   * Higher goes first among your own jobs.
+   */
+  priority?: number;
+  /**
+   * Seconds after which the job expires if it has not started.
+   */
+  start_within_seconds?: number;
+  /**
+   * Your own string pairs, returned with the job.
+   */
+  metadata?: {
+    [k: string]: string;
+  };
+  webhook?: Webhook;
+  /**
+   * http(s) address that is called.
+   */
+  webhook_url?: string;
+  /**
+   * How much of the picture changes: 0 keeps it, 1 replaces it.
+   */
+  denoise?: number;
+  /**
+   * The picture as base64 or as a data URL.
+   */
+  image?: string;
+  /**
+   * http(s) address of the picture, fetched at once.
+   */
+  image_url?: string;
+  /**
+   * Name of a picture that this service made.
+   */
+  source?: string;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "RefineRequest".
+ */
+export interface RefineRequest {
+  /**
+   * A higher level of detail: sketch, mid, final.
+   */
+  lod: 'sketch' | 'mid' | 'final' | 'direct_final';
+  /**
+   * Which picture of the job; 0 is the first.
+   */
+  index?: number;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "BatchRequest".
+ */
+export interface BatchRequest {
+  /**
+   * @minItems 1
+   * @maxItems 1000
+   */
+  jobs: (
+    | BatchText2ImgJob
+    | BatchImg2ImgJob
+    | {
+        kind: 'workflow';
+        /**
+         * Which one.
+         */
+        workflow: string;
+        /**
+         * The inputs of the workflow by name, as GET /workflows/:name describes them.
+         */
+        inputs?: {
+          [k: string]: unknown;
+        };
+        /**
+         * Level of detail; without it the workflow runs as it was saved, where you say nothing.
+         */
+        lod?: 'sketch' | 'mid' | 'final' | 'direct_final';
+        /**
+         * The outputs that you want; all by default. What only the others need is not executed.
+         *
+         * @minItems 1
+         * @maxItems 100
+         *
+         * Items: Name of an output.
+         */
+        outputs?: string[];
+        /**
+         * Your key of comfy.org, for nodes that are paid for. It is shown to nobody, and gone when the job ends.
+         */
+        api_key_comfy_org?: string;
+        /**
+         * Higher goes first among your own jobs.
+         */
+        priority?: number;
+        /**
+         * Seconds after which the job expires if it has not started.
+         */
+        start_within_seconds?: number;
+        /**
+         * Your own string pairs, returned with the job.
+         */
+        metadata?: {
+          [k: string]: string;
+        };
+        webhook?: Webhook;
+        /**
+         * http(s) address that is called.
+         */
+        webhook_url?: string;
+      }
+    | {
+        kind: 'graph';
+        /**
+         * A workflow in ComfyUI's API format, run once as it is.
+         */
+        graph: {
+          [k: string]: unknown;
+        };
+        /**
+         * The outputs that you want; all by default. What only the others need is not executed.
+         *
+         * @minItems 1
+         * @maxItems 100
+         *
+         * Items: Name of an output.
+         */
+        outputs?: string[];
+        /**
+         * Your key of comfy.org, for nodes that are paid for. It is shown to nobody, and gone when the job ends.
+         */
+        api_key_comfy_org?: string;
+        /**
+         * Higher goes first among your own jobs.
+         */
+        priority?: number;
+        /**
+         * Seconds after which the job expires if it has not started.
+         */
+        start_within_seconds?: number;
+        /**
+         * Your own string pairs, returned with the job.
+         */
+        metadata?: {
+          [k: string]: string;
+        };
+        webhook?: Webhook;
+        /**
+         * http(s) address that is called.
+         */
+        webhook_url?: string;
+      }
+  )[];
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "BatchText2ImgJob".
+ */
+export interface BatchText2ImgJob {
+  kind?: 'text2img';
+  /**
+   * What the picture shows.
+   */
+  prompt: string;
+  /**
+   * What it must not show.
+   */
+  negative_prompt?: string;
+  /**
+   * Level of detail; its profile sets the fields that you leave out.
+   */
+  lod?: 'sketch' | 'mid' | 'final' | 'direct_final';
+  /**
+   * Sampling steps.
+   */
+  steps?: number;
+  /**
+   * Classifier-free guidance scale.
+   */
+  cfg?: number;
+  /**
+   * Sampler, as ComfyUI names it (euler_ancestral, dpmpp_2m, …).
+   */
+  sampler?: string;
+  /**
+   * Noise schedule, as ComfyUI names it (normal, karras, …).
+   */
+  scheduler?: string;
+  /**
+   * 0 to 2^64−1: a number up to 2^53−1, a decimal string above. Random by default.
+   */
+  seed?: number | string;
+  /**
+   * Pixels, a multiple of 8.
+   */
+  width?: number;
+  /**
+   * Pixels, a multiple of 8.
+   */
+  height?: number;
+  /**
+   * Number of pictures, made as one batch with one seed.
+   */
+  count?: number;
+  /**
+   * Checkpoint file, as ComfyUI lists it.
+   */
+  checkpoint?: string;
+  /**
+   * Higher goes first among your own jobs.
+   */
+  priority?: number;
+  /**
+   * Seconds after which the job expires if it has not started.
+   */
+  start_within_seconds?: number;
+  /**
+   * Your own string pairs, returned with the job.
+   */
+  metadata?: {
+    [k: string]: string;
+  };
+  webhook?: Webhook;
+  /**
+   * http(s) address that is called.
+   */
+  webhook_url?: string;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "BatchImg2ImgJob".
+ */
+export interface BatchImg2ImgJob {
+  kind: 'img2img';
+  /**
+   * What the picture shows.
+   */
+  prompt: string;
+  /**
+   * What it must not show.
+   */
+  negative_prompt?: string;
+  /**
+   * Level of detail; its profile sets the fields that you leave out.
+   */
+  lod?: 'sketch' | 'mid' | 'final' | 'direct_final';
+  /**
+   * Sampling steps.
+   */
+  steps?: number;
+  /**
+   * Classifier-free guidance scale.
+   */
+  cfg?: number;
+  /**
+   * Sampler, as ComfyUI names it (euler_ancestral, dpmpp_2m, …).
+   */
+  sampler?: string;
+  /**
+   * Noise schedule, as ComfyUI names it (normal, karras, …).
+   */
+  scheduler?: string;
+  /**
+   * 0 to 2^64−1: a number up to 2^53−1, a decimal string above. Random by default.
+   */
+  seed?: number | string;
+  /**
+   * Pixels, a multiple of 8.
+   */
+  width?: number;
+  /**
+   * Pixels, a multiple of 8.
+   */
+  height?: number;
+  /**
+   * Number of pictures, made as one batch with one seed.
+   */
+  count?: number;
+  /**
+   * Checkpoint file, as ComfyUI lists it.
+   */
+  checkpoint?: string;
+  /**
+   * Higher goes first among your own jobs.
+   */
+  priority?: number;
+  /**
+   * Seconds after which the job expires if it has not started.
+   */
+  start_within_seconds?: number;
+  /**
+   * Your own string pairs, returned with the job.
+   */
+  metadata?: {
+    [k: string]: string;
+  };
+  webhook?: Webhook;
+  /**
+   * http(s) address that is called.
+   */
+  webhook_url?: string;
+  /**
+   * How much of the picture changes: 0 keeps it, 1 replaces it.
+   */
+  denoise?: number;
+  /**
+   * Name of a picture that this service made.
+   */
+  source: string;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "Asset".
+ */
+export interface Asset {
+  /**
+   * An input takes it as `asset:<id>`.
+   */
+  id: string;
+  /**
+   * Told by the bytes. An image is a PNG, JPEG, WebP or GIF.
+   */
+  kind: 'image' | 'video' | 'audio' | 'file';
+  content_type: string;
+  bytes: number;
+  /**
+   * Of the content.
+   */
+  hash: string;
+  /**
+   * As it came.
+   */
+  filename: string | null;
+  /**
+   * Pixels, of an image.
+   */
+  width?: number;
+  /**
+   * Pixels, of an image.
+   */
+  height?: number;
+  /**
+   * Where its content is, for the same API key.
+   */
+  url: string;
+  created_at: string;
+  /**
+   * When it was last sent, or used by an order.
+   */
+  used_at: string;
+  /**
+   * When it is deleted, unless it is used before.
+   */
+  expires_at: string;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "AssetList".
+ */
+export interface AssetList {
+  data: Asset[];
+  has_more: boolean;
+  next_cursor: string | null;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "Job".
+ */
+export interface Job {
+  /**
+   * A UUID, sortable by the time of creation.
+   */
+  id: string;
+  /**
+   * What the picture is made from: a text, or a text and a picture.
+   */
+  kind: 'text2img' | 'img2img' | 'workflow';
+  /**
+   * Level of detail.
+   */
+  lod: 'sketch' | 'mid' | 'final' | 'direct_final';
+  /**
+   * It ends as succeeded, failed, canceled or expired, and never changes after that.
+   */
+  status: 'queued' | 'running' | 'canceling' | 'succeeded' | 'failed' | 'canceled' | 'expired';
+  /**
+   * When it was accepted.
+   */
+  created_at: string;
+  /**
+   * When its execution began; null until then.
+   */
+  started_at: string | null;
+  /**
+   * When it ended; null until then.
+   */
+  finished_at: string | null;
+  /**
+   * If it has not started by then, it expires.
+   */
+  start_deadline: string;
+  progress: JobProgress;
+  /**
+   * Estimate of the jobs that run before it; null unless it waits.
+   */
+  queue_position: number | null;
+  /**
+   * Estimated seconds until it ends; null if unknown.
+   */
+  eta_seconds: number | null;
+  /**
+   * What it waits for; null unless it is queued.
+   */
+  waiting_for: WaitingFor | null;
+  request: JobParameters;
+  /**
+   * Every file and text that it made, when it has succeeded, the pictures among them.
+   */
+  outputs: JobOutput[];
+  /**
+   * The pictures among its outputs.
+   */
+  images: JobImage[];
+  /**
+   * URL of the first picture.
+   */
+  image_url: string | null;
+  /**
+   * As in request.
+   */
+  steps: number | null;
+  /**
+   * As in request.
+   */
+  cfg: number | null;
+  /**
+   * As in request.
+   */
+  sampler: string | null;
+  /**
+   * As in request.
+   */
+  scheduler: string | null;
+  /**
+   * As in request: a number up to 2^53−1, a decimal string above.
+   */
+  seed: (number | string) | null;
+  /**
+   * From acceptance to the start of execution.
+   */
+  queue_ms: number | null;
+  /**
+   * From the start of execution to the end.
+   */
+  duration_ms: number | null;
+  /**
+   * Name of the ComfyUI instance that runs or ran it.
+   */
+  instance: string | null;
+  /**
+   * How often its execution began.
+   */
+  attempts: number;
+  /**
+   * Why it failed; null unless it did.
+   */
+  error: JobError | null;
+  /**
+   * How the time of its execution was spent, node by node, as far as it was seen; null until it has ended.
+   */
+  timings: {
+    nodes: {
+      node_id: string;
+      title: string;
+      class_type: string;
+      ms: number | null;
+      steps: number | null;
+      cached: boolean;
+    }[];
+    model_load_ms: number | null;
+  } | null;
+  /**
+   * As in the request.
+   */
+  metadata: {
+    [k: string]: unknown;
+  };
+  /**
+   * The job that this one repeats or refines; null if it does neither.
+   */
+  parent: ParentJob | null;
+  /**
+   * Who is notified of its end; the secret is never shown.
+   */
+  webhook: {
+    url: string;
+    events: string[];
+  } | null;
+  /**
+   * Where to read, follow and cancel it. `events` can be opened without a key.
+   */
+  urls: {
+    self: string;
+    events: string;
+    cancel: string;
+    webhooks?: string;
+  };
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "JobProgress".
+ */
+export interface JobProgress {
+  /**
+   * 0 to 1 over the whole workflow.
+   */
+  fraction: number;
+  /**
+   * Of the node under way; null when it has none.
+   */
+  step: number | null;
+  /**
+   * Of the node under way; null when it has none.
+   */
+  steps: number | null;
+  /**
+   * Title of the node under way.
+   */
+  node: string | null;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "WaitingFor".
+ */
+export interface WaitingFor {
+  /**
+   * The first that applies. `paused`: an operator has paused its pool or the fleet. `no_instance`: no ComfyUI of its pool is up and takes jobs. `missing`: none that is up has what it needs. `memory`: it ran out of memory twice, and waits for the largest GPU. `storage`: no worker can store pictures. `running_limit`: its API key has as many jobs in work as it may. `retry`: it is tried again after a while. `turn`: other jobs come first.
+   */
+  code: 'paused' | 'no_instance' | 'missing' | 'memory' | 'storage' | 'running_limit' | 'retry' | 'turn';
+  /**
+   * For people.
+   */
+  detail: string;
+  /**
+   * Of `missing`: the node classes, models, samplers and other choices.
+   */
+  missing?: {
+    node: string;
+    input: string | null;
+    value: string | null;
+  }[];
+  /**
+   * Of `retry`: the code of the error after which it is tried again, if there was one.
+   */
+  after?: string;
+  /**
+   * Of `retry`: when it may be tried again.
+   */
+  retry_at?: string;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "JobParameters".
+ */
+export interface JobParameters {
+  workflow: string;
+  version: string;
+  prompt?: string;
+  negative_prompt?: string;
+  lod: 'sketch' | 'mid' | 'final' | 'direct_final';
+  steps?: number;
+  cfg?: number;
+  sampler?: string;
+  scheduler?: string;
+  seed?: number | string;
+  width?: number;
+  height?: number;
+  count?: number;
+  checkpoint?: string;
+  denoise?: number;
+  priority: number;
+  image?: {
+    sha256: string;
+    width: number;
+    height: number;
+    source?: string;
+  };
+  inputs?: {
+    [k: string]: unknown;
+  };
+  outputs?: string[];
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "JobOutput".
+ */
+export interface JobOutput {
+  /**
+   * The workflow’s name for what the node gives; several files of a node share it.
+   */
+  name: string;
+  /**
+   * The node that made it; empty for jobs of earlier versions.
+   */
+  node_id: string;
+  /**
+   * Told by its bytes, then by its extension.
+   */
+  kind: 'image' | 'animation' | 'video' | 'audio' | 'model' | 'text' | 'latent' | 'file';
+  /**
+   * Address of the file. If the service has keys, it is signed: anyone who has it can open it until it expires.
+   */
+  url: string;
+  /**
+   * As ComfyUI called it.
+   */
+  filename: string;
+  /**
+   * Of the file.
+   */
+  content_type: string;
+  /**
+   * Size of the file.
+   */
+  bytes: number;
+  /**
+   * Of the file, in hexadecimal; its ETag too.
+   */
+  sha256: string;
+  /**
+   * Pixels, where they are known.
+   */
+  width?: number;
+  /**
+   * Pixels, where they are known.
+   */
+  height?: number;
+  /**
+   * Where it is known.
+   */
+  duration_seconds?: number;
+  /**
+   * The text itself; absent when the texts of the job have more than 64 KiB together.
+   */
+  text?: string;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "JobImage".
+ */
+export interface JobImage {
+  /**
+   * Address of the picture. If the service has keys, it is signed: anyone who has it can open it until it expires.
+   */
+  image_url: string;
+  /**
+   * Pixels.
+   */
+  width: number;
+  /**
+   * Pixels.
+   */
+  height: number;
+  /**
+   * A number up to 2^53−1, a decimal string above.
+   */
+  seed: (number | string) | null;
+  /**
+   * Of the original picture.
+   */
+  content_type: string;
+  /**
+   * Size of the file.
+   */
+  bytes: number;
+  /**
+   * Of the file, in hexadecimal; its ETag too.
+   */
+  sha256: string;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "JobError".
+ */
+export interface JobError {
+  code: string;
+  title: string;
+  detail: string;
+  retryable: boolean;
+  node_id: string | null;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "ParentJob".
+ */
+export interface ParentJob {
+  id: string;
+  relation: 'retry' | 'refine';
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "JobPreview".
+ */
+export interface JobPreview {
+  content_type: string;
+  /**
+   * The picture in base64.
+   */
+  data: string;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "JobOutputs".
+ */
+export interface JobOutputs {
+  outputs: JobOutput[];
+  images: JobImage[];
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "JobList".
+ */
+export interface JobList {
+  data: Job[];
+  has_more: boolean;
+  next_cursor: string | null;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "BatchAnswer".
+ */
+export interface BatchAnswer {
+  data: {
+    id: string;
+    urls: {
+      self: string;
+    };
+  }[];
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "WebhookMessage".
+ */
+export interface WebhookMessage {
+  type: 'job.succeeded' | 'job.failed' | 'job.canceled' | 'job.expired';
+  /**
+   * When the job ended: the same in every try.
+   */
+  timestamp: string;
+  data: Job;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "WebhookDelivery".
+ */
+export interface WebhookDelivery {
+  /**
+   * The `webhook-id`: the same for every attempt.
+   */
+  id: string;
+  /**
+   * Where it goes.
+   */
+  url: string;
+  /**
+   * The events that it is sent for.
+   */
+  events: ('job.succeeded' | 'job.failed' | 'job.canceled' | 'job.expired')[];
+  /**
+   * `waiting`: the job has not ended; `pending`: an attempt is due or in progress; `skipped`: `events` does not include this end.
+   */
+  state: 'waiting' | 'pending' | 'delivered' | 'failed' | 'skipped';
+  /**
+   * When the next attempt is due; null if there is none.
+   */
+  next_attempt_at: string | null;
+  /**
+   * Every attempt, the oldest first.
+   */
+  attempts: WebhookAttempt[];
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "WebhookAttempt".
+ */
+export interface WebhookAttempt {
+  /**
+   * When it began.
+   */
+  at: string;
+  /**
+   * The HTTP status of the answer; null when there was none.
+   */
+  status: number | null;
+  /**
+   * Until the answer or the timeout.
+   */
+  duration_ms: number;
+  /**
+   * The first KiB of the answer’s body as text, or why there was none.
+   */
+  answer: string;
+  /**
+   * Whether the receiver accepted it: a status of 200 to 299.
+   */
+  delivered: boolean;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "Usage".
+ */
+export interface Usage {
+  data: UsageDay[];
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "UsageDay".
+ */
+export interface UsageDay {
+  /**
+   * UTC.
+   */
+  day: string;
+  /**
+   * Accepted that day. The other numbers are of jobs that ended that day.
+   */
+  jobs: number;
+  /**
+   * Jobs.
+   */
+  succeeded: number;
+  /**
+   * Jobs.
+   */
+  failed: number;
+  /**
+   * Jobs.
+   */
+  canceled: number;
+  /**
+   * Jobs.
+   */
+  expired: number;
+  /**
+   * Made by those jobs.
+   */
+  pictures: number;
+  /**
+   * GPU time of those jobs.
+   */
+  gpu_seconds: number;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "WorkflowList".
+ */
+export interface WorkflowList {
+  /**
+   * In alphabetical order.
+   */
+  data: {
+    name: string;
+    /**
+     * The hash of its content: what jobs of it name.
+     */
+    version: string;
+    description: string | null;
+    /**
+     * `folder`: a file of the server; `registry`: published with PUT.
+     */
+    source: 'folder' | 'registry';
+    /**
+     * Where all of it is.
+     */
+    url: string;
+  }[];
+  /**
+   * What cannot be used. Of a workflow that worked before, the last good version goes on serving.
+   */
+  faults: WorkflowFault[];
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "WorkflowFault".
+ */
+export interface WorkflowFault {
+  /**
+   * `folder`: a file of the server; `registry`: published with PUT.
+   */
+  source: 'folder' | 'registry';
+  name: string | null;
+  /**
+   * What is wrong with it.
+   */
+  detail: string;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "Workflow".
+ */
+export interface Workflow {
+  name: string;
+  /**
+   * The hash of its content: what jobs of it name.
+   */
+  version: string;
+  description: string | null;
+  /**
+   * `folder`: a file of the server; `registry`: published with PUT.
+   */
+  source: 'folder' | 'registry';
+  published_at: string | null;
+  published_by: string | null;
+  /**
+   * JSON Schema 2020-12 of its inputs.
+   */
+  inputs: {
+    type: 'object';
+    [k: string]: unknown;
+  };
+  /**
+   * Where its inputs stand in the graph.
+   */
+  found: {
+    input: string;
+    /**
+     * How it was found.
+     */
+    rule: 'inputs_file' | 'bindings_file' | 'title' | 'app_mode' | 'wiring';
+    /**
+     * Each gets the value.
+     */
+    places: {
+      node_id: string;
+      /**
+       * For people.
+       */
+      node: string;
+      widget: string;
+    }[];
+  }[];
+  outputs: {
+    name: string;
+    node_id: string;
+    class_type: string;
+  }[];
+  /**
+   * The model files that the graph names.
+   */
+  models: string[];
+  node_classes: string[];
+  pool: string | null;
+  deadline_seconds: number | null;
+  /**
+   * How long the nodes of this version take, the slowest first; of those that were seen to execute.
+   */
+  node_times: {
+    node_id: string;
+    /**
+     * Its title, else its class.
+     */
+    title: string;
+    class_type: string;
+    /**
+     * The median of its last executions, whatever their size.
+     */
+    ms: number;
+  }[];
+  /**
+   * The instances that may get its jobs and have said what they have, and which of them can run it now.
+   */
+  pools: {
+    name: string;
+    instances: {
+      /**
+       * Of an instance, `<worker>/<n>`.
+       */
+      name: string;
+      /**
+       * It has every node class and model that the graph names.
+       */
+      able: boolean;
+      /**
+       * What it has not.
+       */
+      lacks: string[];
+    }[];
+  }[];
+  /**
+   * Inputs and outputs that it has not, because it is open which node is meant; and how to say it.
+   */
+  unsettled: string[];
+  /**
+   * What ComfyUI would refuse the graph for, as it is.
+   */
+  refused: string[];
+  example: {
+    /**
+     * A request for it.
+     */
+    curl: string;
+    body: {
+      [k: string]: unknown;
+    };
+  };
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "WorkflowVersions".
+ */
+export interface WorkflowVersions {
+  /**
+   * The newest first; that one new jobs run. A workflow of the folder has one.
+   */
+  data: {
+    /**
+     * The hash of its content: what jobs of it name.
+     */
+    version: string;
+    published_at: string | null;
+    published_by: string | null;
+  }[];
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "LodList".
+ */
+export interface LodList {
+  /**
+   * Of a request that names none.
+   */
+  default: 'sketch' | 'mid' | 'final' | 'direct_final';
+  data: LodProfile[];
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "LodProfile".
+ */
+export interface LodProfile {
+  lod: 'sketch' | 'mid' | 'final' | 'direct_final';
+  description: string;
+  steps: number;
+  cfg: number;
+  sampler: string;
+  scheduler: string;
+  /**
+   * Factor for the template's width and height.
+   */
+  scale: number;
+  /**
+   * How much of an input picture is made anew; for img2img only.
+   */
+  denoise: number;
+  /**
+   * An execution that takes longer is interrupted.
+   */
+  deadline_seconds: number;
+  /**
+   * The pool that runs it, when it is not the default one.
+   */
+  pool?: string;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "AdminStatus".
+ */
+export interface AdminStatus {
+  /**
+   * The whole fleet: no worker claims anything.
+   */
+  paused: Halt | null;
+  /**
+   * Pools that are paused by themselves.
+   */
+  pools: {
+    name: string;
+    since: string;
+    /**
+     * The id of the API key that asked for it.
+     */
+    by: string;
+  }[];
+  /**
+   * Instances that get no more prompts.
+   */
+  instances: {
+    /**
+     * `<worker>/<n>`.
+     */
+    name: string;
+    /**
+     * `draining`: it still executes, or its pictures are being fetched. `drained`: nothing of ours is there. `gone`: its worker is not there; when it comes it gives the instance nothing.
+     */
+    state: 'draining' | 'drained' | 'gone';
+    since: string;
+    /**
+     * The id of the API key that asked for it.
+     */
+    by: string;
+  }[];
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "Halt".
+ */
+export interface Halt {
+  since: string;
+  /**
+   * The id of the API key that asked for it.
+   */
+  by: string;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "Drain".
+ */
+export interface Drain {
+  /**
+   * `draining`: it still executes, or its pictures are being fetched. `drained`: nothing of ours is there.
+   */
+  state: 'draining' | 'drained';
+  since: string;
+  /**
+   * The id of the API key that asked for it.
+   */
+  by: string;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "FleetStatus".
+ */
+export interface FleetStatus {
+  paused: Halt | null;
+  pools: PoolStatus[];
+  workers: WorkerStatus[];
+  shares: KeyShare[];
+  notes: string[];
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "PoolStatus".
+ */
+export interface PoolStatus {
+  name: string;
+  open: number;
+  waiting: number;
+  running: number;
+  paused: Halt | null;
+  instances: number;
+  backlog_seconds: number | null;
+  mismatches: PoolMismatch[];
+  waiting_for_models: PoolWaitingForModels[];
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "PoolMismatch".
+ */
+export interface PoolMismatch {
+  instance: string;
+  node: string;
+  input: string | null;
+  lacks: string[];
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "PoolWaitingForModels".
+ */
+export interface PoolWaitingForModels {
+  workflow: string;
+  models: string[];
+  jobs: number;
+  held_by: string[];
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "WorkerStatus".
+ */
+export interface WorkerStatus {
+  name: string;
+  started_at: string;
+  seen_at: string;
+  pools: string[];
+  draining: boolean;
+  storage_fault: {
+    reason: string;
+    since: string;
+  } | null;
+  instances: InstanceStatus[];
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "InstanceStatus".
+ */
+export interface InstanceStatus {
+  name: string;
+  pools: string[];
+  state: 'up' | 'down' | 'resting' | 'wedged' | 'warming' | 'unknown';
+  since: string;
+  reason: string | null;
+  rests: {
+    workflow: string | null;
+    checkpoint: string | null;
+    one_key: boolean;
+    until: string;
+    code: string;
+    error: string;
+  }[];
+  slowness: number | null;
+  drain: Drain | null;
+  vram_bytes: number | null;
+  running: {
+    job: string;
+    since: string;
+  } | null;
+  waiting: string[];
+  collecting: string[];
+  busy_share: number;
+  jobs_done: number;
+  jobs_failed: number;
+  checkpoint: string | null;
+  models: string[];
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "KeyShare".
+ */
+export interface KeyShare {
+  key: string;
+  weight: number;
+  gpu_seconds_minute: number;
+  gpu_seconds_hour: number;
+  share_minute: number;
+  share_hour: number;
+  fair_share: number;
+  waiting: number;
+  oldest_wait_seconds: number | null;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "Health".
+ */
+export interface Health {
+  /**
+   * `degraded`: a part is missing and jobs may wait. `down`: no job can be taken.
+   */
+  status: 'ok' | 'degraded' | 'down';
+  /**
+   * What is missing, in sentences.
+   */
+  reasons: string[];
+  redis: {
+    status: 'up' | 'down';
+    latency_ms: number | null;
+  };
+  /**
+   * Where pictures are kept. While it is down jobs can be asked for, and pictures cannot.
+   */
+  storage: {
+    status: 'up' | 'down';
+  };
+  pools: {
+    pool: string;
+    /**
+     * Accepted and not ended.
+     */
+    open: number;
+    /**
+     * In the queue, taken by no worker.
+     */
+    waiting: number;
+    running: number;
+    /**
+     * An operator has no worker claim any of its jobs.
+     */
+    paused: boolean;
+  }[];
+  workers: {
+    name: string;
+    started_at: string;
+    seen_at: string;
+    pools: string[];
+    /**
+     * It is stopping and takes no more jobs.
+     */
+    draining: boolean;
+    storage_fault: string | null;
+    instances: {
+      /**
+       * `<worker>/<n>`, or the name that it was given after the slash.
+       */
+      name: string;
+      /**
+       * Whose jobs it takes.
+       */
+      pools: string[];
+      state: 'up' | 'down' | 'resting' | 'wedged' | 'warming' | 'unknown';
+      reason: string | null;
+      since: string;
+      drain: ('draining' | 'drained') | null;
+      workflows:
+        | {
+            name: string;
+            /**
+             * It has what a request needs that names nothing but a prompt.
+             */
+            able: boolean;
+            /**
+             * The nodes and models that it has not.
+             */
+            lacks: string[];
+          }[]
+        | null;
+    }[];
+  }[];
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "Probe".
+ */
+export interface Probe {
+  status: 'ok' | 'unavailable';
+  /**
+   * Why it is unavailable, or what it lacks, in sentences.
+   */
+  reasons: string[];
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "ServiceIndex".
+ */
+export interface ServiceIndex {
+  name: string;
+  description: string;
+  links: {
+    [k: string]: unknown;
+  };
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "Problem".
+ */
+export interface Problem {
+  /**
+   * `urn:comfy-fleet:problem:` and the code.
+   */
+  type: string;
+  /**
+   * What the code means; always the same for one code.
+   */
+  title: string;
+  /**
+   * The HTTP status.
+   */
+  status: number;
+  /**
+   * What was wrong with this request, and how to fix it.
+   */
+  detail: string;
+  /**
+   * The path of the request.
+   */
+  instance: string;
+  /**
+   * For programs: one of the codes listed with the answer.
+   */
+  code: string;
+  /**
+   * One entry for every invalid field, with a JSON pointer into the body, or a slash and the parameter.
+   */
+  errors?: FieldError[];
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "FieldError".
+ */
+export interface FieldError {
+  pointer: string;
+  detail: string;
+}

@@ -1,0 +1,135 @@
+import type {
+  BatchAnswer,
+  BatchRequest,
+  GenerateRequest,
+  Img2ImgRequest,
+  Job,
+  LodList,
+  Usage,
+  Workflow,
+  WorkflowList,
+} from './api-types.js';
+import { type Assets, blobOf, createAssets, type FileContent, nameOf } from './files.js';
+import { idempotencyKey } from './idempotency-key.js';
+import { JobHandle } from './job-handle.js';
+import { createJobs, type Jobs } from './jobs.js';
+import { type Abortable, createTransport, type FleetOptions, type Transport } from './transport.js';
+
+export interface OrderOptions extends Abortable {
+  /** A key of your own, so that an order of yours that is sent again by another process makes no second job. */
+  readonly idempotencyKey?: string;
+}
+
+export interface RunOptions
+  extends OrderOptions,
+    Pick<GenerateRequest, 'lod' | 'priority' | 'start_within_seconds' | 'metadata' | 'webhook' | 'webhook_url'> {
+  /** Files by the names of their inputs: they are uploaded as assets first. */
+  readonly files?: Readonly<Record<string, FileContent>>;
+  /** Names of the outputs that are wanted; all by default. */
+  readonly outputs?: readonly string[];
+  readonly api_key_comfy_org?: string;
+}
+
+/** A fleet of ComfyUIs: makes jobs, and finds them again. */
+export class Fleet {
+  readonly jobs: Jobs;
+  readonly assets: Assets;
+  readonly #transport: Transport;
+
+  constructor(options: FleetOptions = {}) {
+    this.#transport = createTransport(options);
+    this.jobs = createJobs(this.#transport);
+    this.assets = createAssets(this.#transport);
+  }
+
+  /** Text to image. */
+  generate(request: GenerateRequest, options: OrderOptions = {}): Promise<JobHandle> {
+    return this.#order('/generate', { json: request }, options);
+  }
+
+  /** Image to image, from a file, or from what the request names by `image`, `image_url` or `source`. */
+  img2img(
+    { image, ...request }: Omit<Img2ImgRequest, 'image'> & { readonly image?: FileContent | string },
+    options: OrderOptions = {},
+  ): Promise<JobHandle> {
+    if (image === undefined || typeof image === 'string') {
+      return this.#order('/img2img', { json: { ...request, image } }, options);
+    }
+    const body = new FormData();
+    for (const [name, value] of Object.entries(request)) {
+      if (value !== undefined) body.set(name, typeof value === 'object' ? JSON.stringify(value) : `${value}`);
+    }
+    const blob = blobOf(image);
+    body.set('image', blob, nameOf(blob));
+    return this.#order('/img2img', { body }, options);
+  }
+
+  /** Runs a workflow by its name, with inputs as `workflow(name)` describes them. */
+  async run(
+    workflow: string,
+    inputs: Readonly<Record<string, unknown>> = {},
+    options: RunOptions = {},
+  ): Promise<JobHandle> {
+    const { files = {}, idempotencyKey: key, signal, ...fields } = options;
+    const given = signal === undefined ? {} : { signal };
+    const uploaded = await Promise.all(
+      Object.entries(files).map(async ([input, content]) => {
+        const { id } = await this.assets.upload(content, given);
+        return [input, `asset:${id}`] as const;
+      }),
+    );
+    const json = { ...fields, inputs: { ...inputs, ...Object.fromEntries(uploaded) } };
+    const named = key === undefined ? {} : { idempotencyKey: key };
+    return this.#order(`/workflows/${encodeURIComponent(workflow)}`, { json }, { ...given, ...named });
+  }
+
+  /** Runs a graph in ComfyUI's API format once, as it is. */
+  graph(
+    graph: Readonly<Record<string, unknown>>,
+    { idempotencyKey: key, signal, ...fields }: Omit<RunOptions, 'files' | 'lod'> = {},
+  ): Promise<JobHandle> {
+    const options = {
+      ...(signal === undefined ? {} : { signal }),
+      ...(key === undefined ? {} : { idempotencyKey: key }),
+    };
+    return this.#order('/graphs', { json: { ...fields, graph } }, options);
+  }
+
+  /** Many jobs at once, all or none; their ids, in the order of the request. */
+  async batch(
+    jobs: BatchRequest['jobs'],
+    { idempotencyKey: key, ...options }: OrderOptions = {},
+  ): Promise<readonly string[]> {
+    const wish = { ...options, method: 'POST', json: { jobs }, headers: idempotencyKey(key) } as const;
+    const { data } = await this.#transport.json<BatchAnswer>('/jobs/batch', wish);
+    return data.map(({ id }) => id);
+  }
+
+  async workflows(options?: Abortable): Promise<WorkflowList['data']> {
+    return (await this.#transport.json<WorkflowList>('/workflows', options)).data;
+  }
+
+  /** What a workflow is, its inputs as JSON Schema, and who can run it. */
+  workflow(name: string, options?: Abortable): Promise<Workflow> {
+    return this.#transport.json<Workflow>(`/workflows/${encodeURIComponent(name)}`, options);
+  }
+
+  /** The levels of detail. */
+  lods(options?: Abortable): Promise<LodList> {
+    return this.#transport.json<LodList>('/lods', options);
+  }
+
+  /** What one's key used, by day. */
+  usage({ days, ...options }: Abortable & { readonly days?: number } = {}): Promise<Usage> {
+    return this.#transport.json<Usage>('/usage', { ...options, query: { days } });
+  }
+
+  async #order(
+    path: string,
+    content: { readonly json: unknown } | { readonly body: FormData },
+    { idempotencyKey: key, ...options }: OrderOptions,
+  ): Promise<JobHandle> {
+    const wish = { ...options, ...content, method: 'POST', headers: idempotencyKey(key) } as const;
+    return new JobHandle(this.#transport, await this.#transport.json<Job>(path, wish));
+  }
+}

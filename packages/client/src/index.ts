@@ -1,0 +1,9 @@
+export type * from './api-types.js';
+export { FleetError, FleetUnreachableError, JobEndedError } from './errors.js';
+export type { Assets, FileContent, UploadOptions } from './files.js';
+export { Fleet, type OrderOptions, type RunOptions } from './fleet.js';
+export { type JobEvent, JobHandle } from './job-handle.js';
+export type { JobFilter, Jobs } from './jobs.js';
+export type { DownloadOptions, Output } from './output.js';
+export type { Abortable, FleetOptions } from './transport.js';
+export { verifyWebhook, type WebhookHeaders, WebhookVerificationError } from './webhook.js';

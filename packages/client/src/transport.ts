@@ -1,0 +1,158 @@
+import type { Problem } from './api-types.js';
+import { FleetError, FleetUnreachableError } from './errors.js';
+import { pause } from './pause.js';
+
+export interface FleetOptions {
+  /** Of the API, with its path if it has one. Default: the page's own origin in a browser, else http://127.0.0.1:3000. */
+  readonly url?: string;
+  /** An API key; undefined: the fleet asks for none. */
+  readonly key?: string;
+  /** How often a request is sent again that was not answered, or with an error that passes. Default 4. */
+  readonly retries?: number;
+  /** Longest wait for an answer to begin, in ms. Default 100,000: more than the API holds an answer back. */
+  readonly timeoutMs?: number;
+  /** In place of the global one. */
+  readonly fetch?: typeof fetch;
+}
+
+/** Ends whatever it is given to. */
+export interface Abortable {
+  readonly signal?: AbortSignal;
+}
+
+export interface Wish extends Abortable {
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  readonly query?: Readonly<Record<string, string | number | undefined>>;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Sent as JSON. */
+  readonly json?: unknown;
+  /** Sent as it is. */
+  readonly body?: FormData | Blob;
+}
+
+export interface Transport {
+  /** Where a path of the API, or an address of its answers, is. */
+  urlOf(path: string): URL;
+  /** The answer, if it is a good one. Rejects with FleetError, FleetUnreachableError, or the signal's reason. */
+  send(path: string, wish?: Wish): Promise<Response>;
+  /** Its JSON. */
+  json<T>(path: string, wish?: Wish): Promise<T>;
+}
+
+const LOCAL = 'http://127.0.0.1:3000';
+const FIRST_PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 8_000;
+/** A server that wants to be left alone for longer has its answer passed on. */
+const LONGEST_RETRY_AFTER_S = 60;
+/** What passes by itself. Of others that may, such as a day's limit, nobody waits for the end. */
+const PASSING = new Set([408, 429, 500, 502, 503, 504]);
+
+export function createTransport(options: FleetOptions): Transport {
+  const { key, retries = 4, timeoutMs = 100_000 } = options;
+  const ask = options.fetch ?? fetch;
+  const base = new URL(options.url ?? pageOrigin() ?? LOCAL);
+  if (!base.pathname.endsWith('/')) base.pathname += '/';
+
+  const urlOf = (path: string) => new URL(path.startsWith('/') ? path.slice(1) : path, base);
+
+  const once = async (url: URL, { method = 'GET', headers, json, body, signal }: Wish): Promise<Response> => {
+    const isOurs = url.origin === base.origin; // the key is for nobody else
+    const asking = ask(url, {
+      method,
+      headers: {
+        ...(key === undefined || !isOurs ? {} : { authorization: `Bearer ${key}` }),
+        ...(json === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(json === undefined ? {} : { body: JSON.stringify(json) }),
+      ...(body === undefined ? {} : { body }),
+      ...(signal === undefined ? {} : { signal }),
+    });
+    try {
+      return await inTime(asking, timeoutMs);
+    } catch (cause) {
+      signal?.throwIfAborted();
+      throw new FleetUnreachableError(`${url.origin} does not answer: ${reasonOf(cause)}`, { cause });
+    }
+  };
+
+  const send = async (path: string, wish: Wish = {}): Promise<Response> => {
+    const url = urlOf(path);
+    for (const [name, value] of Object.entries(wish.query ?? {})) {
+      if (value !== undefined) url.searchParams.set(name, `${value}`);
+    }
+    for (let tries = 0; ; tries++) {
+      const outcome = await once(url, wish)
+        .then(checked)
+        .catch((error: unknown) => error);
+      if (outcome instanceof Response) return outcome;
+      if (tries >= retries || !passes(outcome)) throw outcome;
+      await pause(pauseAfter(outcome, tries), wish.signal);
+    }
+  };
+  return {
+    urlOf,
+    send,
+    json: async <T>(path: string, wish?: Wish) => (await send(path, wish)).json() as Promise<T>,
+  };
+}
+
+/** Of the page in a browser. */
+function pageOrigin(): string | undefined {
+  return (globalThis as { readonly location?: { readonly origin: string } }).location?.origin;
+}
+
+/** An answer that comes later is not read. */
+async function inTime(asking: Promise<Response>, ms: number): Promise<Response> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => {
+      asking.then(({ body }) => body?.cancel()).catch(() => {});
+      reject(new Error(`nothing within ${ms} ms`));
+    }, ms);
+  });
+  try {
+    return await Promise.race([asking, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function checked(response: Response): Promise<Response> {
+  if (response.ok) return response;
+  const text = await response.text();
+  throw new FleetError(problemOf(text) ?? unknownProblem(response, text), response.headers);
+}
+
+function problemOf(text: string): Problem | undefined {
+  try {
+    const problem = JSON.parse(text) as Problem;
+    return typeof problem.code === 'string' && typeof problem.detail === 'string' ? problem : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Of a proxy, or of something else that is no fleet. */
+function unknownProblem({ status, statusText }: Response, text: string) {
+  const code = status === 404 ? 'not_found' : 'unexpected_answer';
+  return { code, status, detail: `HTTP ${status} ${statusText}: ${text.slice(0, 200)}`.trim() };
+}
+
+function passes(error: unknown): boolean {
+  if (error instanceof FleetUnreachableError) return true;
+  if (!(error instanceof FleetError)) return false;
+  return PASSING.has(error.status) && (error.retryAfterSeconds ?? 0) <= LONGEST_RETRY_AFTER_S;
+}
+
+/** As long as the server says, else twice as long each time; a little more or less, so that many do not come at once. */
+function pauseAfter(error: unknown, tries: number): number {
+  const asked = error instanceof FleetError ? error.retryAfterSeconds : undefined;
+  if (asked !== undefined) return asked * 1000 + Math.random() * FIRST_PAUSE_MS;
+  return Math.min(FIRST_PAUSE_MS * 2 ** tries, LONGEST_PAUSE_MS) * (0.5 + Math.random());
+}
+
+function reasonOf(error: unknown): string {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  return cause instanceof Error ? cause.message : String(cause);
+}
