@@ -1,34 +1,57 @@
 import { ConfigError, loadConfig, type WarmUpSettings } from '@comfy-fleet/config';
-import { loadWorkflows } from '@comfy-fleet/workflows';
+import { loadWorkflows, openUpload } from '@comfy-fleet/workflows';
 import { expect, it } from 'vitest';
 import { orderWarmUp } from '../src/instance/warm-up-order.js';
 
 const workflows = await loadWorkflows('workflows');
-const order = (settings: WarmUpSettings) => orderWarmUp(settings, workflows, loadConfig({}).limits);
+const colour = openUpload(
+  'colour',
+  JSON.stringify({
+    1: {
+      class_type: 'EmptyImage',
+      inputs: { width: 64, height: 64, batch_size: 1, color: 255 },
+      _meta: { title: 'input:tint.color' },
+    },
+    2: { class_type: 'SaveImage', inputs: { images: ['1', 0], filename_prefix: 'x' } },
+  }),
+);
+const byName = new Map([...workflows.byName, ['colour', colour]]);
+const order = (settings: WarmUpSettings) => orderWarmUp(settings, { ...workflows, byName }, loadConfig({}).limits);
 
 it('gives a warm-up the values that a request with its inputs would have, and the time of its level of detail', () => {
   const { sketch } = workflows.profiles;
   const { workflow, request, deadlineMs } = order({
     workflow: 'text2img',
-    inputs: { prompt: 'warm up', lod: 'sketch' },
+    body: { prompt: 'warm up', lod: 'sketch' },
   });
   expect(workflow.name).toBe('text2img');
   expect(request).toMatchObject({ workflow: 'text2img', inputs: { prompt: 'warm up', steps: sketch.steps } });
   expect(deadlineMs).toBe(sketch.deadlineSeconds * 1000);
 });
 
-it.each([
-  ['another', { prompt: 'a' }, 'WARM_UP_WORKFLOW=another: there is no such workflow; there are img2img, text2img'],
+it('gives a warm-up of any other workflow the inputs that it takes', () => {
+  expect(order({ workflow: 'colour', body: {} }).request.inputs).toEqual({ tint: 255 });
+  const { request, deadlineMs } = order({ workflow: 'colour', body: { inputs: { tint: 7 } } });
+  expect([request.workflow, request.inputs, deadlineMs]).toEqual(['colour', { tint: 7 }, 600_000]);
+});
+
+it.each<[string, WarmUpSettings['body'], string | RegExp]>([
+  [
+    'another',
+    { prompt: 'a' },
+    'WARM_UP_WORKFLOW=another: there is no such workflow; there are img2img, text2img, colour',
+  ],
   [
     'img2img',
     { prompt: 'a' },
     'WARM_UP_WORKFLOW=img2img: starts from a file; name one that starts from nothing but text',
   ],
+  ['colour', { inputs: { shade: 1 } }, /^WARM_UP_INPUTS: \/inputs\/shade is no input of the workflow colour/],
   ['text2img', { prompt: 'a', seed: '99999999999999999999' }, /^WARM_UP_INPUTS: \/seed must be a whole number/],
-])('says what is wrong with a warm-up of %s with %o', (workflow, inputs, fault) => {
+])('says what is wrong with a warm-up of %s with %o', (workflow, body, fault) => {
   const faults = () => {
     try {
-      return order({ workflow, inputs });
+      return order({ workflow, body });
     } catch (error) {
       return error instanceof ConfigError && error.faults;
     }

@@ -12,7 +12,7 @@ const LONG = { steps: 150 };
 const SHORT_LOCKS = { lockMs: 1000, stalledCheckMs: 300 };
 
 const warmUp = orderWarmUp(
-  { workflow: 'text2img', inputs: { prompt: 'warm up', lod: 'sketch', steps: 20 } },
+  { workflow: 'text2img', body: { prompt: 'warm up', lod: 'sketch', steps: 20 } },
   await loadWorkflows('workflows'),
   loadConfig({}).limits,
 );

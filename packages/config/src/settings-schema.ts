@@ -223,7 +223,7 @@ export const settingsSchema = Type.Object({
     Type.String({
       maxLength: 255,
       description:
-        'Checkpoint, as ComfyUI lists it, that replaces the one in the workflows; a request may choose another',
+        'Checkpoint, as ComfyUI lists it, that replaces the one in the workflows of WORKFLOWS_DIR; a request may choose another',
     }),
   ),
   WORKER_NAME: Type.Optional(
@@ -477,10 +477,12 @@ export const settingsSchema = Type.Object({
         'Workflow that each ComfyUI runs before it gets jobs, when its worker starts and after every restart of the ComfyUI, so that the models are loaded; not set: none',
     }),
   ),
-  WARM_UP_INPUTS: Type.String({
-    default: '{"prompt":"warm up","lod":"sketch"}',
-    description: 'Inputs of that workflow: the body of a request, as JSON',
-  }),
+  WARM_UP_INPUTS: Type.Optional(
+    Type.String({
+      description:
+        'Body of a request for that workflow, as JSON: of POST /generate for text2img, else of POST /workflows/:name; not set: {"prompt":"warm up","lod":"sketch"} for text2img, and no inputs for any other',
+    }),
+  ),
   STORE_RETRY_SECONDS: integer(
     60,
     0,

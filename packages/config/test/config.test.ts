@@ -68,11 +68,19 @@ describe('loadConfig', () => {
   it('takes the body of a request as the inputs of a warm-up, and says what is no field of one', () => {
     expect(loadConfig({ WARM_UP_WORKFLOW: 'text2img' }).worker.warmUp).toEqual({
       workflow: 'text2img',
-      inputs: { prompt: 'warm up', lod: 'sketch' },
+      body: { prompt: 'warm up', lod: 'sketch' },
     });
+    const other = { WARM_UP_WORKFLOW: 'flux' };
+    expect(loadConfig(other).worker.warmUp).toEqual({ workflow: 'flux', body: {} });
+    const body = { inputs: { scene: 'warm up' }, lod: 'sketch' };
+    const told = loadConfig({ ...other, WARM_UP_INPUTS: JSON.stringify(body) });
+    expect(told.worker.warmUp).toEqual({ workflow: 'flux', body });
+    expect(faults({ ...other, WARM_UP_INPUTS: '{"prompt":"warm up"}' })).toEqual([
+      'WARM_UP_INPUTS: prompt is not a known field',
+    ]);
     const written = (inputs: string) => faults({ WARM_UP_WORKFLOW: 'text2img', WARM_UP_INPUTS: inputs });
     expect(written('a fox')).toEqual([
-      'WARM_UP_INPUTS=a fox: is no JSON; write the fields of a request, e.g. {"prompt":"warm up"}',
+      'WARM_UP_INPUTS=a fox: is no JSON; write the body of a request, e.g. {"prompt":"warm up"}',
     ]);
     expect(written('{"steps":"many","size":9}')).toEqual([
       'WARM_UP_INPUTS: prompt is missing',

@@ -1,6 +1,13 @@
 import { ConfigError, type WarmUpSettings } from '@comfy-fleet/config';
 import { FILE_KINDS, FleetError, type RequestLimits, type ResolvedRequest } from '@comfy-fleet/contracts';
-import { deadlineMs, randomSeed, resolveRequest, type Workflow, type Workflows } from '@comfy-fleet/workflows';
+import {
+  deadlineMs,
+  randomSeed,
+  resolveInputs,
+  resolveRequest,
+  type Workflow,
+  type Workflows,
+} from '@comfy-fleet/workflows';
 
 /** What is run on each instance before it is given jobs. */
 export interface WarmUpOrder {
@@ -15,7 +22,7 @@ const WARM_UP_SECONDS = 600;
 
 /** Throws a ConfigError that says what is wrong with the settings. */
 export function orderWarmUp(
-  { workflow, inputs }: WarmUpSettings,
+  { workflow, body }: WarmUpSettings,
   workflows: Workflows,
   limits: RequestLimits,
 ): WarmUpOrder {
@@ -31,7 +38,19 @@ export function orderWarmUp(
   }
   const { profiles } = workflows;
   try {
-    const request = resolveRequest({ workflow: found, profiles, request: inputs, randomSeed, limits });
+    const request =
+      'prompt' in body
+        ? resolveRequest({ workflow: found, profiles, request: body, randomSeed, limits })
+        : resolveInputs({
+            workflow: found,
+            profiles,
+            lod: body.lod,
+            inputs: (body.inputs ?? {}) as ResolvedRequest['inputs'],
+            outputs: body.outputs,
+            pointer: (name) => `/inputs/${name}`,
+            randomSeed,
+            limits,
+          });
     return {
       workflow: found,
       request,
