@@ -79,6 +79,8 @@ export const as = (id: string) => ({ headers: { Authorization: `Bearer ${id}` } 
 interface ApiOptions {
   readonly env?: Record<string, string>;
   readonly heartbeatMs?: number;
+  /** After how many ms a silent connection is broken off. */
+  readonly idleMs?: number;
   /** Absent: nobody is asked who they are. */
   readonly keys?: readonly ApiKey[];
   /** Absent: it looks how full the disk is. */
@@ -89,7 +91,7 @@ interface ApiOptions {
 
 export async function startApi(
   redisUrl: string,
-  { env = {}, heartbeatMs = 15_000, keys: apiKeys, requireSpace, storageFault }: ApiOptions = {},
+  { env = {}, heartbeatMs = 15_000, idleMs = 60_000, keys: apiKeys, requireSpace, storageFault }: ApiOptions = {},
 ): Promise<TestApi> {
   const framesDir = await mkdtemp(join(tmpdir(), 'api-frames-'));
   const prefix = uniquePrefix();
@@ -180,7 +182,7 @@ export async function startApi(
     stopping: stopping.signal,
     heartbeatMs,
   };
-  const server = await listen({ host: '127.0.0.1', port: 0, idleMs: 60_000 });
+  const server = await listen({ host: '127.0.0.1', port: 0, idleMs });
   const app = buildApp(deps);
   const answers = watchAnswers(app.serve);
   server.serve(answers.listener, app.upgrade);

@@ -15,7 +15,7 @@ export { inspectRedis, type RedisInspection } from './keeping/inspect-redis.js';
 export { createKeeper, type Keeper, type KeeperOptions } from './keeping/keeper.js';
 export { compareEventIds, isEventId, type JobEvent, type JobStreamItem } from './record/events.js';
 export { needOf } from './record/need.js';
-export { type Listed, listedOf, listedToKeep, type OutputRecord, picturesOf } from './record/outputs.js';
+export { type Listed, listedOf, listedToKeep, type OutputRecord, type Picture, picturesOf } from './record/outputs.js';
 export { presentJob, presentProgress } from './record/present-job.js';
 export type {
   InstanceFault,

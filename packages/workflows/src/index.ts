@@ -6,6 +6,7 @@ export { type Catalogue, unionOf } from './describe/catalogue.js';
 export { choicesOf, withoutFileLists } from './describe/class-choices.js';
 export type { WorkflowDescription } from './describe/describe-workflow.js';
 export { exampleBody } from './describe/example.js';
+export { outputKind } from './describe/find-outputs.js';
 export { RULES, type Rule } from './describe/found-input.js';
 export type { JsonSchema } from './describe/input-schema.js';
 export { describeReplaced, type Replacement, readReplacements } from './describe/replacements.js';

@@ -97,6 +97,7 @@ export function createBodyReaders(
   const file = fileReader(fileLimits, receive);
   const announcedFile = announcedFileReader(fileLimits, receive);
   const formWithFiles = formFilesReader(fileLimits, receive, {});
+  const formWithMany = formFilesReader(fileLimits, receive, { repeated: true });
   const jsonBody = jsonReader({ limits: json, arrived: () => {} });
   const filesReader: RequestHandler = (request, response, next) =>
     request.is('multipart/form-data') ? formWithFiles(request, response, next) : jsonBody(request, response, next);
@@ -138,6 +139,8 @@ export function createBodyReaders(
         return [only('multipart/form-data'), arriving, uploading(STREAM_BYTES), announcedFile];
       case 'files':
         return [only('application/json', 'multipart/form-data'), arriving, uploading(STREAM_BYTES), filesReader];
+      case 'form':
+        return [only('multipart/form-data'), arriving, uploading(STREAM_BYTES), formWithMany];
       case 'workflow':
         return [
           only('application/json', 'image/png', 'image/webp'),

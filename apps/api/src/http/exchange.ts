@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { noteFacts, noteRoute } from '@comfy-fleet/telemetry';
 import type { Request, RequestHandler } from 'express';
 import type { Gate } from '../access/gate.js';
@@ -5,7 +6,7 @@ import type { Meter } from '../access/meter.js';
 import type { ApiInstruments } from '../metrics.js';
 import { countAfter, countBefore } from './counting.js';
 import { type Locals, localsOf } from './locals.js';
-import type { ApiRequest, Handler, Route } from './messages.js';
+import type { ApiRequest, Route } from './messages.js';
 import { refusal } from './problems.js';
 import { failed, send } from './send.js';
 
@@ -43,12 +44,13 @@ export function entered(
 }
 
 /** Has the handler answer. */
-export function served(handler: Handler): RequestHandler {
+export function served({ handler, held }: Pick<Route, 'handler' | 'held'>): RequestHandler {
   return async (request, response) => {
     const locals = localsOf(response);
     locals.job = request.params.id as string | undefined;
     try {
       const answer = (async () => handler(toApiRequest(request, locals)))();
+      if (held) allowSilence(request.socket, answer);
       answer.catch(() => {}); // until it is waited for
       await countAfter(answer, locals);
       const reply = await answer;
@@ -59,6 +61,18 @@ export function served(handler: Handler): RequestHandler {
       await failed(error, request, response);
     }
   };
+}
+
+/** How often the other side is asked whether it is still there, in ms: of one that is cut off nobody hears otherwise. */
+const ASK_MS = 30_000;
+
+/** Until there is an answer; whoever does not read that is as slow as any other. */
+function allowSilence(socket: Socket, answer: Promise<unknown>): void {
+  const { timeout = 0 } = socket;
+  socket.setTimeout(0);
+  socket.setKeepAlive(true, ASK_MS);
+  const restore = () => socket.setTimeout(timeout);
+  answer.then(restore, restore);
 }
 
 function toApiRequest(request: Request, locals: Locals): ApiRequest {

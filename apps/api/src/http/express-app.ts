@@ -47,7 +47,7 @@ export function expressApp(routes: readonly Route[], options: ExpressAppOptions)
     const sharing = routes.filter((route) => route.path === path);
     const entry = app.route(path);
     for (const route of sharing) {
-      const handlers = [entered(route, options), ...bodyReaders(route.body), served(route.handler)];
+      const handlers = [entered(route, options), ...bodyReaders(route.body), served(route)];
       if (route.method === 'GET') entry.get(...handlers);
       else if (route.method === 'POST') entry.post(...handlers);
       else if (route.method === 'PUT') entry.put(...handlers);

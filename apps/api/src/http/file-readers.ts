@@ -55,23 +55,28 @@ function bodyFileReader(limits: FileLimits, receive: Receive): RequestHandler {
   };
 }
 
+interface FormFiles {
+  /** The one file that it may have. */
+  readonly only?: string;
+  /** The field that has the hash of it, and counts if it comes before the file. */
+  readonly announced?: string;
+  /** Several files may have one name, and are no inputs of a workflow by it. */
+  readonly repeated?: boolean;
+}
+
 /**
  * Reads a form: its text fields into the body, its files through `receive`, one after the other, so that of no file more is
- * in memory than what is under way. `only`: the one file that it may have; `announced`: the field that has the hash of
- * it, and counts if it comes before the file.
+ * in memory than what is under way.
  */
-export function formFilesReader(
-  limits: FileLimits,
-  receive: Receive,
-  { only, announced }: { readonly only?: string; readonly announced?: string },
-): RequestHandler {
+export function formFilesReader(limits: FileLimits, receive: Receive, form: FormFiles): RequestHandler {
+  const { only, announced, repeated = false } = form;
   const { textBytes, fieldBytes, nameBytes, fields, files } = limits;
   return (request, response, next) => {
     const encoding = request.get('content-encoding') ?? 'identity';
     if (encoding !== 'identity') {
       return next(new FleetError('unsupported_media_type', `The form is packed as ${encoding}; send it as it is.`));
     }
-    const received: SentFile[] = [];
+    const received: (SentFile | undefined)[] = [];
     const seen = new Set<string>();
     let ofFiles = 0;
     async function* counted(source: Readable) {
@@ -88,7 +93,7 @@ export function formFilesReader(
     const storage: StorageEngine = {
       _handleFile: ({ body }, { fieldname: field, originalname, stream }, done) => {
         const filename = ownNameOf(originalname);
-        const pointer = pointerOf(field, only);
+        const pointer = pointerOf(field, form);
         const hash: unknown = announced === undefined ? undefined : body[announced];
         const arrival = {
           ...common(response),
@@ -96,8 +101,10 @@ export function formFilesReader(
           filename,
           announced: typeof hash === 'string' ? hash : undefined,
         };
+        // Kept one after the other, or not: they stay in their order.
+        const place = received.push(undefined) - 1;
         receive(counted(stream), arrival).then((file) => {
-          received.push({ field, filename, file });
+          received[place] = { field, filename, file };
           done(null);
         }, done);
       },
@@ -111,14 +118,14 @@ export function formFilesReader(
       fileFilter: (_request, { fieldname }, accept) => {
         const isFirst = !seen.has(fieldname);
         seen.add(fieldname);
-        if (isFirst && (only === undefined || fieldname === only)) accept(null, true);
-        else accept(unexpected(fieldname, only));
+        if ((isFirst || repeated) && (only === undefined || fieldname === only)) accept(null, true);
+        else accept(unexpected(fieldname, form));
       },
     }).any();
     // What it calls when it is done, it calls from the events of the body, which know of no trace.
     let done: ((error?: unknown) => void) | undefined = inThisTrace(next);
     const finish = (error?: unknown) => {
-      localsOf(response).files = received;
+      localsOf(response).files = received.filter((file) => file !== undefined);
       done?.(error);
       done = undefined;
     };
@@ -140,15 +147,17 @@ function common(response: Response): Pick<Arrival, 'caller' | 'holds' | 'signal'
   return { caller, holds: (bytes) => upload?.arrived(bytes), signal: gone.signal };
 }
 
-/** Of the request as JSON: there, files are among the inputs. */
-function pointerOf(field: string, only: string | undefined): string {
-  return `${only === undefined ? '/inputs' : ''}/${field.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+/** Of the request as JSON: there, files of any name are among the inputs. */
+function pointerOf(field: string, { only, repeated = false }: FormFiles): string {
+  const isInput = only === undefined && !repeated;
+  return `${isInput ? '/inputs' : ''}/${field.replaceAll('~', '~0').replaceAll('/', '~1')}`;
 }
 
-function unexpected(field: string, only: string | undefined): FleetError {
+function unexpected(field: string, form: FormFiles): FleetError {
+  const { only } = form;
   const detail =
     only === undefined || field === only ? 'send one file only' : `unknown file; send the file as "${only}"`;
-  const errors = [{ pointer: pointerOf(field, only), detail }];
+  const errors = [{ pointer: pointerOf(field, form), detail }];
   return new FleetError('validation_failed', 'The form has a file that is not expected.', { errors });
 }
 

@@ -13,7 +13,7 @@ const JSON_TYPE = { 'Content-Type': 'application/json; charset=utf-8' };
 /** As Express does it, without what the answers of this API never need: an ETag, a look at what the caller has already. */
 export async function send({ status, headers, body, refused }: Reply, response: Response): Promise<void> {
   const { headerList, limits, requestId, instruments } = localsOf(response);
-  const id = { 'X-Request-Id': requestId };
+  const id = headers?.['X-Request-Id'] === undefined ? { 'X-Request-Id': requestId } : undefined;
   if (refused !== undefined) instruments.refused(refused);
   if (body instanceof Readable) {
     response.writeHead(status, headerList(id, limits, headers)).flushHeaders();

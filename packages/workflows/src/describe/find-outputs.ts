@@ -80,7 +80,11 @@ function outputNodes(graph: Graph): string[] {
 }
 
 function kindOf(graph: Graph, node: string): string {
-  const className = nodeAt(graph, node).class_type;
+  return outputKind(nodeAt(graph, node).class_type);
+}
+
+/** What a class of its name most likely gives; `output` where the name does not say. */
+export function outputKind(className: string): string {
   return KINDS.find(([, pattern]) => pattern.test(className))?.[0] ?? 'output';
 }
 

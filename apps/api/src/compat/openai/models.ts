@@ -1,0 +1,46 @@
+import { LODS } from '@comfy-fleet/contracts';
+import { isMedia, outputKind, type Workflow, type WorkflowInput } from '@comfy-fleet/workflows';
+import type { Caller } from '../../access/caller.js';
+import { mayRun } from '../../access/rights.js';
+import type { LiveWorkflows, Served } from '../../workflows/live-workflows.js';
+
+/** What a request is about: a picture of a prompt, or a picture of pictures. */
+export type Use = 'generations' | 'edits';
+
+/** What is only the mask of a picture. */
+export const MASK = 'mask';
+
+/** The workflows that the key may run and that can be models, by name. */
+export function modelsFor({ served }: Pick<LiveWorkflows, 'served'>, caller: Caller): ReadonlyMap<string, Served> {
+  const models = [...served].filter(([name, { workflow }]) => mayRun(caller, name) && isModel(workflow));
+  return new Map(models.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** It makes pictures of a prompt, and of pictures at most. */
+function isModel({ inputs, outputs }: Workflow): boolean {
+  return (
+    inputs.some(({ name }) => name === 'prompt') &&
+    inputs.every((input) => !isNeeded(input) || input.name === 'prompt' || input.type === 'image') &&
+    outputs.some(({ className }) => ['image', 'output'].includes(outputKind(className)))
+  );
+}
+
+/** The inputs that take the pictures of a request, in their order. */
+export function pictureInputs({ inputs }: Workflow): readonly WorkflowInput[] {
+  return inputs.filter(({ name, type }) => type === 'image' && name !== MASK);
+}
+
+/** It cannot run without. */
+export function isNeeded({ required, type, default: told }: WorkflowInput): boolean {
+  return required ?? (isMedia(type) && told === undefined);
+}
+
+export function serves(use: Use, workflow: Workflow): boolean {
+  if (use === 'edits') return pictureInputs(workflow).length > 0;
+  return !workflow.inputs.some((input) => input.type === 'image' && isNeeded(input));
+}
+
+/** How a workflow is named as a model: alone, and with each level of detail. */
+export function namesOf(workflow: string): string[] {
+  return [workflow, ...LODS.map((lod) => `${workflow}@${lod}`)];
+}

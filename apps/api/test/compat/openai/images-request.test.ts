@@ -1,0 +1,71 @@
+import { FleetError } from '@comfy-fleet/contracts';
+import { describe, expect, it } from 'vitest';
+import { createImagesReader, lodOfQuality } from '../../../src/compat/openai/images-request.js';
+
+const read = createImagesReader({
+  maxPromptChars: 100,
+  maxSteps: 150,
+  maxCfg: 30,
+  minSize: 64,
+  maxSize: 2048,
+  maxCount: 8,
+  maxMetadataBytes: 1024,
+  maxQueuedSeconds: 60,
+});
+const json = (body: object) => read({ body, isForm: false });
+const faultsOf = (body: object) => {
+  try {
+    return json(body);
+  } catch (error) {
+    return (error as FleetError).errors.map(({ pointer }) => pointer);
+  }
+};
+
+describe('a request for pictures', () => {
+  it('is read with all that counts here, and without what OpenAI and others have besides', () => {
+    const said = { prompt: 'a fox', model: 'text2img@final', n: 2, size: '512x512', quality: 'hd', stream: true };
+    expect(json({ ...said, user: 'me', style: 'vivid', moderation: 'low', steps: 4, seed: [1] })).toEqual(said);
+  });
+
+  it('takes null, and nothing in a text, for what was not said', () => {
+    const body = { prompt: 'a fox', n: null, size: '', quality: null, output_format: '', model: '', stream: null };
+    expect(json(body)).toEqual({ prompt: 'a fox' });
+  });
+
+  it('is read of a form, where everything is text', () => {
+    const body = { prompt: '7', n: '2', output_compression: '80', stream: 'true', partial_images: '3', size: 'auto' };
+    expect(read({ body, isForm: true })).toEqual({
+      prompt: '7',
+      n: 2,
+      output_compression: 80,
+      stream: true,
+      partial_images: 3,
+      size: 'auto',
+    });
+    expect(() => read({ body: { prompt: 'a', stream: 'perhaps' }, isForm: true })).toThrow(FleetError);
+  });
+
+  it('is refused with the place of every fault', () => {
+    expect(faultsOf({})).toEqual(['/prompt']);
+    expect(faultsOf({ prompt: '' })).toEqual(['/prompt']);
+    expect(faultsOf({ prompt: 'x', n: 11, size: '1024', quality: 'best', partial_images: 4 })).toEqual([
+      '/n',
+      '/size',
+      '/quality',
+      '/partial_images',
+    ]);
+    expect(faultsOf({ prompt: 'x', output_format: 'gif', response_format: 'file', output_compression: 101 })).toEqual([
+      '/output_format',
+      '/output_compression',
+      '/response_format',
+    ]);
+  });
+
+  it('has a level of detail by its quality', () => {
+    const levels = (['low', 'medium', 'auto', 'standard', 'high', 'hd', 'xhigh', 'max'] as const).map((quality) =>
+      lodOfQuality({ quality }),
+    );
+    expect(levels).toEqual(['sketch', undefined, undefined, undefined, 'final', 'final', 'final', 'final']);
+    expect(lodOfQuality({})).toBeUndefined();
+  });
+});

@@ -1,0 +1,37 @@
+import sharp from 'sharp';
+import { describe, expect, it } from 'vitest';
+import { maskOf, onWhite, withTransparencyOf } from '../../../src/compat/openai/transparency.js';
+
+/** Two pixels: the left one transparent, the right one not. */
+const half = () =>
+  sharp(Buffer.from([10, 20, 30, 0, 40, 50, 60, 255]), { raw: { width: 2, height: 1, channels: 4 } })
+    .png()
+    .toBuffer();
+const opaque = () =>
+  sharp(Buffer.from([1, 2, 3, 4, 5, 6]), { raw: { width: 2, height: 1, channels: 3 } })
+    .png()
+    .toBuffer();
+const pixels = async (png: Buffer | undefined) => [...(await sharp(png).raw().toBuffer())];
+
+describe('the transparency of pictures', () => {
+  it('is a mask by its alpha and by each of its colours: what is transparent is white, all else black', async () => {
+    expect(await pixels(await maskOf(await half()))).toEqual([255, 255, 255, 0, 0, 0, 0, 255]);
+  });
+
+  it('of a mask becomes that of a picture, whose colours stay', async () => {
+    expect(await pixels(await withTransparencyOf(await half(), await opaque()))).toEqual([1, 2, 3, 0, 4, 5, 6, 255]);
+    expect(await pixels(await withTransparencyOf(await half(), await half()))).toEqual([
+      10, 20, 30, 0, 40, 50, 60, 255,
+    ]);
+  });
+
+  it('becomes a white ground', async () => {
+    expect(await pixels(await onWhite(await half()))).toEqual([255, 255, 255, 40, 50, 60]);
+  });
+
+  it('is not there in a picture without alpha, of which nothing is made', async () => {
+    expect(await onWhite(await opaque())).toBeUndefined();
+    expect(await maskOf(await opaque())).toBeUndefined();
+    expect(await withTransparencyOf(await opaque(), await half())).toBeUndefined();
+  });
+});
