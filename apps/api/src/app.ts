@@ -3,7 +3,6 @@ import type { IncomingMessage, RequestListener } from 'node:http';
 import { createGate } from './access/gate.js';
 import { createHostCheck } from './access/hosts.js';
 import { createMeter } from './access/meter.js';
-import { createOpenStreams } from './access/open-streams.js';
 import { receiveFile } from './assets/receive-file.js';
 import { facades } from './compat/facades.js';
 import type { Deps } from './deps.js';
@@ -57,7 +56,7 @@ export function buildApp(deps: Deps, traced: (serve: RequestListener) => Request
     others.flatMap(({ sockets = [] }) => sockets),
     {
       ...entrance,
-      open: createOpenStreams({ most: http.maxStreams, mostOfKey: http.maxStreamsOfKey, what: 'sockets' }),
+      open: deps.streams,
       maxMessageBytes: http.maxJsonBytes,
       heartbeatMs,
       stopping,

@@ -44,7 +44,7 @@ async function serve({ withKeys = false, refusal, most = 10, ...route }: Served 
       meter: () => ({ read: async () => ({ headers: {}, refusal }), within: () => undefined }),
       instruments: createInstruments(metrics),
       dialects: [comfyuiDialect],
-      open: createOpenStreams({ most, mostOfKey: 1, what: 'sockets' }),
+      open: createOpenStreams({ most, mostOfKey: 1 }),
       maxMessageBytes: 100,
       heartbeatMs: 10,
       stopping: stopping.signal,

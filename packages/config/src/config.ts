@@ -55,6 +55,8 @@ export interface Config {
     readonly comfyui: boolean;
     /** Undefined: none of its own. */
     readonly comfyuiPort: number | undefined;
+    readonly comfyuiMaxHistory: number;
+    readonly comfyuiCacheBytes: number;
     readonly comfyV2: boolean;
     readonly openai: boolean;
     /** By OpenAI's name: `workflow` or `workflow@lod`. */
@@ -297,6 +299,8 @@ function toConfig(s: Settings): Config {
     compat: {
       comfyui: s.COMFYUI_API === 'on',
       comfyuiPort: s.COMFYUI_PORT,
+      comfyuiMaxHistory: s.COMFYUI_MAX_HISTORY,
+      comfyuiCacheBytes: s.COMFYUI_CACHE_BYTES,
       comfyV2: s.COMFY_V2_API === 'on',
       openai: s.OPENAI_API === 'on',
       openaiAliases: Object.fromEntries(list(s.OPENAI_MODEL_ALIASES).map((one) => one.split('=', 2))),

@@ -76,6 +76,17 @@ export const settingsSchema = Type.Object({
         "Port on which ComfyUI's own API is served at the root, for clients that take no path; 0 takes a free one",
     }),
   ),
+  COMFYUI_MAX_HISTORY: integer(
+    200,
+    1,
+    "Most entries that GET /history of ComfyUI's API answers, the newest; clients poll it several times a second",
+    10_000,
+  ),
+  COMFYUI_CACHE_BYTES: integer(
+    64 * MIB,
+    MIB,
+    "Memory of one API process for entries of ComfyUI's queue and history that do not change any more, twice this much at most",
+  ),
   COMFY_V2_API: onOff('on', 'The Comfy API v2 at /api/v2'),
   OPENAI_API: onOff('on', "OpenAI's images API at /v1"),
   OPENAI_MODEL_ALIASES: Type.String({

@@ -13,7 +13,7 @@ export { describeReplaced, type Replacement, readReplacements } from './describe
 export { isMedia } from './describe/widget.js';
 export { describeLack, explainVerdicts } from './explain-lack.js';
 export { findLacks, type Lack, lacksOfGraph } from './find-lacks.js';
-export { describeNode, type Graph, type GraphNode, type Place, type Slot } from './graph.js';
+export { describeNode, type Graph, type GraphNode, type Place, type Slot, upstreamOf } from './graph.js';
 export { parseJson, showJson } from './json-text.js';
 export { checkpointsOf, checkpointToName, judgeWorkflows, type WorkflowVerdict } from './judge-workflows.js';
 export { listed } from './listed.js';

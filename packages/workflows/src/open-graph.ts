@@ -28,6 +28,8 @@ export interface GraphOptions {
   readonly maxNodes: number;
   /** What is known to be a file there, whatever the graph and the catalogue tell. */
   readonly fileAt?: FileAt;
+  /** Ids of the nodes that are its outputs; undefined: those that look like it. */
+  readonly outputs?: readonly string[] | undefined;
 }
 
 type FileAt = (slot: Slot) => FileKind | undefined;
@@ -36,11 +38,11 @@ type FileAt = (slot: Slot) => FileKind | undefined;
  * Takes parsed JSON for a graph of which each file is an input and all else stays as it is. Throws a WorkflowError for what
  * is none.
  */
-export function openGraph(json: unknown, { catalogue, maxNodes, fileAt }: GraphOptions): OpenedGraph {
+export function openGraph(json: unknown, { maxNodes, ...options }: GraphOptions): OpenedGraph {
   try {
     const nodes = typeof json === 'object' && json !== null ? Object.keys(json).length : 0;
     if (nodes > maxNodes) throw new FileFault(`has ${nodes} nodes; ${maxNodes} are the most`);
-    return opened(readGraph(json), catalogue, fileAt);
+    return opened(readGraph(json), options);
   } catch (error) {
     if (!(error instanceof FileFault)) throw error;
     throw new WorkflowError(
@@ -50,7 +52,10 @@ export function openGraph(json: unknown, { catalogue, maxNodes, fileAt }: GraphO
   }
 }
 
-function opened(graph: Graph, catalogue: Catalogue | undefined, fileAt: FileAt = () => undefined): OpenedGraph {
+function opened(
+  graph: Graph,
+  { catalogue, fileAt = () => undefined, outputs }: Omit<GraphOptions, 'maxNodes'>,
+): OpenedGraph {
   const found = fileSlots(graph, catalogue, fileAt).map((file, index) => ({ ...file, name: `file_${index + 1}` }));
   const files = new Map(found.map(({ name, slot }) => [name, slot]));
   const bare = withoutNames(graph, files);
@@ -58,10 +63,17 @@ function opened(graph: Graph, catalogue: Catalogue | undefined, fileAt: FileAt =
     const isTold = widgetOf(nodeAt(bare, node), input)?.type === kind;
     return [name, { node, widget: input, ...(isTold ? {} : { file: kind }) }] as const;
   });
-  const inputsFile: InputsFile = { inputs: Object.fromEntries(named) };
+  const inputsFile: InputsFile = {
+    inputs: Object.fromEntries(named),
+    ...(outputs === undefined ? {} : { outputs: namedOutputs(outputs) }),
+  };
   const workflow = makeWorkflow(GRAPH, { graph: bare, inputs: inputsFile });
   const inputs = found.map(({ name, slot: { node, input } }) => [name, String(nodeAt(graph, node).inputs[input])]);
   return { workflow, inputs: Object.fromEntries(inputs), files, shape: shapeOf(workflow.graph, catalogue) };
+}
+
+function namedOutputs(ids: readonly string[]): Record<string, string> {
+  return Object.fromEntries(ids.map((id, index) => [`output_${index + 1}`, id]));
 }
 
 function fileSlots(graph: Graph, catalogue: Catalogue | undefined, fileAt: FileAt) {

@@ -2,7 +2,7 @@ import { ANONYMOUS, FleetError } from '@comfy-fleet/contracts';
 
 const RETRY_AFTER_SECONDS = 5;
 
-/** The event streams, or sockets, that one process has open. */
+/** The event streams and sockets that one process has open. */
 export interface OpenStreams {
   /** One more. Throws `overloaded` when there are as many as there may be. */
   open(): OpenStream;
@@ -14,20 +14,13 @@ interface OpenStream {
   close(): void;
 }
 
-export interface OpenStreamsOptions {
-  readonly most: number;
-  readonly mostOfKey: number;
-  /** What they are called in errors. */
-  readonly what?: string;
-}
-
-export function createOpenStreams({ most, mostOfKey, what = 'event streams' }: OpenStreamsOptions): OpenStreams {
+export function createOpenStreams({ most, mostOfKey }: { most: number; mostOfKey: number }): OpenStreams {
   const ofKeys = new Map<string, number>();
   let all = 0;
   return {
     open: () => {
       if (all >= most) {
-        const detail = `This process has ${most} ${what} open, which is the most. Poll meanwhile.`;
+        const detail = `This process has ${most} event streams and sockets open, which is the most. Poll meanwhile.`;
         throw new FleetError('overloaded', detail, { retryAfterSeconds: RETRY_AFTER_SECONDS });
       }
       all += 1;
@@ -38,7 +31,7 @@ export function createOpenStreams({ most, mostOfKey, what = 'event streams' }: O
           if (key === ANONYMOUS || !isOpen) return; // everybody, or nobody any more
           const count = ofKeys.get(key) ?? 0;
           if (count >= mostOfKey) {
-            const detail = `This API key has ${mostOfKey} ${what} open, which is the most. Poll meanwhile.`;
+            const detail = `This API key has ${mostOfKey} event streams and sockets open, which is the most. Poll meanwhile.`;
             throw new FleetError('too_many_streams', detail, { retryAfterSeconds: RETRY_AFTER_SECONDS });
           }
           ofKeys.set(key, count + 1);

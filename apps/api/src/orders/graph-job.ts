@@ -22,13 +22,17 @@ export async function graphJob(
   request: OrderingRequest,
 ): Promise<NewJob> {
   const catalogue = await catalogueOfGraph(deps, graph);
-  return openedJob(deps, { opened: openedGraph(deps, graph, catalogue), catalogue, order, callback }, request);
+  return openedJob(deps, { opened: openedGraph(deps, graph, { catalogue }), catalogue, order, callback }, request);
+}
+
+/** The pool that graphs of callers' own go to. */
+export function graphPool({ workflows }: Pick<Deps, 'workflows'>): string {
+  return poolFor(undefined, 'mid', workflows.profiles);
 }
 
 /** How the instances that may get the graph describe its node classes; undefined while none has. */
-export function catalogueOfGraph({ ledger, workflows }: Deps, graph: unknown): Promise<Catalogue | undefined> {
-  const pool = poolFor(undefined, 'mid', workflows.profiles);
-  return ledger.fleet.catalogue(pool, classesOf(graph));
+export function catalogueOfGraph(deps: Deps, graph: unknown): Promise<Catalogue | undefined> {
+  return deps.ledger.fleet.catalogue(graphPool(deps), classesOf(graph));
 }
 
 interface OpenedWish {
@@ -37,25 +41,34 @@ interface OpenedWish {
   readonly catalogue: Catalogue | undefined;
   readonly order: WorkflowWish['order'];
   readonly callback: Webhook | undefined;
+  /** Ids of the nodes whose outputs are wanted, and all of them kept; undefined: those that look like outputs. */
+  readonly outputs?: readonly string[] | undefined;
 }
 
 /** The job of a graph that was opened. Throws as `graphJob` does. */
 export async function openedJob(
   deps: Deps,
-  { opened: { workflow, inputs, files, shape }, catalogue, order, callback }: OpenedWish,
+  { opened: { workflow, inputs, files, shape }, catalogue, order, callback, outputs }: OpenedWish,
   request: OrderingRequest,
 ): Promise<NewJob> {
   refuseDeniedNodes(knownCaller(request.caller), workflow.graph);
-  const wish = { workflow, catalogue, order, inputs, callback, shape, pointers: inGraph(files) };
+  const named = workflow.outputs.filter(({ node }) => outputs?.includes(node)).map(({ name }) => name);
+  const own = outputs === undefined ? order : { ...order, outputs: named };
+  const wish = { workflow, catalogue, order: own, inputs, callback, shape, pointers: inGraph(files) };
   return workflowJob(deps, wish, request);
 }
 
 type OrderingRequest = Pick<ApiRequest, 'caller' | 'files' | 'signal' | 'holds'>;
 
-function openedGraph({ config }: Deps, graph: unknown, catalogue: Catalogue | undefined): OpenedGraph {
+/** Throws validation_failed for what is no graph. `outputs`: ids of the nodes that are its outputs. */
+export function openedGraph(
+  { config }: Deps,
+  graph: unknown,
+  options: { readonly catalogue: Catalogue | undefined; readonly outputs?: readonly string[] | undefined },
+): OpenedGraph {
   const { maxNodes } = config.workflows;
   try {
-    return openGraph(graph, { catalogue, maxNodes });
+    return openGraph(graph, { ...options, maxNodes });
   } catch (error) {
     if (!(error instanceof WorkflowError)) throw error;
     const errors = error.faults.map((detail, index) => ({ pointer: atPlace(error.places[index]), detail }));

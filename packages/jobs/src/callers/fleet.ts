@@ -48,6 +48,8 @@ export interface Fleet {
   abilities(pool: string, classes: readonly string[]): Promise<readonly InstanceAbilities[]>;
   /** How they together describe these node classes; undefined while nothing is known of any. */
   catalogue(pool: string, classes: readonly string[]): Promise<Catalogue | undefined>;
+  /** Digests of what they have; while these are the same, so is all that is said of the pool here. */
+  digests(pool: string): Promise<readonly string[]>;
   /** The same of all classes, one after the other. */
   everything(pool: string): AsyncIterable<readonly [name: string, description: unknown]>;
   /** What operators have halted, as it is now. */
@@ -65,6 +67,7 @@ export function createFleet(redis: Redis, keys: Keys): Fleet {
     scheduling: () => orUnavailable(() => readScheduling(redis, keys)),
     abilities: (pool, classes) => orUnavailable(() => reader.of(pool, classes)),
     catalogue: (pool, classes) => orUnavailable(() => reader.catalogue(pool, classes)),
+    digests: (pool) => orUnavailable(() => reader.digests(pool)),
     everything: reader.everything,
     halts: () => orUnavailable(() => readHalts(redis, keys)),
     halt: (target, key) => orUnavailable(() => halt(redis, keys, target, key)),

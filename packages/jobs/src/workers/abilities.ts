@@ -1,5 +1,5 @@
 import { type Abilities, type Fresh, fresh, type InstanceAbilities } from '@comfy-fleet/contracts';
-import { type Catalogue, unionOf } from '@comfy-fleet/workflows';
+import { type Catalogue, parseJson, unionOf } from '@comfy-fleet/workflows';
 import type { Redis } from 'ioredis';
 import { LRUCache } from 'lru-cache';
 import type { Keys } from '../keys.js';
@@ -29,6 +29,8 @@ export interface AbilityReader {
   of(pool: string, classes: readonly string[]): Promise<readonly InstanceAbilities[]>;
   /** How the instances of a pool together describe these node classes; undefined while nothing is known of any. */
   catalogue(pool: string, classes: readonly string[]): Promise<Catalogue | undefined>;
+  /** Digests of what the instances of a pool have; while they are the same, so is all that is said here. */
+  digests(pool: string): Promise<readonly string[]>;
   /** The same of all classes, one after the other: 20 MB are never in memory at once. */
   everything(pool: string): AsyncIterable<readonly [name: string, description: unknown]>;
 }
@@ -133,6 +135,7 @@ export function createAbilityReader(redis: Redis, keys: Keys): AbilityReader {
       }
       return known.length === 0 ? undefined : unionOf(known);
     },
+    digests: async (pool) => (await digestsOf(pool)).sort(),
     everything: async function* (pool) {
       const digests = await digestsOf(pool);
       const names = new Set((await Promise.all(digests.map((digest) => catalogues.names(digest)))).flat());
@@ -142,7 +145,7 @@ export function createAbilityReader(redis: Redis, keys: Keys): AbilityReader {
         const texts = await Promise.all(digests.map((digest) => catalogues.texts(digest, some)));
         for (const [index, name] of some.entries()) {
           const described = texts.flatMap((ofOne) => ofOne[index] ?? []);
-          const union = unionOf(described.map((text) => ({ [name]: JSON.parse(text) as unknown })));
+          const union = unionOf(described.map((text) => ({ [name]: exactly(text) })));
           if (described.length > 0) yield [name, union[name]] as const;
         }
       }
@@ -155,4 +158,9 @@ async function readSeen(redis: Redis, able: string): Promise<readonly Seen[]> {
     return { instance, seenAt: Number.parseInt(text, 10), digest: digestIn(text) };
   });
   return entries.filter(({ seenAt }) => seenAt > Date.now() - LIFE_MS);
+}
+
+/** Seeds have bounds that a JavaScript number rounds; to look for them takes longer than to parse what has none. */
+function exactly(text: string): unknown {
+  return /\d{16}/.test(text) ? parseJson(text) : JSON.parse(text);
 }

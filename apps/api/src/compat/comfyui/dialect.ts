@@ -1,32 +1,26 @@
-import type { FieldError } from '@comfy-fleet/contracts';
+import { showJson } from '@comfy-fleet/workflows';
 import { bounded, boundedFaults } from '../../http/bounded-problem.js';
 import type { Dialect } from '../../http/dialect.js';
+import { ComfyuiRefusal } from './refusal.js';
 
 export const COMFYUI_PREFIX = '/comfyui';
 
-/** An error as ComfyUI tells of one; the same body whatever went wrong. */
-export interface ComfyuiError {
-  readonly error: {
-    readonly type: string;
-    readonly message: string;
-    readonly details: string;
-    readonly extra_info: { readonly errors?: readonly FieldError[] };
-  };
-  readonly node_errors: object;
-}
+/** ComfyUI has 400 for all that is wrong with a request. */
+const STATUSES: Readonly<Record<number, number>> = { 415: 400, 422: 400 };
 
+/** Whatever went wrong, the body is the one that ComfyUI has for a prompt that it refuses. */
 export const comfyuiDialect: Dialect = {
   prefix: COMFYUI_PREFIX,
-  problem: ({ code, status, title, detail, errors }) => {
-    const body: ComfyuiError = {
-      error: {
-        type: code,
-        message: title,
-        details: bounded(detail),
-        extra_info: errors.length === 0 ? {} : { errors: boundedFaults(errors) },
-      },
-      node_errors: {},
+  problem: (error) => {
+    const { code, title, detail, errors } = error;
+    const status = STATUSES[error.status] ?? error.status;
+    if (error instanceof ComfyuiRefusal) {
+      return { status, body: showJson({ error: error.error, node_errors: error.nodeErrors }) };
+    }
+    const extra_info = errors.length === 0 ? {} : { errors: boundedFaults(errors) };
+    return {
+      status,
+      body: { error: { type: code, message: title, details: bounded(detail), extra_info }, node_errors: {} },
     };
-    return { status, body };
   },
 };

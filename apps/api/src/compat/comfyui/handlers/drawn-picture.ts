@@ -1,0 +1,82 @@
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { FleetError } from '@comfy-fleet/contracts';
+import sharp, { type Sharp } from 'sharp';
+import type { Deps } from '../../../deps.js';
+import type { ServedFile } from '../../../files/serve-file.js';
+import type { ApiRequest, Reply } from '../../../http/messages.js';
+
+/** Another form of a picture that is asked for. */
+export type Form =
+  | { readonly kind: 'preview'; readonly format: 'webp' | 'jpeg'; readonly quality: number }
+  | { readonly kind: 'channel'; readonly channel: 'rgb' | 'a' };
+
+const QUALITY = 90;
+/** Longer than the largest picture takes on a slow machine. */
+const DRAWING_SECONDS = 30;
+
+/** `preview=webp;90` or `channel=rgb|a`; undefined: the file as it is, for `rgba` too. */
+export function formOf(query: URLSearchParams): Form | undefined {
+  const preview = query.get('preview');
+  if (preview !== null) {
+    const [format, quality = ''] = preview.split(';');
+    const given = /^\d{1,3}$/.test(quality) ? Number(quality) : QUALITY;
+    return { kind: 'preview', format: format === 'jpeg' ? 'jpeg' : 'webp', quality: Math.min(Math.max(given, 1), 100) };
+  }
+  const channel = query.get('channel');
+  return channel === 'rgb' || channel === 'a' ? { kind: 'channel', channel } : undefined;
+}
+
+/** The picture in that form, made when it is its turn. Throws invalid_image for what is no picture, or too large. */
+export async function drawn(
+  { config, decoding }: Deps,
+  { signal }: Pick<ApiRequest, 'signal'>,
+  file: ServedFile,
+  form: Form,
+): Promise<Reply> {
+  const { maxBytes, maxPixels } = config.images;
+  const info = file.info ?? (await file.store.stat(file.name));
+  if (info === undefined) throw gone();
+  if (info.bytes > maxBytes) throw noPicture();
+  const body = await decoding(async () => {
+    signal.throwIfAborted();
+    const stream = await file.store.open(file.name);
+    if (stream === undefined) throw gone();
+    const picture = sharp(await buffer(stream), { limitInputPixels: maxPixels, pages: 1 });
+    return inForm(picture.timeout({ seconds: DRAWING_SECONDS }), form).catch((cause: unknown) => {
+      throw noPicture(cause);
+    });
+  });
+  const type = form.kind === 'preview' ? form.format : 'png';
+  const headers = { 'Content-Type': `image/${type}`, 'Content-Length': `${body.length}`, 'Cache-Control': 'no-cache' };
+  return { status: 200, headers, body: Readable.from([body]) };
+}
+
+async function inForm(picture: Sharp, form: Form): Promise<Buffer> {
+  if (form.kind === 'preview') {
+    // JPEG has no transparency.
+    const shown = form.format === 'jpeg' ? picture.flatten({ background: '#000000' }) : picture;
+    return shown.toFormat(form.format, { quality: form.quality }).toBuffer();
+  }
+  if (form.channel === 'rgb') return picture.removeAlpha().png().toBuffer();
+  // As ComfyUI draws a mask: black, as transparent as the picture.
+  const { data, info } = await picture
+    .ensureAlpha()
+    .extractChannel('alpha')
+    .raw()
+    .toBuffer({ resolveWithObject: true });
+  const { width, height } = info;
+  return sharp({ create: { width, height, channels: 3, background: '#000000' } })
+    .joinChannel(data, { raw: { width, height, channels: 1 } })
+    .png()
+    .toBuffer();
+}
+
+function noPicture(cause?: unknown): FleetError {
+  const detail = 'This file cannot be had in another form: it is no picture that can be read here, or too large.';
+  return new FleetError('invalid_image', detail, { cause });
+}
+
+function gone(): FleetError {
+  return new FleetError('file_not_found', 'There is no file of this name, or no longer.');
+}

@@ -1,0 +1,66 @@
+import { isTerminal } from '@comfy-fleet/contracts';
+import { knownCaller } from '../../../access/caller.js';
+import type { Deps } from '../../../deps.js';
+import type { ApiRequest, Handler } from '../../../http/messages.js';
+import { isRecord } from '../../../requests/is-record.js';
+import { jsonInPieces, listed } from '../answer-text.js';
+import type { Entries } from '../entries/entries.js';
+import { looseJson } from '../loose-json.js';
+import { wholeNumber } from '../numbers.js';
+import { idsIn, ownPrompt } from '../own-prompt.js';
+
+/** The newest jobs that have ended, by prompt id, the one that ended first in front. */
+export function getHistory(deps: Deps, entries: Entries): Handler {
+  const most = deps.config.compat.comfyuiMaxHistory;
+  return async ({ caller, query }) => {
+    const wanted = wholeNumber(query, 'max_items');
+    const offset = wholeNumber(query, 'offset');
+    const limit = Math.min(Math.max(wanted ?? most, 0), most);
+    const ids = await endedIds(deps, knownCaller(caller).id, { limit, offset });
+    const found = await Promise.all(ids.map((id) => entries.endedById(id)));
+    const members = found.flatMap((entry) =>
+      entry === undefined ? [] : [`${JSON.stringify(entry.promptId)}:${entry.text}`],
+    );
+    return jsonInPieces(listed('{}', members));
+  };
+}
+
+/** Oldest first; ComfyUI counts `offset` from the oldest, and takes the newest without one. */
+async function endedIds(
+  { ledger }: Deps,
+  key: string,
+  { limit, offset = -1 }: { readonly limit: number; readonly offset: number | undefined },
+): Promise<readonly string[]> {
+  if (limit === 0) return [];
+  if (offset < 0) return [...(await ledger.jobs.ended(key, { limit, offset: 0 })).ids].reverse();
+  const { total } = await ledger.jobs.ended(key, { limit: 1, offset: 0 });
+  const end = Math.max(0, total - offset);
+  const start = Math.max(0, end - limit);
+  if (end === start) return [];
+  return [...(await ledger.jobs.ended(key, { limit: end - start, offset: start })).ids].reverse();
+}
+
+/** One job that has ended, by its prompt id; `{}` for one that has not, or is none. */
+export function getHistoryOf(deps: Deps, entries: Entries): Handler {
+  return async ({ caller, params: { id = '' } }) => {
+    const record = await ownPrompt(deps, knownCaller(caller), id);
+    if (record === undefined || !isTerminal(record.status) || record.isHidden) return { status: 200, body: {} };
+    return { status: 200, body: `{${JSON.stringify(id)}:${await entries.ended(record)}}`, job: record.id };
+  };
+}
+
+/** Takes ended jobs out of the history; the jobs and their files stay. */
+export function postHistory(deps: Deps): Handler {
+  return async (request: ApiRequest) => {
+    const sent = looseJson(request);
+    const { id: key } = knownCaller(request.caller);
+    const { clear } = isRecord(sent) ? sent : {};
+    if (clear) await deps.ledger.jobs.hide(key, 'all');
+    const records = await Promise.all(
+      idsIn(sent, 'delete').map((id) => ownPrompt(deps, knownCaller(request.caller), id)),
+    );
+    const ids = records.flatMap((record) => (record === undefined ? [] : [record.id]));
+    if (ids.length > 0) await deps.ledger.jobs.hide(key, ids);
+    return { status: 200 };
+  };
+}

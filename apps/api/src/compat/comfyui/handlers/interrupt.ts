@@ -1,0 +1,32 @@
+import type { JobRecord } from '@comfy-fleet/jobs';
+import { knownCaller } from '../../../access/caller.js';
+import type { Deps } from '../../../deps.js';
+import type { ApiRequest, Handler } from '../../../http/messages.js';
+import { isRecord } from '../../../requests/is-record.js';
+import { promptIdOf } from '../entries/prompt-id.js';
+import { looseJson } from '../loose-json.js';
+import { clientOf } from '../prompts/read-prompt.js';
+import { isRunning } from './queue.js';
+
+/**
+ * Stops a job of the caller that runs: the one that `prompt_id` names, else the newest of the client that asks, else, where no
+ * client says who it is, the newest of the key. Always 200, as ComfyUI does it.
+ */
+export function interrupt({ ledger }: Deps): Handler {
+  return async (request) => {
+    const sent = looseJson(request);
+    const wanted = isRecord(sent) && sent.prompt_id ? sent.prompt_id : undefined;
+    const client = clientIn(request, sent);
+    const isMeant = (record: JobRecord) =>
+      wanted === undefined ? client === undefined || record.client === client : promptIdOf(record) === wanted;
+    const running = (await ledger.jobs.open(knownCaller(request.caller).id)).filter(isRunning).filter(isMeant);
+    const [newest] = running.sort((a, b) => (b.startedAt ?? 0) - (a.startedAt ?? 0));
+    if (newest === undefined) return { status: 200 };
+    await ledger.jobs.cancel(newest.id);
+    return { status: 200, job: newest.id };
+  };
+}
+
+function clientIn({ query }: ApiRequest, sent: unknown): string | undefined {
+  return clientOf((isRecord(sent) ? sent.client_id : undefined) ?? query.get('clientId') ?? undefined);
+}

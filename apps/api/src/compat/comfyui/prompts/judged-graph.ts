@@ -1,0 +1,71 @@
+import {
+  type Catalogue,
+  type Graph,
+  type NodeErrors,
+  type OpenedGraph,
+  upstreamOf,
+  verdictOf,
+} from '@comfy-fleet/workflows';
+import type { Caller } from '../../../access/caller.js';
+import type { Deps } from '../../../deps.js';
+import { catalogueOfGraph, openedGraph } from '../../../orders/graph-job.js';
+import { isRecord } from '../../../requests/is-record.js';
+import { ComfyuiRefusal, refused } from '../refusal.js';
+import { namedFiles } from './named-files.js';
+import type { SentPrompt } from './read-prompt.js';
+
+/** A graph as ComfyUI would take it. */
+export interface JudgedGraph {
+  /** What its outputs need, with files named as orders name them. */
+  readonly opened: OpenedGraph;
+  readonly catalogue: Catalogue | undefined;
+  /** Ids of the outputs that run; undefined: nothing is known of its classes, and whatever looks like an output runs. */
+  readonly outputs: readonly string[] | undefined;
+  /** Of the outputs that do not run. */
+  readonly nodeErrors: NodeErrors;
+  /** What the graph itself calls its files, by the input of the job. */
+  readonly files: Readonly<Record<string, string>>;
+}
+
+/** Throws a ComfyuiRefusal with what ComfyUI would answer, and validation_failed for what is more than we take. */
+export async function judgedGraph(
+  deps: Deps,
+  { graph: sent, targets }: Pick<SentPrompt, 'graph' | 'targets'>,
+  caller: Caller,
+): Promise<JudgedGraph> {
+  const { maxNodes } = deps.config.workflows;
+  if (isRecord(sent) && Object.keys(sent).length > maxNodes) {
+    throw refused('invalid_prompt', `The prompt has ${Object.keys(sent).length} nodes; ${maxNodes} are the most.`);
+  }
+  const catalogue = await catalogueOfGraph(deps, sent);
+  const judge = (hasFile?: (name: string) => boolean) => {
+    const verdict = catalogue === undefined ? UNJUDGED : verdictOf(sent, catalogue, { targets, hasFile });
+    if ('error' in verdict) throw new ComfyuiRefusal(verdict.error, verdict.node_errors);
+    const { ok: outputs, node_errors: nodeErrors } = verdict;
+    const graph = outputs === undefined ? sent : needed(sent as Graph, outputs);
+    return { opened: openedGraph(deps, graph, { catalogue, outputs }), outputs, nodeErrors };
+  };
+  const first = judge();
+  const files = Object.values(first.opened.inputs);
+  const known = await namedFiles(deps, caller, files);
+  const judged = files.every((name) => known.has(name)) ? first : judge((name) => known.has(name));
+  return { ...judged, catalogue, files: judged.opened.inputs, opened: withReferences(judged.opened, known) };
+}
+
+const UNJUDGED = { ok: undefined, node_errors: {} };
+
+/** What no output needs, ComfyUI does not run either. */
+function needed(graph: Graph, outputs: readonly string[]): Graph {
+  const ids = upstreamOf(graph, outputs);
+  return Object.fromEntries(Object.entries(graph).filter(([id]) => ids.has(id)));
+}
+
+/** Only where nothing is known of its classes can it name a file by now that the caller does not have. */
+function withReferences(opened: OpenedGraph, known: ReadonlyMap<string, string>): OpenedGraph {
+  const inputs = Object.entries(opened.inputs).map(([input, name]) => {
+    const reference = known.get(name);
+    if (reference === undefined) throw refused('prompt_outputs_failed_validation', `Invalid file: ${name}`);
+    return [input, reference];
+  });
+  return { ...opened, inputs: Object.fromEntries(inputs) };
+}

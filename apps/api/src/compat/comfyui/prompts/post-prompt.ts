@@ -1,0 +1,31 @@
+import type { NodeErrors } from '@comfy-fleet/workflows';
+import { knownCaller } from '../../../access/caller.js';
+import type { Deps } from '../../../deps.js';
+import type { Handler } from '../../../http/messages.js';
+import { placeOrder } from '../../../orders/place-order.js';
+import { exactJson } from '../../../workflows/exact-json.js';
+import { numberOf } from '../entries/numbering.js';
+import { promptIdOf } from '../entries/prompt-id.js';
+import { promptJob } from './prompt-job.js';
+import { readPrompt } from './read-prompt.js';
+
+/**
+ * Makes a durable job of a prompt, under the caller's own id if it brings one. Sent again with an id that a job of the caller
+ * still has, it makes no other.
+ */
+export function postPrompt(deps: Deps): Handler {
+  return async (request) => {
+    const prompt = readPrompt(request.raw);
+    const caller = knownCaller(request.caller);
+    let nodeErrors: NodeErrors = {};
+    const { only } = await placeOrder(deps, request, prompt, async () => {
+      const made = await promptJob(deps, prompt, { caller, signal: request.signal, holds: request.holds });
+      nodeErrors = made.nodeErrors;
+      return [made.job];
+    });
+    if (only === undefined) throw new Error('a prompt was accepted whose job is not there');
+    const { record } = only;
+    const answer = { prompt_id: promptIdOf(record), number: numberOf(record, prompt), node_errors: nodeErrors };
+    return { ...exactJson(200, answer), job: record.id };
+  };
+}

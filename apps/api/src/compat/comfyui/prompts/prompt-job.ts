@@ -1,0 +1,56 @@
+import { FleetError } from '@comfy-fleet/contracts';
+import type { NewJob } from '@comfy-fleet/jobs';
+import type { Graph, NodeErrors } from '@comfy-fleet/workflows';
+import type { Caller } from '../../../access/caller.js';
+import type { Deps } from '../../../deps.js';
+import type { ApiRequest } from '../../../http/messages.js';
+import { openedJob } from '../../../orders/graph-job.js';
+import { callbackOf } from '../../../orders/new-job.js';
+import { ComfyuiRefusal } from '../refusal.js';
+import { judgedGraph } from './judged-graph.js';
+import { writeOrigin } from './origin.js';
+import type { SentPrompt } from './read-prompt.js';
+
+/** Among the jobs of a key, one in front comes before all others. */
+const FRONT_PRIORITY = 2;
+
+/**
+ * The job of a prompt, and what is wrong with those of its outputs that do not run. Throws a ComfyuiRefusal for what ComfyUI
+ * would refuse, and what openedJob throws.
+ */
+export async function promptJob(
+  deps: Deps,
+  prompt: SentPrompt,
+  { caller, ...request }: Pick<ApiRequest, 'signal' | 'holds'> & { readonly caller: Caller },
+): Promise<{ readonly job: NewJob; readonly nodeErrors: NodeErrors }> {
+  const { nodeErrors, files, ...graph } = await judgedGraph(deps, prompt, caller);
+  const isFirst = prompt.front || (prompt.number ?? 0) < 0;
+  const { comfyKey } = prompt;
+  const order = {
+    ...(isFirst ? { priority: FRONT_PRIORITY } : {}),
+    ...(comfyKey === undefined ? {} : { api_key_comfy_org: comfyKey }),
+  };
+  const callback = callbackOf({}, caller, deps.webhookRefusal);
+  const ordered = openedJob(deps, { ...graph, order, callback }, { ...request, caller, files: [] });
+  const job = await ordered.catch((error: unknown) => {
+    throw inComfyuisWords(error, graph.opened.workflow.graph);
+  });
+  const origin = writeOrigin(prompt, files);
+  return { job: { ...job, alias: prompt.id, client: prompt.client, origin }, nodeErrors };
+}
+
+/** What is wrong with nodes is told by node, which clients show there. */
+function inComfyuisWords(error: unknown, graph: Graph): unknown {
+  if (!(error instanceof FleetError) || error.status !== 422) return error;
+  const { code: type, title: message, detail } = error;
+  const nodes: Record<string, NodeErrors[string]> = {};
+  for (const { pointer, detail: details } of error.errors) {
+    const [, , id = '', , input] = pointer.split('/').map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
+    const { class_type } = graph[id] ?? {};
+    if (class_type === undefined) continue;
+    const extra_info = input === undefined ? {} : { input_name: input };
+    const errors = [...(nodes[id]?.errors ?? []), { type, message, details, extra_info }];
+    nodes[id] = { errors, dependent_outputs: [], class_type };
+  }
+  return new ComfyuiRefusal({ type, message, details: detail, extra_info: {} }, nodes);
+}

@@ -1,0 +1,185 @@
+import sharp from 'sharp';
+import { describe, expect, it } from 'vitest';
+import { finishJob } from '../finished-image.js';
+import { drawing } from '../runnable.js';
+import { type ComfyuiClient, openComfyui } from './comfyui-api.js';
+
+const colour = (background: string, width = 8) =>
+  sharp({ create: { width, height: 8, channels: 3, background } })
+    .png()
+    .toBuffer();
+
+const sent = async (answer: Promise<Response>) => (await answer).json() as Promise<unknown>;
+const as = (name: string, subfolder = '') => ({ name, subfolder, type: 'input' });
+
+function see(client: ComfyuiClient, query: Record<string, string>, headers: Record<string, string> = {}) {
+  return fetch(`${client.base}/view?${new URLSearchParams(query)}`, { headers });
+}
+
+async function bytesOf(answer: Response): Promise<Buffer> {
+  if (answer.status !== 200) throw new Error(`${answer.status}: ${await answer.text()}`);
+  return Buffer.from(await answer.arrayBuffer());
+}
+
+describe('uploads', () => {
+  it('keep a name for the same bytes, give another to others, and give it up when they are to', async () => {
+    const { anna } = await openComfyui();
+    const [red, blue] = [await colour('red'), await colour('blue')];
+    expect(await sent(anna.upload('a.png', red))).toEqual(as('a.png'));
+    expect(await sent(anna.upload('a.png', red))).toEqual(as('a.png'));
+    expect(await sent(anna.upload('a.png', blue))).toEqual(as('a (1).png'));
+    const seen = async (name: string) => bytesOf(await see(anna, { filename: name, type: 'input' }));
+    expect([await seen('a.png'), await seen('a (1).png')]).toEqual([red, blue]);
+    expect(await sent(anna.upload('a.png', blue, { overwrite: 'true' }))).toEqual(as('a.png'));
+    expect(await seen('a.png')).toEqual(blue);
+    expect(await sent(anna.upload('x/y.png', red, { subfolder: '/api/x/../z'.slice(1) }))).toMatchObject({ error: {} });
+  });
+
+  it('are seen by their key alone, again only when they changed', async () => {
+    const { anna, bert } = await openComfyui();
+    await anna.upload('a.png', await colour('red'), { subfolder: 'sub' });
+    const asked = { filename: 'a.png', type: 'input', subfolder: 'sub' };
+    const answer = await see(anna, asked);
+    const [etag, cached] = [answer.headers.get('etag') ?? '', answer.headers.get('cache-control')];
+    expect([answer.status, cached]).toEqual([200, 'private, no-cache']);
+    expect((await see(anna, asked, { 'If-None-Match': etag })).status).toBe(304);
+    expect((await see(bert, asked)).status).toBe(404);
+    expect((await see(anna, { filename: 'a.png', type: 'input' })).status).toBe(404);
+    for (const query of [
+      { filename: '../a.png' },
+      { filename: '/etc/passwd' },
+      { filename: 'a.png', type: 'models' },
+      { filename: 'a.png', type: 'input', subfolder: '../x' },
+    ] as Record<string, string>[]) {
+      expect([query, (await see(anna, query)).status]).toEqual([query, 400]);
+    }
+    expect((await see(anna, {})).status).toBe(404);
+  });
+
+  it('without a file, or with an empty one, are refused', async () => {
+    const { anna } = await openComfyui();
+    const body = new FormData();
+    body.set('type', 'input');
+    const answer = await fetch(`${anna.base}/upload/image`, { method: 'POST', body });
+    expect([answer.status, await answer.json()]).toMatchObject([400, { error: { type: 'invalid_request' } }]);
+    expect((await anna.upload('a.png', Buffer.alloc(0))).status).toBe(400);
+    expect((await anna.post('/upload/image', {})).status).toBe(400);
+  });
+
+  it('of a mask give the picture its alpha, of uploads and of outputs', async () => {
+    const { api, anna, bert } = await openComfyui();
+    const { prompt_id } = await anna.prompt(drawing());
+    await finishJob(api, prompt_id);
+    const mask = await sharp({
+      create: { width: 96, height: 64, channels: 4, background: { r: 9, g: 9, b: 9, alpha: 0.5 } },
+    })
+      .png()
+      .toBuffer();
+    const reference = (filename: string, type = 'output') => ({ original_ref: JSON.stringify({ filename, type }) });
+    const output = reference(`${prompt_id}_1.png`);
+    const masked = await sent(anna.upload('m.png', mask, { ...output, subfolder: 'clipspace' }, '/upload/mask'));
+    expect(masked).toEqual(as('m.png', 'clipspace'));
+    const bytes = await bytesOf(await see(anna, { filename: 'm.png', type: 'input', subfolder: 'clipspace' }));
+    const { data, info } = await sharp(bytes).raw().toBuffer({ resolveWithObject: true });
+    expect([info.width, info.height, info.channels, [...data.subarray(0, 4)]]).toEqual([
+      96,
+      64,
+      4,
+      [0x80, 0x40, 0x20, 128],
+    ]);
+    expect((await bert.upload('m.png', mask, output, '/upload/mask')).status).toBe(400);
+    await anna.upload('small.png', await colour('red'));
+    expect((await anna.upload('m.png', mask, reference('small.png', 'input'), '/upload/mask')).status).toBe(400);
+    expect((await anna.upload('m.png', mask, {}, '/upload/mask')).status).toBe(400);
+    expect((await anna.upload('m.txt', Buffer.from('text'), output, '/upload/mask')).status).toBe(400);
+  });
+});
+
+describe('outputs', () => {
+  it('are seen by their key alone, in other forms too', async () => {
+    const { api, anna, bert } = await openComfyui();
+    const { prompt_id } = await anna.prompt(drawing());
+    await finishJob(api, prompt_id);
+    const filename = `${prompt_id}_1.png`;
+    for (const query of [
+      { filename },
+      { filename: `${filename} [output]` },
+      { filename: `sub/${filename}`, type: 'temp' },
+    ]) {
+      const bytes = await bytesOf(await see(anna, query));
+      expect((await sharp(bytes).metadata()).width).toBe(96);
+      expect((await see(bert, query)).status).toBe(404);
+    }
+    const formats = async (query: Record<string, string>) => {
+      const { format, channels } = await sharp(await bytesOf(await see(anna, { filename, ...query }))).metadata();
+      return [format, channels];
+    };
+    expect(await formats({ preview: 'webp;90' })).toEqual(['webp', 3]);
+    expect(await formats({ preview: 'jpeg' })).toEqual(['jpeg', 3]);
+    expect(await formats({ channel: 'rgb' })).toEqual(['png', 3]);
+    expect(await formats({ channel: 'a' })).toEqual(['png', 4]);
+    expect((await see(bert, { filename, preview: 'webp' })).status).toBe(404);
+    const range = await see(anna, { filename }, { Range: 'bytes=0-3' });
+    expect([range.status, (await range.arrayBuffer()).byteLength]).toEqual([206, 4]);
+    const beyond = await see(anna, { filename }, { Range: 'bytes=999999-' });
+    expect([beyond.status, await beyond.json()]).toMatchObject([416, { error: { type: 'range_not_satisfiable' } }]);
+  });
+
+  it('start other prompts of their key, marked as outputs', async () => {
+    const { api, anna, bert } = await openComfyui();
+    const { prompt_id } = await anna.prompt(drawing());
+    await finishJob(api, prompt_id);
+    const graph = {
+      1: { class_type: 'LoadImage', inputs: { image: `${prompt_id}_1.png [output]` } },
+      2: { class_type: 'SaveImage', inputs: { images: ['1', 0], filename_prefix: 'x' } },
+    };
+    const again = await anna.prompt(graph);
+    const [job] = await api.ledger.jobs.open('anna');
+    expect(job?.request.inputs).toMatchObject({ file_1: { kind: 'image', source: `${prompt_id}_1.png` } });
+    expect((await anna.get('/queue')).queue_pending).toMatchObject([[again.number, again.prompt_id, graph, {}, ['2']]]);
+    expect((await bert.post('/prompt', { prompt: graph })).status).toBe(400);
+  });
+});
+
+describe('what there is', () => {
+  it("is told in ComfyUI's shapes: choices as lists, and the caller's own uploads to load", async () => {
+    const { anna, bert } = await openComfyui();
+    await anna.upload('mine.png', await colour('red'));
+    await anna.upload('song.mp3', Buffer.from('ID3 no picture'));
+    const answer = await fetch(`${anna.base}/object_info`);
+    const etag = answer.headers.get('etag') ?? '';
+    const text = await answer.text();
+    const all = JSON.parse(text) as Record<string, { input: { required: Record<string, unknown[]> } }>;
+    expect(Object.keys(all).length).toBeGreaterThan(600);
+    const choice = (name: string, input: string) => all[name]?.input.required[input]?.[0];
+    expect(choice('CheckpointLoaderSimple', 'ckpt_name')).toEqual(['sd_xl_base_1.0.safetensors']);
+    expect(choice('KSamplerSelect', 'sampler_name')).toContain('euler');
+    expect(choice('LoadImage', 'image')).toEqual(['mine.png']);
+    expect(choice('LoadAudio', 'audio')).toEqual(['song.mp3']);
+    expect(text).toContain('"max":18446744073709551615');
+    expect((await fetch(`${anna.base}/object_info`, { headers: { 'If-None-Match': etag } })).status).toBe(304);
+    await anna.upload('more.png', await colour('blue'));
+    expect((await fetch(`${anna.base}/object_info`, { headers: { 'If-None-Match': etag } })).status).toBe(200);
+    expect(await anna.get('/object_info/KSamplerSelect')).toEqual({ KSamplerSelect: all.KSamplerSelect });
+    expect(await anna.get('/object_info/NoSuch')).toEqual({});
+    expect(await bert.get('/object_info/LoadImage')).toMatchObject({
+      LoadImage: { input: { required: { image: [[], { image_upload: true }] } } },
+    });
+  });
+
+  it('is told of models, devices and features', async () => {
+    const { anna } = await openComfyui();
+    expect(await anna.get('/models')).toContain('checkpoints');
+    expect(await anna.get('/models/checkpoints')).toEqual(['sd_xl_base_1.0.safetensors']);
+    expect((await fetch(`${anna.base}/models/nothing`)).status).toBe(404);
+    expect(await anna.get('/system_stats')).toMatchObject({ system: { comfyui_version: '0.33.0' }, devices: [] });
+    expect(await anna.get('/features')).toMatchObject({ supports_preview_metadata: true });
+    expect([await anna.get('/embeddings'), await anna.get('/extensions')]).toEqual([[], []]);
+  });
+});
+
+it('serves nothing when it is switched off', async () => {
+  const { anna } = await openComfyui({ COMFYUI_API: 'off' });
+  const answer = await fetch(`${anna.base}/queue`);
+  expect([answer.status, answer.headers.get('content-type')]).toEqual([404, 'application/problem+json']);
+});

@@ -1,0 +1,205 @@
+import { newId } from '@comfy-fleet/contracts';
+import { describe, expect, it } from 'vitest';
+import { finishJob } from '../finished-image.js';
+import { drawing } from '../runnable.js';
+import { begun, clientOf, openComfyui } from './comfyui-api.js';
+
+const PROMPT = 'c0ffee00-1234-4abc-8def-0123456789ab';
+
+describe('a prompt', () => {
+  it('is in the queue until it is in the history, with its files, under the id of its caller', async () => {
+    const { api, anna } = await openComfyui();
+    const { number } = await anna.prompt(drawing(), { prompt_id: PROMPT, client_id: 'c1' });
+    expect(await anna.get('/prompt')).toEqual({ exec_info: { queue_remaining: 1 } });
+    expect([await anna.get(`/history/${PROMPT}`), await anna.get('/history')]).toEqual([{}, {}]);
+    const [job] = await api.ledger.jobs.open('anna');
+    await finishJob(api, job?.id ?? '');
+    expect(await anna.get('/queue')).toEqual({ queue_running: [], queue_pending: [] });
+    const history = await anna.get(`/history/${PROMPT}`);
+    const file = `${job?.id}_1.png`;
+    expect(history).toEqual({
+      [PROMPT]: {
+        prompt: [number, PROMPT, drawing(), { client_id: 'c1', create_time: number }, ['7', '9']],
+        outputs: { 7: { images: [{ filename: file, subfolder: '', type: 'output' }] } },
+        status: {
+          status_str: 'success',
+          completed: true,
+          messages: [
+            ['execution_start', { prompt_id: PROMPT, timestamp: expect.any(Number) }],
+            ['execution_cached', { nodes: [], prompt_id: PROMPT, timestamp: expect.any(Number) }],
+            ['execution_success', { prompt_id: PROMPT, timestamp: expect.any(Number) }],
+          ],
+        },
+        meta: { 7: { node_id: '7', display_node: '7', parent_node: null, real_node_id: '7' } },
+      },
+    });
+    expect(await anna.get('/history')).toEqual(history);
+    const picture = await fetch(`${anna.base}/view?filename=${file}&subfolder=&type=output`);
+    expect([picture.status, picture.headers.get('content-type')]).toEqual([200, 'image/png']);
+  });
+
+  it('that failed says why, at which node, as ComfyUI does', async () => {
+    const { api, anna } = await openComfyui();
+    await anna.prompt(drawing(), { prompt_id: PROMPT });
+    const claim = await begun(api);
+    const exception = { type: 'ValueError', message: 'too dark\n', nodeClass: 'KSampler', traceback: ['line 1\n'] };
+    const error = { code: 'node_execution_error', detail: 'It failed.', nodeId: '5', exception } as const;
+    await claim.finish({ status: 'failed', error });
+    const { [PROMPT]: entry } = await anna.get(`/history/${PROMPT}`);
+    const told = {
+      node_id: '5',
+      node_type: 'KSampler',
+      exception_type: 'ValueError',
+      exception_message: 'too dark\n',
+      traceback: ['line 1\n'],
+    };
+    expect(entry).toMatchObject({ outputs: {}, status: { status_str: 'error', completed: false } });
+    const { messages } = (entry as unknown as { status: { messages: [string, object][] } }).status;
+    expect(messages.at(-1)).toEqual(['execution_error', expect.objectContaining({ ...told, prompt_id: PROMPT })]);
+    expect(await anna.get(`/api/jobs/${PROMPT}`)).toMatchObject({ status: 'failed', execution_error: told });
+  });
+});
+
+describe('the history', () => {
+  it('lists the newest, the oldest of them first, or from an offset on, and forgets what it is to', async () => {
+    const { api, anna } = await openComfyui({ COMFYUI_MAX_HISTORY: '3' });
+    const ids: string[] = [];
+    for (let n = 0; n < 4; n += 1) {
+      const { prompt_id } = await anna.prompt(drawing());
+      await finishJob(api, prompt_id);
+      ids.push(prompt_id);
+    }
+    const listed = async (query: string) => Object.keys(await anna.get(`/history${query}`));
+    expect(await listed('')).toEqual(ids.slice(1));
+    expect(await listed('?max_items=2')).toEqual(ids.slice(2));
+    expect(await listed('?max_items=2&offset=1')).toEqual(ids.slice(1, 3));
+    expect(await listed('?offset=9')).toEqual([]);
+    expect(await listed('?max_items=0')).toEqual([]);
+    expect((await fetch(`${anna.base}/history?max_items=x`)).status).toBe(400);
+    await anna.post('/history', { delete: [ids[3], 'unknown', PROMPT] });
+    expect(await listed('')).toEqual(ids.slice(0, 3));
+    expect(await anna.get(`/history/${ids[3]}`)).toEqual({});
+    await anna.post('/history', { clear: true });
+    expect(await listed('')).toEqual([]);
+    expect(await anna.get(`/history/${ids[0]}`)).toEqual({});
+    const kept = await api.get(`/jobs/${ids[0]}`, { headers: { Authorization: 'Bearer anna' } });
+    expect(await kept.json()).toMatchObject({ status: 'succeeded' });
+  });
+});
+
+describe('POST /queue and /interrupt', () => {
+  it('stop what waits and what runs, of the client that asks', async () => {
+    const { api, anna } = await openComfyui();
+    const send = async (client_id: string) => (await anna.prompt(drawing(), { client_id })).prompt_id;
+    const [first, second, third] = [await send('a'), await send('a'), await send('b')];
+    const claims = [await begun(api), await begun(api), await begun(api)];
+    const statuses = async () => {
+      const all = await Promise.all(claims.map(({ record }) => api.ledger.jobs.get(record.id)));
+      return Object.fromEntries(all.map((snapshot) => [snapshot?.record.id, snapshot?.record.status]));
+    };
+    await anna.post('/interrupt', { prompt_id: newId() });
+    await anna.post('/interrupt?clientId=c');
+    expect(await statuses()).toEqual({ [first]: 'running', [second]: 'running', [third]: 'running' });
+    await anna.post('/interrupt?clientId=a', undefined, { 'Content-Type': 'text/plain' });
+    const newest = [...claims].reverse().find(({ record }) => record.client === 'a')?.record.id as string;
+    expect((await statuses())[newest]).toBe('canceling');
+    await anna.post('/interrupt', { prompt_id: third });
+    expect((await statuses())[third]).toBe('canceling');
+    const waiting = [await send('a'), await send('a'), await send('a')];
+    await anna.post('/queue', { delete: [waiting[1], first, PROMPT] });
+    const queued = async () =>
+      ((await anna.get('/queue')).queue_pending as unknown as [number, string][]).map(([, id]) => id);
+    expect(await queued()).toEqual([waiting[0], waiting[2]]);
+    expect(Object.values(await statuses()).filter((status) => status === 'running')).toHaveLength(1);
+    expect(((await anna.get('/queue')).queue_running as unknown as unknown[]).length).toBe(3);
+    await anna.post('/queue', { clear: true });
+    expect(await queued()).toEqual([]);
+    // One that never ran has an end all the same, for whoever polls for it.
+    expect(await anna.get(`/history/${waiting[0]}`)).toMatchObject({
+      [waiting[0] as string]: { status: { status_str: 'error' } },
+    });
+  });
+
+  it('take any body, and none', async () => {
+    const { anna } = await openComfyui();
+    for (const path of ['/queue', '/interrupt', '/free', '/history']) {
+      for (const body of ['', '{}', '[]', 'null', '{"delete":null}']) {
+        const answer = await fetch(anna.base + path, { method: 'POST', body });
+        expect([path, body, answer.status, await answer.text()]).toEqual([path, body, 200, '']);
+      }
+      const answer = await fetch(anna.base + path, { method: 'POST', body: '{' });
+      const isRead = path !== '/free';
+      expect([path, answer.status]).toEqual([path, isRead ? 400 : 200]);
+    }
+  });
+});
+
+describe('GET /api/jobs', () => {
+  it('lists open and ended jobs together, filtered, sorted and in pages', async () => {
+    const { api, anna } = await openComfyui();
+    const workflow = { extra_data: { extra_pnginfo: { workflow: { id: 'w1' } } } };
+    const done = await anna.prompt(drawing(), workflow);
+    await finishJob(api, done.prompt_id);
+    const waiting = await anna.prompt(drawing(), { front: true });
+    const { jobs, pagination } = await anna.get('/api/jobs');
+    expect(jobs).toMatchObject([
+      { id: waiting.prompt_id, status: 'pending', priority: waiting.number, outputs_count: 0 },
+      {
+        id: done.prompt_id,
+        status: 'completed',
+        outputs_count: 1,
+        workflow_id: 'w1',
+        preview_output: { filename: `${done.prompt_id}_1.png`, type: 'output', nodeId: '7', mediaType: 'images' },
+      },
+    ]);
+    expect(pagination).toEqual({ offset: 0, limit: null, total: 2, has_more: false });
+    const ids = async (query: string) =>
+      ((await anna.get(`/api/jobs?${query}`)).jobs as unknown as { id: string }[]).map(({ id }) => id);
+    expect(await ids('status=pending,in_progress')).toEqual([waiting.prompt_id]);
+    expect(await ids('workflow_id=w1')).toEqual([done.prompt_id]);
+    expect(await ids('sort_order=asc&limit=1')).toEqual([done.prompt_id]);
+    expect(await ids('offset=1')).toEqual([done.prompt_id]);
+    expect((await fetch(`${anna.base}/api/jobs?limit=0`)).status).toBe(400);
+    expect(await anna.get(`/api/jobs/${done.prompt_id}`)).toMatchObject({
+      outputs: { 7: {} },
+      execution_status: { status_str: 'success' },
+      workflow: { prompt: drawing(), extra_data: workflow.extra_data },
+    });
+    expect((await fetch(`${anna.base}/api/jobs/${PROMPT}`)).status).toBe(404);
+    const cancel = async (id: string) => (await anna.post(`/api/jobs/${id}/cancel`)).json();
+    expect([await cancel(waiting.prompt_id), await cancel(waiting.prompt_id), await cancel('x')]).toEqual([
+      { cancelled: true },
+      { cancelled: false },
+      { cancelled: false },
+    ]);
+    const another = await anna.prompt(drawing());
+    const batch = await anna.post('/api/jobs/cancel', { job_ids: [done.prompt_id, another.prompt_id] });
+    expect(await batch.json()).toEqual({ cancelled: true });
+    expect((await anna.post('/api/jobs/cancel', { job_ids: ['x'] })).status).toBe(400);
+  });
+});
+
+it('keeps two keys apart in all of it, whatever they call themselves', async () => {
+  const { api, anna, bert } = await openComfyui();
+  const ids = { prompt_id: PROMPT, client_id: 'same' };
+  await anna.prompt(drawing(), ids);
+  const running = await begun(api);
+  await bert.post('/interrupt', { prompt_id: PROMPT });
+  await bert.post('/interrupt', { client_id: 'same' });
+  await bert.post('/interrupt');
+  await bert.post('/queue', { clear: true, delete: [PROMPT] });
+  expect(await (await bert.post(`/api/jobs/${PROMPT}/cancel`)).json()).toEqual({ cancelled: false });
+  expect((await api.ledger.jobs.get(running.record.id))?.record.status).toBe('running');
+  expect(await bert.get('/queue')).toEqual({ queue_running: [], queue_pending: [] });
+  expect(await bert.get('/prompt')).toEqual({ exec_info: { queue_remaining: 0 } });
+  await running.finish({ status: 'succeeded', outputs: [] });
+  await bert.post('/history', { clear: true, delete: [PROMPT] });
+  expect(await bert.get('/history')).toEqual({});
+  expect(await bert.get(`/history/${PROMPT}`)).toEqual({});
+  expect(await bert.get('/api/jobs')).toMatchObject({ jobs: [] });
+  expect(Object.keys(await anna.get('/history'))).toEqual([PROMPT]);
+  // Nor is what came by another API of the same key shown here.
+  await api.post('/graphs', { graph: drawing() }, { headers: { Authorization: 'Bearer anna' } });
+  expect(await anna.get('/queue')).toEqual({ queue_running: [], queue_pending: [] });
+  expect((await fetch(`${clientOf(api, 'nobody').base}/history`)).status).toBe(401);
+});

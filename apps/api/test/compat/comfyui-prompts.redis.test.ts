@@ -1,0 +1,156 @@
+import { newId } from '@comfy-fleet/contracts';
+import { describe, expect, it } from 'vitest';
+import { as, type TestApi } from '../api.js';
+import { drawing, inverting } from '../runnable.js';
+import { openComfyui } from './comfyui-api.js';
+
+const HEADERS = [{}, { 'Content-Type': 'application/x-www-form-urlencoded' }, { 'Content-Type': 'application/json' }];
+
+async function jobs(api: TestApi, key = 'anna') {
+  const { data } = (await (await api.get('/jobs', as(key))).json()) as { data: { id: string; status: string }[] };
+  return data;
+}
+
+describe('POST /prompt', () => {
+  it.each(HEADERS)('makes a durable job of a prompt, with the headers %o', async (headers) => {
+    const { api, anna } = await openComfyui();
+    const answer = await anna.post('/prompt', { prompt: drawing(), client_id: 'c1' }, headers);
+    expect(answer.status).toBe(200);
+    const { prompt_id, number, node_errors } = (await answer.json()) as Record<string, unknown>;
+    expect([node_errors, typeof number]).toEqual([{}, 'number']);
+    expect((await jobs(api)).map(({ id, status }) => [id, status])).toEqual([[prompt_id, 'queued']]);
+  });
+
+  it("keeps the caller's own id, under which nothing is made twice", async () => {
+    const { api, anna } = await openComfyui();
+    const prompt_id = 'c0ffee00-1234-4abc-8def-0123456789ab';
+    const first = await anna.prompt(drawing(), { prompt_id });
+    expect(first.prompt_id).toBe(prompt_id);
+    expect(await anna.prompt(drawing(), { prompt_id })).toEqual(first);
+    expect(await jobs(api)).toHaveLength(1);
+    const { queue_pending } = await anna.get('/queue');
+    expect(queue_pending).toEqual([[first.number, prompt_id, drawing(), expect.anything(), ['7', '9']]]);
+  });
+
+  it('lets two keys use one id for two jobs', async () => {
+    const { api, anna, bert } = await openComfyui();
+    const prompt_id = newId();
+    await anna.prompt(drawing(), { prompt_id });
+    await bert.prompt(drawing(), { prompt_id });
+    expect([(await jobs(api, 'anna')).length, (await jobs(api, 'bert')).length]).toEqual([1, 1]);
+  });
+
+  it.each([
+    ['nothing', {}, 'no_prompt'],
+    ['a list', [1], 'no_prompt'],
+    ['a graph without nodes', { prompt: {} }, 'prompt_no_outputs'],
+    ['an unknown class', { prompt: { 5: { class_type: 'NoSuch', inputs: {} } } }, 'missing_node_type'],
+    ['an id that is none', { prompt: drawing(), prompt_id: 'X' }, 'invalid_prompt_id'],
+    ['nodes that are none', { prompt: { 1: 'x' } }, 'invalid_prompt'],
+    ['targets that are none', { prompt: drawing(), partial_execution_targets: ['99'] }, 'prompt_no_outputs'],
+    ['extra data that is none', { prompt: drawing(), extra_data: [] }, 'invalid_prompt'],
+    [
+      'a denied class',
+      { prompt: { ...inverting(), 1: { class_type: 'LoadImageOutput', inputs: { image: 'x.png' } } } },
+      'prompt_outputs_failed_validation',
+    ],
+  ])("refuses %s at once with 400 in ComfyUI's words", async (_, body, type) => {
+    const { api, anna } = await openComfyui();
+    const answer = await anna.post('/prompt', body);
+    expect([answer.status, await answer.json()]).toMatchObject([400, { error: { type }, node_errors: {} }]);
+    expect(await jobs(api)).toEqual([]);
+  });
+
+  it('tells of each node what is wrong with it, and runs the outputs that are right', async () => {
+    const { api, anna } = await openComfyui();
+    const graph = { ...drawing(), 8: { class_type: 'ImageScale', inputs: { image: ['6', 0], width: -1 } } };
+    const { node_errors } = await anna.prompt(graph);
+    expect(node_errors).toMatchObject({ 8: { class_type: 'ImageScale', dependent_outputs: ['9'] } });
+    const { request } = (await jobs(api))[0] as unknown as { request: { outputs: string[] } };
+    expect(request.outputs).toHaveLength(1);
+    const wrong = { ...drawing(), 6: { class_type: 'VAEDecode', inputs: { samples: ['5', 0] } } };
+    const answer = await anna.post('/prompt', { prompt: wrong });
+    expect([answer.status, await answer.json()]).toMatchObject([
+      400,
+      {
+        error: { type: 'prompt_outputs_failed_validation' },
+        node_errors: { 6: { errors: [{ type: 'required_input_missing', details: 'vae' }] } },
+      },
+    ]);
+  });
+
+  it("shows the prompt in the queue as it was sent, its files by the caller's names, and no secret", async () => {
+    const { anna } = await openComfyui();
+    const { name } = (await (await anna.upload('my fox.png', await picture())).json()) as { name: string };
+    const extra_data = {
+      extra_pnginfo: { workflow: { id: 'w' } },
+      api_key_comfy_org: 'secret',
+      auth_token_comfy_org: 's2',
+    };
+    const graph = { ...inverting(name), 9: { class_type: 'LoadImage', inputs: { image: 'nobody needs this.png' } } };
+    const text = JSON.stringify({ prompt: graph, client_id: 'c1', extra_data, front: true });
+    const answer = await fetch(`${anna.base}/prompt`, { method: 'POST', body: text });
+    const { prompt_id, number } = (await answer.json()) as { prompt_id: string; number: number };
+    const queue = await anna.get('/queue');
+    const { 9: _unneeded, ...needed } = graph;
+    expect(queue).toEqual({
+      queue_running: [],
+      queue_pending: [
+        [
+          number,
+          prompt_id,
+          needed,
+          { extra_pnginfo: { workflow: { id: 'w' } }, client_id: 'c1', create_time: -number },
+          ['3'],
+        ],
+      ],
+    });
+    expect(JSON.stringify(queue)).not.toContain('secret');
+  });
+
+  it('keeps seeds that no number can hold', async () => {
+    const { anna } = await openComfyui();
+    const body = JSON.stringify({ prompt: drawing() }).replace('"seed":7', '"seed":18446744073709551615');
+    expect((await fetch(`${anna.base}/prompt`, { method: 'POST', body })).status).toBe(200);
+    const queue = await (await fetch(`${anna.base}/queue`)).text();
+    expect(queue).toContain('"seed":18446744073709551615');
+  });
+
+  it('takes files by names of uploads of the caller, and refuses all others', async () => {
+    const { anna, bert } = await openComfyui();
+    const sent = await anna.upload('fox.png', await picture(), { subfolder: 'sub' });
+    expect(await sent.json()).toEqual({ name: 'fox.png', subfolder: 'sub', type: 'input' });
+    expect(await anna.prompt(inverting('sub/fox.png'))).toMatchObject({ node_errors: {} });
+    expect(await anna.prompt(inverting('sub/fox.png [input]'))).toMatchObject({ node_errors: {} });
+    for (const [client, name] of [
+      [bert, 'sub/fox.png'],
+      [anna, 'fox.png'],
+      [anna, '../sub/fox.png'],
+      [anna, 'https://example.com/x.png'],
+      [anna, 'asset:0198b5c0-0000-7000-8000-000000000000'],
+      [anna, 'sub/fox.png [output]'],
+    ] as const) {
+      const answer = await client.post('/prompt', { prompt: inverting(name) });
+      const errors = [{ type: 'custom_validation_failed', details: `image - Invalid image file: ${name}` }];
+      expect([answer.status, await answer.json()]).toMatchObject([400, { node_errors: { 1: { errors } } }]);
+    }
+  });
+
+  it('needs the scope graphs, and never writes a key into the log', async () => {
+    const { api, anna } = await openComfyui();
+    await anna.prompt(drawing());
+    await fetch(`${api.url}/comfyui/queue?token=anna`);
+    const nobody = await fetch(`${api.url}/comfyui/k/n0body/prompt`, { method: 'POST', body: '{}' });
+    expect([nobody.status, await nobody.json()]).toMatchObject([401, { error: { type: 'unauthorized' } }]);
+    const written = JSON.stringify(api.logged);
+    expect(written).toContain('/comfyui/prompt');
+    expect(written).not.toMatch(/n0body|k\/anna|token/);
+  });
+});
+
+async function picture(): Promise<Buffer> {
+  const { default: sharp } = await import('sharp');
+  return sharp({ create: { width: 8, height: 8, channels: 3, background: 'red' } })
+    .png()
+    .toBuffer();
+}
