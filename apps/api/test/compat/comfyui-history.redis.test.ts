@@ -1,6 +1,6 @@
 import { newId } from '@comfy-fleet/contracts';
 import { describe, expect, it } from 'vitest';
-import { finishJob } from '../finished-image.js';
+import { finishedImage, finishJob } from '../finished-image.js';
 import { drawing } from '../runnable.js';
 import { begun, clientOf, openComfyui } from './comfyui-api.js';
 
@@ -12,11 +12,18 @@ describe('a prompt', () => {
     const { number } = await anna.prompt(drawing(), { prompt_id: PROMPT, client_id: 'c1' });
     expect(await anna.get('/prompt')).toEqual({ exec_info: { queue_remaining: 1 } });
     expect([await anna.get(`/history/${PROMPT}`), await anna.get('/history')]).toEqual([{}, {}]);
-    const [job] = await api.ledger.jobs.open('anna');
-    await finishJob(api, job?.id ?? '');
+    const claim = await begun(api);
+    const { id } = claim.record;
+    const outputs = [finishedImage(id)];
+    await api.frames.put(`${id}_1.png`, [Buffer.from('a picture')], { signal: AbortSignal.timeout(60_000) });
+    expect(await anna.get('/queue')).toMatchObject({
+      queue_running: [[number, PROMPT, drawing(), {}, ['7', '9']]],
+      queue_pending: [],
+    });
+    await claim.finish({ status: 'succeeded', outputs });
     expect(await anna.get('/queue')).toEqual({ queue_running: [], queue_pending: [] });
     const history = await anna.get(`/history/${PROMPT}`);
-    const file = `${job?.id}_1.png`;
+    const file = `${id}_1.png`;
     expect(history).toEqual({
       [PROMPT]: {
         prompt: [number, PROMPT, drawing(), { client_id: 'c1', create_time: number }, ['7', '9']],

@@ -1,10 +1,9 @@
 import type { JobRecord } from '@comfy-fleet/jobs';
 import { LRUCache } from 'lru-cache';
 import type { Deps } from '../../../deps.js';
-import { nodeOutputs } from './outputs.js';
-import { promptIdOf } from './prompt-id.js';
+import { historyEntry } from '../present/history-entry.js';
+import { promptIdOf } from '../present/prompt-id.js';
 import { type PromptParts, promptTuple, readPromptParts } from './prompt-parts.js';
-import { statusOf } from './status.js';
 
 /** Jobs as the queue and the history show them, in JSON. What cannot change any more is kept in memory. */
 export interface Entries {
@@ -45,7 +44,7 @@ export function createEntries(deps: Deps): Entries {
     const known = kept.get(record.id);
     if (known !== undefined) return known;
     const promptId = promptIdOf(record);
-    const entry = { promptId, text: historyEntry(record, promptTuple(promptId, await parts(record))) };
+    const entry = { promptId, text: historyEntry(record, await parts(record)) };
     prompts.delete(record.id); // who asks for it next asks for the whole
     kept.set(record.id, entry);
     return entry;
@@ -61,13 +60,4 @@ export function createEntries(deps: Deps): Entries {
       return snapshot === undefined ? undefined : keep(snapshot.record);
     },
   };
-}
-
-function historyEntry(record: JobRecord, prompt: string): string {
-  const outputs = nodeOutputs(record);
-  const meta = Object.fromEntries(
-    Object.keys(outputs).map((id) => [id, { node_id: id, display_node: id, parent_node: null, real_node_id: id }]),
-  );
-  const parts = { outputs, status: statusOf(record), meta };
-  return `{"prompt":${prompt},${JSON.stringify(parts).slice(1)}`;
 }

@@ -2,8 +2,8 @@ import type { JobRecord } from '@comfy-fleet/jobs';
 import { GRAPH, type Graph, openWorkflow, showJson } from '@comfy-fleet/workflows';
 import type { Deps } from '../../../deps.js';
 import { isRecord } from '../../../requests/is-record.js';
+import { numberOf } from '../present/numbering.js';
 import { type PromptOrigin, readOrigin } from '../prompts/origin.js';
-import { numberOf } from './numbering.js';
 
 /** What a job was ordered with, each part as JSON, ready to be answered. It never changes. */
 export interface PromptParts {

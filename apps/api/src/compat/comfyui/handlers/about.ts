@@ -1,5 +1,6 @@
 import type { Deps } from '../../../deps.js';
 import type { Handler } from '../../../http/messages.js';
+import { features } from '../present/features.js';
 
 /** Of the ComfyUI whose API this is; clients refuse older ones. */
 const COMFYUI_VERSION = '0.33.0';
@@ -41,16 +42,8 @@ export function systemStats({ fleet }: Deps): Handler {
   };
 }
 
-export function features({ config }: Deps): Handler {
-  return () => ({
-    status: 200,
-    body: {
-      supports_preview_metadata: true,
-      max_upload_size: config.assets.maxBytes,
-      node_replacements: false,
-      assets: false,
-    },
-  });
+export function getFeatures({ config }: Deps): Handler {
+  return () => ({ status: 200, body: features(config) });
 }
 
 /** What there is none of: embeddings, and extensions of a frontend. */

@@ -3,8 +3,8 @@ import { knownCaller } from '../../../access/caller.js';
 import type { Deps } from '../../../deps.js';
 import type { ApiRequest, Handler } from '../../../http/messages.js';
 import { isRecord } from '../../../requests/is-record.js';
-import { promptIdOf } from '../entries/prompt-id.js';
 import { looseJson } from '../loose-json.js';
+import { promptIdOf } from '../present/prompt-id.js';
 import { clientOf } from '../prompts/read-prompt.js';
 import { isRunning } from './queue.js';
 

@@ -5,11 +5,10 @@ import type { Deps } from '../../../deps.js';
 import type { Handler, Reply } from '../../../http/messages.js';
 import { isRecord } from '../../../requests/is-record.js';
 import type { Entries } from '../entries/entries.js';
-import { type JobView, jobView } from '../entries/job-view.js';
-import { nodeOutputs } from '../entries/outputs.js';
-import { statusOf } from '../entries/status.js';
 import { looseJson } from '../loose-json.js';
 import { MOST_IDS, ownPrompt, UUID } from '../own-prompt.js';
+import { presentEnd } from '../present/history-entry.js';
+import { type JobView, jobView } from '../present/job-view.js';
 import { type JobQuery, readJobQuery } from './job-query.js';
 
 /** Cancels that are under way at a time. */
@@ -26,10 +25,10 @@ export function listPromptJobs(deps: Deps, entries: Entries): Handler {
     const open = await deps.ledger.jobs.open(key);
     const { ids } = await deps.ledger.jobs.ended(key, { limit: most, offset: 0 });
     const known = new Set(ids);
-    const ended = await Promise.all(ids.map((id) => deps.ledger.jobs.get(id)));
+    const over = await Promise.all(ids.map((id) => deps.ledger.jobs.get(id)));
     const records = [
       ...open.filter(({ id }) => !known.has(id)),
-      ...ended.flatMap((snapshot) => (snapshot === undefined ? [] : [snapshot.record])),
+      ...over.flatMap((snapshot) => (snapshot === undefined ? [] : [snapshot.record])),
     ];
     const views: JobView[] = [];
     for (const record of records) views.push(jobView(record, await entries.parts(record)));
@@ -63,7 +62,8 @@ export function getPromptJob(deps: Deps, entries: Entries): Handler {
     const parts = await entries.parts(record);
     const view = JSON.stringify(jobView(record, parts));
     if (!isTerminal(record.status)) return { status: 200, body: view };
-    const more = JSON.stringify({ outputs: nodeOutputs(record), execution_status: statusOf(record) });
+    const { outputs, status } = presentEnd(record);
+    const more = JSON.stringify({ outputs, execution_status: status });
     const workflow = `{"prompt":${parts.graph},"extra_data":${parts.extraData}}`;
     return { status: 200, body: `${view.slice(0, -1)},${more.slice(1, -1)},"workflow":${workflow}}` };
   };

@@ -5,9 +5,9 @@ import type { Handler } from '../../../http/messages.js';
 import { isRecord } from '../../../requests/is-record.js';
 import { jsonInPieces, listed } from '../answer-text.js';
 import type { Entries } from '../entries/entries.js';
-import { promptIdOf } from '../entries/prompt-id.js';
 import { looseJson } from '../loose-json.js';
 import { idsIn } from '../own-prompt.js';
+import { promptIdOf } from '../present/prompt-id.js';
 
 /** Entries that are read at a time where they are not known. */
 const AT_ONCE = 50;

@@ -18,8 +18,12 @@ export function presentOutputs(outputs: readonly OutputRecord[]): Record<string,
 }
 
 function presentOutput(output: OutputRecord): unknown {
-  const { key, type, format, frameRate } = listedOf(output);
-  if (key === 'text' && output.text !== undefined) return output.text;
+  return listedOf(output).key === 'text' && output.text !== undefined ? output.text : presentFile(output);
+}
+
+/** A file, as GET /view takes it. */
+export function presentFile(output: OutputRecord) {
+  const { type, format, frameRate } = listedOf(output);
   return {
     filename: output.file,
     subfolder: '',

@@ -4,8 +4,8 @@ import type { Deps } from '../../../deps.js';
 import type { Handler } from '../../../http/messages.js';
 import { placeOrder } from '../../../orders/place-order.js';
 import { exactJson } from '../../../workflows/exact-json.js';
-import { numberOf } from '../entries/numbering.js';
-import { promptIdOf } from '../entries/prompt-id.js';
+import { numberOf } from '../present/numbering.js';
+import { promptIdOf } from '../present/prompt-id.js';
 import { promptJob } from './prompt-job.js';
 import { readPrompt } from './read-prompt.js';
 

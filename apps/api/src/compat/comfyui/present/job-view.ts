@@ -1,9 +1,9 @@
 import { isTerminal } from '@comfy-fleet/contracts';
 import { type JobRecord, listedOf } from '@comfy-fleet/jobs';
-import { fileOf } from './outputs.js';
+import type { PromptParts } from '../entries/prompt-parts.js';
+import { ending } from './messages.js';
+import { presentFile } from './outputs.js';
 import { promptIdOf } from './prompt-id.js';
-import type { PromptParts } from './prompt-parts.js';
-import { endOf } from './status.js';
 
 /** A job as ComfyUI's GET /api/jobs lists it. Times are ms since 1970; what there is nothing of is left out. */
 export interface JobView {
@@ -36,7 +36,7 @@ export function jobView(record: JobRecord, { number, workflowId }: PromptParts):
   const previewable = outputs.filter(({ kind }) => PREVIEWABLE.includes(kind));
   const shown = previewable.find((output) => listedOf(output).type === 'output') ?? previewable[0];
   const hasEnded = isTerminal(status);
-  const [event, data] = endOf(record);
+  const [event, data] = ending(record);
   return {
     id: promptIdOf(record),
     status: STATUSES[status],
@@ -49,7 +49,7 @@ export function jobView(record: JobRecord, { number, workflowId }: PromptParts):
     ...(hasEnded && event === 'execution_error' ? { execution_error: data } : {}),
     ...(shown === undefined
       ? {}
-      : { preview_output: { ...fileOf(shown), nodeId: shown.nodeId, mediaType: listedOf(shown).key } }),
+      : { preview_output: { ...presentFile(shown), nodeId: shown.nodeId, mediaType: listedOf(shown).key } }),
     ...(workflowId === undefined ? {} : { workflow_id: workflowId }),
   };
 }

@@ -35,7 +35,20 @@ const RECORD = {
 } as Partial<JobRecord> as JobRecord;
 
 const SENT = { number: 3, graph: { '7': {} }, extraData: { client_id: 'c' }, outputs: ['7'] };
-const entryOf = (more: Partial<JobRecord>) => historyEntry({ ...RECORD, ...more }, SENT);
+const PARTS = {
+  number: SENT.number,
+  graph: JSON.stringify(SENT.graph),
+  extraData: JSON.stringify(SENT.extraData),
+  outputs: JSON.stringify(SENT.outputs),
+  workflowId: undefined,
+};
+
+interface Entry {
+  readonly prompt: readonly unknown[];
+  readonly status: { readonly messages: readonly [type: string, data: object][] };
+}
+
+const entryOf = (more: Partial<JobRecord>) => JSON.parse(historyEntry({ ...RECORD, ...more }, PARTS)) as Entry;
 
 it('lists files under the keys of their nodes, by the names under which they are stored', () => {
   const shown = presentOutputs([
