@@ -1,0 +1,90 @@
+import { createHash } from 'node:crypto';
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  onFreePort,
+  ready,
+  removeFolder,
+  type Service,
+  simulatorOn,
+  startService,
+  startStack,
+  type TestStack,
+  until,
+} from '@comfy-fleet/testing';
+import { inject } from 'vitest';
+
+/** A service with keys in front of simulated ComfyUIs, each of them a process. */
+export interface V2Stack {
+  readonly stack: TestStack;
+  readonly simulators: readonly Service[];
+  close(): Promise<void>;
+}
+
+const aKey = (id: string) => ({
+  id,
+  sha256: createHash('sha256').update(id).digest('hex'),
+  scopes: ['jobs', 'graphs', 'admin'],
+});
+
+/** The keys anna and bert. A worker of its own for each instance, so that none waits for another. */
+export async function startV2Stack(instances: number, stepMs: number): Promise<V2Stack> {
+  const folder = await mkdtemp(join(tmpdir(), 'comfy-v2-'));
+  const keysFile = join(folder, 'keys.json');
+  await writeFile(keysFile, JSON.stringify({ keys: [aKey('anna'), aKey('bert')] }));
+  const simulators: Service[] = [];
+  const stack = await startStack({ redisUrl: inject('redisUrl'), env: { API_KEYS_FILE: keysFile } });
+  const close = async () => {
+    await stack.close();
+    await Promise.all(simulators.map((simulator) => simulator.stop('SIGKILL')));
+    await removeFolder(folder);
+  };
+  try {
+    for (let n = 1; n <= instances; n++) {
+      const url = await onFreePort(async (port) => {
+        const dir = join(folder, `${port}`);
+        const start = simulatorOn(port, { dir, journal: join(folder, `${port}.jsonl`) });
+        const simulator = startService('simulator', { ...start.env, SIMULATOR_STEP_MS: `${stepMs}` });
+        simulators.push(simulator);
+        await ready(simulator, `${start.url}/system_stats`);
+        return start.url;
+      });
+      await stack.startWorker(`w${n}`, [url]);
+    }
+    await until('the instances have said what they have', async () => {
+      const answer = await fetch(`${stack.url}/workflows/text2img`, { headers: { 'X-API-Key': 'anna' } });
+      const { pools } = (await answer.json()) as { pools: { instances: unknown[] }[] };
+      return pools.some((pool) => pool.instances.length === instances);
+    });
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { stack, simulators, close };
+}
+
+type Graph = Record<string, { class_type: string; inputs: Record<string, unknown> }>;
+
+/** Loads a picture, inverts it, and saves that. */
+export const inverting = (image: unknown = ''): Graph => ({
+  1: { class_type: 'LoadImage', inputs: { image } },
+  2: { class_type: 'ImageInvert', inputs: { image: ['1', 0] } },
+  3: { class_type: 'SaveImage', inputs: { filename_prefix: 'e2e', images: ['2', 0] } },
+});
+
+/** Draws a small picture in so many steps; another seed is another picture. */
+export const drawing = (steps: number, seed: number): Graph => ({
+  1: { class_type: 'CheckpointLoaderSimple', inputs: { ckpt_name: 'sd_xl_base_1.0.safetensors' } },
+  2: { class_type: 'CLIPTextEncode', inputs: { text: `a fox, number ${seed}`, clip: ['1', 1] } },
+  3: { class_type: 'EmptyLatentImage', inputs: { width: 64, height: 64, batch_size: 1 } },
+  4: {
+    class_type: 'KSampler',
+    inputs: {
+      ...{ seed, steps, cfg: 8, sampler_name: 'euler', scheduler: 'normal', denoise: 1 },
+      ...{ model: ['1', 0], positive: ['2', 0], negative: ['2', 0], latent_image: ['3', 0] },
+    },
+  },
+  5: { class_type: 'VAEDecode', inputs: { samples: ['4', 0], vae: ['1', 2] } },
+  6: { class_type: 'SaveImage', inputs: { images: ['5', 0], filename_prefix: 'ComfyUI' } },
+});
