@@ -11,25 +11,43 @@ export interface Conditioning {
   readonly deadEnds: ReadonlySet<string>;
 }
 
-/** Follows all `links` together. A text behind ConditioningZeroOut has no effect, so nothing behind one is found. */
+/**
+ * Follows all `links` together, each place once. A text behind ConditioningZeroOut has no effect, so nothing behind one is
+ * found. Not by recursion: a chain of nodes may be longer than the stack.
+ */
 export function traceConditioning(graph: Graph, links: readonly Link[]): Conditioning {
+  const encoders = new Set<string>();
+  const guidance = new Set<string>();
+  const deadEnds = new Set<string>();
   const seen = new Set<string>();
-  const trace = ([id, output]: Link): Conditioning => {
+  const open = asWays(links, false);
+  for (let way = open.pop(); way !== undefined; way = open.pop()) {
+    const [id, output] = way.link;
     const node = nodeAt(graph, id);
     const place = `${id} ${output}`;
-    if (node.class_type === 'ConditioningZeroOut' || seen.has(place)) return union([]);
+    if (node.class_type === 'ConditioningZeroOut' || seen.has(place)) continue;
     seen.add(place);
-    const behind = traceNode(id, node, output);
-    return 'guidance' in node.inputs ? { ...behind, guidance: new Set([id]) } : behind;
-  };
-  const traceNode = (id: string, node: GraphNode, output: number): Conditioning => {
+    const isGuide = 'guidance' in node.inputs;
+    if (isGuide && !way.isGuided) guidance.add(id);
     const onward = conditioningLinks(node, output);
-    if (onward.length > 0) return union(onward.map(trace));
-    if (namedInputs(node, 'prompt').length > 0) return { ...union([]), encoders: new Set([id]) };
     const passed = onlyLink(node, 'clip');
-    return passed === undefined ? { ...union([]), deadEnds: new Set([id]) } : trace(passed);
-  };
-  return union(links.map(trace));
+    if (onward.length > 0) open.push(...asWays(onward, way.isGuided || isGuide));
+    else if (namedInputs(node, 'prompt').length > 0) encoders.add(id);
+    else if (passed !== undefined) open.push(...asWays([passed], way.isGuided || isGuide));
+    else deadEnds.add(id);
+  }
+  return { encoders, guidance, deadEnds };
+}
+
+interface Way {
+  readonly link: Link;
+  /** A node nearer the sampler has a guidance. */
+  readonly isGuided: boolean;
+}
+
+/** The first of them last, where the next one is taken from. */
+function asWays(links: readonly Link[], isGuided: boolean): Way[] {
+  return links.map((link) => ({ link, isGuided })).reverse();
 }
 
 /** Nodes that take and give a pair give the positive first. */
@@ -41,12 +59,4 @@ function conditioningLinks(node: GraphNode, output: number): Link[] {
     node,
     linkedInputs(node).filter((input) => input.startsWith('cond')),
   );
-}
-
-function union(parts: readonly Conditioning[]): Conditioning {
-  return {
-    encoders: new Set(parts.flatMap(({ encoders }) => [...encoders])),
-    guidance: new Set(parts.flatMap(({ guidance }) => [...guidance])),
-    deadEnds: new Set(parts.flatMap(({ deadEnds }) => [...deadEnds])),
-  };
 }

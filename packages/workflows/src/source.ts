@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto';
-import { stringify } from 'lossless-json';
 import { type Choices, readChoices } from './choices.js';
 import { type InputsFile, readInputsFile } from './describe/read-inputs-file.js';
 import { readWorkflow } from './describe/read-workflow.js';
 import { FileFault } from './file-fault.js';
 import type { Graph } from './graph.js';
-import { parseJson } from './json-text.js';
+import { parseJson, showJson } from './json-text.js';
 import { isRecord, readGraph } from './read-graph.js';
 
 /** All that a workflow consists of: what is stored of it, and what its version is the hash of. */
@@ -43,7 +42,7 @@ export function readSource({ workflow, inputs, bindings }: SourceParts): Workflo
  * people wrote beside the graph stays in their order, in which inputs are shown.
  */
 export function sourceText({ graph, inputs, bindings, linear_data }: WorkflowSource): string {
-  return String(stringify({ graph: inOrder(graph), inputs, bindings, linear_data }));
+  return showJson({ graph: inOrder(graph), inputs, bindings, linear_data });
 }
 
 /** The version of a workflow by the text of its source: SHA-256 in hex. */

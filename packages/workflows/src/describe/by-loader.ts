@@ -9,12 +9,15 @@ import { isMedia, widgetOf } from './widget.js';
 export function byLoader(graph: Graph, outputs: readonly string[], known: readonly FoundInput[]): FoundInputs {
   const roles = new Map<string, Slot[]>();
   const needed = upstreamOf(graph, outputs);
+  const uses = usesOf(graph);
   for (const node of Object.keys(graph).filter((id) => needed.has(id))) {
     for (const input of Object.keys(nodeAt(graph, node).inputs)) {
       const type = widgetOf(nodeAt(graph, node), input)?.type;
       if (!isMedia(type) || known.some(({ slots }) => slots.some((slot) => sameSlot(slot, { node, input })))) continue;
-      const role = type === 'image' && loadsMask(graph, node) ? 'mask' : type;
-      roles.set(role, [...(roles.get(role) ?? []), { node, input }]);
+      const role = type === 'image' && loadsMask(graph, node, uses) ? 'mask' : type;
+      const slots = roles.get(role) ?? [];
+      roles.set(role, slots);
+      slots.push({ node, input });
     }
   }
   const inputs: FoundInput[] = [];
@@ -30,11 +33,21 @@ export function byLoader(graph: Graph, outputs: readonly string[], known: readon
 }
 
 /** Only the mask of its picture is used. */
-function loadsMask(graph: Graph, id: string): boolean {
+function loadsMask(graph: Graph, id: string, uses: ReadonlyMap<string, ReadonlySet<number>>): boolean {
   if (nodeAt(graph, id).class_type === 'LoadImageMask') return true;
-  const links = Object.values(graph).flatMap((node) => linksAt(node, linkedInputs(node)));
-  const uses = links.filter(([source]) => source === id);
-  return uses.length > 0 && uses.every(([, output]) => output === 1);
+  const used = uses.get(id);
+  return used?.size === 1 && used.has(1);
+}
+
+/** The outputs that are used of each node. */
+function usesOf(graph: Graph): ReadonlyMap<string, ReadonlySet<number>> {
+  const uses = new Map<string, Set<number>>();
+  for (const [source, output] of Object.values(graph).flatMap((node) => linksAt(node, linkedInputs(node)))) {
+    const used = uses.get(source);
+    if (used === undefined) uses.set(source, new Set([output]));
+    else used.add(output);
+  }
+  return uses;
 }
 
 function alsoLoads(graph: Graph, id: string, name: string): Fault {

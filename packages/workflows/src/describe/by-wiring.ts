@@ -1,7 +1,7 @@
 import { PARAMETERS, type Parameter } from '../bindings.js';
 import { type Choices, chosenSlots, findNode } from '../choices.js';
 import { compete } from '../compete.js';
-import { FileFault, gatherFaults } from '../file-fault.js';
+import { type Fault, FileFault, gatherFaults } from '../file-fault.js';
 import { type Graph, nodeAt, type Slot } from '../graph.js';
 import { locateParameters, sharedPlaces } from '../locate-parameters.js';
 import { samplersBehind, samplingOf } from '../sampling.js';
@@ -31,6 +31,7 @@ export function byWiring(graph: Graph, outputs: readonly string[], choices: Choi
   return {
     inputs: [...usual, ...own.inputs, ...files.inputs.filter(({ name }) => isOpen(name))],
     faults: [
+      ...tooMany(graph, outputs, choices),
       ...faults,
       ...own.faults,
       ...files.faults.filter(({ settledBy = {} }) => Object.keys(settledBy).every(isOpen)),
@@ -38,9 +39,21 @@ export function byWiring(graph: Graph, outputs: readonly string[], choices: Choi
   };
 }
 
-/** Those that the outputs depend on, or the one that the bindings file names. */
+/** More than this are not looked through: of a thousand it would take seconds. */
+const MOST_SAMPLERS = 32;
+
+/** Those that the outputs depend on, or the one that the bindings file names; none of far too many. */
 export function samplersOf(graph: Graph, outputs: readonly string[], choices: Choices): string[] {
-  return choices.sampler === undefined ? samplersBehind(graph, outputs) : [findNode(graph, choices.sampler)];
+  if (choices.sampler !== undefined) return [findNode(graph, choices.sampler)];
+  const samplers = samplersBehind(graph, outputs);
+  return samplers.length > MOST_SAMPLERS ? [] : samplers;
+}
+
+function tooMany(graph: Graph, outputs: readonly string[], { sampler }: Choices): Fault[] {
+  const { length } = samplersBehind(graph, outputs);
+  if (sampler !== undefined || length <= MOST_SAMPLERS) return [];
+  const problem = `${length} samplers lead to the outputs; of more than ${MOST_SAMPLERS} none is looked through, so say which inputs are meant by titles such as input:steps, or in an inputs file`;
+  return [{ problem }];
 }
 
 function locateAll(graph: Graph, outputs: readonly string[], samplers: readonly string[], choices: Choices) {

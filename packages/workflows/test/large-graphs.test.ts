@@ -1,0 +1,51 @@
+import { expect, it } from 'vitest';
+import { openUpload } from '../src/index.js';
+
+type Nodes = Record<string, { class_type: string; inputs: Record<string, unknown> }>;
+
+/** A text to picture whose sampler is guided by `positive`. */
+const drawing = (positive: string): Nodes => ({
+  base: { class_type: 'CheckpointLoaderSimple', inputs: { ckpt_name: 'a.safetensors' } },
+  text: { class_type: 'CLIPTextEncode', inputs: { text: 'a tram', clip: ['base', 1] } },
+  size: { class_type: 'EmptyLatentImage', inputs: { width: 64, height: 64, batch_size: 1 } },
+  sampler: sampler(positive, 'size'),
+  decode: { class_type: 'VAEDecode', inputs: { samples: ['sampler', 0], vae: ['base', 2] } },
+  save: { class_type: 'SaveImage', inputs: { images: ['decode', 0], filename_prefix: 'x' } },
+});
+
+function sampler(positive: string, latent: string): Nodes[string] {
+  const values = { seed: 1, steps: 4, cfg: 5, sampler_name: 'euler', scheduler: 'normal', denoise: 1 };
+  const links = { model: ['base', 0], positive: [positive, 0], negative: ['text', 0], latent_image: [latent, 0] };
+  return { class_type: 'KSampler', inputs: { ...values, ...links } };
+}
+
+const describe = (graph: Nodes) => openUpload('large', JSON.stringify(graph)).describe(undefined);
+
+it('follows conditioning through more nodes than the stack is deep, each once however often it is used', () => {
+  const graph = drawing('c19999');
+  for (let n = 0; n < 20_000; n += 1) {
+    const from = [n === 0 ? 'text' : `c${n - 1}`, 0];
+    graph[`c${n}`] = { class_type: 'ConditioningCombine', inputs: { conditioning_1: from, conditioning_2: from } };
+  }
+  const { inputs } = describe(graph);
+  expect(inputs.find(({ name }) => name === 'prompt')?.slots).toEqual([{ node: 'text', input: 'text' }]);
+});
+
+it('takes the guidance that is nearest to the sampler', () => {
+  const graph = drawing('near');
+  graph.near = { class_type: 'FluxGuidance', inputs: { guidance: 3, conditioning: ['far', 0] } };
+  graph.far = { class_type: 'FluxGuidance', inputs: { guidance: 9, conditioning: ['text', 0] } };
+  expect(describe(graph).inputs.find(({ name }) => name === 'cfg')?.slots).toEqual([
+    { node: 'near', input: 'guidance' },
+  ]);
+});
+
+it('looks through no more samplers than people wire, and says how to name what is meant', () => {
+  const graph = drawing('text');
+  for (let n = 0; n < 40; n += 1) graph[`s${n}`] = sampler('text', n === 0 ? 'size' : `s${n - 1}`);
+  Object.assign(graph.decode?.inputs ?? {}, { samples: ['s39', 0] });
+  delete graph.sampler;
+  const { inputs, unsettled } = describe(graph);
+  expect(inputs.map(({ name }) => name)).not.toContain('steps');
+  expect(unsettled).toContainEqual(expect.stringMatching(/^40 samplers lead to the outputs; .* input:steps/));
+});
