@@ -44,6 +44,7 @@ export interface Config {
     readonly maxUploadingBytesOfKey: number;
     readonly maxStreams: number;
     readonly maxStreamsOfKey: number;
+    readonly maxSocketBufferBytes: number;
     readonly unreadyMs: number;
     /** Origins whose pages may call; `['*']`: all. */
     readonly corsOrigins: readonly string[];
@@ -291,6 +292,7 @@ function toConfig(s: Settings): Config {
       maxUploadingBytesOfKey: s.KEY_UPLOADING_BYTES,
       maxStreams: s.MAX_STREAMS,
       maxStreamsOfKey: s.KEY_STREAMS,
+      maxSocketBufferBytes: s.MAX_SOCKET_BUFFER_BYTES,
       unreadyMs: s.UNREADY_SECONDS * 1000,
       corsOrigins: list(s.CORS_ORIGINS ?? ''),
       metricsHost: s.API_METRICS_HOST,

@@ -217,6 +217,12 @@ export const settingsSchema = Type.Object({
     'Largest workflow published through the API, in bytes of JSON; in a picture the JSON in it counts, and the picture like any other',
     16 * MIB,
   ),
+  MAX_SOCKET_BUFFER_BYTES: integer(
+    MIB,
+    64 * 1024,
+    'Bytes that may wait for a slow WebSocket before it is closed; before that it gets no previews. A picture that is sent as one does not count',
+    64 * MIB,
+  ),
   MAX_ORIGIN_BYTES: integer(
     MIB,
     1024,

@@ -14,6 +14,7 @@ export type { FleetFigures, StockFigures } from './keeping/figures.js';
 export { inspectRedis, type RedisInspection } from './keeping/inspect-redis.js';
 export { createKeeper, type Keeper, type KeeperOptions } from './keeping/keeper.js';
 export { compareEventIds, isEventId, type JobEvent, type JobStreamItem } from './record/events.js';
+export { firstIdAt } from './record/first-id.js';
 export { needOf } from './record/need.js';
 export { type Listed, listedOf, listedToKeep, type OutputRecord, type Picture, picturesOf } from './record/outputs.js';
 export { presentJob, presentProgress } from './record/present-job.js';

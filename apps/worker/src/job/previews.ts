@@ -11,6 +11,8 @@ const SMALLER = { side: 384, quality: 60 };
 interface Picture {
   readonly contentType: string;
   readonly image: Buffer;
+  /** Id of the node at work. */
+  readonly node: string | undefined;
 }
 
 /** Passes a preview on to those who listen, one a second at most; what comes in between is dropped. */
@@ -25,11 +27,12 @@ async function send({ claim }: HeldJob, picture: Picture): Promise<void> {
   if (await claim.isListenedTo()) await claim.preview(await toPreview(picture));
 }
 
-async function toPreview({ contentType, image }: Picture): Promise<Preview> {
-  if (image.length <= MAX_BYTES && contentType === 'image/jpeg') return { contentType, data: image.toString('base64') };
+async function toPreview({ contentType, image, node: nodeId }: Picture): Promise<Preview> {
+  const isFit = image.length <= MAX_BYTES && contentType === 'image/jpeg';
+  if (isFit) return { contentType, data: image.toString('base64'), nodeId };
   // Not at the top: it takes 40 MB, and ComfyUI's own previews of 512 pixels are small enough.
   const { default: sharp } = await import('sharp');
   const smaller = sharp(image).resize(SMALLER.side, SMALLER.side, { fit: 'inside', withoutEnlargement: true });
   const jpeg = await smaller.jpeg({ quality: SMALLER.quality }).toBuffer();
-  return { contentType: 'image/jpeg', data: jpeg.toString('base64') };
+  return { contentType: 'image/jpeg', data: jpeg.toString('base64'), nodeId };
 }

@@ -22,6 +22,8 @@ export interface KeyChange {
 export interface KeyJobs {
   /** Open ones, oldest first. */
   open(key: string): Promise<readonly JobRecord[]>;
+  /** What the last change of each said, oldest job first. */
+  openStates(key: string): Promise<readonly KeyChange[]>;
   openCount(key: string): Promise<number>;
   /** Ids of ended ones, the last one first; records of some may be gone. `total`: how many there are. */
   ended(
@@ -52,12 +54,29 @@ export function createKeyJobs(redis: Redis, keys: Keys, subscriptions: Subscript
       return recordOf(fields as Record<string, string>) ?? [];
     });
   };
+  const readStates = async (ids: readonly string[]): Promise<KeyChange[]> => {
+    const batch = redis.pipeline();
+    for (const id of ids) batch.hmget(keys.job(id), 'status', 'client');
+    const replies = (await batch.exec()) ?? [];
+    return replies.flatMap(([error, fields], n) => {
+      if (error) throw error;
+      const [status, client = null] = fields as (string | null)[];
+      return status ? [{ id: ids[n] as string, status: status as JobStatus, client }] : [];
+    });
+  };
   return {
     open: (key) =>
       orUnavailable(async () => {
         const records: JobRecord[] = [];
         for (const ids of inPages(await idsOf(redis, keys.openOf(key), 0), PAGE)) records.push(...(await read(ids)));
         return records;
+      }),
+    openStates: (key) =>
+      orUnavailable(async () => {
+        const states: KeyChange[] = [];
+        for (const ids of inPages(await idsOf(redis, keys.openOf(key), 0), PAGE))
+          states.push(...(await readStates(ids)));
+        return states;
       }),
     openCount: (key) => orUnavailable(() => redis.zcard(keys.openOf(key))),
     ended: (key, { limit, offset }) =>

@@ -71,6 +71,8 @@ export interface Preview {
   readonly contentType: string;
   /** The picture in base64. */
   readonly data: string;
+  /** Of the node at work; absent where ComfyUI does not say. */
+  readonly nodeId?: string | undefined;
 }
 
 /** The ledger's record of one job: the truth about it. Times are ms since 1970, by Redis' clock. */

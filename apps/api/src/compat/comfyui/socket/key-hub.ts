@@ -1,0 +1,126 @@
+import { setMaxListeners } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import { firstIdAt, type KeyChange } from '@comfy-fleet/jobs';
+import type { Deps } from '../../../deps.js';
+import { ClientJobs } from './client-jobs.js';
+import { textFrame } from './frames.js';
+import { Group } from './group.js';
+import type { Outlet } from './outlet.js';
+import { repeated } from './repeated.js';
+
+interface Client {
+  readonly group: Group;
+  readonly jobs: ClientJobs;
+}
+
+type Needs = Pick<Deps, 'ledger' | 'frames' | 'log'>;
+
+/** Changes of the length of the queue in this time are one. */
+const COUNT_MS = 50;
+/** Ended jobs that are looked at for those that were ordered and over before the feed was heard. */
+const MOST_ENDED = 100;
+const RETRY_MS = 1000;
+
+/** The sockets of one key, and one subscription to what becomes of its jobs while there are any. */
+export class KeyHub {
+  readonly #key: string;
+  readonly #needs: Needs;
+  readonly #clients = new Map<string, Client>();
+  readonly #over = new AbortController();
+  readonly #countAgain: () => void;
+  readonly #lookAgain: () => void;
+  #count: number | undefined;
+
+  constructor(key: string, needs: Needs) {
+    this.#key = key;
+    this.#needs = needs;
+    const { signal } = this.#over;
+    setMaxListeners(0, signal);
+    this.#countAgain = repeated(() => this.#tellCount(), { pauseMs: COUNT_MS, signal, log: needs.log });
+    this.#lookAgain = repeated(() => this.#look(), { pauseMs: 0, signal, log: needs.log });
+    void this.#listen();
+  }
+
+  get isEmpty(): boolean {
+    return this.#clients.size === 0;
+  }
+
+  join(clientId: string, outlet: Outlet): void {
+    const client = this.#clients.get(clientId) ?? this.#newClient(clientId);
+    client.group.outlets.add(outlet);
+    if (this.#count === undefined) this.#countAgain();
+    else this.#open(clientId, client, outlet, this.#count);
+  }
+
+  leave(clientId: string, outlet: Outlet): void {
+    const client = this.#clients.get(clientId);
+    if (client === undefined || !client.group.outlets.delete(outlet) || client.group.outlets.size > 0) return;
+    client.jobs.close();
+    this.#clients.delete(clientId);
+    if (this.isEmpty) this.#over.abort();
+  }
+
+  #newClient(clientId: string): Client {
+    const group = new Group();
+    const client = { group, jobs: new ClientJobs(this.#needs, group) };
+    this.#clients.set(clientId, client);
+    this.#lookAgain();
+    return client;
+  }
+
+  #open(sid: string, { jobs }: Client, outlet: Outlet, count: number): void {
+    outlet.open(textFrame(['status', { ...statusOf(count), sid }]), jobs.soFar.map(textFrame));
+  }
+
+  async #listen(): Promise<void> {
+    const { signal } = this.#over;
+    const { ledger, log } = this.#needs;
+    while (!signal.aborted) {
+      try {
+        for await (const change of ledger.jobs.changesOf(this.#key, { signal })) this.#hear(change);
+      } catch (error) {
+        if (signal.aborted) return;
+        log.warn('the jobs of a key could not be followed for its sockets', { key: this.#key, error });
+        await delay(RETRY_MS, undefined, { signal }).catch(() => undefined);
+      }
+    }
+  }
+
+  #hear(change: KeyChange | undefined): void {
+    this.#countAgain();
+    if (change === undefined) this.#lookAgain();
+    else if (change.client !== null) this.#clients.get(change.client)?.jobs.note(change);
+  }
+
+  /** Looks what is open, and what ended before it was heard of. */
+  async #look(): Promise<void> {
+    const { jobs } = this.#needs.ledger;
+    const clients = [...this.#clients];
+    const since = firstIdAt(Math.min(...clients.map(([, { group }]) => group.since)));
+    const open = await jobs.openStates(this.#key);
+    const { ids } = await jobs.ended(this.#key, { limit: MOST_ENDED, offset: 0 });
+    const ended = await Promise.all(ids.filter((id) => id >= since).map((id) => jobs.get(id)));
+    for (const [clientId, client] of clients) {
+      client.jobs.noteOpen(open.filter((job) => job.client === clientId));
+      for (const snapshot of ended) {
+        if (snapshot === undefined || snapshot.record.client !== clientId) continue;
+        if (snapshot.record.id >= firstIdAt(client.group.since)) client.jobs.note(snapshot.record);
+      }
+    }
+  }
+
+  async #tellCount(): Promise<void> {
+    const count = await this.#needs.ledger.jobs.openCount(this.#key);
+    const isChanged = count !== this.#count;
+    this.#count = count;
+    const text = textFrame(['status', statusOf(count)]);
+    for (const [sid, client] of this.#clients) {
+      for (const outlet of client.group.outlets) {
+        if (!outlet.isOpened) this.#open(sid, client, outlet, count);
+        else if (isChanged) outlet.send(text);
+      }
+    }
+  }
+}
+
+const statusOf = (count: number) => ({ status: { exec_info: { queue_remaining: count } } });

@@ -1,0 +1,91 @@
+import type { JobRecord, Progress } from '@comfy-fleet/jobs';
+import { beginning, type Message } from '../present/messages.js';
+import { promptIdOf } from '../present/prompt-id.js';
+
+interface NodeState {
+  readonly value: number;
+  readonly max: number;
+  readonly state: 'running' | 'finished';
+}
+
+/** Tells of one job as ComfyUI tells of a prompt, from its beginning to its end. */
+export class Narrator {
+  readonly promptId: string;
+  #beginning: readonly Message[] | undefined;
+  readonly #nodes = new Map<string, NodeState>();
+  #current: string | undefined;
+
+  constructor(record: JobRecord) {
+    this.promptId = promptIdOf(record);
+  }
+
+  /** The job executes; nothing that was told before. */
+  begun(record: JobRecord): Message[] {
+    if (this.#beginning !== undefined) return this.progressed(record.progress);
+    this.#beginning = beginning(record);
+    return [...this.#beginning, ...this.progressed(record.progress)];
+  }
+
+  /** The job has to begin anew. */
+  lost(): void {
+    this.#beginning = undefined;
+    this.#nodes.clear();
+    this.#current = undefined;
+  }
+
+  progressed({ nodeId, step, steps }: Progress): Message[] {
+    if (this.#beginning === undefined || nodeId === undefined) return [];
+    const messages = this.entered(nodeId);
+    const known = this.#nodes.get(nodeId);
+    if (step === null || steps === null || (known?.value === step && known.max === steps)) return messages;
+    this.#nodes.set(nodeId, { value: step, max: steps, state: 'running' });
+    const data = { value: step, max: steps, prompt_id: this.promptId, node: nodeId };
+    return [...messages, this.#progressState(), ['progress', data]];
+  }
+
+  /** A node is under way. */
+  entered(nodeId: string): Message[] {
+    if (nodeId === this.#current) return [];
+    const before = this.#current === undefined ? undefined : this.#nodes.get(this.#current);
+    if (this.#current !== undefined && before !== undefined) {
+      this.#nodes.set(this.#current, { value: before.max, max: before.max, state: 'finished' });
+    }
+    this.#current = nodeId;
+    this.#nodes.set(nodeId, { value: 0, max: 1, state: 'running' });
+    return [this.#progressState(), ...this.executing];
+  }
+
+  /** What is to be told before a preview of that node; undefined: it comes too late, or too early. */
+  beforePreview(nodeId: string | undefined): Message[] | undefined {
+    if (this.#beginning === undefined) return undefined;
+    if (nodeId === undefined || nodeId === this.#current) return [];
+    return this.#nodes.has(nodeId) ? undefined : this.entered(nodeId);
+  }
+
+  /** The node under way. */
+  get executing(): Message[] {
+    const node = this.#current;
+    return node === undefined ? [] : [['executing', { node, display_node: node, prompt_id: this.promptId }]];
+  }
+
+  /** For who comes late. */
+  get soFar(): Message[] {
+    if (this.#beginning === undefined) return [];
+    return [...this.#beginning, ...(this.#current === undefined ? [] : [this.#progressState()]), ...this.executing];
+  }
+
+  #progressState(): Message {
+    const nodes = [...this.#nodes].map(([id, state]) => [
+      id,
+      {
+        ...state,
+        node_id: id,
+        prompt_id: this.promptId,
+        display_node_id: id,
+        parent_node_id: null,
+        real_node_id: id,
+      },
+    ]);
+    return ['progress_state', { prompt_id: this.promptId, nodes: Object.fromEntries(nodes) }];
+  }
+}

@@ -1,0 +1,289 @@
+import { once } from 'node:events';
+import { newId } from '@comfy-fleet/contracts';
+import type { Claim, OutputRecord } from '@comfy-fleet/jobs';
+import { askRedis, pictureRequest, startRedisServer, until } from '@comfy-fleet/testing';
+import { afterEach, beforeEach, expect, inject, it, onTestFinished } from 'vitest';
+import { aKey, startApi, type TestApi } from '../api.js';
+import { finishedImage } from '../finished-image.js';
+import { listenAt } from './comfyui-listening.js';
+
+let api: TestApi;
+beforeEach(async () => {
+  api = await startApi(inject('redisUrl'), { keys: [aKey('anna'), aKey('bert')] });
+});
+afterEach(() => api.close());
+
+/** A prompt of that client of a key; answers the job's id and the prompt's. */
+async function prompt(client: string, key = 'anna', alias: string | null = newId(), { ledger } = api) {
+  const job = {
+    id: newId(),
+    kind: 'text2img',
+    request: pictureRequest(),
+    pool: 'default',
+    startWithinMs: 60_000,
+  } as const;
+  await ledger.orders.create({ jobs: [{ ...job, client, alias: alias ?? undefined, origin: '{}' }], caller: key });
+  return { id: job.id, promptId: alias ?? job.id };
+}
+async function running(): Promise<Claim> {
+  const claim = await api.claim();
+  const promptId = newId();
+  await claim.submit(promptId, 'gpu-1/1');
+  await claim.start(promptId);
+  return claim;
+}
+const at = (nodeId: string, step: number | null = null) => {
+  return { fraction: 0.5, step, steps: step === null ? null : 4, node: 'a node', nodeId };
+};
+const picture = (id: string, nodeId: string, more: Partial<OutputRecord> = {}): OutputRecord => {
+  return { ...finishedImage(id, 1), nodeId, ...more };
+};
+const remaining = (count: number) => ({ status: { exec_info: { queue_remaining: count } } });
+const node = (id: string, promptId: string) => ({ node: id, display_node: id, prompt_id: promptId });
+
+it('says at first how long the queue is and who the client is, and goes on saying how long it is', async () => {
+  await prompt('somebody');
+  const named = await listenAt(api, { key: 'anna', clientId: 'a tab' });
+  expect(named.heard[0]).toEqual({ type: 'status', data: { ...remaining(1), sid: 'a tab' } });
+  const other = await listenAt(api, { key: 'bert' });
+  expect(other.heard[0]).toMatchObject({ data: { ...remaining(0), sid: expect.stringMatching(/^[0-9a-f]{32}$/) } });
+  const { id } = await prompt('somebody');
+  await named.until('status', remaining(2));
+  await api.ledger.jobs.cancel(id);
+  await named.until('status', remaining(1));
+  expect(other.heard).toHaveLength(1);
+});
+
+it('tells of a prompt from its beginning to its end, as ComfyUI does', async () => {
+  const tab = await listenAt(api, { key: 'anna', clientId: 'tab' });
+  const { id, promptId } = await prompt('tab');
+  const claim = await running();
+  await claim.progress(at('4'));
+  await tab.until('executing', node('4', promptId));
+  await claim.progress(at('5', 1));
+  await tab.until('progress');
+  await claim.preview({ contentType: 'image/jpeg', data: '/9j/4A==', nodeId: '5' });
+  await until('the preview is there', () => tab.heard.some((one) => 'binary' in one));
+  await claim.progress(at('7'));
+  await tab.until('executing', node('7', promptId));
+  // Of a node that is over.
+  await claim.preview({ contentType: 'image/jpeg', data: '/9j/4AA=', nodeId: '5' });
+  await claim.finish({ status: 'succeeded', outputs: [picture(id, '7')] });
+  const heard = await tab.until('executing', { node: null, prompt_id: promptId });
+  expect(tab.story()).toEqual([
+    'execution_start',
+    'execution_cached',
+    ...['progress_state', 'executing'],
+    ...['progress_state', 'executing', 'progress_state', 'progress', 1],
+    ...['progress_state', 'executing', 'executed', 'execution_success', 'executing'],
+  ]);
+  expect(heard).toContainEqual({ type: 'progress', data: { value: 1, max: 4, prompt_id: promptId, node: '5' } });
+  const output = { images: [{ filename: `${id}_1.png`, subfolder: '', type: 'output' }] };
+  expect(heard).toContainEqual({ type: 'executed', data: { ...node('7', promptId), output } });
+  const frame = heard.find((one) => 'binary' in one);
+  expect(frame).toMatchObject({ binary: 1, rest: Buffer.from('00000001ffd8ffe0', 'hex') });
+  const state = heard.filter((one) => 'type' in one && one.type === 'progress_state').at(-1);
+  expect(state).toMatchObject({
+    data: { prompt_id: promptId, nodes: { '5': { value: 4, max: 4, state: 'finished' }, '7': { state: 'running' } } },
+  });
+});
+
+it.each([
+  [
+    'canceled while it waits',
+    'execution_interrupted',
+    async ({ id }: { id: string }) => void (await api.ledger.jobs.cancel(id)),
+  ],
+  [
+    'failed',
+    'execution_error',
+    async () => {
+      const error = { code: 'node_execution_error', detail: 'It failed.', nodeId: '5' } as const;
+      await (await running()).finish({ status: 'failed', error });
+    },
+  ],
+  [
+    'canceled while it runs',
+    'execution_interrupted',
+    async ({ id }: { id: string }) => {
+      const claim = await running();
+      await api.ledger.jobs.cancel(id);
+      await claim.finish({ status: 'canceled' });
+    },
+  ],
+  [
+    'over in one step',
+    'execution_success',
+    async () => void (await (await api.claim()).finish({ status: 'succeeded', outputs: [] })),
+  ],
+] satisfies [string, string, (made: { id: string }) => Promise<void>][])(
+  'ends with executing null also when the prompt is %s',
+  async (_how, type, end) => {
+    const tab = await listenAt(api, { key: 'anna', clientId: 'tab' });
+    const made = await prompt('tab', 'anna', null);
+    await end(made);
+    await tab.until('executing', { node: null, prompt_id: made.id });
+    expect(tab.story().slice(-2)).toEqual([type, 'executing']);
+  },
+);
+
+it('goes on after a prompt was lost, and begins again', async () => {
+  const tab = await listenAt(api, { key: 'anna', clientId: 'tab' });
+  const { id, promptId } = await prompt('tab');
+  const claim = await api.claim();
+  const first = newId();
+  await claim.submit(first, 'gpu-1/1');
+  await claim.start(first);
+  await claim.progress(at('4'));
+  await tab.until('executing');
+  await claim.lose(first, 'died');
+  const second = newId();
+  await claim.submit(second, 'gpu-1/2');
+  await claim.start(second);
+  await claim.progress(at('4'));
+  await claim.finish({ status: 'succeeded', outputs: [picture(id, '7')] });
+  await tab.until('executing', { node: null, prompt_id: promptId });
+  expect(tab.story().filter((type) => type === 'execution_start')).toHaveLength(2);
+  expect(tab.story().filter((type) => type === 'execution_success')).toHaveLength(1);
+});
+
+it('tells all sockets of a client, and one that comes later what goes on', async () => {
+  const first = await listenAt(api, { key: 'anna', clientId: 'tab' });
+  const { id, promptId } = await prompt('tab');
+  const claim = await running();
+  await claim.progress(at('5', 1));
+  await first.until('progress');
+  const second = await listenAt(api, { key: 'anna', clientId: 'tab' });
+  await second.until('executing', node('5', promptId));
+  expect(second.story().slice(0, 4)).toEqual(['execution_start', 'execution_cached', 'progress_state', 'executing']);
+  first.socket.close();
+  await once(first.socket, 'close');
+  await claim.finish({ status: 'succeeded', outputs: [picture(id, '7')] });
+  await second.until('executing', { node: null, prompt_id: promptId });
+});
+
+it('lets a client id that comes back get on with its open prompts, those that wait too', async () => {
+  const [a, b] = [await prompt('tab'), await prompt('tab')];
+  const claim = await running();
+  const tab = await listenAt(api, { key: 'anna', clientId: 'tab' });
+  await tab.until('execution_start', { prompt_id: a.promptId });
+  await claim.finish({ status: 'succeeded', outputs: [] });
+  await tab.until('executing', { node: null, prompt_id: a.promptId });
+  await (await running()).finish({ status: 'succeeded', outputs: [] });
+  await tab.until('executing', { node: null, prompt_id: b.promptId });
+});
+
+it('says nothing of prompts that were over before the socket came, nor of those of other clients', async () => {
+  const { id } = await prompt('tab');
+  await api.ledger.jobs.cancel(id);
+  const tab = await listenAt(api, { key: 'anna', clientId: 'tab' });
+  await prompt('another tab');
+  const other = await prompt('tab', 'bert');
+  for (let n = 0; n < 2; n++) await (await running()).finish({ status: 'succeeded', outputs: [] });
+  const own = await prompt('tab');
+  await (await running()).finish({ status: 'succeeded', outputs: [] });
+  await tab.until('executing', { node: null, prompt_id: own.promptId });
+  const told = tab.heard.flatMap((one) => ('data' in one ? [one.data.prompt_id] : []));
+  expect(new Set(told.filter(Boolean))).toEqual(new Set([own.promptId]));
+  expect(JSON.stringify(tab.heard)).not.toContain(other.promptId);
+});
+
+it('sends pictures of a SaveImageWebsocket as frames while that node executes, and shows no files of it', async () => {
+  const tab = await listenAt(api, { key: 'anna', clientId: 'tab' });
+  const { id, promptId } = await prompt('tab');
+  const claim = await running();
+  const contents = [Buffer.from('first picture'), Buffer.alloc(300_000, 7)];
+  for (const [n, content] of contents.entries()) {
+    await api.frames.put(`${id}_${n + 1}.png`, [content], { signal: new AbortController().signal });
+  }
+  const listed = { key: 'images', type: 'temp', isSent: true } as const;
+  const outputs = contents.map((_, n) => picture(id, 'save_it', { file: `${id}_${n + 1}.png`, listed }));
+  await claim.finish({ status: 'succeeded', outputs });
+  const heard = await tab.until('executing', { node: null, prompt_id: promptId });
+  // As the example of ComfyUI collects them.
+  let current: unknown;
+  const pictures: Buffer[] = [];
+  for (const one of heard) {
+    if ('binary' in one) {
+      if (current === 'save_it') pictures.push(one.rest.subarray(4));
+    } else if (one.type === 'executing' && one.data.prompt_id === promptId) current = one.data.node;
+  }
+  expect(pictures.map((content) => content.equals(contents[pictures.indexOf(content)] as Buffer))).toEqual([
+    true,
+    true,
+  ]);
+  expect(tab.story()).not.toContain('executed');
+});
+
+it('answers the flags that come first, and then says of each preview whose it is', async () => {
+  const flags = { type: 'feature_flags', data: { supports_preview_metadata: true } };
+  const tab = await listenAt(api, { key: 'anna', clientId: 'tab', first: flags });
+  const plain = await listenAt(api, { key: 'anna', clientId: 'tab', first: { type: 'other' } });
+  await tab.until('feature_flags', { supports_preview_metadata: true, max_upload_size: api.config.assets.maxBytes });
+  plain.socket.send(JSON.stringify(flags));
+  const { promptId } = await prompt('tab');
+  const claim = await running();
+  await claim.progress(at('5', 1));
+  await Promise.all([tab.until('progress'), plain.until('progress')]);
+  await claim.preview({ contentType: 'image/jpeg', data: '/9j/4A==', nodeId: '5' });
+  await until('both have it', () => [tab, plain].every(({ heard }) => heard.some((one) => 'binary' in one)));
+  expect(plain.heard.find((one) => 'binary' in one)).toMatchObject({ binary: 1 });
+  expect(plain.story()).not.toContain('feature_flags');
+  const frame = tab.heard.find((one) => 'binary' in one);
+  if (frame === undefined || !('binary' in frame)) throw new Error('no frame');
+  const length = frame.rest.readUInt32BE(0);
+  expect(frame.binary).toBe(4);
+  expect(JSON.parse(frame.rest.subarray(4, 4 + length).toString())).toEqual({
+    node_id: '5',
+    prompt_id: promptId,
+    display_node_id: '5',
+    parent_node_id: null,
+    real_node_id: '5',
+    image_type: 'image/jpeg',
+  });
+  expect(frame.rest.subarray(4 + length)).toEqual(Buffer.from('ffd8ffe0', 'hex'));
+});
+
+it('says before a preview of another prompt of the client whose it is', async () => {
+  const tab = await listenAt(api, { key: 'anna', clientId: 'tab' });
+  const [a, b] = [await prompt('tab'), await prompt('tab')];
+  const claims = [await running(), await running()];
+  for (const claim of claims) await claim.progress(at('5', 1));
+  for (const { promptId } of [a, b]) await tab.until('progress', { prompt_id: promptId });
+  for (const [turn, n] of [0, 1, 0].entries()) {
+    const before = tab.story().filter((type) => type === 1).length;
+    await claims[n]?.preview({ contentType: 'image/jpeg', data: `/9j/${turn}A==`, nodeId: '5' });
+    await until('it is there', () => tab.story().filter((type) => type === 1).length > before);
+    const spoken = tab.heard.filter((one) => 'type' in one && one.type === 'executing').at(-1);
+    expect(spoken).toMatchObject({ data: { prompt_id: [a, b][n]?.promptId } });
+  }
+});
+
+it('closes a socket that reads too slowly, and serves the others of its client', async () => {
+  const slow = await listenAt(api, { key: 'anna', clientId: 'tab' });
+  const quick = await listenAt(api, { key: 'anna', clientId: 'tab' });
+  slow.socket.pause();
+  const { id, promptId } = await prompt('tab');
+  const claim = await running();
+  const closed = once(slow.socket, 'close');
+  // The state of all nodes so far each time: more than the system's own buffers take.
+  for (let n = 0; n < 400; n++) await claim.progress(at(`${n}`));
+  await claim.finish({ status: 'succeeded', outputs: [picture(id, '7')] });
+  await quick.until('executing', { node: null, prompt_id: promptId });
+  slow.socket.resume();
+  expect((await closed)[0]).toBe(1013);
+});
+
+it('reads what it has missed when Redis was away', async () => {
+  const redis = await startRedisServer();
+  onTestFinished(() => redis.close());
+  const own = await startApi(redis.url);
+  onTestFinished(() => own.close());
+  const tab = await listenAt(own, { clientId: 'tab' });
+  const { id, promptId } = await prompt('tab', 'anonymous', newId(), own);
+  await tab.until('status', remaining(1));
+  await askRedis(redis, 'CLIENT KILL TYPE PUBSUB');
+  await own.ledger.jobs.cancel(id);
+  await tab.until('executing', { node: null, prompt_id: promptId });
+  await tab.until('status', remaining(0));
+});
