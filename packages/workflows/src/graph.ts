@@ -71,6 +71,12 @@ export function upstreamOf(graph: Graph, ids: readonly string[]): Set<string> {
   return found;
 }
 
+/** The nodes that the named ones need: what no output needs, ComfyUI does not run either. */
+export function neededOf(graph: Graph, ids: readonly string[]): Graph {
+  const needed = upstreamOf(graph, ids);
+  return Object.fromEntries(Object.entries(graph).filter(([id]) => needed.has(id)));
+}
+
 /** A node as people know it: `"Sampler" (node 5, KSampler)`. */
 export function describeNode(graph: Graph, id: string): string {
   const node = nodeAt(graph, id);

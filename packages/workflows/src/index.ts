@@ -13,7 +13,7 @@ export { describeReplaced, type Replacement, readReplacements } from './describe
 export { isMedia } from './describe/widget.js';
 export { describeLack, explainVerdicts } from './explain-lack.js';
 export { findLacks, type Lack, lacksOfGraph } from './find-lacks.js';
-export { describeNode, type Graph, type GraphNode, type Place, type Slot, upstreamOf } from './graph.js';
+export { describeNode, type Graph, type GraphNode, neededOf, type Place, type Slot } from './graph.js';
 export { parseJson, showJson } from './json-text.js';
 export { checkpointsOf, checkpointToName, judgeWorkflows, type WorkflowVerdict } from './judge-workflows.js';
 export { listed } from './listed.js';
@@ -32,7 +32,7 @@ export type { LodProfile } from './lod-profiles.js';
 export { GRAPH, openUpload, openWorkflow } from './make-workflow.js';
 export { type Loader, loadersOf, mainModelsOf, modelsOf } from './models-of.js';
 export { suggest } from './nearest.js';
-export { type OpenedGraph, openGraph } from './open-graph.js';
+export { type GraphOptions, type OpenedGraph, openGraph } from './open-graph.js';
 export { poolsOf } from './pools-of.js';
 export type { PictureTexts } from './read-upload.js';
 export { type InputsToResolve, resolveInputs } from './resolve-inputs.js';

@@ -1,6 +1,13 @@
 import { FleetError, type Webhook } from '@comfy-fleet/contracts';
 import type { NewJob } from '@comfy-fleet/jobs';
-import { type Catalogue, type OpenedGraph, openGraph, poolFor, WorkflowError } from '@comfy-fleet/workflows';
+import {
+  type Catalogue,
+  type GraphOptions,
+  type OpenedGraph,
+  openGraph,
+  poolFor,
+  WorkflowError,
+} from '@comfy-fleet/workflows';
 import { knownCaller } from '../access/caller.js';
 import { refuseDeniedNodes } from '../access/rights.js';
 import type { Deps } from '../deps.js';
@@ -61,11 +68,7 @@ export async function openedJob(
 type OrderingRequest = Pick<ApiRequest, 'caller' | 'files' | 'signal' | 'holds'>;
 
 /** Throws validation_failed for what is no graph. `outputs`: ids of the nodes that are its outputs. */
-export function openedGraph(
-  { config }: Deps,
-  graph: unknown,
-  options: { readonly catalogue: Catalogue | undefined; readonly outputs?: readonly string[] | undefined },
-): OpenedGraph {
+export function openedGraph({ config }: Deps, graph: unknown, options: Omit<GraphOptions, 'maxNodes'>): OpenedGraph {
   const { maxNodes } = config.workflows;
   try {
     return openGraph(graph, { ...options, maxNodes });

@@ -1,5 +1,6 @@
 import { FleetError, MAX_COMFY_KEY_CHARS } from '@comfy-fleet/contracts';
 import type { RawBody } from '../../http/messages.js';
+import { isRecord } from '../../requests/is-record.js';
 import { readExactJson } from '../../workflows/exact-json.js';
 import { ComfyV2Error, invalidWorkflow } from './errors.js';
 
@@ -44,8 +45,4 @@ function comfyKeyOf(extra: unknown): string | undefined {
 
 function isKey(value: unknown): value is string {
   return typeof value === 'string' && value.length <= MAX_COMFY_KEY_CHARS;
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

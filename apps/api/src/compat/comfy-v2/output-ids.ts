@@ -19,7 +19,7 @@ export function outputId(jobId: string, index: number): string {
   return `${jobId.slice(0, VERSION_AT)}8${jobId.slice(VERSION_AT + 1, NUMBER_AT)}${number}`;
 }
 
-export function isOutputId(id: string): boolean {
+function isOutputId(id: string): boolean {
   return isId(id) && id[VERSION_AT] === '8';
 }
 

@@ -143,6 +143,15 @@ it.each([
   expect((await refusal(await order(api, graph))).slice(0, 2)).toEqual([422, 'invalid_workflow']);
 });
 
+it('looks at no node that no output needs, as ComfyUI, and asks for what is only shown too', async () => {
+  const api = await openV2();
+  const unused = { class_type: 'LoadImage', inputs: { image: 'example.png' } };
+  const shown = { class_type: 'PreviewImage', inputs: { images: ['6', 0] } };
+  const { id } = await ordered(api, { ...drawing(), unused, shown });
+  const snapshot = await api.ledger.jobs.get(id);
+  expect(snapshot?.record.request.outputs).toHaveLength(3);
+});
+
 it('tells of nodes as ComfyUI does', async () => {
   const api = await openV2();
   const lacking = { ...drawing(), 5: { class_type: 'KSampler', inputs: { steps: 4 } } };

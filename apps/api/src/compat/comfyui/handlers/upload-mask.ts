@@ -5,11 +5,12 @@ import sharp from 'sharp';
 import { knownCaller } from '../../../access/caller.js';
 import { maySeeOutput } from '../../../access/own-output.js';
 import { keepFile } from '../../../assets/keep-file.js';
+import { splitName } from '../../../assets/split-name.js';
 import type { Deps } from '../../../deps.js';
 import type { ApiRequest, Handler } from '../../../http/messages.js';
 import { pieces } from '../../../pictures/in-steps.js';
 import { isRecord } from '../../../requests/is-record.js';
-import { inSubfolder, splitName } from '../file-names.js';
+import { inSubfolder } from '../file-names.js';
 import { refused } from '../refusal.js';
 import { keepUpload, sentImage, textOf } from './upload-image.js';
 

@@ -2,11 +2,12 @@ import { FleetError } from '@comfy-fleet/contracts';
 import { isFrameName } from '@comfy-fleet/frames';
 import { knownCaller } from '../../../access/caller.js';
 import { maySeeOutput } from '../../../access/own-output.js';
+import { splitName } from '../../../assets/split-name.js';
 import type { Deps } from '../../../deps.js';
 import { type ServedFile, serveFile } from '../../../files/serve-file.js';
 import { shownAs } from '../../../files/shown-as.js';
 import type { ApiRequest, Handler, Reply } from '../../../http/messages.js';
-import { inSubfolder, splitName } from '../file-names.js';
+import { inSubfolder } from '../file-names.js';
 import { refused } from '../refusal.js';
 import { drawn, formOf } from './drawn-picture.js';
 

@@ -2,16 +2,16 @@ import {
   type Catalogue,
   type Graph,
   type NodeErrors,
+  neededOf,
   type OpenedGraph,
-  upstreamOf,
   verdictOf,
 } from '@comfy-fleet/workflows';
 import type { Caller } from '../../../access/caller.js';
+import { namedFiles } from '../../../assets/named-files.js';
 import type { Deps } from '../../../deps.js';
 import { catalogueOfGraph, openedGraph } from '../../../orders/graph-job.js';
 import { isRecord } from '../../../requests/is-record.js';
 import { ComfyuiRefusal, refused } from '../refusal.js';
-import { namedFiles } from './named-files.js';
 import type { SentPrompt } from './read-prompt.js';
 
 /** A graph as ComfyUI would take it. */
@@ -42,7 +42,7 @@ export async function judgedGraph(
     const verdict = catalogue === undefined ? UNJUDGED : verdictOf(sent, catalogue, { targets, hasFile });
     if ('error' in verdict) throw new ComfyuiRefusal(verdict.error, verdict.node_errors);
     const { ok: outputs, node_errors: nodeErrors } = verdict;
-    const graph = outputs === undefined ? sent : needed(sent as Graph, outputs);
+    const graph = outputs === undefined ? sent : neededOf(sent as Graph, outputs);
     return { opened: openedGraph(deps, graph, { catalogue, outputs }), outputs, nodeErrors };
   };
   const first = judge();
@@ -53,12 +53,6 @@ export async function judgedGraph(
 }
 
 const UNJUDGED = { ok: undefined, node_errors: {} };
-
-/** What no output needs, ComfyUI does not run either. */
-function needed(graph: Graph, outputs: readonly string[]): Graph {
-  const ids = upstreamOf(graph, outputs);
-  return Object.fromEntries(Object.entries(graph).filter(([id]) => ids.has(id)));
-}
 
 /** Only where nothing is known of its classes can it name a file by now that the caller does not have. */
 function withReferences(opened: OpenedGraph, known: ReadonlyMap<string, string>): OpenedGraph {

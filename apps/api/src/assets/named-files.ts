@@ -1,8 +1,8 @@
 import { isOutputName, jobOfPicture } from '@comfy-fleet/frames';
-import type { Caller } from '../../../access/caller.js';
-import { owns } from '../../../access/own-job.js';
-import type { Deps } from '../../../deps.js';
-import { type ComfyuiName, splitName } from '../file-names.js';
+import type { Caller } from '../access/caller.js';
+import { owns } from '../access/own-job.js';
+import type { Deps } from '../deps.js';
+import { type ComfyuiName, splitName } from './split-name.js';
 
 /**
  * The files that names in a graph stand for, as orders name them: uploads of the caller by the name that it was answered,
