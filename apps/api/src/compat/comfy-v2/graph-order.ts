@@ -5,7 +5,6 @@ import {
   type Graph,
   neededOf,
   type OpenedGraph,
-  showJson,
   type VerdictOptions,
   verdictOf,
 } from '@comfy-fleet/workflows';
@@ -17,6 +16,7 @@ import { catalogueOfGraph, openedGraph, openedJob } from '../../orders/graph-job
 import { callbackOf } from '../../orders/new-job.js';
 import { invalidWorkflow } from './errors.js';
 import type { OrderBody } from './order-body.js';
+import { writeOrigin } from './origin.js';
 import { type Referenced, withoutReferences } from './references.js';
 
 /**
@@ -32,8 +32,7 @@ export async function graphOrder(deps: Deps, { workflow, comfyKey }: OrderBody, 
     const order = comfyKey === undefined ? {} : { api_key_comfy_org: comfyKey };
     const callback = callbackOf({}, caller, deps.webhookRefusal);
     const job = await openedJob(deps, { ...judged, catalogue, order, callback }, request);
-    const { files } = judged.opened;
-    return files.size === 0 ? job : { ...job, origin: originOf(workflow, files) };
+    return { ...job, origin: writeOrigin(workflow, judged.opened.files) };
   } catch (error) {
     throw asInvalid(error);
   }
@@ -86,15 +85,4 @@ function outputsOf(
 function asInvalid(error: unknown): unknown {
   const isOfGraph = error instanceof FleetError && ['validation_failed', 'no_able_instance'].includes(error.code);
   return isOfGraph && error.constructor === FleetError ? invalidWorkflow(error.detail) : error;
-}
-
-/** What stood where the files stand, for who asks for the workflow again. */
-export interface Origin {
-  readonly files: readonly { readonly node: string; readonly input: string; readonly value: unknown }[];
-}
-
-function originOf(workflow: object, files: OpenedGraph['files']): string {
-  const nodes = workflow as Readonly<Record<string, { readonly inputs: Readonly<Record<string, unknown>> }>>;
-  const given = [...files.values()].map(({ node, input }) => ({ node, input, value: nodes[node]?.inputs[input] }));
-  return showJson({ files: given } satisfies Origin);
 }

@@ -1,15 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { filesOf } from '@comfy-fleet/contracts';
-import { bindGraph, GRAPH, type Graph, parseJson } from '@comfy-fleet/workflows';
+import { bindGraph, GRAPH } from '@comfy-fleet/workflows';
 import { jobNotFound, ownJob } from '../../access/own-job.js';
 import type { Deps } from '../../deps.js';
 import type { Handler } from '../../http/messages.js';
 import { placeOrder } from '../../orders/place-order.js';
 import { workflowOf } from '../../orders/workflow-of.js';
 import { exactJson } from '../../workflows/exact-json.js';
-import { graphOrder, type Origin } from './graph-order.js';
+import { graphOrder } from './graph-order.js';
 import { linksFor } from './links.js';
 import { readOrderBody } from './order-body.js';
+import { asSent } from './origin.js';
 import { presentJob } from './present-job.js';
 
 /** POST /api/v2/jobs. An Idempotency-Key is good for one job, and never answered with that job again. */
@@ -52,20 +53,10 @@ export function getJobWorkflow(deps: Deps): Handler {
     const opened = await workflowOf(deps, request);
     const origin = hasOrigin ? await deps.ledger.jobs.origin(id) : undefined;
     const files = new Map(filesOf(request).map(([input, { name }]) => [input, name]));
-    const isAsSent = request.workflow === GRAPH && (files.size === 0 || origin !== undefined);
-    const workflow = isAsSent
-      ? withFiles(opened.graph, origin)
-      : bindGraph(opened, request, { filenamePrefix: 'ComfyUI', files });
+    const workflow =
+      request.workflow === GRAPH && origin !== undefined
+        ? asSent(opened, origin)
+        : bindGraph(opened, request, { filenamePrefix: 'ComfyUI', files });
     return exactJson(200, { workflow, format: 'api' });
   };
-}
-
-function withFiles(bare: Graph, origin: string | undefined): Graph {
-  const { files = [] } = origin === undefined ? {} : (parseJson(origin) as Partial<Origin>);
-  const graph = { ...bare };
-  for (const { node: id, input, value } of files) {
-    const node = graph[id];
-    if (node !== undefined) graph[id] = { ...node, inputs: { ...node.inputs, [input]: value } };
-  }
-  return graph;
 }

@@ -4,7 +4,10 @@ import type { ApiRequest } from '../../http/messages.js';
 
 /** Where the links of an answer lead. */
 export interface Links {
-  /** Of what is asked with a key: right behind PUBLIC_URL, else from the root of the host. */
+  /**
+   * Of what is asked with a key: from the root of the host that was asked, with the path of PUBLIC_URL. The SDKs send the
+   * key to no other host, and some callers reach the API by another one.
+   */
   readonly api: (path: string) => string;
   /** An absolute URL of a file, signed where there are keys, and until when it is good; `until`: when the file goes, in ms. */
   readonly file: (path: string, until: number) => { readonly url: string; readonly url_expires_at: string };
@@ -17,9 +20,10 @@ export async function linksFor(
 ): Promise<Links> {
   const { publicUrl = '' } = config.http;
   const origin = publicUrl === '' ? `http://${header('host') ?? 'localhost'}` : publicUrl;
+  const mount = publicUrl === '' ? '' : new URL(publicUrl).pathname.replace(/\/$/, '');
   const sign = caller?.id === ANONYMOUS ? undefined : await ledger.urls.signing();
   return {
-    api: (path) => publicUrl + path,
+    api: (path) => mount + path,
     file: (path, until) => {
       const signed = sign?.(path) ?? path;
       const expires = new URLSearchParams(signed.split('?')[1]).get('expires');

@@ -1,9 +1,9 @@
 import { newId } from '@comfy-fleet/contracts';
-import { expect, it } from 'vitest';
-import { as, type TestApi } from '../../api.js';
+import { expect, inject, it, onTestFinished } from 'vitest';
+import { as, startApi, type TestApi } from '../../api.js';
 import { finishJob } from '../../finished-image.js';
 import { plain } from '../../pictures.js';
-import { drawing, inverting } from '../../runnable.js';
+import { drawing, inverting, publishRealCatalogue } from '../../runnable.js';
 import { JOBS, openV2, order, ordered, reference, refusal, uploaded, type V2Job } from './v2.js';
 
 const PNG = await plain(64, 64, '#804020').png().toBuffer();
@@ -14,7 +14,7 @@ it('takes a graph, and tells of the job in the shape of the specification', asyn
   const api = await openV2({ env: { PUBLIC_URL: 'https://gpu.example/fleet' } });
   const answer = await order(api, drawing());
   const job = (await answer.json()) as V2Job;
-  const self = `https://gpu.example/fleet${JOBS}/${job.id}`;
+  const self = `/fleet${JOBS}/${job.id}`;
   expect([answer.status, answer.headers.get('location')]).toEqual([201, self]);
   expect(job).toEqual({
     id: expect.stringMatching(/^[0-9a-f-]{36}$/),
@@ -84,6 +84,21 @@ it('takes files by reference and by the names of uploads, and gives the graph ba
   await uploaded(api, 'sub/cat.png', other);
   const { id } = await ordered(api, loading('sub/cat.png'));
   expect((await api.ledger.jobs.get(id))?.record.request.inputs.file_1).toMatchObject({ bytes: other.length });
+});
+
+it('shares its jobs with the other APIs of the key', async () => {
+  const api = await openV2();
+  await uploaded(api, 'cat.png', PNG);
+  const { id } = await ordered(api, loading('cat.png'));
+  const history = await get(api, '/comfyui/queue');
+  expect(JSON.stringify(await history.json())).toContain(id);
+  const prompt = await api.post('/comfyui/prompt', { prompt: loading('cat.png') }, as('anna'));
+  const { prompt_id } = (await prompt.json()) as { prompt_id: string };
+  expect(prompt.status).toBe(200);
+  const { jobs } = await api.ledger.jobs.list('anna', { filter: {}, cursor: undefined, limit: 1 });
+  expect([jobs[0]?.record.id, jobs[0]?.record.alias]).toContain(prompt_id);
+  const sent = await get(api, `${JOBS}/${jobs[0]?.record.id}/workflow`);
+  expect(await sent.json()).toEqual({ workflow: loading('cat.png'), format: 'api' });
 });
 
 it('gives the graph of a job that was ordered otherwise as it runs', async () => {
@@ -237,6 +252,19 @@ it('cancels as often as is asked, and no job of another key', async () => {
   }
   const ghost = await api.get(`${JOBS}/job_ghost/cancel`, { method: 'POST', ...as('anna') });
   expect((await refusal(ghost)).slice(0, 2)).toEqual([404, 'not_found']);
+});
+
+it('signs nothing and asks for no key where there are none', async () => {
+  const api = await startApi(inject('redisUrl'));
+  onTestFinished(() => api.close());
+  await publishRealCatalogue(api);
+  const answer = await api.post(JOBS, { workflow: drawing() });
+  const { id } = (await answer.json()) as V2Job;
+  expect(answer.status).toBe(201);
+  await finishJob(api, id);
+  const { outputs } = (await (await api.get(`${JOBS}/${id}`)).json()) as V2Job;
+  expect(outputs[0]).toMatchObject({ url: `${api.url}/files/${id}_1.png`, url_expires_at: expect.any(String) });
+  expect((await api.get(`/api/v2/assets/${outputs[0]?.id}/content`)).status).toBe(200);
 });
 
 it('is not there when it is switched off', async () => {
