@@ -1,7 +1,9 @@
-import { createServer } from 'node:http';
+import { once } from 'node:events';
+import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { newId } from '@comfy-fleet/contracts';
 import { createSafeHttp } from '@comfy-fleet/safe-http';
+import { until } from '@comfy-fleet/testing';
 import pLimit from 'p-limit';
 import { afterEach, beforeEach, expect, inject, it, onTestFinished } from 'vitest';
 import { callerOf } from '../src/access/caller.js';
@@ -12,7 +14,10 @@ import { plain } from './pictures.js';
 
 let api: TestApi;
 beforeEach(async () => {
-  api = await startApi(inject('redisUrl'), { keys: [aKey('anna'), aKey('bert')], env: { MAX_ASSET_BYTES: '10000' } });
+  api = await startApi(inject('redisUrl'), {
+    keys: [aKey('anna'), aKey('bert')],
+    env: { MAX_ASSET_BYTES: '10000', MAX_ASSET_URLS: '6' },
+  });
 });
 afterEach(() => api.close());
 
@@ -21,7 +26,7 @@ const { signal } = new AbortController();
 /** What a request of that key with these inputs comes to. */
 function resolved(values: Record<string, unknown>, key = 'anna') {
   const { config, frames, inputs, ledger } = api;
-  const [fetching, decoding] = [pLimit(1), pLimit(1)];
+  const [fetching, decoding] = [pLimit(16), pLimit(1)];
   const http = createSafeHttp({ allow: ['127.0.0.1'] });
   const deps = { config, frames, inputs, ledger, decoding, fetching, pictureHttp: http };
   const caller = callerOf(aKey(key), config.access.keyLimits);
@@ -72,6 +77,53 @@ it('fetches a URL into the store, and refuses what is too large or not allowed',
     code: 'url_not_allowed',
     errors: [{ pointer: '/inputs/mask' }],
   });
+});
+
+it('fetches several URLs at once, and none of more than may be', async () => {
+  const waiting: ServerResponse[] = [];
+  const server = createServer((_request, response) => {
+    waiting.push(response);
+    // None is answered before the others were asked for.
+    if (waiting.length === 3) for (const [n, one] of waiting.entries()) one.end(`file ${n}`);
+  }).listen(0, '127.0.0.1');
+  onTestFinished(() => void server.close());
+  await once(server, 'listening');
+  const url = (n: number) => `http://127.0.0.1:${(server.address() as AddressInfo).port}/${n}.txt`;
+  const files = await resolved({ a: url(1), b: url(2), c: url(3), again: url(1) });
+  expect([Object.keys(files).sort(), waiting.length]).toEqual([['a', 'again', 'b', 'c'], 3]);
+  expect(files.again).toEqual(files.a);
+  const many = Object.fromEntries([1, 2, 3, 4, 5, 6, 7].map((n) => [`f${n}`, url(n)]));
+  await expect(resolved(many)).rejects.toMatchObject({
+    code: 'validation_failed',
+    errors: [{ pointer: '/inputs/f7', detail: 'is one of 7 different URLs; 6 are the most' }],
+  });
+  expect(waiting).toHaveLength(3);
+});
+
+it('gives up the others when one URL cannot be fetched', async () => {
+  let missing: ServerResponse | undefined;
+  let hangs: ServerResponse | undefined;
+  let isGivenUp = false;
+  const server = createServer((request, response) => {
+    if (request.url === '/missing.txt') missing = response;
+    else {
+      hangs = response;
+      response.write('the beginning');
+      response.on('close', () => {
+        isGivenUp = true;
+      });
+    }
+    // Not before both were asked for.
+    if (missing !== undefined && hangs !== undefined) missing.writeHead(404).end();
+  }).listen(0, '127.0.0.1');
+  onTestFinished(() => void server.close());
+  await once(server, 'listening');
+  const url = (name: string) => `http://127.0.0.1:${(server.address() as AddressInfo).port}/${name}.txt`;
+  await expect(resolved({ a: url('hangs'), b: url('missing') })).rejects.toMatchObject({
+    code: 'url_unreachable',
+    errors: [{ pointer: '/inputs/b' }],
+  });
+  await until('nobody reads it', () => isGivenUp);
 });
 
 it.each(['a.png', '', 'file:///etc/passwd', 'job:1/0', `job:${newId()}/0`, 'job:', 5, null, {}, ['asset:1']])(

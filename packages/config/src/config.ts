@@ -149,6 +149,8 @@ export interface Config {
   readonly assets: {
     readonly maxBytes: number;
     readonly urlTimeoutMs: number;
+    /** Different ones that one job may name. */
+    readonly maxUrls: number;
   };
   readonly retention: {
     readonly framesMaxAgeSeconds: number;
@@ -335,6 +337,7 @@ function toConfig(s: Settings): Config {
     assets: {
       maxBytes: s.MAX_ASSET_BYTES,
       urlTimeoutMs: s.ASSET_URL_TIMEOUT_MS,
+      maxUrls: s.MAX_ASSET_URLS,
     },
     redis: toRedisSettings(s),
     queue: {

@@ -323,6 +323,7 @@ export const settingsSchema = Type.Object({
     // S3 copies no more at once
     5 * 1024 * MIB,
   ),
+  MAX_ASSET_URLS: integer(32, 1, 'Most different URLs that one job may name for its files', 1000),
   ASSET_URL_TIMEOUT_MS: integer(
     60_000,
     100,

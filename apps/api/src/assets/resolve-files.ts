@@ -4,6 +4,7 @@ import { knownCaller } from '../access/caller.js';
 import { owns } from '../access/own-job.js';
 import type { Deps } from '../deps.js';
 import type { ApiRequest } from '../http/messages.js';
+import { allOrNone } from './all-or-none.js';
 import { type KeepFileOptions, keepFile } from './keep-file.js';
 
 type FileDeps = Pick<
@@ -12,13 +13,15 @@ type FileDeps = Pick<
 >;
 type FileRequest = Pick<ApiRequest, 'caller' | 'files' | 'holds' | 'signal'>;
 
+/** Files that one request brings into the store at a time; of URLs the process has a limit besides. */
+const AT_ONCE = 4;
 const FORMS = 'must be an upload, asset:<id>, job:<id>/<output>, or an http(s) URL';
 
 /**
  * The files that inputs name, all of them in the store of inputs and as young as new ones: uploads of the same form by the
- * names of their inputs, and what `values` names by text. To be asked right before the job is made. Throws what is wrong
- * with the first that cannot be used, with its pointer: validation_failed, url_not_allowed, url_unreachable, and what
- * keepFile throws.
+ * names of their inputs, and what `values` names by text, a few at a time. To be asked right before the job is made. Throws
+ * what is wrong with one that cannot be used, with its pointer: validation_failed, url_not_allowed, url_unreachable, and
+ * what keepFile throws.
  */
 export async function resolveFiles(
   deps: FileDeps,
@@ -34,12 +37,17 @@ export async function resolveFiles(
   const named = Object.entries(values).map(([input, value]) => ({ input, value, pointer: pointer(input) }));
   const assets = named.filter(({ value }) => typeof value === 'string' && value.startsWith('asset:'));
   // What takes long comes first, and once: an asset is not to grow old meanwhile.
-  const known = new Map<unknown, InputFile>();
-  for (const one of named) {
-    if (assets.includes(one)) continue;
-    const file = known.get(one.value) ?? (await brought(deps, request, one));
-    known.set(one.value, file);
-    found.push([one.input, file]);
+  const others = named.filter((one) => !assets.includes(one));
+  const distinct = [...new Map(others.map((one) => [one.value, one])).values()];
+  refuseTooMany(distinct, deps.config.assets.maxUrls);
+  const files = await allOrNone(
+    distinct.map((one) => (signal) => brought(deps, { ...request, signal }, one)),
+    { atOnce: AT_ONCE, signal: request.signal },
+  );
+  const known = new Map(distinct.map(({ value }, index) => [value, files[index]]));
+  for (const { input, value } of others) {
+    const file = known.get(value);
+    if (file !== undefined) found.push([input, file]);
   }
   for (const one of assets) found.push([one.input, await ownAsset(deps, request, one)]);
   for (const [input, { name }] of found) {
@@ -51,6 +59,17 @@ export async function resolveFiles(
 interface Named {
   readonly value: unknown;
   readonly pointer: string;
+}
+
+function refuseTooMany(named: readonly Named[], most: number): void {
+  const urls = named.filter(({ value }) => isUrl(value));
+  const [first] = urls.slice(most);
+  if (first === undefined) return;
+  throw fault(first.pointer, `is one of ${urls.length} different URLs; ${most} are the most`);
+}
+
+function isUrl(value: unknown): value is string {
+  return typeof value === 'string' && /^https?:/i.test(value);
 }
 
 async function ownAsset({ ledger }: FileDeps, { caller }: FileRequest, { value, pointer }: Named): Promise<InputFile> {
@@ -65,7 +84,7 @@ async function brought(deps: FileDeps, request: FileRequest, { value, pointer }:
   if (typeof value !== 'string') throw fault(pointer, FORMS);
   const [, job, output] = /^job:([^/]+)\/(.+)$/s.exec(value) ?? [];
   if (job !== undefined && output !== undefined) return fromJob(deps, request, { job, output, pointer });
-  if (/^https?:/i.test(value)) return fromUrl(deps, request, { url: value, pointer });
+  if (isUrl(value)) return fromUrl(deps, request, { url: value, pointer });
   throw fault(pointer, FORMS);
 }
 
