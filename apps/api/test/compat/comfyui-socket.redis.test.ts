@@ -244,18 +244,52 @@ it('answers the flags that come first, and then says of each preview whose it is
   expect(frame.rest.subarray(4 + length)).toEqual(Buffer.from('ffd8ffe0', 'hex'));
 });
 
-it('says before a preview of another prompt of the client whose it is', async () => {
+it('tells of one prompt of a client at a time, as a ComfyUI runs one, and of another only its end', async () => {
   const tab = await listenAt(api, { key: 'anna', clientId: 'tab' });
-  const [a, b] = [await prompt('tab'), await prompt('tab')];
-  const claims = [await running(), await running()];
-  for (const claim of claims) await claim.progress(at('5', 1));
-  for (const { promptId } of [a, b]) await tab.until('progress', { prompt_id: promptId });
-  for (const [turn, n] of [0, 1, 0].entries()) {
-    const before = tab.story().filter((type) => type === 1).length;
-    await claims[n]?.preview({ contentType: 'image/jpeg', data: `/9j/${turn}A==`, nodeId: '5' });
-    await until('it is there', () => tab.story().filter((type) => type === 1).length > before);
-    const spoken = tab.heard.filter((one) => 'type' in one && one.type === 'executing').at(-1);
-    expect(spoken).toMatchObject({ data: { prompt_id: [a, b][n]?.promptId } });
+  const [a, b, c] = [await prompt('tab'), await prompt('tab'), await prompt('tab')];
+  const told = () =>
+    tab.heard.flatMap((one) => {
+      if ('binary' in one) return ['preview'];
+      const prompt = [a, b, c].findIndex(({ promptId }) => promptId === one.data.prompt_id);
+      if (prompt < 0 || one.type === 'progress_state' || one.type === 'execution_cached') return [];
+      return [`${'abc'[prompt]} ${one.type}${one.data.node === null ? ' null' : ''}`];
+    });
+  const claimA = await running();
+  await claimA.progress(at('5', 1));
+  await tab.until('progress', { prompt_id: a.promptId });
+  const claimB = await running();
+  const claimC = await running();
+  for (const claim of [claimB, claimC]) await claim.progress(at('5', 1));
+  await until('the others are followed', () => claimC.isListenedTo());
+  await claimB.preview({ contentType: 'image/jpeg', data: '/9j/4A==', nodeId: '5' });
+  await claimB.finish({ status: 'succeeded', outputs: [picture(b.id, '7')] });
+  await tab.until('executing', { node: null, prompt_id: b.promptId });
+  await claimA.preview({ contentType: 'image/jpeg', data: '/9j/4B==', nodeId: '5' });
+  await until('the preview is there', () => told().includes('preview'));
+  await claimA.finish({ status: 'succeeded', outputs: [picture(a.id, '7')] });
+  await tab.until('progress', { prompt_id: c.promptId });
+  await claimC.finish({ status: 'failed', error: { code: 'node_execution_error', detail: 'No.', nodeId: '5' } });
+  await tab.until('executing', { node: null, prompt_id: c.promptId });
+  expect(told()).toEqual([
+    ...['a execution_start', 'a executing', 'a progress'],
+    ...['b execution_start', 'b executing', 'b progress', 'b executing', 'b executed', 'b executing null'],
+    ...['a executing', 'preview', 'a executing', 'a executed', 'a execution_success', 'a executing null'],
+    'b execution_success',
+    ...['c execution_start', 'c executing', 'c progress', 'c execution_error', 'c executing null'],
+  ]);
+});
+
+it('says that the queue is shorter only after the end that made it so', async () => {
+  const tab = await listenAt(api, { key: 'anna', clientId: 'tab' });
+  for (let n = 0; n < 5; n++) await prompt('tab');
+  await tab.until('status', remaining(5));
+  const full = tab.heard.length;
+  for (let left = 4; left >= 0; left--) {
+    const claim = await running();
+    await claim.finish({ status: 'succeeded', outputs: [] });
+    const types = () => tab.heard.slice(full).flatMap((one) => ('type' in one ? [one.type] : []));
+    await until('its length is told', () => types().filter((type) => type === 'status').length > 4 - left);
+    expect(types().filter((type) => type === 'execution_success')).toHaveLength(5 - left);
   }
 });
 

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { isTerminal } from '@comfy-fleet/contracts';
 import type { KeyChange } from '@comfy-fleet/jobs';
 import type { Deps } from '../../../deps.js';
-import type { Message } from '../present/messages.js';
 import type { Group } from './group.js';
 import { Run } from './run.js';
 
@@ -20,21 +20,28 @@ export class ClientJobs {
   readonly #waiting = new Set<string>();
   readonly #runs = new Map<string, Run>();
   readonly #ended = new Set<string>();
+  /** Of these it is known, and was not told yet. */
+  readonly #ending = new Set<string>();
+  readonly #onTold: () => void;
   readonly #over = new AbortController();
 
-  constructor(deps: Pick<Deps, 'ledger' | 'frames' | 'log'>, group: Group) {
+  /** `onTold` is called when all ends that are known were told. */
+  constructor(deps: Pick<Deps, 'ledger' | 'frames' | 'log'>, group: Group, onTold: () => void) {
     this.#deps = deps;
     this.#group = group;
+    this.#onTold = onTold;
   }
 
-  /** What a socket is to be told that comes late. */
-  get soFar(): Message[] {
-    return [...this.#runs.values()].flatMap((run) => run.soFar);
+  /** Jobs have ended, and that was not told yet. */
+  get isEnding(): boolean {
+    return this.#ending.size > 0;
   }
 
   /** It is known that the job has this status, or a later one. */
   note({ id, status }: Pick<KeyChange, 'id' | 'status'>): void {
-    if (this.#runs.has(id) || this.#ended.has(id)) return;
+    if (this.#ended.has(id)) return;
+    if (isTerminal(status)) this.#ending.add(id);
+    if (this.#runs.has(id)) return;
     if (status === 'queued') this.#waiting.add(id);
     else this.#follow(id);
   }
@@ -58,6 +65,7 @@ export class ClientJobs {
     void this.#untilTold(run, id).then(() => {
       this.#runs.delete(id);
       this.#ended.add(id);
+      if (this.#ending.delete(id) && !this.isEnding) this.#onTold();
       const [oldest] = this.#ended;
       if (this.#ended.size > MOST_ENDED && oldest !== undefined) this.#ended.delete(oldest);
     });

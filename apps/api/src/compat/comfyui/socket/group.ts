@@ -5,40 +5,118 @@ import { describedFrame, pictureFrame, textFrame } from './frames.js';
 import type { Narrator } from './narrator.js';
 import type { Outlet } from './outlet.js';
 
-/** The sockets of one client of a key: each gets everything that is told of the client's jobs. */
+/**
+ * The sockets of one client of a key: each gets everything that is told of the client's prompts. A ComfyUI runs one prompt
+ * at a time, and clients take what names none for what belongs to it. So here too one at a time is told of while it is
+ * under way, the one that began first; of the others only the end, when it comes.
+ */
 export class Group {
   readonly outlets = new Set<Outlet>();
   /** ms since 1970. */
   readonly since = Date.now();
-  /** Pictures do not say whose they are: what belongs to one job is not mixed with those of another. */
-  readonly alone = pLimit(1);
-  /** The prompt of whose nodes the sockets heard last. */
-  #speaker: unknown;
+  /** Under way, in the order of their beginnings: the first is told of. */
+  readonly #begun: Narrator[] = [];
+  /** It was told that the first has begun. */
+  #isTold = false;
+  /** Some clients take any success for that of the prompt under way: those of others come after it. */
+  readonly #lateSuccesses: Message[] = [];
+  readonly #inTurn = pLimit(1);
+  #isEnding = false;
 
-  tell(messages: readonly Message[]): void {
+  /** What a socket is to be told that comes late. */
+  get soFar(): Message[] {
+    return this.#isTold ? (this.#begun[0]?.soFar ?? []) : [];
+  }
+
+  /** The prompt is under way. */
+  begun(narrator: Narrator): void {
+    if (!this.#begun.includes(narrator)) this.#begun.push(narrator);
+    this.#catchUp();
+  }
+
+  /** It is no longer, and may begin again. */
+  lost(narrator: Narrator): void {
+    this.#remove(narrator);
+    this.#catchUp();
+  }
+
+  progressed(narrator: Narrator, messages: readonly Message[]): void {
+    if (this.#isShown(narrator)) this.#tell(messages);
+  }
+
+  preview(narrator: Narrator, { contentType, data, nodeId }: Preview): void {
+    if (!this.#isShown(narrator)) return;
+    const before = narrator.beforePreview(nodeId);
+    if (before === undefined) return;
+    this.#tell(before);
+    const picture = Buffer.from(data, 'base64');
+    const plain = pictureFrame(picture, contentType);
+    const about = { display_node_id: nodeId, parent_node_id: null, real_node_id: nodeId, image_type: contentType };
+    const described = describedFrame(picture, { node_id: nodeId, prompt_id: narrator.promptId, ...about });
+    for (const outlet of this.outlets) outlet.preview(outlet.wantsMetadata ? described : plain);
+  }
+
+  /** Tells what `story` tells of the prompt's end, and nothing in between, then how it ended. */
+  async ended(narrator: Narrator, story: (scene: Scene) => Promise<void>, how: Message): Promise<void> {
+    await this.#inTurn(async () => {
+      this.#isEnding = true;
+      const isFirst = this.#begun[0] === narrator;
+      try {
+        await story({
+          isBegun: isFirst && this.#isTold,
+          tell: (messages) => this.#tell(messages),
+          picture: (content, contentType) => this.#picture(content, contentType),
+        });
+      } finally {
+        const isLate = how[0] === 'execution_success' && this.#begun.length > 0 && !isFirst;
+        if (isLate) this.#lateSuccesses.push(how);
+        this.#tell([...(isLate ? [] : [how]), ['executing', { node: null, prompt_id: narrator.promptId }]]);
+        this.#remove(narrator);
+        this.#isEnding = false;
+        if (this.#isTold) this.#tell(this.#begun[0]?.executing ?? []);
+        this.#catchUp();
+      }
+    });
+  }
+
+  #isShown(narrator: Narrator): boolean {
+    return this.#begun[0] === narrator && this.#isTold && !this.#isEnding;
+  }
+
+  #remove(narrator: Narrator): void {
+    const place = this.#begun.indexOf(narrator);
+    if (place >= 0) this.#begun.splice(place, 1);
+    if (place !== 0) return;
+    this.#isTold = false;
+    this.#tell(this.#lateSuccesses.splice(0));
+  }
+
+  #catchUp(): void {
+    const [first] = this.#begun;
+    if (first === undefined || this.#isTold || this.#isEnding) return;
+    this.#isTold = true;
+    this.#tell(first.soFar);
+  }
+
+  #tell(messages: readonly Message[]): void {
     for (const message of messages) {
-      if (message[0] === 'executing') this.#speaker = message[1].prompt_id;
       const text = textFrame(message);
       for (const outlet of this.outlets) outlet.send(text);
     }
   }
 
-  preview({ contentType, data, nodeId }: Preview, narrator: Narrator): void {
-    if (this.alone.activeCount > 0) return;
-    const before = narrator.beforePreview(nodeId);
-    if (before === undefined) return;
-    const { promptId } = narrator;
-    this.tell(before.length === 0 && this.#speaker !== promptId ? narrator.executing : before);
-    const picture = Buffer.from(data, 'base64');
-    const plain = pictureFrame(picture, contentType);
-    const about = { display_node_id: nodeId, parent_node_id: null, real_node_id: nodeId, image_type: contentType };
-    const described = describedFrame(picture, { node_id: nodeId, prompt_id: promptId, ...about });
-    for (const outlet of this.outlets) outlet.preview(outlet.wantsMetadata ? described : plain);
-  }
-
   /** Resolves when all sockets have it. */
-  async picture(content: Buffer, contentType: string): Promise<void> {
+  async #picture(content: Buffer, contentType: string): Promise<void> {
     const frame = pictureFrame(content, contentType);
     await Promise.all([...this.outlets].map((outlet) => outlet.picture(frame)));
   }
+}
+
+/** While an end is told. */
+export interface Scene {
+  /** The sockets heard the beginning already. */
+  readonly isBegun: boolean;
+  tell(messages: readonly Message[]): void;
+  /** Resolves when all sockets have the picture. */
+  picture(content: Buffer, contentType: string): Promise<void>;
 }

@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import { setTimeout as delay } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
 import { firstIdAt, type KeyChange } from '@comfy-fleet/jobs';
 import type { Deps } from '../../../deps.js';
 import { ClientJobs } from './client-jobs.js';
@@ -11,6 +11,8 @@ import { repeated } from './repeated.js';
 interface Client {
   readonly group: Group;
   readonly jobs: ClientJobs;
+  /** How long its sockets know the queue to be. */
+  told?: number;
 }
 
 type Needs = Pick<Deps, 'ledger' | 'frames' | 'log'>;
@@ -36,7 +38,7 @@ export class KeyHub {
     this.#needs = needs;
     const { signal } = this.#over;
     setMaxListeners(0, signal);
-    this.#countAgain = repeated(() => this.#tellCount(), { pauseMs: COUNT_MS, signal, log: needs.log });
+    this.#countAgain = repeated(() => this.#readCount(), { pauseMs: COUNT_MS, signal, log: needs.log });
     this.#lookAgain = repeated(() => this.#look(), { pauseMs: 0, signal, log: needs.log });
     void this.#listen();
   }
@@ -62,14 +64,16 @@ export class KeyHub {
 
   #newClient(clientId: string): Client {
     const group = new Group();
-    const client = { group, jobs: new ClientJobs(this.#needs, group) };
+    const jobs = new ClientJobs(this.#needs, group, () => this.#tellClient(clientId, client));
+    const client: Client = { group, jobs };
     this.#clients.set(clientId, client);
     this.#lookAgain();
     return client;
   }
 
-  #open(sid: string, { jobs }: Client, outlet: Outlet, count: number): void {
-    outlet.open(textFrame(['status', { ...statusOf(count), sid }]), jobs.soFar.map(textFrame));
+  #open(sid: string, client: Client, outlet: Outlet, count: number): void {
+    client.told ??= count;
+    outlet.open(textFrame(['status', { ...statusOf(count), sid }]), client.group.soFar.map(textFrame));
   }
 
   async #listen(): Promise<void> {
@@ -109,17 +113,24 @@ export class KeyHub {
     }
   }
 
-  async #tellCount(): Promise<void> {
-    const count = await this.#needs.ledger.jobs.openCount(this.#key);
-    const isChanged = count !== this.#count;
-    this.#count = count;
+  async #readCount(): Promise<void> {
+    this.#count = await this.#needs.ledger.jobs.openCount(this.#key);
+    // What was published before that is heard by then.
+    await nextTurn();
+    for (const [clientId, client] of this.#clients) this.#tellClient(clientId, client);
+  }
+
+  /** As in ComfyUI, a client hears how a prompt ended before it hears that the queue is shorter. */
+  #tellClient(sid: string, client: Client): void {
+    const count = this.#count;
+    if (count === undefined) return;
+    const isChanged = client.told !== count && !client.jobs.isEnding;
     const text = textFrame(['status', statusOf(count)]);
-    for (const [sid, client] of this.#clients) {
-      for (const outlet of client.group.outlets) {
-        if (!outlet.isOpened) this.#open(sid, client, outlet, count);
-        else if (isChanged) outlet.send(text);
-      }
+    for (const outlet of client.group.outlets) {
+      if (!outlet.isOpened) this.#open(sid, client, outlet, count);
+      else if (isChanged) outlet.send(text);
     }
+    if (isChanged) client.told = count;
   }
 }
 

@@ -14,6 +14,8 @@ export class Narrator {
   #beginning: readonly Message[] | undefined;
   readonly #nodes = new Map<string, NodeState>();
   #current: string | undefined;
+  /** Of the current one. */
+  #progress: Message | undefined;
 
   constructor(record: JobRecord) {
     this.promptId = promptIdOf(record);
@@ -31,6 +33,7 @@ export class Narrator {
     this.#beginning = undefined;
     this.#nodes.clear();
     this.#current = undefined;
+    this.#progress = undefined;
   }
 
   progressed({ nodeId, step, steps }: Progress): Message[] {
@@ -39,8 +42,8 @@ export class Narrator {
     const known = this.#nodes.get(nodeId);
     if (step === null || steps === null || (known?.value === step && known.max === steps)) return messages;
     this.#nodes.set(nodeId, { value: step, max: steps, state: 'running' });
-    const data = { value: step, max: steps, prompt_id: this.promptId, node: nodeId };
-    return [...messages, this.#progressState(), ['progress', data]];
+    this.#progress = ['progress', { value: step, max: steps, prompt_id: this.promptId, node: nodeId }];
+    return [...messages, this.#progressState(), this.#progress];
   }
 
   /** A node is under way. */
@@ -51,6 +54,7 @@ export class Narrator {
       this.#nodes.set(this.#current, { value: before.max, max: before.max, state: 'finished' });
     }
     this.#current = nodeId;
+    this.#progress = undefined;
     this.#nodes.set(nodeId, { value: 0, max: 1, state: 'running' });
     return [this.#progressState(), ...this.executing];
   }
@@ -71,7 +75,9 @@ export class Narrator {
   /** For who comes late. */
   get soFar(): Message[] {
     if (this.#beginning === undefined) return [];
-    return [...this.#beginning, ...(this.#current === undefined ? [] : [this.#progressState()]), ...this.executing];
+    const state = this.#current === undefined ? [] : [this.#progressState()];
+    const progress = this.#progress === undefined ? [] : [this.#progress];
+    return [...this.#beginning, ...state, ...this.executing, ...progress];
   }
 
   #progressState(): Message {

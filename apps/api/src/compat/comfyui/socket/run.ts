@@ -4,25 +4,22 @@ import { type JobRecord, listedOf } from '@comfy-fleet/jobs';
 import type { Deps } from '../../../deps.js';
 import { ending } from '../present/messages.js';
 import { presentOutputs } from '../present/outputs.js';
-import type { Group } from './group.js';
+import type { Group, Scene } from './group.js';
 import { Narrator } from './narrator.js';
+
+type Needs = Pick<Deps, 'ledger' | 'frames' | 'log'>;
 
 /** One job, told to the sockets of its client. */
 export class Run {
-  readonly #deps: Pick<Deps, 'ledger' | 'frames' | 'log'>;
+  readonly #needs: Needs;
   readonly #group: Group;
   readonly #id: string;
   #narrator: Narrator | undefined;
 
-  constructor(deps: Pick<Deps, 'ledger' | 'frames' | 'log'>, group: Group, id: string) {
-    this.#deps = deps;
+  constructor(needs: Needs, group: Group, id: string) {
+    this.#needs = needs;
     this.#group = group;
     this.#id = id;
-  }
-
-  /** What a socket is to be told that comes late. */
-  get soFar(): Narrator['soFar'] {
-    return this.#narrator?.soFar ?? [];
   }
 
   /**
@@ -30,14 +27,15 @@ export class Run {
    * told is not told again.
    */
   async follow(signal: AbortSignal): Promise<void> {
-    const { jobs } = this.#deps.ledger;
+    const { jobs } = this.#needs.ledger;
     for await (const item of jobs.events(this.#id, { signal })) {
+      const narrator = this.#narrator;
       if (item.kind === 'snapshot') {
         if (await this.#isOver(item.snapshot.record)) return;
       } else if (item.kind === 'preview') {
-        if (this.#narrator !== undefined) this.#group.preview(item.preview, this.#narrator);
+        if (narrator !== undefined) this.#group.preview(narrator, item.preview);
       } else if (item.event.type === 'progress') {
-        this.#group.tell(this.#narrator?.progressed(item.event.progress) ?? []);
+        if (narrator !== undefined) this.#group.progressed(narrator, narrator.progressed(item.event.progress));
       } else {
         const now = await jobs.get(this.#id);
         if (now === undefined || (await this.#isOver(now.record))) return;
@@ -47,44 +45,48 @@ export class Run {
 
   async #isOver(record: JobRecord): Promise<boolean> {
     this.#narrator ??= new Narrator(record);
+    const narrator = this.#narrator;
     if (isTerminal(record.status)) {
-      await this.#end(record, this.#narrator);
+      await this.#group.ended(narrator, (scene) => this.#tellEnd(record, narrator, scene), ending(record));
       return true;
     }
-    if (record.status === 'queued') this.#narrator.lost();
-    else if (record.startedAt !== null) this.#group.tell(this.#narrator.begun(record));
+    if (record.status === 'queued') {
+      narrator.lost();
+      this.#group.lost(narrator);
+    } else if (record.startedAt !== null) {
+      this.#group.progressed(narrator, narrator.begun(record));
+      this.#group.begun(narrator);
+    }
     return false;
   }
 
-  /** Everything that was not told yet, and at last that nothing of it is under way. */
-  async #end(record: JobRecord, narrator: Narrator): Promise<void> {
-    if (record.startedAt !== null) this.#group.tell(narrator.begun(record));
+  /** Everything that was not told yet. */
+  async #tellEnd(record: JobRecord, narrator: Narrator, scene: Scene): Promise<void> {
+    const missed = record.startedAt === null ? [] : narrator.begun(record);
+    scene.tell(scene.isBegun ? missed : narrator.soFar);
     for (const [node, output] of Object.entries(presentOutputs(record.outputs))) {
       if (record.outputs.some((one) => one.nodeId === node && listedOf(one).isSent)) {
-        await this.#sendPictures(record, node, narrator);
+        await this.#sendPictures(record, node, narrator, scene);
         continue;
       }
       const about = { node, display_node: node, output, prompt_id: narrator.promptId };
-      this.#group.tell([...narrator.entered(node), ['executed', about]]);
+      scene.tell([...narrator.entered(node), ['executed', about]]);
     }
-    this.#group.tell([ending(record), ['executing', { node: null, prompt_id: narrator.promptId }]]);
   }
 
   /** Of a node that sends them over the socket alone. */
-  async #sendPictures(record: JobRecord, node: string, narrator: Narrator): Promise<void> {
-    const { frames, log } = this.#deps;
-    await this.#group.alone(async () => {
-      const entered = narrator.entered(node);
-      this.#group.tell(entered.length > 0 ? entered : narrator.executing);
-      for (const { file, contentType, nodeId } of record.outputs) {
-        if (nodeId !== node) continue;
-        const content = await contentOf(frames, file).catch((error: unknown) => {
-          log.warn('a picture could not be read for a socket', { job: record.id, file, error });
-          return undefined;
-        });
-        if (content !== undefined) await this.#group.picture(content, contentType);
-      }
-    });
+  async #sendPictures(record: JobRecord, node: string, narrator: Narrator, scene: Scene): Promise<void> {
+    const { frames, log } = this.#needs;
+    const entered = narrator.entered(node);
+    scene.tell(entered.length > 0 ? entered : narrator.executing);
+    for (const { file, contentType, nodeId } of record.outputs) {
+      if (nodeId !== node) continue;
+      const content = await contentOf(frames, file).catch((error: unknown) => {
+        log.warn('a picture could not be read for a socket', { job: record.id, file, error });
+        return undefined;
+      });
+      if (content !== undefined) await scene.picture(content, contentType);
+    }
   }
 }
 
