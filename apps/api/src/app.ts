@@ -28,6 +28,7 @@ export function buildApp(deps: Deps, traced: (serve: RequestListener) => Request
     maxImageBytes: images.maxBytes,
     maxAssetBytes: assets.maxBytes,
     maxWorkflowBytes: workflows.maxBytes,
+    maxPromptBytes: workflows.maxBytes + workflows.maxOriginBytes,
   };
   const { corsOrigins, publicUrl } = http;
   const { keys, ledger, instruments, log, heartbeatMs, stopping } = deps;

@@ -49,6 +49,7 @@ async function serve(
   const limits = {
     ...http,
     maxWorkflowBytes: 1024,
+    maxPromptBytes: 1024,
     maxImageBytes: 1000,
     maxAssetBytes: 1000,
     maxUploadingBytes: maxUploadingBytes ?? http.maxUploadingBytes,

@@ -21,6 +21,8 @@ export interface BodyLimits {
   readonly maxImageBytes: number;
   /** Of a workflow that comes as JSON. */
   readonly maxWorkflowBytes: number;
+  /** Of a graph with what is kept beside it. */
+  readonly maxPromptBytes: number;
   /** Of a body that is a file, and of each file of a form. */
   readonly maxAssetBytes: number;
   readonly maxFormFiles: number;
@@ -115,8 +117,9 @@ export function createBodyReaders(
     (isLoose: boolean): RequestHandler =>
     (request, response, next) => {
       const isJson = isLoose || Boolean(request.is('application/json'));
+      const mostJson = isLoose ? limits.maxPromptBytes : limits.maxWorkflowBytes;
       const options = {
-        limits: { ...json, mostBytes: isJson ? limits.maxWorkflowBytes : maxImageBytes, freeBytes: maxJsonBytes },
+        limits: { ...json, mostBytes: isJson ? mostJson : maxImageBytes, freeBytes: maxJsonBytes },
         json: isJson ? limits.json : undefined,
         arrived: (bytes: number) => localsOf(response).upload?.arrived(bytes),
       };
