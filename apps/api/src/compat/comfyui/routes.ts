@@ -14,17 +14,20 @@ import { uploadMask } from './handlers/upload-mask.js';
 import { view } from './handlers/view.js';
 import { postPrompt } from './prompts/post-prompt.js';
 
+/** Clients ask for it several times a second. */
+const POLLED = { access: 'jobs', counted: 'beside', polled: true } as const;
+
 /** ComfyUI's own API. Every path is also there under `/comfyui/api`; see target.ts. */
 export function comfyuiRoutes(deps: Deps): Route[] {
   const entries = createEntries(deps);
   const routes: Omit<Route, 'basic'>[] = [
     // What is polled stands in front.
-    { method: 'GET', path: '/history/:id', access: 'jobs', handler: getHistoryOf(deps, entries), polled: true },
-    { method: 'GET', path: '/history', access: 'jobs', handler: getHistory(deps, entries), polled: true },
+    { method: 'GET', path: '/history/:id', ...POLLED, handler: getHistoryOf(deps, entries) },
+    { method: 'GET', path: '/history', ...POLLED, handler: getHistory(deps, entries) },
     { method: 'POST', path: '/history', access: 'jobs', handler: postHistory(deps), body: 'loose' },
-    { method: 'GET', path: '/queue', access: 'jobs', handler: getQueue(deps, entries), polled: true },
+    { method: 'GET', path: '/queue', ...POLLED, handler: getQueue(deps, entries) },
     { method: 'POST', path: '/queue', access: 'jobs', handler: postQueue(deps), body: 'loose' },
-    { method: 'GET', path: '/prompt', access: 'jobs', handler: getPrompt(deps), polled: true },
+    { method: 'GET', path: '/prompt', ...POLLED, handler: getPrompt(deps) },
     { method: 'POST', path: '/prompt', access: 'graphs', handler: postPrompt(deps), body: 'loose', counted: 'within' },
     { method: 'GET', path: '/view', access: 'jobs', handler: view(deps) },
     { method: 'POST', path: '/upload/image', access: 'jobs', handler: uploadImage(deps), body: 'files' },
@@ -36,7 +39,7 @@ export function comfyuiRoutes(deps: Deps): Route[] {
     { method: 'GET', path: '/jobs', access: 'jobs', handler: listPromptJobs(deps, entries) },
     // Before the one with a parameter, which would take it for an id.
     { method: 'POST', path: '/jobs/cancel', access: 'jobs', handler: cancelPromptJobs(deps), body: 'loose' },
-    { method: 'GET', path: '/jobs/:id', access: 'jobs', handler: getPromptJob(deps, entries), polled: true },
+    { method: 'GET', path: '/jobs/:id', ...POLLED, handler: getPromptJob(deps, entries) },
     { method: 'POST', path: '/jobs/:id/cancel', access: 'jobs', handler: cancelPromptJob(deps) },
     { method: 'GET', path: '/system_stats', access: 'jobs', handler: systemStats(deps) },
     { method: 'GET', path: '/features', access: 'jobs', handler: getFeatures(deps) },
