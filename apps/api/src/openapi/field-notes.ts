@@ -69,7 +69,7 @@ const output: Notes<JobOutput> = {
   sha256: 'Of the file, in hexadecimal; its ETag too.',
   width: 'Pixels, where they are known.',
   height: 'Pixels, where they are known.',
-  duration_seconds: 'Where it is known.',
+  duration_seconds: 'Of videos and sounds, where they say it.',
   text: 'The text itself; absent when the texts of the job have more than 64 KiB together.',
 };
 

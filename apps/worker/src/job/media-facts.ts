@@ -1,0 +1,61 @@
+import { buffer } from 'node:stream/consumers';
+import type { ByteRange, FrameStore } from '@comfy-fleet/frames';
+import { CustomSource, FLAC, Input, MATROSKA, MP3, MP4, OGG, QTFF, WAVE, WEBM } from 'mediabunny';
+
+/** What a video or a sound says of itself. */
+export interface MediaFacts {
+  readonly width?: number;
+  readonly height?: number;
+  readonly durationSeconds?: number;
+}
+
+interface Stored {
+  /** Its name in the store. */
+  readonly name: string;
+  readonly bytes: number;
+  /** Its beginning, which need not be read again. */
+  readonly start: Buffer;
+  readonly frames: Pick<FrameStore, 'open'>;
+  readonly signal: AbortSignal;
+}
+
+/** An MP4 has its index at its end, a WebM its last cluster: these are read from the store, and no more than this. */
+const MOST_BYTES = 8 * 1024 * 1024;
+const MOST_READS = 50;
+const FORMATS = [MP4, QTFF, WEBM, MATROSKA, MP3, WAVE, OGG, FLAC];
+
+/** How long a stored video or sound is, and the size of its picture; nothing of what cannot be read, whatever it is. */
+export async function mediaFacts({ name, bytes, start, frames, signal }: Stored): Promise<MediaFacts> {
+  let left = MOST_BYTES;
+  let reads = 0;
+  const read = async (range: ByteRange): Promise<Uint8Array> => {
+    const wanted = range.end - range.start + 1;
+    left -= wanted;
+    reads += 1;
+    if (left < 0 || reads > MOST_READS) throw new Error('too much would have to be read');
+    signal.throwIfAborted();
+    const content = await frames.open(name, range);
+    if (content === undefined) throw new Error('it is no longer there');
+    return buffer(content);
+  };
+  const input = new Input({
+    formats: FORMATS,
+    source: new CustomSource({
+      getSize: () => bytes,
+      read: (from, to) => (to <= start.length ? start.subarray(from, to) : read({ start: from, end: to - 1 })),
+    }),
+  });
+  try {
+    const track = await input.getPrimaryVideoTrack();
+    const seconds = (await input.getDurationFromMetadata()) ?? (await input.computeDuration());
+    const isKnown = Number.isFinite(seconds) && seconds > 0;
+    return {
+      ...(track === null ? {} : { width: track.displayWidth, height: track.displayHeight }),
+      ...(isKnown ? { durationSeconds: Math.round(seconds * 1000) / 1000 } : {}),
+    };
+  } catch {
+    return {};
+  } finally {
+    input.dispose();
+  }
+}
