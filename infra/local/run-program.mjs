@@ -29,22 +29,16 @@ export async function runProgram(path, args, { root = ROOT, env = process.env, p
   const stack = createStack({ root, print: { ...print, line: (name, text) => held.push([name, text]) } });
   const stop = listenForStop();
 
-  const run = async () => {
-    const slow = setTimeout(() => print.say('Installing and building what has changed …'), PATIENCE_MS);
-    await prepare(root, env, stack.run).finally(() => clearTimeout(slow));
-    if (stop.asked.aborted) return STOPPED;
-    const program = spawn(process.execPath, [join(root, path), ...args], {
-      cwd: root,
-      env,
-      stdio: 'inherit',
-      signal: stop.asked,
-    });
-    const [code] = await once(program, 'exit');
-    return code ?? 1;
-  };
-
   try {
-    return await Promise.race([run(), aborted(stop.asked).then(() => STOPPED)]);
+    const slow = setTimeout(() => print.say('Installing and building what has changed …'), PATIENCE_MS);
+    await Promise.race([prepare(root, env, stack.run), aborted(stop.asked)]).finally(() => clearTimeout(slow));
+    if (stop.asked.aborted) return STOPPED;
+    const program = spawn(process.execPath, [join(root, path), ...args], { cwd: root, env, stdio: 'inherit' });
+    // It may have something to say, or to end, before it goes.
+    stop.asked.addEventListener('abort', () => program.kill('SIGTERM'));
+    stop.forced.addEventListener('abort', () => program.kill('SIGKILL'));
+    const [code] = await once(program, 'exit');
+    return code ?? (stop.asked.aborted ? STOPPED : 1);
   } catch (error) {
     if (stop.asked.aborted) return STOPPED;
     if (!(error instanceof Problem)) throw error;

@@ -6,12 +6,19 @@ export interface Output {
   say(text: string): void;
 }
 
+/** A terminal in front of a person. */
+export type Terminal = NodeJS.WritableStream & { readonly columns?: number; readonly rows?: number };
+
 /** What a command is given besides its arguments. */
 export interface Surroundings extends Output {
   /** Where the settings stand; the environment of this process unless told otherwise. */
   readonly env?: Environment;
   /** Takes the log. */
   readonly log: NodeJS.WritableStream;
+  /** Where results go, if it is a terminal; undefined: a program reads them. */
+  readonly terminal?: Terminal;
+  /** From its first call on, Ctrl-C aborts this signal in place of ending the process. */
+  interrupted(): AbortSignal;
 }
 
 export interface Command {

@@ -24,6 +24,7 @@ async function keys(...args: readonly string[]): Promise<{ code: number; results
     log: process.stderr,
     result: (text) => results.push(text),
     say: (text) => said.push(text),
+    interrupted: () => new AbortController().signal,
   });
   return { code, results, said: said.join('\n') };
 }

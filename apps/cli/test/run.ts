@@ -25,6 +25,7 @@ export async function run(args: readonly string[], env: Readonly<Record<string, 
     result: (text) => {
       stdout += `${text}\n`;
     },
+    interrupted: () => new AbortController().signal,
     say: (text) => {
       stderr += `${text}\n`;
     },

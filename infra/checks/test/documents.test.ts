@@ -54,8 +54,8 @@ it('names no command of npm that package.json does not have', async () => {
   expect(faults((page) => commandsOf(page).filter((name) => scripts[name] === undefined))).toEqual([]);
 });
 
-/** Environment variables that other programs read, and what the command of a restart is given. */
-const OF_OTHERS = /^(AWS_|OTEL_|COMFY_FLEET_(INSTANCE|URL|REASON)$|CUDA_VISIBLE_DEVICES$)/;
+/** Environment variables that other programs and our own clients read, and what the command of a restart is given. */
+const OF_OTHERS = /^(AWS_|OTEL_|XDG_|COMFY_FLEET_(INSTANCE|URL|REASON|KEY|PROFILE)$|CUDA_VISIBLE_DEVICES$)/;
 
 it('names no setting that no service reads', () => {
   const variable = /^[A-Z][A-Z0-9]*_[A-Z0-9_]*[A-Z0-9]$/;

@@ -1,6 +1,7 @@
 import type {
   BatchAnswer,
   BatchRequest,
+  FleetStatus,
   GenerateRequest,
   Img2ImgRequest,
   Job,
@@ -122,6 +123,11 @@ export class Fleet {
   /** What one's key used, by day. */
   usage({ days, ...options }: Abortable & { readonly days?: number } = {}): Promise<Usage> {
     return this.#transport.json<Usage>('/usage', { ...options, query: { days } });
+  }
+
+  /** How the fleet is: pools, workers and their instances, and what each key has of them. For keys with the scope admin. */
+  status(options?: Abortable): Promise<FleetStatus> {
+    return this.#transport.json<FleetStatus>('/fleet', options);
   }
 
   async #order(

@@ -3,6 +3,8 @@ import type { Abortable, Transport } from './transport.js';
 
 /** A file that a job made. */
 export interface Output extends JobOutput {
+  /** `url` as a whole address. */
+  readonly href: string;
   /** Its content. Pictures also in another form: `width` in pixels, `format` as the API offers them. */
   download(options?: DownloadOptions): Promise<Blob>;
   /** As `download`, for what is too large to be held in memory. */
@@ -22,6 +24,7 @@ export function outputOf(transport: Transport, output: JobOutput): Output {
   };
   return {
     ...output,
+    href: transport.urlOf(output.url).href,
     download: async (options) => (await get(options)).blob(),
     stream: async (options) => {
       const { body } = await get(options);

@@ -3,6 +3,7 @@ export { hashApiKey } from './api-keys/hash-api-key.js';
 export { readKeysFileSetting } from './api-keys/keys-file-setting.js';
 export { type ApiKeys, type ApiKeysOptions, openApiKeys } from './api-keys/open-api-keys.js';
 export { parseApiKeys } from './api-keys/parse-api-keys.js';
+export { type CallerSettings, callerSettings } from './caller-settings.js';
 export { commandEnvironment } from './command-environment.js';
 export { type Config, type FramesSettings, type KeyLimits, loadConfig } from './config.js';
 export { ConfigError } from './config-error.js';

@@ -1,0 +1,55 @@
+import type { Job, JobProgress } from '@comfy-fleet/client';
+import { createLogUpdate } from 'log-update';
+import type { Output, Terminal } from '../../command.js';
+import { drawPicture } from '../pictures/draw-picture.js';
+import { ending } from '../words.js';
+import { jobLine } from './bar.js';
+import type { Report } from './report.js';
+
+const REDRAW_MS = 250;
+
+/** A bar, and when the job has ended the picture itself, or where it is. */
+export function createScreen(terminal: Terminal, { result }: Output, picture: boolean): Report {
+  const update = createLogUpdate(terminal as NodeJS.WriteStream);
+  let job: Job | undefined;
+  let progress: JobProgress | undefined;
+  let heard = 0;
+  let files = 0;
+  const draw = () => {
+    if (job === undefined || progress === undefined) return;
+    update(jobLine(job, progress, (performance.now() - heard) / 1000, terminal.columns ?? 80));
+  };
+  const timer = setInterval(draw, REDRAW_MS); // what is left gets less
+  const clear = () => {
+    job = undefined;
+    update.clear();
+    update.done();
+  };
+  return {
+    job: (now) => {
+      job = now;
+      progress = now.progress;
+      heard = performance.now();
+      draw();
+    },
+    progress: (now) => {
+      progress = now;
+      draw();
+    },
+    file: ({ path }) => {
+      clear();
+      files += 1;
+      result(path);
+    },
+    ended: async (handle) => {
+      clear();
+      for (const output of picture ? handle.outputs : []) await drawPicture(terminal, output);
+      if (files === 0) for (const { href } of handle.outputs) result(href);
+      result(ending(handle.snapshot));
+    },
+    close: () => {
+      clearInterval(timer);
+      clear();
+    },
+  };
+}

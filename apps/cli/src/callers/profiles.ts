@@ -1,0 +1,61 @@
+import { readFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { callerSettings, type Environment } from '@comfy-fleet/config';
+import { UsageError } from '../command.js';
+
+/** Where the API is and what it is asked with, as one place says it. */
+export interface Access {
+  readonly url?: string | undefined;
+  readonly key?: string | undefined;
+}
+
+interface Profiles {
+  /** The one that is used when none is named. */
+  readonly default?: string;
+  readonly profiles?: Readonly<Record<string, Access>>;
+}
+
+export interface AccessOptions extends Access {
+  readonly profile?: string;
+}
+
+/**
+ * The options first, then the profile that they name, the environment, the profile that that names, and the one that is the
+ * default. A key that stands beside one address is not sent to another. Throws a UsageError.
+ */
+export async function findAccess({ profile, ...options }: AccessOptions, env?: Environment): Promise<Access> {
+  const settings = callerSettings(env);
+  const path = configPath(settings);
+  const known = await readProfiles(path);
+  const named = (name: string | undefined): Access => {
+    if (name === undefined) return {};
+    const found = known.profiles?.[name];
+    if (found !== undefined) return found;
+    const names = Object.keys(known.profiles ?? {}).join(', ') || 'none';
+    throw new UsageError(`There is no profile ${name} in ${path} (there is ${names}).`);
+  };
+  const inherited = profile === undefined ? named(settings.profile ?? known.default) : {};
+  return settle([options, named(profile), settings, inherited]);
+}
+
+/** The first address, and the first key that is not another address's. */
+export function settle(places: readonly Access[]): Access {
+  const url = places.find((place) => place.url !== undefined)?.url;
+  const key = places.find((place) => place.key !== undefined && (place.url === undefined || place.url === url))?.key;
+  return { ...(url === undefined ? {} : { url }), ...(key === undefined ? {} : { key }) };
+}
+
+/** Of the profiles, as the XDG base directories have it. */
+function configPath({ configHome }: { readonly configHome?: string | undefined }): string {
+  return join(configHome ?? join(homedir(), '.config'), 'comfy-fleet', 'config.json');
+}
+
+async function readProfiles(path: string): Promise<Profiles> {
+  try {
+    return JSON.parse(await readFile(path, 'utf8')) as Profiles;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
+    throw new UsageError(`The profiles in ${path} cannot be read: ${error instanceof Error ? error.message : error}.`);
+  }
+}

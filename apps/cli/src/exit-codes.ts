@@ -1,0 +1,63 @@
+import { FleetError, FleetUnreachableError, type Job, JobEndedError } from '@comfy-fleet/client';
+import { UsageError } from './command.js';
+
+/** What scripts decide by: docs/cli.md. */
+export const EXIT = {
+  done: 0,
+  /** Anything else, such as a file that cannot be written. */
+  fault: 1,
+  misused: 2,
+  /** The API will refuse the same request again. */
+  refused: 3,
+  /** The API did not answer, or asked to come back later. */
+  unavailable: 4,
+  /** A job failed, or expired. */
+  failed: 5,
+  canceled: 6,
+  /** Ctrl-C. */
+  interrupted: 130,
+} as const;
+
+/** That the API was asked too much, or could not do it now. */
+const PASSING: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 504]);
+
+/** The command was interrupted; the message says what goes on. */
+export class Interrupted extends Error {
+  override readonly name = 'Interrupted';
+}
+
+export interface Failure {
+  /** Sentences. */
+  readonly text: string;
+  readonly code: number;
+}
+
+/** What a person is told of an error, and the exit code of it. Throws what is a fault of our own. */
+export function explain(error: unknown): Failure {
+  if (error instanceof UsageError) return { text: error.message, code: EXIT.misused };
+  if (error instanceof Interrupted) return { text: error.message, code: EXIT.interrupted };
+  if (error instanceof JobEndedError) return { text: `${error.job.id}: ${error.message}`, code: codeOf(error.job) };
+  if (error instanceof FleetUnreachableError) {
+    return { text: `${error.message}. Name the API with --url, COMFY_FLEET_URL or a profile.`, code: EXIT.unavailable };
+  }
+  if (error instanceof FleetError) {
+    const untold = error.errors.filter(({ detail }) => !error.message.includes(detail));
+    const fields = untold.map(({ pointer, detail }) => `\n  ${pointer}: ${detail}`);
+    const code = PASSING.has(error.status) ? EXIT.unavailable : EXIT.refused;
+    return { text: `${error.message}${fields.join('')}${advice(error)}`, code };
+  }
+  const { code, syscall, message } = error as NodeJS.ErrnoException;
+  if (code !== undefined && syscall !== undefined) return { text: message, code: EXIT.fault };
+  throw error;
+}
+
+/** The exit code of a job that has ended. */
+export function codeOf({ status }: Pick<Job, 'status'>): number {
+  if (status === 'succeeded') return EXIT.done;
+  return status === 'canceled' ? EXIT.canceled : EXIT.failed;
+}
+
+function advice({ status, retryAfterSeconds }: FleetError): string {
+  if (status === 401) return '\nGive a key with --key, COMFY_FLEET_KEY or a profile.';
+  return retryAfterSeconds === undefined ? '' : `\nTry again in ${retryAfterSeconds} s.`;
+}

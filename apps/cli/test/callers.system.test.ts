@@ -1,0 +1,137 @@
+import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Fleet, type Job } from '@comfy-fleet/client';
+import {
+  createGpus,
+  type Gpus,
+  PICTURE,
+  removeFolder,
+  type Simulator,
+  startStack,
+  type TestStack,
+} from '@comfy-fleet/testing';
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
+import { runBuilt, startBuilt } from './run-built.js';
+
+const SMALL = ['--lod', 'sketch', '--width', '64', '--height', '64'];
+
+let gpus: Gpus;
+let simulator: Simulator;
+let stack: TestStack;
+let fleet: Fleet;
+let dir: string;
+let env: Record<string, string>;
+
+beforeAll(async () => {
+  gpus = await createGpus();
+  simulator = await gpus.start(2);
+  stack = await startStack({ redisUrl: inject('redisUrl') });
+  await stack.startWorker('gpu', [simulator.url]);
+  fleet = new Fleet({ url: stack.url });
+  dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-callers-'));
+  env = { COMFY_FLEET_URL: stack.url, XDG_CONFIG_HOME: dir };
+});
+afterEach(() => simulator.set({ stepMs: 2 }));
+afterAll(async () => {
+  await stack.close();
+  await gpus.close();
+  await removeFolder(dir);
+});
+
+const run = (...args: string[]) => runBuilt(args, env, dir);
+const linesOf = (text: string) =>
+  text
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { type: string; data: Job });
+/** One slow job, left to itself. */
+const startSlow = async () => {
+  simulator.set({ stepMs: 200 });
+  const { stdout } = await run('generate', 'a slow fox', '--steps', '100', '--detach');
+  return JSON.parse(stdout) as Job;
+};
+
+describe('the command line, for callers', () => {
+  it('makes a picture, tells of it in JSON lines, and saves it under the name that was asked for', async () => {
+    const { code, stdout, stderr } = await run(
+      'generate',
+      'a red',
+      'fox',
+      ...SMALL,
+      '--seed',
+      '7',
+      '-o',
+      'out/{seed}.webp',
+    );
+    expect([code, stderr]).toEqual([0, '']);
+    const lines = linesOf(stdout);
+    expect(lines[0]).toMatchObject({ type: 'status', data: { request: { prompt: 'a red fox', width: 64 } } });
+    expect(lines.at(-2)).toMatchObject({ type: 'status', data: { status: 'succeeded', seed: 7 } });
+    expect(lines.at(-1)).toMatchObject({ type: 'file', data: { index: 0, path: 'out/7.webp' } });
+    expect(await readdir(join(dir, 'out'))).toEqual(['7.webp']);
+    expect((await readFile(join(dir, 'out/7.webp'))).subarray(8, 12).toString()).toBe('WEBP');
+  });
+
+  it('starts from a file, runs a workflow with one, and refines a picture', async () => {
+    await writeFile(join(dir, 'photo.png'), PICTURE, 'base64');
+    const first = linesOf((await run('img2img', 'photo.png', 'at night', ...SMALL)).stdout).at(-1)?.data;
+    expect(first).toMatchObject({ kind: 'img2img', status: 'succeeded' });
+    const inputs = ['--input', 'prompt=at dawn', '--input', 'steps=3', '--file', 'image=@photo.png'];
+    const second = linesOf((await run('run', 'img2img', ...inputs, '--metadata', 'shelf=low')).stdout).at(-1)?.data;
+    expect(second).toMatchObject({
+      status: 'succeeded',
+      metadata: { shelf: 'low' },
+      request: { steps: 3 },
+    });
+    const refined = linesOf((await run('refine', first?.id ?? '', '--lod', 'mid')).stdout).at(-1)?.data;
+    expect(refined).toMatchObject({ status: 'succeeded', lod: 'mid', parent: { id: first?.id, relation: 'refine' } });
+    const listed = await run('jobs', '--metadata', 'shelf=low');
+    expect(JSON.parse(listed.stdout)).toMatchObject({ id: second?.id });
+  });
+
+  it('leaves a job to itself, watches it, downloads what it made, and shows it', async () => {
+    const { id } = JSON.parse((await run('generate', 'an owl', ...SMALL, '--count', '2', '--detach')).stdout) as Job;
+    const watched = await run('watch', id);
+    expect([watched.code, linesOf(watched.stdout).at(-1)?.data.status]).toEqual([0, 'succeeded']);
+    const files = linesOf((await run('download', id, '--width', '64')).stdout);
+    expect(files).toMatchObject([0, 1].map((index) => ({ type: 'file', data: { index, path: `${id}-${index}.png` } })));
+    expect(JSON.parse((await run('get', id)).stdout)).toMatchObject({ id, status: 'succeeded' });
+  });
+
+  it('cancels a job; who watches it learns that by the exit code', async () => {
+    const { id } = await startSlow();
+    const watching = run('watch', id);
+    expect((await run('cancel', id)).code).toBe(0);
+    expect((await watching).code).toBe(6);
+  });
+
+  it('leaves a job running at Ctrl-C and says so, or cancels it', async () => {
+    const { id } = await startSlow();
+    const watching = startBuilt(['watch', id], env, dir);
+    await watching.output();
+    watching.kill('SIGINT');
+    const left = await watching.ended;
+    expect([left.code, left.stderr]).toEqual([130, expect.stringContaining(`comfy-fleet watch ${id}`)]);
+    expect((await fleet.jobs.get(id)).snapshot.finished_at).toBeNull();
+
+    const ending = startBuilt(['watch', id, '--cancel-on-exit'], env, dir);
+    await ending.output();
+    ending.kill('SIGINT');
+    expect((await ending.ended).code).toBe(130);
+    await expect((await fleet.jobs.get(id)).wait()).rejects.toMatchObject({ code: 'canceled' });
+  });
+
+  it('tells by the exit code who is at fault', async () => {
+    const misused = await run('generate');
+    expect([misused.code, misused.stderr]).toEqual([2, expect.stringContaining('Say what the picture shows')]);
+    const refused = await run('generate', 'a fox', '--steps', '100000');
+    expect([refused.code, refused.stderr]).toEqual([3, expect.stringContaining('/steps')]);
+    const unknown = await run('get', '01a21b0d-06ec-71c2-b764-c91b27b2c15a');
+    expect([unknown.code, unknown.stderr]).toEqual([3, expect.stringContaining('There is no job with this id')]);
+    simulator.faults.add({ kind: 'node_error', times: 1 });
+    expect((await run('generate', 'a fox', ...SMALL)).code).toBe(5);
+    const { code } = await runBuilt(['jobs', '--url', 'http://127.0.0.1:9'], env, dir);
+    expect(code).toBe(4);
+  });
+});

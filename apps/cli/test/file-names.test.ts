@@ -1,0 +1,38 @@
+import { describe, expect, it } from 'vitest';
+import { fileName, formatOf, readTemplate } from '../src/callers/file-names.js';
+
+const FILE = { id: '0197', index: 1, of: 2, seed: '18446744073709551615', line: 12, filename: '0197_1.png' };
+
+describe('the names of files', () => {
+  it.each([
+    ['{id}', '0197-1.png'],
+    ['{id}-{index}', '0197-1.png'],
+    ['fox', 'fox-1.png'],
+    ['fox.webp', 'fox-1.webp'],
+    ['out/{line}/{seed}_{index}.jpg', 'out/12/18446744073709551615_1.jpg'],
+    ['out/', 'out/0197-1.png'],
+    ['a.b/{id}', 'a.b/0197-1.png'],
+  ])('%s is %s', (template, name) => {
+    expect(fileName(readTemplate(template, false), FILE)).toBe(name);
+  });
+
+  it('leave out what a job with one file, or without a seed, does not need', () => {
+    expect(fileName('fox.png', { ...FILE, index: 0, of: 1 })).toBe('fox.png');
+    expect(fileName('{seed}.png', { ...FILE, of: 1, seed: null })).toBe('none.png');
+  });
+
+  it('have only places that there are, and tell jobs apart where there are many', () => {
+    expect(() => readTemplate('{name}.png', false)).toThrow('There is no {name} for -o');
+    expect(() => readTemplate('{index}.png', true)).toThrow('{id} or {line}');
+    expect(readTemplate('{line}.png', true)).toBe('{line}.png');
+    expect(readTemplate('out/', true)).toBe('out/{id}-{index}');
+  });
+
+  it('say in which form a picture is wanted', () => {
+    expect(formatOf('fox.webp', 'image/png')).toBe('webp');
+    expect(formatOf('fox.JPG', 'image/jpeg')).toBeUndefined();
+    expect(formatOf('fox.png', 'image/png')).toBeUndefined();
+    expect(formatOf('fox.png', 'video/mp4')).toBeUndefined();
+    expect(formatOf('fox.bin', 'image/png')).toBeUndefined();
+  });
+});

@@ -1,0 +1,7 @@
+// `npm run cli -- <command>`: needs nothing but Node, like `npm start`.
+import { refuseOldNode } from './node-version.mjs';
+
+refuseOldNode();
+import('./run-program.mjs')
+  .then(({ runProgram }) => runProgram('apps/cli/dist/main.js', process.argv.slice(2)))
+  .then((code) => process.exit(code));
