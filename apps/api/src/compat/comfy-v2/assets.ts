@@ -37,7 +37,7 @@ export function getAssetContent(deps: Deps): Handler {
 export function deleteAsset(deps: Deps): Handler {
   return async (request) => {
     const { params, caller } = request;
-    const { id = '' } = params;
+    const { asset: id = '' } = params;
     if ((await outputOf(deps, request)) !== undefined) throw inUse();
     const verdict = isId(id) ? await deps.ledger.assets.delete(knownCaller(caller).id, id) : 'absent';
     if (verdict === 'absent') throw assetNotFound();
@@ -51,11 +51,14 @@ function inUse(): FleetError {
 }
 
 /** Who comes by a signed link has no key. */
-async function sentAsset({ ledger }: Deps, { params: { id = '' }, caller }: ApiRequest): Promise<Asset | undefined> {
+async function sentAsset(
+  { ledger }: Deps,
+  { params: { asset: id = '' }, caller }: ApiRequest,
+): Promise<Asset | undefined> {
   return isId(id) ? ledger.assets.get(caller?.id, id) : undefined;
 }
 
-async function outputOf(deps: Deps, { params: { id = '' }, caller }: ApiRequest) {
+async function outputOf(deps: Deps, { params: { asset: id = '' }, caller }: ApiRequest) {
   return caller === undefined ? undefined : findOutput(deps, caller, id);
 }
 

@@ -70,15 +70,17 @@ function outputsOf(
   if (catalogue === undefined) return undefined;
   const verdict = verdictOf(graph, catalogue, options);
   const { node_errors: nodeErrors } = verdict;
-  if ('error' in verdict) {
-    const { message, details } = verdict.error;
-    throw invalidWorkflow(details === '' ? message : `${message}: ${details}`, nodeErrors);
-  }
   const [first] = Object.entries(nodeErrors);
-  if (first === undefined) return verdict.ok;
-  const [id, { class_type, errors }] = first;
-  const told = errors.map(({ message, details }) => `${message}: ${details}`).join('; ');
-  throw invalidWorkflow(`Node ${id} (${class_type}): ${told}`, nodeErrors);
+  if (first !== undefined) {
+    const [id, { class_type, errors }] = first;
+    throw invalidWorkflow(`Node ${id} (${class_type}): ${errors.map(told).join('; ')}`, nodeErrors);
+  }
+  if ('error' in verdict) throw invalidWorkflow(told(verdict.error), nodeErrors);
+  return verdict.ok;
+}
+
+function told({ message, details }: { readonly message: string; readonly details: string }): string {
+  return details === '' ? message : `${message}: ${details}`;
 }
 
 /** What we found wrong with the graph ourselves. */

@@ -19,8 +19,8 @@ export function comfyV2Routes(deps: Deps): Route[] {
     { method: 'POST', path: ASSETS, access: 'jobs', handler: postAsset(deps), body: 'announced' },
     { method: 'POST', path: `${ASSETS}/from-hash`, access: 'jobs', handler: assetFromHash(deps), body: 'json' },
     { method: 'GET', path: `${ASSETS}/by-hash/:hash`, access: 'jobs', handler: assetByHash(deps) },
-    { method: 'GET', path: `${ASSETS}/:id`, access: 'jobs', handler: getAsset(deps) },
-    { method: 'DELETE', path: `${ASSETS}/:id`, access: 'jobs', handler: deleteAsset(deps) },
-    { method: 'GET', path: `${ASSETS}/:id/content`, access: 'linked', handler: getAssetContent(deps) },
+    { method: 'GET', path: `${ASSETS}/:asset`, access: 'jobs', handler: getAsset(deps) },
+    { method: 'DELETE', path: `${ASSETS}/:asset`, access: 'jobs', handler: deleteAsset(deps) },
+    { method: 'GET', path: `${ASSETS}/:asset/content`, access: 'linked', handler: getAssetContent(deps) },
   ];
 }
