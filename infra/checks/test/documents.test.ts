@@ -55,7 +55,8 @@ it('names no command of npm that package.json does not have', async () => {
 });
 
 /** Environment variables that other programs and our own clients read, and what the command of a restart is given. */
-const OF_OTHERS = /^(AWS_|OTEL_|XDG_|COMFY_FLEET_(INSTANCE|URL|REASON|KEY|PROFILE)$|CUDA_VISIBLE_DEVICES$)/;
+const OF_OTHERS =
+  /^(AWS_|OTEL_|XDG_|IMAGE_GEN_OAI_|OPENAI_(BASE_URL|API_KEY)$|COMFY_FLEET_(INSTANCE|URL|REASON|KEY|PROFILE)$|CUDA_VISIBLE_DEVICES$)/;
 
 it('names no setting that no service reads', () => {
   const variable = /^[A-Z][A-Z0-9]*_[A-Z0-9_]*[A-Z0-9]$/;
