@@ -10,6 +10,7 @@ import { expressApp } from './http/express-app.js';
 import { socketUpgrade, type Upgrade } from './http/sockets.js';
 import { pathOfTarget } from './http/target.js';
 import { routes } from './routes.js';
+import { studioRoutes } from './studio/studio.js';
 
 const QUEUE_BOARD_PATH = '/admin/queues';
 
@@ -46,7 +47,7 @@ export function buildApp(deps: Deps, traced: (serve: RequestListener) => Request
     instruments,
     log,
   };
-  const app = expressApp([...routes(deps), ...others.flatMap((other) => other.routes)], {
+  const app = expressApp([...routes(deps), ...studioRoutes(deps), ...others.flatMap((other) => other.routes)], {
     ...entrance,
     limits,
     receive: receiveFile(deps),

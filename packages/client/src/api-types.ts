@@ -198,6 +198,48 @@ export interface RefineRequest {
 }
 /**
  * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "RunOptions".
+ */
+export interface RunOptions {
+  /**
+   * Level of detail; without it the workflow runs as it was saved, where you say nothing.
+   */
+  lod?: 'sketch' | 'mid' | 'final' | 'direct_final';
+  /**
+   * The outputs that you want; all by default. What only the others need is not executed.
+   *
+   * @minItems 1
+   * @maxItems 100
+   *
+   * Items: Name of an output.
+   */
+  outputs?: string[];
+  /**
+   * Your key of comfy.org, for nodes that are paid for. It is shown to nobody, and gone when the job ends.
+   */
+  api_key_comfy_org?: string;
+  /**
+   * Higher goes first among your own jobs.
+   */
+  priority?: number;
+  /**
+   * Seconds after which the job expires if it has not started.
+   */
+  start_within_seconds?: number;
+  /**
+   * Your own string pairs, returned with the job.
+   */
+  metadata?: {
+    [k: string]: string;
+  };
+  webhook?: Webhook;
+  /**
+   * http(s) address that is called.
+   */
+  webhook_url?: string;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
  * via the `definition` "BatchRequest".
  */
 export interface BatchRequest {
@@ -526,7 +568,7 @@ export interface Job {
   /**
    * Level of detail.
    */
-  lod: 'sketch' | 'mid' | 'final' | 'direct_final';
+  lod: ('sketch' | 'mid' | 'final' | 'direct_final') | null;
   /**
    * It ends as succeeded, failed, canceled or expired, and never changes after that.
    */
@@ -715,7 +757,7 @@ export interface JobParameters {
   version: string;
   prompt?: string;
   negative_prompt?: string;
-  lod: 'sketch' | 'mid' | 'final' | 'direct_final';
+  lod: ('sketch' | 'mid' | 'final' | 'direct_final') | null;
   steps?: number;
   cfg?: number;
   sampler?: string;
@@ -784,7 +826,7 @@ export interface JobOutput {
    */
   height?: number;
   /**
-   * Where it is known.
+   * Of videos and sounds, where they say it.
    */
   duration_seconds?: number;
   /**

@@ -1,10 +1,10 @@
-import type { Job, JobOutputs, JobPreview, JobProgress, RefineRequest } from './api-types.js';
+import type { Job, JobOutputs, JobPreview, JobProgress, RefineRequest, WebhookDelivery } from './api-types.js';
 import { JobEndedError } from './errors.js';
 import { idempotencyKey } from './idempotency-key.js';
 import { type Output, outputOf } from './output.js';
 import { pause } from './pause.js';
 import { serverSentEvents } from './server-sent-events.js';
-import type { Abortable, Transport } from './transport.js';
+import type { Abortable, Transport, Wish } from './transport.js';
 
 /** What happens to a job. The last one is a `status` that is an end. */
 export type JobEvent =
@@ -94,9 +94,19 @@ export class JobHandle {
     return this.#child('refine', { ...options, json: request });
   }
 
-  /** A new job of the same request, with the same seed. */
-  retry(options: Abortable = {}): Promise<JobHandle> {
-    return this.#child('retry', options);
+  /** A new job of the same request, with the same seed unless another is asked for. */
+  retry({ seed, ...options }: Abortable & { readonly seed?: number | string | 'random' } = {}): Promise<JobHandle> {
+    return this.#child('retry', { ...options, query: { seed } });
+  }
+
+  /** What became of its webhook. Rejects with `webhook_not_found` when it has none. */
+  webhook(options: Abortable = {}): Promise<WebhookDelivery> {
+    return this.#transport.json<WebhookDelivery>(this.#path('webhooks'), options);
+  }
+
+  /** Delivers its webhook once more. */
+  redeliver(options: Abortable = {}): Promise<WebhookDelivery> {
+    return this.#transport.json<WebhookDelivery>(this.#path('webhooks/redeliver'), { ...options, method: 'POST' });
   }
 
   /** The job and its files are gone from the fleet. */
@@ -104,7 +114,7 @@ export class JobHandle {
     await this.#transport.send(this.#path(), { ...options, method: 'DELETE' });
   }
 
-  async #child(verb: 'refine' | 'retry', wish: Abortable & { readonly json?: unknown }): Promise<JobHandle> {
+  async #child(verb: 'refine' | 'retry', wish: Pick<Wish, 'signal' | 'json' | 'query'>): Promise<JobHandle> {
     const asked = { ...wish, method: 'POST', headers: idempotencyKey() } as const;
     return new JobHandle(this.#transport, await this.#transport.json<Job>(this.#path(verb), asked));
   }

@@ -4,17 +4,34 @@ import type { Abortable, Transport } from './transport.js';
 
 /** Which of one's jobs; times as ISO 8601. */
 export interface JobFilter {
-  readonly status?: Job['status'];
-  readonly lod?: Job['lod'];
-  readonly kind?: Job['kind'];
-  readonly waiting_for?: string;
-  readonly created_after?: string;
-  readonly created_before?: string;
-  readonly metadata?: Readonly<Record<string, string>>;
+  readonly status?: Job['status'] | undefined;
+  readonly lod?: Job['lod'] | undefined;
+  readonly kind?: Job['kind'] | undefined;
+  readonly waiting_for?: string | undefined;
+  readonly created_after?: string | undefined;
+  readonly created_before?: string | undefined;
+  readonly metadata?: Readonly<Record<string, string>> | undefined;
+}
+
+export interface PageOptions {
+  /** 1 to 100. */
+  readonly limit?: number | undefined;
+  /** `next` of the page before. */
+  readonly cursor?: string | undefined;
+}
+
+export interface JobPage {
+  readonly jobs: readonly JobHandle[];
+  /** Undefined: this was the last one. */
+  readonly next: string | undefined;
 }
 
 export interface Jobs {
   get(id: string, options?: Abortable): Promise<JobHandle>;
+  /** The handle of a job as an answer, an event or a webhook told of it. */
+  from(job: Job): JobHandle;
+  /** One page of them, newest first. With a filter it may be short although there is a next one. */
+  page(filter?: JobFilter & PageOptions, options?: Abortable): Promise<JobPage>;
   /** Newest first, page by page as far as they are read. */
   list(filter?: JobFilter, options?: Abortable): AsyncGenerator<JobHandle>;
 }
@@ -22,22 +39,25 @@ export interface Jobs {
 const PAGE = 100;
 
 export function createJobs(transport: Transport): Jobs {
-  const list = async function* (
-    { metadata = {}, ...filter }: JobFilter = {},
-    options: Abortable = {},
-  ): AsyncGenerator<JobHandle> {
+  const page: Jobs['page'] = async ({ metadata = {}, ...filter } = {}, options = {}) => {
     const named = Object.entries(metadata).map(([name, value]) => [`metadata.${name}`, value]);
-    const asked = { ...filter, ...Object.fromEntries(named), limit: PAGE };
+    const query = { ...filter, ...Object.fromEntries(named) };
+    const { data, next_cursor } = await transport.json<JobList>('/jobs', { ...options, query });
+    return { jobs: data.map((job) => new JobHandle(transport, job)), next: next_cursor ?? undefined };
+  };
+  const list: Jobs['list'] = async function* (filter = {}, options = {}) {
     let cursor: string | undefined;
     do {
-      const page = await transport.json<JobList>('/jobs', { ...options, query: { ...asked, cursor } });
-      for (const job of page.data) yield new JobHandle(transport, job);
-      cursor = page.next_cursor ?? undefined;
+      const { jobs, next } = await page({ ...filter, limit: PAGE, cursor }, options);
+      yield* jobs;
+      cursor = next;
     } while (cursor !== undefined);
   };
   return {
     get: async (id, options = {}) =>
       new JobHandle(transport, await transport.json<Job>(`/jobs/${encodeURIComponent(id)}`, options)),
+    from: (job) => new JobHandle(transport, job),
+    page,
     list,
   };
 }

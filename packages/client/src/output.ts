@@ -5,26 +5,33 @@ import type { Abortable, Transport } from './transport.js';
 export interface Output extends JobOutput {
   /** `url` as a whole address. */
   readonly href: string;
+  /** Where a page finds it, for an `img`, `video` or `a`: with keys a signed link, which serves for some hours. */
+  link(options?: LinkOptions): string;
   /** Its content. Pictures also in another form: `width` in pixels, `format` as the API offers them. */
   download(options?: DownloadOptions): Promise<Blob>;
   /** As `download`, for what is too large to be held in memory. */
   stream(options?: DownloadOptions): Promise<ReadableStream<Uint8Array>>;
 }
 
-export interface DownloadOptions extends Abortable {
-  readonly width?: number;
-  readonly format?: 'png' | 'jpeg' | 'webp';
+export interface LinkOptions {
+  readonly width?: number | undefined;
+  readonly format?: 'png' | 'jpeg' | 'webp' | undefined;
 }
 
+export interface DownloadOptions extends Abortable, LinkOptions {}
+
 export function outputOf(transport: Transport, output: JobOutput): Output {
-  const get = ({ width, format, signal }: DownloadOptions = {}) => {
-    const isSmaller = width !== undefined || format !== undefined;
-    const path = isSmaller ? output.url.replace('/files/', '/images/') : output.url;
-    return transport.send(path, { query: { width, format }, ...(signal === undefined ? {} : { signal }) });
-  };
+  const pathOf = ({ width, format }: LinkOptions) =>
+    width === undefined && format === undefined ? output.url : output.url.replace('/files/', '/images/');
+  const get = ({ signal, width, format }: DownloadOptions = {}) =>
+    transport.send(pathOf({ width, format }), {
+      query: { width, format },
+      ...(signal === undefined ? {} : { signal }),
+    });
   return {
     ...output,
     href: transport.urlOf(output.url).href,
+    link: (options = {}) => transport.urlOf(pathOf(options), { width: options.width, format: options.format }).href,
     download: async (options) => (await get(options)).blob(),
     stream: async (options) => {
       const { body } = await get(options);

@@ -32,7 +32,7 @@ export interface Wish extends Abortable {
 
 export interface Transport {
   /** Where a path of the API, or an address of its answers, is. */
-  urlOf(path: string): URL;
+  urlOf(path: string, query?: Wish['query']): URL;
   /** The answer, if it is a good one. Rejects with FleetError, FleetUnreachableError, or the signal's reason. */
   send(path: string, wish?: Wish): Promise<Response>;
   /** Its JSON. */
@@ -53,7 +53,11 @@ export function createTransport(options: FleetOptions): Transport {
   const base = new URL(options.url ?? pageOrigin() ?? LOCAL);
   if (!base.pathname.endsWith('/')) base.pathname += '/';
 
-  const urlOf = (path: string) => new URL(path.startsWith('/') ? path.slice(1) : path, base);
+  const urlOf = (path: string, query: Wish['query'] = {}) => {
+    const url = new URL(path.startsWith('/') ? path.slice(1) : path, base);
+    for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, `${value}`);
+    return url;
+  };
 
   const once = async (url: URL, { method = 'GET', headers, json, body, signal }: Wish): Promise<Response> => {
     const isOurs = url.origin === base.origin; // the key is for nobody else
@@ -77,10 +81,7 @@ export function createTransport(options: FleetOptions): Transport {
   };
 
   const send = async (path: string, wish: Wish = {}): Promise<Response> => {
-    const url = urlOf(path);
-    for (const [name, value] of Object.entries(wish.query ?? {})) {
-      if (value !== undefined) url.searchParams.set(name, `${value}`);
-    }
+    const url = urlOf(path, wish.query);
     for (let tries = 0; ; tries++) {
       const outcome = await once(url, wish)
         .then(checked)

@@ -48,6 +48,8 @@ export interface Config {
     readonly unreadyMs: number;
     /** Origins whose pages may call; `['*']`: all. */
     readonly corsOrigins: readonly string[];
+    /** Whether the pages for people are served. */
+    readonly studio: boolean;
     readonly metricsHost: string;
     readonly metricsPort: number;
   };
@@ -297,6 +299,7 @@ function toConfig(s: Settings): Config {
       maxSocketBufferBytes: s.MAX_SOCKET_BUFFER_BYTES,
       unreadyMs: s.UNREADY_SECONDS * 1000,
       corsOrigins: list(s.CORS_ORIGINS ?? ''),
+      studio: s.STUDIO === 'on',
       metricsHost: s.API_METRICS_HOST,
       metricsPort: s.API_METRICS_PORT,
     },

@@ -67,6 +67,7 @@ export const settingsSchema = Type.Object({
     default: '0',
     description: '1 lets an API without API_KEYS_FILE listen on other addresses than loopback',
   }),
+  STUDIO: onOff('on', 'The pages for people at /studio, to which / sends browsers'),
   COMFYUI_API: onOff('on', "ComfyUI's own API at /comfyui, for clients of ComfyUI"),
   COMFYUI_PORT: Type.Optional(
     Type.Integer({

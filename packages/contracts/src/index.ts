@@ -111,6 +111,7 @@ export {
   MAX_COMFY_KEY_CHARS,
   type RefineRequest,
   refineRequestSchema,
+  retryQuerySchema,
   runOptionsSchema,
   runRequestSchema,
   type UsageQuery,

@@ -257,6 +257,19 @@ export const jobListQuerySchema = Type.Object(
   { patternProperties: { '^metadata\\.': { type: 'string' } }, additionalProperties: false },
 );
 
+/** Query of `POST /jobs/:id/retry`. */
+export const retryQuerySchema = Type.Object(
+  {
+    seed: Type.Optional(
+      Type.String({
+        pattern: '^(random|[0-9]{1,20})$',
+        description: 'Another seed: one in digits, or `random`. Default: that of the job.',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+);
+
 /** Query of `GET /usage`. */
 export const usageQuerySchema = Type.Object(
   {

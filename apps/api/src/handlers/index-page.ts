@@ -37,5 +37,13 @@ export function index({ config }: Deps): Handler {
       docs: { method: 'GET', url: at('/docs') },
     },
   };
-  return () => ({ status: 200, body });
+  const headers = { Vary: 'Accept' };
+  // Relative, so that it leads there from below a prefix of a proxy, too.
+  const studio = {
+    status: 302,
+    headers: { ...headers, Location: config.http.publicUrl === undefined ? 'studio/' : at('/studio/') },
+  };
+  const isBrowser = (accept = '') => accept.includes('text/html');
+  return (request) =>
+    config.http.studio && isBrowser(request.header('accept')) ? studio : { status: 200, headers, body };
 }

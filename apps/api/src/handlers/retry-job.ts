@@ -1,4 +1,13 @@
-import { FleetError, filesOf, isTerminal } from '@comfy-fleet/contracts';
+import {
+  type FieldError,
+  FleetError,
+  filesOf,
+  isTerminal,
+  parseSeed,
+  type ResolvedRequest,
+  retryQuerySchema,
+} from '@comfy-fleet/contracts';
+import { randomSeed } from '@comfy-fleet/workflows';
 import { knownCaller } from '../access/caller.js';
 import { ownJob } from '../access/own-job.js';
 import type { Deps } from '../deps.js';
@@ -6,11 +15,17 @@ import type { Handler } from '../http/messages.js';
 import { ableJob } from '../orders/new-job.js';
 import { orderJob } from '../orders/order-job.js';
 import { workflowOf } from '../orders/workflow-of.js';
+import { createQueryReader } from '../requests/query-reader.js';
 
-/** Makes the job once more: the same parameters, the same seed, the same webhook. Answers as POST /generate does. */
+/**
+ * Makes the job once more: the same parameters, the same webhook, the same seed unless the query has another. Answers as
+ * POST /generate does.
+ */
 export function retryJob(deps: Deps): Handler {
-  return (request) =>
-    orderJob(deps, request, {}, async () => {
+  const read = createQueryReader(retryQuerySchema);
+  return (request) => {
+    const wish = read(request.query);
+    return orderJob(deps, request, wish, async () => {
       const { record } = await ownJob(deps, request.params.id, request.caller);
       if (!isTerminal(record.status)) {
         throw new FleetError('wrong_job_state', `The job is ${record.status}; it can be made again when it has ended.`);
@@ -24,6 +39,21 @@ export function retryJob(deps: Deps): Handler {
       const workflow = await workflowOf(deps, record.request);
       const parent = { id: record.id, relation: 'retry' } as const;
       const callback = record.callback ?? undefined;
-      return ableJob(deps, workflow, record.request, { caller: knownCaller(request.caller), parent, callback });
+      const again = wish.seed === undefined ? record.request : withSeed(record.request, wish.seed);
+      return ableJob(deps, workflow, again, { caller: knownCaller(request.caller), parent, callback });
     });
+  };
+}
+
+/** Throws validation_failed when the job has no seed, or the seed is no seed. */
+function withSeed(request: ResolvedRequest, asked: string): ResolvedRequest {
+  const seed = asked === 'random' ? randomSeed() : parseSeed(asked);
+  if (request.inputs.seed === undefined) throw refused('the job has no seed');
+  if (seed === undefined) throw refused('must be at most 18446744073709551615');
+  return { ...request, inputs: { ...request.inputs, seed } };
+}
+
+function refused(detail: string): FleetError {
+  const errors: FieldError[] = [{ pointer: '/seed', detail }];
+  return new FleetError('validation_failed', `/seed ${detail}.`, { errors });
 }

@@ -8,6 +8,7 @@ import {
   jobSchema,
   type RequestLimits,
   refineRequestSchema,
+  retryQuerySchema,
   runRequestSchema,
 } from '@comfy-fleet/contracts';
 import Type from 'typebox';
@@ -179,8 +180,10 @@ export function orderDocs({ limits, maxBatchJobs, maxImageBytes }: DocumentSetti
       id: 'retryJob',
       tag: 'ordering',
       summary: 'Run a job again',
-      description: 'A new job with the same parameters, the same seed and the same webhook.',
+      description:
+        'A new job with the same parameters, the same webhook, and the same seed unless another is asked for.',
       headers: ORDER_HEADERS,
+      query: retryQuerySchema,
       answers: ACCEPTED,
       errors: [...ORDER_ERRORS, 'wrong_job_state'],
     },

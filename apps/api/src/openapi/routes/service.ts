@@ -15,7 +15,10 @@ export function serviceDocs(): OperationDocs {
       id: 'getIndex',
       tag: 'operation',
       summary: 'List the addresses of the API',
-      answers: { 200: { description: 'Addresses.', content: { 'application/json': serviceIndexSchema } } },
+      answers: {
+        200: { description: 'Addresses.', content: { 'application/json': serviceIndexSchema } },
+        302: { description: 'To the studio, for browsers.', headers: { Location: 'always' } },
+      },
     },
     'GET /openapi.json': {
       id: 'getOpenApi',

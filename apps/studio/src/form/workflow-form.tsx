@@ -1,0 +1,54 @@
+import type { LodProfile } from '@comfy-fleet/client';
+import type { Field } from './fields.js';
+import { FileField } from './file-field.js';
+import { TextField } from './text-field.js';
+import type { FileValue, FormValues } from './values.js';
+
+interface WorkflowFormProps {
+  readonly fields: readonly Field[];
+  readonly values: FormValues;
+  readonly faults: Readonly<Record<string, string>>;
+  /** Of the level of detail that is chosen. */
+  readonly profile: LodProfile | undefined;
+  readonly onChange: (name: string, value: string | FileValue | undefined) => void;
+}
+
+/** The inputs of a workflow: what most want to say first, the rest folded away. */
+export function WorkflowForm({ fields, values, faults, profile, onChange }: WorkflowFormProps) {
+  const shown = (field: Field) => {
+    const { name } = field;
+    const value = values[name];
+    const common = { field, fault: faults[name] };
+    if (field.kind === 'file') {
+      const file = typeof value === 'object' ? value : undefined;
+      return <FileField key={name} {...common} value={file} onChange={(given) => onChange(name, given)} />;
+    }
+    const text = typeof value === 'string' ? value : '';
+    const preset = presetOf(field, profile);
+    return (
+      <TextField key={name} {...common} value={text} preset={preset} onChange={(given) => onChange(name, given)} />
+    );
+  };
+  const advanced = fields.filter(({ isAdvanced }) => isAdvanced);
+  const isFaulty = advanced.some(({ name }) => faults[name] !== undefined);
+  return (
+    <>
+      {fields.filter(({ isAdvanced }) => !isAdvanced).map(shown)}
+      {advanced.length > 0 && (
+        <details className="advanced" {...(isFaulty ? { open: true } : {})}>
+          <summary>Advanced</summary>
+          <div className="advanced-fields">{advanced.map(shown)}</div>
+        </details>
+      )}
+    </>
+  );
+}
+
+/** What a level of detail sets, it sets before the workflow does. */
+function presetOf({ name, preset }: Field, profile: LodProfile | undefined): string | undefined {
+  const own = profile?.[name as keyof LodProfile];
+  if (own !== undefined) return String(own);
+  const isSize = name === 'width' || name === 'height';
+  if (!isSize || profile === undefined || preset === undefined) return preset;
+  return String(Math.round((Number(preset) * profile.scale) / 8) * 8);
+}

@@ -1,0 +1,42 @@
+import type { Job, Output } from '@comfy-fleet/client';
+import { createContext, type ReactNode, useCallback, useContext, useMemo, useState } from 'react';
+import type { FormValues } from '../form/values.js';
+import type { Lod } from './order.js';
+
+/** What stands in the form of the page Make; it stays while other pages are looked at. */
+interface Draft {
+  readonly workflow: string;
+  readonly lod: Lod | undefined;
+  readonly values: FormValues;
+}
+
+interface DraftStore extends Draft {
+  readonly change: (part: Partial<Draft>) => void;
+  /** Chooses img2img, to start from an output. */
+  readonly startFrom: (job: Job, output: Output, index: number) => void;
+}
+
+const FIRST: Draft = { workflow: 'text2img', lod: 'sketch', values: {} };
+const DraftContext = createContext<DraftStore | undefined>(undefined);
+
+export function DraftProvider({ children }: { readonly children: ReactNode }) {
+  const [draft, setDraft] = useState(FIRST);
+  const change = useCallback((part: Partial<Draft>) => setDraft((before) => ({ ...before, ...part })), []);
+  const startFrom = useCallback((job: Job, output: Output, index: number) => {
+    const name = new URL(output.link()).pathname.split('/').at(-1) ?? '';
+    const href = output.link({ width: 256, format: 'webp' });
+    setDraft(({ values, lod }) => ({
+      workflow: 'img2img',
+      lod: lod ?? 'sketch',
+      values: { prompt: job.request.prompt ?? values.prompt, image: { from: 'job', job: job.id, index, name, href } },
+    }));
+  }, []);
+  const store = useMemo(() => ({ ...draft, change, startFrom }), [draft, change, startFrom]);
+  return <DraftContext value={store}>{children}</DraftContext>;
+}
+
+export function useDraft(): DraftStore {
+  const store = useContext(DraftContext);
+  if (store === undefined) throw new Error('no draft above');
+  return store;
+}

@@ -1,0 +1,41 @@
+import type { Output } from '@comfy-fleet/client';
+
+interface OutputViewProps {
+  readonly output: Output;
+  readonly alt: string;
+  /** Of the picture that is loaded, in pixels: one of those that the API makes. */
+  readonly width: number;
+}
+
+/** A file that a job made, shown as what it is: pictures in a smaller form, videos and sounds played, texts read. */
+export function OutputView({ output, alt, width }: OutputViewProps) {
+  const { kind } = output;
+  if (kind === 'image') {
+    const src = output.link(
+      output.width !== undefined && output.width <= width ? { format: 'webp' } : { width, format: 'webp' },
+    );
+    return <img src={src} alt={alt} width={output.width} height={output.height} loading="lazy" decoding="async" />;
+  }
+  if (kind === 'animation') return <img src={output.link()} alt={alt} loading="lazy" />;
+  if (kind === 'video') {
+    // biome-ignore lint/a11y/useMediaCaption: what a job made has none
+    return <video src={output.link()} controls preload="metadata" aria-label={alt} />;
+  }
+  if (kind === 'audio') {
+    // biome-ignore lint/a11y/useMediaCaption: what a job made has none
+    return <audio src={output.link()} controls preload="metadata" aria-label={alt} />;
+  }
+  if (output.text !== undefined) {
+    return (
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by keyboard
+      <pre className="text-output" tabIndex={0}>
+        {output.text}
+      </pre>
+    );
+  }
+  return (
+    <a className="file-output" href={output.link()} download>
+      Download {output.filename}
+    </a>
+  );
+}

@@ -1,0 +1,56 @@
+import type { ReactNode } from 'react';
+import { Link, useRoute } from 'wouter';
+import { PAGES } from '../pages.js';
+import { API_URL, useSession } from '../session/session.js';
+import { THEMES, type Theme, useTheme } from './theme.js';
+
+/** What is around every page. */
+export function Shell({ children }: { readonly children: ReactNode }) {
+  const { hasKey, leave } = useSession();
+  const [theme, setTheme] = useTheme();
+  return (
+    <>
+      <button type="button" className="skip" onClick={() => document.getElementById('page')?.focus()}>
+        Skip to the page
+      </button>
+      <header className="bar">
+        <span className="brand">
+          <img src="icon.svg" alt="" width="24" height="24" /> comfy-fleet
+        </span>
+        <nav aria-label="Pages">
+          {PAGES.map(({ title, path }) => (
+            <NavLink key={path} title={title} path={path} />
+          ))}
+        </nav>
+        <div className="bar-end">
+          <a href={`${API_URL}docs`}>API</a>
+          <label className="theme">
+            <span className="sr-only">Theme</span>
+            <select value={theme} onChange={(event) => setTheme(event.target.value as Theme)}>
+              {THEMES.map((one) => (
+                <option key={one}>{one}</option>
+              ))}
+            </select>
+          </label>
+          {hasKey && (
+            <button type="button" className="quiet" onClick={leave}>
+              Forget key
+            </button>
+          )}
+        </div>
+      </header>
+      <main id="page" tabIndex={-1}>
+        {children}
+      </main>
+    </>
+  );
+}
+
+function NavLink({ title, path }: { readonly title: string; readonly path: string }) {
+  const [isHere] = useRoute(`${path}/*?`);
+  return (
+    <Link href={path} aria-current={isHere ? 'page' : undefined}>
+      {title}
+    </Link>
+  );
+}
