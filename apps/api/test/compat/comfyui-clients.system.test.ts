@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
 import {
   PICTURE,
   removeFolder,
@@ -12,11 +12,13 @@ import {
   startStack,
   type TestStack,
   until,
-} from '../../src/index.js';
+} from '@comfy-fleet/testing';
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
+import { WebSocket } from 'ws';
 
 /**
  * What clients of ComfyUI do, call by call as they do it: their addresses, content types, polls and what they read of the
- * answers. The sockets of these clients have tests of their own.
+ * answers.
  */
 const KEYS = ['anna', 'bert'].map((id) => ({ id, scopes: ['jobs', 'graphs'] }));
 const TEMPLATE = readFileSync(new URL('../../../../workflows/text2img.json', import.meta.url), 'utf8');
@@ -43,7 +45,10 @@ beforeAll(async () => {
   await until('the instances to have said what they have', known);
 });
 afterEach(() => {
-  for (const gpu of gpus) gpu.set({ stepMs: 1 });
+  for (const gpu of gpus) {
+    gpu.set({ stepMs: 1 });
+    gpu.faults.remove();
+  }
 });
 afterAll(async () => {
   await stack?.close();
@@ -81,6 +86,25 @@ describe('Open WebUI', () => {
   const headers = { Authorization: 'Bearer anna' };
   const base = () => `${stack.url}/comfyui`;
 
+  /** Orders, and waits for the one message that it knows for the end. Answers the entry of the history. */
+  async function ordered(prompt: Graph): Promise<Entry> {
+    const socket = new WebSocket(`${base().replace('http', 'ws')}/ws?clientId=webui`, { headers });
+    onTestFinished(() => socket.terminate());
+    const ended = new Set<unknown>();
+    socket.on('message', (message, isBinary) => {
+      if (isBinary) return;
+      const { type, data } = JSON.parse(`${message}`) as { type: string; data: { node?: unknown; prompt_id?: string } };
+      if (type === 'executing' && data.node === null) ended.add(data.prompt_id);
+    });
+    await once(socket, 'open');
+    const sent = { method: 'POST', headers: { ...headers, 'Content-Type': 'application/json' } };
+    const body = JSON.stringify({ prompt, client_id: 'webui' });
+    const { prompt_id } = await json<{ prompt_id: string }>(fetch(`${base()}/prompt`, { ...sent, body }));
+    await until('executing null', () => ended.has(prompt_id));
+    const history = await json<Record<string, Entry>>(fetch(`${base()}/history/${prompt_id}`, { headers }));
+    return history[prompt_id] as Entry;
+  }
+
   it('verifies, lists models, uploads, orders and fetches its picture', async () => {
     type Info = Record<string, { input: { required: Record<string, unknown[]> } }>;
     const info = await json<Info>(fetch(`${base()}/object_info`, { headers }));
@@ -97,17 +121,17 @@ describe('Open WebUI', () => {
       2: { class_type: 'ImageInvert', inputs: { image: ['1', 0] } },
       3: { class_type: 'SaveImage', inputs: { images: ['2', 0], filename_prefix: 'ComfyUI' } },
     };
-    const body = JSON.stringify({ prompt: graph, client_id: 'webui' });
-    const { prompt_id } = await json<{ prompt_id: string }>(
-      fetch(`${base()}/prompt`, { method: 'POST', headers: { ...headers, 'Content-Type': 'application/json' }, body }),
-    );
-    const ended = async () =>
-      (await json<Record<string, Entry>>(fetch(`${base()}/history/${prompt_id}`, { headers })))[prompt_id];
-    const entry = await until('its end', ended);
+    const entry = await ordered(graph);
     const [image] = Object.values(entry.outputs).flatMap(({ images = [] }) => images);
     expect(image?.type).toBe('output');
     const query = new URLSearchParams({ ...image });
     await drawn(fetch(`${base()}/view?${query}`, { headers }));
+  });
+
+  it('hears of the end of what fails too, without which it would wait for ever', async () => {
+    for (const gpu of gpus) gpu.faults.add({ kind: 'node_error', node: '5' });
+    const { status } = await ordered(drawing('what fails', { seed: 404 }));
+    expect(status).toMatchObject({ status_str: 'error', completed: false });
   });
 });
 
