@@ -3,12 +3,14 @@ import { Command } from 'commander';
 import { act, type Context } from './callers/act.js';
 import { addCancel } from './callers/commands/cancel.js';
 import { addDownload } from './callers/commands/download.js';
+import { addFleet } from './callers/commands/fleet.js';
 import { addGenerate } from './callers/commands/generate.js';
 import { addGet } from './callers/commands/get.js';
 import { addImg2img } from './callers/commands/img2img.js';
 import { addJobs } from './callers/commands/jobs.js';
 import { addRefine } from './callers/commands/refine.js';
 import { addRun } from './callers/commands/run.js';
+import { addTop } from './callers/commands/top.js';
 import { addWatch } from './callers/commands/watch.js';
 import type { Command as OwnParser } from './command.js';
 
@@ -26,6 +28,8 @@ export function createProgram(context: Context): Command {
     .commandsGroup('For callers of the API:');
   for (const add of CALLERS) add(program, context);
   program.commandsGroup('For operators of the fleet:');
+  addFleet(program, context);
+  addTop(program, context);
   const operators: readonly (readonly [name: string, summary: string, load: () => Promise<OwnParser>])[] = [
     [
       'doctor',

@@ -122,6 +122,47 @@ describe('the command line, for callers', () => {
     await expect((await fleet.jobs.get(id)).wait()).rejects.toMatchObject({ code: 'canceled' });
   });
 
+  it('makes a job of each row of a file, each once however often the file is run', async () => {
+    const rows = ['prompt,seed,metadata.shelf', 'a red fox,1,low', 'an owl,2,', 'an owl,2,'];
+    await writeFile(join(dir, 'prompts.csv'), rows.join('\n'));
+    const sheet = ['generate', '--from', 'prompts.csv', ...SMALL, '-o', 'sheet/{line}-{seed}'];
+    const jobsOf = async (...more: string[]) => {
+      const { code, stdout, stderr } = await run(...sheet, ...more);
+      expect([code, stderr]).toEqual([0, '']);
+      const ended = linesOf(stdout).filter(({ type }) => type === 'status');
+      return ended.map(({ data }) => data.id).sort();
+    };
+    const first = await jobsOf();
+    expect(new Set(first).size).toBe(3);
+    expect((await readdir(join(dir, 'sheet'))).sort()).toEqual(['1-1.png', '2-2.png', '3-2.png']);
+    expect(await jobsOf('--parallel', '1')).toEqual(first);
+    await writeFile(join(dir, 'prompts.csv'), [...rows.slice(0, 3), 'a third,3,', rows[3]].join('\n'));
+    const second = await jobsOf();
+    expect(second.filter((id) => !first.includes(id))).toHaveLength(1);
+  });
+
+  it('runs a row again whose job failed, and goes on past one that is refused', async () => {
+    const lines = [{ prompt: 'one' }, { prompt: 'two', steps: 100_000 }, { prompt: 'three' }];
+    await writeFile(join(dir, 'prompts.jsonl'), lines.map((line) => JSON.stringify(line)).join('\n'));
+    const sheet = ['generate', '--from', 'prompts.jsonl', ...SMALL, '--parallel', '1'];
+    simulator.faults.add({ kind: 'node_error', times: 1 });
+    const first = await run(...sheet);
+    expect([
+      first.code,
+      linesOf(first.stdout).map(({ type, data }) => data.error?.code ?? data.status ?? type),
+    ]).toEqual([5, ['node_execution_error', 422, 'succeeded']]);
+    const again = await run(...sheet);
+    expect([again.code, linesOf(again.stdout).map(({ data }) => data.status)]).toEqual([
+      3,
+      ['succeeded', 422, 'succeeded'],
+    ]);
+  });
+
+  it('shows the fleet', async () => {
+    expect(JSON.parse((await run('fleet')).stdout)).toMatchObject({ workers: [{ name: 'gpu' }] });
+    expect((await run('top')).code).toBe(2);
+  });
+
   it('tells by the exit code who is at fault', async () => {
     const misused = await run('generate');
     expect([misused.code, misused.stderr]).toEqual([2, expect.stringContaining('Say what the picture shows')]);

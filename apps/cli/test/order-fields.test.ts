@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { fieldsOf, fieldsOfRow } from '../src/callers/order-fields.js';
+import { fieldsOf, mergeFields, rowFields } from '../src/callers/order-fields.js';
 
 describe('the fields of an order', () => {
   it('are what the options say, as the API names and types them', () => {
@@ -19,8 +19,20 @@ describe('the fields of an order', () => {
 
   it('are what the columns of a sheet say', () => {
     const row = { prompt: 'a red fox', steps: '8', 'metadata.shelf': 'low' };
-    expect(fieldsOfRow('generate', row)).toEqual({ prompt: 'a red fox', steps: 8, metadata: { shelf: 'low' } });
-    expect(() => fieldsOfRow('generate', { promt: 'a' })).toThrow(/no field promt .*prompt/);
-    expect(() => fieldsOfRow('generate', { steps: 'x' })).toThrow('steps is a number, not x');
+    expect(rowFields('generate', row, 'csv')).toEqual({ prompt: 'a red fox', steps: 8, metadata: { shelf: 'low' } });
+    expect(() => rowFields('generate', { promt: 'a' }, 'csv')).toThrow(/no field promt .*prompt/);
+    expect(() => rowFields('generate', { steps: 'x' }, 'csv')).toThrow('steps is a number, not x');
+    expect(rowFields('img2img', { image: 'a.png' }, 'csv')).toEqual({ image: 'a.png' });
+    expect(rowFields('generate', { steps: 8, odd: true }, 'jsonl')).toEqual({ steps: 8, odd: true });
+  });
+
+  it('of a row go before those of the options, and metadata is put together', () => {
+    const options = { steps: 8, lod: 'mid', metadata: { shelf: 'low', wall: 'north' } };
+    expect(mergeFields<Record<string, unknown>>(options, { steps: 9, metadata: { shelf: 'high' } })).toEqual({
+      steps: 9,
+      lod: 'mid',
+      metadata: { shelf: 'high', wall: 'north' },
+    });
+    expect(mergeFields<Record<string, unknown>>({}, { steps: 9 })).toEqual({ steps: 9 });
   });
 });

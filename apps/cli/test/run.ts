@@ -15,7 +15,7 @@ export async function run(args: readonly string[], env: Readonly<Record<string, 
   let stdout = '';
   let stderr = '';
   const code = await runCommand(args, {
-    env: { WORKFLOWS_DIR, ...env },
+    env: { WORKFLOWS_DIR, XDG_CONFIG_HOME: '/nowhere', ...env },
     log: new Writable({
       write: (chunk, _encoding, done) => {
         stderr += chunk;

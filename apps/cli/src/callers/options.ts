@@ -12,6 +12,11 @@ export interface MakeOptions extends JsonOptions {
   readonly cancelOnExit?: boolean;
 }
 
+export interface SheetMakeOptions extends MakeOptions {
+  readonly from?: string;
+  readonly parallel: number;
+}
+
 /** Where the API is. */
 export function addAccessOptions(command: Command): Command {
   return command
@@ -29,7 +34,7 @@ export function addFollowOptions(command: Command): Command {
   return addAccessOptions(
     addJsonOption(
       command
-        .option('-o, --output <name>', 'writes the files: {id}, {index}, {seed} in the name, or a folder/')
+        .option('-o, --output <name>', 'writes the files: {id}, {index}, {seed}, {line} in the name, or a folder/')
         .option('--no-picture', 'draws no picture in the terminal')
         .option('--cancel-on-exit', 'cancels what has not ended at Ctrl-C; otherwise it goes on'),
     ),
@@ -41,6 +46,19 @@ export function addMakeOptions(command: Command): Command {
   return addFollowOptions(command).addOption(
     new Option('--detach', 'writes the job and ends at once').conflicts(['output', 'cancelOnExit']),
   );
+}
+
+/** Of commands that make many jobs from a file. */
+export function addSheetOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option('--from <file>', 'many jobs: a row of a .csv, or a line of a .jsonl file, for each').conflicts(
+        'detach',
+      ),
+    )
+    .addOption(
+      new Option('--parallel <n>', 'with --from: jobs that are open at a time').argParser(wholeNumber(1)).default(16),
+    );
 }
 
 /** For an option or argument: a whole number from `least` up. */

@@ -39,6 +39,7 @@ const PICTURE: readonly Field[] = [
   { name: 'checkpoint', value: 'file', help: 'as ComfyUI lists it', read: text },
 ];
 const DENOISE: Field = { name: 'denoise', value: 'x', help: 'how much changes: 0 keeps the picture', read: number };
+const IMAGE: Field = { name: 'image', value: 'file', help: 'what to start from', read: text };
 const PROMPT: Field = { name: 'prompt', value: 'text', help: 'what the picture shows', read: text };
 
 export type OrderKind = 'generate' | 'img2img' | 'run';
@@ -72,12 +73,26 @@ export function fieldsOf(kind: OrderKind, options: Readonly<Record<string, unkno
   return Object.keys(metadata).length === 0 ? fields : { ...fields, metadata };
 }
 
-/** The fields that a row of a sheet sets; `metadata.shelf` is one of the metadata. Throws a UsageError. */
-export function fieldsOfRow(kind: 'generate' | 'img2img', row: Readonly<Record<string, string>>) {
-  const known = [PROMPT, ...FIELDS[kind]];
+/** Both, the second where they say the same. */
+export function mergeFields<Fields extends Readonly<Record<string, unknown>>>(first: Fields, second: Fields): Fields {
+  const metadata = { ...(first.metadata as object), ...(second.metadata as object) };
+  return { ...first, ...second, ...(Object.keys(metadata).length === 0 ? {} : { metadata }) };
+}
+
+/**
+ * The fields that a row of a file sets: those of a .jsonl file are the API's own, those of a .csv file are texts by the names of
+ * its columns; `metadata.shelf` is one of the metadata. Throws a UsageError.
+ */
+export function rowFields(
+  kind: 'generate' | 'img2img',
+  row: Readonly<Record<string, unknown>>,
+  format: 'csv' | 'jsonl',
+): Record<string, unknown> {
+  if (format === 'jsonl') return { ...row };
+  const known = [PROMPT, ...(kind === 'img2img' ? [IMAGE] : []), ...FIELDS[kind]];
   const fields: Record<string, unknown> = {};
   const metadata: Record<string, string> = {};
-  for (const [column, cell] of Object.entries(row)) {
+  for (const [column, cell] of Object.entries(row as Readonly<Record<string, string>>)) {
     const field = known.find(({ name }) => name === column);
     if (column.startsWith('metadata.')) metadata[column.slice('metadata.'.length)] = cell;
     else if (field !== undefined) fields[column] = field.read(cell, column);

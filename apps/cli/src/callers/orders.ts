@@ -25,7 +25,7 @@ export async function img2imgOrder(fleet: Fleet, image: string, fields: Fields):
     const whole = { ...request, image_url: image };
     return { identity: identityOf('img2img', whole), place: (options) => fleet.img2img(whole, options) };
   }
-  const content = await readBlob(image);
+  const content = await readBlob(image.replace(/^@/, ''));
   const identity = identityOf('img2img', fields, await digest(content));
   return { identity, place: (options) => fleet.img2img({ ...request, image: content }, options) };
 }

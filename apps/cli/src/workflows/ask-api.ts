@@ -1,5 +1,6 @@
 import type { Config } from '@comfy-fleet/config';
 import type { Problem } from '@comfy-fleet/contracts';
+import type { Access } from '../callers/profiles.js';
 
 const DEADLINE_MS = 30_000;
 
@@ -15,7 +16,7 @@ export interface ApiAddress {
 }
 
 /** The API that is named, otherwise that of the settings. */
-export function apiAddress(url: string | undefined, key: string | undefined, { http }: Config): ApiAddress {
+export function apiAddress({ url, key }: Access, { http }: Config): ApiAddress {
   const found = url ?? http.publicUrl ?? `http://localhost:${http.port}`;
   return { url: found.replace(/\/+$/, ''), key };
 }

@@ -13,9 +13,11 @@ export const USAGE = `comfy-fleet workflows <command>
   --comfyui <url>   the ComfyUI that says which types, bounds and options the inputs have; otherwise those of COMFYUI_URLS
   --json            writes { name, inputs, schema, outputs, models, nodeClasses, unsettled, refused, example }
   --name <name>     the name to publish it under; otherwise the file's
-  --url <url>       the API to publish it through, otherwise that of PUBLIC_URL or PORT; list and show ask that API then
-                    (and --json writes what it answers)
-  --key <key>       an API key; to add it needs the scope admin
+  --url <url>       the API to publish it through; list and show ask that API then (and --json writes what it answers).
+                    Otherwise that of --profile, COMFY_FLEET_URL or the default profile (docs/cli.md); to publish, at last
+                    that of PUBLIC_URL or PORT
+  --key <key>       an API key (COMFY_FLEET_KEY); to add it needs the scope admin
+  --profile <name>  the API and key of a profile (COMFY_FLEET_PROFILE)
 
 The exit code is 1 when ComfyUI would refuse the workflow as it is, or the API refused it.`;
 
@@ -30,14 +32,15 @@ export interface Arguments {
   readonly name: string | undefined;
   readonly url: string | undefined;
   readonly key: string | undefined;
+  readonly profile: string | undefined;
 }
 
 /** Throws a UsageError for what cannot be understood. */
 export function readArguments(args: readonly string[]): Arguments {
   const { values, positionals } = parse(args);
   const [word, target = ''] = positionals;
-  const { comfyui, json = false, name, url, key } = values;
-  const options = { target, comfyui, json, name, url, key };
+  const { comfyui, json = false, name, url, key, profile } = values;
+  const options = { target, comfyui, json, name, url, key, profile };
   if (values.help || word === undefined) return { ...options, command: 'help' };
   const command = COMMANDS.find((known) => known === word);
   if (command === undefined) throw new UsageError(`There is no workflows ${word}.\n\n${USAGE}`);
@@ -56,6 +59,7 @@ function parse(args: readonly string[]) {
         name: { type: 'string' },
         url: { type: 'string' },
         key: { type: 'string' },
+        profile: { type: 'string' },
         help: { type: 'boolean' },
       },
     });

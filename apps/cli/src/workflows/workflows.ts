@@ -1,5 +1,5 @@
 import { basename, dirname, join } from 'node:path';
-import { type Config, ConfigError, loadConfig } from '@comfy-fleet/config';
+import { ConfigError, loadConfig } from '@comfy-fleet/config';
 import type { WorkflowAnswer, WorkflowList } from '@comfy-fleet/contracts';
 import {
   type Catalogue,
@@ -9,9 +9,10 @@ import {
   showJson,
   WorkflowError,
 } from '@comfy-fleet/workflows';
+import { findAccess } from '../callers/profiles.js';
 import type { Command, Output } from '../command.js';
 import { addWorkflow } from './add-workflow.js';
-import { ApiRefused, apiAddress, askApi } from './ask-api.js';
+import { type ApiAddress, ApiRefused, apiAddress, askApi } from './ask-api.js';
 import { askCatalogue } from './ask-catalogue.js';
 import { type Arguments, readArguments, USAGE } from './read-arguments.js';
 import { tellList, tellPublished } from './tell-published.js';
@@ -27,8 +28,10 @@ export const workflows: Command = {
     }
     try {
       const config = loadConfig(env);
-      if (asked.command === 'add' || (asked.url !== undefined && asked.command !== 'check')) {
-        await throughApi(asked, config, { result, say });
+      const { url, key, profile } = asked;
+      const access = await findAccess({ url, key, ...(profile === undefined ? {} : { profile }) }, env);
+      if (asked.command === 'add' || (access.url !== undefined && asked.command !== 'check')) {
+        await throughApi(asked, apiAddress(access, config), { result, say });
         return 0;
       }
       const paths = await pathsOf(asked, config.workflowsDir);
@@ -49,11 +52,10 @@ export const workflows: Command = {
 
 /** Adds, lists or shows what the API has. Throws ApiRefused, WorkflowError. */
 async function throughApi(
-  { command, target, name, url, key, json }: Arguments,
-  config: Config,
+  { command, target, name, json }: Arguments,
+  api: ApiAddress,
   { result, say }: Output,
 ): Promise<void> {
-  const api = apiAddress(url, key, config);
   if (command === 'list') {
     const { body } = await askApi(api, '/workflows');
     return result(json ? showJson(body) : tellList(body as WorkflowList));

@@ -1,0 +1,98 @@
+import { basename } from 'node:path';
+import { FleetError, JobEndedError, type JobHandle } from '@comfy-fleet/client';
+import { type Surroundings, UsageError } from '../../command.js';
+import { codeOf, EXIT, explain, Interrupted } from '../../exit-codes.js';
+import type { Order } from '../orders.js';
+import { saveOutputs } from '../save-outputs.js';
+import { rowPlacer } from './place-row.js';
+import { type Row, readSheet, type Sheet } from './read-sheet.js';
+import { createSheetReport } from './sheet-report.js';
+
+export interface SheetOptions {
+  readonly from: string;
+  /** How many jobs are open at a time. */
+  readonly parallel: number;
+  readonly json?: boolean;
+  /** See readTemplate; undefined: files stay where they are. */
+  readonly template?: string | undefined;
+  readonly cancelOnExit?: boolean;
+}
+
+/** Refused whatever the row says: the next row would be too. */
+const HOPELESS: ReadonlySet<string> = new Set(['unauthorized', 'forbidden']);
+
+/**
+ * Makes a job of each row of a file and follows them to their ends. Resolves to the exit code: that of the worst row. Throws
+ * Interrupted at Ctrl-C, and what stands in the way of all rows.
+ */
+export async function runSheet(
+  orderOf: (row: Row, sheet: Sheet) => Promise<Order>,
+  { from, parallel, template, ...options }: SheetOptions,
+  surroundings: Surroundings,
+): Promise<number> {
+  const sheet = await readSheet(from);
+  const interrupted = surroundings.interrupted();
+  const stop = new AbortController();
+  const { signal } = stop;
+  interrupted.addEventListener('abort', () => stop.abort());
+  const place = rowPlacer(basename(from));
+  const report = createSheetReport(surroundings, { ...options, total: sheet.rows.length });
+  const open = new Set<JobHandle>();
+  let code: number = EXIT.done;
+
+  const runRow = async (row: Row) => {
+    const job = await place(await orderOf(row, sheet).catch(inRow(row)), signal);
+    open.add(job);
+    report.under(open.size);
+    await job.wait({ signal }).catch(unlessEnded);
+    if (template !== undefined) {
+      for await (const file of saveOutputs(job, { template, line: row.line, signal })) report.file(row.line, file);
+    }
+    open.delete(job);
+    report.ended(row.line, job);
+    code = Math.max(code, codeOf(job));
+  };
+  const rows = sheet.rows.values();
+  const work = async () => {
+    for (const row of rows) {
+      signal.throwIfAborted();
+      try {
+        await runRow(row);
+      } catch (error) {
+        if (!(error instanceof FleetError) || HOPELESS.has(error.code)) throw error;
+        report.refused(row.line, error);
+        code = Math.max(code, explain(error).code);
+      }
+    }
+  };
+  try {
+    await Promise.all(Array.from({ length: Math.min(parallel, sheet.rows.length) }, work));
+    return code;
+  } catch (error) {
+    stop.abort(); // the other rows too
+    report.close();
+    if (!interrupted.aborted) throw error;
+    throw await left([...open], options.cancelOnExit === true);
+  } finally {
+    report.close();
+  }
+}
+
+/** What has ended badly is told by its status. */
+function unlessEnded(error: unknown): void {
+  if (!(error instanceof JobEndedError)) throw error;
+}
+
+function inRow({ line }: Row): (error: unknown) => never {
+  return (error) => {
+    throw error instanceof UsageError ? new UsageError(`line ${line}: ${error.message}`) : error;
+  };
+}
+
+/** What Ctrl-C leaves behind. */
+async function left(open: readonly JobHandle[], cancel: boolean): Promise<Interrupted> {
+  const again = 'Run the same command again to go on where it stopped.';
+  if (!cancel) return new Interrupted(`${open.length} jobs go on. ${again}`);
+  await Promise.all(open.map((job) => job.cancel()));
+  return new Interrupted(`${open.length} jobs are canceled. ${again}`);
+}
