@@ -99,6 +99,14 @@ describe('inputs of a generic workflow', () => {
     expect(inputsOf(graph, '1').image).toBe('given (1).png');
   });
 
+  it('do not say where anything is kept, by whatever name a node asks it', () => {
+    const graph = { ...TWO_OUTPUTS, 9: { class_type: 'SaveLoRA', inputs: { lora: ['1', 0], prefix: 'loras/mine' } } };
+    expect([inputsOf(bound(aFlow(graph)), '9').prefix, inputsOf(bound(aFlow(graph)), '6').filename_prefix]).toEqual([
+      'job',
+      'job',
+    ]);
+  });
+
   it('are bound into a copy: the workflow stays as it was', () => {
     const flow = aFlow();
     const before = structuredClone(flow.graph);
