@@ -22,6 +22,7 @@ import { removeFolder, uniquePrefix, until } from '@comfy-fleet/testing';
 import pLimit from 'p-limit';
 import { createOpenStreams } from '../src/access/open-streams.js';
 import { buildApp } from '../src/app.js';
+import type { Deps } from '../src/deps.js';
 import { createPosters } from '../src/files/posters.js';
 import { createFleetView } from '../src/fleet/fleet-view.js';
 import type { ApiRequest } from '../src/http/messages.js';
@@ -40,6 +41,8 @@ export interface TestApi {
   readonly url: string;
   readonly port: number;
   readonly config: Config;
+  /** What its handlers work with. */
+  readonly deps: Deps;
   readonly frames: FrameStore;
   readonly inputs: FrameStore;
   readonly framesDir: string;
@@ -208,6 +211,7 @@ export async function startApi(
     url,
     port: server.port,
     config,
+    deps,
     frames,
     inputs,
     framesDir,

@@ -23,7 +23,9 @@ it('each say what is wrong in their own shape', () => {
     },
     node_errors: {},
   });
-  expect(v2).toEqual({ error: { code: 'invalid_request', message: '/prompt is required.', details: { errors } } });
+  expect(JSON.parse(v2 as string)).toEqual({
+    error: { code: 'invalid_request', message: '/prompt is required.', details: { errors } },
+  });
   expect(openai).toEqual({
     error: {
       message: 'prompt is required.',

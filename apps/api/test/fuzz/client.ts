@@ -21,7 +21,7 @@ export interface FuzzAnswer {
 }
 
 /** Words of our inside that no caller may read. */
-const INTERNALS =
+export const INTERNALS =
   /redis|bullmq|ioredis|\blua\b|express|ECONN|ENOENT|EACCES|EINVAL|node_modules|busboy|multer|\bajv\b|libvips|\bsharp\b|\/work\/|\/tmp\/|\.[tj]s:\d|\n? +at \S+ \(|TypeError|RangeError|SyntaxError|undefined/i;
 
 export interface FuzzClient {
@@ -29,8 +29,8 @@ export interface FuzzClient {
   close(): void;
 }
 
-export function fuzzClient({ port }: { readonly port: number }): FuzzClient {
-  const agent = new Agent({ keepAlive: true, maxSockets: 24 });
+export function fuzzClient({ port }: { readonly port: number }, maxSockets = 24): FuzzClient {
+  const agent = new Agent({ keepAlive: true, maxSockets });
   return {
     send: async ({ method, path, headers, body }) => {
       // Node sends a body without saying so with some methods; the server would take it for the next request.

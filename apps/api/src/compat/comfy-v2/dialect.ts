@@ -1,4 +1,5 @@
 import type { ErrorCode, FleetError } from '@comfy-fleet/contracts';
+import { showJson } from '@comfy-fleet/workflows';
 import { bounded, boundedFaults } from '../../http/bounded-problem.js';
 import type { Dialect } from '../../http/dialect.js';
 import { ComfyV2Error } from './errors.js';
@@ -33,7 +34,8 @@ export const comfyV2Dialect: Dialect = {
   prefix: '/api/v2',
   problem: (error) => ({
     status: error.status,
-    body: { error: { code: codeOf(error), message: bounded(error.detail), details: detailsOf(error) } },
+    // What it repeats of a graph may have whole numbers of any size.
+    body: showJson({ error: { code: codeOf(error), message: bounded(error.detail), details: detailsOf(error) } }),
   }),
 };
 
