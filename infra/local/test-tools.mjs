@@ -14,6 +14,7 @@ const TOOLS = [
   { program: 'kubectl', package: 'kubernetes-client' },
   { program: 'promtool', package: 'promtool' },
   { program: 'python3', package: 'python3', skippable: true },
+  { program: 'chromium', package: 'chromium', skippable: true },
 ];
 
 /** Newer Debians have kubectl in a package of its own. */

@@ -1,4 +1,5 @@
 import type { ComponentType } from 'react';
+import { GalleryPage } from './gallery/gallery-page.js';
 import { MakePage } from './make/make-page.js';
 
 export interface StudioPage {
@@ -11,4 +12,7 @@ export interface StudioPage {
 }
 
 /** In the order of the navigation. */
-export const PAGES: readonly StudioPage[] = [{ title: 'Make', path: '/make', component: MakePage }];
+export const PAGES: readonly StudioPage[] = [
+  { title: 'Make', path: '/make', component: MakePage },
+  { title: 'Gallery', path: '/gallery', below: ['/gallery/:id'], component: GalleryPage },
+];

@@ -46,17 +46,17 @@ describe('the programs that the tests run', () => {
   it('are installed with apt-get in one go as root, and only those that are missing', async () => {
     await program('kubectl', 'exit 0');
     const log = join(bin, 'log');
-    const made = ['docker-compose', 'promtool', 'python3'].map((name) => join(bin, name)).join(' ');
+    const made = ['docker-compose', 'promtool', 'python3', 'chromium'].map((name) => join(bin, name)).join(' ');
     await program('apt-get', `echo "$*" >> ${log}; for p in ${made}; do echo > $p; /bin/chmod +x $p; done`);
     await provide(true);
     expect((await readFile(log, 'utf8')).split('\n').filter((line) => line !== '')).toEqual([
       'update -q',
-      'install -y -q --no-install-recommends docker-compose promtool python3',
+      'install -y -q --no-install-recommends docker-compose promtool python3 chromium',
     ]);
   });
 
   it('are not looked for further when all are here', async () => {
-    for (const name of ['docker-compose', 'kubectl', 'promtool', 'python3']) await program(name, 'exit 0');
+    for (const name of ['docker-compose', 'kubectl', 'promtool', 'python3', 'chromium']) await program(name, 'exit 0');
     await program('apt-get', 'exit 100');
     await expect(provide(true)).resolves.toBeUndefined();
   });
@@ -87,7 +87,8 @@ describe('the programs that the tests run', () => {
   it('are named, with what to type, where they cannot be installed', async () => {
     await program('docker-compose', 'exit 0');
     await program('apt-get', 'exit 100');
-    const words = 'need kubectl, promtool. On Debian type: sudo apt-get install -y kubernetes-client promtool python3';
+    const words =
+      'need kubectl, promtool. On Debian type: sudo apt-get install -y kubernetes-client promtool python3 chromium';
     await expect(provide(false)).rejects.toThrow(words);
     await expect(provide(true)).rejects.toThrow('apt-get ended with exit code 100');
   });

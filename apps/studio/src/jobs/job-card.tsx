@@ -1,4 +1,5 @@
 import type { Job } from '@comfy-fleet/client';
+import { Link } from 'wouter';
 import { OutputView } from '../parts/output-view.js';
 import { useFleet } from '../session/session.js';
 import { JobActions } from './job-actions.js';
@@ -15,7 +16,9 @@ export function JobCard({ job, isFollowed }: { readonly job: Job; readonly isFol
     <article className="card job" aria-label={title} data-status={job.status} data-job={job.id}>
       <div className="job-picture">{isOpen(job) ? <UnderWay job={job} live={live} /> : <Ended job={job} />}</div>
       <div className="job-text">
-        <p className="job-title">{title}</p>
+        <Link className="job-title" href={`/gallery/${job.id}`}>
+          {title}
+        </Link>
         <p className="hint">
           {job.lod ? LOD_NAMES[job.lod] : 'As saved'} · {job.request.workflow}
           {job.seed === null ? '' : ` · seed ${job.seed}`}

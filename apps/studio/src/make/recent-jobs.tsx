@@ -1,5 +1,5 @@
+import { followedOf } from '../jobs/followed.js';
 import { JobCard } from '../jobs/job-card.js';
-import { followedOf } from '../jobs/use-live.js';
 import { useRecent } from '../jobs/use-recent.js';
 import { Fault } from '../parts/fault.js';
 

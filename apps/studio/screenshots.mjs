@@ -1,0 +1,57 @@
+// Pictures of every page for docs/studio.md, of a fleet that runs here:  npm run docs:screenshots [-- http://127.0.0.1:3000]
+import { spawnSync } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { chromium } from 'playwright-core';
+
+const [api = 'http://127.0.0.1:3000'] = process.argv.slice(2);
+const FOLDER = join(import.meta.dirname, '../../docs/studio');
+const LOOKS = /** @type {const} */ ([
+  { name: 'light', colorScheme: 'light', viewport: { width: 1280, height: 800 } },
+  { name: 'dark', colorScheme: 'dark', viewport: { width: 1280, height: 800 } },
+  { name: 'phone', colorScheme: 'light', viewport: { width: 390, height: 844 } },
+]);
+const PROMPTS = ['a lighthouse in a storm, oil painting', 'a red fox in the snow', 'a harbour at dawn', 'a paper city'];
+
+const sketches = await Promise.all(PROMPTS.map((prompt, seed) => order('/generate', { prompt, seed, lod: 'sketch' })));
+const refined = await order(`/jobs/${sketches[0]?.id}/refine`, { lod: 'final' });
+
+mkdirSync(FOLDER, { recursive: true });
+const browser = await chromium.launch({ executablePath: chromiumPath(), args: ['--no-sandbox'] });
+for (const { name, ...look } of LOOKS) {
+  const page = await browser.newPage(look);
+  const shoot = async (/** @type {string} */ what) => {
+    await page.waitForLoadState('networkidle');
+    await page.evaluate('scrollTo(0, 0)');
+    await page.screenshot({ path: join(FOLDER, `${what}-${name}.jpg`), type: 'jpeg', quality: 60 });
+  };
+  await page.goto(`${api}/studio/make`);
+  await page.getByLabel('Prompt', { exact: true }).fill(PROMPTS[0] ?? '');
+  await page.locator('article img').first().waitFor();
+  await shoot('make');
+  await page.goto(`${api}/studio/gallery`);
+  await page.locator('.tile img').first().waitFor();
+  await shoot('gallery');
+  await page.goto(`${api}/studio/gallery/${refined.id}`);
+  await page.getByRole('button', { name: 'Compare' }).first().click();
+  await shoot('job');
+  await page.close();
+}
+await browser.close();
+
+/**
+ * Makes a job and waits for its end.
+ * @param {string} path
+ * @param {object} body
+ * @returns {Promise<{ id: string }>}
+ */
+async function order(path, body) {
+  const headers = { 'content-type': 'application/json', prefer: 'wait=60' };
+  const answer = await fetch(api + path, { method: 'POST', headers, body: JSON.stringify(body) });
+  if (!answer.ok) throw new Error(await answer.text());
+  return /** @type {Promise<{ id: string }>} */ (answer.json());
+}
+
+function chromiumPath() {
+  return spawnSync('sh', ['-c', 'command -v chromium'], { encoding: 'utf8' }).stdout.trim();
+}

@@ -1,0 +1,37 @@
+import type { JobFilter } from '@comfy-fleet/client';
+
+/** What the gallery can be narrowed to; texts as they stand in the address of the page. */
+export interface Filters {
+  readonly status: string;
+  readonly kind: string;
+  readonly lod: string;
+  /** A day, `2026-11-27`, the first and the last that are shown. */
+  readonly from: string;
+  readonly to: string;
+  /** `name=value` */
+  readonly metadata: string;
+}
+
+export const NO_FILTERS: Filters = { status: '', kind: '', lod: '', from: '', to: '', metadata: '' };
+
+export function readFilters(search: URLSearchParams): Filters {
+  const entries = Object.keys(NO_FILTERS).map((name) => [name, search.get(name) ?? '']);
+  return Object.fromEntries(entries) as unknown as Filters;
+}
+
+/** As the API takes them. Days are those of whoever looks. */
+export function filterOf({ status, kind, lod, from, to, metadata }: Filters): JobFilter {
+  const [name = '', ...rest] = metadata.split('=');
+  return {
+    ...(status === '' ? {} : { status: status as NonNullable<JobFilter['status']> }),
+    ...(kind === '' ? {} : { kind: kind as NonNullable<JobFilter['kind']> }),
+    ...(lod === '' ? {} : { lod: lod as NonNullable<JobFilter['lod']> }),
+    ...(isDay(from) ? { created_after: new Date(`${from}T00:00:00`).toISOString() } : {}),
+    ...(isDay(to) ? { created_before: new Date(`${to}T23:59:59.999`).toISOString() } : {}),
+    ...(name.trim() !== '' && rest.length > 0 ? { metadata: { [name.trim()]: rest.join('=').trim() } } : {}),
+  };
+}
+
+function isDay(text: string): boolean {
+  return /^\d{4}-\d\d-\d\d$/.test(text) && Number.isFinite(Date.parse(text));
+}

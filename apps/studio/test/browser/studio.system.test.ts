@@ -1,0 +1,192 @@
+import { createServer, request as forward, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { gunzipSync, gzipSync } from 'node:zlib';
+import { createGpus, type Gpus, PICTURE, type Simulator, startStack, type TestStack } from '@comfy-fleet/testing';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
+import { expectAccessible, hasChromium, startBrowser, visit } from './browser.js';
+
+const MOST_BYTES = 250 * 1024;
+
+let gpus: Gpus;
+let simulator: Simulator;
+let stack: TestStack;
+
+beforeAll(async () => {
+  gpus = await createGpus();
+  simulator = await gpus.start(2);
+  stack = await startStack({ redisUrl: inject('redisUrl'), env: { WEBHOOK_ALLOW: '127.0.0.0/8' } });
+  await stack.startDispatcher();
+  await stack.startWorker('gpu', [simulator.url]);
+});
+afterEach(() => simulator.set({ stepMs: 2 }));
+afterAll(async () => {
+  await stack.close();
+  await gpus.close();
+});
+
+describe('the studio, as the api serves it', () => {
+  it('is where browsers are sent, and programs get the index', async () => {
+    const browser = await fetch(stack.url, { headers: { accept: 'text/html,*/*' }, redirect: 'manual' });
+    expect([browser.status, browser.headers.get('location')]).toEqual([302, 'studio/']);
+    expect(await (await fetch(stack.url)).json()).toMatchObject({ name: 'comfy-fleet' });
+    const bare = await fetch(`${stack.url}/studio`, { redirect: 'manual' });
+    expect([bare.status, bare.headers.get('location')]).toEqual([308, 'studio/']);
+  });
+
+  it('keeps its files for ever, its page for no time, and runs no script of anybody else', async () => {
+    const page = await fetch(`${stack.url}/studio/gallery/x`);
+    const html = await page.text();
+    expect(page.headers.get('cache-control')).toBe('no-cache');
+    expect(html).toContain('<base href="../" />');
+    expect(html).not.toMatch(/<script(?![^>]* src=)|<style| style=| on\w+=/);
+    const policy = page.headers.get('content-security-policy') ?? '';
+    expect(policy).toContain("script-src 'self'; style-src 'self'");
+    expect(policy).not.toContain('unsafe');
+    const again = await fetch(`${stack.url}/studio/gallery/x`, {
+      headers: { 'if-none-match': page.headers.get('etag') ?? '' },
+    });
+    expect(again.status).toBe(304);
+    for (const name of filesOf(html)) {
+      const file = await fetch(`${stack.url}/studio/${name}`);
+      expect(file.headers.get('cache-control')).toBe('public, max-age=31536000, immutable');
+      expect(file.headers.get('content-encoding')).toBe('gzip');
+    }
+    expect((await fetch(`${stack.url}/studio/assets/..%2F..%2Fpackage.json`)).status).toBe(404);
+  });
+
+  it('is loaded with at most 250 KiB', async () => {
+    const html = await (await fetch(`${stack.url}/studio/`)).text();
+    const sizes = filesOf(html).map(async (name) => {
+      const response = await fetch(`${stack.url}/studio/${name}`);
+      return gzipSync(Buffer.from(await response.arrayBuffer())).length;
+    });
+    const sum = (await Promise.all(sizes)).reduce((a, b) => a + b, gzipSync(html).length);
+    console.log(`first load: ${(sum / 1024).toFixed(1)} KiB`);
+    expect(sum).toBeLessThanOrEqual(MOST_BYTES);
+    expect(gunzipSync(gzipSync(html)).toString()).toBe(html);
+  });
+
+  it('is not there when it is off', async () => {
+    const off = await startStack({ redisUrl: inject('redisUrl'), env: { STUDIO: 'off' } });
+    const [page, index] = await Promise.all([
+      fetch(`${off.url}/studio/`),
+      fetch(off.url, { headers: { accept: 'text/html' } }),
+    ]);
+    expect([page.status, index.status]).toEqual([404, 200]);
+    await off.close();
+  });
+});
+
+describe.skipIf(!hasChromium)('the studio, in a browser', () => {
+  let browser: Browser;
+  beforeAll(async () => {
+    browser = await startBrowser();
+  });
+  afterAll(() => browser?.close());
+
+  it('makes a picture, shows it under way, refines and varies it, and loses nothing', async () => {
+    simulator.set({ stepMs: 60 });
+    const { page, context, complaints } = await visit(browser, stack.url);
+    await page.waitForURL('**/studio/make');
+    await page.getByRole('button', { name: 'Make it' }).click();
+    await page.getByText('Write something here').waitFor();
+    await page.getByLabel('Prompt', { exact: true }).fill('a lighthouse in ink');
+    await page.getByRole('button', { name: 'Make it' }).click();
+    const jobs = page.getByRole('article', { name: 'a lighthouse in ink' });
+    await jobs.first().getByRole('progressbar').waitFor();
+    await jobs.first().getByRole('img', { name: 'a lighthouse in ink' }).waitFor();
+    simulator.set({ stepMs: 2 });
+    await jobs.first().getByRole('button', { name: 'Refine to mid' }).click();
+    await page.locator('article', { hasText: 'Mid' }).getByRole('img', { name: 'a lighthouse in ink' }).waitFor();
+    await jobs.last().getByRole('button', { name: 'Vary' }).click();
+    await expect.poll(() => page.locator('article img[alt="a lighthouse in ink"]').count()).toBe(3);
+    expect(new Set(await seedsOf(page)).size).toBe(2);
+    await page.reload();
+    await expect.poll(() => page.locator('article img[alt="a lighthouse in ink"]').count()).toBe(3);
+    await jobs.first().getByRole('button', { name: 'curl' }).click();
+    expect(await page.evaluate('navigator.clipboard.readText()')).toContain('/generate');
+    await expectAccessible(page);
+    expect(complaints).toEqual([]);
+    await context.close();
+  });
+
+  it('starts from a file of this machine and from a picture of before', async () => {
+    const { page, context, complaints } = await visit(browser, `${stack.url}/studio/make`);
+    await page.getByLabel('Workflow').selectOption('img2img');
+    await page
+      .getByLabel('Image')
+      .setInputFiles({ name: 'a.png', mimeType: 'image/png', buffer: Buffer.from(PICTURE, 'base64') });
+    await page.getByLabel('Prompt', { exact: true }).fill('the same in snow');
+    await page.getByRole('button', { name: 'Make it' }).click();
+    const made = page.getByRole('article', { name: 'the same in snow' });
+    await made.getByRole('img', { name: 'the same in snow' }).waitFor();
+    await made.getByRole('button', { name: 'Use as input' }).click();
+    await page.getByRole('img', { name: 'Chosen for image' }).waitFor();
+    await page.getByLabel('Prompt', { exact: true }).fill('and at night');
+    await page.getByRole('button', { name: 'Make it' }).click();
+    await page.getByRole('img', { name: 'and at night' }).waitFor();
+    await page.getByText('Advanced').click();
+    await expectAccessible(page);
+    expect(complaints).toEqual([]);
+    await context.close();
+  });
+
+  it('shows all jobs, one with its family, and two rungs side by side', async () => {
+    const { page, context, complaints } = await visit(browser, `${stack.url}/studio/gallery`, { width: 400 });
+    await page.getByLabel('Level of detail').selectOption('mid');
+    await expect.poll(() => page.locator('.tile').count()).toBe(1);
+    await expectAccessible(page);
+    await page.locator('.tile').first().click();
+    await page.getByRole('heading', { name: 'a lighthouse in ink' }).waitFor();
+    await page.getByText('This one').waitFor();
+    await page.getByRole('button', { name: 'Compare' }).first().click();
+    await page.getByRole('slider').press('Home');
+    await page.getByRole('img', { name: 'Before: Sketch' }).waitFor();
+    await page.getByText('Time of each node').click();
+    await expectAccessible(page);
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(400);
+    expect(complaints).toEqual([]);
+    await context.close();
+  });
+
+  it('works below the prefix of a proxy', async () => {
+    const proxy = await prefixProxy('/pictures', stack.url);
+    const { port } = proxy.address() as AddressInfo;
+    const { page, context, complaints } = await visit(browser, `http://127.0.0.1:${port}/pictures/studio/gallery`);
+    await page.locator('.tile img').first().waitFor();
+    expect(await page.locator('.tile img').first().getAttribute('src')).toContain('/pictures/images/');
+    await page.getByRole('link', { name: 'Make' }).click();
+    await page.getByLabel('Prompt', { exact: true }).waitFor();
+    await page.waitForURL('**/pictures/studio/make');
+    expect(complaints).toEqual([]);
+    await context.close();
+    proxy.closeAllConnections();
+    proxy.close();
+  });
+});
+
+function filesOf(html: string): string[] {
+  return [...html.matchAll(/(?:src|href)="\.\/(assets\/[^"]+)"/g)].map(([, name = '']) => name);
+}
+
+async function seedsOf(page: Page): Promise<(string | undefined)[]> {
+  const texts = await page.locator('article').allInnerTexts();
+  return texts.map((text) => /seed (\d+)/.exec(text)?.[1]);
+}
+
+/** Serves what another address does, below a path. */
+async function prefixProxy(prefix: string, to: string): Promise<Server> {
+  const server = createServer((incoming, outgoing) => {
+    const path = incoming.url?.slice(prefix.length) ?? '/';
+    const { method = 'GET', headers } = incoming;
+    const passed = forward(to + path, { method, headers: { ...headers, host: new URL(to).host } }, (answer) => {
+      outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
+      answer.pipe(outgoing);
+    });
+    passed.on('error', () => outgoing.destroy());
+    incoming.pipe(passed);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return server;
+}

@@ -1,0 +1,53 @@
+import type { Job } from '@comfy-fleet/client';
+import { describe, expect, it } from 'vitest';
+import { filterOf, NO_FILTERS, readFilters } from '../../src/gallery/filters.js';
+import { followedOf } from '../../src/jobs/followed.js';
+import { rungsAbove, stateOf } from '../../src/jobs/words.js';
+
+const job = (part: Partial<Job>) => part as Job;
+
+describe('the filters of the gallery', () => {
+  it('are read from the address, and ask for nothing when they are empty', () => {
+    expect(filterOf(readFilters(new URLSearchParams('')))).toEqual({});
+    const filters = readFilters(new URLSearchParams('status=failed&metadata=order%3D7'));
+    expect(filterOf(filters)).toEqual({ status: 'failed', metadata: { order: '7' } });
+  });
+
+  it('take whole days, and no half-typed ones', () => {
+    const { created_after, created_before } = filterOf({ ...NO_FILTERS, from: '2026-11-27', to: '2026-11-27' });
+    expect(Date.parse(created_before ?? '') - Date.parse(created_after ?? '')).toBe(24 * 3600 * 1000 - 1);
+    expect(filterOf({ ...NO_FILTERS, from: '2026-1' })).toEqual({});
+  });
+});
+
+describe('words for a job', () => {
+  it('say its place and when it will be there', () => {
+    const waiting = { status: 'queued', waiting_for: null, queue_position: 3, eta_seconds: 12.4 } as const;
+    expect(stateOf(job(waiting))).toBe('3 before it, ready in about 12 s');
+    expect(stateOf(job({ ...waiting, queue_position: 0, eta_seconds: null }))).toBe('Next in line');
+    const reason = { code: 'no_instance', detail: 'No instance is up.' } as const;
+    expect(stateOf(job({ ...waiting, waiting_for: reason }))).toBe('No instance is up.');
+  });
+
+  it('name the rungs above a picture', () => {
+    const made = { status: 'succeeded', images: [{}] } as unknown as Job;
+    expect(rungsAbove({ ...made, lod: 'sketch' })).toEqual(['mid', 'final']);
+    expect(rungsAbove({ ...made, lod: 'direct_final' })).toEqual([]);
+    expect(rungsAbove({ ...made, lod: null })).toEqual([]);
+    expect(rungsAbove({ ...made, lod: 'sketch', status: 'failed' })).toEqual([]);
+  });
+});
+
+describe('the jobs that are followed', () => {
+  it('are what runs, then the oldest that wait, and no more than a browser has connections for', () => {
+    const at = (id: string, status: Job['status'], created_at: string) => job({ id, status, created_at });
+    const jobs = [
+      at('e', 'queued', '5'),
+      at('d', 'running', '4'),
+      at('c', 'queued', '3'),
+      at('b', 'queued', '2'),
+      at('a', 'succeeded', '1'),
+    ];
+    expect([...followedOf(jobs)]).toEqual(['d', 'b', 'c']);
+  });
+});
