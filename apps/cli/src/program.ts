@@ -1,4 +1,3 @@
-import tab from '@bomb.sh/tab/commander';
 import { Command } from 'commander';
 import { act, type Context } from './callers/act.js';
 import { addCancel } from './callers/commands/cancel.js';
@@ -13,6 +12,7 @@ import { addRun } from './callers/commands/run.js';
 import { addTop } from './callers/commands/top.js';
 import { addWatch } from './callers/commands/watch.js';
 import type { Command as OwnParser } from './command.js';
+import { addCompletion } from './completion.js';
 
 const CALLERS = [addGenerate, addImg2img, addRun, addWatch, addJobs, addGet, addCancel, addRefine, addDownload];
 
@@ -58,6 +58,6 @@ export function createProgram(context: Context): Command {
     act(command, context, async (surroundings, words: string[]) => (await load()).run(words, surroundings));
   }
   program.commandsGroup('For the shell:');
-  tab(program, { completionCommandName: 'completion' });
+  addCompletion(program);
   return program;
 }

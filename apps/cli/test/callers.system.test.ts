@@ -158,6 +158,19 @@ describe('the command line, for callers', () => {
     ]);
   });
 
+  it('completes words in bash, zsh and fish: commands, options, what they may be, and files', async () => {
+    for (const shell of ['bash', 'zsh', 'fish']) {
+      expect((await run('completion', shell)).stdout).toContain('comfy-fleet complete --');
+    }
+    const completed = async (...words: string[]) =>
+      (await run('complete', '--', ...words)).stdout.split('\n').map((line) => line.split('\t')[0]);
+    expect(await completed('gen')).toContain('generate');
+    expect(await completed('jobs', '--sta')).toContain('--status');
+    expect(await completed('jobs', '--status', 'q')).toContain('queued');
+    await writeFile(join(dir, 'wall.png'), PICTURE, 'base64');
+    expect(await completed('img2img', 'wa')).toContain('wall.png');
+  });
+
   it('shows the fleet', async () => {
     expect(JSON.parse((await run('fleet')).stdout)).toMatchObject({ workers: [{ name: 'gpu' }] });
     expect((await run('top')).code).toBe(2);

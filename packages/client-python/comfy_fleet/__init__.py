@@ -361,6 +361,10 @@ class Fleet:
         """What one's key used, by day."""
         return self._transport.json("GET", "/usage", query={"days": days})
 
+    def status(self) -> dict[str, Any]:
+        """How the fleet is: pools, workers and their instances. For keys with the scope admin."""
+        return self._transport.json("GET", "/fleet")
+
     def _order(self, path: str, body: dict[str, Any], key: str | None) -> Job:
         return Job(self._transport, self._transport.json("POST", path, json_body=body, idempotent=key or True))
 

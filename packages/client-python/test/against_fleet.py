@@ -98,6 +98,7 @@ class AgainstFleet(unittest.TestCase):
         self.assertIn("text2img", [workflow["name"] for workflow in self.fleet.workflows()])
         self.assertEqual(self.fleet.workflow("text2img")["name"], "text2img")
         self.assertEqual(len(self.fleet.usage(days=1)["data"]), 1)
+        self.assertEqual(len(self.fleet.status()["workers"]), 1)
         self.assertGreater(len(self.fleet.lods()), 0)
 
 

@@ -51,6 +51,7 @@ describe('the client, against processes', () => {
     const [output] = job.outputs;
     const picture = await output?.download();
     expect([picture?.type, picture?.size]).toEqual(['image/png', output?.bytes]);
+    expect((await fetch(output?.href ?? '')).status).toBe(200);
     expect((await output?.download({ width: 64, format: 'webp' }))?.type).toBe('image/webp');
     const chunks = (await output?.stream()) ?? new ReadableStream();
     expect(await new Response(chunks).arrayBuffer()).toEqual(await picture?.arrayBuffer());
@@ -118,6 +119,7 @@ describe('the client, against processes', () => {
     expect((await fleet.workflow('text2img')).name).toBe('text2img');
     expect((await fleet.lods()).data.length).toBeGreaterThan(0);
     expect((await fleet.usage({ days: 1 })).data).toHaveLength(1);
+    expect((await fleet.status()).workers.map(({ name }) => name)).toEqual(['gpu']);
   });
 
   it('verifies the webhook of a job', async () => {
