@@ -6,6 +6,7 @@ import type { Keys } from '../keys.js';
 import { idsOf, inPages } from '../record/id-pages.js';
 import { type JobRecord, recordOf } from '../record/record.js';
 import { Feed } from './feed.js';
+import { sharedReads } from './shared-reads.js';
 
 /** A job of a key is new, or has changed its status. */
 export interface KeyChange {
@@ -64,13 +65,14 @@ export function createKeyJobs(redis: Redis, keys: Keys, subscriptions: Subscript
       return status ? [{ id: ids[n] as string, status: status as JobStatus, client }] : [];
     });
   };
+  // Clients ask for the queue at every change of it, once for each prompt that they wait for.
+  const open = sharedReads(async (key) => {
+    const records: JobRecord[] = [];
+    for (const ids of inPages(await idsOf(redis, keys.openOf(key), 0), PAGE)) records.push(...(await read(ids)));
+    return records;
+  });
   return {
-    open: (key) =>
-      orUnavailable(async () => {
-        const records: JobRecord[] = [];
-        for (const ids of inPages(await idsOf(redis, keys.openOf(key), 0), PAGE)) records.push(...(await read(ids)));
-        return records;
-      }),
+    open: (key) => orUnavailable(() => open(key)),
     openStates: (key) =>
       orUnavailable(async () => {
         const states: KeyChange[] = [];

@@ -22,19 +22,24 @@ export interface V2Stack {
   close(): Promise<void>;
 }
 
-const aKey = (id: string) => ({
+const aKey = (id: string, more: object) => ({
+  ...more,
   id,
   sha256: createHash('sha256').update(id).digest('hex'),
   scopes: ['jobs', 'graphs', 'admin'],
 });
 
-/** The keys anna and bert. A worker of its own for each instance, so that none waits for another. */
-export async function startV2Stack(instances: number, stepMs: number): Promise<V2Stack> {
+/** The keys anna and bert, with `key` for more of what they are. A worker of its own for each instance, so that none waits for another. */
+export async function startV2Stack(
+  instances: number,
+  stepMs: number,
+  { env = {}, key = {} }: { readonly env?: Readonly<Record<string, string>>; readonly key?: object } = {},
+): Promise<V2Stack> {
   const folder = await mkdtemp(join(tmpdir(), 'comfy-v2-'));
   const keysFile = join(folder, 'keys.json');
-  await writeFile(keysFile, JSON.stringify({ keys: [aKey('anna'), aKey('bert')] }));
+  await writeFile(keysFile, JSON.stringify({ keys: [aKey('anna', key), aKey('bert', key)] }));
   const simulators: Service[] = [];
-  const stack = await startStack({ redisUrl: inject('redisUrl'), env: { API_KEYS_FILE: keysFile } });
+  const stack = await startStack({ redisUrl: inject('redisUrl'), env: { API_KEYS_FILE: keysFile, ...env } });
   const close = async () => {
     await stack.close();
     await Promise.all(simulators.map((simulator) => simulator.stop('SIGKILL')));

@@ -18,7 +18,7 @@ interface Client {
 type Needs = Pick<Deps, 'ledger' | 'frames' | 'log'>;
 
 /** Changes of the length of the queue in this time are one. */
-const COUNT_MS = 50;
+const COUNT_MS = 250;
 /** Ended jobs that are looked at for those that were ordered and over before the feed was heard. */
 const MOST_ENDED = 100;
 const RETRY_MS = 1000;
