@@ -1,9 +1,10 @@
 import type { JobRecord } from '@comfy-fleet/jobs';
-import { GRAPH, type Graph, openWorkflow, showJson } from '@comfy-fleet/workflows';
+import { showJson } from '@comfy-fleet/workflows';
 import type { Deps } from '../../../deps.js';
 import { isRecord } from '../../../requests/is-record.js';
 import { numberOf } from '../present/numbering.js';
 import { type PromptOrigin, readOrigin } from '../prompts/origin.js';
+import { readGraphSource } from './graph-source.js';
 
 /** What a job was ordered with, each part as JSON, ready to be answered. It never changes. */
 export interface PromptParts {
@@ -22,14 +23,14 @@ export async function readPromptParts({ ledger }: Deps, record: JobRecord): Prom
   const { request, createdAt, client, id } = record;
   const [text, source] = await Promise.all([ledger.jobs.origin(id), ledger.workflows.source(request.version)]);
   const origin = readOrigin(text);
-  const workflow = source === undefined ? undefined : openWorkflow(GRAPH, source);
-  const wanted = (workflow?.outputs ?? []).filter(({ name }) => request.outputs?.includes(name) ?? true);
+  const { graph, outputs } = readGraphSource(source);
+  const wanted = Object.entries(outputs).filter(([name]) => request.outputs?.includes(name) ?? true);
   const extraData = { ...origin.extraData, ...(client === null ? {} : { client_id: client }), create_time: createdAt };
   return {
     number: numberOf(record, origin),
-    graph: showJson(workflow === undefined ? {} : withNames(workflow.graph, workflow.inputs, origin.files)),
+    graph: graph(origin.files),
     extraData: showJson(extraData),
-    outputs: JSON.stringify(wanted.map(({ node }) => node)),
+    outputs: JSON.stringify(wanted.map(([, node]) => node)),
     workflowId: workflowIdIn(origin),
   };
 }
@@ -37,17 +38,6 @@ export async function readPromptParts({ ledger }: Deps, record: JobRecord): Prom
 /** `[number, id, graph, extra_data, outputs]`, as the queue and the history list it. */
 export function promptTuple(id: string, { number, graph, extraData, outputs }: PromptParts): string {
   return `[${number},${JSON.stringify(id)},${graph},${extraData},${outputs}]`;
-}
-
-type Inputs = ReturnType<typeof openWorkflow>['inputs'];
-
-function withNames(graph: Graph, inputs: Inputs, names: PromptOrigin['files']): Graph {
-  const named = structuredClone(graph);
-  for (const { name, slots } of inputs) {
-    const file = names[name];
-    for (const { node, input } of file === undefined ? [] : slots) (named[node] as Graph[string]).inputs[input] = file;
-  }
-  return named;
 }
 
 function workflowIdIn({ extraData }: PromptOrigin): string | undefined {
