@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { residentBytesIn } from '../src/lib/process-usage.js';
 import { job, PROMPT_CHARS } from '../src/measure/api/bodies.js';
 import { coresIn } from '../src/measure/api/cores.js';
 import { lastStatus } from '../src/measure/api/event-stream.js';
-import { residentBytesIn } from '../src/measure/api/measure-streams.js';
 import { dueTimes } from '../src/measure/api/steady-load.js';
 
 describe('the cores in what taskset says', () => {

@@ -1,28 +1,43 @@
 import { describe, expect, it } from 'vitest';
-import type { Load, Round } from '../src/measure/api/measure-ratios.js';
+import type { Load, Round } from '../src/measure/api/in-turns.js';
 import type { Waiting } from '../src/measure/api/measure-waiting.js';
-import { ratioGoals, ratioTable, streamsGoals, waitingGoals, webhooksGoals } from '../src/measure/api/report.js';
+import {
+  ratioGoals,
+  ratioTable,
+  socketsGoals,
+  streamsGoals,
+  waitingGoals,
+  webhooksGoals,
+} from '../src/measure/api/report.js';
 import { isMet } from '../src/measure/goals.js';
 
 const load = (perSecond: number): Load => ({ perSecond, ms: [1, 2, 3], cpuMs: 0.2 });
-const round = (service: number, bare: number): Round => ({ service: load(service), bare: load(bare) });
+const round = (service: number, beside: number): Round => ({ service: load(service), beside: load(beside) });
 
 describe('the ratio to a bare route', () => {
   it.each([
     [[round(800, 1000), round(790, 1000), round(810, 1000)], true],
     [[round(900, 1000), round(790, 1000), round(790, 1000)], false],
   ])('is judged by the median of the rounds, not by the best one (case %#)', (rounds, met) => {
-    expect(ratioGoals([{ what: 'GET', rounds }]).map(isMet)).toEqual([met]);
+    expect(ratioGoals([{ what: 'GET', beside: 'bare Express', rounds }]).map(isMet)).toEqual([met]);
   });
 
   it('is shown for each round, with the processor time that a request costs', () => {
-    const lines = ratioTable({ what: 'GET', rounds: [round(800, 1000)] }).split('\n');
+    const lines = ratioTable({ what: 'GET', beside: 'bare Express', rounds: [round(800, 1000)] }).split('\n');
     expect(lines.at(-1)?.split(/ +/)).toEqual(['1', '800', '2.0', '3.0', '200', '1000', '2.0', '3.0', '200', '0.800']);
   });
 
   it('is shown where the kernel does not tell processor times', () => {
-    const silent = { service: { ...load(1), cpuMs: undefined }, bare: { ...load(1), cpuMs: undefined } };
-    expect(ratioTable({ what: 'GET', rounds: [silent] })).not.toContain('undefined');
+    const silent = { service: { ...load(1), cpuMs: undefined }, beside: { ...load(1), cpuMs: undefined } };
+    expect(ratioTable({ what: 'GET', beside: 'bare Express', rounds: [silent] })).not.toContain('undefined');
+  });
+});
+
+describe('open sockets', () => {
+  it('are judged by the memory of each, where the kernel tells it', () => {
+    const grown = (kib: number) => socketsGoals({ sockets: 10, before: 1024, open: 1024 + 10 * kib * 1024 });
+    expect([grown(100), grown(101)].flat().map(isMet)).toEqual([true, false]);
+    expect(socketsGoals({ sockets: 10, before: undefined, open: undefined })).toEqual([]);
   });
 });
 

@@ -64,3 +64,14 @@ export function cpuShare(samples: readonly ProcessSample[], from: number, to: nu
   if (first === undefined || last === undefined || last.at === first.at) return undefined;
   return (last.cpuMs - first.cpuMs) / (last.at - first.at);
 }
+
+/** What the process has in memory now; undefined where the kernel does not tell. */
+export async function residentBytes(pid: number): Promise<number | undefined> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => undefined);
+  return status === undefined ? undefined : residentBytesIn(status);
+}
+
+/** VmRSS in the text of /proc/<pid>/status. */
+export function residentBytesIn(status: string): number {
+  return Number(/^VmRSS:\s*(\d+) kB$/m.exec(status)?.[1]) * 1024;
+}

@@ -34,7 +34,7 @@ export async function startApiStack(scope: Scope, { core }: { readonly core: str
   scope.onClose(() => redis.close());
   const keysFile = join(dir, 'keys.json');
   const key = apiKeyOf(randomBytes(32));
-  const keys = [keyEntry({ id: 'bench', key, scopes: ['jobs', 'admin'] })];
+  const keys = [keyEntry({ id: 'bench', key, scopes: ['jobs', 'graphs', 'admin'] })];
   await writeFile(keysFile, JSON.stringify({ keys }), { mode: 0o600 });
   const prefix = uniquePrefix();
   const env = {

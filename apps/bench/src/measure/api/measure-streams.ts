@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import { Agent } from 'node:http';
+import { residentBytes } from '../../lib/process-usage.js';
 import type { Scope } from '../../lib/scope.js';
 import { startApiStack } from './api-stack.js';
 import { openStream } from './event-stream.js';
@@ -41,14 +41,4 @@ export function measureStreams(
     const endSeconds = (performance.now() - began) / 1000;
     return { streams: count, before, open, told: told.filter(Boolean).length, endSeconds };
   });
-}
-
-async function residentBytes(pid: number): Promise<number | undefined> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => undefined);
-  return status === undefined ? undefined : residentBytesIn(status);
-}
-
-/** VmRSS in the text of /proc/<pid>/status. */
-export function residentBytesIn(status: string): number {
-  return Number(/^VmRSS:\s*(\d+) kB$/m.exec(status)?.[1]) * 1024;
 }

@@ -1,17 +1,18 @@
 import { median, percentile } from '../../lib/statistics.js';
 import { table } from '../../lib/table.js';
 import type { Goal } from '../goals.js';
+import type { Load, Ratio, Round } from './in-turns.js';
 import type { Hostile } from './measure-hostile.js';
-import type { Load, Ratio, Round } from './measure-ratios.js';
+import type { Sockets } from './measure-sockets.js';
 import type { Streams } from './measure-streams.js';
 import { STEADY_PER_SECOND, type Waiting } from './measure-waiting.js';
 
 const MIB = 1024 ** 2;
 
-const ratioOf = ({ service, bare }: Round) => service.perSecond / bare.perSecond;
+const ratioOf = ({ service, beside }: Round) => service.perSecond / beside.perSecond;
 const p = (ms: readonly number[], share: number) => percentile(ms, share).toFixed(1);
 
-export function ratioTable({ what, rounds }: Ratio): string {
+export function ratioTable({ what, beside, rounds }: Ratio): string {
   const side = ({ perSecond, ms, cpuMs }: Load) => [
     perSecond.toFixed(0),
     p(ms, 50),
@@ -21,18 +22,18 @@ export function ratioTable({ what, rounds }: Ratio): string {
   const cells = rounds.map((round, n) => [
     `${n + 1}`,
     ...side(round.service),
-    ...side(round.bare),
+    ...side(round.beside),
     ratioOf(round).toFixed(3),
   ]);
-  const head = ['round', 'API req/s', 'p50', 'p99', 'CPU µs', 'bare req/s', 'p50', 'p99', 'CPU µs', 'ratio'];
-  return table(`${what} beside a bare Express route, both under full load; times in ms`, head, cells);
+  const head = ['round', 'req/s', 'p50', 'p99', 'CPU µs', 'beside req/s', 'p50', 'p99', 'CPU µs', 'ratio'];
+  return table(`${what} beside ${beside}, both under full load; times in ms`, head, cells);
 }
 
 /** The median of the rounds: one in which the machine had something else to do counts as one. */
 export function ratioGoals(ratios: readonly Ratio[]): Goal[] {
-  return ratios.map(({ what, rounds }) => {
+  return ratios.map(({ what, beside, rounds }) => {
     return {
-      what: `${what} ÷ bare Express`,
+      what: `${what} ÷ ${beside}`,
       value: median(rounds.map(ratioOf)),
       unit: '',
       bound: 'at least',
@@ -71,9 +72,15 @@ export function waitingGoals({ jobs, bytesPerJob, latencies }: Waiting): Goal[] 
   return [...slower, bytes];
 }
 
+const mib = (bytes: number | undefined) => (bytes === undefined ? '' : (bytes / MIB).toFixed(1));
+
+/** In KiB; undefined where the kernel does not tell. */
+function eachOf(count: number, { before, open }: Pick<Sockets, 'before' | 'open'>): number | undefined {
+  return before === undefined || open === undefined ? undefined : (open - before) / count / 1024;
+}
+
 export function streamsTable({ streams, before, open, told, endSeconds }: Streams): string {
-  const mib = (bytes: number | undefined) => (bytes === undefined ? '' : (bytes / MIB).toFixed(1));
-  const each = before === undefined || open === undefined ? '' : ((open - before) / streams / 1024).toFixed(1);
+  const each = eachOf(streams, { before, open })?.toFixed(1) ?? '';
   return table(
     'Resident memory of one API process with open event streams, in MiB',
     ['streams', 'before', 'with them', 'KiB each', 'got their end', 's until then'],
@@ -85,6 +92,21 @@ export function streamsGoals({ streams, told }: Streams): Goal[] {
   return [
     { what: 'event streams that got their end', value: told, unit: 'streams', bound: 'at least', limit: streams },
   ];
+}
+
+export function socketsTable({ sockets, before, open }: Sockets): string {
+  const each = eachOf(sockets, { before, open })?.toFixed(1) ?? '';
+  return table(
+    "Resident memory of one API process with open sockets of ComfyUI's API, in MiB",
+    ['sockets', 'before', 'with them', 'KiB each'],
+    [[`${sockets}`, mib(before), mib(open), each]],
+  );
+}
+
+export function socketsGoals({ sockets, ...memory }: Sockets): Goal[] {
+  const value = eachOf(sockets, memory);
+  const what = `memory of each of ${sockets} sockets`;
+  return value === undefined ? [] : [{ what, value, unit: 'KiB', bound: 'at most', limit: 100 }];
 }
 
 export function hostileTable(hostile: readonly Hostile[]): string {
