@@ -2,8 +2,14 @@ import { CallWrapper, ComfyApi, PromptBuilder } from '@saintno/comfyui-sdk';
 import { Client, plugins } from '@stable-canvas/comfyui-client';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
-import { freePort } from '../../src/index.js';
+import { freePort, until } from '../../src/index.js';
 import { drawing, startV2Stack, type V2Stack } from './comfy-v2/v2-stack.js';
+
+interface File {
+  readonly filename: string;
+  readonly subfolder: string;
+  readonly type: string;
+}
 
 let fleet: V2Stack;
 let comfyuiPort: number;
@@ -18,9 +24,16 @@ afterEach(() => fleet?.close());
 
 const base = (key: string) => `${fleet.stack.url}/comfyui/k/${key}`;
 
+async function pictureOf(key: string, image: File): Promise<Buffer> {
+  const answer = await fetch(`${base(key)}/view?${new URLSearchParams({ ...image })}`);
+  expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'image/png']);
+  return Buffer.from(await answer.arrayBuffer());
+}
+
 /** A saintno client, connected. */
 async function saintno(key: string, clientId: string): Promise<ComfyApi> {
-  const api = new ComfyApi(base(key), clientId, { forceWs: true });
+  // A socket that says nothing for ten seconds is dead to it, and the killed instance's prompt may take longer.
+  const api = new ComfyApi(base(key), clientId, { forceWs: true, wsTimeout: 300_000 });
   onTestFinished(() => api.destroy());
   const connected = new Promise<void>((resolve) => api.on('connected', () => resolve()));
   await api.init().waitForReady();
@@ -34,7 +47,63 @@ function building(seed: number, steps = 4) {
   return new PromptBuilder(Object.fromEntries(graph), [], ['images']).setOutputNode('images', '6');
 }
 
+/** The prompts whose end a socket of that client was told, and all that it heard. */
+function ends(key: string, clientId: string) {
+  const socket = new WebSocket(`${base(key).replace('http:', 'ws:')}/ws?clientId=${clientId}`);
+  onTestFinished(() => socket.terminate());
+  const told: string[] = [];
+  const types: string[] = [];
+  socket.on('message', (data: Buffer, isBinary) => {
+    if (isBinary) return;
+    const message = JSON.parse(`${data}`) as { type: string; data: { node?: unknown; prompt_id?: string } };
+    types.push(message.type);
+    if (message.type === 'executing' && message.data.node === null) told.push(message.data.prompt_id ?? '');
+  });
+  return { told, types };
+}
+
 describe('@saintno/comfyui-sdk', () => {
+  it('gets each of 50 pictures from three instances, one of which is killed on the way, and misses none', async () => {
+    const api = await saintno('anna', 'one client');
+    const others = await saintno('bert', 'one client');
+    const sockets = [ends('anna', 'one client'), ends('anna', 'one client')];
+    const strangers = ends('bert', 'one client');
+    await until('all sockets are open', () => [...sockets, strangers].every(({ types }) => types.includes('status')));
+    const failures: string[] = [];
+    const prompts: string[] = [];
+    let done = 0;
+    const run = async (seed: number) => {
+      const wrapper = new CallWrapper(api, building(seed))
+        .onPending((id) => prompts.push(id ?? ''))
+        .onFailed((error) => failures.push(`${seed} ${error.name}: ${error.message}`));
+      const result = await wrapper.run();
+      done += 1;
+      return result ? (result.images as { images: File[] }).images : [];
+    };
+    const runs = Promise.all(Array.from({ length: 50 }, (_, n) => run(7000 + n)));
+    await until('some are done', () => done >= 8);
+    await fleet.simulators[1]?.stop('SIGKILL');
+    const results = await runs;
+    expect(failures).toEqual([]);
+    for (const [n, images] of results.entries()) {
+      expect(images).toHaveLength(1);
+      expect((await pictureOf('anna', images[0] as File)).includes(`a fox, number ${7000 + n}`)).toBe(true);
+    }
+    for (const { told, types } of sockets) {
+      await until('all ends are told', () => told.length >= 50);
+      expect([...told].sort()).toEqual([...prompts].sort());
+      expect(types.filter((type) => type === 'execution_success')).toHaveLength(50);
+    }
+    // Another key with the same client id hears, sees and gets nothing of it.
+    expect(new Set(strangers.types)).toEqual(new Set(['status']));
+    expect(strangers.types).toHaveLength(1);
+    expect(await others.getHistories()).toEqual({});
+    const [image] = results[0] ?? [];
+    const stolen = await fetch(`${base('bert')}/view?${new URLSearchParams({ ...(image as File) })}`);
+    expect(stolen.status).toBe(404);
+    await others.interrupt();
+  });
+
   it('hears that its prompt was interrupted, not that it went missing', async () => {
     const api = await saintno('anna', 'one client');
     const failures: string[] = [];
