@@ -14,7 +14,8 @@ export function Webhook({ job }: { readonly job: Job }) {
   const { data, error } = useQuery({
     queryKey,
     queryFn: ({ signal }) => fleet.jobs.from(job).webhook({ signal }),
-    refetchInterval: ({ state }) => (state.data?.state === 'pending' ? PENDING_MS : false),
+    refetchInterval: ({ state }) =>
+      state.data?.state === 'pending' || state.data?.state === 'waiting' ? PENDING_MS : false,
   });
   const redeliver = useMutation({
     mutationFn: () => fleet.jobs.from(job).redeliver(),

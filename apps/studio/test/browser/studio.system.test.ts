@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vi
 import { expectAccessible, hasChromium, startBrowser, visit } from './browser.js';
 
 const MOST_BYTES = 250 * 1024;
+const PATIENCE = { timeout: 60_000 };
 
 let gpus: Gpus;
 let simulator: Simulator;
@@ -100,10 +101,10 @@ describe.skipIf(!hasChromium)('the studio, in a browser', () => {
     await jobs.first().getByRole('button', { name: 'Refine to mid' }).click();
     await page.locator('article', { hasText: 'Mid' }).getByRole('img', { name: 'a lighthouse in ink' }).waitFor();
     await jobs.last().getByRole('button', { name: 'Vary' }).click();
-    await expect.poll(() => page.locator('article img[alt="a lighthouse in ink"]').count()).toBe(3);
+    await expect.poll(() => page.locator('article img[alt="a lighthouse in ink"]').count(), PATIENCE).toBe(3);
     expect(new Set(await seedsOf(page)).size).toBe(2);
     await page.reload();
-    await expect.poll(() => page.locator('article img[alt="a lighthouse in ink"]').count()).toBe(3);
+    await expect.poll(() => page.locator('article img[alt="a lighthouse in ink"]').count(), PATIENCE).toBe(3);
     await jobs.first().getByRole('button', { name: 'curl' }).click();
     expect(await page.evaluate('navigator.clipboard.readText()')).toContain('/generate');
     await expectAccessible(page);
@@ -135,7 +136,7 @@ describe.skipIf(!hasChromium)('the studio, in a browser', () => {
   it('shows all jobs, one with its family, and two rungs side by side', async () => {
     const { page, context, complaints } = await visit(browser, `${stack.url}/studio/gallery`, { width: 400 });
     await page.getByLabel('Level of detail').selectOption('mid');
-    await expect.poll(() => page.locator('.tile').count()).toBe(1);
+    await expect.poll(() => page.locator('.tile').count(), PATIENCE).toBe(1);
     await expectAccessible(page);
     await page.locator('.tile').first().click();
     await page.getByRole('heading', { name: 'a lighthouse in ink' }).waitFor();
