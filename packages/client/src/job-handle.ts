@@ -42,7 +42,7 @@ export class JobHandle {
 
   /** Empty until it has succeeded. */
   get outputs(): readonly Output[] {
-    return this.#job.outputs.map((output) => outputOf(this.#transport, output));
+    return this.#job.outputs.map((output) => outputOf(this.#transport, output, this.#job.images));
   }
 
   /** As it is now. */

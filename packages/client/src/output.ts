@@ -1,4 +1,4 @@
-import type { JobOutput } from './api-types.js';
+import type { JobImage, JobOutput } from './api-types.js';
 import type { Abortable, Transport } from './transport.js';
 
 /** A file that a job made. */
@@ -20,9 +20,12 @@ export interface LinkOptions {
 
 export interface DownloadOptions extends Abortable, LinkOptions {}
 
-export function outputOf(transport: Transport, output: JobOutput): Output {
+/** `images`: of its job, whose links of pictures are signed for other forms of them. */
+export function outputOf(transport: Transport, output: JobOutput, images: readonly JobImage[]): Output {
+  const nameOf = (url: string) => transport.urlOf(url).pathname.split('/').at(-1);
+  const picture = images.find(({ image_url }) => nameOf(image_url) === nameOf(output.url));
   const pathOf = ({ width, format }: LinkOptions) =>
-    width === undefined && format === undefined ? output.url : output.url.replace('/files/', '/images/');
+    width === undefined && format === undefined ? output.url : (picture?.image_url ?? output.url);
   const get = ({ signal, width, format }: DownloadOptions = {}) =>
     transport.send(pathOf({ width, format }), {
       query: { width, format },
