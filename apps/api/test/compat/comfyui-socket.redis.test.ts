@@ -54,6 +54,18 @@ it('says at first how long the queue is and who the client is, and goes on sayin
   expect(other.heard).toHaveLength(1);
 });
 
+it('repeats how long the queue is to a client that waits, for some take a silent socket for dead', async () => {
+  const beating = await startApi(inject('redisUrl'), { keys: [aKey('anna')], heartbeatMs: 30 });
+  onTestFinished(() => beating.close());
+  const idle = await listenAt(beating, { key: 'anna', clientId: 'idle' });
+  await prompt('tab', 'anna', newId(), beating);
+  const tab = await listenAt(beating, { key: 'anna', clientId: 'tab' });
+  const repeats = () => tab.heard.filter((one) => 'type' in one && one.type === 'status').length;
+  await until('it was said again and again', () => repeats() > 5);
+  await idle.until('status', remaining(1));
+  expect(idle.heard).toHaveLength(2);
+});
+
 it('tells of a prompt from its beginning to its end, as ComfyUI does', async () => {
   const tab = await listenAt(api, { key: 'anna', clientId: 'tab' });
   const { id, promptId } = await prompt('tab');

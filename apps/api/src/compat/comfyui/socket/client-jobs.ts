@@ -37,6 +37,11 @@ export class ClientJobs {
     return this.#ending.size > 0;
   }
 
+  /** There are jobs whose end was not told. */
+  get isWaiting(): boolean {
+    return this.#waiting.size + this.#runs.size > 0;
+  }
+
   /** It is known that the job has this status, or a later one. */
   note({ id, status }: Pick<KeyChange, 'id' | 'status'>): void {
     if (this.#ended.has(id)) return;

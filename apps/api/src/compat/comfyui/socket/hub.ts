@@ -16,7 +16,7 @@ export type Join = (socket: WebSocket, who: { readonly key: string; readonly cli
  * The sockets of this process at which callers hear of their jobs as of ComfyUI's prompts. A client id is no identity: it
  * belongs to its key, and all sockets that come with it get the same. Who comes without gets one.
  */
-export function socketHub(deps: Pick<Deps, 'ledger' | 'frames' | 'log' | 'config'>): Join {
+export function socketHub(deps: Pick<Deps, 'ledger' | 'frames' | 'log' | 'config' | 'heartbeatMs'>): Join {
   const keys = new Map<string, KeyHub>();
   const flags = textFrame(['feature_flags', features(deps.config)]);
 

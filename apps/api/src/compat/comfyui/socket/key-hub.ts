@@ -15,13 +15,15 @@ interface Client {
   told?: number;
 }
 
-type Needs = Pick<Deps, 'ledger' | 'frames' | 'log'>;
+type Needs = Pick<Deps, 'ledger' | 'frames' | 'log' | 'heartbeatMs'>;
 
 /** Changes of the length of the queue in this time are one. */
 const COUNT_MS = 250;
 /** Ended jobs that are looked at for those that were ordered and over before the feed was heard. */
 const MOST_ENDED = 100;
 const RETRY_MS = 1000;
+/** Clients take a socket that says nothing for 10 s for dead, and know of no pings: they hear so many times a heartbeat. */
+const STATUS_PER_HEARTBEAT = 3;
 
 /** The sockets of one key, and one subscription to what becomes of its jobs while there are any. */
 export class KeyHub {
@@ -40,6 +42,8 @@ export class KeyHub {
     setMaxListeners(0, signal);
     this.#countAgain = repeated(() => this.#readCount(), { pauseMs: COUNT_MS, signal, log: needs.log });
     this.#lookAgain = repeated(() => this.#look(), { pauseMs: 0, signal, log: needs.log });
+    const beat = setInterval(() => this.#repeatCount(), needs.heartbeatMs / STATUS_PER_HEARTBEAT);
+    signal.addEventListener('abort', () => clearInterval(beat), { once: true });
     void this.#listen();
   }
 
@@ -118,6 +122,15 @@ export class KeyHub {
     // What was published before that is heard by then.
     await nextTurn();
     for (const [clientId, client] of this.#clients) this.#tellClient(clientId, client);
+  }
+
+  /** To those who wait for something. */
+  #repeatCount(): void {
+    for (const { group, jobs, told } of this.#clients.values()) {
+      if (told === undefined || !jobs.isWaiting || jobs.isEnding) continue;
+      const text = textFrame(['status', statusOf(told)]);
+      for (const outlet of group.outlets) if (outlet.isOpened) outlet.send(text);
+    }
   }
 
   /** As in ComfyUI, a client hears how a prompt ended before it hears that the queue is shorter. */
