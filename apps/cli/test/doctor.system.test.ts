@@ -57,7 +57,7 @@ describe('the doctor as a process', () => {
   });
 
   it('ends with 2 where the command is none', async () => {
-    const refusal = { code: 2, stdout: '', stderr: expect.stringContaining('no command docter') };
+    const refusal = { code: 2, stdout: '', stderr: expect.stringContaining("unknown command 'docter'") };
     expect(await runBuilt(['docter'], {}, dir)).toEqual(refusal);
   });
 });

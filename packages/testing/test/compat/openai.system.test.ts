@@ -240,7 +240,8 @@ describe('what fails', () => {
 
   it('is asked for again by the client while the queue is full, until it is not', async () => {
     const few = client('few');
-    for (const gpu of gpus) gpu.set({ stepMs: 60 });
+    // For as long as nothing is to end.
+    for (const gpu of gpus) gpu.set({ stepMs: 2000 });
     const slow = { ...SMALL, model: 'text2img@final' };
     // One runs, one waits, and there is no place for a third before the first has ended.
     const first = few.images.generate(slow);
@@ -255,6 +256,7 @@ describe('what fails', () => {
       code: 'queue_full',
     });
     const third = few.images.generate(slow, { maxRetries: 10 });
+    for (const gpu of gpus) gpu.set({ stepMs: 2 });
     for (const { data } of await Promise.all([first, second, third])) expect(await looks(data?.[0])).toBe('png 64x64');
     expect(await jobsOf('few')).toHaveLength(3);
   });
