@@ -16,7 +16,7 @@ export const CHAOS = {
   /** Before each further try of a webhook. More tries than a receiver ever fails, so that each callback arrives. */
   webhookRetryMs: 300,
   webhookRetries: 12,
-  /** Longest execution, for every level of detail: what ends a prompt that hangs. */
+  /** Longest execution, for every level of detail and every workflow: what ends a prompt that hangs. */
   deadlineSeconds: 8,
   /** How long an execution that hears no interrupt may go on. */
   interruptGraceSeconds: 2,
@@ -60,6 +60,7 @@ export function quickTimes({ workflowsDir, restartsFile }: Locations): Record<st
     ADOPT_WAIT_SECONDS: `${CHAOS.adoptWaitSeconds}`,
     COMFYUI_TIMEOUT_MS: `${CHAOS.comfyTimeoutMs}`,
     INTERRUPT_GRACE_SECONDS: `${CHAOS.interruptGraceSeconds}`,
+    WORKFLOW_DEADLINE_SECONDS: `${CHAOS.deadlineSeconds}`,
     COMFYUI_RESTART_COMMAND: restartCommand(restartsFile),
     RESTART_WAIT_SECONDS: '5',
     RESTARTS_PER_HOUR: '100',
