@@ -1,15 +1,16 @@
 /**
  * What a newcomer needs next. The curl lines can be pasted into a shell as they are.
- * @param {{ url: string, simulated: boolean, needs: import('./look.mjs').Needs, seconds: number }} facts
+ * @param {{ url: string, simulated: boolean, studio: boolean, needs: import('./look.mjs').Needs, seconds: number }} facts
  * @returns {string}
  */
-export function welcome({ url, simulated, needs, seconds }) {
+export function welcome({ url, simulated, studio, needs, seconds }) {
   const checkpoint = needs?.checkpoint ? { checkpoint: needs.checkpoint } : {};
   const body = JSON.stringify({ prompt: 'a lighthouse in a storm, oil painting', lod: 'sketch', ...checkpoint });
   const ask = `curl -s ${url}/generate -H 'content-type: application/json' -H 'prefer: wait=60' -d '${body.replaceAll("'", "'\\''")}'`;
   const lines = [
     '',
     `comfy-fleet is ready after ${seconds.toFixed(1)} s:  ${url}`,
+    ...(studio ? [`Make and look at pictures in a browser:  ${url}/studio`] : []),
     '',
     needs === null
       ? 'No instance can run text2img now: see above what each lacks. Then ask for a picture, and wait for the answer:'
