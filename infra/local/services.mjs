@@ -63,7 +63,7 @@ export async function bringUp(context) {
   const first = await looking;
   // By now one of them does; others may have started meanwhile.
   const { needs } = first.silent === 0 ? first : await lookAtInstances({ ...context, env: worker }, first.lines);
-  const studio = own.STUDIO !== 'off';
+  const studio = env.STUDIO !== 'off';
   print.say(welcome({ url, simulated, studio, needs, seconds: (performance.now() - began) / 1000 }));
 }
 
