@@ -131,10 +131,12 @@ class Output:
     #: As the API describes it, with what only some kinds have.
     details: dict[str, Any] = field(repr=False)
     _transport: _Transport = field(repr=False, compare=False)
+    #: Where other forms of a picture are, signed for them.
+    _picture_url: str = field(repr=False, compare=False)
 
     def open(self, *, width: int | None = None, format: Literal["png", "jpeg", "webp"] | None = None) -> IO[_Bytes]:
         """Its content as a stream, to be closed. Pictures also in another form: ``width`` in pixels, and ``format``."""
-        url = self.url if width is None and format is None else self.url.replace("/files/", "/images/")
+        url = self.url if width is None and format is None else self._picture_url
         return self._transport.send("GET", url, query={"width": width, "format": format})
 
     def download(self, *, width: int | None = None, format: Literal["png", "jpeg", "webp"] | None = None) -> _Bytes:
@@ -172,9 +174,15 @@ class Job:
     @property
     def outputs(self) -> list[Output]:
         """Empty until it has succeeded."""
+        pictures = {_file_name(image["image_url"]): image["image_url"] for image in self.snapshot["images"]}
         names = ("name", "kind", "url", "filename", "content_type", "bytes")
         return [
-            Output(*(output[name] for name in names), details=output, _transport=self._transport)
+            Output(
+                *(output[name] for name in names),
+                details=output,
+                _transport=self._transport,
+                _picture_url=pictures.get(_file_name(output["url"]), output["url"]),
+            )
             for output in self.snapshot["outputs"]
         ]
 
@@ -513,6 +521,10 @@ def _length(file: IO[bytes]) -> int:
 def _origin(url: str) -> tuple[str, str]:
     parts = urllib.parse.urlsplit(url)
     return parts.scheme, parts.netloc
+
+
+def _file_name(url: str) -> str:
+    return urllib.parse.urlsplit(url).path.rsplit("/", 1)[-1]
 
 
 def _quoted(part: str) -> str:

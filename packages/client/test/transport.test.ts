@@ -50,7 +50,7 @@ describe('a request', () => {
     const output = { name: 'image', kind: 'image', url: `${elsewhere}/files/a.png`, filename: 'a.png', bytes: 1 };
     const url = await serve((request, response) => {
       seen.push(request.headers.authorization, request.url);
-      response.end(JSON.stringify({ id: 'j', status: 'succeeded', outputs: [output] }));
+      response.end(JSON.stringify({ id: 'j', status: 'succeeded', outputs: [output], images: [] }));
     });
     const job = await new Fleet({ url: `${url}/pictures`, key: 'k' }).jobs.get('j');
     expect(await (await job.outputs[0]?.download())?.text()).toBe('x');
