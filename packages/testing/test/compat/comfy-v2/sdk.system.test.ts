@@ -87,14 +87,16 @@ it('ends every job well when an instance is killed under them', async () => {
     readonly sizes: readonly number[];
     readonly told: readonly number[];
   }
-  const graphs = Array.from({ length: 12 }, (_, n) => drawing(40, 100 + n));
+  const graphs = Array.from({ length: 12 }, (_, n) => drawing(100, 100 + n));
   const sdk = startSdk('many', anna(), { graphs });
-  await until('all instances are at work', async () => {
+  // Whichever it is: where a model is held, more of its jobs may go.
+  const busy = await until('an instance is at work', async () => {
     const answer = await fetch(`${v2.stack.url}/jobs?status=running`, { headers: { 'X-API-Key': 'anna' } });
     const { data } = (await answer.json()) as { data: readonly { instance: string | null }[] };
-    return new Set(data.map(({ instance }) => instance)).size === 3;
+    return data.find(({ instance }) => instance !== null)?.instance;
   });
-  await v2.simulators[0]?.stop('SIGKILL');
+  const [, worker] = /^w(\d+)\//.exec(busy) ?? [];
+  await v2.simulators[Number(worker) - 1]?.stop('SIGKILL');
   const jobs = await resultOf<readonly Ended[]>(sdk);
   expect(jobs).toHaveLength(12);
   for (const { status, error, seen, sizes, told } of jobs) {

@@ -51,7 +51,7 @@ export async function startV2Stack(
         const dir = join(folder, `${port}`);
         const start = simulatorOn(port, { dir, journal: join(folder, `${port}.jsonl`) });
         const simulator = startService('simulator', { ...start.env, SIMULATOR_STEP_MS: `${stepMs}` });
-        simulators.push(simulator);
+        simulators[n - 1] = simulator;
         await ready(simulator, `${start.url}/system_stats`);
         return start.url;
       });
