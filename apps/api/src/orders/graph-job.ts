@@ -48,7 +48,10 @@ interface OpenedWish {
   readonly catalogue: Catalogue | undefined;
   readonly order: WorkflowWish['order'];
   readonly callback: Webhook | undefined;
-  /** Ids of the nodes whose outputs are wanted, and all of them kept; undefined: those that look like outputs. */
+  /**
+   * Ids of the nodes whose outputs are wanted, and all of them kept, as ComfyUI's verdict on the graph names them;
+   * undefined: those that look like outputs, of a graph that was not judged yet.
+   */
   readonly outputs?: readonly string[] | undefined;
 }
 
@@ -61,7 +64,8 @@ export async function openedJob(
   refuseDeniedNodes(knownCaller(request.caller), workflow.graph);
   const named = workflow.outputs.filter(({ node }) => outputs?.includes(node)).map(({ name }) => name);
   const own = outputs === undefined ? order : { ...order, outputs: named };
-  const wish = { workflow, catalogue, order: own, inputs, callback, shape, pointers: inGraph(files) };
+  const isJudged = outputs !== undefined;
+  const wish = { workflow, catalogue, order: own, inputs, callback, shape, isJudged, pointers: inGraph(files) };
   return workflowJob(deps, wish, request);
 }
 

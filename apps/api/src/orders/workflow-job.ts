@@ -27,6 +27,8 @@ export interface WorkflowWish {
   readonly callback: Webhook | undefined;
   /** Of a graph that is run once. */
   readonly shape?: string;
+  /** ComfyUI's verdict on the graph as it is to run was asked before. */
+  readonly isJudged?: boolean;
   /** Of the request's body. */
   readonly pointers?: Pointers;
 }
@@ -37,7 +39,7 @@ export interface WorkflowWish {
  */
 export async function workflowJob(
   deps: Deps,
-  { workflow, catalogue, order, inputs, callback, shape, pointers = IN_INPUTS }: WorkflowWish,
+  { workflow, catalogue, order, inputs, callback, shape, isJudged = false, pointers = IN_INPUTS }: WorkflowWish,
   request: Pick<ApiRequest, 'caller' | 'files' | 'signal' | 'holds'>,
 ): Promise<NewJob> {
   const isNamed = ([name, value]: readonly [string, unknown]) =>
@@ -60,7 +62,7 @@ export async function workflowJob(
     randomSeed,
     limits: deps.config.limits,
   });
-  refuseGraph(workflow, resolved, catalogue, pointers);
+  if (!isJudged) refuseGraph(workflow, resolved, catalogue, pointers);
   return ableJob(deps, workflow, resolved, {
     caller: knownCaller(request.caller),
     start_within_seconds,
