@@ -17,7 +17,7 @@ import type { LiveWorkflows } from './workflows/live-workflows.js';
 export interface Deps {
   readonly config: Pick<
     Config,
-    'http' | 'access' | 'assets' | 'compat' | 'limits' | 'images' | 'queue' | 'retention' | 'workflows'
+    'http' | 'access' | 'assets' | 'compat' | 'limits' | 'images' | 'past' | 'queue' | 'retention' | 'workflows'
   >;
   /** Undefined: nobody is asked who they are. */
   readonly keys: KeyRing | undefined;

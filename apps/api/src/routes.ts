@@ -7,6 +7,8 @@ import { cancelJob } from './handlers/cancel-job.js';
 import { deleteWorkflow, putWorkflow } from './handlers/change-workflow.js';
 import { deleteJob } from './handlers/delete-job.js';
 import { fleet } from './handlers/fleet.js';
+import { fleetAlerts } from './handlers/fleet-alerts.js';
+import { fleetHistory, fleetTimeline } from './handlers/fleet-past.js';
 import { generate } from './handlers/generate.js';
 import { getFile } from './handlers/get-file.js';
 import { getImage } from './handlers/get-image.js';
@@ -64,6 +66,9 @@ export function routes(deps: Deps): Route[] {
     { method: 'GET', path: '/usage', access: 'jobs', handler: getUsage(deps) },
     { method: 'GET', path: '/lods', access: 'jobs', handler: lods(deps) },
     { method: 'GET', path: '/fleet', access: 'admin', handler: fleet(deps) },
+    { method: 'GET', path: '/fleet/timeline', access: 'admin', handler: fleetTimeline(deps) },
+    { method: 'GET', path: '/fleet/history', access: 'admin', handler: fleetHistory(deps) },
+    { method: 'GET', path: '/fleet/alerts', access: 'admin', handler: fleetAlerts(deps) },
     { method: 'GET', path: '/health', access: 'admin', handler: health(deps) },
     { method: 'GET', path: '/admin', access: 'admin', handler: getAdmin(deps) },
     { method: 'POST', path: '/admin/pause', access: 'admin', handler: pauseFleet(deps, 'pause') },

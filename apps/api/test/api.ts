@@ -141,6 +141,7 @@ export async function startApi(
     maxWorkerDeaths: 10,
     maxOvertakes: 100,
     modelPatienceMs: 30_000,
+    timelineEntries: 720,
     lockMs: 10_000,
     stalledCheckMs: 5_000,
     announceSeconds: 60,

@@ -76,6 +76,8 @@ async function main(): Promise<void> {
       ...stores,
       retention: config.retention,
       sweepSeconds,
+      stepSeconds: config.past.stepSeconds,
+      replicasWanted: redis.wait?.replicas ?? 0,
       signal,
       log,
     }),

@@ -63,6 +63,7 @@ export async function openHousehold({ url = inject('redisUrl') } = {}) {
     maxWorkerDeaths: 3,
     maxOvertakes: 100,
     modelPatienceMs: 30_000,
+    timelineEntries: 720,
     lockMs: 10_000,
     stalledCheckMs: 5000,
     announceSeconds: 2,

@@ -50,7 +50,7 @@ it('never takes what belongs to an open job, with two of them deleting while job
   expect(await home.files()).toEqual([]);
 });
 
-it('sweeps, deletes and prunes again and again in two dispatchers, until it is told to stop', async () => {
+it('sweeps, deletes, prunes and samples again and again in two dispatchers, until it is told to stop', async () => {
   const home = await openHousehold();
   const stopping = new AbortController();
   const running = [home.keeper, home.otherKeeper].flatMap((keeper) =>
@@ -58,6 +58,8 @@ it('sweeps, deletes and prunes again and again in two dispatchers, until it is t
       ...home.retention({ ...LIMITS, housekeepingSeconds: 0.02 }, { signal: stopping.signal }),
       keeper,
       sweepSeconds: 0.02,
+      stepSeconds: 0.02,
+      replicasWanted: 1,
     }),
   );
   for (let round = 0; round < 3; round++) {
@@ -67,6 +69,10 @@ it('sweeps, deletes and prunes again and again in two dispatchers, until it is t
   }
   const id = await home.create(undefined, -5000);
   await until('the overdue job expired', async () => (await home.ledger.jobs.get(id))?.record.status === 'expired');
+  const samples = async () => (await home.ledger.fleet.history(60)).length;
+  await until('the fleet was sampled', async () => (await samples()) >= 3);
+  const { judgedAt = 0 } = await home.ledger.fleet.alerts();
+  expect(judgedAt).toBeGreaterThan(0);
   stopping.abort();
   await Promise.all(running);
   const old = await home.ended(2 * DAY);

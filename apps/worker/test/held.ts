@@ -78,6 +78,7 @@ export function openLedgers(locks: Locks = { lockMs: 10_000, stalledCheckMs: 500
         maxWorkerDeaths: 10,
         maxOvertakes: 100,
         modelPatienceMs: 30_000,
+        timelineEntries: 720,
         ...locks,
         announceSeconds: 2,
         log,

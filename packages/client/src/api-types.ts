@@ -1427,6 +1427,143 @@ export interface KeyShare {
 }
 /**
  * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "FleetTimeline".
+ */
+export interface FleetTimeline {
+  from: string;
+  to: string;
+  /**
+   * By name.
+   */
+  instances: InstanceTimeline[];
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "InstanceTimeline".
+ */
+export interface InstanceTimeline {
+  /**
+   * `<worker>/<n>`. One that is gone stays as long as it did something.
+   */
+  instance: string;
+  /**
+   * The oldest first, none into another. Between them the instance executed nothing.
+   */
+  stretches: TimelineStretch[];
+  /**
+   * What it did at the beginning is not known any more: see TIMELINE_ENTRIES.
+   */
+  cut: boolean;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "TimelineStretch".
+ */
+export interface TimelineStretch {
+  from: string;
+  to: string;
+  /**
+   * Executions in it; more than 1 where there are more than fit on a screen.
+   */
+  jobs: number;
+  job_id: string | null;
+  workflow: string | null;
+  lod: ('sketch' | 'mid' | 'final' | 'direct_final') | null;
+  key: string | null;
+  /**
+   * `stopped`: it came to no end there, and its job was tried again. Of several, the first of these words that one has.
+   */
+  outcome: 'running' | 'failed' | 'stopped' | 'canceled' | 'completed';
+  /**
+   * How long of it models were loaded, as far as that was seen; 0 while it runs.
+   */
+  loading_seconds: number;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "FleetHistory".
+ */
+export interface FleetHistory {
+  /**
+   * How far apart samples are; further where no dispatcher ran.
+   */
+  step_seconds: number;
+  /**
+   * The oldest first.
+   */
+  samples: FleetSample[];
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "FleetSample".
+ */
+export interface FleetSample {
+  at: string;
+  /**
+   * Jobs that have not begun.
+   */
+  waiting: number;
+  running: number;
+  /**
+   * Jobs that ended since the sample before; so are the next two.
+   */
+  completed: number;
+  failed: number;
+  canceled: number;
+  /**
+   * Instances that are given work.
+   */
+  instances_up: number;
+  /**
+   * By API key: GPU seconds in a step, on average over the minute before. The eight largest; the rest is `other`.
+   */
+  gpu_seconds: {
+    [k: string]: unknown;
+  };
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "FleetAlerts".
+ */
+export interface FleetAlerts {
+  /**
+   * When a dispatcher last looked; null when none ever did.
+   */
+  judged_at: string | null;
+  /**
+   * Critical ones first, then the oldest first.
+   */
+  alerts: FleetAlert[];
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "FleetAlert".
+ */
+export interface FleetAlert {
+  name: string;
+  /**
+   * When it began; it was held back until it had lasted.
+   */
+  since: string;
+  severity: 'critical' | 'warning';
+  /**
+   * For people.
+   */
+  summary: string;
+  subject: {
+    instance?: string;
+    pool?: string;
+    key?: string;
+    lod?: string;
+    code?: string;
+  };
+  /**
+   * Address of the page that says what to do, below this one.
+   */
+  runbook: string;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
  * via the `definition` "Health".
  */
 export interface Health {

@@ -1,7 +1,10 @@
 import type {
   BatchAnswer,
   BatchRequest,
+  FleetAlerts,
+  FleetHistory,
   FleetStatus,
+  FleetTimeline,
   GenerateRequest,
   Img2ImgRequest,
   Job,
@@ -29,6 +32,11 @@ export interface RunOptions
   /** Names of the outputs that are wanted; all by default. */
   readonly outputs?: readonly string[];
   readonly api_key_comfy_org?: string;
+}
+
+export interface PastOptions extends Abortable {
+  /** 1 to 60. */
+  readonly minutes?: number;
 }
 
 /** A fleet of ComfyUIs: makes jobs, and finds them again. */
@@ -128,6 +136,21 @@ export class Fleet {
   /** How the fleet is: pools, workers and their instances, and what each key has of them. For keys with the scope admin. */
   status(options?: Abortable): Promise<FleetStatus> {
     return this.#transport.json<FleetStatus>('/fleet', options);
+  }
+
+  /** What each instance executed within the last minutes, 60 unless said. For keys with the scope admin. */
+  timeline({ minutes, ...options }: PastOptions = {}): Promise<FleetTimeline> {
+    return this.#transport.json<FleetTimeline>('/fleet/timeline', { ...options, query: { minutes } });
+  }
+
+  /** Samples of the queue, the throughput and the GPU time within the last minutes. For keys with the scope admin. */
+  history({ minutes, ...options }: PastOptions = {}): Promise<FleetHistory> {
+    return this.#transport.json<FleetHistory>('/fleet/history', { ...options, query: { minutes } });
+  }
+
+  /** The alerts that stand now. For keys with the scope admin. */
+  alerts(options?: Abortable): Promise<FleetAlerts> {
+    return this.#transport.json<FleetAlerts>('/fleet/alerts', options);
   }
 
   async #order(

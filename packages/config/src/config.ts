@@ -164,6 +164,12 @@ export interface Config {
     readonly jobsKeptPerKey: number;
     readonly housekeepingSeconds: number;
   };
+  /** What operators see of the last hour. */
+  readonly past: {
+    /** Of each instance. */
+    readonly timelineEntries: number;
+    readonly stepSeconds: number;
+  };
   /** Which instances there are, `readInstances` says. */
   readonly comfyui: {
     /** An absolute path; undefined: the addresses are those of `urls`. */
@@ -400,6 +406,7 @@ function toConfig(s: Settings): Config {
       jobsKeptPerKey: s.KEY_JOBS_KEPT,
       housekeepingSeconds: s.HOUSEKEEPING_SECONDS,
     },
+    past: { timelineEntries: s.TIMELINE_ENTRIES, stepSeconds: s.HISTORY_STEP_SECONDS },
     comfyui: {
       instancesFile: s.COMFYUI_INSTANCES_FILE === undefined ? undefined : resolve(s.COMFYUI_INSTANCES_FILE),
       ...instances(s),

@@ -452,6 +452,18 @@ export const settingsSchema = Type.Object({
     0,
     'With less free disk space for pictures than this, new jobs are refused with storage_full and workers claim none; not used for buckets',
   ),
+  TIMELINE_ENTRIES: integer(
+    720,
+    1,
+    'Executions of each instance that GET /fleet/timeline remembers, those of the last hour; 720 is one each five seconds',
+    10_000,
+  ),
+  HISTORY_STEP_SECONDS: integer(
+    15,
+    5,
+    'How often the numbers of GET /fleet/history are noted, and the alerts of GET /fleet/alerts judged',
+    60,
+  ),
   HOUSEKEEPING_SECONDS: integer(60, 1, 'How often old pictures and records are deleted'),
   // times
   REDIS_TIMEOUT_MS: integer(800, 50, 'Longest a request waits for Redis before it is answered 503'),

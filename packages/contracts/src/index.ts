@@ -37,6 +37,25 @@ export {
   POOL_PATTERN,
   type WorkerAnnouncement,
 } from './fleet.js';
+export {
+  ALERT_SEVERITIES,
+  type AlertSeverity,
+  type AlertSubject,
+  type FleetAlert,
+  type FleetAlerts,
+  fleetAlertsSchema,
+} from './fleet-alerts.js';
+export {
+  EXECUTION_OUTCOMES,
+  type ExecutionOutcome,
+  type FleetHistory,
+  type FleetTimeline,
+  fleetHistorySchema,
+  fleetPastQuerySchema,
+  fleetTimelineSchema,
+  MOST_PAST_MINUTES,
+  type TimelineStretch,
+} from './fleet-past.js';
 export { type FleetStatus, fleetStatusSchema, type PoolMismatch } from './fleet-status.js';
 export { type Fresh, fresh } from './fresh.js';
 export { type AdminStatus, adminStatusSchema, type Drain, drainSchema, haltSchema, pauseQuerySchema } from './halt.js';

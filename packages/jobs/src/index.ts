@@ -13,6 +13,7 @@ export type { DayUsage } from './callers/usage.js';
 export type { FleetFigures, StockFigures } from './keeping/figures.js';
 export { inspectRedis, type RedisInspection } from './keeping/inspect-redis.js';
 export { createKeeper, type Keeper, type KeeperOptions } from './keeping/keeper.js';
+export type { Execution } from './past/execution.js';
 export { compareEventIds, isEventId, type JobEvent, type JobStreamItem } from './record/events.js';
 export { firstIdAt } from './record/first-id.js';
 export { needOf } from './record/need.js';

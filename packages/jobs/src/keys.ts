@@ -173,6 +173,14 @@ const FLEET_KEYS = {
    * 1970 | two hours
    */
   gpuTime: 'gpu-time:<minutes>:<span>',
+  /** List: its executions that are over, see past/execution.ts; TIMELINE_ENTRIES, the newest first | an hour after the last */
+  timeline: 'timeline:<instance>',
+  /** Zset of names of these instances by the end of their last execution | an hour after the last */
+  timelines: 'timelines',
+  /** List: samples of the fleet as JSON, an hour of them, the newest first | an hour after the last */
+  history: 'history',
+  /** String, the alerts that stand or may come to, as JSON | for good: one text, with when somebody last looked */
+  alerts: 'alerts',
   /** Hash: API key → its weight when GPUs last worked for it in that hour, counted since 1970 | two hours */
   weights: 'weights:<hour>',
   /** String: the request's fingerprint and the ids of the jobs it made | IDEMPOTENCY_TTL_SECONDS */

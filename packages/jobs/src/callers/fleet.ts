@@ -1,8 +1,11 @@
 import type { InstanceAbilities, WorkerAnnouncement } from '@comfy-fleet/contracts';
 import type { Catalogue } from '@comfy-fleet/workflows';
 import type { Redis } from 'ioredis';
+import { type Alerts, readAlerts } from '../alerts/standing.js';
 import { orUnavailable } from '../connection.js';
 import type { Keys } from '../keys.js';
+import { readHistory, type Step } from '../past/history.js';
+import { readTimeline, type Timeline, type TimelineWish } from '../past/timeline.js';
 import { countWaitingItems } from '../queue/waiting-items.js';
 import { expectedMs } from '../record/signature.js';
 import { readBacklog } from '../scheduling/backlog.js';
@@ -44,6 +47,15 @@ export interface Fleet {
   overview(): Promise<FleetOverview>;
   /** What keys get of the GPU time, and what waits for which models. */
   scheduling(): Promise<SchedulingOverview>;
+  /**
+   * What the instances executed within so many minutes, and execute; of those that ended, at most so many of each
+   * instance.
+   */
+  timeline(wish: TimelineWish): Promise<Timeline>;
+  /** How the fleet fared within so many minutes, the oldest first. */
+  history(minutes: number): Promise<readonly Step[]>;
+  /** Which alerts stand. */
+  alerts(): Promise<Alerts>;
   /** What the instances of a pool that were seen within a day have of these node classes, at most two seconds ago. */
   abilities(pool: string, classes: readonly string[]): Promise<readonly InstanceAbilities[]>;
   /** How they together describe these node classes; undefined while nothing is known of any. */
@@ -65,6 +77,9 @@ export function createFleet(redis: Redis, keys: Keys): Fleet {
   return {
     overview: () => orUnavailable(() => readOverview(redis, keys)),
     scheduling: () => orUnavailable(() => readScheduling(redis, keys)),
+    timeline: (wish) => orUnavailable(() => readTimeline(redis, keys, wish)),
+    history: (minutes) => orUnavailable(() => readHistory(redis, keys, minutes)),
+    alerts: () => orUnavailable(() => readAlerts(redis, keys)),
     abilities: (pool, classes) => orUnavailable(() => reader.of(pool, classes)),
     catalogue: (pool, classes) => orUnavailable(() => reader.catalogue(pool, classes)),
     digests: (pool) => orUnavailable(() => reader.digests(pool)),

@@ -12,6 +12,7 @@ import { inputsInUse } from './inputs-in-use.js';
 import { pruneIndexes } from './prune-indexes.js';
 import { pruneNames } from './prune-names.js';
 import { sweep } from './sweep.js';
+import { type Surroundings, takeSample } from './take-sample.js';
 
 /** Nobody waits for the housekeeping, and some of its scripts look at a whole pool. */
 const TIMEOUT_MS = 10_000;
@@ -53,6 +54,8 @@ export interface Keeper {
   retireInput(file: { readonly digest: string; readonly name: string }, unusedMs: number): Promise<boolean>;
   /** What is true of the whole fleet now. */
   figures(): Promise<FleetFigures>;
+  /** Notes how the fleet fares now, and which alerts there are, for whoever looks at the last hour. */
+  sample(surroundings: Surroundings): Promise<void>;
   /** Says what pictures there are, for the figures. */
   noteStock(stock: StockFigures): Promise<void>;
   /** What is under way fails. */
@@ -111,6 +114,7 @@ export function createKeeper({ jobTtlSeconds, sweepSeconds, log, ...options }: K
         return (await runScript(redis, 'assets', keys.unowned, args)) === 1;
       }),
     figures: () => connected(() => readFigures(redis, keys)),
+    sample: (surroundings) => connected(() => takeSample(redis, keys, surroundings)),
     noteStock: (stock) => connected(() => noteStock(redis, keys, stock)),
     close: async () => {
       closing.abort();

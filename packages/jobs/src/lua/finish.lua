@@ -17,6 +17,7 @@ Input:
   ARGV[11] how much of that it loaded models, or empty: others like it may find them in memory
   ARGV[12] its timings (JSON), or empty
   ARGV[13] how many pictures are among the outputs
+  ARGV[14] how many executions of its instance are remembered, or empty
 
 Output:
   what the job became, or 'superseded'
@@ -24,6 +25,7 @@ Output:
 --- @include "shared/begin"
 --- @include "shared/close"
 --- @include "shared/learn"
+--- @include "shared/timeline"
 
 local claim, outcome, outputs, failure, executed_prompt = ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 local in_doubt, executed_ms, loaded_ms = ARGV[9], tonumber(ARGV[10]), tonumber(ARGV[11] or '') or 0
@@ -43,5 +45,6 @@ end
 if (ARGV[12] or '') ~= '' then set('timings', ARGV[12]) end
 if outcome == 'failed' then set('error', failure) end
 if in_doubt ~= '' then abandon_submission() end
+note_execution(outcome, tonumber(ARGV[14] or ''), executed_ms, loaded_ms)
 close_job(outcome, executed_ms, pictures)
 return outcome

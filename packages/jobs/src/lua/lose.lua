@@ -14,6 +14,7 @@ Input:
   ARGV[5] prompt id
   ARGV[6] reason
   ARGV[7] where it failed by now (JSON), or empty
+  ARGV[8] how many executions of its instance are remembered, or empty
 
 Output:
   'ok', or 'canceling': stop; 'superseded': the claim is not the latest any more
@@ -23,6 +24,7 @@ Output:
 --- @include "shared/gpu-time"
 --- @include "scheduling/virtual-time"
 --- @include "shared/submission"
+--- @include "shared/timeline"
 
 local claim, prompt_id, reason, faults = ARGV[4], ARGV[5], ARGV[6], ARGV[7] or ''
 if not held_by(claim) then return 'superseded' end
@@ -31,6 +33,10 @@ if get('prompt_id') == prompt_id then
   if reason ~= 'faulty' and get('started_prompt') == prompt_id then
     note_used_time()
     note_gpu_time(math.max(0, now_ms() - get('started_at')))
+  end
+  if get('started_prompt') == prompt_id then
+    local failed = reason == 'faulty' or reason == 'out_of_memory'
+    note_execution(failed and 'failed' or 'stopped', tonumber(ARGV[8] or ''))
   end
   if reason == 'out_of_memory' then redis.call('HINCRBY', record, 'ooms', 1) end
   if reason == 'lost' then

@@ -4,7 +4,7 @@ import { enlistMissing } from '../scheduling/enlist-missing.js';
 import type { Claim } from './claim.js';
 import { createItemClaimer, type ItemClaimerOptions } from './claim-item.js';
 import { createNextClaims, type NextClaimOptions, type NextClaims } from './claim-next.js';
-import { createClaimHolder } from './hold-claim.js';
+import { type ClaimHolderOptions, createClaimHolder } from './hold-claim.js';
 import { createIdleInstances, type IdleInstances, type IdleInstancesOptions } from './idle-instances.js';
 
 /** Where one pool's jobs are claimed. */
@@ -25,14 +25,14 @@ export interface ClaimSource extends IdleInstances, NextClaims {
 
 /** Resolves when it can be claimed from. */
 export async function openClaimSource(
-  options: PoolWorkerOptions & NextClaimOptions & ItemClaimerOptions & IdleInstancesOptions,
+  options: PoolWorkerOptions & NextClaimOptions & ItemClaimerOptions & IdleInstancesOptions & ClaimHolderOptions,
 ): Promise<ClaimSource> {
   const { redis, keys, pool, worker, log } = options;
   const poolWorker = new PoolWorker(options);
   await poolWorker.begin();
   const enlisted = await enlistMissing(redis, keys, pool);
   if (enlisted > 0) log.info('jobs of the version before have their turns now', { pool, count: enlisted });
-  const hold = createClaimHolder(redis, keys, options.transition);
+  const hold = createClaimHolder(options);
   const claim = createItemClaimer(options, hold);
   return {
     ...createIdleInstances(options),

@@ -1,17 +1,23 @@
 import type { TerminalStatus } from '@comfy-fleet/contracts';
 import type { WorkItem } from '../queue/pool-worker.js';
 import { picturesOf } from '../record/outputs.js';
-import type { JobRecord } from '../record/record.js';
+import type { JobRecord, Timings } from '../record/record.js';
 import type { ScriptName } from '../scripts.js';
 import type { Claim, Outcome, Verdict } from './claim.js';
 
 /** Runs one transition script of the job; the prefix, id and lifetime are added by the caller. */
 export type Transition = (name: ScriptName, args: readonly (string | number)[]) => Promise<unknown>;
 
+interface Writing {
+  readonly run: Transition;
+  /** Executions of an instance that are remembered. */
+  readonly timelineEntries: number;
+}
+
 export function heldClaim(
   record: JobRecord,
   item: WorkItem,
-  run: Transition,
+  { run, timelineEntries }: Writing,
   reads: Pick<Claim, 'isListenedTo' | 'origin'>,
 ): Claim {
   const claim = `${record.claim} ${item.token}`;
@@ -24,7 +30,8 @@ export function heldClaim(
     ...reads,
     preview: (preview) => verdict('preview', JSON.stringify(preview)),
     collect: () => verdict('enterPhase', 'collecting'),
-    lose: (promptId, why, faults) => verdict('lose', promptId, why, faults === undefined ? '' : JSON.stringify(faults)),
+    lose: (promptId, why, faults) =>
+      verdict('lose', promptId, why, faults === undefined ? '' : JSON.stringify(faults), `${timelineEntries}`),
     look: (expectedStart) => run('look', [claim, msOrNothing(expectedStart)]) as Promise<Verdict | 'recalled'>,
     finish: async (outcome, executed = '', timings = null) => {
       const args = [
@@ -34,9 +41,10 @@ export function heldClaim(
         errorOf(outcome),
         executed,
         isInDoubt(outcome) ? '1' : '',
-        ...times(outcome),
+        ...times(outcome, timings),
         timings === null ? '' : JSON.stringify(timings),
         `${outcome.status === 'succeeded' ? picturesOf(outcome.outputs).length : 0}`,
+        `${timelineEntries}`,
       ];
       const became = (await run('finish', args)) as TerminalStatus | 'superseded';
       if (became === 'superseded') item.abandon();
@@ -64,8 +72,9 @@ function isInDoubt(outcome: Outcome): boolean {
 }
 
 /** How long it executed, and loaded models. */
-function times(outcome: Outcome): string[] {
-  return outcome.status === 'succeeded' ? [msOrNothing(outcome.executedMs), msOrNothing(outcome.loadedMs)] : ['', ''];
+function times(outcome: Outcome, timings: Timings | null): string[] {
+  if (outcome.status === 'succeeded') return [msOrNothing(outcome.executedMs), msOrNothing(outcome.loadedMs)];
+  return ['', msOrNothing(timings?.modelLoadMs ?? undefined)];
 }
 
 function errorOf(outcome: Outcome): string {

@@ -10,7 +10,15 @@ import type { Transitions } from './transitions.js';
 /** Makes a claim of a record and its work item. */
 export type ClaimHolder = (record: JobRecord, item: WorkItem) => Claim;
 
-export function createClaimHolder(redis: Redis, keys: Keys, transition: Transitions): ClaimHolder {
+export interface ClaimHolderOptions {
+  readonly redis: Redis;
+  readonly keys: Keys;
+  readonly transition: Transitions;
+  /** Executions of an instance that are remembered. */
+  readonly timelineEntries: number;
+}
+
+export function createClaimHolder({ redis, keys, transition, timelineEntries }: ClaimHolderOptions): ClaimHolder {
   return (record, item) => {
     const isListenedTo = async () => {
       const [, listeners] = await redis.pubsub('NUMSUB', keys.jobChannel(record.id));
@@ -18,6 +26,6 @@ export function createClaimHolder(redis: Redis, keys: Keys, transition: Transiti
     };
     const origin = () => orUnavailable(async () => (await redis.get(keys.origin(record.id))) ?? undefined);
     const run: Transition = (name, args) => transition(name, record.id, args);
-    return heldClaim(record, item, run, { isListenedTo, origin });
+    return heldClaim(record, item, { run, timelineEntries }, { isListenedTo, origin });
   };
 }

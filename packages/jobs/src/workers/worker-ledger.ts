@@ -58,6 +58,8 @@ export interface WorkerLedgerOptions {
   readonly maxOvertakes: number;
   /** How long a job may be passed by for those for which an instance has to load less. */
   readonly modelPatienceMs: number;
+  /** Executions of an instance that are remembered for an hour. */
+  readonly timelineEntries: number;
   readonly lockMs: number;
   readonly stalledCheckMs: number;
   /** Interval of the announcements; three missed ones and the worker counts as gone. */
@@ -69,7 +71,7 @@ export interface WorkerLedgerOptions {
 
 export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
   const { log, worker, jobTtlSeconds, lockMs, stalledCheckMs, now = Date.now } = options;
-  const { maxWorkerDeaths, maxOvertakes, modelPatienceMs } = options;
+  const { maxWorkerDeaths, maxOvertakes, modelPatienceMs, timelineEntries } = options;
   const keys = createKeys(options.redis.prefix);
   const redis = withScripts(workerConnection(options.redis, log));
   const subscriptions = createSubscriptions(workerConnection(options.redis, log), keys.pools, log);
@@ -81,7 +83,7 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
   const halts = createHaltSource(redis, keys, subscriptions);
   const holding = { redis, keys, worker, transition, clock, jobTtlSeconds, lockMs, stalledCheckMs, log };
   const fits = createFits(redis, keys);
-  const claiming = { ...holding, maxWorkerDeaths, maxOvertakes, modelPatienceMs, fits, now };
+  const claiming = { ...holding, maxWorkerDeaths, maxOvertakes, modelPatienceMs, timelineEntries, fits, now };
 
   return {
     claims: (pool) => openClaimSource({ ...claiming, pool, foundHalted: halts.changed }),

@@ -2,6 +2,7 @@ import type { DocumentSettings, OperationDocs } from '../operation.js';
 import { accountDocs } from './account.js';
 import { adminDocs } from './admin.js';
 import { assetDocs } from './assets.js';
+import { fleetPastDocs } from './fleet-past.js';
 import { jobDocs } from './jobs.js';
 import { orderDocs } from './orders.js';
 import { pictureDocs } from './pictures.js';
@@ -20,6 +21,7 @@ export function operationDocs(settings: DocumentSettings): OperationDocs {
     ...webhookDocs(),
     ...accountDocs(),
     ...serviceDocs(),
+    ...fleetPastDocs(),
     ...adminDocs(),
   };
 }

@@ -28,6 +28,7 @@ export async function startStandIn(scope: Scope, { redisUrl: url, prefix }: ApiS
     maxWorkerDeaths: 10,
     maxOvertakes: 100,
     modelPatienceMs: 30_000,
+    timelineEntries: 720,
     lockMs: 60_000,
     stalledCheckMs: 60_000,
     announceSeconds: 60,

@@ -4,6 +4,7 @@ lost its lock; one that is being canceled is handed out all the same, so that it
 ]]
 --- @include "shared/close"
 --- @include "shared/process"
+--- @include "shared/timeline"
 
 -- False when it ended instead: its holders died as often as they may.
 local function take_claim(worker, token, most_deaths, too_many_deaths)
@@ -13,6 +14,7 @@ local function take_claim(worker, token, most_deaths, too_many_deaths)
     and redis.call('HINCRBY', record, 'deaths', 1) >= most_deaths and get('status') ~= 'canceling' then
     set('error', too_many_deaths)
     abandon_submission()
+    note_execution('failed')
     close_job('failed')
     return false
   end

@@ -1,0 +1,42 @@
+import {
+  fleetAlertsSchema,
+  fleetHistorySchema,
+  fleetPastQuerySchema,
+  fleetTimelineSchema,
+} from '@comfy-fleet/contracts';
+import type { OperationDocs } from '../operation.js';
+
+/** The routes on which operators see the last hour of the fleet. */
+export function fleetPastDocs(): OperationDocs {
+  return {
+    'GET /fleet/timeline': {
+      id: 'getFleetTimeline',
+      tag: 'operation',
+      summary: 'What each instance executed within the last hour',
+      description:
+        'Each instance has at most 500 stretches, and all together 10,000: of many executions those in a row become one.',
+      query: fleetPastQuerySchema,
+      answers: { 200: { description: 'The timeline.', content: { 'application/json': fleetTimelineSchema } } },
+      errors: ['queue_unavailable'],
+    },
+    'GET /fleet/history': {
+      id: 'getFleetHistory',
+      tag: 'operation',
+      summary: 'Backlog, throughput and GPU time of the last hour',
+      description: 'One of the dispatchers notes the numbers every `HISTORY_STEP_SECONDS`.',
+      query: fleetPastQuerySchema,
+      answers: { 200: { description: 'The samples.', content: { 'application/json': fleetHistorySchema } } },
+      errors: ['queue_unavailable'],
+    },
+    'GET /fleet/alerts': {
+      id: 'getFleetAlerts',
+      tag: 'operation',
+      summary: 'Alerts that stand now',
+      description:
+        'Named and judged as by the rules for Prometheus, of which the fleet knows most by itself. One of the dispatchers ' +
+        'judges them every `HISTORY_STEP_SECONDS`.',
+      answers: { 200: { description: 'The alerts.', content: { 'application/json': fleetAlertsSchema } } },
+      errors: ['queue_unavailable'],
+    },
+  };
+}

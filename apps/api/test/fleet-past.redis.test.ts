@@ -1,0 +1,103 @@
+import type { FleetAlerts, FleetHistory, FleetTimeline } from '@comfy-fleet/contracts';
+import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { anInstance, aWorker } from './announcements.js';
+import { aKey, as, problemOf, startApi, type TestApi } from './api.js';
+
+let api: TestApi;
+beforeEach(async () => {
+  api = await startApi(inject('redisUrl'));
+});
+afterEach(() => api.close());
+
+const SURROUNDINGS = { freeBytes: 1, replicasWanted: 0, stepSeconds: 15 };
+const read = async <T>(path: string) => (await (await api.get(path)).json()) as T;
+
+/** Has a job executed to its end, in so many ms. */
+async function executed(executedMs = 1000): Promise<string> {
+  const { id } = await api.accepted({ lod: 'mid' });
+  const claim = await api.claim();
+  await claim.submit('11111111-1111-7111-8111-111111111111', 'gpu-1/1');
+  await claim.start('11111111-1111-7111-8111-111111111111');
+  await claim.finish({ status: 'succeeded', outputs: [], executedMs, loadedMs: 250 });
+  return id;
+}
+
+describe('GET /fleet/timeline', () => {
+  it('shows what each instance executed, by jobs', async () => {
+    await api.worker.presence.announce(aWorker({ instances: [anInstance(), anInstance({ name: 'gpu-1/2' })] }));
+    const id = await executed();
+    const { from, to, instances } = await read<FleetTimeline>('/fleet/timeline?minutes=5');
+    expect(Date.parse(to) - Date.parse(from)).toBe(300_000);
+    expect(instances).toEqual([
+      {
+        instance: 'gpu-1/1',
+        cut: false,
+        stretches: [
+          {
+            from: expect.any(String),
+            to: expect.any(String),
+            jobs: 1,
+            job_id: id,
+            workflow: 'text2img',
+            lod: 'mid',
+            key: 'anonymous',
+            outcome: 'completed',
+            loading_seconds: 0.3,
+          },
+        ],
+      },
+      { instance: 'gpu-1/2', cut: false, stretches: [] },
+    ]);
+  });
+
+  it('is for admins, and for an hour back', async () => {
+    for (const path of ['/fleet/timeline', '/fleet/history']) {
+      for (const minutes of ['0', '61', 'x']) {
+        expect(await problemOf(await api.get(`${path}?minutes=${minutes}`))).toMatchObject({
+          code: 'validation_failed',
+        });
+      }
+    }
+    const own = await startApi(inject('redisUrl'), { keys: [aKey('anna'), aKey('boss', { scopes: ['admin'] })] });
+    for (const path of ['/fleet/timeline', '/fleet/history', '/fleet/alerts']) {
+      expect((await own.get(path, as('anna'))).status).toBe(403);
+      expect((await own.get(path, as('boss'))).status).toBe(200);
+    }
+    await own.close();
+  });
+});
+
+describe('GET /fleet/history', () => {
+  it('shows samples, with what ended between them and the GPU time of each key', async () => {
+    await api.worker.presence.announce(aWorker());
+    await api.keeper.sample(SURROUNDINGS);
+    await executed(40_000);
+    const waiting = await api.accepted();
+    await api.keeper.sample(SURROUNDINGS);
+    await api.post(`/jobs/${waiting.id}/cancel`, {});
+    await api.keeper.sample(SURROUNDINGS);
+    const { step_seconds, samples } = await read<FleetHistory>('/fleet/history');
+    expect(step_seconds).toBe(15);
+    const idle = { waiting: 0, running: 0, completed: 0, failed: 0, canceled: 0, instances_up: 1 };
+    expect(samples).toMatchObject([
+      { ...idle, gpu_seconds: {} },
+      { ...idle, waiting: 1, completed: 1 },
+      { ...idle, canceled: 1 },
+    ]);
+    expect(samples[1]?.gpu_seconds.anonymous).toBeGreaterThan(0);
+    // A step is a quarter of the minute of which the 40 s are.
+    expect(samples[1]?.gpu_seconds.anonymous).toBeLessThanOrEqual(10);
+    expect((await read<FleetHistory>('/fleet/history?minutes=1')).samples).toHaveLength(3);
+  });
+});
+
+describe('GET /fleet/alerts', () => {
+  it('says that nobody has judged yet, and then what stands, with the page that says what to do', async () => {
+    expect(await read('/fleet/alerts')).toEqual({ judged_at: null, alerts: [] });
+    await api.worker.presence.announce(aWorker({ instances: [anInstance({ state: 'wedged' })] }));
+    await api.keeper.sample(SURROUNDINGS);
+    const first = await read<FleetAlerts>('/fleet/alerts');
+    expect(first.judged_at).not.toBeNull();
+    expect(first.alerts).toEqual([]);
+  });
+});

@@ -1,0 +1,78 @@
+import type { Execution } from '@comfy-fleet/jobs';
+import { describe, expect, it } from 'vitest';
+import { presentTimeline } from '../src/fleet/timeline.js';
+
+const HOUR = 3_600_000;
+const SPAN = { from: 0, till: HOUR, most: 500 };
+const anExecution = (overrides: Partial<Execution>): Execution => ({
+  from: 0,
+  till: 1000,
+  job: 'j',
+  workflow: 'text2img',
+  lod: 'mid',
+  key: 'anna',
+  outcome: 'completed',
+  loadingMs: 0,
+  ...overrides,
+});
+/** So many in a row, each beginning `everyMs` after the one before. */
+const inARow = (count: number, everyMs: number, each: (n: number) => Partial<Execution> = () => ({})) =>
+  Array.from({ length: count }, (_, n) =>
+    anExecution({ from: n * everyMs, till: n * everyMs + 1000, job: `j${n}`, ...each(n) }),
+  );
+const seconds = (iso: string) => Date.parse(iso) / 1000;
+
+describe('a timeline', () => {
+  it('has each execution by itself while they fit', () => {
+    const shown = presentTimeline(inARow(500, 5000), SPAN);
+    expect(shown).toHaveLength(500);
+    expect(shown[1]).toMatchObject({ jobs: 1, job_id: 'j1', workflow: 'text2img', lod: 'mid', key: 'anna' });
+  });
+
+  it('joins neighbours of one workflow where there are more, and keeps the gaps that can be seen', () => {
+    const executions = [
+      ...inARow(400, 2000),
+      ...inARow(400, 2000).map((one) => ({ ...one, from: one.from + 1e6, till: one.till + 1e6 })),
+    ];
+    const shown = presentTimeline(executions, SPAN);
+    expect(shown.map(({ from, to, jobs }) => [seconds(from), seconds(to), jobs])).toEqual([
+      [0, 799, 400],
+      [1000, 1799, 400],
+    ]);
+    expect(shown[0]).toMatchObject({
+      job_id: null,
+      workflow: 'text2img',
+      lod: 'mid',
+      key: 'anna',
+      outcome: 'completed',
+    });
+  });
+
+  it('keeps what failed apart from what did not', () => {
+    const executions = inARow(720, 5000, (n) => (n === 300 ? { outcome: 'failed', key: 'bert' } : {}));
+    const shown = presentTimeline(executions, SPAN);
+    expect(shown.map(({ jobs, outcome }) => [jobs, outcome])).toEqual([
+      [300, 'completed'],
+      [1, 'failed'],
+      [419, 'completed'],
+    ]);
+    expect(shown[1]).toMatchObject({ job_id: 'j300', key: 'bert' });
+  });
+
+  it('never has more stretches than it may, whatever comes in turns, and loses no execution', () => {
+    const kinds = ['text2img', 'img2img', null];
+    const executions = inARow(720, 5000, (n) => ({
+      workflow: kinds[n % 3] ?? null,
+      key: n % 2 === 0 ? 'anna' : 'bert',
+      outcome: n === 7 ? 'failed' : 'completed',
+      loadingMs: 100,
+    }));
+    const now = anExecution({ from: HOUR - 10, till: HOUR, job: 'now', outcome: 'running' });
+    const shown = presentTimeline([...executions, now], { ...SPAN, most: 100 });
+    expect(shown.length).toBeLessThanOrEqual(100);
+    expect(shown.reduce((sum, { jobs }) => sum + jobs, 0)).toBe(721);
+    expect(shown[0]).toMatchObject({ job_id: null, workflow: null, lod: 'mid', key: null, outcome: 'failed' });
+    expect(shown.at(-1)).toMatchObject({ job_id: 'now', outcome: 'running' });
+    expect(shown.reduce((sum, { loading_seconds }) => sum + loading_seconds, 0)).toBeCloseTo(72);
+  });
+});

@@ -1,0 +1,29 @@
+import { readFile } from 'node:fs/promises';
+import { Marked } from 'marked';
+import { expect, it } from 'vitest';
+
+/** Of which `vitest -u` writes the file anew. */
+const PAGE = '../src/docs/runbook-html.ts';
+
+/** As GitHub names them. */
+const anchor = (heading: string) => heading.toLowerCase().replace(/[^\w]+/g, '-');
+
+const marked = new Marked({
+  renderer: {
+    heading({ tokens, depth, text }) {
+      return `<h${depth} id="${anchor(text)}">${this.parser.parseInline(tokens)}</h${depth}>\n`;
+    },
+    // Of the guides only this one is served.
+    link({ href, tokens }) {
+      const text = this.parser.parseInline(tokens);
+      return href.startsWith('#') ? `<a href="${href}">${text}</a>` : `${text} (<code>docs/${href}</code>)`;
+    },
+  },
+});
+
+it('serves as the page of the runbook what docs/runbook.md says', async () => {
+  const html = await marked.parse(await readFile(new URL('../../../docs/runbook.md', import.meta.url), 'utf8'));
+  const literal = html.replaceAll('\\', '\\\\').replaceAll('`', '\\`').replaceAll('${', '\\${');
+  const text = `// Written from docs/runbook.md by apps/api/test/runbook-page.test.ts.\nexport const RUNBOOK_HTML = \`${literal}\`;\n`;
+  await expect(text).toMatchFileSnapshot(PAGE);
+});

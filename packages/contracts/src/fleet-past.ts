@@ -1,0 +1,136 @@
+import Type, { type Static } from 'typebox';
+import { LODS } from './parameters.js';
+
+const nullable = <T extends Type.TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
+const time = () => Type.String({ format: 'date-time' });
+
+/** How far back the fleet knows what its instances did. */
+export const MOST_PAST_MINUTES = 60;
+
+/** The query of `GET /fleet/timeline` and `GET /fleet/history`. */
+export const fleetPastQuerySchema = Type.Object(
+  {
+    minutes: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: MOST_PAST_MINUTES,
+        default: MOST_PAST_MINUTES,
+        description: 'How many minutes back.',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+);
+
+/** How an execution came out; of several, the first of these that one of them has. */
+export const EXECUTION_OUTCOMES = ['running', 'failed', 'stopped', 'canceled', 'completed'] as const;
+export type ExecutionOutcome = (typeof EXECUTION_OUTCOMES)[number];
+
+const stretchSchema = Type.Object({
+  from: time(),
+  to: time(),
+  jobs: Type.Integer({ description: 'Executions in it; more than 1 where there are more than fit on a screen.' }),
+  job_id: nullable(Type.String({ description: 'Null when there are several.' })),
+  workflow: nullable(Type.String({ description: 'Null when there are several.' })),
+  lod: nullable(Type.Enum([...LODS], { description: 'Null when there are several.' })),
+  key: nullable(Type.String({ description: 'The id of the API key. Null when there are several.' })),
+  outcome: Type.Enum([...EXECUTION_OUTCOMES], {
+    description:
+      '`stopped`: it came to no end there, and its job was tried again. Of several, the first of these words that one has.',
+  }),
+  loading_seconds: Type.Number({
+    description: 'How long of it models were loaded, as far as that was seen; 0 while it runs.',
+  }),
+});
+
+/** What each instance executed and when, as `GET /fleet/timeline` answers it. */
+export const fleetTimelineSchema = Type.Object(
+  {
+    from: time(),
+    to: time(),
+    instances: Type.Array(
+      Type.Object({
+        instance: Type.String({ description: '`<worker>/<n>`. One that is gone stays as long as it did something.' }),
+        stretches: Type.Array(stretchSchema, {
+          description: 'The oldest first, none into another. Between them the instance executed nothing.',
+        }),
+        cut: Type.Boolean({
+          description: 'What it did at the beginning is not known any more: see TIMELINE_ENTRIES.',
+        }),
+      }),
+      { description: 'By name.' },
+    ),
+  },
+  {
+    examples: [
+      {
+        from: '2026-11-25T09:00:00.000Z',
+        to: '2026-11-25T10:00:00.000Z',
+        instances: [
+          {
+            instance: 'gpu-1/1',
+            stretches: [
+              {
+                from: '2026-11-25T09:58:10.250Z',
+                to: '2026-11-25T09:58:22.750Z',
+                jobs: 1,
+                job_id: '01a21244-7dd0-761c-8b5e-8c1a619a8ac6',
+                workflow: 'text2img',
+                lod: 'mid',
+                key: 'anna',
+                outcome: 'completed',
+                loading_seconds: 4.2,
+              },
+            ],
+            cut: false,
+          },
+        ],
+      },
+    ],
+  },
+);
+
+const sampleSchema = Type.Object({
+  at: time(),
+  waiting: Type.Integer({ description: 'Jobs that have not begun.' }),
+  running: Type.Integer(),
+  completed: Type.Integer({ description: 'Jobs that ended since the sample before; so are the next two.' }),
+  failed: Type.Integer(),
+  canceled: Type.Integer(),
+  instances_up: Type.Integer({ description: 'Instances that are given work.' }),
+  gpu_seconds: Type.Record(Type.String(), Type.Number(), {
+    description:
+      'By API key: GPU seconds in a step, on average over the minute before. The eight largest; the rest is `other`.',
+  }),
+});
+
+/** How the fleet fared, as `GET /fleet/history` answers it. */
+export const fleetHistorySchema = Type.Object(
+  {
+    step_seconds: Type.Number({ description: 'How far apart samples are; further where no dispatcher ran.' }),
+    samples: Type.Array(sampleSchema, { description: 'The oldest first.' }),
+  },
+  {
+    examples: [
+      {
+        step_seconds: 15,
+        samples: [
+          {
+            at: '2026-11-25T10:00:00.000Z',
+            waiting: 12,
+            running: 4,
+            completed: 3,
+            failed: 0,
+            canceled: 0,
+            instances_up: 4,
+            gpu_seconds: { anna: 41.5, bert: 12, other: 3.2 },
+          },
+        ],
+      },
+    ],
+  },
+);
+
+export type FleetTimeline = Static<typeof fleetTimelineSchema>;
+export type TimelineStretch = Static<typeof stretchSchema>;
+export type FleetHistory = Static<typeof fleetHistorySchema>;

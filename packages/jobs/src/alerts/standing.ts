@@ -1,0 +1,91 @@
+import type { AlertSeverity, AlertSubject } from '@comfy-fleet/contracts';
+import { redisTime } from '@comfy-fleet/redis';
+import type { Redis } from 'ioredis';
+import type { Keys } from '../keys.js';
+import type { AlertFacts, AlertRule } from './rule.js';
+import { ALERT_RULES } from './rules.js';
+import { DISPATCHER_ABSENT } from './service-rules.js';
+
+/** A rule that is true of something, since (ms since 1970); whether for long enough to stand is up to who reads it. */
+interface True {
+  readonly name: string;
+  readonly subject: AlertSubject;
+  readonly since: number;
+}
+
+/** What was found when the rules were last judged. */
+export interface Judgement {
+  /** ms since 1970, by Redis' clock. */
+  readonly at: number;
+  readonly found: readonly True[];
+}
+
+export interface StandingAlert extends True {
+  readonly severity: AlertSeverity;
+  readonly summary: string;
+}
+
+export interface Alerts {
+  /** When they were last judged, ms since 1970; undefined: never yet. */
+  readonly judgedAt: number | undefined;
+  /** Critical ones first, then the oldest first. */
+  readonly standing: readonly StandingAlert[];
+}
+
+/** A thousand instances that are down at once are one and the same fault. */
+const MOST_FOUND = 1000;
+
+/** What was true before goes on from then. */
+export function judge(facts: AlertFacts, before: Judgement | undefined, at: number): Judgement {
+  const since = new Map(before?.found.map((one) => [nameOf(one), one.since]));
+  const found = ALERT_RULES.flatMap(({ name, of }) =>
+    of(facts).map((subject) => ({ name, subject, since: since.get(nameOf({ name, subject })) ?? at })),
+  );
+  return { at, found: found.slice(0, MOST_FOUND) };
+}
+
+export async function readJudgement(redis: Redis, keys: Keys): Promise<Judgement | undefined> {
+  const text = await redis.get(keys.alerts);
+  return text === null ? undefined : (JSON.parse(text) as Judgement);
+}
+
+export async function keepJudgement(redis: Redis, keys: Keys, judgement: Judgement): Promise<void> {
+  await redis.set(keys.alerts, JSON.stringify(judgement));
+}
+
+export async function readAlerts(redis: Redis, keys: Keys): Promise<Alerts> {
+  const [now, judgement] = await Promise.all([redisTime(redis), readJudgement(redis, keys)]);
+  return { judgedAt: judgement?.at, standing: judgement === undefined ? [] : standingAt(judgement, now) };
+}
+
+const RULES = new Map([...ALERT_RULES, DISPATCHER_ABSENT].map((one) => [one.name, one]));
+const SEVERITIES: readonly AlertSeverity[] = ['critical', 'warning'];
+
+/** What has lasted, and whether nobody has looked since. */
+export function standingAt({ at, found }: Judgement, now: number): StandingAlert[] {
+  const absent = { name: DISPATCHER_ABSENT.name, subject: {}, since: at };
+  const lasted = [
+    ...found.filter(({ name, since }) => at - since >= holdMs(RULES.get(name))),
+    ...(now - at >= holdMs(DISPATCHER_ABSENT) ? [absent] : []),
+  ];
+  return lasted
+    .flatMap((one) => {
+      const known = RULES.get(one.name);
+      if (known === undefined) return []; // of a dispatcher of another version
+      return [{ ...one, severity: known.severity, summary: filled(known.summary, one.subject) }];
+    })
+    .sort((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity) || a.since - b.since);
+}
+
+function holdMs(known: AlertRule | undefined): number {
+  return (known?.holdSeconds ?? 0) * 1000;
+}
+
+function filled(summary: string, subject: AlertSubject): string {
+  const labels: Readonly<Record<string, string | undefined>> = subject;
+  return summary.replace(/\{(\w+)\}/g, (_, label: string) => labels[label] ?? '');
+}
+
+function nameOf({ name, subject }: Pick<True, 'name' | 'subject'>): string {
+  return JSON.stringify([name, Object.entries(subject).sort(([a], [b]) => (a < b ? -1 : 1))]);
+}

@@ -1,0 +1,88 @@
+import { redisTime } from '@comfy-fleet/redis';
+import type { Redis } from 'ioredis';
+import { orUnavailable } from '../connection.js';
+import type { Keys } from '../keys.js';
+import { inPages } from '../record/id-pages.js';
+import { readWorkers } from '../workers/announcements.js';
+import { type Execution, parseExecution } from './execution.js';
+import { type RunningExecution, readRunning } from './running-executions.js';
+
+export interface InstanceTimeline {
+  readonly instance: string;
+  /** By their beginning, none into another. */
+  readonly executions: readonly Execution[];
+  /** There were more than are remembered. */
+  readonly isCut: boolean;
+}
+
+export interface Timeline {
+  readonly from: number;
+  readonly till: number;
+  /** How many instances there are. */
+  readonly size: number;
+  /** By name, a page at a time: of many instances it is more than is to be in memory at once. */
+  readonly pages: AsyncIterable<readonly InstanceTimeline[]>;
+}
+
+export interface TimelineWish {
+  readonly minutes: number;
+  /** Of each instance. */
+  readonly most: number;
+}
+
+/** Instances whose executions are read at a time. */
+const PAGE = 10;
+
+export async function readTimeline(redis: Redis, keys: Keys, { minutes, most }: TimelineWish): Promise<Timeline> {
+  const till = await redisTime(redis);
+  const from = till - minutes * 60_000;
+  const [past, workers, running] = await Promise.all([
+    redis.zrangebyscore(keys.timelines, from, '+inf'),
+    readWorkers(redis, keys),
+    readRunning(redis, keys, till),
+  ]);
+  const present = workers.flatMap(({ instances }) => instances.map(({ name }) => name));
+  const names = [...new Set([...past, ...present, ...running.map(({ instance }) => instance)])].sort();
+  const read = async (page: readonly string[]) => {
+    const replies = await Promise.all(page.map((name) => redis.lrange(keys.timeline(name), 0, most - 1)));
+    return page.map((name, index) => assemble(name, { lines: replies[index] ?? [], running, from, most }));
+  };
+  const pages = async function* () {
+    for (const page of inPages(names, PAGE)) yield await orUnavailable(() => read(page));
+  };
+  return { from, till, size: names.length, pages: pages() };
+}
+
+interface Found {
+  /** The newest first. */
+  readonly lines: readonly string[];
+  readonly running: readonly RunningExecution[];
+  readonly from: number;
+  readonly most: number;
+}
+
+function assemble(instance: string, { lines, running, from, most }: Found): InstanceTimeline {
+  const past = lines.map(parseExecution);
+  // One that ended between the two reads is in both.
+  const isOver = (one: Execution) => past.some(({ job, till }) => job === one.job && till > one.from);
+  const now = running
+    .filter((one) => one.instance === instance && !isOver(one))
+    .map(({ instance: _, ...execution }) => execution);
+  const executions = [...past, ...now].sort((a, b) => a.from - b.from);
+  const first = executions[0]?.from ?? from;
+  return {
+    instance,
+    executions: apart(executions)
+      .filter(({ till }) => till > from)
+      .map((execution) => ({ ...execution, from: Math.max(from, execution.from) })),
+    isCut: lines.length >= most && first > from,
+  };
+}
+
+/** An instance executes one after the other: where two meet, what tells when one ended is later than it was. */
+function apart(executions: readonly Execution[]): Execution[] {
+  return executions.map((execution, index) => {
+    const next = executions[index + 1];
+    return next === undefined ? execution : { ...execution, till: Math.min(execution.till, next.from) };
+  });
+}

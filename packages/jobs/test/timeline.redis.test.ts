@@ -1,0 +1,143 @@
+import { expect, it } from 'vitest';
+import type { Execution } from '../src/index.js';
+import { anAnnouncement, type Fleet, failed, nextClaim, openFleet, startNext, succeeded } from './builders.js';
+
+const HOUR_MS = 3_600_000;
+
+/** What an instance executed within the last hour. */
+async function executionsOf(fleet: Fleet, instance = 'w1/0', most = 720) {
+  const timeline = await fleet.ledger.fleet.timeline({ minutes: 60, most });
+  for await (const page of timeline.pages) {
+    const found = page.find((one) => one.instance === instance);
+    if (found !== undefined) return found;
+  }
+  return { instance, executions: [] as readonly Execution[], isCut: false };
+}
+
+it('shows what an instance executed: how it ended, whose it was, and how long of it models were loaded', async () => {
+  const fleet = await openFleet();
+  const source = await fleet.claims();
+  const done = (await fleet.submit({ key: 'anna' })).record.id;
+  const first = await startNext(source);
+  const outcome = { ...succeeded(done), executedMs: 5000, loadedMs: 3000 };
+  await first.claim.finish(outcome, first.promptId);
+  const wrong = (await fleet.submit({ key: 'bert', request: { lod: 'final' } })).record.id;
+  const second = await startNext(source);
+  await second.claim.finish(failed(), second.promptId, { nodes: [], modelLoadMs: 1 });
+  const unwanted = (await fleet.submit()).record.id;
+  const third = await startNext(source);
+  await fleet.ledger.jobs.cancel(unwanted);
+  await third.claim.finish({ status: 'canceled' }, third.promptId);
+
+  const { executions, isCut } = await executionsOf(fleet);
+  expect(isCut).toBe(false);
+  const common = { workflow: 'text2img', lod: 'sketch', key: 'anonymous', loadingMs: 0 };
+  expect(executions).toMatchObject([
+    { ...common, job: done, key: 'anna', outcome: 'completed', loadingMs: 3000 },
+    { ...common, job: wrong, key: 'bert', lod: 'final', outcome: 'failed', loadingMs: 1 },
+    { ...common, job: unwanted, outcome: 'canceled' },
+  ]);
+  const ms = executions.map(({ from, till }) => till - from);
+  // The next began, so the first was over by then.
+  expect(ms[0]).toBeLessThanOrEqual(5000);
+  for (const [index, { from }] of executions.entries()) {
+    expect(from).toBeGreaterThanOrEqual(executions[index - 1]?.till ?? 0);
+  }
+});
+
+it('shows what goes on, up to now, and nothing of jobs that were never executed', async () => {
+  const fleet = await openFleet();
+  const source = await fleet.claims();
+  await fleet.submit();
+  const { claim } = await startNext(source);
+  await fleet.submit();
+  const refused = await nextClaim(source);
+  await refused.submit('p2', 'w1/0');
+  await refused.finish(failed('workflow_rejected'));
+  await fleet.ledger.jobs.cancel((await fleet.submit()).record.id);
+  const { executions } = await executionsOf(fleet);
+  expect(executions).toMatchObject([{ job: claim.record.id, workflow: 'text2img', outcome: 'running' }]);
+  await claim.collect();
+  expect((await executionsOf(fleet)).executions).toMatchObject([{ outcome: 'running' }]);
+});
+
+it('shows an execution that came to nothing where it was, and the next one where that was', async () => {
+  const fleet = await openFleet();
+  const source = await fleet.claims();
+  const { id } = (await fleet.submit()).record;
+  const { claim, promptId } = await startNext(source);
+  await claim.lose(promptId, 'died');
+  await claim.submit('p2', 'w1/1');
+  await claim.start('p2');
+  await claim.lose('p2', 'faulty', []);
+  await claim.submit('p3', 'w2/0');
+  await claim.start('p3');
+  await claim.finish(succeeded(id), 'p3');
+  // A repeat changes nothing.
+  await claim.lose('p2', 'faulty', []);
+  await claim.finish(succeeded(id), 'p3');
+  const outcomes = await Promise.all(
+    ['w1/0', 'w1/1', 'w2/0'].map(async (name) =>
+      (await executionsOf(fleet, name)).executions.map(({ job, outcome }) => [job, outcome]),
+    ),
+  );
+  expect(outcomes).toEqual([[[id, 'stopped']], [[id, 'failed']], [[id, 'completed']]]);
+});
+
+it('shows an execution once whose job another worker took over, from its beginning', async () => {
+  const fleet = await openFleet();
+  const source = await fleet.claims();
+  const { id } = (await fleet.submit()).record;
+  const { claim, promptId } = await startNext(source);
+  const { startedAt } = (await fleet.get(id)).record;
+  await fleet.supersede(id);
+  expect(await claim.finish(succeeded(id), promptId)).toBe('superseded');
+  expect((await executionsOf(fleet)).executions).toMatchObject([{ from: startedAt, outcome: 'running' }]);
+  const { record } = await fleet.get(id);
+  const token = await fleet.redis.hget(fleet.keys.job(id), 'claimed_with');
+  await fleet.run('finish', id, `${record.claim} ${token}`, 'succeeded', '[]', '', promptId, '', '', '', '', 1);
+  expect((await executionsOf(fleet)).executions).toMatchObject([{ from: startedAt, job: id, outcome: 'completed' }]);
+});
+
+it('shows an execution as failed whose job ends because too many workers died with it', async () => {
+  const fleet = await openFleet();
+  const { id } = (await fleet.submit()).record;
+  await startNext(await fleet.claims());
+  expect(await fleet.run('claim', id, 'w9', 'w9:1', 1, '{"code":"worker_killed"}')).toEqual(['ended']);
+  expect((await executionsOf(fleet)).executions).toMatchObject([{ job: id, workflow: 'text2img', outcome: 'failed' }]);
+});
+
+it('remembers of each instance as many as it is told to, for an hour, and says when there were more', async () => {
+  const fleet = await openFleet();
+  const source = await fleet.claims(undefined, { timelineEntries: 3 });
+  const ids: string[] = [];
+  for (let n = 0; n < 5; n++) {
+    ids.push((await fleet.submit()).record.id);
+    const { claim, promptId } = await startNext(source);
+    await claim.finish(succeeded(claim.record.id), promptId);
+  }
+  const { executions, isCut } = await executionsOf(fleet, 'w1/0', 3);
+  expect(isCut).toBe(true);
+  expect(executions.map(({ job }) => job)).toEqual(ids.slice(-3));
+  for (const key of [fleet.keys.timeline('w1/0'), fleet.keys.timelines]) {
+    const left = await fleet.redis.pttl(key);
+    expect(left).toBeGreaterThan(HOUR_MS - 60_000);
+    expect(left).toBeLessThanOrEqual(HOUR_MS);
+  }
+});
+
+it('lists instances that are there or did something, by name, and leaves out what is longer ago', async () => {
+  const fleet = await openFleet();
+  await fleet.worker('w1').presence.announce(anAnnouncement({ name: 'w1' }));
+  const now = Date.now();
+  const line = (from: number, till: number) => `${from} ${till} 0 succeeded mid anna job text2img`;
+  await fleet.redis.lpush(fleet.keys.timeline('gone/1'), line(now - 60_000, now - 30_000));
+  await fleet.redis.lpush(fleet.keys.timeline('w1/0'), line(now - 200_000, now - 190_000), line(now - 180_000, now));
+  await fleet.redis.zadd(fleet.keys.timelines, now - 30_000, 'gone/1', now - HOUR_MS - 1000, 'older/1');
+  const { from, size, pages } = await fleet.ledger.fleet.timeline({ minutes: 2, most: 720 });
+  const all = [];
+  for await (const page of pages) all.push(...page);
+  expect(size).toBe(2);
+  expect(all.map(({ instance }) => instance)).toEqual(['gone/1', 'w1/0']);
+  expect(all[1]?.executions).toMatchObject([{ from, till: now, job: 'job' }]);
+});
