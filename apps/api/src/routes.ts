@@ -14,7 +14,7 @@ import { getFile } from './handlers/get-file.js';
 import { getImage } from './handlers/get-image.js';
 import { getJob } from './handlers/get-job.js';
 import { getUsage } from './handlers/get-usage.js';
-import { getGraph, getVersions, getWorkflow } from './handlers/get-workflow.js';
+import { getChanges, getGraph, getSource, getVersions, getWorkflow } from './handlers/get-workflow.js';
 import { health } from './handlers/health.js';
 import { img2img } from './handlers/img2img.js';
 import { index } from './handlers/index-page.js';
@@ -63,6 +63,8 @@ export function routes(deps: Deps): Route[] {
     { method: 'DELETE', path: '/workflows/:name', access: 'admin', handler: deleteWorkflow(deps) },
     { method: 'GET', path: '/workflows/:name/versions', access: 'jobs', handler: getVersions(deps) },
     { method: 'GET', path: '/workflows/:name/graph', access: 'jobs', handler: getGraph(deps) },
+    { method: 'GET', path: '/workflows/:name/source', access: 'jobs', handler: getSource(deps) },
+    { method: 'GET', path: '/workflows/:name/changes', access: 'jobs', handler: getChanges(deps) },
     { method: 'GET', path: '/usage', access: 'jobs', handler: getUsage(deps) },
     { method: 'GET', path: '/lods', access: 'jobs', handler: lods(deps) },
     { method: 'GET', path: '/fleet', access: 'admin', handler: fleet(deps) },

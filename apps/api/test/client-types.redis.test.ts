@@ -26,9 +26,12 @@ it('has types in its client that are those of /openapi.json', async () => {
 
 /** As its author meant it, where the compiler would understand something else. */
 function meant(_key: string, value: unknown): unknown {
-  const { $ref, type, properties, additionalProperties } = Object(value);
+  const { $ref, type, properties, additionalProperties, description } = Object(value);
   // A reference with a description of its own would be another type.
   if (typeof $ref === 'string') return { $ref };
+  // What is only described may be anything.
+  const isAnything = typeof description === 'string' && Object.keys(Object(value)).length === 1;
+  if (isAnything) return { description, tsType: 'unknown' };
   const isAnyObject = type === 'object' && properties === undefined && additionalProperties === undefined;
   return isAnyObject ? { ...Object(value), additionalProperties: true } : value;
 }

@@ -202,6 +202,10 @@ export interface RefineRequest {
  */
 export interface RunOptions {
   /**
+   * Instead of the newest version: one that is kept, or, for keys with the scope admin, one that was only tried with `PUT /workflows/{name}?dry_run=try`.
+   */
+  version?: string;
+  /**
    * Level of detail; without it the workflow runs as it was saved, where you say nothing.
    */
   lod?: 'sketch' | 'mid' | 'final' | 'direct_final';
@@ -1059,6 +1063,8 @@ export interface WorkflowList {
      * `folder`: a file of the server; `registry`: published with PUT.
      */
     source: 'folder' | 'registry';
+    published_at: string | null;
+    published_by: string | null;
     /**
      * Where all of it is.
      */
@@ -1099,6 +1105,10 @@ export interface Workflow {
    * `folder`: a file of the server; `registry`: published with PUT.
    */
   source: 'folder' | 'registry';
+  /**
+   * There is a file of that name too: it serves when this is deleted.
+   */
+  hides_file: boolean;
   published_at: string | null;
   published_by: string | null;
   /**
@@ -1171,9 +1181,18 @@ export interface Workflow {
        */
       able: boolean;
       /**
-       * What it has not.
+       * What it has not, in words.
        */
       lacks: string[];
+      /**
+       * The same by node.
+       */
+      missing: {
+        node_id: string;
+        class_type: string;
+        widget: string | null;
+        value: string | null;
+      }[];
     }[];
   }[];
   /**
@@ -1184,6 +1203,10 @@ export interface Workflow {
    * What ComfyUI would refuse the graph for, as it is.
    */
   refused: string[];
+  /**
+   * Both, and more that its author should know, by node.
+   */
+  notes: WorkflowNote[];
   example: {
     /**
      * A request for it.
@@ -1193,6 +1216,23 @@ export interface Workflow {
       [k: string]: unknown;
     };
   };
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "WorkflowNote".
+ */
+export interface WorkflowNote {
+  /**
+   * `refused`: ComfyUI would refuse it as it is; `unsettled`: an input or output is not there, because it is open which node is meant; `odd_default`: a default that its input would refuse.
+   */
+  kind: 'refused' | 'unsettled' | 'odd_default';
+  detail: string;
+  /**
+   * The nodes that it is about.
+   */
+  node_ids: string[];
+  widget: string | null;
+  input: string | null;
 }
 /**
  * This interface was referenced by `Root`'s JSON-Schema
@@ -1210,6 +1250,120 @@ export interface WorkflowVersions {
     published_at: string | null;
     published_by: string | null;
   }[];
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "WorkflowChanges".
+ */
+export interface WorkflowChanges {
+  /**
+   * The hash of its content: what jobs of it name.
+   */
+  from: string;
+  /**
+   * The hash of its content: what jobs of it name.
+   */
+  to: string;
+  /**
+   * Of the workflow as a whole: description, pool, …
+   */
+  whole: WorkflowChange[];
+  inputs: {
+    input: string;
+    change: 'added' | 'removed' | 'changed';
+    /**
+     * Of what was changed.
+     */
+    changes: WorkflowChange[];
+  }[];
+  outputs: {
+    output: string;
+    change: 'added' | 'removed' | 'changed';
+    /**
+     * Of what was changed.
+     */
+    changes: WorkflowChange[];
+  }[];
+  nodes: {
+    node_id: string;
+    title: string | null;
+    class_type: string;
+    change: 'added' | 'removed' | 'changed';
+    /**
+     * Of what was changed.
+     */
+    changes: WorkflowChange[];
+  }[];
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "WorkflowChange".
+ */
+export interface WorkflowChange {
+  /**
+   * `minimum`, `title`, the name of a widget, …
+   */
+  what: string;
+  /**
+   * Null where it was not there.
+   */
+  before: unknown;
+  /**
+   * Null where it is gone.
+   */
+  after: unknown;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "WorkflowInspection".
+ */
+export interface WorkflowInspection {
+  /**
+   * What publishing it would come to.
+   */
+  outcome: 'new' | 'changed' | 'same';
+  workflow: Workflow;
+  /**
+   * What it consists of, whatever it came in: the members of `{"graph": …}`, as PUT takes it.
+   */
+  source: {
+    /**
+     * JSON, as text: numbers of JavaScript would round its seeds.
+     */
+    graph: string;
+    inputs: {
+      [k: string]: unknown;
+    } | null;
+    bindings: {
+      [k: string]: unknown;
+    } | null;
+    /**
+     * What App mode shows; null where nothing is known of it.
+     */
+    linear_data: unknown;
+  };
+  nodes: {
+    node_id: string;
+    title: string | null;
+    class_type: string;
+    /**
+     * What can be made an input.
+     */
+    widgets: {
+      widget: string;
+      /**
+       * JSON Schema, as of an input of it.
+       */
+      schema: {
+        [k: string]: unknown;
+      };
+      /**
+       * As the graph has it.
+       */
+      value: unknown;
+    }[];
+  }[];
+  changes: WorkflowChanges | null;
 }
 /**
  * This interface was referenced by `Root`'s JSON-Schema

@@ -17,6 +17,7 @@ import { type Assets, blobOf, createAssets, type FileContent, nameOf } from './f
 import { idempotencyKey } from './idempotency-key.js';
 import { JobHandle } from './job-handle.js';
 import { createJobs, type Jobs } from './jobs.js';
+import { createRegistry, type Registry } from './registry.js';
 import { type Abortable, createTransport, type FleetOptions, type Transport } from './transport.js';
 
 export interface OrderOptions extends Abortable {
@@ -32,6 +33,8 @@ export interface RunOptions
   /** Names of the outputs that are wanted; all by default. */
   readonly outputs?: readonly string[];
   readonly api_key_comfy_org?: string;
+  /** Of the workflow, instead of the newest. */
+  readonly version?: string;
 }
 
 export interface PastOptions extends Abortable {
@@ -43,12 +46,15 @@ export interface PastOptions extends Abortable {
 export class Fleet {
   readonly jobs: Jobs;
   readonly assets: Assets;
+  /** To publish workflows. */
+  readonly registry: Registry;
   readonly #transport: Transport;
 
   constructor(options: FleetOptions = {}) {
     this.#transport = createTransport(options);
     this.jobs = createJobs(this.#transport);
     this.assets = createAssets(this.#transport);
+    this.registry = createRegistry(this.#transport);
   }
 
   /** Text to image. */
@@ -95,7 +101,7 @@ export class Fleet {
   /** Runs a graph in ComfyUI's API format once, as it is. */
   graph(
     graph: Readonly<Record<string, unknown>>,
-    { idempotencyKey: key, signal, ...fields }: Omit<RunOptions, 'files' | 'lod'> = {},
+    { idempotencyKey: key, signal, ...fields }: Omit<RunOptions, 'files' | 'lod' | 'version'> = {},
   ): Promise<JobHandle> {
     const options = {
       ...(signal === undefined ? {} : { signal }),

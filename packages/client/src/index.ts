@@ -5,5 +5,6 @@ export { Fleet, type OrderOptions, type PastOptions, type RunOptions } from './f
 export { type JobEvent, JobHandle } from './job-handle.js';
 export type { JobFilter, JobPage, Jobs, PageOptions } from './jobs.js';
 export type { DownloadOptions, LinkOptions, Output } from './output.js';
+export type { Registry, WorkflowUpload } from './registry.js';
 export type { Abortable, FleetOptions } from './transport.js';
 export { verifyWebhook, type WebhookHeaders, WebhookVerificationError } from './webhook.js';

@@ -3,6 +3,7 @@ import { JOB_STATUSES } from './job.js';
 import { JOB_KINDS, LODS, MAX_PRIORITY, MIN_PRIORITY, type RequestLimits, SIZE_STEP } from './parameters.js';
 import { WAIT_CODES } from './waiting-for.js';
 import { webhookSchema, webhookUrlSchema } from './webhook.js';
+import { VERSION_PATTERN } from './workflows.js';
 
 /** Sampler, scheduler and checkpoint names; generous, since ComfyUI's custom nodes bring their own. */
 const MAX_NAME_CHARS = 255;
@@ -128,12 +129,23 @@ const inputs = () =>
     }),
   );
 
+const version = () =>
+  Type.Optional(
+    Type.String({
+      pattern: VERSION_PATTERN,
+      description:
+        'Instead of the newest version: one that is kept, or, for keys with the scope admin, one that was only tried with ' +
+        '`PUT /workflows/{name}?dry_run=try`.',
+    }),
+  );
+
 /** Body of `POST /workflows/:name`; as a form it has the files under their inputs' names besides. */
 export const runRequestSchema = (limits: RequestLimits) =>
-  Type.Object({ inputs: inputs(), ...workflowFields(limits) }, { additionalProperties: false });
+  Type.Object({ inputs: inputs(), version: version(), ...workflowFields(limits) }, { additionalProperties: false });
 
 /** The same without `inputs`: what is alike for all workflows. */
-export const runOptionsSchema = (limits: RequestLimits) => Type.Object(workflowFields(limits));
+export const runOptionsSchema = (limits: RequestLimits) =>
+  Type.Object({ version: version(), ...workflowFields(limits) });
 
 /** Body of `POST /graphs`. */
 export const graphRequestSchema = (limits: RequestLimits) => {

@@ -35,7 +35,10 @@ function named(name: string, read: () => WorkflowSource): Workflow {
     return makeWorkflow(name, read());
   } catch (error) {
     if (!(error instanceof FileFault)) throw error;
-    throw new WorkflowError(error.faults.map(({ problem }) => `${name}: ${problem}`));
+    throw new WorkflowError(
+      error.faults.map(({ problem }) => `${name}: ${problem}`),
+      error.faults.map(({ at, between: [node] = [] }) => at ?? (node === undefined ? undefined : { node })),
+    );
   }
 }
 

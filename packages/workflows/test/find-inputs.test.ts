@@ -164,6 +164,38 @@ describe('inputs that somebody names', () => {
     expect(found.outputs.map(({ node }) => node)).toEqual(['9', '8']);
   });
 
+  it('takes several widgets, options, and what is no input or is folded away, from an inputs file', async () => {
+    const both = [
+      { node: '6', widget: 'text_g' },
+      { node: '6', widget: 'text_l' },
+    ];
+    const inputs = {
+      scene: { node: both, advanced: true },
+      sampler: { node: '3', options: ['euler', 'heun'] },
+      steps: { node: '3', hidden: true },
+    };
+    const found = await describeChanged('sdxl-lora', () => undefined, { inputsFile: { inputs } });
+    expect(foundIn(found)).toMatchObject({ scene: '6.text_g 6.text_l (inputsFile)' });
+    expect(Object.keys(foundIn(found))).not.toContain('steps');
+    expect(Object.keys(foundIn(found))).not.toContain('prompt');
+    expect(found.schema.properties).toMatchObject({
+      scene: { 'x-advanced': true },
+      sampler: { enum: ['euler', 'heun'] },
+    });
+  });
+
+  it('notes a default that its input would refuse, at its node', async () => {
+    const inputs = { steps: { node: '3', widget: 'steps', minimum: 200 } };
+    const { notes } = await describeChanged('sdxl-lora', () => undefined, { inputsFile: { inputs } });
+    expect(notes).toContainEqual({
+      kind: 'odd_default',
+      text: expect.stringMatching(/^The default of steps, \d+, is below its minimum 200\.$/),
+      nodes: ['3'],
+      widget: 'steps',
+      input: 'steps',
+    });
+  });
+
   it('refuses an inputs file that is wrong', async () => {
     const broken = describeChanged('titles', () => undefined, { inputsFile: { inputs: { ink: { nodes: '2' } } } });
     await expect(broken).rejects.toThrow(/changed\.inputs\.json: "nodes" of inputs → ink is not a known key/);

@@ -1,9 +1,11 @@
-import { FleetError, WORKFLOW_NAME_PATTERN } from '@comfy-fleet/contracts';
+import { FleetError, publishQuerySchema, WORKFLOW_NAME_PATTERN } from '@comfy-fleet/contracts';
 import { knownCaller } from '../access/caller.js';
 import type { Deps } from '../deps.js';
 import type { Handler } from '../http/messages.js';
+import { createQueryReader } from '../requests/query-reader.js';
 import { exactJson } from '../workflows/exact-json.js';
 import { findServed } from '../workflows/find-served.js';
+import { inspectWorkflow } from '../workflows/inspect-workflow.js';
 import { presentWorkflow } from '../workflows/present-workflow.js';
 import { readPublished } from '../workflows/read-published.js';
 
@@ -13,9 +15,14 @@ const NAME = new RegExp(WORKFLOW_NAME_PATTERN);
 export function putWorkflow(deps: Deps): Handler {
   const { workflows, ledger, config } = deps;
   const limits = { maxBytes: config.workflows.maxBytes, json: config.http.json };
-  return async ({ params: { name = '' }, raw, caller }) => {
+  const readQuery = createQueryReader(publishQuerySchema);
+  return async ({ params: { name = '' }, query, raw, caller }) => {
     if (!NAME.test(name)) throw oddName(name);
-    const { version, text } = readPublished(name, raw, limits);
+    const { dry_run } = readQuery(query);
+    const workflow = readPublished(name, raw, limits);
+    const { version, text } = workflow;
+    if (dry_run === 'try') await ledger.workflows.keep({ version, text });
+    if (dry_run !== undefined) return exactJson(200, await inspectWorkflow(deps, workflow));
     const outcome = await ledger.workflows.put(name, { version, text }, knownCaller(caller).id);
     await workflows.readRegistry();
     const body = await presentWorkflow(deps, findServed(workflows, name));

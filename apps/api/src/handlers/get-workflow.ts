@@ -1,14 +1,16 @@
-import { FleetError, graphQuerySchema, type WorkflowVersions } from '@comfy-fleet/contracts';
-import { openWorkflow } from '@comfy-fleet/workflows';
+import { changesQuerySchema, FleetError, graphQuerySchema, type WorkflowVersions } from '@comfy-fleet/contracts';
 import { knownCaller } from '../access/caller.js';
 import { requireMayRun } from '../access/rights.js';
 import type { Deps } from '../deps.js';
 import type { ApiRequest, Handler } from '../http/messages.js';
 import { createQueryReader } from '../requests/query-reader.js';
+import { catalogueFor } from '../workflows/catalogue-for.js';
 import { exactJson } from '../workflows/exact-json.js';
 import { findServed } from '../workflows/find-served.js';
+import { findVersion, versionsOf } from '../workflows/find-version.js';
 import type { Served } from '../workflows/live-workflows.js';
-import { presentWorkflow } from '../workflows/present-workflow.js';
+import { presentChanges } from '../workflows/present-changes.js';
+import { presentPublished, presentWorkflow } from '../workflows/present-workflow.js';
 
 /** All that is known of a workflow. */
 export function getWorkflow(deps: Deps): Handler {
@@ -22,30 +24,52 @@ export function getVersions({ workflows, ledger }: Deps): Handler {
     const { workflow, source } = ownServed(workflows, request);
     const known = source === 'folder' ? undefined : (await ledger.workflows.list()).get(name);
     const body: WorkflowVersions = {
-      data: known?.map(({ version, at, by }) => ({
-        version,
-        published_at: new Date(at).toISOString(),
-        published_by: by,
-      })) ?? [{ version: workflow.version, published_at: null, published_by: null }],
+      data: known?.map((one) => ({ version: one.version, ...presentPublished(one) })) ?? [
+        { version: workflow.version, ...presentPublished(undefined) },
+      ],
     };
     return { status: 200, body };
   };
 }
 
 /** The graph as it was published, in the API format. */
-export function getGraph({ workflows, ledger }: Deps): Handler {
+export function getGraph(deps: Deps): Handler {
   const read = createQueryReader(graphQuerySchema);
   return async (request) => {
-    const { name = '' } = request.params;
-    const { workflow } = ownServed(workflows, request);
-    const { version = workflow.version } = read(request.query);
-    if (version === workflow.version) return exactJson(200, workflow.graph);
-    const known = (await ledger.workflows.list()).get(name)?.some((one) => one.version === version);
-    const text = known ? await ledger.workflows.source(version) : undefined;
-    if (text !== undefined) return exactJson(200, openWorkflow(name, text).graph);
-    const detail = `${name} has no such version; GET /workflows/${name}/versions lists those that are kept.`;
-    throw new FleetError('workflow_not_found', detail);
+    const { workflow } = ownServed(deps.workflows, request);
+    const { version } = read(request.query);
+    return exactJson(200, (await findVersion(deps, workflow.name, version)).graph);
   };
+}
+
+/** All that a version consists of, as PUT takes it. */
+export function getSource(deps: Deps): Handler {
+  const read = createQueryReader(graphQuerySchema);
+  return async (request) => {
+    const { workflow } = ownServed(deps.workflows, request);
+    const { version } = read(request.query);
+    return { status: 200, body: (await findVersion(deps, workflow.name, version)).text };
+  };
+}
+
+/** What one version does differently from another. */
+export function getChanges(deps: Deps): Handler {
+  const read = createQueryReader(changesQuerySchema);
+  return async (request) => {
+    const { name } = ownServed(deps.workflows, request).workflow;
+    const asked = read(request.query);
+    const after = await findVersion(deps, name, asked.to);
+    const from = asked.from ?? (await versionBefore(deps, name, after.version));
+    const before = await findVersion(deps, name, from);
+    return exactJson(200, presentChanges(before, after, await catalogueFor(deps, after)));
+  };
+}
+
+async function versionBefore(deps: Deps, name: string, version: string): Promise<string> {
+  const known = await versionsOf(deps, name);
+  const before = known[known.indexOf(version) + 1];
+  if (known.includes(version) && before !== undefined) return before;
+  throw new FleetError('workflow_not_found', `No version of ${name} is kept that is older than ${version}.`);
 }
 
 /** Throws workflow_not_found, and forbidden for one that the key may not run. */

@@ -3,6 +3,7 @@ import { knownCaller } from '../access/caller.js';
 import { mayRun } from '../access/rights.js';
 import type { Deps } from '../deps.js';
 import type { Handler } from '../http/messages.js';
+import { presentPublished } from '../workflows/present-workflow.js';
 
 /** The workflows that the key may run, and what is wrong with those that cannot be used. */
 export function listWorkflows({ workflows, config }: Deps): Handler {
@@ -10,11 +11,12 @@ export function listWorkflows({ workflows, config }: Deps): Handler {
     const names = [...workflows.served]
       .filter(([name]) => mayRun(knownCaller(caller), name))
       .sort(([a], [b]) => (a < b ? -1 : 1));
-    const data = names.map(([name, { workflow, source }]) => ({
+    const data = names.map(([name, { workflow, source, published }]) => ({
       name,
       version: workflow.version,
       description: workflow.description ?? null,
       source,
+      ...presentPublished(published),
       url: `${config.http.publicUrl ?? ''}/workflows/${encodeURIComponent(name)}`,
     }));
     const body: WorkflowList = { data, faults: [...workflows.faults] };

@@ -12,6 +12,7 @@ import { runBody } from '../requests/run-body.js';
 import { createValidator, refuseFaults } from '../requests/validator.js';
 import { catalogueFor } from '../workflows/catalogue-for.js';
 import { findServed } from '../workflows/find-served.js';
+import { findVersionToRun } from '../workflows/find-version.js';
 
 /** Runs a workflow with named inputs; files come by reference, or with a form under their inputs' names. */
 export function runWorkflow(deps: Deps): Handler {
@@ -20,11 +21,14 @@ export function runWorkflow(deps: Deps): Handler {
   const check = createInputsCheck();
   return async (request) => {
     const caller = knownCaller(request.caller);
-    const { workflow } = findServed(deps.workflows, request.params.name ?? '');
-    requireMayRun(caller, workflow);
+    const { name = '' } = request.params;
     const { order, own } = runBody(request, fields);
+    const newest = Object(order).version === undefined ? findServed(deps.workflows, name).workflow : undefined;
+    requireMayRun(caller, { name });
     const { value, errors } = validate(order, request);
     refuseFaults(errors);
+    const { version = '' } = value;
+    const workflow = newest ?? (await findVersionToRun(deps, { name, version, caller }));
     const callback = callbackOf(value, caller, deps.webhookRefusal);
     const catalogue = await catalogueFor(deps, workflow);
     const inputs = checkedInputs(check, workflow, {

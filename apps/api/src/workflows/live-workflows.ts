@@ -11,6 +11,8 @@ import { createRegisteredWorkflows } from './registered.js';
 export interface Served {
   readonly workflow: Workflow;
   readonly source: WorkflowPlace;
+  /** A file of the folder has the same name, and serves when this one is deleted. */
+  readonly hidesFile: boolean;
   /** When and by whom it was published; undefined for a file of the folder. */
   readonly published: PublishedVersion | undefined;
 }
@@ -52,9 +54,11 @@ export async function openLiveWorkflows(options: LiveOptions): Promise<LiveWorkf
   const merge = () => {
     served = new Map<string, Served>([
       ...[...folder.byName].map(
-        ([name, workflow]) => [name, { workflow, source: 'folder', published: undefined }] as const,
+        ([name, workflow]) => [name, { workflow, source: 'folder', hidesFile: false, published: undefined }] as const,
       ),
-      ...[...registered.served].map(([name, entry]) => [name, { ...entry, source: 'registry' }] as const),
+      ...[...registered.served].map(
+        ([name, entry]) => [name, { ...entry, source: 'registry', hidesFile: folder.byName.has(name) }] as const,
+      ),
     ]);
     byName = new Map([...served].map(([name, { workflow }]) => [name, workflow]));
     revision += 1;

@@ -1,5 +1,6 @@
 import type { WorkflowAnswer } from '@comfy-fleet/contracts';
-import { describeNode, exampleBody, type Rule, showJson, type Workflow } from '@comfy-fleet/workflows';
+import type { PublishedVersion } from '@comfy-fleet/jobs';
+import { type Catalogue, describeNode, exampleBody, type Rule, showJson, type Workflow } from '@comfy-fleet/workflows';
 import type { Deps } from '../deps.js';
 import { catalogueFor } from './catalogue-for.js';
 import type { Served } from './live-workflows.js';
@@ -14,10 +15,14 @@ const RULE_NAMES: Readonly<Record<Rule, WorkflowAnswer['found'][number]['rule']>
 };
 
 /** All that is known of a workflow; has bigints in it. */
-export async function presentWorkflow(deps: Deps, { workflow, source, published }: Served): Promise<WorkflowAnswer> {
+export async function presentWorkflow(
+  deps: Deps,
+  { workflow, source, hidesFile, published }: Served,
+  knownCatalogue: Promise<Catalogue | undefined> = catalogueFor(deps, workflow),
+): Promise<WorkflowAnswer> {
   const { name, version, graph, pool, deadlineSeconds } = workflow;
   const [catalogue, pools, times] = await Promise.all([
-    catalogueFor(deps, workflow),
+    knownCatalogue,
     whoCanRun(deps, workflow),
     deps.ledger.nodeTimes.read(version),
   ]);
@@ -28,8 +33,8 @@ export async function presentWorkflow(deps: Deps, { workflow, source, published 
     version,
     description: described.description ?? null,
     source,
-    published_at: published === undefined ? null : new Date(published.at).toISOString(),
-    published_by: published?.by ?? null,
+    hides_file: hidesFile,
+    ...presentPublished(published),
     inputs: described.schema as WorkflowAnswer['inputs'],
     found: described.inputs.map(({ name: input, slots, rule }) => ({
       input,
@@ -49,7 +54,22 @@ export async function presentWorkflow(deps: Deps, { workflow, source, published 
     pools,
     unsettled: [...described.unsettled],
     refused: [...described.refused],
+    notes: described.notes.map(({ kind, text, nodes, widget = null, input = null }) => ({
+      kind,
+      detail: text,
+      node_ids: [...nodes],
+      widget,
+      input,
+    })),
     example: { curl: curlOf(deps, name, showJson(body)), body },
+  };
+}
+
+/** Of a file, nulls. */
+export function presentPublished(published: PublishedVersion | undefined) {
+  return {
+    published_at: published === undefined ? null : new Date(published.at).toISOString(),
+    published_by: published?.by ?? null,
   };
 }
 

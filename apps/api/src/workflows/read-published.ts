@@ -1,7 +1,8 @@
 import { FleetError } from '@comfy-fleet/contracts';
-import { openUpload, type PictureTexts, type Workflow, WorkflowError } from '@comfy-fleet/workflows';
+import { openUpload, type PictureTexts, type Place, type Workflow, WorkflowError } from '@comfy-fleet/workflows';
 import { createJsonScan, type JsonLimits } from '../http/json-scan.js';
 import type { RawBody } from '../http/messages.js';
+import { atPlace } from '../requests/pointers.js';
 import { utf8Text } from './exact-json.js';
 import { promptOfPicture } from './prompt-of-picture.js';
 
@@ -18,7 +19,7 @@ export function readPublished(name: string, raw: RawBody | undefined, limits: Pu
   try {
     return openUpload(name, upload);
   } catch (error) {
-    if (error instanceof WorkflowError) throw invalid(error.faults);
+    if (error instanceof WorkflowError) throw invalid(error.faults, error.places);
     throw error;
   }
 }
@@ -38,7 +39,11 @@ function textsOf(data: Buffer, { maxBytes, json }: PublishLimits): PictureTexts 
   return texts;
 }
 
-function invalid(faults: readonly string[]): FleetError {
-  const errors = faults.map((detail) => ({ pointer: '', detail }));
+/** `places`: where in the graph they are, as far as that is known. */
+function invalid(faults: readonly string[], places: readonly (Place | undefined)[] = []): FleetError {
+  const errors = faults.map((detail, index) => {
+    const place = places[index];
+    return { pointer: place === undefined ? '' : atPlace(place), detail };
+  });
   return new FleetError('invalid_workflow', `${faults.join('; ')}.`, { errors });
 }

@@ -19,8 +19,14 @@ export async function whoCanRun(
       const live = new Set(instancesServing(workers, pool).map(({ name }) => name));
       const known = (await fleet.abilities(pool, classes)).filter(({ instance }) => live.has(instance));
       const instances = known.map(({ instance, abilities }) => {
-        const lacks = lacksOfGraph(workflow.graph, abilities, asked).map(describeLack);
-        return { name: instance, able: lacks.length === 0, lacks };
+        const found = lacksOfGraph(workflow.graph, abilities, asked);
+        const missing = found.map((lack) => ({
+          node_id: lack.node,
+          class_type: lack.className,
+          widget: lack.input ?? null,
+          value: lack.input === undefined ? null : lack.value,
+        }));
+        return { name: instance, able: found.length === 0, lacks: found.map(describeLack), missing };
       });
       return { name: pool, instances };
     }),

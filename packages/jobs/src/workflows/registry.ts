@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis';
 import type { StoredSource } from '../callers/new-order.js';
 import { orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
-import { readSource } from './sources.js';
+import { readSource, storeSources } from './sources.js';
 
 export interface PublishedVersion {
   readonly version: string;
@@ -19,9 +19,11 @@ export interface WorkflowRegistry {
   list(): Promise<ReadonlyMap<string, readonly PublishedVersion[]>>;
   /** Makes it the newest version of the name; `same` when it is already. */
   put(name: string, source: StoredSource, by: string): Promise<'new' | 'changed' | 'same'>;
+  /** Keeps a source for an hour, or for as long as orders name it. */
+  keep(source: StoredSource): Promise<void>;
   /** Whether there was such a name. */
   delete(name: string): Promise<boolean>;
-  /** The source of a version that the registry or a job names. */
+  /** The source of a version that the registry or a job names, or that is kept. */
   source(version: string): Promise<string | undefined>;
   /** Calls `listener` when the list may have changed; it may be called late or never, so look from time to time. */
   onChange(listener: () => void): Promise<() => void>;
@@ -51,6 +53,7 @@ export function createWorkflowRegistry(
       orUnavailable(
         async () => (await run('publish', name, version, text, by, maxVersions)) as 'new' | 'changed' | 'same',
       ),
+    keep: (source) => orUnavailable(() => storeSources(redis, keys, [source])),
     delete: (name) => orUnavailable(async () => (await run('withdraw', name)) === 1),
     source: (version) => orUnavailable(() => readSource(redis, keys, version)),
     onChange: (listener) => subscriptions.listen(keys.workflowsChannel, listener),

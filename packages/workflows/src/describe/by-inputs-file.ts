@@ -11,15 +11,19 @@ export function byInputsFile(graph: Graph, { inputs = {} }: InputsFile): { input
   const found: FoundInput[] = [];
   const faults = gatherFaults(
     Object.entries(inputs).map(([name, { node: nodes, widget, ...told }]) => () => {
-      const slots = [nodes].flat().flatMap((reference) => {
+      const slots = [nodes].flat().flatMap((place) => {
+        const { node: reference, widget: input = widget } = typeof place === 'string' ? { node: place } : place;
         const node = findNode(graph, reference);
-        if (widget === undefined) return meantWidgets(graph, node, name).map((input) => ({ node, input }));
-        if (widgetOf(nodeAt(graph, node), widget) !== undefined) return { node, input: widget };
-        throw new FileFault(`${name}: ${describeNode(graph, node)} has no widget "${widget}" that can be set`);
+        if (input === undefined) return meantWidgets(graph, node, name).map((meant) => ({ node, input: meant }));
+        if (widgetOf(nodeAt(graph, node), input) !== undefined) return { node, input };
+        const problem = `${name}: ${describeNode(graph, node)} has no widget "${input}" that can be set`;
+        throw new FileFault({ problem, at: { node } });
       });
       const rival = found.find((other) => other.slots.some((slot) => slots.some((mine) => sameSlot(slot, mine))));
-      if (rival !== undefined)
-        throw new FileFault(`${rival.name} and ${name} are both in one place: only one can be obeyed`);
+      if (rival !== undefined) {
+        const problem = `${rival.name} and ${name} are both in one place: only one can be obeyed`;
+        throw new FileFault({ problem, between: slots.map(({ node }) => node) });
+      }
       found.push({ name, slots, rule: 'inputsFile', ...told });
     }),
   );

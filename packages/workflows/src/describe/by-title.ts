@@ -39,9 +39,8 @@ export function titled(graph: Graph, role: 'input' | 'output'): { node: string; 
 /** Throws a FileFault for what is no name of an input or output. */
 export function refuseOddName(graph: Graph, node: string, name: string): void {
   if (INPUT_NAME.test(name)) return;
-  throw new FileFault(
-    `${describeNode(graph, node)} has no name that can be used: up to 64 letters, digits, - and _, a letter first`,
-  );
+  const problem = `${describeNode(graph, node)} has no name that can be used: up to 64 letters, digits, - and _, a letter first`;
+  throw new FileFault({ problem, at: { node } });
 }
 
 function namedWidget(graph: Graph, id: string, widget: string): string {
@@ -52,5 +51,5 @@ function namedWidget(graph: Graph, id: string, widget: string): string {
     source === undefined
       ? `has no widget "${widget}"`
       : `takes its ${widget} from ${describeNode(graph, source)}: title that one`;
-  throw new FileFault(`${describeNode(graph, id)} ${why}`);
+  throw new FileFault({ problem: `${describeNode(graph, id)} ${why}`, at: { node: id } });
 }

@@ -5,6 +5,8 @@ import type { FoundOutput } from './find-outputs.js';
 import type { FoundParts } from './find-parts.js';
 import type { Rule } from './found-input.js';
 import { inputsSchema, type JsonSchema } from './input-schema.js';
+import type { Note } from './note.js';
+import { oddDefaults } from './odd-defaults.js';
 import { refusals } from './refusals.js';
 
 export interface WorkflowDescription {
@@ -19,6 +21,8 @@ export interface WorkflowDescription {
   readonly unsettled: readonly string[];
   /** What ComfyUI would refuse the graph for, as it is; without a catalogue only what the graph itself shows. */
   readonly refused: readonly string[];
+  /** Both, and defaults that their own inputs would refuse, with the nodes that they are about. */
+  readonly notes: readonly (Note & { readonly kind: 'unsettled' | 'odd_default' | 'refused' })[];
 }
 
 interface Described extends FoundParts {
@@ -32,15 +36,22 @@ export function describeWorkflow(
   { description, inputs, outputs, unsettled, catalogue }: Described,
 ): WorkflowDescription {
   const ids = outputs.map(({ node }) => node);
+  const schema = inputsSchema(graph, inputs, catalogue);
+  const refused = refusals(graph, ids, catalogue);
   const needed = [...upstreamOf(graph, ids)].map((id) => nodeAt(graph, id));
   return {
     description,
     inputs: inputs.map(({ name, slots, rule }) => ({ name, slots, rule })),
-    schema: inputsSchema(graph, inputs, catalogue),
+    schema,
     outputs,
     models: [...new Set(needed.flatMap((node) => Object.values(node.inputs).filter(isModelFile)))],
     nodeClasses: [...new Set(needed.map(({ class_type }) => class_type))].sort(),
-    unsettled,
-    refused: refusals(graph, ids, catalogue),
+    unsettled: unsettled.map(({ text }) => text),
+    refused: refused.map(({ text }) => text),
+    notes: [
+      ...refused.map((note) => ({ ...note, kind: 'refused' as const })),
+      ...unsettled.map((note) => ({ ...note, kind: 'unsettled' as const })),
+      ...oddDefaults(inputs, schema).map((note) => ({ ...note, kind: 'odd_default' as const })),
+    ],
   };
 }

@@ -10,6 +10,7 @@ import { byTitle } from './by-title.js';
 import { byWiring } from './by-wiring.js';
 import { type FoundOutput, findOutputs } from './find-outputs.js';
 import type { FoundInput, FoundInputs } from './found-input.js';
+import type { Note } from './note.js';
 import type { InputsFile } from './read-inputs-file.js';
 import type { SavedWorkflow } from './read-workflow.js';
 import { inputName, parameterCalled } from './usual-names.js';
@@ -20,7 +21,7 @@ export interface FoundParts {
   readonly inputs: readonly FoundInput[];
   readonly outputs: readonly FoundOutput[];
   /** Inputs and outputs that are not there because it is open which node is meant; how to say it. */
-  readonly unsettled: readonly string[];
+  readonly unsettled: readonly Note[];
 }
 
 /**
@@ -60,7 +61,7 @@ export function findParts({ graph, linearData }: SavedWorkflow, { file, choices,
   return {
     inputs,
     outputs: outputs.outputs,
-    unsettled: [...new Set([...outputs.faults, ...faults].map(sentence))],
+    unsettled: distinct([...outputs.faults, ...faults].map(noteOf)),
   };
 }
 
@@ -87,10 +88,11 @@ function strongest(graph: Graph, rules: readonly FoundInputs[]): { inputs: Found
     faults.push(...rule.faults);
   }
   const inputs = found
+    .filter(({ hidden }) => hidden !== true)
     .map((input, index) => ({ input, index }))
     .sort((a, b) => (a.input.order ?? a.index + 1) - (b.input.order ?? b.index + 1))
     .map(({ input }) => input);
-  return { inputs, faults: faults.filter((fault) => !isSettled(graph, fault, inputs)) };
+  return { inputs, faults: faults.filter((fault) => !isSettled(graph, fault, found)) };
 }
 
 /** Somebody has said which node has the name, or given the place of each that competes for it a name of its own. */
@@ -109,10 +111,18 @@ function carries(graph: Graph, { node, input }: Slot, key: string): boolean {
   return parameter === undefined || inputsFor(nodeAt(graph, node), parameter).includes(input);
 }
 
-function sentence({ problem, settledBy }: Fault): string {
+function noteOf({ problem, settledBy, between, at }: Fault): Note {
   const [key] = Object.keys(settledBy ?? {});
-  if (key === undefined) return `${problem}.`;
-  return `${problem}. Give the node that is meant the title input:${nameFor(key)} (or another name), or name it in the inputs file.`;
+  const nodes = between ?? (at === undefined ? [] : [at.node]);
+  const place = { nodes, widget: at?.input };
+  if (key === undefined) return { ...place, input: undefined, text: `${problem}.` };
+  const input = nameFor(key);
+  const advice = `Give the node that is meant the title input:${input} (or another name), or name it in the inputs file.`;
+  return { ...place, input, text: `${problem}. ${advice}` };
+}
+
+function distinct(notes: readonly Note[]): Note[] {
+  return [...new Map(notes.map((note) => [note.text, note])).values()];
 }
 
 /** A bindings file's key as the name of an input. */

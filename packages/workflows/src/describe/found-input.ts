@@ -23,6 +23,10 @@ export interface Told {
   readonly order?: number;
   /** Inputs of a group belong together, for people. */
   readonly group?: string;
+  /** All that it may be. */
+  readonly options?: readonly (string | number)[];
+  /** Whether forms fold it away; undefined: as they like. */
+  readonly advanced?: boolean;
   /** The kind of file that it takes, where the graph alone does not tell. */
   readonly file?: FileKind;
 }
@@ -32,6 +36,8 @@ export interface FoundInput extends Told {
   /** Every place gets the value. */
   readonly slots: readonly Slot[];
   readonly rule: Rule;
+  /** Said to be none: its name and place are nobody else's either. */
+  readonly hidden?: boolean;
 }
 
 export interface FoundInputs {

@@ -34,7 +34,7 @@ function isFile(graph: Graph, { slots, default: told }: FoundInput, catalogue: C
   );
 }
 
-function inputSchema(graph: Graph, input: FoundInput, catalogue: Catalogue | undefined): JsonSchema {
+export function inputSchema(graph: Graph, input: FoundInput, catalogue: Catalogue | undefined): JsonSchema {
   const [first] = input.slots;
   const node = first && nodeAt(graph, first.node);
   const widget = node && widgetOf(node, first.input, catalogue);
@@ -48,6 +48,7 @@ function inputSchema(graph: Graph, input: FoundInput, catalogue: Catalogue | und
     ...(description === undefined ? {} : { description }),
     ...(preset === undefined ? {} : { default: preset }),
     ...(input.group === undefined ? {} : { 'x-group': input.group }),
+    ...(input.advanced === undefined ? {} : { 'x-advanced': input.advanced }),
   };
 }
 
@@ -56,7 +57,8 @@ function typeSchema(
   widget: Widget,
   bounds: { minimum: number | undefined; maximum: number | undefined },
 ): JsonSchema {
-  const { type, options, multiline } = widget;
+  const { type, multiline } = widget;
+  const options = input.options ?? widget.options;
   if (isMedia(type)) return { type: 'string', contentMediaType: FILE_TYPES[type] };
   if (isSeed(input, widget)) {
     const maximum = bounds.maximum ?? Number.MAX_SAFE_INTEGER;

@@ -19,11 +19,12 @@ export function meantWidgets(graph: Graph, id: string, name: string): string[] {
   const files = widgets.filter((input) => isMedia(widgetOf(node, input)?.type));
   const [only, ...others] = files.length > 0 ? files : widgets;
   if (only === undefined) {
-    throw new FileFault(`${describeNode(graph, id)} is named for the input ${name} and has no widget that can be set`);
+    const problem = `${describeNode(graph, id)} is named for the input ${name} and has no widget that can be set`;
+    throw new FileFault({ problem, at: { node: id } });
   }
   if (others.length === 0) return [only];
-  throw new FileFault(
+  const problem =
     `${describeNode(graph, id)} is named for the input ${name} and has several widgets (${widgets.join(', ')}): say ` +
-      `which, as in the title input:${name}.${only}`,
-  );
+    `which, as in the title input:${name}.${only}`;
+  throw new FileFault({ problem, at: { node: id } });
 }

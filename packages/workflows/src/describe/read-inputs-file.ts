@@ -7,19 +7,27 @@ import { ownProfilesSchema } from '../lod-profiles.js';
 /** Names travel as JSON keys, form fields and titles, where a point is followed by a widget. */
 export const INPUT_NAME = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
 
+const place = Type.Object({ node: Type.String(), widget: Type.String() }, { additionalProperties: false });
+
 const input = Type.Object(
   {
     /** By title or id; several get the same value. */
-    node: Type.Union([Type.String(), Type.Array(Type.String(), { minItems: 1 })]),
+    node: Type.Union([Type.String(), Type.Array(Type.Union([Type.String(), place]), { minItems: 1 })]),
     /** May be left out where the node has only one. */
     widget: Type.Optional(Type.String()),
     description: Type.Optional(Type.String()),
     default: Type.Optional(Type.Unknown()),
     minimum: Type.Optional(Type.Number()),
     maximum: Type.Optional(Type.Number()),
+    /** All that it may be. */
+    options: Type.Optional(Type.Array(Type.Union([Type.String(), Type.Number()]), { minItems: 1 })),
     required: Type.Optional(Type.Boolean()),
     order: Type.Optional(Type.Number()),
     group: Type.Optional(Type.String()),
+    /** Whether forms fold it away. */
+    advanced: Type.Optional(Type.Boolean()),
+    /** It is no input: what the graph says stands. */
+    hidden: Type.Optional(Type.Boolean()),
     /** The kind of file that it takes, where the graph alone does not tell. */
     file: Type.Optional(Type.Enum([...FILE_KINDS])),
   },

@@ -1,4 +1,13 @@
-import { graphQuerySchema, workflowListSchema, workflowSchema, workflowVersionsSchema } from '@comfy-fleet/contracts';
+import {
+  changesQuerySchema,
+  graphQuerySchema,
+  publishQuerySchema,
+  workflowChangesSchema,
+  workflowInspectionSchema,
+  workflowListSchema,
+  workflowSchema,
+  workflowVersionsSchema,
+} from '@comfy-fleet/contracts';
 import Type from 'typebox';
 import type { AnswerDoc, OperationDocs } from '../operation.js';
 
@@ -6,7 +15,10 @@ const WHOLE: AnswerDoc = { description: 'The workflow.', content: { 'application
 const PUBLISHED: AnswerDoc = { ...WHOLE, headers: { Location: 'always' } };
 
 const GRAPH = Type.Object({}, { additionalProperties: true, description: 'A graph in the API format of ComfyUI.' });
+const LOOSE = { additionalProperties: true };
 const FILE = Type.Object({}, { additionalProperties: true });
+
+const SOURCE = Type.Object({ graph: GRAPH, inputs: Type.Optional(FILE), bindings: Type.Optional(FILE) }, LOOSE);
 
 /** What `PUT /workflows/:name` takes as JSON: one of three forms, which are told apart by what is in them. */
 const publishSchema = Type.Object(
@@ -56,7 +68,8 @@ export function workflowDocs(): OperationDocs {
         'Send a graph that you exported with Workflow → Export (API), the body of a `POST /prompt`, `{"graph": …}` with an ' +
         'inputs file beside it, or a PNG or WebP that ComfyUI saved. All processes of the fleet have it within two seconds. ' +
         'It wins over a file of that name. Jobs that were accepted keep their version. `text2img` and `img2img` must have ' +
-        'what `POST /generate` and `POST /img2img` set.',
+        'what `POST /generate` and `POST /img2img` set. With `dry_run` nothing is published.',
+      query: publishQuerySchema,
       body: {
         json: publishSchema,
         files: ['image/png', 'image/webp'],
@@ -72,7 +85,11 @@ export function workflowDocs(): OperationDocs {
         },
       },
       answers: {
-        200: { ...PUBLISHED, description: 'Another version, or the one that it had.' },
+        200: {
+          description: 'Another version, or the one that it had; with `dry_run` what it would be.',
+          content: { 'application/json': Type.Union([workflowSchema, workflowInspectionSchema]) },
+          headers: { Location: 'sometimes' },
+        },
         201: { ...PUBLISHED, description: 'A new workflow.' },
       },
       errors: ['invalid_workflow', 'overloaded', 'queue_unavailable'],
@@ -98,6 +115,25 @@ export function workflowDocs(): OperationDocs {
       summary: 'The graph of a workflow, in the API format',
       query: graphQuerySchema,
       answers: { 200: { description: 'The graph.', content: { 'application/json': GRAPH } } },
+      ...found,
+    },
+    'GET /workflows/:name/source': {
+      id: 'getSource',
+      tag: 'workflows',
+      summary: 'All that a workflow consists of, as PUT takes it',
+      description: 'To edit it, to publish an older version again, or to take it to another fleet.',
+      query: graphQuerySchema,
+      answers: {
+        200: { description: 'The graph, with what is kept beside it.', content: { 'application/json': SOURCE } },
+      },
+      ...found,
+    },
+    'GET /workflows/:name/changes': {
+      id: 'getChanges',
+      tag: 'workflows',
+      summary: 'What a version of a workflow does differently from another',
+      query: changesQuerySchema,
+      answers: { 200: { description: 'Changes.', content: { 'application/json': workflowChangesSchema } } },
       ...found,
     },
   };

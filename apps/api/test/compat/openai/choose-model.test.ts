@@ -11,7 +11,7 @@ const FIXTURES = 'packages/testing/test/graphs';
 
 function served(name: string, folder: string) {
   const workflow = openUpload(name, readFileSync(new URL(`${folder}/${name}.json`, REPOSITORY), 'utf8'));
-  return [name, { workflow, source: 'folder', published: undefined }] as const;
+  return [name, { workflow, source: 'folder', hidesFile: false, published: undefined }] as const;
 }
 
 const all = new Map([

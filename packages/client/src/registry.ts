@@ -1,0 +1,60 @@
+import type { Workflow, WorkflowChanges, WorkflowInspection, WorkflowList, WorkflowVersions } from './api-types.js';
+import type { Abortable, Transport } from './transport.js';
+
+/** What can be published: JSON as text or parsed, see `PUT /workflows/{name}`, or a picture that ComfyUI saved. */
+export type WorkflowUpload = string | Blob | Readonly<Record<string, unknown>>;
+
+/** The workflows of a fleet. To change them, or to try a change, a key needs the scope admin. */
+export interface Registry {
+  list(options?: Abortable): Promise<WorkflowList>;
+  /**
+   * What publishing it would come to. With `forTrial` it is kept for an hour: `fleet.run(name, inputs, { version })` runs it.
+   */
+  inspect(
+    name: string,
+    upload: WorkflowUpload,
+    options?: Abortable & { readonly forTrial?: boolean },
+  ): Promise<WorkflowInspection>;
+  publish(name: string, upload: WorkflowUpload, options?: Abortable): Promise<Workflow>;
+  /** Jobs that were accepted run all the same. */
+  delete(name: string, options?: Abortable): Promise<void>;
+  /** Those that are kept, the newest first. */
+  versions(name: string, options?: Abortable): Promise<WorkflowVersions['data']>;
+  /** All that a version consists of, as JSON that `publish` takes; as text, since seeds are larger than numbers hold. */
+  source(name: string, options?: Abortable & { readonly version?: string | undefined }): Promise<string>;
+  /** What the version `to` (the newest) does differently from `from` (the one before). */
+  changes(
+    name: string,
+    options?: Abortable & { readonly from?: string | undefined; readonly to?: string | undefined },
+  ): Promise<WorkflowChanges>;
+}
+
+export function createRegistry(transport: Transport): Registry {
+  const at = (name: string, below = '') => `/workflows/${encodeURIComponent(name)}${below}`;
+  return {
+    list: (options) => transport.json('/workflows', options),
+    inspect: (name, upload, { forTrial = false, ...options } = {}) =>
+      transport.json(at(name), {
+        ...options,
+        method: 'PUT',
+        query: { dry_run: forTrial ? 'try' : 'check' },
+        body: blobOfUpload(upload),
+      }),
+    publish: (name, upload, options) =>
+      transport.json(at(name), { ...options, method: 'PUT', body: blobOfUpload(upload) }),
+    delete: async (name, options) => {
+      await transport.send(at(name), { ...options, method: 'DELETE' });
+    },
+    versions: async (name, options) => (await transport.json<WorkflowVersions>(at(name, '/versions'), options)).data,
+    source: async (name, { version, ...options } = {}) =>
+      (await transport.send(at(name, '/source'), { ...options, query: { version } })).text(),
+    changes: (name, { from, to, ...options } = {}) =>
+      transport.json(at(name, '/changes'), { ...options, query: { from, to } }),
+  };
+}
+
+function blobOfUpload(upload: WorkflowUpload): Blob {
+  if (upload instanceof Blob) return upload;
+  const text = typeof upload === 'string' ? upload : JSON.stringify(upload);
+  return new Blob([text], { type: 'application/json' });
+}
