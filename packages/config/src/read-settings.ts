@@ -41,6 +41,7 @@ function validatorOf(schema: TObject): ValidateFunction {
     verbose: true,
     // The schema is ours: to check that it is one would take Ajv ten times as long as to compile it.
     validateSchema: false,
+    code: { optimize: false }, // it runs once
   }).compile(schema);
   validators.set(schema, made);
   return made;

@@ -77,7 +77,7 @@ let validate: ValidateFunction | undefined;
 /** Takes the parsed lod-profiles.json. Throws a FileFault with every fault, each saying what to write. */
 export function readProfiles(json: unknown): Readonly<Record<Lod, LodProfile>> {
   // The schema is ours: to check that it is one would take Ajv ten times as long as to compile it.
-  const options = { allErrors: true, verbose: true, strict: false, validateSchema: false };
+  const options = { allErrors: true, verbose: true, strict: false, validateSchema: false, code: { optimize: false } };
   validate ??= new Ajv(options).compile(profilesSchema);
   if (!validate(json)) throw new FileFault(...(validate.errors ?? []).map(describe));
   const profiles = json as Static<typeof profilesSchema>;

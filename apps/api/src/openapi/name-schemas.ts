@@ -3,30 +3,43 @@ import type { SchemaObject } from 'openapi3-ts/oas31';
 /** Turns a schema into one for the document: what has a name becomes a reference to it. */
 export type Naming = (schema: object) => SchemaObject;
 
+/** Finds the name of a schema. */
+type Names = (schema: object) => string | undefined;
+
 /** Schemas are known by what they say, so that it does not matter by which way a named one came into another. */
 export function namingOf(named: Readonly<Record<string, object>>): Naming {
-  const names = new Map(Object.entries(named).map(([name, schema]) => [JSON.stringify(schema), name]));
+  return namingBy(namesOf(named));
+}
+
+/** The named schemas themselves: only what is inside each becomes a reference. */
+export function definitionsOf(named: Readonly<Record<string, object>>): Record<string, SchemaObject> {
+  const names = namesOf(named);
+  const definitions = Object.entries(named).map(([name, schema]) => [name, namingBy(names, name)(schema)]);
+  return Object.fromEntries(definitions);
+}
+
+function namesOf(named: Readonly<Record<string, object>>): Names {
+  const byText = new Map(Object.entries(named).map(([name, schema]) => [JSON.stringify(schema), name]));
+  // Most parts have other fields than any of them, and need not be written out.
+  const forms = new Set(Object.values(named).map(formOf));
+  return (schema) => (forms.has(formOf(schema)) ? byText.get(JSON.stringify(schema)) : undefined);
+}
+
+const formOf = (schema: object): string => Object.keys(schema).join();
+
+/** Without the one that is `itself` defined. */
+function namingBy(names: Names, itself?: string): Naming {
   const walk = (value: unknown): unknown => {
     if (Array.isArray(value)) return value.map(walk);
     if (typeof value !== 'object' || value === null) return value;
-    const name = names.get(JSON.stringify(value));
-    return name === undefined ? within(value) : { $ref: `#/components/schemas/${name}` };
+    const name = names(value);
+    return name === undefined || name === itself ? within(value) : { $ref: `#/components/schemas/${name}` };
   };
   const within = (schema: object): object => {
     const parts = Object.entries(schema).map(([key, part]) => [key, walk(part)]);
     return { ...typeOfChoices(schema), ...Object.fromEntries(parts) };
   };
   return walk as Naming;
-}
-
-/** The named schemas themselves: only what is inside each becomes a reference. */
-export function definitionsOf(named: Readonly<Record<string, object>>): Record<string, SchemaObject> {
-  return Object.fromEntries(
-    Object.entries(named).map(([name, schema]) => {
-      const { [name]: _itself, ...others } = named;
-      return [name, namingOf(others)(schema)];
-    }),
-  );
 }
 
 /** Generators of clients want to hear that choices of words are strings. */

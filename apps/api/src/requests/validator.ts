@@ -1,5 +1,5 @@
 import { type FieldError, FleetError } from '@comfy-fleet/contracts';
-import { Ajv } from 'ajv';
+import { Ajv, type ValidateFunction } from 'ajv';
 import formats from 'ajv-formats';
 import type { Static, TObject } from 'typebox';
 import { fieldErrors } from './field-errors.js';
@@ -20,17 +20,22 @@ interface Checked<T> {
 export type Validator<T> = (body: unknown, options: { readonly isForm: boolean }) => Checked<T>;
 
 export function createValidator<T extends TObject>(schema: T): Validator<Static<T>> {
-  // The schema is ours: to check that it is one would take Ajv ten times as long as to compile it.
-  const validate = formats
-    .default(new Ajv({ allErrors: true, strict: false, verbose: true, validateSchema: false }))
-    .compile(schema);
+  // At the first body: to compile all of them took a process a fifth of its start.
+  let validate: ValidateFunction | undefined;
   return (body, { isForm }) => {
+    validate ??= compiled(schema);
     const value = isForm ? formFields(body, schema) : (body ?? {});
     const tooMany = overfull(value);
     if (tooMany.length > 0) return { value: value as Static<T>, errors: tooMany };
     const errors = validate(value) ? halfCharacters(value) : fieldErrors(validate.errors ?? []);
     return { value: value as Static<T>, errors };
   };
+}
+
+function compiled(schema: TObject): ValidateFunction {
+  // The schema is ours: to check that it is one would take Ajv ten times as long as to compile it, and V8 optimises the code.
+  const options = { allErrors: true, strict: false, verbose: true, validateSchema: false, code: { optimize: false } };
+  return formats.default(new Ajv(options)).compile(schema);
 }
 
 /** Throws validation_failed when there are any. */
