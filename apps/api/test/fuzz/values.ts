@@ -1,5 +1,11 @@
 import fc, { type Arbitrary } from 'fast-check';
 
+const SURROGATES = [0xd800, 0xdfff] as const;
+
+/** The same as the unit `binary`, for which fast-check writes out all of Unicode first: seconds. */
+export const anyCharacter = fc
+  .integer({ min: 0, max: 0x10ffff - (SURROGATES[1] - SURROGATES[0] + 1) })
+  .map((n) => String.fromCodePoint(n < SURROGATES[0] ? n : n + SURROGATES[1] - SURROGATES[0] + 1));
 const GENERATE_FIELDS = [
   'prompt negative_prompt lod steps cfg sampler scheduler seed width height count checkpoint priority',
   'start_within_seconds metadata webhook webhook_url denoise image image_url source kind jobs index',
@@ -70,7 +76,7 @@ export const nasty: Arbitrary<unknown> = fc.oneof(
   fc.constantFrom(...NUMBERS),
   fc.constantFrom(null, true, false, [], {}, [[]], [null], { url: null }),
   fc.constantFrom(...URLS).map((url) => ({ url })),
-  fc.string({ unit: 'binary', maxLength: 20 }),
+  fc.string({ unit: anyCharacter, maxLength: 20 }),
   fc.double(),
   fc.jsonValue({ maxDepth: 3 }),
   fc.dictionary(
@@ -81,5 +87,5 @@ export const nasty: Arbitrary<unknown> = fc.oneof(
 export const fieldName = fc.oneof(
   { weight: 5, arbitrary: fc.constantFrom(...GENERATE_FIELDS) },
   { weight: 1, arbitrary: fc.constantFrom(...PROTOTYPE_NAMES) },
-  { weight: 1, arbitrary: fc.string({ unit: 'binary', maxLength: 12 }) },
+  { weight: 1, arbitrary: fc.string({ unit: anyCharacter, maxLength: 12 }) },
 );
