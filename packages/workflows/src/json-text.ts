@@ -2,10 +2,18 @@ import { randomUUID } from 'node:crypto';
 import { isInteger, parse } from 'lossless-json';
 import { FileFault } from './file-fault.js';
 
-/** Parses JSON; whole numbers that a JavaScript number would round (seeds up to 2^64−1) become bigints. */
+/** Whole numbers up to 2^53 − 1 have no more than 16 digits. */
+const MAY_BE_ROUNDED = /\d{16}/;
+
+/**
+ * Parses JSON; whole numbers that a JavaScript number would round (seeds up to 2^64−1) become bigints. Of a key that is
+ * there twice the last one counts, as in JavaScript and Python. Throws a FileFault for what is no JSON.
+ */
 export function parseJson(text: string): unknown {
   try {
-    return parse(text, undefined, exactNumber);
+    // Node's own is ten times as fast.
+    if (!MAY_BE_ROUNDED.test(text)) return JSON.parse(text);
+    return parse(text, undefined, { parseNumber: exactNumber, onDuplicateKey: ({ newValue }) => newValue });
   } catch (error) {
     throw new FileFault(`is not valid JSON: ${error instanceof Error ? error.message : String(error)}`);
   }

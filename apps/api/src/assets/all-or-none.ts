@@ -10,6 +10,7 @@ export async function allOrNone<T>(
   tasks: readonly Task<T>[],
   { atOnce, signal }: { readonly atOnce: number; readonly signal: AbortSignal },
 ): Promise<T[]> {
+  if (tasks.length === 0) return [];
   const limit = pLimit(atOnce);
   const joined = joinSignals([signal]);
   const running = tasks.map((task) =>
