@@ -1,10 +1,9 @@
-import type { Config } from '@comfy-fleet/config';
+import type { ApiKeys, Config } from '@comfy-fleet/config';
 import type { FrameStore } from '@comfy-fleet/frames';
 import type { Ledger } from '@comfy-fleet/jobs';
 import type { SafeHttp } from '@comfy-fleet/safe-http';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { LimitFunction } from 'p-limit';
-import type { KeyRing } from './access/gate.js';
 import type { OpenStreams } from './access/open-streams.js';
 import type { Posters } from './files/posters.js';
 import type { FleetView } from './fleet/fleet-view.js';
@@ -20,7 +19,7 @@ export interface Deps {
     'http' | 'access' | 'assets' | 'compat' | 'limits' | 'images' | 'past' | 'queue' | 'retention' | 'workflows'
   >;
   /** Undefined: nobody is asked who they are. */
-  readonly keys: KeyRing | undefined;
+  readonly keys: Pick<ApiKeys, 'find' | 'byId' | 'all'> | undefined;
   readonly ledger: Ledger;
   readonly fleet: FleetView;
   readonly workflows: LiveWorkflows;

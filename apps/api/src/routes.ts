@@ -13,15 +13,18 @@ import { generate } from './handlers/generate.js';
 import { getFile } from './handlers/get-file.js';
 import { getImage } from './handlers/get-image.js';
 import { getJob } from './handlers/get-job.js';
-import { getUsage } from './handlers/get-usage.js';
+import { getKeyUsage, getUsage } from './handlers/get-usage.js';
 import { getChanges, getGraph, getSource, getVersions, getWorkflow } from './handlers/get-workflow.js';
 import { health } from './handlers/health.js';
 import { img2img } from './handlers/img2img.js';
 import { index } from './handlers/index-page.js';
 import { jobEvents } from './handlers/job-events.js';
 import { listJobs } from './handlers/list-jobs.js';
+import { listKeyUsage } from './handlers/list-key-usage.js';
+import { listKeys } from './handlers/list-keys.js';
 import { listWorkflows } from './handlers/list-workflows.js';
 import { lods } from './handlers/lods.js';
+import { me } from './handlers/me.js';
 import { livez, readyz } from './handlers/probes.js';
 import { refineJob } from './handlers/refine-job.js';
 import { retryJob } from './handlers/retry-job.js';
@@ -65,7 +68,11 @@ export function routes(deps: Deps): Route[] {
     { method: 'GET', path: '/workflows/:name/graph', access: 'jobs', handler: getGraph(deps) },
     { method: 'GET', path: '/workflows/:name/source', access: 'jobs', handler: getSource(deps) },
     { method: 'GET', path: '/workflows/:name/changes', access: 'jobs', handler: getChanges(deps) },
+    { method: 'GET', path: '/me', access: 'known', handler: me },
     { method: 'GET', path: '/usage', access: 'jobs', handler: getUsage(deps) },
+    { method: 'GET', path: '/usage/keys', access: 'admin', handler: listKeyUsage(deps) },
+    { method: 'GET', path: '/usage/keys/:key', access: 'admin', handler: getKeyUsage(deps) },
+    { method: 'GET', path: '/keys', access: 'admin', handler: listKeys(deps) },
     { method: 'GET', path: '/lods', access: 'jobs', handler: lods(deps) },
     { method: 'GET', path: '/fleet', access: 'admin', handler: fleet(deps) },
     { method: 'GET', path: '/fleet/timeline', access: 'admin', handler: fleetTimeline(deps) },

@@ -262,7 +262,8 @@ class Jobs:
     def list(self, *, metadata: Mapping[str, str] | None = None, **filters: str) -> Iterator[Job]:
         """Newest first, page by page as far as they are read.
 
-        ``filters``: status, lod, kind, waiting_for, created_after, created_before; times as ISO 8601.
+        ``filters``: status, lod, kind, workflow, parent, waiting_for, created_after, created_before.
+        Times as ISO 8601.
         """
         asked: dict[str, Any] = {**filters, **{f"metadata.{name}": value for name, value in (metadata or {}).items()}}
         cursor: str | None = None
@@ -365,9 +366,25 @@ class Fleet:
         """The levels of detail."""
         return self._transport.json("GET", "/lods")["data"]  # type: ignore[no-any-return]
 
-    def usage(self, *, days: int | None = None) -> dict[str, Any]:
-        """What one's key used, by day."""
-        return self._transport.json("GET", "/usage", query={"days": days})
+    def me(self) -> dict[str, Any]:
+        """Who one is here, and what one may do."""
+        return self._transport.json("GET", "/me")
+
+    def usage(self, *, days: int | None = None, key: str | None = None) -> dict[str, Any]:
+        """What one's key used, by day; for keys with the scope admin also what another one did."""
+        path = "/usage" if key is None else f"/usage/keys/{_quoted(key)}"
+        return self._transport.json("GET", path, query={"days": days})
+
+    def usage_of_keys(
+        self, *, days: int | None = None, limit: int | None = None, cursor: str | None = None
+    ) -> dict[str, Any]:
+        """One page of what each key used. For keys with the scope admin."""
+        query = {"days": days, "limit": limit, "cursor": cursor}
+        return self._transport.json("GET", "/usage/keys", query=query)
+
+    def keys(self, *, limit: int | None = None, cursor: str | None = None) -> dict[str, Any]:
+        """One page of the API keys, as they may be shown. For keys with the scope admin."""
+        return self._transport.json("GET", "/keys", query={"limit": limit, "cursor": cursor})
 
     def status(self) -> dict[str, Any]:
         """How the fleet is: pools, workers and their instances. For keys with the scope admin."""

@@ -1005,6 +1005,7 @@ export interface WebhookAttempt {
  */
 export interface Usage {
   data: UsageDay[];
+  now: UsageNow;
 }
 /**
  * This interface was referenced by `Root`'s JSON-Schema
@@ -1043,6 +1044,147 @@ export interface UsageDay {
    * GPU time of those jobs.
    */
   gpu_seconds: number;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "UsageNow".
+ */
+export interface UsageNow {
+  /**
+   * Of today (UTC), with the expected time of its waiting jobs, as its limit counts them.
+   */
+  gpu_seconds: number;
+  /**
+   * Sent today (UTC).
+   */
+  upload_bytes: number;
+  /**
+   * Jobs that have not begun.
+   */
+  jobs_waiting: number;
+  /**
+   * Jobs held by workers.
+   */
+  jobs_running: number;
+  /**
+   * Until the limits of a day begin anew.
+   */
+  resets_in_seconds: number;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "KeyUsageList".
+ */
+export interface KeyUsageList {
+  /**
+   * The days (UTC) that are counted, today first.
+   */
+  days: string[];
+  data: KeyUsage[];
+  has_more: boolean;
+  next_cursor: string | null;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "KeyUsage".
+ */
+export interface KeyUsage {
+  /**
+   * Its id. Keys that were revoked are among them.
+   */
+  key: string;
+  /**
+   * Accepted in these days. The other numbers are of jobs that ended in them.
+   */
+  jobs: number;
+  /**
+   * Jobs.
+   */
+  succeeded: number;
+  /**
+   * Jobs.
+   */
+  failed: number;
+  /**
+   * Jobs.
+   */
+  canceled: number;
+  /**
+   * Jobs.
+   */
+  expired: number;
+  /**
+   * Made by those jobs.
+   */
+  pictures: number;
+  /**
+   * GPU time of those jobs.
+   */
+  gpu_seconds: number;
+  /**
+   * In the order of `days`.
+   */
+  gpu_seconds_by_day: number[];
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "Me".
+ */
+export interface Me {
+  key: string | null;
+  /**
+   * `jobs`: its own jobs; `graphs`: graphs of its own; `admin`: the fleet, the workflows, the keys.
+   */
+  rights: ('jobs' | 'admin' | 'graphs')[];
+  /**
+   * GPU time that it gets of what keys with waiting jobs share; 1 is everybody’s.
+   */
+  weight: number;
+  max_priority: number | null;
+  workflows: string[] | null;
+  limits: KeyLimits;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "KeyLimits".
+ */
+export interface KeyLimits {
+  requests_per_minute: number | null;
+  jobs_waiting: number | null;
+  jobs_running: number | null;
+  upload_bytes_per_day: number | null;
+  max_gpu_seconds_per_day: number | null;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "KeyList".
+ */
+export interface KeyList {
+  data: Key[];
+  has_more: boolean;
+  next_cursor: string | null;
+}
+/**
+ * This interface was referenced by `Root`'s JSON-Schema
+ * via the `definition` "Key".
+ */
+export interface Key {
+  /**
+   * Its id.
+   */
+  key: string;
+  created_at: string | null;
+  /**
+   * `jobs`: its own jobs; `graphs`: graphs of its own; `admin`: the fleet, the workflows, the keys.
+   */
+  rights: ('jobs' | 'admin' | 'graphs')[];
+  /**
+   * GPU time that it gets of what keys with waiting jobs share; 1 is everybody’s.
+   */
+  weight: number;
+  max_priority: number | null;
+  workflows: string[] | null;
+  limits: KeyLimits;
 }
 /**
  * This interface was referenced by `Root`'s JSON-Schema

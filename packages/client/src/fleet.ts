@@ -8,7 +8,10 @@ import type {
   GenerateRequest,
   Img2ImgRequest,
   Job,
+  KeyList,
+  KeyUsageList,
   LodList,
+  Me,
   Usage,
   Workflow,
   WorkflowList,
@@ -16,7 +19,7 @@ import type {
 import { type Assets, blobOf, createAssets, type FileContent, nameOf } from './files.js';
 import { idempotencyKey } from './idempotency-key.js';
 import { JobHandle } from './job-handle.js';
-import { createJobs, type Jobs } from './jobs.js';
+import { createJobs, type Jobs, type PageOptions } from './jobs.js';
 import { createRegistry, type Registry } from './registry.js';
 import { type Abortable, createTransport, type FleetOptions, type Transport } from './transport.js';
 
@@ -134,9 +137,30 @@ export class Fleet {
     return this.#transport.json<LodList>('/lods', options);
   }
 
-  /** What one's key used, by day. */
-  usage({ days, ...options }: Abortable & { readonly days?: number } = {}): Promise<Usage> {
-    return this.#transport.json<Usage>('/usage', { ...options, query: { days } });
+  /** Who one is here, and what one may do. */
+  me(options?: Abortable): Promise<Me> {
+    return this.#transport.json<Me>('/me', options);
+  }
+
+  /** What one's key used, by day; for keys with the scope admin also what another one did. */
+  usage({ days, key, ...options }: Abortable & { readonly days?: number; readonly key?: string } = {}): Promise<Usage> {
+    const path = key === undefined ? '/usage' : `/usage/keys/${encodeURIComponent(key)}`;
+    return this.#transport.json<Usage>(path, { ...options, query: { days } });
+  }
+
+  /** One page of what each key used. For keys with the scope admin. */
+  usageOfKeys({
+    days,
+    limit,
+    cursor,
+    ...options
+  }: Abortable & PageOptions & { readonly days?: number } = {}): Promise<KeyUsageList> {
+    return this.#transport.json<KeyUsageList>('/usage/keys', { ...options, query: { days, limit, cursor } });
+  }
+
+  /** One page of the API keys, as they may be shown. For keys with the scope admin. */
+  keys({ limit, cursor, ...options }: Abortable & PageOptions = {}): Promise<KeyList> {
+    return this.#transport.json<KeyList>('/keys', { ...options, query: { limit, cursor } });
   }
 
   /** How the fleet is: pools, workers and their instances, and what each key has of them. For keys with the scope admin. */

@@ -7,6 +7,10 @@ export interface JobFilter {
   readonly status?: Job['status'] | undefined;
   readonly lod?: Job['lod'] | undefined;
   readonly kind?: Job['kind'] | undefined;
+  /** The name of what they run. */
+  readonly workflow?: string | undefined;
+  /** Id of the job that they were made from. */
+  readonly parent?: string | undefined;
   readonly waiting_for?: string | undefined;
   readonly created_after?: string | undefined;
   readonly created_before?: string | undefined;

@@ -25,6 +25,7 @@ export const ERROR_CATALOGUE = {
   webhook_not_found: entry(404, 'The job has no webhook'),
   instance_not_found: entry(404, 'There is no such instance'),
   pool_not_found: entry(404, 'There is no such pool'),
+  key_not_found: entry(404, 'There is no such API key'),
   workflow_not_found: entry(404, 'There is no such workflow'),
   method_not_allowed: entry(405, 'This address does not take this method'),
   body_too_slow: entry(408, 'The body came too slowly', true),

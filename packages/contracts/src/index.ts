@@ -1,4 +1,13 @@
 export {
+  type KeyLimitsView,
+  type KeyList,
+  keyLimitsSchema,
+  keyListQuerySchema,
+  keyListSchema,
+  type Me,
+  meSchema,
+} from './account.js';
+export {
   ANONYMOUS,
   type ApiKey,
   type ApiKeysFile,
@@ -84,8 +93,6 @@ export {
   batchAnswerSchema,
   type JobList,
   jobListSchema,
-  type Usage,
-  usageSchema,
 } from './lists.js';
 export { type LodList, lodListSchema } from './lod-list.js';
 export { DENIED_NODES, matchesAny } from './name-patterns.js';
@@ -133,8 +140,6 @@ export {
   retryQuerySchema,
   runOptionsSchema,
   runRequestSchema,
-  type UsageQuery,
-  usageQuerySchema,
 } from './requests.js';
 export {
   type Health,
@@ -145,6 +150,14 @@ export {
   serviceIndexSchema,
 } from './service.js';
 export { type JoinedSignal, joinSignals, orAborted } from './signals.js';
+export {
+  type KeyUsageList,
+  keyUsageListSchema,
+  keyUsageQuerySchema,
+  type Usage,
+  usageQuerySchema,
+  usageSchema,
+} from './usage.js';
 export { WAIT_CODES, type WaitCode, type WaitingFor } from './waiting-for.js';
 export {
   WEBHOOK_EVENTS,

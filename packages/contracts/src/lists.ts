@@ -13,24 +13,5 @@ export const batchAnswerSchema = Type.Object({
   data: Type.Array(Type.Object({ id: Type.String(), urls: Type.Object({ self: Type.String() }) })),
 });
 
-/** The answer of `GET /usage`: one entry a day (UTC), today first. */
-export const usageSchema = Type.Object({
-  data: Type.Array(
-    Type.Object({
-      day: Type.String({ format: 'date' }),
-      /** Accepted that day; the other counts are of jobs that ended that day. */
-      jobs: Type.Integer(),
-      succeeded: Type.Integer(),
-      failed: Type.Integer(),
-      canceled: Type.Integer(),
-      expired: Type.Integer(),
-      pictures: Type.Integer(),
-      /** For which GPUs worked on the jobs that ended. */
-      gpu_seconds: Type.Number(),
-    }),
-  ),
-});
-
 export type JobList = Static<typeof jobListSchema>;
 export type BatchAnswer = Static<typeof batchAnswerSchema>;
-export type Usage = Static<typeof usageSchema>;

@@ -262,6 +262,10 @@ export const jobListQuerySchema = Type.Object(
     status: Type.Optional(Type.Enum([...JOB_STATUSES])),
     lod: Type.Optional(Type.Enum([...LODS])),
     kind: Type.Optional(Type.Enum([...JOB_KINDS])),
+    workflow: Type.Optional(name('Jobs of this workflow: its name, `text2img`, `img2img` or `graph`.')),
+    parent: Type.Optional(
+      Type.String({ format: 'uuid', description: 'Jobs that were made from this one, by refine or retry.' }),
+    ),
     waiting_for: Type.Optional(Type.Enum([...WAIT_CODES], { description: 'Queued jobs that wait for this.' })),
     created_after: Type.Optional(Type.String({ format: 'date-time', description: 'Made after this time.' })),
     created_before: Type.Optional(Type.String({ format: 'date-time', description: 'Made before this time.' })),
@@ -282,18 +286,7 @@ export const retryQuerySchema = Type.Object(
   { additionalProperties: false },
 );
 
-/** Query of `GET /usage`. */
-export const usageQuerySchema = Type.Object(
-  {
-    days: Type.Optional(
-      Type.Integer({ minimum: 1, maximum: 90, default: 30, description: 'Days (UTC), today included.' }),
-    ),
-  },
-  { additionalProperties: false },
-);
-
 export type GenerateRequest = Static<ReturnType<typeof generateRequestSchema>>;
 export type Img2ImgRequest = Static<ReturnType<typeof img2imgRequestSchema>>;
 export type RefineRequest = Static<ReturnType<typeof refineRequestSchema>>;
 export type JobListQuery = Static<typeof jobListQuerySchema>;
-export type UsageQuery = Static<typeof usageQuerySchema>;

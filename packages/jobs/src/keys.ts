@@ -152,6 +152,10 @@ const FLEET_KEYS = {
    * is in it until its record is gone
    */
   jobsOf: 'jobs-of:<key>',
+  /** Zset of `<workflow>|<id>` of the same jobs, all with score 0 | as jobsOf */
+  jobsByWorkflow: 'jobs-by-workflow:<key>',
+  /** Zset of ids of its jobs that were made from that one, all with score 0 | two days longer than the longest-lived of them */
+  childrenOf: 'children-of:<key>:<id>',
   /** Zset of ids of its jobs with an origin by creation time | an id is in it until its job ends */
   openOf: 'open-of:<key>',
   /**

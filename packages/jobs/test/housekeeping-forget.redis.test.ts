@@ -4,24 +4,34 @@ import { type Fleet, nextClaim, type OrderOverrides, openFleet, startNext, succe
 import { deliveryOf } from './deliveries-builders.js';
 import { openKeeper } from './keepers.js';
 
-it('takes away the record, the events, the deliveries and the index entry of an ended job, and says so once', async () => {
+it('takes away the record, the events, the deliveries and the index entries of an ended job, and says so once', async () => {
   const fleet = await openFleet();
   const { redis, keys } = fleet;
   const { id } = (await fleet.submit({ key: 'k' })).record;
   const source = await fleet.claims();
   const { claim, promptId } = await startNext(source);
   await claim.finish(succeeded(id), promptId);
-  const next = (await fleet.submit({ key: 'k' })).record.id;
+  const parent = { id: newId(), relation: 'retry' } as const;
+  const next = (await fleet.submit({ key: 'k', parent })).record.id;
+  const indexed = () =>
+    Promise.all([keys.jobsOf('k'), keys.jobsByWorkflow('k')].map((index) => redis.zrange(index, '0', '-1')));
   await redis.rpush(keys.attempts(id), '{}');
   const keeper = openKeeper(fleet);
   const left = () => redis.exists(keys.job(id), keys.events(id), keys.attempts(id), keys.preview(id));
   expect(await left()).toBe(3);
-  expect(await redis.zrange(keys.jobsOf('k'), '0', '-1')).toEqual([id, next]);
+  expect(await indexed()).toEqual([
+    [id, next],
+    [`text2img|${id}`, `text2img|${next}`],
+  ]);
   expect(await keeper.forget(id)).toBe('forgotten');
   expect(await left()).toBe(0);
-  expect(await redis.zrange(keys.jobsOf('k'), '0', '-1')).toEqual([next]);
+  expect(await indexed()).toEqual([[next], [`text2img|${next}`]]);
   expect(await fleet.ledger.jobs.get(id)).toBeUndefined();
   expect(await keeper.forget(id)).toBe('absent');
+  expect(await redis.zrange(keys.childrenOf('k', parent.id), '0', '-1')).toEqual([next]);
+  await fleet.ledger.jobs.cancel(next);
+  expect(await keeper.forget(next)).toBe('forgotten');
+  expect(await redis.exists(keys.childrenOf('k', parent.id))).toBe(0);
 });
 
 it('changes nothing of a job that waits, is held, runs or is being canceled', async () => {

@@ -26,10 +26,16 @@ describe('pruneIndexes', () => {
         else gone[key]?.push(id);
       }
       await redis.zadd(keys.jobsOf(key), ...(gone[key] ?? []).flatMap((id) => [0, id]));
+      const members = (gone[key] ?? []).map((id, n) => `${n % 3 === 0 ? 'flux' : 'text2img'}|${id}`);
+      await redis.zadd(keys.jobsByWorkflow(key), ...members.flatMap((member) => [0, member]));
     }
     const keeper = openKeeper(fleet);
     expect(await keeper.pruneIndexes()).toBe(1260);
-    for (const key of ['a', 'b']) expect(await redis.zrange(keys.jobsOf(key), '0', '-1')).toEqual(stay[key]?.sort());
+    for (const key of ['a', 'b']) {
+      const left = stay[key]?.sort();
+      expect(await redis.zrange(keys.jobsOf(key), '0', '-1')).toEqual(left);
+      expect(await redis.zrange(keys.jobsByWorkflow(key), '0', '-1')).toEqual(left?.map((id) => `text2img|${id}`));
+    }
     expect(await keeper.pruneIndexes()).toBe(0);
   });
 

@@ -9,6 +9,14 @@ export function secondsToMidnight(): number {
   return SECONDS_OF_DAY - (Math.floor(Date.now() / 1000) % SECONDS_OF_DAY);
 }
 
+/** Today and the days before it (UTC), today first. */
+export function lastDays(days: number): string[] {
+  const now = Date.now();
+  return Array.from({ length: days }, (_, ago) =>
+    new Date(now - ago * SECONDS_OF_DAY * 1000).toISOString().slice(0, 10),
+  );
+}
+
 /** Throws gpu_limit_reached when the key has had its GPU time of today, or will have it with the jobs that it has waiting. */
 export async function requireGpuTime(
   { ledger: { accounts } }: Pick<Deps, 'ledger'>,

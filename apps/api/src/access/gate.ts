@@ -6,10 +6,10 @@ import { requireScope } from './rights.js';
 
 /**
  * Who may ask for a route: `public` anybody, `jobs` and `admin` a key with that scope, `linked` a key with the scope
- * `jobs`, or anybody who has a signed URL of it; `browsed` a key with the scope `admin`, which a browser may ask for and
+ * `jobs`, or anybody who has a signed URL of it; `known` any key; `browsed` a key with the scope `admin`, which a browser may ask for and
  * send as the password of HTTP Basic. Only for what changes nothing: browsers send it along wherever a page leads them.
  */
-export type Access = 'public' | Scope | 'linked' | 'browsed';
+export type Access = 'public' | Scope | 'linked' | 'known' | 'browsed';
 
 /** What the gate looks at. */
 interface Visit {
@@ -74,7 +74,7 @@ export function createGate({ keys, defaults, urls, publicImages, corsOrigins, pu
       if (given === undefined) throw unauthorized('Send your API key as Authorization: Bearer <key>, or as X-API-Key.');
       const key = keys.find(given);
       if (key === undefined) throw unauthorized('There is no such API key, or no longer.');
-      requireScope(key, scopeOf(access));
+      if (access !== 'known') requireScope(key, scopeOf(access));
       return callerOf(key, defaults);
     },
   };
@@ -123,7 +123,7 @@ function basicKeyOf(access: Access, { header, takesBasic }: Visit): string | und
 }
 
 /** What a key needs for it. */
-export function scopeOf(access: Exclude<Access, 'public'>): Scope {
+export function scopeOf(access: Exclude<Access, 'public' | 'known'>): Scope {
   if (access === 'linked') return 'jobs';
   return access === 'browsed' ? 'admin' : access;
 }

@@ -1,18 +1,42 @@
-import { type Usage, usageQuerySchema } from '@comfy-fleet/contracts';
+import { FleetError, type Usage, usageQuerySchema } from '@comfy-fleet/contracts';
 import { knownCaller } from '../access/caller.js';
+import { secondsToMidnight } from '../access/day.js';
 import type { Deps } from '../deps.js';
-import type { Handler } from '../http/messages.js';
+import type { ApiRequest, Handler } from '../http/messages.js';
 import { createQueryReader } from '../requests/query-reader.js';
 
 const DEFAULT_DAYS = 30;
 
 /** What the caller used, day by day (UTC), today first. */
-export function getUsage({ ledger: { accounts } }: Deps): Handler {
+export function getUsage(deps: Deps): Handler {
+  return usageOf(deps, async ({ caller }) => knownCaller(caller).id);
+}
+
+/** What any key used, also one that was revoked. Throws key_not_found. */
+export function getKeyUsage(deps: Deps): Handler {
+  const { keys, ledger } = deps;
+  return usageOf(deps, async ({ params: { key = '' } }) => {
+    if (keys?.byId(key) !== undefined || (await ledger.accounts.isKnown(key))) return key;
+    throw new FleetError('key_not_found', 'There is no API key with this id, nor was there one that made a job.');
+  });
+}
+
+function usageOf({ ledger: { accounts } }: Deps, keyOf: (request: ApiRequest) => Promise<string>): Handler {
   const read = createQueryReader(usageQuerySchema);
-  return async ({ query, caller }) => {
-    const { days = DEFAULT_DAYS } = read(query);
-    const used = await accounts.usage(knownCaller(caller).id, days);
-    const body: Usage = { data: used.map(({ gpuMs, ...day }) => ({ ...day, gpu_seconds: gpuMs / 1000 })) };
+  return async (request) => {
+    const { days = DEFAULT_DAYS } = read(request.query);
+    const key = await keyOf(request);
+    const [used, now] = await Promise.all([accounts.usage(key, days), accounts.standing(key)]);
+    const body: Usage = {
+      data: used.map(({ gpuMs, ...day }) => ({ ...day, gpu_seconds: gpuMs / 1000 })),
+      now: {
+        gpu_seconds: now.gpuMs / 1000,
+        upload_bytes: now.uploadBytes,
+        jobs_waiting: now.jobsWaiting,
+        jobs_running: now.jobsRunning,
+        resets_in_seconds: secondsToMidnight(),
+      },
+    };
     return { status: 200, body };
   };
 }

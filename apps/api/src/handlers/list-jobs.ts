@@ -49,7 +49,7 @@ export function listJobs(deps: Deps): Handler {
 }
 
 function filterOf(query: JobListQuery): JobFilter {
-  const { lod, kind, waiting_for, created_after, created_before } = query;
+  const { lod, kind, workflow, parent, waiting_for, created_after, created_before } = query;
   // Others wait for nothing, and need not be read.
   const status = query.status ?? (waiting_for === undefined ? undefined : 'queued');
   const metadata = Object.entries(query as Record<string, string>)
@@ -59,6 +59,8 @@ function filterOf(query: JobListQuery): JobFilter {
     status,
     lod,
     kind,
+    workflow,
+    parent,
     createdAfter: time('created_after', created_after),
     createdBefore: time('created_before', created_before),
     metadata: Object.fromEntries(metadata),

@@ -3,6 +3,7 @@ import type {
   JobImage,
   JobOutput,
   JobProgress,
+  KeyUsageList,
   Problem,
   Usage,
   WaitingFor,
@@ -114,6 +115,24 @@ const usageDay: Notes<Usage['data'][number]> = {
   gpu_seconds: 'GPU time of those jobs.',
 };
 
+const usageNow: Notes<Usage['now']> = {
+  gpu_seconds: 'Of today (UTC), with the expected time of its waiting jobs, as its limit counts them.',
+  upload_bytes: 'Sent today (UTC).',
+  jobs_waiting: 'Jobs that have not begun.',
+  jobs_running: 'Jobs held by workers.',
+  resets_in_seconds: 'Until the limits of a day begin anew.',
+};
+
+const keyUsage: Notes<Omit<KeyUsageList['data'][number], 'key' | 'gpu_seconds_by_day'>> = {
+  jobs: 'Accepted in these days. The other numbers are of jobs that ended in them.',
+  succeeded: 'Jobs.',
+  failed: 'Jobs.',
+  canceled: 'Jobs.',
+  expired: 'Jobs.',
+  pictures: 'Made by those jobs.',
+  gpu_seconds: 'GPU time of those jobs.',
+};
+
 const delivery: Notes<WebhookDelivery> = {
   id: 'The `webhook-id`: the same for every attempt.',
   url: 'Where it goes.',
@@ -140,6 +159,8 @@ export const fieldNotes: Readonly<Record<string, Readonly<Record<string, string>
   JobProgress: progress,
   Problem: problem,
   UsageDay: usageDay,
+  UsageNow: usageNow,
+  KeyUsage: keyUsage,
   WaitingFor: waitingFor,
   WebhookDelivery: delivery,
   WebhookAttempt: attempt,

@@ -11,6 +11,7 @@ const IN_PATH: Readonly<Record<string, Omit<ParameterObject, 'name' | 'in'>>> = 
   n: { description: 'Which of its instances, counted from 1.', schema: { type: 'string' } },
   filename: { description: 'The name of a picture, as at the end of its image_url.', schema: { type: 'string' } },
   asset: { description: 'The id of the asset.', schema: { type: 'string', format: 'uuid' } },
+  key: { description: 'The id of an API key.', schema: { type: 'string' } },
   name: { description: 'The name of a workflow.', schema: { type: 'string' } },
   file: { description: 'One of the files of the page.', schema: { type: 'string' } },
 };

@@ -16,14 +16,14 @@ export function securitySchemes(): Record<string, SecuritySchemeObject> {
   };
 }
 
-/** Who may ask, by the access of the route: a key with its scope, or a signed URL. Nothing where nobody is asked. */
+/** Who may ask, by the access of the route: a key with its scope, any key, or a signed URL. Nothing where nobody is asked. */
 export function securityOf(
   access: Access,
   { anonymous }: { readonly anonymous: boolean },
 ): SecurityRequirementObject[] {
   if (access === 'public') return [];
-  const scope = scopeOf(access);
-  const keys: SecurityRequirementObject[] = [{ bearer: [scope] }, { apiKey: [scope] }];
+  const scopes = access === 'known' ? [] : [scopeOf(access)];
+  const keys: SecurityRequirementObject[] = [{ bearer: scopes }, { apiKey: scopes }];
   const linked: SecurityRequirementObject[] = access === 'linked' ? [{ signedUrl: [] }] : [];
   return [...(anonymous ? [{}] : []), ...keys, ...linked];
 }

@@ -7,7 +7,7 @@ const TAGS = {
   pictures: 'The pictures that jobs made.',
   assets: 'Files that jobs start from.',
   webhooks: 'Be notified when a job has ended.',
-  account: 'Levels of detail, and usage of the API key.',
+  account: 'Levels of detail, and what API keys may do and have used.',
   operation: 'For operators of the service.',
 } as const;
 

@@ -63,6 +63,7 @@ export const REACTIONS: Readonly<Record<ErrorCode, Reaction>> = {
   file_not_found: 'fail',
   instance_not_found: 'fail',
   pool_not_found: 'fail',
+  key_not_found: 'fail',
   workflow_not_found: 'fail',
   workflow_is_a_file: 'fail',
   invalid_workflow: 'fail',

@@ -7,9 +7,12 @@ export interface KeyIndex {
   /** The entry of a key that a caller presents; undefined: there is none, or no longer. */
   find(key: string): ApiKey | undefined;
   byId(id: string): ApiKey | undefined;
+  /** In alphabetical order of their ids. */
+  all(): readonly ApiKey[];
 }
 
 export function createKeyIndex(keys: readonly ApiKey[]): KeyIndex {
+  const sorted = keys.toSorted((one, other) => (one.id < other.id ? -1 : 1));
   const ids = new Map(keys.map((key) => [key.id, key]));
   const digests = new Map(keys.map((key) => [key.sha256, { key, digest: Buffer.from(key.sha256, 'hex') }]));
   return {
@@ -22,5 +25,6 @@ export function createKeyIndex(keys: readonly ApiKey[]): KeyIndex {
       return found !== undefined && timingSafeEqual(found.digest, Buffer.from(hex, 'hex')) ? found.key : undefined;
     },
     byId: (id) => ids.get(id),
+    all: () => sorted,
   };
 }

@@ -63,7 +63,12 @@ export async function openApiKeys(path: string, options: ApiKeysOptions): Promis
   };
   void watch();
 
-  return { find: (key) => index.find(key), byId: (id) => index.byId(id), close: () => closed.abort() };
+  return {
+    find: (key) => index.find(key),
+    byId: (id) => index.byId(id),
+    all: () => index.all(),
+    close: () => closed.abort(),
+  };
 }
 
 function unreadable(path: string, error: unknown): ConfigError {

@@ -3,6 +3,7 @@ import { orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 import type { BatchedReads, RequestCount } from './batched-reads.js';
 import { gpuSpentMs } from './gpu-spent.js';
+import { readStanding, type Standing } from './standing.js';
 import { type DayUsage, readUsage } from './usage.js';
 
 /** What keys use. Every method fails with `queue_unavailable` while Redis is away. */
@@ -15,6 +16,12 @@ export interface Accounts {
   gpuSpentMs(key: string): Promise<number>;
   /** What the key used in the last `days` days, today first. */
   usage(key: string, days: number): Promise<readonly DayUsage[]>;
+  /** What the limits of the key are held against. */
+  standing(key: string): Promise<Standing>;
+  /** The ids of the keys that ever made a job, in alphabetical order. */
+  keys(): Promise<readonly string[]>;
+  /** Whether the key ever made a job. */
+  isKnown(key: string): Promise<boolean>;
 }
 
 export function createAccounts(redis: Redis, keys: Keys, count: BatchedReads['count']): Accounts {
@@ -25,6 +32,9 @@ export function createAccounts(redis: Redis, keys: Keys, count: BatchedReads['co
         async () => (await runScript(redis, 'charge', keys.callers, [keys.prefix, key, bytes, most])) === 1,
       ),
     gpuSpentMs: (key) => orUnavailable(() => gpuSpentMs(redis, keys, key)),
+    standing: (key) => orUnavailable(() => readStanding(redis, keys, key)),
+    keys: () => orUnavailable(async () => (await redis.smembers(keys.callers)).sort()),
+    isKnown: (key) => orUnavailable(async () => (await redis.sismember(keys.callers, key)) === 1),
     usage: (key, days) => orUnavailable(() => readUsage(redis, keys, key, { days, now: Date.now() })),
   };
 }

@@ -1,6 +1,7 @@
 import type { JobKind, JobStatus, Lod, ResolvedRequest } from '@comfy-fleet/contracts';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
+import { afterWorkflow, byWorkflow, idOfMember } from '../record/by-workflow.js';
 import { firstIdAt } from '../record/first-id.js';
 import { presentLod } from '../record/present-request.js';
 import type { JobSnapshot } from '../record/record.js';
@@ -11,6 +12,10 @@ export interface JobFilter {
   readonly status?: JobStatus | undefined;
   readonly lod?: Lod | undefined;
   readonly kind?: JobKind | undefined;
+  /** The name of what they run. */
+  readonly workflow?: string | undefined;
+  /** Id of the job that they were made from. */
+  readonly parent?: string | undefined;
   /** ms since 1970; by the time in the job's id. */
   readonly createdAfter?: number | undefined;
   readonly createdBefore?: number | undefined;
@@ -36,21 +41,24 @@ interface Sources {
 }
 
 /**
- * The caller's jobs, newest first, from after the id `cursor` on. A filter looks at MOST_SCANNED ids at most, so that a
- * page may be short although there is more.
+ * The caller's jobs, newest first, from after the id `cursor` on. Those of one workflow or of one parent have a list of
+ * their own; any other filter looks at MOST_SCANNED ids at most, so that a page may be short although there is more.
  */
 export async function listJobs(
   { redis, keys, read }: Sources,
   caller: string,
-  { filter, cursor, limit }: { filter: JobFilter; cursor: string | undefined; limit: number },
+  { filter: asked, cursor, limit }: { filter: JobFilter; cursor: string | undefined; limit: number },
 ): Promise<JobPage> {
-  const lowest = filter.createdAfter === undefined ? '-' : `[${firstIdAt(filter.createdAfter + 1)}`;
-  const before = filter.createdBefore === undefined ? '+' : `(${firstIdAt(filter.createdBefore)}`;
-  let from = cursor === undefined || (before !== '+' && before.slice(1) < cursor) ? before : `(${cursor}`;
+  const { index, prefix, above, filter } = indexFor(keys, caller, asked);
+  const lowest = `[${prefix}${filter.createdAfter === undefined ? '' : firstIdAt(filter.createdAfter + 1)}`;
+  const before = filter.createdBefore === undefined ? undefined : firstIdAt(filter.createdBefore);
+  const first = cursor === undefined || (before !== undefined && before < cursor) ? before : cursor;
+  let from = first === undefined ? above : `(${prefix}${first}`;
   const found: JobSnapshot[] = [];
   const step = isEmpty(filter) ? limit + 1 : SCAN_STEP;
   for (let scanned = 0; scanned < MOST_SCANNED; scanned += step) {
-    const ids = await redis.zrevrangebylex(keys.jobsOf(caller), from, lowest, 'LIMIT', 0, step);
+    const members = await redis.zrevrangebylex(index, from, lowest, 'LIMIT', 0, step);
+    const ids = members.map(idOfMember);
     const wanted = isEmpty(filter) ? ids : await matching(redis, keys, ids, filter);
     for (const snapshot of await Promise.all(wanted.map(read))) {
       // A record that has expired leaves its id to the housekeeping; one may have left the state it was found in.
@@ -59,10 +67,21 @@ export async function listJobs(
       if (found.length === limit) return { jobs: found, next: found.at(-1)?.record.id };
       found.push(snapshot);
     }
-    if (ids.length < step) return { jobs: found, next: undefined };
-    from = `(${ids.at(-1)}`;
+    if (members.length < step) return { jobs: found, next: undefined };
+    from = `(${members.at(-1)}`;
   }
-  return { jobs: found, next: from.slice(1) };
+  return { jobs: found, next: idOfMember(from.slice(1)) };
+}
+
+/** The shortest list that has all that are wanted, and what is left to filter by. */
+function indexFor(keys: Keys, caller: string, filter: JobFilter) {
+  const { parent, workflow, ...others } = filter;
+  if (parent !== undefined) {
+    return { index: keys.childrenOf(caller, parent), prefix: '', above: '+', filter: { ...others, workflow } };
+  }
+  if (workflow === undefined) return { index: keys.jobsOf(caller), prefix: '', above: '+', filter: others };
+  const above = `(${afterWorkflow(workflow)}`;
+  return { index: keys.jobsByWorkflow(caller), prefix: byWorkflow(workflow), above, filter: others };
 }
 
 /** The ids whose records match, read with no more than the filter needs. */
@@ -79,14 +98,15 @@ async function matching(redis: Redis, keys: Keys, ids: readonly string[], filter
 }
 
 function requestMatches(request: ResolvedRequest, filter: JobFilter): boolean {
-  const { metadata } = request;
+  const { metadata, workflow } = request;
+  if (filter.workflow !== undefined && filter.workflow !== workflow) return false;
   if (filter.lod !== undefined && filter.lod !== presentLod(request)) return false;
   return Object.entries(filter.metadata ?? {}).every(
     ([name, value]) => Object.hasOwn(metadata, name) && metadata[name] === value,
   );
 }
 
-function isEmpty({ status, lod, kind, metadata = {}, accepts }: JobFilter): boolean {
-  const named = [status, lod, kind, accepts];
+function isEmpty({ status, lod, kind, workflow, metadata = {}, accepts }: JobFilter): boolean {
+  const named = [status, lod, kind, workflow, accepts];
   return named.every((wish) => wish === undefined) && Object.keys(metadata).length === 0;
 }

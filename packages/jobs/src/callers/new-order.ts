@@ -83,6 +83,9 @@ interface OrderHead {
 interface JobHead {
   readonly id: string;
   readonly pool: string;
+  readonly workflow: string;
+  /** Id of the job that it was made from. */
+  readonly parent: string | undefined;
   readonly level: number;
   /** ms after which it expires if it still is queued. */
   readonly start_within: number;
@@ -138,6 +141,8 @@ function jobHead(job: NewJob, fields: number): JobHead {
   return {
     id: job.id,
     pool: job.pool,
+    workflow: job.request.workflow,
+    parent: job.parent?.id,
     level: turnLevel(job.request),
     start_within: job.startWithinMs,
     signature: signatureOf(job.request),

@@ -1,6 +1,7 @@
 import { redisTime } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
+import { afterWorkflow, byWorkflow, idOfMember, workflowOfMember } from '../record/by-workflow.js';
 import { firstIdAt } from '../record/first-id.js';
 
 /** Ids looked at in one round trip. */
@@ -15,21 +16,41 @@ export async function pruneIndexes(redis: Redis, keys: Keys, jobTtlSeconds: numb
   const before = (await redisTime(redis)) - jobTtlSeconds * 1000;
   let pruned = 0;
   for (const caller of await redis.smembers(keys.callers)) {
-    pruned += await pruneById(redis, keys, keys.jobsOf(caller), before);
+    pruned += await pruneById({ redis, keys, before }, keys.jobsOf(caller));
+    await pruneByWorkflow({ redis, keys, before }, keys.jobsByWorkflow(caller));
     for (const index of [keys.openOf(caller), keys.endedOf(caller)]) await pruneByTime(redis, keys, index, before);
   }
   return pruned;
 }
 
-async function pruneById(redis: Redis, keys: Keys, index: string, before: number): Promise<number> {
-  const to = `[${firstIdAt(before)}`;
+interface Pruning {
+  readonly redis: Redis;
+  readonly keys: Keys;
+  /** Ids of before then are looked at, in ms since 1970. */
+  readonly before: number;
+}
+
+/** Of an index of ids, or of those with one prefix. */
+async function pruneById({ redis, keys, before }: Pruning, index: string, prefix = ''): Promise<number> {
+  const to = `[${prefix}${firstIdAt(before)}`;
   let pruned = 0;
-  for (let from = '-'; ; ) {
-    const ids = await redis.zrangebylex(index, from, to, 'LIMIT', 0, PAGE);
-    const last = ids.at(-1);
+  for (let from = `[${prefix}0`; ; ) {
+    const members = await redis.zrangebylex(index, from, to, 'LIMIT', 0, PAGE);
+    const last = members.at(-1);
     if (last === undefined) return pruned;
-    pruned += await prune(redis, keys, index, ids);
+    pruned += await prune(redis, keys, index, members);
     from = `(${last}`;
+  }
+}
+
+/** Goes from one workflow to the next: what is young of each is passed over. */
+async function pruneByWorkflow(pruning: Pruning, index: string): Promise<void> {
+  for (let from = '-'; ; ) {
+    const [first] = await pruning.redis.zrangebylex(index, from, '+', 'LIMIT', 0, 1);
+    if (first === undefined) return;
+    const workflow = workflowOfMember(first);
+    await pruneById(pruning, index, byWorkflow(workflow));
+    from = `(${afterWorkflow(workflow)}`;
   }
 }
 
@@ -42,10 +63,10 @@ async function pruneByTime(redis: Redis, keys: Keys, index: string, before: numb
 }
 
 /** An id is given out once, with its record: one that has none will never have one again. */
-async function prune(redis: Redis, keys: Keys, index: string, ids: readonly string[]): Promise<number> {
+async function prune(redis: Redis, keys: Keys, index: string, members: readonly string[]): Promise<number> {
   const pipeline = redis.pipeline();
-  for (const id of ids) pipeline.exists(keys.job(id));
+  for (const member of members) pipeline.exists(keys.job(idOfMember(member)));
   const replies = (await pipeline.exec()) ?? [];
-  const gone = ids.filter((_, n) => replies[n]?.[1] === 0);
+  const gone = members.filter((_, n) => replies[n]?.[1] === 0);
   return gone.length === 0 ? 0 : redis.zrem(index, ...gone);
 }

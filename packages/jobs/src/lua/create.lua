@@ -85,7 +85,7 @@ local function write(job, caller)
   local deadline = string.format('%d', now + job.start_within)
   redis.call('HSET', key, 'id', job.id, 'pool', pool, 'turn', turn, 'status', 'queued', 'phase', 'waiting',
     'created_at', now, 'start_deadline', deadline, 'signature', signature, 'need', job.need, 'key', caller,
-    unpack(ARGV, job.first, job.last))
+    'workflow', job.workflow, unpack(ARGV, job.first, job.last))
   if enlist(job.id, pool, caller, turn, signature, job.need) == 1 then
     redis.call('HSET', need_models_key(pool), job.need, job.models)
   end
@@ -93,6 +93,12 @@ local function write(job, caller)
   redis.call('ZADD', open_key(pool), now, job.id)
   redis.call('ZADD', deadlines_key(), deadline, job.id)
   redis.call('ZADD', jobs_of_key(caller), 0, job.id)
+  redis.call('ZADD', jobs_by_workflow_key(caller), 0, job.workflow .. '|' .. job.id)
+  if job.parent then
+    local siblings = children_of_key(caller, job.parent)
+    redis.call('ZADD', siblings, 0, job.id)
+    outlive(siblings, ended_life + INDEX_EXTRA_MS)
+  end
   for _, digest in ipairs(job.files or {}) do
     redis.call('SADD', input_uses_key(digest), job.id)
     redis.call('PEXPIRE', input_uses_key(digest), USES_LIFE_MS)
@@ -171,6 +177,7 @@ for total, jobs in pairs(totals) do redis.call('HINCRBY', totals_key(), total, j
 for caller, jobs in pairs(made_by) do
   redis.call('SADD', callers_key(), caller)
   outlive(jobs_of_key(caller), ended_life + INDEX_EXTRA_MS)
+  outlive(jobs_by_workflow_key(caller), ended_life + INDEX_EXTRA_MS)
   redis.call('HINCRBY', usage_key(caller, day), 'jobs', jobs)
   redis.call('PEXPIRE', usage_key(caller, day), USAGE_LIFE_MS)
 end

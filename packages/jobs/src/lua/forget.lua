@@ -13,6 +13,7 @@ Output:
   'forgotten'
 ]]
 --- @include "shared/companions"
+--- @include "shared/indexes"
 
 -- What Redis' clock may have been put back between an end and the oldest entry of the outbox.
 local CLOCK_SLACK_MS = 60000
@@ -32,11 +33,8 @@ local function is_to_be_notified()
     and is_wanted(callback, status)
 end
 if status ~= '' and delivery and is_to_be_notified() then return 'open' end
-local caller = get('key')
-if caller ~= '' then
-  redis.call('ZREM', jobs_of_key(caller), id)
-  redis.call('ZREM', ended_of_key(caller), id)
-end
+each_index(function(index, member) redis.call('ZREM', index, member) end)
+redis.call('ZREM', ended_of_key(get('key')), id)
 each_companion_on_record(function(key) redis.call('DEL', key) end)
 local found = redis.call('DEL', record)
 redis.call('DEL', events_key(id), attempts_key(id), preview_key(id))

@@ -1,20 +1,21 @@
 import { compete } from '../compete.js';
 import type { Fault } from '../file-fault.js';
-import { describeNode, type Graph, linkedInputs, linksAt, nodeAt, type Slot, upstreamOf } from '../graph.js';
+import { describeNode, type Graph, nodeAt, type Slot, upstreamOf } from '../graph.js';
 import { sameSlot } from '../slots.js';
 import type { FoundInput, FoundInputs } from './found-input.js';
+import { maskUses } from './mask-use.js';
 import { isMedia, widgetOf } from './widget.js';
 
 /** The files that nodes load, called after what they are: image, mask, video, audio, file. */
 export function byLoader(graph: Graph, outputs: readonly string[], known: readonly FoundInput[]): FoundInputs {
   const roles = new Map<string, Slot[]>();
   const needed = upstreamOf(graph, outputs);
-  const uses = usesOf(graph);
+  const masks = maskUses(graph);
   for (const node of Object.keys(graph).filter((id) => needed.has(id))) {
     for (const input of Object.keys(nodeAt(graph, node).inputs)) {
       const type = widgetOf(nodeAt(graph, node), input)?.type;
       if (!isMedia(type) || known.some(({ slots }) => slots.some((slot) => sameSlot(slot, { node, input })))) continue;
-      const role = type === 'image' && loadsMask(graph, node, uses) ? 'mask' : type;
+      const role = type === 'image' && masks.get(node) === 'only' ? 'mask' : type;
       const slots = roles.get(role) ?? [];
       roles.set(role, slots);
       slots.push({ node, input });
@@ -30,24 +31,6 @@ export function byLoader(graph: Graph, outputs: readonly string[], known: readon
     else inputs.push({ name, slots, rule: 'wiring' });
   }
   return { inputs, faults };
-}
-
-/** Only the mask of its picture is used. */
-function loadsMask(graph: Graph, id: string, uses: ReadonlyMap<string, ReadonlySet<number>>): boolean {
-  if (nodeAt(graph, id).class_type === 'LoadImageMask') return true;
-  const used = uses.get(id);
-  return used?.size === 1 && used.has(1);
-}
-
-/** The outputs that are used of each node. */
-function usesOf(graph: Graph): ReadonlyMap<string, ReadonlySet<number>> {
-  const uses = new Map<string, Set<number>>();
-  for (const [source, output] of Object.values(graph).flatMap((node) => linksAt(node, linkedInputs(node)))) {
-    const used = uses.get(source);
-    if (used === undefined) uses.set(source, new Set([output]));
-    else used.add(output);
-  }
-  return uses;
 }
 
 function alsoLoads(graph: Graph, id: string, name: string): Fault {

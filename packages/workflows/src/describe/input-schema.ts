@@ -1,6 +1,7 @@
 import { type Graph, nodeAt } from '../graph.js';
 import type { Catalogue } from './catalogue.js';
 import type { FoundInput } from './found-input.js';
+import { type MaskUse, maskUses } from './mask-use.js';
 import { isMedia, type Widget, widgetOf } from './widget.js';
 
 /** JSON Schema 2020-12; whole numbers beyond 2^53 are bigints. */
@@ -8,20 +9,36 @@ export type JsonSchema = Readonly<Record<string, unknown>>;
 
 const FILE_TYPES = { image: 'image/*', video: 'video/*', audio: 'audio/*', file: 'application/octet-stream' } as const;
 
+/**
+ * How a picture is a mask: `white`, of another one, white and transparent where that is to be changed; `alpha`, of itself,
+ * by what of it is transparent.
+ */
+const MASKS: Readonly<Record<MaskUse, 'white' | 'alpha'>> = { only: 'white', beside: 'alpha' };
+
 /** The schema of an object that has the inputs as its members. */
 export function inputsSchema(
   graph: Graph,
   inputs: readonly FoundInput[],
   catalogue: Catalogue | undefined,
 ): JsonSchema {
+  const masks = maskUses(graph);
+  const schemaOf = (input: FoundInput) => ({
+    ...inputSchema(graph, input, catalogue),
+    ...maskOf(input, masks),
+  });
   const required = inputs.filter((input) => input.required ?? isFile(graph, input, catalogue)).map(({ name }) => name);
   return {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
     type: 'object',
-    properties: Object.fromEntries(inputs.map((input) => [input.name, inputSchema(graph, input, catalogue)])),
+    properties: Object.fromEntries(inputs.map((input) => [input.name, schemaOf(input)])),
     ...(required.length > 0 ? { required } : {}),
     additionalProperties: false,
   };
+}
+
+function maskOf({ slots: [first] }: FoundInput, masks: ReadonlyMap<string, MaskUse>): JsonSchema {
+  const use = first?.input === 'image' ? masks.get(first.node) : undefined;
+  return use === undefined ? {} : { 'x-mask': MASKS[use] };
 }
 
 /** The graph names a file that lies in one ComfyUI: no default for any other. */

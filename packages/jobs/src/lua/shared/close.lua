@@ -5,6 +5,7 @@ The end of a job, for the scripts that end one.
 --- @include "shared/events"
 --- @include "shared/backlog"
 --- @include "shared/companions"
+--- @include "shared/indexes"
 --- @include "shared/gpu-time"
 --- @include "shared/taken"
 --- @include "shared/version"
@@ -64,7 +65,7 @@ local function close_job(status, gpu_ms, pictures)
   end
   redis.call('PEXPIRE', record, life)
   each_companion(function(key) redis.call('PEXPIRE', key, life) end, get('key'), alias, origin)
-  outlive(jobs_of_key(get('key')), life + INDEX_EXTRA_MS)
+  each_index(function(index) outlive(index, life + INDEX_EXTRA_MS) end)
   if origin then enter_ended(get('key'), life + INDEX_EXTRA_MS) end
   if version then outlive_version(version, life + INDEX_EXTRA_MS) end
   emit_status(status)

@@ -3,6 +3,7 @@ For scripts about deliveries: how long a job lives that has ended.
 ]]
 --- @include "shared/job"
 --- @include "shared/companions"
+--- @include "shared/indexes"
 --- @include "shared/version"
 --- @include "constants"
 
@@ -12,9 +13,8 @@ local function outlive_source(ms)
   if version ~= '' then outlive_version(version, ms + INDEX_EXTRA_MS) end
 end
 local function outlive_indexes(ms)
-  local key = get('key')
-  outlive(jobs_of_key(key), ms)
-  outlive(ended_of_key(key), ms)
+  each_index(function(index) outlive(index, ms) end)
+  outlive(ended_of_key(get('key')), ms)
 end
 -- While its webhook is still to come: for so many ms from now at least.
 local function outlive_delivery(ms)

@@ -1,0 +1,27 @@
+import type { Redis } from 'ioredis';
+import type { Keys } from '../keys.js';
+import { gpuSpentMs } from './gpu-spent.js';
+
+/** What the limits of a key are held against, as it is now. */
+export interface Standing {
+  /** Of today (UTC), with what its waiting jobs are expected to take. */
+  readonly gpuMs: number;
+  /** Sent today (UTC). */
+  readonly uploadBytes: number;
+  readonly jobsWaiting: number;
+  /** In workers' hands. */
+  readonly jobsRunning: number;
+}
+
+const DAY_MS = 86_400_000;
+
+export async function readStanding(redis: Redis, keys: Keys, key: string): Promise<Standing> {
+  const today = Math.floor(Date.now() / DAY_MS);
+  const [gpuMs, uploaded, waiting, jobsRunning] = await Promise.all([
+    gpuSpentMs(redis, keys, key),
+    redis.get(keys.uploads(key, today)),
+    redis.hget(keys.waiting, key),
+    redis.scard(keys.takenOf(key)),
+  ]);
+  return { gpuMs, uploadBytes: Number(uploaded ?? 0), jobsWaiting: Number(waiting ?? 0), jobsRunning };
+}

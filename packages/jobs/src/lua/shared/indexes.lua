@@ -1,0 +1,13 @@
+--[[
+The lists of its key's jobs that a job stands in as long as its record lives.
+]]
+--- @include "shared/job"
+
+local function each_index(act)
+  local key, workflow, parent = unpack(redis.call('HMGET', record, 'key', 'workflow', 'parent'))
+  if not key then return end
+  act(jobs_of_key(key), id)
+  -- Records of 0.1.0 do not say their workflow, and stand in no list of it.
+  if workflow then act(jobs_by_workflow_key(key), workflow .. '|' .. id) end
+  if parent then act(children_of_key(key, cjson.decode(parent).id), id) end
+end
