@@ -16,6 +16,7 @@ export default defineConfig({
     target: 'es2022',
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0, // nothing stands in the page
+    chunkSizeWarningLimit: 700, // what draws 3D models, loaded when one is to be seen
   },
 });
 

@@ -1,6 +1,7 @@
 import { Redirect, Route, Switch } from 'wouter';
 import { DraftProvider } from './make/draft.js';
 import { PAGES } from './pages.js';
+import { PageFrame } from './shell/page-frame.js';
 import { Shell } from './shell/shell.js';
 
 export function App() {
@@ -11,10 +12,10 @@ export function App() {
           <Route path="/">
             <Redirect to="/make" replace />
           </Route>
-          {PAGES.flatMap(({ path, component: Page, below = [] }) =>
-            [path, ...below].map((one) => (
-              <Route key={one} path={one}>
-                <Page />
+          {PAGES.flatMap((page) =>
+            [page.path, ...(page.below ?? [])].map((path) => (
+              <Route key={path} path={path}>
+                <PageFrame page={page} />
               </Route>
             )),
           )}

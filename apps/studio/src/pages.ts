@@ -1,6 +1,7 @@
 import type { ComponentType } from 'react';
-import { GalleryPage } from './gallery/gallery-page.js';
 import { MakePage } from './make/make-page.js';
+import type { Right } from './session/use-me.js';
+import { later } from './shell/later.js';
 
 export interface StudioPage {
   /** Of the navigation. */
@@ -8,11 +9,25 @@ export interface StudioPage {
   readonly path: string;
   /** More paths of the same page, such as `/gallery/:id`; the api serves one segment and one more below it. */
   readonly below?: readonly string[];
+  /** What an API key needs for it; without one it is not in the navigation, and says so. */
+  readonly right?: Right;
   readonly component: ComponentType;
 }
 
-/** In the order of the navigation. */
+/** In the order of the navigation. All but the first are loaded when they are looked at. */
 export const PAGES: readonly StudioPage[] = [
-  { title: 'Make', path: '/make', component: MakePage },
-  { title: 'Gallery', path: '/gallery', below: ['/gallery/:id'], component: GalleryPage },
+  { title: 'Make', path: '/make', right: 'jobs', component: MakePage },
+  {
+    title: 'Gallery',
+    path: '/gallery',
+    below: ['/gallery/:id'],
+    right: 'jobs',
+    component: later(async () => (await import('./gallery/gallery-page.js')).GalleryPage),
+  },
+  {
+    title: 'Usage',
+    path: '/usage',
+    below: ['/usage/:key'],
+    component: later(async () => (await import('./usage/usage-page.js')).UsagePage),
+  },
 ];

@@ -20,6 +20,8 @@ export interface Field {
   readonly options: readonly string[];
   /** Media type of a file, such as `image/*`. */
   readonly accept: string | undefined;
+  /** Of a picture that is a mask: of another one (`white`), or of itself by what is transparent (`alpha`). */
+  readonly mask: 'white' | 'alpha' | undefined;
 }
 
 interface Property {
@@ -32,6 +34,7 @@ interface Property {
   readonly contentMediaType?: string;
   readonly 'x-multiline'?: boolean;
   readonly 'x-group'?: string;
+  readonly 'x-mask'?: 'white' | 'alpha';
 }
 
 /** What POST /generate does not take, though the graph of text2img has it. */
@@ -65,6 +68,8 @@ export function fieldsOf({ name: workflow, inputs, found }: Pick<Workflow, 'name
         isInteger: property.type === 'integer',
         options: (property.enum ?? []).map(String),
         accept: property.contentMediaType,
+        // POST /img2img puts what is transparent on white.
+        mask: workflow === 'img2img' ? undefined : property['x-mask'],
       };
     });
 }

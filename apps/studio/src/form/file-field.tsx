@@ -1,18 +1,27 @@
-import { type ClipboardEvent, type DragEvent, useEffect, useId, useMemo, useState } from 'react';
+import { type ClipboardEvent, type DragEvent, Suspense, useId, useState } from 'react';
+import { later } from '../shell/later.js';
+import { ChosenFile } from './chosen-file.js';
 import { type Field, labelOf } from './fields.js';
 import type { FileValue } from './values.js';
 
 interface FileFieldProps {
   readonly field: Field;
   readonly value: FileValue | undefined;
+  /** What a mask is painted over; undefined: nothing is chosen yet. */
+  readonly base: FileValue | undefined;
   readonly fault: string | undefined;
   readonly onChange: (value: FileValue | undefined) => void;
 }
 
-/** A file by choosing, dropping or pasting it; one of the gallery is put there by the gallery. */
-export function FileField({ field, value, fault, onChange }: FileFieldProps) {
+const GalleryDialog = later(async () => (await import('../choose/gallery-dialog.js')).GalleryDialog);
+const MaskDialog = later(async () => (await import('../mask/mask-dialog.js')).MaskDialog);
+
+/** A file by choosing, dropping or pasting it, or of the gallery; a mask is painted. */
+export function FileField({ field, value, base, fault, onChange }: FileFieldProps) {
   const id = useId();
   const [isOver, setOver] = useState(false);
+  const [open, setOpen] = useState<'gallery' | 'mask'>();
+  const isPicture = field.accept?.startsWith('image/') ?? false;
   const take = (files: FileList | null | undefined) => {
     const [file] = files ?? [];
     if (file !== undefined) onChange({ from: 'disk', file });
@@ -25,6 +34,11 @@ export function FileField({ field, value, fault, onChange }: FileFieldProps) {
   };
   const paste = (event: ClipboardEvent) => {
     if (take(event.clipboardData.files)) event.preventDefault();
+  };
+  const close = () => setOpen(undefined);
+  const choose = (chosen: FileValue) => {
+    onChange(chosen);
+    close();
   };
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: the input inside does all that by keyboard
@@ -42,37 +56,56 @@ export function FileField({ field, value, fault, onChange }: FileFieldProps) {
       <label className="label" htmlFor={id}>
         {labelOf(field.name)}
       </label>
-      <Chosen value={value} name={field.name} />
+      <ChosenFile value={value} name={field.name} />
       <input
         id={id}
         type="file"
         accept={field.accept?.startsWith('application/') ? undefined : field.accept}
         aria-describedby={`${id}-hint`}
         aria-invalid={fault !== undefined}
-        onChange={(event) => take(event.target.files)}
+        onChange={(event) => {
+          take(event.target.files);
+          event.target.value = ''; // so that the same file can be chosen again
+        }}
       />
       <p className="hint" id={`${id}-hint`}>
-        {fault === undefined ? 'Drop a file here, paste one, or take a picture of the gallery by “Use as input”.' : ''}
-        {fault !== undefined && <span className="fault">{fault}</span>}
+        {fault === undefined ? hintOf(field, base) : <span className="fault">{fault}</span>}
       </p>
-      {value !== undefined && (
-        <button type="button" className="quiet" onClick={() => onChange(undefined)}>
-          Take {labelOf(field.name).toLowerCase()} away
-        </button>
-      )}
+      <div className="field-actions">
+        {field.mask !== undefined && (
+          <button type="button" disabled={base === undefined} onClick={() => setOpen('mask')}>
+            Paint a mask
+          </button>
+        )}
+        {isPicture && (
+          <button type="button" onClick={() => setOpen('gallery')}>
+            From the gallery
+          </button>
+        )}
+        {value !== undefined && (
+          <button type="button" className="quiet" onClick={() => onChange(undefined)}>
+            Take {labelOf(field.name).toLowerCase()} away
+          </button>
+        )}
+      </div>
+      <Suspense fallback={null}>
+        {open === 'gallery' && <GalleryDialog onChoose={choose} onClose={close} />}
+        {open === 'mask' && field.mask !== undefined && base !== undefined && (
+          <MaskDialog
+            picture={base}
+            as={field.mask}
+            onDone={(file) => choose({ from: 'disk', file, plain: field.mask === 'alpha' ? base : undefined })}
+            onClose={close}
+          />
+        )}
+      </Suspense>
     </div>
   );
 }
 
-function Chosen({ value, name }: { readonly value: FileValue | undefined; readonly name: string }) {
-  const own = useMemo(
-    () =>
-      value?.from === 'disk' && value.file.type.startsWith('image/') ? URL.createObjectURL(value.file) : undefined,
-    [value],
-  );
-  useEffect(() => () => (own === undefined ? undefined : URL.revokeObjectURL(own)), [own]);
-  if (value === undefined) return null;
-  const shown = value.from === 'job' ? value.href : own;
-  if (shown !== undefined) return <img className="chosen" src={shown} alt={`Chosen for ${name}`} />;
-  return <p>{value.from === 'disk' ? value.file.name : value.name}</p>;
+function hintOf({ mask }: Field, base: FileValue | undefined): string {
+  if (mask === 'white' && base === undefined) return 'Choose the picture first, then paint over what is to be changed.';
+  if (mask === 'white') return 'Paint over what is to be changed, or drop a mask here: white is changed, black stays.';
+  if (mask === 'alpha') return 'Drop or paste a picture here. What is transparent or painted over is changed.';
+  return 'Drop a file here, or paste one.';
 }

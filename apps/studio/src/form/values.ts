@@ -2,7 +2,12 @@ import type { Field } from './fields.js';
 
 /** A picture, or another file, to start from: of this machine, or made by a job before. */
 export type FileValue =
-  | { readonly from: 'disk'; readonly file: File }
+  | {
+      readonly from: 'disk';
+      readonly file: File;
+      /** What it was before a mask was painted on it. */
+      readonly plain?: FileValue | undefined;
+    }
   | {
       readonly from: 'job';
       readonly job: string;

@@ -21,7 +21,8 @@ export function WorkflowForm({ fields, values, faults, profile, onChange }: Work
     const common = { field, fault: faults[name] };
     if (field.kind === 'file') {
       const file = typeof value === 'object' ? value : undefined;
-      return <FileField key={name} {...common} value={file} onChange={(given) => onChange(name, given)} />;
+      const base = baseOf(field, fields, values);
+      return <FileField key={name} {...common} value={file} base={base} onChange={(given) => onChange(name, given)} />;
     }
     const text = typeof value === 'string' ? value : '';
     const preset = presetOf(field, profile);
@@ -42,6 +43,13 @@ export function WorkflowForm({ fields, values, faults, profile, onChange }: Work
       )}
     </>
   );
+}
+
+/** What a mask is painted over: the picture itself, or the first other picture of the form. */
+function baseOf({ name, mask }: Field, fields: readonly Field[], values: FormValues): FileValue | undefined {
+  const pictures = mask === 'alpha' ? [name] : fields.filter((one) => one.mask !== 'white').map((one) => one.name);
+  const found = pictures.map((one) => values[one]).find((value) => typeof value === 'object');
+  return typeof found === 'object' && found.from === 'disk' ? (found.plain ?? found) : (found as FileValue | undefined);
 }
 
 /** What a level of detail sets, it sets before the workflow does. */

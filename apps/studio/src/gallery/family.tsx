@@ -11,7 +11,7 @@ interface FamilyProps {
 }
 
 /** The pictures that this one came from, and those that came from it. */
-export function Family({ job, family: { above, below }, onCompare }: FamilyProps) {
+export function Family({ job, family: { above, below, more }, onCompare }: FamilyProps) {
   if (above.length === 0 && below.length === 0) return null;
   const member = (one: Job, depth: number) => (
     <li key={one.id} className="member" data-depth={Math.min(depth, 6)} aria-current={one.id === job.id || undefined}>
@@ -33,6 +33,11 @@ export function Family({ job, family: { above, below }, onCompare }: FamilyProps
         {member(job, above.length)}
         {below.map((one) => member(one, above.length + 1))}
       </ul>
+      {more !== undefined && (
+        <button type="button" onClick={more}>
+          More of them
+        </button>
+      )}
     </section>
   );
 }

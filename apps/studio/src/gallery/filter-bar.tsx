@@ -1,11 +1,11 @@
+import { useWorkflowNames } from '../make/use-workflow-names.js';
 import type { Filters } from './filters.js';
 
 const CHOICES = {
   status: ['queued', 'running', 'canceling', 'succeeded', 'failed', 'canceled', 'expired'],
-  kind: ['text2img', 'img2img', 'workflow'],
   lod: ['sketch', 'mid', 'final', 'direct_final'],
 } as const;
-const LABELS = { status: 'Status', kind: 'Kind', lod: 'Level of detail' } as const;
+const LABELS = { status: 'Status', workflow: 'Workflow', lod: 'Level of detail' } as const;
 
 interface FilterBarProps {
   readonly filters: Filters;
@@ -16,14 +16,17 @@ interface FilterBarProps {
 export function FilterBar({ filters, onChange }: FilterBarProps) {
   const change = (name: keyof Filters) => (event: { readonly target: { readonly value: string } }) =>
     onChange({ ...filters, [name]: event.target.value });
+  const names = useWorkflowNames(filters.workflow);
+  // A graph that is run once is a workflow called so.
+  const choices = { status: CHOICES.status, workflow: [...names, 'graph'], lod: CHOICES.lod };
   return (
     <search className="filters" aria-label="Filters">
-      {(Object.keys(CHOICES) as (keyof typeof CHOICES)[]).map((name) => (
+      {(Object.keys(LABELS) as (keyof typeof LABELS)[]).map((name) => (
         <label key={name} className="field">
           <span className="label">{LABELS[name]}</span>
           <select value={filters[name]} onChange={change(name)}>
             <option value="">any</option>
-            {CHOICES[name].map((choice) => (
+            {[...new Set(choices[name])].map((choice) => (
               <option key={choice}>{choice}</option>
             ))}
           </select>

@@ -3,7 +3,8 @@ import type { JobFilter } from '@comfy-fleet/client';
 /** What the gallery can be narrowed to; texts as they stand in the address of the page. */
 export interface Filters {
   readonly status: string;
-  readonly kind: string;
+  /** Its name. */
+  readonly workflow: string;
   readonly lod: string;
   /** A day, `2026-11-27`, the first and the last that are shown. */
   readonly from: string;
@@ -12,7 +13,7 @@ export interface Filters {
   readonly metadata: string;
 }
 
-export const NO_FILTERS: Filters = { status: '', kind: '', lod: '', from: '', to: '', metadata: '' };
+export const NO_FILTERS: Filters = { status: '', workflow: '', lod: '', from: '', to: '', metadata: '' };
 
 export function readFilters(search: URLSearchParams): Filters {
   const entries = Object.keys(NO_FILTERS).map((name) => [name, search.get(name) ?? '']);
@@ -20,11 +21,11 @@ export function readFilters(search: URLSearchParams): Filters {
 }
 
 /** As the API takes them. Days are those of whoever looks. */
-export function filterOf({ status, kind, lod, from, to, metadata }: Filters): JobFilter {
+export function filterOf({ status, workflow, lod, from, to, metadata }: Filters): JobFilter {
   const [name = '', ...rest] = metadata.split('=');
   return {
     ...(status === '' ? {} : { status: status as NonNullable<JobFilter['status']> }),
-    ...(kind === '' ? {} : { kind: kind as NonNullable<JobFilter['kind']> }),
+    ...(workflow === '' ? {} : { workflow }),
     ...(lod === '' ? {} : { lod: lod as NonNullable<JobFilter['lod']> }),
     ...(isDay(from) ? { created_after: new Date(`${from}T00:00:00`).toISOString() } : {}),
     ...(isDay(to) ? { created_before: new Date(`${to}T23:59:59.999`).toISOString() } : {}),

@@ -1,15 +1,12 @@
-import { useInfiniteQuery } from '@tanstack/react-query';
-import { useEffect, useRef } from 'react';
 import { useParams, useSearchParams } from 'wouter';
+import { useJobs } from '../jobs/use-jobs.js';
 import { Fault } from '../parts/fault.js';
+import { useEndless } from '../parts/use-endless.js';
 import { useTitle } from '../parts/use-title.js';
-import { useFleet } from '../session/session.js';
 import { FilterBar } from './filter-bar.js';
 import { type Filters, filterOf, readFilters } from './filters.js';
 import { GalleryTile } from './gallery-tile.js';
 import { JobPage } from './job-page.js';
-
-const PAGE = 48;
 
 /** All jobs of the key, or one of them. */
 export function GalleryPage() {
@@ -33,30 +30,9 @@ function AllJobs() {
 }
 
 function Tiles({ filters }: { readonly filters: Filters }) {
-  const fleet = useFleet();
-  const { data, error, hasNextPage, isFetching, fetchNextPage } = useInfiniteQuery({
-    queryKey: ['jobs', 'all', filters],
-    initialPageParam: undefined as string | undefined,
-    queryFn: async ({ pageParam, signal }) => {
-      const { jobs, next } = await fleet.jobs.page(
-        { ...filterOf(filters), limit: PAGE, cursor: pageParam },
-        { signal },
-      );
-      return { jobs: jobs.map(({ snapshot }) => snapshot), next };
-    },
-    getNextPageParam: ({ next }) => next,
-  });
-  const end = useRef<HTMLDivElement>(null);
-  // Whoever comes near the end is shown more; with a filter a page may be empty, and then the next one is asked for.
-  useEffect(() => {
-    if (end.current === null || !hasNextPage || isFetching) return;
-    const watch = new IntersectionObserver(([entry]) => entry?.isIntersecting && void fetchNextPage(), {
-      rootMargin: '600px',
-    });
-    watch.observe(end.current);
-    return () => watch.disconnect();
-  }, [hasNextPage, isFetching, fetchNextPage]);
-  const jobs = data?.pages.flatMap((page) => page.jobs) ?? [];
+  const query = useJobs(filterOf(filters));
+  const end = useEndless(query);
+  const { jobs, error, hasNextPage, isFetching, fetchNextPage } = query;
   return (
     <>
       {error !== null && <Fault error={error} />}

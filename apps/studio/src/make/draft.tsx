@@ -1,6 +1,7 @@
 import type { Job, Output } from '@comfy-fleet/client';
 import { createContext, type ReactNode, useCallback, useContext, useMemo, useState } from 'react';
 import type { FormValues } from '../form/values.js';
+import { fileOfJob } from './file-of-job.js';
 import type { Lod } from './order.js';
 
 /** What stands in the form of the page Make; it stays while other pages are looked at. */
@@ -23,12 +24,11 @@ export function DraftProvider({ children }: { readonly children: ReactNode }) {
   const [draft, setDraft] = useState(FIRST);
   const change = useCallback((part: Partial<Draft>) => setDraft((before) => ({ ...before, ...part })), []);
   const startFrom = useCallback((job: Job, output: Output, index: number) => {
-    const name = new URL(output.link()).pathname.split('/').at(-1) ?? '';
-    const href = output.link({ width: 256, format: 'webp' });
+    const image = fileOfJob(job, output, index);
     setDraft(({ values, lod }) => ({
       workflow: 'img2img',
       lod: lod ?? 'sketch',
-      values: { prompt: job.request.prompt ?? values.prompt, image: { from: 'job', job: job.id, index, name, href } },
+      values: { prompt: job.request.prompt ?? values.prompt, image },
     }));
   }, []);
   const store = useMemo(() => ({ ...draft, change, startFrom }), [draft, change, startFrom]);

@@ -1,6 +1,5 @@
-import { useQuery } from '@tanstack/react-query';
 import { useId } from 'react';
-import { useFleet } from '../session/session.js';
+import { useWorkflowNames, useWorkflows } from './use-workflow-names.js';
 
 interface WorkflowChoiceProps {
   readonly chosen: string;
@@ -10,19 +9,15 @@ interface WorkflowChoiceProps {
 /** Which workflow is to run: text2img first. */
 export function WorkflowChoice({ chosen, onChange }: WorkflowChoiceProps) {
   const id = useId();
-  const fleet = useFleet();
-  const { data } = useQuery({ queryKey: ['workflows'], queryFn: ({ signal }) => fleet.workflows({ signal }) });
-  const names = (data ?? []).map(({ name }) => name);
-  const first = ['text2img', 'img2img'];
-  const sorted = [...new Set([...first.filter((name) => names.includes(name)), ...names, chosen])];
-  const description = data?.find(({ name }) => name === chosen)?.description;
+  const names = useWorkflowNames(chosen);
+  const description = useWorkflows().find(({ name }) => name === chosen)?.description;
   return (
     <div className="field">
       <label className="label" htmlFor={id}>
         Workflow
       </label>
       <select id={id} value={chosen} onChange={(event) => onChange(event.target.value)}>
-        {sorted.map((name) => (
+        {names.map((name) => (
           <option key={name}>{name}</option>
         ))}
       </select>

@@ -1,4 +1,6 @@
 import type { Output } from '@comfy-fleet/client';
+import { ModelOutput } from '../model/model-output.js';
+import { TextOutput } from './text-output.js';
 
 interface OutputViewProps {
   readonly output: Output;
@@ -7,7 +9,7 @@ interface OutputViewProps {
   readonly width: number;
 }
 
-/** A file that a job made, shown as what it is: pictures in a smaller form, videos and sounds played, texts read. */
+/** A file that a job made, shown as what it is: pictures in a smaller form, videos and sounds played, texts read, models turned. */
 export function OutputView({ output, alt, width }: OutputViewProps) {
   const { kind } = output;
   if (kind === 'image') {
@@ -25,14 +27,8 @@ export function OutputView({ output, alt, width }: OutputViewProps) {
     // biome-ignore lint/a11y/useMediaCaption: what a job made has none
     return <audio src={output.link()} controls preload="metadata" aria-label={alt} />;
   }
-  if (output.text !== undefined) {
-    return (
-      // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by keyboard
-      <pre className="text-output" tabIndex={0}>
-        {output.text}
-      </pre>
-    );
-  }
+  if (kind === 'text') return <TextOutput output={output} />;
+  if (kind === 'model' && /\.glb$/i.test(output.filename)) return <ModelOutput output={output} alt={alt} />;
   return (
     <a className="file-output" href={output.link()} download>
       Download {output.filename}

@@ -2,11 +2,13 @@ import type { ReactNode } from 'react';
 import { Link, useRoute } from 'wouter';
 import { PAGES } from '../pages.js';
 import { API_URL, useSession } from '../session/session.js';
+import { hasRight, useMe } from '../session/use-me.js';
 import { THEMES, type Theme, useTheme } from './theme.js';
 
 /** What is around every page. */
 export function Shell({ children }: { readonly children: ReactNode }) {
   const { hasKey, leave } = useSession();
+  const { data: me } = useMe();
   const [theme, setTheme] = useTheme();
   return (
     <>
@@ -18,7 +20,7 @@ export function Shell({ children }: { readonly children: ReactNode }) {
           <img src="icon.svg" alt="" width="24" height="24" /> comfy-fleet
         </span>
         <nav aria-label="Pages">
-          {PAGES.map(({ title, path }) => (
+          {PAGES.filter(({ right }) => hasRight(me, right)).map(({ title, path }) => (
             <NavLink key={path} title={title} path={path} />
           ))}
         </nav>
@@ -33,7 +35,7 @@ export function Shell({ children }: { readonly children: ReactNode }) {
             </select>
           </label>
           {hasKey && (
-            <button type="button" className="quiet" onClick={leave}>
+            <button type="button" className="quiet" title={me?.key ?? undefined} onClick={leave}>
               Forget key
             </button>
           )}

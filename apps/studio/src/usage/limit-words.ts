@@ -1,0 +1,17 @@
+import type { KeyList } from '@comfy-fleet/client';
+import { bytes, count, gpuTime } from './amounts.js';
+
+/** The limits of a key in a few words. */
+export function limitsOf({ limits, max_priority, workflows }: KeyList['data'][number]): string {
+  const { requests_per_minute, jobs_waiting, jobs_running, upload_bytes_per_day, max_gpu_seconds_per_day } = limits;
+  const words = [
+    requests_per_minute === null ? [] : `${count(requests_per_minute)} requests/min`,
+    jobs_waiting === null ? [] : `${count(jobs_waiting)} waiting`,
+    jobs_running === null ? [] : `${count(jobs_running)} in work`,
+    max_gpu_seconds_per_day === null ? [] : `${gpuTime(max_gpu_seconds_per_day)} GPU a day`,
+    upload_bytes_per_day === null ? [] : `${bytes(upload_bytes_per_day)} uploads a day`,
+    max_priority === null ? [] : `priority up to ${max_priority}`,
+    workflows === null ? [] : `only ${workflows.join(', ')}`,
+  ];
+  return words.flat().join(' · ') || 'none';
+}
