@@ -1,4 +1,5 @@
 import type { FleetAlerts, FleetHistory, FleetTimeline } from '@comfy-fleet/contracts';
+import { until } from '@comfy-fleet/testing';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { anInstance, aWorker } from './announcements.js';
 import { aKey, as, problemOf, startApi, type TestApi } from './api.js';
@@ -98,6 +99,32 @@ describe('GET /fleet/alerts', () => {
     await api.keeper.sample(SURROUNDINGS);
     const first = await read<FleetAlerts>('/fleet/alerts');
     expect(first.judged_at).not.toBeNull();
+    // It has to last, which this one has not.
     expect(first.alerts).toEqual([]);
+    await api.accepted({ lod: 'sketch', start_within_seconds: 1 });
+    await until('the job expired', async () => {
+      await api.keeper.sweep();
+      await api.keeper.sample(SURROUNDINGS);
+      return (await read<FleetAlerts>('/fleet/alerts')).alerts.length > 0;
+    });
+    const { alerts } = await read<FleetAlerts>('/fleet/alerts');
+    const summary = 'sketch jobs expire before they are begun';
+    const runbook = '/docs/runbook.html#jobsexpire';
+    expect(alerts).toEqual([
+      {
+        name: 'JobsExpire',
+        since: expect.any(String),
+        severity: 'warning',
+        summary,
+        subject: { lod: 'sketch' },
+        runbook,
+      },
+    ]);
+    const page = await api.get(runbook);
+    expect(page.headers.get('content-security-policy')).toContain("default-src 'none'");
+    const text = await page.text();
+    expect(text).toContain('<h2 id="jobsexpire">JobsExpire</h2>');
+    expect(text).toContain('href="runbook.css"');
+    expect((await api.get('/docs/runbook.css')).headers.get('content-type')).toContain('text/css');
   });
 });

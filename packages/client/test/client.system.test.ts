@@ -12,6 +12,7 @@ import {
   startStack,
   startWebhookSink,
   type TestStack,
+  until,
 } from '@comfy-fleet/testing';
 import { build } from 'esbuild';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
@@ -120,6 +121,33 @@ describe('the client, against processes', () => {
     expect((await fleet.lods()).data.length).toBeGreaterThan(0);
     expect((await fleet.usage({ days: 1 })).data).toHaveLength(1);
     expect((await fleet.status()).workers.map(({ name }) => name)).toEqual(['gpu']);
+  });
+
+  it('tells operators what the instances did, how the fleet fares and what is wrong with it', async () => {
+    simulator.set({ modelLoadMs: 200 });
+    const checkpoint = simulator.settings.checkpoints[1] as string;
+    const done = await (await fleet.generate({ ...REQUEST, checkpoint })).wait();
+    simulator.set({ modelLoadMs: 0, stepMs: 500 });
+    const running = await fleet.generate({ ...REQUEST, steps: 100 });
+    for await (const { type, data } of running) if (type === 'status' && data.status === 'running') break;
+    const { instances } = await fleet.timeline({ minutes: 60 });
+    expect(instances.map(({ instance }) => instance)).toEqual(['gpu/1']);
+    const stretches = instances[0]?.stretches ?? [];
+    const common = { workflow: 'text2img', lod: 'sketch', key: 'anonymous', jobs: 1 };
+    expect(stretches.at(-1)).toMatchObject({ ...common, job_id: running.id, outcome: 'running' });
+    const last = stretches.find(({ job_id }) => job_id === done.id);
+    expect(last).toMatchObject({ ...common, outcome: 'completed' });
+    expect(last?.loading_seconds).toBeGreaterThanOrEqual(0.2);
+    await running.cancel();
+    await running.wait().catch(() => undefined);
+    const after = (await fleet.timeline()).instances[0]?.stretches.at(-1);
+    expect(after).toMatchObject({ job_id: running.id, outcome: 'canceled' });
+    const samples = await until('a sample', async () => {
+      const history = await fleet.history({ minutes: 60 });
+      return history.samples.length > 0 && history.samples;
+    });
+    expect(samples[0]).toMatchObject({ waiting: expect.any(Number), instances_up: expect.any(Number) });
+    expect((await fleet.alerts()).judged_at).not.toBeNull();
   });
 
   it('verifies the webhook of a job', async () => {

@@ -179,7 +179,7 @@ const FLEET_KEYS = {
   gpuTime: 'gpu-time:<minutes>:<span>',
   /** List: its executions that are over, see past/execution.ts; TIMELINE_ENTRIES, the newest first | an hour after the last */
   timeline: 'timeline:<instance>',
-  /** Zset of names of these instances by the end of their last execution | an hour after the last */
+  /** Zset of names of these instances by the end of their last execution | a name is in it for an hour, or until the next sample */
   timelines: 'timelines',
   /** List: samples of the fleet as JSON, an hour of them, the newest first | an hour after the last */
   history: 'history',

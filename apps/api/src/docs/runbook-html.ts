@@ -1,7 +1,8 @@
 // Written from docs/runbook.md by apps/api/test/runbook-page.test.ts.
 export const RUNBOOK_HTML = `<h1 id="runbook">Runbook</h1>
 <p>What to do when an alert fires. Act on <code>critical</code> at once, on <code>warning</code> within the day.</p>
-<p>The rules are in <code>infra/prometheus/rules</code>, and the dashboard shows the same numbers. Start with <code>GET /health</code> (scope
+<p>The rules are in <code>infra/prometheus/rules</code>, and the dashboard shows the same numbers. <code>GET /fleet/alerts</code> shows those
+that need no Prometheus. Start with <code>GET /health</code> (scope
 <code>admin</code>) and <code>npm run doctor</code>. For a single job, see Why is a job waiting? (<code>docs/operate.md#why-is-a-job-waiting</code>).</p>
 <h2 id="queueolderthanpromised">QueueOlderThanPromised</h2>
 <p>The oldest waiting job of a pool and level of detail has waited longer than <code>comfy_fleet:promised_wait_seconds</code>, which

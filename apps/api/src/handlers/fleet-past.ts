@@ -6,7 +6,7 @@ import { createQueryReader } from '../requests/query-reader.js';
 
 /** Of one instance: about two on each pixel of a small screen are one to the eye. */
 const MOST_STRETCHES = 500;
-/** Of all instances: an answer has 2.5 MB at most, as long as there are no more instances than this. */
+/** Of all instances: an answer has some 2 MB then, and 3.5 MB if every name in it is as long as it may be. */
 const MOST_STRETCHES_IN_ALL = 10_000;
 
 /** What each instance executed, and when. */

@@ -5,6 +5,7 @@ import { judge, keepJudgement, readJudgement } from '../alerts/standing.js';
 import type { Keys } from '../keys.js';
 import { keepSample, readSamples } from '../past/history.js';
 import { sampleOf } from '../past/sample.js';
+import { forgetInstances } from '../past/timeline.js';
 import { readFigures } from './figures.js';
 
 /** What Redis does not know. */
@@ -22,6 +23,7 @@ export async function takeSample(redis: Redis, keys: Keys, surroundings: Surroun
     readJudgement(redis, keys),
     readSamples(redis, keys),
   ]);
+  await forgetInstances(redis, keys, at);
   const sample = sampleOf(figures, at, stepSeconds);
   await keepSample(redis, keys, sample, stepSeconds);
   await keepJudgement(redis, keys, judge({ figures, samples: [sample, ...samples], ...known }, before, at));

@@ -2,6 +2,7 @@ import { redisTime } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import { orUnavailable } from '../connection.js';
 import type { Keys } from '../keys.js';
+import { LUA_CONSTANTS } from '../lua/constants.js';
 import { inPages } from '../record/id-pages.js';
 import { readWorkers } from '../workers/announcements.js';
 import { type Execution, parseExecution } from './execution.js';
@@ -30,8 +31,8 @@ export interface TimelineWish {
   readonly most: number;
 }
 
-/** Instances whose executions are read at a time. */
-const PAGE = 10;
+/** Instances whose executions are read at a time: what is made of full lists takes 10 ms or so. */
+const PAGE = 5;
 
 export async function readTimeline(redis: Redis, keys: Keys, { minutes, most }: TimelineWish): Promise<Timeline> {
   const till = await redisTime(redis);
@@ -51,6 +52,11 @@ export async function readTimeline(redis: Redis, keys: Keys, { minutes, most }: 
     for (const page of inPages(names, PAGE)) yield await orUnavailable(() => read(page));
   };
   return { from, till, size: names.length, pages: pages() };
+}
+
+/** Takes those off the list whose executions were all more than an hour ago: instances come and go under random names. */
+export async function forgetInstances(redis: Redis, keys: Keys, now: number): Promise<void> {
+  await redis.zremrangebyscore(keys.timelines, 0, now - LUA_CONSTANTS.HOUR_MS);
 }
 
 interface Found {
@@ -74,7 +80,7 @@ function assemble(instance: string, { lines, running, from, most }: Found): Inst
     instance,
     executions: apart(executions)
       .filter(({ till }) => till > from)
-      .map((execution) => ({ ...execution, from: Math.max(from, execution.from) })),
+      .map((execution) => (execution.from >= from ? execution : { ...execution, from })),
     isCut: lines.length >= most && first > from,
   };
 }
@@ -83,6 +89,6 @@ function assemble(instance: string, { lines, running, from, most }: Found): Inst
 function apart(executions: readonly Execution[]): Execution[] {
   return executions.map((execution, index) => {
     const next = executions[index + 1];
-    return next === undefined ? execution : { ...execution, till: Math.min(execution.till, next.from) };
+    return next === undefined || execution.till <= next.from ? execution : { ...execution, till: next.from };
   });
 }

@@ -24,6 +24,5 @@ local function note_execution(outcome, most, ms, loading_ms)
   if most then redis.call('LTRIM', timeline, 0, most - 1) end
   redis.call('PEXPIRE', timeline, HOUR_MS)
   redis.call('ZADD', timelines_key(), now, instance)
-  redis.call('ZREMRANGEBYSCORE', timelines_key(), 0, now - HOUR_MS)
   redis.call('PEXPIRE', timelines_key(), HOUR_MS)
 end
