@@ -1,29 +1,42 @@
 import { Redirect, Route, Switch } from 'wouter';
 import { DraftProvider } from './make/draft.js';
-import { PAGES } from './pages.js';
+import { PAGES, WALL } from './pages.js';
 import { PageFrame } from './shell/page-frame.js';
 import { Shell } from './shell/shell.js';
 
 export function App() {
   return (
     <DraftProvider>
-      <Shell>
-        <Switch>
-          <Route path="/">
-            <Redirect to="/make" replace />
-          </Route>
-          {PAGES.flatMap((page) =>
-            [page.path, ...(page.below ?? [])].map((path) => (
-              <Route key={path} path={path}>
-                <PageFrame page={page} />
-              </Route>
-            )),
-          )}
-          <Route>
-            <h1>There is no such page</h1>
-          </Route>
-        </Switch>
-      </Shell>
+      <Switch>
+        <Route path={WALL.path}>
+          <PageFrame page={WALL} />
+        </Route>
+        <Route>
+          <Shell>
+            <Pages />
+          </Shell>
+        </Route>
+      </Switch>
     </DraftProvider>
+  );
+}
+
+function Pages() {
+  return (
+    <Switch>
+      <Route path="/">
+        <Redirect to="/make" replace />
+      </Route>
+      {PAGES.flatMap((page) =>
+        [page.path, ...(page.below ?? [])].map((path) => (
+          <Route key={path} path={path}>
+            <PageFrame page={page} />
+          </Route>
+        )),
+      )}
+      <Route>
+        <h1>There is no such page</h1>
+      </Route>
+    </Switch>
   );
 }

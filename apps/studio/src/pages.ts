@@ -25,9 +25,23 @@ export const PAGES: readonly StudioPage[] = [
     component: later(async () => (await import('./gallery/gallery-page.js')).GalleryPage),
   },
   {
+    title: 'Fleet',
+    path: '/fleet',
+    right: 'admin',
+    component: later(async () => (await import('./fleet/fleet-page.js')).FleetPage),
+  },
+  {
     title: 'Usage',
     path: '/usage',
     below: ['/usage/:key'],
     component: later(async () => (await import('./usage/usage-page.js')).UsagePage),
   },
 ];
+
+/** Fills the window by itself: nothing of the shell is around it. */
+export const WALL: StudioPage = {
+  title: 'Wall display',
+  path: '/fleet/wall',
+  right: 'admin',
+  component: later(async () => (await import('./fleet/wall/wall-page.js')).WallPage),
+};

@@ -17,6 +17,7 @@ import type {
   WorkflowList,
 } from './api-types.js';
 import { type Assets, blobOf, createAssets, type FileContent, nameOf } from './files.js';
+import { createHalts, type Halts } from './halts.js';
 import { idempotencyKey } from './idempotency-key.js';
 import { JobHandle } from './job-handle.js';
 import { createJobs, type Jobs, type PageOptions } from './jobs.js';
@@ -51,6 +52,7 @@ export class Fleet {
   readonly assets: Assets;
   /** To publish workflows. */
   readonly registry: Registry;
+  readonly halts: Halts;
   readonly #transport: Transport;
 
   constructor(options: FleetOptions = {}) {
@@ -58,6 +60,7 @@ export class Fleet {
     this.jobs = createJobs(this.#transport);
     this.assets = createAssets(this.#transport);
     this.registry = createRegistry(this.#transport);
+    this.halts = createHalts(this.#transport);
   }
 
   /** Text to image. */

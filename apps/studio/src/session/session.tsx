@@ -24,8 +24,9 @@ export function SessionProvider({ children }: { readonly children: ReactNode }) 
 
   useEffect(
     () =>
-      queries.getQueryCache().subscribe(({ query }) => {
-        if (isRefused(query.state.error)) setAsked(true);
+      queries.getQueryCache().subscribe(({ type, query }) => {
+        // those of an old key are told of once more when they are forgotten
+        if (type !== 'removed' && isRefused(query.state.error)) setAsked(true);
       }),
     [queries],
   );

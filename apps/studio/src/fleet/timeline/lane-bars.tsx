@@ -1,0 +1,86 @@
+import { OTHER } from './paints.js';
+import { type Bar, pathOf, type Span, workflowOf } from './stretches.js';
+
+interface LaneBarsProps {
+  readonly bars: readonly Bar[];
+  /** In pixels. */
+  readonly width: number;
+  readonly height: number;
+  /** ms since 1970. */
+  readonly ticks: readonly number[];
+  readonly span: Span;
+  readonly paints: ReadonlyMap<string, number>;
+  readonly chosen: Bar | undefined;
+}
+
+/** Of the height: where bars begin, how high they are, and the letters of their labels. */
+const TOP = 0.16;
+const BAR = 0.6;
+const LETTERS = 0.3;
+
+/** The bars of a line in time, with what became of them. */
+export function LaneBars({ bars, width, height, ticks, span, paints, chosen }: LaneBarsProps) {
+  const paintOf = ({ stretch }: Bar) => paints.get(workflowOf(stretch)) ?? OTHER;
+  const top = height * TOP;
+  const tall = height * BAR;
+  const letters = Math.round(height * LETTERS);
+  const loads = bars.filter(({ loading }) => loading > 0).map(({ x, loading }) => ({ x, width: loading }));
+  const ended = (outcome: Bar['stretch']['outcome']) => bars.filter(({ stretch }) => stretch.outcome === outcome);
+  const perMs = width / Math.max(1, span.to - span.from);
+  return (
+    <svg className="lane-bars" aria-hidden="true" width={width} height={height}>
+      <path
+        className="grid-line"
+        d={ticks.map((at) => `M${((at - span.from) * perMs).toFixed(1)} 0V${height}`).join('')}
+      />
+      {[...new Set(bars.map(paintOf))].map((paint) => {
+        const painted = bars.filter((bar) => paintOf(bar) === paint);
+        const path = pathOf(painted, top, tall);
+        return (
+          <g key={paint}>
+            <path className={`paint-${paint}`} d={path} />
+            <path className={`texture-${paint}`} d={path} />
+          </g>
+        );
+      })}
+      <path className="loads" d={pathOf(loads, top, tall)} />
+      <path
+        className="mark-load"
+        d={loads.map(({ x }) => `M${x.toFixed(1)} ${(top - 1).toFixed(1)}l-3.5 -5h7z`).join('')}
+      />
+      {bars
+        .filter(({ stretch, width: wide }) => wide > (workflowOf(stretch).length * 0.6 + 1) * letters)
+        .map(({ stretch, x, width: wide }) => (
+          <text key={stretch.from} className="bar-label" fontSize={letters} x={x + wide / 2} y={top + tall / 2}>
+            {workflowOf(stretch)}
+          </text>
+        ))}
+      <path className="mark-running" d={pathOf(ended('running').map(endOf), top - 3, tall + 6)} />
+      <path
+        className="mark-failed"
+        d={ended('failed')
+          .map((bar) => crossAt(bar, top + tall + 2))
+          .join('')}
+      />
+      <path
+        className="mark-stopped"
+        d={[...ended('canceled'), ...ended('stopped')].map((bar) => squareAt(bar, top + tall + 2)).join('')}
+      />
+      {chosen !== undefined && (
+        <rect className="chosen-bar" x={chosen.x - 1.5} y={top - 1.5} width={chosen.width + 3} height={tall + 3} />
+      )}
+    </svg>
+  );
+}
+
+function endOf({ x, width }: Bar) {
+  return { x: x + width - 2, width: 3 };
+}
+
+function crossAt({ x, width }: Bar, y: number): string {
+  return `M${(x + width - 6).toFixed(1)} ${y.toFixed(1)}l6 6m0 -6l-6 6`;
+}
+
+function squareAt({ x, width }: Bar, y: number): string {
+  return `M${(x + width - 6).toFixed(1)} ${y.toFixed(1)}h5v5h-5z`;
+}

@@ -1,0 +1,99 @@
+import { useMemo, useState } from 'react';
+import { Fault } from '../../parts/fault.js';
+import type { Picture } from '../halts/consequences.js';
+import { InstanceRow } from '../instance-row.js';
+import { foremost, STATE_WORDS } from '../instances.js';
+import { Legend, Marks } from './legend.js';
+import { paintsOf } from './paints.js';
+import { Ruler } from './ruler.js';
+import { type Stretch, workflowsOf } from './stretches.js';
+
+const MINUTES = [10, 30, 60] as const;
+export type Minutes = (typeof MINUTES)[number];
+/** More are shown on request, and can be looked for. */
+const MANY = 12;
+
+interface TimelineProps {
+  readonly picture: Picture;
+  readonly timeline: {
+    readonly from: string;
+    readonly to: string;
+    readonly byName: ReadonlyMap<string, readonly Stretch[]>;
+  };
+  readonly minutes: Minutes;
+  readonly onMinutes: (minutes: Minutes) => void;
+  readonly error: Error | null;
+  readonly at: number;
+}
+
+/** Each instance with what it ran, holds and is. */
+export function Timeline({ picture, timeline, minutes, onMinutes, error, at }: TimelineProps) {
+  const [wanted, setWanted] = useState('');
+  const { instances } = picture;
+  const [isWhole, setWhole] = useState(false);
+  const found = instances.filter(({ name, state }) => `${name} ${STATE_WORDS[state]}`.includes(wanted.trim()));
+  const shown = isWhole ? found : foremost(found, MANY);
+  const span = useMemo(() => ({ from: Date.parse(timeline.from), to: Date.parse(timeline.to) }), [timeline]);
+  const workflows = useMemo(() => workflowsOf([...timeline.byName.values()].flat()), [timeline]);
+  const paints = useMemo(() => paintsOf(workflows), [workflows]);
+  return (
+    <section className="card panel" aria-labelledby="instances">
+      <div className="panel-head">
+        <h2 id="instances">Instances</h2>
+        {instances.length > MANY && (
+          <input
+            type="search"
+            className="find"
+            aria-label="Find instances"
+            placeholder="name or state"
+            value={wanted}
+            onChange={(event) => setWanted(event.target.value)}
+          />
+        )}
+        <fieldset className="spans">
+          <legend className="sr-only">How far back</legend>
+          {MINUTES.map((one) => (
+            <button key={one} type="button" aria-pressed={one === minutes} onClick={() => onMinutes(one)}>
+              {one} min
+            </button>
+          ))}
+        </fieldset>
+      </div>
+      {error !== null && <Fault error={error} />}
+      {instances.length === 0 ? (
+        <p className="empty">
+          No worker is there. Start one with the address of a ComfyUI, and its instances stand here.
+        </p>
+      ) : (
+        <>
+          <div className="instance instance-ruler">
+            <Ruler span={span} />
+          </div>
+          <ul className="instances">
+            {shown.map((instance) => (
+              <InstanceRow
+                key={instance.name}
+                instance={instance}
+                stretches={timeline.byName.get(instance.name) ?? []}
+                span={span}
+                paints={paints}
+                picture={picture}
+                at={at}
+              />
+            ))}
+          </ul>
+          {found.length > MANY && (
+            <button type="button" className="quiet" aria-expanded={isWhole} onClick={() => setWhole(!isWhole)}>
+              {isWhole ? `${MANY} of them` : `All ${found.length}`}
+            </button>
+          )}
+          {shown.length === 0 && <p className="empty">No instance is called so.</p>}
+          <div className="legends">
+            <Legend names={workflows} paints={paints} />
+            <Marks />
+          </div>
+        </>
+      )}
+    </section>
+  );
+}

@@ -1,0 +1,147 @@
+import { createHash } from 'node:crypto';
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Fleet } from '@comfy-fleet/client';
+import { createGpus, type Gpus, removeFolder, type Simulator, startStack, type TestStack } from '@comfy-fleet/testing';
+import type { Browser, Locator, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { expectAccessible, hasChromium, startBrowser, visit } from './browser.js';
+
+const KEYS = { ops: ['jobs', 'admin'], web: ['jobs'] };
+const REQUEST = { prompt: 'a lighthouse', lod: 'sketch', width: 64, height: 64 } as const;
+const PATIENCE = { timeout: 60_000 };
+
+let folder: string;
+let gpus: Gpus;
+let stack: TestStack;
+let browser: Browser;
+let simulators: readonly Simulator[];
+
+const fleetOf = (key: keyof typeof KEYS) => new Fleet({ url: stack.url, key: `cf_${key}` });
+
+describe.skipIf(!hasChromium)('the page of the fleet', () => {
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'comfy-fleet-page-'));
+    const keys = Object.entries(KEYS).map(([id, scopes]) => ({
+      id,
+      sha256: createHash('sha256').update(`cf_${id}`).digest('hex'),
+      scopes,
+    }));
+    const file = join(folder, 'keys.json');
+    await writeFile(file, JSON.stringify({ keys }));
+    gpus = await createGpus();
+    simulators = [await gpus.start(2), await gpus.start(2)];
+    stack = await startStack({ redisUrl: inject('redisUrl'), env: { API_KEYS_FILE: file, HISTORY_STEP_SECONDS: '5' } });
+    await stack.startDispatcher();
+    await stack.startWorker(
+      'gpu',
+      simulators.map(({ url }) => url),
+    );
+    browser = await startBrowser();
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await stack?.close();
+    await gpus?.close();
+    await removeFolder(folder);
+  });
+
+  it('shows what ran on each instance, by pointer and keyboard, and opens the job', async () => {
+    const { page, context, complaints } = await open('/studio/fleet');
+    const [own, other] = [await fleetOf('ops').generate(REQUEST), await fleetOf('web').generate(REQUEST)];
+    await Promise.all([own.wait(), other.wait()]);
+    await findOf(page, other.snapshot.instance, 'web');
+    await findOf(page, own.snapshot.instance, 'ops');
+    await page.getByText('Click, tap again or press Enter to open the job.').waitFor();
+    await expectAccessible(page);
+    await page.emulateMedia({ colorScheme: 'dark' });
+    await expectAccessible(page);
+    await page.keyboard.press('Enter');
+    await page.waitForURL(`**/gallery/${own.id}`);
+    expect(grave(complaints)).toEqual([]);
+    await context.close();
+  });
+
+  it('says what a pause and a drain will do, does it, and undoes it', async () => {
+    for (const simulator of simulators) simulator.set({ stepMs: 500 });
+    const jobs = await fleetOf('web').batch(Array.from({ length: 6 }, () => ({ ...REQUEST, steps: 100 })));
+    const { page, context, complaints } = await open('/studio/fleet', 400);
+    await page.getByText('2 jobs run,').waitFor();
+    await page.getByRole('button', { name: 'Drain gpu/1' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByText('The job that runs on it will be finished.').waitFor();
+    await dialog.getByText('which has 1 other instance up').waitFor();
+    await expectAccessible(page);
+    await dialog.getByRole('button', { name: 'Drain gpu/1' }).click();
+    await rowOf(page, 'gpu/1').getByText('draining').waitFor();
+    await page.getByRole('button', { name: 'Pause the fleet' }).click();
+    await dialog.getByText('2 jobs that run will be finished.').waitFor();
+    await dialog.getByRole('button', { name: 'Leave it as it is' }).click();
+    expect((await fleetOf('ops').halts.get()).paused).toBeNull();
+    await page.getByRole('button', { name: 'Pause the fleet' }).click();
+    await dialog.getByRole('button', { name: 'Pause the fleet' }).click();
+    await page.getByText('The whole fleet is paused').waitFor();
+    await Promise.all(
+      jobs.map((id) =>
+        fleetOf('web')
+          .jobs.get(id)
+          .then((job) => job.cancel()),
+      ),
+    );
+    await rowOf(page, 'gpu/1').getByText('drained').waitFor(PATIENCE);
+    await page.getByRole('button', { name: 'Resume gpu/1' }).click();
+    await dialog.getByText('The whole fleet is paused too').waitFor();
+    await dialog.getByRole('button', { name: 'Resume gpu/1' }).click();
+    await page.getByRole('button', { name: 'Resume the fleet' }).click();
+    await dialog.getByRole('button', { name: 'Resume the fleet' }).click();
+    await page.getByRole('button', { name: 'Pause the fleet' }).waitFor();
+    expect(await fleetOf('ops').halts.get()).toMatchObject({ paused: null, instances: [] });
+    await page.getByText('As a table').first().click();
+    await expectAccessible(page);
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(400);
+    expect(grave(complaints)).toEqual([]);
+    await context.close();
+  });
+
+  it('goes on as a wall display when the API was away', async () => {
+    const { page, context } = await open('/studio/fleet/wall', 1920);
+    await page.getByText('2 of 2').waitFor();
+    await expectAccessible(page);
+    expect(await page.getByRole('button').count()).toBe(0);
+    await page.route('**/fleet*', (route) => route.abort('connectionrefused'));
+    await page.getByText('No answer since').waitFor();
+    await page.getByText('2 of 2').waitFor();
+    await page.unroute('**/fleet*');
+    await page.getByText('No answer since').waitFor({ state: 'detached' });
+    await context.close();
+  });
+});
+
+async function open(path: string, width?: number) {
+  const seen = await visit(browser, `${stack.url}${path}`, width === undefined ? {} : { width });
+  await seen.page.getByLabel('API key').fill('cf_ops');
+  await seen.page.getByRole('button', { name: 'Continue' }).click();
+  return seen;
+}
+
+/** What was said against the page, without what the browser itself tells of each 401. */
+function grave(complaints: readonly string[]): readonly string[] {
+  return complaints.filter((text) => !text.includes('401'));
+}
+
+function rowOf(page: Page, instance: string): Locator {
+  return page.locator(`[data-instance="${instance}"]`);
+}
+
+/** Waits until the instance's line tells of a job of that key, gone through from its end to its beginning. */
+async function findOf(page: Page, instance: string | null, key: string): Promise<void> {
+  const lane = page.getByRole('slider', { name: `What ${instance} ran` });
+  await lane.focus();
+  await expect
+    .poll(async () => {
+      await page.keyboard.press('ArrowLeft');
+      return await lane.getAttribute('aria-valuetext');
+    }, PATIENCE)
+    .toContain(`key ${key}`);
+}

@@ -1,0 +1,247 @@
+import type { FleetStatus } from '@comfy-fleet/client';
+import { describe, expect, it } from 'vitest';
+import { keysOf, minutesOf } from '../../src/fleet/charts/minutes.js';
+import { roundUp } from '../../src/fleet/charts/scale.js';
+import { consequencesOf, type Picture } from '../../src/fleet/halts/consequences.js';
+import { instancesOf } from '../../src/fleet/instances.js';
+import { OTHER, paintsOf } from '../../src/fleet/timeline/paints.js';
+import { ticksOf } from '../../src/fleet/timeline/ruler.js';
+import { textOf } from '../../src/fleet/timeline/stretch-words.js';
+import { barAt, barsOf, pathOf, type Stretch, workflowsOf } from '../../src/fleet/timeline/stretches.js';
+import { count, duration, list, modelName } from '../../src/fleet/words.js';
+
+type Known = FleetStatus['workers'][number]['instances'][number];
+
+const AT = Date.parse('2026-11-27T12:00:00Z');
+const iso = (seconds: number) => new Date(AT + seconds * 1000).toISOString();
+
+const stretch = (from: number, to: number, part: Partial<Stretch> = {}): Stretch => ({
+  from: iso(from),
+  to: iso(to),
+  job_id: 'a',
+  jobs: 1,
+  workflow: 'text2img',
+  lod: 'sketch',
+  key: 'web',
+  outcome: 'completed',
+  loading_seconds: 0,
+  ...part,
+});
+
+const known = (name: string, part: Partial<Known> = {}): Known => ({
+  name,
+  pools: ['default'],
+  state: 'up',
+  since: iso(0),
+  reason: null,
+  rests: [],
+  slowness: null,
+  drain: null,
+  vram_bytes: null,
+  running: null,
+  waiting: [],
+  collecting: [],
+  busy_share: 0,
+  jobs_done: 0,
+  jobs_failed: 0,
+  checkpoint: null,
+  models: [],
+  ...part,
+});
+
+const pool = (part: Partial<FleetStatus['pools'][number]> = {}) => ({
+  name: 'default',
+  open: 0,
+  waiting: 0,
+  running: 0,
+  paused: null,
+  instances: 1,
+  backlog_seconds: null,
+  mismatches: [],
+  waiting_for_models: [],
+  ...part,
+});
+
+const worker = (instances: Known[], draining = false) => ({
+  name: 'gpu',
+  started_at: iso(0),
+  seen_at: iso(0),
+  pools: ['default'],
+  draining,
+  storage_fault: null,
+  instances,
+});
+
+describe('a line in time', () => {
+  const span = { from: AT, to: AT + 100_000 };
+
+  it('has a bar for each stretch, cut to the span, with what was loading and nothing thinner than a pixel', () => {
+    const bars = barsOf(
+      [stretch(-10, 10), stretch(50, 50.01), stretch(90, 120, { loading_seconds: 5 }), stretch(-9, -5)],
+      span,
+      1000,
+    );
+    expect(bars.map(({ x, width, loading }) => [x, width, loading])).toEqual([
+      [0, 99, 0],
+      [500, 1, 0],
+      [900, 99, 50],
+    ]);
+    expect(pathOf(bars.slice(0, 1), 4, 20)).toBe('M0.0 4h99.0v20h-99.0z');
+  });
+
+  it('is pointed at with some reach, the nearest bar first', () => {
+    const bars = barsOf([stretch(0, 10), stretch(10.5, 20)], span, 1000);
+    expect([barAt(bars, 50, 4), barAt(bars, 104, 4), barAt(bars, 101, 4), barAt(bars, 500, 4)]).toEqual([
+      0,
+      1,
+      0,
+      undefined,
+    ]);
+  });
+
+  it('has round times for ticks, as many as there is room for', () => {
+    const hour = { from: AT - 3_540_000, to: AT + 60_000 };
+    expect(ticksOf(hour, 700).map((at) => (at - AT) / 60_000)).toEqual([-50, -40, -30, -20, -10, 0]);
+    expect(ticksOf(hour, 200).map((at) => (at - AT) / 60_000)).toEqual([-40, -20, 0]);
+  });
+
+  it('tells a stretch in words', () => {
+    expect(textOf(stretch(0, 12.3, { loading_seconds: 4 }))).toMatch(
+      /^text2img, Sketch, key web, 12 s, of these 4 s loading models, completed, from \d\d:00:00$/,
+    );
+    expect(textOf(stretch(0, 100, { jobs: 12, job_id: null, lod: null, key: null }))).toMatch(
+      /^12 jobs of text2img, 2 min/,
+    );
+  });
+
+  it('paints each workflow alike wherever it is shown, and those beyond the colours as others', () => {
+    const names = workflowsOf([
+      stretch(0, 1, { workflow: 'a' }),
+      stretch(1, 9, { workflow: 'b' }),
+      stretch(9, 10, { workflow: 'a' }),
+    ]);
+    expect(names).toEqual(['b', 'a']);
+    expect(paintsOf(['b', 'a'])).toEqual(paintsOf(['a', 'b']));
+    const many = paintsOf(Array.from({ length: 10 }, (_one, index) => `w${index}`));
+    expect(new Set([...many.values()].slice(0, 8)).size).toBe(8);
+    expect([many.get('w8'), many.get('w9')]).toEqual([OTHER, OTHER]);
+  });
+});
+
+describe('the instances', () => {
+  it('are those that are there, and those that ran lately or are drained and are gone', () => {
+    const drain = { state: 'draining', since: iso(0), by: 'ops' } as const;
+    const there = [
+      known('gpu/10', { running: { job: 'a', since: iso(0) } }),
+      known('gpu/2', { drain }),
+      known('gpu/1', { state: 'down', reason: 'refused' }),
+    ];
+    const halts = { instances: [{ name: 'old/1', state: 'gone', since: iso(0), by: 'ops' }] } as const;
+    const found = instancesOf({ workers: [worker(there)] }, { instances: [...halts.instances] }, ['gpu/10', 'lost/1']);
+    expect(found.map(({ name, state, isDrained }) => [name, state, isDrained])).toEqual([
+      ['gpu/1', 'down', false],
+      ['gpu/2', 'draining', true],
+      ['gpu/10', 'running', false],
+      ['lost/1', 'gone', false],
+      ['old/1', 'gone', true],
+    ]);
+    expect(instancesOf({ workers: [worker([known('gpu/1')], true)] }, { instances: [] }, [])[0]?.state).toBe(
+      'stopping',
+    );
+  });
+});
+
+describe('what is said before a halt', () => {
+  const pictureOf = (
+    pools: FleetStatus['pools'],
+    instances: Known[],
+    more: Partial<Picture['halts']> = {},
+  ): Picture => {
+    const halts = { paused: null, pools: [], instances: [], ...more };
+    const status = { paused: halts.paused, pools, workers: [worker(instances)], shares: [], notes: [] };
+    return { status, halts, instances: instancesOf(status, halts, []) };
+  };
+
+  it('counts what waits, what is finished, and what is taken back', () => {
+    const picture = pictureOf([pool({ waiting: 14, running: 1 })], [known('gpu/1', { waiting: ['b'] })]);
+    expect(consequencesOf({ action: 'halt', target: { kind: 'fleet' } }, picture).slice(0, 3)).toEqual([
+      '14 jobs wait and will go on waiting until you resume. New ones are accepted and wait too.',
+      '1 job that runs will be finished.',
+      '1 job behind them in a ComfyUI will be taken back into the queue.',
+    ]);
+  });
+
+  it('warns of a pool that is left without an instance', () => {
+    const drain = { action: 'halt', target: { kind: 'instance', name: 'gpu/1' } } as const;
+    const alone = pictureOf([pool({ waiting: 2 })], [known('gpu/1'), known('gpu/2', { state: 'down' })]);
+    expect(consequencesOf(drain, alone)).toContain(
+      '2 jobs wait in the pool default, and no other instance of it is up: nobody will take its jobs.',
+    );
+    const two = pictureOf([pool()], [known('gpu/1'), known('gpu/2')]);
+    expect(consequencesOf(drain, two)).toContain('No job waits in the pool default, which has 1 other instance up.');
+  });
+
+  it('says what stays halted after a resume', () => {
+    const by = { since: iso(0), by: 'ops' };
+    const halts = {
+      paused: by,
+      pools: [{ name: 'xl', ...by }],
+      instances: [{ name: 'gpu/1', state: 'drained' as const, ...by }],
+    };
+    const picture = pictureOf([pool({ waiting: 1 })], [known('gpu/1')], halts);
+    expect(consequencesOf({ action: 'resume', target: { kind: 'fleet' } }, picture)).toEqual([
+      '1 job waits.',
+      '1 instance takes jobs at once.',
+      'Still paused by itself: the pool xl.',
+      'Still drained: gpu/1.',
+    ]);
+    expect(consequencesOf({ action: 'resume', target: { kind: 'instance', name: 'gpu/1' } }, picture).at(-1)).toBe(
+      'The whole fleet is paused too: nothing begins until that is resumed.',
+    );
+  });
+});
+
+describe('the history', () => {
+  it('is put together by minutes of the clock, with the keys that had the GPUs', () => {
+    const sample = (seconds: number, gpu_seconds: Record<string, number>, completed: number) => ({
+      at: iso(seconds),
+      waiting: seconds,
+      running: 1,
+      completed,
+      failed: 0,
+      canceled: 0,
+      instances_up: 2,
+      gpu_seconds,
+    });
+    const samples = [sample(0, { web: 15 }, 1), sample(15, { web: 15, other: 30 }, 2), sample(60, {}, 4)];
+    const slots = minutesOf({ step_seconds: 15, samples });
+    expect([slots.length, slots[0]]).toEqual([60, { at: AT - 58 * 60_000, minute: undefined }]);
+    expect(slots.slice(-2).map(({ at, minute }) => [(at - AT) / 1000, minute])).toMatchObject([
+      [0, { waiting: 15, completed: 3, gpus: { web: 1, other: 1 } }],
+      [60, { waiting: 60, completed: 4, gpus: {} }],
+    ]);
+    expect(minutesOf({ step_seconds: 15, samples: [] })).toEqual([]);
+    expect(keysOf(slots)).toEqual(['web', 'other']);
+    expect([0.4, 1, 3, 17, 130].map(roundUp)).toEqual([1, 1, 5, 20, 200]);
+  });
+});
+
+describe('words', () => {
+  it('count, measure and name', () => {
+    expect([count(1, 'job'), count(2000, 'job'), count(0, 'job waits', 'jobs wait')]).toEqual([
+      '1 job',
+      '2,000 jobs',
+      '0 jobs wait',
+    ]);
+    expect([-1, 4.26, 45.4, 200, 7200, 260_000].map(duration)).toEqual([
+      '0 s',
+      '4.3 s',
+      '45 s',
+      '3 min',
+      '2 h',
+      '3 days',
+    ]);
+    expect([list([]), list(['a']), list(['a', 'b', 'c'])]).toEqual(['', 'a', 'a, b and c']);
+    expect(modelName('xl/sd_xl_base_1.0.safetensors')).toBe('sd_xl_base_1.0');
+  });
+});
