@@ -52,6 +52,7 @@ describe.skipIf(!hasChromium)('the page of the fleet', () => {
     const [own, other] = [await fleetOf('ops').generate(REQUEST), await fleetOf('web').generate(REQUEST)];
     await Promise.all([own.wait(), other.wait()]);
     await findOf(page, other.snapshot.instance, 'web');
+    await page.getByText('Only its own key can open this job.').waitFor();
     await findOf(page, own.snapshot.instance, 'ops');
     await page.getByText('Click, tap again or press Enter to open the job.').waitFor();
     await expectAccessible(page);

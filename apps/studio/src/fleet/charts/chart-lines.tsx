@@ -63,7 +63,7 @@ export function ChartLines({ times, series, kind, bound, width, index }: ChartLi
       if (value === undefined) return '';
       return `${values[at - 1] === undefined ? 'M' : 'L'}${(x(at) + step / 2).toFixed(1)} ${y(value).toFixed(1)}`;
     });
-    return <path key={name} className={`chart-line ${className}`} d={points.join('')} />;
+    return <path key={name} className={`time-chart-line ${className}`} d={points.join('')} />;
   }
 
   function columnsOf() {

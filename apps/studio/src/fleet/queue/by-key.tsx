@@ -1,4 +1,5 @@
 import type { FleetStatus } from '@comfy-fleet/client';
+import { Link } from 'wouter';
 import { duration, percent } from '../words.js';
 import { FoldedTable } from './folded-table.js';
 
@@ -19,7 +20,9 @@ export function ByKey({ shares }: Pick<FleetStatus, 'shares'>) {
   const rows = sorted.map(({ key, waiting, oldest_wait_seconds: oldest, share_minute, share_hour, fair_share }) => ({
     key,
     cells: [
-      key,
+      <Link key="name" href={`/usage/${encodeURIComponent(key)}`}>
+        {key}
+      </Link>,
       waiting.toLocaleString('en'),
       oldest === null ? '–' : duration(oldest),
       percent(share_minute),

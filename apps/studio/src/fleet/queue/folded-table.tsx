@@ -1,10 +1,10 @@
-import { useId, useState } from 'react';
+import { type ReactNode, useId, useState } from 'react';
 
 interface FoldedTableProps {
   readonly title: string;
   readonly columns: readonly { readonly title: string; readonly isNumber?: boolean }[];
   /** The first cell names the row. */
-  readonly rows: readonly { readonly key: string; readonly cells: readonly string[] }[];
+  readonly rows: readonly { readonly key: string; readonly cells: readonly ReactNode[] }[];
   /** In place of no rows. */
   readonly empty: string;
 }
