@@ -87,6 +87,7 @@ async function main(): Promise<void> {
       maxOutputs: config.worker.maxOutputs,
       storeRetryMs: storeRetrySeconds * 1000,
       interruptGraceMs: config.worker.interruptGraceSeconds * 1000,
+      unreachableMs: config.worker.unreachableSeconds * 1000,
     },
     restLimits: { failuresToRest, firstRestMs: restSeconds * 1000, longestRestMs: maxRestSeconds * 1000 },
     beginMs: beginSeconds * 1000,

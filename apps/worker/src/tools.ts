@@ -33,6 +33,8 @@ export interface JobSettings {
   readonly storeRetryMs: number;
   /** How long after its first interrupt an execution may go on before its job ends without it. */
   readonly interruptGraceMs: number;
+  /** How long a prompt is waited for on an instance that cannot be reached. */
+  readonly unreachableMs: number;
 }
 
 /** What running a job needs besides the job. */

@@ -143,7 +143,11 @@ export async function aClaimedJob(slots: Slots, before: Before = async () => {})
   onTestFinished(() => source.close());
   const claim: Claim = await until('it is claimed', () => source.next());
   onTestFinished(() => claim.letGo());
-  const job = new HeldJob(claim, slots, quietLog(), new AbortController().signal);
+  const job = new HeldJob(claim, slots, {
+    log: quietLog(),
+    ending: new AbortController().signal,
+    unreachableMs: 30_000,
+  });
   return {
     job,
     record: () => ledgers.record(id),

@@ -120,6 +120,7 @@ export async function openStack(locks?: Locks) {
           maxOutputs: 100,
           storeRetryMs: 0,
           interruptGraceMs: 30_000,
+          unreachableMs: 30_000,
           ...tools,
         },
         restLimits: { failuresToRest: 3, firstRestMs: 300, longestRestMs: 2000 },

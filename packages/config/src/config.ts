@@ -125,6 +125,7 @@ export interface Config {
     readonly maxRestSeconds: number;
     readonly beginSeconds: number;
     readonly interruptGraceSeconds: number;
+    readonly unreachableSeconds: number;
     /** How a ComfyUI is restarted that does not come right by itself. */
     readonly restart: {
       /** For the shell; undefined: by hand. */
@@ -381,6 +382,7 @@ function toConfig(s: Settings): Config {
       maxRestSeconds: s.MAX_REST_SECONDS,
       beginSeconds: s.BEGIN_SECONDS,
       interruptGraceSeconds: s.INTERRUPT_GRACE_SECONDS,
+      unreachableSeconds: s.UNREACHABLE_SECONDS,
       restart: {
         command: s.COMFYUI_RESTART_COMMAND,
         timeoutSeconds: s.RESTART_TIMEOUT_SECONDS,

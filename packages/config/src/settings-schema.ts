@@ -484,6 +484,11 @@ export const settingsSchema = Type.Object({
     0,
     'How long other workers wait for a dead worker to return to its prompt, before they render the job again',
   ),
+  UNREACHABLE_SECONDS: integer(
+    30,
+    1,
+    'How long a prompt is waited for on an instance that cannot be reached; then the job is tried on another one. A restart of ComfyUI takes seconds',
+  ),
   INTERRUPT_GRACE_SECONDS: integer(
     30,
     1,

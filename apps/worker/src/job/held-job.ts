@@ -2,6 +2,7 @@ import type { Claim, JobRecord, Outcome, Verdict } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Instance, PromptNews } from '../instance/instance.js';
 import type { Slot, Slots } from '../instance/slots.js';
+import type { Tools } from '../tools.js';
 import { NewsFeed } from '../waiting/news-feed.js';
 import { Canceled, Superseded } from './signals.js';
 import { stepsOf } from './steps-of.js';
@@ -18,6 +19,8 @@ export class HeldJob {
   readonly claim: Claim;
   /** Aborts when the worker cannot wait for the job any longer. */
   readonly signal: AbortSignal;
+  /** How long its prompt is waited for on an instance that cannot be reached. */
+  readonly patienceMs: number;
   readonly news = new NewsFeed<JobNews>();
   /** The submission that an earlier claim left, until it is adopted or given up. */
   left: string | undefined;
@@ -31,10 +34,15 @@ export class HeldJob {
   #slot: Slot;
   #cancelRequested: boolean;
 
-  constructor(claim: Claim, slots: Slots, log: Logger, signal: AbortSignal) {
+  constructor(
+    claim: Claim,
+    slots: Slots,
+    { log, ending, unreachableMs }: Pick<Tools, 'log' | 'ending' | 'unreachableMs'>,
+  ) {
     const { record } = claim;
     this.claim = claim;
-    this.signal = signal;
+    this.signal = ending;
+    this.patienceMs = unreachableMs;
     this.left = record.promptId ?? undefined;
     this.attempts = record.attempts;
     this.ooms = record.ooms;

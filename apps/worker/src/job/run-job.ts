@@ -23,7 +23,7 @@ import { submit } from './submit.js';
  * It takes a slot at once, before anything is waited for. Never throws: the job is ended, given back, or let go of.
  */
 export async function runJob(claim: Claim, slots: Slots, tools: Tools): Promise<void> {
-  const job = new HeldJob(claim, slots, tools.log, tools.ending);
+  const job = new HeldJob(claim, slots, tools);
   if (claim.record.submissions === 0) noteWait(job);
   try {
     for (let again = true; again; tools.changed()) again = await tryOnce(job, tools);

@@ -4,19 +4,16 @@ import type { HeldJob } from '../job/held-job.js';
 import { pause } from './pause.js';
 
 const RETRY_MS = 250;
-/** How long a prompt is waited for on an instance that cannot be reached. A ComfyUI restart takes 4 s (recorded). */
-const UNREACHABLE_MS = 30_000;
-
 /**
  * Repeats a call while the instance cannot be reached or answers nonsense; a job that ComfyUI may be working on is not
- * given up for one lost packet. Throws prompt_lost after UNREACHABLE_MS, any other error at once.
+ * given up for one lost packet. Throws prompt_lost after the job's patience, any other error at once.
  */
 export async function patiently<T>(
   job: HeldJob,
   call: () => Promise<T>,
   { signal = job.signal, onOutage }: { signal?: AbortSignal; onOutage?: (() => void) | undefined } = {},
 ): Promise<T> {
-  const end = performance.now() + UNREACHABLE_MS;
+  const end = performance.now() + job.patienceMs;
   for (;;) {
     try {
       return await call();
@@ -24,7 +21,7 @@ export async function patiently<T>(
       if (!(error instanceof FleetError) || !isPassing(error)) throw error;
       if (error.code === 'instance_unreachable') onOutage?.();
       if (performance.now() > end) {
-        const detail = `The instance ${job.instance.name} could not be asked for ${UNREACHABLE_MS / 1000} s while it had the prompt: ${error.detail}`;
+        const detail = `The instance ${job.instance.name} could not be asked for ${job.patienceMs / 1000} s (UNREACHABLE_SECONDS) while it had the prompt: ${error.detail}`;
         throw new FleetError('prompt_lost', detail, { cause: error });
       }
     }

@@ -1,6 +1,6 @@
 import { CallWrapper, ComfyApi, PromptBuilder } from '@saintno/comfyui-sdk';
 import { Client, plugins } from '@stable-canvas/comfyui-client';
-import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
 import { freePort, until } from '../../src/index.js';
 import { drawing, startV2Stack, type V2Stack } from './comfy-v2/v2-stack.js';
@@ -13,14 +13,14 @@ interface File {
 
 let fleet: V2Stack;
 let comfyuiPort: number;
-beforeEach(async () => {
+beforeAll(async () => {
   // Of a port that somebody else takes meanwhile, the API says so, and the test fails.
   comfyuiPort = await freePort();
   // saintno asks for the queue after each status, once for each prompt that it waits for.
   const key = { limits: { requests_per_minute: 100_000 } };
   fleet = await startV2Stack(3, 30, { env: { COMFYUI_PORT: `${comfyuiPort}` }, key });
 });
-afterEach(() => fleet?.close());
+afterAll(() => fleet?.close());
 
 const base = (key: string) => `${fleet.stack.url}/comfyui/k/${key}`;
 

@@ -35,7 +35,10 @@ beforeAll(async () => {
   const keys = KEYS.map((key) => ({ ...key, sha256: createHash('sha256').update(key.id).digest('hex') }));
   await writeFile(keysFile, JSON.stringify({ keys }));
   gpus = await Promise.all([1, 2, 3].map(startGpu));
-  stack = await startStack({ redisUrl: inject('redisUrl'), env: { API_KEYS_FILE: keysFile, ADOPT_WAIT_SECONDS: '1' } });
+  stack = await startStack({
+    redisUrl: inject('redisUrl'),
+    env: { API_KEYS_FILE: keysFile, UNREACHABLE_SECONDS: '2' },
+  });
   for (const [index, { url }] of gpus.entries()) await stack.startWorker(`gpu-${index + 1}`, [url]);
   const inpaint = readFileSync(new URL('../graphs/inpaint-mask.json', import.meta.url), 'utf8');
   const headers = { ...as('anna').headers, 'content-type': 'application/json' };

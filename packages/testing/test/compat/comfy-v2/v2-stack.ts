@@ -39,24 +39,28 @@ export async function startV2Stack(
   const keysFile = join(folder, 'keys.json');
   await writeFile(keysFile, JSON.stringify({ keys: [aKey('anna', key), aKey('bert', key)] }));
   const simulators: Service[] = [];
-  const stack = await startStack({ redisUrl: inject('redisUrl'), env: { API_KEYS_FILE: keysFile, ...env } });
+  const stack = await startStack({
+    redisUrl: inject('redisUrl'),
+    env: { API_KEYS_FILE: keysFile, UNREACHABLE_SECONDS: '2', ...env },
+  });
   const close = async () => {
     await stack.close();
     await Promise.all(simulators.map((simulator) => simulator.stop('SIGKILL')));
     await removeFolder(folder);
   };
+  const startInstance = async (index: number) => {
+    const url = await onFreePort(async (port) => {
+      const dir = join(folder, `${port}`);
+      const start = simulatorOn(port, { dir, journal: join(folder, `${port}.jsonl`) });
+      const simulator = startService('simulator', { ...start.env, SIMULATOR_STEP_MS: `${stepMs}` });
+      simulators[index] = simulator;
+      await ready(simulator, `${start.url}/system_stats`);
+      return start.url;
+    });
+    await stack.startWorker(`w${index + 1}`, [url]);
+  };
   try {
-    for (let n = 1; n <= instances; n++) {
-      const url = await onFreePort(async (port) => {
-        const dir = join(folder, `${port}`);
-        const start = simulatorOn(port, { dir, journal: join(folder, `${port}.jsonl`) });
-        const simulator = startService('simulator', { ...start.env, SIMULATOR_STEP_MS: `${stepMs}` });
-        simulators[n - 1] = simulator;
-        await ready(simulator, `${start.url}/system_stats`);
-        return start.url;
-      });
-      await stack.startWorker(`w${n}`, [url]);
-    }
+    await Promise.all(Array.from({ length: instances }, (_, index) => startInstance(index)));
     await until('the instances have said what they have', async () => {
       const answer = await fetch(`${stack.url}/workflows/text2img`, { headers: { 'X-API-Key': 'anna' } });
       const { pools } = (await answer.json()) as { pools: { instances: unknown[] }[] };
