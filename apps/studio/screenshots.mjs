@@ -1,10 +1,10 @@
-// Pictures of every page for docs/studio.md, of a fleet that runs here:  npm run docs:screenshots [-- http://127.0.0.1:3000]
+// Pictures of every page for docs/studio.md, of a fleet that runs here:  npm run docs:screenshots [-- http://127.0.0.1:3000 [API key]]
 import { spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 
-const [api = 'http://127.0.0.1:3000'] = process.argv.slice(2);
+const [api = 'http://127.0.0.1:3000', key] = process.argv.slice(2);
 const FOLDER = join(import.meta.dirname, '../../docs/studio');
 const LOOKS = /** @type {const} */ ([
   { name: 'light', colorScheme: 'light', viewport: { width: 1280, height: 800 } },
@@ -20,6 +20,7 @@ mkdirSync(FOLDER, { recursive: true });
 const browser = await chromium.launch({ executablePath: chromiumPath(), args: ['--no-sandbox'] });
 for (const { name, ...look } of LOOKS) {
   const page = await browser.newPage(look);
+  if (key !== undefined) await page.addInitScript(`sessionStorage.setItem('comfy-fleet.key', '${key}')`);
   const shoot = async (/** @type {string} */ what) => {
     await page.waitForLoadState('networkidle');
     await page.evaluate('scrollTo(0, 0)');
@@ -35,6 +36,14 @@ for (const { name, ...look } of LOOKS) {
   await page.goto(`${api}/studio/gallery/${refined.id}`);
   await page.getByRole('button', { name: 'Compare' }).first().click();
   await shoot('job');
+  for (const [what, path] of /** @type {const} */ ([
+    ['fleet', 'fleet'],
+    ['wall', 'fleet/wall'],
+  ])) {
+    await page.goto(`${api}/studio/${path}`);
+    await page.locator('.lane-bars').first().waitFor();
+    await shoot(what);
+  }
   await page.close();
 }
 await browser.close();
@@ -46,7 +55,8 @@ await browser.close();
  * @returns {Promise<{ id: string }>}
  */
 async function order(path, body) {
-  const headers = { 'content-type': 'application/json', prefer: 'wait=60' };
+  const known = key === undefined ? {} : { authorization: `Bearer ${key}` };
+  const headers = { 'content-type': 'application/json', prefer: 'wait=60', ...known };
   const answer = await fetch(api + path, { method: 'POST', headers, body: JSON.stringify(body) });
   if (!answer.ok) throw new Error(await answer.text());
   return /** @type {Promise<{ id: string }>} */ (answer.json());

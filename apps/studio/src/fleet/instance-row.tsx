@@ -6,7 +6,7 @@ import { type Instance, STATE_WORDS } from './instances.js';
 import { Lane } from './timeline/lane.js';
 import type { Span, Stretch } from './timeline/stretches.js';
 import { useMayOpen } from './use-may-open.js';
-import { count, modelName, percent, since } from './words.js';
+import { clock, count, modelName, percent, since } from './words.js';
 
 /** Named before the others are counted. */
 const MODELS = 2;
@@ -14,6 +14,8 @@ const MODELS = 2;
 interface InstanceRowProps {
   readonly instance: Instance;
   readonly stretches: readonly Stretch[];
+  /** What came before the first of them is not known any more. */
+  readonly isCut: boolean;
   readonly span: Span;
   readonly paints: ReadonlyMap<string, number>;
   readonly picture: Picture;
@@ -22,7 +24,7 @@ interface InstanceRowProps {
 }
 
 /** An instance: its state, what it ran and holds, and its halt. */
-export function InstanceRow({ instance, stretches, span, paints, picture, at }: InstanceRowProps) {
+export function InstanceRow({ instance, stretches, isCut, span, paints, picture, at }: InstanceRowProps) {
   const { name, state, reason, known, isDrained } = instance;
   const [, go] = useLocation();
   const mayOpen = useMayOpen();
@@ -47,6 +49,9 @@ export function InstanceRow({ instance, stretches, span, paints, picture, at }: 
       </div>
       <div className="instance-facts">
         {reason !== undefined && <p className="instance-reason">{reason}</p>}
+        {isCut && (
+          <p className="hint">What it ran before {clock(stretches[0]?.from ?? at)} is not kept (TIMELINE_ENTRIES)</p>
+        )}
         {known !== undefined && <Holds models={known.models} />}
         {known !== undefined && <p className="hint">{factsOf(known, at)}</p>}
       </div>

@@ -12,6 +12,8 @@ export interface LanesOfTime {
   readonly to: string;
   /** What ran, by instance. */
   readonly byName: ReadonlyMap<string, readonly Stretch[]>;
+  /** Instances of which what they ran at the beginning is not known any more. */
+  readonly cut: ReadonlySet<string>;
 }
 
 /** The fleet as it is and what it ran, of one mind about which instances there are. */
@@ -23,6 +25,7 @@ export function usePicture(minutes: number) {
       from: past.from,
       to: past.to,
       byName: new Map(past.instances.map(({ instance, stretches }) => [instance, stretches])),
+      cut: new Set(past.instances.filter(({ cut }) => cut).map(({ instance }) => instance)),
     }),
     [past],
   );

@@ -61,7 +61,7 @@ export function ChartLines({ times, series, kind, bound, width, index }: ChartLi
   function lineOf(name: string, className: string, values: Series['values']) {
     const points = values.map((value, at) => {
       if (value === undefined) return '';
-      return `${values[at - 1] === undefined ? 'M' : 'L'}${(x(at) + step / 2).toFixed(1)} ${y(value).toFixed(1)}`;
+      return `${values[at - 1] === undefined ? 'M' : 'L'}${(x(at) + step / 2).toFixed(1)} ${y(value).toFixed(1)}h0`;
     });
     return <path key={name} className={`time-chart-line ${className}`} d={points.join('')} />;
   }

@@ -3,6 +3,7 @@ import { Fault } from '../../parts/fault.js';
 import type { Picture } from '../halts/consequences.js';
 import { InstanceRow } from '../instance-row.js';
 import { foremost, STATE_WORDS } from '../instances.js';
+import type { LanesOfTime } from '../use-picture.js';
 import { Legend, Marks } from './legend.js';
 import { paintsOf } from './paints.js';
 import { Ruler } from './ruler.js';
@@ -13,13 +14,11 @@ export type Minutes = (typeof MINUTES)[number];
 /** More are shown on request, and can be looked for. */
 const MANY = 12;
 
+const NOTHING: readonly Stretch[] = [];
+
 interface TimelineProps {
   readonly picture: Picture;
-  readonly timeline: {
-    readonly from: string;
-    readonly to: string;
-    readonly byName: ReadonlyMap<string, readonly Stretch[]>;
-  };
+  readonly timeline: LanesOfTime;
   readonly minutes: Minutes;
   readonly onMinutes: (minutes: Minutes) => void;
   readonly error: Error | null;
@@ -74,7 +73,8 @@ export function Timeline({ picture, timeline, minutes, onMinutes, error, at }: T
               <InstanceRow
                 key={instance.name}
                 instance={instance}
-                stretches={timeline.byName.get(instance.name) ?? []}
+                stretches={timeline.byName.get(instance.name) ?? NOTHING}
+                isCut={timeline.cut.has(instance.name)}
                 span={span}
                 paints={paints}
                 picture={picture}
