@@ -1,5 +1,6 @@
 import { FleetError, FleetUnreachableError, type Job, JobEndedError } from '@comfy-fleet/client';
-import { UsageError } from './command.js';
+import { ConfigError } from '@comfy-fleet/config';
+import { Obstacle, UsageError } from './command.js';
 
 /** What scripts decide by: docs/cli.md. */
 export const EXIT = {
@@ -35,6 +36,8 @@ export interface Failure {
 /** What a person is told of an error, and the exit code of it. Throws what is a fault of our own. */
 export function explain(error: unknown): Failure {
   if (error instanceof UsageError) return { text: error.message, code: EXIT.misused };
+  if (error instanceof Obstacle) return { text: error.message, code: error.exitCode };
+  if (error instanceof ConfigError) return { text: error.message, code: EXIT.fault };
   if (error instanceof Interrupted) return { text: error.message, code: EXIT.interrupted };
   if (error instanceof JobEndedError) return { text: `${error.job.id}: ${error.message}`, code: codeOf(error.job) };
   if (error instanceof FleetUnreachableError) {
@@ -43,8 +46,7 @@ export function explain(error: unknown): Failure {
   if (error instanceof FleetError) {
     const untold = error.errors.filter(({ detail }) => !error.message.includes(detail));
     const fields = untold.map(({ pointer, detail }) => `\n  ${pointer}: ${detail}`);
-    const code = PASSING.has(error.status) ? EXIT.unavailable : EXIT.refused;
-    return { text: `${error.message}${fields.join('')}${advice(error)}`, code };
+    return { text: `${error.message}${fields.join('')}${advice(error)}`, code: codeOfStatus(error.status) };
   }
   const { code, syscall, message } = error as NodeJS.ErrnoException;
   if (code !== undefined && syscall !== undefined) return { text: message, code: EXIT.fault };
@@ -55,6 +57,11 @@ export function explain(error: unknown): Failure {
 export function codeOf({ status }: Pick<Job, 'status'>): number {
   if (status === 'succeeded') return EXIT.done;
   return status === 'canceled' ? EXIT.canceled : EXIT.failed;
+}
+
+/** Of an answer that is none that was hoped for. */
+export function codeOfStatus(status: number): number {
+  return PASSING.has(status) ? EXIT.unavailable : EXIT.refused;
 }
 
 function advice({ status, retryAfterSeconds }: FleetError): string {

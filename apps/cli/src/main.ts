@@ -14,5 +14,6 @@ process.exitCode = await runCommand(process.argv.slice(2), {
   result: (text) => process.stdout.write(`${text}\n`),
   say: (text) => process.stderr.write(`${text}\n`),
   ...(process.stdout.isTTY ? { terminal: process.stdout } : {}),
+  ...(process.stdin.isTTY ? { keyboard: process.stdin } : {}),
   interrupted: interruption,
 });

@@ -84,8 +84,12 @@ describe('the command line, for callers', () => {
       metadata: { shelf: 'low' },
       request: { steps: 3 },
     });
-    const refined = linesOf((await run('refine', first?.id ?? '', '--lod', 'mid')).stdout).at(-1)?.data;
+    const refine = ['refine', first?.id ?? '', '--lod', 'mid', '--idempotency-key', 'mine'];
+    const refined = linesOf((await run(...refine)).stdout).at(-1)?.data;
     expect(refined).toMatchObject({ status: 'succeeded', lod: 'mid', parent: { id: first?.id, relation: 'refine' } });
+    expect(JSON.parse((await run(...refine, '--detach')).stdout)).toMatchObject({ id: refined?.id });
+    const again = linesOf((await run('retry', refined?.id ?? '', '--seed', '7')).stdout).at(-1)?.data;
+    expect(again).toMatchObject({ status: 'succeeded', seed: 7, parent: { id: refined?.id, relation: 'retry' } });
     const listed = await run('jobs', '--metadata', 'shelf=low');
     expect(JSON.parse(listed.stdout)).toMatchObject({ id: second?.id });
   });
@@ -158,17 +162,17 @@ describe('the command line, for callers', () => {
     ]);
   });
 
-  it('completes words in bash, zsh and fish: commands, options, what they may be, and files', async () => {
+  it('completes words in a shell, with the jobs, workflows and inputs of the API', async () => {
     for (const shell of ['bash', 'zsh', 'fish']) {
       expect((await run('completion', shell)).stdout).toContain('comfy-fleet complete --');
     }
+    const { id } = JSON.parse((await run('generate', 'a fox', ...SMALL, '--detach')).stdout) as Job;
     const completed = async (...words: string[]) =>
       (await run('complete', '--', ...words)).stdout.split('\n').map((line) => line.split('\t')[0]);
-    expect(await completed('gen')).toContain('generate');
-    expect(await completed('jobs', '--sta')).toContain('--status');
-    expect(await completed('jobs', '--status', 'q')).toContain('queued');
-    await writeFile(join(dir, 'wall.png'), PICTURE, 'base64');
-    expect(await completed('img2img', 'wa')).toContain('wall.png');
+    expect((await completed('get', ''))[0]).toBe(id);
+    expect(await completed('run', 'im')).toContain('img2img');
+    expect(await completed('run', 'img2img', '--input', 'den')).toContain('denoise=');
+    await (await fleet.jobs.get(id)).wait();
   });
 
   it('shows the fleet', async () => {

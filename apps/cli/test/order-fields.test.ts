@@ -17,13 +17,19 @@ describe('the fields of an order', () => {
     expect(() => fieldsOf('generate', { steps: 'many', metadata: {} })).toThrow('--steps is a number, not many');
   });
 
-  it('are what the columns of a sheet say', () => {
+  it('are what the columns of a sheet say', async () => {
     const row = { prompt: 'a red fox', steps: '8', 'metadata.shelf': 'low' };
-    expect(rowFields('generate', row, 'csv')).toEqual({ prompt: 'a red fox', steps: 8, metadata: { shelf: 'low' } });
-    expect(() => rowFields('generate', { promt: 'a' }, 'csv')).toThrow(/no field promt .*prompt/);
-    expect(() => rowFields('generate', { steps: 'x' }, 'csv')).toThrow('steps is a number, not x');
-    expect(rowFields('img2img', { image: 'a.png' }, 'csv')).toEqual({ image: 'a.png' });
-    expect(rowFields('generate', { steps: 8, odd: true }, 'jsonl')).toEqual({ steps: 8, odd: true });
+    expect(await rowFields('generate', row, 'csv')).toEqual({
+      prompt: 'a red fox',
+      steps: 8,
+      metadata: { shelf: 'low' },
+    });
+    await expect(rowFields('generate', { promt: 'a' }, 'csv')).rejects.toThrow(
+      /no field promt for a column, did you mean "prompt"\? There is prompt, /,
+    );
+    await expect(rowFields('generate', { steps: 'x' }, 'csv')).rejects.toThrow('steps is a number, not x');
+    expect(await rowFields('img2img', { image: 'a.png' }, 'csv')).toEqual({ image: 'a.png' });
+    expect(await rowFields('generate', { steps: 8, odd: true }, 'jsonl')).toEqual({ steps: 8, odd: true });
   });
 
   it('of a row go before those of the options, and metadata is put together', () => {

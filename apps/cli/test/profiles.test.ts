@@ -38,7 +38,9 @@ describe('where the API is', () => {
   });
 
   it('names the profiles that there are', async () => {
-    await expect(find({ profile: 'hall' })).rejects.toThrow(/no profile hall in .*\(there is flat, wall\)/);
+    await expect(find({ profile: 'hall' })).rejects.toThrow(
+      /no profile hall in .*, did you mean "wall"\? There is flat, wall\.$/,
+    );
   });
 
   it('says what is wrong with the file', async () => {

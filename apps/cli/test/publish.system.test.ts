@@ -37,5 +37,5 @@ it('publishes a file, shows it, and has jobs run it on a worker that has another
   expect(job).toMatchObject({ request: { version } });
 
   const refused = await run(['workflows', 'add', file, '--name', 'graph', ...url]);
-  expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('answered 422: The name graph is taken')]);
+  expect([refused.code, refused.stderr]).toEqual([3, expect.stringContaining('answered 422: The name graph is taken')]);
 });

@@ -1,8 +1,8 @@
-import type { FleetStatus, Job, JobHandle } from '@comfy-fleet/client';
+import type { Job, JobHandle } from '@comfy-fleet/client';
+import { encode } from 'fast-png';
 import { describe, expect, it } from 'vitest';
 import { createReport } from '../src/callers/follow/create-report.js';
 import { createSheetReport } from '../src/callers/sheets/sheet-report.js';
-import { showFleet } from '../src/callers/show-fleet.js';
 import { FakeTerminal } from './fake-terminal.js';
 
 const JOB = {
@@ -54,6 +54,24 @@ describe('a terminal', () => {
     expect(results).toEqual(['fox.png', '0197 succeeded in 1.5 s · seed 7 · gpu/1']);
   });
 
+  it('draws what the picture looks like so far in place, and takes it away at the end', async () => {
+    const { terminal, surroundings } = atTerminal();
+    const report = createReport(surroundings, { picture: 'kitty' });
+    report.job(JOB);
+    const data = Buffer.from(encode({ width: 8, height: 8, channels: 3, data: new Uint8Array(192) })).toString(
+      'base64',
+    );
+    report.preview({ content_type: 'image/png', data });
+    await expect.poll(() => terminal.written).toContain('\u001b_Ga=T');
+    // above the bar, whose line and the 14 of the picture are above the cursor
+    expect(terminal.written).toContain('\u001b7\u001b[15A\r\u001b_Ga=T');
+    report.close();
+    expect(terminal.written).toContain('\u001b_Ga=d');
+    const before = terminal.written;
+    report.preview({ content_type: 'image/png', data });
+    expect(terminal.written).toBe(before);
+  });
+
   it('has one bar for all rows of a file, and a line for each that went wrong', () => {
     const { terminal, said, surroundings } = atTerminal();
     const report = createSheetReport(surroundings, { total: 4 });
@@ -64,38 +82,4 @@ describe('a terminal', () => {
     expect(terminal.lines).toContainEqual(expect.stringContaining('2 of 4 · 0 under way · 1 failed'));
     expect(said).toEqual(['line 2: 0197 canceled in 1.5 s · seed 7 · gpu/1']);
   });
-});
-
-it('shows the fleet in tables that fit', () => {
-  const instance = {
-    name: 'gpu/1',
-    state: 'up',
-    drain: null,
-    reason: null,
-    busy_share: 0.5,
-    jobs_done: 9,
-    jobs_failed: 1,
-  };
-  const running = { job: '0197', since: '2026-01-01T00:00:00Z' };
-  const more = { running, waiting: ['0198'], checkpoint: 'xl.safetensors' };
-  const status = {
-    paused: null,
-    pools: [{ name: 'default', waiting: 3, running: 1, instances: 1, backlog_seconds: 90, paused: null }],
-    workers: [{ name: 'gpu', storage_fault: null, instances: [{ ...instance, ...more }] }],
-    shares: [],
-    notes: ['A note.'],
-  } as unknown as FleetStatus;
-  expect(showFleet(status, 100, Date.parse('2026-01-01T00:00:05Z'))).toBe(
-    [
-      'pool       waiting  running  instances  backlog',
-      'default    3        1        1          1 min 30 s',
-      '',
-      'instance  state  busy            done  failed  model           runs',
-      'gpu/1     up     ████░░░░  50 %  9     1       xl.safetensors  0197 for 5 s, 1 next',
-      '',
-      'A note.',
-    ].join('\n'),
-  );
-  const narrow = showFleet(status, 40, 0).split('\n');
-  expect(Math.max(...narrow.map((line) => line.length))).toBe(39);
 });

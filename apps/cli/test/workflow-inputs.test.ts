@@ -31,6 +31,8 @@ describe('the inputs of a workflow', () => {
   });
 
   it('are those that there are', async () => {
-    await expect(read({ promt: 'a' })).rejects.toThrow('flux has no input promt (it has prompt, steps, tiled');
+    await expect(read({ promt: 'a' })).rejects.toThrow(
+      'flux has no input promt, did you mean "prompt"? There is prompt, steps, tiled',
+    );
   });
 });

@@ -107,12 +107,22 @@ it('lists the workflows of the folder and shows one', async () => {
   const unknown = await run(['workflows', 'show', 'text3img', '--comfyui', simulator.url]);
   expect(unknown).toMatchObject({
     code: 1,
-    stderr: expect.stringMatching(/there is no text3img in .*img2img, text2img/),
+    stderr: expect.stringMatching(/There is no text3img in .*img2img, text2img\), did you mean "text2img"\?/),
   });
 });
 
 it('says how it is called', async () => {
-  expect((await run(['workflows'])).stdout).toMatch(/check <file>/);
-  expect(await run(['workflows', 'check'])).toMatchObject({ code: 2, stderr: expect.stringMatching(/check <file>/) });
-  expect((await run(['workflows', 'chekc', 'x'])).stderr).toMatch(/There is no workflows chekc/);
+  expect((await run(['workflows', '--help'])).stdout).toMatch(/check .*<file>/);
+  const missing = await run(['workflows', 'check']);
+  expect(missing).toMatchObject({ code: 2, stderr: expect.stringMatching(/missing required argument 'file'/) });
+  const unknown = await run(['workflows', 'chekc', 'x']);
+  expect(unknown).toMatchObject({ code: 2, stderr: expect.stringMatching(/unknown command 'chekc'.*check/s) });
+});
+
+it('tells by the exit code that the API does not answer', async () => {
+  const url = `http://127.0.0.1:${await freePort()}`;
+  expect(await run(['workflows', 'list', '--url', url])).toMatchObject({
+    code: 4,
+    stderr: expect.stringContaining(url),
+  });
 });

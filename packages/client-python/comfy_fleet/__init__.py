@@ -231,20 +231,21 @@ class Job:
         self.snapshot = self._transport.json("POST", self._path("cancel"))
         return self
 
-    def refine(self, lod: Lod, *, index: int | None = None) -> Job:
+    def refine(self, lod: Lod, *, index: int | None = None, idempotency_key: str | None = None) -> Job:
         """A new job that goes on from a picture of this one, at another level of detail."""
-        return self._child("refine", _given(lod=lod, index=index))
+        return self._child("refine", idempotency_key, json_body=_given(lod=lod, index=index))
 
-    def retry(self) -> Job:
-        """A new job of the same request, with the same seed."""
-        return self._child("retry", None)
+    def retry(self, *, seed: int | str | None = None, idempotency_key: str | None = None) -> Job:
+        """A new job of the same request, with the same seed unless another, or "random", is asked for."""
+        return self._child("retry", idempotency_key, query=_given(seed=seed))
 
     def delete(self) -> None:
         """The job and its files are gone from the fleet."""
         self._transport.send("DELETE", self._path()).close()
 
-    def _child(self, verb: str, body: dict[str, Any] | None) -> Job:
-        return Job(self._transport, self._transport.json("POST", self._path(verb), json_body=body, idempotent=True))
+    def _child(self, verb: str, key: str | None, **wish: Any) -> Job:
+        answer = self._transport.json("POST", self._path(verb), idempotent=key or True, **wish)
+        return Job(self._transport, answer)
 
     def _path(self, verb: str | None = None) -> str:
         return f"/jobs/{self.id}" + ("" if verb is None else f"/{verb}")

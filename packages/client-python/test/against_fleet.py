@@ -63,6 +63,9 @@ class AgainstFleet(unittest.TestCase):
         second = self.fleet.img2img("at dawn", picture, metadata={"order": "7"}, **SMALL).wait()
         self.assertEqual((second.snapshot["kind"], second.snapshot["metadata"]), ("img2img", {"order": "7"}))
         self.assertEqual(first.refine("mid").wait().snapshot["parent"]["id"], first.id)
+        again = first.retry(seed=7, idempotency_key="of-my-own").wait()
+        self.assertEqual((again.snapshot["seed"], again.snapshot["parent"]["relation"]), (7, "retry"))
+        self.assertEqual(first.retry(seed=7, idempotency_key="of-my-own").id, again.id)
         with tempfile.NamedTemporaryFile(suffix=".png") as file:
             file.write(picture)
             third = self.fleet.run("img2img", {"prompt": "in snow"}, files={"image": file}, lod="sketch").wait()

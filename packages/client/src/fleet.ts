@@ -18,16 +18,11 @@ import type {
 } from './api-types.js';
 import { type Assets, blobOf, createAssets, type FileContent, nameOf } from './files.js';
 import { createHalts, type Halts } from './halts.js';
-import { idempotencyKey } from './idempotency-key.js';
+import { idempotencyKey, type OrderOptions } from './idempotency-key.js';
 import { JobHandle } from './job-handle.js';
 import { createJobs, type Jobs, type PageOptions } from './jobs.js';
 import { createRegistry, type Registry } from './registry.js';
 import { type Abortable, createTransport, type FleetOptions, type Transport } from './transport.js';
-
-export interface OrderOptions extends Abortable {
-  /** A key of your own, so that an order of yours that is sent again by another process makes no second job. */
-  readonly idempotencyKey?: string;
-}
 
 export interface RunOptions
   extends OrderOptions,

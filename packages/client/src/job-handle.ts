@@ -1,6 +1,6 @@
 import type { Job, JobOutputs, JobPreview, JobProgress, RefineRequest, WebhookDelivery } from './api-types.js';
 import { JobEndedError } from './errors.js';
-import { idempotencyKey } from './idempotency-key.js';
+import { idempotencyKey, type OrderOptions } from './idempotency-key.js';
 import { type Output, outputOf } from './output.js';
 import { pause } from './pause.js';
 import { serverSentEvents } from './server-sent-events.js';
@@ -90,12 +90,12 @@ export class JobHandle {
   }
 
   /** A new job that goes on from a picture of this one, at another level of detail. */
-  refine(request: RefineRequest, options: Abortable = {}): Promise<JobHandle> {
+  refine(request: RefineRequest, options: OrderOptions = {}): Promise<JobHandle> {
     return this.#child('refine', { ...options, json: request });
   }
 
   /** A new job of the same request, with the same seed unless another is asked for. */
-  retry({ seed, ...options }: Abortable & { readonly seed?: number | string | 'random' } = {}): Promise<JobHandle> {
+  retry({ seed, ...options }: OrderOptions & { readonly seed?: number | string | 'random' } = {}): Promise<JobHandle> {
     return this.#child('retry', { ...options, query: { seed } });
   }
 
@@ -114,8 +114,11 @@ export class JobHandle {
     await this.#transport.send(this.#path(), { ...options, method: 'DELETE' });
   }
 
-  async #child(verb: 'refine' | 'retry', wish: Pick<Wish, 'signal' | 'json' | 'query'>): Promise<JobHandle> {
-    const asked = { ...wish, method: 'POST', headers: idempotencyKey() } as const;
+  async #child(
+    verb: 'refine' | 'retry',
+    { idempotencyKey: key, ...wish }: OrderOptions & Pick<Wish, 'json' | 'query'>,
+  ): Promise<JobHandle> {
+    const asked = { ...wish, method: 'POST', headers: idempotencyKey(key) } as const;
     return new JobHandle(this.#transport, await this.#transport.json<Job>(this.#path(verb), asked));
   }
 

@@ -80,7 +80,9 @@ describe('the client, against processes', () => {
     const picture = (await first.outputs[0]?.download()) as Blob;
     const second = await (await fleet.img2img({ ...REQUEST, image: picture, metadata: { order: '7' } })).wait();
     expect(second.snapshot).toMatchObject({ kind: 'img2img', metadata: { order: '7' } });
-    const refined = await (await first.refine({ lod: 'mid' })).wait();
+    const once = { idempotencyKey: 'of-my-own' };
+    const refined = await (await first.refine({ lod: 'mid' }, once)).wait();
+    expect((await first.refine({ lod: 'mid' }, once)).id).toBe(refined.id);
     expect(refined.snapshot.parent).toMatchObject({ id: first.id, relation: 'refine' });
     const inputs = { prompt: 'the same at dawn' };
     const third = await (await fleet.run('img2img', inputs, { files: { image: picture }, lod: 'sketch' })).wait();

@@ -7,6 +7,8 @@ export interface CallerSettings {
   readonly profile: string | undefined;
   /** Where programs keep their configuration; undefined: `.config` in the home of the user. */
   readonly configHome: string | undefined;
+  /** tmux or screen stands between the program and the terminal. */
+  readonly isMultiplexed: boolean;
 }
 
 /** Empty is as good as not set. */
@@ -16,5 +18,6 @@ export function callerSettings(env: Environment = process.env): CallerSettings {
     key: env.COMFY_FLEET_KEY || undefined,
     profile: env.COMFY_FLEET_PROFILE || undefined,
     configHome: env.XDG_CONFIG_HOME || undefined,
+    isMultiplexed: Boolean(env.TMUX || env.STY),
   };
 }

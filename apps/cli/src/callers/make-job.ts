@@ -1,4 +1,4 @@
-import type { Fleet, JobHandle } from '@comfy-fleet/client';
+import type { Fleet, JobHandle, OrderOptions } from '@comfy-fleet/client';
 import type { Surroundings } from '../command.js';
 import { EXIT } from '../exit-codes.js';
 import { connect } from './connect.js';
@@ -9,13 +9,13 @@ import { ending } from './words.js';
 
 /** Places an order and follows its job, unless it is to be left to itself. Resolves to the exit code. */
 export async function makeJob(
-  place: (fleet: Fleet) => Promise<JobHandle>,
-  { output, ...options }: MakeOptions,
+  place: (fleet: Fleet, options: OrderOptions) => Promise<JobHandle>,
+  { output, idempotencyKey, ...options }: MakeOptions,
   surroundings: Surroundings,
 ): Promise<number> {
-  const template = output === undefined ? undefined : readTemplate(output, false);
+  const template = output === undefined ? undefined : readTemplate(output, 'one job');
   const fleet = await connect(options, surroundings);
-  const job = await place(fleet);
+  const job = await place(fleet, idempotencyKey === undefined ? {} : { idempotencyKey });
   if (options.detach !== true) return follow(fleet, job, { ...options, template }, surroundings);
   tellJob(job, options, surroundings);
   return EXIT.done;

@@ -21,8 +21,10 @@ export async function makeJobs(
   { from, parallel, ...options }: SheetMakeOptions,
   surroundings: Surroundings,
 ): Promise<number> {
-  if (from === undefined) return makeJob(async (fleet) => (await one(fleet)).place({}), options, surroundings);
-  const template = options.output === undefined ? undefined : readTemplate(options.output, true);
+  if (from === undefined) {
+    return makeJob(async (fleet, more) => (await one(fleet)).place(more), options, surroundings);
+  }
+  const template = options.output === undefined ? undefined : readTemplate(options.output, 'rows');
   const fleet = await connect(options, surroundings);
   const { runSheet } = await import('./sheets/run-sheet.js');
   const orderOf = (row: Row, sheet: Sheet) => ofRow(fleet, row, sheet);

@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { GRAPHICS, type Graphics } from './pictures/graphics.js';
 import type { AccessOptions } from './profiles.js';
 
 export interface JsonOptions extends AccessOptions {
@@ -7,9 +8,10 @@ export interface JsonOptions extends AccessOptions {
 
 export interface MakeOptions extends JsonOptions {
   readonly output?: string;
-  readonly picture: boolean;
+  readonly picture?: Graphics | false;
   readonly detach?: boolean;
   readonly cancelOnExit?: boolean;
+  readonly idempotencyKey?: string;
 }
 
 export interface SheetMakeOptions extends MakeOptions {
@@ -22,7 +24,7 @@ export function addAccessOptions(command: Command): Command {
   return command
     .option('--url <url>', 'the API (COMFY_FLEET_URL; http://127.0.0.1:3000 by default)')
     .option('--key <key>', 'an API key (COMFY_FLEET_KEY)')
-    .option('--profile <name>', 'the API and key of a profile (COMFY_FLEET_PROFILE)');
+    .option('--profile <profile>', 'the API and key of a profile (COMFY_FLEET_PROFILE)');
 }
 
 export function addJsonOption(command: Command): Command {
@@ -34,7 +36,12 @@ export function addFollowOptions(command: Command): Command {
   return addAccessOptions(
     addJsonOption(
       command
-        .option('-o, --output <name>', 'writes the files: {id}, {index}, {seed}, {line} in the name, or a folder/')
+        .option('-o, --output <path>', 'writes the files: {id}, {index}, {seed}, {line} in the name, or a folder/')
+        .addOption(
+          new Option('--picture <how>', 'draws pictures in this way; otherwise as the terminal is known to').choices([
+            ...GRAPHICS,
+          ]),
+        )
         .option('--no-picture', 'draws no picture in the terminal')
         .option('--cancel-on-exit', 'cancels what has not ended at Ctrl-C; otherwise it goes on'),
     ),
@@ -43,18 +50,19 @@ export function addFollowOptions(command: Command): Command {
 
 /** Of commands that make a job. */
 export function addMakeOptions(command: Command): Command {
-  return addFollowOptions(command).addOption(
-    new Option('--detach', 'writes the job and ends at once').conflicts(['output', 'cancelOnExit']),
-  );
+  return addFollowOptions(command)
+    .addOption(new Option('--detach', 'writes the job and ends at once').conflicts(['output', 'cancelOnExit']))
+    .option('--idempotency-key <key>', 'the same key again makes no second job; a new one for each run by default');
 }
 
 /** Of commands that make many jobs from a file. */
 export function addSheetOptions(command: Command): Command {
   return command
     .addOption(
-      new Option('--from <file>', 'many jobs: a row of a .csv, or a line of a .jsonl file, for each').conflicts(
+      new Option('--from <file>', 'many jobs: a row of a .csv, or a line of a .jsonl file, for each').conflicts([
         'detach',
-      ),
+        'idempotencyKey',
+      ]),
     )
     .addOption(
       new Option('--parallel <n>', 'with --from: jobs that are open at a time').argParser(wholeNumber(1)).default(16),

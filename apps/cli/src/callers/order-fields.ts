@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import { UsageError } from '../command.js';
+import { butThereIs } from './nearest.js';
 
 interface Field {
   /** As the API has it. */
@@ -30,13 +31,13 @@ const PICTURE: readonly Field[] = [
   { name: 'negative_prompt', value: 'text', help: 'what the picture must not show', read: text },
   { name: 'steps', value: 'n', help: 'sampling steps', read: number },
   { name: 'cfg', value: 'x', help: 'how closely the prompt is followed', read: number },
-  { name: 'sampler', value: 'name', help: 'as ComfyUI names it', read: text },
-  { name: 'scheduler', value: 'name', help: 'as ComfyUI names it', read: text },
+  { name: 'sampler', value: 'sampler', help: 'as ComfyUI names it', read: text },
+  { name: 'scheduler', value: 'scheduler', help: 'as ComfyUI names it', read: text },
   { name: 'seed', value: 'n', help: '0 to 2^64−1, random by default', read: text },
   { name: 'width', value: 'pixels', help: 'a multiple of 8', read: number },
   { name: 'height', value: 'pixels', help: 'a multiple of 8', read: number },
   { name: 'count', value: 'n', help: 'number of pictures', read: number },
-  { name: 'checkpoint', value: 'file', help: 'as ComfyUI lists it', read: text },
+  { name: 'checkpoint', value: 'checkpoint', help: 'as ComfyUI lists it', read: text },
 ];
 const DENOISE: Field = { name: 'denoise', value: 'x', help: 'how much changes: 0 keeps the picture', read: number };
 const IMAGE: Field = { name: 'image', value: 'file', help: 'what to start from', read: text };
@@ -83,11 +84,11 @@ export function mergeFields<Fields extends Readonly<Record<string, unknown>>>(fi
  * The fields that a row of a file sets: those of a .jsonl file are the API's own, those of a .csv file are texts by the names of
  * its columns; `metadata.shelf` is one of the metadata. Throws a UsageError.
  */
-export function rowFields(
+export async function rowFields(
   kind: 'generate' | 'img2img',
   row: Readonly<Record<string, unknown>>,
   format: 'csv' | 'jsonl',
-): Record<string, unknown> {
+): Promise<Record<string, unknown>> {
   if (format === 'jsonl') return { ...row };
   const known = [PROMPT, ...(kind === 'img2img' ? [IMAGE] : []), ...FIELDS[kind]];
   const fields: Record<string, unknown> = {};
@@ -97,8 +98,8 @@ export function rowFields(
     if (column.startsWith('metadata.')) metadata[column.slice('metadata.'.length)] = cell;
     else if (field !== undefined) fields[column] = field.read(cell, column);
     else {
-      const names = [...known.map(({ name }) => name), 'metadata.<name>'].join(', ');
-      throw new UsageError(`There is no field ${column} for a column: there are ${names}.`);
+      const names = [...known.map(({ name }) => name), 'metadata.<name>'];
+      throw new UsageError(`There is no field ${column} for a column${await butThereIs(column, names)}`);
     }
   }
   return Object.keys(metadata).length === 0 ? fields : { ...fields, metadata };

@@ -3,6 +3,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { callerSettings, type Environment } from '@comfy-fleet/config';
 import { UsageError } from '../command.js';
+import { butThereIs } from './nearest.js';
 
 /** Where the API is and what it is asked with, as one place says it. */
 export interface Access {
@@ -28,15 +29,20 @@ export async function findAccess({ profile, ...options }: AccessOptions, env?: E
   const settings = callerSettings(env);
   const path = configPath(settings);
   const known = await readProfiles(path);
-  const named = (name: string | undefined): Access => {
+  const named = async (name: string | undefined): Promise<Access> => {
     if (name === undefined) return {};
     const found = known.profiles?.[name];
     if (found !== undefined) return found;
-    const names = Object.keys(known.profiles ?? {}).join(', ') || 'none';
-    throw new UsageError(`There is no profile ${name} in ${path} (there is ${names}).`);
+    const near = await butThereIs(name, Object.keys(known.profiles ?? {}));
+    throw new UsageError(`There is no profile ${name} in ${path}${near}`);
   };
-  const inherited = profile === undefined ? named(settings.profile ?? known.default) : {};
-  return settle([options, named(profile), settings, inherited]);
+  const inherited = profile === undefined ? await named(settings.profile ?? known.default) : {};
+  return settle([options, await named(profile), settings, inherited]);
+}
+
+/** Those that there are. */
+export async function profileNames(env?: Environment): Promise<readonly string[]> {
+  return Object.keys((await readProfiles(configPath(callerSettings(env)))).profiles ?? {});
 }
 
 /** The first address, and the first key that is not another address's. */

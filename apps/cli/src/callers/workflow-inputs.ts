@@ -1,5 +1,6 @@
 import type { Fleet, Workflow } from '@comfy-fleet/client';
 import { UsageError } from '../command.js';
+import { butThereIs } from './nearest.js';
 
 /** As they are written on the command line or in a sheet. */
 export interface Inputs {
@@ -28,8 +29,7 @@ export async function readInputs(fleet: Fleet, workflow: string, given: Inputs):
   for (const [name, path] of Object.entries(given.files)) files[name] = path.replace(/^@/, '');
   for (const name of [...Object.keys(files), ...Object.keys(given.inputs)]) {
     if (Object.hasOwn(schemas, name)) continue;
-    const names = Object.keys(schemas).join(', ') || 'none';
-    throw new UsageError(`${workflow} has no input ${name} (it has ${names}).`);
+    throw new UsageError(`${workflow} has no input ${name}${await butThereIs(name, Object.keys(schemas))}`);
   }
   for (const [name, value] of Object.entries(given.inputs)) {
     const schema = schemas[name] ?? {};

@@ -1,46 +1,26 @@
-import { parseArgs } from 'node:util';
-import { type Config, ConfigError, type InstanceSettings, loadConfig, readInstances } from '@comfy-fleet/config';
-import { checkpointToName, loadWorkflows, WorkflowError, type Workflows } from '@comfy-fleet/workflows';
-import { type Command, UsageError } from '../command.js';
+import { type Config, type InstanceSettings, loadConfig, readInstances } from '@comfy-fleet/config';
+import { checkpointToName, loadWorkflows, type Workflows } from '@comfy-fleet/workflows';
+import type { Surroundings } from '../command.js';
 import { showUrl } from '../doctor/show-url.js';
+import { EXIT } from '../exit-codes.js';
+import { asObstacle } from '../workflows/as-obstacle.js';
 import { type Look, lookAt } from './look-at.js';
 import { tellOf } from './tell.js';
-
-const USAGE = `comfy-fleet instances [--json]
-
-Says of each ComfyUI of COMFYUI_URLS or COMFYUI_INSTANCES_FILE what it is (version, GPU, checkpoints), which workflows it can run, and what
-to set where it cannot. The exit code is 1 when one of them does not answer or can run nothing.
-
-  --json   writes { instances: [{ name, answers, text }], text2img: { checkpoint } | null }: what a request for text2img has to
-           name (null: nothing) for one of them to run it; null in its place: none of them can`;
 
 /** A ComfyUI with many custom nodes is asked for each node class that a workflow uses. */
 const DEADLINE_MS = 30_000;
 
-/** What each ComfyUI of the settings is and can run. */
-export const instances: Command = {
-  run: async (args, { env, result, say }) => {
-    const { json, help } = readOptions(args);
-    if (help) {
-      result(USAGE);
-      return 0;
-    }
-    try {
-      const config = loadConfig(env);
-      const all = await readInstances(config, env);
-      const workflows = await loadWorkflows(config.workflowsDir, config);
-      const signal = AbortSignal.timeout(DEADLINE_MS);
-      const found = await Promise.all(all.map((instance) => examine(instance, { config, workflows, signal })));
-      if (json) result(JSON.stringify({ instances: found.map(toJson), text2img: text2img(found, workflows, config) }));
-      else for (const { text } of found) result(text);
-      return found.every(({ look }) => canRunSome(look)) ? 0 : 1;
-    } catch (error) {
-      if (!(error instanceof ConfigError || error instanceof WorkflowError)) throw error;
-      say(error.message);
-      return 1;
-    }
-  },
-};
+/** What each ComfyUI of the settings is and can run. Resolves to the exit code. */
+export async function runInstances(json: boolean, { env, result }: Surroundings): Promise<number> {
+  const config = loadConfig(env);
+  const all = await readInstances(config, env);
+  const workflows = await loadWorkflows(config.workflowsDir, config).catch(asObstacle);
+  const signal = AbortSignal.timeout(DEADLINE_MS);
+  const found = await Promise.all(all.map((instance) => examine(instance, { config, workflows, signal })));
+  if (json) result(JSON.stringify({ instances: found.map(toJson), text2img: text2img(found, workflows, config) }));
+  else for (const { text } of found) result(text);
+  return found.every(({ look }) => canRunSome(look)) ? EXIT.done : EXIT.fault;
+}
 
 interface Found {
   readonly name: string;
@@ -80,13 +60,4 @@ function text2img(found: readonly Found[], workflows: Workflows, { limits }: Con
   const [first] = named;
   if (first === undefined) return null;
   return { checkpoint: named.includes(null) ? null : first };
-}
-
-function readOptions(args: readonly string[]): { json: boolean; help: boolean } {
-  try {
-    const options = { json: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } } as const;
-    return parseArgs({ args: [...args], options }).values;
-  } catch (error) {
-    throw new UsageError(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
-  }
 }

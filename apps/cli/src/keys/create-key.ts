@@ -1,15 +1,17 @@
 import type { ApiKey } from '@comfy-fleet/contracts';
-import type { Output } from '../command.js';
+import { Obstacle, type Output } from '../command.js';
 import { changeKeys } from './keys-file.js';
-import { KeysProblem } from './keys-problem.js';
 import { makeKey, makeSecret, newEntry, withSecret } from './new-key.js';
-import type { KeysCommand } from './read-command.js';
 
-type Create = Extract<KeysCommand, { name: 'create' }>;
+export interface KeyWish {
+  readonly id: string;
+  /** As they are written, by the names of KEY_OPTIONS. */
+  readonly settings: ReadonlyMap<string, string>;
+  readonly newSecret: boolean;
+}
 
 /** Makes a key, or another webhook secret for one that there is. Secrets are shown once the file has them. */
-export async function createKey(command: Create, path: string, out: Output): Promise<void> {
-  const { id, settings, newSecret } = command;
+export async function createKey({ id, settings, newSecret }: KeyWish, path: string, out: Output): Promise<void> {
   const key = makeKey();
   const secret = newSecret ? makeSecret() : undefined;
   const fresh = newEntry(id, key, settings);
@@ -35,8 +37,8 @@ export async function createKey(command: Create, path: string, out: Output): Pro
   }
 }
 
-function taken(id: string, path: string, newSecret: boolean): KeysProblem {
-  return new KeysProblem(
+function taken(id: string, path: string, newSecret: boolean): Obstacle {
+  return new Obstacle(
     newSecret
       ? `There is a key ${id} in ${path} already: it can be given a new webhook secret, but nothing else with it. Edit the file for the rest.`
       : `There is a key ${id} in ${path} already. Edit the file to change its limits; revoke it first to make a new key for the same caller.`,

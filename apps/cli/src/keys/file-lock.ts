@@ -1,12 +1,12 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { KeysProblem } from './keys-problem.js';
+import { Obstacle } from '../command.js';
 
 const LOOK_MS = 20;
 
 /**
  * Runs `work` while this process alone has the lock file `path`. Others have it for milliseconds: after `waitMs` it throws
- * a KeysProblem that says whose it is. A lock is never taken away from a process that seems dead, since two that do so at
+ * an Obstacle that says whose it is. A lock is never taken away from a process that seems dead, since two that do so at
  * once would both have it.
  */
 export async function withLock<T>(path: string, waitMs: number, work: () => Promise<T>): Promise<T> {
@@ -14,7 +14,7 @@ export async function withLock<T>(path: string, waitMs: number, work: () => Prom
   while (!(await take(path))) {
     if (performance.now() > deadline) {
       const holder = await readFile(path, 'utf8').catch(() => '');
-      throw new KeysProblem(
+      throw new Obstacle(
         `Another keys command${holder === '' ? '' : ` (process ${holder.trim()})`} is changing the keys. If none is, delete ${path} and try again.`,
       );
     }

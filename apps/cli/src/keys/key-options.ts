@@ -9,6 +9,8 @@ export interface KeyOption {
   /** What its help writes for the value. */
   readonly value: string;
   readonly help: string;
+  /** For completion: words that may stand there. */
+  readonly choices?: readonly string[];
   /** The value for the file. What is not understood is left as it is written, for the schema to refuse. */
   read(text: string): unknown;
 }
@@ -21,7 +23,8 @@ export const KEY_OPTIONS: readonly KeyOption[] = [
     option: 'scopes',
     field: 'scopes',
     value: 'a,b',
-    help: `what it may do: ${SCOPES.join(', ')} (jobs unless said)`,
+    help: `what it may do: ${SCOPES.join(', ')} (jobs by default)`,
+    choices: SCOPES,
     read: list,
   },
   {
@@ -51,7 +54,7 @@ export const KEY_OPTIONS: readonly KeyOption[] = [
     option: 'workflows',
     field: 'workflows',
     value: 'a,b*',
-    help: 'the workflows that it may run (all unless said)',
+    help: 'the workflows that it may run (all by default)',
     read: list,
   },
   {
@@ -65,7 +68,7 @@ export const KEY_OPTIONS: readonly KeyOption[] = [
     option: 'weight',
     field: 'weight',
     value: 'X',
-    help: 'its share when keys compete, 0.01 to 100 (1 unless said)',
+    help: 'its share when keys compete, 0.01 to 100 (1 by default)',
     read: number,
   },
   {
@@ -87,6 +90,7 @@ export const KEY_OPTIONS: readonly KeyOption[] = [
     field: 'webhook.events',
     value: 'a,b',
     help: `only at these ends: ${WEBHOOK_EVENTS.join(', ')}`,
+    choices: WEBHOOK_EVENTS,
     read: list,
   },
 ];

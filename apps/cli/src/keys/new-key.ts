@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { checkApiKeys, hashApiKey } from '@comfy-fleet/config';
 import type { ApiKey } from '@comfy-fleet/contracts';
+import { Obstacle } from '../command.js';
 import { KEY_OPTIONS } from './key-options.js';
-import { KeysProblem } from './keys-problem.js';
 
 const BYTES = 32;
 /** The new one and the one before: receivers change from one to the other in their own time. */
@@ -15,7 +15,7 @@ export const makeKey = (): string => `cf_${randomBytes(BYTES).toString('base64ur
 export const makeSecret = (): string => `whsec_${randomBytes(BYTES).toString('base64')}`;
 
 /**
- * The entry of a new key for the file. Throws a KeysProblem with everything that is wrong with the id and with
+ * The entry of a new key for the file. Throws an Obstacle with everything that is wrong with the id and with
  * `settings`, which are as the command line has them.
  */
 export function newEntry(id: string, key: string, settings: ReadonlyMap<string, string>): ApiKey {
@@ -31,8 +31,7 @@ export function newEntry(id: string, key: string, settings: ReadonlyMap<string, 
   }
   const { keys, faults } = checkApiKeys({ keys: [{ ...draft, ...parts }] });
   const [entry] = keys;
-  if (entry === undefined)
-    throw new KeysProblem(faults.map(({ field, rule }) => `${nameOf(field)} ${rule}.`).join('\n'));
+  if (entry === undefined) throw new Obstacle(faults.map(({ field, rule }) => `${nameOf(field)} ${rule}.`).join('\n'));
   return entry;
 }
 

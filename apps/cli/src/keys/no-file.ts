@@ -1,5 +1,5 @@
-import { KeysProblem } from './keys-problem.js';
+import { Obstacle } from '../command.js';
 
-export function noFile(path: string): KeysProblem {
-  return new KeysProblem(`There is no file ${path} yet: npm run keys -- create <id> makes it.`);
+export function noFile(path: string): Obstacle {
+  return new Obstacle(`There is no file ${path} yet: comfy-fleet keys create <id> makes it.`);
 }

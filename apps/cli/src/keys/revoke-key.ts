@@ -1,6 +1,5 @@
-import type { Output } from '../command.js';
+import { Obstacle, type Output } from '../command.js';
 import { changeKeys, readKeys } from './keys-file.js';
-import { KeysProblem } from './keys-problem.js';
 import { noFile } from './no-file.js';
 
 /** Takes a key out of the file. */
@@ -10,7 +9,7 @@ export async function revokeKey(id: string, path: string, out: Output): Promise<
     const rest = keys.filter((key) => key.id !== id);
     if (rest.length === keys.length) {
       const others = keys.length === 0 ? 'There are none' : `There are ${keys.map((key) => key.id).join(', ')}`;
-      throw new KeysProblem(`There is no key ${id} in ${path}. ${others}.`);
+      throw new Obstacle(`There is no key ${id} in ${path}. ${others}.`);
     }
     return rest;
   });

@@ -9,7 +9,7 @@ const READ_TIMEOUT_MS = 10_000;
 
 /**
  * Publishes a file through the API: a graph with the inputs and bindings files beside it, or a picture made by ComfyUI.
- * Throws ApiRefused, and a WorkflowError for what is no workflow.
+ * Throws an Obstacle, and a WorkflowError for what is no workflow.
  */
 export async function addWorkflow(
   file: string,

@@ -1,13 +1,10 @@
 import type { Config } from '@comfy-fleet/config';
 import type { Problem } from '@comfy-fleet/contracts';
 import type { Access } from '../callers/profiles.js';
+import { Obstacle } from '../command.js';
+import { codeOfStatus, EXIT } from '../exit-codes.js';
 
 const DEADLINE_MS = 30_000;
-
-/** The API could not be asked, or did not do it; the message is for people. */
-export class ApiRefused extends Error {
-  override readonly name = 'ApiRefused';
-}
 
 export interface ApiAddress {
   /** Without a slash at its end. */
@@ -27,7 +24,7 @@ interface Sent {
   readonly body?: string | Buffer;
 }
 
-/** The answer, parsed, and its status. Throws ApiRefused. */
+/** The answer, parsed, and its status. Throws an Obstacle. */
 export async function askApi(
   { url, key }: ApiAddress,
   path: string,
@@ -44,19 +41,22 @@ export async function askApi(
     answer = await fetch(url + path, { method: method ?? 'GET', headers, body: body ?? null, signal });
     text = await answer.text();
   } catch (error) {
-    throw new ApiRefused(`${url} does not answer (${reasonOf(error)}): name the API with --url.`);
+    throw new Obstacle(`${url} does not answer (${reasonOf(error)}): name the API with --url.`, EXIT.unavailable);
   }
   if (answer.ok) return { status: answer.status, body: parsed(text, url) };
   const { title, detail } = parsed(text, url) as Partial<Problem>;
   const advice = answer.status === 401 || answer.status === 403 ? ' Give a key with the scope admin with --key.' : '';
-  throw new ApiRefused(`${url} answered ${answer.status}: ${detail ?? title ?? text}${advice}`);
+  throw new Obstacle(
+    `${url} answered ${answer.status}: ${detail ?? title ?? text}${advice}`,
+    codeOfStatus(answer.status),
+  );
 }
 
 function parsed(text: string, url: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    throw new ApiRefused(`${url} did not answer in JSON: it is no comfy-fleet API.`);
+    throw new Obstacle(`${url} did not answer in JSON: it is no comfy-fleet API.`, EXIT.refused);
   }
 }
 

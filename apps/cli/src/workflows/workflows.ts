@@ -1,5 +1,5 @@
 import { basename, dirname, join } from 'node:path';
-import { ConfigError, loadConfig } from '@comfy-fleet/config';
+import { loadConfig } from '@comfy-fleet/config';
 import type { WorkflowAnswer, WorkflowList } from '@comfy-fleet/contracts';
 import {
   type Catalogue,
@@ -7,87 +7,115 @@ import {
   listWorkflows,
   readWorkflowFile,
   showJson,
+  suggest,
   WorkflowError,
 } from '@comfy-fleet/workflows';
-import { findAccess } from '../callers/profiles.js';
-import type { Command, Output } from '../command.js';
+import { type AccessOptions, findAccess } from '../callers/profiles.js';
+import { Obstacle, type Output, type Surroundings } from '../command.js';
+import { EXIT } from '../exit-codes.js';
 import { addWorkflow } from './add-workflow.js';
-import { type ApiAddress, ApiRefused, apiAddress, askApi } from './ask-api.js';
+import { asObstacle } from './as-obstacle.js';
+import { type ApiAddress, apiAddress, askApi } from './ask-api.js';
 import { askCatalogue } from './ask-catalogue.js';
-import { type Arguments, readArguments, USAGE } from './read-arguments.js';
 import { tellList, tellPublished } from './tell-published.js';
 import { tellInShort, tellWorkflow } from './tell-workflow.js';
 
-/** What a workflow takes, gives and needs, for people who know ComfyUI. */
-export const workflows: Command = {
-  run: async (args, { env, result, say }) => {
-    const asked = readArguments(args);
-    if (asked.command === 'help') {
-      result(USAGE);
-      return 0;
-    }
-    try {
-      const config = loadConfig(env);
-      const { url, key, profile } = asked;
-      const access = await findAccess({ url, key, ...(profile === undefined ? {} : { profile }) }, env);
-      if (asked.command === 'add' || (access.url !== undefined && asked.command !== 'check')) {
-        await throughApi(asked, apiAddress(access, config), { result, say });
-        return 0;
-      }
-      const paths = await pathsOf(asked, config.workflowsDir);
-      const { catalogue, told } = await askCatalogue(asked.comfyui, config, env);
-      say(told);
-      let code = 0;
-      for (const path of paths) {
-        if (!(await show(path, { asked, catalogue }, { result, say }))) code = 1;
-      }
-      return code;
-    } catch (error) {
-      if (!(error instanceof ConfigError || error instanceof WorkflowError || error instanceof ApiRefused)) throw error;
-      say(error.message);
-      return 1;
-    }
-  },
-};
-
-/** Adds, lists or shows what the API has. Throws ApiRefused, WorkflowError. */
-async function throughApi(
-  { command, target, name, json }: Arguments,
-  api: ApiAddress,
-  { result, say }: Output,
-): Promise<void> {
-  if (command === 'list') {
-    const { body } = await askApi(api, '/workflows');
-    return result(json ? showJson(body) : tellList(body as WorkflowList));
-  }
-  if (command === 'show') {
-    const { body } = await askApi(api, `/workflows/${encodeURIComponent(target)}`);
-    return result(json ? showJson(body) : tellPublished(body as WorkflowAnswer));
-  }
-  const { isNew, workflow } = await addWorkflow(target, name, api);
-  say(`${workflow.name} is ${isNew ? 'published' : 'published in this version'} at ${api.url}.`);
-  result(json ? showJson(workflow) : tellPublished(workflow));
+export interface FileOptions {
+  readonly json?: boolean;
+  /** The address of the ComfyUI that says which types, bounds and options there are. */
+  readonly comfyui?: string;
+}
+export interface ApiOptions extends AccessOptions {
+  readonly json?: boolean;
 }
 
-async function pathsOf({ command, target }: Arguments, dir: string): Promise<string[]> {
-  if (command === 'check') return [target];
-  const names = await listWorkflows(dir);
-  if (command === 'list') return names.map((name) => join(dir, `${name}.json`));
-  if (names.includes(target)) return [join(dir, `${target}.json`)];
-  throw new WorkflowError([`there is no ${target} in ${dir} (there is ${names.join(', ')})`]);
+/** What a file takes, gives and needs, for people who know ComfyUI. Resolves to the exit code. */
+export function checkFile(path: string, options: FileOptions, surroundings: Surroundings): Promise<number> {
+  return showAll([path], tellWorkflow, options, surroundings);
+}
+
+/** A line for each workflow of an API, if one is named, otherwise of the folder. */
+export async function list(options: FileOptions & ApiOptions, surroundings: Surroundings): Promise<number> {
+  const api = await namedApi(options, surroundings);
+  if (api !== undefined) {
+    const { body } = await askApi(api, '/workflows');
+    surroundings.result(options.json ? showJson(body) : tellList(body as WorkflowList));
+    return EXIT.done;
+  }
+  const { workflowsDir } = loadConfig(surroundings.env);
+  const names = await listWorkflows(workflowsDir).catch(asObstacle);
+  const paths = names.map((name) => join(workflowsDir, `${name}.json`));
+  return showAll(paths, tellInShort, options, surroundings);
+}
+
+/** A workflow of an API, if one is named, otherwise of the folder. */
+export async function show(
+  name: string,
+  options: FileOptions & ApiOptions,
+  surroundings: Surroundings,
+): Promise<number> {
+  const api = await namedApi(options, surroundings);
+  if (api !== undefined) {
+    const { body } = await askApi(api, `/workflows/${encodeURIComponent(name)}`);
+    surroundings.result(options.json ? showJson(body) : tellPublished(body as WorkflowAnswer));
+    return EXIT.done;
+  }
+  const { workflowsDir } = loadConfig(surroundings.env);
+  const names = await listWorkflows(workflowsDir).catch(asObstacle);
+  if (!names.includes(name)) {
+    const near = suggest(name, names) || '.';
+    throw new Obstacle(`There is no ${name} in ${workflowsDir} (there is ${names.join(', ')})${near}`);
+  }
+  return showAll([join(workflowsDir, `${name}.json`)], tellWorkflow, options, surroundings);
+}
+
+/** Publishes a file through the API. */
+export async function add(
+  file: string,
+  { name, json, ...access }: ApiOptions & { readonly name?: string },
+  { env, result, say }: Surroundings,
+): Promise<number> {
+  const api = apiAddress(await findAccess(access, env), loadConfig(env));
+  const { isNew, workflow } = await addWorkflow(file, name, api).catch(asObstacle);
+  say(`${workflow.name} is ${isNew ? 'published' : 'published in this version'} at ${api.url}.`);
+  result(json ? showJson(workflow) : tellPublished(workflow));
+  return EXIT.done;
+}
+
+async function namedApi({ url, key, profile }: AccessOptions, { env }: Surroundings): Promise<ApiAddress | undefined> {
+  const access = await findAccess({ url, key, ...(profile === undefined ? {} : { profile }) }, env);
+  return access.url === undefined ? undefined : apiAddress(access, loadConfig(env));
+}
+
+type Tell = typeof tellWorkflow;
+
+/** Files, with what the ComfyUI says that there is. Resolves to EXIT.fault when it would refuse one of them. */
+async function showAll(
+  paths: readonly string[],
+  tell: Tell,
+  { comfyui, json = false }: FileOptions,
+  { env, ...output }: Surroundings,
+): Promise<number> {
+  const { catalogue, told } = await askCatalogue(comfyui, loadConfig(env), env);
+  output.say(told);
+  let code: number = EXIT.done;
+  for (const path of paths) {
+    if (!(await showOne(path, { tell, json, catalogue }, output))) code = EXIT.fault;
+  }
+  return code;
 }
 
 /** Whether ComfyUI would take it. */
-async function show(
+async function showOne(
   path: string,
-  { asked, catalogue }: { readonly asked: Arguments; readonly catalogue: Catalogue | undefined },
+  { tell, json, catalogue }: { tell: Tell; json: boolean; catalogue: Catalogue | undefined },
   { result, say }: Output,
 ): Promise<boolean> {
   try {
     const workflow = await readWorkflowFile(dirname(path), basename(path, '.json'));
     const described = workflow.describe(catalogue);
-    if (asked.json) result(showJson({ name: workflow.name, ...described, example: exampleBody(described) }));
-    else result(asked.command === 'list' ? tellInShort(workflow, described) : tellWorkflow(workflow, described));
+    if (json) result(showJson({ name: workflow.name, ...described, example: exampleBody(described) }));
+    else result(tell(workflow, described));
     return described.refused.length === 0;
   } catch (error) {
     if (!(error instanceof WorkflowError)) throw error;

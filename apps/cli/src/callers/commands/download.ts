@@ -23,13 +23,13 @@ interface DownloadOptions extends JsonOptions {
 export function addDownload(program: Command, context: Context): void {
   const command = program.command('download').description('saves what jobs made').argument('<job...>');
   command
-    .option('-o, --output <name>', '{id}, {index}, {seed} in the name, or a folder/', TEMPLATE)
+    .option('-o, --output <path>', '{id}, {index}, {seed} in the name, or a folder/', TEMPLATE)
     .addOption(
       new Option('--width <pixels>', 'of pictures; 64, 128, 256, … as the API offers them').argParser(wholeNumber(1)),
     );
   addAccessOptions(addJsonOption(command)).addHelpText('after', EXAMPLES);
   act(command, context, async (surroundings, ids: string[], { output, width, ...options }: DownloadOptions) => {
-    const template = readTemplate(output, ids.length > 1);
+    const template = readTemplate(output, ids.length > 1 ? 'jobs' : 'one job');
     const fleet = await connect(options, surroundings);
     const report = createReport(surroundings, { ...options, picture: false });
     let code: number = EXIT.done;

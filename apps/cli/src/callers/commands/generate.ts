@@ -27,7 +27,7 @@ export function addGenerate(program: Command, context: Context): void {
         return generateOrder(fleet, said);
       },
       ofRow: async (fleet: Fleet, row: Row, sheet: Sheet) =>
-        generateOrder(fleet, mergeFields(said, rowFields('generate', row.fields, sheet.kind))),
+        generateOrder(fleet, mergeFields(said, await rowFields('generate', row.fields, sheet.kind))),
     };
     return makeJobs(making, options, surroundings);
   });

@@ -30,8 +30,8 @@ export function addImg2img(program: Command, context: Context): void {
     };
     const making = {
       one: (fleet: Fleet) => order(fleet, { ...said, image: given }),
-      ofRow: (fleet: Fleet, row: Row, sheet: Sheet) =>
-        order(fleet, mergeFields({ ...said, image: given }, rowFields('img2img', row.fields, sheet.kind))),
+      ofRow: async (fleet: Fleet, row: Row, sheet: Sheet) =>
+        order(fleet, mergeFields({ ...said, image: given }, await rowFields('img2img', row.fields, sheet.kind))),
     };
     return makeJobs(making, options, surroundings);
   });

@@ -20,6 +20,6 @@ export function addRefine(program: Command, context: Context): void {
   addMakeOptions(command).addHelpText('after', EXAMPLES);
   act(command, context, (surroundings, id: string, { lod, index, ...options }: RefineOptions) => {
     const request = { lod, ...(index === undefined ? {} : { index }) };
-    return makeJob(async (fleet) => (await fleet.jobs.get(id)).refine(request), options, surroundings);
+    return makeJob(async (fleet, more) => (await fleet.jobs.get(id)).refine(request, more), options, surroundings);
   });
 }

@@ -22,8 +22,8 @@ interface RunOptions extends SheetMakeOptions {
 export function addRun(program: Command, context: Context): void {
   const command = program.command('run').description('runs a workflow').argument('<workflow>');
   command
-    .addOption(pairsOption('--input <name=value>', 'an input'))
-    .addOption(pairsOption('--file <name=@path>', 'a file for an input'));
+    .addOption(pairsOption('--input <input=value>', 'an input'))
+    .addOption(pairsOption('--file <input=@path>', 'a file for an input'));
   addMakeOptions(addSheetOptions(addOrderOptions(command, 'run'))).addHelpText('after', EXAMPLES);
   act(command, context, (surroundings, workflow: string, { input, file, ...options }: RunOptions) => {
     const asked = { workflow, files: file, fields: fieldsOf('run', { ...options }) };

@@ -14,7 +14,7 @@ export function addWatch(program: Command, context: Context): void {
   const command = program.command('watch').description('follows a job to its end').argument('<job>');
   addFollowOptions(command).addHelpText('after', EXAMPLES);
   act(command, context, async (surroundings, id: string, { output, ...options }: MakeOptions) => {
-    const template = output === undefined ? undefined : readTemplate(output, false);
+    const template = output === undefined ? undefined : readTemplate(output, 'one job');
     const fleet = await connect(options, surroundings);
     return follow(fleet, await fleet.jobs.get(id), { ...options, template }, surroundings);
   });

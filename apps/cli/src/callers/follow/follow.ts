@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Fleet, JobHandle } from '@comfy-fleet/client';
 import type { Surroundings } from '../../command.js';
 import { codeOf, Interrupted } from '../../exit-codes.js';
+import type { Graphics } from '../pictures/graphics.js';
 import { saveOutputs } from '../save-outputs.js';
 import { createReport } from './create-report.js';
 import type { Report } from './report.js';
@@ -11,7 +12,7 @@ const LOOK_MS = 2_000;
 
 export interface FollowOptions {
   readonly json?: boolean;
-  readonly picture: boolean;
+  readonly picture?: Graphics | false;
   /** See readTemplate; undefined: files stay where they are. */
   readonly template?: string | undefined;
   readonly cancelOnExit?: boolean;
@@ -53,6 +54,7 @@ async function watch(fleet: Fleet, job: JobHandle, report: Report, signal: Abort
     for await (const { type, data } of job.events({ signal })) {
       if (type === 'status') report.job(data);
       if (type === 'progress') report.progress(data);
+      if (type === 'preview') report.preview(data);
     }
   } finally {
     ended.abort();

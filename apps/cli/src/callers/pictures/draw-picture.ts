@@ -1,19 +1,24 @@
 import type { Output } from '@comfy-fleet/client';
-import { createSupportsTerminalGraphics } from 'supports-terminal-graphics';
 import type { Terminal } from '../../command.js';
+import type { Graphics } from './graphics.js';
 import { kittyPicture } from './kitty.js';
 
 /** In pixels: enough for most windows, and little to send over SSH. One of the widths that the API offers. */
 const WIDTH = 512;
+const COLORS = 256;
 
-/** Draws a picture in a terminal that can, and its format; elsewhere, and for other files, it does nothing. */
-export async function drawPicture(terminal: Terminal, output: Output): Promise<void> {
-  const { kitty, iterm2, sixel } = createSupportsTerminalGraphics({ isTTY: true });
-  if (output.kind !== 'image' || !(kitty || iterm2 || sixel)) return;
+/** Draws a picture at the cursor. It does nothing for files that are none. */
+export async function drawPicture(terminal: Terminal, graphics: Graphics, output: Output): Promise<void> {
+  if (output.kind !== 'image') return;
   const whole = output.width !== undefined && output.width <= WIDTH;
   const content = await output.download({ format: 'png', ...(whole ? {} : { width: WIDTH }) });
-  const png = new Uint8Array(await content.arrayBuffer());
-  if (kitty) terminal.write(`${kittyPicture(png)}\n`);
-  else if (iterm2) terminal.write(`${(await import('ansi-escapes')).image(png)}\n`);
-  else terminal.write(`${(await import('./sixel-picture.js')).sixelPicture(png)}\n`);
+  terminal.write(`${await sequenceOf(graphics, new Uint8Array(await content.arrayBuffer()))}\n`);
+}
+
+async function sequenceOf(graphics: Graphics, png: Uint8Array): Promise<string> {
+  if (graphics === 'kitty') return kittyPicture(png);
+  if (graphics === 'iterm2') return (await import('ansi-escapes')).image(png);
+  const [{ image2sixel }, { pixelsOf }] = await Promise.all([import('sixel'), import('./pixels.js')]);
+  const { width, height, data } = pixelsOf(png);
+  return image2sixel(data, width, height, COLORS);
 }

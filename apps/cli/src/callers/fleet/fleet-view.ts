@@ -1,0 +1,91 @@
+import type { FleetStatus } from '@comfy-fleet/client';
+import { duration, fitting } from '../words.js';
+import { instanceTable, keyTable, poolTable, type Run, type Sort, type Table } from './fleet-tables.js';
+import { drawTable, type Tone, toned } from './table.js';
+
+/** The fleet as it is at a time. */
+export interface FleetView {
+  readonly status: FleetStatus;
+  /** What is known of running jobs, by their ids. */
+  readonly runs: ReadonlyMap<string, Run>;
+  readonly alerts: readonly Alert[];
+  /** In ms since 1970. */
+  readonly now: number;
+}
+
+export interface Alert {
+  readonly name: string;
+  /** ISO 8601. */
+  readonly since: string;
+  readonly severity: string;
+  readonly summary: string;
+}
+
+export interface Drawing {
+  readonly width: number;
+  readonly isColored: boolean;
+  readonly sort: Sort;
+}
+
+/** One part of the picture: lines, of which the first `fixed` stay where they are when the others scroll. */
+export interface Block {
+  readonly lines: readonly string[];
+  readonly fixed: number;
+}
+
+/** What is drawn of a fleet, each part as long as it wants to be. */
+export interface Blocks {
+  readonly summary: Block;
+  readonly alerts: Block;
+  readonly pools: Block;
+  readonly instances: Block;
+  readonly keys: Block;
+}
+
+export function fleetBlocks(view: FleetView, { width, isColored, sort }: Drawing): Blocks {
+  const { status, runs, now } = view;
+  const say = (text: string, tone?: Tone) => toned(fitting(text, width + 1), tone, isColored);
+  const block = (table: Table, none: string): Block =>
+    table.rows.length === 0
+      ? { lines: [say(none, 'dim')], fixed: 1 }
+      : { lines: drawTable(table.columns, table.rows, { width, isColored }), fixed: 1 };
+  const alerts = [
+    ...(status.paused === null
+      ? []
+      : [say(`The fleet is paused since ${clock(status.paused.since)} by ${status.paused.by}.`, 'warn')]),
+    ...view.alerts.map(({ name, since, severity, summary }) =>
+      say(
+        `${name} (${duration((now - Date.parse(since)) / 1000)}): ${summary}`,
+        severity === 'critical' ? 'bad' : 'warn',
+      ),
+    ),
+    ...status.notes.map((note) => say(note, 'warn')),
+  ];
+  return {
+    summary: { lines: [say(summaryOf(status), 'bold')], fixed: 1 },
+    alerts: { lines: alerts, fixed: 0 },
+    pools: block(poolTable(status), 'There is no pool.'),
+    instances: block(instanceTable(status, { runs, sort, now }), 'There is no worker.'),
+    keys: block(keyTable(status), 'No key has jobs, or had any in the last hour.'),
+  };
+}
+
+/** All of it, one part below the other. */
+export function fleetText(view: FleetView, drawing: Drawing): string {
+  const { summary, alerts, pools, instances, keys } = fleetBlocks(view, drawing);
+  const parts = [summary, alerts, pools, instances, keys].filter(({ lines }) => lines.length > 0);
+  return parts.map(({ lines }) => lines.join('\n')).join('\n\n');
+}
+
+function summaryOf({ pools, workers }: FleetStatus): string {
+  const instances = workers.flatMap((worker) => worker.instances);
+  const sum = (of: (pool: FleetStatus['pools'][number]) => number) =>
+    pools.reduce((total, pool) => total + of(pool), 0);
+  const up = instances.filter(({ state }) => state === 'up').length;
+  return `${up} of ${instances.length} instances up · ${sum((pool) => pool.running)} running · ${sum((pool) => pool.waiting)} waiting`;
+}
+
+/** Of an ISO 8601 time, as the clock here has it. */
+function clock(time: string): string {
+  return new Date(time).toLocaleTimeString();
+}

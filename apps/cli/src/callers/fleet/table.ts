@@ -1,0 +1,69 @@
+import { styleText } from 'node:util';
+
+/** How a cell is to strike the eye; only in colour. */
+export type Tone = 'good' | 'warn' | 'bad' | 'dim' | 'bold';
+export interface Cell {
+  readonly text: string;
+  readonly tone?: Tone;
+}
+
+export interface Column {
+  readonly head: string;
+  /** Numbers stand at the right. */
+  readonly isNumber?: boolean;
+  /** In a terminal too narrow for all columns, those with the highest number are left out first; undefined: never. */
+  readonly spare?: number;
+  /** Its texts may be cut down to so many characters when leaving out does not suffice. */
+  readonly least?: number;
+}
+
+const FORMATS = { good: 'green', warn: 'yellow', bad: 'red', dim: 'dim', bold: 'bold' } as const;
+const GAP = '  ';
+
+/** Text in its tone. */
+export function toned(text: string, tone: Tone | undefined, isColored: boolean): string {
+  // the terminal was asked before, which styleText would ask of stdout
+  return tone === undefined || !isColored ? text : styleText(FORMATS[tone], text, { validateStream: false });
+}
+
+/** The heads of the columns, and a line for each row, none longer than `width` characters. */
+export function drawTable(
+  columns: readonly Column[],
+  rows: readonly (readonly Cell[])[],
+  { width, isColored }: { readonly width: number; readonly isColored: boolean },
+): string[] {
+  const heads: Cell[] = columns.map(({ head }) => ({ text: head, tone: 'dim' }));
+  const all = [heads, ...rows];
+  const widths = columns.map((_column, at) => Math.max(...all.map((row) => row[at]?.text.length ?? 0)));
+  const shown = fit(columns, widths, width);
+  return all.map((row) => {
+    const cells = shown.map(({ at, wide }, nth) => {
+      const { text = '', tone } = row[at] ?? {};
+      const short = text.length > wide ? `${text.slice(0, Math.max(0, wide - 1))}…` : text;
+      const isLast = nth === shown.length - 1;
+      const padded = columns[at]?.isNumber ? short.padStart(wide) : isLast ? short : short.padEnd(wide);
+      return toned(padded, tone, isColored);
+    });
+    return cells.join(GAP);
+  });
+}
+
+/** Which columns are shown, and how wide. */
+function fit(columns: readonly Column[], widths: readonly number[], width: number): { at: number; wide: number }[] {
+  let shown = columns.map((_column, at) => ({ at, wide: widths[at] ?? 0 }));
+  const total = () => shown.reduce((sum, { wide }) => sum + wide + GAP.length, -GAP.length);
+  const spares = columns
+    .map(({ spare = 0 }, at) => ({ at, spare }))
+    .filter(({ spare }) => spare > 0)
+    .sort((a, b) => b.spare - a.spare);
+  for (const { at } of spares) {
+    if (total() <= width) break;
+    shown = shown.filter((column) => column.at !== at);
+  }
+  for (const column of [...shown].reverse()) {
+    const least = columns[column.at]?.least;
+    const excess = total() - width;
+    if (excess > 0 && least !== undefined) column.wide = Math.max(Math.min(least, column.wide), column.wide - excess);
+  }
+  return shown;
+}

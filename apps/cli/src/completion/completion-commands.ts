@@ -1,0 +1,47 @@
+import { script } from '@bomb.sh/tab';
+import { Argument, type Command } from 'commander';
+import type { Context } from '../callers/act.js';
+import { examples } from '../callers/options.js';
+import { type Completion, complete } from './complete.js';
+import { createSources } from './sources.js';
+
+const SHELLS = ['bash', 'zsh', 'fish'] as const;
+/** Whoever pressed Tab waits. */
+const TIMEOUT_MS = 1_500;
+/** As the scripts have them. */
+const DIRECTIVE = { noSpace: 2, noFiles: 4, keepOrder: 32 } as const;
+/** Without it bash has nothing where we say that there are files. */
+const BASH_FILES = 'complete -o bashdefault -o default -F __comfy_fleet_complete comfy-fleet';
+
+const EXAMPLES = examples(
+  ['source <(comfy-fleet completion bash)', 'for this bash; in ~/.bashrc for all'],
+  ['source <(comfy-fleet completion zsh)', 'for this zsh; in ~/.zshrc for all'],
+  ['comfy-fleet completion fish > ~/.config/fish/completions/comfy-fleet.fish', 'for every fish'],
+);
+
+/** Adds `completion <shell>`, which writes the script of a shell, and the hidden command that this script asks. */
+export function addCompletion(program: Command, { surroundings }: Context): void {
+  program
+    .command('completion')
+    .description('writes the script with which a shell completes commands, options and what they may be')
+    .addArgument(new Argument('<shell>').choices([...SHELLS]))
+    .addHelpText('after', EXAMPLES)
+    .action((shell: string) => {
+      script(shell, program.name(), program.name());
+      if (shell === 'bash') surroundings.result(BASH_FILES);
+    });
+  program
+    .command('complete', { hidden: true })
+    .argument('[words...]')
+    .helpOption(false)
+    .action(async (words: string[]) => {
+      surroundings.result(written(await complete(program, words, createSources(surroundings, TIMEOUT_MS))));
+    });
+}
+
+function written({ values, files, open, ordered }: Completion): string {
+  const lines = values.map(({ value, description = '' }) => `${value}\t${description}`);
+  const directive =
+    (open ? DIRECTIVE.noSpace : 0) | (files ? 0 : DIRECTIVE.noFiles) | (ordered ? DIRECTIVE.keepOrder : 0);
+  return [...lines, `:${directive}`].join('\n');
+}

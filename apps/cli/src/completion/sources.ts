@@ -1,0 +1,113 @@
+import type { Fleet, Workflow } from '@comfy-fleet/client';
+import type { Command } from 'commander';
+import { connect } from '../callers/connect.js';
+import { type AccessOptions, profileNames } from '../callers/profiles.js';
+import type { Surroundings } from '../command.js';
+
+export interface Value {
+  readonly value: string;
+  readonly description?: string;
+}
+
+/** What is on the command line so far. */
+interface Line {
+  readonly command: Command;
+  /** Words that are no options. */
+  readonly operands: readonly string[];
+  /** The values of options, by their names in code. */
+  readonly options: Readonly<Record<string, string>>;
+}
+
+/** The values that there are for a place. */
+export type Source = (line: Line) => Promise<readonly Value[]>;
+
+type Schema = Readonly<Record<string, { readonly enum?: readonly unknown[]; readonly contentMediaType?: string }>>;
+
+const OPEN = ['queued', 'running', 'canceling'];
+const SUCCEEDED = ['succeeded'];
+const ENDED = ['succeeded', 'failed', 'canceled', 'expired'];
+/** The jobs with which a command can do something; any with the others. */
+const WANTED: Readonly<Record<string, readonly string[]>> = {
+  watch: OPEN,
+  cancel: OPEN,
+  refine: SUCCEEDED,
+  download: SUCCEEDED,
+  retry: ENDED,
+};
+const JOBS_LOOKED_AT = 100;
+const JOBS_SHOWN = 20;
+const LONGEST_DESCRIPTION = 60;
+/** What a shell takes for something else than a word is left out. */
+const WORD = /^[\w.:@/+=~-]+$/;
+
+/**
+ * The values for places by their names in the help. The API is the one that the line names, and has `timeoutMs`: whoever presses
+ * Tab waits. Where it does not answer there are no values.
+ */
+export function createSources(surroundings: Surroundings, timeoutMs: number): Readonly<Record<string, Source>> {
+  const asking =
+    (ask: (fleet: Fleet, line: Line) => Promise<readonly Value[]>): Source =>
+    async (line) => {
+      const fleet = await connect(line.options as AccessOptions, surroundings, { retries: 0, timeoutMs });
+      return ask(fleet, line);
+    };
+  const ofText2img = (input: string) =>
+    asking(async (fleet) => {
+      const known = schemaOf(await fleet.workflow('text2img'))[input]?.enum ?? [];
+      return known.map((value) => ({ value: `${value}` }));
+    });
+  const sources: Record<string, Source> = {
+    job: asking(newestJobs),
+    workflow: asking(async (fleet) =>
+      (await fleet.workflows()).map(({ name, description }) => ({ value: name, description: description ?? '' })),
+    ),
+    'input=value': asking(async (fleet, line) => inputsOf(fleet, line, false)),
+    'input=@path': asking(async (fleet, line) => inputsOf(fleet, line, true)),
+    checkpoint: ofText2img('checkpoint'),
+    sampler: ofText2img('sampler'),
+    scheduler: ofText2img('scheduler'),
+    profile: async () => (await profileNames(surroundings.env)).map((value) => ({ value })),
+    id: async ({ options }) => {
+      const { keyNames } = await import('../keys/run-keys.js');
+      return (await keyNames(options, surroundings)).map((value) => ({ value }));
+    },
+  };
+  return Object.fromEntries(Object.entries(sources).map(([kind, source]) => [kind, harmless(source)]));
+}
+
+async function newestJobs(fleet: Fleet, { command, operands }: Line): Promise<Value[]> {
+  const { jobs } = await fleet.jobs.page({ limit: JOBS_LOOKED_AT });
+  const wanted = WANTED[command.name()];
+  return jobs
+    .filter(({ id, status }) => (wanted === undefined || wanted.includes(status)) && !operands.includes(id))
+    .slice(0, JOBS_SHOWN)
+    .map(({ id, status, snapshot: { request } }) => ({
+      value: id,
+      description: `${status} · ${request.prompt ?? request.workflow}`,
+    }));
+}
+
+async function inputsOf(fleet: Fleet, { operands: [workflow] }: Line, files: boolean): Promise<Value[]> {
+  if (workflow === undefined) return [];
+  const schema = schemaOf(await fleet.workflow(workflow));
+  return Object.entries(schema)
+    .filter(([, { contentMediaType }]) => !files || contentMediaType !== undefined)
+    .map(([name]) => ({ value: `${name}=${files ? '@' : ''}` }));
+}
+
+function schemaOf({ inputs }: Workflow): Schema {
+  return (inputs.properties ?? {}) as Schema;
+}
+
+/** Where it fails there are no values; what a shell would not take for a word, or a line, is left out. */
+function harmless(source: Source): Source {
+  return async (line) => {
+    const values = await source(line).catch(() => []);
+    return values
+      .filter(({ value }) => WORD.test(value))
+      .map(({ value, description = '' }) => ({
+        value,
+        description: description.replace(/\p{Cc}+/gu, ' ').slice(0, LONGEST_DESCRIPTION),
+      }));
+  };
+}
