@@ -60,7 +60,7 @@ const INSTANCES: readonly Column[] = [
 
 /** What is known of a running job besides its id. */
 export interface Run {
-  readonly workflow: string;
+  readonly workflow: string | null;
   readonly lod: string | null;
   readonly key: string | null;
 }

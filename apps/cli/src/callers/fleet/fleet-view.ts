@@ -1,4 +1,4 @@
-import type { FleetStatus } from '@comfy-fleet/client';
+import type { FleetAlert, FleetStatus } from '@comfy-fleet/client';
 import { duration, fitting } from '../words.js';
 import { instanceTable, keyTable, poolTable, type Run, type Sort, type Table } from './fleet-tables.js';
 import { drawTable, type Tone, toned } from './table.js';
@@ -8,17 +8,9 @@ export interface FleetView {
   readonly status: FleetStatus;
   /** What is known of running jobs, by their ids. */
   readonly runs: ReadonlyMap<string, Run>;
-  readonly alerts: readonly Alert[];
+  readonly alerts: readonly Pick<FleetAlert, 'name' | 'since' | 'severity' | 'summary'>[];
   /** In ms since 1970. */
   readonly now: number;
-}
-
-export interface Alert {
-  readonly name: string;
-  /** ISO 8601. */
-  readonly since: string;
-  readonly severity: string;
-  readonly summary: string;
 }
 
 export interface Drawing {
