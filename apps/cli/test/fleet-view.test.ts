@@ -29,7 +29,7 @@ function viewOf(instances: readonly object[], more: Partial<FleetView> = {}): Fl
     ],
     notes: ['A note.'],
   } as unknown as FleetStatus;
-  return { status, runs: new Map(), alerts: [], now: Date.parse('2026-01-01T00:00:05Z'), ...more };
+  return { url: 'http://fleet', status, runs: new Map(), alerts: [], now: Date.parse('2026-01-01T00:00:05Z'), ...more };
 }
 const many = Array.from({ length: 30 }, (_nothing, at) => ({ ...INSTANCE, name: `gpu/${at + 1}`, jobs_failed: at }));
 const DRAWING = { width: 100, isColored: false, sort: 'name' } as const;
@@ -40,11 +40,11 @@ describe('the fleet', () => {
     const alert = {
       name: 'QueueStuck',
       since: '2026-01-01T00:00:00Z',
-      severity: 'critical',
+      severity: 'critical' as const,
       summary: 'Nothing moves.',
     };
     expect(fleetText(viewOf([INSTANCE], { runs, alerts: [alert] }), DRAWING).split('\n')).toEqual([
-      '1 of 1 instances up · 1 running · 3 waiting',
+      '1 of 1 instances up · 1 running · 3 waiting · http://fleet',
       '',
       'QueueStuck (5 s): Nothing moves.',
       'A note.',
@@ -79,7 +79,7 @@ describe('the fleet', () => {
     const blocks = fleetBlocks(viewOf(many), DRAWING);
     const { lines, lastScroll } = fitBlocks(blocks, height, 0);
     expect(lines).toHaveLength(height);
-    expect(lines[0]).toBe('30 of 30 instances up · 1 running · 3 waiting');
+    expect(lines[0]).toBe('30 of 30 instances up · 1 running · 3 waiting · http://fleet');
     if (height < 8) return;
     const shown = lines.filter((line) => line.startsWith('gpu/')).length;
     if (shown === 30) return expect(lastScroll).toBe(0);

@@ -58,6 +58,11 @@ export class Fleet {
     this.halts = createHalts(this.#transport);
   }
 
+  /** Where it is. */
+  get url(): string {
+    return this.#transport.urlOf('').href.replace(/\/$/, '');
+  }
+
   /** Text to image. */
   generate(request: GenerateRequest, options: OrderOptions = {}): Promise<JobHandle> {
     return this.#order('/generate', { json: request }, options);

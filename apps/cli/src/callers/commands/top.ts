@@ -4,7 +4,7 @@ import { EXIT } from '../../exit-codes.js';
 import { act, type Context } from '../act.js';
 import { connect } from '../connect.js';
 import { addAccessOptions, examples, wholeNumber } from '../options.js';
-import { type AccessOptions, findAccess } from '../profiles.js';
+import type { AccessOptions } from '../profiles.js';
 
 const KEYS = `
 Keys: q ends it, s sorts the instances (by name, how busy, how long they run, what waits, failures), ↑ and ↓ scroll them,
@@ -21,12 +21,11 @@ export function addTop(program: Command, context: Context): void {
   command.addOption(new Option('--every <seconds>', 'between two looks').argParser(wholeNumber(1)).default(1));
   addAccessOptions(command).addHelpText('after', KEYS + EXAMPLES);
   act(command, context, async (surroundings, { every, ...options }: TopOptions) => {
-    const { terminal, keyboard, env } = surroundings;
+    const { terminal, keyboard } = surroundings;
     if (terminal === undefined) throw new UsageError('top needs a terminal; for a program there is comfy-fleet fleet.');
     const fleet = await connect(options, surroundings);
-    const { url: title = 'this machine' } = await findAccess(options, env);
     const { runTop } = await import('../fleet/top.js');
-    await runTop(fleet, { terminal, keyboard, title, every, signal: surroundings.interrupted() });
+    await runTop(fleet, { terminal, keyboard, every, signal: surroundings.interrupted() });
     return EXIT.done;
   });
 }

@@ -50,7 +50,7 @@ const INSTANCES: readonly Column[] = [
   { head: 'state' },
   { head: 'busy', spare: 2 },
   { head: '%', isNumber: true },
-  { head: 'runs', least: 18 },
+  { head: 'runs', least: 24 },
   { head: 'for', isNumber: true },
   { head: 'next', isNumber: true, spare: 3 },
   { head: 'done', isNumber: true, spare: 5 },
@@ -72,7 +72,7 @@ export function instanceTable(
 ): Table {
   const rows = workers
     .flatMap(({ instances, storage_fault }) =>
-      instances.map((instance) => ({ instance, fault: storage_fault?.reason ?? instance.reason })),
+      instances.map((instance) => ({ instance, fault: storage_fault?.reason ?? shortReason(instance) })),
     )
     .sort((a, b) => compare(a.instance, b.instance, sort))
     .map(({ instance, fault }) => instanceRow(instance, { fault, run: runs.get(instance.running?.job ?? ''), now }));
@@ -100,6 +100,11 @@ function instanceRow(
     { text: `${failed}`, ...(failed > 0 ? { tone: 'warn' } : {}) },
     { text: held(instance), tone: 'dim' },
   ];
+}
+
+/** Its name stands beside it already. */
+function shortReason({ name, reason }: Instance): string | null {
+  return reason === null ? null : reason.replace(`The ComfyUI instance ${name} `, '');
 }
 
 function runText(job: string, run: Run | undefined): string {

@@ -1,10 +1,12 @@
 import type { FleetAlert, FleetStatus } from '@comfy-fleet/client';
-import { duration, fitting } from '../words.js';
+import { duration, fitting, wrapped } from '../words.js';
 import { instanceTable, keyTable, poolTable, type Run, type Sort, type Table } from './fleet-tables.js';
 import { drawTable, type Tone, toned } from './table.js';
 
 /** The fleet as it is at a time. */
 export interface FleetView {
+  /** The address of the API. */
+  readonly url: string;
   readonly status: FleetStatus;
   /** What is known of running jobs, by their ids. */
   readonly runs: ReadonlyMap<string, Run>;
@@ -37,6 +39,7 @@ export interface Blocks {
 export function fleetBlocks(view: FleetView, { width, isColored, sort }: Drawing): Blocks {
   const { status, runs, now } = view;
   const say = (text: string, tone?: Tone) => toned(fitting(text, width + 1), tone, isColored);
+  const sayAll = (text: string, tone: Tone) => wrapped(text, width).map((line) => toned(line, tone, isColored));
   const block = (table: Table, none: string): Block =>
     table.rows.length === 0
       ? { lines: [say(none, 'dim')], fixed: 1 }
@@ -44,17 +47,15 @@ export function fleetBlocks(view: FleetView, { width, isColored, sort }: Drawing
   const alerts = [
     ...(status.paused === null
       ? []
-      : [say(`The fleet is paused since ${clock(status.paused.since)} by ${status.paused.by}.`, 'warn')]),
-    ...view.alerts.map(({ name, since, severity, summary }) =>
-      say(
-        `${name} (${duration((now - Date.parse(since)) / 1000)}): ${summary}`,
-        severity === 'critical' ? 'bad' : 'warn',
-      ),
-    ),
-    ...status.notes.map((note) => say(note, 'warn')),
+      : sayAll(`The fleet is paused since ${clock(status.paused.since)} by ${status.paused.by}.`, 'warn')),
+    ...view.alerts.flatMap(({ name, since, severity, summary }) => {
+      const text = `${name} (${duration((now - Date.parse(since)) / 1000)}): ${summary}`;
+      return sayAll(text, severity === 'critical' ? 'bad' : 'warn');
+    }),
+    ...status.notes.flatMap((note) => sayAll(note, 'warn')),
   ];
   return {
-    summary: { lines: [say(summaryOf(status), 'bold')], fixed: 1 },
+    summary: { lines: [say(summaryOf(view), 'bold')], fixed: 1 },
     alerts: { lines: alerts, fixed: 0 },
     pools: block(poolTable(status), 'There is no pool.'),
     instances: block(instanceTable(status, { runs, sort, now }), 'There is no worker.'),
@@ -69,12 +70,13 @@ export function fleetText(view: FleetView, drawing: Drawing): string {
   return parts.map(({ lines }) => lines.join('\n')).join('\n\n');
 }
 
-function summaryOf({ pools, workers }: FleetStatus): string {
+function summaryOf({ url, status: { pools, workers } }: FleetView): string {
   const instances = workers.flatMap((worker) => worker.instances);
   const sum = (of: (pool: FleetStatus['pools'][number]) => number) =>
     pools.reduce((total, pool) => total + of(pool), 0);
   const up = instances.filter(({ state }) => state === 'up').length;
-  return `${up} of ${instances.length} instances up · ${sum((pool) => pool.running)} running · ${sum((pool) => pool.waiting)} waiting`;
+  const jobs = `${sum((pool) => pool.running)} running · ${sum((pool) => pool.waiting)} waiting`;
+  return `${up} of ${instances.length} instances up · ${jobs} · ${url}`;
 }
 
 /** Of an ISO 8601 time, as the clock here has it. */

@@ -9,14 +9,14 @@ export async function lookAtFleet(fleet: Fleet, options: Abortable): Promise<Fle
     fleet.timeline({ ...options, minutes: 1 }),
     fleet.alerts(options),
   ]);
-  return { status, runs: runsOf(timeline), alerts, now: Date.now() };
+  return { url: fleet.url, status, runs: runsOf(timeline), alerts, now: Date.now() };
 }
 
-/** What runs, by the ids of jobs. */
+/** What jobs of the last minute are, by their ids: what a worker says that it runs may have ended since. */
 function runsOf({ instances }: FleetTimeline): Map<string, Run> {
   const runs = new Map<string, Run>();
-  for (const { job_id, outcome, ...run } of instances.flatMap(({ stretches }) => stretches)) {
-    if (job_id !== null && outcome === 'running') runs.set(job_id, run);
+  for (const { job_id, ...run } of instances.flatMap(({ stretches }) => stretches)) {
+    if (job_id !== null) runs.set(job_id, run);
   }
   return runs;
 }

@@ -13,7 +13,7 @@ export interface Column {
   readonly isNumber?: boolean;
   /** In a terminal too narrow for all columns, those with the highest number are left out first; undefined: never. */
   readonly spare?: number;
-  /** Its texts may be cut down to so many characters when leaving out does not suffice. */
+  /** Its texts may be cut down to so many characters, before columns are left out. */
   readonly least?: number;
 }
 
@@ -50,20 +50,17 @@ export function drawTable(
 
 /** Which columns are shown, and how wide. */
 function fit(columns: readonly Column[], widths: readonly number[], width: number): { at: number; wide: number }[] {
-  let shown = columns.map((_column, at) => ({ at, wide: widths[at] ?? 0 }));
-  const total = () => shown.reduce((sum, { wide }) => sum + wide + GAP.length, -GAP.length);
+  const leastOf = (at: number) => Math.min(columns[at]?.least ?? Number.POSITIVE_INFINITY, widths[at] ?? 0);
+  let shown = columns.map((_column, at) => ({ at, wide: leastOf(at) }));
+  const left = () => width - shown.reduce((sum, { wide }) => sum + wide + GAP.length, -GAP.length);
   const spares = columns
     .map(({ spare = 0 }, at) => ({ at, spare }))
     .filter(({ spare }) => spare > 0)
     .sort((a, b) => b.spare - a.spare);
   for (const { at } of spares) {
-    if (total() <= width) break;
+    if (left() >= 0) break;
     shown = shown.filter((column) => column.at !== at);
   }
-  for (const column of [...shown].reverse()) {
-    const least = columns[column.at]?.least;
-    const excess = total() - width;
-    if (excess > 0 && least !== undefined) column.wide = Math.max(Math.min(least, column.wide), column.wide - excess);
-  }
+  for (const column of shown) column.wide += Math.max(0, Math.min((widths[column.at] ?? 0) - column.wide, left()));
   return shown;
 }

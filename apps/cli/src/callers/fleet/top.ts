@@ -10,19 +10,15 @@ import { onKeys } from './keys.js';
 import { lookAtFleet } from './look-at-fleet.js';
 import { toned } from './table.js';
 
-const HELP = 'q quit · s sort · ↑↓ scroll · space look now';
-
 export interface Top {
   readonly terminal: Terminal;
   readonly keyboard: Keyboard | undefined;
-  /** What it is of, for the last line. */
-  readonly title: string;
   readonly every: number;
   readonly signal: AbortSignal;
 }
 
 /** Shows the fleet on the whole terminal until the key q or the signal. Rejects with what the API refuses. */
-export async function runTop(fleet: Fleet, { terminal, keyboard, title, every, signal }: Top): Promise<void> {
+export async function runTop(fleet: Fleet, { terminal, keyboard, every, signal }: Top): Promise<void> {
   const stop = new AbortController();
   /** Ends the pause before the next look. */
   let soon = new AbortController();
@@ -46,7 +42,8 @@ export async function runTop(fleet: Fleet, { terminal, keyboard, title, every, s
         : fitBlocks(fleetBlocks(view, { width, isColored, sort }), height, scroll);
     lastScroll = fitted.lastScroll;
     scroll = Math.min(scroll, lastScroll);
-    const state = trouble ?? `by ${sort} · ${HELP} · ${new Date().toLocaleTimeString()} · ${title}`;
+    const state =
+      trouble ?? `q quit · s sort (by ${sort}) · ↑↓ scroll · space look now · ${new Date().toLocaleTimeString()}`;
     const foot = toned(fitting(state, width + 1), trouble === undefined ? 'dim' : 'bad', isColored);
     const lines = [...fitted.lines, foot].map((line) => `${line}${ansi.eraseEndLine}`);
     terminal.write(`${ansi.cursorTo(0, 0)}${lines.join('\r\n')}`);

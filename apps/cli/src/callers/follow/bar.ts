@@ -17,7 +17,7 @@ export function jobLine(job: Job, progress: JobProgress, age: number, columns: n
   const left = seconds < 1 ? [] : [`about ${duration(seconds)} left`];
   if (job.status === 'queued') {
     const { code, detail } = job.waiting_for ?? { code: 'turn', detail: '' };
-    const place = job.queue_position === null ? 'waits' : `waits, ${job.queue_position} before it`;
+    const place = placeOf(job.queue_position);
     return bar(0, [place, ...left, ...(code === 'turn' ? [] : [detail])], columns);
   }
   const { fraction, step, steps, node } = progress;
@@ -29,4 +29,9 @@ export function jobLine(job: Job, progress: JobProgress, age: number, columns: n
     ...(node === null ? [] : [node]),
   ];
   return bar(fraction, parts, columns);
+}
+
+function placeOf(before: number | null): string {
+  if (before === null) return 'waits';
+  return before === 0 ? 'waits, and is next' : `waits, ${before} before it`;
 }

@@ -39,6 +39,7 @@ export async function runSheet(
   const report = createSheetReport(surroundings, { ...options, total: sheet.rows.length });
   const open = new Set<JobHandle>();
   let code: number = EXIT.done;
+  let done = 0;
 
   const runRow = async (row: Row) => {
     const job = await place(await orderOf(row, sheet).catch(inRow(row)), signal);
@@ -58,6 +59,7 @@ export async function runSheet(
       signal.throwIfAborted();
       try {
         await runRow(row);
+        done += 1;
       } catch (error) {
         if (!(error instanceof FleetError) || HOPELESS.has(error.code)) throw error;
         report.refused(row.line, error);
@@ -72,7 +74,7 @@ export async function runSheet(
     stop.abort(); // the other rows too
     report.close();
     if (!interrupted.aborted) throw error;
-    throw await left([...open], options.cancelOnExit === true);
+    throw await left([...open], `${done} of ${sheet.rows.length} rows are done`, options.cancelOnExit === true);
   } finally {
     report.close();
   }
@@ -90,9 +92,10 @@ function inRow({ line }: Row): (error: unknown) => never {
 }
 
 /** What Ctrl-C leaves behind. */
-async function left(open: readonly JobHandle[], cancel: boolean): Promise<Interrupted> {
-  const again = 'Run the same command again to go on where it stopped.';
-  if (!cancel) return new Interrupted(`${open.length} jobs go on. ${again}`);
+async function left(open: readonly JobHandle[], done: string, cancel: boolean): Promise<Interrupted> {
+  const again = 'Run the same command again to go on: what is done is not made again.';
+  const jobs = `${open.length} ${open.length === 1 ? 'job' : 'jobs'}`;
+  if (!cancel) return new Interrupted(`${done}, ${jobs} under way: they go on. ${again}`);
   await Promise.all(open.map((job) => job.cancel()));
-  return new Interrupted(`${open.length} jobs are canceled. ${again}`);
+  return new Interrupted(`${done}, ${jobs} canceled. ${again}`);
 }

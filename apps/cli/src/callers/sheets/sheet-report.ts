@@ -36,12 +36,16 @@ export function createSheetReport(
     };
   }
   const update = createLogUpdate(terminal as NodeJS.WriteStream);
-  const begun = performance.now();
+  const started = Date.now();
+  let begun = performance.now();
   let running = 0;
   let done = 0;
+  let known = 0; // of an earlier run: they say nothing of how long one takes
   let bad = 0;
+  let isClosed = false;
   const draw = () => {
-    const left = done === 0 ? 0 : ((performance.now() - begun) / 1000 / done) * (total - done);
+    const made = done - known;
+    const left = made === 0 ? 0 : ((performance.now() - begun) / 1000 / made) * (total - done);
     const parts = [
       `${done} of ${total}`,
       `${running} under way`,
@@ -66,6 +70,10 @@ export function createSheetReport(
     ended: (line, { snapshot }) => {
       done += 1;
       running -= 1;
+      if (Date.parse(snapshot.created_at) < started) {
+        known += 1;
+        begun = performance.now();
+      }
       if (snapshot.status === 'succeeded') return draw();
       bad += 1;
       above(`line ${line}: ${ending(snapshot)}`);
@@ -76,7 +84,10 @@ export function createSheetReport(
       above(`line ${line}: ${message}`);
     },
     close: () => {
+      if (isClosed) return;
+      isClosed = true;
       clearInterval(timer);
+      update.clear(); // also the ^C that the terminal wrote behind it
       draw();
       update.done();
     },
