@@ -2,6 +2,7 @@ import type { LodProfile } from '@comfy-fleet/client';
 import type { Field } from './fields.js';
 import { FileField } from './file-field.js';
 import { TextField } from './text-field.js';
+import { usePastedFile } from './use-pasted-file.js';
 import type { FileValue, FormValues } from './values.js';
 
 interface WorkflowFormProps {
@@ -15,6 +16,7 @@ interface WorkflowFormProps {
 
 /** The inputs of a workflow: what most want to say first, the rest folded away. */
 export function WorkflowForm({ fields, values, faults, profile, onChange }: WorkflowFormProps) {
+  usePastedFile(fields, values, onChange);
   const shown = (field: Field) => {
     const { name } = field;
     const value = values[name];

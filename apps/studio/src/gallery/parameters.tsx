@@ -26,7 +26,7 @@ export function Rows({ rows }: { readonly rows: readonly (readonly [string, unkn
       {rows.map(([name, value]) => (
         <div key={name}>
           <dt>{labelOf(name)}</dt>
-          <dd>{typeof value === 'object' ? JSON.stringify(value) : String(value)}</dd>
+          <dd>{wordsOf(value)}</dd>
         </div>
       ))}
     </dl>
@@ -35,4 +35,11 @@ export function Rows({ rows }: { readonly rows: readonly (readonly [string, unkn
 
 function imageOf({ source, width, height }: NonNullable<Job['request']['image']>): string {
   return `${source ?? 'sent'}, ${width} × ${height}`;
+}
+
+function wordsOf(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return String(value);
+  const { name, source, width, height } = value as Partial<Record<string, unknown>>;
+  if (name === undefined) return JSON.stringify(value);
+  return `${source ?? name}${width === undefined ? '' : `, ${width} × ${height}`}`;
 }

@@ -61,7 +61,7 @@ function Painter({ bitmap, as, onDone }: PainterProps) {
           height={height}
           className="painter-mask"
           role="application"
-          aria-label="Mask"
+          aria-label="Painted mask"
           aria-describedby={`${id}-keys`}
           tabIndex={0}
           {...handlers}

@@ -9,6 +9,9 @@ interface OutputViewProps {
   readonly width: number;
 }
 
+/** Of what is alone on its page. */
+const LARGE = 1024;
+
 /** A file that a job made, shown as what it is: pictures in a smaller form, videos and sounds played, texts read, models turned. */
 export function OutputView({ output, alt, width }: OutputViewProps) {
   const { kind } = output;
@@ -28,7 +31,8 @@ export function OutputView({ output, alt, width }: OutputViewProps) {
     return <audio src={output.link()} controls preload="metadata" aria-label={alt} />;
   }
   if (kind === 'text') return <TextOutput output={output} />;
-  if (kind === 'model' && /\.glb$/i.test(output.filename)) return <ModelOutput output={output} alt={alt} />;
+  if (kind === 'model' && /\.glb$/i.test(output.filename))
+    return <ModelOutput output={output} alt={alt} isAlone={width >= LARGE} />;
   return (
     <a className="file-output" href={output.link()} download>
       Download {output.filename}

@@ -1,4 +1,4 @@
-import { shortDay } from './amounts.js';
+import { shortDay } from '../parts/amounts.js';
 
 /** A stack of amounts of one day, the lowest first. */
 export interface Bar {
@@ -11,13 +11,15 @@ interface BarChartProps {
   /** The oldest day first. */
   readonly bars: readonly Bar[];
   readonly say: (amount: number) => string;
+  /** The end of the scale for the largest amount. */
+  readonly topOf: (amount: number) => number;
   /** What the colours mean, in the order of the parts; absent where there is one. */
   readonly legend?: readonly string[];
 }
 
 /** Amounts by day. What it shows stands in a table beside it. */
-export function BarChart({ title, bars, say, legend }: BarChartProps) {
-  const top = ceilingOf(Math.max(0, ...bars.map(sumOf)));
+export function BarChart({ title, bars, say, topOf, legend }: BarChartProps) {
+  const top = topOf(Math.max(0, ...bars.map(sumOf)));
   const width = 100 / bars.length;
   const x = (at: number) => `${(at * width + width * 0.12).toFixed(3)}%`;
   return (
@@ -89,11 +91,4 @@ function wordsOf({ parts }: Bar, say: (amount: number) => string): string {
   const told = parts.filter(({ amount }) => amount > 0);
   if (told.length === 0) return 'nothing';
   return told.map(({ name, amount }) => (parts.length === 1 ? say(amount) : `${say(amount)} ${name}`)).join(', ');
-}
-
-/** The next of 1, 2, 5, 10, … above. */
-export function ceilingOf(amount: number): number {
-  if (amount <= 0) return 1;
-  const power = 10 ** Math.floor(Math.log10(amount));
-  return [1, 2, 5, 10].map((step) => step * power).find((step) => step >= amount) ?? amount;
 }

@@ -1,6 +1,7 @@
 import type { Usage } from '@comfy-fleet/client';
-import { count, gpuTime, shortDay } from './amounts.js';
+import { count, gpuTime, shortDay } from '../parts/amounts.js';
 import { BarChart } from './bar-chart.js';
+import { roundTime, roundTop } from './scales.js';
 
 type Day = Usage['data'][number];
 const OUTCOMES = ['succeeded', 'failed', 'canceled', 'expired'] as const;
@@ -15,10 +16,12 @@ export function DayCharts({ days }: { readonly days: readonly Day[] }) {
           title="GPU time by day"
           bars={oldestFirst.map(({ day, gpu_seconds }) => ({ day, parts: [{ name: 'GPU', amount: gpu_seconds }] }))}
           say={gpuTime}
+          topOf={roundTime}
         />
         <BarChart
           title="Jobs by day of their end"
           legend={OUTCOMES}
+          topOf={roundTop}
           bars={oldestFirst.map((day) => ({
             day: day.day,
             parts: OUTCOMES.map((name) => ({ name, amount: day[name] })),

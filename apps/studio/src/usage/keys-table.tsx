@@ -1,6 +1,6 @@
 import { type ReactNode, useState } from 'react';
 import { Link } from 'wouter';
-import { count, gpuTime, percent } from './amounts.js';
+import { count, gpuTime, percent } from '../parts/amounts.js';
 import { type Column, type KeyRow, type Order, sortRows } from './key-rows.js';
 import { limitsOf } from './limit-words.js';
 import { Sparkline } from './sparkline.js';
@@ -35,7 +35,7 @@ export function KeysTable({ keys: { rows, isCut } }: { readonly keys: AllKeys })
         <input value={wanted} placeholder="a part of its name" onChange={(event) => setWanted(event.target.value)} />
       </label>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by keyboard */}
-      <section className="wide-table" aria-label="Keys" tabIndex={0}>
+      <section className="wide-table" aria-label="All keys" tabIndex={0}>
         <table className="keys">
           <thead>
             <tr>
@@ -72,7 +72,7 @@ function sortOf(by: Column | undefined, order: Order): 'ascending' | 'descending
 
 function Row({ row: { key, about, used, share } }: { readonly row: KeyRow }) {
   const cells: readonly (readonly [string, ReactNode])[] = [
-    ['rights', about === undefined ? 'not in the keys file' : about.rights.join(', ')],
+    ['rights', about === undefined ? 'revoked' : about.rights.join(', ')],
     ['weight', about?.weight ?? '–'],
     ['share', share === undefined ? '–' : `${percent(share.share_hour)} (fair ${percent(share.fair_share)})`],
     ['jobs', count(used?.jobs ?? 0)],

@@ -1,5 +1,5 @@
 import type { KeyList } from '@comfy-fleet/client';
-import { bytes, count, gpuTime } from './amounts.js';
+import { bytes, count, gpuTime } from '../parts/amounts.js';
 
 /** The limits of a key in a few words. */
 export function limitsOf({ limits, max_priority, workflows }: KeyList['data'][number]): string {

@@ -1,5 +1,5 @@
 import type { Me, Usage } from '@comfy-fleet/client';
-import { bytes, count, gpuTime } from './amounts.js';
+import { bytes, count, gpuTime } from '../parts/amounts.js';
 
 interface LimitsNowProps {
   readonly now: Usage['now'];

@@ -8,7 +8,8 @@ export const hasChromium = spawnSync('chromium', ['--version']).status === 0;
 /** The system's browser; it runs as root here and there, where it has no sandbox. */
 export function startBrowser(): Promise<Browser> {
   const found = spawnSync('sh', ['-c', 'command -v chromium'], { encoding: 'utf8' }).stdout.trim();
-  return chromium.launch({ executablePath: found, args: ['--no-sandbox'] });
+  // Without a GPU it draws 3D by itself, and warns unless it was told to.
+  return chromium.launch({ executablePath: found, args: ['--no-sandbox', '--enable-unsafe-swiftshader'] });
 }
 
 export interface Visit {
@@ -18,11 +19,23 @@ export interface Visit {
   readonly complaints: readonly string[];
 }
 
-export async function visit(browser: Browser, url: string, wish: { readonly width?: number } = {}): Promise<Visit> {
+interface VisitWish {
+  /** Pixels. */
+  readonly width?: number;
+  readonly isDark?: boolean;
+  /** An API key that was given before. */
+  readonly key?: string;
+}
+
+export async function visit(browser: Browser, url: string, wish: VisitWish = {}): Promise<Visit> {
   const context = await browser.newContext({
     viewport: { width: wish.width ?? 1280, height: 900 },
+    colorScheme: wish.isDark ? 'dark' : 'light',
     permissions: ['clipboard-read', 'clipboard-write'],
   });
+  if (wish.key !== undefined) {
+    await context.addInitScript(`sessionStorage.setItem('comfy-fleet.key', ${JSON.stringify(wish.key)})`);
+  }
   const page = await context.newPage();
   const complaints: string[] = [];
   page.on('console', (message) => {

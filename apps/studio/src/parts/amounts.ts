@@ -27,6 +27,6 @@ export function percent(share: number): string {
 }
 
 function rounded(number: number): string {
-  const digits = number !== 0 && Math.abs(number) < 10 ? 1 : 0;
+  const digits = Math.abs(number) < 100 ? 1 : 0;
   return Number(number.toFixed(digits)).toLocaleString('en');
 }
