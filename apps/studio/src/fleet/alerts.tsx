@@ -1,7 +1,7 @@
 import { Fault } from '../parts/fault.js';
 import { API_URL } from '../session/session.js';
 import { useAlerts } from './use-fleet-data.js';
-import { since } from './words.js';
+import { clock, since } from './words.js';
 
 /** What stands against the fleet, each with what to do, and what else an operator should know. */
 export function Alerts({ notes }: { readonly notes: readonly string[] }) {
@@ -9,10 +9,13 @@ export function Alerts({ notes }: { readonly notes: readonly string[] }) {
   const isWell = data !== undefined && data.judged_at !== null && data.alerts.length === 0;
   return (
     <section className="card panel" aria-labelledby="alerts">
-      <h2 id="alerts">Alerts</h2>
+      <div className="panel-head">
+        <h2 id="alerts">Alerts</h2>
+        {typeof data?.judged_at === 'string' && <span className="hint">as of {clock(data.judged_at)}</span>}
+      </div>
       {error !== null && <Fault error={error} />}
       {data?.judged_at === null && <p>No dispatcher has looked yet: start one, and alerts stand here.</p>}
-      {isWell && <p className="all-well">Nothing stands against the fleet.</p>}
+      {isWell && <p className="all-well">No alerts.</p>}
       <ul className="alerts">
         {data?.alerts.map(({ name, severity, summary, since: began, subject, runbook }) => (
           <li key={[name, ...Object.values(subject)].join(' ')} className="alert" data-severity={severity}>

@@ -1,3 +1,4 @@
+import { useMutation } from '@tanstack/react-query';
 import { type ReactNode, useEffect, useId, useRef } from 'react';
 import { Fault } from './fault.js';
 
@@ -7,27 +8,31 @@ interface ConfirmDialogProps {
   readonly children: ReactNode;
   /** Of the button that does it. */
   readonly action: string;
-  readonly isPending: boolean;
-  readonly error: Error | null;
-  readonly onConfirm: () => void;
+  /** Does it; the dialog stays, with the error, when it rejects. */
+  readonly onConfirm: () => Promise<unknown>;
   readonly onClose: () => void;
 }
 
 /** Says what will happen, and waits for a yes. */
-export function ConfirmDialog({ title, children, action, isPending, error, onConfirm, onClose }: ConfirmDialogProps) {
+export function ConfirmDialog({ title, children, action, onConfirm, onClose }: ConfirmDialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
+  const leave = useRef<HTMLButtonElement>(null);
   const heading = useId();
-  useEffect(() => dialog.current?.showModal(), []);
+  const act = useMutation({ mutationFn: onConfirm, onSuccess: () => dialog.current?.close() });
+  useEffect(() => {
+    dialog.current?.showModal();
+    leave.current?.focus(); // a slip does nothing
+  }, []);
   return (
     <dialog ref={dialog} className="card confirm" aria-labelledby={heading} onClose={onClose}>
       <h2 id={heading}>{title}</h2>
       {children}
-      {error !== null && <Fault error={error} />}
+      {act.error !== null && <Fault error={act.error} />}
       <div className="confirm-buttons">
-        <button type="button" className="primary" disabled={isPending} onClick={onConfirm}>
+        <button type="button" className="primary" disabled={act.isPending} onClick={() => act.mutate()}>
           {action}
         </button>
-        <button type="button" onClick={() => dialog.current?.close()}>
+        <button type="button" ref={leave} onClick={() => dialog.current?.close()}>
           Leave it as it is
         </button>
       </div>

@@ -1,4 +1,5 @@
-import { useMutation, useQueryClient } from '@tanstack/react-query';
+import type { AdminStatus, Halts } from '@comfy-fleet/client';
+import { useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { ConfirmDialog } from '../../parts/confirm-dialog.js';
 import { useFleet } from '../../session/session.js';
@@ -12,6 +13,8 @@ interface HaltButtonProps {
 
 /** Halts something or has it go on, once it was said what that does. */
 export function HaltButton({ target, isHalted, picture }: HaltButtonProps) {
+  const { halts } = useFleet();
+  const queries = useQueryClient();
   const [change, setChange] = useState<Change>();
   const now: Change = { action: isHalted ? 'resume' : 'halt', target };
   const word = isHalted ? 'Resume' : target.kind === 'instance' ? 'Drain' : 'Pause';
@@ -24,48 +27,31 @@ export function HaltButton({ target, isHalted, picture }: HaltButtonProps) {
       >
         {target.kind === 'fleet' ? nameOf(now) : word}
       </button>
-      {change !== undefined && <HaltDialog change={change} picture={picture} onClose={() => setChange(undefined)} />}
+      {change !== undefined && (
+        <ConfirmDialog
+          title={`${nameOf(change)}?`}
+          action={nameOf(change)}
+          onConfirm={async () => {
+            await make(halts, change);
+            await queries.invalidateQueries({ queryKey: ['fleet', 'now'] });
+          }}
+          onClose={() => setChange(undefined)}
+        >
+          <ul className="consequences">
+            {consequencesOf(change, picture).map((sentence) => (
+              <li key={sentence}>{sentence}</li>
+            ))}
+          </ul>
+        </ConfirmDialog>
+      )}
     </>
   );
 }
 
-interface HaltDialogProps {
-  readonly change: Change;
-  readonly picture: Picture;
-  readonly onClose: () => void;
-}
-
-function HaltDialog({ change, picture, onClose }: HaltDialogProps) {
-  const { halts } = useFleet();
-  const queries = useQueryClient();
-  const make = useMutation({
-    mutationFn: () => {
-      const { action, target } = change;
-      if (target.kind === 'instance') {
-        return action === 'halt' ? halts.drain(target.name) : halts.resumeInstance(target.name);
-      }
-      const pool = target.kind === 'pool' ? { pool: target.name } : {};
-      return action === 'halt' ? halts.pause(pool) : halts.resume(pool);
-    },
-    onSuccess: async () => {
-      await queries.invalidateQueries({ queryKey: ['fleet', 'now'] });
-      onClose();
-    },
-  });
-  return (
-    <ConfirmDialog
-      title={`${nameOf(change)}?`}
-      action={nameOf(change)}
-      isPending={make.isPending}
-      error={make.error}
-      onConfirm={() => make.mutate()}
-      onClose={onClose}
-    >
-      <ul className="consequences">
-        {consequencesOf(change, picture).map((sentence) => (
-          <li key={sentence}>{sentence}</li>
-        ))}
-      </ul>
-    </ConfirmDialog>
-  );
+function make(halts: Halts, { action, target }: Change): Promise<AdminStatus> {
+  if (target.kind === 'instance') {
+    return action === 'halt' ? halts.drain(target.name) : halts.resumeInstance(target.name);
+  }
+  const pool = target.kind === 'pool' ? { pool: target.name } : {};
+  return action === 'halt' ? halts.pause(pool) : halts.resume(pool);
 }

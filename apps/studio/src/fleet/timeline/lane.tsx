@@ -16,6 +16,9 @@ interface LaneProps {
   readonly onOpen: (stretch: Stretch) => (() => void) | undefined;
 }
 
+/** Id of what says how to use it. */
+export const LANE_HINT = 'lane-hint';
+
 /** How near a pointer has to come, in pixels: some bars are thin. */
 const REACH_PX = 4;
 const PAGE = 10;
@@ -52,6 +55,7 @@ export const Lane = memo(function Lane({ name, stretches, span, paints, onOpen }
       ref={ref}
       className="lane"
       role="slider"
+      aria-describedby={LANE_HINT}
       tabIndex={0}
       aria-label={`What ${name} ran`}
       aria-valuemin={1}

@@ -4,6 +4,7 @@ import type { Picture } from '../halts/consequences.js';
 import { InstanceRow } from '../instance-row.js';
 import { foremost, STATE_WORDS } from '../instances.js';
 import type { LanesOfTime } from '../use-picture.js';
+import { LANE_HINT } from './lane.js';
 import { Legend, Marks } from './legend.js';
 import { paintsOf } from './paints.js';
 import { Ruler } from './ruler.js';
@@ -92,6 +93,9 @@ export function Timeline({ picture, timeline, minutes, onMinutes, error, at }: T
             <Legend names={workflows} paints={paints} />
             <Marks />
           </div>
+          <p id={LANE_HINT} className="hint">
+            Point at a bar, or go through a line with the arrow keys, to read of the job; Enter opens it.
+          </p>
         </>
       )}
     </section>

@@ -7,7 +7,7 @@ const MOST = 6;
 export function WallAlerts({ alerts, now }: { readonly alerts: FleetAlerts['alerts']; readonly now: number }) {
   return (
     <section className="wall-alerts" aria-label="Alerts">
-      {alerts.length === 0 && <p className="all-well">All is well</p>}
+      {alerts.length === 0 && <p className="all-well">No alerts</p>}
       <ul>
         {alerts.slice(0, MOST).map(({ name, severity, summary, since: began, subject }) => (
           <li key={[name, ...Object.values(subject)].join(' ')} className="wall-alert" data-severity={severity}>

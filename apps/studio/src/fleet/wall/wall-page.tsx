@@ -52,7 +52,7 @@ export function WallPage() {
           <footer className="wall-foot">
             <Legend names={workflows} paints={paints} />
             <span className="wall-span">The last hour, now at the right</span>
-            <Link className="wall-leave" href="/fleet">
+            <Link className="wall-leave" href="/fleet" onClick={leaveFullScreen}>
               Leave the wall display
             </Link>
           </footer>
@@ -60,6 +60,10 @@ export function WallPage() {
       )}
     </main>
   );
+}
+
+function leaveFullScreen() {
+  if (document.fullscreenElement !== null) void document.exitFullscreen();
 }
 
 interface Seen {
