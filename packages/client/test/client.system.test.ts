@@ -152,6 +152,14 @@ describe('the client, against processes', () => {
     expect((await fleet.alerts()).judged_at).not.toBeNull();
   });
 
+  it('halts the fleet and an instance, and has them go on', async () => {
+    expect((await fleet.halts.pause()).paused).not.toBeNull();
+    expect((await fleet.halts.drain('gpu/1')).instances).toMatchObject([{ name: 'gpu/1' }]);
+    expect((await fleet.halts.get()).paused).not.toBeNull();
+    await fleet.halts.resumeInstance('gpu/1');
+    expect(await fleet.halts.resume()).toEqual({ paused: null, pools: [], instances: [] });
+  });
+
   it('verifies the webhook of a job', async () => {
     const sink = await startWebhookSink();
     const job = await fleet.generate({ ...REQUEST, webhook: { url: sink.url, secret: SECRET } });

@@ -4,9 +4,9 @@ import { FoldedTable } from './folded-table.js';
 
 const COLUMNS = [
   { title: 'Models' },
+  { title: 'Waiting', isNumber: true },
   { title: 'Workflow' },
   { title: 'Pool' },
-  { title: 'Waiting', isNumber: true },
   { title: 'Held by' },
 ];
 /** Instances that are named before they are counted. */
@@ -21,9 +21,9 @@ export function ByModel({ pools }: Pick<FleetStatus, 'pools'>) {
       key: [pool, workflow, ...models].join(' '),
       cells: [
         models.length === 0 ? 'none' : models.map(modelName).join(', '),
+        jobs.toLocaleString('en'),
         workflow,
         pool,
-        jobs.toLocaleString('en'),
         holders(held_by),
       ],
     }));
