@@ -17,7 +17,10 @@ const TOPICS = [
   ['APIs of others', /^(COMFYUI_(API|PORT|MAX_HISTORY|CACHE_BYTES)$|COMFY_V2_|OPENAI_)/],
   ['Redis', /^(REDIS_|KEY_PREFIX$)/],
   ['ComfyUI instances', /^(COMFYUI_(?!RESTART|API$|PORT$|MAX_HISTORY$|CACHE_)|POLL_|ABILITIES_|WARM_UP_)/],
-  ['Broken and slow instances', /^(COMFYUI_RESTART|RESTART|FAILURES_TO_|REST_|MAX_REST_|BEGIN_|SLOW_|INTERRUPT_|UNREACHABLE_)/],
+  [
+    'Broken and slow instances',
+    /^(COMFYUI_RESTART|RESTART|FAILURES_TO_|REST_|MAX_REST_|BEGIN_|SLOW_|INTERRUPT_|UNREACHABLE_)/,
+  ],
   ['Workers', /^(WORKER_|DRAIN_|ANNOUNCE_|ADOPT_|STORE_RETRY_)/],
   ['Workflows', /^(WORKFLOWS?_|CHECKPOINT$)/],
   ['Storage', /^(FRAMES_(STORE|DIR)$|S3_)/],

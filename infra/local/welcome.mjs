@@ -1,3 +1,6 @@
+/** Where the command line asks if nothing else is said. */
+const CLI_DEFAULT = 'http://127.0.0.1:3000';
+
 /**
  * What a newcomer needs next. The curl lines can be pasted into a shell as they are.
  * @param {{ url: string, simulated: boolean, studio: boolean, needs: import('./look.mjs').Needs, seconds: number }} facts
@@ -7,6 +10,10 @@ export function welcome({ url, simulated, studio, needs, seconds }) {
   const checkpoint = needs?.checkpoint ? { checkpoint: needs.checkpoint } : {};
   const body = JSON.stringify({ prompt: 'a lighthouse in a storm, oil painting', lod: 'sketch', ...checkpoint });
   const ask = `curl -s ${url}/generate -H 'content-type: application/json' -H 'prefer: wait=60' -d '${body.replaceAll("'", "'\\''")}'`;
+  const options = [
+    ...(needs?.checkpoint ? [`--checkpoint ${JSON.stringify(needs.checkpoint)}`] : []),
+    ...(url === CLI_DEFAULT ? [] : [`--url ${url}`]),
+  ];
   const lines = [
     '',
     `comfy-fleet is ready after ${seconds.toFixed(1)} s:  ${url}`,
@@ -18,6 +25,8 @@ export function welcome({ url, simulated, studio, needs, seconds }) {
     `  ${ask}`,
     'See it (the "image_url" of that answer, or all in one line):',
     `  curl -so picture.png "${url}$(${ask} | grep -o '/images/[^"]*' | head -1)"`,
+    'Or from the command line, in another terminal:',
+    `  npm run cli -- ${['generate "a lighthouse in a storm" --lod sketch -o lighthouse.png', ...options].join(' ')}`,
     ...(simulated ? ['', ...SIMULATED] : []),
     '',
     'Ctrl-C stops everything. The next npm start goes on with the same jobs and pictures.',

@@ -7,6 +7,8 @@ export interface CallerSettings {
   readonly profile: string | undefined;
   /** Where programs keep their configuration; undefined: `.config` in the home of the user. */
   readonly configHome: string | undefined;
+  /** How a person calls the program again. */
+  readonly program: string;
   /** tmux or screen stands between the program and the terminal. */
   readonly isMultiplexed: boolean;
 }
@@ -18,6 +20,7 @@ export function callerSettings(env: Environment = process.env): CallerSettings {
     key: env.COMFY_FLEET_KEY || undefined,
     profile: env.COMFY_FLEET_PROFILE || undefined,
     configHome: env.XDG_CONFIG_HOME || undefined,
+    program: env.npm_lifecycle_event === 'cli' ? 'npm run cli --' : 'comfy-fleet',
     isMultiplexed: Boolean(env.TMUX || env.STY),
   };
 }

@@ -23,7 +23,7 @@ export function addTop(program: Command, context: Context): void {
   act(command, context, async (surroundings, { every, ...options }: TopOptions) => {
     const { terminal, keyboard } = surroundings;
     if (terminal === undefined) throw new UsageError('top needs a terminal; for a program there is comfy-fleet fleet.');
-    const fleet = await connect(options, surroundings);
+    const fleet = await connect(options, surroundings, { retries: 0 }); // it asks again anyway
     const { runTop } = await import('../fleet/top.js');
     await runTop(fleet, { terminal, keyboard, every, signal: surroundings.interrupted() });
     return EXIT.done;

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Fleet, FleetUnreachableError } from '@comfy-fleet/client';
+import { type Fleet, FleetError, FleetUnreachableError } from '@comfy-fleet/client';
 import ansi from 'ansi-escapes';
 import type { Keyboard, Terminal } from '../../command.js';
+import { codeOfStatus, EXIT } from '../../exit-codes.js';
 import { fitting } from '../words.js';
 import { fitBlocks } from './fit-blocks.js';
 import { SORTS, type Sort } from './fleet-tables.js';
@@ -31,7 +32,7 @@ export async function runTop(fleet: Fleet, { terminal, keyboard, every, signal }
   let scroll = 0;
   let lastScroll = 0;
   let view: FleetView | undefined;
-  let trouble: string | undefined;
+  let trouble: string | undefined = 'asking …';
 
   const draw = () => {
     const [width, height] = [(terminal.columns ?? 80) - 1, (terminal.rows ?? 24) - 1];
@@ -60,14 +61,15 @@ export async function runTop(fleet: Fleet, { terminal, keyboard, every, signal }
   const release = keyboard === undefined ? () => {} : onKeys(keyboard, act);
   terminal.write(ansi.enterAlternativeScreen + ansi.cursorHide);
   terminal.on('resize', draw);
+  draw();
   try {
     while (!stop.signal.aborted) {
       try {
         view = await lookAtFleet(fleet, { signal: stop.signal });
         trouble = undefined;
       } catch (error) {
-        if (!(error instanceof FleetUnreachableError)) throw error;
-        trouble = `${error.message}: what stands here is old.`; // it may answer later
+        if (!passes(error)) throw error;
+        trouble = `${error.message}${view === undefined ? '' : ': what stands here is old.'}`;
       }
       draw();
       soon = new AbortController();
@@ -81,4 +83,10 @@ export async function runTop(fleet: Fleet, { terminal, keyboard, every, signal }
     release();
     terminal.write(ansi.cursorShow + ansi.exitAlternativeScreen);
   }
+}
+
+/** It may answer later. */
+function passes(error: unknown): error is Error {
+  if (error instanceof FleetError) return codeOfStatus(error.status) === EXIT.unavailable;
+  return error instanceof FleetUnreachableError;
 }

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Fleet, JobHandle } from '@comfy-fleet/client';
+import { callerSettings } from '@comfy-fleet/config';
 import type { Surroundings } from '../../command.js';
 import { codeOf, Interrupted } from '../../exit-codes.js';
 import type { Graphics } from '../pictures/graphics.js';
@@ -41,7 +42,7 @@ export async function follow(
   } catch (error) {
     if (!signal.aborted) throw error;
     report.close();
-    throw await left(job, options);
+    throw await left(job, callerSettings(surroundings.env).program, options);
   } finally {
     report.close();
   }
@@ -77,10 +78,10 @@ async function lookForPlace(fleet: Fleet, job: JobHandle, report: Report, signal
 }
 
 /** What Ctrl-C leaves behind. */
-async function left(job: JobHandle, { cancelOnExit = false }: FollowOptions): Promise<Interrupted> {
+async function left(job: JobHandle, program: string, { cancelOnExit = false }: FollowOptions): Promise<Interrupted> {
   if (!cancelOnExit) {
     return new Interrupted(
-      `The job goes on.\nTo follow it:  comfy-fleet watch ${job.id}\nTo cancel it:  comfy-fleet cancel ${job.id}`,
+      `The job goes on.\nTo follow it:  ${program} watch ${job.id}\nTo cancel it:  ${program} cancel ${job.id}`,
     );
   }
   const { status } = await job.cancel();
