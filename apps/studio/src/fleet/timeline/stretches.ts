@@ -23,6 +23,7 @@ const LEAST_PX = 1;
 const GAP_PX = 1;
 
 export function barsOf(stretches: readonly Stretch[], { from, to }: Span, width: number): readonly Bar[] {
+  if (width === 0) return []; // not known yet
   const perMs = width / Math.max(1, to - from);
   return stretches.flatMap((stretch) => {
     const start = Math.max(from, Date.parse(stretch.from));
