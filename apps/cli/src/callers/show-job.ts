@@ -1,4 +1,5 @@
 import type { Job, JobHandle } from '@comfy-fleet/client';
+import type { Cell, Column, Tone } from './table.js';
 import { duration, table } from './words.js';
 
 /** A job for people, a line for each thing that there is to say. */
@@ -29,18 +30,31 @@ export function showJob({ snapshot: job, outputs }: JobHandle): string {
 }
 
 /** The columns of the list of jobs. */
-export const JOB_COLUMNS = ['job', 'status', 'level', 'workflow', 'created', 'took', 'prompt'] as const;
-const LONGEST_PROMPT = 40;
+export const JOB_COLUMNS: readonly Column[] = [
+  { head: 'job' },
+  { head: 'status' },
+  { head: 'level', spare: 1 },
+  { head: 'workflow', spare: 2 },
+  { head: 'created', spare: 3 },
+  { head: 'took', isNumber: true },
+  { head: 'prompt', least: 14 },
+];
+const TONES: Readonly<Partial<Record<Job['status'], Tone>>> = {
+  succeeded: 'good',
+  failed: 'bad',
+  expired: 'bad',
+  canceled: 'dim',
+};
 
-export function jobRow({ id, status, lod, request, created_at, duration_ms }: Job): string[] {
-  const { prompt = '' } = request;
+export function jobRow({ id, status, lod, request, created_at, duration_ms }: Job): Cell[] {
+  const tone = TONES[status];
   return [
-    id,
-    status,
-    lod ?? '',
-    request.workflow,
-    created_at.slice(0, 16).replace('T', ' '),
-    duration_ms === null ? '' : `${(duration_ms / 1000).toFixed(1)} s`,
-    prompt.length > LONGEST_PROMPT ? `${prompt.slice(0, LONGEST_PROMPT - 1)}…` : prompt,
+    { text: id },
+    { text: status, ...(tone === undefined ? {} : { tone }) },
+    { text: lod ?? '' },
+    { text: request.workflow },
+    { text: new Date(created_at).toLocaleString('sv').slice(0, 16) },
+    { text: duration_ms === null ? '' : `${(duration_ms / 1000).toFixed(1)} s` },
+    { text: (request.prompt ?? '').replace(/\s+/g, ' ') },
   ];
 }

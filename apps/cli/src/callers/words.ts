@@ -1,4 +1,6 @@
 import type { Job } from '@comfy-fleet/client';
+import sliceAnsi from 'slice-ansi';
+import stringWidth from 'string-width';
 
 /** "8 s", "3 min 20 s", "2 h 5 min". */
 export function duration(seconds: number): string {
@@ -19,24 +21,29 @@ export function ending({ id, status, duration_ms, seed, instance, error }: Job):
   return error === null ? parts.join(' · ') : `${parts.join(' · ')}\n${error.detail}`;
 }
 
-/** Columns as wide as their widest cell; a line ends where the terminal does. */
-export function table(rows: readonly (readonly string[])[], terminalColumns = Number.POSITIVE_INFINITY): string {
+/** Columns as wide as their widest cell. */
+export function table(rows: readonly (readonly string[])[]): string {
   const widths: number[] = [];
   for (const row of rows) {
-    for (const [at, cell] of row.entries()) widths[at] = Math.max(widths[at] ?? 0, cell.length);
+    for (const [at, cell] of row.entries()) widths[at] = Math.max(widths[at] ?? 0, stringWidth(cell));
   }
   const lines = rows.map((row) =>
     row
-      .map((cell, at) => cell.padEnd(widths[at] ?? 0))
+      .map((cell, at) => cell + ' '.repeat((widths[at] ?? 0) - stringWidth(cell)))
       .join('  ')
       .trimEnd(),
   );
-  return lines.map((line) => fitting(line, terminalColumns)).join('\n');
+  return lines.join('\n');
 }
 
 /** A line that a terminal does not wrap. */
 export function fitting(line: string, columns: number): string {
-  return line.length < columns ? line : `${line.slice(0, Math.max(1, columns - 2))}…`;
+  return cut(line, Math.max(2, columns - 1));
+}
+
+/** A text of at most so many columns; letters of some scripts take two. */
+export function cut(text: string, columns: number): string {
+  return stringWidth(text) <= columns ? text : `${sliceAnsi(text, 0, Math.max(0, columns - 1))}…`;
 }
 
 /** A text in lines of at most `width`, between words. */

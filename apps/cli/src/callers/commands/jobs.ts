@@ -6,7 +6,7 @@ import { connect } from '../connect.js';
 import { addAccessOptions, addJsonOption, examples, type JsonOptions, wholeNumber } from '../options.js';
 import { LODS, pairsOption } from '../order-fields.js';
 import { JOB_COLUMNS, jobRow } from '../show-job.js';
-import { table } from '../words.js';
+import { type Cell, drawTable } from '../table.js';
 
 const STATUSES = ['queued', 'running', 'canceling', 'succeeded', 'failed', 'canceled', 'expired'] as const;
 const KINDS = ['text2img', 'img2img', 'workflow'] as const;
@@ -40,7 +40,7 @@ export function addJobs(program: Command, context: Context): void {
   addAccessOptions(addJsonOption(command)).addHelpText('after', EXAMPLES);
   act(command, context, async (surroundings, options: JobsOptions) => {
     const { terminal, result, say } = surroundings;
-    const rows: string[][] = [[...JOB_COLUMNS]];
+    const rows: Cell[][] = [];
     let left = options.limit;
     for await (const { snapshot } of (await connect(options, surroundings)).jobs.list(filterOf(options))) {
       if (terminal === undefined || options.json === true) result(JSON.stringify(snapshot));
@@ -48,8 +48,10 @@ export function addJobs(program: Command, context: Context): void {
       left -= 1;
       if (left === 0) break;
     }
-    if (rows.length > 1) result(table(rows, terminal?.columns));
-    else if (left === options.limit) say('There is no such job.');
+    if (rows.length > 0) {
+      const drawing = { width: (terminal?.columns ?? 80) - 1, isColored: terminal?.hasColors?.() ?? false };
+      result(drawTable(JOB_COLUMNS, rows, drawing).join('\n'));
+    } else if (left === options.limit) say('There is no such job.');
     return EXIT.done;
   });
 }

@@ -1,6 +1,6 @@
 import type { FleetStatus } from '@comfy-fleet/client';
+import type { Cell, Column, Tone } from '../table.js';
 import { duration } from '../words.js';
-import type { Cell, Column, Tone } from './table.js';
 
 type Instance = FleetStatus['workers'][number]['instances'][number];
 

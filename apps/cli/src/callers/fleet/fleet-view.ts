@@ -1,7 +1,7 @@
 import type { FleetAlert, FleetStatus } from '@comfy-fleet/client';
+import { drawTable, type Tone, toned } from '../table.js';
 import { duration, fitting, wrapped } from '../words.js';
 import { instanceTable, keyTable, poolTable, type Run, type Sort, type Table } from './fleet-tables.js';
-import { drawTable, type Tone, toned } from './table.js';
 
 /** The fleet as it is at a time. */
 export interface FleetView {

@@ -3,13 +3,13 @@ import { type Fleet, FleetError, FleetUnreachableError } from '@comfy-fleet/clie
 import ansi from 'ansi-escapes';
 import type { Keyboard, Terminal } from '../../command.js';
 import { codeOfStatus, EXIT } from '../../exit-codes.js';
+import { toned } from '../table.js';
 import { fitting } from '../words.js';
 import { fitBlocks } from './fit-blocks.js';
 import { SORTS, type Sort } from './fleet-tables.js';
 import { type FleetView, fleetBlocks } from './fleet-view.js';
 import { onKeys } from './keys.js';
 import { lookAtFleet } from './look-at-fleet.js';
-import { toned } from './table.js';
 
 export interface Top {
   readonly terminal: Terminal;

@@ -1,4 +1,6 @@
 import { styleText } from 'node:util';
+import stringWidth from 'string-width';
+import { cut } from './words.js';
 
 /** How a cell is to strike the eye; only in colour. */
 export type Tone = 'good' | 'warn' | 'bad' | 'dim' | 'bold';
@@ -34,14 +36,15 @@ export function drawTable(
 ): string[] {
   const heads: Cell[] = columns.map(({ head }) => ({ text: head, tone: 'dim' }));
   const all = [heads, ...rows];
-  const widths = columns.map((_column, at) => Math.max(...all.map((row) => row[at]?.text.length ?? 0)));
+  const widths = columns.map((_column, at) => Math.max(...all.map((row) => stringWidth(row[at]?.text ?? ''))));
   const shown = fit(columns, widths, width);
   return all.map((row) => {
     const cells = shown.map(({ at, wide }, nth) => {
       const { text = '', tone } = row[at] ?? {};
-      const short = text.length > wide ? `${text.slice(0, Math.max(0, wide - 1))}…` : text;
+      const short = cut(text, wide);
+      const space = ' '.repeat(Math.max(0, wide - stringWidth(short)));
       const isLast = nth === shown.length - 1;
-      const padded = columns[at]?.isNumber ? short.padStart(wide) : isLast ? short : short.padEnd(wide);
+      const padded = columns[at]?.isNumber ? space + short : isLast ? short : short + space;
       return toned(padded, tone, isColored);
     });
     return cells.join(GAP);
