@@ -3,30 +3,13 @@ import { describe, expect, it } from 'vitest';
 import { keysOf, minutesOf } from '../../src/fleet/charts/minutes.js';
 import { roundUp } from '../../src/fleet/charts/scale.js';
 import { consequencesOf, type Picture } from '../../src/fleet/halts/consequences.js';
-import { instancesOf } from '../../src/fleet/instances.js';
-import { OTHER, paintsOf } from '../../src/fleet/timeline/paints.js';
-import { ticksOf } from '../../src/fleet/timeline/ruler.js';
-import { textOf } from '../../src/fleet/timeline/stretch-words.js';
-import { barAt, barsOf, pathOf, type Stretch, workflowsOf } from '../../src/fleet/timeline/stretches.js';
+import { foremost, instancesOf } from '../../src/fleet/instances.js';
 import { count, duration, list, modelName } from '../../src/fleet/words.js';
 
 type Known = FleetStatus['workers'][number]['instances'][number];
 
 const AT = Date.parse('2026-11-27T12:00:00Z');
 const iso = (seconds: number) => new Date(AT + seconds * 1000).toISOString();
-
-const stretch = (from: number, to: number, part: Partial<Stretch> = {}): Stretch => ({
-  from: iso(from),
-  to: iso(to),
-  job_id: 'a',
-  jobs: 1,
-  workflow: 'text2img',
-  lod: 'sketch',
-  key: 'web',
-  outcome: 'completed',
-  loading_seconds: 0,
-  ...part,
-});
 
 const known = (name: string, part: Partial<Known> = {}): Known => ({
   name,
@@ -72,62 +55,6 @@ const worker = (instances: Known[], draining = false) => ({
   instances,
 });
 
-describe('a line in time', () => {
-  const span = { from: AT, to: AT + 100_000 };
-
-  it('has a bar for each stretch, cut to the span, with what was loading and nothing thinner than a pixel', () => {
-    const bars = barsOf(
-      [stretch(-10, 10), stretch(50, 50.01), stretch(90, 120, { loading_seconds: 5 }), stretch(-9, -5)],
-      span,
-      1000,
-    );
-    expect(bars.map(({ x, width, loading }) => [x, width, loading])).toEqual([
-      [0, 99, 0],
-      [500, 1, 0],
-      [900, 99, 50],
-    ]);
-    expect(pathOf(bars.slice(0, 1), 4, 20)).toBe('M0.0 4h99.0v20h-99.0z');
-  });
-
-  it('is pointed at with some reach, the nearest bar first', () => {
-    const bars = barsOf([stretch(0, 10), stretch(10.5, 20)], span, 1000);
-    expect([barAt(bars, 50, 4), barAt(bars, 104, 4), barAt(bars, 101, 4), barAt(bars, 500, 4)]).toEqual([
-      0,
-      1,
-      0,
-      undefined,
-    ]);
-  });
-
-  it('has round times for ticks, as many as there is room for', () => {
-    const hour = { from: AT - 3_540_000, to: AT + 60_000 };
-    expect(ticksOf(hour, 700).map((at) => (at - AT) / 60_000)).toEqual([-50, -40, -30, -20, -10, 0]);
-    expect(ticksOf(hour, 200).map((at) => (at - AT) / 60_000)).toEqual([-40, -20, 0]);
-  });
-
-  it('tells a stretch in words', () => {
-    expect(textOf(stretch(0, 12.3, { loading_seconds: 4 }))).toMatch(
-      /^text2img, Sketch, key web, 12 s, of these 4 s loading models, completed, from \d\d:00:00$/,
-    );
-    expect(textOf(stretch(0, 100, { jobs: 12, job_id: null, lod: null, key: null }))).toMatch(
-      /^12 jobs of text2img, 2 min/,
-    );
-  });
-
-  it('paints each workflow alike wherever it is shown, and those beyond the colours as others', () => {
-    const names = workflowsOf([
-      stretch(0, 1, { workflow: 'a' }),
-      stretch(1, 9, { workflow: 'b' }),
-      stretch(9, 10, { workflow: 'a' }),
-    ]);
-    expect(names).toEqual(['b', 'a']);
-    expect(paintsOf(['b', 'a'])).toEqual(paintsOf(['a', 'b']));
-    const many = paintsOf(Array.from({ length: 10 }, (_one, index) => `w${index}`));
-    expect(new Set([...many.values()].slice(0, 8)).size).toBe(8);
-    expect([many.get('w8'), many.get('w9')]).toEqual([OTHER, OTHER]);
-  });
-});
-
 describe('the instances', () => {
   it('are those that are there, and those that ran lately or are drained and are gone', () => {
     const drain = { state: 'draining', since: iso(0), by: 'ops' } as const;
@@ -148,6 +75,15 @@ describe('the instances', () => {
     expect(instancesOf({ workers: [worker([known('gpu/1')], true)] }, { instances: [] }, [])[0]?.state).toBe(
       'stopping',
     );
+  });
+});
+
+describe('more instances than there is room for', () => {
+  it('are shown with those first with which something is wrong', () => {
+    const there = [known('gpu/1'), known('gpu/2'), known('gpu/3', { state: 'wedged' })];
+    const all = instancesOf({ workers: [worker(there)] }, { instances: [] }, []);
+    expect(foremost(all, 3)).toEqual(all);
+    expect(foremost(all, 2).map(({ name }) => name)).toEqual(['gpu/3', 'gpu/1']);
   });
 });
 
