@@ -1,6 +1,6 @@
 // Pictures of every page for docs/studio.md, of a fleet that runs here:  npm run docs:screenshots [-- http://127.0.0.1:3000 [API key]]
 import { spawnSync } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 
@@ -15,6 +15,15 @@ const PROMPTS = ['a lighthouse in a storm, oil painting', 'a red fox in the snow
 
 const sketches = await Promise.all(PROMPTS.map((prompt, seed) => order('/generate', { prompt, seed, lod: 'sketch' })));
 const refined = await order(`/jobs/${sketches[0]?.id}/refine`, { lod: 'final' });
+
+const GRAPH = join(import.meta.dirname, '../../packages/testing/test/graphs/two-stage-hires.json');
+const graph = readFileSync(GRAPH, 'utf8');
+await publish('hires', { graph: JSON.parse(graph) });
+const finish = { node: '7', widget: 'steps', maximum: 30, description: 'How long the large picture is worked on.' };
+await publish('hires', {
+  graph: JSON.parse(graph.replace('"steps": 12', '"steps": 16')),
+  inputs: { description: 'Two stages: a small picture first, then twice its size.', inputs: { finish } },
+});
 
 mkdirSync(FOLDER, { recursive: true });
 const browser = await chromium.launch({ executablePath: chromiumPath(), args: ['--no-sandbox'] });
@@ -44,9 +53,31 @@ for (const { name, ...look } of LOOKS) {
     await page.locator('.lane-bars').first().waitFor();
     await shoot(what);
   }
+  await page.goto(`${api}/studio/workflows/hires`);
+  await page.getByRole('region', { name: 'Difference' }).getByRole('heading', { name: 'Nodes' }).waitFor();
+  await shoot('workflow');
+  await page.goto(`${api}/studio/workflows`);
+  await page.getByRole('link', { name: 'hires' }).waitFor();
+  await shoot('workflows');
+  await page.getByLabel('Publish a workflow').locator('input').setInputFiles(GRAPH);
+  await page.getByRole('button', { name: 'Try it' }).click();
+  await page.getByRole('region', { name: 'Try it' }).locator('article img').waitFor();
+  await shoot('publish');
   await page.close();
 }
 await browser.close();
+
+/**
+ * Publishes a workflow.
+ * @param {string} name
+ * @param {object} upload
+ */
+async function publish(name, upload) {
+  const known = key === undefined ? {} : { authorization: `Bearer ${key}` };
+  const headers = { 'content-type': 'application/json', ...known };
+  const answer = await fetch(`${api}/workflows/${name}`, { method: 'PUT', headers, body: JSON.stringify(upload) });
+  if (!answer.ok) throw new Error(await answer.text());
+}
 
 /**
  * Makes a job and waits for its end.

@@ -31,6 +31,13 @@ export const PAGES: readonly StudioPage[] = [
     component: later(async () => (await import('./fleet/fleet-page.js')).FleetPage),
   },
   {
+    title: 'Workflows',
+    path: '/workflows',
+    below: ['/workflows/:name'],
+    right: 'jobs',
+    component: later(async () => (await import('./workflows/workflows-page.js')).WorkflowsPage),
+  },
+  {
     title: 'Usage',
     path: '/usage',
     below: ['/usage/:key'],

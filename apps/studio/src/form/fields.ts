@@ -35,6 +35,7 @@ interface Property {
   readonly 'x-multiline'?: boolean;
   readonly 'x-group'?: string;
   readonly 'x-mask'?: 'white' | 'alpha';
+  readonly 'x-advanced'?: boolean;
 }
 
 /** What POST /generate does not take, though the graph of text2img has it. */
@@ -61,7 +62,7 @@ export function fieldsOf({ name: workflow, inputs, found }: Pick<Workflow, 'name
         description: property.description,
         group: property['x-group'],
         isRequired,
-        isAdvanced: !isPlain || name === 'negative_prompt',
+        isAdvanced: property['x-advanced'] ?? (!isPlain || name === 'negative_prompt'),
         preset: property.default === undefined ? undefined : String(property.default),
         minimum: property.minimum,
         maximum: property.maximum,

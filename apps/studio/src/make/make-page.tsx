@@ -1,4 +1,3 @@
-import { FleetError } from '@comfy-fleet/client';
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
 import { fieldsOf } from '../form/fields.js';
@@ -10,6 +9,7 @@ import { Fault } from '../parts/fault.js';
 import { useTitle } from '../parts/use-title.js';
 import { useFleet } from '../session/session.js';
 import { useDraft } from './draft.js';
+import { faultsOf } from './faults-of.js';
 import { LodLadder } from './lod-ladder.js';
 import { type Order, placeOrder } from './order.js';
 import { RecentJobs } from './recent-jobs.js';
@@ -87,10 +87,4 @@ function OrderForm() {
       {isComplete && <CopyMenu order={order} label="Copy this as" />}
     </form>
   );
-}
-
-/** What the API says is wrong, by field. */
-function faultsOf(error: Error | null): Readonly<Record<string, string>> {
-  const errors = error instanceof FleetError ? error.errors : [];
-  return Object.fromEntries(errors.map(({ pointer, detail }) => [pointer.split('/').at(-1) ?? '', detail]));
 }

@@ -6,6 +6,8 @@ export type Lod = NonNullable<GenerateRequest['lod']>;
 /** What is to be made. */
 export interface Order {
   readonly workflow: string;
+  /** Undefined: the newest. */
+  readonly version?: string;
   /** Undefined: the workflow as it was saved. */
   readonly lod: Lod | undefined;
   readonly inputs: Readonly<Record<string, unknown>>;
@@ -13,11 +15,11 @@ export interface Order {
 }
 
 /** text2img and img2img have calls of their own, whose jobs can be refined. */
-export function placeOrder(fleet: Fleet, { workflow, lod, inputs, files }: Order): Promise<JobHandle> {
+export function placeOrder(fleet: Fleet, { workflow, version, lod, inputs, files }: Order): Promise<JobHandle> {
   const level = lod === undefined ? {} : { lod };
-  if (workflow === 'text2img')
+  if (workflow === 'text2img' && version === undefined)
     return fleet.generate({ ...(inputs as { prompt: string }), ...level } as GenerateRequest);
-  if (workflow === 'img2img') {
+  if (workflow === 'img2img' && version === undefined) {
     const { image } = files;
     const from = image?.from === 'disk' ? { image: image.file } : image && { source: image.name };
     return fleet.img2img({ ...(inputs as Omit<Img2ImgRequest, 'image'>), ...level, ...from });
@@ -28,7 +30,7 @@ export function placeOrder(fleet: Fleet, { workflow, lod, inputs, files }: Order
   return fleet.run(
     workflow,
     { ...inputs, ...Object.fromEntries(named) },
-    { ...level, files: Object.fromEntries(sent) },
+    { ...level, ...(version === undefined ? {} : { version }), files: Object.fromEntries(sent) },
   );
 }
 

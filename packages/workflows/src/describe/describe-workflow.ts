@@ -51,7 +51,7 @@ export function describeWorkflow(
     notes: [
       ...refused.map((note) => ({ ...note, kind: 'refused' as const })),
       ...unsettled.map((note) => ({ ...note, kind: 'unsettled' as const })),
-      ...oddDefaults(inputs, schema).map((note) => ({ ...note, kind: 'odd_default' as const })),
+      ...oddDefaults(graph, inputs).map((note) => ({ ...note, kind: 'odd_default' as const })),
     ],
   };
 }

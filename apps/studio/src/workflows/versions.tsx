@@ -1,0 +1,87 @@
+import type { Workflow } from '@comfy-fleet/client';
+import { useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
+import { Fault } from '../parts/fault.js';
+import { useFleet } from '../session/session.js';
+import { ChangesView } from './changes-view.js';
+import { publisherOf, shortVersion, timeOf } from './words.js';
+
+interface VersionsProps {
+  readonly workflow: Workflow;
+  /** Opens a version to be edited, or published again. */
+  readonly onOpen: (version: string) => void;
+}
+
+/** The versions of a published workflow, and what two of them do differently. */
+export function Versions({ workflow: { name, version: newest }, onOpen }: VersionsProps) {
+  const fleet = useFleet();
+  const { data: versions, error } = useQuery({
+    queryKey: ['workflow', name, 'versions', newest],
+    queryFn: ({ signal }) => fleet.registry.versions(name, { signal }),
+  });
+  if (error !== null) return <Fault error={error} />;
+  if (versions === undefined) return <div aria-busy="true" />;
+  return (
+    <>
+      <ol className="versions">
+        {versions.map(({ version, published_at, published_by }) => (
+          <li key={version} className="version">
+            <code>{shortVersion(version)}</code>
+            <span>
+              {published_at !== null && timeOf(published_at)}
+              <span className="hint">{publisherOf(published_by)}</span>
+            </span>
+            {version === newest ? (
+              <span className="tag">serves now</span>
+            ) : (
+              <button type="button" className="quiet" onClick={() => onOpen(version)}>
+                Open <span className="sr-only">version {shortVersion(version)}</span>
+              </button>
+            )}
+          </li>
+        ))}
+      </ol>
+      {versions.length > 1 && <Difference name={name} versions={versions.map(({ version }) => version)} />}
+    </>
+  );
+}
+
+interface DifferenceProps {
+  readonly name: string;
+  /** The newest first; at least two. */
+  readonly versions: readonly string[];
+}
+
+function Difference({ name, versions }: DifferenceProps) {
+  const fleet = useFleet();
+  const [[from, to], setChosen] = useState([versions[1] ?? '', versions[0] ?? ''] as const);
+  const { data, error } = useQuery({
+    queryKey: ['workflow', name, 'changes', from, to],
+    queryFn: ({ signal }) => fleet.registry.changes(name, { from, to, signal }),
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+  const choice = (label: string, value: string, choose: (version: string) => void) => (
+    <label className="field">
+      <span className="label">{label}</span>
+      <select value={value} onChange={(event) => choose(event.target.value)}>
+        {versions.map((version) => (
+          <option key={version} value={version}>
+            {shortVersion(version)}
+            {version === versions[0] ? ', newest' : ''}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+  return (
+    <section className="difference" aria-label="Difference">
+      <h3>What is different</h3>
+      <div className="difference-choice">
+        {choice('Before', from, (version) => setChosen([version, to]))}
+        {choice('After', to, (version) => setChosen([from, version]))}
+      </div>
+      {error !== null && <Fault error={error} />}
+      {data !== undefined && <ChangesView changes={data} />}
+    </section>
+  );
+}

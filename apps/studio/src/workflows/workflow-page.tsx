@@ -1,0 +1,181 @@
+import type { Workflow } from '@comfy-fleet/client';
+import { useMutation, useQuery } from '@tanstack/react-query';
+import { Link, useLocation } from 'wouter';
+import { useDraft } from '../make/draft.js';
+import { Fault } from '../parts/fault.js';
+import { useTitle } from '../parts/use-title.js';
+import { useFleet } from '../session/session.js';
+
+import { DropZone } from './drop-zone.js';
+import { InputList, OutputList } from './input-list.js';
+import { Notes } from './notes.js';
+import { saveText } from './save-text.js';
+import { Unpublish } from './unpublish.js';
+import { useIsAdmin } from './use-is-admin.js';
+import { useOpen } from './use-open.js';
+import { Versions } from './versions.js';
+import { WhoCanRun } from './who-can-run.js';
+import { publisherOf, shortVersion, timeOf } from './words.js';
+
+/** One workflow: for everybody what it takes and makes, for admins all the rest. */
+export function WorkflowPage({ name }: { readonly name: string }) {
+  const fleet = useFleet();
+  useTitle(name);
+  const { data: workflow, error } = useQuery({
+    queryKey: ['workflow', name],
+    queryFn: ({ signal }) => fleet.workflow(name, { signal }),
+  });
+  return (
+    <div className="workflows">
+      <Link href="/workflows">All workflows</Link>
+      <h1>{name}</h1>
+      {error !== null && <Fault error={error} />}
+      {workflow !== undefined && <Whole workflow={workflow} />}
+    </div>
+  );
+}
+
+function Whole({ workflow }: { readonly workflow: Workflow }) {
+  const isAdmin = useIsAdmin();
+  const fleet = useFleet();
+  const open = useOpen();
+  const { name } = workflow;
+  const openVersion = (version: string) =>
+    open.mutate({ name, upload: () => fleet.registry.source(name, { version }) });
+  return (
+    <>
+      {workflow.description !== null && <p>{workflow.description}</p>}
+      <p className="hint">{originOf(workflow)}</p>
+      <Actions workflow={workflow} isAdmin={isAdmin} onEdit={() => openVersion(workflow.version)} />
+      {open.error !== null && <Fault error={open.error} />}
+      {isAdmin && workflow.notes.length > 0 && (
+        <section className="card section" aria-label="Notes">
+          <h2>Notes</h2>
+          <Notes notes={workflow.notes} />
+        </section>
+      )}
+      <div className="workflow-columns">
+        <div className="workflow-main">
+          <section className="card section" aria-label="Inputs">
+            <h2>Inputs</h2>
+            <InputList workflow={workflow} isDetailed={isAdmin} />
+          </section>
+          <section className="card section" aria-label="Outputs">
+            <h2>Outputs</h2>
+            <OutputList outputs={workflow.outputs} />
+          </section>
+        </div>
+        {isAdmin && (
+          <div className="workflow-side">
+            <section className="card section" aria-label="Who can run it">
+              <h2>Who can run it</h2>
+              <WhoCanRun pools={workflow.pools} />
+              <Needs workflow={workflow} />
+            </section>
+            {workflow.source === 'registry' && (
+              <section className="card section" aria-label="Versions">
+                <h2>Versions</h2>
+                <Versions workflow={workflow} onOpen={openVersion} />
+              </section>
+            )}
+            <section className="card section" aria-label="Another version">
+              <DropZone
+                label={`Another version of ${name}`}
+                isBusy={open.isPending}
+                onUpload={(_name, upload) => open.mutate({ name, upload })}
+              />
+            </section>
+          </div>
+        )}
+      </div>
+    </>
+  );
+}
+
+interface ActionsProps {
+  readonly workflow: Workflow;
+  readonly isAdmin: boolean;
+  readonly onEdit: () => void;
+}
+
+function Actions({ workflow, isAdmin, onEdit }: ActionsProps) {
+  const { name, source } = workflow;
+  const fleet = useFleet();
+  const { change } = useDraft();
+  const [, go] = useLocation();
+  const download = useMutation({
+    mutationFn: async () => saveText(`${name}.json`, await fleet.registry.source(name)),
+  });
+  const make = () => {
+    change({ workflow: name, lod: name === 'text2img' || name === 'img2img' ? 'sketch' : undefined, values: {} });
+    go('/make');
+  };
+  return (
+    <div className="buttons">
+      <button type="button" className="primary" onClick={make}>
+        Make with it
+      </button>
+      {isAdmin && (
+        <>
+          <button type="button" onClick={onEdit}>
+            Edit
+          </button>
+          <button type="button" disabled={download.isPending} onClick={() => download.mutate()}>
+            Download
+          </button>
+          {source === 'registry' && <Unpublish workflow={workflow} />}
+        </>
+      )}
+      {download.error !== null && <Fault error={download.error} />}
+    </div>
+  );
+}
+
+/** What an instance has to have for it, and how long it takes. */
+function Needs({ workflow: { models, node_classes, node_times } }: { readonly workflow: Workflow }) {
+  return (
+    <>
+      <details>
+        <summary>
+          What it needs: {models.length === 1 ? '1 model file' : `${models.length} model files`},{' '}
+          {node_classes.length === 1 ? '1 node class' : `${node_classes.length} node classes`}
+        </summary>
+        <ul className="names">
+          {[...models, ...node_classes].map((one) => (
+            <li key={one}>{one}</li>
+          ))}
+        </ul>
+      </details>
+      {node_times.length > 0 && (
+        <details>
+          <summary>Time of each node</summary>
+          <table>
+            <thead>
+              <tr>
+                <th scope="col">Node</th>
+                <th scope="col">Class</th>
+                <th scope="col">ms</th>
+              </tr>
+            </thead>
+            <tbody>
+              {node_times.map(({ node_id, title, class_type, ms }) => (
+                <tr key={node_id}>
+                  <td>{title}</td>
+                  <td>{class_type}</td>
+                  <td>{ms}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </details>
+      )}
+    </>
+  );
+}
+
+function originOf({ source, version, published_at: at, published_by: by, hides_file: hidesFile }: Workflow): string {
+  const short = shortVersion(version);
+  if (source === 'folder') return `A file of the server, version ${short}`;
+  const when = at === null ? '' : ` on ${timeOf(at)}`;
+  return `Published${when}${publisherOf(by)}, version ${short}${hidesFile ? '; in place of a file of the server' : ''}`;
+}
