@@ -11,9 +11,11 @@ const LOOKS = /** @type {const} */ ([
   { name: 'dark', colorScheme: 'dark', viewport: { width: 1280, height: 800 } },
   { name: 'phone', colorScheme: 'light', viewport: { width: 390, height: 844 } },
 ]);
+const INPAINTING = 'inpainting';
 const PROMPTS = ['a lighthouse in a storm, oil painting', 'a red fox in the snow', 'a harbour at dawn', 'a paper city'];
 
 const sketches = await Promise.all(PROMPTS.map((prompt, seed) => order('/generate', { prompt, seed, lod: 'sketch' })));
+await publishInpainting();
 const refined = await order(`/jobs/${sketches[0]?.id}/refine`, { lod: 'final' });
 
 const GRAPH = join(import.meta.dirname, '../../packages/testing/test/graphs/two-stage-hires.json');
@@ -38,6 +40,8 @@ for (const { name, ...look } of LOOKS) {
   await page.goto(`${api}/studio/make`);
   await page.getByLabel('Prompt', { exact: true }).fill(PROMPTS[0] ?? '');
   await page.locator('article img').first().waitFor();
+  const paint = await page.evaluate("performance.getEntriesByName('first-contentful-paint')[0]?.startTime");
+  console.log(`first paint of the page Make, ${name}: ${Math.round(paint)} ms`);
   await shoot('make');
   await page.goto(`${api}/studio/gallery`);
   await page.locator('.tile img').first().waitFor();
@@ -45,6 +49,16 @@ for (const { name, ...look } of LOOKS) {
   await page.goto(`${api}/studio/gallery/${refined.id}`);
   await page.getByRole('button', { name: 'Compare' }).first().click();
   await shoot('job');
+  await page.goto(`${api}/studio/usage`);
+  await page.locator('table.keys').waitFor();
+  await shoot('usage');
+  await page.goto(`${api}/studio/make`);
+  await page.getByLabel('Workflow').selectOption(INPAINTING);
+  await page.getByRole('button', { name: 'From the gallery' }).first().click();
+  await page.locator('.choice').first().click();
+  await page.getByRole('button', { name: 'Paint a mask' }).click();
+  await paintOver(page.getByRole('application', { name: 'Painted mask' }));
+  await shoot('mask');
   for (const [what, path] of /** @type {const} */ ([
     ['fleet', 'fleet'],
     ['wall', 'fleet/wall'],
@@ -66,6 +80,7 @@ for (const { name, ...look } of LOOKS) {
   await page.close();
 }
 await browser.close();
+await ask('DELETE', `/workflows/${INPAINTING}`);
 
 /**
  * Publishes a workflow.
@@ -86,11 +101,34 @@ async function publish(name, upload) {
  * @returns {Promise<{ id: string }>}
  */
 async function order(path, body) {
+  return /** @type {Promise<{ id: string }>} */ ((await ask('POST', path, body)).json());
+}
+
+/**
+ * @param {string} method
+ * @param {string} path
+ * @param {object} [body]
+ */
+async function ask(method, path, body) {
   const known = key === undefined ? {} : { authorization: `Bearer ${key}` };
   const headers = { 'content-type': 'application/json', prefer: 'wait=60', ...known };
-  const answer = await fetch(api + path, { method: 'POST', headers, body: JSON.stringify(body) });
+  const answer = await fetch(api + path, { method, headers, body: JSON.stringify(body) ?? null });
   if (!answer.ok) throw new Error(await answer.text());
-  return /** @type {Promise<{ id: string }>} */ (answer.json());
+  return answer;
+}
+
+/** A workflow that takes a mask, for as long as pictures are made. */
+async function publishInpainting() {
+  const file = new URL('../../packages/testing/test/graphs/inpaint-mask.json', import.meta.url);
+  const checkpoint = '"ckpt_name": "sd_xl_base_1.0.safetensors"';
+  const graph = JSON.parse(readFileSync(file, 'utf8').replace(/"ckpt_name": "[^"]*"/, checkpoint));
+  await ask('PUT', `/workflows/${INPAINTING}`, { graph });
+}
+
+/** @param {import('playwright-core').Locator} mask */
+async function paintOver(mask) {
+  await mask.press('Shift+ArrowRight');
+  for (let n = 0; n < 6; n++) await mask.press(n % 2 === 0 ? 'Shift+ArrowRight' : 'Shift+ArrowUp');
 }
 
 function chromiumPath() {

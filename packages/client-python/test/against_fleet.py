@@ -101,6 +101,10 @@ class AgainstFleet(unittest.TestCase):
         self.assertIn("text2img", [workflow["name"] for workflow in self.fleet.workflows()])
         self.assertEqual(self.fleet.workflow("text2img")["name"], "text2img")
         self.assertEqual(len(self.fleet.usage(days=1)["data"]), 1)
+        self.assertIsNone(self.fleet.me()["key"])
+        self.assertEqual(self.fleet.keys()["data"], [])
+        for used in self.fleet.usage_of_keys(days=1)["data"]:
+            self.assertEqual(self.fleet.usage(days=1, key=used["key"])["data"][0]["jobs"], used["jobs"])
         self.assertEqual(len(self.fleet.status()["workers"]), 1)
         self.assertGreater(len(self.fleet.lods()), 0)
 

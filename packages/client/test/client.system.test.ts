@@ -122,6 +122,11 @@ describe('the client, against processes', () => {
     expect((await fleet.workflow('text2img')).name).toBe('text2img');
     expect((await fleet.lods()).data.length).toBeGreaterThan(0);
     expect((await fleet.usage({ days: 1 })).data).toHaveLength(1);
+    expect(await fleet.me()).toMatchObject({ key: null, limits: { jobs_waiting: null } });
+    const used = await fleet.usageOfKeys({ days: 1 });
+    expect(used.data.map(({ key }) => key)).toEqual(['anonymous']);
+    expect((await fleet.usage({ days: 1, key: 'anonymous' })).data[0]?.jobs).toBe(used.data[0]?.jobs);
+    expect((await fleet.keys()).data).toEqual([]);
     expect((await fleet.status()).workers.map(({ name }) => name)).toEqual(['gpu']);
   });
 

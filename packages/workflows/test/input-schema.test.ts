@@ -125,3 +125,14 @@ it('names an unknown class also where no output needs it, as ComfyUI looks at ev
   );
   expect(found.refused).toContain('"x" (node 8, LoadImag): there is no node class LoadImag, did you mean "LoadImage"?');
 });
+
+it('says how a picture is a mask: of itself by what is transparent, or of another one', async () => {
+  const own = await describeFixture('img2img-inpaint');
+  expect(schemaOf(own, 'image')).toMatchObject({ 'x-mask': 'alpha' });
+  const apart = await describeChanged('img2img-inpaint', (graph) => {
+    Object.assign(graph, { 9: { class_type: 'LoadImageMask', inputs: { image: 'mask.png', channel: 'red' } } });
+    Object.assign(graph[7]?.inputs ?? {}, { mask: ['9', 0] });
+  });
+  expect(schemaOf(apart, 'image')).not.toHaveProperty('x-mask');
+  expect(schemaOf(apart, 'mask')).toMatchObject({ contentMediaType: 'image/*', 'x-mask': 'white' });
+});

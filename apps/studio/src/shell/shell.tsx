@@ -17,7 +17,7 @@ export function Shell({ children }: { readonly children: ReactNode }) {
       </button>
       <header className="bar">
         <span className="brand">
-          <img src="icon.svg" alt="" width="24" height="24" /> comfy-fleet
+          <img src="icon.svg" alt="" width="24" height="24" /> <span className="brand-name">comfy-fleet</span>
         </span>
         <nav aria-label="Pages">
           {PAGES.filter(({ right }) => hasRight(me, right)).map(({ title, path }) => (
