@@ -12,6 +12,9 @@ export interface Stroke {
   readonly points: readonly Point[];
 }
 
+/** Pixels. */
+const DOT = 0.01;
+
 type Pen = Pick<
   CanvasRenderingContext2D,
   'beginPath' | 'moveTo' | 'lineTo' | 'stroke' | 'lineWidth' | 'lineCap' | 'lineJoin' | 'globalCompositeOperation'
@@ -27,7 +30,8 @@ export function drawStroke(pen: Pen, { isErasing, size, points }: Stroke, from =
   pen.lineJoin = 'round';
   pen.beginPath();
   pen.moveTo(first.x, first.y);
-  // A line of no length is a dot.
-  for (const { x, y } of others.length === 0 ? [first] : others) pen.lineTo(x, y);
+  // Of a line without length nothing is drawn: a dot is a very short one.
+  const ends = others.length === 0 ? [{ x: first.x + DOT, y: first.y }] : others;
+  for (const { x, y } of ends) pen.lineTo(x, y);
   pen.stroke();
 }

@@ -145,7 +145,9 @@ describe.skipIf(!hasChromium)('the studio', () => {
     const mask = page.getByRole('application', { name: 'Painted mask' });
     await mask.press('Space');
     await mask.press('Shift+ArrowRight');
+    const middle = `document.querySelector('.painter-mask').getContext('2d').getImageData(256, 160, 1, 1).data[3]`;
     await page.getByRole('button', { name: 'Undo' }).click();
+    expect(await page.evaluate(middle)).toBe(255);
     await expectAccessible(page);
     await page.getByRole('button', { name: 'Use this mask' }).click();
     await page.getByRole('img', { name: 'Chosen for mask' }).waitFor();
