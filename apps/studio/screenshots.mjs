@@ -59,14 +59,13 @@ for (const { name, ...look } of LOOKS) {
   await page.getByRole('button', { name: 'Paint a mask' }).click();
   await paintOver(page.getByRole('application', { name: 'Painted mask' }));
   await shoot('mask');
-  for (const [what, path] of /** @type {const} */ ([
-    ['fleet', 'fleet'],
-    ['wall', 'fleet/wall'],
-  ])) {
-    await page.goto(`${api}/studio/${path}`);
-    await page.locator('.lane-bars').first().waitFor();
-    await shoot(what);
-  }
+  await page.goto(`${api}/studio/fleet`);
+  await page.getByRole('button', { name: '30 min' }).click();
+  await page.locator('.lane-bars').first().waitFor();
+  await shoot('fleet');
+  await page.goto(`${api}/studio/fleet/wall`);
+  await page.locator('.lane-bars').first().waitFor();
+  await shoot('wall');
   await page.goto(`${api}/studio/workflows/hires`);
   await page.getByRole('region', { name: 'Difference' }).getByRole('heading', { name: 'Nodes' }).waitFor();
   await shoot('workflow');
