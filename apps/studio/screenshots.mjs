@@ -74,7 +74,7 @@ for (const { name, ...look } of LOOKS) {
   await shoot('workflows');
   await page.getByLabel('Publish a workflow').locator('input').setInputFiles(GRAPH);
   await page.getByRole('button', { name: 'Try it' }).click();
-  await page.getByRole('region', { name: 'Try it' }).locator('article img').waitFor();
+  await page.getByRole('region', { name: 'Try it' }).locator('[data-status=succeeded] img').waitFor();
   await shoot('publish');
   await page.close();
 }

@@ -48,12 +48,6 @@ function Whole({ workflow }: { readonly workflow: Workflow }) {
       <p className="hint">{originOf(workflow)}</p>
       <Actions workflow={workflow} isAdmin={isAdmin} onEdit={() => openVersion(workflow.version)} />
       {open.error !== null && <Fault error={open.error} />}
-      {isAdmin && workflow.notes.length > 0 && (
-        <section className="card section" aria-label="Notes">
-          <h2>Notes</h2>
-          <Notes notes={workflow.notes} />
-        </section>
-      )}
       <div className="workflow-columns">
         <div className="workflow-main">
           <section className="card section" aria-label="Inputs">
@@ -64,6 +58,12 @@ function Whole({ workflow }: { readonly workflow: Workflow }) {
             <h2>Outputs</h2>
             <OutputList outputs={workflow.outputs} />
           </section>
+          {isAdmin && workflow.notes.length > 0 && (
+            <section className="card section" aria-label="Notes">
+              <h2>Notes</h2>
+              <Notes notes={workflow.notes} />
+            </section>
+          )}
         </div>
         {isAdmin && (
           <div className="workflow-side">

@@ -50,7 +50,7 @@ interface EditorProps {
 function Editor({ draft, onChange }: EditorProps) {
   const { data: inspection, error, isPlaceholderData } = useInspection(draft);
   const { name, file } = draft;
-  const changeFile = (next: InputsFile) => onChange({ ...draft, file: next, isCarriedOver: false });
+  const changeFile = (next: InputsFile) => onChange({ ...draft, file: next });
   const add = (input: string, node: string, widget: string | undefined) => {
     const entry = widget === undefined ? { node } : entryAt([{ node, widget }]);
     changeFile({ ...file, inputs: { ...file.inputs, [input]: entry } });
@@ -63,7 +63,11 @@ function Editor({ draft, onChange }: EditorProps) {
       {draft.isCarriedOver && (
         <p className="card carried" role="status">
           What the version that serves says of its inputs is kept for this graph.{' '}
-          <button type="button" className="quiet" onClick={() => changeFile({})}>
+          <button
+            type="button"
+            className="quiet"
+            onClick={() => onChange({ ...draft, file: {}, isCarriedOver: false })}
+          >
             Begin anew
           </button>
         </p>
@@ -80,13 +84,15 @@ function Editor({ draft, onChange }: EditorProps) {
                 hint="Callers run it by this name."
                 onChange={(to) => onChange({ ...draft, name: to })}
               />
-              <SettingField
-                label="Description"
-                value={file.description ?? ''}
-                read={readText}
-                hint="Shown where it is chosen."
-                onChange={(description) => changeFile({ ...file, description })}
-              />
+              <div className="wide">
+                <SettingField
+                  label="Description"
+                  value={file.description ?? ''}
+                  read={readText}
+                  hint="Shown where it is chosen."
+                  onChange={(description) => changeFile({ ...file, description })}
+                />
+              </div>
             </div>
             {error !== null && <Refusal error={error} />}
           </section>
@@ -110,7 +116,7 @@ function Editor({ draft, onChange }: EditorProps) {
               )}
               <section className="card section" aria-label="Inputs">
                 <h2>Inputs</h2>
-                <InputRows key={workflow.name} workflow={workflow} file={file} onChange={changeFile} />
+                <InputRows workflow={workflow} file={file} onChange={changeFile} />
               </section>
               <section className="card section" aria-label="Outputs">
                 <h2>Outputs</h2>

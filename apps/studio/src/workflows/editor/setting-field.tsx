@@ -18,7 +18,14 @@ export function SettingField<T>(props: SettingFieldProps<T>) {
   const { label, value, hint, placeholder, isNumber = false, isLong = false, read, onChange, fault } = props;
   const id = useId();
   const [text, setText] = useState(value);
-  const isWrong = read(text) === undefined;
+  const [seen, setSeen] = useState(value);
+  const taken = read(text);
+  const isWrong = taken === undefined;
+  if (value !== seen) {
+    setSeen(value);
+    // somebody else changed it
+    if (textOf(taken?.is) !== value) setText(value);
+  }
   const type = (typed: string) => {
     setText(typed);
     const found = read(typed);
@@ -60,6 +67,11 @@ export function SettingField<T>(props: SettingFieldProps<T>) {
       )}
     </div>
   );
+}
+
+function textOf(value: unknown): string {
+  if (value === undefined) return '';
+  return Array.isArray(value) ? value.join('\n') : String(value);
 }
 
 /** Of a number, or of nothing. */
