@@ -148,8 +148,9 @@ describe('GET /fleet', () => {
     const instances = [anInstance({ models: ['fox.safetensors'] }), anInstance({ name: 'gpu-1/2' })];
     await api.worker.presence.announce(aWorker({ instances }));
     const waiting = async () => (await status()).pools[0]?.waiting_for_models;
-    const fox = { workflow: 'text2img', models: ['fox.safetensors'], held_by: ['gpu-1/1'] };
-    const cat = { workflow: 'text2img', models: ['cat.safetensors'], jobs: 1, held_by: [] };
+    const oldest_wait_seconds = expect.any(Number);
+    const fox = { workflow: 'text2img', models: ['fox.safetensors'], oldest_wait_seconds, held_by: ['gpu-1/1'] };
+    const cat = { workflow: 'text2img', models: ['cat.safetensors'], jobs: 1, oldest_wait_seconds, held_by: [] };
     expect(await waiting()).toEqual([{ ...fox, jobs: 2 }, cat]);
     await api.claim();
     expect(await waiting()).toHaveLength(2);

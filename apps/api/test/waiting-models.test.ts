@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { presentWaitingModels } from '../src/fleet/waiting-models.js';
 import { anInstance } from './announcements.js';
 
-const waiting = { workflow: 'text2img', models: ['xl.safetensors', 'fox.safetensors'], jobs: 3 };
+const waiting = { workflow: 'text2img', models: ['xl.safetensors', 'fox.safetensors'], jobs: 3, oldestAt: 8500 };
 
 it('names the instances that hold all the models that jobs wait for', () => {
   const instances = [
@@ -10,12 +10,25 @@ it('names the instances that hold all the models that jobs wait for', () => {
     anInstance({ name: 'a/2', models: ['xl.safetensors'] }),
     anInstance({ name: 'a/3' }),
   ];
-  expect(presentWaitingModels([waiting], instances)).toEqual([
-    { workflow: 'text2img', models: ['xl.safetensors', 'fox.safetensors'], jobs: 3, held_by: ['a/1'] },
+  expect(presentWaitingModels([waiting], { instances, now: 10_000 })).toEqual([
+    {
+      workflow: 'text2img',
+      models: ['xl.safetensors', 'fox.safetensors'],
+      jobs: 3,
+      oldest_wait_seconds: 1.5,
+      held_by: ['a/1'],
+    },
   ]);
 });
 
 it('tells of the 50 that most jobs wait for', () => {
   const many = Array.from({ length: 60 }, (_, n) => ({ ...waiting, jobs: 60 - n }));
-  expect(presentWaitingModels(many, []).map(({ jobs }) => jobs)).toEqual(many.slice(0, 50).map(({ jobs }) => jobs));
+  expect(presentWaitingModels(many, { instances: [], now: 10_000 }).map(({ jobs }) => jobs)).toEqual(
+    many.slice(0, 50).map(({ jobs }) => jobs),
+  );
+});
+
+it('knows no wait of what came after all that was looked at', () => {
+  const [shown] = presentWaitingModels([{ ...waiting, oldestAt: undefined }], { instances: [], now: 10_000 });
+  expect(shown?.oldest_wait_seconds).toBeNull();
 });

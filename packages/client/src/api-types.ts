@@ -1655,6 +1655,7 @@ export interface PoolWaitingForModels {
   workflow: string;
   models: string[];
   jobs: number;
+  oldest_wait_seconds: number | null;
   held_by: string[];
 }
 /**

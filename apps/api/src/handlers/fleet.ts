@@ -19,10 +19,10 @@ export function fleet({ ledger, config, workflows }: Deps): Handler {
       pools: await Promise.all(
         pools.map(async (pool) => ({
           ...presentPool(pool, halts, await liveAbilities(pool.pool, workers)),
-          waiting_for_models: presentWaitingModels(
-            scheduling.waitingModels.get(pool.pool) ?? [],
-            instancesServing(workers, pool.pool),
-          ),
+          waiting_for_models: presentWaitingModels(scheduling.waitingModels.get(pool.pool) ?? [], {
+            instances: instancesServing(workers, pool.pool),
+            now: scheduling.now,
+          }),
         })),
       ),
       workers: workers.map((worker) => presentWorker(worker, overview)),

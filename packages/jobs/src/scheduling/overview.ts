@@ -10,14 +10,16 @@ export interface SchedulingOverview {
   readonly shares: readonly KeyShare[];
   /** Pool → what its jobs wait for that no worker has taken yet, most jobs first. */
   readonly waitingModels: ReadonlyMap<string, readonly WaitingModels[]>;
+  /** Redis' clock, in ms. */
+  readonly now: number;
 }
 
-/** How the scheduling does, in three round trips however many jobs wait. */
+/** How the scheduling does, in four round trips however many jobs wait. */
 export async function readScheduling(redis: Redis, keys: Keys): Promise<SchedulingOverview> {
   const [now, pools] = await Promise.all([redisTime(redis), redis.smembers(keys.pools)]);
   const [shares, models] = await Promise.all([
     readShares(redis, keys, { pools, now }),
     Promise.all(pools.map(async (pool) => [pool, await readWaitingModels(redis, keys, pool)] as const)),
   ]);
-  return { shares, waitingModels: new Map(models) };
+  return { shares, waitingModels: new Map(models), now };
 }

@@ -1,3 +1,4 @@
+import { LODS } from '@comfy-fleet/contracts';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
 
@@ -6,6 +7,8 @@ export interface WaitingModels {
   readonly workflow: string;
   readonly models: readonly string[];
   readonly jobs: number;
+  /** When the oldest of them was made, in ms; undefined: all are younger than the oldest of the pool that are looked at. */
+  readonly oldestAt: number | undefined;
 }
 
 /** What is read of a need: without it, it is not known what the jobs wait for. */
@@ -13,19 +16,40 @@ type NeedModels = Pick<WaitingModels, 'workflow' | 'models'>;
 
 /** Needs with most jobs waiting that are looked at. */
 const MOST_NEEDS = 500;
+/** Of each level of detail, the oldest waiting jobs that are looked at for how long what waits for a model waits. */
+const MOST_OLD = 200;
 
-/** What a pool's jobs wait for that no worker has taken yet, most jobs first. In two round trips. */
+/** What a pool's jobs wait for that no worker has taken yet, most jobs first. In three round trips. */
 export async function readWaitingModels(redis: Redis, keys: Keys, pool: string): Promise<WaitingModels[]> {
   const counts = Object.entries(await redis.hgetall(keys.needs(pool)))
     .map(([need, jobs]) => [need, Number(jobs)] as const)
     .sort(([, a], [, b]) => b - a)
     .slice(0, MOST_NEEDS);
   if (counts.length === 0) return [];
-  const models = await redis.hmget(keys.needModels(pool), ...counts.map(([need]) => need));
+  const [models, oldest] = await Promise.all([
+    redis.hmget(keys.needModels(pool), ...counts.map(([need]) => need)),
+    oldestOfNeeds(redis, keys, pool),
+  ]);
   return joined(
-    counts.flatMap(([, jobs], index) => {
+    counts.flatMap(([need, jobs], index) => {
       const known = models[index];
-      return known ? [{ ...(JSON.parse(known) as NeedModels), jobs }] : [];
+      return known ? [{ ...(JSON.parse(known) as NeedModels), jobs, oldestAt: oldest.get(need) }] : [];
+    }),
+  );
+}
+
+/** Need → when the oldest job that waits with it was made, among the oldest of the pool. */
+async function oldestOfNeeds(redis: Redis, keys: Keys, pool: string): Promise<Map<string, number>> {
+  const lanes = await Promise.all(LODS.map((lod) => redis.zrange(keys.lane(pool, lod), 0, MOST_OLD - 1, 'WITHSCORES')));
+  const jobs = lanes
+    .flatMap((lane) => lane.flatMap((id, n) => (n % 2 === 0 ? [{ id, at: Number(lane[n + 1]) }] : [])))
+    .sort((a, b) => b.at - a.at);
+  const facts = await Promise.all(jobs.map(({ id }) => redis.hmget(keys.job(String(id)), 'need', 'phase')));
+  // The oldest come last, and stay.
+  return new Map(
+    jobs.flatMap(({ at }, n) => {
+      const [need, phase] = facts[n] ?? [];
+      return need && phase === 'waiting' ? [[need, at]] : [];
     }),
   );
 }
@@ -33,10 +57,13 @@ export async function readWaitingModels(redis: Redis, keys: Keys, pool: string):
 /** Needs that differ in a sampler or scheduler only are one; jobs without a model wait for none. */
 function joined(needs: readonly WaitingModels[]): WaitingModels[] {
   const byModels = new Map<string, WaitingModels>();
-  for (const { workflow, models, jobs } of needs) {
+  for (const { workflow, models, jobs, oldestAt } of needs) {
     if (models.length === 0) continue;
     const same = JSON.stringify([workflow, [...models].sort()]);
-    byModels.set(same, { workflow, models, jobs: jobs + (byModels.get(same)?.jobs ?? 0) });
+    const other = byModels.get(same);
+    const known = [oldestAt, other?.oldestAt].filter((at) => at !== undefined);
+    const oldest = known.length === 0 ? undefined : Math.min(...known);
+    byModels.set(same, { workflow, models, jobs: jobs + (other?.jobs ?? 0), oldestAt: oldest });
   }
   return [...byModels.values()].sort((a, b) => b.jobs - a.jobs);
 }

@@ -1,10 +1,11 @@
 import type { FleetStatus } from '@comfy-fleet/client';
-import { list, modelName } from '../words.js';
+import { duration, list, modelName } from '../words.js';
 import { FoldedTable } from './folded-table.js';
 
 const COLUMNS = [
   { title: 'Models' },
   { title: 'Waiting', isNumber: true },
+  { title: 'Oldest', isNumber: true },
   { title: 'Workflow' },
   { title: 'Pool' },
   { title: 'Held by' },
@@ -17,11 +18,12 @@ export function ByModel({ pools }: Pick<FleetStatus, 'pools'>) {
   const rows = pools
     .flatMap(({ name, waiting_for_models }) => waiting_for_models.map((row) => ({ ...row, pool: name })))
     .sort((a, b) => b.jobs - a.jobs)
-    .map(({ pool, workflow, models, jobs, held_by }) => ({
+    .map(({ pool, workflow, models, jobs, oldest_wait_seconds: oldest, held_by }) => ({
       key: [pool, workflow, ...models].join(' '),
       cells: [
         models.length === 0 ? 'none' : models.map(modelName).join(', '),
         jobs.toLocaleString('en'),
+        oldest === null ? '–' : duration(oldest),
         workflow,
         pool,
         holders(held_by),
