@@ -32,9 +32,15 @@ afterAll(async () => {
 const END = '---- end of a block';
 const ENDED = new RegExp(String.raw`^([\s\S]*?)\n${END} (\d+)\n`);
 
+const CLI = fileURLToPath(new URL('../../../apps/cli/dist/main.js', import.meta.url));
+/** `npm run cli -- …` without installing and building once more, which other tests would not survive. */
+const NPM = `npm() { shift 3; node ${CLI} "$@"; }`;
+
 /** Pastes the blocks into one bash, one after the other, and gives what each printed and its exit code. */
 async function paste(blocks: readonly string[], before: (block: string) => void = () => {}) {
-  const shell = spawn('bash', ['--norc', '--noprofile'], { cwd: dir, stdio: ['pipe', 'pipe', 'inherit'] });
+  const env = { ...process.env, COMFY_FLEET_URL: stack.url };
+  const shell = spawn('bash', ['--norc', '--noprofile'], { cwd: dir, env, stdio: ['pipe', 'pipe', 'inherit'] });
+  shell.stdin.write(`${NPM}\n`);
   const closed = once(shell, 'close');
   let said = '';
   shell.stdout.setEncoding('utf8').on('data', (chunk: string) => {

@@ -40,7 +40,9 @@ export async function readWaitingModels(redis: Redis, keys: Keys, pool: string):
 
 /** Need → when the oldest job that waits with it was made, among the oldest of the pool. */
 async function oldestOfNeeds(redis: Redis, keys: Keys, pool: string): Promise<Map<string, number>> {
-  const lanes = await Promise.all(LODS.map((lod) => redis.zrange(keys.lane(pool, lod), 0, MOST_OLD - 1, 'WITHSCORES')));
+  const lanes = await Promise.all(
+    LODS.map((lod) => redis.zrange(keys.lane(pool, lod), '0', `${MOST_OLD - 1}`, 'WITHSCORES')),
+  );
   const jobs = lanes
     .flatMap((lane) => lane.flatMap((id, n) => (n % 2 === 0 ? [{ id, at: Number(lane[n + 1]) }] : [])))
     .sort((a, b) => b.at - a.at);
