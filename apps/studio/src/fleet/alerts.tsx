@@ -14,7 +14,7 @@ export function Alerts({ notes }: { readonly notes: readonly string[] }) {
         {typeof data?.judged_at === 'string' && <span className="hint">as of {clock(data.judged_at)}</span>}
       </div>
       {error !== null && <Fault error={error} />}
-      {data?.judged_at === null && <p>No dispatcher has looked yet: start one, and alerts stand here.</p>}
+      {data?.judged_at === null && <p>No dispatcher has checked yet. Start one to see alerts here.</p>}
       {isWell && <p className="all-well">No alerts.</p>}
       <ul className="alerts">
         {data?.alerts.map(({ name, severity, summary, since: began, subject, runbook }) => (

@@ -45,8 +45,8 @@ export function FleetPage() {
         <>
           {picture.status.paused !== null && (
             <p className="halted" role="status">
-              The whole fleet is paused since {clock(picture.status.paused.since)} by {picture.status.paused.by}. Jobs
-              are accepted and wait.
+              The whole fleet is paused since {clock(picture.status.paused.since)} by {picture.status.paused.by}. New
+              jobs are accepted, but wait.
             </p>
           )}
           <Alerts notes={picture.status.notes} />

@@ -74,7 +74,7 @@ export function StateBadge({ state }: Pick<Instance, 'state'>) {
 }
 
 function Holds({ models }: { readonly models: readonly string[] }) {
-  if (models.length === 0) return <p className="hint">Holds no model that is known of</p>;
+  if (models.length === 0) return <p className="hint">Holds no known models</p>;
   const named = models.slice(0, MODELS).map(modelName);
   if (models.length <= MODELS) return <p className="hint">Holds {named.join(', ')}</p>;
   return (

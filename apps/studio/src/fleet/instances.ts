@@ -30,7 +30,7 @@ export function instancesOf(
     .map((name) => ({
       name,
       state: 'gone' as const,
-      reason: 'Its worker is not there.',
+      reason: 'Its worker is not running.',
       isDrained: drained.has(name),
       known: undefined,
     }));

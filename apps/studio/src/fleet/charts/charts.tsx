@@ -5,7 +5,7 @@ import { useHistory } from '../use-fleet-data.js';
 import { keysOf, type Minute, minutesOf } from './minutes.js';
 import { TimeChart } from './time-chart.js';
 
-const EMPTY = 'The dispatcher has counted nothing yet.';
+const EMPTY = 'The dispatcher has not recorded any data yet.';
 
 /** Backlog, throughput and who has the GPUs, over the last hour. */
 export function Charts() {

@@ -47,7 +47,7 @@ function paused(pool: string | undefined, picture: Picture): string[] {
       ? []
       : [`${count(behind, 'job', 'jobs')} behind them in a ComfyUI will be taken back into the queue.`]),
     'A job whose start deadline passes meanwhile expires.',
-    'The pause lasts until you resume, also over restarts.',
+    'The pause lasts until you resume, even after a restart.',
   ];
 }
 
@@ -73,7 +73,7 @@ function drained(name: string, { status, instances }: Picture): string[] {
     ...(waiting === 0 ? [] : [`${count(waiting, 'job')} behind it will go to other instances.`]),
     ...(known?.pools ?? []).map((pool) => othersOf(pool, name, status, instances)),
     'When it is “drained”, you can stop its ComfyUI.',
-    'It gets no job until you resume it, also over restarts.',
+    'It gets no jobs until you resume it, even after a restart.',
   ];
 }
 
@@ -88,7 +88,7 @@ function othersOf(pool: string, name: string, { pools }: FleetStatus, instances:
 
 function resumedInstance(name: string, { status, instances }: Picture): string[] {
   const known = instances.find((one) => one.name === name)?.known;
-  if (known === undefined) return ['Its worker is not there. When it comes, the instance takes jobs.'];
+  if (known === undefined) return ['Its worker is not running. When it starts, the instance takes jobs.'];
   const waiting = status.pools.filter((pool) => known.pools.includes(pool.name)).map((pool) => pool.waiting);
   return [
     known.state === 'up'

@@ -29,11 +29,11 @@ export function ByModel({ pools }: Pick<FleetStatus, 'pools'>) {
         holders(held_by),
       ],
     }));
-  return <FoldedTable title="Queue by model" columns={COLUMNS} rows={rows} empty="No job waits." />;
+  return <FoldedTable title="Queue by model" columns={COLUMNS} rows={rows} empty="No jobs are waiting." />;
 }
 
 function holders(names: readonly string[]): string {
-  if (names.length === 0) return 'nobody yet';
+  if (names.length === 0) return 'no instance yet';
   return names.length <= NAMED
     ? list(names)
     : `${names.slice(0, NAMED - 1).join(', ')} and ${names.length - NAMED + 1} more`;

@@ -52,7 +52,7 @@ export function FoldedTable({ title, columns, rows, empty }: FoldedTableProps) {
       )}
       {rows.length > FIRST && (
         <button type="button" className="quiet" aria-expanded={isWhole} onClick={() => setWhole(!isWhole)}>
-          {isWhole ? `The first ${FIRST}` : `All ${rows.length}`}
+          {isWhole ? `Show ${FIRST}` : `Show all ${rows.length}`}
         </button>
       )}
     </section>

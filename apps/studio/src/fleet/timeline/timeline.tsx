@@ -62,7 +62,7 @@ export function Timeline({ picture, timeline, minutes, onMinutes, error, at }: T
       {error !== null && <Fault error={error} />}
       {instances.length === 0 ? (
         <p className="empty">
-          No worker is there. Start one with the address of a ComfyUI, and its instances stand here.
+          No worker is running. Start one with the address of a ComfyUI to see its instances here.
         </p>
       ) : (
         <>
@@ -85,16 +85,16 @@ export function Timeline({ picture, timeline, minutes, onMinutes, error, at }: T
           </ul>
           {found.length > MANY && (
             <button type="button" className="quiet" aria-expanded={isWhole} onClick={() => setWhole(!isWhole)}>
-              {isWhole ? `${MANY} of them` : `All ${found.length}`}
+              {isWhole ? `Show ${MANY}` : `Show all ${found.length}`}
             </button>
           )}
-          {shown.length === 0 && <p className="empty">No instance is called so.</p>}
+          {shown.length === 0 && <p className="empty">No instance matches.</p>}
           <div className="legends">
             <Legend names={workflows} paints={paints} />
             <Marks />
           </div>
           <p id={LANE_HINT} className="hint">
-            Point at a bar, or go through a line with the arrow keys, to read of the job; Enter opens it.
+            Point at a bar, or move along a row with the arrow keys, to see the job; Enter opens it.
           </p>
         </>
       )}

@@ -74,7 +74,8 @@ interface Seen {
 }
 
 function stateOf({ isOld, error, at, paused }: Seen): string {
-  if (isOld) return at === undefined ? (error?.message ?? '') : `No answer since ${clock(at)}: this is how it was then`;
+  if (isOld)
+    return at === undefined ? (error?.message ?? '') : `No answer since ${clock(at)}: showing the last known state`;
   return paused === null ? '' : `Paused since ${clock(paused.since)}`;
 }
 
@@ -82,8 +83,8 @@ function Numbers({ waiting, running, up, instances, oldestSeconds, backlogSecond
   const numbers = [
     ['running', running.toLocaleString('en')],
     ['waiting', waiting.toLocaleString('en')],
-    ['oldest waits', oldestSeconds === undefined ? '–' : duration(oldestSeconds)],
-    ['work ahead', backlogSeconds === undefined ? '–' : duration(backlogSeconds)],
+    ['longest wait', oldestSeconds === undefined ? '–' : duration(oldestSeconds)],
+    ['queued work', backlogSeconds === undefined ? '–' : duration(backlogSeconds)],
     ['instances up', `${up} of ${instances}`],
   ] as const;
   return (
