@@ -20,7 +20,7 @@ export function ChangesView({ changes: { whole, inputs, outputs, nodes } }: { re
     ['Nodes', nodes.map(({ node_id, title, class_type, ...part }) => nodePart(node_id, title, class_type, part))],
   ];
   const shown = groups.filter(([, parts]) => parts.length > 0);
-  if (whole.length === 0 && shown.length === 0) return <p className="hint">Nothing is different.</p>;
+  if (whole.length === 0 && shown.length === 0) return <p className="hint">No differences.</p>;
   return (
     <div className="changes">
       {whole.length > 0 && <ChangeRows changes={whole} />}

@@ -13,7 +13,7 @@ type Schema = Readonly<Record<string, unknown>>;
 export function InputList({ workflow: { inputs, found }, isDetailed }: InputListProps) {
   const schemas = (inputs.properties ?? {}) as Readonly<Record<string, Schema>>;
   const required = new Set((inputs.required ?? []) as readonly string[]);
-  if (found.length === 0) return <p className="hint">It takes nothing: it makes the same each time.</p>;
+  if (found.length === 0) return <p className="hint">It has no inputs: it makes the same thing each time.</p>;
   return (
     <ul className="parts">
       {found.map((one) => {
@@ -42,7 +42,7 @@ export function InputList({ workflow: { inputs, found }, isDetailed }: InputList
 
 /** What a workflow makes. */
 export function OutputList({ outputs }: Pick<Workflow, 'outputs'>) {
-  if (outputs.length === 0) return <p className="hint">Nothing of it is kept.</p>;
+  if (outputs.length === 0) return <p className="hint">It saves nothing.</p>;
   return (
     <ul className="parts">
       {outputs.map(({ name, node_id, class_type }) => (

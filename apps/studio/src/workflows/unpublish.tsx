@@ -31,15 +31,15 @@ export function Unpublish({ workflow: { name, hides_file: hidesFile } }: { reado
         >
           <ul className="consequences">
             {hidesFile ? (
-              <li>The file {name}.json in the folder of the server serves again, under the same address.</li>
+              <li>The file {name}.json on the server is used again, at the same address.</li>
             ) : (
               <li>
                 <code>POST /workflows/{name}</code> answers 404 from then on, to programs too, and the form is gone from
                 Make.
               </li>
             )}
-            <li>Jobs that were accepted run all the same; their pictures stay.</li>
-            <li>Its versions are forgotten. To have it later, close this and save it with Download first.</li>
+            <li>Jobs that were already accepted still run; their pictures are kept.</li>
+            <li>Its versions are deleted. To keep a copy, close this and use Download first.</li>
           </ul>
         </ConfirmDialog>
       )}

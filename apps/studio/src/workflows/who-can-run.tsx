@@ -51,7 +51,7 @@ function Names({ names }: { readonly names: readonly string[] }) {
 
 function sumOf(instances: readonly Able[]): string {
   const able = instances.filter((one) => one.able).length;
-  if (instances.length === 0) return 'no instance has said yet what it has';
+  if (instances.length === 0) return 'no instance has reported yet';
   if (able === instances.length) return able === 1 ? 'its one instance can run it' : `all ${able} instances can run it`;
   return able === 0 ? 'no instance can run it' : `${able} of ${instances.length} instances can run it`;
 }

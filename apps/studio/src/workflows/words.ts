@@ -6,7 +6,7 @@ type Found = Workflow['found'][number];
 export const RULE_NAMES: Readonly<Record<Found['rule'], string>> = {
   inputs_file: 'named here',
   bindings_file: 'by bindings file',
-  title: 'by title of a node',
+  title: 'by node title',
   app_mode: 'by App mode',
   wiring: 'by class and wiring',
 };
@@ -16,7 +16,7 @@ export const RULE_HINTS: Readonly<Record<Found['rule'], string>> = {
   bindings_file: 'The bindings file names it.',
   title: 'A node has the title input:… in ComfyUI.',
   app_mode: 'Its author shows it in ComfyUI’s App mode.',
-  wiring: 'The nodes and how they are connected tell.',
+  wiring: 'The nodes and their connections show it.',
 };
 
 /** `prompt of “Positive” (node 6, CLIPTextEncode)` */
@@ -74,8 +74,7 @@ export function shownValue(value: unknown): string {
 }
 
 const WHATS: Readonly<Record<string, string>> = {
-  places: 'stands at',
-  options: 'may be',
+  places: 'place',
   'x-multiline': 'several lines',
   contentMediaType: 'kind of file',
   deadline_seconds: 'longest execution, s',

@@ -45,7 +45,7 @@ export function WorkflowList() {
           <Row key={one.name} workflow={one} />
         ))}
       </ul>
-      {shown?.length === 0 && <p className="empty">No workflow is called so.</p>}
+      {shown?.length === 0 && <p className="empty">No workflow matches.</p>}
     </div>
   );
 }
@@ -85,7 +85,7 @@ function Publish() {
       {open.error !== null && <Fault error={open.error} />}
       {draft !== undefined && (
         <p>
-          <Link href={NEW_PATH}>Go on with {draft.name}</Link>, which is not published yet.
+          <Link href={NEW_PATH}>Continue with {draft.name}</Link>, which is not published yet.
         </p>
       )}
     </section>
@@ -96,12 +96,12 @@ function Faults({ faults }: { readonly faults: List['faults'] }) {
   return (
     <section className="card faults" aria-label="What cannot be used">
       <h2>Cannot be used</h2>
-      <p className="hint">Of what worked before, the last good version goes on serving.</p>
+      <p className="hint">If one worked before, its last good version stays in use.</p>
       <ul>
         {faults.map(({ source, detail }) => (
           <li key={detail}>
             <span className="fault">{detail}</span>{' '}
-            <span className="hint">({source === 'folder' ? 'a file of the server' : 'published'})</span>
+            <span className="hint">({source === 'folder' ? 'a file on the server' : 'published'})</span>
           </li>
         ))}
       </ul>

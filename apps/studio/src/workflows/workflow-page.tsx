@@ -175,7 +175,7 @@ function Needs({ workflow: { models, node_classes, node_times } }: { readonly wo
 
 function originOf({ source, version, published_at: at, published_by: by, hides_file: hidesFile }: Workflow): string {
   const short = shortVersion(version);
-  if (source === 'folder') return `A file of the server, version ${short}`;
+  if (source === 'folder') return `A file on the server, version ${short}`;
   const when = at === null ? '' : ` on ${timeOf(at)}`;
-  return `Published${when}${publisherOf(by)}, version ${short}${hidesFile ? '; in place of a file of the server' : ''}`;
+  return `Published${when}${publisherOf(by)}, version ${short}${hidesFile ? '; replaces a file on the server' : ''}`;
 }

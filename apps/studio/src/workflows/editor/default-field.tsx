@@ -25,7 +25,7 @@ export function DefaultField({ field: { kind, preset }, schema, value, onChange 
         </label>
         <select id={id} value={at} onChange={(event) => onChange(options[Number(event.target.value)])}>
           <option value={-1}>
-            {value === undefined && preset !== undefined ? `${preset} (of the graph)` : 'as the graph has it'}
+            {value === undefined && preset !== undefined ? `${preset} (from the graph)` : 'from the graph'}
           </option>
           {options.map((option, index) => (
             <option key={shownValue(option)} value={index}>
@@ -43,7 +43,7 @@ export function DefaultField({ field: { kind, preset }, schema, value, onChange 
       isNumber={kind === 'number' || kind === 'seed'}
       isLong={kind === 'prompt'}
       value={value === undefined ? '' : String(value)}
-      placeholder={kind === 'seed' ? 'a new one each time' : (preset ?? '')}
+      placeholder={kind === 'seed' ? 'random each time' : (preset ?? '')}
       read={read}
       onChange={onChange}
     />

@@ -33,7 +33,7 @@ export function EditorPage() {
       ) : draft === undefined ? (
         <>
           <h1>Publish a workflow</h1>
-          <p className="empty">There is nothing here yet: drop a graph on the page of all workflows.</p>
+          <p className="empty">There is nothing here yet: drop a graph on the Workflows page.</p>
         </>
       ) : (
         <Editor draft={draft} onChange={change} />
@@ -68,7 +68,7 @@ function Editor({ draft, onChange }: EditorProps) {
             className="quiet"
             onClick={() => onChange({ ...draft, file: {}, isCarriedOver: false })}
           >
-            Begin anew
+            Start over
           </button>
         </p>
       )}
@@ -80,7 +80,7 @@ function Editor({ draft, onChange }: EditorProps) {
                 label="Name"
                 value={name}
                 read={(text) => (WORKFLOW_NAME.test(text) ? { is: text } : undefined)}
-                fault="1 to 64 of A-Z a-z 0-9 . _ -, a letter or digit first; graph is taken"
+                fault="1 to 64 of A-Z a-z 0-9 . _ -, a letter or digit first; graph is reserved"
                 hint="Callers run it by this name."
                 onChange={(to) => onChange({ ...draft, name: to })}
               />
@@ -101,7 +101,7 @@ function Editor({ draft, onChange }: EditorProps) {
               {workflow.notes.length > 0 && (
                 <section className="card section" aria-label="Notes">
                   <h2>Notes</h2>
-                  <p className="hint">Nothing of this keeps it from being published.</p>
+                  <p className="hint">None of these prevents publishing.</p>
                   <Notes
                     notes={workflow.notes}
                     actions={(note) => (
@@ -151,7 +151,7 @@ function Editor({ draft, onChange }: EditorProps) {
             </section>
             <section className="card section" aria-label="Try it">
               <h2>Try it</h2>
-              <p className="hint">Runs it once as it is here; nothing is published.</p>
+              <p className="hint">Runs this draft once; nothing is published.</p>
               <TryIt draft={draft} workflow={workflow} />
             </section>
             <section className="card section" aria-label="Who can run it">

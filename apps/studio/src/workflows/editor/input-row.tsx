@@ -53,7 +53,7 @@ export function InputRow(props: InputRowProps) {
             {placesOf(input)}. {RULE_HINTS[rule]}
           </p>
           {isFixed ? (
-            <p className="hint">POST /generate and POST /img2img name it and bound it: it stays as it is.</p>
+            <p className="hint">POST /generate and POST /img2img set its name and bounds, so you cannot change it.</p>
           ) : (
             <>
               {field !== undefined && <InputSettings {...props} field={field} />}
@@ -65,7 +65,7 @@ export function InputRow(props: InputRowProps) {
                   Down<span className="sr-only">: {name}</span>
                 </button>
                 <button type="button" onClick={() => onEntry({ hidden: true })}>
-                  No input<span className="sr-only">: {name}</span>
+                  Not an input<span className="sr-only">: {name}</span>
                 </button>
                 {entry !== undefined && (
                   <button type="button" onClick={onForget}>

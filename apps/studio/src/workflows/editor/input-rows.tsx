@@ -42,7 +42,7 @@ export function InputRows({ workflow, file, onChange }: InputRowsProps) {
     <>
       {found.length === 0 && (
         <p className="hint">
-          No input was found. Make one of a widget below, or give nodes the title input:… in ComfyUI.
+          No inputs were found. Turn a widget below into one, or give nodes the title input:… in ComfyUI.
         </p>
       )}
       <div className="input-rows">
@@ -69,7 +69,7 @@ export function InputRows({ workflow, file, onChange }: InputRowsProps) {
       </div>
       {hidden.length > 0 && (
         <p className="hidden-inputs">
-          <span className="hint">No inputs, as you said:</span>
+          <span className="hint">You removed these inputs:</span>
           {hidden.map((name) => (
             <button
               key={name}

@@ -37,7 +37,7 @@ export function InputSettings({
         value={name}
         read={readName}
         fault="Up to 64 letters, digits, - and _, a letter first, and no other input’s name"
-        {...(OF_LODS.has(name) ? { hint: `Levels of detail set ${name} as long as it is called so.` } : {})}
+        {...(OF_LODS.has(name) ? { hint: `Levels of detail set ${name} as long as it has this name.` } : {})}
         onChange={(to) => to !== name && onName(to)}
       />
       <DefaultField
@@ -84,8 +84,8 @@ export function InputSettings({
             placeholder={options.slice(0, 3).map(shownValue).join('\n')}
             hint={
               kind === 'choice'
-                ? 'One in each line; none: all that the instances have.'
-                : 'One in each line; none: whatever fits.'
+                ? 'One per line. Leave empty for all that the instances have.'
+                : 'One per line. Leave empty to allow any value.'
             }
             read={readOptions}
             onChange={(given) => onEntry({ options: given })}
@@ -108,7 +108,7 @@ export function InputSettings({
             checked={entry?.advanced ?? field.isAdvanced}
             onChange={(event) => onEntry({ advanced: event.target.checked })}
           />
-          Folded away under Advanced
+          Hidden under Advanced
         </label>
       </fieldset>
     </div>

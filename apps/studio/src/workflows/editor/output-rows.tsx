@@ -10,7 +10,7 @@ interface OutputRowsProps {
 
 /** The outputs that were found, each to be named. */
 export function OutputRows({ outputs, file, onChange }: OutputRowsProps) {
-  if (outputs.length === 0) return <p className="hint">Nothing of it is kept.</p>;
+  if (outputs.length === 0) return <p className="hint">It saves nothing.</p>;
   return (
     <div className="settings">
       {outputs.map(({ name, node_id: node, class_type }) => (

@@ -58,7 +58,7 @@ export function PublishPanel({ draft, inspection, isFaulty }: PublishPanelProps)
             change(undefined);
           }}
         >
-          Throw away
+          Discard
         </button>
       </div>
       {publish.error !== null && <Fault error={publish.error} />}
@@ -67,9 +67,9 @@ export function PublishPanel({ draft, inspection, isFaulty }: PublishPanelProps)
 }
 
 function consequenceOf({ outcome, workflow: { name, hides_file: hidesFile } }: WorkflowInspection): string {
-  if (outcome === 'same') return `This is what serves as ${name} now.`;
-  if (outcome === 'new') return `It becomes POST /workflows/${name}, and a form of the page Make.`;
+  if (outcome === 'same') return `This is already the current version of ${name}.`;
+  if (outcome === 'new') return `It becomes POST /workflows/${name}, and a form on the Make page.`;
   const call = { text2img: 'POST /generate', img2img: 'POST /img2img' }[name] ?? `POST /workflows/${name}`;
-  const file = hidesFile ? ' The file of that name stays, and serves again when this is unpublished.' : '';
-  return `${call} runs this version from then on. Jobs that were accepted keep theirs.${file}`;
+  const file = hidesFile ? ' The file of that name is kept, and used again if you unpublish this.' : '';
+  return `${call} runs this version from then on. Jobs that were already accepted keep theirs.${file}`;
 }
