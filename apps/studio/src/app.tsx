@@ -35,7 +35,7 @@ function Pages() {
         )),
       )}
       <Route>
-        <h1>There is no such page</h1>
+        <h1>Page not found</h1>
       </Route>
     </Switch>
   );

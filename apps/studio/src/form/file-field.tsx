@@ -104,8 +104,8 @@ export function FileField({ field, value, base, fault, onChange }: FileFieldProp
 }
 
 function hintOf({ mask }: Field, base: FileValue | undefined): string {
-  if (mask === 'white' && base === undefined) return 'Choose the picture first, then paint over what is to be changed.';
-  if (mask === 'white') return 'Paint over what is to be changed, or drop a mask here: white is changed, black stays.';
+  if (mask === 'white' && base === undefined) return 'Choose the picture first, then paint over what should change.';
+  if (mask === 'white') return 'Paint over what should change, or drop a mask here: white is changed, black is kept.';
   if (mask === 'alpha') return 'Drop or paste a picture here. What is transparent or painted over is changed.';
   return 'Drop a file here, or paste one.';
 }

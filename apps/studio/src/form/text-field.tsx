@@ -60,7 +60,7 @@ function Control({ field, preset, common, onChange }: ControlProps) {
   if (kind === 'choice' || kind === 'boolean') {
     return (
       <select {...common} onChange={(event) => onChange(event.target.value)}>
-        <option value="">{preset === undefined ? 'as the workflow has it' : `${preset} (as it is)`}</option>
+        <option value="">{preset === undefined ? 'from the workflow' : `${preset} (default)`}</option>
         {(kind === 'boolean' ? ['true', 'false'] : options).map((option) => (
           <option key={option} value={option}>
             {kind === 'boolean' ? { true: 'yes', false: 'no' }[option] : option}
@@ -72,7 +72,7 @@ function Control({ field, preset, common, onChange }: ControlProps) {
   // type=number of browsers turns with the wheel of a mouse, and says nothing of what it cannot read.
   const mode = kind === 'text' ? 'text' : isInteger || kind === 'seed' ? 'numeric' : 'decimal';
   const bounds = minimum === undefined || maximum === undefined || kind === 'seed' ? '' : ` (${minimum} to ${maximum})`;
-  const placeholder = kind === 'seed' ? 'a new one each time' : `${preset ?? ''}${kind === 'number' ? bounds : ''}`;
+  const placeholder = kind === 'seed' ? 'random each time' : `${preset ?? ''}${kind === 'number' ? bounds : ''}`;
   return (
     <input
       {...common}

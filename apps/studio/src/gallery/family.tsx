@@ -35,7 +35,7 @@ export function Family({ job, family: { above, below, more }, onCompare }: Famil
       </ul>
       {more !== undefined && (
         <button type="button" onClick={more}>
-          More of them
+          Show more
         </button>
       )}
     </section>

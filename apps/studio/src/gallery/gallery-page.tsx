@@ -41,7 +41,7 @@ function Tiles({ filters }: { readonly filters: Filters }) {
           <GalleryTile key={job.id} job={job} />
         ))}
       </ul>
-      {jobs.length === 0 && !isFetching && error === null && <p className="empty">There are no such jobs.</p>}
+      {jobs.length === 0 && !isFetching && error === null && <p className="empty">No jobs found.</p>}
       <div ref={end} className="tiles-end">
         {hasNextPage && (
           <button type="button" disabled={isFetching} onClick={() => fetchNextPage()}>

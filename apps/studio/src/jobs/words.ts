@@ -31,12 +31,12 @@ const ADVICE: Readonly<Record<string, string>> = {
   input_missing: 'Send the file again.',
   no_output: 'The workflow has to save something.',
   interrupted: 'Make it again.',
-  workflow_missing: 'Make it anew with the workflow as it is now.',
+  workflow_missing: 'Make it again with the current version of the workflow.',
 };
 
 /** What somebody can do about the error of a job. */
 export function adviceOf({ code, retryable }: NonNullable<Job['error']>): string {
-  return ADVICE[code] ?? (retryable ? 'Make it again.' : 'Ask who runs this fleet, with the id of the job.');
+  return ADVICE[code] ?? (retryable ? 'Make it again.' : 'Send the id of the job to whoever runs this fleet.');
 }
 
 /** The rungs above a picture. */

@@ -27,7 +27,7 @@ export function MaskDialog({ picture, as, onDone, onClose }: MaskDialogProps) {
     gcTime: 0,
   });
   return (
-    <Dialog title="Paint over what is to be changed" onClose={onClose}>
+    <Dialog title="Paint over what should change" onClose={onClose}>
       {error !== null && <Fault error={error} />}
       {bitmap !== undefined && <Painter bitmap={bitmap} as={as} onDone={onDone} />}
     </Dialog>
@@ -117,7 +117,7 @@ function Shown({ bitmap }: { readonly bitmap: ImageBitmap }) {
 
 function pixelsOf(bitmap: ImageBitmap): Uint8ClampedArray {
   const pen = new OffscreenCanvas(bitmap.width, bitmap.height).getContext('2d');
-  if (pen === null) throw new Error('this browser draws no pictures');
+  if (pen === null) throw new Error('This browser cannot draw pictures.');
   pen.drawImage(bitmap, 0, 0);
   return pen.getImageData(0, 0, bitmap.width, bitmap.height).data;
 }

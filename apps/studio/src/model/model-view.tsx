@@ -44,7 +44,7 @@ export function ModelView({ output, alt }: { readonly output: Output; readonly a
       ref={canvas}
       className="model-canvas"
       data-ready={isReady}
-      aria-label={`${alt}: 3D model. Drag it or press the arrows to turn it, scroll or press + and − to come nearer.`}
+      aria-label={`${alt}: 3D model. Drag it or press the arrows to turn it, scroll or press + and − to zoom.`}
       role="img"
       aria-busy={!isReady}
       tabIndex={0}

@@ -88,7 +88,7 @@ function rendererOn(canvas: HTMLCanvasElement): WebGLRenderer {
     renderer.toneMapping = ACESFilmicToneMapping;
     return renderer;
   } catch (cause) {
-    throw new Error('This browser shows no 3D models here (WebGL is off); download it to see it elsewhere.', { cause });
+    throw new Error('This browser cannot show 3D models (WebGL is off); download it to see it elsewhere.', { cause });
   }
 }
 

@@ -21,7 +21,7 @@ export function KeyDialog({ wasRefused, onKey }: KeyDialogProps) {
         <h1>comfy-fleet studio</h1>
         <p id={hint}>
           {wasRefused ? 'This key is not known here, or no longer. ' : ''}
-          This fleet asks for an API key. It stays in this tab, and is sent to this server alone.
+          This fleet needs an API key. It stays in this tab and is sent only to this server.
         </p>
         <label className="field">
           <span className="label">API key</span>

@@ -35,7 +35,7 @@ function Broken({ error }: FallbackProps) {
       <p>
         {error instanceof PartMissing
           ? 'The studio was renewed since you opened it, or the server cannot be reached. Reload the page.'
-          : 'Something on it went wrong. Reload the page; if it happens again, tell who runs this fleet.'}
+          : 'Something went wrong. Reload the page; if it happens again, tell whoever runs this fleet.'}
       </p>
       <button type="button" className="primary" onClick={() => location.reload()}>
         Reload
@@ -52,7 +52,7 @@ function NotAllowed({ page: { title, right } }: { readonly page: StudioPage }) {
       <h1>{title}</h1>
       <p>
         This page needs an API key with the right <code>{right}</code>, which <code>{me?.key}</code> does not have. Ask
-        who runs this fleet for one, or use another key.
+        whoever runs this fleet for one, or use another key.
       </p>
       <button type="button" onClick={leave}>
         Use another key

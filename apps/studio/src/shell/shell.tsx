@@ -13,7 +13,7 @@ export function Shell({ children }: { readonly children: ReactNode }) {
   return (
     <>
       <button type="button" className="skip" onClick={() => document.getElementById('page')?.focus()}>
-        Skip to the page
+        Skip to content
       </button>
       <header className="bar">
         <span className="brand">

@@ -19,7 +19,7 @@ export function DayCharts({ days }: { readonly days: readonly Day[] }) {
           topOf={roundTime}
         />
         <BarChart
-          title="Jobs by day of their end"
+          title="Jobs by the day they ended"
           legend={OUTCOMES}
           topOf={roundTop}
           bars={oldestFirst.map((day) => ({

@@ -3,10 +3,10 @@ export function HowKeysAreMade({ hasKeys }: { readonly hasKeys: boolean }) {
   return (
     <p className="hint">
       {hasKeys
-        ? 'Keys are made and revoked on the server'
-        : 'This fleet has no keys: whoever reaches it may do everything. Keys are made on the server'}
+        ? 'Keys are created and revoked on the server'
+        : 'This fleet has no keys: anyone who can reach it can do everything. Keys are created on the server'}
       , with <code>npm run keys -- create NAME</code> and <code>npm run keys -- revoke NAME</code>; limits and weights
-      stand in the keys file. The API follows within two seconds.
+      are in the keys file. The API picks up changes within two seconds.
     </p>
   );
 }

@@ -32,7 +32,7 @@ export function KeysTable({ keys: { rows, isCut } }: { readonly keys: AllKeys })
     <>
       <label className="field key-search">
         <span className="label">Find a key</span>
-        <input value={wanted} placeholder="a part of its name" onChange={(event) => setWanted(event.target.value)} />
+        <input value={wanted} placeholder="part of its name" onChange={(event) => setWanted(event.target.value)} />
       </label>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by keyboard */}
       <section className="wide-table" aria-label="All keys" tabIndex={0}>
@@ -59,7 +59,7 @@ export function KeysTable({ keys: { rows, isCut } }: { readonly keys: AllKeys })
           </tbody>
         </table>
       </section>
-      {shown.length === 0 && <p className="empty">No key is called so.</p>}
+      {shown.length === 0 && <p className="empty">No key matches.</p>}
       {isCut && <p className="hint">There are more keys than fit here: GET /keys and GET /usage/keys list them all.</p>}
     </>
   );

@@ -7,7 +7,7 @@ export function limitsOf({ limits, max_priority, workflows }: KeyList['data'][nu
   const words = [
     requests_per_minute === null ? [] : `${count(requests_per_minute)} requests/min`,
     jobs_waiting === null ? [] : `${count(jobs_waiting)} waiting`,
-    jobs_running === null ? [] : `${count(jobs_running)} in work`,
+    jobs_running === null ? [] : `${count(jobs_running)} running`,
     max_gpu_seconds_per_day === null ? [] : `${gpuTime(max_gpu_seconds_per_day)} GPU a day`,
     upload_bytes_per_day === null ? [] : `${bytes(upload_bytes_per_day)} uploads a day`,
     max_priority === null ? [] : `priority up to ${max_priority}`,

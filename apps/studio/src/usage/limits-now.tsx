@@ -15,11 +15,11 @@ export function LimitsNow({ now, limits }: LimitsNowProps) {
       used: now.gpu_seconds,
       most: limits.max_gpu_seconds_per_day,
       say: gpuTime,
-      note: `with what waits; ${resets}`,
+      note: `waiting jobs included; ${resets}`,
     },
     { name: 'Uploads today', used: now.upload_bytes, most: limits.upload_bytes_per_day, say: bytes, note: resets },
     { name: 'Jobs waiting', used: now.jobs_waiting, most: limits.jobs_waiting, say: count, note: 'more are refused' },
-    { name: 'Jobs in work', used: now.jobs_running, most: limits.jobs_running, say: count, note: 'more wait' },
+    { name: 'Jobs running', used: now.jobs_running, most: limits.jobs_running, say: count, note: 'more wait' },
   ];
   return (
     <ul className="limits">
