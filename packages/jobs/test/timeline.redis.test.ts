@@ -45,6 +45,34 @@ it('shows what an instance executed: how it ended, whose it was, and how long of
   }
 });
 
+it('ends a job whose models no script could read', async () => {
+  const fleet = await openFleet();
+  const source = await fleet.claims();
+  const { id } = (await fleet.submit({ models: ['\ud800.bin'] })).record;
+  const { claim, promptId } = await startNext(source);
+  await claim.finish(succeeded(id), promptId);
+  expect((await executionsOf(fleet)).executions).toMatchObject([{ job: id, workflow: 'text2img' }]);
+});
+
+it('reads of a long list only what is asked for, and all of it', async () => {
+  const fleet = await openFleet();
+  const list = fleet.keys.timeline('w1/0');
+  const now = Date.now();
+  const line = (n: number) =>
+    `${now - n * 10_000 - 9000} ${now - n * 10_000} 0 succeeded sketch anna job-${n} a poster`;
+  for (let n = 0; n < 200; n += 1) await fleet.redis.rpush(list, line(n));
+  await fleet.redis.zadd(fleet.keys.timelines, now, 'w1/0');
+  const jobs = async (minutes: number) => {
+    const timeline = await fleet.ledger.fleet.timeline({ minutes, most: 150 });
+    for await (const [found] of timeline.pages) return found?.executions.map(({ job }) => job) ?? [];
+    return [];
+  };
+  expect((await jobs(1)).length).toBeLessThan(10);
+  expect((await jobs(20)).length).toBeGreaterThan(100);
+  expect(await jobs(60)).toEqual(Array.from({ length: 150 }, (_, n) => `job-${149 - n}`));
+  expect((await executionsOf(fleet, 'w1/0', 150)).executions[0]?.workflow).toBe('a poster');
+});
+
 it('shows what goes on, up to now, and nothing of jobs that were never executed', async () => {
   const fleet = await openFleet();
   const source = await fleet.claims();

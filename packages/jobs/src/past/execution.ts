@@ -24,12 +24,12 @@ const OUTCOMES: Readonly<Record<string, ExecutionOutcome>> = {
 
 /** A line of timeline.lua. */
 export function parseExecution(line: string): Execution {
-  const [from, till, loadingMs, outcome = '', lod, key = '', job = '', workflow] = line.split(' ');
+  const [from, till, loadingMs, outcome = '', lod, key = '', job = '', ...workflow] = line.split(' ');
   return {
     from: Number(from),
     till: Number(till),
     job,
-    workflow: workflow || null,
+    workflow: workflow.join(' ') || null,
     lod: lod as Lod,
     key,
     outcome: OUTCOMES[outcome] ?? 'stopped',

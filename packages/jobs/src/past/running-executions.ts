@@ -19,28 +19,13 @@ export async function readRunning(redis: Redis, keys: Keys, now: number): Promis
 async function readPool(redis: Redis, keys: Keys, pool: string, now: number): Promise<RunningExecution[]> {
   const ids = await redis.srandmember(keys.running(pool), MOST_RUNNING);
   const records = await Promise.all(
-    ids.map((id) => redis.hmget(keys.job(id), 'instance', 'started_at', 'signature', 'key', 'need')),
+    ids.map((id) => redis.hmget(keys.job(id), 'instance', 'started_at', 'signature', 'key', 'workflow')),
   );
-  const needs = [...new Set(records.flatMap(([, , , , need]) => need ?? []))];
-  const workflows = await workflowsOf(redis, keys.needModels(pool), needs);
   return ids.flatMap((job, index) => {
-    const [instance, startedAt, signature, key, need] = records[index] ?? [];
+    const [instance, startedAt, signature, key, workflow] = records[index] ?? [];
     if (!instance || !startedAt || !signature || !key) return [];
     const lod = signature.slice(0, signature.indexOf('|')) as Lod;
-    const workflow = workflows.get(need ?? '') ?? null;
     const from = Math.min(now, Number(startedAt));
-    return [{ instance, from, till: now, job, workflow, lod, key, outcome: 'running', loadingMs: 0 }];
+    return [{ instance, from, till: now, job, workflow: workflow ?? null, lod, key, outcome: 'running', loadingMs: 0 }];
   });
-}
-
-/** Need → the workflow of the jobs that have it. */
-async function workflowsOf(redis: Redis, needModels: string, needs: readonly string[]): Promise<Map<string, string>> {
-  if (needs.length === 0) return new Map();
-  const known = await redis.hmget(needModels, ...needs);
-  return new Map(
-    needs.flatMap((need, index) => {
-      const text = known[index];
-      return text ? [[need, (JSON.parse(text) as { readonly workflow: string }).workflow] as const] : [];
-    }),
-  );
 }

@@ -45,8 +45,8 @@ export async function readTimeline(redis: Redis, keys: Keys, { minutes, most }: 
   const present = workers.flatMap(({ instances }) => instances.map(({ name }) => name));
   const names = [...new Set([...past, ...present, ...running.map(({ instance }) => instance)])].sort();
   const read = async (page: readonly string[]) => {
-    const replies = await Promise.all(page.map((name) => redis.lrange(keys.timeline(name), 0, most - 1)));
-    return page.map((name, index) => assemble(name, { lines: replies[index] ?? [], running, from, most }));
+    const pasts = await Promise.all(page.map((name) => readPast(redis, keys.timeline(name), from, most)));
+    return page.map((name, index) => assemble(name, { past: pasts[index] ?? [], running, from, most }));
   };
   const pages = async function* () {
     for (const page of inPages(names, PAGE)) yield await orUnavailable(() => read(page));
@@ -59,16 +59,31 @@ export async function forgetInstances(redis: Redis, keys: Keys, now: number): Pr
   await redis.zremrangebyscore(keys.timelines, 0, now - LUA_CONSTANTS.HOUR_MS);
 }
 
+/** Lines of a list that are read at a time: who asks for the last minute needs few. */
+const STEP = 60;
+
+/** What was over after `from`, the newest first, and what is in the same step; `most` of them at most. */
+async function readPast(redis: Redis, list: string, from: number, most: number): Promise<Execution[]> {
+  // What is added meanwhile moves the others on, and one is read twice.
+  const past = new Map<string, Execution>();
+  for (let start = 0; start < most; start += STEP) {
+    const lines = await redis.lrange(list, start, Math.min(start + STEP, most) - 1);
+    for (const line of lines) past.set(line, parseExecution(line));
+    const oldest = past.get(lines.at(-1) ?? '');
+    if (lines.length < STEP || oldest === undefined || oldest.till <= from) break;
+  }
+  return [...past.values()];
+}
+
 interface Found {
   /** The newest first. */
-  readonly lines: readonly string[];
+  readonly past: readonly Execution[];
   readonly running: readonly RunningExecution[];
   readonly from: number;
   readonly most: number;
 }
 
-function assemble(instance: string, { lines, running, from, most }: Found): InstanceTimeline {
-  const past = lines.map(parseExecution);
+function assemble(instance: string, { past, running, from, most }: Found): InstanceTimeline {
   // One that ended between the two reads is in both.
   const isOver = (one: Execution) => past.some(({ job, till }) => job === one.job && till > one.from);
   const now = running
@@ -81,7 +96,7 @@ function assemble(instance: string, { lines, running, from, most }: Found): Inst
     executions: apart(executions)
       .filter(({ till }) => till > from)
       .map((execution) => (execution.from >= from ? execution : { ...execution, from })),
-    isCut: lines.length >= most && first > from,
+    isCut: past.length >= most && first > from,
   };
 }
 

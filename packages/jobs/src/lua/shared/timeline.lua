@@ -5,20 +5,16 @@ What an instance executed and when, a line for each execution that is over: for 
 --- @include "shared/signature"
 --- @include "constants"
 
-local function workflow_of(pool, need)
-  local known = need and redis.call('HGET', need_models_key(pool), need)
-  return known and cjson.decode(known).workflow or ''
-end
 -- The job's latest execution is over: after so many ms, or now. `most` lines are kept; without it, as many as the next
 -- one keeps.
 local function note_execution(outcome, most, ms, loading_ms)
-  local pool, instance, key, signature, need, started_at =
-    unpack(redis.call('HMGET', record, 'pool', 'instance', 'key', 'signature', 'need', 'started_at'))
+  local instance, key, signature, started_at, workflow =
+    unpack(redis.call('HMGET', record, 'instance', 'key', 'signature', 'started_at', 'workflow'))
   if not instance or not started_at then return end
   local now = tonumber(now_ms())
   local till = ms and math.min(now, started_at + ms) or now
   local line = string.format('%d %d %d %s %s %s %s %s', till - (ms or now - started_at), till, loading_ms or 0, outcome,
-    lod_of(signature), key, id, workflow_of(pool, need))
+    lod_of(signature), key, id, workflow or '') -- records of 0.1.0 have none
   local timeline = timeline_key(instance)
   redis.call('LPUSH', timeline, line)
   if most then redis.call('LTRIM', timeline, 0, most - 1) end
