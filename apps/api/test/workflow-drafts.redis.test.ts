@@ -102,6 +102,13 @@ describe('POST /workflows/:name with a version', () => {
     expect((await run(name, { version: unseen })).status).toBe(404);
   });
 
+  it('says why a draft cannot run under a name that asks for more', async () => {
+    const { version } = (await inspect(aName(), upload(1), '?dry_run=try')).workflow;
+    const refused = await problemOf(await run('text2img', { version, inputs: {} }));
+    expect(refused).toMatchObject({ status: 422, code: 'invalid_workflow' });
+    expect(refused.detail).toContain('text2img');
+  });
+
   it('runs an older version for whoever may run the workflow', async () => {
     const name = aName();
     const { version } = (await (await put(name, upload(1))).json()) as WorkflowAnswer;

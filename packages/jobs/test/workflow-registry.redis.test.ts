@@ -44,6 +44,19 @@ it('keeps as many versions as it is to keep; the source of a dropped one lives o
   expect(await redis.pttl(keys.version(source(2).version))).toBe(-1);
 });
 
+it('keeps a draft for an hour from the last time on, and shortens nothing that is kept for longer', async () => {
+  const { ledger, redis, keys } = await openFleet();
+  const { workflows } = ledger;
+  const key = keys.version(source(1).version);
+  await workflows.keep(source(1));
+  await redis.pexpire(key, 60_000);
+  await workflows.keep(source(1));
+  expect(await redis.pttl(key)).toBeGreaterThan(60_000);
+  await workflows.put('flux', source(1), 'anna');
+  await workflows.keep(source(1));
+  expect(await redis.pttl(key)).toBe(-1);
+});
+
 it('takes a name away; its sources live on while jobs may name them, and for good where another name has them', async () => {
   const { ledger, redis, keys } = await openFleet();
   const { workflows } = ledger;

@@ -1,5 +1,5 @@
 import { FleetError, WORKFLOW_NAME_PATTERN } from '@comfy-fleet/contracts';
-import { openWorkflow, type Workflow } from '@comfy-fleet/workflows';
+import { openWorkflow, type Workflow, WorkflowError } from '@comfy-fleet/workflows';
 import type { Caller } from '../access/caller.js';
 import type { Deps } from '../deps.js';
 import { findServed } from './find-served.js';
@@ -34,7 +34,14 @@ export async function versionsOf({ ledger }: Known, name: string): Promise<strin
 
 async function keptVersion({ ledger }: Known, name: string, version: string): Promise<Workflow | undefined> {
   const text = await ledger.workflows.source(version);
-  return text === undefined ? undefined : openWorkflow(name, text);
+  if (text === undefined) return undefined;
+  try {
+    return openWorkflow(name, text);
+  } catch (error) {
+    if (!(error instanceof WorkflowError)) throw error;
+    const detail = `This version cannot be opened as ${name}: ${error.faults.join('; ')}`;
+    throw new FleetError('invalid_workflow', detail);
+  }
 }
 
 function noSuchVersion(name: string): never {

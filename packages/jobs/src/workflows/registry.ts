@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis';
 import type { StoredSource } from '../callers/new-order.js';
 import { orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
-import { readSource, storeSources } from './sources.js';
+import { keepSource, readSource } from './sources.js';
 
 export interface PublishedVersion {
   readonly version: string;
@@ -53,7 +53,7 @@ export function createWorkflowRegistry(
       orUnavailable(
         async () => (await run('publish', name, version, text, by, maxVersions)) as 'new' | 'changed' | 'same',
       ),
-    keep: (source) => orUnavailable(() => storeSources(redis, keys, [source])),
+    keep: (source) => orUnavailable(() => keepSource(redis, keys, source)),
     delete: (name) => orUnavailable(async () => (await run('withdraw', name)) === 1),
     source: (version) => orUnavailable(() => readSource(redis, keys, version)),
     onChange: (listener) => subscriptions.listen(keys.workflowsChannel, listener),

@@ -117,6 +117,7 @@ export function orderDocs({ limits, maxBatchJobs, maxImageBytes }: DocumentSetti
       answers: ACCEPTED,
       errors: [
         'workflow_not_found',
+        'invalid_workflow',
         'overloaded',
         ...ORDER_ERRORS,
         ...STORING,

@@ -42,6 +42,7 @@ const EXAMPLE_GRAPH = {
 
 export function workflowDocs(): OperationDocs {
   const found = { errors: ['workflow_not_found', 'queue_unavailable'] } as const;
+  const opened = { errors: [...found.errors, 'invalid_workflow'] } as const;
   return {
     'GET /workflows': {
       id: 'listWorkflows',
@@ -115,7 +116,7 @@ export function workflowDocs(): OperationDocs {
       summary: 'The graph of a workflow, in the API format',
       query: graphQuerySchema,
       answers: { 200: { description: 'The graph.', content: { 'application/json': GRAPH } } },
-      ...found,
+      ...opened,
     },
     'GET /workflows/:name/source': {
       id: 'getSource',
@@ -126,7 +127,7 @@ export function workflowDocs(): OperationDocs {
       answers: {
         200: { description: 'The graph, with what is kept beside it.', content: { 'application/json': SOURCE } },
       },
-      ...found,
+      ...opened,
     },
     'GET /workflows/:name/changes': {
       id: 'getChanges',
@@ -134,7 +135,7 @@ export function workflowDocs(): OperationDocs {
       summary: 'What a version of a workflow does differently from another',
       query: changesQuerySchema,
       answers: { 200: { description: 'Changes.', content: { 'application/json': workflowChangesSchema } } },
-      ...found,
+      ...opened,
     },
   };
 }
