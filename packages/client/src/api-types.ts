@@ -1815,7 +1815,7 @@ export interface FleetSample {
    * By API key: GPU seconds in a step, on average over the minute before. The eight largest; the rest is `other`.
    */
   gpu_seconds: {
-    [k: string]: unknown;
+    [k: string]: number;
   };
 }
 /**

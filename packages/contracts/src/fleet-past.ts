@@ -98,7 +98,9 @@ const sampleSchema = Type.Object({
   failed: Type.Integer(),
   canceled: Type.Integer(),
   instances_up: Type.Integer({ description: 'Instances that are given work.' }),
-  gpu_seconds: Type.Record(Type.String(), Type.Number(), {
+  gpu_seconds: Type.Unsafe<Record<string, number>>({
+    type: 'object',
+    additionalProperties: { type: 'number' },
     description:
       'By API key: GPU seconds in a step, on average over the minute before. The eight largest; the rest is `other`.',
   }),

@@ -78,7 +78,7 @@ const waitingForModelsSchema = Type.Object({
   models: Type.Array(Type.String()),
   /** That no worker has taken yet. */
   jobs: Type.Integer(),
-  /** Of the one that waits longest; null: all of them came after the oldest 200 of their level of detail. */
+  /** Of the one that waits longest; null: all of them came after the oldest 50 of their level of detail. */
   oldest_wait_seconds: nullable(Type.Number()),
   /** Names of the instances that have all these models in memory, as far as we know. */
   held_by: Type.Array(Type.String()),

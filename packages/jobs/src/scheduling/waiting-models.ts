@@ -17,7 +17,7 @@ type NeedModels = Pick<WaitingModels, 'workflow' | 'models'>;
 /** Needs with most jobs waiting that are looked at. */
 const MOST_NEEDS = 500;
 /** Of each level of detail, the oldest waiting jobs that are looked at for how long what waits for a model waits. */
-const MOST_OLD = 200;
+const MOST_OLD = 50;
 
 /** What a pool's jobs wait for that no worker has taken yet, most jobs first. In three round trips. */
 export async function readWaitingModels(redis: Redis, keys: Keys, pool: string): Promise<WaitingModels[]> {
