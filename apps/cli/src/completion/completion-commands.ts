@@ -1,8 +1,9 @@
-import { script } from '@bomb.sh/tab';
 import { Argument, type Command } from 'commander';
 import type { Context } from '../callers/act.js';
 import { examples } from '../callers/options.js';
+import { BASH_SCRIPT } from './bash-script.js';
 import { type Completion, complete } from './complete.js';
+import { libraryScript } from './library-script.js';
 import { createSources } from './sources.js';
 
 const SHELLS = ['bash', 'zsh', 'fish'] as const;
@@ -10,8 +11,6 @@ const SHELLS = ['bash', 'zsh', 'fish'] as const;
 const TIMEOUT_MS = 1_500;
 /** As the scripts have them. */
 const DIRECTIVE = { noSpace: 2, noFiles: 4, keepOrder: 32 } as const;
-/** Without it bash has nothing where we say that there are files. */
-const BASH_FILES = 'complete -o bashdefault -o default -F __comfy_fleet_complete comfy-fleet';
 
 const EXAMPLES = examples(
   ['source <(comfy-fleet completion bash)', 'for this bash; in ~/.bashrc for all'],
@@ -26,9 +25,8 @@ export function addCompletion(program: Command, { surroundings }: Context): void
     .description('writes the script with which a shell completes commands, options and what they may be')
     .addArgument(new Argument('<shell>').choices([...SHELLS]))
     .addHelpText('after', EXAMPLES)
-    .action((shell: string) => {
-      script(shell, program.name(), program.name());
-      if (shell === 'bash') surroundings.result(BASH_FILES);
+    .action((shell: (typeof SHELLS)[number]) => {
+      surroundings.result(shell === 'bash' ? BASH_SCRIPT : libraryScript(shell, program.name()));
     });
   program
     .command('complete', { hidden: true })
