@@ -1,6 +1,7 @@
 import { FleetError, FleetUnreachableError, type Job, JobEndedError } from '@comfy-fleet/client';
 import { ConfigError } from '@comfy-fleet/config';
 import { Obstacle, UsageError } from './command.js';
+import { plain } from './plain.js';
 
 /** What scripts decide by: docs/cli.md. */
 export const EXIT = {
@@ -39,14 +40,15 @@ export function explain(error: unknown): Failure {
   if (error instanceof Obstacle) return { text: error.message, code: error.exitCode };
   if (error instanceof ConfigError) return { text: error.message, code: EXIT.fault };
   if (error instanceof Interrupted) return { text: error.message, code: EXIT.interrupted };
-  if (error instanceof JobEndedError) return { text: `${error.job.id}: ${error.message}`, code: codeOf(error.job) };
+  if (error instanceof JobEndedError)
+    return { text: `${error.job.id}: ${plain(error.message)}`, code: codeOf(error.job) };
   if (error instanceof FleetUnreachableError) {
     return { text: `${error.message}. Name the API with --url, COMFY_FLEET_URL or a profile.`, code: EXIT.unavailable };
   }
   if (error instanceof FleetError) {
     const untold = error.errors.filter(({ detail }) => !error.message.includes(detail));
-    const fields = untold.map(({ pointer, detail }) => `\n  ${pointer}: ${detail}`);
-    return { text: `${error.message}${fields.join('')}${advice(error)}`, code: codeOfStatus(error.status) };
+    const fields = untold.map(({ pointer, detail }) => `\n  ${plain(`${pointer}: ${detail}`)}`);
+    return { text: `${plain(error.message)}${fields.join('')}${advice(error)}`, code: codeOfStatus(error.status) };
   }
   const { code, syscall, message } = error as NodeJS.ErrnoException;
   if (code !== undefined && syscall !== undefined) return { text: message, code: EXIT.fault };

@@ -1,6 +1,7 @@
 import { CommanderError } from 'commander';
 import type { Surroundings } from './command.js';
 import { EXIT, explain } from './exit-codes.js';
+import { plainLines } from './plain.js';
 import { createProgram } from './program.js';
 
 /** Runs the command that the arguments name. Answers its exit code: see EXIT. */
@@ -16,7 +17,7 @@ export async function runCommand(args: readonly string[], surroundings: Surround
     // it has said already what is wrong, or the help that was asked for
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.misused;
     const failure = explain(error);
-    surroundings.say(failure.text);
+    surroundings.say(plainLines(failure.text));
     return failure.code;
   }
 }

@@ -55,6 +55,6 @@ export function jobRow({ id, status, lod, request, created_at, duration_ms }: Jo
     { text: request.workflow },
     { text: new Date(created_at).toLocaleString('sv').slice(0, 16) },
     { text: duration_ms === null ? '' : `${(duration_ms / 1000).toFixed(1)} s` },
-    { text: (request.prompt ?? '').replace(/\s+/g, ' ') },
+    { text: request.prompt ?? '' },
   ];
 }

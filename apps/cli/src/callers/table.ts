@@ -1,5 +1,6 @@
 import { styleText } from 'node:util';
 import stringWidth from 'string-width';
+import { plain } from '../plain.js';
 import { cut } from './words.js';
 
 /** How a cell is to strike the eye; only in colour. */
@@ -28,14 +29,14 @@ export function toned(text: string, tone: Tone | undefined, isColored: boolean):
   return tone === undefined || !isColored ? text : styleText(FORMATS[tone], text, { validateStream: false });
 }
 
-/** The heads of the columns, and a line for each row, none longer than `width` characters. */
+/** The heads of the columns, and a line for each row, whatever its texts hold, none longer than `width` characters. */
 export function drawTable(
   columns: readonly Column[],
   rows: readonly (readonly Cell[])[],
   { width, isColored }: { readonly width: number; readonly isColored: boolean },
 ): string[] {
   const heads: Cell[] = columns.map(({ head }) => ({ text: head, tone: 'dim' }));
-  const all = [heads, ...rows];
+  const all = [heads, ...rows].map((row) => row.map((cell) => ({ ...cell, text: plain(cell.text) })));
   const widths = columns.map((_column, at) => Math.max(...all.map((row) => stringWidth(row[at]?.text ?? ''))));
   const shown = fit(columns, widths, width);
   return all.map((row) => {

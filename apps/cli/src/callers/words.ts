@@ -1,6 +1,7 @@
 import type { Job } from '@comfy-fleet/client';
 import sliceAnsi from 'slice-ansi';
 import stringWidth from 'string-width';
+import { plain } from '../plain.js';
 
 /** "8 s", "3 min 20 s", "2 h 5 min". */
 export function duration(seconds: number): string {
@@ -18,11 +19,13 @@ export function ending({ id, status, duration_ms, seed, instance, error }: Job):
     ...(seed === null ? [] : [`seed ${seed}`]),
     ...(instance === null ? [] : [instance]),
   ];
-  return error === null ? parts.join(' · ') : `${parts.join(' · ')}\n${error.detail}`;
+  const line = plain(parts.join(' · '));
+  return error === null ? line : `${line}\n${plain(error.detail)}`;
 }
 
-/** Columns as wide as their widest cell. */
-export function table(rows: readonly (readonly string[])[]): string {
+/** A line for each row, whatever its texts hold; columns as wide as their widest cell. */
+export function table(texts: readonly (readonly string[])[]): string {
+  const rows = texts.map((row) => row.map(plain));
   const widths: number[] = [];
   for (const row of rows) {
     for (const [at, cell] of row.entries()) widths[at] = Math.max(widths[at] ?? 0, stringWidth(cell));
@@ -38,7 +41,7 @@ export function table(rows: readonly (readonly string[])[]): string {
 
 /** A line that a terminal does not wrap. */
 export function fitting(line: string, columns: number): string {
-  return cut(line, Math.max(2, columns - 1));
+  return cut(plain(line), Math.max(2, columns - 1));
 }
 
 /** A text of at most so many columns; letters of some scripts take two. */
@@ -49,7 +52,7 @@ export function cut(text: string, columns: number): string {
 /** A text in lines of at most `width`, between words. */
 export function wrapped(text: string, width: number): string[] {
   const lines: string[] = [];
-  for (const word of text.split(' ')) {
+  for (const word of plain(text).split(' ')) {
     const last = lines.at(-1);
     if (last !== undefined && last.length + 1 + word.length <= width) lines[lines.length - 1] = `${last} ${word}`;
     else lines.push(word);

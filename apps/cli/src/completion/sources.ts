@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { connect } from '../callers/connect.js';
 import { type AccessOptions, profileNames } from '../callers/profiles.js';
 import type { Surroundings } from '../command.js';
+import { plain } from '../plain.js';
 
 export interface Value {
   readonly value: string;
@@ -107,7 +108,7 @@ function harmless(source: Source): Source {
       .filter(({ value }) => WORD.test(value))
       .map(({ value, description = '' }) => ({
         value,
-        description: description.replace(/\p{Cc}+/gu, ' ').slice(0, LONGEST_DESCRIPTION),
+        description: plain(description).slice(0, LONGEST_DESCRIPTION),
       }));
   };
 }

@@ -1,3 +1,4 @@
+import { plain } from '../plain.js';
 import type { Finding } from './finding.js';
 
 const CHECK_COLUMNS = 18;
@@ -5,8 +6,8 @@ const LEVELS = { ok: 'ok  ', warn: 'warn', fail: 'FAIL' } as const;
 
 /** A finding as a line, with another one below it when there is something to do. */
 export function findingText({ check, level, found, fix }: Finding): string {
-  const line = `${LEVELS[level]}  ${check.padEnd(CHECK_COLUMNS)}  ${found}`;
-  return fix === undefined ? line : `${line}\n${''.padEnd(CHECK_COLUMNS + 8)}fix: ${fix}`;
+  const line = `${LEVELS[level]}  ${check.padEnd(CHECK_COLUMNS)}  ${plain(found)}`;
+  return fix === undefined ? line : `${line}\n${''.padEnd(CHECK_COLUMNS + 8)}fix: ${plain(fix)}`;
 }
 
 /** The last line. */

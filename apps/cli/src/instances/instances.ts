@@ -3,6 +3,7 @@ import { checkpointToName, loadWorkflows, type Workflows } from '@comfy-fleet/wo
 import type { Surroundings } from '../command.js';
 import { showUrl } from '../doctor/show-url.js';
 import { EXIT } from '../exit-codes.js';
+import { plain } from '../plain.js';
 import { asObstacle } from '../workflows/as-obstacle.js';
 import { type Look, lookAt } from './look-at.js';
 import { tellOf } from './tell.js';
@@ -18,7 +19,7 @@ export async function runInstances(json: boolean, { env, result }: Surroundings)
   const signal = AbortSignal.timeout(DEADLINE_MS);
   const found = await Promise.all(all.map((instance) => examine(instance, { config, workflows, signal })));
   if (json) result(JSON.stringify({ instances: found.map(toJson), text2img: text2img(found, workflows, config) }));
-  else for (const { text } of found) result(text);
+  else for (const { text } of found) result(plain(text));
   return found.every(({ look }) => canRunSome(look)) ? EXIT.done : EXIT.fault;
 }
 

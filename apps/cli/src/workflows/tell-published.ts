@@ -1,5 +1,6 @@
 import type { WorkflowAnswer, WorkflowList } from '@comfy-fleet/contracts';
 import { listed } from '@comfy-fleet/workflows';
+import { plain } from '../plain.js';
 import { section } from './tell-workflow.js';
 import { typeInWords } from './type-in-words.js';
 
@@ -17,7 +18,7 @@ const SHOWN_DIGITS = 12;
 export function tellList({ data, faults }: WorkflowList): string {
   const lines = data.map(({ name, version, source, description }) => {
     const what = description === null ? '' : `: ${description}`;
-    return `${name} (${source}, ${version.slice(0, SHOWN_DIGITS)})${what}`;
+    return plain(`${name} (${source}, ${version.slice(0, SHOWN_DIGITS)})${what}`);
   });
   return [
     ...lines,
@@ -46,8 +47,8 @@ export function tellPublished(workflow: WorkflowAnswer): string {
     ),
   );
   return [
-    description === null ? name : `${name}: ${description}`,
-    `version ${version} of the ${source}`,
+    plain(description === null ? name : `${name}: ${description}`),
+    plain(`version ${version} of the ${source}`),
     ...section('Inputs', inputLines, 'none: give nodes the title input:<name> to make some'),
     ...section('Left out until it is settled', workflow.unsettled),
     ...section(

@@ -7,6 +7,7 @@ import {
   type Workflow,
   type WorkflowDescription,
 } from '@comfy-fleet/workflows';
+import { plain } from '../plain.js';
 import { typeInWords } from './type-in-words.js';
 
 /** All that is known of a workflow, for people: lines. */
@@ -24,7 +25,7 @@ export function tellWorkflow({ name, graph }: Workflow, described: WorkflowDescr
     ];
   });
   return [
-    description === undefined ? name : `${name}: ${description}`,
+    plain(description === undefined ? name : `${name}: ${description}`),
     ...section('Inputs', inputLines, 'none: give nodes the title input:<name> to make some'),
     ...section('Left out until it is settled', unsettled),
     ...section(
@@ -43,10 +44,10 @@ export function tellWorkflow({ name, graph }: Workflow, described: WorkflowDescr
 export function tellInShort({ name }: Workflow, { inputs, outputs, refused }: WorkflowDescription): string {
   const takes = inputs.map((input) => input.name).join(', ') || 'no input';
   const gives = outputs.map((output) => output.name).join(', ') || 'no output';
-  return `${name}: ${takes} → ${gives}${refused.length > 0 ? '; ComfyUI would refuse it' : ''}`;
+  return plain(`${name}: ${takes} → ${gives}${refused.length > 0 ? '; ComfyUI would refuse it' : ''}`);
 }
 
 export function section(title: string, lines: readonly string[], none?: string): string[] {
   if (lines.length === 0) return none === undefined ? [] : ['', `${title}: ${none}`];
-  return ['', `${title}:`, ...lines.map((line) => `  ${line}`)];
+  return ['', `${title}:`, ...lines.map((line) => `  ${plain(line)}`)];
 }

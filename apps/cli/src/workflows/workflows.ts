@@ -13,6 +13,7 @@ import {
 import { type AccessOptions, findAccess } from '../callers/profiles.js';
 import { Obstacle, type Output, type Surroundings } from '../command.js';
 import { EXIT } from '../exit-codes.js';
+import { plain } from '../plain.js';
 import { addWorkflow } from './add-workflow.js';
 import { asObstacle } from './as-obstacle.js';
 import { type ApiAddress, apiAddress, askApi } from './ask-api.js';
@@ -77,7 +78,7 @@ export async function add(
 ): Promise<number> {
   const api = apiAddress(await findAccess(access, env), loadConfig(env));
   const { isNew, workflow } = await addWorkflow(file, name, api).catch(asObstacle);
-  say(`${workflow.name} is ${isNew ? 'published' : 'published in this version'} at ${api.url}.`);
+  say(plain(`${workflow.name} is ${isNew ? 'published' : 'published in this version'} at ${api.url}.`));
   result(json ? showJson(workflow) : tellPublished(workflow));
   return EXIT.done;
 }
@@ -97,7 +98,7 @@ async function showAll(
   { env, ...output }: Surroundings,
 ): Promise<number> {
   const { catalogue, told } = await askCatalogue(comfyui, loadConfig(env), env);
-  output.say(told);
+  output.say(plain(told));
   let code: number = EXIT.done;
   for (const path of paths) {
     if (!(await showOne(path, { tell, json, catalogue }, output))) code = EXIT.fault;
@@ -119,7 +120,7 @@ async function showOne(
     return described.refused.length === 0;
   } catch (error) {
     if (!(error instanceof WorkflowError)) throw error;
-    say(error.faults.map((fault) => `${fault}.`).join('\n'));
+    say(error.faults.map((fault) => `${plain(fault)}.`).join('\n'));
     return false;
   }
 }

@@ -1,6 +1,7 @@
 import type { Job, JobProgress } from '@comfy-fleet/client';
 import { createLogUpdate } from 'log-update';
 import type { Output, Terminal } from '../../command.js';
+import { plain } from '../../plain.js';
 import { drawPicture } from '../pictures/draw-picture.js';
 import type { Graphics } from '../pictures/graphics.js';
 import { ending } from '../words.js';
@@ -45,12 +46,12 @@ export function createScreen(terminal: Terminal, { result }: Output, graphics: G
     file: ({ path }) => {
       clear();
       files += 1;
-      result(path);
+      result(plain(path));
     },
     ended: async (handle) => {
       clear();
       if (graphics !== undefined) for (const output of handle.outputs) await drawPicture(terminal, graphics, output);
-      if (files === 0) for (const { href } of handle.outputs) result(href);
+      if (files === 0) for (const { href } of handle.outputs) result(plain(href));
       result(ending(handle.snapshot));
     },
     close: () => {

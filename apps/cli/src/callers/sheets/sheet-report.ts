@@ -1,6 +1,7 @@
 import type { FleetError, JobHandle } from '@comfy-fleet/client';
 import { createLogUpdate } from 'log-update';
 import type { Surroundings } from '../../command.js';
+import { plain } from '../../plain.js';
 import { bar } from '../follow/bar.js';
 import type { SavedFile } from '../save-outputs.js';
 import { duration, ending } from '../words.js';
@@ -81,7 +82,7 @@ export function createSheetReport(
     refused: (line, { message }) => {
       done += 1;
       bad += 1;
-      above(`line ${line}: ${message}`);
+      above(`line ${line}: ${plain(message)}`);
     },
     close: () => {
       if (isClosed) return;
