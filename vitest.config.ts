@@ -48,7 +48,8 @@ export default defineConfig({
           name: 'system',
           include: files('.system.test.ts'),
           globalSetup: [`${gears}/fresh-build.ts`, `${gears}/shared-redis.ts`],
-          maxWorkers: cores + 1,
+          // These wait for processes, which do the work.
+          maxWorkers: 2 * cores,
           sequence: { groupOrder: 3 },
         },
       },
