@@ -2,6 +2,7 @@ import type { JobRecord, OutputRecord } from '@comfy-fleet/jobs';
 import { expect, it } from 'vitest';
 import { historyEntry } from '../../src/compat/comfyui/present/history-entry.js';
 import { presentOutputs } from '../../src/compat/comfyui/present/outputs.js';
+import { Narrator } from '../../src/compat/comfyui/socket/narrator.js';
 
 const output = (nodeId: string, file: string, more: Partial<OutputRecord> = {}): OutputRecord => ({
   name: 'image',
@@ -128,4 +129,14 @@ it('shows a cancel as an interrupt, and says of what never began only how it end
   const expired = entryOf({ status: 'expired', startedAt: null, timings: null, outputs: [] }).status;
   expect(expired).toMatchObject({ status_str: 'error', completed: false });
   expect(expired.messages.map(([type]) => type)).toEqual(['execution_error']);
+});
+
+it('begins anew with another submission, also for who never saw that the first was lost', () => {
+  const narrator = new Narrator(RECORD);
+  const progress = { fraction: 0.5, step: 1, steps: 2, nodeId: '4' } as JobRecord['progress'];
+  const typesOf = (promptId: string) => narrator.begun({ ...RECORD, promptId, progress }).map(([type]) => type);
+  const whole = ['execution_start', 'execution_cached', 'progress_state', 'executing', 'progress_state', 'progress'];
+  expect(typesOf('first')).toEqual(whole);
+  expect(typesOf('first')).toEqual([]);
+  expect(typesOf('second')).toEqual(whole);
 });

@@ -12,6 +12,8 @@ interface NodeState {
 export class Narrator {
   readonly promptId: string;
   #beginning: readonly Message[] | undefined;
+  /** The submission whose beginning was told. */
+  #submission: string | null = null;
   readonly #nodes = new Map<string, NodeState>();
   #current: string | undefined;
   /** Of the current one. */
@@ -21,9 +23,13 @@ export class Narrator {
     this.promptId = promptIdOf(record);
   }
 
-  /** The job executes; nothing that was told before. */
+  /** The job executes; nothing that was told before, unless it began anew. */
   begun(record: JobRecord): Message[] {
+    // Whoever looks late does not see that a submission was lost, only that there is another one.
+    const isAnother = record.promptId !== null && record.promptId !== this.#submission;
+    if (this.#beginning !== undefined && isAnother) this.lost();
     if (this.#beginning !== undefined) return this.progressed(record.progress);
+    this.#submission = record.promptId;
     this.#beginning = beginning(record);
     return [...this.#beginning, ...this.progressed(record.progress)];
   }
