@@ -1,7 +1,7 @@
 import Type, { type Static } from 'typebox';
 import { SCOPES } from './api-keys.js';
+import { nullable } from './schema-parts.js';
 
-const nullable = <T extends Type.TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
 const most = (description: string) => nullable(Type.Integer({ description: `${description} Null: no limit.` }));
 
 /** What a key may use, by the names that the keys file has. */

@@ -1,6 +1,6 @@
 import Type, { type Static } from 'typebox';
+import { time } from './schema-parts.js';
 
-const time = () => Type.String({ format: 'date-time' });
 const label = () => Type.Optional(Type.String());
 
 /** How much an alert hurries: critical, somebody gets up; warning, somebody looks today. */

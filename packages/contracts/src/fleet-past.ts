@@ -1,8 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { LODS } from './parameters.js';
-
-const nullable = <T extends Type.TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
-const time = () => Type.String({ format: 'date-time' });
+import { nullable, time } from './schema-parts.js';
 
 /** How far back the fleet knows what its instances did. */
 export const MOST_PAST_MINUTES = 60;

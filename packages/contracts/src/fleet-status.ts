@@ -1,9 +1,8 @@
 import Type, { type Static } from 'typebox';
 import { INSTANCE_STATES } from './fleet.js';
 import { drainSchema, haltSchema } from './halt.js';
+import { nullable, time } from './schema-parts.js';
 
-const nullable = <T extends Type.TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
-const time = () => Type.String({ format: 'date-time' });
 const ids = () => Type.Array(Type.String());
 
 const instanceStatusSchema = Type.Object({

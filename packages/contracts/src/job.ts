@@ -1,6 +1,7 @@
 import Type, { type Static } from 'typebox';
 import { v7 } from 'uuid';
 import { FILE_KINDS, JOB_KINDS, LODS } from './parameters.js';
+import { nullable, time } from './schema-parts.js';
 import { waitingForSchema } from './waiting-for.js';
 
 /** A UUIDv7 in canonical lower-case form: sortable by creation time, and a prompt id that every ComfyUI accepts. */
@@ -30,8 +31,6 @@ export function isTerminal(status: JobStatus): status is TerminalStatus {
   return (TERMINAL_STATUSES as readonly JobStatus[]).includes(status);
 }
 
-const nullable = <T extends Type.TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
-const time = () => Type.String({ format: 'date-time' });
 const seed = () => Type.Union([Type.Integer(), Type.String()]);
 
 const jobImageSchema = Type.Object({

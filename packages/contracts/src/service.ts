@@ -1,8 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { INSTANCE_STATES } from './fleet.js';
-
-const nullable = <T extends Type.TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
-const time = () => Type.String({ format: 'date-time' });
+import { nullable, time } from './schema-parts.js';
 
 /** What there is, as `GET /` answers it. */
 export const serviceIndexSchema = Type.Object({

@@ -1,7 +1,7 @@
 import Type, { type Static } from 'typebox';
+import { nullable } from './schema-parts.js';
 
 const MAX_DAYS = 90;
-const nullable = <T extends Type.TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
 const days = () =>
   Type.Optional(
     Type.Integer({ minimum: 1, maximum: MAX_DAYS, default: 30, description: 'Days (UTC), today included.' }),

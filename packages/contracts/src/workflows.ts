@@ -1,7 +1,5 @@
 import Type, { type Static } from 'typebox';
-
-const nullable = <T extends Type.TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
-const time = () => Type.String({ format: 'date-time' });
+import { nullable, time } from './schema-parts.js';
 
 /** Names that a workflow may be published under: they stand in addresses, and `graph` means one that is not published. */
 export const WORKFLOW_NAME_PATTERN = '^(?!graph$)[A-Za-z0-9][A-Za-z0-9._-]{0,63}$';

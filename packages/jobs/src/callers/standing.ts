@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
 import { gpuSpentMs } from './gpu-spent.js';
+import { dayOf } from './usage.js';
 
 /** What the limits of a key are held against, as it is now. */
 export interface Standing {
@@ -13,13 +14,10 @@ export interface Standing {
   readonly jobsRunning: number;
 }
 
-const DAY_MS = 86_400_000;
-
 export async function readStanding(redis: Redis, keys: Keys, key: string): Promise<Standing> {
-  const today = Math.floor(Date.now() / DAY_MS);
   const [gpuMs, uploaded, waiting, jobsRunning] = await Promise.all([
     gpuSpentMs(redis, keys, key),
-    redis.get(keys.uploads(key, today)),
+    redis.get(keys.uploads(key, dayOf(Date.now()))),
     redis.hget(keys.waiting, key),
     redis.scard(keys.takenOf(key)),
   ]);

@@ -18,6 +18,11 @@ export interface DayUsage {
 const DAY_MS = 86_400_000;
 const COUNTERS = ['jobs', 'succeeded', 'failed', 'canceled', 'expired', 'pictures', 'gpu_ms'] as const;
 
+/** The day (UTC) of a moment in ms, counted from 1970-01-01. */
+export function dayOf(ms: number): number {
+  return Math.floor(ms / DAY_MS);
+}
+
 /** The last `days` days, today first. */
 export async function readUsage(
   redis: Redis,
@@ -25,7 +30,7 @@ export async function readUsage(
   caller: string,
   { days, now }: { readonly days: number; readonly now: number },
 ): Promise<DayUsage[]> {
-  const today = Math.floor(now / DAY_MS);
+  const today = dayOf(now);
   const dates = Array.from({ length: days }, (_, ago) => today - ago);
   const batch = redis.pipeline();
   for (const day of dates) batch.hmget(keys.usage(caller, day), ...COUNTERS);
