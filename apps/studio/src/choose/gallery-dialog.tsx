@@ -5,7 +5,7 @@ import { titleOf } from '../jobs/words.js';
 import { fileOfJob } from '../make/file-of-job.js';
 import { Dialog } from '../parts/dialog.js';
 import { Fault } from '../parts/fault.js';
-import { useEndless } from '../parts/use-endless.js';
+import { ListEnd } from '../parts/list-end.js';
 import { useFleet } from '../session/session.js';
 import '../styles/choose.css';
 
@@ -21,8 +21,7 @@ interface GalleryDialogProps {
 export function GalleryDialog({ onChoose, onClose }: GalleryDialogProps) {
   const fleet = useFleet();
   const query = useJobs(MADE);
-  const end = useEndless(query);
-  const { jobs, error, isFetching, hasNextPage, fetchNextPage } = query;
+  const { jobs, error, isFetching } = query;
   const pictures = jobs.flatMap((job) =>
     fleet.jobs
       .from(job)
@@ -42,13 +41,7 @@ export function GalleryDialog({ onChoose, onClose }: GalleryDialogProps) {
           </li>
         ))}
       </ul>
-      <div ref={end} className="tiles-end">
-        {hasNextPage && (
-          <button type="button" disabled={isFetching} onClick={() => fetchNextPage()}>
-            More
-          </button>
-        )}
-      </div>
+      <ListEnd pages={query} />
     </Dialog>
   );
 }

@@ -1,7 +1,7 @@
 import { useParams, useSearchParams } from 'wouter';
 import { useJobs } from '../jobs/use-jobs.js';
 import { Fault } from '../parts/fault.js';
-import { useEndless } from '../parts/use-endless.js';
+import { ListEnd } from '../parts/list-end.js';
 import { useTitle } from '../parts/use-title.js';
 import { FilterBar } from './filter-bar.js';
 import { type Filters, filterOf, readFilters } from './filters.js';
@@ -31,8 +31,7 @@ function AllJobs() {
 
 function Tiles({ filters }: { readonly filters: Filters }) {
   const query = useJobs(filterOf(filters));
-  const end = useEndless(query);
-  const { jobs, error, hasNextPage, isFetching, fetchNextPage } = query;
+  const { jobs, error, isFetching } = query;
   return (
     <>
       {error !== null && <Fault error={error} />}
@@ -42,13 +41,7 @@ function Tiles({ filters }: { readonly filters: Filters }) {
         ))}
       </ul>
       {jobs.length === 0 && !isFetching && error === null && <p className="empty">No jobs found.</p>}
-      <div ref={end} className="tiles-end">
-        {hasNextPage && (
-          <button type="button" disabled={isFetching} onClick={() => fetchNextPage()}>
-            More
-          </button>
-        )}
-      </div>
+      <ListEnd pages={query} />
     </>
   );
 }

@@ -1,4 +1,6 @@
 import type { Job } from '@comfy-fleet/client';
+import { NodeTimes } from '../parts/node-times.js';
+import { timeOf } from '../parts/time-of.js';
 import { Rows } from './parameters.js';
 
 /** Where, when and how the job was made, and its files as they are stored. */
@@ -26,34 +28,15 @@ export function Provenance({ job, index }: { readonly job: Job; readonly index: 
       <h2>Provenance</h2>
       <Rows rows={rows.filter(([, value]) => value !== undefined && value !== null)} />
       {job.timings !== null && (
-        <details>
-          <summary>Time of each node</summary>
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">Node</th>
-                <th scope="col">Class</th>
-                <th scope="col">ms</th>
-              </tr>
-            </thead>
-            <tbody>
-              {job.timings.nodes.map(({ node_id, title, class_type, ms, cached }) => (
-                <tr key={node_id}>
-                  <td>{title}</td>
-                  <td>{class_type}</td>
-                  <td>{cached ? 'cached' : (ms ?? '–')}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </details>
+        <NodeTimes
+          nodes={job.timings.nodes.map(({ ms, cached, ...node }) => ({
+            ...node,
+            time: cached ? 'cached' : (ms ?? '–'),
+          }))}
+        />
       )}
     </section>
   );
-}
-
-function timeOf(iso: string | null): string | null {
-  return iso === null ? null : new Date(iso).toLocaleString();
 }
 
 function secondsOf(ms: number | null): string | null {

@@ -2,9 +2,10 @@ import type { Workflow } from '@comfy-fleet/client';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Fault } from '../parts/fault.js';
+import { timeOf } from '../parts/time-of.js';
 import { useFleet } from '../session/session.js';
 import { ChangesView } from './changes-view.js';
-import { publisherOf, shortVersion, timeOf } from './words.js';
+import { publisherOf, shortVersion } from './words.js';
 
 interface VersionsProps {
   readonly workflow: Workflow;

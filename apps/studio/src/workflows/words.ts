@@ -31,10 +31,6 @@ export function shortVersion(version: string): string {
   return version.slice(0, DIGITS);
 }
 
-export function timeOf(iso: string): string {
-  return new Date(iso).toLocaleString();
-}
-
 /** Who published it; without keys that is nobody in particular. */
 export function publisherOf(by: string | null): string {
   return by === null || by === 'anonymous' ? '' : ` by ${by}`;

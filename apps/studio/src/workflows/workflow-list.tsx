@@ -3,15 +3,15 @@ import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Link } from 'wouter';
 import { Fault } from '../parts/fault.js';
+import { timeOf } from '../parts/time-of.js';
 import { useTitle } from '../parts/use-title.js';
 import { useFleet } from '../session/session.js';
-
 import { useWorkflowDraft } from './draft.js';
 import { DropZone } from './drop-zone.js';
 import { NEW_PATH, pathOf } from './paths.js';
 import { useIsAdmin } from './use-is-admin.js';
 import { useOpen } from './use-open.js';
-import { publisherOf, shortVersion, timeOf } from './words.js';
+import { publisherOf, shortVersion } from './words.js';
 
 /** From how many on it can be searched. */
 const MANY = 8;

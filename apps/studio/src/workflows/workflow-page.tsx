@@ -3,9 +3,10 @@ import { useMutation, useQuery } from '@tanstack/react-query';
 import { Link, useLocation } from 'wouter';
 import { useDraft } from '../make/draft.js';
 import { Fault } from '../parts/fault.js';
+import { NodeTimes } from '../parts/node-times.js';
+import { timeOf } from '../parts/time-of.js';
 import { useTitle } from '../parts/use-title.js';
 import { useFleet } from '../session/session.js';
-
 import { DropZone } from './drop-zone.js';
 import { InputList, OutputList } from './input-list.js';
 import { Notes } from './notes.js';
@@ -15,7 +16,7 @@ import { useIsAdmin } from './use-is-admin.js';
 import { useOpen } from './use-open.js';
 import { Versions } from './versions.js';
 import { WhoCanRun } from './who-can-run.js';
-import { publisherOf, shortVersion, timeOf } from './words.js';
+import { publisherOf, shortVersion } from './words.js';
 
 /** One workflow: for everybody what it takes and makes, for admins all the rest. */
 export function WorkflowPage({ name }: { readonly name: string }) {
@@ -146,29 +147,7 @@ function Needs({ workflow: { models, node_classes, node_times } }: { readonly wo
           ))}
         </ul>
       </details>
-      {node_times.length > 0 && (
-        <details>
-          <summary>Time of each node</summary>
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">Node</th>
-                <th scope="col">Class</th>
-                <th scope="col">ms</th>
-              </tr>
-            </thead>
-            <tbody>
-              {node_times.map(({ node_id, title, class_type, ms }) => (
-                <tr key={node_id}>
-                  <td>{title}</td>
-                  <td>{class_type}</td>
-                  <td>{ms}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </details>
-      )}
+      {node_times.length > 0 && <NodeTimes nodes={node_times.map(({ ms, ...node }) => ({ ...node, time: ms }))} />}
     </>
   );
 }
