@@ -1,51 +1,28 @@
-import { createHash } from 'node:crypto';
-import { mkdtemp, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Fleet } from '@comfy-fleet/client';
-import { createGpus, type Gpus, removeFolder, type Simulator, startStack, type TestStack } from '@comfy-fleet/testing';
+import type { Simulator, TestStack } from '@comfy-fleet/testing';
 import type { Browser, Locator, Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { expectAccessible, hasChromium, startBrowser, visit } from './browser.js';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { expectAccessible, hasChromium, visit } from './browser.js';
+import { type KeyedStudio, keyOf, startKeyedStudio } from './keyed-studio.js';
 
 const KEYS = { ops: ['jobs', 'admin'], web: ['jobs'] };
 const REQUEST = { prompt: 'a lighthouse', lod: 'sketch', width: 64, height: 64 } as const;
 const PATIENCE = { timeout: 60_000 };
 
-let folder: string;
-let gpus: Gpus;
+let studio: KeyedStudio;
 let stack: TestStack;
 let browser: Browser;
 let simulators: readonly Simulator[];
 
-const fleetOf = (key: keyof typeof KEYS) => new Fleet({ url: stack.url, key: `cf_${key}` });
+const fleetOf = (key: keyof typeof KEYS) => new Fleet({ url: stack.url, key: keyOf(key) });
 
 describe.skipIf(!hasChromium)('the page of the fleet', () => {
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'comfy-fleet-page-'));
-    const keys = Object.entries(KEYS).map(([id, scopes]) => ({
-      id,
-      sha256: createHash('sha256').update(`cf_${id}`).digest('hex'),
-      scopes,
-    }));
-    const file = join(folder, 'keys.json');
-    await writeFile(file, JSON.stringify({ keys }));
-    gpus = await createGpus();
-    simulators = [await gpus.start(2), await gpus.start(2)];
-    stack = await startStack({ redisUrl: inject('redisUrl'), env: { API_KEYS_FILE: file, HISTORY_STEP_SECONDS: '5' } });
+    studio = await startKeyedStudio({ keys: KEYS, instances: 2, env: { HISTORY_STEP_SECONDS: '5' } });
+    ({ stack, browser, simulators } = studio);
     await stack.startDispatcher();
-    await stack.startWorker(
-      'gpu',
-      simulators.map(({ url }) => url),
-    );
-    browser = await startBrowser();
   });
-  afterAll(async () => {
-    await browser?.close();
-    await stack?.close();
-    await gpus?.close();
-    await removeFolder(folder);
-  });
+  afterAll(() => studio?.close());
 
   it('shows what ran on each instance, by pointer and keyboard, and opens the job', async () => {
     const { page, context, complaints } = await open('/studio/fleet');
@@ -121,7 +98,7 @@ describe.skipIf(!hasChromium)('the page of the fleet', () => {
 
 async function open(path: string, width?: number) {
   const seen = await visit(browser, `${stack.url}${path}`, width === undefined ? {} : { width });
-  await seen.page.getByLabel('API key').fill('cf_ops');
+  await seen.page.getByLabel('API key').fill(keyOf('ops'));
   await seen.page.getByRole('button', { name: 'Continue' }).click();
   return seen;
 }

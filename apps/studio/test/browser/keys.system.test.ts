@@ -1,39 +1,21 @@
-import { createHash } from 'node:crypto';
-import { mkdtemp, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { createGpus, type Gpus, removeFolder, startStack, type TestStack } from '@comfy-fleet/testing';
+import type { TestStack } from '@comfy-fleet/testing';
 import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { expectAccessible, hasChromium, startBrowser, visit } from './browser.js';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { expectAccessible, hasChromium, visit } from './browser.js';
+import { type KeyedStudio, keyOf, startKeyedStudio } from './keyed-studio.js';
 
-const KEY = 'cf_studio';
+const KEY = keyOf('studio');
 
-let folder: string;
-let gpus: Gpus;
+let studio: KeyedStudio;
 let stack: TestStack;
 let browser: Browser;
 
 describe.skipIf(!hasChromium)('the studio of a fleet with keys', () => {
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'comfy-fleet-keys-'));
-    const keysFile = join(folder, 'keys.json');
-    const sha256 = createHash('sha256').update(KEY).digest('hex');
-    await writeFile(keysFile, JSON.stringify({ keys: [{ id: 'studio', sha256, scopes: ['jobs'] }] }));
-    gpus = await createGpus();
-    stack = await startStack({
-      redisUrl: inject('redisUrl'),
-      env: { API_KEYS_FILE: keysFile },
-    });
-    await stack.startWorker('gpu', [(await gpus.start(2)).url]);
-    browser = await startBrowser();
+    studio = await startKeyedStudio({ keys: { studio: ['jobs'] } });
+    ({ stack, browser } = studio);
   });
-  afterAll(async () => {
-    await browser?.close();
-    await stack?.close();
-    await gpus?.close();
-    await removeFolder(folder);
-  });
+  afterAll(() => studio?.close());
 
   it('asks for one once, keeps it in the tab, shows pictures by signed links, and forgets it', async () => {
     const { page, context, complaints } = await visit(browser, `${stack.url}/studio/make`);

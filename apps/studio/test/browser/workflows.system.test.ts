@@ -1,39 +1,25 @@
-import { createHash } from 'node:crypto';
-import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { createGpus, type Gpus, removeFolder, startStack, type TestStack } from '@comfy-fleet/testing';
+import { readFile } from 'node:fs/promises';
+import type { TestStack } from '@comfy-fleet/testing';
 import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { expectAccessible, hasChromium, startBrowser, visit } from './browser.js';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { expectAccessible, hasChromium, visit } from './browser.js';
+import { type KeyedStudio, keyOf, startKeyedStudio } from './keyed-studio.js';
 
 /** Two samplers: which steps are meant is open. */
 const GRAPH = new URL('../../../../packages/testing/test/graphs/two-stage-hires.json', import.meta.url);
 const KEYS = { admin: ['jobs', 'admin'], guest: ['jobs'] };
 const PATIENCE = { timeout: 60_000 };
 
-let folder: string;
-let gpus: Gpus;
+let studio: KeyedStudio;
 let stack: TestStack;
 let browser: Browser;
 
 describe.skipIf(!hasChromium)('the page of workflows', () => {
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'comfy-fleet-workflows-'));
-    const keysFile = join(folder, 'keys.json');
-    const keys = Object.entries(KEYS).map(([id, scopes]) => ({ id, scopes, sha256: sha256(`cf_${id}`) }));
-    await writeFile(keysFile, JSON.stringify({ keys }));
-    gpus = await createGpus();
-    stack = await startStack({ redisUrl: inject('redisUrl'), env: { API_KEYS_FILE: keysFile } });
-    await stack.startWorker('gpu', [(await gpus.start(2)).url]);
-    browser = await startBrowser();
+    studio = await startKeyedStudio({ keys: KEYS });
+    ({ stack, browser } = studio);
   });
-  afterAll(async () => {
-    await browser?.close();
-    await stack?.close();
-    await gpus?.close();
-    await removeFolder(folder);
-  });
+  afterAll(() => studio?.close());
 
   it('takes a graph that is dropped, bounds its inputs, tries it, publishes it, and makes a picture with it', async () => {
     const { page, context, complaints } = await signIn('admin');
@@ -131,7 +117,7 @@ describe.skipIf(!hasChromium)('the page of workflows', () => {
 
 async function signIn(key: keyof typeof KEYS, workflow = '', width = 1280) {
   const visited = await visit(browser, `${stack.url}/studio/workflows/${workflow}`, { width });
-  await visited.page.getByLabel('API key').fill(`cf_${key}`);
+  await visited.page.getByLabel('API key').fill(keyOf(key));
   await visited.page.getByRole('button', { name: 'Continue' }).click();
   await visited.page.getByRole('heading', { name: workflow || 'Workflows', exact: true }).waitFor();
   return visited;
@@ -155,9 +141,5 @@ async function drop(page: Page, text: string): Promise<void> {
 }
 
 function bearer(key: keyof typeof KEYS) {
-  return { headers: { authorization: `Bearer cf_${key}` } };
-}
-
-function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
+  return { headers: { authorization: `Bearer ${keyOf(key)}` } };
 }
