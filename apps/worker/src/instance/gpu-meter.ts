@@ -36,11 +36,11 @@ export class GpuMeter {
     this.#handovers.hadNothing(pool, performance.now());
   }
 
-  /** A prompt has begun at `at`, by performance.now(). */
-  began({ pool, request }: JobRecord, at: number): void {
+  /** A prompt has begun at `at`, by performance.now(). One that was taken over began before, and what was before it is known. */
+  began({ pool, request }: Pick<JobRecord, 'pool' | 'request'>, at: number, isAdopted = false): void {
     const checkpoint = checkpointOf(request);
     const labels = { instance: this.#instance };
-    const gapMs = this.#handovers.began(pool, at);
+    const gapMs = isAdopted ? undefined : this.#handovers.began(pool, at);
     if (gapMs !== undefined) this.#instruments.gaps.observe(labels, gapMs / 1000);
     if (this.#checkpoint !== undefined && this.#checkpoint !== checkpoint) this.#instruments.switches.inc(labels);
     this.#checkpoint = checkpoint;

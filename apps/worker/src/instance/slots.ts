@@ -239,7 +239,7 @@ export class Slot {
     const since = heard.began ?? performance.now();
     this.submission?.began();
     this.slots.noteEnds();
-    this.slots.meter.began(this.record, since);
+    this.slots.meter.began(this.record, since, this.submission?.isAdopted);
     this.#executed = { since, heard };
     this.slots.showBusy(since);
   }
