@@ -38,6 +38,6 @@ if get('need') == '' then
 end
 -- One that rests comes when it has rested.
 if not is_in_queue(pool, id) or redis.call('ZSCORE', waiting_of_key(pool, key), id) then return has_turn and 0 or 1 end
-enlist(id, pool, key, get('turn'), get('signature'), get('need'))
+rejoin(id, pool, key, get('turn'), get('signature'), get('need'))
 wake_worker(pool)
 return 1

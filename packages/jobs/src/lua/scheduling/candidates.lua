@@ -22,19 +22,23 @@ local function keys_in_turn(pool, from)
   end
   return keys, is_newcomer
 end
--- The key's job that comes first however long it has to be loaded for, since so many later ones have passed it.
-local function overtaken(pool, key, oldest, most_overtakes)
-  local removed = tonumber(redis.call('HGET', removals_key(pool), key) or 0)
-  -- What the count was when all that are older had gone; one that was given back began anew.
-  local before = tonumber(redis.call('HGET', job_key(oldest.id), 'removals_before') or oldest.number)
-  return removed - before >= most_overtakes
-end
 local function oldest_of(firsts)
   local oldest = firsts[1]
   for _, other in ipairs(firsts) do
     if other.number < oldest.number then oldest = other end
   end
   return oldest
+end
+-- The key's oldest job, once so many later ones have passed it that it comes first however long it has to be loaded for.
+-- It is looked for only when that may be: to find it takes a search for each level.
+local function overtaken(pool, key, most_overtakes)
+  local removed = tonumber(redis.call('HGET', removals_key(pool), key) or 0)
+  if removed - tonumber(redis.call('HGET', oldest_key(pool), key) or 0) < most_overtakes then return nil end
+  local oldest = oldest_of(firsts_of_levels(pool, key))
+  redis.call('HSET', oldest_key(pool), key, oldest.number)
+  -- What the count was when all that are older had gone; one that was given back began anew.
+  local before = tonumber(redis.call('HGET', job_key(oldest.id), 'removals_before') or oldest.number)
+  return removed - before >= most_overtakes and oldest or nil
 end
 -- ms that the instance would load for such jobs; -1 when it cannot run them, nil when that is not known.
 local function fit(instance, need)
@@ -73,17 +77,15 @@ local function candidates_of_lines(pool, key, instance)
 end
 -- In the order that the key wants, and the lines of which it is not known whether the instance can run them.
 local function candidates_of(pool, key, instance, most_overtakes)
-  local firsts = firsts_of_levels(pool, key)
-  if not firsts[1] then return {}, {} end
-  local oldest = oldest_of(firsts)
-  local first = candidate_of(pool, key, firsts[1], instance)
-  local is_overtaken = (oldest ~= firsts[1] or first.load ~= 0) and overtaken(pool, key, oldest, most_overtakes)
-  if is_overtaken then
+  local first = first_of(pool, key)
+  if not first then return {}, {} end
+  local foremost, oldest = candidate_of(pool, key, first, instance), overtaken(pool, key, most_overtakes)
+  if oldest and (oldest.id ~= first.id or foremost.load ~= 0) then
     local candidate = candidate_of(pool, key, oldest, instance)
     candidate.is_overtaken = true
     if candidate.load and candidate.load >= 0 then return {candidate}, {} end
-  elseif first.load == 0 then
-    return {first}, {}
+  elseif foremost.load == 0 then
+    return {foremost}, {}
   end
   return candidates_of_lines(pool, key, instance)
 end

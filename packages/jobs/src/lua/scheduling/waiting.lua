@@ -42,6 +42,11 @@ local function enlist(job_id, pool, key, turn, signature, need)
   begin_turns(pool, key)
   return join_line(job_id, pool, key, turn, need)
 end
+-- One that waits again, and may be older than all that wait.
+local function rejoin(job_id, pool, key, turn, signature, need)
+  redis.call('HDEL', oldest_key(pool), key)
+  enlist(job_id, pool, key, turn, signature, need)
+end
 local function delist(job_id, pool, key, signature, need)
   local waiting = waiting_of_key(pool, key)
   quit_line(job_id, pool, key, need)
@@ -55,16 +60,24 @@ local function delist(job_id, pool, key, signature, need)
   end
 end
 local function leave_waiting() delist(id, unpack(redis.call('HMGET', record, 'pool', 'key', 'signature', 'need'))) end
+local function waiting_job(job_id, turn)
+  return job_id and {id = job_id, number = turn % LEVEL, level = math.floor(turn / LEVEL)}
+end
+local function first_of(pool, key)
+  return waiting_job(unpack(redis.call('ZRANGE', waiting_of_key(pool, key), 0, 0, 'WITHSCORES')))
+end
+local function first_from(pool, key, turn)
+  return waiting_job(unpack(redis.call('ZRANGEBYSCORE', waiting_of_key(pool, key), string.format('%.0f', turn), '+inf',
+    'WITHSCORES', 'LIMIT', 0, 1)))
+end
 -- The first of each level: id and number.
 local function firsts_of_levels(pool, key)
-  local waiting, firsts, from = waiting_of_key(pool, key), {}, '-inf'
-  while true do
-    local first = redis.call('ZRANGEBYSCORE', waiting, from, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
-    if not first[1] then return firsts end
-    local level = math.floor(first[2] / LEVEL)
-    firsts[#firsts + 1] = {id = first[1], number = first[2] % LEVEL, level = level}
-    from = string.format('%.0f', (level + 1) * LEVEL)
+  local firsts, first = {}, first_of(pool, key)
+  while first do
+    firsts[#firsts + 1] = first
+    first = first_from(pool, key, (first.level + 1) * LEVEL)
   end
+  return firsts
 end
 -- It was given back: nobody passed it, and it passed nobody.
 local function return_to_waiting()
@@ -76,5 +89,5 @@ local function return_to_waiting()
     older = older + redis.call('ZCOUNT', waiting_of_key(pool, key), from, below)
   end
   set('removals_before', redis.call('HINCRBY', removals_key(pool), key, -1) + older)
-  enlist(id, pool, key, turn, get('signature'), get('need'))
+  rejoin(id, pool, key, turn, get('signature'), get('need'))
 end

@@ -55,7 +55,7 @@ local function close_job(status, gpu_ms, pictures)
   redis.call('ZREM', deadlines_key(), id)
   if redis.call('ZCARD', open_key(pool)) == 0 then
     redis.call('DEL', backlog_key(pool), schedule_key(pool), virtual_times_key(pool), removals_key(pool),
-      need_models_key(pool), loaded_key(pool))
+      oldest_key(pool), need_models_key(pool), loaded_key(pool))
   end
   redis.call('DEL', preview_key(id))
   local life, callback = tonumber(ended_life), get('callback')
