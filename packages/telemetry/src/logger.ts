@@ -35,14 +35,17 @@ const jsonLine = configure({ deterministic: false }) as (info: object) => string
 export function createLogger(options: LoggerOptions): Logger {
   const { service, level, format, prompts = false, stream = process.stdout } = options;
   const { combine, timestamp, printf } = winston.format;
+  // First of all: winston makes a line, with the stacks of its errors, before it looks whether anybody wants that level.
+  const wanted = winston.format((info) => logger.isLevelEnabled(info.level) && info)();
   const fields = winston.format((info) => plainFields(Object.assign(info, traceIds()), { prompts }))();
   const lines = (format ?? readableFor(stream)) === 'json' ? printf(jsonLine) : printf(prettyLine);
-  return winston.createLogger({
+  const logger = winston.createLogger({
     level,
     defaultMeta: { service },
-    format: combine(fields, timestamp(), lines),
+    format: combine(wanted, fields, timestamp(), lines),
     transports: [new winston.transports.Stream({ stream })],
   });
+  return logger;
 }
 
 function readableFor(stream: NodeJS.WritableStream): LogFormat {
