@@ -3,9 +3,12 @@ import type { Redis } from 'ioredis';
 /** Sets our scripts apart from Redis' own commands. */
 const COMMAND = 'fleet:';
 
-/** Defines on a connection Lua of one key each, by the name under which `runScript` knows it. */
+/** What each connection may run. */
+const scriptsOf = new WeakMap<Redis, Readonly<Record<string, string>>>();
+
+/** Lets a connection run Lua of one key each, by the name under which `runScript` knows it. */
 export function defineScripts(redis: Redis, scripts: Readonly<Record<string, string>>): void {
-  for (const [name, lua] of Object.entries(scripts)) redis.defineCommand(COMMAND + name, { numberOfKeys: 1, lua });
+  scriptsOf.set(redis, scripts);
 }
 
 /** Runs one of the connection's scripts; ioredis sends its hash, and its text only to a Redis that does not know it yet. */
@@ -15,8 +18,20 @@ export function runScript(
   key: string,
   args: readonly (string | number)[],
 ): Promise<unknown> {
-  const commands = redis as unknown as Record<string, (...args: (string | number)[]) => Promise<unknown>>;
-  const command = commands[COMMAND + name];
-  if (command === undefined) throw new Error(`script ${name} was not defined on this connection`);
+  // When it is first run: a connection runs few of all scripts, and each pipeline of it takes a copy of those that it has.
+  const command = commandOf(redis, name) ?? define(redis, name);
   return command.call(redis, key, ...args);
+}
+
+type Command = (...args: (string | number)[]) => Promise<unknown>;
+
+function commandOf(redis: Redis, name: string): Command | undefined {
+  return (redis as unknown as Record<string, Command | undefined>)[COMMAND + name];
+}
+
+function define(redis: Redis, name: string): Command {
+  const lua = scriptsOf.get(redis)?.[name];
+  if (lua === undefined) throw new Error(`script ${name} was not defined on this connection`);
+  redis.defineCommand(COMMAND + name, { numberOfKeys: 1, lua });
+  return commandOf(redis, name) as Command;
 }
