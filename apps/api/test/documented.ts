@@ -101,7 +101,7 @@ function createCheck(document: OpenAPIObject): DocumentCheck {
     const verb = (method === 'HEAD' ? 'GET' : method).toLowerCase();
     const matching = operations.filter(({ pattern }) => pattern.test(path));
     // A workflow's own path has only what is its own.
-    const isOfWorkflow = path.startsWith('/workflows/');
+    const isOfWorkflow = /^\/workflows\//i.test(path);
     const operation = (isOfWorkflow && matching.find(({ item }) => verb in item)) || matching[0];
     if (operation === undefined) {
       return undocumented(404, 'not_found') ?? [`${status} where nothing is documented`];

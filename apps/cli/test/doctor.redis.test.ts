@@ -8,13 +8,14 @@ import { fileURLToPath } from 'node:url';
 import {
   freePort,
   makeCertificates,
+  type RedisServer,
   type Simulator,
   startRedisCluster,
   startRedisSentinels,
   startRedisServer,
   startSimulator,
 } from '@comfy-fleet/testing';
-import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { startOddComfyUi } from './odd-comfyui.js';
 import { run } from './run.js';
 
@@ -34,6 +35,7 @@ const PATIENT = '10000';
 
 let dir: string;
 let comfyui: Simulator;
+let redis: RedisServer;
 let keysFile: string;
 /** All is well with these. */
 let healthy: Record<string, string>;
@@ -41,9 +43,10 @@ let healthy: Record<string, string>;
 beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-doctor-'));
   comfyui = await startSimulator();
+  redis = await startRedisServer();
   keysFile = await writeKeys('keys.json', [{ scopes: ['jobs', 'admin'], webhook: { secrets: [SECRET] } }]);
   healthy = {
-    REDIS_URL: inject('redisUrl'),
+    REDIS_URL: redis.url,
     REDIS_TIMEOUT_MS: PATIENT,
     COMFYUI_URLS: comfyui.url,
     FRAMES_DIR: join(dir, 'frames'),
@@ -53,6 +56,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await comfyui.close();
+  await redis.close();
   await rm(dir, { recursive: true, force: true });
 });
 

@@ -40,9 +40,9 @@ describe('of two instances one of which fails every prompt at once', () => {
       const [sick, well] = [await aGpu(), await aGpu()];
       sicken(sick, fault);
       const worker = await stack.startWorker('w', [sick.url, well.url]);
-      const ids = await aBacklog(stack, 40);
-      expect(await statusesOf(stack, ids)).toEqual({ succeeded: 40 });
-      expect(starts(sick)).toBeLessThan(15);
+      const ids = await aBacklog(stack, 24);
+      expect(await statusesOf(stack, ids)).toEqual({ succeeded: 24 });
+      expect(starts(sick)).toBeLessThan(10);
       const rests = await until('it is announced', async () => {
         const found = (await worker.announced())?.instances[0]?.rests ?? [];
         return found.length > 0 && found;

@@ -149,7 +149,7 @@ describe('a worker whose Redis', () => {
 
   it('hangs for a while goes on afterwards as if nothing had been', async () => {
     const server = await ownRedis();
-    const fleet = await openFleet({ url: server.url });
+    const fleet = await openFleet({ url: server.url, timeoutMs: TIMEOUT_MS });
     const { id } = (await fleet.submit()).record;
     const { claim, promptId } = await startNext(await fleet.claims());
     process.kill(server.pid, 'SIGSTOP');

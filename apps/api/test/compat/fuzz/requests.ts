@@ -3,7 +3,7 @@ import type { FuzzRequest } from '../../fuzz/client.js';
 import { BOUNDARY } from '../../fuzz/forms.js';
 import { CONTENT_TYPES, headers } from '../../fuzz/headers.js';
 import { formBody, jsonBody } from './bodies.js';
-import type { CompatTargets } from './targets.js';
+import type { CompatTargets, TargetRoute } from './targets.js';
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
 /** So many times as often as the others: what makes most, and what finds most. */
@@ -32,35 +32,35 @@ const ODD = [
 
 /** Requests to every route of other people's APIs by any method. */
 export function compatRequest(targets: CompatTargets): Arbitrary<FuzzRequest> {
-  const table = targets.routes
-    .filter(({ path }) => path !== LARGE)
-    .flatMap((route) => Array.from({ length: timesOf(route) }, () => route));
-  return fc.constantFrom(...table).chain(({ method: own, path }) => {
-    const method = fc.oneof(
-      { weight: 12, arbitrary: fc.constant(own) },
-      { weight: 1, arbitrary: fc.constantFrom(...METHODS) },
-    );
-    const isForm = FORMS.test(path);
-    const type = fc.oneof(
-      { weight: 12, arbitrary: fc.constant(isForm ? `multipart/form-data; boundary=${BOUNDARY}` : 'application/json') },
-      { weight: 1, arbitrary: fc.constantFrom(...CONTENT_TYPES) },
-    );
-    const body = fc.oneof(
-      { weight: 15, arbitrary: isForm ? formBody(path, targets) : jsonBody(path, targets) },
-      { weight: 1, arbitrary: fc.constant(undefined) },
-    );
-    return fc
-      .tuple(method, pathOf(path, targets), queryOf(path, targets), headers(targets.key, type), body)
-      .map(([used, at, query, given, data]) => ({
-        method: used,
-        path: at + query,
-        headers: given,
-        ...(NO_BODY.has(used) ? {} : { body: data }),
-      }));
-  });
+  const table = targets.routes.filter(({ path }) => path !== LARGE);
+  return fc.oneof(...table.map((route) => ({ weight: timesOf(route), arbitrary: requestTo(route, targets) })));
 }
 
-function timesOf({ method, path }: CompatTargets['routes'][number]): number {
+function requestTo({ method: own, path }: TargetRoute, targets: CompatTargets): Arbitrary<FuzzRequest> {
+  const method = fc.oneof(
+    { weight: 12, arbitrary: fc.constant(own) },
+    { weight: 1, arbitrary: fc.constantFrom(...METHODS) },
+  );
+  const isForm = FORMS.test(path);
+  const type = fc.oneof(
+    { weight: 12, arbitrary: fc.constant(isForm ? `multipart/form-data; boundary=${BOUNDARY}` : 'application/json') },
+    { weight: 1, arbitrary: fc.constantFrom(...CONTENT_TYPES) },
+  );
+  const body = fc.oneof(
+    { weight: 15, arbitrary: isForm ? formBody(path, targets) : jsonBody(path, targets) },
+    { weight: 1, arbitrary: fc.constant(undefined) },
+  );
+  return fc
+    .tuple(method, pathOf(path, targets), queryOf(path, targets), headers(targets.key, type), body)
+    .map(([used, at, query, given, data]) => ({
+      method: used,
+      path: at + query,
+      headers: given,
+      ...(NO_BODY.has(used) ? {} : { body: data }),
+    }));
+}
+
+function timesOf({ method, path }: TargetRoute): number {
   return OFTEN.find(([, pattern]) => pattern.test(`${method} ${path}`))?.[0] ?? 1;
 }
 

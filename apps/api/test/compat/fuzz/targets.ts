@@ -1,8 +1,10 @@
 import type { Route } from '../../../src/http/messages.js';
 
+export type TargetRoute = Pick<Route, 'method' | 'path'>;
+
 /** What the requests of one key are about: its own things, those of others, and what never was. */
 export interface CompatTargets {
-  readonly routes: readonly Pick<Route, 'method' | 'path'>[];
+  readonly routes: readonly TargetRoute[];
   readonly key: string;
   /** Is in every text that the key sends, and in no other key's. */
   readonly marker: string;

@@ -81,7 +81,7 @@ describe('POST /v1/images/generations', () => {
   });
 
   it('waits for longer than a silent connection may last', async () => {
-    await begin({ idleMs: 200 });
+    await begin({ idleMs: 800 });
     const asked = generate();
     const [job] = await ordered();
     const silent = connect(api.port, '127.0.0.1');
