@@ -1,11 +1,16 @@
-import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
-import type { Static, TObject } from 'typebox';
+import type { Static, TObject, TSchema } from 'typebox';
+import { Errors } from 'typebox/schema';
 import { ConfigError } from './config-error.js';
 import type { Environment } from './environment.js';
 import { withSecretFiles } from './secret-files.js';
 
-/** What was compiled, which takes far longer than to validate. */
-const validators = new WeakMap<TObject, ValidateFunction>();
+/** The keywords of a setting's schema that say more than whether a value is right. */
+interface Property extends TSchema {
+  readonly type?: string;
+  readonly default?: unknown;
+  readonly description?: string;
+  readonly writeOnly?: boolean;
+}
 
 /**
  * Reads the variables that `schema` names out of `env`: text becomes numbers and booleans, absent and empty ones get
@@ -14,49 +19,45 @@ const validators = new WeakMap<TObject, ValidateFunction>();
 export function readSettings<T extends TObject>(schema: T, given: Environment): Static<T> {
   const values: Record<string, unknown> = {};
   const { env, faults } = withSecretFiles(schema, given);
-  for (const name of Object.keys(schema.properties)) {
-    const text = env[name]?.trim();
-    if (text !== undefined && text !== '') values[name] = text;
+  const missing: string[] = [];
+  const wrong: string[] = [];
+  const required = new Set(schema.required);
+  for (const [name, property] of Object.entries<Property>(schema.properties)) {
+    const text = env[name]?.trim() ?? '';
+    if (text !== '') {
+      const value = readAs(text, property);
+      wrong.push(...rulesBroken(value, property).map((rule) => fault(name, text, property, rule)));
+      values[name] = value;
+    } else if (property.default !== undefined) values[name] = property.default;
+    else if (required.has(name)) missing.push(`${name} is not set`);
   }
-  const written = { ...values };
-  const validate = validatorOf(schema);
-  const isValid = validate(values);
-  const all = [...faults, ...(validate.errors ?? []).map((error) => fault(error, written))];
-  if (!isValid || all.length > 0) throw new ConfigError(all);
-  const endless = Object.keys(values).filter(
-    (name) => typeof values[name] === 'number' && !Number.isFinite(values[name]),
-  );
-  if (endless.length > 0) throw new ConfigError(endless.map((name) => `${name}=${written[name]}: must be finite`));
+  const all = [...faults, ...missing, ...wrong];
+  if (all.length > 0) throw new ConfigError(all);
   return values as Static<T>;
 }
 
-function validatorOf(schema: TObject): ValidateFunction {
-  const known = validators.get(schema);
-  if (known !== undefined) return known;
-  const made = new Ajv({
-    allErrors: true,
-    coerceTypes: true,
-    useDefaults: true,
-    strict: false,
-    verbose: true,
-    // The schema is ours: to check that it is one would take Ajv ten times as long as to compile it.
-    validateSchema: false,
-    code: { optimize: false }, // it runs once
-  }).compile(schema);
-  validators.set(schema, made);
-  return made;
+/** What cannot be read as its type stays text, which the schema refuses. */
+function readAs(text: string, { type }: Property): unknown {
+  if (type === 'boolean') return ['true', 'false'].includes(text) ? text === 'true' : text;
+  if (type !== 'number' && type !== 'integer') return text;
+  const number = Number(text);
+  const isFraction = type === 'integer' && number % 1 !== 0 && Number.isFinite(number);
+  return Number.isNaN(number) || isFraction ? text : number;
 }
 
-function fault(error: ErrorObject, written: Readonly<Record<string, unknown>>): string {
-  if (error.keyword === 'required') return `${error.params.missingProperty} is not set`;
-  const name = error.instancePath.slice(1);
-  const rule =
-    error.keyword === 'enum'
-      ? `must be one of ${(error.params.allowedValues as unknown[]).join(', ')}`
-      : (error.parentSchema?.description as string | undefined) && error.keyword === 'pattern'
-        ? `does not have the form it needs (${error.parentSchema?.description})`
-        : (error.message ?? 'is not valid');
-  // A secret that was mistyped is one all the same.
-  const isSecret = error.parentSchema?.writeOnly === true;
-  return isSecret ? `${name}: ${rule}` : `${name}=${written[name]}: ${rule}`;
+/** Interpreted: to compile a schema takes a hundred times as long as to check a value against it once. */
+function rulesBroken(value: unknown, property: Property): string[] {
+  if (typeof value === 'number' && !Number.isFinite(value)) return ['must be finite'];
+  const [, errors] = Errors(property, value);
+  return errors.map(({ keyword, params, message }) => {
+    if (keyword === 'enum') return `must be one of ${params.allowedValues.join(', ')}`;
+    if (keyword === 'pattern' && property.description)
+      return `does not have the form it needs (${property.description})`;
+    return message;
+  });
+}
+
+/** A secret that was mistyped is one all the same. */
+function fault(name: string, text: string, { writeOnly = false }: Property, rule: string): string {
+  return writeOnly ? `${name}: ${rule}` : `${name}=${text}: ${rule}`;
 }

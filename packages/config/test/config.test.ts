@@ -1,7 +1,14 @@
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { ConfigError, type Environment, loadConfig } from '../src/index.js';
+import {
+  ConfigError,
+  type Environment,
+  loadConfig,
+  readSettings,
+  settingsSchema,
+  simulatorSchema,
+} from '../src/index.js';
 
 function faults(env: Environment): readonly string[] {
   try {
@@ -155,6 +162,12 @@ describe('loadConfig', () => {
 
   it.each(['{fleet}', 'a{b}c', '{comfy-fleet}_2'])('takes %s for a prefix of keys', (prefix) => {
     expect(loadConfig({ KEY_PREFIX: prefix }).redis.prefix).toBe(prefix);
+  });
+
+  it.each([settingsSchema, simulatorSchema])('has defaults that it takes when they are written, too', (schema) => {
+    const defaults = readSettings(schema, {});
+    const written = Object.entries(defaults).map(([name, value]) => [name, `${value}`]);
+    expect(readSettings(schema, Object.fromEntries(written))).toEqual(defaults);
   });
 
   it('is frozen, down to the lists in it', () => {

@@ -39,9 +39,14 @@ describe('readSettings', () => {
     expect(() => readSettings(secret, { SECRET: 'nearly' })).not.toThrow(/nearly/);
   });
 
-  it.each(['NaN', '1,5', '5 ms'])('takes %s for no number', (text) => {
+  it.each(['NaN', '1,5', '5 ms', '12px'])('takes %s for no number', (text) => {
     expect(() => readSettings(schema, { NAME: 'ab', RATE: text })).toThrow(`RATE=${text}: must be number`);
     expect(() => readSettings(schema, { NAME: 'ab', TIMES: text })).toThrow(`TIMES=${text}: must be integer`);
+  });
+
+  it('takes a fraction for no whole number, and says no more of it', () => {
+    const whole = Type.Object({ TIMES: Type.Integer({ minimum: 5 }) });
+    expect(() => readSettings(whole, { TIMES: '1.5' })).toThrow(/TIMES=1.5: must be integer$/);
   });
 
   it.each(['Infinity', '-Infinity', '1e999'])('refuses %s, which no limit and no Redis command takes', (text) => {
