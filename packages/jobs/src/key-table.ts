@@ -25,28 +25,37 @@ function builder(key: string, prefix: string) {
   return (first: string | number, second: string | number) => `${start}${first}${middle}${second}${end}`;
 }
 
-/**
- * A script that calls the same builders, `pools_key()`, `lane_key(pool, lod)`, and `job_channel(id)` for a channel, with
- * the calls as fields of one table `K`: Lua takes 200 local variables in a script, and no more.
- */
-export function withLuaKeyCalls(table: KeyTable, script: string): string {
-  const names = new Set(Object.keys(table).map(luaNameOf));
-  return script.replace(/\b(\w+_(?:key|channel))\(/g, (call, name: string) => (names.has(name) ? `K.${call}` : call));
+/** The same builders for scripts in Lua: `pools_key()`, `lane_key(pool, lod)`, and `job_channel(id)` for a channel. */
+export interface LuaKeys {
+  /**
+   * The text of a script, or of a part of one, with its calls of builders as fields of one table `K`: Lua takes 200 local
+   * variables in a script, and no more.
+   */
+  withCalls(text: string): string;
+  /**
+   * The builders that such a script calls. They define `K`, and `P`, the prefix, which every script has as its first
+   * argument.
+   */
+  buildersOf(script: string): string;
 }
 
-/**
- * The builders that such a script calls. They define `K`, and `P`, the prefix, which every script has as its first
- * argument.
- */
-export function luaKeyBuilders(table: KeyTable, script: string): string {
-  const functions = Object.entries(table).flatMap(([name, key]) => {
-    const luaName = luaNameOf(name);
-    if (!script.includes(`K.${luaName}(`)) return [];
-    const parts = [...key.matchAll(PART)].map(([, part]) => part);
-    const value = `P .. ':${key.replace(PART, "' .. $1 .. '")}'`.replace(/ \.\. ''$/, '');
-    return [`function K.${luaName}(${parts.join(', ')}) return ${value} end`];
-  });
-  return ['local P, K = ARGV[1], {}', ...functions].join('\n');
+export function luaKeys(table: KeyTable): LuaKeys {
+  const builders = new Map(Object.entries(table).map(([name, key]) => [luaNameOf(name), luaBuilder(name, key)]));
+  return {
+    withCalls: (text) =>
+      text.replace(/\b(\w+_(?:key|channel))\(/g, (call, name: string) => (builders.has(name) ? `K.${call}` : call)),
+    buildersOf: (script) => {
+      const called = new Set([...script.matchAll(/\bK\.(\w+)\(/g)].map(([, name]) => name));
+      const functions = [...builders].flatMap(([name, builder]) => (called.has(name) ? [builder] : []));
+      return ['local P, K = ARGV[1], {}', ...functions].join('\n');
+    },
+  };
+}
+
+function luaBuilder(name: string, key: string): string {
+  const parts = [...key.matchAll(PART)].map(([, part]) => part);
+  const value = `P .. ':${key.replace(PART, "' .. $1 .. '")}'`.replace(/ \.\. ''$/, '');
+  return `function K.${luaNameOf(name)}(${parts.join(', ')}) return ${value} end`;
 }
 
 export function luaNameOf(name: string): string {

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { luaKeyBuilders, withLuaKeyCalls } from './key-table.js';
+import { luaKeys } from './key-table.js';
 import { KEY_TABLE } from './keys.js';
 import { LUA_CONSTANTS } from './lua/constants.js';
 
@@ -42,15 +42,6 @@ export type ScriptName = keyof typeof SCRIPT_FILES;
 
 const INCLUDE = /^--- @include "([\w/-]+)"$/gm;
 
-/** What is made of tables in TypeScript, for the script that includes it. */
-const MADE: Readonly<Record<string, (script: string) => string>> = {
-  keys: (script) => luaKeyBuilders(KEY_TABLE, script),
-  constants: () =>
-    Object.entries(LUA_CONSTANTS)
-      .map(([name, value]) => `local ${name} = ${value}`)
-      .join('\n'),
-};
-
 let loaded: Readonly<Record<ScriptName, string>> | undefined;
 
 /** All scripts, each with what it includes; the files are read the first time. */
@@ -60,25 +51,40 @@ export function loadScripts(): Readonly<Record<ScriptName, string>> {
 }
 
 function readScripts(): Readonly<Record<ScriptName, string>> {
+  const keys = luaKeys(KEY_TABLE);
+  const made = { keys: keys.buildersOf, constants: luaConstants };
   const texts = new Map<string, string>();
   const textOf = (name: string): string => {
-    const text = texts.get(name) ?? readFileSync(new URL(`lua/${name}.lua`, import.meta.url), 'utf8');
+    const text = texts.get(name) ?? keys.withCalls(readFileSync(new URL(`lua/${name}.lua`, import.meta.url), 'utf8'));
     texts.set(name, text);
     return text;
   };
-  const scripts = Object.entries(SCRIPT_FILES).map(([name, file]) => [name, withIncludes(file, textOf)]);
+  const scripts = Object.entries(SCRIPT_FILES).map(([name, file]) => [name, withIncludes(file, textOf, made)]);
   return Object.fromEntries(scripts) as Record<ScriptName, string>;
 }
 
-/** A file may be included by several others of one script: it stands where the first of them needs it. */
-function withIncludes(file: string, textOf: (name: string) => string): string {
+function luaConstants(): string {
+  return Object.entries(LUA_CONSTANTS)
+    .map(([name, value]) => `local ${name} = ${value}`)
+    .join('\n');
+}
+
+/**
+ * A file may be included by several others of one script: it stands where the first of them needs it. What is `made` for a
+ * script, of tables in TypeScript, is included by a name of its own.
+ */
+function withIncludes(
+  file: string,
+  textOf: (name: string) => string,
+  made: Readonly<Record<string, (script: string) => string>>,
+): string {
   const included = new Set<string>();
   const expanded = (name: string): string =>
     textOf(name).replace(INCLUDE, (line, inner: string) => {
       if (included.has(inner)) return '';
       included.add(inner);
-      return inner in MADE ? line : expanded(inner);
+      return inner in made ? line : expanded(inner);
     });
-  const script = withLuaKeyCalls(KEY_TABLE, expanded(file));
-  return script.replace(INCLUDE, (_line, name: string) => MADE[name]?.(script) ?? '');
+  const script = expanded(file);
+  return script.replace(INCLUDE, (_line, name: string) => made[name]?.(script) ?? '');
 }

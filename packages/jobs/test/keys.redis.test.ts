@@ -1,10 +1,11 @@
 import { Redis } from 'ioredis';
 import { expect, inject, it, onTestFinished } from 'vitest';
-import { luaKeyBuilders, luaNameOf, withLuaKeyCalls } from '../src/key-table.js';
+import { luaKeys, luaNameOf } from '../src/key-table.js';
 import { createKeys, KEY_TABLE, type Keys } from '../src/keys.js';
 
 const NAMES = Object.keys(KEY_TABLE) as (keyof typeof KEY_TABLE)[];
 const keys = createKeys('{tag}');
+const lua = luaKeys(KEY_TABLE);
 
 /** The key with `a` and `b` for its variable parts. */
 const built = (name: keyof Keys): string => {
@@ -34,18 +35,16 @@ it('builds in Lua, when evaluated by Redis, exactly the keys that TypeScript bui
   const redis = new Redis(inject('redisUrl'));
   onTestFinished(() => redis.disconnect());
   const inLua = async (name: string) => {
-    const call = withLuaKeyCalls(KEY_TABLE, `return ${luaNameOf(name)}('a', 'b')`);
-    return redis.eval(`${luaKeyBuilders(KEY_TABLE, call)}\n${call}`, 0, '{tag}');
+    const call = lua.withCalls(`return ${luaNameOf(name)}('a', 'b')`);
+    return redis.eval(`${lua.buildersOf(call)}\n${call}`, 0, '{tag}');
   };
   expect(await Promise.all(NAMES.map(inLua))).toEqual(NAMES.map(built));
 });
 
 it('defines in Lua only what a script calls', () => {
-  const script = withLuaKeyCalls(KEY_TABLE, 'return other_key(pools_key())');
+  const script = lua.withCalls('return other_key(pools_key())');
   expect(script).toBe('return other_key(K.pools_key())');
-  expect(luaKeyBuilders(KEY_TABLE, script)).toBe(
-    "local P, K = ARGV[1], {}\nfunction K.pools_key() return P .. ':pools' end",
-  );
+  expect(lua.buildersOf(script)).toBe("local P, K = ARGV[1], {}\nfunction K.pools_key() return P .. ':pools' end");
 });
 
 it('begins every key and channel with the prefix, so that all are in one slot of a Redis Cluster', () => {

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Redis } from 'ioredis';
 import { expect, inject, it, onTestFinished } from 'vitest';
-import { luaNameOf, withLuaKeyCalls } from '../src/key-table.js';
+import { luaKeys, luaNameOf } from '../src/key-table.js';
 import { KEY_TABLE } from '../src/keys.js';
 import { QUEUE_KEYS } from '../src/queue/queue-keys.js';
 import { loadScripts, SCRIPT_FILES } from '../src/scripts.js';
@@ -27,7 +27,7 @@ it('uses every file, as a script or as a part of one', () => {
       textOf(file)
         .split('\n')
         .find((line) => /^local function|^if |^return |^redis/.test(line)) ?? '';
-    const inScript = withLuaKeyCalls(KEY_TABLE, own);
+    const inScript = luaKeys(KEY_TABLE).withCalls(own);
     return !loaded.some((script) => script.includes(inScript));
   });
   expect(unused).toEqual([]);
