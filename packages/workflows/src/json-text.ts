@@ -2,8 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { isInteger, parse } from 'lossless-json';
 import { FileFault } from './file-fault.js';
 
-/** Whole numbers up to 2^53 − 1 have no more than 16 digits. */
-const MAY_BE_ROUNDED = /\d{16}/;
+/**
+ * Where a whole number beyond 2^53 − 1 = 9007199254740991 may begin: it has 17 digits, or 16 of which the first is a 9. Seeds
+ * that ComfyUI's editor draws have 16 digits, and are below.
+ */
+const MAY_BE_ROUNDED = /(?:^|[^\d.])(?:\d{17}|9\d{15})/;
 
 /**
  * Parses JSON; whole numbers that a JavaScript number would round (seeds up to 2^64−1) become bigints. Of a key that is

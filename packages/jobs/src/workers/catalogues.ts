@@ -51,7 +51,7 @@ export function createCatalogues(redis: Redis, keys: Keys): Catalogues {
     const table = readReplacements(parse(replacements ?? null));
     const found = new Map<string, Kept>();
     const keep = (name: string, text: string | null, replacement?: Replacement) => {
-      const size = Math.max(LEAST_SIZE, 2 * (text?.length ?? 0));
+      const size = name.length + Math.max(LEAST_SIZE, 2 * (text?.length ?? 0));
       const entry = { found: text === null ? undefined : nodeClass(name, text, replacement) };
       kept.set(idOf(digest, name), entry, { size });
       found.set(name, entry);
@@ -109,14 +109,10 @@ function nodeClass(name: string, text: string, replacement: Replacement | undefi
   return { description, choices: choicesOf(name, description) };
 }
 
-/** A whole number that JSON.parse would round, as the bounds of seeds are; to keep it takes ten times as long. */
-const LARGE_NUMBER = /[^\d.]\d{16,}/;
-
 /** What is no JSON describes nothing, and asks for nothing. */
 function parse(text: string | null): unknown {
   try {
-    if (text === null) return undefined;
-    return LARGE_NUMBER.test(text) ? parseJson(text) : JSON.parse(text);
+    return text === null ? undefined : parseJson(text);
   } catch {
     return undefined;
   }
