@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { newId } from '@comfy-fleet/contracts';
-import { expect, it } from 'vitest';
+import { until } from '@comfy-fleet/testing';
+import { expect, it, onTestFinished } from 'vitest';
 import type { NewOrder, StoredSource } from '../src/index.js';
 import { aJob, type Fleet, JOB_TTL_SECONDS, nextClaim, openFleet, succeeded } from './builders.js';
 
@@ -15,6 +16,19 @@ function orderOf(sources: readonly StoredSource[], more: Partial<NewOrder> = {})
 }
 
 const lifeOf = ({ redis, keys }: Fleet, { version }: StoredSource) => redis.pttl(keys.version(version));
+
+/** The arguments of the script calls that make jobs meanwhile. */
+async function callsDuring({ redis, keys }: Fleet, use: () => Promise<void>): Promise<string[][]> {
+  const monitor = await redis.monitor();
+  onTestFinished(() => monitor.disconnect());
+  const seen: string[][] = [];
+  monitor.on('monitor', (_time: string, args: string[]) => seen.push(args));
+  await use();
+  const end = newId();
+  await redis.echo(end);
+  await until('all to be seen', () => seen.some((args) => args.includes(end)));
+  return seen.filter(([command = '', , , key]) => /^evalsha$/i.test(command) && key === keys.callers);
+}
 
 it('keeps the source of a job for every worker before the job is accepted', async () => {
   const fleet = await openFleet();
@@ -37,6 +51,17 @@ it('counts an order once, also when its source had to be sent', async () => {
   const order = () => orderOf([aSource()], { mostRequests: 100 });
   await fleet.ledger.orders.create(order());
   expect(await fleet.ledger.orders.create(order())).toMatchObject({ counted: { requests: 2 } });
+});
+
+it('sends a source with the first order that names it, in one call, and with none after it', async () => {
+  const fleet = await openFleet();
+  const source = aSource();
+  await fleet.ledger.orders.create(orderOf([aSource()])); // Redis knows the script from here on
+  const calls = await callsDuring(fleet, async () => {
+    await fleet.ledger.orders.create(orderOf([source]));
+    await fleet.ledger.orders.create(orderOf([source]));
+  });
+  expect(calls.map((call) => call.includes(source.text))).toEqual([true, false]);
 });
 
 it('sends a source again that Redis has lost', async () => {

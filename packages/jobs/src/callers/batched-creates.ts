@@ -1,15 +1,20 @@
 import { joined } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
+import { LRUCache } from 'lru-cache';
 import { runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 import { type JobRecord, type JobSnapshot, NO_PROGRESS } from '../record/record.js';
 import { parsePlace, parseSnapshot, type ScriptPlace } from '../record/snapshots.js';
-import { storeSources } from '../workflows/sources.js';
 import { type RequestCount, requestCount } from './batched-reads.js';
 import { type NewOrder, type OrderBounds, orderArguments, type StoredSource } from './new-order.js';
 
 /** Orders written by one script call: a burst of callers cannot hold up Redis for long, and Redis works while we do. */
 const ENOUGH = 25;
+
+/** Characters of a source that keep Redis busy as long as a burst of orders does. */
+const LARGE_SOURCE = 64 * 1024;
+/** Versions of which a process remembers that Redis has their sources. */
+const MOST_REMEMBERED = 1000;
 
 /** Before the first event. */
 const NO_EVENT = '0-0';
@@ -30,35 +35,44 @@ export type Written = { readonly counted: RequestCount | undefined } & (
 
 /**
  * Writes orders; those of one turn of the event loop travel in one round trip, and are on disk after one fsync. The source of
- * a workflow is sent only when Redis says that it lacks it.
+ * a workflow travels with the first order that names it, and again only when Redis says that it lacks it.
  */
 export function createBatchedCreates(
   redis: Redis,
   keys: Keys,
   { jobTtlSeconds, ...bounds }: OrderBounds & { readonly jobTtlSeconds: number },
 ): (order: NewOrder) => Promise<Written> {
+  const stored = new LRUCache<string, true>({ max: MOST_REMEMBERED });
   const write = async (orders: readonly NewOrder[]): Promise<Sent[]> => {
-    const args = [keys.prefix, '', jobTtlSeconds * 1000, ...orders.flatMap((order) => orderArguments(order, bounds))];
-    return ((await runScript(redis, 'create', keys.callers, args)) as Reply[]).map((reply, index) =>
-      parseReply(reply, orders[index] as NewOrder),
-    );
+    const sources = orders.map((order) => sourcesOf(order).filter(({ version }) => stored.get(version) === undefined));
+    const written = orders.flatMap((order, index) => orderArguments(order, bounds, sources[index]));
+    const args = [keys.prefix, '', jobTtlSeconds * 1000, ...written];
+    const replies = (await runScript(redis, 'create', keys.callers, args)) as Reply[];
+    for (const { version } of sources.flat()) stored.set(version, true);
+    return replies.map((reply, index) => parseReply(reply, orders[index] as NewOrder));
   };
   const load = joined<NewOrder, Sent>(write, { enough: ENOUGH });
   const alone = async (order: NewOrder): Promise<Sent> => (await write([order]))[0] as Sent;
-  // An order of many jobs keeps Redis busy long enough by itself.
-  const send = (order: NewOrder) => (order.jobs.length > 1 ? alone(order) : load(order));
+  const send = (order: NewOrder) => (isLarge(order) ? alone(order) : load(order));
   return async (order) => {
     const sent = await send(order);
     if (sent.verdict !== 'unstored') return sent;
-    await storeSources(redis, keys, sourcesOf(order, sent.versions));
+    for (const version of sent.versions) stored.delete(version);
     const written = await send(order);
     if (written.verdict === 'unstored') throw new Error('the sources of workflows are not kept');
     return written;
   };
 }
 
-function sourcesOf({ jobs }: NewOrder, versions: readonly string[]): StoredSource[] {
-  return versions.flatMap((version) => jobs.find(({ source }) => source?.version === version)?.source ?? []);
+/** It keeps Redis busy long enough by itself. */
+function isLarge({ jobs: [job, ...others] }: NewOrder): boolean {
+  return others.length > 0 || (job?.source?.text.length ?? 0) > LARGE_SOURCE;
+}
+
+/** Each once. */
+function sourcesOf({ jobs }: NewOrder): StoredSource[] {
+  const sources = jobs.flatMap(({ source }) => source ?? []);
+  return [...new Map(sources.map((source) => [source.version, source])).values()];
 }
 
 /** Redis lacks the sources of these versions, and nothing was made. */

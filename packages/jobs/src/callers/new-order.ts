@@ -77,6 +77,8 @@ interface OrderHead {
   readonly reserved: number;
   /** Version of a workflow → the longest in ms that one of the jobs may wait with it. */
   readonly versions: Readonly<Record<string, number>>;
+  /** Those whose sources come along: each is an argument, before those of the jobs. */
+  readonly sent: readonly string[] | undefined;
   readonly jobs: readonly JobHead[];
 }
 
@@ -103,8 +105,12 @@ interface JobHead {
   readonly fields: number;
 }
 
-/** The arguments of lua/create.lua for one order. One in JSON costs less than many. */
-export function orderArguments(order: NewOrder, bounds: OrderBounds): (string | number)[] {
+/** The arguments of lua/create.lua for one order, and sources that Redis may lack. One in JSON costs less than many. */
+export function orderArguments(
+  order: NewOrder,
+  bounds: OrderBounds,
+  sources: readonly StoredSource[] = [],
+): (string | number)[] {
   const records = order.jobs.map((job) => recordFields(job, order));
   const head: OrderHead = {
     caller: order.caller,
@@ -116,10 +122,12 @@ export function orderArguments(order: NewOrder, bounds: OrderBounds): (string | 
     most_open: bounds.maxOpenJobs,
     reserved: order.reserved ?? 0,
     versions: versionsOf(order),
+    sent: sources.length === 0 ? undefined : sources.map(({ version }) => version),
     jobs: order.jobs.map((job, index) => jobHead(job, records[index]?.length ?? 0)),
   };
   return [
     JSON.stringify(head),
+    ...sources.map(({ text }) => text),
     ...order.jobs.flatMap(({ origin }, index) => [...(records[index] ?? []), ...given(origin)]),
   ];
 }

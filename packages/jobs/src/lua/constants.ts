@@ -23,6 +23,8 @@ export const LUA_CONSTANTS = {
   UNDELIVERED_EXTRA_MS: 30 * DAY_MS,
   /** A job's use of a file is forgotten after so long without another: longer than a job is open. */
   USES_LIFE_MS: 30 * DAY_MS,
+  /** Of the source of a workflow, until an order that names it prolongs that. */
+  UNUSED_SOURCE_LIFE_MS: HOUR_MS,
   /** What an index of jobs lives longer than an ended record: an open job has used up nothing of its lifetime. */
   INDEX_EXTRA_MS: 2 * DAY_MS,
 } as const;

@@ -6,8 +6,8 @@ Input:
   KEYS[1] any key
   ARGV[1] prefix
   ARGV[3] ms that an ended record lives
-  ARGV[4…] for each order what new-order.ts has in an OrderHead, as JSON, and then for each of its jobs the
-      field–value pairs of the record, as they are, and its origin if it has one
+  ARGV[4…] for each order what new-order.ts has in an OrderHead, as JSON, the sources that come along, and then for
+      each of its jobs the field–value pairs of the record, as they are, and its origin if it has one
 
 Output:
   for each order the count of the request (or nothing) and a verdict:
@@ -34,6 +34,8 @@ local function take()
 end
 local function read_order()
   local order = cjson.decode(take())
+  order.sources = {}
+  for _, version in ipairs(order.sent or {}) do order.sources[version] = take() end
   for _, job in ipairs(order.jobs) do
     job.first, job.last = cursor, cursor + job.fields - 1
     cursor = cursor + job.fields
@@ -63,6 +65,12 @@ local stored, awaited = {}, {}
 local function lacking(order)
   local versions = {}
   for version in pairs(order.versions) do
+    local source = order.sources[version]
+    if source then
+      -- Also of an order that is refused: it may be sent again soon.
+      redis.call('SET', version_key(version), source, 'PX', UNUSED_SOURCE_LIFE_MS, 'NX')
+      stored[version] = true
+    end
     if stored[version] == nil then stored[version] = redis.call('EXISTS', version_key(version)) == 1 end
     if not stored[version] then versions[#versions + 1] = version end
   end
