@@ -1,17 +1,29 @@
 /** Whether one of the patterns is the name's: `*` stands for any characters, all else for itself, in either case. */
 export function matchesAny(name: string, patterns: readonly string[]): boolean {
   const lower = name.toLowerCase();
-  return patterns.some((pattern) => matches(lower, pattern.toLowerCase()));
+  return partsOf(patterns).some((parts) => matches(lower, parts));
+}
+
+/** What is between the stars of each pattern. The lists are settings: a graph asks with each of its nodes for the same one. */
+const known = new WeakMap<readonly string[], readonly (readonly string[])[]>();
+
+function partsOf(patterns: readonly string[]): readonly (readonly string[])[] {
+  const before = known.get(patterns);
+  if (before !== undefined) return before;
+  const parts = patterns.map((pattern) => pattern.toLowerCase().split('*'));
+  known.set(patterns, parts);
+  return parts;
 }
 
 /** No regular expression, in which many stars would take longer than any name is worth. */
-function matches(name: string, pattern: string): boolean {
-  const [start = '', ...others] = pattern.split('*');
-  const end = others.pop();
-  if (end === undefined) return name === start;
+function matches(name: string, parts: readonly string[]): boolean {
+  const start = parts[0] ?? '';
+  if (parts.length === 1) return name === start;
   if (!name.startsWith(start)) return false;
+  const end = parts.at(-1) ?? '';
   let at = start.length;
-  for (const part of others) {
+  for (let n = 1; n < parts.length - 1; n += 1) {
+    const part = parts[n] ?? '';
     const found = name.indexOf(part, at);
     if (found < 0) return false;
     at = found + part.length;

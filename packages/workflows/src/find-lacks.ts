@@ -62,6 +62,7 @@ export function lacksOfGraph(
 
 /** The texts that a widget holds: several where several can be chosen, or wrapped, as ComfyUI's editor wraps a list. */
 function textsIn(value: unknown): string[] {
+  if (typeof value === 'string') return [value];
   if (isLink(value)) return [];
   if (isRecord(value)) return '__value__' in value ? textsIn(value.__value__) : [];
   return [value].flat().filter((one) => typeof one === 'string');

@@ -11,10 +11,11 @@ import { samplingOf } from './sampling.js';
 import { sameSlot } from './slots.js';
 import { findWindows } from './step-window.js';
 
+const NOWHERE = Object.fromEntries(PARAMETERS.map((name) => [name, []])) as unknown as Bindings['slots'];
+
 /** Of a graph that is run once, as it is. */
 export function noUsualBindings(graph: Graph): Bindings {
-  const slots = Object.fromEntries(PARAMETERS.map((parameter) => [parameter, []])) as unknown as Bindings['slots'];
-  return { slots, prefixes: prefixesOf(graph), repeatAt: undefined, windows: [], distilledGuidance: false };
+  return { slots: NOWHERE, prefixes: prefixesOf(graph), repeatAt: undefined, windows: [], distilledGuidance: false };
 }
 
 interface Found {

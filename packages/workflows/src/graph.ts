@@ -65,8 +65,7 @@ export function upstreamOf(graph: Graph, ids: readonly string[]): Set<string> {
   for (let id = open.pop(); id !== undefined; id = open.pop()) {
     if (found.has(id)) continue;
     found.add(id);
-    const node = nodeAt(graph, id);
-    open.push(...linksAt(node, linkedInputs(node)).map(([source]) => source));
+    for (const value of Object.values(nodeAt(graph, id).inputs)) if (isLink(value)) open.push(value[0]);
   }
   return found;
 }

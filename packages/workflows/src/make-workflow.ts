@@ -7,7 +7,7 @@ import { isMedia, widgetOf } from './describe/widget.js';
 import { FileFault } from './file-fault.js';
 import { findBindings } from './find-bindings.js';
 import { findUsualBindings, noUsualBindings } from './find-usual-bindings.js';
-import { nodeAt, type Slot } from './graph.js';
+import { nodeAt } from './graph.js';
 import { ownProfiles } from './own-profiles.js';
 import { type PictureTexts, readPictureTexts, readUpload } from './read-upload.js';
 import { parseSource, sourceText, versionOf, type WorkflowSource } from './source.js';
@@ -65,7 +65,6 @@ export function makeWorkflow(name: string, source: WorkflowSource): Workflow {
     strict ?? (isOnce ? noUsualBindings(graph) : findUsualBindings(graph, { inputs, outputs: parts.outputs, choices }));
   const startsFromPicture = bindings.slots.image.length > 0;
   if (isStrict) requireStart(kind, startsFromPicture);
-  const places = new Map(inputs.flatMap((input) => input.slots.map((slot) => [placeOf(slot), input] as const)));
   return {
     name,
     version: versionOf(text),
@@ -81,7 +80,7 @@ export function makeWorkflow(name: string, source: WorkflowSource): Workflow {
     profiles: ownProfiles(file.profiles ?? {}),
     deadlineSeconds: file.deadline_seconds,
     description: file.description,
-    inputAt: (slot) => places.get(placeOf(slot)),
+    inputAt: inputsByPlace(inputs),
     describe: (catalogue) => describeWorkflow(graph, { ...parts, inputs, description: file.description, catalogue }),
   };
 }
@@ -95,4 +94,12 @@ function requireStart(kind: JobKind, startsFromPicture: boolean): void {
   );
 }
 
-const placeOf = ({ node, input }: Slot): string => JSON.stringify([node, input]);
+function inputsByPlace(inputs: readonly WorkflowInput[]): Workflow['inputAt'] {
+  const nodes = new Map<string, Map<string, WorkflowInput>>();
+  for (const input of inputs) {
+    for (const { node, input: widget } of input.slots) {
+      nodes.set(node, (nodes.get(node) ?? new Map<string, WorkflowInput>()).set(widget, input));
+    }
+  }
+  return ({ node, input }) => nodes.get(node)?.get(input);
+}

@@ -1,7 +1,7 @@
 import type { FileKind } from '@comfy-fleet/contracts';
 import type { Catalogue } from './describe/catalogue.js';
 import type { InputsFile } from './describe/read-inputs-file.js';
-import { isMedia, widgetOf } from './describe/widget.js';
+import { fileKindOf } from './describe/widget.js';
 import { FileFault } from './file-fault.js';
 import { copyGraph, type Graph, nodeAt, type Slot } from './graph.js';
 import { GRAPH, makeWorkflow } from './make-workflow.js';
@@ -52,15 +52,12 @@ export function openGraph(json: unknown, { maxNodes, ...options }: GraphOptions)
   }
 }
 
-function opened(
-  graph: Graph,
-  { catalogue, fileAt = () => undefined, outputs }: Omit<GraphOptions, 'maxNodes'>,
-): OpenedGraph {
+function opened(graph: Graph, { catalogue, fileAt, outputs }: Omit<GraphOptions, 'maxNodes'>): OpenedGraph {
   const found = fileSlots(graph, catalogue, fileAt).map((file, index) => ({ ...file, name: `file_${index + 1}` }));
   const files = new Map(found.map(({ name, slot }) => [name, slot]));
-  const bare = withoutNames(graph, files);
+  const bare = files.size === 0 ? graph : withoutNames(graph, files);
   const named = found.map(({ name, slot: { node, input }, kind }) => {
-    const isTold = widgetOf(nodeAt(bare, node), input)?.type === kind;
+    const isTold = fileKindOf(nodeAt(bare, node), input) === kind;
     return [name, { node, widget: input, ...(isTold ? {} : { file: kind }) }] as const;
   });
   const inputsFile: InputsFile = {
@@ -76,14 +73,16 @@ function namedOutputs(ids: readonly string[]): Record<string, string> {
   return Object.fromEntries(ids.map((id, index) => [`output_${index + 1}`, id]));
 }
 
-function fileSlots(graph: Graph, catalogue: Catalogue | undefined, fileAt: FileAt) {
-  return Object.entries(graph).flatMap(([node, { inputs }]) =>
-    Object.keys(inputs).flatMap((input) => {
-      const slot = { node, input };
-      const kind = fileAt(slot) ?? widgetOf(nodeAt(graph, node), input, catalogue)?.type;
-      return isMedia(kind) ? [{ slot, kind }] : [];
-    }),
-  );
+function fileSlots(graph: Graph, catalogue: Catalogue | undefined, fileAt: FileAt = () => undefined) {
+  const found: { readonly slot: Slot; readonly kind: FileKind }[] = [];
+  for (const [id, node] of Object.entries(graph)) {
+    for (const input of Object.keys(node.inputs)) {
+      const slot = { node: id, input };
+      const kind = fileAt(slot) ?? fileKindOf(node, input, catalogue);
+      if (kind !== undefined) found.push({ slot, kind });
+    }
+  }
+  return found;
 }
 
 /** Graphs that differ in nothing but their files are one version. */

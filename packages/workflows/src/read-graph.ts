@@ -1,5 +1,5 @@
 import { type Fault, FileFault } from './file-fault.js';
-import { describeNode, type Graph, type GraphNode, isLink, linkAt, linkedInputs, nodeAt } from './graph.js';
+import { describeNode, type Graph, type GraphNode, isLink, nodeAt } from './graph.js';
 
 const HOW_TO_EXPORT = 'open the workflow in ComfyUI, choose Workflow → Export (API), and save that file here';
 
@@ -31,10 +31,10 @@ function nodeFaults(id: string, node: unknown): string[] {
 
 function refuseDanglingLinks(graph: Graph): void {
   const faults: Fault[] = [];
-  for (const [id, node] of Object.entries(graph)) {
-    for (const input of linkedInputs(node)) {
-      const target = linkAt(node, input)?.[0] ?? '';
-      if (Object.hasOwn(graph, target)) continue;
+  for (const [id, { inputs }] of Object.entries(graph)) {
+    for (const [input, value] of Object.entries(inputs)) {
+      if (!isLink(value) || Object.hasOwn(graph, value[0])) continue;
+      const [target] = value;
       const problem = `${describeNode(graph, id)} takes its ${input} from node ${target}, which is not in the file`;
       faults.push({ problem, at: { node: id, input } });
     }

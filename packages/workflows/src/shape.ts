@@ -1,6 +1,7 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { type Catalogue, inputSpec } from './describe/catalogue.js';
 import { type Graph, isLink } from './graph.js';
+import { showJson } from './json-text.js';
 import { isModelFile } from './model-file.js';
 
 /** Characters of a digest; see packages/jobs/src/record/need.ts. */
@@ -21,10 +22,10 @@ export function shapeOf(graph: Graph, catalogue: Catalogue | undefined): string 
         ([name, value]) =>
           isLink(value) ||
           isModelFile(value) ||
-          (AMOUNT.test(name) && typeof value === 'number') ||
+          (typeof value === 'number' && AMOUNT.test(name)) ||
           (catalogue !== undefined && inputSpec(catalogue, class_type, name)?.type === 'COMBO'),
       );
       return [id, class_type, telling.sort(([a], [b]) => (a < b ? -1 : 1))];
     });
-  return createHash('sha256').update(JSON.stringify(nodes)).digest('base64url').slice(0, LENGTH);
+  return hash('sha256', showJson(nodes), 'base64url').slice(0, LENGTH);
 }

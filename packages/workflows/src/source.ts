@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { type Choices, readChoices } from './choices.js';
 import { type InputsFile, readInputsFile } from './describe/read-inputs-file.js';
 import { readWorkflow } from './describe/read-workflow.js';
@@ -47,7 +47,7 @@ export function sourceText({ graph, inputs, bindings, linear_data }: WorkflowSou
 
 /** The version of a workflow by the text of its source: SHA-256 in hex. */
 export function versionOf(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
+  return hash('sha256', text, 'hex');
 }
 
 /** Takes what `sourceText` made. Throws a FileFault for anything else. */
@@ -64,8 +64,16 @@ export function parseSource(text: string): WorkflowSource {
 }
 
 function inOrder(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(inOrder);
+  if (Array.isArray(value)) return value.some(isObject) ? value.map(inOrder) : value;
   if (!isRecord(value)) return value;
-  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-  return Object.fromEntries(entries.map(([key, part]) => [key, inOrder(part)]));
+  const keys = Object.keys(value).sort();
+  // To assign this one would set what the object inherits.
+  if (keys.includes('__proto__')) return Object.fromEntries(keys.map((key) => [key, inOrder(value[key])]));
+  const ordered: Record<string, unknown> = {};
+  for (const key of keys) ordered[key] = inOrder(value[key]);
+  return ordered;
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object';
 }

@@ -20,6 +20,12 @@ it('is another for other steps, another model, other links', () => {
   expect(new Set(shapes).size).toBe(4);
 });
 
+it('takes whole numbers beyond 2^53 among the options', () => {
+  const catalogue = { KSampler: { input: { required: { sampler_name: [[1, 2], {}] } } } };
+  const shapes = [2n ** 60n, 2n ** 61n].map((option) => shapeOf(graph({ sampler_name: option }), catalogue));
+  expect(shapes[0]).not.toBe(shapes[1]);
+});
+
 it('is another for another option, as far as a catalogue tells', () => {
   const catalogue = { KSampler: { input: { required: { sampler_name: [['euler', 'heun'], {}] } } } };
   expect(shapeOf(graph(), catalogue)).not.toBe(shapeOf(graph({ sampler_name: 'heun' }), catalogue));

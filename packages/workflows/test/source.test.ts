@@ -1,5 +1,6 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseSource, readSource, sourceText, versionOf } from '../src/index.js';
+import { type Graph, parseSource, readSource, sourceText, versionOf } from '../src/index.js';
 
 const save = (seed: unknown) => ({ class_type: 'SaveImage', inputs: { images: ['2', 0], seed } });
 const load = { class_type: 'LoadImage', inputs: { image: 'a.png' } };
@@ -27,6 +28,28 @@ describe('the version of a workflow', () => {
       { workflow: body({ inputs: [['2', 'image']] }) },
     ];
     expect(new Set(sources.map((parts) => versionOf(sourceText(readSource(parts))))).size).toBe(sources.length);
+  });
+
+  it('stays what it was, whatever keys there are: they stand in the order of their UTF-16 units, indexes first', () => {
+    const ordered = (value: unknown): unknown => {
+      if (Array.isArray(value)) return value.map(ordered);
+      if (typeof value !== 'object' || value === null) return value;
+      const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+      return Object.fromEntries(entries.map(([key, part]) => [key, ordered(part)]));
+    };
+    const keys = fc.oneof(fc.string(), fc.constantFrom('__proto__', 'constructor', '10', '2', '-1', '01', 'é', 'Z'));
+    const { value } = fc.letrec((tie) => ({
+      value: fc.oneof({ depthSize: 'small' }, fc.jsonValue({ maxDepth: 1 }), tie('list'), tie('nodes')),
+      list: fc.array(tie('value'), { maxLength: 4 }),
+      nodes: fc.dictionary(keys, tie('value'), { maxKeys: 6 }),
+    }));
+    fc.assert(
+      fc.property(value, (graph) => {
+        expect(sourceText({ graph: graph as Graph })).toBe(JSON.stringify({ graph: ordered(graph) }));
+      }),
+    );
+    const text = '{"graph":{"1":{"__proto__":{"b":[["2",0]],"é":null},"a":1}}}';
+    expect(sourceText({ graph: (JSON.parse(text) as { graph: Graph }).graph })).toBe(text);
   });
 
   it('keeps seeds exact up to 2^64−1 on the way to the text and back', () => {

@@ -69,7 +69,7 @@ export async function openedJob(
   return workflowJob(deps, wish, request);
 }
 
-type OrderingRequest = Pick<ApiRequest, 'caller' | 'files' | 'signal' | 'holds'>;
+export type OrderingRequest = Pick<ApiRequest, 'caller' | 'files' | 'signal' | 'holds'>;
 
 /** Throws validation_failed for what is no graph. `outputs`: ids of the nodes that are its outputs. */
 export function openedGraph({ config }: Deps, graph: unknown, options: Omit<GraphOptions, 'maxNodes'>): OpenedGraph {
@@ -84,9 +84,9 @@ export function openedGraph({ config }: Deps, graph: unknown, options: Omit<Grap
   }
 }
 
-/** The node classes of what may be a graph. */
+/** The node classes of what may be a graph, as those of workflows are listed: what is known of a list is kept. */
 function classesOf(graph: unknown): string[] {
   if (typeof graph !== 'object' || graph === null) return [];
   const classes = Object.values(graph).map((node: unknown) => Object(node).class_type as unknown);
-  return [...new Set(classes)].filter((one) => typeof one === 'string');
+  return [...new Set(classes)].filter((one) => typeof one === 'string').sort();
 }

@@ -12,8 +12,10 @@ const LIFE_MS = 86_400_000;
 const UNUSED_LIFE_MS = 3_600_000;
 /** How old what was read may be; jobs are checked against it one by one. */
 const FRESH_MS = 2000;
-/** Sets of classes, one for each workflow and catalogue, whose abilities are put together once. */
+/** Sets of classes, one for each workflow and catalogue, of which what is known is put together once. */
 const MOST_SETS = 500;
+/** Characters of the names in these: graphs of strangers name classes as they like. */
+const MOST_NAME_CHARS = 4 * 1024 * 1024;
 /** Classes that are on their way at a time when all are read. */
 const MOST_STREAMED = 50;
 
@@ -84,6 +86,12 @@ function digestIn(entry: string | null): string {
   return entry?.split(' ')[1] ?? '';
 }
 
+/** Of some classes of one catalogue. */
+interface Known {
+  readonly abilities: Abilities;
+  readonly catalogue: Catalogue;
+}
+
 interface Seen {
   readonly instance: string;
   readonly seenAt: number;
@@ -93,7 +101,11 @@ interface Seen {
 export function createAbilityReader(redis: Redis, keys: Keys): AbilityReader {
   const catalogues = createCatalogues(redis, keys);
   const pools = new Map<string, Fresh<readonly Seen[]>>();
-  const made = new LRUCache<string, Abilities>({ max: MOST_SETS });
+  const made = new LRUCache<string, Known>({
+    max: MOST_SETS,
+    maxSize: MOST_NAME_CHARS,
+    sizeCalculation: (_known, id) => id.length,
+  });
 
   const seenIn = (pool: string): Promise<readonly Seen[]> => {
     const seen = pools.get(pool) ?? fresh(FRESH_MS, () => readSeen(redis, keys.able(pool)));
@@ -102,23 +114,26 @@ export function createAbilityReader(redis: Redis, keys: Keys): AbilityReader {
   };
   const digestsOf = async (pool: string) => [...new Set((await seenIn(pool)).map(({ digest }) => digest))];
 
-  const abilitiesOf = async (digest: string, classes: readonly string[]): Promise<Abilities | undefined> => {
+  const knownOf = async (digest: string, classes: readonly string[]): Promise<Known | undefined> => {
     const id = `${digest} ${JSON.stringify(classes)}`;
     const before = made.get(id);
     if (before !== undefined) return before;
     const found = await catalogues.classes(digest, classes);
     if (found === undefined) return undefined;
     // Another who asked for it may have been faster.
-    const abilities = made.get(id) ?? Object.fromEntries([...found].map(([name, { choices }]) => [name, choices]));
-    made.set(id, abilities);
-    return abilities;
+    const known = made.get(id) ?? {
+      abilities: Object.fromEntries([...found].map(([name, { choices }]) => [name, choices])),
+      catalogue: Object.fromEntries([...found].map(([name, { description }]) => [name, description])),
+    };
+    made.set(id, known);
+    return known;
   };
 
   return {
     of: async (pool, classes) => {
       const known = new Map<string, Abilities>();
       for (const digest of await digestsOf(pool)) {
-        const abilities = await abilitiesOf(digest, classes);
+        const abilities = (await knownOf(digest, classes))?.abilities;
         if (abilities !== undefined) known.set(digest, abilities);
       }
       return (await seenIn(pool)).flatMap(({ instance, seenAt, digest }) => {
@@ -129,11 +144,10 @@ export function createAbilityReader(redis: Redis, keys: Keys): AbilityReader {
     catalogue: async (pool, classes) => {
       const known: Catalogue[] = [];
       for (const digest of await digestsOf(pool)) {
-        const found = await catalogues.classes(digest, classes);
-        if (found === undefined) continue;
-        known.push(Object.fromEntries([...found].map(([name, { description }]) => [name, description])));
+        const catalogue = (await knownOf(digest, classes))?.catalogue;
+        if (catalogue !== undefined) known.push(catalogue);
       }
-      return known.length === 0 ? undefined : unionOf(known);
+      return known.length > 1 ? unionOf(known) : known[0];
     },
     digests: async (pool) => (await digestsOf(pool)).sort(),
     everything: async function* (pool) {
@@ -145,7 +159,7 @@ export function createAbilityReader(redis: Redis, keys: Keys): AbilityReader {
         const texts = await Promise.all(digests.map((digest) => catalogues.texts(digest, some)));
         for (const [index, name] of some.entries()) {
           const described = texts.flatMap((ofOne) => ofOne[index] ?? []);
-          const union = unionOf(described.map((text) => ({ [name]: exactly(text) })));
+          const union = unionOf(described.map((text) => ({ [name]: parseJson(text) })));
           if (described.length > 0) yield [name, union[name]] as const;
         }
       }
@@ -158,9 +172,4 @@ async function readSeen(redis: Redis, able: string): Promise<readonly Seen[]> {
     return { instance, seenAt: Number.parseInt(text, 10), digest: digestIn(text) };
   });
   return entries.filter(({ seenAt }) => seenAt > Date.now() - LIFE_MS);
-}
-
-/** Seeds have bounds that a JavaScript number rounds; to look for them takes longer than to parse what has none. */
-function exactly(text: string): unknown {
-  return /\d{16}/.test(text) ? parseJson(text) : JSON.parse(text);
 }

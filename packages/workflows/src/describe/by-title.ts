@@ -27,9 +27,11 @@ export function byTitle(graph: Graph): { inputs: FoundInput[]; faults: Fault[] }
   return { inputs: [...found.values()], faults };
 }
 
+const TITLES = { input: /^\s*input:\s*(.*?)\s*$/i, output: /^\s*output:\s*(.*?)\s*$/i } as const;
+
 /** Nodes whose titles begin with `input:` or `output:`, with what comes after it. */
 export function titled(graph: Graph, role: 'input' | 'output'): { node: string; text: string }[] {
-  const pattern = new RegExp(`^\\s*${role}:\\s*(.*?)\\s*$`, 'i');
+  const pattern = TITLES[role];
   return Object.keys(graph).flatMap((node) => {
     const [, text] = pattern.exec(nodeAt(graph, node)._meta?.title ?? '') ?? [];
     return text === undefined ? [] : [{ node, text }];

@@ -1,3 +1,4 @@
+import type { FileKind } from '@comfy-fleet/contracts';
 import { isRecord } from '../read-graph.js';
 
 /** What ComfyUI's GET /object_info answers: node classes by name. */
@@ -11,22 +12,52 @@ export interface InputSpec {
   readonly options: readonly unknown[];
   /** default, min, max, multiline, tooltip, image_upload, … */
   readonly more: Readonly<Record<string, unknown>>;
+  /** The kind of file that is uploaded for it. */
+  readonly upload: FileKind | undefined;
 }
+
+const UPLOADS = [
+  ['image_upload', 'image'],
+  ['video_upload', 'video'],
+  ['audio_upload', 'audio'],
+  ['file_upload', 'file'],
+] as const;
 
 export function hasClass(catalogue: Catalogue, className: string): boolean {
   return Object.hasOwn(catalogue, className);
 }
 
-/** Undefined for an unknown class or input. Reads both forms of a choice: `[[…], {}]` and `["COMBO", {options}]`. */
+/** Undefined for an unknown class or input. */
 export function inputSpec(catalogue: Catalogue, className: string, input: string): InputSpec | undefined {
-  const { required, optional } = sections(inputOf(catalogue, className));
-  const described = required[input] ?? optional[input];
+  const description = hasClass(catalogue, className) ? catalogue[className] : undefined;
+  return isRecord(description) ? specsOf(description).get(input) : undefined;
+}
+
+/** The inputs of classes by their descriptions, which never change and are asked for with every node. */
+const read = new WeakMap<object, ReadonlyMap<string, InputSpec>>();
+
+function specsOf(description: Readonly<Record<string, unknown>>): ReadonlyMap<string, InputSpec> {
+  const before = read.get(description);
+  if (before !== undefined) return before;
+  const { required, optional } = sections(description.input);
+  const specs = new Map<string, InputSpec>();
+  for (const input of [...Object.keys(required), ...Object.keys(optional)]) {
+    const spec = specOf(required[input] ?? optional[input]);
+    if (spec !== undefined) specs.set(input, spec);
+  }
+  read.set(description, specs);
+  return specs;
+}
+
+/** Reads both forms of a choice: `[[…], {}]` and `["COMBO", {options}]`. */
+function specOf(described: unknown): InputSpec | undefined {
   if (!Array.isArray(described)) return undefined;
   const [type, more] = described;
   const config = recordOr(more);
-  if (Array.isArray(type)) return { type: 'COMBO', options: type, more: config };
+  const upload = UPLOADS.find(([flag]) => config[flag] === true)?.[1];
+  if (Array.isArray(type)) return { type: 'COMBO', options: type, more: config, upload };
   const options = Array.isArray(config.options) ? config.options : [];
-  return { type: String(type), options: type === 'COMBO' ? options : [], more: config };
+  return { type: String(type), options: type === 'COMBO' ? options : [], more: config, upload };
 }
 
 /** Whether nodes of the class make what a run leaves behind; undefined for an unknown class. */
@@ -39,34 +70,45 @@ export function unionOf([first = {}, ...others]: readonly Catalogue[]): Catalogu
   const union: Record<string, unknown> = { ...first };
   for (const catalogue of others) {
     for (const className of Object.keys(catalogue)) {
-      union[className] = hasClass(union, className) ? withOptions(union, catalogue, className) : catalogue[className];
+      const other = catalogue[className];
+      union[className] = hasClass(union, className) ? unionOfClass(recordOr(union[className]), recordOr(other)) : other;
     }
   }
   return union;
 }
 
-function withOptions(union: Catalogue, other: Catalogue, className: string): unknown {
-  const { required, optional } = sections(inputOf(union, className));
+/** What is one description out of two, by both: of a large list of models it takes its time. */
+const united = new WeakMap<object, WeakMap<object, Readonly<Record<string, unknown>>>>();
+
+function unionOfClass(
+  one: Readonly<Record<string, unknown>>,
+  other: Readonly<Record<string, unknown>>,
+): Readonly<Record<string, unknown>> {
+  const unions = united.get(one) ?? new WeakMap<object, Readonly<Record<string, unknown>>>();
+  united.set(one, unions);
+  const union = unions.get(other) ?? withOptions(one, other);
+  unions.set(other, union);
+  return union;
+}
+
+function withOptions(one: Readonly<Record<string, unknown>>, other: Readonly<Record<string, unknown>>) {
+  const { required, optional } = sections(one.input);
   const more = (inputs: Record<string, unknown>) =>
     Object.fromEntries(
       Object.entries(inputs).map(([input, described]) => {
-        const mine = inputSpec(union, className, input);
+        const mine = specsOf(one).get(input);
         if (mine?.type !== 'COMBO') return [input, described];
-        const options = new Set([...mine.options, ...(inputSpec(other, className, input)?.options ?? [])]);
+        const options = new Set([...mine.options, ...(specsOf(other).get(input)?.options ?? [])]);
         return [input, ['COMBO', { ...mine.more, options: [...options] }]];
       }),
     );
-  return { ...recordOr(union[className]), input: { required: more(required), optional: more(optional) } };
+  return { ...one, input: { required: more(required), optional: more(optional) } };
 }
 
 /** The required and the optional inputs that a description of a node class, or of a part of one, has as its `input`. */
 export function sections(input: unknown) {
   const { required, optional } = recordOr(input);
   return { required: recordOr(required), optional: recordOr(optional) };
-}
-
-function inputOf(catalogue: Catalogue, className: string): unknown {
-  return recordOr(hasClass(catalogue, className) && catalogue[className]).input;
 }
 
 function recordOr(value: unknown): Record<string, unknown> {

@@ -1,7 +1,7 @@
 import { type Choices, findNode } from '../choices.js';
 import { compete } from '../compete.js';
 import { type Fault, gatherFaults } from '../file-fault.js';
-import { type Graph, linkedInputs, linksAt, nodeAt } from '../graph.js';
+import { type Graph, isLink, nodeAt } from '../graph.js';
 import { appModeOutputs } from './by-app-mode.js';
 import { refuseOddName, titled } from './by-title.js';
 import type { InputsFile } from './read-inputs-file.js';
@@ -56,10 +56,11 @@ export function findOutputs(
     choices.output === undefined ? [...byClass] : [choices.output].flat().map((one) => findNode(graph, one));
   const saving = nodes.filter((node) => chosen.has(node) || !PREVIEW.test(nodeAt(graph, node).class_type));
   const kept = saving.length > 0 ? saving : nodes;
+  const kinds = kept.map((node) => outputKind(nodeAt(graph, node).class_type));
   const ofKind = new Map<string, number>();
-  for (const kind of kept.map((node) => kindOf(graph, node))) ofKind.set(kind, (ofKind.get(kind) ?? 0) + 1);
-  const outputs = kept.map((node): FoundOutput => {
-    const kind = kindOf(graph, node);
+  for (const kind of kinds) ofKind.set(kind, (ofKind.get(kind) ?? 0) + 1);
+  const outputs = kept.map((node, index): FoundOutput => {
+    const kind = kinds[index] ?? '';
     const name = names.get(node) ?? (ofKind.get(kind) === 1 ? kind : `${kind}_${node.replaceAll(':', '_')}`);
     return { name, node, className: nodeAt(graph, node).class_type };
   });
@@ -71,16 +72,14 @@ export function findOutputs(
  * uses was left over.
  */
 function outputNodes(graph: Graph): string[] {
-  const used = new Set(Object.values(graph).flatMap((node) => linksAt(node, linkedInputs(node)).map(([id]) => id)));
-  return Object.keys(graph).filter((id) => {
-    const node = nodeAt(graph, id);
-    const saves = 'filename_prefix' in node.inputs || /^(Save|Preview)/.test(node.class_type);
-    return saves || (!used.has(id) && linkedInputs(node).length > 0);
-  });
-}
-
-function kindOf(graph: Graph, node: string): string {
-  return outputKind(nodeAt(graph, node).class_type);
+  const nodes = Object.entries(graph);
+  const used = new Set(nodes.flatMap(([, { inputs }]) => Object.values(inputs).filter(isLink)).map(([id]) => id));
+  return nodes
+    .filter(([id, { class_type, inputs }]) => {
+      const saves = 'filename_prefix' in inputs || /^(Save|Preview)/.test(class_type);
+      return saves || (!used.has(id) && Object.values(inputs).some(isLink));
+    })
+    .map(([id]) => id);
 }
 
 /** What a class of its name most likely gives; `output` where the name does not say. */

@@ -37,12 +37,6 @@ const EXTENSIONS = [
   [/\.(mp4|webm|mov|mkv|avi|m4v)$/i, 'video'],
   [/\.(wav|mp3|flac|ogg|opus|m4a|aac)$/i, 'audio'],
 ] as const;
-const UPLOADS = [
-  ['image_upload', 'image'],
-  ['video_upload', 'video'],
-  ['audio_upload', 'audio'],
-  ['file_upload', 'file'],
-] as const;
 const TYPES = { INT: 'integer', FLOAT: 'number', STRING: 'string', BOOLEAN: 'boolean' } as const;
 /** The graph's own value does not tell: ComfyUI writes a FLOAT of 8.0 as 8. */
 const WHOLE = /^(steps|width|height|batch_size|amount|length|start_at_step|end_at_step)$/;
@@ -58,6 +52,17 @@ export function widgetOf({ class_type, inputs }: GraphNode, input: string, catal
   return spec === undefined ? fromValue(input, value) : fromSpec(input, spec);
 }
 
+/** The kind of file that is named there; undefined for what is none. The same that `widgetOf` says, and no more. */
+export function fileKindOf(
+  { class_type, inputs }: GraphNode,
+  input: string,
+  catalogue?: Catalogue,
+): FileKind | undefined {
+  const value = inputs[input];
+  if (value === undefined || isLink(value)) return undefined;
+  return loadedFile(class_type, input, value) ?? (catalogue && inputSpec(catalogue, class_type, input)?.upload);
+}
+
 function loadedFile(className: string, input: string, value: unknown): FileKind | undefined {
   const [known, kind] = Object.hasOwn(FILE_INPUTS, className) ? (FILE_INPUTS[className] ?? []) : [];
   if (input === known) return kind;
@@ -65,9 +70,8 @@ function loadedFile(className: string, input: string, value: unknown): FileKind 
   return EXTENSIONS.find(([pattern]) => pattern.test(value))?.[1];
 }
 
-function fromSpec(input: string, { type, options, more }: InputSpec): Widget | undefined {
-  const upload = UPLOADS.find(([flag]) => more[flag] === true);
-  if (upload !== undefined) return plain(upload[1]);
+function fromSpec(input: string, { type, options, more, upload }: InputSpec): Widget | undefined {
+  if (upload !== undefined) return plain(upload);
   const known = Object.hasOwn(TYPES, type) ? TYPES[type as keyof typeof TYPES] : undefined;
   if (known === undefined && type !== 'COMBO') return undefined;
   const { min, max, multiline, tooltip } = more;

@@ -1,5 +1,5 @@
 import { type Catalogue, hasClass } from '../describe/catalogue.js';
-import { isMedia, widgetOf } from '../describe/widget.js';
+import { fileKindOf } from '../describe/widget.js';
 import { type Graph, linkedInputs, linksAt, nodeAt } from '../graph.js';
 import { isRecord } from '../read-graph.js';
 import type { Complaint } from './complaint.js';
@@ -48,13 +48,14 @@ interface Way {
 
 /** Not by recursion: a chain of nodes may be longer than the stack. */
 export function inspect(graph: Graph, outputs: readonly string[], catalogue: Catalogue, hasFile?: HasFile): Inspection {
+  const knowledge = { catalogue, hasFile };
   const faults = new Map<string, readonly GraphFault[]>();
   const sources = new Map<string, readonly string[]>();
   const seenFor = new Map<string, number>();
   const path: { readonly node: string; readonly ways: Way[] }[] = [];
   const onPath = new Set<string>();
   const enter = (node: string, output: number, by?: Way) => {
-    const { complaints, ways } = look(graph, node, by, { catalogue, hasFile });
+    const { complaints, ways } = look(graph, node, by, knowledge);
     const className = nodeAt(graph, node).class_type;
     faults.set(
       node,
@@ -98,27 +99,26 @@ function look(
 ): { readonly complaints: readonly Complaint[]; readonly ways: Way[] } {
   const node = nodeAt(graph, id);
   const { class_type: className, inputs } = node;
-  const describe = (name: string) => (hasClass(catalogue, name) ? catalogue[name] : undefined);
-  const raised = (error: Raised) => ({ complaints: [exception(error, by)], ways: [] });
   if (!isRecord(inputs)) {
-    return raised({ exception: 'KeyError', text: "'inputs'", input: undefined, detail: 'has no inputs' });
+    const raised = { exception: 'KeyError', text: "'inputs'", input: undefined, detail: 'has no inputs' };
+    return { complaints: [exception(raised, by)], ways: [] };
   }
   if (!hasClass(catalogue, className)) return { complaints: [], ways: linksOf(graph, id) };
   const complaints: Complaint[] = [];
   const ways: Way[] = [];
-  for (const input of nodeInputs(describe(className), inputs)) {
+  for (const input of nodeInputs(catalogue[className], inputs)) {
     const value = inputs[input.name];
     if (value === undefined) {
       if (input.isRequired) complaints.push(missing(input));
     } else if (Array.isArray(value)) {
-      const fault = judgeLink(graph, input, value, describe);
+      const fault = judgeLink(graph, input, value, catalogue);
       if (fault === undefined) ways.push({ source: String(value[0]), link: value, input });
-      else if ('exception' in fault) return raised(fault);
+      else if ('exception' in fault) return { complaints: [exception(fault, by)], ways: [] };
       else complaints.push(fault);
     } else {
-      const kind = widgetOf(node, input.name, catalogue)?.type;
-      const isAbsent = isMedia(kind) && hasFile !== undefined && !hasFile(String(value));
-      const fault = isMedia(kind) ? undefined : judgeValue(className, input, value);
+      const kind = fileKindOf(node, input.name, catalogue);
+      const isAbsent = kind !== undefined && hasFile !== undefined && !hasFile(String(value));
+      const fault = kind === undefined ? judgeValue(className, input, value) : undefined;
       if (isAbsent) complaints.push(noSuchFile(input, kind, value));
       if (fault !== undefined) complaints.push(fault);
     }

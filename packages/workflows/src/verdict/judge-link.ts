@@ -1,3 +1,4 @@
+import { type Catalogue, hasClass } from '../describe/catalogue.js';
 import { type Graph, nodeAt } from '../graph.js';
 import { isRecord } from '../read-graph.js';
 import { type Complaint, complaint } from './complaint.js';
@@ -18,7 +19,7 @@ export function judgeLink(
   graph: Graph,
   input: NodeInput,
   link: readonly unknown[],
-  describe: (className: string) => unknown,
+  catalogue: Catalogue,
 ): Complaint | Raised | undefined {
   const { name, config, type } = input;
   if (link.length !== 2) {
@@ -34,7 +35,8 @@ export function judgeLink(
     const text = pythonRepr(source);
     return { exception: 'KeyError', text, input: name, detail: `is linked to node ${text}, which is not there` };
   }
-  const from = describe(nodeAt(graph, source).class_type);
+  const { class_type: className } = nodeAt(graph, source);
+  const from = hasClass(catalogue, className) ? catalogue[className] : undefined;
   if (!isRecord(from) || !Array.isArray(from.output)) return undefined;
   const outputs = from.output as readonly unknown[];
   if (typeof slot !== 'number') {

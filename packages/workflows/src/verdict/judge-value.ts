@@ -41,21 +41,21 @@ export function noSuchFile(input: NodeInput, kind: Widget['type'], value: unknow
 }
 
 function outOfBounds(input: NodeInput, value: unknown): Complaint | undefined {
-  const { min, max } = input.more;
   if (!isNumber(value)) return undefined;
+  const { min, max } = input.more;
+  const isSmall = isBound(min, input) && value < min;
+  const isBig = isBound(max, input) && value > max;
+  if (!isSmall && !isBig) return undefined;
   const extra = { input_config: input.config, received_value: value };
-  const text = (number: number | bigint) => pythonText(number, input.type);
-  if (isBound(min, input) && value < min) {
+  const text = (number: unknown) => pythonText(number, input.type);
+  if (isSmall) {
     const message = `Value ${text(value)} smaller than min of ${text(min)}`;
     const detail = `is ${shown(value)}, and the least is ${min}`;
     return complaint(input, 'value_smaller_than_min', { message, details: input.name, extra, detail });
   }
-  if (isBound(max, input) && value > max) {
-    const message = `Value ${text(value)} bigger than max of ${text(max)}`;
-    const detail = `is ${shown(value)}, and the most is ${max}`;
-    return complaint(input, 'value_bigger_than_max', { message, details: input.name, extra, detail });
-  }
-  return undefined;
+  const message = `Value ${text(value)} bigger than max of ${text(max)}`;
+  const detail = `is ${shown(value)}, and the most is ${max}`;
+  return complaint(input, 'value_bigger_than_max', { message, details: input.name, extra, detail });
 }
 
 function notAmong(className: string, input: NodeInput, value: unknown): Complaint | undefined {

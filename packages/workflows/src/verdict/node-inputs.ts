@@ -16,6 +16,10 @@ export interface NodeInput {
   readonly config: readonly unknown[] | null;
 }
 
+/** Of an input that is a growing list, and of a choice that brings inputs of its own. */
+const GROWING = 'COMFY_AUTOGROW_V3';
+const BRANCHING = 'COMFY_DYNAMICCOMBO_V3';
+
 /** ComfyUI shows no longer list of options. */
 export const MOST_SHOWN = 20;
 
@@ -23,10 +27,24 @@ export const MOST_SHOWN = 20;
  * The inputs that a node with these values has. A choice that brings inputs of its own stands only where its value is one
  * of its keys, and a growing list as its least number and those given beyond: of both ComfyUI asks no more.
  */
-export function nodeInputs(description: unknown, given: Readonly<Record<string, unknown>>): NodeInput[] {
+export function nodeInputs(description: unknown, given: Readonly<Record<string, unknown>>): readonly NodeInput[] {
+  if (!isRecord(description)) return [];
+  const before = unvarying.get(description);
+  if (before !== undefined) return before;
   const found: NodeInput[] = [];
-  addAll(found, isRecord(description) ? description.input : undefined, given, '');
+  addAll(found, description.input, given, '');
+  if (!isVarying(description.input)) unvarying.set(description, found);
   return found;
+}
+
+/** The inputs that all nodes of a class have, by its description. */
+const unvarying = new WeakMap<object, readonly NodeInput[]>();
+
+function isVarying(input: unknown): boolean {
+  const { required, optional } = sections(input);
+  return [...Object.values(required), ...Object.values(optional)].some(
+    (described) => Array.isArray(described) && (described[0] === GROWING || described[0] === BRANCHING),
+  );
 }
 
 function addAll(found: NodeInput[], input: unknown, given: Readonly<Record<string, unknown>>, prefix: string): void {
@@ -51,11 +69,11 @@ function add(
   const [type, second] = described as unknown[];
   const more = isRecord(second) ? second : {};
   const name = `${prefix}${shortName}`;
-  if (type === 'COMFY_AUTOGROW_V3') {
+  if (type === GROWING) {
     grow(found, more.template, given, `${name}.`);
     return;
   }
-  if (type === 'COMFY_DYNAMICCOMBO_V3') {
+  if (type === BRANCHING) {
     const keys = Array.isArray(more.options) ? more.options : [];
     const chosen: unknown = keys.find((option) => isRecord(option) && option.key === given[name]);
     if (!isRecord(chosen)) return;

@@ -99,6 +99,8 @@ function unknownClass(graph: Graph, id: string): Verdict {
 
 /** Those that have faults, or need one that has. */
 function badNodes({ faults, sources }: Inspection): ReadonlySet<string> {
+  const open = [...faults].filter(([, found]) => found.length > 0).map(([id]) => id);
+  if (open.length === 0) return new Set();
   const users = new Map<string, string[]>();
   for (const [user, ids] of sources) {
     for (const id of ids) {
@@ -108,7 +110,6 @@ function badNodes({ faults, sources }: Inspection): ReadonlySet<string> {
     }
   }
   const bad = new Set<string>();
-  const open = [...faults].filter(([, found]) => found.length > 0).map(([id]) => id);
   for (let id = open.pop(); id !== undefined; id = open.pop()) {
     if (bad.has(id)) continue;
     bad.add(id);
