@@ -29,6 +29,7 @@ export async function resolveFiles(
   values: Readonly<Record<string, unknown>>,
   pointer: (input: string) => string,
 ): Promise<Readonly<Record<string, InputFile>>> {
+  if (request.files.length === 0 && Object.keys(values).length === 0) return {};
   const found: [input: string, file: InputFile][] = [];
   for (const { field, file } of request.files) {
     if (Object.hasOwn(values, field)) throw fault(pointer(field), 'is given twice: as a file and as text');

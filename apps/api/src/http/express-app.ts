@@ -7,7 +7,7 @@ import { beginning } from './begin-request.js';
 import { type BodyLimits, createBodyReaders } from './body-readers.js';
 import { faultOf } from './counting.js';
 import { crossOrigin } from './cross-origin.js';
-import type { Dialect } from './dialect.js';
+import { type Dialect, dialectOf } from './dialect.js';
 import { type Entrance, entered, served } from './exchange.js';
 import type { Receive } from './file-readers.js';
 import { localsOf } from './locals.js';
@@ -37,12 +37,40 @@ export interface Pages {
 
 /** Serves a route table with Express. Nothing outside this folder knows Express. */
 export function expressApp(routes: readonly Route[], options: ExpressAppOptions): RequestListener {
-  const { limits, receive, hosts, corsOrigins, dialects, pages, instruments, log } = options;
+  const { limits, receive, hosts, dialects, pages, instruments, log } = options;
+  const begin = beginning({ headerList: createHeaderList(), dialects, instruments, log });
+  const bodyReaders = createBodyReaders(limits, { refuse: failed, receive });
+  // Express walks through routes one by one: those of each API are on their own.
+  const serverOf = (dialect: Dialect | undefined) => {
+    const own = routes.filter(({ path }) => dialectOf(dialects, path) === dialect);
+    return oneApi(own, dialect === undefined ? pages : [], { ...options, bodyReaders });
+  };
+  const ours = serverOf(undefined);
+  const others = new Map(dialects.map((dialect) => [dialect, serverOf(dialect)]));
+  // Begun before Express has it: a middleware would cost each request its part of the walk through the others.
+  return (request, response) => {
+    request.url = pathOfTarget(request.url);
+    const begun = Object.assign(request, { originalUrl: request.url }) as Request;
+    begin(begun, response as Response);
+    const fault = hosts(begun);
+    const { dialect } = localsOf(response as Response);
+    const serve = (dialect && others.get(dialect)) ?? ours;
+    if (fault === undefined) serve(request, response);
+    else void failed(fault, begun, response as Response);
+  };
+}
+
+interface OneApiOptions extends ExpressAppOptions {
+  /** Of all APIs together: what they count counts for each other. */
+  readonly bodyReaders: ReturnType<typeof createBodyReaders>;
+}
+
+function oneApi(routes: readonly Route[], pages: readonly Pages[], options: OneApiOptions): RequestListener {
+  const { corsOrigins, bodyReaders } = options;
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag'); // jobs change all the time and are small; pictures bring their own
   if (corsOrigins.length > 0) app.use(crossOrigin(corsOrigins));
-  const bodyReaders = createBodyReaders(limits, { refuse: failed, receive });
   for (const path of new Set(routes.map((route) => route.path))) {
     const sharing = routes.filter((route) => route.path === path);
     const entry = app.route(path);
@@ -65,16 +93,7 @@ export function expressApp(routes: readonly Route[], options: ExpressAppOptions)
   app.use(async (error: unknown, request: Request, response: Response, _next: NextFunction) =>
     failed(await faultOf(error, localsOf(response)), request, response),
   );
-  const begin = beginning({ headerList: createHeaderList(), dialects, instruments, log });
-  // Begun before Express has it: a middleware would cost each request its part of the walk through the others.
-  return (request, response) => {
-    request.url = pathOfTarget(request.url);
-    const begun = Object.assign(request, { originalUrl: request.url }) as Request;
-    begin(begun, response as Response);
-    const fault = hosts(begun);
-    if (fault === undefined) app(request, response);
-    else void failed(fault, begun, response as Response);
-  };
+  return app;
 }
 
 /** A browser asks its user for a name, which does not matter, and a password, which is the key. */

@@ -1,9 +1,9 @@
 import type { IncomingMessage } from 'node:http';
-import { setImmediate as others } from 'node:timers/promises';
 import { FleetError } from '@comfy-fleet/contracts';
 import type { PictureText } from '../pictures/picture-text.js';
 import { createJsonScan, type JsonLimits } from './json-scan.js';
-import { type UnpackLimits, unpackedBody } from './unpacked-body.js';
+import { takeBody } from './take-body.js';
+import type { UnpackLimits } from './unpacked-body.js';
 
 export interface JsonBodyLimits extends JsonLimits, UnpackLimits {
   /** Of what is parsed: of everything but a picture. */
@@ -23,12 +23,6 @@ export interface JsonBody {
   readonly value: unknown;
   readonly picture: PictureText | undefined;
 }
-
-/** After so many bytes others have their turn: of a body that comes quickly libuv reads two megabytes at a stretch. */
-export const STEP_BYTES = 256 * 1024;
-
-/** What says that it is no longer than this is read without iterators, which cost more than all else of a small body. */
-const PLAIN_BYTES = 64 * 1024;
 
 const PICTURE_FIELD = 'image';
 
@@ -66,52 +60,10 @@ export async function readJsonBody(
     if (fault !== undefined) throw new FleetError('body_too_large', `The body has too much in it: ${fault}.`);
     if (bytes > limits.textBytes) throw new FleetError('body_too_large', tooMuchText(limits.textBytes, picture));
   };
-  if (Number(request.headers['content-length']) <= PLAIN_BYTES && request.headers['content-encoding'] === undefined) {
-    await plainBody(request, take);
-  } else {
-    let looked = 0;
-    for await (const chunk of unpackedBody(request, limits)) {
-      take(chunk);
-      looked += chunk.length;
-      if (looked < STEP_BYTES) continue;
-      looked = 0;
-      await others();
-    }
-  }
+  await takeBody(request, limits, take);
   const [first] = kept;
   const value = first === undefined ? {} : parsed(kept.length === 1 ? first : Buffer.concat(kept, bytes));
   return apart === undefined || apart.isEmpty ? { value, picture: undefined } : withPicture(value, apart);
-}
-
-/**
- * Hands on the pieces of a body as they arrive. When `take` throws, the rest is thrown away as it comes, so that the answer
- * still reaches its caller. Rejects with what it threw, or with what broke the request off.
- */
-function plainBody(request: IncomingMessage, take: (chunk: Buffer) => void): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const stop = () => {
-      request.off('data', onData).off('end', onEnd).off('error', onError).off('close', onClose);
-    };
-    const onData = (chunk: Buffer) => {
-      try {
-        take(chunk);
-      } catch (error) {
-        stop();
-        request.resume();
-        reject(error);
-      }
-    };
-    const onEnd = () => {
-      stop();
-      resolve();
-    };
-    const onError = (error: unknown) => {
-      stop();
-      reject(error);
-    };
-    const onClose = () => onError(request.errored ?? new Error('The request was broken off.'));
-    request.on('data', onData).on('end', onEnd).on('error', onError).on('close', onClose);
-  });
 }
 
 function tooMuchText(most: number, picture: unknown): string {

@@ -1,9 +1,9 @@
 import type { IncomingMessage } from 'node:http';
-import { setImmediate as others } from 'node:timers/promises';
 import { FleetError } from '@comfy-fleet/contracts';
-import { requireUtf8, STEP_BYTES } from './json-body.js';
+import { requireUtf8 } from './json-body.js';
 import { createJsonScan, type JsonLimits } from './json-scan.js';
-import { type UnpackLimits, unpackedBody } from './unpacked-body.js';
+import { takeBody } from './take-body.js';
+import type { UnpackLimits } from './unpacked-body.js';
 
 export interface RawBodyOptions {
   readonly limits: UnpackLimits;
@@ -22,16 +22,11 @@ export async function readRawBody(
   const scan =
     json === undefined ? undefined : createJsonScan(json, { text: () => {}, begin: () => {}, apart: () => {} });
   const kept: Buffer[] = [];
-  let looked = 0;
-  for await (const chunk of unpackedBody(request, limits)) {
+  await takeBody(request, limits, (chunk) => {
     arrived(chunk.length);
     const fault = scan?.push(chunk);
     if (fault !== undefined) throw new FleetError('body_too_large', `The body has too much in it: ${fault}.`);
     kept.push(chunk);
-    looked += chunk.length;
-    if (looked < STEP_BYTES) continue;
-    looked = 0;
-    await others();
-  }
+  });
   return Buffer.concat(kept);
 }

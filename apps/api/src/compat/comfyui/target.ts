@@ -31,6 +31,7 @@ function hasKey({ authorization = '', 'x-api-key': key = '' }: IncomingMessage['
 
 /** The rest stays as it was written. */
 function withoutToken(query: string): { readonly query: string; readonly token: string | undefined } {
+  if (query === '') return { query, token: undefined };
   const isToken = (pair: string) => new URLSearchParams(pair).has('token');
   const pairs = query.split('&');
   const [given] = pairs.filter(isToken);

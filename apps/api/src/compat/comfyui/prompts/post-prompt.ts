@@ -1,5 +1,4 @@
 import type { NodeErrors } from '@comfy-fleet/workflows';
-import { knownCaller } from '../../../access/caller.js';
 import type { Deps } from '../../../deps.js';
 import type { Handler } from '../../../http/messages.js';
 import { placeOrder } from '../../../orders/place-order.js';
@@ -16,10 +15,9 @@ import { readPrompt } from './read-prompt.js';
 export function postPrompt(deps: Deps): Handler {
   return async (request) => {
     const prompt = readPrompt(request.raw);
-    const caller = knownCaller(request.caller);
     let nodeErrors: NodeErrors = {};
     const { only } = await placeOrder(deps, request, prompt, async () => {
-      const made = await promptJob(deps, prompt, { caller, signal: request.signal, holds: request.holds });
+      const made = await promptJob(deps, prompt, request);
       nodeErrors = made.nodeErrors;
       return [made.job];
     });

@@ -1,10 +1,9 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import type { NewJob } from '@comfy-fleet/jobs';
 import type { Graph, NodeErrors } from '@comfy-fleet/workflows';
-import type { Caller } from '../../../access/caller.js';
+import { knownCaller } from '../../../access/caller.js';
 import type { Deps } from '../../../deps.js';
-import type { ApiRequest } from '../../../http/messages.js';
-import { openedJob } from '../../../orders/graph-job.js';
+import { type OrderingRequest, openedJob } from '../../../orders/graph-job.js';
 import { callbackOf } from '../../../orders/new-job.js';
 import { ComfyuiRefusal } from '../refusal.js';
 import { judgedGraph } from './judged-graph.js';
@@ -21,8 +20,9 @@ const FRONT_PRIORITY = 2;
 export async function promptJob(
   deps: Deps,
   prompt: SentPrompt,
-  { caller, ...request }: Pick<ApiRequest, 'signal' | 'holds'> & { readonly caller: Caller },
+  request: OrderingRequest,
 ): Promise<{ readonly job: NewJob; readonly nodeErrors: NodeErrors }> {
+  const caller = knownCaller(request.caller);
   const { nodeErrors, files, ...graph } = await judgedGraph(deps, prompt, caller);
   const isFirst = prompt.front || (prompt.number ?? 0) < 0;
   const { comfyKey } = prompt;
@@ -31,7 +31,7 @@ export async function promptJob(
     ...(comfyKey === undefined ? {} : { api_key_comfy_org: comfyKey }),
   };
   const callback = callbackOf({}, caller, deps.webhookRefusal);
-  const ordered = openedJob(deps, { ...graph, order, callback }, { ...request, caller, files: [] });
+  const ordered = openedJob(deps, { ...graph, order, callback }, request);
   const job = await ordered.catch((error: unknown) => {
     throw inComfyuisWords(error, graph.opened.workflow.graph);
   });
