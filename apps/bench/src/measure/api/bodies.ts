@@ -1,3 +1,5 @@
+import type { Request } from 'autocannon';
+
 /** Of the prompts that waiting jobs are measured with. */
 export const PROMPT_CHARS = 100;
 
@@ -5,4 +7,23 @@ export const PROMPT_CHARS = 100;
 export function job(number: number): object {
   const prompt = `a lighthouse in a storm at night, oil on canvas, heavy clouds, one ship far out at sea ${number} `;
   return { prompt: prompt.padEnd(PROMPT_CHARS, '.').slice(0, PROMPT_CHARS), lod: 'sketch', seed: number };
+}
+
+/** Below this ComfyUI's editor draws. */
+const MOST_SEED = 2 ** 50;
+
+export function drawSeed(): number {
+  return Math.floor(Math.random() * MOST_SEED);
+}
+
+/** The body of ComfyUI's POST /prompt for a graph, with a seed of its own: clients seldom send the same graph twice. */
+export function prompt(graph: string): object {
+  const nodes = JSON.parse(graph) as Record<string, { readonly inputs: Record<string, unknown> }>;
+  for (const { inputs } of Object.values(nodes)) if ('seed' in inputs) inputs.seed = drawSeed();
+  return { prompt: nodes, client_id: 'bench' };
+}
+
+/** Orders that each have a body of their own. */
+export function orders(path: string, body: () => object): Request[] {
+  return [{ method: 'POST', path, setupRequest: (request) => ({ ...request, body: JSON.stringify(body()) }) }];
 }

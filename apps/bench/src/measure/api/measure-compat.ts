@@ -4,7 +4,7 @@ import type { Request } from 'autocannon';
 import { WORKFLOWS_DIR } from '../../lib/repository.js';
 import type { Scope } from '../../lib/scope.js';
 import { startApiStack } from './api-stack.js';
-import { job } from './bodies.js';
+import { drawSeed, job, orders, prompt } from './bodies.js';
 import { inTurns, type Ratio, type RatioOptions } from './in-turns.js';
 import { startStandIn } from './stand-in.js';
 
@@ -15,11 +15,12 @@ export function measureCompat(all: Scope, options: RatioOptions): Promise<readon
   return all.inner(async (scope) => {
     const stack = await startApiStack(scope, { core: options.core });
     const standIn = await startStandIn(scope, stack);
-    const prompt: unknown = JSON.parse(await readFile(join(WORKFLOWS_DIR, 'text2img.json'), 'utf8'));
-    const order = { prompt, client_id: 'bench' };
+    const graph = await readFile(join(WORKFLOWS_DIR, 'text2img.json'), 'utf8');
     const ids: string[] = [];
     for (let n = 0; n < JOBS; n++) {
-      const { prompt_id } = JSON.parse(await stack.ask('POST', '/comfyui/prompt', order)) as { prompt_id: string };
+      const { prompt_id } = JSON.parse(await stack.ask('POST', '/comfyui/prompt', prompt(graph))) as {
+        prompt_id: string;
+      };
       ids.push(prompt_id);
     }
     await standIn.endAll(JOBS);
@@ -34,10 +35,9 @@ export function measureCompat(all: Scope, options: RatioOptions): Promise<readon
       return inTurns(scope, { service, beside, key: stack.key }, options);
     };
     const reads = (path: string) => ids.map((id): Request => ({ method: 'GET', path: `${path}/${id}` }));
-    const orders = (path: string, body: object): Request[] => [{ method: 'POST', path, body: JSON.stringify(body) }];
     const history = ['GET /comfyui/history/{id}', reads('/comfyui/history')] as const;
-    const prompts = ['POST /comfyui/prompt', orders('/comfyui/prompt', order)] as const;
+    const prompts = ['POST /comfyui/prompt', orders('/comfyui/prompt', () => prompt(graph))] as const;
     const reading = await compared(history, ['GET /jobs/:id', reads('/jobs')]);
-    return [reading, await compared(prompts, ['POST /generate', orders('/generate', job(1))])];
+    return [reading, await compared(prompts, ['POST /generate', orders('/generate', () => job(drawSeed()))])];
   });
 }

@@ -2,7 +2,7 @@ import type { Request } from 'autocannon';
 import type { Scope } from '../../lib/scope.js';
 import { type ApiStack, startApiStack } from './api-stack.js';
 import { startBare } from './bare.js';
-import { job } from './bodies.js';
+import { drawSeed, job, orders } from './bodies.js';
 import { fill } from './fill.js';
 import { inTurns, type Ratio, type RatioOptions } from './in-turns.js';
 
@@ -27,8 +27,13 @@ export function measureRatios(all: Scope, options: RatioOptions): Promise<readon
       'GET /jobs/:id',
       ids.map((id) => ({ method: 'GET', path: `/jobs/${id}` })),
     );
-    const body = JSON.stringify(job(1));
-    return [reading, await measured('POST /generate', [{ method: 'POST', path: '/generate', body }])];
+    return [
+      reading,
+      await measured(
+        'POST /generate',
+        orders('/generate', () => job(drawSeed())),
+      ),
+    ];
   });
 }
 
