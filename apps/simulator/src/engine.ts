@@ -176,6 +176,7 @@ export class Engine {
 
   private breakOff(fault: MiddleFault, control: RunControl, end: (outcome: JournalEnd['outcome']) => void): never {
     control.abandon();
+    this.hub.flush();
     if (fault === 'crash') this.options.crash();
     else end('lost');
     throw new AbandonedError();

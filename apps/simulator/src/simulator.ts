@@ -76,7 +76,9 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
       refuse(socket, isWs ? '403 Forbidden' : '404 Not Found');
       return;
     }
-    sockets.handleUpgrade(request, socket, head, (ws) => engine.hub.connect(ws, searchParams.get('clientId') ?? ''));
+    sockets.handleUpgrade(request, socket, head, (ws) =>
+      engine.hub.connect(ws, socket, searchParams.get('clientId') ?? ''),
+    );
   });
   const removeOwnDir = async () => {
     if (givenDir === undefined) await rm(dir, { recursive: true, force: true });

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import { parseJson } from './json/parse.js';
 import { isObject, isTruthy, type Json } from './json/values.js';
@@ -18,30 +19,37 @@ export interface HubSource {
   isSilent(): boolean;
 }
 
+interface Client {
+  readonly socket: WebSocket;
+  /** What the socket writes to. */
+  readonly connection: Duplex;
+}
+
 /**
  * The open sockets by client id. Two sockets of one id behave as ComfyUI's do: the newer takes over, and when either of
  * them closes the id is forgotten, so the newer goes silent with the older one's end.
  */
 export class SocketHub {
-  private readonly sockets = new Map<string, WebSocket>();
+  private readonly clients = new Map<string, Client>();
   private readonly flags = new Map<string, Json>();
   private readonly all = new Set<WebSocket>();
+  private readonly corked = new Set<Duplex>();
   private readonly source: HubSource;
 
   constructor(source: HubSource) {
     this.source = source;
   }
 
-  connect(socket: WebSocket, clientId: string): void {
+  connect(socket: WebSocket, connection: Duplex, clientId: string): void {
     const sid = clientId === '' ? randomUUID().replace(/-/g, '') : clientId;
-    this.sockets.set(sid, socket);
+    this.clients.set(sid, { socket, connection });
     this.flags.delete(sid);
     this.all.add(socket);
     // An error is always followed by `close`, and a client that breaks off is nothing to report.
     socket.on('error', () => undefined);
     socket.on('close', () => {
       this.all.delete(socket);
-      this.sockets.delete(sid);
+      this.clients.delete(sid);
       this.flags.delete(sid);
     });
     this.sendTo(sid, 'status', { status: this.source.queueInfo(), sid });
@@ -68,15 +76,15 @@ export class SocketHub {
   }
 
   broadcast(type: string, data: Writable): void {
-    if (this.source.isSilent() || this.sockets.size === 0) return;
+    if (this.source.isSilent() || this.clients.size === 0) return;
     const text = writeJson({ type, data });
-    for (const socket of this.sockets.values()) socket.send(text);
+    for (const client of this.clients.values()) this.write(client, text);
   }
 
   /** Whether a preview would reach anybody: drawing one costs something. */
   isListening(clientId: Json | undefined): boolean {
     if (this.source.isSilent()) return false;
-    return clientId === undefined ? this.sockets.size > 0 : this.socketOf(clientId) !== undefined;
+    return clientId === undefined ? this.clients.size > 0 : this.clientOf(clientId) !== undefined;
   }
 
   wantsMetadata(clientId: Json | undefined): boolean {
@@ -101,22 +109,38 @@ export class SocketHub {
 
   /** Cuts every connection without a closing handshake, as a dying server does. */
   terminate(): void {
+    this.flush();
     for (const socket of this.all) socket.terminate();
+  }
+
+  /** What was sent goes out now: for before a crash. */
+  flush(): void {
+    for (const connection of this.corked) connection.uncork();
+    this.corked.clear();
   }
 
   private sendBinary(bytes: Buffer, clientId: Json | undefined): void {
     if (this.source.isSilent()) return;
-    const socket = clientId === undefined ? undefined : this.socketOf(clientId);
-    if (clientId === undefined) for (const each of this.sockets.values()) each.send(bytes);
-    else socket?.send(bytes);
+    const client = clientId === undefined ? undefined : this.clientOf(clientId);
+    if (clientId === undefined) for (const each of this.clients.values()) this.write(each, bytes);
+    else if (client !== undefined) this.write(client, bytes);
   }
 
   private sendTo(clientId: Json, type: string, data: Writable): void {
-    if (!this.source.isSilent()) this.socketOf(clientId)?.send(writeJson({ type, data }));
+    const client = this.clientOf(clientId);
+    if (!this.source.isSilent() && client !== undefined) this.write(client, writeJson({ type, data }));
   }
 
-  private socketOf(clientId: Json): WebSocket | undefined {
-    return typeof clientId === 'string' ? this.sockets.get(clientId) : undefined;
+  /** Frames of one moment go out in one write: each is a system call, and wakes whoever listens. */
+  private write({ socket, connection }: Client, frame: string | Buffer): void {
+    if (this.corked.size === 0) process.nextTick(() => this.flush());
+    if (!this.corked.has(connection)) connection.cork();
+    this.corked.add(connection);
+    socket.send(frame);
+  }
+
+  private clientOf(clientId: Json | undefined): Client | undefined {
+    return typeof clientId === 'string' ? this.clients.get(clientId) : undefined;
   }
 }
 

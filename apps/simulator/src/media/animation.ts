@@ -1,6 +1,6 @@
 import sharp from 'sharp';
 import type { Images } from '../nodes/values.js';
-import { chunk, chunksOf } from '../png-text.js';
+import { chunk, chunksOf } from '../png.js';
 
 /** More would only make large files. */
 const MOST_FRAMES = 24;

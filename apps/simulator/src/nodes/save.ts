@@ -1,7 +1,6 @@
-import sharp from 'sharp';
 import type { JsonObject } from '../json/values.js';
 import { writeJson } from '../json/write.js';
-import { withText } from '../png-text.js';
+import { encodePng } from '../png.js';
 import { writeFiles } from './files.js';
 import type { NodeContext, NodeInputs, NodeResult, NodeRunner } from './node.js';
 import type { Images } from './values.js';
@@ -35,12 +34,10 @@ export function writePictures(
   return writeFiles({ prefix, type, extension: '.png', size: images, contents }, context);
 }
 
-async function encode(frame: Buffer, { width, height }: Images, context: NodeContext): Promise<Buffer> {
-  const png = await sharp(frame, { raw: { width, height, channels: 3 } })
-    .png({ compressionLevel: 4 })
-    .toBuffer();
-  return withText(
-    png,
+function encode(frame: Buffer, size: Images, context: NodeContext): Promise<Buffer> {
+  return encodePng(
+    frame,
+    size,
     [...context.pngText()].map(([key, value]) => [key, writeJson(value)] as const),
   );
 }
