@@ -15,28 +15,48 @@ const MOST_VERSIONS = 100;
 /** How old what is known may be: it only weighs the parts of a progress bar. */
 const FRESH_MS = 60_000;
 
+/** Between two executions of a version that the others are told of: few are remembered, and those of one moment are alike. */
+const TELL_MS = 1000;
+
 const NONE: ReadonlyMap<string, number> = new Map();
 
-export function createNodeTimes(shared: SharedNodeTimes, log: Logger): NodeTimes {
-  const known = new LRUCache<string, { times: ReadonlyMap<string, number>; readAt: number }>({ max: MOST_VERSIONS });
+interface Known {
+  times: ReadonlyMap<string, number>;
+  /** By performance.now(). */
+  readAt: number;
+  toldAt: number;
+}
 
-  const read = (version: string) => {
-    const entry = known.get(version) ?? { times: NONE, readAt: Number.NEGATIVE_INFINITY };
-    if (performance.now() - entry.readAt < FRESH_MS) return entry.times;
-    entry.readAt = performance.now();
+export function createNodeTimes(shared: SharedNodeTimes, log: Logger): NodeTimes {
+  const known = new LRUCache<string, Known>({ max: MOST_VERSIONS });
+
+  const entryOf = (version: string): Known => {
+    const entry = known.get(version) ?? {
+      times: NONE,
+      readAt: Number.NEGATIVE_INFINITY,
+      toldAt: Number.NEGATIVE_INFINITY,
+    };
     known.set(version, entry);
-    shared.read(version).then(
-      (times) => {
-        entry.times = times;
-      },
-      (error: unknown) => log.debug('how long nodes take is not known', { error }),
-    );
-    return entry.times;
+    return entry;
   };
 
   return {
-    of: read,
+    of: (version) => {
+      const entry = entryOf(version);
+      if (performance.now() - entry.readAt < FRESH_MS) return entry.times;
+      entry.readAt = performance.now();
+      shared.read(version).then(
+        (times) => {
+          entry.times = times;
+        },
+        (error: unknown) => log.debug('how long nodes take is not known', { error }),
+      );
+      return entry.times;
+    },
     learn: (version, timings) => {
+      const entry = entryOf(version);
+      if (performance.now() - entry.toldAt < TELL_MS) return;
+      entry.toldAt = performance.now();
       shared
         .learn(version, timings)
         .catch((error: unknown) => log.debug('how long nodes took could not be noted', { error }));
