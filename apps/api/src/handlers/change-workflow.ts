@@ -19,7 +19,7 @@ export function putWorkflow(deps: Deps): Handler {
   return async ({ params: { name = '' }, query, raw, caller }) => {
     if (!NAME.test(name)) throw oddName(name);
     const { dry_run } = readQuery(query);
-    const workflow = readPublished(name, raw, limits);
+    const workflow = await readPublished(name, raw, limits);
     const { version, text } = workflow;
     if (dry_run === 'try') await ledger.workflows.keep({ version, text });
     if (dry_run !== undefined) return exactJson(200, await inspectWorkflow(deps, workflow));

@@ -3,10 +3,10 @@ import { buffer } from 'node:stream/consumers';
 import { FleetError } from '@comfy-fleet/contracts';
 import { type FrameStore, frameTypeOfName, isFrameName } from '@comfy-fleet/frames';
 import pLimit from 'p-limit';
-import sharp from 'sharp';
 import { posterName } from '../files/poster-name.js';
 import { type DerivedOptions, FORMATS, type Format, readDerivedOptions } from './derived-options.js';
 import { pieces } from './in-steps.js';
+import { loadSharp } from './load-sharp.js';
 import { type Shared, shareWork } from './share-work.js';
 import { withStorageDeadline } from './storage-deadline.js';
 
@@ -112,6 +112,7 @@ function derivedName(filename: string, { width, format }: DerivedOptions): strin
 }
 
 async function convert(frame: Buffer, { width, format }: DerivedOptions, maxPixels: number): Promise<Buffer> {
+  const sharp = await loadSharp();
   try {
     const picture = sharp(frame, { limitInputPixels: maxPixels, pages: 1 }).timeout({ seconds: MAKING_SECONDS });
     if (width !== undefined) picture.resize({ width, withoutEnlargement: true });

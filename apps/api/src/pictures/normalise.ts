@@ -1,8 +1,8 @@
 import { FleetError, type InputFile, orAborted } from '@comfy-fleet/contracts';
 import { frameTypeOf, inputName } from '@comfy-fleet/frames';
-import sharp from 'sharp';
 import type { Deps } from '../deps.js';
 import { digestOf, pieces } from './in-steps.js';
+import { loadSharp } from './load-sharp.js';
 import type { RawPicture } from './picture-text.js';
 import { invalidImage, pictureType } from './picture-type.js';
 import { withStorageDeadline } from './storage-deadline.js';
@@ -70,6 +70,7 @@ async function normalisePicture(raw: RawPicture, { maxPixels, pointer }: Normali
     throw invalidImage(pointer, `The picture claims to be ${raw.claimed} but is ${type}.`);
   }
   await pixelsOf(raw.data, { maxPixels, pointer });
+  const sharp = await loadSharp();
   try {
     const { data: png, info } = await sharp(raw.data, { failOn: 'error', limitInputPixels: maxPixels, pages: 1 })
       .timeout({ seconds: DECODE_SECONDS })
@@ -95,6 +96,7 @@ export async function pixelsOf(
   data: Buffer,
   { maxPixels, pointer }: NormaliseOptions,
 ): Promise<{ readonly width: number; readonly height: number }> {
+  const sharp = await loadSharp();
   const { autoOrient } = await sharp(data, { limitInputPixels: false, pages: 1 })
     .metadata()
     .catch((error: unknown) => {

@@ -4,7 +4,6 @@ import { createJsonScan, type JsonLimits } from '../http/json-scan.js';
 import type { RawBody } from '../http/messages.js';
 import { atPlace } from '../requests/pointers.js';
 import { utf8Text } from './exact-json.js';
-import { promptOfPicture } from './prompt-of-picture.js';
 
 export interface PublishLimits {
   /** Of JSON. */
@@ -13,9 +12,9 @@ export interface PublishLimits {
 }
 
 /** Takes what came for a name: JSON or a picture. Throws invalid_workflow, malformed_json, body_too_large. */
-export function readPublished(name: string, raw: RawBody | undefined, limits: PublishLimits): Workflow {
+export async function readPublished(name: string, raw: RawBody | undefined, limits: PublishLimits): Promise<Workflow> {
   if (raw === undefined || raw.data.length === 0) throw invalid(['The request has no body: send the workflow in it']);
-  const upload = raw.contentType === 'application/json' ? utf8Text(raw.data) : textsOf(raw.data, limits);
+  const upload = raw.contentType === 'application/json' ? utf8Text(raw.data) : await textsOf(raw.data, limits);
   try {
     return openUpload(name, upload);
   } catch (error) {
@@ -24,7 +23,9 @@ export function readPublished(name: string, raw: RawBody | undefined, limits: Pu
   }
 }
 
-function textsOf(data: Buffer, { maxBytes, json }: PublishLimits): PictureTexts {
+async function textsOf(data: Buffer, { maxBytes, json }: PublishLimits): Promise<PictureTexts> {
+  // Not at the top: it knows all that cameras write into pictures, and is asked when a workflow comes in one.
+  const { promptOfPicture } = await import('./prompt-of-picture.js');
   // the editor's own format says more of the same graph
   const texts = promptOfPicture(data, 2 * maxBytes);
   if (texts === undefined) {

@@ -9,7 +9,7 @@ export interface MediaFacts {
   readonly durationSeconds?: number;
 }
 
-interface Stored {
+export interface StoredMedia {
   /** Its name in the store. */
   readonly name: string;
   readonly bytes: number;
@@ -25,7 +25,7 @@ const MOST_READS = 50;
 const FORMATS = [MP4, QTFF, WEBM, MATROSKA, MP3, WAVE, OGG, FLAC];
 
 /** How long a stored video or sound is, and the size of its picture; nothing of what cannot be read, whatever it is. */
-export async function mediaFacts({ name, bytes, start, frames, signal }: Stored): Promise<MediaFacts> {
+export async function mediaFacts({ name, bytes, start, frames, signal }: StoredMedia): Promise<MediaFacts> {
   let left = MOST_BYTES;
   let reads = 0;
   const read = async (range: ByteRange): Promise<Uint8Array> => {

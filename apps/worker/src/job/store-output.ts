@@ -5,7 +5,7 @@ import { FRAME_TYPES, type FrameStore, fileFactsOf, frameName, plainName } from 
 import { type Listed, listedToKeep, type OutputRecord } from '@comfy-fleet/jobs';
 import { imageSize } from 'image-size';
 import type { HeldJob } from './held-job.js';
-import { mediaFacts } from './media-facts.js';
+import type { MediaFacts, StoredMedia } from './media-facts.js';
 import { peek } from './peek.js';
 
 /** Enough of a file to tell what it is, and how large a picture is: a JPEG says that behind its metadata, which may be the whole workflow. */
@@ -44,13 +44,19 @@ export async function storeFile(
       const text = kind === 'text' && bytes === start.length ? textIn(start) : undefined;
       const filename = plainName(file.filename);
       const isMedia = kind === 'video' || kind === 'audio';
-      const facts = isMedia ? await mediaFacts({ name, bytes, start, frames, signal }) : size;
+      const facts = isMedia ? await factsOf({ name, bytes, start, frames, signal }) : size;
       const about = { nodeId: file.nodeId, kind, file: name, filename, contentType, bytes, sha256 };
       return { ...about, ...facts, ...(text === undefined ? {} : { text }), ...listedToKeep(listedAs(job, file)) };
     } finally {
       stream.destroy();
     }
   });
+}
+
+async function factsOf(media: StoredMedia): Promise<MediaFacts> {
+  // Not at the top: few workflows make a video or a sound, and it knows all their formats.
+  const { mediaFacts } = await import('./media-facts.js');
+  return mediaFacts(media);
 }
 
 /** Stores what a node showed as text as the job's nth output. */

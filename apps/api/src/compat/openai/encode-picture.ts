@@ -2,8 +2,8 @@ import { addAbortSignal, type Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { FleetError } from '@comfy-fleet/contracts';
 import type { Picture } from '@comfy-fleet/jobs';
-import sharp from 'sharp';
 import type { Deps } from '../../deps.js';
+import { loadSharp } from '../../pictures/load-sharp.js';
 import { withStorageDeadline } from '../../pictures/storage-deadline.js';
 import type { ImagesRequest } from './images-request.js';
 
@@ -57,6 +57,7 @@ export async function convert(
   data: Buffer,
   { output_format: format = 'png', output_compression = BEST, maxPixels }: Wanted & { readonly maxPixels: number },
 ): Promise<Buffer> {
+  const sharp = await loadSharp();
   const picture = sharp(data, { limitInputPixels: maxPixels, pages: 1 }).timeout({ seconds: SECONDS });
   // JPEG has no transparency, and what lies beneath it is mostly black
   if (format === 'jpeg') picture.flatten({ background: '#ffffff' });

@@ -1,4 +1,5 @@
-import sharp, { type Sharp } from 'sharp';
+import type { Sharp } from 'sharp';
+import { loadSharp } from '../../pictures/load-sharp.js';
 
 /** Longer than the largest picture takes on a slow machine. */
 const SECONDS = 30;
@@ -8,7 +9,7 @@ const ALPHA = 3;
 /** The picture as a PNG on a white ground; undefined when nothing of it is transparent. */
 export async function onWhite(picture: Buffer): Promise<Buffer | undefined> {
   if (!(await hasAlpha(picture))) return undefined;
-  return opened(picture).flatten({ background: '#ffffff' }).png().toBuffer();
+  return (await opened(picture)).flatten({ background: '#ffffff' }).png().toBuffer();
 }
 
 /**
@@ -17,7 +18,8 @@ export async function onWhite(picture: Buffer): Promise<Buffer | undefined> {
  */
 export async function maskOf(picture: Buffer): Promise<Buffer | undefined> {
   if (!(await hasAlpha(picture))) return undefined;
-  const alpha = await pixels(opened(picture).ensureAlpha().extractChannel(ALPHA));
+  const sharp = await loadSharp();
+  const alpha = await pixels((await opened(picture)).ensureAlpha().extractChannel(ALPHA));
   const inverted = await pixels(sharp(alpha.data, { raw: alpha.info }).negate().toColourspace('srgb'));
   return joined(inverted, alpha);
 }
@@ -25,17 +27,19 @@ export async function maskOf(picture: Buffer): Promise<Buffer | undefined> {
 /** The picture with the transparency of the mask, as a PNG; undefined when that has none. */
 export async function withTransparencyOf(mask: Buffer, picture: Buffer): Promise<Buffer | undefined> {
   if (!(await hasAlpha(mask))) return undefined;
-  const alpha = await pixels(opened(mask).ensureAlpha().extractChannel(ALPHA));
-  return joined(await pixels(opened(picture).removeAlpha().toColourspace('srgb')), alpha);
+  const alpha = await pixels((await opened(mask)).ensureAlpha().extractChannel(ALPHA));
+  return joined(await pixels((await opened(picture)).removeAlpha().toColourspace('srgb')), alpha);
 }
 
 /** What was checked when it arrived: its type, and that it has no more pixels than may be. */
-function opened(picture: Buffer): Sharp {
+async function opened(picture: Buffer): Promise<Sharp> {
   const options = { failOn: 'error', limitInputPixels: false, pages: 1 } as const;
+  const sharp = await loadSharp();
   return sharp(picture, options).timeout({ seconds: SECONDS }).autoOrient();
 }
 
 async function hasAlpha(picture: Buffer): Promise<boolean> {
+  const sharp = await loadSharp();
   return (await sharp(picture, { limitInputPixels: false }).metadata()).hasAlpha;
 }
 
@@ -46,6 +50,7 @@ function pixels(picture: Sharp) {
   return picture.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
 }
 
-function joined(colours: Pixels, alpha: Pixels): Promise<Buffer> {
+async function joined(colours: Pixels, alpha: Pixels): Promise<Buffer> {
+  const sharp = await loadSharp();
   return sharp(colours.data, { raw: colours.info }).joinChannel(alpha.data, { raw: alpha.info }).png().toBuffer();
 }

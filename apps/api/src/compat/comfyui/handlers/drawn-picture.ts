@@ -1,10 +1,11 @@
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { FleetError } from '@comfy-fleet/contracts';
-import sharp, { type Sharp } from 'sharp';
+import type { Sharp } from 'sharp';
 import type { Deps } from '../../../deps.js';
 import type { ServedFile } from '../../../files/serve-file.js';
 import type { ApiRequest, Reply } from '../../../http/messages.js';
+import { loadSharp } from '../../../pictures/load-sharp.js';
 
 /** Another form of a picture that is asked for. */
 export type Form =
@@ -42,6 +43,7 @@ export async function drawn(
     signal.throwIfAborted();
     const stream = await file.store.open(file.name);
     if (stream === undefined) throw gone();
+    const sharp = await loadSharp();
     const picture = sharp(await buffer(stream), { limitInputPixels: maxPixels, pages: 1 });
     return inForm(picture.timeout({ seconds: DRAWING_SECONDS }), form).catch((cause: unknown) => {
       throw noPicture(cause);
@@ -66,6 +68,7 @@ async function inForm(picture: Sharp, form: Form): Promise<Buffer> {
     .raw()
     .toBuffer({ resolveWithObject: true });
   const { width, height } = info;
+  const sharp = await loadSharp();
   return sharp({ create: { width, height, channels: 3, background: '#000000' } })
     .joinChannel(data, { raw: { width, height, channels: 1 } })
     .png()

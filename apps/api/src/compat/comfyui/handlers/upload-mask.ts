@@ -1,7 +1,6 @@
 import { buffer } from 'node:stream/consumers';
 import { FleetError } from '@comfy-fleet/contracts';
 import type { FrameStore } from '@comfy-fleet/frames';
-import sharp from 'sharp';
 import { knownCaller } from '../../../access/caller.js';
 import { maySeeOutput } from '../../../access/own-output.js';
 import { keepFile } from '../../../assets/keep-file.js';
@@ -9,6 +8,7 @@ import { splitName } from '../../../assets/split-name.js';
 import type { Deps } from '../../../deps.js';
 import type { ApiRequest, Handler } from '../../../http/messages.js';
 import { pieces } from '../../../pictures/in-steps.js';
+import { loadSharp } from '../../../pictures/load-sharp.js';
 import { isRecord } from '../../../requests/is-record.js';
 import { inSubfolder } from '../file-names.js';
 import { refused } from '../refusal.js';
@@ -67,6 +67,7 @@ async function withAlphaOf(
 ): Promise<Buffer> {
   return decoding(async () => {
     signal.throwIfAborted();
+    const sharp = await loadSharp();
     const [picture, alpha] = await Promise.all([opened(base), opened(mask)]);
     try {
       const own = await alpha.ensureAlpha().extractChannel('alpha').raw().toBuffer({ resolveWithObject: true });
@@ -94,6 +95,7 @@ async function withAlphaOf(
     }
     const stream = await store.open(name);
     if (stream === undefined) throw new FleetError('file_not_found', 'The picture is no longer there.');
+    const sharp = await loadSharp();
     return sharp(await buffer(stream), { limitInputPixels: maxPixels, pages: 1 }).timeout({ seconds: DRAWING_SECONDS });
   }
 }
