@@ -45,10 +45,11 @@ function refuseDanglingLinks(graph: Graph): void {
 /** Not by recursion: a chain of nodes may be longer than the stack. */
 function refuseCircles(graph: Graph): void {
   const finished = new Set<string>();
+  const onPath = new Set<string>();
   for (const start of Object.keys(graph)) {
     if (finished.has(start)) continue;
     const path = [{ id: start, sources: sourcesOf(graph, start) }];
-    const onPath = new Set([start]);
+    onPath.add(start);
     for (let last = path.at(-1); last !== undefined; last = path.at(-1)) {
       const next = last.sources.pop();
       if (next === undefined) {
@@ -71,10 +72,9 @@ function refuseCircles(graph: Graph): void {
 }
 
 function sourcesOf(graph: Graph, id: string): string[] {
-  return Object.values(nodeAt(graph, id).inputs)
-    .filter(isLink)
-    .map(([source]) => source)
-    .reverse();
+  const sources: string[] = [];
+  for (const value of Object.values(nodeAt(graph, id).inputs)) if (isLink(value)) sources.push(value[0]);
+  return sources.reverse();
 }
 
 export function isRecord(value: unknown): value is Record<string, unknown> & Partial<GraphNode> {

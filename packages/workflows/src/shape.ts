@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { type Catalogue, inputSpec } from './describe/catalogue.js';
-import { type Graph, isLink } from './graph.js';
+import { type Graph, isLink, nodeAt } from './graph.js';
 import { showJson } from './json-text.js';
 import { isModelFile } from './model-file.js';
 
@@ -15,17 +15,20 @@ const AMOUNT =
  * are wired, the amounts, the model files, and what else is chosen among options, as far as the catalogue tells.
  */
 export function shapeOf(graph: Graph, catalogue: Catalogue | undefined): string {
-  const nodes = Object.entries(graph)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([id, { class_type, inputs }]) => {
-      const telling = Object.entries(inputs).filter(
-        ([name, value]) =>
-          isLink(value) ||
-          isModelFile(value) ||
-          (typeof value === 'number' && AMOUNT.test(name)) ||
-          (catalogue !== undefined && inputSpec(catalogue, class_type, name)?.type === 'COMBO'),
-      );
-      return [id, class_type, telling.sort(([a], [b]) => (a < b ? -1 : 1))];
+  const isTelling = (className: string, name: string, value: unknown) =>
+    isLink(value) ||
+    isModelFile(value) ||
+    (typeof value === 'number' && AMOUNT.test(name)) ||
+    (catalogue !== undefined && inputSpec(catalogue, className, name)?.type === 'COMBO');
+  const nodes = Object.keys(graph)
+    .sort()
+    .map((id) => {
+      const { class_type, inputs } = nodeAt(graph, id);
+      const telling: [name: string, value: unknown][] = [];
+      for (const name of Object.keys(inputs).sort()) {
+        if (isTelling(class_type, name, inputs[name])) telling.push([name, inputs[name]]);
+      }
+      return [id, class_type, telling];
     });
   return hash('sha256', showJson(nodes), 'base64url').slice(0, LENGTH);
 }

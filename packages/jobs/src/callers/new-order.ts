@@ -75,8 +75,8 @@ interface OrderHead {
   readonly most_waiting: number | undefined;
   readonly most_open: number;
   readonly reserved: number;
-  /** Version of a workflow → the longest in ms that one of the jobs may wait with it. */
-  readonly versions: Readonly<Record<string, number>>;
+  /** Versions of workflows, each with the longest in ms that one of the jobs may wait with it. */
+  readonly versions: readonly (readonly [version: string, ms: number])[];
   /** Those whose sources come along: each is an argument, before those of the jobs. */
   readonly sent: readonly string[] | undefined;
   readonly jobs: readonly JobHead[];
@@ -136,13 +136,13 @@ function given<T>(value: T | undefined): T[] {
   return value === undefined ? [] : [value];
 }
 
-function versionsOf({ jobs }: NewOrder): Record<string, number> {
-  const versions: Record<string, number> = {};
+function versionsOf({ jobs }: NewOrder): OrderHead['versions'] {
+  const versions = new Map<string, number>();
   for (const { source, startWithinMs } of jobs) {
     if (source === undefined) continue;
-    versions[source.version] = Math.max(versions[source.version] ?? 0, startWithinMs);
+    versions.set(source.version, Math.max(versions.get(source.version) ?? 0, startWithinMs));
   }
-  return versions;
+  return [...versions];
 }
 
 function jobHead(job: NewJob, fields: number): JobHead {

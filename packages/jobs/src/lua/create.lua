@@ -64,7 +64,8 @@ local pools, made_by, totals = {}, {}, {}
 local stored, awaited = {}, {}
 local function lacking(order)
   local versions = {}
-  for version in pairs(order.versions) do
+  for _, named in ipairs(order.versions) do
+    local version = named[1]
     local source = order.sources[version]
     if source then
       -- Also of an order that is refused: it may be sent again soon.
@@ -153,7 +154,10 @@ local function make(order, sent_again)
   if refused then return {refused} end
   local caller, deadline = order.caller
   for _, job in ipairs(order.jobs) do deadline = write(job, caller) end
-  for version, wait in pairs(order.versions) do awaited[version] = math.max(awaited[version] or 0, wait) end
+  for _, named in ipairs(order.versions) do
+    local version, wait = named[1], named[2]
+    awaited[version] = math.max(awaited[version] or 0, wait)
+  end
   open_jobs = open_jobs + #ids
   made_by[caller] = (made_by[caller] or 0) + #ids
   redis.call('HINCRBY', waiting_key(), caller, #ids)

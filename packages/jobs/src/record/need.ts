@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { graphOf, type ResolvedRequest } from '@comfy-fleet/contracts';
 import { mayBeOption } from '@comfy-fleet/workflows';
 
@@ -14,5 +14,5 @@ export function needOf(request: ResolvedRequest): string {
     shape === undefined ? chosen.sort(([a], [b]) => (a < b ? -1 : 1)) : [],
     outputs,
   ]);
-  return createHash('sha1').update(parts).digest('base64url').slice(0, LENGTH);
+  return hash('sha1', parts, 'base64url').slice(0, LENGTH);
 }

@@ -32,10 +32,12 @@ const TITLES = { input: /^\s*input:\s*(.*?)\s*$/i, output: /^\s*output:\s*(.*?)\
 /** Nodes whose titles begin with `input:` or `output:`, with what comes after it. */
 export function titled(graph: Graph, role: 'input' | 'output'): { node: string; text: string }[] {
   const pattern = TITLES[role];
-  return Object.keys(graph).flatMap((node) => {
-    const [, text] = pattern.exec(nodeAt(graph, node)._meta?.title ?? '') ?? [];
-    return text === undefined ? [] : [{ node, text }];
-  });
+  const found: { readonly node: string; readonly text: string }[] = [];
+  for (const [node, { _meta }] of Object.entries(graph)) {
+    const text = pattern.exec(_meta?.title ?? '')?.[1];
+    if (text !== undefined) found.push({ node, text });
+  }
+  return found;
 }
 
 /** Throws a FileFault for what is no name of an input or output. */

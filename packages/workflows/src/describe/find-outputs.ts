@@ -72,14 +72,15 @@ export function findOutputs(
  * uses was left over.
  */
 function outputNodes(graph: Graph): string[] {
-  const nodes = Object.entries(graph);
-  const used = new Set(nodes.flatMap(([, { inputs }]) => Object.values(inputs).filter(isLink)).map(([id]) => id));
-  return nodes
-    .filter(([id, { class_type, inputs }]) => {
-      const saves = 'filename_prefix' in inputs || /^(Save|Preview)/.test(class_type);
-      return saves || (!used.has(id) && Object.values(inputs).some(isLink));
-    })
-    .map(([id]) => id);
+  const used = new Set<string>();
+  for (const { inputs } of Object.values(graph)) {
+    for (const value of Object.values(inputs)) if (isLink(value)) used.add(value[0]);
+  }
+  return Object.keys(graph).filter((id) => {
+    const { class_type, inputs } = nodeAt(graph, id);
+    if ('filename_prefix' in inputs || /^(Save|Preview)/.test(class_type)) return true;
+    return !used.has(id) && Object.values(inputs).some(isLink);
+  });
 }
 
 /** What a class of its name most likely gives; `output` where the name does not say. */
