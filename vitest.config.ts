@@ -14,6 +14,8 @@ export default defineConfig({
   test: {
     // No file leaves anything behind for the next one, and loading everything anew for each takes most of the time.
     isolate: false,
+    // What one gear has transformed the next one finds.
+    experimental: { fsModuleCache: true },
     // Deadlines only for what hangs: no test is to fail because a machine is slow.
     testTimeout: 300_000,
     hookTimeout: 300_000,

@@ -16,14 +16,15 @@ it('gives what the work resolves to, or rejects as it does, whatever Redis does'
   await expect(whileRedisAnswers(failed, { ping: there })).rejects.toThrow('no');
 });
 
-it.each([
+// Most of these wait for seconds, so they do it together.
+it.concurrent.each([
   ['refuses', () => Promise.reject(new Error('ECONNREFUSED'))],
   ['hangs', hanging],
 ])('ends the wait for work that never ends when Redis %s', async (_how, ping) => {
   await expect(whileRedisAnswers(never, { ping, patienceMs: 20 })).rejects.toThrow('Redis has not answered for 0.02 s');
 });
 
-it('waits on when Redis comes back', async () => {
+it.concurrent('waits on when Redis comes back', async () => {
   let pings = 0;
   let finish: (word: string) => void = () => undefined;
   const work = new Promise<string>((resolve) => {
@@ -37,7 +38,7 @@ it('waits on when Redis comes back', async () => {
   expect(await whileRedisAnswers(work, { ping, patienceMs: 60_000 })).toBe('done');
 });
 
-it('ends the wait for a Redis that hangs also when the garbage collector runs meanwhile', async () => {
+it.concurrent('ends the wait for a Redis that hangs also when the garbage collector runs meanwhile', async () => {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;
   const collecting = setInterval(collect, 100);
