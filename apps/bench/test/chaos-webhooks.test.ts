@@ -122,7 +122,11 @@ describe('repeats', () => {
     const timestamp = new Date(at).toISOString();
     const lines = [
       { job: id(n), message: 'webhook broken off: its lock was lost', timestamp },
-      { error: { message: `could not renew lock for job msg_${id(n)}` }, message: 'webhook worker error', timestamp },
+      ...[
+        `could not renew lock for job msg_${id(n)}`,
+        `Missing lock for job msg_${id(n)}. moveToFinished`,
+        `Lock mismatch for job msg_${id(n)}. Cmd moveToFinished from active`,
+      ].map((message) => ({ error: { message }, message: 'webhook worker error', timestamp })),
     ];
     for (const line of lines) {
       const processes = [{ name: 'dispatcher1', troubles: [], log: `${JSON.stringify(line)}\n` }];

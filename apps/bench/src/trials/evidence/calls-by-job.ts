@@ -88,8 +88,8 @@ export function hindrance(call: Call, evidence: Evidence): Hindrance | undefined
   return tries.some((attempt) => isAnsweredTooLate(call, attempt, evidence)) ? 'answered too late' : undefined;
 }
 
-/** How a dispatcher says that it has lost the lock of a webhook: while it tries, and when it had just ended its try. */
-const LOCK_LOST = ['its lock was lost', 'could not renew lock'];
+/** How a dispatcher says that it has lost the lock of a webhook: while it tries, and when it wants to end its try. */
+const LOCK_LOST = ['its lock was lost', 'could not renew lock', 'Missing lock for job', 'Lock mismatch for job'];
 
 /** When dispatchers said that they lost the lock of this job's webhook: on a busy machine they renew locks too late. */
 function brokenOffAt(jobId: string, { processes }: Evidence): number[] {
