@@ -121,7 +121,7 @@ async function main(): Promise<void> {
   const health = await startHealthServer({
     host: config.http.metricsHost,
     port: config.http.metricsPort,
-    ready: () => notReady(ledger, signal),
+    ready: () => notReady(deps, signal),
     metrics,
     log,
   });

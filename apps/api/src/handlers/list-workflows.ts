@@ -4,10 +4,12 @@ import { mayRun } from '../access/rights.js';
 import type { Deps } from '../deps.js';
 import type { Handler } from '../http/messages.js';
 import { presentPublished } from '../workflows/present-workflow.js';
+import { requireRegistry } from '../workflows/require-registry.js';
 
 /** The workflows that the key may run, and what is wrong with those that cannot be used. */
 export function listWorkflows({ workflows, config }: Deps): Handler {
   return ({ caller }) => {
+    requireRegistry(workflows);
     const names = [...workflows.served]
       .filter(([name]) => mayRun(knownCaller(caller), name))
       .sort(([a], [b]) => (a < b ? -1 : 1));

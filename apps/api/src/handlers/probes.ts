@@ -13,9 +13,10 @@ const WITHOUT_PICTURES: Probe = {
 export const livez: Handler = () => ({ status: 200, body: FINE });
 
 /** 200 while this process can do its work, which it can without pictures, but says so. */
-export function readyz({ ledger, storage, stopping }: Deps): Handler {
+export function readyz(deps: Deps): Handler {
+  const { storage, stopping } = deps;
   return async (): Promise<Reply> => {
-    const reasons = await notReady(ledger, stopping);
+    const reasons = await notReady(deps, stopping);
     if (reasons.length === 0) return { status: 200, body: storage.known() === undefined ? FINE : WITHOUT_PICTURES };
     const body: Probe = { status: 'unavailable', reasons: [...reasons] };
     return { status: 503, headers: { 'Retry-After': '1' }, body };

@@ -18,6 +18,7 @@ import { requireMayRun } from '../access/rights.js';
 import type { Deps } from '../deps.js';
 import { type Pointers, pointersOf } from '../requests/pointers.js';
 import { refuseImpossible } from '../requests/refuse-impossible.js';
+import { findServed } from '../workflows/find-served.js';
 
 /** The job of POST /generate or /img2img. Throws validation_failed, no_able_instance, and forbidden. */
 export async function pictureJob(
@@ -27,8 +28,7 @@ export async function pictureJob(
   { caller, input, ...wish }: Wish & { readonly caller: Caller; readonly input?: InputFile },
 ): Promise<NewJob> {
   const { config, workflows } = deps;
-  const workflow = workflows.byName.get(kind);
-  if (workflow === undefined) throw new FleetError('internal_error', `There is no workflow ${kind}.`);
+  const { workflow } = findServed(workflows, kind);
   const { profiles } = workflows;
   const resolved = resolveRequest({ workflow, profiles, request, input, randomSeed, limits: config.limits });
   return ableJob(deps, workflow, resolved, { caller, ...wish });

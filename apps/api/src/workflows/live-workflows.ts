@@ -23,6 +23,8 @@ export interface LiveWorkflows extends Workflows {
   readonly faults: readonly WorkflowFault[];
   /** Another number whenever a workflow is another one. */
   readonly revision: number;
+  /** Until then a workflow that was published seems not to be there, or to be the file of its name. */
+  readonly isRegistryRead: boolean;
   /** Looks at the registry now: after a change of our own. */
   readRegistry(): Promise<void>;
 }
@@ -50,6 +52,7 @@ export async function openLiveWorkflows(options: LiveOptions): Promise<LiveWorkf
   let served: ReadonlyMap<string, Served> = new Map();
   let byName: ReadonlyMap<string, Workflow> = new Map();
   let revision = 0;
+  let isRegistryRead = false;
 
   const merge = () => {
     served = new Map<string, Served>([
@@ -72,6 +75,7 @@ export async function openLiveWorkflows(options: LiveOptions): Promise<LiveWorkf
       .catch(() => undefined)
       .then(async () => {
         if (await registered.read()) merge();
+        isRegistryRead = true;
       });
     reading = read;
     return read;
@@ -116,6 +120,9 @@ export async function openLiveWorkflows(options: LiveOptions): Promise<LiveWorkf
     },
     get revision() {
       return revision;
+    },
+    get isRegistryRead() {
+      return isRegistryRead;
     },
     readRegistry,
   };

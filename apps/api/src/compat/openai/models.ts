@@ -3,6 +3,7 @@ import { isMedia, outputKind, type Workflow, type WorkflowInput } from '@comfy-f
 import type { Caller } from '../../access/caller.js';
 import { mayRun } from '../../access/rights.js';
 import type { LiveWorkflows, Served } from '../../workflows/live-workflows.js';
+import { requireRegistry } from '../../workflows/require-registry.js';
 
 /** What a request is about: a picture of a prompt, or a picture of pictures. */
 export type Use = 'generations' | 'edits';
@@ -10,9 +11,13 @@ export type Use = 'generations' | 'edits';
 /** What is only the mask of a picture. */
 export const MASK = 'mask';
 
-/** The workflows that the key may run and that can be models, by name. */
-export function modelsFor({ served }: Pick<LiveWorkflows, 'served'>, caller: Caller): ReadonlyMap<string, Served> {
-  const models = [...served].filter(([name, { workflow }]) => mayRun(caller, name) && isModel(workflow));
+/** The workflows that the key may run and that can be models, by name. Throws queue_unavailable while that cannot be told. */
+export function modelsFor(
+  workflows: Pick<LiveWorkflows, 'served' | 'isRegistryRead'>,
+  caller: Caller,
+): ReadonlyMap<string, Served> {
+  requireRegistry(workflows);
+  const models = [...workflows.served].filter(([name, { workflow }]) => mayRun(caller, name) && isModel(workflow));
   return new Map(models.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 

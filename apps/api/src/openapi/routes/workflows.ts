@@ -49,6 +49,7 @@ export function workflowDocs(): OperationDocs {
       tag: 'workflows',
       summary: 'List the workflows, and what is wrong with those that cannot be used',
       answers: { 200: { description: 'Workflows.', content: { 'application/json': workflowListSchema } } },
+      errors: ['queue_unavailable'],
     },
     'GET /workflows/:name': {
       id: 'getWorkflow',

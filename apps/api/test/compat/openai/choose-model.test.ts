@@ -20,7 +20,8 @@ const all = new Map([
     served(name, FIXTURES),
   ),
 ]);
-const modelsOf = (workflows?: readonly string[]) => modelsFor({ served: all }, { ...anonymousCaller, workflows });
+const known = { served: all, isRegistryRead: true };
+const modelsOf = (workflows?: readonly string[]) => modelsFor(known, { ...anonymousCaller, workflows });
 const aliases = new Map([
   ['dall-e-3', 'flux-dev'],
   ['gpt-image-1', 'text2img@final'],
