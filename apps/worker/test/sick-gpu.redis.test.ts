@@ -1,7 +1,7 @@
 import type { Simulator } from '@comfy-fleet/testing';
 import { starts, until } from '@comfy-fleet/testing';
 import { describe, expect, it } from 'vitest';
-import { aGpu, openStack } from './worker-stack.js';
+import { aGpu, openStack, REST_LIMITS } from './worker-stack.js';
 
 type Stack = Awaited<ReturnType<typeof openStack>>;
 
@@ -17,6 +17,14 @@ const KNOWN = {
 
 function sicken(gpu: Simulator, [exceptionType, message]: readonly [string, string] = KNOWN.gpu_failed): void {
   gpu.faults.add({ kind: 'node_error', exceptionType, message });
+}
+
+/**
+ * Prompts that a sick instance may have begun since then: those that it had before it rested, and a trial after each rest,
+ * of which only the first few are shorter than the longest.
+ */
+function mostStarts(since: number): number {
+  return 12 + (performance.now() - since) / REST_LIMITS.longestRestMs;
 }
 
 async function aBacklog(stack: Stack, count: number): Promise<string[]> {
@@ -40,9 +48,10 @@ describe('of two instances one of which fails every prompt at once', () => {
       const [sick, well] = [await aGpu(), await aGpu()];
       sicken(sick, fault);
       const worker = await stack.startWorker('w', [sick.url, well.url]);
+      const began = performance.now();
       const ids = await aBacklog(stack, 24);
       expect(await statusesOf(stack, ids)).toEqual({ succeeded: 24 });
-      expect(starts(sick)).toBeLessThan(10);
+      expect(starts(sick)).toBeLessThan(mostStarts(began));
       const rests = await until('it is announced', async () => {
         const found = (await worker.announced())?.instances[0]?.rests ?? [];
         return found.length > 0 && found;
@@ -59,10 +68,11 @@ describe('of two instances one of which fails every prompt at once', () => {
     const [sick, well] = [await aGpu(), await aGpu()];
     sicken(sick, ['RuntimeError', 'the flux capacitor is empty']);
     await stack.startWorker('w', [sick.url, well.url]);
+    const began = performance.now();
     const { failed = 0, succeeded } = await statusesOf(stack, await aBacklog(stack, 40));
     expect(failed).toBeLessThanOrEqual(1);
     expect(succeeded).toBe(40 - failed);
-    expect(starts(sick)).toBeLessThan(15);
+    expect(starts(sick)).toBeLessThan(mostStarts(began));
   });
 
   it('the same holds when each has a worker of its own, which hears what became of its jobs elsewhere', async () => {

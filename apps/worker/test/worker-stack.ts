@@ -15,6 +15,8 @@ import { startWorker, type Worker, type WorkerOptions } from '../src/worker.js';
 import { type Locks, openLedgers, quietLog } from './held.js';
 
 /** A simulated ComfyUI of the test's own, which draws no previews unless it is told. */
+export const REST_LIMITS = { failuresToRest: 3, firstRestMs: 300, longestRestMs: 2000 };
+
 export async function aGpu(stepMs = 0, more: Parameters<typeof startSimulator>[0] = {}): Promise<Simulator> {
   const journal = join(await aFolder(), 'journal.jsonl');
   const gpu = await startSimulator({ stepMs, journal, previewMethod: 'none', ...more });
@@ -123,7 +125,7 @@ export async function openStack(locks?: Locks) {
           unreachableMs: 30_000,
           ...tools,
         },
-        restLimits: { failuresToRest: 3, firstRestMs: 300, longestRestMs: 2000 },
+        restLimits: REST_LIMITS,
         beginMs: 60_000,
         restart: undefined,
         warmUp: undefined,

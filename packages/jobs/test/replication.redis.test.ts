@@ -4,14 +4,17 @@ import { startRedisServer, until } from '@comfy-fleet/testing';
 import { expect, it, onTestFinished } from 'vitest';
 import { anOrder, nextClaim, openFleet, openLedger, quietLog } from './builders.js';
 
+/** For what no replica will ever have. */
 const WAIT = { replicas: 1, ms: 200 };
+/** For what the replica will have, however busy the machine is. */
+const PATIENT = { replicas: 1, ms: 60_000 };
 const MAY_BE_MADE = {
   code: 'queue_unavailable',
   status: 503,
   detail: expect.stringContaining('may be made all the same'),
 };
 
-/** A primary and its replica, and a fleet that waits for it. */
+/** A primary and its replica, a fleet that waits for it, and a ledger of the same that waits for long. */
 async function withReplica() {
   const begin = async (...args: string[]) => {
     const server = await startRedisServer({ args: [...args, '--repl-diskless-sync-delay', '0'] });
@@ -24,7 +27,12 @@ async function withReplica() {
   const follows = () =>
     until('the replica follows', async () => (await fleet.redis.info('replication')).includes('state=online'));
   await follows();
-  return { fleet, replica, follows };
+  const patient = await openLedger({ ...fleet.settings, wait: PATIENT });
+  const accepted = async () => {
+    const { only } = await patient.orders.create(anOrder());
+    return only?.record.id ?? '';
+  };
+  return { fleet, patient, accepted, replica, follows };
 }
 
 const anIdempotentOrder = () => {
@@ -33,8 +41,8 @@ const anIdempotentOrder = () => {
 };
 
 it('acknowledges a job that the replica has', async () => {
-  const { fleet, replica } = await withReplica();
-  const { id } = (await fleet.submit()).record;
+  const { fleet, accepted, replica } = await withReplica();
+  const id = await accepted();
   const there = workerConnection({ ...fleet.settings, url: replica.url }, quietLog());
   onTestFinished(() => there.disconnect());
   expect(await there.hget(fleet.keys.job(id), 'status')).toBe('queued');
@@ -42,7 +50,7 @@ it('acknowledges a job that the replica has', async () => {
 });
 
 it('acknowledges no job that only the primary has, and the same order once the replica has it', async () => {
-  const { fleet, replica, follows } = await withReplica();
+  const { fleet, patient, replica, follows } = await withReplica();
   await replica.stop('SIGKILL');
   const order = anIdempotentOrder();
   await expect(fleet.ledger.orders.create(order)).rejects.toMatchObject(MAY_BE_MADE);
@@ -56,13 +64,13 @@ it('acknowledges no job that only the primary has, and the same order once the r
   await replica.restart();
   await follows();
   const ids = order.jobs.map(({ id }) => id);
-  expect(await another.orders.create(again)).toMatchObject({ replayed: true, ids });
-  expect(await another.orders.replay('anonymous', order.idempotency as object as never)).toMatchObject({ ids });
+  expect(await patient.orders.create(again)).toMatchObject({ replayed: true, ids });
+  expect(await patient.orders.replay('anonymous', order.idempotency as object as never)).toMatchObject({ ids });
 });
 
 it('answers every other question while the replica is missing', async () => {
-  const { fleet, replica } = await withReplica();
-  const { id } = (await fleet.submit()).record;
+  const { fleet, accepted, replica } = await withReplica();
+  const id = await accepted();
   await replica.stop('SIGKILL');
   const refused = Promise.all(
     Array.from({ length: 20 }, () => fleet.ledger.orders.create(anOrder()).catch(() => 'refused')),
@@ -73,8 +81,8 @@ it('answers every other question while the replica is missing', async () => {
 });
 
 it('lets a worker submit nothing that the replica does not know of, and goes on when it is back', async () => {
-  const { fleet, replica, follows } = await withReplica();
-  const { id } = (await fleet.submit()).record;
+  const { fleet, accepted, replica, follows } = await withReplica();
+  const id = await accepted();
   const source = await fleet.claims();
   const claim = await nextClaim(source);
   await replica.stop('SIGKILL');
@@ -99,8 +107,8 @@ it('lets a worker submit nothing that the replica does not know of, and goes on 
 });
 
 it('stops waiting for the replica when the job is canceled', async () => {
-  const { fleet, replica } = await withReplica();
-  const { id } = (await fleet.submit()).record;
+  const { fleet, accepted, replica } = await withReplica();
+  const id = await accepted();
   const claim = await nextClaim(await fleet.claims());
   await replica.stop('SIGKILL');
   const submitting = claim.submit(newId(), 'w1/0');

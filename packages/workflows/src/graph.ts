@@ -58,14 +58,14 @@ export function onlyLink(node: GraphNode, except?: string): Link | undefined {
   return links.length === 1 ? links[0] : undefined;
 }
 
-/** Ids of every node that the named ones need, themselves included. */
+/** Ids of every node that the named ones need, themselves included; of a graph that nobody checked, also of some that are not there. */
 export function upstreamOf(graph: Graph, ids: readonly string[]): Set<string> {
   const found = new Set<string>();
   const open = [...ids];
   for (let id = open.pop(); id !== undefined; id = open.pop()) {
     if (found.has(id)) continue;
     found.add(id);
-    for (const value of Object.values(nodeAt(graph, id).inputs)) if (isLink(value)) open.push(value[0]);
+    for (const value of Object.values(graph[id]?.inputs ?? {})) if (isLink(value)) open.push(value[0]);
   }
   return found;
 }

@@ -50,6 +50,11 @@ describe('POST /prompt', () => {
     ['targets that are none', { prompt: drawing(), partial_execution_targets: ['99'] }, 'prompt_no_outputs'],
     ['extra data that is none', { prompt: drawing(), extra_data: [] }, 'invalid_prompt'],
     [
+      'a link to nowhere at an input that the class does not have',
+      { prompt: { ...drawing(), 6: { ...drawing()[6], inputs: { ...drawing()[6]?.inputs, odd: ['99', 0] } } } },
+      'validation_failed',
+    ],
+    [
       'a denied class',
       { prompt: { ...inverting(), 1: { class_type: 'LoadImageOutput', inputs: { image: 'x.png' } } } },
       'prompt_outputs_failed_validation',
