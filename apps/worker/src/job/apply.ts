@@ -4,6 +4,7 @@ import { useModels } from '../instance/use-models.js';
 import type { Tools } from '../tools.js';
 import type { Decision } from './decide.js';
 import { dropLeftFrames } from './drop-frames.js';
+import { freeMemory } from './free-memory.js';
 import type { HeldJob } from './held-job.js';
 import { loseSubmission } from './lose.js';
 import { Superseded, Unable } from './signals.js';
@@ -79,8 +80,7 @@ async function tryAgain(
   const { instance, slot, attempts } = job;
   if (what === 'again') {
     job.ooms += 1;
-    await instance.ask((client) => client.free({ unloadModels: true, freeMemory: true }, job.signal));
-    instance.models.forget();
+    await freeMemory(job);
   }
   const reason = error instanceof Unable ? error.cause : error;
   job.log.warn('job is to be tried again', { because, attempts, delay_ms: delayMs, error: reason });
