@@ -77,7 +77,7 @@ async function tryAgain(
   error: unknown,
   tools: Tools,
 ) {
-  const { instance, slot, attempts } = job;
+  const { slot, attempts } = job;
   if (what === 'again') {
     job.ooms += 1;
     await freeMemory(job);
