@@ -58,7 +58,10 @@ export function onlyLink(node: GraphNode, except?: string): Link | undefined {
   return links.length === 1 ? links[0] : undefined;
 }
 
-/** Ids of every node that the named ones need, themselves included; of a graph that nobody checked, also of some that are not there. */
+/**
+ * Ids of every node that the named ones need, themselves included; of a graph that nobody has checked, also of nodes that
+ * are not there.
+ */
 export function upstreamOf(graph: Graph, ids: readonly string[]): Set<string> {
   const found = new Set<string>();
   const open = [...ids];
