@@ -27,6 +27,9 @@ interface VisitWish {
   readonly key?: string;
 }
 
+/** For what hangs: a machine may be slow. */
+const HANGS_MS = 180_000;
+
 export async function visit(browser: Browser, url: string, wish: VisitWish = {}): Promise<Visit> {
   const context = await browser.newContext({
     viewport: { width: wish.width ?? 1280, height: 900 },
@@ -36,6 +39,7 @@ export async function visit(browser: Browser, url: string, wish: VisitWish = {})
   if (wish.key !== undefined) {
     await context.addInitScript(`sessionStorage.setItem('comfy-fleet.key', ${JSON.stringify(wish.key)})`);
   }
+  context.setDefaultTimeout(HANGS_MS);
   const page = await context.newPage();
   const complaints: string[] = [];
   page.on('console', (message) => {

@@ -122,8 +122,15 @@ describe.skipIf(!hasChromium)('the studio, in a browser', () => {
     await page.getByRole('button', { name: 'Make it' }).click();
     const made = page.getByRole('article', { name: 'the same in snow' });
     await made.getByRole('img', { name: 'the same in snow' }).waitFor();
+    // What comes late moves nothing that is about to be clicked.
+    const come = await heldBack(page, /\/images\/.*[?&]width=256/);
     await made.getByRole('button', { name: 'Use as input' }).click();
-    await page.getByRole('img', { name: 'Chosen for image' }).waitFor();
+    const place = () => page.getByRole('button', { name: 'Make it' }).boundingBox();
+    const before = await place();
+    come();
+    const shown = () => page.evaluate(`document.querySelector('.chosen').currentSrc`);
+    await expect.poll(shown, PATIENCE).toContain('width=256');
+    expect(await place()).toEqual(before);
     await page.getByLabel('Prompt', { exact: true }).fill('and at night');
     await page.getByRole('button', { name: 'Make it' }).click();
     await page.getByRole('img', { name: 'and at night' }).waitFor();
@@ -166,6 +173,19 @@ describe.skipIf(!hasChromium)('the studio, in a browser', () => {
     proxy.close();
   });
 });
+
+/** Answers no such request until what it resolves to is called. */
+async function heldBack(page: Page, url: RegExp): Promise<() => void> {
+  let release = () => {};
+  const held = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  await page.route(url, async (route) => {
+    await held;
+    await route.continue();
+  });
+  return release;
+}
 
 function filesOf(html: string): string[] {
   return [...html.matchAll(/(?:src|href)="\.\/(assets\/[^"]+)"/g)].map(([, name = '']) => name);
