@@ -159,6 +159,29 @@ it('goes on after a prompt was lost, and begins again', async () => {
   expect(tab.story().filter((type) => type === 'execution_success')).toHaveLength(1);
 });
 
+it('tells of no success while a prompt that was lost is to begin again', async () => {
+  const tab = await listenAt(api, { key: 'anna', clientId: 'tab' });
+  const [lost, second, third] = [await prompt('tab'), await prompt('tab'), await prompt('tab')];
+  const claim = await api.claim();
+  const submission = newId();
+  await claim.submit(submission, 'gpu-1/1');
+  await claim.start(submission);
+  await tab.until('execution_start', { prompt_id: lost.promptId });
+  await (await running()).finish({ status: 'succeeded', outputs: [picture(second.id, '7')] });
+  await tab.until('executing', { node: null, prompt_id: second.promptId });
+  await claim.lose(submission, 'died');
+  await claim.release(60_000);
+  const last = await running();
+  await tab.until('execution_start', { prompt_id: third.promptId });
+  await last.finish({ status: 'succeeded', outputs: [picture(third.id, '7')] });
+  await tab.until('executing', { node: null, prompt_id: third.promptId });
+  expect(tab.story()).not.toContain('execution_success');
+  await api.ledger.jobs.cancel(lost.id);
+  await tab.until('executing', { node: null, prompt_id: lost.promptId });
+  await tab.until('execution_success', { prompt_id: second.promptId });
+  await tab.until('execution_success', { prompt_id: third.promptId });
+});
+
 it('tells all sockets of a client, and one that comes later what goes on', async () => {
   const first = await listenAt(api, { key: 'anna', clientId: 'tab' });
   const { id, promptId } = await prompt('tab');

@@ -18,7 +18,9 @@ export class Group {
   readonly #begun: Narrator[] = [];
   /** It was told that the first has begun. */
   #isTold = false;
-  /** Some clients take any success for that of the prompt under way: those of others come after it. */
+  /** It was told that they began, and not how they ended: the first, and those that were lost and will begin again. */
+  readonly #open = new Set<Narrator>();
+  /** Some clients take any success for that of the prompt that began: those of others come after its end. */
   readonly #lateSuccesses: Message[] = [];
   readonly #inTurn = pLimit(1);
   #isEnding = false;
@@ -37,6 +39,14 @@ export class Group {
   /** It is no longer, and may begin again. */
   lost(narrator: Narrator): void {
     this.#remove(narrator);
+    this.#catchUp();
+  }
+
+  /** Its job is no longer there: nothing more is to be told of it. */
+  gone(narrator: Narrator): void {
+    this.#open.delete(narrator);
+    this.#remove(narrator);
+    this.#tellLateSuccesses();
     this.#catchUp();
   }
 
@@ -68,10 +78,12 @@ export class Group {
           picture: (content, contentType) => this.#picture(content, contentType),
         });
       } finally {
-        const isLate = how[0] === 'execution_success' && this.#begun.length > 0 && !isFirst;
+        this.#open.delete(narrator);
+        const isLate = how[0] === 'execution_success' && this.#open.size > 0;
         if (isLate) this.#lateSuccesses.push(how);
         this.#tell([...(isLate ? [] : [how]), ['executing', { node: null, prompt_id: narrator.promptId }]]);
         this.#remove(narrator);
+        this.#tellLateSuccesses();
         this.#isEnding = false;
         if (this.#isTold) this.#tell(this.#begun[0]?.executing ?? []);
         this.#catchUp();
@@ -86,15 +98,18 @@ export class Group {
   #remove(narrator: Narrator): void {
     const place = this.#begun.indexOf(narrator);
     if (place >= 0) this.#begun.splice(place, 1);
-    if (place !== 0) return;
-    this.#isTold = false;
-    this.#tell(this.#lateSuccesses.splice(0));
+    if (place === 0) this.#isTold = false;
+  }
+
+  #tellLateSuccesses(): void {
+    if (this.#open.size === 0) this.#tell(this.#lateSuccesses.splice(0));
   }
 
   #catchUp(): void {
     const [first] = this.#begun;
     if (first === undefined || this.#isTold || this.#isEnding) return;
     this.#isTold = true;
+    this.#open.add(first);
     this.#tell(first.soFar);
   }
 

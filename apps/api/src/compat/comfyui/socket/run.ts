@@ -38,9 +38,11 @@ export class Run {
         if (narrator !== undefined) this.#group.progressed(narrator, narrator.progressed(item.event.progress));
       } else {
         const now = await jobs.get(this.#id);
-        if (now === undefined || (await this.#isOver(now.record))) return;
+        if (now === undefined) break;
+        if (await this.#isOver(now.record)) return;
       }
     }
+    if (this.#narrator !== undefined) this.#group.gone(this.#narrator);
   }
 
   async #isOver(record: JobRecord): Promise<boolean> {
