@@ -335,9 +335,8 @@ describe('an instance that dies on the way', () => {
     const asked = Array.from({ length: 6 }, (_, index) =>
       anna.images.generate({ ...SMALL, prompt: `a boat ${index}` }),
     );
-    const [dying] = gpus;
-    if (dying === undefined) throw new Error('no instance');
-    await until('it executes', () => dying.journal().at(-1)?.event === 'start');
+    // Whichever it is: nobody says that each gets some of so few.
+    const dying = await until('one executes', () => gpus.find((gpu) => gpu.journal().at(-1)?.event === 'start'));
     await dying.close();
     const answers = await Promise.all(asked);
     expect(await Promise.all(answers.map(({ data }) => looks(data?.[0])))).toEqual(answers.map(() => 'png 64x64'));
