@@ -83,8 +83,8 @@ export class Group {
         if (isLate) this.#lateSuccesses.push(how);
         this.#tell([...(isLate ? [] : [how]), ['executing', { node: null, prompt_id: narrator.promptId }]]);
         this.#remove(narrator);
-        this.#tellLateSuccesses();
         this.#isEnding = false;
+        this.#tellLateSuccesses();
         if (this.#isTold) this.#tell(this.#begun[0]?.executing ?? []);
         this.#catchUp();
       }
@@ -102,7 +102,8 @@ export class Group {
   }
 
   #tellLateSuccesses(): void {
-    if (this.#open.size === 0) this.#tell(this.#lateSuccesses.splice(0));
+    // Nor within the end of another one.
+    if (this.#open.size === 0 && !this.#isEnding) this.#tell(this.#lateSuccesses.splice(0));
   }
 
   #catchUp(): void {
