@@ -112,13 +112,15 @@ function rowOf(page: Page, instance: string): Locator {
   return page.locator(`[data-instance="${instance}"]`);
 }
 
-/** Waits until the instance's line tells of a job of that key, gone through from its end to its beginning. */
+/** Waits until the instance's line tells of a job of that key, gone through from its end, over and over. */
 async function findOf(page: Page, instance: string | null, key: string): Promise<void> {
   const lane = page.getByRole('slider', { name: `What ${instance} ran` });
   await lane.focus();
   await expect
     .poll(async () => {
-      await page.keyboard.press('ArrowLeft');
+      // a job that comes later is at the end, also when both ran on the same instance
+      const isFirst = (await lane.getAttribute('aria-valuenow')) === '1';
+      await page.keyboard.press(isFirst ? 'End' : 'ArrowLeft');
       return await lane.getAttribute('aria-valuetext');
     }, PATIENCE)
     .toContain(`key ${key}`);
