@@ -35,13 +35,14 @@ export type { LodProfile } from './lod-profiles.js';
 export { GRAPH, openUpload, openWorkflow } from './make-workflow.js';
 export { type Loader, loadersOf, mainModelsOf, modelsOf } from './models-of.js';
 export { suggest } from './nearest.js';
-export { type GraphOptions, type OpenedGraph, openGraph } from './open-graph.js';
+export { type GraphOptions, type OpenedGraph, openAlike, openGraph } from './open-graph.js';
 export { poolsOf } from './pools-of.js';
 export type { PictureTexts } from './read-upload.js';
 export { type InputsToResolve, resolveInputs } from './resolve-inputs.js';
 export { deadlineMs, poolFor, type RequestToResolve, randomSeed, resolveRequest } from './resolve-request.js';
 export { parseSource, readSource, type SourceParts, sourceText, versionOf, type WorkflowSource } from './source.js';
 export { type GraphFault, graphFaults, type HasFile } from './verdict/graph-faults.js';
+export { createOutliner } from './verdict/outline.js';
 export {
   type ComfyError,
   type NodeErrors,

@@ -85,6 +85,20 @@ export function makeWorkflow(name: string, source: WorkflowSource): Workflow {
   };
 }
 
+/** One of a graph that is run once, of another graph in which all that was found of it stands in the same places. */
+export function remakeWorkflow(workflow: Workflow, source: WorkflowSource): Workflow {
+  const { inputs, outputs, description } = workflow;
+  const { graph } = source;
+  const text = sourceText(source);
+  return {
+    ...workflow,
+    version: versionOf(text),
+    text,
+    graph,
+    describe: (catalogue) => describeWorkflow(graph, { inputs, outputs, unsettled: [], description, catalogue }),
+  };
+}
+
 function requireStart(kind: JobKind, startsFromPicture: boolean): void {
   if (startsFromPicture === (kind === 'img2img')) return;
   throw new FileFault(

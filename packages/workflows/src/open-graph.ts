@@ -4,7 +4,7 @@ import type { InputsFile } from './describe/read-inputs-file.js';
 import { fileKindOf } from './describe/widget.js';
 import { FileFault } from './file-fault.js';
 import { copyGraph, type Graph, nodeAt, type Slot } from './graph.js';
-import { GRAPH, makeWorkflow } from './make-workflow.js';
+import { GRAPH, makeWorkflow, remakeWorkflow } from './make-workflow.js';
 import { readGraph } from './read-graph.js';
 import { shapeOf } from './shape.js';
 import type { Workflow } from './workflow.js';
@@ -19,6 +19,8 @@ export interface OpenedGraph {
   readonly files: ReadonlyMap<string, Slot>;
   /** Graphs of the same shape take alike. */
   readonly shape: string;
+  /** What the source of the workflow says beside the graph. */
+  readonly said: InputsFile;
 }
 
 export interface GraphOptions {
@@ -55,18 +57,24 @@ export function openGraph(json: unknown, { maxNodes, ...options }: GraphOptions)
 function opened(graph: Graph, { catalogue, fileAt, outputs }: Omit<GraphOptions, 'maxNodes'>): OpenedGraph {
   const found = fileSlots(graph, catalogue, fileAt).map((file, index) => ({ ...file, name: `file_${index + 1}` }));
   const files = new Map(found.map(({ name, slot }) => [name, slot]));
-  const bare = files.size === 0 ? graph : withoutNames(graph, files);
+  const bare = withoutNames(graph, files);
   const named = found.map(({ name, slot: { node, input }, kind }) => {
     const isTold = fileKindOf(nodeAt(bare, node), input) === kind;
     return [name, { node, widget: input, ...(isTold ? {} : { file: kind }) }] as const;
   });
-  const inputsFile: InputsFile = {
+  const said: InputsFile = {
     inputs: Object.fromEntries(named),
     ...(outputs === undefined ? {} : { outputs: namedOutputs(outputs) }),
   };
-  const workflow = makeWorkflow(GRAPH, { graph: bare, inputs: inputsFile });
+  const workflow = makeWorkflow(GRAPH, { graph: bare, inputs: said });
   const inputs = found.map(({ name, slot: { node, input } }) => [name, String(nodeAt(graph, node).inputs[input])]);
-  return { workflow, inputs: Object.fromEntries(inputs), files, shape: shapeOf(workflow.graph, catalogue) };
+  return { workflow, inputs: Object.fromEntries(inputs), files, shape: shapeOf(workflow.graph, catalogue), said };
+}
+
+/** As one that was opened before and has the same outline (see createOutliner), of which nothing is to be found again. */
+export function openAlike(before: OpenedGraph, graph: Graph): OpenedGraph {
+  const { workflow, files, said } = before;
+  return { ...before, workflow: remakeWorkflow(workflow, { graph: withoutNames(graph, files), inputs: said }) };
 }
 
 function namedOutputs(ids: readonly string[]): Record<string, string> {
@@ -87,6 +95,7 @@ function fileSlots(graph: Graph, catalogue: Catalogue | undefined, fileAt: FileA
 
 /** Graphs that differ in nothing but their files are one version. */
 function withoutNames(graph: Graph, files: ReadonlyMap<string, Slot>): Graph {
+  if (files.size === 0) return graph;
   const bare = copyGraph(graph);
   for (const { node, input } of files.values()) nodeAt(bare, node).inputs[input] = '';
   return bare;

@@ -40,7 +40,8 @@ export function nodeInputs(description: unknown, given: Readonly<Record<string, 
 /** The inputs that all nodes of a class have, by its description. */
 const unvarying = new WeakMap<object, readonly NodeInput[]>();
 
-function isVarying(input: unknown): boolean {
+/** Whether the inputs of a node depend on their values. `input`: of the description of its class. */
+export function isVarying(input: unknown): boolean {
   const { required, optional } = sections(input);
   return [...Object.values(required), ...Object.values(optional)].some(
     (described) => Array.isArray(described) && (described[0] === GROWING || described[0] === BRANCHING),

@@ -12,17 +12,22 @@ import type { Deps } from '../../../deps.js';
 import { catalogueOfGraph, openedGraph } from '../../../orders/graph-job.js';
 import { isRecord } from '../../../requests/is-record.js';
 import { ComfyuiRefusal, refused } from '../refusal.js';
+import type { KeptJudgements } from './kept-judgements.js';
 import type { SentPrompt } from './read-prompt.js';
 
-/** A graph as ComfyUI would take it. */
-export interface JudgedGraph {
-  /** What its outputs need, with files named as orders name them. */
+/** What ComfyUI's verdict leaves of a graph. */
+export interface Judgement {
+  /** What its outputs need. */
   readonly opened: OpenedGraph;
-  readonly catalogue: Catalogue | undefined;
   /** Ids of the outputs that run; undefined: nothing is known of its classes, and whatever looks like an output runs. */
   readonly outputs: readonly string[] | undefined;
   /** Of the outputs that do not run. */
   readonly nodeErrors: NodeErrors;
+}
+
+/** A graph as ComfyUI would take it, with files named as orders name them. */
+export interface JudgedGraph extends Judgement {
+  readonly catalogue: Catalogue | undefined;
   /** What the graph itself calls its files, by the input of the job. */
   readonly files: Readonly<Record<string, string>>;
 }
@@ -31,21 +36,21 @@ export interface JudgedGraph {
 export async function judgedGraph(
   deps: Deps,
   { graph: sent, targets }: Pick<SentPrompt, 'graph' | 'targets'>,
-  caller: Caller,
+  { caller, kept }: { readonly caller: Caller; readonly kept: KeptJudgements },
 ): Promise<JudgedGraph> {
   const { maxNodes } = deps.config.workflows;
   if (isRecord(sent) && Object.keys(sent).length > maxNodes) {
     throw refused('invalid_prompt', `The prompt has ${Object.keys(sent).length} nodes; ${maxNodes} are the most.`);
   }
   const catalogue = await catalogueOfGraph(deps, sent);
-  const judge = (hasFile?: (name: string) => boolean) => {
+  const judge = (hasFile?: (name: string) => boolean): Judgement => {
     const verdict = catalogue === undefined ? UNJUDGED : verdictOf(sent, catalogue, { targets, hasFile });
     if ('error' in verdict) throw new ComfyuiRefusal(verdict.error, verdict.node_errors);
     const { ok: outputs, node_errors: nodeErrors } = verdict;
     const graph = outputs === undefined ? sent : neededOf(sent as Graph, outputs);
     return { opened: openedGraph(deps, graph, { catalogue, outputs }), outputs, nodeErrors };
   };
-  const first = judge();
+  const first = catalogue === undefined || targets !== undefined ? judge() : kept(sent, catalogue, judge);
   const files = Object.values(first.opened.inputs);
   const known = await namedFiles(deps, caller, files);
   const judged = files.every((name) => known.has(name)) ? first : judge((name) => known.has(name));

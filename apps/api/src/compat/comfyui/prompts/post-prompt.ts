@@ -5,6 +5,7 @@ import { placeOrder } from '../../../orders/place-order.js';
 import { exactJson } from '../../../workflows/exact-json.js';
 import { numberOf } from '../present/numbering.js';
 import { promptIdOf } from '../present/prompt-id.js';
+import { createKeptJudgements } from './kept-judgements.js';
 import { promptJob } from './prompt-job.js';
 import { readPrompt } from './read-prompt.js';
 
@@ -13,11 +14,12 @@ import { readPrompt } from './read-prompt.js';
  * still has, it makes no other.
  */
 export function postPrompt(deps: Deps): Handler {
+  const kept = createKeptJudgements();
   return async (request) => {
     const prompt = readPrompt(request.raw);
     let nodeErrors: NodeErrors = {};
     const { only } = await placeOrder(deps, request, prompt, async () => {
-      const made = await promptJob(deps, prompt, request);
+      const made = await promptJob(deps, prompt, request, kept);
       nodeErrors = made.nodeErrors;
       return [made.job];
     });

@@ -7,6 +7,7 @@ import { type OrderingRequest, openedJob } from '../../../orders/graph-job.js';
 import { callbackOf } from '../../../orders/new-job.js';
 import { ComfyuiRefusal } from '../refusal.js';
 import { judgedGraph } from './judged-graph.js';
+import type { KeptJudgements } from './kept-judgements.js';
 import { writeOrigin } from './origin.js';
 import type { SentPrompt } from './read-prompt.js';
 
@@ -21,9 +22,10 @@ export async function promptJob(
   deps: Deps,
   prompt: SentPrompt,
   request: OrderingRequest,
+  kept: KeptJudgements,
 ): Promise<{ readonly job: NewJob; readonly nodeErrors: NodeErrors }> {
   const caller = knownCaller(request.caller);
-  const { nodeErrors, files, ...graph } = await judgedGraph(deps, prompt, caller);
+  const { nodeErrors, files, ...graph } = await judgedGraph(deps, prompt, { caller, kept });
   const isFirst = prompt.front || (prompt.number ?? 0) < 0;
   const { comfyKey } = prompt;
   const order = {

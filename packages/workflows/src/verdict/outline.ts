@@ -1,0 +1,87 @@
+import { type Catalogue, hasClass } from '../describe/catalogue.js';
+import { fileKindOf } from '../describe/widget.js';
+import type { GraphNode } from '../graph.js';
+import { isModelFile } from '../model-file.js';
+import { isRecord } from '../read-graph.js';
+import { isAmount } from '../shape.js';
+import { judgeValue } from './judge-value.js';
+import { isVarying, type NodeInput, nodeInputs } from './node-inputs.js';
+
+/** The outline of what may be a graph; undefined where nodes are none, or of classes that nobody describes. */
+export type Outliner = (graph: unknown, catalogue: Catalogue) => string | undefined;
+
+/** Types of inputs that take any text or number within bounds. */
+const OPEN_TYPES: readonly unknown[] = ['INT', 'FLOAT', 'STRING'];
+
+interface KnownClass {
+  /** Stands for the description. */
+  readonly mark: number;
+  /** The inputs that take whatever a caller thinks of, and say nothing about the others. */
+  readonly open: ReadonlyMap<string, NodeInput>;
+}
+
+/**
+ * Writes of a graph all by which it is judged, and opened, as text, so that graphs of one outline have one verdict: nodes
+ * in their order with the descriptions of their classes, titles, links and values. Of a seed, or a prompt, it has just that
+ * something stands there that the input takes. Outlines of two outliners are not alike.
+ */
+export function createOutliner(): Outliner {
+  const known = new WeakMap<object, KnownClass>();
+  let marks = 0;
+
+  const knownClass = (description: Readonly<Record<string, unknown>>): KnownClass => {
+    const before = known.get(description);
+    if (before !== undefined) return before;
+    marks += 1;
+    const made = { mark: marks, open: openInputs(description) };
+    known.set(description, made);
+    return made;
+  };
+
+  return (graph, catalogue) => {
+    if (!isRecord(graph)) return undefined;
+    let outline = '';
+    for (const id of Object.keys(graph)) {
+      const node: unknown = graph[id];
+      if (!isRecord(node) || typeof node.class_type !== 'string' || !isRecord(node.inputs)) return undefined;
+      const { class_type: className, inputs, _meta: meta } = node;
+      const description = hasClass(catalogue, className) ? catalogue[className] : undefined;
+      if (!isRecord(description)) return undefined;
+      const { mark, open } = knownClass(description);
+      outline += `\n${written(id)}${mark} ${written(className)}${written(meta)}`;
+      for (const name of Object.keys(inputs)) {
+        const value = inputs[name];
+        const input = open.get(name);
+        const isOpen = input !== undefined && tellsNothing(node as GraphNode, input, value, catalogue);
+        outline += `${name.length} ${name}${isOpen ? '~' : written(value)}`;
+      }
+    }
+    return outline;
+  };
+}
+
+/** Only of a class whose inputs are the same whatever their values are. */
+function openInputs(description: Readonly<Record<string, unknown>>): ReadonlyMap<string, NodeInput> {
+  if (isVarying(description.input)) return new Map();
+  const inputs = nodeInputs(description, {});
+  const isOnce = (name: string) => inputs.filter((input) => input.name === name).length === 1;
+  const open = inputs.filter(({ name, type }) => OPEN_TYPES.includes(type) && !isAmount(name) && isOnce(name));
+  return new Map(open.map((input) => [input.name, input]));
+}
+
+/** It is taken there, and names no file. */
+function tellsNothing(node: GraphNode, input: NodeInput, value: unknown, catalogue: Catalogue): boolean {
+  if (typeof value !== 'number' && typeof value !== 'bigint' && typeof value !== 'string') return false;
+  if (isModelFile(value) || fileKindOf(node, input.name, catalogue) !== undefined) return false;
+  return judgeValue(node.class_type, input, value) === undefined;
+}
+
+/** Unlike JSON, no two values look the same. */
+function written(value: unknown): string {
+  if (typeof value === 'string') return `"${value.length} ${value}`;
+  if (Array.isArray(value)) return `[${value.length} ${value.map(written).join('')}`;
+  if (typeof value === 'bigint') return `${value}n `;
+  if (typeof value !== 'object' || value === null) return `${String(value)} `;
+  const members = Object.entries(value).map(([key, member]) => written(key) + written(member));
+  return `{${members.length} ${members.join('')}`;
+}

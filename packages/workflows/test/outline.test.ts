@@ -1,0 +1,170 @@
+import { readFileSync } from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
+import fc from 'fast-check';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { nodeAt } from '../src/graph.js';
+import {
+  type Catalogue,
+  createOutliner,
+  type Graph,
+  neededOf,
+  type OpenedGraph,
+  openAlike,
+  openGraph,
+  parseJson,
+  verdictOf,
+} from '../src/index.js';
+import type { Outliner } from '../src/verdict/outline.js';
+
+const fixture = new URL('./fixtures/verdicts.json', import.meta.url);
+const { catalogue, base } = parseJson(readFileSync(fixture, 'utf8')) as { catalogue: Catalogue; base: Graph };
+/** Of classes with inputs that depend on values, and of files. */
+const more: Graph = {
+  90: { class_type: 'Loaded', inputs: { file: 'a.png', note: 'x', weight: 1 } },
+  91: { class_type: 'Branching', inputs: { image: ['90', 0], mode: 'a', 'mode.size': 3 } },
+  92: {
+    class_type: 'SaveImage',
+    inputs: { images: ['91', 0], filename_prefix: 'y' },
+    _meta: { title: 'output:other' },
+  },
+};
+const described: Catalogue = {
+  ...catalogue,
+  Loaded: {
+    input: {
+      required: { file: [['a.png'], { image_upload: true }], note: ['STRING', {}] },
+      optional: { weight: ['FLOAT', { min: 0, max: 2 }] },
+    },
+    output: ['IMAGE'],
+  },
+  Branching: {
+    input: {
+      required: {
+        image: ['IMAGE'],
+        mode: [
+          'COMFY_DYNAMICCOMBO_V3',
+          { options: [{ key: 'a', inputs: { required: { size: ['INT', { max: 5 }] } } }] },
+        ],
+      },
+    },
+    output: ['IMAGE'],
+  },
+};
+const whole: Graph = { ...base, ...more };
+/** Most are such as differ among graphs that are alike. */
+const slots = Object.entries(whole).flatMap(([node, { inputs }]) => {
+  const names = Object.keys(inputs).filter((input) => node in more || !Array.isArray(inputs[input]));
+  return names.map((input) => ({ node, input }));
+});
+
+const value = fc.oneof(
+  fc.integer({ min: -2, max: 70 }),
+  fc.constantFrom(0.5, -0, 1e300, Number.POSITIVE_INFINITY, 2n ** 53n, 2n ** 64n, 8, 20, 512),
+  fc.constantFrom('', '7', 'x', 'a.png', 'b.mp4', 'c.safetensors', 'a fox'),
+  fc.constantFrom<unknown>(true, null, ['90', 0], ['90', 1], [], { __value__: [1] }, { __value__: [1n] }),
+);
+const changes = fc.array(fc.tuple(fc.constantFrom(...slots), value), { maxLength: 2 });
+type Changes = readonly (readonly [slot: (typeof slots)[number], value: unknown])[];
+
+function changed(graph: Graph, what: Changes): Graph {
+  const copy = structuredClone(graph);
+  for (const [{ node, input }, given] of what) nodeAt(copy, node).inputs[input] = given;
+  return copy;
+}
+
+function opened(graph: Graph): OpenedGraph | undefined {
+  const verdict = verdictOf(graph, described);
+  if ('error' in verdict || Object.keys(verdict.node_errors).length > 0) return undefined;
+  return openGraph(neededOf(graph, verdict.ok), { catalogue: described, outputs: verdict.ok, maxNodes: 100 });
+}
+
+/** All of it that can be compared. */
+function shown({ workflow, ...rest }: OpenedGraph) {
+  const places = slots.map((slot) => workflow.inputAt(slot));
+  return { ...rest, workflow: { ...workflow, inputAt: places, describe: workflow.describe(described) } };
+}
+
+describe('createOutliner', () => {
+  let outlineOf: Outliner;
+  beforeEach(() => {
+    outlineOf = createOutliner();
+  });
+
+  it('has graphs of one outline judged alike, and opened alike', () => {
+    let alike = 0;
+    fc.assert(
+      fc.property(changes, changes, (first, then) => {
+        const one = changed(whole, first);
+        const other = changed(one, then);
+        if (outlineOf(one, described) !== outlineOf(other, described)) return;
+        const before = opened(one);
+        const verdict = verdictOf(other, described);
+        if (before === undefined || 'error' in verdict) {
+          expect(opened(other)).toBeUndefined();
+          return;
+        }
+        expect(verdict).toEqual(verdictOf(one, described));
+        const again = openAlike(before, neededOf(other, verdict.ok));
+        const fresh = opened(other);
+        expect(fresh && shown(again)).toEqual(fresh && shown(fresh));
+        if (!isDeepStrictEqual(one, other)) alike += 1;
+      }),
+      { numRuns: 400 },
+    );
+    expect(alike).toBeGreaterThan(0);
+  });
+
+  it('has one for graphs that differ in texts and seeds', () => {
+    const differing = fc.record({ note: fc.string(), weight: fc.double({ min: 0, max: 2, noNaN: true }) });
+    fc.assert(
+      fc.property(differing, ({ note, weight }) => {
+        fc.pre(!note.includes('.'));
+        const other = changed(whole, [
+          [{ node: '90', input: 'note' }, note],
+          [{ node: '90', input: 'weight' }, weight],
+        ]);
+        expect(outlineOf(other, described)).toBe(outlineOf(whole, described));
+      }),
+    );
+  });
+
+  it.each([
+    ['a value that is too large', '90', 'weight', 3],
+    ['a value of another kind', '90', 'weight', null],
+    ['another choice', '91', 'mode', 'b'],
+    ['another value behind a choice', '91', 'mode.size', 4],
+    ['another file', '90', 'file', 'b.png'],
+    ['what may be a file', '90', 'note', 'c.safetensors'],
+    ['another link', '92', 'images', ['90', 0]],
+    ['an input that its class does not have', '92', 'other', 1],
+  ])('has another for %s', (_what, node, input, given) => {
+    const other = changed(whole, [[{ node, input }, given]]);
+    expect(outlineOf(other, described)).not.toBe(outlineOf(whole, described));
+  });
+
+  it('has another for other nodes, other titles, and another order', () => {
+    const { 92: save, ...rest } = whole;
+    const titled = { ...whole, 92: { ...save, _meta: { title: 'output:this' } } };
+    const reversed = {
+      ...rest,
+      92: { ...save, inputs: Object.fromEntries(Object.entries(save?.inputs ?? {}).reverse()) },
+    };
+    const outlines = [whole, rest, titled, reversed].map((graph) => outlineOf(graph, described));
+    expect(new Set(outlines).size).toBe(4);
+  });
+
+  it('has another once a class is described in other words', () => {
+    const other = { ...described, Loaded: structuredClone(described.Loaded) };
+    expect(outlineOf(whole, other)).not.toBe(outlineOf(whole, described));
+    expect(outlineOf(whole, { ...described })).toBe(outlineOf(whole, described));
+  });
+
+  it.each([
+    ['no graph', []],
+    ['a node that is none', { 1: 'x' }],
+    ['a node without inputs', { 1: { class_type: 'SaveImage' } }],
+    ['a class that nobody describes', { 1: { class_type: 'Unheard', inputs: {} } }],
+  ])('has none for %s', (_what, graph) => {
+    expect(outlineOf(graph, described)).toBeUndefined();
+  });
+});
