@@ -25,10 +25,8 @@ export function PublishPanel({ draft, inspection, isFaulty }: PublishPanelProps)
   const publish = useMutation({
     mutationFn: () => fleet.registry.publish(name, bodyOf(draft)),
     onSuccess: async () => {
-      await Promise.all([
-        queries.invalidateQueries({ queryKey: ['workflows'] }),
-        queries.invalidateQueries({ queryKey: ['workflow', name] }),
-      ]);
+      queries.removeQueries({ queryKey: ['workflow', name] }); // its page is not to show the version before
+      await queries.invalidateQueries({ queryKey: ['workflows'] });
       go(pathOf(name));
       change(undefined);
     },
