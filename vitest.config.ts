@@ -19,6 +19,7 @@ export default defineConfig({
     // Deadlines only for what hangs: no test is to fail because a machine is slow.
     testTimeout: 300_000,
     hookTimeout: 300_000,
+    expect: { poll: { timeout: 180_000 } },
     projects: [
       {
         extends: true,

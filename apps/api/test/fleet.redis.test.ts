@@ -83,7 +83,7 @@ describe('GET /fleet', () => {
     const { LoadImage: _, ...rest } = FULL;
     await publish('gpu-1/2', { ...rest, CheckpointLoaderSimple: { ckpt_name: ['sd_xl_base_1.0.safetensors'] } });
     await expect
-      .poll(async () => (await status()).pools[0]?.mismatches, { timeout: 5000 })
+      .poll(async () => (await status()).pools[0]?.mismatches)
       .toEqual([
         {
           instance: 'gpu-1/2',
@@ -228,7 +228,7 @@ describe('eta_seconds', () => {
     const ids: string[] = [];
     for (let n = 0; n < 12; n++) ids.push((await api.accepted({ lod: 'sketch' })).id);
     const etas = async () => Promise.all(ids.map(async (id) => (await api.job(id)).eta_seconds));
-    await expect.poll(etas, { timeout: 10_000 }).not.toContain(null);
+    await expect.poll(etas).not.toContain(null);
     const found = (await etas()) as number[];
     expect(found).toEqual([...found].sort((a, b) => a - b));
     // 12 × 0.3 s, and what the machine was late.

@@ -1,9 +1,7 @@
 import { freePort, startService, uniquePrefix, until } from '@comfy-fleet/testing';
 import { expect, inject, it, onTestFinished } from 'vitest';
 
-it('answers the first request that its open port lets in, also of somebody who does not ask /readyz', {
-  timeout: 60_000,
-}, async () => {
+it('answers the first request that its open port lets in, also of somebody who does not ask /readyz', async () => {
   const port = await freePort();
   const env = { PORT: `${port}`, API_METRICS_PORT: '0', REDIS_URL: inject('redisUrl'), KEY_PREFIX: uniquePrefix() };
   const service = startService('api', env);
@@ -16,7 +14,7 @@ it('answers the first request that its open port lets in, also of somebody who d
   expect([first.status, await first.json()]).toEqual([200, { data: [], has_more: false, next_cursor: null }]);
 });
 
-it("serves ComfyUI's API at the root of COMFYUI_PORT too, and ends both ports", { timeout: 60_000 }, async () => {
+it("serves ComfyUI's API at the root of COMFYUI_PORT too, and ends both ports", async () => {
   const [port, comfyuiPort] = [await freePort(), await freePort()];
   const service = startService('api', {
     PORT: `${port}`,

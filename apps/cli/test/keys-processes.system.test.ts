@@ -49,7 +49,7 @@ describe('the keys command as processes', () => {
     expect(await readdir(dir)).toEqual(['keys.json']);
     expect(faults).toEqual([]);
     const shown = ended.slice(0, 8).map(({ stdout }) => stdout.trim());
-    await expect.poll(() => shown.map((key) => reader.find(key)?.id), { timeout: 10_000 }).toEqual(names);
+    await expect.poll(() => shown.map((key) => reader.find(key)?.id)).toEqual(names);
     reader.close();
   });
 

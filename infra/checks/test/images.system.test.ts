@@ -17,7 +17,7 @@ afterEach(async () => {
 let node: string;
 beforeAll(async () => {
   node = await imageNode();
-}, 300_000);
+});
 
 /** As pnpm deploy lays it out, and no larger than it may be. */
 async function image(app: string): Promise<Image> {
@@ -62,9 +62,7 @@ async function tells(service: Service, port: number): Promise<void> {
   expect(Object.keys(types)).toEqual(expect.arrayContaining(OF_NODE));
 }
 
-describe('the start command of the image, with its variables, in the folder that pnpm deploy made, of at most 90 MB', {
-  timeout: 180_000,
-}, () => {
+describe('the start command of the image, with its variables, in the folder that pnpm deploy made, of at most 90 MB', () => {
   it('of the api becomes healthy, shows metrics on a port of their own, and ends when told', async () => {
     const made = await image('api');
     await live(made, await redisSecret(made), async (port) => {

@@ -31,14 +31,14 @@ beforeEach(async () => {
   sink = await startWebhookSink();
   const quick = { SIMULATOR_STEP_MS: '2', SIMULATOR_MODEL_LOAD_MS: '0' };
   runner = await startRunner(root, { ...quick, SIMULATOR_DIR: join(root, 'simulator'), NODE_ENV: 'production' });
-}, 60_000);
+});
 
 afterEach(async () => {
   if (runner.process.exitCode === null) runner.process.kill('SIGTERM');
   await runner.exit();
   await sink.close();
   await rm(root, { recursive: true, force: true });
-}, 120_000);
+});
 
 async function pidOf(name: string): Promise<number> {
   const { children } = JSON.parse(await readFile(join(root, '.data/run.lock'), 'utf8'));

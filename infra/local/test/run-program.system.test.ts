@@ -57,6 +57,6 @@ describe('npm run keys and npm run doctor', () => {
     expect(processIdentity(Number(pid))).toBeDefined();
     child.kill('SIGTERM');
     expect((await ended)[0]).toBe(130);
-    await expect.poll(() => processIdentity(Number(pid)), { timeout: 5_000 }).toBeUndefined();
+    await expect.poll(() => processIdentity(Number(pid))).toBeUndefined();
   });
 });

@@ -41,10 +41,8 @@ async function replace(text: string): Promise<void> {
   await rename(`${path}.new`, path);
 }
 
-const inForce = (keys: ApiKeys, id: string) =>
-  expect.poll(() => keys.byId(id), { timeout: 10_000, interval: 10 }).toBeDefined();
-const told = (count: number) =>
-  expect.poll(() => faults.length, { timeout: 10_000, interval: 10 }).toBeGreaterThanOrEqual(count);
+const inForce = (keys: ApiKeys, id: string) => expect.poll(() => keys.byId(id), { interval: 10 }).toBeDefined();
+const told = (count: number) => expect.poll(() => faults.length, { interval: 10 }).toBeGreaterThanOrEqual(count);
 /** Several more looks at the file: another one is opened after it, and follows a change made now. */
 async function afterMoreLooks(): Promise<void> {
   const other = join(dir, 'other.json');

@@ -1,4 +1,5 @@
 import type { Job } from '@comfy-fleet/contracts';
+import { until } from './until.js';
 
 /** The calls that end-to-end tests make again and again; each answers the job and fails on another status. */
 export interface JobClient {
@@ -25,11 +26,11 @@ export function jobClient(url: string): JobClient {
     img2img: (body) => post('/img2img', body),
     get: (id) => ask(`/jobs/${id}`, 200),
     cancel: (id) => ask(`/jobs/${id}/cancel`, 200, { method: 'POST' }),
-    ended: async (id) => {
-      const job = await ask(`/jobs/${id}?wait=30`, 200);
-      if (job.finished_at === null) throw new Error(`job ${id} has not ended within 30 s: ${JSON.stringify(job)}`);
-      return job;
-    },
+    ended: (id) =>
+      until(`job ${id} ends`, async () => {
+        const job = await ask(`/jobs/${id}?wait=30`, 200);
+        return job.finished_at !== null && job;
+      }),
   };
   return client;
 }

@@ -53,9 +53,7 @@ const TEXTS = [
   `{"prompt":${JSON.stringify(good)},"extra_data":{"__proto__":{"a":1},"b":18446744073709551615}}`,
 ];
 
-it('answers any prompt with 200 or 400 and JSON, and whatever was taken stands in the queue', {
-  timeout: 120_000,
-}, async () => {
+it('answers any prompt with 200 or 400 and JSON, and whatever was taken stands in the queue', async () => {
   const { api, anna } = await openComfyui();
   const bodies = [
     ...TEXTS,

@@ -59,7 +59,7 @@ async function layOut(
 ): Promise<Image> {
   await chmod(base, 0o755);
   const out = join(base, 'out');
-  const printed = await run(node, [join(ROOT, 'infra/docker/deploy.mjs'), app, out], { timeout: 180_000 });
+  const printed = await run(node, [join(ROOT, 'infra/docker/deploy.mjs'), app, out]);
   const dir = join(base, 'app');
   // What the build made is large, and comes first.
   await rename(out, dir);
@@ -136,7 +136,7 @@ export async function startContainer(
 /** Runs a program to its end. Resolves to what it printed; rejects, with all that it printed, when it fails. */
 export function run(program: string, args: readonly string[], options: object = {}): Promise<string> {
   return new Promise((resolve, reject) => {
-    execFile(program, args, { timeout: 60_000, maxBuffer: 2 ** 26, ...options }, (error, stdout, stderr) => {
+    execFile(program, args, { timeout: 240_000, maxBuffer: 2 ** 26, ...options }, (error, stdout, stderr) => {
       if (error === null) resolve(stdout.toString());
       else reject(new Error(`${program} ${args.join(' ')}: ${error.message}\n${stdout}${stderr}`));
     });

@@ -27,7 +27,7 @@ export async function imageNode(): Promise<string> {
   const fetched = await mkdtemp(join(TOOLS, 'fetching-'));
   try {
     const args = ['--prefix', fetched, '--no-save', '--no-package-lock', '--ignore-scripts', '--no-audit', '--no-fund'];
-    await run('npm', ['install', ...args, `${name}@${major}`], { cwd: fetched, timeout: 300_000 });
+    await run('npm', ['install', ...args, `${name}@${major}`], { cwd: fetched });
     // whole or not at all, also when another run does the same
     await rename(fetched, kept).catch((error: unknown) =>
       exists(kept).then((isThere) => isThere || Promise.reject(error)),
