@@ -32,7 +32,7 @@ beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-callers-'));
   env = { COMFY_FLEET_URL: stack.url, XDG_CONFIG_HOME: dir };
 });
-afterEach(() => simulator.set({ stepMs: 2 }));
+afterEach(() => simulator.faults.remove());
 afterAll(async () => {
   await stack.close();
   await gpus.close();
@@ -45,10 +45,10 @@ const linesOf = (text: string) =>
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line) as { type: string; data: Job });
-/** One slow job, left to itself. */
-const startSlow = async () => {
-  simulator.set({ stepMs: 200 });
-  const { stdout } = await run('generate', 'a slow fox', '--steps', '100', '--detach');
+/** One job that goes on until it is canceled, left to itself. */
+const startEndless = async () => {
+  simulator.faults.add({ kind: 'hang' });
+  const { stdout } = await run('generate', 'a slow fox', '--detach');
   return JSON.parse(stdout) as Job;
 };
 
@@ -104,14 +104,14 @@ describe('the command line, for callers', () => {
   });
 
   it('cancels a job; who watches it learns that by the exit code', async () => {
-    const { id } = await startSlow();
+    const { id } = await startEndless();
     const watching = run('watch', id);
     expect((await run('cancel', id)).code).toBe(0);
     expect((await watching).code).toBe(6);
   });
 
   it('leaves a job running at Ctrl-C and says so, or cancels it', async () => {
-    const { id } = await startSlow();
+    const { id } = await startEndless();
     const watching = startBuilt(['watch', id], env, dir);
     await watching.output();
     watching.kill('SIGINT');
@@ -169,14 +169,17 @@ describe('the command line, for callers', () => {
     const { id } = JSON.parse((await run('generate', 'a fox', ...SMALL, '--detach')).stdout) as Job;
     const completed = async (...words: string[]) =>
       (await run('complete', '--', ...words)).stdout.split('\n').map((line) => line.split('\t')[0]);
-    expect((await completed('get', ''))[0]).toBe(id);
-    expect(await completed('run', 'im')).toContain('img2img');
-    expect(await completed('run', 'img2img', '--input', 'den')).toContain('denoise=');
+    // Nobody waits for an API that is late: then there are no words.
+    await expect.poll(async () => (await completed('get', ''))[0]).toBe(id);
+    await expect.poll(() => completed('run', 'im')).toContain('img2img');
+    await expect.poll(() => completed('run', 'img2img', '--input', 'den')).toContain('denoise=');
     await (await fleet.jobs.get(id)).wait();
   });
 
   it('shows the fleet', async () => {
-    expect(JSON.parse((await run('fleet')).stdout)).toMatchObject({ workers: [{ name: 'gpu' }] });
+    await expect
+      .poll(async () => JSON.parse((await run('fleet')).stdout))
+      .toMatchObject({ workers: [{ name: 'gpu' }] });
     expect((await run('top')).code).toBe(2);
   });
 
