@@ -10,6 +10,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 const driver = fileURLToPath(new URL('./fixtures/drive-busy-loops.mjs', import.meta.url));
 let dir: string;
 let child: ChildProcess;
+let ended: Promise<unknown[]>;
 
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-load-'));
@@ -25,6 +26,7 @@ async function start(program: string): Promise<number[]> {
   // At the end: by then it listens for signals.
   await writeFile(path, `${program}\nconsole.log('begun');`);
   child = spawn(process.execPath, [driver, path], { stdio: ['ignore', 'pipe', 'inherit'] });
+  ended = once(child, 'exit');
   let printed = '';
   child.stdout?.on('data', (chunk: Buffer) => {
     printed += chunk.toString();
@@ -46,7 +48,7 @@ const WAITS = "setInterval(() => {}, 1000); process.on('SIGTERM', () => process.
 it('four loops run beside a program, and end with it when it fails', async () => {
   const loops = await start('process.exitCode = 3;');
   expect(loops).toHaveLength(4);
-  expect((await once(child, 'exit'))[0]).toBe(3);
+  expect((await ended)[0]).toBe(3);
   await until('the loops have ended', () => !loops.some(isAlive));
 });
 
@@ -54,7 +56,7 @@ it('they end after a program that is told to stop, with its exit code', async ()
   const loops = await start(WAITS);
   expect(loops.filter(isAlive)).toHaveLength(4);
   child.kill('SIGTERM');
-  expect((await once(child, 'exit'))[0]).toBe(7);
+  expect((await ended)[0]).toBe(7);
   await until('the loops have ended', () => !loops.some(isAlive));
 });
 

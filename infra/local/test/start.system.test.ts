@@ -47,6 +47,7 @@ async function redis(port: string | undefined, command: string): Promise<string>
   const answer = await new Promise<string>((resolve, reject) => {
     socket.once('data', (chunk) => resolve(chunk.toString().trim()));
     socket.once('error', reject);
+    socket.once('close', () => reject(new Error('closed')));
   });
   socket.destroy();
   return answer;
@@ -129,7 +130,7 @@ describe('an npm start', () => {
       expect(runner.text()).toMatch(new RegExp(`^${name} +\\|   pids ${pid} `, 'm'));
       await until('it answers', async () => (await fetch(`${url}/readyz`).catch(() => undefined))?.ok);
       // no process of its first life is left, and all of its second; nothing else was started again
-      expect(runner.living()).toHaveLength(8);
+      await expect.poll(runner.living).toHaveLength(8);
       expect(portsIn(runner, name)).toHaveLength(1);
       for (const other of NAMES.filter((each) => each !== name)) {
         expect(runner.pids(other)).toHaveLength(lives[other] ?? 0);
@@ -143,7 +144,7 @@ describe('an npm start', () => {
     process.kill(await redisPid(runner), 'SIGKILL');
     const kept = () => redis(port, 'GET kept').catch(() => '');
     await until('it has its data', async () => /yes$/.test(await kept()));
-    expect(runner.text()).toMatch(again('redis', 'was ended by SIGKILL'));
+    await runner.says(again('redis', 'was ended by SIGKILL'));
     expect(runner.living()).toHaveLength(8);
   });
 
@@ -230,7 +231,7 @@ describe('what dies', () => {
     await runner.says(again('worker', 'was ended by SIGKILL'));
     runner.process.kill('SIGINT');
     expect(await runner.exit()).toBe(0);
-    expect(runner.living()).toEqual([]);
+    await expect.poll(runner.living).toEqual([]);
     expect(runner.pids('worker')).toHaveLength(1);
   });
 });
@@ -257,7 +258,7 @@ describe('stopping', () => {
         'redis',
       ]);
       expect(runner.text()).toMatch(/^worker +\| bye$/m);
-      expect(runner.living()).toEqual([]);
+      await expect.poll(runner.living).toEqual([]);
       await expect(redis(port, 'PING')).rejects.toThrow('ECONNREFUSED');
       expect(existsSync(join(root, '.data/run.lock'))).toBe(false);
     },
@@ -272,7 +273,7 @@ describe('stopping', () => {
     await runner.says(again('redis', 'was ended by SIGKILL'));
     await until('Redis answers', async () => (await redisPid(runner).catch(() => undefined)) !== undefined);
     expect(await forceStop(runner)).toBe(130);
-    expect(runner.living()).toEqual([]);
+    await expect.poll(runner.living).toEqual([]);
   });
 
   it('is possible while the services are starting', async () => {
@@ -280,7 +281,7 @@ describe('stopping', () => {
     await runner.says(/^redis +\| .*Ready to accept/m);
     runner.process.kill('SIGINT');
     expect(await runner.exit()).toBe(0);
-    expect(runner.living()).toEqual([]);
+    await expect.poll(runner.living).toEqual([]);
   });
 });
 
@@ -320,7 +321,7 @@ describe('faults', () => {
       expect(runner.text()).toMatch(
         new RegExp(`^${name} ended with exit code 7. Its last lines:\n  the reason why\n$`, 'm'),
       );
-      expect(runner.living()).toEqual([]);
+      await expect.poll(runner.living).toEqual([]);
     },
   );
 
@@ -334,7 +335,7 @@ describe('faults', () => {
     }
     expect(await runner.exit()).toBe(1);
     expect(runner.text()).toContain('redis was ended by SIGKILL. Its last lines:');
-    expect(runner.living()).toEqual([]);
+    await expect.poll(runner.living).toEqual([]);
   });
 
   it('of three starts in the same moment: one runs', async () => {
@@ -356,7 +357,7 @@ describe('faults', () => {
     const second = await start({ PORT });
     await second.says(READY);
     expect(second.text()).toMatch(/^redis +\| still running since an earlier start/m);
-    expect(first.living()).toEqual([]);
+    await expect.poll(first.living).toEqual([]);
     expect(await redis(REDIS.exec(second.text())?.[1], 'GET kept')).toMatch(/yes$/);
   });
 });
