@@ -1,15 +1,19 @@
 import { spawnSync } from 'node:child_process';
 import { AxeBuilder } from '@axe-core/playwright';
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import { type Browser, type BrowserContext, chromium, type Locator, type Page } from 'playwright-core';
 import { expect } from 'vitest';
 
 export const hasChromium = spawnSync('chromium', ['--version']).status === 0;
+
+/** For what hangs: a machine may be slow. */
+const HANGS_MS = 180_000;
 
 /** The system's browser; it runs as root here and there, where it has no sandbox. */
 export function startBrowser(): Promise<Browser> {
   const found = spawnSync('sh', ['-c', 'command -v chromium'], { encoding: 'utf8' }).stdout.trim();
   // Without a GPU it draws 3D by itself, and warns unless it was told to.
-  return chromium.launch({ executablePath: found, args: ['--no-sandbox', '--enable-unsafe-swiftshader'] });
+  const args = ['--no-sandbox', '--enable-unsafe-swiftshader'];
+  return chromium.launch({ executablePath: found, args, timeout: HANGS_MS });
 }
 
 export interface Visit {
@@ -26,9 +30,6 @@ interface VisitWish {
   /** An API key that was given before. */
   readonly key?: string;
 }
-
-/** For what hangs: a machine may be slow. */
-const HANGS_MS = 180_000;
 
 export async function visit(browser: Browser, url: string, wish: VisitWish = {}): Promise<Visit> {
   const context = await browser.newContext({
@@ -48,6 +49,15 @@ export async function visit(browser: Browser, url: string, wish: VisitWish = {})
   page.on('pageerror', (error) => complaints.push(error.message));
   await page.goto(url);
   return { page, context, complaints };
+}
+
+/**
+ * Presses a button of a page that is told anew all the time: what comes between the two halves of a click would move it
+ * away from under the pointer, and a key stays with it.
+ */
+export async function press(button: Locator): Promise<void> {
+  await button.click({ trial: true }); // it can be clicked: no dialog is over it
+  await button.press('Enter');
 }
 
 /** Holds the page to WCAG 2.2 AA, as far as a program can tell. */

@@ -33,7 +33,7 @@ describe.skipIf(!hasChromium)('the studio of a fleet with keys', () => {
     await picture.waitFor();
     await page.reload();
     const width = () => page.evaluate("document.querySelector('article img')?.naturalWidth ?? 0");
-    await expect.poll(width, { timeout: 60_000 }).toBeGreaterThan(0);
+    await expect.poll(width).toBeGreaterThan(0);
     expect(await picture.getAttribute('src')).toContain('signature=');
     expect(await page.evaluate('localStorage.length')).toBe(1); // the theme
     await page.getByRole('button', { name: 'Forget key' }).click();

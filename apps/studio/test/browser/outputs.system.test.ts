@@ -18,7 +18,6 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { expectAccessible, hasChromium, startBrowser, visit } from './browser.js';
 
 const GRAPHS = new URL('../../../../packages/testing/test/graphs/', import.meta.url);
-const PATIENCE = { timeout: 60_000 };
 const ADMIN = 'cf_admin';
 const PLAIN = 'cf_plain';
 const KEYS = [
@@ -76,11 +75,14 @@ describe.skipIf(!hasChromium)('the studio', () => {
 
   it('shows the unfinished picture of a job, and delivers its webhook again', async () => {
     const { page, context, complaints } = await open('/make');
-    simulator.set({ stepMs: 300 });
+    // It takes minutes, if it is not seen before.
+    simulator.set({ stepMs: 1000 });
+    await page.getByText('Advanced').click();
+    await page.getByLabel('Steps', { exact: true }).fill('150');
     await page.getByLabel('Prompt', { exact: true }).fill('a pier at night');
     await page.getByRole('button', { name: 'Make it' }).click();
     await page.getByRole('img', { name: 'Unfinished' }).waitFor();
-    simulator.set({ stepMs: 2 });
+    simulator.set({ stepMs: 2, previewMethod: 'none' });
     await page.getByRole('img', { name: 'a pier at night' }).waitFor();
     const job = await call<Job>('/generate', { prompt: 'told', lod: 'sketch', webhook: { url: sink.url } });
     await sink.got(1);
@@ -113,9 +115,7 @@ describe.skipIf(!hasChromium)('the studio', () => {
       await page.locator(player).waitFor();
       await page.evaluate(`document.querySelector('${player}').muted = true`);
       await page.evaluate(`document.querySelector('${player}').play()`);
-      await expect
-        .poll(() => page.evaluate(`document.querySelector('${player}').currentTime`), PATIENCE)
-        .toBeGreaterThan(0);
+      await expect.poll(() => page.evaluate(`document.querySelector('${player}').currentTime`)).toBeGreaterThan(0);
     }
     await page.goto(`${stack.url}/studio${jobPage(model)}`);
     await page.locator('canvas[data-ready=true]').press('ArrowLeft');
@@ -140,7 +140,7 @@ describe.skipIf(!hasChromium)('the studio', () => {
     await page.locator('.choice img').first().waitFor();
     await expectAccessible(page);
     await page.locator('.choice').first().click();
-    await expect.poll(() => chosen.getAttribute('src'), PATIENCE).toContain('/images/');
+    await expect.poll(() => chosen.getAttribute('src')).toContain('/images/');
     await page.getByRole('button', { name: 'Paint a mask' }).click();
     const mask = page.getByRole('application', { name: 'Painted mask' });
     await mask.press('Space');
@@ -151,7 +151,7 @@ describe.skipIf(!hasChromium)('the studio', () => {
       copy.getImageData(0, 0, 1, 1).data[3];
     }`;
     await page.getByRole('button', { name: 'Undo' }).click();
-    expect(await page.evaluate(middle)).toBe(255);
+    await expect.poll(() => page.evaluate(middle)).toBe(255);
     await expectAccessible(page);
     await page.getByRole('button', { name: 'Use this mask' }).click();
     await page.getByRole('img', { name: 'Chosen for mask' }).waitFor();
@@ -159,7 +159,7 @@ describe.skipIf(!hasChromium)('the studio', () => {
     await page.getByRole('img', { name: 'a door' }).waitFor();
     await page.getByRole('link', { name: 'a door' }).click();
     // The mask has the size of the picture that it was painted over.
-    await expect.poll(() => page.getByText(/\.png, 512 × 320$/).count(), PATIENCE).toBe(2);
+    await expect.poll(() => page.getByText(/\.png, 512 × 320$/).count()).toBe(2);
     expect(complaints).toEqual([]);
     await context.close();
   });
@@ -175,10 +175,11 @@ describe.skipIf(!hasChromium)('the studio', () => {
     await own.context.close();
 
     const { page, context, complaints } = await open('/usage');
+    await page.getByRole('img', { name: /GPU time by day/ }).waitFor(); // it is above the keys
     const names = () => page.locator('table.keys tbody th').allInnerTexts();
-    await expect.poll(names, PATIENCE).toEqual(['boss', 'plain']);
+    await expect.poll(names).toEqual(['boss', 'plain']);
     await page.getByRole('button', { name: 'Weight' }).click();
-    expect(await names()).toEqual(['plain', 'boss']);
+    await expect.poll(names).toEqual(['plain', 'boss']);
     await page.getByText('As a table').click();
     await expectAccessible(page);
     await page.getByRole('link', { name: 'boss' }).click();
