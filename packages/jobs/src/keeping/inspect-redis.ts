@@ -25,7 +25,7 @@ export interface RedisInspection {
   readonly replicas: number;
   /** One for each of PINGS, ascending. */
   readonly roundTripsMs: readonly number[];
-  /** Its clock minus ours. */
+  /** Its clock minus ours; 0 where it may be right, as far as the time of the answer tells. */
   readonly clockOffsetMs: number;
 }
 
@@ -48,7 +48,7 @@ export async function inspectRedis(
     const info = readInfo(await redis.info());
     const before = Date.now();
     const theirs = await redisTime(redis);
-    const ours = (before + Date.now()) / 2;
+    const after = Date.now();
     return {
       version: info.get('redis_version') ?? '',
       mode: info.get('redis_mode') ?? '',
@@ -61,7 +61,7 @@ export async function inspectRedis(
       maxBytes: Number(info.get('maxmemory') ?? 0),
       replicas: Number(info.get('connected_slaves') ?? 0),
       roundTripsMs,
-      clockOffsetMs: Math.round(theirs - ours),
+      clockOffsetMs: Math.round(theirs < before ? theirs - before : Math.max(0, theirs - after)),
     };
   } finally {
     redis.disconnect();

@@ -54,7 +54,7 @@ async function checkInstance(
   ];
 }
 
-/** By the header Date, which has whole seconds. Without one nothing is said. */
+/** By the header Date, which has whole seconds, beyond the time that the answer took. Without one nothing is said. */
 async function checkClock(
   { url, headers }: Pick<InstanceSettings, 'url' | 'headers'>,
   address: string,
@@ -64,9 +64,9 @@ async function checkClock(
   // Followed, a redirect would carry the headers to another host.
   const answer = await fetch(`${url}/system_stats`, { signal, headers, redirect: 'manual' }).catch(() => undefined);
   await answer?.body?.cancel();
+  const after = Date.now();
   const date = Date.parse(answer?.headers.get('date') ?? '');
   if (Number.isNaN(date)) return [];
-  // The middle of the second that it names, and of the time it took to answer.
-  const offsetMs = date + 500 - (before + Date.now()) / 2;
-  return [clockFinding(address, Math.round(offsetMs), { fineMs: 2000, badMs: 30_000 })];
+  const offsetMs = date + 1000 < before ? date + 1000 - before : Math.max(0, date - after);
+  return [clockFinding(address, offsetMs, { fineMs: 2000, badMs: 30_000 })];
 }
