@@ -35,7 +35,7 @@ export type { LodProfile } from './lod-profiles.js';
 export { GRAPH, openUpload, openWorkflow } from './make-workflow.js';
 export { type Loader, loadersOf, mainModelsOf, modelsOf } from './models-of.js';
 export { suggest } from './nearest.js';
-export { type GraphOptions, type OpenedGraph, openAlike, openGraph } from './open-graph.js';
+export { type GraphOptions, type OpenedGraph, openerLike, openGraph } from './open-graph.js';
 export { poolsOf } from './pools-of.js';
 export type { PictureTexts } from './read-upload.js';
 export { type InputsToResolve, resolveInputs } from './resolve-inputs.js';

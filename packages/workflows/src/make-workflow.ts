@@ -7,7 +7,7 @@ import { isMedia, widgetOf } from './describe/widget.js';
 import { FileFault } from './file-fault.js';
 import { findBindings } from './find-bindings.js';
 import { findUsualBindings, noUsualBindings } from './find-usual-bindings.js';
-import { nodeAt } from './graph.js';
+import { type Graph, nodeAt } from './graph.js';
 import { ownProfiles } from './own-profiles.js';
 import { type PictureTexts, readPictureTexts, readUpload } from './read-upload.js';
 import { parseSource, sourceText, versionOf, type WorkflowSource } from './source.js';
@@ -86,10 +86,8 @@ export function makeWorkflow(name: string, source: WorkflowSource): Workflow {
 }
 
 /** One of a graph that is run once, of another graph in which all that was found of it stands in the same places. */
-export function remakeWorkflow(workflow: Workflow, source: WorkflowSource): Workflow {
+export function remakeWorkflow(workflow: Workflow, graph: Graph, text: string): Workflow {
   const { inputs, outputs, description } = workflow;
-  const { graph } = source;
-  const text = sourceText(source);
   return {
     ...workflow,
     version: versionOf(text),

@@ -7,6 +7,7 @@ import { copyGraph, type Graph, nodeAt, type Slot } from './graph.js';
 import { GRAPH, makeWorkflow, remakeWorkflow } from './make-workflow.js';
 import { readGraph } from './read-graph.js';
 import { shapeOf } from './shape.js';
+import { sourceTexts } from './source.js';
 import type { Workflow } from './workflow.js';
 import { WorkflowError } from './workflow-error.js';
 
@@ -71,10 +72,18 @@ function opened(graph: Graph, { catalogue, fileAt, outputs }: Omit<GraphOptions,
   return { workflow, inputs: Object.fromEntries(inputs), files, shape: shapeOf(workflow.graph, catalogue), said };
 }
 
-/** As one that was opened before and has the same outline (see createOutliner), of which nothing is to be found again. */
-export function openAlike(before: OpenedGraph, graph: Graph): OpenedGraph {
-  const { workflow, files, said } = before;
-  return { ...before, workflow: remakeWorkflow(workflow, { graph: withoutNames(graph, files), inputs: said }) };
+/** Opens graphs as one was opened that has the same outline; see createOutliner. `open`: where they may differ. */
+export function openerLike(opened: OpenedGraph, open: readonly Slot[]): (graph: Graph) => OpenedGraph {
+  const { workflow, files, said } = opened;
+  const source = { graph: workflow.graph, inputs: said };
+  const textOf = sourceTexts(
+    source,
+    open.filter(({ node }) => Object.hasOwn(workflow.graph, node)),
+  );
+  return (graph) => {
+    const bare = withoutNames(graph, files);
+    return { ...opened, workflow: remakeWorkflow(workflow, bare, textOf(bare)) };
+  };
 }
 
 function namedOutputs(ids: readonly string[]): Record<string, string> {

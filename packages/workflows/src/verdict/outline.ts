@@ -1,14 +1,21 @@
 import { type Catalogue, hasClass } from '../describe/catalogue.js';
 import { fileKindOf } from '../describe/widget.js';
-import type { GraphNode } from '../graph.js';
+import type { GraphNode, Slot } from '../graph.js';
 import { isModelFile } from '../model-file.js';
 import { isRecord } from '../read-graph.js';
 import { isAmount } from '../shape.js';
 import { judgeValue } from './judge-value.js';
 import { isVarying, type NodeInput, nodeInputs } from './node-inputs.js';
 
+/** All by which a graph is judged, and opened. */
+export interface Outline {
+  readonly text: string;
+  /** Where graphs of one text may differ: something stands there that the input takes, as seeds and prompts do. */
+  readonly open: readonly Slot[];
+}
+
 /** The outline of what may be a graph; undefined where nodes are none, or of classes that nobody describes. */
-export type Outliner = (graph: unknown, catalogue: Catalogue) => string | undefined;
+export type Outliner = (graph: unknown, catalogue: Catalogue) => Outline | undefined;
 
 /** Types of inputs that take any text or number within bounds. */
 const OPEN_TYPES: readonly unknown[] = ['INT', 'FLOAT', 'STRING'];
@@ -21,42 +28,43 @@ interface KnownClass {
 }
 
 /**
- * Writes of a graph all by which it is judged, and opened, as text, so that graphs of one outline have one verdict: nodes
- * in their order with the descriptions of their classes, titles, links and values. Of a seed, or a prompt, it has just that
- * something stands there that the input takes. Outlines of two outliners are not alike.
+ * Writes outlines such that graphs of one text have one verdict: nodes in their order with the descriptions of their
+ * classes, titles, links and values, but for those that say nothing. Texts of two outliners are not alike.
  */
 export function createOutliner(): Outliner {
-  const known = new WeakMap<object, KnownClass>();
+  const classes = new WeakMap<object, KnownClass>();
   let marks = 0;
 
   const knownClass = (description: Readonly<Record<string, unknown>>): KnownClass => {
-    const before = known.get(description);
+    const before = classes.get(description);
     if (before !== undefined) return before;
     marks += 1;
     const made = { mark: marks, open: openInputs(description) };
-    known.set(description, made);
+    classes.set(description, made);
     return made;
   };
 
   return (graph, catalogue) => {
     if (!isRecord(graph)) return undefined;
-    let outline = '';
+    let text = '';
+    const open: Slot[] = [];
     for (const id of Object.keys(graph)) {
       const node: unknown = graph[id];
       if (!isRecord(node) || typeof node.class_type !== 'string' || !isRecord(node.inputs)) return undefined;
-      const { class_type: className, inputs, _meta: meta } = node;
+      const { class_type: className, inputs, ...beside } = node;
       const description = hasClass(catalogue, className) ? catalogue[className] : undefined;
       if (!isRecord(description)) return undefined;
-      const { mark, open } = knownClass(description);
-      outline += `\n${written(id)}${mark} ${written(className)}${written(meta)}`;
+      const known = knownClass(description);
+      text += `\n${written(id)}${known.mark} ${written(className)}${written(beside)}`;
       for (const name of Object.keys(inputs)) {
         const value = inputs[name];
-        const input = open.get(name);
+        const input = known.open.get(name);
         const isOpen = input !== undefined && tellsNothing(node as GraphNode, input, value, catalogue);
-        outline += `${name.length} ${name}${isOpen ? '~' : written(value)}`;
+        text += `${name.length} ${name}${isOpen ? '~' : written(value)}`;
+        if (isOpen) open.push({ node: id, input: name });
       }
     }
-    return outline;
+    return { text, open };
   };
 }
 

@@ -1,29 +1,12 @@
-import {
-  type Catalogue,
-  type Graph,
-  type NodeErrors,
-  neededOf,
-  type OpenedGraph,
-  verdictOf,
-} from '@comfy-fleet/workflows';
+import { type Catalogue, type Graph, neededOf, type OpenedGraph, verdictOf } from '@comfy-fleet/workflows';
 import type { Caller } from '../../../access/caller.js';
 import { namedFiles } from '../../../assets/named-files.js';
 import type { Deps } from '../../../deps.js';
 import { catalogueOfGraph, openedGraph } from '../../../orders/graph-job.js';
 import { isRecord } from '../../../requests/is-record.js';
 import { ComfyuiRefusal, refused } from '../refusal.js';
-import type { KeptJudgements } from './kept-judgements.js';
+import type { Judgement, KeptJudgements } from './kept-judgements.js';
 import type { SentPrompt } from './read-prompt.js';
-
-/** What ComfyUI's verdict leaves of a graph. */
-export interface Judgement {
-  /** What its outputs need. */
-  readonly opened: OpenedGraph;
-  /** Ids of the outputs that run; undefined: nothing is known of its classes, and whatever looks like an output runs. */
-  readonly outputs: readonly string[] | undefined;
-  /** Of the outputs that do not run. */
-  readonly nodeErrors: NodeErrors;
-}
 
 /** A graph as ComfyUI would take it, with files named as orders name them. */
 export interface JudgedGraph extends Judgement {

@@ -1,6 +1,22 @@
-import { type Catalogue, createOutliner, type Graph, neededOf, openAlike } from '@comfy-fleet/workflows';
+import {
+  type Catalogue,
+  createOutliner,
+  type Graph,
+  neededOf,
+  type OpenedGraph,
+  openerLike,
+} from '@comfy-fleet/workflows';
 import { LRUCache } from 'lru-cache';
-import type { Judgement } from './judged-graph.js';
+
+/** What ComfyUI's verdict leaves of a graph. */
+export interface Judgement {
+  /** What its outputs need. */
+  readonly opened: OpenedGraph;
+  /** Ids of the outputs that run; undefined: nothing is known of its classes, and whatever looks like an output runs. */
+  readonly outputs: readonly string[] | undefined;
+  /** Of the outputs that do not run. */
+  readonly nodeErrors: NodeErrors;
+}
 
 /** Judges a graph all of whose outputs are to run, by `judge` unless one of the same outline was judged before. */
 export type KeptJudgements = (sent: unknown, catalogue: Catalogue, judge: () => Judgement) => Judgement;
@@ -8,20 +24,30 @@ export type KeptJudgements = (sent: unknown, catalogue: Catalogue, judge: () => 
 /** Characters of graphs and their outlines that are kept: some hundred usual ones, and ten times as many bytes. */
 const MOST_CHARS = 1024 * 1024;
 
+interface Kept {
+  readonly outputs: readonly string[];
+  readonly open: (graph: Graph) => OpenedGraph;
+}
+
 /** Clients send the same graph again and again with another seed. Only what ComfyUI finds nothing wrong with is kept. */
 export function createKeptJudgements(): KeptJudgements {
   const outlineOf = createOutliner();
-  const kept = new LRUCache<string, Judgement>({ maxSize: MOST_CHARS });
+  const known = new LRUCache<string, Kept>({ maxSize: MOST_CHARS });
   return (sent, catalogue, judge) => {
     const outline = outlineOf(sent, catalogue);
     if (outline === undefined) return judge();
-    const before = kept.get(outline);
-    if (before?.outputs !== undefined) {
-      return { ...before, opened: openAlike(before.opened, neededOf(sent as Graph, before.outputs)) };
+    const { text, open } = outline;
+    const before = known.get(text);
+    if (before !== undefined) {
+      const { outputs } = before;
+      return { opened: before.open(neededOf(sent as Graph, outputs)), outputs, nodeErrors: {} };
     }
     const judged = judge();
-    const size = outline.length + judged.opened.workflow.text.length;
-    if (Object.keys(judged.nodeErrors).length === 0) kept.set(outline, judged, { size });
+    const { opened, outputs, nodeErrors } = judged;
+    if (outputs !== undefined && Object.keys(nodeErrors).length === 0) {
+      const size = text.length + 2 * opened.workflow.text.length;
+      known.set(text, { outputs, open: openerLike(opened, open) }, { size });
+    }
     return judged;
   };
 }
