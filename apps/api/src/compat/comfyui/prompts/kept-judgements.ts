@@ -2,6 +2,7 @@ import {
   type Catalogue,
   createOutliner,
   type Graph,
+  type NodeErrors,
   neededOf,
   type OpenedGraph,
   openerLike,
