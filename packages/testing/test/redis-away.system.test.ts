@@ -4,19 +4,23 @@ import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { askRedis } from '../src/ask-redis.js';
 import {
   createGpus,
+  type Gate,
   type Gpus,
   type JobClient,
   jobClient,
   type RedisServer,
   type Service,
   type Simulator,
+  startGate,
   startRedisServer,
   startStack,
+  starts,
   type TestStack,
   until,
 } from '../src/index.js';
 
 const JOB = { prompt: 'a lighthouse in a storm', lod: 'sketch', width: 64, height: 64, steps: 40 };
+const LOCKS = { LOCK_MS: '1000', STALLED_CHECK_MS: '300' };
 /** Longer than the locks of the work items last here. */
 const AWAY_MS = 1500;
 const MIB = 1024 * 1024;
@@ -25,6 +29,7 @@ const FILL = `EVAL "for n = 1, 2000 do redis.call('SET', 'filler:' .. n, string.
 
 let gpus: Gpus;
 let gpu: Simulator;
+let gate: Gate;
 let redis: RedisServer;
 let stack: TestStack;
 let jobs: JobClient;
@@ -60,20 +65,22 @@ async function fillFile(): Promise<void> {
 beforeAll(async () => {
   gpus = await createGpus();
   gpu = await gpus.start(50);
+  gate = await startGate(gpu.port);
   // It answers also in the middle of loading.
   redis = await startRedisServer({ config: ['loading-process-events-interval-bytes 1024'] });
-  stack = await startStack({ redisUrl: redis.url, env: { REDIS_TIMEOUT_MS: '800', DRAIN_SECONDS: '3600' } });
+  stack = await startStack({ redisUrl: redis.url, env: { ...LOCKS, REDIS_TIMEOUT_MS: '3000', DRAIN_SECONDS: '3600' } });
   jobs = jobClient(stack.url);
 });
 beforeEach(async () => {
   gpu.set({ stepMs: 50 });
   // A test may have stopped them.
   if (dispatcher?.exitCode !== null) dispatcher = await stack.startDispatcher();
-  if (worker?.exitCode !== null) worker = await stack.startWorker('w', [gpu.url]);
+  if (worker?.exitCode !== null) worker = await stack.startWorker('w', [gate.url]);
 });
 afterAll(async () => {
   await stack.close();
   await redis.close();
+  await gate.close();
   await gpus.close();
 });
 
@@ -141,31 +148,38 @@ it('needs no memory for the size of the pictures that it fetches', async () => {
   const output = join(gpu.dir, 'output');
   /** A PNG ends where it says; what comes after it makes it as large as one wants without drawing so much. */
   const fetchPictures = async (count: number, bytes: number) => {
-    gpu.faults.add({ kind: 'slow_view', ms: 1500, times: 1 });
-    const before = gpu.journal().length;
+    // Nobody asks for the pictures before they are large.
+    gpu.set({ stepMs: 1000 });
+    const before = starts(gpu);
     const { id } = await jobs.generate({ ...JOB, count });
-    await until('ComfyUI has ended', () => gpu.journal().length === before + 2);
+    await until('ComfyUI executes', () => starts(gpu) > before);
+    gate.shut();
+    gpu.set({ stepMs: 0 });
+    await until('ComfyUI has ended', () => gpu.journal().at(-1)?.event === 'end');
     for (const name of await readdir(output)) await truncate(join(output, name), bytes);
+    gate.open();
     const { images } = await jobs.ended(id);
     expect(images.map((image) => image.bytes)).toEqual(Array.from({ length: count }, () => bytes));
   };
-  gpu.set({ stepMs: 0 });
-  await fetchPictures(4, 8 * MIB);
+  await fetchPictures(2, 8 * MIB);
   const before = await peakMemory();
-  await fetchPictures(2, 80 * MIB);
+  await fetchPictures(1, 80 * MIB);
   const growth = (await peakMemory()) - before;
   expect(growth).toBeLessThan(60 * MIB);
 });
 
 it('that stays away is not waited for by who is told to stop with a job in hand: the next worker goes on with it', async () => {
+  // It is in hand until Redis is away.
+  gpu.set({ stepMs: 2000 });
   const { id } = await jobs.generate(JOB);
   await running(id);
   await redis.stop('SIGKILL');
+  gpu.set({ stepMs: 0 });
   const told = [worker, dispatcher] as Service[];
   await Promise.all(told.map((service) => service.stop()));
   // The dispatcher has nothing in hand: whether it still had to ask Redis for anything is chance.
   expect(told[0]?.output).toContain('Redis has not answered for 10 s');
   await redis.restart();
-  worker = await stack.startWorker('w', [gpu.url]);
+  worker = await stack.startWorker('w', [gate.url]);
   expect(await jobs.ended(id)).toMatchObject({ status: 'succeeded', attempts: 1 });
 });

@@ -36,8 +36,11 @@ beforeAll(async () => {
     REDIS_SENTINELS: redis.nodes.map(({ host, port }) => `${host}:${port}`).join(','),
     REDIS_SENTINEL_NAME: redis.name,
     REDIS_WAIT_REPLICAS: '1',
-    REDIS_WAIT_MS: '400',
-    REDIS_TIMEOUT_MS: '800',
+    REDIS_WAIT_MS: '1500',
+    REDIS_TIMEOUT_MS: '3000',
+    // What was claimed where it is forgotten is handed out again.
+    LOCK_MS: '1000',
+    STALLED_CHECK_MS: '300',
   };
   stack = await startStack({ redisUrl: 'redis://:secret@unused', env: { ...env, WEBHOOK_ALLOW: '127.0.0.0/8' } });
   services = [stack.api, await stack.startWorker('w', [gpu.url]), await stack.startDispatcher()];
