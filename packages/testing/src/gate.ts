@@ -1,5 +1,6 @@
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
+import { freePort } from './ports.js';
 
 /** A relay in front of a server, which can hold back what clients send: for a server that takes its time. */
 export interface Gate {
@@ -11,8 +12,9 @@ export interface Gate {
   close(): Promise<void>;
 }
 
-/** Opens the way to a port of 127.0.0.1, at a free one or at the one that is given. */
-export async function startGate(port: number, at = 0): Promise<Gate> {
+/** Opens the way to a port of 127.0.0.1, at the one that is given, or at a free one that nobody takes while the gate is closed. */
+export async function startGate(port: number, at?: number): Promise<Gate> {
+  const own = at ?? (await freePort());
   const clients = new Set<Socket>();
   let isShut = false;
   const server = createServer((client) => {
@@ -32,7 +34,7 @@ export async function startGate(port: number, at = 0): Promise<Gate> {
     }
     if (isShut) client.pause();
   });
-  server.listen(at, '127.0.0.1');
+  server.listen(own, '127.0.0.1');
   await once(server, 'listening');
   const turn = (shut: boolean) => {
     isShut = shut;
@@ -42,7 +44,7 @@ export async function startGate(port: number, at = 0): Promise<Gate> {
     }
   };
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `http://127.0.0.1:${own}`,
     shut: () => turn(true),
     open: () => turn(false),
     close: async () => {

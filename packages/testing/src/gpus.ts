@@ -3,11 +3,15 @@ import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Simulator, startSimulator } from '@comfy-fleet/simulator';
+import { freePort } from './ports.js';
 import { removeFolder } from './remove-folder.js';
 
 /** The simulated ComfyUIs of a test file, each with a journal of its own. */
 export interface Gpus {
-  /** `stepMs` is the time of one sampler step; `port` 0 takes a free one. Draws no previews, which cost more than all else. */
+  /**
+   * `stepMs` is the time of one sampler step. Without `port` it takes a free one, which nobody takes when it has stopped.
+   * Draws no previews, which cost more than all else.
+   */
   start(stepMs: number, port?: number): Promise<Simulator>;
   /** Stops all of them and removes what they wrote. */
   close(): Promise<void>;
@@ -17,9 +21,9 @@ export async function createGpus(): Promise<Gpus> {
   const folder = await mkdtemp(join(tmpdir(), 'comfy-fleet-gpus-'));
   const started: Simulator[] = [];
   return {
-    start: async (stepMs, port = 0) => {
+    start: async (stepMs, port) => {
       const journal = join(folder, `${randomUUID()}.jsonl`);
-      const gpu = await startSimulator({ stepMs, port, journal, previewMethod: 'none' });
+      const gpu = await startSimulator({ stepMs, port: port ?? (await freePort()), journal, previewMethod: 'none' });
       started.push(gpu);
       return gpu;
     },
