@@ -61,8 +61,11 @@ async function inNode(script: Script, graph: Graph): Promise<Pictures> {
     });
   });
   await once(socket, 'open');
+  // As the script, which hears nothing before it knows its prompt's id.
+  socket.pause();
   const sent = await post({ prompt: graph, client_id, ...(promptId === undefined ? {} : { prompt_id: promptId }) });
   promptId = sent.prompt_id;
+  socket.resume();
   await over;
   socket.close();
   if (script === 'ws_images') return pictures;

@@ -258,7 +258,7 @@ describe('what fails', () => {
       status: 429,
       code: 'queue_full',
     });
-    const third = few.images.generate(slow, { maxRetries: 10 });
+    const third = few.images.generate(slow, { maxRetries: 100 });
     for (const gpu of gpus) gpu.set({ stepMs: 2 });
     for (const { data } of await Promise.all([first, second, third])) expect(await looks(data?.[0])).toBe('png 64x64');
     expect(await jobsOf('few')).toHaveLength(3);

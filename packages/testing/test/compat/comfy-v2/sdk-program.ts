@@ -62,12 +62,14 @@ const scenarios: Readonly<Record<string, (given: Given) => Promise<unknown>>> = 
       back: { reference: (back as Graph)[node]?.inputs[input], format },
     };
   },
-  /** Follows a job to its end. */
+  /** Follows a job to its end, of a fleet that is paused until somebody follows it. */
   events: async ({ graph }) => {
     const job = await client.submit(graphOf(graph));
     const events: object[] = [];
     for await (const event of job.events()) {
       events.push(event.kind === 'outputReady' ? { ...event, output: event.output.id } : event);
+      if (events.length === 1)
+        await fetch(`${given.url}/admin/resume`, { method: 'POST', headers: { 'X-API-Key': given.key } });
     }
     await job.refresh();
     return { events, status: job.status, outputs: job.outputs.map(({ id }) => id) };

@@ -44,6 +44,8 @@ it('follows a job live, with each output before the end', async () => {
     readonly outputs: readonly string[];
     readonly events: readonly { kind: string; status?: string; output?: string; nodesTotal?: number; value?: number }[];
   }
+  const paused = await fetch(`${v2.stack.url}/admin/pause`, { method: 'POST', headers: { 'X-API-Key': 'anna' } });
+  expect(paused.status).toBe(200);
   const { events, status, outputs } = await withSdk<Followed>('events', anna(), { graph: drawing(20, 1) });
   expect([status, events.at(-1)]).toMatchObject(['succeeded', { kind: 'statusChange', status: 'succeeded' }]);
   const told = events.filter(({ kind }) => kind === 'outputReady').map(({ output }) => output);
