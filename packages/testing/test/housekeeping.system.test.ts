@@ -50,6 +50,7 @@ it('deletes an old picture with its job and leaves the young one, also when one 
     await utimes(join(stack.framesDir, `${old.id}_1.png`), time, time);
     await until('the job is gone', async () => (await status(`/jobs/${old.id}`)) === 404);
     await until('its picture is gone', async () => (await status(`${old.image_url}`)) === 404);
+    await until('its file is gone', async () => !(await pictures()).includes(`${old.id}_1.png`));
     expect(await status(`${young.image_url}`)).toBe(200);
     expect(await pictures()).toEqual([`${young.id}_1.png`]);
   }
