@@ -9,7 +9,10 @@ import { createJobLife } from '../src/webhooks/job-life.js';
 import { readDelivery, redeliver } from '../src/webhooks/job-webhooks.js';
 import { type Fleet, JOB_TTL_SECONDS, quietLog } from './builders.js';
 
-export const LOCK_MS = 1000;
+/** A try keeps its lock, however long a busy machine renews none: else it would be made again. */
+const KEPT_LOCKS = { lockMs: 60_000, stalledCheckMs: 200 };
+/** What a dispatcher that died had in hand is another's soon. */
+export const SHORT_LOCKS = { lockMs: 1000, stalledCheckMs: 200 };
 const SINK: Webhook = { url: 'https://receiver.example/hook' };
 
 export const attempt = (status: number | null, answer = '') => ({
@@ -43,8 +46,7 @@ export function dispatch(fleet: Fleet, handler: DeliveryHandler, options: Dispat
     redis: fleet.settings,
     jobTtlSeconds: JOB_TTL_SECONDS,
     signedUrlSeconds: 3600,
-    lockMs: LOCK_MS,
-    stalledCheckMs: 200,
+    ...KEPT_LOCKS,
     log: quietLog(),
     ...overrides,
   });

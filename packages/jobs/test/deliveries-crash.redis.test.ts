@@ -1,6 +1,7 @@
 import { newId } from '@comfy-fleet/contracts';
 import { until } from '@comfy-fleet/testing';
 import { describe, expect, it } from 'vitest';
+import type { DeliveryHandler } from '../src/webhooks/delivery-worker.js';
 import { Outbox } from '../src/webhooks/outbox.js';
 import { type Fleet, openFleet, ownRedis, quietLog } from './builders.js';
 import {
@@ -9,9 +10,9 @@ import {
   dispatch,
   endedJob,
   endedJobs,
-  LOCK_MS,
   nothingLeft,
   recorder,
+  SHORT_LOCKS,
   taken,
 } from './deliveries-builders.js';
 
@@ -23,7 +24,7 @@ async function doomedOutbox(fleet: Fleet): Promise<Outbox> {
     blocking: fleet.redis,
     keys: fleet.keys,
     consumer: newId(),
-    abandonedMs: LOCK_MS,
+    abandonedMs: SHORT_LOCKS.lockMs,
     queue: queue.add,
     life,
     log: quietLog(),
@@ -39,7 +40,7 @@ describe('a dispatcher that dies', () => {
     const outbox = await doomedOutbox(fleet);
     expect(await outbox.read()).toHaveLength(2);
     const receiver = recorder();
-    dispatch(fleet, receiver.handler);
+    dispatch(fleet, receiver.handler, { overrides: SHORT_LOCKS });
     await receiver.got(2);
     await nothingLeft(fleet);
     expect(receiver.dues.map(({ id }) => id).sort()).toEqual(ids.map((id) => `msg_${id}`).sort());
@@ -51,7 +52,7 @@ describe('a dispatcher that dies', () => {
     const outbox = await doomedOutbox(fleet);
     await outbox.queue(await outbox.read());
     const receiver = recorder();
-    dispatch(fleet, receiver.handler);
+    dispatch(fleet, receiver.handler, { overrides: SHORT_LOCKS });
     await receiver.got(1);
     await nothingLeft(fleet);
     expect(receiver.dues).toHaveLength(1);
@@ -63,7 +64,7 @@ describe('a dispatcher that dies', () => {
     const outbox = await doomedOutbox(fleet);
     await outbox.queue(await outbox.read());
     const receiver = recorder(() => ({ attempt: attempt(500), retryInMs: 3_600_000 }));
-    dispatch(fleet, receiver.handler);
+    dispatch(fleet, receiver.handler, { overrides: SHORT_LOCKS });
     await until('the outbox is empty', async () => (await fleet.redis.xlen(fleet.keys.outbox)) === 0);
     expect(await deliveryOf(fleet).read(id)).toMatchObject({ state: 'pending', next_attempt_at: expect.any(String) });
     expect(receiver.dues).toHaveLength(1);
@@ -72,11 +73,11 @@ describe('a dispatcher that dies', () => {
   it('in the middle of a try has it tried again under the same id, when its lock has run out', async () => {
     const fleet = await openFleet();
     const dying = recorder(() => new Promise(() => {}));
-    const first = dispatch(fleet, dying.handler);
+    const first = dispatch(fleet, dying.handler, { overrides: SHORT_LOCKS });
     const id = await endedJob(fleet);
     await dying.got(1);
     const receiver = recorder();
-    dispatch(fleet, receiver.handler);
+    dispatch(fleet, receiver.handler, { overrides: SHORT_LOCKS });
     await first.cutOff();
     await deliveryOf(fleet).reaches(id, 'delivered');
     expect([...dying.dues, ...receiver.dues].map((due) => [due.id, due.failedTries])).toEqual([
@@ -94,7 +95,7 @@ describe('a dispatcher that dies', () => {
     const run = entries[0]?.[0] as string;
     await deliveryOf(fleet).life.noteTry(id, { ...attempt(200), run }, undefined);
     const receiver = recorder();
-    dispatch(fleet, receiver.handler);
+    dispatch(fleet, receiver.handler, { overrides: SHORT_LOCKS });
     await nothingLeft(fleet);
     expect(receiver.dues).toEqual([]);
     await deliveryOf(fleet).redeliver(id);
@@ -121,7 +122,7 @@ it('breaks a try off whose lock was lost, and makes it again', async () => {
   const fleet = await openFleet();
   let brokenOff = 0;
   let tries = 0;
-  dispatch(fleet, async (_due, signal) => {
+  const handler: DeliveryHandler = async (_due, signal) => {
     tries += 1;
     if (tries > 1) return taken;
     // As after a pause longer than the lock lasts.
@@ -132,7 +133,8 @@ it('breaks a try off whose lock was lost, and makes it again', async () => {
         reject(signal.reason);
       });
     });
-  });
+  };
+  dispatch(fleet, handler, { overrides: SHORT_LOCKS });
   const id = await endedJob(fleet);
   expect((await deliveryOf(fleet).reaches(id, 'delivered')).attempts).toHaveLength(1);
   expect([tries, brokenOff]).toEqual([2, 1]);
@@ -154,7 +156,7 @@ it('finishes the tries under way when it is told to stop, and begins no other', 
   const fleet = await openFleet();
   let answer: () => void = () => {};
   const receiver = recorder(() => new Promise((resolve) => (answer = () => resolve(taken))));
-  const dispatcher = dispatch(fleet, receiver.handler);
+  const dispatcher = dispatch(fleet, receiver.handler, { overrides: SHORT_LOCKS });
   const [first] = [await endedJob(fleet)];
   await receiver.got(1);
   const stopped = dispatcher.stop();
@@ -164,7 +166,7 @@ it('finishes the tries under way when it is told to stop, and begins no other', 
   const { read, reaches } = deliveryOf(fleet);
   expect(await read(first)).toMatchObject({ state: 'delivered' });
   expect(await read(later)).toMatchObject({ state: 'pending', attempts: [] });
-  dispatch(fleet, recorder().handler);
+  dispatch(fleet, recorder().handler, { overrides: SHORT_LOCKS });
   await reaches(later, 'delivered');
 });
 
@@ -174,7 +176,7 @@ it('delivers everything although Redis is killed and comes back in between', asy
   const receiver = recorder(({ failedTries }) =>
     failedTries === 0 ? { attempt: attempt(503), retryInMs: 300 } : taken,
   );
-  dispatch(fleet, receiver.handler);
+  dispatch(fleet, receiver.handler, { overrides: SHORT_LOCKS });
   const ids: string[] = [];
   for (let n = 0; n < 20; n++) ids.push(await endedJob(fleet));
   await server.stop('SIGKILL');

@@ -145,9 +145,6 @@ describe('lines', () => {
   });
 });
 
-/** A try without an end keeps its lock, however long a busy machine renews none: else it would be handed out again. */
-const KEPT_LOCKS = { lockMs: 60_000 };
-
 /** Scripts that Redis has carried out: each step of a queue is one. */
 async function scripts(fleet: Fleet): Promise<number> {
   return Number(/cmdstat_evalsha:calls=(\d+)/.exec(await fleet.redis.info('commandstats'))?.[1]);
@@ -157,7 +154,7 @@ describe('a receiver that never answers', () => {
   it('has its places filled and no more, and holds up nobody else', async () => {
     const fleet = await openFleet();
     const receiver = recorder(({ webhook }) => (hostOf(webhook.url) === 'dead.example' ? never() : taken));
-    const dispatcher = dispatch(fleet, receiver.handler, { concurrency: 16, perHost: 4, overrides: KEPT_LOCKS });
+    const dispatcher = dispatch(fleet, receiver.handler, { concurrency: 16, perHost: 4 });
     await endedJobs(fleet, 500, { url: 'https://dead.example/x' });
     const { reaches } = deliveryOf(fleet);
     for (let n = 0; n < 10; n++) await reaches(await endedJob(fleet, { url: 'https://good.example' }), 'delivered');
@@ -169,7 +166,7 @@ describe('a receiver that never answers', () => {
     const server = await ownRedis();
     const fleet = await openFleet({ url: server.url });
     const receiver = recorder(({ webhook }) => (hostOf(webhook.url) === 'dead.example' ? never() : taken));
-    const dispatcher = dispatch(fleet, receiver.handler, { concurrency: 16, perHost: 4, overrides: KEPT_LOCKS });
+    const dispatcher = dispatch(fleet, receiver.handler, { concurrency: 16, perHost: 4 });
     const count = 3000;
     const began = performance.now();
     await endedJobs(fleet, count, { url: 'https://dead.example/x' });
@@ -188,7 +185,7 @@ describe('a receiver that never answers', () => {
   it('and all its kind together leave half of the places to those that answer', async () => {
     const fleet = await openFleet();
     const receiver = recorder(({ webhook }) => (hostOf(webhook.url) === 'good.example' ? taken : never()));
-    const dispatcher = dispatch(fleet, receiver.handler, { concurrency: 8, perHost: 4, overrides: KEPT_LOCKS });
+    const dispatcher = dispatch(fleet, receiver.handler, { concurrency: 8, perHost: 4 });
     const { reaches } = deliveryOf(fleet);
     await reaches(await endedJob(fleet, { url: 'https://good.example' }), 'delivered');
     for (let n = 0; n < 20; n++) await endedJob(fleet, { url: `https://dead${n}.example` });
@@ -202,7 +199,7 @@ describe('a receiver that never answers', () => {
 it('delivers the first callback of a key at once, while another key has many to hosts that never answer', async () => {
   const fleet = await openFleet();
   const receiver = recorder(({ webhook }) => (hostOf(webhook.url).startsWith('dead') ? never() : taken));
-  const dispatcher = dispatch(fleet, receiver.handler, { concurrency: 64, perHost: 4, overrides: KEPT_LOCKS });
+  const dispatcher = dispatch(fleet, receiver.handler, { concurrency: 64, perHost: 4 });
   const dead = Array.from({ length: 60 }, (_, n) => ({ url: `https://dead${n}.example` }));
   await Promise.all(dead.map((callback) => endedJob(fleet, callback, 'anna')));
   await receiver.got(8);
