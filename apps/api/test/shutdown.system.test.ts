@@ -23,7 +23,10 @@ it('answers waiters, ends streams with a retry, and finishes a request whose bod
   const body = JSON.stringify({ prompt: 'half sent' });
   const head = `POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n`;
   upload.write(head + body.slice(0, 5));
-  await until('the waiter has been heard', () => stack.api.output.includes('/generate'));
+  await until('the api has all three', async () => {
+    const told = await (await fetch(`${stack.api.healthUrl}/metrics`)).text();
+    return /^comfy_fleet_http_in_flight 3$/m.test(told);
+  });
 
   const stopped = stack.api.stop('SIGTERM');
   const answer = await waiter;

@@ -52,7 +52,9 @@ describe('with an api beside it, a dispatcher', () => {
   let stack: TestStack;
   let dispatcher: Service;
   beforeAll(async () => {
-    const env = { WEBHOOK_ALLOW: '127.0.0.0/8,localhost', WEBHOOK_PER_HOST: `${PER_HOST}` };
+    // Who never answers is waited for as long as the test lasts, however slow the machine is.
+    const patience = { WEBHOOK_TIMEOUT_MS: '600000' };
+    const env = { ...patience, WEBHOOK_ALLOW: '127.0.0.0/8,localhost', WEBHOOK_PER_HOST: `${PER_HOST}` };
     stack = await startStack({ redisUrl: inject('redisUrl'), env });
     dispatcher = await stack.startDispatcher(env);
   });

@@ -129,7 +129,7 @@ describe('a job of one instance alone', () => {
   it('is interrupted, and fails with timed_out, when it takes longer than its level of detail allows', async () => {
     const stack = await openStack();
     const gpu = await aGpu();
-    await stack.startWorker('w', [gpu.url], { tools: { workflows: stack.workflowsWithin(1) } });
+    await stack.startWorker('w', [gpu.url], { tools: { workflows: stack.workflowsWithin(5) } });
     gpu.faults.add({ kind: 'hang', times: 1 });
     const job = await stack.run();
     expect(job).toMatchObject({ status: 'failed', attempts: 1, error: { code: 'timed_out' } });

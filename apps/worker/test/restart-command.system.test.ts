@@ -61,7 +61,10 @@ it('has a wedged instance restarted by the command, which is told which and why 
   const id = await stack.submit();
   await until('it executes', async () => (await queueOf(gpu)).running[0]);
   await stack.cancel(id);
-  const said = await until('it was run', () => readFile(file, 'utf8').catch(() => undefined));
+  const said = await until('it was run', async () => {
+    const text = await readFile(file, 'utf8').catch(() => '');
+    return text.endsWith('\n') && text;
+  });
   expect(said).toMatch(
     /^w\/1\|http:\/\/127\.0\.0\.1:\d+\|it was asked at .* to stop the node KSampler, and goes on; restart it\n$/,
   );

@@ -16,7 +16,7 @@ it('ends a job in time that hears no interrupt, gives what waits behind it back,
   const stack = await openStack();
   const gpu = await aGpu();
   hang(gpu);
-  const worker = await stack.startWorker('w', [gpu.url], { tools: { ...tools, workflows: stack.workflowsWithin(1) } });
+  const worker = await stack.startWorker('w', [gpu.url], { tools: { ...tools, workflows: stack.workflowsWithin(5) } });
   const [stuck, behind] = [await stack.submit(), await stack.submit({ seed: '2' })];
   await executes(gpu);
   await waits(gpu);
