@@ -269,4 +269,4 @@ export async function collect(stream: AsyncIterable<JobStreamItem>): Promise<Job
 }
 
 /** A signal for reads that are to end by themselves; it fails the test when they do not. */
-export const within = (ms = 60_000) => AbortSignal.timeout(ms);
+export const within = (ms = 180_000) => AbortSignal.timeout(ms);

@@ -109,7 +109,7 @@ async function follow(fleet: Fleet) {
   const { claim, promptId } = await startNext(await fleet.claims('followed', { worker: 'w9' }), newId());
   const items: JobStreamItem[] = [];
   const following = (async () => {
-    for await (const item of fleet.ledger.jobs.events(id, { signal: within(60_000) })) items.push(item);
+    for await (const item of fleet.ledger.jobs.events(id, { signal: within() })) items.push(item);
   })();
   await until('the snapshot came', () => items.length === 1);
   return {

@@ -211,7 +211,7 @@ it('waits until the job ends, from another process too', async () => {
   const fleet = await openFleet();
   const { id, claim, promptId } = await running(fleet);
   const other = await openLedger({ url: fleet.url, prefix: fleet.keys.prefix });
-  const waits = [fleet.ledger, other].map((ledger) => ledger.jobs.wait(id, { timeoutMs: 10_000, signal: within() }));
+  const waits = [fleet.ledger, other].map((ledger) => ledger.jobs.wait(id, { timeoutMs: 180_000, signal: within() }));
   const subscribed = async () => Number((await fleet.redis.pubsub('NUMSUB', fleet.keys.jobChannel(id)))[1]) === 2;
   await until('both listen', subscribed);
   await claim.finish(succeeded(id), promptId);

@@ -59,7 +59,7 @@ describe.each([
     expect(await claim.isListenedTo()).toBe(false);
     const items: JobStreamItem[] = [];
     const streaming = (async () => {
-      for await (const item of ledger.jobs.events(id, { signal: within(30_000) })) items.push(item);
+      for await (const item of ledger.jobs.events(id, { signal: within() })) items.push(item);
     })();
     await until('somebody listens', () => claim.isListenedTo());
     await until('the snapshot came', () => items.length === 1);
@@ -100,7 +100,7 @@ describe.each([
     await first.presence.takeName(within());
     await first.onAttention(() => {});
     let taken = false;
-    const taking = second.presence.takeName(within(20_000)).then(() => {
+    const taking = second.presence.takeName(within()).then(() => {
       taken = true;
     });
     await untilAnswering(fleet.ledger);
