@@ -47,7 +47,7 @@ export function createBatchedCreates(
     const sources = orders.map((order) => sourcesOf(order).filter(({ version }) => stored.get(version) === undefined));
     const written = orders.flatMap((order, index) => orderArguments(order, bounds, sources[index]));
     const args = [keys.prefix, '', jobTtlSeconds * 1000, ...written];
-    const replies = (await runScript(redis, 'create', keys.callers, args)) as Reply[];
+    const replies = JSON.parse((await runScript(redis, 'create', keys.callers, args)) as string) as Reply[];
     for (const { version } of sources.flat()) stored.set(version, true);
     return replies.map((reply, index) => parseReply(reply, orders[index] as NewOrder));
   };
@@ -80,7 +80,7 @@ type Sent =
   | Written
   | { readonly counted: undefined; readonly verdict: 'unstored'; readonly versions: readonly string[] };
 
-type Reply = readonly [count: readonly [requests: number, resetMs: number] | null, ...verdict: Verdict];
+type Reply = readonly [count: readonly [requests: number, resetMs: number] | false, ...verdict: Verdict];
 type Verdict =
   | readonly [verdict: 'made', ids: string[], createdAt: string, startDeadline: string, place: ScriptPlace]
   | readonly [verdict: 'again' | 'replayed' | 'aliased', ids: string[], only?: unknown]
@@ -88,7 +88,7 @@ type Verdict =
   | readonly [verdict: 'new' | 'reused' | 'gone' | 'full' | 'waiting' | 'limited'];
 
 function parseReply([count, ...reply]: Reply, order: NewOrder): Sent {
-  const counted = count === null ? undefined : requestCount(count);
+  const counted = count === false ? undefined : requestCount(count);
   const [verdict, ids] = reply;
   switch (verdict) {
     case 'made':

@@ -5,8 +5,11 @@ import type { Keys } from '../keys.js';
 import type { JobSnapshot } from '../record/record.js';
 import { parseSnapshot } from '../record/snapshots.js';
 
-/** Questions in one script call: a burst of callers cannot hold up Redis for long, and Redis works while we do. */
-const ENOUGH = 25;
+/**
+ * Questions in one script call, two of each request: a burst of callers cannot hold up Redis for long, and Redis works
+ * while we do.
+ */
+const ENOUGH = 50;
 
 /** How many requests of a caller this minute has seen, and when it is over. */
 export interface RequestCount {
@@ -30,7 +33,7 @@ type Question = readonly [kind: 'job' | 'alias' | 'count', subject: string];
 export function createBatchedReads(redis: Redis, keys: Keys): BatchedReads {
   const ask = async (questions: readonly Question[]): Promise<unknown[]> => {
     const args = [keys.prefix, '', 0, ...questions.flat()];
-    return (await runScript(redis, 'read', keys.callers, args)) as unknown[];
+    return JSON.parse((await runScript(redis, 'read', keys.callers, args)) as string) as unknown[];
   };
   const load = joined<Question, unknown>(ask, { enough: ENOUGH });
   return {

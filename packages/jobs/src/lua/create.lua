@@ -10,7 +10,8 @@ Input:
       each of its jobs the field–value pairs of the record, as they are, and its origin if it has one
 
 Output:
-  for each order the count of the request (or nothing) and a verdict:
+  JSON, which Node reads far quicker than lists of lists:
+  for each order the count of the request (or false) and a verdict:
   'made' with the jobs' ids and the last one's creation, start deadline and place in the queue;
   'again' (a repeat for the same ids, which changes nothing) and 'replayed' with the ids and, of an only job,
   its snapshot;
@@ -193,4 +194,4 @@ for caller, jobs in pairs(made_by) do
   redis.call('HINCRBY', usage_key(caller, day), 'jobs', jobs)
   redis.call('PEXPIRE', usage_key(caller, day), USAGE_LIFE_MS)
 end
-return replies
+return cjson.encode(replies)

@@ -4,7 +4,7 @@ import { type JobSnapshot, parseRecord, type QueuePlace } from './record.js';
 export type ScriptPlace = readonly [ahead: number, isFull: number, restsUntil: number];
 type ScriptSnapshot = readonly [fields: readonly string[], place: ScriptPlace, lastEventId: string];
 
-/** Reads what the scripts' `snapshot()` answers. Undefined when there is no such job. */
+/** Reads what the scripts' `snapshot()` answers; undefined when there is no such job: an empty list, in JSON of Lua `{}`. */
 export function parseSnapshot(reply: unknown): JobSnapshot | undefined {
   const [fields, place, lastEventId] = reply as ScriptSnapshot;
   const record = parseRecord(fields);
