@@ -1,7 +1,7 @@
 import type { Abilities, ResolvedRequest } from '@comfy-fleet/contracts';
 import { bindGraph } from './bind-graph.js';
 import { isMedia } from './describe/widget.js';
-import { type Graph, isLink, upstreamOf } from './graph.js';
+import { type Graph, isLink, nodeAt, type Slot, upstreamOf } from './graph.js';
 import { isModelFile } from './model-file.js';
 import { isRecord } from './read-graph.js';
 import type { Workflow, WorkflowInput } from './workflow.js';
@@ -22,8 +22,54 @@ export type Lack =
 
 const ANY_FILE = { get: () => '' };
 
-/** What an instance lacks for the job; nothing when it can run it. */
-export function findLacks(workflow: Workflow, request: ResolvedRequest, abilities: Abilities): Lack[] {
+/** What instances that are alike lack for the jobs of a workflow. */
+interface Found {
+  /** The inputs whose values decide. */
+  readonly deciding: readonly WorkflowInput[];
+  /** By these values. */
+  readonly lacks: Map<string, readonly Lack[]>;
+}
+
+const found = new WeakMap<Abilities, WeakMap<Workflow, Found>>();
+/** Answers kept of each workflow and kind of instance, and the characters of what decides one. */
+const MOST_FOUND = 100;
+const MOST_KEY_CHARS = 1000;
+
+/** What an instance lacks for the job; nothing when it can run it. Looked for once for all jobs that are alike in this. */
+export function findLacks(workflow: Workflow, request: ResolvedRequest, abilities: Abilities): readonly Lack[] {
+  // Of a graph that is run once there are no others.
+  if (request.shape !== undefined) return lacksOfJob(workflow, request, abilities);
+  const { deciding, lacks } = foundOf(workflow, abilities);
+  const { inputs, outputs } = request;
+  const values = deciding.map(({ name, type }) => (isMedia(type) ? inputs[name] !== undefined : inputs[name]));
+  // More than one picture may take a node of its own, see bindGraph.
+  const key = JSON.stringify([values, outputs, Number(inputs.count ?? 1) > 1]);
+  const before = lacks.get(key);
+  if (before !== undefined) return before;
+  const now = lacksOfJob(workflow, request, abilities);
+  if (lacks.size === MOST_FOUND) lacks.clear();
+  if (key.length <= MOST_KEY_CHARS) lacks.set(key, now);
+  return now;
+}
+
+function foundOf(workflow: Workflow, abilities: Abilities): Found {
+  const ofAll = found.get(abilities) ?? new WeakMap<Workflow, Found>();
+  found.set(abilities, ofAll);
+  const known = ofAll.get(workflow) ?? { deciding: decidingFor(workflow, abilities), lacks: new Map() };
+  ofAll.set(workflow, known);
+  return known;
+}
+
+/** Files, which have to be there, and what stands where the instances have choices. */
+function decidingFor({ graph, inputs }: Workflow, abilities: Abilities): WorkflowInput[] {
+  const isChosen = ({ node, input }: Slot) => {
+    const { class_type } = nodeAt(graph, node);
+    return Object.hasOwn(abilities, class_type) && Object.hasOwn(abilities[class_type] ?? {}, input);
+  };
+  return inputs.filter(({ type, slots }) => isMedia(type) || slots.some(isChosen));
+}
+
+function lacksOfJob(workflow: Workflow, request: ResolvedRequest, abilities: Abilities): Lack[] {
   const { inputAt, outputs } = workflow;
   const graph = bindGraph(workflow, request, { filenamePrefix: '', files: ANY_FILE });
   const nodes = outputs.map(({ node }) => node).filter((node) => Object.hasOwn(graph, node));

@@ -80,7 +80,7 @@ function plainRequest(
   return resolveRequest(kind === 'img2img' ? { ...asked, input: INPUT } : asked);
 }
 
-function lacksOf(request: ResolvedRequest, abilities: Abilities, { byName }: Workflows): Lack[] {
+function lacksOf(request: ResolvedRequest, abilities: Abilities, { byName }: Workflows): readonly Lack[] {
   const workflow = byName.get(request.workflow);
   return workflow === undefined ? [] : findLacks(workflow, request, abilities);
 }

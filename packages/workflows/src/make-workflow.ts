@@ -1,4 +1,5 @@
 import { type JobKind, PICTURE_KINDS } from '@comfy-fleet/contracts';
+import { classesIn } from './classes-of.js';
 import { readDefaults } from './defaults.js';
 import { describeWorkflow } from './describe/describe-workflow.js';
 import { findParts, findSaidParts } from './describe/find-parts.js';
@@ -70,6 +71,7 @@ export function makeWorkflow(name: string, source: WorkflowSource): Workflow {
     version: versionOf(text),
     text,
     graph,
+    classes: classesIn(graph, bindings),
     kind,
     startsFromPicture,
     pool: file.pool ?? choices.pool,

@@ -19,10 +19,11 @@ export function loadersOf(workflow: Workflow, request: ResolvedRequest): Readonl
   const needed = request.outputs && neededFor(graph, workflow, request.outputs);
   for (const [id, node] of Object.entries(graph)) {
     if (needed !== undefined && !needed.has(id)) continue;
-    const values = Object.entries(node.inputs).map(
-      ([input, value]) => givenAt(workflow, request, { node: id, input }) ?? value,
-    );
-    const files = values.filter(isModelFile);
+    const files: string[] = [];
+    for (const input of Object.keys(node.inputs)) {
+      const value = givenAt(workflow, request, { node: id, input }) ?? node.inputs[input];
+      if (isModelFile(value)) files.push(value);
+    }
     if (files.length > 0) loaders.set(id, { files, isLinked: linkedInputs(node).length > 0 });
   }
   return loaders;

@@ -27,6 +27,8 @@ export interface Workflow {
   /** The text of its source, which `openWorkflow` takes. */
   readonly text: string;
   readonly graph: Graph;
+  /** The node classes that a job of it may need, whatever the request; sorted. */
+  readonly classes: readonly string[];
   /** What jobs of it are called. */
   readonly kind: JobKind;
   /** Its sampler works on a picture that was loaded, so that denoise says how much of it stays. */

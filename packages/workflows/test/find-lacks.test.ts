@@ -3,8 +3,10 @@ import { resolve } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import type { Abilities } from '@comfy-fleet/contracts';
 import { describe, expect, it } from 'vitest';
-import { lacksOfGraph } from '../src/find-lacks.js';
+import { findLacks, lacksOfGraph } from '../src/find-lacks.js';
 import { choicesOf } from '../src/index.js';
+import { loadFolder } from './folder.js';
+import { resolve as resolved, workflowCalled } from './requests.js';
 
 const data = resolve(import.meta.dirname, '../../../apps/simulator/data');
 
@@ -71,4 +73,35 @@ it.each([
   ['an input that its class does not have', { control_after_generate: 'randomize' }],
 ])('leaves %s to ComfyUI', (_what, inputs) => {
   expect(lacksOf('Custom', inputs, { Custom: { it: ['a', 'b'], none: [] } })).toEqual([]);
+});
+
+describe('of what was found for another job of the workflow', () => {
+  const abilities = Object.fromEntries(
+    Object.entries(abilitiesOf('0.33.0')).filter(([name]) => name !== 'RepeatLatentBatch'),
+  );
+  const choices = abilities.KSampler?.sampler_name ?? [];
+
+  it('does not take one for the other where they need different things, and else finds it once', async () => {
+    const workflows = await loadFolder();
+    const workflow = workflowCalled(workflows, 'img2img');
+    const checkpoint = abilities.CheckpointLoaderSimple?.ckpt_name?.[0] ?? '';
+    const asked = { prompt: 'a fox', checkpoint, sampler: 'euler' };
+    const lacksOf = (more: object) =>
+      findLacks(workflow, resolved('img2img', { ...asked, ...more }, workflows), abilities);
+    expect(choices).toContain('euler');
+    expect(lacksOf({})).toEqual([]);
+    expect(lacksOf({ sampler: 'none_such' })).toEqual([expect.objectContaining({ value: 'none_such' })]);
+    expect(lacksOf({ checkpoint: 'none-such.ckpt' })).toEqual([expect.objectContaining({ value: 'none-such.ckpt' })]);
+    expect(lacksOf({ count: 2 })).toEqual([expect.objectContaining({ className: 'RepeatLatentBatch' })]);
+    expect(lacksOf({ prompt: 'a hen', seed: 4, steps: 9 })).toBe(lacksOf({}));
+  });
+
+  it('has it look again for an instance with other choices', async () => {
+    const workflows = await loadFolder();
+    const workflow = workflowCalled(workflows, 'img2img');
+    const request = resolved('img2img', { prompt: 'a fox', checkpoint: 'late.ckpt' }, workflows);
+    const later = { ...abilities, CheckpointLoaderSimple: { ckpt_name: ['late.ckpt'] } };
+    expect(findLacks(workflow, request, abilities)).toHaveLength(1);
+    expect(findLacks(workflow, request, later)).toEqual([]);
+  });
 });

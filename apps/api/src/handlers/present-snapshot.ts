@@ -1,6 +1,5 @@
 import { ANONYMOUS, type Job } from '@comfy-fleet/contracts';
 import { etaSeconds, type JobSnapshot, presentJob } from '@comfy-fleet/jobs';
-import { classesOf } from '@comfy-fleet/workflows';
 import type { Caller } from '../access/caller.js';
 import type { Deps } from '../deps.js';
 import { waitingFor } from '../fleet/waiting-for.js';
@@ -24,7 +23,7 @@ export async function presentSnapshot(
   const sign = caller?.id === ANONYMOUS ? undefined : await ledger.urls.signing(linkExpires);
   const workflow = workflows.byName.get(record.workflow);
   const isWaiting = record.status === 'queued' && workflow !== undefined;
-  const abilities = isWaiting ? await fleet.abilities(record.pool, classesOf([workflow])) : [];
+  const abilities = isWaiting ? await fleet.abilities(record.pool, workflow.classes) : [];
   const shown = caller === undefined ? { ...snapshot, record: { ...record, callback: null } } : snapshot;
   return presentJob(shown, {
     publicUrl: config.http.publicUrl,

@@ -12,7 +12,7 @@ import {
 } from '@comfy-fleet/contracts';
 import type { NewJob } from '@comfy-fleet/jobs';
 import { traceparentNow } from '@comfy-fleet/telemetry';
-import { classesOf, modelsOf, poolFor, randomSeed, resolveRequest, type Workflow } from '@comfy-fleet/workflows';
+import { modelsOf, poolFor, randomSeed, resolveRequest, type Workflow } from '@comfy-fleet/workflows';
 import type { Caller } from '../access/caller.js';
 import { requireMayRun } from '../access/rights.js';
 import type { Deps } from '../deps.js';
@@ -50,7 +50,7 @@ export async function ableJob(
 ): Promise<NewJob> {
   requireMayRun(caller, workflow);
   const pool = poolFor(workflow, request.lod, deps.workflows.profiles);
-  const known = await deps.ledger.fleet.abilities(pool, classesOf([workflow]));
+  const known = await deps.ledger.fleet.abilities(pool, workflow.classes);
   refuseImpossible(workflow, request, pool, known, pointers);
   const { kind, version, text } = workflow;
   const { start_within_seconds, ...rest } = wish;

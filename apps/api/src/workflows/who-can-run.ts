@@ -1,6 +1,6 @@
 import type { WorkflowAnswer } from '@comfy-fleet/contracts';
 import { instancesServing } from '@comfy-fleet/jobs';
-import { classesOf, describeLack, lacksOfGraph, poolsOf, type Workflow } from '@comfy-fleet/workflows';
+import { describeLack, lacksOfGraph, poolsOf, type Workflow } from '@comfy-fleet/workflows';
 import type { Deps } from '../deps.js';
 
 /** The instances that may get jobs of the workflow and have said what they have: which can run it, what the others lack. */
@@ -8,7 +8,7 @@ export async function whoCanRun(
   { ledger: { fleet }, workflows }: Pick<Deps, 'ledger' | 'workflows'>,
   workflow: Workflow,
 ): Promise<WorkflowAnswer['pools']> {
-  const classes = classesOf([workflow]);
+  const classes = workflow.classes;
   const asked = {
     outputs: workflow.outputs.map(({ node }) => node),
     sourceAt: (node: string, input: string) => workflow.inputAt({ node, input }),

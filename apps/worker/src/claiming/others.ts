@@ -1,6 +1,6 @@
 import type { Abilities, InstanceAnnouncement, WorkerAnnouncement } from '@comfy-fleet/contracts';
 import { type AbilityRegistry, type InstanceFault, instancesServing, type JobRecord } from '@comfy-fleet/jobs';
-import { classesOf, findLacks } from '@comfy-fleet/workflows';
+import { findLacks } from '@comfy-fleet/workflows';
 import { covers, subjectOf } from '../instance/scope.js';
 import type { KnownWorkflows } from '../job/known-workflows.js';
 
@@ -15,7 +15,7 @@ export function createWhoElse(
 ): WhoElse {
   return async (record, faults) => {
     const workflow = workflows.of(record.request);
-    const classes = workflow === undefined ? [] : classesOf([workflow]);
+    const classes = workflow === undefined ? [] : workflow.classes;
     const [workers, known] = await Promise.all([workersNow(), registry.of(record.pool, classes)]);
     const lacks = (abilities: Abilities) =>
       workflow !== undefined && findLacks(workflow, record.request, abilities).length > 0;

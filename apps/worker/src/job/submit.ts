@@ -1,7 +1,7 @@
 import { SubmissionUnknown } from '@comfy-fleet/comfyui';
 import { FleetError, graphOf, newId } from '@comfy-fleet/contracts';
 import { noteEvent } from '@comfy-fleet/telemetry';
-import { bindGraph, classesOf, loadersOf, parseJson } from '@comfy-fleet/workflows';
+import { bindGraph, loadersOf, parseJson } from '@comfy-fleet/workflows';
 import { canRun } from '../instance/can-run.js';
 import type { Tools } from '../tools.js';
 import { patiently } from '../waiting/patiently.js';
@@ -74,7 +74,7 @@ async function isUnable({ instance, record, signal }: HeldJob, error: unknown, t
   if (!(error instanceof FleetError) || error.code !== 'workflow_rejected') return false;
   const workflow = tools.workflows.of(record.request);
   if (workflow === undefined) return false;
-  const known = await instance.learnAgain(classesOf([workflow]), signal).then(
+  const known = await instance.learnAgain(workflow.classes, signal).then(
     () => true,
     () => false,
   );
