@@ -13,6 +13,7 @@ export interface SteadyArrivalOptions {
 export function steadyArrival({ bytesPerSecond, windowMs, refuse }: SteadyArrivalOptions): RequestHandler {
   const least = (bytesPerSecond * windowMs) / 1000;
   return (request, response, next) => {
+    if (request.complete) return next();
     const { socket } = request;
     let seen = socket.bytesRead;
     const look = () => {

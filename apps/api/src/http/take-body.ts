@@ -17,7 +17,7 @@ type Take = (chunk: Buffer) => void;
 export async function takeBody(request: IncomingMessage, limits: UnpackLimits, take: Take): Promise<void> {
   const { 'content-length': length, 'content-encoding': encoding } = request.headers;
   if (Number(length) <= Math.min(PLAIN_BYTES, limits.mostBytes) && encoding === undefined) {
-    return takePlain(request, take);
+    return request.complete ? takeWhole(request, take) : takePlain(request, take);
   }
   let looked = 0;
   for await (const chunk of unpackedBody(request, limits)) {
@@ -27,6 +27,12 @@ export async function takeBody(request: IncomingMessage, limits: UnpackLimits, t
     looked = 0;
     await others();
   }
+}
+
+/** It came together with the head of its request, as small ones do. */
+function takeWhole(request: IncomingMessage, take: Take): void {
+  const body = request.read() as Buffer | null;
+  if (body !== null) take(body);
 }
 
 function takePlain(request: IncomingMessage, take: Take): Promise<void> {
