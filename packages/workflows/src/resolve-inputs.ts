@@ -16,7 +16,7 @@ import { isMedia } from './describe/widget.js';
 import type { LodProfile } from './lod-profiles.js';
 import { suggest } from './nearest.js';
 import { type Size, sizeFor } from './sizes.js';
-import type { Workflow } from './workflow.js';
+import type { Workflow, WorkflowInput } from './workflow.js';
 
 export interface InputsToResolve {
   readonly workflow: Workflow;
@@ -48,12 +48,12 @@ export interface InputsToResolve {
  */
 export function resolveInputs(asked: InputsToResolve): ResolvedRequest {
   const { workflow, lod = 'mid', outputs, metadata = {} } = asked;
-  const faults = [...misplaced(asked), ...outputFaults(asked), ...metadataFaults(asked)];
+  const known = new Map(workflow.inputs.map((input) => [input.name, input]));
+  const faults = [...misplaced(asked, known), ...outputFaults(asked), ...metadataFaults(asked)];
   const preset: Readonly<Record<string, InputValue | undefined>> = { ...workflow.defaults, ...profiled(asked) };
-  const names = new Set([...workflow.inputs.map(({ name }) => name), ...Object.keys(preset)]);
   const inputs: Record<string, InputValue> = {};
-  for (const name of names) {
-    const value = finalValue(asked, name, preset[name]);
+  for (const name of new Set([...known.keys(), ...Object.keys(preset)])) {
+    const value = finalValue(asked, name, { input: known.get(name), preset: preset[name] });
     if ('fault' in value) faults.push({ pointer: asked.pointer(name), detail: value.fault });
     else if (value.is !== undefined) inputs[name] = value.is;
   }
@@ -80,13 +80,12 @@ export function resolveInputs(asked: InputsToResolve): ResolvedRequest {
 function finalValue(
   asked: InputsToResolve,
   name: string,
-  preset: InputValue | undefined,
+  { input, preset }: { readonly input: WorkflowInput | undefined; readonly preset: InputValue | undefined },
 ): { readonly is: InputValue | undefined } | { readonly fault: string } {
   const given = Object.hasOwn(asked.inputs, name) ? asked.inputs[name] : undefined;
-  const input = asked.workflow.inputs.find((one) => one.name === name);
   if (input?.type === 'seed' || name === 'seed') {
-    const drawn = input === undefined || input.default !== undefined ? preset : asked.randomSeed();
-    const seed = parseSeed((given ?? drawn) as number | string);
+    const isSet = input === undefined || input.default !== undefined;
+    const seed = parseSeed((given ?? (isSet ? preset : asked.randomSeed())) as number | string);
     return seed === undefined ? { fault: seedFault(given) } : { is: seed };
   }
   const value = given ?? preset;
@@ -144,19 +143,25 @@ function lengthOf(value: InputValue | undefined): number | undefined {
 }
 
 /** What the caller set and the workflow has no place for; an empty text asks for nothing. */
-function misplaced({ workflow, inputs, pointer }: InputsToResolve): FieldError[] {
+function misplaced(
+  { workflow, inputs, pointer }: InputsToResolve,
+  known: ReadonlyMap<string, WorkflowInput>,
+): FieldError[] {
   const { name: called, kind, bindings } = workflow;
-  const known = workflow.inputs.map(({ name }) => name);
   const repeats = (value: unknown) => kind !== 'workflow' && (bindings.repeatAt !== undefined || value === 1);
-  return Object.entries(inputs)
-    .filter(([name, value]) => !known.includes(name) && value !== '' && !(name === 'count' && repeats(value)))
-    .map(([name]) => ({
-      pointer: pointer(name),
-      detail:
+  return Object.keys(inputs)
+    .filter((name) => {
+      const value = inputs[name];
+      return !known.has(name) && value !== '' && !(name === 'count' && repeats(value));
+    })
+    .map((name) => {
+      const names = [...known.keys()];
+      const detail =
         kind === 'workflow'
-          ? `is no input of the workflow ${called}${suggest(name, known)} (its inputs: ${known.join(', ') || 'none'})`
-          : `has no place in the workflow ${called}; leave it out`,
-    }));
+          ? `is no input of the workflow ${called}${suggest(name, names)} (its inputs: ${names.join(', ') || 'none'})`
+          : `has no place in the workflow ${called}; leave it out`;
+      return { pointer: pointer(name), detail };
+    });
 }
 
 function outputFaults({ workflow, outputs = [] }: InputsToResolve): FieldError[] {

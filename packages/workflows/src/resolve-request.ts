@@ -28,14 +28,15 @@ export interface RequestToResolve {
 /** The request of POST /generate or /img2img as one for its workflow, with faults that point at its fields. */
 export function resolveRequest({ request, input, ...asked }: RequestToResolve): ResolvedRequest {
   const written: Readonly<Record<string, unknown>> = request;
-  const given = PICTURE_FIELDS.filter((name) => written[name] !== undefined).map((name) => [
-    name,
-    written[name] as InputValue,
-  ]);
+  const inputs: Record<string, InputValue> = {};
+  for (const name of PICTURE_FIELDS) {
+    if (written[name] !== undefined) inputs[name] = written[name] as InputValue;
+  }
+  if (input !== undefined) inputs.image = input;
   return resolveInputs({
     ...asked,
     lod: request.lod ?? 'mid',
-    inputs: { ...Object.fromEntries(given), ...(input === undefined ? {} : { image: input }) },
+    inputs,
     priority: request.priority,
     metadata: request.metadata,
     pointer: (name) => `/${name}`,

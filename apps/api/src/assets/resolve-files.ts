@@ -41,8 +41,9 @@ export async function resolveFiles(
   const others = named.filter((one) => !assets.includes(one));
   const distinct = [...new Map(others.map((one) => [one.value, one])).values()];
   refuseTooMany(distinct, deps.config.assets.maxUrls);
+  const { caller, files: sent, holds } = request;
   const files = await allOrNone(
-    distinct.map((one) => (signal) => brought(deps, { ...request, signal }, one)),
+    distinct.map((one) => (signal) => brought(deps, { caller, files: sent, holds, signal }, one)),
     { atOnce: AT_ONCE, signal: request.signal },
   );
   const known = new Map(distinct.map(({ value }, index) => [value, files[index]]));

@@ -3,7 +3,8 @@ import { inThisTrace, type Logger } from '@comfy-fleet/telemetry';
 import type { Request, Response } from 'express';
 import type { ApiInstruments } from '../metrics.js';
 import { type Dialect, dialectOf } from './dialect.js';
-import type { HeaderList, Leaving, Locals } from './locals.js';
+import { Leaving } from './leaving.js';
+import type { HeaderList, Locals } from './locals.js';
 
 export interface BeginOptions {
   readonly headerList: HeaderList;
@@ -21,7 +22,7 @@ export function beginning({ headerList, dialects, instruments, log }: BeginOptio
   return (request: Request, response: Response): void => {
     const start = performance.now();
     const path = request.originalUrl.split('?', 1)[0] ?? '';
-    const gone = leaving();
+    const gone = new Leaving();
     const id = requestId(request.headers['x-request-id']);
     let child: Logger | undefined;
     const locals: Locals = {
@@ -54,9 +55,9 @@ export function beginning({ headerList, dialects, instruments, log }: BeginOptio
         path,
         status: statusCode,
         ms: Math.round(performance.now() - start),
-        ...(job === undefined ? {} : { job }),
-        ...(caller === undefined ? {} : { key: caller.id }),
-        ...(response.writableFinished ? {} : { aborted: true }),
+        job,
+        key: caller?.id,
+        aborted: response.writableFinished ? undefined : true,
       });
     };
     response.once('close', inThisTrace(closed));
@@ -69,25 +70,4 @@ const SANE = /^[A-Za-z0-9._~:/+=@-]{1,128}$/;
 /** The name of a request in the log and in its answer: the caller's own, if it has a sane one, else a new one. */
 export function requestId(given: string | string[] | undefined): string {
   return typeof given === 'string' && SANE.test(given) ? given : randomUUID();
-}
-
-/** To be aborted when the connection is through with the answer. The signal is made for who asks: most end without. */
-function leaving(): Leaving {
-  let made: AbortController | undefined;
-  let over = false;
-  const abort = () => {
-    over = true;
-    made?.abort();
-  };
-  return {
-    get isOver() {
-      return over;
-    },
-    get signal() {
-      made ??= new AbortController();
-      if (over) made.abort();
-      return made.signal;
-    },
-    abort,
-  };
 }

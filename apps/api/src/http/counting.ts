@@ -1,7 +1,8 @@
 import { Readable } from 'node:stream';
 import { FleetError } from '@comfy-fleet/contracts';
 import type { Meter, Reading } from '../access/meter.js';
-import type { Leaving, Locals } from './locals.js';
+import type { Leaving } from './leaving.js';
+import type { Locals } from './locals.js';
 import type { Reply, Route } from './messages.js';
 import { readingError } from './reading-errors.js';
 

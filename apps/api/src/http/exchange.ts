@@ -1,13 +1,13 @@
 import type { Socket } from 'node:net';
 import { noteFacts, noteRoute } from '@comfy-fleet/telemetry';
-import type { Request, RequestHandler } from 'express';
+import type { RequestHandler } from 'express';
 import type { Gate } from '../access/gate.js';
 import type { Meter } from '../access/meter.js';
 import type { ApiInstruments } from '../metrics.js';
 import { countAfter, countBefore } from './counting.js';
-import { type Locals, localsOf } from './locals.js';
-import type { ApiRequest, Route } from './messages.js';
-import { refusal } from './problems.js';
+import { localsOf } from './locals.js';
+import type { Route } from './messages.js';
+import { queryOf, SeenRequest } from './seen-request.js';
 import { failed, send } from './send.js';
 
 export interface Entrance {
@@ -49,7 +49,7 @@ export function served({ handler, held }: Pick<Route, 'handler' | 'held'>): Requ
     const locals = localsOf(response);
     locals.job = request.params.id as string | undefined;
     try {
-      const answer = (async () => handler(toApiRequest(request, locals)))();
+      const answer = (async () => handler(new SeenRequest(request, locals)))();
       if (held) allowSilence(request.socket, answer);
       answer.catch(() => {}); // until it is waited for
       await countAfter(answer, locals);
@@ -73,50 +73,4 @@ function allowSilence(socket: Socket, answer: Promise<unknown>): void {
   socket.setKeepAlive(true, ASK_MS);
   const restore = () => socket.setTimeout(timeout);
   answer.then(restore, restore);
-}
-
-function toApiRequest(request: Request, locals: Locals): ApiRequest {
-  const { path, caller, counting, gone } = locals;
-  const { file } = request;
-  return {
-    method: request.method,
-    path,
-    params: request.params as Record<string, string>,
-    get query() {
-      return queryOf(request);
-    },
-    header: (name) => request.get(name),
-    caller,
-    counting,
-    refuse: (error, headers) => refusal(error, locals, headers),
-    range: (size) => {
-      const ranges = request.range(size, { combine: true });
-      if (ranges === -1) return 'unsatisfiable';
-      // What is no range, is in another unit or is several ranges may be answered with the whole (RFC 9110, 14.2).
-      if (!Array.isArray(ranges) || ranges.type !== 'bytes' || ranges.length !== 1) return undefined;
-      return ranges[0];
-    },
-    body: request.body,
-    get isForm() {
-      return Boolean(request.is('multipart/form-data'));
-    },
-    file: file === undefined ? undefined : { data: file.buffer, contentType: file.mimetype },
-    files: locals.files ?? [],
-    raw: locals.raw,
-    picture: locals.picture,
-    holds: (bytes) => locals.upload?.arrived(bytes),
-    get log() {
-      return locals.log;
-    },
-    get signal() {
-      return gone.signal;
-    },
-    get hasLeft() {
-      return gone.isOver;
-    },
-  };
-}
-
-function queryOf(request: Request): URLSearchParams {
-  return new URLSearchParams(request.originalUrl.split('?').slice(1).join('?'));
 }

@@ -5,18 +5,12 @@ import type { Reading, Tally } from '../access/meter.js';
 import type { Answered, ApiInstruments } from '../metrics.js';
 import type { PictureText } from '../pictures/picture-text.js';
 import type { Dialect } from './dialect.js';
+import type { Leaving } from './leaving.js';
 import type { ApiRequest, RawBody, SentFile } from './messages.js';
 import type { Upload } from './upload-budget.js';
 
 /** The headers of one answer, names and values by turns: what `writeHead` is quickest with. */
 export type HeaderList = (...headers: readonly (Readonly<Record<string, string>> | undefined)[]) => string[];
-
-/** That the caller has the whole answer, or went away. */
-export interface Leaving {
-  readonly isOver: boolean;
-  readonly signal: AbortSignal;
-  abort(): void;
-}
 
 /** What is known of a request before it is answered. */
 export interface Locals {

@@ -13,7 +13,7 @@ import {
 export function presentRequest(kind: JobKind, request: ResolvedRequest): Job['request'] {
   const { workflow, version, priority, outputs } = request;
   const about = { workflow, version, lod: presentLod(request), priority };
-  if (kind !== 'workflow') return { ...about, ...flatInputs(request.inputs) };
+  if (kind !== 'workflow') return withFlatInputs(about, request.inputs);
   const inputs = Object.entries(request.inputs).map(([name, value]) => [name, presentValue(name, value)]);
   return { ...about, inputs: Object.fromEntries(inputs), ...(outputs === undefined ? {} : { outputs: [...outputs] }) };
 }
@@ -23,14 +23,15 @@ export function presentLod({ lod, asSaved }: ResolvedRequest): Job['lod'] {
   return asSaved ? null : lod;
 }
 
-function flatInputs(inputs: ResolvedRequest['inputs']): Partial<Job['request']> {
-  const { image } = inputs;
-  // The fields are those of the schema, whatever else an operator's text2img takes.
-  const given = PICTURE_FIELDS.filter((name) => inputs[name] !== undefined).map((name) => [
-    name,
-    presentValue(name, inputs[name] ?? ''),
-  ]);
-  return { ...Object.fromEntries(given), ...(isInputFile(image) ? { image: presentPicture(image) } : {}) };
+/** The fields are those of the schema, whatever else an operator's text2img takes. */
+function withFlatInputs(about: Job['request'], inputs: ResolvedRequest['inputs']): Job['request'] {
+  const shown: Record<string, unknown> = about;
+  for (const name of PICTURE_FIELDS) {
+    const value = inputs[name];
+    if (value !== undefined) shown[name] = presentValue(name, value);
+  }
+  if (isInputFile(inputs.image)) shown.image = presentPicture(inputs.image);
+  return about;
 }
 
 function presentValue(name: string, value: InputValue): unknown {
