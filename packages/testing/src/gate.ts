@@ -23,15 +23,16 @@ export async function startGate(port: number, at?: number): Promise<Gate> {
     client.on('data', (chunk) => upstream.write(chunk));
     client.on('end', () => upstream.end());
     upstream.pipe(client);
-    for (const socket of [client, upstream]) {
-      // A broken connection is its ends' affair; the relay only passes it on.
-      socket.on('error', () => {});
-      socket.on('close', () => {
-        clients.delete(client);
-        client.destroy();
-        upstream.destroy();
-      });
-    }
+    // A broken connection is its ends' affair; the relay only passes it on.
+    for (const socket of [client, upstream]) socket.on('error', () => {});
+    client.on('close', () => {
+      clients.delete(client);
+      upstream.destroy();
+    });
+    upstream.on('close', () => {
+      // What was sent to its end may still be on its way.
+      if (!upstream.readableEnded) client.destroy();
+    });
     if (isShut) client.pause();
   });
   server.listen(own, '127.0.0.1');
