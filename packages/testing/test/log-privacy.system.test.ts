@@ -79,7 +79,11 @@ async function quoteCanary(): Promise<void> {
   const post = (path: string, body: string) => fetch(stack.url + path, { method: 'POST', headers, body });
   const ended = async (answer: Response) => {
     const { id } = (await answer.json()) as { id: string };
-    return (await (await fetch(`${stack.url}/jobs/${id}?wait=30`, { headers })).json()) as { status: string };
+    return until('the job has ended', async () => {
+      const shown = await (await fetch(`${stack.url}/jobs/${id}?wait=30`, { headers })).json();
+      const job = shown as { status: string; finished_at: string | null };
+      return job.finished_at !== null && job;
+    });
   };
   const order = JSON.stringify({ ...BODY, metadata: { note: CANARY }, webhook: { url: sink.url } });
   expect((await ended(await post('/generate', order))).status).toBe('succeeded');
