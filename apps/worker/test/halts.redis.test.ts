@@ -82,8 +82,15 @@ it('lets what executes end while the fleet is paused, claims nothing else, and g
   const stack = await aStack();
   const gpu = await aGpu(1000);
   await stack.startWorker('w1', [gpu.url]);
-  const [running, ...others] = [await stack.submit(LONG), await stack.submit(LONG), await stack.submit(LONG)];
-  await until('one waits behind the first', async () => (await queueOf(gpu)).pending.length > 0);
+  const ids = [await stack.submit(LONG), await stack.submit(LONG), await stack.submit(LONG)];
+  const executing = await until('one waits behind one that executes', async () => {
+    const { running, pending } = await queueOf(gpu);
+    return pending.length > 0 && running[0];
+  });
+  // Prompts are sent over several connections: the one that was sent first need not arrive first.
+  const prompts = await Promise.all(ids.map(async (id) => (await stack.record(id)).promptId));
+  const running = ids[prompts.indexOf(executing)] as string;
+  const others = ids.filter((id) => id !== running);
   await stack.halt(FLEET);
   await until('nothing waits there', async () => (await queueOf(gpu)).pending.length === 0);
   gpu.set({ stepMs: 0 });
