@@ -60,12 +60,20 @@ describe('a job of one instance alone', () => {
 
   it('is rendered again when the picture is gone from ComfyUI before it was fetched', async () => {
     const stores = await someStores();
-    const { stack, gpu } = await alone({ stores });
-    gpu.faults.add({ kind: 'slow_view', ms: 1500, times: 1 });
-    const id = await stack.submit();
+    const stack = await openStack();
+    const gpu = await aGpu(1000);
+    const gate = await startGate(gpu.port);
+    onTestFinished(() => gate.close());
+    await stack.startWorker('w', [gate.url], { stores });
+    const id = await stack.submit(LONG);
+    await stack.running(id);
+    // Nobody asks for the picture before it is gone.
+    gate.shut();
+    gpu.set({ stepMs: 0 });
     await until('ComfyUI has ended', () => lastEnd(gpu));
     await rm(join(gpu.dir, 'output'), { recursive: true, force: true });
     await mkdir(join(gpu.dir, 'output'));
+    gate.open();
     expect(await stack.ended(id)).toMatchObject({ status: 'succeeded', attempts: 2 });
     expect(await namesIn(stores.frames)).toEqual([`${id}_1.png`]);
     expect(starts(gpu)).toBe(2);
