@@ -12,13 +12,14 @@ function describe(error: unknown): SystemError {
     const found = typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[key] : undefined;
     return typeof found === 'string' ? found : '';
   };
+  const cause = error instanceof Error ? error.cause : undefined;
   // several addresses for one host name: Node reports each attempt in an AggregateError without a message of its own
-  const first = error instanceof AggregateError ? error.errors[0] : undefined;
-  const any = (key: string) => read(error, key) || read(first, key);
+  const first = cause instanceof AggregateError ? cause.errors[0] : undefined;
+  const any = (key: string) => read(cause, key) || read(error, key) || read(first, key);
   return { code: any('code'), syscall: any('syscall'), message: any('message') };
 }
 
-/** The error without what hangs on it: fit for a log. */
+/** The error without axios's request, agent and URL hanging on it: fit for a log. */
 function slimCause({ code, message }: SystemError): Error {
   return Object.assign(new Error(message), { code });
 }
@@ -31,11 +32,16 @@ function phrase({ code }: SystemError): string {
 }
 
 /**
- * Turns what a request or a socket threw into an error of the catalogue. The detail names the instance, never its address.
+ * Turns what axios or a socket threw into an error of the catalogue. The detail names the instance, never its address.
  */
 export function connectionError(instance: string, error: unknown): FleetError {
   const found = describe(error);
   const cause = slimCause(found);
+  if (found.message.startsWith('maxContentLength')) {
+    return new FleetError('comfyui_error', `The ComfyUI instance ${instance} answered more than can be taken.`, {
+      cause,
+    });
+  }
   if (found.code.startsWith('HPE_') || found.code === 'ERR_INVALID_PROTOCOL') {
     return new FleetError('comfyui_error', `The ComfyUI instance ${instance} does not speak HTTP.`, { cause });
   }

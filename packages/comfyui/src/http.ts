@@ -1,22 +1,19 @@
-import { Agent as HttpAgent, type IncomingMessage } from 'node:http';
+import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import type { Readable } from 'node:stream';
-import { urlToHttpOptions } from 'node:url';
-import { FleetError } from '@comfy-fleet/contracts';
 import { callInSpan, traceHeaders } from '@comfy-fleet/telemetry';
+import axios, { type AxiosRequestConfig, type AxiosResponse } from 'axios';
+import FormData from 'form-data';
 import { bodyStream } from './body-stream.js';
 import { connectionError, timedOut } from './connection-errors.js';
 import { type Deadline, startDeadline } from './deadline.js';
 import { CredentialsRefused, isRefusal } from './errors.js';
-import { bodyOf, ENCODINGS, exchange, readText } from './exchange.js';
 
 /** /object_info of an installation full of custom nodes is some 10 MB; a queue of a thousand large graphs more. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 /** Bounds idle connections well below the keep-alive times of servers and proxies, which would reset a reused one. */
 const IDLE_SOCKET_MS = 10_000;
 const AGENT = { keepAlive: true, maxSockets: 16, maxFreeSockets: 16, timeout: IDLE_SOCKET_MS };
-/** What some proxies refuse a request without. */
-const USUAL_HEADERS = { Accept: 'application/json, text/plain, */*', 'User-Agent': 'comfy-fleet' };
 
 interface HttpRequest {
   readonly method: 'GET' | 'POST';
@@ -25,8 +22,7 @@ interface HttpRequest {
   /** It is worth a span, where there is a trace: what is asked again and again would bury the rest. */
   readonly isTraced?: boolean;
   readonly signal: AbortSignal;
-  /** A stream's length has to be among the headers. */
-  readonly body?: string | NodeJS.ReadableStream;
+  readonly body?: string | FormData;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -66,9 +62,18 @@ export function createHttp(options: {
   const { instance, timeoutMs, headers: ownHeaders = {} } = options;
   const hasHeaders = Object.keys(ownHeaders).length > 0;
   const base = options.baseUrl.replace(/\/+$/, '');
-  const place = urlToHttpOptions(new URL(base));
-  const basePath = new URL(base).pathname.replace(/\/$/, '');
-  const agent = place.protocol === 'https:' ? new HttpsAgent(AGENT) : new HttpAgent(AGENT);
+  const httpAgent = new HttpAgent(AGENT);
+  const httpsAgent = new HttpsAgent(AGENT);
+  const client = axios.create({
+    httpAgent,
+    httpsAgent,
+    proxy: false,
+    maxRedirects: 0,
+    maxContentLength: MAX_ANSWER_BYTES,
+    maxBodyLength: Number.POSITIVE_INFINITY,
+    validateStatus: () => true,
+    transformResponse: [(data: unknown) => data],
+  });
 
   const failure = (deadline: Deadline, caller: AbortSignal, error: unknown): Error => {
     if (deadline.expired) return timedOut(instance, timeoutMs);
@@ -76,29 +81,22 @@ export function createHttp(options: {
     return connectionError(instance, error);
   };
 
-  /** Ends the deadline when the work fails, and throws what that means. */
-  const within = async <T>(deadline: Deadline, caller: AbortSignal, work: () => Promise<T>): Promise<T> => {
+  const send = async <T>(request: HttpRequest, deadline: Deadline, more: AxiosRequestConfig) => {
+    const { method, path, body, headers } = request;
+    request.signal.throwIfAborted();
+    const config: AxiosRequestConfig = { method, url: base + path, signal: deadline.signal, ...more };
+    if (body !== undefined) config.data = body;
+    // an upload may take long as a whole, but it must go on
+    if (body instanceof FormData) config.onUploadProgress = () => deadline.restart();
+    config.headers = { ...ownHeaders, ...more.headers, ...headers, ...traceHeaders() };
     try {
-      return await work();
+      const answer: AxiosResponse<T> = await client.request<T>(config);
+      return answer;
     } catch (error) {
       deadline.end();
-      if (!deadline.expired) caller.throwIfAborted();
-      throw failure(deadline, caller, error);
+      if (!deadline.expired) request.signal.throwIfAborted();
+      throw failure(deadline, request.signal, error);
     }
-  };
-
-  const send = ({ method, path, body, headers }: HttpRequest, encodings: string, deadline: Deadline) => {
-    // an upload may take long as a whole, but it must go on
-    if (typeof body === 'object') body.on('data', () => deadline.restart());
-    return exchange({
-      place,
-      agent,
-      method,
-      path: basePath + path,
-      headers: { ...USUAL_HEADERS, 'Accept-Encoding': encodings, ...ownHeaders, ...headers, ...traceHeaders() },
-      body,
-      signal: deadline.signal,
-    });
   };
 
   const inSpan = async <A extends { readonly status: number }>(request: HttpRequest, ask: () => Promise<A>) => {
@@ -110,46 +108,38 @@ export function createHttp(options: {
   };
 
   const request = async (request: HttpRequest): Promise<HttpAnswer> => {
-    request.signal.throwIfAborted();
     const deadline = startDeadline(request.signal, timeoutMs);
-    const { status, text } = await within(deadline, request.signal, async () => {
-      const response = await send(request, ENCODINGS, deadline);
-      return { status: statusOf(response), text: await readText(bodyOf(response), MAX_ANSWER_BYTES) };
-    });
+    const { status, data } = await send<string>(request, deadline, { responseType: 'text' });
     deadline.end();
     if (isRefusal(status)) throw new CredentialsRefused(instance, status, hasHeaders);
-    if (text === undefined) {
-      throw new FleetError('comfyui_error', `The ComfyUI instance ${instance} answered more than can be taken.`);
-    }
-    return { status, text };
+    return { status, text: data };
   };
 
   const stream = async (request: HttpRequest): Promise<HttpStream> => {
-    request.signal.throwIfAborted();
     const deadline = startDeadline(request.signal, timeoutMs);
-    const response = await within(deadline, request.signal, () => send(request, 'identity', deadline));
-    const status = statusOf(response);
+    const { status, headers, data } = await send<Readable>(request, deadline, {
+      responseType: 'stream',
+      headers: { 'Accept-Encoding': 'identity' },
+      maxContentLength: -1,
+    });
     if (status === 401) {
       deadline.end();
-      response.destroy();
+      data.destroy();
       throw new CredentialsRefused(instance, status, hasHeaders);
     }
     const header = (name: string) => {
-      const value = response.headers[name];
+      const value = headers[name];
       return typeof value === 'string' ? value : undefined;
     };
-    const body = bodyStream(bodyOf(response), deadline, (error) => failure(deadline, request.signal, error));
-    return { status, header, body };
+    return { status, header, body: bodyStream(data, deadline, (error) => failure(deadline, request.signal, error)) };
   };
 
   return {
     request: (asked) => inSpan(asked, () => request(asked)),
     stream: (asked) => inSpan(asked, () => stream(asked)),
-    close: () => agent.destroy(),
+    close: () => {
+      httpAgent.destroy();
+      httpsAgent.destroy();
+    },
   };
-}
-
-/** Node's type is that of requests too, which have none. */
-function statusOf({ statusCode = 0 }: IncomingMessage): number {
-  return statusCode;
 }

@@ -1,5 +1,4 @@
 import { Readable } from 'node:stream';
-import { promisify } from 'node:util';
 import { FleetError } from '@comfy-fleet/contracts';
 import FormData from 'form-data';
 import { readAnswer } from './answers.js';
@@ -21,10 +20,7 @@ export async function uploadImage(
   let sourceError: Error | undefined;
   if (data instanceof Readable) data.once('error', (error) => (sourceError = error));
   try {
-    const length: number = await promisify(form.getLength).call(form);
-    const headers = { ...form.getHeaders(), 'Content-Length': `${length}` };
-    const asked = { path: '/upload/image', isTraced: true, body: form, headers, signal };
-    const answer = await http.request({ method: 'POST', ...asked });
+    const answer = await http.request({ method: 'POST', path: '/upload/image', isTraced: true, body: form, signal });
     if (answer.status === 413) {
       throw new FleetError(
         'comfyui_error',

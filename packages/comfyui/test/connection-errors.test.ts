@@ -3,11 +3,17 @@ import { connectionError } from '../src/connection-errors.js';
 
 const system = (code: string, syscall?: string) => Object.assign(new Error(`${syscall} ${code}`), { code, syscall });
 
+/** As axios throws it: the error of the socket is the cause. */
+const wrapped = (cause: Error & { code?: string }) =>
+  Object.assign(new Error(cause.message, { cause }), { code: cause.code });
+
 describe('connectionError', () => {
   it('knows that nothing was sent when every address of a host refused', () => {
     const attempts = [system('ECONNREFUSED', 'connect'), system('ECONNREFUSED', 'connect')];
-    const refused = Object.assign(new AggregateError(attempts, ''), { code: 'ECONNREFUSED' });
-    const error = connectionError('gpu/1', refused);
+    const error = connectionError(
+      'gpu/1',
+      wrapped(Object.assign(new AggregateError(attempts, ''), { code: 'ECONNREFUSED' })),
+    );
     expect(error).toMatchObject({
       code: 'instance_unreachable',
       detail: 'The ComfyUI instance gpu/1 refused the connection.',
@@ -23,12 +29,12 @@ describe('connectionError', () => {
     ['EPIPE', 'write', true],
     ['ECONNRESET', undefined, true],
   ])('%s of %s: may have arrived is %s', (code, syscall, mayHaveArrived) => {
-    expect(connectionError('gpu/1', system(code, syscall))).toMatchObject({ mayHaveArrived });
+    expect(connectionError('gpu/1', wrapped(system(code, syscall)))).toMatchObject({ mayHaveArrived });
   });
 
   it('keeps of the cause only what a log can take', () => {
-    const thrown = Object.assign(system('ECONNRESET'), { config: { url: 'http://x' }, request: {} });
-    const { cause } = connectionError('gpu/1', thrown);
+    const axiosError = Object.assign(wrapped(system('ECONNRESET')), { config: { url: 'http://x' }, request: {} });
+    const { cause } = connectionError('gpu/1', axiosError);
     expect(Object.keys(cause as object)).toEqual(['code']);
   });
 });
