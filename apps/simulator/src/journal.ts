@@ -1,4 +1,4 @@
-import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { appendFileSync, closeSync, existsSync, fstatSync, mkdirSync, openSync, readFileSync, readSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 /**
@@ -52,7 +52,34 @@ export function appendJournal(path: string, line: JournalLine): void {
 
 /** Every whole line of a journal, in order; none if the file does not exist. */
 export function readJournal(path: string): JournalLine[] {
-  if (!existsSync(path)) return [];
-  const lines = readFileSync(path, 'utf8').split('\n');
+  return existsSync(path) ? linesOf(readFileSync(path, 'utf8')) : [];
+}
+
+/** The same of a journal that is looked at again and again: each time only what came since is read. */
+export function followJournal(path: string): () => readonly JournalLine[] {
+  const lines: JournalLine[] = [];
+  let at = 0;
+  return () => {
+    const more = readFrom(path, at);
+    const end = more.lastIndexOf('\n') + 1;
+    for (const line of linesOf(more.toString('utf8', 0, end))) lines.push(line);
+    at += end;
+    return lines;
+  };
+}
+
+function linesOf(text: string): JournalLine[] {
+  const lines = text.split('\n');
   return lines.filter((line) => line.endsWith('}')).map((line) => JSON.parse(line) as JournalLine);
+}
+
+function readFrom(path: string, at: number): Buffer {
+  if (!existsSync(path)) return Buffer.alloc(0);
+  const file = openSync(path, 'r');
+  try {
+    const bytes = Buffer.alloc(fstatSync(file).size - at);
+    return bytes.subarray(0, readSync(file, bytes, 0, bytes.length, at));
+  } finally {
+    closeSync(file);
+  }
 }

@@ -1,7 +1,7 @@
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { readJournal } from '../src/journal.js';
+import { followJournal, readJournal } from '../src/journal.js';
 import { ask } from './client.js';
 import { plainImage, textToImage } from './graphs.js';
 import { Running } from './running.js';
@@ -71,5 +71,20 @@ describe('the journal', () => {
     appendFileSync(path, '{"event":"start","sequ');
     expect(readJournal(path)).toHaveLength(2);
     expect(readJournal(`${path}.none`)).toEqual([]);
+  });
+
+  it('is followed: each line is read once, when it is whole', async () => {
+    const path = running.simulator.settings.journal ?? '';
+    const journal = followJournal(path);
+    expect(journal()).toEqual([]);
+    await running.run(plainImage(1));
+    expect(journal()).toEqual(readJournal(path));
+    const [start] = readJournal(path);
+    const more = `${JSON.stringify({ ...start, client_id: 'é' })}\n`;
+    appendFileSync(path, more.slice(0, 20));
+    expect(journal()).toHaveLength(2);
+    appendFileSync(path, more.slice(20));
+    expect(journal()).toHaveLength(3);
+    expect(journal()).toEqual(readJournal(path));
   });
 });

@@ -1,4 +1,4 @@
-export { type JournalLine, readJournal, type Simulator, startSimulator } from '@comfy-fleet/simulator';
+export { followJournal, type JournalLine, readJournal, type Simulator, startSimulator } from '@comfy-fleet/simulator';
 export { type AppStart, apiOn, dispatcherOn, simulatorOn, workerOn } from './app-settings.js';
 export { askRedis } from './ask-redis.js';
 export { catalogueWith } from './catalogue-with.js';

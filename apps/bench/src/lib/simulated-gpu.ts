@@ -2,13 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type JournalLine, onFreePort, readJournal, ready, simulatorOn, startService } from '@comfy-fleet/testing';
+import { followJournal, type JournalLine, onFreePort, ready, simulatorOn, startService } from '@comfy-fleet/testing';
 import type { Scope } from './scope.js';
 
 /** A simulated ComfyUI, a process of its own. */
 export interface Gpu {
   readonly url: string;
-  journal(): JournalLine[];
+  /** Grows; looking costs what came since, so that it does not disturb what is measured. */
+  journal(): readonly JournalLine[];
   /** Least time of each prompt that begins from now on, in milliseconds. */
   pace(promptMs: number): Promise<void>;
   /** The next prompt runs until it is interrupted. */
@@ -46,7 +47,7 @@ export async function startGpu(scope: Scope, settings: Readonly<Record<string, s
   };
   return {
     url,
-    journal: () => readJournal(journal),
+    journal: followJournal(journal),
     pace: (promptMs) => control('PATCH', 'settings', { prompt_ms: promptMs }),
     hang: () => control('POST', 'faults', { kind: 'hang', times: 1 }),
     clear: async () => {
