@@ -1,18 +1,34 @@
 /** Whether one of the patterns is the name's: `*` stands for any characters, all else for itself, in either case. */
 export function matchesAny(name: string, patterns: readonly string[]): boolean {
+  const { parts, answers } = knownOf(patterns);
+  const before = answers.get(name);
+  if (before !== undefined) return before;
   const lower = name.toLowerCase();
-  return partsOf(patterns).some((parts) => matches(lower, parts));
+  const isAny = parts.some((one) => matches(lower, one));
+  if (answers.size === MOST_ANSWERS) answers.clear();
+  if (name.length <= MOST_KEPT_CHARS) answers.set(name, isAny);
+  return isAny;
 }
 
-/** What is between the stars of each pattern. The lists are settings: a graph asks with each of its nodes for the same one. */
-const known = new WeakMap<readonly string[], readonly (readonly string[])[]>();
+interface Known {
+  /** What is between the stars of each pattern. */
+  readonly parts: readonly (readonly string[])[];
+  /** By name: the nodes of graphs are of few classes. */
+  readonly answers: Map<string, boolean>;
+}
 
-function partsOf(patterns: readonly string[]): readonly (readonly string[])[] {
+/** The lists are settings: a graph asks with each of its nodes for the same one. */
+const known = new WeakMap<readonly string[], Known>();
+/** Answers kept of a list, and the length of their names. */
+const MOST_ANSWERS = 1000;
+const MOST_KEPT_CHARS = 100;
+
+function knownOf(patterns: readonly string[]): Known {
   const before = known.get(patterns);
   if (before !== undefined) return before;
-  const parts = patterns.map((pattern) => pattern.toLowerCase().split('*'));
-  known.set(patterns, parts);
-  return parts;
+  const made = { parts: patterns.map((pattern) => pattern.toLowerCase().split('*')), answers: new Map() };
+  known.set(patterns, made);
+  return made;
 }
 
 /** No regular expression, in which many stars would take longer than any name is worth. */

@@ -52,3 +52,11 @@ it.each([
 ])('keys may use %s', (className) => {
   expect(matchesAny(className, DENIED_NODES)).toBe(false);
 });
+
+it('answers alike however many names it was asked for, and however long they are', () => {
+  const patterns = ['even-*0', 'even-*2'];
+  const names = Array.from({ length: 2500 }, (_, n) => `even-${'x'.repeat(n % 200)}${n}`);
+  const answers = () => names.map((name) => matchesAny(name, patterns));
+  expect(answers()).toEqual(names.map((name) => /[02]$/.test(name)));
+  expect(answers()).toEqual(names.map((name) => /[02]$/.test(name)));
+});

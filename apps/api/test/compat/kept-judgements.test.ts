@@ -15,10 +15,10 @@ const graphOf = (seed: number, style = 'oil') => ({
 function judging() {
   const kept = createKeptJudgements();
   let judged = 0;
-  const judge = (graph: ReturnType<typeof graphOf>, nodeErrors: NodeErrors = {}) =>
+  const judge = (graph: Record<number, object>, nodeErrors: NodeErrors = {}) =>
     kept(graph, CATALOGUE, () => {
       judged += 1;
-      const { 3: _unneeded, ...needed } = graph;
+      const { 3: _unneeded, ...needed }: Record<number, object> = graph;
       const outputs = ['2'];
       return { opened: openGraph(needed, { catalogue: CATALOGUE, outputs, maxNodes: 9 }), outputs, nodeErrors };
     });
@@ -34,6 +34,14 @@ it('judges a graph once that comes again with another seed, and opens what came'
   expect(second.opened.workflow.graph).toEqual({ 1: graphOf(2)[1], 2: graphOf(2)[2] });
   expect(second.opened.workflow.version).not.toBe(first.opened.workflow.version);
   expect(second.opened.shape).toBe(first.opened.shape);
+});
+
+it('opens all of a graph whose nodes are all needed', () => {
+  const { judge, times } = judging();
+  const whole = (seed: number) => ({ 1: graphOf(seed)[1], 2: graphOf(seed)[2] });
+  judge(whole(1));
+  expect(judge(whole(2)).opened.workflow.graph).toEqual(whole(2));
+  expect(times()).toBe(1);
 });
 
 it('judges another that has something else in it, or a seed that is not taken', () => {

@@ -27,6 +27,8 @@ const MOST_CHARS = 1024 * 1024;
 
 interface Kept {
   readonly outputs: readonly string[];
+  /** Whether the outputs need all of its nodes. */
+  readonly isWhole: boolean;
   readonly open: (graph: Graph) => OpenedGraph;
 }
 
@@ -40,15 +42,21 @@ export function createKeptJudgements(): KeptJudgements {
     const { text, open } = outline;
     const before = known.get(text);
     if (before !== undefined) {
-      const { outputs } = before;
-      return { opened: before.open(neededOf(sent as Graph, outputs)), outputs, nodeErrors: {} };
+      const { outputs, isWhole } = before;
+      const graph = isWhole ? (sent as Graph) : neededOf(sent as Graph, outputs);
+      return { opened: before.open(graph), outputs, nodeErrors: {} };
     }
     const judged = judge();
     const { opened, outputs, nodeErrors } = judged;
     if (outputs !== undefined && Object.keys(nodeErrors).length === 0) {
       const size = text.length + 2 * opened.workflow.text.length;
-      known.set(text, { outputs, open: openerLike(opened, open) }, { size });
+      const isWhole = countOf(opened.workflow.graph) === countOf(sent);
+      known.set(text, { outputs, isWhole, open: openerLike(opened, open) }, { size });
     }
     return judged;
   };
+}
+
+function countOf(graph: unknown): number {
+  return Object.keys(graph as Graph).length;
 }
