@@ -14,9 +14,9 @@ import { createInstruments } from '../src/reporting/instruments.js';
 import { startWorker, type Worker, type WorkerOptions } from '../src/worker.js';
 import { type Locks, openLedgers, quietLog } from './held.js';
 
-/** A simulated ComfyUI of the test's own, which draws no previews unless it is told. */
-export const REST_LIMITS = { failuresToRest: 3, firstRestMs: 300, longestRestMs: 2000 };
+const REST_LIMITS = { failuresToRest: 3, firstRestMs: 300, longestRestMs: 2000 };
 
+/** A simulated ComfyUI of the test's own, which draws no previews unless it is told. */
 export async function aGpu(stepMs = 0, more: Parameters<typeof startSimulator>[0] = {}): Promise<Simulator> {
   const journal = join(await aFolder(), 'journal.jsonl');
   const gpu = await startSimulator({ stepMs, journal, previewMethod: 'none', ...more });
