@@ -23,7 +23,7 @@ const RECORD = {
   createdAt: 1000,
   startedAt: 2000,
   finishedAt: 3000,
-  progress: { fraction: 1, step: null, steps: null, node: null, nodeId: '5' },
+  progress: { fraction: 1, step: null, steps: null, node: null, nodeId: '5', nodeClass: 'KSampler' },
   outputs: [output('7', 'j_1.png')],
   error: null,
   timings: {
@@ -125,7 +125,8 @@ it('shows what a node said of its failure, and our words where no node failed', 
 
 it('shows a cancel as an interrupt, and says of what never began only how it ended', () => {
   const canceled = entryOf({ status: 'canceled', outputs: [] }).status;
-  expect(canceled.messages.at(-1)).toMatchObject(['execution_interrupted', { node_id: '5', executed: ['5'] }]);
+  const under = { node_id: '5', node_type: 'KSampler', executed: ['5'] };
+  expect(canceled.messages.at(-1)).toMatchObject(['execution_interrupted', under]);
   const expired = entryOf({ status: 'expired', startedAt: null, timings: null, outputs: [] }).status;
   expect(expired).toMatchObject({ status_str: 'error', completed: false });
   expect(expired.messages.map(([type]) => type)).toEqual(['execution_error']);

@@ -24,7 +24,7 @@ export function ending(record: JobRecord): Message {
     .filter(({ cached, ms }) => !cached && ms !== null)
     .map(({ nodeId }) => nodeId);
   if (status === 'canceled') {
-    const node = { node_id: progress.nodeId ?? '', node_type: '' };
+    const node = { node_id: progress.nodeId ?? '', node_type: progress.nodeClass ?? '' };
     return ['execution_interrupted', { ...about, ...node, executed }];
   }
   const { detail = EXPIRED, nodeId = null, exception, code = 'timed_out' } = error ?? {};
