@@ -162,9 +162,10 @@ export async function openFleet(overrides: FleetOptions = {}): Promise<Fleet> {
       maxOvertakes: 100,
       modelPatienceMs: 30_000,
       timelineEntries: 720,
-      lockMs: 10_000,
+      // Of who lives, however long a busy machine renews no lock and announces nobody.
+      lockMs: 60_000,
       stalledCheckMs: 5000,
-      announceSeconds: 2,
+      announceSeconds: 60,
       log,
       ...workerOverrides,
     });
@@ -259,6 +260,12 @@ export async function startNext(source: ClaimSource, promptId = newId()): Promis
   await claim.submit(promptId, 'w1/0');
   await claim.start(promptId);
   return { claim, promptId };
+}
+
+/** What a pause longer than the lock does, or the holder's death: BullMQ hands the job's item out again. */
+export async function loseLock({ redis, keys }: Fleet, id: string): Promise<void> {
+  await redis.del(keys.lock(POOL, id));
+  await redis.sadd(`${keys.prefix}:${keys.queueName(POOL)}:stalled`, id);
 }
 
 /** Collects a stream of a job until it ends. */

@@ -1,6 +1,7 @@
 import { newId } from '@comfy-fleet/contracts';
 import { until } from '@comfy-fleet/testing';
 import { describe, expect, it } from 'vitest';
+import type { TryResult } from '../src/webhooks/delivery.js';
 import type { DeliveryHandler } from '../src/webhooks/delivery-worker.js';
 import { Outbox } from '../src/webhooks/outbox.js';
 import { type Fleet, openFleet, ownRedis, quietLog } from './builders.js';
@@ -16,31 +17,30 @@ import {
   taken,
 } from './deliveries-builders.js';
 
-/** The outbox as a process uses it that will die: its steps, one by one. */
-async function doomedOutbox(fleet: Fleet): Promise<Outbox> {
+/** The outbox as a process uses it that dies, and what it read of it, an hour ago as far as others can tell. */
+async function readByADeadOne(fleet: Fleet) {
+  const { redis, keys } = fleet;
   const { queue, life } = deliveryOf(fleet);
-  const outbox = new Outbox({
-    redis: fleet.redis,
-    blocking: fleet.redis,
-    keys: fleet.keys,
-    consumer: newId(),
-    abandonedMs: SHORT_LOCKS.lockMs,
-    queue: queue.add,
-    life,
-    log: quietLog(),
-  });
+  const consumer = newId();
+  const log = quietLog();
+  const outbox = new Outbox({ redis, blocking: redis, keys, consumer, abandonedMs: 1, queue: queue.add, life, log });
   await outbox.begin();
-  return outbox;
+  const entries = await outbox.read();
+  const ids = entries.map(([id]) => id);
+  await redis.xclaim(keys.outbox, 'dispatchers', consumer, 0, ...ids, 'IDLE', 3_600_000);
+  return { outbox, entries };
 }
+
+const loseLock = ({ redis, keys }: Fleet, id: string) =>
+  redis.del(`${keys.prefix}:${keys.webhookQueue}:msg_${id}:lock`);
 
 describe('a dispatcher that dies', () => {
   it('after it read the outbox and before it queued anything loses nothing to the next one', async () => {
     const fleet = await openFleet();
     const ids = [await endedJob(fleet), await endedJob(fleet)];
-    const outbox = await doomedOutbox(fleet);
-    expect(await outbox.read()).toHaveLength(2);
+    expect((await readByADeadOne(fleet)).entries).toHaveLength(2);
     const receiver = recorder();
-    dispatch(fleet, receiver.handler, { overrides: SHORT_LOCKS });
+    dispatch(fleet, receiver.handler);
     await receiver.got(2);
     await nothingLeft(fleet);
     expect(receiver.dues.map(({ id }) => id).sort()).toEqual(ids.map((id) => `msg_${id}`).sort());
@@ -49,10 +49,10 @@ describe('a dispatcher that dies', () => {
   it('after it queued a delivery and before it took it out of the outbox has it delivered once', async () => {
     const fleet = await openFleet();
     await endedJob(fleet);
-    const outbox = await doomedOutbox(fleet);
-    await outbox.queue(await outbox.read());
+    const { outbox, entries } = await readByADeadOne(fleet);
+    await outbox.queue(entries);
     const receiver = recorder();
-    dispatch(fleet, receiver.handler, { overrides: SHORT_LOCKS });
+    dispatch(fleet, receiver.handler);
     await receiver.got(1);
     await nothingLeft(fleet);
     expect(receiver.dues).toHaveLength(1);
@@ -61,10 +61,10 @@ describe('a dispatcher that dies', () => {
   it('before it took it out of the outbox, while it waits for its next try, leaves it waiting', async () => {
     const fleet = await openFleet();
     const id = await endedJob(fleet);
-    const outbox = await doomedOutbox(fleet);
-    await outbox.queue(await outbox.read());
+    const { outbox, entries } = await readByADeadOne(fleet);
+    await outbox.queue(entries);
     const receiver = recorder(() => ({ attempt: attempt(500), retryInMs: 3_600_000 }));
-    dispatch(fleet, receiver.handler, { overrides: SHORT_LOCKS });
+    dispatch(fleet, receiver.handler);
     await until('the outbox is empty', async () => (await fleet.redis.xlen(fleet.keys.outbox)) === 0);
     expect(await deliveryOf(fleet).read(id)).toMatchObject({ state: 'pending', next_attempt_at: expect.any(String) });
     expect(receiver.dues).toHaveLength(1);
@@ -73,12 +73,13 @@ describe('a dispatcher that dies', () => {
   it('in the middle of a try has it tried again under the same id, when its lock has run out', async () => {
     const fleet = await openFleet();
     const dying = recorder(() => new Promise(() => {}));
-    const first = dispatch(fleet, dying.handler, { overrides: SHORT_LOCKS });
+    const first = dispatch(fleet, dying.handler);
     const id = await endedJob(fleet);
     await dying.got(1);
     const receiver = recorder();
-    dispatch(fleet, receiver.handler, { overrides: SHORT_LOCKS });
+    dispatch(fleet, receiver.handler);
     await first.cutOff();
+    await loseLock(fleet, id);
     await deliveryOf(fleet).reaches(id, 'delivered');
     expect([...dying.dues, ...receiver.dues].map((due) => [due.id, due.failedTries])).toEqual([
       [`msg_${id}`, 0],
@@ -89,13 +90,12 @@ describe('a dispatcher that dies', () => {
   it('after the receiver took it and the log says so does not have it delivered again', async () => {
     const fleet = await openFleet();
     const id = await endedJob(fleet);
-    const outbox = await doomedOutbox(fleet);
-    const entries = await outbox.read();
+    const { outbox, entries } = await readByADeadOne(fleet);
     await outbox.queue(entries);
     const run = entries[0]?.[0] as string;
     await deliveryOf(fleet).life.noteTry(id, { ...attempt(200), run }, undefined);
     const receiver = recorder();
-    dispatch(fleet, receiver.handler, { overrides: SHORT_LOCKS });
+    dispatch(fleet, receiver.handler);
     await nothingLeft(fleet);
     expect(receiver.dues).toEqual([]);
     await deliveryOf(fleet).redeliver(id);
@@ -126,7 +126,7 @@ it('breaks a try off whose lock was lost, and makes it again', async () => {
     tries += 1;
     if (tries > 1) return taken;
     // As after a pause longer than the lock lasts.
-    await fleet.redis.del(`${fleet.keys.prefix}:${fleet.keys.webhookQueue}:msg_${id}:lock`);
+    await loseLock(fleet, id);
     return new Promise((_, reject) => {
       signal.addEventListener('abort', () => {
         brokenOff += 1;
@@ -134,7 +134,7 @@ it('breaks a try off whose lock was lost, and makes it again', async () => {
       });
     });
   };
-  dispatch(fleet, handler, { overrides: SHORT_LOCKS });
+  dispatch(fleet, handler);
   const id = await endedJob(fleet);
   expect((await deliveryOf(fleet).reaches(id, 'delivered')).attempts).toHaveLength(1);
   expect([tries, brokenOff]).toEqual([2, 1]);
@@ -142,21 +142,25 @@ it('breaks a try off whose lock was lost, and makes it again', async () => {
 
 it('hands each delivery to one of two dispatchers only', async () => {
   const fleet = await openFleet();
-  const receivers = [recorder(), recorder()];
+  // Neither does all of them before the other has begun.
+  const answer = async (): Promise<TryResult> => {
+    await until('both have begun', () => receivers.every(({ dues }) => dues.length > 0));
+    return taken;
+  };
+  const receivers = [recorder(answer), recorder(answer)];
   for (const { handler } of receivers) dispatch(fleet, handler);
   const ids = await endedJobs(fleet, 300);
   const all = () => receivers.flatMap(({ dues }) => dues.map(({ id }) => id));
   await until('all came', () => all().length >= 300);
   await nothingLeft(fleet);
   expect(all().sort()).toEqual(ids.map((id) => `msg_${id}`).sort());
-  for (const { dues } of receivers) expect(dues.length).toBeGreaterThan(0);
 });
 
 it('finishes the tries under way when it is told to stop, and begins no other', async () => {
   const fleet = await openFleet();
   let answer: () => void = () => {};
   const receiver = recorder(() => new Promise((resolve) => (answer = () => resolve(taken))));
-  const dispatcher = dispatch(fleet, receiver.handler, { overrides: SHORT_LOCKS });
+  const dispatcher = dispatch(fleet, receiver.handler);
   const [first] = [await endedJob(fleet)];
   await receiver.got(1);
   const stopped = dispatcher.stop();
@@ -166,7 +170,7 @@ it('finishes the tries under way when it is told to stop, and begins no other', 
   const { read, reaches } = deliveryOf(fleet);
   expect(await read(first)).toMatchObject({ state: 'delivered' });
   expect(await read(later)).toMatchObject({ state: 'pending', attempts: [] });
-  dispatch(fleet, recorder().handler, { overrides: SHORT_LOCKS });
+  dispatch(fleet, recorder().handler);
   await reaches(later, 'delivered');
 });
 

@@ -1,6 +1,6 @@
 import { until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
-import { anAnnouncement, nextClaim, openFleet, POOL, startNext, succeeded } from './builders.js';
+import { anAnnouncement, loseLock, nextClaim, openFleet, POOL, startNext, succeeded } from './builders.js';
 import { openKeeper } from './keepers.js';
 
 const FLEET = { kind: 'fleet' } as const;
@@ -78,14 +78,14 @@ it('hands out all the same what a ComfyUI may still have, and what is to be stop
 
 it('keeps a job that a dead worker had not submitted while its pool is paused, and hands out the submitted one behind it', async () => {
   const fleet = await openFleet();
-  // Long enough for who lives, on a busy machine too.
-  const dead = fleet.worker('dead', { lockMs: 2000, stalledCheckMs: 2000 });
+  const dead = fleet.worker('dead', { stalledCheckMs: 200 });
   const dying = await dead.claims(POOL);
   const [first, second] = [(await fleet.submit()).record.id, (await fleet.submit()).record.id];
   expect((await nextClaim(dying)).record.id).toBe(first);
   expect((await startNext(dying)).claim.record.id).toBe(second);
   await fleet.ledger.fleet.halt(FLEET, 'ada');
   await dead.close();
+  for (const id of [first, second]) await loseLock(fleet, id);
   const source = await fleet.claims(POOL, { stalledCheckMs: 200 });
   expect((await nextClaim(source)).record.id).toBe(second);
   expect(await source.next({ block: false })).toBeUndefined();

@@ -279,7 +279,7 @@ it('hands a preview to those who listen, and the latest to those who come, and k
   await until('the preview came', () => first.items.length === 2);
   const second = listen(fleet, id);
   await until('both came', () => second.items.length === 2);
-  expect(await fleet.redis.pttl(fleet.keys.preview(id))).toBeGreaterThan(50_000);
+  expect(await fleet.redis.pttl(fleet.keys.preview(id))).toBeGreaterThan(0);
   await claim.finish(succeeded(id), promptId);
   await Promise.all([first.done, second.done]);
   for (const { items } of [first, second]) {

@@ -1,23 +1,31 @@
 import { newId } from '@comfy-fleet/contracts';
 import { until } from '@comfy-fleet/testing';
 import { describe, expect, it } from 'vitest';
-import { type Fleet, nextClaim, openFleet, POOL, startNext, succeeded } from './builders.js';
+import type { ClaimSource } from '../src/index.js';
+import { type Fleet, loseLock, nextClaim, openFleet, POOL, startNext, succeeded } from './builders.js';
 import { openKeeper } from './keepers.js';
 
-/** Short enough to wait for, long enough for a busy machine. */
+/** Of who is soon handed what others lost, and keeps its own locks. */
+const HEIR = { stalledCheckMs: 200 };
+/** Of who is to lose its lock by itself: short enough to wait for. */
 const SHORT = { lockMs: 1000, stalledCheckMs: 200 };
-/** Of a lock that is to be renewed in time by whoever holds it, on a busy machine too. */
-const RENEWED = { lockMs: 4000, stalledCheckMs: 200 };
+/** Of a lock that is to be renewed in time by whoever holds it: at its half, on a busy machine too. */
+const RENEWED = { lockMs: 16_000, stalledCheckMs: 200 };
 
-const lockKey = (fleet: Fleet, id: string) => `${fleet.keys.workItem(POOL, id)}:lock`;
 const deaths = async (fleet: Fleet, id: string) => Number(await fleet.redis.hget(fleet.keys.job(id), 'deaths'));
 const itemGone = (fleet: Fleet, id: string) =>
   until('the item is gone', async () => (await fleet.redis.exists(fleet.keys.workItem(POOL, id))) === 0);
 
-/** What a pause longer than the lock does: BullMQ thinks that the holder died. */
-async function loseLock(fleet: Fleet, id: string): Promise<void> {
-  await fleet.redis.del(lockKey(fleet, id));
-  await fleet.redis.sadd(`${fleet.keys.prefix}:${fleet.keys.queueName(POOL)}:stalled`, id);
+/** Waits until the item's lock is renewed, and expects that nobody is handed the item meanwhile. */
+async function expectRenewal(fleet: Fleet, id: string, other: ClaimSource): Promise<void> {
+  const leftMs = () => fleet.redis.pttl(fleet.keys.lock(POOL, id));
+  let left = await leftMs();
+  await until('its lock is renewed', async () => {
+    expect(await other.next()).toBeUndefined();
+    const before = left;
+    left = await leftMs();
+    return left > before;
+  });
 }
 
 describe('a claim that is held', () => {
@@ -27,13 +35,7 @@ describe('a claim that is held', () => {
     const holder = await fleet.claims(POOL, RENEWED);
     const other = await fleet.claims(POOL, RENEWED);
     const claim = await nextClaim(holder);
-    const taken = performance.now();
-    let offered: unknown;
-    await until('two locks would have run out', async () => {
-      offered ??= await other.next();
-      return performance.now() - taken > 2 * RENEWED.lockMs;
-    });
-    expect(offered).toBeUndefined();
+    for (let time = 0; time < 2; time++) await expectRenewal(fleet, id, other);
     expect(await claim.look()).toBe('ok');
     expect(await claim.finish(succeeded(id))).toBe('succeeded');
     expect(await deaths(fleet, id)).toBe(0);
@@ -60,13 +62,7 @@ describe('a claim that is held', () => {
     expect(second.record).toMatchObject({ id, claim: 2 });
     expect(await first.look()).toBe('superseded');
     first.letGo();
-    const taken = performance.now();
-    let offered: unknown;
-    await until('its lock would have run out', async () => {
-      offered ??= await source.next();
-      return performance.now() - taken > 1.5 * RENEWED.lockMs;
-    });
-    expect(offered).toBeUndefined();
+    await expectRenewal(fleet, id, source);
     expect(await second.look()).toBe('ok');
     expect(await second.finish(succeeded(id))).toBe('succeeded');
     await itemGone(fleet, id);
@@ -79,9 +75,9 @@ describe('a claim whose lock was lost', () => {
   it('is superseded by the next holder and ends nothing, while that one ends the job once', async () => {
     const fleet = await openFleet();
     const { id } = (await fleet.submit()).record;
-    const { claim, promptId } = await startNext(await fleet.claims(POOL, SHORT));
+    const { claim, promptId } = await startNext(await fleet.claims(POOL, HEIR));
     await loseLock(fleet, id);
-    const next = await nextClaim(await fleet.claims(POOL, SHORT));
+    const next = await nextClaim(await fleet.claims(POOL, HEIR));
     expect(next.record).toMatchObject({ id, promptId, claim: 2 });
     expect(await claim.finish(succeeded(id), promptId)).toBe('superseded');
     expect((await fleet.get(id)).record.status).toBe('running');
@@ -92,11 +88,11 @@ describe('a claim whose lock was lost', () => {
   it('may still end the job when nobody has it yet, and the handed-out item is then dropped', async () => {
     const fleet = await openFleet();
     const { id } = (await fleet.submit()).record;
-    const claim = await nextClaim(await fleet.claims(POOL, SHORT));
+    const claim = await nextClaim(await fleet.claims(POOL, HEIR));
     await loseLock(fleet, id);
     await until('the item is handed out again', async () => (await fleet.redis.llen(fleet.keys.waitList(POOL))) === 1);
     expect(await claim.finish(succeeded(id))).toBe('succeeded');
-    const other = await fleet.claims(POOL, SHORT);
+    const other = await fleet.claims(POOL, HEIR);
     await until('the item is dropped', async () => {
       expect(await other.next()).toBeUndefined();
       return (await fleet.redis.exists(fleet.keys.workItem(POOL, id))) === 0;
@@ -122,7 +118,7 @@ describe('a claim whose lock was lost', () => {
   it('is served before all waiting jobs', async () => {
     const fleet = await openFleet();
     const { id } = (await fleet.submit({ request: { priority: -2 } })).record;
-    const source = await fleet.claims(POOL, SHORT);
+    const source = await fleet.claims(POOL, HEIR);
     await nextClaim(source);
     const waiting = (await fleet.submit({ key: 'bert', request: { priority: 2 } })).record.id;
     await loseLock(fleet, id);
@@ -137,7 +133,7 @@ it('is handed out again, with its record untouched, when a holder lets go of a j
   const { id } = (await fleet.submit()).record;
   const { claim, promptId } = await startNext(await fleet.claims(POOL, SHORT));
   claim.letGo();
-  const next = await nextClaim(await fleet.claims(POOL, SHORT));
+  const next = await nextClaim(await fleet.claims(POOL, HEIR));
   expect(next.record).toMatchObject({ id, promptId, status: 'running', claim: 2 });
   expect(await next.finish(succeeded(id), promptId)).toBe('succeeded');
   await itemGone(fleet, id);
@@ -149,7 +145,7 @@ describe('a worker that dies', () => {
     const { id } = (await fleet.submit()).record;
     const dying = fleet.worker('dying', SHORT);
     const { promptId } = await startNext(await dying.claims(POOL));
-    const survivor = await fleet.claims(POOL, SHORT);
+    const survivor = await fleet.claims(POOL, HEIR);
     await dying.close();
     const claim = await nextClaim(survivor);
     expect(claim.record).toMatchObject({ id, promptId, status: 'running', claim: 2 });
@@ -160,7 +156,7 @@ describe('a worker that dies', () => {
   it('makes the job fail with worker_killed when it was the last that may', async () => {
     const fleet = await openFleet();
     const { id } = (await fleet.submit({ callback: { url: 'https://example.com' } })).record;
-    const start = () => fleet.claims(POOL, { ...SHORT, maxWorkerDeaths: 2 });
+    const start = () => fleet.claims(POOL, { ...HEIR, maxWorkerDeaths: 2 });
     for (let death = 1; death <= 2; death++) {
       const claim = await nextClaim(await start());
       expect(claim.record.claim).toBe(death);
@@ -180,7 +176,7 @@ describe('a worker that dies', () => {
   it('hands out a canceling job however many died, so that somebody stops its prompt', async () => {
     const fleet = await openFleet();
     const { id } = (await fleet.submit()).record;
-    const start = () => fleet.claims(POOL, { ...SHORT, maxWorkerDeaths: 1 });
+    const start = () => fleet.claims(POOL, { ...HEIR, maxWorkerDeaths: 1 });
     await startNext(await start());
     await fleet.ledger.jobs.cancel(id);
     await loseLock(fleet, id);
@@ -216,22 +212,27 @@ describe('a job that is given back', () => {
     const source = await fleet.claims();
     const claim = await nextClaim(source);
     await claim.release(0);
-    await until('the item is back', async () => (await fleet.redis.exists(lockKey(fleet, claim.record.id))) === 0);
+    await until(
+      'the item is back',
+      async () => (await fleet.redis.exists(fleet.keys.lock(POOL, claim.record.id))) === 0,
+    );
     const order = [await nextClaim(source), await nextClaim(source)].map(({ record }) => record.id);
     expect(order).toEqual(ids);
   });
 
   it('rests for its delay, while jobs after it are served', async () => {
     const fleet = await openFleet();
-    const [first, second] = [(await fleet.submit()).record.id, (await fleet.submit()).record.id];
+    const first = (await fleet.submit()).record.id;
     const source = await fleet.claims();
     const claim = await nextClaim(source);
     const givenBack = performance.now();
-    await claim.release(3000);
-    expect((await nextClaim(source)).record.id).toBe(second);
+    await claim.release(1000);
     const again = await nextClaim(source);
     expect(again.record.id).toBe(first);
-    expect(performance.now() - givenBack).toBeGreaterThanOrEqual(2990);
+    expect(performance.now() - givenBack).toBeGreaterThanOrEqual(990);
+    await again.release(600_000);
+    const second = (await fleet.submit()).record.id;
+    expect((await nextClaim(source)).record.id).toBe(second);
   });
 
   it('does not keep a look for work blocked while it rests', async () => {
@@ -239,10 +240,14 @@ describe('a job that is given back', () => {
     await fleet.submit();
     const source = await fleet.claims();
     await (await nextClaim(source)).release(60_000);
-    const start = performance.now();
-    for (let look = 0; look < 5; look++) expect(await source.next()).toBeUndefined();
+    const looks: number[] = [];
+    for (let look = 0; look < 5; look++) {
+      const start = performance.now();
+      expect(await source.next()).toBeUndefined();
+      looks.push(performance.now() - start);
+    }
     // The last ones block for a second; BullMQ would do so for ten at a time until the delayed job is due.
-    expect(performance.now() - start).toBeLessThan(5 * 6000);
+    expect(Math.min(...looks.slice(-3))).toBeLessThan(9000);
   });
 });
 
@@ -261,22 +266,30 @@ describe('closing a source', () => {
     expect(await fleet.redis.exists(fleet.keys.workItem(POOL, id))).toBe(0);
   });
 
-  it('waits for the look for work that is under way, and for its claim', async () => {
-    const fleet = await openFleet();
+  /** Gets a job while it is closing; undefined when its look, which blocks for a second, was over before the job came. */
+  async function closeInALook(fleet: Fleet) {
     const source = await fleet.claims();
     expect(await source.next()).toBeUndefined();
-    // This look blocks.
     const looking = source.next();
     let closed = false;
     const closing = source.close().then(() => (closed = true));
     const { id } = (await fleet.submit()).record;
     const claim = await looking;
-    expect(claim?.record.id).toBe(id);
-    expect(await claim?.submit(newId(), 'w1/0')).toBe('ok');
-    expect(closed).toBe(false);
-    await claim?.release(0);
+    if (claim !== undefined) return { id, claim, closing, isClosed: () => closed };
     await closing;
-    expect(await fleet.redis.exists(lockKey(fleet, id))).toBe(0);
+    await fleet.ledger.jobs.cancel(id);
+    return undefined;
+  }
+
+  it('waits for the look for work that is under way, and for its claim', async () => {
+    const fleet = await openFleet();
+    const { id, claim, closing, isClosed } = await until('a job comes in a look', () => closeInALook(fleet));
+    expect(claim.record.id).toBe(id);
+    expect(await claim.submit(newId(), 'w1/0')).toBe('ok');
+    expect(isClosed()).toBe(false);
+    await claim.release(0);
+    await closing;
+    expect(await fleet.redis.exists(fleet.keys.lock(POOL, id))).toBe(0);
     expect((await nextClaim(await fleet.claims())).record.id).toBe(id);
   });
 });
