@@ -89,10 +89,16 @@ interface ApiOptions {
   readonly storageFault?: FrameStores['fault'];
 }
 
+const DAY_MS = 86_400_000;
+
+/** What is counted by the day is to be of one: a test at the very end of one (UTC) waits for the next. */
+const untilDayLasts = () => until('the day to last', () => DAY_MS - (Date.now() % DAY_MS) > 60_000);
+
 export async function startApi(
   redisUrl: string,
   { env = {}, heartbeatMs = 15_000, idleMs = 60_000, keys: apiKeys, requireSpace, storageFault }: ApiOptions = {},
 ): Promise<TestApi> {
+  await untilDayLasts();
   const framesDir = await mkdtemp(join(tmpdir(), 'api-frames-'));
   const prefix = uniquePrefix();
   const config = loadConfig({
@@ -139,7 +145,8 @@ export async function startApi(
     maxOvertakes: 100,
     modelPatienceMs: 30_000,
     timelineEntries: 720,
-    lockMs: 10_000,
+    // Of who lives, however long a busy machine renews no lock.
+    lockMs: 60_000,
     stalledCheckMs: 5_000,
     announceSeconds: 60,
     log,

@@ -116,7 +116,7 @@ describe('the signal that the process ends', () => {
     const note = ({ name }: Error) => warnings.push(name);
     process.on('warning', note);
     const leave = await Promise.all(Array.from({ length: MANY }, () => openStream(id)));
-    expect(hangingOn(api.stopping)).toBe(resting + MANY);
+    await expect.poll(() => hangingOn(api.stopping)).toBe(resting + MANY);
     process.off('warning', note);
     expect(warnings).toEqual([]);
     for (const end of leave) end();

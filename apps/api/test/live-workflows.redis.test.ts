@@ -1,4 +1,4 @@
-import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Health, WorkflowAnswer, WorkflowList } from '@comfy-fleet/contracts';
@@ -24,7 +24,12 @@ async function open() {
   });
   const list = async () => (await (await api.get('/workflows')).json()) as WorkflowList;
   const versionOf = async (name: string) => (await list()).data.find((one) => one.name === name)?.version;
-  return { api, dir, list, versionOf, write: (file: string, text: string) => writeFile(join(dir, file), text) };
+  // Whole at once: one that is just being written may be read.
+  const write = async (file: string, text: string) => {
+    await writeFile(`${dir}.new`, text);
+    await rename(`${dir}.new`, join(dir, file));
+  };
+  return { api, dir, list, versionOf, write };
 }
 
 it('serves a file that comes, changes and goes while it runs', async () => {

@@ -64,7 +64,8 @@ export async function openHousehold({ url = inject('redisUrl') } = {}) {
     maxOvertakes: 100,
     modelPatienceMs: 30_000,
     timelineEntries: 720,
-    lockMs: 10_000,
+    // Of who lives, however long a busy machine renews no lock.
+    lockMs: 60_000,
     stalledCheckMs: 5000,
     announceSeconds: 2,
     log,
