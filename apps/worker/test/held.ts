@@ -19,14 +19,11 @@ export function quietLog() {
 
 export const aRequest = (wish: RequestWish = {}) => pictureRequest({ steps: 2, width: 64, height: 64, ...wish });
 
-/** Locks that outlive a test's hiccups; shorter ones have a dead worker's job handed out within its patience. */
-export interface Locks {
-  readonly lockMs: number;
-  readonly stalledCheckMs: number;
-}
+/** However long a process stands still, its jobs stay its own. */
+const LOCK_MS = 60_000;
 
 /** A ledger under a prefix of its own, and workers' views of it; closed when the test is done. */
-export function openLedgers(locks: Locks = { lockMs: 10_000, stalledCheckMs: 5000 }) {
+export function openLedgers() {
   const redis = redisSettings({ url: inject('redisUrl'), prefix: uniquePrefix() });
   const log = quietLog();
   const ledger = createLedger({
@@ -70,7 +67,8 @@ export function openLedgers(locks: Locks = { lockMs: 10_000, stalledCheckMs: 500
       return found.record;
     },
     cancel: (id: string) => ledger.jobs.cancel(id),
-    worker: (worker: string) =>
+    /** Of a worker that is to die: others have its jobs when the locks have lapsed. */
+    worker: (worker: string, lockMs = LOCK_MS) =>
       createWorkerLedger({
         redis,
         worker,
@@ -79,8 +77,10 @@ export function openLedgers(locks: Locks = { lockMs: 10_000, stalledCheckMs: 500
         maxOvertakes: 100,
         modelPatienceMs: 30_000,
         timelineEntries: 720,
-        ...locks,
-        announceSeconds: 2,
+        lockMs,
+        stalledCheckMs: 300,
+        // Who stands still is not to be taken for gone.
+        announceSeconds: 60,
         log,
       }),
   };
@@ -110,7 +110,7 @@ export function someSlots(url: string, over: Partial<InstanceOptions> = {}): Slo
     baseUrl: url,
     headers: {},
     pools: ['default'],
-    timeoutMs: 5000,
+    timeoutMs: 60_000,
     folders: { output: undefined, input: undefined },
     log,
     limits: { failuresToRest: 3, firstRestMs: 10_000, longestRestMs: 600_000 },

@@ -3,12 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { aGpu, namesIn, openStack, someStores } from './worker-stack.js';
 
 const LONG = { steps: 150 };
-/** Others have a dead worker's job soon. */
-const SHORT_LOCKS = { lockMs: 1000, stalledCheckMs: 300 };
 
 /** A job that executes in an instance of the worker a, which was killed. */
 async function aLeftJob() {
-  const stack = await openStack(SHORT_LOCKS);
+  const stack = await openStack();
   const gpu = await aGpu(1000);
   const id = await stack.submit(LONG);
   await stack.leaveExecuting('a', gpu);

@@ -8,8 +8,6 @@ import { orderWarmUp } from '../src/instance/warm-up-order.js';
 import { aGpu, openStack } from './worker-stack.js';
 
 const LONG = { steps: 150 };
-/** A dead worker's job is handed out again soon. */
-const SHORT_LOCKS = { lockMs: 1000, stalledCheckMs: 300 };
 
 const warmUp = orderWarmUp(
   { workflow: 'text2img', body: { prompt: 'warm up', lod: 'sketch', steps: 20 } },
@@ -112,7 +110,7 @@ it('waits for the end of a drain, during which the worker is ready', async () =>
 });
 
 it('waits for what an earlier process left in the instance, which is adopted', async () => {
-  const stack = await openStack(SHORT_LOCKS);
+  const stack = await openStack();
   const gpu = await aGpu(1000);
   const id = await stack.submit(LONG);
   await stack.leaveExecuting('w', gpu);

@@ -6,20 +6,33 @@ import { createComfyClient } from '@comfy-fleet/comfyui';
 import { newId } from '@comfy-fleet/contracts';
 import { createFileFrames, type FrameStore, type FrameStores, inputName } from '@comfy-fleet/frames';
 import { createMetrics } from '@comfy-fleet/telemetry';
-import { pictureFile, queueOf, removeFolder, type Simulator, startSimulator, until } from '@comfy-fleet/testing';
+import {
+  freePort,
+  pictureFile,
+  queueOf,
+  removeFolder,
+  type Simulator,
+  startSimulator,
+  until,
+} from '@comfy-fleet/testing';
 import { bindGraph, loadWorkflows, type Workflows } from '@comfy-fleet/workflows';
 import sharp from 'sharp';
 import { onTestFinished } from 'vitest';
 import { createInstruments } from '../src/reporting/instruments.js';
 import { startWorker, type Worker, type WorkerOptions } from '../src/worker.js';
-import { type Locks, openLedgers, quietLog } from './held.js';
+import { openLedgers, quietLog } from './held.js';
+
+/** Of a worker that is killed: others are to have its jobs soon. */
+const DEAD_LOCK_MS = 1000;
 
 const REST_LIMITS = { failuresToRest: 3, firstRestMs: 300, longestRestMs: 2000 };
 
 /** A simulated ComfyUI of the test's own, which draws no previews unless it is told. */
 export async function aGpu(stepMs = 0, more: Parameters<typeof startSimulator>[0] = {}): Promise<Simulator> {
   const journal = join(await aFolder(), 'journal.jsonl');
-  const gpu = await startSimulator({ stepMs, journal, previewMethod: 'none', ...more });
+  // Nobody takes it while the simulator is closed.
+  const port = more.port ?? (await freePort());
+  const gpu = await startSimulator({ stepMs, journal, previewMethod: 'none', ...more, port });
   onTestFinished(() => gpu.close());
   return gpu;
 }
@@ -73,8 +86,8 @@ type Given = Partial<Omit<WorkerOptions, 'tools'>> & {
 };
 
 /** A ledger and workers of it in this process, over the ComfyUIs at these addresses. */
-export async function openStack(locks?: Locks) {
-  const ledgers = openLedgers(locks);
+export async function openStack() {
+  const ledgers = openLedgers();
   const workflows = await loadWorkflows('workflows');
   const ended = (id: string) =>
     until('the job has ended', async () => {
@@ -129,8 +142,8 @@ export async function openStack(locks?: Locks) {
         beginMs: 60_000,
         restart: undefined,
         warmUp: undefined,
-        adoptWaitMs: 60_000,
-        comfyTimeoutMs: 5000,
+        adoptWaitMs: 600_000,
+        comfyTimeoutMs: 60_000,
         announceSeconds: 1,
         abilitiesSeconds: 60,
         maxCatalogueBytes: 64 * 1024 * 1024,
@@ -143,15 +156,19 @@ export async function openStack(locks?: Locks) {
         return stopping;
       };
       onTestFinished(() => stop());
+      const announced = async () => (await ledger.presence.workers()).find((found) => found.name === name);
       return {
         ...worker,
         stop,
+        announced,
         /** How the worker says that its nth instance stands. */
-        instance: async (n: number) => {
-          const found = (await ledger.presence.workers()).find((one) => one.name === name);
-          return found?.instances[n - 1];
-        },
-        announced: async () => (await ledger.presence.workers()).find((found) => found.name === name),
+        instance: async (n: number) => (await announced())?.instances[n - 1],
+        /** It has said that all of its instances are up. */
+        allUp: () =>
+          until('all are up', async () => {
+            const { instances = [] } = (await announced()) ?? {};
+            return instances.length > 0 && instances.every(({ state }) => state === 'up');
+          }),
         metrics: () => metrics.scrape(),
       };
     },
@@ -159,7 +176,7 @@ export async function openStack(locks?: Locks) {
      * Does to a job that waits what a worker of this name does until it is killed, while an instance of its executes it.
      */
     leaveExecuting: async (worker: string, gpu: Simulator, nth = 1): Promise<void> => {
-      const ledger = ledgers.worker(worker);
+      const ledger = ledgers.worker(worker, DEAD_LOCK_MS);
       const source = await ledger.claims('default');
       const claim = await until('it is claimed', () => source.next());
       const [promptId, instance] = [newId(), `${worker}/${nth}`];
