@@ -118,18 +118,20 @@ it('ends once, canceled without a picture or succeeded with it, when the cancel 
 });
 
 it('leaves the prompts of others alone, before it and behind it', async () => {
-  const { stack, gpu, waitsBehind, canceled } = await setUp();
+  const { stack, gpu, waitsBehind, canceled } = await setUp({ stepMs: 0 });
+  // What executes goes on until the test has seen enough.
+  gpu.faults.add({ kind: 'hang' });
   const before = await foreignPrompt(gpu);
-  const waiting = await stack.submit(LONG);
+  const waiting = await stack.submit();
   await waitsBehind();
   await stack.cancel(waiting);
   await canceled(waiting);
   expect(await queueOf(gpu)).toEqual({ running: [before], pending: [] });
-  gpu.set({ stepMs: 0 });
+  gpu.faults.remove();
   await until('the other prompt has ended', () => lastEnd(gpu));
   expect(lastEnd(gpu)).toMatchObject({ prompt_id: before, outcome: 'success' });
-  gpu.set({ stepMs: STEP_MS });
-  const running = await stack.submit({ ...LONG, seed: '2' });
+  gpu.faults.add({ kind: 'hang' });
+  const running = await stack.submit({ seed: '2' });
   await stack.running(running);
   const behind = await foreignPrompt(gpu);
   await stack.cancel(running);

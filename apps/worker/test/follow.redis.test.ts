@@ -128,5 +128,16 @@ it('gives an execution up that goes on for longer than the grace after its first
   const since = end.state === 'deaf' ? end.since : 0;
   expect(since).toBeGreaterThanOrEqual(begun);
   expect(Date.now() - since).toBeGreaterThanOrEqual(graceMs);
-  expect(comfy.interrupts).toBeGreaterThan(1);
+  expect(comfy.interrupts).toBeGreaterThan(0);
+});
+
+it('interrupts an execution again that did not hear of it', async () => {
+  const { comfy, cancel, follow } = await setUp('running', {
+    onInterrupt: (asked) => {
+      if (asked.interrupts > 2) asked.where = 'interrupted';
+    },
+  });
+  await cancel();
+  expect(await follow()).toMatchObject({ state: 'ended', entry: { outcome: 'interrupted' } });
+  expect(comfy.interrupts).toBe(3);
 });

@@ -20,18 +20,17 @@ it('lets a drained instance end what it executes, gives what waited there to ano
   const stack = await aStack();
   const [first, second] = [await aGpu(1000), await aGpu()];
   const w1 = await stack.startWorker('w1', [first.url]);
-  const ids = [await stack.submit(LONG), await stack.submit(LONG)];
-  await until('one executes there and one waits', async () => {
-    const { running, pending } = await queueOf(first);
-    return running.length === 1 && pending.length === 1;
-  });
+  const executing = await stack.submit(LONG);
+  await stack.running(executing);
+  const behind = await stack.submit(LONG);
+  await until('one waits there', async () => (await queueOf(first)).pending.length === 1);
   await stack.halt(instance('w1/1'));
   await until('nothing waits there', async () => (await queueOf(first)).pending.length === 0);
   expect((await queueOf(first)).running).toHaveLength(1);
-  await stack.startWorker('w2', [second.url]);
-  expect(await stack.ended(ids[1] as string)).toMatchObject({ status: 'succeeded', instance: 'w2/1', attempts: 1 });
+  const w2 = await stack.startWorker('w2', [second.url]);
+  expect(await stack.ended(behind)).toMatchObject({ status: 'succeeded', instance: 'w2/1', attempts: 1 });
   first.set({ stepMs: 0 });
-  expect(await stack.ended(ids[0] as string)).toMatchObject({ status: 'succeeded', instance: 'w1/1', attempts: 1 });
+  expect(await stack.ended(executing)).toMatchObject({ status: 'succeeded', instance: 'w1/1', attempts: 1 });
   await until('it says that it is to be drained and does nothing', async () => {
     const said = await w1.instance(1);
     return said?.drains === true && said.running === null && said.waiting.length + said.collecting.length === 0;
@@ -39,6 +38,7 @@ it('lets a drained instance end what it executes, gives what waited there to ano
   for (let n = 0; n < 3; n++) expect(await stack.run({ seed: `${n}` })).toMatchObject({ instance: 'w2/1' });
   expect(starts(first)).toBe(1);
   await stack.halt(instance('w2/1'));
+  await until('the other says that it is to be drained as well', async () => (await w2.instance(1))?.drains);
   const waiting = await stack.submit();
   await stack.resume(instance('w1/1'));
   expect(await stack.ended(waiting)).toMatchObject({ instance: 'w1/1' });

@@ -16,11 +16,7 @@ it('says which models an instance holds, and how often and how long it loaded so
   await stack.run({ checkpoint: SMALL, seed: '2' });
   await stack.run({ checkpoint: BASE, seed: '3' });
 
-  const holds = await until('it is announced', async () => {
-    const found = await worker.instance(1);
-    return found?.models?.length === 2 && found;
-  });
-  expect(holds).toMatchObject({ models: [BASE, SMALL], checkpoint: BASE });
+  await expect.poll(() => worker.instance(1)).toMatchObject({ models: [BASE, SMALL], checkpoint: BASE });
   const scraped = await worker.metrics();
   expect([counted(scraped, 'model_loads_total'), counted(scraped, 'model_loads_avoided_total')]).toEqual([2, 1]);
   const times = await stack.worker('other').loadTimes.read();

@@ -97,10 +97,7 @@ describe('which instance gets a job', () => {
       'both said what they have',
       async () => (await stack.ledger.fleet.abilities('default', ['CheckpointLoaderSimple'])).length === 2,
     );
-    await until('both are up', async () => {
-      const { instances = [] } = (await worker.announced()) ?? {};
-      return instances.length === 2 && instances.every(({ state }) => state === 'up');
-    });
+    await worker.allUp();
     first.set({ checkpoints: all.slice(1) });
     const job = await stack.run({ checkpoint: all[0] as string });
     expect(job).toMatchObject({ status: 'succeeded', instance: 'w/2', attempts: 1 });
@@ -139,7 +136,8 @@ describe('a job that waits behind another', () => {
 
   it("is handed over when it waits behind somebody else's prompt", async () => {
     const stack = await openStack();
-    const [shared, idle] = [await aGpu(1000), await aGpu()];
+    const [shared, idle] = [await aGpu(), await aGpu()];
+    shared.faults.add({ kind: 'hang' });
     await stack.startWorker('a', [shared.url]);
     const body = JSON.stringify({ prompt: JSON.parse(await readFile('workflows/text2img.json', 'utf8')) });
     const foreign = await fetch(`${shared.url}/prompt`, { method: 'POST', body });
@@ -173,12 +171,13 @@ it('an instance is shown with what it runs and what waits behind it', async () =
   const stack = await openStack();
   const gpu = await aGpu(1000);
   const worker = await stack.startWorker('w', [gpu.url]);
-  const ids: string[] = [];
-  for (let n = 0; n < 3; n++) ids.push(await stack.submit(LONG));
+  const first = await stack.submit(LONG);
+  await stack.running(first);
+  const [second] = [await stack.submit(LONG), await stack.submit(LONG)];
   const shown = await until('one runs and one waits', async () => {
     const found = await worker.instance(1);
-    if (found === undefined || found.waiting[0] !== ids[1] || found.busyShare === 0) return undefined;
-    return found.running?.job === ids[0] && found;
+    if (found === undefined || found.waiting[0] !== second || found.busyShare === 0) return undefined;
+    return found.running?.job === first && found;
   });
   expect(shown.waiting).toHaveLength(1);
 });

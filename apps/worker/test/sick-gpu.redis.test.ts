@@ -59,6 +59,7 @@ describe('of two instances one of which fails every prompt at once', () => {
       const [sick, well] = [await aGpu(), await aGpu()];
       sicken(sick, fault);
       const worker = await stack.startWorker('w', [sick.url, well.url]);
+      await worker.allUp();
       const ids = await aBacklog(stack, 24);
       expect(await statusesOf(stack, ids)).toEqual({ succeeded: 24 });
       const rests = await until('it is announced', async () => {
@@ -78,6 +79,7 @@ describe('of two instances one of which fails every prompt at once', () => {
     const [sick, well] = [await aGpu(), await aGpu()];
     sicken(sick, ['RuntimeError', 'the flux capacitor is empty']);
     const worker = await stack.startWorker('w', [sick.url, well.url]);
+    await worker.allUp();
     const { failed = 0, succeeded } = await statusesOf(stack, await aBacklog(stack, 40));
     expect(failed).toBeLessThanOrEqual(1);
     expect(succeeded).toBe(40 - failed);
@@ -89,10 +91,16 @@ describe('of two instances one of which fails every prompt at once', () => {
     const [sick, well] = [await aGpu(), await aGpu()];
     sicken(sick, ['RuntimeError', 'the flux capacitor is empty']);
     const worker = await stack.startWorker('sick', [sick.url]);
-    await stack.startWorker('well', [well.url]);
-    const { failed = 0 } = await statusesOf(stack, await aBacklog(stack, 40));
+    const other = await stack.startWorker('well', [well.url]);
+    await Promise.all([worker.allUp(), other.allUp()]);
+    // Or it might have done all of them before the sick one is awake.
+    well.faults.add({ kind: 'dead_executor' });
+    const ids = await aBacklog(stack, 40);
+    await until('the sick one has begun two', () => starts(sick) > 1);
+    well.faults.remove();
+    const { failed = 0 } = await statusesOf(stack, ids);
     expect(failed).toBeLessThanOrEqual(1);
-    expect(await worker.metrics()).toMatch(/^comfy_fleet_instance_rests\{instance="sick\/1",.*\} 1$/m);
+    await expect.poll(() => worker.metrics()).toMatch(/^comfy_fleet_instance_rests\{instance="sick\/1",.*\} 1$/m);
   });
 });
 
@@ -145,6 +153,7 @@ describe('jobs that are at fault themselves', () => {
       'w',
       gpus.map(({ url }) => url),
     );
+    await worker.allUp();
     const bad = await aBacklog(stack, 12);
     expect(await statusesOf(stack, bad)).toEqual({ failed: 12 });
     const details = await Promise.all(bad.map(async (id) => (await stack.record(id)).error?.detail ?? ''));
@@ -153,8 +162,7 @@ describe('jobs that are at fault themselves', () => {
     expect(details).toContainEqual(expect.stringMatching(alike));
     for (const gpu of gpus) gpu.faults.remove();
     expect(await statusesOf(stack, await aBacklog(stack, 4))).toEqual({ succeeded: 4 });
-    const { instances = [] } = (await worker.announced()) ?? {};
-    expect(instances.map(({ state }) => state)).toEqual(['up', 'up']);
+    await worker.allUp();
   });
 });
 
@@ -165,14 +173,19 @@ describe('an instance that is sick for a part of its work', () => {
     const corrupt = 'v1-5-pruned-emaonly.safetensors';
     sick.faults.add({ kind: 'corrupt_model', file: corrupt });
     const worker = await stack.startWorker('w', [sick.url, well.url]);
+    await worker.allUp();
     const bad = await Promise.all(
       Array.from({ length: 15 }, (_, n) => stack.submit({ seed: `${n}`, checkpoint: corrupt })),
     );
     const good = await aBacklog(stack, 15);
     expect(await statusesOf(stack, [...bad, ...good])).toEqual({ succeeded: 30 });
-    const { instances: [one] = [] } = (await worker.announced()) ?? {};
-    expect(one).toMatchObject({ state: 'up', rests: [{ scope: { checkpoint: corrupt }, code: 'model_unreadable' }] });
-    expect(sick.journal().some((line) => line.event === 'end' && line.outcome === 'success')).toBe(true);
+    await expect
+      .poll(() => worker.instance(1))
+      .toMatchObject({ state: 'up', rests: [{ scope: { checkpoint: corrupt }, code: 'model_unreadable' }] });
+    await until('it has done one with the other', async () => {
+      await stack.run();
+      return sick.journal().some((line) => line.event === 'end' && line.outcome === 'success');
+    });
   });
 });
 

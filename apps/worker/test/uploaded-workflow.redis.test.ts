@@ -19,7 +19,7 @@ const graphOf = (width: number) =>
 function jobOf(name: string, graph: string, inputs: ResolvedRequest['inputs'] = {}): NewJob {
   const { version, text } = openUpload(name, graph);
   const request = { ...aRequest(), workflow: name, version, inputs };
-  return { id: newId(), kind: 'workflow', request, source: { version, text }, pool: 'default', startWithinMs: 60_000 };
+  return { id: newId(), kind: 'workflow', request, source: { version, text }, pool: 'default', startWithinMs: 600_000 };
 }
 
 async function setUp() {
@@ -122,7 +122,7 @@ it('runs a job that an earlier version accepted, whose record says it in its own
   const id = newId();
   // As the record keeps it.
   const stored = Object.assign(request, { toJSON: () => flat });
-  await order([{ id, kind: 'text2img', request: stored, pool: 'default', startWithinMs: 60_000 }]);
+  await order([{ id, kind: 'text2img', request: stored, pool: 'default', startWithinMs: 600_000 }]);
   await begin();
   const record = await ended(id);
   expect([record.status, record.error, record.request.version]).toEqual(['succeeded', null, '']);

@@ -10,16 +10,22 @@ const tools = { interruptGraceMs: GRACE_MS };
 /** The next prompt hangs in its sampler and hears no interrupt, until a restart. */
 const hang = (gpu: Simulator) => gpu.faults.add({ kind: 'hang', ignoresInterrupts: true, times: 1 });
 const executes = (gpu: Simulator) => until('it executes', async () => (await queueOf(gpu)).running[0]);
-const waits = (gpu: Simulator) => until('one waits behind', async () => (await queueOf(gpu)).pending[0]);
+const wait = (gpu: Simulator, count: number) =>
+  until(`${count} wait there`, async () => (await queueOf(gpu)).pending.length === count);
 
 it('ends a job in time that hears no interrupt, gives what waits behind it back, and nothing to the instance until a restart', async () => {
   const stack = await openStack();
   const gpu = await aGpu();
   hang(gpu);
+  // Its time does not run before both are there.
+  gpu.faults.add({ kind: 'dead_executor' });
   const worker = await stack.startWorker('w', [gpu.url], { tools: { ...tools, workflows: stack.workflowsWithin(5) } });
-  const [stuck, behind] = [await stack.submit(), await stack.submit({ seed: '2' })];
-  await executes(gpu);
-  await waits(gpu);
+  const stuck = await stack.submit();
+  await wait(gpu, 1);
+  // Of a level of detail that may take longer.
+  const behind = await stack.submit({ lod: 'final', seed: '2' });
+  await wait(gpu, 2);
+  gpu.faults.remove(({ kind }) => kind === 'dead_executor');
   expect(await stack.ended(stuck)).toMatchObject({
     status: 'failed',
     attempts: 1,
@@ -69,9 +75,10 @@ it('sends what waits behind a wedged prompt to another instance', async () => {
   const [sick, well] = [await aGpu(), await aGpu()];
   hang(sick);
   await stack.startWorker('w', [sick.url], { tools });
-  const [stuck, behind] = [await stack.submit(), await stack.submit({ seed: '2' })];
+  const stuck = await stack.submit();
   await executes(sick);
-  await waits(sick);
+  const behind = await stack.submit({ seed: '2' });
+  await wait(sick, 1);
   await stack.cancel(stuck);
   await stack.startWorker('v', [well.url], { tools });
   expect(await stack.ended(behind)).toMatchObject({ status: 'succeeded', instance: 'v/1', attempts: 1 });
