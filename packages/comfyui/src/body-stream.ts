@@ -1,5 +1,9 @@
 import { Readable } from 'node:stream';
+import { errors } from 'undici';
 import type { Deadline } from './deadline.js';
+
+/** Leaves out a byte order mark. */
+const TEXT = new TextDecoder();
 
 /**
  * Passes on a response's body. The deadline runs only while we wait for the server, so a slow reader does not use it
@@ -40,4 +44,16 @@ export function bodyStream(source: Readable, deadline: Deadline, failure: (error
   deadline.pause();
   deadline.signal.addEventListener('abort', () => body.destroy(failure()), { once: true });
   return body;
+}
+
+/** Reads the whole of a response's body; throws undici's error when it has more than `maxBytes`. */
+export async function readText(body: Readable, maxBytes: number): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > maxBytes) throw new errors.ResponseExceededMaxSizeError();
+    chunks.push(chunk);
+  }
+  return TEXT.decode(Buffer.concat(chunks));
 }

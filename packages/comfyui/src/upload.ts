@@ -1,11 +1,12 @@
 import { Readable } from 'node:stream';
-import { FleetError } from '@comfy-fleet/contracts';
+import { FleetError, joinSignals } from '@comfy-fleet/contracts';
 import FormData from 'form-data';
 import { readAnswer } from './answers.js';
 import type { Http } from './http.js';
 import { isObject, textOr } from './shapes.js';
 
 const WHAT = 'POST /upload/image';
+const PIECE_BYTES = 64 * 1024;
 
 /** POST /upload/image; see `ComfyClient.upload`. */
 export async function uploadImage(
@@ -15,12 +16,15 @@ export async function uploadImage(
   data: Readable | Buffer,
   { bytes, signal }: { bytes: number; signal: AbortSignal },
 ): Promise<string> {
+  const source = data instanceof Readable ? data : Readable.from(piecesOf(data));
+  // that the picture could not be read is not the instance's fault
+  const joined = joinSignals([signal]);
+  source.once('error', joined.abort);
   const form = new FormData();
-  form.append('image', data, { filename: name, knownLength: bytes });
-  let sourceError: Error | undefined;
-  if (data instanceof Readable) data.once('error', (error) => (sourceError = error));
+  form.append('image', source, { filename: name, knownLength: bytes });
+  const asked = { path: '/upload/image', isTraced: true, body: form, signal: joined.signal };
   try {
-    const answer = await http.request({ method: 'POST', path: '/upload/image', isTraced: true, body: form, signal });
+    const answer = await http.request({ method: 'POST', ...asked });
     if (answer.status === 413) {
       throw new FleetError(
         'comfyui_error',
@@ -28,12 +32,15 @@ export async function uploadImage(
       );
     }
     return readAnswer(instance, WHAT, answer, uploadedName);
-  } catch (error) {
-    // that the picture could not be read is not the instance's fault
-    throw sourceError ?? error;
   } finally {
-    if (data instanceof Readable) data.destroy();
+    joined.end();
+    source.destroy();
   }
+}
+
+/** Each piece that has left shows that the upload goes on. */
+function* piecesOf(data: Buffer): Generator<Buffer> {
+  for (let from = 0; from < data.length; from += PIECE_BYTES) yield data.subarray(from, from + PIECE_BYTES);
 }
 
 function uploadedName(body: unknown): string | undefined {

@@ -1,19 +1,13 @@
+import { errors } from 'undici';
 import { describe, expect, it } from 'vitest';
 import { connectionError } from '../src/connection-errors.js';
 
 const system = (code: string, syscall?: string) => Object.assign(new Error(`${syscall} ${code}`), { code, syscall });
 
-/** As axios throws it: the error of the socket is the cause. */
-const wrapped = (cause: Error & { code?: string }) =>
-  Object.assign(new Error(cause.message, { cause }), { code: cause.code });
-
 describe('connectionError', () => {
   it('knows that nothing was sent when every address of a host refused', () => {
     const attempts = [system('ECONNREFUSED', 'connect'), system('ECONNREFUSED', 'connect')];
-    const error = connectionError(
-      'gpu/1',
-      wrapped(Object.assign(new AggregateError(attempts, ''), { code: 'ECONNREFUSED' })),
-    );
+    const error = connectionError('gpu/1', Object.assign(new AggregateError(attempts, ''), { code: 'ECONNREFUSED' }));
     expect(error).toMatchObject({
       code: 'instance_unreachable',
       detail: 'The ComfyUI instance gpu/1 refused the connection.',
@@ -29,12 +23,35 @@ describe('connectionError', () => {
     ['EPIPE', 'write', true],
     ['ECONNRESET', undefined, true],
   ])('%s of %s: may have arrived is %s', (code, syscall, mayHaveArrived) => {
-    expect(connectionError('gpu/1', wrapped(system(code, syscall)))).toMatchObject({ mayHaveArrived });
+    expect(connectionError('gpu/1', system(code, syscall))).toMatchObject({ mayHaveArrived });
+  });
+
+  it.each([
+    [new errors.ConnectTimeoutError(), 'cannot be reached (UND_ERR_CONNECT_TIMEOUT)', false],
+    [new errors.SocketError('other side closed'), 'broke off the connection', true],
+    [new errors.ResponseContentLengthMismatchError(), 'broke off the connection', true],
+    [new errors.HTTPParserError('no HTTP/1.1 protocol (Invalid EOF state)'), 'broke off the connection', true],
+    [new errors.ClientDestroyedError(), 'cannot be reached (UND_ERR_DESTROYED)', true],
+  ])('%s of undici: it %s, may have arrived is %s', (thrown, what, mayHaveArrived) => {
+    const detail = `The ComfyUI instance gpu/1 ${what}.`;
+    expect(connectionError('gpu/1', thrown)).toMatchObject({ code: 'instance_unreachable', detail, mayHaveArrived });
+  });
+
+  it.each([
+    [new errors.HTTPParserError('no HTTP/1.1 protocol (Expected HTTP/)'), 'does not speak HTTP'],
+    [new errors.HeadersOverflowError(), 'does not speak HTTP'],
+    [new errors.ResponseExceededMaxSizeError(), 'answered more than can be taken'],
+  ])('%s of undici is comfyui_error: it %s', (thrown, what) => {
+    const detail = `The ComfyUI instance gpu/1 ${what}.`;
+    expect(connectionError('gpu/1', thrown)).toMatchObject({ code: 'comfyui_error', detail });
   });
 
   it('keeps of the cause only what a log can take', () => {
-    const axiosError = Object.assign(wrapped(system('ECONNRESET')), { config: { url: 'http://x' }, request: {} });
-    const { cause } = connectionError('gpu/1', axiosError);
+    const thrown = Object.assign(new errors.SocketError('closed'), {
+      socket: { remoteAddress: '10.0.0.1' },
+      data: 'x',
+    });
+    const { cause } = connectionError('gpu/1', thrown);
     expect(Object.keys(cause as object)).toEqual(['code']);
   });
 });

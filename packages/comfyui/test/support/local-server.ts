@@ -1,6 +1,5 @@
-import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
-import { onTestFinished } from 'vitest';
+import { listen } from './listen.js';
 
 export interface SeenRequest {
   readonly method: string;
@@ -31,19 +30,7 @@ export async function serve(
       answer(request, response, raw);
     });
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('no TCP address');
-  const close = async () => {
-    if (!server.listening) return;
-    const closed = once(server, 'close');
-    server.close();
-    server.closeAllConnections();
-    await closed;
-  };
-  onTestFinished(close);
-  return { url: `http://127.0.0.1:${address.port}`, seen, close };
+  return { ...(await listen(server)), seen };
 }
 
 /** Answers JSON (or what stands for it) by path, 404 for other paths. */
