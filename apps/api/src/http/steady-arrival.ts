@@ -12,8 +12,7 @@ export interface SteadyArrivalOptions {
 /** Answers 408 when a body stops arriving: whoever sends one slowly would keep memory and a place that others need. */
 export function steadyArrival({ bytesPerSecond, windowMs, refuse }: SteadyArrivalOptions): RequestHandler {
   const least = (bytesPerSecond * windowMs) / 1000;
-  return (request, response, next) => {
-    if (request.complete) return next();
+  const watch = (request: Request, response: Response): void => {
     const { socket } = request;
     let seen = socket.bytesRead;
     const look = () => {
@@ -31,6 +30,14 @@ export function steadyArrival({ bytesPerSecond, windowMs, refuse }: SteadyArriva
     const timer = setInterval(() => setImmediate(look), windowMs);
     const stop = () => clearInterval(timer);
     response.once('close', stop);
-    next();
+  };
+  return (request, response, next) => {
+    // Node tells of the head before it looks at the rest of what it has read: most bodies are whole a moment later, and
+    // what is whole is read for less.
+    setImmediate(() => {
+      if (response.closed) return; // whoever left has closed it: what waits for that would wait for ever
+      if (!request.complete) watch(request, response);
+      next();
+    });
   };
 }
