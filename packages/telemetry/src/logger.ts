@@ -1,5 +1,6 @@
 import { configure } from 'safe-stable-stringify';
 import winston from 'winston';
+import { byTurn } from './by-turn.js';
 import { plainFields } from './plain-fields.js';
 import { prettyLine } from './pretty-line.js';
 import { traceIds } from './tracing-spans.js';
@@ -23,6 +24,14 @@ export interface LoggerOptions {
   readonly stream?: NodeJS.WritableStream;
 }
 
+let output: NodeJS.WritableStream | undefined;
+
+/** One for all loggers of the process. */
+function standardOutput(): NodeJS.WritableStream {
+  output ??= byTurn(process.stdout);
+  return output;
+}
+
 /** What JSON itself cannot write, such as an object within itself. */
 const safeLine = configure({ deterministic: false }) as (info: object) => string;
 
@@ -42,17 +51,17 @@ function jsonLine(info: object): string {
  * Lines of a trace have its `trace_id` and `span_id`.
  */
 export function createLogger(options: LoggerOptions): Logger {
-  const { service, level, format, prompts = false, stream = process.stdout } = options;
+  const { service, level, format, prompts = false, stream } = options;
   const { combine, timestamp, printf } = winston.format;
   // First of all: winston makes a line, with the stacks of its errors, before it looks whether anybody wants that level.
   const wanted = winston.format((info) => logger.isLevelEnabled(info.level) && info)();
   const fields = winston.format((info) => plainFields(Object.assign(info, traceIds()), { prompts }))();
-  const lines = (format ?? readableFor(stream)) === 'json' ? printf(jsonLine) : printf(prettyLine);
+  const lines = (format ?? readableFor(stream ?? process.stdout)) === 'json' ? printf(jsonLine) : printf(prettyLine);
   const logger = winston.createLogger({
     level,
     defaultMeta: { service },
     format: combine(wanted, fields, timestamp(), lines),
-    transports: [new winston.transports.Stream({ stream })],
+    transports: [new winston.transports.Stream({ stream: stream ?? standardOutput() })],
   });
   return logger;
 }

@@ -1,0 +1,41 @@
+import { Writable } from 'node:stream';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { expect, it, onTestFinished } from 'vitest';
+import { byTurn } from '../src/by-turn.js';
+
+function listen() {
+  const writes: string[] = [];
+  const target = new Writable({
+    write(chunk, _encoding, done) {
+      writes.push(String(chunk));
+      done();
+    },
+  });
+  const before = process.listeners('exit');
+  const stream = byTurn(target);
+  const [atExit] = process.listeners('exit').filter((listener) => !before.includes(listener));
+  onTestFinished(() => void process.off('exit', atExit as () => void));
+  return { stream, writes, exit: () => atExit?.(0) };
+}
+
+it('writes the lines of one turn at once and in their order, and those of the next one after them', async () => {
+  const { stream, writes } = listen();
+  stream.write('one\n');
+  await Promise.resolve();
+  stream.write('zwei ✓\n');
+  expect(writes).toEqual([]);
+  await nextTurn();
+  expect(writes).toEqual(['one\nzwei ✓\n']);
+  stream.write('three\n');
+  await nextTurn();
+  expect(writes).toEqual(['one\nzwei ✓\n', 'three\n']);
+});
+
+it('writes the last ones when the process exits, each once', async () => {
+  const { stream, writes, exit } = listen();
+  stream.write('failed\n');
+  exit();
+  expect(writes).toEqual(['failed\n']);
+  await nextTurn();
+  expect(writes).toEqual(['failed\n']);
+});
