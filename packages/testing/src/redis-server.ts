@@ -100,7 +100,9 @@ async function launch(dir: string, more: readonly string[]): Promise<ChildProces
   const durable = ['--appendonly', 'yes', '--appendfsync', 'always', '--save', '', '--maxmemory-policy', 'noeviction'];
   // As `npm start` and the containers have it: a job's record stays in one piece.
   const compact = ['--hash-max-ziplist-value', '2048'];
-  const args = [...more, '--dir', dir, ...(isSentinel ? [] : [...durable, ...compact])];
+  // One that stands still in the middle of a script is not to refuse everything because that takes longer than 5 s.
+  const patient = ['--busy-reply-threshold', '0'];
+  const args = [...more, '--dir', dir, ...(isSentinel ? [] : [...durable, ...compact, ...patient])];
   const child = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'inherit'] });
   await new Promise<void>((resolve, reject) => {
     let said = '';
