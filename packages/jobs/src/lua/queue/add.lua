@@ -13,7 +13,9 @@ local function add_work_item(pool, job_id, now)
 end
 -- After items were added.
 local function wake_workers(pool)
-  -- Nobody reads BullMQ's own stream of events.
-  redis.call('HSETNX', queue_meta_key(pool), 'opts.maxLenEvents', 1)
+  -- Nobody reads BullMQ's own stream of events, which a worker that was there before any job may have had grow to 10,000.
+  if redis.call('HGET', queue_meta_key(pool), 'opts.maxLenEvents') ~= '1' then
+    redis.call('HSET', queue_meta_key(pool), 'opts.maxLenEvents', 1)
+  end
   wake_worker(pool)
 end
