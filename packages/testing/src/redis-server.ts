@@ -101,7 +101,7 @@ async function launch(dir: string, more: readonly string[]): Promise<ChildProces
   // As `npm start` and the containers have it: a job's record stays in one piece.
   const compact = ['--hash-max-ziplist-value', '2048'];
   // One that stands still in the middle of a script is not to refuse everything because that takes longer than 5 s.
-  const patient = ['--busy-reply-threshold', '0'];
+  const patient = ['--lua-time-limit', '0'];
   const args = [...more, '--dir', dir, ...(isSentinel ? [] : [...durable, ...compact, ...patient])];
   const child = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'inherit'] });
   await new Promise<void>((resolve, reject) => {
