@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import type { Load, Round } from '../src/measure/api/in-turns.js';
-import type { Waiting } from '../src/measure/api/measure-waiting.js';
+import type { Turn, Waiting } from '../src/measure/api/measure-waiting.js';
 import {
   ratioGoals,
   ratioTable,
   socketsGoals,
   streamsGoals,
   waitingGoals,
+  waitingTable,
   webhooksGoals,
 } from '../src/measure/api/report.js';
 import { isMet } from '../src/measure/goals.js';
@@ -42,16 +43,30 @@ describe('open sockets', () => {
 });
 
 describe('a long queue', () => {
-  const waiting = (empty: number[], full: number[], bytesPerJob: number): Waiting => {
-    return { jobs: 1000, fillSeconds: 1, bytesPerJob, latencies: [{ what: 'GET', empty, full }] };
+  const waiting = (turns: readonly Turn[], bytesPerJob = 1): Waiting => {
+    return { jobs: 1000, fillSeconds: 1, bytesPerJob, latencies: [{ what: 'GET', turns }] };
   };
+  const turn = (empty: number[], full: number[]): Turn => ({ empty, full });
 
   it.each([
     [[1, 2, 10], [1, 2, 13], 3000, [true, true]],
     [[1, 2, 10], [1, 2, 13.1], 3001, [false, false]],
     [[1, 1, 10], [9, 9, 9], 1000, [true, true]],
   ])('is judged by the p99 and by the bytes of a job (case %#)', (empty, full, bytes, met) => {
-    expect(waitingGoals(waiting(empty, full, bytes)).map(isMet)).toEqual(met);
+    expect(waitingGoals(waiting([turn(empty, full)], bytes)).map(isMet)).toEqual(met);
+  });
+
+  it.each([
+    [[turn([10], [11]), turn([10], [12]), turn([10], [90])], true],
+    [[turn([10], [11]), turn([10], [14]), turn([10], [14])], false],
+    [[turn([10], [14]), turn([90], [14]), turn([10], [14])], false],
+  ])('is judged by the median of the turns (case %#)', (turns, met) => {
+    expect(waitingGoals(waiting(turns)).map(isMet)[0]).toBe(met);
+  });
+
+  it('is shown with the p99 of all turns and the range of their ratios', () => {
+    const lines = waitingTable(waiting([turn([10], [11]), turn([10], [90]), turn([10], [12])])).split('\n');
+    expect(lines.at(-1)?.split(/ +/)).toEqual(['GET', '3', '10.0', '12.0', '10.0', '90.0', '1.200', '1.10–9.00']);
   });
 });
 

@@ -5,9 +5,14 @@ import { job } from './bodies.js';
 import { cancelAll, fill } from './fill.js';
 import { type Answer, steadyLoad } from './steady-load.js';
 
-/** Of the API with an empty queue, and of one with a long one, in milliseconds. */
+/** Of the API with an empty queue, and of one with a long one, turn by turn. */
 export interface Latencies {
   readonly what: string;
+  readonly turns: readonly Turn[];
+}
+
+/** In milliseconds. */
+export interface Turn {
   readonly empty: readonly number[];
   readonly full: readonly number[];
 }
@@ -70,15 +75,13 @@ async function inTurns(
   what: string,
   turn: (side: Side) => Promise<readonly Answer[]>,
   { empty, full }: { readonly empty: Side; readonly full: Side },
-  turns: number,
+  count: number,
 ): Promise<Latencies> {
-  const ms = { empty: [] as number[], full: [] as number[] };
+  const times = async (side: Side) => (await turn(side)).map(({ ms }) => ms);
   for (const side of [empty, full]) await turn(side);
-  for (let n = 0; n < turns; n++) {
-    ms.empty.push(...(await turn(empty)).map((answer) => answer.ms));
-    ms.full.push(...(await turn(full)).map((answer) => answer.ms));
-  }
-  return { what, ...ms };
+  const turns: Turn[] = [];
+  while (turns.length < count) turns.push({ empty: await times(empty), full: await times(full) });
+  return { what, turns };
 }
 
 const steady = { perSecond: STEADY_PER_SECOND, seconds: TURN_SECONDS };
