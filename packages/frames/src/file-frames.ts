@@ -86,14 +86,14 @@ export function createFileFrames(options: { readonly dir: string; readonly owner
 
   async function deleteUnchanged(name: string, modifiedAt: Date): Promise<boolean> {
     if (!isSafeName(name)) return false;
-    const [path, aside] = [join(dir, name), temporaryPath()];
+    const [path, aside] = [join(dir, name), asidePath(dir, name)];
     const isUnchanged = async (file: string) =>
       (await statFile(file).catch(absentIsUndefined))?.mtime.getTime() === modifiedAt.getTime();
     return storing(async () => {
       // One that is in use again is not moved: a process that died here would leave its job without it.
       if (!(await isUnchanged(path))) return false;
       if ((await rename(path, aside).catch(absentIsNull)) === null) return false;
-      // And again when nobody finds it any more: who touches it from here on is told that there is none.
+      // And again when nobody can touch it any more: who tries from here on is told that there is none.
       if (await isUnchanged(aside)) {
         await rm(aside, { force: true });
         return true;
@@ -136,7 +136,7 @@ export function createFileFrames(options: { readonly dir: string; readonly owner
 }
 
 function isTemporary(name: string): boolean {
-  return /^\.[A-Za-z0-9._-]+\.[0-9a-f]{16}\.tmp$/.test(name);
+  return /^\.[A-Za-z0-9._-]+\.([0-9a-f]{16}|deleting)\.tmp$/.test(name);
 }
 
 /** Writes and syncs one new file, hashing on the way. Only the file system's failures become storage_failed. */
@@ -173,9 +173,20 @@ async function syncFolder(dir: string): Promise<void> {
   }
 }
 
+/** Where a picture is while `deleteUnchanged` decides: the same for all processes, since all read it there. */
+function asidePath(dir: string, name: string): string {
+  return join(dir, `.${name}.deleting.tmp`);
+}
+
 async function openForReading(dir: string, name: string): Promise<FileHandle | undefined> {
   if (!isSafeName(name)) return undefined;
-  return storing(() => open(join(dir, name), 'r').catch(absentIsUndefined));
+  const [path, aside] = [join(dir, name), asidePath(dir, name)];
+  // Moved aside while it was looked for, or back.
+  for (const place of [path, aside, path]) {
+    const file = await storing(() => open(place, 'r').catch(absentIsUndefined));
+    if (file !== undefined) return file;
+  }
+  return undefined;
 }
 
 async function listFolder(dir: string): Promise<readonly string[]> {

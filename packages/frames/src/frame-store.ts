@@ -54,7 +54,7 @@ export interface FrameStore {
 
   /**
    * Removes the picture if nobody put or touched it since `list` told its time, and answers whether it did. One that is
-   * touched at that very moment may be absent for an instant.
+   * touched at that very moment stays readable; a second `touch` may still be told that there is none.
    */
   deleteUnchanged(name: string, modifiedAt: Date): Promise<boolean>;
 

@@ -3,6 +3,7 @@ import {
   mkdtemp,
   readdir,
   readFile,
+  rename,
   rm,
   stat,
   statfs,
@@ -98,6 +99,28 @@ describe('touch and deleteUnchanged', () => {
       expect({ touched, deleted: deleted.includes(true) }).toEqual({ touched: there, deleted: !there });
     }
     expect((await readdir(dir)).filter((file) => file.endsWith('.tmp'))).toEqual([]);
+  });
+
+  it('lets everybody read what somebody was told to be there, at every moment', async () => {
+    const other = createFileFrames({ dir, owner: 'gpu-2' });
+    for (let round = 0; round < 300; round++) {
+      await putOld();
+      let isDecided = false;
+      const deleted = Promise.all([frames.deleteUnchanged(name, OLD), other.deleteUnchanged(name, OLD)]).finally(() => {
+        isDecided = true;
+      });
+      if (await frames.touch(name)) while (!isDecided) expect(await other.stat(name)).toBeDefined();
+      await deleted;
+    }
+  });
+
+  it('leaves what a process that died had moved aside to who was told that it is there', async () => {
+    await putOld();
+    await rename(join(dir, name), join(dir, `.${name}.deleting.tmp`));
+    expect(await frames.stat(name)).toMatchObject({ bytes: 7, modifiedAt: OLD });
+    expect(await listed()).toEqual([]);
+    expect(await frames.sweepAbandoned(new Date())).toBe(1);
+    expect(await frames.stat(name)).toBeUndefined();
   });
 
   it('deletes nothing outside its folder', async () => {
