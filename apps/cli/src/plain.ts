@@ -9,3 +9,8 @@ export function plain(text: string): string {
 export function plainLines(text: string): string {
   return text.split('\n').map(plain).join('\n');
 }
+
+/** Any result for a terminal: the control characters that JSON.stringify leaves raw, escaped as JSON has them. */
+export function escaped(text: string): string {
+  return text.replace(/[\u007f-\u009f]/g, (control) => `\\u00${control.charCodeAt(0).toString(16)}`);
+}

@@ -1,11 +1,13 @@
 import { CommanderError } from 'commander';
 import type { Surroundings } from './command.js';
 import { EXIT, explain } from './exit-codes.js';
-import { plainLines } from './plain.js';
+import { escaped, plainLines } from './plain.js';
 import { createProgram } from './program.js';
 
 /** Runs the command that the arguments name. Answers its exit code: see EXIT. */
-export async function runCommand(args: readonly string[], surroundings: Surroundings): Promise<number> {
+export async function runCommand(args: readonly string[], given: Surroundings): Promise<number> {
+  const { terminal, result } = given;
+  const surroundings = terminal === undefined ? given : { ...given, result: (text: string) => result(escaped(text)) };
   let code: number = EXIT.done;
   const exit = (given: number) => {
     code = given;

@@ -1,6 +1,10 @@
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
-import { expect, it } from 'vitest';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { expect, it, onTestFinished } from 'vitest';
 import { EXIT } from '../src/exit-codes.js';
+import { FakeTerminal } from './fake-terminal.js';
 import { run } from './run.js';
 
 it('tells what there is, when asked or told nothing', async () => {
@@ -15,6 +19,18 @@ it('says what it does not know', async () => {
   expect(await run(['docter'])).toEqual(unknown);
   const option = { code: 2, stdout: '', stderr: expect.stringContaining('--jsno') };
   expect(await run(['doctor', '--jsno'])).toEqual(option);
+});
+
+it('writes JSON that steers no terminal, and to a program as it is', async () => {
+  const job = { id: '0197', request: { prompt: 'fox\u009b2J\u007f\u0007' }, metadata: { shelf: '嵐, é 🦊' } };
+  const api = createServer((_request, response) => response.end(JSON.stringify(job))).listen(0, '127.0.0.1');
+  onTestFinished(() => void api.close());
+  await once(api, 'listening');
+  const get = ['get', '0197', '--json', '--url', `http://127.0.0.1:${(api.address() as AddressInfo).port}`];
+  const { stdout } = await run(get, {}, new FakeTerminal());
+  expect(stdout).toContain('"fox\\u009b2J\\u007f\\u0007"');
+  expect(JSON.parse(stdout)).toEqual(job);
+  expect((await run(get)).stdout).toBe(`${JSON.stringify(job)}\n`);
 });
 
 it('ends with the exit codes that docs/cli.md lists', async () => {

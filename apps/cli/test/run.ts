@@ -1,5 +1,6 @@
 import { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import type { Terminal } from '../src/command.js';
 import { runCommand } from '../src/run-command.js';
 
 export const WORKFLOWS_DIR = fileURLToPath(new URL('../../../workflows', import.meta.url));
@@ -10,8 +11,12 @@ export interface Run {
   readonly stderr: string;
 }
 
-/** Runs the command line in this process, with nothing but `env` as its environment. */
-export async function run(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Run> {
+/** Runs the command line in this process, with nothing but `env` as its environment, at a terminal if there is one. */
+export async function run(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+  terminal?: Terminal,
+): Promise<Run> {
   let stdout = '';
   let stderr = '';
   const code = await runCommand(args, {
@@ -25,6 +30,7 @@ export async function run(args: readonly string[], env: Readonly<Record<string, 
     result: (text) => {
       stdout += `${text}\n`;
     },
+    ...(terminal === undefined ? {} : { terminal }),
     interrupted: () => new AbortController().signal,
     say: (text) => {
       stderr += `${text}\n`;
