@@ -108,11 +108,16 @@ export class ChoiceModel {
     };
     const inOrder = [...waiting].sort(byTurn);
     const [first] = inOrder;
-    const [oldest] = [...waiting].sort((a, b) => a.number - b.number);
+    const byAge = [...waiting].sort((a, b) => a.number - b.number);
+    const [oldest] = byAge;
     if (first === undefined || oldest === undefined) return [];
     const loadOfFirst = candidate(first).load;
     const isLate = (oldest !== first || loadOfFirst !== 0) && oldest.overtakes >= this.#rules.maxOvertakes;
-    if (isLate && candidate(oldest).load >= 0) return [candidate(oldest, true)];
+    // The oldest may be none for this instance.
+    const oldestHere = byAge.find((job) => candidate(job).load >= 0);
+    if (isLate && oldestHere !== undefined && oldestHere.overtakes >= this.#rules.maxOvertakes) {
+      return [candidate(oldestHere, true)];
+    }
     if (!isLate && loadOfFirst === 0) return [candidate(first)];
     const heads = inOrder.filter(
       (job, index) => inOrder.findIndex(({ checkpoint }) => checkpoint === job.checkpoint) === index,

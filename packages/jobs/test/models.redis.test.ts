@@ -97,6 +97,36 @@ it('keeps to the priorities of a key, whatever the instance holds', async () => 
   expect(await given('w/1', HOLDS_A)).toBe('b');
 });
 
+it('gives a job of low priority after so many later ones, though the instance was not asked about its like before', async () => {
+  const { fleet, given } = await openPool({ maxOvertakes: 3 });
+  const loads = { a: 0, b: 0 };
+  const urgent = () => fleet.submit({ request: { checkpoint: 'a', priority: 2 }, models: ['a'] });
+  await urgent();
+  await given('w/1', loads);
+  await urgent();
+  await fleet.submit({ request: { checkpoint: 'b', priority: -2 }, models: ['b'] });
+  const order = [];
+  for (let n = 0; n < 5; n += 1) {
+    order.push(await given('w/1', loads));
+    await urgent();
+  }
+  expect(order).toEqual(['a', 'a', 'a', 'a', 'b']);
+});
+
+it('gives a job of low priority after so many later ones, though an older one waits that the instance cannot run', async () => {
+  const { fleet, given } = await openPool({ maxOvertakes: 3 });
+  const loads = { a: 0, b: 0 };
+  const urgent = () => fleet.submit({ request: { checkpoint: 'a', priority: 2 }, models: ['a'] });
+  await submit(fleet, 'missing');
+  await fleet.submit({ request: { checkpoint: 'b', priority: -2 }, models: ['b'] });
+  const order = [];
+  for (let n = 0; n < 5; n += 1) {
+    await urgent();
+    order.push(await given('w/1', loads));
+  }
+  expect(order).toEqual(['a', 'a', 'a', 'b', 'a']);
+});
+
 it('asks once how an instance stands to jobs that are alike, and hands it none that it cannot run', async () => {
   const { fleet, given, asked } = await openPool();
   await submit(fleet, 'b', 'b', 'a', 'a');

@@ -13,7 +13,7 @@ Output:
 
 local function oldest_of(pool, key)
   local oldest
-  for _, first in ipairs(firsts_of_levels(pool, key)) do
+  for _, first in ipairs(firsts_of_levels(waiting_of_key(pool, key))) do
     if not oldest or first.number < oldest.number then oldest = first end
   end
   return oldest and oldest.id or ''

@@ -22,23 +22,24 @@ local function keys_in_turn(pool, from)
   end
   return keys, is_newcomer
 end
+local function older_of(one, other) return one and one.number < other.number and one or other end
 local function oldest_of(firsts)
-  local oldest = firsts[1]
-  for _, other in ipairs(firsts) do
-    if other.number < oldest.number then oldest = other end
-  end
+  local oldest
+  for _, first in ipairs(firsts) do oldest = older_of(oldest, first) end
   return oldest
+end
+-- What the key's count of removals was when all that are older than the job had gone; one that was given back began anew.
+local function removals_before(job)
+  return tonumber(redis.call('HGET', job_key(job.id), 'removals_before') or job.number)
 end
 -- The key's oldest job, once so many later ones have passed it that it comes first however long it has to be loaded for.
 -- It is looked for only when that may be: to find it takes a search for each level.
 local function overtaken(pool, key, most_overtakes)
   local removed = tonumber(redis.call('HGET', removals_key(pool), key) or 0)
   if removed - tonumber(redis.call('HGET', oldest_key(pool), key) or 0) < most_overtakes then return nil end
-  local oldest = oldest_of(firsts_of_levels(pool, key))
+  local oldest = oldest_of(firsts_of_levels(waiting_of_key(pool, key)))
   redis.call('HSET', oldest_key(pool), key, oldest.number)
-  -- What the count was when all that are older had gone; one that was given back began anew.
-  local before = tonumber(redis.call('HGET', job_key(oldest.id), 'removals_before') or oldest.number)
-  return removed - before >= most_overtakes and oldest or nil
+  return removed - removals_before(oldest) >= most_overtakes and oldest or nil
 end
 -- ms that the instance would load for such jobs; -1 when it cannot run them, nil when that is not known.
 local function fit(instance, need)
@@ -75,15 +76,40 @@ local function candidates_of_lines(pool, key, instance)
   end
   return candidates, unknown
 end
+-- As `overtaken`, when the instance cannot run the oldest of all: the oldest that it can run. And the lines of which it is
+-- not known whether it can.
+local function overtaken_of_lines(pool, key, instance, most_overtakes)
+  local needs, unknown, oldest = redis.call('ZRANGE', lines_key(pool, key), 0, MOST_LINES - 1), {}, nil
+  local loads = #needs > 0 and redis.call('HMGET', fits_key(instance), unpack(needs)) or {}
+  for n, need in ipairs(needs) do
+    local load = tonumber(loads[n] or nil)
+    if not load then
+      unknown[#unknown + 1] = {key = key, need = need}
+    elseif load >= 0 then
+      local of_line = oldest_of(firsts_of_levels(line_key(pool, line_of(key, need))))
+      of_line.key, of_line.need, of_line.load = key, need, load
+      oldest = older_of(oldest, of_line)
+    end
+  end
+  if not oldest then return nil, unknown end
+  local removed = tonumber(redis.call('HGET', removals_key(pool), key) or 0)
+  local overtakes = removed - removals_before(oldest) + count_older(pool, key, oldest.number)
+  return overtakes >= most_overtakes and oldest or nil, unknown
+end
 -- In the order that the key wants, and the lines of which it is not known whether the instance can run them.
 local function candidates_of(pool, key, instance, most_overtakes)
-  local first = first_of(pool, key)
+  local first = first_of(waiting_of_key(pool, key))
   if not first then return {}, {} end
   local foremost, oldest = candidate_of(pool, key, first, instance), overtaken(pool, key, most_overtakes)
   if oldest and (oldest.id ~= first.id or foremost.load ~= 0) then
-    local candidate = candidate_of(pool, key, oldest, instance)
-    candidate.is_overtaken = true
-    if candidate.load and candidate.load >= 0 then return {candidate}, {} end
+    local candidate, unknown = candidate_of(pool, key, oldest, instance), {}
+    if not candidate.load then return {}, {candidate} end
+    if candidate.load < 0 then candidate, unknown = overtaken_of_lines(pool, key, instance, most_overtakes) end
+    if unknown[1] then return {}, unknown end
+    if candidate then
+      candidate.is_overtaken = true
+      return {candidate}, {}
+    end
   elseif foremost.load == 0 then
     return {foremost}, {}
   end

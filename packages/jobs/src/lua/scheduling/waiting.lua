@@ -63,31 +63,34 @@ local function leave_waiting() delist(id, unpack(redis.call('HMGET', record, 'po
 local function waiting_job(job_id, turn)
   return job_id and {id = job_id, number = turn % LEVEL, level = math.floor(turn / LEVEL)}
 end
-local function first_of(pool, key)
-  return waiting_job(unpack(redis.call('ZRANGE', waiting_of_key(pool, key), 0, 0, 'WITHSCORES')))
+local function first_of(jobs) return waiting_job(unpack(redis.call('ZRANGE', jobs, 0, 0, 'WITHSCORES'))) end
+local function first_from(jobs, turn)
+  return waiting_job(unpack(redis.call('ZRANGEBYSCORE', jobs, string.format('%.0f', turn), '+inf', 'WITHSCORES',
+    'LIMIT', 0, 1)))
 end
-local function first_from(pool, key, turn)
-  return waiting_job(unpack(redis.call('ZRANGEBYSCORE', waiting_of_key(pool, key), string.format('%.0f', turn), '+inf',
-    'WITHSCORES', 'LIMIT', 0, 1)))
-end
--- The first of each level: id and number.
-local function firsts_of_levels(pool, key)
-  local firsts, first = {}, first_of(pool, key)
+-- Of a key or of a line, the first of each level: id and number.
+local function firsts_of_levels(jobs)
+  local firsts, first = {}, first_of(jobs)
   while first do
     firsts[#firsts + 1] = first
-    first = first_from(pool, key, (first.level + 1) * LEVEL)
+    first = first_from(jobs, (first.level + 1) * LEVEL)
   end
   return firsts
+end
+-- How many of the key's waiting jobs came before that number.
+local function count_older(pool, key, number)
+  local jobs, older = waiting_of_key(pool, key), 0
+  for _, first in ipairs(firsts_of_levels(jobs)) do
+    local from = string.format('%.0f', first.level * LEVEL)
+    local below = string.format('(%.0f', first.level * LEVEL + number)
+    older = older + redis.call('ZCOUNT', jobs, from, below)
+  end
+  return older
 end
 -- It was given back: nobody passed it, and it passed nobody.
 local function return_to_waiting()
   local pool, key, turn = get('pool'), get('key'), get('turn')
-  local older = 0
-  for _, first in ipairs(firsts_of_levels(pool, key)) do
-    local from = string.format('%.0f', first.level * LEVEL)
-    local below = string.format('(%.0f', first.level * LEVEL + turn % LEVEL)
-    older = older + redis.call('ZCOUNT', waiting_of_key(pool, key), from, below)
-  end
+  local older = count_older(pool, key, turn % LEVEL)
   set('removals_before', redis.call('HINCRBY', removals_key(pool), key, -1) + older)
   rejoin(id, pool, key, turn, get('signature'), get('need'))
 end
