@@ -45,8 +45,8 @@ async function* messagesOf(
     if (begun !== null) yield serverSentEvent('progress', begun);
     for await (const item of items) {
       if (item.kind === 'preview') {
-        const { contentType, data } = item.preview;
-        yield serverSentEvent('preview', { node_id: node.nodeId ?? '', content_type: contentType, data_base64: data });
+        const { contentType, data, nodeId = node.nodeId } = item.preview;
+        yield serverSentEvent('preview', { node_id: nodeId ?? '', content_type: contentType, data_base64: data });
         continue;
       }
       // Nothing is sent that a job sent before contains already.

@@ -67,6 +67,22 @@ it('tells what is, then what becomes, each output once before the end, and then 
   }
 });
 
+it('names the node that a preview is of, also before it was heard of otherwise', async () => {
+  const api = await openV2();
+  const { id } = await ordered(api, drawing());
+  const events = readEvents(await listen(api, id));
+  const claim = await running(api, id);
+  expect([await events.next(), await events.next()]).toMatchObject([{ event: 'status' }, { event: 'status' }]);
+  await claim.preview({ contentType: 'image/jpeg', data: '/9j/4A==', nodeId: '5' });
+  expect(await events.next()).toMatchObject({ event: 'preview', data: { node_id: '5' } });
+  await claim.progress({ fraction: 0.25, step: 2, steps: 8, node: 'Sampler', nodeId: '5' });
+  expect(await events.next()).toMatchObject({ event: 'progress', data: { current_node: '5' } });
+  await claim.preview({ contentType: 'image/jpeg', data: '/9j/4A==', nodeId: '9' });
+  expect(await events.next()).toMatchObject({ event: 'preview', data: { node_id: '9' } });
+  await claim.finish({ status: 'succeeded', outputs: [] });
+  await events.rest();
+});
+
 it('ends with a canceled job too, and shows that it lives meanwhile', async () => {
   const api = await openV2({ heartbeatMs: 25 });
   const { id } = await ordered(api, drawing());
