@@ -30,6 +30,7 @@ const RECORD = {
     modelLoadMs: null,
     nodes: [
       { nodeId: '1', title: 'a', className: 'A', ms: null, steps: null, cached: true },
+      { nodeId: '4', title: 'c', className: 'C', ms: 2, steps: null, cached: false },
       { nodeId: '5', title: 'b', className: 'B', ms: 9, steps: 4, cached: false },
     ],
   },
@@ -95,7 +96,7 @@ it('shows a success as ComfyUI does, under the id that the caller chose', () => 
   expect(entryOf({ alias: null }).prompt[1]).toBe(RECORD.id);
 });
 
-it('shows what a node said of its failure, and our words where no node failed', () => {
+it('shows what a node said of its failure and which were done before, and our words where no node failed', () => {
   const exception = { type: 'ValueError', message: 'no', nodeClass: 'KSampler', traceback: ['here'] };
   const error = { code: 'node_execution_error', detail: 'KSampler 5 failed: no', nodeId: '5', exception } as const;
   const failed = { status: 'failed', outputs: [] } as const;
@@ -108,7 +109,7 @@ it('shows what a node said of its failure, and our words where no node failed', 
       timestamp: 3000,
       node_id: '5',
       node_type: 'KSampler',
-      executed: ['5'],
+      executed: ['4'],
       exception_message: 'no',
       exception_type: 'ValueError',
       traceback: ['here'],
@@ -119,13 +120,14 @@ it('shows what a node said of its failure, and our words where no node failed', 
   const ours = { code: 'timed_out', detail: 'It took too long.', nodeId: null } as const;
   expect(entryOf({ ...failed, error: ours }).status.messages.at(-1)?.[1]).toMatchObject({
     node_id: '',
+    executed: ['4', '5'],
     exception_message: 'It took too long.',
   });
 });
 
 it('shows a cancel as an interrupt, and says of what never began only how it ended', () => {
   const canceled = entryOf({ status: 'canceled', outputs: [] }).status;
-  const under = { node_id: '5', node_type: 'KSampler', executed: ['5'] };
+  const under = { node_id: '5', node_type: 'KSampler', executed: ['4'] };
   expect(canceled.messages.at(-1)).toMatchObject(['execution_interrupted', under]);
   const expired = entryOf({ status: 'expired', startedAt: null, timings: null, outputs: [] }).status;
   expect(expired).toMatchObject({ status_str: 'error', completed: false });

@@ -20,12 +20,14 @@ export function ending(record: JobRecord): Message {
   const { status, timings, progress, error } = record;
   const about = { prompt_id: promptIdOf(record), timestamp: record.finishedAt ?? record.createdAt };
   if (status === 'succeeded') return ['execution_success', about];
-  const executed = (timings?.nodes ?? [])
-    .filter(({ cached, ms }) => !cached && ms !== null)
-    .map(({ nodeId }) => nodeId);
+  // The time of a node at which it ended is known too, but that node is not done.
+  const executedBut = (last: string | null | undefined) =>
+    (timings?.nodes ?? [])
+      .filter(({ cached, ms, nodeId }) => !cached && ms !== null && nodeId !== last)
+      .map(({ nodeId }) => nodeId);
   if (status === 'canceled') {
     const node = { node_id: progress.nodeId ?? '', node_type: progress.nodeClass ?? '' };
-    return ['execution_interrupted', { ...about, ...node, executed }];
+    return ['execution_interrupted', { ...about, ...node, executed: executedBut(progress.nodeId) }];
   }
   const { detail = EXPIRED, nodeId = null, exception, code = 'timed_out' } = error ?? {};
   return [
@@ -34,7 +36,7 @@ export function ending(record: JobRecord): Message {
       ...about,
       node_id: nodeId ?? '',
       node_type: exception?.nodeClass ?? '',
-      executed,
+      executed: executedBut(nodeId),
       exception_message: exception?.message || detail,
       exception_type: exception?.type || ERROR_CATALOGUE[code].title,
       traceback: exception?.traceback ?? [],
