@@ -3,7 +3,7 @@ import { catalogueWith } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
 import type { Claim, WorkerLedgerOptions } from '../src/index.js';
 import { needOf } from '../src/record/need.js';
-import { aRequest, type Fleet, openFleet, POOL } from './builders.js';
+import { anAnnouncement, aRequest, type Fleet, openFleet, POOL, within } from './builders.js';
 
 const PATIENCE_MS = 30_000;
 
@@ -67,6 +67,32 @@ it('gives an instance the jobs whose models it holds, until another was passed b
   pass(PATIENCE_MS / 2);
   expect(await given('w/1', HOLDS_A)).toBe('a');
   pass(PATIENCE_MS / 2);
+  expect(await given('w/1', HOLDS_A)).toBe('b');
+});
+
+it('counts by one clock for how long a job was passed by, whatever those of the hosts say', async () => {
+  const { fleet, given, pass } = await openPool();
+  const ahead = fleet.worker('v', { now: () => Date.now() + 3_600_000 });
+  await ahead.presence.takeName(within());
+  await ahead.presence.announce(anAnnouncement({ name: 'v' }));
+  const source = await ahead.claims(POOL);
+  await submit(fleet, 'b', 'a', 'a');
+  const fit = (_need: string, { inputs }: ResolvedRequest) => (inputs.checkpoint === 'a' ? 0 : 8000);
+  expect(checkpointOf(await source.nextFor({ name: 'v/1', fit }))).toBe('a');
+  pass(2 * PATIENCE_MS);
+  expect(await given('w/1', HOLDS_A)).toBe('b');
+});
+
+it('has nobody wait until a clock that was set back is where it was', async () => {
+  const { fleet, given, announce, pass } = await openPool();
+  await submit(fleet, 'b', 'a', 'b', 'a');
+  expect(await given('w/1', HOLDS_A)).toBe('a');
+  pass(PATIENCE_MS);
+  expect(await given('w/1', HOLDS_A)).toBe('b');
+  await announce('w/1', HOLDS_A);
+  expect(await given('w/1', HOLDS_A)).toBe('a');
+  await submit(fleet, 'a');
+  pass(-3_600_000);
   expect(await given('w/1', HOLDS_A)).toBe('b');
 });
 

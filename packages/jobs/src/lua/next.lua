@@ -15,10 +15,11 @@ Input:
   ARGV[7] deaths after which a job fails
   ARGV[8] the error to fail it with (JSON)
   ARGV[9] later jobs of its key that may pass a job by
-  ARGV[10] the worker's clock, ms since 1970: it says how long a job rests, and how long one was passed by
+  ARGV[10] the worker's clock, ms since 1970: it says how long a job rests
   ARGV[11] the instance, or empty: it can run everything and has to load nothing
   ARGV[12] ms for which a job may be passed by for those that need less loading
   ARGV[13] how many keys were looked at in vain
+  ARGV[14] the clock of all workers, ms since 1970: it says how long a job was passed by
 
 Output:
   {'ok', snapshot};
@@ -40,8 +41,8 @@ local REPEAT_LIFE_MS = 60000
 
 local pool, worker, token, lock_ms = ARGV[2], ARGV[4], ARGV[5], ARGV[6]
 local most_deaths, too_many_deaths, most_overtakes = tonumber(ARGV[7]), ARGV[8], tonumber(ARGV[9])
-local clock = tonumber(ARGV[10])
-local ask = {instance = ARGV[11], clock = clock, patience = tonumber(ARGV[12]), from = tonumber(ARGV[13]),
+local worker_clock = tonumber(ARGV[10])
+local ask = {instance = ARGV[11], clock = tonumber(ARGV[14]), patience = tonumber(ARGV[12]), from = tonumber(ARGV[13]),
   most_overtakes = most_overtakes}
 
 local function look_at(job_id) id, record = job_id, job_key(job_id) end
@@ -105,7 +106,7 @@ if repeated then
   look_at(repeated)
   if get('claimed_with') == token then return {'ok', snapshot()} end
 end
-for _, job_id in ipairs(returned_work_items(pool, clock)) do requeue(job_id) end
+for _, job_id in ipairs(returned_work_items(pool, worker_clock)) do requeue(job_id) end
 local halted = is_halted(pool)
 for _ = 1, math.min(redis.call('LLEN', first_key(pool)), MOST_LOOKED_AT) do
   look_at(redis.call('LPOP', first_key(pool)))

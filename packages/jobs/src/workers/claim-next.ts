@@ -8,6 +8,7 @@ import { workerKilled } from '../record/worker-killed.js';
 import type { Claim } from './claim.js';
 import type { Asker, Fits } from './fits.js';
 import type { ClaimHolder } from './hold-claim.js';
+import type { RedisClock } from './redis-clock.js';
 
 export interface NextClaimOptions {
   readonly redis: Redis;
@@ -22,8 +23,9 @@ export interface NextClaimOptions {
   /** How long a job may be passed by for those for which an instance has to load less. */
   readonly modelPatienceMs: number;
   readonly fits: Fits;
-  /** ms since 1970. */
+  /** This host's own clock, ms since 1970. */
   readonly now: () => number;
+  readonly clock: RedisClock;
   /** To be called when the pool turns out to be paused. */
   readonly foundHalted: () => void;
 }
@@ -55,8 +57,8 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
 
   const ask = (token: string, instance: string, lookedAt: number) => {
     const item = [worker, token, lockMs, maxWorkerDeaths, tooManyDeaths];
-    // BullMQ has a job rest until a moment of our clock, not of Redis'.
-    const order = [maxOvertakes, options.now(), instance, modelPatienceMs, lookedAt];
+    // BullMQ has a job rest until a moment of our clock, not of Redis'; what was passed by others count on.
+    const order = [maxOvertakes, options.now(), instance, modelPatienceMs, lookedAt, options.clock.now()];
     return orUnavailable(() =>
       runScript(redis, 'next', keys.open(pool), [keys.prefix, pool, jobTtlSeconds * 1000, ...item, ...order]),
     ) as Promise<Reply>;

@@ -9,12 +9,13 @@ export interface RedisClock {
   set(): Promise<void>;
 }
 
-export function createRedisClock(redis: Redis): RedisClock {
+/** `hostNow`: this host's own clock. */
+export function createRedisClock(redis: Redis, hostNow: () => number): RedisClock {
   let offsetMs = 0;
   return {
-    now: () => Date.now() + offsetMs,
+    now: () => hostNow() + offsetMs,
     set: async () => {
-      offsetMs = (await redisTime(redis)) - Date.now();
+      offsetMs = (await redisTime(redis)) - hostNow();
     },
   };
 }

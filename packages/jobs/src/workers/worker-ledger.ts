@@ -78,7 +78,7 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
   // What waits for replicas must not hold up the rest.
   const submitting = options.redis.wait === undefined ? redis : withScripts(workerConnection(options.redis, log));
   const replication = createReplication(submitting, keys.replicated, options.redis.wait, log);
-  const clock = createRedisClock(redis);
+  const clock = createRedisClock(redis, now);
   const transition = createTransitions({ redis, submitting, replication, keys, jobTtlSeconds });
   const halts = createHaltSource(redis, keys, subscriptions);
   const holding = { redis, keys, worker, transition, clock, jobTtlSeconds, lockMs, stalledCheckMs, log };

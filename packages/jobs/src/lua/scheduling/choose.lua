@@ -38,9 +38,11 @@ local function half_overtaken(pool, found, most_overtakes)
   end
   return chosen
 end
+-- A time to come is one from before the clock was set back: nobody is to wait until it comes again.
+local function is_over(at, ask) return math.abs(ask.clock - at) >= ask.patience end
 local function is_past(pool, field, ask)
   local at = tonumber(redis.call('HGET', loaded_key(pool), field) or nil)
-  return not at or ask.clock - at >= ask.patience
+  return not at or is_over(at, ask)
 end
 -- Waited out the patience. An instance is made to load once in that time, or it would do nothing else while all is late;
 -- and once besides for a key that has nothing in work.
@@ -49,7 +51,7 @@ local function passed_by_for_long(pool, found, best, ask)
   for _, candidate in ipairs(found) do
     if candidate == best then return nil end
     local since = tonumber(redis.call('ZSCORE', passed_by_key(pool), line_of(candidate.key, candidate.need)) or nil)
-    if since and ask.clock - since >= ask.patience then
+    if since and is_over(since, ask) then
       if may_load then return candidate end
       if candidate.is_newcomer and is_past(pool, ask.instance .. '|newcomer', ask) then
         redis.call('HSET', loaded_key(pool), ask.instance .. '|newcomer', ask.clock)
