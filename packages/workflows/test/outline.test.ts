@@ -46,6 +46,8 @@ const described: Catalogue = {
           { options: [{ key: 'a', inputs: { required: { size: ['INT', { max: 5 }] } } }] },
         ],
       },
+      // Of the same name as what one choice brings: it alone would take more.
+      optional: { 'mode.size': ['INT', { max: 9 }] },
     },
     output: ['IMAGE'],
   },
@@ -135,6 +137,7 @@ describe('createOutliner', () => {
     ['a value of another kind', '90', 'weight', null],
     ['another choice', '91', 'mode', 'b'],
     ['another value behind a choice', '91', 'mode.size', 4],
+    ['what only the input behind a choice refuses', '91', 'mode.size', 7],
     ['another file', '90', 'file', 'b.png'],
     ['what may be a file', '90', 'note', 'c.safetensors'],
     ['another link', '92', 'images', ['90', 0]],
