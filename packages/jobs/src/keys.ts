@@ -51,7 +51,10 @@ const FLEET_KEYS = {
   lines: 'lines:<pool>:<key>',
   /** Hash: need → jobs that wait with it | as they are */
   needs: 'needs:<pool>',
-  /** Hash: need → the workflow and the model files as JSON | until the pool has no open job */
+  /**
+   * Hash: need → the workflow and the model files as JSON | until the pool has no open job; of those that wait with none,
+   * 2,000 or so
+   */
   needModels: 'need-models:<pool>',
   /**
    * Hash: need → how many ms of loading such a job would cost the instance; -1 when it cannot run it | a minute after

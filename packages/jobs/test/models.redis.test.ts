@@ -191,6 +191,16 @@ it('leaves jobs to an instance that holds their models and will be through with 
   expect(await given('w/2', { a: 60_000 })).toBe('a');
 });
 
+it('counts who holds models among instances that are there, however many were within the last day', async () => {
+  const { fleet, given, announce } = await openPool();
+  const gone = Array.from({ length: 500 }, (_, n) => [`gone-${n}/1`, `${Date.now()} digest`] as const);
+  await fleet.redis.hset(fleet.keys.able(POOL), Object.fromEntries(gone));
+  await announce('w/1', { a: 0 });
+  await announce('w/2', { a: 60_000 });
+  await submit(fleet, 'a', 'a');
+  expect(await given('w/2', { a: 60_000 })).toBe('left');
+});
+
 it('has models loaded by as many instances as their part of the waiting jobs', async () => {
   const { fleet, given, announce } = await openPool();
   const names = ['w/1', 'w/2', 'w/3', 'w/4'];

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { openFleet } from './builders.js';
+import { openFleet, POOL } from './builders.js';
 
 const text2img = { workflow: 'text2img', models: ['xl.safetensors'] };
 const lora = { workflow: 'text2img', models: ['xl.safetensors', 'fox.safetensors'] };
@@ -45,4 +45,16 @@ it('looks at the 500 needs with most jobs', async () => {
     { ...lora, jobs: 499 },
     { ...text2img, jobs: 2 },
   ]);
+});
+
+it('forgets the models of needs with which nothing waits once there are very many', async () => {
+  const { redis, keys, submit } = await openFleet();
+  await submit({ request: { checkpoint: 'first' }, models: ['first'] });
+  const [first = ''] = await redis.hkeys(keys.needModels(POOL));
+  const known = Array.from({ length: 2100 }, (_, n) => [`need ${n}`, JSON.stringify(text2img)] as const);
+  await redis.hset(keys.needModels(POOL), Object.fromEntries(known));
+  for (let n = 0; n < 20; n += 1) await submit({ request: { checkpoint: `another ${n}` }, models: [`another ${n}`] });
+  const needs = await redis.hkeys(keys.needModels(POOL));
+  expect(needs.length).toBeLessThanOrEqual(2010);
+  expect(needs).toContain(first);
 });

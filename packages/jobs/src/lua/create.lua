@@ -27,6 +27,10 @@ Output:
 --- @include "shared/version"
 --- @include "queue/add"
 
+-- Needs whose models are known, beyond those that wait: each size of a graph that is run once is a need of its own.
+local MOST_NEEDS_KNOWN = 2000
+local LOOKED_AT = 10
+
 local cursor = 4
 local function take()
   local value = ARGV[cursor]
@@ -89,6 +93,14 @@ local function called(caller, alias)
   local known = redis.call('GET', alias_key(caller, alias)) or alias
   return redis.call('HGET', job_key(known), 'key') == caller and known
 end
+local function note_models(pool, need, models)
+  local known = need_models_key(pool)
+  redis.call('HSET', known, need, models)
+  if redis.call('HLEN', known) <= MOST_NEEDS_KNOWN then return end
+  for _, other in ipairs(redis.call('HRANDFIELD', known, LOOKED_AT)) do
+    if redis.call('HEXISTS', needs_key(pool), other) == 0 then redis.call('HDEL', known, other) end
+  end
+end
 local function write(job, caller)
   local pool, signature, key = job.pool, job.signature, job_key(job.id)
   local turn = new_turn(pool, caller, job.level)
@@ -97,7 +109,7 @@ local function write(job, caller)
     'created_at', now, 'start_deadline', deadline, 'signature', signature, 'need', job.need, 'key', caller,
     'workflow', job.workflow, unpack(ARGV, job.first, job.last))
   if enlist(job.id, pool, caller, turn, signature, job.need) == 1 then
-    redis.call('HSET', need_models_key(pool), job.need, job.models)
+    note_models(pool, job.need, job.models)
   end
   join_lane(job.id, pool, signature, now)
   redis.call('ZADD', open_key(pool), now, job.id)

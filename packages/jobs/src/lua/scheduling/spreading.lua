@@ -8,22 +8,26 @@ local MOST_NEEDS = 1000
 
 -- Jobs that wait, by the models that they need, and all of them; of very many needs none are counted.
 local function jobs_by_models(pool)
-  local of_needs, jobs, all = {}, {}, 0
+  local of_needs, jobs, all, needs = {}, {}, 0, {}
   if redis.call('HLEN', needs_key(pool)) > MOST_NEEDS then return of_needs, jobs, 1 end
-  local models, counts = redis.call('HGETALL', need_models_key(pool)), redis.call('HGETALL', needs_key(pool))
-  for n = 1, #models, 2 do of_needs[models[n]] = string.match(models[n + 1], '"models":(.*)}$') end
-  for n = 1, #counts, 2 do
-    local name = of_needs[counts[n]] or counts[n]
-    jobs[name] = (jobs[name] or 0) + counts[n + 1]
-    all = all + counts[n + 1]
+  local counts = redis.call('HGETALL', needs_key(pool))
+  for n = 1, #counts, 2 do needs[#needs + 1] = counts[n] end
+  local models = #needs > 0 and redis.call('HMGET', need_models_key(pool), unpack(needs)) or {}
+  for n, need in ipairs(needs) do
+    local count = counts[2 * n]
+    of_needs[need] = models[n] and string.match(models[n], '"models":(.*)}$')
+    local name = of_needs[need] or need
+    jobs[name] = (jobs[name] or 0) + count
+    all = all + count
   end
   return of_needs, jobs, math.max(1, all)
 end
 -- Those whose worker says what they hold.
 local function live_instances(pool)
   local live = {}
-  for n, instance in ipairs(redis.call('HKEYS', able_key(pool))) do
-    if n > MOST_INSTANCES then break end
+  for _, instance in ipairs(redis.call('HKEYS', able_key(pool))) do
+    -- Those that were there within a day may be many more.
+    if #live == MOST_INSTANCES then break end
     if redis.call('EXISTS', fits_key(instance)) == 1 then live[#live + 1] = instance end
   end
   return live
