@@ -30,6 +30,7 @@ export const SCRIPT_FILES = {
   recall: 'recall',
   reclaim: 'queue/reclaim',
   standing: 'standing',
+  usage: 'usage',
   backlogOf: 'backlog-of',
   inputs: 'inputs',
   publish: 'workflows/publish',

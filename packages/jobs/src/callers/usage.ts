@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import { runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 
 /** What one caller used on one day. */
@@ -31,16 +32,11 @@ export async function readUsage(
   { days, now }: { readonly days: number; readonly now: number },
 ): Promise<DayUsage[]> {
   const today = dayOf(now);
-  const dates = Array.from({ length: days }, (_, ago) => today - ago);
-  const batch = redis.pipeline();
-  for (const day of dates) batch.hmget(keys.usage(caller, day), ...COUNTERS);
-  const replies = (await batch.exec()) ?? [];
-  return dates.map((day, index) => {
-    const counts = (replies[index]?.[1] ?? []) as (string | null)[];
-    const [jobs, succeeded, failed, canceled, expired, pictures, gpuMs] = COUNTERS.map((_, n) =>
-      Number(counts[n] ?? 0),
-    );
-    const date = new Date(day * DAY_MS).toISOString().slice(0, 10);
-    return { day: date, jobs, succeeded, failed, canceled, expired, pictures, gpuMs } as DayUsage;
+  const args = [keys.prefix, caller, today, days, ...COUNTERS];
+  const reply = await runScript(redis, 'usage', keys.usage(caller, today), args);
+  return (JSON.parse(String(reply)) as (string | false)[][]).map((counts, ago) => {
+    const [jobs, succeeded, failed, canceled, expired, pictures, gpuMs] = counts.map(Number);
+    const day = new Date((today - ago) * DAY_MS).toISOString().slice(0, 10);
+    return { day, jobs, succeeded, failed, canceled, expired, pictures, gpuMs } as DayUsage;
   });
 }
