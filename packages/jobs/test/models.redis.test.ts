@@ -39,6 +39,7 @@ async function openPool(overrides: Partial<WorkerLedgerOptions> = {}) {
       await ledger.fits.say(name, new Map(Object.entries(loads).map(([checkpoint, ms]) => [need(checkpoint), ms])));
     },
     claim,
+    recall: (name: string, loads: Loads = {}) => source.recall(asker(name, loads)),
     /** The checkpoint of the job that it is given. */
     given: async (name: string, loads: Loads) => checkpointOf(await claim(name, loads)),
   };
@@ -226,14 +227,25 @@ it('gives a line to jobs that a version without lines made', async () => {
 });
 
 it('calls a job back from behind another one only for an instance that loads no longer than it would wait there', async () => {
-  const { fleet, claim, source, announce } = await openPool();
+  const { fleet, claim, recall, announce } = await openPool();
   await submit(fleet, 'a');
   await announce('w/1', { a: 0 });
   await announce('w/2', { a: 8000 });
   const waiting = (await claim('w/1', { a: 0 })) as Claim;
   await waiting.submit(newId(), 'w/1', Date.now() + 4000);
-  expect(await source.recall('w/2')).toBe(false);
+  expect(await recall('w/2')).toBe(false);
   await fleet.redis.zadd(fleet.keys.ahead(POOL), Date.now() + 60_000, waiting.record.id);
-  expect(await source.recall('w/2')).toBe(true);
+  expect(await recall('w/2')).toBe(true);
+  await waiting.release(0);
+});
+
+it('asks an instance how it stands to a job behind another one before it calls that back', async () => {
+  const { fleet, claim, recall } = await openPool();
+  await submit(fleet, 'a');
+  const waiting = (await claim('w/1', { a: 0 })) as Claim;
+  await waiting.submit(newId(), 'w/1', Date.now() + 4000);
+  expect(await recall('w/2', { b: 0 })).toBe(false);
+  expect(await recall('w/3', { a: 60_000 })).toBe(false);
+  expect(await recall('w/4', { a: 0 })).toBe(true);
   await waiting.release(0);
 });

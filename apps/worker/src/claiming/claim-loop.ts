@@ -88,7 +88,7 @@ export async function claimLoop(loop: ClaimLoop): Promise<void> {
     if (idle.length === 0) return;
     if (fed === 'left' || isUnable()) {
       await sayBusy();
-      const asking = await recallFor(idle);
+      const asking = await recallFor(standing);
       // What comes back is for it, not to wait behind what executes; else the jobs are for those that are at work.
       if (asking !== undefined) await sayIdle([asking]);
       else if ((await claimAhead()) === 'fed') return;
@@ -96,13 +96,13 @@ export async function claimLoop(loop: ClaimLoop): Promise<void> {
       return;
     }
     await sayIdle(idle);
-    await recallFor(idle);
+    await recallFor(standing);
     await source.untilWork();
   }
 
   /** Asks for a job that waits behind another one elsewhere; answers for which of these instances it will come. */
-  async function recallFor(idle: readonly string[]): Promise<string | undefined> {
-    for (const name of idle) if (await source.recall(name)) return name;
+  async function recallFor(idle: readonly Slots[]): Promise<string | undefined> {
+    for (const { instance } of idle) if (await source.recall(askerOf(instance))) return instance.name;
     return undefined;
   }
 

@@ -10,7 +10,7 @@ Input:
   ARGV[3] ms since 1970
 
 Output:
-  the job's id, or an empty text
+  {'recalled'}; {'none'}; {'unknown', need, request (JSON)}: it is not known what such a job would be loaded for there
 ]]
 --- @include "keys"
 
@@ -21,14 +21,17 @@ local last = redis.call('ZREVRANGE', KEYS[1], 0, MOST_LOOKED_AT - 1, 'WITHSCORES
 for n = 1, #last, 2 do
   local id, starts = last[n], tonumber(last[n + 1])
   local worker, need = unpack(redis.call('HMGET', job_key(id), 'worker', 'need'))
-  local load = tonumber(need and redis.call('HGET', fits_key(instance), need) or 0)
+  -- Jobs of 0.1.0 have no need.
+  local load = not need and 0 or tonumber(redis.call('HGET', fits_key(instance), need) or nil)
   if not worker then
     redis.call('ZREM', KEYS[1], id)
+  elseif not load then
+    return {'unknown', need, redis.call('HGET', job_key(id), 'request') or ''}
   elseif load == 0 or load > 0 and math.abs(starts - now) > load then
     redis.call('ZREM', KEYS[1], id)
     redis.call('HSET', job_key(id), 'recalled', 1, 'wanted_by', instance)
     redis.call('PUBLISH', worker_channel(worker), id)
-    return id
+    return {'recalled'}
   end
 end
-return ''
+return {'none'}

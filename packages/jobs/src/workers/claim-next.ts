@@ -3,10 +3,9 @@ import { orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 import type { PoolWorker } from '../queue/pool-worker.js';
 import { parseSnapshot } from '../record/snapshots.js';
-import { readRequest } from '../record/stored-request.js';
 import { workerKilled } from '../record/worker-killed.js';
 import type { Claim } from './claim.js';
-import type { Asker, Fits } from './fits.js';
+import { type Asker, type Fits, sayFits } from './fits.js';
 import type { ClaimHolder } from './hold-claim.js';
 import type { RedisClock } from './redis-clock.js';
 
@@ -75,7 +74,7 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
           break;
         }
         case 'unknown':
-          if (asker !== undefined) await options.fits.say(asker.name, await judged(asker, reply.slice(1)));
+          if (asker !== undefined) await sayFits(options.fits, asker, reply.slice(1));
           break;
         case 'again':
           lookedAt = reply[1];
@@ -106,15 +105,4 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
       }),
     untilWork: () => poolWorker.during(untilWork),
   };
-}
-
-/** `needs`: each with a request that has it. */
-async function judged(asker: Asker, needs: readonly string[]): Promise<Map<string, number>> {
-  const fits = new Map<string, number>();
-  for (let n = 0; n + 1 < needs.length; n += 2) {
-    const [need = '', request = ''] = needs.slice(n, n + 2);
-    // A job without a request cannot be run anywhere; its record is gone.
-    fits.set(need, request === '' ? -1 : await asker.fit(need, readRequest(request)));
-  }
-  return fits;
 }

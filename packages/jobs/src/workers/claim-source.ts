@@ -4,6 +4,7 @@ import { enlistMissing } from '../scheduling/enlist-missing.js';
 import type { Claim } from './claim.js';
 import { createItemClaimer, type ItemClaimerOptions } from './claim-item.js';
 import { createNextClaims, type NextClaimOptions, type NextClaims } from './claim-next.js';
+import { type Asker, sayFits } from './fits.js';
 import { type ClaimHolderOptions, createClaimHolder } from './hold-claim.js';
 import { createIdleInstances, type IdleInstances, type IdleInstancesOptions } from './idle-instances.js';
 
@@ -18,7 +19,7 @@ export interface ClaimSource extends IdleInstances, NextClaims {
    * Asks for a job that waits behind another one in some ComfyUI for longer than the instance would load for it; its
    * holder gives it back into the queue.
    */
-  recall(instance: string): Promise<boolean>;
+  recall(asker: Asker): Promise<boolean>;
   /** Stops the lock renewal and closes; every claim must have been finished, released or let go before. */
   close(): Promise<void>;
 }
@@ -45,8 +46,14 @@ export async function openClaimSource(
         if (taken !== undefined && taken !== 'halted') yield taken;
       }
     },
-    recall: async (instance) =>
-      (await runScript(redis, 'recall', keys.ahead(pool), [keys.prefix, instance, options.clock.now()])) !== '',
+    recall: async (asker) => {
+      for (;;) {
+        const args = [keys.prefix, asker.name, options.clock.now()];
+        const [verdict, ...need] = (await runScript(redis, 'recall', keys.ahead(pool), args)) as string[];
+        if (verdict !== 'unknown') return verdict === 'recalled';
+        await sayFits(options.fits, asker, need);
+      }
+    },
     close: () => poolWorker.end(),
   };
 }

@@ -1,6 +1,7 @@
 import type { ResolvedRequest } from '@comfy-fleet/contracts';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
+import { readRequest } from '../record/stored-request.js';
 
 /** How long what was said of an instance counts: an instance whose worker is gone holds up nobody. */
 const LIFE_MS = 60_000;
@@ -38,4 +39,15 @@ export function createFits(redis: Redis, keys: Keys): Fits {
       await redis.del(keys.fits(instance));
     },
   };
+}
+
+/** Says how the instance stands to needs that a script does not know of it: each with a request that has it. */
+export async function sayFits(fits: Fits, asker: Asker, needs: readonly string[]): Promise<void> {
+  const found = new Map<string, number>();
+  for (let n = 0; n + 1 < needs.length; n += 2) {
+    const [need = '', request = ''] = needs.slice(n, n + 2);
+    // A job without a request cannot be run anywhere; its record is gone.
+    found.set(need, request === '' ? -1 : await asker.fit(need, readRequest(request)));
+  }
+  await fits.say(asker.name, found);
 }
