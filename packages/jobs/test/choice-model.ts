@@ -136,15 +136,21 @@ export class ChoiceModel {
     const last = near.at(-1) as Candidate;
     const best = last.load === 0 ? last : this.#worthLoading(near, ask);
     const before = best === undefined ? near : near.slice(0, near.indexOf(best));
-    const overdue = before.find((candidate) => this.#mayBeForced(candidate, ask));
+    const loadsAnyway = best !== undefined && best.load > 0;
+    const overdue = before.find(
+      (candidate) => this.#isOverdue(candidate, ask) && (loadsAnyway || this.#mayBeForced(candidate, ask)),
+    );
     if (overdue !== undefined) return overdue;
     for (const { job } of before) if (!this.#passedBy.has(line(job))) this.#passedBy.set(line(job), ask.clock);
     return best;
   }
 
-  #mayBeForced({ job, isNewcomer }: Candidate, { instance, clock }: Ask): boolean {
+  #isOverdue({ job }: Candidate, { clock }: Ask): boolean {
     const since = this.#passedBy.get(line(job));
-    if (since === undefined || clock - since < this.#rules.patienceMs) return false;
+    return since !== undefined && clock - since >= this.#rules.patienceMs;
+  }
+
+  #mayBeForced({ isNewcomer }: Candidate, { instance, clock }: Ask): boolean {
     if (this.#isPast(instance, clock)) return true;
     if (!isNewcomer || !this.#isPast(`${instance} for newcomers`, clock)) return false;
     this.#loaded.set(`${instance} for newcomers`, clock);

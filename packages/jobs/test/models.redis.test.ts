@@ -84,6 +84,21 @@ it('counts by one clock for how long a job was passed by, whatever those of the 
   expect(await given('w/1', HOLDS_A)).toBe('b');
 });
 
+it('has an instance that loads anyway load what waits for long, though another that is busy holds it', async () => {
+  const { fleet, given, announce, pass } = await openPool();
+  const loads = { a: 8000, b: 8000, c: 8000, d: 8000, e: 8000, f: 8000 };
+  await announce('w/1', { ...loads, a: 0 });
+  await announce('w/2', loads);
+  await submit(fleet, 'a', 'b', 'c', 'd', 'e', 'f');
+  const order = [];
+  for (let n = 0; n < 4; n += 1) {
+    order.push(await given('w/2', loads));
+    await announce('w/2', loads);
+    pass(PATIENCE_MS * 0.4);
+  }
+  expect(order).toEqual(['b', 'c', 'd', 'a']);
+});
+
 it('has nobody wait until a clock that was set back is where it was', async () => {
   const { fleet, given, announce, pass } = await openPool();
   await submit(fleet, 'b', 'a', 'b', 'a');

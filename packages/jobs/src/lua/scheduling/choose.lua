@@ -44,10 +44,10 @@ local function is_past(pool, field, ask)
   local at = tonumber(redis.call('HGET', loaded_key(pool), field) or nil)
   return not at or is_over(at, ask)
 end
--- Waited out the patience. An instance is made to load once in that time, or it would do nothing else while all is late;
--- and once besides for a key that has nothing in work.
+-- Waited out the patience. An instance that would not load otherwise is made to once in that time, or it would do nothing
+-- else while all is late; and once besides for a key that has nothing in work.
 local function passed_by_for_long(pool, found, best, ask)
-  local may_load = is_past(pool, ask.instance, ask)
+  local may_load = best and best.load > 0 or is_past(pool, ask.instance, ask)
   for _, candidate in ipairs(found) do
     if candidate == best then return nil end
     local since = tonumber(redis.call('ZSCORE', passed_by_key(pool), line_of(candidate.key, candidate.need)) or nil)
