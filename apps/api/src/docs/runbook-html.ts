@@ -188,6 +188,11 @@ why it ended.</p>
 <h2 id="apiabsent">ApiAbsent</h2>
 <p>No API is running, so callers get no answers. Start one by hand; it prints to standard error what is missing.</p>
 <h2 id="dispatcherabsent">DispatcherAbsent</h2>
-<p>No dispatcher is running: no webhooks, no retention, no autoscaling, and none of the alerts about queues and Redis.
-Start one; it catches up automatically.</p>
+<p>No dispatcher is at work: no webhooks, no retention, no autoscaling, and none of the alerts about queues and Redis.</p>
+<ul>
+<li>Is none running? Start one; it catches up automatically.</li>
+<li>Does one run (<code>/livez</code>), and does only <code>GET /fleet/alerts</code> show this alert? Then Redis refuses writes, and new jobs
+are answered 503. The dispatcher&#39;s log says why, at <code>noting how the fleet fares failed</code>: out of memory
+(<a href="#redismemoryhigh">RedisMemoryHigh</a>), its disk is full, or it has too few replicas.</li>
+</ul>
 `;

@@ -89,11 +89,11 @@ export const SERVICE_RULES: readonly AlertRule[] = [
   }),
 ];
 
-/** Judged by whoever asks: nobody else is left to. */
+/** Judged by whoever asks, as nobody else did: none runs, or none can write to Redis what it found. */
 export const DISPATCHER_ABSENT: AlertRule = rule({
   name: 'DispatcherAbsent',
   severity: 'critical',
   holdSeconds: 5 * MINUTE,
-  summary: 'No dispatcher is running',
+  summary: 'No dispatcher is at work',
   of: () => [],
 });
