@@ -46,6 +46,17 @@ it('says what an instance would load when it is asked, and again when that has c
   ]);
 });
 
+it('keeps in mind of thousands of needs that the instance cannot run them', async () => {
+  const { instance, told, first } = await setUp();
+  const abilities = { CheckpointLoaderSimple: { ckpt_name: ['a.safetensors'] } };
+  await instance.learn(
+    async () => ({ digest: '', abilities, classes: [], replacements: {} }),
+    new AbortController().signal,
+  );
+  for (let n = 0; n < 2000; n += 1) expect(await first(aRequest({ checkpoint: `gone-${n}` }))).toBe(-1);
+  expect(told.size).toBe(0);
+});
+
 it('takes back that an instance holds the models of a job that it was given, and that went elsewhere', async () => {
   const { instance, told, fitting, first } = await setUp();
   const load = await first(a);

@@ -181,6 +181,18 @@ it('asks once how an instance stands to jobs that are alike, and hands it none t
   expect(await given('w/2', { b: 0 })).toBe('b');
 });
 
+it('gives up for a while on an instance that says again and again what it said before', async () => {
+  const { fleet, source } = await openPool();
+  for (let n = 0; n < 40; n += 1) {
+    await fleet.submit({ key: `key ${n}`, request: { checkpoint: `${n}` }, models: [`${n}`] });
+  }
+  const fit = async () => {
+    await fleet.redis.del(fleet.keys.fits('w/1'));
+    return -1;
+  };
+  expect(await source.nextFor({ name: 'w/1', fit })).toBe('left');
+});
+
 it('finds the job that an instance can run behind those of a hundred keys that it cannot', async () => {
   const { fleet, given } = await openPool();
   for (let n = 0; n < 100; n += 1) {

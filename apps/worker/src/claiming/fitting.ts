@@ -24,8 +24,10 @@ export interface Fitting {
 /** Others leave no jobs for longer to an instance that takes none; many fit into the time for which this is believed. */
 export const SAY_AGAIN_MS = 5000;
 
-/** Needs of which an instance keeps in mind how it stands to them; a few dozen are many. */
-const MOST_NEEDS = 1000;
+/** Needs of which an instance keeps in mind what it would load for them; a few dozen are many. */
+const MOST_ABLE = 1000;
+/** And of those that it cannot run: all that wait are passed over to find a job that it can. */
+const MOST_UNABLE = 20_000;
 
 interface Stand {
   readonly request: ResolvedRequest;
@@ -34,6 +36,12 @@ interface Stand {
   abilities: Abilities | undefined;
   isAble: boolean;
   said: number;
+}
+
+/** By need. */
+interface Stands {
+  readonly able: Map<string, Stand>;
+  readonly unable: Map<string, Stand>;
 }
 
 interface Options {
@@ -47,8 +55,9 @@ interface Options {
 
 export function createFitting({ fits, allSlots, workflows, signal, log }: Options): Fitting {
   const instances = allSlots.map(({ instance }) => instance);
-  const stands = new Map(instances.map((instance) => [instance, new Map<string, Stand>()]));
-  const of = (instance: Instance) => stands.get(instance) ?? new Map<string, Stand>();
+  const stands = new Map(instances.map((instance): [Instance, Stands] => [instance, noStands()]));
+  const of = (instance: Instance) => stands.get(instance) ?? noStands();
+  const standOf = (instance: Instance, need: string) => of(instance).able.get(need) ?? of(instance).unable.get(need);
 
   const fitOf = (instance: Instance, stand: Stand): number => {
     if (stand.abilities !== instance.abilities) {
@@ -68,21 +77,26 @@ export function createFitting({ fits, allSlots, workflows, signal, log }: Option
       said: 0,
     };
     stand.said = fitOf(instance, stand);
-    const known = of(instance);
-    const [oldest] = known.size >= MOST_NEEDS ? known.keys() : [];
+    keep(instance, need, stand);
+    return stand.said;
+  };
+  const keep = (instance: Instance, need: string, stand: Stand) => {
+    const { able, unable } = of(instance);
+    for (const kept of [able, unable]) kept.delete(need);
+    const [kept, most] = stand.isAble ? [able, MOST_ABLE] : [unable, MOST_UNABLE];
+    const [oldest] = kept.size >= most ? kept.keys() : [];
     if (oldest !== undefined) {
-      known.delete(oldest);
+      kept.delete(oldest);
       say(instance, new Map([[oldest, undefined]]));
     }
-    known.set(need, stand);
-    return stand.said;
+    kept.set(need, stand);
   };
   // Commands go in the order in which they are given: the next claim sees it.
   const say = (instance: Instance, news: ReadonlyMap<string, number | undefined>) => {
     fits.say(instance.name, news).catch((error: unknown) => {
       log.debug('what an instance holds was not said', { instance: instance.name, error });
       for (const need of news.keys()) {
-        const stand = of(instance).get(need);
+        const stand = standOf(instance, need);
         if (stand !== undefined) stand.said = Number.NaN;
       }
     });
@@ -94,16 +108,18 @@ export function createFitting({ fits, allSlots, workflows, signal, log }: Option
       await Promise.all(instances.map(({ name }) => fits.forget(name)));
     },
     given: (instance, request) => {
-      const stand = of(instance).get(needOf(request));
+      const stand = standOf(instance, needOf(request));
       if (stand !== undefined) stand.said = 0;
     },
     changed: (instance) => {
       const news = new Map<string, number>();
-      for (const [need, stand] of of(instance)) {
+      const look = (stand: Stand, need: string) => {
         const fit = fitOf(instance, stand);
         if (fit !== stand.said) news.set(need, fit);
         stand.said = fit;
-      }
+      };
+      of(instance).able.forEach(look);
+      of(instance).unable.forEach(look);
       if (news.size > 0) say(instance, news);
     },
     sayAgain: async () => {
@@ -113,4 +129,8 @@ export function createFitting({ fits, allSlots, workflows, signal, log }: Option
       await Promise.all(said);
     },
   };
+}
+
+function noStands(): Stands {
+  return { able: new Map(), unable: new Map() };
 }

@@ -41,6 +41,9 @@ export interface NextClaims {
   untilWork(): Promise<void>;
 }
 
+/** How often an instance is asked in one look; what it has said counts in the next one. Others are to have their turn. */
+const MOST_ASKED = 50;
+
 type Reply =
   | readonly ['ok', unknown]
   | readonly ['none' | 'left', string]
@@ -64,6 +67,7 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
   };
   const look = async (asker: Asker | undefined): Promise<Claim | 'left' | undefined> => {
     let lookedAt = 0;
+    let asked = 0;
     for (;;) {
       const token = poolWorker.newToken();
       const reply = await ask(token, asker?.name ?? '', lookedAt);
@@ -74,7 +78,9 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
           break;
         }
         case 'unknown':
-          if (asker !== undefined) await sayFits(options.fits, asker, reply.slice(1));
+          if (asker === undefined || asked === MOST_ASKED) return 'left';
+          asked += 1;
+          await sayFits(options.fits, asker, reply.slice(1));
           break;
         case 'again':
           lookedAt = reply[1];
