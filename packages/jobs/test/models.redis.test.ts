@@ -181,6 +181,13 @@ it('asks once how an instance stands to jobs that are alike, and hands it none t
   expect(await given('w/2', { b: 0 })).toBe('b');
 });
 
+it('finds the job that an instance can run behind hundreds of its key that differ and that it cannot run', async () => {
+  const { fleet, given } = await openPool();
+  for (let n = 0; n < 600; n += 1) await fleet.submit({ request: { checkpoint: `${n}` } });
+  await submit(fleet, 'a');
+  expect(await given('w/1', { a: 0 })).toBe('a');
+});
+
 it('gives up for a while on an instance that says again and again what it said before', async () => {
   const { fleet, source } = await openPool();
   for (let n = 0; n < 40; n += 1) {

@@ -8,6 +8,8 @@ What an instance may be given: of each key, in the order of their turns, the fir
 local MOST_KEYS = 32
 local MOST_LINES = 256
 local MOST_OF_KEY = 16
+-- Of keys whose first lines are none for the instance, so many times more lines are looked at in one go.
+local pages_left = 16
 -- Needs that a worker is asked about in one go.
 local MOST_UNKNOWN = 16
 
@@ -57,10 +59,10 @@ local function candidate_of(pool, key, first, instance)
   local need = type(found) == 'string' and found or need_by_line(pool, key, first.id) or ''
   return {id = first.id, key = key, need = need, load = fit(instance, need), number = first.number}
 end
--- Of its lines only those whose first job has the priority of the key's first one.
-local function candidates_of_lines(pool, key, instance)
-  local lines, candidates, unknown, needs, priority = redis.call('ZRANGE', lines_key(pool, key), 0, MOST_LINES - 1,
-    'WITHSCORES'), {}, {}, {}, nil
+-- Of its lines from so many on only those whose first job has the priority of the first one that the instance can run.
+local function candidates_from(pool, key, instance, from)
+  local lines, candidates, unknown, needs, priority = redis.call('ZRANGE', lines_key(pool, key), from,
+    from + MOST_LINES - 1, 'WITHSCORES'), {}, {}, {}, nil
   for n = 1, #lines, 2 do needs[#needs + 1] = lines[n] end
   local loads = #needs > 0 and redis.call('HMGET', fits_key(instance), unpack(needs)) or {}
   for n, need in ipairs(needs) do
@@ -73,6 +75,15 @@ local function candidates_of_lines(pool, key, instance)
       priority = its_priority
       candidates[#candidates + 1] = {key = key, need = need, load = load, number = turn % LEVEL}
     end
+  end
+  return candidates, unknown, #needs == MOST_LINES
+end
+local function candidates_of_lines(pool, key, instance)
+  local from = 0
+  local candidates, unknown, is_more = candidates_from(pool, key, instance, from)
+  while is_more and not candidates[1] and not unknown[1] and pages_left > 0 do
+    pages_left, from = pages_left - 1, from + MOST_LINES
+    candidates, unknown, is_more = candidates_from(pool, key, instance, from)
   end
   return candidates, unknown
 end
