@@ -27,8 +27,8 @@ async function serve({ withKeys = false, refusal, most = 10, ...route }: Served 
   const log = createLogger({ service: 'api', level: 'error', format: 'json', stream: new Writable() });
   const metrics = createMetrics({ service: 'api', log });
   const stopping = new AbortController();
-  const anna = aKey('anna');
-  const keys = { find: (key: string) => (key === 'anna' ? anna : undefined) };
+  const known = new Map([['anna', aKey('anna')]]);
+  const keys = { find: (key: string) => known.get(key) };
   const upgrade = socketUpgrade(
     [{ path: '/comfyui/ws', access: 'jobs', connect: (socket) => socket.send('hello'), ...route }],
     {
@@ -56,7 +56,7 @@ async function serve({ withKeys = false, refusal, most = 10, ...route }: Served 
   const plain = async (request: IncomingMessage) => `${request.method} ${request.url} ${await text(request)}`;
   server.serve((request, response) => void plain(request).then((told) => response.end(told)), upgrade);
   const url = `ws://127.0.0.1:${server.port}/comfyui/ws`;
-  return { url, port: server.port, server, stopping, metrics };
+  return { url, port: server.port, server, stopping, metrics, known };
 }
 
 /** The status and body with which a socket is refused. */
@@ -144,6 +144,20 @@ describe('a socket', () => {
     const [code] = await once(socket, 'close');
     expect(code).toBe(1001);
     await server.close(60_000);
+  });
+
+  it.each([
+    ['was taken away', undefined],
+    ['lost the scope', aKey('anna', { scopes: ['admin'] })],
+  ])('is closed with 1008 when its key %s', async (_how, now) => {
+    const { url, known } = await serve({ withKeys: true });
+    const socket = await opened(url, { Authorization: 'Bearer anna' });
+    await once(socket, 'ping');
+    expect(socket.readyState).toBe(WebSocket.OPEN);
+    if (now === undefined) known.delete('anna');
+    else known.set('anna', now);
+    const [code] = await once(socket, 'close');
+    expect(code).toBe(1008);
   });
 
   it('that does not answer its close is cut off at the end', async () => {

@@ -47,12 +47,15 @@ export interface SocketOptions extends Entrance {
 export type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
 const GOING_AWAY = 1001;
+/** Of a caller who may no longer have one ("policy violation"). */
+const NOT_ADMITTED = 1008;
 /** After so much silence the system asks whether a caller is still there, in ms. */
 const KEEP_ALIVE_MS = 60_000;
 
 /**
  * Opens WebSockets for those who may: the same hosts, keys and counts as for requests, and no foreign page that comes with
- * what its browser sends by itself.
+ * what its browser sends by itself. One lasts for no longer than the key it was opened with: whoever comes after with the
+ * same id has another.
  */
 export function socketUpgrade(routes: readonly SocketRoute[], options: SocketOptions): Upgrade {
   const { gate, meter, instruments, hosts, dialects, open, heartbeatMs, stopping, log } = options;
@@ -74,10 +77,11 @@ export function socketUpgrade(routes: readonly SocketRoute[], options: SocketOpt
     const header = (name: string) => headerOf(request, name);
     const takesBasic = route.basic ?? false;
     const visit = { method: 'GET', path, query, header, takesBasic, isSocket: true } as const;
-    const caller = knownCaller(await gate.admit(route.access, visit));
+    const mayComeIn = async () => knownCaller(await gate.admit(route.access, visit));
+    const caller = await mayComeIn();
     const { refusal } = await meter(caller).read();
     if (refusal !== undefined) throw refusal;
-    return { path, query, header, caller };
+    return { visitor: { path, query, header, caller }, mayComeIn };
   };
 
   return (request, socket, head) => {
@@ -100,11 +104,11 @@ export function socketUpgrade(routes: readonly SocketRoute[], options: SocketOpt
       tell(reply.status);
     };
     const upgrade = async () => {
-      const admitted = await admit(request, route, path);
+      const { visitor, mayComeIn } = await admit(request, route, path);
       if (route === undefined || socket.destroyed) return;
       const place = open.open();
       try {
-        place.of(admitted.caller.id);
+        place.of(visitor.caller.id);
       } catch (error) {
         place.close();
         throw error;
@@ -113,11 +117,11 @@ export function socketUpgrade(routes: readonly SocketRoute[], options: SocketOpt
       // Also when the handshake comes to nothing.
       socket.once('close', () => place.close());
       server.handleUpgrade(request, socket, head, (opened) => {
-        tell(101, { key: admitted.caller.id });
+        tell(101, { key: visitor.caller.id });
         (socket as Socket).setKeepAlive(true, KEEP_ALIVE_MS);
         own.debug('socket opened', { path });
-        keep(opened);
-        route.connect(opened, { ...admitted, log: own });
+        keep(opened, mayComeIn);
+        route.connect(opened, { ...visitor, log: own });
         if (stopping.aborted) opened.close(GOING_AWAY, 'the server is stopping');
       });
     };
@@ -125,9 +129,12 @@ export function socketUpgrade(routes: readonly SocketRoute[], options: SocketOpt
   };
 
   /** Whose other end is gone is noticed below, and whoever does not answer may be busy. A ping is for proxies between. */
-  function keep(opened: WebSocket): void {
+  function keep(opened: WebSocket, mayComeIn: () => Promise<unknown>): void {
     instruments.streams.inc();
-    const beat = setInterval(() => opened.ping(), heartbeatMs);
+    const beat = setInterval(() => {
+      opened.ping();
+      mayComeIn().catch(() => opened.close(NOT_ADMITTED, 'the API key is no longer valid'));
+    }, heartbeatMs);
     opened.on('error', (error) => log.debug('a socket failed', { error }));
     opened.once('close', () => {
       clearInterval(beat);
