@@ -226,6 +226,15 @@ it('leaves jobs to an instance that holds their models and will be through with 
   expect(await given('w/2', { a: 60_000 })).toBe('a');
 });
 
+it('gives an instance that has to load the next job, though the record of one before it is gone', async () => {
+  const { fleet, given, announce } = await openPool();
+  await announce('w/1', { a: 0, b: 0 });
+  await announce('w/2', { a: 1000, b: 1000 });
+  const [gone = ''] = await submit(fleet, 'a', 'b', 'b');
+  await fleet.redis.del(fleet.keys.job(gone));
+  expect(await given('w/2', {})).toBe('b');
+});
+
 it('counts who holds models among instances that are there, however many were within the last day', async () => {
   const { fleet, given, announce } = await openPool();
   const gone = Array.from({ length: 500 }, (_, n) => [`gone-${n}/1`, `${Date.now()} digest`] as const);

@@ -47,8 +47,10 @@ local function worth_loading(pool, instance, candidates)
   for _, candidate in ipairs(candidates) do
     local holders = count_holders(instances, instance, candidate.need)
     local waiting = jobs[of_needs[candidate.need] or candidate.need] or 1
-    local signature, wanted_by = unpack(redis.call('HMGET', job_key(candidate.id), 'signature', 'wanted_by'))
-    if holders == 0 or wanted_by == instance then return candidate end
+    local fields = redis.pcall('HMGET', job_key(candidate.id), 'signature', 'wanted_by')
+    local signature, wanted_by = fields[1], fields[2]
+    -- Whoever takes one whose record is gone finds that out.
+    if holders == 0 or not signature or wanted_by == instance then return candidate end
     -- They are at work on something, too.
     local work = (waiting + holders) * expected_ms(pool, signature) / holders
     if work > candidate.load then
