@@ -215,7 +215,7 @@ export const settingsSchema = Type.Object({
   MAX_WORKFLOW_BYTES: integer(
     MIB / 2,
     1024,
-    'Largest workflow published through the API, in bytes of JSON; in a picture the JSON in it counts, and the picture like any other',
+    'Largest workflow published, or graph sent, through the API, in bytes of JSON; in a picture the JSON in it counts, and the picture like any other',
     16 * MIB,
   ),
   MAX_SOCKET_BUFFER_BYTES: integer(
