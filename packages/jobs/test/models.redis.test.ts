@@ -282,6 +282,20 @@ it('calls a job back from behind another one only for an instance that loads no 
   await waiting.release(0);
 });
 
+it('knows how long a job still waits behind another one, whatever the clock of its host says', async () => {
+  const { fleet, recall } = await openPool();
+  const now = () => Date.now() + 3_600_000;
+  const ahead = fleet.worker('v', { now });
+  await ahead.presence.takeName(within());
+  await ahead.presence.announce(anAnnouncement({ name: 'v' }));
+  const source = await ahead.claims(POOL);
+  await submit(fleet, 'a');
+  const waiting = (await source.nextFor({ name: 'v/1', fit: () => 0 })) as Claim;
+  await waiting.submit(newId(), 'v/1', now() + 4000);
+  expect(await recall('w/2', { a: 60_000 })).toBe(false);
+  await waiting.release(0);
+});
+
 it('asks an instance how it stands to a job behind another one before it calls that back', async () => {
   const { fleet, claim, recall } = await openPool();
   await submit(fleet, 'a');

@@ -34,8 +34,8 @@ export interface Claim {
   /** The record as it was when it was claimed; `promptId` names a submission that may still be found. */
   readonly record: JobRecord;
   /**
-   * Before ComfyUI is asked: writes the submission down. `expectedStart` (ms since 1970) when the prompt will wait
-   * behind another one there: then an idle instance may ask for it.
+   * Before ComfyUI is asked: writes the submission down. `expectedStart` (ms since 1970, by this host's clock) when the
+   * prompt will wait behind another one there: then an idle instance may ask for it.
    */
   submit(promptId: string, instance: string, expectedStart?: number): Promise<Verdict>;
   /** ComfyUI began to execute it. */

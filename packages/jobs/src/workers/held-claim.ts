@@ -4,12 +4,14 @@ import { picturesOf } from '../record/outputs.js';
 import type { JobRecord, Timings } from '../record/record.js';
 import type { ScriptName } from '../scripts.js';
 import type { Claim, Outcome, Verdict } from './claim.js';
+import type { RedisClock } from './redis-clock.js';
 
 /** Runs one transition script of the job; the prefix, id and lifetime are added by the caller. */
 export type Transition = (name: ScriptName, args: readonly (string | number)[]) => Promise<unknown>;
 
 interface Writing {
   readonly run: Transition;
+  readonly clock: RedisClock;
   /** Executions of an instance that are remembered. */
   readonly timelineEntries: number;
 }
@@ -17,14 +19,16 @@ interface Writing {
 export function heldClaim(
   record: JobRecord,
   item: WorkItem,
-  { run, timelineEntries }: Writing,
+  { run, clock, timelineEntries }: Writing,
   reads: Pick<Claim, 'isListenedTo' | 'origin'>,
 ): Claim {
   const claim = `${record.claim} ${item.token}`;
   const verdict = async (name: ScriptName, ...args: string[]) => (await run(name, [claim, ...args])) as Verdict;
+  // Instances of other hosts compare it with their time.
+  const byRedis = (ms: number | undefined) => msOrNothing(ms === undefined ? undefined : clock.at(ms));
   return {
     record,
-    submit: (promptId, instance, expectedStart) => verdict('submit', promptId, instance, msOrNothing(expectedStart)),
+    submit: (promptId, instance, expectedStart) => verdict('submit', promptId, instance, byRedis(expectedStart)),
     start: (promptId) => verdict('start', promptId),
     progress: (progress) => verdict('progress', JSON.stringify(progress)),
     ...reads,
@@ -32,7 +36,7 @@ export function heldClaim(
     collect: () => verdict('enterPhase', 'collecting'),
     lose: (promptId, why, faults) =>
       verdict('lose', promptId, why, faults === undefined ? '' : JSON.stringify(faults), `${timelineEntries}`),
-    look: (expectedStart) => run('look', [claim, msOrNothing(expectedStart)]) as Promise<Verdict | 'recalled'>,
+    look: (expectedStart) => run('look', [claim, byRedis(expectedStart)]) as Promise<Verdict | 'recalled'>,
     finish: async (outcome, executed = '', timings = null) => {
       const args = [
         claim,

@@ -5,6 +5,7 @@ import type { WorkItem } from '../queue/pool-worker.js';
 import type { JobRecord } from '../record/record.js';
 import type { Claim } from './claim.js';
 import { heldClaim, type Transition } from './held-claim.js';
+import type { RedisClock } from './redis-clock.js';
 import type { Transitions } from './transitions.js';
 
 /** Makes a claim of a record and its work item. */
@@ -14,11 +15,13 @@ export interface ClaimHolderOptions {
   readonly redis: Redis;
   readonly keys: Keys;
   readonly transition: Transitions;
+  readonly clock: RedisClock;
   /** Executions of an instance that are remembered. */
   readonly timelineEntries: number;
 }
 
-export function createClaimHolder({ redis, keys, transition, timelineEntries }: ClaimHolderOptions): ClaimHolder {
+export function createClaimHolder(options: ClaimHolderOptions): ClaimHolder {
+  const { redis, keys, transition, clock, timelineEntries } = options;
   return (record, item) => {
     const isListenedTo = async () => {
       const [, listeners] = await redis.pubsub('NUMSUB', keys.jobChannel(record.id));
@@ -26,6 +29,6 @@ export function createClaimHolder({ redis, keys, transition, timelineEntries }: 
     };
     const origin = () => orUnavailable(async () => (await redis.get(keys.origin(record.id))) ?? undefined);
     const run: Transition = (name, args) => transition(name, record.id, args);
-    return heldClaim(record, item, { run, timelineEntries }, { isListenedTo, origin });
+    return heldClaim(record, item, { run, clock, timelineEntries }, { isListenedTo, origin });
   };
 }

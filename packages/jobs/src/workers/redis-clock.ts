@@ -5,6 +5,8 @@ import type { Redis } from 'ioredis';
 export interface RedisClock {
   /** ms since 1970; by this host's own clock until it was set. */
   now(): number;
+  /** The same moment as `hostMs` of this host's own clock. */
+  at(hostMs: number): number;
   /** Asks Redis what time it is. */
   set(): Promise<void>;
 }
@@ -12,8 +14,10 @@ export interface RedisClock {
 /** `hostNow`: this host's own clock. */
 export function createRedisClock(redis: Redis, hostNow: () => number): RedisClock {
   let offsetMs = 0;
+  const at = (hostMs: number) => hostMs + offsetMs;
   return {
-    now: () => hostNow() + offsetMs,
+    now: () => at(hostNow()),
+    at,
     set: async () => {
       offsetMs = (await redisTime(redis)) - hostNow();
     },
