@@ -3,6 +3,7 @@ import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
+import { EXPRESS_CLASSES } from './http/express-classes.js';
 import { isWebSocket, servedPlainly } from './http/plain-upgrade.js';
 import type { Upgrade } from './http/sockets.js';
 import { refuseUnreadable } from './http/unreadable-request.js';
@@ -41,7 +42,7 @@ export async function listen(at: {
   readonly idleMs: number;
 }): Promise<Listening> {
   // A missing Host is refused by the app, which says so as it says everything else.
-  const server = createServer({ requireHostHeader: false });
+  const server = createServer({ ...EXPRESS_CLASSES, requireHostHeader: false });
   // Whoever does not read what it asked for would keep a file open for ever.
   server.timeout = at.idleMs;
   server.keepAliveTimeout = KEEP_ALIVE_MS;

@@ -9,6 +9,7 @@ import { faultOf } from './counting.js';
 import { crossOrigin } from './cross-origin.js';
 import { type Dialect, dialectOf } from './dialect.js';
 import { type Entrance, entered, served } from './exchange.js';
+import { withoutNewPrototypes } from './express-classes.js';
 import type { Receive } from './file-readers.js';
 import { localsOf } from './locals.js';
 import type { Route } from './messages.js';
@@ -93,7 +94,7 @@ function oneApi(routes: readonly Route[], pages: readonly Pages[], options: OneA
   app.use(async (error: unknown, request: Request, response: Response, _next: NextFunction) =>
     failed(await faultOf(error, localsOf(response)), request, response),
   );
-  return app;
+  return withoutNewPrototypes(app);
 }
 
 /** A browser asks its user for a name, which does not matter, and a password, which is the key. */
