@@ -55,6 +55,18 @@ describe('a request below /comfyui', () => {
   });
 });
 
+const MADE = `cf_${'k-3_'.repeat(10)}abc`;
+
+it.each([
+  [`/comfyui/api/k/${MADE}/queue`, '/comfyui/k/<key>/queue'],
+  [`/comfyui/comfyui/k/${MADE}/queue?a=b`, '/comfyui/comfyui/k/<key>/queue?a=b'],
+  [`/comfyui/k%2F${MADE}/queue`, '/comfyui/k%2F<key>/queue'],
+  [`/k/${MADE}/queue?a?b`, '/k/<key>/queue?a?b'],
+  [`http://host:1/api/k/${MADE}`, '/api/k/<key>'],
+])('lets nobody read in a log the key of an address that is none: %s', (given, url) => {
+  expect(arrived(given)).toEqual({ url });
+});
+
 it.each(['/comfyuix/k/s/prompt', '/jobs?token=t', '/k/s/prompt', '*', '/%63omfyui/k/s'])('leaves %s alone', (url) => {
   expect(arrived(url)).toEqual({ url });
 });

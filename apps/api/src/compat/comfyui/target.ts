@@ -5,24 +5,36 @@ import { COMFYUI_PREFIX } from './dialect.js';
 /** `/comfyui`, then perhaps a key, then perhaps `/api`, then what is asked for. */
 const TARGET = new RegExp(`^${COMFYUI_PREFIX}(?:/k/([^/]+))?(?:/api(?=/|$))?(/.*)?$`, 'i');
 
+/** As `keys create` makes them. */
+const MADE_KEY = /cf_[\w-]{43}/g;
+
 /**
  * Rewrites requests below `/comfyui`, before anything logs or counts them: `/api/x` becomes `/x`, as in ComfyUI, and a key
  * that stands in the path (`/comfyui/k/<key>/…`) or as `?token=` becomes the header X-API-Key. A key in the path counts more
- * than headers do, which some clients fill with what was meant for another server; a token where no header has a key.
+ * than headers do, which some clients fill with what was meant for another server; a token where no header has a key. One
+ * that stands elsewhere in a path, as people mistype addresses, is of no use there, and hidden.
  */
 export function arrivingAtComfyui(request: IncomingMessage): void {
   const [path = '', ...rest] = pathOfTarget(request.url).split('?');
   // Clients join addresses with a slash too many.
   const parts = TARGET.exec(path.replace(/\/{2,}/g, '/'));
-  if (parts === null) return;
+  if (parts === null) {
+    const shown = withoutKeys(path);
+    if (shown !== path) request.url = [shown, ...rest].join('?');
+    return;
+  }
   const [, key, below = '/'] = parts;
   const { query, token } = withoutToken(rest.join('?'));
-  request.url = COMFYUI_PREFIX + below + (query === '' ? '' : `?${query}`);
+  request.url = COMFYUI_PREFIX + withoutKeys(below) + (query === '' ? '' : `?${query}`);
   const { headers } = request;
   const sent = key === undefined ? (hasKey(headers) ? undefined : token) : decoded(key);
   if (sent === undefined) return;
   delete headers.authorization;
   headers['x-api-key'] = sent;
+}
+
+function withoutKeys(path: string): string {
+  return path.replace(MADE_KEY, '<key>');
 }
 
 function hasKey({ authorization = '', 'x-api-key': key = '' }: IncomingMessage['headers']): boolean {
