@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createJsonScan, type JsonLimits } from '../src/http/json-scan.js';
+import { type JsonLimits, JsonScan } from '../src/http/json-scan.js';
 
 const ROOMY: JsonLimits = { depth: 1000, values: 1_000_000, names: 1_000_000, nameBytes: 10_000 };
 
@@ -28,12 +28,12 @@ function scan(
     },
     apart: (bytes: Uint8Array) => set?.push(Buffer.from(bytes)),
   };
-  const { push } = createJsonScan(limits, parts, apart);
+  const scanning = new JsonScan(limits, parts, apart);
   const bytes = Buffer.from(text);
   let fault: string | undefined;
   let looked = 0;
   while (fault === undefined && looked < bytes.length) {
-    fault = push(bytes.subarray(looked, looked + size));
+    fault = scanning.push(bytes.subarray(looked, looked + size));
     looked += size;
   }
   const found: Scanned = {

@@ -26,7 +26,8 @@ export interface RequestToResolve {
 }
 
 /** The request of POST /generate or /img2img as one for its workflow, with faults that point at its fields. */
-export function resolveRequest({ request, input, ...asked }: RequestToResolve): ResolvedRequest {
+export function resolveRequest(asked: RequestToResolve): ResolvedRequest {
+  const { workflow, profiles, request, input, randomSeed, limits } = asked;
   const written: Readonly<Record<string, unknown>> = request;
   const inputs: Record<string, InputValue> = {};
   for (const name of PICTURE_FIELDS) {
@@ -34,12 +35,15 @@ export function resolveRequest({ request, input, ...asked }: RequestToResolve): 
   }
   if (input !== undefined) inputs.image = input;
   return resolveInputs({
-    ...asked,
+    workflow,
+    profiles,
     lod: request.lod ?? 'mid',
     inputs,
     priority: request.priority,
     metadata: request.metadata,
     pointer: (name) => `/${name}`,
+    randomSeed,
+    limits,
   });
 }
 

@@ -15,7 +15,7 @@ export type Access = 'public' | Scope | 'linked' | 'known' | 'browsed';
 interface Visit {
   readonly method: string;
   readonly path: string;
-  readonly query: URLSearchParams;
+  query(): URLSearchParams;
   header(name: string): string | undefined;
   /** Whether the key may come as HTTP Basic, as for `browsed`, but also as its name. */
   readonly takesBasic: boolean;
@@ -66,8 +66,9 @@ export function createGate({ keys, defaults, urls, publicImages, corsOrigins, pu
       if (given !== undefined && sent === undefined) refuseForeignPage(visit, corsOrigins, publicHost);
       if (given === undefined && access === 'linked') {
         if (publicImages && PUBLIC_IMAGES.some((start) => visit.path.startsWith(start))) return undefined;
-        if (await urls.verify(visit.path, visit.query)) return undefined;
-        if (visit.query.has('signature')) {
+        const query = visit.query();
+        if (await urls.verify(visit.path, query)) return undefined;
+        if (query.has('signature')) {
           throw unauthorized('This link has expired or is not whole; GET /jobs/:id gives a new one.');
         }
       }

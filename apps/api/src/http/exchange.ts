@@ -31,9 +31,7 @@ export function entered(
       method: request.method,
       path: locals.path,
       takesBasic: basic === true,
-      get query() {
-        return queryOf(request);
-      },
+      query: () => queryOf(request),
       header: (name: string) => request.get(name),
     };
     locals.caller = await gate.admit(access, visit);

@@ -21,7 +21,7 @@ export interface Locals {
   /** Of the path; undefined: ours. */
   readonly dialect: Dialect | undefined;
   /** Writes the request's id on each line. */
-  readonly log: Logger;
+  readonly log: () => Logger;
   readonly instruments: ApiInstruments;
   /** Of the route that serves it. */
   answered?: Answered;

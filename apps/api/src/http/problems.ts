@@ -8,13 +8,13 @@ import type { Reply } from './messages.js';
  * The one place where an error becomes an answer. What is no FleetError is a fault of ours: logged whole, answered as
  * internal_error without a word of it.
  */
-export function problemReply(thrown: unknown, place: Place & { readonly log: Logger }): Reply {
+export function problemReply(thrown: unknown, place: Place & { readonly log: () => Logger }): Reply {
   const { path, log } = place;
   const error = toFleetError(thrown);
-  if (error.code === 'internal_error') log.error('a request failed inside', { path, error: thrown });
+  if (error.code === 'internal_error') log().error('a request failed inside', { path, error: thrown });
   // When it began, and ended, is said once where the queue is asked; not once for every request.
-  else if (error.code === 'queue_unavailable') log.debug('a request could not be served', { path, error });
-  else if (error.status >= 500) log.warn('a request could not be served', { path, error });
+  else if (error.code === 'queue_unavailable') log().debug('a request could not be served', { path, error });
+  else if (error.status >= 500) log().warn('a request could not be served', { path, error });
   return refusal(error, place);
 }
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { FleetError } from '@comfy-fleet/contracts';
 import { requireUtf8 } from './json-body.js';
-import { createJsonScan, type JsonLimits } from './json-scan.js';
+import { type JsonLimits, JsonScan } from './json-scan.js';
 import { takeBody } from './take-body.js';
 import type { UnpackLimits } from './unpacked-body.js';
 
@@ -19,8 +19,7 @@ export async function readRawBody(
   { limits, json, arrived }: RawBodyOptions,
 ): Promise<Buffer> {
   if (json !== undefined) requireUtf8(request.headers['content-type']);
-  const scan =
-    json === undefined ? undefined : createJsonScan(json, { text: () => {}, begin: () => {}, apart: () => {} });
+  const scan = json === undefined ? undefined : new JsonScan(json);
   const kept: Buffer[] = [];
   await takeBody(request, limits, (chunk) => {
     arrived(chunk.length);

@@ -66,7 +66,7 @@ export class SeenRequest implements ApiRequest {
   }
 
   get log() {
-    return this.#locals.log;
+    return this.#locals.log();
   }
 
   get signal() {

@@ -42,7 +42,7 @@ export async function failed(error: unknown, request: Request, response: Respons
   const locals = localsOf(response);
   const { challenge, log, path } = locals;
   if (request.socket.destroyed) {
-    log.debug('the caller went away', { path, error });
+    log().debug('the caller went away', { path, error });
     return;
   }
   const reply = problemReply(error, locals);

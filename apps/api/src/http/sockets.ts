@@ -76,7 +76,7 @@ export function socketUpgrade(routes: readonly SocketRoute[], options: SocketOpt
     const query = queryOf(request);
     const header = (name: string) => headerOf(request, name);
     const takesBasic = route.basic ?? false;
-    const visit = { method: 'GET', path, query, header, takesBasic, isSocket: true } as const;
+    const visit = { method: 'GET', path, query: () => query, header, takesBasic, isSocket: true } as const;
     const mayComeIn = async () => knownCaller(await gate.admit(route.access, visit));
     const caller = await mayComeIn();
     const { refusal } = await meter(caller).read();
@@ -98,7 +98,7 @@ export function socketUpgrade(routes: readonly SocketRoute[], options: SocketOpt
     const broken = () => socket.destroy();
     socket.on('error', broken);
     const refuse = (error: unknown) => {
-      const reply = problemReply(error, { path, dialect: dialectOf(dialects, path), log: own });
+      const reply = problemReply(error, { path, dialect: dialectOf(dialects, path), log: () => own });
       if (reply.refused !== undefined) instruments.refused(reply.refused);
       writeReply(socket, { ...reply, headers: { ...reply.headers, 'X-Request-Id': id } });
       tell(reply.status);

@@ -81,8 +81,12 @@ function factsOf(jobs: readonly NewJob[]) {
   const [job] = jobs;
   if (job === undefined || jobs.length > 1) return { 'messaging.batch.message_count': jobs.length };
   const { id, kind, pool, request } = job;
-  const facts = { 'comfy_fleet.job.id': id, 'comfy_fleet.job.kind': kind, 'comfy_fleet.lod': request.lod };
-  return { ...facts, 'messaging.destination.name': pool };
+  return {
+    'comfy_fleet.job.id': id,
+    'comfy_fleet.job.kind': kind,
+    'comfy_fleet.lod': request.lod,
+    'messaging.destination.name': pool,
+  };
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { TObject } from 'typebox';
-import { createJsonScan } from '../http/json-scan.js';
+import { JsonScan } from '../http/json-scan.js';
 
 /** Of a field that is an object, as metadata and webhook are: no more is parsed. */
 const OBJECT_LIMITS = { depth: 8, values: 1000, names: 1000, nameBytes: 1024 };
@@ -23,7 +23,7 @@ function meant(value: unknown, schema: object | undefined): unknown {
 }
 
 function parsed(text: string): unknown {
-  const scan = createJsonScan(OBJECT_LIMITS, { text: () => {}, begin: () => {}, apart: () => {} });
+  const scan = new JsonScan(OBJECT_LIMITS);
   if (scan.push(Buffer.from(text)) !== undefined) return text;
   try {
     return JSON.parse(text);

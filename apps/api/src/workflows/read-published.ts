@@ -1,6 +1,6 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import { openUpload, type PictureTexts, type Place, type Workflow, WorkflowError } from '@comfy-fleet/workflows';
-import { createJsonScan, type JsonLimits } from '../http/json-scan.js';
+import { type JsonLimits, JsonScan } from '../http/json-scan.js';
 import type { RawBody } from '../http/messages.js';
 import { atPlace } from '../requests/pointers.js';
 import { utf8Text } from './exact-json.js';
@@ -34,7 +34,7 @@ async function textsOf(data: Buffer, { maxBytes, json }: PublishLimits): Promise
     ]);
   }
   for (const text of [texts.prompt, texts.workflow ?? '']) {
-    const fault = createJsonScan(json, { text: () => {}, begin: () => {}, apart: () => {} }).push(Buffer.from(text));
+    const fault = new JsonScan(json).push(Buffer.from(text));
     if (fault !== undefined) throw new FleetError('body_too_large', `The workflow has too much in it: ${fault}.`);
   }
   return texts;
