@@ -1,7 +1,7 @@
 import type { RequestListener } from 'node:http';
 import { FleetError } from '@comfy-fleet/contracts';
 import { type Logger, noteRoute } from '@comfy-fleet/telemetry';
-import express, { type NextFunction, type Request, type RequestHandler, type Response } from 'express';
+import type { NextFunction, Request, RequestHandler, Response } from 'express';
 import type { HostCheck } from '../access/hosts.js';
 import { beginning } from './begin-request.js';
 import { type BodyLimits, createBodyReaders } from './body-readers.js';
@@ -9,7 +9,7 @@ import { faultOf } from './counting.js';
 import { crossOrigin } from './cross-origin.js';
 import { type Dialect, dialectOf } from './dialect.js';
 import { type Entrance, entered, served } from './exchange.js';
-import { withoutNewPrototypes } from './express-classes.js';
+import { createApp } from './express-classes.js';
 import type { Receive } from './file-readers.js';
 import { localsOf } from './locals.js';
 import type { Route } from './messages.js';
@@ -68,9 +68,7 @@ interface OneApiOptions extends ExpressAppOptions {
 
 function oneApi(routes: readonly Route[], pages: readonly Pages[], options: OneApiOptions): RequestListener {
   const { corsOrigins, bodyReaders } = options;
-  const app = express();
-  app.disable('x-powered-by');
-  app.disable('etag'); // jobs change all the time and are small; pictures bring their own
+  const app = createApp();
   if (corsOrigins.length > 0) app.use(crossOrigin(corsOrigins));
   for (const path of new Set(routes.map((route) => route.path))) {
     const sharing = routes.filter((route) => route.path === path);
@@ -94,7 +92,7 @@ function oneApi(routes: readonly Route[], pages: readonly Pages[], options: OneA
   app.use(async (error: unknown, request: Request, response: Response, _next: NextFunction) =>
     failed(await faultOf(error, localsOf(response)), request, response),
   );
-  return withoutNewPrototypes(app);
+  return app;
 }
 
 /** A browser asks its user for a name, which does not matter, and a password, which is the key. */

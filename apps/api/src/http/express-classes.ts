@@ -1,10 +1,13 @@
-import { IncomingMessage, type RequestListener, ServerResponse } from 'node:http';
+import { IncomingMessage, ServerResponse } from 'node:http';
 import express, { type Express } from 'express';
+
+/** What Express asks from a request or an answer, it asks of this app: all have the same settings. */
+const first = withSettings(express());
 
 class ExpressRequest extends IncomingMessage {}
 class ExpressResponse extends ServerResponse {}
-Object.setPrototypeOf(ExpressRequest.prototype, express.request);
-Object.setPrototypeOf(ExpressResponse.prototype, express.response);
+Object.setPrototypeOf(ExpressRequest.prototype, first.request);
+Object.setPrototypeOf(ExpressResponse.prototype, first.response);
 
 /**
  * What a server makes of requests and their answers, for Node's createServer. Express has methods of its own for both, and
@@ -13,12 +16,14 @@ Object.setPrototypeOf(ExpressResponse.prototype, express.response);
  */
 export const EXPRESS_CLASSES = { IncomingMessage: ExpressRequest, ServerResponse: ExpressResponse };
 
-/** Has an app find on them the prototypes that it would set, also beside other apps. */
-export function withoutNewPrototypes(app: Express): RequestListener {
-  Object.assign(app, { request: ExpressRequest.prototype, response: ExpressResponse.prototype });
-  return (request, response) => {
-    Object.assign(request, { app });
-    Object.assign(response, { app });
-    app(request, response);
-  };
+/** An app that finds on them the prototypes that it would set. */
+export function createApp(): Express {
+  const prototypes = { request: ExpressRequest.prototype, response: ExpressResponse.prototype };
+  return Object.assign(withSettings(express()), prototypes);
+}
+
+function withSettings(app: Express): Express {
+  app.disable('x-powered-by');
+  app.disable('etag'); // jobs change all the time and are small; pictures bring their own
+  return app;
 }

@@ -13,6 +13,7 @@ import { refuseDeniedNodes } from '../access/rights.js';
 import type { Deps } from '../deps.js';
 import type { ApiRequest } from '../http/messages.js';
 import { atPlace, inGraph } from '../requests/pointers.js';
+import type { Labels } from './new-job.js';
 import { type WorkflowWish, workflowJob } from './workflow-job.js';
 
 export interface GraphWish {
@@ -53,19 +54,21 @@ interface OpenedWish {
    * undefined: those that look like outputs, of a graph that was not judged yet.
    */
   readonly outputs?: readonly string[] | undefined;
+  readonly labels?: Labels;
 }
 
 /** The job of a graph that was opened. Throws as `graphJob` does. */
 export async function openedJob(
   deps: Deps,
-  { opened: { workflow, inputs, files, shape }, catalogue, order, callback, outputs }: OpenedWish,
+  { opened: { workflow, inputs, files, shape }, catalogue, order, callback, outputs, labels }: OpenedWish,
   request: OrderingRequest,
 ): Promise<NewJob> {
   refuseDeniedNodes(knownCaller(request.caller), workflow.graph);
   const named = workflow.outputs.filter(({ node }) => outputs?.includes(node)).map(({ name }) => name);
   const own = outputs === undefined ? order : { ...order, outputs: named };
   const isJudged = outputs !== undefined;
-  const wish = { workflow, catalogue, order: own, inputs, callback, shape, isJudged, pointers: inGraph(files) };
+  const pointers = inGraph(files);
+  const wish = { workflow, catalogue, order: own, inputs, callback, shape, isJudged, pointers, labels };
   return workflowJob(deps, wish, request);
 }
 

@@ -53,7 +53,7 @@ export async function ableJob(
   const known = await deps.ledger.fleet.abilities(pool, workflow.classes);
   refuseImpossible(workflow, request, pool, known, pointers);
   const { kind, version, text } = workflow;
-  const { start_within_seconds, ...rest } = wish;
+  const { start_within_seconds, labels, ...rest } = wish;
   return {
     id: newId(),
     kind,
@@ -64,6 +64,7 @@ export async function ableJob(
     startWithinMs: (start_within_seconds ?? deps.config.limits.maxQueuedSeconds) * 1000,
     traceparent: traceparentNow(),
     ...rest,
+    ...labels,
   };
 }
 
@@ -78,7 +79,11 @@ interface Wish {
   readonly callback?: Webhook | undefined;
   readonly parent?: ParentJob;
   readonly comfyKey?: string | undefined;
+  readonly labels?: Labels | undefined;
 }
+
+/** What an API of others keeps with a job that it orders. */
+export type Labels = Pick<NewJob, 'alias' | 'client' | 'origin'>;
 
 /**
  * Whom to notify of the job's end: whom the request names, else whom the key names. `refusal` says what is wrong with a

@@ -7,7 +7,7 @@ import type { Deps } from '../deps.js';
 import type { ApiRequest } from '../http/messages.js';
 import { IN_INPUTS, type Pointers } from '../requests/pointers.js';
 import { refuseGraph } from '../requests/refuse-graph.js';
-import { ableJob } from './new-job.js';
+import { ableJob, type Labels } from './new-job.js';
 
 export interface WorkflowWish {
   readonly workflow: Workflow;
@@ -31,6 +31,7 @@ export interface WorkflowWish {
   readonly isJudged?: boolean;
   /** Of the request's body. */
   readonly pointers?: Pointers;
+  readonly labels?: Labels | undefined;
 }
 
 /**
@@ -39,7 +40,7 @@ export interface WorkflowWish {
  */
 export async function workflowJob(
   deps: Deps,
-  { workflow, catalogue, order, inputs, callback, shape, isJudged = false, pointers = IN_INPUTS }: WorkflowWish,
+  { workflow, catalogue, order, inputs, callback, shape, isJudged = false, pointers = IN_INPUTS, labels }: WorkflowWish,
   request: Pick<ApiRequest, 'caller' | 'files' | 'signal' | 'holds'>,
 ): Promise<NewJob> {
   const isNamed = ([name, value]: readonly [string, unknown]) =>
@@ -69,5 +70,6 @@ export async function workflowJob(
     callback,
     comfyKey,
     pointers,
+    labels,
   });
 }

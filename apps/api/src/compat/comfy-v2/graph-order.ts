@@ -31,8 +31,8 @@ export async function graphOrder(deps: Deps, { workflow, comfyKey }: OrderBody, 
     const judged = await judge(deps, caller, referenced, catalogue);
     const order = comfyKey === undefined ? {} : { api_key_comfy_org: comfyKey };
     const callback = callbackOf({}, caller, deps.webhookRefusal);
-    const job = await openedJob(deps, { ...judged, catalogue, order, callback }, request);
-    return { ...job, origin: writeOrigin(workflow, judged.opened.files) };
+    const labels = { origin: writeOrigin(workflow, judged.opened.files) };
+    return await openedJob(deps, { ...judged, catalogue, order, callback, labels }, request);
   } catch (error) {
     throw asInvalid(error);
   }

@@ -37,7 +37,8 @@ export async function judgedGraph(
   const files = Object.values(first.opened.inputs);
   const known = await namedFiles(deps, caller, files);
   const judged = files.every((name) => known.has(name)) ? first : judge((name) => known.has(name));
-  return { ...judged, catalogue, files: judged.opened.inputs, opened: withReferences(judged.opened, known) };
+  const { opened, outputs, nodeErrors } = judged;
+  return { opened: withReferences(opened, known), outputs, nodeErrors, catalogue, files: opened.inputs };
 }
 
 const UNJUDGED = { ok: undefined, node_errors: {} };

@@ -1,8 +1,7 @@
-import type { NodeErrors } from '@comfy-fleet/workflows';
+import { type NodeErrors, showJson } from '@comfy-fleet/workflows';
 import type { Deps } from '../../../deps.js';
 import type { Handler } from '../../../http/messages.js';
 import { placeOrder } from '../../../orders/place-order.js';
-import { exactJson } from '../../../workflows/exact-json.js';
 import { numberOf } from '../present/numbering.js';
 import { promptIdOf } from '../present/prompt-id.js';
 import { createKeptJudgements } from './kept-judgements.js';
@@ -26,6 +25,6 @@ export function postPrompt(deps: Deps): Handler {
     if (only === undefined) throw new Error('a prompt was accepted whose job is not there');
     const { record } = only;
     const answer = { prompt_id: promptIdOf(record), number: numberOf(record, prompt), node_errors: nodeErrors };
-    return { ...exactJson(200, answer), job: record.id };
+    return { status: 200, body: showJson(answer), job: record.id };
   };
 }

@@ -25,7 +25,7 @@ export async function promptJob(
   kept: KeptJudgements,
 ): Promise<{ readonly job: NewJob; readonly nodeErrors: NodeErrors }> {
   const caller = knownCaller(request.caller);
-  const { nodeErrors, files, ...graph } = await judgedGraph(deps, prompt, { caller, kept });
+  const { opened, outputs, nodeErrors, catalogue, files } = await judgedGraph(deps, prompt, { caller, kept });
   const isFirst = prompt.front || (prompt.number ?? 0) < 0;
   const { comfyKey } = prompt;
   const order = {
@@ -33,12 +33,12 @@ export async function promptJob(
     ...(comfyKey === undefined ? {} : { api_key_comfy_org: comfyKey }),
   };
   const callback = callbackOf({}, caller, deps.webhookRefusal);
-  const ordered = openedJob(deps, { ...graph, order, callback }, request);
+  const labels = { alias: prompt.id, client: prompt.client, origin: writeOrigin(prompt, files) };
+  const ordered = openedJob(deps, { opened, catalogue, order, callback, outputs, labels }, request);
   const job = await ordered.catch((error: unknown) => {
-    throw inComfyuisWords(error, graph.opened.workflow.graph);
+    throw inComfyuisWords(error, opened.workflow.graph);
   });
-  const origin = writeOrigin(prompt, files);
-  return { job: { ...job, alias: prompt.id, client: prompt.client, origin }, nodeErrors };
+  return { job, nodeErrors };
 }
 
 /** What is wrong with nodes is told by node, which clients show there. */
