@@ -91,6 +91,22 @@ it('forgets them with the job, and lets the alias be used again', async () => {
   expect((await fleet.ledger.orders.create(anOrder(order))).aliased).toBe(false);
 });
 
+it('lets the alias of a job be used again that was hidden, and leaves it to the other when the first is forgotten', async () => {
+  const fleet = await openFleet();
+  const { jobs, orders } = fleet.ledger;
+  const order = { key: 'anna', alias: ALIAS, origin: ORIGIN };
+  const { id } = (await fleet.submit(order)).record;
+  await jobs.cancel(id);
+  expect((await orders.create(anOrder(order))).ids).toEqual([id]);
+  await jobs.hide('anna', [id]);
+  const { aliased, ids } = await orders.create(anOrder(order));
+  expect([aliased, ids[0] === id]).toEqual([false, false]);
+  expect((await orders.create(anOrder(order))).ids).toEqual(ids);
+  expect(await openKeeper(fleet).forget(id)).toBe('forgotten');
+  expect((await jobs.byAlias('anna', ALIAS))?.record.id).toBe(ids[0]);
+  expect(await fleet.redis.pttl(fleet.keys.alias('anna', ALIAS))).toBe(-1);
+});
+
 it('keeps nothing more of a job without them', async () => {
   const fleet = await openFleet();
   const { id } = (await fleet.submit()).record;

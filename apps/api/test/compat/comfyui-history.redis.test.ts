@@ -94,6 +94,19 @@ describe('the history', () => {
   });
 });
 
+it('runs a prompt with the id of one that was taken out of the history, as a ComfyUI that knows of none', async () => {
+  const { api, anna } = await openComfyui();
+  await anna.prompt(drawing(), { prompt_id: PROMPT });
+  const { record } = (await api.ledger.jobs.byAlias('anna', PROMPT)) ?? {};
+  await finishJob(api, record?.id ?? '');
+  await anna.post('/history', { delete: [PROMPT] });
+  expect((await anna.prompt(drawing(), { prompt_id: PROMPT })).prompt_id).toBe(PROMPT);
+  expect(await anna.get('/prompt')).toEqual({ exec_info: { queue_remaining: 1 } });
+  const next = (await api.ledger.jobs.byAlias('anna', PROMPT))?.record.id ?? '';
+  await finishJob(api, next);
+  expect(Object.keys(await anna.get(`/history/${PROMPT}`))).toEqual([PROMPT]);
+});
+
 describe('POST /queue and /interrupt', () => {
   it('stop what waits and what runs, of the client that asks', async () => {
     const { api, anna } = await openComfyui();

@@ -88,10 +88,11 @@ local function refusal(order)
   if open_jobs + #order.jobs > order.most_open and waiting > order.reserved then return 'full' end
   if order.most_waiting and waiting > order.most_waiting then return 'waiting' end
 end
--- The key's living job that is called so.
+-- The key's living job that is called so. One that was taken out of its list gives its name up.
 local function called(caller, alias)
   local known = redis.call('GET', alias_key(caller, alias)) or alias
-  return redis.call('HGET', job_key(known), 'key') == caller and known
+  local key, hidden = unpack(redis.call('HMGET', job_key(known), 'key', 'hidden'))
+  return key == caller and not hidden and known
 end
 local function note_models(pool, need, models)
   local known = need_models_key(pool)

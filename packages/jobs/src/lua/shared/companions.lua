@@ -3,8 +3,9 @@ What stands beside the record of a job and lives as long: its alias and its orig
 ]]
 --- @include "shared/job"
 
+-- Its alias may be that of another job by now, see create.
 local function each_companion(act, key, alias, origin)
-  if alias then act(alias_key(key, alias)) end
+  if alias and redis.call('GET', alias_key(key, alias)) == id then act(alias_key(key, alias)) end
   if origin then act(origin_key(id)) end
 end
 local function each_companion_on_record(act)
