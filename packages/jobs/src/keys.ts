@@ -39,7 +39,10 @@ const FLEET_KEYS = {
   heldBack: 'held-back:<pool>',
   /** Hash: API key → jobs that were taken from among its waiting ones | until the pool has no open job */
   removals: 'removals:<pool>',
-  /** Hash: API key → a number that none of its waiting jobs is below, see scheduling/candidates.lua | as removals */
+  /**
+   * Hash: API key → a number that none of its waiting jobs is below; `<key> <instance>` → the removals before which none
+   * that this can run was passed by too often, see scheduling/candidates.lua | as removals
+   */
   oldest: 'oldest:<pool>',
   /** Zset of job ids by turn, see scheduling/waiting.lua | an id is in it while its job waits for its first claim */
   waitingOf: 'waiting-of:<pool>:<key>',

@@ -88,8 +88,10 @@ local function candidates_of_lines(pool, key, instance)
   return candidates, unknown
 end
 -- As `overtaken`, when the instance cannot run the oldest of all: the oldest that it can run. And the lines of which it is
--- not known whether it can.
+-- not known whether it can. Each line is searched, so it is noted from which count of removals on that may be of use.
 local function overtaken_of_lines(pool, key, instance, most_overtakes)
+  local removed, field = tonumber(redis.call('HGET', removals_key(pool), key) or 0), key .. ' ' .. instance
+  if removed < tonumber(redis.call('HGET', oldest_key(pool), field) or 0) then return nil, {} end
   local needs, unknown, oldest = redis.call('ZRANGE', lines_key(pool, key), 0, MOST_LINES - 1), {}, nil
   local loads = #needs > 0 and redis.call('HMGET', fits_key(instance), unpack(needs)) or {}
   for n, need in ipairs(needs) do
@@ -102,10 +104,11 @@ local function overtaken_of_lines(pool, key, instance, most_overtakes)
       oldest = older_of(oldest, of_line)
     end
   end
-  if not oldest then return nil, unknown end
-  local removed = tonumber(redis.call('HGET', removals_key(pool), key) or 0)
+  if unknown[1] or not oldest then return nil, unknown end
   local overtakes = removed - removals_before(oldest) + count_older(pool, key, oldest.number)
-  return overtakes >= most_overtakes and oldest or nil, unknown
+  if overtakes >= most_overtakes then return oldest, unknown end
+  redis.call('HSET', oldest_key(pool), field, removed + most_overtakes - overtakes)
+  return nil, unknown
 end
 -- In the order that the key wants, and the lines of which it is not known whether the instance can run them.
 local function candidates_of(pool, key, instance, most_overtakes)
