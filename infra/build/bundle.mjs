@@ -13,10 +13,9 @@ const require = createRequireOfBundle(import.meta.url);`;
 /** The scripts of Redis are read when their loader runs, from beside it. */
 const SCRIPTS = { loader: 'packages/jobs/src/scripts.ts', folder: 'packages/jobs/src/lua', to: 'dist/lua' };
 
-/** How esbuild names what it may have renamed, and what has done it only for what can be made with `new`. */
+/** How esbuild names what it may have renamed, and what does so only for classes: they begin with a capital. */
 const NAMER = '__name = (target, value) => __defProp(';
-const CLASS_NAMER =
-  '__name = (target, value) => target.name === value || target.prototype === undefined ? target : __defProp(';
+const CLASS_NAMER = `__name = (target, value) => value > '[' || target.name === value ? target : __defProp(`;
 
 /** What an app names under `dependencies` cannot be bundled, and is all that its image has in node_modules. */
 const { dependencies = {} } = JSON.parse(readFileSync('package.json', 'utf8'));

@@ -4,7 +4,7 @@ export interface Deadline {
   /** Aborts when the caller's signal does or when time is up. */
   readonly signal: AbortSignal;
   /** True if time ran out (and not if the caller aborted). */
-  readonly expired: boolean;
+  hasExpired(): boolean;
   /** Starts the time anew. */
   restart(): void;
   /** Stops the clock until `restart`. */
@@ -31,9 +31,7 @@ export function startDeadline(caller: AbortSignal, ms: number): Deadline {
   restart();
   return {
     signal,
-    get expired() {
-      return expired;
-    },
+    hasExpired: () => expired,
     restart,
     pause,
     end: () => {

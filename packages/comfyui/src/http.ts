@@ -47,7 +47,7 @@ export function createHttp(options: {
   const connections = openConnections({ baseUrl, headers, timeoutMs });
 
   const failure = (deadline: Deadline, caller: AbortSignal, error: unknown): Error => {
-    if (deadline.expired) return timedOut(instance, timeoutMs);
+    if (deadline.hasExpired()) return timedOut(instance, timeoutMs);
     if (caller.aborted) return caller.reason instanceof Error ? caller.reason : new Error(String(caller.reason));
     return connectionError(instance, error);
   };
@@ -58,7 +58,7 @@ export function createHttp(options: {
       return await work();
     } catch (error) {
       deadline.end();
-      if (!deadline.expired) caller.throwIfAborted();
+      if (!deadline.hasExpired()) caller.throwIfAborted();
       throw failure(deadline, caller, error);
     }
   };

@@ -48,7 +48,7 @@ export function readOutputFiles(nodeId: string, output: unknown): readonly Outpu
   const about = listOr(listed.animated)[0] === true ? { nodeId, animated: true as const } : { nodeId };
   return Object.entries(listed).flatMap(([key, value]) => {
     const shown = key === VIEWER ? shownModel(nodeId, value) : [];
-    return [...shown, ...listOr(value).flatMap((entry) => fileOf({ ...about, key }, entry))];
+    return [...shown, ...listOr(value).flatMap((entry) => fileOf({ key, ...about }, entry))];
   });
 }
 
@@ -57,11 +57,12 @@ function fileOf(about: Pick<OutputFile, 'nodeId' | 'key' | 'animated'>, entry: u
   if (filename === undefined || filename === '') return [];
   const { subfolder, type, format: said, frame_rate } = entry as JsonObject;
   const [format, frameRate] = [textOr(said), numberOr(frame_rate)];
-  const place = { filename, subfolder: textOr(subfolder) ?? '', type: textOr(type) ?? 'output' };
   return [
     {
+      filename,
+      subfolder: textOr(subfolder) ?? '',
+      type: textOr(type) ?? 'output',
       ...about,
-      ...place,
       ...(format === undefined ? {} : { format }),
       ...(frameRate === undefined ? {} : { frameRate }),
     },

@@ -75,7 +75,7 @@ export async function follow(job: HeldJob, submission: Submission, options: Foll
       });
       if (state.state === 'ended') {
         ranToEnd(state.entry);
-        return { ...state, timedOut: tookTooLong(state.entry) };
+        return { timedOut: tookTooLong(state.entry), ...state };
       }
       if (state.state === 'absent') {
         // One that began before it could be taken out was executed, and ended with its instance.

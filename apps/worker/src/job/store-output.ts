@@ -45,8 +45,18 @@ export async function storeFile(
       const filename = plainName(file.filename);
       const isMedia = kind === 'video' || kind === 'audio';
       const facts = isMedia ? await factsOf({ name, bytes, start, frames, signal }) : size;
-      const about = { nodeId: file.nodeId, kind, file: name, filename, contentType, bytes, sha256 };
-      return { ...about, ...facts, ...(text === undefined ? {} : { text }), ...listedToKeep(listedAs(job, file)) };
+      return {
+        nodeId: file.nodeId,
+        kind,
+        file: name,
+        filename,
+        contentType,
+        bytes,
+        sha256,
+        ...facts,
+        ...(text === undefined ? {} : { text }),
+        ...listedToKeep(listedAs(job, file)),
+      };
     } finally {
       stream.destroy();
     }
