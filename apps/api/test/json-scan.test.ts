@@ -14,11 +14,21 @@ interface Scanned {
   readonly looked: number;
 }
 
-/** Scans a text in pieces of `size` bytes. */
-function scan(
-  text: string,
-  { limits = ROOMY, apart, size = 7 }: { limits?: JsonLimits; apart?: string; size?: number },
-) {
+interface Scanning {
+  readonly limits?: JsonLimits;
+  readonly apart?: string;
+  /** Bytes of each piece. */
+  readonly size?: number;
+}
+
+/** Scans a text in pieces, once without knowing how long it is, and once knowing it, which must find the same. */
+function scan(text: string, options: Scanning): Scanned {
+  const found = scanned(text, options);
+  expect(scanned(text, { ...options, isTold: true })).toEqual(found);
+  return found;
+}
+
+function scanned(text: string, { limits = ROOMY, apart, size = 7, isTold = false }: Scanning & { isTold?: boolean }) {
   const kept: Buffer[] = [];
   let set: Buffer[] | undefined;
   const parts = {
@@ -28,8 +38,8 @@ function scan(
     },
     apart: (bytes: Uint8Array) => set?.push(Buffer.from(bytes)),
   };
-  const scanning = new JsonScan(limits, parts, apart);
   const bytes = Buffer.from(text);
+  const scanning = new JsonScan(limits, { parts, apart, ...(isTold ? { bytes: bytes.length } : {}) });
   let fault: string | undefined;
   let looked = 0;
   while (fault === undefined && looked < bytes.length) {
@@ -194,5 +204,12 @@ describe('the scan of JSON', () => {
     if (found.fault === undefined) return expect(text.startsWith(',')).toBe(true);
     expect(found.fault).toMatch(fault);
     expect(found.looked).toBeLessThan(2000);
+  });
+
+  it('finds one name too many where names are as short as they can be, and nothing else is there', () => {
+    const letters = Array.from({ length: 51 }, (_, n) => `"${String.fromCharCode('A'.charCodeAt(0) + n)}"`);
+    const text = `{${letters.filter((letter) => letter !== '"\\"').join(',')}`;
+    expect(scan(text, { limits }).fault).toBeUndefined();
+    expect(scan(text, { limits: { ...limits, names: 49 } }).fault).toMatch(/49 different names/);
   });
 });

@@ -9,6 +9,7 @@ import { localsOf } from './locals.js';
 import type { Route } from './messages.js';
 import { readRawBody } from './raw-body.js';
 import { steadyArrival } from './steady-arrival.js';
+import { bytesOf } from './take-body.js';
 import { createUploadBudget } from './upload-budget.js';
 
 export interface BodyLimits {
@@ -163,8 +164,8 @@ export function createBodyReaders(
 
 /** What a body says it has, as it will be in memory: 0 where that is not known before it comes. */
 function declaredBytes(request: Request): number {
-  const length = Number(request.get('content-length') ?? 0);
-  return request.get('content-encoding') === undefined && Number.isFinite(length) ? length : 0;
+  const bytes = bytesOf(request);
+  return Number.isFinite(bytes) ? bytes : 0;
 }
 
 function jsonReader(options: JsonBodyOptions): RequestHandler {

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { FleetError } from '@comfy-fleet/contracts';
 import type { PictureText } from '../pictures/picture-text.js';
 import { type JsonLimits, JsonScan } from './json-scan.js';
-import { takeBody } from './take-body.js';
+import { bytesOf, takeBody } from './take-body.js';
 import type { UnpackLimits } from './unpacked-body.js';
 
 export interface JsonBodyLimits extends JsonLimits, UnpackLimits {
@@ -53,7 +53,7 @@ export async function readJsonBody(
     },
     apart: (part: Uint8Array) => apart?.push(part),
   };
-  const scan = new JsonScan(limits, parts, picture === undefined ? undefined : PICTURE_FIELD);
+  const scan = new JsonScan(limits, { parts, apart: picture && PICTURE_FIELD, bytes: bytesOf(request) });
   const take = (chunk: Buffer) => {
     arrived(chunk.length);
     const fault = scan.push(chunk);

@@ -32,7 +32,18 @@ const OUTSIDE = 0;
 const IN_VALUE = 1;
 const IN_NAME = 2;
 
+/** Of one of many names, with what parts it from the next also where that is no JSON: `"a",`. */
+const LEAST_BYTES_OF_NAME = 4;
+
 const FOR_NOBODY: JsonParts = { text: () => {}, begin: () => {}, apart: () => {} };
+
+export interface JsonScanOptions {
+  readonly parts?: JsonParts;
+  /** The name of the string that is set apart. */
+  readonly apart?: string | undefined;
+  /** Of the text, at most; what is too short for too many names is read more quickly. */
+  readonly bytes?: number;
+}
 
 /**
  * Looks at a JSON text as it arrives, before anything parses it. It bounds structure and judges nothing else: what is no
@@ -44,6 +55,7 @@ export class JsonScan {
   readonly #limits: JsonLimits;
   readonly #parts: JsonParts;
   readonly #apartName: string | undefined;
+  readonly #readsNames: boolean;
   readonly #names = new Set<string>();
   /** Of each array and object that is open, the innermost last, whether it is an object. */
   readonly #open: boolean[] = [];
@@ -53,15 +65,17 @@ export class JsonScan {
   #isEscaped = false;
   #mayBeName = false;
   #isApartNext = false;
-  /** As it is written, a character for each byte. */
+  /** As it is written, a character for each byte; empty where names are not read. */
   #name = '';
+  #nameBytes = 0;
   /** The string that is set apart, while the text is in it. */
   #apart: ApartString | undefined;
 
-  constructor(limits: JsonLimits, parts = FOR_NOBODY, apart?: string) {
+  constructor(limits: JsonLimits, { parts = FOR_NOBODY, apart, bytes = Infinity }: JsonScanOptions = {}) {
     this.#limits = limits;
     this.#parts = parts;
     this.#apartName = apart === undefined ? undefined : JSON.stringify(apart).slice(1, -1);
+    this.#readsNames = apart !== undefined || bytes > LEAST_BYTES_OF_NAME * limits.names;
   }
 
   /** Takes the next bytes of the text. Answers what is too much in it, in words for the caller, or undefined. */
@@ -166,11 +180,14 @@ export class JsonScan {
   /** A name, or a piece of it. Answers what is too much, or undefined. */
   #takeName(chunk: Buffer, from: number, end: number): string | undefined {
     const { nameBytes, names } = this.#limits;
-    if (this.#name.length + end - from > nameBytes) return `the name of a field has more than ${nameBytes} bytes`;
-    const name = this.#name + chunk.toString('latin1', from, end);
-    const isWhole = end < chunk.length;
-    this.#name = isWhole ? '' : name;
-    if (!isWhole) return undefined;
+    this.#nameBytes += end - from;
+    if (this.#nameBytes > nameBytes) return `the name of a field has more than ${nameBytes} bytes`;
+    if (this.#readsNames) this.#name += chunk.toString('latin1', from, end);
+    if (end === chunk.length) return undefined;
+    const name = this.#name;
+    this.#name = '';
+    this.#nameBytes = 0;
+    if (!this.#readsNames) return undefined;
     this.#isApartNext = this.#open.length === 1 && name === this.#apartName;
     this.#names.add(name);
     return this.#names.size > names ? `it has more than ${names} different names of fields` : undefined;

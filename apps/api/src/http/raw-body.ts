@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { FleetError } from '@comfy-fleet/contracts';
 import { requireUtf8 } from './json-body.js';
 import { type JsonLimits, JsonScan } from './json-scan.js';
-import { takeBody } from './take-body.js';
+import { bytesOf, takeBody } from './take-body.js';
 import type { UnpackLimits } from './unpacked-body.js';
 
 export interface RawBodyOptions {
@@ -19,7 +19,7 @@ export async function readRawBody(
   { limits, json, arrived }: RawBodyOptions,
 ): Promise<Buffer> {
   if (json !== undefined) requireUtf8(request.headers['content-type']);
-  const scan = json === undefined ? undefined : new JsonScan(json);
+  const scan = json === undefined ? undefined : new JsonScan(json, { bytes: bytesOf(request) });
   const kept: Buffer[] = [];
   await takeBody(request, limits, (chunk) => {
     arrived(chunk.length);

@@ -10,13 +10,18 @@ const PLAIN_BYTES = 64 * 1024;
 
 type Take = (chunk: Buffer) => void;
 
+/** Bytes of a body that is not packed, as its request says; Infinity where it does not say. */
+export function bytesOf({ headers }: IncomingMessage): number {
+  const length = headers['content-length'];
+  return length === undefined || headers['content-encoding'] !== undefined ? Infinity : Number(length);
+}
+
 /**
  * Hands on the pieces of a body as they arrive, unpacked. When `take` throws, the rest is thrown away as it comes, so that
  * the answer still reaches its caller. Throws what it threw, what `unpackedBody` throws, and what broke the request off.
  */
 export async function takeBody(request: IncomingMessage, limits: UnpackLimits, take: Take): Promise<void> {
-  const { 'content-length': length, 'content-encoding': encoding } = request.headers;
-  if (Number(length) <= Math.min(PLAIN_BYTES, limits.mostBytes) && encoding === undefined) {
+  if (bytesOf(request) <= Math.min(PLAIN_BYTES, limits.mostBytes)) {
     return request.complete ? takeWhole(request, take) : takePlain(request, take);
   }
   let looked = 0;
