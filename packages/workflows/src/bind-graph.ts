@@ -1,7 +1,7 @@
 import { FleetError, type InputValue, isInputFile, type ResolvedRequest } from '@comfy-fleet/contracts';
 import { isMedia } from './describe/widget.js';
 import { copyGraph, type Graph, nodeAt, type Slot } from './graph.js';
-import { neededFor } from './needed-for.js';
+import { neededPart } from './needed-for.js';
 import { readWindow, setWindow } from './step-window.js';
 import type { Workflow, WorkflowInput } from './workflow.js';
 
@@ -37,9 +37,7 @@ export function bindGraph(workflow: Workflow, request: ResolvedRequest, { filena
   }
   for (const { node, input } of bindings.prefixes) nodeAt(graph, node).inputs[input] = filenamePrefix;
   if (bindings.slots.count.length === 0 && Number(count) > 1) repeatLatent(graph, workflow, Number(count));
-  if (request.outputs === undefined) return graph;
-  const needed = neededFor(graph, workflow, request.outputs);
-  return Object.fromEntries(Object.entries(graph).filter(([id]) => needed.has(id)));
+  return neededPart(graph, workflow, request.outputs);
 }
 
 function valueToBind(

@@ -3,6 +3,7 @@ import { bindGraph } from './bind-graph.js';
 import { isMedia } from './describe/widget.js';
 import { type Graph, isLink, nodeAt, type Slot, upstreamOf } from './graph.js';
 import { isModelFile } from './model-file.js';
+import { neededPart } from './needed-for.js';
 import { isRecord } from './read-graph.js';
 import type { Workflow, WorkflowInput } from './workflow.js';
 
@@ -71,7 +72,11 @@ function decidingFor({ graph, inputs }: Workflow, abilities: Abilities): Workflo
 
 function lacksOfJob(workflow: Workflow, request: ResolvedRequest, abilities: Abilities): Lack[] {
   const { inputAt, outputs } = workflow;
-  const graph = bindGraph(workflow, request, { filenamePrefix: '', files: ANY_FILE });
+  // In a graph that is run once a request sets files only, which come later.
+  const graph =
+    request.shape === undefined
+      ? bindGraph(workflow, request, { filenamePrefix: '', files: ANY_FILE })
+      : neededPart(workflow.graph, workflow, request.outputs);
   const nodes = outputs.map(({ node }) => node).filter((node) => Object.hasOwn(graph, node));
   return lacksOfGraph(graph, abilities, { outputs: nodes, sourceAt: (node, input) => inputAt({ node, input }) });
 }

@@ -51,11 +51,14 @@ export function createOutliner(): Outliner {
     for (const id of Object.keys(graph)) {
       const node: unknown = graph[id];
       if (!isRecord(node) || typeof node.class_type !== 'string' || !isRecord(node.inputs)) return undefined;
-      const { class_type: className, inputs, ...beside } = node;
+      const { class_type: className, inputs } = node;
       const description = hasClass(catalogue, className) ? catalogue[className] : undefined;
       if (!isRecord(description)) return undefined;
       const known = knownClass(description);
-      text += `\n${written(id)}${known.mark} ${written(className)}${written(beside)}`;
+      text += `\n${written(id)}${known.mark} ${written(className)}`;
+      for (const beside of Object.keys(node)) {
+        if (beside !== 'class_type' && beside !== 'inputs') text += `${written(beside)}${written(node[beside])}`;
+      }
       for (const name of Object.keys(inputs)) {
         const value = inputs[name];
         const input = known.open.get(name);
