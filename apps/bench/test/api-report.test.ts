@@ -12,7 +12,8 @@ import {
 } from '../src/measure/api/report.js';
 import { isMet } from '../src/measure/goals.js';
 
-const load = (perSecond: number): Load => ({ perSecond, ms: [1, 2, 3], cpuMs: 0.2 });
+/** As busy as can be: what takes twice as long is done half as often. */
+const load = (perSecond: number): Load => ({ perSecond, ms: [1, 2, 3], cpuMs: 1000 / perSecond });
 const round = (service: number, beside: number): Round => ({ service: load(service), beside: load(beside) });
 
 describe('the ratio to a bare route', () => {
@@ -25,12 +26,25 @@ describe('the ratio to a bare route', () => {
 
   it('is shown for each round, with the processor time that a request costs', () => {
     const lines = ratioTable({ what: 'GET', beside: 'bare Express', rounds: [round(800, 1000)] }).split('\n');
-    expect(lines.at(-1)?.split(/ +/)).toEqual(['1', '800', '2.0', '3.0', '200', '1000', '2.0', '3.0', '200', '0.800']);
+    const [ours, bare] = [
+      ['800', '2.0', '3.0', '1250'],
+      ['1000', '2.0', '3.0', '1000'],
+    ];
+    expect(lines.at(-1)?.split(/ +/)).toEqual(['1', ...ours, ...bare, '0.800', '0.800']);
+  });
+
+  it('is of processor time, whatever else holds up the requests', () => {
+    const heldUp = { service: { ...load(1000), perSecond: 10 }, beside: load(1000) };
+    expect(ratioGoals([{ what: 'GET', beside: 'bare Express', rounds: [heldUp] }]).map(({ value }) => value)).toEqual([
+      1,
+    ]);
   });
 
   it('is shown where the kernel does not tell processor times', () => {
-    const silent = { service: { ...load(1), cpuMs: undefined }, beside: { ...load(1), cpuMs: undefined } };
-    expect(ratioTable({ what: 'GET', beside: 'bare Express', rounds: [silent] })).not.toContain('undefined');
+    const silent = { service: { ...load(1), cpuMs: undefined }, beside: { ...load(2), cpuMs: undefined } };
+    const ratio = { what: 'GET', beside: 'bare Express', rounds: [silent] };
+    expect(ratioTable(ratio)).not.toContain('undefined');
+    expect(ratioGoals([ratio]).map(({ value }) => value)).toEqual([0.5]);
   });
 });
 
