@@ -44,7 +44,7 @@ export function openLedgers() {
         () => false,
       ),
     );
-  const submit = async (overrides: RequestWish = {}, pool = 'default'): Promise<string> => {
+  const submit = async (overrides: RequestWish = {}, pool = 'default', caller = 'anonymous'): Promise<string> => {
     await answering();
     const id = newId();
     const made = {
@@ -54,7 +54,7 @@ export function openLedgers() {
       pool,
       startWithinMs: 3_600_000,
     };
-    await ledger.orders.create({ jobs: [made], caller: 'anonymous', weight: 1 });
+    await ledger.orders.create({ jobs: [made], caller, weight: 1 });
     return id;
   };
   return {

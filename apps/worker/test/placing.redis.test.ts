@@ -149,6 +149,23 @@ describe('a job that waits behind another', () => {
     expect((await queueOf(shared)).running).toHaveLength(1);
   });
 
+  it('gives way to the first job of a key that has nothing in work, which begins next', async () => {
+    const stack = await openStack();
+    const gpu = await aGpu(1000);
+    await stack.startWorker('w', [gpu.url]);
+    const long = await stack.submit(LONG);
+    await stack.running(long);
+    const behind = await stack.submit(LONG);
+    await waitsIn(gpu);
+    const lone = await stack.submit(LONG, 'default', 'another');
+    await until('it waits in ComfyUI in its place', async () => (await stack.record(lone)).phase === 'submitted');
+    expect((await stack.record(behind)).phase).toBe('waiting');
+    gpu.set({ stepMs: 0 });
+    const [first, second] = await Promise.all([stack.ended(lone), stack.ended(behind)]);
+    expect([first, second]).toMatchObject([{ attempts: 1 }, { attempts: 1 }]);
+    expect(Number(first.startedAt)).toBeLessThan(Number(second.startedAt));
+  });
+
   it('is taken back at once when its worker is told to stop', async () => {
     const stack = await openStack();
     const [first, second] = [await aGpu(1000), await aGpu()];

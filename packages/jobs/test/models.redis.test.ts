@@ -1,6 +1,6 @@
 import { newId, type ResolvedRequest } from '@comfy-fleet/contracts';
 import { catalogueWith } from '@comfy-fleet/testing';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Claim, WorkerLedgerOptions } from '../src/index.js';
 import { needOf } from '../src/record/need.js';
 import { anAnnouncement, aRequest, type Fleet, openFleet, POOL, within } from './builders.js';
@@ -305,4 +305,82 @@ it('asks an instance how it stands to a job behind another one before it calls t
   expect(await recall('w/3', { a: 60_000 })).toBe(false);
   expect(await recall('w/4', { a: 0 })).toBe(true);
   await waiting.release(0);
+});
+
+describe('the first job of a key with nothing in work', () => {
+  /** One key has a job that runs on an instance and one behind it; `look` says whether that is asked back. */
+  async function onePromptBehind(jobs = 2) {
+    const pool = await openPool();
+    const { fleet, claim } = pool;
+    await submit(fleet, ...Array.from({ length: jobs }, () => 'a'));
+    const claims: Claim[] = [];
+    while (claims.length < jobs) claims.push((await claim('w/1', HOLDS_A)) as Claim);
+    const behind = claims.at(-1) as Claim;
+    for (const one of claims.slice(0, -1)) await one.submit(newId(), 'w/1');
+    const promptId = newId();
+    await behind.submit(promptId, 'w/1', Date.now() + 4000);
+    const takeBack = async () => {
+      await behind.lose(promptId, 'taken_back');
+      await behind.release(0);
+      pool.pass(PATIENCE_MS / 2);
+    };
+    const other = (checkpoint: string) =>
+      fleet.submit({ id: newId(), request: { checkpoint }, models: [checkpoint], key: 'other' });
+    return { ...pool, behind, takeBack, other, look: () => behind.look() };
+  }
+
+  it('has a prompt behind another one give way to it, and is what the instance gets then', async () => {
+    const { behind, takeBack, other, look, claim } = await onePromptBehind();
+    expect(await look()).toBe('ok');
+    await other('a');
+    expect(await look()).toBe('recalled');
+    await takeBack();
+    expect((await claim('w/1', HOLDS_A)) as Claim).toMatchObject({ record: { key: 'other' } });
+    expect((await claim('w/1', HOLDS_A)) as Claim).toMatchObject({ record: { id: behind.record.id } });
+  });
+
+  it('has one give way also where nobody has asked whether the instance can run it', async () => {
+    const { other, look } = await onePromptBehind();
+    await other('unheard of');
+    expect(await look()).toBe('recalled');
+  });
+
+  it('has none give way that is the only one of its key in work, and none to a second job of its own', async () => {
+    const alone = await onePromptBehind(1);
+    await alone.other('a');
+    expect(await alone.look()).toBe('ok');
+    const { takeBack, other, look, claim } = await onePromptBehind();
+    await other('a');
+    await takeBack();
+    await claim('w/1', HOLDS_A);
+    const again = (await claim('w/1', HOLDS_A)) as Claim;
+    await again.submit(newId(), 'w/1', Date.now() + 4000);
+    await other('a');
+    expect(await again.look()).toBe('ok');
+    expect(await look()).toBe('superseded');
+  });
+
+  it('has none give way where the instance would have to load for it, an idle one may run it, or the pool is paused', async () => {
+    const loading = await onePromptBehind();
+    await loading.announce('w/1', HOLDS_A);
+    await loading.other('b');
+    expect(await loading.look()).toBe('ok');
+    const idle = await onePromptBehind();
+    await idle.source.noteIdle(['v/1']);
+    await idle.other('a');
+    expect(await idle.look()).toBe('ok');
+    await idle.source.noteBusy(['v/1']);
+    const paused = await onePromptBehind();
+    await paused.fleet.ledger.fleet.halt({ kind: 'pool', name: POOL }, 'ada');
+    await paused.other('a');
+    expect(await paused.look()).toBe('ok');
+  });
+
+  it('has one give way where an instance stands idle that cannot run it', async () => {
+    const { source, announce, other, look } = await onePromptBehind();
+    await announce('v/1', { a: -1 });
+    await source.noteIdle(['v/1']);
+    await other('a');
+    expect(await look()).toBe('recalled');
+  });
 });

@@ -25,6 +25,7 @@ Output:
 --- @include "shared/snapshot"
 --- @include "shared/count"
 --- @include "shared/version"
+--- @include "scheduling/make-way"
 --- @include "queue/add"
 
 -- Needs whose models are known, beyond those that wait: each size of a graph that is run once is a need of its own.
@@ -109,9 +110,11 @@ local function write(job, caller)
   redis.call('HSET', key, 'id', job.id, 'pool', pool, 'turn', turn, 'status', 'queued', 'phase', 'waiting',
     'created_at', now, 'start_deadline', deadline, 'signature', signature, 'need', job.need, 'key', caller,
     'workflow', job.workflow, unpack(ARGV, job.first, job.last))
+  local newcomers = redis.call('LLEN', newcomers_key(pool))
   if enlist(job.id, pool, caller, turn, signature, job.need) == 1 then
     note_models(pool, job.need, job.models)
   end
+  if redis.call('LLEN', newcomers_key(pool)) > newcomers then make_way(pool, job.need, now) end
   join_lane(job.id, pool, signature, now)
   redis.call('ZADD', open_key(pool), now, job.id)
   redis.call('ZADD', deadlines_key(), deadline, job.id)

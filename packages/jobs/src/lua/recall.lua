@@ -8,16 +8,15 @@ Input:
   ARGV[1] prefix
   ARGV[2] the instance
   ARGV[3] ms since 1970
+  ARGV[4] the pool
 
 Output:
   {'recalled'}; {'none'}; {'unknown', need, request (JSON)}: it is not known what such a job would be loaded for there
 ]]
---- @include "keys"
+--- @include "shared/call-back"
 
-local MOST_LOOKED_AT = 16
-
-local instance, now = ARGV[2], tonumber(ARGV[3])
-local last = redis.call('ZREVRANGE', KEYS[1], 0, MOST_LOOKED_AT - 1, 'WITHSCORES')
+local instance, now, pool = ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local last = redis.call('ZREVRANGE', KEYS[1], 0, MOST_AHEAD - 1, 'WITHSCORES')
 for n = 1, #last, 2 do
   local id, starts = last[n], tonumber(last[n + 1])
   local worker, need = unpack(redis.call('HMGET', job_key(id), 'worker', 'need'))
@@ -28,9 +27,8 @@ for n = 1, #last, 2 do
   elseif not load then
     return {'unknown', need, redis.call('HGET', job_key(id), 'request') or ''}
   elseif load == 0 or load > 0 and math.abs(starts - now) > load then
-    redis.call('ZREM', KEYS[1], id)
-    redis.call('HSET', job_key(id), 'recalled', 1, 'wanted_by', instance)
-    redis.call('PUBLISH', worker_channel(worker), id)
+    redis.call('HSET', job_key(id), 'wanted_by', instance)
+    call_back(pool, id, worker)
     return {'recalled'}
   end
 end

@@ -48,7 +48,7 @@ export async function openClaimSource(
     },
     recall: async (asker) => {
       for (;;) {
-        const args = [keys.prefix, asker.name, options.clock.now()];
+        const args = [keys.prefix, asker.name, options.clock.now(), pool];
         const [verdict, ...need] = (await runScript(redis, 'recall', keys.ahead(pool), args)) as string[];
         if (verdict !== 'unknown') return verdict === 'recalled';
         await sayFits(options.fits, asker, need);

@@ -3,6 +3,7 @@ A worker takes the job: the fence goes up by one. A job found claimed already wa
 lost its lock; one that is being canceled is handed out all the same, so that its prompt is stopped.
 ]]
 --- @include "shared/close"
+--- @include "shared/halted"
 --- @include "shared/process"
 --- @include "shared/timeline"
 
@@ -33,8 +34,4 @@ local function take_claim(worker, token, most_deaths, too_many_deaths)
   redis.call('HDEL', record, 'wanted_by')
   charge()
   return true
-end
--- Operators have paused it.
-local function is_halted(pool)
-  return redis.call('HEXISTS', halts_key(), 'fleet') == 1 or redis.call('HEXISTS', halts_key(), 'pool ' .. pool) == 1
 end
