@@ -5,7 +5,7 @@ import { type Graph, isLink, nodeAt, type Slot, upstreamOf } from './graph.js';
 import { isModelFile } from './model-file.js';
 import { neededPart } from './needed-for.js';
 import { isRecord } from './read-graph.js';
-import type { Workflow, WorkflowInput } from './workflow.js';
+import type { Likeness, Workflow, WorkflowInput } from './workflow.js';
 
 /** Something that a job needs and an instance has not: a node class, or a choice of one of its inputs. */
 export type Lack =
@@ -23,8 +23,10 @@ export type Lack =
 
 const ANY_FILE = { get: () => '' };
 
-/** What instances that are alike lack for the jobs of a workflow. */
+/** What instances that are alike lack for the jobs of a workflow, and of those that are like it. */
 interface Found {
+  /** In a place where these differ the instances have choices. */
+  readonly isOwn: boolean;
   /** The inputs whose values decide. */
   readonly deciding: readonly WorkflowInput[];
   /** By these values. */
@@ -38,9 +40,11 @@ const MOST_KEY_CHARS = 1000;
 
 /** What an instance lacks for the job; nothing when it can run it. Looked for once for all jobs that are alike in this. */
 export function findLacks(workflow: Workflow, request: ResolvedRequest, abilities: Abilities): readonly Lack[] {
-  // Of a graph that is run once there are no others.
-  if (request.shape !== undefined) return lacksOfJob(workflow, request, abilities);
-  const { deciding, lacks } = foundOf(workflow, abilities);
+  const { like } = workflow;
+  // Of a graph that is run once there are no others, but what it is like.
+  if (request.shape !== undefined && like === undefined) return lacksOfJob(workflow, request, abilities);
+  const { isOwn, deciding, lacks } = foundOf(like ?? { workflow, open: [] }, abilities);
+  if (isOwn) return lacksOfJob(workflow, request, abilities);
   const { inputs, outputs } = request;
   const values = deciding.map(({ name, type }) => (isMedia(type) ? inputs[name] !== undefined : inputs[name]));
   // More than one picture may take a node of its own, see bindGraph.
@@ -53,21 +57,26 @@ export function findLacks(workflow: Workflow, request: ResolvedRequest, abilitie
   return now;
 }
 
-function foundOf(workflow: Workflow, abilities: Abilities): Found {
+function foundOf({ workflow, open }: Likeness, abilities: Abilities): Found {
   const ofAll = found.get(abilities) ?? new WeakMap<Workflow, Found>();
   found.set(abilities, ofAll);
-  const known = ofAll.get(workflow) ?? { deciding: decidingFor(workflow, abilities), lacks: new Map() };
+  const known = ofAll.get(workflow) ?? {
+    isOwn: open.some((slot) => isChosen(workflow.graph, slot, abilities)),
+    deciding: decidingFor(workflow, abilities),
+    lacks: new Map(),
+  };
   ofAll.set(workflow, known);
   return known;
 }
 
 /** Files, which have to be there, and what stands where the instances have choices. */
 function decidingFor({ graph, inputs }: Workflow, abilities: Abilities): WorkflowInput[] {
-  const isChosen = ({ node, input }: Slot) => {
-    const { class_type } = nodeAt(graph, node);
-    return Object.hasOwn(abilities, class_type) && Object.hasOwn(abilities[class_type] ?? {}, input);
-  };
-  return inputs.filter(({ type, slots }) => isMedia(type) || slots.some(isChosen));
+  return inputs.filter(({ type, slots }) => isMedia(type) || slots.some((slot) => isChosen(graph, slot, abilities)));
+}
+
+function isChosen(graph: Graph, { node, input }: Slot, abilities: Abilities): boolean {
+  const { class_type } = nodeAt(graph, node);
+  return Object.hasOwn(abilities, class_type) && Object.hasOwn(abilities[class_type] ?? {}, input);
 }
 
 function lacksOfJob(workflow: Workflow, request: ResolvedRequest, abilities: Abilities): Lack[] {

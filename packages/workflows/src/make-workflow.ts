@@ -12,7 +12,7 @@ import { type Graph, nodeAt } from './graph.js';
 import { ownProfiles } from './own-profiles.js';
 import { type PictureTexts, readPictureTexts, readUpload } from './read-upload.js';
 import { parseSource, sourceText, versionOf, type WorkflowSource } from './source.js';
-import type { Workflow, WorkflowInput } from './workflow.js';
+import type { Likeness, Workflow, WorkflowInput } from './workflow.js';
 import { WorkflowError } from './workflow-error.js';
 
 /** Name of every workflow that is a graph of somebody's own, run once as it is. */
@@ -82,19 +82,21 @@ export function makeWorkflow(name: string, source: WorkflowSource): Workflow {
     profiles: ownProfiles(file.profiles ?? {}),
     deadlineSeconds: file.deadline_seconds,
     description: file.description,
+    like: undefined,
     inputAt: inputsByPlace(inputs),
     describe: (catalogue) => describeWorkflow(graph, { ...parts, inputs, description: file.description, catalogue }),
   };
 }
 
 /** One of a graph that is run once, of another graph in which all that was found of it stands in the same places. */
-export function remakeWorkflow(workflow: Workflow, graph: Graph, text: string): Workflow {
-  const { inputs, outputs, description } = workflow;
+export function remakeWorkflow(like: Likeness, graph: Graph, text: string): Workflow {
+  const { inputs, outputs, description } = like.workflow;
   return {
-    ...workflow,
+    ...like.workflow,
     version: versionOf(text),
     text,
     graph,
+    like,
     describe: (catalogue) => describeWorkflow(graph, { inputs, outputs, unsettled: [], description, catalogue }),
   };
 }

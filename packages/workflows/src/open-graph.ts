@@ -75,14 +75,11 @@ function opened(graph: Graph, { catalogue, fileAt, outputs }: Omit<GraphOptions,
 /** Opens graphs as one was opened that has the same outline; see createOutliner. `open`: where they may differ. */
 export function openerLike(opened: OpenedGraph, open: readonly Slot[]): (graph: Graph) => OpenedGraph {
   const { workflow, files, said } = opened;
-  const source = { graph: workflow.graph, inputs: said };
-  const textOf = sourceTexts(
-    source,
-    open.filter(({ node }) => Object.hasOwn(workflow.graph, node)),
-  );
+  const like = { workflow, open: open.filter(({ node }) => Object.hasOwn(workflow.graph, node)) };
+  const textOf = sourceTexts({ graph: workflow.graph, inputs: said }, like.open);
   return (graph) => {
     const bare = withoutNames(graph, files);
-    return { ...opened, workflow: remakeWorkflow(workflow, bare, textOf(bare)) };
+    return { ...opened, workflow: remakeWorkflow(like, bare, textOf(bare)) };
   };
 }
 

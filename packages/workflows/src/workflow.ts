@@ -45,8 +45,16 @@ export interface Workflow {
   /** Longest execution, if it says so itself. */
   readonly deadlineSeconds: number | undefined;
   readonly description: string | undefined;
+  /** Of a graph that is run once: one of before that it is like. */
+  readonly like?: Likeness | undefined;
   /** The input whose value stands there. */
   inputAt(slot: Slot): WorkflowInput | undefined;
   /** What it takes, gives and needs, in the terms of the instances that have the catalogue. */
   describe(catalogue: Catalogue | undefined): WorkflowDescription;
+}
+
+/** To another workflow, which has other values in some places, and all else alike: no file or model is named there. */
+export interface Likeness {
+  readonly workflow: Workflow;
+  readonly open: readonly Slot[];
 }

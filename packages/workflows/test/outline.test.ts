@@ -1,12 +1,16 @@
 import { readFileSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
+import type { Abilities, ResolvedRequest } from '@comfy-fleet/contracts';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { nodeAt } from '../src/graph.js';
 import {
   type Catalogue,
+  choicesOf,
   createOutliner,
+  findLacks,
   type Graph,
+  modelsOf,
   neededOf,
   type OpenedGraph,
   openerLike,
@@ -83,7 +87,30 @@ function opened(graph: Graph): OpenedGraph | undefined {
 /** All of it that can be compared. */
 function shown({ workflow, ...rest }: OpenedGraph) {
   const places = slots.map((slot) => workflow.inputAt(slot));
-  return { ...rest, workflow: { ...workflow, inputAt: places, describe: workflow.describe(described) } };
+  const seen = { inputAt: places, describe: workflow.describe(described), like: undefined };
+  return { ...rest, workflow: { ...workflow, ...seen } };
+}
+
+const able: Abilities = Object.fromEntries(
+  Object.entries(described).map(([name, description]) => [name, choicesOf(name, description)]),
+);
+const { Branching: _, ...others } = able;
+/** Of an instance as the catalogue has it, of one without a class, and of one that has choices where others take any text. */
+const instances: Abilities[] = [able, others, { ...able, Loaded: { note: ['x'], ...able.Loaded } }];
+
+/** What instances lack for it, and the models that it names. */
+function needs({ workflow, shape }: OpenedGraph) {
+  const { name, version } = workflow;
+  const request: ResolvedRequest = {
+    workflow: name,
+    version,
+    lod: 'mid',
+    inputs: {},
+    shape,
+    priority: 0,
+    metadata: {},
+  };
+  return [instances.map((one) => findLacks(workflow, request, one)), modelsOf(workflow, request)];
 }
 
 describe('createOutliner', () => {
@@ -108,14 +135,26 @@ describe('createOutliner', () => {
           return;
         }
         expect(verdict).toEqual(verdictOf(one, described));
-        const again = openerLike(before, outline.open)(neededOf(other, verdict.ok));
+        const open = openerLike(before, outline.open);
+        const again = open(neededOf(other, verdict.ok));
         const fresh = opened(other);
         expect(fresh && shown(again)).toEqual(fresh && shown(fresh));
+        expect(needs(open(neededOf(one, verdict.ok)))).toEqual(needs(before));
+        expect(needs(again)).toEqual(fresh && needs(fresh));
         if (!isDeepStrictEqual(one, other)) alike += 1;
       }),
       { numRuns: 400 },
     );
     expect(alike).toBeGreaterThan(0);
+  });
+
+  it('has each graph looked at by itself for an instance that has choices where graphs of one outline differ', () => {
+    const { open = [] } = outlineOf(whole, described) ?? {};
+    const openLike = openerLike(opened(whole) as OpenedGraph, open);
+    for (const note of ['x', 'y', 'x']) {
+      const other = changed(whole, [[{ node: '90', input: 'note' }, note]]);
+      expect(needs(openLike(other))).toEqual(needs(opened(other) as OpenedGraph));
+    }
   });
 
   it('has one for graphs that differ in texts and seeds', () => {

@@ -12,7 +12,7 @@ Object.setPrototypeOf(ExpressResponse.prototype, first.response);
 /**
  * What a server makes of requests and their answers, for Node's createServer. Express has methods of its own for both, and
  * sets their prototypes anew for each request. V8 takes every such object for one of its own kind, and keeps that until the
- * next collection of everything: half of the memory that a request took, and a sixth of its time.
+ * next collection of everything: of 24 KB that a request to a bare route took, 14.
  */
 export const EXPRESS_CLASSES = { IncomingMessage: ExpressRequest, ServerResponse: ExpressResponse };
 

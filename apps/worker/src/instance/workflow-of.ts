@@ -3,7 +3,7 @@ import { modelsOf } from '@comfy-fleet/workflows';
 import type { KnownWorkflows } from '../job/known-workflows.js';
 
 /** The model files that the job's graph names; none for a workflow that is not known here. */
-export function modelsOfJob(workflows: KnownWorkflows, request: ResolvedRequest): string[] {
+export function modelsOfJob(workflows: KnownWorkflows, request: ResolvedRequest): readonly string[] {
   const workflow = workflows.of(request);
   return workflow === undefined ? [] : modelsOf(workflow, request);
 }
