@@ -121,9 +121,10 @@ describe('a job of one instance alone', () => {
     gpu.set({ stepMs: 1000 });
     const id = await stack.submit(LONG);
     for (let attempt = 1; attempt <= 2; attempt++) {
-      await until('it runs', async () => {
-        const { status, attempts } = await stack.record(id);
-        return status === 'running' && attempts === attempt;
+      // Heard of by the socket, whose end says that the instance died.
+      await until('its steps are heard of', async () => {
+        const { attempts, progress } = await stack.record(id);
+        return attempts === attempt && progress.step !== null;
       });
       gpu.drop();
     }
