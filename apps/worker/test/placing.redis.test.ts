@@ -161,9 +161,10 @@ describe('a job that waits behind another', () => {
     await until('it waits in ComfyUI in its place', async () => (await stack.record(lone)).phase === 'submitted');
     expect((await stack.record(behind)).phase).toBe('waiting');
     gpu.set({ stepMs: 0 });
-    const [first, second] = await Promise.all([stack.ended(lone), stack.ended(behind)]);
-    expect([first, second]).toMatchObject([{ attempts: 1 }, { attempts: 1 }]);
-    expect(Number(first.startedAt)).toBeLessThan(Number(second.startedAt));
+    const ended = await Promise.all([long, lone, behind].map(stack.ended));
+    expect(ended).toMatchObject([{ attempts: 1 }, { attempts: 1 }, { attempts: 1 }]);
+    const begun = gpu.journal().flatMap((line) => (line.event === 'start' ? [line.prompt_id] : []));
+    expect(begun).toEqual(ended.map(({ promptId }) => promptId));
   });
 
   it('is taken back at once when its worker is told to stop', async () => {
