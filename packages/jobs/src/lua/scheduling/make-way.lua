@@ -8,7 +8,7 @@ The first job of a key that has nothing in work is to begin where a prompt ends 
 -- Whether the instance has nothing to load for it; nil while nobody has asked, and it will be asked before it gets the job.
 local function holds(instance, need)
   local load = redis.call('HGET', fits_key(instance), need)
-  return load and tonumber(load) == 0 or not load and nil
+  if load then return tonumber(load) == 0 end
 end
 -- An instance stands idle that may run it.
 local function is_awaited(pool, need, now)
