@@ -46,7 +46,7 @@ interface Server {
 const CONNECTIONS = 100;
 const WARM_UP_SECONDS = 3;
 
-/** Two sides in turns, so that a machine that becomes slower does so for both. */
+/** Two sides in turns, each the first in every other round, so that a machine that becomes slower does so for both. */
 export async function inTurns(
   scope: Scope,
   { service, beside, key }: { readonly service: Side; readonly beside: Side; readonly key: string },
@@ -68,7 +68,11 @@ export async function inTurns(
   for (const side of [service, beside]) await load(side, WARM_UP_SECONDS);
   const rounds: Round[] = [];
   while (rounds.length < options.rounds) {
-    rounds.push({ service: await measured(service), beside: await measured(beside) });
+    if (rounds.length % 2 === 0) rounds.push({ service: await measured(service), beside: await measured(beside) });
+    else {
+      const before = await measured(beside);
+      rounds.push({ service: await measured(service), beside: before });
+    }
   }
   return { what: service.what, beside: beside.what, rounds };
 }

@@ -25,8 +25,8 @@ export interface ApiBench extends MeasureOptions {
   readonly core: string | undefined;
 }
 
-/** How much of everything: about five minutes, or one. */
-const FULL = { hostile: 3, rounds: 6, seconds: 4, jobs: 100_000, turns: 15, streams: 1000 };
+/** How much of everything: about five minutes, or one. Short rounds: other guests of a machine come and go within seconds. */
+const FULL = { hostile: 3, rounds: 12, seconds: 2, jobs: 100_000, turns: 15, streams: 1000 };
 const QUICK = { hostile: 2, rounds: 2, seconds: 2, jobs: 10_000, turns: 3, streams: 1000 };
 
 /** Everything that is measured with the API alone on a core. Prints tables and answers the goals. */
