@@ -27,5 +27,6 @@ export async function readRawBody(
     if (fault !== undefined) throw new FleetError('body_too_large', `The body has too much in it: ${fault}.`);
     kept.push(chunk);
   });
-  return Buffer.concat(kept);
+  const [first] = kept;
+  return first !== undefined && kept.length === 1 ? first : Buffer.concat(kept);
 }

@@ -90,6 +90,10 @@ export function openedGraph({ config }: Deps, graph: unknown, options: Omit<Grap
 /** The node classes of what may be a graph, as those of workflows are listed: what is known of a list is kept. */
 function classesOf(graph: unknown): string[] {
   if (typeof graph !== 'object' || graph === null) return [];
-  const classes = Object.values(graph).map((node: unknown) => Object(node).class_type as unknown);
-  return [...new Set(classes)].filter((one) => typeof one === 'string').sort();
+  const classes = new Set<string>();
+  for (const node of Object.values(graph)) {
+    const { class_type: name } = Object(node) as { readonly class_type?: unknown };
+    if (typeof name === 'string') classes.add(name);
+  }
+  return [...classes].sort();
 }

@@ -90,9 +90,15 @@ function tellsNothing(node: GraphNode, input: NodeInput, value: unknown, catalog
 /** Unlike JSON, no two values look the same. */
 function written(value: unknown): string {
   if (typeof value === 'string') return `"${value.length} ${value}`;
-  if (Array.isArray(value)) return `[${value.length} ${value.map(written).join('')}`;
+  if (Array.isArray(value)) {
+    let text = `[${value.length} `;
+    for (const one of value) text += written(one);
+    return text;
+  }
   if (typeof value === 'bigint') return `${value}n `;
   if (typeof value !== 'object' || value === null) return `${String(value)} `;
-  const members = Object.entries(value).map(([key, member]) => written(key) + written(member));
-  return `{${members.length} ${members.join('')}`;
+  const keys = Object.keys(value);
+  let text = `{${keys.length} `;
+  for (const key of keys) text += written(key) + written((value as Readonly<Record<string, unknown>>)[key]);
+  return text;
 }

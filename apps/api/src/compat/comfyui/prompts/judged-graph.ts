@@ -35,16 +35,18 @@ export async function judgedGraph(
   };
   const first = catalogue === undefined || targets !== undefined ? judge() : kept(sent, catalogue, judge);
   const files = Object.values(first.opened.inputs);
-  const known = await namedFiles(deps, caller, files);
+  const known = files.length === 0 ? NO_FILES : await namedFiles(deps, caller, files);
   const judged = files.every((name) => known.has(name)) ? first : judge((name) => known.has(name));
   const { opened, outputs, nodeErrors } = judged;
   return { opened: withReferences(opened, known), outputs, nodeErrors, catalogue, files: opened.inputs };
 }
 
 const UNJUDGED = { ok: undefined, node_errors: {} };
+const NO_FILES: ReadonlyMap<string, string> = new Map();
 
 /** Only where nothing is known of its classes can it name a file by now that the caller does not have. */
 function withReferences(opened: OpenedGraph, known: ReadonlyMap<string, string>): OpenedGraph {
+  if (known.size === 0 && Object.keys(opened.inputs).length === 0) return opened;
   const inputs = Object.entries(opened.inputs).map(([input, name]) => {
     const reference = known.get(name);
     if (reference === undefined) throw refused('prompt_outputs_failed_validation', `Invalid file: ${name}`);
