@@ -37,6 +37,22 @@ describe('what instances have', () => {
     expect((await of(POOL, []))[0]?.abilities).toEqual({});
   });
 
+  it('is one description of all of them, the same object until one has something else', async () => {
+    const { publish, reader } = await open();
+    await publish('w/1');
+    await publish('w/2', catalogueWith(BEAR));
+    const { catalogue } = reader();
+    const union = await catalogue(POOL, ['Loader']);
+    expect(union).toMatchObject({
+      Loader: { input: { required: { name: ['COMBO', { options: expect.anything() }] } } },
+    });
+    expect(await catalogue(POOL, ['Loader'])).toBe(union);
+    expect(await catalogue(POOL, ['Draw', 'Loader'])).toHaveProperty('Draw');
+    await publish('w/2', catalogueWith({ Loader: { name: ['elk'] } }));
+    const later = await reader().catalogue(POOL, ['Loader']);
+    expect(JSON.stringify(later)).toContain('elk');
+  });
+
   it('is nothing while nobody has said anything', async () => {
     const { fleet } = await open();
     expect(await fleet.catalogue(POOL, ['Loader'])).toBeUndefined();

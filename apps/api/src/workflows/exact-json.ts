@@ -9,10 +9,12 @@ export function exactJson(status: number, value: object, headers: Reply['headers
 
 const UTF8 = new TextDecoder('utf-8', { fatal: true });
 
-/** A body of JSON in which whole numbers beyond 2^53 are bigints. Throws malformed_json. */
-export function readExactJson(raw: RawBody | undefined): unknown {
+/** A body of JSON in which whole numbers beyond 2^53 are bigints, or what else `parse` makes of it. Throws malformed_json. */
+export function readExactJson(raw: RawBody | undefined): unknown;
+export function readExactJson<T>(raw: RawBody | undefined, parse: (text: string) => T): T;
+export function readExactJson(raw: RawBody | undefined, parse: (text: string) => unknown = parseJson): unknown {
   try {
-    return parseJson(utf8Text(raw?.data ?? Buffer.alloc(0)));
+    return parse(utf8Text(raw?.data ?? Buffer.alloc(0)));
   } catch (cause) {
     if (cause instanceof FleetError) throw cause;
     throw new FleetError('malformed_json', 'The body is not valid JSON.', { cause });

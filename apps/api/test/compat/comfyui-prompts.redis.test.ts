@@ -113,6 +113,33 @@ describe('POST /prompt', () => {
     expect(JSON.stringify(queue)).not.toContain('secret');
   });
 
+  describe('sent again and again', () => {
+    const send = async (base: string, seed: string, headers = {}) => {
+      const body = JSON.stringify({ prompt: drawing() }).replace('"seed":7', `"seed":${seed}`);
+      const answer = await fetch(`${base}/prompt`, { method: 'POST', body, headers });
+      return { status: answer.status, body: (await answer.json()) as { readonly prompt_id?: string } };
+    };
+
+    it('becomes a job with each seed, and is refused with one that is none', async () => {
+      const { anna } = await openComfyui();
+      const seeds = ['11111', '22222', '33333', '18446744073709551615', '44444'];
+      for (const seed of seeds) expect(await send(anna.base, seed)).toMatchObject({ status: 200 });
+      const error = { type: 'prompt_outputs_failed_validation' };
+      expect(await send(anna.base, '18446744073709551616')).toMatchObject({ status: 400, body: { error } });
+      const queue = await (await fetch(`${anna.base}/queue`)).text();
+      expect([...queue.matchAll(/"seed":(\d+)/g)].map(([, seed]) => seed)).toEqual(seeds);
+    });
+
+    it('becomes one job with one Idempotency-Key', async () => {
+      const { api, anna } = await openComfyui();
+      const ids = new Set<string | undefined>();
+      for (let times = 0; times < 4; times++) {
+        ids.add((await send(anna.base, '123456789', { 'Idempotency-Key': 'one' })).body.prompt_id);
+      }
+      expect((await jobs(api)).map(({ id }) => id)).toEqual([...ids]);
+    });
+  });
+
   it('keeps seeds that no number can hold', async () => {
     const { anna } = await openComfyui();
     const body = JSON.stringify({ prompt: drawing() }).replace('"seed":7', '"seed":18446744073709551615');

@@ -29,7 +29,10 @@ interface InstanceCatalogue extends PublishedCatalogue {
 export interface AbilityReader {
   /** What each instance of a pool has of these node classes. Those that are alike share one object. */
   of(pool: string, classes: readonly string[]): Promise<readonly InstanceAbilities[]>;
-  /** How the instances of a pool together describe these node classes; undefined while nothing is known of any. */
+  /**
+   * How the instances of a pool together describe these node classes, one object while that is the same; undefined while
+   * nothing is known of any.
+   */
   catalogue(pool: string, classes: readonly string[]): Promise<Catalogue | undefined>;
   /** Digests of what the instances of a pool have; while they are the same, so is all that is said here. */
   digests(pool: string): Promise<readonly string[]>;
@@ -98,14 +101,16 @@ interface Seen {
   readonly digest: string;
 }
 
+/** Something for sets of classes, by a text that names them. */
+function createSets<T extends object>(): LRUCache<string, T> {
+  return new LRUCache({ max: MOST_SETS, maxSize: MOST_NAME_CHARS, sizeCalculation: (_of, id) => id.length });
+}
+
 export function createAbilityReader(redis: Redis, keys: Keys): AbilityReader {
   const catalogues = createCatalogues(redis, keys);
   const pools = new Map<string, Fresh<readonly Seen[]>>();
-  const made = new LRUCache<string, Known>({
-    max: MOST_SETS,
-    maxSize: MOST_NAME_CHARS,
-    sizeCalculation: (_known, id) => id.length,
-  });
+  const made = createSets<Known>();
+  const unions = createSets<Catalogue>();
 
   const seenIn = (pool: string): Promise<readonly Seen[]> => {
     const seen = pools.get(pool) ?? fresh(FRESH_MS, () => readSeen(redis, keys.able(pool)));
@@ -129,6 +134,13 @@ export function createAbilityReader(redis: Redis, keys: Keys): AbilityReader {
     return known;
   };
 
+  const unionFor = (known: ReadonlyMap<string, Catalogue>, classes: readonly string[]): Catalogue => {
+    const id = JSON.stringify([[...known.keys()], classes]);
+    const union = unions.get(id) ?? unionOf([...known.values()]);
+    unions.set(id, union);
+    return union;
+  };
+
   return {
     of: async (pool, classes) => {
       const known = new Map<string, Abilities>();
@@ -142,12 +154,13 @@ export function createAbilityReader(redis: Redis, keys: Keys): AbilityReader {
       });
     },
     catalogue: async (pool, classes) => {
-      const known: Catalogue[] = [];
+      const known = new Map<string, Catalogue>();
       for (const digest of await digestsOf(pool)) {
         const catalogue = (await knownOf(digest, classes))?.catalogue;
-        if (catalogue !== undefined) known.push(catalogue);
+        if (catalogue !== undefined) known.set(digest, catalogue);
       }
-      return known.length > 1 ? unionOf(known) : known[0];
+      const [first] = known.values();
+      return known.size > 1 ? unionFor(known, classes) : first;
     },
     digests: async (pool) => (await digestsOf(pool)).sort(),
     everything: async function* (pool) {

@@ -1,6 +1,6 @@
 import { type Catalogue, hasClass } from '../describe/catalogue.js';
 import { fileKindOf } from '../describe/widget.js';
-import type { GraphNode, Slot } from '../graph.js';
+import { type Graph, type GraphNode, nodeAt, type Slot } from '../graph.js';
 import { isModelFile } from '../model-file.js';
 import { isRecord } from '../read-graph.js';
 import { isAmount } from '../shape.js';
@@ -11,7 +11,11 @@ import { isVarying, type NodeInput, nodeInputs } from './node-inputs.js';
 export interface Outline {
   readonly text: string;
   /** Where graphs of one text may differ: something stands there that the input takes, as seeds and prompts do. */
-  readonly open: readonly Slot[];
+  readonly open: readonly OpenSlot[];
+}
+
+export interface OpenSlot extends Slot {
+  readonly described: NodeInput;
 }
 
 /** The outline of what may be a graph; undefined where nodes are none, or of classes that nobody describes. */
@@ -47,7 +51,7 @@ export function createOutliner(): Outliner {
   return (graph, catalogue) => {
     if (!isRecord(graph)) return undefined;
     let text = '';
-    const open: Slot[] = [];
+    const open: OpenSlot[] = [];
     for (const id of Object.keys(graph)) {
       const node: unknown = graph[id];
       if (!isRecord(node) || typeof node.class_type !== 'string' || !isRecord(node.inputs)) return undefined;
@@ -61,14 +65,20 @@ export function createOutliner(): Outliner {
       }
       for (const name of Object.keys(inputs)) {
         const value = inputs[name];
-        const input = known.open.get(name);
-        const isOpen = input !== undefined && tellsNothing(node as GraphNode, input, value, catalogue);
+        const described = known.open.get(name);
+        const isOpen = described !== undefined && tellsNothing(node as GraphNode, described, value, catalogue);
         text += `${name.length} ${name}${isOpen ? '~' : written(value)}`;
-        if (isOpen) open.push({ node: id, input: name });
+        if (isOpen) open.push({ node: id, input: name, described });
       }
     }
     return { text, open };
   };
+}
+
+/** Whether the outline stays the same with what the graph has there now. */
+export function isStillOpen(graph: Graph, { node, described }: OpenSlot, catalogue: Catalogue): boolean {
+  const now = nodeAt(graph, node);
+  return tellsNothing(now, described, now.inputs[described.name], catalogue);
 }
 
 /** Only of a class whose inputs are the same whatever their values are. */

@@ -5,7 +5,7 @@ import type { Deps } from '../../../deps.js';
 import { catalogueOfGraph, openedGraph } from '../../../orders/graph-job.js';
 import { isRecord } from '../../../requests/is-record.js';
 import { ComfyuiRefusal, refused } from '../refusal.js';
-import type { Judgement, KeptJudgements } from './kept-judgements.js';
+import type { GraphText, Judgement, KeptJudgements } from './kept-judgements.js';
 import type { SentPrompt } from './read-prompt.js';
 
 /** A graph as ComfyUI would take it, with files named as orders name them. */
@@ -15,11 +15,17 @@ export interface JudgedGraph extends Judgement {
   readonly files: Readonly<Record<string, string>>;
 }
 
+export interface JudgeOptions {
+  readonly kept: KeptJudgements;
+  /** Of the whole prompt. */
+  readonly text: GraphText;
+}
+
 /** Throws a ComfyuiRefusal with what ComfyUI would answer, and validation_failed for what is more than we take. */
 export async function judgedGraph(
   deps: Deps,
   { graph: sent, targets }: Pick<SentPrompt, 'graph' | 'targets'>,
-  { caller, kept }: { readonly caller: Caller; readonly kept: KeptJudgements },
+  { caller, kept, text }: JudgeOptions & { readonly caller: Caller },
 ): Promise<JudgedGraph> {
   const { maxNodes } = deps.config.workflows;
   if (isRecord(sent) && Object.keys(sent).length > maxNodes) {
@@ -33,7 +39,7 @@ export async function judgedGraph(
     const graph = outputs === undefined ? sent : neededOf(sent as Graph, outputs);
     return { opened: openedGraph(deps, graph, { catalogue, outputs }), outputs, nodeErrors };
   };
-  const first = catalogue === undefined || targets !== undefined ? judge() : kept(sent, catalogue, judge);
+  const first = catalogue === undefined || targets !== undefined ? judge() : kept(sent, catalogue, judge, text);
   const files = Object.values(first.opened.inputs);
   const known = files.length === 0 ? NO_FILES : await namedFiles(deps, caller, files);
   const judged = files.every((name) => known.has(name)) ? first : judge((name) => known.has(name));

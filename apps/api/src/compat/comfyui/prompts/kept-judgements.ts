@@ -2,12 +2,16 @@ import {
   type Catalogue,
   createOutliner,
   type Graph,
+  isStillOpen,
   type NodeErrors,
   neededOf,
   type OpenedGraph,
+  type OpenSlot,
   openerLike,
 } from '@comfy-fleet/workflows';
 import { LRUCache } from 'lru-cache';
+import type { Path } from './json-places.js';
+import type { Parsed, Template } from './templates.js';
 
 /** What ComfyUI's verdict leaves of a graph. */
 export interface Judgement {
@@ -19,42 +23,92 @@ export interface Judgement {
   readonly nodeErrors: NodeErrors;
 }
 
+/** The text that a graph came in. */
+export interface GraphText extends Omit<Parsed, 'value'> {
+  /** Makes a template of it, see Templates. */
+  learn(isOpen: (path: Path) => boolean): Template | undefined;
+}
+
 /** Judges a graph all of whose outputs are to run, by `judge` unless one of the same outline was judged before. */
-export type KeptJudgements = (sent: unknown, catalogue: Catalogue, judge: () => Judgement) => Judgement;
+export type KeptJudgements = (
+  sent: unknown,
+  catalogue: Catalogue,
+  judge: () => Judgement,
+  text?: GraphText | undefined,
+) => Judgement;
 
 /** Characters of graphs and their outlines that are kept: some hundred usual ones, and ten times as many bytes. */
 const MOST_CHARS = 1024 * 1024;
+/** Templates made for one outline: who writes its graph differently each time is not learned from for ever. */
+const MOST_LEARNED = 8;
 
 interface Kept {
   readonly outputs: readonly string[];
   /** Whether the outputs need all of its nodes. */
   readonly isWhole: boolean;
   readonly open: (graph: Graph) => OpenedGraph;
+  learned: number;
+}
+
+/** Of the graphs of a template: they have one outline while what is in its places says nothing about it. */
+interface Alike {
+  readonly kept: Kept;
+  readonly catalogue: Catalogue;
+  /** By the index of the template's path; undefined: outside of the graph. */
+  readonly slots: readonly (OpenSlot | undefined)[];
 }
 
 /** Clients send the same graph again and again with another seed. Only what ComfyUI finds nothing wrong with is kept. */
 export function createKeptJudgements(): KeptJudgements {
   const outlineOf = createOutliner();
   const known = new LRUCache<string, Kept>({ maxSize: MOST_CHARS });
-  return (sent, catalogue, judge) => {
+  const alike = new WeakMap<Template, Alike>();
+
+  /** What was kept of the template that its text is like, if the graph still has the outline. */
+  const keptOfLike = (graph: Graph, catalogue: Catalogue, { template, changed }: GraphText): Kept | undefined => {
+    const like = template && alike.get(template);
+    if (like?.catalogue !== catalogue) return undefined;
+    const isAsBefore = (slot: OpenSlot | undefined) => slot === undefined || isStillOpen(graph, slot, catalogue);
+    return changed.every((index) => isAsBefore(like.slots[index])) ? like.kept : undefined;
+  };
+  const learn = (text: GraphText, kept: Kept, catalogue: Catalogue, open: readonly OpenSlot[]): void => {
+    kept.learned += 1;
+    if (kept.learned > MOST_LEARNED) return;
+    const template = text.learn((path) => path[0] !== 'prompt' || slotAt(path, open) !== undefined);
+    if (template === undefined) return;
+    alike.set(template, { kept, catalogue, slots: template.paths.map((path) => slotAt(path, open)) });
+  };
+
+  return (sent, catalogue, judge, text) => {
+    const like = text && keptOfLike(sent as Graph, catalogue, text);
+    if (like !== undefined) return judgedAs(like, sent as Graph);
     const outline = outlineOf(sent, catalogue);
     if (outline === undefined) return judge();
-    const { text, open } = outline;
-    const before = known.get(text);
+    const { open } = outline;
+    const before = known.get(outline.text);
     if (before !== undefined) {
-      const { outputs, isWhole } = before;
-      const graph = isWhole ? (sent as Graph) : neededOf(sent as Graph, outputs);
-      return { opened: before.open(graph), outputs, nodeErrors: {} };
+      if (text !== undefined) learn(text, before, catalogue, open);
+      return judgedAs(before, sent as Graph);
     }
     const judged = judge();
     const { opened, outputs, nodeErrors } = judged;
     if (outputs !== undefined && Object.keys(nodeErrors).length === 0) {
-      const size = text.length + 2 * opened.workflow.text.length;
+      const size = outline.text.length + 2 * opened.workflow.text.length;
       const isWhole = countOf(opened.workflow.graph) === countOf(sent);
-      known.set(text, { outputs, isWhole, open: openerLike(opened, open) }, { size });
+      known.set(outline.text, { outputs, isWhole, open: openerLike(opened, open), learned: 0 }, { size });
     }
     return judged;
   };
+}
+
+function judgedAs({ outputs, isWhole, open }: Kept, sent: Graph): Judgement {
+  return { opened: open(isWhole ? sent : neededOf(sent, outputs)), outputs, nodeErrors: {} };
+}
+
+/** Undefined: outside of the graph, or where graphs are not to differ. */
+function slotAt([outer, node, inputs, input, ...deeper]: Path, open: readonly OpenSlot[]): OpenSlot | undefined {
+  if (outer !== 'prompt' || inputs !== 'inputs' || deeper.length > 0) return undefined;
+  return open.find((slot) => slot.node === node && slot.input === input);
 }
 
 function countOf(graph: unknown): number {

@@ -7,6 +7,7 @@ import { promptIdOf } from '../present/prompt-id.js';
 import { createKeptJudgements } from './kept-judgements.js';
 import { promptJob } from './prompt-job.js';
 import { readPrompt } from './read-prompt.js';
+import { createTemplates } from './templates.js';
 
 /**
  * Makes a durable job of a prompt, under the caller's own id if it brings one. Sent again with an id that a job of the caller
@@ -14,11 +15,12 @@ import { readPrompt } from './read-prompt.js';
  */
 export function postPrompt(deps: Deps): Handler {
   const kept = createKeptJudgements();
+  const templates = createTemplates();
   return async (request) => {
-    const prompt = readPrompt(request.raw);
+    const { prompt, text } = readPrompt(request.raw, templates);
     let nodeErrors: NodeErrors = {};
     const { only } = await placeOrder(deps, request, prompt, async () => {
-      const made = await promptJob(deps, prompt, request, kept);
+      const made = await promptJob(deps, prompt, request, { kept, text });
       nodeErrors = made.nodeErrors;
       return [made.job];
     });

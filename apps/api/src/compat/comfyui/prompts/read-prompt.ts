@@ -3,8 +3,10 @@ import { isRecord } from '../../../requests/is-record.js';
 import { readExactJson } from '../../../workflows/exact-json.js';
 import { UUID } from '../own-prompt.js';
 import { refused } from '../refusal.js';
+import type { GraphText } from './kept-judgements.js';
+import type { Templates } from './templates.js';
 
-/** The body of POST /prompt; its graph is not looked at. */
+/** The body of POST /prompt; its graph is not looked at, and not to be changed. */
 export interface SentPrompt {
   readonly graph: unknown;
   /** The caller's own id for it. */
@@ -24,10 +26,24 @@ export interface SentPrompt {
 const MOST_CLIENT_CHARS = 128;
 const MOST_KEY_CHARS = 512;
 const SECRETS = ['api_key_comfy_org', 'auth_token_comfy_org'];
+/** A text that has it is not remembered. */
+const SECRET = '_comfy_org';
+
+export interface ReadPrompt {
+  readonly prompt: SentPrompt;
+  readonly text: GraphText;
+}
 
 /** Throws malformed_json, and a ComfyuiRefusal for what is not as it has to be. */
-export function readPrompt(raw: RawBody | undefined): SentPrompt {
-  const sent = readExactJson(raw);
+export function readPrompt(raw: RawBody | undefined, templates: Templates): ReadPrompt {
+  const { text, parsed } = readExactJson(raw, (text) => ({ text, parsed: templates.parse(text) }));
+  const { value, template, changed } = parsed;
+  const learn: GraphText['learn'] = (isOpen) =>
+    text.includes(SECRET) ? undefined : templates.learn(text, value, isOpen);
+  return { prompt: promptIn(value), text: { template, changed, learn } };
+}
+
+function promptIn(sent: unknown): SentPrompt {
   if (!isRecord(sent) || sent.prompt === undefined) throw refused('no_prompt', 'No prompt provided');
   const {
     prompt: graph,
