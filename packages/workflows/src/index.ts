@@ -42,7 +42,7 @@ export { type InputsToResolve, resolveInputs } from './resolve-inputs.js';
 export { deadlineMs, poolFor, type RequestToResolve, randomSeed, resolveRequest } from './resolve-request.js';
 export { parseSource, readSource, type SourceParts, sourceText, versionOf, type WorkflowSource } from './source.js';
 export { type GraphFault, graphFaults, type HasFile } from './verdict/graph-faults.js';
-export { createOutliner, isStillOpen, type OpenSlot } from './verdict/outline.js';
+export { createOutliner, isStillOpen, type OpenSlot, type Outline } from './verdict/outline.js';
 export {
   type ComfyError,
   type NodeErrors,

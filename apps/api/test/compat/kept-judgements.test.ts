@@ -81,7 +81,10 @@ describe('of prompts that are sent again', () => {
       const { value, ...parsed } = templates.parse(body);
       const learn: GraphText['learn'] = (isOpen) => templates.learn(body, value, isOpen);
       const sent = (value as { prompt: Record<number, object> }).prompt;
-      return { ...judge(sent, { catalogue, text: { ...parsed, learn } }), isLike: parsed.template !== undefined };
+      return {
+        ...judge(sent, { catalogue, text: { ...parsed, learn, isKnown: templates.has } }),
+        isLike: parsed.template !== undefined,
+      };
     };
     return { send, times };
   }
@@ -129,6 +132,16 @@ describe('of prompts that are sent again', () => {
     expect(send(graphOf(3), { client_id: 'c' }).isLike).toBe(true);
     expect(send(graphOf(3, 'ink'), { client_id: 'c' }).isLike).toBe(false);
     expect(times()).toBe(2);
+  });
+
+  it('learns texts of a graph again whose earlier ones are no longer compared', () => {
+    const { send } = sending();
+    const isLike = (n: number) => send(graphOf(n), { extra_data: Array.from({ length: n }, () => true) }).isLike;
+    for (let n = 0; n < 9; n++) isLike(n);
+    const other = (n: number, seed: number) =>
+      send({ ...graphOf(seed), 2: { ...graphOf(seed)[2], _meta: { title: `${n}` } } });
+    for (let n = 0; n < 32; n++) for (const seed of [1, 2]) other(n, seed);
+    expect([isLike(8), isLike(8)]).toEqual([false, true]);
   });
 
   it('learns a few texts for a graph, and no more', () => {

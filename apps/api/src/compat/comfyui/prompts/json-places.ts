@@ -13,6 +13,9 @@ const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?/y;
 const WORD = /true|false|null/y;
 const SPACE = /[ \t\n\r]*/y;
 
+/** Arrays and objects inside of each other, of which a place is found. */
+const MOST_DEPTH = 64;
+
 /** Where a string or a number ends that begins here; undefined where none does. What may stand in a string is not looked at. */
 export function scalarEnd(text: string, start: number): number | undefined {
   if (text[start] !== '"') return endOf(NUMBER, text, start);
@@ -28,21 +31,23 @@ function isEscaped(text: string, at: number): boolean {
   return (at - before) % 2 === 1;
 }
 
-/** All strings and numbers in a text that is JSON, but for the names of members, in their order. */
-export function* placesIn(text: string): Generator<Place> {
+/**
+ * The strings and numbers of a text that is JSON whose paths are wanted, names of members left out, in their order.
+ * Undefined where it is nested more than 64 deep. `isWanted` gets one array for all paths.
+ */
+export function placesIn(text: string, isWanted: (path: Path) => boolean): Place[] | undefined {
+  const found: Place[] = [];
+  const path: string[] = [];
   const afterSpace = (at: number) => endOf(SPACE, text, at) ?? at;
 
-  function* inside(path: Path, from: number): Generator<Place, number> {
-    const start = afterSpace(from);
-    if (text[start] === '{' || text[start] === '[') return yield* members(path, start);
+  /** Where the value ends that begins here; undefined: it is not looked at any further. */
+  const read = (start: number): number | undefined => {
+    if (text[start] === '{' || text[start] === '[') return path.length < MOST_DEPTH ? readMembers(start) : undefined;
     const end = scalarEnd(text, start);
-    if (end !== undefined) yield { path, start, end };
-    const after = end ?? endOf(WORD, text, start);
-    if (after === undefined) throw new Error('the places of a text are asked for that is no JSON');
-    return after;
-  }
-
-  function* members(path: Path, start: number): Generator<Place, number> {
+    if (end !== undefined && isWanted(path)) found.push({ path: [...path], start, end });
+    return end ?? endOf(WORD, text, start);
+  };
+  const readMembers = (start: number): number | undefined => {
     const isArray = text[start] === '[';
     let at = afterSpace(start + 1);
     for (let index = 0; text[at] !== '}' && text[at] !== ']'; index += 1) {
@@ -52,13 +57,17 @@ export function* placesIn(text: string): Generator<Place> {
         name = JSON.parse(text.slice(at, end)) as string;
         at = afterSpace(end) + 1;
       }
-      at = afterSpace(yield* inside([...path, name], at));
+      path.push(name);
+      const end = read(afterSpace(at));
+      path.pop();
+      if (end === undefined) return undefined;
+      at = afterSpace(end);
       if (text[at] === ',') at = afterSpace(at + 1);
     }
     return at + 1;
-  }
+  };
 
-  yield* inside([], 0);
+  return read(afterSpace(0)) === undefined ? undefined : found;
 }
 
 function endOf(what: RegExp, text: string, at: number): number | undefined {

@@ -7,6 +7,7 @@ import {
   neededOf,
   type OpenedGraph,
   type OpenSlot,
+  type Outline,
   openerLike,
 } from '@comfy-fleet/workflows';
 import { LRUCache } from 'lru-cache';
@@ -25,8 +26,9 @@ export interface Judgement {
 
 /** The text that a graph came in. */
 export interface GraphText extends Omit<Parsed, 'value'> {
-  /** Makes a template of it, see Templates. */
-  learn(isOpen: (path: Path) => boolean): Template | undefined;
+  /** Makes a template of it, see Templates; undefined: it is not to be remembered. */
+  readonly learn: ((isOpen: (path: Path) => boolean) => Template | undefined) | undefined;
+  readonly isKnown: (template: Template) => boolean;
 }
 
 /** Judges a graph all of whose outputs are to run, by `judge` unless one of the same outline was judged before. */
@@ -39,7 +41,7 @@ export type KeptJudgements = (
 
 /** Characters of graphs and their outlines that are kept: some hundred usual ones, and ten times as many bytes. */
 const MOST_CHARS = 1024 * 1024;
-/** Templates made for one outline: who writes its graph differently each time is not learned from for ever. */
+/** Texts of one outline: who writes its graph differently each time is not learned from for ever. */
 const MOST_LEARNED = 8;
 
 interface Kept {
@@ -47,12 +49,13 @@ interface Kept {
   /** Whether the outputs need all of its nodes. */
   readonly isWhole: boolean;
   readonly open: (graph: Graph) => OpenedGraph;
-  learned: number;
+  /** The templates that were made of such graphs; undefined for a text that was none. */
+  learned: readonly (Template | undefined)[];
 }
 
 /** Of the graphs of a template: they have one outline while what is in its places says nothing about it. */
 interface Alike {
-  readonly kept: Kept;
+  readonly outline: string;
   readonly catalogue: Catalogue;
   /** By the index of the template's path; undefined: outside of the graph. */
   readonly slots: readonly (OpenSlot | undefined)[];
@@ -69,14 +72,16 @@ export function createKeptJudgements(): KeptJudgements {
     const like = template && alike.get(template);
     if (like?.catalogue !== catalogue) return undefined;
     const isAsBefore = (slot: OpenSlot | undefined) => slot === undefined || isStillOpen(graph, slot, catalogue);
-    return changed.every((index) => isAsBefore(like.slots[index])) ? like.kept : undefined;
+    return changed.every((index) => isAsBefore(like.slots[index])) ? known.get(like.outline) : undefined;
   };
-  const learn = (text: GraphText, kept: Kept, catalogue: Catalogue, open: readonly OpenSlot[]): void => {
-    kept.learned += 1;
-    if (kept.learned > MOST_LEARNED) return;
+  const learn = (text: GraphText, kept: Kept, catalogue: Catalogue, { text: outline, open }: Outline): void => {
+    if (text.learn === undefined) return;
+    kept.learned = kept.learned.filter((template) => template === undefined || text.isKnown(template));
+    if (kept.learned.length >= MOST_LEARNED) return;
     const template = text.learn((path) => path[0] !== 'prompt' || slotAt(path, open) !== undefined);
+    kept.learned = [...kept.learned, template];
     if (template === undefined) return;
-    alike.set(template, { kept, catalogue, slots: template.paths.map((path) => slotAt(path, open)) });
+    alike.set(template, { outline, catalogue, slots: template.paths.map((path) => slotAt(path, open)) });
   };
 
   return (sent, catalogue, judge, text) => {
@@ -84,10 +89,9 @@ export function createKeptJudgements(): KeptJudgements {
     if (like !== undefined) return judgedAs(like, sent as Graph);
     const outline = outlineOf(sent, catalogue);
     if (outline === undefined) return judge();
-    const { open } = outline;
     const before = known.get(outline.text);
     if (before !== undefined) {
-      if (text !== undefined) learn(text, before, catalogue, open);
+      if (text !== undefined) learn(text, before, catalogue, outline);
       return judgedAs(before, sent as Graph);
     }
     const judged = judge();
@@ -95,7 +99,7 @@ export function createKeptJudgements(): KeptJudgements {
     if (outputs !== undefined && Object.keys(nodeErrors).length === 0) {
       const size = outline.text.length + 2 * opened.workflow.text.length;
       const isWhole = countOf(opened.workflow.graph) === countOf(sent);
-      known.set(outline.text, { outputs, isWhole, open: openerLike(opened, open), learned: 0 }, { size });
+      known.set(outline.text, { outputs, isWhole, open: openerLike(opened, outline.open), learned: [] }, { size });
     }
     return judged;
   };
@@ -106,8 +110,9 @@ function judgedAs({ outputs, isWhole, open }: Kept, sent: Graph): Judgement {
 }
 
 /** Undefined: outside of the graph, or where graphs are not to differ. */
-function slotAt([outer, node, inputs, input, ...deeper]: Path, open: readonly OpenSlot[]): OpenSlot | undefined {
-  if (outer !== 'prompt' || inputs !== 'inputs' || deeper.length > 0) return undefined;
+function slotAt(path: Path, open: readonly OpenSlot[]): OpenSlot | undefined {
+  const [outer, node, inputs, input] = path;
+  if (path.length !== 4 || outer !== 'prompt' || inputs !== 'inputs') return undefined;
   return open.find((slot) => slot.node === node && slot.input === input);
 }
 

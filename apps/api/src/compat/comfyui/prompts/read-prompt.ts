@@ -4,7 +4,7 @@ import { readExactJson } from '../../../workflows/exact-json.js';
 import { UUID } from '../own-prompt.js';
 import { refused } from '../refusal.js';
 import type { GraphText } from './kept-judgements.js';
-import type { Templates } from './templates.js';
+import { MOST_LEARNED_CHARS, type Templates } from './templates.js';
 
 /** The body of POST /prompt; its graph is not looked at, and not to be changed. */
 export interface SentPrompt {
@@ -38,9 +38,16 @@ export interface ReadPrompt {
 export function readPrompt(raw: RawBody | undefined, templates: Templates): ReadPrompt {
   const { text, parsed } = readExactJson(raw, (text) => ({ text, parsed: templates.parse(text) }));
   const { value, template, changed } = parsed;
-  const learn: GraphText['learn'] = (isOpen) =>
-    text.includes(SECRET) ? undefined : templates.learn(text, value, isOpen);
-  return { prompt: promptIn(value), text: { template, changed, learn } };
+  const prompt = promptIn(value);
+  const isSecret = text.includes(SECRET) || hasSecret(value);
+  const learn: GraphText['learn'] = (isOpen) => templates.learn(text, value, isOpen);
+  const mayLearn = !isSecret && text.length <= MOST_LEARNED_CHARS;
+  return { prompt, text: { template, changed, learn: mayLearn ? learn : undefined, isKnown: templates.has } };
+}
+
+function hasSecret(sent: unknown): boolean {
+  const extra = isRecord(sent) ? sent.extra_data : undefined;
+  return isRecord(extra) && SECRETS.some((name) => Object.hasOwn(extra, name));
 }
 
 function promptIn(sent: unknown): SentPrompt {

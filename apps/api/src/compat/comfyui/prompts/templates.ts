@@ -19,14 +19,17 @@ export interface Parsed {
 export interface Templates {
   /** Parses JSON as parseJson does, and throws as it does. Of what is like a template only the places are parsed. */
   parse(text: string): Parsed;
-  /** Makes a template of a text with its value. Undefined where it would be of no use. */
+  /** Makes a template of a text, of MOST_LEARNED_CHARS at most, with its value. Undefined where it would be of no use. */
   learn(text: string, value: unknown, isOpen: (path: Path) => boolean): Template | undefined;
+  /** Whether texts are compared with it still. */
+  has(template: Template): boolean;
 }
 
 /** Each is compared with, from its begin to the first difference. */
 const MOST_TEMPLATES = 32;
-/** Characters of a template; editors send more, with all that they show, in which too much differs each time. */
-const MOST_CHARS = 32 * 1024;
+/** Of a text that is learned; editors send more, with all that they show, in which too much differs each time. */
+export const MOST_LEARNED_CHARS = 32 * 1024;
+const MOST_COMPARED_CHARS = 2 * MOST_LEARNED_CHARS;
 const MOST_PLACES = 256;
 
 interface OpenPlace {
@@ -48,8 +51,9 @@ export function createTemplates(): Templates {
   const templates: Known[] = [];
   return {
     parse: (text) => {
-      for (const [index, template] of templates.entries()) {
-        const found = differences(template, text);
+      const endsAt = createEnds(text);
+      for (const [index, template] of text.length > MOST_COMPARED_CHARS ? [] : templates.entries()) {
+        const found = differences(template, text, endsAt);
         if (found === undefined) continue;
         if (index > 0) templates.unshift(...templates.splice(index, 1));
         return { value: withChanges(template, found), template, changed: [...found.keys()] };
@@ -57,19 +61,32 @@ export function createTemplates(): Templates {
       return { value: parseJson(text), template: undefined, changed: [] };
     },
     learn: (text, value, isOpen) => {
-      const places = text.length > MOST_CHARS ? undefined : openPlaces(text, value, isOpen);
+      const places = openPlaces(text, value, isOpen);
       if (places === undefined) return undefined;
       const template = templateOf(text, value, places);
       templates.unshift(template);
       if (templates.length > MOST_TEMPLATES) templates.pop();
       return template;
     },
+    has: (template) => templates.includes(template as Known),
+  };
+}
+
+/** Where the strings and numbers of one text end that begin somewhere. */
+type Ends = (start: number) => number | undefined;
+
+/** Looks at each once, for all templates that have a place there. */
+function createEnds(text: string): Ends {
+  const known = new Map<number, number | undefined>();
+  return (start) => {
+    if (!known.has(start)) known.set(start, scalarEnd(text, start));
+    return known.get(start);
   };
 }
 
 /** What is written in places where the template has something else, by their index; undefined: the text is not like it. */
-function differences({ start, places }: Known, text: string): ReadonlyMap<number, string> | undefined {
-  if (text.length > 2 * MOST_CHARS || !hasAt(text, start, 0)) return undefined;
+function differences({ start, places }: Known, text: string, endsAt: Ends): ReadonlyMap<number, string> | undefined {
+  if (!hasAt(text, start, 0)) return undefined;
   const found = new Map<number, string>();
   let at = start.length;
   for (const [index, { own, behind }] of places.entries()) {
@@ -77,7 +94,7 @@ function differences({ start, places }: Known, text: string): ReadonlyMap<number
       at += own.length;
       continue;
     }
-    const end = scalarEnd(text, at);
+    const end = endsAt(at);
     if (end === undefined || !hasAt(text, behind, end)) return undefined;
     found.set(index, text.slice(at, end));
     at = end + behind.length;
@@ -92,16 +109,16 @@ function hasAt(text: string, part: string, at: number): boolean {
 
 /** Undefined where there are too many, or one whose value JSON takes from elsewhere: of a name that comes twice, the last. */
 function openPlaces(text: string, value: unknown, isOpen: (path: Path) => boolean): readonly Place[] | undefined {
-  const found = new Map<string, Place>();
-  for (const place of placesIn(text)) {
-    const { path, start, end } = place;
-    if (path.includes('__proto__') || !isOpen(path)) continue;
+  const places = placesIn(text, (path) => isOpen(path) && !path.includes('__proto__'));
+  if (places === undefined || places.length > MOST_PLACES) return undefined;
+  const found = new Set<string>();
+  for (const { path, start, end } of places) {
     const id = JSON.stringify(path);
     const isTaken = !found.has(id) && valueAt(value, path) === parseJson(text.slice(start, end));
-    if (!isTaken || found.size === MOST_PLACES) return undefined;
-    found.set(id, place);
+    if (!isTaken) return undefined;
+    found.add(id);
   }
-  return [...found.values()];
+  return places;
 }
 
 function valueAt(value: unknown, path: Path): unknown {
