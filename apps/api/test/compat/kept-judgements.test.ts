@@ -140,7 +140,7 @@ describe('of prompts that are sent again', () => {
     for (let n = 0; n < 9; n++) isLike(n);
     const other = (n: number, seed: number) =>
       send({ ...graphOf(seed), 2: { ...graphOf(seed)[2], _meta: { title: `${n}` } } });
-    for (let n = 0; n < 32; n++) for (const seed of [1, 2]) other(n, seed);
+    for (let n = 0; n < 64; n++) for (const seed of [1, 2]) other(n, seed);
     expect([isLike(8), isLike(8)]).toEqual([false, true]);
   });
 

@@ -69,11 +69,11 @@ it('knows the texts that came last', () => {
   const parse = learning();
   const other = (n: number) => `{"${n}": 1}`;
   const first = parse(prompt('1')).template;
-  for (let n = 0; n < 31; n++) parse(other(n));
+  for (let n = 0; n < 63; n++) parse(other(n));
   expect(parse(prompt('2')).template).toBe(first);
-  for (let n = 31; n < 62; n++) parse(other(n));
+  for (let n = 63; n < 126; n++) parse(other(n));
   expect(parse(prompt('3')).template).toBe(first);
-  for (let n = 62; n < 94; n++) parse(other(n));
+  for (let n = 126; n < 190; n++) parse(other(n));
   expect(parse(prompt('4')).isLike).toBe(false);
 });
 

@@ -26,7 +26,7 @@ export interface Templates {
 }
 
 /** Each is compared with, from its begin to the first difference. */
-const MOST_TEMPLATES = 32;
+const MOST_TEMPLATES = 64;
 /** Of a text that is learned; editors send more, with all that they show, in which too much differs each time. */
 export const MOST_LEARNED_CHARS = 32 * 1024;
 const MOST_COMPARED_CHARS = 2 * MOST_LEARNED_CHARS;
