@@ -40,8 +40,8 @@ const TURN_SECONDS = 2;
 const KNOWN = 100;
 
 /**
- * Two APIs, each with its own Redis, one with nothing in its queue and one with very much: both get the same steady load,
- * in short turns, so that a machine that becomes slower does so for both.
+ * Two APIs, each with its own Redis, one with nothing in its queue and one with very much: both get the same steady load
+ * at the same time, so that a machine that stands still does so for both.
  */
 export function measureWaiting(all: Scope, { core, jobs, turns, onProgress }: WaitingOptions): Promise<Waiting> {
   return all.inner(async (scope) => {
@@ -58,10 +58,7 @@ export function measureWaiting(all: Scope, { core, jobs, turns, onProgress }: Wa
     await cancelAll(empty, ended);
     onProgress('answers with a long and with an empty queue');
     const pair = { empty: { stack: empty, ids: ended }, full: { stack: full, ids: ids.slice(-KNOWN) } };
-    const latencies = [
-      await inTurns('GET /jobs/:id', read, pair, turns),
-      await inTurns('POST /generate', make, pair, turns),
-    ];
+    const latencies = [await inTurns(READING, pair, turns), await inTurns(MAKING, pair, turns)];
     return { jobs, fillSeconds, bytesPerJob, latencies };
   });
 }
@@ -71,34 +68,51 @@ interface Side {
   readonly ids: readonly string[];
 }
 
+interface Asking {
+  readonly what: string;
+  ask(side: Side): Promise<readonly Answer[]>;
+  /** Leaves the queue as long as it was. */
+  tidy(side: Side, answers: readonly Answer[]): Promise<void>;
+}
+
 async function inTurns(
-  what: string,
-  turn: (side: Side) => Promise<readonly Answer[]>,
+  { what, ask, tidy }: Asking,
   { empty, full }: { readonly empty: Side; readonly full: Side },
   count: number,
 ): Promise<Latencies> {
-  const times = async (side: Side) => (await turn(side)).map(({ ms }) => ms);
-  for (const side of [empty, full]) await turn(side);
+  const turn = async (): Promise<Turn> => {
+    const [ofEmpty, ofFull] = await Promise.all([ask(empty), ask(full)]);
+    await tidy(empty, ofEmpty);
+    await tidy(full, ofFull);
+    return { empty: ofEmpty.map(({ ms }) => ms), full: ofFull.map(({ ms }) => ms) };
+  };
+  await turn();
   const turns: Turn[] = [];
-  while (turns.length < count) turns.push({ empty: await times(empty), full: await times(full) });
+  while (turns.length < count) turns.push(await turn());
   return { what, turns };
 }
 
 const steady = { perSecond: STEADY_PER_SECOND, seconds: TURN_SECONDS };
 const headersOf = ({ key }: ApiStack) => ({ authorization: `Bearer ${key}`, 'content-type': 'application/json' });
 
-function read({ stack, ids }: Side): Promise<readonly Answer[]> {
-  const ask = (index: number) => ({ method: 'GET', path: `/jobs/${ids[index % ids.length]}` });
-  return steadyLoad({ ...steady, url: stack.url, headers: headersOf(stack), ask });
-}
+const READING: Asking = {
+  what: 'GET /jobs/:id',
+  ask: ({ stack, ids }) => {
+    const ask = (index: number) => ({ method: 'GET', path: `/jobs/${ids[index % ids.length]}` });
+    return steadyLoad({ ...steady, url: stack.url, headers: headersOf(stack), ask });
+  },
+  tidy: async () => {},
+};
 
-/** What it made is canceled afterwards: the queues keep their lengths. */
-async function make({ stack }: Side): Promise<readonly Answer[]> {
-  const ask = (index: number) => ({ method: 'POST', path: '/generate', body: JSON.stringify(job(index)) });
-  const answers = await steadyLoad({ ...steady, url: stack.url, headers: headersOf(stack), ask });
-  await cancelAll(
-    stack,
-    answers.map(({ body }) => (JSON.parse(body) as { id: string }).id),
-  );
-  return answers;
-}
+const MAKING: Asking = {
+  what: 'POST /generate',
+  ask: ({ stack }) => {
+    const ask = (index: number) => ({ method: 'POST', path: '/generate', body: JSON.stringify(job(index)) });
+    return steadyLoad({ ...steady, url: stack.url, headers: headersOf(stack), ask });
+  },
+  tidy: ({ stack }, answers) =>
+    cancelAll(
+      stack,
+      answers.map(({ body }) => (JSON.parse(body) as { id: string }).id),
+    ),
+};
