@@ -40,19 +40,20 @@ export async function judgedGraph(
     return { opened: openedGraph(deps, graph, { catalogue, outputs }), outputs, nodeErrors };
   };
   const first = catalogue === undefined || targets !== undefined ? judge() : kept(sent, catalogue, judge, text);
-  const files = Object.values(first.opened.inputs);
-  const known = files.length === 0 ? NO_FILES : await namedFiles(deps, caller, files);
-  const judged = files.every((name) => known.has(name)) ? first : judge((name) => known.has(name));
+  const names = Object.values(first.opened.inputs);
+  if (names.length === 0) {
+    return { opened: first.opened, outputs: first.outputs, nodeErrors: first.nodeErrors, catalogue, files: {} };
+  }
+  const known = await namedFiles(deps, caller, names);
+  const judged = names.every((name) => known.has(name)) ? first : judge((name) => known.has(name));
   const { opened, outputs, nodeErrors } = judged;
   return { opened: withReferences(opened, known), outputs, nodeErrors, catalogue, files: opened.inputs };
 }
 
 const UNJUDGED = { ok: undefined, node_errors: {} };
-const NO_FILES: ReadonlyMap<string, string> = new Map();
 
 /** Only where nothing is known of its classes can it name a file by now that the caller does not have. */
 function withReferences(opened: OpenedGraph, known: ReadonlyMap<string, string>): OpenedGraph {
-  if (known.size === 0 && Object.keys(opened.inputs).length === 0) return opened;
   const inputs = Object.entries(opened.inputs).map(([input, name]) => {
     const reference = known.get(name);
     if (reference === undefined) throw refused('prompt_outputs_failed_validation', `Invalid file: ${name}`);

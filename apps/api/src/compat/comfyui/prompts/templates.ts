@@ -25,7 +25,7 @@ export interface Templates {
   has(template: Template): boolean;
 }
 
-/** Each is compared with, from its begin to the first difference. */
+/** A text is compared with each, from the beginning to the first difference. */
 const MOST_TEMPLATES = 64;
 /** Of a text that is learned; editors send more, with all that they show, in which too much differs each time. */
 export const MOST_LEARNED_CHARS = 32 * 1024;
