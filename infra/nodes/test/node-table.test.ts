@@ -1,0 +1,82 @@
+import { readFileSync } from 'node:fs';
+import { gunzipSync } from 'node:zlib';
+import { expect, it } from 'vitest';
+import { addCatalogue, type NodeTable, tableText, unreviewedClasses } from '../node-table.mjs';
+
+const ROOT = new URL('../../../', import.meta.url);
+const TEXT = readFileSync(new URL('packages/workflows/src/nodes/node-table.json', ROOT), 'utf8');
+const table = (): NodeTable => JSON.parse(TEXT);
+
+function catalogueOf(version: string) {
+  const packed = readFileSync(new URL(`apps/simulator/data/object-info-${version}.json.gz`, ROOT));
+  return JSON.parse(gunzipSync(packed).toString());
+}
+
+it.each(['0.3.64', '0.33.0'])(
+  'has every class and every input of ComfyUI %s, in the module it comes from',
+  (version) => {
+    const updated = table();
+    addCatalogue(updated, catalogueOf(version));
+    expect(tableText(updated)).toBe(TEXT);
+  },
+);
+
+it('has nothing that nobody has reviewed', () => {
+  expect(unreviewedClasses(table())).toEqual([]);
+});
+
+it('refuses every class that takes a path, code or a URL, and says why', () => {
+  const isRisky = (kind: string) => ['path', 'code', 'url'].includes(kind);
+  const risky = Object.entries(table()).filter(([, { inputs }]) => Object.values(inputs).some(isRisky));
+  expect(risky.length).toBeGreaterThan(10);
+  expect(risky.filter(([, { refused = '' }]) => refused === '').map(([name]) => name)).toEqual([]);
+});
+
+it('refuses these classes and no others', () => {
+  const refused = Object.entries(table()).filter(([, entry]) => entry.refused !== undefined);
+  expect(refused.map(([name]) => name)).toEqual([
+    'CLIPSave',
+    'CheckpointSave',
+    'ImageOnlyCheckpointSave',
+    'Load3D',
+    'Load3DAnimation',
+    'LoadImageDataSetFromFolder',
+    'LoadImageSetFromFolderNode',
+    'LoadImageTextDataSetFromFolder',
+    'LoadImageTextSetFromFolderNode',
+    'LoadTrainingDataset',
+    'LoadVideoDataSetFromFolder',
+    'LoadVideoTextDataSetFromFolder',
+    'LoraSave',
+    'ModelSave',
+    'RegexExtract',
+    'RegexMatch',
+    'RegexReplace',
+    'Rodin3D_Detail',
+    'Rodin3D_Gen2',
+    'Rodin3D_Gen25_Image',
+    'Rodin3D_Regular',
+    'Rodin3D_Sketch',
+    'Rodin3D_Smooth',
+    'SaveImageDataSetToFolder',
+    'SaveImageTextDataSetToFolder',
+    'SaveLoRA',
+    'SaveLoRANode',
+    'SaveTrainingDataset',
+    'VAESave',
+  ]);
+});
+
+it('adds a new class and a new input as unreviewed, and changes nothing that was reviewed', () => {
+  const updated: NodeTable = {
+    Old: { modules: ['nodes'], inputs: { file: 'file:image' } },
+  };
+  const input = { required: { file: [['a.png'], {}], size: ['INT', {}], name: ['STRING', {}] } };
+  addCatalogue(updated, { Old: { python_module: 'nodes', input }, New: { python_module: 'comfy_extras.new', input } });
+  const fresh = { size: 'value', name: 'unreviewed' };
+  expect(updated).toEqual({
+    Old: { modules: ['nodes'], inputs: { file: 'file:image', ...fresh } },
+    New: { modules: ['comfy_extras.new'], refused: 'unreviewed', inputs: { file: 'unreviewed', ...fresh } },
+  });
+  expect(unreviewedClasses(updated)).toEqual(['Old', 'New']);
+});

@@ -1,0 +1,61 @@
+import type { FileKind } from '@comfy-fleet/contracts';
+import table from './node-table.json' with { type: 'json' };
+
+/**
+ * What an input of a ComfyUI node class takes, as a review of its source found:
+ *
+ * - `value`: a text or a number that is never a name; `choice`: an option that selects a behaviour; `model`: the name of a
+ *   model, which ComfyUI looks up inside the folder of such models only
+ * - `fixed`: an option that must stand in the graph itself, because the class trusts ComfyUI to have checked it
+ * - `data`: any JSON, which the class reads without opening anything
+ * - `link`: the output of another node
+ * - `prefix`: the name under which an output is saved, which we replace
+ * - `file:<kind>`: the name of a file that the class opens
+ * - `expression`, `template`: a formula and a Python format string, which could reach into Python objects
+ * - `path`, `code`, `url`: what no key may choose
+ * - `unreviewed`: nobody has read the source yet
+ */
+export type InputKind =
+  | 'value'
+  | 'choice'
+  | 'model'
+  | 'fixed'
+  | 'data'
+  | 'link'
+  | 'prefix'
+  | `file:${FileKind}`
+  | 'expression'
+  | 'template'
+  | 'path'
+  | 'code'
+  | 'url'
+  | 'unreviewed';
+
+/** A node class that comes with ComfyUI. */
+export interface ReviewedClass {
+  /** The Python modules that it has been in. */
+  readonly modules: readonly string[];
+  /** Why graphs of API keys may not have it. */
+  readonly refused?: string;
+  readonly inputs: Readonly<Record<string, InputKind>>;
+}
+
+/** Written by infra/nodes/update-table.mjs, reviewed by people. */
+export const NODE_TABLE: ReadonlyMap<string, ReviewedClass> = new Map(
+  Object.entries(table as unknown as Readonly<Record<string, ReviewedClass>>),
+);
+
+/** Undefined for a class or an input that is not in the table. Inputs that grow in number stand there as `images.*`. */
+export function reviewedKind(className: string, input: string): InputKind | undefined {
+  const inputs = NODE_TABLE.get(className)?.inputs;
+  if (inputs === undefined) return undefined;
+  if (Object.hasOwn(inputs, input)) return inputs[input];
+  const dot = input.lastIndexOf('.');
+  return dot < 0 ? undefined : inputs[`${input.slice(0, dot)}.*`];
+}
+
+/** The kind of file that the class opens under the name that stands there; undefined for what is no such input. */
+export function reviewedFile(className: string, input: string): FileKind | undefined {
+  const kind = reviewedKind(className, input);
+  return kind?.startsWith('file:') ? (kind.slice('file:'.length) as FileKind) : undefined;
+}
