@@ -20,3 +20,16 @@ it('takes for a file what its sender says is one, with no catalogue', () => {
   const { workflow } = openGraph(graph('x'), { catalogue: undefined, maxNodes: 10, fileAt });
   expect(workflow.inputs).toMatchObject([{ name: 'file_1', type: 'video' }]);
 });
+
+it.each([
+  ['WebcamCapture', 'image', 'image'],
+  ['LoadImageOutput', 'image', 'image'],
+  ['RecordAudio', 'audio', 'audio'],
+  ['LoadLatent', 'latent', 'file'],
+])('takes %s.%s for a file, also in a published workflow and without a catalogue', (className, input, kind) => {
+  const loads = { class_type: className, inputs: { [input]: 'theirs.bin' } };
+  expect(openGraph({ 1: loads }, { catalogue: undefined, maxNodes: 10 }).inputs).toEqual({ file_1: 'theirs.bin' });
+  const shows = { class_type: 'PreviewAny', inputs: { source: ['1', 0] } };
+  const { inputs } = openWorkflow('w', JSON.stringify({ graph: { 1: loads, 2: shows } }));
+  expect(inputs).toEqual([expect.objectContaining({ type: kind, slots: [{ node: '1', input }] })]);
+});

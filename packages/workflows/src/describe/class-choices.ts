@@ -1,4 +1,5 @@
 import type { Abilities } from '@comfy-fleet/contracts';
+import { reviewedFile } from '../nodes/node-table.js';
 import { isRecord } from '../read-graph.js';
 
 /** A name under which a worker uploads inputs: a list that has one lists what was uploaded. */
@@ -75,7 +76,7 @@ function listsFiles(className: string, input: string, described: unknown): boole
   const config = configOf(described);
   const isMarked = Object.keys(config).some((key) => key.endsWith('_upload') && config[key] === true);
   if (isMarked || 'remote' in config || 'image_folder' in config) return true;
-  if (className === 'LoadLatent' && input === 'latent') return true;
+  if (reviewedFile(className, input) !== undefined) return true;
   return options?.some((option) => typeof option === 'string' && OUR_UPLOAD.test(option)) === true;
 }
 

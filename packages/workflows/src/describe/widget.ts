@@ -1,5 +1,6 @@
 import { FILE_KINDS, type FileKind } from '@comfy-fleet/contracts';
 import { type GraphNode, isLink } from '../graph.js';
+import { NODE_TABLE, reviewedFile } from '../nodes/node-table.js';
 import { type Catalogue, type InputSpec, inputSpec } from './catalogue.js';
 
 /** Whether it is a file that a node loads. */
@@ -19,17 +20,10 @@ export interface Widget {
   readonly tooltip?: string;
 }
 
-/** Classes that load a file, with the input that names it. */
-const FILE_INPUTS: Readonly<Record<string, readonly [input: string, media: FileKind]>> = {
-  LoadImage: ['image', 'image'],
-  LoadImageMask: ['image', 'image'],
-  LoadVideo: ['file', 'video'],
+/** Widespread custom nodes that load a file, with the input that names it. */
+const CUSTOM_LOADERS: Readonly<Record<string, readonly [input: string, media: FileKind]>> = {
   VHS_LoadVideo: ['video', 'video'],
-  LoadAudio: ['audio', 'audio'],
   VHS_LoadAudioUpload: ['audio', 'audio'],
-  Load3D: ['model_file', 'file'],
-  Load3DAdvanced: ['model_file', 'file'],
-  Load3DAnimation: ['model_file', 'file'],
 };
 /** Of names of files that other loaders have. */
 const EXTENSIONS = [
@@ -46,7 +40,7 @@ const SEED = /(^|_)seed$/;
 export function widgetOf({ class_type, inputs }: GraphNode, input: string, catalogue?: Catalogue): Widget | undefined {
   const value = inputs[input];
   if (value === undefined || isLink(value)) return undefined;
-  const media = loadedFile(class_type, input, value);
+  const media = loadedFile(class_type, input) ?? namedFile(class_type, value);
   if (media !== undefined) return plain(media);
   const spec = catalogue && inputSpec(catalogue, class_type, input);
   return spec === undefined ? fromValue(input, value) : fromSpec(input, spec);
@@ -60,13 +54,22 @@ export function fileKindOf(
 ): FileKind | undefined {
   const value = inputs[input];
   if (value === undefined || isLink(value)) return undefined;
-  return loadedFile(class_type, input, value) ?? (catalogue && inputSpec(catalogue, class_type, input)?.upload);
+  return namedFile(class_type, value) ?? fileWidget(class_type, input, catalogue);
 }
 
-function loadedFile(className: string, input: string, value: unknown): FileKind | undefined {
-  const [known, kind] = Object.hasOwn(FILE_INPUTS, className) ? (FILE_INPUTS[className] ?? []) : [];
-  if (input === known) return kind;
-  if (typeof value !== 'string' || !/load/i.test(className)) return undefined;
+/** The kind of file that the widget takes, whatever its value is. */
+export function fileWidget(className: string, input: string, catalogue?: Catalogue): FileKind | undefined {
+  return loadedFile(className, input) ?? (catalogue && inputSpec(catalogue, className, input)?.upload);
+}
+
+function loadedFile(className: string, input: string): FileKind | undefined {
+  const [known, kind] = Object.hasOwn(CUSTOM_LOADERS, className) ? (CUSTOM_LOADERS[className] ?? []) : [];
+  return input === known ? kind : reviewedFile(className, input);
+}
+
+/** Loaders that nobody has reviewed give themselves away by the names of their files. */
+function namedFile(className: string, value: unknown): FileKind | undefined {
+  if (typeof value !== 'string' || NODE_TABLE.has(className) || !/load/i.test(className)) return undefined;
   return EXTENSIONS.find(([pattern]) => pattern.test(value))?.[1];
 }
 
