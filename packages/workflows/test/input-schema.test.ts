@@ -136,3 +136,16 @@ it('says how a picture is a mask: of itself by what is transparent, or of anothe
   expect(schemaOf(apart, 'image')).not.toHaveProperty('x-mask');
   expect(schemaOf(apart, 'mask')).toMatchObject({ contentMediaType: 'image/*', 'x-mask': 'white' });
 });
+
+it('knows every input and every module that any of several ComfyUIs has', () => {
+  const described = (python_module: string, required: object) => ({ A: { python_module, input: { required } } });
+  const first = described('nodes', { image: [['a.png'], {}] });
+  const other = described('custom_nodes.b', { image: [['b.png'], { image_upload: true }], path: ['STRING', {}] });
+  expect(unionOf([first, other]).A).toMatchObject({
+    python_module: 'nodes, custom_nodes.b',
+    input: {
+      required: { image: ['COMBO', { options: ['a.png', 'b.png'], image_upload: true }] },
+      optional: { path: ['STRING', {}] },
+    },
+  });
+});

@@ -65,7 +65,15 @@ export function isOutputClass(catalogue: Catalogue, className: string): boolean 
   return hasClass(catalogue, className) ? recordOr(catalogue[className]).output_node === true : undefined;
 }
 
-/** Of several ComfyUIs together: every class, and every option, that any of them has. */
+/** The Python modules that a class comes from: several if ComfyUIs differ, none if nothing is known about it. */
+export function modulesOf(description: unknown): readonly string[] {
+  const { python_module: modules } = recordOr(description);
+  return typeof modules === 'string' ? modules.split(MODULES_BETWEEN) : [];
+}
+
+const MODULES_BETWEEN = ', ';
+
+/** Of several ComfyUIs together: every class, every input, and every option, that any of them has. */
 export function unionOf([first = {}, ...others]: readonly Catalogue[]): Catalogue {
   const union: Record<string, unknown> = { ...first };
   for (const catalogue of others) {
@@ -93,16 +101,24 @@ function unionOfClass(
 
 function withOptions(one: Readonly<Record<string, unknown>>, other: Readonly<Record<string, unknown>>) {
   const { required, optional } = sections(one.input);
+  const [mine, theirs] = [specsOf(one), specsOf(other)];
   const more = (inputs: Record<string, unknown>) =>
     Object.fromEntries(
       Object.entries(inputs).map(([input, described]) => {
-        const mine = specsOf(one).get(input);
-        if (mine?.type !== 'COMBO') return [input, described];
-        const options = new Set([...mine.options, ...(specsOf(other).get(input)?.options ?? [])]);
-        return [input, ['COMBO', { ...mine.more, options: [...options] }]];
+        const spec = mine.get(input);
+        if (spec?.type !== 'COMBO') return [input, described];
+        const options = new Set([...spec.options, ...(theirs.get(input)?.options ?? [])]);
+        return [input, ['COMBO', { ...theirs.get(input)?.more, ...spec.more, options: [...options] }]];
       }),
     );
-  return { ...one, input: { required: more(required), optional: more(optional) } };
+  const others = sections(other.input);
+  const added = Object.entries({ ...others.required, ...others.optional }).filter(([input]) => !mine.has(input));
+  const modules = new Set([...modulesOf(one), ...modulesOf(other)]);
+  return {
+    ...one,
+    ...(modules.size === 0 ? {} : { python_module: [...modules].join(MODULES_BETWEEN) }),
+    input: { required: more(required), optional: { ...more(optional), ...Object.fromEntries(added) } },
+  };
 }
 
 /** The required and the optional inputs that a description of a node class, or of a part of one, has as its `input`. */
