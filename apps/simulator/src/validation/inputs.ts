@@ -150,10 +150,10 @@ function validateUpstream(
 
 function typesMatch(received: Json, wanted: Json): boolean {
   if (received === '*' || wanted === '*') return true;
+  // only the front end checks whether these types match each other
+  if ([received, wanted].some((type) => typeof type === 'string' && type.startsWith('COMFY_MATCHTYPE'))) return true;
   if (typeof received !== 'string' || typeof wanted !== 'string')
     return received === 'COMBO' || Array.isArray(received);
-  // whether the types match each other is looked after by the front end
-  if (wanted.startsWith('COMFY_MATCHTYPE') || received.startsWith('COMFY_MATCHTYPE')) return true;
   const kinds = new Set(wanted.split(',').map((type) => type.trim()));
   return received.split(',').some((type) => kinds.has(type.trim()));
 }

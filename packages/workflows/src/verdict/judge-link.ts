@@ -61,10 +61,10 @@ export function judgeLink(
 /** Types may be unions: `IMAGE,MASK`. Choices take the value of any choice. */
 function isMatch(received: unknown, wanted: unknown): boolean {
   if (received === '*' || wanted === '*') return true;
+  // COMFY_MATCHTYPE_V3: only the editor checks whether these types match each other.
+  if ([received, wanted].some((type) => typeof type === 'string' && type.startsWith('COMFY_'))) return true;
   if (typeof received !== 'string' || typeof wanted !== 'string')
     return received === 'COMBO' || Array.isArray(received);
-  // COMFY_MATCHTYPE_V3: whether the types match each other is looked after by the editor.
-  if (wanted.startsWith('COMFY_') || received.startsWith('COMFY_')) return true;
   const kinds = wanted.split(',').map((type) => type.trim());
   const given = received.split(',').map((type) => type.trim());
   return kinds.includes('*') || given.some((kind) => kind === '*' || kinds.includes(kind));
