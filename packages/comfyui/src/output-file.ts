@@ -33,7 +33,7 @@ export interface OutputText {
 const TEXT = 'text';
 /**
  * Nodes that show a model put its name in front of where the camera stands, instead of an object. Only what they have written
- * for it themselves counts: any other name may have been an input of theirs, and the file anybody's.
+ * for it themselves counts: any other name, and any object beside it, may have been an input of theirs, and the file anybody's.
  */
 const VIEWER = 'result';
 const WRITTEN = /^preview3d_[0-9a-f]{32}\.\w+$/;
@@ -47,8 +47,8 @@ export function readOutputFiles(nodeId: string, output: unknown): readonly Outpu
   const listed = objectOr(output);
   const about = listOr(listed.animated)[0] === true ? { nodeId, animated: true as const } : { nodeId };
   return Object.entries(listed).flatMap(([key, value]) => {
-    const shown = key === VIEWER ? shownModel(nodeId, value) : [];
-    return [...shown, ...listOr(value).flatMap((entry) => fileOf({ key, ...about }, entry))];
+    if (key === VIEWER) return shownModel(nodeId, value);
+    return listOr(value).flatMap((entry) => fileOf({ key, ...about }, entry));
   });
 }
 

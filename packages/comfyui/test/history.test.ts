@@ -77,7 +77,7 @@ describe('readHistoryEntry', () => {
       },
       '3': { audio: [file('c.flac')], files: [file('c.flac'), file('d.txt')], '3d': [file('e.glb')] },
       '4': { result: [shown, null, null] },
-      '5': { result: ['somebody-elses.glb', null, null] },
+      '5': { result: ['somebody-elses.glb', { filename: 'somebody-elses.png', type: 'input' }, [file('h.png')]] },
       '6': { images: [file('f.png', { type: 'temp' }), { filename: '' }, 7, null], anything: { filename: 'g.png' } },
     };
     const entry = readHistoryEntry({ outputs, status: { status_str: 'success', messages: [] } });
