@@ -1,4 +1,5 @@
 import type { ApiKeys, Config } from '@comfy-fleet/config';
+import type { AllowedNodes } from '@comfy-fleet/contracts';
 import type { FrameStore } from '@comfy-fleet/frames';
 import type { Ledger } from '@comfy-fleet/jobs';
 import type { SafeHttp } from '@comfy-fleet/safe-http';
@@ -20,6 +21,8 @@ export interface Deps {
   >;
   /** Undefined: nobody is asked who they are. */
   readonly keys: Pick<ApiKeys, 'find' | 'byId' | 'all'> | undefined;
+  /** The node classes that API keys may use besides the reviewed ones. */
+  readonly allowedNodes: AllowedNodes;
   readonly ledger: Ledger;
   readonly fleet: FleetView;
   readonly workflows: LiveWorkflows;

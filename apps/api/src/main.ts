@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ConfigError, loadConfig, loadEnvFile, openApiKeys, requireKeys } from '@comfy-fleet/config';
+import { ConfigError, loadConfig, loadEnvFile, openApiKeys, readAllowedNodes, requireKeys } from '@comfy-fleet/config';
 import { openFrameStores } from '@comfy-fleet/frames';
 import { createLedger, type Ledger } from '@comfy-fleet/jobs';
 import { createSafeHttp, type SafeHttp } from '@comfy-fleet/safe-http';
@@ -47,6 +47,7 @@ async function main(): Promise<void> {
   const config = loadConfig();
   const { keysFile, allowAnonymous, signedUrlSeconds } = config.access;
   requireKeys({ host: config.http.host, keysFile, allowAnonymous });
+  const allowedNodes = readAllowedNodes(config);
   const log = createLogger({ service: 'api', ...config.log });
   const tracing = await startTracing({ service: 'api', ...config.tracing, log });
   const metrics = createMetrics({ service: 'api', log });
@@ -92,6 +93,7 @@ async function main(): Promise<void> {
   const deps: Deps = {
     config,
     keys,
+    allowedNodes,
     ledger,
     fleet: createFleetView(ledger.fleet, log),
     workflows,

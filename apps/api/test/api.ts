@@ -3,7 +3,7 @@ import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Writable } from 'node:stream';
-import { type Config, loadConfig, openApiKeys } from '@comfy-fleet/config';
+import { type Config, loadConfig, openApiKeys, readAllowedNodes } from '@comfy-fleet/config';
 import type { ApiKey, Job, Problem } from '@comfy-fleet/contracts';
 import { type FrameStore, type FrameStores, openFrameStores } from '@comfy-fleet/frames';
 import {
@@ -170,6 +170,7 @@ export async function startApi(
   const deps = {
     config,
     keys,
+    allowedNodes: readAllowedNodes(config),
     ledger,
     fleet: createFleetView(ledger.fleet, log),
     workflows,

@@ -83,14 +83,6 @@ it('says where in the graph it is what ComfyUI would refuse, and what no instanc
   ]);
 });
 
-it('refuses node classes that a key is denied: those of the list, or its own', async () => {
-  const denied = { ...inverting(), 1: { class_type: 'LoadImageOutput', inputs: { image: 'example.png' } } };
-  const [code, error] = await refusal(await run(await open(), denied));
-  expect([code, error?.pointer]).toEqual(['validation_failed', '/graph/1/class_type']);
-  const own = await open({ deny_nodes: ['KSampler*'] });
-  expect((await refusal(await run(own, drawing())))[1]?.detail).toContain('KSampler');
-});
-
 it('needs the scope graphs, in a batch too', async () => {
   const api = await open({ scopes: ['jobs'] });
   expect((await problemOf(await run(api, drawing()))).code).toBe('forbidden');

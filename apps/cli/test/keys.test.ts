@@ -76,6 +76,11 @@ describe('keys create', () => {
     ]);
   });
 
+  it('takes patterns of node classes that its graphs may and may not have', async () => {
+    await keys('create', 'acme', '--allow-nodes', 'VHS_*, ImageResize+', '--deny-nodes', 'KSampler*');
+    expect(await stored()).toMatchObject([{ allow_nodes: ['VHS_*', 'ImageResize+'], deny_nodes: ['KSampler*'] }]);
+  });
+
   it.each([
     [['Acme'], 'The id must have 1 to 64 characters, only a-z, 0-9, _ and -'],
     [['anonymous'], 'The id must not be the name of callers without a key.'],

@@ -69,6 +69,8 @@ export interface Config {
   readonly access: {
     /** Undefined: nobody is asked who they are. */
     readonly keysFile: string | undefined;
+    /** Undefined: only the reviewed classes. */
+    readonly allowedNodesFile: string | undefined;
     readonly allowAnonymous: boolean;
     readonly publicImages: boolean;
     readonly signedUrlSeconds: number;
@@ -322,6 +324,7 @@ function toConfig(s: Settings): Config {
     },
     access: {
       keysFile: s.API_KEYS_FILE === undefined ? undefined : resolve(s.API_KEYS_FILE),
+      allowedNodesFile: s.ALLOWED_NODES_FILE === undefined ? undefined : resolve(s.ALLOWED_NODES_FILE),
       allowAnonymous: s.ALLOW_ANONYMOUS === '1',
       publicImages: s.IMAGES === 'public',
       signedUrlSeconds: s.SIGNED_URL_SECONDS,

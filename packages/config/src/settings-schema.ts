@@ -63,6 +63,12 @@ export const settingsSchema = Type.Object({
       description: 'JSON file with the API keys, read again when it changes; without it no key is needed',
     }),
   ),
+  ALLOWED_NODES_FILE: Type.Optional(
+    Type.String({
+      description:
+        'JSON file with the node classes and packs that graphs of API keys may use besides the reviewed classes of ComfyUI',
+    }),
+  ),
   ALLOW_ANONYMOUS: Type.Enum(['0', '1'], {
     default: '0',
     description: '1 lets an API without API_KEYS_FILE listen on other addresses than loopback',

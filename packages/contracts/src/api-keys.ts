@@ -41,7 +41,9 @@ export const apiKeySchema = Type.Object(
     weight: Type.Optional(Type.Number({ minimum: 0.01, maximum: 100 })),
     /** The workflows that it may run, all unless said; a `*` stands for any characters. */
     workflows: Type.Optional(namePatterns()),
-    /** Node classes that its own graphs may not have, in place of DENIED_NODES. */
+    /** Node classes that its own graphs may have besides the reviewed ones and those of ALLOWED_NODES_FILE. */
+    allow_nodes: Type.Optional(namePatterns()),
+    /** Node classes that its own graphs may not have, whatever else allows them. */
     deny_nodes: Type.Optional(namePatterns()),
     /** The highest priority it may ask for; a higher one is lowered to it. */
     max_priority: Type.Optional(Type.Integer({ minimum: MIN_PRIORITY, maximum: MAX_PRIORITY })),

@@ -7,6 +7,7 @@ export {
   type Me,
   meSchema,
 } from './account.js';
+export { type AllowedInputs, type AllowedNodes, allowedNodesSchema } from './allowed-nodes.js';
 export {
   ANONYMOUS,
   type ApiKey,
@@ -95,7 +96,7 @@ export {
   jobListSchema,
 } from './lists.js';
 export { type LodList, lodListSchema } from './lod-list.js';
-export { DENIED_NODES, matchesAny } from './name-patterns.js';
+export { matchesAny } from './name-patterns.js';
 export {
   FILE_KINDS,
   type FileKind,

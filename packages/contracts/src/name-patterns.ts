@@ -46,37 +46,3 @@ function matches(name: string, parts: readonly string[]): boolean {
   }
   return name.length - end.length >= at && name.endsWith(end);
 }
-
-/**
- * Node classes that an ad-hoc graph of an API key may not have, unless its `deny_nodes` says otherwise: what reads or
- * writes files of the instance by folder or path, what shows pictures that others made there, what fetches from addresses
- * that nobody has checked, and what runs code. The first are ComfyUI's own, the others those of widespread custom nodes.
- */
-export const DENIED_NODES: readonly string[] = [
-  'LoadImageOutput',
-  '*FromFolder*',
-  '*ToFolder*',
-  '*TrainingDataset',
-  'SaveLoRA*',
-  'LoraSave',
-  'CheckpointSave',
-  'ImageOnlyCheckpointSave',
-  'CLIPSave',
-  'VAESave',
-  'ModelSave',
-  '*FromPath*',
-  '*Path',
-  '*Directory*',
-  '*FromDir*',
-  '*FromUrl*',
-  '*Download*',
-  '*Text*File*',
-  'Image Save',
-  'Image Load',
-  'Load Image Batch',
-  '*Python*',
-  '*Exec*',
-  '*Eval*',
-  '*Shell*',
-  '*Command*',
-];

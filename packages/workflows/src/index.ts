@@ -40,6 +40,8 @@ export { poolsOf } from './pools-of.js';
 export type { PictureTexts } from './read-upload.js';
 export { type InputsToResolve, resolveInputs } from './resolve-inputs.js';
 export { deadlineMs, poolFor, type RequestToResolve, randomSeed, resolveRequest } from './resolve-request.js';
+export { withFileWidgets } from './rights/allowed-inputs.js';
+export { type ForbiddenPart, forbiddenParts, type NodeRights } from './rights/forbidden-parts.js';
 export { parseSource, readSource, type SourceParts, sourceText, versionOf, type WorkflowSource } from './source.js';
 export { type GraphFault, graphFaults, type HasFile } from './verdict/graph-faults.js';
 export { createOutliner, isStillOpen, type OpenSlot, type Outline } from './verdict/outline.js';

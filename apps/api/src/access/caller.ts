@@ -1,5 +1,5 @@
 import type { KeyLimits } from '@comfy-fleet/config';
-import { ANONYMOUS, type ApiKey, DENIED_NODES, SCOPES, type Scope } from '@comfy-fleet/contracts';
+import { ANONYMOUS, type ApiKey, SCOPES, type Scope } from '@comfy-fleet/contracts';
 
 /** Who asks. */
 export interface Caller {
@@ -16,7 +16,9 @@ export interface Caller {
   readonly gpuSecondsPerDay: number | undefined;
   /** Patterns of the workflows that it may run; undefined: all. */
   readonly workflows: readonly string[] | undefined;
-  /** Patterns of node classes that its own graphs may not have. */
+  /** Patterns of node classes that its own graphs may have besides the reviewed ones; undefined: any. */
+  readonly allowNodes: readonly string[] | undefined;
+  /** Patterns of node classes that its own graphs may not have, whatever else allows them. */
   readonly denyNodes: readonly string[];
   /** For jobs that name no webhook themselves. */
   readonly webhook: ApiKey['webhook'];
@@ -31,6 +33,7 @@ export const anonymousCaller: Caller = {
   maxPriority: undefined,
   gpuSecondsPerDay: undefined,
   workflows: undefined,
+  allowNodes: undefined,
   denyNodes: [],
   webhook: undefined,
 };
@@ -51,7 +54,8 @@ export function callerOf(key: ApiKey, defaults: KeyLimits): Caller {
     maxPriority: key.max_priority,
     gpuSecondsPerDay: limits.max_gpu_seconds_per_day,
     workflows: key.workflows,
-    denyNodes: key.deny_nodes ?? DENIED_NODES,
+    allowNodes: key.scopes.includes('admin') ? undefined : (key.allow_nodes ?? []),
+    denyNodes: key.deny_nodes ?? [],
     webhook: key.webhook,
   };
 }

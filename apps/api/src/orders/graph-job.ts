@@ -7,9 +7,8 @@ import {
   openGraph,
   poolFor,
   WorkflowError,
+  withFileWidgets,
 } from '@comfy-fleet/workflows';
-import { knownCaller } from '../access/caller.js';
-import { refuseDeniedNodes } from '../access/rights.js';
 import type { Deps } from '../deps.js';
 import type { ApiRequest } from '../http/messages.js';
 import { atPlace, inGraph } from '../requests/pointers.js';
@@ -39,8 +38,9 @@ export function graphPool({ workflows }: Pick<Deps, 'workflows'>): string {
 }
 
 /** How the instances that may get the graph describe its node classes; undefined while none has. */
-export function catalogueOfGraph(deps: Deps, graph: unknown): Promise<Catalogue | undefined> {
-  return deps.ledger.fleet.catalogue(graphPool(deps), classesOf(graph));
+export async function catalogueOfGraph(deps: Deps, graph: unknown): Promise<Catalogue | undefined> {
+  const described = await deps.ledger.fleet.catalogue(graphPool(deps), classesOf(graph));
+  return described && withFileWidgets(described, deps.allowedNodes);
 }
 
 interface OpenedWish {
@@ -63,7 +63,6 @@ export async function openedJob(
   { opened: { workflow, inputs, files, shape }, catalogue, order, callback, outputs, labels }: OpenedWish,
   request: OrderingRequest,
 ): Promise<NewJob> {
-  refuseDeniedNodes(knownCaller(request.caller), workflow.graph);
   const named = workflow.outputs.filter(({ node }) => outputs?.includes(node)).map(({ name }) => name);
   const own = outputs === undefined ? order : { ...order, outputs: named };
   const isJudged = outputs !== undefined;

@@ -18,6 +18,7 @@ import { requireMayRun } from '../access/rights.js';
 import type { Deps } from '../deps.js';
 import { type Pointers, pointersOf } from '../requests/pointers.js';
 import { refuseImpossible } from '../requests/refuse-impossible.js';
+import { refuseNodes } from '../requests/refuse-nodes.js';
 import { findServed } from '../workflows/find-served.js';
 
 /** The job of POST /generate or /img2img. Throws validation_failed, no_able_instance, and forbidden. */
@@ -35,8 +36,9 @@ export async function pictureJob(
 }
 
 /**
- * A job of a workflow for the ledger, with no higher priority than the key may have. Throws no_able_instance for what no
- * instance that is known can run, and forbidden for a workflow that the key may not run.
+ * A job of a workflow for the ledger, with no higher priority than the key may have. Every new job passes through here,
+ * including retries. Throws no_able_instance for what no instance that is known can run, forbidden for a workflow that the
+ * key may not run, and validation_failed for nodes that its own graphs may not contain.
  */
 export async function ableJob(
   deps: Deps,
@@ -52,6 +54,7 @@ export async function ableJob(
   const pool = poolFor(workflow, request.lod, deps.workflows.profiles);
   const known = await deps.ledger.fleet.abilities(pool, workflow.classes);
   refuseImpossible(workflow, request, pool, known, pointers);
+  await refuseNodes(deps, workflow, { caller, pool, pointers });
   const { kind, version, text } = workflow;
   const { start_within_seconds, labels, ...rest } = wish;
   return {

@@ -58,6 +58,13 @@ export const KEY_OPTIONS: readonly KeyOption[] = [
     read: list,
   },
   {
+    option: 'allow-nodes',
+    field: 'allow_nodes',
+    value: 'a,b*',
+    help: 'node classes that its own graphs may have besides the reviewed ones',
+    read: list,
+  },
+  {
     option: 'deny-nodes',
     field: 'deny_nodes',
     value: 'a,b*',

@@ -1,0 +1,181 @@
+import { type AllowedNodes, matchesAny } from '@comfy-fleet/contracts';
+import { type Catalogue, hasClass, modulesOf } from '../describe/catalogue.js';
+import { fileWidget, isMedia } from '../describe/widget.js';
+import type { GraphNode } from '../graph.js';
+import { NODE_TABLE, reviewedKind } from '../nodes/node-table.js';
+import { isRecord } from '../read-graph.js';
+import { nodeInputs } from '../verdict/node-inputs.js';
+import type { Workflow } from '../workflow.js';
+import { allowedInputs } from './allowed-inputs.js';
+
+/** What a key may use in graphs of its own. */
+export interface NodeRights {
+  /** Patterns of classes besides the reviewed ones; undefined: any class, with any input. */
+  readonly allowNodes: readonly string[] | undefined;
+  /** Patterns of classes that it may not use, whatever else allows them. */
+  readonly denyNodes: readonly string[];
+  /** What ALLOWED_NODES_FILE allows to every key. */
+  readonly allowed: AllowedNodes;
+}
+
+/** A node, or an input of one, that a graph may not have. */
+export interface ForbiddenPart {
+  readonly node: string;
+  readonly input?: string;
+  readonly detail: string;
+}
+
+const HOW_TO_ALLOW = 'the operator can allow it in ALLOWED_NODES_FILE or with keys create --allow-nodes';
+
+/**
+ * The parts of a key's own graph that it may not have. Without a catalogue the table of reviewed classes decides alone.
+ * Expects a graph as `openGraph` returns it: a file widget that is not an input of that workflow holds a link or an object,
+ * either of which could name any file.
+ */
+export function forbiddenParts(
+  { graph, inputAt }: Pick<Workflow, 'graph' | 'inputAt'>,
+  rights: NodeRights,
+  catalogue: Catalogue | undefined,
+): ForbiddenPart[] {
+  const parts: ForbiddenPart[] = [];
+  for (const [node, described] of Object.entries(graph)) {
+    const { class_type: className, inputs } = described;
+    if (matchesAny(className, rights.denyNodes)) {
+      parts.push({ node, detail: `${className} is a node class that this API key may not use` });
+      continue;
+    }
+    if (rights.allowNodes === undefined) continue;
+    const isAllowed = isAllowedByOperator(className, rights, catalogue);
+    const fault = isAllowed ? unknownClass(className, catalogue) : classFault(className, catalogue);
+    if (fault !== undefined) {
+      parts.push({ node, detail: fault });
+      continue;
+    }
+    const faultAt = isAllowed ? customInputFault : reviewedInputFault;
+    const known = { catalogue, rights };
+    for (const input of Object.keys(inputs)) {
+      const isOwnFile = isMedia(inputAt({ node, input })?.type);
+      if (isOwnFile) continue;
+      const problem = isFileWidget(className, input, catalogue)
+        ? 'takes only the plain name of a file of yours: no link, no object'
+        : faultAt(described, input, known);
+      if (problem !== undefined) parts.push({ node, input, detail: `${input} of ${className} ${problem}` });
+    }
+  }
+  return parts;
+}
+
+function isAllowedByOperator(
+  className: string,
+  { allowNodes = [], allowed }: NodeRights,
+  catalogue: Catalogue | undefined,
+): boolean {
+  return matchesAny(className, allowNodes) || allowedInputs(allowed, className, catalogue?.[className]) !== undefined;
+}
+
+/** Only the catalogue tells which inputs of a custom node are files. */
+function unknownClass(className: string, catalogue: Catalogue | undefined): string | undefined {
+  const isKnown = NODE_TABLE.has(className) || (catalogue !== undefined && hasClass(catalogue, className));
+  return isKnown ? undefined : `no instance is known that has the node class ${className}`;
+}
+
+function classFault(className: string, catalogue: Catalogue | undefined): string | undefined {
+  const reviewed = NODE_TABLE.get(className);
+  if (reviewed === undefined) return `${className} is not an allowed node class; ${HOW_TO_ALLOW}`;
+  const { refused, modules } = reviewed;
+  if (refused !== undefined) return `${className} is not an allowed node class (${refused}); ${HOW_TO_ALLOW}`;
+  const foreign = modulesOf(catalogue?.[className]).find((module) => !modules.includes(module));
+  if (foreign === undefined) return undefined;
+  return `${className} is not an allowed node class where ${foreign} replaces ComfyUI's own; ${HOW_TO_ALLOW}`;
+}
+
+/** Whatever its value is: a link can deliver a name as well. */
+function isFileWidget(className: string, input: string, catalogue: Catalogue | undefined): boolean {
+  return fileWidget(className, input, catalogue) !== undefined;
+}
+
+interface Known {
+  readonly catalogue: Catalogue | undefined;
+  readonly rights: NodeRights;
+}
+
+function reviewedInputFault({ class_type: className, inputs }: GraphNode, input: string, { catalogue }: Known) {
+  const value = inputs[input];
+  const kind = reviewedKind(className, input);
+  switch (kind) {
+    case undefined:
+      if (isListed({ className, inputs, input, catalogue }))
+        return `is new, and nobody has reviewed it; ${HOW_TO_ALLOW}`;
+      return unlistedFault(value);
+    case 'unreviewed':
+      return `has not been reviewed; ${HOW_TO_ALLOW}`;
+    case 'path':
+    case 'code':
+    case 'url':
+      return `takes a ${kind}, which API keys may not choose; ${HOW_TO_ALLOW}`;
+    case 'link':
+      return Array.isArray(value) || value === null ? undefined : 'takes only a link to the output of another node';
+    case 'fixed':
+      return isPlain(value) ? undefined : 'takes only one of its options, as plain text';
+    case 'expression':
+      return typeof value === 'string' && EXPRESSION.test(value)
+        ? undefined
+        : 'takes only numbers, names, operators and functions, as plain text';
+    case 'template':
+      return typeof value === 'string' && TEMPLATE.test(value)
+        ? undefined
+        : 'takes only plain text with fields such as {a} or {a:.2f}';
+    case 'value':
+    case 'choice':
+    case 'model':
+      return isPlain(value) || Array.isArray(value) || isWrappedList(value) ? undefined : 'takes no object';
+    default:
+      // data and prefixes; the caller has dealt with files
+      return undefined;
+  }
+}
+
+/** A formula that names no attribute and contains no text. */
+const EXPRESSION = /^(?:[\w\s+\-*/%(),<>=![\]]|\.(?!\s*[A-Za-z_]))*$/;
+/** Text whose fields name no attribute and no item, and are at most 99 characters wide. */
+const TEMPLATE = /^(?:[^{}]|\{\{|\}\}|\{[a-z](?::0?\d{0,2}(?:\.\d{1,2})?[dfgs%]?)?\})*$/;
+
+function customInputFault(
+  { class_type: className, inputs }: GraphNode,
+  input: string,
+  { catalogue, rights: { allowed } }: Known,
+): string | undefined {
+  const named = allowedInputs(allowed, className, catalogue?.[className]) ?? {};
+  const isKnown = matchesAny(input, Object.keys(named)) || reviewedKind(className, input) !== undefined;
+  if (isKnown || isListed({ className, inputs, input, catalogue })) return undefined;
+  return unlistedFault(inputs[input]);
+}
+
+interface InputOfNode extends Pick<GraphNode, 'inputs'> {
+  readonly className: string;
+  readonly input: string;
+  readonly catalogue: Catalogue | undefined;
+}
+
+function isListed({ className, inputs, input, catalogue }: InputOfNode): boolean {
+  return nodeInputs(catalogue?.[className], inputs).some(({ name }) => name === input);
+}
+
+/** ComfyUI ignores a value under a name that the class does not list, but hands a link under it to the class. */
+function unlistedFault(value: unknown): string | undefined {
+  return Array.isArray(value) ? 'is not an input that ComfyUI lists, so it takes no link' : undefined;
+}
+
+function isPlain(value: unknown): boolean {
+  return typeof value !== 'object' || value === null;
+}
+
+/** The editor wraps the lists of widgets that take several options. */
+function isWrappedList(value: unknown): boolean {
+  return (
+    isRecord(value) &&
+    Object.keys(value).length === 1 &&
+    Array.isArray(value.__value__) &&
+    value.__value__.every(isPlain)
+  );
+}

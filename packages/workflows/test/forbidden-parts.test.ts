@@ -1,0 +1,211 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import type { AllowedNodes } from '@comfy-fleet/contracts';
+import { expect, it } from 'vitest';
+import { type Catalogue, forbiddenParts, type Graph, openGraph, parseJson, withFileWidgets } from '../src/index.js';
+
+interface Rights {
+  readonly allowNodes?: readonly string[] | undefined;
+  readonly denyNodes?: readonly string[];
+  readonly allowed?: AllowedNodes;
+  readonly catalogue?: Catalogue;
+}
+
+/** What a key with these rights is told about its graph, after its files were found. */
+function faults(graph: Graph, rights: Rights = {}): string[] {
+  const { denyNodes = [], allowed = {} } = rights;
+  const allowNodes = 'allowNodes' in rights ? rights.allowNodes : [];
+  const catalogue = rights.catalogue && withFileWidgets(rights.catalogue, allowed);
+  const { workflow } = openGraph(graph, { catalogue, maxNodes: 100 });
+  const parts = forbiddenParts(workflow, { allowNodes, denyNodes, allowed }, catalogue);
+  return parts.map(({ node, input, detail }) => `${node}${input === undefined ? '' : `.${input}`}: ${detail}`);
+}
+
+const TEXT = { class_type: 'PrimitiveString', inputs: { value: 'secret.png' } };
+const one = (class_type: string, inputs: Record<string, unknown>): Graph => ({ 1: { class_type, inputs }, 9: TEXT });
+
+/** A class as a ComfyUI describes it. */
+const described = (python_module: string, required: Record<string, unknown> = {}) => ({
+  python_module,
+  input: { required },
+});
+const CUSTOM = { PickFile: described('custom_nodes.picker.nodes', { name: ['STRING', {}], size: ['INT', {}] }) };
+
+it('refuses a class that nobody has reviewed, and says what the operator can do', () => {
+  expect(faults(one('PickFile', { name: 'x' }), { catalogue: CUSTOM })).toEqual([
+    '1: PickFile is not an allowed node class; the operator can allow it in ALLOWED_NODES_FILE or with keys create --allow-nodes',
+  ]);
+});
+
+it('refuses a reviewed class that opens what the key may not see, and says why', () => {
+  expect(faults(one('LoadTrainingDataset', { folder_name: 'x' }))[0]).toContain(
+    'LoadTrainingDataset is not an allowed node class (reads a folder on the instance that all keys share)',
+  );
+});
+
+it.each<[what: string, rights: Rights]>([
+  ['the pattern of a key', { allowNodes: ['pick*'] }],
+  ['its class in the file', { allowed: { classes: { PickFile: {} } } }],
+  ['its pack in the file', { allowed: { packs: { 'custom_nodes.picker': {} } } }],
+  ['the right to use any class', { allowNodes: undefined }],
+])('takes a custom class by %s', (_what, rights) => {
+  expect(faults(one('PickFile', { name: 'x', size: 1 }), { ...rights, catalogue: CUSTOM })).toEqual([]);
+});
+
+it('takes no pack for another one whose name goes on', () => {
+  const allowed = { packs: { 'custom_nodes.pick': {} } };
+  expect(faults(one('PickFile', {}), { allowed, catalogue: CUSTOM })).toHaveLength(1);
+});
+
+it('refuses a custom class that no instance describes, for nobody could say which of its inputs are files', () => {
+  expect(faults(one('PickFile', {}), { allowNodes: ['*'] })).toEqual([
+    '1: no instance is known that has the node class PickFile',
+  ]);
+});
+
+it('refuses what the key is denied, whatever else allows it', () => {
+  const rights = { allowNodes: undefined, allowed: { classes: { PickFile: {} } }, denyNodes: ['*file', 'Primitive*'] };
+  expect(faults(one('PickFile', {}), { ...rights, catalogue: CUSTOM })).toEqual([
+    '1: PickFile is a node class that this API key may not use',
+    '9: PrimitiveString is a node class that this API key may not use',
+  ]);
+});
+
+it('refuses a custom node that takes the name of a class of ComfyUI, unless its pack is allowed', () => {
+  const catalogue = { PrimitiveString: described('custom_nodes.evil', { value: ['STRING', {}] }) };
+  expect(faults({ 9: TEXT }, { catalogue })[0]).toContain("where custom_nodes.evil replaces ComfyUI's own");
+  expect(faults({ 9: TEXT }, { catalogue, allowed: { packs: { 'custom_nodes.evil': {} } } })).toEqual([]);
+});
+
+it('takes a class that moved from one module of ComfyUI to another', () => {
+  for (const module of ['comfy_extras.nodes_hunyuan3d', 'comfy_extras.nodes_save_3d']) {
+    expect(faults(one('SaveGLB', { mesh: ['9', 0] }), { catalogue: { SaveGLB: described(module) } })).toEqual([]);
+  }
+});
+
+it.each<[what: string, value: unknown]>([
+  ['a link', ['9', 0]],
+  ['a link whose number of an output is a truth value, which Python takes for one', ['9', true]],
+  ['a list of another length', ['9', 0, 1]],
+])('refuses %s in an input that the class does not list', (_what, value) => {
+  const graph = one('EmptyImage', { width: 8, height: 8, batch_size: 1, color: 0, path: value });
+  expect(faults(graph)).toEqual(['1.path: path of EmptyImage is not an input that ComfyUI lists, so it takes no link']);
+});
+
+it('takes a value in an input that the class does not list, for ComfyUI ignores it', () => {
+  expect(faults(one('LoadImage', { image: 'a.png', upload: 'image', also: { any: 'thing' } }))).toEqual([]);
+});
+
+it('refuses an input that is newer than the review', () => {
+  const catalogue = { EmptyImage: described('nodes', { width: ['INT', {}], path: ['STRING', {}] }) };
+  expect(faults(one('EmptyImage', { width: 8, path: '/etc/passwd' }), { catalogue })[0]).toContain(
+    'path of EmptyImage is new, and nobody has reviewed it',
+  );
+});
+
+it.each<[className: string, input: string, value: unknown, problem: string | undefined]>([
+  ['LoadImage', 'image', ['9', 0], 'takes only the plain name of a file of yours'],
+  ['RecordAudio', 'audio', ['9', 0], 'takes only the plain name of a file of yours'],
+  ['KSampler', 'sampler_name', ['9', 0], undefined],
+  ['KSampler', 'sampler_name', { __value__: ['euler'] }, undefined],
+  ['KSampler', 'sampler_name', { name: 'euler' }, 'takes no object'],
+  ['LoraLoader', 'lora_name', ['9', 0], undefined],
+  ['DiffusersLoader', 'model_path', ['9', 0], 'takes only one of its options'],
+  ['DiffusersLoader', 'model_path', { __value__: ['9', 0] }, 'takes only one of its options'],
+  ['ResizeImageMaskNode', 'resize_type', ['9', 0], 'takes only one of its options'],
+  ['ResizeImageMaskNode', 'resize_type.multiplier', ['9', 0], undefined],
+  ['BatchImagesNode', 'images.image0', ['9', 0], undefined],
+  ['BatchImagesNode', 'images.image0', 'a.png', 'takes only a link'],
+  ['BatchImagesNode', 'images', ['9', 0], 'is not an input that ComfyUI lists'],
+  ['ImageInvert', 'image', 'a.png', 'takes only a link'],
+  ['ImageInvert', 'image', { __value__: ['a.png'] }, 'takes only a link'],
+  ['ImageInvert', 'image', null, undefined],
+  ['Preview3D', 'camera_info', { filename: 'a.png', type: 'input' }, 'takes only a link'],
+  ['ImageCropV2', 'crop_region', { x: 0, y: 0, width: 8, height: 8 }, undefined],
+  ['SaveImage', 'filename_prefix', '../../a', undefined],
+])('%s.%s: %j → %s', (className, input, value, problem) => {
+  const found = faults(one(className, { [input]: value }));
+  if (problem === undefined) expect(found).toEqual([]);
+  else expect(found).toEqual([expect.stringContaining(`1.${input}: ${input} of ${className} ${problem}`)]);
+});
+
+it.each(['a + b * 2', 'max(a, 1.5) ** 2 // (b % 3)', '.5 + 2. * values[0]', 'a if a > b else 0'])(
+  'takes the formula %s',
+  (expression) => {
+    expect(faults(one('ComfyMathExpression', { expression, 'values.a': ['9', 0] }))).toEqual([]);
+  },
+);
+
+it.each<[unknown]>([
+  ["a.save_to('/tmp/x')"],
+  ['a . save_to(b)'],
+  ['a.\n__class__'],
+  ['1 .real'],
+  ["'CUDA error'"],
+  ['"No space left on device"'],
+  [['9', 0]],
+  [{ __value__: ['a'] }],
+])('refuses the formula %j, which could reach into Python objects or choose an error text', (expression) => {
+  expect(faults(one('ComfyMathExpression', { expression }))).toHaveLength(1);
+});
+
+it.each(['plain', '{a} and {b:.2f}', '{a:03d} {{literal}}'])('takes the template %s', (f_string) => {
+  expect(faults(one('StringFormat', { f_string, 'values.a': ['9', 0] }))).toEqual([]);
+});
+
+it.each<[unknown]>([
+  ['{a.__init__.__globals__[os].environ}'],
+  ['{a[0]}'],
+  ['{a!r}'],
+  ['{a:999999999}'],
+  ['{a:{b}}'],
+  [['9', 0]],
+])('refuses the template %j, which could reach into Python objects or fill memory', (f_string) => {
+  expect(faults(one('StringFormat', { f_string }))).toHaveLength(1);
+});
+
+const VIDEO = {
+  LoadClip: described('custom_nodes.clips.load', { clip: [['a.mp4'], {}], still: [['a.png'], { image_upload: true }] }),
+};
+
+it('takes file widgets of an allowed class, named in the file or marked by ComfyUI, only as files of the key', () => {
+  const allowed: AllowedNodes = { classes: { LoadClip: { clip: 'video' } } };
+  const named = openGraph(one('LoadClip', { clip: 'mine.mp4', still: 'mine.png' }), {
+    catalogue: withFileWidgets(VIDEO, allowed),
+    maxNodes: 9,
+  });
+  expect(Object.values(named.inputs)).toEqual(['mine.mp4', 'mine.png']);
+  expect(named.workflow.inputs.map(({ type }) => type)).toEqual(['video', 'image']);
+  const linked = one('LoadClip', { clip: ['9', 0], still: ['9', 0] });
+  expect(faults(linked, { allowed, catalogue: VIDEO })).toEqual([
+    expect.stringContaining('1.clip: clip of LoadClip takes only the plain name'),
+    expect.stringContaining('1.still: still of LoadClip takes only the plain name'),
+  ]);
+});
+
+it('takes links into inputs that a class does not list only where the file names them', () => {
+  const graph = one('LoadClip', { any_01: ['9', 0] });
+  const allow = (inputs: AllowedNodes['classes']) =>
+    faults(graph, { allowed: { classes: inputs ?? {} }, catalogue: VIDEO });
+  expect(allow({ LoadClip: {} })).toEqual([expect.stringContaining('any_01 of LoadClip is not an input')]);
+  expect(allow({ LoadClip: { 'any_*': 'link' } })).toEqual([]);
+});
+
+const FOLDERS = ['../../../workflows/', './fixtures/'].map((path) => new URL(path, import.meta.url));
+/** Fixtures whose graphs are broken on purpose, or need custom nodes. */
+const OTHERS = ['dangling', 'circle', 'unknown-encoder', 'computed-steps', 'renumbered'];
+const GRAPHS = FOLDERS.flatMap((folder) => {
+  const names = readdirSync(folder).filter((name) => /^[\w-]+\.json$/.test(name));
+  const read = names.map(
+    (name) => [name.slice(0, -'.json'.length), parseJson(readFileSync(new URL(name, folder), 'utf8'))] as const,
+  );
+  const isGraph = (json: unknown) => Object.values(Object(json)).every((node) => Object(node).class_type !== undefined);
+  return read.filter(([name, json]) => isGraph(json) && !OTHERS.includes(name));
+});
+
+it.each(GRAPHS)('takes the graph %s, which has only nodes of ComfyUI', (_name, graph) => {
+  expect(faults(graph as Graph)).toEqual([]);
+});
+
+it('takes at least twenty such graphs', () => {
+  expect(GRAPHS.length).toBeGreaterThanOrEqual(20);
+});
