@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { ConfigError, loadConfig, loadEnvFile, openApiKeys, readAllowedNodes, requireKeys } from '@comfy-fleet/config';
 import { openFrameStores } from '@comfy-fleet/frames';
 import { createLedger, type Ledger } from '@comfy-fleet/jobs';
-import { createSafeHttp, type SafeHttp } from '@comfy-fleet/safe-http';
+import { createSafeHttp, type SafeHttp, type SafeHttpOptions } from '@comfy-fleet/safe-http';
 import {
   createLogger,
   createMetrics,
@@ -53,8 +53,6 @@ async function main(): Promise<void> {
   const metrics = createMetrics({ service: 'api', log });
   const onFault = (error: ConfigError) => log.error('the API keys stay as they were', { error });
   const keys = keysFile === undefined ? undefined : await openApiKeys(keysFile, { onFault });
-  const pictureHttp = openHttp('IMAGE_URL_ALLOW', config.images.fetchAllow);
-  const webhookHttp = openHttp('WEBHOOK_ALLOW', config.webhooks.allow);
   // The port makes it this process's own among several on one machine.
   const owner = `api-${hostname()}-${config.http.port}`;
   const stores = await openFrameStores(config.frames, { owner });
@@ -73,6 +71,9 @@ async function main(): Promise<void> {
     assetTtlSeconds: config.retention.inputsMaxAgeSeconds,
     log,
   });
+  const ports = { ownPorts: config.ownPorts, announcedPorts: ledger.fleet.ports };
+  const pictureHttp = openHttp('IMAGE_URL_ALLOW', { allow: config.images.fetchAllow, ...ports });
+  const webhookHttp = openHttp('WEBHOOK_ALLOW', { allow: config.webhooks.allow, ...ports });
   // Whoever does not ask /readyz sends requests as soon as the port is open.
   await answering(ledger);
   const { signal } = stopping;
@@ -127,8 +128,8 @@ async function main(): Promise<void> {
     metrics,
     log,
   });
-  const ports = { port: server.port, ...(comfyui === undefined ? {} : { comfyui_port: comfyui.port }) };
-  log.info('listening', { host: config.http.host, ...ports, metrics_port: health.port });
+  const listening = { port: server.port, ...(comfyui === undefined ? {} : { comfyui_port: comfyui.port }) };
+  log.info('listening', { host: config.http.host, ...listening, metrics_port: health.port });
   const { unreadyMs } = config.http;
   const stop = async () => {
     stopping.abort();
@@ -152,9 +153,9 @@ async function main(): Promise<void> {
 }
 
 /** HTTP to public hosts and to those that the setting names. Throws a ConfigError for an entry that names none. */
-function openHttp(setting: string, allow: readonly string[]): SafeHttp {
+function openHttp(setting: string, options: SafeHttpOptions): SafeHttp {
   try {
-    return createSafeHttp({ allow });
+    return createSafeHttp(options);
   } catch (error) {
     throw new ConfigError([`${setting}: ${error instanceof Error ? error.message : String(error)}`]);
   }

@@ -31,6 +31,7 @@ export function aWorker(overrides: Partial<WorkerAnnouncement> = {}): WorkerAnno
     pools: ['default'],
     draining: false,
     storeFault: null,
+    ports: [],
     instances: [anInstance({ pools: overrides.pools ?? ['default'] })],
     ...overrides,
   };

@@ -428,4 +428,15 @@ describe('doctor on a broken set-up', () => {
     const { bad } = await examine({ WEBHOOK_ALLOW: '10.0.0.0/99' });
     expect(bad).toMatchObject([{ check: 'targets', found: expect.stringMatching(/^WEBHOOK_ALLOW: /) }]);
   });
+
+  it('where API keys may send requests to every service on loopback', async () => {
+    const targets = async (env: Record<string, string>) =>
+      (await examine(env)).findings.filter(({ check }) => check === 'targets');
+    expect(await targets({ WEBHOOK_ALLOW: '127.0.0.0/8' })).toMatchObject([
+      { level: 'warn', found: expect.stringContaining('loopback'), mend: expect.stringContaining('host:port') },
+    ]);
+    expect(await targets({ WEBHOOK_ALLOW: '127.0.0.1:9000' })).toMatchObject([
+      { level: 'ok', found: expect.stringContaining('never the ports 3001') },
+    ]);
+  });
 });

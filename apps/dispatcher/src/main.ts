@@ -2,7 +2,7 @@ import { type ApiKeys, type Config, ConfigError, loadConfig, loadEnvFile, openAp
 import { FleetError } from '@comfy-fleet/contracts';
 import { openFrameStores } from '@comfy-fleet/frames';
 import { createDeliveries, createKeeper, type DueDelivery, deliver } from '@comfy-fleet/jobs';
-import { createSafeHttp, type SafeHttp } from '@comfy-fleet/safe-http';
+import { createSafeHttp, type SafeHttp, type SafeHttpOptions } from '@comfy-fleet/safe-http';
 import {
   createLogger,
   createMetrics,
@@ -36,7 +36,6 @@ async function main(): Promise<void> {
   const { jobTtlSeconds, lockMs, stalledCheckMs, sweepSeconds } = config.queue;
   const { secrets, allow, timeoutMs, concurrency, perHost, retryDelaysMs } = config.webhooks;
   const { keysFile, signedUrlSeconds } = config.access;
-  const http = openHttp(allow);
   const keys = await openKeys(keysFile, log);
   if (keys !== undefined && secrets.length > 0) {
     log.warn('WEBHOOK_SECRETS signs nothing: with API_KEYS_FILE each key has secrets of its own, or goes unsigned');
@@ -49,6 +48,7 @@ async function main(): Promise<void> {
 
   const deliveries = createDeliveries({ redis, jobTtlSeconds, signedUrlSeconds, lockMs, stalledCheckMs, log });
   const keeper = createKeeper({ redis, jobTtlSeconds, sweepSeconds, log });
+  const http = openHttp({ allow, ownPorts: config.ownPorts, announcedPorts: keeper.ports });
   const tools = {
     http,
     secretsOf: secretsBy(keys, secrets),
@@ -102,9 +102,9 @@ async function main(): Promise<void> {
   stopOnSignals({ stop, withinMs: timeoutMs + STOP_GRACE_MS, log });
 }
 
-function openHttp(allow: readonly string[]): SafeHttp {
+function openHttp(options: SafeHttpOptions): SafeHttp {
   try {
-    return createSafeHttp({ allow });
+    return createSafeHttp(options);
   } catch (error) {
     throw new ConfigError([`WEBHOOK_ALLOW: ${error instanceof Error ? error.message : String(error)}`]);
   }

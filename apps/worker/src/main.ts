@@ -4,6 +4,7 @@ import {
   commandEnvironment,
   loadConfig,
   loadEnvFile,
+  portsOf,
   readInstances,
 } from '@comfy-fleet/config';
 import { FleetError } from '@comfy-fleet/contracts';
@@ -70,6 +71,7 @@ async function main(): Promise<void> {
     name,
     instances,
     pools,
+    ports: [...new Set([...config.ownPorts, ...portsOf(instances.map(({ url }) => url))])],
     ledger,
     stores,
     minFreeBytes: config.retention.minFreeBytes,

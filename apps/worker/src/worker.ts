@@ -39,6 +39,8 @@ export interface WorkerOptions {
   readonly instances: readonly InstanceSettings[];
   /** Whose jobs it takes: those of any of its instances. */
   readonly pools: readonly string[];
+  /** Of its instances and services, to be announced. */
+  readonly ports: readonly number[];
   readonly ledger: WorkerLedger;
   readonly stores: Pick<FrameStores, 'frames' | 'inputs' | 'fault'>;
   /** With less disk space than this where pictures are stored nothing is claimed. */
@@ -186,6 +188,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       pools,
       draining: stopping.signal.aborted,
       storeFault: store.fault ?? null,
+      ports: options.ports,
     };
     return announcement(about, allSlots);
   };

@@ -118,6 +118,7 @@ export async function openStack() {
           pools,
         })),
         pools,
+        ports: [],
         ledger,
         stores,
         minFreeBytes: 0,

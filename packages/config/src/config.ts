@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import type { RequestLimits } from '@comfy-fleet/contracts';
 import { ConfigError } from './config-error.js';
 import type { Environment } from './environment.js';
+import { ownPorts } from './own-ports.js';
 import { readSettings } from './read-settings.js';
 import { type RedisSettings, redisFaults, toRedisSettings } from './redis-settings.js';
 import { type Settings, settingsSchema } from './settings-schema.js';
@@ -93,6 +94,8 @@ export interface Config {
     readonly ffmpeg: string;
   };
   readonly redis: RedisSettings;
+  /** Of the services that the settings name: never requested for a caller on a private host. */
+  readonly ownPorts: readonly number[];
   readonly queue: {
     readonly maxOpenJobs: number;
     readonly slowFactor: number;
@@ -353,6 +356,7 @@ function toConfig(s: Settings): Config {
       maxUrls: s.MAX_ASSET_URLS,
     },
     redis: toRedisSettings(s),
+    ownPorts: ownPorts(s),
     queue: {
       maxOpenJobs: s.MAX_OPEN_JOBS,
       slowFactor: s.SLOW_FACTOR,

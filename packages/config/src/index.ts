@@ -11,6 +11,7 @@ export { loadEnvFile } from './env-file.js';
 export type { Environment } from './environment.js';
 export type { InstanceSettings } from './instances/parse-instances.js';
 export { readInstances } from './instances/read-instances.js';
+export { portsOf } from './own-ports.js';
 export { readAllowedNodes } from './read-allowed-nodes.js';
 export { readSettings } from './read-settings.js';
 export type { RedisNode, RedisSettings } from './redis-settings.js';

@@ -182,3 +182,14 @@ describe('loadConfig', () => {
     expect(env).toEqual({ PORT: ' 8080 ', UNKNOWN: 'x' });
   });
 });
+
+it('knows the ports of our own services, but not those that a host shares between services', () => {
+  const env = {
+    REDIS_URL: 'redis://10.0.0.1',
+    REDIS_SENTINELS: '10.0.0.1:26379, [::1]:26380',
+    COMFYUI_URLS: 'http://127.0.0.1:8188,https://gpu.internal/comfy',
+    API_METRICS_PORT: '0',
+    WORKER_HEALTH_PORT: '4001',
+  };
+  expect(loadConfig(env).ownPorts).toEqual([3002, 4001, 6379, 8188, 26379, 26380]);
+});

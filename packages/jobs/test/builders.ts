@@ -95,6 +95,7 @@ export function anAnnouncement(overrides: Partial<WorkerAnnouncement> = {}): Wor
     pools: [POOL],
     draining: false,
     storeFault: null,
+    ports: [],
     instances: [
       {
         name: 'w1/0',

@@ -250,3 +250,17 @@ describe('the rest', () => {
     expect((await keeper.figures()).stock).toEqual(stock);
   });
 });
+
+it('tells the API and the dispatcher the ports that workers announce', async () => {
+  const { fleet, keeper } = await open();
+  for (const [name, port] of [
+    ['w1', 8188],
+    ['w2', 8189],
+  ] as const) {
+    const worker = fleet.worker(name);
+    await worker.presence.takeName(AbortSignal.timeout(60_000));
+    await worker.presence.announce(anAnnouncement({ name, ports: [port] }));
+  }
+  expect(await keeper.ports()).toEqual([8188, 8189]);
+  expect(await fleet.ledger.fleet.ports()).toEqual([8188, 8189]);
+});

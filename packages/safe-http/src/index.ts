@@ -6,4 +6,5 @@ export {
   type Posted,
   type PostOptions,
   type SafeHttp,
+  type SafeHttpOptions,
 } from './safe-http.js';

@@ -1,11 +1,13 @@
-import { type AllowList, createAllowList } from './allow-list.js';
+import { isIP } from 'node:net';
+import { fresh, orAborted } from '@comfy-fleet/contracts';
+import { createAllowList } from './allow-list.js';
 import { withDeadline } from './deadline.js';
 import { type Answer, exchange, type Question } from './exchange.js';
 import { notAllowed, unreachable } from './failures.js';
 import { guardedLookup } from './guarded-lookup.js';
 import { isPublicAddress } from './public-address.js';
 import { pieces, readStart, readWhole } from './read-body.js';
-import { readTarget } from './read-target.js';
+import { isOpen, type Policy, readTarget } from './read-target.js';
 import { createResolver, type Resolver } from './resolver.js';
 
 export interface GetOptions {
@@ -43,6 +45,8 @@ export interface Posted {
   readonly retryAfter: string | undefined;
   /** The first bytes of the body as UTF-8. */
   readonly answer: string;
+  /** Whether a public address answered, rather than one that only `allow` lets through. */
+  readonly isPublic: boolean;
   readonly durationMs: number;
 }
 
@@ -65,24 +69,51 @@ export interface SafeHttp {
   post(url: string, options: PostOptions): Promise<Posted>;
 }
 
-/**
- * `allow` lets through what is not public: hosts, addresses and CIDR blocks, each with or without `:port`; an entry that
- * is none of them throws. `resolve` stands in for DNS.
- */
-export function createSafeHttp(options: { readonly allow: readonly string[]; readonly resolve?: Resolver }): SafeHttp {
-  const allow = createAllowList(options.allow);
-  const resolve = options.resolve ?? createResolver(allow);
+export interface SafeHttpOptions {
+  /**
+   * Lets through what is not public: hosts, addresses and CIDR blocks, each with or without `:port`; an entry that is
+   * none of them throws.
+   */
+  readonly allow: readonly string[];
+  /** Ports of our own services: refused on every address that is not public, whatever `allow` says. */
+  readonly ownPorts?: readonly number[];
+  /** More of them, which other processes announce. While they cannot be read, nothing is requested. */
+  readonly announcedPorts?: () => Promise<readonly number[]>;
+  /** Stands in for DNS. */
+  readonly resolve?: Resolver;
+}
 
-  const open = (url: string, question: Omit<Question, 'url' | 'lookup'>): Promise<Answer> => {
-    const target = readTarget(url, allow);
+/** How long the announced ports are good for. */
+const PORTS_FRESH_MS = 10_000;
+
+export function createSafeHttp(options: SafeHttpOptions): SafeHttp {
+  const { announcedPorts = async () => [] } = options;
+  const allow = createAllowList(options.allow);
+  const ownPorts = new Set(options.ownPorts);
+  const policy: Policy = { allow, ownPorts };
+  const resolve = options.resolve ?? createResolver(allow);
+  // None is removed: an instance outlives the worker that announced it.
+  const learning = fresh(PORTS_FRESH_MS, async () => {
+    for (const port of await announcedPorts()) ownPorts.add(port);
+  });
+
+  const open = async (url: string, question: Omit<Question, 'url' | 'lookup'>) => {
+    await orAborted(learning.now(), question.signal);
+    const target = readTarget(url, policy);
     if (typeof target === 'string') throw notAllowed(target);
-    return exchange({ ...question, url: target.url, lookup: guardedLookup(resolve, mayDial(target, allow)) });
+    let isPublic = isIP(target.host) === 0 || isPublicAddress(target.host);
+    const mayDial = (address: string) => {
+      isPublic &&= isPublicAddress(address);
+      return isPublicAddress(address) || isOpen(policy, target, address);
+    };
+    const answer = await exchange({ ...question, url: target.url, lookup: guardedLookup(resolve, mayDial) });
+    return { answer, isPublic };
   };
 
   const follow = async (first: string, { maxRedirects = 3, accept }: GetOptions, signal: AbortSignal) => {
     let url = first;
     for (let left = maxRedirects; ; left -= 1) {
-      const answer = await open(url, { method: 'GET', headers: { Accept: accept }, signal });
+      const { answer } = await open(url, { method: 'GET', headers: { Accept: accept }, signal });
       const next = redirectOf(answer, url);
       if (next === undefined) return { answer, url };
       answer.body.destroy();
@@ -93,7 +124,7 @@ export function createSafeHttp(options: { readonly allow: readonly string[]; rea
 
   return {
     refusal: (url) => {
-      const target = readTarget(url, allow);
+      const target = readTarget(url, policy);
       return typeof target === 'string' ? target : undefined;
     },
     get: (first, options) =>
@@ -114,19 +145,19 @@ export function createSafeHttp(options: { readonly allow: readonly string[]; rea
     post: (url, { body, headers, timeoutMs, maxAnswerBytes = 1024, signal: caller }) =>
       withDeadline(caller, timeoutMs, async (signal) => {
         const begin = performance.now();
-        const { status, header, body: stream } = await open(url, { method: 'POST', headers, body, signal });
-        const start = await readStart(stream, maxAnswerBytes);
+        const { answer, isPublic } = await open(url, { method: 'POST', headers, body, signal });
+        const start = await readStart(answer.body, maxAnswerBytes);
         caller.throwIfAborted();
-        // stream: leaves out a character that the end cuts in half
-        const answer = new TextDecoder().decode(start, { stream: true });
-        return { status, retryAfter: header('retry-after'), answer, durationMs: Math.round(performance.now() - begin) };
+        return {
+          status: answer.status,
+          retryAfter: answer.header('retry-after'),
+          // stream: leaves out a character that the end cuts in half
+          answer: new TextDecoder().decode(start, { stream: true }),
+          isPublic,
+          durationMs: Math.round(performance.now() - begin),
+        };
       }),
   };
-}
-
-function mayDial({ host, port }: { readonly host: string; readonly port: number }, allow: AllowList) {
-  const any = allow.name(host, port);
-  return (address: string) => any || isPublicAddress(address) || allow.address(address, port);
 }
 
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);

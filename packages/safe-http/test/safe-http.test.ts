@@ -46,7 +46,8 @@ describe('post', () => {
     const body = ' {"text": "Grüße"} \n';
     const headers = { 'Content-Type': 'application/json', 'webhook-id': 'msg_1' };
     const answer = await http.post(url, { ...post, body, headers });
-    expect(answer).toEqual({ status: 200, retryAfter: undefined, answer: 'thanks', durationMs: expect.any(Number) });
+    const durationMs = expect.any(Number);
+    expect(answer).toEqual({ status: 200, retryAfter: undefined, answer: 'thanks', isPublic: false, durationMs });
     expect(seen).toHaveLength(1);
     expect(seen[0]?.body.toString()).toBe(body);
     expect(seen[0]?.request.headers).toMatchObject({

@@ -3,7 +3,7 @@ import type { Slots } from '../instance/slots.js';
 
 /** What a worker says of itself, see WorkerAnnouncement. */
 export function announcement(
-  worker: Pick<WorkerAnnouncement, 'name' | 'startedAt' | 'pools' | 'draining' | 'storeFault'>,
+  worker: Pick<WorkerAnnouncement, 'name' | 'startedAt' | 'pools' | 'draining' | 'storeFault' | 'ports'>,
   allSlots: readonly Slots[],
 ): WorkerAnnouncement {
   return { ...worker, seenAt: Date.now(), instances: allSlots.map(describe) };

@@ -11,7 +11,7 @@ import { expectedMs } from '../record/signature.js';
 import { readBacklog } from '../scheduling/backlog.js';
 import { readScheduling, type SchedulingOverview } from '../scheduling/overview.js';
 import { createAbilityReader } from '../workers/abilities.js';
-import { readWorkers } from '../workers/announcements.js';
+import { readPorts, readWorkers } from '../workers/announcements.js';
 import { type Halts, type HaltTarget, halt, isPaused, readHalts, resume } from '../workers/halts.js';
 import { instancesServing } from '../workers/serving.js';
 import { readSlowness } from '../workers/slowness.js';
@@ -45,6 +45,8 @@ export interface FleetOverview {
 /** The workers and their instances. Every method fails with `queue_unavailable` while Redis is away. */
 export interface Fleet {
   overview(): Promise<FleetOverview>;
+  /** Ports of the live workers and their instances, which no URL of a caller may name on a private host. */
+  ports(): Promise<readonly number[]>;
   /** What keys get of the GPU time, and what waits for which models. */
   scheduling(): Promise<SchedulingOverview>;
   /**
@@ -76,6 +78,7 @@ export function createFleet(redis: Redis, keys: Keys): Fleet {
   const reader = createAbilityReader(redis, keys);
   return {
     overview: () => orUnavailable(() => readOverview(redis, keys)),
+    ports: () => orUnavailable(() => readPorts(redis, keys)),
     scheduling: () => orUnavailable(() => readScheduling(redis, keys)),
     timeline: (wish) => orUnavailable(() => readTimeline(redis, keys, wish)),
     history: (minutes) => orUnavailable(() => readHistory(redis, keys, minutes)),

@@ -6,6 +6,7 @@ import { orUnavailable, runScript, withScripts } from '../connection.js';
 import { createKeys } from '../keys.js';
 import { createWorkQueues } from '../queue/work-queues.js';
 import { deliveryItemKey } from '../webhooks/delivery.js';
+import { readPorts } from '../workers/announcements.js';
 import { type FleetFigures, noteStock, readFigures, type StockFigures } from './figures.js';
 import { type Forgotten, forgetSurplus } from './forget-surplus.js';
 import { inputsInUse } from './inputs-in-use.js';
@@ -52,6 +53,8 @@ export interface Keeper {
    * starts from it. False when somebody has.
    */
   retireInput(file: { readonly digest: string; readonly name: string }, unusedMs: number): Promise<boolean>;
+  /** Ports of the live workers and their instances, which no URL of a caller may name on a private host. */
+  ports(): Promise<readonly number[]>;
   /** What is true of the whole fleet now. */
   figures(): Promise<FleetFigures>;
   /** Notes how the fleet fares now, and which alerts there are, for whoever looks at the last hour. */
@@ -113,6 +116,7 @@ export function createKeeper({ jobTtlSeconds, sweepSeconds, log, ...options }: K
         const args = [prefix, '', 0, 'retire', digest, name, Math.max(0, Math.round(unusedMs))];
         return (await runScript(redis, 'assets', keys.unowned, args)) === 1;
       }),
+    ports: () => connected(() => readPorts(redis, keys)),
     figures: () => connected(() => readFigures(redis, keys)),
     sample: (surroundings) => connected(() => takeSample(redis, keys, surroundings)),
     noteStock: (stock) => connected(() => noteStock(redis, keys, stock)),

@@ -35,11 +35,20 @@ export async function readWorkers(redis: Redis, keys: Keys): Promise<WorkerAnnou
   return texts.filter((text) => text !== null).map(parseWorker);
 }
 
-/** A worker of an earlier version, in the middle of an update, says pools of itself alone: all its instances serve them. */
+/** The ports of all live workers and their instances. */
+export async function readPorts(redis: Redis, keys: Keys): Promise<readonly number[]> {
+  return (await readWorkers(redis, keys)).flatMap(({ ports }) => ports);
+}
+
+/**
+ * A worker of an earlier version, in the middle of an update, announces no ports, and its pools once for all its
+ * instances.
+ */
 function parseWorker(text: string): WorkerAnnouncement {
   const worker = JSON.parse(text) as WorkerAnnouncement;
   return {
     ...worker,
+    ports: worker.ports ?? [],
     instances: worker.instances.map((instance) => ({ ...instance, pools: instance.pools ?? worker.pools })),
   };
 }
