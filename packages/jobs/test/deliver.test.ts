@@ -222,6 +222,13 @@ it('keeps the first KiB of the answer', async () => {
   expect((await go(due({ url: sink.url }))).attempt.answer).toBe('ab'.repeat(512));
 });
 
+it('keeps no answer of a private host where there are keys, whose jobs could read internal services by it', async () => {
+  const sink = await aSink();
+  sink.answer({ status: 500, body: 'internal' });
+  const { attempt } = await go(due({ url: sink.url }), { signing: async () => (path) => path });
+  expect(attempt).toMatchObject({ status: 500, delivered: false, answer: '' });
+});
+
 it('is no try when it is broken off: it rejects with the reason', async () => {
   const sink = await aSink();
   sink.answer('hang');

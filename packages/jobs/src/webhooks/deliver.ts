@@ -50,7 +50,9 @@ export async function deliver(due: DueDelivery, tools: DeliveryTools, signal: Ab
     );
     const { status } = answer;
     const delivered = status >= 200 && status <= 299;
-    const attempt = { ...attemptAt(at, took()), status, answer: answer.answer, delivered };
+    // Where there are keys, none may read what services inside the operator's network answer.
+    const kept = answer.isPublic || tools.signing === undefined ? answer.answer : '';
+    const attempt = { ...attemptAt(at, took()), status, answer: kept, delivered };
     if (delivered || status === GONE) return { attempt, retryInMs: undefined };
     return { attempt, retryInMs: again(BUSY.includes(status) ? answer.retryAfter : undefined) };
   } catch (error) {
