@@ -59,15 +59,17 @@ export function startsSimulator({ comfyuiUrls, instancesFile }) {
 }
 
 /**
- * Who tries webhooks for the first time has a receiver on this very machine, which the guard against internal targets
- * refuses. While only this machine reaches the api, nobody else can use that to reach what listens here.
+ * Somebody who tries webhooks has the receiver on this machine, which is refused as a private address. It is allowed
+ * while only this machine reaches the api and there are no keys: with keys, each of them could send requests to
+ * everything that listens on loopback.
  * @param {NodeJS.ProcessEnv} env
  * @param {RunnerSettings} settings
  * @returns {NodeJS.ProcessEnv}
  */
 export function webhooksToThisMachine(env, { host }) {
   const isLoopback = /^(127\.[\d.]+|::1|localhost)$/.test(host);
-  return isLoopback && env.WEBHOOK_ALLOW === undefined ? { WEBHOOK_ALLOW: '127.0.0.0/8,localhost,::1' } : {};
+  const isForOneUser = isLoopback && text(env.API_KEYS_FILE) === undefined;
+  return isForOneUser && env.WEBHOOK_ALLOW === undefined ? { WEBHOOK_ALLOW: '127.0.0.0/8,localhost,::1' } : {};
 }
 
 /** @param {string | undefined} value */

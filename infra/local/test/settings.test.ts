@@ -27,8 +27,10 @@ it.each([
   [{ WEBHOOK_ALLOW: 'hooks.internal' }, {}],
   [{ WEBHOOK_ALLOW: '' }, {}],
   [{ HOST: '0.0.0.0', ALLOW_ANONYMOUS: '1' }, {}],
+  [{ API_KEYS_FILE: 'keys.json' }, {}],
+  [{ API_KEYS_FILE: ' ' }, { WEBHOOK_ALLOW: '127.0.0.0/8,localhost,::1' }],
 ])(
-  'with %j adds %j, so that webhooks to this machine are let through while nobody else reaches the api',
+  'with %j adds %j, so that webhooks to this machine are allowed only while one user without a key reaches the api',
   (env, added) => {
     expect(webhooksToThisMachine(env, read(env))).toEqual(added);
   },
