@@ -86,7 +86,7 @@ export function routes(deps: Deps): Route[] {
       { method: 'POST', path: `${path}/drain`, access: 'admin', handler: drainInstance(deps, 'drain') },
       { method: 'POST', path: `${path}/resume`, access: 'admin', handler: drainInstance(deps, 'resume') },
     ]),
-    { method: 'GET', path: '/openapi.json', access: 'public', handler: openApiJson(deps, () => table) },
+    { method: 'GET', path: '/openapi.json', access: 'optional', handler: openApiJson(deps, () => table) },
     { method: 'GET', path: '/docs', access: 'public', handler: docs.page },
     { method: 'GET', path: '/docs/:file', access: 'public', handler: docs.file },
     { method: 'GET', path: '/livez', access: 'public', handler: livez, polled: true },

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
+import { anonymousCaller } from '../src/access/caller.js';
 import type { Deps } from '../src/deps.js';
 import type { ApiRequest } from '../src/http/messages.js';
 import { openApiJson } from '../src/openapi/openapi-json.js';
@@ -23,6 +24,7 @@ async function make(deps: Deps): Promise<string> {
   // Without catalogues: what was read of them is believed for two seconds, and tests publish others.
   const fleet = { ...deps.ledger.fleet, catalogue: async () => undefined };
   const unaware = { ...deps, ledger: { ...deps.ledger, fleet } };
-  const { body } = await openApiJson(unaware, () => routes(deps))({ header: () => undefined } as unknown as ApiRequest);
+  const request = { header: () => undefined, caller: anonymousCaller } as unknown as ApiRequest;
+  const { body } = await openApiJson(unaware, () => routes(deps))(request);
   return text(body as Readable);
 }

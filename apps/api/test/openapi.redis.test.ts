@@ -5,7 +5,7 @@ import type { OpenAPIObject, OperationObject, RequestBodyObject } from 'openapi3
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import type { Route } from '../src/http/messages.js';
 import { openApiDocument } from '../src/openapi/document.js';
-import { startApi, type TestApi } from './api.js';
+import { aKey, as, problemOf, startApi, type TestApi } from './api.js';
 import { documentCheck, type SentAnswer } from './documented.js';
 
 const PUBLIC_URL = 'https://pictures.example/api';
@@ -128,6 +128,51 @@ describe('openapi.json', () => {
     expect(first.headers.get('cache-control')).toContain('public');
     const again = await api.get('/openapi.json', { headers: { 'If-None-Match': etag } });
     expect([again.status, await again.text()]).toEqual([304, '']);
+  });
+});
+
+describe('openapi.json of an API with keys', () => {
+  let keyed: TestApi;
+  beforeAll(async () => {
+    const keys = [aKey('all'), aKey('painter', { workflows: ['text2*'] })];
+    keyed = await startApi(inject('redisUrl'), { keys });
+  });
+  afterAll(() => keyed.close());
+
+  const workflowsFor = async (init?: RequestInit) => {
+    const answer = await keyed.get('/openapi.json', init);
+    expect(answer.status).toBe(200);
+    expect(answer.headers.get('vary')).toContain('Authorization');
+    const { paths } = (await answer.json()) as OpenAPIObject;
+    return {
+      generic: Object.hasOwn(paths ?? {}, '/workflows/{name}'),
+      names: Object.keys(paths ?? {}).filter(isOfWorkflow),
+    };
+  };
+
+  it('describes the calls but no workflow without a key, and lets shared caches keep that', async () => {
+    expect(await workflowsFor()).toEqual({ generic: true, names: [] });
+    const answer = await keyed.get('/openapi.json');
+    expect(answer.headers.get('cache-control')).toContain('public');
+  });
+
+  it('describes to a key the workflows that it may run, and lets no shared cache keep that', async () => {
+    expect(await workflowsFor(as('painter'))).toEqual({ generic: true, names: ['/workflows/text2img'] });
+    expect((await workflowsFor(as('all'))).names).toEqual(expect.arrayContaining(['/workflows/img2img']));
+    expect((await workflowsFor(as('painter'))).names).toEqual(['/workflows/text2img']);
+    expect((await keyed.get('/openapi.json', as('all'))).headers.get('cache-control')).toContain('private');
+  });
+
+  it('is refused to a key that there is not', async () => {
+    const answer = await keyed.get('/openapi.json', as('nobody'));
+    expect([answer.status, (await problemOf(answer)).code]).toEqual([401, 'unauthorized']);
+  });
+
+  it('is alone in that: no other list names a workflow to a key that may not run it', async () => {
+    for (const path of ['/workflows', '/v1/models', '/workflows/img2im']) {
+      expect(await (await keyed.get(path, as('painter'))).text(), path).not.toContain('img2img');
+    }
+    expect(await (await keyed.get('/workflows/img2im', as('all'))).text()).toContain('img2img');
   });
 });
 

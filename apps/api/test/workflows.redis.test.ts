@@ -201,7 +201,7 @@ describe('the other calls', () => {
 it('has a path for each workflow in openapi.json as soon as it is published', async () => {
   const name = aName();
   await put(name, graphText('1'));
-  const document = (await (await api.get('/openapi.json')).json()) as OpenAPIObject;
+  const document = (await (await get('/openapi.json')).json()) as OpenAPIObject;
   const body = document.paths?.[`/workflows/${name}`]?.post?.requestBody;
   const own = {
     required: ['inputs'],

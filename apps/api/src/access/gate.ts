@@ -6,10 +6,10 @@ import { requireScope } from './rights.js';
 
 /**
  * Who may ask for a route: `public` anybody, `jobs` and `admin` a key with that scope, `linked` a key with the scope
- * `jobs`, or anybody who has a signed URL of it; `known` any key; `browsed` a key with the scope `admin`, which a browser may ask for and
+ * `jobs`, or anybody who has a signed URL of it; `known` any key; `optional` anybody, with any key or none; `browsed` a key with the scope `admin`, which a browser may ask for and
  * send as the password of HTTP Basic. Only for what changes nothing: browsers send it along wherever a page leads them.
  */
-export type Access = 'public' | Scope | 'linked' | 'known' | 'browsed';
+export type Access = 'public' | Scope | 'linked' | 'known' | 'optional' | 'browsed';
 
 /** What the gate looks at. */
 interface Visit {
@@ -26,7 +26,7 @@ interface Visit {
 /** Lets callers in by their keys. */
 export interface Gate {
   /**
-   * The caller, or undefined where nobody is asked (a public route, a signed URL). Throws `unauthorized` and
+   * The caller, or undefined where nobody is asked (a public route, a signed URL) or none is needed (an optional key). Throws `unauthorized` and
    * `forbidden`.
    */
   admit(access: Access, visit: Visit): Promise<Caller | undefined>;
@@ -72,10 +72,11 @@ export function createGate({ keys, defaults, urls, publicImages, corsOrigins, pu
           throw unauthorized('This link has expired or is not whole; GET /jobs/:id gives a new one.');
         }
       }
+      if (given === undefined && access === 'optional') return undefined;
       if (given === undefined) throw unauthorized('Send your API key as Authorization: Bearer <key>, or as X-API-Key.');
       const key = keys.find(given);
       if (key === undefined) throw unauthorized('There is no such API key, or no longer.');
-      if (access !== 'known') requireScope(key, scopeOf(access));
+      if (access !== 'known' && access !== 'optional') requireScope(key, scopeOf(access));
       return callerOf(key, defaults);
     },
   };
@@ -124,7 +125,7 @@ function basicKeyOf(access: Access, { header, takesBasic }: Visit): string | und
 }
 
 /** What a key needs for it. */
-export function scopeOf(access: Exclude<Access, 'public' | 'known'>): Scope {
+export function scopeOf(access: Exclude<Access, 'public' | 'known' | 'optional'>): Scope {
   if (access === 'linked') return 'jobs';
   return access === 'browsed' ? 'admin' : access;
 }

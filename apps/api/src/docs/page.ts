@@ -17,8 +17,28 @@ export const PAGE = `<!doctype html>
 </html>
 `;
 
-/** A file of its own, since the page may run no script that stands in it. */
-export const START_SCRIPT = `window.SwaggerUIBundle({
+/**
+ * A file of its own, since the page may run no script that stands in it. After "Authorize" it loads the document again
+ * with the key, as only then the workflows that the key may run are in it.
+ */
+export const START_SCRIPT = `let headers = {};
+const loadAgain = () => ({
+  statePlugins: {
+    auth: {
+      wrapActions: {
+        authorize: (authorize, system) => (given) => {
+          headers = {
+            ...(given.bearer && { Authorization: 'Bearer ' + given.bearer.value }),
+            ...(given.apiKey && { 'X-API-Key': given.apiKey.value }),
+          };
+          authorize(given);
+          system.specActions.download(system.specSelectors.url());
+        },
+      },
+    },
+  },
+});
+window.SwaggerUIBundle({
   url: 'openapi.json',
   dom_id: '#swagger-ui',
   deepLinking: true,
@@ -27,6 +47,11 @@ export const START_SCRIPT = `window.SwaggerUIBundle({
   displayRequestDuration: true,
   persistAuthorization: false,
   validatorUrl: null,
+  plugins: [loadAgain],
+  requestInterceptor: (request) => {
+    if (request.loadSpec) Object.assign(request.headers, headers);
+    return request;
+  },
 });
 `;
 

@@ -11,7 +11,7 @@ import {
 import type { NewJob } from '@comfy-fleet/jobs';
 import pLimit from 'p-limit';
 import type { Static } from 'typebox';
-import { knownCaller } from '../access/caller.js';
+import { type Caller, knownCaller } from '../access/caller.js';
 import { requireScope } from '../access/rights.js';
 import type { Deps } from '../deps.js';
 import type { ApiRequest, Handler } from '../http/messages.js';
@@ -148,7 +148,7 @@ async function prepare(
     return graphJob(deps, { graph: entry.graph, order: entry, callback }, request);
   }
   if (entry.kind === 'workflow') {
-    const workflow = servedWorkflow(deps, entry.workflow);
+    const workflow = servedWorkflow(deps, entry.workflow, caller);
     const catalogue = await catalogueFor(deps, workflow);
     const given = { catalogue, inputs: entry.inputs, sent: [], isForm: false };
     const inputs = checkedInputs(checkInputs, workflow, given);
@@ -163,9 +163,9 @@ async function prepare(
 }
 
 /** No 404, as the address of the batch is right: the entry is wrong. */
-function servedWorkflow({ workflows }: Pick<Deps, 'workflows'>, name: string) {
+function servedWorkflow({ workflows }: Pick<Deps, 'workflows'>, name: string, caller: Caller) {
   try {
-    return findServed(workflows, name).workflow;
+    return findServed(workflows, name, caller).workflow;
   } catch (error) {
     if (!(error instanceof FleetError) || error.code !== 'workflow_not_found') throw error;
     const { detail } = error;

@@ -74,7 +74,7 @@ async function versionBefore(deps: Deps, name: string, version: string): Promise
 
 /** Throws workflow_not_found, and forbidden for one that the key may not run. */
 function ownServed(workflows: Deps['workflows'], { params: { name = '' }, caller }: ApiRequest): Served {
-  const served = findServed(workflows, name);
+  const served = findServed(workflows, name, knownCaller(caller));
   requireMayRun(knownCaller(caller), served.workflow);
   return served;
 }

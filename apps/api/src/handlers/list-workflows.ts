@@ -6,13 +6,12 @@ import type { Handler } from '../http/messages.js';
 import { presentPublished } from '../workflows/present-workflow.js';
 import { requireRegistry } from '../workflows/require-registry.js';
 
-/** The workflows that the key may run, and what is wrong with those that cannot be used. */
+/** The workflows that the key may run, and what is wrong with those of them that cannot be used. */
 export function listWorkflows({ workflows, config }: Deps): Handler {
   return ({ caller }) => {
     requireRegistry(workflows);
-    const names = [...workflows.served]
-      .filter(([name]) => mayRun(knownCaller(caller), name))
-      .sort(([a], [b]) => (a < b ? -1 : 1));
+    const own = knownCaller(caller);
+    const names = [...workflows.served].filter(([name]) => mayRun(own, name)).sort(([a], [b]) => (a < b ? -1 : 1));
     const data = names.map(([name, { workflow, source, published }]) => ({
       name,
       version: workflow.version,
@@ -21,7 +20,10 @@ export function listWorkflows({ workflows, config }: Deps): Handler {
       ...presentPublished(published),
       url: `${config.http.publicUrl ?? ''}/workflows/${encodeURIComponent(name)}`,
     }));
-    const body: WorkflowList = { data, faults: [...workflows.faults] };
+    const faults = workflows.faults.filter(({ name }) =>
+      name === null ? own.workflows === undefined : mayRun(own, name),
+    );
+    const body: WorkflowList = { data, faults };
     return { status: 200, body };
   };
 }

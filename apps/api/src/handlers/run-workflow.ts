@@ -23,7 +23,7 @@ export function runWorkflow(deps: Deps): Handler {
     const caller = knownCaller(request.caller);
     const { name = '' } = request.params;
     const { order, own } = runBody(request, fields);
-    const newest = Object(order).version === undefined ? findServed(deps.workflows, name).workflow : undefined;
+    const newest = Object(order).version === undefined ? findServed(deps.workflows, name, caller).workflow : undefined;
     requireMayRun(caller, { name });
     const { value, errors } = validate(order, request);
     refuseFaults(errors);

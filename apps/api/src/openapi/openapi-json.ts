@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto';
 import { setImmediate as others } from 'node:timers/promises';
 import { exampleBody, showJson, type Workflow } from '@comfy-fleet/workflows';
+import { LRUCache } from 'lru-cache';
 import type { OpenAPIObject, SchemaObject } from 'openapi3-ts/oas31';
+import { mayRun } from '../access/rights.js';
 import type { Deps } from '../deps.js';
 import { type CachedFile, fileReply } from '../docs/file-reply.js';
-import type { Handler, Route } from '../http/messages.js';
+import type { ApiRequest, Handler, Route } from '../http/messages.js';
 import { catalogueFor } from '../workflows/catalogue-for.js';
 import { openApiDocument } from './document.js';
 import { type DocumentedWorkflow, withWorkflows } from './workflow-paths.js';
@@ -12,7 +14,21 @@ import { type DocumentedWorkflow, withWorkflows } from './workflow-paths.js';
 /** What the instances have may change, and with it the options of inputs. */
 const FRESH_MS = 60_000;
 
-/** The document of the routes and the workflows; made when it is asked for, and kept until a workflow is another one. */
+/** Selections of workflows, by what keys may run, whose documents are kept. */
+const MOST_DOCUMENTS = 20;
+
+interface Made {
+  readonly workflows: readonly DocumentedWorkflow[];
+  /** By the names of the workflows in them. */
+  readonly files: LRUCache<string, CachedFile>;
+  readonly revision: number;
+  readonly at: number;
+}
+
+/**
+ * The document of the routes and of the workflows that the caller may run: without a key, where there are keys, of none.
+ * It is made when it is asked for, and kept until a workflow changes.
+ */
 export function openApiJson(deps: Deps, routes: () => readonly Route[]): Handler {
   const { assets, http, limits, images } = deps.config;
   const anonymous = deps.keys === undefined;
@@ -27,24 +43,21 @@ export function openApiJson(deps: Deps, routes: () => readonly Route[]): Handler
     widths: images.widths,
   };
   let ofRoutes: OpenAPIObject | undefined;
-  let made: { readonly file: CachedFile; readonly revision: number; readonly at: number } | undefined;
-  let making: Promise<CachedFile> | undefined;
+  let made: Made | undefined;
+  let making: Promise<Made> | undefined;
 
-  const make = async (): Promise<CachedFile> => {
+  const make = async (): Promise<Made> => {
     const { revision, served } = deps.workflows;
-    ofRoutes ??= openApiDocument(routes(), options);
     const documented: DocumentedWorkflow[] = [];
     for (const { workflow } of served.values()) {
       documented.push(await documentedWorkflow(deps, workflow));
       await others();
     }
-    const run = ofRoutes.paths?.['/workflows/{name}']?.post;
-    if (run === undefined) throw new Error('running workflows is not documented');
-    const file = cachedJson(withWorkflows(ofRoutes, run, documented));
-    made = { file, revision, at: performance.now() };
-    return file;
+    const files = new LRUCache<string, CachedFile>({ max: MOST_DOCUMENTS });
+    made = { workflows: documented, files, revision, at: performance.now() };
+    return made;
   };
-  return async (request) => {
+  const current = async ({ log }: ApiRequest): Promise<Made> => {
     const isCurrent = made?.revision === deps.workflows.revision;
     if (made === undefined || !isCurrent || performance.now() - made.at > FRESH_MS) {
       making ??= make().finally(() => {
@@ -52,11 +65,30 @@ export function openApiJson(deps: Deps, routes: () => readonly Route[]): Handler
       });
     }
     // Only what the instances have may have changed: who asks next has that.
-    if (made !== undefined && isCurrent) making?.catch((error: unknown) => request.log.debug('no document', { error }));
-    const file = made !== undefined && isCurrent ? made.file : await making;
-    if (file === undefined) throw new Error('there is no document');
+    if (made !== undefined && isCurrent) making?.catch((error: unknown) => log.debug('no document', { error }));
+    const found = made !== undefined && isCurrent ? made : await making;
+    if (found === undefined) throw new Error('there is no document');
+    return found;
+  };
+  const write = (workflows: readonly DocumentedWorkflow[]): CachedFile => {
+    ofRoutes ??= openApiDocument(routes(), options);
+    const run = ofRoutes.paths?.['/workflows/{name}']?.post;
+    if (run === undefined) throw new Error('running workflows is not documented');
+    return cachedJson(withWorkflows(ofRoutes, run, workflows));
+  };
+
+  return async (request) => {
+    const { workflows, files } = await current(request);
+    const { caller } = request;
+    const shown = caller === undefined ? [] : workflows.filter(({ name }) => mayRun(caller, name));
+    const names = JSON.stringify(shown.map(({ name }) => name));
+    const file = files.get(names) ?? write(shown);
+    files.set(names, file);
     // Generators of clients run in pages of other origins too.
-    return fileReply(request, file, { 'Cross-Origin-Resource-Policy': 'cross-origin' });
+    const headers = { 'Cross-Origin-Resource-Policy': 'cross-origin' };
+    if (anonymous) return fileReply(request, file, headers);
+    const scope = caller === undefined ? {} : { 'Cache-Control': 'private, no-cache' };
+    return fileReply(request, file, { ...headers, ...scope, Vary: 'Authorization, X-API-Key' });
   };
 }
 

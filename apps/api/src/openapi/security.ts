@@ -22,8 +22,8 @@ export function securityOf(
   { anonymous }: { readonly anonymous: boolean },
 ): SecurityRequirementObject[] {
   if (access === 'public') return [];
-  const scopes = access === 'known' ? [] : [scopeOf(access)];
+  const scopes = access === 'known' || access === 'optional' ? [] : [scopeOf(access)];
   const keys: SecurityRequirementObject[] = [{ bearer: scopes }, { apiKey: scopes }];
   const linked: SecurityRequirementObject[] = access === 'linked' ? [{ signedUrl: [] }] : [];
-  return [...(anonymous ? [{}] : []), ...keys, ...linked];
+  return [...(anonymous || access === 'optional' ? [{}] : []), ...keys, ...linked];
 }

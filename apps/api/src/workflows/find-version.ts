@@ -9,8 +9,13 @@ type Known = Pick<Deps, 'workflows' | 'ledger'>;
 const NAME = new RegExp(WORKFLOW_NAME_PATTERN);
 
 /** A workflow in the version that is served, or another one that is kept of its name. Throws workflow_not_found. */
-export async function findVersion(deps: Known, name: string, version: string | undefined): Promise<Workflow> {
-  const { workflow } = findServed(deps.workflows, name);
+export async function findVersion(
+  deps: Known,
+  name: string,
+  version: string | undefined,
+  caller?: Caller,
+): Promise<Workflow> {
+  const { workflow } = findServed(deps.workflows, name, caller);
   if (version === undefined || version === workflow.version) return workflow;
   const known = await versionsOf(deps, name);
   return (known.includes(version) ? await keptVersion(deps, name, version) : undefined) ?? noSuchVersion(name);
@@ -21,7 +26,7 @@ export async function findVersionToRun(
   deps: Known,
   { name, version, caller }: { readonly name: string; readonly version: string; readonly caller: Caller },
 ): Promise<Workflow> {
-  if (!caller.scopes.includes('admin') || !NAME.test(name)) return findVersion(deps, name, version);
+  if (!caller.scopes.includes('admin') || !NAME.test(name)) return findVersion(deps, name, version, caller);
   const served = deps.workflows.byName.get(name);
   if (served?.version === version) return served;
   return (await keptVersion(deps, name, version)) ?? noSuchVersion(name);

@@ -43,4 +43,17 @@ describe.skipIf(!hasChromium)('the studio of a fleet with keys', () => {
     expect(complaints.filter((text) => !text.includes('401'))).toEqual([]);
     await context.close();
   });
+
+  it('shows in the documentation the workflows of a key once it is entered there', async () => {
+    const { page, context, complaints } = await visit(browser, `${stack.url}/docs`);
+    const workflow = page.getByText('Run text2img');
+    await page.getByText('Run any workflow').first().waitFor();
+    expect(await workflow.count()).toBe(0);
+    await page.getByRole('button', { name: 'Authorize' }).click();
+    await page.getByLabel('auth-bearer-value').fill(KEY);
+    await page.getByRole('button', { name: 'Apply credentials' }).first().click();
+    await workflow.waitFor();
+    expect(complaints).toEqual([]);
+    await context.close();
+  });
 });

@@ -24,6 +24,7 @@ export function serviceDocs(): OperationDocs {
       id: 'getOpenApi',
       tag: 'operation',
       summary: 'This document',
+      description: 'With the workflows that your API key may run; without a key, where there are keys, with none.',
       headers: ['If-None-Match'],
       answers: {
         200: {
