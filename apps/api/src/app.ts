@@ -32,7 +32,7 @@ export function buildApp(deps: Deps, traced: (serve: RequestListener) => Request
     maxPromptBytes: workflows.maxBytes + workflows.maxOriginBytes,
   };
   const { corsOrigins, publicUrl } = http;
-  const { keys, ledger, instruments, log, heartbeatMs, stopping } = deps;
+  const { keys, ledger, instruments, log, heartbeatMs, readmitMs, stopping } = deps;
   const { keyLimits: defaults, publicImages } = access;
   const loadQueueBoard = async () => {
     const { queueBoard } = await import('./http/queue-board.js');
@@ -45,6 +45,7 @@ export function buildApp(deps: Deps, traced: (serve: RequestListener) => Request
     meter: createMeter(ledger.accounts, log),
     dialects: others.map(({ dialect }) => dialect),
     instruments,
+    readmitMs,
     log,
   };
   const app = expressApp([...routes(deps), ...studioRoutes(deps), ...others.flatMap((other) => other.routes)], {

@@ -53,4 +53,6 @@ export interface Deps {
   readonly stopping: AbortSignal;
   /** How often a silent event stream shows that it lives, in ms. */
   readonly heartbeatMs: number;
+  /** How often the key of a stream, a wait or a socket is checked again, in ms. */
+  readonly readmitMs: number;
 }

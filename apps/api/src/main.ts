@@ -32,6 +32,8 @@ import { openLiveWorkflows } from './workflows/live-workflows.js';
 /** Without a byte either way for this long, and the longest wait, a connection is taken for dead. */
 const IDLE_SECONDS = 60;
 const HEARTBEAT_MS = 15_000;
+/** With the second or two after which the keys file is read again, streams of a revoked key end within 15 s. */
+const READMIT_MS = 10_000;
 /** For requests under way when the process is to stop; streams and waits end at once. */
 const GRACE_MS = 10_000;
 /** For what comes after them. */
@@ -114,6 +116,7 @@ async function main(): Promise<void> {
     log,
     stopping: signal,
     heartbeatMs: HEARTBEAT_MS,
+    readmitMs: READMIT_MS,
   };
   const app = buildApp(deps, (serve) => (tracing.isOn ? traceRequests(serve, PROBES) : serve));
   server.serve(app.serve, app.upgrade);

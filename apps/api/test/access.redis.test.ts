@@ -146,7 +146,7 @@ describe("another key's job", () => {
 describe('a signed URL', () => {
   it('shows the picture without a key, to browsers of any origin', async () => {
     const { image_url } = await finishedJob('anna');
-    expect(image_url).toMatch(/^\/images\/.*_1\.png\?expires=\d+&day=\d+&signature=[\w-]{43}$/);
+    expect(image_url).toMatch(/^\/images\/.*_1\.png\?expires=\d+&day=\d+&key=[\w-]{11}&signature=[\w-]{43}$/);
     const answer = await api.get(image_url ?? '');
     expect(answer.status).toBe(200);
     expect(answer.headers.get('cross-origin-resource-policy')).toBe('cross-origin');
@@ -169,7 +169,7 @@ describe('a signed URL', () => {
     const { urls } = await jobOf('anna', { webhook_url: 'https://example.com/hook?token=secret' });
     const link = new URL(urls.events, api.url);
     const soon = Math.floor(Date.now() / 1000) + 120;
-    const short = (await api.ledger.urls.signing(soon))(link.pathname);
+    const short = (await api.ledger.urls.signing('anna', soon))(link.pathname);
     const events = readEvents(await api.get(short));
     const { data } = (await events.next()) ?? {};
     expect((data as Job).urls.events).toContain(`expires=${soon}&`);
@@ -193,6 +193,7 @@ describe('a signed URL', () => {
     ['whose time is up', (url: string) => url.replace(/expires=\d+/, 'expires=1700000000')],
     ['of a day that is no day', (url: string) => url.replace(/day=\d+/, 'day=999999999')],
     ['of another day', (url: string) => url.replace(/day=(\d+)/, (_, day) => `day=${Number(day) - 1}`)],
+    ['of another key', (url: string) => url.replace(/key=.{4}/, 'key=AAAA')],
     ['with a changed signature', (url: string) => url.replace(/signature=.{4}/, 'signature=AAAA')],
     ['without its signature', (url: string) => url.replace(/&signature=.*/, '')],
     ['with an empty signature', (url: string) => url.replace(/signature=.*/, 'signature=')],
@@ -202,6 +203,25 @@ describe('a signed URL', () => {
     expect(changed).not.toBe(image_url);
     const answer = await api.get(changed);
     expect([answer.status, (await problemOf(answer)).code]).toEqual([401, 'unauthorized']);
+  });
+});
+
+describe('a key that is revoked', () => {
+  it('loses its event streams and its signed links, and other keys lose nothing', async () => {
+    const own = await startApi(inject('redisUrl'), { keys: [aKey('anna'), aKey('bert')], heartbeatMs: 50 });
+    const open = async (id: string) => {
+      const answer = await own.post('/generate', { prompt: 'x' }, as(id));
+      const { urls } = (await answer.json()) as Job;
+      const [byKey, byLink] = [await own.get(`${urls.self}/events`, as(id)), await own.get(urls.events)];
+      return { link: urls.events, streams: [readEvents(byKey), readEvents(byLink)] };
+    };
+    const [anna, bert] = [await open('anna'), await open('bert')];
+    await writeFile(own.keysFile, JSON.stringify({ keys: [aKey('bert')] }));
+    for (const stream of anna.streams) await expect(stream.rest()).rejects.toThrow();
+    expect((await problemOf(await own.get(anna.link))).code).toBe('unauthorized');
+    for (const stream of bert.streams) expect(await stream.next()).toMatchObject({ event: 'status' });
+    expect((await own.get(bert.link)).status).toBe(200);
+    await own.close();
   });
 });
 

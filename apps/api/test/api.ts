@@ -190,6 +190,7 @@ export async function startApi(
     log,
     stopping: stopping.signal,
     heartbeatMs,
+    readmitMs: heartbeatMs,
   };
   const server = await listen({ host: '127.0.0.1', port: 0, idleMs });
   const app = buildApp(deps);

@@ -16,7 +16,7 @@ import { problemOf } from './api.js';
 let server: Listening | undefined;
 afterEach(() => server?.close(0));
 
-interface Served extends Partial<Pick<Route, 'counted' | 'method' | 'body'>> {
+interface Served extends Partial<Pick<Route, 'counted' | 'method' | 'body' | 'held'>> {
   readonly admit?: () => Promise<undefined>;
   readonly maxUploadingBytes?: number;
   readonly dialects?: readonly Dialect[];
@@ -67,6 +67,7 @@ async function serve(
       dialects,
       pages: [],
       instruments,
+      readmitMs: 10,
       log,
     }),
   );
@@ -261,4 +262,58 @@ describe('a loose body', () => {
       expect((await post('['.repeat(200))).status).toBe(413);
     },
   );
+});
+
+describe('an answer that outlasts its key', () => {
+  const silence = (signal: AbortSignal) => new Promise<never>((_, reject) => signal.addEventListener('abort', reject));
+  const kinds: [string, Pick<Served, 'held'>, Handler][] = [
+    [
+      'stream of events',
+      {},
+      ({ signal }) => {
+        const events = async function* () {
+          yield ': hello\n\n';
+          await silence(signal).catch(() => undefined);
+        };
+        return { status: 200, headers: { 'Content-Type': 'text/event-stream' }, body: Readable.from(events()) };
+      },
+    ],
+    ['wait', { held: true }, ({ signal }) => silence(signal)],
+  ];
+
+  it.each(kinds)('is broken off when it is a %s', async (_kind, route, handler) => {
+    const revoked = new AbortController();
+    const handled = new AbortController();
+    const admit = async () => {
+      if (revoked.signal.aborted) throw new FleetError('unauthorized', 'There is no such API key, or no longer.');
+      return undefined;
+    };
+    const { url } = await serve(
+      (request) => {
+        request.signal.addEventListener('abort', () => handled.abort());
+        revoked.abort();
+        return handler(request);
+      },
+      { admit, ...route },
+    );
+    await expect(fetch(url).then((answer) => answer.text())).rejects.toThrow();
+    await until('the handler hears of it', () => handled.signal.aborted);
+  });
+
+  it('goes on while the key cannot be checked', async () => {
+    let checks = 0;
+    const admit = async () => {
+      checks += 1;
+      if (checks > 1) throw new FleetError('queue_unavailable', 'Redis is away.');
+      return undefined;
+    };
+    const { url } = await serve(
+      async () => {
+        await until('it was checked again', () => checks > 3);
+        return { status: 200, body: 'done' };
+      },
+      { admit, held: true },
+    );
+    expect(await (await fetch(url)).text()).toBe('done');
+  });
 });

@@ -28,7 +28,7 @@ async function serve({ withKeys = false, refusal, most = 10, ...route }: Served 
   const metrics = createMetrics({ service: 'api', log });
   const stopping = new AbortController();
   const known = new Map([['anna', aKey('anna')]]);
-  const keys = { find: (key: string) => known.get(key) };
+  const keys = { find: (key: string) => known.get(key), all: () => [...known.values()] };
   const upgrade = socketUpgrade(
     [{ path: '/comfyui/ws', access: 'jobs', connect: (socket) => socket.send('hello'), ...route }],
     {
@@ -47,6 +47,7 @@ async function serve({ withKeys = false, refusal, most = 10, ...route }: Served 
       open: createOpenStreams({ most, mostOfKey: 1 }),
       maxMessageBytes: 100,
       heartbeatMs: 10,
+      readmitMs: 10,
       stopping: stopping.signal,
       log,
     },

@@ -52,7 +52,8 @@ async function main(): Promise<void> {
   const tools = {
     http,
     secretsOf: secretsBy(keys, secrets),
-    signing: keys === undefined ? undefined : () => deliveries.urls.signing(),
+    signing: keys === undefined ? undefined : (key: string) => deliveries.urls.signing(key),
+    hasKey: (key: string) => keys === undefined || keys.byId(key) !== undefined,
     publicUrl: config.http.publicUrl,
     timeoutMs,
     retryDelaysMs,

@@ -70,6 +70,7 @@ const tools = (overrides: Partial<DeliveryTools> = {}): DeliveryTools => ({
   http: createSafeHttp({ allow: ['127.0.0.0/8'] }),
   secretsOf: () => [],
   signing: undefined,
+  hasKey: () => true,
   publicUrl: 'https://api.example',
   timeoutMs: 5000,
   retryDelaysMs: [HOUR],
@@ -227,6 +228,21 @@ it('keeps no answer of a private host where there are keys, whose jobs could rea
   sink.answer({ status: 500, body: 'internal' });
   const { attempt } = await go(due({ url: sink.url }), { signing: async () => (path) => path });
   expect(attempt).toMatchObject({ status: 500, delivered: false, answer: '' });
+});
+
+it('sends nothing of a key that was revoked, and looks once more, as keys are missing while they are replaced', async () => {
+  const sink = await aSink();
+  const revoked = { hasKey: (key: string) => key !== 'anna' };
+  const first = await go(due({ url: sink.url }), revoked);
+  expect(first.attempt).toMatchObject({
+    status: null,
+    delivered: false,
+    answer: 'The API key of this job has been revoked: nothing was sent.',
+  });
+  expectAnHour(first.retryInMs);
+  const again = await go(due({ url: sink.url }, 1), revoked);
+  expect(again.retryInMs).toBeUndefined();
+  expect(sink.received).toEqual([]);
 });
 
 it('is no try when it is broken off: it rejects with the reason', async () => {

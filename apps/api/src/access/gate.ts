@@ -35,6 +35,7 @@ export interface Gate {
 /** How a gate knows keys. */
 export interface KeyRing {
   find(key: string): ApiKey | undefined;
+  all(): readonly ApiKey[];
 }
 
 export interface GateOptions {
@@ -67,9 +68,11 @@ export function createGate({ keys, defaults, urls, publicImages, corsOrigins, pu
       if (given === undefined && access === 'linked') {
         if (publicImages && PUBLIC_IMAGES.some((start) => visit.path.startsWith(start))) return undefined;
         const query = visit.query();
-        if (await urls.verify(visit.path, query)) return undefined;
+        if (await urls.verify(visit.path, query, keys.all())) return undefined;
         if (query.has('signature')) {
-          throw unauthorized('This link has expired or is not whole; GET /jobs/:id gives a new one.');
+          throw unauthorized(
+            'This link has expired, is not whole, or its API key was revoked; GET /jobs/:id gives a new one.',
+          );
         }
       }
       if (given === undefined && access === 'optional') return undefined;

@@ -20,7 +20,7 @@ export async function presentSnapshot(
   const overview = record.finishedAt === null ? await fleet.current() : undefined;
   const pool = overview?.pools.find(({ pool }) => pool === record.pool);
   const eta = etaSeconds(snapshot, pool, Date.now());
-  const sign = caller?.id === ANONYMOUS ? undefined : await ledger.urls.signing(linkExpires);
+  const sign = caller?.id === ANONYMOUS ? undefined : await ledger.urls.signing(record.key, linkExpires);
   const workflow = workflows.byName.get(record.workflow);
   const isWaiting = record.status === 'queued' && workflow !== undefined;
   const abilities = isWaiting ? await fleet.abilities(record.pool, workflow.classes) : [];

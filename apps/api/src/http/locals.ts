@@ -31,6 +31,8 @@ export interface Locals {
   /** The headers that say how much the caller may ask yet. */
   limits?: Reading['headers'];
   caller?: Caller | undefined;
+  /** Lets the caller in, or throws, as the keys are now. */
+  admit?: () => Promise<Caller | undefined>;
   tally?: Tally;
   counting?: ApiRequest['counting'];
   /** The picture that came in JSON. */

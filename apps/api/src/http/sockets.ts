@@ -58,7 +58,7 @@ const KEEP_ALIVE_MS = 60_000;
  * same id has another.
  */
 export function socketUpgrade(routes: readonly SocketRoute[], options: SocketOptions): Upgrade {
-  const { gate, meter, instruments, hosts, dialects, open, heartbeatMs, stopping, log } = options;
+  const { gate, meter, instruments, hosts, dialects, open, heartbeatMs, readmitMs, stopping, log } = options;
   const server = new WebSocketServer({
     noServer: true,
     perMessageDeflate: false,
@@ -131,13 +131,14 @@ export function socketUpgrade(routes: readonly SocketRoute[], options: SocketOpt
   /** Whose other end is gone is noticed below, and whoever does not answer may be busy. A ping is for proxies between. */
   function keep(opened: WebSocket, mayComeIn: () => Promise<unknown>): void {
     instruments.streams.inc();
-    const beat = setInterval(() => {
-      opened.ping();
+    const beat = setInterval(() => opened.ping(), heartbeatMs);
+    const check = setInterval(() => {
       mayComeIn().catch(() => opened.close(NOT_ADMITTED, 'the API key is no longer valid'));
-    }, heartbeatMs);
+    }, readmitMs);
     opened.on('error', (error) => log.debug('a socket failed', { error }));
     opened.once('close', () => {
       clearInterval(beat);
+      clearInterval(check);
       instruments.streams.dec();
     });
   }

@@ -10,8 +10,8 @@ export function securitySchemes(): Record<string, SecuritySchemeObject> {
       in: 'query',
       name: 'signature',
       description:
-        'The URLs of pictures and events in a job carry `expires`, `day` and `signature`: whoever has such a URL may ' +
-        'open it without a key until it expires. Use it whole, as it stands in the job.',
+        'The URLs of pictures and events in a job carry `expires`, `day`, `key` and `signature`: whoever has such a URL ' +
+        'may open it without a key until it expires or the key of its job is revoked. Use it whole, as it stands in the job.',
     },
   };
 }

@@ -6,18 +6,18 @@ import { orUnavailable } from '../connection.js';
 import type { Keys } from '../keys.js';
 
 /**
- * Signs paths so that whoever has the URL may open it until it expires. The secret is a new one each day (UTC), drawn by
+ * Signs paths for a key, so that whoever has the URL may open it until it expires or the key is revoked. The secret is a new one each day (UTC), drawn by
  * whichever process needs it first and shared through Redis; a day's secret is forgotten when nothing signed with it is
  * good any more.
  */
 export interface UrlSigner {
   /**
-   * Adds `?expires=…&day=…&signature=…` to a path. It expires when the setting says, or at `expires`, in seconds since
+   * Adds `?expires=…&day=…&key=…&signature=…` to a path of the key with that id. It expires when the setting says, or at `expires`, in seconds since
    * 1970. Throws queue_unavailable while there is no secret to sign with.
    */
-  signing(expires?: number): Promise<(path: string) => string>;
-  /** Whether the query carries a signature of this path that has not expired. */
-  verify(path: string, query: URLSearchParams): Promise<boolean>;
+  signing(key: string, expires?: number): Promise<(path: string) => string>;
+  /** Whether the query carries a signature of this path, made for one of these keys, that has not expired. */
+  verify(path: string, query: URLSearchParams, keys: readonly { readonly id: string }[]): Promise<boolean>;
 }
 
 const DAY_SECONDS = 86_400;
@@ -28,17 +28,23 @@ const SECRET_BYTES = 32;
 const REREAD_MS = 1000;
 /** Signed paths kept, since a job that is polled has the same ones each time. */
 const SIGNED_KEPT = 10_000;
+/** Tags of keys kept. */
+const TAGS_KEPT = 10_000;
+/** 66 bits: no two keys share a tag by chance. */
+const TAG_CHARS = 11;
 /** Days after which no signature of a secret is good: the longest life of a signed URL is a week. */
 const SECRET_DAYS = 8;
 
 export function createUrlSigner(redis: Redis, keys: Keys, { ttlSeconds }: { readonly ttlSeconds: number }): UrlSigner {
   let known: ReadonlyMap<number, string> = new Map();
   const signed = new LRUCache<string, string>({ max: SIGNED_KEPT });
+  const tags = new LRUCache<string, string>({ max: TAGS_KEPT });
 
   const reread = async (): Promise<void> => {
     const all = Object.entries(await redis.hgetall(keys.urlSecrets));
     known = new Map(all.map(([day, secret]) => [Number(day), secret]));
     signed.clear();
+    tags.clear();
   };
   /** Whoever writes a day that never was would send us to Redis each time. */
   const lookAgain = fresh(REREAD_MS, reread);
@@ -55,31 +61,43 @@ export function createUrlSigner(redis: Redis, keys: Keys, { ttlSeconds }: { read
     await reread();
   };
 
+  /** Stands for a key in a link without telling its id to whoever has the link. */
+  const tagOf = (day: number, secret: string, key: string): string => {
+    const name = `${day} ${key}`;
+    const tag = tags.get(name) ?? hmac(secret, `key\n${key}`).slice(0, TAG_CHARS);
+    tags.set(name, tag);
+    return tag;
+  };
+
   return {
-    signing: async (atMost) => {
+    signing: async (key, atMost) => {
       const now = Math.floor(Date.now() / 1000);
       const day = Math.floor(now / DAY_SECONDS);
       if ((await secretOf(day)) === undefined) await orUnavailable(() => draw(day));
       const secret = known.get(day);
       if (secret === undefined) return orUnavailable(() => Promise.reject(new Error('no secret could be drawn')));
       const expires = atMost ?? Math.ceil((now + ttlSeconds) / ROUND_SECONDS) * ROUND_SECONDS;
+      const tag = tagOf(day, secret, key);
       return (path) => {
-        const link = `${path}?expires=${expires}&day=${day}&signature=`;
+        const link = `${path}?expires=${expires}&day=${day}&key=${tag}&signature=`;
         const kept = signed.get(link);
         if (kept !== undefined) return kept;
-        const whole = link + signatureOf(secret, path, expires);
+        const whole = link + signatureOf(secret, path, expires, tag);
         signed.set(link, whole);
         return whole;
       };
     },
-    verify: async (path, query) => {
-      const [expires, day, signature] = ['expires', 'day', 'signature'].map((name) => query.get(name) ?? '');
+    verify: async (path, query, keys) => {
+      const [expires, day, tag = '', signature = ''] = ['expires', 'day', 'key', 'signature'].map(
+        (name) => query.get(name) ?? '',
+      );
       if (!isNumber(expires) || !isNumber(day) || Number(expires) * 1000 <= Date.now()) return false;
       // A day that never was would send everybody who writes one to Redis.
       const today = Math.floor(Date.now() / 1000 / DAY_SECONDS);
       if (Number(day) > today + 1 || Number(day) < today - SECRET_DAYS) return false;
       const secret = await secretOf(Number(day));
-      return secret !== undefined && isSame(signature ?? '', signatureOf(secret, path, Number(expires)));
+      if (secret === undefined || !isSame(signature, signatureOf(secret, path, Number(expires), tag))) return false;
+      return keys.some(({ id }) => tagOf(Number(day), secret, id) === tag);
     },
   };
 }
@@ -88,8 +106,12 @@ function isNumber(text: string | undefined): boolean {
   return /^\d{1,12}$/.test(text ?? '');
 }
 
-function signatureOf(secret: string, path: string, expires: number): string {
-  return createHmac('sha256', secret).update(`${path}\n${expires}`).digest('base64url');
+function signatureOf(secret: string, path: string, expires: number, tag: string): string {
+  return hmac(secret, `${path}\n${expires}\n${tag}`);
+}
+
+function hmac(secret: string, text: string): string {
+  return createHmac('sha256', secret).update(text).digest('base64url');
 }
 
 function isSame(given: string, right: string): boolean {

@@ -11,7 +11,9 @@ export interface DeliveryTools {
   /** What signs the webhooks of an API key; empty: they go unsigned. */
   readonly secretsOf: (key: string) => readonly string[];
   /** Signs the paths in the body that are opened without a key; undefined where none needs it. */
-  readonly signing: (() => Promise<(path: string) => string>) | undefined;
+  readonly signing: ((key: string) => Promise<(path: string) => string>) | undefined;
+  /** Whether this API key is there, and not revoked. */
+  readonly hasKey: (key: string) => boolean;
   readonly publicUrl: string | undefined;
   readonly timeoutMs: number;
   /** ms to wait after each failed try. */
@@ -20,6 +22,7 @@ export interface DeliveryTools {
 
 /** Of the receiver's answer this much is kept. */
 const MAX_ANSWER_BYTES = 1024;
+const REVOKED = 'The API key of this job has been revoked: nothing was sent.';
 /** The receiver asks us not to come back: the endpoint is gone. */
 const GONE = 410;
 /** The statuses to which Retry-After belongs. */
@@ -31,6 +34,11 @@ const BUSY: readonly number[] = [429, 503];
  */
 export async function deliver(due: DueDelivery, tools: DeliveryTools, signal: AbortSignal): Promise<TryResult> {
   const { id, webhook, snapshot, failedTries } = due;
+  if (!tools.hasKey(snapshot.record.key)) {
+    const attempt = { ...attemptAt(new Date(), 0), answer: REVOKED };
+    // A key that is being replaced is missing for a moment.
+    return { attempt, retryInMs: failedTries === 0 ? retryDelayMs(1, { delaysMs: tools.retryDelaysMs }) : undefined };
+  }
   const body = await writeBody(due, tools);
   const secrets = webhook.secret === undefined ? tools.secretsOf(snapshot.record.key) : [webhook.secret];
   const at = new Date();
@@ -73,7 +81,7 @@ async function writeBody({ snapshot }: DueDelivery, { publicUrl, signing }: Deli
   return JSON.stringify({
     type: `job.${status}`,
     timestamp: new Date(finishedAt ?? 0).toISOString(),
-    data: presentJob(snapshot, { publicUrl, sign: await signing?.() }),
+    data: presentJob(snapshot, { publicUrl, sign: await signing?.(snapshot.record.key) }),
   });
 }
 

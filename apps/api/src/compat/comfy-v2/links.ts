@@ -1,4 +1,5 @@
 import { ANONYMOUS } from '@comfy-fleet/contracts';
+import { knownCaller } from '../../access/caller.js';
 import type { Deps } from '../../deps.js';
 import type { ApiRequest } from '../../http/messages.js';
 
@@ -21,7 +22,8 @@ export async function linksFor(
   const { publicUrl = '' } = config.http;
   const origin = publicUrl === '' ? `http://${header('host') ?? 'localhost'}` : publicUrl;
   const mount = publicUrl === '' ? '' : new URL(publicUrl).pathname.replace(/\/$/, '');
-  const sign = caller?.id === ANONYMOUS ? undefined : await ledger.urls.signing();
+  const { id } = knownCaller(caller);
+  const sign = id === ANONYMOUS ? undefined : await ledger.urls.signing(id);
   return {
     api: (path) => mount + path,
     file: (path, until) => {

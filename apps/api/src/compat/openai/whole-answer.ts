@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import { ANONYMOUS } from '@comfy-fleet/contracts';
 import type { JobRecord, Picture } from '@comfy-fleet/jobs';
+import { knownCaller } from '../../access/caller.js';
 import type { Deps } from '../../deps.js';
 import type { ApiRequest, Reply } from '../../http/messages.js';
 import { type EncodedPicture, encodePicture } from './encode-picture.js';
@@ -62,7 +63,8 @@ async function linking(
   { output_format: format }: ImagesRequest,
 ): Promise<(picture: Picture) => string> {
   const base = config.http.publicUrl ?? `http://${header('host') ?? 'localhost'}`;
-  const sign = caller?.id === ANONYMOUS ? (path: string) => path : await ledger.urls.signing();
+  const { id } = knownCaller(caller);
+  const sign = id === ANONYMOUS ? (path: string) => path : await ledger.urls.signing(id);
   return ({ file, contentType }) => {
     const url = sign(`/images/${file}`);
     if (format === undefined || contentType === `image/${format}`) return base + url;
