@@ -2,6 +2,7 @@ import { newId } from '@comfy-fleet/contracts';
 import { until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
 import { failed, nextClaim, openFleet, POOL, startNext, succeeded } from './builders.js';
+import { openKeeper } from './keepers.js';
 
 const terminal = ['succeeded', 'failed', 'canceled', 'expired'];
 
@@ -141,4 +142,20 @@ it('never runs a waiting job whose cancel won against the claim, 50 times', asyn
     }
     expect((await fleet.get(id)).record.status).toBe('canceled');
   }
+});
+
+it('of all open jobs of a key ends those that wait, stops those that run, and leaves other keys alone', async () => {
+  const fleet = await openFleet();
+  const keeper = openKeeper(fleet);
+  const running = (await fleet.submit({ key: 'anna' })).record.id;
+  await startNext(await fleet.claims());
+  const waiting = (await fleet.submit({ key: 'anna' })).record.id;
+  const others = (await fleet.submit({ key: 'bert' })).record.id;
+  expect(new Set(await keeper.cancelOpen('anna'))).toEqual(new Set([running, waiting]));
+  const status = async (id: string) => (await fleet.get(id)).record.status;
+  expect([await status(running), await status(waiting), await status(others)]).toEqual([
+    'canceling',
+    'canceled',
+    'queued',
+  ]);
 });

@@ -66,9 +66,16 @@ export function addKeys(program: Command, context: Context): void {
     .command('revoke')
     .description('takes a key away')
     .argument('<id>')
+    .option('--cancel-jobs', 'cancels its open jobs too; needs the settings of Redis that the services have')
     .option(...FILE);
-  revoke.addHelpText('after', examples(['comfy-fleet keys revoke acme', 'from now on it is refused']));
-  act(revoke, context, async (surroundings, id: string, options: FileOption) =>
+  revoke.addHelpText(
+    'after',
+    examples(
+      ['comfy-fleet keys revoke acme', 'from now on it is refused'],
+      ['comfy-fleet keys revoke acme --cancel-jobs', 'and its open jobs end'],
+    ),
+  );
+  act(revoke, context, async (surroundings, id: string, options: FileOption & { readonly cancelJobs?: boolean }) =>
     (await run()).revoke(id, options, surroundings),
   );
 }

@@ -5,7 +5,7 @@ import { EXIT } from '../exit-codes.js';
 import { createKey, type KeyWish } from './create-key.js';
 import { readKeys } from './keys-file.js';
 import { listKeys } from './list-keys.js';
-import { revokeKey } from './revoke-key.js';
+import { type RevokeOptions, revokeKey } from './revoke-key.js';
 
 interface FileOption {
   readonly file?: string;
@@ -23,9 +23,9 @@ export function create(wish: KeyWish, options: FileOption, surroundings: Surroun
   });
 }
 
-export function revoke(id: string, options: FileOption, surroundings: Surroundings): Promise<number> {
+export function revoke(id: string, options: FileOption & RevokeOptions, surroundings: Surroundings): Promise<number> {
   return onFile(options, surroundings, async (path, setting) => {
-    await revokeKey(id, path, surroundings);
+    await revokeKey(id, path, options, surroundings);
     tellWhen(path, setting, surroundings);
   });
 }

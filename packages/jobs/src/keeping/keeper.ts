@@ -10,6 +10,7 @@ import { readPorts } from '../workers/announcements.js';
 import { type FleetFigures, noteStock, readFigures, type StockFigures } from './figures.js';
 import { type Forgotten, forgetSurplus } from './forget-surplus.js';
 import { inputsInUse } from './inputs-in-use.js';
+import { cancelOpen } from './open-jobs.js';
 import { pruneIndexes } from './prune-indexes.js';
 import { pruneNames } from './prune-names.js';
 import { sweep } from './sweep.js';
@@ -44,6 +45,8 @@ export interface Keeper {
   forgetSurplus(mostKept: number): AsyncIterable<readonly string[]>;
   /** Takes jobs whose record is gone, and names whose asset is gone, out of the indexes; answers how many. */
   pruneIndexes(): Promise<number>;
+  /** Cancels the open jobs of an API key; answers their ids. Those that run are `canceling` until their workers stop them. */
+  cancelOpen(key: string): Promise<readonly string[]>;
   /** Digests of the files that jobs start from which are open from the call to the answer. */
   inputsInUse(): Promise<ReadonlySet<string>>;
   /** Names of files that no key has as an asset any more, since a key deleted it. */
@@ -84,7 +87,7 @@ export function createKeeper({ jobTtlSeconds, sweepSeconds, log, ...options }: K
     await untilReady(redis, signal).finally(end);
     return orUnavailable(action);
   };
-  const run = (name: 'expire' | 'forget', id: string, ...args: string[]) =>
+  const run = (name: 'cancel' | 'expire' | 'forget', id: string, ...args: string[]) =>
     runScript(redis, name, keys.job(id), [prefix, id, jobTtlSeconds * 1000, ...args]);
   const forget = async (id: string, { spare }: { spare: boolean }) =>
     (await run('forget', id, ...(spare ? [deliveryItemKey(keys, id)] : []))) as Forgotten;
@@ -109,6 +112,7 @@ export function createKeeper({ jobTtlSeconds, sweepSeconds, log, ...options }: K
     },
     pruneIndexes: () =>
       connected(async () => (await pruneIndexes(redis, keys, jobTtlSeconds)) + (await pruneNames(redis, keys))),
+    cancelOpen: (key) => connected(() => cancelOpen(redis, keys, { key, cancel: (id) => run('cancel', id) })),
     inputsInUse: () => connected(() => inputsInUse(redis, keys)),
     unowned: () => connected(() => redis.zrange(keys.unowned, 0, '-1')),
     retireInput: ({ digest, name }, unusedMs) =>

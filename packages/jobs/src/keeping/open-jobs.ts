@@ -1,0 +1,51 @@
+import type { Redis } from 'ioredis';
+import type { Keys } from '../keys.js';
+
+/** Jobs looked at in one round trip. */
+const PAGE = 500;
+
+/** Ids of all jobs that were open when this began and still are, page by page. */
+export async function* openIds(redis: Redis, keys: Keys): AsyncGenerator<readonly string[]> {
+  for (const pool of await redis.smembers(keys.pools)) {
+    // A scan, unlike pages by place, misses nobody because others leave.
+    let cursor = '0';
+    do {
+      const [next, members] = await redis.zscan(keys.open(pool), cursor, 'COUNT', PAGE);
+      yield members.filter((_, index) => index % 2 === 0);
+      cursor = next;
+    } while (cursor !== '0');
+  }
+}
+
+/** A field of these jobs' records. */
+export async function fieldOf(
+  redis: Redis,
+  keys: Keys,
+  ids: readonly string[],
+  field: string,
+): Promise<(string | null)[]> {
+  const pipeline = redis.pipeline();
+  for (const id of ids) pipeline.hget(keys.job(id), field);
+  return ((await pipeline.exec()) ?? []).map(([error, value]) => {
+    // A record that could not be read is not one without a file.
+    if (error) throw error;
+    return value as string | null;
+  });
+}
+
+/** Cancels the open jobs of an API key; answers their ids. */
+export async function cancelOpen(
+  redis: Redis,
+  keys: Keys,
+  { key, cancel }: { readonly key: string; readonly cancel: (id: string) => Promise<unknown> },
+): Promise<readonly string[]> {
+  const canceled = new Set<string>();
+  for await (const ids of openIds(redis, keys)) {
+    const owners = await fieldOf(redis, keys, ids, 'key');
+    for (const id of ids.filter((_, index) => owners[index] === key)) {
+      await cancel(id);
+      canceled.add(id);
+    }
+  }
+  return [...canceled];
+}
