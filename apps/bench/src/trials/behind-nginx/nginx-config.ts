@@ -11,15 +11,19 @@ export interface NginxRun {
 
 const SERVER_LINE = /^( *)server 127\.0\.0\.1:\d+( [^;]*);\n/gm;
 const LISTEN_LINE = /^( *)listen 80;$/m;
+const LOG_LINE = /^( *)access_log \S+ comfy_fleet;$/m;
 
 /** The site for operators, with the run's ports in it. Throws when the site is no longer written as this expects it. */
-export function siteOf(site: string, { port, apis }: Pick<NginxRun, 'port' | 'apis'>): string {
+export function siteOf(site: string, { dir, port, apis }: Pick<NginxRun, 'dir' | 'port' | 'apis'>): string {
   const [first] = [...site.matchAll(SERVER_LINE)];
-  if (first === undefined || !LISTEN_LINE.test(site))
+  if (first === undefined || !LISTEN_LINE.test(site) || !LOG_LINE.test(site))
     throw new Error('the nginx example has other lines than expected');
   const [, indent = '', options = ''] = first;
   const lines = apis.map((api) => `${indent}server 127.0.0.1:${api.port}${options}${api.down ? ' down' : ''};\n`);
-  const rest = site.replace(LISTEN_LINE, `$1listen 127.0.0.1:${port};`);
+  const logs = [`${dir}/nginx-site.log comfy_fleet`, `${dir}/nginx-access.log run`];
+  const rest = site
+    .replace(LISTEN_LINE, `$1listen 127.0.0.1:${port};`)
+    .replace(LOG_LINE, logs.map((log) => `$1access_log ${log};`).join('\n'));
   return (
     rest.slice(0, rest.indexOf(first[0])) +
     lines.join('') +
