@@ -9,7 +9,7 @@ import { makeStandIns, STAND_IN } from './stand-ins.mjs';
  * made of Debian's packages and npm's Node. Stand-ins are made in an engine of our own only: in another they would stay.
  * @param {import('./engine.mjs').Engine} engine
  * @param {{ root: string, say: (text: string) => void, signal: AbortSignal }} options
- * @returns {Promise<string>} what they are
+ * @returns {Promise<{ names: string, areStandIns: boolean }>} stand-ins have no digests by which they could be named
  */
 export async function provideBaseImages(engine, { root, say, signal }) {
   const node = /^FROM (node:\S+)/m.exec(readFileSync(`${root}/infra/docker/api.Dockerfile`, 'utf8'))?.[1];
@@ -17,13 +17,15 @@ export async function provideBaseImages(engine, { root, say, signal }) {
   const wanted = [node, REDIS_IMAGE];
   const missing = [];
   for (const image of wanted) if (!(await isHere(image, engine, signal))) missing.push(image);
-  if (missing.length > 0) {
-    if (!engine.isOwn) throw new Problem(`${missing.join(' and ')} cannot be pulled: no registry is reached`);
-    say(`No registry is reached: making stand-ins for ${wanted.join(' and ')}`);
-    await makeStandIns({ env: engine.env, signal }, { node, redis: REDIS_IMAGE });
+  if (missing.length === 0) return { names: wanted.join(', '), areStandIns: false };
+  if (!engine.isOwn) throw new Problem(`${missing.join(' and ')} cannot be pulled: no registry is reached`);
+  const [ofNode = '', redis = ''] = wanted.map((image) => image.replace(/@.*/, ''));
+  const made = await ended('docker', ['image', 'ls', '--quiet', '--filter', `label=${STAND_IN}`], engine);
+  if (made.stdout.trim() === '') {
+    say(`No registry is reached: making stand-ins for ${ofNode} and ${redis}`);
+    await makeStandIns({ env: engine.env, signal }, { node: ofNode, redis });
   }
-  const standIns = await ended('docker', ['image', 'ls', '--quiet', '--filter', `label=${STAND_IN}`], engine);
-  return standIns.stdout.trim() === '' ? wanted.join(', ') : `stand-ins for ${wanted.join(', ')}`;
+  return { names: `stand-ins for ${ofNode}, ${redis}`, areStandIns: true };
 }
 
 /**

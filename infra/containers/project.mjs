@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { PINNED_FILES, withoutDigests } from '../pins/apply-pins.mjs';
 import { ok } from './shell.mjs';
 
 /**
@@ -9,14 +10,19 @@ import { ok } from './shell.mjs';
  * docs/deploy.md says. Nothing of this clone's own (.env, .data, what is built) comes along.
  * @param {string} root
  * @param {string} folder
+ * @param {{ withDigests: boolean }} options whether images are named by their digests, too
  */
-export async function copyProject(root, folder) {
+export async function copyProject(root, folder, { withDigests }) {
   rmSync(folder, { recursive: true, force: true });
   const listed = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], { cwd: root });
   for (const name of listed.toString().split('\0')) {
     if (name === '' || !existsSync(join(root, name))) continue;
     mkdirSync(dirname(join(folder, name)), { recursive: true });
     copyFileSync(join(root, name), join(folder, name));
+  }
+  for (const file of withDigests ? [] : PINNED_FILES) {
+    const path = join(folder, file);
+    writeFileSync(path, withoutDigests(readFileSync(path, 'utf8')));
   }
   const secrets = join(folder, '.data/secrets');
   mkdirSync(secrets, { recursive: true, mode: 0o700 });

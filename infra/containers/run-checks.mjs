@@ -39,8 +39,9 @@ export async function runChecks() {
     const engine = await findEngine({ dataFolder: join(DATA, 'engine'), say: print.say, signal });
     ends.push(engine.stop);
     print.say(await requireVersion(engine));
-    print.say(`Base images: ${await provideBaseImages(engine, { root: ROOT, say: print.say, signal })}`);
-    await copyProject(ROOT, join(DATA, 'project'));
+    const base = await provideBaseImages(engine, { root: ROOT, say: print.say, signal });
+    print.say(`Base images: ${base.names}`);
+    await copyProject(ROOT, join(DATA, 'project'), { withDigests: !base.areStandIns });
     const stack = createStack(engine, join(DATA, 'project'), signal);
     ends.push(stack.down);
     await stack.down(); // what a run left that was killed

@@ -4,18 +4,21 @@
 # It listens on loopback only, for a worker beside it in the same pod. Where the worker is in another container, add
 # --listen 0.0.0.0 and see that nobody else reaches it: whoever does may run any workflow.
 
-FROM nvidia/cuda:12.8.1-base-ubuntu24.04 AS build
-# Both versions are pinned: what the tests of the client were recorded from, and a torch that has CUDA 12.8 with it.
-ARG COMFYUI_VERSION=v0.33.0
-ARG TORCH="torch==2.9.1 torchvision==0.24.1 torchaudio==2.9.1"
+FROM nvidia/cuda:12.8.1-base-ubuntu24.04@sha256:133c78a0575303be34164d0b90137a042172bdf60696af01a3c424ab402d86e2 AS build
+# The version that the tests of the client were recorded from; infra/pins/pins.json has its name.
+ARG COMFYUI_COMMIT=2f35f4a08176d993cded35dac3332be4f7287f41
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates git python3 python3-pip python3-venv \
  && rm -rf /var/lib/apt/lists/*
-RUN git clone --depth 1 --branch "$COMFYUI_VERSION" https://github.com/comfyanonymous/ComfyUI /opt/ComfyUI \
+RUN git init --quiet /opt/ComfyUI \
+ && git -C /opt/ComfyUI fetch --quiet --depth 1 https://github.com/comfyanonymous/ComfyUI "$COMFYUI_COMMIT" \
+ && git -C /opt/ComfyUI checkout --quiet FETCH_HEAD \
  && rm -rf /opt/ComfyUI/.git
+# With a torch that brings CUDA 12.8.
+COPY infra/docker/comfyui-requirements.txt /opt/
 RUN python3 -m venv --without-pip /opt/venv \
- && pip --python /opt/venv/bin/python install --no-cache-dir $TORCH -r /opt/ComfyUI/requirements.txt
+ && pip --python /opt/venv/bin/python install --no-cache-dir -r /opt/comfyui-requirements.txt
 
-FROM nvidia/cuda:12.8.1-base-ubuntu24.04
+FROM nvidia/cuda:12.8.1-base-ubuntu24.04@sha256:133c78a0575303be34164d0b90137a042172bdf60696af01a3c424ab402d86e2
 RUN apt-get update && apt-get install -y --no-install-recommends python3 \
  && rm -rf /var/lib/apt/lists/* \
  && install --directory --owner=1000 --group=1000 \

@@ -2,7 +2,7 @@
 #   docker build -f infra/docker/worker.Dockerfile -t comfy-fleet-worker .
 
 # Up to its last line this stage is the same in the files of all apps, and built once for them.
-FROM node:24-slim AS build
+FROM node:24-slim@sha256:a9f5f7c91a432850b2a8a7797adf5eadb6c733ceed61167806cee7ea7fbc29df AS build
 ENV CI=true TURBO_TELEMETRY_DISABLED=1 DO_NOT_TRACK=1
 WORKDIR /src
 # Everything that the lockfile names is fetched before the sources come, so that a change of code costs no download.
@@ -12,7 +12,7 @@ COPY . .
 RUN pnpm install --offline --frozen-lockfile
 RUN pnpm run build --filter=@comfy-fleet/worker && node infra/docker/deploy.mjs worker /out
 
-FROM node:24-slim
+FROM node:24-slim@sha256:a9f5f7c91a432850b2a8a7797adf5eadb6c733ceed61167806cee7ea7fbc29df
 ENV NODE_ENV=production LOG_FORMAT=json \
     WORKER_HEALTH_HOST=0.0.0.0 WORKER_HEALTH_PORT=3001 FRAMES_DIR=/data/frames
 WORKDIR /app

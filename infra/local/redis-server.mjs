@@ -1,12 +1,12 @@
 import { execFile } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { Problem } from './problem.mjs';
 
 /** The image that docker-compose.yml runs too. */
-export const REDIS_IMAGE = 'redis:8-alpine';
+export const REDIS_IMAGE = pinned('redis:8-alpine');
 
 /** Accepted means kept: every write is on disk before it is answered, and nothing is evicted. */
 const DURABLE = ['--appendonly', 'yes', '--appendfsync', 'always', '--save', '', '--maxmemory-policy', 'noeviction'];
@@ -73,4 +73,13 @@ async function ping(port) {
  */
 export function isWorthShowing(line) {
   return (/ # /.test(line) || line.includes('Ready to accept')) && !/overcommit|ready to exit/.test(line);
+}
+
+/**
+ * An image with its digest.
+ * @param {string} image
+ */
+function pinned(image) {
+  const pins = JSON.parse(readFileSync(new URL('../pins/pins.json', import.meta.url), 'utf8'));
+  return `${image}@${pins.images[image]}`;
 }

@@ -101,10 +101,10 @@ describe('docker-compose.yml, as docker-compose reads it', () => {
     }
   });
 
-  it('names a tag of every image that it does not build', () => {
+  it('names a tag and the digest of every image that it does not build', () => {
     const images = Object.values(all.services).flatMap(({ image }) => (image === undefined ? [] : [image]));
     expect(images.length).toBeGreaterThan(3);
-    for (const each of images) expect(each).toMatch(/:(?!latest)v?\d[\w.-]*$/);
+    for (const each of images) expect(each).toMatch(/:(?!latest)v?\d[\w.-]*@sha256:[0-9a-f]{64}$/);
   });
 });
 

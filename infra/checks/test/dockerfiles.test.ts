@@ -43,8 +43,10 @@ describe.each(names)('%s', (name) => {
     expect(copies.filter(([from, what]) => from === undefined && /^(\.|apps|packages)/.test(what))).toEqual([]);
   });
 
-  it('names a tag of what it starts from', () => {
-    for (const { image } of stages(name)) expect(image).toMatch(/^[a-z/]+:(?!latest)[\w.-]*\d[\w.-]*$/);
+  it('names a tag and the digest of what it starts from', () => {
+    for (const { image } of stages(name)) {
+      expect(image).toMatch(/^[a-z/]+:(?!latest)[\w.-]*\d[\w.-]*@sha256:[0-9a-f]{64}$/);
+    }
   });
 
   it('runs as a user without rights, by number', () => {
@@ -108,10 +110,13 @@ describe('the files of the apps', () => {
 describe('the file of ComfyUI', () => {
   const text = texts.get('comfyui.Dockerfile') ?? '';
 
-  it('has an NVIDIA CUDA base, and a version of ComfyUI and of torch that is pinned', () => {
+  it('has an NVIDIA CUDA base, and a commit of ComfyUI and a version of torch that are pinned', async () => {
     expect(image('comfyui.Dockerfile').image).toMatch(/^nvidia\/cuda:\d/);
-    expect(text).toMatch(/^ARG COMFYUI_VERSION=v\d+\.\d+\.\d+$/m);
-    expect(text).toMatch(/^ARG TORCH="torch==\d\S+ torchvision==\d\S+ torchaudio==\d\S+"$/m);
+    expect(text).toMatch(/^ARG COMFYUI_COMMIT=[0-9a-f]{40}$/m);
+    const requirements = await textOf('infra/docker/comfyui-requirements.txt');
+    for (const name of ['torch', 'torchvision', 'torchaudio']) {
+      expect(requirements).toMatch(new RegExp(`^${name}==\\d\\S+`, 'm'));
+    }
   });
 
   it('listens on loopback unless told otherwise', () => {

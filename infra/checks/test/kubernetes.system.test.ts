@@ -168,7 +168,8 @@ describe.each(overlays)('the overlay %s', async (overlay) => {
         });
         expect(Object.keys(resources?.requests ?? {}).sort()).toEqual(['cpu', 'memory']);
         expect(resources?.limits?.memory).toBeDefined();
-        expect(image).toMatch(/:(?!latest)v?\d[\w.-]*$/);
+        const digest = /comfy-fleet-\w+:/.test(image) ? '' : '@sha256:[0-9a-f]{64}';
+        expect(image).toMatch(new RegExp(`:(?!latest)v?\\d[\\w.-]*${digest}$`));
         for (const { mountPath, readOnly } of volumeMounts ?? []) {
           if (/^\/secrets|models$/.test(mountPath)) expect(readOnly, mountPath).toBe(true);
         }
