@@ -9,11 +9,12 @@ import { METRICS } from './support/metrics.js';
 const overlays = (await readdir(`${ROOT}/infra/kubernetes/overlays`)).sort();
 /** Made by hand, as the overlays say at their top. */
 const SECRETS = ['comfy-fleet-redis', 'comfy-fleet-keys', 'comfy-fleet-s3'];
-/** Read by the AWS SDK itself. */
-const NOT_OURS = ['AWS_SHARED_CREDENTIALS_FILE'];
+/** Read by the AWS SDK itself; part of an address. */
+const NOT_OURS = ['AWS_SHARED_CREDENTIALS_FILE', 'POD_INDEX'];
 /** After DRAIN_SECONDS, UNREADY_SECONDS or WEBHOOK_TIMEOUT_MS, what a process may take for the rest. */
 const MOST_REST_SECONDS = 10;
-const PATHS = ['/livez', '/readyz'];
+const COMFYUI = '/system_stats';
+const PATHS = ['/livez', '/readyz', COMFYUI];
 
 const imagePorts = async (app: string) =>
   stagesOf(await textOf(`infra/docker/${app}.Dockerfile`)).at(-1)?.exposed ?? expect.fail(app);
@@ -25,7 +26,8 @@ describe.each(overlays)('the overlay %s', async (overlay) => {
   const loads = all.filter(({ spec }) => spec?.template !== undefined);
   const podOf = ({ spec }: Manifest): PodSpec => spec?.template?.spec ?? expect.fail('no pod');
   const labelsOf = ({ spec }: Manifest) => spec?.template?.metadata.labels ?? {};
-  const pod = (name: string) => podOf(find('Deployment', name) ?? expect.fail(`no deployment ${name}`));
+  const load = (name: string) => find('Deployment', name) ?? find('StatefulSet', name);
+  const pod = (name: string) => podOf(load(name) ?? expect.fail(`no pods ${name}`));
   const chosenBy = (labels: Readonly<Record<string, string>> = {}) =>
     loads.filter((each) => Object.entries(labels).every(([key, value]) => labelsOf(each)[key] === value));
   const environment = (name: string): Record<string, string> => {
@@ -58,7 +60,8 @@ describe.each(overlays)('the overlay %s', async (overlay) => {
     for (const { spec } of ofKind('NetworkPolicy')) expect(chosenBy(spec?.podSelector?.matchLabels)).not.toEqual([]);
     const scaled = ['HorizontalPodAutoscaler', 'ScaledObject'].flatMap(ofKind);
     for (const { spec } of scaled) {
-      const target = find('Deployment', spec?.scaleTargetRef?.name ?? '');
+      const { kind = 'Deployment', name = '' } = spec?.scaleTargetRef ?? {};
+      const target = find(kind, name);
       expect(target?.spec?.replicas, 'the number would be set back with every apply').toBeUndefined();
       expect(target).toBeDefined();
     }
@@ -72,11 +75,12 @@ describe.each(overlays)('the overlay %s', async (overlay) => {
       );
       for (const { targetPort } of spec?.ports ?? []) expect(names).toContain(targetPort);
     }
-    for (const load of loads.filter(({ kind }) => kind === 'Deployment')) {
-      const [container] = podOf(load).containers;
-      const ports = container?.ports?.map(({ containerPort }) => containerPort) ?? [];
-      expect(ports).toEqual(await imagePorts(load.metadata.name));
-      expect(ports.map(String)).toContain(load.spec?.template?.metadata.annotations?.['prometheus.io/port']);
+    for (const name of ['api', 'dispatcher', 'worker', 'comfyui']) {
+      const ports = pod(name).containers[0]?.ports?.map(({ containerPort }) => containerPort) ?? [];
+      expect(ports).toEqual(await imagePorts(name));
+      const scraped = load(name)?.spec?.template?.metadata.annotations?.['prometheus.io/port'];
+      if (name === 'comfyui') expect(scraped).toBeUndefined();
+      else expect(ports.map(String)).toContain(scraped);
     }
   });
 
@@ -91,7 +95,7 @@ describe.each(overlays)('the overlay %s', async (overlay) => {
           expect(ports.map(({ name }) => name)).toContain(probe.httpGet.port);
         }
         // what waits for Redis is not to be killed for it
-        if (livenessProbe?.httpGet !== undefined) expect(livenessProbe.httpGet.path).toBe('/livez');
+        if (livenessProbe?.httpGet !== undefined) expect(['/livez', COMFYUI]).toContain(livenessProbe.httpGet.path);
       }
     }
   });
@@ -187,24 +191,39 @@ describe.each(overlays)('the overlay %s', async (overlay) => {
     for (const { from } of ingress) expect(from?.length).toBeGreaterThan(0);
   });
 
-  it('has the ComfyUI of a pod reached by its worker alone, ended after it, and on the disk that the worker cleans', () => {
-    const { initContainers = [], containers } = pod('worker');
-    const [comfyui] = initContainers;
-    expect(initContainers).toHaveLength(1);
-    expect(comfyui).toMatchObject({ name: 'comfyui', restartPolicy: 'Always' });
-    expect(comfyui?.ports).toBeUndefined();
-    expect(JSON.stringify(comfyui)).not.toContain('--listen');
-    // a kubelet asks from outside
-    for (const probe of [comfyui?.startupProbe, comfyui?.livenessProbe]) {
-      expect(probe?.exec?.command.join(' ')).toContain('http://127.0.0.1:8188/system_stats');
-    }
-    const env = environment('worker');
-    expect(env.COMFYUI_URLS).toBe('http://127.0.0.1:8188');
-    const mounts = (of: typeof comfyui) => of?.volumeMounts?.filter(({ name }) => name === 'comfyui') ?? [];
-    for (const dir of [env.COMFYUI_INPUT_DIRS, env.COMFYUI_OUTPUT_DIRS]) {
-      const mount = mounts(comfyui).find(({ mountPath }) => mountPath === dir);
-      expect(mount).toBeDefined();
-      expect(mounts(containers[0])).toContainEqual(mount);
+  it('has ComfyUI in pods of its own, which workers reach and which reach nothing', () => {
+    expect(
+      loads.flatMap((each) => containersOf(podOf(each)).map(({ name }) => [each.metadata.name, name])),
+    ).toContainEqual(['comfyui', 'comfyui']);
+    for (const each of loads) if (each.metadata.name !== 'comfyui') expect(podOf(each).initContainers).toBeUndefined();
+    const labels = labelsOf(load('comfyui') ?? expect.fail());
+    const policies = ofKind('NetworkPolicy').filter(({ spec }) =>
+      Object.entries(spec?.podSelector?.matchLabels ?? {}).every(([key, value]) => labels[key] === value),
+    );
+    for (const { spec } of policies) expect(spec?.podSelector).not.toHaveProperty('matchExpressions');
+    expect(policies.flatMap(({ spec }) => spec?.egress ?? [])).toEqual([]);
+    const from = policies.flatMap(
+      ({ spec }) => (spec?.ingress as { from: { podSelector: Manifest['spec'] }[] }[]) ?? [],
+    );
+    expect(from.flatMap((each) => each.from)).toHaveLength(1);
+    const [{ podSelector } = expect.fail()] = from[0]?.from ?? [];
+    expect(chosenBy(podSelector?.matchLabels as Record<string, string>).map(({ metadata }) => metadata.name)).toEqual([
+      'worker',
+    ]);
+  });
+
+  it('gives each worker the ComfyUI of its number, and the disk that it cleans', () => {
+    const { COMFYUI_URLS, COMFYUI_INPUT_DIRS, COMFYUI_OUTPUT_DIRS } = environment('worker');
+    expect(COMFYUI_URLS).toBe('http://comfyui-$(POD_INDEX).comfyui:8188');
+    expect(find('Service', 'comfyui')?.spec).toMatchObject({ clusterIP: 'None', ports: [{ port: 8188 }] });
+    expect(load('comfyui')?.spec?.serviceName).toBe('comfyui');
+    expect(load('comfyui')?.spec?.replicas).toBe(load('worker')?.spec?.replicas);
+    const mounts = (name: string) =>
+      pod(name).containers[0]?.volumeMounts?.filter((each) => each.name === 'files') ?? [];
+    for (const dir of [COMFYUI_INPUT_DIRS, COMFYUI_OUTPUT_DIRS]) {
+      const mount = mounts('comfyui').find(({ mountPath }) => mountPath === dir);
+      expect(mount).toMatchObject({ subPathExpr: expect.stringMatching(/^\$\(POD_INDEX\)\//) });
+      expect(mounts('worker')).toContainEqual(mount);
     }
   });
 
@@ -225,20 +244,23 @@ describe('the overlay production', async () => {
     all.find((each) => each.kind === kind && each.metadata.name === name) ?? expect.fail(`no ${kind} ${name}`);
 
   it('takes one GPU for each worker, for ComfyUI', () => {
-    const { initContainers, containers } = find('Deployment', 'worker').spec?.template?.spec ?? expect.fail();
-    expect(initContainers?.[0]?.resources?.limits?.['nvidia.com/gpu']).toBe('1');
-    expect(containers.map(({ resources }) => resources?.limits?.['nvidia.com/gpu'])).toEqual([undefined]);
+    const gpus = (name: string) =>
+      find('StatefulSet', name).spec?.template?.spec.containers.map(
+        ({ resources }) => resources?.limits?.['nvidia.com/gpu'],
+      );
+    expect([gpus('comfyui'), gpus('worker')]).toEqual([['1'], [undefined]]);
   });
 
   it('reaches a Redis of its own over TLS, and has jobs in a replica before they are accepted', () => {
     const settings = all.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name.startsWith('settings-'));
     expect(settings?.data).toMatchObject({ REDIS_CA_FILE: '/secrets/redis/ca.crt', REDIS_WAIT_REPLICAS: '1' });
-    expect(all.filter(({ kind }) => kind === 'StatefulSet')).toEqual([]);
+    const sets = all.filter(({ kind }) => kind === 'StatefulSet').map(({ metadata }) => metadata.name);
+    expect(sets.sort()).toEqual(['comfyui', 'worker']);
   });
 
   it('scales workers from none on by the seconds of work that wait, as the dispatcher tells them, and takes none from what runs', () => {
     const { spec } = find('ScaledObject', 'worker');
-    expect(spec).toMatchObject({ minReplicaCount: 0, scaleTargetRef: { name: 'worker' } });
+    expect(spec).toMatchObject({ minReplicaCount: 0, scaleTargetRef: { kind: 'StatefulSet', name: 'worker' } });
     const [backlog, ...running] = (spec?.triggers ?? []) as { metadata: Record<string, string> }[];
     expect(backlog).toMatchObject({
       type: 'metrics-api',
@@ -263,8 +285,24 @@ describe('the overlay production', async () => {
     expect([namespace, svc]).toEqual([service.metadata.namespace, 'svc']);
     expect(service.spec?.ports?.map((each) => `${each.port}`)).toContain(port);
     expect(pathname).toBe('/metrics');
-    const pools = find('Deployment', 'worker').spec?.template?.spec.containers[0]?.env;
+    const pools = find('StatefulSet', 'worker').spec?.template?.spec.containers[0]?.env;
     expect(pools).toContainEqual({ name: 'WORKER_POOLS', value: 'default' });
+  });
+
+  it('scales ComfyUIs with the workers', () => {
+    expect(find('ScaledObject', 'comfyui').spec).toMatchObject({
+      scaleTargetRef: { kind: 'StatefulSet', name: 'comfyui' },
+      maxReplicaCount: find('ScaledObject', 'worker').spec?.maxReplicaCount,
+      triggers: [
+        {
+          type: 'kubernetes-workload',
+          metadata: {
+            podSelector: 'app.kubernetes.io/name=comfy-fleet,app.kubernetes.io/component=worker',
+            value: '1',
+          },
+        },
+      ],
+    });
   });
 
   it('passes event streams on as they come, and bodies as large as the api takes', () => {
