@@ -21,13 +21,10 @@ export function isLink(value: unknown): value is [id: unknown, slot: unknown] {
 }
 
 /** How people find the node: `KSampler 5`, with its title behind it if it has one of its own. */
-export function nodeName(id: string, className: string | undefined, title?: string): string {
+export function nameInGraph(graph: Graph, id: string, knownClass?: string): string {
+  const node = Object.hasOwn(graph, id) ? graph[id] : undefined;
+  const className = knownClass ?? node?.class_type;
+  const title = node?._meta?.title;
   const name = className === undefined ? `node ${id}` : `${className} ${id}`;
   return title === undefined || title === '' || title === className ? name : `${name} ("${title}")`;
-}
-
-/** The name of a node as `nodeName` gives it, from the graph. */
-export function nameInGraph(graph: Graph, id: string, className?: string): string {
-  const node = Object.hasOwn(graph, id) ? graph[id] : undefined;
-  return nodeName(id, className ?? node?.class_type, node?._meta?.title);
 }

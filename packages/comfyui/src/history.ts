@@ -1,6 +1,6 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import { executionError } from './execution-error.js';
-import { type Graph, nameInGraph } from './graph.js';
+import type { Graph } from './graph.js';
 import { type OutputFile, type OutputText, readAllOutputFiles, readTexts } from './output-file.js';
 import { isObject, type JsonObject, listOr, numberOr, objectOr, textOr } from './shapes.js';
 
@@ -50,6 +50,5 @@ export function readHistoryEntry(value: unknown): HistoryEntry | undefined {
 
 function whyItFailed(data: JsonObject | undefined, entry: JsonObject): FleetError {
   if (data === undefined) return new FleetError('node_execution_error', 'The workflow failed; ComfyUI gave no reason.');
-  const graph = objectOr(listOr(entry.prompt)[2]) as Graph;
-  return executionError(data, (id, className) => nameInGraph(graph, id, className));
+  return executionError(data, objectOr(listOr(entry.prompt)[2]) as Graph);
 }

@@ -2,6 +2,7 @@ export { type ComfyClient, type ComfyClientOptions, createComfyClient } from './
 export { CredentialsRefused, OutputMissing, SubmissionUnknown } from './errors.js';
 export type { Graph, GraphNode } from './graph.js';
 export type { HistoryEntry } from './history.js';
+export { isMemoryType } from './machine-fault.js';
 export type { Member } from './members.js';
 export type { ObjectInfo } from './object-info.js';
 export type { OutputFile, OutputText } from './output-file.js';

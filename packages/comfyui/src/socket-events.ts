@@ -1,6 +1,3 @@
-import type { FleetError } from '@comfy-fleet/contracts';
-import { executionError } from './execution-error.js';
-import { nodeName } from './graph.js';
 import { parseAnswer } from './json.js';
 import { type OutputFile, readOutputFiles } from './output-file.js';
 import { isObject, type JsonObject, listOr, numberOr, objectOr, textOr } from './shapes.js';
@@ -47,7 +44,8 @@ export type SocketEvent =
   | { readonly type: 'output'; readonly promptId: string; readonly node: string; readonly files: readonly OutputFile[] }
   /** Can come some ms before the history entry exists: `idle` follows then. */
   | { readonly type: 'succeeded'; readonly promptId: string; readonly at: number | undefined }
-  | { readonly type: 'failed'; readonly promptId: string; readonly error: FleetError }
+  /** Why, says its history entry. */
+  | { readonly type: 'failed'; readonly promptId: string }
   | { readonly type: 'interrupted'; readonly promptId: string; readonly node: string | undefined }
   /** The prompt has ended and its history entry exists (recorded every time). */
   | { readonly type: 'idle'; readonly promptId: string }
@@ -98,7 +96,7 @@ function readPromptFrame(type: unknown, promptId: string, data: JsonObject): Soc
     case 'execution_success':
       return { type: 'succeeded', promptId, at };
     case 'execution_error':
-      return { type: 'failed', promptId, error: executionError(data, (id, className) => nodeName(id, className)) };
+      return { type: 'failed', promptId };
     case 'execution_interrupted':
       return { type: 'interrupted', promptId, node: textOr(data.node_id) };
     default:

@@ -2,10 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { executionError } from '../src/execution-error.js';
 
 const read = (exception_type: string, exception_message: string) =>
-  executionError(
-    { node_id: '5', node_type: 'KSampler', exception_type, exception_message },
-    (id, name) => `${name} ${id}`,
-  );
+  executionError({ node_id: '5', node_type: 'KSampler', exception_type, exception_message }, {});
 
 describe('executionError', () => {
   it.each([
@@ -43,11 +40,11 @@ describe('executionError', () => {
       exception_message: 'no.\n',
       traceback,
     };
-    const { exception } = executionError(data, (id) => id);
+    const { exception } = executionError(data, {});
     expect(exception).toMatchObject({ type: 'ValueError', message: 'no.', nodeClass: 'KSampler' });
     expect(exception?.traceback).toHaveLength(12);
     expect(exception?.traceback.at(-1)).toBe('  File "execution.py", line 29, in execute\n');
-    expect(executionError({}, (id) => id).exception).toEqual({ type: '', message: '', nodeClass: '', traceback: [] });
+    expect(executionError({}, {}).exception).toEqual({ type: '', message: '', nodeClass: '', traceback: [] });
   });
 
   it('bounds a message that does not end', () => {
@@ -59,7 +56,7 @@ describe('executionError', () => {
   });
 
   it('does without a node when ComfyUI names none', () => {
-    const error = executionError({}, () => 'x');
+    const error = executionError({}, {});
     expect(error.detail).toBe('A node failed: no reason given');
     expect(error.nodeId).toBeUndefined();
   });

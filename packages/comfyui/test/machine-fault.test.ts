@@ -43,7 +43,7 @@ it.each([
   ['library_missing', 'ImportError', 'libGL.so.1: cannot open shared object file: No such file or directory'],
   ['library_missing', 'OSError', 'libcudart.so.12: cannot open shared object file: No such file or directory'],
 ])('is %s of a %s: %s', (fault, type, message) => {
-  expect(machineFault(type, message)).toBe(fault);
+  expect(machineFault(type, message, {})).toBe(fault);
 });
 
 it.each([
@@ -63,5 +63,52 @@ it.each([
   ['IndexError', 'list index out of range'],
   ['av.error.InvalidDataError', '[Errno 1094995529] Invalid data found when processing input'],
 ])('is none of a %s: %s', (type, message) => {
-  expect(machineFault(type, message)).toBeUndefined();
+  expect(machineFault(type, message, {})).toBeUndefined();
+});
+
+const TEXTS = [
+  ['RuntimeError', 'CUDA error: an illegal memory access was encountered'],
+  ['RuntimeError', 'CUDA out of memory. Tried to allocate 2.00 GiB'],
+  ['OSError', '[Errno 28] No space left on device'],
+  ['RuntimeError', 'PytorchStreamReader failed finding central directory'],
+  ['Exception', 'libGL.so.1: cannot open shared object file'],
+] as const;
+
+const graphWith = (...texts: string[]) => ({
+  '1': { class_type: 'Any', inputs: { list: [texts[0]], deep: { texts } }, _meta: { title: 'T' } },
+});
+
+it.each(TEXTS)('is none of a %s whose message repeats texts of the graph: %s', (type, text) => {
+  expect(machineFault(type, text, graphWith('a photo of a cat'))).toBeDefined();
+  const half = Math.ceil(text.length / 2);
+  const disguises = [
+    [text, text],
+    [`Invalid expression: '${text.toUpperCase()}'`, `(((${text})))`],
+    [`could not evaluate "${text.replaceAll(' ', '\\n')}"`, text.replaceAll(' ', '\n')],
+    [`${text.slice(0, half)}${text.slice(half)}`, text.slice(half), text.slice(0, half)],
+  ] as const;
+  for (const [message, ...texts] of disguises) {
+    expect(machineFault(type, message, graphWith(...texts)), message).toBeUndefined();
+  }
+});
+
+it.each([
+  ['ValueError', 'Invalid expression: No space left on device'],
+  ['simpleeval.NameNotDefined', "'CUDA error: device-side assert triggered' is not defined"],
+  ['KeyError', "'out of memory'"],
+  ['re.error', 'No module named x at position 3'],
+  ['json.decoder.JSONDecodeError', 'Allocation on device: line 1 column 1'],
+])('is none of a %s, which says nothing about the machine: %s', (type, message) => {
+  expect(machineFault(type, message, {})).toBeUndefined();
+});
+
+it.each([
+  ['out_of_memory', 'torch.OutOfMemoryError', 'CUDA out of memory', 'out of memory'],
+  ['gpu_failed', 'torch.AcceleratorError', 'CUDA error: device-side assert triggered', 'CUDA error: device'],
+  ['model_unreadable', 'SafetensorError', 'Error while deserializing header', 'deserializing header'],
+  ['model_unreadable', 'ValueError', 'The safetensors file is corrupt or invalid.', 'sd15.safetensors'],
+  ['model_unreadable', 'OSError', "[Errno 5] Input/output error: '/models/sd15.safetensors'", 'sd15.safetensors'],
+  ['gpu_failed', 'RuntimeError', 'CUDA error: an illegal memory access was encountered', 'a memory of a device'],
+])('is %s of a %s whatever else the graph says: %s', (fault, type, message, text) => {
+  expect(machineFault(type, message, graphWith(text))).toBe(fault);
 });

