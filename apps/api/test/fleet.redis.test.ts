@@ -97,7 +97,7 @@ describe('GET /fleet', () => {
 
   it('says what an instance is not given, and until when, and does without that of a worker of an earlier version', async () => {
     const until = Date.now() + 600_000;
-    const rest = { until, count: 1, code: 'model_unreadable', error: 'A model file could not be read.' };
+    const rest = { until, count: 1, code: 'model_unreadable', error: 'A model file could not be read.' } as const;
     const part = { ...rest, scope: { workflow: 'text2img', checkpoint: 'fox.safetensors', key: 'a' } };
     const instances = [
       anInstance({ state: 'resting', reason: 'it fails', rests: [{ ...rest, scope: {} }] }),

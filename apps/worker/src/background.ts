@@ -10,6 +10,7 @@ import { restartBroken } from './instance/restart-broken.js';
 import type { Restarter } from './instance/restarter.js';
 import type { Slots } from './instance/slots.js';
 import type { Study } from './instance/study.js';
+import { createTestPrompts } from './instance/test-prompts.js';
 import type { WarmUp } from './instance/warm-up.js';
 import type { WedgeWatch } from './instance/wedge-watch.js';
 import { deleteOldFiles } from './job/leftovers.js';
@@ -30,6 +31,7 @@ interface Background {
   readonly takeLeft: () => Promise<void>;
   readonly announce: () => Promise<void>;
   readonly beginMs: number;
+  readonly pollMs: number;
   readonly announceSeconds: number;
   readonly abilitiesSeconds: number;
   /** Aborts when no job is begun any more: then nothing is looked for that could be begun. */
@@ -51,6 +53,8 @@ const OPINIONS_MS = 1000;
 const LOAD_TIMES_MS = 30_000;
 /** How often it is looked whether an instance is to be warmed up: until then it stands still. */
 const WARM_UP_MS = 250;
+/** How often it is checked whether an instance is due for a test prompt: until then it rests. */
+const TEST_PROMPTS_MS = 250;
 /** How often it is looked whether an instance needs a restart. */
 const RESTART_MS = 1000;
 /** How often it is looked what operators have halted; mostly a message says so before. */
@@ -64,7 +68,7 @@ const CLEAN_MS = 3_600_000;
 
 /** What a worker does beside its jobs, again and again; each promise resolves when its last run is over. */
 export function startBackground(background: Background): Promise<void>[] {
-  const { allSlots, beginMs, announceSeconds, abilitiesSeconds, stopping, ending, log } = background;
+  const { allSlots, beginMs, pollMs, announceSeconds, abilitiesSeconds, stopping, ending, log } = background;
   const { sharedInputs, study, opinions, wedges, restarter, loadTimes, warmUps } = background;
   const { store, halts, fitting, takeLeft, announce } = background;
   const untilEnding = { signal: ending, log };
@@ -78,6 +82,12 @@ export function startBackground(background: Background): Promise<void>[] {
         every(PROBE_MS, `probing ${name}`, () => instance.probe(ending), untilEnding),
         every(abilitiesSeconds * 1000, `studying ${name}`, () => study(instance), untilEnding),
         every(BEGINNINGS_MS, `watching what begins on ${name}`, look, untilEnding),
+        every(
+          TEST_PROMPTS_MS,
+          `testing ${name}`,
+          createTestPrompts({ slots, pollMs, ...untilStopping }),
+          untilStopping,
+        ),
         every(CLEAN_MS, `cleaning up after ${name}`, () => clean(instance, sharedInputs, log), untilEnding),
       ];
     }),

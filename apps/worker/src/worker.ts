@@ -263,6 +263,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     takeLeft,
     announce,
     beginMs,
+    pollMs: tools.pollMs,
     announceSeconds: options.announceSeconds,
     abilitiesSeconds: options.abilitiesSeconds,
     stopping: stopping.signal,

@@ -68,7 +68,8 @@ it('gives a job back with its faults and the error on the record, and has the in
     faults: [fault],
     retriedAfter: 'gpu_failed',
   });
-  expect(job.instance.health.isSuspectOf({ job: 'other', key: 'k', workflow: 'any', checkpoint: 'any' })).toBe(true);
+  const other = { job: 'other', key: 'k', workflow: 'any', checkpoint: 'any' };
+  expect(job.instance.health.isSuspectOf(other, { print: 'comfyui_error' })).toBe(true);
 });
 
 it('moves a job to the idle slots that it was taken back for, which will hold its models', async () => {

@@ -3,15 +3,13 @@ import { InstanceHealth } from '../src/instance/instance-health.js';
 
 const limits = { failuresToRest: 3, firstRestMs: 10_000, longestRestMs: 60_000 };
 const subject = { job: '1', key: 'k', workflow: 'w', checkpoint: 'c' };
-const failure = { print: 'lost', code: 'prompt_lost', error: 'forgot it', certain: false };
+const failure = { print: 'lost', code: 'prompt_lost', error: 'forgot it', certain: false } as const;
 
 function open(
   onChange: (health: InstanceHealth) => void = () => {},
   onRests: (health: InstanceHealth) => void = () => {},
 ): InstanceHealth {
-  const health = new InstanceHealth({ limits, onChange, onRests });
-  onTestFinished(() => health.stop());
-  return health;
+  return new InstanceHealth({ limits, onChange, onRests });
 }
 
 it('closes after three failures in a row and opens with the first answer', () => {
@@ -39,7 +37,7 @@ it('is down at once when it was never reached', () => {
   expect(health.state).toBe('down');
 });
 
-it('rests after three different jobs failed in a row however well it answers, and is due for a trial when that is over', () => {
+it('rests after three jobs of two keys failed alike, however well it answers, and is to be tried after a test prompt', () => {
   vi.useFakeTimers();
   onTestFinished(() => {
     vi.useRealTimers();
@@ -52,23 +50,25 @@ it('rests after three different jobs failed in a row however well it answers, an
     },
   );
   health.reached();
-  const lose = (job: string) => health.jobFailed({ ...subject, job }, { ...failure, scope: {} });
+  const lose = (job: string, key = 'k') => health.jobFailed({ ...subject, job, key }, { ...failure, scope: {} });
   lose('1');
   lose('2');
   lose('2');
   expect(health.state).toBe('up');
-  lose('3');
+  lose('3', 'other');
   health.reached();
   expect(health.state).toBe('resting');
   expect(health.reason).toContain('forgot it');
-  expect(health.isToBeTried).toBe(false);
   vi.advanceTimersByTime(limits.firstRestMs);
+  expect(health).toMatchObject({ isTestDue: true, isToBeTried: false });
+  health.tested();
   expect(due).toBe(1);
-  expect(health).toMatchObject({ state: 'resting', isToBeTried: true });
-  health.entered({ ...subject, job: '4' });
-  lose('4');
+  expect(health).toMatchObject({ state: 'resting', isTestDue: false, isToBeTried: true });
+  vi.advanceTimersByTime(1);
+  health.observed(failure);
   expect(health.isToBeTried).toBe(false);
   vi.advanceTimersByTime(2 * limits.firstRestMs);
+  health.tested();
   expect(due).toBe(2);
   health.jobSucceeded({ ...subject, job: '5' });
   expect(health).toMatchObject({ state: 'up', reason: null });

@@ -112,11 +112,7 @@ describe('a job that failed for what may be the fault of its instance', () => {
 });
 
 describe('an instance that rests', () => {
-  /** A job failed there for what is the machine's fault. */
-  const failAt = ({ instance }: Slots) => {
-    const failure = { print: 'CUDA', code: 'gpu_failed', error: 'CUDA error', scope: {}, certain: true };
-    instance.health.jobFailed({ job: 'other', key: 'k', workflow: 'text2img', checkpoint: 'sdxl' }, failure);
-  };
+  const failAt = ({ instance }: Slots) => instance.health.observed({ code: 'gpu_failed', error: 'CUDA error' });
 
   it('is given nothing, and the job goes back', async () => {
     const resting = open('w/1');

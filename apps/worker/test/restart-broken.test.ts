@@ -1,24 +1,21 @@
+import type { ErrorCode } from '@comfy-fleet/contracts';
 import { expect, it } from 'vitest';
 import type { Instance } from '../src/instance/instance.js';
 import { InstanceHealth } from '../src/instance/instance-health.js';
 import { restartBroken } from '../src/instance/restart-broken.js';
+import type { Scope } from '../src/instance/scope.js';
 
-const subject = (job: string) => ({ job, key: 'k', workflow: 'text2img', checkpoint: 'a' });
+const LIMITS = { failuresToRest: 3, firstRestMs: 0, longestRestMs: 0 };
 
-/** An instance that a job has failed on for this reason, `times` in a row, and what is asked of the restarter. */
-function afterFailures(times: number, code: string, scope = {}) {
-  const limits = { failuresToRest: 3, firstRestMs: 0, longestRestMs: 0 };
-  const health = new InstanceHealth({ limits, onChange: () => {}, onRests: () => {} });
+/** An instance to which this has happened, and what is asked of the restarter. */
+function after(happens: (health: InstanceHealth) => void) {
+  const health = new InstanceHealth({ limits: LIMITS, onChange: () => {}, onRests: () => {} });
   health.reached();
-  for (let n = 0; n < times; n += 1) {
-    health.entered(subject(`${n}`));
-    health.jobFailed(subject(`${n}`), { print: 'x', code, error: 'CUDA error', scope, certain: true });
-    health.left(`${n}`);
-  }
+  happens(health);
   const instance = { name: 'w/1', url: 'http://127.0.0.1:8188', health } as Instance;
   const asked: string[] = [];
   const restarter = {
-    needed: ({ name }: { name: string }) => asked.push(`restart ${name}`),
+    needed: ({ name }: { name: string }, reason: string) => asked.push(`restart ${name}: ${reason}`),
     well: (name: string) => asked.push(`${name} is well`),
   };
   const look = (standing = {}) => {
@@ -28,18 +25,35 @@ function afterFailures(times: number, code: string, scope = {}) {
   return { look };
 }
 
-it('has an instance restarted whose GPU fails, when the job that it was tried with has failed too', () => {
-  expect(afterFailures(1, 'gpu_failed').look()).toEqual([]);
-  expect(afterFailures(2, 'gpu_failed').look()).toEqual(['restart w/1']);
-  expect(afterFailures(2, 'prompt_lost').look()).toEqual(['restart w/1']);
+const observed = (times: number, code: ErrorCode) => (health: InstanceHealth) => {
+  for (let n = 0; n < times; n += 1) health.observed({ code, error: 'CUDA error: `reboot`' });
+};
+/** So many jobs of one key fail, each the trial after the one before, while test prompts show nothing wrong. */
+const failing = (times: number, scope: Scope) => (health: InstanceHealth) => {
+  for (let n = 0; n < times; n += 1) {
+    const subject = { job: `${n}`, key: 'k', workflow: 'text2img', checkpoint: 'a' };
+    health.entered(subject);
+    health.jobFailed(subject, { print: 'x', code: 'gpu_failed', error: 'CUDA error', scope, certain: true });
+    health.left(subject.job);
+    health.tested();
+  }
+};
+
+it('has an instance restarted whose GPU still fails after its first rest, and says why by a code alone', () => {
+  expect(after(observed(1, 'gpu_failed')).look()).toEqual([]);
+  expect(after(observed(2, 'gpu_failed')).look()).toEqual(['restart w/1: gpu_failed']);
+  expect(after(observed(2, 'prompt_lost')).look()).toEqual(['restart w/1: prompt_lost']);
 });
 
-it('restarts none that executes something of ours, nor for what a new process does not put right, nor for a part of its work', () => {
-  expect(afterFailures(2, 'gpu_failed').look({ waiting: [{}] })).toEqual([]);
-  expect(afterFailures(2, 'model_unreadable').look()).toEqual([]);
-  expect(afterFailures(2, 'gpu_failed', { workflow: 'text2img' }).look()).toEqual(['w/1 is well']);
+it('restarts none that executes something of ours, nor for what a new process does not put right', () => {
+  expect(after(observed(2, 'gpu_failed')).look({ waiting: [{}] })).toEqual([]);
+  expect(after(observed(2, 'model_unreadable')).look()).toEqual([]);
+});
+
+it.each([[{}], [{ workflow: 'text2img' }]])('restarts none on the word of one key, however often it fails', (scope) => {
+  expect(after(failing(5, scope)).look()).toEqual(['w/1 is well']);
 });
 
 it('takes one that is up for well', () => {
-  expect(afterFailures(0, '').look()).toEqual(['w/1 is well']);
+  expect(after(() => {}).look()).toEqual(['w/1 is well']);
 });

@@ -43,33 +43,46 @@ function isAlive(pid: number): boolean {
   }
 }
 
+/** Rules by which a restart is written into a file instead, and what that file says. */
+async function writtenDown() {
+  const file = join(await aFolder(), 'restarted');
+  const restart = {
+    command: `printf '%s|%s|%s\n' "$COMFY_FLEET_INSTANCE" "$COMFY_FLEET_URL" "$COMFY_FLEET_REASON" >> "$TARGET"`,
+    environment: { ...ENVIRONMENT, TARGET: file },
+    timeoutMs: 60_000,
+    waitMs: 60_000,
+    mostPerHour: 2,
+  };
+  const said = () =>
+    until('it was run', async () => {
+      const text = await readFile(file, 'utf8').catch(() => '');
+      return text.endsWith('\n') && text;
+    });
+  return { restart, said };
+}
+
 it('has a wedged instance restarted by the command, which is told which and why and meets no text as a command', async () => {
   const stack = await openStack();
   const gpu = await aGpu();
   gpu.faults.add({ kind: 'hang', ignoresInterrupts: true, times: 1 });
-  const file = join(await aFolder(), 'restarted');
-  const worker = await stack.startWorker('w', [gpu.url], {
-    tools: { interruptGraceMs: 300 },
-    restart: {
-      command: `printf '%s|%s|%s\n' "$COMFY_FLEET_INSTANCE" "$COMFY_FLEET_URL" "$COMFY_FLEET_REASON" >> "$TARGET"`,
-      environment: { ...ENVIRONMENT, TARGET: file },
-      timeoutMs: 60_000,
-      waitMs: 60_000,
-      mostPerHour: 2,
-    },
-  });
+  const { restart, said } = await writtenDown();
+  const worker = await stack.startWorker('w', [gpu.url], { tools: { interruptGraceMs: 300 }, restart });
   const id = await stack.submit();
   await until('it executes', async () => (await queueOf(gpu)).running[0]);
   await stack.cancel(id);
-  const said = await until('it was run', async () => {
-    const text = await readFile(file, 'utf8').catch(() => '');
-    return text.endsWith('\n') && text;
-  });
-  expect(said).toMatch(
-    /^w\/1\|http:\/\/127\.0\.0\.1:\d+\|it was asked at .* to stop the node KSampler, and goes on; restart it\n$/,
-  );
+  expect(await said()).toMatch(/^w\/1\|http:\/\/127\.0\.0\.1:\d+\|timed_out\n$/);
   gpu.drop();
   await until('it is up', async () => (await worker.instance(1))?.state === 'up');
   expect(await stack.ended(id)).toMatchObject({ status: 'canceled' });
   expect(await stack.ended(await stack.submit({ seed: '2' }))).toMatchObject({ status: 'succeeded' });
+});
+
+it('tells the command a code, and nothing of the text of the error, when the GPU fails', async () => {
+  const stack = await openStack();
+  const gpu = await aGpu();
+  gpu.faults.add({ kind: 'node_error', exceptionType: 'RuntimeError', message: 'CUDA error: `reboot`' });
+  const { restart, said } = await writtenDown();
+  await stack.startWorker('w', [gpu.url], { restart });
+  await stack.submit();
+  expect(await said()).toMatch(/^w\/1\|http:\/\/127\.0\.0\.1:\d+\|gpu_failed\n$/);
 });

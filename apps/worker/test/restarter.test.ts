@@ -30,8 +30,8 @@ function setUp({ waitMs = 60_000, mostPerHour = 100 } = {}) {
 
 it('restarts an instance once at a time, and again only after a wait that doubles while it does not help', async () => {
   const { restarter, pass, begun, end } = setUp();
-  restarter.needed(GPU, 'wedged');
-  restarter.needed(GPU, 'wedged');
+  restarter.needed(GPU, 'timed_out');
+  restarter.needed(GPU, 'timed_out');
   expect(begun()).toBe(1);
   await end();
   for (const [waitMs, count] of [
@@ -40,10 +40,10 @@ it('restarts an instance once at a time, and again only after a wait that double
     [240_000, 4],
   ] as const) {
     pass(waitMs - 1);
-    restarter.needed(GPU, 'wedged');
+    restarter.needed(GPU, 'timed_out');
     expect(begun()).toBe(count - 1);
     pass(1);
-    restarter.needed(GPU, 'wedged');
+    restarter.needed(GPU, 'timed_out');
     expect(begun()).toBe(count);
     await end();
   }
@@ -52,19 +52,19 @@ it('restarts an instance once at a time, and again only after a wait that double
 it('restarts it at once when it had been well since, but no more often than it may within an hour', async () => {
   const { restarter, pass, begun, end } = setUp({ mostPerHour: 2 });
   for (let n = 0; n < 4; n += 1) {
-    restarter.needed(GPU, 'wedged');
+    restarter.needed(GPU, 'timed_out');
     await end();
     restarter.well(GPU.name);
     pass(1000);
   }
   expect(begun()).toBe(2);
-  restarter.needed({ ...GPU, name: 'w/2' }, 'wedged');
+  restarter.needed({ ...GPU, name: 'w/2' }, 'timed_out');
   expect(begun()).toBe(3);
   pass(HOUR_MS);
-  restarter.needed(GPU, 'wedged');
+  restarter.needed(GPU, 'timed_out');
   expect(begun()).toBe(4);
 });
 
 it('does nothing without a command', () => {
-  createRestarter({ rules: undefined, log: quietLog() }).needed(GPU, 'wedged');
+  createRestarter({ rules: undefined, log: quietLog() }).needed(GPU, 'timed_out');
 });

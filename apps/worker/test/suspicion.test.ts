@@ -17,12 +17,12 @@ describe('suspecting', () => {
   it('begins with the first failure, for other jobs only, and ends with a success of a job alike', () => {
     const suspicion = new Suspicion(LIMITS);
     const first = aJob();
-    expect(suspicion.isSuspectOf(first)).toBe(false);
+    expect(suspicion.isSuspectOf(first, UNKNOWN)).toBe(false);
     suspicion.failed(first, UNKNOWN, 0);
-    expect(suspicion.isSuspectOf(first)).toBe(false);
-    expect(suspicion.isSuspectOf(aJob())).toBe(true);
+    expect(suspicion.isSuspectOf(first, UNKNOWN)).toBe(false);
+    expect(suspicion.isSuspectOf(aJob(), UNKNOWN)).toBe(true);
     suspicion.succeeded(aJob(), 0);
-    expect(suspicion.isSuspectOf(aJob())).toBe(false);
+    expect(suspicion.isSuspectOf(aJob(), UNKNOWN)).toBe(false);
   });
 
   it.each([
@@ -32,8 +32,8 @@ describe('suspecting', () => {
     const suspicion = new Suspicion(LIMITS);
     suspicion.failed(aJob(), UNKNOWN, 0);
     suspicion.succeeded(aJob({ workflow: 'third', checkpoint: 'third' }), 0);
-    expect(suspicion.isSuspectOf(aJob(parts))).toBe(true);
-    expect(suspicion.isSuspectOf(aJob({ workflow: 'other', checkpoint: 'other' }))).toBe(false);
+    expect(suspicion.isSuspectOf(aJob(parts), UNKNOWN)).toBe(true);
+    expect(suspicion.isSuspectOf(aJob({ workflow: 'other', checkpoint: 'other' }), UNKNOWN)).toBe(false);
   });
 
   it('is not of jobs that failed alike elsewhere', () => {
@@ -43,7 +43,7 @@ describe('suspecting', () => {
     suspicion.failed(other, UNKNOWN, 0);
     suspicion.cleared(other.job, 0);
     // The first failed with the same words, so it is explained as well.
-    expect(suspicion.isSuspectOf(aJob())).toBe(false);
+    expect(suspicion.isSuspectOf(aJob(), UNKNOWN)).toBe(false);
   });
 });
 
@@ -55,19 +55,21 @@ describe('resting', () => {
     expect(suspicion.permits(aJob({ checkpoint: 'other' }), 1)).toBe('yes');
     suspicion.failed(aJob({ checkpoint: 'other' }), GPU, 2);
     expect(suspicion.permits(aJob({ checkpoint: 'third', workflow: 'third' }), 3)).toBe('no');
-    expect(suspicion.altogether).toMatchObject({ code: 'gpu_failed', until: 10_002 });
     // The narrower one is in it.
-    expect(suspicion.rests).toHaveLength(1);
+    expect(suspicion.rests).toMatchObject([{ scope: { key: 'k' }, code: 'gpu_failed', until: 10_002 }]);
   });
 
   it('widens from a workflow with a checkpoint to the checkpoint, and to all, as others fail', () => {
     const suspicion = new Suspicion(LIMITS);
     suspicion.failed(aJob(), MODEL, 0);
-    expect(suspicion.rests[0]?.scope).toEqual({ workflow: 'text2img', checkpoint: 'xl' });
+    const scopes = () => suspicion.rests.map(({ scope }) => scope);
+    expect(scopes()).toEqual([{ workflow: 'text2img', checkpoint: 'xl', key: 'k' }]);
     suspicion.failed(aJob({ workflow: 'img2img' }), MODEL, 0);
-    expect(suspicion.rests.map(({ scope }) => scope)).toEqual([{ checkpoint: 'xl' }]);
+    expect(scopes()).toEqual([{ checkpoint: 'xl', key: 'k' }]);
+    suspicion.failed(aJob({ workflow: 'img2img', key: 'other' }), MODEL, 0);
+    expect(scopes()).toEqual([{ checkpoint: 'xl' }]);
     suspicion.failed(aJob({ workflow: 'third', checkpoint: 'other' }), MODEL, 0);
-    expect(suspicion.rests.map(({ scope }) => scope)).toEqual([{}]);
+    expect(scopes()).toEqual([{}]);
   });
 
   it('is for the workflow when it fails with several checkpoints and other workflows succeed with them', () => {
@@ -77,7 +79,7 @@ describe('resting', () => {
       suspicion.succeeded(aJob({ checkpoint }), 0);
     }
     suspicion.confirmed(`job-${jobs - 1}`, 0);
-    expect(suspicion.rests.map(({ scope }) => scope)).toEqual([{ workflow: 'custom' }]);
+    expect(suspicion.rests.map(({ scope }) => scope)).toEqual([{ workflow: 'custom', key: 'k' }]);
     expect(suspicion.permits(aJob({ checkpoint: 'a' }), 0)).toBe('yes');
   });
 
@@ -92,14 +94,64 @@ describe('resting', () => {
     expect(suspicion.rests.map(({ scope }) => scope)).toEqual([{ workflow: 'text2img', checkpoint: 'xl' }]);
   });
 
-  it('is for one key alone while nobody else failed and nobody has said that it is the instance', () => {
+  it.each([
+    ['the machine is at fault by the kind of the error', GPU],
+    ['of one model', MODEL],
+    ['of unknown kind', UNKNOWN],
+  ])('is for one key alone while only its jobs fail, even if one succeeded elsewhere: %s', (_which, failure) => {
     const suspicion = new Suspicion(LIMITS);
     const bad = [aJob(), aJob(), aJob()];
-    for (const job of bad) suspicion.failed(job, UNKNOWN, 0);
+    for (const job of bad) suspicion.failed(job, failure, 0);
+    suspicion.confirmed(bad[2]?.job ?? '', 0);
     expect(suspicion.permits(aJob(), 0)).toBe('no');
     expect(suspicion.permits(aJob({ key: 'other' }), 0)).toBe('yes');
-    suspicion.confirmed(bad[2]?.job ?? '', 0);
-    expect(suspicion.permits(aJob({ key: 'other' }), 0)).toBe('no');
+    expect(suspicion.altogether).toBeUndefined();
+  });
+
+  it.each([
+    ['at once for a known kind', GPU, 1],
+    ['as soon as enough jobs failed for an unknown one', UNKNOWN, 2],
+  ])('is for all keys when a job of another one fails alike, %s', (_when, failure, before) => {
+    const suspicion = new Suspicion(LIMITS);
+    for (let n = 0; n < before; n += 1) suspicion.failed(aJob(), failure, 0);
+    suspicion.failed(aJob({ key: 'other' }), { ...failure, print: 'something else' }, 0);
+    expect(suspicion.permits(aJob({ key: 'third' }), 0)).toBe('yes');
+    suspicion.failed(aJob({ key: 'other' }), failure, 0);
+    expect(suspicion.permits(aJob({ key: 'third' }), 0)).toBe('no');
+  });
+
+  it('is for all work of all keys when the test prompt fails', () => {
+    const suspicion = new Suspicion(LIMITS);
+    suspicion.failed(aJob(), MODEL, 0);
+    expect(suspicion.isTestDue(0)).toBe(true);
+    suspicion.observed({ code: 'instance_io_failed', error: 'disk full' }, 1);
+    expect(suspicion.isTestDue(1)).toBe(false);
+    expect(suspicion.rests).toMatchObject([{ scope: {}, until: 10_001, code: 'instance_io_failed' }]);
+    expect(suspicion.isSuspectOf(aJob({ key: 'other', workflow: 'any' }), UNKNOWN)).toBe(true);
+  });
+
+  it('of one key takes nothing of its scope from failures of another', () => {
+    const suspicion = new Suspicion(LIMITS);
+    suspicion.failed(aJob({ key: 'other', workflow: 'a', checkpoint: 'a' }), UNKNOWN, 0);
+    suspicion.failed(aJob({ key: 'other', workflow: 'b', checkpoint: 'b' }), UNKNOWN, 0);
+    suspicion.failed(aJob(), MODEL, 0);
+    expect(suspicion.rests.map(({ scope }) => scope)).toEqual([{ workflow: 'text2img', checkpoint: 'xl', key: 'k' }]);
+  });
+
+  it('of one key is remembered however much another one sends', () => {
+    const suspicion = new Suspicion(LIMITS);
+    const job = aJob();
+    suspicion.failed(aJob(), MODEL, 0);
+    suspicion.failed(job, UNKNOWN, 0);
+    for (let n = 0; n < 300; n += 1) {
+      suspicion.failed(
+        aJob({ key: 'noisy', workflow: `w${n}`, checkpoint: `c${n}` }),
+        { ...MODEL, scope: { workflow: `${n}` } },
+        0,
+      );
+    }
+    expect(suspicion.permits(aJob(), 0)).toBe('no');
+    expect(suspicion.isSuspectOf(aJob(), UNKNOWN)).toBe(true);
   });
 
   it('does not come of jobs that succeed in between', () => {
@@ -132,8 +184,9 @@ describe('resting', () => {
     const job = aJob();
     suspicion.failed(job, GPU, 0);
     suspicion.cleared(job.job, 1);
+    suspicion.tested(1);
     expect(suspicion.permits(aJob(), 1)).toBe('trial');
-    expect(suspicion.isSuspectOf(aJob())).toBe(true);
+    expect(suspicion.isSuspectOf(aJob(), UNKNOWN)).toBe(true);
   });
 });
 
@@ -143,10 +196,29 @@ describe('a trial', () => {
     suspicion.failed(aJob(), GPU, 0);
     return suspicion;
   };
+  const onlyRest = (suspicion: Suspicion) => {
+    expect(suspicion.rests).toHaveLength(1);
+    return suspicion.rests[0];
+  };
+
+  it('comes after a test prompt, which is due when the rest begins and when it is over', () => {
+    const suspicion = resting();
+    expect(suspicion.isTestDue(0)).toBe(true);
+    suspicion.tested(5);
+    expect(suspicion.isTestDue(9_999)).toBe(false);
+    expect(suspicion.isTestDue(10_000)).toBe(true);
+    expect(suspicion.permits(aJob(), 10_000)).toBe('no');
+    expect(suspicion.refusals(10_000)).toEqual([{ key: 'k' }]);
+    suspicion.tested(10_000);
+    expect(suspicion.isTestDue(10_000)).toBe(false);
+    expect(suspicion.permits(aJob(), 10_000)).toBe('trial');
+    expect(suspicion.refusals(10_000)).toEqual([]);
+  });
 
   it('is one job alone', () => {
     const suspicion = resting();
     const [trial, other] = [aJob(), aJob()];
+    suspicion.tested(10_000);
     expect(suspicion.permits(trial, 9_999)).toBe('no');
     expect(suspicion.permits(trial, 10_000)).toBe('trial');
     suspicion.entered(trial, 10_000);
@@ -160,32 +232,73 @@ describe('a trial', () => {
     let now = 10_000;
     for (let n = 0; n < 4; n += 1) {
       const trial = aJob();
+      suspicion.tested(now);
       suspicion.entered(trial, now);
       suspicion.failed(trial, GPU, now);
-      const until = suspicion.altogether?.until ?? 0;
+      const until = onlyRest(suspicion)?.until ?? 0;
       lengths.push(until - now);
       now = until;
     }
     expect(lengths).toEqual([20_000, 40_000, 60_000, 60_000]);
   });
 
+  it('is not given to a job when the test prompt fails after the rest, which begins the next one', () => {
+    const suspicion = resting();
+    suspicion.observed({ code: 'gpu_failed', error: 'CUDA error' }, 1);
+    suspicion.observed({ code: 'gpu_failed', error: 'CUDA error' }, 10_001);
+    expect(suspicion.rests).toMatchObject([{ scope: {}, until: 30_001, count: 2 }]);
+    expect(suspicion.permits(aJob({ key: 'other' }), 30_000)).toBe('no');
+  });
+
+  it('of one key does not keep the instance from the others when it fails: the next trial is theirs', () => {
+    const suspicion = resting();
+    suspicion.failed(aJob({ key: 'other' }), GPU, 0);
+    suspicion.tested(10_000);
+    for (let n = 0; n < 3; n += 1) {
+      const trial = aJob();
+      suspicion.entered(trial, 10_000);
+      suspicion.failed(trial, GPU, 10_000);
+    }
+    expect(suspicion.permits(aJob(), 10_000)).toBe('no');
+    const theirs = aJob({ key: 'other' });
+    expect(suspicion.permits(theirs, 10_000)).toBe('trial');
+    suspicion.entered(theirs, 10_000);
+    suspicion.succeeded(theirs, 11_000);
+    expect(suspicion.altogether).toBeUndefined();
+    expect(suspicion.permits(aJob({ key: 'third' }), 11_000)).toBe('yes');
+  });
+
+  it('of a second key that fails alike begins the next rest for all', () => {
+    const suspicion = resting();
+    suspicion.failed(aJob({ key: 'other' }), GPU, 0);
+    suspicion.tested(10_000);
+    for (const key of ['k', 'other']) {
+      const trial = aJob({ key });
+      suspicion.entered(trial, 10_000);
+      suspicion.failed(trial, GPU, 10_000);
+    }
+    expect(suspicion.rests).toMatchObject([{ scope: {}, until: 30_000, count: 2 }]);
+  });
+
   it('ends the suspicion when it succeeds; a failure soon after goes on where the row of rests was', () => {
     const suspicion = resting();
     const trial = aJob();
+    suspicion.tested(10_000);
     suspicion.entered(trial, 10_000);
     suspicion.succeeded(trial, 11_000);
     expect(suspicion.permits(aJob(), 11_000)).toBe('yes');
-    expect(suspicion.isSuspectOf(aJob())).toBe(false);
+    expect(suspicion.isSuspectOf(aJob(), UNKNOWN)).toBe(false);
     suspicion.failed(aJob(), GPU, 12_000);
-    expect(suspicion.altogether).toMatchObject({ until: 32_000, count: 2 });
+    expect(onlyRest(suspicion)).toMatchObject({ until: 32_000, count: 2 });
     suspicion.succeeded(aJob(), 32_000);
     suspicion.failed(aJob(), GPU, 100_000);
-    expect(suspicion.altogether).toMatchObject({ until: 110_000, count: 1 });
+    expect(onlyRest(suspicion)).toMatchObject({ until: 110_000, count: 1 });
   });
 
   it('is to be had again when it ended without a result', () => {
     const suspicion = resting();
     const trial = aJob();
+    suspicion.tested(10_000);
     suspicion.entered(trial, 10_000);
     suspicion.left(trial.job);
     expect(suspicion.permits(aJob(), 10_000)).toBe('trial');
@@ -194,6 +307,6 @@ describe('a trial', () => {
   it('is not what was in the queue when the rest began, and such failures make it no longer', () => {
     const suspicion = resting();
     for (let n = 0; n < 8; n += 1) suspicion.failed(aJob(), GPU, 5);
-    expect(suspicion.altogether).toMatchObject({ until: 10_000, count: 1 });
+    expect(onlyRest(suspicion)).toMatchObject({ until: 10_000, count: 1 });
   });
 });

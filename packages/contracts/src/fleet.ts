@@ -1,3 +1,5 @@
+import type { ErrorCode } from './errors.js';
+
 /** A pool of alike instances: part of a Redis key and of the names that operators write, so short and plain. */
 export const POOL_PATTERN = '^[a-z0-9][a-z0-9-]{0,31}$';
 
@@ -33,7 +35,7 @@ export interface InstanceRest {
   /** How many in a row. */
   readonly count: number;
   /** Code of the error that was the last reason. */
-  readonly code: string;
+  readonly code: ErrorCode;
   readonly error: string;
 }
 

@@ -101,7 +101,7 @@ describe('a rule', () => {
     expect(namesOf(factsOf({ workers: workersWith({ state: 'down' }), halts }))).toEqual([
       'InstanceDrainedAndForgotten',
     ]);
-    const rest = { until: T, count: 1, code: 'out_of_memory', error: 'No memory.' };
+    const rest = { until: T, count: 1, code: 'out_of_memory', error: 'No memory.' } as const;
     const resting = factsOf({ workers: workersWith({ state: 'resting', rests: [{ ...rest, scope: {} }] }) });
     expect(judge(resting, undefined, T).found).toMatchObject([
       { name: 'InstanceRests', subject: { instance: 'w1/0', code: 'out_of_memory' } },

@@ -1,6 +1,6 @@
 import type { InstanceRest, InstanceState } from '@comfy-fleet/contracts';
 import type { Opinion } from '@comfy-fleet/jobs';
-import type { Subject } from './scope.js';
+import type { Scope, Subject } from './scope.js';
 import { type Failure, type RestLimits, Suspicion } from './suspicion.js';
 
 /** Why an instance that can be reached is given no work; the first one outweighs the others when there are several. */
@@ -9,14 +9,12 @@ export type Closure = (typeof CLOSURES)[number];
 
 /** Failures in a row after which an instance counts as down; one lost packet should not close it. */
 const FAILURES_TO_DOWN = 3;
-/** setTimeout takes no longer ones. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 interface HealthOptions {
   readonly limits: RestLimits;
   /** Its state has changed. */
   readonly onChange: (health: InstanceHealth) => void;
-  /** What it rests for has changed, or a rest is over and it may be tried with one job. */
+  /** What it rests for has changed, or a test prompt has run, so that it may be tried with one job. */
   readonly onRests: (health: InstanceHealth) => void;
 }
 
@@ -35,7 +33,6 @@ export class InstanceHealth {
   #failures = 0;
   #reachedAt = Number.NEGATIVE_INFINITY;
   #rests: readonly InstanceRest[] = [];
-  #due: NodeJS.Timeout | undefined;
 
   constructor(options: HealthOptions) {
     this.#options = options;
@@ -103,12 +100,21 @@ export class InstanceHealth {
 
   /** It rests from all work, that is over, and nothing else keeps it from being tried with one job. */
   get isToBeTried(): boolean {
-    const rest = this.#suspicion.altogether;
-    return this.#state === 'resting' && rest !== undefined && Date.now() >= rest.until;
+    return this.#state === 'resting' && this.#suspicion.isTrialDue(Date.now());
   }
 
-  isSuspectOf(subject: Subject): boolean {
-    return this.#suspicion.isSuspectOf(subject);
+  /** What it is given no job of, not even for a trial. */
+  get refusals(): readonly Scope[] {
+    return this.#suspicion.refusals(Date.now());
+  }
+
+  /** A test prompt is to say whether it works; see createTestPrompts. */
+  get isTestDue(): boolean {
+    return this.#suspicion.isTestDue(Date.now());
+  }
+
+  isSuspectOf(subject: Subject, failure: Pick<Failure, 'print'>): boolean {
+    return this.#suspicion.isSuspectOf(subject, failure);
   }
 
   permits(subject: Subject): 'yes' | 'trial' | 'no' {
@@ -138,16 +144,23 @@ export class InstanceHealth {
     this.#restsChanged();
   }
 
+  /** A test prompt showed nothing wrong, or could not be run: if a rest is over, a job may be the trial. */
+  tested(): void {
+    this.#suspicion.tested(Date.now());
+    this.#options.onRests(this);
+  }
+
+  /** We saw ourselves that it does not work, whoever's job it is. */
+  observed(failure: Pick<Failure, 'code' | 'error'>): void {
+    this.#suspicion.observed(failure, Date.now());
+    this.#restsChanged();
+  }
+
   /** What became elsewhere of a job that failed here. */
   heard({ job, verdict }: Pick<Opinion, 'job' | 'verdict'>): void {
     if (verdict === 'succeeded') this.#suspicion.confirmed(job, Date.now());
     else this.#suspicion.cleared(job, Date.now());
     this.#restsChanged();
-  }
-
-  /** Nobody is notified of anything more. */
-  stop(): void {
-    clearTimeout(this.#due);
   }
 
   get #closure(): Closure | undefined {
@@ -165,23 +178,6 @@ export class InstanceHealth {
       this.close('resting', `it is given one job at ${until} to be tried with, after: ${altogether.error}`);
     }
     this.#options.onRests(this);
-    this.#wait();
-  }
-
-  /** Until the next rest is over. */
-  #wait(): void {
-    clearTimeout(this.#due);
-    const now = Date.now();
-    const next = Math.min(...this.#rests.map(({ until }) => until).filter((until) => until > now));
-    if (next === Number.POSITIVE_INFINITY) return;
-    this.#due = setTimeout(
-      () => {
-        this.#options.onRests(this);
-        this.#wait();
-      },
-      Math.min(next - now, LONGEST_TIMER_MS),
-    );
-    this.#due.unref();
   }
 
   #refresh(): void {

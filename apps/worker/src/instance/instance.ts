@@ -114,7 +114,8 @@ export function openInstance({
     },
     onRests: () => {
       for (const { scope, until, error } of health.rests) {
-        const fields = { instance: name, until: new Date(until).toISOString(), reason: error };
+        const key = scope.key === undefined ? {} : { key: scope.key };
+        const fields = { instance: name, ...key, until: new Date(until).toISOString(), reason: error };
         if (until > Date.now()) log.warn(`instance rests${describeScope(scope)}`, fields);
         else log.info(`instance is due to be tried with a job${describeScope(scope)}`, fields);
       }
@@ -220,7 +221,6 @@ export function openInstance({
       await look.catch(() => undefined);
     },
     close: async () => {
-      health.stop();
       await socket.close();
       client.close();
     },

@@ -1,5 +1,4 @@
 import type { Logger } from '@comfy-fleet/telemetry';
-import { subjectOf } from './scope.js';
 import type { Slots } from './slots.js';
 
 interface Watching {
@@ -43,8 +42,7 @@ export function watchBeginnings({ slots, beginMs, signal, log }: Watching): () =
       job: stuck.record.id,
       prompt_id: stuck.submission?.promptId,
     });
-    const failure = { print: 'never begins', code: 'prompt_lost', error, scope: {}, certain: true };
-    instance.health.jobFailed(subjectOf(stuck.record), failure);
+    instance.health.observed({ code: 'prompt_lost', error });
     for (const slot of slots.waiting) slot.takeBack();
     seen = new Map();
   };

@@ -1,3 +1,4 @@
+import type { ErrorCode } from '@comfy-fleet/contracts';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { type RestartCommand, runRestartCommand } from './restart-command.js';
 
@@ -19,9 +20,9 @@ export interface RestartRules {
 export interface Restarter {
   /**
    * The instance needs a restart: begins one, unless one is under way or was too lately. To be called again and again while it
-   * needs it.
+   * needs it. The command gets the code alone: the text of an error may come from a caller.
    */
-  needed(instance: { readonly name: string; readonly url: string }, reason: string): void;
+  needed(instance: { readonly name: string; readonly url: string }, reason: ErrorCode): void;
   /** It is well: the next restart is a first one again. */
   well(name: string): void;
 }

@@ -1,4 +1,4 @@
-import type { InstanceRest } from '@comfy-fleet/contracts';
+import type { ErrorCode, InstanceRest } from '@comfy-fleet/contracts';
 import { covers, nameOfScope, type Scope, type Subject } from './scope.js';
 
 export interface RestLimits {
@@ -10,10 +10,9 @@ export interface RestLimits {
 
 /** How a job failed. */
 export interface Failure {
-  /** Alike of errors that are alike. */
+  /** The same for errors that are alike. */
   readonly print: string;
-  /** Its code, for metrics. */
-  readonly code: string;
+  readonly code: ErrorCode;
   /** In words. */
   readonly error: string;
   /** What is known to be out of order, when the kind of the error says so; else what the failures have in common. */
@@ -30,11 +29,19 @@ interface OwnRest extends InstanceRest {
   /** The kind of the error, or a success elsewhere, says that it is the instance's fault. */
   readonly proven: boolean;
   readonly trial: string | undefined;
+  /** When a test prompt last showed nothing wrong, ms since 1970; undefined: none has since the rest began. */
+  readonly testedAt: number | undefined;
+  /** The number of the failure with which it began. */
+  readonly at: number;
 }
 
-/** Bounds of what is remembered; the oldest is forgotten first. */
+/** What the fleet sees itself, without any key's word for it. No key has this id. */
+const FLEET: Subject = { job: '', key: '', workflow: '', checkpoint: '' };
+
+/** Limits of what is remembered. A key displaces its own failures first. */
 const MOST_FAILURES = 100;
 const MOST_SCOPES = 200;
+/** Of each key, and of all keys together. */
 const MOST_RESTS = 32;
 
 /**
@@ -44,8 +51,11 @@ const MOST_RESTS = 32;
  * A **failure** stays unexplained until a job like it (same workflow and checkpoint) succeeds here, or until the same job
  * fails alike elsewhere. While there is an unexplained one of another job, the instance is **suspect** of what they have
  * in common. It **rests** for that scope when the error is the machine's by its kind, when a failed job succeeded
- * elsewhere, or when enough different jobs failed in a row; each rest in a row is twice as long. When it is over, one job
- * of the scope is let in as a **trial**: its success ends the suspicion, its failure begins the next rest.
+ * elsewhere, or when enough different jobs failed in a row; each rest in a row is twice as long.
+ *
+ * The caller may have chosen the error. So it rests only for the jobs of that key, until a job of another key fails alike,
+ * or the fleet's own **test prompt** fails. That is due when a rest begins and again when it is over. Then one job of the
+ * scope is let in as a **trial**: its success ends the suspicion, its failure begins the next rest.
  */
 export class Suspicion {
   readonly #limits: RestLimits;
@@ -77,41 +87,74 @@ export class Suspicion {
     return this.#rests.get(nameOfScope({}));
   }
 
+  /** What it is given no job of, not even for a trial. */
+  refusals(now: number): readonly Scope[] {
+    const refusing = [...this.#rests.values()].filter((rest) => !isTrialDue(rest, now) || rest.trial !== undefined);
+    return refusing.map(({ scope }) => scope);
+  }
+
   /** Whether other jobs failed here lately that may have failed for the same reason as this one. */
-  isSuspectOf(subject: Subject): boolean {
-    return scopesOf(subject).some((scope) => this.#run(scope).some(({ job }) => job !== subject.job));
+  isSuspectOf(subject: Subject, { print }: Pick<Failure, 'print'>): boolean {
+    const believed = [subject.key, FLEET.key];
+    return scopesOf(subject).some((scope) =>
+      this.#run(scope).some(
+        (other) => other.job !== subject.job && (believed.includes(other.key) || other.print === print),
+      ),
+    );
   }
 
   /** Whether the instance may be given the job. */
   permits(subject: Subject, now: number): 'yes' | 'trial' | 'no' {
-    let answer: 'yes' | 'trial' = 'yes';
-    for (const { scope, until, trial } of this.#rests.values()) {
-      if (!covers(scope, subject)) continue;
-      if (now < until || (trial !== undefined && trial !== subject.job)) return 'no';
-      answer = 'trial';
-    }
-    return answer;
+    const covering = this.#covering(subject);
+    if (covering.length === 0) return 'yes';
+    const isFree = ({ trial }: OwnRest) => trial === undefined || trial === subject.job;
+    return covering.every((rest) => isTrialDue(rest, now) && isFree(rest)) ? 'trial' : 'no';
   }
 
   /** In how many ms nothing keeps the job from being tried here; then others had a chance to be the trial before it. */
   restMs(subject: Subject, now: number): number {
-    const ends = [...this.#rests.values()].filter(({ scope }) => covers(scope, subject)).map(({ until }) => until);
-    return Math.max(0, ...ends.map((until) => until - now));
+    return Math.max(0, ...this.#covering(subject).map(({ until }) => until - now));
+  }
+
+  /** Whether a test prompt is to say what the instance can do: when a rest begins, and when it is over. */
+  isTestDue(now: number): boolean {
+    return [...this.#rests.values()].some(
+      (rest) =>
+        rest.trial === undefined && (rest.testedAt === undefined || (now >= rest.until && !isTrialDue(rest, now))),
+    );
+  }
+
+  /** Its rest from all work is over, but for a trial. */
+  isTrialDue(now: number): boolean {
+    const rest = this.#rests.get(nameOfScope({}));
+    return rest !== undefined && isTrialDue(rest, now);
+  }
+
+  /** A test prompt showed nothing wrong, or could not be run. */
+  tested(now: number): void {
+    this.#failures = this.#failures.filter(({ key }) => key !== FLEET.key);
+    for (const [name, rest] of this.#rests) this.#rests.set(name, { ...rest, testedAt: now });
+  }
+
+  /** The fleet has seen by itself that the instance does not work, whoever's job it is. */
+  observed(failure: Pick<Failure, 'code' | 'error'>, now: number): void {
+    const whole = this.altogether;
+    this.tested(now);
+    this.#note({ ...FLEET, ...failure, print: failure.code, scope: {}, certain: true });
+    // What was in its queue when it began to rest tells nothing new.
+    if (whole === undefined || now >= whole.until) this.#rest({}, failure, { now, proven: true, testedAt: now });
   }
 
   /** The instance was given the job. */
   entered(subject: Subject, now: number): void {
-    for (const [name, rest] of this.#rests) {
-      if (covers(rest.scope, subject) && now >= rest.until && rest.trial === undefined) {
-        this.#rests.set(name, { ...rest, trial: subject.job });
-      }
+    for (const rest of this.#covering(subject)) {
+      if (isTrialDue(rest, now) && rest.trial === undefined) this.#change(rest, { trial: subject.job });
     }
   }
 
   /** The instance has the job no more; a trial that ended without a result is to be had again. */
   left(job: string): void {
-    for (const [name, rest] of this.#rests)
-      if (rest.trial === job) this.#rests.set(name, { ...rest, trial: undefined });
+    for (const rest of [...this.#rests.values()]) if (rest.trial === job) this.#change(rest, { trial: undefined });
   }
 
   succeeded(subject: Subject, now: number): void {
@@ -122,36 +165,24 @@ export class Suspicion {
   }
 
   failed(subject: Subject, failure: Failure, now: number): void {
-    this.#count += 1;
-    this.#failures = [...this.#failures, { ...subject, ...failure, at: this.#count }].slice(-MOST_FAILURES);
-    const covering = [...this.#rests.values()].filter(({ scope }) => covers(scope, subject));
+    const noted = this.#note({ ...subject, ...failure });
+    const covering = this.#covering(subject);
     const tried = covering.filter(({ trial }) => trial === subject.job);
-    for (const rest of tried) this.#rest(rest.scope, failure, { now, proven: rest.proven || failure.certain });
+    for (const rest of tried) this.#trialFailed(rest, noted, now);
+    const scope = this.#scopeOf(noted, failure.certain ? 1 : this.#limits.failuresToRest);
     // What was in its queue when it began to rest tells nothing new.
-    if (tried.length > 0 || covering.some(({ scope }) => covers(scope, failure.scope ?? subject))) return;
-    if (failure.certain) {
-      this.#rest(failure.scope ?? this.#common(subject), failure, { now, proven: true });
-      return;
-    }
-    const scope = failure.scope ?? this.#common(subject);
-    const run = this.#run(scope);
-    if (jobsOf(run) < this.#limits.failuresToRest) return;
-    // Nobody knows whether it is the caller's: then it is his alone.
-    const keys = new Set(run.map(({ key }) => key));
-    this.#rest(keys.size === 1 && failure.scope === undefined ? { ...scope, key: subject.key } : scope, failure, {
-      now,
-      proven: false,
-    });
+    if (tried.length > 0 || scope === undefined || covering.some((rest) => covers(rest.scope, scope))) return;
+    this.#rest(scope, failure, { now, proven: failure.certain });
   }
 
   /** A job that failed here succeeded elsewhere: it is the instance's fault. */
   confirmed(job: string, now: number): void {
     const failure = this.#failures.findLast((noted) => noted.job === job);
-    if (failure === undefined) return;
-    const scope = failure.scope ?? this.#common(failure);
+    const scope = failure && this.#scopeOf(failure, 1);
+    if (failure === undefined || scope === undefined) return;
     const covering = [...this.#rests.values()].find((rest) => covers(rest.scope, scope));
     if (covering === undefined) this.#rest(scope, failure, { now, proven: true });
-    else this.#rests.set(nameOfScope(covering.scope), { ...covering, proven: true });
+    else this.#change(covering, { proven: true });
   }
 
   /**
@@ -160,9 +191,8 @@ export class Suspicion {
    */
   cleared(job: string, now: number): void {
     for (const failure of this.#failures.filter((noted) => noted.job === job && noted.certain)) {
-      for (const [name, rest] of this.#rests) {
-        if (covers(rest.scope, failure))
-          this.#rests.set(name, { ...rest, until: now, count: Math.max(1, rest.count - 1) });
+      for (const rest of this.#covering(failure)) {
+        if (rest.scope.key === failure.key) this.#change(rest, { until: now, count: Math.max(1, rest.count - 1) });
       }
     }
     const own = this.#failures.filter((noted) => noted.job === job && !noted.certain);
@@ -174,25 +204,72 @@ export class Suspicion {
     }
   }
 
-  /** The unexplained failures of a scope in which nothing succeeded since. */
-  #run(scope: Scope): readonly Noted[] {
-    const since = this.#successes.get(nameOfScope(scope)) ?? 0;
-    return this.#failures.filter((failure) => failure.at > since && covers(scope, failure));
+  #covering(subject: Subject): OwnRest[] {
+    return [...this.#rests.values()].filter(({ scope }) => covers(scope, subject));
   }
 
-  /** What the failures since the last success have in common with this one: the widest scope that more than one tells of. */
-  #common(subject: Subject): Scope {
-    const { workflow, checkpoint } = subject;
-    const distinct = (run: readonly Noted[], part: 'workflow' | 'checkpoint') =>
-      new Set(run.map((failure) => failure[part])).size;
-    const all = this.#run({});
-    if (distinct(all, 'workflow') > 1 && distinct(all, 'checkpoint') > 1) return {};
-    if (distinct(this.#run({ checkpoint }), 'workflow') > 1) return { checkpoint };
-    if (distinct(this.#run({ workflow }), 'checkpoint') > 1) return { workflow };
+  #note(failure: Omit<Noted, 'at'>): Noted {
+    this.#count += 1;
+    const noted = { ...failure, at: this.#count };
+    if (this.#failures.length >= MOST_FAILURES) {
+      const oldest = Math.max(
+        0,
+        this.#failures.findIndex(({ key }) => key === noted.key),
+      );
+      this.#failures.splice(oldest, 1);
+    }
+    this.#failures.push(noted);
+    return noted;
+  }
+
+  /**
+   * What the instance is to rest for after a failure: all keys' jobs of a scope when at least two keys failed alike, else
+   * those of the key alone; undefined while fewer than `least` jobs failed.
+   */
+  #scopeOf(noted: Noted, least: number): Scope | undefined {
+    const alike = this.#failures.filter(({ print }) => print === noted.print);
+    const shared = noted.scope ?? this.#common(noted, alike);
+    const run = this.#run(shared, alike);
+    if (jobsOf(run) >= least && run.some(({ key }) => key !== noted.key)) return shared;
+    const own = this.#failures.filter(({ key }) => key === noted.key);
+    const scope = noted.scope ?? this.#common(noted, own);
+    return jobsOf(this.#run(scope, own)) < least ? undefined : { ...scope, key: noted.key };
+  }
+
+  /** The next rest for all keys needs two of them again: one key's trials could keep it from the others for ever. */
+  #trialFailed(rest: OwnRest, noted: Noted, now: number): void {
+    const next = { now, proven: rest.proven || noted.certain };
+    const isShared = (other: Noted) => other.at > rest.at && other.key !== noted.key && other.print === noted.print;
+    if (rest.scope.key !== undefined || this.#failures.some((other) => covers(rest.scope, other) && isShared(other))) {
+      this.#rest(rest.scope, noted, next);
+      return;
+    }
+    this.#change(rest, { trial: undefined });
+    this.#rest({ ...rest.scope, key: noted.key }, noted, next);
+  }
+
+  /** The unexplained failures of a scope in which nothing succeeded since. */
+  #run(scope: Scope, of: readonly Noted[] = this.#failures): readonly Noted[] {
+    const { key: _any, ...work } = scope;
+    const since = this.#successes.get(nameOfScope(work)) ?? 0;
+    return of.filter((failure) => failure.at > since && covers(scope, failure));
+  }
+
+  /** What failures since the last success have in common with this one: the widest scope that more than one tells of. */
+  #common({ workflow, checkpoint }: Subject, failures: readonly Noted[]): Scope {
+    const distinct = (scope: Scope, part: 'workflow' | 'checkpoint') =>
+      new Set(this.#run(scope, failures).map((failure) => failure[part])).size;
+    if (distinct({}, 'workflow') > 1 && distinct({}, 'checkpoint') > 1) return {};
+    if (distinct({ checkpoint }, 'workflow') > 1) return { checkpoint };
+    if (distinct({ workflow }, 'checkpoint') > 1) return { workflow };
     return { workflow, checkpoint };
   }
 
-  #rest(scope: Scope, { code, error }: Failure, { now, proven }: { now: number; proven: boolean }): void {
+  #rest(
+    scope: Scope,
+    { code, error }: Pick<Failure, 'code' | 'error'>,
+    { now, proven, testedAt }: { now: number; proven: boolean; testedAt?: number },
+  ): void {
     const name = nameOfScope(scope);
     const { firstRestMs, longestRestMs } = this.#limits;
     const past = this.#past.get(name);
@@ -200,8 +277,14 @@ export class Suspicion {
       this.#rests.get(name)?.count ?? (past !== undefined && now < past.at + longestRestMs ? past.count : 0);
     const until = now + Math.min(longestRestMs, firstRestMs * 2 ** Math.min(before, 30));
     for (const [other, rest] of this.#rests) if (covers(scope, rest.scope)) this.#rests.delete(other);
-    this.#rests.set(name, { scope, until, count: before + 1, code, error, proven, trial: undefined });
-    forgetOldest(this.#rests, MOST_RESTS);
+    const rest = { scope, until, count: before + 1, code, error, proven, trial: undefined, testedAt, at: this.#count };
+    this.#rests.set(name, rest);
+    const ofKey = [...this.#rests].filter(([, other]) => other.scope.key === scope.key);
+    for (const [oldest] of ofKey.slice(0, -MOST_RESTS)) this.#rests.delete(oldest);
+  }
+
+  #change(rest: OwnRest, change: Partial<OwnRest>): void {
+    this.#rests.set(nameOfScope(rest.scope), { ...rest, ...change });
   }
 
   #endRest(scope: Scope, now: number): void {
@@ -223,6 +306,11 @@ export class Suspicion {
 /** From the widest to the narrowest. */
 function scopesOf({ workflow, checkpoint }: Subject): readonly Scope[] {
   return [{}, { workflow }, { checkpoint }, { workflow, checkpoint }];
+}
+
+/** It is over, and a test prompt has shown nothing wrong since: one job may try. */
+function isTrialDue({ until, testedAt }: OwnRest, now: number): boolean {
+  return now >= until && testedAt !== undefined && testedAt >= until;
 }
 
 function jobsOf(run: readonly Noted[]): number {

@@ -100,11 +100,11 @@ export function createWedgeWatch({
   };
 
   /** What waits behind the wedge goes elsewhere, and then the instance may be restarted. */
-  const clear = ({ instance, waiting }: Slots, wedge: Wedge) => {
+  const clear = ({ instance, waiting }: Slots) => {
     for (const slot of waiting) if (slot.isWaiting) slot.takeBack();
     const known = knownAt.get(instance.name) ?? Number.NEGATIVE_INFINITY;
     if (waiting.length > 0 && performance.now() - known < CLEARING_MS) return;
-    restarter.needed(instance, reasonOf(wedge));
+    restarter.needed(instance, 'timed_out');
   };
 
   return {
@@ -118,8 +118,7 @@ export function createWedgeWatch({
         const { name, health } = slots.instance;
         const own = abandoned.filter(({ instance }) => instance === name);
         if (health.isReachable && (own.length > 0 || wedges.has(name))) await lookAt(slots.instance, own);
-        const wedge = wedges.get(name);
-        if (wedge !== undefined) clear(slots, wedge);
+        if (wedges.has(name)) clear(slots);
       });
       const failed = (await Promise.allSettled(looks)).find(({ status }) => status === 'rejected');
       if (failed?.status === 'rejected') throw failed.reason;
@@ -127,7 +126,7 @@ export function createWedgeWatch({
   };
 }
 
-/** For people, and for the command that restarts it. */
+/** For people. */
 function reasonOf({ node, since }: Wedge): string {
   const what = node === null ? 'what it executes' : `the node ${node}`;
   return `it was asked at ${new Date(since).toISOString()} to stop ${what}, and goes on; restart it`;

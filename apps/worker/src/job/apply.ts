@@ -4,7 +4,7 @@ import { useModels } from '../instance/use-models.js';
 import type { Tools } from '../tools.js';
 import type { Decision } from './decide.js';
 import { dropLeftFrames } from './drop-frames.js';
-import { freeMemory } from './free-memory.js';
+import { freeMemory, ranOutOfMemory } from './free-memory.js';
 import type { HeldJob } from './held-job.js';
 import { loseSubmission } from './lose.js';
 import { Superseded, Unable } from './signals.js';
@@ -80,7 +80,8 @@ async function tryAgain(
   const { slot, attempts } = job;
   if (what === 'again') {
     job.ooms += 1;
-    await freeMemory(job);
+    // It makes other callers' jobs load their models again.
+    if (ranOutOfMemory(error)) await freeMemory(job);
   }
   const reason = error instanceof Unable ? error.cause : error;
   job.log.warn('job is to be tried again', { because, attempts, delay_ms: delayMs, error: reason });

@@ -79,12 +79,12 @@ export function decide(error: unknown, facts: Facts, random: () => number = Math
 }
 
 /**
- * After the first time once more on the same instance, its memory freed; after the second on the instance of the pool that
+ * After the first time once more on the same instance, its memory freed if it did run out; after the second on the instance of the pool that
  * has most, if that is another.
  */
 function outOfMemory(error: FleetError, { ooms, hasLargerElsewhere }: Facts): Decision {
   const retry = { why: 'out_of_memory', code: error.code, delayMs: 0 } as const;
-  if (ooms === 1) return { what: 'again', because: 'out of memory; another try with the memory freed', ...retry };
+  if (ooms === 1) return { what: 'again', because: 'out of memory; another try on the same instance', ...retry };
   if (!hasLargerElsewhere) return { what: 'fail', error };
   return { what: 'release', because: 'out of memory; another try on a larger GPU', ...retry };
 }

@@ -2,6 +2,7 @@ import { FleetError } from '@comfy-fleet/contracts';
 import type { InstanceFault } from '@comfy-fleet/jobs';
 import { type Scope, subjectOf } from '../instance/scope.js';
 import type { Tools } from '../tools.js';
+import { ranOutOfMemory } from './free-memory.js';
 import type { HeldJob } from './held-job.js';
 import { type FaultCode, KINDS, MOST_FAULTS, printOf } from './second-opinion.js';
 
@@ -45,7 +46,7 @@ export async function gatherFacts(job: HeldJob, error: unknown, tools: Asking): 
   const isOutOfMemory = error instanceof FleetError && error.code === 'out_of_memory';
   const ooms = job.ooms + (isOutOfMemory ? 1 : 0);
   // ComfyUI unloads all models then.
-  if (isOutOfMemory) job.instance.models.forget();
+  if (ranOutOfMemory(error)) job.instance.models.forget();
   return {
     hasBegun: submission?.hasBegun === true,
     instanceDied: submission?.instanceDied === true,
@@ -72,12 +73,15 @@ async function noteFault(
   const { code } = error;
   const kind = KINDS[code];
   const subject = subjectOf(record);
-  const fault = { instance: instance.name, code, print: printOf(error), suspect: instance.health.isSuspectOf(subject) };
+  const print = printOf(error);
+  // Known kinds are alike by their code: their words differ with what the GPU did at that moment.
+  const failure = { print: kind.certain ? code : print, code, error: error.detail };
+  const fault = { instance: instance.name, code, print, suspect: instance.health.isSuspectOf(subject, failure) };
   const faults = [...record.faults, fault].slice(-MOST_FAULTS);
   const scope = scopeOf(code, subject.workflow);
   const note = (certain: boolean) => {
     const scoped = scope === undefined ? {} : { scope };
-    instance.health.jobFailed(subject, { print: fault.print, code, error: error.detail, certain, ...scoped });
+    instance.health.jobFailed(subject, { ...failure, certain, ...scoped });
   };
   instruments.faults.inc({ instance: instance.name, code });
   // What nobody else could try better is no reason to keep it from this instance.

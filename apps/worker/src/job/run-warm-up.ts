@@ -9,7 +9,7 @@ import { deleteOutputs } from './leftovers.js';
 import { stepsOf } from './steps-of.js';
 import { Submission } from './submission.js';
 
-interface Waiting {
+export interface Waiting {
   /** How often to look when the socket says nothing. */
   readonly pollMs: number;
   readonly signal: AbortSignal;
@@ -52,7 +52,8 @@ export async function runWarmUp(slots: Slots, order: WarmUpOrder, waiting: Waiti
   }
 }
 
-async function untilEnded(
+/** How the prompt ended; throws when that cannot be known, and at the deadline, after which it is stopped. */
+export async function untilEnded(
   instance: Instance,
   promptId: string,
   ends: NewsFeed<PromptNews>,

@@ -1,0 +1,27 @@
+import type { Logger } from '@comfy-fleet/telemetry';
+import { runTestPrompt } from '../job/run-test-prompt.js';
+import type { Slots } from './slots.js';
+
+interface Options {
+  readonly slots: Pick<Slots, 'instance' | 'drains'>;
+  readonly pollMs: number;
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+}
+
+/**
+ * Runs a test prompt on the instance when it is suspected of a fault: whoever sent the job that failed may have chosen its
+ * error. To be called again and again.
+ */
+export function createTestPrompts({ slots, pollMs, signal, log }: Options): () => Promise<void> {
+  const { name, health } = slots.instance;
+  return async () => {
+    if (!health.isTestDue || !health.isReachable || health.state === 'wedged' || slots.drains) return;
+    const fault = await runTestPrompt(slots.instance, { pollMs, signal });
+    if (fault === undefined) health.tested();
+    else {
+      log.error("the test prompt failed, so the fault is the instance's", { instance: name, error: fault });
+      health.observed({ code: fault.code, error: `the test prompt failed: ${fault.detail}` });
+    }
+  };
+}
