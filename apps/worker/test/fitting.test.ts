@@ -77,3 +77,19 @@ it('lets nobody reckon with what an instance holds that takes no jobs', async ()
   await fitting.sayAgain();
   expect(told.size).toBe(0);
 });
+
+it('refuses what the instance rests for: by need, and all of the key where a rest is for all its work or for its own graphs', async () => {
+  const { instance, fitting, first } = await setUp();
+  await first(a);
+  await first(b);
+  expect(fitting.askerOf(instance).refusals).toBeUndefined();
+  const fail = (key: string, workflow: string, scope?: { workflow: string }) => {
+    const failure = { print: 'x', code: 'model_unreadable', error: 'corrupt', certain: true } as const;
+    const subject = { job: `${key}-1`, key, workflow, checkpoint: 'a.safetensors' };
+    instance.health.jobFailed(subject, { ...failure, ...(scope === undefined ? {} : { scope }) });
+  };
+  fail('anna', 'text2img');
+  expect(fitting.askerOf(instance).refusals).toEqual({ keys: [], lines: [{ key: 'anna', need: needOf(a) }] });
+  fail('mallory', 'graph', { workflow: 'graph' });
+  expect(fitting.askerOf(instance).refusals?.keys).toEqual(['mallory']);
+});

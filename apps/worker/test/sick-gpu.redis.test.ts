@@ -148,7 +148,14 @@ describe('jobs that are at fault themselves', () => {
         message: 'no such picture',
       });
     }
-    for (const gpu of gpus) sicken(gpu, ['ValueError', 'no such sampler']);
+    for (const gpu of gpus) {
+      gpu.faults.add({
+        kind: 'node_error',
+        node: 'KSampler',
+        exceptionType: 'ValueError',
+        message: 'no such sampler',
+      });
+    }
     const worker = await stack.startWorker(
       'w',
       gpus.map(({ url }) => url),

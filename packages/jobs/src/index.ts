@@ -39,7 +39,7 @@ export { newSecret } from './webhooks/sign.js';
 export type { AbilityReader, AbilityRegistry } from './workers/abilities.js';
 export type { Claim, Loss, Outcome, Verdict } from './workers/claim.js';
 export type { ClaimSource } from './workers/claim-source.js';
-export type { Asker, Fits } from './workers/fits.js';
+export type { Asker, Fits, Refusals } from './workers/fits.js';
 export type { HaltSource } from './workers/halt-source.js';
 export { type Halt, type Halts, type HaltTarget, isPaused } from './workers/halts.js';
 export type { SharedLoadTimes } from './workers/load-times.js';

@@ -1,7 +1,7 @@
 import { newId, type ResolvedRequest } from '@comfy-fleet/contracts';
 import { catalogueWith } from '@comfy-fleet/testing';
 import { describe, expect, it } from 'vitest';
-import type { Claim, WorkerLedgerOptions } from '../src/index.js';
+import type { Claim, Refusals, WorkerLedgerOptions } from '../src/index.js';
 import { needOf } from '../src/record/need.js';
 import { anAnnouncement, aRequest, type Fleet, openFleet, POOL, within } from './builders.js';
 
@@ -17,15 +17,16 @@ async function openPool(overrides: Partial<WorkerLedgerOptions> = {}) {
   const ledger = fleet.worker('w', { modelPatienceMs: PATIENCE_MS, now: () => clock, ...overrides });
   const source = await ledger.claims(POOL);
   const asked: string[] = [];
-  const asker = (name: string, loads: Loads) => ({
+  const asker = (name: string, loads: Loads, refusals?: Refusals) => ({
     name,
+    refusals,
     fit: (_need: string, { inputs }: ResolvedRequest) => {
       const checkpoint = String(inputs.checkpoint);
       asked.push(checkpoint);
       return loads[checkpoint] ?? -1;
     },
   });
-  const claim = (name: string, loads: Loads) => source.nextFor(asker(name, loads));
+  const claim = (name: string, loads: Loads, refusals?: Refusals) => source.nextFor(asker(name, loads, refusals));
   return {
     fleet,
     source,
@@ -39,7 +40,7 @@ async function openPool(overrides: Partial<WorkerLedgerOptions> = {}) {
       await ledger.fits.say(name, new Map(Object.entries(loads).map(([checkpoint, ms]) => [need(checkpoint), ms])));
     },
     claim,
-    recall: (name: string, loads: Loads = {}) => source.recall(asker(name, loads)),
+    recall: (name: string, loads: Loads = {}, refusals?: Refusals) => source.recall(asker(name, loads, refusals)),
     /** The checkpoint of the job that it is given. */
     given: async (name: string, loads: Loads) => checkpointOf(await claim(name, loads)),
   };
@@ -382,5 +383,42 @@ describe('the first job of a key with nothing in work', () => {
     await source.noteIdle(['v/1']);
     await other('a');
     expect(await look()).toBe('recalled');
+  });
+});
+
+describe('an instance that refuses jobs', () => {
+  const ALL = { a: 0, b: 0 };
+  const order = (fleet: Fleet, key: string, checkpoint: string) =>
+    fleet.submit({ id: newId(), request: { checkpoint }, models: [checkpoint], key });
+  const keyOf = (claim: Claim | 'left' | undefined) => (claim as Claim).record.key;
+
+  it('is given those of other keys, however many of a refused key wait before them, which others get', async () => {
+    const { fleet, claim } = await openPool();
+    for (let n = 0; n < 40; n += 1) await order(fleet, 'mallory', 'a');
+    const refusals = { keys: ['mallory'], lines: [] };
+    expect(await claim('w/1', ALL, refusals)).toBe('left');
+    await order(fleet, 'anna', 'a');
+    expect(keyOf(await claim('w/1', ALL, refusals))).toBe('anna');
+    expect(await claim('w/1', ALL, refusals)).toBe('left');
+    expect(keyOf(await claim('w/2', ALL))).toBe('mallory');
+  });
+
+  it.each([
+    ['of one key', 'mallory', ['mallory b', 'anna a']],
+    ['of all keys', '', ['mallory b', 'anna b']],
+  ])('is given those with other needs where it refuses one need %s', async (_whose, key, given) => {
+    const { fleet, claim } = await openPool();
+    for (const owner of ['mallory', 'anna']) for (const checkpoint of ['a', 'b']) await order(fleet, owner, checkpoint);
+    const refusals = { keys: [], lines: [{ key, need: need('a') }] };
+    const claims = [await claim('w/1', ALL, refusals), await claim('w/1', ALL, refusals)];
+    expect(claims.map((one) => `${keyOf(one)} ${checkpointOf(one)}`)).toEqual(given);
+  });
+
+  it('does not ask back what it would refuse', async () => {
+    const { fleet, claim, recall } = await openPool();
+    await order(fleet, 'mallory', 'a');
+    await ((await claim('w/1', ALL)) as Claim).submit(newId(), 'w/1', Date.now() + 4000);
+    expect(await recall('w/2', ALL, { keys: ['mallory'], lines: [] })).toBe(false);
+    expect(await recall('w/2', ALL)).toBe(true);
   });
 });

@@ -1,8 +1,10 @@
 import type { Abilities, ResolvedRequest } from '@comfy-fleet/contracts';
-import { type Asker, type Fits, needOf } from '@comfy-fleet/jobs';
+import { type Asker, type Fits, needOf, type Refusals } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
+import { GRAPH } from '@comfy-fleet/workflows';
 import { lacksNothing } from '../instance/can-run.js';
 import type { Instance } from '../instance/instance.js';
+import { covers, type Scope, workOf } from '../instance/scope.js';
 import type { Slots } from '../instance/slots.js';
 import { modelsOfJob } from '../instance/workflow-of.js';
 import type { KnownWorkflows } from '../job/known-workflows.js';
@@ -28,6 +30,9 @@ export const SAY_AGAIN_MS = 5000;
 const MOST_ABLE = 1000;
 /** And of those that it cannot run: all that wait are passed over to find a job that it can. */
 const MOST_UNABLE = 20_000;
+
+/** Needs of one rest that a claim lists as refused. */
+const MOST_REFUSED = 64;
 
 interface Stand {
   readonly request: ResolvedRequest;
@@ -103,7 +108,11 @@ export function createFitting({ fits, allSlots, workflows, signal, log }: Option
   };
 
   return {
-    askerOf: (instance) => ({ name: instance.name, fit: (need, request) => first(instance, need, request) }),
+    askerOf: (instance) => ({
+      name: instance.name,
+      refusals: refusalsOf(instance.health.refusals, of(instance).able),
+      fit: (need, request) => first(instance, need, request),
+    }),
     forget: async () => {
       await Promise.all(instances.map(({ name }) => fits.forget(name)));
     },
@@ -129,6 +138,23 @@ export function createFitting({ fits, allSlots, workflows, signal, log }: Option
       await Promise.all(said);
     },
   };
+}
+
+/**
+ * What is refused, by keys and needs: that is what the scheduler knows of a job. Graphs of a key's own have nothing in
+ * common but the key; neither are more needs listed than a claim should carry.
+ */
+function refusalsOf(scopes: readonly Scope[], able: ReadonlyMap<string, Stand>): Refusals | undefined {
+  if (scopes.length === 0) return undefined;
+  const keys: string[] = [];
+  const lines: Refusals['lines'][number][] = [];
+  for (const { key, ...work } of scopes) {
+    const needs = [...able].filter(([, { request }]) => covers(work, workOf(request))).map(([need]) => need);
+    const isWhole = Object.keys(work).length === 0 || work.workflow === GRAPH || needs.length > MOST_REFUSED;
+    if (key !== undefined && isWhole) keys.push(key);
+    else for (const need of needs.slice(0, MOST_REFUSED)) lines.push({ key: key ?? '', need });
+  }
+  return { keys, lines };
 }
 
 function noStands(): Stands {

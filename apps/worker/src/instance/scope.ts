@@ -13,7 +13,12 @@ export interface Subject {
 }
 
 export function subjectOf({ id, key, request }: JobRecord): Subject {
-  return { job: id, key, workflow: request.workflow, checkpoint: checkpointOf(request) };
+  return { job: id, key, ...workOf(request) };
+}
+
+/** A request, by what an instance may be unable to do of it. */
+export function workOf(request: ResolvedRequest): Pick<Subject, 'workflow' | 'checkpoint'> {
+  return { workflow: request.workflow, checkpoint: checkpointOf(request) };
 }
 
 /** The main model of a job; empty where its workflow leaves no choice. */

@@ -20,6 +20,7 @@ Input:
   ARGV[12] ms for which a job may be passed by for those that need less loading
   ARGV[13] how many keys were looked at in vain
   ARGV[14] the clock of all workers, ms since 1970: it says how long a job was passed by
+  ARGV[15] what the instance refuses (JSON), or empty
 
 Output:
   {'ok', snapshot};
@@ -44,6 +45,8 @@ local most_deaths, too_many_deaths, most_overtakes = tonumber(ARGV[7]), ARGV[8],
 local worker_clock = tonumber(ARGV[10])
 local ask = {instance = ARGV[11], clock = tonumber(ARGV[14]), patience = tonumber(ARGV[12]), from = tonumber(ARGV[13]),
   most_overtakes = most_overtakes}
+
+read_refusals(ARGV[15])
 
 local function look_at(job_id) id, record = job_id, job_key(job_id) end
 local function take(job_id)

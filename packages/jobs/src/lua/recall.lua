@@ -9,21 +9,26 @@ Input:
   ARGV[2] the instance
   ARGV[3] ms since 1970
   ARGV[4] the pool
+  ARGV[5] what the instance refuses (JSON), or empty
 
 Output:
   {'recalled'}; {'none'}; {'unknown', need, request (JSON)}: it is not known what such a job would be loaded for there
 ]]
 --- @include "shared/call-back"
+--- @include "scheduling/refused"
 
 local instance, now, pool = ARGV[2], tonumber(ARGV[3]), ARGV[4]
+read_refusals(ARGV[5])
 local last = redis.call('ZREVRANGE', KEYS[1], 0, MOST_AHEAD - 1, 'WITHSCORES')
 for n = 1, #last, 2 do
   local id, starts = last[n], tonumber(last[n + 1])
-  local worker, need = unpack(redis.call('HMGET', job_key(id), 'worker', 'need'))
+  local worker, need, key = unpack(redis.call('HMGET', job_key(id), 'worker', 'need', 'key'))
   -- Jobs of 0.1.0 have no need.
   local load = not need and 0 or tonumber(redis.call('HGET', fits_key(instance), need) or nil)
   if not worker then
     redis.call('ZREM', KEYS[1], id)
+  elseif is_refused(key or '', need) then
+    -- It would only go back.
   elseif not load then
     return {'unknown', need, redis.call('HGET', job_key(id), 'request') or ''}
   elseif load == 0 or load > 0 and math.abs(starts - now) > load then

@@ -5,7 +5,7 @@ import type { PoolWorker } from '../queue/pool-worker.js';
 import { parseSnapshot } from '../record/snapshots.js';
 import { workerKilled } from '../record/worker-killed.js';
 import type { Claim } from './claim.js';
-import { type Asker, type Fits, sayFits } from './fits.js';
+import { type Asker, type Fits, sayFits, writeRefusals } from './fits.js';
 import type { ClaimHolder } from './hold-claim.js';
 import type { RedisClock } from './redis-clock.js';
 
@@ -57,10 +57,19 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
   const tooManyDeaths = JSON.stringify(workerKilled(maxWorkerDeaths));
   let nextReturn: number | undefined;
 
-  const ask = (token: string, instance: string, lookedAt: number) => {
+  const ask = (token: string, asker: Asker | undefined, lookedAt: number) => {
     const item = [worker, token, lockMs, maxWorkerDeaths, tooManyDeaths];
     // BullMQ has a job rest until a moment of our clock, not of Redis'; what was passed by others count on.
-    const order = [maxOvertakes, options.now(), instance, modelPatienceMs, lookedAt, options.clock.now()];
+    const { now, clock } = options;
+    const order = [
+      maxOvertakes,
+      now(),
+      asker?.name ?? '',
+      modelPatienceMs,
+      lookedAt,
+      clock.now(),
+      writeRefusals(asker),
+    ];
     return orUnavailable(() =>
       runScript(redis, 'next', keys.open(pool), [keys.prefix, pool, jobTtlSeconds * 1000, ...item, ...order]),
     ) as Promise<Reply>;
@@ -70,7 +79,7 @@ export function createNextClaims(options: NextClaimOptions, poolWorker: PoolWork
     let asked = 0;
     for (;;) {
       const token = poolWorker.newToken();
-      const reply = await ask(token, asker?.name ?? '', lookedAt);
+      const reply = await ask(token, asker, lookedAt);
       switch (reply[0]) {
         case 'ok': {
           const record = parseSnapshot(reply[1])?.record;

@@ -4,7 +4,7 @@ import { enlistMissing } from '../scheduling/enlist-missing.js';
 import type { Claim } from './claim.js';
 import { createItemClaimer, type ItemClaimerOptions } from './claim-item.js';
 import { createNextClaims, type NextClaimOptions, type NextClaims } from './claim-next.js';
-import { type Asker, sayFits } from './fits.js';
+import { type Asker, sayFits, writeRefusals } from './fits.js';
 import { type ClaimHolderOptions, createClaimHolder } from './hold-claim.js';
 import { createIdleInstances, type IdleInstances, type IdleInstancesOptions } from './idle-instances.js';
 
@@ -48,7 +48,7 @@ export async function openClaimSource(
     },
     recall: async (asker) => {
       for (;;) {
-        const args = [keys.prefix, asker.name, options.clock.now(), pool];
+        const args = [keys.prefix, asker.name, options.clock.now(), pool, writeRefusals(asker)];
         const [verdict, ...need] = (await runScript(redis, 'recall', keys.ahead(pool), args)) as string[];
         if (verdict !== 'unknown') return verdict === 'recalled';
         await sayFits(options.fits, asker, need);

@@ -6,9 +6,19 @@ import { readRequest } from '../record/stored-request.js';
 /** How long what was said of an instance counts: an instance whose worker is gone holds up nobody. */
 const LIFE_MS = 60_000;
 
+/** Jobs that an instance is not given now although it can run them. */
+export interface Refusals {
+  /** All jobs of these keys. */
+  readonly keys: readonly string[];
+  /** Those with a need, of one key or, where it is empty, of all. */
+  readonly lines: readonly { readonly key: string; readonly need: string }[];
+}
+
 /** An instance that asks for jobs. */
 export interface Asker {
   readonly name: string;
+  /** Undefined: it refuses nothing. */
+  readonly refusals?: Refusals | undefined;
   /** How many ms of loading such a job would cost it; -1 when it cannot run it. To be said again when that changes. */
   fit(need: string, request: ResolvedRequest): Promise<number> | number;
 }
@@ -50,4 +60,9 @@ export async function sayFits(fits: Fits, asker: Asker, needs: readonly string[]
     found.set(need, request === '' ? -1 : await asker.fit(need, readRequest(request)));
   }
   await fits.say(asker.name, found);
+}
+
+/** As scripts take them. */
+export function writeRefusals(asker: Asker | undefined): string {
+  return asker?.refusals === undefined ? '' : JSON.stringify(asker.refusals);
 }

@@ -3,6 +3,7 @@ What an instance may be given: of each key, in the order of their turns, the fir
 ]]
 --- @include "constants"
 --- @include "scheduling/waiting"
+--- @include "scheduling/refused"
 
 -- Looked at in one go. Keys whose turns come later are looked at only if the instance can run nothing of these.
 local MOST_KEYS = 32
@@ -13,7 +14,8 @@ local pages_left = 16
 -- Needs that a worker is asked about in one go.
 local MOST_UNKNOWN = 16
 
--- From so many on: first those that had nothing in work and owed nothing, then the least virtual time.
+-- From so many on: first those that had nothing in work and owed nothing, then the least virtual time. Those that are
+-- refused count as looked at.
 local function keys_in_turn(pool, from)
   local keys, is_newcomer = redis.call('LRANGE', newcomers_key(pool), from, from + MOST_KEYS - 1), {}
   for _, key in ipairs(keys) do is_newcomer[key] = true end
@@ -22,7 +24,11 @@ local function keys_in_turn(pool, from)
   for _, key in ipairs(others) do
     if not is_newcomer[key] then keys[#keys + 1] = key end
   end
-  return keys, is_newcomer
+  local given = {}
+  for _, key in ipairs(keys) do
+    if not refused_keys[key] then given[#given + 1] = key end
+  end
+  return given, is_newcomer
 end
 local function older_of(one, other) return one and one.number < other.number and one or other end
 local function oldest_of(firsts)
@@ -43,10 +49,11 @@ local function overtaken(pool, key, most_overtakes)
   redis.call('HSET', oldest_key(pool), key, oldest.number)
   return removed - removals_before(oldest) >= most_overtakes and oldest or nil
 end
--- ms that the instance would load for such jobs; -1 when it cannot run them, nil when that is not known.
-local function fit(instance, need)
+-- ms that the instance would load for such jobs; -1 when it cannot run them or refuses them, nil when that is not known.
+local function load_of(key, need, fit) return is_refused(key, need) and -1 or tonumber(fit or nil) end
+local function fit(instance, key, need)
   if instance == '' then return 0 end
-  return tonumber(redis.call('HGET', fits_key(instance), need) or nil)
+  return load_of(key, need, redis.call('HGET', fits_key(instance), need))
 end
 -- Where its record does not say it.
 local function need_by_line(pool, key, job_id)
@@ -57,7 +64,7 @@ end
 local function candidate_of(pool, key, first, instance)
   local found = redis.pcall('HGET', job_key(first.id), 'need')
   local need = type(found) == 'string' and found or need_by_line(pool, key, first.id) or ''
-  return {id = first.id, key = key, need = need, load = fit(instance, need), number = first.number}
+  return {id = first.id, key = key, need = need, load = fit(instance, key, need), number = first.number}
 end
 -- Of its lines from so many on only those whose first job has the priority of the first one that the instance can run.
 local function candidates_from(pool, key, instance, from)
@@ -66,7 +73,7 @@ local function candidates_from(pool, key, instance, from)
   for n = 1, #lines, 2 do needs[#needs + 1] = lines[n] end
   local loads = #needs > 0 and redis.call('HMGET', fits_key(instance), unpack(needs)) or {}
   for n, need in ipairs(needs) do
-    local turn, load = tonumber(lines[2 * n]), tonumber(loads[n] or nil)
+    local turn, load = tonumber(lines[2 * n]), load_of(key, need, loads[n])
     local its_priority = math.floor(turn / LEVEL / LEVELS_OF_PRIORITY)
     if #candidates == MOST_OF_KEY or priority and its_priority > priority then break end
     if not load then
@@ -95,7 +102,7 @@ local function overtaken_of_lines(pool, key, instance, most_overtakes)
   local needs, unknown, oldest = redis.call('ZRANGE', lines_key(pool, key), 0, MOST_LINES - 1), {}, nil
   local loads = #needs > 0 and redis.call('HMGET', fits_key(instance), unpack(needs)) or {}
   for n, need in ipairs(needs) do
-    local load = tonumber(loads[n] or nil)
+    local load = load_of(key, need, loads[n])
     if not load then
       unknown[#unknown + 1] = {key = key, need = need}
     elseif load >= 0 then
