@@ -140,7 +140,10 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       loadTimes,
       log,
       onChange: changed,
-      onDisconnect: () => warmUps[index]?.due(),
+      onDisconnect: ({ health }) => {
+        warmUps[index]?.due();
+        health.mayHaveRestarted();
+      },
       onRests: (instance) => {
         // What waits there would only fail as well.
         for (const slot of allSlots[index]?.behind ?? []) {

@@ -61,14 +61,14 @@ it('rests after three jobs of two keys failed alike, however well it answers, an
   expect(health.reason).toContain('forgot it');
   vi.advanceTimersByTime(limits.firstRestMs);
   expect(health).toMatchObject({ isTestDue: true, isToBeTried: false });
-  health.tested();
+  health.tested(true);
   expect(due).toBe(1);
   expect(health).toMatchObject({ state: 'resting', isTestDue: false, isToBeTried: true });
   vi.advanceTimersByTime(1);
   health.observed(failure);
   expect(health.isToBeTried).toBe(false);
   vi.advanceTimersByTime(2 * limits.firstRestMs);
-  health.tested();
+  health.tested(true);
   expect(due).toBe(2);
   health.jobSucceeded({ ...subject, job: '5' });
   expect(health).toMatchObject({ state: 'up', reason: null });

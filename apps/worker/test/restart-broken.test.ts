@@ -35,7 +35,7 @@ const failing = (times: number, scope: Scope) => (health: InstanceHealth) => {
     health.entered(subject);
     health.jobFailed(subject, { print: 'x', code: 'gpu_failed', error: 'CUDA error', scope, certain: true });
     health.left(subject.job);
-    health.tested();
+    health.tested(true);
   }
 };
 

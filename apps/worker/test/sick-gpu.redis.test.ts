@@ -136,6 +136,24 @@ describe('of one instance alone', () => {
   });
 });
 
+describe('an instance that rests', () => {
+  it('is up as soon as its ComfyUI was restarted and runs a test prompt, without a job as a trial', async () => {
+    const stack = await openStack();
+    const gpu = await aGpu();
+    sicken(gpu);
+    const restLimits = { failuresToRest: 3, firstRestMs: 600_000, longestRestMs: 600_000 };
+    const worker = await stack.startWorker('w', [gpu.url], { restLimits });
+    const id = await stack.submit();
+    await until('it rests', async () => (await worker.instance(1))?.state === 'resting');
+    gpu.faults.remove();
+    await stack.cancel(id);
+    gpu.drop();
+    await worker.allUp();
+    expect((await worker.instance(1))?.rests).toEqual([]);
+    expect(await stack.run({ seed: '2' })).toMatchObject({ status: 'succeeded' });
+  });
+});
+
 describe('jobs that are at fault themselves', () => {
   it('fail, and say on which two instances they failed alike, while the instances go on for all others', async () => {
     const stack = await openStack();

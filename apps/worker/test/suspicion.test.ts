@@ -184,7 +184,7 @@ describe('resting', () => {
     const job = aJob();
     suspicion.failed(job, GPU, 0);
     suspicion.cleared(job.job, 1);
-    suspicion.tested(1);
+    suspicion.tested(true, 1);
     expect(suspicion.permits(aJob(), 1)).toBe('trial');
     expect(suspicion.isSuspectOf(aJob(), UNKNOWN)).toBe(true);
   });
@@ -204,12 +204,12 @@ describe('a trial', () => {
   it('comes after a test prompt, which is due when the rest begins and when it is over', () => {
     const suspicion = resting();
     expect(suspicion.isTestDue(0)).toBe(true);
-    suspicion.tested(5);
+    suspicion.tested(true, 5);
     expect(suspicion.isTestDue(9_999)).toBe(false);
     expect(suspicion.isTestDue(10_000)).toBe(true);
     expect(suspicion.permits(aJob(), 10_000)).toBe('no');
     expect(suspicion.refusals(10_000)).toEqual([{ key: 'k' }]);
-    suspicion.tested(10_000);
+    suspicion.tested(true, 10_000);
     expect(suspicion.isTestDue(10_000)).toBe(false);
     expect(suspicion.permits(aJob(), 10_000)).toBe('trial');
     expect(suspicion.refusals(10_000)).toEqual([]);
@@ -218,7 +218,7 @@ describe('a trial', () => {
   it('is one job alone', () => {
     const suspicion = resting();
     const [trial, other] = [aJob(), aJob()];
-    suspicion.tested(10_000);
+    suspicion.tested(true, 10_000);
     expect(suspicion.permits(trial, 9_999)).toBe('no');
     expect(suspicion.permits(trial, 10_000)).toBe('trial');
     suspicion.entered(trial, 10_000);
@@ -232,7 +232,7 @@ describe('a trial', () => {
     let now = 10_000;
     for (let n = 0; n < 4; n += 1) {
       const trial = aJob();
-      suspicion.tested(now);
+      suspicion.tested(true, now);
       suspicion.entered(trial, now);
       suspicion.failed(trial, GPU, now);
       const until = onlyRest(suspicion)?.until ?? 0;
@@ -253,7 +253,7 @@ describe('a trial', () => {
   it('of one key does not keep the instance from the others when it fails: the next trial is theirs', () => {
     const suspicion = resting();
     suspicion.failed(aJob({ key: 'other' }), GPU, 0);
-    suspicion.tested(10_000);
+    suspicion.tested(true, 10_000);
     for (let n = 0; n < 3; n += 1) {
       const trial = aJob();
       suspicion.entered(trial, 10_000);
@@ -271,7 +271,7 @@ describe('a trial', () => {
   it('of a second key that fails alike begins the next rest for all', () => {
     const suspicion = resting();
     suspicion.failed(aJob({ key: 'other' }), GPU, 0);
-    suspicion.tested(10_000);
+    suspicion.tested(true, 10_000);
     for (const key of ['k', 'other']) {
       const trial = aJob({ key });
       suspicion.entered(trial, 10_000);
@@ -283,7 +283,7 @@ describe('a trial', () => {
   it('ends the suspicion when it succeeds; a failure soon after goes on where the row of rests was', () => {
     const suspicion = resting();
     const trial = aJob();
-    suspicion.tested(10_000);
+    suspicion.tested(true, 10_000);
     suspicion.entered(trial, 10_000);
     suspicion.succeeded(trial, 11_000);
     expect(suspicion.permits(aJob(), 11_000)).toBe('yes');
@@ -295,10 +295,25 @@ describe('a trial', () => {
     expect(onlyRest(suspicion)).toMatchObject({ until: 110_000, count: 1 });
   });
 
+  it('is not needed after a restart: the rests are over when a test prompt passes, which is due at once', () => {
+    const suspicion = resting();
+    suspicion.tested(true, 1);
+    suspicion.observed({ code: 'gpu_failed', error: 'CUDA error' }, 2);
+    suspicion.mayHaveRestarted();
+    expect(suspicion.isTestDue(3)).toBe(true);
+    suspicion.tested(false, 3);
+    expect(suspicion.permits(aJob(), 3)).toBe('no');
+    suspicion.tested(true, 4);
+    expect(suspicion.rests).toEqual([]);
+    expect(suspicion.permits(aJob(), 4)).toBe('yes');
+    suspicion.observed({ code: 'gpu_failed', error: 'CUDA error' }, 5);
+    expect(suspicion.altogether).toMatchObject({ count: 2 });
+  });
+
   it('is to be had again when it ended without a result', () => {
     const suspicion = resting();
     const trial = aJob();
-    suspicion.tested(10_000);
+    suspicion.tested(true, 10_000);
     suspicion.entered(trial, 10_000);
     suspicion.left(trial.job);
     expect(suspicion.permits(aJob(), 10_000)).toBe('trial');

@@ -144,10 +144,15 @@ export class InstanceHealth {
     this.#restsChanged();
   }
 
-  /** A test prompt showed nothing wrong, or could not be run: if a rest is over, a job may be the trial. */
-  tested(): void {
-    this.#suspicion.tested(Date.now());
-    this.#options.onRests(this);
+  /** A test prompt showed nothing wrong (`passed`), or could not be run: if a rest is over, a job may be the trial. */
+  tested(passed: boolean): void {
+    this.#suspicion.tested(passed, Date.now());
+    if (!this.#restsChanged()) this.#options.onRests(this);
+  }
+
+  /** Its ComfyUI may have been restarted. */
+  mayHaveRestarted(): void {
+    this.#suspicion.mayHaveRestarted();
   }
 
   /** We saw ourselves that it does not work, whoever's job it is. */
@@ -167,10 +172,11 @@ export class InstanceHealth {
     return CLOSURES.find((closure) => this.#closures.has(closure));
   }
 
-  #restsChanged(): void {
+  /** Answers whether they have. */
+  #restsChanged(): boolean {
     const before = JSON.stringify(this.#rests);
     this.#rests = this.#suspicion.rests;
-    if (JSON.stringify(this.#rests) === before) return;
+    if (JSON.stringify(this.#rests) === before) return false;
     const { altogether } = this.#suspicion;
     if (altogether === undefined) this.open('resting');
     else {
@@ -178,6 +184,7 @@ export class InstanceHealth {
       this.close('resting', `it is given one job at ${until} to be tried with, after: ${altogether.error}`);
     }
     this.#options.onRests(this);
+    return true;
   }
 
   #refresh(): void {

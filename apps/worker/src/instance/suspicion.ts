@@ -55,7 +55,8 @@ const MOST_RESTS = 32;
  *
  * The caller may have chosen the error. So it rests only for the jobs of that key, until a job of another key fails alike,
  * or the fleet's own **test prompt** fails. That is due when a rest begins and again when it is over. Then one job of the
- * scope is let in as a **trial**: its success ends the suspicion, its failure begins the next rest.
+ * scope is let in as a **trial**: its success ends the suspicion, its failure begins the next rest. After a restart of
+ * ComfyUI the test prompt alone ends it.
  */
 export class Suspicion {
   readonly #limits: RestLimits;
@@ -66,6 +67,8 @@ export class Suspicion {
   /** Rests that are over: one soon after continues their row. */
   readonly #past = new Map<string, { readonly count: number; readonly at: number }>();
   #count = 0;
+  /** Its process may be another one than that which failed. */
+  #mayBeNew = false;
 
   constructor(limits: RestLimits) {
     this.#limits = limits;
@@ -130,16 +133,27 @@ export class Suspicion {
     return rest !== undefined && isTrialDue(rest, now);
   }
 
-  /** A test prompt showed nothing wrong, or could not be run. */
-  tested(now: number): void {
+  /** A test prompt showed nothing wrong (`passed`), or could not be run. */
+  tested(passed: boolean, now: number): void {
+    if (passed && this.#mayBeNew) {
+      for (const { scope } of this.rests) this.#endRest(scope, now);
+      this.#failures = [];
+      this.#mayBeNew = false;
+    }
     this.#failures = this.#failures.filter(({ key }) => key !== FLEET.key);
-    for (const [name, rest] of this.#rests) this.#rests.set(name, { ...rest, testedAt: now });
+    for (const rest of [...this.#rests.values()]) this.#change(rest, { testedAt: now });
+  }
+
+  /** ComfyUI may have been restarted. If a test prompt passes, which is due at once, all rests are over. */
+  mayHaveRestarted(): void {
+    this.#mayBeNew = this.#rests.size > 0;
+    for (const rest of [...this.#rests.values()]) this.#change(rest, { testedAt: undefined, trial: undefined });
   }
 
   /** The fleet has seen by itself that the instance does not work, whoever's job it is. */
   observed(failure: Pick<Failure, 'code' | 'error'>, now: number): void {
     const whole = this.altogether;
-    this.tested(now);
+    this.tested(false, now);
     this.#note({ ...FLEET, ...failure, print: failure.code, scope: {}, certain: true });
     // What was in its queue when it began to rest tells nothing new.
     if (whole === undefined || now >= whole.until) this.#rest({}, failure, { now, proven: true, testedAt: now });

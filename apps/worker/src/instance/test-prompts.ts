@@ -1,3 +1,4 @@
+import { FleetError } from '@comfy-fleet/contracts';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { runTestPrompt } from '../job/run-test-prompt.js';
 import type { Slots } from './slots.js';
@@ -17,11 +18,9 @@ export function createTestPrompts({ slots, pollMs, signal, log }: Options): () =
   const { name, health } = slots.instance;
   return async () => {
     if (!health.isTestDue || !health.isReachable || health.state === 'wedged' || slots.drains) return;
-    const fault = await runTestPrompt(slots.instance, { pollMs, signal });
-    if (fault === undefined) health.tested();
-    else {
-      log.error("the test prompt failed, so the fault is the instance's", { instance: name, error: fault });
-      health.observed({ code: fault.code, error: `the test prompt failed: ${fault.detail}` });
-    }
+    const result = await runTestPrompt(slots.instance, { pollMs, signal });
+    if (!(result instanceof FleetError)) return health.tested(result === 'passed');
+    log.error("the test prompt failed, so the fault is the instance's", { instance: name, error: result });
+    health.observed({ code: result.code, error: `the test prompt failed: ${result.detail}` });
   };
 }

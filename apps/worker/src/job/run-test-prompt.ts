@@ -22,9 +22,9 @@ const FAULTS: readonly ErrorCode[] = [
 
 /**
  * Runs a tiny graph of core nodes that every ComfyUI has: ImageBlur computes on the GPU, SaveImage writes to the disk.
- * Answers why the instance failed it; undefined when it did not, or when it could not be found out.
+ * Answers why the instance failed it, that it `passed`, or that this is `unknown`.
  */
-export async function runTestPrompt(instance: Instance, waiting: Waiting): Promise<FleetError | undefined> {
+export async function runTestPrompt(instance: Instance, waiting: Waiting): Promise<FleetError | 'passed' | 'unknown'> {
   const { signal } = waiting;
   const promptId = newId();
   const ends = new NewsFeed<PromptNews>();
@@ -38,11 +38,11 @@ export async function runTestPrompt(instance: Instance, waiting: Waiting): Promi
     await instance.ask((client) => client.submit(testGraph(promptId), { promptId, clientId, signal }));
     const entry = await untilEnded(instance, promptId, ends, { ...waiting, deadlineMs: DEADLINE_MS });
     await deleteOutputs(instance.folders, entry.outputs);
-    return entry.error;
+    return entry.outcome === 'success' ? 'passed' : (entry.error ?? 'unknown');
   } catch (error) {
     if (!(error instanceof FleetError)) throw error;
     // A restart takes every prompt with it.
-    return FAULTS.includes(error.code) && !wasCutOff ? error : undefined;
+    return FAULTS.includes(error.code) && !wasCutOff ? error : 'unknown';
   } finally {
     stopListening();
   }
