@@ -1,5 +1,5 @@
 import type { FrameStore } from '@comfy-fleet/frames';
-import type { Opinion, SharedInputs, Wedge } from '@comfy-fleet/jobs';
+import type { InstanceFault, Opinion, SharedInputs, Wedge } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Workflows } from '@comfy-fleet/workflows';
 import type { WhoElse } from './claiming/others.js';
@@ -49,8 +49,8 @@ export interface Tools extends Omit<JobSettings, 'workflows'> {
   readonly store: Pick<StoreWatch, 'fault' | 'failed'>;
   /** An instance executes on what it was told to stop; see WedgeWatch. */
   readonly noteWedge: (wedge: Wedge) => Promise<void>;
-  /** The most memory of any live instance of the pool, in bytes. */
-  readonly largestVram: (pool: string) => Promise<number>;
+  /** The memory that an instance needs at least to try a job with these faults, in bytes. */
+  readonly leastVram: (faults: readonly InstanceFault[]) => Promise<number>;
   readonly whoElse: WhoElse;
   readonly nodeTimes: NodeTimes;
   /** Notifies an instance of what became elsewhere of a job that failed there. Never throws. */

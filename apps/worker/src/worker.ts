@@ -10,7 +10,7 @@ import { createFitting } from './claiming/fitting.js';
 import { createHaltWatch } from './claiming/halt-watch.js';
 import { createLeftBehind } from './claiming/left-behind.js';
 import { ableToTake, loadingTime } from './claiming/move-behind.js';
-import { createWhoElse, largestVram } from './claiming/others.js';
+import { createWhoElse, leastVram } from './claiming/others.js';
 import { createPlacer } from './claiming/placer.js';
 import { type Instance, openInstance } from './instance/instance.js';
 import { createLoadTimes } from './instance/load-times.js';
@@ -101,7 +101,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     store,
     nodeTimes: createNodeTimes(ledger.nodeTimes, log),
     whoElse: createWhoElse(workersNow, ledger.abilities, workflows),
-    largestVram: async (pool) => largestVram(await workersNow(), pool),
+    leastVram: async (faults) => leastVram(await workersNow(), faults),
     sendOpinion: (opinion) => opinions.send(opinion),
     noteWedge: (wedge) => wedges.note(wedge),
     changed,

@@ -23,7 +23,7 @@ async function badAndGood(other: Parameters<typeof aGpu>[1] = {}) {
   const [bad, good] = [await aGpu(), await aGpu(0, other)];
   const worker = await stack.startWorker('w', [bad.url, good.url]);
   await worker.allUp();
-  return { stack, bad, good };
+  return { stack, bad, good, worker };
 }
 
 describe('a job of one instance alone', () => {
@@ -151,7 +151,7 @@ describe('after an out-of-memory error', () => {
     expect(await stack.run()).toMatchObject({ status: 'succeeded', attempts: 2 });
   });
 
-  it('a job fails when freeing did not help and there is no larger GPU', async () => {
+  it('a job fails when freeing did not help and there is no other GPU', async () => {
     const { stack, gpu } = await alone();
     gpu.faults.add({ kind: 'out_of_memory' });
     expect(await stack.run()).toMatchObject({ status: 'failed', attempts: 2, error: { code: 'out_of_memory' } });
@@ -162,6 +162,27 @@ describe('after an out-of-memory error', () => {
     expect(large.settings.vramBytes).toBeGreaterThan(small.settings.vramBytes);
     small.faults.add({ kind: 'out_of_memory' });
     expect(await stack.run()).toMatchObject({ status: 'succeeded', attempts: 3, instance: 'w/2' });
+  });
+});
+
+describe('an instance that is always out of memory, beside one with as much', () => {
+  it('fails no job, and is given none of the workflow once the other one has completed some', async () => {
+    const { stack, bad, worker } = await badAndGood();
+    bad.faults.add({ kind: 'out_of_memory', node: 'KSampler' });
+    const ids = await Promise.all(Array.from({ length: 12 }, (_, n) => stack.submit({ seed: `${n}` })));
+    for (const id of ids) expect(await stack.ended(id)).toMatchObject({ status: 'succeeded', instance: 'w/2' });
+    const scope = { workflow: 'text2img', key: 'anonymous' };
+    expect(await worker.instance(1)).toMatchObject({ state: 'up', rests: [{ scope, code: 'out_of_memory' }] });
+  });
+
+  it('stays unsuspected of jobs that run out of memory on both', async () => {
+    const { stack, bad, good, worker } = await badAndGood();
+    for (const gpu of [bad, good]) gpu.faults.add({ kind: 'out_of_memory' });
+    const ids = await Promise.all(Array.from({ length: 4 }, (_, n) => stack.submit({ seed: `${n}` })));
+    for (const id of ids) {
+      expect(await stack.ended(id)).toMatchObject({ status: 'failed', attempts: 3, error: { code: 'out_of_memory' } });
+    }
+    for (const n of [1, 2]) expect(await worker.instance(n)).toMatchObject({ state: 'up', rests: [] });
   });
 });
 

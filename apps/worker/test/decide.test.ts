@@ -13,7 +13,7 @@ const FIRST: Facts = {
   refusals: 0,
   kills: 0,
   ooms: 0,
-  hasLargerElsewhere: false,
+  memory: undefined,
   fault: undefined,
   limits: { maxAttempts: 3, maxRefusals: 10, maxInstanceDeaths: 2 },
 };
@@ -92,12 +92,18 @@ describe('of what was lost or refused', () => {
 
 describe('of a GPU that ran out of memory', () => {
   const retry = { why: 'out_of_memory', code: 'out_of_memory', delayMs: 0 };
+  const faults = [{ instance: 'w/1', code: 'out_of_memory', print: 'out_of_memory', suspect: false }] as const;
+  const failing = { what: 'fail', error: outOfMemory, alikeOn: ['w/1'] };
 
   it.each([
     ['the first time: again here, its memory freed', { ooms: 1 }, { what: 'again', ...retry }],
-    ['the second time: on a larger one', { ooms: 2, hasLargerElsewhere: true }, { what: 'release', ...retry }],
-    ['the second time on the largest: fails', { ooms: 2 }, { what: 'fail', error: outOfMemory }],
-    ['the third time: fails', { ooms: 3 }, { what: 'fail', error: outOfMemory }],
+    [
+      'the second time: on another one',
+      { ooms: 2, memory: { faults, others: 1 } },
+      { what: 'release', ...retry, faults },
+    ],
+    ['the second time where no other can try it: fails', { ooms: 2, memory: { faults, others: 0 } }, failing],
+    ['the third time: fails, and speaks for the instances', { ooms: 3, memory: { faults, others: 1 } }, failing],
   ])('%s', (_what, facts, decision) => {
     expect(decided(outOfMemory, facts)).toMatchObject(decision);
   });

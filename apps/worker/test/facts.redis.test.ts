@@ -8,7 +8,6 @@ import { aGpu } from './worker-stack.js';
 const asking = {
   instruments: someInstruments(),
   whoElse: async () => 1,
-  largestVram: async () => 0,
   maxAttempts: 3,
   maxRefusals: 10,
   maxInstanceDeaths: 2,

@@ -24,7 +24,7 @@ const place = (record: JobRecord, all: readonly Slots[], over: Partial<Placement
   placeJob(record, all, {
     worker: 'w',
     adoptWaitMs: 60_000,
-    largestVram: async () => 0,
+    leastVram: async () => 0,
     able: () => true,
     others: async () => 0,
     random: () => 1,
@@ -85,12 +85,12 @@ describe('a job that is to begin', () => {
     expect(await releaseMs(20)).toEqual([10_000, true]);
   });
 
-  it('goes back for a larger GPU after two errors of memory, and not after one', async () => {
+  it('goes back for a GPU with enough memory after two errors of memory, and not after one', async () => {
     const small = open('w/1');
-    const largestVram = async () => 24;
-    expect(await place(aRecord({ ooms: 1 }), [small], { largestVram })).toEqual({ slots: small });
-    const placement = await place(aRecord({ ooms: 2 }), [small], { largestVram });
-    expect(placement).toMatchObject({ because: 'it needs a larger GPU', unable: true });
+    const leastVram = async () => 24;
+    expect(await place(aRecord({ ooms: 1 }), [small], { leastVram })).toEqual({ slots: small });
+    const placement = await place(aRecord({ ooms: 2 }), [small], { leastVram });
+    expect(placement).toMatchObject({ because: 'it needs a GPU with more memory', unable: true });
   });
 });
 

@@ -728,7 +728,7 @@ export interface JobProgress {
  */
 export interface WaitingFor {
   /**
-   * The first that applies. `paused`: an operator has paused its pool or the fleet. `no_instance`: no ComfyUI of its pool is up and takes jobs. `missing`: none that is up has what it needs. `memory`: it ran out of memory twice, and waits for the largest GPU. `storage`: no worker can store pictures. `running_limit`: its API key has as many jobs in work as it may. `retry`: it is tried again after a while. `turn`: other jobs come first.
+   * The first that applies. `paused`: an operator has paused its pool or the fleet. `no_instance`: no ComfyUI of its pool is up and takes jobs. `missing`: none that is up has what it needs. `memory`: it ran out of memory twice, and waits for another GPU with as much memory. `storage`: no worker can store pictures. `running_limit`: its API key has as many jobs in work as it may. `retry`: it is tried again after a while. `turn`: other jobs come first.
    */
   code: 'paused' | 'no_instance' | 'missing' | 'memory' | 'storage' | 'running_limit' | 'retry' | 'turn';
   /**

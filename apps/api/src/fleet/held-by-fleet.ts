@@ -24,9 +24,8 @@ interface Taking {
   readonly worker: WorkerAnnouncement;
 }
 
-/** Out-of-memory errors after which only the largest GPU of the pool will do. */
-const OOMS_FOR_LARGEST = 2;
-const GIB = 1024 ** 3;
+/** Out-of-memory errors after which a job needs another GPU. */
+const OOMS_FOR_ANOTHER = 2;
 
 const NOT_UP: Readonly<Record<Exclude<InstanceState, 'up'>, string>> = {
   down: 'down',
@@ -51,7 +50,10 @@ export function heldByFleet(record: JobRecord, overview: FleetOverview, equipmen
   if (isToBeFound) return undefined;
   const lacks = whatIsMissing(record, taking, equipment);
   if (lacks !== undefined) return missing(lacks, pool);
-  if (record.ooms >= OOMS_FOR_LARGEST) return { code: 'memory', detail: needsLargest(overview, pool) };
+  if (record.ooms >= OOMS_FOR_ANOTHER) {
+    const needs = `another GPU of the pool ${pool} with at least as much memory`;
+    return { code: 'memory', detail: `It ran out of memory twice, and waits for ${needs}.` };
+  }
   if (taking.every(({ worker }) => worker.storeFault)) {
     return { code: 'storage', detail: `No worker of the pool ${pool} can store pictures, so none takes jobs.` };
   }
@@ -104,14 +106,4 @@ function missing(lacks: readonly Lack[], pool: string): WaitingFor {
         : { node: lack.className, input: lack.input, value: lack.value },
     ),
   };
-}
-
-/** As the workers reckon it: one that rests or warms up is waited for. */
-function needsLargest({ workers, halts }: FleetOverview, pool: string): string {
-  const live = instancesServing(workers, pool).filter(
-    ({ state, name }) => ['up', 'resting', 'warming'].includes(state) && !halts.instances.has(name),
-  );
-  const largest = Math.max(0, ...live.map(({ vram }) => vram));
-  const size = largest === 0 ? '' : ` (${Math.round(largest / GIB)} GiB)`;
-  return `It ran out of memory twice, and waits for the largest GPU of the pool ${pool}${size}.`;
 }

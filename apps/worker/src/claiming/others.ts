@@ -21,9 +21,11 @@ export function createWhoElse(
       workflow !== undefined && findLacks(workflow, record.request, abilities).length > 0;
     const unable = new Set(known.filter(({ abilities }) => lacks(abilities)).map(({ instance }) => instance));
     const failed = new Set(faults.map(({ instance }) => instance));
+    const least = leastVram(workers, faults);
     const taking = workers.filter(({ draining, storeFault }) => !draining && !storeFault);
     return instancesServing(taking, record.pool).filter(
-      (instance) => takes(instance, record) && !failed.has(instance.name) && !unable.has(instance.name),
+      (instance) =>
+        takes(instance, record) && instance.vram >= least && !failed.has(instance.name) && !unable.has(instance.name),
     ).length;
   };
 }
@@ -34,10 +36,9 @@ function takes({ state, drains, rests = [] }: InstanceAnnouncement, record: JobR
   );
 }
 
-/** The most memory of any instance of the pool that is up, rests or warms up, and is not drained, in bytes. */
-export function largestVram(workers: readonly WorkerAnnouncement[], pool: string): number {
-  const up = instancesServing(workers, pool).filter(
-    ({ state, drains }) => ['up', 'resting', 'warming'].includes(state) && !drains,
-  );
-  return Math.max(0, ...up.map(({ vram }) => vram));
+/** The memory that an instance needs at least to try a job, in bytes: as much as each where the job ran out of it. */
+export function leastVram(workers: readonly WorkerAnnouncement[], faults: readonly InstanceFault[]): number {
+  const ranOut = new Set(faults.filter(({ code }) => code === 'out_of_memory').map(({ instance }) => instance));
+  const instances = workers.flatMap((worker) => worker.instances).filter(({ name }) => ranOut.has(name));
+  return Math.max(0, ...instances.map(({ vram }) => vram));
 }

@@ -13,8 +13,8 @@ export interface PlacementRules {
   readonly worker: string;
   /** How long a submission that another worker's instance may still have is left to that worker. */
   readonly adoptWaitMs: number;
-  /** The most memory of any live instance of the pool, in bytes. */
-  readonly largestVram: (pool: string) => Promise<number>;
+  /** The memory that an instance needs at least, in bytes. */
+  readonly leastVram: () => Promise<number>;
   /** For which it was claimed, if for one of ours. */
   readonly chosenFor?: Slots | undefined;
   /** Whether the instance has the nodes and models that the job needs. */
@@ -46,11 +46,10 @@ export async function placeJob(record: JobRecord, all: readonly Slots[], rules: 
   const able = all.filter(rules.able);
   if (able.length === 0)
     return { releaseMs: shortOrLonger(record, rules), because: 'no instance here can run it', unable: true };
-  // After two out-of-memory errors only the largest GPU of the pool will do.
-  const largest = record.ooms >= 2 ? await rules.largestVram(record.pool) : 0;
-  const large = able.filter(({ instance }) => instance.vram >= largest);
+  const least = record.ooms >= 2 ? await rules.leastVram() : 0;
+  const large = able.filter(({ instance }) => instance.vram >= least);
   if (large.length === 0)
-    return { releaseMs: shortOrLonger(record, rules), because: 'it needs a larger GPU', unable: true };
+    return { releaseMs: shortOrLonger(record, rules), because: 'it needs a GPU with more memory', unable: true };
   const subject = subjectOf(record);
   const willing = large.filter(({ instance }) => instance.health.permits(subject) !== 'no');
   const fresh = willing.filter(({ instance }) => !record.faults.some((fault) => fault.instance === instance.name));

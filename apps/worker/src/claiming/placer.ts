@@ -31,7 +31,7 @@ export interface Placer {
 }
 
 export function createPlacer({ worker, allSlots, tools, adoptWaitMs, stopping }: PlacerOptions): Placer {
-  const { largestVram, log } = tools;
+  const { log } = tools;
   const running = new Set<Promise<void>>();
 
   const placeOrRelease = async (claim: Claim, chosenFor: Slots | undefined): Promise<Placed> => {
@@ -42,9 +42,10 @@ export function createPlacer({ worker, allSlots, tools, adoptWaitMs, stopping }:
       .catch((error: unknown) => log.debug('a workflow was not read', { error }));
     const able = ({ instance }: Slots) => canRun(record, instance, tools.workflows);
     const others = () => tools.whoElse(record, record.faults);
+    const leastVram = () => tools.leastVram(record.faults);
     const placement = stopping.aborted
       ? { releaseMs: 0, because: 'the worker stops' }
-      : await placeJob(record, allSlots, { worker, adoptWaitMs, largestVram, able, others, chosenFor });
+      : await placeJob(record, allSlots, { worker, adoptWaitMs, leastVram, able, others, chosenFor });
     if ('slots' in placement) {
       useModels(record, placement.slots.instance, tools.workflows);
       const run = runJob(claim, placement.slots, tools).finally(() => running.delete(run));

@@ -101,7 +101,10 @@ export class Suspicion {
     const believed = [subject.key, FLEET.key];
     return scopesOf(subject).some((scope) =>
       this.#run(scope).some(
-        (other) => other.job !== subject.job && (believed.includes(other.key) || other.print === print),
+        (other) =>
+          other.job !== subject.job &&
+          other.code !== 'out_of_memory' &&
+          (believed.includes(other.key) || other.print === print),
       ),
     );
   }
@@ -183,7 +186,7 @@ export class Suspicion {
     const covering = this.#covering(subject);
     const tried = covering.filter(({ trial }) => trial === subject.job);
     for (const rest of tried) this.#trialFailed(rest, noted, now);
-    const scope = this.#scopeOf(noted, failure.certain ? 1 : this.#limits.failuresToRest);
+    const scope = this.#scopeOf(noted, this.#leastOf(failure));
     // What was in its queue when it began to rest tells nothing new.
     if (tried.length > 0 || scope === undefined || covering.some((rest) => covers(rest.scope, scope))) return;
     this.#rest(scope, failure, { now, proven: failure.certain });
@@ -216,6 +219,13 @@ export class Suspicion {
     for (const { scope, proven } of [...this.#rests.values()]) {
       if (jobsOf(this.#run(scope)) < (proven ? 1 : this.#limits.failuresToRest)) this.#endRest(scope, now);
     }
+  }
+
+  /** Different jobs that must fail before it rests without another reason. */
+  #leastOf({ certain, code }: Failure): number {
+    // Mostly such a job is too large: only its success elsewhere says more.
+    if (code === 'out_of_memory') return Number.POSITIVE_INFINITY;
+    return certain ? 1 : this.#limits.failuresToRest;
   }
 
   #covering(subject: Subject): OwnRest[] {

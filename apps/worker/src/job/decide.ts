@@ -79,14 +79,21 @@ export function decide(error: unknown, facts: Facts, random: () => number = Math
 }
 
 /**
- * After the first time once more on the same instance, its memory freed if it did run out; after the second on the instance of the pool that
- * has most, if that is another.
+ * After the first time once more on the same instance, its memory freed if it did run out; after the second on another one
+ * with at least as much memory.
  */
-function outOfMemory(error: FleetError, { ooms, hasLargerElsewhere }: Facts): Decision {
+function outOfMemory(error: FleetError, { ooms, memory }: Facts): Decision {
   const retry = { why: 'out_of_memory', code: error.code, delayMs: 0 } as const;
   if (ooms === 1) return { what: 'again', because: 'out of memory; another try on the same instance', ...retry };
-  if (!hasLargerElsewhere) return { what: 'fail', error };
-  return { what: 'release', because: 'out of memory; another try on a larger GPU', ...retry };
+  const { faults = [], others = 0 } = memory ?? {};
+  if (ooms > 2 || others === 0) {
+    return {
+      what: 'fail',
+      error,
+      alikeOn: faults.filter(({ code }) => code === error.code).map(({ instance }) => instance),
+    };
+  }
+  return { what: 'release', because: 'out of memory; another try on another instance', faults, ...retry };
 }
 
 function secondOpinion(error: FleetError, { faults, others, restMs }: FaultFacts): Decision {

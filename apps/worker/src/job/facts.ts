@@ -20,12 +20,15 @@ export interface Facts {
   readonly kills: number;
   /** Times that the GPU ran out of memory under it, this one included if it did. */
   readonly ooms: number;
-  /** Another instance of its pool has more memory. */
-  readonly hasLargerElsewhere: boolean;
+  /** Of a second out-of-memory error. */
+  readonly memory: MemoryFacts | undefined;
   /** Of an error that may be the instance's fault. */
   readonly fault: FaultFacts | undefined;
   readonly limits: Pick<Tools, 'maxAttempts' | 'maxRefusals' | 'maxInstanceDeaths'>;
 }
+
+/** As in FaultFacts; an instance with less memory cannot try it. */
+export type MemoryFacts = Pick<FaultFacts, 'faults' | 'others'>;
 
 export interface FaultFacts {
   /** Those on its record and, last, this one. */
@@ -36,7 +39,7 @@ export interface FaultFacts {
   readonly restMs: number;
 }
 
-type Asking = Facts['limits'] & Pick<Tools, 'whoElse' | 'largestVram' | 'instruments'>;
+type Asking = Facts['limits'] & Pick<Tools, 'whoElse' | 'instruments'>;
 
 type FaultError = FleetError & { readonly code: FaultCode };
 
@@ -54,7 +57,7 @@ export async function gatherFacts(job: HeldJob, error: unknown, tools: Asking): 
     refusals: record.refusals,
     kills: record.kills,
     ooms,
-    hasLargerElsewhere: isOutOfMemory && ooms === 2 && job.instance.vram < (await tools.largestVram(record.pool)),
+    memory: isOutOfMemory && ooms > 1 ? await noteOutOfMemory(job, error, tools) : undefined,
     fault: isFault(error) ? await noteFault(job, error, tools) : undefined,
     limits: tools,
   };
@@ -62,6 +65,20 @@ export async function gatherFacts(job: HeldJob, error: unknown, tools: Asking): 
 
 function isFault(error: unknown): error is FaultError {
   return error instanceof FleetError && Object.hasOwn(KINDS, error.code);
+}
+
+/** Its instance is suspected only if another one completes it: mostly a job that runs out of memory is too large. */
+async function noteOutOfMemory(
+  { record, instance }: HeldJob,
+  error: FleetError,
+  { whoElse }: Asking,
+): Promise<MemoryFacts> {
+  const { code, detail } = error;
+  const subject = subjectOf(record);
+  const scope = { workflow: subject.workflow };
+  instance.health.jobFailed(subject, { print: code, code, error: detail, certain: false, scope });
+  const faults = [...record.faults, { instance: instance.name, code, print: code, suspect: false }].slice(-MOST_FAULTS);
+  return { faults, others: await whoElse(record, faults) };
 }
 
 /** It failed for what may be its instance's fault. */

@@ -10,7 +10,7 @@ import type { ErrorCode } from '@comfy-fleet/contracts';
  * | fail | | | |
  * | again | another instance, if there is one | MAX_ATTEMPTS executions; MAX_INSTANCE_DEATHS if the instance died under it | 1 s, doubling |
  * | elsewhere | another instance, if there is one | MAX_REFUSALS times | 1 s, doubling |
- * | memory | the same instance, then the one with most memory | once each | at once |
+ * | memory | the same instance, then another one with at least as much memory | once each | at once |
  * | let go | | | the job's lock has run out |
  * | opinion | as second-opinion.ts rules | | at once, or after the instance's rest |
  */
