@@ -503,7 +503,7 @@ export const settingsSchema = Type.Object({
   COMFYUI_RESTART_COMMAND: Type.Optional(
     Type.String({
       description:
-        'Shell command that restarts a wedged or broken ComfyUI, with COMFY_FLEET_INSTANCE, COMFY_FLEET_URL and COMFY_FLEET_REASON in its environment; not set: you restart it yourself',
+        'Shell command that restarts a wedged or broken ComfyUI, with COMFY_FLEET_INSTANCE, COMFY_FLEET_URL and COMFY_FLEET_REASON (an error code) in its environment; not set: you restart it yourself',
     }),
   ),
   RESTART_TIMEOUT_SECONDS: integer(120, 1, 'How long that command may take before it is killed'),
@@ -538,7 +538,7 @@ export const settingsSchema = Type.Object({
   REST_SECONDS: integer(
     10,
     1,
-    'How long such an instance rests before it is tried with one job; each further rest is twice as long',
+    'How long such an instance rests before it is tried with a test prompt and one job; each further rest is twice as long',
   ),
   MAX_REST_SECONDS: integer(600, 1, 'Longest rest of an instance'),
   BEGIN_SECONDS: integer(

@@ -71,7 +71,8 @@ with what the worker logs after <code>instance is down</code>. The line <code>jo
 there. A job that kills instances fails after <code>MAX_INSTANCE_DEATHS</code>. If the machine is the cause, drain the
 instance.</p>
 <h2 id="instancerests">InstanceRests</h2>
-<p>Jobs keep failing on this instance, and the instance seems to be the cause. <code>GET /fleet</code> (<code>rests</code>, with the last error)
+<p>Jobs of several API keys, or the worker&#39;s own test prompt, fail on this instance, so the instance seems to be the cause
+(Instances that rest (<code>docs/operate.md#instances-that-rest</code>)). <code>GET /fleet</code> (<code>rests</code>, with the last error)
 and the worker&#39;s log (<code>instance rests</code>) say why:</p>
 <ul>
 <li><code>gpu_failed</code>: a broken CUDA context lasts until ComfyUI is restarted. If the error comes back, look at <code>nvidia-smi</code>
@@ -80,15 +81,18 @@ and <code>dmesg</code> (Xid).</li>
 <li><code>prompt_lost</code>: it accepts prompts but does not execute them, or loses them. Restart it.</li>
 </ul>
 <p>Jobs no longer fail on it: they went to other instances, or wait if there is none. After each rest (<code>REST_SECONDS</code>,
-twice as long each time, up to <code>MAX_REST_SECONDS</code>) the instance is tried with one job, and gets work again if that
-succeeds. To try it at once, restart its worker.</p>
+twice as long each time, up to <code>MAX_REST_SECONDS</code>) the instance runs a test prompt and then one job, and gets work again
+if both succeed. If you restart its ComfyUI, it gets work again as soon as the test prompt succeeds.</p>
 <h2 id="instancerestsinpart">InstanceRestsInPart</h2>
 <p>Like <a href="#instancerests">InstanceRests</a>, but only for one workflow or checkpoint (<code>rests</code> in <code>GET /fleet</code> names it). The
 instance still gets all other work.</p>
 <ul>
 <li><code>model_unreadable</code>: compare the file with that of another instance (<code>sha256sum</code>), and copy it again.</li>
 <li><code>library_missing</code>: install what the custom node needs.</li>
-<li><code>one_key: true</code>: only jobs of one API key failed, and no other instance could try them. The jobs may be at fault.</li>
+<li><code>out_of_memory</code>: another instance completed jobs of this workflow that ran out of memory here. Look for another
+program that holds GPU memory (<code>nvidia-smi</code>).</li>
+<li><code>one_key: true</code>: only jobs of one API key failed; jobs of other keys still run on the instance. The jobs may be at
+fault: the worker&#39;s log names the key (<code>instance rests … of one API key</code>).</li>
 </ul>
 <h2 id="instanceslow">InstanceSlow</h2>
 <p>The instance takes several times as long as its peers for similar work (<code>slowness</code> in <code>GET /fleet</code>). Usual causes: a

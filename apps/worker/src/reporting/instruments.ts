@@ -99,7 +99,7 @@ export function createInstruments(metrics: Metrics): Instruments {
     name: 'instance_rests',
     help:
       'What the instance is not given, or only to try it, since jobs failed there: scope all is 1 while that is all of ' +
-      'its work; part counts workflows and checkpoints. code is that of the last error, none where there is none.',
+      'its work; part counts workflows, checkpoints and API keys. code is that of the last error, none where there is none.',
     labels: ['instance', 'scope', 'code'],
   });
   const faults = metrics.counter({
