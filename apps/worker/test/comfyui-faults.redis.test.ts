@@ -76,6 +76,16 @@ describe('a job of one instance alone', () => {
     expect(starts(gpu)).toBe(2);
   });
 
+  it('is rendered again, and then fails with prompt_lost, while ComfyUI sends its picture byte by byte', async () => {
+    const limits = { tools: { unreachableMs: 0, maxAttempts: 2 }, comfyTimeoutMs: 500 };
+    const { stack, gpu } = await alone(limits);
+    gpu.faults.add({ kind: 'slow_view', bytesPerSecond: 20 });
+    const job = await stack.run();
+    expect(job).toMatchObject({ status: 'failed', attempts: 2, outputs: [], error: { code: 'prompt_lost' } });
+    expect(job.error?.detail).toContain('too slowly');
+    expect(starts(gpu)).toBe(2);
+  });
+
   it('is sent once more when the connection broke before ComfyUI took its prompt', async () => {
     const { stack, gpu } = await alone();
     gpu.faults.add({ kind: 'reset_before_accepting', times: 1 });

@@ -24,7 +24,7 @@ export function bodyStream(source: Readable, deadline: Deadline, failure: (error
     },
   });
   source.on('data', (chunk: Buffer) => {
-    deadline.restart();
+    deadline.restart(chunk.length);
     if (body.push(chunk)) return;
     deadline.pause();
     source.pause();

@@ -24,13 +24,13 @@ export interface ComfyClientOptions {
   readonly instance: string;
   /** Go with every request: what lets us in where a login or a proxy is in front of it. Secrets. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
-  /** For one whole answer; for uploads and `view` between two pieces. */
+  /** For one whole answer; for uploads, `view` and `nodeClasses` between two pieces. */
   readonly timeoutMs: number;
 }
 
 /**
  * ComfyUI's HTTP API. Every call throws, besides what it documents: `instance_unreachable` (refused, reset, unresolved,
- * silent past the deadline, 502 to 504; 401 and 403 as its kind CredentialsRefused), `comfyui_error` (any other answer that cannot be understood), and the signal's
+ * silent past the deadline, slower than 1 Mbit/s, 502 to 504; 401 and 403 as its kind CredentialsRefused), `comfyui_error` (any other answer that cannot be understood), and the signal's
  * own reason when the caller aborts.
  */
 export interface ComfyClient {

@@ -65,3 +65,8 @@ export function timedOut(instance: string, ms: number): InstanceUnreachable {
   const detail = `The ComfyUI instance ${instance} did not answer within ${ms} ms.`;
   return new InstanceUnreachable(detail, { mayHaveArrived: true });
 }
+
+export function tooSlow(instance: string): InstanceUnreachable {
+  const detail = `The ComfyUI instance ${instance} sent or took its data too slowly (less than 128 KiB per second).`;
+  return new InstanceUnreachable(detail, { mayHaveArrived: true });
+}

@@ -52,8 +52,8 @@ export function openConnections(options: { baseUrl: string; headers: Headers; ti
 
   const send = async ({ method, path, body, headers }: HttpRequest, deadline: Deadline) => {
     const { signal } = deadline;
-    // an upload may take long as a whole, but it must go on
-    if (body instanceof FormData) body.on('data', () => deadline.restart());
+    // a large upload may take long as a whole, but it must go on, and not too slowly
+    if (body instanceof FormData) body.on('data', (piece: Buffer | string) => deadline.restart(piece.length));
     const all = { ...always, ...headers, ...headersOf(body), ...traceHeaders() };
     const answer = pool.request({ method, path: basePath + path, headers: all, body: body ?? null, signal });
     // while a request waits for a connection undici says nothing of an abort; afterwards it does not send it

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { callInSpan } from '@comfy-fleet/telemetry';
 import { bodyStream, readText } from './body-stream.js';
-import { connectionError, timedOut } from './connection-errors.js';
+import { connectionError, timedOut, tooSlow } from './connection-errors.js';
 import { type HttpRequest, openConnections } from './connections.js';
 import { type Deadline, startDeadline } from './deadline.js';
 import { CredentialsRefused, isRefusal } from './errors.js';
@@ -27,7 +27,8 @@ interface HttpStream {
 export interface Http {
   request(request: HttpRequest): Promise<HttpAnswer>;
   /**
-   * The deadline holds for the headers and then between two pieces of the body. 403 is an answer here: ComfyUI says it of
+   * The deadline holds for the headers and then between two pieces of the body, which must not come too slowly on the
+   * whole. 403 is an answer here: ComfyUI says it of
    * a file outside its folders.
    */
   stream(request: HttpRequest): Promise<HttpStream>;
@@ -47,7 +48,8 @@ export function createHttp(options: {
   const connections = openConnections({ baseUrl, headers, timeoutMs });
 
   const failure = (deadline: Deadline, caller: AbortSignal, error: unknown): Error => {
-    if (deadline.hasExpired()) return timedOut(instance, timeoutMs);
+    const expired = deadline.expired();
+    if (expired !== undefined) return expired === 'slow' ? tooSlow(instance) : timedOut(instance, timeoutMs);
     if (caller.aborted) return caller.reason instanceof Error ? caller.reason : new Error(String(caller.reason));
     return connectionError(instance, error);
   };
@@ -58,7 +60,7 @@ export function createHttp(options: {
       return await work();
     } catch (error) {
       deadline.end();
-      if (!deadline.hasExpired()) caller.throwIfAborted();
+      if (deadline.expired() === undefined) caller.throwIfAborted();
       throw failure(deadline, caller, error);
     }
   };

@@ -52,6 +52,19 @@ describe('view', () => {
     expect((await buffer(stream)).toString()).toBe('x'.repeat(30));
   });
 
+  it('ends the stream with instance_unreachable when the file comes byte by byte', async () => {
+    const server = await serve((_request, response) => {
+      const timer = setInterval(() => response.write('x'), 20);
+      response.on('close', () => clearInterval(timer));
+    });
+    const { stream } = await clientOf(server.url, 300).view(file, never());
+    const error = await failureOf(buffer(stream));
+    expect([error.code, error.detail]).toEqual([
+      'instance_unreachable',
+      'The ComfyUI instance gpu/1 sent or took its data too slowly (less than 128 KiB per second).',
+    ]);
+  });
+
   it('throws OutputMissing when the file is not there', async () => {
     const server = await serve(answers({ '/view': { status: 404, body: '' } }));
     const error = await failureOf(clientOf(server.url).view(file, never()));

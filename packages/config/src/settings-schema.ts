@@ -483,7 +483,11 @@ export const settingsSchema = Type.Object({
     1_048_576,
     'The most that a ComfyUI may say of its nodes and models; with more, nobody knows what it has, and it is given any job',
   ),
-  COMFYUI_TIMEOUT_MS: integer(10_000, 100, 'Longest wait for an answer from ComfyUI (for pictures: for each chunk)'),
+  COMFYUI_TIMEOUT_MS: integer(
+    10_000,
+    100,
+    'Longest wait for an answer from ComfyUI (for files: for each chunk; a file must also come at 128 KiB per second or more)',
+  ),
   POLL_MS: integer(1000, 20, 'How often to poll a running prompt over HTTP when the socket is silent'),
   ADOPT_WAIT_SECONDS: integer(
     60,
