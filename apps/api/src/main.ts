@@ -93,6 +93,7 @@ async function main(): Promise<void> {
   const comfyui = comfyuiPort === undefined ? undefined : await listen({ host, port: comfyuiPort, idleMs });
   const servers = comfyui === undefined ? [server] : [server, comfyui];
   const watching = watchRedis({ metrics, ping: () => ledger.ping(), signal, log });
+  const decoding = pLimit(config.images.maxDecodings);
   const deps: Deps = {
     config,
     keys,
@@ -102,13 +103,13 @@ async function main(): Promise<void> {
     workflows,
     frames,
     inputs,
-    derived: createDerived({ frames, derived: derivedStore, ...config.images }),
+    derived: createDerived({ frames, derived: derivedStore, decoding, ...config.images }),
     derivedStore,
     posters: createPosters({ frames, derived: derivedStore, ffmpeg: config.images.ffmpeg }),
     pictureHttp,
     webhookRefusal: (url) => webhookHttp.refusal(url),
     fetching: pLimit(config.images.maxFetches),
-    decoding: pLimit(config.images.maxDecodings),
+    decoding,
     storage,
     requireSpace: createSpaceCheck(frames, { minFreeBytes: config.retention.minFreeBytes, log }),
     streams: createOpenStreams({ most: config.http.maxStreams, mostOfKey: config.http.maxStreamsOfKey }),

@@ -167,6 +167,7 @@ export async function startApi(
     signal: following.signal,
     log,
   });
+  const decoding = pLimit(config.images.maxDecodings);
   const deps = {
     config,
     keys,
@@ -176,13 +177,13 @@ export async function startApi(
     workflows,
     frames,
     inputs,
-    derived: createDerived({ frames, derived: derivedStore, ...config.images }),
+    derived: createDerived({ frames, derived: derivedStore, decoding, ...config.images }),
     derivedStore,
     posters: createPosters({ frames, derived: derivedStore, ffmpeg: config.images.ffmpeg }),
     pictureHttp: createSafeHttp({ allow: config.images.fetchAllow }),
     webhookRefusal: (url: string) => createSafeHttp({ allow: config.webhooks.allow }).refusal(url),
     fetching: pLimit(config.images.maxFetches),
-    decoding: pLimit(config.images.maxDecodings),
+    decoding,
     storage: createStorageWatch({ fault: storageFault ?? stores.fault }, log),
     requireSpace: requireSpace ?? createSpaceCheck(frames, { minFreeBytes: config.retention.minFreeBytes, log }),
     streams: createOpenStreams({ most: config.http.maxStreams, mostOfKey: config.http.maxStreamsOfKey }),

@@ -5,12 +5,15 @@ import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { newId } from '@comfy-fleet/contracts';
 import { createFileFrames, type FrameStore, type FrameType, frameName } from '@comfy-fleet/frames';
+import { until } from '@comfy-fleet/testing';
+import pLimit from 'p-limit';
 import sharp from 'sharp';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createDerived, type Derived } from '../src/pictures/derived.js';
 import { half, noise, plain, readCorners, transparent } from './pictures.js';
 
 const { signal } = new AbortController();
+const LIMITS = { widths: [64, 128, 512], maxPixels: 100_000, maxBytes: 1_000_000, decoding: pLimit(2) };
 
 let dir: string;
 let frames: FrameStore;
@@ -20,7 +23,7 @@ beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'derived-'));
   frames = createFileFrames({ dir: join(dir, 'frames'), owner: 'test' });
   store = createFileFrames({ dir: join(dir, 'derived'), owner: 'test' });
-  derived = createDerived({ frames, derived: store, widths: [64, 128, 512], maxPixels: 100_000 });
+  derived = createDerived({ frames, derived: store, ...LIMITS });
 });
 afterEach(() => rm(dir, { recursive: true }));
 
@@ -152,20 +155,20 @@ describe('a derived picture', () => {
 
   it('is made once for all who ask at the same time', async () => {
     const frame = await putFrame(await noise().png().toBuffer());
-    let whole = 0;
+    let made = 0;
     const counted: FrameStore = {
-      ...frames,
-      open: (name, range) => {
-        if (range === undefined) whole += 1;
-        return frames.open(name, range);
+      ...store,
+      put: (...args) => {
+        made += 1;
+        return store.put(...args);
       },
     };
-    const shared = createDerived({ frames: counted, derived: store, widths: [64], maxPixels: 100_000 });
+    const shared = createDerived({ frames, derived: counted, ...LIMITS });
     const options = { width: 64, format: 'webp' } as const;
     const ask = () => shared.get(frame, options, new AbortController().signal);
     const answers = await Promise.all(Array.from({ length: 20 }, ask));
     expect(new Set(answers.map((answer) => answer?.name))).toEqual(new Set([frame.replace('.png', '_w64.webp')]));
-    expect(whole).toBe(1);
+    expect(made).toBe(1);
   });
 
   it('is white where the frame is transparent, as a JPEG', async () => {
@@ -217,6 +220,77 @@ describe('a derived picture', () => {
     expect(await kept()).toEqual([]);
   });
 
+  it('cannot be had of a frame of more than MAX_IMAGE_BYTES, of which only the first bytes are read', async () => {
+    const frame = await putFrame(await noise().png().toBuffer());
+    const { bytes = 0 } = (await frames.stat(frame)) ?? {};
+    const reads: string[] = [];
+    const watched: FrameStore = {
+      ...frames,
+      path: (name) => {
+        reads.push('file');
+        return frames.path(name);
+      },
+      open: (name, range) => {
+        if (range === undefined) reads.push('stream');
+        return frames.open(name, range);
+      },
+    };
+    const of = (maxBytes: number) => createDerived({ frames: watched, derived: store, ...LIMITS, maxBytes });
+    await expect(of(bytes - 1).get(frame, { width: 64, format: 'png' }, signal)).rejects.toMatchObject({
+      code: 'invalid_image',
+      detail: `The picture has ${bytes} bytes; at most ${bytes - 1} can be converted (MAX_IMAGE_BYTES). Take it as it is.`,
+    });
+    expect([reads, await kept()]).toEqual([[], []]);
+    expect(await of(bytes).get(frame, { width: 64, format: 'png' }, signal)).toBeDefined();
+    expect(reads).toEqual(['file']);
+  });
+
+  it('is made from a stream where the store has no files', async () => {
+    const frame = await putFrame(await plain(256, 128, 'red').png().toBuffer());
+    const bucket: FrameStore = { ...frames, path: () => undefined };
+    const made = await createDerived({ frames: bucket, derived: store, ...LIMITS }).get(
+      frame,
+      { width: 64, format: 'png' },
+      signal,
+    );
+    expect(made).toMatchObject({ contentType: 'image/png' });
+  });
+
+  it('is made when it is its turn among all that decode pictures', async () => {
+    const frame = await putFrame(await noise().png().toBuffer());
+    const decoding = pLimit(1);
+    let done = (): void => undefined;
+    const other = decoding(() => new Promise<void>((resolve) => (done = resolve)));
+    const made = createDerived({ frames, derived: store, ...LIMITS, decoding }).get(
+      frame,
+      { width: 64, format: 'png' },
+      signal,
+    );
+    await until('it waits for its turn', () => decoding.pendingCount === 1);
+    expect(await kept()).toEqual([]);
+    done();
+    await other;
+    expect(await made).toBeDefined();
+  });
+
+  it('shows the frame that was put last, not the one that was there before under this name', async () => {
+    const frame = await putFrame(await plain(64, 64, 'red').png().toBuffer());
+    const corners = async () => readCorners((await get(frame, 'format=webp'))?.data ?? Buffer.alloc(0));
+    expect(await corners()).toEqual(['red', 'red', 'red', 'red']);
+    await frames.put(frame, [await plain(64, 64, 'blue').png().toBuffer()], { signal });
+    for (const name of await kept()) await store.delete(name);
+    expect(await corners()).toEqual(['blue', 'blue', 'blue', 'blue']);
+  });
+
+  it('cannot be had of an SVG, which could show the files beside it', async () => {
+    const other = await putFrame(await plain(64, 64, 'red').png().toBuffer());
+    const link = `<image href="${other}" width="64" height="64"/>`;
+    const frame = await putFrame(
+      Buffer.from(`<svg xmlns="http://www.w3.org/2000/svg" width="64" height="64">${link}</svg>`),
+    );
+    await expect(get(frame, 'format=webp')).rejects.toMatchObject({ code: 'invalid_image' });
+  });
+
   it('of just as many pixels as the bound can be had', async () => {
     expect(await get(await putFrame(await plain(400, 250, 'red').png().toBuffer()), 'width=64')).toBeDefined();
   });
@@ -257,8 +331,7 @@ describe('a derived picture', () => {
             return store.put(...args);
           },
         },
-        widths: [64],
-        maxPixels: 100_000,
+        ...LIMITS,
       });
       const deleting = createDerived({
         frames: {
@@ -269,8 +342,7 @@ describe('a derived picture', () => {
           },
         },
         derived: store,
-        widths: [64],
-        maxPixels: 100_000,
+        ...LIMITS,
       });
       if (when === 'before it is stored') expect(await making.get(frame, options, signal)).toBeUndefined();
       else await deleting.deleteFrame(frame);

@@ -275,6 +275,14 @@ describe('the fields of POST /img2img', () => {
     expect((await problemOf(answer)).errors).toEqual([{ pointer: '/source', detail: expect.stringMatching(detail) }]);
   });
 
+  it('answers 422 at /source to a frame of more than MAX_IMAGE_BYTES', async () => {
+    const source = frameName(newId(), 1);
+    await api.frames.put(source, [Buffer.alloc(300_001)], { signal: new AbortController().signal });
+    const problem = await problemOf(await api.post('/img2img', { prompt: 'x', source }));
+    const detail = 'The picture has 300001 bytes; 300000 are the most (MAX_IMAGE_BYTES).';
+    expect(problem).toMatchObject({ code: 'invalid_image', errors: [{ pointer: '/source', detail }] });
+  });
+
   it.each<[Record<string, string>, string, RegExp]>([
     [{ steps: '12abc' }, '/steps', /whole number/],
     [{ steps: '' }, '/steps', /whole number/],

@@ -321,7 +321,11 @@ export const settingsSchema = Type.Object({
     1,
     'A body that arrives more slowly than this for ten seconds is answered 408 body_too_slow',
   ),
-  MAX_IMAGE_BYTES: integer(20 * MIB, 1024, 'Largest uploaded picture, in bytes'),
+  MAX_IMAGE_BYTES: integer(
+    20 * MIB,
+    1024,
+    'Largest uploaded picture, and largest stored one that is converted or that a job starts from, in bytes',
+  ),
   MAX_IMAGE_PIXELS: integer(40_000_000, 4096, 'Largest uploaded picture, in pixels'),
   MAX_ASSET_BYTES: integer(
     2 * 1024 * MIB,

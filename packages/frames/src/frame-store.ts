@@ -43,6 +43,12 @@ export interface FrameStore {
   /** A stream of the content; undefined when there is nothing. The caller reads it to its end or destroys it. */
   open(name: string, range?: ByteRange): Promise<Readable | undefined>;
 
+  /**
+   * Where a library on this machine can read the content by itself, as a file; undefined where only `open` gives it. There
+   * may be no such file.
+   */
+  path(name: string): string | undefined;
+
   /** Removes the picture; there being none is no fault. */
   delete(name: string): Promise<void>;
 

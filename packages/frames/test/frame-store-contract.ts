@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { FleetError, newId } from '@comfy-fleet/contracts';
@@ -163,6 +164,13 @@ export function frameStoreContract(kind: string, openPlace: () => Promise<Place>
   });
 
   describe(`stat, open and delete (${kind})`, () => {
+    it('names the file that has the content, or none', async () => {
+      await frames.put(name, [Buffer.from('content')], { signal });
+      const path = frames.path(name);
+      if (path !== undefined) expect(await readFile(path, 'utf8')).toBe('content');
+      for (const bad of BAD_NAMES) expect([bad, frames.path(bad)]).toEqual([bad, undefined]);
+    });
+
     it('tells size, time and digest, and the new ones after the picture was put again', async () => {
       await frames.put(name, [Buffer.from('first')], { signal });
       const first = await frames.stat(name);

@@ -1,19 +1,13 @@
-import { addAbortSignal } from 'node:stream';
-import { buffer } from 'node:stream/consumers';
 import { FleetError } from '@comfy-fleet/contracts';
 import { type FrameStore, frameTypeOfName, isFrameName } from '@comfy-fleet/frames';
-import pLimit from 'p-limit';
+import type { LimitFunction } from 'p-limit';
+import type { Sharp } from 'sharp';
 import { posterName } from '../files/poster-name.js';
 import { type DerivedOptions, FORMATS, type Format, readDerivedOptions } from './derived-options.js';
 import { pieces } from './in-steps.js';
-import { loadSharp } from './load-sharp.js';
 import { type Shared, shareWork } from './share-work.js';
 import { withStorageDeadline } from './storage-deadline.js';
-
-/** Longer than the largest picture takes on a slow machine. */
-const MAKING_SECONDS = 30;
-/** Each takes one of libuv's four threads, which reading files for everybody else needs as well. */
-const MAKINGS_AT_A_TIME = 2;
+import { openPicture, readStored } from './stored-picture.js';
 
 /** A PNG's signature, the length 13 of its first chunk and that chunk's name; then comes its width in four bytes. */
 const PNG_START = Buffer.from('89504e470d0a1a0a0000000d49484452', 'hex');
@@ -42,21 +36,19 @@ export function createDerived(options: {
   readonly derived: FrameStore;
   readonly widths: readonly number[];
   /** Of a frame: a larger one is not unpacked. */
+  readonly maxBytes: number;
   readonly maxPixels: number;
+  readonly decoding: LimitFunction;
 }): Derived {
-  const { frames, derived, widths, maxPixels } = options;
-  const limit = pLimit(MAKINGS_AT_A_TIME);
+  const { frames, derived, widths, decoding, ...limits } = options;
   const makings: Shared<string, boolean> = shareWork();
 
   /** False when the frame is gone. */
   async function make(filename: string, name: string, wanted: DerivedOptions, signal: AbortSignal): Promise<boolean> {
     signal.throwIfAborted();
-    const frame = await withStorageDeadline(signal, async (inTime) => {
-      const stream = await frames.open(filename);
-      return stream === undefined ? undefined : buffer(addAbortSignal(inTime, stream));
-    });
+    const frame = await openPicture(frames, filename, { limits, signal });
     if (frame === undefined) return false;
-    const picture = await convert(frame, wanted, maxPixels);
+    const picture = await convert(frame, wanted);
     await withStorageDeadline(signal, (inTime) => derived.put(name, pieces(picture), { signal: inTime }));
     if ((await frames.stat(filename)) !== undefined) return true;
     // Deleted meanwhile, by somebody who may have looked here before this was put.
@@ -67,12 +59,8 @@ export function createDerived(options: {
   /** However wide it is asked for, there is one picture as wide as the frame; of other than a PNG one of each such width. */
   async function notWider(filename: string, wanted: DerivedOptions, signal: AbortSignal): Promise<DerivedOptions> {
     if (wanted.width === undefined) return wanted;
-    const own = await withStorageDeadline(signal, async (inTime) => {
-      const stream = await frames.open(filename, { start: 0, end: PNG_WIDTH_END - 1 });
-      return stream === undefined ? undefined : pngWidth(await buffer(addAbortSignal(inTime, stream)));
-    }).catch((error: unknown) => {
-      throw signal.aborted ? signal.reason : error;
-    });
+    const start = await readStored(frames, filename, signal, { start: 0, end: PNG_WIDTH_END - 1 });
+    const own = start && pngWidth(start);
     return own !== undefined && wanted.width >= own ? { ...wanted, width: undefined } : wanted;
   }
 
@@ -85,7 +73,7 @@ export function createDerived(options: {
       const name = derivedName(filename, form);
       const answer = { name, contentType: FORMATS[form.format] };
       if ((await derived.stat(name)) !== undefined) return answer;
-      const made = await makings.join(name, signal, (all) => limit(() => make(filename, name, form, all)));
+      const made = await makings.join(name, signal, (all) => decoding(() => make(filename, name, form, all)));
       return made ? answer : undefined;
     },
     deleteFrame: async (filename) => {
@@ -111,10 +99,8 @@ function derivedName(filename: string, { width, format }: DerivedOptions): strin
   return `${stem}${width === undefined ? '' : `_w${width}`}.${format}`;
 }
 
-async function convert(frame: Buffer, { width, format }: DerivedOptions, maxPixels: number): Promise<Buffer> {
-  const sharp = await loadSharp();
+async function convert(picture: Sharp, { width, format }: DerivedOptions): Promise<Buffer> {
   try {
-    const picture = sharp(frame, { limitInputPixels: maxPixels, pages: 1 }).timeout({ seconds: MAKING_SECONDS });
     if (width !== undefined) picture.resize({ width, withoutEnlargement: true });
     // JPEG has no transparency, and what lies beneath it is mostly black
     if (format === 'jpeg') picture.flatten({ background: '#ffffff' });

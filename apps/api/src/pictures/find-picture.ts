@@ -1,5 +1,3 @@
-import { addAbortSignal } from 'node:stream';
-import { buffer } from 'node:stream/consumers';
 import { FleetError, type Img2ImgRequest } from '@comfy-fleet/contracts';
 import { isFrameName } from '@comfy-fleet/frames';
 import type { Caller } from '../access/caller.js';
@@ -8,8 +6,8 @@ import type { Deps } from '../deps.js';
 import type { ApiRequest } from '../http/messages.js';
 import { fetchPicture } from './fetch-picture.js';
 import { pictureOfText, type RawPicture } from './picture-text.js';
-import { claimedType } from './picture-type.js';
-import { withStorageDeadline } from './storage-deadline.js';
+import { claimedType, invalidImage } from './picture-type.js';
+import { readStored } from './stored-picture.js';
 
 /** A picture, and the field of the request that it is for. */
 export interface FoundPicture extends RawPicture {
@@ -54,7 +52,7 @@ export async function urlPicture(
   return { ...raw, pointer: '/image_url' };
 }
 
-/** A frame that a job of the caller made. Throws validation_failed with the field /source. */
+/** A frame that a job of the caller made. Throws validation_failed and invalid_image with the field /source. */
 export async function readFrame(
   deps: Deps,
   name: string,
@@ -62,11 +60,13 @@ export async function readFrame(
   signal: AbortSignal,
 ): Promise<RawPicture> {
   const isSeen = isFrameName(name) && (await maySeeOutput(deps, name, caller));
-  const stream = isSeen ? await deps.frames.open(name) : undefined;
-  if (stream !== undefined) {
-    const data = await withStorageDeadline(signal, (late) => buffer(addAbortSignal(late, stream)));
-    return { data, claimed: undefined, isFrame: true };
+  const info = isSeen ? await deps.frames.stat(name) : undefined;
+  const { maxBytes } = deps.config.images;
+  if (info !== undefined && info.bytes > maxBytes) {
+    throw invalidImage('/source', `The picture has ${info.bytes} bytes; ${maxBytes} are the most (MAX_IMAGE_BYTES).`);
   }
+  const data = info && (await readStored(deps.frames, name, signal));
+  if (data !== undefined) return { data, claimed: undefined, isFrame: true };
   const detail = isFrameName(name)
     ? 'there is no picture of this name, or no longer'
     : 'must be the filename of a picture made here, as at the end of its image_url';

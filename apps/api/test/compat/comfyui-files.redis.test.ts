@@ -125,6 +125,27 @@ describe('outputs', () => {
     expect([beyond.status, await beyond.json()]).toMatchObject([416, { error: { type: 'range_not_satisfiable' } }]);
   });
 
+  it('of more than MAX_IMAGE_BYTES are had as they are, and in no other form', async () => {
+    const { api, anna } = await openComfyui({ MAX_IMAGE_BYTES: '1024' });
+    const { prompt_id } = await anna.prompt(drawing());
+    await finishJob(api, prompt_id);
+    const filename = `${prompt_id}_1.png`;
+    const large = await sharp({ create: { width: 96, height: 96, channels: 3, background: '#804020' } })
+      .png({ compressionLevel: 0 })
+      .toBuffer();
+    await api.frames.put(filename, [large], { signal: new AbortController().signal });
+    expect(await bytesOf(await see(anna, { filename }))).toEqual(large);
+    const forms: Record<string, string>[] = [{ preview: 'webp' }, { channel: 'rgb' }, { channel: 'a' }];
+    for (const form of forms) {
+      const answer = await see(anna, { filename, ...form });
+      expect([form, answer.status, await answer.text()]).toEqual([
+        form,
+        400,
+        expect.stringContaining('MAX_IMAGE_BYTES'),
+      ]);
+    }
+  });
+
   it('start other prompts of their key, marked as outputs', async () => {
     const { api, anna, bert } = await openComfyui();
     const { prompt_id } = await anna.prompt(drawing());

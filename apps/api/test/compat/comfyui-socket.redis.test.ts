@@ -251,6 +251,18 @@ it('sends pictures of a SaveImageWebsocket as frames while that node executes, a
   expect(tab.story()).not.toContain('executed');
 });
 
+it('does not send a picture of a SaveImageWebsocket that is larger than MAX_IMAGE_BYTES', async () => {
+  const tab = await listenAt(api, { key: 'anna', clientId: 'tab' });
+  const { id, promptId } = await prompt('tab');
+  const claim = await running();
+  await api.frames.put(`${id}_1.png`, [Buffer.from('picture')], { signal: new AbortController().signal });
+  const listed = { key: 'images', type: 'temp', isSent: true } as const;
+  const bytes = api.config.images.maxBytes + 1;
+  await claim.finish({ status: 'succeeded', outputs: [{ ...picture(id, 'save_it', { listed }), bytes }] });
+  const heard = await tab.until('executing', { node: null, prompt_id: promptId });
+  expect(heard.filter((one) => 'binary' in one)).toEqual([]);
+});
+
 it('answers the flags that come first, and then says of each preview whose it is', async () => {
   const flags = { type: 'feature_flags', data: { supports_preview_metadata: true } };
   const tab = await listenAt(api, { key: 'anna', clientId: 'tab', first: flags });

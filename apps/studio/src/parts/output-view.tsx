@@ -19,7 +19,21 @@ export function OutputView({ output, alt, width }: OutputViewProps) {
     const src = output.link(
       output.width !== undefined && output.width <= width ? { format: 'webp' } : { width, format: 'webp' },
     );
-    return <img src={src} alt={alt} width={output.width} height={output.height} loading="lazy" decoding="async" />;
+    const whole = output.link();
+    return (
+      <img
+        src={src}
+        alt={alt}
+        width={output.width}
+        height={output.height}
+        loading="lazy"
+        decoding="async"
+        onError={({ currentTarget }) => {
+          // There is no smaller form of a file over MAX_IMAGE_BYTES.
+          if (currentTarget.getAttribute('src') !== whole) currentTarget.src = whole;
+        }}
+      />
+    );
   }
   if (kind === 'animation') return <img src={output.link()} alt={alt} loading="lazy" />;
   if (kind === 'video') {

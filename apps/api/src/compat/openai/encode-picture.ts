@@ -1,14 +1,11 @@
-import { addAbortSignal, type Readable } from 'node:stream';
-import { buffer } from 'node:stream/consumers';
+import type { Readable } from 'node:stream';
 import { FleetError } from '@comfy-fleet/contracts';
 import type { Picture } from '@comfy-fleet/jobs';
+import type { Sharp } from 'sharp';
 import type { Deps } from '../../deps.js';
-import { loadSharp } from '../../pictures/load-sharp.js';
-import { withStorageDeadline } from '../../pictures/storage-deadline.js';
+import { openPicture } from '../../pictures/stored-picture.js';
 import type { ImagesRequest } from './images-request.js';
 
-/** Longer than the largest picture takes on a slow machine. */
-const SECONDS = 30;
 /** What OpenAI takes where a request says nothing. */
 const BEST = 100;
 
@@ -39,13 +36,13 @@ export async function encodePicture(
     if ((await deps.frames.stat(file)) === undefined) throw gone();
     return { format, base64: () => base64(read(deps, file)) };
   }
-  const { maxBytes, maxPixels } = deps.config.images;
-  if (bytes > maxBytes) throw inconvertible(`it has more than ${maxBytes} bytes`);
+  const { images: limits } = deps.config;
+  if (bytes > limits.maxBytes) throw inconvertible(`it has more than ${limits.maxBytes} bytes`);
   const made = await deps.decoding(async () => {
     signal.throwIfAborted();
-    const stream = await open(deps, file);
-    const data = await withStorageDeadline(signal, (late) => buffer(addAbortSignal(late, stream)));
-    return convert(data, { ...wanted, output_format: format as Format, maxPixels });
+    const picture = await openPicture(deps.frames, file, { limits, signal });
+    if (picture === undefined) throw gone();
+    return convert(picture, { ...wanted, output_format: format as Format });
   });
   return { format, base64: () => base64([made]) };
 }
@@ -54,11 +51,9 @@ type Format = NonNullable<ImagesRequest['output_format']>;
 
 /** A picture in another format. Throws invalid_image. */
 export async function convert(
-  data: Buffer,
-  { output_format: format = 'png', output_compression = BEST, maxPixels }: Wanted & { readonly maxPixels: number },
+  picture: Sharp,
+  { output_format: format = 'png', output_compression = BEST }: Wanted,
 ): Promise<Buffer> {
-  const sharp = await loadSharp();
-  const picture = sharp(data, { limitInputPixels: maxPixels, pages: 1 }).timeout({ seconds: SECONDS });
   // JPEG has no transparency, and what lies beneath it is mostly black
   if (format === 'jpeg') picture.flatten({ background: '#ffffff' });
   const quality = Math.max(1, output_compression);

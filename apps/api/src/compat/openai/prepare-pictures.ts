@@ -1,5 +1,3 @@
-import { addAbortSignal } from 'node:stream';
-import { buffer } from 'node:stream/consumers';
 import { FleetError } from '@comfy-fleet/contracts';
 import type { Workflow } from '@comfy-fleet/workflows';
 import { knownCaller } from '../../access/caller.js';
@@ -8,7 +6,7 @@ import type { Deps } from '../../deps.js';
 import type { ApiRequest, SentFile } from '../../http/messages.js';
 import { pieces } from '../../pictures/in-steps.js';
 import { invalidImage } from '../../pictures/picture-type.js';
-import { withStorageDeadline } from '../../pictures/storage-deadline.js';
+import { readStored } from '../../pictures/stored-picture.js';
 import { isNeeded, MASK } from './models.js';
 import type { SentPictures } from './sent-pictures.js';
 import { maskOf, onWhite, withTransparencyOf } from './transparency.js';
@@ -80,7 +78,7 @@ async function converted(deps: Deps, request: ApiRequest, ...[sent, make]: Param
 }
 
 async function bytesOf({ inputs }: Deps, { signal }: ApiRequest, { field, file }: SentFile): Promise<Buffer> {
-  const stream = await inputs.open(file.name);
-  if (stream === undefined) throw new FleetError('validation_failed', `${field} is no longer there; send it again.`);
-  return withStorageDeadline(signal, (late) => buffer(addAbortSignal(late, stream)));
+  const data = await readStored(inputs, file.name, signal);
+  if (data === undefined) throw new FleetError('validation_failed', `${field} is no longer there; send it again.`);
+  return data;
 }

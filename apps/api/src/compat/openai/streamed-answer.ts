@@ -3,6 +3,7 @@ import type { JobRecord, Preview } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Deps } from '../../deps.js';
 import { serverSentEvent, withHeartbeat } from '../../http/server-sent-events.js';
+import { toDecode } from '../../pictures/stored-picture.js';
 import { convert, encodePicture } from './encode-picture.js';
 import { openAiError } from './error-body.js';
 import type { ImagesRequest } from './images-request.js';
@@ -85,8 +86,7 @@ async function asWanted({ config, decoding }: Deps, { contentType, data }: Previ
   const format = contentType.slice('image/'.length);
   const { output_format: wanted = format } = wish;
   if (wanted === format) return { data, format };
-  const { maxPixels } = config.images;
-  const made = await decoding(() => convert(Buffer.from(data, 'base64'), { ...wish, maxPixels }));
+  const made = await decoding(async () => convert(await toDecode(Buffer.from(data, 'base64'), config.images), wish));
   return { data: made.toString('base64'), format: wanted };
 }
 

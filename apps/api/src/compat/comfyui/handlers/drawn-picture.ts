@@ -1,11 +1,11 @@
 import { Readable } from 'node:stream';
-import { buffer } from 'node:stream/consumers';
 import { FleetError } from '@comfy-fleet/contracts';
 import type { Sharp } from 'sharp';
 import type { Deps } from '../../../deps.js';
 import type { ServedFile } from '../../../files/serve-file.js';
 import type { ApiRequest, Reply } from '../../../http/messages.js';
 import { loadSharp } from '../../../pictures/load-sharp.js';
+import { openPicture } from '../../../pictures/stored-picture.js';
 
 /** Another form of a picture that is asked for. */
 export type Form =
@@ -13,8 +13,6 @@ export type Form =
   | { readonly kind: 'channel'; readonly channel: 'rgb' | 'a' };
 
 const QUALITY = 90;
-/** Longer than the largest picture takes on a slow machine. */
-const DRAWING_SECONDS = 30;
 
 /** `preview=webp;90` or `channel=rgb|a`; undefined: the file as it is, for `rgba` too. */
 export function formOf(query: URLSearchParams): Form | undefined {
@@ -35,17 +33,11 @@ export async function drawn(
   file: ServedFile,
   form: Form,
 ): Promise<Reply> {
-  const { maxBytes, maxPixels } = config.images;
-  const info = file.info ?? (await file.store.stat(file.name));
-  if (info === undefined) throw gone();
-  if (info.bytes > maxBytes) throw noPicture();
   const body = await decoding(async () => {
     signal.throwIfAborted();
-    const stream = await file.store.open(file.name);
-    if (stream === undefined) throw gone();
-    const sharp = await loadSharp();
-    const picture = sharp(await buffer(stream), { limitInputPixels: maxPixels, pages: 1 });
-    return inForm(picture.timeout({ seconds: DRAWING_SECONDS }), form).catch((cause: unknown) => {
+    const picture = await openPicture(file.store, file.name, { limits: config.images, signal });
+    if (picture === undefined) throw gone();
+    return inForm(picture, form).catch((cause: unknown) => {
       throw noPicture(cause);
     });
   });
@@ -75,8 +67,8 @@ async function inForm(picture: Sharp, form: Form): Promise<Buffer> {
     .toBuffer();
 }
 
-function noPicture(cause?: unknown): FleetError {
-  const detail = 'This file cannot be had in another form: it is no picture that can be read here, or too large.';
+function noPicture(cause: unknown): FleetError {
+  const detail = 'This file cannot be had in another form: it cannot be read, or has too many pixels.';
   return new FleetError('invalid_image', detail, { cause });
 }
 

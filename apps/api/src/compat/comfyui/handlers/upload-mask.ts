@@ -1,4 +1,3 @@
-import { buffer } from 'node:stream/consumers';
 import { FleetError } from '@comfy-fleet/contracts';
 import type { FrameStore } from '@comfy-fleet/frames';
 import { knownCaller } from '../../../access/caller.js';
@@ -9,6 +8,7 @@ import type { Deps } from '../../../deps.js';
 import type { ApiRequest, Handler } from '../../../http/messages.js';
 import { pieces } from '../../../pictures/in-steps.js';
 import { loadSharp } from '../../../pictures/load-sharp.js';
+import { openPicture } from '../../../pictures/stored-picture.js';
 import { isRecord } from '../../../requests/is-record.js';
 import { inSubfolder } from '../file-names.js';
 import { refused } from '../refusal.js';
@@ -16,7 +16,6 @@ import { keepUpload, sentImage, textOf } from './upload-image.js';
 
 /** As ComfyUI writes it: soon done rather than small. */
 const COMPRESSION = 4;
-const DRAWING_SECONDS = 30;
 
 /** Keeps the picture that `original_ref` names with the alpha of the one that was sent. */
 export function uploadMask(deps: Deps): Handler {
@@ -88,15 +87,9 @@ async function withAlphaOf(
   });
 
   async function opened({ store, name }: Stored) {
-    const { maxBytes, maxPixels } = config.images;
-    const info = await store.stat(name);
-    if (info === undefined || info.bytes > maxBytes) {
-      throw new FleetError('invalid_image', 'The picture is no longer there, or too large to be masked.');
-    }
-    const stream = await store.open(name);
-    if (stream === undefined) throw new FleetError('file_not_found', 'The picture is no longer there.');
-    const sharp = await loadSharp();
-    return sharp(await buffer(stream), { limitInputPixels: maxPixels, pages: 1 }).timeout({ seconds: DRAWING_SECONDS });
+    const picture = await openPicture(store, name, { limits: config.images, signal });
+    if (picture === undefined) throw new FleetError('file_not_found', 'The picture is no longer there.');
+    return picture;
   }
 }
 

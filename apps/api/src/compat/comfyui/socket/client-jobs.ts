@@ -15,7 +15,7 @@ const RETRY_MS = 1000;
  * end was told.
  */
 export class ClientJobs {
-  readonly #deps: Pick<Deps, 'ledger' | 'frames' | 'log'>;
+  readonly #deps: Pick<Deps, 'config' | 'ledger' | 'frames' | 'log'>;
   readonly #group: Group;
   readonly #waiting = new Set<string>();
   readonly #runs = new Map<string, Run>();
@@ -26,7 +26,7 @@ export class ClientJobs {
   readonly #over = new AbortController();
 
   /** `onTold` is called when all ends that are known were told. */
-  constructor(deps: Pick<Deps, 'ledger' | 'frames' | 'log'>, group: Group, onTold: () => void) {
+  constructor(deps: Pick<Deps, 'config' | 'ledger' | 'frames' | 'log'>, group: Group, onTold: () => void) {
     this.#deps = deps;
     this.#group = group;
     this.#onTold = onTold;

@@ -15,7 +15,7 @@ interface Client {
   told?: number;
 }
 
-type Needs = Pick<Deps, 'ledger' | 'frames' | 'log' | 'heartbeatMs'>;
+type Needs = Pick<Deps, 'config' | 'ledger' | 'frames' | 'log' | 'heartbeatMs'>;
 
 /** Changes of the length of the queue in this time are one. */
 const COUNT_MS = 250;

@@ -7,7 +7,7 @@ import { presentOutputs } from '../present/outputs.js';
 import type { Group, Scene } from './group.js';
 import { Narrator } from './narrator.js';
 
-type Needs = Pick<Deps, 'ledger' | 'frames' | 'log'>;
+type Needs = Pick<Deps, 'config' | 'ledger' | 'frames' | 'log'>;
 
 /** One job, told to the sockets of its client. */
 export class Run {
@@ -78,11 +78,16 @@ export class Run {
 
   /** Of a node that sends them over the socket alone. */
   async #sendPictures(record: JobRecord, node: string, narrator: Narrator, scene: Scene): Promise<void> {
-    const { frames, log } = this.#needs;
+    const { config, frames, log } = this.#needs;
     const entered = narrator.entered(node);
     scene.tell(entered.length > 0 ? entered : narrator.executing);
-    for (const { file, contentType, nodeId } of record.outputs) {
+    for (const { file, bytes, contentType, nodeId } of record.outputs) {
       if (nodeId !== node) continue;
+      // A message is in memory as a whole. GET /view streams the file.
+      if (bytes > config.images.maxBytes) {
+        log.warn('a picture is too large to be sent over a socket', { job: record.id, file, bytes });
+        continue;
+      }
       const content = await contentOf(frames, file).catch((error: unknown) => {
         log.warn('a picture could not be read for a socket', { job: record.id, file, error });
         return undefined;
