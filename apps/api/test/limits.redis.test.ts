@@ -1,9 +1,10 @@
 import { once } from 'node:events';
 import { readdir, readlink, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
-import type { ApiKey, Job } from '@comfy-fleet/contracts';
+import type { ApiKey, Job, Usage } from '@comfy-fleet/contracts';
 import { newId } from '@comfy-fleet/contracts';
 import { PICTURE, until } from '@comfy-fleet/testing';
+import sharp from 'sharp';
 import { describe, expect, inject, it, onTestFinished } from 'vitest';
 import { aKey, as, problemOf, startApi, type TestApi } from './api.js';
 import { finishJob } from './finished-image.js';
@@ -280,6 +281,65 @@ describe('MIN_FREE_BYTES', () => {
     expect([refused.status, refused.headers.get('retry-after')]).toEqual([507, '60']);
     expect((await problemOf(refused)).code).toBe('storage_full');
     expect((await api.get('/jobs')).status).toBe(200);
+  });
+});
+
+describe('the share of a key in full storage', () => {
+  const png = () =>
+    sharp({ create: { width: 8, height: 8, channels: 3, background: 'red' } })
+      .png()
+      .toBuffer();
+  async function fullStorage(keys: Record<string, number>) {
+    const api = await startApi(inject('redisUrl'), { keys: [aKey('anna'), aKey('ben')] });
+    onTestFinished(() => api.close());
+    await api.keeper.noteStorage({
+      bytes: 1_000_000,
+      most: 1_000_000,
+      keys: new Map(Object.entries(keys).map(([key, bytes]) => [key, { bytes, evictable: 0 }])),
+    });
+    const form = async (name: string, fields: Record<string, string> = {}) => {
+      const sent = new FormData();
+      for (const [field, value] of Object.entries(fields)) sent.set(field, value);
+      sent.set(name, new Blob([await png()], { type: 'image/png' }), 'a.png');
+      return sent;
+    };
+    const send = async (key: string, path: string, body: FormData) =>
+      fetch(api.url + path, { method: 'POST', body, ...as(key) });
+    return { api, form, send };
+  }
+
+  it('refuses its uploads with 507 storage_share_exceeded while its files fill it, and not those of others', async () => {
+    const { api, form, send } = await fullStorage({ anna: 900_000, ben: 100_000 });
+    const refused = [
+      await send('anna', '/assets', await form('file')),
+      await send('anna', '/img2img', await form('image', { prompt: 'x' })),
+    ];
+    for (const answer of refused) {
+      expect([answer.status, answer.headers.get('retry-after')]).toEqual([507, '60']);
+      const { code, detail } = await problemOf(answer);
+      expect([code, detail]).toEqual([
+        'storage_share_exceeded',
+        expect.stringMatching(/900000 bytes.* 500000\. Delete/),
+      ]);
+    }
+    expect((await send('ben', '/assets', await form('file'))).status).toBe(201);
+    expect((await send('ben', '/img2img', await form('image', { prompt: 'x' }))).status).toBe(202);
+    expect((await api.get('/jobs', as('anna'))).status).toBe(200);
+  });
+
+  it('accepts its jobs, which wait for storage_share', async () => {
+    const { api } = await fullStorage({ anna: 900_000, ben: 100_000 });
+    const job = (await (await api.post('/generate', { prompt: 'x' }, as('anna'))).json()) as Job;
+    expect(await api.ledger.jobs.get(job.id)).toMatchObject({ isOverStorage: true });
+    await api.post('/generate', { prompt: 'x' }, as('ben'));
+    expect((await api.claim()).record.key).toBe('ben');
+  });
+
+  it('is shown to the key itself, with what it has stored', async () => {
+    const { api, form, send } = await fullStorage({ anna: 300_000, ben: 700_000 });
+    const { bytes } = (await (await send('anna', '/assets', await form('file'))).json()) as { bytes: number };
+    const { now } = (await (await api.get('/usage', as('anna'))).json()) as Usage;
+    expect(now).toMatchObject({ storage_bytes: 300_000 + bytes, storage_share_bytes: 500_000 });
   });
 });
 

@@ -23,6 +23,7 @@ function aSnapshot(record: Partial<JobRecord> = {}, place: Partial<JobSnapshot> 
     record: { ...waiting, request: REQUEST, ...record } as JobRecord,
     ahead: 3,
     isHeldBack: false,
+    isOverStorage: false,
     restsUntil: null,
     lastEventId: '0-0',
     ...place,
@@ -136,6 +137,11 @@ describe('a job that waits', () => {
     expect(said(aSnapshot({}, { isHeldBack: true }))).toMatchObject({ code: 'running_limit' });
   });
 
+  it('for files of its key to be deleted while these fill its share of the storage', () => {
+    expect(said(aSnapshot({}, { isOverStorage: true }))).toMatchObject({ code: 'storage_share' });
+    expect(said(aSnapshot({ promptId: 'p' }, { isOverStorage: true }))).toMatchObject({ code: 'turn' });
+  });
+
   it('for its next try, and after which error', () => {
     const place = { restsUntil: RESTS_UNTIL };
     expect(said(aSnapshot({ retriedAfter: 'gpu_failed' }, place))).toEqual({
@@ -162,7 +168,8 @@ describe('a job that waits', () => {
   });
 
   it('says the first of all that apply, in the order of the codes', () => {
-    const all = aSnapshot({ ooms: 2, retriedAfter: 'gpu_failed' }, { isHeldBack: true, restsUntil: RESTS_UNTIL });
+    const held = { isHeldBack: true, isOverStorage: true, restsUntil: RESTS_UNTIL };
+    const all = aSnapshot({ ooms: 2, retriedAfter: 'gpu_failed' }, held);
     const up = overview([FULL]);
     const told = [
       said(all, { overview: overview([], { fleet: HALT }) }),
@@ -172,6 +179,7 @@ describe('a job that waits', () => {
       said({ ...all, record: { ...all.record, ooms: 0 } }, { overview: up }),
       said({ ...all, record: { ...all.record, ooms: 0 } }),
       said({ ...all, record: { ...all.record, ooms: 0 }, isHeldBack: false }),
+      said({ ...all, record: { ...all.record, ooms: 0 }, isHeldBack: false, isOverStorage: false }),
       said(aSnapshot()),
     ];
     expect(told.map((wait) => wait?.code)).toEqual(WAIT_CODES);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import type { Config } from '@comfy-fleet/config';
 import { newId, type Webhook } from '@comfy-fleet/contracts';
-import { createFileFrames, frameName } from '@comfy-fleet/frames';
+import { createFileFrames, frameName, inputDigest } from '@comfy-fleet/frames';
 import { type Claim, type ClaimSource, createKeeper, createLedger, createWorkerLedger } from '@comfy-fleet/jobs';
 import { createLogger } from '@comfy-fleet/telemetry';
 import { pictureFile, pictureRequest, redisSettings, removeFolder, uniquePrefix, until } from '@comfy-fleet/testing';
@@ -87,7 +87,15 @@ export async function openHousehold({ url = inject('redisUrl') } = {}) {
   });
 
   const { signal } = new AbortController();
-  const put = async (kind: 'frames' | 'inputs' | 'derived', name: string, ageSeconds: number, bytes = 1000) => {
+  /** An input counts as sent by the key. */
+  const put = async (
+    kind: 'frames' | 'inputs' | 'derived',
+    name: string,
+    ageSeconds: number,
+    bytes = 1000,
+    key = 'anonymous',
+  ) => {
+    if (kind === 'inputs') await ledger.storage.add(key, { digest: inputDigest(name), bytes });
     await stores[kind].put(name, [Buffer.alloc(1)], { signal });
     const path = join(dir, kind === 'frames' ? '' : kind, name);
     await truncate(path, bytes); // sparse: as large as the test wants, on any disk

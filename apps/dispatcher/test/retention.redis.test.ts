@@ -258,6 +258,52 @@ describe('by size', () => {
   });
 });
 
+describe('of several keys', () => {
+  it('deletes nothing of a key within its share for 12 uploads of another, however old it is', async () => {
+    const home = await openHousehold();
+    const jobs = [await home.ended(5 * DAY, { key: 'anna' }), await home.ended(4 * DAY, { key: 'anna' })];
+    const sent = await home.put('inputs', inputName(sha('f')), 3 * DAY, 1000, 'anna');
+    for (const letter of '0123456789ab') {
+      await home.put('inputs', inputName(sha(letter)), 2 * HOUR, 1000, 'ben');
+    }
+    await retain(home.retention({ framesMaxBytes: 6000 }));
+    expect(await home.existing(jobs)).toEqual(jobs);
+    const files = await home.files();
+    expect(files).toContain(`inputs/${sent}`);
+    expect(files).toHaveLength(6);
+  });
+
+  it('notes what each has, so that a key is refused whose files of the last hour fill its share', async () => {
+    const home = await openHousehold();
+    await home.ended(2 * DAY, { key: 'anna' });
+    for (const letter of 'abcdef') await home.put('inputs', inputName(sha(letter)), 600, 1000, 'ben');
+    await home.put('inputs', inputName(sha('0')), 2 * DAY, 500, 'carl');
+    await home.put('derived', `${newId()}_1_w64.png`, 2 * HOUR, 500);
+    await retain(home.retention({ framesMaxBytes: 6000 }));
+    const { storage } = home.ledger;
+    expect(await storage.use('anna')).toEqual({ bytes: 1000, shareBytes: 2000, isOver: false });
+    expect(await storage.use('ben')).toEqual({ bytes: 6000, shareBytes: 2000, isOver: true });
+    expect(await storage.use('carl')).toEqual({ bytes: 500, shareBytes: 2000, isOver: false });
+  });
+
+  it('divides the disk space that there is, where that is less than FRAMES_MAX_BYTES', async () => {
+    const home = await openHousehold();
+    const GIB = 1024 ** 3;
+    const [anna, ben] = [await home.ended(2 * DAY, { key: 'anna' }), await home.ended(DAY, { key: 'ben', bytes: GIB })];
+    await retain(home.retention({ minFreeBytes: ((await home.frames.freeBytes()) ?? 0) + GIB / 2 }));
+    expect(await home.existing([anna, ben])).toEqual([anna]);
+  });
+
+  it('deletes first what is left of jobs whose records are gone', async () => {
+    const home = await openHousehold();
+    const kept = await home.ended(3 * DAY, { key: 'anna' });
+    const gone = await home.put('frames', frameName(newId(), 1), DAY);
+    await retain(home.retention({ framesMaxBytes: 1000 }));
+    expect(await home.existing([kept])).toEqual([kept]);
+    expect(await home.files()).not.toContain(gone);
+  });
+});
+
 describe('by room', () => {
   const HUGE = 100e9;
 

@@ -728,9 +728,10 @@ export interface JobProgress {
  */
 export interface WaitingFor {
   /**
-   * The first that applies. `paused`: an operator has paused its pool or the fleet. `no_instance`: no ComfyUI of its pool is up and takes jobs. `missing`: none that is up has what it needs. `memory`: it ran out of memory twice, and waits for another GPU with as much memory. `storage`: no worker can store pictures. `running_limit`: its API key has as many jobs in work as it may. `retry`: it is tried again after a while. `turn`: other jobs come first.
+   * The first that applies. `paused`: an operator has paused its pool or the fleet. `no_instance`: no ComfyUI of its pool is up and takes jobs. `missing`: none that is up has what it needs. `memory`: it ran out of memory twice, and waits for another GPU with as much memory. `storage`: no worker can store pictures. `running_limit`: its API key has as many jobs in work as it may. `storage_share`: the storage is full, and the files of its API key fill the share of the key. `retry`: it is tried again after a while. `turn`: other jobs come first.
    */
-  code: 'paused' | 'no_instance' | 'missing' | 'memory' | 'storage' | 'running_limit' | 'retry' | 'turn';
+  code:
+    'paused' | 'no_instance' | 'missing' | 'memory' | 'storage' | 'running_limit' | 'storage_share' | 'retry' | 'turn';
   /**
    * For people.
    */
@@ -1058,6 +1059,14 @@ export interface UsageNow {
    * Sent today (UTC).
    */
   upload_bytes: number;
+  /**
+   * Of all its files: what its jobs made, and what it sent.
+   */
+  storage_bytes: number;
+  /**
+   * Its share of the storage; null until the housekeeping has looked. It may have more while others use less.
+   */
+  storage_share_bytes: number | null;
   /**
    * Jobs that have not begun.
    */

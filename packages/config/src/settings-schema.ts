@@ -455,7 +455,7 @@ export const settingsSchema = Type.Object({
   FRAMES_MAX_BYTES: integer(
     50 * 1024 * MIB,
     MIB,
-    'If all pictures together exceed this, the oldest are deleted with their jobs, but none of the last hour',
+    'If all pictures together exceed this, the oldest of the API keys that exceed their equal shares are deleted with their jobs, but none of the last hour',
   ),
   MIN_FREE_BYTES: integer(
     1024 * MIB,

@@ -54,6 +54,7 @@ export const ERROR_CATALOGUE = {
   overloaded: entry(503, 'Too much is under way at the moment', true),
   queue_unavailable: entry(503, 'The queue cannot be reached', true),
   storage_full: entry(507, 'There is no room for more pictures', true),
+  storage_share_exceeded: entry(507, 'The files of this API key fill its share of the storage', true),
   // a job's
   workflow_missing: entry(500, 'The workflow of the job is no longer there'),
   workflow_rejected: entry(422, 'ComfyUI refused the workflow'),

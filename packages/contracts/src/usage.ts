@@ -26,6 +26,8 @@ export const usageSchema = Type.Object({
   now: Type.Object({
     gpu_seconds: Type.Number(),
     upload_bytes: Type.Integer(),
+    storage_bytes: Type.Integer(),
+    storage_share_bytes: nullable(Type.Integer()),
     jobs_waiting: Type.Integer(),
     jobs_running: Type.Integer(),
     /** Seconds until a day (UTC) begins. */

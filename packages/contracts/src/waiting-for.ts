@@ -8,6 +8,7 @@ export const WAIT_CODES = [
   'memory',
   'storage',
   'running_limit',
+  'storage_share',
   'retry',
   'turn',
 ] as const;

@@ -34,7 +34,8 @@ const FLEET_KEYS = {
   /** List of those that had nothing in work and owed nothing | a key is in it until it is served, or as in turns */
   newcomers: 'newcomers:<pool>',
   /**
-   * Set of API keys | a key is in it while it has a waiting job, and as many jobs in workers' hands as it may have
+   * Set of API keys | a key is in it while it has a waiting job, and as many jobs in workers' hands as it may have, or its
+   * files fill its share of the storage
    */
   heldBack: 'held-back:<pool>',
   /** Hash: API key → jobs that were taken from among its waiting ones | until the pool has no open job */
@@ -138,6 +139,16 @@ const FLEET_KEYS = {
   assetsOf: 'assets-of:<key>',
   /** Set of ids of assets that have the file, of all keys | as long as the longest-lived of them */
   assetOwners: 'asset-owners:<digest>',
+  /**
+   * Set of API keys that sent the file, which counts as stored by each of them | as long as the longest-lived of their
+   * assets, and a day longer than any asset from when it was last sent
+   */
+  inputKeys: 'input-keys:<digest>',
+  /**
+   * Hash: `bytes` of all files, `most` that there may be, how many `keys` have any; `stored <key>` bytes of each API key,
+   * and how many of them are `evictable <key>`, to make room for others | for good: the housekeeping writes it anew each time
+   */
+  storage: 'storage',
   /** Hash: name → id of the key's asset that it gave it to | a day longer than the longest-lived of those assets */
   assetNames: 'asset-names:<key>',
   /** Zset of these names by when they were given | as they */

@@ -29,6 +29,8 @@ export const SCRIPT_FILES = {
   charge: 'charge',
   recall: 'recall',
   reclaim: 'queue/reclaim',
+  resume: 'resume',
+  storage: 'storage',
   standing: 'standing',
   usage: 'usage',
   backlogOf: 'backlog-of',

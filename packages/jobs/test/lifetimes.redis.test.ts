@@ -45,7 +45,15 @@ it('leaves no key without a lifetime, but for the documented ones, when every jo
   const ofBullMq = queues.flatMap((queue) =>
     ['meta', 'events', 'marker', 'id', 'pc'].map((name) => `${queue}:${name}`),
   );
-  const forGood = new Set([keys.totals, keys.outbox, keys.pools, keys.callers, keys.workers, ...ofBullMq]);
+  const forGood = new Set([
+    keys.totals,
+    keys.outbox,
+    keys.pools,
+    keys.callers,
+    keys.workers,
+    keys.storage,
+    ...ofBullMq,
+  ]);
   const found: string[] = [];
   // The prefix's braces mean nothing to SCAN's patterns.
   for await (const page of redis.scanStream({ match: `${keys.prefix}*` })) found.push(...(page as string[]));

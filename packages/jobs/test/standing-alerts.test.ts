@@ -20,6 +20,7 @@ function figuresOf(overrides: Partial<FleetFigures> = {}): FleetFigures {
     webhooks: { outbox: 0, queued: 0, oldestMs: 0 },
     redis: { noEviction: true, aof: true, memoryBytes: 1, memoryMaxBytes: 0, replicas: 0 },
     stock: undefined,
+    storage: { stored: [], shareBytes: undefined },
     ...overrides,
   };
 }

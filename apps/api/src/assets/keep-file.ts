@@ -4,6 +4,7 @@ import type { AssetFile } from '@comfy-fleet/jobs';
 import { createBLAKE3 } from 'hash-wasm';
 import type { Caller } from '../access/caller.js';
 import { chargeUpload } from '../access/charge-upload.js';
+import { requireStorageShare } from '../access/storage-share.js';
 import type { Deps } from '../deps.js';
 import { pixelsOf } from '../pictures/normalise.js';
 
@@ -34,7 +35,7 @@ type KeepDeps = Pick<Deps, 'config' | 'decoding' | 'inputs' | 'ledger'>;
 /**
  * Streams a file into the store of inputs, under the BLAKE3 of its content: the same content is one file, whoever sends it.
  * Nothing of it is in memory but the pieces under way, and the whole of a picture. Throws body_too_large, invalid_image,
- * upload_limit_reached, validation_failed for an empty one, hash_mismatch, storage_failed, and what `source` throws; then nothing is kept.
+ * upload_limit_reached, storage_share_exceeded, validation_failed for an empty one, hash_mismatch, storage_failed, and what `source` throws; then nothing is kept.
  */
 export async function keepFile(
   deps: KeepDeps,
@@ -42,6 +43,7 @@ export async function keepFile(
   options: KeepFileOptions,
 ): Promise<AssetFile> {
   const { caller, filename = '', announced, pointer, isSent, signal } = options;
+  await requireStorageShare(deps, caller);
   const hash = await createBLAKE3();
   hash.init();
   const look = createLook(deps, options);
@@ -82,6 +84,7 @@ export async function keepFile(
     { signal },
   );
   if (file === undefined) throw new Error('a file was stored without a name');
+  await deps.ledger.storage.add(caller.id, { digest: file.digest, bytes });
   return { ...file, bytes };
 }
 

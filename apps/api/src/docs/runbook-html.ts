@@ -13,8 +13,9 @@ you set in <code>infra/prometheus/rules/recording.yml</code>.</p>
 (Job status (<code>docs/api.md#job-status</code>)).</li>
 <li>Are all instances busy? Then more work arrives than the GPUs can do. Add GPUs, lower the <code>weight</code>, <code>jobs_waiting</code> or
 <code>jobs_running</code> of a key that floods the queue, or raise the promised wait.</li>
-<li>Jobs of a key that has <code>jobs_running</code> jobs in work wait by design. They are not counted here; the dashboard shows them
-as <code>parked</code> under <em>Jobs by state</em>.</li>
+<li>Jobs of a key that has <code>jobs_running</code> jobs in work, or whose files fill its
+share of the storage (<code>docs/storage.md#shares-of-api-keys</code>), wait by design. They are not counted here; the dashboard shows
+them as <code>parked</code> under <em>Jobs by state</em>.</li>
 </ul>
 <h2 id="pooldownwhilejobswait">PoolDownWhileJobsWait</h2>
 <p>Jobs wait in a pool that has no instance up. If a worker serves the pool (<code>/fleet</code>), see
@@ -150,8 +151,8 @@ memory: <a href="#redismemoryhigh">RedisMemoryHigh</a>). Nothing is lost: they a
 jobs are refused and accepted ones wait; pictures of running jobs are still stored.</p>
 <h2 id="framesdiskfull">FramesDiskFull</h2>
 <p>Like <a href="#framesdisklow">FramesDiskLow</a>, but callers already get 507. Lower <code>FRAMES_MAX_BYTES</code> and restart the dispatcher;
-it deletes the oldest pictures within <code>HOUSEKEEPING_SECONDS</code>. Workers claim nothing until more than <code>MIN_FREE_BYTES</code> is
-free; accepted jobs wait.</p>
+within <code>HOUSEKEEPING_SECONDS</code> it deletes the oldest pictures of the keys that exceed their shares most. Workers claim
+nothing until more than <code>MIN_FREE_BYTES</code> is free; accepted jobs wait.</p>
 <h2 id="workerscannotstore">WorkersCannotStore</h2>
 <p><code>/health</code> shows the reason for each worker: less disk space than <code>MIN_FREE_BYTES</code>, a write that failed (no space,
 read-only, no permission), a volume that does not respond, a bucket that is unreachable or denies access. Nothing is

@@ -16,11 +16,17 @@ export function waitingFor(snapshot: JobSnapshot, { overview, ...equipment }: Ci
   return (overview && heldByFleet(record, overview, equipment)) ?? itsOwn(snapshot);
 }
 
-function itsOwn({ record, ahead, isHeldBack, restsUntil }: JobSnapshot): WaitingFor {
+function itsOwn({ record, ahead, isHeldBack, isOverStorage, restsUntil }: JobSnapshot): WaitingFor {
   const isToBeFound = record.promptId !== null;
   // One that may be in a ComfyUI is handed out whatever else its key has in work.
   if (isHeldBack && !isToBeFound) {
     return { code: 'running_limit', detail: 'Its API key has as many jobs in work as its jobs_running allows.' };
+  }
+  if (isOverStorage && !isToBeFound) {
+    const detail =
+      'The storage is full, and the files of its API key fill the share of the key. It goes on when files are deleted: ' +
+      'by their owner, or the oldest when they are an hour old.';
+    return { code: 'storage_share', detail };
   }
   if (restsUntil !== null) return retry(record, restsUntil);
   if (isToBeFound) return turn('A worker gave it back; the next one looks for its prompt in ComfyUI.');

@@ -176,6 +176,7 @@ function servedWorkflow({ workflows }: Pick<Deps, 'workflows'>, name: string, ca
 /** Stores the frame as an input before any job is made: a job that was accepted must find its picture. */
 async function storedInput(deps: Deps, source: string, { caller, signal }: ApiRequest): Promise<InputFile> {
   const picture = await keepPicture(deps, () => readFrame(deps, source, caller, signal), {
+    caller: knownCaller(caller),
     pointer: '/source',
     signal,
   });

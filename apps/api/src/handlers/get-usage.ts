@@ -21,17 +21,23 @@ export function getKeyUsage(deps: Deps): Handler {
   });
 }
 
-function usageOf({ ledger: { accounts } }: Deps, keyOf: (request: ApiRequest) => Promise<string>): Handler {
+function usageOf({ ledger: { accounts, storage } }: Deps, keyOf: (request: ApiRequest) => Promise<string>): Handler {
   const read = createQueryReader(usageQuerySchema);
   return async (request) => {
     const { days = DEFAULT_DAYS } = read(request.query);
     const key = await keyOf(request);
-    const [used, now] = await Promise.all([accounts.usage(key, days), accounts.standing(key)]);
+    const [used, now, stored] = await Promise.all([
+      accounts.usage(key, days),
+      accounts.standing(key),
+      storage.use(key),
+    ]);
     const body: Usage = {
       data: used.map(({ gpuMs, ...day }) => ({ ...day, gpu_seconds: gpuMs / 1000 })),
       now: {
         gpu_seconds: now.gpuMs / 1000,
         upload_bytes: now.uploadBytes,
+        storage_bytes: stored.bytes,
+        storage_share_bytes: stored.shareBytes,
         jobs_waiting: now.jobsWaiting,
         jobs_running: now.jobsRunning,
         resets_in_seconds: secondsToMidnight(),

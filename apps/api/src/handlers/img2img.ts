@@ -37,11 +37,11 @@ async function keptPicture(deps: Deps, value: Img2ImgRequest, request: ApiReques
   const caller = knownCaller(request.caller);
   const { source, image_url = '' } = value;
   if (source !== undefined) {
-    return keepPicture(deps, () => readFrame(deps, source, caller, signal), { pointer: '/source', signal });
+    return keepPicture(deps, () => readFrame(deps, source, caller, signal), { caller, pointer: '/source', signal });
   }
   const raw = sent ?? (await urlPicture(deps, image_url, request));
   await chargeUpload(deps, caller, raw.data.length);
-  return keepPicture(deps, () => raw, { pointer: raw.pointer, signal });
+  return keepPicture(deps, () => raw, { caller, pointer: raw.pointer, signal });
 }
 
 function pictureFaults({ image, image_url, source }: Img2ImgRequest, { file, picture }: ApiRequest): FieldError[] {

@@ -46,7 +46,7 @@ export function refineJob(deps: Deps): Handler {
           if (error instanceof FleetError && error.code === 'validation_failed') throw gone();
           throw error;
         });
-      const picture = await keepPicture(deps, read, { pointer: '/index', signal });
+      const picture = await keepPicture(deps, read, { caller, pointer: '/index', signal });
       const input = { ...picture, source: frame };
       const parent = { id: record.id, relation: 'refine' } as const;
       const callback = record.callback ?? undefined;

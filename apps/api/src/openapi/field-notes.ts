@@ -86,7 +86,7 @@ const waitingFor: Notes<WaitingFor> = {
     'The first that applies. `paused`: an operator has paused its pool or the fleet. `no_instance`: no ComfyUI of its',
     'pool is up and takes jobs. `missing`: none that is up has what it needs. `memory`: it ran out of memory twice, and',
     'waits for another GPU with as much memory. `storage`: no worker can store pictures. `running_limit`: its API key has as many jobs',
-    'in work as it may. `retry`: it is tried again after a while. `turn`: other jobs come first.',
+    'in work as it may. `storage_share`: the storage is full, and the files of its API key fill the share of the key. `retry`: it is tried again after a while. `turn`: other jobs come first.',
   ].join(' '),
   detail: 'For people.',
   missing: 'Of `missing`: the node classes, models, samplers and other choices.',
@@ -118,6 +118,9 @@ const usageDay: Notes<Usage['data'][number]> = {
 const usageNow: Notes<Usage['now']> = {
   gpu_seconds: 'Of today (UTC), with the expected time of its waiting jobs, as its limit counts them.',
   upload_bytes: 'Sent today (UTC).',
+  storage_bytes: 'Of all its files: what its jobs made, and what it sent.',
+  storage_share_bytes:
+    'Its share of the storage; null until the housekeeping has looked. It may have more while others use less.',
   jobs_waiting: 'Jobs that have not begun.',
   jobs_running: 'Jobs held by workers.',
   resets_in_seconds: 'Until the limits of a day begin anew.',

@@ -1,5 +1,7 @@
 import { FleetError, type InputFile, orAborted } from '@comfy-fleet/contracts';
 import { frameTypeOf, inputName } from '@comfy-fleet/frames';
+import type { Caller } from '../access/caller.js';
+import { requireStorageShare } from '../access/storage-share.js';
 import type { Deps } from '../deps.js';
 import { digestOf, pieces } from './in-steps.js';
 import { loadSharp } from './load-sharp.js';
@@ -24,15 +26,16 @@ interface NormaliseOptions {
 /**
  * Keeps a picture as an input that jobs can start from, when it is its turn: from its loading until it is stored no more
  * are in memory than take theirs, and each takes one of libuv's four threads, which everybody's files need too. Who leaves
- * gives up the turn, and the picture is let go of at once. Throws what `load` throws, invalid_image, storage_failed, and
- * the signal's reason.
+ * gives up the turn, and the picture is let go of at once. Throws what `load` throws, invalid_image, storage_failed,
+ * storage_share_exceeded, and the signal's reason.
  */
 export async function keepPicture(
-  deps: Pick<Deps, 'config' | 'decoding' | 'inputs'>,
+  deps: Pick<Deps, 'config' | 'decoding' | 'inputs' | 'ledger'>,
   load: () => Promise<RawPicture> | RawPicture,
-  { pointer, signal }: { readonly pointer: string; readonly signal: AbortSignal },
+  { caller, pointer, signal }: { readonly caller: Caller; readonly pointer: string; readonly signal: AbortSignal },
 ): Promise<InputFile> {
   signal.throwIfAborted();
+  await requireStorageShare(deps, caller);
   let waiting: typeof load | undefined = load;
   const letGo = () => {
     waiting = undefined;
@@ -47,6 +50,7 @@ export async function keepPicture(
       pointer,
     });
     await storeInput(deps, { png, sha256 }, signal);
+    await deps.ledger.storage.add(caller.id, { digest: sha256, bytes: png.length });
     const file: InputFile = { name: inputName(sha256), kind: 'image', width, height };
     return file;
   });

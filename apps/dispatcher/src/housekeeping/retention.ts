@@ -3,10 +3,22 @@ import { FleetError } from '@comfy-fleet/contracts';
 import { inputDigest } from '@comfy-fleet/frames';
 import type { Keeper } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
+import { createShares } from './shares.js';
 import { type Holding, type InputFile, type JobPictures, type Stock, type Stores, takeStock } from './stock.js';
 
 export interface Retention extends Stores {
-  readonly keeper: Pick<Keeper, 'forget' | 'forgetSurplus' | 'inputsInUse' | 'noteStock' | 'retireInput' | 'unowned'>;
+  readonly keeper: Pick<
+    Keeper,
+    | 'forget'
+    | 'forgetSurplus'
+    | 'inputsInUse'
+    | 'keysOfInputs'
+    | 'keysOfJobs'
+    | 'noteStock'
+    | 'noteStorage'
+    | 'retireInput'
+    | 'unowned'
+  >;
   readonly retention: Config['retention'];
   /** Ends it between two deletions. */
   readonly signal: AbortSignal;
@@ -22,7 +34,7 @@ const ABANDONED_MS = 86_400_000;
 
 /**
  * Deletes the oldest jobs of keys that have too many, pictures that are too old, and, while they take too much or the
- * volume has too little disk space, the oldest that are not recent. A job goes with all its pictures, its record first: a
+ * volume has too little disk space, the oldest that are not recent of the keys that exceed their shares most. A job goes with all its pictures, its record first: a
  * crash in between leaves files that age out. What an open job has or starts from stays, and what a webhook that is
  * still to come notifies of. Safe to do twice and by two at once.
  */
@@ -33,7 +45,7 @@ export async function retain(context: Retention): Promise<void> {
   try {
     const before = new Date(Date.now() - ABANDONED_MS);
     for (const store of [frames, inputs, derived]) done.half_written += await store.sweepAbandoned(before);
-    const stock = await takeStock(context);
+    const stock = await takeStock(context, keeper);
     await keeper.noteStock(stock.kinds);
     const gone = await deleteSurplus(context, stock, done, failures);
     await deleteDue(context, { ...stock, holdings: stock.holdings.filter((one) => !gone.has(one)) }, done, failures);
@@ -86,15 +98,8 @@ async function deleteDue(context: Retention, stock: Stock, done: Deleted, failur
     );
   }
   // A bucket is never full.
-  const missing = minFreeBytes - ((await frames.freeBytes()) ?? Number.POSITIVE_INFINITY);
-  // Counted down by the files' sizes: some volumes give the space back only later.
-  const isDue = ({ kind, modifiedAt }: Holding): boolean => {
-    const age = now - modifiedAt;
-    if (age < YOUNG_MS) return false;
-    const isTooMuch = stock.bytes - done.bytes > framesMaxBytes || done.bytes < missing;
-    const mostSeconds = kind === 'job' ? framesMaxAgeSeconds : inputsMaxAgeSeconds;
-    return age > mostSeconds * 1000 || (isTooMuch && age > RECENT_MS);
-  };
+  const spare = ((await frames.freeBytes()) ?? Number.POSITIVE_INFINITY) - minFreeBytes;
+  const capacity = stock.bytes - done.bytes + spare;
   const unowned = new Set(await keeper.unowned());
   for (const { name, bytes, modifiedAt } of stock.orphans) {
     if (signal.aborted) return;
@@ -107,18 +112,39 @@ async function deleteDue(context: Retention, stock: Stock, done: Deleted, failur
   }
   // Asked for when it matters, and never before the stock was taken: a job that was made since has touched its picture.
   let inUse: Promise<ReadonlySet<string>> | undefined;
+  /** Whether it is gone. */
+  const remove = async (holding: Holding): Promise<boolean> => {
+    const before = done.bytes;
+    await despite(failures, async () => {
+      if (holding.kind === 'job') return deleteJob(context, holding, done);
+      inUse ??= keeper.inputsInUse();
+      if (!(await inUse).has(inputDigest(holding.name))) await deleteInput(context, holding, done);
+    });
+    return done.bytes > before;
+  };
+  const isDue = (holding: Holding): boolean => {
+    const age = now - holding.modifiedAt;
+    if (age < YOUNG_MS) return false;
+    if (holding.kind === 'job') return age > framesMaxAgeSeconds * 1000;
+    return age > inputsMaxAgeSeconds * 1000 || unowned.has(holding.name);
+  };
+  const kept: Holding[] = [];
   for (const holding of stock.holdings) {
     if (signal.aborted) return;
-    const isLeft = holding.kind === 'input' && unowned.has(holding.name) && now - holding.modifiedAt >= YOUNG_MS;
-    if (!isLeft && !isDue(holding)) continue;
-    if (holding.kind === 'job') {
-      await despite(failures, () => deleteJob(context, holding, done));
-    } else {
-      inUse ??= keeper.inputsInUse();
-      const used = (await inUse).has(inputDigest(holding.name));
-      if (!used) await despite(failures, () => deleteInput(context, holding, done));
-    }
+    if (!isDue(holding) || !(await remove(holding))) kept.push(holding);
   }
+  const shares = createShares({
+    holdings: kept,
+    bytes: stock.bytes - done.bytes,
+    most: Math.max(0, Math.min(framesMaxBytes, capacity)),
+    isEvictable: ({ modifiedAt }) => now - modifiedAt > RECENT_MS,
+  });
+  // Counted down by the files' sizes: some volumes give the space back only later.
+  for (let holding = shares.next(); holding !== undefined; holding = shares.next()) {
+    if (signal.aborted) return;
+    shares.tried((await remove(holding)) ? 'deleted' : 'kept');
+  }
+  await keeper.noteStorage(shares.stock());
 }
 
 /** What the clocks of the store and of Redis may be apart. */

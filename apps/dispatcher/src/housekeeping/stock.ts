@@ -1,4 +1,5 @@
-import { type FrameStores, isInputName, jobOfPicture } from '@comfy-fleet/frames';
+import { type FrameStores, inputDigest, isInputName, jobOfPicture } from '@comfy-fleet/frames';
+import type { Keeper } from '@comfy-fleet/jobs';
 
 /** Where the service keeps pictures. */
 export type Stores = Pick<FrameStores, 'frames' | 'inputs' | 'derived'>;
@@ -7,6 +8,8 @@ export type Stores = Pick<FrameStores, 'frames' | 'inputs' | 'derived'>;
 export interface JobPictures {
   readonly kind: 'job';
   readonly id: string;
+  /** The API key whose job it is; none when its record is gone. */
+  readonly keys: readonly string[];
   readonly frames: string[];
   readonly derived: string[];
   bytes: number;
@@ -16,6 +19,8 @@ export interface JobPictures {
 export interface InputFile {
   readonly kind: 'input';
   readonly name: string;
+  /** The API keys that sent it. */
+  readonly keys: readonly string[];
   readonly bytes: number;
   readonly modifiedAt: number;
 }
@@ -32,10 +37,13 @@ export interface Stock {
   readonly bytes: number;
 }
 
-/** What there is. Files that are not named as ours are left out. */
-export async function takeStock({ frames, inputs, derived }: Stores): Promise<Stock> {
-  const jobs = new Map<string, JobPictures>();
-  const files: InputFile[] = [];
+/** What there is, and whose it is. Files that are not named as ours are left out. */
+export async function takeStock(
+  { frames, inputs, derived }: Stores,
+  { keysOfJobs, keysOfInputs }: Pick<Keeper, 'keysOfJobs' | 'keysOfInputs'>,
+): Promise<Stock> {
+  const jobs = new Map<string, Omit<JobPictures, 'keys'>>();
+  const files: Omit<InputFile, 'keys'>[] = [];
   const orphans: { name: string; bytes: number; modifiedAt: number }[] = [];
   const kinds = { frame: { files: 0, bytes: 0 }, derived: { files: 0, bytes: 0 }, input: { files: 0, bytes: 0 } };
   const count = (kind: keyof typeof kinds, bytes: number) => {
@@ -67,6 +75,11 @@ export async function takeStock({ frames, inputs, derived }: Stores): Promise<St
     files.push({ kind: 'input', name, bytes, modifiedAt: modifiedAt.getTime() });
     count('input', bytes);
   }
-  const holdings = [...jobs.values(), ...files].sort((a, b) => a.modifiedAt - b.modifiedAt);
+  const owners = await keysOfJobs([...jobs.keys()]);
+  const senders = await keysOfInputs(files.map(({ name }) => inputDigest(name)));
+  const holdings = [
+    ...[...jobs.values()].map((job, n) => ({ ...job, keys: [owners[n] ?? []].flat() })),
+    ...files.map((file, n) => ({ ...file, keys: senders[n] ?? [] })),
+  ].sort((a, b) => a.modifiedAt - b.modifiedAt);
   return { holdings, orphans, kinds, bytes: kinds.frame.bytes + kinds.derived.bytes + kinds.input.bytes };
 }

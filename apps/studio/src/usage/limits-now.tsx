@@ -18,6 +18,13 @@ export function LimitsNow({ now, limits }: LimitsNowProps) {
       note: `waiting jobs included; ${resets}`,
     },
     { name: 'Uploads today', used: now.upload_bytes, most: limits.upload_bytes_per_day, say: bytes, note: resets },
+    {
+      name: 'Storage',
+      used: now.storage_bytes,
+      most: now.storage_share_bytes,
+      say: bytes,
+      note: 'your share; more while others use less',
+    },
     { name: 'Jobs waiting', used: now.jobs_waiting, most: limits.jobs_waiting, say: count, note: 'more are refused' },
     { name: 'Jobs running', used: now.jobs_running, most: limits.jobs_running, say: count, note: 'more wait' },
   ];

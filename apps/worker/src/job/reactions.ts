@@ -53,6 +53,7 @@ export const REACTIONS: Readonly<Record<ErrorCode, Reaction>> = {
   upload_limit_reached: 'fail',
   gpu_limit_reached: 'fail',
   storage_full: 'fail',
+  storage_share_exceeded: 'fail',
   overloaded: 'fail',
   malformed_json: 'fail',
   malformed_request: 'fail',

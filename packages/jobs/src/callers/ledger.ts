@@ -19,6 +19,7 @@ import { createJobs, type Jobs } from './jobs.js';
 import { createKeyJobs, type KeyJobs } from './key-jobs.js';
 import type { OrderBounds } from './new-order.js';
 import { createOrders, type Orders } from './orders.js';
+import { createStorage, type Storage } from './storage.js';
 import { createUrlSigner, type UrlSigner } from './url-signer.js';
 
 /** The ledger as the side that answers callers sees it. */
@@ -28,6 +29,7 @@ export interface Ledger {
   readonly webhooks: JobWebhooks;
   readonly accounts: Accounts;
   readonly assets: Assets & AssetNames;
+  readonly storage: Storage;
   readonly fleet: Fleet;
   readonly workflows: WorkflowRegistry;
   /** How long the nodes of a workflow's version take, by node id, in ms. */
@@ -75,6 +77,7 @@ export function createLedger(options: LedgerOptions): Ledger {
     webhooks: createJobWebhooks(redis, keys, deliveries, createJobLife(redis, keys, jobTtlSeconds)),
     accounts: createAccounts(redis, keys, reads.count),
     assets: { ...assets, ...createAssetNames(redis, keys, { ...options, get: assets.get }) },
+    storage: createStorage(redis, keys, options),
     fleet: createFleet(redis, keys),
     workflows: createWorkflowRegistry(redis, keys, subscriptions, {
       jobTtlSeconds,

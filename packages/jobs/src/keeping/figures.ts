@@ -10,6 +10,7 @@ import { type Halts, readHalts } from '../workers/halts.js';
 import { readSlowness } from '../workers/slowness.js';
 import { type PoolFigures, readPoolFigures } from './pool-figures.js';
 import { type RedisFigures, readRedisFigures } from './redis-figures.js';
+import { readStorage, type StorageFigures } from './storage.js';
 
 /** Files and bytes of the pictures of each kind, as the housekeeping last found them. */
 export type StockFigures = Readonly<Record<string, { readonly files: number; readonly bytes: number }>>;
@@ -36,6 +37,7 @@ export interface FleetFigures {
   readonly redis: RedisFigures;
   /** Undefined while the housekeeping has not looked within a day. */
   readonly stock: StockFigures | undefined;
+  readonly storage: StorageFigures;
 }
 
 /** A stock older than this says nothing: nobody looks after the pictures. */
@@ -43,13 +45,14 @@ const STOCK_LIFE_MS = 86_400_000;
 
 /** Costs Redis a millisecond or so, however many jobs wait. */
 export async function readFigures(redis: Redis, keys: Keys): Promise<FleetFigures> {
-  const [now, used, workers, halts, totals, stock, server, webhooks] = await Promise.all([
+  const [now, used, workers, halts, totals, stock, storage, server, webhooks] = await Promise.all([
     redisTime(redis),
     redis.smembers(keys.pools),
     readWorkers(redis, keys),
     readHalts(redis, keys),
     redis.hgetall(keys.totals),
     redis.get(keys.stock),
+    readStorage(redis, keys),
     readRedisFigures(redis),
     readWebhookFigures(redis, keys),
   ]);
@@ -72,6 +75,7 @@ export async function readFigures(redis: Redis, keys: Keys): Promise<FleetFigure
     webhooks,
     redis: server,
     stock: stock === null ? undefined : (JSON.parse(stock) as StockFigures),
+    storage,
   };
 }
 

@@ -13,6 +13,7 @@ import { inputsInUse } from './inputs-in-use.js';
 import { cancelOpen } from './open-jobs.js';
 import { pruneIndexes } from './prune-indexes.js';
 import { pruneNames } from './prune-names.js';
+import { keysOfInputs, keysOfJobs, noteStorage, type StorageStock } from './storage.js';
 import { sweep } from './sweep.js';
 import { type Surroundings, takeSample } from './take-sample.js';
 
@@ -58,6 +59,12 @@ export interface Keeper {
   retireInput(file: { readonly digest: string; readonly name: string }, unusedMs: number): Promise<boolean>;
   /** Ports of the live workers and their instances, which no URL of a caller may name on a private host. */
   ports(): Promise<readonly number[]>;
+  /** The API key of each of these jobs; undefined for one whose record is gone. */
+  keysOfJobs(ids: readonly string[]): Promise<readonly (string | undefined)[]>;
+  /** The API keys that sent each of the input files with these digests. */
+  keysOfInputs(digests: readonly string[]): Promise<readonly (readonly string[])[]>;
+  /** Notes what keys have stored: from now on what comes and goes is counted on from there. */
+  noteStorage(stock: StorageStock): Promise<void>;
   /** What is true of the whole fleet now. */
   figures(): Promise<FleetFigures>;
   /** Notes how the fleet fares now, and which alerts there are, for whoever looks at the last hour. */
@@ -121,6 +128,9 @@ export function createKeeper({ jobTtlSeconds, sweepSeconds, log, ...options }: K
         return (await runScript(redis, 'assets', keys.unowned, args)) === 1;
       }),
     ports: () => connected(() => readPorts(redis, keys)),
+    keysOfJobs: (ids) => connected(() => keysOfJobs(redis, keys, ids)),
+    keysOfInputs: (digests) => connected(() => keysOfInputs(redis, keys, digests)),
+    noteStorage: (stock) => connected(() => noteStorage(redis, keys, stock)),
     figures: () => connected(() => readFigures(redis, keys)),
     sample: (surroundings) => connected(() => takeSample(redis, keys, surroundings)),
     noteStock: (stock) => connected(() => noteStock(redis, keys, stock)),

@@ -1,6 +1,7 @@
 import { redisTime } from '@comfy-fleet/redis';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Redis } from 'ioredis';
+import { runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 import type { WorkQueues } from '../queue/work-queues.js';
 import { enlistMissing } from '../scheduling/enlist-missing.js';
@@ -27,6 +28,7 @@ export async function sweep(context: Sweep): Promise<void> {
     await reconcile(context, pool);
     const enlisted = await enlistMissing(redis, keys, pool);
     if (enlisted > 0) log.warn('waiting jobs had no turn; gave them one', { pool, count: enlisted });
+    await runScript(redis, 'resume', keys.heldBack(pool), [keys.prefix, pool]);
   }
 }
 

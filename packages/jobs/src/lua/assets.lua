@@ -13,6 +13,7 @@ Output:
   see below; a record is its field–value pairs, none for an asset that the key does not have
 ]]
 --- @include "shared/file-uses"
+--- @include "shared/storage"
 
 local usual_life, verb = tonumber(ARGV[3]), ARGV[4]
 local DAY_MS = 86400000
@@ -48,6 +49,8 @@ local function live(asset_id, key, digest)
     outlive(index, life + DAY_MS)
   end
   outlive(asset_owners_key(digest), life)
+  redis.call('SADD', input_keys_key(digest), key)
+  outlive(input_keys_key(digest), life)
 end
 local function remove(asset_id)
   local asset = asset_key(asset_id)
@@ -111,6 +114,7 @@ if verb == 'retire' then
     if now_ms() - used_at < unused_ms or life and tonumber(expires) > tonumber(now_ms()) then return 0 end
   end
   for _, owner in ipairs(owners) do remove(owner) end
+  redis.call('DEL', input_keys_key(digest))
   redis.call('ZREM', unowned_key(), name)
   return 1
 end
@@ -134,6 +138,11 @@ if verb == 'use' then
 end
 -- Answers 'deleted'; 'used' while an open job of anybody starts from the file; 'absent'.
 if is_used(input_uses_key(digest)) then return 'used' end
+local bytes = bytes_in(redis.call('HGET', asset, 'data'))
 remove(id)
-if #owners_of(digest) == 0 then redis.call('ZADD', unowned_key(), now_ms(), name) end
+local is_unowned = #owners_of(digest) == 0
+if #owned_of(caller, digest) == 0 and redis.call('SREM', input_keys_key(digest), caller) == 1 then
+  add_stored(caller, -bytes, not is_unowned)
+end
+if is_unowned then redis.call('ZADD', unowned_key(), now_ms(), name) end
 return 'deleted'

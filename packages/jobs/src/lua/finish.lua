@@ -25,6 +25,7 @@ Output:
 --- @include "shared/begin"
 --- @include "shared/close"
 --- @include "shared/learn"
+--- @include "shared/storage"
 --- @include "shared/timeline"
 
 local claim, outcome, outputs, failure, executed_prompt = ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
@@ -40,6 +41,7 @@ end
 if status == 'canceling' then outcome = 'canceled' end
 if outcome == 'succeeded' then
   set('outputs', outputs, 'progress', '')
+  add_stored(get('key'), bytes_in(outputs))
   if executed_ms then learn(math.max(0, executed_ms - loaded_ms)) end
 end
 if (ARGV[12] or '') ~= '' then set('timings', ARGV[12]) end

@@ -14,6 +14,7 @@ Output:
 ]]
 --- @include "shared/companions"
 --- @include "shared/indexes"
+--- @include "shared/storage"
 
 -- What Redis' clock may have been put back between an end and the oldest entry of the outbox.
 local CLOCK_SLACK_MS = 60000
@@ -36,6 +37,7 @@ if status ~= '' and delivery and is_to_be_notified() then return 'open' end
 each_index(function(index, member) redis.call('ZREM', index, member) end)
 redis.call('ZREM', ended_of_key(get('key')), id)
 each_companion_on_record(function(key) redis.call('DEL', key) end)
+add_stored(get('key'), -bytes_in(get('outputs')))
 local found = redis.call('DEL', record)
 redis.call('DEL', events_key(id), attempts_key(id), preview_key(id))
 return found == 1 and 'forgotten' or 'absent'

@@ -32,6 +32,7 @@ Output:
 ]]
 --- @include "shared/take-claim"
 --- @include "shared/snapshot"
+--- @include "shared/storage"
 --- @include "scheduling/choose"
 --- @include "queue/take"
 
@@ -81,7 +82,7 @@ local function take_waiting(candidate)
   elseif is_overdue() then
     close_job('expired')
     drop_work_item(pool, job_id)
-  elseif most_taken and redis.call('SCARD', taken_of_key(key)) >= most_taken then
+  elseif most_taken and redis.call('SCARD', taken_of_key(key)) >= most_taken or is_over_storage(key) then
     end_turns(pool, key)
     redis.call('SADD', held_back_key(pool), key)
   else

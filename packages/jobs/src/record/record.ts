@@ -148,12 +148,14 @@ export interface QueuePlace {
   readonly ahead: number | null;
   /** Its key has as many jobs in workers' hands as it may. */
   readonly isHeldBack: boolean;
+  /** The files of its key fill the key's share of the storage. */
+  readonly isOverStorage: boolean;
   /** ms since 1970 before which nobody may claim it; null when anybody may. */
   readonly restsUntil: number | null;
 }
 
 /** Of a job that does not wait for a claim. */
-export const NO_PLACE: QueuePlace = { ahead: null, isHeldBack: false, restsUntil: null };
+export const NO_PLACE: QueuePlace = { ahead: null, isHeldBack: false, isOverStorage: false, restsUntil: null };
 
 /** A record as it was at one moment, with what only that moment knows. */
 export interface JobSnapshot extends QueuePlace {

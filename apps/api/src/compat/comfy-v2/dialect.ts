@@ -27,6 +27,7 @@ const CODES: Partial<Record<ErrorCode, string>> = {
   overloaded: 'upstream_error',
   queue_unavailable: 'upstream_error',
   storage_full: 'upstream_error',
+  storage_share_exceeded: 'upstream_error',
   storage_failed: 'upstream_error',
 };
 

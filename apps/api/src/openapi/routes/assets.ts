@@ -46,6 +46,7 @@ export function assetDocs({ maxAssetBytes, maxImageBytes }: DocumentSettings): O
         'queue_unavailable',
         'storage_failed',
         'storage_full',
+        'storage_share_exceeded',
         'upload_limit_reached',
       ],
     },

@@ -44,7 +44,7 @@ const ORDER_ERRORS: readonly ErrorCode[] = [
   'queue_unavailable',
   'storage_full',
 ];
-const STORING: readonly ErrorCode[] = ['invalid_image', 'storage_failed'];
+const STORING: readonly ErrorCode[] = ['invalid_image', 'storage_failed', 'storage_share_exceeded'];
 
 export function orderDocs({ limits, maxBatchJobs, maxImageBytes }: DocumentSettings): OperationDocs {
   return {

@@ -4,6 +4,7 @@ Where a job stands among those that wait.
 --- @include "shared/job"
 --- @include "queue/stalled"
 --- @include "queue/rests"
+--- @include "shared/storage"
 
 -- Keys that are counted; more of them take their turns too rarely to matter for the first of a queue.
 local MOST_KEYS = 64
@@ -26,11 +27,12 @@ local function jobs_ahead(pool, key, turn, prompt)
   return ahead
 end
 -- About how many jobs are claimed before this one (-1: it does not wait for that), 1 if its key has as many in workers'
--- hands as it may, and until when its work item rests (ms since 1970; 0: it does not).
+-- hands as it may, 2 if the key's files fill its share of the storage, and until when its work item rests (ms since 1970; 0: it does not).
 local function place_in_queue()
   local phase, pool, key, turn, prompt, most_taken =
     unpack(redis.call('HMGET', record, 'phase', 'pool', 'key', 'turn', 'prompt_id', 'most_taken'))
   if phase ~= 'waiting' then return {-1, 0, 0} end
   local is_full = most_taken and redis.call('SCARD', taken_of_key(key)) >= tonumber(most_taken)
-  return {jobs_ahead(pool, key, turn, prompt), is_full and 1 or 0, rests_until(pool, id)}
+  local held_back = is_full and 1 or is_over_storage(key) and 2 or 0
+  return {jobs_ahead(pool, key, turn, prompt), held_back, rests_until(pool, id)}
 end

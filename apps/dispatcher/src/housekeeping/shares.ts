@@ -1,0 +1,91 @@
+import type { StorageStock } from '@comfy-fleet/jobs';
+import type { Holding } from './stock.js';
+
+interface Shared {
+  readonly holdings: readonly Holding[];
+  /** Of all files, also those that no key has. */
+  readonly bytes: number;
+  /** That there may be. */
+  readonly most: number;
+  /** Whether it may be deleted to make room, as far as is known before it is tried. */
+  readonly isEvictable: (holding: Holding) => boolean;
+}
+
+export interface Shares {
+  /**
+   * What is to be deleted next; undefined when there is room, or nothing that may make it. First what no key has. Then the
+   * oldest of the key that exceeds its share most. A file of several keys only when it is too much for each of them.
+   */
+  next(): Holding | undefined;
+  /** What became of the last one. */
+  tried(became: 'deleted' | 'kept'): void;
+  stock(): StorageStock;
+}
+
+interface Account {
+  bytes: number;
+  evictable: number;
+  /** Oldest first. */
+  readonly candidates: Holding[];
+}
+
+/** Divides the storage between the API keys that have files, in equal shares. What one leaves unused others may use. */
+export function createShares({ holdings, bytes, most, isEvictable }: Shared): Shares {
+  const accounts = new Map<string, Account>();
+  const ownerless: Holding[] = [];
+  const settled = new Set<Holding>();
+  let left = bytes;
+  let last: Holding | undefined;
+  for (const holding of [...holdings].sort((a, b) => b.modifiedAt - a.modifiedAt)) {
+    const evictable = isEvictable(holding);
+    if (holding.keys.length === 0 && evictable) ownerless.push(holding);
+    for (const key of holding.keys) {
+      const account = accounts.get(key) ?? { bytes: 0, evictable: 0, candidates: [] };
+      accounts.set(key, account);
+      account.bytes += holding.bytes;
+      if (!evictable) continue;
+      account.evictable += holding.bytes;
+      account.candidates.push(holding);
+    }
+  }
+  const share = most / Math.max(1, accounts.size);
+  const isOver = (key: string) => (accounts.get(key)?.bytes ?? 0) > share;
+
+  /** The oldest of these that is not settled, taken from among them. */
+  const takeOldest = (candidates: Holding[]): Holding | undefined => {
+    for (;;) {
+      const oldest = candidates.pop();
+      if (oldest === undefined || (!settled.has(oldest) && oldest.keys.every(isOver))) return oldest;
+    }
+  };
+  const takeFromLargest = (): Holding | undefined => {
+    for (;;) {
+      let largest: Account | undefined;
+      for (const account of accounts.values()) {
+        const hasMore = account.bytes > share && account.candidates.length > 0;
+        if (hasMore && account.bytes > (largest?.bytes ?? 0)) largest = account;
+      }
+      const oldest = largest && takeOldest(largest.candidates);
+      if (largest === undefined || oldest !== undefined) return oldest;
+    }
+  };
+
+  return {
+    next: () => {
+      last = left > most ? (takeOldest(ownerless) ?? takeFromLargest()) : undefined;
+      return last;
+    },
+    tried: (became) => {
+      if (last === undefined) return;
+      settled.add(last);
+      if (became === 'deleted') left -= last.bytes;
+      for (const key of last.keys) {
+        const account = accounts.get(key);
+        if (account === undefined) continue;
+        account.evictable -= last.bytes;
+        if (became === 'deleted') account.bytes -= last.bytes;
+      }
+    },
+    stock: () => ({ bytes: left, most, keys: new Map([...accounts].filter(([, { bytes: own }]) => own > 0)) }),
+  };
+}

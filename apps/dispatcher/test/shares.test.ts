@@ -1,0 +1,100 @@
+import { newId } from '@comfy-fleet/contracts';
+import { describe, expect, it } from 'vitest';
+import { createShares } from '../src/housekeeping/shares.js';
+import type { Holding } from '../src/housekeeping/stock.js';
+
+type Named = Holding & { readonly name: string };
+
+/** A file of so many bytes, the younger the higher `at`. */
+function file(name: string, at: number, bytes: number, ...keys: string[]): Named {
+  return { kind: 'input', name: `${name} ${newId()}`, keys, bytes, modifiedAt: at };
+}
+
+const setUp = (holdings: readonly Named[], most: number, { recent = 1000 } = {}) =>
+  createShares({
+    holdings,
+    bytes: holdings.reduce((sum, { bytes }) => sum + bytes, 0),
+    most,
+    isEvictable: ({ modifiedAt }) => modifiedAt < recent,
+  });
+
+/** Names of what is deleted until there is room, in order; what `keeps` picks cannot be. */
+function deleted(shares: ReturnType<typeof setUp>, keeps: (name: string) => boolean = () => false): string[] {
+  const names: string[] = [];
+  for (let next = shares.next(); next !== undefined; next = shares.next()) {
+    const name = (next as Named).name.split(' ')[0] ?? '';
+    if (keeps(name)) shares.tried('kept');
+    else {
+      names.push(name);
+      shares.tried('deleted');
+    }
+  }
+  return names;
+}
+
+describe('what is deleted to make room', () => {
+  it('is nothing while all fits, however unevenly it is shared', () => {
+    expect(deleted(setUp([file('a1', 1, 99, 'a'), file('b1', 2, 1, 'b')], 100))).toEqual([]);
+  });
+
+  it('is the oldest where there is one key, which may use everything', () => {
+    expect(deleted(setUp([file('a3', 3, 50, 'a'), file('a1', 1, 50, 'a'), file('a2', 2, 50, 'a')], 100))).toEqual([
+      'a1',
+    ]);
+  });
+
+  it('is of a key that exceeds its share, though the files of another are older', () => {
+    const own = Array.from({ length: 12 }, (_, n) => file(`a${n}`, 10 + n, 10, 'a'));
+    expect(deleted(setUp([file('b', 1, 50, 'b'), ...own], 100))).toEqual(['a0', 'a1', 'a2', 'a3', 'a4', 'a5', 'a6']);
+  });
+
+  it('is of the key that exceeds its share most, until others exceed theirs as much', () => {
+    const files = [
+      ...[1, 2, 3].map((at) => file(`a${at}`, at, 20, 'a')),
+      ...[4, 5, 6, 7].map((at) => file(`b${at}`, at, 20, 'b')),
+      file('c', 8, 10, 'c'),
+    ];
+    expect(deleted(setUp(files, 110))).toEqual(['b4', 'b5']);
+  });
+
+  it('is first what no key has, the oldest of it', () => {
+    const files = [file('a', 1, 60, 'a'), file('y', 3, 30), file('x', 2, 30)];
+    expect(deleted(setUp(files, 90))).toEqual(['x']);
+  });
+
+  it('is a file of two keys only when it is too much for each of them', () => {
+    const files = [file('ab', 1, 30, 'a', 'b'), file('a2', 2, 60, 'a'), file('b2', 3, 10, 'b')];
+    expect(deleted(setUp(files, 90))).toEqual(['a2']);
+    expect(deleted(setUp([...files, file('b3', 4, 60, 'b')], 130))).toEqual(['ab']);
+  });
+
+  it('is a younger one where the oldest cannot be deleted, and nothing recent', () => {
+    const files = [file('a1', 1, 50, 'a'), file('a2', 2, 50, 'a'), file('a3', 2000, 50, 'a')];
+    expect(deleted(setUp(files, 10), (name) => name === 'a1')).toEqual(['a2']);
+  });
+
+  it('is nothing of a key within its share, though that of the others is all recent', () => {
+    expect(deleted(setUp([file('a', 2000, 200, 'a'), file('b', 1, 50, 'b')], 100))).toEqual([]);
+  });
+});
+
+it('says at the end what each key has, and what of it could still be deleted', () => {
+  const files = [
+    file('a1', 1, 40, 'a'),
+    file('a2', 2, 40, 'a'),
+    file('a3', 3, 40, 'a'),
+    file('a4', 2000, 40, 'a'),
+    file('b', 4, 10, 'b'),
+    file('c', 5, 5),
+  ];
+  const shares = setUp(files, 130);
+  deleted(shares, (name) => name === 'a1');
+  expect(shares.stock()).toEqual({
+    bytes: 130,
+    most: 130,
+    keys: new Map([
+      ['a', expect.objectContaining({ bytes: 120, evictable: 40 })],
+      ['b', expect.objectContaining({ bytes: 10, evictable: 10 })],
+    ]),
+  });
+});

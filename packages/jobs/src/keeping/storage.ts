@@ -1,0 +1,79 @@
+import type { ChainableCommander, Redis } from 'ioredis';
+import type { Keys } from '../keys.js';
+import { inPages } from '../record/id-pages.js';
+
+/** What all keys have stored, as the housekeeping found it. */
+export interface StorageStock {
+  /** Of all files; one that several keys have counts once. */
+  readonly bytes: number;
+  /** That there may be. */
+  readonly most: number;
+  readonly keys: ReadonlyMap<string, KeyStock>;
+}
+
+interface KeyStock {
+  /** A file that several keys have counts for each of them. */
+  readonly bytes: number;
+  /** Of these, what may be deleted to make room for others. */
+  readonly evictable: number;
+}
+
+/** What keys have stored now. */
+export interface StorageFigures {
+  readonly stored: readonly { readonly key: string; readonly bytes: number }[];
+  /** Of each key; undefined until the housekeeping has looked. */
+  readonly shareBytes: number | undefined;
+}
+
+/** Files asked about in one round trip. */
+const PAGE = 500;
+const STORED = 'stored ';
+const EVICTABLE = 'evictable ';
+
+/** Notes it in place of what the scripts have counted since the last time. */
+export async function noteStorage(redis: Redis, keys: Keys, stock: StorageStock): Promise<void> {
+  const fields: Record<string, number> = { bytes: stock.bytes, most: stock.most, keys: stock.keys.size };
+  for (const [key, { bytes, evictable }] of stock.keys) {
+    fields[`${STORED}${key}`] = bytes;
+    fields[`${EVICTABLE}${key}`] = evictable;
+  }
+  await replies(redis.multi().del(keys.storage).hset(keys.storage, fields));
+}
+
+export async function readStorage(redis: Redis, keys: Keys): Promise<StorageFigures> {
+  const { most, keys: count, ...fields } = await redis.hgetall(keys.storage);
+  const stored = Object.entries(fields).flatMap(([field, bytes]) =>
+    field.startsWith(STORED) ? [{ key: field.slice(STORED.length), bytes: Number(bytes) }] : [],
+  );
+  const shareBytes = most === undefined ? undefined : Number(most) / Math.max(1, Number(count));
+  return { stored, shareBytes };
+}
+
+/** The API key of each of these jobs; undefined for one whose record is gone. */
+export async function keysOfJobs(redis: Redis, keys: Keys, ids: readonly string[]): Promise<(string | undefined)[]> {
+  const found: (string | undefined)[] = [];
+  for (const page of inPages(ids, PAGE)) {
+    const pipeline = redis.pipeline();
+    for (const id of page) pipeline.hget(keys.job(id), 'key');
+    for (const key of await replies(pipeline)) found.push((key as string | null) ?? undefined);
+  }
+  return found;
+}
+
+/** The API keys that sent each of the input files with these digests. */
+export async function keysOfInputs(redis: Redis, keys: Keys, digests: readonly string[]): Promise<string[][]> {
+  const found: string[][] = [];
+  for (const page of inPages(digests, PAGE)) {
+    const pipeline = redis.pipeline();
+    for (const digest of page) pipeline.smembers(keys.inputKeys(digest));
+    for (const senders of await replies(pipeline)) found.push(senders as string[]);
+  }
+  return found;
+}
+
+async function replies(pipeline: ChainableCommander): Promise<unknown[]> {
+  return ((await pipeline.exec()) ?? []).map(([error, reply]) => {
+    if (error) throw error;
+    return reply;
+  });
+}

@@ -1,0 +1,153 @@
+import { until } from '@comfy-fleet/testing';
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { Keeper } from '../src/index.js';
+import { aFrame, type Fleet, nextClaim, openFleet, POOL, succeeded } from './builders.js';
+import { openKeeper } from './keepers.js';
+
+const DIGEST = 'ab'.repeat(32);
+const FILE = {
+  digest: DIGEST,
+  name: `${DIGEST}.mp4`,
+  kind: 'video',
+  contentType: 'video/mp4',
+  bytes: 1000,
+  filename: 'a "bytes":7.mp4',
+} as const;
+
+let fleet: Fleet;
+let keeper: Keeper;
+beforeEach(async () => {
+  fleet = await openFleet();
+  keeper = openKeeper(fleet);
+});
+
+/** As the housekeeping found it: of each key its bytes, and how many of them may be deleted. */
+const found = (most: number, keys: Record<string, readonly [bytes: number, evictable: number]>) =>
+  keeper.noteStorage({
+    most,
+    bytes: Object.values(keys).reduce((sum, [bytes]) => sum + bytes, 0),
+    keys: new Map(Object.entries(keys).map(([key, [bytes, evictable]]) => [key, { bytes, evictable }])),
+  });
+const use = (key: string) => fleet.ledger.storage.use(key);
+const bytesOf = async (key: string) => (await use(key)).bytes;
+
+describe('what a key has stored', () => {
+  it('grows by the outputs of a job when it succeeds, and shrinks when the job is forgotten', async () => {
+    const { record } = await fleet.submit({ key: 'a' });
+    const claim = await nextClaim(await fleet.claims());
+    const { id } = record;
+    const outputs = [aFrame(id), { ...aFrame(id, 2), bytes: 100, kind: 'text' as const, text: '"bytes":5' }];
+    await claim.finish({ status: 'succeeded', outputs });
+    expect(await bytesOf('a')).toBe(1334);
+    expect(await fleet.ledger.jobs.forget(id)).toBe(true);
+    expect(await bytesOf('a')).toBe(0);
+  });
+
+  it('counts a file that it sent once, and for each key that sent it', async () => {
+    const { storage } = fleet.ledger;
+    for (const key of ['a', 'a', 'b']) await storage.add(key, FILE);
+    expect([await bytesOf('a'), await bytesOf('b'), await bytesOf('c')]).toEqual([1000, 1000, 0]);
+    expect(await keeper.keysOfInputs(['cd'.repeat(32), DIGEST])).toEqual([[], expect.arrayContaining(['a', 'b'])]);
+  });
+
+  it('shrinks when it deletes its last asset with the file, and that of others does not', async () => {
+    const { assets, storage } = fleet.ledger;
+    for (const key of ['a', 'b']) await storage.add(key, FILE);
+    const own = await assets.keep('a', FILE);
+    const other = await assets.keep('a', FILE, { path: 'x.mp4' });
+    await assets.keep('b', FILE);
+    await assets.delete('a', own.asset.id);
+    expect(await bytesOf('a')).toBe(1000);
+    await assets.delete('a', other.asset.id);
+    expect([await bytesOf('a'), await bytesOf('b')]).toEqual([0, 1000]);
+    expect(await keeper.keysOfInputs([DIGEST])).toEqual([['b']]);
+  });
+
+  it('belongs to nobody when the housekeeping has retired the file or the job', async () => {
+    await fleet.ledger.storage.add('a', FILE);
+    expect(await keeper.retireInput(FILE, 0)).toBe(true);
+    expect(await keeper.keysOfInputs([DIGEST])).toEqual([[]]);
+    const { record } = await fleet.submit({ key: 'a' });
+    expect(await keeper.keysOfJobs([record.id, 'gone'])).toEqual(['a', undefined]);
+  });
+
+  it('is what the housekeeping found, with what came since', async () => {
+    await fleet.ledger.storage.add('a', FILE);
+    await found(10_000, { a: [300, 0], b: [500, 0] });
+    expect([await bytesOf('a'), await bytesOf('b')]).toEqual([300, 500]);
+    await fleet.ledger.storage.add('b', { ...FILE, digest: 'cd'.repeat(32) });
+    expect(await bytesOf('b')).toBe(1500);
+    expect((await keeper.figures()).storage.stored).toEqual(
+      expect.arrayContaining([
+        { key: 'a', bytes: 300 },
+        { key: 'b', bytes: 1500 },
+      ]),
+    );
+  });
+});
+
+describe('the share of a key', () => {
+  it('is unknown, and nobody exceeds it, until the housekeeping has looked', async () => {
+    await fleet.ledger.storage.add('a', { ...FILE, bytes: 1e15 });
+    expect(await use('a')).toEqual({ bytes: 1e15, shareBytes: null, isOver: false });
+  });
+
+  it('is everything for a key alone, and the same for all that have files', async () => {
+    await found(1000, { a: [100, 0] });
+    expect((await use('a')).shareBytes).toBe(1000);
+    await fleet.ledger.storage.add('b', FILE);
+    expect([(await use('a')).shareBytes, (await use('b')).shareBytes]).toEqual([500, 500]);
+  });
+
+  it.each([
+    ['may be exceeded while the storage is not full', { a: [900, 0], b: [99, 0] }, 'a', false],
+    ['is exceeded in full storage by what cannot be deleted', { a: [900, 0], b: [100, 0] }, 'a', true],
+    ['is filled by as much', { a: [500, 0], b: [500, 0] }, 'a', true],
+    ['is not exceeded by what may be deleted', { a: [900, 401], b: [100, 0] }, 'a', false],
+    ['is left to a key that has less', { a: [900, 0], b: [100, 0] }, 'b', false],
+    ['is left to a key that has nothing', { a: [900, 0], b: [100, 0] }, 'c', false],
+    ['is exceeded by a key alone that fills everything', { a: [1000, 0] }, 'a', true],
+  ] as const)('%s', async (_rule, keys, key, isOver) => {
+    await found(1000, keys);
+    expect((await use(key)).isOver).toBe(isOver);
+  });
+});
+
+describe('a job of a key whose files fill its share', () => {
+  it('waits, and says so, while those of others are claimed; then it goes on', async () => {
+    await found(1000, { a: [900, 0], b: [100, 0] });
+    const held = await fleet.submit({ key: 'a' });
+    const other = await fleet.submit({ key: 'b' });
+    const source = await fleet.claims();
+    const claim = await nextClaim(source);
+    expect(claim.record.id).toBe(other.record.id);
+    expect(await source.next({ block: false })).toBeUndefined();
+    expect(await fleet.ledger.jobs.get(held.record.id)).toMatchObject({ isOverStorage: true, isHeldBack: false });
+    expect(await fleet.ledger.jobs.get(other.record.id)).toMatchObject({ isOverStorage: false });
+
+    await keeper.sweep();
+    expect(await source.next({ block: false })).toBeUndefined();
+    await found(1000, { a: [500, 100], b: [100, 0] });
+    await keeper.sweep();
+    const next = await until('the job is claimed', () => source.next());
+    expect(next.record.id).toBe(held.record.id);
+    await claim.finish(succeeded(other.record.id));
+  });
+
+  it('ends as usual when it is in work already', async () => {
+    const { record } = await fleet.submit({ key: 'a' });
+    const claim = await nextClaim(await fleet.claims());
+    await found(1000, { a: [1000, 0] });
+    expect(await claim.finish(succeeded(record.id))).toBe('succeeded');
+  });
+
+  it('is not resumed by the sweep for a key that has as many in work as it may', async () => {
+    const source = await fleet.claims();
+    await fleet.submit({ key: 'a', mostTaken: 1 });
+    await fleet.submit({ key: 'a', mostTaken: 1 });
+    await nextClaim(source);
+    expect(await source.next({ block: false })).toBeUndefined();
+    await keeper.sweep();
+    expect(await fleet.redis.smembers(fleet.keys.heldBack(POOL))).toEqual(['a']);
+  });
+});
