@@ -34,6 +34,26 @@ it('shows each job once to all who ask at the same moment', async () => {
   }
 });
 
+it('shows the bytes of the 20 keys that have stored most, and the share of each, once the housekeeping has looked', async () => {
+  const { keeper, ledger } = await openHousehold();
+  const metrics = createMetrics({ service: 'test', log: createLogger({ service: 'test', level: 'error' }) });
+  showFleet({ metrics, keeper, freeBytes: async () => undefined, replicasWanted: 0 });
+  await ledger.storage.add('early', { digest: 'ab'.repeat(32), bytes: 10 });
+  const shown = async () =>
+    (await scraped(metrics.scrape)).filter((line) => line.startsWith('comfy_fleet_key_storage_'));
+  expect(await shown()).toEqual(['comfy_fleet_key_storage_bytes{key="early"} 10']);
+  const keys = new Map(Array.from({ length: 25 }, (_, n) => [`key ${n}`, { bytes: 100 + n, evictable: 0 }]));
+  await keeper.noteStorage({ bytes: 3000, most: 5000, keys });
+  const found = await until('what was noted is shown', async () => {
+    const lines = await shown();
+    return lines.length > 1 && lines;
+  });
+  expect(found).toHaveLength(21);
+  expect(found).toContain('comfy_fleet_key_storage_bytes{key="key 5"} 105');
+  expect(found).not.toContain('comfy_fleet_key_storage_bytes{key="key 4"} 104');
+  expect(found).toContain('comfy_fleet_key_storage_share_bytes 200');
+});
+
 it('shows that Redis has fewer replicas than are wanted', async () => {
   const { keeper } = await openHousehold();
   const metrics = createMetrics({ service: 'test', log: createLogger({ service: 'test', level: 'error' }) });

@@ -3,6 +3,7 @@ import type { FleetFigures, Keeper } from '@comfy-fleet/jobs';
 import type { Metrics } from '@comfy-fleet/telemetry';
 import { createShareGauges } from './share-gauges.js';
 import { steadyCounts } from './steady-counts.js';
+import { createStorageGauges } from './storage-gauges.js';
 
 interface FleetGauges {
   readonly metrics: Metrics;
@@ -70,7 +71,8 @@ function createGauges(metrics: Metrics) {
     name: 'queue_jobs',
     help:
       'Open jobs: waiting (no worker has them), claimed (a worker has them, or ComfyUI behind another prompt), running ' +
-      '(executing, or their pictures are being stored), parked (their API key has as many in work as it may). Of the whole fleet.',
+      '(executing, or their pictures are being stored), parked (their API key has as many in work as it may, or its files ' +
+      'fill its storage share). Of the whole fleet.',
     labels: ['pool', 'lod', 'state'],
   });
   const oldest = metrics.gauge({
@@ -156,6 +158,7 @@ function createGauges(metrics: Metrics) {
   });
 
   const shares = createShareGauges(metrics);
+  const storage = createStorageGauges(metrics);
   const steady = steadyCounts();
   const all = [jobs, queue, oldest, backlog, instances, workers, poolPaused, drained, slowness, files, bytes];
   const single = [paused, webhooks, oldestWebhook, outbox, noEviction, aof, memory, memoryMax, replicas];
@@ -164,6 +167,7 @@ function createGauges(metrics: Metrics) {
       for (const metric of all) metric.reset();
       for (const metric of single) metric.remove();
       shares.clear();
+      storage.clear();
     },
     show: (figures: FleetFigures) => {
       // What has not happened yet is 0: Prometheus takes the first number that it sees for the beginning, and would not see
@@ -186,6 +190,7 @@ function createGauges(metrics: Metrics) {
       }
       for (const instance of names) slowness.set({ instance }, figures.slowness.get(instance) ?? 1);
       shares.show(figures.shares);
+      storage.show(figures.storage);
       paused.set(figures.halts.fleet === undefined ? 0 : 1);
       webhooks.set(figures.webhooks.queued);
       oldestWebhook.set(figures.webhooks.oldestMs / 1000);
