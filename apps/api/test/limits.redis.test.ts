@@ -327,6 +327,21 @@ describe('the share of a key in full storage', () => {
     expect((await api.get('/jobs', as('anna'))).status).toBe(200);
   });
 
+  it('refuses its orders that start from files that are there, which a waiting job would keep there', async () => {
+    const { api, form, send } = await fullStorage({ ben: 1000 });
+    const asset = (await (await send('ben', '/assets', await form('file'))).json()) as { id: string };
+    const made = await send('ben', '/img2img', await form('image', { prompt: 'x' }));
+    const { id } = (await made.json()) as Job;
+    await api.post(`/jobs/${id}/cancel`, undefined, as('ben'));
+    const keys = new Map([['ben', { bytes: 1_000_000, evictable: 0 }]]);
+    await api.keeper.noteStorage({ bytes: 1_000_000, most: 1_000_000, keys });
+    const refused = [
+      await api.post('/workflows/img2img', { inputs: { prompt: 'x', image: `asset:${asset.id}` } }, as('ben')),
+      await api.post(`/jobs/${id}/retry`, undefined, as('ben')),
+    ];
+    for (const answer of refused) expect((await problemOf(answer)).code).toBe('storage_share_exceeded');
+  });
+
   it('accepts its jobs, which wait for storage_share', async () => {
     const { api } = await fullStorage({ anna: 900_000, ben: 100_000 });
     const job = (await (await api.post('/generate', { prompt: 'x' }, as('anna'))).json()) as Job;

@@ -8,6 +8,9 @@ import { DAY, HOUR, openHousehold } from './household.js';
 
 const sha = (letter: string) => letter.repeat(64);
 
+const assetOf = (digest: string) =>
+  ({ digest, name: inputName(digest), kind: 'image', contentType: 'image/png', bytes: 1000 }) as const;
+
 describe('by age', () => {
   it('deletes pictures older than allowed, with their job and all that was derived from them, and says what', async () => {
     const home = await openHousehold();
@@ -292,6 +295,28 @@ describe('of several keys', () => {
     const [anna, ben] = [await home.ended(2 * DAY, { key: 'anna' }), await home.ended(DAY, { key: 'ben', bytes: GIB })];
     await retain(home.retention({ minFreeBytes: ((await home.frames.freeBytes()) ?? 0) + GIB / 2 }));
     expect(await home.existing([anna, ben])).toEqual([anna]);
+  });
+
+  it('deletes files beyond the share of a key though it uses them again and again, but none that an open job needs', async () => {
+    const home = await openHousehold();
+    const [used, open, other] = [sha('a'), sha('b'), sha('c')].map((digest) => inputName(digest)) as [
+      string,
+      string,
+      string,
+    ];
+    for (const name of [used, open]) await home.put('inputs', name, 2 * HOUR, 1000, 'ben');
+    await home.put('inputs', other, 3 * HOUR, 1000, 'anna');
+    await home.create(sha('b'));
+    const tenMinutesAgo = new Date(Date.now() - 600_000);
+    // As its sender leaves it who names it in an order.
+    await home.ledger.assets.keep('ben', { ...assetOf(sha('a')), filename: null });
+    await utimes(join(home.dir, 'inputs', used), tenMinutesAgo, tenMinutesAgo);
+    const retention = home.retention({ framesMaxBytes: 2000 });
+    const sentAt = Date.now() - 2 * HOUR * 1000;
+    const sendersOf: typeof home.keeper.sendersOf = async (digests) =>
+      (await home.keeper.sendersOf(digests)).map((senders) => senders.map(({ key }) => ({ key, since: sentAt })));
+    await retain({ ...retention, keeper: { ...home.keeper, sendersOf } });
+    expect(await home.files()).toEqual([`inputs/${open}`, `inputs/${other}`]);
   });
 
   it('deletes first what is left of jobs whose records are gone', async () => {

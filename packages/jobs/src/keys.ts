@@ -140,7 +140,7 @@ const FLEET_KEYS = {
   /** Set of ids of assets that have the file, of all keys | as long as the longest-lived of them */
   assetOwners: 'asset-owners:<digest>',
   /**
-   * Set of API keys that sent the file, which counts as stored by each of them | as long as the longest-lived of their
+   * Zset of API keys that sent the file, which counts as stored by each of them, by when they first did | as long as the longest-lived of their
    * assets, and a day longer than any asset from when it was last sent
    */
   inputKeys: 'input-keys:<digest>',

@@ -1,4 +1,4 @@
-import { until } from '@comfy-fleet/testing';
+import { pictureFile, until } from '@comfy-fleet/testing';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Keeper } from '../src/index.js';
 import { aFrame, type Fleet, nextClaim, openFleet, POOL, succeeded } from './builders.js';
@@ -47,7 +47,8 @@ describe('what a key has stored', () => {
     const { storage } = fleet.ledger;
     for (const key of ['a', 'a', 'b']) await storage.add(key, FILE);
     expect([await bytesOf('a'), await bytesOf('b'), await bytesOf('c')]).toEqual([1000, 1000, 0]);
-    expect(await keeper.keysOfInputs(['cd'.repeat(32), DIGEST])).toEqual([[], expect.arrayContaining(['a', 'b'])]);
+    const [nobody, senders] = await keeper.sendersOf(['cd'.repeat(32), DIGEST]);
+    expect([nobody, senders?.map(({ key }) => key).sort()]).toEqual([[], ['a', 'b']]);
   });
 
   it('shrinks when it deletes its last asset with the file, and that of others does not', async () => {
@@ -60,13 +61,13 @@ describe('what a key has stored', () => {
     expect(await bytesOf('a')).toBe(1000);
     await assets.delete('a', other.asset.id);
     expect([await bytesOf('a'), await bytesOf('b')]).toEqual([0, 1000]);
-    expect(await keeper.keysOfInputs([DIGEST])).toEqual([['b']]);
+    expect(await keeper.sendersOf([DIGEST])).toEqual([[{ key: 'b', since: expect.any(Number) }]]);
   });
 
   it('belongs to nobody when the housekeeping has retired the file or the job', async () => {
     await fleet.ledger.storage.add('a', FILE);
     expect(await keeper.retireInput(FILE, 0)).toBe(true);
-    expect(await keeper.keysOfInputs([DIGEST])).toEqual([[]]);
+    expect(await keeper.sendersOf([DIGEST])).toEqual([[]]);
     const { record } = await fleet.submit({ key: 'a' });
     expect(await keeper.keysOfJobs([record.id, 'gone'])).toEqual(['a', undefined]);
   });
@@ -84,6 +85,28 @@ describe('what a key has stored', () => {
       ]),
     );
   });
+});
+
+it('keeps the time at which a key first sent a file, however often it sends or uses it', async () => {
+  const { assets, storage } = fleet.ledger;
+  await storage.add('a', FILE);
+  const [[first] = []] = await keeper.sendersOf([DIGEST]);
+  const later = Number(first?.since) + 1;
+  await until('the clock has moved on', () => Date.now() > later);
+  await storage.add('a', FILE);
+  await assets.use('a', (await assets.keep('a', FILE)).asset.id);
+  expect(await keeper.sendersOf([DIGEST])).toEqual([[first]]);
+});
+
+it('retires a file for its space however lately it was used, but not while an open job starts from it', async () => {
+  const { assets } = fleet.ledger;
+  await assets.keep('a', FILE, { lifeMs: 3_600_000 });
+  expect(await keeper.retireInput(FILE, 0)).toBe(false);
+  await fleet.submit({ key: 'a', kind: 'img2img', request: { image: pictureFile(DIGEST) } });
+  expect(await keeper.retireInput(FILE)).toBe(false);
+  const claim = await nextClaim(await fleet.claims());
+  await claim.finish({ status: 'canceled' });
+  expect(await keeper.retireInput(FILE)).toBe(true);
 });
 
 describe('the share of a key', () => {

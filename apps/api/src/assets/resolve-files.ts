@@ -2,6 +2,7 @@ import { FleetError, type InputFile, isId } from '@comfy-fleet/contracts';
 import type { AssetFile } from '@comfy-fleet/jobs';
 import { knownCaller } from '../access/caller.js';
 import { owns } from '../access/own-job.js';
+import { requireStorageShare } from '../access/storage-share.js';
 import type { Deps } from '../deps.js';
 import type { ApiRequest } from '../http/messages.js';
 import { allOrNone } from './all-or-none.js';
@@ -21,7 +22,7 @@ const FORMS = 'must be an upload, asset:<id>, job:<id>/<output>, or an http(s) U
  * The files that inputs name, all of them in the store of inputs and as young as new ones: uploads of the same form by the
  * names of their inputs, and what `values` names by text, a few at a time. To be asked right before the job is made. Throws
  * what is wrong with one that cannot be used, with its pointer: validation_failed, url_not_allowed, url_unreachable, and
- * what keepFile throws.
+ * what keepFile throws; storage_share_exceeded also for files that are there, since a waiting job keeps them there.
  */
 export async function resolveFiles(
   deps: FileDeps,
@@ -30,6 +31,7 @@ export async function resolveFiles(
   pointer: (input: string) => string,
 ): Promise<Readonly<Record<string, InputFile>>> {
   if (request.files.length === 0 && Object.keys(values).length === 0) return {};
+  await requireStorageShare(deps, knownCaller(request.caller));
   const found: [input: string, file: InputFile][] = [];
   for (const { field, file } of request.files) {
     if (Object.hasOwn(values, field)) throw fault(pointer(field), 'is given twice: as a file and as text');

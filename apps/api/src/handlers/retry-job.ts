@@ -10,6 +10,7 @@ import {
 import { randomSeed } from '@comfy-fleet/workflows';
 import { knownCaller } from '../access/caller.js';
 import { ownJob } from '../access/own-job.js';
+import { requireStorageShare } from '../access/storage-share.js';
 import type { Deps } from '../deps.js';
 import type { Handler } from '../http/messages.js';
 import { ableJob } from '../orders/new-job.js';
@@ -30,7 +31,9 @@ export function retryJob(deps: Deps): Handler {
       if (!isTerminal(record.status)) {
         throw new FleetError('wrong_job_state', `The job is ${record.status}; it can be made again when it has ended.`);
       }
-      for (const [input, { name, kind }] of filesOf(record.request)) {
+      const files = filesOf(record.request);
+      if (files.length > 0) await requireStorageShare(deps, knownCaller(request.caller));
+      for (const [input, { name, kind }] of files) {
         if (await deps.inputs.touch(name)) continue;
         const what = kind === 'image' ? 'picture' : 'file';
         const gone = `The ${what} that the job started from${record.kind === 'workflow' ? ` (${input})` : ''} has been deleted; send it again.`;

@@ -12,11 +12,11 @@ export interface Retention extends Stores {
     | 'forget'
     | 'forgetSurplus'
     | 'inputsInUse'
-    | 'keysOfInputs'
     | 'keysOfJobs'
     | 'noteStock'
     | 'noteStorage'
     | 'retireInput'
+    | 'sendersOf'
     | 'unowned'
   >;
   readonly retention: Config['retention'];
@@ -113,12 +113,12 @@ async function deleteDue(context: Retention, stock: Stock, done: Deleted, failur
   // Asked for when it matters, and never before the stock was taken: a job that was made since has touched its picture.
   let inUse: Promise<ReadonlySet<string>> | undefined;
   /** Whether it is gone. */
-  const remove = async (holding: Holding): Promise<boolean> => {
+  const remove = async (holding: Holding, options: { forSpace: boolean }): Promise<boolean> => {
     const before = done.bytes;
     await despite(failures, async () => {
       if (holding.kind === 'job') return deleteJob(context, holding, done);
       inUse ??= keeper.inputsInUse();
-      if (!(await inUse).has(inputDigest(holding.name))) await deleteInput(context, holding, done);
+      if (!(await inUse).has(inputDigest(holding.name))) await deleteInput(context, holding, options, done);
     });
     return done.bytes > before;
   };
@@ -131,18 +131,22 @@ async function deleteDue(context: Retention, stock: Stock, done: Deleted, failur
   const kept: Holding[] = [];
   for (const holding of stock.holdings) {
     if (signal.aborted) return;
-    if (!isDue(holding) || !(await remove(holding))) kept.push(holding);
+    if (!isDue(holding) || !(await remove(holding, { forSpace: false }))) kept.push(holding);
   }
   const shares = createShares({
     holdings: kept,
     bytes: stock.bytes - done.bytes,
     most: Math.max(0, Math.min(framesMaxBytes, capacity)),
-    isEvictable: ({ modifiedAt }) => now - modifiedAt > RECENT_MS,
+    isEvictable: (holding) => {
+      if (holding.kind === 'job') return now - holding.modifiedAt > RECENT_MS;
+      // An order may be about to use it.
+      return now - holding.sentAt > RECENT_MS && now - holding.modifiedAt > YOUNG_MS;
+    },
   });
   // Counted down by the files' sizes: some volumes give the space back only later.
   for (let holding = shares.next(); holding !== undefined; holding = shares.next()) {
     if (signal.aborted) return;
-    shares.tried((await remove(holding)) ? 'deleted' : 'kept');
+    shares.tried((await remove(holding, { forSpace: true })) ? 'deleted' : 'kept');
   }
   await keeper.noteStorage(shares.stock());
 }
@@ -165,10 +169,17 @@ async function deletePictures({ frames, derived }: Retention, job: JobPictures, 
   done.bytes += job.bytes;
 }
 
-/** The assets that have it go first: who sends or uses it from then on makes it young, and it stays. */
-async function deleteInput({ inputs, keeper }: Retention, file: InputFile, done: Deleted): Promise<void> {
-  const { name, modifiedAt, bytes } = file;
-  const unusedMs = Date.now() - modifiedAt - CLOCK_SLACK_MS;
+/**
+ * The assets that have it go first: who sends or uses it from then on makes it young, and it stays. How lately it was used
+ * does not count where it is deleted for space: by using its files again and again, a key would keep more than its share.
+ */
+async function deleteInput(
+  { inputs, keeper }: Retention,
+  { name, modifiedAt, bytes }: InputFile,
+  { forSpace }: { readonly forSpace: boolean },
+  done: Deleted,
+): Promise<void> {
+  const unusedMs = forSpace ? undefined : Date.now() - modifiedAt - CLOCK_SLACK_MS;
   if (!(await keeper.retireInput({ digest: inputDigest(name), name }, unusedMs))) return;
   if (!(await inputs.deleteUnchanged(name, new Date(modifiedAt)))) return;
   done.inputs += 1;

@@ -21,6 +21,8 @@ export interface InputFile {
   readonly name: string;
   /** The API keys that sent it. */
   readonly keys: readonly string[];
+  /** When the last of them first did, ms since 1970. Unlike its own time, no use makes that later. */
+  readonly sentAt: number;
   readonly bytes: number;
   readonly modifiedAt: number;
 }
@@ -40,10 +42,10 @@ export interface Stock {
 /** What there is, and whose it is. Files that are not named as ours are left out. */
 export async function takeStock(
   { frames, inputs, derived }: Stores,
-  { keysOfJobs, keysOfInputs }: Pick<Keeper, 'keysOfJobs' | 'keysOfInputs'>,
+  { keysOfJobs, sendersOf }: Pick<Keeper, 'keysOfJobs' | 'sendersOf'>,
 ): Promise<Stock> {
   const jobs = new Map<string, Omit<JobPictures, 'keys'>>();
-  const files: Omit<InputFile, 'keys'>[] = [];
+  const files: Omit<InputFile, 'keys' | 'sentAt'>[] = [];
   const orphans: { name: string; bytes: number; modifiedAt: number }[] = [];
   const kinds = { frame: { files: 0, bytes: 0 }, derived: { files: 0, bytes: 0 }, input: { files: 0, bytes: 0 } };
   const count = (kind: keyof typeof kinds, bytes: number) => {
@@ -76,10 +78,18 @@ export async function takeStock(
     count('input', bytes);
   }
   const owners = await keysOfJobs([...jobs.keys()]);
-  const senders = await keysOfInputs(files.map(({ name }) => inputDigest(name)));
+  const senders = await sendersOf(files.map(({ name }) => inputDigest(name)));
   const holdings = [
     ...[...jobs.values()].map((job, n) => ({ ...job, keys: [owners[n] ?? []].flat() })),
-    ...files.map((file, n) => ({ ...file, keys: senders[n] ?? [] })),
+    ...files.map((file, n) => sentBy(file, senders[n] ?? [])),
   ].sort((a, b) => a.modifiedAt - b.modifiedAt);
   return { holdings, orphans, kinds, bytes: kinds.frame.bytes + kinds.derived.bytes + kinds.input.bytes };
+}
+
+function sentBy(
+  file: Omit<InputFile, 'keys' | 'sentAt'>,
+  senders: Awaited<ReturnType<Keeper['sendersOf']>>[number],
+): InputFile {
+  const since = senders.length === 0 ? file.modifiedAt : Math.max(...senders.map((sender) => sender.since));
+  return { ...file, keys: senders.map(({ key }) => key), sentAt: Math.min(since, file.modifiedAt) };
 }

@@ -13,7 +13,7 @@ import { inputsInUse } from './inputs-in-use.js';
 import { cancelOpen } from './open-jobs.js';
 import { pruneIndexes } from './prune-indexes.js';
 import { pruneNames } from './prune-names.js';
-import { keysOfInputs, keysOfJobs, noteStorage, type StorageStock } from './storage.js';
+import { keysOfJobs, noteStorage, type Sender, type StorageStock, sendersOf } from './storage.js';
 import { sweep } from './sweep.js';
 import { type Surroundings, takeSample } from './take-sample.js';
 
@@ -53,16 +53,16 @@ export interface Keeper {
   /** Names of files that no key has as an asset any more, since a key deleted it. */
   unowned(): Promise<readonly string[]>;
   /**
-   * That file may be deleted, and the assets that had it are gone: nobody has used any for so many ms, and no open job
-   * starts from it. False when somebody has.
+   * That file may be deleted, and the assets that had it are gone: no open job starts from it and, if `unusedMs` is given,
+   * nobody has used any of them for so long or asked to keep it for longer. Else false.
    */
-  retireInput(file: { readonly digest: string; readonly name: string }, unusedMs: number): Promise<boolean>;
+  retireInput(file: { readonly digest: string; readonly name: string }, unusedMs?: number): Promise<boolean>;
   /** Ports of the live workers and their instances, which no URL of a caller may name on a private host. */
   ports(): Promise<readonly number[]>;
   /** The API key of each of these jobs; undefined for one whose record is gone. */
   keysOfJobs(ids: readonly string[]): Promise<readonly (string | undefined)[]>;
   /** The API keys that sent each of the input files with these digests. */
-  keysOfInputs(digests: readonly string[]): Promise<readonly (readonly string[])[]>;
+  sendersOf(digests: readonly string[]): Promise<readonly (readonly Sender[])[]>;
   /** Notes what keys have stored: from now on what comes and goes is counted on from there. */
   noteStorage(stock: StorageStock): Promise<void>;
   /** What is true of the whole fleet now. */
@@ -124,12 +124,13 @@ export function createKeeper({ jobTtlSeconds, sweepSeconds, log, ...options }: K
     unowned: () => connected(() => redis.zrange(keys.unowned, 0, '-1')),
     retireInput: ({ digest, name }, unusedMs) =>
       connected(async () => {
-        const args = [prefix, '', 0, 'retire', digest, name, Math.max(0, Math.round(unusedMs))];
+        const unused = unusedMs === undefined ? '' : Math.max(0, Math.round(unusedMs));
+        const args = [prefix, '', 0, 'retire', digest, name, unused];
         return (await runScript(redis, 'assets', keys.unowned, args)) === 1;
       }),
     ports: () => connected(() => readPorts(redis, keys)),
     keysOfJobs: (ids) => connected(() => keysOfJobs(redis, keys, ids)),
-    keysOfInputs: (digests) => connected(() => keysOfInputs(redis, keys, digests)),
+    sendersOf: (digests) => connected(() => sendersOf(redis, keys, digests)),
     noteStorage: (stock) => connected(() => noteStorage(redis, keys, stock)),
     figures: () => connected(() => readFigures(redis, keys)),
     sample: (surroundings) => connected(() => takeSample(redis, keys, surroundings)),

@@ -60,15 +60,26 @@ export async function keysOfJobs(redis: Redis, keys: Keys, ids: readonly string[
   return found;
 }
 
+/** Who sent an input file. */
+export interface Sender {
+  readonly key: string;
+  /** When it first did, ms since 1970. */
+  readonly since: number;
+}
+
 /** The API keys that sent each of the input files with these digests. */
-export async function keysOfInputs(redis: Redis, keys: Keys, digests: readonly string[]): Promise<string[][]> {
-  const found: string[][] = [];
+export async function sendersOf(redis: Redis, keys: Keys, digests: readonly string[]): Promise<Sender[][]> {
+  const found: Sender[][] = [];
   for (const page of inPages(digests, PAGE)) {
     const pipeline = redis.pipeline();
-    for (const digest of page) pipeline.smembers(keys.inputKeys(digest));
-    for (const senders of await replies(pipeline)) found.push(senders as string[]);
+    for (const digest of page) pipeline.zrange(keys.inputKeys(digest), 0, '-1', 'WITHSCORES');
+    for (const reply of await replies(pipeline)) found.push(parseSenders(reply as string[]));
   }
   return found;
+}
+
+function parseSenders(flat: readonly string[]): Sender[] {
+  return flat.flatMap((key, n) => (n % 2 === 0 ? [{ key, since: Number(flat[n + 1]) }] : []));
 }
 
 async function replies(pipeline: ChainableCommander): Promise<unknown[]> {

@@ -49,7 +49,7 @@ local function live(asset_id, key, digest)
     outlive(index, life + DAY_MS)
   end
   outlive(asset_owners_key(digest), life)
-  redis.call('SADD', input_keys_key(digest), key)
+  redis.call('ZADD', input_keys_key(digest), 'NX', now, key)
   outlive(input_keys_key(digest), life)
 end
 local function remove(asset_id)
@@ -103,13 +103,13 @@ if verb == 'keep' then
   return {known and 0 or 1, has_content and 0 or 1, redis.call('HGETALL', asset)}
 end
 
--- May be deleted with all assets that have it: the file of that digest and name, which nobody has used for so many ms,
--- nor asked to be kept for longer. Answers 1, or 0 when somebody has.
+-- May be deleted with all assets that have it: the file of that digest and name, which no open job starts from. With ms,
+-- only if nobody has used it for so long, nor asked to be kept for longer. Answers 1, or 0.
 if verb == 'retire' then
   local digest, name, unused_ms = ARGV[5], ARGV[6], tonumber(ARGV[7])
   if is_used(input_uses_key(digest)) then return 0 end
   local owners = owners_of(digest)
-  for _, owner in ipairs(owners) do
+  for _, owner in ipairs(unused_ms and owners or {}) do
     local used_at, life, expires = unpack(redis.call('HMGET', asset_key(owner), 'used_at', 'life', 'expires_at'))
     if now_ms() - used_at < unused_ms or life and tonumber(expires) > tonumber(now_ms()) then return 0 end
   end
@@ -141,7 +141,7 @@ if is_used(input_uses_key(digest)) then return 'used' end
 local bytes = bytes_in(redis.call('HGET', asset, 'data'))
 remove(id)
 local is_unowned = #owners_of(digest) == 0
-if #owned_of(caller, digest) == 0 and redis.call('SREM', input_keys_key(digest), caller) == 1 then
+if #owned_of(caller, digest) == 0 and redis.call('ZREM', input_keys_key(digest), caller) == 1 then
   add_stored(caller, -bytes, not is_unowned)
 end
 if is_unowned then redis.call('ZADD', unowned_key(), now_ms(), name) end

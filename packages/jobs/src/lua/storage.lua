@@ -11,6 +11,7 @@ Input:
 Output:
   see below
 ]]
+--- @include "shared/clock"
 --- @include "shared/storage"
 
 local key, verb = ARGV[2], ARGV[3]
@@ -18,7 +19,7 @@ local key, verb = ARGV[2], ARGV[3]
 -- The key sent the file of that digest and so many bytes, and counts as having it for so many ms.
 if verb == 'add' then
   local keys, bytes, life = input_keys_key(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
-  if redis.call('SADD', keys, key) == 1 then add_stored(key, bytes, redis.call('SCARD', keys) > 1) end
+  if redis.call('ZADD', keys, 'NX', now_ms(), key) == 1 then add_stored(key, bytes, redis.call('ZCARD', keys) > 1) end
   redis.call('PEXPIRE', keys, life)
   return 1
 end

@@ -43,8 +43,9 @@ const ORDER_ERRORS: readonly ErrorCode[] = [
   'gpu_limit_reached',
   'queue_unavailable',
   'storage_full',
+  'storage_share_exceeded',
 ];
-const STORING: readonly ErrorCode[] = ['invalid_image', 'storage_failed', 'storage_share_exceeded'];
+const STORING: readonly ErrorCode[] = ['invalid_image', 'storage_failed'];
 
 export function orderDocs({ limits, maxBatchJobs, maxImageBytes }: DocumentSettings): OperationDocs {
   return {
