@@ -72,3 +72,10 @@ it('calls a node by its title', () => {
   tracker.take(node('5'));
   expect(tracker.progress.node).toBe('First pass');
 });
+
+it('repeats no more than the beginning of a long title, which would fill the events of the job', () => {
+  const titled = { 5: { class_type: 'KSampler', inputs: {}, _meta: { title: 't'.repeat(100_000) } } };
+  const tracker = new ProgressTracker(titled, UNSEEN);
+  tracker.take(node('5'));
+  expect(tracker.progress.node).toBe('t'.repeat(200));
+});

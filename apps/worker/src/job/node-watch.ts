@@ -1,6 +1,7 @@
 import type { NodeTiming } from '@comfy-fleet/jobs';
 import type { Graph } from '@comfy-fleet/workflows';
 import type { PromptNews } from '../instance/instance.js';
+import { nodeTitle } from './node-title.js';
 
 /** Nodes of a prompt that are told of: a record is read often, and graphs of more nodes are rare. */
 const MOST_NODES = 200;
@@ -54,8 +55,9 @@ export class NodeWatch {
   /** In the order in which they ended; those whose time is not known have null. Empty when nothing was heard. */
   get timings(): NodeTiming[] {
     const all = [...this.#seen].map(([id, { ms, steps, cached }]) => {
-      const { class_type: className = '', _meta } = this.#graph[id] ?? {};
-      return { nodeId: id, title: _meta?.title ?? className, className, ms, steps, cached };
+      const node = this.#graph[id];
+      const className = node?.class_type ?? '';
+      return { nodeId: id, title: nodeTitle(node) ?? className, className, ms, steps, cached };
     });
     return all.slice(0, MOST_NODES);
   }

@@ -1,6 +1,7 @@
 import type { SocketEvent } from '@comfy-fleet/comfyui';
 import type { Progress } from '@comfy-fleet/jobs';
 import type { Graph } from '@comfy-fleet/workflows';
+import { nodeTitle } from './node-title.js';
 
 /** What is expected of a graph before it is seen. */
 export interface Expected {
@@ -57,17 +58,12 @@ export class ProgressTracker {
       fraction: this.#rise(),
       step: counts ? steps.value : null,
       steps: counts ? steps.max : null,
-      node: this.#current === undefined ? null : this.#titleOf(this.#current),
+      node: this.#current === undefined ? null : (nodeTitle(this.#graph[this.#current]) ?? null),
       ...(this.#current === undefined
         ? {}
         : { nodeId: this.#current, nodeClass: this.#graph[this.#current]?.class_type }),
       nodes: { done: this.#nodesDone(), total: Object.keys(this.#graph).length },
     };
-  }
-
-  #titleOf(id: string): string | null {
-    const node = this.#graph[id];
-    return node?._meta?.title ?? node?.class_type ?? null;
   }
 
   #nodesDone(): number {
