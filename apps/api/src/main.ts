@@ -62,10 +62,12 @@ async function main(): Promise<void> {
   const storage = createStorageWatch(stores, log);
   const stopping = new AbortController();
 
-  const { maxOpenJobs, jobTtlSeconds, idempotencyTtlSeconds } = config.queue;
+  const { maxOpenJobs, keyJobBytes, jobTtlSeconds, idempotencyTtlSeconds } = config.queue;
   const ledger = createLedger({
     redis: config.redis,
+    files: inputs,
     maxOpenJobs,
+    keyJobBytes,
     jobTtlSeconds,
     idempotencyTtlSeconds,
     signedUrlSeconds,

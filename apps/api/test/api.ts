@@ -125,11 +125,15 @@ export async function startApi(
   if (apiKeys !== undefined) await writeFile(keysFile, JSON.stringify({ keys: apiKeys }));
   const onFault = (error: Error) => log.error('keys', { error });
   const keys = apiKeys === undefined ? undefined : await openApiKeys(keysFile, { onFault, everyMs: 200 });
-  const { maxOpenJobs, jobTtlSeconds, idempotencyTtlSeconds } = config.queue;
+  const { maxOpenJobs, keyJobBytes, jobTtlSeconds, idempotencyTtlSeconds } = config.queue;
   const { signedUrlSeconds } = config.access;
+  const stores = await openFrameStores(config.frames, { owner: 'test' });
+  const { frames, inputs, derived: derivedStore } = stores;
   const ledger = createLedger({
     redis: config.redis,
+    files: inputs,
     maxOpenJobs,
+    keyJobBytes,
     jobTtlSeconds,
     idempotencyTtlSeconds,
     signedUrlSeconds,
@@ -139,6 +143,7 @@ export async function startApi(
   });
   const worker = createWorkerLedger({
     redis: config.redis,
+    files: inputs,
     worker: 'gpu-1',
     jobTtlSeconds,
     maxWorkerDeaths: 10,
@@ -154,8 +159,6 @@ export async function startApi(
   const keeper = createKeeper({ redis: config.redis, jobTtlSeconds, sweepSeconds: 5, log });
   const claims = await worker.claims('default');
   const held: Claim[] = [];
-  const stores = await openFrameStores(config.frames, { owner: 'test' });
-  const { frames, inputs, derived: derivedStore } = stores;
   const stopping = new AbortController();
   // Of its own, so that what hangs on the other is requests only.
   const following = new AbortController();

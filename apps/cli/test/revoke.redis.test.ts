@@ -5,7 +5,7 @@ import { hashApiKey, loadConfig } from '@comfy-fleet/config';
 import { newId } from '@comfy-fleet/contracts';
 import { createLedger } from '@comfy-fleet/jobs';
 import { createLogger } from '@comfy-fleet/telemetry';
-import { freePort, pictureRequest, uniquePrefix, until } from '@comfy-fleet/testing';
+import { filesInMemory, freePort, pictureRequest, uniquePrefix, until } from '@comfy-fleet/testing';
 import { expect, inject, it, onTestFinished } from 'vitest';
 import { run } from './run.js';
 
@@ -27,6 +27,7 @@ async function jobsOf(env: Record<string, string>) {
   const { redis, queue, access, workflows, retention } = loadConfig(env);
   const ledger = createLedger({
     redis,
+    files: filesInMemory(),
     ...queue,
     signedUrlSeconds: access.signedUrlSeconds,
     maxWorkflowVersions: workflows.maxVersions,

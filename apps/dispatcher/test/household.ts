@@ -22,6 +22,7 @@ const UNLIMITED: Config['retention'] = {
   framesMaxBytes: Number.MAX_SAFE_INTEGER,
   minFreeBytes: 0,
   jobsKeptPerKey: Number.MAX_SAFE_INTEGER,
+  jobBytesPerKey: Number.MAX_SAFE_INTEGER,
   housekeepingSeconds: 60,
 };
 
@@ -34,7 +35,7 @@ interface EndedJob {
 }
 
 /** A ledger and the folders of pictures, with real jobs in them; gone when the test is done. */
-export async function openHousehold({ url = inject('redisUrl') } = {}) {
+export async function openHousehold({ url = inject('redisUrl'), jobTtlSeconds = 3600 } = {}) {
   const dir = await mkdtemp(join(tmpdir(), 'household-'));
   const redis = redisSettings({ url, prefix: uniquePrefix() });
   const lines: Record<string, unknown>[] = [];
@@ -45,10 +46,13 @@ export async function openHousehold({ url = inject('redisUrl') } = {}) {
     },
   });
   const log = createLogger({ service: 'test', level: 'info', format: 'json', stream });
-  const jobTtlSeconds = 3600;
+  const store = (...folders: string[]) => createFileFrames({ dir: join(dir, ...folders), owner: 'test' });
+  const stores = { frames: store(), inputs: store('inputs'), derived: store('derived') };
   const ledger = createLedger({
     redis,
+    files: stores.inputs,
     maxOpenJobs: 10_000,
+    keyJobBytes: Number.MAX_SAFE_INTEGER,
     jobTtlSeconds,
     idempotencyTtlSeconds: 60,
     signedUrlSeconds: 3600,
@@ -58,6 +62,7 @@ export async function openHousehold({ url = inject('redisUrl') } = {}) {
   });
   const worker = createWorkerLedger({
     redis,
+    files: stores.inputs,
     worker: 'w1',
     jobTtlSeconds,
     maxWorkerDeaths: 3,
@@ -77,8 +82,6 @@ export async function openHousehold({ url = inject('redisUrl') } = {}) {
     ),
   );
   const source: ClaimSource = await worker.claims(POOL);
-  const store = (...folders: string[]) => createFileFrames({ dir: join(dir, ...folders), owner: 'test' });
-  const stores = { frames: store(), inputs: store('inputs'), derived: store('derived') };
   const keepers = [1, 2].map(() => createKeeper({ redis, jobTtlSeconds, sweepSeconds: 5, log }));
   const [keeper, otherKeeper] = keepers as [(typeof keepers)[0], (typeof keepers)[0]];
   onTestFinished(async () => {

@@ -23,7 +23,7 @@ async function shown(...readings: KeyShare[][]): Promise<string[]> {
   const gauges = createShareGauges(metrics);
   for (const shares of readings) {
     gauges.clear();
-    gauges.show(shares);
+    gauges.show({ shares, keyBytes: [] });
   }
   return (await metrics.scrape()).split('\n').filter((line) => line.startsWith('comfy_fleet_key_'));
 }
@@ -57,5 +57,17 @@ it('tells of 20 keys: those with most GPU time, and those that wait longest', as
 it('tells no more of a key that had nothing for an hour', async () => {
   expect(await shown([share({ key: 'gone' })], [share({})])).toEqual([
     'comfy_fleet_key_oldest_wait_seconds{key="a"} 0',
+  ]);
+});
+
+it('tells of the 20 keys whose jobs hold most bytes', async () => {
+  const metrics = createMetrics({ service: 'test', log: createLogger({ service: 'test', level: 'error' }) });
+  const keyBytes = Array.from({ length: 30 }, (_, n) => ({ key: `k${n}`, bytes: 1000 - n }));
+  createShareGauges(metrics).show({ shares: [], keyBytes });
+  const lines = (await metrics.scrape()).split('\n').filter((line) => line.startsWith('comfy_fleet_key_job_bytes{'));
+  expect(lines).toHaveLength(20);
+  expect([lines[0], lines.at(-1)]).toEqual([
+    'comfy_fleet_key_job_bytes{key="k0"} 1000',
+    'comfy_fleet_key_job_bytes{key="k19"} 981',
   ]);
 });

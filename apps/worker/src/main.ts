@@ -55,6 +55,7 @@ async function main(): Promise<void> {
 
   const ledger = createWorkerLedger({
     redis: config.redis,
+    files: stores.inputs,
     worker: name,
     jobTtlSeconds,
     // A worker that can stop the prompt first is to be the one that fails the job; this is for what kills even that.

@@ -2,7 +2,14 @@ import { Writable } from 'node:stream';
 import { newId } from '@comfy-fleet/contracts';
 import { type Claim, createLedger, createWorkerLedger, type JobRecord } from '@comfy-fleet/jobs';
 import { createLogger, createMetrics } from '@comfy-fleet/telemetry';
-import { pictureRequest, type RequestWish, redisSettings, uniquePrefix, until } from '@comfy-fleet/testing';
+import {
+  filesInMemory,
+  pictureRequest,
+  type RequestWish,
+  redisSettings,
+  uniquePrefix,
+  until,
+} from '@comfy-fleet/testing';
 import { inject, onTestFinished } from 'vitest';
 import { type InstanceOptions, openInstance } from '../src/instance/instance.js';
 import type { LoadTimes } from '../src/instance/load-times.js';
@@ -26,9 +33,12 @@ const LOCK_MS = 60_000;
 export function openLedgers() {
   const redis = redisSettings({ url: inject('redisUrl'), prefix: uniquePrefix() });
   const log = quietLog();
+  const files = filesInMemory();
   const ledger = createLedger({
     redis,
+    files,
     maxOpenJobs: 1000,
+    keyJobBytes: Number.MAX_SAFE_INTEGER,
     jobTtlSeconds: JOB_TTL_SECONDS,
     idempotencyTtlSeconds: 60,
     signedUrlSeconds: 60,
@@ -71,6 +81,7 @@ export function openLedgers() {
     worker: (worker: string, lockMs = LOCK_MS) =>
       createWorkerLedger({
         redis,
+        files,
         worker,
         jobTtlSeconds: JOB_TTL_SECONDS,
         maxWorkerDeaths: 10,

@@ -98,6 +98,7 @@ export interface Config {
   readonly ownPorts: readonly number[];
   readonly queue: {
     readonly maxOpenJobs: number;
+    readonly keyJobBytes: number;
     readonly slowFactor: number;
     readonly maxAttempts: number;
     readonly maxRefusals: number;
@@ -168,6 +169,8 @@ export interface Config {
     readonly minFreeBytes: number;
     /** Ended jobs. */
     readonly jobsKeptPerKey: number;
+    /** Of waiting and ended jobs. */
+    readonly jobBytesPerKey: number;
     readonly housekeepingSeconds: number;
   };
   /** What operators see of the last hour. */
@@ -359,6 +362,7 @@ function toConfig(s: Settings): Config {
     ownPorts: ownPorts(s),
     queue: {
       maxOpenJobs: s.MAX_OPEN_JOBS,
+      keyJobBytes: s.KEY_JOB_BYTES,
       slowFactor: s.SLOW_FACTOR,
       maxAttempts: s.MAX_ATTEMPTS,
       maxRefusals: s.MAX_REFUSALS,
@@ -413,6 +417,7 @@ function toConfig(s: Settings): Config {
       framesMaxBytes: s.FRAMES_MAX_BYTES,
       minFreeBytes: s.MIN_FREE_BYTES,
       jobsKeptPerKey: s.KEY_JOBS_KEPT,
+      jobBytesPerKey: s.KEY_JOB_BYTES,
       housekeepingSeconds: s.HOUSEKEEPING_SECONDS,
     },
     past: { timelineEntries: s.TIMELINE_ENTRIES, stepSeconds: s.HISTORY_STEP_SECONDS },

@@ -387,12 +387,17 @@ export const settingsSchema = Type.Object({
   KEY_UPLOAD_BYTES_PER_DAY: integer(
     10 * 1024 * MIB,
     0,
-    'Most bytes of pictures that one API key may upload per day (UTC)',
+    'Most bytes of files, and of graphs that are stored as files, that one API key may upload per day (UTC)',
   ),
   KEY_JOBS_KEPT: integer(
     100_000,
     100,
     'Most ended jobs kept of one API key; beyond that the oldest are deleted with their pictures',
+  ),
+  KEY_JOB_BYTES: integer(
+    256 * MIB,
+    16 * MIB,
+    'Most bytes that the waiting and ended jobs of one API key hold: records, graphs and their extra data, in Redis or in files. More are refused with queue_full; beyond three quarters the oldest ended jobs are deleted, but none of the last ten minutes',
   ),
   // limits of the queue
   MAX_OPEN_JOBS: integer(10_000, 1, 'Most open jobs (accepted and not ended); more are refused with queue_full'),

@@ -20,6 +20,7 @@ export { compareEventIds, isEventId, type JobEvent, type JobStreamItem } from '.
 export { firstIdAt } from './record/first-id.js';
 export { needOf } from './record/need.js';
 export { type Listed, listedOf, listedToKeep, type OutputRecord, type Picture, picturesOf } from './record/outputs.js';
+export { isLargeText, PAYLOAD_PREFIX, type PayloadFiles } from './record/payloads.js';
 export { presentJob, presentProgress } from './record/present-job.js';
 export type {
   InstanceFault,

@@ -15,7 +15,10 @@ const FLEET_KEYS = {
   events: 'events:<id>',
   /** String, the id of the key's job with that alias | as long as the record */
   alias: 'alias:<key>:<alias>',
-  /** String, what the order of the job said that only its API's answers repeat, as JSON | as long as the record */
+  /**
+   * String, what the order of the job said that only its API's answers repeat, as JSON, or a reference to its file, see
+   * record/payloads.ts | as long as the record
+   */
   origin: 'origin:<id>',
   /** Zset of job ids by creation time | an id is in it until its job ends */
   open: 'open:<pool>',
@@ -189,6 +192,11 @@ const FLEET_KEYS = {
   rate: 'rate:<key>',
   /** String, bytes sent that day | two days */
   uploads: 'uploads:<key>:<day>',
+  /**
+   * Hash: job id → the bytes that the job holds and, after a space, the version of a graph that came with it; `total` →
+   * their sum | as jobsOf; a field until the record is gone
+   */
+  jobBytes: 'job-bytes:<key>',
   /** Hash of counters | 100 days */
   usage: 'usage:<key>:<day>',
   /**
@@ -209,10 +217,12 @@ const FLEET_KEYS = {
   /** String: the request's fingerprint and the ids of the jobs it made | IDEMPOTENCY_TTL_SECONDS */
   idempotency: 'idempotency:<key>:<digest>',
   /**
-   * String, the source of a workflow | as long as a job's record names it, and for good while the registry does; an hour
+   * String, the source of a workflow, or a reference to its file, see record/payloads.ts | as long as a job's record names it, and for good while the registry does; an hour
    * while nothing does
    */
   version: 'version:<hash>',
+  /** Set of ids of the jobs that run a graph of their caller's own | as the version; an id until the record is gone */
+  graphJobs: 'graph-jobs:<version>',
   /** Hash: name → its versions as JSON, the newest first | for good: what operators published, until they delete it */
   workflows: 'workflows',
   /**

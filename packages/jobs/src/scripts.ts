@@ -22,6 +22,7 @@ export const SCRIPT_FILES = {
   cancel: 'cancel',
   expire: 'expire',
   prolong: 'prolong',
+  prune: 'prune',
   noteTry: 'note-try',
   notified: 'notified',
   forget: 'forget',

@@ -4,6 +4,7 @@ import { type ErrorCode, newId, type WorkerAnnouncement } from '@comfy-fleet/con
 import { workerConnection } from '@comfy-fleet/redis';
 import { createLogger } from '@comfy-fleet/telemetry';
 import {
+  filesInMemory,
   pictureRequest,
   type RedisServer,
   type RequestWish,
@@ -128,6 +129,8 @@ export interface Fleet {
   readonly keys: Keys;
   readonly redis: Redis;
   readonly ledger: Ledger;
+  /** Large graphs and origins. */
+  readonly files: ReturnType<typeof filesInMemory>;
   worker(name?: string, overrides?: Partial<WorkerLedgerOptions>): WorkerLedger;
   /** Where a worker of its own claims jobs; when the test is done it is cut off, with its unsettled claims. */
   claims(pool?: string, overrides?: Partial<WorkerLedgerOptions>): Promise<ClaimSource>;
@@ -146,17 +149,19 @@ type FleetOptions = Partial<Omit<LedgerOptions, 'redis'>> & Partial<RedisSetting
 
 export async function openFleet(overrides: FleetOptions = {}): Promise<Fleet> {
   const { url = inject('redisUrl'), prefix = uniquePrefix() } = overrides;
+  const files = filesInMemory();
   const log = quietLog();
   const keys = createKeys(prefix);
   const settings = redisSettingsOf({ ...overrides, url, prefix });
   const redis = withScripts(workerConnection(settings, log));
-  const ledger = await openLedger({ ...overrides, url, prefix });
+  const ledger = await openLedger({ files, ...overrides, url, prefix });
   onTestFinished(() => redis.disconnect());
   let workers = 0;
 
   const worker = (name = `w${++workers}`, workerOverrides: Partial<WorkerLedgerOptions> = {}) => {
     const opened = createWorkerLedger({
       redis: settings,
+      files,
       worker: name,
       jobTtlSeconds: JOB_TTL_SECONDS,
       maxWorkerDeaths: 3,
@@ -186,6 +191,7 @@ export async function openFleet(overrides: FleetOptions = {}): Promise<Fleet> {
     keys,
     redis,
     ledger,
+    files,
     worker,
     claims: (pool = POOL, workerOverrides = {}) => worker(undefined, workerOverrides).claims(pool),
     submit: async (overrides) => {
@@ -214,7 +220,9 @@ export async function ownRedis(): Promise<RedisServer> {
 export async function openLedger(overrides: FleetOptions & { url: string; prefix: string }): Promise<Ledger> {
   const ledger = createLedger({
     redis: redisSettingsOf(overrides),
+    files: filesInMemory(),
     maxOpenJobs: 10_000,
+    keyJobBytes: Number.MAX_SAFE_INTEGER,
     jobTtlSeconds: JOB_TTL_SECONDS,
     idempotencyTtlSeconds: 86_400,
     signedUrlSeconds: 3600,

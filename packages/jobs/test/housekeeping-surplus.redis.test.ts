@@ -15,7 +15,7 @@ async function expired(fleet: Fleet, keeper: Keeper, key: string, count: number,
 
 async function surplus(keeper: Keeper, mostKept: number): Promise<string[]> {
   const gone: string[] = [];
-  for await (const ids of keeper.forgetSurplus(mostKept)) gone.push(...ids);
+  for await (const ids of keeper.forgetSurplus({ jobs: mostKept, bytes: Number.MAX_SAFE_INTEGER })) gone.push(...ids);
   return gone;
 }
 

@@ -15,7 +15,7 @@ export function openKeeper({ settings }: Fleet, overrides: Partial<KeeperOptions
 /** Only the record, as when BullMQ gave its work item up; `ageMs` old. */
 export async function recordOnly(fleet: Fleet, ageMs: number, order: OrderOverrides = {}): Promise<string> {
   const id = newId();
-  const bounds = { maxOpenJobs: 10_000, idempotencyTtlSeconds: 60 };
+  const bounds = { maxOpenJobs: 10_000, keyJobBytes: Number.MAX_SAFE_INTEGER, idempotencyTtlSeconds: 60 };
   await fleet.run('create', id, ...orderArguments(anOrder({ ...order, id }), bounds));
   await fleet.redis.del(fleet.keys.workItem(POOL, id));
   await fleet.redis.zrem(fleet.keys.prioritized(POOL), id);
@@ -26,7 +26,7 @@ export async function recordOnly(fleet: Fleet, ageMs: number, order: OrderOverri
 /** Ids of the prioritized work items, in the order in which they will be taken. */
 export const items = (fleet: Fleet) => fleet.redis.zrange(fleet.keys.prioritized(POOL), '0', '-1');
 
-/** Makes ended jobs look as if they had ended a minute ago. */
+/** Makes ended jobs look as if they had ended a quarter of an hour ago. */
 export async function endedLongAgo(fleet: Fleet, ...ids: string[]): Promise<void> {
-  for (const id of ids) await fleet.redis.hset(fleet.keys.job(id), 'finished_at', Date.now() - 60_000);
+  for (const id of ids) await fleet.redis.hset(fleet.keys.job(id), 'finished_at', Date.now() - 900_000);
 }

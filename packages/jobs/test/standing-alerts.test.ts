@@ -17,6 +17,7 @@ function figuresOf(overrides: Partial<FleetFigures> = {}): FleetFigures {
     halts: { fleet: undefined, pools: new Map(), instances: new Map() },
     slowness: new Map(),
     shares: [],
+    keyBytes: [],
     webhooks: { outbox: 0, queued: 0, oldestMs: 0 },
     redis: { noEviction: true, aof: true, memoryBytes: 1, memoryMaxBytes: 0, replicas: 0 },
     stock: undefined,

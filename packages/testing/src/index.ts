@@ -4,6 +4,7 @@ export { askRedis } from './ask-redis.js';
 export { catalogueWith } from './catalogue-with.js';
 export { type Certificates, makeCertificates } from './certificates.js';
 export { comfyUnderTest } from './comfyui-under-test.js';
+export { filesInMemory } from './files-in-memory.js';
 export { type Gate, startGate } from './gate.js';
 export { createGpus, type Gpus, lastEnd, queueOf, starts } from './gpus.js';
 export { HOSTILE_REQUESTS, type HostileRequest } from './hostile-requests.js';

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { FleetError } from '@comfy-fleet/contracts';
-import { type Accepted, type NewJob, type NewOrder, OrderRefusal } from '@comfy-fleet/jobs';
+import { type Accepted, isLargeText, type NewJob, type NewOrder, OrderRefusal } from '@comfy-fleet/jobs';
 import { inSpan, noteFacts } from '@comfy-fleet/telemetry';
 import { showJson } from '@comfy-fleet/workflows';
 import { knownCaller } from '../access/caller.js';
+import { chargeUpload } from '../access/charge-upload.js';
 import { requireGpuTime } from '../access/day.js';
 import type { Deps } from '../deps.js';
 import type { ApiRequest } from '../http/messages.js';
@@ -21,7 +22,7 @@ const ACCEPTING = {
 /**
  * Makes jobs in the caller's name, all or none. `wish` is what was asked for: when it was asked for before under the same
  * Idempotency-Key, what was made then is answered, and `prepare` is not asked. Throws what Ledger.orders.create throws,
- * storage_full, gpu_limit_reached, body_too_large for an origin; when the caller left before anything was made, an error that nobody gets.
+ * storage_full, overloaded, gpu_limit_reached, upload_limit_reached, body_too_large for an origin; when the caller left before anything was made, an error that nobody gets.
  */
 export async function placeOrder(
   deps: Deps,
@@ -40,6 +41,7 @@ export async function placeOrder(
     const jobs = await prepare();
     refuseLargeOrigins(jobs, deps.config.workflows.maxOriginBytes);
     if (request.hasLeft) throw new Error('the caller left before anything was made');
+    await chargeUpload(deps, caller, largeBytes(jobs));
     noteFacts(factsOf(jobs));
     return countedOrder(deps, request, {
       jobs,
@@ -64,6 +66,13 @@ async function countedOrder({ ledger }: Deps, { counting }: ApiRequest, order: N
     if (error instanceof OrderRefusal) counting?.note(error.counted);
     throw error;
   }
+}
+
+/** What the order stores as files, each graph once. */
+function largeBytes(jobs: readonly NewJob[]): number {
+  const sources = new Map(jobs.map(({ source }) => [source?.version, source?.text ?? '']));
+  const texts = [...sources.values(), ...jobs.map(({ origin = '' }) => origin)];
+  return texts.reduce((sum, text) => sum + (isLargeText(text) ? Buffer.byteLength(text) : 0), 0);
 }
 
 /** Throws body_too_large. */

@@ -2,6 +2,7 @@ import { fresh } from '@comfy-fleet/contracts';
 import type { Keeper } from '@comfy-fleet/jobs';
 import { every } from '@comfy-fleet/telemetry';
 import { type Retention, retain } from './retention.js';
+import { deleteUnusedPayloads } from './unused-payloads.js';
 
 export interface Housekeeping extends Retention {
   readonly keeper: Keeper;
@@ -49,5 +50,11 @@ export function startHousekeeping(housekeeping: Housekeeping): Promise<void>[] {
       until,
     ),
     every(seldomMs, 'pruning indexes', alone('indexes', prune), until),
+    every(
+      seldomMs,
+      'deleting large graphs of jobs',
+      alone('payloads', () => deleteUnusedPayloads(housekeeping)),
+      until,
+    ),
   ];
 }

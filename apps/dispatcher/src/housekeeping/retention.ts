@@ -69,7 +69,7 @@ async function deleteSurplus(
   const { keeper, retention, signal } = context;
   const byId = new Map(holdings.flatMap((one) => (one.kind === 'job' ? [[one.id, one] as const] : [])));
   const gone = new Set<Holding>();
-  for await (const ids of keeper.forgetSurplus(retention.jobsKeptPerKey)) {
+  for await (const ids of keeper.forgetSurplus({ jobs: retention.jobsKeptPerKey, bytes: retention.jobBytesPerKey })) {
     done.jobs += ids.length;
     for (const id of ids) {
       const job = byId.get(id);

@@ -189,7 +189,7 @@ function createGauges(metrics: Metrics) {
         drained.set({ instance }, figures.halts.instances.has(instance) ? 1 : 0);
       }
       for (const instance of names) slowness.set({ instance }, figures.slowness.get(instance) ?? 1);
-      shares.show(figures.shares);
+      shares.show(figures);
       storage.show(figures.storage);
       paused.set(figures.halts.fleet === undefined ? 0 : 1);
       webhooks.set(figures.webhooks.queued);

@@ -1,4 +1,4 @@
-import { foremost, type KeyShare } from '@comfy-fleet/jobs';
+import { type FleetFigures, foremost } from '@comfy-fleet/jobs';
 import type { Metrics } from '@comfy-fleet/telemetry';
 
 /** There may be thousands of keys, and each that is shown is a series. */
@@ -6,7 +6,7 @@ const MOST_SHOWN = 20;
 const WHICH =
   'Of 20 keys at most: the 10 with most GPU time in that hour, and of the others those that wait longest. Of the whole fleet.';
 
-/** What keys get of the GPU time, and how long they wait. */
+/** What keys get of the GPU time, how long they wait, and what their jobs hold. */
 export function createShareGauges(metrics: Metrics) {
   const ratio = metrics.gauge({
     name: 'key_share_ratio',
@@ -22,12 +22,19 @@ export function createShareGauges(metrics: Metrics) {
       `since the key has as many in work as it may. ${WHICH}`,
     labels: ['key'],
   });
+  const held = metrics.gauge({
+    name: 'key_job_bytes',
+    help:
+      'Bytes that the waiting and ended jobs of the key hold: records, graphs and their extra data, in Redis or in files. ' +
+      'KEY_JOB_BYTES is the most. Of the 20 keys with most. Of the whole fleet.',
+    labels: ['key'],
+  });
   return {
     clear: () => {
-      ratio.reset();
-      oldest.reset();
+      for (const metric of [ratio, oldest, held]) metric.reset();
     },
-    show: (shares: readonly KeyShare[]) => {
+    show: ({ shares, keyBytes }: Pick<FleetFigures, 'shares' | 'keyBytes'>) => {
+      for (const { key, bytes } of keyBytes.slice(0, MOST_SHOWN)) held.set({ key }, bytes);
       const worked = shares.some(({ gpuMsHour }) => gpuMsHour > 0);
       for (const { key, shareHour, fairShare, oldestTurnMs } of foremost(shares, MOST_SHOWN)) {
         // In a pool in which no GPU worked nothing is fair.

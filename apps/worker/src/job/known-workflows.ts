@@ -8,7 +8,7 @@ type Named = Pick<ResolvedRequest, 'workflow' | 'version'>;
 export interface KnownWorkflows extends Pick<Workflows, 'profiles'> {
   /** Undefined until it was loaded. */
   of(request: Named): Workflow | undefined;
-  /** Reads it unless it is known. Throws workflow_missing, queue_unavailable, and the signal's reason. */
+  /** Reads it unless it is known. Throws workflow_missing, queue_unavailable, storage_failed, and the signal's reason. */
   load(request: Named, signal: AbortSignal): Promise<Workflow>;
 }
 
@@ -39,7 +39,7 @@ export function createKnownWorkflows(
       throw new FleetError('queue_unavailable', 'The workflow was not read in time.', { retryAfterSeconds: 1, cause });
     });
     if (text === undefined) {
-      const detail = `The version ${version} of the workflow ${workflow} is no longer in Redis.`;
+      const detail = `The version ${version} of the workflow ${workflow} is no longer there.`;
       throw new FleetError('workflow_missing', detail);
     }
     try {

@@ -6,6 +6,7 @@ import { canRun } from '../instance/can-run.js';
 import type { Tools } from '../tools.js';
 import { patiently } from '../waiting/patiently.js';
 import { pause } from '../waiting/pause.js';
+import { whileStorageFails } from '../waiting/while-storage-fails.js';
 import type { HeldJob } from './held-job.js';
 import { Unable } from './signals.js';
 import type { BoundGraph, Submission } from './submission.js';
@@ -22,7 +23,7 @@ export async function submit(job: HeldJob, tools: Tools): Promise<Submission> {
     const { prompt, negative_prompt } = job.record.request.inputs;
     job.log.info('job is submitted', { prompt_id: promptId, prompt, negative_prompt });
   }
-  const extraData = await extraDataOf(job);
+  const extraData = await extraDataOf(job, tools);
   const submission = await job.writeDown(promptId, bound);
   try {
     const { signal, instance } = job;
@@ -41,8 +42,10 @@ export async function submit(job: HeldJob, tools: Tools): Promise<Submission> {
 }
 
 /** What came with the graph for ComfyUI's nodes, such as the workflow that they write into pictures. */
-async function extraDataOf({ claim, record }: HeldJob): Promise<Readonly<Record<string, unknown>> | undefined> {
-  const origin = record.hasOrigin ? await claim.origin() : undefined;
+async function extraDataOf(job: HeldJob, tools: Tools): Promise<Readonly<Record<string, unknown>> | undefined> {
+  if (!job.record.hasOrigin) return undefined;
+  const what = 'reading the extra data of the job';
+  const origin = await whileStorageFails(job, what, tools, job.signal, () => job.claim.origin());
   return origin === undefined ? undefined : (parseJson(origin) as Origin).extraData;
 }
 
@@ -55,16 +58,18 @@ interface Origin {
 export async function bindJob(
   job: HeldJob,
   promptId: string,
-  { workflows, nodeTimes }: Tools,
+  tools: Tools,
   files: ReadonlyMap<string, string>,
 ): Promise<BoundGraph> {
   const { request } = job.record;
-  const workflow = await workflows.load(request, job.signal);
+  const workflow = await whileStorageFails(job, 'reading the graph of the job', tools, job.signal, () =>
+    tools.workflows.load(request, job.signal),
+  );
   // The prompt id as prefix: no output is ever another job's file, cached results included.
   return {
     graph: bindGraph(workflow, request, { filenamePrefix: promptId, files }),
     loaders: loadersOf(workflow, request),
-    times: nodeTimes.of(graphOf(request)),
+    times: tools.nodeTimes.of(graphOf(request)),
     outputs: new Map(workflow.outputs.map(({ node, name }) => [node, name])),
   };
 }

@@ -83,6 +83,7 @@ export const METRICS: Readonly<Record<string, Metric>> = {
   comfy_fleet_key_oldest_wait_seconds: metric('gauge', ['dispatcher'], KEY),
   comfy_fleet_key_storage_bytes: metric('gauge', ['dispatcher'], KEY),
   comfy_fleet_key_storage_share_bytes: metric('gauge', ['dispatcher']),
+  comfy_fleet_key_job_bytes: metric('gauge', ['dispatcher'], KEY),
   comfy_fleet_workers: metric('gauge', ['dispatcher'], POOL),
   comfy_fleet_webhook_attempts_total: metric('counter', ['dispatcher'], {
     outcome: ['delivered', 'not_taken', 'given_up'],

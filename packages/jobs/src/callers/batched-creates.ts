@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis';
 import { LRUCache } from 'lru-cache';
 import { runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
+import { graphFile, isLargeText, originFile, type Payloads } from '../record/payloads.js';
 import { type JobRecord, type JobSnapshot, NO_PROGRESS } from '../record/record.js';
 import { parsePlace, parseSnapshot, type ScriptPlace } from '../record/snapshots.js';
 import { type RequestCount, requestCount } from './batched-reads.js';
@@ -11,8 +12,6 @@ import { type NewOrder, type OrderBounds, orderArguments, type StoredSource } fr
 /** Orders written by one script call: a burst of callers cannot hold up Redis for long, and Redis works while we do. */
 const ENOUGH = 25;
 
-/** Characters of a source that keep Redis busy as long as a burst of orders does. */
-const LARGE_SOURCE = 64 * 1024;
 /** Versions of which a process remembers that Redis has their sources. */
 const MOST_REMEMBERED = 1000;
 
@@ -22,7 +21,8 @@ const NO_EVENT = '0-0';
 /**
  * What became of an order. `again`: the same order was sent twice; `replayed`: it was made before under its
  * Idempotency-Key; `aliased`: a living job of the caller has an alias of its jobs; `new`: it has no jobs, and was not; `reused`: the key was used for another request; `gone`: the jobs it made were deleted since; `full`: there are too many
- * open jobs; `waiting`: the caller has too many that wait; `limited`: the caller sent too many requests.
+ * open jobs; `waiting`: the caller has too many that wait; `large`: the caller's jobs hold too many bytes; `limited`: the
+ * caller sent too many requests.
  */
 export type Written = { readonly counted: RequestCount | undefined } & (
   | {
@@ -30,30 +30,40 @@ export type Written = { readonly counted: RequestCount | undefined } & (
       readonly ids: readonly string[];
       readonly only: JobSnapshot | undefined;
     }
-  | { readonly verdict: 'new' | 'reused' | 'gone' | 'full' | 'waiting' | 'limited' }
+  | { readonly verdict: 'new' | 'reused' | 'gone' | 'full' | 'waiting' | 'large' | 'limited' }
 );
 
 /**
  * Writes orders; those of one turn of the event loop travel in one round trip, and are on disk after one fsync. The source of
- * a workflow travels with the first order that names it, and again only when Redis says that it lacks it.
+ * a workflow travels with the first order that names it, and again only when Redis says that it lacks it. Large texts are
+ * files before the script refers to them.
  */
 export function createBatchedCreates(
   redis: Redis,
   keys: Keys,
+  payloads: Pick<Payloads, 'put'>,
   { jobTtlSeconds, ...bounds }: OrderBounds & { readonly jobTtlSeconds: number },
 ): (order: NewOrder) => Promise<Written> {
   const stored = new LRUCache<string, true>({ max: MOST_REMEMBERED });
-  const write = async (orders: readonly NewOrder[]): Promise<Sent[]> => {
-    const sources = orders.map((order) => sourcesOf(order).filter(({ version }) => stored.get(version) === undefined));
+  const lackingSources = (order: NewOrder) =>
+    sourcesOf(order).filter(({ version }) => stored.get(version) === undefined);
+  const write = async (orders: readonly NewOrder[], sources = orders.map(lackingSources)): Promise<Sent[]> => {
     const written = orders.flatMap((order, index) => orderArguments(order, bounds, sources[index]));
     const args = [keys.prefix, '', jobTtlSeconds * 1000, ...written];
     const replies = JSON.parse((await runScript(redis, 'create', keys.callers, args)) as string) as Reply[];
-    for (const { version } of sources.flat()) stored.set(version, true);
+    for (const [index, [, verdict]] of replies.entries()) {
+      if (verdict === 'made') for (const { version } of sources[index] ?? []) stored.set(version, true);
+    }
     return replies.map((reply, index) => parseReply(reply, orders[index] as NewOrder));
   };
-  const load = joined<NewOrder, Sent>(write, { enough: ENOUGH });
-  const alone = async (order: NewOrder): Promise<Sent> => (await write([order]))[0] as Sent;
-  const send = (order: NewOrder) => (isLarge(order) ? alone(order) : load(order));
+  const load = joined<NewOrder, Sent>((orders) => write(orders), { enough: ENOUGH });
+  const alone = async (order: NewOrder): Promise<Sent> => {
+    const sources = lackingSources(order);
+    for (const { version, text } of sources) if (isLargeText(text)) await payloads.put(graphFile(version), text);
+    for (const { id, origin = '' } of order.jobs) if (isLargeText(origin)) await payloads.put(originFile(id), origin);
+    return (await write([order], [sources]))[0] as Sent;
+  };
+  const send = (order: NewOrder) => (isAlone(order) ? alone(order) : load(order));
   return async (order) => {
     const sent = await send(order);
     if (sent.verdict !== 'unstored') return sent;
@@ -64,9 +74,9 @@ export function createBatchedCreates(
   };
 }
 
-/** It keeps Redis busy long enough by itself. */
-function isLarge({ jobs: [job, ...others] }: NewOrder): boolean {
-  return others.length > 0 || (job?.source?.text.length ?? 0) > LARGE_SOURCE;
+/** It keeps Redis busy long enough by itself, or waits for files. */
+function isAlone({ jobs: [job, ...others] }: NewOrder): boolean {
+  return others.length > 0 || isLargeText(job?.source?.text ?? '') || isLargeText(job?.origin ?? '');
 }
 
 /** Each once. */
@@ -85,7 +95,7 @@ type Verdict =
   | readonly [verdict: 'made', ids: string[], createdAt: string, startDeadline: string, place: ScriptPlace]
   | readonly [verdict: 'again' | 'replayed' | 'aliased', ids: string[], only?: unknown]
   | readonly [verdict: 'unstored', versions: string[]]
-  | readonly [verdict: 'new' | 'reused' | 'gone' | 'full' | 'waiting' | 'limited'];
+  | readonly [verdict: 'new' | 'reused' | 'gone' | 'full' | 'waiting' | 'large' | 'limited'];
 
 function parseReply([count, ...reply]: Reply, order: NewOrder): Sent {
   const counted = count === false ? undefined : requestCount(count);

@@ -6,6 +6,7 @@ import { orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 import type { WorkQueues } from '../queue/work-queues.js';
 import type { JobStreamItem } from '../record/events.js';
+import type { Payloads } from '../record/payloads.js';
 import type { JobSnapshot } from '../record/record.js';
 import { parseSnapshot } from '../record/snapshots.js';
 import type { BatchedReads } from './batched-reads.js';
@@ -17,7 +18,7 @@ export interface Jobs {
   get(id: string): Promise<JobSnapshot | undefined>;
   /** The key's job that was ordered with that alias, else the one with that id. */
   byAlias(key: string, alias: string): Promise<JobSnapshot | undefined>;
-  /** The origin that the job was ordered with, JSON; undefined: with none, or the job is gone. */
+  /** The origin that the job was ordered with, JSON; undefined: with none, or the job is gone. Throws `storage_failed` as well. */
   origin(id: string): Promise<string | undefined>;
   /** Cancels the job if it has not ended; a running one is `canceling` until its worker has stopped it. */
   cancel(id: string): Promise<JobSnapshot | undefined>;
@@ -37,18 +38,28 @@ interface JobSources {
   readonly subscriptions: Subscriptions;
   readonly reads: Pick<BatchedReads, 'job' | 'aliased'>;
   readonly queues: Pick<WorkQueues, 'remove'>;
+  readonly payloads: Pick<Payloads, 'read'>;
   readonly jobTtlSeconds: number;
   readonly log: Logger;
 }
 
-export function createJobs({ redis, keys, subscriptions, reads, queues, jobTtlSeconds, log }: JobSources): Jobs {
+export function createJobs({
+  redis,
+  keys,
+  subscriptions,
+  reads,
+  queues,
+  payloads,
+  jobTtlSeconds,
+  log,
+}: JobSources): Jobs {
   const { job: read, aliased } = reads;
   const run = (name: 'cancel' | 'forget', id: string) =>
     runScript(redis, name, keys.job(id), [keys.prefix, id, jobTtlSeconds * 1000]);
   const jobs: Jobs = {
     get: (id) => orUnavailable(() => read(id)),
     byAlias: (key, alias) => orUnavailable(() => aliased(key, alias)),
-    origin: (id) => orUnavailable(async () => (await redis.get(keys.origin(id))) ?? undefined),
+    origin: (id) => orUnavailable(async () => payloads.read(await redis.get(keys.origin(id)))),
     cancel: (id) =>
       orUnavailable(async () => {
         const snapshot = parseSnapshot(await run('cancel', id));

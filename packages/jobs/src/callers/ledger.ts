@@ -5,6 +5,7 @@ import type { Queue } from 'bullmq';
 import { orUnavailable, withScripts } from '../connection.js';
 import { createKeys } from '../keys.js';
 import { createWorkQueues } from '../queue/work-queues.js';
+import { createPayloads, type PayloadFiles } from '../record/payloads.js';
 import { createDeliveryQueue } from '../webhooks/delivery-queue.js';
 import { createJobLife } from '../webhooks/job-life.js';
 import { createJobWebhooks, type JobWebhooks } from '../webhooks/job-webhooks.js';
@@ -46,6 +47,8 @@ export interface Ledger {
 
 export interface LedgerOptions extends OrderBounds {
   readonly redis: RedisSettings;
+  /** Where large graphs and origins are stored. */
+  readonly files: PayloadFiles;
   readonly jobTtlSeconds: number;
   /** How long an asset lives after its last use. */
   readonly assetTtlSeconds: number;
@@ -68,10 +71,11 @@ export function createLedger(options: LedgerOptions): Ledger {
   const deliveries = createDeliveryQueue(redis, keys, log);
   const assets = createAssets(redis, keys, options);
   const reads = createBatchedReads(redis, keys);
+  const payloads = createPayloads(options.files);
   return {
-    orders: createOrders(writing, keys, replication, options),
+    orders: createOrders(writing, keys, replication, payloads, options),
     jobs: {
-      ...createJobs({ redis, keys, subscriptions, reads, queues, jobTtlSeconds, log }),
+      ...createJobs({ redis, keys, subscriptions, reads, queues, payloads, jobTtlSeconds, log }),
       ...createKeyJobs(redis, keys, subscriptions),
     },
     webhooks: createJobWebhooks(redis, keys, deliveries, createJobLife(redis, keys, jobTtlSeconds)),
@@ -79,7 +83,7 @@ export function createLedger(options: LedgerOptions): Ledger {
     assets: { ...assets, ...createAssetNames(redis, keys, { ...options, get: assets.get }) },
     storage: createStorage(redis, keys, options),
     fleet: createFleet(redis, keys),
-    workflows: createWorkflowRegistry(redis, keys, subscriptions, {
+    workflows: createWorkflowRegistry(redis, keys, subscriptions, payloads, {
       jobTtlSeconds,
       maxVersions: options.maxWorkflowVersions,
     }),

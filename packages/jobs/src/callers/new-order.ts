@@ -1,6 +1,8 @@
 import type { JobKind, ParentJob, ResolvedRequest, Webhook } from '@comfy-fleet/contracts';
+import { GRAPH } from '@comfy-fleet/workflows';
 import { digestsOf } from '../record/digests-of.js';
 import { needOf } from '../record/need.js';
+import { graphFile, keptInRedis, originFile } from '../record/payloads.js';
 import { signatureOf } from '../record/signature.js';
 import { turnLevel } from '../scheduling/turn-level.js';
 
@@ -61,6 +63,8 @@ export interface NewOrder {
 export interface OrderBounds {
   /** Most open jobs of all callers and pools. */
   readonly maxOpenJobs: number;
+  /** Most bytes that the waiting and the ended jobs of one key hold. */
+  readonly keyJobBytes: number;
   readonly idempotencyTtlSeconds: number;
 }
 
@@ -75,8 +79,11 @@ interface OrderHead {
   readonly most_waiting: number | undefined;
   readonly most_open: number;
   readonly reserved: number;
-  /** Versions of workflows, each with the longest in ms that one of the jobs may wait with it. */
-  readonly versions: readonly (readonly [version: string, ms: number])[];
+  /** What the jobs will hold, and the most that all jobs of the key may. */
+  readonly bytes: number;
+  readonly most_bytes: number;
+  /** Versions of workflows, each with the longest in ms that one of the jobs may wait with it; whether it is a caller's graph. */
+  readonly versions: readonly (readonly [version: string, ms: number, isGraph: boolean])[];
   /** Those whose sources come along: each is an argument, before those of the jobs. */
   readonly sent: readonly string[] | undefined;
   readonly jobs: readonly JobHead[];
@@ -93,6 +100,10 @@ interface JobHead {
   readonly start_within: number;
   readonly signature: string;
   readonly need: string;
+  /** What it holds: its record, its origin, and the graph that its caller sent. */
+  readonly bytes: number;
+  /** The version of that graph. */
+  readonly graph: string | undefined;
   /** The workflow and the model files as JSON. */
   readonly models: string;
   /** Digests of the files that it starts from; absent: none. */
@@ -112,6 +123,7 @@ export function orderArguments(
   sources: readonly StoredSource[] = [],
 ): (string | number)[] {
   const records = order.jobs.map((job) => recordFields(job, order));
+  const jobs = order.jobs.map((job, index) => jobHead(job, records[index] ?? []));
   const head: OrderHead = {
     caller: order.caller,
     digest: order.idempotency?.digest,
@@ -121,31 +133,35 @@ export function orderArguments(
     most_waiting: order.mostWaiting,
     most_open: bounds.maxOpenJobs,
     reserved: order.reserved ?? 0,
+    bytes: jobs.reduce((sum, { bytes }) => sum + bytes, 0),
+    most_bytes: bounds.keyJobBytes,
     versions: versionsOf(order),
     sent: sources.length === 0 ? undefined : sources.map(({ version }) => version),
-    jobs: order.jobs.map((job, index) => jobHead(job, records[index]?.length ?? 0)),
+    jobs,
   };
   return [
     JSON.stringify(head),
-    ...sources.map(({ text }) => text),
-    ...order.jobs.flatMap(({ origin }, index) => [...(records[index] ?? []), ...given(origin)]),
+    ...sources.map(({ version, text }) => keptInRedis(text, graphFile(version))),
+    ...order.jobs.flatMap(({ id, origin }, index) => [
+      ...(records[index] ?? []),
+      ...(origin === undefined ? [] : [keptInRedis(origin, originFile(id))]),
+    ]),
   ];
 }
 
-function given<T>(value: T | undefined): T[] {
-  return value === undefined ? [] : [value];
-}
-
 function versionsOf({ jobs }: NewOrder): OrderHead['versions'] {
-  const versions = new Map<string, number>();
-  for (const { source, startWithinMs } of jobs) {
+  const versions = new Map<string, { readonly ms: number; readonly isGraph: boolean }>();
+  for (const { source, startWithinMs, request } of jobs) {
     if (source === undefined) continue;
-    versions.set(source.version, Math.max(versions.get(source.version) ?? 0, startWithinMs));
+    const { ms = 0, isGraph = true } = versions.get(source.version) ?? {};
+    versions.set(source.version, { ms: Math.max(ms, startWithinMs), isGraph: isGraph && request.workflow === GRAPH });
   }
-  return [...versions];
+  return [...versions].map(([version, { ms, isGraph }]) => [version, ms, isGraph]);
 }
 
-function jobHead(job: NewJob, fields: number): JobHead {
+function jobHead(job: NewJob, fields: readonly (string | number)[]): JobHead {
+  const graph = job.request.workflow === GRAPH ? job.source : undefined;
+  const texts = [...fields, job.origin ?? '', graph?.text ?? ''];
   return {
     id: job.id,
     pool: job.pool,
@@ -155,12 +171,14 @@ function jobHead(job: NewJob, fields: number): JobHead {
     start_within: job.startWithinMs,
     signature: signatureOf(job.request),
     need: needOf(job.request),
+    bytes: texts.reduce<number>((sum, text) => sum + Buffer.byteLength(`${text}`), 0),
+    graph: graph?.version,
     models: JSON.stringify({ workflow: job.request.workflow, models: job.models ?? [] }),
     files: startsFrom(job.request),
     alias: job.alias,
     client: job.client,
     has_origin: job.origin === undefined ? undefined : true,
-    fields,
+    fields: fields.length,
   };
 }
 

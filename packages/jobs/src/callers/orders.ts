@@ -3,6 +3,7 @@ import type { Replication } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import { orUnavailable } from '../connection.js';
 import type { Keys } from '../keys.js';
+import type { Payloads } from '../record/payloads.js';
 import type { JobSnapshot } from '../record/record.js';
 import { createBatchedCreates, type Written } from './batched-creates.js';
 import type { RequestCount } from './batched-reads.js';
@@ -36,7 +37,8 @@ export interface Orders {
   /**
    * Makes all jobs of the order durable and queues them, or none. Throws an OrderRefusal: `queue_full`,
    * `idempotency_key_reused`, `rate_limited`, and `job_not_found` when the jobs made under the order's Idempotency-Key were
-   * deleted since. After `queue_unavailable` it may have been made all the same.
+   * deleted since. Throws `storage_failed` if a large text cannot be stored. After `queue_unavailable` it may have been made
+   * all the same.
    */
   create(order: NewOrder): Promise<Accepted>;
   /** What was made before under this Idempotency-Key, if anything was. Throws as `create` does. */
@@ -48,19 +50,19 @@ export function createOrders(
   redis: Redis,
   keys: Keys,
   replication: Replication,
+  payloads: Pick<Payloads, 'put'>,
   bounds: OrderBounds & { readonly jobTtlSeconds: number },
 ): Orders {
-  const { maxOpenJobs } = bounds;
-  const write = createBatchedCreates(redis, keys, bounds);
+  const write = createBatchedCreates(redis, keys, payloads, bounds);
   return {
     create: (order) =>
       orUnavailable(async () => {
-        requireFit(order, maxOpenJobs);
+        requireFit(order, bounds.maxOpenJobs);
         const isReplicated = replication.begin();
         const written = await write(order);
         if ('ids' in written) return acknowledge(written, isReplicated);
         if (written.verdict === 'new') throw new Error('an order without jobs was to be made');
-        throw refusal(written.verdict, written.counted, order, maxOpenJobs);
+        throw refusal(written.verdict, written.counted, order, bounds);
       }, MAY_BE_MADE),
     replay: (caller, idempotency) =>
       orUnavailable(async () => {
@@ -69,7 +71,7 @@ export function createOrders(
         const written = await write(order);
         if ('ids' in written) return acknowledge(written, isReplicated);
         if (written.verdict === 'new') return undefined;
-        throw refusal(written.verdict, written.counted, order, maxOpenJobs);
+        throw refusal(written.verdict, written.counted, order, bounds);
       }),
   };
 }
@@ -104,12 +106,16 @@ function refusal(
   verdict: Refused,
   counted: RequestCount | undefined,
   order: NewOrder,
-  maxOpenJobs: number,
+  bounds: OrderBounds,
 ): OrderRefusal {
-  return new OrderRefusal(whyRefused(verdict, order, maxOpenJobs), counted);
+  return new OrderRefusal(whyRefused(verdict, order, bounds), counted);
 }
 
-function whyRefused(verdict: Refused, { mostWaiting, jobs }: NewOrder, maxOpenJobs: number): FleetError {
+function whyRefused(
+  verdict: Refused,
+  { mostWaiting, jobs }: NewOrder,
+  { maxOpenJobs, keyJobBytes }: OrderBounds,
+): FleetError {
   switch (verdict) {
     case 'reused':
       return new FleetError(
@@ -120,6 +126,11 @@ function whyRefused(verdict: Refused, { mostWaiting, jobs }: NewOrder, maxOpenJo
       return new FleetError('job_not_found', 'The job that was made under this Idempotency-Key has been deleted.');
     case 'waiting':
       return queueFull(`This key may have ${mostWaiting} jobs waiting, and ${jobs.length} more would be too many.`);
+    case 'large':
+      return queueFull(
+        `The waiting and ended jobs of this key may hold ${keyJobBytes} bytes, graphs and their extra data included, and ` +
+          'these would be too many. The oldest ended jobs are deleted within minutes.',
+      );
     case 'full':
       return queueFull(
         `There may be ${maxOpenJobs} jobs waiting or running, and ${jobs.length} more would be too many.`,

@@ -8,6 +8,7 @@ import { readWebhookFigures, type WebhookFigures } from '../webhooks/webhook-fig
 import { readWorkers } from '../workers/announcements.js';
 import { type Halts, readHalts } from '../workers/halts.js';
 import { readSlowness } from '../workers/slowness.js';
+import { type KeyBytes, readKeyBytes } from './key-bytes.js';
 import { type PoolFigures, readPoolFigures } from './pool-figures.js';
 import { type RedisFigures, readRedisFigures } from './redis-figures.js';
 import { readStorage, type StorageFigures } from './storage.js';
@@ -33,6 +34,8 @@ export interface FleetFigures {
   readonly slowness: ReadonlyMap<string, number>;
   /** What each key that had anything in the last hour gets of the GPU time, in no order. */
   readonly shares: readonly KeyShare[];
+  /** How many bytes the jobs of each key hold, the most first. */
+  readonly keyBytes: readonly KeyBytes[];
   readonly webhooks: WebhookFigures;
   readonly redis: RedisFigures;
   /** Undefined while the housekeeping has not looked within a day. */
@@ -45,7 +48,7 @@ const STOCK_LIFE_MS = 86_400_000;
 
 /** Costs Redis a millisecond or so, however many jobs wait. */
 export async function readFigures(redis: Redis, keys: Keys): Promise<FleetFigures> {
-  const [now, used, workers, halts, totals, stock, storage, server, webhooks] = await Promise.all([
+  const [now, used, workers, halts, totals, stock, storage, server, webhooks, keyBytes] = await Promise.all([
     redisTime(redis),
     redis.smembers(keys.pools),
     readWorkers(redis, keys),
@@ -55,6 +58,7 @@ export async function readFigures(redis: Redis, keys: Keys): Promise<FleetFigure
     readStorage(redis, keys),
     readRedisFigures(redis),
     readWebhookFigures(redis, keys),
+    readKeyBytes(redis, keys),
   ]);
   const names = [...new Set([...used, ...workers.flatMap(({ pools }) => pools)])].sort();
   const [pools, slowness, shares] = await Promise.all([
@@ -72,6 +76,7 @@ export async function readFigures(redis: Redis, keys: Keys): Promise<FleetFigure
     halts,
     slowness,
     shares,
+    keyBytes,
     webhooks,
     redis: server,
     stock: stock === null ? undefined : (JSON.parse(stock) as StockFigures),

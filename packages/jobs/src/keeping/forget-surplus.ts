@@ -1,5 +1,7 @@
+import { redisTime } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
+import { pruneJobs } from './prune-indexes.js';
 
 /** What became of one job that was to be forgotten. */
 export type Forgotten = 'forgotten' | 'open' | 'absent';
@@ -11,37 +13,69 @@ interface Forgetting {
   readonly forget: (id: string, options: { spare: boolean }) => Promise<Forgotten>;
 }
 
+/** How much is kept of one API key. */
+export interface KeyBounds {
+  /** Ended jobs. */
+  readonly jobs: number;
+  /** Bytes that its waiting and ended jobs hold. */
+  readonly bytes: number;
+}
+
 /** Jobs forgotten in one round trip. */
 const PAGE = 200;
 /** Jobs of one key looked at in one run: those that stay are looked at again by the next. */
 const MOST_LOOKED_AT = 50_000;
+/** Ended jobs are forgotten until the key holds this part of its bytes, so that new jobs find space until the next run. */
+const KEPT_BYTES = 0.75;
+/** Above this part also jobs whose webhook is still to come are forgotten. */
+const SPARED_BYTES = 0.875;
+/** A job that ended later than this long ago is not forgotten for its bytes: its caller may not have seen the result yet. */
+const RECENT_MS = 600_000;
 
 /**
- * Forgets the oldest ended jobs of an API key that has more than `mostKept`, and gives the ids of those that went, page
- * by page. Jobs that wait do not count. Callbacks that are still to come are spared while there are no more than twice
- * as many: a receiver that takes none must not make the records pile up.
+ * Forgets the oldest ended jobs of an API key that has too many, or whose jobs hold too many bytes, and gives the ids of
+ * those that went, page by page. Jobs that wait count only for their bytes. Callbacks that are still to come are spared
+ * while there are no more than twice as many: a receiver that takes none must not make the records pile up.
  */
 export async function* forgetSurplus(
   { redis, keys, forget }: Forgetting,
   caller: string,
-  mostKept: number,
+  most: KeyBounds,
 ): AsyncGenerator<readonly string[], undefined> {
   const index = keys.jobsOf(caller);
+  const now = await redisTime(redis);
   const waiting = Number((await redis.hget(keys.waiting, caller)) ?? 0);
-  let surplus = (await redis.zcard(index)) - waiting - mostKept;
+  let surplus = (await redis.zcard(index)) - waiting - most.jobs;
+  let held = bytesIn(await redis.hget(keys.jobBytes(caller), 'total'));
+  const isTooMuch = () => surplus > 0 || held > most.bytes * KEPT_BYTES;
   let from = '-';
-  for (let seen = 0; surplus > 0 && seen < MOST_LOOKED_AT; seen += PAGE) {
-    const ids = await redis.zrangebylex(index, from, '+', 'LIMIT', 0, Math.min(PAGE, surplus));
-    const last = ids.at(-1);
-    if (last === undefined) return;
-    from = `(${last}`;
-    const spare = surplus <= mostKept;
-    const verdicts = await Promise.all(ids.map((id) => forget(id, { spare })));
-    const are = (verdict: Forgotten) => ids.filter((_, n) => verdicts[n] === verdict);
+  for (let seen = 0; isTooMuch() && seen < MOST_LOOKED_AT; seen += PAGE) {
+    const ids = await redis.zrangebylex(index, from, '+', 'LIMIT', 0, PAGE);
+    if (ids.length === 0) return;
+    const bytes = (await redis.hmget(keys.jobBytes(caller), ...ids)).map(bytesIn);
+    const finished = await Promise.all(ids.map((id) => redis.hget(keys.job(id), 'finished_at')));
+    const spare = surplus <= most.jobs && held <= most.bytes * SPARED_BYTES;
+    const chosen: number[] = [];
+    let [left, leftBytes] = [surplus, held - most.bytes * KEPT_BYTES];
+    for (let n = 0; n < ids.length && (left > 0 || leftBytes > 0); n += 1) {
+      from = `(${ids[n]}`;
+      const isOld = now - Number(finished[n] ?? now) > RECENT_MS;
+      if (left <= 0 && !isOld) continue;
+      chosen.push(n);
+      left -= 1;
+      leftBytes -= bytes[n] ?? 0;
+    }
+    const verdicts = await Promise.all(chosen.map((n) => forget(ids[n] as string, { spare })));
+    const are = (verdict: Forgotten) => chosen.filter((_, at) => verdicts[at] === verdict);
     const [gone, absent] = [are('forgotten'), are('absent')];
-    // An id is given out once, with its record: one that has none will never have one again.
-    if (absent.length > 0) await redis.zrem(index, ...absent);
+    const named = (numbers: readonly number[]) => numbers.map((n) => ids[n] as string);
+    if (absent.length > 0) await pruneJobs(redis, keys, caller, named(absent));
     surplus -= gone.length + absent.length;
-    if (gone.length > 0) yield gone;
+    for (const n of [...gone, ...absent]) held -= bytes[n] ?? 0;
+    if (gone.length > 0) yield named(gone);
   }
+}
+
+function bytesIn(field: string | null | undefined): number {
+  return Number.parseInt(field ?? '0', 10);
 }

@@ -8,7 +8,7 @@ import { createWorkQueues } from '../queue/work-queues.js';
 import { deliveryItemKey } from '../webhooks/delivery.js';
 import { readPorts } from '../workers/announcements.js';
 import { type FleetFigures, noteStock, readFigures, type StockFigures } from './figures.js';
-import { type Forgotten, forgetSurplus } from './forget-surplus.js';
+import { type Forgotten, forgetSurplus, type KeyBounds } from './forget-surplus.js';
 import { inputsInUse } from './inputs-in-use.js';
 import { cancelOpen } from './open-jobs.js';
 import { pruneIndexes } from './prune-indexes.js';
@@ -16,6 +16,7 @@ import { pruneNames } from './prune-names.js';
 import { keysOfJobs, noteStorage, type Sender, type StorageStock, sendersOf } from './storage.js';
 import { sweep } from './sweep.js';
 import { type Surroundings, takeSample } from './take-sample.js';
+import { unusedPayloads } from './unused-payloads.js';
 
 /** Nobody waits for the housekeeping, and some of its scripts look at a whole pool. */
 const TIMEOUT_MS = 10_000;
@@ -40,16 +41,18 @@ export interface Keeper {
    */
   forget(id: string): Promise<Forgotten>;
   /**
-   * Forgets, of each API key that has more than `mostKept` ended jobs, the oldest that are too many; gives their ids as
-   * they go. Whose webhook is still to come stays, until there are twice as many.
+   * Forgets the oldest ended jobs of each API key that has too many, or whose jobs hold too many bytes; gives their ids
+   * as they go. Whose webhook is still to come stays, until there are twice as many.
    */
-  forgetSurplus(mostKept: number): AsyncIterable<readonly string[]>;
+  forgetSurplus(most: KeyBounds): AsyncIterable<readonly string[]>;
   /** Takes jobs whose record is gone, and names whose asset is gone, out of the indexes; answers how many. */
   pruneIndexes(): Promise<number>;
   /** Cancels the open jobs of an API key; answers their ids. Those that run are `canceling` until their workers stop them. */
   cancelOpen(key: string): Promise<readonly string[]>;
   /** Digests of the files that jobs start from which are open from the call to the answer. */
   inputsInUse(): Promise<ReadonlySet<string>>;
+  /** Which of these files of large graphs and origins no job and no workflow refers to (any more). */
+  unusedPayloads(names: readonly string[]): Promise<readonly string[]>;
   /** Names of files that no key has as an asset any more, since a key deleted it. */
   unowned(): Promise<readonly string[]>;
   /**
@@ -107,9 +110,9 @@ export function createKeeper({ jobTtlSeconds, sweepSeconds, log, ...options }: K
         await sweep({ redis, keys, queues, expire: async (id) => (await run('expire', id)) === 1, log });
       }),
     forget: (id) => connected(() => forget(id, { spare: true })),
-    async *forgetSurplus(mostKept) {
+    async *forgetSurplus(most) {
       for (const caller of await connected(() => redis.smembers(keys.callers))) {
-        const pages = forgetSurplus({ redis, keys, forget }, caller, mostKept);
+        const pages = forgetSurplus({ redis, keys, forget }, caller, most);
         for (;;) {
           const { done, value } = await connected(() => pages.next());
           if (done === true) break;
@@ -121,6 +124,7 @@ export function createKeeper({ jobTtlSeconds, sweepSeconds, log, ...options }: K
       connected(async () => (await pruneIndexes(redis, keys, jobTtlSeconds)) + (await pruneNames(redis, keys))),
     cancelOpen: (key) => connected(() => cancelOpen(redis, keys, { key, cancel: (id) => run('cancel', id) })),
     inputsInUse: () => connected(() => inputsInUse(redis, keys)),
+    unusedPayloads: (names) => connected(() => unusedPayloads(redis, keys, names)),
     unowned: () => connected(() => redis.zrange(keys.unowned, 0, '-1')),
     retireInput: ({ digest, name }, unusedMs) =>
       connected(async () => {

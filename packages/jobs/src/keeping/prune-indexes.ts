@@ -1,5 +1,6 @@
 import { redisTime } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
+import { runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 import { afterWorkflow, byWorkflow, idOfMember, workflowOfMember } from '../record/by-workflow.js';
 import { firstIdAt } from '../record/first-id.js';
@@ -16,7 +17,8 @@ export async function pruneIndexes(redis: Redis, keys: Keys, jobTtlSeconds: numb
   const before = (await redisTime(redis)) - jobTtlSeconds * 1000;
   let pruned = 0;
   for (const caller of await redis.smembers(keys.callers)) {
-    pruned += await pruneById({ redis, keys, before }, keys.jobsOf(caller));
+    const index = keys.jobsOf(caller);
+    pruned += await pruneById({ redis, keys, before }, index, '', (ids) => pruneJobs(redis, keys, caller, ids));
     await pruneByWorkflow({ redis, keys, before }, keys.jobsByWorkflow(caller));
     for (const index of [keys.openOf(caller), keys.endedOf(caller)]) await pruneByTime(redis, keys, index, before);
   }
@@ -31,14 +33,19 @@ interface Pruning {
 }
 
 /** Of an index of ids, or of those with one prefix. */
-async function pruneById({ redis, keys, before }: Pruning, index: string, prefix = ''): Promise<number> {
+async function pruneById(
+  { redis, keys, before }: Pruning,
+  index: string,
+  prefix = '',
+  take = (members: readonly string[]) => prune(redis, keys, index, members),
+): Promise<number> {
   const to = `[${prefix}${firstIdAt(before)}`;
   let pruned = 0;
   for (let from = `[${prefix}0`; ; ) {
     const members = await redis.zrangebylex(index, from, to, 'LIMIT', 0, PAGE);
     const last = members.at(-1);
     if (last === undefined) return pruned;
-    pruned += await prune(redis, keys, index, members);
+    pruned += await take(members);
     from = `(${last}`;
   }
 }
@@ -60,6 +67,11 @@ async function pruneByTime(redis: Redis, keys: Keys, index: string, before: numb
     if (ids.length === 0) return;
     stay += ids.length - (await prune(redis, keys, index, ids));
   }
+}
+
+/** Those of the key's jobs whose record is gone hold nothing any more. Answers how many there were. */
+export async function pruneJobs(redis: Redis, keys: Keys, caller: string, ids: readonly string[]): Promise<number> {
+  return (await runScript(redis, 'prune', keys.jobsOf(caller), [keys.prefix, caller, ...ids])) as number;
 }
 
 /** An id is given out once, with its record: one that has none will never have one again. */

@@ -16,7 +16,7 @@ Output:
   'again' (a repeat for the same ids, which changes nothing) and 'replayed' with the ids and, of an only job,
   its snapshot;
   'aliased' when a living job of the key has the alias, with its id and its snapshot;
-  'new' for an order without jobs; or why nothing was made: 'limited', 'full', 'waiting', 'reused', 'gone', and
+  'new' for an order without jobs; or why nothing was made: 'limited', 'full', 'waiting', 'large', 'reused', 'gone', and
   'unstored' with the versions of workflows whose sources are not there: then it was not counted either
 ]]
 --- @include "constants"
@@ -25,6 +25,7 @@ Output:
 --- @include "shared/snapshot"
 --- @include "shared/count"
 --- @include "shared/version"
+--- @include "shared/job-bytes"
 --- @include "scheduling/make-way"
 --- @include "queue/add"
 
@@ -67,27 +68,32 @@ for _, pool in ipairs(redis.call('SMEMBERS', pools_key())) do
 end
 local pools, made_by, totals = {}, {}, {}
 -- Version → whether it is there; version → how long jobs that were made now may wait with it.
-local stored, awaited = {}, {}
+local stored, is_new, awaited = {}, {}, {}
 local function lacking(order)
   local versions = {}
   for _, named in ipairs(order.versions) do
     local version = named[1]
-    local source = order.sources[version]
-    if source then
-      -- Also of an order that is refused: it may be sent again soon.
-      redis.call('SET', version_key(version), source, 'PX', UNUSED_SOURCE_LIFE_MS, 'NX')
-      stored[version] = true
+    if not order.sources[version] then
+      if stored[version] == nil then stored[version] = redis.call('EXISTS', version_key(version)) == 1 end
+      if not stored[version] then versions[#versions + 1] = version end
     end
-    if stored[version] == nil then stored[version] = redis.call('EXISTS', version_key(version)) == 1 end
-    if not stored[version] then versions[#versions + 1] = version end
   end
   return versions
+end
+-- Only of an order that is made: one that is refused must leave nothing behind.
+local function store_source(version, source)
+  if source and redis.call('SET', version_key(version), source, 'PX', UNUSED_SOURCE_LIFE_MS, 'NX') then
+    is_new[version] = true
+  end
+  stored[version] = true
 end
 local function refusal(order)
   local waiting = tonumber(redis.call('HGET', waiting_key(), order.caller) or 0) + #order.jobs
   -- What a key may always have waiting it has, whatever others fill the rest with.
   if open_jobs + #order.jobs > order.most_open and waiting > order.reserved then return 'full' end
   if order.most_waiting and waiting > order.most_waiting then return 'waiting' end
+  local held = tonumber(redis.call('HGET', job_bytes_key(order.caller), 'total') or 0)
+  if held + order.bytes > order.most_bytes then return 'large' end
 end
 -- The key's living job that is called so. One that was taken out of its list gives its name up.
 local function called(caller, alias)
@@ -120,6 +126,11 @@ local function write(job, caller)
   redis.call('ZADD', deadlines_key(), deadline, job.id)
   redis.call('ZADD', jobs_of_key(caller), 0, job.id)
   redis.call('ZADD', jobs_by_workflow_key(caller), 0, job.workflow .. '|' .. job.id)
+  hold_bytes(caller, job.id, job.bytes, job.graph)
+  -- The jobs of a graph are known from its first one on, or not at all: those of earlier versions are in no set.
+  if job.graph and (is_new[job.graph] or redis.call('EXISTS', graph_jobs_key(job.graph)) == 1) then
+    redis.call('SADD', graph_jobs_key(job.graph), job.id)
+  end
   if job.parent then
     local siblings = children_of_key(caller, job.parent)
     redis.call('ZADD', siblings, 0, job.id)
@@ -170,9 +181,15 @@ local function make(order, sent_again)
   local refused = refusal(order)
   if refused then return {refused} end
   local caller, deadline = order.caller
+  for _, named in ipairs(order.versions) do store_source(named[1], order.sources[named[1]]) end
   for _, job in ipairs(order.jobs) do deadline = write(job, caller) end
   for _, named in ipairs(order.versions) do
-    local version, wait = named[1], named[2]
+    local version, wait, is_graph = unpack(named)
+    -- A workflow that others run as well does not go with the last job of one who sent the same graph.
+    if not is_graph then
+      redis.call('DEL', graph_jobs_key(version))
+      is_new[version] = nil
+    end
     awaited[version] = math.max(awaited[version] or 0, wait)
   end
   open_jobs = open_jobs + #ids
@@ -207,6 +224,7 @@ for caller, jobs in pairs(made_by) do
   redis.call('SADD', callers_key(), caller)
   outlive(jobs_of_key(caller), ended_life + INDEX_EXTRA_MS)
   outlive(jobs_by_workflow_key(caller), ended_life + INDEX_EXTRA_MS)
+  outlive(job_bytes_key(caller), ended_life + INDEX_EXTRA_MS)
   redis.call('HINCRBY', usage_key(caller, day), 'jobs', jobs)
   redis.call('PEXPIRE', usage_key(caller, day), USAGE_LIFE_MS)
 end

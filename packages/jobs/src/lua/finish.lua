@@ -25,6 +25,7 @@ Output:
 --- @include "shared/begin"
 --- @include "shared/close"
 --- @include "shared/learn"
+--- @include "shared/job-bytes"
 --- @include "shared/storage"
 --- @include "shared/timeline"
 
@@ -47,6 +48,7 @@ end
 if (ARGV[12] or '') ~= '' then set('timings', ARGV[12]) end
 if outcome == 'failed' then set('error', failure) end
 if in_doubt ~= '' then abandon_submission() end
+hold_more(get('key'), id, #outputs + #failure + #(ARGV[12] or ''))
 note_execution(outcome, tonumber(ARGV[14] or ''), executed_ms, loaded_ms)
 close_job(outcome, executed_ms, pictures)
 return outcome

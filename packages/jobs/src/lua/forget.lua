@@ -14,6 +14,7 @@ Output:
 ]]
 --- @include "shared/companions"
 --- @include "shared/indexes"
+--- @include "shared/job-bytes"
 --- @include "shared/storage"
 
 -- What Redis' clock may have been put back between an end and the oldest entry of the outbox.
@@ -36,6 +37,7 @@ end
 if status ~= '' and delivery and is_to_be_notified() then return 'open' end
 each_index(function(index, member) redis.call('ZREM', index, member) end)
 redis.call('ZREM', ended_of_key(get('key')), id)
+release_bytes(get('key'), id)
 each_companion_on_record(function(key) redis.call('DEL', key) end)
 add_stored(get('key'), -bytes_in(get('outputs')))
 local found = redis.call('DEL', record)

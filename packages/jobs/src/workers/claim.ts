@@ -44,7 +44,7 @@ export interface Claim {
   /** Whether anybody listens to the job's events now, so that a preview is worth its bytes. */
   isListenedTo(): Promise<boolean>;
   preview(preview: Preview): Promise<Verdict>;
-  /** The origin that the job was ordered with, JSON, see NewJob; undefined: with none. */
+  /** The origin that the job was ordered with, JSON, see NewJob; undefined: with none. Throws `storage_failed` as well. */
   origin(): Promise<string | undefined>;
   /** ComfyUI ended; outputs are being fetched. */
   collect(): Promise<Verdict>;

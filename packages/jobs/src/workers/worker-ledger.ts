@@ -4,6 +4,7 @@ import { createReplication, createSubscriptions, workerConnection } from '@comfy
 import type { Logger } from '@comfy-fleet/telemetry';
 import { orUnavailable, withScripts } from '../connection.js';
 import { createKeys } from '../keys.js';
+import { createPayloads, type PayloadFiles } from '../record/payloads.js';
 import { readSource } from '../workflows/sources.js';
 import { type AbilityRegistry, createAbilityRegistry } from './abilities.js';
 import { type ClaimSource, openClaimSource } from './claim-source.js';
@@ -39,7 +40,7 @@ export interface WorkerLedger {
   readonly nodeTimes: NodeTimes;
   readonly opinions: OpinionExchange;
   readonly prompts: UnwantedPrompts;
-  /** The source of a version of a workflow; undefined when it is not there (any more). */
+  /** The source of a version of a workflow; undefined when it is not there (any more). Throws `storage_failed` as well. */
   source(version: string): Promise<string | undefined>;
   /** Who has which picture in ComfyUI's input folders. */
   readonly sharedInputs: SharedInputs;
@@ -50,6 +51,8 @@ export interface WorkerLedger {
 
 export interface WorkerLedgerOptions {
   readonly redis: RedisSettings;
+  /** Where large graphs and origins are stored. */
+  readonly files: PayloadFiles;
   readonly worker: string;
   readonly jobTtlSeconds: number;
   /** Times a worker may die holding a job before the ledger itself fails it with `worker_killed`. */
@@ -80,8 +83,9 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
   const replication = createReplication(submitting, keys.replicated, options.redis.wait, log);
   const clock = createRedisClock(redis, now);
   const transition = createTransitions({ redis, submitting, replication, keys, jobTtlSeconds });
+  const payloads = createPayloads(options.files);
   const halts = createHaltSource(redis, keys, subscriptions);
-  const holding = { redis, keys, worker, transition, clock, jobTtlSeconds, lockMs, stalledCheckMs, log };
+  const holding = { redis, keys, payloads, worker, transition, clock, jobTtlSeconds, lockMs, stalledCheckMs, log };
   const fits = createFits(redis, keys);
   const claiming = { ...holding, maxWorkerDeaths, maxOvertakes, modelPatienceMs, timelineEntries, fits, now };
 
@@ -98,7 +102,7 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
     nodeTimes: createNodeTimes(redis, keys),
     opinions: createOpinionExchange(redis, keys, worker),
     prompts: createUnwantedPrompts(redis, keys, worker),
-    source: (version) => orUnavailable(() => readSource(redis, keys, version)),
+    source: (version) => orUnavailable(() => readSource(redis, keys, payloads, version)),
     sharedInputs: createSharedInputs(redis, keys),
     ping: async (signal) => {
       signal.throwIfAborted();

@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis';
 import type { StoredSource } from '../callers/new-order.js';
 import { orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
+import type { Payloads } from '../record/payloads.js';
 import { keepSource, readSource } from './sources.js';
 
 export interface PublishedVersion {
@@ -23,7 +24,7 @@ export interface WorkflowRegistry {
   keep(source: StoredSource): Promise<void>;
   /** Whether there was such a name. */
   delete(name: string): Promise<boolean>;
-  /** The source of a version that the registry or a job names, or that is kept. */
+  /** The source of a version that the registry or a job names, or that is kept. Throws `storage_failed` as well. */
   source(version: string): Promise<string | undefined>;
   /** Calls `listener` when the list may have changed; it may be called late or never, so look from time to time. */
   onChange(listener: () => void): Promise<() => void>;
@@ -39,6 +40,7 @@ export function createWorkflowRegistry(
   redis: Redis,
   keys: Keys,
   subscriptions: Subscriptions,
+  payloads: Pick<Payloads, 'read'>,
   { jobTtlSeconds, maxVersions }: RegistryOptions,
 ): WorkflowRegistry {
   const run = (script: 'publish' | 'withdraw', name: string, ...more: (string | number)[]) =>
@@ -55,7 +57,7 @@ export function createWorkflowRegistry(
       ),
     keep: (source) => orUnavailable(() => keepSource(redis, keys, source)),
     delete: (name) => orUnavailable(async () => (await run('withdraw', name)) === 1),
-    source: (version) => orUnavailable(() => readSource(redis, keys, version)),
+    source: (version) => orUnavailable(() => readSource(redis, keys, payloads, version)),
     onChange: (listener) => subscriptions.listen(keys.workflowsChannel, listener),
   };
 }

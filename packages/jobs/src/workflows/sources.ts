@@ -2,6 +2,7 @@ import type { Redis } from 'ioredis';
 import type { StoredSource } from '../callers/new-order.js';
 import type { Keys } from '../keys.js';
 import { LUA_CONSTANTS } from '../lua/constants.js';
+import type { Payloads } from '../record/payloads.js';
 
 /** Keeps a source for an hour from now on, or longer if it is kept for longer; an order that names it prolongs that. */
 export async function keepSource(redis: Redis, keys: Keys, { version, text }: StoredSource): Promise<void> {
@@ -11,6 +12,11 @@ export async function keepSource(redis: Redis, keys: Keys, { version, text }: St
 }
 
 /** The text of a version; undefined when no record and no registry has named it for long. */
-export async function readSource(redis: Redis, keys: Keys, version: string): Promise<string | undefined> {
-  return (await redis.get(keys.version(version))) ?? undefined;
+export async function readSource(
+  redis: Redis,
+  keys: Keys,
+  payloads: Pick<Payloads, 'read'>,
+  version: string,
+): Promise<string | undefined> {
+  return payloads.read(await redis.get(keys.version(version)));
 }

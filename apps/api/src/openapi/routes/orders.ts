@@ -33,7 +33,10 @@ const ACCEPTED: Readonly<Record<number, AnswerDoc>> = {
 };
 
 const ORDER_HEADERS = ['Idempotency-Key', 'Prefer'] as const;
-/** Of everything that makes a job. job_not_found: the job of an Idempotency-Key was deleted since. */
+/**
+ * Of everything that makes a job. job_not_found: the job of an Idempotency-Key was deleted since. overloaded: the queue is
+ * nearly full. storage_failed and upload_limit_reached: a large graph is stored as a file.
+ */
 const ORDER_ERRORS: readonly ErrorCode[] = [
   'validation_failed',
   'job_not_found',
@@ -41,9 +44,12 @@ const ORDER_ERRORS: readonly ErrorCode[] = [
   'idempotency_key_reused',
   'queue_full',
   'gpu_limit_reached',
+  'upload_limit_reached',
+  'overloaded',
   'queue_unavailable',
   'storage_full',
   'storage_share_exceeded',
+  'storage_failed',
 ];
 const STORING: readonly ErrorCode[] = ['invalid_image', 'storage_failed'];
 

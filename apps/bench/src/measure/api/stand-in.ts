@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createWorkerLedger } from '@comfy-fleet/jobs';
 import { createLogger } from '@comfy-fleet/telemetry';
-import { redisSettings, startSimulator, until } from '@comfy-fleet/testing';
+import { filesInMemory, redisSettings, startSimulator, until } from '@comfy-fleet/testing';
 import type { Scope } from '../../lib/scope.js';
 import type { ApiStack } from './api-stack.js';
 
@@ -23,6 +23,7 @@ export async function startStandIn(scope: Scope, { redisUrl: url, prefix }: ApiS
   const digest = createHash('sha256').update(JSON.stringify(classes)).digest('hex');
   const worker = createWorkerLedger({
     redis: redisSettings({ url, prefix }),
+    files: filesInMemory(),
     worker: 'bench',
     jobTtlSeconds: 3600,
     maxWorkerDeaths: 10,

@@ -1,6 +1,6 @@
 import { type Asker, type ClaimSource, createLedger, createWorkerLedger, type Ledger } from '@comfy-fleet/jobs';
 import { createLogger } from '@comfy-fleet/telemetry';
-import { redisSettings, until } from '@comfy-fleet/testing';
+import { filesInMemory, redisSettings, until } from '@comfy-fleet/testing';
 import type { Scope } from '../../lib/scope.js';
 import { POOL } from './orders.js';
 
@@ -21,8 +21,11 @@ export interface Ledgers {
 export async function openLedgers(scope: Scope, url: string, prefix: string): Promise<Ledgers> {
   const log = createLogger({ service: 'bench', level: 'error', stream: process.stderr });
   const redis = redisSettings({ url, prefix });
+  const files = filesInMemory();
   const ledger = createLedger({
     redis,
+    files,
+    keyJobBytes: Number.MAX_SAFE_INTEGER,
     maxOpenJobs: MOST_JOBS,
     jobTtlSeconds: JOB_TTL_SECONDS,
     idempotencyTtlSeconds: JOB_TTL_SECONDS,
@@ -34,6 +37,7 @@ export async function openLedgers(scope: Scope, url: string, prefix: string): Pr
   scope.onClose(() => ledger.close());
   const worker = createWorkerLedger({
     redis,
+    files,
     worker: 'bench',
     jobTtlSeconds: JOB_TTL_SECONDS,
     maxWorkerDeaths: 3,

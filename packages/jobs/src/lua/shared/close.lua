@@ -66,6 +66,7 @@ local function close_job(status, gpu_ms, pictures)
   redis.call('PEXPIRE', record, life)
   each_companion(function(key) redis.call('PEXPIRE', key, life) end, get('key'), alias, origin)
   each_index(function(index) outlive(index, life + INDEX_EXTRA_MS) end)
+  outlive(job_bytes_key(get('key')), life + INDEX_EXTRA_MS)
   if origin then enter_ended(get('key'), life + INDEX_EXTRA_MS) end
   if version then outlive_version(version, life + INDEX_EXTRA_MS) end
   emit_status(status)

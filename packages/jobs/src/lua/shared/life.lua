@@ -15,6 +15,7 @@ end
 local function outlive_indexes(ms)
   each_index(function(index) outlive(index, ms) end)
   outlive(ended_of_key(get('key')), ms)
+  outlive(job_bytes_key(get('key')), ms)
 end
 -- While its webhook is still to come: for so many ms from now at least.
 local function outlive_delivery(ms)

@@ -1,0 +1,109 @@
+import { createHash } from 'node:crypto';
+import { newId } from '@comfy-fleet/contracts';
+import { GRAPH } from '@comfy-fleet/workflows';
+import { expect, it } from 'vitest';
+import type { NewJob } from '../src/index.js';
+import { aJob, type Fleet, JOB_TTL_SECONDS, nextClaim, openFleet, succeeded } from './builders.js';
+import { endedLongAgo, openKeeper } from './keepers.js';
+
+const KIB = 1024;
+
+/** With a graph of its own that has so many characters. */
+function largeJob(chars = 10 * KIB): NewJob {
+  const text = `{"graph":"${newId()}${'g'.repeat(chars)}"}`;
+  const version = createHash('sha256').update(text).digest('hex');
+  return { ...aJob({ request: { workflow: GRAPH } }), source: { version, text } };
+}
+
+async function order(fleet: Fleet, caller: string, job = largeJob()): Promise<string> {
+  await fleet.ledger.orders.create({ jobs: [job], caller });
+  return job.id;
+}
+
+async function heldBy({ redis, keys }: Fleet, key: string): Promise<number> {
+  return Number(await redis.hget(keys.jobBytes(key), 'total'));
+}
+
+/** As many ids of jobs of the key that have ended, oldest first. */
+async function endedJobs(fleet: Fleet, key: string, count: number): Promise<string[]> {
+  const source = await fleet.claims();
+  const ids: string[] = [];
+  for (let n = 0; n < count; n++) {
+    ids.push(await order(fleet, key));
+    const claim = await nextClaim(source);
+    await claim.finish(succeeded(claim.record.id));
+  }
+  return ids;
+}
+
+it('refuses more jobs of a key than may hold bytes, in Redis or in files, while another key is served', async () => {
+  const fleet = await openFleet({ keyJobBytes: 300 * KIB });
+  const sizes = [10, 100, 100].map((size) => size * KIB);
+  for (const size of sizes) await order(fleet, 'anna', largeJob(size));
+  const refused = largeJob(100 * KIB);
+  await expect(order(fleet, 'anna', refused)).rejects.toMatchObject({
+    code: 'queue_full',
+    status: 429,
+    retryAfterSeconds: 5,
+    detail: expect.stringContaining(`may hold ${300 * KIB} bytes`),
+  });
+  expect(await fleet.redis.exists(fleet.keys.job(refused.id), fleet.keys.version(refused.source?.version ?? ''))).toBe(
+    0,
+  );
+  await order(fleet, 'ben', largeJob(100 * KIB));
+});
+
+it('counts a graph for each job of it, and takes a job again when one was deleted', async () => {
+  const fleet = await openFleet({ keyJobBytes: 30 * KIB });
+  const { source } = largeJob();
+  const again = () => ({ ...largeJob(), source: source as NonNullable<NewJob['source']> });
+  const first = await order(fleet, 'anna', again());
+  await order(fleet, 'anna', again());
+  await expect(order(fleet, 'anna', again())).rejects.toMatchObject({ code: 'queue_full' });
+  await fleet.ledger.jobs.cancel(first);
+  await fleet.ledger.jobs.forget(first);
+  await order(fleet, 'anna', again());
+});
+
+it('counts what a job made, and nothing any more when it is forgotten', async () => {
+  const fleet = await openFleet();
+  const id = await order(fleet, 'anna');
+  const before = await heldBy(fleet, 'anna');
+  expect(before).toBeGreaterThan(10 * KIB);
+  const claim = await nextClaim(await fleet.claims());
+  await claim.finish(succeeded(id));
+  expect(await heldBy(fleet, 'anna')).toBeGreaterThan(before + 100);
+  await fleet.ledger.jobs.forget(id);
+  expect(await fleet.redis.hgetall(fleet.keys.jobBytes('anna'))).toEqual({ total: '0' });
+});
+
+it('does not count a job whose record has expired', async () => {
+  const fleet = await openFleet();
+  const time = (Date.now() - JOB_TTL_SECONDS * 1000 - 60_000).toString(16).padStart(12, '0');
+  const id = `${time.slice(0, 8)}-${time.slice(8)}${newId().slice(13)}`;
+  await order(fleet, 'anna', { ...largeJob(), id });
+  await fleet.redis.del(fleet.keys.job(id));
+  await openKeeper(fleet).pruneIndexes();
+  expect(await heldBy(fleet, 'anna')).toBe(0);
+});
+
+it('forgets the oldest ended jobs of a key that holds too many bytes, but neither recent nor waiting ones', async () => {
+  const fleet = await openFleet();
+  const keeper = openKeeper(fleet);
+  const old = await endedJobs(fleet, 'anna', 5);
+  const recent = await endedJobs(fleet, 'anna', 2);
+  await endedJobs(fleet, 'ben', 1);
+  const waiting = await order(fleet, 'anna');
+  await endedLongAgo(fleet, ...old);
+  const surplus = async (bytes: number) => {
+    const gone: string[] = [];
+    for await (const ids of keeper.forgetSurplus({ jobs: 1000, bytes })) gone.push(...ids);
+    return gone;
+  };
+  const all = await heldBy(fleet, 'anna');
+  expect(await surplus(all * 2)).toEqual([]);
+  // Down to three quarters: two of eight jobs.
+  expect(await surplus(all)).toEqual(old.slice(0, 2));
+  expect(await surplus(KIB)).toEqual(old.slice(2));
+  expect(await fleet.redis.zrange(fleet.keys.jobsOf('anna'), '0', '-1')).toEqual([...recent, waiting]);
+});

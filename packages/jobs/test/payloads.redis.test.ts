@@ -1,0 +1,117 @@
+import { createHash } from 'node:crypto';
+import { FleetError, newId } from '@comfy-fleet/contracts';
+import { GRAPH } from '@comfy-fleet/workflows';
+import { expect, it } from 'vitest';
+import type { NewJob } from '../src/index.js';
+import { aJob, type Fleet, JOB_TTL_SECONDS, nextClaim, openFleet, openLedger, succeeded } from './builders.js';
+import { openKeeper } from './keepers.js';
+
+const KIB = 1024;
+
+/** A job of a graph of its caller's own, with an origin; each has so many characters. */
+function graphJob(chars = 100 * KIB): NewJob {
+  const text = `{"graph":"${newId()}${'g'.repeat(chars)}"}`;
+  const version = createHash('sha256').update(text).digest('hex');
+  const origin = `{"extraData":"${'o'.repeat(chars)}"}`;
+  return { ...aJob({ request: { workflow: GRAPH } }), source: { version, text }, origin };
+}
+
+async function order(fleet: Fleet, job: NewJob, caller = 'anna'): Promise<string> {
+  await fleet.ledger.orders.create({ jobs: [job], caller });
+  return job.id;
+}
+
+const versionKey = ({ keys }: Fleet, { source }: NewJob) => keys.version(source?.version ?? '');
+
+it('stores a large graph and its extra data as files, which API and workers read, also after a restart', async () => {
+  const fleet = await openFleet();
+  const job = graphJob();
+  await order(fleet, job);
+  const restarted = await openLedger({ url: fleet.url, prefix: fleet.keys.prefix, files: fleet.files });
+  for (const ledger of [fleet.ledger, restarted]) {
+    expect(await ledger.workflows.source(job.source?.version ?? '')).toBe(job.source?.text);
+    expect(await ledger.jobs.origin(job.id)).toBe(job.origin);
+  }
+  expect(await fleet.worker().source(job.source?.version ?? '')).toBe(job.source?.text);
+  expect(await (await nextClaim(await fleet.claims())).origin()).toBe(job.origin);
+});
+
+it('keeps only references to large texts in Redis', async () => {
+  const fleet = await openFleet();
+  const job = graphJob();
+  await order(fleet, job);
+  expect(await fleet.redis.strlen(versionKey(fleet, job))).toBeLessThan(200);
+  expect(await fleet.redis.strlen(fleet.keys.origin(job.id))).toBeLessThan(200);
+  expect([...fleet.files.files.keys()].sort()).toEqual([
+    `order-graph-${job.source?.version}.json`,
+    `order-origin-${job.id}.json`,
+  ]);
+});
+
+it('keeps smaller texts in Redis alone', async () => {
+  const fleet = await openFleet();
+  const job = graphJob(15 * KIB);
+  await order(fleet, job);
+  expect(await fleet.redis.get(versionKey(fleet, job))).toBe(job.source?.text);
+  expect(await fleet.redis.get(fleet.keys.origin(job.id))).toBe(job.origin);
+  expect(fleet.files.files.size).toBe(0);
+});
+
+it('accepts no job whose graph cannot be stored', async () => {
+  const full = () => Promise.reject(new FleetError('storage_failed', 'There is no space left.'));
+  const fleet = await openFleet({ files: { put: full, open: async () => undefined } });
+  const job = graphJob();
+  await expect(order(fleet, job)).rejects.toMatchObject({ code: 'storage_failed' });
+  expect(await fleet.ledger.jobs.get(job.id)).toBeUndefined();
+});
+
+it('finds files unused when the last job that refers to them is forgotten, and not before', async () => {
+  const fleet = await openFleet();
+  const keeper = openKeeper(fleet);
+  const [first, second] = [graphJob(), graphJob()];
+  const twin = { ...second, source: first.source as NonNullable<NewJob['source']> };
+  for (const job of [first, twin]) await order(fleet, job);
+  const unused = async () => [...(await keeper.unusedPayloads([...fleet.files.files.keys()]))].sort();
+  const source = await fleet.claims();
+  for (let n = 0; n < 2; n++) {
+    const claim = await nextClaim(source);
+    await claim.finish(succeeded(claim.record.id));
+  }
+  expect(await unused()).toEqual([]);
+  await fleet.ledger.jobs.forget(first.id);
+  expect(await unused()).toEqual([`order-origin-${first.id}.json`]);
+  await fleet.ledger.jobs.forget(twin.id);
+  expect(await unused()).toEqual([...fleet.files.files.keys()].sort());
+});
+
+it('finds files unused when the record that refers to them has expired', async () => {
+  const fleet = await openFleet();
+  const keeper = openKeeper(fleet);
+  const time = (Date.now() - JOB_TTL_SECONDS * 1000 - 60_000).toString(16).padStart(12, '0');
+  const id = `${time.slice(0, 8)}-${time.slice(8)}${newId().slice(13)}`;
+  await order(fleet, { ...graphJob(), id });
+  await fleet.redis.del(fleet.keys.job(id), fleet.keys.origin(id)); // as Redis does it by itself
+  await keeper.pruneIndexes();
+  expect(await keeper.unusedPayloads([...fleet.files.files.keys()])).toHaveLength(2);
+});
+
+it('keeps a graph that an operator publishes when the last job of it is forgotten', async () => {
+  const fleet = await openFleet();
+  const job = graphJob();
+  await order(fleet, job);
+  await fleet.ledger.workflows.put('flux', job.source as NonNullable<NewJob['source']>, 'ops');
+  await fleet.ledger.jobs.cancel(job.id);
+  await fleet.ledger.jobs.forget(job.id);
+  expect(await fleet.ledger.workflows.source(job.source?.version ?? '')).toBe(job.source?.text);
+});
+
+it('keeps the source of a workflow while other keys run it, whoever sent the same as a graph and deleted it', async () => {
+  const fleet = await openFleet();
+  const graph = graphJob(10);
+  await order(fleet, graph, 'mallory');
+  const served = { ...aJob(), source: graph.source as NonNullable<NewJob['source']> };
+  await order(fleet, served, 'anna');
+  await fleet.ledger.jobs.cancel(graph.id);
+  await fleet.ledger.jobs.forget(graph.id);
+  expect(await fleet.ledger.workflows.source(graph.source?.version ?? '')).toBe(graph.source?.text);
+});
