@@ -5,6 +5,7 @@ import type { Ledger } from '@comfy-fleet/jobs';
 import type { SafeHttp } from '@comfy-fleet/safe-http';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { LimitFunction } from 'p-limit';
+import type { HeavyReads } from './access/heavy-reads.js';
 import type { OpenStreams } from './access/open-streams.js';
 import type { Posters } from './files/posters.js';
 import type { FleetView } from './fleet/fleet-view.js';
@@ -41,6 +42,8 @@ export interface Deps {
   readonly storage: StorageWatch;
   /** Throws storage_full while there is no disk space for more pictures. */
   readonly requireSpace: () => Promise<void>;
+  /** Gives lists and histories their turn. */
+  readonly heavyReads: HeavyReads;
   /** Gives the fetching of pictures its turn. */
   readonly fetching: LimitFunction;
   /** Gives the decoding of pictures its turn. */

@@ -15,6 +15,7 @@ import {
 } from '@comfy-fleet/telemetry';
 import { WorkflowError } from '@comfy-fleet/workflows';
 import pLimit from 'p-limit';
+import { createHeavyReads } from './access/heavy-reads.js';
 import { createOpenStreams } from './access/open-streams.js';
 import { below, buildApp } from './app.js';
 import { COMFYUI_PREFIX } from './compat/comfyui/dialect.js';
@@ -110,6 +111,7 @@ async function main(): Promise<void> {
     posters: createPosters({ frames, derived: derivedStore, ffmpeg: config.images.ffmpeg }),
     pictureHttp,
     webhookRefusal: (url) => webhookHttp.refusal(url),
+    heavyReads: createHeavyReads(),
     fetching: pLimit(config.images.maxFetches),
     decoding,
     storage,

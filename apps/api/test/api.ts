@@ -19,6 +19,7 @@ import { createSafeHttp } from '@comfy-fleet/safe-http';
 import { createLogger, createMetrics } from '@comfy-fleet/telemetry';
 import { removeFolder, uniquePrefix, until } from '@comfy-fleet/testing';
 import pLimit from 'p-limit';
+import { createHeavyReads } from '../src/access/heavy-reads.js';
 import { createOpenStreams } from '../src/access/open-streams.js';
 import { buildApp } from '../src/app.js';
 import type { Deps } from '../src/deps.js';
@@ -185,6 +186,7 @@ export async function startApi(
     posters: createPosters({ frames, derived: derivedStore, ffmpeg: config.images.ffmpeg }),
     pictureHttp: createSafeHttp({ allow: config.images.fetchAllow }),
     webhookRefusal: (url: string) => createSafeHttp({ allow: config.webhooks.allow }).refusal(url),
+    heavyReads: createHeavyReads(),
     fetching: pLimit(config.images.maxFetches),
     decoding,
     storage: createStorageWatch({ fault: storageFault ?? stores.fault }, log),

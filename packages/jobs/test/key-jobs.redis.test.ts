@@ -1,7 +1,7 @@
 import { redisTime } from '@comfy-fleet/redis';
 import { until } from '@comfy-fleet/testing';
 import { expect, it, onTestFinished } from 'vitest';
-import type { KeyChange } from '../src/index.js';
+import type { JobRecord, KeyChange } from '../src/index.js';
 import {
   type Fleet,
   failed,
@@ -18,7 +18,12 @@ import { openKeeper } from './keepers.js';
 const ORIGIN = '{}';
 const submit = async (fleet: Fleet, order: OrderOverrides = {}) =>
   (await fleet.submit({ key: 'anna', origin: ORIGIN, ...order })).record.id;
-const open = async (fleet: Fleet, key = 'anna') => (await fleet.ledger.jobs.open(key)).map(({ id }) => id);
+const openRecords = async (fleet: Fleet, key = 'anna') => {
+  const records: JobRecord[] = [];
+  for await (const page of fleet.ledger.jobs.open(key)) records.push(...page);
+  return records;
+};
+const open = async (fleet: Fleet, key = 'anna') => (await openRecords(fleet, key)).map(({ id }) => id);
 const ended = async (fleet: Fleet, key = 'anna') => (await fleet.ledger.jobs.ended(key, { limit: 10, offset: 0 })).ids;
 
 /** What is told of the key's jobs from now on. */
@@ -101,12 +106,7 @@ it('lists open jobs that were ordered with an origin, oldest first, whatever the
   expect(await open(fleet)).toEqual(ids);
   expect(await fleet.ledger.jobs.openCount('anna')).toBe(4);
   expect((await fleet.ledger.jobs.openStates('anna'))[0]).toEqual({ id: ids[0], status: 'canceling', client: null });
-  expect((await fleet.ledger.jobs.open('anna')).map(({ status }) => status)).toEqual([
-    'canceling',
-    'queued',
-    'queued',
-    'queued',
-  ]);
+  expect((await openRecords(fleet)).map(({ status }) => status)).toEqual(['canceling', 'queued', 'queued', 'queued']);
 });
 
 it('has each job in one of the two lists at every moment', async () => {

@@ -7,7 +7,6 @@ import {
   jobListQuerySchema,
 } from '@comfy-fleet/contracts';
 import type { JobFilter, JobSnapshot } from '@comfy-fleet/jobs';
-import pLimit from 'p-limit';
 import { type Caller, knownCaller } from '../access/caller.js';
 import type { Deps } from '../deps.js';
 import type { Handler, Reply } from '../http/messages.js';
@@ -16,14 +15,11 @@ import { presentSnapshot } from './present-snapshot.js';
 
 const DEFAULT_LIMIT = 20;
 const METADATA = 'metadata.';
-/** A page of a hundred jobs is some ten milliseconds of work: others have their turn in between. */
-const LISTS_AT_A_TIME = 4;
 
 /** The caller's jobs, newest first. */
 export function listJobs(deps: Deps): Handler {
   const read = createQueryReader(jobListQuerySchema);
-  const limit = pLimit(LISTS_AT_A_TIME);
-  return ({ query, caller }) => limit(() => list(query, caller));
+  return ({ query, caller }) => deps.heavyReads(knownCaller(caller).id, () => list(query, caller));
 
   async function list(query: URLSearchParams, caller: Caller | undefined): Promise<Reply> {
     const asked = read(query);

@@ -155,7 +155,8 @@ describe('outputs', () => {
       2: { class_type: 'SaveImage', inputs: { images: ['1', 0], filename_prefix: 'x' } },
     };
     const again = await anna.prompt(graph);
-    const [job] = await api.ledger.jobs.open('anna');
+    const { jobs } = await api.ledger.jobs.list('anna', { filter: { status: 'queued' }, cursor: undefined, limit: 1 });
+    const job = jobs[0]?.record;
     expect(job?.request.inputs).toMatchObject({ file_1: { kind: 'image', source: `${prompt_id}_1.png` } });
     expect((await anna.get('/queue')).queue_pending).toMatchObject([[again.number, again.prompt_id, graph, {}, ['2']]]);
     expect((await bert.post('/prompt', { prompt: graph })).status).toBe(400);

@@ -6,6 +6,7 @@ import { firstIdAt } from '../record/first-id.js';
 import { presentLod } from '../record/present-request.js';
 import type { JobSnapshot } from '../record/record.js';
 import { readRequest } from '../record/stored-request.js';
+import { jobPages, PAGE_BYTES } from './job-pages.js';
 
 /** Which jobs of a caller are wanted; what is absent does not matter. */
 export interface JobFilter {
@@ -33,6 +34,8 @@ export interface JobPage {
 /** Ids looked at for one page when there is something to filter by. */
 const MOST_SCANNED = 2000;
 const SCAN_STEP = 200;
+/** Of an answer, about: a page of jobs with more is cut, and the rest is on the next one. */
+const ANSWER_BYTES = 8 * PAGE_BYTES;
 
 interface Sources {
   readonly redis: Redis;
@@ -42,7 +45,8 @@ interface Sources {
 
 /**
  * The caller's jobs, newest first, from after the id `cursor` on. Those of one workflow or of one parent have a list of
- * their own; any other filter looks at MOST_SCANNED ids at most, so that a page may be short although there is more.
+ * their own; any other filter looks at MOST_SCANNED ids at most. So a page may be short although there is more, also where
+ * its jobs are large. Nothing else is read over `redis`, which large answers keep busy.
  */
 export async function listJobs(
   { redis, keys, read }: Sources,
@@ -55,17 +59,24 @@ export async function listJobs(
   const first = cursor === undefined || (before !== undefined && before < cursor) ? before : cursor;
   let from = first === undefined ? above : `(${prefix}${first}`;
   const found: JobSnapshot[] = [];
+  let bytes = 0;
   const step = isEmpty(filter) ? limit + 1 : SCAN_STEP;
   for (let scanned = 0; scanned < MOST_SCANNED; scanned += step) {
     const members = await redis.zrevrangebylex(index, from, lowest, 'LIMIT', 0, step);
     const ids = members.map(idOfMember);
-    const wanted = isEmpty(filter) ? ids : await matching(redis, keys, ids, filter);
-    for (const snapshot of await Promise.all(wanted.map(read))) {
-      // A record that has expired leaves its id to the housekeeping; one may have left the state it was found in.
-      if (snapshot === undefined || (filter.status !== undefined && snapshot.record.status !== filter.status)) continue;
-      if (filter.accepts !== undefined && !(await filter.accepts(snapshot))) continue;
-      if (found.length === limit) return { jobs: found, next: found.at(-1)?.record.id };
-      found.push(snapshot);
+    for await (const page of jobPages(redis, keys, caller, ids)) {
+      const wanted = isEmpty(filter) ? page.ids : await matching(redis, keys, page.ids, filter);
+      if (wanted.length === 0) continue;
+      if (found.length > 0 && bytes + page.bytes > ANSWER_BYTES) return { jobs: found, next: found.at(-1)?.record.id };
+      bytes += page.bytes;
+      for (const snapshot of await Promise.all(wanted.map(read))) {
+        // A record that has expired leaves its id to the housekeeping; one may have left the state it was found in.
+        if (snapshot === undefined || (filter.status !== undefined && snapshot.record.status !== filter.status))
+          continue;
+        if (filter.accepts !== undefined && !(await filter.accepts(snapshot))) continue;
+        if (found.length === limit) return { jobs: found, next: found.at(-1)?.record.id };
+        found.push(snapshot);
+      }
     }
     if (members.length < step) return { jobs: found, next: undefined };
     from = `(${members.at(-1)}`;

@@ -9,7 +9,7 @@ import type { JobStreamItem } from '../record/events.js';
 import type { Payloads } from '../record/payloads.js';
 import type { JobSnapshot } from '../record/record.js';
 import { parseSnapshot } from '../record/snapshots.js';
-import type { BatchedReads } from './batched-reads.js';
+import { type BatchedReads, createBatchedReads } from './batched-reads.js';
 import { type JobFilter, type JobPage, listJobs } from './job-list.js';
 import { jobStream } from './job-stream.js';
 
@@ -34,6 +34,8 @@ export interface Jobs {
 
 interface JobSources {
   readonly redis: Redis;
+  /** For lists. */
+  readonly listing: Redis;
   readonly keys: Keys;
   readonly subscriptions: Subscriptions;
   readonly reads: Pick<BatchedReads, 'job' | 'aliased'>;
@@ -45,6 +47,7 @@ interface JobSources {
 
 export function createJobs({
   redis,
+  listing,
   keys,
   subscriptions,
   reads,
@@ -54,6 +57,7 @@ export function createJobs({
   log,
 }: JobSources): Jobs {
   const { job: read, aliased } = reads;
+  const { job: readListed } = createBatchedReads(listing, keys);
   const run = (name: 'cancel' | 'forget', id: string) =>
     runScript(redis, name, keys.job(id), [keys.prefix, id, jobTtlSeconds * 1000]);
   const jobs: Jobs = {
@@ -87,7 +91,7 @@ export function createJobs({
       return jobs.get(id);
     },
     events: (id, options) => guarded(jobStream({ redis, keys, subscriptions, read }, id, options), options.signal),
-    list: (caller, page) => orUnavailable(() => listJobs({ redis, keys, read }, caller, page)),
+    list: (caller, page) => orUnavailable(() => listJobs({ redis: listing, keys, read: readListed }, caller, page)),
     forget: (id) => orUnavailable(async () => (await run('forget', id)) !== 'open'),
   };
   return jobs;

@@ -6,7 +6,7 @@ import type { Keys } from '../keys.js';
 import { idsOf, inPages } from '../record/id-pages.js';
 import { type JobRecord, recordOf } from '../record/record.js';
 import { Feed } from './feed.js';
-import { sharedReads } from './shared-reads.js';
+import { jobPages } from './job-pages.js';
 
 /** A job of a key is new, or has changed its status. */
 export interface KeyChange {
@@ -21,8 +21,12 @@ export interface KeyChange {
  * the same moment in which it comes into the other. Every method fails with `queue_unavailable` while Redis is away.
  */
 export interface KeyJobs {
-  /** Open ones, oldest first. */
-  open(key: string): Promise<readonly JobRecord[]>;
+  /** Open ones, oldest first, in pages of few bytes. */
+  open(key: string): AsyncIterable<readonly JobRecord[]>;
+  /** The ids in pages whose records, graphs and origins are few bytes together. */
+  pages(key: string, ids: readonly string[]): AsyncIterable<readonly string[]>;
+  /** The records that are still there, in this order. */
+  records(ids: readonly string[]): Promise<readonly JobRecord[]>;
   /** What the last change of each said, oldest job first. */
   openStates(key: string): Promise<readonly KeyChange[]>;
   openCount(key: string): Promise<number>;
@@ -40,7 +44,7 @@ export interface KeyJobs {
   changesOf(key: string, options: { readonly signal: AbortSignal }): AsyncIterable<KeyChange | undefined>;
 }
 
-/** Records read, and jobs hidden, in one round trip. */
+/** States read, and jobs hidden, in one round trip. */
 const PAGE = 200;
 /** Changes that wait for a slow reader; when there are more it has missed some. */
 const MOST_WAITING = 1000;
@@ -65,14 +69,22 @@ export function createKeyJobs(redis: Redis, keys: Keys, subscriptions: Subscript
       return status ? [{ id: ids[n] as string, status: status as JobStatus, client }] : [];
     });
   };
-  // Clients ask for the queue at every change of it, once for each prompt that they wait for.
-  const open = sharedReads(async (key) => {
-    const records: JobRecord[] = [];
-    for (const ids of inPages(await idsOf(redis, keys.openOf(key), 0), PAGE)) records.push(...(await read(ids)));
-    return records;
-  });
+  const pages = async function* (key: string, ids: readonly string[]) {
+    const found = jobPages(redis, keys, key, ids);
+    for (;;) {
+      const { done, value } = await orUnavailable(() => found.next());
+      if (done === true) return;
+      yield value.ids;
+    }
+  };
+  const records: KeyJobs['records'] = (ids) => orUnavailable(() => read(ids));
   return {
-    open: (key) => orUnavailable(() => open(key)),
+    open: async function* (key) {
+      const ids = await orUnavailable(() => idsOf(redis, keys.openOf(key), 0));
+      for await (const page of pages(key, ids)) yield await records(page);
+    },
+    pages,
+    records,
     openStates: (key) =>
       orUnavailable(async () => {
         const states: KeyChange[] = [];

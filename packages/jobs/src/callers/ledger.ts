@@ -64,6 +64,8 @@ export function createLedger(options: LedgerOptions): Ledger {
   const keys = createKeys(options.redis.prefix);
   const redis = withScripts(producerConnection(options.redis, log));
   const subscriptions = createSubscriptions(producerConnection(options.redis, log), keys.pools, log);
+  // Large answers must not delay orders and single jobs.
+  const listing = withScripts(producerConnection(options.redis, log));
   // What waits for replicas must not hold up the rest.
   const writing = options.redis.wait === undefined ? redis : withScripts(producerConnection(options.redis, log));
   const replication = createReplication(writing, keys.replicated, options.redis.wait, log);
@@ -75,8 +77,8 @@ export function createLedger(options: LedgerOptions): Ledger {
   return {
     orders: createOrders(writing, keys, replication, payloads, options),
     jobs: {
-      ...createJobs({ redis, keys, subscriptions, reads, queues, payloads, jobTtlSeconds, log }),
-      ...createKeyJobs(redis, keys, subscriptions),
+      ...createJobs({ redis, listing, keys, subscriptions, reads, queues, payloads, jobTtlSeconds, log }),
+      ...createKeyJobs(listing, keys, subscriptions),
     },
     webhooks: createJobWebhooks(redis, keys, deliveries, createJobLife(redis, keys, jobTtlSeconds)),
     accounts: createAccounts(redis, keys, reads.count),
@@ -109,6 +111,7 @@ export function createLedger(options: LedgerOptions): Ledger {
         log.debug('closing the queues failed', { error }),
       );
       writing.disconnect();
+      listing.disconnect();
       redis.disconnect();
     },
   };

@@ -13,6 +13,7 @@ import { uploadImage } from './handlers/upload-image.js';
 import { uploadMask } from './handlers/upload-mask.js';
 import { view } from './handlers/view.js';
 import { postPrompt } from './prompts/post-prompt.js';
+import { createSharedAnswers } from './shared-answers.js';
 
 /** Clients ask for it several times a second. */
 const POLLED = { access: 'jobs', counted: 'beside', polled: true } as const;
@@ -20,12 +21,13 @@ const POLLED = { access: 'jobs', counted: 'beside', polled: true } as const;
 /** ComfyUI's own API. Every path is also there under `/comfyui/api`; see target.ts. */
 export function comfyuiRoutes(deps: Deps): Route[] {
   const entries = createEntries(deps);
+  const answers = createSharedAnswers(deps.heavyReads);
   const routes: Omit<Route, 'basic'>[] = [
     // What is polled stands in front.
     { method: 'GET', path: '/history/:id', ...POLLED, handler: getHistoryOf(deps, entries) },
-    { method: 'GET', path: '/history', ...POLLED, handler: getHistory(deps, entries) },
+    { method: 'GET', path: '/history', ...POLLED, handler: getHistory(deps, entries, answers) },
     { method: 'POST', path: '/history', access: 'jobs', handler: postHistory(deps), body: 'loose' },
-    { method: 'GET', path: '/queue', ...POLLED, handler: getQueue(deps, entries) },
+    { method: 'GET', path: '/queue', ...POLLED, handler: getQueue(deps, entries, answers) },
     { method: 'POST', path: '/queue', access: 'jobs', handler: postQueue(deps), body: 'loose' },
     { method: 'GET', path: '/prompt', ...POLLED, handler: getPrompt(deps) },
     { method: 'POST', path: '/prompt', access: 'graphs', handler: postPrompt(deps), body: 'loose', counted: 'within' },

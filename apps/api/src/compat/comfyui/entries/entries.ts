@@ -56,8 +56,8 @@ export function createEntries(deps: Deps): Entries {
     endedById: async (id) => {
       const known = kept.get(id);
       if (known !== undefined) return known;
-      const snapshot = await deps.ledger.jobs.get(id);
-      return snapshot === undefined ? undefined : keep(snapshot.record);
+      const [record] = await deps.ledger.jobs.records([id]);
+      return record === undefined ? undefined : keep(record);
     },
   };
 }

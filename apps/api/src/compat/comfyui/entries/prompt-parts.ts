@@ -3,6 +3,7 @@ import { showJson } from '@comfy-fleet/workflows';
 import type { Deps } from '../../../deps.js';
 import { isRecord } from '../../../requests/is-record.js';
 import { numberOf } from '../present/numbering.js';
+import { promptIdOf } from '../present/prompt-id.js';
 import { type PromptOrigin, readOrigin } from '../prompts/origin.js';
 import { readGraphSource } from './graph-source.js';
 
@@ -38,6 +39,12 @@ export async function readPromptParts({ ledger }: Deps, record: JobRecord): Prom
 /** `[number, id, graph, extra_data, outputs]`, as the queue and the history list it. */
 export function promptTuple(id: string, { number, graph, extraData, outputs }: PromptParts): string {
   return `[${number},${JSON.stringify(id)},${graph},${extraData},${outputs}]`;
+}
+
+/** Without the graph, the extra data and the outputs. */
+export function bareEntry(record: JobRecord): string {
+  const parts = { number: numberOf(record, {}), graph: '{}', extraData: '{}', outputs: '[]', workflowId: undefined };
+  return promptTuple(promptIdOf(record), parts);
 }
 
 function workflowIdIn({ extraData }: PromptOrigin): string | undefined {

@@ -12,15 +12,23 @@ import { isRunning } from './queue.js';
  * Stops a job of the caller that runs: the one that `prompt_id` names, else the newest of the client that asks, else, where no
  * client says who it is, the newest of the key. Always 200, as ComfyUI does it.
  */
-export function interrupt({ ledger }: Deps): Handler {
+export function interrupt({ ledger, heavyReads }: Deps): Handler {
   return async (request) => {
     const sent = looseJson(request);
     const wanted = isRecord(sent) && sent.prompt_id ? sent.prompt_id : undefined;
     const client = clientIn(request, sent);
     const isMeant = (record: JobRecord) =>
       wanted === undefined ? client === undefined || record.client === client : promptIdOf(record) === wanted;
-    const running = (await ledger.jobs.open(knownCaller(request.caller).id)).filter(isRunning).filter(isMeant);
-    const [newest] = running.sort((a, b) => (b.startedAt ?? 0) - (a.startedAt ?? 0));
+    const { id: key } = knownCaller(request.caller);
+    const newest = await heavyReads(key, async () => {
+      let found: JobRecord | undefined;
+      for await (const open of ledger.jobs.open(key)) {
+        for (const record of open.filter(isRunning).filter(isMeant)) {
+          if (found === undefined || (record.startedAt ?? 0) > (found.startedAt ?? 0)) found = record;
+        }
+      }
+      return found;
+    });
     if (newest === undefined) return { status: 200 };
     await ledger.jobs.cancel(newest.id);
     return { status: 200, job: newest.id };

@@ -17,28 +17,31 @@ const AT_ONCE = 50;
 /** The caller's open jobs, and those of its history, as one list. */
 export function listPromptJobs(deps: Deps, entries: Entries): Handler {
   const most = deps.config.compat.comfyuiMaxHistory;
+  const { heavyReads } = deps;
+  const { jobs } = deps.ledger;
+  /** Open jobs first, so that a job that ends meanwhile is found at least once. */
+  const viewsOf = async (key: string) => {
+    const views = new Map<string, JobView>();
+    const add = async (records: readonly JobRecord[]) => {
+      for (const record of records) views.set(record.id, jobView(record, await entries.parts(record)));
+    };
+    for await (const records of jobs.open(key)) await add(records);
+    const { ids } = await jobs.ended(key, { limit: most, offset: 0 });
+    for await (const page of jobs.pages(key, ids)) await add(await jobs.records(page));
+    return [...views.values()];
+  };
   return async ({ caller, query }) => {
     const asked = readJobQuery(query);
     if (typeof asked === 'string') return wrong(asked);
     const { id: key } = knownCaller(caller);
-    // In this order, so that a job that ends meanwhile is in one of them at least.
-    const open = await deps.ledger.jobs.open(key);
-    const { ids } = await deps.ledger.jobs.ended(key, { limit: most, offset: 0 });
-    const known = new Set(ids);
-    const over = await Promise.all(ids.map((id) => deps.ledger.jobs.get(id)));
-    const records = [
-      ...open.filter(({ id }) => !known.has(id)),
-      ...over.flatMap((snapshot) => (snapshot === undefined ? [] : [snapshot.record])),
-    ];
-    const views: JobView[] = [];
-    for (const record of records) views.push(jobView(record, await entries.parts(record)));
+    const views = await heavyReads(key, () => viewsOf(key));
     const chosen = sorted(views, asked).filter((view) => isWanted(view, asked));
     const { offset, limit } = asked;
-    const jobs = chosen.slice(offset, limit === undefined ? undefined : offset + limit);
-    const has_more = offset + jobs.length < chosen.length;
+    const listed = chosen.slice(offset, limit === undefined ? undefined : offset + limit);
+    const has_more = offset + listed.length < chosen.length;
     return {
       status: 200,
-      body: { jobs, pagination: { offset, limit: limit ?? null, total: chosen.length, has_more } },
+      body: { jobs: listed, pagination: { offset, limit: limit ?? null, total: chosen.length, has_more } },
     };
   };
 }

@@ -3,13 +3,15 @@ import { knownCaller } from '../../../access/caller.js';
 import type { Deps } from '../../../deps.js';
 import type { Handler } from '../../../http/messages.js';
 import { isRecord } from '../../../requests/is-record.js';
-import { jsonInPieces, listed } from '../answer-text.js';
+import { listed, MOST_ANSWER_CHARS } from '../answer-text.js';
 import type { Entries } from '../entries/entries.js';
+import { bareEntry } from '../entries/prompt-parts.js';
 import { looseJson } from '../loose-json.js';
 import { idsIn } from '../own-prompt.js';
 import { promptIdOf } from '../present/prompt-id.js';
+import type { SharedAnswers } from '../shared-answers.js';
 
-/** Entries that are read at a time where they are not known. */
+/** Cancels that are under way at a time. */
 const AT_ONCE = 50;
 
 /** How many of the caller's jobs have not ended. */
@@ -20,26 +22,26 @@ export function getPrompt({ ledger }: Deps): Handler {
   };
 }
 
-/** The caller's jobs that have not ended. Each is here until the very moment in which it is in the history. */
-export function getQueue({ ledger }: Deps, entries: Entries): Handler {
-  return async ({ caller }) => {
-    const open = await ledger.jobs.open(knownCaller(caller).id);
-    const texts: string[] = [];
-    for (let at = 0; at < open.length; at += AT_ONCE) {
-      texts.push(...(await Promise.all(open.slice(at, at + AT_ONCE).map((record) => entries.queued(record)))));
-    }
-    const those = (test: (record: JobRecord) => boolean) => texts.filter((_, index) => test(open[index] as JobRecord));
-    return jsonInPieces([
-      '{"queue_running":',
-      ...listed('[]', those(isRunning)),
-      ',"queue_pending":',
-      ...listed(
-        '[]',
-        those((record) => !isRunning(record)),
-      ),
-      '}',
-    ]);
-  };
+/**
+ * The caller's jobs that have not ended. Each is here until the very moment in which it is in the history. What does not
+ * fit into an answer is listed without its graph.
+ */
+export function getQueue({ ledger }: Deps, entries: Entries, answers: SharedAnswers): Handler {
+  return (request) =>
+    answers(request, 'queue', async (key) => {
+      const running: string[] = [];
+      const pending: string[] = [];
+      let chars = 0;
+      for await (const records of ledger.jobs.open(key)) {
+        const isFull = chars > MOST_ANSWER_CHARS;
+        const texts = await Promise.all(records.map((record) => (isFull ? bareEntry(record) : entries.queued(record))));
+        for (const [index, text] of texts.entries()) {
+          (isRunning(records[index] as JobRecord) ? running : pending).push(text);
+          chars += text.length;
+        }
+      }
+      return ['{"queue_running":', ...listed('[]', running), ',"queue_pending":', ...listed('[]', pending), '}'];
+    });
 }
 
 /** A job that is being canceled after it began still runs. */
@@ -48,17 +50,21 @@ export function isRunning({ status, startedAt }: Pick<JobRecord, 'status' | 'sta
 }
 
 /** Cancels jobs that wait: those named, or all. Those that run stay, as in ComfyUI. */
-export function postQueue({ ledger }: Deps): Handler {
+export function postQueue({ ledger, heavyReads }: Deps): Handler {
   return async (request) => {
     const sent = looseJson(request);
     const ids = new Set(idsIn(sent, 'delete'));
     const { clear } = isRecord(sent) ? sent : {};
     if (!clear && ids.size === 0) return { status: 200 };
-    const open = await ledger.jobs.open(knownCaller(request.caller).id);
-    const chosen = open.filter((record) => !isRunning(record) && (Boolean(clear) || ids.has(promptIdOf(record))));
-    for (let at = 0; at < chosen.length; at += AT_ONCE) {
-      await Promise.all(chosen.slice(at, at + AT_ONCE).map(({ id }) => ledger.jobs.cancel(id)));
-    }
+    const { id: key } = knownCaller(request.caller);
+    await heavyReads(key, async () => {
+      for await (const open of ledger.jobs.open(key)) {
+        const chosen = open.filter((record) => !isRunning(record) && (Boolean(clear) || ids.has(promptIdOf(record))));
+        for (let at = 0; at < chosen.length; at += AT_ONCE) {
+          await Promise.all(chosen.slice(at, at + AT_ONCE).map(({ id }) => ledger.jobs.cancel(id)));
+        }
+      }
+    });
     return { status: 200 };
   };
 }

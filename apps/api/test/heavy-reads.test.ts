@@ -1,0 +1,61 @@
+import { expect, it } from 'vitest';
+import { createHeavyReads } from '../src/access/heavy-reads.js';
+
+/** Reads that end when they are told to, and how many are under way. */
+function someReads() {
+  const ends: (() => void)[] = [];
+  return {
+    read: () => new Promise<void>((resolve) => ends.push(resolve)),
+    get underWay() {
+      return ends.length;
+    },
+    endOne: () => ends.shift()?.(),
+  };
+}
+
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+it('reads two lists of a key at a time and four of all keys', async () => {
+  const heavyReads = createHeavyReads();
+  const [anna, others] = [someReads(), someReads()];
+  for (let n = 0; n < 5; n++) heavyReads('anna', anna.read);
+  for (const key of ['ben', 'cleo', 'dora']) heavyReads(key, others.read);
+  await settled();
+  expect([anna.underWay, others.underWay]).toEqual([2, 2]);
+  anna.endOne();
+  await settled();
+  // It is the turn of the other key, which asked before.
+  expect([anna.underWay, others.underWay]).toEqual([1, 3]);
+});
+
+it('keeps the turn of a key until its answer is sent', async () => {
+  const heavyReads = createHeavyReads();
+  let sent = () => {};
+  const sending = new Promise<void>((resolve) => {
+    sent = resolve;
+  });
+  const answers = [1, 2].map((n) =>
+    heavyReads(
+      'anna',
+      async () => n,
+      () => sending,
+    ),
+  );
+  expect(await Promise.all(answers)).toEqual([1, 2]);
+  const next = someReads();
+  heavyReads('anna', next.read);
+  await settled();
+  expect(next.underWay).toBe(0);
+  sent();
+  await settled();
+  expect(next.underWay).toBe(1);
+});
+
+it('refuses a key of which fifty requests wait, and no other key', async () => {
+  const heavyReads = createHeavyReads();
+  for (let n = 0; n < 52; n++) heavyReads('anna', someReads().read);
+  await settled();
+  const refusal = { code: 'rate_limited', retryAfterSeconds: 1 };
+  await expect(heavyReads('anna', async () => 1)).rejects.toMatchObject(refusal);
+  expect(await heavyReads('ben', async () => 2)).toBe(2);
+});
