@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { totalmem } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { Problem } from './problem.mjs';
@@ -14,17 +15,28 @@ const DURABLE = ['--appendonly', 'yes', '--appendfsync', 'always', '--save', '',
 const COMPACT = ['--hash-max-ziplist-value', '2048'];
 const SETTINGS = [...DURABLE, ...COMPACT];
 
+/** Part of the machine's memory that Redis may use if nobody says how much. */
+const MEMORY_SHARE = 0.25;
+
+/** A quarter of the memory of this machine or container, in bytes. */
+export function defaultMaxmemory(constrained = process.constrainedMemory()) {
+  const memory = constrained > 0 ? Math.min(totalmem(), constrained) : totalmem();
+  return `${Math.floor(memory * MEMORY_SHARE)}`;
+}
+
 /**
  * The command that runs Redis from `source` on 127.0.0.1:`port` with its file in `dir`.
  * @param {import('./redis-provision.mjs').RedisSource} source
  * @param {number} port
  * @param {string} dir
+ * @param {string} [maxmemory] as Redis takes it; when it is full Redis refuses writes instead of taking all of the memory
  * @returns {Promise<{ command: string, args: string[] }>}
  */
-export async function redisLaunch(source, port, dir) {
+export async function redisLaunch(source, port, dir, maxmemory = defaultMaxmemory()) {
   mkdirSync(dir, { recursive: true });
+  const settings = [...SETTINGS, '--maxmemory', maxmemory];
   if (source.kind === 'binary') {
-    return { command: source.path, args: ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', dir, ...SETTINGS] };
+    return { command: source.path, args: ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', dir, ...settings] };
   }
   // whoever ends `docker run` with SIGKILL leaves its container running, on this port and this file
   const name = `comfy-fleet-redis-${process.pid}`;
@@ -33,7 +45,7 @@ export async function redisLaunch(source, port, dir) {
   const own = ['--name', name, '--user', user, '-p', `127.0.0.1:${port}:6379`, '-v', `${dir}:/data`];
   return {
     command: source.path,
-    args: ['run', '--rm', ...own, REDIS_IMAGE, 'redis-server', '--dir', '/data', ...SETTINGS],
+    args: ['run', '--rm', ...own, REDIS_IMAGE, 'redis-server', '--dir', '/data', ...settings],
   };
 }
 

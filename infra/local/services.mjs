@@ -84,11 +84,12 @@ async function redisSettings(context) {
  * @param {Context} context
  * @returns {Promise<string>} its URL
  */
-async function startRedis({ root, env, stack, print, lock, signal }) {
+async function startRedis({ root, env, settings, stack, print, lock, signal }) {
   const means = { env, run: stack.run, say: print.say, packagesDir: join(root, PACKAGES_DIR) };
   const source = await provideRedis({ ...means, mayUseDocker: true });
   const port = portFor(0);
-  const next = async () => ({ ...(await redisLaunch(source, await port.next(), join(root, '.data/redis'))), env });
+  const dir = join(root, '.data/redis');
+  const next = async () => ({ ...(await redisLaunch(source, await port.next(), dir, settings.redisMaxmemory)), env });
   const onStart = (/** @type {number} */ pid) => lock.record('redis', pid);
   stack.start('redis', { next, graceMs: 15_000, shows: isWorthShowing, onStart });
   await redisAnswers(() => port.number, signal);

@@ -8,7 +8,7 @@ import { Problem } from './problem.mjs';
  *   host: string, port: number, apiMetricsHost: string, apiMetricsPort: number,
  *   workerHealthHost: string, workerHealthPort: number,
  *   dispatcherHealthHost: string, dispatcherHealthPort: number, simulatorPort: number,
- *   redisUrl: string | undefined, redisIsElsewhere: boolean, comfyuiUrls: string | undefined,
+ *   redisUrl: string | undefined, redisIsElsewhere: boolean, redisMaxmemory: string | undefined, comfyuiUrls: string | undefined,
  *   instancesFile: string | undefined, drainSeconds: number,
  * }} RunnerSettings
  */
@@ -36,6 +36,7 @@ export function readRunnerSettings(root, env) {
     redisIsElsewhere: ['REDIS_SENTINELS', 'REDIS_CLUSTER', 'REDIS_URL_FILE'].some(
       (name) => text(env[name]) !== undefined,
     ),
+    redisMaxmemory: memory(env, 'REDIS_MAXMEMORY'),
     comfyuiUrls: text(env.COMFYUI_URLS),
     instancesFile: text(env.COMFYUI_INSTANCES_FILE),
     drainSeconds: number(env, 'DRAIN_SECONDS', 60, 86_400),
@@ -92,4 +93,15 @@ function number(env, name, otherwise, most) {
     throw new Problem(`${name}=${written}: write a whole number from 0 to ${most}.`);
   }
   return value;
+}
+
+/**
+ * An amount of memory as Redis takes it. None at all would mean that there is no limit.
+ * @param {NodeJS.ProcessEnv} env
+ * @param {string} name
+ */
+function memory(env, name) {
+  const written = text(env[name]);
+  if (written === undefined || /^[1-9]\d*([kmg]b?)?$/i.test(written)) return written;
+  throw new Problem(`${name}=${written}: write a number of bytes, or a number with kb, mb or gb, such as 2gb.`);
 }

@@ -40,7 +40,7 @@ export interface Deps {
   /** Says what is wrong with the URL of a webhook on its face. */
   readonly webhookRefusal: (url: string) => string | undefined;
   readonly storage: StorageWatch;
-  /** Throws storage_full while there is no disk space for more pictures. */
+  /** Throws storage_full while there is no disk space for more pictures, and overloaded while Redis is nearly full. */
   readonly requireSpace: () => Promise<void>;
   /** Gives lists and histories their turn. */
   readonly heavyReads: HeavyReads;

@@ -24,6 +24,7 @@ import { createPosters } from './files/posters.js';
 import { createFleetView } from './fleet/fleet-view.js';
 import { createInstruments } from './metrics.js';
 import { notReady } from './not-ready.js';
+import { createQueueSpace } from './orders/queue-space.js';
 import { createDerived } from './pictures/derived.js';
 import { createSpaceCheck } from './pictures/disk-space.js';
 import { createStorageWatch } from './pictures/storage-watch.js';
@@ -97,6 +98,8 @@ async function main(): Promise<void> {
   const servers = comfyui === undefined ? [server] : [server, comfyui];
   const watching = watchRedis({ metrics, ping: () => ledger.ping(), signal, log });
   const decoding = pLimit(config.images.maxDecodings);
+  const requireDiskSpace = createSpaceCheck(frames, { minFreeBytes: config.retention.minFreeBytes, log });
+  const requireQueueSpace = createQueueSpace(ledger);
   const deps: Deps = {
     config,
     keys,
@@ -115,7 +118,10 @@ async function main(): Promise<void> {
     fetching: pLimit(config.images.maxFetches),
     decoding,
     storage,
-    requireSpace: createSpaceCheck(frames, { minFreeBytes: config.retention.minFreeBytes, log }),
+    requireSpace: async () => {
+      await requireDiskSpace();
+      await requireQueueSpace();
+    },
     streams: createOpenStreams({ most: config.http.maxStreams, mostOfKey: config.http.maxStreamsOfKey }),
     instruments: createInstruments(metrics),
     log,

@@ -11,7 +11,7 @@ const FINE: RedisInspection = {
   aofWritesGoWell: true,
   appendfsync: 'always',
   usedBytes: 2 ** 20,
-  maxBytes: 0,
+  maxBytes: 2 ** 30,
   replicas: 0,
   roundTripsMs: Array.from({ length: 100 }, (_, index) => (index + 1) / 100),
   clockOffsetMs: 0,
@@ -38,6 +38,7 @@ describe('judgeRedis', () => {
     ['one that says nothing of it', { appendfsync: undefined }, 0, 'redis-aof', 'warn', /CONFIG is closed.*provider/],
     ['a far one', { roundTripsMs: Array(100).fill(30) }, 0, 'redis-latency', 'warn', /p99 30\.00 ms.*nearer/],
     ['a fuller one', { maxBytes: 1.2 * 2 ** 20 }, 0, 'redis-memory', 'warn', /\(83 %\).*raise maxmemory/],
+    ['one without a limit', { maxBytes: 0 }, 0, 'redis-memory', 'warn', /without a limit.*config set maxmemory/],
     ['a full one', { maxBytes: 2 ** 20 }, 0, 'redis-memory', 'fail', /no job is accepted.*raise maxmemory/],
   ])('tells of %s what is wrong and how to fix it', (_name, changes, needed, check, level, said) => {
     expect(badOf(changes, needed)).toEqual([{ check, level, said: expect.stringMatching(said) }]);

@@ -11,6 +11,7 @@ import { ROOT, SETTINGS, textOf } from './support/files.js';
 /** As Compose itself understands it: anchors merged, variables filled in, short forms written out. */
 interface Service {
   readonly image?: string;
+  readonly command?: readonly string[];
   readonly build?: { readonly dockerfile: string };
   readonly environment?: Readonly<Record<string, string>>;
   readonly volumes?: readonly { readonly source: string; readonly target: string; readonly read_only?: boolean }[];
@@ -276,4 +277,12 @@ describe('a .env file', () => {
 
 it('the Redis of Compose is the one that npm start runs in Docker', () => {
   expect(service('redis').image).toBe(REDIS_IMAGE);
+});
+
+it('the Redis of Compose has a limit of memory, which REDIS_MAXMEMORY changes', async () => {
+  const { services } = await project([], { REDIS_MAXMEMORY: '3gb' });
+  expect([service('redis').command, services.redis?.command]).toEqual([
+    ['--maxmemory', '1gb'],
+    ['--maxmemory', '3gb'],
+  ]);
 });

@@ -146,11 +146,11 @@ describe('finding Redis', () => {
 
 describe('the command that runs Redis', () => {
   const durable = ['--appendonly', 'yes', '--appendfsync', 'always', '--save', '', '--maxmemory-policy', 'noeviction'];
-  const settings = [...durable, '--hash-max-ziplist-value', '2048'];
+  const settings = [...durable, '--hash-max-ziplist-value', '2048', '--maxmemory', '2gb'];
 
   it('in Docker publishes the port on this machine only and keeps the data in the folder', async () => {
     const docker = await program('docker', `echo "$@" >> ${bin}/log`);
-    const { command, args } = await redisLaunch({ kind: 'docker', path: docker }, 7001, bin);
+    const { command, args } = await redisLaunch({ kind: 'docker', path: docker }, 7001, bin, '2gb');
     expect(command).toBe(docker);
     expect(args).toContain('127.0.0.1:7001:6379');
     expect(args).toContain(`${bin}:/data`);

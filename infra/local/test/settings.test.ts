@@ -35,3 +35,11 @@ it.each([
     expect(webhooksToThisMachine(env, read(env))).toEqual(added);
   },
 );
+
+it.each(['2gb', '512MB', '1073741824'])('takes %s as the memory of Redis', (memory) => {
+  expect(read({ REDIS_MAXMEMORY: memory }).redisMaxmemory).toBe(memory);
+});
+
+it.each(['0', '2 gigabytes', '-1', 'half'])('refuses %s as the memory of Redis, and says what to write', (memory) => {
+  expect(() => read({ REDIS_MAXMEMORY: memory })).toThrow(/REDIS_MAXMEMORY=.*such as 2gb/);
+});

@@ -105,6 +105,7 @@ describe('an npm start', () => {
     expect(await redis(port, 'CONFIG GET appendonly')).toMatch(/yes$/);
     expect(await redis(port, 'CONFIG GET appendfsync')).toMatch(/always$/);
     expect(await redis(port, 'CONFIG GET maxmemory-policy')).toMatch(/noeviction$/);
+    expect(await redis(port, 'CONFIG GET maxmemory')).toMatch(/[1-9]\d+$/);
     expect(await redis(port, 'CONFIG GET hash-max-ziplist-value')).toMatch(/2048$/);
     expect(await redis(port, 'CONFIG GET bind')).toMatch(/127\.0\.0\.1$/);
   });

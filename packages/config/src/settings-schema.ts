@@ -138,6 +138,14 @@ export const settingsSchema = Type.Object({
   REDIS_CA_FILE: pemFile('the certificate authorities for Redis; not set: those of Node'),
   REDIS_CERT_FILE: pemFile('the client certificate for Redis, if it requires one'),
   REDIS_KEY_FILE: pemFile('the private key of that certificate'),
+  // Read by the local runner and by Compose.
+  REDIS_MAXMEMORY: Type.Optional(
+    Type.String({
+      pattern: '^[1-9]\\d*([kKmMgG][bB]?)?$',
+      description:
+        "Memory of the Redis that npm start or Compose runs, in bytes or such as 2gb; not set: a quarter of the machine's, with Compose 1gb",
+    }),
+  ),
   REDIS_WAIT_REPLICAS: integer(
     0,
     0,

@@ -102,7 +102,8 @@ async function launch(dir: string, more: readonly string[]): Promise<ChildProces
   const compact = ['--hash-max-ziplist-value', '2048'];
   // One that stands still in the middle of a script is not to refuse everything because that takes longer than 5 s.
   const patient = ['--lua-time-limit', '0'];
-  const args = [...more, '--dir', dir, ...(isSentinel ? [] : [...durable, ...compact, ...patient])];
+  const bounded = more.includes('--maxmemory') ? [] : ['--maxmemory', '2gb'];
+  const args = [...more, '--dir', dir, ...(isSentinel ? [] : [...durable, ...compact, ...bounded, ...patient])];
   const child = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'inherit'] });
   await new Promise<void>((resolve, reject) => {
     let said = '';

@@ -178,8 +178,10 @@ deletes jobs when memory runs out.</p>
 <p>Run <code>CONFIG SET appendonly yes</code>, and write it into the configuration file with <code>appendfsync always</code>. With <code>everysec</code>
 up to a second of accepted jobs is lost if the machine dies.</p>
 <h2 id="redismemoryhigh">RedisMemoryHigh</h2>
-<p>A waiting job takes about 3 kB. Is something flooding the queue (<code>MAX_OPEN_JOBS</code> and <code>KEY_JOBS_WAITING</code> bound it), or
-are ended jobs kept longer than needed (<code>JOB_TTL_SECONDS</code>, <code>KEY_JOBS_KEPT</code>)? Raise <code>maxmemory</code> if the machine has enough
+<p>At 90 % the api answers new jobs 503 <code>overloaded</code>; accepted ones still run. A waiting job takes about 3 kB, one with a
+large graph up to 40 kB. Which key holds most (<code>comfy_fleet_key_job_bytes</code>)? Is something flooding the queue
+(<code>MAX_OPEN_JOBS</code>, <code>KEY_JOBS_WAITING</code> and <code>KEY_JOB_BYTES</code> bound it), or are ended jobs kept longer than needed
+(<code>JOB_TTL_SECONDS</code>, <code>KEY_JOBS_KEPT</code>)? Raise <code>maxmemory</code> if the machine has enough
 memory, but leave half as much again free for the fork of a rewrite.</p>
 <h2 id="replicasmissing">ReplicasMissing</h2>
 <p>Redis has fewer replicas than <code>REDIS_WAIT_REPLICAS</code> requires: requests for new jobs are answered 503, and workers start

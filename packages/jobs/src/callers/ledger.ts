@@ -3,6 +3,7 @@ import { createReplication, createSubscriptions, producerConnection } from '@com
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Queue } from 'bullmq';
 import { orUnavailable, withScripts } from '../connection.js';
+import { readRedisMemory } from '../keeping/redis-figures.js';
 import { createKeys } from '../keys.js';
 import { createWorkQueues } from '../queue/work-queues.js';
 import { createPayloads, type PayloadFiles } from '../record/payloads.js';
@@ -40,6 +41,8 @@ export interface Ledger {
   queues(): Promise<readonly Queue[]>;
   /** Whether as many replicas as are wanted follow the primary: what is written now, they have in time. True when none are. */
   replicated(): Promise<boolean>;
+  /** How full Redis is: 1 when it takes no more; 0 where it has no limit. */
+  fullness(): Promise<number>;
   /** Round-trip time in ms, of the slower of the connections that ask and listen. */
   ping(): Promise<number>;
   close(): Promise<void>;
@@ -95,6 +98,11 @@ export function createLedger(options: LedgerOptions): Ledger {
       orUnavailable(async () => {
         const pools = await redis.smembers(keys.pools);
         return [...pools.sort().map((pool) => queues.of(pool)), deliveries.queue];
+      }),
+    fullness: () =>
+      orUnavailable(async () => {
+        const { memoryBytes, memoryMaxBytes } = await readRedisMemory(listing);
+        return memoryMaxBytes === 0 ? 0 : memoryBytes / memoryMaxBytes;
       }),
     replicated: () => orUnavailable(replication.begin()),
     ping: () =>

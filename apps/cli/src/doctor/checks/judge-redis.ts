@@ -78,7 +78,12 @@ function judgeLatency({ roundTripsMs }: RedisInspection): Finding {
 
 function judgeMemory({ usedBytes, maxBytes }: RedisInspection): Finding {
   const { ok, warn, fail } = reportOf('redis-memory');
-  if (maxBytes === 0) return ok(`${showBytes(usedBytes)} used, without a limit (maxmemory 0)`);
+  if (maxBytes === 0) {
+    return warn(
+      `${showBytes(usedBytes)} used, without a limit: it takes the memory of the whole machine before it refuses jobs`,
+      'redis-cli config set maxmemory 2gb, or what the machine can spare, and write `maxmemory 2gb` into its configuration',
+    );
+  }
   const share = usedBytes / maxBytes;
   const found = `${showBytes(usedBytes)} of ${showBytes(maxBytes)} used (${Math.round(share * 100)} %)`;
   const fix = 'raise maxmemory, or keep ended jobs shorter (JOB_TTL_SECONDS, KEY_JOBS_KEPT)';
