@@ -153,6 +153,18 @@ describe('a catalogue', () => {
   });
 });
 
+it('describes a class whose bounds have more digits than requests may have, with the bounds rounded', async () => {
+  const { publish, reader } = await open();
+  const max = `1${'0'.repeat(100)}`;
+  const classes: [string, string][] = [['Wide', `{"input":{"required":{"n":["INT",{"max":${max}}]}}}`]];
+  await publish('w/1', { ...catalogueWith({}), classes });
+  const wide = { input: { required: { n: ['INT', { max: 1e100 }] } } };
+  expect(await reader().catalogue(POOL, ['Wide'])).toEqual({ Wide: wide });
+  const all = [];
+  for await (const entry of reader().everything(POOL)) all.push(entry);
+  expect(all).toEqual([['Wide', wide]]);
+});
+
 it('describes a class with the options of all instances of the pool', async () => {
   const { publish, reader } = await open();
   await publish('w/1');

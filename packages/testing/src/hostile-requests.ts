@@ -62,7 +62,7 @@ export const HOSTILE_REQUESTS: readonly (() => HostileRequest)[] = [
   () => plain('as many names as are let through', '/generate', `{${names(4999, 200)}}`, 422),
   () => plain('a hundred long names', '/generate', `{${names(100, 1000)}}`, 422),
   () => plain('a prompt of 1 MiB', '/generate', `{"prompt":"${filled('é', MIB / 2 - 20)}"}`, 422),
-  () => plain('a seed of 1 MiB', '/generate', `{"prompt":"x","seed":${filled('1', MIB - 40)}}`, 422),
+  () => plain('a seed of 1 MiB', '/generate', `{"prompt":"x","seed":${filled('1', MIB - 40)}}`, 400),
   () =>
     plain('a thousand jobs with faults', '/jobs/batch', `{"jobs":[${filled(`{${names(20, 20)}},`, MIB / 2)}{}]}`, 422),
   () =>

@@ -1,6 +1,7 @@
 import { FleetError, type InputValue, isInputFile, type ResolvedRequest } from '@comfy-fleet/contracts';
 import { isMedia } from './describe/widget.js';
 import { copyGraph, type Graph, nodeAt, type Slot } from './graph.js';
+import { MAX_NUMBER_CHARS } from './json-text.js';
 import { neededPart } from './needed-for.js';
 import { readWindow, setWindow } from './step-window.js';
 import type { Workflow, WorkflowInput } from './workflow.js';
@@ -70,7 +71,8 @@ function written(value: unknown, { type }: WorkflowInput, { node, input }: Slot,
   if (Array.isArray(value)) return { __value__: value };
   // A whole number beyond 2^53 travels as digits.
   const isNumber = ['number', 'bigint'].includes(typeof nodeAt(graph, node).inputs[input]);
-  return isNumber && typeof value === 'string' && /^-?\d+$/.test(value) ? BigInt(value) : value;
+  const isWhole = typeof value === 'string' && value.length <= MAX_NUMBER_CHARS && /^-?\d+$/.test(value);
+  return isNumber && isWhole ? BigInt(value) : value;
 }
 
 /** An encoded picture is one latent: for more pictures it is repeated, each getting its own noise from the one seed. */

@@ -17,7 +17,7 @@ export { type Change, type Difference, differenceOf, type PartDifference } from 
 export { describeLack, explainVerdicts } from './explain-lack.js';
 export { findLacks, type Lack, lacksOfGraph } from './find-lacks.js';
 export { describeNode, type Graph, type GraphNode, neededOf, type Place, type Slot } from './graph.js';
-export { parseJson, showJson } from './json-text.js';
+export { MAX_NUMBER_CHARS, parseJson, parsePlainJson, parseStoredJson, showJson } from './json-text.js';
 export { checkpointsOf, checkpointToName, judgeWorkflows, type WorkflowVerdict } from './judge-workflows.js';
 export { listed } from './listed.js';
 export {

@@ -1,26 +1,66 @@
 import { randomUUID } from 'node:crypto';
-import { isInteger, parse } from 'lossless-json';
 import { FileFault } from './file-fault.js';
+
+/** Longest number in JSON. BigInt() takes time by the square of the digits; 2^64 − 1 has 20, any double at most 24 characters. */
+export const MAX_NUMBER_CHARS = 64;
 
 /**
  * Where a whole number beyond 2^53 − 1 = 9007199254740991 may begin: it has 17 digits, or 16 of which the first is a 9. Seeds
  * that ComfyUI's editor draws have 16 digits, and are below.
  */
 const MAY_BE_ROUNDED = /(?:^|[^\d.])(?:\d{17}|9\d{15})/;
+/** Where a number may be too long: 65 characters, of which at most four are signs, a point and an E, have 21 digits in a row. */
+const MAY_BE_TOO_LONG = /\d(?<!\d\d)\d{20}/;
+/** In valid JSON: its strings, and the numbers that are long enough to be rounded. */
+const STRING_OR_LONG_NUMBER = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]{15,}/g;
 
 /**
- * Parses JSON; whole numbers that a JavaScript number would round (seeds up to 2^64−1) become bigints. Of a key that is
- * there twice the last one counts, as in JavaScript and Python. Throws a FileFault for what is no JSON.
+ * Parses JSON from callers and files. Whole numbers that a JavaScript number would round (seeds up to 2^64−1) become bigints.
+ * Throws a FileFault for invalid JSON and for numbers longer than MAX_NUMBER_CHARS.
  */
 export function parseJson(text: string): unknown {
+  const value = parsePlainJson(text);
+  return MAY_BE_ROUNDED.test(text) ? parseExactly(text) : value;
+}
+
+/** Parses JSON as JSON.parse does, which rounds large whole numbers. Throws as parseJson does. */
+export function parsePlainJson(text: string): unknown {
+  const value = parseValid(text);
+  if (MAY_BE_TOO_LONG.test(text)) replaceLongNumbers(text, refuseTooLong);
+  return value;
+}
+
+/**
+ * Parses JSON that was accepted before, or that an instance sent, as parseJson does, except that numbers longer than
+ * MAX_NUMBER_CHARS are rounded: one of them must not make a whole record or catalogue unreadable.
+ */
+export function parseStoredJson(text: string): unknown {
+  const value = parseValid(text);
+  return MAY_BE_ROUNDED.test(text) ? parseExactly(text) : value;
+}
+
+function parseValid(text: string): unknown {
   try {
-    // Node's own is ten times as fast.
-    if (!MAY_BE_ROUNDED.test(text)) return JSON.parse(text);
-    return parse(text, undefined, { parseNumber: exactNumber, onDuplicateKey: ({ newValue }) => newValue });
+    return JSON.parse(text);
   } catch (error) {
     throw new FileFault(`is not valid JSON: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
+
+function replaceLongNumbers(text: string, replace: (number: string) => string): string {
+  return text.replace(STRING_OR_LONG_NUMBER, (part) => (part.startsWith('"') ? part : replace(part)));
+}
+
+function refuseTooLong(number: string): string {
+  if (number.length <= MAX_NUMBER_CHARS) return number;
+  const start = number.slice(0, SHOWN_CHARS);
+  throw new FileFault(
+    `has a number of ${number.length} characters (${start}…), and ${MAX_NUMBER_CHARS} are the most: shorten it, or write it as text`,
+  );
+}
+
+/** Of a number that is too long. */
+const SHOWN_CHARS = 20;
 
 /** A value out of parsed JSON as it was written there. What has no bigint takes as long as JSON.stringify does. */
 export function showJson(value: unknown): string {
@@ -42,7 +82,13 @@ function withBigints(value: unknown): string {
   return JSON.stringify(value, marked).replace(MARKED, '$1');
 }
 
-function exactNumber(digits: string): number | bigint {
-  const number = Number(digits);
-  return isInteger(digits) && !Number.isSafeInteger(number) ? BigInt(digits) : number;
+/** JSON.parse knows no bigints, and other libraries take ten times as long for all the rest. The text must be valid. */
+function parseExactly(text: string): unknown {
+  const marked = replaceLongNumbers(text, (number) => (isRounded(number) ? `"${MARK}${number}"` : number));
+  const isMarked = (part: unknown) => typeof part === 'string' && part.startsWith(MARK);
+  return JSON.parse(marked, (_key, part) => (isMarked(part) ? BigInt(part.slice(MARK.length)) : part));
+}
+
+function isRounded(number: string): boolean {
+  return number.length <= MAX_NUMBER_CHARS && /^-?\d+$/.test(number) && !Number.isSafeInteger(Number(number));
 }

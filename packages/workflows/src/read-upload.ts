@@ -1,5 +1,5 @@
 import { FileFault } from './file-fault.js';
-import { parseJson } from './json-text.js';
+import { parseJson, parsePlainJson } from './json-text.js';
 import { isRecord } from './read-graph.js';
 import { readSource, type WorkflowSource } from './source.js';
 
@@ -62,7 +62,7 @@ function asPrompt(prompt: unknown, linearData: unknown): object {
 function linearDataOf(workflow: string | undefined): unknown {
   if (workflow === undefined) return undefined;
   try {
-    const { extra } = JSON.parse(workflow) as { extra?: { linearData?: unknown } };
+    const { extra } = parsePlainJson(workflow) as { extra?: { linearData?: unknown } };
     return extra?.linearData;
   } catch {
     return undefined;

@@ -4,7 +4,7 @@ import { type InputsFile, readInputsFile } from './describe/read-inputs-file.js'
 import { readWorkflow } from './describe/read-workflow.js';
 import { FileFault } from './file-fault.js';
 import { copyGraph, type Graph, nodeAt, type Slot } from './graph.js';
-import { parseJson, showJson } from './json-text.js';
+import { parseStoredJson, showJson } from './json-text.js';
 import { isRecord, readGraph } from './read-graph.js';
 
 /** All that a workflow consists of: what is stored of it, and what its version is the hash of. */
@@ -75,7 +75,7 @@ export function versionOf(text: string): string {
 
 /** Takes what `sourceText` made. Throws a FileFault for anything else. */
 export function parseSource(text: string): WorkflowSource {
-  const json = parseJson(text);
+  const json = parseStoredJson(text);
   if (!isRecord(json)) throw new FileFault('is not the source of a workflow');
   const { graph, inputs, bindings, linear_data } = json;
   return {

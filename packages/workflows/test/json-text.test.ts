@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { isInteger, parse } from 'lossless-json';
-import { expect, it } from 'vitest';
-import { parseJson, showJson } from '../src/index.js';
+import { describe, expect, it } from 'vitest';
+import { MAX_NUMBER_CHARS, parseJson, parsePlainJson, parseStoredJson, showJson } from '../src/index.js';
 
 it('writes what it read as it was, however large a whole number is', () => {
   const text =
@@ -60,4 +60,53 @@ it.each([
 ])('reads %s as it is', (text, value) => {
   expect(parseJson(text)).toBe(value);
   expect(parseJson(`{"seed":${text}}`)).toEqual({ seed: value });
+});
+
+describe('a number', () => {
+  const long = (chars: number) => [
+    '1'.repeat(chars),
+    `-${'1'.repeat(chars - 1)}`,
+    `0.${'1'.repeat(chars - 2)}`,
+    `${'1'.repeat(30)}.${'1'.repeat(chars - 34)}e-5`,
+    `1e${'0'.repeat(chars - 3)}1`,
+  ];
+  const places: readonly ((number: string) => string)[] = [
+    (number) => number,
+    (number) => ` [1,${number}] `,
+    (number) => `{"a\\"":"\\\\","b":{"c":[${number},2]}}`,
+  ];
+  const texts = (chars: number) => long(chars).flatMap((number) => places.map((place) => place(number)));
+
+  it.each(texts(MAX_NUMBER_CHARS + 1))('of 65 characters is refused by its length: %s', (text) => {
+    const refusal = /^has a number of 65 characters \(.{20}…\), and 64 are the most/;
+    expect(() => parseJson(text)).toThrow(refusal);
+    expect(() => parsePlainJson(text)).toThrow(refusal);
+  });
+
+  it.each(texts(MAX_NUMBER_CHARS))('of 64 characters is read: %s', (text) => {
+    expect(parseJson(text)).toEqual(exactly(text));
+    expect(parsePlainJson(text)).toEqual(JSON.parse(text));
+  });
+
+  it('may be as long as any text inside a string or a name', () => {
+    const digits = '1'.repeat(1000);
+    for (const text of [`"${digits}"`, `"\\"${digits}"`, `{"${digits}":"-${digits}.5"}`]) {
+      expect(parseJson(text)).toEqual(JSON.parse(text));
+      expect(parsePlainJson(text)).toEqual(JSON.parse(text));
+    }
+  });
+
+  it.each(['{"a": ', '"abc', `${'1'.repeat(70)}a`, `0${'1'.repeat(20)}`, `["a" 12345678901234567890]`])(
+    'in %s, which is not JSON, does not make it JSON',
+    (text) => {
+      for (const parse of [parseJson, parsePlainJson, parseStoredJson]) {
+        expect(() => parse(text)).toThrow('is not valid JSON: ');
+      }
+    },
+  );
+
+  it('that is too long is rounded in stored JSON, next to others that stay exact', () => {
+    const stored = parseStoredJson(`{"seed":18446744073709551615,"long":[${'9'.repeat(65)},-0.${'1'.repeat(90)}]}`);
+    expect(stored).toEqual({ seed: 18446744073709551615n, long: [1e65, -0.1111111111111111] });
+  });
 });

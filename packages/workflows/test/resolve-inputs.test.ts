@@ -53,6 +53,13 @@ describe('a seed of a generic workflow', () => {
     expect(resolved(aFlow()).inputs.seed).toBe(DRAWN_SEED);
   });
 
+  it('is not what digits of a text are, where the graph has a number in a place for text', () => {
+    const graph = structuredClone(TWO_OUTPUTS) as Record<string, { inputs: Record<string, unknown> }>;
+    Object.assign(graph[2]?.inputs ?? {}, { text: 5 });
+    const digits = '1'.repeat(65); // BigInt() of a long prompt would take seconds
+    expect(inputsOf(bound(aFlow(graph), { inputs: { scene: digits } }), '2').text).toBe(digits);
+  });
+
   it.each([[`${BigInt(BIG) + 1n}`], [2 ** 53], [-1], ['12a']])('is refused: %s', (seed) => {
     expect(faultsOf(() => resolved(aFlow(), { inputs: { seed } }))).toEqual([
       expect.stringMatching(/^\/inputs\/seed /),

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { FleetError } from '@comfy-fleet/contracts';
+import { parsePlainJson } from '@comfy-fleet/workflows';
 import type { PictureText } from '../pictures/picture-text.js';
 import { type JsonLimits, JsonScan } from './json-scan.js';
 import { bytesOf, takeBody } from './take-body.js';
@@ -86,9 +87,9 @@ function parsed(bytes: Buffer): unknown {
     throw new FleetError('malformed_json', 'The body is not valid UTF-8.', { cause });
   }
   try {
-    return JSON.parse(text);
+    return parsePlainJson(text);
   } catch (cause) {
-    throw new FleetError('malformed_json', `The body is not valid JSON: ${(cause as Error).message}.`, { cause });
+    throw new FleetError('malformed_json', `The body ${(cause as Error).message}.`, { cause });
   }
 }
 

@@ -1,3 +1,4 @@
+import { MAX_NUMBER_CHARS, parsePlainJson } from '@comfy-fleet/workflows';
 import type { TObject } from 'typebox';
 import { JsonScan } from '../http/json-scan.js';
 
@@ -19,14 +20,14 @@ function meant(value: unknown, schema: object | undefined): unknown {
   if (typeof value !== 'string' || schema === undefined || !('type' in schema)) return value;
   if (schema.type === 'object') return parsed(value);
   const wantsNumber = schema.type === 'integer' || schema.type === 'number';
-  return wantsNumber && NUMBER.test(value) ? Number(value) : value;
+  return wantsNumber && value.length <= MAX_NUMBER_CHARS && NUMBER.test(value) ? Number(value) : value;
 }
 
 function parsed(text: string): unknown {
   const scan = new JsonScan(OBJECT_LIMITS);
   if (scan.push(Buffer.from(text)) !== undefined) return text;
   try {
-    return JSON.parse(text);
+    return parsePlainJson(text);
   } catch {
     return text;
   }

@@ -17,7 +17,7 @@ export function readExactJson(raw: RawBody | undefined, parse: (text: string) =>
     return parse(utf8Text(raw?.data ?? Buffer.alloc(0)));
   } catch (cause) {
     if (cause instanceof FleetError) throw cause;
-    throw new FleetError('malformed_json', 'The body is not valid JSON.', { cause });
+    throw new FleetError('malformed_json', `The body ${(cause as Error).message}.`, { cause });
   }
 }
 

@@ -23,19 +23,19 @@ beforeEach(() => {
 });
 
 /** Over a ledger that says what it is asked for. `bytes`: what may be kept. */
-function entriesOf(bytes: number) {
+function entriesOf(bytes: number, stored: { readonly origin?: string; readonly source?: string } = {}) {
   const ledger = {
     jobs: {
       origin: async (id: string) => {
         reads.push(`origin ${id}`);
-        return JSON.stringify({ extraData: { note: 'x'.repeat(1000) }, files: {} });
+        return stored.origin ?? JSON.stringify({ extraData: { note: 'x'.repeat(1000) }, files: {} });
       },
       get: async (id: string) => {
         reads.push(`job ${id}`);
         return id === 'gone' ? undefined : { record: record(id) };
       },
     },
-    workflows: { source: async () => undefined },
+    workflows: { source: async () => stored.source },
   };
   return createEntries({ ledger, config: { compat: { comfyuiCacheBytes: bytes } } } as unknown as Deps);
 }
@@ -46,6 +46,15 @@ it('reads what an ended job was ordered with once, however often the history is 
   expect(JSON.parse(first)).toMatchObject({ prompt: [1, 'a', {}, {}, []], status: { completed: true } });
   expect([await entries.ended(record('a')), (await entries.endedById('a'))?.text]).toEqual([first, first]);
   expect(reads).toEqual(['origin a']);
+});
+
+it('shows a job that an earlier version accepted, with numbers of more than 64 characters in what is stored of it', async () => {
+  const long = '1'.repeat(65);
+  const origin = `{"extraData":{"n":${long}},"files":{}}`;
+  const source = `{"graph":{"1":{"class_type":"A","inputs":{"n":${long}}}}}`;
+  const entry = JSON.parse(await entriesOf(1_000_000, { origin, source }).ended(record('a')));
+  const rounded = Number(long);
+  expect(entry.prompt.slice(2, 4)).toMatchObject([{ 1: { inputs: { n: rounded } } }, { n: rounded }]);
 });
 
 it('reads the record of one that is only known by its id, and keeps it', async () => {

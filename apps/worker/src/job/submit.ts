@@ -1,7 +1,7 @@
 import { SubmissionUnknown } from '@comfy-fleet/comfyui';
 import { FleetError, graphOf, newId } from '@comfy-fleet/contracts';
 import { noteEvent } from '@comfy-fleet/telemetry';
-import { bindGraph, loadersOf, parseJson } from '@comfy-fleet/workflows';
+import { bindGraph, loadersOf, parseStoredJson } from '@comfy-fleet/workflows';
 import { canRun } from '../instance/can-run.js';
 import type { Tools } from '../tools.js';
 import { patiently } from '../waiting/patiently.js';
@@ -46,7 +46,7 @@ async function extraDataOf(job: HeldJob, tools: Tools): Promise<Readonly<Record<
   if (!job.record.hasOrigin) return undefined;
   const what = 'reading the extra data of the job';
   const origin = await whileStorageFails(job, what, tools, job.signal, () => job.claim.origin());
-  return origin === undefined ? undefined : (parseJson(origin) as Origin).extraData;
+  return origin === undefined ? undefined : (parseStoredJson(origin) as Origin).extraData;
 }
 
 /** Of an origin, what is not for the answers of the API alone. */

@@ -1,5 +1,5 @@
 import { type Abilities, type Fresh, fresh, type InstanceAbilities } from '@comfy-fleet/contracts';
-import { type Catalogue, parseJson, unionOf } from '@comfy-fleet/workflows';
+import { type Catalogue, parseStoredJson, unionOf } from '@comfy-fleet/workflows';
 import type { Redis } from 'ioredis';
 import { LRUCache } from 'lru-cache';
 import type { Keys } from '../keys.js';
@@ -172,7 +172,7 @@ export function createAbilityReader(redis: Redis, keys: Keys): AbilityReader {
         const texts = await Promise.all(digests.map((digest) => catalogues.texts(digest, some)));
         for (const [index, name] of some.entries()) {
           const described = texts.flatMap((ofOne) => ofOne[index] ?? []);
-          const union = unionOf(described.map((text) => ({ [name]: parseJson(text) })));
+          const union = unionOf(described.map((text) => ({ [name]: parseStoredJson(text) })));
           if (described.length > 0) yield [name, union[name]] as const;
         }
       }

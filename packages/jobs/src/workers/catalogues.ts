@@ -1,5 +1,11 @@
 import type { Abilities } from '@comfy-fleet/contracts';
-import { choicesOf, describeReplaced, parseJson, type Replacement, readReplacements } from '@comfy-fleet/workflows';
+import {
+  choicesOf,
+  describeReplaced,
+  parseStoredJson,
+  type Replacement,
+  readReplacements,
+} from '@comfy-fleet/workflows';
 import type { Redis } from 'ioredis';
 import { LRUCache } from 'lru-cache';
 import type { Keys } from '../keys.js';
@@ -112,7 +118,7 @@ function nodeClass(name: string, text: string, replacement: Replacement | undefi
 /** What is no JSON describes nothing, and asks for nothing. */
 function parse(text: string | null): unknown {
   try {
-    return text === null ? undefined : parseJson(text);
+    return text === null ? undefined : parseStoredJson(text);
   } catch {
     return undefined;
   }

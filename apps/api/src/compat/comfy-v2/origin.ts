@@ -1,4 +1,4 @@
-import { type Graph, type OpenedGraph, parseJson, showJson, type Workflow } from '@comfy-fleet/workflows';
+import { type Graph, type OpenedGraph, parseStoredJson, showJson, type Workflow } from '@comfy-fleet/workflows';
 import { isRecord } from '../../requests/is-record.js';
 
 /** What a graph says for each file, by the input of the job. ComfyUI's own API keeps it in the same place. */
@@ -17,7 +17,7 @@ export function writeOrigin(graph: object, files: OpenedGraph['files']): string 
 
 /** The graph with its files as they were named when it was sent. */
 export function asSent({ graph: bare, inputs }: Workflow, origin: string): Graph {
-  const parsed = parseJson(origin);
+  const parsed = parseStoredJson(origin);
   const files = isRecord(parsed) && isRecord(parsed.files) ? parsed.files : {};
   const graph = { ...bare };
   for (const { name, slots } of inputs) {

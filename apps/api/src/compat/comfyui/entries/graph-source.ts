@@ -1,4 +1,4 @@
-import { parseJson, showJson } from '@comfy-fleet/workflows';
+import { parseStoredJson, showJson } from '@comfy-fleet/workflows';
 
 /** What the source of a graph that ran once says, see openGraph. It is ours, and is not looked into any further. */
 interface GraphSource {
@@ -18,7 +18,7 @@ export function readGraphSource(text: string | undefined): {
   readonly outputs: Readonly<Record<string, string>>;
 } {
   if (text === undefined) return { graph: () => '{}', outputs: {} };
-  const { graph, inputs = {} } = parseJson(text) as GraphSource;
+  const { graph, inputs = {} } = parseStoredJson(text) as GraphSource;
   return {
     graph: (files) => {
       for (const [input, { node, widget }] of Object.entries(inputs.inputs ?? {})) {

@@ -1,5 +1,6 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import type { FrameStore } from '@comfy-fleet/frames';
+import { parsePlainJson } from '@comfy-fleet/workflows';
 import { knownCaller } from '../../../access/caller.js';
 import { maySeeOutput } from '../../../access/own-output.js';
 import { keepFile } from '../../../assets/keep-file.js';
@@ -52,7 +53,7 @@ async function original(deps: Deps, request: ApiRequest): Promise<Stored> {
 
 function parsed(text: string | undefined): unknown {
   try {
-    return JSON.parse(text ?? '');
+    return parsePlainJson(text ?? '');
   } catch {
     return undefined;
   }

@@ -1,4 +1,4 @@
-import { parseJson, showJson } from '@comfy-fleet/workflows';
+import { parseStoredJson, showJson } from '@comfy-fleet/workflows';
 import { isRecord } from '../../../requests/is-record.js';
 import type { SentPrompt } from './read-prompt.js';
 
@@ -24,7 +24,7 @@ export function writeOrigin({ number, front, extraData }: SentPrompt, files: Pro
 
 /** Of a job that came by another API there is nothing to repeat. */
 export function readOrigin(text: string | undefined): PromptOrigin {
-  const origin = text === undefined ? undefined : parseJson(text);
+  const origin = text === undefined ? undefined : parseStoredJson(text);
   if (!isRecord(origin) || !isRecord(origin.extraData)) return { extraData: {}, files: {} };
   return { files: {}, ...origin } as unknown as PromptOrigin;
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { parsePlainJson } from '@comfy-fleet/workflows';
 import type { RawData, WebSocket } from 'ws';
 import type { Deps } from '../../../deps.js';
 import { features } from '../present/features.js';
@@ -43,7 +44,7 @@ export function socketHub(deps: Pick<Deps, 'ledger' | 'frames' | 'log' | 'config
 /** Undefined for any other message, whatever it is. */
 function wantedFlags(data: RawData): Readonly<Record<string, unknown>> | undefined {
   try {
-    const message = JSON.parse(String(data)) as { readonly type?: unknown; readonly data?: unknown } | null;
+    const message = parsePlainJson(String(data)) as { readonly type?: unknown; readonly data?: unknown } | null;
     if (message?.type !== 'feature_flags') return undefined;
     return Object(message.data) as Readonly<Record<string, unknown>>;
   } catch {
