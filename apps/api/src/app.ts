@@ -59,7 +59,7 @@ export function buildApp(deps: Deps, traced: (serve: RequestListener) => Request
     others.flatMap(({ sockets = [] }) => sockets),
     {
       ...entrance,
-      open: deps.streams,
+      streams: deps.streams,
       maxMessageBytes: http.maxJsonBytes,
       heartbeatMs,
       stopping,

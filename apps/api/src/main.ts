@@ -100,6 +100,7 @@ async function main(): Promise<void> {
   const decoding = pLimit(config.images.maxDecodings);
   const requireDiskSpace = createSpaceCheck(frames, { minFreeBytes: config.retention.minFreeBytes, log });
   const requireQueueSpace = createQueueSpace(ledger);
+  const instruments = createInstruments(metrics);
   const deps: Deps = {
     config,
     keys,
@@ -122,8 +123,8 @@ async function main(): Promise<void> {
       await requireDiskSpace();
       await requireQueueSpace();
     },
-    streams: createOpenStreams({ most: config.http.maxStreams, mostOfKey: config.http.maxStreamsOfKey }),
-    instruments: createInstruments(metrics),
+    streams: createOpenStreams(config.http.streams, instruments.streams),
+    instruments,
     log,
     stopping: signal,
     heartbeatMs: HEARTBEAT_MS,

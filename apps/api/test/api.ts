@@ -172,6 +172,7 @@ export async function startApi(
     log,
   });
   const decoding = pLimit(config.images.maxDecodings);
+  const instruments = createInstruments(metrics);
   const deps = {
     config,
     keys,
@@ -191,8 +192,8 @@ export async function startApi(
     decoding,
     storage: createStorageWatch({ fault: storageFault ?? stores.fault }, log),
     requireSpace: requireSpace ?? createSpaceCheck(frames, { minFreeBytes: config.retention.minFreeBytes, log }),
-    streams: createOpenStreams({ most: config.http.maxStreams, mostOfKey: config.http.maxStreamsOfKey }),
-    instruments: createInstruments(metrics),
+    streams: createOpenStreams(config.http.streams, instruments.streams),
+    instruments,
     log,
     stopping: stopping.signal,
     heartbeatMs,

@@ -1,11 +1,13 @@
 import { once } from 'node:events';
 import { readdir, readlink, writeFile } from 'node:fs/promises';
+import type { IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import type { ApiKey, Job, Usage } from '@comfy-fleet/contracts';
 import { newId } from '@comfy-fleet/contracts';
 import { PICTURE, until } from '@comfy-fleet/testing';
 import sharp from 'sharp';
 import { describe, expect, inject, it, onTestFinished } from 'vitest';
+import { WebSocket } from 'ws';
 import { aKey, as, problemOf, startApi, type TestApi } from './api.js';
 import { finishJob } from './finished-image.js';
 
@@ -137,6 +139,32 @@ describe('KEY_STREAMS', () => {
     const other = await api.get(`/jobs/${bens.id}/events`, as('ben'));
     expect(other.status).toBe(200);
     await other.body?.cancel();
+  });
+});
+
+describe('KEY_STREAMS_RESERVED', () => {
+  it('lets a key open so many streams and sockets although others have filled MAX_STREAMS', async () => {
+    const env = { MAX_STREAMS: '2', KEY_STREAMS: '2', KEY_STREAMS_RESERVED: '1' };
+    const api = await startApi(inject('redisUrl'), { keys: [aKey('anna'), aKey('ben'), aKey('carl')], env });
+    onTestFinished(() => api.close());
+    const gone = new AbortController();
+    onTestFinished(() => gone.abort());
+    const follow = async (key: string) => {
+      const { id } = (await (await submit(api, key, { priority: 0 })).json()) as Job;
+      return (await api.get(`/jobs/${id}/events`, { ...as(key), signal: gone.signal })).status;
+    };
+    const opensSocket = async (key: string) => {
+      const socket = new WebSocket(`${api.url.replace('http', 'ws')}/comfyui/ws`, as(key));
+      onTestFinished(() => socket.terminate());
+      const [answer] = await Promise.race([
+        once(socket, 'open'),
+        once(socket, 'unexpected-response').then((all) => all.slice(1)),
+      ]);
+      return (answer as IncomingMessage | undefined)?.statusCode ?? 101;
+    };
+    expect([await follow('anna'), await opensSocket('anna')]).toEqual([200, 101]);
+    expect([await follow('ben'), await follow('ben')]).toEqual([200, 503]);
+    expect([await opensSocket('carl'), await opensSocket('carl')]).toEqual([101, 503]);
   });
 });
 

@@ -1,54 +1,83 @@
 import { ANONYMOUS } from '@comfy-fleet/contracts';
 import { describe, expect, it } from 'vitest';
-import { createOpenStreams } from '../src/access/open-streams.js';
+import { createOpenStreams, openUntil, type StreamLimits } from '../src/access/open-streams.js';
 
 const code = (expected: string) => expect.objectContaining({ code: expected });
 
+/** `shown` is what the gauge shows. */
+function streamsOf(limits: Partial<StreamLimits>) {
+  const gauge = {
+    shown: 0,
+    inc: () => {
+      gauge.shown += 1;
+    },
+    dec: () => {
+      gauge.shown -= 1;
+    },
+  };
+  const streams = createOpenStreams({ most: 100, mostOfKey: 10, reservedForKey: 0, ...limits }, gauge);
+  return { ...streams, gauge };
+}
+
 describe('the event streams of a process', () => {
   it('are so many in all, and one more when one has ended', () => {
-    const streams = createOpenStreams({ most: 2, mostOfKey: 10 });
-    const first = streams.open();
-    streams.open();
-    expect(() => streams.open()).toThrow(code('overloaded'));
-    first.close();
-    streams.open();
+    const { open, gauge } = streamsOf({ most: 2 });
+    const close = open('a');
+    open('b');
+    expect(() => open('c')).toThrow(code('overloaded'));
+    expect(gauge.shown).toBe(2);
+    close();
+    expect(gauge.shown).toBe(1);
+    open('c');
   });
 
   it('are so many of one key, which leaves the others theirs', () => {
-    const streams = createOpenStreams({ most: 100, mostOfKey: 2 });
-    const of = (key: string) => {
-      const stream = streams.open();
-      stream.of(key);
-      return stream;
-    };
-    const first = of('a');
-    of('a');
-    expect(() => of('a')).toThrow(code('too_many_streams'));
-    of('b');
-    first.close();
-    of('a');
+    const { open } = streamsOf({ mostOfKey: 2 });
+    const close = open('a');
+    open('a');
+    expect(() => open('a')).toThrow(code('too_many_streams'));
+    open('b');
+    close();
+    open('a');
   });
 
-  it('are of nobody in particular without keys', () => {
-    const streams = createOpenStreams({ most: 100, mostOfKey: 1 });
-    for (let n = 0; n < 5; n++) streams.open().of(ANONYMOUS);
+  it('are open to a key that has fewer than are reserved for it, even when others have filled them', () => {
+    const { open } = streamsOf({ most: 3, mostOfKey: 3, reservedForKey: 2 });
+    for (let n = 0; n < 3; n++) open('a');
+    open('b');
+    const close = open('b');
+    expect(() => open('b')).toThrow(code('overloaded'));
+    close();
+    open('b');
+    open('c');
   });
 
-  it('that ended before it was known whose it is counts for nobody', () => {
-    const streams = createOpenStreams({ most: 2, mostOfKey: 1 });
-    const left = streams.open();
-    left.close();
-    left.of('a');
-    streams.open().of('a');
+  it('are never more of a key than it may have, whatever is reserved', () => {
+    const { open } = streamsOf({ mostOfKey: 1, reservedForKey: 5 });
+    open('a');
+    expect(() => open('a')).toThrow(code('too_many_streams'));
   });
 
-  it('that was refused its key counts no more when it is closed', () => {
-    const streams = createOpenStreams({ most: 2, mostOfKey: 1 });
-    streams.open().of('a');
-    const refused = streams.open();
-    expect(() => refused.of('a')).toThrow(code('too_many_streams'));
-    refused.close();
-    const next = streams.open();
-    expect(() => next.of('a')).toThrow(code('too_many_streams'));
+  it('are of nobody in particular without keys, and nothing is reserved', () => {
+    const { open } = streamsOf({ most: 5, mostOfKey: 1, reservedForKey: 10 });
+    for (let n = 0; n < 5; n++) open(ANONYMOUS);
+    expect(() => open(ANONYMOUS)).toThrow(code('overloaded'));
+  });
+});
+
+describe('a stream that is open until a signal aborts', () => {
+  it('counts no more from then on', () => {
+    const streams = streamsOf({ mostOfKey: 1 });
+    const request = new AbortController();
+    openUntil(request.signal, streams, 'a');
+    expect(() => openUntil(new AbortController().signal, streams, 'a')).toThrow(code('too_many_streams'));
+    request.abort();
+    streams.open('a');
+  });
+
+  it('is not opened for a request that is over', () => {
+    const streams = streamsOf({ mostOfKey: 1 });
+    expect(() => openUntil(AbortSignal.abort('gone'), streams, 'a')).toThrow('gone');
+    streams.open('a');
   });
 });

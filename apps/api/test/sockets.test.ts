@@ -26,6 +26,7 @@ interface Served extends Partial<Pick<SocketRoute, 'connect' | 'basic'>> {
 async function serve({ withKeys = false, refusal, most = 10, ...route }: Served = {}) {
   const log = createLogger({ service: 'api', level: 'error', format: 'json', stream: new Writable() });
   const metrics = createMetrics({ service: 'api', log });
+  const instruments = createInstruments(metrics);
   const stopping = new AbortController();
   const known = new Map([['anna', aKey('anna')]]);
   const keys = { find: (key: string) => known.get(key), all: () => [...known.values()] };
@@ -42,9 +43,9 @@ async function serve({ withKeys = false, refusal, most = 10, ...route }: Served 
         publicUrl: undefined,
       }),
       meter: () => ({ read: async () => ({ headers: {}, refusal }), within: () => undefined }),
-      instruments: createInstruments(metrics),
+      instruments,
       dialects: [comfyuiDialect],
-      open: createOpenStreams({ most, mostOfKey: 1 }),
+      streams: createOpenStreams({ most, mostOfKey: 1, reservedForKey: 0 }, instruments.streams),
       maxMessageBytes: 100,
       heartbeatMs: 10,
       readmitMs: 10,

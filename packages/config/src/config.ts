@@ -43,8 +43,8 @@ export interface Config {
     readonly maxBatchJobs: number;
     readonly maxUploadingBytes: number;
     readonly maxUploadingBytesOfKey: number;
-    readonly maxStreams: number;
-    readonly maxStreamsOfKey: number;
+    /** Event streams and sockets. */
+    readonly streams: { readonly most: number; readonly mostOfKey: number; readonly reservedForKey: number };
     readonly maxSocketBufferBytes: number;
     readonly unreadyMs: number;
     /** Origins whose pages may call; `['*']`: all. */
@@ -309,8 +309,7 @@ function toConfig(s: Settings): Config {
       maxBatchJobs: s.MAX_BATCH_JOBS,
       maxUploadingBytes: s.MAX_UPLOADING_BYTES,
       maxUploadingBytesOfKey: s.KEY_UPLOADING_BYTES,
-      maxStreams: s.MAX_STREAMS,
-      maxStreamsOfKey: s.KEY_STREAMS,
+      streams: { most: s.MAX_STREAMS, mostOfKey: s.KEY_STREAMS, reservedForKey: s.KEY_STREAMS_RESERVED },
       maxSocketBufferBytes: s.MAX_SOCKET_BUFFER_BYTES,
       unreadyMs: s.UNREADY_SECONDS * 1000,
       corsOrigins: list(s.CORS_ORIGINS ?? ''),

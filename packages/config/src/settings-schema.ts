@@ -385,6 +385,11 @@ export const settingsSchema = Type.Object({
     1,
     'Most event streams of one API key that one API process has open at a time; more are refused with too_many_streams',
   ),
+  KEY_STREAMS_RESERVED: integer(
+    10,
+    0,
+    'Event streams that each API key may have open even if others have filled MAX_STREAMS',
+  ),
   MAX_BATCH_JOBS: integer(1000, 1, 'Most jobs in one POST /jobs/batch', 1000),
   MAX_WAIT_SECONDS: integer(60, 1, 'Longest ?wait= and Prefer: wait=', 600),
   // limits of a key that has none of its own in API_KEYS_FILE

@@ -4,48 +4,59 @@ const RETRY_AFTER_SECONDS = 5;
 
 /** The event streams and sockets that one process has open. */
 export interface OpenStreams {
-  /** One more. Throws `overloaded` when there are as many as there may be. */
-  open(): OpenStream;
+  /**
+   * Counts one more of a key until the returned function is called, once. Throws `too_many_streams` when the key has as many
+   * as it may, and `overloaded` when all keys together do and this one has used up what is reserved for it.
+   */
+  open(key: string): () => void;
 }
 
-interface OpenStream {
-  /** Whose job it is of. Throws `too_many_streams` when that key has as many as it may. To be called once. */
-  of(key: string): void;
-  close(): void;
+export interface StreamLimits {
+  readonly most: number;
+  readonly mostOfKey: number;
+  /** A key may have so many whatever others have. */
+  readonly reservedForKey: number;
 }
 
-export function createOpenStreams({ most, mostOfKey }: { most: number; mostOfKey: number }): OpenStreams {
+/** `gauge` shows how many are open. */
+export function createOpenStreams(
+  { most, mostOfKey, reservedForKey }: StreamLimits,
+  gauge: { inc(): void; dec(): void },
+): OpenStreams {
   const ofKeys = new Map<string, number>();
   let all = 0;
+  const refusal = (key: string): FleetError | undefined => {
+    const own = ofKeys.get(key) ?? 0;
+    // Without API keys all callers are one: there is nothing to share.
+    const isShared = key !== ANONYMOUS;
+    if (isShared && own >= mostOfKey) {
+      const detail = `This API key has ${mostOfKey} event streams and sockets open, which is the most. Poll meanwhile.`;
+      return new FleetError('too_many_streams', detail, { retryAfterSeconds: RETRY_AFTER_SECONDS });
+    }
+    if (all < most || (isShared && own < reservedForKey)) return undefined;
+    const detail = `This process has ${most} event streams and sockets open, which is the most. Poll meanwhile.`;
+    return new FleetError('overloaded', detail, { retryAfterSeconds: RETRY_AFTER_SECONDS });
+  };
   return {
-    open: () => {
-      if (all >= most) {
-        const detail = `This process has ${most} event streams and sockets open, which is the most. Poll meanwhile.`;
-        throw new FleetError('overloaded', detail, { retryAfterSeconds: RETRY_AFTER_SECONDS });
-      }
+    open: (key) => {
+      const refused = refusal(key);
+      if (refused !== undefined) throw refused;
       all += 1;
-      let own: string | undefined;
-      let isOpen = true;
-      return {
-        of: (key) => {
-          if (key === ANONYMOUS || !isOpen) return; // everybody, or nobody any more
-          const count = ofKeys.get(key) ?? 0;
-          if (count >= mostOfKey) {
-            const detail = `This API key has ${mostOfKey} event streams and sockets open, which is the most. Poll meanwhile.`;
-            throw new FleetError('too_many_streams', detail, { retryAfterSeconds: RETRY_AFTER_SECONDS });
-          }
-          ofKeys.set(key, count + 1);
-          own = key;
-        },
-        close: () => {
-          isOpen = false;
-          all -= 1;
-          if (own === undefined) return;
-          const left = (ofKeys.get(own) ?? 0) - 1;
-          if (left > 0) ofKeys.set(own, left);
-          else ofKeys.delete(own);
-        },
+      ofKeys.set(key, (ofKeys.get(key) ?? 0) + 1);
+      gauge.inc();
+      return () => {
+        all -= 1;
+        const left = (ofKeys.get(key) ?? 0) - 1;
+        if (left > 0) ofKeys.set(key, left);
+        else ofKeys.delete(key);
+        gauge.dec();
       };
     },
   };
+}
+
+/** Counts one more of a key until the signal aborts. Throws as `open` does, and the signal's reason. */
+export function openUntil(signal: AbortSignal, streams: OpenStreams, key: string): void {
+  signal.throwIfAborted();
+  signal.addEventListener('abort', streams.open(key), { once: true });
 }

@@ -1,5 +1,6 @@
 import { isId, joinSignals } from '@comfy-fleet/contracts';
 import type { JobSnapshot, JobStreamItem } from '@comfy-fleet/jobs';
+import { openUntil } from '../access/open-streams.js';
 import { jobNotFound, owns } from '../access/own-job.js';
 import type { Deps } from '../deps.js';
 import type { ApiRequest } from '../http/messages.js';
@@ -18,18 +19,12 @@ export interface FollowedJob {
  * job_not_found, too_many_streams and overloaded.
  */
 export async function followJob(deps: Deps, request: ApiRequest): Promise<FollowedJob> {
-  const { ledger, stopping, instruments, streams } = deps;
+  const { ledger, stopping, streams } = deps;
   const { signal, caller } = request;
   const { id = '' } = request.params;
   if (!isId(id)) throw jobNotFound();
   signal.throwIfAborted();
-  const stream = streams.open();
-  instruments.streams.inc();
-  signal.addEventListener('abort', () => {
-    stream.close();
-    instruments.streams.dec();
-  });
-  if (caller !== undefined) stream.of(caller.id);
+  if (caller !== undefined) openUntil(signal, streams, caller.id);
   // Let go of at the end of the request, when its signal aborts.
   const { signal: ending } = joinSignals([signal, stopping]);
   const items = ledger.jobs.events(id, { signal: ending })[Symbol.asyncIterator]();
@@ -41,7 +36,7 @@ export async function followJob(deps: Deps, request: ApiRequest): Promise<Follow
     void items.return?.();
     throw jobNotFound();
   }
-  // Who comes by a link takes of what its job's key may have.
-  if (caller === undefined) stream.of(first.snapshot.record.key);
+  // A stream opened by a signed link counts for the key of its job.
+  if (caller === undefined) openUntil(signal, streams, first.snapshot.record.key);
   return { first: first.snapshot, items: { [Symbol.asyncIterator]: () => items }, ending };
 }

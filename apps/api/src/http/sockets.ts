@@ -34,7 +34,7 @@ export interface SocketRoute extends Pick<Route, 'path' | 'basic'> {
 export interface SocketOptions extends Entrance {
   readonly hosts: HostCheck;
   readonly dialects: readonly Dialect[];
-  readonly open: OpenStreams;
+  readonly streams: OpenStreams;
   /** Of a message that a caller sends. */
   readonly maxMessageBytes: number;
   /** How often a socket shows that it lives, in ms. */
@@ -58,7 +58,7 @@ const KEEP_ALIVE_MS = 60_000;
  * same id has another.
  */
 export function socketUpgrade(routes: readonly SocketRoute[], options: SocketOptions): Upgrade {
-  const { gate, meter, instruments, hosts, dialects, open, heartbeatMs, readmitMs, stopping, log } = options;
+  const { gate, meter, instruments, hosts, dialects, streams, heartbeatMs, readmitMs, stopping, log } = options;
   const server = new WebSocketServer({
     noServer: true,
     perMessageDeflate: false,
@@ -106,16 +106,10 @@ export function socketUpgrade(routes: readonly SocketRoute[], options: SocketOpt
     const upgrade = async () => {
       const { visitor, mayComeIn } = await admit(request, route, path);
       if (route === undefined || socket.destroyed) return;
-      const place = open.open();
-      try {
-        place.of(visitor.caller.id);
-      } catch (error) {
-        place.close();
-        throw error;
-      }
+      const close = streams.open(visitor.caller.id);
       socket.off('error', broken);
       // Also when the handshake comes to nothing.
-      socket.once('close', () => place.close());
+      socket.once('close', close);
       server.handleUpgrade(request, socket, head, (opened) => {
         tell(101, { key: visitor.caller.id });
         (socket as Socket).setKeepAlive(true, KEEP_ALIVE_MS);
@@ -130,7 +124,6 @@ export function socketUpgrade(routes: readonly SocketRoute[], options: SocketOpt
 
   /** Whose other end is gone is noticed below, and whoever does not answer may be busy. A ping is for proxies between. */
   function keep(opened: WebSocket, mayComeIn: () => Promise<unknown>): void {
-    instruments.streams.inc();
     const beat = setInterval(() => opened.ping(), heartbeatMs);
     const check = setInterval(() => {
       mayComeIn().catch(() => opened.close(NOT_ADMITTED, 'the API key is no longer valid'));
@@ -139,7 +132,6 @@ export function socketUpgrade(routes: readonly SocketRoute[], options: SocketOpt
     opened.once('close', () => {
       clearInterval(beat);
       clearInterval(check);
-      instruments.streams.dec();
     });
   }
 }

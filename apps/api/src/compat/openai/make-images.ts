@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import { knownCaller } from '../../access/caller.js';
+import { openUntil } from '../../access/open-streams.js';
 import type { Deps } from '../../deps.js';
 import type { ApiRequest, Handler, Reply } from '../../http/messages.js';
 import { problemReply } from '../../http/problems.js';
@@ -38,7 +39,8 @@ export function makeImages(deps: Deps, { use, aliases, cancelOnDisconnect }: Mak
     const { workflow, lod } = chooseModel({ models: modelsFor(deps.workflows, caller), aliases }, use, wish.model);
     const sent = use === 'edits' ? placePictures(workflow, request.files) : undefined;
     const { signal, log } = request;
-    if (wish.stream === true) takeStream(deps, caller.id, signal);
+    // Before there is a job that would be for nothing.
+    if (wish.stream === true) openUntil(signal, deps.streams, caller.id);
     const { ids, replayed } = await orderImages(deps, request, { workflow, lod, wish, sent }, check);
     // Who has a key to ask again with comes back.
     const isRepeatable = request.header('idempotency-key') !== undefined;
@@ -60,18 +62,6 @@ export function makeImages(deps: Deps, { use, aliases, cancelOnDisconnect }: Mak
     };
     return { ...reply, headers, job };
   };
-}
-
-/** Before there is a job that would be for nothing. Throws overloaded and too_many_streams. */
-function takeStream({ streams, instruments }: Deps, key: string, signal: AbortSignal): void {
-  signal.throwIfAborted();
-  const stream = streams.open();
-  instruments.streams.inc();
-  signal.addEventListener('abort', () => {
-    stream.close();
-    instruments.streams.dec();
-  });
-  stream.of(key);
 }
 
 /** The answer when all jobs have ended. */
