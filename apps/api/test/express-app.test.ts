@@ -5,7 +5,7 @@ import { loadConfig } from '@comfy-fleet/config';
 import { FleetError } from '@comfy-fleet/contracts';
 import { createLogger, createMetrics } from '@comfy-fleet/telemetry';
 import { until } from '@comfy-fleet/testing';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 import type { Dialect } from '../src/http/dialect.js';
 import { expressApp } from '../src/http/express-app.js';
 import type { Handler, Route } from '../src/http/messages.js';
@@ -154,6 +154,29 @@ describe('a caller that leaves before it is admitted', () => {
     await until('the next caller to ask for admission', () => waiting.length === 2);
     waiting[1]?.(undefined);
     expect((await answer).status).toBe(200);
+  });
+});
+
+describe('a connection', () => {
+  it('stays open when a request is refused that came in one piece with its body', async () => {
+    const { url } = await serve(() => ({ status: 200 }), { method: 'POST' });
+    const { port, host } = new URL(url);
+    const socket = connect(Number(port), '127.0.0.1');
+    onTestFinished(() => void socket.destroy());
+    let answers = '';
+    socket.on('data', (data) => {
+      answers += data;
+    });
+    for (const [path, status] of [
+      ['/nothing', 404],
+      ['/x', 200],
+      ['/nothing', 404],
+    ] as const) {
+      socket.write(`POST ${path} HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 2\r\n\r\n{}`);
+      await until('its answer', () => answers.includes(`HTTP/1.1 ${status} `));
+      expect(answers).not.toMatch(/connection: close/i);
+      answers = '';
+    }
   });
 });
 

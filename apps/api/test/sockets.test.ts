@@ -124,6 +124,18 @@ describe('a socket', () => {
     expect(await refused(`${url}/no`)).toMatchObject({ status: 404, body: { error: { type: 'not_found' } } });
   });
 
+  it('is refused readably while the client sends much, and is closed although the client does not end it', async () => {
+    const { port, server } = await serve({ withKeys: true });
+    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+    onTestFinished(() => void socket.destroy());
+    const head = 'GET /comfyui/ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n';
+    socket.write(`${head}Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`);
+    await new Promise((resolve) => socket.write(Buffer.alloc(16 * 1024 ** 2), resolve));
+    const [answer] = await once(socket, 'data');
+    expect(`${answer}`).toMatch(/^HTTP\/1\.1 401 /);
+    await server.close(2 ** 31 - 1); // waits until it is
+  });
+
   it('gives its place back when it closes', async () => {
     const { url, metrics } = await serve({ most: 1 });
     const first = await opened(url);

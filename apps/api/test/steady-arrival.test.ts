@@ -2,12 +2,13 @@ import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import express from 'express';
 import { expect, it, onTestFinished } from 'vitest';
+import { createApp } from '../src/http/express-classes.js';
 import { steadyArrival } from '../src/http/steady-arrival.js';
 import { listen } from '../src/server.js';
 
 /** An API that wants so many bytes a second of a body, and answers with how many it got. */
 async function serve(bytesPerSecond: number): Promise<number> {
-  const app = express();
+  const app = createApp();
   const refused = (code: string, response: express.Response) => response.status(408).send(code);
   const refuse = async (error: { code: string }, _request: express.Request, response: express.Response) => {
     refused(error.code, response);

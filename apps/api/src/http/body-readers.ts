@@ -9,7 +9,7 @@ import { localsOf } from './locals.js';
 import type { Route } from './messages.js';
 import { readRawBody } from './raw-body.js';
 import { steadyArrival } from './steady-arrival.js';
-import { bytesOf } from './take-body.js';
+import { bytesOf, hasBody } from './take-body.js';
 import { createUploadBudget } from './upload-budget.js';
 
 export interface BodyLimits {
@@ -178,10 +178,6 @@ async function read(options: JsonBodyOptions, request: Request, response: Respon
   request.body = value;
   localsOf(response).picture = picture;
   return undefined;
-}
-
-function hasBody({ headers }: Request): boolean {
-  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
 
 /** Refuses other content types. A request without a body passes: its missing fields are what it should hear about. */

@@ -15,6 +15,7 @@ import { localsOf } from './locals.js';
 import type { Route } from './messages.js';
 import { refusal } from './problems.js';
 import { createHeaderList, failed, send } from './send.js';
+import { hasBody } from './take-body.js';
 import { pathOfTarget } from './target.js';
 
 export interface ExpressAppOptions extends Entrance {
@@ -53,11 +54,19 @@ export function expressApp(routes: readonly Route[], options: ExpressAppOptions)
     request.url = pathOfTarget(request.url);
     const begun = Object.assign(request, { originalUrl: request.url }) as Request;
     begin(begun, response as Response);
-    const fault = hosts(begun);
-    const { dialect } = localsOf(response as Response);
-    const serve = (dialect && others.get(dialect)) ?? ours;
-    if (fault === undefined) serve(request, response);
-    else void failed(fault, begun, response as Response);
+    const answer = () => {
+      const { dialect, gone } = localsOf(response as Response);
+      // Nothing that waits for the end of a request that is over would ever be released.
+      if (gone.isOver) return;
+      const fault = hosts(begun);
+      const serve = (dialect && others.get(dialect)) ?? ours;
+      if (fault === undefined) serve(request, response);
+      else void failed(fault, begun, response as Response);
+    };
+    // Node emits a request before it parses the rest of what it has read: a small body is complete a moment later, is then
+    // read for less, and an answer without reading it does not close the connection.
+    if (hasBody(request)) setImmediate(answer);
+    else answer();
   };
 }
 

@@ -1,11 +1,19 @@
 import { IncomingMessage, ServerResponse } from 'node:http';
 import express, { type Express } from 'express';
+import { closeAfter } from './close-connection.js';
+import { hasBody } from './take-body.js';
 
 /** What Express asks from a request or an answer, it asks of this app: all have the same settings. */
 const first = withSettings(express());
 
 class ExpressRequest extends IncomingMessage {}
-class ExpressResponse extends ServerResponse {}
+class ExpressResponse extends ServerResponse {
+  /** Every answer passes here, also if its head is written implicitly. */
+  override writeHead(status: number, ...rest: never[]): this {
+    if (hasBody(this.req) && !this.req.complete) closeAfter(this);
+    return super.writeHead(status, ...rest);
+  }
+}
 Object.setPrototypeOf(ExpressRequest.prototype, first.request);
 Object.setPrototypeOf(ExpressResponse.prototype, first.response);
 

@@ -8,6 +8,7 @@ import type { Caller } from '../access/caller.js';
 import { ownNameOf } from '../assets/own-name.js';
 import { localsOf } from './locals.js';
 import type { SentFile } from './messages.js';
+import { hasBody } from './take-body.js';
 import { type UnpackLimits, unpackedBody } from './unpacked-body.js';
 
 /** Whose file it is, what is said of it, and where it stands in the request, for errors. */
@@ -42,9 +43,7 @@ const FIELD = 'file';
 function bodyFileReader(limits: FileLimits, receive: Receive): RequestHandler {
   return (request, response, next) => {
     const locals = localsOf(response);
-    if (request.headers['transfer-encoding'] === undefined && Number(request.get('content-length') ?? 0) === 0) {
-      return next();
-    }
+    if (!hasBody(request)) return next();
     const named = new URLSearchParams(request.originalUrl.split('?').slice(1).join('?')).get('filename');
     const filename = ownNameOf(named ?? undefined, request.get('content-disposition'));
     const arrival = { ...common(response), pointer: `/${FIELD}`, filename };

@@ -23,7 +23,6 @@ export function steadyArrival({ bytesPerSecond, windowMs, refuse }: SteadyArriva
       if (arrived >= least || request.readableLength >= request.readableHighWaterMark) return;
       stop();
       const detail = `The body came too slowly: less than ${bytesPerSecond} bytes a second for ${windowMs / 1000} s.`;
-      response.shouldKeepAlive = false; // nobody waits for the rest of it
       void refuse(new FleetError('body_too_slow', detail), request, response);
     };
     // After what the process was too busy to read: the slowness is to be the caller's.
@@ -32,12 +31,7 @@ export function steadyArrival({ bytesPerSecond, windowMs, refuse }: SteadyArriva
     response.once('close', stop);
   };
   return (request, response, next) => {
-    // Node tells of the head before it looks at the rest of what it has read: most bodies are whole a moment later, and
-    // what is whole is read for less.
-    setImmediate(() => {
-      if (response.closed) return; // whoever left has closed it: what waits for that would wait for ever
-      if (!request.complete) watch(request, response);
-      next();
-    });
+    if (!request.complete) watch(request, response);
+    next();
   };
 }

@@ -16,6 +16,10 @@ export function bytesOf({ headers }: IncomingMessage): number {
   return length === undefined || headers['content-encoding'] !== undefined ? Infinity : Number(length);
 }
 
+export function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+}
+
 /**
  * Hands on the pieces of a body as they arrive, unpacked. When `take` throws, the rest is thrown away as it comes, so that
  * the answer still reaches its caller. Throws what it threw, what `unpackedBody` throws, and what broke the request off.

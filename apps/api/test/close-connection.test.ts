@@ -1,0 +1,124 @@
+import type { RequestListener } from 'node:http';
+import { connect } from 'node:net';
+import { until } from '@comfy-fleet/testing';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { listen } from '../src/server.js';
+
+const MIB = 1024 ** 2;
+/** The longest that a timer can be set for. */
+const FOREVER_MS = 2 ** 31 - 1;
+
+async function serve(app: RequestListener, idleMs = 60_000) {
+  const server = await listen({ host: '127.0.0.1', port: 0, idleMs });
+  server.serve(app);
+  onTestFinished(() => server.close(0));
+  return { port: server.port, close: server.close };
+}
+
+/** A client that does not end its side because the server ends its own. */
+function clientOf(port: number) {
+  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+  let text = '';
+  socket.setEncoding('utf8').on('data', (part) => {
+    text += part;
+  });
+  socket.on('error', () => {}); // a reset, at the latest when it sends once more
+  onTestFinished(() => void socket.destroy());
+  return {
+    socket,
+    send: (data: string | Buffer) => new Promise<void>((resolve) => socket.write(data, () => resolve())),
+    text: () => text,
+    ended: new Promise<void>((resolve) => socket.once('end', resolve)),
+    /** Sends a byte again and again until the connection is gone. */
+    trickled: async () => {
+      const timer = setInterval(() => socket.write('x'), 20);
+      await new Promise((resolve) => socket.once('close', resolve));
+      clearInterval(timer);
+    },
+  };
+}
+
+const refusing: RequestListener = (_request, response) => {
+  response.writeHead(401, { 'Content-Length': 2 }).end('no');
+};
+const REFUSED = /HTTP\/1\.1 401 .*\r\nConnection: close\r\n.*no$/is;
+const head = (bytes: number, more = '') => `POST / HTTP/1.1\r\nHost: x\r\nContent-Length: ${bytes}\r\n${more}\r\n`;
+
+describe('a connection whose request is answered before its body is there', () => {
+  it.each(['', 'Expect: 100-continue\r\n'])(
+    'is closed although the client goes on sending slowly, and its answer says so (%j)',
+    async (more) => {
+      const client = clientOf((await serve(refusing)).port);
+      await client.send(head(MIB, more));
+      await client.trickled();
+      expect(client.text()).toMatch(REFUSED);
+    },
+  );
+
+  it('is closed although the client sends nothing more', async () => {
+    const { port, close } = await serve(refusing);
+    const client = clientOf(port);
+    await client.send(head(MIB));
+    await client.ended;
+    await close(FOREVER_MS);
+  });
+
+  it.each([
+    ['before any of it is read', refusing],
+    ['after its first bytes', (request, response) => request.once('data', () => refusing(request, response))],
+  ] as [string, RequestListener][])(
+    'is not reset while the client sends a large body, refused %s',
+    async (_when, app) => {
+      const client = clientOf((await serve(app)).port);
+      client.socket.pause();
+      await client.send(head(16 * MIB));
+      await client.send(Buffer.alloc(16 * MIB));
+      client.socket.resume();
+      await client.ended;
+      expect(client.text()).toMatch(REFUSED);
+    },
+  );
+
+  it('serves no request that comes behind that body', async () => {
+    const seen: unknown[] = [];
+    const { port, close } = await serve((request, response) => {
+      seen.push(request.url);
+      refusing(request, response as never);
+    });
+    const client = clientOf(port);
+    await client.send(head(2));
+    await until('the answer', () => client.text().endsWith('no'));
+    await client.send('okGET /second HTTP/1.1\r\nHost: x\r\n\r\n');
+    await close(FOREVER_MS);
+    expect(seen).toEqual(['/']);
+  });
+
+  it('is closed although the client sends, when it does not read a large answer', async () => {
+    const large = Buffer.alloc(64 * MIB);
+    const client = clientOf((await serve((_request, response) => void response.end(large), 200)).port);
+    client.socket.pause();
+    await client.send(head(MIB));
+    await client.trickled();
+  });
+});
+
+it('a connection stays open when requests come with their bodies, one after the other or all at once', async () => {
+  const reading: RequestListener = (request, response) => {
+    request.resume().once('end', () => response.end('yes'));
+  };
+  const client = clientOf((await serve(reading)).port);
+  await client.send(`${head(2)}ok`);
+  await until('the first answer', () => client.text().endsWith('yes'));
+  await client.send(`${head(2)}ok${head(2)}ok`);
+  await until('all answers', () => client.text().split('yes').length === 4);
+  expect(client.text()).not.toMatch(/connection: close/i);
+});
+
+it('a connection without HTTP is answered and closed, although the client sends nothing more', async () => {
+  const { port, close } = await serve(refusing);
+  const client = clientOf(port);
+  await client.send('what?\r\n\r\n');
+  await client.ended;
+  expect(client.text()).toMatch(/^HTTP\/1\.1 400 /);
+  await close(FOREVER_MS);
+});
