@@ -60,7 +60,6 @@ export function buildApp(deps: Deps, traced: (serve: RequestListener) => Request
     {
       ...entrance,
       streams: deps.streams,
-      maxMessageBytes: http.maxJsonBytes,
       heartbeatMs,
       stopping,
     },

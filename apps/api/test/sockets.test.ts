@@ -46,8 +46,7 @@ async function serve({ withKeys = false, refusal, most = 10, ...route }: Served 
       instruments,
       dialects: [comfyuiDialect],
       streams: createOpenStreams({ most, mostOfKey: 1, reservedForKey: 0 }, instruments.streams),
-      maxMessageBytes: 100,
-      heartbeatMs: 10,
+      heartbeatMs: 100,
       readmitMs: 10,
       stopping: stopping.signal,
       log,
@@ -189,9 +188,48 @@ describe('a socket', () => {
   it('is closed with 1009 after a message that is too long', async () => {
     const { url } = await serve();
     const socket = await opened(url);
-    socket.send('x'.repeat(101));
+    socket.send('x'.repeat(16 * 1024 + 1));
     const [code] = await once(socket, 'close');
     expect(code).toBe(1009);
+  });
+
+  it.each([
+    ['messages', (socket: WebSocket) => socket.send('x'.repeat(1000))],
+    ['pings', (socket: WebSocket) => socket.ping('x'.repeat(100))],
+    ['pongs', (socket: WebSocket) => socket.pong('x'.repeat(100))],
+    ['empty pieces of one message', (socket: WebSocket) => socket.send('', { fin: false })],
+  ])('is closed with 1008, and read no further, after more %s than its client may send', async (_what, send) => {
+    let seen = 0;
+    const connect: SocketRoute['connect'] = (socket) => {
+      for (const event of ['message', 'ping', 'pong'] as const) {
+        socket.on(event, () => {
+          seen += 1;
+        });
+      }
+    };
+    const { url, server } = await serve({ connect });
+    const socket = new WebSocket(url);
+    onTestFinished(() => socket.terminate());
+    await once(socket, 'open');
+    for (let n = 0; n < 15_000; n++) send(socket);
+    const [code] = await once(socket, 'close');
+    expect(code).toBe(1008);
+    expect(seen).toBeLessThan(5000);
+    await server.close(2 ** 31 - 1); // waits until all are closed
+  });
+
+  it('stays open after as many messages as its client may send at once', async () => {
+    const { url } = await serve({ connect: (socket) => socket.on('message', () => socket.send('got it')) });
+    const socket = new WebSocket(url);
+    onTestFinished(() => socket.terminate());
+    await once(socket, 'open');
+    let answers = 0;
+    socket.on('message', () => {
+      answers += 1;
+    });
+    for (let n = 0; n < 49; n++) socket.send('x');
+    await until('all to be answered', () => answers === 49);
+    expect(socket.readyState).toBe(WebSocket.OPEN);
   });
 });
 

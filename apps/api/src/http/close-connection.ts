@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 
 /** How long a client may go on sending after the last answer of a connection, in ms. */
-const LINGER_MS = 1000;
+export const LINGER_MS = 1000;
 
 const closing = new WeakSet<Duplex>();
 

@@ -8,6 +8,7 @@ import { type Caller, knownCaller } from '../access/caller.js';
 import type { HostCheck } from '../access/hosts.js';
 import type { OpenStreams } from '../access/open-streams.js';
 import { requestId } from './begin-request.js';
+import { LINGER_MS } from './close-connection.js';
 import { type Dialect, dialectOf } from './dialect.js';
 import type { Entrance } from './exchange.js';
 import type { Route } from './messages.js';
@@ -35,8 +36,6 @@ export interface SocketOptions extends Entrance {
   readonly hosts: HostCheck;
   readonly dialects: readonly Dialect[];
   readonly streams: OpenStreams;
-  /** Of a message that a caller sends. */
-  readonly maxMessageBytes: number;
   /** How often a socket shows that it lives, in ms. */
   readonly heartbeatMs: number;
   readonly stopping: AbortSignal;
@@ -49,6 +48,12 @@ export type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) =
 const GOING_AWAY = 1001;
 /** Of a caller who may no longer have one ("policy violation"). */
 const NOT_ADMITTED = 1008;
+/** Of a message from a client: ComfyUI's clients send their feature flags, and nothing else. */
+const MAX_MESSAGE_BYTES = 16 * 1024;
+const MAX_FRAGMENTS = 16;
+/** Messages, pings and pongs that a client may send at once, and how many more in each second. From 60 pings on, ws resets. */
+const FRAMES_AT_ONCE = 50;
+const FRAMES_PER_SECOND = 20;
 /** After so much silence the system asks whether a caller is still there, in ms. */
 const KEEP_ALIVE_MS = 60_000;
 
@@ -62,7 +67,8 @@ export function socketUpgrade(routes: readonly SocketRoute[], options: SocketOpt
   const server = new WebSocketServer({
     noServer: true,
     perMessageDeflate: false,
-    maxPayload: options.maxMessageBytes,
+    maxPayload: MAX_MESSAGE_BYTES,
+    maxFragments: MAX_FRAGMENTS,
   });
   const leave = () => {
     for (const socket of server.clients) socket.close(GOING_AWAY, 'the server is stopping');
@@ -115,6 +121,7 @@ export function socketUpgrade(routes: readonly SocketRoute[], options: SocketOpt
         (socket as Socket).setKeepAlive(true, KEEP_ALIVE_MS);
         own.debug('socket opened', { path });
         keep(opened, mayComeIn);
+        limitFrames(opened);
         route.connect(opened, { ...visitor, log: own });
         if (stopping.aborted) opened.close(GOING_AWAY, 'the server is stopping');
       });
@@ -135,6 +142,26 @@ export function socketUpgrade(routes: readonly SocketRoute[], options: SocketOpt
     });
   }
 }
+
+/** Closes a socket whose client sends more than it may. */
+function limitFrames(opened: WebSocket): void {
+  let left = FRAMES_AT_ONCE;
+  let countedAt = performance.now();
+  const count = () => {
+    const now = performance.now();
+    left = Math.min(FRAMES_AT_ONCE, left + ((now - countedAt) / 1000) * FRAMES_PER_SECOND) - 1;
+    countedAt = now;
+    if (left >= 0) return;
+    for (const event of FRAME_EVENTS) opened.off(event, count);
+    opened.close(NOT_ADMITTED, 'too many messages');
+    opened.pause(); // reads no further messages, and no answer to the close frame either
+    const late = setTimeout(() => opened.terminate(), LINGER_MS);
+    opened.once('close', () => clearTimeout(late));
+  };
+  for (const event of FRAME_EVENTS) opened.on(event, count);
+}
+
+const FRAME_EVENTS = ['message', 'ping', 'pong'] as const;
 
 function queryOf({ url = '' }: IncomingMessage): URLSearchParams {
   return new URLSearchParams(url.split('?').slice(1).join('?'));
