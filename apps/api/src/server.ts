@@ -3,7 +3,6 @@ import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import { isClosing } from './http/close-connection.js';
 import { EXPRESS_CLASSES } from './http/express-classes.js';
 import { isWebSocket, servedPlainly } from './http/plain-upgrade.js';
 import type { Upgrade } from './http/sockets.js';
@@ -55,11 +54,8 @@ export async function listen(at: {
   return {
     port: (server.address() as AddressInfo).port,
     serve: (app, upgrade) => {
-      const serve: RequestListener = (request, response) => {
-        if (!isClosing(request.socket)) app(request, response);
-      };
-      server.on('request', serve);
-      server.on('checkExpectation', serve); // an expectation that is not known is no reason to refuse
+      server.on('request', app);
+      server.on('checkExpectation', app); // an expectation that is not known is no reason to refuse
       if (upgrade === undefined) return;
       server.on('upgrade', (request, socket, head) => {
         if (!isWebSocket(request)) return servedPlainly(server, { request, socket, head });

@@ -1,5 +1,6 @@
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
+import type { FleetError } from '@comfy-fleet/contracts';
 import express from 'express';
 import { expect, it, onTestFinished } from 'vitest';
 import { createApp } from '../src/http/express-classes.js';
@@ -9,9 +10,8 @@ import { listen } from '../src/server.js';
 /** An API that wants so many bytes a second of a body, and answers with how many it got. */
 async function serve(bytesPerSecond: number): Promise<number> {
   const app = createApp();
-  const refused = (code: string, response: express.Response) => response.status(408).send(code);
-  const refuse = async (error: { code: string }, _request: express.Request, response: express.Response) => {
-    refused(error.code, response);
+  const refuse = async (error: FleetError, _request: express.Request, response: express.Response) => {
+    response.status(error.status).send(error.code);
   };
   app.post(
     '/',
@@ -49,4 +49,24 @@ it('leaves alone a body that is whole, and one of which enough comes', async () 
     slow.write(byte);
   }
   expect(await text(slow)).toContain('10 bytes');
+});
+
+it('answers 400 to a body that comes in too many small chunks, and ends the connection', async () => {
+  const socket = connect(await serve(0), '127.0.0.1');
+  socket.write('POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n');
+  socket.write('1\r\n \r\n'.repeat(100_000)); // never all of it
+  const answer = await text(socket); // to its end
+  expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+  expect(answer).toMatch(/^connection: close/im);
+  expect(answer).toContain('malformed_request');
+});
+
+it.each([
+  ['few small chunks', '1\r\n \r\n'.repeat(900)],
+  ['many chunks of 80 bytes', `50\r\n${' '.repeat(80)}\r\n`.repeat(1200)],
+])('leaves alone a body of %s', async (_what, chunks) => {
+  const socket = connect(await serve(0), '127.0.0.1');
+  socket.write('POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n');
+  socket.write(`${chunks}0\r\n\r\n`);
+  expect(await text(socket)).toMatch(/^HTTP\/1\.1 200 /);
 });

@@ -6,8 +6,26 @@ import { hasBody } from './take-body.js';
 /** What Express asks from a request or an answer, it asks of this app: all have the same settings. */
 const first = withSettings(express());
 
-class ExpressRequest extends IncomingMessage {}
-class ExpressResponse extends ServerResponse {
+/** So many pieces of a body may be small; more must have so many bytes on average. */
+const SMALL_PIECES = 1000;
+const MIN_PIECE_BYTES = 64;
+/** The event of a request whose body comes in too many small pieces. */
+export const TOO_SMALL_PIECES = 'tooSmallPieces';
+
+class ExpressRequest extends IncomingMessage {
+  #pieces = 0;
+  #bytes = 0;
+
+  /** Node calls this for each chunk of a chunked body, which takes far longer than to read its few bytes. */
+  override push(piece: Buffer | null): boolean {
+    if (piece === null) return super.push(null); // the end
+    this.#pieces += 1;
+    this.#bytes += piece.length;
+    if (this.#pieces > SMALL_PIECES && this.#bytes < this.#pieces * MIN_PIECE_BYTES) this.emit(TOO_SMALL_PIECES);
+    return super.push(piece);
+  }
+}
+class ExpressResponse extends ServerResponse<ExpressRequest> {
   /** Every answer passes here, also if its head is written implicitly. */
   override writeHead(status: number, ...rest: never[]): this {
     if (hasBody(this.req) && !this.req.complete) closeAfter(this);

@@ -1,5 +1,6 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import type { Request, RequestHandler, Response } from 'express';
+import { TOO_SMALL_PIECES } from './express-classes.js';
 
 export interface SteadyArrivalOptions {
   readonly bytesPerSecond: number;
@@ -9,26 +10,35 @@ export interface SteadyArrivalOptions {
   readonly refuse: (error: FleetError, request: Request, response: Response) => Promise<void>;
 }
 
-/** Answers 408 when a body stops arriving: whoever sends one slowly would keep memory and a place that others need. */
+/**
+ * Refuses a body that stops arriving with 408, since one that is sent slowly would keep memory and a place that others need,
+ * and one that comes in too many small pieces with 400.
+ */
 export function steadyArrival({ bytesPerSecond, windowMs, refuse }: SteadyArrivalOptions): RequestHandler {
   const least = (bytesPerSecond * windowMs) / 1000;
   const watch = (request: Request, response: Response): void => {
     const { socket } = request;
     let seen = socket.bytesRead;
+    const stop = () => clearInterval(timer);
+    const refused = (error: FleetError) => {
+      stop();
+      if (!response.headersSent) void refuse(error, request, response);
+    };
     const look = () => {
       if (request.complete || response.headersSent || socket.destroyed) return stop();
       const arrived = socket.bytesRead - seen;
       seen = socket.bytesRead;
-      // What has come and is not read yet, since who keeps it has no time, is no slowness of the caller's.
+      // Time spent waiting for our own disk does not count against the client.
       if (arrived >= least || request.readableLength >= request.readableHighWaterMark) return;
-      stop();
       const detail = `The body came too slowly: less than ${bytesPerSecond} bytes a second for ${windowMs / 1000} s.`;
-      void refuse(new FleetError('body_too_slow', detail), request, response);
+      refused(new FleetError('body_too_slow', detail));
     };
     // After what the process was too busy to read: the slowness is to be the caller's.
     const timer = setInterval(() => setImmediate(look), windowMs);
-    const stop = () => clearInterval(timer);
     response.once('close', stop);
+    request.once(TOO_SMALL_PIECES, () => {
+      refused(new FleetError('malformed_request', 'The body comes in very small chunks; send larger ones.'));
+    });
   };
   return (request, response, next) => {
     if (!request.complete) watch(request, response);
