@@ -4,6 +4,8 @@ import { gzipSync } from 'node:zlib';
 const MIB = 1024 ** 2;
 /** As large as the API takes with a picture of 20 MiB in it. */
 const LARGEST = 27 * MIB;
+/** Of the 16 KiB that Node takes. */
+const HEADER_BYTES = 15_000;
 
 /** A request that is made to cost more than it is worth. */
 export interface HostileRequest {
@@ -27,9 +29,14 @@ function plain(what: string, path: string, text: string | Buffer, status: number
   return { what, method: 'POST', path, headers: { 'content-type': type }, body: Buffer.from(text), status };
 }
 
+function get(what: string, path: string, status: number, headers: HostileRequest['headers'] = {}): HostileRequest {
+  return { what, method: 'GET', path, headers, body: undefined, status };
+}
+
 const filled = (text: string, bytes: number) => text.repeat(Math.floor(bytes / text.length));
 const names = (count: number, bytes: number) =>
   Array.from({ length: count }, (_, n) => `"${`${n}`.padEnd(bytes, 'x')}":0`).join(',');
+const DIGITS = '1'.repeat(MIB / 2 - 1024);
 const withPicture = (text: string) => `{"prompt":"x","image":"${text}"}`;
 
 const BOUNDARY = 'x';
@@ -49,6 +56,17 @@ export const HOSTILE_REQUESTS: readonly (() => HostileRequest)[] = [
   () => packed('one name', `{"${filled('x', LARGEST)}":1}`, 413),
   () => packed('very many small values', `{"prompt":"x","image":[${filled('0,', LARGEST)}0]}`, 413),
   () => packed('commas in UTF-7', filled('+ACw-', LARGEST), 415, `${JSON_TYPE}; charset=utf-7`),
+  () => packed('a number of half a MiB', `{"prompt":"x","seed":${DIGITS}}`, 400),
+  () => plain('a number of half a MiB in a graph', '/graphs', `{"graph":{"1":{"n":${DIGITS}}}}`, 400),
+  () => plain('a number of half a MiB in a prompt', '/comfyui/prompt', `{"prompt":{"1":{"n":${DIGITS}}}}`, 400),
+  () => plain('very many exact numbers', '/graphs', `[${filled(`${'1'.repeat(64)},`, MIB / 2 - 1024)}0]`, 422),
+  () =>
+    plain(
+      'a text of 1.4 MiB beside an exact number',
+      '/comfyui/prompt',
+      `{"prompt":{},"extra_data":{"n":${2n ** 64n - 1n},"text":"${filled('x', 1.4 * MIB)}"}}`,
+      400,
+    ),
   () => packed('base64 with spaces', withPicture(filled('A ', LARGEST)), 413),
   () => packed('base64 of nothing but escapes', withPicture(filled('\\u0041', LARGEST)), 413),
   () => plain('base64 with spaces', '/img2img', withPicture(filled('A ', LARGEST)), 422),
@@ -105,12 +123,11 @@ export const HOSTILE_REQUESTS: readonly (() => HostileRequest)[] = [
       422,
       FORM,
     ),
-  () => ({
-    what: 'a query of very many names',
-    method: 'GET',
-    path: `/jobs?${Array.from({ length: 3000 }, (_, n) => n.toString(36)).join('&')}`,
-    headers: {},
-    body: undefined,
-    status: 422,
-  }),
+  () =>
+    get('a query of very many names', `/jobs?${Array.from({ length: 3000 }, (_, n) => n.toString(36)).join('&')}`, 422),
+  () => get('a query with a long number', `/jobs?limit=${filled('1', HEADER_BYTES)}`, 422),
+  () => get('a path of escapes', `/jobs/${filled('%2F', HEADER_BYTES)}`, 404),
+  () => get('a path of slashes', filled('/', HEADER_BYTES), 404),
+  () => get('very many ranges', '/files/x', 404, { range: `bytes=${filled('0-0,', HEADER_BYTES)}0-0` }),
+  () => plain('a type of very many parameters', '/generate', '{}', 422, JSON_TYPE + filled(';a=b', HEADER_BYTES)),
 ];

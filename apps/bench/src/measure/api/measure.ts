@@ -44,14 +44,14 @@ export async function measureApi(scope: Scope, { quick, core, print }: ApiBench)
   onProgress(`${streams} sockets`);
   const listening = await measureSockets(scope, { core, sockets: streams });
   print(socketsTable(listening));
-  onProgress('requests that are made to stop the API');
-  const refused = await measureHostile(scope, { core, rounds: hostile });
-  print(hostileTable(refused));
+  onProgress('attacks that are made to stop the API');
+  const attacked = await measureHostile(scope, { core, rounds: hostile });
+  print(hostileTable(attacked));
   return [
     ...ratioGoals(ratios),
     ...waitingGoals(waiting),
     ...streamsGoals(streaming),
     ...socketsGoals(listening),
-    ...hostileGoals(refused),
+    ...hostileGoals(attacked),
   ];
 }
