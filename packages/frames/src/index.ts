@@ -1,3 +1,4 @@
+export { type Edit, editFile } from './edit/edit-file.js';
 export { createFileFrames } from './file-frames.js';
 export { type FileFacts, fileFactsOf } from './file-types.js';
 export type { ByteRange, FrameInfo, FrameStore, FrameStores, StoredFrame } from './frame-store.js';
