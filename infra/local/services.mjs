@@ -118,7 +118,11 @@ async function startSimulator(context) {
  */
 function simulatorDisk({ root, env }) {
   const dir = resolve(root, env.SIMULATOR_DIR || '.data/simulator');
-  return { COMFYUI_OUTPUT_DIRS: join(dir, 'output'), COMFYUI_INPUT_DIRS: join(dir, 'input') };
+  return {
+    COMFYUI_OUTPUT_DIRS: join(dir, 'output'),
+    COMFYUI_INPUT_DIRS: join(dir, 'input'),
+    COMFYUI_TEMP_DIRS: join(dir, 'temp'),
+  };
 }
 
 /**

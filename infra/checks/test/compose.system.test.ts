@@ -212,6 +212,7 @@ describe('the services', () => {
       COMFYUI_URLS: 'http://comfyui:8188',
       COMFYUI_OUTPUT_DIRS: '/data/comfyui/output',
       COMFYUI_INPUT_DIRS: '/data/comfyui/input',
+      COMFYUI_TEMP_DIRS: '/data/comfyui/temp',
     });
     expect(service('simulator').networks?.gpu?.aliases).toEqual(['comfyui']);
     for (const each of [volumes, service('comfyui').volumes, service('simulator').volumes]) {
@@ -220,7 +221,7 @@ describe('the services', () => {
   });
 
   it('give the worker and the doctor the instances file as a secret, in place of the address and the folders', async () => {
-    const none = { COMFYUI_URLS: '', COMFYUI_OUTPUT_DIRS: '', COMFYUI_INPUT_DIRS: '' };
+    const none = { COMFYUI_URLS: '', COMFYUI_OUTPUT_DIRS: '', COMFYUI_INPUT_DIRS: '', COMFYUI_TEMP_DIRS: '' };
     const config = await project(['doctor'], { COMFYUI_INSTANCES_FILE: './instances.yaml', ...none });
     for (const name of ['worker', 'doctor']) {
       const { environment, secrets } = config.services[name] ?? {};

@@ -213,14 +213,14 @@ describe.each(overlays)('the overlay %s', async (overlay) => {
   });
 
   it('gives each worker the ComfyUI of its number, and the disk that it cleans', () => {
-    const { COMFYUI_URLS, COMFYUI_INPUT_DIRS, COMFYUI_OUTPUT_DIRS } = environment('worker');
+    const { COMFYUI_URLS, COMFYUI_INPUT_DIRS, COMFYUI_OUTPUT_DIRS, COMFYUI_TEMP_DIRS } = environment('worker');
     expect(COMFYUI_URLS).toBe('http://comfyui-$(POD_INDEX).comfyui:8188');
     expect(find('Service', 'comfyui')?.spec).toMatchObject({ clusterIP: 'None', ports: [{ port: 8188 }] });
     expect(load('comfyui')?.spec?.serviceName).toBe('comfyui');
     expect(load('comfyui')?.spec?.replicas).toBe(load('worker')?.spec?.replicas);
     const mounts = (name: string) =>
       pod(name).containers[0]?.volumeMounts?.filter((each) => each.name === 'files') ?? [];
-    for (const dir of [COMFYUI_INPUT_DIRS, COMFYUI_OUTPUT_DIRS]) {
+    for (const dir of [COMFYUI_INPUT_DIRS, COMFYUI_OUTPUT_DIRS, COMFYUI_TEMP_DIRS]) {
       const mount = mounts('comfyui').find(({ mountPath }) => mountPath === dir);
       expect(mount).toMatchObject({ subPathExpr: expect.stringMatching(/^\$\(POD_INDEX\)\//) });
       expect(mounts('worker')).toContainEqual(mount);

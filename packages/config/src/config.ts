@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import type { RequestLimits } from '@comfy-fleet/contracts';
 import { ConfigError } from './config-error.js';
 import type { Environment } from './environment.js';
+import type { InstanceFolders } from './instances/parse-instances.js';
 import { ownPorts } from './own-ports.js';
 import { readSettings } from './read-settings.js';
 import { type RedisSettings, redisFaults, toRedisSettings } from './redis-settings.js';
@@ -185,7 +186,7 @@ export interface Config {
     readonly instancesFile: string | undefined;
     readonly urls: readonly string[];
     /** One entry per URL; undefined where this machine does not see that disk. */
-    readonly folders: readonly { readonly output: string | undefined; readonly input: string | undefined }[];
+    readonly folders: readonly InstanceFolders[];
     readonly timeoutMs: number;
     readonly pollMs: number;
     readonly maxCatalogueBytes: number;
@@ -239,6 +240,8 @@ export function loadConfig(env: Environment = process.env): Config {
   return deepFreeze(toConfig(settings));
 }
 
+const FOLDER_SETTINGS = ['COMFYUI_OUTPUT_DIRS', 'COMFYUI_INPUT_DIRS', 'COMFYUI_TEMP_DIRS'] as const;
+
 function crossChecks(settings: Settings): string[] {
   const faults = [...redisFaults(settings), ...warmUpFaults(settings, toLimits(settings))];
   if (settings.MIN_SIZE > settings.MAX_SIZE) {
@@ -262,11 +265,11 @@ function crossChecks(settings: Settings): string[] {
   if (settings.FRAMES_STORE === 's3' && settings.S3_BUCKET === undefined) {
     faults.push('S3_BUCKET is not set: FRAMES_STORE=s3 needs the name of a bucket');
   }
-  for (const name of ['COMFYUI_OUTPUT_DIRS', 'COMFYUI_INPUT_DIRS'] as const) {
+  for (const name of FOLDER_SETTINGS) {
     const folders = folderList(settings[name]).length;
     if (folders > urls.length) faults.push(`${name}: names ${folders} folders for ${urls.length} COMFYUI_URLS`);
   }
-  for (const name of ['COMFYUI_URLS', 'COMFYUI_OUTPUT_DIRS', 'COMFYUI_INPUT_DIRS'] as const) {
+  for (const name of ['COMFYUI_URLS', ...FOLDER_SETTINGS] as const) {
     if (settings.COMFYUI_INSTANCES_FILE === undefined || settings[name] === undefined) continue;
     faults.push(`COMFYUI_INSTANCES_FILE and ${name} are both set: keep one of them`);
   }
@@ -457,7 +460,9 @@ function instances(s: Settings): Pick<Config['comfyui'], 'urls' | 'folders'> {
   const urls = urlList(s.COMFYUI_URLS);
   const outputs = folderList(s.COMFYUI_OUTPUT_DIRS);
   const inputs = folderList(s.COMFYUI_INPUT_DIRS);
-  return { urls, folders: urls.map((_url, index) => ({ output: outputs[index], input: inputs[index] })) };
+  const temps = folderList(s.COMFYUI_TEMP_DIRS);
+  const foldersOf = (index: number) => ({ output: outputs[index], input: inputs[index], temp: temps[index] });
+  return { urls, folders: urls.map((_url, index) => foldersOf(index)) };
 }
 
 /** One entry per instance: nothing between two commas is an instance whose disk is not seen. */

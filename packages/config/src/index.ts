@@ -9,7 +9,7 @@ export { type Config, type FramesSettings, type KeyLimits, loadConfig } from './
 export { ConfigError } from './config-error.js';
 export { loadEnvFile } from './env-file.js';
 export type { Environment } from './environment.js';
-export type { InstanceSettings } from './instances/parse-instances.js';
+export type { InstanceFolders, InstanceSettings } from './instances/parse-instances.js';
 export { readInstances } from './instances/read-instances.js';
 export { portsOf } from './own-ports.js';
 export { readAllowedNodes } from './read-allowed-nodes.js';

@@ -185,6 +185,12 @@ export const settingsSchema = Type.Object({
         'Like COMFYUI_OUTPUT_DIRS, but the input folders: a picture is deleted there when no open job needs it',
     }),
   ),
+  COMFYUI_TEMP_DIRS: Type.Optional(
+    Type.String({
+      description:
+        'Like COMFYUI_OUTPUT_DIRS, but the temporary folders: previews are deleted there when their job has ended',
+    }),
+  ),
   FRAMES_STORE: Type.Enum(['file', 's3'], {
     default: 'file',
     description: 'Where pictures are kept: file: in FRAMES_DIR; s3: in S3_BUCKET, without a shared disk',

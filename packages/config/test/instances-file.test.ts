@@ -37,11 +37,16 @@ async function faultsOf(
 
 describe('readInstances', () => {
   it('takes the addresses of COMFYUI_URLS, numbered, with the folders and the pools of the worker', async () => {
-    const env = { COMFYUI_URLS: 'http://a:1/,http://b:2', COMFYUI_OUTPUT_DIRS: ',/out', WORKER_POOLS: 'fast,slow' };
+    const env = {
+      COMFYUI_URLS: 'http://a:1/,http://b:2',
+      COMFYUI_OUTPUT_DIRS: ',/out',
+      WORKER_POOLS: 'fast,slow',
+      COMFYUI_TEMP_DIRS: '/tmp/a,',
+    };
     const pools = ['fast', 'slow'];
-    const none = { output: undefined, input: undefined };
+    const none = { output: undefined, input: undefined, temp: undefined };
     expect(await readInstances(loadConfig(env), env)).toEqual<InstanceSettings[]>([
-      { name: '1', url: 'http://a:1', headers: {}, folders: none, pools },
+      { name: '1', url: 'http://a:1', headers: {}, folders: { ...none, temp: '/tmp/a' }, pools },
       { name: '2', url: 'http://b:2', headers: {}, folders: { ...none, output: '/out' }, pools },
     ]);
   });
@@ -58,6 +63,7 @@ instances:
       X-Plain: "as it is"
     output_dir: out
     input_dir: /srv/in
+    temp_dir: ../temp
     pools: [flux, fast]
   - url: http://127.0.0.1:8188
 `,
@@ -69,14 +75,14 @@ instances:
         name: 'studio-a',
         url: 'https://gpu.example/comfy',
         headers: { Authorization: `Bearer ${SECRET}`, 'X-API-Key': SECRET, 'X-Plain': 'as it is' },
-        folders: { output: join(dir, 'out'), input: '/srv/in' },
+        folders: { output: join(dir, 'out'), input: '/srv/in', temp: join(dir, '../temp') },
         pools: ['flux', 'fast'],
       },
       {
         name: '2',
         url: 'http://127.0.0.1:8188',
         headers: {},
-        folders: { output: undefined, input: undefined },
+        folders: { output: undefined, input: undefined, temp: undefined },
         pools: ['slow'],
       },
     ]);

@@ -9,6 +9,7 @@ const instanceSchema = Type.Object(
     headers: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
     output_dir: Type.Optional(Type.String({ minLength: 1 })),
     input_dir: Type.Optional(Type.String({ minLength: 1 })),
+    temp_dir: Type.Optional(Type.String({ minLength: 1 })),
     pools: Type.Optional(Type.Array(Type.String({ pattern: POOL_PATTERN }), { minItems: 1, uniqueItems: true })),
   },
   { additionalProperties: false },

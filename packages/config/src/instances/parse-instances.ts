@@ -5,6 +5,13 @@ import { faultRule } from '../fault-rule.js';
 import { headerValue, isHeaderName, type ValueSources } from './header-value.js';
 import { INSTANCE_FORMS, type InstanceEntry, instancesFileSchema } from './instances-schema.js';
 
+/** ComfyUI's folders as this machine sees them; undefined where it does not see that disk. */
+export interface InstanceFolders {
+  readonly output: string | undefined;
+  readonly input: string | undefined;
+  readonly temp: string | undefined;
+}
+
 /** One ComfyUI that a worker is to drive. */
 export interface InstanceSettings {
   /** Its own, else its number, from 1; unique within its worker. */
@@ -13,8 +20,7 @@ export interface InstanceSettings {
   readonly url: string;
   /** Go with every request and with the socket. Their values are secrets. */
   readonly headers: Readonly<Record<string, string>>;
-  /** Undefined where this machine does not see that disk. */
-  readonly folders: { readonly output: string | undefined; readonly input: string | undefined };
+  readonly folders: InstanceFolders;
   /** Whose jobs it takes; at least one. */
   readonly pools: readonly string[];
 }
@@ -59,7 +65,11 @@ export function parseInstances(text: string, surroundings: Surroundings): Parsed
       name: entry.name ?? `${index + 1}`,
       url: entry.url.replace(/\/+$/, ''),
       headers: Object.fromEntries(headers),
-      folders: { output: folder(entry.output_dir), input: folder(entry.input_dir) },
+      folders: {
+        output: folder(entry.output_dir),
+        input: folder(entry.input_dir),
+        temp: folder(entry.temp_dir),
+      },
       pools: entry.pools ?? surroundings.pools,
     };
   });

@@ -20,7 +20,7 @@ export async function readInstances(
       name: `${index + 1}`,
       url,
       headers: {},
-      folders: folders[index] ?? { output: undefined, input: undefined },
+      folders: folders[index] ?? { output: undefined, input: undefined, temp: undefined },
       pools: worker.pools,
     }));
   }
