@@ -45,6 +45,7 @@ export type { ClaimSource } from './workers/claim-source.js';
 export type { Asker, Fits, Refusals } from './workers/fits.js';
 export type { HaltSource } from './workers/halt-source.js';
 export { type Halt, type Halts, type HaltTarget, isPaused } from './workers/halts.js';
+export type { InstanceNames } from './workers/instance-names.js';
 export type { SharedLoadTimes } from './workers/load-times.js';
 export type { NodeTimes } from './workers/node-times.js';
 export type { Opinion, OpinionExchange, OpinionVerdict } from './workers/opinions.js';

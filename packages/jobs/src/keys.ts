@@ -128,12 +128,17 @@ const FLEET_KEYS = {
    */
   wedged: 'wedged:<worker>',
   /**
-   * Set of ids of jobs that start from the file of that digest, or have it in a ComfyUI's input folder | 30 days after
-   * the last one came; an id until its job has ended
+   * Set of ids of jobs that start from the file of that digest, or have the file of that name in a ComfyUI's input folder
+   * | 30 days after the last one came; an id until its job has ended
    */
   inputUses: 'input-uses:<digest>',
-  /** String, who deletes it from such a folder | until it is deleted, 30 seconds at most */
-  inputDeleting: 'input-deleting:<digest>',
+  /** String, who deletes the file of that name from such a folder | until it is deleted, 30 seconds at most */
+  inputDeleting: 'input-deleting:<name>',
+  /**
+   * String, the secret from which the names of files on instances are derived | for good: after a change, workers would
+   * not find the files that are there
+   */
+  nameSecret: 'name-secret',
   /** Hash, an asset: a file as one API key sent it | until ASSET_TTL_SECONDS after its last use */
   asset: 'asset:<id>',
   /** String, the id of the key's asset with that content | as long as the asset */

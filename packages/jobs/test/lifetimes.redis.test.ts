@@ -19,6 +19,7 @@ it('leaves no key without a lifetime, but for the documented ones, when every jo
   const worker = fleet.worker('w1');
   const source = await worker.claims(POOL);
   await worker.presence.announce(anAnnouncement());
+  await worker.instanceNames();
   const jobs = [];
   for (let n = 0; n < 5; n++)
     jobs.push((await fleet.submit({ key: `caller ${n}`, callback: { url: 'https://example.com' } })).record.id);
@@ -46,6 +47,7 @@ it('leaves no key without a lifetime, but for the documented ones, when every jo
     ['meta', 'events', 'marker', 'id', 'pc'].map((name) => `${queue}:${name}`),
   );
   const forGood = new Set([
+    keys.nameSecret,
     keys.totals,
     keys.outbox,
     keys.pools,

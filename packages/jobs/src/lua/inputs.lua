@@ -1,11 +1,11 @@
 --[[
-Keeps apart those who put a file, under its content hash, into ComfyUI's input folder, and those who delete it
-there: the folder, and so the file, may be shared by jobs of all workers.
+Keeps apart the workers that put a file into ComfyUI's input folder and those that delete it there: the folder, and so
+the file, may be shared by jobs of all workers.
 
 Input:
   KEYS[1] the set of jobs that use the file
   ARGV[1] prefix
-  ARGV[2] digest of the file
+  ARGV[2] name of the file in that folder, without extension
   ARGV[4] `use`: the job ARGV[5] has the file there until it has ended;
           `delete`: if no open job uses it, and until `deleted` with the same token ARGV[5] no job can begin to
   ARGV[5] job id, or token

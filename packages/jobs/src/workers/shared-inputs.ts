@@ -3,26 +3,26 @@ import type { Redis } from 'ioredis';
 import { orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 
-/** The files that jobs start from, in ComfyUI's input folders, by their digests; see lua/inputs.lua. */
+/** The files that jobs start from, in ComfyUI's input folders, by their names there without extension; see lua/inputs.lua. */
 export interface SharedInputs {
   /** The job is about to put the file there, and has it there until it has ended. False while somebody deletes it: ask again. */
-  use(digest: string, jobId: string): Promise<boolean>;
+  use(name: string, jobId: string): Promise<boolean>;
   /** Calls `remove` unless an open job uses the file; none can begin to before it is done. Answers whether it was called. */
-  deleteUnused(digest: string, remove: () => Promise<void>): Promise<boolean>;
+  deleteUnused(name: string, remove: () => Promise<void>): Promise<boolean>;
 }
 
 export function createSharedInputs(redis: Redis, keys: Keys): SharedInputs {
-  const run = (verb: 'use' | 'delete' | 'deleted', digest: string, subject: string) =>
-    orUnavailable(() => runScript(redis, 'inputs', keys.inputUses(digest), [keys.prefix, digest, 0, verb, subject]));
+  const run = (verb: 'use' | 'delete' | 'deleted', name: string, subject: string) =>
+    orUnavailable(() => runScript(redis, 'inputs', keys.inputUses(name), [keys.prefix, name, 0, verb, subject]));
   return {
-    use: async (digest, jobId) => (await run('use', digest, jobId)) === 1,
-    deleteUnused: async (digest, remove) => {
+    use: async (name, jobId) => (await run('use', name, jobId)) === 1,
+    deleteUnused: async (name, remove) => {
       const token = newId();
-      if ((await run('delete', digest, token)) !== 1) return false;
+      if ((await run('delete', name, token)) !== 1) return false;
       try {
         await remove();
       } finally {
-        await run('deleted', digest, token);
+        await run('deleted', name, token);
       }
       return true;
     },

@@ -10,6 +10,7 @@ import { type AbilityRegistry, createAbilityRegistry } from './abilities.js';
 import { type ClaimSource, openClaimSource } from './claim-source.js';
 import { createFits, type Fits } from './fits.js';
 import { createHaltSource, type HaltSource } from './halt-source.js';
+import { type InstanceNames, readInstanceNames } from './instance-names.js';
 import { createSharedLoadTimes, type SharedLoadTimes } from './load-times.js';
 import { createNodeTimes, type NodeTimes } from './node-times.js';
 import { createOpinionExchange, type OpinionExchange } from './opinions.js';
@@ -42,6 +43,8 @@ export interface WorkerLedger {
   readonly prompts: UnwantedPrompts;
   /** The source of a version of a workflow; undefined when it is not there (any more). Throws `storage_failed` as well. */
   source(version: string): Promise<string | undefined>;
+  /** What files are called on instances; the first worker that asks draws the secret for it. */
+  instanceNames(): Promise<InstanceNames>;
   /** Who has which picture in ComfyUI's input folders. */
   readonly sharedInputs: SharedInputs;
   /** Resolves while Redis answers. */
@@ -102,6 +105,7 @@ export function createWorkerLedger(options: WorkerLedgerOptions): WorkerLedger {
     nodeTimes: createNodeTimes(redis, keys),
     opinions: createOpinionExchange(redis, keys, worker),
     prompts: createUnwantedPrompts(redis, keys, worker),
+    instanceNames: () => readInstanceNames(redis, keys),
     source: (version) => orUnavailable(() => readSource(redis, keys, payloads, version)),
     sharedInputs: createSharedInputs(redis, keys),
     ping: async (signal) => {
