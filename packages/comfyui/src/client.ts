@@ -37,8 +37,8 @@ export interface ComfyClient {
   /**
    * Puts a graph into the queue. Throws `workflow_rejected` with one entry of `errors` per reason; `SubmissionUnknown`
    * when nobody knows whether it was taken. Any other error means that it was not. If ComfyUI refuses only some of the
-   * outputs, it runs the others and this call succeeds. In place of SaveImageWebsocket, which keeps no pictures, ComfyUI
-   * gets PreviewImage.
+   * outputs, it runs the others and this call succeeds. In place of SaveImageWebsocket, which keeps no pictures, and of a
+   * PreviewImage with a `filename_prefix`, which it would ignore, ComfyUI gets SaveImage.
    */
   submit(graph: Graph, submission: Submission): Promise<void>;
   /** Where the prompt stands, without a gap. `likelyEnded` asks the history first, which then is all. */

@@ -11,7 +11,7 @@ export type { PromptQueue } from './queue.js';
 export { readAbilities } from './read-abilities.js';
 export { type ComfySocket, type ComfySocketOptions, connectSocket, type SocketLog } from './socket.js';
 export type { NodeProgress, SocketEvent } from './socket-events.js';
-export { SOCKET_PICTURES } from './socket-pictures.js';
+export { PREVIEW, SOCKET_PICTURES } from './socket-pictures.js';
 export type { Submission } from './submit.js';
 export type { SystemStats } from './system-stats.js';
 export type { ViewedFile } from './view.js';

@@ -4,8 +4,11 @@ import type { Member } from './members.js';
 /** The node that sends pictures over the socket and keeps none: they would be lost with it. */
 export const SOCKET_PICTURES = 'SaveImageWebsocket';
 
-/** What every ComfyUI gets in its place: the same input, and the pictures are kept until the next restart. */
-export const KEPT_PICTURES = 'PreviewImage';
+/** The node that shows pictures, under names of which the caller of ComfyUI chooses nothing. */
+export const PREVIEW = 'PreviewImage';
+
+/** What every ComfyUI gets in the place of both: the same input, and a name of our own for what is kept. */
+export const KEPT_PICTURES = 'SaveImage';
 
 const DESCRIPTION = {
   input: { required: { images: ['IMAGE'] } },
@@ -21,13 +24,14 @@ const DESCRIPTION = {
   output_node: true,
 };
 
-/** With nodes that keep their pictures. ComfyUI does not know the input `prompt_id`, and so takes nothing from its cache. */
-export function keepSocketPictures(graph: Graph, promptId: string): Graph {
+/** With nodes that keep their pictures, under a prefix where the graph has one for them. */
+export function keepPictures(graph: Graph, promptId: string): Graph {
   return Object.fromEntries(
     Object.entries(graph).map(([id, node]) => {
-      if (node.class_type !== SOCKET_PICTURES) return [id, node];
-      const { _meta = { title: SOCKET_PICTURES }, inputs } = node;
-      return [id, { ...node, class_type: KEPT_PICTURES, inputs: { ...inputs, prompt_id: promptId }, _meta }];
+      const { class_type, inputs, _meta = { title: class_type } } = node;
+      const isKept = class_type === SOCKET_PICTURES || (class_type === PREVIEW && 'filename_prefix' in inputs);
+      if (!isKept) return [id, node];
+      return [id, { ...node, class_type: KEPT_PICTURES, inputs: { filename_prefix: promptId, ...inputs }, _meta }];
     }),
   );
 }

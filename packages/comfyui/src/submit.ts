@@ -8,7 +8,7 @@ import { parseAnswer } from './json.js';
 import { readObjectInfo } from './object-info.js';
 import { classesToLookUp, rejection } from './rejection.js';
 import { isObject, textOr } from './shapes.js';
-import { keepSocketPictures } from './socket-pictures.js';
+import { keepPictures } from './socket-pictures.js';
 import { type TakeOutCalls, takeOut } from './take-out.js';
 
 const WHAT = 'POST /prompt';
@@ -35,7 +35,7 @@ export async function submitPrompt(
   const secret = comfyKey === undefined ? {} : { api_key_comfy_org: comfyKey };
   const extra = extraData === undefined && comfyKey === undefined ? {} : { extra_data: { ...extraData, ...secret } };
   const body = stringify({
-    prompt: titled(keepSocketPictures(graph, promptId)),
+    prompt: titled(keepPictures(graph, promptId)),
     prompt_id: promptId,
     client_id: clientId,
     ...extra,

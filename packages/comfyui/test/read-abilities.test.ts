@@ -30,12 +30,12 @@ async function abilitiesOf(byPath: Parameters<typeof answers>[0], asked = ASKED)
   return readAbilities(client, asked, new AbortController().signal).finally(() => client.close());
 }
 
-it('takes every ComfyUI that keeps pictures of previews for one that has SaveImageWebsocket', async () => {
-  const preview = { '/object_info/PreviewImage': described('PreviewImage', { images: ['IMAGE'] }) };
-  const missing = { '/object_info/SaveImageWebsocket': { body: '{}' }, '/object_info/PreviewImage': { body: '{}' } };
+it('takes every ComfyUI that saves pictures for one that has SaveImageWebsocket', async () => {
+  const save = { '/object_info/SaveImage': described('SaveImage', { images: ['IMAGE'] }) };
+  const missing = { '/object_info/SaveImageWebsocket': { body: '{}' }, '/object_info/SaveImage': { body: '{}' } };
   const without = await abilitiesOf({ ...missing, '/node_replacements': { body: '{}' } }, ['SaveImageWebsocket']);
   expect(without).toEqual({});
-  expect(await abilitiesOf({ ...missing, ...preview }, ['SaveImageWebsocket'])).toEqual({ SaveImageWebsocket: {} });
+  expect(await abilitiesOf({ ...missing, ...save }, ['SaveImageWebsocket'])).toEqual({ SaveImageWebsocket: {} });
 });
 
 it('asks for each class, and for what ComfyUI has in place of those that are not there', async () => {

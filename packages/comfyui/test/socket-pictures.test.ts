@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { Graph } from '../src/index.js';
 import type { Member } from '../src/members.js';
-import { keepSocketPictures, withSocketPictures } from '../src/socket-pictures.js';
+import { keepPictures, withSocketPictures } from '../src/socket-pictures.js';
 
 const described = async (classes: readonly Member[]) => {
   const all = new Map<string, string>();
@@ -12,24 +12,31 @@ const described = async (classes: readonly Member[]) => {
   return all;
 };
 
-it('keeps the pictures of SaveImageWebsocket, and runs it anew each time, as that node does', () => {
+it('saves what SaveImageWebsocket would send and what a PreviewImage with a prefix shows, and leaves the rest', () => {
+  const images = ['8', 0];
   const graph: Graph = {
-    '1': { class_type: 'SaveImage', inputs: { images: ['8', 0] } },
-    save: { class_type: 'SaveImageWebsocket', inputs: { images: ['8', 0] } },
-    titled: { class_type: 'SaveImageWebsocket', inputs: { images: ['8', 0] }, _meta: { title: 'Here' } },
+    '1': { class_type: 'SaveImage', inputs: { images } },
+    '2': { class_type: 'PreviewImage', inputs: { images } },
+    send: { class_type: 'SaveImageWebsocket', inputs: { images } },
+    titled: { class_type: 'SaveImageWebsocket', inputs: { images, filename_prefix: 'mine' }, _meta: { title: 'Here' } },
+    show: { class_type: 'PreviewImage', inputs: { images, filename_prefix: 'mine' } },
   };
-  const kept = { class_type: 'PreviewImage', inputs: { images: ['8', 0], prompt_id: 'p' } };
-  expect(keepSocketPictures(graph, 'p')).toEqual({
+  const saved = (filename_prefix: string, title: string) => {
+    return { class_type: 'SaveImage', inputs: { images, filename_prefix }, _meta: { title } };
+  };
+  expect(keepPictures(graph, 'p')).toEqual({
     '1': graph['1'],
-    save: { ...kept, _meta: { title: 'SaveImageWebsocket' } },
-    titled: { ...kept, _meta: { title: 'Here' } },
+    '2': graph['2'],
+    send: saved('p', 'SaveImageWebsocket'),
+    titled: saved('mine', 'Here'),
+    show: saved('mine', 'PreviewImage'),
   });
 });
 
 it('describes the node where ComfyUI lacks it, and as ComfyUI does where it has it', async () => {
-  const preview: Member = ['PreviewImage', '{}'];
+  const save: Member = ['SaveImage', '{}'];
   const own: Member = ['SaveImageWebsocket', '{"own":1}'];
-  expect([...(await described([preview])).keys()]).toEqual(['PreviewImage', 'SaveImageWebsocket']);
-  expect((await described([own, preview])).get('SaveImageWebsocket')).toBe('{"own":1}');
+  expect([...(await described([save])).keys()]).toEqual(['SaveImage', 'SaveImageWebsocket']);
+  expect((await described([own, save])).get('SaveImageWebsocket')).toBe('{"own":1}');
   expect([...(await described([['KSampler', '{}']])).keys()]).toEqual(['KSampler']);
 });

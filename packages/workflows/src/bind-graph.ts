@@ -10,9 +10,9 @@ import type { Workflow, WorkflowInput } from './workflow.js';
 const PRIMITIVE_BITS = 63;
 
 export interface BindOptions {
-  /** Beginning of the names under which ComfyUI keeps what is saved. */
-  readonly filenamePrefix: string;
-  /** The name that ComfyUI answered for the file of an input. */
+  /** Beginning of the names of all files that nodes write, `-<n>` comes after it; without it, what the graph says. */
+  readonly filenamePrefix?: string;
+  /** The names of files, by their inputs. */
   readonly files: Pick<ReadonlyMap<string, string>, 'get'>;
 }
 
@@ -36,7 +36,12 @@ export function bindGraph(workflow: Workflow, request: ResolvedRequest, { filena
     const worked = typeof steps === 'number' ? steps : own.steps;
     setWindow(nodeAt(graph, window.node), window, worked, isSettable ? denoise : own.denoise);
   }
-  for (const { node, input } of bindings.prefixes) nodeAt(graph, node).inputs[input] = filenamePrefix;
+  if (filenamePrefix !== undefined) {
+    for (const [n, { node, input }] of bindings.prefixes.entries()) {
+      // With the same name for two nodes that are given the same pictures, ComfyUI would run only one of them.
+      nodeAt(graph, node).inputs[input] = `${filenamePrefix}-${n + 1}`;
+    }
+  }
   if (bindings.slots.count.length === 0 && Number(count) > 1) repeatLatent(graph, workflow, Number(count));
   return neededPart(graph, workflow, request.outputs);
 }

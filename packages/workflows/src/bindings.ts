@@ -24,7 +24,7 @@ export type Parameter = (typeof PARAMETERS)[number];
  */
 export interface Bindings {
   readonly slots: Readonly<Record<Parameter, readonly Slot[]>>;
-  /** `filename_prefix` of every node that keeps pictures. */
+  /** Where the nodes that write files are told how to begin their names. */
   readonly prefixes: readonly Slot[];
   /**
    * Where a RepeatLatentBatch is put for more than one picture, when the graph has no batch size of its own (img2img);

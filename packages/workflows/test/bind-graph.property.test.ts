@@ -30,6 +30,16 @@ function renamed(graph: Graph, ids: ReadonlyMap<string, string>): Graph {
   return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
+/** With the same prefix in all nodes: which one has which number follows the order of the nodes. */
+function unnumbered(graph: Graph): Graph {
+  const entries = Object.entries(graph).map(([id, node]) => {
+    const { filename_prefix: prefix, ...inputs } = node.inputs;
+    if (prefix !== undefined) expect(prefix).toMatch(/^job-\d$/);
+    return [id, { ...node, inputs }] as const;
+  });
+  return Object.fromEntries(entries);
+}
+
 describe.each(LOADABLE.filter(({ files }) => files === undefined))('bindGraph of $fixture', ({ fixture, kind }) => {
   let template: Workflow;
   let resolved: (wanted: Parameters<typeof resolve>[1]) => ReturnType<typeof resolve>;
@@ -47,7 +57,8 @@ describe.each(LOADABLE.filter(({ files }) => files === undefined))('bindGraph of
         const names = new Map(shuffled.map((id, index) => [id, `${index + 100}:${index}`]));
         const other = makeWorkflow(template.name, { graph: renamed(template.graph, names) });
         const bound = bindGraph(template, resolved(wanted), options);
-        expect(bindGraph(other, resolved(wanted), options)).toEqual(renamed(bound, names));
+        const again = bindGraph(other, resolved(wanted), options);
+        expect(unnumbered(again)).toEqual(unnumbered(renamed(bound, names)));
       }),
       { numRuns: 30 },
     );

@@ -36,7 +36,7 @@ describe('bindGraph', () => {
       scheduler: 'karras',
       denoise: 1,
     });
-    expect(inputsOf(graph, '7').filename_prefix).toBe('job');
+    expect(inputsOf(graph, '7').filename_prefix).toBe('job-1');
   });
 
   it('writes picture, size and denoise into the shipped img2img graph', async () => {
@@ -96,10 +96,9 @@ describe('bindGraph', () => {
     expect(inputsOf(graph, '7')).toMatchObject({ width: 4096, height: 4096, target_width: 640, target_height: 832 });
   });
 
-  it('writes the prefix into every node that saves', async () => {
+  it('gives every node that saves or shows a prefix of its own', async () => {
     const graph = bind('text2img', {}, await loadAs('text2img', 'two-saves'));
-    expect(inputsOf(graph, '7').filename_prefix).toBe('job');
-    expect(inputsOf(graph, '8').filename_prefix).toBe('job');
+    expect(['7', '8', '9'].map((id) => inputsOf(graph, id).filename_prefix)).toEqual(['job-1', 'job-2', 'job-3']);
   });
 
   it('makes one picture when the request says nothing, whatever batch the template was saved with', async () => {

@@ -33,9 +33,10 @@ describe('findBindings', () => {
     expect([flux.bindings.distilledGuidance, sd3.bindings.distilledGuidance]).toEqual([true, false]);
   });
 
-  it('counts every SaveImage as an output and no PreviewImage', async () => {
-    const { bindings } = workflowCalled(await loadAs('text2img', 'two-saves'), 'text2img');
-    expect(bindings.prefixes.map(({ node }) => node)).toEqual(['7', '8']);
+  it('counts every SaveImage as an output and no PreviewImage, but names the files of all three', async () => {
+    const { bindings, outputs } = workflowCalled(await loadAs('text2img', 'two-saves'), 'text2img');
+    expect(outputs.map(({ node }) => node)).toEqual(['7', '8']);
+    expect(bindings.prefixes.map(({ node }) => node)).toEqual(['7', '8', '9']);
   });
 
   it('reads steps and denoise of a KSamplerAdvanced as KSampler would name them', async () => {

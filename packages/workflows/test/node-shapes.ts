@@ -30,7 +30,8 @@ export function shapeFaults(graph: Graph): string[] {
     if (shape === undefined) return node.class_type.includes('rgthree') ? [] : [`${node.class_type} is not recorded`];
     const { required = {}, optional = {} } = shape.input;
     const missing = Object.keys(required).filter((input) => !(input in node.inputs));
-    const known: Record<string, InputShape> = { ...required, ...optional };
+    // ComfyUI passes over an input that it does not know; a prefix makes it run the node anew.
+    const known: Record<string, InputShape> = { filename_prefix: { type: 'STRING' }, ...required, ...optional };
     const wrong = Object.entries(node.inputs).flatMap(([input, value]) => {
       const wanted = known[input];
       return wanted === undefined ? [`unknown input ${input}`] : valueFaults(graph, input, value, wanted);

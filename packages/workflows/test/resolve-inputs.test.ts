@@ -109,8 +109,8 @@ describe('inputs of a generic workflow', () => {
   it('do not say where anything is kept, by whatever name a node asks it', () => {
     const graph = { ...TWO_OUTPUTS, 9: { class_type: 'SaveLoRA', inputs: { lora: ['1', 0], prefix: 'loras/mine' } } };
     expect([inputsOf(bound(aFlow(graph)), '9').prefix, inputsOf(bound(aFlow(graph)), '6').filename_prefix]).toEqual([
-      'job',
-      'job',
+      'job-3',
+      'job-1',
     ]);
   });
 

@@ -71,7 +71,7 @@ export function findOutputs(
  * What saves under a prefix or is called so, and what nobody uses although it works on something: a loader that nobody
  * uses was left over.
  */
-function outputNodes(graph: Graph): string[] {
+export function outputNodes(graph: Graph): string[] {
   const used = new Set<string>();
   for (const { inputs } of Object.values(graph)) {
     for (const value of Object.values(inputs)) if (isLink(value)) used.add(value[0]);

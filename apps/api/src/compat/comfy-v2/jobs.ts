@@ -56,7 +56,7 @@ export function getJobWorkflow(deps: Deps): Handler {
     const workflow =
       request.workflow === GRAPH && origin !== undefined
         ? asSent(opened, origin)
-        : bindGraph(opened, request, { filenamePrefix: 'ComfyUI', files });
+        : bindGraph(opened, request, { files });
     return exactJson(200, { workflow, format: 'api' });
   };
 }
