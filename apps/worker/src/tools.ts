@@ -1,5 +1,5 @@
 import type { FrameStore } from '@comfy-fleet/frames';
-import type { InstanceFault, Opinion, SharedInputs, Wedge } from '@comfy-fleet/jobs';
+import type { InstanceFault, InstanceNames, Opinion, SharedInputs, Wedge } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Workflows } from '@comfy-fleet/workflows';
 import type { WhoElse } from './claiming/others.js';
@@ -43,6 +43,8 @@ export interface Tools extends Omit<JobSettings, 'workflows'> {
   readonly workflows: KnownWorkflows;
   readonly frames: FrameStore;
   readonly inputs: FrameStore;
+  /** What they, and what jobs make, are called on instances. */
+  readonly instanceNames: InstanceNames;
   /** Who has which of them in ComfyUI's input folders. */
   readonly sharedInputs: SharedInputs;
   /** Whether they take pictures. */

@@ -91,12 +91,14 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     const here = ourselves();
     return [here, ...(await ledger.presence.workers()).filter(({ name }) => name !== here.name)];
   };
+  const instanceNames = await ledger.instanceNames();
   const workflows = createKnownWorkflows(ledger.source, options.tools.workflows);
   const tools: Tools = {
     ...options.tools,
     workflows,
     frames: stores.frames,
     inputs: stores.inputs,
+    instanceNames,
     sharedInputs: ledger.sharedInputs,
     store,
     nodeTimes: createNodeTimes(ledger.nodeTimes, log),
@@ -172,7 +174,9 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const warmUps: readonly WarmUp[] =
     order === undefined
       ? []
-      : allSlots.map((slots) => createWarmUp({ slots, order, pollMs: tools.pollMs, signal: stopping.signal, log }));
+      : allSlots.map((slots) =>
+          createWarmUp({ slots, order, names: instanceNames, pollMs: tools.pollMs, signal: stopping.signal, log }),
+        );
   const restarter = createRestarter({ rules: options.restart, log });
   const wedges: WedgeWatch = createWedgeWatch({
     prompts: ledger.prompts,

@@ -5,7 +5,7 @@ import { adopt } from '../src/job/adopt.js';
 import { Canceled } from '../src/job/signals.js';
 import type { Tools } from '../src/tools.js';
 import { folderOnly } from './folder-only.js';
-import { aClaimedJob, someInstruments, someSlots } from './held.js';
+import { aClaimedJob, INSTANCE_NAMES, someInstruments, someSlots } from './held.js';
 import { scriptedComfy } from './scripted-comfy.js';
 import { someStores } from './worker-stack.js';
 
@@ -31,7 +31,12 @@ async function setUp(where: Parameters<typeof scriptedComfy>[0], { instance = 'w
     await earlier.close();
   });
   const { frames } = await someStores();
-  const tools: Partial<Tools> = { frames, workflows: await folderOnly(), instruments: someInstruments() };
+  const tools: Partial<Tools> = {
+    frames,
+    workflows: await folderOnly(),
+    instruments: someInstruments(),
+    instanceNames: INSTANCE_NAMES,
+  };
   return { ...held, comfy, promptId, adopt: () => adopt(held.job, tools as Tools) };
 }
 

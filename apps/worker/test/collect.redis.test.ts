@@ -11,7 +11,7 @@ import sharp from 'sharp';
 import { expect, it, onTestFinished } from 'vitest';
 import { collectOutputs } from '../src/job/collect.js';
 import type { Tools } from '../src/tools.js';
-import { aClaimedJob, someSlots } from './held.js';
+import { aSubmittedJob } from './held.js';
 import { namesIn, someStores } from './worker-stack.js';
 
 const sha256Of = (content: Buffer) => createHash('sha256').update(content).digest('hex');
@@ -38,9 +38,14 @@ const entry: HistoryEntry = {
 
 async function collect(file: Buffer, of: Partial<HistoryEntry> = {}, limits: Partial<Tools> = {}) {
   const { frames } = await someStores();
-  const { job } = await aClaimedJob(someSlots(await showing(file)));
+  const { job, submission } = await aSubmittedJob(await showing(file));
   const tools = { frames, maxOutputBytes: 1024 * 1024, maxOutputs: 5, ...limits } as Partial<Tools> as Tools;
-  const collecting = collectOutputs(job, { entry: { ...entry, ...of } }, tools, new AbortController().signal);
+  const collecting = collectOutputs(
+    job,
+    { submission, entry: { ...entry, ...of } },
+    tools,
+    new AbortController().signal,
+  );
   return { id: job.record.id, frames, collecting };
 }
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { InstanceFolders } from '@comfy-fleet/config';
 import { newId } from '@comfy-fleet/contracts';
 import { inputName } from '@comfy-fleet/frames';
 import { PICTURE, pictureFile, type Simulator, until } from '@comfy-fleet/testing';
@@ -8,9 +9,10 @@ import { expect, it } from 'vitest';
 import { aGpu, namesIn, openStack, someStores } from './worker-stack.js';
 
 /** Of a worker that sees these folders of its ComfyUI. */
-const seeing = ({ url }: Simulator, folders: { output: string | undefined; input: string | undefined }) => ({
-  instances: [{ name: '1', url, headers: {}, folders, pools: ['default'] }],
-});
+const seeing = ({ url }: Simulator, seen: Partial<InstanceFolders>) => {
+  const folders = { output: undefined, input: undefined, temp: undefined, ...seen };
+  return { instances: [{ name: '1', url, headers: {}, folders, pools: ['default'] }] };
+};
 const picturesIn = (...folders: string[]) =>
   folders
     .flatMap((folder) => readdirSync(folder))
@@ -50,12 +52,13 @@ it("deletes the picture that jobs start from from ComfyUI's disk when the last o
   const sha256 = createHash('sha256').update(png).digest('hex');
   await stores.inputs.put(inputName(sha256), [png], { signal: new AbortController().signal });
   const fromPicture = { workflow: 'img2img', denoise: 0.5, image: pictureFile(sha256) };
-  const ours = () => picturesIn(input).filter((name) => name === inputName(sha256));
+  const nameThere = await stack.nameOf(inputName(sha256));
+  const ours = () => picturesIn(input).filter((name) => name === nameThere);
 
-  await stack.startWorker('slow', [], { stores, ...seeing(slow, { output: undefined, input }) });
+  await stack.startWorker('slow', [], { stores, ...seeing(slow, { input }) });
   const first = await stack.submit({ ...fromPicture, steps: 150 });
   await stack.running(first);
-  const worker = await stack.startWorker('quick', [], { stores, ...seeing(quick, { output: undefined, input }) });
+  const worker = await stack.startWorker('quick', [], { stores, ...seeing(quick, { input }) });
   expect(await stack.run(fromPicture)).toMatchObject({ status: 'succeeded', instance: 'quick/1' });
   // Whatever it does after the end of a job is done.
   await worker.stop();

@@ -1,6 +1,6 @@
 import { Writable } from 'node:stream';
 import { newId } from '@comfy-fleet/contracts';
-import { type Claim, createLedger, createWorkerLedger, type JobRecord } from '@comfy-fleet/jobs';
+import { type Claim, createLedger, createWorkerLedger, type InstanceNames, type JobRecord } from '@comfy-fleet/jobs';
 import { createLogger, createMetrics } from '@comfy-fleet/telemetry';
 import {
   filesInMemory,
@@ -14,6 +14,7 @@ import { inject, onTestFinished } from 'vitest';
 import { type InstanceOptions, openInstance } from '../src/instance/instance.js';
 import type { LoadTimes } from '../src/instance/load-times.js';
 import { Slots } from '../src/instance/slots.js';
+import { CallersNames } from '../src/job/callers-names.js';
 import { HeldJob } from '../src/job/held-job.js';
 import { createInstruments, type Instruments } from '../src/reporting/instruments.js';
 
@@ -67,6 +68,21 @@ export function openLedgers() {
     await ledger.orders.create({ jobs: [made], caller, weight: 1 });
     return id;
   };
+  const workerOptions = (worker: string, lockMs: number) => ({
+    redis,
+    files,
+    worker,
+    jobTtlSeconds: JOB_TTL_SECONDS,
+    maxWorkerDeaths: 10,
+    maxOvertakes: 100,
+    modelPatienceMs: 30_000,
+    timelineEntries: 720,
+    lockMs,
+    stalledCheckMs: 300,
+    // Who stands still is not to be taken for gone.
+    announceSeconds: 60,
+    log,
+  });
   return {
     ledger,
     answering,
@@ -77,23 +93,14 @@ export function openLedgers() {
       return found.record;
     },
     cancel: (id: string) => ledger.jobs.cancel(id),
+    /** What a job's file is called on instances. */
+    nameOf: async (storedName: string, key = 'anonymous'): Promise<string> => {
+      const any = createWorkerLedger(workerOptions('any', LOCK_MS));
+      onTestFinished(() => any.close());
+      return (await any.instanceNames()).input(key, storedName);
+    },
     /** Of a worker that is to die: others have its jobs when the locks have lapsed. */
-    worker: (worker: string, lockMs = LOCK_MS) =>
-      createWorkerLedger({
-        redis,
-        files,
-        worker,
-        jobTtlSeconds: JOB_TTL_SECONDS,
-        maxWorkerDeaths: 10,
-        maxOvertakes: 100,
-        modelPatienceMs: 30_000,
-        timelineEntries: 720,
-        lockMs,
-        stalledCheckMs: 300,
-        // Who stands still is not to be taken for gone.
-        announceSeconds: 60,
-        log,
-      }),
+    worker: (worker: string, lockMs = LOCK_MS) => createWorkerLedger(workerOptions(worker, lockMs)),
   };
 }
 
@@ -108,7 +115,19 @@ export function knownLoadTimes(ms: Readonly<Record<string, number>>): LoadTimes 
   };
 }
 
-export const NO_GRAPH = { graph: {}, loaders: new Map(), times: new Map(), outputs: new Map() };
+export const NO_GRAPH = {
+  graph: {},
+  loaders: new Map(),
+  times: new Map(),
+  outputs: new Map(),
+  names: new CallersNames({ prefix: 'ab'.repeat(32), files: new Map() }),
+};
+
+/** Names from which a test sees what they are of. */
+export const INSTANCE_NAMES: InstanceNames = {
+  input: (key, storedName) => `${key}-${storedName}`,
+  outputPrefix: (promptId) => `prefix-${promptId}`,
+};
 
 /** Nobody is there. */
 export const NOWHERE = 'http://127.0.0.1:1';
@@ -122,7 +141,7 @@ export function someSlots(url: string, over: Partial<InstanceOptions> = {}): Slo
     headers: {},
     pools: ['default'],
     timeoutMs: 60_000,
-    folders: { output: undefined, input: undefined },
+    folders: { output: undefined, input: undefined, temp: undefined },
     log,
     limits: { failuresToRest: 3, firstRestMs: 10_000, longestRestMs: 600_000 },
     loadTimes: knownLoadTimes({}),

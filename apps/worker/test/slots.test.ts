@@ -124,10 +124,8 @@ it('a job is expected to begin when those before it have taken what prompts take
 
 describe('the models of a job', () => {
   const CHECKPOINT = {
-    graph: {},
+    ...NO_GRAPH,
     loaders: new Map([['1', { files: ['sdxl'], isLinked: false }]]),
-    times: new Map(),
-    outputs: new Map(),
   };
 
   it('are held once it executes, whether or not the socket said so', () => {

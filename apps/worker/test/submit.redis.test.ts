@@ -5,7 +5,7 @@ import { Canceled } from '../src/job/signals.js';
 import { submit } from '../src/job/submit.js';
 import type { Tools } from '../src/tools.js';
 import { folderOnly } from './folder-only.js';
-import { aClaimedJob, someSlots } from './held.js';
+import { aClaimedJob, INSTANCE_NAMES, someSlots } from './held.js';
 import { scriptedComfy } from './scripted-comfy.js';
 import { aFolder } from './worker-stack.js';
 
@@ -18,7 +18,7 @@ async function setUp(script: Script = {}) {
   const held = await aClaimedJob(someSlots(comfy.url));
   const inputs = createFileFrames({ dir: await aFolder(), owner: 'w' });
   const nodeTimes = { of: () => new Map(), learn: () => {} };
-  const tools: Partial<Tools> = { workflows: await folderOnly(), nodeTimes, inputs };
+  const tools: Partial<Tools> = { workflows: await folderOnly(), nodeTimes, inputs, instanceNames: INSTANCE_NAMES };
   return {
     ...held,
     comfy,

@@ -23,7 +23,8 @@ it('is run on an instance before it is given jobs, which says so meanwhile, and 
   const gpu = await aGpu(1000);
   const id = await stack.submit();
   const output = join(gpu.dir, 'output');
-  const instance = { name: '1', url: gpu.url, headers: {}, folders: { output, input: undefined }, pools: ['default'] };
+  const folders = { output, input: undefined, temp: undefined };
+  const instance = { name: '1', url: gpu.url, headers: {}, folders, pools: ['default'] };
   const worker = await stack.startWorker('w', [], { instances: [instance], warmUp });
   await until('it is warmed up', () => starts(gpu) === 1);
   expect(

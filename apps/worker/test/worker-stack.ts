@@ -114,7 +114,7 @@ export async function openStack() {
           name: `${index + 1}`,
           url,
           headers: {},
-          folders: { output: undefined, input: undefined },
+          folders: { output: undefined, input: undefined, temp: undefined },
           pools,
         })),
         pools,

@@ -8,6 +8,7 @@ import {
   readAbilities,
   type SocketEvent,
 } from '@comfy-fleet/comfyui';
+import type { InstanceFolders } from '@comfy-fleet/config';
 import { type Abilities, FleetError } from '@comfy-fleet/contracts';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { mainModelsOf } from '@comfy-fleet/workflows';
@@ -20,12 +21,6 @@ import type { RestLimits } from './suspicion.js';
 
 /** What a follower of a prompt hears: the socket's events for it, and that events may have been missed. */
 export type PromptNews = SocketEvent | { readonly type: 'reconnected' } | { readonly type: 'disconnected' };
-
-/** ComfyUI's folders as this process sees them; undefined: it does not see them. */
-export interface InstanceFolders {
-  readonly output: string | undefined;
-  readonly input: string | undefined;
-}
 
 /** One ComfyUI: its HTTP client, its socket shared by all prompts, and its health. */
 export interface Instance {

@@ -1,4 +1,5 @@
 import { FleetError } from '@comfy-fleet/contracts';
+import type { InstanceNames } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { runWarmUp } from '../job/run-warm-up.js';
 import type { Slots } from './slots.js';
@@ -15,6 +16,7 @@ export interface WarmUp {
 interface Options {
   readonly slots: Slots;
   readonly order: WarmUpOrder;
+  readonly names: Pick<InstanceNames, 'outputPrefix'>;
   readonly pollMs: number;
   readonly signal: AbortSignal;
   readonly log: Logger;
@@ -23,7 +25,7 @@ interface Options {
 /** After so many in a row under which its ComfyUI died there are no more: it may be the warm-up that it dies of. */
 const MOST_DEATHS = 2;
 
-export function createWarmUp({ slots, order, pollMs, signal, log }: Options): WarmUp {
+export function createWarmUp({ slots, order, names, pollMs, signal, log }: Options): WarmUp {
   const { instance } = slots;
   const { name, health } = instance;
   let isDue = false;
@@ -43,7 +45,7 @@ export function createWarmUp({ slots, order, pollMs, signal, log }: Options): Wa
   const warm = async () => {
     const start = performance.now();
     try {
-      promptId = await runWarmUp(slots, order, { pollMs, signal });
+      promptId = await runWarmUp(slots, order, { names, pollMs, signal });
       deaths = 0;
       log.info('instance is warmed up', { instance: name, ms: Math.round(performance.now() - start) });
     } catch (error) {

@@ -2,11 +2,12 @@ import { filesOf } from '@comfy-fleet/contracts';
 import { noteEvent, noteFacts } from '@comfy-fleet/telemetry';
 import type { Tools } from '../tools.js';
 import { patiently } from '../waiting/patiently.js';
+import { CallersNames } from './callers-names.js';
 import type { HeldJob } from './held-job.js';
 import { loseSubmission } from './lose.js';
 import { Canceled } from './signals.js';
 import type { BoundGraph, Submission } from './submission.js';
-import { bindJob } from './submit.js';
+import { bindJob, originOf } from './submit.js';
 
 /**
  * Looks for the submission that an earlier claim left in this instance, and takes it over if ComfyUI still has it or
@@ -38,17 +39,16 @@ export async function adopt(job: HeldJob, tools: Tools): Promise<Submission | 'g
   return submission;
 }
 
-/** Only to weigh the progress: the names of the files do not matter, and without a graph there is just no progress. */
+/** Without a graph there is no progress, and what ComfyUI wrote keeps the graph that it ran, without our names. */
 async function graphOf(job: HeldJob, promptId: string, tools: Tools): Promise<BoundGraph> {
+  const { key, request } = job.record;
+  const files = new Map(filesOf(request).map(([input, { name }]) => [input, tools.instanceNames.input(key, name)]));
   try {
-    return await bindJob(
-      job,
-      promptId,
-      tools,
-      new Map(filesOf(job.record.request).map(([input, { name }]) => [input, name])),
-    );
+    return await bindJob(job, { promptId, origin: await originOf(job, tools), files }, tools);
   } catch (error) {
     job.log.warn('the graph of an adopted submission cannot be bound any more', { error });
-    return { graph: {}, loaders: new Map(), times: new Map(), outputs: new Map() };
+    const prefix = tools.instanceNames.outputPrefix(promptId);
+    const names = new CallersNames({ prefix, files: new Map([...files].map(([input, name]) => [name, input])) });
+    return { graph: {}, loaders: new Map(), times: new Map(), outputs: new Map(), names };
   }
 }

@@ -6,6 +6,7 @@ import type { Decision } from './decide.js';
 import { dropLeftFrames } from './drop-frames.js';
 import { freeMemory, ranOutOfMemory } from './free-memory.js';
 import type { HeldJob } from './held-job.js';
+import { cleanUpOutputs } from './leftovers.js';
 import { loseSubmission } from './lose.js';
 import { Superseded, Unable } from './signals.js';
 
@@ -96,7 +97,10 @@ async function tryAgain(
 async function finishCanceled(job: HeldJob, tools: Tools): Promise<void> {
   const inDoubt = job.submission?.isInDoubt === true;
   const became = await job.finish({ status: 'canceled', inDoubt }, executed(job));
-  if (became !== 'superseded') await dropLeftFrames(job, tools);
+  if (became !== 'superseded') {
+    await dropLeftFrames(job, tools);
+    await cleanUpOutputs(job, job.submission);
+  }
   job.log.info('job ended', { status: became });
 }
 
@@ -112,6 +116,7 @@ async function finishFailed(job: HeldJob, error: FleetError, inDoubt: boolean, t
   if (became !== 'superseded') {
     job.slot.became = became;
     await dropLeftFrames(job, tools);
+    await cleanUpOutputs(job, job.submission);
   }
   job.log.warn('job ended', { status: became, error });
 }

@@ -9,7 +9,7 @@ import { whileStorageFails } from '../waiting/while-storage-fails.js';
 import { dropLeftFrames } from './drop-frames.js';
 import { noteBeginning } from './follow.js';
 import type { HeldJob } from './held-job.js';
-import { deleteOutputs } from './leftovers.js';
+import { cleanUpOutputs } from './leftovers.js';
 import { inStoring } from './spans.js';
 import { type StoredOutput, sha256Of, storeFile, storeText } from './store-output.js';
 import type { Submission } from './submission.js';
@@ -30,7 +30,7 @@ export async function collectAndFinish(
   job.mayHaveStored = true;
   const stored = await unlessCanceled(
     job,
-    (signal) => collectOutputs(job, { entry, asked: askedNodes(job, submission) }, tools, signal),
+    (signal) => collectOutputs(job, { submission, entry, asked: askedNodes(job, submission) }, tools, signal),
     async () => {
       await noteBeginning(job);
       job.note(await job.claim.collect());
@@ -47,7 +47,7 @@ export async function collectAndFinish(
     if (became === 'succeeded') {
       tools.instruments.jobCollect.observe(job.labels, (performance.now() - start) / 1000);
     } else await dropLeftFrames(job, tools);
-    await cleanUpOutputs(job, entry);
+    await cleanUpOutputs(job, submission);
   }
   job.log.info('job ended', { status: became, outputs: outputs.length });
 }
@@ -69,11 +69,11 @@ function named(stored: readonly StoredOutput[], names: ReadonlyMap<string, strin
   });
 }
 
-/** The outputs are stored: that ComfyUI keeps its own is no reason for the job to fail. */
-async function cleanUpOutputs(job: HeldJob, { outputs }: HistoryEntry): Promise<void> {
-  await deleteOutputs(job.instance.folders, outputs).catch((error: unknown) =>
-    job.log.warn('files could not be deleted from the output folder of ComfyUI', { error }),
-  );
+interface Collected {
+  readonly submission: Submission;
+  readonly entry: HistoryEntry;
+  /** See wantedOutputs. */
+  readonly asked?: ReadonlySet<string> | 'all' | undefined;
 }
 
 /**
@@ -83,12 +83,12 @@ async function cleanUpOutputs(job: HeldJob, { outputs }: HistoryEntry): Promise<
  */
 export async function collectOutputs(
   job: HeldJob,
-  { entry, asked }: { readonly entry: HistoryEntry; readonly asked?: ReadonlySet<string> | 'all' | undefined },
+  { submission, entry, asked }: Collected,
   tools: Tools,
   signal: AbortSignal,
 ): Promise<StoredOutput[]> {
   const { frames, maxOutputBytes: maxBytes, maxOutputs } = tools;
-  const { files, texts } = wantedOutputs(entry, { graph: job.submission?.graph ?? {}, asked });
+  const { files, texts } = wantedOutputs(entry, { graph: submission.graph, asked });
   if (files.length + texts.length === 0) {
     throw new FleetError(
       'no_output',
@@ -99,6 +99,7 @@ export async function collectOutputs(
     const detail = `The workflow made ${files.length + texts.length} outputs; at most ${maxOutputs} are kept (MAX_OUTPUTS).`;
     throw new FleetError('output_too_large', detail);
   }
+  const storing = { submission, frames, maxBytes, signal };
   const stored: StoredOutput[] = [];
   const store = async (step: (n: number) => Promise<StoredOutput>) => {
     const n = stored.length + 1;
@@ -107,12 +108,12 @@ export async function collectOutputs(
     const untilStored = () => whileStorageFails(job, 'storing', tools, signal, once);
     stored.push(await inStoring(`${job.record.id}_${n}`, untilStored));
   };
-  for (const file of files) await store((n) => storeFile(job, file, n, { frames, maxBytes, signal }));
+  for (const file of files) await store((n) => storeFile(job, file, n, storing));
   for (const text of texts) {
     // A node that saves a text shows it as well.
-    const sha256 = sha256Of(text.text);
+    const sha256 = sha256Of(submission.names.inText(text.text));
     const isSaved = stored.some((output) => output.nodeId === text.nodeId && output.sha256 === sha256);
-    if (!isSaved) await store((n) => storeText(job, text, n, { frames, maxBytes, signal }));
+    if (!isSaved) await store((n) => storeText(job, text, n, storing));
   }
   return stored;
 }

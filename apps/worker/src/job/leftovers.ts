@@ -1,33 +1,49 @@
 import { readdir, rm, stat, unlink } from 'node:fs/promises';
 import { join, resolve, sep } from 'node:path';
 import type { OutputFile } from '@comfy-fleet/comfyui';
+import type { InstanceFolders } from '@comfy-fleet/config';
 import { isId } from '@comfy-fleet/contracts';
 import { inputDigest, isInputName } from '@comfy-fleet/frames';
 import type { SharedInputs } from '@comfy-fleet/jobs';
-import type { InstanceFolders } from '../instance/instance.js';
+import type { HeldJob } from './held-job.js';
+import type { Submission } from './submission.js';
 
 /** What is not deleted at its job's end (a crash, a cancel) goes after this long. */
 const OLD_MS = 86_400_000;
 
-/** Deletes a job's files from ComfyUI's own disk, where we see it. Of temporary files ComfyUI takes care itself. */
-export async function deleteOutputs({ output }: InstanceFolders, files: readonly OutputFile[]): Promise<void> {
-  if (output === undefined) return;
+/** Deletes the files that the history of a submission lists from ComfyUI's own disk, where we see it. */
+export async function deleteOutputs(folders: InstanceFolders, files: readonly OutputFile[]): Promise<void> {
   for (const { type, subfolder, filename } of files) {
-    const path = resolve(output, subfolder, filename);
-    const isOurs = type === 'output' && isOurOutput(filename) && path.startsWith(output + sep);
-    if (isOurs) await rm(path, { force: true });
+    const isOurs = type === 'temp' || (type === 'output' && (isOurOutput(filename) || isShownModel(filename)));
+    const folder = type === 'temp' ? folders.temp : folders.output;
+    if (folder === undefined || !isOurs) continue;
+    const path = resolve(folder, subfolder, filename);
+    if (path.startsWith(folder + sep)) await rm(path, { force: true });
   }
 }
 
-/** Deletes the files that an ended job started from on ComfyUI's own disk, where we see it, unless other jobs use them. */
+/** What a submission wrote is stored, or nobody wants it. That ComfyUI keeps it is no reason for the job to fail. */
+export async function cleanUpOutputs(job: HeldJob, submission: Submission | undefined): Promise<void> {
+  const { outputs = [], temporary = [] } = submission?.entry ?? {};
+  await deleteOutputs(job.instance.folders, [...outputs, ...temporary]).catch((error: unknown) =>
+    job.log.warn('files could not be deleted from the folders of ComfyUI', { error }),
+  );
+}
+
+/**
+ * Deletes the files that an ended job started from on ComfyUI's own disk, where we see it, unless other jobs use them.
+ * `names` are those on the instance.
+ */
 export async function deleteInputs(
   { input }: InstanceFolders,
   names: readonly string[],
   deleteUnused: SharedInputs['deleteUnused'],
 ): Promise<void> {
-  if (input === undefined) return;
   for (const name of new Set(names)) {
-    await deleteUnused(inputDigest(name), () => rm(join(input, name), { force: true }));
+    // Where we do not see the disk, it is at least forgotten which ended jobs used the file.
+    await deleteUnused(inputDigest(name), async () => {
+      if (input !== undefined) await rm(join(input, name), { force: true });
+    });
   }
 }
 
@@ -37,19 +53,30 @@ export async function deleteOldFiles(
   deleteUnused: SharedInputs['deleteUnused'],
 ): Promise<number> {
   const outputs = await deleteOld(folders.output, isOurOutput, (_name, remove) => remove());
+  const previews = await deleteOld(folders.temp, isPreview, (_name, remove) => remove());
   const inputs = await deleteOld(folders.input, isInputName, async (name, remove) => {
     await deleteUnused(inputDigest(name), remove);
   });
-  return outputs + inputs;
+  return outputs + previews + inputs;
 }
 
 /**
- * Nodes write `<prefix>_<number>_.png`, `<prefix>_<number>-audio.mp4` and the like, and our prefix is the prompt id. What has
- * another name may be somebody's own, and was only shown.
+ * Nodes write `<prefix>_<number>_.png`, `<prefix>_<number>-audio.mp4` and the like. Our prefix is a hash and a number; in 0.1 it was the
+ * prompt id, a UUID. What has another name may be somebody's own, and was only shown.
  */
 function isOurOutput(name: string): boolean {
-  const prefix = /^(.{36})_\d+[^/]*\.\w+$/.exec(name)?.[1];
-  return prefix !== undefined && isId(prefix);
+  const prefix = /^([^_]+)_\d+[^/]*\.\w+$/.exec(name)?.[1];
+  return prefix !== undefined && (/^[0-9a-f]{64}-\d+$/.test(prefix) || isId(prefix));
+}
+
+/** Nodes that show a model draw a name for it themselves. An old one may be of somebody who used ComfyUI's own page. */
+function isShownModel(name: string): boolean {
+  return /^preview3d_[0-9a-f]{32}\.\w+$/.test(name);
+}
+
+/** What nodes that show something write into the temporary folder, each with five letters of its own. */
+function isPreview(name: string): boolean {
+  return /_temp_[a-z]{5}_\d+_?\.\w+$/.test(name);
 }
 
 /** Calls the second argument, unless that file is to stay. */

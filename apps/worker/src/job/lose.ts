@@ -3,6 +3,7 @@ import type { Tools } from '../tools.js';
 import { dropLeftFrames } from './drop-frames.js';
 import { noteBeginning } from './follow.js';
 import type { HeldJob } from './held-job.js';
+import { cleanUpOutputs } from './leftovers.js';
 
 /**
  * ComfyUI has nothing of the job's submission (any more), or not where we reach it: it goes off the record, and what was
@@ -23,4 +24,5 @@ export async function loseSubmission(
   job.slot.drop();
   job.note(await job.claim.lose(promptId, why, faults));
   await dropLeftFrames(job, tools);
+  await cleanUpOutputs(job, submission);
 }

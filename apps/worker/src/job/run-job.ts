@@ -44,7 +44,8 @@ async function tryOnce(job: HeldJob, tools: Tools): Promise<boolean> {
   }
 }
 
-async function settle(job: HeldJob, error: unknown, tools: Tools): Promise<boolean> {
+async function settle(job: HeldJob, raw: unknown, tools: Tools): Promise<boolean> {
+  const error = job.submission === undefined ? raw : job.submission.names.inError(raw);
   try {
     return await apply(job, decide(error, await gatherFacts(job, error, tools)), error, tools);
   } catch (second) {
@@ -70,6 +71,7 @@ async function run(job: HeldJob, tools: Tools): Promise<void> {
     // What another process was waiting for in vain is not waited for again.
     graceMs: job.instance.health.state === 'wedged' ? 0 : tools.interruptGraceMs,
   });
+  if (end.state === 'ended') submission.entry = end.entry;
   const { counted, entry, error } = outcomeOf(end, job);
   tools.instruments.prompts.inc({ instance: job.instance.name, outcome: counted });
   if (end.state === 'deaf') await giveUp(job, submission, end.since, tools);
@@ -112,8 +114,9 @@ async function wentWell({ record, instance }: HeldJob, { sendOpinion }: Tools): 
 }
 
 /** However the job ended. One that is still open uses its files itself. */
-async function cleanUpInputs(job: HeldJob, { sharedInputs }: Tools): Promise<void> {
-  const names = filesOf(job.record.request).map(([, { name }]) => name);
+async function cleanUpInputs(job: HeldJob, { sharedInputs, instanceNames }: Tools): Promise<void> {
+  const { key, request } = job.record;
+  const names = filesOf(request).map(([, { name }]) => instanceNames.input(key, name));
   await deleteInputs(job.instance.folders, names, sharedInputs.deleteUnused).catch((error: unknown) =>
     job.log.warn('a file could not be deleted from the input folder of ComfyUI', { error }),
   );

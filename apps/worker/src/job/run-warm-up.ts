@@ -1,10 +1,12 @@
 import type { HistoryEntry } from '@comfy-fleet/comfyui';
 import { FleetError, newId } from '@comfy-fleet/contracts';
+import type { InstanceNames } from '@comfy-fleet/jobs';
 import { bindGraph, loadersOf } from '@comfy-fleet/workflows';
 import type { Instance, PromptNews } from '../instance/instance.js';
 import type { Slots } from '../instance/slots.js';
 import type { WarmUpOrder } from '../instance/warm-up-order.js';
 import { NewsFeed } from '../waiting/news-feed.js';
+import { CallersNames } from './callers-names.js';
 import { deleteOutputs } from './leftovers.js';
 import { stepsOf } from './steps-of.js';
 import { Submission } from './submission.js';
@@ -15,16 +17,22 @@ export interface Waiting {
   readonly signal: AbortSignal;
 }
 
+interface Naming {
+  readonly names: Pick<InstanceNames, 'outputPrefix'>;
+}
+
 /** Runs a prompt that is no job's, and keeps nothing of it. Answers its id; throws why it failed. */
-export async function runWarmUp(slots: Slots, order: WarmUpOrder, waiting: Waiting): Promise<string> {
+export async function runWarmUp(slots: Slots, order: WarmUpOrder, waiting: Waiting & Naming): Promise<string> {
   const { workflow, request, deadlineMs } = order;
   const { instance, meter } = slots;
   const promptId = newId();
+  const prefix = waiting.names.outputPrefix(promptId);
   const bound = {
-    graph: bindGraph(workflow, request, { filenamePrefix: promptId, files: new Map() }),
+    graph: bindGraph(workflow, request, { filenamePrefix: prefix, files: new Map() }),
     loaders: loadersOf(workflow, request),
     times: new Map<string, number>(),
     outputs: new Map<string, string>(),
+    names: new CallersNames({ prefix, files: new Map() }),
   };
   const ends = new NewsFeed<PromptNews>();
   const submission = new Submission({
@@ -41,8 +49,11 @@ export async function runWarmUp(slots: Slots, order: WarmUpOrder, waiting: Waiti
     const { clientId } = instance;
     const { signal } = waiting;
     await instance.ask((client) => client.submit(bound.graph, { promptId, clientId, signal }));
-    const { outcome, outputs, error } = await untilEnded(instance, promptId, ends, { ...waiting, deadlineMs });
-    await deleteOutputs(instance.folders, outputs);
+    const { outcome, outputs, temporary, error } = await untilEnded(instance, promptId, ends, {
+      ...waiting,
+      deadlineMs,
+    });
+    await deleteOutputs(instance.folders, [...outputs, ...temporary]);
     // The socket may have been silent.
     submission.began();
     if (outcome === 'success') return promptId;

@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
-import { type OutputFile, type OutputText, SOCKET_PICTURES } from '@comfy-fleet/comfyui';
+import { type OutputFile, type OutputText, PREVIEW, SOCKET_PICTURES } from '@comfy-fleet/comfyui';
 import { FleetError } from '@comfy-fleet/contracts';
-import { FRAME_TYPES, type FrameStore, fileFactsOf, frameName, plainName } from '@comfy-fleet/frames';
+import { editFile, FRAME_TYPES, type FrameStore, fileFactsOf, frameName } from '@comfy-fleet/frames';
 import { type Listed, listedToKeep, type OutputRecord } from '@comfy-fleet/jobs';
 import { imageSize } from 'image-size';
 import type { HeldJob } from './held-job.js';
 import type { MediaFacts, StoredMedia } from './media-facts.js';
 import { peek } from './peek.js';
+import type { Submission } from './submission.js';
 
 /** Enough of a file to tell what it is, and how large a picture is: a JPEG says that behind its metadata, which may be the whole workflow. */
 const HEAD_BYTES = 256 * 1024;
@@ -14,6 +15,7 @@ const HEAD_BYTES = 256 * 1024;
 const PICTURES: ReadonlySet<string> = new Set(Object.values(FRAME_TYPES));
 
 interface Storing {
+  readonly submission: Submission;
   readonly frames: FrameStore;
   readonly maxBytes: number;
   readonly signal: AbortSignal;
@@ -30,19 +32,20 @@ export async function storeFile(
   job: HeldJob,
   file: OutputFile,
   n: number,
-  { frames, maxBytes, signal }: Storing,
+  { submission, frames, maxBytes, signal }: Storing,
 ): Promise<StoredOutput> {
+  const { names } = submission;
+  const filename = names.ofFile(file);
   return job.instance.ask(async (client) => {
     const { stream, bytes: told = 0 } = await client.view(file, signal);
     try {
-      if (told > maxBytes) throw tooLarge(file, maxBytes);
-      const { start, whole } = await peek(stream, HEAD_BYTES);
-      const { extension, contentType, kind } = await fileFactsOf(start, file.filename);
-      const size = sizeOf(start, file, { isPicture: PICTURES.has(contentType), isImage: kind === 'image' });
+      if (told > maxBytes) throw tooLarge(filename, maxBytes);
+      const { start, whole } = await peek(editFile(stream, names.edit), HEAD_BYTES);
+      const { extension, contentType, kind } = await fileFactsOf(start, filename);
+      const size = sizeOf(start, filename, { isPicture: PICTURES.has(contentType), isImage: kind === 'image' });
       const name = frameName(job.record.id, n, extension);
-      const { bytes, sha256 } = await frames.put(name, atMost(whole, maxBytes, file), { signal });
+      const { bytes, sha256 } = await frames.put(name, atMost(whole, maxBytes, filename), { signal });
       const text = kind === 'text' && bytes === start.length ? textIn(start) : undefined;
-      const filename = plainName(file.filename);
       const isMedia = kind === 'video' || kind === 'audio';
       const facts = isMedia ? await factsOf({ name, bytes, start, frames, signal }) : size;
       return {
@@ -55,7 +58,7 @@ export async function storeFile(
         sha256,
         ...facts,
         ...(text === undefined ? {} : { text }),
-        ...listedToKeep(listedAs(job, file)),
+        ...listedToKeep(listedAs(submission, file)),
       };
     } finally {
       stream.destroy();
@@ -72,27 +75,30 @@ async function factsOf(media: StoredMedia): Promise<MediaFacts> {
 /** Stores what a node showed as text as the job's nth output. */
 export async function storeText(
   job: HeldJob,
-  { nodeId, text }: OutputText,
+  { nodeId, text: said }: OutputText,
   n: number,
-  { frames, maxBytes, signal }: Storing,
+  { submission, frames, maxBytes, signal }: Storing,
 ): Promise<StoredOutput> {
+  const text = submission.names.inText(said);
   const file = frameName(job.record.id, n, 'txt');
   const content = Buffer.from(text); // what is no valid Unicode becomes U+FFFD
   const filename = 'text.txt';
-  if (content.length > maxBytes) throw tooLarge({ filename }, maxBytes);
+  if (content.length > maxBytes) throw tooLarge(filename, maxBytes);
   const { bytes, sha256 } = await frames.put(file, content.length === 0 ? [] : [content], { signal });
   const about = { nodeId, kind: 'text', file, filename, contentType: 'text/plain', bytes, sha256 } as const;
   return { ...about, text: text.toWellFormed(), listed: { key: 'text', type: 'output' } };
 }
 
-function listedAs(job: HeldJob, { nodeId, key, type, animated, format, frameRate }: OutputFile): Listed {
+function listedAs({ graph }: Submission, { nodeId, key, type, animated, format, frameRate }: OutputFile): Listed {
+  const className = graph[nodeId]?.class_type;
+  const isSaved = type === 'output' && className !== PREVIEW && className !== SOCKET_PICTURES;
   return {
     key,
-    type: type === 'output' ? 'output' : 'temp',
+    type: isSaved ? 'output' : 'temp',
     ...(animated === undefined ? {} : { animated }),
     ...(format === undefined ? {} : { format }),
     ...(frameRate === undefined ? {} : { frameRate }),
-    ...(job.submission?.graph[nodeId]?.class_type === SOCKET_PICTURES ? { isSent: true } : {}),
+    ...(className === SOCKET_PICTURES ? { isSent: true } : {}),
   };
 }
 
@@ -104,7 +110,7 @@ export function sha256Of(text: string): string {
 /** A PNG, JPEG, WebP or GIF has a size, or is damaged; of other pictures it is told where that is easy. */
 function sizeOf(
   start: Buffer,
-  file: OutputFile,
+  filename: string,
   { isPicture, isImage }: { readonly isPicture: boolean; readonly isImage: boolean },
 ): { width: number; height: number } | undefined {
   if (!isPicture && !isImage) return undefined;
@@ -113,7 +119,7 @@ function sizeOf(
     return Number.isInteger(width) && Number.isInteger(height) ? { width, height } : undefined;
   } catch (cause) {
     if (!isPicture) return undefined;
-    const detail = `What the workflow saved as ${file.filename} is not a whole picture.`;
+    const detail = `What the workflow saved as ${filename} is not a whole picture.`;
     throw new FleetError('no_output', detail, { cause });
   }
 }
@@ -121,12 +127,12 @@ function sizeOf(
 async function* atMost(
   source: AsyncIterable<Uint8Array>,
   maxBytes: number,
-  file: OutputFile,
+  filename: string,
 ): AsyncGenerator<Uint8Array> {
   let bytes = 0;
   for await (const chunk of source) {
     bytes += chunk.byteLength;
-    if (bytes > maxBytes) throw tooLarge(file, maxBytes);
+    if (bytes > maxBytes) throw tooLarge(filename, maxBytes);
     yield chunk;
   }
 }
@@ -139,7 +145,7 @@ function textIn(content: Buffer): string | undefined {
   }
 }
 
-function tooLarge({ filename }: Pick<OutputFile, 'filename'>, maxBytes: number): FleetError {
+function tooLarge(filename: string, maxBytes: number): FleetError {
   const detail = `What the workflow saved as ${filename} has more than ${maxBytes} bytes (MAX_OUTPUT_BYTES).`;
   return new FleetError('output_too_large', detail);
 }

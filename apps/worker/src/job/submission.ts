@@ -1,7 +1,9 @@
+import type { HistoryEntry } from '@comfy-fleet/comfyui';
 import type { Progress, Timings } from '@comfy-fleet/jobs';
 import { noteFacts } from '@comfy-fleet/telemetry';
 import type { Graph, Loader } from '@comfy-fleet/workflows';
 import type { Instance, PromptNews } from '../instance/instance.js';
+import type { CallersNames } from './callers-names.js';
 import { type Loads, LoadWatch } from './load-watch.js';
 import { NodeWatch } from './node-watch.js';
 import { ProgressTracker } from './progress-tracker.js';
@@ -17,6 +19,7 @@ export interface BoundGraph {
   readonly times: ReadonlyMap<string, number>;
   /** Names of its outputs, by node id. */
   readonly outputs: ReadonlyMap<string, string>;
+  readonly names: CallersNames;
 }
 
 interface SubmissionOptions {
@@ -38,6 +41,7 @@ export class Submission {
   readonly promptId: string;
   readonly graph: Graph;
   readonly outputs: ReadonlyMap<string, string>;
+  readonly names: CallersNames;
   /** An earlier claim made it. */
   readonly isAdopted: boolean;
   /** When ComfyUI had it, by performance.now(); undefined before. */
@@ -52,6 +56,8 @@ export class Submission {
   executedMs: number | undefined;
   /** How long it loaded models in that time; undefined while nothing was seen of that. */
   loadedMs: number | undefined;
+  /** What ComfyUI's history says of it; undefined until it has ended. */
+  entry: HistoryEntry | undefined;
   /** The instance died, or was restarted, while it had it. */
   instanceDied = false;
   /** ComfyUI may execute it for longer than there is a job. */
@@ -76,6 +82,7 @@ export class Submission {
     this.promptId = promptId;
     this.graph = bound.graph;
     this.outputs = bound.outputs;
+    this.names = bound.names;
     this.isAdopted = adopted !== undefined;
     // One that was found executing was counted by the claim that started it, and its time runs from there.
     this.beganAt = adopted?.startedAt ?? undefined;

@@ -1,5 +1,5 @@
 import { SubmissionUnknown } from '@comfy-fleet/comfyui';
-import { FleetError, graphOf, newId } from '@comfy-fleet/contracts';
+import { FleetError, filesOf, graphOf, newId } from '@comfy-fleet/contracts';
 import { noteEvent } from '@comfy-fleet/telemetry';
 import { bindGraph, loadersOf, parseStoredJson } from '@comfy-fleet/workflows';
 import { canRun } from '../instance/can-run.js';
@@ -7,6 +7,7 @@ import type { Tools } from '../tools.js';
 import { patiently } from '../waiting/patiently.js';
 import { pause } from '../waiting/pause.js';
 import { whileStorageFails } from '../waiting/while-storage-fails.js';
+import { CallersNames } from './callers-names.js';
 import type { HeldJob } from './held-job.js';
 import { Unable } from './signals.js';
 import type { BoundGraph, Submission } from './submission.js';
@@ -18,18 +19,24 @@ import { uploadInputs } from './upload-inputs.js';
  */
 export async function submit(job: HeldJob, tools: Tools): Promise<Submission> {
   const promptId = newId();
-  const bound = await bindJob(job, promptId, tools, await uploadInputs(job, tools));
+  const origin = await originOf(job, tools);
+  const bound = await bindJob(job, { promptId, origin, files: await uploadInputs(job, tools) }, tools);
   if (tools.logPrompts) {
     const { prompt, negative_prompt } = job.record.request.inputs;
     job.log.info('job is submitted', { prompt_id: promptId, prompt, negative_prompt });
   }
-  const extraData = await extraDataOf(job, tools);
   const submission = await job.writeDown(promptId, bound);
   try {
     const { signal, instance } = job;
     const comfyKey = job.record.comfyKey ?? undefined;
     await instance.ask((client) =>
-      client.submit(bound.graph, { promptId, clientId: instance.clientId, comfyKey, extraData, signal }),
+      client.submit(bound.graph, {
+        promptId,
+        clientId: instance.clientId,
+        comfyKey,
+        extraData: origin.extraData,
+        signal,
+      }),
     );
   } catch (error) {
     if (await isUnable(job, error, tools)) throw new Unable('', { cause: error });
@@ -41,36 +48,43 @@ export async function submit(job: HeldJob, tools: Tools): Promise<Submission> {
   return submission;
 }
 
-/** What came with the graph for ComfyUI's nodes, such as the workflow that they write into pictures. */
-async function extraDataOf(job: HeldJob, tools: Tools): Promise<Readonly<Record<string, unknown>> | undefined> {
-  if (!job.record.hasOrigin) return undefined;
+/** What the order said beside the graph, as far as it matters for ComfyUI. */
+export interface Origin {
+  /** For nodes, such as the workflow that they write into pictures. */
+  readonly extraData?: Readonly<Record<string, unknown>>;
+  /** What the caller calls files, by their inputs. */
+  readonly files?: Readonly<Record<string, string>>;
+}
+
+export async function originOf(job: HeldJob, tools: Tools): Promise<Origin> {
+  if (!job.record.hasOrigin) return {};
   const what = 'reading the extra data of the job';
   const origin = await whileStorageFails(job, what, tools, job.signal, () => job.claim.origin());
-  return origin === undefined ? undefined : (parseStoredJson(origin) as Origin).extraData;
+  return origin === undefined ? {} : (parseStoredJson(origin) as Origin);
 }
 
-/** Of an origin, what is not for the answers of the API alone. */
-interface Origin {
-  readonly extraData?: Readonly<Record<string, unknown>>;
+interface Given {
+  readonly promptId: string;
+  readonly origin: Origin;
+  /** What files are called on the instance, by their inputs. */
+  readonly files: ReadonlyMap<string, string>;
 }
 
-/** What a submission gives ComfyUI; `files` are the names that ComfyUI gave to its files, by their inputs. */
-export async function bindJob(
-  job: HeldJob,
-  promptId: string,
-  tools: Tools,
-  files: ReadonlyMap<string, string>,
-): Promise<BoundGraph> {
+/** What a submission gives ComfyUI. */
+export async function bindJob(job: HeldJob, { promptId, origin, files }: Given, tools: Tools): Promise<BoundGraph> {
   const { request } = job.record;
   const workflow = await whileStorageFails(job, 'reading the graph of the job', tools, job.signal, () =>
     tools.workflows.load(request, job.signal),
   );
-  // The prompt id as prefix: no output is ever another job's file, cached results included.
+  const prefix = tools.instanceNames.outputPrefix(promptId);
+  const own = new Map(filesOf(request).map(([input, { name }]) => [input, origin.files?.[input] ?? name]));
+  const ownByName = new Map([...files].map(([input, name]) => [name, own.get(input) ?? input]));
   return {
-    graph: bindGraph(workflow, request, { filenamePrefix: promptId, files }),
+    graph: bindGraph(workflow, request, { filenamePrefix: prefix, files }),
     loaders: loadersOf(workflow, request),
     times: tools.nodeTimes.of(graphOf(request)),
     outputs: new Map(workflow.outputs.map(({ node, name }) => [node, name])),
+    names: new CallersNames({ prefix, files: ownByName, graph: bindGraph(workflow, request, { files: own }) }),
   };
 }
 

@@ -10,8 +10,8 @@ import type { HeldJob } from './held-job.js';
 const DELETING_MS = 20;
 
 /**
- * Uploads the files that a job starts from to its instance, each under its content hash: the same file is one there however
- * often it is used. Answers the names that ComfyUI gave to them, by their inputs.
+ * Uploads the files that a job starts from to its instance: what a key sent once is one file there however often it is
+ * used. Answers the names that ComfyUI gave to them, by their inputs.
  */
 export async function uploadInputs(job: HeldJob, tools: Tools): Promise<Map<string, string>> {
   const files = filesOf(job.record.request);
@@ -30,10 +30,11 @@ const SECOND_LOOK_MS = 500;
 async function upload(
   job: HeldJob,
   { name, bytes: told }: InputFile,
-  { inputs, sharedInputs }: Tools,
+  { inputs, sharedInputs, instanceNames }: Tools,
 ): Promise<string> {
+  const nameThere = instanceNames.input(job.record.key, name);
   // From now on nobody deletes it there, and nobody is deleting it.
-  while (!(await sharedInputs.use(inputDigest(name), job.record.id))) {
+  while (!(await sharedInputs.use(inputDigest(nameThere), job.record.id))) {
     await delay(DELETING_MS);
     job.signal.throwIfAborted();
   }
@@ -50,5 +51,5 @@ async function upload(
     throw new FleetError('input_missing', detail);
   }
   const { stream, bytes } = stored;
-  return job.instance.ask((client) => client.upload(name, stream, { bytes, signal: job.signal }));
+  return job.instance.ask((client) => client.upload(nameThere, stream, { bytes, signal: job.signal }));
 }

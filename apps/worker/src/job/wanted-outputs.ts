@@ -1,4 +1,4 @@
-import { type HistoryEntry, type OutputFile, type OutputText, SOCKET_PICTURES } from '@comfy-fleet/comfyui';
+import { type HistoryEntry, type OutputFile, type OutputText, PREVIEW, SOCKET_PICTURES } from '@comfy-fleet/comfyui';
 import type { Graph } from '@comfy-fleet/workflows';
 
 export interface WantedOutputs {
@@ -15,19 +15,21 @@ interface Wish {
 
 /**
  * What is kept of what ComfyUI made: of the nodes that were asked for all, also what they only showed; else previews only
- * when there is nothing else. Pictures that a node would have sent over the socket are none.
+ * when there is nothing else. Pictures that a node would have sent over the socket are none. ComfyUI has saved previews of
+ * PreviewImage as well, see ComfyClient.submit.
  */
 export function wantedOutputs(
   { outputs, temporary, texts }: Pick<HistoryEntry, 'outputs' | 'temporary' | 'texts'>,
   { graph, asked }: Wish,
 ): WantedOutputs {
-  const all = [...outputs, ...temporary];
+  const isOf = ({ nodeId }: OutputFile, className: string) => graph[nodeId]?.class_type === className;
+  const previews = [...outputs.filter((file) => isOf(file, PREVIEW)), ...temporary];
+  const all = [...outputs.filter((file) => !isOf(file, PREVIEW)), ...previews];
   if (asked === 'all') return { files: all, texts };
   if (asked !== undefined) {
     const isAsked = ({ nodeId }: { readonly nodeId: string }) => asked.has(nodeId);
     return { files: all.filter(isAsked), texts: texts.filter(isAsked) };
   }
-  const sent = temporary.filter(({ nodeId }) => graph[nodeId]?.class_type === SOCKET_PICTURES);
-  const saved = [...outputs, ...sent];
-  return { files: saved.length + texts.length > 0 ? saved : temporary, texts };
+  const saved = all.filter((file) => !previews.includes(file) || isOf(file, SOCKET_PICTURES));
+  return { files: saved.length + texts.length > 0 ? saved : previews, texts };
 }
