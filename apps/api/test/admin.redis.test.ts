@@ -154,3 +154,25 @@ describe('every admin route', () => {
     ]);
   });
 });
+
+describe('GET /health', () => {
+  const exposures = [{ what: 'it runs as the same user as its worker', fix: 'run it as another user' }];
+
+  it('warns of instances where graphs could reach the files of others once a key may send graphs', async () => {
+    await announce({ exposures }, {});
+    expect(await read<Health>('/health')).toMatchObject({ status: 'ok', warnings: [] });
+    const other = await startApi(inject('redisUrl'), {
+      keys: [aKey('ada', { scopes: ['admin'] }), aKey('guest', { scopes: ['jobs', 'graphs'] })],
+    });
+    try {
+      await other.worker.presence.announce(aWorker({ instances: [anInstance({ exposures }), anInstance()] }));
+      const health = (await (await other.get('/health', as('ada'))).json()) as Health;
+      expect(health).toMatchObject({
+        status: 'ok',
+        warnings: ['ComfyUI gpu-1/1: it runs as the same user as its worker; run it as another user'],
+      });
+    } finally {
+      await other.close();
+    }
+  });
+});

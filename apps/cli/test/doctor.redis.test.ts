@@ -395,6 +395,26 @@ describe('doctor on a broken set-up', () => {
     ]);
   });
 
+  it('where keys may send graphs of their own, and an instance would let these reach the files of others: it warns', async () => {
+    const warnings = async (scopes: readonly string[]) => {
+      const { code, findings } = await examine({
+        API_KEYS_FILE: await writeKeys('graphs.json', [{ scopes }]),
+        COMFYUI_OUTPUT_DIRS: join(dir, 'output'),
+      });
+      expect(code).toBe(0);
+      return findings.filter(({ check }) => check === 'comfyui-exposure');
+    };
+    expect(await warnings(['jobs'])).toEqual([]);
+    expect(await warnings(['graphs', 'admin'])).toEqual([]);
+    const found = await warnings(['jobs', 'graphs']);
+    expect(found.map(({ level, mend }) => [level, mend])).toEqual([
+      ['warn', 'set COMFYUI_INPUT_DIRS, COMFYUI_TEMP_DIRS for its worker'],
+      ['warn', 'update it to 0.28 or newer'],
+      ...(process.platform === 'linux' ? [['warn', 'run it as another user']] : []),
+    ]);
+    expect(found[0]?.found).toContain(`keys may send graphs of their own to ${comfyui.url}: nobody deletes the files`);
+  });
+
   it('where others could reach an API without keys', async () => {
     const { bad } = await examine({ HOST: '0.0.0.0', API_KEYS_FILE: undefined });
     expect(bad).toMatchObject([

@@ -2,7 +2,7 @@ import { isObject, listOr, numberOr, objectOr, textOr } from './shapes.js';
 
 /** What GET /system_stats tells, for people to look at; sizes in bytes. */
 export interface SystemStats {
-  /** ComfyUI's own version; never decide by it. */
+  /** ComfyUI's own version; never decide by it how to speak to it. */
   readonly version: string | undefined;
   readonly pytorchVersion: string | undefined;
   readonly ramTotal: number | undefined;

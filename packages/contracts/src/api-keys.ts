@@ -67,4 +67,9 @@ export const apiKeySchema = Type.Object(
 export const apiKeysFileSchema = Type.Object({ keys: Type.Array(apiKeySchema) }, { additionalProperties: false });
 
 export type ApiKey = Static<typeof apiKeySchema>;
+
+/** Whether it is a tenant's that runs graphs of its own; operators may do anything anyway. */
+export function sendsGraphs({ scopes }: Pick<ApiKey, 'scopes'>): boolean {
+  return scopes.includes('graphs') && !scopes.includes('admin');
+}
 export type ApiKeysFile = Static<typeof apiKeysFileSchema>;

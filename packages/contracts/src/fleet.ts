@@ -39,6 +39,12 @@ export interface InstanceRest {
   readonly error: string;
 }
 
+/** What is unsafe about an instance, and what to do about it: two clauses. */
+export interface InstanceExposure {
+  readonly what: string;
+  readonly fix: string;
+}
+
 /** What a worker says about one of its ComfyUI instances. */
 export interface InstanceAnnouncement {
   /** `<worker>/<n>`, or the name that it was given after the slash; never a URL: a loopback URL is another server on every node. */
@@ -74,6 +80,8 @@ export interface InstanceAnnouncement {
   /** Whether the worker deletes what jobs leave in its output and input folders. */
   readonly cleansOutputs: boolean;
   readonly cleansInputs: boolean;
+  /** What would let a hostile graph reach the files of others there; absent from workers of 0.1.0. */
+  readonly exposures?: readonly InstanceExposure[];
 }
 
 /** What a worker process announces about itself, again and again; it vanishes when the worker stops doing so. */

@@ -16,6 +16,7 @@ export {
   apiKeysFileSchema,
   SCOPES,
   type Scope,
+  sendsGraphs,
 } from './api-keys.js';
 export {
   ASSET_KINDS,
@@ -42,6 +43,7 @@ export {
   INSTANCE_STATES,
   type InstanceAbilities,
   type InstanceAnnouncement,
+  type InstanceExposure,
   type InstanceRest,
   type InstanceState,
   POOL_PATTERN,

@@ -46,6 +46,9 @@ export const healthSchema = Type.Object({
     description: '`degraded`: a part is missing and jobs may wait. `down`: no job can be taken.',
   }),
   reasons: Type.Array(Type.String(), { description: 'What is missing, in sentences.' }),
+  warnings: Type.Array(Type.String(), {
+    description: 'What makes the service less safe than it could be, in sentences. It works all the same.',
+  }),
   redis: Type.Object({
     status: Type.Enum(['up', 'down']),
     latency_ms: nullable(Type.Number({ description: 'Time of one round trip.' })),

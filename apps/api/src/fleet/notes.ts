@@ -1,4 +1,4 @@
-import type { InstanceAnnouncement } from '@comfy-fleet/contracts';
+import { type ApiKey, type InstanceAnnouncement, sendsGraphs } from '@comfy-fleet/contracts';
 import type { FleetOverview, Halt, Halts } from '@comfy-fleet/jobs';
 
 /** What an operator should know or do about the fleet, in sentences. */
@@ -26,6 +26,17 @@ export function fleetNotes({ pools, workers, halts, slowness }: FleetOverview, s
     ),
     ...kept(instances, 'cleansInputs', 'input pictures', 'COMFYUI_INPUT_DIRS (or input_dir in COMFYUI_INSTANCES_FILE)'),
   ];
+}
+
+/** What exposes files of one key to graphs of another, where there are keys for graphs of their own. */
+export function exposureNotes(
+  { workers }: Pick<FleetOverview, 'workers'>,
+  keys: Iterable<Pick<ApiKey, 'scopes'>>,
+): string[] {
+  if (![...keys].some(sendsGraphs)) return [];
+  return workers
+    .flatMap(({ instances }) => instances)
+    .flatMap(({ name, exposures = [] }) => exposures.map(({ what, fix }) => `ComfyUI ${name}: ${what}; ${fix}`));
 }
 
 /** What operators have halted, in sentences that say how it goes on. */

@@ -4,7 +4,7 @@ import { describeLack, explainVerdicts } from '@comfy-fleet/workflows';
 import type { Deps } from '../deps.js';
 import { drainOf } from '../fleet/drain.js';
 import { judgeInstances, type Verdicts } from '../fleet/judge-instances.js';
-import { haltNotes, restNotes } from '../fleet/notes.js';
+import { exposureNotes, haltNotes, restNotes } from '../fleet/notes.js';
 import type { Handler, Reply } from '../http/messages.js';
 
 const UNREPLICATED =
@@ -40,6 +40,7 @@ export function health(deps: Deps): Handler {
       const body: Health = {
         status: reasons.length === 0 ? 'ok' : 'degraded',
         reasons,
+        warnings: exposureNotes(fleet, deps.keys?.all() ?? []),
         redis: { status: 'up', latency_ms: Math.round(latency * 100) / 100 },
         storage: place,
         pools: fleet.pools.map(({ pool, open, waiting, running, paused }) => ({
@@ -56,7 +57,7 @@ export function health(deps: Deps): Handler {
       log.debug('health could not be asked for', { error });
       const redis = { status: 'down', latency_ms: null } as const;
       const reasons = ['Redis does not answer: no job can be taken', ...lost];
-      const body: Health = { status: 'down', reasons, redis, storage: place, pools: [], workers: [] };
+      const body: Health = { status: 'down', reasons, warnings: [], redis, storage: place, pools: [], workers: [] };
       return { status: 503, headers: { 'Retry-After': '1' }, body };
     }
   };

@@ -4,12 +4,13 @@ import {
   CredentialsRefused,
   connectSocket,
   createComfyClient,
+  exposuresOf,
   OutputMissing,
   readAbilities,
   type SocketEvent,
 } from '@comfy-fleet/comfyui';
 import type { InstanceFolders } from '@comfy-fleet/config';
-import { type Abilities, FleetError } from '@comfy-fleet/contracts';
+import { type Abilities, FleetError, type InstanceExposure } from '@comfy-fleet/contracts';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { mainModelsOf } from '@comfy-fleet/workflows';
 import { createHeldModels, type HeldModels } from './held-models.js';
@@ -45,6 +46,8 @@ export interface Instance {
   readonly prompts: number;
   /** What it has in memory. */
   readonly models: HeldModels;
+  /** What would let a hostile graph reach the files of others there, see exposuresOf; empty until it has answered. */
+  readonly exposures: readonly InstanceExposure[];
   /** Its disk, where we share it. */
   readonly folders: InstanceFolders;
   /** News of one prompt until the answered function is called. */
@@ -155,6 +158,7 @@ export function openInstance({
     },
   });
   let vram = 0;
+  let exposures: readonly InstanceExposure[] = [];
   const instance: Instance = {
     name,
     pools,
@@ -170,6 +174,9 @@ export function openInstance({
       return prompts;
     },
     models,
+    get exposures() {
+      return exposures;
+    },
     folders,
     get abilities() {
       return abilities;
@@ -209,7 +216,8 @@ export function openInstance({
       if (queue !== undefined) prompts = queue.running.length + queue.pending.length;
       if (vram > 0 && health.wasReachedWithin(RECENT_MS)) return;
       const look = instance.ask(async (asked) => {
-        const { devices } = await asked.systemStats(signal);
+        const { devices, version } = await asked.systemStats(signal);
+        exposures = await exposuresOf({ url: baseUrl, version, folders });
         // Before `ask` says that it is up, since that is announced with it.
         vram = Math.max(0, ...devices.map(({ vramTotal = 0 }) => vramTotal));
       });

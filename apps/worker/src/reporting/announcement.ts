@@ -33,5 +33,6 @@ function describe(slots: Slots): InstanceAnnouncement {
     models,
     cleansOutputs: instance.folders.output !== undefined,
     cleansInputs: instance.folders.input !== undefined,
+    exposures: instance.exposures,
   };
 }

@@ -1,10 +1,25 @@
-import { type Config, ConfigError, type Environment, type InstanceSettings, readInstances } from '@comfy-fleet/config';
+import { readFile } from 'node:fs/promises';
+import { exposuresOf } from '@comfy-fleet/comfyui';
+import {
+  type Config,
+  ConfigError,
+  type Environment,
+  type InstanceSettings,
+  parseApiKeys,
+  readInstances,
+} from '@comfy-fleet/config';
+import { sendsGraphs } from '@comfy-fleet/contracts';
 import type { Workflows } from '@comfy-fleet/workflows';
 import { lookAt, whatItIs } from '../../instances/look-at.js';
 import { type Finding, reportOf } from '../finding.js';
 import { showUrl } from '../show-url.js';
 import { clockFinding } from './clock.js';
 import { lackFindings } from './lacks.js';
+
+interface Looked extends Context {
+  /** Keys may send graphs of their own. */
+  readonly isExposed: boolean;
+}
 
 interface Context {
   /** Undefined where they are not known. */
@@ -29,14 +44,17 @@ export async function checkComfyui(
     const fix = 'where a worker runs, set COMFYUI_URLS to the addresses of its instances, e.g. http://127.0.0.1:8188';
     return [warn('COMFYUI_URLS is not set, so no instance was looked at', fix)];
   }
-  const found = await Promise.all(instances.map((instance) => checkInstance(instance, config, context)));
+  const isExposed = await hasGraphKeys(config);
+  const found = await Promise.all(
+    instances.map((instance) => checkInstance(instance, config, { ...context, isExposed })),
+  );
   return found.flat();
 }
 
 async function checkInstance(
   instance: InstanceSettings,
   config: Config,
-  { workflows, signal }: Context,
+  { workflows, signal, isExposed }: Looked,
 ): Promise<Finding[]> {
   const { ok, fail } = reportOf('comfyui');
   const { instancesFile } = config.comfyui;
@@ -51,7 +69,26 @@ async function checkInstance(
     ok(`${address} is ${whatItIs(look)}`),
     ...(await checkClock(instance, address, signal)),
     ...(look.verdicts === undefined ? [] : lackFindings(address, look.verdicts)),
+    ...(isExposed ? await exposureFindings(instance, address, look.version) : []),
   ];
+}
+
+/** What lets a graph of one key reach the files of others there. */
+async function exposureFindings(instance: InstanceSettings, address: string, version: string | undefined) {
+  const exposures = await exposuresOf({ ...instance, version });
+  return exposures.map(({ what, fix }) =>
+    reportOf('comfyui-exposure').warn(`keys may send graphs of their own to ${address}: ${what}`, fix),
+  );
+}
+
+/** Keys that cannot be read are a finding of their own check. */
+async function hasGraphKeys({ access: { keysFile: path } }: Config): Promise<boolean> {
+  if (path === undefined) return false;
+  try {
+    return parseApiKeys(await readFile(path, 'utf8'), path).some(sendsGraphs);
+  } catch {
+    return false;
+  }
 }
 
 /** By the header Date, which has whole seconds, beyond the time that the answer took. Without one nothing is said. */
