@@ -219,9 +219,10 @@ describe('the webhooks', () => {
 
 describe('the rest', () => {
   it('tells of Redis what it says of itself', async () => {
-    const { keeper } = await open();
-    const { redis } = await keeper.figures();
-    expect(redis).toMatchObject({ noEviction: true, aof: true, memoryMaxBytes: 0 });
+    const server = await startRedisServer({ args: ['--maxmemory', '512mb'] });
+    onTestFinished(() => server.close());
+    const { redis } = await openKeeper(await openFleet({ url: server.url })).figures();
+    expect(redis).toMatchObject({ noEviction: true, aof: true, memoryMaxBytes: 512 * 1024 * 1024 });
     expect(redis.memoryBytes).toBeGreaterThan(100_000);
   });
 

@@ -28,7 +28,7 @@ it('takes no job from this very process that is just being told of its claim', a
   const fleet = await openFleet();
   const { redis, keys } = fleet;
   const { id } = (await fleet.submit()).record;
-  await fleet.run('next', POOL, 'w', 'process 1:1', 60_000, 3, '{}', 100, Date.now(), '', 0, 0);
+  await fleet.run('next', POOL, 'w', 'process 1:1', 60_000, 3, '{}', 100, Date.now(), '', 0, 0, Date.now(), '');
   expect((await fleet.get(id)).record).toMatchObject({ worker: 'w', claim: 1 });
   const reclaim = (token: string) =>
     runScript(redis, 'reclaim', keys.lock(POOL, id), [keys.prefix, POOL, id, 'w', token, 10_000]);

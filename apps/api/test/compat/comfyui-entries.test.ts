@@ -30,9 +30,9 @@ function entriesOf(bytes: number, stored: { readonly origin?: string; readonly s
         reads.push(`origin ${id}`);
         return stored.origin ?? JSON.stringify({ extraData: { note: 'x'.repeat(1000) }, files: {} });
       },
-      get: async (id: string) => {
+      records: async ([id = '']: readonly string[]) => {
         reads.push(`job ${id}`);
-        return id === 'gone' ? undefined : { record: record(id) };
+        return id === 'gone' ? [] : [record(id)];
       },
     },
     workflows: { source: async () => stored.source },
