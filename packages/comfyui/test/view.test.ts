@@ -37,11 +37,12 @@ describe('view', () => {
   });
 
   it('goes on as long as pieces come, though the whole takes longer than the deadline', async () => {
+    const piece = 'x'.repeat(64 * 1024);
     const server = await serve((_request, response) => {
       let left = 31;
       const timer = setInterval(() => {
         left -= 1;
-        if (left > 0) response.write('x');
+        if (left > 0) response.write(piece);
         else {
           clearInterval(timer);
           response.end();
@@ -49,7 +50,7 @@ describe('view', () => {
       }, 40);
     });
     const { stream } = await clientOf(server.url, 1000).view(file, never());
-    expect((await buffer(stream)).toString()).toBe('x'.repeat(30));
+    expect((await buffer(stream)).toString()).toBe(piece.repeat(30));
   });
 
   it('ends the stream with instance_unreachable when the file comes byte by byte', async () => {
