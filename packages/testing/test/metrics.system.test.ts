@@ -202,7 +202,7 @@ it('shows the fleet as it stands when all is done', () => {
     'frames_files{kind="derived"}': 0,
     redis_noeviction: 1,
     redis_aof: 1,
-    redis_memory_max_bytes: 0,
+    redis_memory_max_bytes: 2 * 1024 ** 3,
     redis_replicas: 0,
     redis_replicas_wanted: 0,
     redis_up: 1,
