@@ -71,6 +71,19 @@ it.each(ENDPOINTS)('%s takes the same graphs of a key with the scope admin', asy
   for (const graph of [READING_A_FOLDER, BY_LINK]) expect((await post(api, graph, 'root')).ok).toBe(true);
 });
 
+it.each(ENDPOINTS)(
+  '%s refuses a link inside "__value__" of any key, which would stop the instance',
+  async (_, post) => {
+    const api = await open();
+    const graph = { 1: { class_type: 'PreviewAny', inputs: { source: { __value__: ['99', 0] } } } };
+    for (const key of ['anna', 'root']) {
+      const answer = await post(api, graph, key);
+      expect(answer.ok).toBe(false);
+      expect(await answer.text()).toContain('contains a link inside');
+    }
+  },
+);
+
 it('takes any node class of anybody while there are no keys', async () => {
   const api = await open({});
   expect((await api.post('/graphs', { graph: READING_A_FOLDER })).status).toBe(202);

@@ -23,9 +23,28 @@ export interface Place {
   readonly input?: string;
 }
 
-/** The same test as ComfyUI's own `is_link`. */
+/** In a graph that `readGraph` has checked, this is the same test as ComfyUI's own `is_link`. */
 export function isLink(value: unknown): value is Link {
   return Array.isArray(value) && value.length === 2 && typeof value[0] === 'string' && typeof value[1] === 'number';
+}
+
+/**
+ * Why ComfyUI could take the value for a link that it does not validate; undefined if it cannot. ComfyUI removes `__value__`
+ * after it has validated the links, and Python counts `true` and numbers of any size as output numbers. A wrong link ends
+ * the thread that runs prompts, and the instance executes nothing until it is restarted.
+ */
+export function linkFault(value: unknown): string | undefined {
+  let inside = value;
+  while (isWrapped(inside)) inside = inside.__value__;
+  if (!Array.isArray(inside) || inside.length !== 2 || typeof inside[0] !== 'string') return undefined;
+  const output: unknown = inside[1];
+  if (!['number', 'bigint', 'boolean'].includes(typeof output)) return undefined;
+  if (inside !== value) return 'contains a link inside "__value__"; write the link without it';
+  return Number.isInteger(output) ? undefined : `is linked to output ${String(output)}, which is not a whole number`;
+}
+
+function isWrapped(value: unknown): value is { readonly __value__: unknown } {
+  return typeof value === 'object' && value !== null && Object.hasOwn(value, '__value__');
 }
 
 /** The node of a graph whose links were checked; throws when it is not there, which then is our own mistake. */

@@ -1,12 +1,14 @@
 import { type Fault, FileFault } from './file-fault.js';
-import { describeNode, type Graph, type GraphNode, isLink, nodeAt } from './graph.js';
+import { describeNode, type Graph, type GraphNode, isLink, linkFault, nodeAt } from './graph.js';
 
 const HOW_TO_EXPORT = 'open the workflow in ComfyUI, choose Workflow → Export (API), and save that file here';
 
 /** Ids of the editor have a few characters; they come back in progress, timings and errors of every job. */
 export const MOST_ID_CHARS = 256;
 
-/** Takes parsed JSON for a graph in the API format: every node whole, every link leading somewhere, no circles. */
+/**
+ * Takes parsed JSON for a graph in the API format: every node whole, every link a plain one that leads somewhere, no circles.
+ */
 export function readGraph(json: unknown): Graph {
   if (!isRecord(json)) throw new FileFault(`is not a workflow: ${HOW_TO_EXPORT}`);
   if (Array.isArray(json.nodes)) {
@@ -18,7 +20,7 @@ export function readGraph(json: unknown): Graph {
   const faults = Object.entries(json).flatMap(([id, node]) => nodeFaults(id, node));
   if (faults.length > 0) throw new FileFault(...faults);
   const graph = json as Graph;
-  refuseDanglingLinks(graph);
+  refuseBadLinks(graph);
   refuseCircles(graph);
   return graph;
 }
@@ -29,14 +31,19 @@ function nodeFaults(id: string, node: unknown): string[] {
   return [`"${id}" is not a node with class_type and inputs, so this is not the API format: ${HOW_TO_EXPORT}`];
 }
 
-function refuseDanglingLinks(graph: Graph): void {
+function refuseBadLinks(graph: Graph): void {
   const faults: Fault[] = [];
   for (const [id, { inputs }] of Object.entries(graph)) {
     for (const [input, value] of Object.entries(inputs)) {
-      if (!isLink(value) || Object.hasOwn(graph, value[0])) continue;
-      const [target] = value;
-      const problem = `${describeNode(graph, id)} takes its ${input} from node ${target}, which is not in the file`;
-      faults.push({ problem, at: { node: id, input } });
+      const at = { node: id, input };
+      const fault = linkFault(value);
+      if (fault !== undefined) {
+        faults.push({ problem: `${input} of ${describeNode(graph, id)} ${fault}`, at });
+      } else if (isLink(value) && !Object.hasOwn(graph, value[0])) {
+        const [target] = value;
+        const problem = `${describeNode(graph, id)} takes its ${input} from node ${target}, which is not in the file`;
+        faults.push({ problem, at });
+      }
     }
   }
   if (faults.length > 0) throw new FileFault(...faults);

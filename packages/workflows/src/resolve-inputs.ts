@@ -13,6 +13,7 @@ import {
 import { decidingInputs } from './deciding-inputs.js';
 import type { Catalogue } from './describe/catalogue.js';
 import { isMedia } from './describe/widget.js';
+import { linkFault } from './graph.js';
 import type { LodProfile } from './lod-profiles.js';
 import { suggest } from './nearest.js';
 import { type Size, sizeFor } from './sizes.js';
@@ -89,6 +90,9 @@ function finalValue(
     return seed === undefined ? { fault: seedFault(given) } : { is: seed };
   }
   const value = given ?? preset;
+  // A list is wrapped in the graph, as an object may be already.
+  const fault = linkFault({ __value__: value });
+  if (fault !== undefined) return { fault: 'must not be a link' };
   if (value !== undefined || input === undefined) return { is: value };
   return (input.required ?? isMedia(input.type)) ? { fault: requiredFault(asked, name) } : { is: undefined };
 }

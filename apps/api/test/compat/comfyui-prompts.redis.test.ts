@@ -52,7 +52,7 @@ describe('POST /prompt', () => {
     [
       'a link to nowhere at an input that the class does not have',
       { prompt: { ...drawing(), 6: { ...drawing()[6], inputs: { ...drawing()[6]?.inputs, odd: ['99', 0] } } } },
-      'validation_failed',
+      'prompt_outputs_failed_validation',
     ],
     [
       'a denied class',

@@ -1,6 +1,6 @@
 import { type Catalogue, hasClass } from '../describe/catalogue.js';
 import { fileKindOf } from '../describe/widget.js';
-import { type Graph, linkedInputs, linksAt, nodeAt } from '../graph.js';
+import { type Graph, type GraphNode, type Link, linkedInputs, linksAt, nodeAt } from '../graph.js';
 import { isRecord } from '../read-graph.js';
 import type { Complaint } from './complaint.js';
 import { judgeLink, type Raised } from './judge-link.js';
@@ -106,7 +106,8 @@ function look(
   if (!hasClass(catalogue, className)) return { complaints: [], ways: linksOf(graph, id) };
   const complaints: Complaint[] = [];
   const ways: Way[] = [];
-  for (const input of nodeInputs(catalogue[className], inputs)) {
+  const described = nodeInputs(catalogue[className], inputs);
+  for (const input of described) {
     const value = inputs[input.name];
     if (value === undefined) {
       if (input.isRequired) complaints.push(missing(input));
@@ -123,7 +124,35 @@ function look(
       if (fault !== undefined) complaints.push(fault);
     }
   }
+  for (const { input, link } of undescribedLinks(node, described)) {
+    const fault = judgeLink(graph, input, link, catalogue);
+    if (fault === undefined) ways.push({ source: link[0], link, input });
+    else if ('exception' in fault) return { complaints: [exception(fault, by)], ways: [] };
+  }
   return { complaints, ways };
+}
+
+/**
+ * Links in inputs that the class does not describe. ComfyUI follows them without validating them or what they lead to, and an
+ * output that is missing there ends the thread that runs prompts. So we judge them as if the class took anything there.
+ */
+function undescribedLinks(node: GraphNode, described: readonly NodeInput[]) {
+  const names = new Set(described.map(({ name }) => name));
+  return linkedInputs(node)
+    .filter((name) => !names.has(name))
+    .map((name) => {
+      const more = {};
+      const input: NodeInput = {
+        name,
+        shortName: name,
+        isRequired: false,
+        type: '*',
+        options: undefined,
+        more,
+        config: null,
+      };
+      return { input, link: node.inputs[name] as Link };
+    });
 }
 
 /** Of a class that nobody describes, whatever looks like a link. */
