@@ -20,19 +20,82 @@ const KINDS: Readonly<Record<string, OutputKind>> = {
 /** What is found to be of these types is that; others are containers of many things, which only a name tells apart. */
 const TELLING = /^(image|video|audio|model)\//;
 
+/**
+ * Markup in front of the signatures that begin at the fifth byte, as those of MP4 and of transport streams do: ffmpeg takes
+ * `<!--free--><MPD …` for a DASH playlist. As a precaution this includes `<?xm` in EBCDIC.
+ */
+const MARKUP = /^(?:\xef\xbb\xbf)?\s*<|^\x4c\x6f\xa7\x94/;
+
 /** What a file is by its first bytes, then by the extension of the name that it had. */
 export async function fileFactsOf(start: Buffer, filename: string): Promise<FileFacts> {
-  const picture = frameTypeOf(start);
-  if (picture !== undefined) {
-    const kind = isAnimation(start, picture) ? 'animation' : 'image';
-    return { extension: picture, contentType: FRAME_TYPES[picture], kind };
-  }
-  // What is cut off where the first bytes end is no fault of the file.
-  const found = await fileTypeFromBuffer(start).catch(() => undefined);
+  const picture = pictureFacts(start);
+  if (picture !== undefined) return picture;
+  const found = await signatureOf(start);
   const named = extensionOf(filename);
   const extension = found !== undefined && TELLING.test(found.mime) ? found.ext : (named ?? found?.ext ?? 'bin');
   const contentType = contentTypeOf(`.${extension}`);
   return { extension, contentType, kind: kindOf(extension, contentType) };
+}
+
+function pictureFacts(start: Buffer): FileFacts | undefined {
+  const type = frameTypeOf(start);
+  if (type === undefined) return undefined;
+  const kind = isAnimation(start, type) ? 'animation' : 'image';
+  return { extension: type, contentType: FRAME_TYPES[type], kind };
+}
+
+async function signatureOf(start: Buffer) {
+  if (MARKUP.test(start.toString('latin1'))) return undefined;
+  // A file that is cut off where its first bytes end is not at fault.
+  return fileTypeFromBuffer(start).catch(() => undefined);
+}
+
+/** This many first bytes of a file tell its type, as file-type itself recommends. */
+export const TELLING_BYTES = 4100;
+
+/** A file may begin with this many ID3 tags. */
+const MOST_TAGS = 4;
+
+export type MediaKind = 'image' | 'animation' | 'video' | 'audio';
+
+/**
+ * Which medium a file is by its bytes alone; undefined for everything else, such as playlists, which make ffmpeg open other
+ * files. ffmpeg skips an ID3 tag before it looks for a signature, so what follows the tag decides. `read` answers
+ * TELLING_BYTES from `start` on, or fewer at the end of the file.
+ */
+export async function mediaKindOf(read: (start: number) => Promise<Buffer>): Promise<MediaKind | undefined> {
+  let at = 0;
+  let start = await read(at);
+  for (let tags = 0; tags < MOST_TAGS && isTag(start); tags += 1) {
+    at += tagBytes(start);
+    start = await read(at);
+  }
+  const picture = pictureFacts(start);
+  if (picture !== undefined) return picture.kind as MediaKind;
+  // Without the rest of the tag, file-type would guess that it is an MP3.
+  if (start.toString('latin1', 0, 3) === 'ID3') return undefined;
+  const [major] = (await signatureOf(start))?.mime.split('/') ?? [];
+  return major === 'image' || major === 'video' || major === 'audio' ? major : undefined;
+}
+
+const TAG_HEADER_BYTES = 10;
+const TAG_FOOTER = 0x10;
+
+/** The same test as ffmpeg's. */
+function isTag(start: Buffer): boolean {
+  return (
+    start.length >= TAG_HEADER_BYTES &&
+    start.toString('latin1', 0, 3) === 'ID3' &&
+    start[3] !== 0xff &&
+    start[4] !== 0xff &&
+    start.subarray(6, TAG_HEADER_BYTES).every((byte) => byte < 0x80)
+  );
+}
+
+/** As ffmpeg counts them: it expects a footer in every version of the tag. */
+function tagBytes(start: Buffer): number {
+  const inside = start.subarray(6, TAG_HEADER_BYTES).reduce((sum, byte) => sum * 0x80 + byte, 0);
+  return TAG_HEADER_BYTES + inside + (((start[5] ?? 0) & TAG_FOOTER) === 0 ? 0 : TAG_HEADER_BYTES);
 }
 
 function kindOf(extension: string, contentType: string): OutputKind {

@@ -1,6 +1,6 @@
 export { type Edit, editFile } from './edit/edit-file.js';
 export { createFileFrames } from './file-frames.js';
-export { type FileFacts, fileFactsOf } from './file-types.js';
+export { type FileFacts, fileFactsOf, type MediaKind, mediaKindOf, TELLING_BYTES } from './file-types.js';
 export type { ByteRange, FrameInfo, FrameStore, FrameStores, StoredFrame } from './frame-store.js';
 export {
   contentTypeOf,
