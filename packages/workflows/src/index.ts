@@ -12,7 +12,7 @@ export type { JsonSchema } from './describe/input-schema.js';
 export { listNodes } from './describe/list-nodes.js';
 export type { Note } from './describe/note.js';
 export { describeReplaced, type Replacement, readReplacements } from './describe/replacements.js';
-export { isMedia } from './describe/widget.js';
+export { fileWidget, isMedia } from './describe/widget.js';
 export { type Change, type Difference, differenceOf, type PartDifference } from './difference.js';
 export { describeLack, explainVerdicts } from './explain-lack.js';
 export { findLacks, type Lack, lacksOfGraph } from './find-lacks.js';

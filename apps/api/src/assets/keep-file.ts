@@ -1,5 +1,5 @@
 import { FleetError } from '@comfy-fleet/contracts';
-import { fileFactsOf, frameTypeOf, inputName } from '@comfy-fleet/frames';
+import { fileFactsOf, frameTypeOf, inputName, TELLING_BYTES } from '@comfy-fleet/frames';
 import type { AssetFile } from '@comfy-fleet/jobs';
 import { createBLAKE3 } from 'hash-wasm';
 import type { Caller } from '../access/caller.js';
@@ -23,8 +23,6 @@ export interface KeepFileOptions {
   readonly signal: AbortSignal;
 }
 
-/** So many first bytes of a file tell its type: what file-type itself calls reasonable. */
-const TELLING_BYTES = 4100;
 /** So many bytes tell a picture from everything else. */
 const MAGIC_BYTES = 12;
 /** Bytes that are booked at once. */

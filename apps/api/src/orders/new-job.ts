@@ -17,6 +17,7 @@ import type { Caller } from '../access/caller.js';
 import { requireMayRun } from '../access/rights.js';
 import type { Deps } from '../deps.js';
 import { type Pointers, pointersOf } from '../requests/pointers.js';
+import { refuseFiles } from '../requests/refuse-files.js';
 import { refuseImpossible } from '../requests/refuse-impossible.js';
 import { refuseNodes } from '../requests/refuse-nodes.js';
 import { findServed } from '../workflows/find-served.js';
@@ -38,7 +39,7 @@ export async function pictureJob(
 /**
  * A job of a workflow for the ledger, with no higher priority than the key may have. Every new job passes through here,
  * including retries. Throws no_able_instance for what no instance that is known can run, forbidden for a workflow that the
- * key may not run, and validation_failed for nodes that its own graphs may not contain.
+ * key may not run, and validation_failed for nodes that its own graphs may not contain and files of another kind.
  */
 export async function ableJob(
   deps: Deps,
@@ -55,6 +56,7 @@ export async function ableJob(
   const known = await deps.ledger.fleet.abilities(pool, workflow.classes);
   refuseImpossible(workflow, request, pool, known, pointers);
   await refuseNodes(deps, workflow, { caller, pool, pointers });
+  await refuseFiles(deps, workflow, request, { pool, pointers });
   const { kind, version, text } = workflow;
   const { start_within_seconds, labels, ...rest } = wish;
   return {

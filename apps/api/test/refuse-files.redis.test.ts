@@ -1,0 +1,199 @@
+import type { AssetView, Job } from '@comfy-fleet/contracts';
+import { afterAll, beforeAll, expect, inject, it } from 'vitest';
+import { aKey, as, startApi, type TestApi } from './api.js';
+import { plain } from './pictures.js';
+import { publish, publishRealCatalogue, refusal } from './runnable.js';
+
+const HLS = '#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile:///secret.mp4\n#EXT-X-ENDLIST\n';
+const CONCAT = 'ffconcat version 1.0\nfile planted.mp4\n';
+const MPD = '<MPD profiles="urn:mpeg:dash:profile:isoff-on-demand:2011"><BaseURL>/secret.mp4</BaseURL></MPD>';
+const TAG = `ID3\x04\0\0\0\0\0\x64${'\0'.repeat(100)}`;
+const MP4 = `\0\0\0\x20ftypisom\0\0\x02\0isomiso2${'\0'.repeat(100)}`;
+const MP3 = `\xff\xfb\x90d${'\0'.repeat(100)}`;
+const NO_MEDIUM = 'neither an image nor a video nor audio';
+
+const loads = (class_type: string, inputs: object) => ({ class_type, inputs, _meta: { title: 'input:media' } });
+const saves = (class_type: string, more: object) => ({ class_type, inputs: { filename_prefix: 'x', ...more } });
+/** By the class that loads the file. */
+const GRAPHS: Readonly<Record<string, (file: unknown) => object>> = {
+  LoadVideo: (file) => ({
+    1: loads('LoadVideo', { file }),
+    2: saves('SaveVideo', { video: ['1', 0], format: 'auto', codec: 'auto' }),
+  }),
+  LoadAudio: (audio) => ({
+    1: loads('LoadAudio', { audio }),
+    2: saves('SaveAudio', { audio: ['1', 0] }),
+  }),
+  LoadImage: (image) => ({
+    1: loads('LoadImage', { image }),
+    2: saves('SaveImage', { images: ['1', 0] }),
+  }),
+  LoadImageMask: (image) => ({
+    1: loads('LoadImageMask', { image, channel: 'red' }),
+    3: { class_type: 'MaskToImage', inputs: { mask: ['1', 0] } },
+    2: saves('SaveImage', { images: ['3', 0] }),
+  }),
+};
+const graphOf = (className: string, file: unknown) => GRAPHS[className]?.(file) ?? {};
+const workflowOf = (className: string) => `uses-${className.toLowerCase()}`;
+
+let api: TestApi;
+beforeAll(async () => {
+  const keys = [aKey('root', { scopes: ['jobs', 'graphs', 'admin'] }), aKey('anna', { scopes: ['jobs', 'graphs'] })];
+  api = await startApi(inject('redisUrl'), { keys });
+  await publishRealCatalogue(api);
+  for (const name of Object.keys(GRAPHS)) await publish(api, workflowOf(name), graphOf(name, 'a'));
+});
+afterAll(() => api.close());
+
+const bytes = (content: string | Buffer) => (typeof content === 'string' ? Buffer.from(content, 'latin1') : content);
+
+async function upload(content: string | Buffer, filename: string): Promise<AssetView> {
+  const query = new URLSearchParams({ filename });
+  const answer = await api.get(`/assets?${query}`, { method: 'POST', body: bytes(content), ...as('anna') });
+  return (await answer.json()) as AssetView;
+}
+
+/** All ways in which an own file gets into a job, as a caller without special rights. */
+const WAYS: readonly (readonly [
+  name: string,
+  send: (className: string, content: string | Buffer, filename: string) => Promise<Response>,
+])[] = [
+  [
+    'POST /workflows/:name',
+    async (className, content, filename) => {
+      const { id } = await upload(content, filename);
+      return api.post(`/workflows/${workflowOf(className)}`, { inputs: { media: `asset:${id}` } }, as('anna'));
+    },
+  ],
+  [
+    'POST /graphs',
+    async (className, content, filename) => {
+      const { id } = await upload(content, filename);
+      return api.post('/graphs', { graph: graphOf(className, `asset:${id}`) }, as('anna'));
+    },
+  ],
+  [
+    'POST /jobs/batch',
+    async (className, content, filename) => {
+      const { id } = await upload(content, filename);
+      const jobs = [{ kind: 'graph', graph: graphOf(className, `asset:${id}`) }];
+      return api.post('/jobs/batch', { jobs }, as('anna'));
+    },
+  ],
+  [
+    "ComfyUI's POST /prompt",
+    async (className, content, filename) => {
+      const body = new FormData();
+      body.set('image', new Blob([new Uint8Array(bytes(content))]), filename);
+      const sent = await api.get('/comfyui/k/anna/upload/image', { method: 'POST', body });
+      const { name } = (await sent.json()) as { name: string };
+      return api.post('/comfyui/k/anna/prompt', { prompt: graphOf(className, name) });
+    },
+  ],
+  [
+    'POST /api/v2/jobs with a reference',
+    async (className, content, filename) => {
+      const { id } = await upload(content, filename);
+      const reference = { __type: 'core/ASSET', info: { id } };
+      return api.post('/api/v2/jobs', { workflow: graphOf(className, reference) }, as('anna'));
+    },
+  ],
+];
+
+const PLAYLISTS = [
+  ['LoadVideo', 'an HLS playlist', HLS, 'x.m3u8'],
+  ['LoadVideo', 'a list of ffmpeg', CONCAT, 'x.mp4'],
+  ['LoadVideo', 'a list of ffmpeg under the name of a text', CONCAT, 'x.txt'],
+  ['LoadVideo', 'a DASH playlist that begins as QuickTime', `<!--free-->${MPD}`, 'x.mov'],
+  ['LoadAudio', 'a list of ffmpeg', CONCAT, 'x.mp3'],
+  ['LoadAudio', 'a list of ffmpeg after a tag', TAG + CONCAT, 'x.mp3'],
+  ['LoadImage', 'an HLS playlist', HLS, 'x.png'],
+  ['LoadImage', 'a list of ffmpeg', CONCAT, 'x.png'],
+  ['LoadImageMask', 'a list of ffmpeg', CONCAT, 'x.webp'],
+] as const;
+
+it.each(WAYS.flatMap(([way, send]) => PLAYLISTS.map(([...one]) => [way, ...one, send] as const)))(
+  '%s refuses for %s %s (%#)',
+  async (_way, className, _what, content, filename, send) => {
+    const answer = await send(className, content, filename);
+    expect(answer.ok).toBe(false);
+    expect(await answer.text()).toContain(`by its bytes the file is ${NO_MEDIUM}`);
+  },
+);
+
+const accepted = async (answer: Response): Promise<Job> => {
+  if (answer.status !== 202) throw new Error(`${answer.status}: ${await answer.text()}`);
+  return (await answer.json()) as Job;
+};
+const png = () => plain(20, 10, 'red').png().toBuffer();
+const use = async (className: string, id: string) =>
+  api.post(`/workflows/${workflowOf(className)}`, { inputs: { media: `asset:${id}` } }, as('anna'));
+
+it.each(WAYS)('%s takes real media, whatever they are called', async (_way, send) => {
+  for (const [className, content] of [
+    ['LoadVideo', MP4],
+    ['LoadAudio', MP3],
+    ['LoadAudio', TAG + MP3],
+    ['LoadAudio', MP4],
+    ['LoadImage', await png()],
+  ] as const) {
+    const answer = await send(className, content, 'playlist.m3u8');
+    expect([answer.status, answer.ok || (await answer.text())]).toEqual([answer.status, true]);
+  }
+});
+
+it.each([
+  ['LoadVideo', 'must be a video or an animated image; by its bytes the file is a still image', png],
+  ['LoadVideo', 'must be a video or an animated image; by its bytes the file is audio', () => MP3],
+  ['LoadImage', 'must be an image; by its bytes the file is a video', () => MP4],
+  ['LoadAudio', 'must be audio or a video; by its bytes the file is a still image', png],
+])('%s %s', async (className, detail, content) => {
+  const { id } = await upload(await content(), 'x.bin');
+  expect(await refusal(await use(className, id))).toEqual(['validation_failed', { pointer: '/inputs/media', detail }]);
+});
+
+it.each([
+  [MP4, 'mp4', 'x.m3u8'],
+  [MP3, 'mp3', 'x.m3u8'],
+  [TAG + MP3, 'mp3', 'x.ffconcat'],
+  ['GIF89a\x01\0\x01\0', 'gif', 'x.mpd'],
+])('names a medium on the instance by its bytes (%#)', async (content, extension, filename) => {
+  const sent = extension === 'gif' ? await plain(2, 2, 'red').gif().toBuffer() : content;
+  const { id, hash } = await upload(sent, filename);
+  const className = { mp4: 'LoadVideo', mp3: 'LoadAudio', gif: 'LoadImage' }[extension] ?? '';
+  const { request } = await accepted(await use(className, id));
+  expect(request).toMatchObject({ inputs: { media: { name: `${hash.slice('blake3:'.length)}.${extension}` } } });
+});
+
+it('judges an asset that was stored with the kind that its name told', async () => {
+  const digest = 'a'.repeat(64);
+  const file = { digest, name: `${digest}.m3u8`, contentType: 'image/png', filename: 'x.png', bytes: HLS.length };
+  await api.inputs.put(file.name, [Buffer.from(HLS)], { signal: new AbortController().signal });
+  const { asset } = await api.ledger.assets.keep('anna', { ...file, kind: 'image' });
+  const [code, error] = await refusal(await use('LoadImage', asset.id));
+  expect([code, error?.detail]).toEqual([
+    'validation_failed',
+    `must be an image; by its bytes the file is ${NO_MEDIUM}`,
+  ]);
+});
+
+it('judges the file of a job that is made again', async () => {
+  const { id, hash } = await upload(`${MP4}again`, 'x.mp4');
+  const job = await accepted(await use('LoadVideo', id));
+  await api.post(`/jobs/${job.id}/cancel`, undefined, as('anna'));
+  const retry = () => api.post(`/jobs/${job.id}/retry`, undefined, as('anna'));
+  await accepted(await retry());
+  const name = `${hash.slice('blake3:'.length)}.mp4`;
+  await api.inputs.put(name, [Buffer.from(CONCAT)], { signal: new AbortController().signal });
+  expect((await refusal(await retry()))[1]?.detail).toContain(NO_MEDIUM);
+});
+
+it('takes any file where a node class reads no medium', async () => {
+  const { id } = await upload(CONCAT, 'x.latent');
+  const graph = {
+    1: { class_type: 'LoadLatent', inputs: { latent: `asset:${id}` } },
+    2: saves('SaveLatent', { samples: ['1', 0] }),
+  };
+  await accepted(await api.post('/graphs', { graph }, as('anna')));
+});
