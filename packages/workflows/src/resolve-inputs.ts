@@ -93,6 +93,7 @@ function finalValue(
   // A list is wrapped in the graph, as an object may be already.
   const fault = linkFault({ __value__: value });
   if (fault !== undefined) return { fault: 'must not be a link' };
+  if (isInputFile(value) && input !== undefined && !isMedia(input.type)) return { fault: 'takes no file' };
   if (value !== undefined || input === undefined) return { is: value };
   return (input.required ?? isMedia(input.type)) ? { fault: requiredFault(asked, name) } : { is: undefined };
 }

@@ -106,6 +106,12 @@ describe('inputs of a generic workflow', () => {
     expect(inputsOf(graph, '1').image).toBe('given (1).png');
   });
 
+  it('are no files where the workflow loads none, whatever JSON the node class takes', () => {
+    const any = { 1: { class_type: 'PreviewAny', inputs: { source: 'x' }, _meta: { title: 'input:shown' } } };
+    const file = { name: `${'a'.repeat(64)}.m3u8`, kind: 'file' } as const;
+    expect(faultsOf(() => resolved(aFlow(any), { inputs: { shown: file } }))).toEqual(['/inputs/shown takes no file']);
+  });
+
   it('do not say where anything is kept, by whatever name a node asks it', () => {
     const graph = { ...TWO_OUTPUTS, 9: { class_type: 'SaveLoRA', inputs: { lora: ['1', 0], prefix: 'loras/mine' } } };
     expect([inputsOf(bound(aFlow(graph)), '9').prefix, inputsOf(bound(aFlow(graph)), '6').filename_prefix]).toEqual([
