@@ -40,7 +40,7 @@ describe('GET /files/:filename', () => {
     expect(answer.status).toBe(200);
     expect(Object.fromEntries(answer.headers)).toMatchObject({
       'content-type': type,
-      'content-disposition': `${shown}; filename=${name}`,
+      'content-disposition': `${shown}; filename="${name}"`,
       'x-content-type-options': 'nosniff',
       etag: `"${sha256}"`,
       'content-security-policy': expect.stringMatching(shown === 'inline' ? /script-src/ : /^sandbox/),

@@ -43,6 +43,10 @@ it("serves ComfyUI's API at the root of COMFYUI_PORT too, and ends both ports", 
     '/jobs/0198b5c0-0000-7000-8000-000000000000/nothing',
   ])
     expect([path, ...(await ask(comfyuiPort, path))]).toEqual([path, ...theirs]);
+  for (const path of ['/', '/k/s3cret/']) {
+    const answer = await fetch(`http://127.0.0.1:${comfyuiPort}${path}`);
+    expect([path, answer.status, await answer.text()]).toEqual([path, 200, expect.stringContaining('comfy-fleet')]);
+  }
   expect(await ask(port, '/comfyui/k/s3cret/nothing')).toEqual(theirs);
   expect((await ask(port, '/nothing'))[1]).toContain('instance');
   await service.stop('SIGTERM');

@@ -13,6 +13,11 @@ export function shownAs(
 ): { readonly contentType: string; readonly disposition: string; readonly policy?: string } {
   const type = contentTypeOf(name);
   const contentType = type.startsWith('text/') ? `${type}; charset=utf-8` : type;
-  if (INLINE.test(type)) return { contentType, disposition: create(ownName, { type: 'inline' }) };
-  return { contentType, disposition: create(ownName), policy: SANDBOX };
+  if (INLINE.test(type)) return { contentType, disposition: dispositionOf(ownName, 'inline') };
+  return { contentType, disposition: dispositionOf(ownName, 'attachment'), policy: SANDBOX };
+}
+
+/** Many clients find the name by its quotes, which the library leaves out where RFC 6266 allows that. */
+function dispositionOf(name: string, type: 'inline' | 'attachment'): string {
+  return create(name, { type }).replace(/filename=([^";]+)/, 'filename="$1"');
 }

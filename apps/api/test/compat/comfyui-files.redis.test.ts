@@ -56,6 +56,18 @@ describe('uploads', () => {
     expect((await see(anna, {})).status).toBe(404);
   });
 
+  it('are served with the type that their own name says, and the name in quotes', async () => {
+    const { anna } = await openComfyui();
+    const text = Buffer.from('{"a": 1}');
+    const names = { 'first.txt': 'text/plain; charset=utf-8', 'second.json': 'application/json', third: 'octet-stream' };
+    for (const name of Object.keys(names)) await anna.upload(name, text);
+    for (const [name, type] of Object.entries(names)) {
+      const { headers } = await see(anna, { filename: name, type: 'input' });
+      expect(headers.get('content-type')).toContain(type);
+      expect(headers.get('content-disposition')).toMatch(new RegExp(`; filename="${name}"$`));
+    }
+  });
+
   it('without a file, or with an empty one, are refused', async () => {
     const { anna } = await openComfyui();
     const body = new FormData();
@@ -189,11 +201,20 @@ describe('what there is', () => {
     });
   });
 
-  it('is told of models, devices and features', async () => {
+  it('lists files alone as VAEs, though their loader offers more', async () => {
     const { anna } = await openComfyui();
+    expect(await anna.get('/object_info/VAELoader')).toMatchObject({
+      VAELoader: { input: { required: { vae_name: [['pixel_space']] } } },
+    });
+    expect(await anna.get('/models/vae')).toEqual([]);
+  });
+
+  it('is told of models, devices and features', async () => {
+    const { api, anna } = await openComfyui();
     expect(await anna.get('/models')).toContain('checkpoints');
     expect(await anna.get('/models/checkpoints')).toEqual(['sd_xl_base_1.0.safetensors']);
     expect((await fetch(`${anna.base}/models/nothing`)).status).toBe(404);
+    expect((await fetch(`${api.url}/comfyui/`)).status).toBe(200);
     expect(await anna.get('/system_stats')).toMatchObject({ system: { comfyui_version: '0.33.0' }, devices: [] });
     expect(await anna.get('/features')).toMatchObject({ supports_preview_metadata: true });
     expect([await anna.get('/embeddings'), await anna.get('/extensions')]).toEqual([[], []]);

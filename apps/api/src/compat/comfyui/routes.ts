@@ -2,7 +2,7 @@ import type { Deps } from '../../deps.js';
 import type { Route } from '../../http/messages.js';
 import { COMFYUI_PREFIX } from './dialect.js';
 import { createEntries } from './entries/entries.js';
-import { free, getFeatures, nothing, systemStats } from './handlers/about.js';
+import { free, getFeatures, nothing, root, systemStats } from './handlers/about.js';
 import { getHistory, getHistoryOf, postHistory } from './handlers/history.js';
 import { interrupt } from './handlers/interrupt.js';
 import { cancelPromptJob, cancelPromptJobs, getPromptJob, listPromptJobs } from './handlers/jobs.js';
@@ -44,6 +44,7 @@ export function comfyuiRoutes(deps: Deps): Route[] {
     { method: 'GET', path: '/jobs/:id', ...POLLED, handler: getPromptJob(deps, entries) },
     { method: 'POST', path: '/jobs/:id/cancel', access: 'jobs', handler: cancelPromptJob(deps) },
     { method: 'GET', path: '/system_stats', access: 'jobs', handler: systemStats(deps) },
+    { method: 'GET', path: '/', access: 'public', handler: root },
     { method: 'GET', path: '/features', access: 'jobs', handler: getFeatures(deps) },
     { method: 'GET', path: '/embeddings', access: 'jobs', handler: nothing },
     { method: 'GET', path: '/extensions', access: 'jobs', handler: nothing },

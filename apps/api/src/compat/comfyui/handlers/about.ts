@@ -46,6 +46,13 @@ export function getFeatures({ config }: Deps): Handler {
   return () => ({ status: 200, body: features(config) });
 }
 
+/** Launchers such as StabilityMatrix take a ComfyUI for started when its editor's page answers. */
+export const root: Handler = () => ({
+  status: 200,
+  headers: { 'Content-Type': 'text/plain; charset=utf-8' },
+  body: "This is comfy-fleet's ComfyUI API. It has no editor; its paths are listed in docs/compatible-apis.md.\n",
+});
+
 /** What there is none of: embeddings, and extensions of a frontend. */
 export const nothing: Handler = () => ({ status: 200, body: [] });
 

@@ -26,6 +26,9 @@ const FOLDERS: Readonly<Record<string, readonly [className: string, input: strin
   audio_encoders: ['AudioEncoderLoader', 'audio_encoder_name'],
 };
 
+/** What ComfyUI takes for a file with a model (folder_paths.py, supported_pt_extensions). */
+const MODEL_FILE = /\.(ckpt|pt|pt2|bin|pth|safetensors|pkl|sft)$/i;
+
 export function modelFolders(): Handler {
   return () => ({ status: 200, body: Object.keys(FOLDERS) });
 }
@@ -38,7 +41,9 @@ export function modelsIn(deps: Deps): Handler {
     if (listing === null) return { status: 200, body: [] };
     const [className, input] = listing;
     const catalogue = await deps.ledger.fleet.catalogue(graphPool(deps), [className]);
-    return { status: 200, body: choices(catalogue?.[className], input) };
+    const listed = choices(catalogue?.[className], input);
+    // The loader of VAEs also offers some that need no file, such as pixel_space.
+    return { status: 200, body: folder === 'vae' ? listed.filter((name) => MODEL_FILE.test(`${name}`)) : listed };
   };
 }
 

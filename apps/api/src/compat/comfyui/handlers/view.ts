@@ -53,7 +53,7 @@ async function chosen(deps: Deps, { query, caller }: ApiRequest): Promise<Served
   const asset = await deps.ledger.assets.named(knownCaller(caller).id, wanted);
   if (asset === undefined) return undefined;
   const info = { bytes: asset.bytes, sha256: asset.digest };
-  return { store: deps.inputs, name: asset.name, ...shownAs(asset.name, plain), info, isPrivate: true };
+  return { store: deps.inputs, name: asset.name, ...shownAs(plain, plain), info, isPrivate: true };
 }
 
 /** Of an output that is a picture: made once. */
