@@ -13,6 +13,8 @@ export interface SystemStats {
     readonly type: string;
     readonly vramTotal: number | undefined;
     readonly vramFree: number | undefined;
+    readonly torchVramTotal: number | undefined;
+    readonly torchVramFree: number | undefined;
   }[];
 }
 
@@ -26,12 +28,14 @@ export function readSystemStats(value: unknown): SystemStats | undefined {
     ramTotal: numberOr(system.ram_total),
     ramFree: numberOr(system.ram_free),
     devices: listOr(devices).map((entry) => {
-      const { name, type, vram_total, vram_free } = objectOr(entry);
+      const { name, type, vram_total, vram_free, torch_vram_total, torch_vram_free } = objectOr(entry);
       return {
         name: textOr(name) ?? '',
         type: textOr(type) ?? '',
         vramTotal: numberOr(vram_total),
         vramFree: numberOr(vram_free),
+        torchVramTotal: numberOr(torch_vram_total),
+        torchVramFree: numberOr(torch_vram_free),
       };
     }),
   };

@@ -45,6 +45,27 @@ export interface InstanceExposure {
   readonly fix: string;
 }
 
+/** Memory in bytes, as a ComfyUI reports it; null: it does not. */
+export interface Memory {
+  readonly total: number | null;
+  readonly free: number | null;
+}
+
+/** What an instance reported last of the machine it runs on. */
+export interface InstanceMachine {
+  /** Of all processes on the machine. */
+  readonly ram: Memory;
+  /** Its largest device; null: it has none. */
+  readonly device: {
+    readonly name: string;
+    /** `cuda`, `cpu`, `mps`, … */
+    readonly type: string;
+    readonly vram: Memory;
+    /** The part that PyTorch has reserved. */
+    readonly torch: Memory;
+  } | null;
+}
+
 /** What a worker says about one of its ComfyUI instances. */
 export interface InstanceAnnouncement {
   /** `<worker>/<n>`, or the name that it was given after the slash; never a URL: a loopback URL is another server on every node. */
@@ -60,6 +81,8 @@ export interface InstanceAnnouncement {
   readonly rests?: readonly InstanceRest[];
   /** Memory of its largest device in bytes; 0 while unknown. */
   readonly vram: number;
+  /** Absent while unknown, and from workers of an earlier version. */
+  readonly machine?: InstanceMachine;
   /** Its worker has heard that it is to be given no more prompts: with no job left it is drained. */
   readonly drains: boolean;
   /** What it executes, and since when (ms since 1970). */

@@ -44,8 +44,10 @@ export {
   type InstanceAbilities,
   type InstanceAnnouncement,
   type InstanceExposure,
+  type InstanceMachine,
   type InstanceRest,
   type InstanceState,
+  type Memory,
   POOL_PATTERN,
   type WorkerAnnouncement,
 } from './fleet.js';

@@ -1,5 +1,6 @@
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
+import { anInstance, aWorker } from '../announcements.js';
 import { finishJob } from '../finished-image.js';
 import { drawing } from '../runnable.js';
 import { type ComfyuiClient, openComfyui } from './comfyui-api.js';
@@ -59,7 +60,11 @@ describe('uploads', () => {
   it('are served with the type that their own name says, and the name in quotes', async () => {
     const { anna } = await openComfyui();
     const text = Buffer.from('{"a": 1}');
-    const names = { 'first.txt': 'text/plain; charset=utf-8', 'second.json': 'application/json', third: 'octet-stream' };
+    const names = {
+      'first.txt': 'text/plain; charset=utf-8',
+      'second.json': 'application/json',
+      third: 'octet-stream',
+    };
     for (const name of Object.keys(names)) await anna.upload(name, text);
     for (const [name, type] of Object.entries(names)) {
       const { headers } = await see(anna, { filename: name, type: 'input' });
@@ -198,6 +203,31 @@ describe('what there is', () => {
     expect(await anna.get('/object_info/NoSuch')).toEqual({});
     expect(await bert.get('/object_info/LoadImage')).toMatchObject({
       LoadImage: { input: { required: { image: [[], { image_upload: true }] } } },
+    });
+  });
+
+  it('is told of the devices and the memory that the instances reported', async () => {
+    const { api, anna } = await openComfyui();
+    const gpu = (name: string, type: string, free: number) =>
+      anInstance({
+        name,
+        machine: {
+          ram: { total: 64, free: 32 },
+          device: { name: `the ${type}`, type, vram: { total: 24, free }, torch: { total: 8, free: 2 } },
+        },
+      });
+    const instances = [gpu('gpu-1/1', 'cuda', 20), gpu('gpu-1/2', 'cpu', 10)];
+    await api.worker.presence.announce(aWorker({ instances }));
+    await api.worker.presence.announce(aWorker({ name: 'gpu-2', instances: [anInstance({ name: 'gpu-2/1' })] }));
+    const vram_total = 24 * 1024 ** 3;
+    const torch = { torch_vram_total: 8, torch_vram_free: 2 };
+    expect(await anna.get('/system_stats')).toMatchObject({
+      system: { ram_total: 64, ram_free: 32 },
+      devices: [
+        { name: 'the cuda (gpu-1/1)', type: 'cuda', index: 0, vram_total, vram_free: 20, ...torch },
+        { name: 'the cpu (gpu-1/2)', type: 'cpu', index: 1, vram_total, vram_free: 10, ...torch },
+        { name: 'unknown (gpu-2/1)', type: 'cuda', index: 2, vram_total, vram_free: 0 },
+      ],
     });
   });
 

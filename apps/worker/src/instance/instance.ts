@@ -8,9 +8,10 @@ import {
   OutputMissing,
   readAbilities,
   type SocketEvent,
+  type SystemStats,
 } from '@comfy-fleet/comfyui';
 import type { InstanceFolders } from '@comfy-fleet/config';
-import { type Abilities, FleetError, type InstanceExposure } from '@comfy-fleet/contracts';
+import { type Abilities, FleetError, type InstanceExposure, type InstanceMachine } from '@comfy-fleet/contracts';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { mainModelsOf } from '@comfy-fleet/workflows';
 import { createHeldModels, type HeldModels } from './held-models.js';
@@ -36,6 +37,8 @@ export interface Instance {
   readonly clientId: string;
   /** Memory of its largest device in bytes; 0 while unknown. */
   readonly vram: number;
+  /** As it reported lately; undefined while unknown. */
+  readonly machine: InstanceMachine | undefined;
   /** What it can do; undefined while unknown. */
   readonly abilities: Abilities | undefined;
   /** Asks what it has. Throws when it does not say; then what was known stays. */
@@ -81,6 +84,8 @@ export interface InstanceOptions {
 
 /** An instance that answered so lately need not be asked whether it is there. */
 const RECENT_MS = 900;
+/** How old a report about its machine may be before it is asked again. */
+const MACHINE_MS = 5000;
 /** Silence on the socket after which it is pinged. */
 const PING_MS = 5000;
 
@@ -157,8 +162,9 @@ export function openInstance({
       for (const listener of listeners.values()) listener({ type: open ? 'reconnected' : 'disconnected' });
     },
   });
-  let vram = 0;
   let exposures: readonly InstanceExposure[] = [];
+  let machine: InstanceMachine | undefined;
+  let machineAt = Number.NEGATIVE_INFINITY;
   const instance: Instance = {
     name,
     pools,
@@ -168,7 +174,10 @@ export function openInstance({
       return socket.clientId;
     },
     get vram() {
-      return vram;
+      return machine?.device?.vram.total ?? 0;
+    },
+    get machine() {
+      return machine;
     },
     get prompts() {
       return prompts;
@@ -214,12 +223,14 @@ export function openInstance({
       const queue =
         prompts === 0 ? undefined : await instance.ask((asked) => asked.queue(signal)).catch(() => undefined);
       if (queue !== undefined) prompts = queue.running.length + queue.pending.length;
-      if (vram > 0 && health.wasReachedWithin(RECENT_MS)) return;
+      const isKnown = instance.vram > 0 && performance.now() - machineAt < MACHINE_MS;
+      if (isKnown && health.wasReachedWithin(RECENT_MS)) return;
       const look = instance.ask(async (asked) => {
-        const { devices, version } = await asked.systemStats(signal);
-        exposures = await exposuresOf({ url: baseUrl, version, folders });
+        const stats = await asked.systemStats(signal);
+        exposures = await exposuresOf({ url: baseUrl, version: stats.version, folders });
         // Before `ask` says that it is up, since that is announced with it.
-        vram = Math.max(0, ...devices.map(({ vramTotal = 0 }) => vramTotal));
+        machine = machineOf(stats);
+        machineAt = performance.now();
       });
       await look.catch(() => undefined);
     },
@@ -229,6 +240,26 @@ export function openInstance({
     },
   };
   return instance;
+}
+
+function machineOf({ ramTotal, ramFree, devices }: SystemStats): InstanceMachine {
+  const [device] = [...devices].sort((a, b) => (b.vramTotal ?? 0) - (a.vramTotal ?? 0));
+  return {
+    ram: memory(ramTotal, ramFree),
+    device:
+      device === undefined
+        ? null
+        : {
+            name: device.name,
+            type: device.type,
+            vram: memory(device.vramTotal, device.vramFree),
+            torch: memory(device.torchVramTotal, device.torchVramFree),
+          },
+  };
+}
+
+function memory(total: number | undefined, free: number | undefined) {
+  return { total: total ?? null, free: free ?? null };
 }
 
 /** A file that is gone says nothing about the instance. */

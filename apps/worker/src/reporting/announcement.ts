@@ -21,6 +21,7 @@ function describe(slots: Slots): InstanceAnnouncement {
     reason,
     rests: instance.health.rests,
     vram: instance.vram,
+    ...(instance.machine === undefined ? {} : { machine: instance.machine }),
     drains: slots.drains,
     running:
       running === undefined ? null : { job: running.record.id, since: running.submission?.beganAt ?? Date.now() },

@@ -1,3 +1,4 @@
+import type { InstanceAnnouncement, Memory } from '@comfy-fleet/contracts';
 import type { Deps } from '../../../deps.js';
 import type { Handler } from '../../../http/messages.js';
 import { features } from '../present/features.js';
@@ -5,20 +6,20 @@ import { features } from '../present/features.js';
 /** Of the ComfyUI whose API this is; clients refuse older ones. */
 const COMFYUI_VERSION = '0.33.0';
 
-/** One device for each instance that is there. Bytes; the memory that is free is not known, and all of it is said to be. */
+/** As the instances report it: one device for each that is up, and the memory of one machine for each worker. */
 export function systemStats({ fleet }: Deps): Handler {
   return async () => {
-    const overview = await fleet.current();
-    const instances = (overview?.workers ?? [])
-      .flatMap((worker) => worker.instances)
-      .filter(({ state }) => state === 'up');
+    const workers = (await fleet.current())?.workers ?? [];
+    const up = workers.map(({ instances }) => instances.filter(({ state }) => state === 'up'));
+    const ram = (kind: keyof Memory) =>
+      up.reduce((sum, instances) => sum + Math.max(0, ...instances.map(({ machine }) => machine?.ram[kind] ?? 0)), 0);
     return {
       status: 200,
       body: {
         system: {
           os: 'linux',
-          ram_total: 0,
-          ram_free: 0,
+          ram_total: ram('total'),
+          ram_free: ram('free'),
           comfyui_version: COMFYUI_VERSION,
           required_frontend_version: null,
           installed_templates_version: null,
@@ -28,17 +29,23 @@ export function systemStats({ fleet }: Deps): Handler {
           embedded_python: false,
           argv: ['main.py'],
         },
-        devices: instances.map(({ name, vram }, index) => ({
-          name: `cuda:${index} ${name}`,
-          type: 'cuda',
-          index,
-          vram_total: vram,
-          vram_free: vram,
-          torch_vram_total: vram,
-          torch_vram_free: vram,
-        })),
+        devices: up.flat().map(presentDevice),
       },
     };
+  };
+}
+
+/** The name of the instance tells devices of one kind apart. */
+function presentDevice({ name, vram, machine }: InstanceAnnouncement, index: number) {
+  const device = machine?.device;
+  return {
+    name: `${device?.name ?? 'unknown'} (${name})`,
+    type: device?.type ?? 'cuda',
+    index,
+    vram_total: vram,
+    vram_free: device?.vram.free ?? 0,
+    torch_vram_total: device?.torch.total ?? 0,
+    torch_vram_free: device?.torch.free ?? 0,
   };
 }
 
