@@ -88,7 +88,10 @@ async function brought(deps: FileDeps, request: FileRequest, { value, pointer }:
   if (typeof value !== 'string') throw fault(pointer, FORMS);
   const [, job, output] = /^job:([^/]+)\/(.+)$/s.exec(value) ?? [];
   if (job !== undefined && output !== undefined) return fromJob(deps, request, { job, output, pointer });
-  if (isUrl(value)) return fromUrl(deps, request, { url: value, pointer });
+  if (isUrl(value)) {
+    const { caller, holds, signal } = request;
+    return inputFile(await fetchFile(deps, value, { caller: knownCaller(caller), holds, pointer, signal }));
+  }
   throw fault(pointer, FORMS);
 }
 
@@ -107,42 +110,35 @@ async function fromJob(
   const content = chosen && (await deps.frames.open(chosen.file));
   if (chosen === undefined || content === undefined) throw fault(pointer, 'names an output that the job does not have');
   await deps.requireSpace();
-  const options = optionsOf(request, { filename: chosen.filename, pointer, isSent: false });
-  return { ...inputFile(await keepFile(deps, content, options)), source: chosen.file };
+  const { caller, holds, signal } = request;
+  const about = { caller: knownCaller(caller), filename: chosen.filename, pointer, isSent: false, holds, signal };
+  return { ...inputFile(await keepFile(deps, content, about)), source: chosen.file };
 }
 
-async function fromUrl(
+/** The file behind a URL. Throws url_not_allowed, url_unreachable, and what keepFile throws. */
+export async function fetchFile(
   deps: FileDeps,
-  request: FileRequest,
-  { url, pointer }: { readonly url: string; readonly pointer: string },
-): Promise<InputFile> {
+  url: string,
+  about: Pick<KeepFileOptions, 'caller' | 'holds' | 'pointer' | 'signal'>,
+): Promise<AssetFile> {
   const { config, fetching, pictureHttp } = deps;
-  const { signal } = request;
+  const { pointer, signal } = about;
   await deps.requireSpace();
   const filename = URL.canParse(url) ? new URL(url).pathname.split('/').at(-1) : undefined;
-  const options = optionsOf(request, { filename, pointer, isSent: true });
+  const options = { ...about, filename, isSent: true };
   const { maxBytes, urlTimeoutMs: timeoutMs } = config.assets;
   try {
-    return inputFile(
-      await fetching(() => {
-        signal.throwIfAborted();
-        const asked = { maxBytes, timeoutMs, accept: '*/*', signal };
-        return pictureHttp.stream(url, asked, (content) => keepFile(deps, content, options));
-      }),
-    );
+    return await fetching(() => {
+      signal.throwIfAborted();
+      const asked = { maxBytes, timeoutMs, accept: '*/*', signal };
+      return pictureHttp.stream(url, asked, (content) => keepFile(deps, content, options));
+    });
   } catch (error) {
     if (!(error instanceof FleetError) || error.errors.length > 0) throw error;
     const { code, detail, cause } = error;
     if (code !== 'url_not_allowed' && code !== 'url_unreachable') throw error;
     throw new FleetError(code, detail, { errors: [{ pointer, detail }], cause });
   }
-}
-
-function optionsOf(
-  { caller, holds, signal }: FileRequest,
-  about: Pick<KeepFileOptions, 'filename' | 'pointer' | 'isSent'>,
-): KeepFileOptions {
-  return { caller: knownCaller(caller), holds, signal, ...about };
 }
 
 function inputFile({ name, kind, bytes, width, height }: AssetFile): InputFile {

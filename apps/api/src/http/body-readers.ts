@@ -36,6 +36,8 @@ export interface BodyLimits {
 
 /** What is in memory of a file under way, at most: the pieces that a bucket takes, see packages/frames. */
 const STREAM_BYTES = 16 * 1024 * 1024;
+/** Of JSON with several pictures in it, which is parsed at once: that must not hold up other requests for long. */
+const PICTURES_JSON_BYTES = 8 * 1024 * 1024;
 /** How long a body's rate is looked at. */
 const RATE_WINDOW_MS = 10_000;
 
@@ -101,6 +103,14 @@ export function createBodyReaders(
   const announcedFile = announcedFileReader(fileLimits, receive);
   const formWithFiles = formFilesReader(fileLimits, receive, {});
   const formWithMany = formFilesReader(fileLimits, receive, { repeated: true });
+  const picturesReader: RequestHandler = (request, response, next) => {
+    if (request.is('multipart/form-data')) return formWithMany(request, response, next);
+    const options = {
+      limits: { ...json, mostBytes: PICTURES_JSON_BYTES, textBytes: PICTURES_JSON_BYTES },
+      arrived: (bytes: number) => localsOf(response).upload?.arrived(bytes),
+    };
+    void read(options, request, response).then(next, next);
+  };
   const jsonBody = jsonReader({ limits: json, arrived: () => {} });
   const filesReader: RequestHandler = (request, response, next) =>
     request.is('multipart/form-data') ? formWithFiles(request, response, next) : jsonBody(request, response, next);
@@ -143,8 +153,8 @@ export function createBodyReaders(
         return [only('multipart/form-data'), arriving, uploading(STREAM_BYTES), announcedFile];
       case 'files':
         return [only('application/json', 'multipart/form-data'), arriving, uploading(STREAM_BYTES), filesReader];
-      case 'form':
-        return [only('multipart/form-data'), arriving, uploading(STREAM_BYTES), formWithMany];
+      case 'pictures':
+        return [only('application/json', 'multipart/form-data'), arriving, uploading(STREAM_BYTES), picturesReader];
       case 'workflow':
         return [
           only('application/json', 'image/png', 'image/webp'),

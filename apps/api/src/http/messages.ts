@@ -89,11 +89,11 @@ export interface Route {
   readonly handler: Handler;
   /**
    * What is read before the handler is called: JSON; JSON or a form with a picture; a `file`, as the body or in a form; an
-   * `announced` file in a form that may have its hash as `expected_hash`; JSON or a form with `files`; a `form`, of whose
-   * files several may have one name; a `workflow` as it came, which is JSON or a picture that has it; `exact` JSON as it
+   * `announced` file in a form that may have its hash as `expected_hash`; JSON or a form with `files`; `pictures`, as JSON
+   * that may be large or a form, of whose files several may have one name; a `workflow` as it came, which is JSON or a picture that has it; `exact` JSON as it
    * came; `loose` the same, whatever its content type says. Absent: the body is ignored.
    */
-  readonly body?: 'json' | 'picture' | 'file' | 'announced' | 'files' | 'form' | 'workflow' | 'exact' | 'loose';
+  readonly body?: 'json' | 'picture' | 'file' | 'announced' | 'files' | 'pictures' | 'workflow' | 'exact' | 'loose';
   /** It may take hours until the handler answers: until then the connection may be silent. */
   readonly held?: true;
   /**

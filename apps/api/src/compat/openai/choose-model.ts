@@ -4,7 +4,10 @@ import type { Served } from '../../workflows/live-workflows.js';
 import { serves, type Use } from './models.js';
 
 /** What a request that names a model of OpenAI's, or none, is run with. */
-const DEFAULTS = { generations: 'text2img', edits: 'img2img' } as const satisfies Record<Use, string>;
+const DEFAULTS = { generations: 'text2img', edits: 'img2img', variations: 'img2img' } as const satisfies Record<
+  Use,
+  string
+>;
 /** Clients have these names built in. */
 const OF_OPENAI = /^(gpt-image-|chatgpt-image-|dall-e-)/;
 
@@ -63,7 +66,7 @@ function notFound(model: string, models: ReadonlyMap<string, Served>): FleetErro
 
 function misused(use: Use, { name }: Workflow, models: ReadonlyMap<string, Served>): FleetError {
   const others = [...models].filter(([, { workflow }]) => serves(use, workflow)).map(([other]) => other);
-  const why = use === 'edits' ? 'takes no picture' : 'starts from a picture, which /v1/images/edits takes';
+  const why = use === 'generations' ? 'starts from a picture, which /v1/images/edits takes' : 'takes no picture';
   const detail = `${name} ${why}; of the others ${others.join(', ') || 'none'} can be used here`;
   return new FleetError('validation_failed', detail, { errors: [{ pointer: '/model', detail }] });
 }

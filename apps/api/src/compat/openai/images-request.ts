@@ -2,6 +2,7 @@ import type { Lod, RequestLimits } from '@comfy-fleet/contracts';
 import Type, { type Static } from 'typebox';
 import type { ApiRequest } from '../../http/messages.js';
 import { createValidator, refuseFaults } from '../../requests/validator.js';
+import type { Use } from './models.js';
 
 /** Of one request, as OpenAI has it. */
 const MOST_PICTURES = 10;
@@ -44,19 +45,27 @@ export type ImagesRequest = Static<ReturnType<typeof imagesSchema>>;
 
 type ImagesReader = (request: Pick<ApiRequest, 'body' | 'isForm'>) => ImagesRequest;
 
+/** Models that answer URLs unless base64 is asked for. Variations have always been made by one of them. */
+const ANSWERS_URLS = /^dall-e-[23]$/;
+/** Variations have no prompt. These words say what to do to models that follow instructions, and little to others. */
+const VARIATION_PROMPT = 'a variation of the picture';
+
 /** Reads JSON or the fields of a form. What OpenAI has besides is ignored. Throws validation_failed with every fault. */
-export function createImagesReader(limits: RequestLimits): ImagesReader {
+export function createImagesReader(limits: RequestLimits, use: Use): ImagesReader {
+  const isVariation = use === 'variations';
   const schema = imagesSchema(limits);
   const validate = createValidator(schema);
   return ({ body, isForm }) => {
-    const given = Object.entries(Object(body)).filter(
+    const said = isVariation ? { ...Object(body), prompt: VARIATION_PROMPT } : Object(body);
+    const given = Object.entries(said).filter(
       ([name, value]) =>
         Object.hasOwn(schema.properties, name) && value !== null && (name === 'prompt' || value !== ''),
     );
     const meant = isForm ? given.map(([name, value]) => [name, name === 'stream' ? flag(value) : value]) : given;
     const { value, errors } = validate(Object.fromEntries(meant), { isForm });
     refuseFaults(errors);
-    return value;
+    const { model = isVariation ? 'dall-e-2' : '' } = value;
+    return ANSWERS_URLS.test(model) ? { response_format: 'url', ...value } : value;
   };
 }
 

@@ -11,6 +11,7 @@ import { createImagesReader, type ImagesRequest } from './images-request.js';
 import { endOfJob } from './job-end.js';
 import { modelsFor, type Use } from './models.js';
 import { orderImages } from './order-images.js';
+import { createSentFiles } from './sent-files.js';
 import { placePictures } from './sent-pictures.js';
 import { streamedPictures } from './streamed-answer.js';
 import { type MadePicture, wholeAnswer } from './whole-answer.js';
@@ -31,17 +32,19 @@ const EVENT_STREAM = { 'Content-Type': 'text/event-stream', 'X-Accel-Buffering':
  * another.
  */
 export function makeImages(deps: Deps, { use, aliases, cancelOnDisconnect }: MakeImagesOptions): Handler {
-  const read = createImagesReader(deps.config.limits);
+  const read = createImagesReader(deps.config.limits, use);
+  const sentFiles = createSentFiles(deps);
   const check = createInputsCheck();
   return async (request) => {
     const caller = knownCaller(request.caller);
     const wish = read(request);
     const { workflow, lod } = chooseModel({ models: modelsFor(deps.workflows, caller), aliases }, use, wish.model);
-    const sent = use === 'edits' ? placePictures(workflow, request.files) : undefined;
+    const files = use === 'generations' ? [] : await sentFiles(request);
+    const sent = use === 'generations' ? undefined : placePictures(workflow, files);
     const { signal, log } = request;
     // Before there is a job that would be for nothing.
     if (wish.stream === true) openUntil(signal, deps.streams, caller.id);
-    const { ids, replayed } = await orderImages(deps, request, { workflow, lod, wish, sent }, check);
+    const { ids, replayed } = await orderImages(deps, request, { workflow, lod, wish, files, sent }, check);
     // Who has a key to ask again with comes back.
     const isRepeatable = request.header('idempotency-key') !== undefined;
     if (cancelOnDisconnect && !isRepeatable) cancelWhenLeft(deps, request, ids);

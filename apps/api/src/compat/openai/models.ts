@@ -5,8 +5,8 @@ import { mayRun } from '../../access/rights.js';
 import type { LiveWorkflows, Served } from '../../workflows/live-workflows.js';
 import { requireRegistry } from '../../workflows/require-registry.js';
 
-/** What a request is about: a picture of a prompt, or a picture of pictures. */
-export type Use = 'generations' | 'edits';
+/** What a request asks for: a picture of a prompt, of pictures and a prompt, or of a picture alone. */
+export type Use = 'generations' | 'edits' | 'variations';
 
 /** What is only the mask of a picture. */
 export const MASK = 'mask';
@@ -41,7 +41,7 @@ export function isNeeded({ required, type, default: told }: WorkflowInput): bool
 }
 
 export function serves(use: Use, workflow: Workflow): boolean {
-  if (use === 'edits') return pictureInputs(workflow).length > 0;
+  if (use !== 'generations') return pictureInputs(workflow).length > 0;
   return !workflow.inputs.some((input) => input.type === 'image' && isNeeded(input));
 }
 

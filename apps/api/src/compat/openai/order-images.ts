@@ -3,7 +3,7 @@ import type { Accepted } from '@comfy-fleet/jobs';
 import type { Workflow } from '@comfy-fleet/workflows';
 import { knownCaller } from '../../access/caller.js';
 import type { Deps } from '../../deps.js';
-import type { ApiRequest } from '../../http/messages.js';
+import type { ApiRequest, SentFile } from '../../http/messages.js';
 import { checkedInputs } from '../../orders/checked-inputs.js';
 import { callbackOf } from '../../orders/new-job.js';
 import { placeOrder } from '../../orders/place-order.js';
@@ -21,7 +21,9 @@ export interface ImagesOrder {
   /** That the model names. */
   readonly lod: Lod | undefined;
   readonly wish: ImagesRequest;
-  /** Of an edit. */
+  /** As they were sent. */
+  readonly files: readonly SentFile[];
+  /** None for a picture of a prompt alone. */
   readonly sent: SentPictures | undefined;
 }
 
@@ -32,7 +34,7 @@ export interface ImagesOrder {
 export async function orderImages(
   deps: Deps,
   request: ApiRequest,
-  { workflow, lod, wish, sent }: ImagesOrder,
+  { workflow, lod, wish, files, sent }: ImagesOrder,
   check: InputsCheck,
 ): Promise<Accepted> {
   const { limits } = deps.config;
@@ -47,17 +49,17 @@ export async function orderImages(
   const callback = callbackOf({}, caller, deps.webhookRefusal);
   const level = lod ?? lodOfQuality(wish) ?? (workflow.kind === 'workflow' ? undefined : 'mid');
   const order = level === undefined ? {} : { lod: level };
-  const digests = request.files.map(({ field, file }) => [field, file.digest]);
+  const digests = files.map(({ field, file }) => [field, file.digest]);
   return placeOrder(deps, request, { ...wish, files: digests }, () =>
     aboutFields(workflow, async () => {
-      const files = sent === undefined ? [] : await preparePictures(deps, request, workflow, sent);
+      const prepared = sent === undefined ? [] : await preparePictures(deps, request, workflow, sent);
       const { signal, holds } = request;
       const counts = sharesOf(wish.n ?? 1, mostPictures(workflow, limits));
       return Promise.all(
         counts.map((count) => {
           const own = { workflow, catalogue, order, inputs: { ...inputs, ...count }, callback };
           const job = { ...own, pointer: pointerFor(workflow) };
-          return workflowJob(deps, job, { caller, signal, holds, files });
+          return workflowJob(deps, job, { caller, signal, holds, files: prepared });
         }),
       );
     }),

@@ -10,6 +10,7 @@ export function openaiRoutes(deps: Deps): Route[] {
   const shared = { aliases, cancelOnDisconnect };
   const generations = makeImages(deps, { ...shared, use: 'generations' });
   const edits = makeImages(deps, { ...shared, use: 'edits' });
+  const variations = makeImages(deps, { ...shared, use: 'variations' });
   return [
     {
       method: 'POST',
@@ -20,7 +21,15 @@ export function openaiRoutes(deps: Deps): Route[] {
       counted: 'within',
       held: true,
     },
-    { method: 'POST', path: '/v1/images/edits', access: 'jobs', handler: edits, body: 'form', held: true },
+    { method: 'POST', path: '/v1/images/edits', access: 'jobs', handler: edits, body: 'pictures', held: true },
+    {
+      method: 'POST',
+      path: '/v1/images/variations',
+      access: 'jobs',
+      handler: variations,
+      body: 'pictures',
+      held: true,
+    },
     { method: 'GET', path: '/v1/models', access: 'jobs', handler: listModels(deps, aliases) },
     { method: 'GET', path: '/v1/models/:id', access: 'jobs', handler: getModel(deps, aliases) },
   ];

@@ -21,7 +21,11 @@ export interface PicturesToStream {
   readonly log: Logger;
 }
 
-const EVENTS = { generations: 'image_generation', edits: 'image_edit' } as const satisfies Record<Use, string>;
+const EVENTS = {
+  generations: 'image_generation',
+  edits: 'image_edit',
+  variations: 'image_edit',
+} as const satisfies Record<Use, string>;
 /** Clients count on it to be there. Nothing here is paid by tokens. */
 const USAGE = {
   input_tokens: 0,

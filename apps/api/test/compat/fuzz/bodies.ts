@@ -58,6 +58,12 @@ function goodBody(path: string, targets: CompatTargets): Arbitrary<Fields> {
     );
   }
   if (path === '/v1/images/generations') return fc.record(pictureFields(targets), { requiredKeys: ['prompt'] });
+  if (path === '/v1/images/edits') {
+    const image_url = fc.constantFrom(`data:image/png;base64,${targets.png.toString('base64')}`, 'data:,', 'ftp://x');
+    const place = fc.record({ image_url });
+    const pictures = { images: fc.array(place, { maxLength: 2 }), mask: place };
+    return fc.record({ ...pictureFields(targets), ...pictures }, { requiredKeys: ['prompt', 'images'] });
+  }
   if (path === '/comfyui/interrupt') return fc.record({ prompt_id: fc.constantFrom(...ids) }, { requiredKeys: [] });
   if (path === '/comfyui/jobs/cancel') return some.map((job_ids) => ({ job_ids }));
   // The queue and the history; to clear them would leave the others nothing to ask for.

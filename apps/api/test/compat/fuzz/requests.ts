@@ -8,12 +8,12 @@ import type { CompatTargets, TargetRoute } from './targets.js';
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
 /** So many times as often as the others: what makes most, and what finds most. */
 const OFTEN: readonly (readonly [times: number, RegExp])[] = [
-  [4, /^POST .*(prompt|v2\/jobs|v2\/assets|upload\/image|generations|edits)$/],
+  [4, /^POST .*(prompt|v2\/jobs|v2\/assets|upload\/image|generations|edits|variations)$/],
   [2, /history|queue|view|jobs|assets/],
 ];
 /** A few megabytes each. */
 const LARGE = '/comfyui/object_info';
-const FORMS = /upload|edits$|v2\/assets$/;
+const FORMS = /upload|variations$|v2\/assets$/;
 const NO_BODY = new Set(['GET', 'HEAD', 'OPTIONS']);
 const ODD = [
   '',

@@ -2,7 +2,7 @@ import { FleetError } from '@comfy-fleet/contracts';
 import { describe, expect, it } from 'vitest';
 import { createImagesReader, lodOfQuality } from '../../../src/compat/openai/images-request.js';
 
-const read = createImagesReader({
+const LIMITS = {
   maxPromptChars: 100,
   maxSteps: 150,
   maxCfg: 30,
@@ -11,7 +11,8 @@ const read = createImagesReader({
   maxCount: 8,
   maxMetadataBytes: 1024,
   maxQueuedSeconds: 60,
-});
+};
+const read = createImagesReader(LIMITS, 'generations');
 const json = (body: object) => read({ body, isForm: false });
 const faultsOf = (body: object) => {
   try {
@@ -43,6 +44,24 @@ describe('a request for pictures', () => {
       size: 'auto',
     });
     expect(() => read({ body: { prompt: 'a', stream: 'perhaps' }, isForm: true })).toThrow(FleetError);
+  });
+
+  it.each(['dall-e-2', 'dall-e-3'])('with %s answers URLs, unless base64 is asked for', (model) => {
+    expect(json({ prompt: 'a fox', model }).response_format).toBe('url');
+    expect(json({ prompt: 'a fox', model, response_format: 'b64_json' }).response_format).toBe('b64_json');
+    expect(json({ prompt: 'a fox', model: `${model}x` }).response_format).toBeUndefined();
+  });
+
+  it('for variations needs no prompt, and answers URLs without a model', () => {
+    const variations = createImagesReader(LIMITS, 'variations');
+    expect(variations({ body: { n: '2' }, isForm: true })).toEqual({
+      prompt: 'a variation of the picture',
+      n: 2,
+      response_format: 'url',
+    });
+    const other = { model: 'img2img', response_format: undefined };
+    expect(variations({ body: { model: 'img2img' }, isForm: true })).toMatchObject({ model: 'img2img' });
+    expect(variations({ body: other, isForm: true }).response_format).toBeUndefined();
   });
 
   it('is refused with the place of every fault', () => {

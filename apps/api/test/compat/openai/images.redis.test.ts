@@ -285,7 +285,7 @@ describe('what is refused', () => {
     expect(await fault(await generate({}, { key: 'nobody' }))).toEqual([401, 'invalid_api_key']);
     expect(await fault(await generate({ model: 'gpt-4o' }))).toEqual([404, 'model_not_found']);
     expect(await fault(await generate({}, { key: 'narrow' }))).toEqual([404, 'model_not_found']);
-    expect(await fault(await api.post('/v1/images/variations', {}, as('anna')))).toEqual([404, null]);
+    expect(await fault(await api.post('/v1/images/upscales', {}, as('anna')))).toEqual([404, null]);
     expect(await fault(await api.get('/v1/images/generations', as('anna')))).toEqual([405, 'method_not_allowed']);
     const broken = { body: '{', headers: as('anna').headers };
     expect(await fault(await api.post('/v1/images/generations', {}, broken))).toEqual([400, null]);
