@@ -500,7 +500,11 @@ export const settingsSchema = Type.Object({
   ),
   HOUSEKEEPING_SECONDS: integer(60, 1, 'How often old pictures and records are deleted'),
   // times
-  REDIS_TIMEOUT_MS: integer(800, 50, 'Longest a request waits for Redis before it is answered 503'),
+  REDIS_TIMEOUT_MS: integer(
+    800,
+    50,
+    'Longest a request waits for an answer of Redis before it is answered 503; new jobs are sent to Redis a second time first',
+  ),
   LOCK_MS: integer(10_000, 500, "After about this time a dead worker's jobs go to other workers"),
   STALLED_CHECK_MS: integer(5_000, 100, 'How often to check for dead workers'),
   SWEEP_SECONDS: integer(5, 1, 'How often to check for lost and expired jobs'),

@@ -1,6 +1,8 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { FleetError, newId } from '@comfy-fleet/contracts';
-import { type RedisServer, until } from '@comfy-fleet/testing';
-import { describe, expect, it } from 'vitest';
+import { type RedisServer, uniquePrefix, until } from '@comfy-fleet/testing';
+import { describe, expect, inject, it, onTestFinished } from 'vitest';
 import type { JobStreamItem, Ledger } from '../src/index.js';
 import {
   anOrder,
@@ -52,6 +54,46 @@ async function openImpatient(server: RedisServer) {
   return { ledger: await openLedger({ ...settings, timeoutMs: TIMEOUT_MS }), id };
 }
 
+/** Stands before Redis. */
+async function lateProxy(redisUrl: string) {
+  const { hostname, port } = new URL(redisUrl);
+  let held: (() => void)[] | undefined;
+  let awaited = '';
+  let sent = '';
+  const server = createServer((client) => {
+    const redis = connect(Number(port), hostname);
+    for (const socket of [client, redis]) {
+      socket.on('error', () => {});
+      socket.on('close', () => {
+        client.destroy();
+        redis.destroy();
+      });
+    }
+    redis.on('data', (data) => {
+      if (held === undefined) client.write(data);
+      else held.push(() => client.write(data));
+    });
+    client.on('data', (data) => {
+      redis.write(data);
+      if (held === undefined) return;
+      sent += data.toString('latin1');
+      if (sent.split(awaited).length <= 2) return;
+      for (const release of held) release();
+      held = undefined;
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  return {
+    url: `redis://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    /** Holds the answers of Redis back until this command was sent twice from now on. */
+    holdUntilSecond: (command: string) => {
+      [held, awaited, sent] = [[], command, ''];
+    },
+  };
+}
+
 describe('a producer whose Redis', () => {
   it('is killed fails with queue_unavailable in every method, and recovers by itself', async () => {
     const server = await ownRedis();
@@ -85,6 +127,17 @@ describe('a producer whose Redis', () => {
     const waited = await answered(() => ledger.jobs.wait(later, { timeoutMs: 50, signal: within() }));
     expect(waited.record.status).toBe('queued');
   });
+});
+
+it('makes an order once when the answer of Redis comes too late, and asks again', async () => {
+  const proxy = await lateProxy(inject('redisUrl'));
+  const ledger = await openLedger({ url: proxy.url, prefix: uniquePrefix(), timeoutMs: TIMEOUT_MS });
+  // Redis knows the script from now on.
+  await answered(() => ledger.orders.create(anOrder()));
+  proxy.holdUntilSecond('evalsha');
+  const { ids, only, replayed } = await ledger.orders.create(anOrder());
+  expect([only?.record.id, only?.record.status, only?.ahead, replayed]).toEqual([ids[0], 'queued', 1, false]);
+  expect((await ledger.jobs.list('anonymous', { filter: {}, cursor: undefined, limit: 10 })).jobs).toHaveLength(2);
 });
 
 it('fails a wait at its limit when Redis went away meanwhile', async () => {

@@ -29,6 +29,22 @@ export function producerConnection(settings: RedisSettings, log: Logger): Redis 
   });
 }
 
+/** ioredis rejects with this message what had no answer within `commandTimeout`. */
+const TIMED_OUT = 'Command timed out';
+
+/**
+ * Sends a command again, once, if its answer did not come in time. That happens under load when the answer waits in our own
+ * socket. The command may be carried out twice, so it must be safe to repeat.
+ */
+export async function repeatedOnce<T>(send: () => Promise<T>): Promise<T> {
+  try {
+    return await send();
+  } catch (error) {
+    if (error instanceof Error && error.message === TIMED_OUT) return send();
+    throw error;
+  }
+}
+
 /**
  * For a process that has work in hand: commands wait until Redis is back, and those of one turn of the event loop leave
  * together. (Those that answer callers join their questions before, by kind, and would wait for nothing here.)

@@ -1,4 +1,4 @@
-export { producerConnection, untilReady, workerConnection } from './connection.js';
+export { producerConnection, repeatedOnce, untilReady, workerConnection } from './connection.js';
 export { joined } from './joined.js';
 export { takeLease } from './lease.js';
 export { createReplication, type Replication, writeUntilReplicated } from './replication.js';

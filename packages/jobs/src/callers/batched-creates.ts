@@ -1,4 +1,4 @@
-import { joined } from '@comfy-fleet/redis';
+import { joined, repeatedOnce } from '@comfy-fleet/redis';
 import type { Redis } from 'ioredis';
 import { LRUCache } from 'lru-cache';
 import { runScript } from '../connection.js';
@@ -50,7 +50,9 @@ export function createBatchedCreates(
   const write = async (orders: readonly NewOrder[], sources = orders.map(lackingSources)): Promise<Sent[]> => {
     const written = orders.flatMap((order, index) => orderArguments(order, bounds, sources[index]));
     const args = [keys.prefix, '', jobTtlSeconds * 1000, ...written];
-    const replies = JSON.parse((await runScript(redis, 'create', keys.callers, args)) as string) as Reply[];
+    // A repeat for the same ids changes nothing.
+    const answer = await repeatedOnce(() => runScript(redis, 'create', keys.callers, args));
+    const replies = JSON.parse(answer as string) as Reply[];
     for (const [index, [, verdict]] of replies.entries()) {
       if (verdict === 'made') for (const { version } of sources[index] ?? []) stored.set(version, true);
     }
