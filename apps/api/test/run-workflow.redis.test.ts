@@ -215,6 +215,14 @@ describe('a job of a workflow', () => {
 });
 
 describe('POST /jobs/batch', () => {
+  it('gives 120 jobs ids in the order of the request, so that lists have them in order', async () => {
+    const jobs = Array.from({ length: 120 }, (_, n) => ({ prompt: `picture ${n}` }));
+    const answer = await api.post('/jobs/batch', { jobs });
+    const ids = ((await answer.json()) as { data: { id: string }[] }).data.map(({ id }) => id);
+    expect(ids).toHaveLength(120);
+    expect(ids).toEqual([...ids].sort());
+  });
+
   it('takes workflows and graphs beside pictures, and says where one is wrong', async () => {
     const jobs: object[] = [
       { prompt: 'x' },

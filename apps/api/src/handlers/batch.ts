@@ -7,6 +7,7 @@ import {
   FleetError,
   type GenerateRequest,
   type InputFile,
+  newId,
 } from '@comfy-fleet/contracts';
 import type { NewJob } from '@comfy-fleet/jobs';
 import pLimit from 'p-limit';
@@ -118,7 +119,7 @@ async function prepared(
     pictures.set(source, known);
     return known;
   };
-  return Promise.all(
+  const jobs = await Promise.all(
     entries.map((entry, index) =>
       limit(async () => {
         if (index % JOBS_OF_A_STEP === 0) await others();
@@ -132,6 +133,8 @@ async function prepared(
       }),
     ),
   );
+  // Lists are sorted by id, and the entries were not prepared in order.
+  return jobs.map((job) => ({ ...job, id: newId() }));
 }
 
 async function prepare(
