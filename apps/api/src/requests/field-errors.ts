@@ -100,14 +100,51 @@ export function escapePointer(field: string): string {
   return field.replaceAll('~', '~0').replaceAll('/', '~1');
 }
 
+/** What Replicate, fal and other APIs call our fields. */
+const FOREIGN_NAMES: ReadonlyMap<string, readonly string[]> = new Map([
+  ['aspect_ratio', ['width', 'height']],
+  ['batch_size', ['count']],
+  ['callback_url', ['webhook_url']],
+  ['ckpt_name', ['checkpoint']],
+  ['guidance', ['cfg']],
+  ['guidance_scale', ['cfg']],
+  ['image_size', ['width', 'height']],
+  ['init_image', ['image']],
+  ['input_image', ['image']],
+  ['model', ['checkpoint']],
+  ['model_name', ['checkpoint']],
+  ['n', ['count']],
+  ['num_images', ['count']],
+  ['num_images_per_prompt', ['count']],
+  ['num_inference_steps', ['steps']],
+  ['num_outputs', ['count']],
+  ['num_steps', ['steps']],
+  ['offset', ['cursor']],
+  ['page', ['cursor']],
+  ['page_size', ['limit']],
+  ['per_page', ['limit']],
+  ['prompt_strength', ['denoise']],
+  ['size', ['width', 'height']],
+  ['strength', ['denoise']],
+  ['text', ['prompt']],
+  ['webhook_completed', ['webhook_url']],
+]);
+
 /** Names the known field that was probably meant; all of them when none is near. */
 function suggestField(unknown: string, known: readonly string[]): string {
   const all = `the fields are ${known.join(', ')}`;
   if (unknown.length > MOST_NAME_CHARS) return all;
-  const nearest = closest(unknown.toLowerCase(), known);
-  const alike = distance(unknown.toLowerCase(), nearest) <= Math.max(2, nearest.length / 2);
+  const written = unknown.toLowerCase();
+  const ours = (FOREIGN_NAMES.get(written) ?? []).filter((field) => known.includes(field));
+  if (ours.includes('cursor')) return 'use cursor, with the next_cursor of the previous page';
+  if (ours.length > 0) return `it is called ${ours.join(' and ')} here`;
+  const nearest = closest(written, known);
+  const takesInputs = known.includes('inputs');
+  // A name that is not clearly a misspelt field is more likely an input of the workflow.
+  const mostTypos = takesInputs ? 1 : Math.max(2, nearest.length / 2);
+  if (distance(written, nearest) <= mostTypos) return `did you mean ${nearest}?`;
   // cfg_scale, sampler_name: far by letters, but the name is in it
-  const within = known.find((field) => unknown.toLowerCase().startsWith(field));
-  if (alike) return `did you mean ${nearest}?`;
-  return within === undefined ? all : `did you mean ${within}?`;
+  const within = known.find((field) => written.startsWith(field));
+  if (within !== undefined) return `did you mean ${within}?`;
+  return takesInputs ? `if it is an input of the workflow, put it under \`inputs\`` : all;
 }

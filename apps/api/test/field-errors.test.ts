@@ -1,0 +1,31 @@
+import { loadConfig } from '@comfy-fleet/config';
+import {
+  generateRequestSchema,
+  img2imgRequestSchema,
+  jobListQuerySchema,
+  runRequestSchema,
+} from '@comfy-fleet/contracts';
+import type { TObject } from 'typebox';
+import { expect, it } from 'vitest';
+import { createValidator } from '../src/requests/validator.js';
+
+const { limits } = loadConfig({});
+
+it.each([
+  ['num_inference_steps', 'it is called steps here', 'POST /generate', generateRequestSchema(limits)],
+  ['num_outputs', 'it is called count here', 'POST /generate', generateRequestSchema(limits)],
+  ['num_images', 'it is called count here', 'POST /generate', generateRequestSchema(limits)],
+  ['guidance_scale', 'it is called cfg here', 'POST /generate', generateRequestSchema(limits)],
+  ['aspect_ratio', 'it is called width and height here', 'POST /generate', generateRequestSchema(limits)],
+  ['image_size', 'it is called width and height here', 'POST /generate', generateRequestSchema(limits)],
+  ['prompt_strength', 'it is called denoise here', 'POST /img2img', img2imgRequestSchema(limits)],
+  ['page', 'use cursor, with the next_cursor of the previous page', 'GET /jobs', jobListQuerySchema],
+  ['prompt', 'put it under `inputs`', 'POST /workflows/:name', runRequestSchema(limits)],
+  ['num_outputs', 'put it under `inputs`', 'POST /workflows/:name', runRequestSchema(limits)],
+  ['metdata', 'did you mean metadata?', 'POST /workflows/:name', runRequestSchema(limits)],
+])('says of the unknown field %s: %s (%s)', (field, advice, _call, schema) => {
+  const { errors } = createValidator(schema as TObject)({ prompt: 'x', [field]: '2' }, { isForm: false });
+  const fault = errors.find(({ pointer }) => pointer === `/${field}`);
+  expect(fault?.detail).toMatch(/^unknown field; /);
+  expect(fault?.detail).toContain(advice);
+});
