@@ -277,6 +277,15 @@ describe('max_gpu_seconds_per_day', () => {
     expect((await submit(api, 'anna')).status).toBe(202);
     expect((await submit(api, 'anna')).status).toBe(429);
   });
+
+  it('shows in GET /usage apart from what was spent what the waiting jobs are expected to take', async () => {
+    const api = await open({ max_gpu_seconds_per_day: 10 });
+    await submit(api, 'anna');
+    await executed(api, 4000);
+    await submit(api, 'anna');
+    const { now } = (await (await api.get('/usage', as('anna'))).json()) as Usage;
+    expect(now).toMatchObject({ gpu_seconds: 4, gpu_seconds_expected: 4, jobs_waiting: 1 });
+  });
 });
 
 describe('max_priority', () => {

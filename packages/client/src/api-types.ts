@@ -14,7 +14,7 @@ export interface GenerateRequest {
    */
   negative_prompt?: string;
   /**
-   * Level of detail; its profile sets the fields that you leave out.
+   * Level of detail; its profile sets the fields that you leave out. Default: mid.
    */
   lod?: 'sketch' | 'mid' | 'final' | 'direct_final';
   /**
@@ -46,7 +46,7 @@ export interface GenerateRequest {
    */
   height?: number;
   /**
-   * Number of pictures, made as one batch with one seed.
+   * Number of pictures, made as one batch with one seed. Default: 1.
    */
   count?: number;
   /**
@@ -54,7 +54,7 @@ export interface GenerateRequest {
    */
   checkpoint?: string;
   /**
-   * Higher goes first among your own jobs.
+   * Higher goes first among your own jobs. Default: 0.
    */
   priority?: number;
   /**
@@ -107,7 +107,7 @@ export interface Img2ImgRequest {
    */
   negative_prompt?: string;
   /**
-   * Level of detail; its profile sets the fields that you leave out.
+   * Level of detail; its profile sets the fields that you leave out. Default: mid.
    */
   lod?: 'sketch' | 'mid' | 'final' | 'direct_final';
   /**
@@ -139,7 +139,7 @@ export interface Img2ImgRequest {
    */
   height?: number;
   /**
-   * Number of pictures, made as one batch with one seed.
+   * Number of pictures, made as one batch with one seed. Default: 1.
    */
   count?: number;
   /**
@@ -147,7 +147,7 @@ export interface Img2ImgRequest {
    */
   checkpoint?: string;
   /**
-   * Higher goes first among your own jobs.
+   * Higher goes first among your own jobs. Default: 0.
    */
   priority?: number;
   /**
@@ -192,7 +192,7 @@ export interface RefineRequest {
    */
   lod: 'sketch' | 'mid' | 'final' | 'direct_final';
   /**
-   * Which picture of the job; 0 is the first.
+   * Which picture of the job; 0 is the first. Default: 0.
    */
   index?: number;
 }
@@ -223,7 +223,7 @@ export interface RunOptions {
    */
   api_key_comfy_org?: string;
   /**
-   * Higher goes first among your own jobs.
+   * Higher goes first among your own jobs. Default: 0.
    */
   priority?: number;
   /**
@@ -284,7 +284,7 @@ export interface BatchRequest {
          */
         api_key_comfy_org?: string;
         /**
-         * Higher goes first among your own jobs.
+         * Higher goes first among your own jobs. Default: 0.
          */
         priority?: number;
         /**
@@ -325,7 +325,7 @@ export interface BatchRequest {
          */
         api_key_comfy_org?: string;
         /**
-         * Higher goes first among your own jobs.
+         * Higher goes first among your own jobs. Default: 0.
          */
         priority?: number;
         /**
@@ -361,7 +361,7 @@ export interface BatchText2ImgJob {
    */
   negative_prompt?: string;
   /**
-   * Level of detail; its profile sets the fields that you leave out.
+   * Level of detail; its profile sets the fields that you leave out. Default: mid.
    */
   lod?: 'sketch' | 'mid' | 'final' | 'direct_final';
   /**
@@ -393,7 +393,7 @@ export interface BatchText2ImgJob {
    */
   height?: number;
   /**
-   * Number of pictures, made as one batch with one seed.
+   * Number of pictures, made as one batch with one seed. Default: 1.
    */
   count?: number;
   /**
@@ -401,7 +401,7 @@ export interface BatchText2ImgJob {
    */
   checkpoint?: string;
   /**
-   * Higher goes first among your own jobs.
+   * Higher goes first among your own jobs. Default: 0.
    */
   priority?: number;
   /**
@@ -435,7 +435,7 @@ export interface BatchImg2ImgJob {
    */
   negative_prompt?: string;
   /**
-   * Level of detail; its profile sets the fields that you leave out.
+   * Level of detail; its profile sets the fields that you leave out. Default: mid.
    */
   lod?: 'sketch' | 'mid' | 'final' | 'direct_final';
   /**
@@ -467,7 +467,7 @@ export interface BatchImg2ImgJob {
    */
   height?: number;
   /**
-   * Number of pictures, made as one batch with one seed.
+   * Number of pictures, made as one batch with one seed. Default: 1.
    */
   count?: number;
   /**
@@ -475,7 +475,7 @@ export interface BatchImg2ImgJob {
    */
   checkpoint?: string;
   /**
-   * Higher goes first among your own jobs.
+   * Higher goes first among your own jobs. Default: 0.
    */
   priority?: number;
   /**
@@ -1052,9 +1052,13 @@ export interface UsageDay {
  */
 export interface UsageNow {
   /**
-   * Of today (UTC), with the expected time of its waiting jobs, as its limit counts them.
+   * GPU time today (UTC) of jobs that ended.
    */
   gpu_seconds: number;
+  /**
+   * GPU time that its waiting jobs are expected to take. The limit of a day counts it too.
+   */
+  gpu_seconds_expected: number;
   /**
    * Sent today (UTC).
    */
@@ -1521,11 +1525,11 @@ export interface WorkflowInspection {
  * via the `definition` "LodList".
  */
 export interface LodList {
+  data: LodProfile[];
   /**
    * Of a request that names none.
    */
   default: 'sketch' | 'mid' | 'final' | 'direct_final';
-  data: LodProfile[];
 }
 /**
  * This interface was referenced by `Root`'s JSON-Schema

@@ -25,6 +25,7 @@ export const usageSchema = Type.Object({
   /** What the limits of the key are held against. */
   now: Type.Object({
     gpu_seconds: Type.Number(),
+    gpu_seconds_expected: Type.Number(),
     upload_bytes: Type.Integer(),
     storage_bytes: Type.Integer(),
     storage_share_bytes: nullable(Type.Integer()),

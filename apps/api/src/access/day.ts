@@ -22,7 +22,9 @@ export async function requireGpuTime(
   { ledger: { accounts } }: Pick<Deps, 'ledger'>,
   { id, gpuSecondsPerDay: most }: Caller,
 ): Promise<void> {
-  if (most === undefined || (await accounts.gpuSpentMs(id)) < most * 1000) return;
+  if (most === undefined) return;
+  const { spentMs, expectedMs } = await accounts.gpuSpent(id);
+  if (spentMs + expectedMs < most * 1000) return;
   const detail = `This API key may have ${most} seconds of GPU time a day (UTC), and has them with the jobs that wait.`;
   throw new FleetError('gpu_limit_reached', detail, { retryAfterSeconds: secondsToMidnight() });
 }

@@ -34,7 +34,8 @@ function usageOf({ ledger: { accounts, storage } }: Deps, keyOf: (request: ApiRe
     const body: Usage = {
       data: used.map(({ gpuMs, ...day }) => ({ ...day, gpu_seconds: gpuMs / 1000 })),
       now: {
-        gpu_seconds: now.gpuMs / 1000,
+        gpu_seconds: now.gpu.spentMs / 1000,
+        gpu_seconds_expected: now.gpu.expectedMs / 1000,
         upload_bytes: now.uploadBytes,
         storage_bytes: stored.bytes,
         storage_share_bytes: stored.shareBytes,

@@ -116,7 +116,8 @@ const usageDay: Notes<Usage['data'][number]> = {
 };
 
 const usageNow: Notes<Usage['now']> = {
-  gpu_seconds: 'Of today (UTC), with the expected time of its waiting jobs, as its limit counts them.',
+  gpu_seconds: 'GPU time today (UTC) of jobs that ended.',
+  gpu_seconds_expected: 'GPU time that its waiting jobs are expected to take. The limit of a day counts it too.',
   upload_bytes: 'Sent today (UTC).',
   storage_bytes: 'Of all its files: what its jobs made, and what it sent.',
   storage_share_bytes:

@@ -12,7 +12,7 @@ export function LimitsNow({ now, limits }: LimitsNowProps) {
   const rows = [
     {
       name: 'GPU time today',
-      used: now.gpu_seconds,
+      used: now.gpu_seconds + now.gpu_seconds_expected,
       most: limits.max_gpu_seconds_per_day,
       say: gpuTime,
       note: `waiting jobs included; ${resets}`,

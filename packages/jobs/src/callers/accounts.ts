@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis';
 import { orUnavailable, runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
 import type { BatchedReads, RequestCount } from './batched-reads.js';
-import { gpuSpentMs } from './gpu-spent.js';
+import { type GpuSpent, gpuSpent } from './gpu-spent.js';
 import { readStanding, type Standing } from './standing.js';
 import { type DayUsage, readUsage } from './usage.js';
 
@@ -12,8 +12,7 @@ export interface Accounts {
   count(key: string): Promise<RequestCount>;
   /** Books bytes that the key sends today. False when that would be more than `most`; then nothing is booked. */
   charge(key: string, bytes: number, most: number): Promise<boolean>;
-  /** For how many ms GPUs worked for the key today (UTC), with what its waiting jobs are expected to take. */
-  gpuSpentMs(key: string): Promise<number>;
+  gpuSpent(key: string): Promise<GpuSpent>;
   /** What the key used in the last `days` days, today first. */
   usage(key: string, days: number): Promise<readonly DayUsage[]>;
   /** What the limits of the key are held against. */
@@ -31,7 +30,7 @@ export function createAccounts(redis: Redis, keys: Keys, count: BatchedReads['co
       orUnavailable(
         async () => (await runScript(redis, 'charge', keys.callers, [keys.prefix, key, bytes, most])) === 1,
       ),
-    gpuSpentMs: (key) => orUnavailable(() => gpuSpentMs(redis, keys, key)),
+    gpuSpent: (key) => orUnavailable(() => gpuSpent(redis, keys, key)),
     standing: (key) => orUnavailable(() => readStanding(redis, keys, key)),
     keys: () => orUnavailable(async () => (await redis.smembers(keys.callers)).sort()),
     isKnown: (key) => orUnavailable(async () => (await redis.sismember(keys.callers, key)) === 1),

@@ -3,11 +3,15 @@ import type { Keys } from '../keys.js';
 import { expectedMs } from '../record/signature.js';
 import { readUsage } from './usage.js';
 
-/**
- * For how many ms GPUs worked for the key today (UTC), and would for its jobs that wait, as far as such jobs were seen:
- * so that a limit of a day cannot be passed by at its beginning.
- */
-export async function gpuSpentMs(redis: Redis, keys: Keys, key: string): Promise<number> {
+export interface GpuSpent {
+  /** For how many ms GPUs worked today (UTC) for jobs of the key that have ended. */
+  readonly spentMs: number;
+  /** How many ms its waiting jobs are expected to take, as far as such jobs were seen before. */
+  readonly expectedMs: number;
+}
+
+/** The limit of a day counts both, so that a key cannot exceed it by queueing everything at once. */
+export async function gpuSpent(redis: Redis, keys: Keys, key: string): Promise<GpuSpent> {
   const [today] = await readUsage(redis, keys, key, { days: 1, now: Date.now() });
   const pools = await redis.smembers(keys.pools);
   const batch = redis.pipeline();
@@ -19,5 +23,5 @@ export async function gpuSpentMs(redis: Redis, keys: Keys, key: string): Promise
       .map(([signature, jobs]) => Number(jobs) * (expectedMs(signature, durations) ?? 0))
       .reduce((sum, ms) => sum + ms, 0);
   });
-  return waiting.reduce((sum, ms) => sum + ms, today?.gpuMs ?? 0);
+  return { spentMs: today?.gpuMs ?? 0, expectedMs: waiting.reduce((sum, ms) => sum + ms, 0) };
 }

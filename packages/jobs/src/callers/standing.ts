@@ -1,12 +1,11 @@
 import type { Redis } from 'ioredis';
 import type { Keys } from '../keys.js';
-import { gpuSpentMs } from './gpu-spent.js';
+import { type GpuSpent, gpuSpent } from './gpu-spent.js';
 import { dayOf } from './usage.js';
 
 /** What the limits of a key are held against, as it is now. */
 export interface Standing {
-  /** Of today (UTC), with what its waiting jobs are expected to take. */
-  readonly gpuMs: number;
+  readonly gpu: GpuSpent;
   /** Sent today (UTC). */
   readonly uploadBytes: number;
   readonly jobsWaiting: number;
@@ -15,11 +14,11 @@ export interface Standing {
 }
 
 export async function readStanding(redis: Redis, keys: Keys, key: string): Promise<Standing> {
-  const [gpuMs, uploaded, waiting, jobsRunning] = await Promise.all([
-    gpuSpentMs(redis, keys, key),
+  const [gpu, uploaded, waiting, jobsRunning] = await Promise.all([
+    gpuSpent(redis, keys, key),
     redis.get(keys.uploads(key, dayOf(Date.now()))),
     redis.hget(keys.waiting, key),
     redis.scard(keys.takenOf(key)),
   ]);
-  return { gpuMs, uploadBytes: Number(uploaded ?? 0), jobsWaiting: Number(waiting ?? 0), jobsRunning };
+  return { gpu, uploadBytes: Number(uploaded ?? 0), jobsWaiting: Number(waiting ?? 0), jobsRunning };
 }
