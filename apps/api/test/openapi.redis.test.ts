@@ -1,7 +1,7 @@
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
-import type { OpenAPIObject, OperationObject, RequestBodyObject } from 'openapi3-ts/oas31';
+import type { OpenAPIObject, OperationObject, RequestBodyObject, SchemaObject } from 'openapi3-ts/oas31';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import type { Route } from '../src/http/messages.js';
 import { openApiDocument } from '../src/openapi/document.js';
@@ -103,8 +103,28 @@ describe('openapi.json', () => {
 
   it('tells who may ask: nobody is asked here, but a key would do', () => {
     expect(document.paths?.['/livez']?.get?.security).toEqual([]);
-    expect(document.paths?.['/fleet']?.get?.security).toEqual([{}, { bearer: ['admin'] }, { apiKey: ['admin'] }]);
+    expect(document.paths?.['/fleet']?.get?.security).toEqual([{}, { bearer: [] }, { apiKey: [] }]);
     expect(document.paths?.['/images/{filename}']?.get?.security).toContainEqual({ signedUrl: [] });
+  });
+
+  it('names scopes in words, since only OAuth has scopes in OpenAPI', () => {
+    const requirements = operations().flatMap(({ operation }) => operation.security ?? []);
+    expect(requirements.flatMap((requirement) => Object.values(requirement).flat())).toEqual([]);
+    expect(document.paths?.['/fleet']?.get?.description).toMatch(/Needs a key with the scope `admin`\.$/);
+    expect(document.paths?.['/graphs']?.post?.description).toMatch(/Needs a key with the scope `graphs`\.$/);
+    expect(document.paths?.['/generate']?.post?.description).not.toContain('scope');
+  });
+
+  it('begins with POST /generate', () => {
+    expect(Object.keys(document.paths ?? {})[0]).toBe('/generate');
+  });
+
+  it('has no default in a named schema, of which openapi-typescript would make a required field', () => {
+    const { GenerateRequest, RefineRequest } = (document.components?.schemas ?? {}) as Record<string, SchemaObject>;
+    for (const name of ['lod', 'count', 'priority'])
+      expect(GenerateRequest?.properties?.[name]).not.toHaveProperty('default');
+    expect(GenerateRequest?.properties?.lod).toMatchObject({ description: expect.stringMatching(/ Default: mid\.$/) });
+    expect(RefineRequest?.properties?.index).not.toHaveProperty('default');
   });
 
   it('describes the webhooks of every end of a job', () => {

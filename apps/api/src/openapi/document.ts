@@ -26,18 +26,19 @@ export interface DocumentOptions extends DocumentSettings {
 export function openApiDocument(routes: readonly Route[], options: DocumentOptions): OpenAPIObject {
   const docs = operationDocs(options);
   const naming = namingOf(namedSchemas(options));
-  const left = new Set(Object.keys(docs));
+  const served = new Map(routes.map((route) => [`${route.method} ${route.path}`, route]));
+  for (const name of served.keys()) {
+    if (docs[name] === undefined) throw new Error(`${name} is not documented in openapi/routes`);
+  }
   const paths: PathsObject = {};
-  for (const route of routes) {
-    const name = `${route.method} ${route.path}`;
-    const doc = docs[name];
-    if (doc === undefined) throw new Error(`${name} is not documented in openapi/routes`);
-    left.delete(name);
+  // In the order of the documentation, not in the order in which routes are matched.
+  for (const [name, doc] of Object.entries(docs)) {
+    const route = served.get(name);
+    if (route === undefined) throw new Error(`documented in openapi/routes, but no route: ${name}`);
     const operation = operationObject(route, doc, { naming, anonymous: options.anonymous });
     const path = documentPath(route.path);
     paths[path] = { ...paths[path], [route.method.toLowerCase()]: operation };
   }
-  if (left.size > 0) throw new Error(`documented in openapi/routes, but no route: ${[...left].join(', ')}`);
   return {
     openapi: '3.1.0',
     info: {

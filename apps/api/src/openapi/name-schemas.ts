@@ -14,8 +14,30 @@ export function namingOf(named: Readonly<Record<string, object>>): Naming {
 /** The named schemas themselves: only what is inside each becomes a reference. */
 export function definitionsOf(named: Readonly<Record<string, object>>): Record<string, SchemaObject> {
   const names = namesOf(named);
-  const definitions = Object.entries(named).map(([name, schema]) => [name, namingBy(names, name)(schema)]);
+  const definitions = Object.entries(named).map(([name, schema]) => [
+    name,
+    withDefaultsInWords(namingBy(names, name)(schema)),
+  ]);
   return Object.fromEntries(definitions);
+}
+
+/**
+ * Writes defaults into the descriptions: openapi-typescript makes every field of a named schema that has a default
+ * required, since the schema may be that of an answer.
+ */
+function withDefaultsInWords(schema: SchemaObject): SchemaObject {
+  const walk = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(walk);
+    if (typeof value !== 'object' || value === null) return value;
+    const { default: preset, ...rest } = Object.fromEntries(
+      Object.entries(value).map(([name, part]) => [name, walk(part)]),
+    );
+    if (preset === undefined) return rest;
+    // Here `default` is the name of a field.
+    if (typeof preset === 'object') return { ...rest, default: preset };
+    return { ...rest, description: [rest.description, `Default: ${preset}.`].filter(Boolean).join(' ') };
+  };
+  return walk(schema) as SchemaObject;
 }
 
 function namesOf(named: Readonly<Record<string, object>>): Names {

@@ -13,7 +13,7 @@ import type { AnswerDoc, BodyDoc, FileBodyDoc, OperationDoc } from './operation.
 import { parametersOf } from './parameters.js';
 import { problemAnswers } from './problem-answers.js';
 import { answerHeaders, type HeaderUse } from './response-headers.js';
-import { securityOf } from './security.js';
+import { scopeSentence, securityOf } from './security.js';
 
 const ALWAYS: HeaderUse = { 'X-Request-Id': 'sometimes' }; // a reference to the header, which itself says always
 /** On every answer to a key that has a limit. */
@@ -27,7 +27,8 @@ export function operationObject(
   doc: OperationDoc,
   { naming, anonymous }: { readonly naming: Naming; readonly anonymous: boolean },
 ): OperationObject {
-  const { id, tag, summary, description, answers } = doc;
+  const { id, tag, summary, answers } = doc;
+  const description = [doc.description, scopeSentence(access)].filter((part) => part !== undefined).join(' ');
   if ((body !== undefined) !== (doc.body !== undefined)) throw new Error(`the body of ${path} is documented wrongly`);
   const common = access === 'public' ? ALWAYS : { ...ALWAYS, ...COUNTED };
   const responses = Object.entries(answers).map(([status, answer]) => [status, responseObject(answer, common, naming)]);
@@ -35,7 +36,7 @@ export function operationObject(
     operationId: id,
     tags: [tag],
     summary,
-    ...(description === undefined ? {} : { description }),
+    ...(description === '' ? {} : { description }),
     parameters: parametersOf(path, doc, naming),
     ...(doc.body === undefined ? {} : { requestBody: requestBody(doc.body, naming) }),
     responses: {

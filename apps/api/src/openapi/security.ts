@@ -16,14 +16,22 @@ export function securitySchemes(): Record<string, SecuritySchemeObject> {
   };
 }
 
-/** Who may ask, by the access of the route: a key with its scope, any key, or a signed URL. Nothing where nobody is asked. */
+/** Who may ask, by the access of the route: a key, or a signed URL. Nothing where nobody is asked. */
 export function securityOf(
   access: Access,
   { anonymous }: { readonly anonymous: boolean },
 ): SecurityRequirementObject[] {
   if (access === 'public') return [];
-  const scopes = access === 'known' || access === 'optional' ? [] : [scopeOf(access)];
-  const keys: SecurityRequirementObject[] = [{ bearer: scopes }, { apiKey: scopes }];
+  const keys: SecurityRequirementObject[] = [{ bearer: [] }, { apiKey: [] }];
   const linked: SecurityRequirementObject[] = access === 'linked' ? [{ signedUrl: [] }] : [];
   return [...(anonymous || access === 'optional' ? [{}] : []), ...keys, ...linked];
+}
+
+/**
+ * The scope that a key needs, as a sentence; undefined where every key that makes jobs will do. Only schemes of OAuth
+ * have scopes in OpenAPI.
+ */
+export function scopeSentence(access: Access): string | undefined {
+  const scope = access === 'public' || access === 'known' || access === 'optional' ? undefined : scopeOf(access);
+  return scope === undefined || scope === 'jobs' ? undefined : `Needs a key with the scope \`${scope}\`.`;
 }

@@ -139,8 +139,7 @@ export function orderDocs({ limits, maxBatchJobs, maxImageBytes }: DocumentSetti
       summary: 'Run a graph of your own once',
       description:
         "A workflow in ComfyUI's API format, run as it is, seeds too. Where it loads a file, name `asset:<id>`, " +
-        '`job:<id>/<output>` or an http(s) URL. Needs a key with the scope `graphs`, and has no node classes that the key is ' +
-        'denied.',
+        '`job:<id>/<output>` or an http(s) URL. It may have no node classes that the key is denied.',
       headers: ORDER_HEADERS,
       body: {
         json: graphRequestSchema(limits),
