@@ -3,7 +3,7 @@ import { PICTURE } from '@comfy-fleet/testing';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { startApi, type TestApi } from './api.js';
 import { finishedImage, finishJob } from './finished-image.js';
-import { drawing, inverting, publish, publishRealCatalogue, redrawing, refusal } from './runnable.js';
+import { drawing, inverting, publish, publishRealCatalogue, redrawing, refusal, twoPasses } from './runnable.js';
 
 let api: TestApi;
 beforeAll(async () => {
@@ -12,6 +12,7 @@ beforeAll(async () => {
   await publish(api, 'drawing', drawing());
   await publish(api, 'redrawing', redrawing());
   await publish(api, 'inverting', inverting());
+  await publish(api, 'hires', twoPasses());
 });
 afterAll(() => api.close());
 
@@ -211,6 +212,34 @@ describe('a job of a workflow', () => {
     const again = await accepted(api.post(`/jobs/${made.id}/retry`, {}));
     expect(again.request).toEqual(made.request);
     expect(again.parent).toEqual({ id: made.id, relation: 'retry' });
+  });
+});
+
+describe('a workflow with two samplers that were saved with different seeds', () => {
+  const retried = async (query: string) => {
+    const made = await accepted(run({}, 'hires'));
+    await finishJob(api, made.id);
+    return { made: seedsOf(made), again: seedsOf(await accepted(api.post(`/jobs/${made.id}/retry${query}`, {}))) };
+  };
+  const seedsOf = ({ request }: Job) => {
+    const { seed, seed_2 } = request.inputs as Record<string, string | number>;
+    return [`${seed}`, `${seed_2}`];
+  };
+
+  it('gets a random seed for each, which the job shows and a retry repeats', async () => {
+    const { made, again } = await retried('');
+    expect(made[0]).not.toBe(made[1]);
+    expect(made).not.toEqual(['7', '8']);
+    expect(again).toEqual(made);
+  });
+
+  it('gets another one for each with ?seed=random', async () => {
+    const { made, again } = await retried('?seed=random');
+    expect(new Set([...made, ...again]).size).toBe(4);
+  });
+
+  it('gets the same one for both with ?seed=5', async () => {
+    expect((await retried('?seed=5')).again).toEqual(['5', '5']);
   });
 });
 

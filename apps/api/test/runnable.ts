@@ -77,6 +77,17 @@ export const drawing = (): Nodes => ({
   },
 });
 
+/** The same, where a second sampler with another seed goes on from the first. */
+export function twoPasses(): Nodes {
+  const graph = drawing();
+  const inputs = { ...graph[5]?.inputs, seed: 8, denoise: 0.5, latent_image: ['5', 0] };
+  return {
+    ...graph,
+    6: { class_type: 'VAEDecode', inputs: { samples: ['10', 0], vae: ['1', 2] } },
+    10: { class_type: 'KSampler', inputs },
+  };
+}
+
 /** A picture and a sampler's noise on it: starts from no latent picture. */
 export const inverting = (image = 'example.png'): Nodes => ({
   1: { class_type: 'LoadImage', inputs: { image } },

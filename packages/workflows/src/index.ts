@@ -7,7 +7,7 @@ export { choicesOf, withoutFileLists } from './describe/class-choices.js';
 export type { WorkflowDescription } from './describe/describe-workflow.js';
 export { exampleBody } from './describe/example.js';
 export { outputKind } from './describe/find-outputs.js';
-export { RULES, type Rule } from './describe/found-input.js';
+export { RULES, type Rule, seedsOf } from './describe/found-input.js';
 export type { JsonSchema } from './describe/input-schema.js';
 export { listNodes } from './describe/list-nodes.js';
 export type { Note } from './describe/note.js';

@@ -83,11 +83,15 @@ function finalValue(
   name: string,
   { input, preset }: { readonly input: WorkflowInput | undefined; readonly preset: InputValue | undefined },
 ): { readonly is: InputValue | undefined } | { readonly fault: string } {
-  const given = Object.hasOwn(asked.inputs, name) ? asked.inputs[name] : undefined;
+  const givenTo = (one: string) => (Object.hasOwn(asked.inputs, one) ? asked.inputs[one] : undefined);
+  const given = givenTo(name);
   if (input?.type === 'seed' || name === 'seed') {
+    const followed = input?.follows === undefined ? undefined : givenTo(input.follows);
     const isSet = input === undefined || input.default !== undefined;
-    const seed = parseSeed((given ?? (isSet ? preset : asked.randomSeed())) as number | string);
-    return seed === undefined ? { fault: seedFault(given) } : { is: seed };
+    const seed = parseSeed((given ?? followed ?? (isSet ? preset : asked.randomSeed())) as number | string);
+    if (seed !== undefined) return { is: seed };
+    // The fault is reported for the seed that is followed.
+    return given === undefined && followed !== undefined ? { is: undefined } : { fault: seedFault(given) };
   }
   const value = given ?? preset;
   // A list is wrapped in the graph, as an object may be already.

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { catalogueOf, describeChanged, describeFixture, foundIn } from './describe.js';
+import { catalogueOf, describeChanged, describeFixture, foundIn, schemaOf } from './describe.js';
 
 const wired = (places: Readonly<Record<string, string>>) =>
   Object.fromEntries(Object.entries(places).map(([name, place]) => [name, `${place} (wiring)`]));
@@ -68,12 +68,36 @@ describe('inputs by class and wiring', () => {
     const open = await describeFixture('two-samplers');
     const rivals = '"First pass" (node 5, KSampler) and "Second pass" (node 11, KSampler)';
     expect(open.unsettled).toContain(
-      `${rivals} compete for seed. Give the node that is meant the title input:seed (or another name), or name it in the inputs file.`,
+      `${rivals} compete for cfg. Give the node that is meant the title input:cfg (or another name), or name it in the inputs file.`,
     );
+    const settled = await describeChanged('two-samplers', (graph) => {
+      if (graph[11] !== undefined) graph[11]._meta.title = 'input:cfg';
+    });
+    expect(foundIn(settled).cfg).toBe('11.cfg (title)');
+    expect(settled.unsettled.join()).not.toMatch(/compete for cfg/);
+  });
+
+  it('finds the seed of each of two samplers that were saved with different ones', async () => {
+    const found = await describeFixture('two-samplers');
+    expect(foundIn(found)).toMatchObject(wired({ seed: '5.seed', seed_2: '11.seed' }));
+    expect(schemaOf(found, 'seed_2')).toMatchObject({ type: ['integer', 'string'], 'x-advanced': true });
+    expect(found.unsettled.join()).not.toMatch(/compete for seed/);
+  });
+
+  it('finds one seed of two samplers that were saved with the same one', async () => {
+    const found = await describeChanged('two-samplers', (graph) => {
+      if (graph[11] !== undefined) graph[11].inputs.seed = graph[5]?.inputs.seed;
+    });
+    expect(foundIn(found)).toMatchObject(wired({ seed: '11.seed 5.seed' }));
+    expect(foundIn(found)).not.toHaveProperty('seed_2');
+  });
+
+  it('leaves the other sampler as it was saved when somebody says which seed is meant', async () => {
     const settled = await describeChanged('two-samplers', (graph) => {
       if (graph[11] !== undefined) graph[11]._meta.title = 'input:seed';
     });
     expect(foundIn(settled).seed).toBe('11.seed (title)');
+    expect(foundIn(settled)).not.toHaveProperty('seed_2');
     expect(settled.unsettled.join()).not.toMatch(/compete for seed/);
   });
 

@@ -60,7 +60,7 @@ export function aFlow(graph: Nodes = TWO_OUTPUTS, inputs?: unknown): Workflow {
   return openUpload('flow', showJson(inputs === undefined ? graph : { graph, inputs }));
 }
 
-type Wish = Partial<Pick<InputsToResolve, 'lod' | 'outputs' | 'inputs' | 'catalogue' | 'shape'>>;
+type Wish = Partial<Pick<InputsToResolve, 'lod' | 'outputs' | 'inputs' | 'catalogue' | 'shape' | 'randomSeed'>>;
 
 export function resolved(workflow: Workflow, wish: Wish = {}): ResolvedRequest {
   return resolveInputs({

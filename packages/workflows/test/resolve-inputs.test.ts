@@ -67,6 +67,41 @@ describe('a seed of a generic workflow', () => {
   });
 });
 
+describe('seeds of a workflow with two samplers that were saved with different ones', () => {
+  const first = TWO_OUTPUTS[4] as { readonly inputs: object };
+  const graph = {
+    ...TWO_OUTPUTS,
+    9: { class_type: 'KSampler', inputs: { ...first.inputs, seed: 8, denoise: 0.4, latent_image: ['4', 0] } },
+    5: { class_type: 'VAEDecode', inputs: { samples: ['9', 0], vae: ['1', 2] } },
+  };
+  const drawing = () => {
+    let next = 100;
+    return { randomSeed: () => `${next++}` };
+  };
+  const seedsIn = (wish: object) => {
+    const workflow = aFlow(graph);
+    const nodes = bound(workflow, { ...drawing(), ...wish });
+    const { seed, seed_2 } = resolved(workflow, { ...drawing(), ...wish }).inputs;
+    return { recorded: [seed, seed_2], bound: [inputsOf(nodes, '4').seed, inputsOf(nodes, '9').seed] };
+  };
+
+  it('are drawn for each, and recorded, where none is given', () => {
+    expect(seedsIn({})).toEqual({ recorded: ['100', '101'], bound: [100n, 101n] });
+  });
+
+  it('are all as seed, where that is given', () => {
+    expect(seedsIn({ inputs: { seed: 5 } })).toEqual({ recorded: ['5', '5'], bound: [5n, 5n] });
+  });
+
+  it('can be given one by one', () => {
+    expect(seedsIn({ inputs: { seed: 5, seed_2: 6 } })).toEqual({ recorded: ['5', '6'], bound: [5n, 6n] });
+  });
+
+  it('report the fault of seed once', () => {
+    expect(faultsOf(() => resolved(aFlow(graph), { inputs: { seed: -1 } }))).toHaveLength(1);
+  });
+});
+
 describe('outputs of a generic workflow', () => {
   it('leave out what only the others need', () => {
     expect(Object.keys(bound(aFlow(), { outputs: ['draft'] }))).toEqual(['1', '2', '3', '4', '5', '6']);

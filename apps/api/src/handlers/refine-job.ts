@@ -8,6 +8,7 @@ import {
   refineRequestSchema,
 } from '@comfy-fleet/contracts';
 import { type JobRecord, type NewJob, picturesOf } from '@comfy-fleet/jobs';
+import { seedsOf } from '@comfy-fleet/workflows';
 import { knownCaller } from '../access/caller.js';
 import { ownJob } from '../access/own-job.js';
 import type { Deps } from '../deps.js';
@@ -68,8 +69,9 @@ async function refinedWorkflow(
     const detail = `The workflow ${workflow.name} has no input for a picture that it starts from, so its jobs cannot be refined.`;
     throw new FleetError('validation_failed', detail);
   }
+  const seeds = seedsOf(workflow);
   const isKept = ([name]: readonly [string, unknown]) =>
-    name === 'seed' || (overrides.includes(name) && !['image', 'denoise', 'count'].includes(name));
+    seeds.includes(name) || (overrides.includes(name) && !['image', 'denoise', 'count'].includes(name));
   const kept = Object.fromEntries(Object.entries(inputs).filter(isKept));
   const output = record.outputs.findIndex(({ file }) => file === frame);
   const job = await workflowJob(

@@ -7,7 +7,7 @@ import {
   type ResolvedRequest,
   retryQuerySchema,
 } from '@comfy-fleet/contracts';
-import { randomSeed } from '@comfy-fleet/workflows';
+import { randomSeed, seedsOf } from '@comfy-fleet/workflows';
 import { knownCaller } from '../access/caller.js';
 import { ownJob } from '../access/own-job.js';
 import { requireStorageShare } from '../access/storage-share.js';
@@ -42,18 +42,21 @@ export function retryJob(deps: Deps): Handler {
       const workflow = await workflowOf(deps, record.request);
       const parent = { id: record.id, relation: 'retry' } as const;
       const callback = record.callback ?? undefined;
-      const again = wish.seed === undefined ? record.request : withSeed(record.request, wish.seed);
+      const again = wish.seed === undefined ? record.request : withSeed(record.request, wish.seed, seedsOf(workflow));
       return ableJob(deps, workflow, again, { caller: knownCaller(request.caller), parent, callback });
     });
   };
 }
 
 /** Throws validation_failed when the job has no seed, or the seed is no seed. */
-function withSeed(request: ResolvedRequest, asked: string): ResolvedRequest {
-  const seed = asked === 'random' ? randomSeed() : parseSeed(asked);
+function withSeed(request: ResolvedRequest, asked: string, names: readonly string[]): ResolvedRequest {
   if (request.inputs.seed === undefined) throw refused('the job has no seed');
-  if (seed === undefined) throw refused('must be at most 18446744073709551615');
-  return { ...request, inputs: { ...request.inputs, seed } };
+  const seeds = names.map((name) => {
+    const seed = asked === 'random' ? randomSeed() : parseSeed(asked);
+    if (seed === undefined) throw refused('must be at most 18446744073709551615');
+    return [name, seed];
+  });
+  return { ...request, inputs: { ...request.inputs, ...Object.fromEntries(seeds) } };
 }
 
 function refused(detail: string): FleetError {

@@ -19,7 +19,7 @@ type Slots = Record<Parameter, readonly Slot[]>;
  */
 export function byWiring(graph: Graph, outputs: readonly string[], choices: Choices): FoundInputs {
   const samplers = samplersOf(graph, outputs, choices);
-  const { slots, faults } = locateAll(graph, outputs, samplers, choices);
+  const { slots, otherSeeds, faults } = locateAll(graph, outputs, samplers, choices);
   const usual = PARAMETERS.filter((parameter) => slots[parameter].length > 0).map((parameter): FoundInput => {
     const rule = choices[parameter] === undefined ? 'wiring' : 'bindingsFile';
     return { name: inputName(parameter), slots: slots[parameter], rule };
@@ -29,7 +29,12 @@ export function byWiring(graph: Graph, outputs: readonly string[], choices: Choi
   // where the bindings file has the last word
   const isOpen = (name: string) => name !== 'image' || choices.image === undefined;
   return {
-    inputs: [...usual, ...own.inputs, ...files.inputs.filter(({ name }) => isOpen(name))],
+    inputs: [
+      ...usual,
+      ...otherSeeds.map(followingSeed),
+      ...own.inputs,
+      ...files.inputs.filter(({ name }) => isOpen(name)),
+    ],
     faults: [
       ...tooMany(graph, outputs, choices),
       ...faults,
@@ -37,6 +42,11 @@ export function byWiring(graph: Graph, outputs: readonly string[], choices: Choi
       ...files.faults.filter(({ settledBy = {} }) => Object.keys(settledBy).every(isOpen)),
     ],
   };
+}
+
+function followingSeed(slots: readonly Slot[], index: number): FoundInput {
+  const description = 'The seed of another sampler: as `seed` if that is given, else random.';
+  return { name: `seed_${index + 2}`, slots, rule: 'wiring', follows: 'seed', description, advanced: true };
 }
 
 /** More than this are not looked through: of a thousand it would take seconds. */
@@ -62,18 +72,24 @@ function locateAll(graph: Graph, outputs: readonly string[], samplers: readonly 
     ...locateParameters(graph, outputs, samplingOf(graph, sampler), choices),
   }));
   const slots = Object.fromEntries(PARAMETERS.map((parameter) => [parameter, []])) as unknown as Slots;
+  const noisy = ({ sampler }: { sampler: string }) => nodeAt(graph, sampler).inputs.add_noise !== 'disable';
+  const inOrder = Object.keys(graph).flatMap((id) => located.filter(({ sampler }) => sampler === id));
+  const [seed = [], ...otherSeeds] = seedGroups(
+    graph,
+    inOrder.filter(noisy).map((each) => each.slots.seed),
+  );
   const disagreements = gatherFaults(
     PARAMETERS.map((parameter) => () => {
-      const noisy = ({ sampler }: { sampler: string }) => nodeAt(graph, sampler).inputs.add_noise !== 'disable';
-      const asked = parameter === 'seed' ? located.filter(noisy) : located;
       slots[parameter] =
         samplers.length === 0
           ? (chosenSlots(graph, choices, parameter) ?? [])
-          : agreed(
-              graph,
-              parameter,
-              asked.map((each) => each.slots[parameter]),
-            );
+          : parameter === 'seed'
+            ? seed
+            : agreed(
+                graph,
+                parameter,
+                located.map((each) => each.slots[parameter]),
+              );
     }),
   );
   const faults = [...located.flatMap((each) => each.faults), ...disagreements, ...sharedPlaces(graph, slots)];
@@ -81,7 +97,19 @@ function locateAll(graph: Graph, outputs: readonly string[], samplers: readonly 
     const earlier = PARAMETERS.slice(0, index).flatMap((other) => slots[other]);
     slots[parameter] = slots[parameter].filter((slot) => !earlier.some((other) => sameSlot(slot, other)));
   }
-  return { slots, faults: faults.filter(({ absent }) => !absent) };
+  return { slots, otherSeeds, faults: faults.filter(({ absent }) => !absent) };
+}
+
+/** Samplers that were saved with the same seed share one, whatever its value. */
+function seedGroups(graph: Graph, each: readonly (readonly Slot[])[]): Slot[][] {
+  const groups = new Map<string, Slot[]>();
+  for (const slots of each) {
+    const [first] = slots;
+    if (first === undefined) continue;
+    const saved = String(nodeAt(graph, first.node).inputs[first.input]);
+    groups.set(saved, distinctSlots([...(groups.get(saved) ?? []), ...slots]));
+  }
+  return [...groups.values()];
 }
 
 /** Samplers agree when they have one and the same place, or the same value in each of theirs. */

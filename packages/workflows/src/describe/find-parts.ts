@@ -49,7 +49,9 @@ export function findParts({ graph, linearData }: SavedWorkflow, { file, choices,
   const outputs = findOutputs(graph, { file, choices, linearData });
   const ids = outputs.outputs.map(({ node }) => node);
   const wiring = byWiring(graph, ids, choices);
-  const nameOf = (place: Slot) => wiring.inputs.find(({ slots }) => slots.some((slot) => sameSlot(slot, place)))?.name;
+  const nameOf = (place: Slot) =>
+    wiring.inputs.find(({ slots, follows }) => follows === undefined && slots.some((slot) => sameSlot(slot, place)))
+      ?.name;
   const { inputs, faults } = strongest(graph, [
     { inputs: usual === undefined ? [] : usualInputs(usual, choices), faults: [] },
     byInputsFile(graph, file),
@@ -83,7 +85,9 @@ function strongest(graph: Graph, rules: readonly FoundInputs[]): { inputs: Found
     const names = new Set(found.map(({ name }) => name));
     for (const input of rule.inputs) {
       const slots = input.slots.filter((slot) => !isTaken(slot));
-      if (!names.has(input.name) && slots.length > 0) found.push({ ...input, slots });
+      // A seed that somebody named stands alone: the other samplers' seeds do not follow it.
+      const isFree = !names.has(input.name) && !(input.follows !== undefined && names.has(input.follows));
+      if (isFree && slots.length > 0) found.push({ ...input, slots });
     }
     faults.push(...rule.faults);
   }

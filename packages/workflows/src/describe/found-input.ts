@@ -38,6 +38,13 @@ export interface FoundInput extends Told {
   readonly rule: Rule;
   /** Said to be none: its name and place are nobody else's either. */
   readonly hidden?: boolean;
+  /** The input whose value it takes where the request gives it none of its own. */
+  readonly follows?: 'seed';
+}
+
+/** The names of the inputs that `seed` sets, itself first. */
+export function seedsOf({ inputs }: { readonly inputs: readonly FoundInput[] }): string[] {
+  return ['seed', ...inputs.filter(({ follows }) => follows === 'seed').map(({ name }) => name)];
 }
 
 export interface FoundInputs {

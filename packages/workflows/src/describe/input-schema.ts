@@ -88,6 +88,6 @@ function typeSchema(
 }
 
 /** Drawn where a request has none; up to 2^64−1, which as a number no caller could write exactly. */
-export function isSeed({ name }: FoundInput, { type }: Widget): boolean {
-  return type === 'seed' || (name === 'seed' && type === 'integer');
+export function isSeed({ name, follows }: FoundInput, { type }: Widget): boolean {
+  return type === 'seed' || follows === 'seed' || (name === 'seed' && type === 'integer');
 }
