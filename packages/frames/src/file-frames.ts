@@ -29,7 +29,7 @@ export function createFileFrames(options: { readonly dir: string; readonly owner
       return await open(path, 'wx');
     } catch (error) {
       if (!isAbsent(error)) return storing(() => Promise.reject(error));
-      await storing(() => mkdir(dir, { recursive: true }));
+      await storing(() => makeFolder(dir));
       return storing(() => open(path, 'wx'));
     }
   }
@@ -214,5 +214,23 @@ async function freeBytesAt(dir: string): Promise<number> {
     } catch (error) {
       if (!isAbsent(error) || dirname(place) === place) throw error;
     }
+  }
+}
+
+/**
+ * Node's recursive mkdir loops forever below a folder that exists but takes no folders, such as /proc, and its thread
+ * keeps the process from ending.
+ */
+async function makeFolder(path: string): Promise<void> {
+  const make = () =>
+    mkdir(path).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error;
+    });
+  try {
+    await make();
+  } catch (error) {
+    if (!isAbsent(error)) throw error;
+    await makeFolder(dirname(path));
+    await make();
   }
 }

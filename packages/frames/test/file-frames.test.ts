@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -40,6 +41,23 @@ describe('put', () => {
     const error = await frames.put(name, [Buffer.from('x')], { signal }).catch((caught: unknown) => caught);
     expect(error).toBeInstanceOf(FleetError);
     expect(error).toMatchObject({ code: 'storage_failed', detail: expect.not.stringContaining(root) });
+  });
+
+  it.skipIf(!existsSync('/proc'))(
+    'answers storage_failed when the folder is to be under /proc',
+    { timeout: 30_000 },
+    async () => {
+      const nowhere = createFileFrames({ dir: '/proc/nowhere/frames', owner: 'gpu-1' });
+      const put = nowhere.put(name, [Buffer.from('x')], { signal });
+      await expect(put).rejects.toMatchObject({ code: 'storage_failed' });
+    },
+  );
+
+  it('makes a folder once when two pictures are put at a time, with its parents', async () => {
+    const deep = createFileFrames({ dir: join(dir, 'a', 'b'), owner: 'gpu-1' });
+    const names = [1, 2, 3, 4].map((index) => frameName(newId(), index));
+    await Promise.all(names.map((each) => deep.put(each, [Buffer.from('x')], { signal })));
+    expect((await readdir(join(dir, 'a', 'b'))).sort()).toEqual([...names].sort());
   });
 
   it('answers storage_failed and leaves nothing when the name is taken by a folder', async () => {
