@@ -83,6 +83,9 @@ describe('doctor on pictures in a bucket', () => {
       `the bucket ${server.bucket} at ${server.url}: a picture was stored, read back and deleted`,
     );
     expect(findings.map(({ check }) => check)).not.toContain('storage-room');
+    const isOld = Number.parseInt(process.versions.node, 10) < 22;
+    const warned = findings.filter(({ check, level }) => check === 'node' && level === 'warn');
+    expect(warned.map(({ found }) => found)).toEqual(isOld ? [expect.stringContaining('need Node 22')] : []);
   });
 
   it('says what is wrong with the bucket', async () => {

@@ -18,8 +18,7 @@ export interface Running {
 export function startBuilt(args: readonly string[], env: Readonly<Record<string, string>>, cwd: string): Running {
   const child = spawn(process.execPath, [MAIN, ...args], {
     cwd,
-    // The AWS SDK warns of old versions of Node, of which this may be one.
-    env: { WORKFLOWS_DIR, NODE_NO_WARNINGS: '1', ...env },
+    env: { WORKFLOWS_DIR, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const ended = Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')]).then(

@@ -12,6 +12,7 @@ export type { Environment } from './environment.js';
 export type { InstanceFolders, InstanceSettings } from './instances/parse-instances.js';
 export { readInstances } from './instances/read-instances.js';
 export { portsOf } from './own-ports.js';
+export { AWS_SDK_NEEDS_NODE, quietAwsSdk } from './quiet-aws-sdk.js';
 export { readAllowedNodes } from './read-allowed-nodes.js';
 export { readSettings } from './read-settings.js';
 export type { RedisNode, RedisSettings } from './redis-settings.js';

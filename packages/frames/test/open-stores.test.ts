@@ -20,6 +20,22 @@ it('says that a folder works, what is wrong with one that is none, and to all wh
   expect(await Promise.all([bad.fault(signal), bad.fault(signal)])).toEqual([says, says]);
 });
 
+it('opens a bucket without the warning of the AWS SDK that this Node grows old', async () => {
+  const warnings: unknown[] = [];
+  const note = (warning: unknown) => warnings.push(warning);
+  process.on('warning', note);
+  onTestFinished(() => {
+    process.off('warning', note);
+  });
+  const access = { region: 'us-east-1', endpoint: 'http://127.0.0.1:9', pathStyle: true };
+  await openFrameStores(
+    { store: 's3', bucket: 'pictures', prefix: '', reads: 'proxied', ...access },
+    { owner: 'test' },
+  );
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(warnings).toEqual([]);
+});
+
 it('says that a folder does not answer when its time is up', async () => {
   const stores = await inFolder('frames');
   expect(await stores.fault(AbortSignal.abort())).toMatch(/does not answer in time/);

@@ -1,4 +1,5 @@
 import { S3Client } from '@aws-sdk/client-s3';
+import { quietAwsSdk } from '@comfy-fleet/config';
 import { joinSignals } from '@comfy-fleet/contracts';
 import { storageError } from './s3-faults.js';
 import type { S3Settings } from './s3-settings.js';
@@ -29,6 +30,7 @@ export interface Bucket {
 
 export function openBucket(settings: S3Settings): Bucket {
   const { region, endpoint, pathStyle } = settings;
+  quietAwsSdk();
   const client = new S3Client({
     region,
     ...(endpoint === undefined ? {} : { endpoint }),

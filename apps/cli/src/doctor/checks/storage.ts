@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { buffer } from 'node:stream/consumers';
-import type { Config } from '@comfy-fleet/config';
+import { AWS_SDK_NEEDS_NODE, type Config } from '@comfy-fleet/config';
 import { FleetError, newId } from '@comfy-fleet/contracts';
 import { type FrameStore, frameName, openFrameStores } from '@comfy-fleet/frames';
 import { showBytes } from '../bytes.js';
@@ -35,7 +35,11 @@ export async function checkStorage(config: Config, signal: AbortSignal): Promise
     if ((await frames.stat(name)) !== undefined) {
       return [fail(`${where}: a picture that was deleted is still there`, fix)];
     }
-    return [ok(`${where}: a picture was stored, read back and deleted`), ...(await checkSpace(frames, config, where))];
+    return [
+      ok(`${where}: a picture was stored, read back and deleted`),
+      ...(await checkSpace(frames, config, where)),
+      ...checkNode(config),
+    ];
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof FleetError)) throw error;
@@ -53,6 +57,12 @@ async function checkSpace(frames: FrameStore, { retention }: Config, where: stri
     'make room there, keep pictures shorter (FRAMES_MAX_AGE_SECONDS, FRAMES_MAX_BYTES), or lower MIN_FREE_BYTES';
   if (free < minFreeBytes) return [fail(`${found}, less than MIN_FREE_BYTES=${minFreeBytes}: no job is accepted`, fix)];
   return [free < 2 * minFreeBytes ? warn(`${found}, soon less than MIN_FREE_BYTES=${minFreeBytes}`, fix) : ok(found)];
+}
+
+function checkNode({ frames: { store } }: Config): Finding[] {
+  if (store !== 's3' || Number.parseInt(process.versions.node, 10) >= AWS_SDK_NEEDS_NODE) return [];
+  const found = `versions of the AWS SDK after January 2027 need Node ${AWS_SDK_NEEDS_NODE}; this is ${process.version}`;
+  return [reportOf('node').warn(found, `run Node ${AWS_SDK_NEEDS_NODE} or newer`)];
 }
 
 function placeOf({ frames }: Config): { readonly where: string; readonly fix: string } {
