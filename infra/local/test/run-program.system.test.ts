@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { takeData } from '../data-lock.mjs';
 import { processIdentity } from '../process-identity.mjs';
 
 const driver = fileURLToPath(new URL('./fixtures/drive-program.mjs', import.meta.url));
@@ -24,7 +25,7 @@ afterEach(() => rm(root, { recursive: true, force: true }));
 async function start(program: string, args: readonly string[], env: NodeJS.ProcessEnv = {}) {
   await writeFile(join(root, 'apps/some/dist/main.js'), program);
   return spawn(process.execPath, [driver, root, ...args], {
-    env: { ...process.env, ...env },
+    env: { ...process.env, COMFYUI_URLS: undefined, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
 }
@@ -35,7 +36,16 @@ async function run(program: string, args: readonly string[], env: NodeJS.Process
   return { stdout, stderr, code };
 }
 
-describe('npm run keys and npm run doctor', () => {
+describe('npm run cli, keys, doctor and workflows', () => {
+  it('gives the program the addresses that a running npm start chose, unless they are set', async () => {
+    await mkdir(join(root, '.data'));
+    const lock = takeData(join(root, '.data'));
+    lock.tell({ COMFYUI_URLS: 'http://127.0.0.1:1', REDIS_URL: 'redis://127.0.0.1:2' });
+    const shows = 'console.log(process.env.COMFYUI_URLS, process.env.REDIS_URL)';
+    const { stdout } = await run(shows, ['check'], { REDIS_URL: 'redis://elsewhere' });
+    expect(stdout).toBe('http://127.0.0.1:1 redis://elsewhere\n');
+  });
+
   it('gives the program its arguments, and nothing but what it writes is written', async () => {
     expect(await run(ECHO, ['create', 'acme', '--weight', '2'])).toEqual({
       stdout: 'create|acme|--weight|2\n',
