@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Fleet, type Job } from '@comfy-fleet/client';
@@ -71,6 +71,12 @@ describe('the command line, for callers', () => {
     expect(lines.at(-1)).toMatchObject({ type: 'file', data: { index: 0, path: 'out/7.webp' } });
     expect(await readdir(join(dir, 'out'))).toEqual(['7.webp']);
     expect((await readFile(join(dir, 'out/7.webp'))).subarray(8, 12).toString()).toBe('WEBP');
+  });
+
+  it('says in a line that a file cannot be written', async () => {
+    await mkdir(join(dir, 'taken.png.part'));
+    const { code, stderr } = await run('generate', 'a fox', ...SMALL, '-o', 'taken.png');
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/^EISDIR: .*taken\.png\.part'?\n$/)]);
   });
 
   it('starts from a file, runs a workflow with one, and refines a picture', async () => {
@@ -187,7 +193,7 @@ describe('the command line, for callers', () => {
     const misused = await run('generate');
     expect([misused.code, misused.stderr]).toEqual([2, expect.stringContaining('Say what the picture shows')]);
     const refused = await run('generate', 'a fox', '--steps', '100000');
-    expect([refused.code, refused.stderr]).toEqual([3, expect.stringContaining('/steps')]);
+    expect([refused.code, refused.stderr]).toEqual([3, expect.stringMatching(/^--steps /)]);
     const unknown = await run('get', '01a21b0d-06ec-71c2-b764-c91b27b2c15a');
     expect([unknown.code, unknown.stderr]).toEqual([3, expect.stringContaining('There is no job with this id')]);
     simulator.faults.add({ kind: 'node_error', times: 1 });

@@ -1,5 +1,4 @@
-import { createWriteStream } from 'node:fs';
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -45,7 +44,8 @@ async function save(output: Output, path: string, { width, signal }: Saving): Pr
   };
   await mkdir(dirname(path), { recursive: true });
   const part = `${path}.part`;
-  const file = createWriteStream(part);
+  // Opened first: nothing is asked of the API for a file that cannot be written.
+  const file = (await open(part, 'w')).createWriteStream();
   try {
     // Node and the browser each have types of their own for the same thing.
     const content = Readable.fromWeb((await output.stream(wish)) as ReadableStream);
