@@ -28,6 +28,9 @@ export class Interrupted extends Error {
   override readonly name = 'Interrupted';
 }
 
+/** Fields that commands take as arguments. */
+const ARGUMENTS: ReadonlySet<string> = new Set(['prompt', 'image']);
+
 export interface Failure {
   /** Sentences. */
   readonly text: string;
@@ -47,8 +50,12 @@ export function explain(error: unknown): Failure {
   }
   if (error instanceof FleetError) {
     const untold = error.errors.filter(({ detail }) => !error.message.includes(detail));
-    const fields = untold.map(({ pointer, detail }) => `\n  ${plain(`${pointer}: ${detail}`)}`);
-    return { text: `${plain(error.message)}${fields.join('')}${advice(error)}`, code: codeOfStatus(error.status) };
+    const fields = untold.map(({ pointer, detail }) => `\n  ${plain(`${asWritten(pointer)}: ${detail}`)}`);
+    const message = error.errors.reduce(
+      (text, { pointer, detail }) => text.replace(`${pointer} ${detail}`, () => `${asWritten(pointer)} ${detail}`),
+      error.message,
+    );
+    return { text: `${plain(message)}${fields.join('')}${advice(error)}`, code: codeOfStatus(error.status) };
   }
   const { code, syscall, message } = error as NodeJS.ErrnoException;
   if (code !== undefined && syscall !== undefined) return { text: message, code: EXIT.fault };
@@ -64,6 +71,14 @@ export function codeOf({ status }: Pick<Job, 'status'>): number {
 /** Of an answer that is none that was hoped for. */
 export function codeOfStatus(status: number): number {
   return PASSING.has(status) ? EXIT.unavailable : EXIT.refused;
+}
+
+/** A field of a request as it is written on the command line: `--negative-prompt`, `--input style`. */
+function asWritten(pointer: string): string {
+  const [name = '', ...below] = pointer.split('/').slice(1);
+  if (ARGUMENTS.has(name)) return `the ${name}`;
+  if (name === 'inputs' && below.length > 0) return `--input ${below.join('/')}`;
+  return name === '' ? pointer : [`--${name.replaceAll('_', '-')}`, ...below].join(' ');
 }
 
 function advice({ status, retryAfterSeconds }: FleetError): string {

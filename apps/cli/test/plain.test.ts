@@ -82,7 +82,7 @@ describe('texts of others steer no terminal', () => {
       errors: [{ pointer: '/prompt', detail: `${EVIL}!` }],
     };
     const { text } = explain(Object.assign(Object.create(FleetError.prototype), problem, { message: EVIL }));
-    expect(text).toBe(`${SHOWN}\n  /prompt: ${SHOWN}!`);
+    expect(text).toBe(`${SHOWN}\n  the prompt: ${SHOWN}!`);
   });
 
   it('in workflows, and in what the doctor found', () => {
@@ -107,7 +107,7 @@ describe('texts of others steer no terminal', () => {
       refused: [EVIL],
       example: { curl: 'curl' },
     };
-    const told = tellPublished(workflow as unknown as WorkflowAnswer);
+    const told = tellPublished(workflow as unknown as WorkflowAnswer, 'http://fleet');
     expect(told).not.toMatch(STEERING);
     expect(told.split('\n').filter((line) => line.includes(SHOWN))).toHaveLength(6);
     const found = findingText({ check: 'comfyui', level: 'fail', found: EVIL, fix: EVIL });

@@ -1,8 +1,10 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { WorkflowAnswer } from '@comfy-fleet/contracts';
 import { freePort, type Simulator, startSimulator } from '@comfy-fleet/testing';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { tellPublished } from '../src/workflows/tell-published.js';
 import { run } from './run.js';
 
 const UPSCALE = {
@@ -125,4 +127,25 @@ it('tells by the exit code that the API does not answer', async () => {
     code: 4,
     stderr: expect.stringContaining(url),
   });
+});
+
+it('shows a request for the address at which the API was reached, whatever the API calls itself', () => {
+  const workflow = {
+    name: 'flux',
+    version: '0',
+    source: 'registry',
+    description: null,
+    inputs: {},
+    found: [],
+    outputs: [],
+    models: [],
+    node_classes: [],
+    node_times: [],
+    pools: [],
+    unsettled: [],
+    refused: [],
+    example: { curl: "curl 'http://localhost:3000/workflows/flux' -d '{}'" },
+  };
+  const told = tellPublished(workflow as unknown as WorkflowAnswer, 'https://pictures.example/api');
+  expect(told).toContain("curl 'https://pictures.example/api/workflows/flux' -d '{}'");
 });

@@ -29,8 +29,8 @@ export function tellList({ data, faults }: WorkflowList): string {
   ].join('\n');
 }
 
-/** All that an API says of a workflow, for people. */
-export function tellPublished(workflow: WorkflowAnswer): string {
+/** All that the API at `url` says of a workflow, for people. */
+export function tellPublished(workflow: WorkflowAnswer, url: string): string {
   const { name, version, description, source, inputs, found, outputs, models, node_classes, pools } = workflow;
   const { properties = {}, required = [] } = inputs as {
     properties?: Record<string, Record<string, unknown>>;
@@ -64,6 +64,7 @@ export function tellPublished(workflow: WorkflowAnswer): string {
     ),
     ...section('Can run it now', instances, 'no instance has said what it has'),
     ...section('ComfyUI would refuse it', workflow.refused),
-    ...section('A request', [workflow.example.curl]),
+    // The API may know itself by another address only.
+    ...section('A request', [workflow.example.curl.replace(/^curl '[^']*(?=\/workflows\/)/, `curl '${url}`)]),
   ].join('\n');
 }

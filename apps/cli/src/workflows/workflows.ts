@@ -58,7 +58,7 @@ export async function show(
   const api = await namedApi(options, surroundings);
   if (api !== undefined) {
     const { body } = await askApi(api, `/workflows/${encodeURIComponent(name)}`);
-    surroundings.result(options.json ? showJson(body) : tellPublished(body as WorkflowAnswer));
+    surroundings.result(options.json ? showJson(body) : tellPublished(body as WorkflowAnswer, api.url));
     return EXIT.done;
   }
   const { workflowsDir } = loadConfig(surroundings.env);
@@ -79,7 +79,7 @@ export async function add(
   const api = apiAddress(await findAccess(access, env), loadConfig(env));
   const { isNew, workflow } = await addWorkflow(file, name, api).catch(asObstacle);
   say(plain(`${workflow.name} is ${isNew ? 'published' : 'published in this version'} at ${api.url}.`));
-  result(json ? showJson(workflow) : tellPublished(workflow));
+  result(json ? showJson(workflow) : tellPublished(workflow, api.url));
   return EXIT.done;
 }
 
