@@ -28,16 +28,25 @@ import urllib.request
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import IO, Any, Literal, Union
+from typing import IO, TYPE_CHECKING, Any, Literal, TypedDict, Union
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack  # type checkers bring it along; Python has it since 3.11
 
 __all__ = [
     "Fleet",
     "FleetError",
     "FleetUnreachableError",
+    "GenerateFields",
+    "GraphFields",
+    "Img2ImgFields",
     "Job",
     "JobEndedError",
     "JobEvent",
+    "JobFilters",
     "Output",
+    "RunFields",
+    "Webhook",
     "WebhookVerificationError",
     "verify_webhook",
 ]
@@ -46,6 +55,87 @@ Lod = Literal["sketch", "mid", "final", "direct_final"]
 Status = Literal["queued", "running", "canceling", "succeeded", "failed", "canceled", "expired"]
 #: The content of a file, an open one, or the path of one.
 FileContent = Union[bytes, IO[bytes], "os.PathLike[str]"]
+
+WaitCode = Literal[
+    "paused", "no_instance", "missing", "memory", "storage", "running_limit", "retry", "turn"
+]
+
+
+class _WebhookUrl(TypedDict):
+    url: str
+
+
+class Webhook(_WebhookUrl, total=False):
+    """Whom to notify of the end of a job."""
+
+    #: Ends to notify of, such as ``job.failed``; all of them by default.
+    events: Sequence[str]
+    #: Signs this webhook instead of the secrets of the API key.
+    secret: str
+
+
+class OrderFields(TypedDict, total=False):
+    """What every order of a job can say."""
+
+    #: -2 to 2; higher goes first among your own jobs.
+    priority: int
+    #: The job expires if it has not started by then.
+    start_within_seconds: int
+    metadata: Mapping[str, str]
+    webhook: Webhook
+    webhook_url: str
+
+
+class GenerateFields(OrderFields, total=False):
+    """The fields of POST /generate: see docs/api.md."""
+
+    negative_prompt: str
+    lod: Lod
+    steps: int
+    cfg: float
+    sampler: str
+    scheduler: str
+    seed: int | str
+    width: int
+    height: int
+    count: int
+    checkpoint: str
+
+
+class Img2ImgFields(GenerateFields, total=False):
+    """The fields of POST /img2img."""
+
+    denoise: float
+    image_url: str
+    source: str
+
+
+class GraphFields(OrderFields, total=False):
+    """The fields of POST /graphs."""
+
+    outputs: Sequence[str]
+    api_key_comfy_org: str
+
+
+class RunFields(GraphFields, total=False):
+    """The fields of POST /workflows/:name."""
+
+    lod: Lod
+    version: str
+
+
+class JobFilters(TypedDict, total=False):
+    """Which jobs are listed; times as ISO 8601."""
+
+    status: Status
+    lod: Lod
+    kind: Literal["text2img", "img2img", "workflow"]
+    workflow: str
+    parent: str
+    waiting_for: WaitCode
+    created_after: str
+    created_before: str
+
 
 _Bytes = bytes
 
@@ -260,12 +350,8 @@ class Jobs:
     def get(self, id: str) -> Job:
         return Job(self._transport, self._transport.json("GET", f"/jobs/{_quoted(id)}"))
 
-    def list(self, *, metadata: Mapping[str, str] | None = None, **filters: str) -> Iterator[Job]:
-        """Newest first, page by page as far as they are read.
-
-        ``filters``: status, lod, kind, workflow, parent, waiting_for, created_after, created_before.
-        Times as ISO 8601.
-        """
+    def list(self, *, metadata: Mapping[str, str] | None = None, **filters: Unpack[JobFilters]) -> Iterator[Job]:
+        """Newest first, page by page as far as they are read."""
         asked: dict[str, Any] = {**filters, **{f"metadata.{name}": value for name, value in (metadata or {}).items()}}
         cursor: str | None = None
         while True:
@@ -315,15 +401,22 @@ class Fleet:
         self.jobs = Jobs(self._transport)
         self.assets = Assets(self._transport)
 
-    def generate(self, prompt: str, *, idempotency_key: str | None = None, **fields: Any) -> Job:
-        """Text to image. ``fields`` as in docs/api.md: lod, seed, width, height, count, metadata, webhook, …"""
+    def generate(
+        self, prompt: str, *, idempotency_key: str | None = None, **fields: Unpack[GenerateFields]
+    ) -> Job:
+        """Text to image."""
         return self._order("/generate", {"prompt": prompt, **fields}, idempotency_key)
 
     def img2img(
-        self, prompt: str, image: FileContent | None = None, *, idempotency_key: str | None = None, **fields: Any
+        self,
+        prompt: str,
+        image: FileContent | None = None,
+        *,
+        idempotency_key: str | None = None,
+        **fields: Unpack[Img2ImgFields],
     ) -> Job:
         """Image to image, from a file, or from what ``image_url`` or ``source`` names."""
-        body = {"prompt": prompt, **fields}
+        body: dict[str, Any] = {"prompt": prompt, **fields}
         if image is not None:
             with _opened(image) as (file, _):
                 body["image"] = base64.b64encode(file.read()).decode()
@@ -336,17 +429,19 @@ class Fleet:
         *,
         files: Mapping[str, FileContent] | None = None,
         idempotency_key: str | None = None,
-        **fields: Any,
+        **fields: Unpack[RunFields],
     ) -> Job:
         """Runs a workflow by its name, with inputs as ``workflow(name)`` describes them.
 
-        ``files`` by the names of their inputs are uploaded as assets first. ``fields``: lod, outputs, priority, …
+        ``files`` by the names of their inputs are uploaded as assets first.
         """
         uploaded = {name: f"asset:{self.assets.upload(content)['id']}" for name, content in (files or {}).items()}
         body = {**fields, "inputs": {**(inputs or {}), **uploaded}}
         return self._order(f"/workflows/{_quoted(workflow)}", body, idempotency_key)
 
-    def graph(self, graph: Mapping[str, Any], *, idempotency_key: str | None = None, **fields: Any) -> Job:
+    def graph(
+        self, graph: Mapping[str, Any], *, idempotency_key: str | None = None, **fields: Unpack[GraphFields]
+    ) -> Job:
         """Runs a graph in ComfyUI's API format once, as it is."""
         return self._order("/graphs", {**fields, "graph": graph}, idempotency_key)
 
@@ -469,7 +564,9 @@ class _Transport:
             except urllib.error.HTTPError as answer:
                 error: Exception = FleetError(_problem(answer), answer.headers)
             except (OSError, http.client.HTTPException) as cause:
-                error = FleetUnreachableError(f"{_origin(url)} does not answer: {getattr(cause, 'reason', cause)}")
+                error = FleetUnreachableError(
+                    f"{'://'.join(_origin(url))} does not answer: {getattr(cause, 'reason', cause)}"
+                )
                 error.__cause__ = cause
             if tries >= self._retries or not _passes(error):
                 raise error

@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 import unittest
+import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 
@@ -18,7 +19,12 @@ from comfy_fleet import (  # noqa: E402
     Fleet,
     FleetError,
     FleetUnreachableError,
+    GenerateFields,
+    GraphFields,
+    Img2ImgFields,
     JobEndedError,
+    JobFilters,
+    RunFields,
     WebhookVerificationError,
     verify_webhook,
 )
@@ -113,6 +119,25 @@ class AgainstFleet(unittest.TestCase):
         self.assertEqual(len(self.fleet.status()["workers"]), 1)
         self.assertGreater(len(self.fleet.lods()), 0)
 
+    def test_types_the_fields_that_the_api_takes(self) -> None:
+        with urllib.request.urlopen(f"{URL}/openapi.json") as answer:
+            document = json.load(answer)
+
+        def fields_of(path: str) -> set[str]:
+            schema = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+            name = schema.get("$ref", "").rsplit("/", 1)[-1]
+            return set((document["components"]["schemas"][name] if name else schema)["properties"])
+
+        def names_in(typed: type) -> set[str]:
+            return set(typed.__optional_keys__ | typed.__required_keys__)
+
+        self.assertEqual(names_in(GenerateFields), fields_of("/generate") - {"prompt"})
+        self.assertEqual(names_in(Img2ImgFields), fields_of("/img2img") - {"prompt", "image"})
+        self.assertEqual(names_in(RunFields), fields_of("/workflows/{name}") - {"inputs"})
+        self.assertEqual(names_in(GraphFields), fields_of("/graphs") - {"graph"})
+        query = {parameter["name"] for parameter in document["paths"]["/jobs"]["get"]["parameters"]}
+        self.assertEqual(names_in(JobFilters), query - {"limit", "cursor", "metadata.*"})
+
 
 class WithoutFleet(unittest.TestCase):
     def test_sends_an_order_again_under_its_key(self) -> None:
@@ -139,7 +164,7 @@ class WithoutFleet(unittest.TestCase):
         self.assertEqual((len(keys), len(set(keys))), (2, 1))
 
     def test_says_that_nothing_answers(self) -> None:
-        with self.assertRaises(FleetUnreachableError):
+        with self.assertRaisesRegex(FleetUnreachableError, "^http://127.0.0.1:1 does not answer: .*refused"):
             Fleet("http://127.0.0.1:1", retries=0).lods()
 
     def test_verifies_webhooks(self) -> None:

@@ -1,4 +1,7 @@
 import { execFile, spawnSync } from 'node:child_process';
+import { cp, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { createGpus, startStack } from '@comfy-fleet/testing';
@@ -6,6 +9,7 @@ import { expect, inject, it, onTestFinished } from 'vitest';
 
 const PACKAGE = fileURLToPath(new URL('..', import.meta.url));
 
+const python = (args: readonly string[], cwd: string) => promisify(execFile)('python3', args, { cwd });
 const hasPython = spawnSync('python3', ['--version']).status === 0;
 
 it.skipIf(!hasPython)('does in Python all that it says, against processes', async () => {
@@ -17,6 +21,16 @@ it.skipIf(!hasPython)('does in Python all that it says, against processes', asyn
   onTestFinished(() => stack.close());
   await stack.startWorker('gpu', [simulator.url]);
   const args = ['-B', 'test/against_fleet.py', stack.url];
-  const { stderr } = await promisify(execFile)('python3', args, { cwd: PACKAGE });
-  expect(stderr).toMatch(/Ran 12 tests[\s\S]*OK\n$/);
+  const { stderr } = await python(args, PACKAGE);
+  expect(stderr).toMatch(/Ran 13 tests[\s\S]*OK\n$/);
+});
+
+const hasSetuptools = spawnSync('python3', ['-c', 'import setuptools']).status === 0;
+
+it.skipIf(!hasSetuptools)('is packaged by the setuptools that is installed, whichever it is', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'comfy-fleet-python-'));
+  onTestFinished(() => rm(dir, { recursive: true, force: true }));
+  await cp(PACKAGE, dir, { recursive: true });
+  await python(['-c', 'from setuptools.build_meta import build_sdist; build_sdist("dist")'], dir);
+  expect(await readdir(join(dir, 'dist'))).toEqual([expect.stringMatching(/^comfy.fleet-.*\.tar\.gz$/)]);
 });
