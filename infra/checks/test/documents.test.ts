@@ -96,3 +96,10 @@ it('shows the levels of detail as workflows/lod-profiles.json has them', async (
   ]);
   expect(shown).toEqual(theirs);
 });
+
+it('says of each call of the clients what it returns', async () => {
+  const rows = (await textOf('docs/clients.md')).split('\n').filter((line) => /^\|.*(fleet|job)\./.test(line));
+  const returned = rows.map((row) => row.split(' | ')[3]?.replace(/\|$/, '').trim() ?? '');
+  expect(rows.length).toBeGreaterThan(15);
+  expect(rows.filter((_row, index) => returned[index] === '')).toEqual([]);
+});
