@@ -1885,6 +1885,10 @@ export interface Health {
    * What is missing, in sentences.
    */
   reasons: string[];
+  /**
+   * What makes the service less safe than it could be, in sentences. It works all the same.
+   */
+  warnings: string[];
   redis: {
     status: 'up' | 'down';
     latency_ms: number | null;
