@@ -76,7 +76,7 @@ function fill(slots: Slots) {
   slot.submission = new Submission({
     promptId: 'p',
     bound: NO_GRAPH,
-    expectedSteps: 1,
+    request: { inputs: {} },
     instance,
     onNews: () => {},
     onLoads: () => {},

@@ -18,7 +18,7 @@ function slotsWith(...pools: string[]) {
     slot.submission = new Submission({
       promptId: `${n}`,
       bound: NO_GRAPH,
-      expectedSteps: 1,
+      request: { inputs: {} },
       instance: busy.instance,
       onNews: () => {},
       onLoads: () => {},

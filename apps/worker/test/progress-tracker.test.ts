@@ -1,14 +1,16 @@
 import type { SocketEvent } from '@comfy-fleet/comfyui';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { NodeWork } from '../src/job/node-work.js';
 import { ProgressTracker } from '../src/job/progress-tracker.js';
 
 const graph = {
   '1': { class_type: 'CheckpointLoaderSimple', inputs: {} },
-  '5': { class_type: 'KSampler', inputs: {} },
-  '7': { class_type: 'SaveImage', inputs: {} },
+  '5': { class_type: 'KSampler', inputs: { model: ['1', 0] } },
+  '7': { class_type: 'SaveImage', inputs: { images: ['5', 0] } },
 };
 const promptId = 'p';
-const UNSEEN = { steps: 8, times: new Map<string, number>() };
+const workOf = (inputs: Readonly<Record<string, number>>) => new NodeWork(graph, { inputs });
+const UNSEEN = { work: workOf({ steps: 8 }), times: new Map<string, number>() };
 const node = (id: string): SocketEvent => ({ type: 'node', promptId, node: id });
 const progress = (value: number, max: number): SocketEvent => ({ type: 'progress', promptId, node: '5', value, max });
 const finished = (id: string): SocketEvent => ({
@@ -35,10 +37,14 @@ it('weighs the sampler by its steps, from the first node on', () => {
   expect(tracker.progress).toMatchObject({ fraction: 0.5, step: 4, steps: 8, nodeId: '5', nodes: { done: 1 } });
 });
 
-it('counts cached nodes as done', () => {
+it('leaves cached nodes out of the fraction, since they take no time, and counts them as done', () => {
   const tracker = new ProgressTracker(graph, UNSEEN);
-  tracker.take({ type: 'cached', promptId, nodes: ['1', '5'] });
-  expect(tracker.progress.fraction).toBeGreaterThan(0.6);
+  tracker.take({ type: 'cached', promptId, nodes: ['1', '7'] });
+  tracker.take(progress(4, 8));
+  expect(tracker.progress).toMatchObject({ fraction: 0.5, nodes: { done: 2 } });
+  const whole = new ProgressTracker(graph, UNSEEN);
+  whole.take({ type: 'cached', promptId, nodes: ['1', '5', '7'] });
+  expect(whole.progress.fraction).toBe(1);
 });
 
 it('never falls, whatever the socket says', () => {
@@ -52,18 +58,81 @@ it('never falls, whatever the socket says', () => {
 });
 
 it('weighs nodes by the times that were learned of them, and a sampler under way by its steps', () => {
+  const work = workOf({ steps: 8, width: 1024, height: 1024 });
   const times = new Map([
     ['1', 6000],
-    ['5', 3000],
+    ['5', 3000 / 8],
     ['7', 1000],
   ]);
-  const tracker = new ProgressTracker(graph, { steps: 8, times });
+  const tracker = new ProgressTracker(graph, { work, times });
   tracker.take(node('1'));
   tracker.take(finished('1'));
   expect(tracker.progress.fraction).toBe(0.6);
   tracker.take(node('5'));
   tracker.take(progress(4, 8));
   expect(tracker.progress.fraction).toBe(0.75);
+});
+
+describe('times that were learned from sketches of 8 steps and 512×320 pixels', () => {
+  const sketch = workOf({ steps: 8, width: 512, height: 320 });
+  const times = new Map([
+    ['1', 2000],
+    ['5', 400 / sketch.of('5', 8)],
+    ['7', 100 / sketch.of('7')],
+  ]);
+  /** After the loader, at a step of the sampler. */
+  const fractionAt = (step: number, steps: number, inputs: Readonly<Record<string, number>>) => {
+    const tracker = new ProgressTracker(graph, { work: workOf({ steps, ...inputs }), times });
+    tracker.take(finished('1'));
+    tracker.take(node('5'));
+    tracker.take(progress(step, steps));
+    return tracker.progress.fraction;
+  };
+
+  it('are scaled by steps, pixels and pictures for the sampler, and by pixels and pictures after it', () => {
+    const [sampler, save, loader] = [400 * (30 / 8) * 4, 100 * 4, 2000];
+    const final = { width: 1024, height: 640 };
+    expect(fractionAt(15, 30, final)).toBeCloseTo((loader + sampler / 2) / (loader + sampler + save), 3);
+    expect(fractionAt(15, 30, { ...final, count: 3 })).toBeCloseTo(
+      (loader + 3 * (sampler / 2)) / (loader + 3 * (sampler + save)),
+      3,
+    );
+    expect(fractionAt(8, 8, { width: 512, height: 320 })).toBeCloseTo(2400 / 2500, 3);
+  });
+
+  it('are scaled by the steps of the request before the sampler has said how many it has', () => {
+    const tracker = new ProgressTracker(graph, { work: workOf({ steps: 30, width: 1024, height: 640 }), times });
+    tracker.take(finished('1'));
+    expect(tracker.progress.fraction).toBeCloseTo(2000 / (2000 + 6000 + 400), 3);
+  });
+});
+
+it('shows the first of thirty steps as a thirtieth after jobs of one step', () => {
+  const single = workOf({ steps: 1, width: 64, height: 64 });
+  const times = new Map([
+    ['1', 500],
+    // ComfyUI reports no steps to tell of where there is one.
+    ['5', 20 / single.of('5')],
+  ]);
+  const tracker = new ProgressTracker(graph, { work: workOf({ steps: 30, width: 64, height: 64 }), times });
+  tracker.take({ type: 'cached', promptId, nodes: ['1'] });
+  tracker.take(node('5'));
+  tracker.take(progress(1, 30));
+  expect(tracker.progress.fraction).toBeCloseTo(1 / 30, 2);
+});
+
+it('takes the steps that stand in the graph for those of the request', () => {
+  const saved = { ...graph, '5': { ...graph['5'], inputs: { ...graph['5'].inputs, steps: 4 } } };
+  const work = new NodeWork(saved, { inputs: {} });
+  expect([work.stepsOf('5'), work.stepsOf('1'), workOf({}).stepsOf('5')]).toEqual([4, 1, 20]);
+});
+
+it('takes a node that only chooses a sampler for one that has no steps', () => {
+  const work = new NodeWork(
+    { '1': { class_type: 'KSamplerSelect', inputs: { sampler_name: 'euler' } } },
+    { inputs: {} },
+  );
+  expect(work.of('1')).toBe(1);
 });
 
 it('calls a node by its title', () => {

@@ -26,7 +26,7 @@ function submitted(slots: Slots, wake = () => {}, bound: BoundGraph = NO_GRAPH):
   slot.submission = new Submission({
     promptId: `${count}`,
     bound,
-    expectedSteps: 1,
+    request: { inputs: {} },
     instance,
     onNews: () => {},
     onLoads: () => {},

@@ -1,4 +1,6 @@
+import { graphOf } from '@comfy-fleet/contracts';
 import type { NodeTiming } from '@comfy-fleet/jobs';
+import { until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
 import { aGpu, openStack } from './worker-stack.js';
 
@@ -36,4 +38,20 @@ it('says of a failed job what was executed until then', async () => {
   const failed = await stack.run({});
   expect(failed.status).toBe('failed');
   expect(titled(failed.timings?.nodes ?? []).get('Sampler')).toMatchObject({ cached: false });
+});
+
+it('learns how long nodes take together with how much work they had: a sampler by its steps and pixels', async () => {
+  const gpu = await aGpu(20);
+  const stack = await openStack();
+  await stack.startWorker('w', [gpu.url]);
+  const { request, timings } = await stack.run({ steps: 4, width: 512, height: 256 });
+  const { nodeTimes } = stack.worker('reader');
+  const known = await until('it is learned', async () => {
+    const times = await nodeTimes.read(graphOf(request));
+    return times.size > 0 && times;
+  });
+  const sampler = timings?.nodes.find(({ title }) => title === 'Sampler');
+  const { ms = 0, msPerUnit = 0 } = known.get(sampler?.nodeId ?? '') ?? {};
+  expect(ms).toBe(sampler?.ms);
+  expect(ms / msPerUnit).toBeCloseTo((4 * 512 * 256) / 2 ** 20);
 });

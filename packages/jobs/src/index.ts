@@ -47,7 +47,7 @@ export type { HaltSource } from './workers/halt-source.js';
 export { type Halt, type Halts, type HaltTarget, isPaused } from './workers/halts.js';
 export type { InstanceNames } from './workers/instance-names.js';
 export type { SharedLoadTimes } from './workers/load-times.js';
-export type { NodeTimes } from './workers/node-times.js';
+export type { NodeTime, NodeTimes } from './workers/node-times.js';
 export type { Opinion, OpinionExchange, OpinionVerdict } from './workers/opinions.js';
 export type { PublishedCatalogue } from './workers/publish-catalogue.js';
 export { instancesServing } from './workers/serving.js';

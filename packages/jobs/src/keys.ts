@@ -92,8 +92,11 @@ const FLEET_KEYS = {
   paces: 'paces:<pool>',
   /** Hash: model file → learned ms that loading it takes | 30 days after the last learning, 1,000 fields at most */
   loadTimes: 'load-times',
-  /** Hash: node id → its last nine times in ms | 30 days after the last learning; a field per node of the graph */
-  nodeTimes: 'node-times:<version>',
+  /**
+   * Hash: node id → its last nine times as `<ms>/<work>` | 30 days after the last learning; a field per node of the graph.
+   * Workers of before know `node-times:` without the work.
+   */
+  nodeTimes: 'node-work:<version>',
   /**
    * Zset of job ids by the time they are expected to start | an id is in it while its prompt waits behind
    * another in ComfyUI

@@ -1,5 +1,5 @@
 import type { WorkflowAnswer } from '@comfy-fleet/contracts';
-import type { PublishedVersion } from '@comfy-fleet/jobs';
+import type { NodeTimes, PublishedVersion } from '@comfy-fleet/jobs';
 import { type Catalogue, describeNode, exampleBody, type Rule, showJson, type Workflow } from '@comfy-fleet/workflows';
 import type { Deps } from '../deps.js';
 import { catalogueFor } from './catalogue-for.js';
@@ -74,10 +74,10 @@ export function presentPublished(published: PublishedVersion | undefined) {
 }
 
 /** What was learned of nodes that are not the graph's own is of no use to its author. */
-function nodeTimes({ graph }: Workflow, times: ReadonlyMap<string, number>): WorkflowAnswer['node_times'] {
+function nodeTimes({ graph }: Workflow, times: Awaited<ReturnType<NodeTimes['read']>>): WorkflowAnswer['node_times'] {
   return Object.entries(graph)
     .flatMap(([node_id, { class_type, _meta }]) => {
-      const ms = times.get(node_id);
+      const ms = times.get(node_id)?.ms;
       return ms === undefined ? [] : [{ node_id, title: _meta?.title ?? class_type, class_type, ms: Math.round(ms) }];
     })
     .sort((one, other) => other.ms - one.ms);

@@ -40,7 +40,7 @@ export async function collectAndFinish(
   const became = await job.finish({ status: 'succeeded', outputs, executedMs, loadedMs }, promptId);
   noteFacts({ 'comfy_fleet.job.status': became });
   if (became === 'succeeded' && submission.isWhollyHeard) {
-    tools.nodeTimes.learn(graphOf(job.record.request), submission.timings?.nodes ?? []);
+    tools.nodeTimes.learn(graphOf(job.record.request), submission.nodeTimes);
   }
   if (became !== 'superseded') {
     job.slot.became = became;

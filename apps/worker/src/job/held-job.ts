@@ -5,7 +5,6 @@ import type { Slot, Slots } from '../instance/slots.js';
 import type { Tools } from '../tools.js';
 import { NewsFeed } from '../waiting/news-feed.js';
 import { Canceled, Superseded } from './signals.js';
-import { stepsOf } from './steps-of.js';
 import { type BoundGraph, Submission } from './submission.js';
 
 /** What is assumed of somebody else's prompt. */
@@ -107,7 +106,7 @@ export class HeldJob {
     this.#slot.submission = new Submission({
       promptId,
       bound,
-      expectedSteps: stepsOf(this.record.request),
+      request: this.record.request,
       instance: this.instance,
       onNews: (news) => this.news.push(news),
       onLoads: (loads) => meter.loaded(loads),

@@ -1,13 +1,13 @@
-import type { NodeTiming, NodeTimes as SharedNodeTimes } from '@comfy-fleet/jobs';
+import type { NodeTime, NodeTimes as SharedNodeTimes } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { LRUCache } from 'lru-cache';
 
 /** How long the nodes of workflows execute, wherever in the fleet that was seen. */
 export interface NodeTimes {
-  /** In ms by node id, as far as it is known by now; asks for what others have learned. */
+  /** For a unit of their work, in ms by node id, as far as it is known by now; asks for what others have learned. */
   of(version: string): ReadonlyMap<string, number>;
   /** An execution of it was heard from its beginning to its end. */
-  learn(version: string, timings: readonly NodeTiming[]): void;
+  learn(version: string, times: readonly NodeTime[]): void;
 }
 
 /** Versions that are kept in mind; a worker runs few at a time. */
@@ -47,18 +47,18 @@ export function createNodeTimes(shared: SharedNodeTimes, log: Logger): NodeTimes
       entry.readAt = performance.now();
       shared.read(version).then(
         (times) => {
-          entry.times = times;
+          entry.times = new Map([...times].map(([node, { msPerUnit }]) => [node, msPerUnit]));
         },
         (error: unknown) => log.debug('how long nodes take is not known', { error }),
       );
       return entry.times;
     },
-    learn: (version, timings) => {
+    learn: (version, times) => {
       const entry = entryOf(version);
       if (performance.now() - entry.toldAt < TELL_MS) return;
       entry.toldAt = performance.now();
       shared
-        .learn(version, timings)
+        .learn(version, times)
         .catch((error: unknown) => log.debug('how long nodes took could not be noted', { error }));
     },
   };

@@ -2,24 +2,25 @@ import type { SocketEvent } from '@comfy-fleet/comfyui';
 import type { Progress } from '@comfy-fleet/jobs';
 import type { Graph } from '@comfy-fleet/workflows';
 import { nodeTitle } from './node-title.js';
+import type { NodeWork } from './node-work.js';
 
-/** What is expected of a graph before it is seen. */
+/** What is known of a graph's nodes before they execute. */
 export interface Expected {
-  /** Stands for the nodes with steps until they say themselves, where no time is known. */
-  readonly steps: number;
-  /** How long its nodes execute, in ms by id; empty: nobody has seen such a graph. */
+  readonly work: NodeWork;
+  /** How long its nodes take for a unit of their work, in ms by id; empty: nobody has seen such a graph. */
   readonly times: ReadonlyMap<string, number>;
 }
 
 /**
- * Makes one rising fraction of what the socket tells about the nodes. A node weighs as many ms as it was learned to
- * take. In a graph that nobody has seen one with steps weighs as many as it has, any other weighs one. Those that
- * ComfyUI answers from its cache count as done.
+ * Turns the socket's events into one rising fraction. A node weighs as many ms as its work is expected to take; in a graph
+ * that nobody has seen it weighs as much as it has steps. Nodes that ComfyUI answers from its cache take no time and
+ * weigh nothing.
  */
 export class ProgressTracker {
   readonly #graph: Graph;
   readonly #expected: Expected;
   readonly #done = new Map<string, { value: number; max: number }>();
+  readonly #cached = new Set<string>();
   #current: string | undefined;
   #fraction = 0;
 
@@ -34,7 +35,10 @@ export class ProgressTracker {
   take(event: SocketEvent): boolean {
     switch (event.type) {
       case 'cached':
-        for (const node of event.nodes) this.#done.set(node, { value: 1, max: 1 });
+        for (const node of event.nodes) {
+          this.#done.set(node, { value: 1, max: 1 });
+          this.#cached.add(node);
+        }
         return event.nodes.length > 0;
       case 'node':
         this.#current = event.node;
@@ -77,21 +81,22 @@ export class ProgressTracker {
   #rise(): number {
     let total = 0;
     let done = 0;
-    for (const [id, { class_type }] of Object.entries(this.#graph)) {
+    for (const id of Object.keys(this.#graph)) {
+      if (this.#cached.has(id)) continue;
       const seen = this.#done.get(id);
-      const weight = this.#weightOf(id, class_type, seen?.max);
+      const weight = this.#weightOf(id, seen?.max);
       total += weight;
       done += seen === undefined ? 0 : weight * (seen.max > 0 ? Math.min(1, seen.value / seen.max) : 0);
     }
-    const fraction = total === 0 ? 0 : Math.round((done / total) * 1000) / 1000;
+    const fraction = total === 0 ? Number(this.#cached.size > 0) : Math.round((done / total) * 1000) / 1000;
     this.#fraction = Math.max(this.#fraction, fraction);
     return this.#fraction;
   }
 
-  #weightOf(id: string, className: string, seenSteps: number | undefined): number {
-    const { times, steps } = this.#expected;
-    // A node that was always in the cache has no time.
-    if (times.size > 0) return Math.max(1, times.get(id) ?? 1);
-    return Math.max(seenSteps ?? 1, /sampler/i.test(className) && seenSteps === undefined ? steps : 1);
+  #weightOf(id: string, reportedSteps: number | undefined): number {
+    const { times, work } = this.#expected;
+    // No time is known of a node that was always in the cache.
+    const weight = times.size > 0 ? (times.get(id) ?? 0) * work.of(id, reportedSteps) : work.stepsOf(id, reportedSteps);
+    return Math.max(1, weight);
   }
 }

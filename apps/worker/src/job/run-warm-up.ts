@@ -8,7 +8,6 @@ import type { WarmUpOrder } from '../instance/warm-up-order.js';
 import { NewsFeed } from '../waiting/news-feed.js';
 import { CallersNames } from './callers-names.js';
 import { deleteOutputs } from './leftovers.js';
-import { stepsOf } from './steps-of.js';
 import { Submission } from './submission.js';
 
 export interface Waiting {
@@ -38,7 +37,7 @@ export async function runWarmUp(slots: Slots, order: WarmUpOrder, waiting: Waiti
   const submission = new Submission({
     promptId,
     bound,
-    expectedSteps: stepsOf(request),
+    request,
     instance,
     onNews: (news) => {
       if (news.type === 'idle' || news.type === 'reconnected') ends.push(news);

@@ -1,11 +1,13 @@
 import type { HistoryEntry } from '@comfy-fleet/comfyui';
-import type { Progress, Timings } from '@comfy-fleet/jobs';
+import type { ResolvedRequest } from '@comfy-fleet/contracts';
+import type { NodeTime, Progress, Timings } from '@comfy-fleet/jobs';
 import { noteFacts } from '@comfy-fleet/telemetry';
 import type { Graph, Loader } from '@comfy-fleet/workflows';
 import type { Instance, PromptNews } from '../instance/instance.js';
 import type { CallersNames } from './callers-names.js';
 import { type Loads, LoadWatch } from './load-watch.js';
 import { NodeWatch } from './node-watch.js';
+import { NodeWork } from './node-work.js';
 import { ProgressTracker } from './progress-tracker.js';
 
 /** An execution shorter than this is noted with its end, in one step: nobody could have seen it run. */
@@ -15,7 +17,7 @@ const NOTE_MS = 20;
 export interface BoundGraph {
   readonly graph: Graph;
   readonly loaders: ReadonlyMap<string, Loader>;
-  /** How long its nodes are expected to execute, in ms by id; empty: nobody has seen such a graph. */
+  /** How long its nodes take for a unit of their work, in ms by id; empty: nobody has seen such a graph. */
   readonly times: ReadonlyMap<string, number>;
   /** Names of its outputs, by node id. */
   readonly outputs: ReadonlyMap<string, string>;
@@ -25,8 +27,7 @@ export interface BoundGraph {
 interface SubmissionOptions {
   readonly promptId: string;
   readonly bound: BoundGraph;
-  /** Stands for the nodes with steps until they say themselves. */
-  readonly expectedSteps: number;
+  readonly request: Pick<ResolvedRequest, 'inputs'>;
   readonly instance: Instance;
   /** Every piece of news of it, after this object has taken note. */
   readonly onNews: (news: PromptNews) => void;
@@ -72,12 +73,13 @@ export class Submission {
   readonly #tracker: ProgressTracker;
   readonly #loads: LoadWatch;
   readonly #nodes: NodeWatch;
+  readonly #work: NodeWork;
   readonly #onLoads: (loads: Loads) => void;
   readonly #heard: { began?: number; ended?: number; node?: string } = {};
 
   /** Hears the instance's news of it from now on. */
   constructor(options: SubmissionOptions) {
-    const { promptId, bound, expectedSteps, instance, onNews, onLoads, adopted } = options;
+    const { promptId, bound, request, instance, onNews, onLoads, adopted } = options;
     noteFacts({ 'comfy_fleet.prompt_id': promptId });
     this.promptId = promptId;
     this.graph = bound.graph;
@@ -88,7 +90,8 @@ export class Submission {
     this.beganAt = adopted?.startedAt ?? undefined;
     this.hasBegun = this.beganAt !== undefined;
     this.progress = { fraction: adopted?.fraction ?? 0, step: null, steps: null, node: null };
-    const expected = { steps: expectedSteps, times: bound.times };
+    this.#work = new NodeWork(bound.graph, request);
+    const expected = { work: this.#work, times: bound.times };
     this.#tracker = new ProgressTracker(bound.graph, expected, this.progress.fraction);
     this.#nodes = new NodeWatch(bound.graph);
     this.#loads = new LoadWatch(bound.loaders, instance.models);
@@ -118,6 +121,13 @@ export class Submission {
     return nodes.length === 0
       ? null
       : { nodes, modelLoadMs: this.loadedMs === undefined ? null : Math.round(this.loadedMs) };
+  }
+
+  /** How long its nodes took, and how much work they had. */
+  get nodeTimes(): NodeTime[] {
+    return this.#nodes.timings.flatMap(({ nodeId, ms, steps }) =>
+      ms === null ? [] : [{ nodeId, ms, work: this.#work.of(nodeId, steps ?? undefined) }],
+    );
   }
 
   /** All of its nodes were heard to begin and to end. */
