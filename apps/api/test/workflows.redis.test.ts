@@ -1,8 +1,9 @@
 import type { WorkflowAnswer, WorkflowList, WorkflowVersions } from '@comfy-fleet/contracts';
-import { until } from '@comfy-fleet/testing';
+import { catalogueWith, until } from '@comfy-fleet/testing';
 import type { OpenAPIObject } from 'openapi3-ts/oas31';
 import sharp from 'sharp';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
+import { aWorker } from './announcements.js';
 import { aKey, as, problemOf, startApi, type TestApi } from './api.js';
 
 /** The first seed that no number of JavaScript holds. */
@@ -63,6 +64,38 @@ it('shows how long the nodes of a version take, the slowest first', async () => 
   ]);
   await put(name, graphText('2'));
   expect((await show(name)).node_times).toEqual([]);
+});
+
+it('says who can run a workflow by the values that its jobs get, not by those that its inputs replace', async () => {
+  const graph = `{"1": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "authors-own.safetensors"}},
+    "2": {"class_type": "LoadImage", "inputs": {"image": "a.png"}, "_meta": {"title": "input:picture"}},
+    "3": {"class_type": "SaveImage", "inputs": {"images": ["2", 0], "filename_prefix": "x"}},
+    "4": {"class_type": "PreviewAny", "inputs": {"source": ["1", 0]}, "_meta": {"title": "output:model"}}}`;
+  const namingModel = (model: string) =>
+    `{"graph": ${graph}, "inputs": {"inputs": {"model": {"node": "1", "widget": "ckpt_name", "default": "${model}"}}}}`;
+  const abilities = {
+    CheckpointLoaderSimple: { ckpt_name: ['installed.safetensors'] },
+    LoadImage: { image: [] },
+    SaveImage: {},
+    PreviewAny: {},
+  };
+  const alone = await startApi(inject('redisUrl'));
+  onTestFinished(() => alone.close());
+  const seen = { instance: 'gpu-1/1', seenAt: Date.now(), ...catalogueWith(abilities) };
+  await alone.worker.abilities.publish(['default'], seen);
+  await alone.worker.presence.announce(aWorker());
+  const ableTo = async (body: string) => {
+    const name = aName();
+    expect((await put(name, body, { at: alone })).status).toBe(201);
+    return (await show(name, alone)).pools[0]?.instances;
+  };
+  expect(await ableTo(namingModel('installed.safetensors'))).toEqual([
+    { name: 'gpu-1/1', able: true, lacks: [], missing: [] },
+  ]);
+  expect(await ableTo(namingModel('missing.safetensors'))).toMatchObject([
+    { able: false, missing: [{ node_id: '1', widget: 'ckpt_name', value: 'missing.safetensors' }] },
+  ]);
+  expect(await ableTo(graph)).toMatchObject([{ able: false, missing: [{ value: 'authors-own.safetensors' }] }]);
 });
 
 describe('PUT /workflows/:name', () => {
