@@ -1,3 +1,4 @@
+import { FleetError, FleetUnreachableError } from '@comfy-fleet/client';
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
@@ -9,8 +10,18 @@ import './styles/index.css';
 const root = document.getElementById('root');
 if (root === null) throw new Error('the page has no #root');
 
-// The client tries again by itself.
-const queries = new QueryClient({ defaultOptions: { queries: { retry: false, staleTime: 5_000 } } });
+/** Between two attempts at what the API failed to answer, so that a page comes back by itself. */
+const RECOVER_MS = 5_000;
+
+const queries = new QueryClient({
+  defaultOptions: {
+    queries: {
+      retry: false, // the client does that
+      staleTime: 5_000,
+      refetchInterval: ({ state }) => mayRecover(state.error) && RECOVER_MS,
+    },
+  },
+});
 /** Where the studio is, whatever a proxy put in front. */
 const base = new URL(document.baseURI).pathname.replace(/\/$/, '');
 
@@ -25,3 +36,7 @@ createRoot(root).render(
     </QueryClientProvider>
   </StrictMode>,
 );
+
+function mayRecover(error: Error | null): boolean {
+  return error instanceof FleetUnreachableError || (error instanceof FleetError && error.status >= 500);
+}

@@ -1,10 +1,11 @@
 import type { Job, Output } from '@comfy-fleet/client';
-import { createContext, type ReactNode, useCallback, useContext, useMemo, useState } from 'react';
+import { createContext, type ReactNode, useCallback, useContext, useEffect, useMemo, useState } from 'react';
 import type { FormValues } from '../form/values.js';
+import { DRAFT_NAME } from '../session/key-store.js';
 import { fileOfJob } from './file-of-job.js';
 import type { Lod } from './order.js';
 
-/** What stands in the form of the page Make; it stays while other pages are looked at. */
+/** What stands in the form of the page Make. It stays while other pages are shown, and when the tab is reloaded. */
 interface Draft {
   readonly workflow: string;
   readonly lod: Lod | undefined;
@@ -21,7 +22,8 @@ const FIRST: Draft = { workflow: 'text2img', lod: 'sketch', values: {} };
 const DraftContext = createContext<DraftStore | undefined>(undefined);
 
 export function DraftProvider({ children }: { readonly children: ReactNode }) {
-  const [draft, setDraft] = useState(FIRST);
+  const [draft, setDraft] = useState(read);
+  useEffect(() => sessionStorage.setItem(DRAFT_NAME, JSON.stringify(draft, withoutLocalFiles)), [draft]);
   const change = useCallback((part: Partial<Draft>) => setDraft((before) => ({ ...before, ...part })), []);
   const startFrom = useCallback((job: Job, output: Output, index: number) => {
     const image = fileOfJob(job, output, index);
@@ -33,6 +35,16 @@ export function DraftProvider({ children }: { readonly children: ReactNode }) {
   }, []);
   const store = useMemo(() => ({ ...draft, change, startFrom }), [draft, change, startFrom]);
   return <DraftContext value={store}>{children}</DraftContext>;
+}
+
+function read(): Draft {
+  const kept = sessionStorage.getItem(DRAFT_NAME);
+  return kept === null ? FIRST : (JSON.parse(kept) as Draft);
+}
+
+/** A page cannot open a file of this machine again by itself. */
+function withoutLocalFiles(_name: string, value: unknown): unknown {
+  return typeof value === 'object' && value !== null && 'from' in value && value.from === 'disk' ? undefined : value;
 }
 
 export function useDraft(): DraftStore {

@@ -40,9 +40,26 @@ function OrderForm() {
   const place = useMutation({
     mutationFn: async (order: Order) => keep((await placeOrder(fleet, order)).snapshot),
   });
-  if (workflow.error !== null) return <Fault error={workflow.error} />;
-  if (workflow.data === undefined || lods.data === undefined)
-    return <div className="card order-form" aria-busy="true" />;
+  const choice = (
+    <WorkflowChoice
+      chosen={name}
+      onChange={(workflow) => {
+        place.reset();
+        setTried(false);
+        change({ workflow });
+      }}
+    />
+  );
+  // A form that was loaded once stays, whatever becomes of the API.
+  if (workflow.data === undefined || lods.data === undefined) {
+    const error = workflow.error ?? lods.error;
+    return (
+      <div className="card order-form" aria-busy={error === null}>
+        {choice}
+        {error !== null && <Fault error={error} />}
+      </div>
+    );
+  }
 
   const fields = fieldsOf(workflow.data);
   const { inputs, files, faults } = fill(fields, values);
@@ -56,14 +73,7 @@ function OrderForm() {
   const told = { ...(isTried ? faults : {}), ...faultsOf(place.error) };
   return (
     <form className="card order-form" noValidate onSubmit={submit}>
-      <WorkflowChoice
-        chosen={name}
-        onChange={(workflow) => {
-          place.reset();
-          setTried(false);
-          change({ workflow });
-        }}
-      />
+      {choice}
       <WorkflowForm
         fields={fields}
         values={values}

@@ -1,4 +1,6 @@
 const NAME = 'comfy-fleet.key';
+/** Where the tab keeps the form of the page Make. The next key must not see what was written for this one. */
+export const DRAFT_NAME = 'comfy-fleet.draft';
 
 /** The API key that was pasted: for this tab, or on this browser if that was asked. */
 export const keyStore = {
@@ -10,6 +12,7 @@ export const keyStore = {
   forget: (): void => {
     sessionStorage.removeItem(NAME);
     localStorage.removeItem(NAME);
+    sessionStorage.removeItem(DRAFT_NAME);
   },
 };
 
