@@ -1,4 +1,5 @@
 import type { Job } from '@comfy-fleet/client';
+import { useState } from 'react';
 import { Link } from 'wouter';
 import { OutputView } from '../parts/output-view.js';
 import { useFleet } from '../session/session.js';
@@ -14,7 +15,9 @@ export function JobCard({ job, isFollowed }: { readonly job: Job; readonly isFol
   const title = titleOf(job);
   return (
     <article className="card job" aria-label={title} data-status={job.status} data-job={job.id}>
-      <div className="job-picture">{isOpen(job) ? <UnderWay job={job} live={live} /> : <Ended job={job} />}</div>
+      <div className="job-picture">
+        {isOpen(job) ? <UnderWay job={job} live={live} /> : <Ended job={job} preview={live.preview} />}
+      </div>
       <div className="job-text">
         <Link className="job-title" href={`/gallery/${job.id}`}>
           {title}
@@ -44,15 +47,20 @@ function UnderWay({ job, live }: { readonly job: Job; readonly live: Live }) {
   );
 }
 
-function Ended({ job }: { readonly job: Job }) {
+/** `preview`: the last one, which stays until the picture itself can be shown. */
+function Ended({ job, preview }: { readonly job: Job; readonly preview: string | undefined }) {
   const fleet = useFleet();
+  const [isShown, setShown] = useState(false);
   const { outputs } = fleet.jobs.from(job);
   if (job.status === 'succeeded') {
     const [first] = outputs;
     if (first === undefined) return <p className="under-way-text">Its files have been deleted.</p>;
     return (
       <>
-        <OutputView output={first} alt={titleOf(job)} width={CARD_WIDTH} />
+        <OutputView output={first} alt={titleOf(job)} width={CARD_WIDTH} onShown={() => setShown(true)} />
+        {first.kind === 'image' && preview !== undefined && !isShown && (
+          <img className="preview" src={preview} alt="" />
+        )}
         {outputs.length > 1 && <span className="count">{outputs.length} files</span>}
       </>
     );

@@ -7,13 +7,15 @@ interface OutputViewProps {
   readonly alt: string;
   /** Of the picture that is loaded, in pixels: one of those that the API makes. */
   readonly width: number;
+  /** A picture was drawn, or cannot be. */
+  readonly onShown?: () => void;
 }
 
 /** Of what is alone on its page. */
 const LARGE = 1024;
 
 /** A file that a job made, shown as what it is: pictures in a smaller form, videos and sounds played, texts read, models turned. */
-export function OutputView({ output, alt, width }: OutputViewProps) {
+export function OutputView({ output, alt, width, onShown }: OutputViewProps) {
   const { kind } = output;
   if (kind === 'image') {
     const src = output.link(
@@ -28,9 +30,11 @@ export function OutputView({ output, alt, width }: OutputViewProps) {
         height={output.height}
         loading="lazy"
         decoding="async"
+        onLoad={({ currentTarget }) => currentTarget.decode().then(onShown, onShown)}
         onError={({ currentTarget }) => {
           // There is no smaller form of a file over MAX_IMAGE_BYTES.
           if (currentTarget.getAttribute('src') !== whole) currentTarget.src = whole;
+          else onShown?.();
         }}
       />
     );
