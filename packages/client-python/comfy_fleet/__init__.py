@@ -224,6 +224,11 @@ class Output:
     #: Where other forms of a picture are, signed for them.
     _picture_url: str = field(repr=False, compare=False)
 
+    @property
+    def href(self) -> str:
+        """``url`` as a whole address."""
+        return self._transport.address(self.url)
+
     def open(self, *, width: int | None = None, format: Literal["png", "jpeg", "webp"] | None = None) -> IO[_Bytes]:
         """Its content as a stream, to be closed. Pictures also in another form: ``width`` in pixels, and ``format``."""
         url = self.url if width is None and format is None else self._picture_url
@@ -526,6 +531,9 @@ class _Transport:
         with self.send(method, path, **wish) as answer:
             return json.loads(answer.read())
 
+    def address(self, path: str) -> str:
+        return urllib.parse.urljoin(self._base, path.removeprefix("/"))
+
     def send(
         self,
         method: str,
@@ -537,7 +545,7 @@ class _Transport:
         idempotent: str | bool = False,
     ) -> http.client.HTTPResponse:
         """A good answer, to be closed. ``idempotent``: with an Idempotency-Key, a given one or a new one."""
-        url = urllib.parse.urljoin(self._base, path.removeprefix("/"))
+        url = self.address(path)
         asked = {name: value for name, value in (query or {}).items() if value is not None}
         if asked:
             url += ("&" if "?" in url else "?") + urllib.parse.urlencode(asked)

@@ -49,6 +49,7 @@ class AgainstFleet(unittest.TestCase):
         self.assertEqual(job.snapshot["seed"], "18446744073709551615")
         [output] = job.outputs
         self.assertEqual((output.kind, output.content_type), ("image", "image/png"))
+        self.assertEqual(output.href, URL.rstrip("/") + output.url)
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder, "lighthouse.png")
             output.save(path)

@@ -63,7 +63,7 @@ function typescript(order: Order, url: string): string {
     `const fleet = new Fleet({ url: ${JSON.stringify(url)}, key: process.env.COMFY_FLEET_KEY });`,
     `const job = await fleet.${call}(${plain ?? withFiles});`,
     'await job.wait();',
-    'console.log(job.outputs.map((output) => output.url));',
+    'console.log(job.outputs.map((output) => output.href));',
   ].join('\n');
 }
 
@@ -92,7 +92,7 @@ function python(order: Order, url: string): string {
     `fleet = Fleet(${JSON.stringify(url)}, key=os.environ.get("COMFY_FLEET_KEY"))`,
     `job = fleet.${call}(\n    ${parts.join(',\n    ')},\n)`,
     'job.wait()',
-    'print([output.url for output in job.outputs])',
+    'print([output.href for output in job.outputs])',
   ].join('\n');
 }
 

@@ -36,6 +36,11 @@ describe('code that places an order', () => {
     expect(SAMPLES.TypeScript(order, URL)).toContain('"image": await openAsBlob("cat.png")');
   });
 
+  it('prints whole addresses of what was made', () => {
+    expect(SAMPLES.TypeScript(PICTURE, URL)).toContain('output.href');
+    expect(SAMPLES.Python(PICTURE, URL)).toContain('output.href');
+  });
+
   it('names outputs of jobs, and escapes the name of the workflow', () => {
     expect(SAMPLES.curl(RUN, URL)).toContain(`${URL}/workflows/my%20edit`);
     expect(SAMPLES.TypeScript(RUN, URL)).toContain('"image": "job:j/1"');
