@@ -27,6 +27,9 @@ function Pages() {
       <Route path="/">
         <Redirect to="/make" replace />
       </Route>
+      <Route path="/jobs/:id?">
+        {({ id }) => <Redirect to={id === undefined ? '/gallery' : `/gallery/${id}`} replace />}
+      </Route>
       {PAGES.flatMap((page) =>
         [page.path, ...(page.below ?? [])].map((path) => (
           <Route key={path} path={path}>

@@ -22,15 +22,26 @@ export function readFilters(search: URLSearchParams): Filters {
 
 /** As the API takes them. Days are those of whoever looks. */
 export function filterOf({ status, workflow, lod, from, to, metadata }: Filters): JobFilter {
-  const [name = '', ...rest] = metadata.split('=');
+  const wanted = metadataOf(metadata);
   return {
     ...(status === '' ? {} : { status: status as NonNullable<JobFilter['status']> }),
     ...(workflow === '' ? {} : { workflow }),
     ...(lod === '' ? {} : { lod: lod as NonNullable<JobFilter['lod']> }),
     ...(isDay(from) ? { created_after: new Date(`${from}T00:00:00`).toISOString() } : {}),
     ...(isDay(to) ? { created_before: new Date(`${to}T23:59:59.999`).toISOString() } : {}),
-    ...(name.trim() !== '' && rest.length > 0 ? { metadata: { [name.trim()]: rest.join('=').trim() } } : {}),
+    ...(wanted === undefined ? {} : { metadata: { [wanted.name]: wanted.value } }),
   };
+}
+
+/** Why the text cannot be looked for. */
+export function metadataFault(text: string): string | undefined {
+  if (text.trim() === '' || metadataOf(text) !== undefined) return undefined;
+  return 'The filter for metadata is not applied: write name=value, such as order=7.';
+}
+
+function metadataOf(text: string) {
+  const [name = '', ...rest] = text.split('=');
+  return name.trim() === '' || rest.length === 0 ? undefined : { name: name.trim(), value: rest.join('=').trim() };
 }
 
 function isDay(text: string): boolean {

@@ -157,6 +157,82 @@ describe.skipIf(!hasChromium)('the studio, in a browser', () => {
     await context.close();
   });
 
+  it('keeps the form while the API is away, and when the page is reloaded', async () => {
+    const { page, context } = await visit(browser, `${stack.url}/studio/make`);
+    const prompt = page.getByLabel('Prompt', { exact: true });
+    const final = page.locator('[data-rung="2"] input');
+    await prompt.fill('a draft of a mill');
+    await final.check();
+    let refused = 0;
+    await page.route('**/workflows/text2img', (route) => {
+      refused += 1;
+      return route.abort('connectionrefused');
+    });
+    // The client asks twice; then the page knows that it failed, and asks again by itself.
+    const isBack = async () => {
+      await page.evaluate("dispatchEvent(new Event('visibilitychange'))");
+      return refused;
+    };
+    await expect.poll(isBack).toBeGreaterThan(2);
+    expect(await prompt.inputValue({ timeout: 10_000 })).toBe('a draft of a mill');
+    await page.reload();
+    await page.getByRole('alert').first().waitFor();
+    await page.getByLabel('Workflow').waitFor();
+    await page.unroute('**/workflows/text2img');
+    await prompt.waitFor();
+    expect([await prompt.inputValue(), await final.isChecked()]).toEqual(['a draft of a mill', true]);
+    await context.close();
+  });
+
+  it('keeps the last preview until the picture itself is drawn', async () => {
+    await setSimulator({ preview_method: 'latent2rgb', step_ms: 1000 });
+    const { page, context, complaints } = await visit(browser, `${stack.url}/studio/make`);
+    const come = await heldBack(page, /\/images\/.*[?&]width=512/);
+    await page.getByLabel('Prompt', { exact: true }).fill('a slow lighthouse');
+    await page.locator('[data-rung="2"] input').check();
+    await page.getByRole('button', { name: 'Make it' }).click();
+    const card = page.getByRole('article', { name: 'a slow lighthouse' });
+    await card.getByRole('img', { name: 'Unfinished' }).waitFor();
+    await setSimulator({ preview_method: 'none', step_ms: 2 });
+    await page.locator('article[data-status="succeeded"]', { hasText: 'a slow lighthouse' }).waitFor();
+    const preview = card.locator('.preview');
+    expect(await preview.isVisible()).toBe(true);
+    come();
+    await preview.waitFor({ state: 'detached' });
+    expect(await page.evaluate("document.querySelector('article img').naturalWidth")).toBe(512);
+    expect(complaints).toEqual([]);
+    await context.close();
+  });
+
+  it('says that a call was copied, also over plain HTTP, where browsers have no clipboard API', async () => {
+    const { page, context } = await visit(browser, `${stack.url}/studio/make`);
+    await page.getByLabel('Prompt', { exact: true }).fill('a copied lighthouse');
+    const form = page.locator('form');
+    await form.getByRole('button', { name: 'Python' }).click();
+    await form.getByText('Copied as Python').waitFor();
+    await page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined, configurable: true })");
+    await form.getByRole('button', { name: 'curl' }).click();
+    await form.getByText('Copied as curl').waitFor();
+    await page.evaluate('delete navigator.clipboard');
+    expect(await page.evaluate('navigator.clipboard.readText()')).toContain(`curl '${stack.url}/generate'`);
+    await form.getByText('Copied as curl').waitFor({ state: 'detached' });
+    await context.close();
+  });
+
+  it('leads the address of a job in the API to its page, and says why a filter is not applied', async () => {
+    const { page, context, complaints } = await visit(browser, `${stack.url}/studio/jobs/${await anyJob()}`);
+    await page.waitForURL('**/studio/gallery/*');
+    await page.getByRole('link', { name: 'All jobs' }).click();
+    await page.getByLabel('Metadata').fill('order');
+    await page.getByText('write name=value').waitFor();
+    await expectAccessible(page);
+    await page.getByLabel('Metadata').fill('order=7');
+    await page.getByText('No jobs found.').waitFor();
+    expect(await page.getByText('write name=value').count()).toBe(0);
+    expect(complaints).toEqual([]);
+    await context.close();
+  });
+
   it('works below the prefix of a proxy', async () => {
     const proxy = await prefixProxy('/pictures', stack.url);
     const { port } = proxy.address() as AddressInfo;
@@ -172,6 +248,18 @@ describe.skipIf(!hasChromium)('the studio, in a browser', () => {
     proxy.close();
   });
 });
+
+async function setSimulator(settings: object): Promise<void> {
+  const headers = { 'Content-Type': 'application/json' };
+  const body = JSON.stringify(settings);
+  const { status } = await fetch(`${simulator.url}/simulator/settings`, { method: 'PATCH', headers, body });
+  expect(status).toBe(200);
+}
+
+async function anyJob(): Promise<string> {
+  const { data } = (await (await fetch(`${stack.url}/jobs`)).json()) as { data: { id: string }[] };
+  return data[0]?.id ?? '';
+}
 
 /** Answers no such request until what it resolves to is called. */
 async function heldBack(page: Page, url: RegExp): Promise<() => void> {

@@ -1,6 +1,6 @@
 import type { Job } from '@comfy-fleet/client';
 import { describe, expect, it } from 'vitest';
-import { filterOf, NO_FILTERS, readFilters } from '../../src/gallery/filters.js';
+import { filterOf, metadataFault, NO_FILTERS, readFilters } from '../../src/gallery/filters.js';
 import { followedOf } from '../../src/jobs/followed.js';
 import { rungsAbove, stateOf } from '../../src/jobs/words.js';
 
@@ -11,6 +11,13 @@ describe('the filters of the gallery', () => {
     expect(filterOf(readFilters(new URLSearchParams('')))).toEqual({});
     const filters = readFilters(new URLSearchParams('status=failed&metadata=order%3D7'));
     expect(filterOf(filters)).toEqual({ status: 'failed', metadata: { order: '7' } });
+  });
+
+  it('say why metadata without a name and a value is not looked for', () => {
+    const texts = ['', '  ', 'order=7', 'order=', 'order', '=7'];
+    expect(texts.filter((text) => metadataFault(text) === undefined)).toEqual(['', '  ', 'order=7', 'order=']);
+    expect(metadataFault('order')).toContain('name=value');
+    expect(filterOf({ ...NO_FILTERS, metadata: 'order' })).toEqual({});
   });
 
   it('take whole days, and no half-typed ones', () => {
