@@ -15,6 +15,14 @@ export interface KeyRow {
   readonly share: Share | undefined;
 }
 
+/** Under which the API counts the callers without a key. No key has this id. */
+const ANONYMOUS = 'anonymous';
+
+export function rightsOf({ key, about }: KeyRow): string {
+  if (about !== undefined) return about.rights.join(', ');
+  return key === ANONYMOUS ? 'without a key' : 'revoked';
+}
+
 export const COLUMNS = ['key', 'weight', 'share', 'jobs', 'failed', 'gpu'] as const;
 export type Column = (typeof COLUMNS)[number];
 

@@ -1,7 +1,7 @@
 import { type ReactNode, useState } from 'react';
 import { Link } from 'wouter';
 import { count, gpuTime, percent } from '../parts/amounts.js';
-import { type Column, type KeyRow, type Order, sortRows } from './key-rows.js';
+import { type Column, type KeyRow, type Order, rightsOf, sortRows } from './key-rows.js';
 import { limitsOf } from './limit-words.js';
 import { Sparkline } from './sparkline.js';
 import type { AllKeys } from './use-key-rows.js';
@@ -70,9 +70,10 @@ function sortOf(by: Column | undefined, order: Order): 'ascending' | 'descending
   return order.isDown ? 'descending' : 'ascending';
 }
 
-function Row({ row: { key, about, used, share } }: { readonly row: KeyRow }) {
+function Row({ row }: { readonly row: KeyRow }) {
+  const { key, about, used, share } = row;
   const cells: readonly (readonly [string, ReactNode])[] = [
-    ['rights', about === undefined ? 'revoked' : about.rights.join(', ')],
+    ['rights', rightsOf(row)],
     ['weight', about?.weight ?? '–'],
     ['share', share === undefined ? '–' : `${percent(share.share_hour)} (fair ${percent(share.fair_share)})`],
     ['jobs', count(used?.jobs ?? 0)],

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { maskedPixels } from '../../src/mask/masked-picture.js';
 import { bytes, gpuTime } from '../../src/parts/amounts.js';
-import { keyRows, sortRows } from '../../src/usage/key-rows.js';
+import { keyRows, rightsOf, sortRows } from '../../src/usage/key-rows.js';
 import { roundTime, roundTop } from '../../src/usage/scales.js';
 
 type Lists = Parameters<typeof keyRows>;
@@ -24,6 +24,17 @@ describe('the rows of all keys', () => {
       ['anna', true, false],
       ['bert', true, true],
       ['gone', false, true],
+    ]);
+  });
+
+  it('say what a key may do, that it was revoked, and that callers without a key are none of these', () => {
+    const anna = { key: 'anna', rights: ['jobs', 'admin'] };
+    const all = [{ key: 'gone' }, { key: 'anonymous' }];
+    const named = keyRows([anna] as unknown as Lists[0], all as unknown as Lists[1], []);
+    expect(named.map((row) => [row.key, rightsOf(row)])).toEqual([
+      ['anna', 'jobs, admin'],
+      ['gone', 'revoked'],
+      ['anonymous', 'without a key'],
     ]);
   });
 
