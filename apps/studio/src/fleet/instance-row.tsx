@@ -2,7 +2,7 @@ import { useCallback } from 'react';
 import { useLocation } from 'wouter';
 import type { Picture } from './halts/consequences.js';
 import { HaltButton } from './halts/halt-button.js';
-import { type Instance, STATE_WORDS } from './instances.js';
+import { howLong, type Instance, STATE_WORDS } from './instances.js';
 import { Lane } from './timeline/lane.js';
 import type { Span, Stretch } from './timeline/stretches.js';
 import { useMayOpen } from './use-may-open.js';
@@ -57,12 +57,6 @@ export function InstanceRow({ instance, stretches, isCut, span, paints, picture,
       </div>
     </li>
   );
-}
-
-function howLong({ state, known }: Instance, at: number): string {
-  if (known === undefined) return '';
-  if (known.drain !== null && known.state === 'up') return `for ${since(known.drain.since, at)}`;
-  return `${state === 'running' ? 'up ' : ''}for ${since(known.since, at)}`;
 }
 
 export function StateBadge({ state }: Pick<Instance, 'state'>) {

@@ -1,4 +1,5 @@
 import type { AdminStatus, FleetStatus } from '@comfy-fleet/client';
+import { since } from './words.js';
 
 type Known = FleetStatus['workers'][number]['instances'][number];
 
@@ -51,6 +52,14 @@ function presentOf(known: Known, worker: FleetStatus['workers'][number]): Instan
 /** Whether it takes jobs, as far as it is concerned. */
 export function isUp({ state }: Pick<Instance, 'state'>): boolean {
   return state === 'up' || state === 'running';
+}
+
+/** For how long it has been in its state, at `at` (ms since 1970). What is known of an idle instance is since when it is up. */
+export function howLong(instance: Instance, at: number): string {
+  const { known } = instance;
+  if (known === undefined) return '';
+  if (known.drain !== null && known.state === 'up') return `for ${since(known.drain.since, at)}`;
+  return `${isUp(instance) ? 'up ' : ''}for ${since(known.since, at)}`;
 }
 
 function isBad({ state }: Pick<Instance, 'state'>): boolean {

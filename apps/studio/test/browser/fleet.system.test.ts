@@ -85,6 +85,26 @@ describe.skipIf(!hasChromium)('the page of the fleet', () => {
     await context.close();
   });
 
+  it.each([1920, 1280, 1000])('shows as many alerts as fit on a wall display of %i pixels', async (width) => {
+    const { page, context } = await open('/studio/fleet/wall', width);
+    const alerts = page.locator('.wall-alert');
+    const [column, foot] = [page.locator('.wall-alerts'), page.locator('.wall-foot')];
+    await page.route('**/fleet/alerts', (route) => route.fulfill({ json: alertsOf(1) }));
+    await alerts.nth(1).waitFor();
+    expect([await alerts.count(), await column.getByText('more').count()]).toEqual([2, 0]);
+    await page.unroute('**/fleet/alerts');
+    await page.route('**/fleet/alerts', (route) => route.fulfill({ json: alertsOf(12) }));
+    await expect.poll(() => alerts.count()).toBe(13); // those that are down are one
+    await column.getByText(/^and \d+ more$/).waitFor();
+    const visible = await alerts.filter({ visible: true }).count();
+    await column.getByText(`and ${13 - visible} more`, { exact: true }).waitFor();
+    expect(visible).toBeGreaterThan(1);
+    const [last, below] = [await alerts.nth(visible - 1).boundingBox(), await foot.boundingBox()];
+    expect((last?.y ?? 0) + (last?.height ?? 0)).toBeLessThanOrEqual(below?.y ?? 0);
+    await expectAccessible(page);
+    await context.close();
+  });
+
   it('goes on as a wall display when the API was away', async () => {
     const { page, context } = await open('/studio/fleet/wall', 1920);
     await page.getByText('2 of 2').waitFor();
@@ -98,6 +118,21 @@ describe.skipIf(!hasChromium)('the page of the fleet', () => {
     await context.close();
   });
 });
+
+/** So many alerts, each of a rule of its own, and as many more of instances that are down. */
+function alertsOf(count: number) {
+  const alert = { since: new Date().toISOString(), severity: 'warning', runbook: '/docs/runbook.html' };
+  const numbers = Array.from({ length: count }, (_, n) => n + 1);
+  const down = numbers.map((n) => {
+    const instance = `gpu-node-${n}.example.internal/${n}`;
+    return { ...alert, name: 'InstanceDown', summary: `ComfyUI ${instance} is down`, subject: { instance } };
+  });
+  const others = numbers.map((n) => ({
+    ...{ ...alert, name: `Rule${n}`, severity: 'critical', subject: {} },
+    summary: `Redis has fewer replicas than must have each new job (${n})`,
+  }));
+  return { judged_at: alert.since, alerts: [...others, ...down] };
+}
 
 async function open(path: string, width?: number) {
   const seen = await visit(browser, `${stack.url}${path}`, width === undefined ? {} : { width });

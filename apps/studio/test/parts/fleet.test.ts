@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { keysOf, minutesOf } from '../../src/fleet/charts/minutes.js';
 import { roundUp } from '../../src/fleet/charts/scale.js';
 import { consequencesOf, type Picture } from '../../src/fleet/halts/consequences.js';
-import { foremost, instancesOf } from '../../src/fleet/instances.js';
+import { foremost, howLong, instancesOf } from '../../src/fleet/instances.js';
+import { groupsOf } from '../../src/fleet/wall/alert-groups.js';
 import { count, duration, list, modelName } from '../../src/fleet/words.js';
 
 type Known = FleetStatus['workers'][number]['instances'][number];
@@ -75,6 +76,36 @@ describe('the instances', () => {
     expect(instancesOf({ workers: [worker([known('gpu/1')], true)] }, { instances: [] }, [])[0]?.state).toBe(
       'stopping',
     );
+  });
+});
+
+describe('for how long an instance is in its state', () => {
+  const said = (part: Partial<Known>) => {
+    const [instance] = instancesOf({ workers: [worker([known('gpu/1', part)])] }, { instances: [] }, []);
+    return instance && howLong(instance, AT + 180_000);
+  };
+
+  it('is not the time since it came up, when it is idle after a job', () => {
+    expect(said({ jobs_done: 1 })).toBe('up for 3 min');
+    expect(said({ running: { job: 'a', since: iso(170) } })).toBe('up for 3 min');
+    expect(said({ state: 'down' })).toBe('for 3 min');
+    expect(said({ drain: { state: 'drained', since: iso(60), by: 'ops' } })).toBe('for 2 min');
+  });
+});
+
+describe('alerts on the wall display', () => {
+  const alert = (name: string, subject: object, seconds = 0) => ({
+    ...{ name, subject, since: iso(seconds), severity: 'warning' as const, runbook: '' },
+    summary: `${Object.values(subject)[0] ?? 'It'} is bad`,
+  });
+
+  it('are one where they differ only in what they are about, with how many more there are', () => {
+    const down = Array.from({ length: 6 }, (_, n) => alert('InstanceDown', { instance: `gpu/${n + 1}` }, n));
+    const groups = groupsOf([down[0], alert('WebhooksWait', {}), ...down.slice(1)].filter((one) => one !== undefined));
+    expect(groups.map(({ first, others }) => [first.summary, first.since, others])).toEqual([
+      ['gpu/1 is bad', iso(0), 5],
+      ['It is bad', iso(0), 0],
+    ]);
   });
 });
 
