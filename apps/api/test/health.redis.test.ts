@@ -25,6 +25,7 @@ describe('GET /health', () => {
       redis: { status: 'up', latency_ms: expect.any(Number) },
       storage: { status: 'up' },
       pools: [{ pool: 'default', open: 2, waiting: 2, running: 0, paused: false }],
+      warnings: [],
       workers: [],
     });
   });
