@@ -81,7 +81,7 @@ async function main(): Promise<void> {
       instruments: createInstruments(metrics),
       logPrompts: config.log.prompts,
       pollMs: config.comfyui.pollMs,
-      workflowDeadlineSeconds: config.workflows.deadlineSeconds,
+      maxGpuSeconds: config.workflows.maxGpuSeconds,
       maxAttempts,
       maxRefusals,
       maxInstanceDeaths,

@@ -16,8 +16,8 @@ export interface JobSettings {
   /** Whether prompts may be written into the log. */
   readonly logPrompts: boolean;
   readonly pollMs: number;
-  /** Longest execution of a workflow that names none, but for text2img and img2img. */
-  readonly workflowDeadlineSeconds: number;
+  /** Longest execution of a job. */
+  readonly maxGpuSeconds: number;
   /** Executions of a job before it fails for being lost. */
   readonly maxAttempts: number;
   /** Times instances may refuse or lose a job before it begins. */

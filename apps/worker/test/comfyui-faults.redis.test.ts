@@ -152,6 +152,21 @@ describe('a job of one instance alone', () => {
     expect(gpu.journal().at(-1)).toMatchObject({ event: 'end', outcome: 'interrupted' });
     expect(await stack.run({ lod: 'final' })).toMatchObject({ status: 'succeeded' });
   });
+
+  it.each([
+    ['MAX_GPU_SECONDS', { maxGpuSeconds: 2 }, {}],
+    ['its key', {}, { maxGpuSeconds: 2 }],
+  ])('is interrupted, and fails with timed_out, when it takes longer than %s allows', async (_what, tools, request) => {
+    const stack = await openStack();
+    const gpu = await aGpu();
+    await stack.startWorker('w', [gpu.url], { tools });
+    gpu.faults.add({ kind: 'hang', times: 1 });
+    const job = await stack.run(request);
+    const detail = 'The execution took longer than 2 s, the most that this job may take, and was interrupted.';
+    expect(job).toMatchObject({ status: 'failed', attempts: 1, error: { code: 'timed_out', detail } });
+    expect(gpu.journal().at(-1)).toMatchObject({ event: 'end', outcome: 'interrupted' });
+    expect(await stack.run()).toMatchObject({ status: 'succeeded' });
+  });
 });
 
 describe('after an out-of-memory error', () => {

@@ -18,7 +18,8 @@ const entry = (outcome: HistoryEntry['outcome'], error?: FleetError): HistoryEnt
 const ended = (outcome: HistoryEntry['outcome'], timedOut = false, error?: FleetError): End => {
   return { state: 'ended', entry: entry(outcome, error), timedOut };
 };
-const of = (end: End, cancelRequested = false) => outcomeOf(end, { cancelRequested, instance: { name: 'w/1' } });
+const of = (end: End, cancelRequested = false) =>
+  outcomeOf(end, { cancelRequested, instance: { name: 'w/1' } }, 90_000);
 
 it('is what ComfyUI rendered, also when that took too long', () => {
   expect(of(ended('success'))).toEqual({ counted: 'succeeded', entry: entry('success') });

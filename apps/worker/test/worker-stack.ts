@@ -127,7 +127,7 @@ export async function openStack() {
           instruments: createInstruments(metrics),
           logPrompts: false,
           pollMs: 50,
-          workflowDeadlineSeconds: 3600,
+          maxGpuSeconds: 3600,
           maxAttempts: 3,
           maxRefusals: 10,
           maxInstanceDeaths: 2,

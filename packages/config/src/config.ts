@@ -200,7 +200,8 @@ export interface Config {
     readonly maxNodes: number;
     /** Of what is kept of an order for the answers of the API that it came by. */
     readonly maxOriginBytes: number;
-    readonly deadlineSeconds: number;
+    /** Longest execution of a job. */
+    readonly maxGpuSeconds: number;
     /** Of JSON. */
     readonly maxBytes: number;
   };
@@ -437,7 +438,7 @@ function toConfig(s: Settings): Config {
       maxBytes: s.MAX_WORKFLOW_BYTES,
       maxNodes: s.MAX_GRAPH_NODES,
       maxOriginBytes: s.MAX_ORIGIN_BYTES,
-      deadlineSeconds: s.WORKFLOW_DEADLINE_SECONDS,
+      maxGpuSeconds: s.MAX_GPU_SECONDS,
     },
     checkpoint: s.CHECKPOINT,
   };

@@ -251,12 +251,6 @@ export const settingsSchema = Type.Object({
     16 * MIB,
   ),
   MAX_GRAPH_NODES: integer(500, 1, 'Most nodes of a graph sent to POST /graphs', 10_000),
-  WORKFLOW_DEADLINE_SECONDS: integer(
-    3600,
-    1,
-    'Longest execution of a workflow whose inputs file names no deadline_seconds, and of a graph; text2img and img2img have those of lod-profiles.json',
-    86_400,
-  ),
   CHECKPOINT: Type.Optional(
     Type.String({
       maxLength: 255,
@@ -317,6 +311,12 @@ export const settingsSchema = Type.Object({
   MIN_SIZE: integer(64, 16, 'Smallest width and height, in pixels'),
   MAX_SIZE: integer(2048, 64, 'Largest width and height, in pixels'),
   MAX_COUNT: integer(8, 1, 'Most pictures of one job'),
+  MAX_GPU_SECONDS: integer(
+    3600,
+    1,
+    'Longest execution of a job, which is then interrupted. lod-profiles.json and keys can have shorter ones, inputs files any (deadline_seconds)',
+    86_400,
+  ),
   MAX_METADATA_BYTES: integer(1024, 0, 'Most bytes of metadata, as JSON'),
   MAX_JSON_BYTES: integer(MIB, 1024, 'Largest JSON body, in bytes, not counting the picture in it'),
   MAX_JSON_DEPTH: integer(64, 4, 'Deepest nesting of arrays and objects in a JSON body'),

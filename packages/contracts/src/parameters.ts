@@ -115,6 +115,8 @@ export interface ResolvedRequest {
   readonly outputs?: readonly string[];
   readonly priority: number;
   readonly metadata: Readonly<Record<string, string>>;
+  /** The key's longest execution; absent: it has none of its own. */
+  readonly maxGpuSeconds?: number;
 }
 
 /** What jobs of the same graph have in common: the shape of a graph that is run once, else the workflow's version. */

@@ -36,7 +36,7 @@ const USUAL: Inputs = {
 
 /** What POST /generate makes of a plain request for a sketch, but for what the test wishes. */
 export function pictureRequest(wish: RequestWish = {}): ResolvedRequest {
-  const { workflow, version, lod, overrides, outputs, priority, metadata, inputs, ...more } = wish;
+  const { workflow, version, lod, overrides, outputs, priority, metadata, maxGpuSeconds, inputs, ...more } = wish;
   return {
     workflow: workflow ?? 'text2img',
     version: version ?? '',
@@ -46,6 +46,7 @@ export function pictureRequest(wish: RequestWish = {}): ResolvedRequest {
     ...(outputs === undefined ? {} : { outputs }),
     priority: priority ?? 0,
     metadata: metadata ?? {},
+    ...(maxGpuSeconds === undefined ? {} : { maxGpuSeconds }),
   };
 }
 

@@ -53,17 +53,17 @@ export function poolFor(workflow: Workflow | undefined, lod: Lod, profiles: Read
 }
 
 /**
- * Longest execution in ms: as the workflow says, else for text2img and img2img as the level of detail does, and `others`
- * seconds for all other workflows.
+ * Longest execution in ms: as the workflow says, else `most` seconds, or less where text2img and img2img have less at their
+ * level of detail; in no case more than the key allows.
  */
 export function deadlineMs(
   workflow: Workflow | undefined,
-  lod: Lod,
-  { profiles, others }: { readonly profiles: Readonly<Record<Lod, LodProfile>>; readonly others: number },
+  { lod, maxGpuSeconds = Number.POSITIVE_INFINITY }: Pick<ResolvedRequest, 'lod' | 'maxGpuSeconds'>,
+  { profiles, most }: { readonly profiles: Readonly<Record<Lod, LodProfile>>; readonly most: number },
 ): number {
   const { deadlineSeconds, profiles: own, kind } = workflow ?? {};
-  const usual = kind === 'workflow' ? others : profiles[lod].deadlineSeconds;
-  return (own?.[lod]?.deadlineSeconds ?? deadlineSeconds ?? usual) * 1000;
+  const usual = kind === 'workflow' ? most : Math.min(most, profiles[lod].deadlineSeconds);
+  return Math.min(own?.[lod]?.deadlineSeconds ?? deadlineSeconds ?? usual, maxGpuSeconds) * 1000;
 }
 
 /**

@@ -54,7 +54,7 @@ export function orderWarmUp(
     return {
       workflow: found,
       request,
-      deadlineMs: deadlineMs(found, request.lod, { profiles, others: WARM_UP_SECONDS }),
+      deadlineMs: deadlineMs(found, request, { profiles, most: WARM_UP_SECONDS }),
     };
   } catch (error) {
     if (error instanceof FleetError) throw new ConfigError([`WARM_UP_INPUTS: ${error.detail}`]);

@@ -14,26 +14,29 @@ interface Given {
   readonly instance: { readonly name: string };
 }
 
-const LATE = 'The execution took longer than its level of detail allows and was interrupted.';
-const DEAF =
-  'The execution took longer than its level of detail allows. It was interrupted, does not hear of it, and was given up.';
-
-export function outcomeOf(end: End, { cancelRequested, instance }: Given): Outcome {
+/** `longestMs`: how long the execution may take. */
+export function outcomeOf(end: End, { cancelRequested, instance }: Given, longestMs: number): Outcome {
+  const late = `The execution took longer than ${longestMs / 1000} s, the most that this job may take`;
   switch (end.state) {
     case 'deaf':
-      return { counted: 'wedged', error: new FleetError('timed_out', DEAF) };
+      return {
+        counted: 'wedged',
+        error: new FleetError('timed_out', `${late}. It was interrupted, does not hear of it, and was given up.`),
+      };
     case 'absent': {
       const why = end.died ? 'was restarted while it had the prompt' : 'forgot the prompt';
       const error = new FleetError('prompt_lost', `The instance ${instance.name} ${why}.`);
       return { counted: cancelRequested ? 'removed' : 'lost', error };
     }
     case 'ended':
-      return ofEntry(end.entry, end.timedOut);
+      return ofEntry(
+        end.entry,
+        end.timedOut ? new FleetError('timed_out', `${late}, and was interrupted.`) : undefined,
+      );
   }
 }
 
-function ofEntry(entry: HistoryEntry, isLate: boolean): Outcome {
-  const late = isLate ? new FleetError('timed_out', LATE) : undefined;
+function ofEntry(entry: HistoryEntry, late: FleetError | undefined): Outcome {
   switch (entry.outcome) {
     case 'success':
       return { counted: 'succeeded', entry };

@@ -61,18 +61,19 @@ async function run(job: HeldJob, tools: Tools): Promise<void> {
   await refuseKiller(job, adopted, tools);
   const submission = adopted ?? (await submit(job, tools));
 
+  const longestMs = deadlineMs(tools.workflows.of(job.record.request), job.record.request, {
+    profiles: tools.workflows.profiles,
+    most: tools.maxGpuSeconds,
+  });
   const end = await follow(job, submission, {
     instruments: tools.instruments,
     pollMs: tools.pollMs,
-    deadlineMs: deadlineMs(tools.workflows.of(job.record.request), job.record.lod, {
-      profiles: tools.workflows.profiles,
-      others: tools.workflowDeadlineSeconds,
-    }),
+    deadlineMs: longestMs,
     // What another process was waiting for in vain is not waited for again.
     graceMs: job.instance.health.state === 'wedged' ? 0 : tools.interruptGraceMs,
   });
   if (end.state === 'ended') submission.entry = end.entry;
-  const { counted, entry, error } = outcomeOf(end, job);
+  const { counted, entry, error } = outcomeOf(end, job, longestMs);
   tools.instruments.prompts.inc({ instance: job.instance.name, outcome: counted });
   if (end.state === 'deaf') await giveUp(job, submission, end.since, tools);
   if (job.cancelRequested) throw new Canceled();

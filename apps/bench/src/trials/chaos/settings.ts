@@ -60,7 +60,7 @@ export function quickTimes({ workflowsDir, restartsFile }: Locations): Record<st
     ADOPT_WAIT_SECONDS: `${CHAOS.adoptWaitSeconds}`,
     COMFYUI_TIMEOUT_MS: `${CHAOS.comfyTimeoutMs}`,
     INTERRUPT_GRACE_SECONDS: `${CHAOS.interruptGraceSeconds}`,
-    WORKFLOW_DEADLINE_SECONDS: `${CHAOS.deadlineSeconds}`,
+    MAX_GPU_SECONDS: `${CHAOS.deadlineSeconds}`,
     COMFYUI_RESTART_COMMAND: restartCommand(restartsFile),
     RESTART_WAIT_SECONDS: '5',
     RESTARTS_PER_HOUR: '100',
