@@ -221,6 +221,7 @@ describe('routes and document', () => {
       maxSteps: 9,
       maxCfg: 9,
       maxCount: 9,
+      maxJobPixels: 1_000_000_000,
       maxMetadataBytes: 9,
       maxQueuedSeconds: 9,
     },

@@ -285,6 +285,7 @@ function toLimits(s: Settings): RequestLimits {
     minSize: s.MIN_SIZE,
     maxSize: s.MAX_SIZE,
     maxCount: s.MAX_COUNT,
+    maxJobPixels: s.MAX_JOB_PIXELS,
     maxMetadataBytes: s.MAX_METADATA_BYTES,
     maxQueuedSeconds: s.MAX_QUEUED_SECONDS,
   };

@@ -311,6 +311,11 @@ export const settingsSchema = Type.Object({
   MIN_SIZE: integer(64, 16, 'Smallest width and height, in pixels'),
   MAX_SIZE: integer(2048, 64, 'Largest width and height, in pixels'),
   MAX_COUNT: integer(8, 1, 'Most pictures of one job'),
+  MAX_JOB_PIXELS: integer(
+    1_000_000_000,
+    4096,
+    'Most pixels that the nodes of one job make: width × height × pictures × frames of latents and images, and of what scales, repeats and joins them',
+  ),
   MAX_GPU_SECONDS: integer(
     3600,
     1,

@@ -72,6 +72,7 @@ export {
 } from './fleet-past.js';
 export { type FleetStatus, fleetStatusSchema, type PoolMismatch } from './fleet-status.js';
 export { type Fresh, fresh } from './fresh.js';
+export { gpuLimitFields, readGpuLimits, workflowLimitsSchema } from './gpu-limits.js';
 export { type AdminStatus, adminStatusSchema, type Drain, drainSchema, haltSchema, pauseQuerySchema } from './halt.js';
 export {
   isId,
@@ -105,6 +106,7 @@ export {
   FILE_KINDS,
   type FileKind,
   filesOf,
+  type GpuLimits,
   graphOf,
   type InputFile,
   type InputValue,

@@ -21,11 +21,16 @@ export interface RequestLimits {
   readonly maxSize: number;
   /** Pictures of one job (the batch size). */
   readonly maxCount: number;
+  /** Pixels that all nodes of one job make, video frames included. */
+  readonly maxJobPixels: number;
   /** Bytes of `metadata` written as JSON in UTF-8. */
   readonly maxMetadataBytes: number;
   /** Seconds that a job may wait for its start. */
   readonly maxQueuedSeconds: number;
 }
+
+/** Those of them that a workflow and a key can have of their own. */
+export type GpuLimits = Pick<RequestLimits, 'maxSteps' | 'maxCfg' | 'maxSize' | 'maxCount' | 'maxJobPixels'>;
 
 /** Widths and heights are multiples of this: one latent pixel is 8×8 picture pixels. */
 export const SIZE_STEP = 8;

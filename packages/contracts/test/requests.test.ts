@@ -9,6 +9,7 @@ const LIMITS: RequestLimits = {
   minSize: 64,
   maxSize: 2048,
   maxCount: 8,
+  maxJobPixels: 1_000_000_000,
   maxMetadataBytes: 1024,
   maxQueuedSeconds: 86_400,
 };

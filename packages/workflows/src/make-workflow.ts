@@ -1,4 +1,4 @@
-import { type JobKind, PICTURE_KINDS } from '@comfy-fleet/contracts';
+import { type JobKind, PICTURE_KINDS, readGpuLimits } from '@comfy-fleet/contracts';
 import { classesIn } from './classes-of.js';
 import { readDefaults } from './defaults.js';
 import { describeWorkflow } from './describe/describe-workflow.js';
@@ -81,23 +81,43 @@ export function makeWorkflow(name: string, source: WorkflowSource): Workflow {
     defaults: readDefaults(graph, { inputs, bindings, isStrict, startsFromPicture }),
     profiles: ownProfiles(file.profiles ?? {}),
     deadlineSeconds: file.deadline_seconds,
+    limits: readGpuLimits(file.limits ?? {}),
     description: file.description,
     like: undefined,
     inputAt: inputsByPlace(inputs),
-    describe: (catalogue) => describeWorkflow(graph, { ...parts, inputs, description: file.description, catalogue }),
+    describe: (catalogue, limits) =>
+      describeWorkflow(graph, {
+        ...parts,
+        inputs,
+        description: file.description,
+        bindings,
+        isStrict,
+        catalogue,
+        limits,
+      }),
   };
 }
 
 /** One of a graph that is run once, of another graph in which all that was found of it stands in the same places. */
 export function remakeWorkflow(like: Likeness, graph: Graph, text: string): Workflow {
-  const { inputs, outputs, description } = like.workflow;
+  const { inputs, outputs, description, bindings } = like.workflow;
   return {
     ...like.workflow,
     version: versionOf(text),
     text,
     graph,
     like,
-    describe: (catalogue) => describeWorkflow(graph, { inputs, outputs, unsettled: [], description, catalogue }),
+    describe: (catalogue, limits) =>
+      describeWorkflow(graph, {
+        inputs,
+        outputs,
+        unsettled: [],
+        description,
+        bindings,
+        isStrict: false,
+        catalogue,
+        limits,
+      }),
   };
 }
 

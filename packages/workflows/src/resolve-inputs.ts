@@ -106,9 +106,9 @@ function requiredFault({ workflow }: InputsToResolve, name: string): string {
   return name === 'image' && workflow.kind === 'img2img' ? 'is required: the picture to start from' : 'is required';
 }
 
-/** What the level of detail sets of the inputs that the workflow has. */
+/** What the level of detail sets of the inputs that the workflow has, within the limits. */
 function profiled(asked: InputsToResolve): Readonly<Record<string, InputValue>> {
-  const { workflow, profiles, lod } = asked;
+  const { workflow, profiles, lod, limits } = asked;
   const { kind, bindings, defaults, startsFromPicture } = workflow;
   const named = lod === undefined ? {} : profiles[lod];
   const profile: Partial<LodProfile> = { ...named, ...workflow.profiles[lod ?? 'mid'] };
@@ -116,8 +116,8 @@ function profiled(asked: InputsToResolve): Readonly<Record<string, InputValue>> 
   // Of a graph that guides nothing (cfg 1, as distilled models want it) no level makes one that does.
   const isUnguided = distilledGuidance || (kind === 'workflow' && defaults.cfg === 1);
   const values = {
-    steps: slots.steps.length > 0 ? profile.steps : undefined,
-    cfg: slots.cfg.length > 0 && !isUnguided ? profile.cfg : undefined,
+    steps: slots.steps.length > 0 ? atMost(limits.maxSteps, profile.steps) : undefined,
+    cfg: slots.cfg.length > 0 && !isUnguided ? atMost(limits.maxCfg, profile.cfg) : undefined,
     sampler: slots.sampler_name.length > 0 ? profile.sampler : undefined,
     scheduler: slots.scheduler.length > 0 ? profile.scheduler : undefined,
     denoise: slots.denoise.length > 0 && startsFromPicture ? profile.denoise : undefined,
@@ -126,6 +126,10 @@ function profiled(asked: InputsToResolve): Readonly<Record<string, InputValue>> 
   };
   const set = Object.entries(values).filter((entry): entry is [string, string | number] => entry[1] !== undefined);
   return Object.fromEntries(set);
+}
+
+function atMost(limit: number, value: number | undefined): number | undefined {
+  return value === undefined ? undefined : Math.min(limit, value);
 }
 
 /** The size of the picture, of which the request may have said one side or both. */

@@ -65,7 +65,7 @@ function onlySampler(graph: Graph, outputs: readonly string[]): string {
 }
 
 /** By wiring, so that custom samplers count: it starts from a latent, guided by conditioning or a guider. */
-function isSampler(node: GraphNode): boolean {
+export function isSampler(node: GraphNode): boolean {
   const guide: Link | undefined = linkAt(node, 'guider') ?? linkAt(node, 'positive');
   return linkAt(node, 'latent_image') !== undefined && guide !== undefined;
 }

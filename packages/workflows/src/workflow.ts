@@ -1,4 +1,4 @@
-import type { InputValue, JobKind, Lod } from '@comfy-fleet/contracts';
+import type { GpuLimits, InputValue, JobKind, Lod, RequestLimits } from '@comfy-fleet/contracts';
 import type { Bindings } from './bindings.js';
 import type { Catalogue } from './describe/catalogue.js';
 import type { WorkflowDescription } from './describe/describe-workflow.js';
@@ -44,13 +44,15 @@ export interface Workflow {
   readonly profiles: Readonly<Partial<Record<Lod, Partial<LodProfile>>>>;
   /** Longest execution, if it says so itself. */
   readonly deadlineSeconds: number | undefined;
+  /** What a job of it may ask of a GPU, where it says so itself. */
+  readonly limits: Partial<GpuLimits>;
   readonly description: string | undefined;
   /** Of a graph that is run once: one of before that it is like. */
   readonly like?: Likeness | undefined;
   /** The input whose value stands there. */
   inputAt(slot: Slot): WorkflowInput | undefined;
-  /** What it takes, gives and needs, in the terms of the instances that have the catalogue. */
-  describe(catalogue: Catalogue | undefined): WorkflowDescription;
+  /** What it takes, gives and needs, in the terms of the instances that have the catalogue, within the limits. */
+  describe(catalogue: Catalogue | undefined, limits?: RequestLimits): WorkflowDescription;
 }
 
 /** To another workflow, which has other values in some places, and all else alike: no file or model is named there. */

@@ -1,9 +1,12 @@
+import type { RequestLimits } from '@comfy-fleet/contracts';
+import type { Bindings } from '../bindings.js';
 import { type Graph, nodeAt, type Slot, upstreamOf } from '../graph.js';
 import { isModelFile } from '../model-file.js';
 import type { Catalogue } from './catalogue.js';
 import type { FoundOutput } from './find-outputs.js';
 import type { FoundParts } from './find-parts.js';
 import type { Rule } from './found-input.js';
+import { inputBounds } from './input-bounds.js';
 import { inputsSchema, type JsonSchema } from './input-schema.js';
 import type { Note } from './note.js';
 import { oddDefaults } from './odd-defaults.js';
@@ -27,16 +30,21 @@ export interface WorkflowDescription {
 
 interface Described extends FoundParts {
   readonly description: string | undefined;
+  readonly bindings: Bindings;
+  /** It is what POST /generate or /img2img runs. */
+  readonly isStrict: boolean;
   readonly catalogue: Catalogue | undefined;
+  readonly limits: RequestLimits | undefined;
 }
 
 /** What a workflow takes, gives and needs: types, bounds and options are the catalogue's. */
 export function describeWorkflow(
   graph: Graph,
-  { description, inputs, outputs, unsettled, catalogue }: Described,
+  { description, inputs, outputs, unsettled, bindings, isStrict, catalogue, limits }: Described,
 ): WorkflowDescription {
   const ids = outputs.map(({ node }) => node);
-  const schema = inputsSchema(graph, inputs, catalogue);
+  const bounds = limits && inputBounds(graph, { slots: bindings.slots, catalogue, limits, isStrict });
+  const schema = inputsSchema(graph, inputs, catalogue, bounds);
   const refused = refusals(graph, ids, catalogue);
   const needed = [...upstreamOf(graph, ids)].map((id) => nodeAt(graph, id));
   return {

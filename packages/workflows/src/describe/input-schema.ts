@@ -1,6 +1,7 @@
 import { type Graph, nodeAt } from '../graph.js';
 import type { Catalogue } from './catalogue.js';
 import type { FoundInput } from './found-input.js';
+import type { LimitsAt } from './input-bounds.js';
 import { type MaskUse, maskUses } from './mask-use.js';
 import { isMedia, type Widget, widgetOf } from './widget.js';
 
@@ -20,10 +21,11 @@ export function inputsSchema(
   graph: Graph,
   inputs: readonly FoundInput[],
   catalogue: Catalogue | undefined,
+  limitsAt: LimitsAt = () => ({}),
 ): JsonSchema {
   const masks = maskUses(graph);
   const schemaOf = (input: FoundInput) => ({
-    ...inputSchema(graph, input, catalogue),
+    ...inputSchema(graph, input, catalogue, limitsAt),
     ...maskOf(input, masks),
   });
   const required = inputs.filter((input) => input.required ?? isFile(graph, input, catalogue)).map(({ name }) => name);
@@ -51,14 +53,22 @@ function isFile(graph: Graph, { slots, default: told }: FoundInput, catalogue: C
   );
 }
 
-export function inputSchema(graph: Graph, input: FoundInput, catalogue: Catalogue | undefined): JsonSchema {
+export function inputSchema(
+  graph: Graph,
+  input: FoundInput,
+  catalogue: Catalogue | undefined,
+  limitsAt: LimitsAt = () => ({}),
+): JsonSchema {
   const [first] = input.slots;
   const node = first && nodeAt(graph, first.node);
   const widget = node && widgetOf(node, first.input, catalogue);
   if (first === undefined || node === undefined || widget === undefined) return {};
   const isDrawn = isSeed(input, widget);
   const description = input.description ?? widget.tooltip;
-  const bounds = { minimum: input.minimum ?? widget.minimum, maximum: input.maximum ?? widget.maximum };
+  const bounds = {
+    minimum: largest([input.minimum ?? widget.minimum, ...input.slots.map((slot) => limitsAt(slot).minimum)]),
+    maximum: smallest([input.maximum ?? widget.maximum, ...input.slots.map((slot) => limitsAt(slot).maximum)]),
+  };
   const preset = input.default ?? (isDrawn || isMedia(widget.type) ? undefined : node.inputs[first.input]);
   return {
     ...typeSchema(input, widget, bounds),
@@ -67,6 +77,16 @@ export function inputSchema(graph: Graph, input: FoundInput, catalogue: Catalogu
     ...(input.group === undefined ? {} : { 'x-group': input.group }),
     ...(input.advanced === undefined ? {} : { 'x-advanced': input.advanced }),
   };
+}
+
+function largest(values: readonly (number | undefined)[]): number | undefined {
+  const known = values.filter((value) => value !== undefined);
+  return known.length === 0 ? undefined : Math.max(...known);
+}
+
+function smallest(values: readonly (number | undefined)[]): number | undefined {
+  const known = values.filter((value) => value !== undefined);
+  return known.length === 0 ? undefined : Math.min(...known);
 }
 
 function typeSchema(

@@ -1,4 +1,4 @@
-import { FILE_KINDS, POOL_PATTERN } from '@comfy-fleet/contracts';
+import { FILE_KINDS, POOL_PATTERN, workflowLimitsSchema } from '@comfy-fleet/contracts';
 import { Ajv, type ValidateFunction } from 'ajv';
 import Type, { type Static } from 'typebox';
 import { FileFault } from '../file-fault.js';
@@ -43,6 +43,8 @@ const fileSchema = Type.Object(
     profiles: Type.Optional(ownProfilesSchema),
     /** An execution that takes longer is interrupted. */
     deadline_seconds: Type.Optional(Type.Integer({ minimum: 1, maximum: 86_400 })),
+    /** Instead of the service's, for jobs of this workflow. */
+    limits: Type.Optional(workflowLimitsSchema),
     /** The pool whose instances can run the workflow. */
     pool: Type.Optional(Type.String({ pattern: POOL_PATTERN })),
     /** Name to node, by title or id. */

@@ -1,0 +1,134 @@
+import type { Bindings } from './bindings.js';
+import { type Catalogue, hasClass, inputSpec } from './describe/catalogue.js';
+import { type Graph, linkAt, nodeAt, type Slot } from './graph.js';
+import { literalNumber, type NumberAt } from './literal.js';
+import { NODE_TABLE, reviewedKind } from './nodes/node-table.js';
+import { followPictures, type LoadedSize, pixelsOf, type Side } from './picture-flow.js';
+import { isSampler } from './sampling.js';
+
+/** A number of a graph that a limit applies to. */
+export interface Amount {
+  readonly of: 'steps' | 'cfg' | 'size' | 'count';
+  /** Where the number that decides it stands. */
+  readonly at: Slot;
+  /** That number is a factor. */
+  readonly isScaled: boolean;
+  readonly value: number;
+}
+
+/** What a job asks of a GPU. */
+export interface GpuDemand {
+  readonly amounts: readonly Amount[];
+  /** Of all latents and images that it makes, video frames included. */
+  readonly pixels: number;
+  /** Id of the node that makes most of them. */
+  readonly largestMaker: string | undefined;
+}
+
+interface Known {
+  readonly slots: Bindings['slots'];
+  readonly catalogue: Catalogue | undefined;
+  readonly loaded?: LoadedSize;
+}
+
+const STEPS = ['steps', 'scale_steps'];
+const CFG = ['cfg', 'cfg_conds', 'cfg_cond2_negative', 'video_cfg', 'audio_cfg'];
+/** Inputs that have others inside, such as `resize_type.width`. */
+const GROWS = /DYNAMIC|AUTOGROW/;
+const EMPTY_LATENT = /empty.*latent/i;
+/** They have steps that are not sampling steps. */
+const TRAINS = /train/i;
+const ROLES = [
+  ['cfg', 'cfg'],
+  ['width', 'size'],
+  ['height', 'size'],
+  ['count', 'count'],
+] as const;
+
+/**
+ * What a graph, as it will be submitted, asks of a GPU:
+ *
+ * - the steps and the cfg of each sampler,
+ * - width, height and batch size of empty latents and of whatever a sampler works on, after scaling and repeating, and the
+ *   inputs of the workflow that have these roles,
+ * - the pixels that all its nodes make, where nodes that only change or move pixels add none.
+ *
+ * Sizes are upper bounds by what classes and inputs are called, with the catalogue's types where there is one. A number that
+ * comes over a link counts as the primitive at its other end. One that other nodes calculate is unknown and counts as
+ * nothing, as does the size of an unknown picture: for these there is MAX_GPU_SECONDS. So there is for samplers that decide
+ * themselves how many steps they take.
+ */
+export function gpuDemand(sent: Graph, { slots, catalogue, loaded = () => undefined }: Known): GpuDemand {
+  const graph = withKnownInputs(sent, catalogue);
+  const amounts = new Map<string, Amount>();
+  const note = (of: Amount['of'], found: Side | undefined) => {
+    if (found?.at === undefined || Number.isNaN(found.value)) return;
+    const { at, value, isScaled = false } = found;
+    const id = JSON.stringify([of, at.node, at.input]);
+    if (value > (amounts.get(id)?.value ?? Number.NEGATIVE_INFINITY)) amounts.set(id, { of, at, value, isScaled });
+  };
+  for (const [parameter, of] of ROLES) for (const slot of slots[parameter]) note(of, literalNumber(graph, slot));
+  const { pictures, makers } = followPictures(graph, catalogue, loaded);
+  for (const id of Object.keys(graph)) {
+    const node = nodeAt(graph, id);
+    if (!TRAINS.test(node.class_type))
+      for (const input of STEPS) note('steps', workedSteps(graph, { node: id, input }));
+    for (const input of CFG) note('cfg', literalNumber(graph, { node: id, input }));
+    const written = node.class_type === 'ManualSigmas' ? numbersIn(node.inputs.sigmas) - 1 : 0;
+    if (written > 0) note('steps', { value: written, at: { node: id, input: 'sigmas' } });
+  }
+  let pixels = 0;
+  let most = 0;
+  let largestMaker: string | undefined;
+  for (const id of makers) {
+    const made = pictures.get(id);
+    if (made === undefined) continue;
+    const own = pixelsOf(made);
+    pixels += own;
+    if (own > most) [most, largestMaker] = [own, id];
+  }
+  const sampled = Object.keys(graph).filter((id) => isSampler(nodeAt(graph, id)));
+  const created = makers.filter((id) => EMPTY_LATENT.test(nodeAt(graph, id).class_type));
+  for (const id of [...created, ...sampled.flatMap((one) => linkAt(nodeAt(graph, one), 'latent_image')?.[0] ?? [])]) {
+    const made = pictures.get(id);
+    note('size', made?.width);
+    note('size', made?.height);
+    note('count', made?.count);
+  }
+  return { amounts: [...amounts.values()], pixels, largestMaker };
+}
+
+/** Of a KSamplerAdvanced, only the steps between its first and its last. */
+function workedSteps(graph: Graph, slot: Slot): NumberAt | undefined {
+  const steps = literalNumber(graph, slot);
+  const numberOf = (input: string) => literalNumber(graph, { node: slot.node, input })?.value;
+  if (graph[slot.node]?.class_type !== 'KSamplerAdvanced') return steps;
+  const start = numberOf('start_at_step') ?? 0;
+  const end = numberOf('end_at_step') ?? Number.POSITIVE_INFINITY;
+  return steps && { at: steps.at, value: Math.max(0, Math.min(steps.value, end) - Math.max(0, start)) };
+}
+
+function numbersIn(text: unknown): number {
+  return typeof text === 'string' ? (text.match(/\d+(\.\d+)?/g)?.length ?? 0) : 0;
+}
+
+/**
+ * The graph without inputs that the classes do not have. ComfyUI ignores them, and they must not hide what a node really
+ * does.
+ */
+function withKnownInputs(graph: Graph, catalogue: Catalogue | undefined): Graph {
+  const isKnown = (className: string, input: string) => {
+    if (catalogue === undefined || !hasClass(catalogue, className)) {
+      return !NODE_TABLE.has(className) || reviewedKind(className, input) !== undefined;
+    }
+    if (inputSpec(catalogue, className, input) !== undefined) return true;
+    const [outer = '', inner] = input.split('.');
+    return inner !== undefined && GROWS.test(inputSpec(catalogue, className, outer)?.type ?? '');
+  };
+  return Object.fromEntries(
+    Object.entries(graph).map(([id, node]) => {
+      const inputs = Object.entries(node.inputs).filter(([input]) => isKnown(node.class_type, input));
+      return [id, { ...node, inputs: Object.fromEntries(inputs) }];
+    }),
+  );
+}

@@ -1,0 +1,73 @@
+import type { GpuLimits, RequestLimits } from '@comfy-fleet/contracts';
+import type { Amount, GpuDemand } from './gpu-demand.js';
+import { type Graph, nodeAt } from './graph.js';
+import { pythonText } from './verdict/python.js';
+import type { NodeErrors } from './verdict/verdict-of.js';
+
+/** What a job asks of a GPU and may not. */
+export interface LimitFault {
+  readonly node: string;
+  /** Undefined: what the node makes. */
+  readonly input: string | undefined;
+  readonly value: number;
+  readonly most: number;
+  readonly detail: string;
+}
+
+/** What one job may ask for: the workflow's own limits instead of the service's, and in no case more than the key's. */
+export function limitsFor(
+  service: RequestLimits,
+  { limits: own }: { readonly limits: Partial<GpuLimits> },
+  key: Partial<GpuLimits>,
+): RequestLimits {
+  const limits: { -readonly [name in keyof RequestLimits]: number } = { ...service, ...own };
+  for (const [name, most] of Object.entries(key) as [keyof GpuLimits, number | undefined][]) {
+    if (most !== undefined) limits[name] = Math.min(limits[name], most);
+  }
+  limits.minSize = Math.min(limits.minSize, limits.maxSize);
+  return limits;
+}
+
+/** The limit of an amount. */
+export function mostOf({ of }: Pick<Amount, 'of'>, limits: GpuLimits): number {
+  switch (of) {
+    case 'steps':
+      return limits.maxSteps;
+    case 'cfg':
+      return limits.maxCfg;
+    case 'size':
+      return limits.maxSize;
+    case 'count':
+      return limits.maxCount;
+  }
+}
+
+export function faultsBeyond({ amounts, pixels, largestMaker }: GpuDemand, limits: GpuLimits): LimitFault[] {
+  const faults: LimitFault[] = amounts.flatMap((amount) => {
+    const { at, value } = amount;
+    const most = mostOf(amount, limits);
+    return value > most ? [{ ...at, value, most, detail: `must be ${most} or less; it is ${value}` }] : [];
+  });
+  const most = limits.maxJobPixels;
+  if (pixels <= most || largestMaker === undefined) return faults;
+  const detail = `the job would make ${pixels} pixels (width × height × pictures × frames, of all nodes), and ${most} are the most`;
+  return [...faults, { node: largestMaker, input: undefined, value: pixels, most, detail }];
+}
+
+/** The faults as ComfyUI words a number above the `max` of an input. */
+export function limitErrors(faults: readonly LimitFault[], graph: Graph): NodeErrors {
+  const nodes: Record<string, NodeErrors[string]> = {};
+  for (const { node, input, value, most, detail } of faults) {
+    const message = `Value ${pythonText(value)} bigger than max of ${pythonText(most)}`;
+    const config = input === undefined ? {} : { input_name: input, input_config: [inputType(value), { max: most }] };
+    const extra_info = { ...config, received_value: value };
+    const error = { type: 'value_bigger_than_max', message, details: input ?? detail, extra_info };
+    const errors = [...(nodes[node]?.errors ?? []), error];
+    nodes[node] = { errors, dependent_outputs: [], class_type: nodeAt(graph, node).class_type };
+  }
+  return nodes;
+}
+
+function inputType(value: number): string {
+  return Number.isInteger(value) ? 'INT' : 'FLOAT';
+}

@@ -1,0 +1,286 @@
+import { type Catalogue, hasClass, inputSpec } from './describe/catalogue.js';
+import { type Graph, type GraphNode, isLink, linkAt, linkedInputs, nodeAt, type Slot } from './graph.js';
+import { literalNumber } from './literal.js';
+import { isRecord } from './read-graph.js';
+import { isSampler } from './sampling.js';
+import type { Size } from './sizes.js';
+
+/** An upper bound for the pictures that leave a node, as latents or as images. A latent's size is that of its picture. */
+export interface Pictures {
+  readonly width: Side;
+  readonly height: Side;
+  /** Pictures of a batch of latents. */
+  readonly count: Side;
+  /** Frames of a video, and images of a batch, for each of them. */
+  readonly frames: number;
+}
+
+export interface Side {
+  /** NaN: unknown. */
+  readonly value: number;
+  /** Where the number that decides it stands. */
+  readonly at?: Slot | undefined;
+  /** That number is a factor. */
+  readonly isScaled?: boolean;
+}
+
+export interface PictureFlow {
+  /** What leaves each node that makes or passes on pictures. */
+  readonly pictures: ReadonlyMap<string, Pictures>;
+  /** The nodes that add pixels of their own, by scaling, repeating and joining too. */
+  readonly makers: readonly string[];
+}
+
+/** The size of the picture that a node loads; undefined: unknown. */
+export type LoadedSize = (slot: Slot) => Size | undefined;
+
+const UNKNOWN: Side = { value: Number.NaN };
+const ONE: Side = { value: 1 };
+const UNKNOWN_PICTURES: Pictures = { width: UNKNOWN, height: UNKNOWN, count: ONE, frames: 1 };
+/** Upscale models that do not say their factor in their names. */
+const USUAL_MODEL_FACTOR = 4;
+const MEGAPIXEL = 1024 ** 2;
+
+const PICTURE_TYPES = /\b(IMAGE|LATENT|MASK|VIDEO)\b|MATCHTYPE|^\*$/;
+const PICTURE_INPUT =
+  /^(latents?|latent_image|samples|pixels|images?|frames|video|input|destination|source|masks?|(start|end)_image)(\d+|_\d+|\..+)?$/;
+/** Classes that have a width and a height without making a picture of that size. */
+const SIZED_ONLY = /TextEncode(SDXL|PixArt)|ModelSampling|Scheduler$|SetArea|TextBox|BoundingBox|Embedding$/;
+const CROPS = /crop/i;
+const REPEATS = /repeat/i;
+const JOINS = /batch|stitch|concat|append|combine/i;
+const DIVIDES = /^(Rebatch|Split)|From(Image)?Batch$|SeedBehavior/;
+const INTERPOLATES = /interpolat|vfi\b/i;
+
+/** Follows pictures from where they are made through the whole graph. Nodes of a circle pass nothing on. */
+export function followPictures(graph: Graph, catalogue: Catalogue | undefined, loaded: LoadedSize): PictureFlow {
+  const pictures = new Map<string, Pictures>();
+  const makers: string[] = [];
+  const entered = new Set<string>();
+  const open = Object.keys(graph);
+  // Not by recursion: a chain of nodes may be longer than the stack.
+  for (let id = open.pop(); id !== undefined; id = open.pop()) {
+    const sources = pictureLinks(graph, id, catalogue);
+    if (!entered.has(id)) {
+      entered.add(id);
+      const unknown = sources.filter((source) => !entered.has(source));
+      if (unknown.length > 0) {
+        open.push(id, ...unknown);
+        continue;
+      }
+    }
+    if (pictures.has(id)) continue;
+    const found = sources.map((source) => pictures.get(source) ?? UNKNOWN_PICTURES);
+    const made = new PictureNode(graph, id, catalogue).after(found, loaded);
+    if (made === undefined) continue;
+    pictures.set(id, made.pictures);
+    if (made.adds) makers.push(id);
+  }
+  return { pictures, makers };
+}
+
+/** Unknown sizes count as nothing. */
+export function pixelsOf({ width, height, count, frames }: Pictures): number {
+  return width.value * height.value * count.value * frames || 0;
+}
+
+/** The nodes whose pictures the node works on. */
+function pictureLinks(graph: Graph, id: string, catalogue: Catalogue | undefined): string[] {
+  const node = nodeAt(graph, id);
+  const carries = (input: string) => {
+    if (isSampler(node)) return input === 'latent_image';
+    const type = catalogue && inputSpec(catalogue, node.class_type, input)?.type;
+    return type === undefined ? PICTURE_INPUT.test(input) : PICTURE_TYPES.test(type);
+  };
+  return linkedInputs(node)
+    .filter(carries)
+    .flatMap((input) => linkAt(node, input)?.[0] ?? [])
+    .filter((source) => Object.hasOwn(graph, source));
+}
+
+/** One node, by what its class and its inputs are called. Inputs of dynamic choices count by their last part. */
+class PictureNode {
+  private readonly graph: Graph;
+  private readonly id: string;
+  private readonly catalogue: Catalogue | undefined;
+  private readonly node: GraphNode;
+  private readonly inputs: ReadonlyMap<string, string>;
+
+  constructor(graph: Graph, id: string, catalogue: Catalogue | undefined) {
+    this.graph = graph;
+    this.id = id;
+    this.catalogue = catalogue;
+    this.node = nodeAt(graph, id);
+    const names = Object.keys(this.node.inputs);
+    this.inputs = new Map([
+      ...names.map((input) => [input.slice(input.lastIndexOf('.') + 1), input] as const),
+      ...names.map((input) => [input, input] as const),
+    ]);
+  }
+
+  after(
+    sources: readonly Pictures[],
+    loaded: LoadedSize,
+  ): { readonly pictures: Pictures; readonly adds: boolean } | undefined {
+    const before = sources.reduce<Pictures | undefined>((one, other) => largest(one, other), undefined);
+    const changed = this.repeated(before) ?? this.joined(before, sources) ?? this.sized(before) ?? this.scaled(before);
+    if (changed !== undefined) return { pictures: changed, adds: true };
+    const passed = before ?? this.read(loaded);
+    return passed && { pictures: passed, adds: false };
+  }
+
+  private side(...names: readonly string[]): Side | undefined {
+    for (const name of names) {
+      const input = this.inputs.get(name);
+      const found = input === undefined ? undefined : literalNumber(this.graph, { node: this.id, input });
+      if (input !== undefined) return found === undefined ? UNKNOWN : { ...found, value: Math.max(0, found.value) };
+    }
+    return undefined;
+  }
+
+  private repeated(before: Pictures | undefined): Pictures | undefined {
+    const times = REPEATS.test(this.node.class_type) ? this.side('amount', 'times', 'repeats') : undefined;
+    if (before === undefined || times === undefined || Number.isNaN(times.value)) return undefined;
+    const { count, frames } = before;
+    if (!this.makesLatents()) return { ...before, frames: frames * times.value };
+    return { ...before, count: { value: count.value * times.value, at: times.at } };
+  }
+
+  private joined(before: Pictures | undefined, sources: readonly Pictures[]): Pictures | undefined {
+    const { class_type: name } = this.node;
+    if (before === undefined || !JOINS.test(name) || DIVIDES.test(name) || sources.length < 2) return undefined;
+    const sum = (of: (one: Pictures) => number) => sources.reduce((all, one) => all + of(one), 0);
+    if (!this.makesLatents()) return { ...before, frames: sum(({ frames }) => frames) };
+    return { ...before, count: { ...before.count, value: sum(({ count }) => count.value) } };
+  }
+
+  /** Where width and height are given. */
+  private sized(before: Pictures | undefined): Pictures | undefined {
+    const given = {
+      width: this.side('width', 'target_width', 'final_width'),
+      height: this.side('height', 'target_height', 'final_height'),
+    };
+    if (given.width === undefined || given.height === undefined || !this.makesPictures()) return undefined;
+    if (CROPS.test(this.node.class_type) && before !== undefined) return undefined;
+    const { width, height } = inShape({ width: given.width, height: given.height }, before);
+    const length = this.side('length', 'frames', 'video_frames', 'num_frames')?.value;
+    const layers = this.side('layers')?.value ?? 0;
+    const batch = this.side('batch_size');
+    const isScale = before !== undefined && length === undefined && batch === undefined;
+    if (isScale) return { ...before, width, height };
+    const frames = known(length, 1) + known(layers, 0);
+    if (this.makesLatents()) return { width, height, count: batch === undefined ? ONE : batch, frames };
+    return { width, height, count: ONE, frames: frames * known(batch?.value, 1) };
+  }
+
+  private scaled(before: Pictures | undefined): Pictures | undefined {
+    if (before === undefined) return undefined;
+    const { width, height } = before;
+    const by = this.side('scale_by', 'scale_ratio') ?? this.factorOfResize() ?? this.factorOfModel();
+    if (by !== undefined && !Number.isNaN(by.value)) return scaledBy(before, by);
+    const longest = this.side('largest_size', 'longer_size');
+    if (longest !== undefined) return scaledTo(before, longest, Math.max(width.value, height.value));
+    const shortest = this.side('shorter_size');
+    if (shortest !== undefined) return scaledTo(before, shortest, Math.min(width.value, height.value));
+    const area = this.side('megapixels');
+    if (area !== undefined) {
+      const side = { value: Math.sqrt(area.value * MEGAPIXEL), at: area.at };
+      return scaledTo(before, side, Math.sqrt(width.value * height.value));
+    }
+    if (/pad/i.test(this.node.class_type)) {
+      const more = (...names: readonly string[]) =>
+        names.reduce((all, name) => all + known(this.side(name)?.value, 0), 0);
+      return {
+        ...before,
+        width: { ...width, value: width.value + more('left', 'right') },
+        height: { ...height, value: height.value + more('top', 'bottom') },
+      };
+    }
+    const times = INTERPOLATES.test(this.node.class_type) ? this.side('multiplier') : undefined;
+    return times && { ...before, frames: before.frames * known(times.value, 1) };
+  }
+
+  private factorOfResize(): Side | undefined {
+    return this.inputs.get('multiplier') === 'resize_type.multiplier' ? this.side('multiplier') : undefined;
+  }
+
+  /** Upscale models say it in their names: 4x-UltraSharp, RealESRGAN_x2plus. */
+  private factorOfModel(): Side | undefined {
+    const link = linkAt(this.node, 'upscale_model');
+    if (link === undefined) return undefined;
+    const names = Object.values(this.graph[link[0]]?.inputs ?? {}).filter((value) => typeof value === 'string');
+    const written = /(?:^|[^0-9])([1-9]|1[0-6])x|x([1-9]|1[0-6])(?![0-9])/i.exec(names.join(' '));
+    const value = Number(written?.[1] ?? written?.[2] ?? USUAL_MODEL_FACTOR);
+    return { value, at: { node: this.id, input: 'upscale_model' } };
+  }
+
+  private read(loaded: LoadedSize): Pictures | undefined {
+    for (const input of Object.keys(this.node.inputs)) {
+      if (isLink(this.node.inputs[input])) continue;
+      const size = loaded({ node: this.id, input });
+      if (size === undefined) continue;
+      return { width: { value: size.width }, height: { value: size.height }, count: ONE, frames: 1 };
+    }
+    return undefined;
+  }
+
+  private makesPictures(): boolean {
+    const types = this.outputTypes();
+    return types === undefined
+      ? !SIZED_ONLY.test(this.node.class_type)
+      : types.some((type) => PICTURE_TYPES.test(type));
+  }
+
+  private makesLatents(): boolean {
+    const types = this.outputTypes();
+    return types === undefined
+      ? /latent/i.test(this.node.class_type) || !/image|mask/i.test(this.node.class_type)
+      : types.includes('LATENT');
+  }
+
+  private outputTypes(): readonly string[] | undefined {
+    const { catalogue, node } = this;
+    const description = catalogue && hasClass(catalogue, node.class_type) ? catalogue[node.class_type] : undefined;
+    const types = isRecord(description) ? description.output : undefined;
+    return Array.isArray(types) ? types.map(String) : undefined;
+  }
+}
+
+/** A width or height of 0 follows the other in the shape of the source. */
+function inShape(
+  { width, height }: { readonly width: Side; readonly height: Side },
+  before: Pictures | undefined,
+): { readonly width: Side; readonly height: Side } {
+  const shape = before === undefined ? Number.NaN : before.width.value / before.height.value;
+  const wide = Number.isNaN(shape) ? 1 : shape;
+  if (width.value === 0 && height.value === 0) return before ?? { width: UNKNOWN, height: UNKNOWN };
+  if (width.value === 0) return { width: { value: height.value * wide, at: height.at }, height };
+  if (height.value === 0) return { width, height: { value: width.value / wide, at: width.at } };
+  return { width, height };
+}
+
+function scaledBy(before: Pictures, by: Side): Pictures {
+  const scaled = ({ value, at }: Side) => ({ value: value * by.value, at: by.at ?? at, isScaled: true });
+  return { ...before, width: scaled(before.width), height: scaled(before.height) };
+}
+
+/** So that a length of `present` pixels becomes the wanted one; of an unknown shape, a square. */
+function scaledTo(before: Pictures, wanted: Side, present: number): Pictures {
+  if (Number.isNaN(present)) return { ...before, width: wanted, height: wanted };
+  return scaledBy(before, { value: wanted.value / present, at: wanted.at });
+}
+
+function largest(one: Pictures | undefined, other: Pictures): Pictures {
+  if (one === undefined) return other;
+  const larger = (a: Side, b: Side) => (b.value > a.value || Number.isNaN(a.value) ? b : a);
+  return {
+    width: larger(one.width, other.width),
+    height: larger(one.height, other.height),
+    count: larger(one.count, other.count),
+    frames: Math.max(one.frames, other.frames),
+  };
+}
+
+function known(value: number | undefined, otherwise: number): number {
+  return value === undefined || Number.isNaN(value) ? otherwise : value;
+}

@@ -1,0 +1,286 @@
+import { readFileSync } from 'node:fs';
+import { gunzipSync } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import { PARAMETERS } from '../src/bindings.js';
+import type { Catalogue } from '../src/describe/catalogue.js';
+import { gpuDemand } from '../src/gpu-demand.js';
+import { faultsBeyond, limitsFor } from '../src/gpu-limits.js';
+import type { Graph, Slot } from '../src/graph.js';
+import { LIMITS } from './requests.js';
+
+const NO_SLOTS = Object.fromEntries(PARAMETERS.map((name) => [name, [] as Slot[]])) as Record<
+  (typeof PARAMETERS)[number],
+  Slot[]
+>;
+const REAL = new URL('../../../apps/simulator/data/object-info-0.33.0.json.gz', import.meta.url);
+const catalogue = JSON.parse(gunzipSync(readFileSync(REAL)).toString()) as Catalogue;
+
+type Nodes = Readonly<Record<string, readonly [className: string, inputs: Record<string, unknown>]>>;
+const graphOf = (nodes: Nodes): Graph =>
+  Object.fromEntries(Object.entries(nodes).map(([id, [class_type, inputs]]) => [id, { class_type, inputs }]));
+const demandOf = (nodes: Nodes, known: Catalogue | undefined = catalogue) =>
+  gpuDemand(graphOf(nodes), { slots: NO_SLOTS, catalogue: known });
+
+/** A sampler `s` that works on what the nodes call `latent`. */
+const sampled = (nodes: Nodes, sampler: Record<string, unknown> = {}): Nodes => ({
+  ...nodes,
+  m: ['CheckpointLoaderSimple', { ckpt_name: 'a.safetensors' }],
+  t: ['CLIPTextEncode', { text: 'a fox', clip: ['m', 1] }],
+  s: [
+    'KSampler',
+    { steps: 20, cfg: 8, positive: ['t', 0], negative: ['t', 0], latent_image: ['latent', 0], ...sampler },
+  ],
+  v: ['VAEDecode', { samples: ['s', 0], vae: ['m', 2] }],
+});
+const empty = (more: Record<string, unknown> = {}) =>
+  ['EmptyLatentImage', { width: 512, height: 512, batch_size: 1, ...more }] as const;
+const loadImage = ['LoadImage', { image: 'a.png' }] as const;
+
+describe('the numbers of a job', () => {
+  const amount = (nodes: Nodes, of: string) =>
+    Math.max(
+      ...demandOf(nodes)
+        .amounts.filter((one) => one.of === of)
+        .map(({ value }) => value),
+    );
+
+  it.each<[string, Nodes, string, number]>([
+    ['steps of a sampler', sampled({ latent: empty() }, { steps: 10_000 }), 'steps', 10_000],
+    [
+      'steps that are written as a text, which ComfyUI converts',
+      sampled({ latent: empty() }, { steps: ' 1_0 ' }),
+      'steps',
+      10,
+    ],
+    [
+      'steps of a primitive',
+      sampled({ latent: empty(), p: ['PrimitiveInt', { value: 999 }] }, { steps: ['p', 0] }),
+      'steps',
+      999,
+    ],
+    ['steps of a scheduler', { a: ['BasicScheduler', { scheduler: 'simple', steps: 400, denoise: 1 }] }, 'steps', 400],
+    ['steps that are written as sigmas', { a: ['ManualSigmas', { sigmas: '1., 0.75, 0.5, 0' }] }, 'steps', 3],
+    [
+      'only the worked steps of a KSamplerAdvanced',
+      { a: ['KSamplerAdvanced', { steps: 1500, start_at_step: 1350, end_at_step: 10_000 }] },
+      'steps',
+      150,
+    ],
+    ['cfg of a sampler', sampled({ latent: empty() }, { cfg: 99 }), 'cfg', 99],
+    ['cfg of a guider', { a: ['CFGGuider', { cfg: 50 }] }, 'cfg', 50],
+    ['the width of an empty latent', sampled({ latent: empty({ width: 16_384 }) }), 'size', 16_384],
+    ['the batch of an empty latent', sampled({ latent: empty({ batch_size: 4096 }) }), 'count', 4096],
+    [
+      'the batch of a repeated batch',
+      sampled({ e: empty({ batch_size: 4 }), latent: ['RepeatLatentBatch', { samples: ['e', 0], amount: 64 }] }),
+      'count',
+      256,
+    ],
+    [
+      'what a sampler gets after scaling',
+      sampled({ e: empty(), latent: ['LatentUpscaleBy', { samples: ['e', 0], scale_by: 8 }] }),
+      'size',
+      4096,
+    ],
+    [
+      'the picture that a sampler starts from',
+      sampled({
+        i: loadImage,
+        x: ['ImageScale', { image: ['i', 0], width: 9000, height: 64 }],
+        latent: ['VAEEncode', { pixels: ['x', 0], vae: ['m', 2] }],
+      }),
+      'size',
+      9000,
+    ],
+  ])('are %s', (_what, nodes, of, value) => {
+    expect(amount(nodes, of)).toBe(value);
+  });
+
+  it('do not count a picture that is only made larger at the end as a size', () => {
+    const nodes = sampled({ latent: empty(), x: ['ImageScale', { image: ['v', 0], width: 4096, height: 4096 }] });
+    expect(amount(nodes, 'size')).toBe(512);
+  });
+
+  it('do not let inputs that a class does not have hide what it does', () => {
+    const small = { width: 8, height: 8, 'samples.width': 8, 'samples.height': 8, scale_ratio: 0, length: 1 };
+    const nodes = sampled(
+      { e: empty(), latent: ['LatentUpscaleBy', { ...small, samples: ['e', 0], scale_by: 8 }] },
+      { steps: 10_000, start_at_step: 9990, end_at_step: 10_000 },
+    );
+    for (const known of [catalogue, undefined]) {
+      const { amounts, pixels } = demandOf(nodes, known);
+      expect(amounts).toContainEqual({
+        of: 'steps',
+        at: { node: 's', input: 'steps' },
+        value: 10_000,
+        isScaled: false,
+      });
+      expect(pixels).toBe((1 + 64) * 512 ** 2);
+    }
+  });
+
+  it('do not let a negative number make up for others', () => {
+    const nodes = sampled({ latent: empty({ batch_size: 4 }), x: empty({ width: -100_000, batch_size: 100 }) });
+    expect(demandOf(nodes).pixels).toBeGreaterThanOrEqual(4 * 512 ** 2);
+  });
+
+  it('do not count a number that a node calculates with as its result', () => {
+    const half = ['ComfyMathExpression', { expression: 'a / 10', 'values.a': 1000 }] as const;
+    const nodes = sampled({ latent: empty(), c: half }, { steps: ['c', 1] });
+    expect(demandOf(nodes).amounts.filter(({ of }) => of === 'steps')).toEqual([]);
+  });
+
+  it('do not include what other nodes calculate, nor steps of training', () => {
+    const nodes = sampled(
+      { latent: empty(), c: ['SimpleMath', { a: 3, b: 5, op: '*' }], t2: ['TrainLoraNode', { steps: 5000 }] },
+      { steps: ['c', 0] },
+    );
+    expect(demandOf(nodes).amounts.filter(({ of }) => of === 'steps')).toEqual([]);
+  });
+});
+
+describe('the pixels of a job', () => {
+  const base = 512 * 512;
+  const wan = { width: 1280, height: 720, length: 121, batch_size: 1 };
+  const cases: [string, Nodes, number][] = [
+    ['an empty latent', sampled({ latent: empty() }), base],
+    ['an empty latent with a batch', sampled({ latent: empty({ batch_size: 4 }) }), 4 * base],
+    ['frames of a video', sampled({ latent: ['EmptyHunyuanLatentVideo', wan] }), 121 * 1280 * 720],
+    [
+      'frames of a video from a picture',
+      sampled({ i: loadImage, latent: ['WanImageToVideo', { start_image: ['i', 0], ...wan }] }),
+      121 * 1280 * 720,
+    ],
+    ['an empty image', { a: ['EmptyImage', { width: 100, height: 100, batch_size: 81, color: 0 }] }, 810_000],
+    [
+      'an upscaled latent',
+      sampled({ e: empty(), latent: ['LatentUpscale', { samples: ['e', 0], width: 1024, height: 1024 }] }),
+      5 * base,
+    ],
+    [
+      'an upscaled latent whose height follows',
+      sampled({ e: empty(), latent: ['LatentUpscale', { samples: ['e', 0], width: 1024, height: 0 }] }),
+      5 * base,
+    ],
+    [
+      'an upscaled batch',
+      sampled({ latent: empty({ batch_size: 2 }), x: ['ImageScaleBy', { image: ['v', 0], scale_by: 3 }] }),
+      2 * base + 18 * base,
+    ],
+    [
+      'what an upscale model makes, by its name',
+      sampled({
+        latent: empty(),
+        u: ['UpscaleModelLoader', { model_name: 'RealESRGAN_x2plus.pth' }],
+        x: ['ImageUpscaleWithModel', { upscale_model: ['u', 0], image: ['v', 0] }],
+      }),
+      5 * base,
+    ],
+    [
+      'what an upscale model makes, four times each side when its name does not say',
+      sampled({
+        latent: empty(),
+        u: ['UpscaleModelLoader', { model_name: 'UltraSharp.pth' }],
+        x: ['ImageUpscaleWithModel', { upscale_model: ['u', 0], image: ['v', 0] }],
+      }),
+      17 * base,
+    ],
+    [
+      'repeated images',
+      sampled({ latent: empty(), x: ['RepeatImageBatch', { image: ['v', 0], amount: 64 }] }),
+      65 * base,
+    ],
+    [
+      'images that are joined',
+      sampled({ latent: empty(), x: ['ImageBatch', { image1: ['v', 0], image2: ['v', 0] }] }),
+      3 * base,
+    ],
+    [
+      'repeats of repeats',
+      {
+        e: empty(),
+        a: ['RepeatLatentBatch', { samples: ['e', 0], amount: 64 }],
+        b: ['RepeatLatentBatch', { samples: ['a', 0], amount: 64 }],
+      },
+      (1 + 64 + 4096) * base,
+    ],
+    [
+      'a size in megapixels',
+      { i: loadImage, x: ['ImageScaleToTotalPixels', { image: ['i', 0], megapixels: 4 }] },
+      4 * 1024 ** 2,
+    ],
+    [
+      'a padded image',
+      {
+        e: ['EmptyImage', { width: 100, height: 100, batch_size: 1 }],
+        x: ['ImagePadForOutpaint', { image: ['e', 0], left: 100, right: 0, top: 0, bottom: 100 }],
+      },
+      50_000,
+    ],
+    [
+      'no more for a mask, a crop or texts of that size',
+      {
+        e: ['EmptyImage', { width: 100, height: 100, batch_size: 1 }],
+        x: ['ImageCrop', { image: ['e', 0], width: 4096, height: 4096, x: 0, y: 0 }],
+        t: ['CLIPTextEncodeSDXL', { width: 4096, height: 4096, target_width: 4096, target_height: 4096 }],
+      },
+      10_000,
+    ],
+  ];
+
+  it.each(cases)('are those of %s', (_what, nodes, pixels) => {
+    expect(demandOf(nodes).pixels).toBeCloseTo(pixels, 3);
+  });
+
+  it.each(cases)('are the same without a catalogue: %s', (_what, nodes, pixels) => {
+    expect(demandOf(nodes, undefined).pixels).toBeCloseTo(pixels, 3);
+  });
+
+  it('end in a graph that is a circle, and in a chain of ten thousand nodes', () => {
+    const circle: Nodes = {
+      a: ['LatentUpscaleBy', { samples: ['b', 0], scale_by: ['b', 0] }],
+      b: ['LatentUpscaleBy', { samples: ['a', 0], scale_by: ['a', 0] }],
+    };
+    expect(demandOf(circle).pixels).toBe(0);
+    const chain = Object.fromEntries(
+      Array.from({ length: 10_000 }, (_, n) => [
+        `n${n}`,
+        n === 0 ? empty() : ['VAEDecode', { samples: [`n${n - 1}`, 0] }],
+      ]),
+    ) as Nodes;
+    expect(demandOf(chain).pixels).toBe(base);
+  });
+
+  it('use the size of a picture that is known', () => {
+    const graph = graphOf({ i: loadImage, x: ['ImageScaleBy', { image: ['i', 0], scale_by: 2 }] });
+    const loaded = ({ node }: Slot) => (node === 'i' ? { width: 300, height: 200 } : undefined);
+    expect(gpuDemand(graph, { slots: NO_SLOTS, catalogue, loaded }).pixels).toBe(600 * 400);
+  });
+});
+
+describe('limits', () => {
+  it('are the service’s, those of the workflow instead, and no more than those of the key', () => {
+    const { maxSteps, maxSize, maxCount, minSize } = limitsFor(
+      LIMITS,
+      { limits: { maxSteps: 300, maxSize: 4096 } },
+      { maxSize: 32, maxCount: 100 },
+    );
+    expect({ maxSteps, maxSize, maxCount, minSize }).toEqual({ maxSteps: 300, maxSize: 32, maxCount: 8, minSize: 32 });
+  });
+
+  it('admit a video of 121 frames at 1280×720 that is upscaled twice in size', () => {
+    const nodes = sampled({
+      latent: ['EmptyHunyuanLatentVideo', { width: 1280, height: 720, length: 121, batch_size: 1 }],
+      x: ['ImageScaleBy', { image: ['v', 0], scale_by: 2 }],
+    });
+    expect(faultsBeyond(demandOf(nodes), LIMITS)).toEqual([]);
+  });
+
+  it('name the place, the value and the limit of what is beyond them', () => {
+    const faults = faultsBeyond(demandOf(sampled({ latent: empty({ batch_size: 9 }) }, { steps: 151 })), LIMITS);
+    expect(faults).toEqual([
+      { node: 's', input: 'steps', value: 151, most: 150, detail: 'must be 150 or less; it is 151' },
+      { node: 'latent', input: 'batch_size', value: 9, most: 8, detail: 'must be 8 or less; it is 9' },
+    ]);
+  });
+});
