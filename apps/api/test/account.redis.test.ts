@@ -12,7 +12,7 @@ const KEYS = [
     weight: 2,
     max_priority: 1,
     workflows: ['text2*'],
-    limits: { requests_per_minute: 700, max_gpu_seconds_per_day: 60 },
+    limits: { requests_per_minute: 700, max_gpu_seconds_per_day: 60, max_gpu_seconds: 30, max_steps: 20 },
     webhook: { secrets: [SECRET] },
   }),
 ];
@@ -54,6 +54,11 @@ describe('GET /me', () => {
         jobs_running: api.config.access.keyLimits.jobsRunning,
         upload_bytes_per_day: api.config.access.keyLimits.uploadBytesPerDay,
         max_gpu_seconds_per_day: 60,
+        max_gpu_seconds: 30,
+        max_steps: 20,
+        max_size: null,
+        max_count: null,
+        max_pixels: null,
       },
     });
     expect(await read<Me>('/me', 'root')).toMatchObject({ key: 'root', rights: ['admin'], workflows: null });

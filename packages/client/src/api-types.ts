@@ -1167,6 +1167,11 @@ export interface KeyLimits {
   jobs_running: number | null;
   upload_bytes_per_day: number | null;
   max_gpu_seconds_per_day: number | null;
+  max_gpu_seconds: number | null;
+  max_steps: number | null;
+  max_size: number | null;
+  max_count: number | null;
+  max_pixels: number | null;
 }
 /**
  * This interface was referenced by `Root`'s JSON-Schema

@@ -11,6 +11,11 @@ export const keyLimitsSchema = Type.Object({
   jobs_running: most('Jobs held by workers; more are accepted and wait.'),
   upload_bytes_per_day: most('Bytes of files that it sends in a day (UTC).'),
   max_gpu_seconds_per_day: most('GPU time in a day (UTC), with the expected time of its waiting jobs.'),
+  max_gpu_seconds: most('Longest execution of one job.'),
+  max_steps: most('Sampling steps of one job.'),
+  max_size: most('Width and height of its pictures.'),
+  max_count: most('Pictures of one job.'),
+  max_pixels: most('Pixels that one job makes.'),
 });
 
 const keyFields = {

@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox';
+import { gpuLimitFields } from './gpu-limits.js';
 import { MAX_PRIORITY, MIN_PRIORITY } from './parameters.js';
 import { WEBHOOK_SECRET_PATTERN, webhookEventsSchema, webhookUrlSchema } from './webhook.js';
 
@@ -33,6 +34,9 @@ export const apiKeySchema = Type.Object(
           upload_bytes_per_day: atLeast(0),
           /** Of GPUs at work for it; none unless said. */
           max_gpu_seconds_per_day: atLeast(0),
+          /** Of one job; none unless said. */
+          max_gpu_seconds: atLeast(1),
+          ...gpuLimitFields,
         },
         { additionalProperties: false },
       ),

@@ -1,5 +1,5 @@
 import type { KeyLimits } from '@comfy-fleet/config';
-import { ANONYMOUS, type ApiKey, SCOPES, type Scope } from '@comfy-fleet/contracts';
+import { ANONYMOUS, type ApiKey, type GpuLimits, readGpuLimits, SCOPES, type Scope } from '@comfy-fleet/contracts';
 
 /** Who asks. */
 export interface Caller {
@@ -14,6 +14,10 @@ export interface Caller {
   readonly maxPriority: number | undefined;
   /** Of GPUs at work for it in a day (UTC); undefined: no such limit. */
   readonly gpuSecondsPerDay: number | undefined;
+  /** What one job of it may ask of a GPU, where that is less than others may. */
+  readonly gpuLimits: Partial<GpuLimits>;
+  /** Longest execution of one job of it; undefined: as others. */
+  readonly maxGpuSeconds: number | undefined;
   /** Patterns of the workflows that it may run; undefined: all. */
   readonly workflows: readonly string[] | undefined;
   /** Patterns of node classes that its own graphs may have besides the reviewed ones; undefined: any. */
@@ -32,6 +36,8 @@ export const anonymousCaller: Caller = {
   weight: 1,
   maxPriority: undefined,
   gpuSecondsPerDay: undefined,
+  gpuLimits: {},
+  maxGpuSeconds: undefined,
   workflows: undefined,
   allowNodes: undefined,
   denyNodes: [],
@@ -53,6 +59,8 @@ export function callerOf(key: ApiKey, defaults: KeyLimits): Caller {
     weight: key.weight ?? 1,
     maxPriority: key.max_priority,
     gpuSecondsPerDay: limits.max_gpu_seconds_per_day,
+    gpuLimits: readGpuLimits(limits),
+    maxGpuSeconds: limits.max_gpu_seconds,
     workflows: key.workflows,
     allowNodes: key.scopes.includes('admin') ? undefined : (key.allow_nodes ?? []),
     denyNodes: key.deny_nodes ?? [],

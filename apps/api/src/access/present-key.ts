@@ -3,7 +3,7 @@ import type { Caller } from './caller.js';
 
 /** What a key may do, as answers show it: nothing that is secret. */
 export function presentKey(caller: Caller): Omit<Me, 'key'> {
-  const { scopes, weight, maxPriority, workflows, limits, gpuSecondsPerDay } = caller;
+  const { scopes, weight, maxPriority, workflows, limits, gpuSecondsPerDay, gpuLimits, maxGpuSeconds } = caller;
   return {
     rights: [...scopes],
     weight,
@@ -15,6 +15,11 @@ export function presentKey(caller: Caller): Omit<Me, 'key'> {
       jobs_running: limits?.jobsRunning ?? null,
       upload_bytes_per_day: limits?.uploadBytesPerDay ?? null,
       max_gpu_seconds_per_day: gpuSecondsPerDay ?? null,
+      max_gpu_seconds: maxGpuSeconds ?? null,
+      max_steps: gpuLimits.maxSteps ?? null,
+      max_size: gpuLimits.maxSize ?? null,
+      max_count: gpuLimits.maxCount ?? null,
+      max_pixels: gpuLimits.maxJobPixels ?? null,
     },
   };
 }

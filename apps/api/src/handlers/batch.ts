@@ -10,6 +10,7 @@ import {
   newId,
 } from '@comfy-fleet/contracts';
 import type { NewJob } from '@comfy-fleet/jobs';
+import { limitsFor } from '@comfy-fleet/workflows';
 import pLimit from 'p-limit';
 import type { Static } from 'typebox';
 import { type Caller, knownCaller } from '../access/caller.js';
@@ -18,7 +19,7 @@ import type { Deps } from '../deps.js';
 import type { ApiRequest, Handler } from '../http/messages.js';
 import { checkedInputs } from '../orders/checked-inputs.js';
 import { graphJob } from '../orders/graph-job.js';
-import { callbackOf, pictureJob } from '../orders/new-job.js';
+import { callbackOf, pictureJob, pictureLimits } from '../orders/new-job.js';
 import { orderJobs } from '../orders/order-job.js';
 import { workflowJob } from '../orders/workflow-job.js';
 import { readFrame } from '../pictures/find-picture.js';
@@ -26,7 +27,7 @@ import { keepPicture } from '../pictures/normalise.js';
 import { MOST_FAULTS } from '../requests/field-errors.js';
 import { createGraphValidator } from '../requests/graph-validator.js';
 import { createInputsCheck, type InputsCheck } from '../requests/inputs-check.js';
-import { createValidator, refuseFaults } from '../requests/validator.js';
+import { createLimitedValidator, createValidator, refuseFaults } from '../requests/validator.js';
 import { catalogueFor } from '../workflows/catalogue-for.js';
 import { findServed } from '../workflows/find-served.js';
 
@@ -48,23 +49,26 @@ type Entry =
 export function batch(deps: Deps): Handler {
   const { config } = deps;
   const validators = {
-    text2img: createValidator(batchJobSchema.text2img(config.limits)),
-    img2img: createValidator(batchJobSchema.img2img(config.limits)),
+    text2img: createLimitedValidator(batchJobSchema.text2img),
+    img2img: createLimitedValidator(batchJobSchema.img2img),
     workflow: createValidator(batchWorkflowSchema(config.limits)),
     graph: createGraphValidator(config.limits),
   };
+  const validatorOf = (kind: Kind, caller: Caller) =>
+    kind === 'text2img' || kind === 'img2img' ? validators[kind](pictureLimits(deps, kind, caller)) : validators[kind];
   const checkInputs = createInputsCheck();
-  const check = (entry: unknown, index: number): FieldError[] => {
+  const check = (entry: unknown, index: number, caller: Caller): FieldError[] => {
     const kind = kindOf(entry);
     if (kind === undefined)
       return [
         { pointer: `/jobs/${index}`, detail: `must be a job: an object of its fields, with kind ${KINDS.join(', ')}` },
       ];
-    return placed(validators[kind](entry, { isForm: false }).errors, index);
+    return placed(validatorOf(kind, caller)(entry, { isForm: false }).errors, index);
   };
   return async (request) => {
     const entries = entriesOf(request.body, config.http.maxBatchJobs);
-    refuseFaults(await faultsOf(entries, check));
+    const caller = knownCaller(request.caller);
+    refuseFaults(await faultsOf(entries, (entry, index) => check(entry, index, caller)));
     return orderJobs(deps, request, { jobs: entries }, () => prepared(deps, entries as Entry[], request, checkInputs));
   };
 }
@@ -153,7 +157,8 @@ async function prepare(
   if (entry.kind === 'workflow') {
     const workflow = servedWorkflow(deps, entry.workflow, caller);
     const catalogue = await catalogueFor(deps, workflow);
-    const given = { catalogue, inputs: entry.inputs, sent: [], isForm: false };
+    const limits = limitsFor(deps.config.limits, workflow, caller.gpuLimits);
+    const given = { catalogue, limits, inputs: entry.inputs, sent: [], isForm: false };
     const inputs = checkedInputs(checkInputs, workflow, given);
     return workflowJob(deps, { workflow, catalogue, order: entry, inputs, callback }, request);
   }

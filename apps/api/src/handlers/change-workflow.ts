@@ -22,10 +22,10 @@ export function putWorkflow(deps: Deps): Handler {
     const workflow = await readPublished(name, raw, limits);
     const { version, text } = workflow;
     if (dry_run === 'try') await ledger.workflows.keep({ version, text });
-    if (dry_run !== undefined) return exactJson(200, await inspectWorkflow(deps, workflow));
+    if (dry_run !== undefined) return exactJson(200, await inspectWorkflow(deps, workflow, knownCaller(caller)));
     const outcome = await ledger.workflows.put(name, { version, text }, knownCaller(caller).id);
     await workflows.readRegistry();
-    const body = await presentWorkflow(deps, findServed(workflows, name));
+    const body = await presentWorkflow(deps, findServed(workflows, name), knownCaller(caller));
     const location = `${config.http.publicUrl ?? ''}/workflows/${encodeURIComponent(name)}`;
     return exactJson(outcome === 'new' ? 201 : 200, body, { Location: location });
   };

@@ -14,7 +14,10 @@ import { presentPublished, presentWorkflow } from '../workflows/present-workflow
 
 /** All that is known of a workflow. */
 export function getWorkflow(deps: Deps): Handler {
-  return async (request) => exactJson(200, await presentWorkflow(deps, ownServed(deps.workflows, request)));
+  return async (request) => {
+    const served = ownServed(deps.workflows, request);
+    return exactJson(200, await presentWorkflow(deps, served, knownCaller(request.caller)));
+  };
 }
 
 /** The versions of a workflow that are kept. */

@@ -3,19 +3,18 @@ import { knownCaller } from '../access/caller.js';
 import { chargeUpload } from '../access/charge-upload.js';
 import type { Deps } from '../deps.js';
 import type { ApiRequest, Handler } from '../http/messages.js';
-import { callbackOf, pictureJob } from '../orders/new-job.js';
+import { callbackOf, pictureJob, pictureLimits } from '../orders/new-job.js';
 import { orderJob } from '../orders/order-job.js';
 import { type FoundPicture, readFrame, sentPicture, urlPicture } from '../pictures/find-picture.js';
 import { digestOf } from '../pictures/in-steps.js';
 import { keepPicture } from '../pictures/normalise.js';
-import { createValidator, refuseFaults } from '../requests/validator.js';
+import { createLimitedValidator, refuseFaults } from '../requests/validator.js';
 
 export function img2img(deps: Deps): Handler {
-  const { config } = deps;
-  const validate = createValidator(img2imgRequestSchema(config.limits));
+  const validate = createLimitedValidator(img2imgRequestSchema);
   return async (request) => {
     const caller = knownCaller(request.caller);
-    const { value, errors } = validate(request.body, request);
+    const { value, errors } = validate(pictureLimits(deps, 'img2img', caller))(request.body, request);
     refuseFaults([...errors, ...pictureFaults(value, request)]);
     const callback = callbackOf(value, caller, deps.webhookRefusal);
     const sent = sentPicture(deps, value, request);

@@ -1,4 +1,5 @@
 import { runRequestSchema } from '@comfy-fleet/contracts';
+import { limitsFor } from '@comfy-fleet/workflows';
 import { knownCaller } from '../access/caller.js';
 import { requireMayRun } from '../access/rights.js';
 import type { Deps } from '../deps.js';
@@ -33,6 +34,7 @@ export function runWorkflow(deps: Deps): Handler {
     const catalogue = await catalogueFor(deps, workflow);
     const inputs = checkedInputs(check, workflow, {
       catalogue,
+      limits: limitsFor(deps.config.limits, workflow, caller.gpuLimits),
       inputs: { ...value.inputs, ...own },
       sent: request.files.map(({ field }) => field),
       isForm: request.isForm,

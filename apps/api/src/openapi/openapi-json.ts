@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { setImmediate as others } from 'node:timers/promises';
-import { exampleBody, showJson, type Workflow } from '@comfy-fleet/workflows';
+import { exampleBody, limitsFor, showJson, type Workflow } from '@comfy-fleet/workflows';
 import { LRUCache } from 'lru-cache';
 import type { OpenAPIObject, SchemaObject } from 'openapi3-ts/oas31';
 import { mayRun } from '../access/rights.js';
@@ -95,7 +95,7 @@ export function openApiJson(deps: Deps, routes: () => readonly Route[]): Handler
 async function documentedWorkflow(deps: Deps, workflow: Workflow): Promise<DocumentedWorkflow> {
   // Without Redis there is a document all the same.
   const catalogue = await catalogueFor(deps, workflow).catch(() => undefined);
-  const described = workflow.describe(catalogue);
+  const described = workflow.describe(catalogue, limitsFor(deps.config.limits, workflow, {}));
   const { name, description } = workflow;
   // the document's own dialect
   const { $schema: _same, ...inputs } = described.schema;

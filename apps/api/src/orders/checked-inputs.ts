@@ -1,3 +1,4 @@
+import type { RequestLimits } from '@comfy-fleet/contracts';
 import type { Catalogue, Workflow } from '@comfy-fleet/workflows';
 import type { InputsCheck, InputsToCheck } from '../requests/inputs-check.js';
 import { refuseFaults } from '../requests/validator.js';
@@ -6,9 +7,13 @@ import { refuseFaults } from '../requests/validator.js';
 export function checkedInputs(
   check: InputsCheck,
   workflow: Workflow,
-  { catalogue, ...given }: Omit<InputsToCheck, 'schema'> & { readonly catalogue: Catalogue | undefined },
+  {
+    catalogue,
+    limits,
+    ...given
+  }: Omit<InputsToCheck, 'schema'> & { readonly catalogue: Catalogue | undefined; readonly limits: RequestLimits },
 ): Readonly<Record<string, unknown>> {
-  const { value, errors } = check({ schema: workflow.describe(catalogue).schema, ...given });
+  const { value, errors } = check({ schema: workflow.describe(catalogue, limits).schema, ...given });
   refuseFaults(errors);
   return value;
 }

@@ -7,16 +7,18 @@ import {
   newId,
   type ParentJob,
   type PictureKind,
+  type RequestLimits,
   type ResolvedRequest,
   type Webhook,
 } from '@comfy-fleet/contracts';
 import type { NewJob } from '@comfy-fleet/jobs';
 import { traceparentNow } from '@comfy-fleet/telemetry';
-import { modelsOf, poolFor, randomSeed, resolveRequest, type Workflow } from '@comfy-fleet/workflows';
+import { limitsFor, modelsOf, poolFor, randomSeed, resolveRequest, type Workflow } from '@comfy-fleet/workflows';
 import type { Caller } from '../access/caller.js';
 import { requireMayRun } from '../access/rights.js';
 import type { Deps } from '../deps.js';
 import { type Pointers, pointersOf } from '../requests/pointers.js';
+import { refuseBeyondLimits } from '../requests/refuse-beyond-limits.js';
 import { refuseFiles } from '../requests/refuse-files.js';
 import { refuseImpossible } from '../requests/refuse-impossible.js';
 import { refuseNodes } from '../requests/refuse-nodes.js';
@@ -27,19 +29,25 @@ export async function pictureJob(
   deps: Deps,
   kind: PictureKind,
   request: GenerateRequest | Img2ImgRequest,
-  { caller, input, ...wish }: Wish & { readonly caller: Caller; readonly input?: InputFile },
+  { input, ...wish }: Wish & { readonly caller: Caller; readonly input?: InputFile },
 ): Promise<NewJob> {
-  const { config, workflows } = deps;
-  const { workflow } = findServed(workflows, kind);
-  const { profiles } = workflows;
-  const resolved = resolveRequest({ workflow, profiles, request, input, randomSeed, limits: config.limits });
-  return ableJob(deps, workflow, resolved, { caller, ...wish });
+  const { workflow } = findServed(deps.workflows, kind);
+  const { profiles } = deps.workflows;
+  const limits = pictureLimits(deps, kind, wish.caller);
+  const resolved = resolveRequest({ workflow, profiles, request, input, randomSeed, limits });
+  return ableJob(deps, workflow, resolved, wish);
+}
+
+/** What the key may ask of the workflow that POST /generate or /img2img runs. */
+export function pictureLimits({ config, workflows }: Deps, kind: PictureKind, caller: Caller): RequestLimits {
+  return limitsFor(config.limits, findServed(workflows, kind).workflow, caller.gpuLimits);
 }
 
 /**
  * A job of a workflow for the ledger, with no higher priority than the key may have. Every new job passes through here,
  * including retries. Throws no_able_instance for what no instance that is known can run, forbidden for a workflow that the
- * key may not run, and validation_failed for nodes that its own graphs may not contain and files of another kind.
+ * key may not run, and validation_failed for nodes that its own graphs may not contain, for what is beyond its limits, and
+ * for files of another kind.
  */
 export async function ableJob(
   deps: Deps,
@@ -55,14 +63,17 @@ export async function ableJob(
   const pool = poolFor(workflow, request.lod, deps.workflows.profiles);
   const known = await deps.ledger.fleet.abilities(pool, workflow.classes);
   refuseImpossible(workflow, request, pool, known, pointers);
-  await refuseNodes(deps, workflow, { caller, pool, pointers });
-  await refuseFiles(deps, workflow, request, { pool, pointers });
+  const described = await deps.ledger.fleet.catalogue(pool, workflow.classes);
+  refuseNodes(deps, workflow, { caller, described, pointers });
+  const limits = limitsFor(deps.config.limits, workflow, caller.gpuLimits);
+  refuseBeyondLimits(workflow, request, { limits, catalogue: described, pointers });
+  await refuseFiles(deps, workflow, request, { described, pointers });
   const { kind, version, text } = workflow;
   const { start_within_seconds, labels, ...rest } = wish;
   return {
     id: newId(),
     kind,
-    request: { ...atMostPriorityOf(request, caller), version },
+    request: { ...withinRightsOf(request, caller), version },
     source: { version, text },
     models: modelsOf(workflow, request),
     pool,
@@ -73,10 +84,13 @@ export async function ableJob(
   };
 }
 
-/** With the priority that the key may have now. */
-function atMostPriorityOf(request: ResolvedRequest, caller: Caller): ResolvedRequest {
-  const priority = Math.min(request.priority, caller.maxPriority ?? request.priority);
-  return { ...request, priority };
+/** With the priority and the longest execution that the key may have now. */
+function withinRightsOf(
+  { maxGpuSeconds: _before, ...request }: ResolvedRequest,
+  { maxPriority = request.priority, maxGpuSeconds }: Caller,
+): ResolvedRequest {
+  const priority = Math.min(request.priority, maxPriority);
+  return { ...request, priority, ...(maxGpuSeconds === undefined ? {} : { maxGpuSeconds }) };
 }
 
 interface Wish {

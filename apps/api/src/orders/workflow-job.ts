@@ -1,6 +1,6 @@
 import type { InputValue, Lod, Webhook } from '@comfy-fleet/contracts';
 import type { NewJob } from '@comfy-fleet/jobs';
-import { type Catalogue, isMedia, randomSeed, resolveInputs, type Workflow } from '@comfy-fleet/workflows';
+import { type Catalogue, isMedia, limitsFor, randomSeed, resolveInputs, type Workflow } from '@comfy-fleet/workflows';
 import { knownCaller } from '../access/caller.js';
 import { resolveFiles } from '../assets/resolve-files.js';
 import type { Deps } from '../deps.js';
@@ -61,7 +61,7 @@ export async function workflowJob(
     metadata,
     pointer: pointers.input,
     randomSeed,
-    limits: deps.config.limits,
+    limits: limitsFor(deps.config.limits, workflow, knownCaller(request.caller).gpuLimits),
   });
   if (!isJudged) refuseGraph(workflow, resolved, catalogue, pointers);
   return ableJob(deps, workflow, resolved, {

@@ -1,4 +1,5 @@
-import type { Place, Slot, Workflow } from '@comfy-fleet/workflows';
+import type { FieldError } from '@comfy-fleet/contracts';
+import { describeNode, type Graph, type Place, type Slot, type Workflow } from '@comfy-fleet/workflows';
 import { escapePointer } from './field-errors.js';
 
 /** Where in the body of an order things stand, as JSON pointers. */
@@ -37,4 +38,16 @@ export function atPlace(place: Place | undefined): string {
   if (place === undefined) return '/graph';
   const node = `/graph/${escapePointer(place.node)}`;
   return place.input === undefined ? node : `${node}/inputs/${escapePointer(place.input)}`;
+}
+
+/** A fault of the graph of a job, at the place of the body that it is about. */
+export function faultAt(
+  { node, input, detail }: { readonly node: string; readonly input?: string | undefined; readonly detail: string },
+  { workflow, graph, pointers }: { readonly workflow: Workflow; readonly graph: Graph; readonly pointers: Pointers },
+): FieldError {
+  const setBy = input === undefined ? undefined : workflow.inputAt({ node, input })?.name;
+  if (setBy !== undefined) return { pointer: pointers.input(setBy), detail };
+  const pointer = pointers.node(node, input);
+  if (pointer !== '' && input !== undefined) return { pointer, detail };
+  return { pointer, detail: `${input === undefined ? '' : `${input} of `}${describeNode(graph, node)} ${detail}` };
 }

@@ -23,14 +23,13 @@ const CALLED: Readonly<Record<MediaKind, string>> = {
  * and files of other callers. Files of retried jobs and old assets are judged here as well.
  */
 export async function refuseFiles(
-  { inputs, ledger, allowedNodes }: Pick<Deps, 'inputs' | 'ledger' | 'allowedNodes'>,
+  { inputs, allowedNodes }: Pick<Deps, 'inputs' | 'allowedNodes'>,
   workflow: Workflow,
   request: ResolvedRequest,
-  { pool, pointers }: { readonly pool: string; readonly pointers: Pointers },
+  { described, pointers }: { readonly described: Catalogue | undefined; readonly pointers: Pointers },
 ): Promise<void> {
   const files = filesOf(request);
   if (files.length === 0) return;
-  const described = await ledger.fleet.catalogue(pool, workflow.classes);
   const catalogue = described && withFileWidgets(described, allowedNodes);
   for (const [input, file] of files) {
     const wanted = mediaTaken(workflow, input, catalogue);

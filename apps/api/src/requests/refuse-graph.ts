@@ -1,13 +1,6 @@
 import { FleetError, filesOf, type ResolvedRequest } from '@comfy-fleet/contracts';
-import {
-  bindGraph,
-  type Catalogue,
-  describeNode,
-  type GraphFault,
-  graphFaults,
-  type Workflow,
-} from '@comfy-fleet/workflows';
-import type { Pointers } from './pointers.js';
+import { bindGraph, type Catalogue, type GraphFault, graphFaults, type Workflow } from '@comfy-fleet/workflows';
+import { faultAt, type Pointers } from './pointers.js';
 
 /**
  * Throws `validation_failed` for what ComfyUI would refuse of the graph as the request has it: nothing that it makes,
@@ -30,15 +23,7 @@ export function refuseGraph(
   const nodes = outputs.map(({ node }) => node);
   const faults = graphFaults(graph, nodes, catalogue).filter((fault) => !isLack(fault));
   if (faults.length === 0) return;
-  throw refused(
-    faults.map(({ node, input, detail }) => {
-      const setBy = input === undefined ? undefined : workflow.inputAt({ node, input })?.name;
-      if (setBy !== undefined) return { pointer: pointers.input(setBy), detail };
-      const pointer = pointers.node(node, input);
-      if (pointer !== '' && input !== undefined) return { pointer, detail };
-      return { pointer, detail: `${input === undefined ? '' : `${input} of `}${describeNode(graph, node)} ${detail}` };
-    }),
-  );
+  throw refused(faults.map((fault) => faultAt(fault, { workflow, graph, pointers })));
 }
 
 /** A text that is not among the options is what some instance may have. */

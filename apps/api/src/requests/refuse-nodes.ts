@@ -1,5 +1,5 @@
 import { FleetError } from '@comfy-fleet/contracts';
-import { forbiddenParts, GRAPH, type Workflow, withFileWidgets } from '@comfy-fleet/workflows';
+import { type Catalogue, forbiddenParts, GRAPH, type Workflow, withFileWidgets } from '@comfy-fleet/workflows';
 import type { Caller } from '../access/caller.js';
 import type { Deps } from '../deps.js';
 import { MOST_FAULTS } from './field-errors.js';
@@ -7,19 +7,18 @@ import type { Pointers } from './pointers.js';
 
 /**
  * Throws validation_failed for nodes and inputs that the caller's own graph may not contain. Published workflows may
- * contain any. `pool` is the pool whose instances may get the job.
+ * contain any. `described` is how the instances that may get the job describe its node classes.
  */
-export async function refuseNodes(
-  { ledger, allowedNodes: allowed }: Pick<Deps, 'ledger' | 'allowedNodes'>,
+export function refuseNodes(
+  { allowedNodes: allowed }: Pick<Deps, 'allowedNodes'>,
   workflow: Workflow,
   {
     caller: { allowNodes, denyNodes },
-    pool,
+    described,
     pointers,
-  }: { readonly caller: Caller; readonly pool: string; readonly pointers: Pointers },
-): Promise<void> {
+  }: { readonly caller: Caller; readonly described: Catalogue | undefined; readonly pointers: Pointers },
+): void {
   if (workflow.name !== GRAPH || (allowNodes === undefined && denyNodes.length === 0)) return;
-  const described = await ledger.fleet.catalogue(pool, workflow.classes);
   const catalogue = described && withFileWidgets(described, allowed);
   const parts = forbiddenParts(workflow, { allowNodes, denyNodes, allowed }, catalogue).slice(0, MOST_FAULTS);
   if (parts.length === 0) return;

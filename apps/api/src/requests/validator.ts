@@ -1,6 +1,7 @@
-import { type FieldError, FleetError } from '@comfy-fleet/contracts';
+import { type FieldError, FleetError, type RequestLimits } from '@comfy-fleet/contracts';
 import { Ajv, type ValidateFunction } from 'ajv';
 import formats from 'ajv-formats';
+import { LRUCache } from 'lru-cache';
 import type { Static, TObject } from 'typebox';
 import { fieldErrors } from './field-errors.js';
 import { formFields } from './form-fields.js';
@@ -29,6 +30,22 @@ export function createValidator<T extends TObject>(schema: T): Validator<Static<
     if (tooMany.length > 0) return { value: value as Static<T>, errors: tooMany };
     const errors = validate(value) ? halfCharacters(value) : fieldErrors(validate.errors ?? []);
     return { value: value as Static<T>, errors };
+  };
+}
+
+/** The service's limits, and those of workflows and keys that have their own. */
+const MOST_LIMITS = 50;
+
+/** A validator for each set of limits. */
+export function createLimitedValidator<T extends TObject>(
+  schemaOf: (limits: RequestLimits) => T,
+): (limits: RequestLimits) => Validator<Static<T>> {
+  const known = new LRUCache<string, Validator<Static<T>>>({ max: MOST_LIMITS });
+  return (limits) => {
+    const id = JSON.stringify(limits);
+    const validator = known.get(id) ?? createValidator(schemaOf(limits));
+    known.set(id, validator);
+    return validator;
   };
 }
 

@@ -1,6 +1,15 @@
 import type { WorkflowAnswer } from '@comfy-fleet/contracts';
 import type { NodeTimes, PublishedVersion } from '@comfy-fleet/jobs';
-import { type Catalogue, describeNode, exampleBody, type Rule, showJson, type Workflow } from '@comfy-fleet/workflows';
+import {
+  type Catalogue,
+  describeNode,
+  exampleBody,
+  limitsFor,
+  type Rule,
+  showJson,
+  type Workflow,
+} from '@comfy-fleet/workflows';
+import type { Caller } from '../access/caller.js';
 import type { Deps } from '../deps.js';
 import { catalogueFor } from './catalogue-for.js';
 import type { Served } from './live-workflows.js';
@@ -14,10 +23,11 @@ const RULE_NAMES: Readonly<Record<Rule, WorkflowAnswer['found'][number]['rule']>
   wiring: 'wiring',
 };
 
-/** All that is known of a workflow; has bigints in it. */
+/** All that is known of a workflow, within the limits of the caller; has bigints in it. */
 export async function presentWorkflow(
   deps: Deps,
   { workflow, source, hidesFile, published }: Served,
+  caller: Caller,
   knownCatalogue: Promise<Catalogue | undefined> = catalogueFor(deps, workflow),
 ): Promise<WorkflowAnswer> {
   const { name, version, graph, pool, deadlineSeconds } = workflow;
@@ -26,7 +36,7 @@ export async function presentWorkflow(
     whoCanRun(deps, workflow),
     deps.ledger.nodeTimes.read(version),
   ]);
-  const described = workflow.describe(catalogue);
+  const described = workflow.describe(catalogue, limitsFor(deps.config.limits, workflow, caller.gpuLimits));
   const body = exampleBody(described);
   return {
     name,

@@ -3,6 +3,7 @@ import type { NewJob } from '@comfy-fleet/jobs';
 import {
   type Catalogue,
   type Graph,
+  limitErrors,
   neededOf,
   type OpenedGraph,
   type VerdictOptions,
@@ -14,6 +15,7 @@ import type { Deps } from '../../deps.js';
 import type { ApiRequest } from '../../http/messages.js';
 import { catalogueOfGraph, openedGraph, openedJob } from '../../orders/graph-job.js';
 import { callbackOf } from '../../orders/new-job.js';
+import { BeyondLimits } from '../../requests/refuse-beyond-limits.js';
 import { invalidWorkflow } from './errors.js';
 import type { OrderBody } from './order-body.js';
 import { writeOrigin } from './origin.js';
@@ -34,7 +36,7 @@ export async function graphOrder(deps: Deps, { workflow, comfyKey }: OrderBody, 
     const labels = { origin: writeOrigin(workflow, judged.opened.files) };
     return await openedJob(deps, { ...judged, catalogue, order, callback, labels }, request);
   } catch (error) {
-    throw asInvalid(error);
+    throw asInvalid(error, workflow);
   }
 }
 
@@ -84,7 +86,8 @@ function told({ message, details }: { readonly message: string; readonly details
 }
 
 /** What we found wrong with the graph ourselves. */
-function asInvalid(error: unknown): unknown {
+function asInvalid(error: unknown, graph: unknown): unknown {
+  if (error instanceof BeyondLimits) return invalidWorkflow(error.detail, limitErrors(error.faults, graph as Graph));
   const isOfGraph = error instanceof FleetError && ['validation_failed', 'no_able_instance'].includes(error.code);
   return isOfGraph && error.constructor === FleetError ? invalidWorkflow(error.detail) : error;
 }

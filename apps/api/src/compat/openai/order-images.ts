@@ -1,6 +1,6 @@
 import type { Lod } from '@comfy-fleet/contracts';
 import type { Accepted } from '@comfy-fleet/jobs';
-import type { Workflow } from '@comfy-fleet/workflows';
+import { limitsFor, type Workflow } from '@comfy-fleet/workflows';
 import { knownCaller } from '../../access/caller.js';
 import type { Deps } from '../../deps.js';
 import type { ApiRequest, SentFile } from '../../http/messages.js';
@@ -37,14 +37,14 @@ export async function orderImages(
   { workflow, lod, wish, files, sent }: ImagesOrder,
   check: InputsCheck,
 ): Promise<Accepted> {
-  const { limits } = deps.config;
   const caller = knownCaller(request.caller);
+  const limits = limitsFor(deps.config.limits, workflow, caller.gpuLimits);
   const catalogue = await catalogueFor(deps, workflow);
   const pictures = sent?.pictures.map(({ input }) => input) ?? [];
   const fields = sent?.maskAs === 'input' ? [...pictures, MASK] : pictures;
   const inputs = await aboutFields(workflow, () => {
     const given = { inputs: inputsFor(workflow, wish, limits), sent: fields, isForm: false };
-    return checkedInputs(check, workflow, { catalogue, ...given });
+    return checkedInputs(check, workflow, { catalogue, limits, ...given });
   });
   const callback = callbackOf({}, caller, deps.webhookRefusal);
   const level = lod ?? lodOfQuality(wish) ?? (workflow.kind === 'workflow' ? undefined : 'mid');

@@ -1,10 +1,11 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import type { NewJob } from '@comfy-fleet/jobs';
-import type { Graph, NodeErrors } from '@comfy-fleet/workflows';
+import { type Graph, limitErrors, type NodeErrors } from '@comfy-fleet/workflows';
 import { knownCaller } from '../../../access/caller.js';
 import type { Deps } from '../../../deps.js';
 import { type OrderingRequest, openedJob } from '../../../orders/graph-job.js';
 import { callbackOf } from '../../../orders/new-job.js';
+import { BeyondLimits } from '../../../requests/refuse-beyond-limits.js';
 import { ComfyuiRefusal } from '../refusal.js';
 import { type JudgeOptions, judgedGraph } from './judged-graph.js';
 import { writeOrigin } from './origin.js';
@@ -42,6 +43,11 @@ export async function promptJob(
 
 /** What is wrong with nodes is told by node, which clients show there. */
 function inComfyuisWords(error: unknown, graph: Graph): unknown {
+  if (error instanceof BeyondLimits) {
+    const type = 'prompt_outputs_failed_validation';
+    const refusal = { type, message: 'Prompt outputs failed validation', details: error.detail, extra_info: {} };
+    return new ComfyuiRefusal(refusal, limitErrors(error.faults, graph));
+  }
   if (!(error instanceof FleetError) || error.status !== 422) return error;
   const { code: type, title: message, detail } = error;
   const nodes: Record<string, NodeErrors[string]> = {};
