@@ -57,6 +57,11 @@ describe('a shell completes', () => {
     expect(await valuesOf('workflows', 'check', '--c')).toEqual(['--comfyui']);
     expect(await valuesOf('keys', 'create', 'acme', '--weight', '2', '--max')).toEqual([
       '--max-gpu-seconds-per-day',
+      '--max-gpu-seconds',
+      '--max-steps',
+      '--max-size',
+      '--max-count',
+      '--max-pixels',
       '--max-priority',
     ]);
     expect(await valuesOf('doctor', '--')).toEqual(['--json', '--help']);

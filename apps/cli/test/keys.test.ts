@@ -76,6 +76,14 @@ describe('keys create', () => {
     ]);
   });
 
+  it('takes what one job of the key may ask of a GPU', async () => {
+    const limits = '--max-steps 30 --max-size=1024 --max-count 2 --max-pixels 2000000 --max-gpu-seconds 60'.split(' ');
+    await keys('create', 'acme', ...limits);
+    expect(await stored()).toMatchObject([
+      { limits: { max_steps: 30, max_size: 1024, max_count: 2, max_pixels: 2_000_000, max_gpu_seconds: 60 } },
+    ]);
+  });
+
   it('takes patterns of node classes that its graphs may and may not have', async () => {
     await keys('create', 'acme', '--allow-nodes', 'VHS_*, ImageResize+', '--deny-nodes', 'KSampler*');
     expect(await stored()).toMatchObject([{ allow_nodes: ['VHS_*', 'ImageResize+'], deny_nodes: ['KSampler*'] }]);

@@ -51,6 +51,23 @@ export const KEY_OPTIONS: readonly KeyOption[] = [
     read: number,
   },
   {
+    option: 'max-gpu-seconds',
+    field: 'limits.max_gpu_seconds',
+    value: 'N',
+    help: 'longest execution of one job, in seconds',
+    read: number,
+  },
+  { option: 'max-steps', field: 'limits.max_steps', value: 'N', help: 'sampling steps of one job', read: number },
+  { option: 'max-size', field: 'limits.max_size', value: 'N', help: 'width and height, in pixels', read: number },
+  { option: 'max-count', field: 'limits.max_count', value: 'N', help: 'pictures of one job', read: number },
+  {
+    option: 'max-pixels',
+    field: 'limits.max_pixels',
+    value: 'N',
+    help: 'pixels that one job makes, video frames included',
+    read: number,
+  },
+  {
     option: 'workflows',
     field: 'workflows',
     value: 'a,b*',
