@@ -59,6 +59,17 @@ export function toldSettings(dir) {
 }
 
 /**
+ * The process that the present run started under that name; undefined when it is not alive.
+ * @param {string} dir
+ * @param {string} name
+ * @returns {number | undefined}
+ */
+export function livingChild(dir, name) {
+  const child = read(join(dir, 'run.lock'))?.children.find((one) => one.name === name);
+  return child !== undefined && isAlive(child) ? child.pid : undefined;
+}
+
+/**
  * @param {string} path
  * @param {Holder} mine
  * @returns {Known[]}

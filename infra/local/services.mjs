@@ -29,7 +29,7 @@ export async function bringUp(context) {
   const comfyui = simulated ? { COMFYUI_URLS: await startSimulator(context) } : {};
   // What nobody set, `npm run doctor` would not find.
   context.lock.tell({ ...redis, ...comfyui });
-  const disk = simulated ? simulatorDisk(context) : {};
+  const ofSimulator = simulated ? simulatorSettings(context) : {};
   const port = portFor(settings.port, settings.host);
   const metricsPort = portFor(settings.apiMetricsPort, settings.apiMetricsHost);
   const healthPort = portFor(settings.workerHealthPort, settings.workerHealthHost);
@@ -45,7 +45,7 @@ export async function bringUp(context) {
   // a worker that is started again under its old name finds the prompts that it left in its instances; a Redis that
   // is shared needs a name of this machine, which is the service's own default
   const name = env.WORKER_NAME || (startsRedis(settings) ? 'local' : undefined);
-  const worker = { ...own, ...disk, ...(name === undefined ? {} : { WORKER_NAME: name }) };
+  const worker = { ...own, ...ofSimulator, ...(name === undefined ? {} : { WORKER_NAME: name }) };
   const looking = lookAtInstances({ ...context, env: worker });
   const graceMs = (settings.drainSeconds + 10) * 1000;
   startService(context, 'worker', worker, { ports: { WORKER_HEALTH_PORT: healthPort }, graceMs });
@@ -112,17 +112,25 @@ async function startSimulator(context) {
 }
 
 /**
- * The simulator's folders are on this machine, so the worker can clean up in them.
+ * The simulator runs on this machine, so the worker can clean up in its folders and restart it.
  * @param {Context} context
  * @returns {NodeJS.ProcessEnv}
  */
-function simulatorDisk({ root, env }) {
+function simulatorSettings({ root, env }) {
   const dir = resolve(root, env.SIMULATOR_DIR || '.data/simulator');
+  const script = join(import.meta.dirname, 'restart-simulator.mjs');
+  const restart = [process.execPath, script, join(root, '.data')].map(shellQuoted).join(' ');
   return {
     COMFYUI_OUTPUT_DIRS: join(dir, 'output'),
     COMFYUI_INPUT_DIRS: join(dir, 'input'),
     COMFYUI_TEMP_DIRS: join(dir, 'temp'),
+    COMFYUI_RESTART_COMMAND: env.COMFYUI_RESTART_COMMAND || restart,
   };
+}
+
+/** @param {string} text */
+function shellQuoted(text) {
+  return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 /**

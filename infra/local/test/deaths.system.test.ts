@@ -29,7 +29,7 @@ beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), 'comfy-fleet-deaths-'));
   for (const name of ['apps', 'workflows', 'package.json']) await symlink(join(ROOT, name), join(root, name));
   sink = await startWebhookSink();
-  const quick = { SIMULATOR_STEP_MS: '2', SIMULATOR_MODEL_LOAD_MS: '0' };
+  const quick = { SIMULATOR_STEP_MS: '2', SIMULATOR_MODEL_LOAD_MS: '0', INTERRUPT_GRACE_SECONDS: '1' };
   runner = await startRunner(root, { ...quick, SIMULATOR_DIR: join(root, 'simulator'), NODE_ENV: 'production' });
 });
 
@@ -40,10 +40,14 @@ afterEach(async () => {
   await rm(root, { recursive: true, force: true });
 });
 
+const lock = async () => JSON.parse(await readFile(join(root, '.data/run.lock'), 'utf8'));
+
 async function pidOf(name: string): Promise<number> {
-  const { children } = JSON.parse(await readFile(join(root, '.data/run.lock'), 'utf8'));
+  const { children } = await lock();
   return children.find((child: { name: string }) => child.name === name).pid;
 }
+
+const ready = () => until('it is ready', () => /ready after [\d.]+ s: {2}(http:\S+)/.exec(runner.text()), PATIENCE);
 
 /** Asks until there is an answer, as callers have to. */
 async function ask<T>(url: string, status: number, init: RequestInit = {}): Promise<T> {
@@ -61,7 +65,7 @@ async function ask<T>(url: string, status: number, init: RequestInit = {}): Prom
 it('every job that was accepted ends, and its webhook comes, when each process is killed under load', {
   timeout: 600_000,
 }, async () => {
-  const [, url] = await until('it is ready', () => /ready after [\d.]+ s: {2}(http:\S+)/.exec(runner.text()), PATIENCE);
+  const [, url] = await ready();
   const accepted: Promise<Job>[] = [];
   const over = new AbortController();
   const load = async () => {
@@ -97,4 +101,30 @@ it('every job that was accepted ends, and its webhook comes, when each process i
   for (const name of NAMES) {
     expect(runner.text()).toMatch(new RegExp(`^${name} +\\| was ended by SIGKILL; it is started again in`, 'm'));
   }
+});
+
+it('a simulator that reacts to no interrupt is restarted, and draws the next job', { timeout: 600_000 }, async () => {
+  const [, url] = await ready();
+  const pid = await pidOf('simulator');
+  const post = (body: object) => ({
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+  const order = () => ask<Job>(`${url}/generate`, 202, post({ prompt: 'x', lod: 'sketch', width: 64, height: 64 }));
+  const reaches = (id: string, status: string) =>
+    until(
+      `job ${id} is ${status}`,
+      async () => (await ask<{ status: string }>(`${url}/jobs/${id}`, 200)).status === status,
+      PATIENCE,
+    );
+  const { COMFYUI_URLS: simulator } = (await lock()).settings;
+  const hang = await fetch(`${simulator}/simulator/faults`, post({ kind: 'hang', ignores_interrupts: true }));
+  expect(hang.ok).toBe(true);
+  const { id } = await order();
+  await reaches(id, 'running');
+  await fetch(`${url}/jobs/${id}/cancel`, { method: 'POST' });
+  await until('the simulator is started again', async () => (await pidOf('simulator')) !== pid, PATIENCE);
+  await reaches(id, 'canceled');
+  await reaches((await order()).id, 'succeeded');
 });
