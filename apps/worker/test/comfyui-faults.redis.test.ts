@@ -127,7 +127,8 @@ describe('a job of one instance alone', () => {
   });
 
   it('fails with instance_killed when two instances died under its execution', async () => {
-    const { stack, gpu } = await alone();
+    // The simulator is back within a moment: a poll could find the prompt gone before the end of the socket is heard.
+    const { stack, gpu } = await alone({ tools: { pollMs: 60_000 } });
     gpu.set({ stepMs: 1000 });
     const id = await stack.submit(LONG);
     for (let attempt = 1; attempt <= 2; attempt++) {
