@@ -16,7 +16,7 @@ const MANIFESTS = [
 const DOCKER_HUB = { registry: 'https://registry-1.docker.io', auth: 'https://auth.docker.io' };
 
 /**
- * Where Docker Hub has an image: those without an owner are its own.
+ * The path of an image on Docker Hub; official images have no owner in their name.
  * @param {string} image
  */
 export function placeOf(image) {

@@ -4,10 +4,10 @@ import type { Member } from './members.js';
 /** The node that sends pictures over the socket and keeps none: they would be lost with it. */
 export const SOCKET_PICTURES = 'SaveImageWebsocket';
 
-/** The node that shows pictures, under names of which the caller of ComfyUI chooses nothing. */
+/** The node that shows pictures. ComfyUI chooses the names of their files. */
 export const PREVIEW = 'PreviewImage';
 
-/** What every ComfyUI gets in the place of both: the same input, and a name of our own for what is kept. */
+/** Replaces both in the submitted graph: it has the same input and takes a filename prefix. */
 export const KEPT_PICTURES = 'SaveImage';
 
 const DESCRIPTION = {

@@ -72,7 +72,7 @@ export const apiKeysFileSchema = Type.Object({ keys: Type.Array(apiKeySchema) },
 
 export type ApiKey = Static<typeof apiKeySchema>;
 
-/** Whether it is a tenant's that runs graphs of its own; operators may do anything anyway. */
+/** Whether the key belongs to a tenant that may send graphs. Admin keys may do anything anyway. */
 export function sendsGraphs({ scopes }: Pick<ApiKey, 'scopes'>): boolean {
   return scopes.includes('graphs') && !scopes.includes('admin');
 }

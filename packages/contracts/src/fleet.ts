@@ -117,7 +117,7 @@ export interface WorkerAnnouncement {
   readonly draining: boolean;
   /** Why it claims nothing: it cannot store pictures, since (ms since 1970); null while it can. */
   readonly storeFault: { readonly reason: string; readonly since: number } | null;
-  /** Of its instances and its own services: no URL of a caller may name them on a private host. */
+  /** Ports of the worker's instances and services. Callers' URLs may not name them on private hosts. */
   readonly ports: readonly number[];
   readonly instances: readonly InstanceAnnouncement[];
 }

@@ -9,7 +9,7 @@ export const MAX_NUMBER_CHARS = 64;
  * that ComfyUI's editor draws have 16 digits, and are below.
  */
 const MAY_BE_ROUNDED = /(?:^|[^\d.])(?:\d{17}|9\d{15})/;
-/** Where a number may be too long: 65 characters, of which at most four are signs, a point and an E, have 21 digits in a row. */
+/** A number of 65 characters has at most two signs, a point and an E, and therefore at least 21 digits in a row. */
 const MAY_BE_TOO_LONG = /\d(?<!\d\d)\d{20}/;
 /** In valid JSON: its strings, and the numbers that are long enough to be rounded. */
 const STRING_OR_LONG_NUMBER = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]{15,}/g;

@@ -3,7 +3,7 @@ import pLimit, { type LimitFunction } from 'p-limit';
 
 /** Lists and histories that one process reads at a time, of all keys. */
 const MOST_AT_ONCE = 4;
-/** Of one key, those included that are read and not yet sent: a slow client keeps its answer in memory. */
+/** Reads of one key at a time. A read lasts until its answer is sent, since a slow client keeps it in memory. */
 const MOST_OF_KEY = 2;
 /** Requests of one key that wait for their turn. */
 const MOST_WAITING = 50;

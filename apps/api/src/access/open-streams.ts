@@ -14,7 +14,7 @@ export interface OpenStreams {
 export interface StreamLimits {
   readonly most: number;
   readonly mostOfKey: number;
-  /** A key may have so many whatever others have. */
+  /** Streams that a key may open even while other keys have used up the rest. */
   readonly reservedForKey: number;
 }
 

@@ -6,7 +6,7 @@ import { hasBody } from './take-body.js';
 /** What Express asks from a request or an answer, it asks of this app: all have the same settings. */
 const first = withSettings(express());
 
-/** So many pieces of a body may be small; more must have so many bytes on average. */
+/** The number of small pieces that a body may have; the pieces of a body with more must average MIN_PIECE_BYTES. */
 const SMALL_PIECES = 1000;
 const MIN_PIECE_BYTES = 64;
 /** The event of a request whose body comes in too many small pieces. */

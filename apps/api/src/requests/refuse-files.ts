@@ -4,7 +4,7 @@ import { type Catalogue, fileWidget, type Workflow, withFileWidgets } from '@com
 import type { Deps } from '../deps.js';
 import type { Pointers } from './pointers.js';
 
-/** What an input takes of the media, and what it is called. */
+/** The kinds of file that each kind of input takes, and their name in errors. */
 const TAKEN: Readonly<Record<Exclude<FileKind, 'file'>, readonly [called: string, kinds: readonly MediaKind[]]>> = {
   image: ['an image', ['image', 'animation']],
   video: ['a video or an animated image', ['video', 'animation']],

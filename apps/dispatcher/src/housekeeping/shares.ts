@@ -3,9 +3,9 @@ import type { Holding } from './stock.js';
 
 interface Shared {
   readonly holdings: readonly Holding[];
-  /** Of all files, also those that no key has. */
+  /** The bytes of all files, including files of no key. */
   readonly bytes: number;
-  /** That there may be. */
+  /** The most bytes that all files may have. */
   readonly most: number;
   /** Whether it may be deleted to make room, as far as is known before it is tried. */
   readonly isEvictable: (holding: Holding) => boolean;
@@ -13,8 +13,9 @@ interface Shared {
 
 export interface Shares {
   /**
-   * What is to be deleted next; undefined when there is room, or nothing that may make it. First what no key has. Then the
-   * oldest of the key that exceeds its share most. A file of several keys only when it is too much for each of them.
+   * The file to delete next; undefined when there is enough space, or no file that may be deleted. Files of no key go
+   * first, then the oldest file of the key that exceeds its share most. A file of several keys goes only when each of
+   * them exceeds its share.
    */
   next(): Holding | undefined;
   /** What became of the last one. */

@@ -21,7 +21,7 @@ export interface InputFile {
   readonly name: string;
   /** The API keys that sent it. */
   readonly keys: readonly string[];
-  /** When the last of them first did, ms since 1970. Unlike its own time, no use makes that later. */
+  /** When the most recent of these keys first sent the file, ms since 1970. Using the file does not change it. */
   readonly sentAt: number;
   readonly bytes: number;
   readonly modifiedAt: number;

@@ -155,7 +155,7 @@ export class InstanceHealth {
     this.#suspicion.mayHaveRestarted();
   }
 
-  /** We saw ourselves that it does not work, whoever's job it is. */
+  /** The worker itself saw the fault, so it counts for the jobs of all keys. */
   observed(failure: Pick<Failure, 'code' | 'error'>): void {
     this.#suspicion.observed(failure, Date.now());
     this.#restsChanged();

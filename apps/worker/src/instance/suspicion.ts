@@ -153,7 +153,7 @@ export class Suspicion {
     for (const rest of [...this.#rests.values()]) this.#change(rest, { testedAt: undefined, trial: undefined });
   }
 
-  /** The fleet has seen by itself that the instance does not work, whoever's job it is. */
+  /** The fleet itself saw the fault, so the instance rests for the jobs of all keys. */
   observed(failure: Pick<Failure, 'code' | 'error'>, now: number): void {
     const whole = this.altogether;
     this.tested(false, now);

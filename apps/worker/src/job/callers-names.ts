@@ -117,7 +117,7 @@ export class CallersNames {
   }
 }
 
-/** JSON with what is not ASCII escaped, as Python writes it. */
+/** Escapes all characters outside ASCII, as Python's json.dumps does. */
 function ascii(json: string): string {
   return json.replace(/[\u0080-\uffff]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }

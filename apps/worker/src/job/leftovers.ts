@@ -22,7 +22,7 @@ export async function deleteOutputs(folders: InstanceFolders, files: readonly Ou
   }
 }
 
-/** What a submission wrote is stored, or nobody wants it. That ComfyUI keeps it is no reason for the job to fail. */
+/** Deletes the files of a submission that are stored or no longer needed. A failure is logged and does not fail the job. */
 export async function cleanUpOutputs(job: HeldJob, submission: Submission | undefined): Promise<void> {
   const { outputs = [], temporary = [] } = submission?.entry ?? {};
   await deleteOutputs(job.instance.folders, [...outputs, ...temporary]).catch((error: unknown) =>

@@ -48,7 +48,7 @@ export async function runTestPrompt(instance: Instance, waiting: Waiting): Promi
   }
 }
 
-/** Of a colour of its own, or ComfyUI would answer it from its cache. */
+/** A random colour keeps ComfyUI from answering from its cache. */
 function testGraph(promptId: string) {
   return {
     '1': { class_type: 'EmptyImage', inputs: { width: 64, height: 64, batch_size: 1, color: randomInt(0x1000000) } },

@@ -7,7 +7,7 @@ const PAGE = 500;
 /** Ids of all jobs that were open when this began and still are, page by page. */
 export async function* openIds(redis: Redis, keys: Keys): AsyncGenerator<readonly string[]> {
   for (const pool of await redis.smembers(keys.pools)) {
-    // A scan, unlike pages by place, misses nobody because others leave.
+    // A scan misses no job when others leave the set meanwhile; pages by rank would.
     let cursor = '0';
     do {
       const [next, members] = await redis.zscan(keys.open(pool), cursor, 'COUNT', PAGE);

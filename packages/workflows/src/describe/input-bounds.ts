@@ -5,7 +5,7 @@ import { mostOf } from '../gpu-limits.js';
 import type { Graph, Slot } from '../graph.js';
 import type { Catalogue } from './catalogue.js';
 
-/** What a limit leaves of what may stand at a place. */
+/** The bounds that limits set for a slot. */
 export type LimitsAt = (slot: Slot) => { readonly minimum?: number; readonly maximum?: number };
 
 /** The bounds that limits set in a graph. MIN_SIZE is one of text2img and img2img only. */

@@ -133,7 +133,7 @@ function answerIn(answer: string): Answer {
   return { answered: /^HTTP\/1\.1 (\d+)/.exec(answer)?.[1] ?? 'nothing', bytes: Buffer.byteLength(answer) };
 }
 
-/** Sends so many frames over one socket, and waits until the API closes it. */
+/** Sends `frames` frames over one socket and waits until the API closes it. */
 function flood(what: string, sendOne: (socket: WebSocket) => void, frames = FRAMES): () => Attack {
   const run = async ({ url, key }: ApiStack): Promise<Answer> => {
     const headers = { authorization: `Bearer ${key}` };

@@ -144,7 +144,7 @@ export function hostileTable(hostile: readonly Hostile[]): string {
   );
 }
 
-/** Of each attack the best of its times: what it does to the API it does each time, what the machine does it does not. */
+/** Takes each attack's best round: the attack slows the API in every round, the machine only in some. */
 export function hostileGoals(hostile: readonly Hostile[]): Goal[] {
   const value = Math.max(...hostile.map(({ worstMs }) => Math.min(...worstMs)));
   return [{ what: 'worst /livez during an attack', value, unit: 'ms', bound: 'at most', limit: 100 }];

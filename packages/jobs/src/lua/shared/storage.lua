@@ -10,7 +10,7 @@ local function bytes_in(json)
   for bytes in string.gmatch(json, '"bytes":(%d+)') do sum = sum + bytes end
   return sum
 end
--- The key has so many bytes more, or fewer. `shared`: other keys have the file as well.
+-- Adds bytes, which may be negative, to what the key has stored. `shared`: other keys have the file as well.
 local function add_stored(key, bytes, shared)
   local storage = storage_key()
   if not is_counted(bytes) then return end
