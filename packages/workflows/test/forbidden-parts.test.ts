@@ -127,12 +127,15 @@ it.each<[className: string, input: string, value: unknown, problem: string | und
   else expect(found).toEqual([expect.stringContaining(`1.${input}: ${input} of ${className} ${problem}`)]);
 });
 
-it.each(['a + b * 2', 'max(a, 1.5) ** 2 // (b % 3)', '.5 + 2. * values[0]', 'a if a > b else 0'])(
-  'takes the formula %s',
-  (expression) => {
-    expect(faults(one('ComfyMathExpression', { expression, 'values.a': ['9', 0] }))).toEqual([]);
-  },
-);
+it.each([
+  'a + b * 2',
+  'max(a, 1.5) * 2 // (b % 3)',
+  '.5 + 2. * values[0]',
+  'a if a > b else 0',
+  'max(8, round(a * (b + 1) / 8) * 8)',
+])('takes the formula %s', (expression) => {
+  expect(faults(one('ComfyMathExpression', { expression, 'values.a': ['9', 0] }))).toEqual([]);
+});
 
 it.each<[unknown]>([
   ["a.save_to('/tmp/x')"],
@@ -145,6 +148,61 @@ it.each<[unknown]>([
   [{ __value__: ['a'] }],
 ])('refuses the formula %j, which could reach into Python objects or choose an error text', (expression) => {
   expect(faults(one('ComfyMathExpression', { expression }))).toHaveLength(1);
+});
+
+it.each<[string]>([
+  ['pow(pow(9, 4000), 4000) % 7'],
+  ['9 ** 4000000'],
+  ['9 * * 9'],
+  ['1 << 99999999'],
+  ['round(a ** 9 ** 9)'],
+  ['round(5, -999999999)'],
+  ['round(min(a, b))'],
+  ['round (5, a)'],
+  ['1 + '.repeat(126)],
+])('refuses the formula %j, which could take hours to calculate', (expression) => {
+  expect(faults(one('ComfyMathExpression', { expression }))).toEqual([expect.stringContaining('no powers')]);
+});
+
+it.each<[string, string, unknown, string | undefined]>([
+  ['ManualSigmas', 'sigmas', '0.98, 0.5; 1e-3 .25\n0', undefined],
+  ['ManualSigmas', 'sigmas', '.'.repeat(300), 'takes only numbers'],
+  ['ManualSigmas', 'sigmas', '1 '.repeat(2001), 'takes only numbers'],
+  ['ManualSigmas', 'sigmas', ['9', 0], 'takes only numbers'],
+  ['TextOverlay', 'text', 'a caption', undefined],
+  ['TextOverlay', 'text', 'a'.repeat(4001), 'takes only plain text of at most 4000 characters'],
+  ['TextOverlay', 'text', ['9', 0], 'takes only plain text of at most 4000 characters'],
+])('%s.%s, for which long texts keep ComfyUI busy for hours, holds %j: %s', (className, input, value, problem) => {
+  const found = faults(one(className, { [input]: value }));
+  expect(found).toEqual(problem === undefined ? [] : [expect.stringContaining(problem)]);
+});
+
+/** Each node joins the text of the one before it with itself. */
+const doubled = (times: number): Graph =>
+  Object.fromEntries(
+    Array.from({ length: times }, (_, n) => {
+      const text = n === 0 ? 'ab' : [`${n - 1}`, 0];
+      return [n, { class_type: 'StringConcatenate', inputs: { string_a: text, string_b: text, delimiter: '' } }];
+    }),
+  );
+const replaced = (string: unknown, replace: unknown): Graph => ({
+  0: { class_type: 'PrimitiveString', inputs: { value: 'a'.repeat(5000) } },
+  1: { class_type: 'StringReplace', inputs: { string, find: 'a', replace } },
+});
+
+it.each<[what: string, graph: Graph, refused: number]>([
+  ['doubles a text twenty times', doubled(20), 0],
+  ['doubles a text forty times', doubled(40), 17],
+  ['replaces each character by a word', replaced(['0', 0], 'a word'), 0],
+  ['replaces each character by a long text', replaced(['0', 0], ['0', 0]), 1],
+  [
+    'passes a long text through a switch',
+    { ...doubled(24), x: { class_type: 'PreviewAny', inputs: { source: ['23', 0] } } },
+    2,
+  ],
+])('counts the texts that could fill the memory of the host in a graph that %s', (_what, graph, refused) => {
+  const found = faults(graph).filter((fault) => fault.includes('makes a text that may have more than 16777216'));
+  expect(found).toHaveLength(refused);
 });
 
 it.each(['plain', '{a} and {b:.2f}', '{a:03d} {{literal}}'])('takes the template %s', (f_string) => {

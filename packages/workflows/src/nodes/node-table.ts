@@ -12,6 +12,8 @@ import table from './node-table.json' with { type: 'json' };
  * - `prefix`: the name under which an output is saved, which we replace
  * - `file:<kind>`: the name of a file that the class opens
  * - `expression`, `template`: a formula and a Python format string, which could reach into Python objects
+ * - `numbers`, `short`: a list of numbers and a text that must be short, because the time that the class needs grows with
+ *   the square of the length, and ComfyUI answers nobody meanwhile
  * - `path`, `code`, `url`: what no key may choose
  * - `unreviewed`: nobody has read the source yet
  */
@@ -26,6 +28,8 @@ export type InputKind =
   | `file:${FileKind}`
   | 'expression'
   | 'template'
+  | 'numbers'
+  | 'short'
   | 'path'
   | 'code'
   | 'url'

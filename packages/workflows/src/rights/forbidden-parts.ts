@@ -7,6 +7,7 @@ import { isRecord } from '../read-graph.js';
 import { nodeInputs } from '../verdict/node-inputs.js';
 import type { Workflow } from '../workflow.js';
 import { allowedInputs } from './allowed-inputs.js';
+import { growingTexts, MAX_TEXT_CHARS } from './text-growth.js';
 
 /** What a key may use in graphs of its own. */
 export interface NodeRights {
@@ -62,7 +63,9 @@ export function forbiddenParts(
       if (problem !== undefined) parts.push({ node, input, detail: `${input} of ${className} ${problem}` });
     }
   }
-  return parts;
+  if (rights.allowNodes === undefined) return parts;
+  const detail = `makes a text that may have more than ${MAX_TEXT_CHARS} characters; join fewer or shorter texts`;
+  return [...parts, ...growingTexts(graph).map((node) => ({ node, detail }))];
 }
 
 function isAllowedByOperator(
@@ -118,13 +121,19 @@ function reviewedInputFault({ class_type: className, inputs }: GraphNode, input:
     case 'fixed':
       return isPlain(value) ? undefined : 'takes only one of its options, as plain text';
     case 'expression':
-      return typeof value === 'string' && EXPRESSION.test(value)
+      return isFormula(value)
         ? undefined
-        : 'takes only numbers, names, operators and functions, as plain text';
+        : `takes only a formula of at most ${MAX_FORMULA_CHARS} characters: numbers, names, operators and functions, but no powers, and round() of one number`;
     case 'template':
       return typeof value === 'string' && TEMPLATE.test(value)
         ? undefined
         : 'takes only plain text with fields such as {a} or {a:.2f}';
+    case 'numbers':
+      return isShort(value) && NUMBERS.test(value)
+        ? undefined
+        : `takes only numbers, as plain text of at most ${MAX_SHORT_CHARS} characters`;
+    case 'short':
+      return isShort(value) ? undefined : `takes only plain text of at most ${MAX_SHORT_CHARS} characters`;
     case 'value':
     case 'choice':
     case 'model':
@@ -135,10 +144,28 @@ function reviewedInputFault({ class_type: className, inputs }: GraphNode, input:
   }
 }
 
+/** Longer than any formula that people write, and too short for one that takes long to calculate. */
+const MAX_FORMULA_CHARS = 500;
+/** Text for which a calculation in quadratic time takes a fraction of a second. */
+const MAX_SHORT_CHARS = 4000;
 /** A formula that names no attribute and contains no text. */
 const EXPRESSION = /^(?:[\w\s+\-*/%(),<>=![\]]|\.(?!\s*[A-Za-z_]))*$/;
+/** Python calculates powers exactly, for hours if they are large, and ComfyUI answers nobody meanwhile. */
+const POWER = /\*\s*\*|<\s*<|\bpow\b/;
+/** round() of one number. With a second, negative one Python calculates a power of ten. */
+const ROUND = /\bround\s*\((?:[^(),]|\([^(),]*\))*\)/g;
+const NUMBERS = /^(?!.*\.\.)[\d\s.,;eE+-]*$/s;
 /** Text whose fields name no attribute and no item, and are at most 99 characters wide. */
 const TEMPLATE = /^(?:[^{}]|\{\{|\}\}|\{[a-z](?::0?\d{0,2}(?:\.\d{1,2})?[dfgs%]?)?\})*$/;
+
+function isFormula(value: unknown): boolean {
+  if (typeof value !== 'string' || value.length > MAX_FORMULA_CHARS) return false;
+  return EXPRESSION.test(value) && !POWER.test(value) && !/\bround\b/.test(value.replace(ROUND, '0'));
+}
+
+function isShort(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= MAX_SHORT_CHARS;
+}
 
 function customInputFault(
   { class_type: className, inputs }: GraphNode,
