@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { type FileHandle, mkdir, mkdtemp, open, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { FleetError, newId } from '@comfy-fleet/contracts';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { createFileFrames, type FrameStore, frameName } from '../src/index.js';
 import { frameStoreContract, type Place, read, sha256 } from './frame-store-contract.js';
 
@@ -34,6 +34,13 @@ describe('put', () => {
     expect(await frames.put(name, chunks, { signal })).toEqual({ bytes: data.length, sha256: sha256(data) });
     expect(await readFile(join(dir, name))).toEqual(data);
     expect(await readdir(dir)).toEqual([name]);
+  });
+
+  it('syncs the folder after the file has its name in it, since a crash could undo the rename otherwise', async () => {
+    await mkdir(dir);
+    const synced = await watchSyncs();
+    await frames.put(name, [Buffer.from('x')], { signal });
+    expect(synced).toEqual(['file', `folder with ${name}`]);
   });
 
   it('answers storage_failed without a path when the folder cannot be made', async () => {
@@ -158,4 +165,20 @@ async function openFolder(): Promise<Place> {
     secrets: [base],
     close: () => rm(base, { recursive: true }),
   };
+}
+
+/** What is synced from now on, and what a folder contains at that moment. */
+async function watchSyncs(): Promise<readonly string[]> {
+  const synced: string[] = [];
+  const any = await open(root);
+  const prototype = Object.getPrototypeOf(any) as FileHandle;
+  await any.close();
+  const { sync } = prototype;
+  const spy = vi.spyOn(prototype, 'sync').mockImplementation(async function (this: FileHandle) {
+    const isFolder = (await this.stat()).isDirectory();
+    synced.push(isFolder ? `folder with ${await readdir(dir)}` : 'file');
+    await sync.call(this);
+  });
+  onTestFinished(() => spy.mockRestore());
+  return synced;
 }
