@@ -100,6 +100,7 @@ async function main(): Promise<void> {
     comfyTimeoutMs: config.comfyui.timeoutMs,
     announceSeconds,
     abilitiesSeconds,
+    movePatienceMs: modelPatienceSeconds * 1000,
     maxCatalogueBytes: config.comfyui.maxCatalogueBytes,
     onNameTaken: () => {
       if (process.exitCode !== undefined) return;

@@ -58,6 +58,8 @@ export interface WorkerOptions {
   readonly adoptWaitMs: number;
   readonly announceSeconds: number;
   readonly abilitiesSeconds: number;
+  /** For how long a job stays in the queue of the instance to which it was moved. */
+  readonly movePatienceMs: number;
   /** The most that an instance may say of its nodes. */
   readonly maxCatalogueBytes: number;
   /** Another process has taken this worker's name, and with it what this one has in hand: this one is to stop. */
@@ -248,6 +250,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       turn,
       able,
       loadMs,
+      patienceMs: options.movePatienceMs,
       askerOf: fitting.askerOf,
       place: placeFor,
       isPaused: (name) => halts.isPaused(name) || store.fault !== undefined,

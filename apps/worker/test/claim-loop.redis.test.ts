@@ -54,6 +54,7 @@ async function setUp(instances = 1) {
         place,
         able: () => true,
         loadMs: () => 0,
+        patienceMs: 30_000,
         askerOf: ({ name }) => ({ name, fit: () => 0 }),
         isPaused: () => false,
         signal: stopping.signal,

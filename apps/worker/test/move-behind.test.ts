@@ -14,7 +14,7 @@ function slotsWith(...pools: string[]) {
   };
   const [busy, idle] = [open('w/1'), open('w/2')];
   const taken = pools.map((pool, n) => {
-    const slot = busy.take({ id: `${n}`, pool, request: { inputs: {} } } as JobRecord, () => {});
+    const slot = busy.take({ id: `${n}`, pool, movedAt: null, request: { inputs: {} } } as JobRecord, () => {});
     slot.submission = new Submission({
       promptId: `${n}`,
       bound: NO_GRAPH,
@@ -35,20 +35,33 @@ const movedOf = (taken: readonly Slot[]) => taken.map((slot) => slot.isToBeTaken
 
 it('has the job that would begin last move to an idle instance', () => {
   const { all, idle, taken } = slotsWith('default', 'default', 'default');
-  expect(moveBehind(all, { able, loadMs, isPaused: () => false })).toBe(true);
+  expect(moveBehind(all, { able, loadMs, patienceMs: 30_000, isPaused: () => false })).toBe(true);
   expect(movedOf(taken)).toEqual([false, false, true]);
   expect(taken[2]?.endTakeBack()).toBe(idle);
 });
 
 it('moves no job of a pool that is paused, but one of another pool before it', () => {
   const { all, taken } = slotsWith('default', 'default', 'video');
-  expect(moveBehind(all, { able, loadMs, isPaused: (pool) => pool === 'video' })).toBe(true);
+  expect(moveBehind(all, { able, loadMs, patienceMs: 30_000, isPaused: (pool) => pool === 'video' })).toBe(true);
   expect(movedOf(taken)).toEqual([false, true, false]);
 });
 
 it('moves nothing when the pools of all that wait are paused', () => {
   const { all, idle, taken } = slotsWith('default', 'video', 'video');
-  expect(moveBehind(all, { able, loadMs, isPaused: (pool) => pool === 'video' })).toBe(false);
+  expect(moveBehind(all, { able, loadMs, patienceMs: 30_000, isPaused: (pool) => pool === 'video' })).toBe(false);
   expect(movedOf(taken)).toEqual([false, false, false]);
   expect(idle.isIdle).toBe(true);
+});
+
+it('moves a job only once within the patience', () => {
+  const { all, taken } = slotsWith('default', 'default', 'default');
+  const [, second, last] = taken as [Slot, Slot, Slot];
+  last.movedAt = Date.now();
+  expect(moveBehind(all, { able, loadMs, patienceMs: 30_000, isPaused: () => false })).toBe(true);
+  expect(movedOf(taken)).toEqual([false, true, false]);
+  second.endTakeBack();
+  second.movedAt = Date.now();
+  last.movedAt = Date.now() - 30_000;
+  expect(moveBehind(all, { able, loadMs, patienceMs: 30_000, isPaused: () => false })).toBe(true);
+  expect(movedOf(taken)).toEqual([false, false, true]);
 });

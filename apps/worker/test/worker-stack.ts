@@ -147,6 +147,7 @@ export async function openStack() {
         comfyTimeoutMs: 60_000,
         announceSeconds: 1,
         abilitiesSeconds: 60,
+        movePatienceMs: 30_000,
         maxCatalogueBytes: 64 * 1024 * 1024,
         onNameTaken: () => {},
         log,

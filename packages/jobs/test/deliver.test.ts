@@ -51,6 +51,7 @@ function due(webhook: Webhook, failedTries = 0): DueDelivery {
     deaths: 0,
     kills: 0,
     refusals: 0,
+    movedAt: null,
     ooms: 0,
     faults: [],
     retriedAfter: null,

@@ -283,6 +283,34 @@ it('calls a job back from behind another one only for an instance that loads no 
   await waiting.release(0);
 });
 
+it('calls a job back only once within the patience', async () => {
+  const { fleet, claim, recall, pass } = await openPool();
+  await submit(fleet, 'a');
+  const moved = (await claim('w/1', { a: 0 })) as Claim;
+  const first = newId();
+  await moved.submit(first, 'w/1', Date.now() + 4000);
+  expect(await recall('w/2', { a: 0 })).toBe(true);
+  await moved.lose(first, 'taken_back');
+  await moved.submit(newId(), 'w/1', Date.now() + 4000);
+  expect(await recall('w/2', { a: 0 })).toBe(false);
+  pass(PATIENCE_MS);
+  expect(await recall('w/2', { a: 0 })).toBe(true);
+  await moved.release(0);
+});
+
+it('does not call a job back for an instance on which it failed', async () => {
+  const { fleet, claim, recall } = await openPool();
+  await submit(fleet, 'a');
+  const retried = (await claim('w/2', { a: 0 })) as Claim;
+  const failed = newId();
+  await retried.submit(failed, 'w/2');
+  await retried.lose(failed, 'faulty', [{ instance: 'w/2', code: 'gpu_failed', print: 'x', suspect: false }]);
+  await retried.submit(newId(), 'w/1', Date.now() + 4000);
+  expect(await recall('w/2', { a: 0 })).toBe(false);
+  expect(await recall('w/3', { a: 0 })).toBe(true);
+  await retried.release(0);
+});
+
 it('knows how long a job still waits behind another one, whatever the clock of its host says', async () => {
   const { fleet, recall } = await openPool();
   const now = () => Date.now() + 3_600_000;

@@ -40,6 +40,7 @@ function aSnapshot(record: Partial<JobRecord> = {}, ahead: number | null = null)
       deaths: 0,
       kills: 0,
       refusals: 0,
+      movedAt: null,
       ooms: 0,
       faults: [],
       retriedAfter: null,

@@ -12,6 +12,8 @@ export interface Movable {
   readonly loadMs: (record: JobRecord, slots: Slots) => number;
   /** Operators have paused the pool: its jobs go back into the queue, not to another instance. */
   readonly isPaused: (pool: string) => boolean;
+  /** For how long a job that was moved stays where it came to (MODEL_PATIENCE_SECONDS). */
+  readonly patienceMs: number;
 }
 
 /** Whether an instance may be given a job that waits in another one: it can run it, is trusted with it, and did not fail it. */
@@ -30,15 +32,16 @@ export function loadingTime(workflows: KnownWorkflows): Movable['loadMs'] {
  * Has the job that would begin last move to an idle instance, of those for which that has to load less long than they
  * would wait where they are. Answers whether one was found.
  */
-export function moveBehind(all: readonly Slots[], { able, loadMs, isPaused }: Movable): boolean {
+export function moveBehind(all: readonly Slots[], { able, loadMs, isPaused, patienceMs }: Movable): boolean {
   for (const idle of all.filter(({ isIdle }) => isIdle)) {
     const gains = ({ record, waitMs = 0 }: Slot) => {
       const load = loadMs(record, idle);
       return load === 0 || load < waitMs;
     };
+    const isSettled = ({ movedAt }: Slot) => movedAt !== null && Math.abs(Date.now() - movedAt) < patienceMs;
     const behind = all
       .flatMap((slots) => slots.behind)
-      .filter((slot) => !isPaused(slot.record.pool) && able(slot.record, idle) && gains(slot));
+      .filter((slot) => !isPaused(slot.record.pool) && !isSettled(slot) && able(slot.record, idle) && gains(slot));
     const last = behind.sort((a, b) => (a.waitMs ?? 0) - (b.waitMs ?? 0)).at(-1);
     if (last === undefined) continue;
     last.takeBack(idle);

@@ -149,6 +149,8 @@ export class Slot {
   readonly record: JobRecord;
   /** What ComfyUI was given of the job, until it is lost. */
   submission: Submission | undefined;
+  /** When the job was last moved from one instance's queue to another, ms since 1970; null: never. */
+  movedAt: number | null;
   /** How its job ended here. */
   became: TerminalStatus | undefined;
   readonly #wake: () => void;
@@ -160,6 +162,7 @@ export class Slot {
   constructor(slots: Slots, record: JobRecord, wake: () => void) {
     this.slots = slots;
     this.record = record;
+    this.movedAt = record.movedAt;
     this.#wake = wake;
   }
 

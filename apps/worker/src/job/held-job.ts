@@ -119,6 +119,7 @@ export class HeldJob {
   moveTo(slots: Slots): void {
     this.#slot.leave();
     this.#slot = this.#take(slots);
+    this.#slot.movedAt = Date.now();
   }
 
   #take(slots: Slots): Slot {

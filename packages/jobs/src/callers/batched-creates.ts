@@ -152,6 +152,7 @@ function newSnapshot(
     deaths: 0,
     kills: 0,
     refusals: 0,
+    movedAt: null,
     ooms: 0,
     faults: [],
     retriedAfter: null,

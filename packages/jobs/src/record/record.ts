@@ -122,6 +122,8 @@ export interface JobRecord {
   readonly ooms: number;
   /** Where it failed for what may be the instance's fault, the latest last; bounded. */
   readonly faults: readonly InstanceFault[];
+  /** When an idle instance of another worker last asked for it while it waited in a ComfyUI; null: none did. */
+  readonly movedAt: number | null;
   /** The error after which it was given back last; null while that was for no error. */
   readonly retriedAfter: ErrorCode | null;
   /** The fence: number of the latest claim. */
@@ -212,6 +214,7 @@ export function recordOf(fields: Readonly<Record<string, string>>): JobRecord | 
     refusals: number('refusals') ?? 0,
     ooms: number('ooms') ?? 0,
     faults: json<InstanceFault[]>('faults', []),
+    movedAt: number('moved_at'),
     retriedAfter: text('retried_after') as ErrorCode | null,
     claim: number('claim') ?? 0,
     worker: text('worker'),

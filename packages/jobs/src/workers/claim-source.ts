@@ -48,7 +48,14 @@ export async function openClaimSource(
     },
     recall: async (asker) => {
       for (;;) {
-        const args = [keys.prefix, asker.name, options.clock.now(), pool, writeRefusals(asker)];
+        const args = [
+          keys.prefix,
+          asker.name,
+          options.clock.now(),
+          pool,
+          writeRefusals(asker),
+          options.modelPatienceMs,
+        ];
         const [verdict, ...need] = (await runScript(redis, 'recall', keys.ahead(pool), args)) as string[];
         if (verdict !== 'unknown') return verdict === 'recalled';
         await sayFits(options.fits, asker, need);
