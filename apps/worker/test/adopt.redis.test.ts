@@ -1,5 +1,7 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { newId } from '@comfy-fleet/contracts';
-import { until } from '@comfy-fleet/testing';
+import { PICTURE, until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
 import { adopt } from '../src/job/adopt.js';
 import { Canceled } from '../src/job/signals.js';
@@ -7,20 +9,25 @@ import type { Tools } from '../src/tools.js';
 import { folderOnly } from './folder-only.js';
 import { aClaimedJob, INSTANCE_NAMES, someInstruments, someSlots } from './held.js';
 import { scriptedComfy } from './scripted-comfy.js';
-import { someStores } from './worker-stack.js';
+import { aFolder, someStores } from './worker-stack.js';
 
 interface Left {
   /** The instance that an earlier claim gave it to; by default the one that has it now. */
   readonly instance?: string;
   /** It had begun when that claim ended. */
   readonly begun?: boolean;
+  /** It has written this into the output folder, which the worker sees. */
+  readonly file?: Buffer;
 }
 
 /** A job whose submission an earlier claim left in a ComfyUI, where it is now. */
-async function setUp(where: Parameters<typeof scriptedComfy>[0], { instance = 'w/1', begun = false }: Left = {}) {
+async function setUp(where: Parameters<typeof scriptedComfy>[0], { instance = 'w/1', begun = false, file }: Left = {}) {
   const promptId = newId();
   const comfy = await scriptedComfy(where, () => promptId);
-  const held = await aClaimedJob(someSlots(comfy.url), async (ledgers) => {
+  const output = await aFolder();
+  if (file !== undefined) await writeFile(join(output, `prefix-${promptId}-1_00001_.png`), file);
+  const slots = someSlots(comfy.url, { folders: { output, input: undefined, temp: undefined } });
+  const held = await aClaimedJob(slots, async (ledgers) => {
     const earlier = ledgers.worker('earlier');
     const source = await earlier.claims('default');
     const claim = await until('it is claimed', () => source.next());
@@ -60,6 +67,13 @@ it('takes one that is gone off the record', async () => {
   const { job, adopt, record } = await setUp('absent');
   expect(await adopt()).toBe('gone');
   expect([job.submission, job.left, (await record()).promptId]).toEqual([undefined, undefined, null]);
+});
+
+it('takes one that is gone off the record when its file is not whole, and counts it as an attempt', async () => {
+  const { job, adopt, record } = await setUp('absent', { file: Buffer.from(PICTURE, 'base64').subarray(0, -1) });
+  expect(await adopt()).toBe('gone');
+  expect(job.attempts).toBe(1);
+  expect(await record()).toMatchObject({ promptId: null, attempts: 1, status: 'queued' });
 });
 
 it('gives one up that another instance had, and asks this one nothing', async () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { InstanceFolders } from '@comfy-fleet/config';
 import { newId } from '@comfy-fleet/contracts';
 import { inputName } from '@comfy-fleet/frames';
-import { PICTURE, pictureFile, type Simulator, until } from '@comfy-fleet/testing';
+import { lastEnd, PICTURE, pictureFile, type Simulator, starts, until } from '@comfy-fleet/testing';
 import { expect, it } from 'vitest';
 import { aGpu, namesIn, openStack, someStores } from './worker-stack.js';
 
@@ -38,6 +38,45 @@ it("deletes pictures from ComfyUI's disk once they are stored, and what is a day
   expect(picturesIn(output, input)).toEqual(expected);
   expect((await namesIn(stores.frames)).sort()).toEqual([`${id}_1.png`, `${id}_2.png`]);
   expect(await worker.instance(1)).toMatchObject({ cleansOutputs: true, cleansInputs: true });
+});
+
+it('a finished picture is not rendered again when the worker and then ComfyUI were killed before it was stored', async () => {
+  const stack = await openStack();
+  const gpu = await aGpu(1000);
+  const id = await stack.submit({ steps: 150, count: 2 });
+  await stack.leaveExecuting('w', gpu);
+  gpu.set({ stepMs: 0 });
+  await until('ComfyUI has rendered it', () => lastEnd(gpu));
+  gpu.drop();
+  await stack.startWorker('w', [], seeing(gpu, { output: join(gpu.dir, 'output') }));
+  const job = await stack.ended(id);
+  expect(job).toMatchObject({ status: 'succeeded', attempts: 1, submissions: 1, kills: 0 });
+  expect(job.outputs).toHaveLength(2);
+  expect(starts(gpu)).toBe(1);
+});
+
+it('pictures are rendered again when one of them was not written yet as ComfyUI was killed', async () => {
+  const stack = await openStack();
+  const gpu = await aGpu(1000);
+  const output = join(gpu.dir, 'output');
+  const id = await stack.submit({ steps: 150, count: 2 });
+  await stack.leaveExecuting('w', gpu);
+  gpu.set({ stepMs: 0 });
+  await until('ComfyUI has rendered it', () => lastEnd(gpu));
+  gpu.drop();
+  rmSync(join(output, picturesIn(output).at(-1) ?? ''));
+  await stack.startWorker('w', [], seeing(gpu, { output }));
+  expect(await stack.ended(id)).toMatchObject({ status: 'succeeded', attempts: 2, submissions: 2 });
+  expect(starts(gpu)).toBe(2);
+});
+
+it('a finished picture is not rendered again when ComfyUI has no history of it', async () => {
+  const stack = await openStack();
+  const gpu = await aGpu();
+  gpu.faults.add({ kind: 'lost_history', times: 1 });
+  await stack.startWorker('w', [], seeing(gpu, { output: join(gpu.dir, 'output') }));
+  expect(await stack.run()).toMatchObject({ status: 'succeeded', attempts: 1, submissions: 1 });
+  expect(starts(gpu)).toBe(1);
 });
 
 it("deletes the picture that jobs start from from ComfyUI's disk when the last of them has ended, on whichever worker", async () => {

@@ -188,11 +188,17 @@ export async function openStack() {
       if (workflow === undefined) throw new Error(`no workflow ${request.workflow}`);
       const client = createComfyClient({ baseUrl: gpu.url, instance, headers: {}, timeoutMs: 30_000 });
       const signal = new AbortController().signal;
-      await client.submit(bindGraph(workflow, request, { filenamePrefix: promptId, files: new Map() }), {
-        promptId,
-        clientId: '',
-        signal,
-      });
+      await client.submit(
+        bindGraph(workflow, request, {
+          filenamePrefix: (await ledger.instanceNames()).outputPrefix(promptId),
+          files: new Map(),
+        }),
+        {
+          promptId,
+          clientId: '',
+          signal,
+        },
+      );
       await client.close();
       await until('it executes', async () => (await queueOf(gpu)).running.includes(promptId));
       await claim.start(promptId);

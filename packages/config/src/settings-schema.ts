@@ -176,7 +176,7 @@ export const settingsSchema = Type.Object({
   COMFYUI_OUTPUT_DIRS: Type.Optional(
     Type.String({
       description:
-        'Comma-separated output folders of the ComfyUI instances, in the order of COMFYUI_URLS, if this worker can access them: it deletes pictures there once they are stored',
+        'Comma-separated output folders of the ComfyUI instances, in the order of COMFYUI_URLS, if this worker can access them: it deletes pictures there once they are stored, and finds there what was finished before a restart of ComfyUI',
     }),
   ),
   COMFYUI_INPUT_DIRS: Type.Optional(

@@ -3,6 +3,7 @@ import { noteEvent, noteFacts } from '@comfy-fleet/telemetry';
 import type { Tools } from '../tools.js';
 import { patiently } from '../waiting/patiently.js';
 import { CallersNames } from './callers-names.js';
+import { findFilesLeft } from './files-left.js';
 import type { HeldJob } from './held-job.js';
 import { loseSubmission } from './lose.js';
 import { Canceled } from './signals.js';
@@ -11,7 +12,7 @@ import { bindJob, originOf } from './submit.js';
 
 /**
  * Looks for the submission that an earlier claim left in this instance, and takes it over if ComfyUI still has it or
- * its result. `gone` when it has neither, undefined when there was nothing to look for here: then none is on the record.
+ * its result, or if all of its files are still there. `gone` when it has neither, undefined when there was nothing to look for here: then none is on the record.
  */
 export async function adopt(job: HeldJob, tools: Tools): Promise<Submission | 'gone' | undefined> {
   const { left: promptId } = job;
@@ -26,6 +27,8 @@ export async function adopt(job: HeldJob, tools: Tools): Promise<Submission | 'g
   const submission = job.takeOver(promptId, await graphOf(job, promptId, tools));
   const found = await patiently(job, () => job.instance.ask((client) => client.find(promptId, job.signal)));
   if (found.state === 'absent') {
+    submission.entry = await findFilesLeft(job, submission, tools);
+    if (submission.entry !== undefined) return submission;
     job.log.warn('the earlier submission is gone', { prompt_id: promptId });
     tools.instruments.retries.inc({ code: 'prompt_lost' });
     await loseSubmission(job, 'died', tools);

@@ -1,3 +1,4 @@
+import type { HistoryEntry } from '@comfy-fleet/comfyui';
 import { FleetError, filesOf } from '@comfy-fleet/contracts';
 import type { Claim } from '@comfy-fleet/jobs';
 import { deadlineMs } from '@comfy-fleet/workflows';
@@ -9,7 +10,8 @@ import { apply, letGo } from './apply.js';
 import { collectAndFinish } from './collect.js';
 import { decide } from './decide.js';
 import { gatherFacts } from './facts.js';
-import { follow, stopPrompt } from './follow.js';
+import { findFilesLeft } from './files-left.js';
+import { type End, follow, stopPrompt } from './follow.js';
 import { HeldJob } from './held-job.js';
 import { deleteInputs } from './leftovers.js';
 import { outcomeOf } from './outcome.js';
@@ -65,13 +67,7 @@ async function run(job: HeldJob, tools: Tools): Promise<void> {
     profiles: tools.workflows.profiles,
     most: tools.maxGpuSeconds,
   });
-  const end = await follow(job, submission, {
-    instruments: tools.instruments,
-    pollMs: tools.pollMs,
-    deadlineMs: longestMs,
-    // What another process was waiting for in vain is not waited for again.
-    graceMs: job.instance.health.state === 'wedged' ? 0 : tools.interruptGraceMs,
-  });
+  const end = await followToEnd(job, submission, longestMs, tools);
   if (end.state === 'ended') submission.entry = end.entry;
   const { counted, entry, error } = outcomeOf(end, job, longestMs);
   tools.instruments.prompts.inc({ instance: job.instance.name, outcome: counted });
@@ -84,6 +80,21 @@ async function run(job: HeldJob, tools: Tools): Promise<void> {
   job.slot.leaveGpu();
   tools.changed();
   await inCollecting(() => collectAndFinish(job, submission, entry, tools));
+}
+
+/** To the end in ComfyUI's history, or, if ComfyUI lost that, in its output folder. */
+async function followToEnd(job: HeldJob, submission: Submission, longestMs: number, tools: Tools): Promise<End> {
+  const ended = (entry: HistoryEntry) => ({ state: 'ended', entry, timedOut: false }) as const;
+  if (submission.entry !== undefined) return ended(submission.entry);
+  const end = await follow(job, submission, {
+    instruments: tools.instruments,
+    pollMs: tools.pollMs,
+    deadlineMs: longestMs,
+    // What another process was waiting for in vain is not waited for again.
+    graceMs: job.instance.health.state === 'wedged' ? 0 : tools.interruptGraceMs,
+  });
+  const entry = end.state === 'absent' ? await findFilesLeft(job, submission, tools) : undefined;
+  return entry === undefined ? end : ended(entry);
 }
 
 /** A job under which workers died again and again ends here, and so does what ComfyUI has of it. */
