@@ -60,7 +60,10 @@ it('rests for the jobs of all keys when the test prompt fails after a job of one
   await until('the test prompt has failed again', async () => ((await whole())?.count ?? 0) > 1);
   expect((await stack.record(second)).submissions).toBe(0);
   gpu.faults.remove();
-  for (const id of [first, second]) expect(await stack.ended(id)).toMatchObject({ status: 'succeeded', attempts: 1 });
+  for (const id of [first, second]) {
+    const { status, attempts, faultyAttempts } = await stack.ended(id);
+    expect([status, attempts - faultyAttempts]).toEqual(['succeeded', 1]);
+  }
   await worker.allUp();
 });
 
@@ -73,7 +76,10 @@ it('rests for the jobs of all keys when jobs of two keys fail alike, though the 
   const second = await order('bert', '2');
   await until('it rests for all', async () => (await rests()).some(({ scope }) => Object.keys(scope).length === 0));
   gpu.faults.remove();
-  for (const id of [first, second]) expect(await stack.ended(id)).toMatchObject({ status: 'succeeded', attempts: 1 });
+  for (const id of [first, second]) {
+    const { status, attempts, faultyAttempts } = await stack.ended(id);
+    expect([status, attempts - faultyAttempts]).toEqual(['succeeded', 1]);
+  }
   await worker.allUp();
 });
 

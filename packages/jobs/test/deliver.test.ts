@@ -47,6 +47,7 @@ function due(webhook: Webhook, failedTries = 0): DueDelivery {
     promptId: null,
     submissions: 1,
     attempts: 1,
+    faultyAttempts: 0,
     orphanedMs: null,
     deaths: 0,
     kills: 0,

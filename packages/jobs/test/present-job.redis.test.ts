@@ -36,6 +36,7 @@ function aSnapshot(record: Partial<JobRecord> = {}, ahead: number | null = null)
       promptId: null,
       submissions: 0,
       attempts: 0,
+      faultyAttempts: 0,
       orphanedMs: null,
       deaths: 0,
       kills: 0,

@@ -317,7 +317,7 @@ it('leaves a canceling job that is given back with a submission to the next hold
   expect(await next.finish({ status: 'canceled' })).toBe('canceled');
 });
 
-it('puts back a job that failed for a fault of its instance as if it had not begun, with the fault on its record', async () => {
+it('puts back a job that failed for a fault of its instance, which does not count against it, with the fault on its record', async () => {
   const fleet = await openFleet();
   const { id, startDeadline } = (await fleet.submit({ startWithinMs: 60_000 })).record;
   const source = await fleet.claims();
@@ -327,12 +327,19 @@ it('puts back a job that failed for a fault of its instance as if it had not beg
   // Sent again after a reconnect.
   expect(await claim.lose(promptId, 'faulty', faults)).toBe('ok');
   const { record } = await fleet.get(id);
-  expect(record).toMatchObject({ status: 'queued', attempts: 0, submissions: 1, promptId: null, faults });
+  expect(record).toMatchObject({
+    status: 'queued',
+    attempts: 1,
+    faultyAttempts: 1,
+    submissions: 1,
+    promptId: null,
+    faults,
+  });
   // What it spent there is not taken from its time to wait.
   expect(record.startDeadline).toBeGreaterThanOrEqual(startDeadline);
   expect(await fleet.redis.zscore(fleet.keys.deadlines, id)).toBe(`${record.startDeadline}`);
   await claim.release(0);
   const again = await startNext(source);
   expect(again.claim.record.faults).toEqual(faults);
-  expect((await fleet.get(id)).record).toMatchObject({ status: 'running', attempts: 1 });
+  expect((await fleet.get(id)).record).toMatchObject({ status: 'running', attempts: 2, faultyAttempts: 1 });
 });

@@ -23,7 +23,7 @@ export class HeldJob {
   readonly news = new NewsFeed<JobNews>();
   /** The submission that an earlier claim left, until it is adopted or given up. */
   left: string | undefined;
-  /** Submissions that began executing, with those of earlier claims. */
+  /** Submissions that began executing, with those of earlier claims, but not those that came to a fault. */
   attempts: number;
   /** Times that the GPU ran out of memory under it, with those of earlier claims. */
   ooms: number;
@@ -43,7 +43,7 @@ export class HeldJob {
     this.signal = ending;
     this.patienceMs = unreachableMs;
     this.left = record.promptId ?? undefined;
-    this.attempts = record.attempts;
+    this.attempts = record.attempts - record.faultyAttempts;
     this.ooms = record.ooms;
     this.mayHaveStored = record.claim > 1;
     this.#log = log.child({ job: record.id });

@@ -148,6 +148,7 @@ function newSnapshot(
     promptId: null,
     submissions: 0,
     attempts: 0,
+    faultyAttempts: 0,
     orphanedMs: null,
     deaths: 0,
     kills: 0,

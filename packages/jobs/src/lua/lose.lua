@@ -2,7 +2,7 @@
 Takes the submission off the record, because ComfyUI has nothing (more) to do for it; running → queued, the one step
 back, if it was executing. An executing submission whose instance `died` counts as a kill of the job, one that ran
 `out_of_memory` as such. One that is `lost` may still be in a ComfyUI out of reach; if it did not begin it counts as a
-refusal of the job. One that was `faulty` is no attempt of the job, which may wait for its next one as long as it
+refusal of the job. One that was `faulty` does not count against the job, which may wait for its next one as long as it
 could have waited for that.
 
 Input:
@@ -44,11 +44,12 @@ if get('prompt_id') == prompt_id then
     abandon_submission()
   end
   if faults ~= '' then set('faults', faults) end
-  if reason == 'faulty' and get('started_prompt') == prompt_id
-    and redis.call('HINCRBY', record, 'attempts', -1) <= 0 then
-    redis.call('HDEL', record, 'attempts')
-    set('start_deadline', string.format('%d', get('start_deadline') + now_ms() - get('started_at')))
-    redis.call('ZADD', deadlines_key(), get('start_deadline'), id)
+  if reason == 'faulty' and get('started_prompt') == prompt_id then
+    redis.call('HINCRBY', record, 'faulty_attempts', 1)
+    if own_attempts() <= 0 then
+      set('start_deadline', string.format('%d', get('start_deadline') + now_ms() - get('started_at')))
+      redis.call('ZADD', deadlines_key(), get('start_deadline'), id)
+    end
   end
   drop_submission()
   set('phase', 'claimed')

@@ -105,8 +105,10 @@ export interface JobRecord {
   /** The current submission's prompt id; written before ComfyUI is asked. */
   readonly promptId: string | null;
   readonly submissions: number;
-  /** Submissions that began executing, without those that came to a fault. */
+  /** Submissions that began executing. */
   readonly attempts: number;
+  /** Of these, those that ended with what may be a fault of their instance: they do not count against the job. */
+  readonly faultyAttempts: number;
   /**
    * ms since another worker first claimed the job with the submission on its record; null: its own worker has it, or
    * there is none.
@@ -208,6 +210,7 @@ export function recordOf(fields: Readonly<Record<string, string>>): JobRecord | 
     promptId: text('prompt_id'),
     submissions: number('submissions') ?? 0,
     attempts: number('attempts') ?? 0,
+    faultyAttempts: number('faulty_attempts') ?? 0,
     orphanedMs: number('orphaned_ms'),
     deaths: number('deaths') ?? 0,
     kills: number('kills') ?? 0,

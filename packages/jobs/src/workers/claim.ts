@@ -10,7 +10,7 @@ export type Verdict = 'ok' | 'canceling' | 'superseded';
 
 /**
  * Why a submission is off: its instance forgot or died under it, ran out of memory, or it was taken back by us; `faulty`:
- * it failed for what may be the instance's fault, which costs no attempt.
+ * it failed for what may be the instance's fault, which does not count against the job.
  */
 export type Loss = 'lost' | 'died' | 'out_of_memory' | 'taken_back' | 'faulty';
 

@@ -28,11 +28,13 @@ local function held_by(claim)
   local phase = get('phase')
   return is_latest(claim) and phase ~= 'waiting' and phase ~= 'ended'
 end
--- Nobody has the job, it never began, it has no submission that may still be found, and its start deadline has passed.
+-- Executions that may have been the job's own fault.
+local function own_attempts() return (tonumber(get('attempts')) or 0) - (tonumber(get('faulty_attempts')) or 0) end
+-- Nobody has the job, it never began but for faults of instances, it has no submission that may still be found, and its start deadline has passed.
 local function is_overdue()
-  local status, phase, prompt, attempts, deadline =
-    unpack(redis.call('HMGET', record, 'status', 'phase', 'prompt_id', 'attempts', 'start_deadline'))
-  return status == 'queued' and phase == 'waiting' and (prompt or '') == '' and (attempts or '') == ''
+  local status, phase, prompt, deadline =
+    unpack(redis.call('HMGET', record, 'status', 'phase', 'prompt_id', 'start_deadline'))
+  return status == 'queued' and phase == 'waiting' and (prompt or '') == '' and own_attempts() <= 0
     and tonumber(deadline) <= tonumber(now_ms())
 end
 -- It lives for so many ms from now, or longer if it would have anyway.
