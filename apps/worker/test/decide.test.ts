@@ -14,6 +14,7 @@ const FIRST: Facts = {
   kills: 0,
   ooms: 0,
   memory: undefined,
+  hung: undefined,
   fault: undefined,
   limits: { maxAttempts: 3, maxRefusals: 10, maxInstanceDeaths: 2 },
 };
@@ -42,6 +43,28 @@ describe('what nobody failed at', () => {
     ],
   ])('%s', (_what, error, decision) => {
     expect(decided(error)).toMatchObject(decision);
+  });
+});
+
+describe('whose time was up on an instance that hangs', () => {
+  const timedOut = new FleetError('timed_out', 'It took too long.');
+  const on = (instance: string): InstanceFault => ({ instance, code: 'timed_out', print: 'timed_out', suspect: false });
+
+  it('is tried at once on another instance', () => {
+    const faults = [on('w/1')];
+    expect(decided(timedOut, { hung: { faults, others: 1 } })).toMatchObject({
+      what: 'release',
+      why: 'lost',
+      delayMs: 0,
+      faults,
+    });
+  });
+
+  it.each([
+    ['no other instance can try it', { faults: [on('w/1')], others: 0 }],
+    ['another instance hung under it as well', { faults: [on('w/1'), on('w/2')], others: 1 }],
+  ])('fails when %s', (_what, hung) => {
+    expect(decided(timedOut, { hung })).toEqual({ what: 'fail', error: timedOut });
   });
 });
 

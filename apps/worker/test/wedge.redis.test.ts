@@ -49,6 +49,19 @@ it('ends a job in time that hears no interrupt, gives what waits behind it back,
   expect(await stack.record(stuck)).toMatchObject({ status: 'failed', attempts: 1 });
 });
 
+it('tries a job once more on another instance when its time was up on an instance that hears no interrupt', async () => {
+  const stack = await openStack();
+  const [sick, well] = [await aGpu(), await aGpu()];
+  hang(sick);
+  const within = { tools: { ...tools, workflows: stack.workflowsWithin(5) } };
+  const worker = await stack.startWorker('w', [sick.url, well.url], within);
+  await worker.allUp();
+  const id = await stack.submit();
+  expect(await stack.ended(id)).toMatchObject({ status: 'succeeded', instance: 'w/2', attempts: 2 });
+  expect(await worker.instance(1)).toMatchObject({ state: 'wedged' });
+  expect([starts(sick), starts(well)]).toEqual([1, 1]);
+});
+
 it('ends a job as canceled that hears no interrupt, renders it no more and takes nothing of it that comes late', async () => {
   const stack = await openStack();
   const gpu = await aGpu();

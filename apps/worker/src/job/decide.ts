@@ -70,6 +70,8 @@ export function decide(error: unknown, facts: Facts, random: () => number = Math
       return { what: 'fail', error };
     case 'memory':
       return outOfMemory(error, facts);
+    case 'hung':
+      return timedOut(error, facts);
     case 'opinion':
       return facts.fault === undefined ? { what: 'fail', error } : secondOpinion(error, facts.fault);
     case 'again':
@@ -94,6 +96,15 @@ function outOfMemory(error: FleetError, { ooms, memory }: Facts): Decision {
     };
   }
   return { what: 'release', because: 'out of memory; another try on another instance', faults, ...retry };
+}
+
+/** A hung instance says nothing about how long the job takes, so the job is tried once elsewhere. */
+function timedOut(error: FleetError, { hung }: Facts): Decision {
+  const { faults = [], others = 0 } = hung ?? {};
+  const isRepeated = faults.filter(({ code }) => code === error.code).length > 1;
+  if (others === 0 || isRepeated) return { what: 'fail', error };
+  const because = 'the instance hangs; another try on another instance';
+  return { what: 'release', why: 'lost', because, code: error.code, delayMs: 0, faults };
 }
 
 function secondOpinion(error: FleetError, { faults, others, restMs }: FaultFacts): Decision {

@@ -12,7 +12,7 @@ export interface Facts {
   readonly hasBegun: boolean;
   /** The instance died, or was restarted, while it had the submission. */
   readonly instanceDied: boolean;
-  /** Submissions that began executing, this one included. */
+  /** Submissions that began executing, this one included, but not those that came to a fault. */
   readonly attempts: number;
   /** Times that instances refused or lost it before it began; this one is not among them. */
   readonly refusals: number;
@@ -21,14 +21,16 @@ export interface Facts {
   /** Times that the GPU ran out of memory under it, this one included if it did. */
   readonly ooms: number;
   /** Of a second out-of-memory error. */
-  readonly memory: MemoryFacts | undefined;
+  readonly memory: ElsewhereFacts | undefined;
+  /** Of a job whose time was up on an instance that did not even hear an interrupt. */
+  readonly hung: ElsewhereFacts | undefined;
   /** Of an error that may be the instance's fault. */
   readonly fault: FaultFacts | undefined;
   readonly limits: Pick<Tools, 'maxAttempts' | 'maxRefusals' | 'maxInstanceDeaths'>;
 }
 
 /** As in FaultFacts; an instance with less memory cannot try it. */
-export type MemoryFacts = Pick<FaultFacts, 'faults' | 'others'>;
+type ElsewhereFacts = Pick<FaultFacts, 'faults' | 'others'>;
 
 export interface FaultFacts {
   /** Those on its record and, last, this one. */
@@ -47,6 +49,7 @@ type FaultError = FleetError & { readonly code: FaultCode };
 export async function gatherFacts(job: HeldJob, error: unknown, tools: Asking): Promise<Facts> {
   const { record, submission } = job;
   const isOutOfMemory = error instanceof FleetError && error.code === 'out_of_memory';
+  const isTimedOut = error instanceof FleetError && error.code === 'timed_out';
   const ooms = job.ooms + (isOutOfMemory ? 1 : 0);
   // ComfyUI unloads all models then.
   if (ranOutOfMemory(error)) job.instance.models.forget();
@@ -58,6 +61,7 @@ export async function gatherFacts(job: HeldJob, error: unknown, tools: Asking): 
     kills: record.kills,
     ooms,
     memory: isOutOfMemory && ooms > 1 ? await noteOutOfMemory(job, error, tools) : undefined,
+    hung: isTimedOut && submission?.isInDoubt ? await noteHung(job, error, tools) : undefined,
     fault: isFault(error) ? await noteFault(job, error, tools) : undefined,
     limits: tools,
   };
@@ -72,11 +76,21 @@ async function noteOutOfMemory(
   { record, instance }: HeldJob,
   error: FleetError,
   { whoElse }: Asking,
-): Promise<MemoryFacts> {
+): Promise<ElsewhereFacts> {
   const { code, detail } = error;
   const subject = subjectOf(record);
   const scope = { workflow: subject.workflow };
   instance.health.jobFailed(subject, { print: code, code, error: detail, certain: false, scope });
+  const faults = [...record.faults, { instance: instance.name, code, print: code, suspect: false }].slice(-MOST_FAULTS);
+  return { faults, others: await whoElse(record, faults) };
+}
+
+/** Its instance gets no more jobs until the prompt is gone; see WedgeWatch. */
+async function noteHung(
+  { record, instance }: HeldJob,
+  { code }: FleetError,
+  { whoElse }: Asking,
+): Promise<ElsewhereFacts> {
   const faults = [...record.faults, { instance: instance.name, code, print: code, suspect: false }].slice(-MOST_FAULTS);
   return { faults, others: await whoElse(record, faults) };
 }

@@ -11,10 +11,11 @@ import type { ErrorCode } from '@comfy-fleet/contracts';
  * | again | another instance, if there is one | MAX_ATTEMPTS executions; MAX_INSTANCE_DEATHS if the instance died under it | 1 s, doubling |
  * | elsewhere | another instance, if there is one | MAX_REFUSALS times | 1 s, doubling |
  * | memory | the same instance, then another one with at least as much memory | once each | at once |
+ * | hung | another instance, if the first one did not even hear an interrupt | once | at once |
  * | let go | | | the job's lock has run out |
  * | opinion | as second-opinion.ts rules | | at once, or after the instance's rest |
  */
-type Reaction = 'fail' | 'let go' | 'again' | 'elsewhere' | 'memory' | 'opinion';
+type Reaction = 'fail' | 'let go' | 'again' | 'elsewhere' | 'memory' | 'hung' | 'opinion';
 
 /** One row per code, so that a new code cannot be forgotten. Codes of requests never reach a job: they fail it. */
 export const REACTIONS: Readonly<Record<ErrorCode, Reaction>> = {
@@ -32,7 +33,7 @@ export const REACTIONS: Readonly<Record<ErrorCode, Reaction>> = {
   storage_failed: 'fail',
   worker_killed: 'fail',
   instance_killed: 'fail',
-  timed_out: 'fail',
+  timed_out: 'hung',
   prompt_lost: 'again',
   instance_unreachable: 'elsewhere',
   comfyui_error: 'elsewhere',
