@@ -54,6 +54,14 @@ it('leaves a PNG whose pixels are damaged as damaged as it was', async () => {
   expect(await edited(png)).toEqual(png);
 });
 
+it('passes on what follows the end of a PNG in the pieces that it came in', async () => {
+  const png = Buffer.concat([aPng('nothing'), Buffer.alloc(1_000_000)]);
+  const pieces = [];
+  for await (const piece of editFile(inPieces(png, 100_000), edit)) pieces.push(piece);
+  expect(Buffer.concat(pieces)).toEqual(png);
+  expect(pieces.length).toBeLessThan(100);
+});
+
 it.each([0, 3, 8, 20, 45, 2000])('passes on a PNG that ends after %i bytes', async (bytes) => {
   const png = aPng('nothing').subarray(0, bytes);
   expect(await edited(png)).toEqual(png);

@@ -7,14 +7,16 @@ const HEAD_BYTES = 8;
 /** Chunks in which ComfyUI writes texts: `comf` is its own, in animations. */
 const TEXTS: ReadonlySet<string> = new Set(['tEXt', 'iTXt', 'comf']);
 
-/** A PNG whose texts have right checksums. All other chunks stay as they are. */
+/** A PNG whose texts have right checksums. All other chunks, and data after the end of the picture, stay as they are. */
 export async function* withPngChecksums(file: PieceReader): AsyncGenerator<Uint8Array> {
   yield await file.take(SIGNATURE_BYTES);
   for (;;) {
     const head = await file.take(HEAD_BYTES);
     yield head;
     if (head.length < HEAD_BYTES) return;
-    const isText = TEXTS.has(head.toString('latin1', 4));
+    const type = head.toString('latin1', 4);
+    if (type === 'IEND') return yield* file.pieces();
+    const isText = TEXTS.has(type);
     let sum = crc32(head.subarray(4));
     for await (const part of file.pieces(head.readUInt32BE(0))) {
       if (isText) sum = crc32(part, sum);

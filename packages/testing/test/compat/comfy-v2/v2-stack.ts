@@ -41,7 +41,8 @@ export async function startV2Stack(
   const simulators: Service[] = [];
   const stack = await startStack({
     redisUrl: inject('redisUrl'),
-    env: { API_KEYS_FILE: keysFile, UNREACHABLE_SECONDS: '2', ...env },
+    // Many steps keep a job at work while a test needs it.
+    env: { API_KEYS_FILE: keysFile, UNREACHABLE_SECONDS: '2', MAX_STEPS: '10000', ...env },
   });
   const close = async () => {
     await stack.close();
