@@ -1,4 +1,4 @@
-import { FleetError } from '@comfy-fleet/contracts';
+import { FleetError, newId } from '@comfy-fleet/contracts';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { runTestPrompt } from '../job/run-test-prompt.js';
 import type { Slots } from './slots.js';
@@ -18,7 +18,9 @@ export function createTestPrompts({ slots, pollMs, signal, log }: Options): () =
   const { name, health } = slots.instance;
   return async () => {
     if (!health.isTestDue || !health.isReachable || health.state === 'wedged' || slots.drains) return;
-    const result = await runTestPrompt(slots.instance, { pollMs, signal });
+    const promptId = newId();
+    log.info('a test prompt is submitted', { instance: name, prompt_id: promptId });
+    const result = await runTestPrompt(slots.instance, promptId, { pollMs, signal });
     if (!(result instanceof FleetError)) return health.tested(result === 'passed');
     log.error("the test prompt failed, so the fault is the instance's", { instance: name, error: result });
     health.observed({ code: result.code, error: `the test prompt failed: ${result.detail}` });

@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import { type ErrorCode, FleetError, newId } from '@comfy-fleet/contracts';
+import { type ErrorCode, FleetError } from '@comfy-fleet/contracts';
 import type { Instance, PromptNews } from '../instance/instance.js';
 import { NewsFeed } from '../waiting/news-feed.js';
 import { deleteOutputs } from './leftovers.js';
@@ -24,9 +24,12 @@ const FAULTS: readonly ErrorCode[] = [
  * Runs a tiny graph of core nodes that every ComfyUI has: ImageBlur computes on the GPU, SaveImage writes to the disk.
  * Answers why the instance failed it, that it `passed`, or that this is `unknown`.
  */
-export async function runTestPrompt(instance: Instance, waiting: Waiting): Promise<FleetError | 'passed' | 'unknown'> {
+export async function runTestPrompt(
+  instance: Instance,
+  promptId: string,
+  waiting: Waiting,
+): Promise<FleetError | 'passed' | 'unknown'> {
   const { signal } = waiting;
-  const promptId = newId();
   const ends = new NewsFeed<PromptNews>();
   let wasCutOff = false;
   const stopListening = instance.listen(promptId, (news) => {

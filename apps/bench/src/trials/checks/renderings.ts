@@ -10,8 +10,14 @@ export const renderings: Check = (evidence) => {
   const breaches: Breach[] = [];
   const causes: Cause[] = [];
   const known = new Set(evidence.histories.flatMap(({ submissions }) => submissions.map(({ promptId }) => promptId)));
+  const isTestPrompt = (promptId: string) =>
+    evidence.processes.some(({ log }) =>
+      log.split('\n').some((line) => line.includes('a test prompt is submitted') && line.includes(promptId)),
+    );
   for (const { promptId, simulator } of evidence.executions) {
-    if (!known.has(promptId)) breaches.push({ what: `${simulator} executed ${promptId}, which no job's record knows` });
+    if (!known.has(promptId) && !isTestPrompt(promptId)) {
+      breaches.push({ what: `${simulator} executed ${promptId}, which no job's record knows` });
+    }
   }
   const victims = historyVictims(evidence);
   let unexplained = 0;
