@@ -37,6 +37,9 @@ it('refuses these classes and no others', () => {
   expect(refused.map(([name]) => name)).toEqual([
     'CLIPSave',
     'CheckpointSave',
+    'CropByBBoxes',
+    'ExtendIntermediateSigmas',
+    'File3DToSplat',
     'ImageOnlyCheckpointSave',
     'Load3D',
     'Load3DAnimation',
@@ -64,6 +67,8 @@ it('refuses these classes and no others', () => {
     'SaveLoRANode',
     'SaveTrainingDataset',
     'VAESave',
+    'WanDancerPadKeyframes',
+    'WanDancerPadKeyframesList',
   ]);
 });
 

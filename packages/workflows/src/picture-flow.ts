@@ -123,7 +123,13 @@ class PictureNode {
     loaded: LoadedSize,
   ): { readonly pictures: Pictures; readonly adds: boolean } | undefined {
     const before = sources.reduce<Pictures | undefined>((one, other) => largest(one, other), undefined);
-    const changed = this.repeated(before) ?? this.joined(before, sources) ?? this.sized(before) ?? this.scaled(before);
+    const changed =
+      this.repeated(before) ??
+      this.stitched(sources) ??
+      this.joined(before, sources) ??
+      this.grid(before) ??
+      this.sized(before) ??
+      this.scaled(before);
     if (changed !== undefined) return { pictures: changed, adds: true };
     const passed = before ?? this.read(loaded);
     return passed && { pictures: passed, adds: false };
@@ -173,14 +179,40 @@ class PictureNode {
     return { width, height, count: ONE, frames: frames * known(batch?.value, 1) };
   }
 
+  /** Two pictures beside or above each other, of which one may be scaled to the side where they meet. */
+  private stitched([one, other]: readonly Pictures[]): Pictures | undefined {
+    if (this.node.class_type !== 'ImageStitch' || one === undefined || other === undefined) return undefined;
+    const isTall = ['up', 'down'].includes(String(this.node.inputs.direction));
+    const [along, across] = isTall ? (['height', 'width'] as const) : (['width', 'height'] as const);
+    const [side, otherSide] = [Math.max(1, one[across].value), Math.max(1, other[across].value)];
+    const longest = (one[along].value + other[along].value) * Math.max(side / otherSide, otherSide / side);
+    const frames = Math.max(one.frames, other.frames);
+    const sides = {
+      [along]: { ...one[along], value: longest },
+      [across]: { ...one[across], value: Math.max(side, otherSide) },
+    };
+    return { ...one, ...sides, frames };
+  }
+
+  /** One picture of all pictures, each in a cell. */
+  private grid(before: Pictures | undefined): Pictures | undefined {
+    const [cellWidth, cellHeight, columns] = [this.side('cell_width'), this.side('cell_height'), this.side('columns')];
+    if (before === undefined || cellWidth === undefined || cellHeight === undefined || columns === undefined)
+      return undefined;
+    const across = Math.max(1, known(columns.value, 1));
+    const down = Math.ceil((before.frames * known(before.count.value, 1)) / across);
+    const width = { ...cellWidth, value: cellWidth.value * across };
+    return { width, height: { ...cellHeight, value: cellHeight.value * down }, count: ONE, frames: 1 };
+  }
+
   private scaled(before: Pictures | undefined): Pictures | undefined {
     if (before === undefined) return undefined;
     const { width, height } = before;
     const by = this.side('scale_by', 'scale_ratio') ?? this.factorOfResize() ?? this.factorOfModel();
     if (by !== undefined && !Number.isNaN(by.value)) return scaledBy(before, by);
-    const longest = this.side('largest_size', 'longer_size');
+    const longest = this.side('largest_size', 'longer_size', 'longer_edge');
     if (longest !== undefined) return scaledTo(before, longest, Math.max(width.value, height.value));
-    const shortest = this.side('shorter_size');
+    const shortest = this.side('shorter_size', 'shorter_edge');
     if (shortest !== undefined) return scaledTo(before, shortest, Math.min(width.value, height.value));
     const area = this.side('megapixels');
     if (area !== undefined) {

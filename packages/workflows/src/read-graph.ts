@@ -5,6 +5,8 @@ const HOW_TO_EXPORT = 'open the workflow in ComfyUI, choose Workflow → Export 
 
 /** Ids of the editor have a few characters; they come back in progress, timings and errors of every job. */
 export const MOST_ID_CHARS = 256;
+/** Inputs of one node. Classes whose inputs grow in number have up to a hundred; each input is judged against all of them. */
+const MOST_INPUTS = 300;
 
 /**
  * Takes parsed JSON for a graph in the API format: every node whole, every link a plain one that leads somewhere, no circles.
@@ -27,7 +29,10 @@ export function readGraph(json: unknown): Graph {
 
 function nodeFaults(id: string, node: unknown): string[] {
   if (id.length > MOST_ID_CHARS) return [`has a node id of ${id.length} characters; ${MOST_ID_CHARS} are the most`];
-  if (isRecord(node) && typeof node.class_type === 'string' && isRecord(node.inputs)) return [];
+  if (isRecord(node) && typeof node.class_type === 'string' && isRecord(node.inputs)) {
+    const inputs = Object.keys(node.inputs).length;
+    return inputs <= MOST_INPUTS ? [] : [`has ${inputs} inputs at node "${id}"; ${MOST_INPUTS} are the most`];
+  }
   return [`"${id}" is not a node with class_type and inputs, so this is not the API format: ${HOW_TO_EXPORT}`];
 }
 

@@ -169,13 +169,23 @@ it.each<[string, string, unknown, string | undefined]>([
   ['ManualSigmas', 'sigmas', '.'.repeat(300), 'takes only numbers'],
   ['ManualSigmas', 'sigmas', '1 '.repeat(2001), 'takes only numbers'],
   ['ManualSigmas', 'sigmas', ['9', 0], 'takes only numbers'],
+  ['GrowMask', 'expand', -512, undefined],
+  ['GrowMask', 'expand', 513, 'takes only a number of at most 512'],
+  ['GrowMask', 'expand', '16384', 'takes only a number of at most 512'],
+  ['GrowMask', 'expand', ['9', 0], 'takes only a number of at most 512'],
+  ['EmptyAudio', 'duration', 1e9, 'takes only a number of at most 3600'],
+  ['EmptyLatentAudio', 'batch_size', 4096, 'takes only a number of at most 64'],
   ['TextOverlay', 'text', 'a caption', undefined],
   ['TextOverlay', 'text', 'a'.repeat(4001), 'takes only plain text of at most 4000 characters'],
   ['TextOverlay', 'text', ['9', 0], 'takes only plain text of at most 4000 characters'],
-])('%s.%s, for which long texts keep ComfyUI busy for hours, holds %j: %s', (className, input, value, problem) => {
-  const found = faults(one(className, { [input]: value }));
-  expect(found).toEqual(problem === undefined ? [] : [expect.stringContaining(problem)]);
-});
+])(
+  '%s.%s, which can keep ComfyUI busy for hours or fill its memory, holds %j: %s',
+  (className, input, value, problem) => {
+    const found = faults(one(className, { [input]: value }));
+    if (problem === undefined) expect(found).toEqual([]);
+    else expect(found).toContainEqual(expect.stringContaining(problem));
+  },
+);
 
 /** Each node joins the text of the one before it with itself. */
 const doubled = (times: number): Graph =>
@@ -185,14 +195,51 @@ const doubled = (times: number): Graph =>
       return [n, { class_type: 'StringConcatenate', inputs: { string_a: text, string_b: text, delimiter: '' } }];
     }),
   );
+/** A chain in which each node takes the one before it in both inputs. */
+const chained = (times: number, class_type: string, one: string, other: string): Graph =>
+  Object.fromEntries(
+    Array.from({ length: times }, (_, n) => {
+      const text = n === 0 ? 'ab' : [`${n - 1}`, 0];
+      return [n, { class_type, inputs: { [one]: text, [other]: text } }];
+    }),
+  );
 const replaced = (string: unknown, replace: unknown): Graph => ({
   0: { class_type: 'PrimitiveString', inputs: { value: 'a'.repeat(5000) } },
   1: { class_type: 'StringReplace', inputs: { string, find: 'a', replace } },
 });
 
 it.each<[what: string, graph: Graph, refused: number]>([
+  [
+    'concatenates a sound with itself fifteen times',
+    Object.fromEntries(
+      Array.from({ length: 15 }, (_, n) =>
+        n === 0
+          ? [n, { class_type: 'EmptyAudio', inputs: { duration: 10, sample_rate: 44100, channels: 2 } }]
+          : [
+              n,
+              {
+                class_type: 'AudioConcat',
+                inputs: { audio1: [`${n - 1}`, 0], audio2: [`${n - 1}`, 0], direction: 'after' },
+              },
+            ],
+      ),
+    ),
+    4,
+  ],
   ['doubles a text twenty times', doubled(20), 0],
   ['doubles a text forty times', doubled(40), 17],
+  ['prefixes a text with itself forty times', chained(40, 'AddTextPrefix', 'texts', 'prefix'), 17],
+  ['suffixes a text with itself forty times', chained(40, 'AddTextSuffix', 'texts', 'suffix'), 17],
+  ['replaces texts by themselves', chained(10, 'ReplaceText', 'texts', 'replace'), 7],
+  ['lists a list forty times', chained(40, 'CreateList', 'inputs.input0', 'inputs.input1'), 18],
+  [
+    'repeats a long text in many fields',
+    {
+      0: { class_type: 'PrimitiveString', inputs: { value: 'a'.repeat(100_000) } },
+      1: { class_type: 'StringFormat', inputs: { f_string: '{a}'.repeat(1000), 'values.a': ['0', 0] } },
+    },
+    1,
+  ],
   ['replaces each character by a word', replaced(['0', 0], 'a word'), 0],
   ['replaces each character by a long text', replaced(['0', 0], ['0', 0]), 1],
   [
@@ -201,8 +248,13 @@ it.each<[what: string, graph: Graph, refused: number]>([
     2,
   ],
 ])('counts the texts that could fill the memory of the host in a graph that %s', (_what, graph, refused) => {
-  const found = faults(graph).filter((fault) => fault.includes('makes a text that may have more than 16777216'));
+  const found = faults(graph).filter((fault) => fault.includes('makes a text, a list or a sound'));
   expect(found).toHaveLength(refused);
+});
+
+it.each(['{a:01}', '{a:09.9f}', '{{', '{a}'])('judges a template of many %s and a brace at once', (field) => {
+  const f_string = `${field.repeat(Math.floor(3999 / field.length))}{`;
+  expect(faults(one('StringFormat', { f_string }))[0]).toContain('takes only plain text of at most 4000 characters');
 });
 
 it.each(['plain', '{a} and {b:.2f}', '{a:03d} {{literal}}'])('takes the template %s', (f_string) => {

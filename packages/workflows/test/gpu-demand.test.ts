@@ -139,6 +139,44 @@ describe('the numbers of a job', () => {
   });
 });
 
+it.each<[string, Nodes, number]>([
+  [
+    'ResizeImagesByShorterEdge',
+    {
+      e: ['EmptyImage', { width: 16, height: 4096, batch_size: 1 }],
+      r: ['ResizeImagesByShorterEdge', { images: ['e', 0], shorter_edge: 8192 }],
+    },
+    1e10,
+  ],
+  [
+    'ResizeImagesByLongerEdge',
+    {
+      e: ['EmptyImage', { width: 64, height: 64, batch_size: 4096 }],
+      r: ['ResizeImagesByLongerEdge', { images: ['e', 0], longer_edge: 8192 }],
+    },
+    1e11,
+  ],
+  [
+    'ImageGrid',
+    {
+      e: ['EmptyImage', { width: 64, height: 64, batch_size: 4096 }],
+      g: ['ImageGrid', { images: ['e', 0], columns: 20, cell_width: 2048, cell_height: 2048, padding: 0 }],
+    },
+    1e10,
+  ],
+  [
+    'ImageStitch',
+    {
+      a: ['EmptyImage', { width: 1, height: 4096, batch_size: 1 }],
+      b: ['EmptyImage', { width: 4096, height: 1, batch_size: 1 }],
+      s: ['ImageStitch', { image1: ['a', 0], image2: ['b', 0], direction: 'right', match_image_size: true }],
+    },
+    1e10,
+  ],
+])('counts the pixels that %s makes of small pictures', (_class, nodes, least) => {
+  expect(demandOf(nodes).pixels).toBeGreaterThan(least);
+});
+
 describe('the pixels of a job', () => {
   const base = 512 * 512;
   const wan = { width: 1280, height: 720, length: 121, batch_size: 1 };

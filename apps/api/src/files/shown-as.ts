@@ -19,5 +19,5 @@ export function shownAs(
 
 /** Many clients find the name by its quotes, which the library leaves out where RFC 6266 allows that. */
 function dispositionOf(name: string, type: 'inline' | 'attachment'): string {
-  return create(name, { type }).replace(/filename=([^";]+)/, 'filename="$1"');
+  return create(name, { type }).replace(/^(\w+; filename=)([^";]+)/, '$1"$2"');
 }

@@ -14,6 +14,7 @@ import table from './node-table.json' with { type: 'json' };
  * - `expression`, `template`: a formula and a Python format string, which could reach into Python objects
  * - `numbers`, `short`: a list of numbers and a text that must be short, because the time that the class needs grows with
  *   the square of the length, and ComfyUI answers nobody meanwhile
+ * - `max:<n>`: a number of at most n, where ComfyUI's own limit lets one node take all memory or hours
  * - `path`, `code`, `url`: what no key may choose
  * - `unreviewed`: nobody has read the source yet
  */
@@ -30,6 +31,7 @@ export type InputKind =
   | 'template'
   | 'numbers'
   | 'short'
+  | `max:${number}`
   | 'path'
   | 'code'
   | 'url'

@@ -53,7 +53,7 @@ export function forbiddenParts(
       continue;
     }
     const faultAt = isAllowed ? customInputFault : reviewedInputFault;
-    const known = { catalogue, rights };
+    const known = { catalogue, rights, isListed: listedInputs(described, catalogue) };
     for (const input of Object.keys(inputs)) {
       const isOwnFile = isMedia(inputAt({ node, input })?.type);
       if (isOwnFile) continue;
@@ -64,7 +64,7 @@ export function forbiddenParts(
     }
   }
   if (rights.allowNodes === undefined) return parts;
-  const detail = `makes a text that may have more than ${MAX_TEXT_CHARS} characters; join fewer or shorter texts`;
+  const detail = `makes a text, a list or a sound that may be too large (more than ${MAX_TEXT_CHARS} characters, items or ms)`;
   return [...parts, ...growingTexts(graph).map((node) => ({ node, detail }))];
 }
 
@@ -100,15 +100,16 @@ function isFileWidget(className: string, input: string, catalogue: Catalogue | u
 interface Known {
   readonly catalogue: Catalogue | undefined;
   readonly rights: NodeRights;
+  /** Whether the catalogue lists the input for the node. */
+  readonly isListed: (input: string) => boolean;
 }
 
-function reviewedInputFault({ class_type: className, inputs }: GraphNode, input: string, { catalogue }: Known) {
+function reviewedInputFault({ class_type: className, inputs }: GraphNode, input: string, { isListed }: Known) {
   const value = inputs[input];
   const kind = reviewedKind(className, input);
   switch (kind) {
     case undefined:
-      if (isListed({ className, inputs, input, catalogue }))
-        return `is new, and nobody has reviewed it; ${HOW_TO_ALLOW}`;
+      if (isListed(input)) return `is new, and nobody has reviewed it; ${HOW_TO_ALLOW}`;
       return unlistedFault(value);
     case 'unreviewed':
       return `has not been reviewed; ${HOW_TO_ALLOW}`;
@@ -125,9 +126,9 @@ function reviewedInputFault({ class_type: className, inputs }: GraphNode, input:
         ? undefined
         : `takes only a formula of at most ${MAX_FORMULA_CHARS} characters: numbers, names, operators and functions, but no powers, and round() of one number`;
     case 'template':
-      return typeof value === 'string' && TEMPLATE.test(value)
+      return isShort(value) && TEMPLATE.test(value)
         ? undefined
-        : 'takes only plain text with fields such as {a} or {a:.2f}';
+        : `takes only plain text of at most ${MAX_SHORT_CHARS} characters, with fields such as {a} or {a:.2f}`;
     case 'numbers':
       return isShort(value) && NUMBERS.test(value)
         ? undefined
@@ -139,6 +140,7 @@ function reviewedInputFault({ class_type: className, inputs }: GraphNode, input:
     case 'model':
       return isPlain(value) || Array.isArray(value) || isWrappedList(value) ? undefined : 'takes no object';
     default:
+      if (kind.startsWith('max:')) return numberFault(value, Number(kind.slice('max:'.length)));
       // data and prefixes; the caller has dealt with files
       return undefined;
   }
@@ -156,7 +158,15 @@ const POWER = /\*\s*\*|<\s*<|\bpow\b/;
 const ROUND = /\bround\s*\((?:[^(),]|\([^(),]*\))*\)/g;
 const NUMBERS = /^(?!.*\.\.)[\d\s.,;eE+-]*$/s;
 /** Text whose fields name no attribute and no item, and are at most 99 characters wide. */
-const TEMPLATE = /^(?:[^{}]|\{\{|\}\}|\{[a-z](?::0?\d{0,2}(?:\.\d{1,2})?[dfgs%]?)?\})*$/;
+const TEMPLATE = /^(?:[^{}]|\{\{|\}\}|\{[a-z](?::(?:0\d{0,2}|[1-9]\d?)?(?:\.\d{1,2})?[dfgs%]?)?\})*$/;
+
+/** A link could deliver any number. Texts are converted by ComfyUI, `Number` understands no fewer of them than are harmless. */
+function numberFault(value: unknown, most: number): string | undefined {
+  const isNumber = typeof value === 'number' || typeof value === 'string';
+  return isNumber && Math.abs(Number(value)) <= most
+    ? undefined
+    : `takes only a number of at most ${most}, without a link`;
+}
 
 function isFormula(value: unknown): boolean {
   if (typeof value !== 'string' || value.length > MAX_FORMULA_CHARS) return false;
@@ -170,22 +180,21 @@ function isShort(value: unknown): value is string {
 function customInputFault(
   { class_type: className, inputs }: GraphNode,
   input: string,
-  { catalogue, rights: { allowed } }: Known,
+  { catalogue, rights: { allowed }, isListed }: Known,
 ): string | undefined {
   const named = allowedInputs(allowed, className, catalogue?.[className]) ?? {};
   const isKnown = matchesAny(input, Object.keys(named)) || reviewedKind(className, input) !== undefined;
-  if (isKnown || isListed({ className, inputs, input, catalogue })) return undefined;
+  if (isKnown || isListed(input)) return undefined;
   return unlistedFault(inputs[input]);
 }
 
-interface InputOfNode extends Pick<GraphNode, 'inputs'> {
-  readonly className: string;
-  readonly input: string;
-  readonly catalogue: Catalogue | undefined;
-}
-
-function isListed({ className, inputs, input, catalogue }: InputOfNode): boolean {
-  return nodeInputs(catalogue?.[className], inputs).some(({ name }) => name === input);
+/** Reads the catalogue once per node, and only when an input is not in the table: that takes long where inputs grow in number. */
+function listedInputs({ class_type, inputs }: GraphNode, catalogue: Catalogue | undefined): (input: string) => boolean {
+  let names: ReadonlySet<string> | undefined;
+  return (input) => {
+    names ??= new Set(nodeInputs(catalogue?.[class_type], inputs).map(({ name }) => name));
+    return names.has(input);
+  };
 }
 
 /** ComfyUI ignores a value under a name that the class does not list, but hands a link under it to the class. */
