@@ -1,9 +1,16 @@
 import type { Evidence, Execution } from '../evidence/evidence.js';
-import { executionsByJob, historyVictims } from '../evidence/executions.js';
+import { executionsByJob, historyVictims, isDeaf } from '../evidence/executions.js';
 import { absences } from '../evidence/outages.js';
 import { type Breach, type Check, tally } from './check.js';
 
-type Cause = 'sick GPU' | 'simulator killed' | 'out of memory' | 'node error' | 'history lost' | 'worker away';
+type Cause =
+  | 'sick GPU'
+  | 'simulator hung'
+  | 'simulator killed'
+  | 'out of memory'
+  | 'node error'
+  | 'history lost'
+  | 'worker away';
 
 /** Nothing is rendered twice while the first rendering can still be found: each further execution of a job has a cause. */
 export const renderings: Check = (evidence) => {
@@ -58,14 +65,17 @@ export const renderings: Check = (evidence) => {
 function causeOf(
   before: Execution,
   next: Execution,
-  { outages, faults, settings, gatheredAt }: Evidence,
+  evidence: Evidence,
   historyVictims: ReadonlySet<Execution>,
 ): Cause | undefined {
+  const { outages, faults, settings, gatheredAt } = evidence;
   const { pid, simulator, startedAt, endedAt, outcome } = before;
   const killed = outages.some(
     (outage) => outage.pid === pid && outage.killedAt >= startedAt && outage.killedAt <= next.startedAt,
   );
   if (killed) return 'simulator killed';
+  // A job whose time was up on a hung instance is tried once more on another one.
+  if (isDeaf(before, evidence)) return 'simulator hung';
   const planted = faults.filter((fault) => fault.pid === pid && fault.plantedAt <= (endedAt ?? gatheredAt));
   if (outcome === 'error' && planted.some(({ kind }) => kind === 'out_of_memory')) return 'out of memory';
   // Where others failed as well it is tried on another instance.
