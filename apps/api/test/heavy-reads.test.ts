@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { createHeavyReads } from '../src/access/heavy-reads.js';
 
-/** Reads that end when they are told to, and how many are under way. */
+/** Reads that the test ends itself, with a count of those under way. */
 function someReads() {
   const ends: (() => void)[] = [];
   return {

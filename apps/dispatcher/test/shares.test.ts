@@ -5,7 +5,7 @@ import type { Holding } from '../src/housekeeping/stock.js';
 
 type Named = Holding & { readonly name: string };
 
-/** A file of so many bytes, the younger the higher `at`. */
+/** A file of that size. A higher `at` means a younger file. */
 function file(name: string, at: number, bytes: number, ...keys: string[]): Named {
   return { kind: 'input', name: `${name} ${newId()}`, keys, bytes, modifiedAt: at, sentAt: at };
 }

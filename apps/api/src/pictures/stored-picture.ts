@@ -8,7 +8,7 @@ import { withStorageDeadline } from './storage-deadline.js';
 
 /** Longer than the largest picture takes on a slow machine. */
 const DECODE_SECONDS = 30;
-/** So many first bytes tell the type of a picture. */
+/** The first bytes of a file, which tell the type of a picture. */
 const MAGIC: ByteRange = { start: 0, end: 11 };
 
 interface Reading {

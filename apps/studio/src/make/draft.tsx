@@ -5,7 +5,7 @@ import { DRAFT_NAME } from '../session/key-store.js';
 import { fileOfJob } from './file-of-job.js';
 import type { Lod } from './order.js';
 
-/** What stands in the form of the page Make. It stays while other pages are shown, and when the tab is reloaded. */
+/** The contents of the form on the page Make. They survive a visit to other pages and a reload of the tab. */
 interface Draft {
   readonly workflow: string;
   readonly lod: Lod | undefined;

@@ -119,7 +119,7 @@ describe.skipIf(!hasChromium)('the page of the fleet', () => {
   });
 });
 
-/** So many alerts, each of a rule of its own, and as many more of instances that are down. */
+/** `count` alerts of different rules, and as many alerts of one rule for instances that are down. */
 function alertsOf(count: number) {
   const alert = { since: new Date().toISOString(), severity: 'warning', runbook: '/docs/runbook.html' };
   const numbers = Array.from({ length: count }, (_, n) => n + 1);

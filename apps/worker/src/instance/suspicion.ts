@@ -158,7 +158,7 @@ export class Suspicion {
     const whole = this.altogether;
     this.tested(false, now);
     this.#note({ ...FLEET, ...failure, print: failure.code, scope: {}, certain: true });
-    // What was in its queue when it began to rest tells nothing new.
+    // Prompts that were queued before the suspension began say nothing new.
     if (whole === undefined || now >= whole.until) this.#rest({}, failure, { now, proven: true, testedAt: now });
   }
 
@@ -187,7 +187,7 @@ export class Suspicion {
     const tried = covering.filter(({ trial }) => trial === subject.job);
     for (const rest of tried) this.#trialFailed(rest, noted, now);
     const scope = this.#scopeOf(noted, this.#leastOf(failure));
-    // What was in its queue when it began to rest tells nothing new.
+    // Prompts that were queued before the suspension began say nothing new.
     if (tried.length > 0 || scope === undefined || covering.some((rest) => covers(rest.scope, scope))) return;
     this.#rest(scope, failure, { now, proven: failure.certain });
   }

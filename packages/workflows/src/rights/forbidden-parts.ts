@@ -160,7 +160,7 @@ const NUMBERS = /^(?!.*\.\.)[\d\s.,;eE+-]*$/s;
 /** Text whose fields name no attribute and no item, and are at most 99 characters wide. */
 const TEMPLATE = /^(?:[^{}]|\{\{|\}\}|\{[a-z](?::(?:0\d{0,2}|[1-9]\d?)?(?:\.\d{1,2})?[dfgs%]?)?\})*$/;
 
-/** A link could deliver any number. Texts are converted by ComfyUI, `Number` understands no fewer of them than are harmless. */
+/** A link could deliver any number. ComfyUI converts texts to numbers; a text that `Number` cannot read is refused. */
 function numberFault(value: unknown, most: number): string | undefined {
   const isNumber = typeof value === 'number' || typeof value === 'string';
   return isNumber && Math.abs(Number(value)) <= most
