@@ -136,3 +136,17 @@ describe('what custom nodes do', () => {
     expect(graphFaults(graph, ['1'], more)).toEqual([]);
   });
 });
+
+it('answers briefly to a graph of many long cycles, and runs none of it', () => {
+  const count = 480;
+  const batch = (n: number) => {
+    const back = Array.from({ length: 27 }, (_, k) => [`images.image${k + 1}`, [String(7 * (k + 1)), 0]]);
+    const next = ['images.image0', [String((n + 1) % count), 0]];
+    return { class_type: 'BatchImagesNode', inputs: Object.fromEntries([next, ...back]) };
+  };
+  const described = { BatchImagesNode: { input: {}, output: ['IMAGE'] }, ...catalogue };
+  const nodes = Object.fromEntries(Array.from({ length: count }, (_, n) => [String(n), batch(n)]));
+  const verdict = verdictOf({ ...nodes, save: save('0') }, described);
+  expect(verdict).toMatchObject({ error: { type: 'prompt_outputs_failed_validation' } });
+  expect(JSON.stringify(verdict).length).toBeLessThan(300_000);
+});

@@ -37,10 +37,21 @@ export function graphPool({ workflows }: Pick<Deps, 'workflows'>): string {
   return poolFor(undefined, 'mid', workflows.profiles);
 }
 
-/** How the instances that may get the graph describe its node classes; undefined while none has. */
+/**
+ * How the instances that may get the graph describe its node classes; undefined while none has. Throws validation_failed for
+ * more nodes than any later step should look at.
+ */
 export async function catalogueOfGraph(deps: Deps, graph: unknown): Promise<Catalogue | undefined> {
+  refuseManyNodes(deps, graph);
   const described = await deps.ledger.fleet.catalogue(graphPool(deps), classesOf(graph));
   return described && withFileWidgets(described, deps.allowedNodes);
+}
+
+function refuseManyNodes({ config }: Deps, graph: unknown): void {
+  const nodes = Object.keys(Object(graph)).length;
+  const { maxNodes } = config.workflows;
+  if (nodes > maxNodes)
+    throw new FleetError('validation_failed', `The graph has ${nodes} nodes; ${maxNodes} are the most.`);
 }
 
 interface OpenedWish {

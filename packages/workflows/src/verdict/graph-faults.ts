@@ -54,6 +54,7 @@ export function inspect(graph: Graph, outputs: readonly string[], catalogue: Cat
   const seenFor = new Map<string, number>();
   const path: { readonly node: string; readonly ways: Way[] }[] = [];
   const onPath = new Set<string>();
+  let hasCycle = false;
   const enter = (node: string, output: number, by?: Way) => {
     const { complaints, ways } = look(graph, node, by, knowledge);
     const className = nodeAt(graph, node).class_type;
@@ -77,8 +78,10 @@ export function inspect(graph: Graph, outputs: readonly string[], catalogue: Cat
         path.pop();
         onPath.delete(last.node);
       } else if (onPath.has(way.source)) {
-        const from = path.findIndex(({ node }) => node === way.source);
-        const cycle = path.slice(from).map(({ node }) => node);
+        // Only the first cycle is described in full: a graph may have as many as links, each as long as the graph.
+        const members = hasCycle ? path.slice(-1) : path.slice(path.findIndex(({ node }) => node === way.source));
+        const cycle = members.map(({ node }) => node);
+        hasCycle = true;
         for (const fault of cycleFaults(graph, cycle)) faults.set(fault.node, [fault]);
       } else if (!seenFor.has(way.source)) enter(way.source, index, way);
     }
@@ -197,9 +200,14 @@ function exception({ exception: type, text, input, detail }: Raised, by: Way | u
   };
 }
 
-function cycleFaults(graph: Graph, cycle: readonly string[]): GraphFault[] {
-  const [first = ''] = cycle;
-  const named = [...cycle, first].map((id) => `${id} (${nodeAt(graph, id).class_type})`);
+/** Nodes of a cycle that are named. Each of them is reported with all others. */
+const MOST_OF_CYCLE = 20;
+
+function cycleFaults(graph: Graph, whole: readonly string[]): GraphFault[] {
+  const [first = ''] = whole;
+  const cycle = whole.slice(0, MOST_OF_CYCLE);
+  const nameOf = (id: string) => `${id} (${nodeAt(graph, id).class_type})`;
+  const named = [...cycle.map(nameOf), ...(cycle.length < whole.length ? ['…'] : []), nameOf(first)];
   const details = named.join(' -> ');
   return cycle.map((node) => ({
     node,

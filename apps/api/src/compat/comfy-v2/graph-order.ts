@@ -28,8 +28,8 @@ import { type Referenced, withoutReferences } from './references.js';
 export async function graphOrder(deps: Deps, { workflow, comfyKey }: OrderBody, request: ApiRequest): Promise<NewJob> {
   const caller = knownCaller(request.caller);
   const referenced = await withoutReferences(deps, caller, workflow);
-  const catalogue = await catalogueOfGraph(deps, workflow);
   try {
+    const catalogue = await catalogueOfGraph(deps, workflow);
     const judged = await judge(deps, caller, referenced, catalogue);
     const order = comfyKey === undefined ? {} : { api_key_comfy_org: comfyKey };
     const callback = callbackOf({}, caller, deps.webhookRefusal);
