@@ -9,6 +9,7 @@ import type { SocketEvent } from './socket-events.js';
 export interface SocketLog {
   info(message: string, fields: Readonly<Record<string, unknown>>): void;
   warn(message: string, fields: Readonly<Record<string, unknown>>): void;
+  error(message: string, fields: Readonly<Record<string, unknown>>): void;
 }
 
 export interface ComfySocketOptions {
@@ -87,8 +88,13 @@ export function connectSocket(options: ComfySocketOptions): ComfySocket {
     opened.on('message', (data: Buffer, isBinary: boolean) => {
       // not at the handshake: something that accepts and hangs up at once is not to be hammered
       retryMs = FIRST_RETRY_MS;
-      const event = read(data, isBinary);
-      if (event !== undefined) onEvent(event);
+      try {
+        const event = read(data, isBinary);
+        if (event !== undefined) onEvent(event);
+      } catch (error) {
+        // What one prompt makes of a frame must not end the process, which drives the prompts of others too.
+        log.error('a frame could not be handled', { instance, error });
+      }
     });
     opened.on('error', (error) => {
       reason ??= handshakeFault(instance, error, headers) ?? error.message;

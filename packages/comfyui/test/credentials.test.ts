@@ -27,7 +27,7 @@ function watch(baseUrl: string, headers: Readonly<Record<string, string>>): stri
     pingMs: 60_000,
     onEvent: () => {},
     onState: () => {},
-    log: { info: write, warn: write },
+    log: { info: write, warn: write, error: write },
   });
   onTestFinished(() => socket.close());
   return lines;

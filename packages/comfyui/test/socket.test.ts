@@ -12,7 +12,13 @@ interface Watched {
   readonly lines: string[];
 }
 
-function watch(baseUrl: string, { pingMs = 60_000, timeoutMs = 5000 } = {}): Watched {
+interface Watching {
+  readonly pingMs?: number;
+  readonly timeoutMs?: number;
+  readonly onEvent?: (event: SocketEvent) => void;
+}
+
+function watch(baseUrl: string, { pingMs = 60_000, timeoutMs = 5000, onEvent = () => {} }: Watching = {}): Watched {
   const events: SocketEvent[] = [];
   const states: boolean[] = [];
   const lines: string[] = [];
@@ -23,9 +29,12 @@ function watch(baseUrl: string, { pingMs = 60_000, timeoutMs = 5000 } = {}): Wat
     instance: 'gpu/1',
     timeoutMs,
     pingMs,
-    onEvent: (event) => events.push(event),
+    onEvent: (event) => {
+      events.push(event);
+      onEvent(event);
+    },
     onState: (open) => states.push(open),
-    log: { info: write, warn: write },
+    log: { info: write, warn: write, error: write },
   });
   onTestFinished(() => socket.close());
   return { socket, events, states, lines };
@@ -59,6 +68,20 @@ describe('connectSocket', () => {
     socket.send('{"type":"status","data":{"status":{"exec_info":{"queue_remaining":3}}}}');
     await until('an event', () => events[0]);
     expect(events).toEqual([{ type: 'queue', remaining: 3 }]);
+  });
+
+  it('goes on with the next frame when one cannot be handled, and logs why', async () => {
+    const server = await serveSocket();
+    const onEvent = () => {
+      throw new TypeError('no such node');
+    };
+    const { events, lines } = watch(server.url, { onEvent });
+    const { socket } = await connectionOf(server);
+    const frame = '{"type":"status","data":{"status":{"exec_info":{"queue_remaining":3}}}}';
+    socket.send(frame);
+    socket.send(frame);
+    await until('both events', () => events.length === 2);
+    expect(lines.filter((line) => line.startsWith('a frame could not be handled'))).toHaveLength(2);
   });
 
   it('connects again under a fresh client id when the connection breaks', async () => {

@@ -33,3 +33,8 @@ it.each([
   const { inputs } = openWorkflow('w', JSON.stringify({ graph: { 1: loads, 2: shows } }));
   expect(inputs).toEqual([expect.objectContaining({ type: kind, slots: [{ node: '1', input }] })]);
 });
+
+it.each([{ title: { a: 1 } }, { title: 7 }, 'a title', null])('refuses a node whose _meta is %j', (meta) => {
+  const nodes = { ...graph('a.png'), 3: { class_type: 'EmptyImage', inputs: {}, _meta: meta } };
+  expect(() => openGraph(nodes, { catalogue: undefined, maxNodes: 10 })).toThrow('_meta at node "3"');
+});

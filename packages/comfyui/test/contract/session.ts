@@ -60,7 +60,7 @@ export async function listen(baseUrl: string, headers: Readonly<Record<string, s
     pingMs: 5000,
     onEvent: (event) => events.push(event),
     onState: (open) => states.push(open),
-    log: { info: () => undefined, warn: () => undefined },
+    log: { info: () => undefined, warn: () => undefined, error: () => undefined },
   });
   onTestFinished(() => socket.close());
   // not at the handshake but at the first frame has ComfyUI taken note of the client id

@@ -22,7 +22,7 @@ export async function connectDirectly(scope: Scope, url: string): Promise<Direct
   const client = createComfyClient({ baseUrl: url, instance: url, timeoutMs: TIMEOUT_MS });
   scope.onClose(() => client.close());
   const ignore = () => undefined;
-  const log = { info: ignore, warn: ignore };
+  const log = { info: ignore, warn: ignore, error: ignore };
   const options = { baseUrl: url, instance: url, timeoutMs: TIMEOUT_MS, pingMs: TIMEOUT_MS };
   const socket = connectSocket({ ...options, onEvent: ignore, onState: ignore, log });
   scope.onClose(() => socket.close());
