@@ -72,7 +72,7 @@ it('waits for the end of a pause', async () => {
   await waitsFor(id, 'turn');
 });
 
-it('waits for an instance that is up', async () => {
+it('waits for an instance that is up, and for its turn on one that somebody else occupies', async () => {
   const { id, waiting_for: wait } = await accepted();
   expect(wait).toEqual({ code: 'no_instance', detail: 'No worker serves the pool default.' });
   await announce();
@@ -80,6 +80,8 @@ it('waits for an instance that is up', async () => {
   await announce({ state: 'down', reason: 'connection refused' });
   const detail = 'No instance of the pool default is up and takes jobs: 1 down.';
   expect(await waitsFor(id, 'no_instance')).toEqual({ code: 'no_instance', detail });
+  await announce({ state: 'occupied', reason: 'it executes a prompt that belongs to no job of the fleet' });
+  await waitsFor(id, 'turn');
 });
 
 it('names the checkpoint that a ComfyUI no longer has after it came back', async () => {

@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import type { InstanceSettings } from '@comfy-fleet/config';
+import { fresh, isInService } from '@comfy-fleet/contracts';
 import type { FrameStores } from '@comfy-fleet/frames';
 import type { Claim, WorkerLedger } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
@@ -10,7 +11,7 @@ import { createFitting } from './claiming/fitting.js';
 import { createHaltWatch } from './claiming/halt-watch.js';
 import { createLeftBehind } from './claiming/left-behind.js';
 import { ableToTake, loadingTime } from './claiming/move-behind.js';
-import { createWhoElse, leastVram } from './claiming/others.js';
+import { createWhoElse, instancesUp, leastVram } from './claiming/others.js';
 import { createPlacer } from './claiming/placer.js';
 import { type Instance, openInstance } from './instance/instance.js';
 import { createLoadTimes } from './instance/load-times.js';
@@ -74,6 +75,9 @@ export interface Worker {
   stop(drainMs: number): Promise<void>;
 }
 
+/** How old may be what an occupied instance knows of the others when it asks for jobs. */
+const OTHERS_FRESH_MS = 1000;
+
 /** Opens the instances and begins to claim. Resolves when it claims. */
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const { name: worker, ledger, log, pools, adoptWaitMs, stores, minFreeBytes, restLimits, beginMs } = options;
@@ -93,6 +97,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     const here = ourselves();
     return [here, ...(await ledger.presence.workers()).filter(({ name }) => name !== here.name)];
   };
+  const freshWorkers = fresh(OTHERS_FRESH_MS, workersNow);
   const instanceNames = await ledger.instanceNames();
   const workflows = createKnownWorkflows(ledger.source, options.tools.workflows);
   const tools: Tools = {
@@ -156,12 +161,13 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
         changed();
         announceNow();
       },
-      onHealth: (instance) => {
+      onHealth: (instance, before) => {
         tools.instruments.transitions.inc({ instance: instance.name, to: instance.health.state });
         allSlots[index]?.healthChanged();
         const { state } = instance.health;
         if (state === 'down') warmUps[index]?.due();
-        if (state === 'up' || state === 'warming') studyNow(instance);
+        const isBack = isInService({ state }) && !isInService({ state: before });
+        if (isBack || state === 'warming') studyNow(instance);
         changed();
         announceNow();
       },
@@ -251,7 +257,10 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       able,
       loadMs,
       patienceMs: options.movePatienceMs,
-      askerOf: fitting.askerOf,
+      askerOf: async (instance) => {
+        const isOccupied = instance.health.state === 'occupied';
+        return fitting.askerOf(instance, isOccupied ? instancesUp(await freshWorkers.now(), pool) : []);
+      },
       place: placeFor,
       isPaused: (name) => halts.isPaused(name) || store.fault !== undefined,
       signal: stopping.signal,

@@ -1,7 +1,6 @@
-import { readFile } from 'node:fs/promises';
-import { lastEnd, queueOf, type Simulator, startGate, starts, until } from '@comfy-fleet/testing';
+import { lastEnd, queueOf, startGate, starts, until } from '@comfy-fleet/testing';
 import { expect, it, onTestFinished } from 'vitest';
-import { aGpu, namesIn, openStack, someStores, withInput } from './worker-stack.js';
+import { aGpu, foreignPrompt, namesIn, openStack, someStores, withInput } from './worker-stack.js';
 
 /** Minutes for a job: it does not end by itself. */
 const LONG = { steps: 1000 };
@@ -31,14 +30,6 @@ async function setUp({ stepMs = STEP_MS, stores }: { stepMs?: number; stores?: S
 }
 
 type Stores = Awaited<ReturnType<typeof someStores>>;
-
-/** A prompt of somebody else, in ComfyUI without our doing. */
-async function foreignPrompt(gpu: Simulator): Promise<string> {
-  const prompt = JSON.parse(await readFile('workflows/text2img.json', 'utf8'));
-  Object.assign(prompt[4].inputs, { width: 64, height: 64 });
-  const answer = await fetch(`${gpu.url}/prompt`, { method: 'POST', body: JSON.stringify({ prompt }) });
-  return ((await answer.json()) as { prompt_id: string }).prompt_id;
-}
 
 const NOTHING = { running: [], pending: [] };
 

@@ -1,7 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { queueOf, type Simulator, starts, until } from '@comfy-fleet/testing';
 import { describe, expect, it } from 'vitest';
-import { aGpu, openStack } from './worker-stack.js';
+import { aGpu, foreignPrompt, openStack } from './worker-stack.js';
 
 const LONG = { steps: 150 };
 
@@ -139,9 +138,7 @@ describe('a job that waits behind another', () => {
     const [shared, idle] = [await aGpu(), await aGpu()];
     shared.faults.add({ kind: 'hang' });
     await stack.startWorker('a', [shared.url]);
-    const body = JSON.stringify({ prompt: JSON.parse(await readFile('workflows/text2img.json', 'utf8')) });
-    const foreign = await fetch(`${shared.url}/prompt`, { method: 'POST', body });
-    expect(foreign.status).toBe(200);
+    await foreignPrompt(shared);
     const id = await stack.submit();
     await waitsIn(shared);
     await stack.startWorker('b', [idle.url]);

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp } from 'node:fs/promises';
+import { mkdtemp, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createComfyClient } from '@comfy-fleet/comfyui';
@@ -35,6 +35,14 @@ export async function aGpu(stepMs = 0, more: Parameters<typeof startSimulator>[0
   const gpu = await startSimulator({ stepMs, journal, previewMethod: 'none', ...more, port });
   onTestFinished(() => gpu.close());
   return gpu;
+}
+
+/** A prompt of somebody else, in ComfyUI without our doing; answers its id. */
+export async function foreignPrompt(gpu: Simulator): Promise<string> {
+  const prompt = JSON.parse(await readFile('workflows/text2img.json', 'utf8'));
+  Object.assign(prompt[4].inputs, { width: 64, height: 64 });
+  const answer = await fetch(`${gpu.url}/prompt`, { method: 'POST', body: JSON.stringify({ prompt }) });
+  return ((await answer.json()) as { prompt_id: string }).prompt_id;
 }
 
 export async function aFolder(): Promise<string> {

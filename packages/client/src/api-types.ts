@@ -1699,7 +1699,7 @@ export interface WorkerStatus {
 export interface InstanceStatus {
   name: string;
   pools: string[];
-  state: 'up' | 'down' | 'resting' | 'wedged' | 'warming' | 'unknown';
+  state: 'up' | 'occupied' | 'down' | 'resting' | 'wedged' | 'warming' | 'unknown';
   since: string;
   reason: string | null;
   rests: {
@@ -1939,7 +1939,7 @@ export interface Health {
        * Whose jobs it takes.
        */
       pools: string[];
-      state: 'up' | 'down' | 'resting' | 'wedged' | 'warming' | 'unknown';
+      state: 'up' | 'occupied' | 'down' | 'resting' | 'wedged' | 'warming' | 'unknown';
       reason: string | null;
       since: string;
       drain: ('draining' | 'drained') | null;

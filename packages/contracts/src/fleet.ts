@@ -21,10 +21,16 @@ export interface InstanceAbilities {
 
 /**
  * How an instance stands. `unknown`: not asked yet; `down`: out of reach; `wedged`: something in it cannot be stopped;
- * `resting`: it failed too much of what it was given; `warming`: it runs a warm-up first; `up`: it is given work.
+ * `resting`: it failed too much of what it was given; `warming`: it runs a warm-up first; `occupied`: it executes a prompt
+ * that belongs to no job, and is given only jobs that no other instance can run; `up`: it is given work.
  */
-export const INSTANCE_STATES = ['up', 'down', 'resting', 'wedged', 'warming', 'unknown'] as const;
+export const INSTANCE_STATES = ['up', 'occupied', 'down', 'resting', 'wedged', 'warming', 'unknown'] as const;
 export type InstanceState = (typeof INSTANCE_STATES)[number];
+
+/** Whether the instance works. An occupied one counts as busy, not as missing. */
+export function isInService({ state }: { readonly state: InstanceState }): boolean {
+  return state === 'up' || state === 'occupied';
+}
 
 /** Work that an instance is not given for a while, since it failed of late. */
 export interface InstanceRest {

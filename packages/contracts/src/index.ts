@@ -47,6 +47,7 @@ export {
   type InstanceMachine,
   type InstanceRest,
   type InstanceState,
+  isInService,
   type Memory,
   POOL_PATTERN,
   type WorkerAnnouncement,

@@ -113,6 +113,7 @@ describe('etaSeconds', () => {
     waiting: 8,
     running: 0,
     instances: 2,
+    occupied: 0,
     paused: false,
     durations: new Map([['sketch', 10_000]]),
     backlog: { jobs: 4, ms: 80_000 },
@@ -132,6 +133,7 @@ describe('etaSeconds', () => {
 
   it('adds half of what runs, shared too, when every instance is busy', async () => {
     expect(await eta({}, 0, overview({ running: 2 }))).toBe(5 + 10);
+    expect(await eta({}, 0, overview({ running: 1, occupied: 1 }))).toBe(5 + 10);
   });
 
   it('is what is left by the learned duration at first, and by the progress later', async () => {

@@ -112,6 +112,10 @@ describe('a rule', () => {
     expect(namesOf(inPart)).toEqual(['InstanceRestsInPart']);
   });
 
+  it('takes an instance that somebody else occupies for occupied, not for down', () => {
+    expect(namesOf(factsOf({ workers: workersWith({ state: 'occupied' }) }))).toEqual(['InstanceOccupied']);
+  });
+
   it('tells jobs that fail or expire by the samples of its time', () => {
     const now = sampleAt(T, { succeeded: 98, failed: 12, expired: 1 });
     const before = sampleAt(T - 4 * MINUTE, { succeeded: 90, failed: 11, expired: 1 });

@@ -66,6 +66,13 @@ gets no more jobs. <code>/fleet</code> says which node it is, and since when.</p
 the restart, set <code>COMFYUI_RESTART_COMMAND</code> on its worker. If it is set and the alert still fires, the worker&#39;s log has
 the output of the command, or says that it already ran <code>RESTARTS_PER_HOUR</code> times. If the same node causes this again and
 again, stop using the workflow or the custom node.</p>
+<h2 id="instanceoccupied">InstanceOccupied</h2>
+<p>That ComfyUI has executed prompts for half an hour that the fleet did not submit: somebody uses its own page, another
+program or another fleet submits to it, or such a prompt never ends. <code>GET /fleet</code> says since when, and names the prompt
+and, if ComfyUI tells it, the node. Until that is over, the instance gets only jobs that no other instance can run, and
+those wait behind it.</p>
+<p>Open ComfyUI&#39;s page and look at its queue. If nobody needs the prompt, interrupt it there, or restart ComfyUI. If others
+use that ComfyUI regularly, drain (<code>docs/operate.md#pause-and-drain</code>) it while they do.</p>
 <h2 id="instanceflaps">InstanceFlaps</h2>
 <p>The instance goes down and comes back again and again. Usually certain jobs kill it: compare the log of ComfyUI
 with what the worker logs after <code>instance is down</code>. The line <code>job is to be tried again</code> names the <code>job</code> that ran

@@ -1,10 +1,11 @@
-import type {
-  Abilities,
-  InstanceAbilities,
-  InstanceAnnouncement,
-  InstanceState,
-  WaitingFor,
-  WorkerAnnouncement,
+import {
+  type Abilities,
+  type InstanceAbilities,
+  type InstanceAnnouncement,
+  type InstanceState,
+  isInService,
+  type WaitingFor,
+  type WorkerAnnouncement,
 } from '@comfy-fleet/contracts';
 import { type FleetOverview, instancesServing, isPaused, type JobRecord } from '@comfy-fleet/jobs';
 import type { Lack, Workflow } from '@comfy-fleet/workflows';
@@ -27,7 +28,7 @@ interface Taking {
 /** Out-of-memory errors after which a job needs another GPU. */
 const OOMS_FOR_ANOTHER = 2;
 
-const NOT_UP: Readonly<Record<Exclude<InstanceState, 'up'>, string>> = {
+const NOT_UP: Readonly<Record<Exclude<InstanceState, 'up' | 'occupied'>, string>> = {
   down: 'down',
   wedged: 'wedged',
   resting: 'resting after errors',
@@ -64,13 +65,14 @@ function takingJobs({ workers, halts }: FleetOverview, pool: string): Taking[] {
   return workers
     .filter(({ draining }) => !draining)
     .flatMap((worker) => instancesServing([worker], pool).map((instance) => ({ instance, worker })))
-    .filter(({ instance: { state, name } }) => state === 'up' && !halts.instances.has(name));
+    .filter(({ instance }) => isInService(instance) && !halts.instances.has(instance.name));
 }
 
 function whyNone({ workers, halts }: FleetOverview, pool: string): string {
   const counts = new Map<string, number>();
   for (const { state, name } of instancesServing(workers, pool)) {
-    const why = state !== 'up' ? NOT_UP[state] : halts.instances.has(name) ? 'drained' : 'stopping';
+    const why =
+      state !== 'up' && state !== 'occupied' ? NOT_UP[state] : halts.instances.has(name) ? 'drained' : 'stopping';
     counts.set(why, (counts.get(why) ?? 0) + 1);
   }
   if (counts.size === 0) return `No worker serves the pool ${pool}.`;

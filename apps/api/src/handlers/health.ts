@@ -1,4 +1,4 @@
-import type { Health, InstanceAnnouncement, WorkerAnnouncement } from '@comfy-fleet/contracts';
+import { type Health, type InstanceAnnouncement, isInService, type WorkerAnnouncement } from '@comfy-fleet/contracts';
 import type { FleetOverview, Halts } from '@comfy-fleet/jobs';
 import { describeLack, explainVerdicts } from '@comfy-fleet/workflows';
 import type { Deps } from '../deps.js';
@@ -71,7 +71,7 @@ function missing({ workers }: FleetOverview, verdicts: Verdicts): string[] {
       ? [`${worker.name} takes no jobs until it can store pictures: ${worker.storeFault.reason}`]
       : []),
     ...worker.instances.flatMap((instance) =>
-      instance.state === 'up' ? [...lackFaults(instance, verdicts), ...restNotes(instance)] : [instanceFault(instance)],
+      isInService(instance) ? [...lackFaults(instance, verdicts), ...restNotes(instance)] : [instanceFault(instance)],
     ),
   ]);
 }

@@ -43,15 +43,15 @@ function presentOf(known: Known, worker: FleetStatus['workers'][number]): Instan
   const whole = known.rests.find(({ workflow, checkpoint, one_key }) => !workflow && !checkpoint && !one_key);
   const reason = known.reason ?? whole?.error ?? worker.storage_fault?.reason;
   const base = { name, reason, isDrained: drain !== null, known };
-  if (known.state !== 'up') return { ...base, state: known.state };
+  if (known.state !== 'up' && known.state !== 'occupied') return { ...base, state: known.state };
   if (drain !== null) return { ...base, state: drain.state };
   if (worker.draining) return { ...base, state: 'stopping', reason: 'Its worker is stopping and takes no more jobs.' };
-  return { ...base, state: running === null ? 'up' : 'running' };
+  return { ...base, state: running === null ? known.state : 'running' };
 }
 
 /** Whether it takes jobs, as far as it is concerned. */
 export function isUp({ state }: Pick<Instance, 'state'>): boolean {
-  return state === 'up' || state === 'running';
+  return state === 'up' || state === 'occupied' || state === 'running';
 }
 
 /** For how long it has been in its state, at `at` (ms since 1970). What is known of an idle instance is since when it is up. */
@@ -59,7 +59,7 @@ export function howLong(instance: Instance, at: number): string {
   const { known } = instance;
   if (known === undefined) return '';
   if (known.drain !== null && known.state === 'up') return `for ${since(known.drain.since, at)}`;
-  return `${isUp(instance) ? 'up ' : ''}for ${since(known.since, at)}`;
+  return `${isUp(instance) && known.state !== 'occupied' ? 'up ' : ''}for ${since(known.since, at)}`;
 }
 
 function isBad({ state }: Pick<Instance, 'state'>): boolean {
@@ -75,6 +75,7 @@ export function foremost(instances: readonly Instance[], most: number): readonly
 /** As the glossary has it; what takes jobs and has none is idle. */
 export const STATE_WORDS: Readonly<Record<State, string>> = {
   up: 'idle',
+  occupied: 'occupied',
   running: 'running',
   down: 'down',
   resting: 'resting',

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { keysOf, minutesOf } from '../../src/fleet/charts/minutes.js';
 import { roundUp } from '../../src/fleet/charts/scale.js';
 import { consequencesOf, type Picture } from '../../src/fleet/halts/consequences.js';
-import { foremost, howLong, instancesOf } from '../../src/fleet/instances.js';
+import { foremost, howLong, type Instance, instancesOf, isUp } from '../../src/fleet/instances.js';
 import { groupsOf } from '../../src/fleet/wall/alert-groups.js';
 import { count, duration, list, modelName } from '../../src/fleet/words.js';
 
@@ -106,6 +106,18 @@ describe('alerts on the wall display', () => {
       ['gpu/1 is bad', iso(0), 5],
       ['It is bad', iso(0), 0],
     ]);
+  });
+});
+
+describe('an instance that somebody else occupies', () => {
+  it('is in service, says why it is occupied, and can be drained', () => {
+    const occupied = known('gpu/1', { state: 'occupied', reason: 'it executes a prompt' });
+    const [instance] = instancesOf({ workers: [worker([occupied])] }, { instances: [] }, []);
+    expect(instance).toMatchObject({ state: 'occupied', reason: 'it executes a prompt' });
+    expect([isUp(instance as Instance), howLong(instance as Instance, AT + 60_000)]).toEqual([true, 'for 60 s']);
+    const drained = { ...occupied, drain: { state: 'drained', since: iso(0), by: 'anna' } } as Known;
+    const [halted] = instancesOf({ workers: [worker([drained])] }, { instances: [] }, []);
+    expect(halted).toMatchObject({ state: 'drained', isDrained: true });
   });
 });
 

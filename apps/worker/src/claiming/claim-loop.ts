@@ -19,7 +19,7 @@ interface ClaimLoop extends Movable {
   /** One at a time among the loops of all pools: whoever claims for free slots has them until the claims are placed. */
   readonly turn: LimitFunction;
   /** The instance as it asks for jobs. */
-  readonly askerOf: (instance: Instance) => Asker;
+  readonly askerOf: (instance: Instance) => Asker | Promise<Asker>;
   /** Takes the claim to a slot, of the instance for which it was chosen if that can be; or back into the queue. */
   readonly place: (claim: Claim, chosenFor: Slots) => Promise<Placed>;
   readonly signal: AbortSignal;
@@ -102,7 +102,7 @@ export async function claimLoop(loop: ClaimLoop): Promise<void> {
 
   /** Asks for a job that waits behind another one elsewhere; answers for which of these instances it will come. */
   async function recallFor(idle: readonly Slots[]): Promise<string | undefined> {
-    for (const { instance } of idle) if (await source.recall(askerOf(instance))) return instance.name;
+    for (const { instance } of idle) if (await source.recall(await askerOf(instance))) return instance.name;
     return undefined;
   }
 
@@ -131,7 +131,7 @@ export async function claimLoop(loop: ClaimLoop): Promise<void> {
     const [together, oneByOne] = [pLimit(MOST_AT_ONCE), pLimit(1)];
     const claimOne = async (asking: Slots) => {
       if (isEmpty) return;
-      const claim = await source.nextFor(askerOf(asking.instance));
+      const claim = await source.nextFor(await askerOf(asking.instance));
       if (claim === undefined) isEmpty = true;
       else if (claim === 'left') fed = fed === 'fed' ? fed : 'left';
       else if (await oneByOne(() => take(claim, asking))) fed = 'fed';

@@ -11,8 +11,8 @@ import type { KnownWorkflows } from '../job/known-workflows.js';
 
 /** What the instances of this worker would have to load for which jobs, said to the scheduler and kept true. */
 export interface Fitting {
-  /** The instance as it asks for jobs. */
-  askerOf(instance: Instance): Asker;
+  /** The instance as it asks for jobs; those that one of `others` can run it leaves to them. */
+  askerOf(instance: Instance, others?: readonly string[]): Asker;
   /** Begins anew, or ends: what was said before counts no more. */
   forget(): Promise<void>;
   /** It was given the job, and counts as holding its models: to be called before `changed`. */
@@ -108,9 +108,9 @@ export function createFitting({ fits, allSlots, workflows, signal, log }: Option
   };
 
   return {
-    askerOf: (instance) => ({
+    askerOf: (instance, others = []) => ({
       name: instance.name,
-      refusals: refusalsOf(instance.health.refusals, of(instance).able),
+      refusals: refusalsOf(instance.health.refusals, of(instance).able, others),
       fit: (need, request) => first(instance, need, request),
     }),
     forget: async () => {
@@ -132,8 +132,9 @@ export function createFitting({ fits, allSlots, workflows, signal, log }: Option
       if (news.size > 0) say(instance, news);
     },
     sayAgain: async () => {
+      // What an occupied instance holds is of no use to jobs that wait.
       const said = allSlots.map(({ instance, isOpen }) =>
-        isOpen ? fits.say(instance.name, new Map()) : fits.forget(instance.name),
+        isOpen && !instance.health.isOccupied ? fits.say(instance.name, new Map()) : fits.forget(instance.name),
       );
       await Promise.all(said);
     },
@@ -144,8 +145,12 @@ export function createFitting({ fits, allSlots, workflows, signal, log }: Option
  * What is refused, by keys and needs: that is what the scheduler knows of a job. Graphs of a key's own have nothing in
  * common but the key; neither are more needs listed than a claim should carry.
  */
-function refusalsOf(scopes: readonly Scope[], able: ReadonlyMap<string, Stand>): Refusals | undefined {
-  if (scopes.length === 0) return undefined;
+function refusalsOf(
+  scopes: readonly Scope[],
+  able: ReadonlyMap<string, Stand>,
+  others: readonly string[],
+): Refusals | undefined {
+  if (scopes.length === 0 && others.length === 0) return undefined;
   const keys: string[] = [];
   const lines: Refusals['lines'][number][] = [];
   for (const { key, ...work } of scopes) {
@@ -154,7 +159,7 @@ function refusalsOf(scopes: readonly Scope[], able: ReadonlyMap<string, Stand>):
     if (key !== undefined && isWhole) keys.push(key);
     else for (const need of needs.slice(0, MOST_REFUSED)) lines.push({ key: key ?? '', need });
   }
-  return { keys, lines };
+  return { keys, lines, ...(others.length === 0 ? {} : { others }) };
 }
 
 function noStands(): Stands {

@@ -1,4 +1,9 @@
-import type { Abilities, InstanceAnnouncement, WorkerAnnouncement } from '@comfy-fleet/contracts';
+import {
+  type Abilities,
+  type InstanceAnnouncement,
+  isInService,
+  type WorkerAnnouncement,
+} from '@comfy-fleet/contracts';
 import { type AbilityRegistry, type InstanceFault, instancesServing, type JobRecord } from '@comfy-fleet/jobs';
 import { findLacks } from '@comfy-fleet/workflows';
 import { covers, subjectOf } from '../instance/scope.js';
@@ -6,6 +11,9 @@ import type { KnownWorkflows } from '../job/known-workflows.js';
 
 /** How many instances of the fleet can try a job now, where it has not failed according to `faults`. */
 export type WhoElse = (record: JobRecord, faults: readonly InstanceFault[]) => Promise<number>;
+
+/** A script asks what each of them would load for each kind of job. */
+const MOST_UP = 32;
 
 /** An instance of which nothing is known is taken to be able. */
 export function createWhoElse(
@@ -22,18 +30,29 @@ export function createWhoElse(
     const unable = new Set(known.filter(({ abilities }) => lacks(abilities)).map(({ instance }) => instance));
     const failed = new Set(faults.map(({ instance }) => instance));
     const least = leastVram(workers, faults);
-    const taking = workers.filter(({ draining, storeFault }) => !draining && !storeFault);
-    return instancesServing(taking, record.pool).filter(
+    return instancesTaking(workers, record.pool).filter(
       (instance) =>
         takes(instance, record) && instance.vram >= least && !failed.has(instance.name) && !unable.has(instance.name),
     ).length;
   };
 }
 
-function takes({ state, drains, rests = [] }: InstanceAnnouncement, record: JobRecord): boolean {
-  return (
-    (state === 'up' || state === 'warming') && !drains && !rests.some(({ scope }) => covers(scope, subjectOf(record)))
-  );
+function takes(instance: InstanceAnnouncement, record: JobRecord): boolean {
+  const { state, rests = [] } = instance;
+  const isThere = isInService(instance) || state === 'warming';
+  return isThere && !rests.some(({ scope }) => covers(scope, subjectOf(record)));
+}
+
+/** Names of the instances that take jobs of the pool, the first MOST_UP; one that is occupied leaves jobs to them. */
+export function instancesUp(workers: readonly WorkerAnnouncement[], pool: string): string[] {
+  const up = instancesTaking(workers, pool).filter(({ state }) => state === 'up');
+  return up.slice(0, MOST_UP).map(({ name }) => name);
+}
+
+/** Those whose worker takes jobs and that are not drained. */
+function instancesTaking(workers: readonly WorkerAnnouncement[], pool: string): InstanceAnnouncement[] {
+  const taking = workers.filter(({ draining, storeFault }) => !draining && !storeFault);
+  return instancesServing(taking, pool).filter(({ drains }) => !drains);
 }
 
 /** The memory that an instance needs at least to try a job, in bytes: as much as each where the job ran out of it. */

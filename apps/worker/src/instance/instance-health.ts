@@ -3,8 +3,11 @@ import type { Opinion } from '@comfy-fleet/jobs';
 import type { Scope, Subject } from './scope.js';
 import { type Failure, type RestLimits, Suspicion } from './suspicion.js';
 
-/** Why an instance that can be reached is given no work; the first one outweighs the others when there are several. */
-const CLOSURES = ['wedged', 'resting', 'warming'] as const;
+/**
+ * Why an instance that can be reached is given no work, or while it is `occupied` only what no other one can run; the
+ * first one outweighs the others when there are several.
+ */
+const CLOSURES = ['wedged', 'resting', 'warming', 'occupied'] as const;
 export type Closure = (typeof CLOSURES)[number];
 
 /** Failures in a row after which an instance counts as down; one lost packet should not close it. */
@@ -13,7 +16,7 @@ const FAILURES_TO_DOWN = 3;
 interface HealthOptions {
   readonly limits: RestLimits;
   /** Its state has changed. */
-  readonly onChange: (health: InstanceHealth) => void;
+  readonly onChange: (health: InstanceHealth, before: InstanceState) => void;
   /** What it rests for has changed, or a test prompt has run, so that it may be tried with one job. */
   readonly onRests: (health: InstanceHealth) => void;
 }
@@ -57,6 +60,11 @@ export class InstanceHealth {
   /** It answers, whether or not it is given work. */
   get isReachable(): boolean {
     return this.#reach === 'up';
+  }
+
+  /** Somebody else's prompt executes there, as far as we know. */
+  get isOccupied(): boolean {
+    return this.#closures.has('occupied');
   }
 
   wasReachedWithin(ms: number): boolean {
@@ -189,10 +197,11 @@ export class InstanceHealth {
 
   #refresh(): void {
     const state = this.#reach === 'up' ? (this.#closure ?? 'up') : this.#reach;
-    if (state === this.#state) return;
+    const before = this.#state;
+    if (state === before) return;
     this.#state = state;
     const closure = this.#reach === 'up' ? this.#closure : undefined;
     this.#since = (closure && this.#closures.get(closure)?.since) ?? Date.now();
-    this.#options.onChange(this);
+    this.#options.onChange(this, before);
   }
 }

@@ -11,7 +11,14 @@ import {
   type SystemStats,
 } from '@comfy-fleet/comfyui';
 import type { InstanceFolders } from '@comfy-fleet/config';
-import { type Abilities, FleetError, type InstanceExposure, type InstanceMachine } from '@comfy-fleet/contracts';
+import {
+  type Abilities,
+  FleetError,
+  type InstanceExposure,
+  type InstanceMachine,
+  type InstanceState,
+  isInService,
+} from '@comfy-fleet/contracts';
 import type { Logger } from '@comfy-fleet/telemetry';
 import { mainModelsOf } from '@comfy-fleet/workflows';
 import { createHeldModels, type HeldModels } from './held-models.js';
@@ -57,7 +64,10 @@ export interface Instance {
   listen(promptId: string, listener: (news: PromptNews) => void): () => void;
   /** Runs a call to the instance and notes what it says about the instance's health. */
   ask<T>(call: (client: ComfyClient) => Promise<T>): Promise<T>;
-  /** Asks whether it is there, if nobody asked it anything lately, and what it has; `ask` notes the outcome. */
+  /**
+   * Asks whether it is there, if nobody asked it anything lately, what it has and what it executes; `ask` notes the
+   * outcome.
+   */
   probe(signal: AbortSignal): Promise<void>;
   close(): Promise<void>;
 }
@@ -73,7 +83,7 @@ export interface InstanceOptions {
   readonly log: Logger;
   readonly limits: RestLimits;
   readonly loadTimes: LoadTimes;
-  readonly onHealth: (instance: Instance) => void;
+  readonly onHealth: (instance: Instance, before: InstanceState) => void;
   /** Its socket broke: it may have been restarted. */
   readonly onDisconnect: (instance: Instance) => void;
   /** What it is not given has changed, or it is due to be tried with a job. */
@@ -109,11 +119,10 @@ export function openInstance({
   let rests = 0;
   const health = new InstanceHealth({
     limits,
-    onChange: () => {
+    onChange: (_health, before) => {
       const fields = { instance: name, ...(health.reason === null ? {} : { reason: health.reason }) };
-      if (health.state === 'up') log.info('instance is up', fields);
-      else log.warn(`instance is ${health.state}`, fields);
-      onHealth(instance);
+      log[isInService(health) ? 'info' : 'warn'](`instance is ${health.state}`, fields);
+      onHealth(instance, before);
     },
     onRests: () => {
       for (const { scope, until, error } of health.rests) {
@@ -139,6 +148,18 @@ export function openInstance({
     abilities = what;
   };
   let prompts = 0;
+  let foreign: string | undefined;
+  /** Only prompts that were submitted without a client id are told to every socket. */
+  let nodeOfOthers: { readonly promptId: string; readonly node: string } | undefined;
+  const noteRunning = (running: readonly string[]) => {
+    const before = foreign;
+    foreign = running.find((promptId) => !listeners.has(promptId));
+    if (foreign === undefined || health.state === 'wedged') return health.open('occupied');
+    // Seen once, it may be a job's that is not adopted yet.
+    if (foreign !== before && !health.isOccupied) return;
+    const node = nodeOfOthers?.promptId === foreign ? `, node ${nodeOfOthers.node}` : '';
+    health.close('occupied', `it executes a prompt that belongs to no job of the fleet (${foreign}${node})`);
+  };
   const socket: ComfySocket = connectSocket({
     baseUrl,
     instance: name,
@@ -149,7 +170,14 @@ export function openInstance({
     onEvent: (event) => {
       if (event.type === 'queue') {
         prompts = event.remaining;
-        if (prompts === 0) onChange();
+        if (prompts === 0) {
+          noteRunning([]);
+          onChange();
+        }
+      }
+      if (event.type === 'progress_state' && !listeners.has(event.promptId)) {
+        const node = event.nodes.find(({ state }) => state === 'running')?.node;
+        nodeOfOthers = node === undefined ? undefined : { promptId: event.promptId, node };
       }
       if ('promptId' in event && event.promptId !== undefined) listeners.get(event.promptId)?.(event);
     },
@@ -220,9 +248,12 @@ export function openInstance({
     },
     probe: async (signal) => {
       // The socket may have missed what changed.
-      const queue =
-        prompts === 0 ? undefined : await instance.ask((asked) => asked.queue(signal)).catch(() => undefined);
-      if (queue !== undefined) prompts = queue.running.length + queue.pending.length;
+      const isQuiet = prompts === 0 && !health.isOccupied;
+      const queue = isQuiet ? undefined : await instance.ask((asked) => asked.queue(signal)).catch(() => undefined);
+      if (queue !== undefined) {
+        prompts = queue.running.length + queue.pending.length;
+        noteRunning(queue.running);
+      }
       const isKnown = instance.vram > 0 && performance.now() - machineAt < MACHINE_MS;
       if (isKnown && health.wasReachedWithin(RECENT_MS)) return;
       const look = instance.ask(async (asked) => {

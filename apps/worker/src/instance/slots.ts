@@ -1,4 +1,4 @@
-import type { TerminalStatus } from '@comfy-fleet/contracts';
+import { isInService, type TerminalStatus } from '@comfy-fleet/contracts';
 import type { JobRecord } from '@comfy-fleet/jobs';
 import type { Submission } from '../job/submission.js';
 import type { Instruments } from '../reporting/instruments.js';
@@ -51,8 +51,8 @@ export class Slots {
   }
 
   get isOpen(): boolean {
-    const { state, isToBeTried } = this.instance.health;
-    return (state === 'up' || isToBeTried) && !this.drains;
+    const { health } = this.instance;
+    return (isInService(health) || health.isToBeTried) && !this.drains;
   }
 
   /** Open, and nothing executes or is about to, of ours or of somebody else. */

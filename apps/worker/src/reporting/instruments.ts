@@ -1,4 +1,4 @@
-import { INSTANCE_STATES } from '@comfy-fleet/contracts';
+import { INSTANCE_STATES, isInService } from '@comfy-fleet/contracts';
 import {
   COLLECT_BUCKETS,
   type Counter,
@@ -50,7 +50,7 @@ export function createInstruments(metrics: Metrics): Instruments {
   });
   const states = metrics.gauge({
     name: 'instance_state',
-    help: '1 for the state in which the instance is, 0 for the others; resting: it failed too much, wedged: it cannot be stopped, warming: it runs the warm-up.',
+    help: '1 for the state in which the instance is, 0 for the others; resting: it failed too much, wedged: it cannot be stopped, warming: it runs the warm-up, occupied: it executes a prompt that belongs to no job.',
     labels: ['instance', 'state'],
   });
   const busy = metrics.counter({
@@ -92,7 +92,7 @@ export function createInstruments(metrics: Metrics): Instruments {
   });
   const transitions = metrics.counter({
     name: 'instance_transitions_total',
-    help: 'Times the instance became up, down, resting, wedged or warming, the first time included.',
+    help: 'Times the instance became up, down, resting, wedged, warming or occupied, the first time included.',
     labels: ['instance', 'to'],
   });
   const rests = metrics.gauge({
@@ -151,7 +151,7 @@ export function createInstruments(metrics: Metrics): Instruments {
         // A rate needs the zero from which it rose.
         for (const outcome of OUTCOMES) prompts.inc({ instance: instance.name, outcome }, 0);
         for (const code of Object.keys(KINDS)) faults.inc({ instance: instance.name, code }, 0);
-        for (const to of ['up', 'down', 'resting', 'wedged', 'warming'])
+        for (const to of ['up', 'down', 'resting', 'wedged', 'warming', 'occupied'])
           transitions.inc({ instance: instance.name, to }, 0);
         for (const counter of [switches, loads, loadSeconds, loadsAvoided]) counter.inc({ instance: instance.name }, 0);
       }
@@ -160,7 +160,7 @@ export function createInstruments(metrics: Metrics): Instruments {
         busy.reset();
         rests.reset();
         for (const { instance, meter } of instances) {
-          up.set({ instance: instance.name }, instance.health.state === 'up' ? 1 : 0);
+          up.set({ instance: instance.name }, isInService(instance.health) ? 1 : 0);
           for (const state of INSTANCE_STATES) {
             states.set({ instance: instance.name, state }, instance.health.state === state ? 1 : 0);
           }

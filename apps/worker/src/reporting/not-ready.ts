@@ -1,3 +1,4 @@
+import { isInService } from '@comfy-fleet/contracts';
 import type { Slots } from '../instance/slots.js';
 import type { StoreWatch } from '../store-watch.js';
 
@@ -24,6 +25,5 @@ export async function notReady({ ping, allSlots, store }: Needs, signal: AbortSi
 
 /** One that is drained is not warmed up before that is over. */
 function isFit({ instance, drains }: Needs['allSlots'][number]): boolean {
-  const { state } = instance.health;
-  return state === 'up' || (state === 'warming' && drains);
+  return isInService(instance.health) || (instance.health.state === 'warming' && drains);
 }

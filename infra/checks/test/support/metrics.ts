@@ -43,7 +43,7 @@ export const METRICS: Readonly<Record<string, Metric>> = {
   comfy_fleet_instance_up: metric('gauge', ['worker'], INSTANCE),
   comfy_fleet_instance_state: metric('gauge', ['worker'], {
     ...INSTANCE,
-    state: ['up', 'down', 'resting', 'wedged', 'warming', 'unknown'],
+    state: ['up', 'occupied', 'down', 'resting', 'wedged', 'warming', 'unknown'],
   }),
   comfy_fleet_storage_up: metric('gauge', ['worker']),
   comfy_fleet_instance_busy_seconds_total: metric('counter', ['worker'], INSTANCE),
@@ -62,7 +62,7 @@ export const METRICS: Readonly<Record<string, Metric>> = {
   }),
   comfy_fleet_instance_transitions_total: metric('counter', ['worker'], {
     ...INSTANCE,
-    to: ['up', 'down', 'resting', 'wedged', 'warming'],
+    to: ['up', 'down', 'resting', 'wedged', 'warming', 'occupied'],
   }),
 
   comfy_fleet_jobs_total: metric('counter', ['dispatcher'], {

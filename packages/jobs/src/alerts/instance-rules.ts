@@ -1,4 +1,4 @@
-import type { AlertSubject, InstanceAnnouncement } from '@comfy-fleet/contracts';
+import { type AlertSubject, type InstanceAnnouncement, isInService } from '@comfy-fleet/contracts';
 import { type AlertFacts, type AlertRule, DAY, MINUTE, rule } from './rule.js';
 
 /** GPUs do not do what they should. */
@@ -10,7 +10,7 @@ export const INSTANCE_RULES: readonly AlertRule[] = [
     summary: 'ComfyUI {instance} is down',
     of: (facts) =>
       instancesOf(facts)
-        .filter(({ state }) => state !== 'up')
+        .filter((instance) => !isInService(instance))
         .filter(
           (instance) => !facts.figures.halts.instances.has(instance.name) && restsOf(instance, 'all').length === 0,
         )
@@ -24,6 +24,17 @@ export const INSTANCE_RULES: readonly AlertRule[] = [
     of: (facts) =>
       instancesOf(facts)
         .filter(({ state }) => state === 'wedged')
+        .map(named),
+  }),
+  rule({
+    name: 'InstanceOccupied',
+    severity: 'warning',
+    // A prompt that somebody runs in ComfyUI's own page ends sooner.
+    holdSeconds: 30 * MINUTE,
+    summary: 'ComfyUI {instance} is occupied by a prompt of somebody else',
+    of: (facts) =>
+      instancesOf(facts)
+        .filter(({ state }) => state === 'occupied')
         .map(named),
   }),
   rule({

@@ -18,7 +18,7 @@ export function etaSeconds({ record, ahead }: JobSnapshot, pool: PoolOverview | 
   if (record.status !== 'queued' || pool.paused) return null;
   const each = pool.backlog.jobs > 0 ? pool.backlog.ms / pool.backlog.jobs : own;
   // When every instance is busy, the first to be free is on average half through.
-  const untilFree = pool.running >= pool.instances ? each / 2 / pool.instances : 0;
+  const untilFree = pool.running + pool.occupied >= pool.instances ? each / 2 / pool.instances : 0;
   return seconds(untilFree + ((ahead ?? 0) * each) / pool.instances + own);
 }
 

@@ -1,4 +1,4 @@
-import type { InstanceAbilities, WorkerAnnouncement } from '@comfy-fleet/contracts';
+import { type InstanceAbilities, isInService, type WorkerAnnouncement } from '@comfy-fleet/contracts';
 import type { Catalogue } from '@comfy-fleet/workflows';
 import type { Redis } from 'ioredis';
 import { type Alerts, readAlerts } from '../alerts/standing.js';
@@ -24,8 +24,10 @@ export interface PoolOverview {
   readonly waiting: number;
   /** Executing. */
   readonly running: number;
-  /** Instances that are up, not halted, and whose worker takes jobs. */
+  /** Instances that are up or occupied, not halted, and whose worker takes jobs. */
   readonly instances: number;
+  /** Those of them that are occupied. */
+  readonly occupied: number;
   /** Operators have paused it, alone or with the whole fleet: nothing of it is claimed. */
   readonly paused: boolean;
   /** Learned durations of an execution in ms, by signature and by lod. */
@@ -119,15 +121,15 @@ async function readPool(
     redis.hgetall(keys.durations(pool)),
   ]);
   const durations = new Map(Object.entries(learned).map(([kind, ms]) => [kind, Number(ms)]));
+  const staying = workers.filter(({ draining }) => !draining);
+  const instances = instancesServing(staying, pool).filter((one) => isInService(one) && !halts.instances.has(one.name));
   return {
     pool,
     open,
     waiting,
     running,
-    instances: instancesServing(
-      workers.filter(({ draining }) => !draining),
-      pool,
-    ).filter(({ name, state }) => state === 'up' && !halts.instances.has(name)).length,
+    instances: instances.length,
+    occupied: instances.filter(({ state }) => state === 'occupied').length,
     paused: isPaused(halts, pool),
     durations,
     backlog: sum(backlog, durations),

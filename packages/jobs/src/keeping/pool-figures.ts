@@ -1,4 +1,4 @@
-import { LODS, type Lod, type WorkerAnnouncement } from '@comfy-fleet/contracts';
+import { isInService, LODS, type Lod, type WorkerAnnouncement } from '@comfy-fleet/contracts';
 import type { Redis } from 'ioredis';
 import { runScript } from '../connection.js';
 import type { Keys } from '../keys.js';
@@ -26,7 +26,7 @@ export interface PoolFigures {
   readonly lanes: readonly LodFigures[];
   /** How long one instance would execute what is waiting or claimed. */
   readonly backlogMs: number;
-  /** Instances that are up and are given work. */
+  /** Instances that are up or occupied, and not drained. */
   readonly instances: number;
   /** Workers that serve it, those that are stopping included. */
   readonly workers: number;
@@ -62,7 +62,7 @@ export async function readPoolFigures(redis: Redis, keys: Keys, context: PoolCon
     backlogMs: [...backlog]
       .map(([signature, count]) => count * (expectedMs(signature, durations) ?? UNKNOWN_MS))
       .reduce((sum, ms) => sum + ms, 0),
-    instances: instances.filter(({ name, state }) => state === 'up' && !halts.instances.has(name)).length,
+    instances: instances.filter((one) => isInService(one) && !halts.instances.has(one.name)).length,
     workers: serving.length,
     paused: isPaused(halts, pool),
   };

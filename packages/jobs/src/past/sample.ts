@@ -1,4 +1,4 @@
-import { LODS, type Lod, type TerminalStatus } from '@comfy-fleet/contracts';
+import { isInService, LODS, type Lod, type TerminalStatus } from '@comfy-fleet/contracts';
 import type { FleetFigures } from '../keeping/figures.js';
 
 /** The fleet at one moment. */
@@ -28,7 +28,7 @@ export function sampleOf(figures: FleetFigures, at: number, stepSeconds: number)
   const up = figures.workers
     .filter(({ draining }) => !draining)
     .flatMap(({ instances }) => instances)
-    .filter(({ name, state }) => state === 'up' && !figures.halts.instances.has(name));
+    .filter((one) => isInService(one) && !figures.halts.instances.has(one.name));
   return {
     at,
     waiting: sum(lanes.map(({ waiting, claimed, parked }) => waiting + claimed + parked)),

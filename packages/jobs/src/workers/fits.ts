@@ -12,6 +12,8 @@ export interface Refusals {
   readonly keys: readonly string[];
   /** Those with a need, of one key or, where it is empty, of all. */
   readonly lines: readonly { readonly key: string; readonly need: string }[];
+  /** All jobs that one of these instances can run, or may be able to; absent: none for that. */
+  readonly others?: readonly string[];
 }
 
 /** An instance that asks for jobs. */

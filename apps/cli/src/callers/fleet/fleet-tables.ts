@@ -17,6 +17,7 @@ export type Sort = (typeof SORTS)[number];
 const BUSY_CELLS = 6;
 const TONES: Readonly<Record<Instance['state'], Tone>> = {
   up: 'good',
+  occupied: 'warn',
   warming: 'warn',
   resting: 'warn',
   unknown: 'warn',

@@ -74,7 +74,7 @@ function summaryOf({ url, status: { pools, workers } }: FleetView): string {
   const instances = workers.flatMap((worker) => worker.instances);
   const sum = (of: (pool: FleetStatus['pools'][number]) => number) =>
     pools.reduce((total, pool) => total + of(pool), 0);
-  const up = instances.filter(({ state }) => state === 'up').length;
+  const up = instances.filter(({ state }) => state === 'up' || state === 'occupied').length;
   const jobs = `${sum((pool) => pool.running)} running · ${sum((pool) => pool.waiting)} waiting`;
   return `${up} of ${instances.length} instances up · ${jobs} · ${url}`;
 }

@@ -1,4 +1,4 @@
-import type { InstanceAnnouncement, Memory } from '@comfy-fleet/contracts';
+import { type InstanceAnnouncement, isInService, type Memory } from '@comfy-fleet/contracts';
 import type { Deps } from '../../../deps.js';
 import type { Handler } from '../../../http/messages.js';
 import { features } from '../present/features.js';
@@ -10,7 +10,7 @@ const COMFYUI_VERSION = '0.33.0';
 export function systemStats({ fleet }: Deps): Handler {
   return async () => {
     const workers = (await fleet.current())?.workers ?? [];
-    const up = workers.map(({ instances }) => instances.filter(({ state }) => state === 'up'));
+    const up = workers.map(({ instances }) => instances.filter(isInService));
     const ram = (kind: keyof Memory) =>
       up.reduce((sum, instances) => sum + Math.max(0, ...instances.map(({ machine }) => machine?.ram[kind] ?? 0)), 0);
     return {
