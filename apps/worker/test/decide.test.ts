@@ -9,6 +9,7 @@ import { Canceled, Stopping, Superseded, TakenBack, Unable } from '../src/job/si
 const FIRST: Facts = {
   hasBegun: true,
   instanceDied: false,
+  instanceSilent: false,
   attempts: 1,
   refusals: 0,
   kills: 0,
@@ -92,6 +93,13 @@ describe('of what was lost or refused', () => {
     ['lost a second time', lost, { attempts: 2 }, { why: 'lost', delayMs: 2000 }],
     ['lost before it began', lost, { hasBegun: false, attempts: 0, refusals: 2 }, { delayMs: 4000 }],
     ['its instance died', lost, { instanceDied: true }, { why: 'died', blame: undefined }],
+    ['its instance fell silent', lost, { instanceSilent: true }, { why: 'silent', blame: lost }],
+    [
+      'its instance fell silent while it waited there, for the tenth time',
+      lost,
+      { instanceSilent: true, hasBegun: false, attempts: 0, refusals: 9 },
+      { why: 'silent', blame: undefined },
+    ],
     ['its instance is out of reach', unreachable, { hasBegun: false }, { why: 'lost', blame: undefined }],
     ['its instance answers nonsense', nonsense, { hasBegun: false }, { why: 'lost', blame: nonsense }],
   ])('%s: tries again', (_what, error, facts, decision) => {
@@ -105,11 +113,14 @@ describe('of what was lost or refused', () => {
     expect(decided(error, facts)).toMatchObject({ what: 'fail', error, inDoubt: true });
   });
 
-  it('fails a job under which instances die, and counts those that died while they executed it alone', () => {
+  it('fails a job under which instances die or fall silent, and counts those that died while they executed it alone', () => {
     const killed = { what: 'fail', error: { code: 'instance_killed', detail: expect.stringContaining('2 ComfyUI') } };
     expect(decided(lost, { instanceDied: true, kills: 1 })).toMatchObject(killed);
     expect(decided(lost, { instanceDied: true, kills: 1, hasBegun: false })).toMatchObject({ what: 'release' });
     expect(decided(lost, { kills: 1 })).toMatchObject({ what: 'release' });
+    expect(decided(lost, { instanceSilent: true, kills: 1 })).toMatchObject({ ...killed, inDoubt: true });
+    const waited = { instanceSilent: true, kills: 1, hasBegun: false };
+    expect(decided(lost, waited)).toMatchObject({ what: 'release' });
   });
 });
 

@@ -9,10 +9,10 @@ type Script = Parameters<typeof scriptedComfy>[2];
 type Where = Parameters<typeof scriptedComfy>[0];
 
 /** A ComfyUI that has the prompt of a claimed job, and a way to follow it. */
-async function setUp(where: Where, script: Script = {}) {
+async function setUp(where: Where, script: Script = {}, unreachableMs?: number) {
   let promptId = newId();
   const comfy = await scriptedComfy(where, () => promptId, script);
-  const held = await aSubmittedJob(comfy.url);
+  const held = await aSubmittedJob(comfy.url, unreachableMs);
   const { job, submission } = held;
   const instruments = someInstruments();
   ({ promptId } = submission);
@@ -44,6 +44,18 @@ it('says of a prompt that is gone whether its instance was away meanwhile', asyn
     },
   });
   expect(await restarted.follow()).toMatchObject({ state: 'absent', died: true });
+});
+
+it('counts an execution of the first prompt of an instance that falls silent, though its beginning was not heard', async () => {
+  const script: Script = {
+    onLook: (comfy) => {
+      if (comfy.looks > 1) comfy.where = 'away';
+    },
+  };
+  const { job, submission, follow } = await setUp('pending', script, 0);
+  await expect(follow()).rejects.toMatchObject({ code: 'prompt_lost' });
+  expect(submission).toMatchObject({ instanceSilent: true, hasBegun: true });
+  expect(job.attempts).toBe(1);
 });
 
 it('takes a waiting prompt out of the queue that is asked for elsewhere', async () => {

@@ -163,7 +163,7 @@ export function someInstruments(): Instruments {
 type Before = (ledgers: ReturnType<typeof openLedgers>) => Promise<void>;
 
 /** A job of a ledger of its own that is claimed, in one of these slots. */
-export async function aClaimedJob(slots: Slots, before: Before = async () => {}) {
+export async function aClaimedJob(slots: Slots, before: Before = async () => {}, unreachableMs = 30_000) {
   const ledgers = openLedgers();
   const worker = ledgers.worker('w');
   onTestFinished(() => worker.close());
@@ -176,7 +176,7 @@ export async function aClaimedJob(slots: Slots, before: Before = async () => {})
   const job = new HeldJob(claim, slots, {
     log: quietLog(),
     ending: new AbortController().signal,
-    unreachableMs: 30_000,
+    unreachableMs,
   });
   return {
     job,
@@ -190,8 +190,8 @@ export async function aClaimedJob(slots: Slots, before: Before = async () => {})
 }
 
 /** As `aClaimedJob`, and submitted to the instance at this address. */
-export async function aSubmittedJob(url: string) {
-  const held = await aClaimedJob(someSlots(url));
+export async function aSubmittedJob(url: string, unreachableMs?: number) {
+  const held = await aClaimedJob(someSlots(url), undefined, unreachableMs);
   const submission = await held.job.writeDown(newId(), NO_GRAPH);
   submission.submittedAt = performance.now();
   return { ...held, submission };

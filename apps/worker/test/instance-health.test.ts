@@ -30,6 +30,19 @@ it('closes after three failures in a row and opens with the first answer', () =>
   expect(states).toEqual(['up', 'down', 'up']);
 });
 
+it('is occupied from when it was first said, unless it is wedged, and says what occupies it now', () => {
+  const health = open();
+  health.reached();
+  health.close('occupied', 'one prompt', 1000);
+  health.close('occupied', 'the next prompt', 2000);
+  expect([health.state, health.since, health.reason]).toEqual(['occupied', 1000, 'the next prompt']);
+  health.close('wedged', 'it goes on');
+  expect([health.state, health.isOccupied]).toEqual(['wedged', true]);
+  health.open('occupied');
+  health.open('wedged');
+  expect([health.state, health.isOccupied]).toEqual(['up', false]);
+});
+
 it('is down at once when it was never reached', () => {
   const health = open();
   expect(health.state).toBe('unknown');

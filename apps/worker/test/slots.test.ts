@@ -81,6 +81,28 @@ it('nothing more is taken while sixteen jobs have their pictures fetched', () =>
   expect(slots.freeSlots).toBeGreaterThan(0);
 });
 
+describe('what an instance executes', () => {
+  it('is the job that began, and the next one when that has ended', () => {
+    const slots = open();
+    const [first, second] = [submitted(slots), submitted(slots)];
+    begin(second);
+    expect([first.stage, second.stage]).toEqual(['waiting', 'executing']);
+    Object.assign(second.submission?.heard ?? {}, { ended: 1 });
+    expect([first.stage, second.stage]).toEqual(['executing', undefined]);
+  });
+
+  it('is the first job that it accepted when no beginning was heard, unless it is occupied', () => {
+    const slots = open();
+    const [asked, first, second] = [submitted(slots), submitted(slots), submitted(slots)];
+    Object.assign(asked.submission ?? {}, { submittedAt: undefined });
+    expect([asked.stage, first.stage, second.stage]).toEqual([undefined, 'executing', 'waiting']);
+    slots.instance.health.close('occupied', 'somebody else');
+    expect([asked.stage, first.stage, second.stage]).toEqual([undefined, 'waiting', 'waiting']);
+    first.leaveGpu();
+    expect(first.stage).toBeUndefined();
+  });
+});
+
 describe('a job that is taken back', () => {
   it('has idle slots kept for it until it is there', () => {
     const [busy, idle] = [open(), open('w/2')];

@@ -441,7 +441,7 @@ export const settingsSchema = Type.Object({
   MAX_INSTANCE_DEATHS: integer(
     2,
     1,
-    'How many instances may die while they execute a job before it fails with instance_killed',
+    'How many instances may die, or fall silent for UNREACHABLE_SECONDS, while they execute a job before it fails with instance_killed',
   ),
   MAX_WORKER_DEATHS: integer(
     10,

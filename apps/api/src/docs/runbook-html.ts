@@ -76,7 +76,7 @@ use that ComfyUI regularly, drain (<code>docs/operate.md#pause-and-drain</code>)
 <h2 id="instanceflaps">InstanceFlaps</h2>
 <p>The instance goes down and comes back again and again. Usually certain jobs kill it: compare the log of ComfyUI
 with what the worker logs after <code>instance is down</code>. The line <code>job is to be tried again</code> names the <code>job</code> that ran
-there. A job that kills instances fails after <code>MAX_INSTANCE_DEATHS</code>. If the machine is the cause, drain the
+there. A job that kills or hangs instances fails after <code>MAX_INSTANCE_DEATHS</code>. If the machine is the cause, drain the
 instance.</p>
 <h2 id="instancerests">InstanceRests</h2>
 <p>Jobs of several API keys, or the worker&#39;s own test prompt, fail on this instance, so the instance seems to be the cause

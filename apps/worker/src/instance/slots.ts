@@ -80,6 +80,16 @@ export class Slots {
     return this.onGpu.find(({ executed }) => executed !== undefined);
   }
 
+  /** What executes, or must although its beginning was not heard: the first that ComfyUI accepted. */
+  get executing(): Slot | undefined {
+    const there = this.onGpu.filter(
+      ({ submission }) => submission !== undefined && submission.heard.ended === undefined,
+    );
+    const begun = there.find(({ submission }) => submission?.hasBegun);
+    if (begun !== undefined || this.instance.health.isOccupied) return begun;
+    return there.find(({ submission }) => submission?.submittedAt !== undefined);
+  }
+
   /** In ComfyUI's queue, or on their way there. */
   get waiting(): readonly Slot[] {
     return this.onGpu.filter(({ executed }) => executed === undefined);
@@ -184,6 +194,13 @@ export class Slot {
   get isWaiting(): boolean {
     const { submission } = this;
     return submission?.submittedAt !== undefined && !submission.hasBegun && !this.#isAskedBack;
+  }
+
+  /** What the instance does with the job; undefined: nothing (any more), or it may not have accepted it. */
+  get stage(): 'executing' | 'waiting' | undefined {
+    if (!this.#isOnGpu) return undefined;
+    if (this.slots.executing === this) return 'executing';
+    return this.submission?.submittedAt !== undefined && !this.submission.hasBegun ? 'waiting' : undefined;
   }
 
   /** Waits so long that it must be behind a prompt that is not ours. */

@@ -129,19 +129,22 @@ function alike(error: FleetError, instances: readonly string[]): FleetError {
 }
 
 function anotherTry(error: FleetError, facts: Facts, random: () => number): Decision {
-  const { hasBegun, instanceDied, attempts, limits } = facts;
+  const { hasBegun, instanceDied, instanceSilent, attempts, limits } = facts;
+  const onlyWaited = instanceSilent && !hasBegun;
   // A restart takes every prompt with it, and whoever cannot be reached is found out by that.
-  const blame = instanceDied || error.code === 'instance_unreachable' ? undefined : error;
-  const kills = facts.kills + (instanceDied && hasBegun ? 1 : 0);
+  const blame = instanceDied || onlyWaited || error.code === 'instance_unreachable' ? undefined : error;
+  const kills = facts.kills + ((instanceDied || instanceSilent) && hasBegun ? 1 : 0);
   if (kills >= limits.maxInstanceDeaths) {
-    const detail = `${kills} ComfyUI instances died while they executed this job, so it is not tried again.`;
-    return { what: 'fail', error: new FleetError('instance_killed', detail, { cause: error }), blame };
+    const detail = `${kills} ComfyUI instances died or fell silent while they executed this job, so it is not tried again.`;
+    const inDoubt = instanceSilent ? ({ inDoubt: true } as const) : {};
+    return { what: 'fail', error: new FleetError('instance_killed', detail, { cause: error }), blame, ...inDoubt };
   }
-  const refusals = facts.refusals + (hasBegun ? 0 : 1);
+  const refusals = facts.refusals + (hasBegun || onlyWaited ? 0 : 1);
   if (attempts >= limits.maxAttempts || refusals >= limits.maxRefusals) {
     return { what: 'fail', error, inDoubt: true, blame };
   }
   const because = 'it is tried again, rather on another instance';
   const delayMs = backoffMs(Math.max(attempts, refusals), random);
-  return { what: 'release', why: instanceDied ? 'died' : 'lost', because, code: error.code, delayMs, blame };
+  const why = instanceDied ? 'died' : instanceSilent ? 'silent' : 'lost';
+  return { what: 'release', why, because, code: error.code, delayMs, blame };
 }

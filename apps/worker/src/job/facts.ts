@@ -12,11 +12,13 @@ export interface Facts {
   readonly hasBegun: boolean;
   /** The instance died, or was restarted, while it had the submission. */
   readonly instanceDied: boolean;
+  /** The instance fell silent while it executed the submission, or while that waited there. */
+  readonly instanceSilent: boolean;
   /** Submissions that began executing, this one included, but not those that came to a fault. */
   readonly attempts: number;
   /** Times that instances refused or lost it before it began; this one is not among them. */
   readonly refusals: number;
-  /** Instances that died while they executed it, before this one. */
+  /** Instances that died or fell silent while they executed it, before this one. */
   readonly kills: number;
   /** Times that the GPU ran out of memory under it, this one included if it did. */
   readonly ooms: number;
@@ -56,6 +58,7 @@ export async function gatherFacts(job: HeldJob, error: unknown, tools: Asking): 
   return {
     hasBegun: submission?.hasBegun === true,
     instanceDied: submission?.instanceDied === true,
+    instanceSilent: submission?.instanceSilent === true,
     attempts: job.attempts,
     refusals: record.refusals,
     kills: record.kills,

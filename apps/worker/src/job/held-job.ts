@@ -132,6 +132,17 @@ export class HeldJob {
     if (verdict === 'canceling') this.#cancelRequested = true;
   }
 
+  /** The instance has been silent for too long; `stage`: what it did with the job when the silence began. */
+  lostToSilence(stage: 'executing' | 'waiting'): void {
+    const { submission } = this;
+    if (submission === undefined) return;
+    submission.instanceSilent = true;
+    if (stage === 'waiting' || submission.hasBegun) return;
+    // The instance hung before its socket could say that the job began.
+    submission.hasBegun = true;
+    this.attempts += 1;
+  }
+
   /** Ends the job, with how the time of its last submission was spent. */
   finish(outcome: Outcome, executed: string | undefined): ReturnType<Claim['finish']> {
     return this.claim.finish(outcome, executed, this.submission?.timings);

@@ -1,5 +1,6 @@
 import { OutputMissing } from '@comfy-fleet/comfyui';
 import { FleetError } from '@comfy-fleet/contracts';
+import type { Slot } from '../instance/slots.js';
 import type { HeldJob } from '../job/held-job.js';
 import { pause } from './pause.js';
 
@@ -14,13 +15,18 @@ export async function patiently<T>(
   { signal = job.signal, onOutage }: { signal?: AbortSignal; onOutage?: (() => void) | undefined } = {},
 ): Promise<T> {
   const end = performance.now() + job.patienceMs;
+  let silence: { readonly stage: Slot['stage'] } | undefined;
   for (;;) {
     try {
       return await call();
     } catch (error) {
       if (!(error instanceof FleetError) || !isPassing(error)) throw error;
       if (error.code === 'instance_unreachable') onOutage?.();
+      // Later, the jobs before this one may have left the instance.
+      silence ??= { stage: job.slot.stage };
       if (performance.now() > end) {
+        const { stage } = silence;
+        if (stage !== undefined && error.code === 'instance_unreachable') job.lostToSilence(stage);
         const detail = `The instance ${job.instance.name} could not be asked for ${job.patienceMs / 1000} s (UNREACHABLE_SECONDS) while it had the prompt: ${error.detail}`;
         throw new FleetError('prompt_lost', detail, { cause: error });
       }

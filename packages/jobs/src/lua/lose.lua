@@ -1,9 +1,9 @@
 --[[
 Takes the submission off the record, because ComfyUI has nothing (more) to do for it; running → queued, the one step
-back, if it was executing. An executing submission whose instance `died` counts as a kill of the job, one that ran
-`out_of_memory` as such. One that is `lost` may still be in a ComfyUI out of reach; if it did not begin it counts as a
-refusal of the job. One that was `faulty` does not count against the job, which may wait for its next one as long as it
-could have waited for that.
+back, if it was executing. An executing submission whose instance `died` or fell `silent` counts as a kill of the job,
+one that ran `out_of_memory` as such. One that is `lost` or whose instance is `silent` may still be in a ComfyUI out of
+reach; if it is `lost` and did not begin, it counts as a refusal of the job. One that was `faulty` does not count
+against the job, which may wait for its next one as long as it could have waited for that.
 
 Input:
   KEYS[1] the record
@@ -29,7 +29,8 @@ Output:
 local claim, prompt_id, reason, faults = ARGV[4], ARGV[5], ARGV[6], ARGV[7] or ''
 if not held_by(claim) then return 'superseded' end
 if get('prompt_id') == prompt_id then
-  if reason == 'died' and get('started_prompt') == prompt_id then redis.call('HINCRBY', record, 'kills', 1) end
+  local is_kill = reason == 'died' or reason == 'silent'
+  if is_kill and get('started_prompt') == prompt_id then redis.call('HINCRBY', record, 'kills', 1) end
   if reason ~= 'faulty' and get('started_prompt') == prompt_id then
     note_used_time()
     note_gpu_time(math.max(0, now_ms() - get('started_at')))
@@ -39,10 +40,8 @@ if get('prompt_id') == prompt_id then
     note_execution(failed and 'failed' or 'stopped', tonumber(ARGV[8] or ''))
   end
   if reason == 'out_of_memory' then redis.call('HINCRBY', record, 'ooms', 1) end
-  if reason == 'lost' then
-    if get('started_prompt') ~= prompt_id then redis.call('HINCRBY', record, 'refusals', 1) end
-    abandon_submission()
-  end
+  if reason == 'lost' and get('started_prompt') ~= prompt_id then redis.call('HINCRBY', record, 'refusals', 1) end
+  if reason == 'lost' or reason == 'silent' then abandon_submission() end
   if faults ~= '' then set('faults', faults) end
   if reason == 'faulty' and get('started_prompt') == prompt_id then
     redis.call('HINCRBY', record, 'faulty_attempts', 1)

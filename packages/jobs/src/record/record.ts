@@ -116,7 +116,7 @@ export interface JobRecord {
   readonly orphanedMs: number | null;
   /** Times a worker died, or lost its lock, while it held the job. */
   readonly deaths: number;
-  /** Times an instance died while it executed this job. */
+  /** Times an instance died or fell silent while it executed this job. */
   readonly kills: number;
   /** Times a submission did not come to its beginning: refused, or lost in the queue. */
   readonly refusals: number;

@@ -9,10 +9,10 @@ import type { InstanceFault, JobError, JobRecord, Preview, Progress, Timings } f
 export type Verdict = 'ok' | 'canceling' | 'superseded';
 
 /**
- * Why a submission is off: its instance forgot or died under it, ran out of memory, or it was taken back by us; `faulty`:
+ * Why a submission is off: its instance forgot it, died or fell silent under it, ran out of memory, or it was taken back by us; `faulty`:
  * it failed for what may be the instance's fault, which does not count against the job.
  */
-export type Loss = 'lost' | 'died' | 'out_of_memory' | 'taken_back' | 'faulty';
+export type Loss = 'lost' | 'died' | 'silent' | 'out_of_memory' | 'taken_back' | 'faulty';
 
 export type Outcome =
   /** `executedMs`: how long ComfyUI executed it, `loadedMs`: and loaded models in that time, as far as it is known. */

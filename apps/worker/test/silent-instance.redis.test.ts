@@ -1,0 +1,64 @@
+import { queueOf, startGate, until } from '@comfy-fleet/testing';
+import { expect, it, onTestFinished } from 'vitest';
+import { aGpu, openStack } from './worker-stack.js';
+
+/** Two steps take so long that no job ends by itself. */
+const LONG = { steps: 150 };
+const SILENCE = { comfyTimeoutMs: 500, tools: { unreachableMs: 3000 } };
+
+/** A ComfyUI that executes one job at a time, and that falls silent when its gate is shut. */
+async function aHangable() {
+  const gpu = await aGpu(1000);
+  const gate = await startGate(gpu.port);
+  onTestFinished(() => gate.close());
+  return { gpu, gate };
+}
+
+const isLost = (stack: Awaited<ReturnType<typeof openStack>>, id: string) =>
+  until('it is lost', async () => (await stack.record(id)).promptId === null);
+
+it('an instance that falls silent counts against the job that it executed, not against those behind it', async () => {
+  const stack = await openStack();
+  const { gpu, gate } = await aHangable();
+  await (await stack.startWorker('a', [gate.url], SILENCE)).allUp();
+  const killer = await stack.submit(LONG, 'default', 'mallory');
+  await stack.running(killer);
+  const behind = await stack.submit(LONG, 'default', 'anna');
+  await until('it waits behind', async () => (await queueOf(gpu)).pending.length === 1);
+  gate.shut();
+  await Promise.all([isLost(stack, killer), isLost(stack, behind)]);
+  expect(await stack.record(killer)).toMatchObject({ kills: 1, attempts: 1, refusals: 0 });
+  expect(await stack.record(behind)).toMatchObject({ kills: 0, attempts: 0, refusals: 0 });
+  await stack.startWorker('b', [(await aGpu()).url]);
+  expect(await stack.ended(behind)).toMatchObject({ status: 'succeeded', attempts: 1 });
+  expect(await stack.ended(killer)).toMatchObject({ status: 'succeeded', attempts: 2 });
+});
+
+it('a job fails with instance_killed when two instances fell silent while they executed it', async () => {
+  const stack = await openStack();
+  const id = await stack.submit(LONG);
+  for (const [index, name] of ['a', 'b'].entries()) {
+    const { gate } = await aHangable();
+    await stack.startWorker(name, [gate.url], SILENCE);
+    await until('it executes', async () => (await stack.record(id)).attempts === index + 1);
+    gate.shut();
+    if (index === 0) await isLost(stack, id);
+  }
+  const error = { code: 'instance_killed', detail: expect.stringContaining('2 ComfyUI instances died or fell silent') };
+  expect(await stack.ended(id)).toMatchObject({ status: 'failed', attempts: 2, error });
+});
+
+it('an instance that answers again after it was silent is stopped executing what was lost there', async () => {
+  const stack = await openStack();
+  const { gpu, gate } = await aHangable();
+  await (await stack.startWorker('a', [gate.url], SILENCE)).allUp();
+  const id = await stack.submit(LONG);
+  await stack.running(id);
+  const { running } = await queueOf(gpu);
+  gate.shut();
+  await isLost(stack, id);
+  gate.open();
+  await until('it was stopped', async () => (await queueOf(gpu)).running[0] !== running[0]);
+  gpu.set({ stepMs: 0 });
+  expect(await stack.ended(id)).toMatchObject({ status: 'succeeded', attempts: 2, kills: 1 });
+});
