@@ -36,6 +36,9 @@ export const settingsSchema = Type.Object(
     modelFiles: Type.Record(Type.String(), names('File names'), {
       description: 'Installed model files of the other folders, by folder as /models lists them',
     }),
+    probeNodes: Type.Boolean({
+      description: 'Whether the nodes of the contract suite are installed, which expand, show values, and fail',
+    }),
     journal: Type.Union([Type.String({ minLength: 1 }), Type.Null()], {
       description: 'File that gets a line at the start and end of every execution; null: none',
     }),
@@ -68,6 +71,7 @@ export const defaultSettings: SimulatorSettings = {
   diffusionModels: ['flux1-dev.safetensors'],
   modelFiles: { clip_vision: ['clip_vision_h.safetensors'], upscale_models: ['4x-UltraSharp.pth'] },
   textEncoders: ['clip_g.safetensors', 'clip_l.safetensors', 't5xxl_fp16.safetensors'],
+  probeNodes: false,
   journal: null,
   requiredHeader: null,
 };

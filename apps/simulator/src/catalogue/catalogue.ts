@@ -82,7 +82,7 @@ export class Catalogue {
   }
 
   private get classes(): ClassTexts {
-    return ClassTexts.of(this.settings().version);
+    return ClassTexts.of(this.settings());
   }
 
   private raw(classType: string): JsonObject | undefined {

@@ -3,7 +3,7 @@ import { gunzipSync } from 'node:zlib';
 import { dataFile } from '../data-file.js';
 import { parseJson } from '../json/parse.js';
 import type { JsonObject } from '../json/values.js';
-import type { ComfyVersion } from '../settings.js';
+import type { SimulatorSettings } from '../settings.js';
 
 /** One class a line: `"KSampler": {…},`, as Python writes it. */
 const LINE = /^"((?:[^"\\]|\\.)*)": (.*?),?$/gm;
@@ -16,15 +16,19 @@ export class ClassTexts {
   readonly texts: ReadonlyMap<string, string>;
   private readonly parsed = new Map<string, JsonObject>();
 
-  private constructor(version: ComfyVersion) {
-    const packed = readFileSync(dataFile(`object-info-${version}.json.gz`));
-    const lines = gunzipSync(packed).toString('latin1').matchAll(LINE);
-    this.texts = new Map([...lines].map(([, name = '', text = '']) => [name, text]));
+  private constructor(texts: readonly string[]) {
+    const lines = texts.flatMap((text) => [...text.matchAll(LINE)]);
+    this.texts = new Map(lines.map(([, name = '', text = '']) => [name, text]));
   }
 
-  static of(version: ComfyVersion): ClassTexts {
-    unpacked[version] ??= new ClassTexts(version);
-    return unpacked[version];
+  static of({ version, probeNodes }: Pick<SimulatorSettings, 'version' | 'probeNodes'>): ClassTexts {
+    const key = `${version} ${probeNodes}`;
+    const known = unpacked.get(key);
+    if (known !== undefined) return known;
+    const core = gunzipSync(readFileSync(dataFile(`object-info-${version}.json.gz`))).toString('latin1');
+    const made = new ClassTexts(probeNodes ? [core, readFileSync(dataFile('probe-nodes.txt'), 'latin1')] : [core]);
+    unpacked.set(key, made);
+    return made;
   }
 
   /** Undefined for an unknown class. */
@@ -39,4 +43,4 @@ export class ClassTexts {
   }
 }
 
-const unpacked: Partial<Record<ComfyVersion, ClassTexts>> = {};
+const unpacked = new Map<string, ClassTexts>();

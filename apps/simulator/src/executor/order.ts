@@ -10,7 +10,7 @@ export class ExecutionOrder {
   private readonly pending = new Set<string>();
   private readonly blockers = new Map<string, Set<string>>();
   private readonly blocking = new Map<string, Set<string>>();
-  private readonly graph: Graph;
+  private graph: Graph;
   private readonly isOutput: (id: string) => boolean;
 
   constructor(
@@ -41,18 +41,41 @@ export class ExecutionOrder {
     for (const next of this.blocking.get(id) ?? []) this.blockers.get(next)?.delete(id);
   }
 
+  /** The node was expanded: in the graph as it is now these outputs run too, and itself again after these sources. */
+  expanded(
+    graph: Graph,
+    {
+      id,
+      outputs,
+      sources,
+    }: { readonly id: string; readonly outputs: readonly string[]; readonly sources: readonly string[] },
+    isCached: (id: string) => boolean,
+  ): void {
+    this.graph = graph;
+    for (const output of outputs) this.add(output, isCached);
+    this.blockedBy(
+      id,
+      sources.filter((source) => !isCached(source)),
+    );
+    for (const source of sources) if (!isCached(source)) this.add(source, isCached);
+  }
+
   private add(output: string, isCached: (id: string) => boolean): void {
     const stack = [output];
     for (let id = stack.pop(); id !== undefined; id = stack.pop()) {
       if (this.pending.has(id)) continue;
       this.pending.add(id);
       const sources = linkedNodes(this.graph, id).filter((source) => !isCached(source));
-      this.blockers.set(id, new Set(sources));
-      for (const source of sources) {
-        const blocked = this.blocking.get(source) ?? new Set();
-        this.blocking.set(source, blocked.add(id));
-        stack.push(source);
-      }
+      this.blockedBy(id, sources);
+      stack.push(...sources);
+    }
+  }
+
+  private blockedBy(id: string, sources: readonly string[]): void {
+    this.blockers.set(id, new Set(sources));
+    for (const source of sources) {
+      const blocked = this.blocking.get(source) ?? new Set();
+      this.blocking.set(source, blocked.add(id));
     }
   }
 }

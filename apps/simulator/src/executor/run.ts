@@ -3,11 +3,11 @@ import type { FaultBook } from '../faults.js';
 import type { RunStatus } from '../history.js';
 import { isObject, type Json, type JsonObject } from '../json/values.js';
 import type { Writable } from '../json/write.js';
-import { type Folders, type NodeContext, NodeInputs } from '../nodes/node.js';
+import { type Expansion, type Folders, type NodeContext, NodeInputs, type NodeResult } from '../nodes/node.js';
 import { nodeRunners } from '../nodes/registry.js';
 import { bySignature } from '../nodes/signature.js';
 import type { NodeValue } from '../nodes/values.js';
-import { clientIdOf, type GraphNode, type QueuedPrompt } from '../prompt-queue.js';
+import { clientIdOf, type Graph, type GraphNode, type QueuedPrompt } from '../prompt-queue.js';
 import type { SimulatorSettings } from '../settings.js';
 import type { SocketHub } from '../socket-hub.js';
 import { type ResultCache, signatures } from './cache.js';
@@ -18,7 +18,7 @@ import { NodeError, nodeTraceback } from './node-error.js';
 import { ExecutionOrder, nodesAbove } from './order.js';
 import type { Pace } from './pace.js';
 import { isSampler, type MiddleFault, meetFaults } from './planted-faults.js';
-import { nodeIdentity, Progress } from './progress.js';
+import { nodeIdentity, Progress, realNode } from './progress.js';
 
 export interface RunServices {
   readonly settings: () => SimulatorSettings;
@@ -57,6 +57,11 @@ export class PromptRun {
   private readonly progress: Progress;
   private readonly messages: [string, JsonObject][] = [];
   private readonly executed = new Set<string>();
+  /** The graph of the prompt, with what its nodes were expanded to. */
+  private graph: Graph;
+  private readonly parents = new Map<string, string>();
+  /** Of nodes that wait for what they were expanded to: the links that give their outputs. */
+  private readonly expanded = new Map<string, Expansion['results']>();
   private signatures: ReadonlyMap<string, string> = new Map();
   private fileHashes: ReadonlyMap<string, string> = new Map();
   /** The node at hand, and what came over its links: for the report of an error. */
@@ -67,7 +72,8 @@ export class PromptRun {
     this.use = use;
     this.control = control;
     this.clientId = clientIdOf(prompt);
-    this.progress = new Progress(prompt.id);
+    this.graph = prompt.graph;
+    this.progress = new Progress(prompt.id, this.parents);
   }
 
   /** Runs to the end and says how it went. Throws only an AbandonedError. */
@@ -80,12 +86,19 @@ export class PromptRun {
     this.use.cache.begin(graph, this.signatures.values());
     this.cached = Object.keys(graph).filter((id) => this.resultOf(id) !== undefined);
     this.message('execution_cached', { nodes: [...this.cached], prompt_id: promptId });
-    const isOutput = (id: string) => this.use.catalogue.isOutput(graph[id]?.class_type ?? '');
-    const order = new ExecutionOrder(graph, outputs, (id) => this.resultOf(id) !== undefined, isOutput);
+    const isOutput = (id: string) => this.use.catalogue.isOutput(this.graph[id]?.class_type ?? '');
+    const isCached = (id: string) => this.resultOf(id) !== undefined;
+    const order = new ExecutionOrder(graph, outputs, isCached, isOutput);
     try {
       for (let id = order.next(); id !== undefined; id = order.next()) {
-        await this.runNode(id, graph[id] as GraphNode);
-        order.done(id);
+        const expansion = await this.runNode(id, this.graph[id] as GraphNode);
+        if (expansion === undefined) {
+          order.done(id);
+          continue;
+        }
+        this.expand(id, expansion);
+        const sources = expansion.results.map(([source]) => String(source));
+        order.expanded(this.graph, { id, outputs: Object.keys(expansion.nodes).filter(isOutput), sources }, isCached);
       }
       await this.use.pace.settle(began, this.use.settings().promptMs, this.control);
       this.control.check();
@@ -101,7 +114,15 @@ export class PromptRun {
     }
   }
 
-  private async runNode(id: string, node: GraphNode): Promise<void> {
+  private expand(id: string, { nodes, results }: Expansion): void {
+    this.graph = { ...this.graph, ...nodes };
+    for (const child of Object.keys(nodes)) this.parents.set(child, id);
+    this.signatures = signatures(this.graph, this.fileHashes);
+    this.expanded.set(id, results);
+  }
+
+  /** Answers what it was expanded to, if it was: then it is to run again after that. */
+  private async runNode(id: string, node: GraphNode): Promise<Expansion | undefined> {
     const linked = new Map<string, NodeValue>();
     this.node = { id, linked };
     const known = this.resultOf(id);
@@ -109,13 +130,18 @@ export class PromptRun {
       this.sendExecuted(id, known.ui ?? null);
       this.progress.finish(id);
       this.sendProgressState();
-      return;
+      return undefined;
+    }
+    const results = this.expanded.get(id);
+    if (results !== undefined) {
+      const outputs = results.flatMap((link) => this.valueOf(link) ?? []);
+      return this.finish(id, { outputs });
     }
     this.progress.start(id);
     this.sendProgressState();
     if (this.clientId !== undefined) {
-      this.currentNode = id;
-      this.send('executing', { node: id, display_node: id, prompt_id: this.prompt.id });
+      this.currentNode = realNode(id, this.parents);
+      this.send('executing', { node: id, display_node: this.currentNode, prompt_id: this.prompt.id });
     }
     this.control.check();
     const widgets = this.resolveInputs(node, linked);
@@ -128,11 +154,20 @@ export class PromptRun {
     if (middle !== undefined && !isSampler(node.class_type)) this.use.breakOff(middle);
     const run = nodeRunners[node.class_type] ?? bySignature(node.class_type, this.use.catalogue);
     const result = await run(new NodeInputs(widgets, linked), this.context(id, node, middle));
-    this.use.cache.set(this.signatures.get(id) ?? '', { outputs: result.outputs, ui: result.ui, nodeId: id });
-    if (result.ui !== undefined) this.sendExecuted(id, result.ui);
+    return result.expansion ?? this.finish(id, result);
+  }
+
+  private finish(id: string, { outputs, ui }: NodeResult): undefined {
+    this.use.cache.set(this.signatures.get(id) ?? '', { outputs, ui, nodeId: id });
+    if (ui !== undefined) this.sendExecuted(id, ui);
     this.progress.finish(id);
     this.sendProgressState();
     this.executed.add(id);
+  }
+
+  /** What came out of the node at the other end of the link. */
+  private valueOf([source, slot]: readonly Json[]): NodeValue | undefined {
+    return this.resultOf(String(source))?.outputs.at(Number(slot));
   }
 
   /** Fills `linked` and returns the values of the widgets. */
@@ -140,11 +175,11 @@ export class PromptRun {
     const widgets = new Map<string, Json>();
     for (const [name, value] of Object.entries(node.inputs)) {
       const [source, slot] = Array.isArray(value) && value.length === 2 ? value : [];
-      if (typeof source !== 'string' || typeof slot !== 'number' || this.prompt.graph[source] === undefined) {
+      if (typeof source !== 'string' || typeof slot !== 'number' || this.graph[source] === undefined) {
         widgets.set(name, value);
         continue;
       }
-      const arrived = this.resultOf(source)?.outputs.at(slot);
+      const arrived = this.valueOf([source, slot]);
       if (arrived !== undefined) linked.set(name, arrived);
     }
     return widgets;
@@ -161,6 +196,8 @@ export class PromptRun {
     let drawingMs = 0;
     return {
       version: settings().version,
+      nodeId: id,
+      inputs: node.inputs,
       folders,
       tempMark,
       pngText: () => this.pngText(),
@@ -199,7 +236,7 @@ export class PromptRun {
     const jpeg = this.wantsPreviews() ? await preview?.() : undefined;
     const withMetadata = hub.wantsMetadata(this.clientId);
     if (jpeg !== undefined && withMetadata) {
-      const metadata = { ...nodeIdentity(id, this.prompt.id), image_type: 'image/jpeg' };
+      const metadata = { ...nodeIdentity(id, this.prompt.id, this.parents), image_type: 'image/jpeg' };
       hub.sendPreviewWithMetadata(jpeg, metadata, this.clientId);
     }
     this.send('progress', { value, max, prompt_id: this.prompt.id, node: id });
@@ -226,12 +263,13 @@ export class PromptRun {
   private failed(error: NodeError): RunResult {
     const { graph, id: promptId, extraData } = this.prompt;
     const { id, linked } = this.node ?? { id: '', linked: new Map() };
-    const node = graph[id] as GraphNode;
+    const node = this.graph[id] as GraphNode;
+    const realId = realNode(id, this.parents);
     const known = this.use.catalogue.inputs(node.class_type, node.inputs);
     this.message('execution_error', {
       prompt_id: promptId,
-      node_id: id,
-      node_type: node.class_type,
+      node_id: realId,
+      node_type: graph[realId]?.class_type ?? '',
       executed: [...this.executed],
       exception_message: `${error.message}\n`,
       exception_type: error.exceptionType,
@@ -243,7 +281,7 @@ export class PromptRun {
   }
 
   private interrupted(): RunResult {
-    const id = this.node?.id ?? '';
+    const id = realNode(this.node?.id ?? '', this.parents);
     const data = {
       prompt_id: this.prompt.id,
       node_id: id,
@@ -258,12 +296,13 @@ export class PromptRun {
     const outputs: JsonObject = {};
     const meta: JsonObject = {};
     const asked = nodesAbove(this.prompt.graph, this.prompt.outputs);
-    for (const id of Object.keys(this.prompt.graph)) {
-      if (!asked.has(id)) continue;
+    for (const id of Object.keys(this.graph)) {
+      if (!asked.has(id) && !this.parents.has(id)) continue;
       const known = this.resultOf(id);
       if (known?.ui === undefined) continue;
       outputs[id] = known.ui;
-      meta[id] = { node_id: known.nodeId, display_node: known.nodeId, parent_node: null, real_node_id: known.nodeId };
+      const { node_id, display_node_id, parent_node_id, real_node_id } = nodeIdentity(known.nodeId, '', this.parents);
+      meta[id] = { node_id, display_node: display_node_id, parent_node: parent_node_id, real_node_id };
     }
     const success = outcome === 'success';
     const status: RunStatus = {
@@ -287,7 +326,8 @@ export class PromptRun {
 
   private sendExecuted(id: string, output: Json): void {
     if (this.clientId === undefined) return;
-    this.send('executed', { node: id, display_node: id, output, prompt_id: this.prompt.id });
+    const shown = realNode(id, this.parents);
+    this.send('executed', { node: id, display_node: shown, output, prompt_id: this.prompt.id });
   }
 
   private sendProgressState(): void {

@@ -1,11 +1,15 @@
 import { pythonStr } from '../json/python-text.js';
 import { type Json, type JsonObject, toNumber } from '../json/values.js';
+import type { Graph } from '../prompt-queue.js';
 import type { ComfyVersion } from '../settings.js';
 import type { NodeValue, NodeValueOf } from './values.js';
 
 /** What a node may do while it runs. */
 export interface NodeContext {
   readonly version: ComfyVersion;
+  readonly nodeId: string;
+  /** As they stand in the graph, links included. */
+  readonly inputs: JsonObject;
   readonly folders: Folders;
   /** The graph as it goes into a PNG, and the keys of extra_pnginfo beside it. */
   readonly pngText: () => ReadonlyMap<string, Json>;
@@ -32,6 +36,13 @@ export interface NodeResult {
   readonly outputs: readonly NodeValue[];
   /** What an output node shows: the `output` of its `executed` frame and its entry in the history. */
   readonly ui?: JsonObject;
+  readonly expansion?: Expansion;
+}
+
+/** Nodes that are to run in the place of one, and the links that give its outputs. */
+export interface Expansion {
+  readonly nodes: Graph;
+  readonly results: readonly Json[][];
 }
 
 export type NodeRunner = (inputs: NodeInputs, context: NodeContext) => NodeResult | Promise<NodeResult>;

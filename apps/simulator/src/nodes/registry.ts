@@ -4,6 +4,7 @@ import { latents } from './latents.js';
 import { loaders } from './loaders.js';
 import type { NodeRunner } from './node.js';
 import { primitives } from './primitives.js';
+import { probes } from './probes.js';
 import { sampling } from './sampling.js';
 import { saving } from './save.js';
 
@@ -16,4 +17,5 @@ export const nodeRunners: Readonly<Record<string, NodeRunner>> = {
   ...images,
   ...primitives,
   ...saving,
+  ...probes,
 };
