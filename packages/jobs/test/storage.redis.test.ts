@@ -43,6 +43,18 @@ describe('what a key has stored', () => {
     expect(await bytesOf('a')).toBe(0);
   });
 
+  it('grows by what the nodes of a failed job had made, which the job keeps', async () => {
+    const { record } = await fleet.submit({ key: 'a' });
+    const claim = await nextClaim(await fleet.claims());
+    const error = { code: 'node_execution_error', detail: 'It failed.', nodeId: '5' } as const;
+    const outputs = [aFrame(record.id)];
+    expect(await claim.finish({ status: 'failed', error, outputs })).toBe('failed');
+    expect((await fleet.ledger.jobs.get(record.id))?.record).toMatchObject({ status: 'failed', error, outputs });
+    expect(await bytesOf('a')).toBe(1234);
+    await fleet.ledger.jobs.forget(record.id);
+    expect(await bytesOf('a')).toBe(0);
+  });
+
   it('counts a file that it sent once, and for each key that sent it', async () => {
     const { storage } = fleet.ledger;
     for (const key of ['a', 'a', 'b']) await storage.add(key, FILE);

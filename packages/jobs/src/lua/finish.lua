@@ -9,7 +9,7 @@ Input:
   ARGV[3] ms that an ended record lives
   ARGV[4] claim
   ARGV[5] outcome: succeeded, failed or canceled
-  ARGV[6] outputs (JSON)
+  ARGV[6] outputs (JSON), or empty
   ARGV[7] error (JSON), or empty
   ARGV[8] the prompt id that began executing, or empty; one that was lost since was counted before
   ARGV[9] whether ComfyUI may still have the submission, or empty
@@ -40,9 +40,12 @@ if executed_prompt ~= '' and executed_prompt == get('prompt_id')
   begin_running(executed_prompt)
 end
 if status == 'canceling' then outcome = 'canceled' end
-if outcome == 'succeeded' then
-  set('outputs', outputs, 'progress', '')
+if outcome ~= 'canceled' and outputs ~= '' then
+  set('outputs', outputs)
   add_stored(get('key'), bytes_in(outputs))
+end
+if outcome == 'succeeded' then
+  set('progress', '')
   if executed_ms then learn(math.max(0, executed_ms - loaded_ms)) end
 end
 if (ARGV[12] or '') ~= '' then set('timings', ARGV[12]) end

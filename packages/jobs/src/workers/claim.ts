@@ -22,8 +22,16 @@ export type Outcome =
       readonly executedMs?: number | undefined;
       readonly loadedMs?: number | undefined;
     }
-  /** `inDoubt`: ComfyUI may still have the submission, and whoever reaches it is to stop it. */
-  | { readonly status: 'failed'; readonly error: JobError; readonly inDoubt?: boolean }
+  /**
+   * `outputs`: of the nodes that had finished. `inDoubt`: ComfyUI may still have the submission, and whoever reaches it is
+   * to stop it.
+   */
+  | {
+      readonly status: 'failed';
+      readonly error: JobError;
+      readonly outputs?: readonly OutputRecord[];
+      readonly inDoubt?: boolean;
+    }
   | { readonly status: 'canceled'; readonly inDoubt?: boolean };
 
 /**

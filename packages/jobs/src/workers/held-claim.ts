@@ -68,7 +68,7 @@ function msOrNothing(ms: number | undefined): string {
 }
 
 function outputsOf(outcome: Outcome): string {
-  return outcome.status === 'succeeded' ? JSON.stringify(outcome.outputs) : '';
+  return outcome.status === 'canceled' || outcome.outputs === undefined ? '' : JSON.stringify(outcome.outputs);
 }
 
 function isInDoubt(outcome: Outcome): boolean {
