@@ -34,6 +34,7 @@ const entry: HistoryEntry = {
   outputs: [{ nodeId: '9', filename: 'saved.png', subfolder: '', type: 'output', key: 'images' }],
   temporary: [],
   texts: [],
+  values: [],
 };
 
 async function collect(file: Buffer, of: Partial<HistoryEntry> = {}, limits: Partial<Tools> = {}) {
@@ -183,9 +184,31 @@ it('keeps previews only when there is nothing else', async () => {
   expect((await only.collecting).map(({ filename }) => filename)).toEqual(['b.txt']);
 });
 
-it('says so when there is nothing at all', async () => {
-  const { collecting } = await collect(Buffer.from('x'), { outputs: [] });
-  await expect(collecting).rejects.toMatchObject({ code: 'no_output' });
+it('stores nothing when no node saved or showed anything, which is no failure', async () => {
+  const { frames, collecting } = await collect(Buffer.from('x'), { outputs: [] });
+  expect([await collecting, await namesIn(frames)]).toEqual([[], []]);
+});
+
+it('stores what else nodes show as JSON, a file for each node, with the names of the caller', async () => {
+  const values = [
+    { nodeId: '4', values: { tags: ['a', `${'ab'.repeat(32)}-1_00001_.png`], stats: [{ n: [1] }] } },
+    { nodeId: '2.0.0.1', values: { value: [3.5] }, expandedFrom: { display: '2', parent: '2', real: '2' } },
+  ];
+  const { id, collecting } = await collect(Buffer.from('x'), { outputs: [called('a.txt')], values });
+  const about = { kind: 'text', filename: 'values.json', contentType: 'application/json' };
+  expect((await collecting).slice(1)).toMatchObject([
+    { ...about, nodeId: '4', file: `${id}_2.json`, text: '{"tags":["a","ComfyUI_00001_.png"],"stats":[{"n":[1]}]}' },
+    { ...about, nodeId: '2.0.0.1', expandedFrom: { real: '2' }, text: '{"value":[3.5]}' },
+  ]);
+});
+
+it('keeps 64 KiB of such values per job, and no more than MAX_OUTPUTS, and does not fail for the rest', async () => {
+  const value = (nodeId: string, kib: number) => ({ nodeId, values: { value: ['x'.repeat(kib * 1024)] } });
+  const values = [value('1', 40), value('2', 40), value('3', 20)];
+  const nodes = async (limits: Partial<Tools>) =>
+    (await (await collect(Buffer.from('x'), { outputs: [], values }, limits)).collecting).map(({ nodeId }) => nodeId);
+  expect(await nodes({})).toEqual(['1', '3']);
+  expect(await nodes({ maxOutputs: 1 })).toEqual(['1']);
 });
 
 it.each([

@@ -62,3 +62,10 @@ it('tells nothing of a prompt of which nothing was heard', () => {
   expect(watch().timings).toEqual([]);
   expect(watch().isWhole).toBe(false);
 });
+
+it('calls a node that ComfyUI put in the place of another by the title of that one', () => {
+  const expandedFrom = { display: '7', parent: '7', real: '7' };
+  const nodes = [{ node: '7.0.0.1', value: 0, max: 1, state: 'running', expandedFrom }];
+  const seen = watch([0, { type: 'progress_state', promptId: 'p', nodes }], [0, node('7.0.0.1')], [10, succeeded]);
+  expect(seen.timings).toMatchObject([{ nodeId: '7.0.0.1', title: 'output:picture', ms: 10, expandedFrom }]);
+});

@@ -11,6 +11,7 @@ const entry = (outcome: HistoryEntry['outcome'], error?: FleetError): HistoryEnt
     endedAt: undefined,
     outputs: [],
     texts: [],
+    values: [],
     temporary: [],
     ...(error && { error }),
   };

@@ -148,3 +148,14 @@ it('repeats no more than the beginning of a long title, which would fill the eve
   tracker.take(node('5'));
   expect(tracker.progress.node).toBe('t'.repeat(200));
 });
+
+it('says which node of the graph one came from that ComfyUI put in its place, and calls it by its title', () => {
+  const tracker = new ProgressTracker(graph, UNSEEN);
+  const expandedFrom = { display: '5', parent: '5', real: '5' };
+  const nodes = [{ node: '5.0.0.1', value: 0, max: 1, state: 'running', expandedFrom }];
+  tracker.take({ type: 'progress_state', promptId, nodes });
+  tracker.take(node('5.0.0.1'));
+  expect(tracker.progress).toMatchObject({ nodeId: '5.0.0.1', node: 'KSampler', expandedFrom });
+  tracker.take(node('7'));
+  expect(tracker.progress).not.toHaveProperty('expandedFrom');
+});

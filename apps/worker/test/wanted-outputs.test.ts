@@ -10,7 +10,12 @@ const graph = {
   '2': { class_type: 'PreviewImage', inputs: {} },
   '3': { class_type: 'SaveImageWebsocket', inputs: {} },
 };
-const made = { outputs: [file('1', 'output')], temporary: [file('2', 'temp'), file('3', 'temp')], texts: [] };
+const made = {
+  outputs: [file('1', 'output')],
+  temporary: [file('2', 'temp'), file('3', 'temp')],
+  texts: [],
+  values: [],
+};
 const nodesOf = (asked: ReadonlySet<string> | 'all' | undefined, of = made) =>
   wantedOutputs(of, { graph, asked }).files.map(({ nodeId }) => nodeId);
 
@@ -19,4 +24,14 @@ it('keeps what saves, pictures for the socket among it, and previews only when t
   expect(nodesOf('all')).toEqual(['1', '2', '3']);
   expect(nodesOf(new Set(['2']))).toEqual(['2']);
   expect(nodesOf(undefined, { ...made, outputs: [], temporary: [file('2', 'temp')] })).toEqual(['2']);
+});
+
+it('keeps of a node that was asked for what it was expanded to, and the values that it showed', () => {
+  const inside = { ...file('4.0.0.2', 'temp'), expandedFrom: { display: '4', parent: '4', real: '4' } };
+  const values = [
+    { nodeId: '4', values: { tags: ['a'] } },
+    { nodeId: '5', values: { tags: ['b'] } },
+  ];
+  const wanted = wantedOutputs({ ...made, temporary: [inside], values }, { graph, asked: new Set(['4']) });
+  expect([wanted.files, wanted.values]).toEqual([[inside], values.slice(0, 1)]);
 });

@@ -1,8 +1,15 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import { executionError } from './execution-error.js';
 import type { Graph } from './graph.js';
-import { type OutputFile, type OutputText, readAllOutputFiles, readTexts } from './output-file.js';
-import { isObject, type JsonObject, listOr, numberOr, objectOr, textOr } from './shapes.js';
+import {
+  type OutputFile,
+  type OutputText,
+  type OutputValues,
+  readAllOutputFiles,
+  readTexts,
+  readValues,
+} from './output-file.js';
+import { expandedFrom, isObject, type JsonObject, listOr, numberOr, objectOr, textOr } from './shapes.js';
 
 /** How a prompt ended. */
 export interface HistoryEntry {
@@ -19,6 +26,8 @@ export interface HistoryEntry {
   readonly temporary: readonly OutputFile[];
   /** What nodes showed as text. */
   readonly texts: readonly OutputText[];
+  /** What nodes showed besides. */
+  readonly values: readonly OutputValues[];
   /** With outcome `error`: see executionError. */
   readonly error?: FleetError;
 }
@@ -35,7 +44,9 @@ export function readHistoryEntry(value: unknown): HistoryEntry | undefined {
   const interrupted = messages.some(({ type }) => type === 'execution_interrupted');
   const started = messages.find(({ type }) => type === 'execution_start');
   const success = value.status.status_str === 'success';
-  const files = readAllOutputFiles(value.outputs);
+  const withOrigin = <T extends { readonly nodeId: string }>(shown: readonly T[]) =>
+    shown.map((one) => ({ ...one, ...originOf(value.meta, one.nodeId) }));
+  const files = withOrigin(readAllOutputFiles(value.outputs));
   return {
     // `status_str` calls an interrupt an error
     outcome: success ? 'success' : interrupted ? 'interrupted' : 'error',
@@ -43,9 +54,16 @@ export function readHistoryEntry(value: unknown): HistoryEntry | undefined {
     endedAt: last === started ? undefined : numberOr(last?.data.timestamp),
     outputs: files.filter(({ type }) => type === 'output'),
     temporary: files.filter(({ type }) => type !== 'output'),
-    texts: readTexts(value.outputs),
+    texts: withOrigin(readTexts(value.outputs)),
+    values: withOrigin(readValues(value.outputs)),
     ...(success || interrupted ? {} : { error: whyItFailed(failed?.data, value) }),
   };
+}
+
+function originOf(meta: unknown, nodeId: string) {
+  const { node_id, display_node, parent_node, real_node_id } = objectOr(objectOr(meta)[nodeId]);
+  // A result from the cache may have been made by a node of another prompt.
+  return node_id === nodeId ? expandedFrom(display_node, parent_node, real_node_id) : {};
 }
 
 function whyItFailed(data: JsonObject | undefined, entry: JsonObject): FleetError {

@@ -6,7 +6,7 @@ export type { HistoryEntry } from './history.js';
 export { isMemoryType } from './machine-fault.js';
 export type { Member } from './members.js';
 export type { ObjectInfo } from './object-info.js';
-export type { OutputFile, OutputText } from './output-file.js';
+export type { OutputFile, OutputText, OutputValues } from './output-file.js';
 export type { PromptState } from './prompt-state.js';
 export type { PromptQueue } from './queue.js';
 export { readAbilities } from './read-abilities.js';

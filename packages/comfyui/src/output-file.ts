@@ -1,3 +1,4 @@
+import type { ExpandedFrom } from '@comfy-fleet/contracts';
 import { compareIds } from './graph.js';
 import { isObject, type JsonObject, listOr, numberOr, objectOr, textOr } from './shapes.js';
 
@@ -10,9 +11,14 @@ export interface FilePlace {
   readonly type: string;
 }
 
-/** A file that a node wrote. */
-export interface OutputFile extends FilePlace {
+/** A node that showed something. */
+interface Shown {
   readonly nodeId: string;
+  readonly expandedFrom?: ExpandedFrom;
+}
+
+/** A file that a node wrote. */
+export interface OutputFile extends FilePlace, Shown {
   /** Under which the node's output lists it. */
   readonly key: string;
   /** The node said that what it lists moves. */
@@ -24,13 +30,19 @@ export interface OutputFile extends FilePlace {
 }
 
 /** A text that a node showed. */
-export interface OutputText {
-  readonly nodeId: string;
+export interface OutputText extends Shown {
   readonly text: string;
+}
+
+/** What a node showed besides files and texts, such as `{"tags": ["a", "b"]}`. */
+export interface OutputValues extends Shown {
+  readonly values: Readonly<Record<string, readonly unknown[]>>;
 }
 
 /** The key under which texts are shown. */
 const TEXT = 'text';
+/** A flag about the files of the node. */
+const ANIMATED = 'animated';
 /**
  * Nodes that show a model put its name in front of where the camera stands, instead of an object. Only what they have written
  * for it themselves counts: any other name, and any object beside it, may have been an input of theirs, and the file anybody's.
@@ -45,17 +57,19 @@ const WRITTEN = /^preview3d_[0-9a-f]{32}\.\w+$/;
  */
 export function readOutputFiles(nodeId: string, output: unknown): readonly OutputFile[] {
   const listed = objectOr(output);
-  const about = listOr(listed.animated)[0] === true ? { nodeId, animated: true as const } : { nodeId };
+  const about = listOr(listed[ANIMATED])[0] === true ? { nodeId, animated: true as const } : { nodeId };
   return Object.entries(listed).flatMap(([key, value]) => {
     if (key === VIEWER) return shownModel(nodeId, value);
     return listOr(value).flatMap((entry) => fileOf({ key, ...about }, entry));
   });
 }
 
+const isFile = (entry: unknown): entry is JsonObject & { readonly filename: string } =>
+  isObject(entry) && (textOr(entry.filename) ?? '') !== '';
+
 function fileOf(about: Pick<OutputFile, 'nodeId' | 'key' | 'animated'>, entry: unknown): readonly OutputFile[] {
-  const filename = isObject(entry) ? textOr(entry.filename) : undefined;
-  if (filename === undefined || filename === '') return [];
-  const { subfolder, type, format: said, frame_rate } = entry as JsonObject;
+  if (!isFile(entry)) return [];
+  const { filename, subfolder, type, format: said, frame_rate } = entry;
   const [format, frameRate] = [textOr(said), numberOr(frame_rate)];
   return [
     {
@@ -91,6 +105,23 @@ export function readTexts(outputs: unknown): readonly OutputText[] {
     const shown = objectOr(output)[TEXT];
     const texts = typeof shown === 'string' ? [shown] : listOr(shown);
     return texts.flatMap((text) => (typeof text === 'string' ? [{ nodeId, text }] : []));
+  });
+}
+
+/**
+ * What nodes showed that is neither a file nor a text, in the order of node ids. What viewers of models show is left out,
+ * because it consists of names of files on the instance, which callers must not learn.
+ */
+export function readValues(outputs: unknown): readonly OutputValues[] {
+  return byNode(outputs).flatMap(([nodeId, output]) => {
+    const values = Object.entries(objectOr(output)).flatMap(([key, shown]) => {
+      if (key === VIEWER || key === ANIMATED) return [];
+      const list = listOr(shown);
+      const rest = list.filter((entry) => !isFile(entry) && !(key === TEXT && typeof entry === 'string'));
+      return rest.length > 0 || list.length === 0 ? [[key, rest] as const] : [];
+    });
+    const isEmpty = values.every(([, list]) => list.length === 0);
+    return isEmpty ? [] : [{ nodeId, values: Object.fromEntries(values) }];
   });
 }
 

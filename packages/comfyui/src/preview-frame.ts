@@ -1,10 +1,12 @@
+import type { ExpandedFrom } from '@comfy-fleet/contracts';
 import { parseAnswer } from './json.js';
-import { objectOr, textOr } from './shapes.js';
+import { expandedFrom, objectOr, textOr } from './shapes.js';
 
 /** A picture out of a binary frame; prompt and node if the frame names them. */
 export interface PreviewFrame {
   readonly promptId: string | undefined;
   readonly node: string | undefined;
+  readonly expandedFrom?: ExpandedFrom;
   readonly contentType: string;
   readonly image: Buffer;
 }
@@ -29,10 +31,16 @@ export function readPreviewFrame(frame: Buffer): PreviewFrame | undefined {
   const start = 8 + second;
   if (kind !== WITH_METADATA || start > frame.length) return undefined;
   try {
-    const { prompt_id, node_id, image_type } = objectOr(parseAnswer(frame.toString('utf8', 8, start)));
-    const contentType = textOr(image_type);
+    const about = objectOr(parseAnswer(frame.toString('utf8', 8, start)));
+    const contentType = textOr(about.image_type);
     if (contentType === undefined) return undefined;
-    return { promptId: textOr(prompt_id), node: textOr(node_id), contentType, image: frame.subarray(start) };
+    return {
+      promptId: textOr(about.prompt_id),
+      node: textOr(about.node_id),
+      ...expandedFrom(about.display_node_id, about.parent_node_id, about.real_node_id),
+      contentType,
+      image: frame.subarray(start),
+    };
   } catch {
     return undefined;
   }

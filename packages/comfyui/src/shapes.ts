@@ -1,3 +1,5 @@
+import type { ExpandedFrom } from '@comfy-fleet/contracts';
+
 export type JsonObject = Readonly<Record<string, unknown>>;
 
 export function isObject(value: unknown): value is JsonObject {
@@ -19,4 +21,10 @@ export function textOr(value: unknown): string | undefined {
 
 export function numberOr(value: unknown): number | undefined {
   return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
+}
+
+/** For a node of the graph itself, which has no parent, there is none to tell. */
+export function expandedFrom(display: unknown, parent: unknown, real: unknown): { expandedFrom?: ExpandedFrom } {
+  if (typeof display !== 'string' || typeof parent !== 'string' || typeof real !== 'string') return {};
+  return { expandedFrom: { display, parent, real } };
 }

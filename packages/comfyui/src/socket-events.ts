@@ -1,6 +1,7 @@
+import type { ExpandedFrom } from '@comfy-fleet/contracts';
 import { parseAnswer } from './json.js';
 import { type OutputFile, readOutputFiles } from './output-file.js';
-import { isObject, type JsonObject, listOr, numberOr, objectOr, textOr } from './shapes.js';
+import { expandedFrom, isObject, type JsonObject, listOr, numberOr, objectOr, textOr } from './shapes.js';
 
 /** How far one node is. `max` is its number of steps; 1 for a node without steps. */
 export interface NodeProgress {
@@ -8,6 +9,7 @@ export interface NodeProgress {
   readonly value: number;
   readonly max: number;
   readonly state: string;
+  readonly expandedFrom?: ExpandedFrom;
 }
 
 /**
@@ -37,6 +39,7 @@ export type SocketEvent =
       readonly type: 'preview';
       readonly promptId: string | undefined;
       readonly node: string | undefined;
+      readonly expandedFrom?: ExpandedFrom;
       readonly contentType: string;
       readonly image: Buffer;
     }
@@ -112,6 +115,7 @@ function readNodes(value: unknown): readonly NodeProgress[] {
       value: numberOr(progress.value) ?? 0,
       max: numberOr(progress.max) ?? 1,
       state: textOr(progress.state) ?? '',
+      ...expandedFrom(progress.display_node_id, progress.parent_node_id, progress.real_node_id),
     };
   });
 }

@@ -112,6 +112,35 @@ describe('readHistoryEntry', () => {
     ]);
   });
 
+  it('reads what else nodes show, and leaves out what viewers of models show', () => {
+    const outputs = {
+      '10': { text: ['b', 7], tags: ['x'], animated: [true], images: [{ filename: 'a.png' }, { seed: 1 }], none: [] },
+      '2': { value: [3.5] },
+      '3': { result: ['somebody-elses.glb'], images: [] },
+    };
+    const entry = readHistoryEntry({ outputs, status: { status_str: 'success', messages: [] } });
+    expect(entry?.values).toEqual([
+      { nodeId: '2', values: { value: [3.5] } },
+      { nodeId: '10', values: { text: [7], tags: ['x'], images: [{ seed: 1 }], none: [] } },
+    ]);
+  });
+
+  it('says from which node another one was expanded, unless the result is of another prompt', () => {
+    const about = (node_id: string) => ({ node_id, display_node: '1', parent_node: '2', real_node_id: '3' });
+    const outputs = { '3.0.0.1': { text: ['a'] }, '3.0.0.2': { text: ['b'] }, '4': { text: ['c'] } };
+    const meta = {
+      '3.0.0.1': about('3.0.0.1'),
+      '3.0.0.2': about('7.0.0.2'),
+      '4': { ...about('4'), parent_node: null },
+    };
+    const entry = readHistoryEntry({ outputs, meta, status: { status_str: 'success', messages: [] } });
+    expect(entry?.texts).toEqual([
+      { nodeId: '3.0.0.1', text: 'a', expandedFrom: { display: '1', parent: '2', real: '3' } },
+      { nodeId: '3.0.0.2', text: 'b' },
+      { nodeId: '4', text: 'c' },
+    ]);
+  });
+
   it('is an error without a reason when ComfyUI gives none', () => {
     const entry = readHistoryEntry({ outputs: {}, status: { status_str: 'error', messages: [] } });
     expect(entry?.error?.detail).toBe('The workflow failed; ComfyUI gave no reason.');

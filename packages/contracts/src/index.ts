@@ -76,6 +76,7 @@ export { type Fresh, fresh } from './fresh.js';
 export { gpuLimitFields, readGpuLimits, workflowLimitsSchema } from './gpu-limits.js';
 export { type AdminStatus, adminStatusSchema, type Drain, drainSchema, haltSchema, pauseQuerySchema } from './halt.js';
 export {
+  type ExpandedFrom,
   isId,
   isTerminal,
   JOB_PHASES,

@@ -31,6 +31,16 @@ export function isTerminal(status: JobStatus): status is TerminalStatus {
   return (TERMINAL_STATUSES as readonly JobStatus[]).includes(status);
 }
 
+/**
+ * Of a node that another node put in its own place while it ran (`{"expand": …}`): the ids of the node that ComfyUI shows
+ * for it, of the one that put it there, and of the one in the graph that this began with.
+ */
+export interface ExpandedFrom {
+  readonly display: string;
+  readonly parent: string;
+  readonly real: string;
+}
+
 const seed = () => Type.Union([Type.Integer(), Type.String()]);
 
 const jobImageSchema = Type.Object({

@@ -12,11 +12,16 @@ interface ComfyUnderTest {
 /** The simulator in each version it plays, one of them behind a login, and the real ComfyUI at COMFYUI_URL if that is set. */
 export function comfyUnderTest(): readonly ComfyUnderTest[] {
   const simulated: ComfyUnderTest[] = [
-    { name: 'the simulator as 0.3.64', headers: {}, start: () => startSimulator({ version: '0.3.64' }) },
+    {
+      name: 'the simulator as 0.3.64',
+      headers: {},
+      start: () => startSimulator({ version: '0.3.64', probeNodes: true }),
+    },
     {
       name: 'the simulator as 0.33.0, behind a login',
       headers: { Authorization: 'Bearer let-me-in', 'X-Tenant': 'studio' },
-      start: () => startSimulator({ version: '0.33.0', requiredHeader: 'Authorization: Bearer let-me-in' }),
+      start: () =>
+        startSimulator({ version: '0.33.0', probeNodes: true, requiredHeader: 'Authorization: Bearer let-me-in' }),
     },
   ];
   const { COMFYUI_URL: url } = readTestSettings();

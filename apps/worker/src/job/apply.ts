@@ -2,6 +2,7 @@ import type { FleetError } from '@comfy-fleet/contracts';
 import { subjectOf } from '../instance/scope.js';
 import { useModels } from '../instance/use-models.js';
 import type { Tools } from '../tools.js';
+import { collectOfFailed } from './collect.js';
 import type { Decision } from './decide.js';
 import { dropLeftFrames } from './drop-frames.js';
 import { freeMemory, ranOutOfMemory } from './free-memory.js';
@@ -107,15 +108,17 @@ async function finishCanceled(job: HeldJob, tools: Tools): Promise<void> {
 async function finishFailed(job: HeldJob, error: FleetError, inDoubt: boolean, tools: Tools): Promise<void> {
   const { code, detail, nodeId = null, exception } = error;
   if (code === 'internal_error') job.log.error('job failed for a reason of our own', { error: error.cause });
+  const outputs = await collectOfFailed(job, tools);
   const outcome = {
     status: 'failed',
     error: { code, detail, nodeId, exception },
+    outputs,
     inDoubt: inDoubt || job.submission?.isInDoubt === true,
   } as const;
   const became = await job.finish(outcome, executed(job));
   if (became !== 'superseded') {
     job.slot.became = became;
-    await dropLeftFrames(job, tools);
+    if (became !== 'failed' || outputs.length === 0) await dropLeftFrames(job, tools);
     await cleanUpOutputs(job, job.submission);
   }
   job.log.warn('job ended', { status: became, error });

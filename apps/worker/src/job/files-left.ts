@@ -41,7 +41,15 @@ export async function findFilesLeft(
   const whole = await Promise.all(outputs.map(({ filename }) => isWholePng(join(output, filename))));
   if (outputs.length === 0 || whole.includes(false)) return undefined;
   job.log.info('collecting what ComfyUI rendered and has forgotten', { prompt_id: submission.promptId });
-  return { outcome: 'success', startedAt: undefined, endedAt: undefined, outputs, temporary: [], texts: [] };
+  return {
+    outcome: 'success',
+    startedAt: undefined,
+    endedAt: undefined,
+    outputs,
+    temporary: [],
+    texts: [],
+    values: [],
+  };
 }
 
 /** Empty unless each output of the graph has as many files as the request wants pictures. */

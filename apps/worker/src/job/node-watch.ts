@@ -1,3 +1,4 @@
+import type { ExpandedFrom } from '@comfy-fleet/contracts';
 import type { NodeTiming } from '@comfy-fleet/jobs';
 import type { Graph } from '@comfy-fleet/workflows';
 import type { PromptNews } from '../instance/instance.js';
@@ -16,6 +17,7 @@ interface Seen {
 export class NodeWatch {
   readonly #graph: Graph;
   readonly #seen = new Map<string, Seen>();
+  readonly #expanded = new Map<string, ExpandedFrom>();
   #node: { readonly id: string; readonly since: number } | undefined;
   #missed = false;
 
@@ -33,6 +35,11 @@ export class NodeWatch {
         if (news.node === this.#node?.id) return;
         this.#nodeEnded(now);
         this.#node = { id: news.node, since: now };
+        return;
+      case 'progress_state':
+        for (const { node, expandedFrom } of news.nodes) {
+          if (expandedFrom !== undefined) this.#expanded.set(node, expandedFrom);
+        }
         return;
       case 'progress': {
         const seen = news.node === undefined ? undefined : this.#at(news.node);
@@ -55,9 +62,11 @@ export class NodeWatch {
   /** In the order in which they ended; those whose time is not known have null. Empty when nothing was heard. */
   get timings(): NodeTiming[] {
     const all = [...this.#seen].map(([id, { ms, steps, cached }]) => {
-      const node = this.#graph[id];
-      const className = node?.class_type ?? '';
-      return { nodeId: id, title: nodeTitle(node) ?? className, className, ms, steps, cached };
+      const className = this.#graph[id]?.class_type ?? '';
+      const expandedFrom = this.#expanded.get(id);
+      const title = nodeTitle(this.#graph[expandedFrom?.real ?? id]) ?? className;
+      const timing = { nodeId: id, title, className, ms, steps, cached };
+      return expandedFrom === undefined ? timing : { ...timing, expandedFrom };
     });
     return all.slice(0, MOST_NODES);
   }

@@ -1,3 +1,4 @@
+import type { ExpandedFrom } from '@comfy-fleet/contracts';
 import type { Preview } from '@comfy-fleet/jobs';
 import type { HeldJob } from './held-job.js';
 import type { Submission } from './submission.js';
@@ -13,6 +14,7 @@ interface Picture {
   readonly image: Buffer;
   /** Id of the node at work. */
   readonly node: string | undefined;
+  readonly expandedFrom?: ExpandedFrom;
 }
 
 /** Passes a preview on to those who listen, one a second at most; what comes in between is dropped. */
@@ -27,12 +29,13 @@ async function send({ claim }: HeldJob, picture: Picture): Promise<void> {
   if (await claim.isListenedTo()) await claim.preview(await toPreview(picture));
 }
 
-async function toPreview({ contentType, image, node: nodeId }: Picture): Promise<Preview> {
+async function toPreview({ contentType, image, node: nodeId, expandedFrom }: Picture): Promise<Preview> {
+  const of = { nodeId, expandedFrom };
   const isFit = image.length <= MAX_BYTES && contentType === 'image/jpeg';
-  if (isFit) return { contentType, data: image.toString('base64'), nodeId };
+  if (isFit) return { contentType, data: image.toString('base64'), ...of };
   // Not at the top: it takes 40 MB, and ComfyUI's own previews of 512 pixels are small enough.
   const { default: sharp } = await import('sharp');
   const smaller = sharp(image).resize(SMALLER.side, SMALLER.side, { fit: 'inside', withoutEnlargement: true });
   const jpeg = await smaller.jpeg({ quality: SMALLER.quality }).toBuffer();
-  return { contentType: 'image/jpeg', data: jpeg.toString('base64'), nodeId };
+  return { contentType: 'image/jpeg', data: jpeg.toString('base64'), ...of };
 }

@@ -1,4 +1,5 @@
 import type { SocketEvent } from '@comfy-fleet/comfyui';
+import type { ExpandedFrom } from '@comfy-fleet/contracts';
 import type { Progress } from '@comfy-fleet/jobs';
 import type { Graph } from '@comfy-fleet/workflows';
 import { nodeTitle } from './node-title.js';
@@ -21,6 +22,7 @@ export class ProgressTracker {
   readonly #expected: Expected;
   readonly #done = new Map<string, { value: number; max: number }>();
   readonly #cached = new Set<string>();
+  readonly #expanded = new Map<string, ExpandedFrom>();
   #current: string | undefined;
   #fraction = 0;
 
@@ -48,7 +50,10 @@ export class ProgressTracker {
         this.#done.set(event.node, { value: event.value, max: event.max });
         return true;
       case 'progress_state':
-        for (const { node, value, max } of event.nodes) this.#done.set(node, { value, max });
+        for (const { node, value, max, expandedFrom } of event.nodes) {
+          this.#done.set(node, { value, max });
+          if (expandedFrom !== undefined) this.#expanded.set(node, expandedFrom);
+        }
         return false;
       default:
         return false;
@@ -56,16 +61,17 @@ export class ProgressTracker {
   }
 
   get progress(): Progress {
-    const steps = this.#current === undefined ? undefined : this.#done.get(this.#current);
+    const current = this.#current;
+    const steps = current === undefined ? undefined : this.#done.get(current);
+    const expandedFrom = current === undefined ? undefined : this.#expanded.get(current);
     const counts = steps !== undefined && steps.max > 1;
     return {
       fraction: this.#rise(),
       step: counts ? steps.value : null,
       steps: counts ? steps.max : null,
-      node: this.#current === undefined ? null : (nodeTitle(this.#graph[this.#current]) ?? null),
-      ...(this.#current === undefined
-        ? {}
-        : { nodeId: this.#current, nodeClass: this.#graph[this.#current]?.class_type }),
+      node: current === undefined ? null : (nodeTitle(this.#graph[expandedFrom?.real ?? current]) ?? null),
+      ...(current === undefined ? {} : { nodeId: current, nodeClass: this.#graph[current]?.class_type }),
+      ...(expandedFrom === undefined ? {} : { expandedFrom }),
       nodes: { done: this.#nodesDone(), total: Object.keys(this.#graph).length },
     };
   }

@@ -49,7 +49,7 @@ export async function storeFile(
       const isMedia = kind === 'video' || kind === 'audio';
       const facts = isMedia ? await factsOf({ name, bytes, start, frames, signal }) : size;
       return {
-        nodeId: file.nodeId,
+        ...nodeOf(file),
         kind,
         file: name,
         filename,
@@ -73,20 +73,34 @@ async function factsOf(media: StoredMedia): Promise<MediaFacts> {
 }
 
 /** Stores what a node showed as text as the job's nth output. */
-export async function storeText(
+export function storeText(job: HeldJob, shown: OutputText, n: number, storing: Storing): Promise<StoredOutput> {
+  const text = storing.submission.names.inText(shown.text);
+  const as = { filename: 'text.txt', contentType: 'text/plain', listed: { key: 'text', type: 'output' } } as const;
+  return storeShown(job, { ...nodeOf(shown), text, ...as }, n, storing);
+}
+
+/** Stores what else a node showed, in JSON, as the job's nth output. */
+export function storeValues(job: HeldJob, shown: OutputText, n: number, storing: Storing): Promise<StoredOutput> {
+  const listed = { key: '', type: 'output', isValues: true } as const;
+  const as = { filename: 'values.json', contentType: 'application/json', listed };
+  return storeShown(job, { ...nodeOf(shown), text: shown.text, ...as }, n, storing);
+}
+
+async function storeShown(
   job: HeldJob,
-  { nodeId, text: said }: OutputText,
+  { text, ...about }: Pick<StoredOutput, 'nodeId' | 'filename' | 'contentType' | 'listed'> & { readonly text: string },
   n: number,
-  { submission, frames, maxBytes, signal }: Storing,
+  { frames, maxBytes, signal }: Storing,
 ): Promise<StoredOutput> {
-  const text = submission.names.inText(said);
-  const file = frameName(job.record.id, n, 'txt');
+  const file = frameName(job.record.id, n, about.filename.slice(about.filename.indexOf('.') + 1));
   const content = Buffer.from(text); // what is no valid Unicode becomes U+FFFD
-  const filename = 'text.txt';
-  if (content.length > maxBytes) throw tooLarge(filename, maxBytes);
+  if (content.length > maxBytes) throw tooLarge(about.filename, maxBytes);
   const { bytes, sha256 } = await frames.put(file, content.length === 0 ? [] : [content], { signal });
-  const about = { nodeId, kind: 'text', file, filename, contentType: 'text/plain', bytes, sha256 } as const;
-  return { ...about, text: text.toWellFormed(), listed: { key: 'text', type: 'output' } };
+  return { ...about, kind: 'text', file, bytes, sha256, text: text.toWellFormed() };
+}
+
+function nodeOf({ nodeId, expandedFrom }: Pick<OutputFile, 'nodeId' | 'expandedFrom'>) {
+  return expandedFrom === undefined ? { nodeId } : { nodeId, expandedFrom };
 }
 
 function listedAs({ graph }: Submission, { nodeId, key, type, animated, format, frameRate }: OutputFile): Listed {

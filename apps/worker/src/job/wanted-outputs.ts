@@ -1,9 +1,17 @@
-import { type HistoryEntry, type OutputFile, type OutputText, PREVIEW, SOCKET_PICTURES } from '@comfy-fleet/comfyui';
+import {
+  type HistoryEntry,
+  type OutputFile,
+  type OutputText,
+  type OutputValues,
+  PREVIEW,
+  SOCKET_PICTURES,
+} from '@comfy-fleet/comfyui';
 import type { Graph } from '@comfy-fleet/workflows';
 
 export interface WantedOutputs {
   readonly files: readonly OutputFile[];
   readonly texts: readonly OutputText[];
+  readonly values: readonly OutputValues[];
 }
 
 interface Wish {
@@ -19,17 +27,18 @@ interface Wish {
  * PreviewImage as well, see ComfyClient.submit.
  */
 export function wantedOutputs(
-  { outputs, temporary, texts }: Pick<HistoryEntry, 'outputs' | 'temporary' | 'texts'>,
+  { outputs, temporary, texts, values }: Pick<HistoryEntry, 'outputs' | 'temporary' | 'texts' | 'values'>,
   { graph, asked }: Wish,
 ): WantedOutputs {
   const isOf = ({ nodeId }: OutputFile, className: string) => graph[nodeId]?.class_type === className;
   const previews = [...outputs.filter((file) => isOf(file, PREVIEW)), ...temporary];
   const all = [...outputs.filter((file) => !isOf(file, PREVIEW)), ...previews];
-  if (asked === 'all') return { files: all, texts };
+  if (asked === 'all') return { files: all, texts, values };
   if (asked !== undefined) {
-    const isAsked = ({ nodeId }: { readonly nodeId: string }) => asked.has(nodeId);
-    return { files: all.filter(isAsked), texts: texts.filter(isAsked) };
+    const isAsked = ({ nodeId, expandedFrom }: OutputText | OutputFile | OutputValues) =>
+      asked.has(expandedFrom?.real ?? nodeId);
+    return { files: all.filter(isAsked), texts: texts.filter(isAsked), values: values.filter(isAsked) };
   }
   const saved = all.filter((file) => !previews.includes(file) || isOf(file, SOCKET_PICTURES));
-  return { files: saved.length + texts.length > 0 ? saved : previews, texts };
+  return { files: saved.length + texts.length > 0 ? saved : previews, texts, values };
 }

@@ -1,4 +1,4 @@
-import type { OutputKind } from '@comfy-fleet/contracts';
+import type { ExpandedFrom, OutputKind } from '@comfy-fleet/contracts';
 
 /** How ComfyUI listed an output. */
 export interface Listed {
@@ -13,6 +13,8 @@ export interface Listed {
   readonly frameRate?: number;
   /** The node sends its pictures over the socket: SaveImageWebsocket. */
   readonly isSent?: true;
+  /** The text is an object of what the node showed besides, each list under its own key. */
+  readonly isValues?: true;
 }
 
 /** Of an output that says nothing of it. */
@@ -35,6 +37,7 @@ export interface OutputRecord {
   /** The workflow's name for what its node gives. */
   readonly name: string;
   readonly nodeId: string;
+  readonly expandedFrom?: ExpandedFrom;
   readonly kind: OutputKind;
   readonly file: string;
   /** As ComfyUI called it, without folders. */

@@ -1,5 +1,6 @@
 import type {
   ErrorCode,
+  ExpandedFrom,
   JobKind,
   JobPhase,
   JobStatus,
@@ -41,6 +42,7 @@ export interface Progress {
   /** Its id in the graph. */
   readonly nodeId?: string | undefined;
   readonly nodeClass?: string | undefined;
+  readonly expandedFrom?: ExpandedFrom | undefined;
   /** Nodes of the graph that are done, those from ComfyUI's cache included, and all of them. */
   readonly nodes?: { readonly done: number; readonly total: number };
 }
@@ -48,6 +50,7 @@ export interface Progress {
 /** How long one node of the graph executed. */
 export interface NodeTiming {
   readonly nodeId: string;
+  readonly expandedFrom?: ExpandedFrom;
   /** Its title in the graph, else its class. */
   readonly title: string;
   readonly className: string;
@@ -73,6 +76,7 @@ export interface Preview {
   readonly data: string;
   /** Of the node at work; absent where ComfyUI does not say. */
   readonly nodeId?: string | undefined;
+  readonly expandedFrom?: ExpandedFrom | undefined;
 }
 
 /** The ledger's record of one job: the truth about it. Times are ms since 1970, by Redis' clock. */
