@@ -77,6 +77,28 @@ it('lists files under the keys of their nodes, by the names under which they are
   );
 });
 
+it('shows values under the keys that their node chose, and from which node one was expanded', () => {
+  const expandedFrom = { display: '2', parent: '2.0.0.1', real: '2' };
+  const shown = output('2.0.0.1.0.0.3', 'j_2.json', {
+    expandedFrom,
+    text: '{"tags":["a","b"],"images":[7]}',
+    listed: { key: '', type: 'output', isValues: true },
+  });
+  const file = output('2.0.0.1.0.0.3', 'j_1.png', { expandedFrom });
+  const entry = entryOf({ outputs: [file, shown] });
+  expect(entry).toMatchObject({
+    outputs: { '2.0.0.1.0.0.3': { images: [{ filename: 'j_1.png' }, 7], tags: ['a', 'b'] } },
+    meta: {
+      '2.0.0.1.0.0.3': {
+        node_id: '2.0.0.1.0.0.3',
+        display_node: '2',
+        parent_node: '2.0.0.1',
+        real_node_id: '2',
+      },
+    },
+  });
+});
+
 it('shows a success as ComfyUI does, under the id that the caller chose', () => {
   const about = { prompt_id: RECORD.alias, timestamp: 2000 };
   expect(entryOf({})).toEqual({
@@ -142,4 +164,24 @@ it('begins anew with another submission, also for who never saw that the first w
   expect(typesOf('first')).toEqual(whole);
   expect(typesOf('first')).toEqual([]);
   expect(typesOf('second')).toEqual(whole);
+});
+
+it('tells of nodes that others were expanded to as ComfyUI does, and lets those go on meanwhile', () => {
+  const narrator = new Narrator(RECORD);
+  narrator.begun({ ...RECORD, promptId: 'first', progress: { ...RECORD.progress, nodeId: '2' } });
+  const expandedFrom = { display: '2', parent: '2', real: '2' };
+  const at = (nodeId: string, more = {}) =>
+    narrator.progressed({ ...RECORD.progress, nodeId, step: null, steps: null, ...more });
+  const [state, executing] = at('2.0.0.1', { expandedFrom });
+  expect(executing?.[1]).toEqual({ node: '2.0.0.1', display_node: '2', prompt_id: RECORD.alias });
+  expect(state?.[1].nodes).toMatchObject({
+    '2': { state: 'running', display_node_id: '2', parent_node_id: null, real_node_id: '2' },
+    '2.0.0.1': { state: 'running', display_node_id: '2', parent_node_id: '2', real_node_id: '2' },
+  });
+  const [after] = at('3');
+  expect(after?.[1].nodes).toMatchObject({
+    '2': { state: 'finished' },
+    '2.0.0.1': { state: 'finished', parent_node_id: '2' },
+    '3': { state: 'running', parent_node_id: null },
+  });
 });

@@ -140,6 +140,25 @@ it.each([
   },
 );
 
+it('shows what nodes had made before another one failed, by the ids that ComfyUI gives expanded nodes', async () => {
+  const flags = { type: 'feature_flags', data: { supports_preview_metadata: true } };
+  const tab = await listenAt(api, { key: 'anna', clientId: 'tab', first: flags });
+  const { id, promptId } = await prompt('tab');
+  const claim = await running();
+  const expandedFrom = { display: '2', parent: '2', real: '2' };
+  await claim.progress({ ...at('2.0.0.1'), expandedFrom });
+  await tab.until('executing', { node: '2.0.0.1', display_node: '2', prompt_id: promptId });
+  await claim.preview({ contentType: 'image/jpeg', data: '/9j/4A==', nodeId: '2.0.0.1', expandedFrom });
+  const frame = await until('the preview is there', () => tab.heard.find((one) => 'binary' in one));
+  const ids = '"display_node_id":"2","parent_node_id":"2","real_node_id":"2"';
+  expect('rest' in frame && frame.rest.toString()).toContain(ids);
+  const error = { code: 'node_execution_error', detail: 'It failed.', nodeId: '5' } as const;
+  await claim.finish({ status: 'failed', error, outputs: [picture(id, '2.0.0.3', { expandedFrom })] });
+  await tab.until('executing', { node: null });
+  await tab.until('executed', { node: '2.0.0.3', display_node: '2' });
+  expect(tab.story().slice(-3)).toEqual(['executed', 'execution_error', 'executing']);
+});
+
 it('goes on after a prompt was lost, and begins again', async () => {
   const tab = await listenAt(api, { key: 'anna', clientId: 'tab' });
   const { id, promptId } = await prompt('tab');

@@ -1,14 +1,15 @@
 import type { JobRecord } from '@comfy-fleet/jobs';
 import { type PromptParts, promptTuple } from '../entries/prompt-parts.js';
 import { messagesOf } from './messages.js';
+import { nodeMeta } from './node-ids.js';
 import { presentOutputs } from './outputs.js';
 import { promptIdOf } from './prompt-id.js';
 
 /** A job that has ended, as /history shows it, in JSON. */
 export function historyEntry(record: JobRecord, parts: PromptParts): string {
   const { outputs, status } = presentEnd(record);
-  const meta = (id: string) => ({ node_id: id, display_node: id, parent_node: null, real_node_id: id });
-  const about = { outputs, status, meta: Object.fromEntries(Object.keys(outputs).map((id) => [id, meta(id)])) };
+  const meta = Object.fromEntries(record.outputs.map((output) => [output.nodeId, nodeMeta(output)]));
+  const about = { outputs, status, meta };
   return `{"prompt":${promptTuple(promptIdOf(record), parts)},${JSON.stringify(about).slice(1)}`;
 }
 

@@ -8,10 +8,11 @@ export function presentOutputs(outputs: readonly OutputRecord[]): Record<string,
   // Ids such as __proto__ are nobody's, but they can be sent.
   const nodes: Record<string, NodeOutput> = Object.create(null);
   for (const output of outputs) {
-    const { key, animated } = listedOf(output);
+    const { key, animated, isValues } = listedOf(output);
     nodes[output.nodeId] ??= Object.create(null) as NodeOutput;
     const node = nodes[output.nodeId] as NodeOutput;
-    node[key] = [...(node[key] ?? []), presentOutput(output)];
+    const shown: NodeOutput = isValues ? JSON.parse(output.text ?? '{}') : { [key]: [presentOutput(output)] };
+    for (const [name, values] of Object.entries(shown)) node[name] = [...(node[name] ?? []), ...values];
     if (animated) node.animated = [true];
   }
   return nodes;

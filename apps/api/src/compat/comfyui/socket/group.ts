@@ -1,6 +1,7 @@
 import type { Preview } from '@comfy-fleet/jobs';
 import pLimit from 'p-limit';
 import type { Message } from '../present/messages.js';
+import { nodeInProgress } from '../present/node-ids.js';
 import { describedFrame, pictureFrame, textFrame } from './frames.js';
 import type { Narrator } from './narrator.js';
 import type { Outlet } from './outlet.js';
@@ -54,15 +55,16 @@ export class Group {
     if (this.#isShown(narrator)) this.#tell(messages);
   }
 
-  preview(narrator: Narrator, { contentType, data, nodeId }: Preview): void {
+  preview(narrator: Narrator, { contentType, data, nodeId, expandedFrom }: Preview): void {
     if (!this.#isShown(narrator)) return;
-    const before = narrator.beforePreview(nodeId);
+    const before = narrator.beforePreview(nodeId, expandedFrom);
     if (before === undefined) return;
     this.#tell(before);
     const picture = Buffer.from(data, 'base64');
     const plain = pictureFrame(picture, contentType);
-    const about = { display_node_id: nodeId, parent_node_id: null, real_node_id: nodeId, image_type: contentType };
-    const described = describedFrame(picture, { node_id: nodeId, prompt_id: narrator.promptId, ...about });
+    const { node_id, ...ids } = nodeInProgress({ nodeId: nodeId ?? '', expandedFrom });
+    const about = { node_id, prompt_id: narrator.promptId, ...ids, image_type: contentType };
+    const described = describedFrame(picture, about);
     for (const outlet of this.outlets) outlet.preview(outlet.wantsMetadata ? described : plain);
   }
 

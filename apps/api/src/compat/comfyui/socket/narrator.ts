@@ -1,5 +1,7 @@
+import type { ExpandedFrom } from '@comfy-fleet/contracts';
 import type { JobRecord, Progress } from '@comfy-fleet/jobs';
 import { beginning, type Message } from '../present/messages.js';
+import { nodeInProgress, nodeUnderWay } from '../present/node-ids.js';
 import { promptIdOf } from '../present/prompt-id.js';
 
 interface NodeState {
@@ -15,6 +17,7 @@ export class Narrator {
   /** The submission whose beginning was told. */
   #submission: string | null = null;
   readonly #nodes = new Map<string, NodeState>();
+  readonly #expanded = new Map<string, ExpandedFrom>();
   #current: string | undefined;
   /** Of the current one. */
   #progress: Message | undefined;
@@ -42,9 +45,9 @@ export class Narrator {
     this.#progress = undefined;
   }
 
-  progressed({ nodeId, step, steps }: Progress): Message[] {
+  progressed({ nodeId, expandedFrom, step, steps }: Progress): Message[] {
     if (this.#beginning === undefined || nodeId === undefined) return [];
-    const messages = this.entered(nodeId);
+    const messages = this.entered(nodeId, expandedFrom);
     const known = this.#nodes.get(nodeId);
     if (step === null || steps === null || (known?.value === step && known.max === steps)) return messages;
     this.#nodes.set(nodeId, { value: step, max: steps, state: 'running' });
@@ -52,12 +55,13 @@ export class Narrator {
     return [...messages, this.#progressState(), this.#progress];
   }
 
-  /** A node is under way. */
-  entered(nodeId: string): Message[] {
+  /** A node is under way. Those that it was expanded from go on until it and its like have finished. */
+  entered(nodeId: string, expandedFrom?: ExpandedFrom): Message[] {
     if (nodeId === this.#current) return [];
-    const before = this.#current === undefined ? undefined : this.#nodes.get(this.#current);
-    if (this.#current !== undefined && before !== undefined) {
-      this.#nodes.set(this.#current, { value: before.max, max: before.max, state: 'finished' });
+    if (expandedFrom !== undefined) this.#expanded.set(nodeId, expandedFrom);
+    const under = this.#parentsOf(nodeId);
+    for (const [id, { max, state }] of this.#nodes) {
+      if (state === 'running' && !under.has(id)) this.#nodes.set(id, { value: max, max, state: 'finished' });
     }
     this.#current = nodeId;
     this.#progress = undefined;
@@ -66,16 +70,18 @@ export class Narrator {
   }
 
   /** What is to be told before a preview of that node; undefined: it comes too late, or too early. */
-  beforePreview(nodeId: string | undefined): Message[] | undefined {
+  beforePreview(nodeId: string | undefined, expandedFrom?: ExpandedFrom): Message[] | undefined {
     if (this.#beginning === undefined) return undefined;
     if (nodeId === undefined || nodeId === this.#current) return [];
-    return this.#nodes.has(nodeId) ? undefined : this.entered(nodeId);
+    return this.#nodes.has(nodeId) ? undefined : this.entered(nodeId, expandedFrom);
   }
 
   /** The node under way. */
   get executing(): Message[] {
-    const node = this.#current;
-    return node === undefined ? [] : [['executing', { node, display_node: node, prompt_id: this.promptId }]];
+    const nodeId = this.#current;
+    if (nodeId === undefined) return [];
+    const node = nodeUnderWay({ nodeId, expandedFrom: this.#expanded.get(nodeId) });
+    return [['executing', { ...node, prompt_id: this.promptId }]];
   }
 
   /** For who comes late. */
@@ -86,18 +92,20 @@ export class Narrator {
     return [...this.#beginning, ...state, ...this.executing, ...progress];
   }
 
+  #parentsOf(nodeId: string): ReadonlySet<string> {
+    const parents = new Set<string>();
+    for (let id = this.#expanded.get(nodeId)?.parent; id !== undefined && !parents.has(id); ) {
+      parents.add(id);
+      id = this.#expanded.get(id)?.parent;
+    }
+    return parents;
+  }
+
   #progressState(): Message {
-    const nodes = [...this.#nodes].map(([id, state]) => [
-      id,
-      {
-        ...state,
-        node_id: id,
-        prompt_id: this.promptId,
-        display_node_id: id,
-        parent_node_id: null,
-        real_node_id: id,
-      },
-    ]);
+    const nodes = [...this.#nodes].map(([nodeId, state]) => {
+      const { node_id, ...ids } = nodeInProgress({ nodeId, expandedFrom: this.#expanded.get(nodeId) });
+      return [nodeId, { ...state, node_id, prompt_id: this.promptId, ...ids }];
+    });
     return ['progress_state', { prompt_id: this.promptId, nodes: Object.fromEntries(nodes) }];
   }
 }

@@ -3,6 +3,7 @@ import { isTerminal } from '@comfy-fleet/contracts';
 import { type JobRecord, listedOf } from '@comfy-fleet/jobs';
 import type { Deps } from '../../../deps.js';
 import { ending } from '../present/messages.js';
+import { nodeUnderWay } from '../present/node-ids.js';
 import { presentOutputs } from '../present/outputs.js';
 import type { Group, Scene } from './group.js';
 import { Narrator } from './narrator.js';
@@ -67,12 +68,14 @@ export class Run {
     const missed = record.startedAt === null ? [] : narrator.begun(record);
     scene.tell(scene.isBegun ? missed : narrator.soFar);
     for (const [node, output] of Object.entries(presentOutputs(record.outputs))) {
-      if (record.outputs.some((one) => one.nodeId === node && listedOf(one).isSent)) {
+      const made = record.outputs.filter(({ nodeId }) => nodeId === node);
+      if (made.some((one) => listedOf(one).isSent)) {
         await this.#sendPictures(record, node, narrator, scene);
         continue;
       }
-      const about = { node, display_node: node, output, prompt_id: narrator.promptId };
-      scene.tell([...narrator.entered(node), ['executed', about]]);
+      const expandedFrom = made[0]?.expandedFrom;
+      const about = { ...nodeUnderWay({ nodeId: node, expandedFrom }), output, prompt_id: narrator.promptId };
+      scene.tell([...narrator.entered(node, expandedFrom), ['executed', about]]);
     }
   }
 
