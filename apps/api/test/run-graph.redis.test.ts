@@ -106,3 +106,18 @@ it('lets a key run, see and list only its workflows', async () => {
   const { data } = (await (await api.get('/workflows', as('anna'))).json()) as { data: { name: string }[] };
   expect(data.map(({ name }) => name)).toEqual(['drawing']);
 });
+
+it('takes a graph whose output node neither saves nor shows anything, and refuses one without any', async () => {
+  const api = await startApi(inject('redisUrl'));
+  onTestFinished(() => api.close());
+  const described = (name: string, output_node: boolean): [string, string] => {
+    const input = { required: { url: ['STRING', {}] } };
+    return [name, JSON.stringify({ input, output: [], name, output_node })];
+  };
+  const classes = [described('CallWebhook', true), described('Note', false)];
+  const about = { instance: 'gpu-1/1', seenAt: Date.now(), digest: 'ab'.repeat(32), replacements: {} };
+  await api.worker.abilities.publish(['default'], { ...about, classes });
+  const graph = (class_type: string) => ({ graph: { 1: { class_type, inputs: { url: 'https://example.com' } } } });
+  expect((await api.post('/graphs', graph('CallWebhook'))).status).toBe(202);
+  expect((await problemOf(await api.post('/graphs', graph('Note')))).detail).toContain('has no output node');
+});

@@ -65,7 +65,7 @@ export const ERROR_CATALOGUE = {
   instance_io_failed: entry(500, 'The disk of the instance failed', true),
   library_missing: entry(500, 'A node lacks a library on the instance', true),
   interrupted: entry(500, 'Somebody interrupted the prompt in ComfyUI', true),
-  no_output: entry(500, 'The workflow ended without an output'),
+  no_output: entry(500, 'A picture of the workflow is damaged'),
   output_too_large: entry(500, 'The workflow made more than may be kept'),
   input_missing: entry(500, 'The input picture is no longer there'),
   instance_unreachable: entry(503, 'The ComfyUI instance cannot be reached', true),

@@ -2,7 +2,7 @@ export { type BindOptions, bindGraph } from './bind-graph.js';
 export { type Bindings, PARAMETERS, type Parameter } from './bindings.js';
 export { classesOf } from './classes-of.js';
 export { mayBeOption } from './deciding-inputs.js';
-export { type Catalogue, unionOf } from './describe/catalogue.js';
+export { type Catalogue, isOutputClass, unionOf } from './describe/catalogue.js';
 export { choicesOf, withoutFileLists } from './describe/class-choices.js';
 export type { WorkflowDescription } from './describe/describe-workflow.js';
 export { exampleBody } from './describe/example.js';

@@ -90,7 +90,7 @@ function Outputs({ job, index, onChange }: OutputsProps) {
       </div>
     );
   }
-  if (shown === undefined) return <p className="empty">Its files have been deleted.</p>;
+  if (shown === undefined) return <p className="empty">It made no files, or they have been deleted.</p>;
   return (
     <>
       <div className="card shown">

@@ -54,7 +54,7 @@ function Ended({ job, preview }: { readonly job: Job; readonly preview: string |
   const { outputs } = fleet.jobs.from(job);
   if (job.status === 'succeeded') {
     const [first] = outputs;
-    if (first === undefined) return <p className="under-way-text">Its files have been deleted.</p>;
+    if (first === undefined) return <p className="under-way-text">It made no files, or they have been deleted.</p>;
     return (
       <>
         <OutputView output={first} alt={titleOf(job)} width={CARD_WIDTH} onShown={() => setShown(true)} />

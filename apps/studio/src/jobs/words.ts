@@ -29,7 +29,6 @@ const ADVICE: Readonly<Record<string, string>> = {
   workflow_rejected: 'The workflow or one of its inputs has to be changed.',
   node_execution_error: 'The inputs may not suit this node; its message says more.',
   input_missing: 'Send the file again.',
-  no_output: 'The workflow has to save something.',
   interrupted: 'Make it again.',
   workflow_missing: 'Make it again with the current version of the workflow.',
 };

@@ -39,7 +39,7 @@ export function addDownload(program: Command, context: Context): void {
         if (job.snapshot.finished_at === null) throw new UsageError(`The job ${id} is ${job.status}: watch it first.`);
         for await (const file of saveOutputs(job, { template, width })) report.file(file);
         if (job.status !== 'succeeded') {
-          surroundings.say(`The job ${id} ${job.status}: it made nothing.`);
+          surroundings.say(`The job ${id} ${job.status}${job.outputs.length === 0 ? ': it made nothing' : ''}.`);
           code = codeOf(job);
         }
       }
