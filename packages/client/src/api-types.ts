@@ -608,7 +608,7 @@ export interface Job {
   waiting_for: WaitingFor | null;
   request: JobParameters;
   /**
-   * Every file and text that it made, when it has succeeded, the pictures among them.
+   * Every file, text and value that it made, the pictures among them, when it has ended; of a failed one, those of the nodes that had finished.
    */
   outputs: JobOutput[];
   /**

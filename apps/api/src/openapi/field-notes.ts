@@ -28,7 +28,8 @@ const job: Notes<Job> = {
   eta_seconds: 'Estimated seconds until it ends; null if unknown.',
   waiting_for: 'What it waits for; null unless it is queued.',
   request: 'Every parameter with its final value.',
-  outputs: 'Every file and text that it made, when it has succeeded, the pictures among them.',
+  outputs:
+    'Every file, text and value that it made, the pictures among them, when it has ended; of a failed one, those of the nodes that had finished.',
   images: 'The pictures among its outputs.',
   image_url: 'URL of the first picture.',
   steps: 'As in request.',
