@@ -9,7 +9,14 @@ export const MOST_ID_CHARS = 256;
 const MOST_INPUTS = 300;
 
 /**
- * Takes parsed JSON for a graph in the API format: every node whole, every link a plain one that leads somewhere, no circles.
+ * Nodes of one chain of links. ComfyUI follows links by recursion, and from about 950 on Python ends the thread that runs
+ * prompts.
+ */
+const MOST_CHAINED = 500;
+
+/**
+ * Takes parsed JSON for a graph in the API format: every node whole, every link a plain one that leads somewhere, no circles,
+ * and no chain longer than ComfyUI can follow.
  */
 export function readGraph(json: unknown): Graph {
   if (!isRecord(json)) throw new FileFault(`is not a workflow: ${HOW_TO_EXPORT}`);
@@ -23,7 +30,7 @@ export function readGraph(json: unknown): Graph {
   if (faults.length > 0) throw new FileFault(...faults);
   const graph = json as Graph;
   refuseBadLinks(graph);
-  refuseCircles(graph);
+  refuseCirclesAndChains(graph);
   return graph;
 }
 
@@ -60,8 +67,9 @@ function refuseBadLinks(graph: Graph): void {
 }
 
 /** Not by recursion: a chain of nodes may be longer than the stack. */
-function refuseCircles(graph: Graph): void {
-  const finished = new Set<string>();
+function refuseCirclesAndChains(graph: Graph): void {
+  /** Nodes of the longest chain that ends at each. */
+  const finished = new Map<string, number>();
   const onPath = new Set<string>();
   for (const start of Object.keys(graph)) {
     if (finished.has(start)) continue;
@@ -72,7 +80,12 @@ function refuseCircles(graph: Graph): void {
       if (next === undefined) {
         path.pop();
         onPath.delete(last.id);
-        finished.add(last.id);
+        const chain = 1 + Math.max(0, ...sourcesOf(graph, last.id).map((source) => finished.get(source) ?? 0));
+        if (chain > MOST_CHAINED) {
+          const problem = `${describeNode(graph, last.id)} ends a chain of more than ${MOST_CHAINED} nodes, which ComfyUI cannot follow`;
+          throw new FileFault({ problem, at: { node: last.id } });
+        }
+        finished.set(last.id, chain);
       } else if (onPath.has(next)) {
         const members = path.slice(path.findIndex(({ id }) => id === next)).map(({ id }) => id);
         const named = members.map((id) => describeNode(graph, id)).join(' ← ');

@@ -21,15 +21,29 @@ function sampler(positive: string, latent: string): Nodes[string] {
 
 const describe = (graph: Nodes) => openUpload('large', JSON.stringify(graph)).describe(undefined);
 
-it('follows conditioning through more nodes than the stack is deep, each once however often it is used', () => {
-  const graph = drawing('c19999');
-  for (let n = 0; n < 20_000; n += 1) {
+/** A drawing whose conditioning passes through `count` nodes, each of which takes the one before it twice. */
+function chained(count: number): Nodes {
+  const graph = drawing(`c${count - 1}`);
+  for (let n = 0; n < count; n += 1) {
     const from = [n === 0 ? 'text' : `c${n - 1}`, 0];
     graph[`c${n}`] = { class_type: 'ConditioningCombine', inputs: { conditioning_1: from, conditioning_2: from } };
   }
-  const { inputs } = describe(graph);
+  return graph;
+}
+/** base, text, sampler, decode and save. */
+const OTHERS_IN_CHAIN = 5;
+
+it('follows conditioning through the longest chain, each node once however often it is used', () => {
+  const { inputs } = describe(chained(500 - OTHERS_IN_CHAIN));
   expect(inputs.find(({ name }) => name === 'prompt')?.slots).toEqual([{ node: 'text', input: 'text' }]);
 });
+
+it.each([501 - OTHERS_IN_CHAIN, 20_000])(
+  'refuses a chain of %i nodes more, which would end ComfyUI’s prompt thread',
+  (count) => {
+    expect(() => describe(chained(count))).toThrow(/ends a chain of more than 500 nodes, which ComfyUI cannot follow/);
+  },
+);
 
 it('takes the guidance that is nearest to the sampler', () => {
   const graph = drawing('near');
