@@ -171,6 +171,16 @@ describe('a refusal', () => {
     expect(await refusal(answer)).toEqual(['validation_failed', { pointer: '/graph/p/inputs/value', detail }]);
   });
 
+  it('is that of the input where a number comes over a link in a key’s own graph, but not in that of an admin', async () => {
+    const n = { class_type: 'PrimitiveFloat', inputs: { value: 2 } };
+    const { 5: sampler, ...others } = graphOf({});
+    const graph = { ...others, n, 5: { ...sampler, inputs: { ...sampler.inputs, denoise: ['n', 0] } } };
+    const detail = 'must be from 0 to 1; it is 2';
+    const answer = await api.post('/graphs', { graph }, as('anna'));
+    expect(await refusal(answer)).toEqual(['validation_failed', { pointer: '/graph/5/inputs/denoise', detail }]);
+    await accepted(await api.post('/graphs', { graph }, as('root')));
+  });
+
   it('is that of a number above its max, in the words of ComfyUI', async () => {
     const answer = await api.post('/comfyui/k/anna/prompt', { prompt: graphOf({ steps: 151 }) });
     expect([answer.status, await answer.json()]).toMatchObject([

@@ -1,9 +1,9 @@
 import type { Bindings } from './bindings.js';
 import { type Catalogue, hasClass, inputSpec } from './describe/catalogue.js';
 import { type Graph, linkAt, nodeAt, type Slot } from './graph.js';
-import { literalNumber, type NumberAt } from './literal.js';
 import { NODE_TABLE, reviewedKind } from './nodes/node-table.js';
-import { followPictures, type LoadedSize, pixelsOf, type Side } from './picture-flow.js';
+import type { NumberAt, Numbers } from './numbers.js';
+import { followPictures, type LoadedSize, pixelsOf, type Side, workOn } from './picture-flow.js';
 import { isSampler } from './sampling.js';
 
 /** A number of a graph that a limit applies to. */
@@ -23,6 +23,13 @@ export interface GpuDemand {
   readonly pixels: number;
   /** Id of the node that makes most of them. */
   readonly largestMaker: string | undefined;
+  /** Pixels that all its nodes handle, each weighted by what it costs there. */
+  readonly work: number;
+  /** Id of the node that handles most of them. */
+  readonly hardestWorker: string | undefined;
+  /** The longest list, and the id of the node that makes it. */
+  readonly longest: { readonly node: string; readonly items: number } | undefined;
+  readonly numbers: Numbers;
 }
 
 interface Known {
@@ -67,41 +74,65 @@ export function gpuDemand(sent: Graph, { slots, catalogue, loaded = () => undefi
     const id = JSON.stringify([of, at.node, at.input]);
     if (value > (amounts.get(id)?.value ?? Number.NEGATIVE_INFINITY)) amounts.set(id, { of, at, value, isScaled });
   };
-  for (const [parameter, of] of ROLES) for (const slot of slots[parameter]) note(of, literalNumber(graph, slot));
-  const { pictures, makers } = followPictures(graph, catalogue, loaded);
+  const { numbers, pictures, lists, makers } = followPictures(graph, catalogue, loaded);
+  for (const [parameter, of] of ROLES) for (const slot of slots[parameter]) note(of, numbers.at(slot));
   for (const id of Object.keys(graph)) {
     const node = nodeAt(graph, id);
     if (!TRAINS.test(node.class_type))
-      for (const input of STEPS) note('steps', workedSteps(graph, { node: id, input }));
-    for (const input of CFG) note('cfg', literalNumber(graph, { node: id, input }));
+      for (const input of STEPS) note('steps', workedSteps(graph, numbers, { node: id, input }));
+    for (const input of CFG) note('cfg', numbers.at({ node: id, input }));
     const written = node.class_type === 'ManualSigmas' ? numbersIn(node.inputs.sigmas) - 1 : 0;
     if (written > 0) note('steps', { value: written, at: { node: id, input: 'sigmas' } });
   }
-  let pixels = 0;
-  let most = 0;
-  let largestMaker: string | undefined;
-  for (const id of makers) {
-    const made = pictures.get(id);
-    if (made === undefined) continue;
-    const own = pixelsOf(made);
-    pixels += own;
-    if (own > most) [most, largestMaker] = [own, id];
+  const made = new Sum();
+  const handled = new Sum();
+  for (const [id, one] of pictures) {
+    const items = lists.get(id) ?? 1;
+    if (makers.has(id)) made.add(id, pixelsOf(one) * items);
+    handled.add(id, workOn(one) * items * workFactor(graph, numbers, id));
   }
+  const [longest] = [...lists].sort(([, one], [, other]) => other - one);
   const sampled = Object.keys(graph).filter((id) => isSampler(nodeAt(graph, id)));
-  const created = makers.filter((id) => EMPTY_LATENT.test(nodeAt(graph, id).class_type));
+  const created = [...makers].filter((id) => EMPTY_LATENT.test(nodeAt(graph, id).class_type));
   for (const id of [...created, ...sampled.flatMap((one) => linkAt(nodeAt(graph, one), 'latent_image')?.[0] ?? [])]) {
-    const made = pictures.get(id);
-    note('size', made?.width);
-    note('size', made?.height);
-    note('count', made?.count);
+    const one = pictures.get(id);
+    note('size', one?.width);
+    note('size', one?.height);
+    note('count', one?.count);
   }
-  return { amounts: [...amounts.values()], pixels, largestMaker };
+  return {
+    amounts: [...amounts.values()],
+    pixels: made.total,
+    largestMaker: made.largest,
+    work: handled.total,
+    hardestWorker: handled.largest,
+    longest: longest && { node: longest[0], items: longest[1] },
+    numbers,
+  };
+}
+
+/** A total, and the node that adds most to it. */
+class Sum {
+  total = 0;
+  largest: string | undefined;
+  private most = 0;
+
+  add(id: string, amount: number): void {
+    this.total += amount;
+    if (amount > this.most) [this.most, this.largest] = [amount, id];
+  }
+}
+
+function workFactor(graph: Graph, numbers: Numbers, id: string): number {
+  const factors = NODE_TABLE.get(nodeAt(graph, id).class_type)?.work ?? [];
+  const numberOf = (input: string) => Math.abs(numbers.at({ node: id, input })?.value ?? 1);
+  return factors.reduce<number>((all, factor) => all * (typeof factor === 'number' ? factor : numberOf(factor)), 1);
 }
 
 /** Of a KSamplerAdvanced, only the steps between its first and its last. */
-function workedSteps(graph: Graph, slot: Slot): NumberAt | undefined {
-  const steps = literalNumber(graph, slot);
-  const numberOf = (input: string) => literalNumber(graph, { node: slot.node, input })?.value;
+function workedSteps(graph: Graph, numbers: Numbers, slot: Slot): NumberAt | undefined {
+  const steps = numbers.at(slot);
+  const numberOf = (input: string) => numbers.at({ node: slot.node, input })?.value;
   if (graph[slot.node]?.class_type !== 'KSamplerAdvanced') return steps;
   const start = numberOf('start_at_step') ?? 0;
   const end = numberOf('end_at_step') ?? Number.POSITIVE_INFINITY;

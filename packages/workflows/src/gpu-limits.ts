@@ -42,16 +42,37 @@ export function mostOf({ of }: Pick<Amount, 'of'>, limits: GpuLimits): number {
   }
 }
 
-export function faultsBeyond({ amounts, pixels, largestMaker }: GpuDemand, limits: GpuLimits): LimitFault[] {
+/** How many times the pixels that a job may make its nodes may handle: twice in each of four nodes, for example. */
+const MOST_WORK = 8;
+/** Items of a list. Nodes run once for each, and some compare each with the others. */
+const MOST_ITEMS = 4096;
+
+export function faultsBeyond(demand: GpuDemand, limits: GpuLimits): LimitFault[] {
+  const { amounts, pixels, largestMaker, work, hardestWorker, longest } = demand;
   const faults: LimitFault[] = amounts.flatMap((amount) => {
     const { at, value } = amount;
     const most = mostOf(amount, limits);
     return value > most ? [{ ...at, value, most, detail: `must be ${most} or less; it is ${value}` }] : [];
   });
-  const most = limits.maxJobPixels;
-  if (pixels <= most || largestMaker === undefined) return faults;
-  const detail = `the job would make ${pixels} pixels (width × height × pictures × frames, of all nodes), and ${most} are the most`;
-  return [...faults, { node: largestMaker, input: undefined, value: pixels, most, detail }];
+  const beyond = (node: string | undefined, value: number, most: number, what: (value: number) => string) => {
+    const detail = `${what(value)}, and ${most} are the most`;
+    if (node !== undefined && value > most) faults.push({ node, input: undefined, value, most, detail });
+  };
+  const { maxJobPixels } = limits;
+  beyond(
+    largestMaker,
+    pixels,
+    maxJobPixels,
+    (value) => `the job would make ${value} pixels (width × height × pictures × frames, of all nodes)`,
+  );
+  beyond(
+    hardestWorker,
+    work,
+    maxJobPixels * MOST_WORK,
+    (value) => `the nodes of the job would handle ${value} pixels, and the costly ones count more`,
+  );
+  beyond(longest?.node, longest?.items ?? 0, MOST_ITEMS, (value) => `would make a list of ${value} items`);
+  return faults;
 }
 
 /** The faults as ComfyUI words a number above the `max` of an input. */

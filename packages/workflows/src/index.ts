@@ -21,6 +21,7 @@ export { faultsBeyond, type LimitFault, limitErrors, limitsFor } from './gpu-lim
 export { describeNode, type Graph, type GraphNode, isLink, neededOf, type Place, type Slot } from './graph.js';
 export { MAX_NUMBER_CHARS, parseJson, parsePlainJson, parseStoredJson, showJson } from './json-text.js';
 export { checkpointsOf, checkpointToName, judgeWorkflows, type WorkflowVerdict } from './judge-workflows.js';
+export { linkedNumberFaults } from './linked-numbers.js';
 export { listed } from './listed.js';
 export {
   type FolderFault,

@@ -2,8 +2,6 @@ import type { Parameter } from './bindings.js';
 import { type Fault, FileFault } from './file-fault.js';
 import { describeNode, type Graph, type GraphNode, isLink, linkedInputs, nodeAt, type Slot } from './graph.js';
 import { TEXT_PARAMETERS } from './input-names.js';
-import { isRecord } from './read-graph.js';
-import { convert } from './verdict/python.js';
 
 /**
  * The place of the value itself: `slot`, or when that is a link, the one value at its other end (a primitive node, a
@@ -18,39 +16,6 @@ export function literalSlot(graph: Graph, slot: Slot, parameter: Parameter): Slo
     if (input === undefined) throw new FileFault(notPlain(graph, slot, value[0], parameter));
     at = { node: value[0], input };
   }
-}
-
-/** A number and where it stands. */
-export interface NumberAt {
-  readonly value: number;
-  readonly at: Slot;
-}
-
-/** The number at a place, or that of the primitive at the other end of its link; undefined where there is none to be found. */
-export function literalNumber(graph: Graph, slot: Slot): NumberAt | undefined {
-  const seen = new Set<string>();
-  for (let at: Slot = slot; !seen.has(at.node); ) {
-    seen.add(at.node);
-    const given = graph[at.node]?.inputs[at.input];
-    if (!isLink(given)) {
-      const result = convert('FLOAT', isRecord(given) && '__value__' in given ? given.__value__ : given);
-      const value = 'value' in result ? Number(result.value) : Number.NaN;
-      return Number.isNaN(value) ? undefined : { value, at };
-    }
-    const source = graph[given[0]];
-    const input = source && passedInput(source);
-    if (input === undefined) return undefined;
-    at = { node: given[0], input };
-  }
-  return undefined;
-}
-
-/** Of a primitive or a reroute. What has a text or a choice besides may calculate with the number. */
-function passedInput({ inputs }: GraphNode): string | undefined {
-  const names = Object.keys(inputs);
-  const sources = names.filter((input) => isLink(inputs[input]) || fits(inputs[input], 'steps'));
-  const isPlain = sources[0] === 'value' || names.length === 1;
-  return sources.length === 1 && isPlain ? sources[0] : undefined;
 }
 
 function onlySource(node: GraphNode, parameter: Parameter): string | undefined {

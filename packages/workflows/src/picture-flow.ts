@@ -1,9 +1,10 @@
 import { type Catalogue, hasClass, inputSpec } from './describe/catalogue.js';
 import { type Graph, type GraphNode, isLink, linkAt, linkedInputs, nodeAt, type Slot } from './graph.js';
-import { literalNumber } from './literal.js';
+import { listLength } from './list-length.js';
+import { Numbers } from './numbers.js';
 import { isRecord } from './read-graph.js';
 import { isSampler } from './sampling.js';
-import type { Size } from './sizes.js';
+import { MEGAPIXEL, type Size } from './sizes.js';
 
 /** An upper bound for the pictures that leave a node, as latents or as images. A latent's size is that of its picture. */
 export interface Pictures {
@@ -25,10 +26,13 @@ export interface Side {
 }
 
 export interface PictureFlow {
-  /** What leaves each node that makes or passes on pictures. */
+  readonly numbers: Numbers;
+  /** What leaves each node that makes or passes on pictures; of a list, one item. */
   readonly pictures: ReadonlyMap<string, Pictures>;
+  /** Lengths of the lists that leave the nodes. */
+  readonly lists: ReadonlyMap<string, number>;
   /** The nodes that add pixels of their own, by scaling, repeating and joining too. */
-  readonly makers: readonly string[];
+  readonly makers: ReadonlySet<string>;
 }
 
 /** The size of the picture that a node loads; undefined: unknown. */
@@ -37,46 +41,62 @@ export type LoadedSize = (slot: Slot) => Size | undefined;
 const UNKNOWN: Side = { value: Number.NaN };
 const ONE: Side = { value: 1 };
 const UNKNOWN_PICTURES: Pictures = { width: UNKNOWN, height: UNKNOWN, count: ONE, frames: 1 };
+/** Counted as work on a picture of unknown size. */
+const USUAL_SIDE = 2048;
+/** Pixels that are counted for each picture, however small it is. */
+const SMALLEST_WORK = 128 ** 2;
 /** Upscale models that do not say their factor in their names. */
 const USUAL_MODEL_FACTOR = 4;
-const MEGAPIXEL = 1024 ** 2;
 
 const PICTURE_TYPES = /\b(IMAGE|LATENT|MASK|VIDEO)\b|MATCHTYPE|^\*$/;
 const PICTURE_INPUT =
   /^(latents?|latent_image|samples|pixels|images?|frames|video|input|destination|source|masks?|(start|end)_image)(\d+|_\d+|\..+)?$/;
+const LATENT_INPUT = /^LATENT$|^(latents?|samples)(\d+|_\d+|\..+)?$/;
 /** Classes that have a width and a height without making a picture of that size. */
 const SIZED_ONLY = /TextEncode(SDXL|PixArt)|ModelSampling|Scheduler$|SetArea|TextBox|BoundingBox|Embedding$/;
 const CROPS = /crop/i;
 const REPEATS = /repeat/i;
 const JOINS = /batch|stitch|concat|append|combine/i;
-const DIVIDES = /^(Rebatch|Split)|From(Image)?Batch$|SeedBehavior/;
+const DIVIDES = /^(Rebatch|Split)|From(Image)?Batch$|SeedBehavior|ConcatAVLatent$/;
+const DIVIDES_BATCH = /^(Rebatch|SeedVR2TemporalChunk)/;
 const INTERPOLATES = /interpolat|vfi\b/i;
 
-/** Follows pictures from where they are made through the whole graph. Nodes of a circle pass nothing on. */
+/** Follows numbers, lists and pictures through the whole graph. Nodes of a circle pass nothing on. */
 export function followPictures(graph: Graph, catalogue: Catalogue | undefined, loaded: LoadedSize): PictureFlow {
+  const numbers = new Numbers(graph);
   const pictures = new Map<string, Pictures>();
-  const makers: string[] = [];
+  const lists = new Map<string, number>();
+  const makers = new Set<string>();
+  const sizeOf = (source: string) => {
+    const { width, height, count, frames } = pictures.get(source) ?? UNKNOWN_PICTURES;
+    return [width.value, height.value, count.value * frames];
+  };
   const entered = new Set<string>();
   const open = Object.keys(graph);
   // Not by recursion: a chain of nodes may be longer than the stack.
   for (let id = open.pop(); id !== undefined; id = open.pop()) {
-    const sources = pictureLinks(graph, id, catalogue);
+    const links = linkedInputs(nodeAt(graph, id)).flatMap((input) => linkAt(nodeAt(graph, id), input)?.[0] ?? []);
     if (!entered.has(id)) {
       entered.add(id);
-      const unknown = sources.filter((source) => !entered.has(source));
-      if (unknown.length > 0) {
-        open.push(id, ...unknown);
+      const later = links.filter((source) => Object.hasOwn(graph, source) && !entered.has(source));
+      if (later.length > 0) {
+        open.push(id, ...later);
         continue;
       }
     }
-    if (pictures.has(id)) continue;
-    const found = sources.map((source) => pictures.get(source) ?? UNKNOWN_PICTURES);
-    const made = new PictureNode(graph, id, catalogue).after(found, loaded);
+    if (lists.has(id)) continue;
+    const found = pictureLinks(graph, id, catalogue).map((source) => pictures.get(source) ?? UNKNOWN_PICTURES);
+    const lengths = links.map((source) => lists.get(source) ?? 1);
+    const node = new PictureNode(graph, id, { catalogue, numbers, listed: Math.max(1, ...lengths) });
+    const made = node.after(found, loaded);
+    const batch = Math.max(1, ...found.map(({ count, frames }) => known(count.value, 1) * frames));
+    lists.set(id, listLength(nodeAt(graph, id).class_type, lengths, batch) * (made?.tiles ?? 1));
+    numbers.add(id, sizeOf);
     if (made === undefined) continue;
     pictures.set(id, made.pictures);
-    if (made.adds) makers.push(id);
+    if (made.adds) makers.add(id);
   }
-  return { pictures, makers };
+  return { numbers, pictures, lists, makers };
 }
 
 /** Unknown sizes count as nothing. */
@@ -84,32 +104,55 @@ export function pixelsOf({ width, height, count, frames }: Pictures): number {
   return width.value * height.value * count.value * frames || 0;
 }
 
+/** The pixels that a node handles that makes these pictures. Small ones take time as well, and unknown ones count too. */
+export function workOn({ width, height, count, frames }: Pictures): number {
+  const pixels = known(width.value, USUAL_SIDE) * known(height.value, USUAL_SIDE);
+  return Math.max(pixels, SMALLEST_WORK) * known(count.value, 1) * frames;
+}
+
 /** The nodes whose pictures the node works on. */
 function pictureLinks(graph: Graph, id: string, catalogue: Catalogue | undefined): string[] {
   const node = nodeAt(graph, id);
+  const typeOf = (input: string) => catalogue && inputSpec(catalogue, node.class_type, input)?.type;
   const carries = (input: string) => {
     if (isSampler(node)) return input === 'latent_image';
-    const type = catalogue && inputSpec(catalogue, node.class_type, input)?.type;
-    return type === undefined ? PICTURE_INPUT.test(input) : PICTURE_TYPES.test(type);
+    const type = typeOf(input);
+    return type === undefined ? PICTURE_INPUT.test(input.replace(/^inputs\./, '')) : PICTURE_TYPES.test(type);
   };
-  return linkedInputs(node)
-    .filter(carries)
+  const carrying = linkedInputs(node).filter(carries);
+  // What changes a latent keeps its size, also where it takes a picture besides.
+  const latents = carrying.filter((input) => LATENT_INPUT.test(typeOf(input) ?? input));
+  return (latents.length > 0 ? latents : carrying)
     .flatMap((input) => linkAt(node, input)?.[0] ?? [])
     .filter((source) => Object.hasOwn(graph, source));
+}
+
+interface Around {
+  readonly catalogue: Catalogue | undefined;
+  readonly numbers: Numbers;
+  /** Items of the longest list that the node gets. */
+  readonly listed: number;
+}
+
+interface Made {
+  readonly pictures: Pictures;
+  readonly adds: boolean;
+  /** Pictures of which it makes a list for each that it gets. */
+  readonly tiles?: number;
 }
 
 /** One node, by what its class and its inputs are called. Inputs of dynamic choices count by their last part. */
 class PictureNode {
   private readonly graph: Graph;
   private readonly id: string;
-  private readonly catalogue: Catalogue | undefined;
+  private readonly around: Around;
   private readonly node: GraphNode;
   private readonly inputs: ReadonlyMap<string, string>;
 
-  constructor(graph: Graph, id: string, catalogue: Catalogue | undefined) {
+  constructor(graph: Graph, id: string, around: Around) {
     this.graph = graph;
     this.id = id;
-    this.catalogue = catalogue;
+    this.around = around;
     this.node = nodeAt(graph, id);
     const names = Object.keys(this.node.inputs);
     this.inputs = new Map([
@@ -118,11 +161,10 @@ class PictureNode {
     ]);
   }
 
-  after(
-    sources: readonly Pictures[],
-    loaded: LoadedSize,
-  ): { readonly pictures: Pictures; readonly adds: boolean } | undefined {
+  after(sources: readonly Pictures[], loaded: LoadedSize): Made | undefined {
     const before = sources.reduce<Pictures | undefined>((one, other) => largest(one, other), undefined);
+    const tiled = this.tiled(before);
+    if (tiled !== undefined) return tiled;
     const changed =
       this.repeated(before) ??
       this.stitched(sources) ??
@@ -138,8 +180,9 @@ class PictureNode {
   private side(...names: readonly string[]): Side | undefined {
     for (const name of names) {
       const input = this.inputs.get(name);
-      const found = input === undefined ? undefined : literalNumber(this.graph, { node: this.id, input });
-      if (input !== undefined) return found === undefined ? UNKNOWN : { ...found, value: Math.max(0, found.value) };
+      if (input === undefined) continue;
+      const found = this.around.numbers.at({ node: this.id, input });
+      return found === undefined ? UNKNOWN : { ...found, value: Math.max(0, found.value) };
     }
     return undefined;
   }
@@ -158,6 +201,20 @@ class PictureNode {
     const sum = (of: (one: Pictures) => number) => sources.reduce((all, one) => all + of(one), 0);
     if (!this.makesLatents()) return { ...before, frames: sum(({ frames }) => frames) };
     return { ...before, count: { ...before.count, value: sum(({ count }) => count.value) } };
+  }
+
+  /** A list of pieces of each picture, which overlap by three quarters at most, or each picture of a batch. */
+  private tiled(before: Pictures | undefined): Made | undefined {
+    if (before === undefined) return undefined;
+    if (DIVIDES_BATCH.test(this.node.class_type))
+      return { pictures: { ...before, count: ONE, frames: 1 }, adds: false };
+    const overlap = this.side('overlap')?.value ?? 0;
+    const pieces = (side: Side, tile: Side) =>
+      Math.max(1, Math.ceil(known(side.value / Math.max(tile.value / 4, tile.value - overlap), 1)));
+    const [width, height] = [this.side('tile_width'), this.side('tile_height')];
+    if (width === undefined || height === undefined) return undefined;
+    const tiles = pieces(before.width, width) * pieces(before.height, height);
+    return { pictures: { ...before, width, height }, adds: false, tiles };
   }
 
   /** Where width and height are given. */
@@ -200,7 +257,7 @@ class PictureNode {
     if (before === undefined || cellWidth === undefined || cellHeight === undefined || columns === undefined)
       return undefined;
     const across = Math.max(1, known(columns.value, 1));
-    const down = Math.ceil((before.frames * known(before.count.value, 1)) / across);
+    const down = Math.ceil((before.frames * known(before.count.value, 1) * this.around.listed) / across);
     const width = { ...cellWidth, value: cellWidth.value * across };
     return { width, height: { ...cellHeight, value: cellHeight.value * down }, count: ONE, frames: 1 };
   }
@@ -271,7 +328,8 @@ class PictureNode {
   }
 
   private outputTypes(): readonly string[] | undefined {
-    const { catalogue, node } = this;
+    const { catalogue } = this.around;
+    const { node } = this;
     const description = catalogue && hasClass(catalogue, node.class_type) ? catalogue[node.class_type] : undefined;
     const types = isRecord(description) ? description.output : undefined;
     return Array.isArray(types) ? types.map(String) : undefined;

@@ -1,5 +1,7 @@
 import { type RequestLimits, SIZE_STEP } from '@comfy-fleet/contracts';
 
+export const MEGAPIXEL = 1024 ** 2;
+
 export interface Size {
   readonly width: number;
   readonly height: number;

@@ -6,6 +6,7 @@ import type { Catalogue } from '../src/describe/catalogue.js';
 import { gpuDemand } from '../src/gpu-demand.js';
 import { faultsBeyond, limitsFor } from '../src/gpu-limits.js';
 import type { Graph, Slot } from '../src/graph.js';
+import { linkedNumberFaults } from '../src/linked-numbers.js';
 import { LIMITS } from './requests.js';
 
 const NO_SLOTS = Object.fromEntries(PARAMETERS.map((name) => [name, [] as Slot[]])) as Record<
@@ -124,10 +125,11 @@ describe('the numbers of a job', () => {
     expect(demandOf(nodes).pixels).toBeGreaterThanOrEqual(4 * 512 ** 2);
   });
 
-  it('do not count a number that a node calculates with as its result', () => {
+  it('count the result of a formula, not the number that it calculates with', () => {
     const half = ['ComfyMathExpression', { expression: 'a / 10', 'values.a': 1000 }] as const;
     const nodes = sampled({ latent: empty(), c: half }, { steps: ['c', 1] });
-    expect(demandOf(nodes).amounts.filter(({ of }) => of === 'steps')).toEqual([]);
+    const steps = demandOf(nodes).amounts.filter(({ of }) => of === 'steps');
+    expect(steps.map(({ value }) => value)).toEqual([100]);
   });
 
   it('do not include what other nodes calculate, nor steps of training', () => {
@@ -293,6 +295,199 @@ describe('the pixels of a job', () => {
     const graph = graphOf({ i: loadImage, x: ['ImageScaleBy', { image: ['i', 0], scale_by: 2 }] });
     const loaded = ({ node }: Slot) => (node === 'i' ? { width: 300, height: 200 } : undefined);
     expect(gpuDemand(graph, { slots: NO_SLOTS, catalogue, loaded }).pixels).toBe(600 * 400);
+  });
+});
+
+describe('the work of a job', () => {
+  const image = (more: Record<string, unknown> = {}) =>
+    ['EmptyImage', { width: 1024, height: 1024, batch_size: 1, color: 0, ...more }] as const;
+  const invert = (source: string) => ['ImageInvert', { image: [source, 0] }] as const;
+  const refused = (nodes: Nodes) => faultsBeyond(demandOf(nodes), LIMITS).map(({ detail }) => detail);
+  /** Nodes that each list the one before them twice. */
+  const doubled = (times: number, source: string) =>
+    Object.fromEntries(
+      Array.from({ length: times }, (_, n) => {
+        const from = n === 0 ? source : `d${n - 1}`;
+        return [`d${n}`, ['CreateList', { 'inputs.input0': [from, 0], 'inputs.input1': [from, 0] }] as const];
+      }),
+    );
+
+  it.each<[string, Nodes, number]>([
+    ['each node that passes pictures on', { e: image(), a: invert('e'), b: invert('a') }, 3 * 1024 ** 2],
+    ['a small picture, which takes time too', { e: image({ width: 1, height: 1, batch_size: 100 }) }, 100 * 128 ** 2],
+    [
+      'a node for each item of a list',
+      { e: image(), ...doubled(3, 'e'), a: invert('d2') },
+      (1 + 2 + 4 + 8 + 8) * 1024 ** 2,
+    ],
+    [
+      'the loop over pixels of ImagePadForOutpaint',
+      {
+        e: image(),
+        p: ['ImagePadForOutpaint', { image: ['e', 0], left: 0, top: 0, right: 0, bottom: 0, feathering: 40 }],
+      },
+      401 * 1024 ** 2,
+    ],
+    [
+      'each pixel by which GrowMask grows a mask',
+      { m: ['SolidMask', { width: 1024, height: 1024, value: 1 }], g: ['GrowMask', { mask: ['m', 0], expand: -100 }] },
+      401 * 1024 ** 2,
+    ],
+    [
+      'the square of the kernel of Morphology',
+      { e: image(), m: ['Morphology', { image: ['e', 0], operation: 'dilate', kernel_size: 10 }] },
+      801 * 1024 ** 2,
+    ],
+    [
+      'every tile of a picture',
+      {
+        e: image(),
+        t: ['SplitImageToTileList', { image: ['e', 0], tile_width: 256, tile_height: 256, overlap: 4096 }],
+        a: invert('t'),
+      },
+      1024 ** 2 + 2 * 16 ** 2 * 256 ** 2,
+    ],
+  ])('includes %s', (_what, nodes, work) => {
+    expect(demandOf(nodes).work).toBe(work);
+  });
+
+  it('may not be more than eight times the pixels that a job may make', () => {
+    const large = image({ width: 16_384, height: 16_384 });
+    const chain = Object.fromEntries(
+      Array.from({ length: 60 }, (_, n) => [`i${n}`, invert(n === 0 ? 'e' : `i${n - 1}`)]),
+    );
+    expect(refused({ e: large, ...chain })).toEqual([
+      expect.stringContaining('the nodes of the job would handle 1637'),
+    ]);
+    expect(refused({ e: image(), ...chain })).toEqual([]);
+  });
+
+  it.each<[string, Nodes]>([
+    ['one picture', { e: image(), ...doubled(13, 'e') }],
+    ['a number', { e: ['PrimitiveInt', { value: 1 }], ...doubled(13, 'e') }],
+    [
+      'pictures of a batch',
+      {
+        e: image({ width: 8, height: 8, batch_size: 4097 }),
+        r: ['RebatchImages', { images: ['e', 0], batch_size: 1 }],
+      },
+    ],
+  ])('may not come from a list that repeats %s more than 4,096 times', (_what, nodes) => {
+    expect(refused(nodes)).toContainEqual(
+      expect.stringMatching(/^would make a list of \d+ items, and 4096 are the most/),
+    );
+  });
+
+  it('counts the pixels that a node makes for each item of a list', () => {
+    const nodes: Nodes = { n: ['PrimitiveInt', { value: 64 }], ...doubled(5, 'n'), e: image({ color: ['d4', 0] }) };
+    expect(demandOf(nodes).pixels).toBe(32 * 1024 ** 2);
+  });
+});
+
+describe('numbers over links', () => {
+  const pixelsOf = (nodes: Nodes) =>
+    demandOf({ ...nodes, e: ['EmptyImage', { width: ['n', 1], height: ['n', 1], batch_size: 1 }] }).pixels;
+  const formula = (expression: string, values: Record<string, unknown> = {}) =>
+    ['ComfyMathExpression', { expression, ...values }] as const;
+
+  it.each<[string, number]>([
+    ['max(((a + 15) // 16) * 16, 256)', 256],
+    ['a if a > 2048 else a * b + 1', 501],
+    ['(a & ~1) - -b', 105],
+    ['min(abs(b), 16) * 2 % 7', 3],
+    ['not_a_name', 0],
+    ['3 > 2 > 1', 0],
+    ['a b', 0],
+    ['values[0]', 0],
+    ['constructor(1)', 0],
+    ['(a', 0],
+  ])('are those that %s makes of 100 and 5: %i', (expression, side) => {
+    expect(pixelsOf({ n: formula(expression, { 'values.a': 100, 'values.b': 5 }) })).toBe(side ** 2);
+  });
+
+  it.each<[string, number]>([
+    ['1000 - a', 999],
+    ['16000 / a', 16_000],
+    ['a * (70 - a)', 64 * 69],
+    ['(a // 32) * 32', 64],
+    ['a & ~1', 64],
+    ['a if a > 32 else 100', 100],
+    ['a % 48', 48],
+    ['abs(1 - a)', 63],
+    ['100 / (a - 2)', 0],
+  ])('are the most that %s can make of a picture that is at most 64 pixels wide: %i', (expression, side) => {
+    const nodes: Nodes = {
+      p: ['EmptyImage', { width: 64, height: 64, batch_size: 1, color: 0 }],
+      c: ['ImageCrop', { image: ['p', 0], width: 1, height: 1, x: 0, y: 0 }],
+      g: ['GetImageSize', { image: ['c', 0] }],
+      n: formula(expression, { 'values.a': ['g', 0] }),
+    };
+    expect(pixelsOf(nodes)).toBe(64 ** 2 + side ** 2);
+  });
+
+  it('are followed once, however many nodes take the number at the end of a long chain', () => {
+    const chain = Array.from({ length: 3000 }, (_, n) => [
+      `p${n}`,
+      ['PrimitiveInt', { value: n === 0 ? 8 : [`p${n - 1}`, 0] }],
+    ]);
+    const size = { width: ['p2999', 0], height: ['p2999', 0], batch_size: ['p2999', 0] };
+    const makers = Array.from({ length: 3000 }, (_, n) => [`e${n}`, ['EmptyLatentImage', size]]);
+    expect(demandOf(Object.fromEntries([...chain, ...makers])).pixels).toBe(3000 * 8 ** 3);
+  }, 8000);
+
+  it('are the sizes of pictures, the sides of a shape, and the larger one of a switch', () => {
+    const size = {
+      p: ['EmptyImage', { width: 30, height: 40, batch_size: 2, color: 0 }] as const,
+      n: ['GetImageSize', { image: ['p', 0] }] as const,
+    };
+    expect(pixelsOf(size)).toBe(2400 + 1600);
+    expect(pixelsOf({ n: ['ResolutionSelector', { aspect_ratio: '4:1', megapixels: 1, multiple: 8 }] })).toBe(512 ** 2);
+    const ints = { a: ['PrimitiveInt', { value: 64 }] as const, b: ['PrimitiveInt', { value: 128 }] as const };
+    const either = formula('a', { 'values.a': ['s', 0] });
+    expect(
+      pixelsOf({ ...ints, s: ['ComfySwitchNode', { switch: true, on_false: ['b', 0], on_true: ['a', 0] }], n: either }),
+    ).toBe(128 ** 2);
+  });
+
+  const faultsOf = (nodes: Nodes) => {
+    const graph = graphOf(nodes);
+    return linkedNumberFaults(graph, demandOf(nodes).numbers, catalogue).map(
+      ({ node, input, detail }) => `${node}.${input} ${detail}`,
+    );
+  };
+  const blur = (value: unknown): Nodes => ({
+    n: ['PrimitiveInt', { value }],
+    b: ['ImageBlur', { image: ['e', 0], blur_radius: ['n', 0], sigma: 1 }],
+  });
+
+  it('must be within the bounds that ComfyUI sets for numbers in the node itself', () => {
+    expect(faultsOf(blur(31))).toEqual([]);
+    expect(faultsOf(blur(8000))).toEqual(['b.blur_radius must be from 1 to 31; it is 8000']);
+  });
+
+  it.each<[string, Nodes[string]]>([
+    ['the length of a text', ['StringLength', { string: 'x'.repeat(8000) }]],
+    ['a text', ['ComfyNumberConvert', { value: ['t', 0] }]],
+    ['a formula of the length of a text', formula('a * 1000', { 'values.a': ['t', 0] })],
+    ['a list', ['CreateList', { 'inputs.input0': ['t', 0] }]],
+  ])('must be known before the graph runs: not from %s', (_what, node) => {
+    const nodes: Nodes = {
+      t: ['StringLength', { string: 'x' }],
+      n: node,
+      e: ['EmptyImage', { width: ['n', 0], height: 8, batch_size: 1 }],
+    };
+    expect(faultsOf(nodes)).toEqual([expect.stringContaining('e.width takes no number that another node finds out')]);
+  });
+
+  it('must be known for the steps of a sampler, which plans them all at once', () => {
+    const nodes = sampled({ latent: empty(), n: ['StringLength', { string: 'x' }] }, { steps: ['n', 0] });
+    expect(faultsOf(nodes)).toEqual([expect.stringContaining('s.steps takes no number that another node finds out')]);
+  });
+
+  it('may be unknown where they make nothing larger', () => {
+    expect(
+      faultsOf({ n: ['WanVaceToVideo', {}], t: ['TrimVideoLatent', { samples: ['n', 2], trim_amount: ['n', 3] }] }),
+    ).toEqual([]);
   });
 });
 

@@ -13,7 +13,7 @@ import {
 } from '@comfy-fleet/contracts';
 import type { NewJob } from '@comfy-fleet/jobs';
 import { traceparentNow } from '@comfy-fleet/telemetry';
-import { limitsFor, modelsOf, poolFor, randomSeed, resolveRequest, type Workflow } from '@comfy-fleet/workflows';
+import { GRAPH, limitsFor, modelsOf, poolFor, randomSeed, resolveRequest, type Workflow } from '@comfy-fleet/workflows';
 import type { Caller } from '../access/caller.js';
 import { requireMayRun } from '../access/rights.js';
 import type { Deps } from '../deps.js';
@@ -66,7 +66,8 @@ export async function ableJob(
   const described = await deps.ledger.fleet.catalogue(pool, workflow.classes);
   refuseNodes(deps, workflow, { caller, described, pointers });
   const limits = limitsFor(deps.config.limits, workflow, caller.gpuLimits);
-  refuseBeyondLimits(workflow, request, { limits, catalogue: described, pointers });
+  const isRestricted = workflow.name === GRAPH && caller.allowNodes !== undefined;
+  refuseBeyondLimits(workflow, request, { limits, catalogue: described, pointers, isRestricted });
   await refuseFiles(deps, workflow, request, { described, pointers });
   const { kind, version, text } = workflow;
   const { start_within_seconds, labels, ...rest } = wish;

@@ -5,6 +5,7 @@ import {
   faultsBeyond,
   gpuDemand,
   type LimitFault,
+  linkedNumberFaults,
   type Slot,
   type Workflow,
 } from '@comfy-fleet/workflows';
@@ -25,13 +26,15 @@ interface Judged {
   readonly limits: RequestLimits;
   readonly catalogue: Catalogue | undefined;
   readonly pointers: Pointers;
+  /** Its author may not use any node: numbers must be within the bounds of inputs, whichever way they come there. */
+  readonly isRestricted: boolean;
 }
 
 /** Throws BeyondLimits for a job that asks more of a GPU than the limits allow, with the field and the limit of each fault. */
 export function refuseBeyondLimits(
   workflow: Workflow,
   request: ResolvedRequest,
-  { limits, catalogue, pointers }: Judged,
+  { limits, catalogue, pointers, isRestricted }: Judged,
 ): void {
   const files = new Map(filesOf(request).map(([input, { name }]) => [input, name]));
   const graph = bindGraph(workflow, request, { files });
@@ -41,7 +44,10 @@ export function refuseBeyondLimits(
     return { width: file.width, height: file.height };
   };
   const { slots } = workflow.bindings;
-  const faults = faultsBeyond(gpuDemand(graph, { slots, catalogue, loaded }), limits).slice(0, MOST_FAULTS);
+  const demand = gpuDemand(graph, { slots, catalogue, loaded });
+  const found = faultsBeyond(demand, limits);
+  if (isRestricted && catalogue !== undefined) found.push(...linkedNumberFaults(graph, demand.numbers, catalogue));
+  const faults = found.slice(0, MOST_FAULTS);
   if (faults.length === 0) return;
   const errors = faults.map((fault) => faultAt(fault, { workflow, graph, pointers }));
   const detail = errors.map(({ pointer, detail: what }) => `${pointer} ${what}`.trim()).join('; ');

@@ -15,6 +15,8 @@ import table from './node-table.json' with { type: 'json' };
  * - `numbers`, `short`: a list of numbers and a text that must be short, because the time that the class needs grows with
  *   the square of the length, and ComfyUI answers nobody meanwhile
  * - `max:<n>`: a number of at most n, where ComfyUI's own limit lets one node take all memory or hours
+ * - `rate`: a sample rate. Where two sounds meet, ComfyUI makes a table of the product of their rates, divided by the square
+ *   of their common factor
  * - `path`, `code`, `url`: what no key may choose
  * - `unreviewed`: nobody has read the source yet
  */
@@ -32,6 +34,7 @@ export type InputKind =
   | 'numbers'
   | 'short'
   | `max:${number}`
+  | 'rate'
   | 'path'
   | 'code'
   | 'url'
@@ -43,6 +46,8 @@ export interface ReviewedClass {
   readonly modules: readonly string[];
   /** Why graphs of API keys may not have it. */
   readonly refused?: string;
+  /** What it does for each pixel compared with most classes: factors, and inputs whose numbers are factors. */
+  readonly work?: readonly (number | string)[];
   readonly inputs: Readonly<Record<string, InputKind>>;
 }
 

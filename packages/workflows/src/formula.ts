@@ -1,0 +1,162 @@
+/** A number that lies between two others; both are the same where it is known. */
+export interface Range {
+  readonly least: number;
+  readonly most: number;
+}
+
+type Calculate = (left: Range, right: Range) => Range;
+
+const TOKENS = /\d+\.?\d*(?:e[+-]?\d+)?|\.\d+(?:e[+-]?\d+)?|[a-z_]\w*|\/\/|\*\*|<<|>>|[<>=!]=|\S/gi;
+/** Longer than any formula that people write. */
+const MAX_FORMULA_CHARS = 500;
+
+const UNKNOWN: Range = { least: Number.NaN, most: Number.NaN };
+const exactly = (value: number): Range => ({ least: value, most: value });
+const spanOf = (...values: number[]): Range => ({ least: Math.min(...values), most: Math.max(...values) });
+const isExact = ({ least, most }: Range) => least === most;
+
+/** Of what grows, or shrinks, with each of the two numbers. */
+const corners =
+  (calculate: (left: number, right: number) => number): Calculate =>
+  (left, right) =>
+    spanOf(
+      calculate(left.least, right.least),
+      calculate(left.least, right.most),
+      calculate(left.most, right.least),
+      calculate(left.most, right.most),
+    );
+const known =
+  (calculate: (left: number, right: number) => number, otherwise: Calculate): Calculate =>
+  (left, right) =>
+    isExact(left) && isExact(right) ? exactly(calculate(left.most, right.most)) : otherwise(left, right);
+const divided =
+  (calculate: (left: number, right: number) => number): Calculate =>
+  (left, right) =>
+    right.least > 0 || right.most < 0 ? corners(calculate)(left, right) : UNKNOWN;
+const comparing = (compare: (left: number, right: number) => boolean) =>
+  known(
+    (left, right) => Number(compare(left, right)),
+    () => spanOf(0, 1),
+  );
+const bits = (calculate: (left: bigint, right: bigint) => bigint, otherwise: Calculate = () => UNKNOWN) =>
+  known((left, right) => Number(calculate(BigInt(left), BigInt(right))), otherwise);
+const either: Calculate = (left, right) => spanOf(left.least, left.most, right.least, right.most);
+
+const COMPARISONS: Readonly<Record<string, Calculate>> = {
+  '<': comparing((left, right) => left < right),
+  '>': comparing((left, right) => left > right),
+  '<=': comparing((left, right) => left <= right),
+  '>=': comparing((left, right) => left >= right),
+  '==': comparing((left, right) => left === right),
+  '!=': comparing((left, right) => left !== right),
+};
+/** From the weakest to the strongest, as in Python. */
+const OPERATORS: readonly Readonly<Record<string, Calculate>>[] = [
+  { or: either },
+  { and: either },
+  COMPARISONS,
+  { '|': bits((left, right) => left | right) },
+  { '^': bits((left, right) => left ^ right) },
+  {
+    '&': bits(
+      (left, right) => left & right,
+      (left) => (left.least >= 0 ? spanOf(0, left.most) : UNKNOWN),
+    ),
+  },
+  { '+': corners((left, right) => left + right), '-': corners((left, right) => left - right) },
+  {
+    '*': corners((left, right) => left * right),
+    '/': divided((left, right) => left / right),
+    '//': divided((left, right) => Math.floor(left / right)),
+    '%': known(
+      (left, right) => left - right * Math.floor(left / right),
+      (_left, right) => (right.least > 0 ? spanOf(0, right.most) : UNKNOWN),
+    ),
+  },
+];
+const UNARY: Readonly<Record<string, (value: number) => number>> = {
+  '-': (value) => -value,
+  '+': (value) => value,
+  '~': (value) => -Math.trunc(value) - 1,
+};
+/** All grow with each of their numbers. */
+const FUNCTIONS: Readonly<Record<string, (...values: number[]) => number>> = {
+  min: Math.min,
+  max: Math.max,
+  sum: (...values) => values.reduce((all, value) => all + value, 0),
+  round: Math.round,
+  ceil: Math.ceil,
+  floor: Math.floor,
+  int: Math.trunc,
+  float: Number,
+  sqrt: Math.sqrt,
+};
+
+/** What a formula of ComfyMathExpression makes of its numbers; NaN where it has a part that we cannot calculate. */
+export function calculate(formula: string, numberOf: (name: string) => Range | undefined): Range {
+  const tokens = formula.length > MAX_FORMULA_CHARS ? [] : (formula.match(TOKENS) ?? []);
+  let next = 0;
+  const take = (token: string) => {
+    const isNext = tokens[next] === token;
+    if (isNext) next += 1;
+    return isNext;
+  };
+  const expect = (token: string) => {
+    if (!take(token)) throw new SyntaxError(`"${token}" is missing`);
+  };
+
+  const expression = (): Range => {
+    const value = operation(0);
+    if (!take('if')) return value;
+    const holds = operation(0);
+    expect('else');
+    const other = expression();
+    if (!isExact(holds)) return either(value, other);
+    return holds.most === 0 ? other : value;
+  };
+  const operation = (level: number): Range => {
+    const operators = OPERATORS[level];
+    if (operators === undefined) return operand();
+    let value = operation(level + 1);
+    for (let count = 0; Object.hasOwn(operators, tokens[next] ?? ''); count += 1) {
+      // Python joins comparisons in a row by "and".
+      if (operators === COMPARISONS && count > 0) throw new SyntaxError('two comparisons in a row');
+      const calculateBoth = operators[tokens[next++] ?? ''];
+      value = calculateBoth?.(value, operation(level + 1)) ?? UNKNOWN;
+    }
+    return value;
+  };
+  const operand = (): Range => {
+    const token = tokens[next++] ?? '';
+    const unary = Object.hasOwn(UNARY, token) ? UNARY[token] : undefined;
+    if (unary !== undefined) {
+      const { least, most } = operand();
+      return spanOf(unary(least), unary(most));
+    }
+    if (token === '(') return closed(expression());
+    if (/^[\d.]/.test(token)) return exactly(Number(token));
+    if (!take('(')) return numberOf(token) ?? UNKNOWN;
+    const values = [expression()];
+    while (take(',')) values.push(expression());
+    return closed(called(token, values));
+  };
+  const called = (name: string, values: readonly Range[]): Range => {
+    const [{ least, most } = UNKNOWN] = values;
+    if (name === 'abs')
+      return least < 0 && most > 0 ? spanOf(0, -least, most) : spanOf(Math.abs(least), Math.abs(most));
+    const call = Object.hasOwn(FUNCTIONS, name) ? FUNCTIONS[name] : undefined;
+    if (call === undefined) return UNKNOWN;
+    return spanOf(call(...values.map((value) => value.least)), call(...values.map((value) => value.most)));
+  };
+  const closed = (value: Range) => {
+    expect(')');
+    return value;
+  };
+
+  try {
+    const value = expression();
+    return next === tokens.length ? value : UNKNOWN;
+  } catch {
+    return UNKNOWN;
+  }
+}
