@@ -7,7 +7,7 @@ import { isRecord } from '../read-graph.js';
 import { nodeInputs } from '../verdict/node-inputs.js';
 import type { Workflow } from '../workflow.js';
 import { allowedInputs } from './allowed-inputs.js';
-import { growingTexts, MAX_TEXT_CHARS } from './text-growth.js';
+import { growingTexts, MAX_SOUND_SECONDS, MAX_TEXT_CHARS } from './text-growth.js';
 
 /** What a key may use in graphs of its own. */
 export interface NodeRights {
@@ -64,7 +64,7 @@ export function forbiddenParts(
     }
   }
   if (rights.allowNodes === undefined) return parts;
-  const detail = `makes a text, a list or a sound that may be too large (more than ${MAX_TEXT_CHARS} characters, items or ms)`;
+  const detail = `makes a text or a sound that may be too large (more than ${MAX_TEXT_CHARS} characters or ${MAX_SOUND_SECONDS} seconds)`;
   return [...parts, ...growingTexts(graph).map((node) => ({ node, detail }))];
 }
 
@@ -133,6 +133,10 @@ function reviewedInputFault({ class_type: className, inputs }: GraphNode, input:
       return isShort(value) && NUMBERS.test(value)
         ? undefined
         : `takes only numbers, as plain text of at most ${MAX_SHORT_CHARS} characters`;
+    case 'rate':
+      return Number(value) % RATE_STEP === 0
+        ? undefined
+        : `takes only a number that ${RATE_STEP} divides, without a link`;
     case 'short':
       return isShort(value) ? undefined : `takes only plain text of at most ${MAX_SHORT_CHARS} characters`;
     case 'value':
@@ -150,8 +154,10 @@ function reviewedInputFault({ class_type: className, inputs }: GraphNode, input:
 const MAX_FORMULA_CHARS = 500;
 /** Text for which a calculation in quadratic time takes a fraction of a second. */
 const MAX_SHORT_CHARS = 4000;
+/** Divides all usual sample rates, such as 11,025 and 48,000. */
+const RATE_STEP = 25;
 /** A formula that names no attribute and contains no text. */
-const EXPRESSION = /^(?:[\w\s+\-*/%(),<>=![\]]|\.(?!\s*[A-Za-z_]))*$/;
+const EXPRESSION = /^(?:[\w\s+\-*/%(),<>=!&|~[\]]|\.(?!\s*[A-Za-z_]))*$/;
 /** Python calculates powers exactly, for hours if they are large, and ComfyUI answers nobody meanwhile. */
 const POWER = /\*\s*\*|<\s*<|\bpow\b/;
 /** round() of one number. With a second, negative one Python calculates a power of ten. */

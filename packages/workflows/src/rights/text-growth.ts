@@ -1,67 +1,125 @@
 import { type Graph, type GraphNode, isLink } from '../graph.js';
+import { showJson } from '../json-text.js';
+import { listLength } from '../list-length.js';
 
 /**
- * The longest text, list or sound that nodes of a key's graph may make, in characters, items or milliseconds. A prompt has a
- * few thousand characters.
+ * The longest text that nodes of a key's graph may make, all items of a list together. A prompt has a few thousand
+ * characters, and encoders read each character once for each parenthesis around it.
  */
-export const MAX_TEXT_CHARS = 16 * 1024 * 1024;
+export const MAX_TEXT_CHARS = 100_000;
+/** The longest sound, which is four hours. */
+export const MAX_SOUND_SECONDS = 14_400;
+/** When so many characters have been searched, texts are known by their lengths alone. */
+const MAX_SEARCHED_CHARS = 1_000_000;
+/** Counted for a text that a node makes of other things than texts. */
+const USUAL_TEXT_CHARS = 200;
 /** Counted for a sound whose length is not known, such as that of a file. */
-const USUAL_SOUND_MS = 600_000;
+const USUAL_SOUND_SECONDS = 600;
 /** The widest that a field of a template may be, see TEMPLATE in forbidden-parts.ts. */
 const MAX_FIELD_CHARS = 99;
+/** Classes that make or change a sound, at inputs called `audio…`. */
+const SOUND_CLASS = /Audio/;
 
-/**
- * The ids of the nodes whose text, list or sound could exceed MAX_TEXT_CHARS. Nodes that join texts double them, so that a chain
- * of forty would fill the memory of any host. Lengths are upper bounds by class and input names: a text that another node
- * computes from other things than texts counts as short. Expects a graph without circles, as `readGraph` leaves it.
- */
-export function growingTexts(graph: Graph): string[] {
-  const known = new Map<string, number>();
-  const lengthOf = (id: string): number => {
-    const measured = known.get(id);
-    const node = graph[id];
-    if (measured !== undefined || node === undefined) return measured ?? 0;
-    const lengths = Object.entries(node.inputs).map(([name, value]) => [name, inputLength(value)] as const);
-    const length = lengthMade(node, lengths);
-    known.set(id, length);
-    return length;
-  };
-  const inputLength = (value: unknown) => {
-    if (isLink(value)) return lengthOf(value[0]);
-    return typeof value === 'string' ? value.length : 0;
-  };
-  return Object.keys(graph).filter((id) => lengthOf(id) > MAX_TEXT_CHARS);
+interface Size {
+  /** Of the longest item: characters of a text, or seconds of a sound. */
+  readonly length: number;
+  readonly items: number;
+  /** The text, if it stands in the graph. */
+  readonly text?: string | undefined;
 }
 
-type Lengths = readonly (readonly [input: string, length: number])[];
+/**
+ * The ids of the nodes whose text or sound could be too long. Nodes that join texts double them, so that a chain of forty
+ * would fill the memory of any host. Lengths are upper bounds by class and input names. Expects a graph without circles,
+ * as `readGraph` leaves it.
+ */
+export function growingTexts(graph: Graph): string[] {
+  const known = new Map<string, Size>();
+  let searched = 0;
+  const sizeOf = (id: string): Size => {
+    const measured = known.get(id);
+    const node = graph[id];
+    if (measured !== undefined || node === undefined) return measured ?? { length: 0, items: 1 };
+    const sizes = Object.entries(node.inputs).map(([name, value]) => [name, inputSize(value)] as const);
+    const lists = sizes.map(([, { items }]) => items);
+    searched += sizes.reduce((all, [, { text = '' }]) => all + text.length, 0);
+    const told = searched > MAX_SEARCHED_CHARS ? sizes.map(([name, { length }]) => [name, { length }] as const) : sizes;
+    const size = { ...made(node, told), items: listLength(node.class_type, lists, 1) };
+    known.set(id, size);
+    return size;
+  };
+  const inputSize = (value: unknown): Size => {
+    if (isLink(value)) return sizeOf(value[0]);
+    if (typeof value !== 'string') return { length: typeof value === 'object' ? showJson(value).length : 0, items: 1 };
+    return { length: value.length, items: 1, text: value };
+  };
+  return Object.keys(graph).filter((id) => {
+    const { length, items } = sizeOf(id);
+    return length * items > (SOUND_CLASS.test(graph[id]?.class_type ?? '') ? MAX_SOUND_SECONDS : MAX_TEXT_CHARS);
+  });
+}
 
-function lengthMade({ class_type: className, inputs }: GraphNode, lengths: Lengths): number {
-  const of = (input: string) => lengths.find(([name]) => name === input)?.[1] ?? 0;
-  const sum = () => lengths.reduce((all, [, length]) => all + length, 0);
-  const longest = () => Math.max(0, ...lengths.map(([, length]) => length));
+type Sizes = readonly (readonly [input: string, size: Omit<Size, 'items'>])[];
+
+const NONE: Omit<Size, 'items'> = { length: 0 };
+
+function made({ class_type: className, inputs }: GraphNode, sizes: Sizes): Omit<Size, 'items'> {
+  const of = (input: string) => sizes.find(([name]) => name === input)?.[1] ?? NONE;
+  const sum = () => sizes.reduce((all, [, { length }]) => all + length, 0);
+  const longest = () => Math.max(0, ...sizes.map(([, { length }]) => length));
   switch (className) {
     case 'StringReplace':
-    case 'ReplaceText':
-      // An empty text to find is found before each character and at the end.
-      return (of('string') + of('texts') + 1) * (of('replace') + 1);
+    case 'ReplaceText': {
+      const before = className === 'StringReplace' ? of('string') : of('texts');
+      const [find, replace] = [of('find').text ?? '', of('replace')];
+      const parts = find === '' ? undefined : before.text?.split(find);
+      // An empty text is found before each character and at the end.
+      const times = parts === undefined ? before.length / (find.length || 1) + 1 : parts.length + 1;
+      const length = before.length + times * replace.length;
+      const isKnown = length <= MAX_TEXT_CHARS && replace.text !== undefined;
+      return { length, text: isKnown ? parts?.join(replace.text) : undefined };
+    }
     case 'StringFormat': {
       // Python escapes the quotes of a text that is printed as part of a list, and their escapes.
       const fields = String(inputs.f_string).split('{').length - 1;
-      return of('f_string') + fields * (2 * longest() + MAX_FIELD_CHARS);
+      return { length: of('f_string').length + fields * (2 * longest() + MAX_FIELD_CHARS) };
     }
     case 'StringConcatenate':
     case 'AddTextPrefix':
     case 'AddTextSuffix':
-      return sum();
+      return { length: sum() };
+    case 'BuildJsonPromptIdeogram':
+    case 'ConvertArrayToString':
+    case 'ConvertDictionaryToString':
+      // JSON in JSON: quotes are escaped, and their escapes.
+      return { length: 2 * sum() + USUAL_TEXT_CHARS };
+    case 'JsonExtractString':
+      return { length: longest(), text: jsonText(of('json_string').text, of('key').text) };
     case 'EmptyAudio':
-      return Number(inputs.duration) * 1000;
+      return { length: Number(inputs.duration) };
     case 'AudioConcat':
-    case 'AudioMerge':
-      return lengths.reduce((all, [, length]) => all + (length || USUAL_SOUND_MS), 0);
-    case 'CreateList':
-      return lengths.length + sum();
-    default:
-      // A node that passes one of its texts on, such as a switch.
-      return longest();
+    case 'AudioMerge': {
+      const sounds = sizes.filter(([name]) => name.startsWith('audio'));
+      return { length: sounds.reduce((all, [, { length }]) => all + (length || USUAL_SOUND_SECONDS), 0) };
+    }
+    default: {
+      if (SOUND_CLASS.test(className))
+        return { length: Math.max(0, ...sizes.map(([name, { length }]) => (name.startsWith('audio') ? length : 0))) };
+      // A node that passes one of its texts on, such as a primitive or a switch.
+      const [only, ...others] = sizes
+        .map(([, size]) => size)
+        .filter(({ length, text }) => length > 0 || text !== undefined);
+      if (only === undefined) return { length: USUAL_TEXT_CHARS };
+      return others.length === 0 ? only : { length: longest() };
+    }
+  }
+}
+
+function jsonText(json: string | undefined, key: string | undefined): string | undefined {
+  try {
+    const value: unknown = Object(JSON.parse(json ?? ''))[key ?? ''];
+    return typeof value === 'string' ? value : undefined;
+  } catch {
+    return undefined;
   }
 }
