@@ -136,6 +136,12 @@ describe('a derived picture', () => {
     expect(await kept()).toEqual([]);
   });
 
+  it('leaves no decoder behind, which would keep the picture that it unpacked', async () => {
+    const frame = await putFrame(await plain(256, 128, 'red').jpeg({ progressive: true }).toBuffer(), 'jpeg');
+    await get(frame, 'width=64');
+    expect(sharp.cache().items).toEqual({ current: 0, max: 0 });
+  });
+
   it('as wide as the frame is one file, however much wider it is asked for', async () => {
     const frame = await putFrame(await plain(128, 64, 'red').png().toBuffer());
     const queries = ['width=128&format=webp', 'width=512&format=webp', 'format=webp'];
