@@ -206,7 +206,7 @@ describe('what there is', () => {
     });
   });
 
-  it('is told of the devices and the memory that the instances reported', async () => {
+  it('is told of the devices and the memory that the instances reported, but not of their names', async () => {
     const { api, anna } = await openComfyui();
     const gpu = (name: string, type: string, free: number) =>
       anInstance({
@@ -224,9 +224,9 @@ describe('what there is', () => {
     expect(await anna.get('/system_stats')).toMatchObject({
       system: { ram_total: 64, ram_free: 32 },
       devices: [
-        { name: 'the cuda (gpu-1/1)', type: 'cuda', index: 0, vram_total, vram_free: 20, ...torch },
-        { name: 'the cpu (gpu-1/2)', type: 'cpu', index: 1, vram_total, vram_free: 10, ...torch },
-        { name: 'unknown (gpu-2/1)', type: 'cuda', index: 2, vram_total, vram_free: 0 },
+        { name: 'the cuda', type: 'cuda', index: 0, vram_total, vram_free: 20, ...torch },
+        { name: 'the cpu', type: 'cpu', index: 1, vram_total, vram_free: 10, ...torch },
+        { name: 'unknown', type: 'cuda', index: 2, vram_total, vram_free: 0 },
       ],
     });
   });

@@ -35,11 +35,11 @@ export function systemStats({ fleet }: Deps): Handler {
   };
 }
 
-/** The name of the instance tells devices of one kind apart. */
-function presentDevice({ name, vram, machine }: InstanceAnnouncement, index: number) {
+/** Without the names of workers and instances, which are for operators. */
+function presentDevice({ vram, machine }: InstanceAnnouncement, index: number) {
   const device = machine?.device;
   return {
-    name: `${device?.name ?? 'unknown'} (${name})`,
+    name: device?.name ?? 'unknown',
     type: device?.type ?? 'cuda',
     index,
     vram_total: vram,
