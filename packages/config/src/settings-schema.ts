@@ -421,7 +421,7 @@ export const settingsSchema = Type.Object({
   KEY_JOB_BYTES: integer(
     256 * MIB,
     16 * MIB,
-    'Most bytes that the waiting and ended jobs of one API key hold: records, graphs and their extra data, in Redis or in files. More are refused with queue_full; beyond three quarters the oldest ended jobs are deleted, but none of the last ten minutes',
+    'Most bytes that the waiting and ended jobs of one API key hold: records, graphs and their extra data, in Redis or in files. More are refused with queue_full; beyond three quarters the oldest ended jobs are deleted, but none of the last ten minutes. A key has at most one asset for each 4 KiB of it',
   ),
   // limits of the queue
   MAX_OPEN_JOBS: integer(10_000, 1, 'Most open jobs (accepted and not ended); more are refused with queue_full'),
@@ -453,7 +453,11 @@ export const settingsSchema = Type.Object({
     60,
     'How long an ended job is kept, counted from when its webhook, if any, was delivered or failed',
   ),
-  IDEMPOTENCY_TTL_SECONDS: integer(86_400, 60, 'How long an Idempotency-Key is remembered'),
+  IDEMPOTENCY_TTL_SECONDS: integer(
+    86_400,
+    60,
+    'How long an Idempotency-Key is remembered; those of one API key hold a quarter of KEY_JOB_BYTES besides, then the oldest are forgotten earlier',
+  ),
   // webhooks
   WEBHOOK_SECRETS: Type.Optional(
     Type.String({

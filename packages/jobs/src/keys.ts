@@ -222,8 +222,10 @@ const FLEET_KEYS = {
   alerts: 'alerts',
   /** Hash: API key → its weight when GPUs last worked for it in that hour, counted since 1970 | two hours */
   weights: 'weights:<hour>',
-  /** String: the request's fingerprint and the ids of the jobs it made | IDEMPOTENCY_TTL_SECONDS */
+  /** String: the request's fingerprint and the ids of the jobs it made | IDEMPOTENCY_TTL_SECONDS at most */
   idempotency: 'idempotency:<key>:<digest>',
+  /** List of these digests, the oldest first, see shared/remember.lua | IDEMPOTENCY_TTL_SECONDS after the last came */
+  rememberedOf: 'remembered-of:<key>',
   /**
    * String, the source of a workflow, or a reference to its file, see record/payloads.ts | as long as a job's record names it, and for good while the registry does; an hour
    * while nothing does

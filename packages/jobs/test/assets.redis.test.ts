@@ -31,6 +31,29 @@ beforeEach(async () => {
 });
 
 describe('keep', () => {
+  it('refuses assets beyond the number that its bytes allow, until some are deleted or have gone', async () => {
+    const { ledger, redis, keys } = await openFleet({ keyJobBytes: 3 * 4096 });
+    const letters = [...'abc'];
+    const ids: string[] = [];
+    for (const letter of letters) ids.push((await ledger.assets.keep('a', withDigest(letter))).asset.id);
+    const more = () => ledger.assets.keep('a', withDigest('d'));
+    await expect(more()).rejects.toMatchObject({ code: 'storage_share_exceeded', status: 507 });
+    expect(await ledger.assets.keep('a', withDigest('a'))).toMatchObject({ isNew: false });
+    expect(await ledger.assets.keep('b', withDigest('d'))).toMatchObject({ isNew: true });
+    await ledger.assets.delete('a', ids[0] ?? '');
+    expect(await more()).toMatchObject({ isNew: true });
+    await redis.del(keys.asset(ids[1] ?? ''));
+    expect(await ledger.assets.keep('a', withDigest('e'))).toMatchObject({ isNew: true });
+  });
+
+  it('refuses a file under its 101st path, because all are looked at when it is sent', async () => {
+    const under = (n: number) => fleet.ledger.assets.keep('a', FILE, { path: `${n}.mp4` });
+    await Promise.all(Array.from({ length: 100 }, (_, n) => under(n)));
+    await expect(under(100)).rejects.toMatchObject({ code: 'storage_share_exceeded' });
+    expect(await under(99)).toMatchObject({ isNew: false });
+    expect(await fleet.ledger.assets.keep('a', withDigest('d'), { path: '100.mp4' })).toMatchObject({ isNew: true });
+  });
+
   it('gives a file an id, and the same one when its key sends it again', async () => {
     const { assets } = fleet.ledger;
     const first = await assets.keep('a', FILE);

@@ -107,3 +107,37 @@ it('forgets the oldest ended jobs of a key that holds too many bytes, but neithe
   expect(await surplus(KIB)).toEqual(old.slice(2));
   expect(await fleet.redis.zrange(fleet.keys.jobsOf('anna'), '0', '-1')).toEqual([...recent, waiting]);
 });
+
+it('remembers as many Idempotency-Keys as fit into a quarter of the bytes of a key, also of deleted jobs', async () => {
+  const fleet = await openFleet({ keyJobBytes: 8 * KIB });
+  const { orders, jobs, assets } = fleet.ledger;
+  const digests = [...'abcdef'].map((letter) => letter.repeat(64));
+  const sent = (caller: string, digest: string) => ({ caller, idempotency: { digest, fingerprint: 'f' } });
+  const [first = '', second = '', ...others] = digests;
+  await orders.create({ ...sent('ben', first), jobs: [aJob()] });
+  for (const digest of digests) {
+    const job = aJob();
+    await orders.create({ ...sent('anna', digest), jobs: [job] });
+    await jobs.cancel(job.id);
+    await jobs.forget(job.id);
+  }
+  const replay = (digest: string) => orders.replay('anna', { digest, fingerprint: 'f' });
+  expect(await replay(first)).toBeUndefined();
+  for (const digest of [second, ...others]) await expect(replay(digest)).rejects.toMatchObject({ code: 'job_not_found' });
+  expect(await orders.replay('ben', { digest: first, fingerprint: 'f' })).toMatchObject({ replayed: true });
+  const file = { name: 'a.mp4', kind: 'video', contentType: 'video/mp4', bytes: 1, filename: null } as const;
+  await assets.keep('anna', { ...file, digest: '0'.repeat(64) }, { once: '1'.repeat(64) });
+  expect(await replay(second)).toBeUndefined();
+});
+
+it('forgets Idempotency-Keys that have expired', async () => {
+  const fleet = await openFleet();
+  const made = async (digest: string) => {
+    await fleet.ledger.orders.create({ jobs: [aJob()], caller: 'anna', idempotency: { digest, fingerprint: 'f' } });
+  };
+  for (const digest of ['a', 'b', 'c']) await made(digest);
+  await fleet.redis.del(fleet.keys.idempotency('anna', 'a'), fleet.keys.idempotency('anna', 'b'));
+  await made('d');
+  const list = await fleet.redis.lrange(fleet.keys.rememberedOf('anna'), 0, -1);
+  expect(list.map((entry) => entry.split(' ')[0])).toEqual(['c', 'd']);
+});

@@ -63,7 +63,7 @@ export interface AssetPage {
 export interface Assets {
   /**
    * The key has the file, which is stored. One that it has already stays the same asset, as young as a new one. Throws
-   * `idempotency_key_reused`.
+   * `idempotency_key_reused`, and `storage_share_exceeded` if the key has too many.
    */
   keep(key: string, file: AssetFile & Pick<Asset, 'filename'>, wish?: AssetWish): Promise<KeptAsset>;
   /** A file that is stored is not kept after all: the housekeeping deletes it, unless somebody has it. */
@@ -86,15 +86,26 @@ export interface Assets {
   delete(key: string, id: string): Promise<'deleted' | 'used' | 'absent'>;
 }
 
-interface AssetLives {
+interface AssetBounds {
   readonly assetTtlSeconds: number;
   readonly idempotencyTtlSeconds: number;
+  /** The bytes of a key: so many assets it may have, see lua/assets.lua. */
+  readonly keyJobBytes: number;
 }
+
+const TOO_MANY = {
+  paths: 'This API key has this file under too many paths. Delete some of these assets.',
+  assets: 'This API key has too many assets. Delete some, or wait until unused ones expire.',
+};
 
 /** Ids of assets that have gone by themselves, looked at for one page. */
 const MOST_SCANNED = 1000;
 
-export function createAssets(redis: Redis, keys: Keys, { assetTtlSeconds, idempotencyTtlSeconds }: AssetLives): Assets {
+export function createAssets(
+  redis: Redis,
+  keys: Keys,
+  { assetTtlSeconds, idempotencyTtlSeconds, keyJobBytes }: AssetBounds,
+): Assets {
   const run = (verb: 'keep' | 'use' | 'delete' | 'leave', id: string, ...args: string[]) =>
     runScript(redis, 'assets', keys.asset(id), [keys.prefix, id, assetTtlSeconds * 1000, verb, ...args]);
   const assetOf = (fields: Record<string, string>) => parseAsset(fields, assetTtlSeconds * 1000);
@@ -125,9 +136,10 @@ export function createAssets(redis: Redis, keys: Keys, { assetTtlSeconds, idempo
     keep: (key, { digest, name, ...file }, { path = '', tags, lifeMs, once = '' } = {}) =>
       orUnavailable(async () => {
         const said = [path, tags === undefined ? '' : JSON.stringify(tags), `${lifeMs ?? ''}`];
-        const spent = [once, `${idempotencyTtlSeconds * 1000}`];
+        const spent = [once, `${idempotencyTtlSeconds * 1000}`, `${keyJobBytes}`];
         const reply = await run('keep', newId(), key, digest, name, JSON.stringify(file), ...said, ...spent);
-        const [isNew, isNewContent, fields] = reply as [number?, number?, string[]?];
+        const [isNew, isNewContent, fields] = reply as [(number | keyof typeof TOO_MANY)?, number?, string[]?];
+        if (typeof isNew === 'string') throw new FleetError('storage_share_exceeded', TOO_MANY[isNew]);
         if (fields === undefined) {
           throw new FleetError('idempotency_key_reused', 'This Idempotency-Key was used for another file before.');
         }

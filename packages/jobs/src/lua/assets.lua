@@ -13,10 +13,16 @@ Output:
   see below; a record is its field–value pairs, none for an asset that the key does not have
 ]]
 --- @include "shared/file-uses"
+--- @include "shared/remember"
 --- @include "shared/storage"
 
 local usual_life, verb = tonumber(ARGV[3]), ARGV[4]
 local DAY_MS = 86400000
+-- What Redis holds of an asset, at most; a key has one for each time this is in its bytes.
+local ASSET_BYTES = 4096
+-- Under which one key has one content: all of them are looked at when it is sent.
+local MOST_PATHS = 100
+local SAMPLED = 100
 
 -- The ids of the assets that have the file.
 local function owners_of(digest)
@@ -65,29 +71,39 @@ local function remove(asset_id)
   end
 end
 -- The key's asset with that content: the one of that path, or with no path the one that is found by the content.
-local function known_as(key, digest, path)
+local function known_as(key, digest, path, owned)
   if path == '' then
     local found = redis.call('GET', asset_with_key(key, digest))
     return found and redis.call('EXISTS', asset_key(found)) == 1 and found
   end
-  for _, owned in ipairs(owned_of(key, digest)) do
-    if redis.call('HGET', asset_key(owned), 'path') == path then return owned end
+  for _, own in ipairs(owned) do
+    if redis.call('HGET', asset_key(own), 'path') == path then return own end
   end
+end
+-- Ids of assets that have gone by themselves are taken out only when there are too many.
+local function has_too_many(index, most)
+  if redis.call('ZCARD', index) < most then return false end
+  for _, other in ipairs(redis.call('ZRANDMEMBER', index, SAMPLED)) do
+    if redis.call('EXISTS', asset_key(other)) == 0 then redis.call('ZREM', index, other) end
+  end
+  return redis.call('ZCARD', index) >= most
 end
 
 -- The key has the file of that digest and name, under the path if there is one; `data` says what it is. `tags` as JSON
 -- and ms of a `life` of its own are '' where it has none. A `once` that is not '' is good for one new asset id, and
 -- remembered for so many ms. Answers 1 for a new asset, 0 for one that the key had; 1 if the content is new to the key;
--- the record. Nothing for a `once` that was used.
+-- the record. Nothing for a `once` that was used; 'paths' or 'assets' if the key has too many of them.
 if verb == 'keep' then
-  local key, digest, name, data, path, tags, life, once, remember = unpack(ARGV, 5)
+  local key, digest, name, data, path, tags, life, once, remembered_ms, key_bytes = unpack(ARGV, 5)
   if once ~= '' then
     local used_for = redis.call('GET', idempotency_key(key, once))
     if used_for and used_for ~= ARGV[2] then return {} end
-    redis.call('SET', idempotency_key(key, once), ARGV[2], 'PX', remember)
   end
-  local has_content = #owned_of(key, digest) > 0
-  local known = known_as(key, digest, path)
+  local owned = owned_of(key, digest)
+  local known = known_as(key, digest, path, owned)
+  if not known and #owned >= MOST_PATHS then return {'paths'} end
+  if not known and has_too_many(assets_of_key(key), key_bytes / ASSET_BYTES) then return {'assets'} end
+  if once ~= '' then remember(key, once, ARGV[2], remembered_ms, key_bytes) end
   local asset_id = known or ARGV[2]
   local asset = asset_key(asset_id)
   if not known then
@@ -100,7 +116,7 @@ if verb == 'keep' then
   if life ~= '' then redis.call('HSET', asset, 'life', life) end
   redis.call('ZREM', unowned_key(), name)
   live(asset_id, key, digest)
-  return {known and 0 or 1, has_content and 0 or 1, redis.call('HGETALL', asset)}
+  return {known and 0 or 1, #owned > 0 and 0 or 1, redis.call('HGETALL', asset)}
 end
 
 -- May be deleted with all assets that have it: the file of that digest and name, which no open job starts from. With ms,

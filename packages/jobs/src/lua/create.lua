@@ -26,6 +26,7 @@ Output:
 --- @include "shared/count"
 --- @include "shared/version"
 --- @include "shared/job-bytes"
+--- @include "shared/remember"
 --- @include "scheduling/make-way"
 --- @include "queue/add"
 
@@ -197,7 +198,7 @@ local function make(order, sent_again)
   redis.call('HINCRBY', waiting_key(), caller, #ids)
   if order.digest then
     local made = order.fingerprint .. ' ' .. table.concat(ids, ',')
-    redis.call('SET', idempotency_key(caller, order.digest), made, 'PX', order.remember)
+    remember(caller, order.digest, made, order.remember, order.most_bytes)
   end
   id, record = ids[#ids], job_key(ids[#ids])
   return {'made', ids, now, deadline, place_in_queue()}
