@@ -93,10 +93,10 @@ const FLEET_KEYS = {
   /** Hash: model file → learned ms that loading it takes | 30 days after the last learning, 1,000 fields at most */
   loadTimes: 'load-times',
   /**
-   * Hash: node id → its last nine times as `<ms>/<work>` | 30 days after the last learning; a field per node of the graph.
-   * Workers of before know `node-times:` without the work.
+   * Hash: version of a workflow → the last nine times of its slowest nodes as JSON, see node-times.ts | 30 days after the
+   * last learning, 1,000 fields at most. Workers of before know `node-times:` and `node-work:<version>`.
    */
-  nodeTimes: 'node-work:<version>',
+  nodeTimes: 'node-work',
   /**
    * Zset of job ids by the time they are expected to start | an id is in it while its prompt waits behind
    * another in ComfyUI

@@ -17,11 +17,24 @@ it('answers the median of the last nine times of a node, whoever in the fleet sa
   for (let n = 0; n < 9; n++) await one.learn('v1', [took('5', 300)]);
   expect((await one.read('v1')).get('5')?.ms).toBe(300);
   expect((await one.read('v2')).size).toBe(0);
-  expect(await fleet.redis.pttl(fleet.keys.nodeTimes('v1'))).toBeGreaterThan(0);
+  expect(await fleet.redis.pttl(fleet.keys.nodeTimes)).toBeGreaterThan(0);
 });
 
 it('answers the same time for a unit of work after executions of different sizes', async () => {
   const { nodeTimes } = (await openFleet()).worker('gpu-1');
   for (const work of [0.5, 8, 2]) await nodeTimes.learn('v1', [took('5', 100 * work, work)]);
   expect((await nodeTimes.read('v1')).get('5')).toEqual({ ms: 200, msPerUnit: 100 });
+});
+
+it('remembers the slowest hundred nodes of a version, and a thousand versions', async () => {
+  const { redis, keys, worker } = await openFleet();
+  const { nodeTimes } = worker('gpu-1');
+  const times = Array.from({ length: 150 }, (_, n) => took(`${n}`, n + 1));
+  await nodeTimes.learn('v1', [...times, took('x'.repeat(101), 1000)]);
+  await nodeTimes.learn('v1', times);
+  const ids = [...(await nodeTimes.read('v1')).keys()].map(Number);
+  expect(ids.sort((a, b) => a - b)).toEqual(times.slice(50).map(({ nodeId }) => Number(nodeId)));
+  await redis.hset(keys.nodeTimes, Object.fromEntries(Array.from({ length: 999 }, (_, n) => [`w${n}`, '[]'])));
+  for (const version of ['v2', 'v3', 'v4']) await nodeTimes.learn(version, [took('5', 1)]);
+  expect(await redis.hlen(keys.nodeTimes)).toBe(1000);
 });

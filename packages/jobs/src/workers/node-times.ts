@@ -19,32 +19,40 @@ export interface NodeTimes {
 
 /** Executions of a node that are remembered: enough for a median that one slow run does not move. */
 const REMEMBERED = 9;
+/** Versions that are remembered; of more, any is forgotten. Every new graph of a caller is one. */
+const MOST_VERSIONS = 1000;
+/** Nodes of a version: those that took longest. */
+const MOST_NODES = 100;
+const MOST_ID_CHARS = 100;
 const LIFE_MS = 30 * 86_400_000;
 
 export function createNodeTimes(redis: Redis, keys: Keys): NodeTimes {
+  /** Node id → its last executions as `<ms>/<work>`. */
+  const known = async (version: string) =>
+    new Map(JSON.parse((await redis.hget(keys.nodeTimes, version)) ?? '[]') as [string, string][]);
   return {
     read: async (version) => {
-      const known = await orUnavailable(() => redis.hgetall(keys.nodeTimes(version)));
-      return new Map(
-        Object.entries(known).map(([node, text]) => {
-          const times = text.split(' ').map((time) => time.split('/').map(Number) as [ms: number, work: number]);
-          return [
-            node,
-            { ms: median(times.map(([ms]) => ms)), msPerUnit: median(times.map(([ms, work]) => ms / work)) },
-          ];
-        }),
-      );
+      const times = [...(await orUnavailable(() => known(version)))].map(([node, text]) => {
+        const last = text.split(' ').map((time) => time.split('/').map(Number) as [ms: number, work: number]);
+        const ms = median(last.map(([ms]) => ms));
+        return [node, { ms, msPerUnit: median(last.map(([ms, work]) => ms / work)) }] as const;
+      });
+      return new Map(times);
     },
     learn: (version, times) =>
       orUnavailable(async () => {
-        if (times.length === 0) return;
-        const key = keys.nodeTimes(version);
-        const known = await redis.hmget(key, ...times.map(({ nodeId }) => nodeId));
-        const news = times.map(({ nodeId, ms, work }, index) => {
-          const before = known[index]?.split(' ') ?? [];
-          return [nodeId, [...before, `${ms}/${work}`].slice(-REMEMBERED).join(' ')] as const;
+        const slowest = times.filter(({ nodeId }) => nodeId.length <= MOST_ID_CHARS).sort((a, b) => b.ms - a.ms);
+        if (slowest.length === 0) return;
+        const before = await known(version);
+        const now = slowest.slice(0, MOST_NODES).map(({ nodeId, ms, work }) => {
+          const last = before.get(nodeId)?.split(' ') ?? [];
+          before.delete(nodeId);
+          return [nodeId, [...last, `${ms}/${work}`].slice(-REMEMBERED).join(' ')] as const;
         });
-        await redis.pipeline().hset(key, Object.fromEntries(news)).pexpire(key, LIFE_MS).exec();
+        const text = JSON.stringify([...now, ...before].slice(0, MOST_NODES));
+        await redis.pipeline().hset(keys.nodeTimes, version, text).pexpire(keys.nodeTimes, LIFE_MS).exec();
+        if ((await redis.hlen(keys.nodeTimes)) <= MOST_VERSIONS) return;
+        await redis.hdel(keys.nodeTimes, (await redis.hrandfield(keys.nodeTimes)) as string);
       }),
   };
 }
