@@ -73,7 +73,9 @@ function isAllowedByOperator(
   { allowNodes = [], allowed }: NodeRights,
   catalogue: Catalogue | undefined,
 ): boolean {
-  return matchesAny(className, allowNodes) || allowedInputs(allowed, className, catalogue?.[className]) !== undefined;
+  if (allowedInputs(allowed, className, catalogue?.[className]) !== undefined || allowNodes.includes(className)) return true;
+  // A pattern adds classes, but lifts no limits from the inputs of those that are allowed without it.
+  return matchesAny(className, allowNodes) && classFault(className, catalogue) !== undefined;
 }
 
 /** Only the catalogue tells which inputs of a custom node are files. */
