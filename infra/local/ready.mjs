@@ -4,6 +4,9 @@ import { joinSignals } from './join-signals.mjs';
 const LOOK_EVERY_MS = 100;
 const PROBE_DEADLINE_MS = 3_000;
 const SAY_EVERY_MS = 10_000;
+const SILENT = 'it does not answer';
+/** A process that answers nothing for so long is hung; a busy machine delays answers by seconds. */
+const WATCH = { everyMs: 10_000, hungAfterMs: 60_000 };
 
 /**
  * Waits until the URL answers 200. While it does not, says why from time to time; a fleet whose GPUs are still starting
@@ -26,6 +29,22 @@ export async function untilReady(name, url, { signal, print }) {
 }
 
 /**
+ * Calls `onHung` each time the URL has not answered for a while, whatever it answers, until the signal aborts.
+ * @param {() => string} url
+ * @param {() => void} onHung
+ * @param {AbortSignal} signal
+ */
+export async function watch(url, onHung, signal, { everyMs, hungAfterMs } = WATCH) {
+  for (let answered = performance.now(); !signal.aborted; ) {
+    const isSilent = (await whyNot(url(), signal)) === SILENT;
+    const isHung = isSilent && performance.now() - answered > hungAfterMs;
+    if (isHung && !signal.aborted) onHung();
+    if (isHung || !isSilent) answered = performance.now();
+    await delay(everyMs, undefined, { signal, ref: false }).catch(() => undefined);
+  }
+}
+
+/**
  * @param {string} url
  * @param {AbortSignal} signal
  * @returns {Promise<string | undefined>}
@@ -37,7 +56,7 @@ async function whyNot(url, signal) {
     const body = await answer.text();
     return answer.status === 200 ? undefined : reasonsIn(body);
   } catch {
-    return 'it does not answer';
+    return SILENT;
   } finally {
     late.end();
   }

@@ -1,9 +1,10 @@
 import { join, resolve } from 'node:path';
 import { PACKAGES_DIR } from './apt-unpack.mjs';
+import { livingChild } from './data-lock.mjs';
 import { lookAtInstances } from './look.mjs';
 import { httpUrl, listens, portFor } from './ports.mjs';
 import { Problem } from './problem.mjs';
-import { untilReady } from './ready.mjs';
+import { untilReady, watch } from './ready.mjs';
 import { provideRedis } from './redis-provision.mjs';
 import { isWorthShowing, redisAnswers, redisLaunch } from './redis-server.mjs';
 import { startsRedis, startsSimulator, webhooksToThisMachine } from './settings.mjs';
@@ -59,6 +60,7 @@ export async function bringUp(context) {
     untilReady('dispatcher', () => readyAt(settings.dispatcherHealthHost, dispatcherPort), { signal, print }),
   ]);
   for (const one of [port, metricsPort, healthPort, dispatcherPort]) one.keep();
+  void watch(() => `${httpUrl(settings.host, port.number)}/livez`, () => killHung(context, 'api'), signal);
   const url = httpUrl(settings.host, port.number);
   const first = await looking;
   // By now one of them does; others may have started meanwhile.
@@ -95,6 +97,18 @@ async function startRedis({ root, env, settings, stack, print, lock, signal }) {
   await redisAnswers(() => port.number, signal);
   port.keep();
   return `redis://127.0.0.1:${port.number}`;
+}
+
+/**
+ * The supervisor then starts it again.
+ * @param {Context} context
+ * @param {string} name
+ */
+function killHung({ root, print }, name) {
+  const pid = livingChild(join(root, '.data'), name);
+  if (pid === undefined) return;
+  print.line(name, 'hung: nothing answers; killing it');
+  process.kill(pid, 'SIGKILL');
 }
 
 /**
