@@ -60,7 +60,11 @@ export async function bringUp(context) {
     untilReady('dispatcher', () => readyAt(settings.dispatcherHealthHost, dispatcherPort), { signal, print }),
   ]);
   for (const one of [port, metricsPort, healthPort, dispatcherPort]) one.keep();
-  void watch(() => `${httpUrl(settings.host, port.number)}/livez`, () => killHung(context, 'api'), signal);
+  void watch(
+    () => `${httpUrl(settings.host, port.number)}/livez`,
+    () => killHung(context, 'api'),
+    signal,
+  );
   const url = httpUrl(settings.host, port.number);
   const first = await looking;
   // By now one of them does; others may have started meanwhile.

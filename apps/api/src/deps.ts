@@ -4,9 +4,9 @@ import type { FrameStore } from '@comfy-fleet/frames';
 import type { Ledger } from '@comfy-fleet/jobs';
 import type { SafeHttp } from '@comfy-fleet/safe-http';
 import type { Logger } from '@comfy-fleet/telemetry';
-import type { LimitFunction } from 'p-limit';
 import type { HeavyReads } from './access/heavy-reads.js';
 import type { OpenStreams } from './access/open-streams.js';
+import type { Turns } from './access/turns.js';
 import type { Posters } from './files/posters.js';
 import type { FleetView } from './fleet/fleet-view.js';
 import type { ApiInstruments } from './metrics.js';
@@ -45,9 +45,9 @@ export interface Deps {
   /** Gives lists and histories their turn. */
   readonly heavyReads: HeavyReads;
   /** Gives the fetching of pictures its turn. */
-  readonly fetching: LimitFunction;
+  readonly fetching: Turns;
   /** Gives the decoding of pictures its turn. */
-  readonly decoding: LimitFunction;
+  readonly decoding: Turns;
   /** The event streams that this process has open. */
   readonly streams: OpenStreams;
   readonly instruments: ApiInstruments;

@@ -14,9 +14,9 @@ import {
   watchRedis,
 } from '@comfy-fleet/telemetry';
 import { WorkflowError } from '@comfy-fleet/workflows';
-import pLimit from 'p-limit';
 import { createHeavyReads } from './access/heavy-reads.js';
 import { createOpenStreams } from './access/open-streams.js';
+import { createTurns } from './access/turns.js';
 import { below, buildApp } from './app.js';
 import { COMFYUI_PREFIX } from './compat/comfyui/dialect.js';
 import type { Deps } from './deps.js';
@@ -97,7 +97,7 @@ async function main(): Promise<void> {
   const comfyui = comfyuiPort === undefined ? undefined : await listen({ host, port: comfyuiPort, idleMs });
   const servers = comfyui === undefined ? [server] : [server, comfyui];
   const watching = watchRedis({ metrics, ping: () => ledger.ping(), signal, log });
-  const decoding = pLimit(config.images.maxDecodings);
+  const decoding = createTurns(config.images.maxDecodings);
   const requireDiskSpace = createSpaceCheck(frames, { minFreeBytes: config.retention.minFreeBytes, log });
   const requireQueueSpace = createQueueSpace(ledger);
   const instruments = createInstruments(metrics);
@@ -116,7 +116,7 @@ async function main(): Promise<void> {
     pictureHttp,
     webhookRefusal: (url) => webhookHttp.refusal(url),
     heavyReads: createHeavyReads(),
-    fetching: pLimit(config.images.maxFetches),
+    fetching: createTurns(config.images.maxFetches),
     decoding,
     storage,
     requireSpace: async () => {

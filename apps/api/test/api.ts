@@ -18,9 +18,9 @@ import {
 import { createSafeHttp } from '@comfy-fleet/safe-http';
 import { createLogger, createMetrics } from '@comfy-fleet/telemetry';
 import { removeFolder, uniquePrefix, until } from '@comfy-fleet/testing';
-import pLimit from 'p-limit';
 import { createHeavyReads } from '../src/access/heavy-reads.js';
 import { createOpenStreams } from '../src/access/open-streams.js';
+import { createTurns } from '../src/access/turns.js';
 import { buildApp } from '../src/app.js';
 import type { Deps } from '../src/deps.js';
 import { createPosters } from '../src/files/posters.js';
@@ -171,7 +171,7 @@ export async function startApi(
     signal: following.signal,
     log,
   });
-  const decoding = pLimit(config.images.maxDecodings);
+  const decoding = createTurns(config.images.maxDecodings);
   const instruments = createInstruments(metrics);
   const deps = {
     config,
@@ -188,7 +188,7 @@ export async function startApi(
     pictureHttp: createSafeHttp({ allow: config.images.fetchAllow }),
     webhookRefusal: (url: string) => createSafeHttp({ allow: config.webhooks.allow }).refusal(url),
     heavyReads: createHeavyReads(),
-    fetching: pLimit(config.images.maxFetches),
+    fetching: createTurns(config.images.maxFetches),
     decoding,
     storage: createStorageWatch({ fault: storageFault ?? stores.fault }, log),
     requireSpace: requireSpace ?? createSpaceCheck(frames, { minFreeBytes: config.retention.minFreeBytes, log }),

@@ -9,11 +9,12 @@ import { until } from '@comfy-fleet/testing';
 import pLimit from 'p-limit';
 import sharp from 'sharp';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createTurns } from '../src/access/turns.js';
 import { createDerived, type Derived } from '../src/pictures/derived.js';
 import { half, noise, plain, readCorners, transparent } from './pictures.js';
 
 const { signal } = new AbortController();
-const LIMITS = { widths: [64, 128, 512], maxPixels: 100_000, maxBytes: 1_000_000, decoding: pLimit(2) };
+const LIMITS = { widths: [64, 128, 512], maxPixels: 100_000, maxBytes: 1_000_000, decoding: createTurns(2) };
 
 let dir: string;
 let frames: FrameStore;
@@ -39,7 +40,7 @@ const wanted = (query: string, filename = 'a_1.png') => derived.wanted(new URLSe
 async function get(filename: string, query: string) {
   const options = wanted(query, filename);
   if (options === undefined) throw new Error('nothing derived was asked for');
-  const answer = await derived.get(filename, options, signal);
+  const answer = await derived.get(filename, options, signal, 'anna');
   const stream = answer === undefined ? undefined : await store.open(answer.name);
   if (answer === undefined || stream === undefined) return undefined;
   const data = await buffer(stream);
@@ -171,7 +172,7 @@ describe('a derived picture', () => {
     };
     const shared = createDerived({ frames, derived: counted, ...LIMITS });
     const options = { width: 64, format: 'webp' } as const;
-    const ask = () => shared.get(frame, options, new AbortController().signal);
+    const ask = () => shared.get(frame, options, new AbortController().signal, 'anna');
     const answers = await Promise.all(Array.from({ length: 20 }, ask));
     expect(new Set(answers.map((answer) => answer?.name))).toEqual(new Set([frame.replace('.png', '_w64.webp')]));
     expect(made).toBe(1);
@@ -242,12 +243,12 @@ describe('a derived picture', () => {
       },
     };
     const of = (maxBytes: number) => createDerived({ frames: watched, derived: store, ...LIMITS, maxBytes });
-    await expect(of(bytes - 1).get(frame, { width: 64, format: 'png' }, signal)).rejects.toMatchObject({
+    await expect(of(bytes - 1).get(frame, { width: 64, format: 'png' }, signal, 'anna')).rejects.toMatchObject({
       code: 'invalid_image',
       detail: `The picture has ${bytes} bytes; at most ${bytes - 1} can be converted (MAX_IMAGE_BYTES). Take it as it is.`,
     });
     expect([reads, await kept()]).toEqual([[], []]);
-    expect(await of(bytes).get(frame, { width: 64, format: 'png' }, signal)).toBeDefined();
+    expect(await of(bytes).get(frame, { width: 64, format: 'png' }, signal, 'anna')).toBeDefined();
     expect(reads).toEqual(['file']);
   });
 
@@ -258,6 +259,7 @@ describe('a derived picture', () => {
       frame,
       { width: 64, format: 'png' },
       signal,
+      'anna',
     );
     expect(made).toMatchObject({ contentType: 'image/png' });
   });
@@ -267,11 +269,12 @@ describe('a derived picture', () => {
     const decoding = pLimit(1);
     let done = (): void => undefined;
     const other = decoding(() => new Promise<void>((resolve) => (done = resolve)));
-    const made = createDerived({ frames, derived: store, ...LIMITS, decoding }).get(
-      frame,
-      { width: 64, format: 'png' },
-      signal,
-    );
+    const made = createDerived({
+      frames,
+      derived: store,
+      ...LIMITS,
+      decoding: async (_key, work) => decoding(work),
+    }).get(frame, { width: 64, format: 'png' }, signal, 'anna');
     await until('it waits for its turn', () => decoding.pendingCount === 1);
     expect(await kept()).toEqual([]);
     done();
@@ -306,8 +309,8 @@ describe('a derived picture', () => {
     const options = { width: 64, format: 'webp' } as const;
     const leaving = new AbortController();
     const gone = new Error('the caller is gone');
-    const left = derived.get(frame, options, leaving.signal);
-    const stayed = derived.get(frame, options, signal);
+    const left = derived.get(frame, options, leaving.signal, 'anna');
+    const stayed = derived.get(frame, options, signal, 'anna');
     leaving.abort(gone);
     await expect(left).rejects.toBe(gone);
     expect(await stayed).toMatchObject({ contentType: 'image/webp' });
@@ -317,9 +320,9 @@ describe('a derived picture', () => {
     const frame = await putFrame(await noise().png().toBuffer());
     const options = { width: 64, format: 'webp' } as const;
     const gone = new Error('the caller is gone');
-    await expect(derived.get(frame, options, AbortSignal.abort(gone))).rejects.toBe(gone);
+    await expect(derived.get(frame, options, AbortSignal.abort(gone), 'anna')).rejects.toBe(gone);
     expect(await kept()).toEqual([]);
-    expect(await derived.get(frame, options, signal)).toMatchObject({ contentType: 'image/webp' });
+    expect(await derived.get(frame, options, signal, 'anna')).toMatchObject({ contentType: 'image/webp' });
   });
 
   it.each(['before it is stored', 'after it was looked for once more'])(
@@ -343,14 +346,14 @@ describe('a derived picture', () => {
         frames: {
           ...frames,
           delete: async (name) => {
-            await making.get(frame, options, signal);
+            await making.get(frame, options, signal, 'anna');
             await frames.delete(name);
           },
         },
         derived: store,
         ...LIMITS,
       });
-      if (when === 'before it is stored') expect(await making.get(frame, options, signal)).toBeUndefined();
+      if (when === 'before it is stored') expect(await making.get(frame, options, signal, 'anna')).toBeUndefined();
       else await deleting.deleteFrame(frame);
       expect(await kept()).toEqual([]);
       expect(await frames.stat(frame)).toBeUndefined();

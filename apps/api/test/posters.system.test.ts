@@ -42,19 +42,19 @@ async function install(script: string): Promise<void> {
 
 it('says that it needs ffmpeg where there is none', async () => {
   const detail = 'Pictures of videos need ffmpeg, which this service does not have.';
-  await expect(posters.get(name, signal)).rejects.toMatchObject({ code: 'no_poster', detail });
+  await expect(posters.get(name, signal, 'anna')).rejects.toMatchObject({ code: 'no_poster', detail });
 });
 
 it('makes a picture once for all who ask, keeps it, and knows of none when the video is gone', async () => {
   await install(FFMPEG);
-  const [poster] = await Promise.all([posters.get(name, signal), posters.get(name, signal)]);
+  const [poster] = await Promise.all([posters.get(name, signal, 'anna'), posters.get(name, signal, 'anna')]);
   expect(poster).toMatchObject({ contentType: 'image/jpeg' });
   const stream = await derived.open(poster?.name ?? '');
   expect(stream && (await buffer(stream))).toEqual(video.subarray(99_990));
   await rm(ffmpeg);
-  expect(await posters.get(name, signal)).toEqual(poster);
+  expect(await posters.get(name, signal, 'anna')).toEqual(poster);
   await frames.delete(name);
-  expect(await posters.get(name, signal)).toBeUndefined();
+  expect(await posters.get(name, signal, 'anna')).toBeUndefined();
 });
 
 it.each([
@@ -63,14 +63,14 @@ it.each([
   ['says too much', "process.stdout.write(Buffer.alloc(9 * 1024 * 1024, 'x'), () => setInterval(() => {}, 1000));"],
 ])('keeps nothing of a program that %s', async (_what, script) => {
   await install(`#!/usr/bin/env node\n${script}`);
-  await expect(posters.get(name, signal)).rejects.toMatchObject({ code: 'no_poster' });
+  await expect(posters.get(name, signal, 'anna')).rejects.toMatchObject({ code: 'no_poster' });
   for await (const { name: kept } of derived.list()) throw new Error(`${kept} was kept`);
 });
 
 it('ends the program when its caller goes', async () => {
   await install('#!/usr/bin/env node\nsetInterval(() => {}, 1000);');
   const caller = new AbortController();
-  const asked = posters.get(name, caller.signal);
+  const asked = posters.get(name, caller.signal, 'anna');
   caller.abort(new Error('gone'));
   await expect(asked).rejects.toThrow('gone');
 });

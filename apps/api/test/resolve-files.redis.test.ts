@@ -4,9 +4,9 @@ import type { AddressInfo } from 'node:net';
 import { newId } from '@comfy-fleet/contracts';
 import { createSafeHttp } from '@comfy-fleet/safe-http';
 import { until } from '@comfy-fleet/testing';
-import pLimit from 'p-limit';
 import { afterEach, beforeEach, expect, inject, it, onTestFinished } from 'vitest';
 import { callerOf } from '../src/access/caller.js';
+import { createTurns } from '../src/access/turns.js';
 import { resolveFiles } from '../src/assets/resolve-files.js';
 import { IN_INPUTS } from '../src/requests/pointers.js';
 import { aKey, as, startApi, type TestApi } from './api.js';
@@ -26,7 +26,7 @@ const { signal } = new AbortController();
 /** What a request of that key with these inputs comes to. */
 function resolved(values: Record<string, unknown>, key = 'anna') {
   const { config, frames, inputs, ledger } = api;
-  const [fetching, decoding] = [pLimit(16), pLimit(1)];
+  const [fetching, decoding] = [createTurns(16), createTurns(1)];
   const http = createSafeHttp({ allow: ['127.0.0.1'] });
   const deps = { config, frames, inputs, ledger, decoding, fetching, pictureHttp: http };
   const caller = callerOf(aKey(key), config.access.keyLimits);

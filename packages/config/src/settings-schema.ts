@@ -383,7 +383,7 @@ export const settingsSchema = Type.Object({
   MAX_UPLOADING_BYTES: integer(
     512 * MIB,
     MIB,
-    'Most bytes of /img2img bodies that one API process holds at a time; more are refused with overloaded',
+    'Most bytes of uploads, and of pictures that it converted for answers, that one API process holds at a time; more are refused with overloaded',
   ),
   KEY_UPLOADING_BYTES: integer(
     256 * MIB,

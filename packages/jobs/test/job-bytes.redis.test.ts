@@ -123,7 +123,8 @@ it('remembers as many Idempotency-Keys as fit into a quarter of the bytes of a k
   }
   const replay = (digest: string) => orders.replay('anna', { digest, fingerprint: 'f' });
   expect(await replay(first)).toBeUndefined();
-  for (const digest of [second, ...others]) await expect(replay(digest)).rejects.toMatchObject({ code: 'job_not_found' });
+  for (const digest of [second, ...others])
+    await expect(replay(digest)).rejects.toMatchObject({ code: 'job_not_found' });
   expect(await orders.replay('ben', { digest: first, fingerprint: 'f' })).toMatchObject({ replayed: true });
   const file = { name: 'a.mp4', kind: 'video', contentType: 'video/mp4', bytes: 1, filename: null } as const;
   await assets.keep('anna', { ...file, digest: '0'.repeat(64) }, { once: '1'.repeat(64) });

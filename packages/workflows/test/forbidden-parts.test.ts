@@ -59,7 +59,8 @@ it('takes no pack for another one whose name goes on', () => {
 it('holds a reviewed class to its limits where the pattern of a key matches it, but not where its name is listed', () => {
   const graph = one('StringFormat', { f_string: '{a.__class__}' });
   const limit = ['1.f_string: f_string of StringFormat takes only plain text'];
-  const starts = (allowNodes: string[]) => faults(graph, { allowNodes }).map((fault) => fault.slice(0, limit[0]?.length));
+  const starts = (allowNodes: string[]) =>
+    faults(graph, { allowNodes }).map((fault) => fault.slice(0, limit[0]?.length));
   for (const pattern of ['String*', '*']) expect(starts([pattern])).toEqual(limit);
   expect(starts(['StringFormat'])).toEqual([]);
 });

@@ -1,6 +1,7 @@
 import { ANONYMOUS } from '@comfy-fleet/contracts';
 import { isOutputName } from '@comfy-fleet/frames';
 import type { Deps } from '../deps.js';
+import type { ApiRequest } from '../http/messages.js';
 import type { Caller } from './caller.js';
 import { owns } from './own-job.js';
 
@@ -17,4 +18,9 @@ export async function maySeeOutput(
   if (caller === undefined || caller.id === ANONYMOUS) return true;
   const snapshot = await jobs.get(name.slice(0, name.indexOf('_')));
   return snapshot !== undefined && owns(caller, snapshot);
+}
+
+/** Whose picture is converted: a signed link names the key that signed it. */
+export function keyOfVisit({ config }: Pick<Deps, 'config'>, { caller, query }: Pick<ApiRequest, 'caller' | 'query'>) {
+  return caller?.id ?? (config.access.publicImages ? '' : (query.get('key') ?? ''));
 }

@@ -87,7 +87,7 @@ export async function keepFile(
 }
 
 /** The start of a file, and the whole of a picture, while it goes by. */
-function createLook({ config, decoding }: KeepDeps, { pointer, holds, signal }: KeepFileOptions) {
+function createLook({ config, decoding }: KeepDeps, { caller, pointer, holds, signal }: KeepFileOptions) {
   const kept: Uint8Array[] = [];
   let bytes = 0;
   let isPicture: boolean | undefined;
@@ -105,7 +105,7 @@ function createLook({ config, decoding }: KeepDeps, { pointer, holds, signal }: 
     start: () => joined().subarray(0, TELLING_BYTES),
     pixels: async () => {
       if (isPicture !== true) return undefined;
-      return decoding(() => {
+      return decoding(caller.id, () => {
         signal.throwIfAborted();
         return pixelsOf(joined(), { maxPixels: config.images.maxPixels, pointer });
       });

@@ -122,13 +122,13 @@ export async function fetchFile(
   about: Pick<KeepFileOptions, 'caller' | 'holds' | 'pointer' | 'signal'>,
 ): Promise<AssetFile> {
   const { config, fetching, pictureHttp } = deps;
-  const { pointer, signal } = about;
+  const { caller, pointer, signal } = about;
   await deps.requireSpace();
   const filename = URL.canParse(url) ? new URL(url).pathname.split('/').at(-1) : undefined;
   const options = { ...about, filename, isSent: true };
   const { maxBytes, urlTimeoutMs: timeoutMs } = config.assets;
   try {
-    return await fetching(() => {
+    return await fetching(caller.id, () => {
       signal.throwIfAborted();
       const asked = { maxBytes, timeoutMs, accept: '*/*', signal };
       return pictureHttp.stream(url, asked, (content) => keepFile(deps, content, options));

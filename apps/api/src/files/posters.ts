@@ -1,6 +1,6 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import type { FrameStore } from '@comfy-fleet/frames';
-import pLimit from 'p-limit';
+import { createTurns } from '../access/turns.js';
 import { shareWork } from '../pictures/share-work.js';
 import { withStorageDeadline } from '../pictures/storage-deadline.js';
 import { firstFrame } from './first-frame.js';
@@ -21,12 +21,13 @@ const DEMUXERS: Readonly<Record<string, string>> = {
 /** Pictures of videos. */
 export interface Posters {
   /**
-   * The name under which the picture of a video is in the store of derived pictures; it is made when it is not there.
+   * The name under which the picture of a video is in the store of derived pictures; it is made when it is not there, and it is the turn of that key.
    * Undefined when there is no such video, or no longer. Throws no_poster, storage_failed and the signal's reason.
    */
   get(
     filename: string,
     signal: AbortSignal,
+    key: string,
   ): Promise<{ readonly name: string; readonly contentType: string } | undefined>;
 }
 
@@ -39,7 +40,7 @@ export function createPosters({
   readonly derived: FrameStore;
   readonly ffmpeg: string;
 }): Posters {
-  const limit = pLimit(MAKINGS_AT_A_TIME);
+  const turns = createTurns(MAKINGS_AT_A_TIME);
   const makings = shareWork<string, boolean>();
 
   /** False when the video is gone. */
@@ -58,7 +59,7 @@ export function createPosters({
   }
 
   return {
-    get: async (filename, signal) => {
+    get: async (filename, signal, key) => {
       const demuxer = DEMUXERS[filename.slice(filename.lastIndexOf('.') + 1)];
       // Asked of the video first: what was made of one that is gone does not count any more.
       if ((await frames.stat(filename)) === undefined) return undefined;
@@ -66,7 +67,7 @@ export function createPosters({
       const name = posterName(filename);
       const answer = { name, contentType: 'image/jpeg' };
       if ((await derived.stat(name)) !== undefined) return answer;
-      const made = await makings.join(name, signal, (all) => limit(() => make(filename, demuxer, all)));
+      const made = await makings.join(name, signal, (all) => turns(key, () => make(filename, demuxer, all)));
       return made ? answer : undefined;
     },
   };

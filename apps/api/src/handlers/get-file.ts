@@ -1,6 +1,6 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import { jobOfPicture } from '@comfy-fleet/frames';
-import { maySeeOutput } from '../access/own-output.js';
+import { keyOfVisit, maySeeOutput } from '../access/own-output.js';
 import type { Deps } from '../deps.js';
 import { serveFile } from '../files/serve-file.js';
 import { shownAs } from '../files/shown-as.js';
@@ -15,7 +15,7 @@ export function getFile(deps: Deps): Handler {
     const caller = access.publicImages ? undefined : request.caller;
     if (!(await maySeeOutput(deps, filename, caller))) throw fileNotFound();
     if (query.has('poster')) {
-      const poster = await deps.posters.get(filename, signal);
+      const poster = await deps.posters.get(filename, signal, keyOfVisit(deps, request));
       const reply = poster && (await serveFile(deps, request, { store: deps.derivedStore, ...poster }));
       if (reply !== undefined) return reply;
       throw fileNotFound();

@@ -1,6 +1,6 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import { contentTypeOf, isFrameName } from '@comfy-fleet/frames';
-import { maySeeOutput } from '../access/own-output.js';
+import { keyOfVisit, maySeeOutput } from '../access/own-output.js';
 import type { Deps } from '../deps.js';
 import { type ServedFile, serveFile } from '../files/serve-file.js';
 import type { ApiRequest, Handler } from '../http/messages.js';
@@ -19,13 +19,10 @@ export function getImage(deps: Deps): Handler {
   };
 }
 
-async function chosen(
-  { frames, derived, derivedStore }: Deps,
-  name: string,
-  { query, signal }: ApiRequest,
-): Promise<ServedFile | undefined> {
-  const form = derived.wanted(query, name);
+async function chosen(deps: Deps, name: string, request: ApiRequest): Promise<ServedFile | undefined> {
+  const { frames, derived, derivedStore } = deps;
+  const form = derived.wanted(request.query, name);
   if (form === undefined) return { store: frames, name, contentType: contentTypeOf(name) };
-  const made = await derived.get(name, form, signal);
+  const made = await derived.get(name, form, request.signal, keyOfVisit(deps, request));
   return made && { store: derivedStore, ...made };
 }

@@ -47,7 +47,7 @@ type Refuse = (error: FleetError, request: Request, response: Response) => Promi
 export function createBodyReaders(
   limits: BodyLimits,
   { refuse, receive }: { readonly refuse: Refuse; readonly receive: Receive },
-): (body: Route['body']) => RequestHandler[] {
+): (route: Pick<Route, 'body' | 'converts'>) => RequestHandler[] {
   const { maxJsonBytes, maxImageBytes } = limits;
   const arriving = steadyArrival({
     bytesPerSecond: limits.minUploadBytesPerSecond,
@@ -141,7 +141,7 @@ export function createBodyReaders(
       }, next);
     };
 
-  return (body) => {
+  const readersOf = (body: Route['body']): RequestHandler[] => {
     switch (body) {
       case 'json':
         return [only('application/json'), arriving, jsonBody];
@@ -170,6 +170,7 @@ export function createBodyReaders(
         return [];
     }
   };
+  return ({ body, converts }) => (converts ? [uploading(0), ...readersOf(body)] : readersOf(body));
 }
 
 /** What a body says it has, as it will be in memory: 0 where that is not known before it comes. */

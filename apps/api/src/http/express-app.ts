@@ -83,7 +83,7 @@ function oneApi(routes: readonly Route[], pages: readonly Pages[], options: OneA
     const sharing = routes.filter((route) => route.path === path);
     const entry = app.route(path);
     for (const route of sharing) {
-      const handlers = [entered(route, options), ...bodyReaders(route.body), served(route, options)];
+      const handlers = [entered(route, options), ...bodyReaders(route), served(route, options)];
       if (route.method === 'GET') entry.get(...handlers);
       else if (route.method === 'POST') entry.post(...handlers);
       else if (route.method === 'PUT') entry.put(...handlers);

@@ -94,6 +94,8 @@ export interface Route {
    * came; `loose` the same, whatever its content type says. Absent: the body is ignored.
    */
   readonly body?: 'json' | 'picture' | 'file' | 'announced' | 'files' | 'pictures' | 'workflow' | 'exact' | 'loose';
+  /** Its handler keeps pictures in memory that it made for the answer, although its body brings none. */
+  readonly converts?: true;
   /** It may take hours until the handler answers: until then the connection may be silent. */
   readonly held?: true;
   /**

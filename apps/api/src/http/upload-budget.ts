@@ -42,11 +42,11 @@ export function createUploadBudget({ mostBytes, mostBytesOfKey }: UploadBudgetOp
   const take = (key: string | undefined, own: number, more: number) => {
     const ofKey = key === undefined ? 0 : (ofKeys.get(key) ?? 0);
     if (ofKey > own && ofKey + more > mostBytesOfKey) {
-      const detail = `This API key may send ${mostBytesOfKey} bytes of pictures at a time. Try again when some of them are answered.`;
+      const detail = `This API key may send or have converted ${mostBytesOfKey} bytes of pictures at a time. Try again when some requests are answered.`;
       throw new FleetError('rate_limited', detail, { retryAfterSeconds: RETRY_AFTER_SECONDS });
     }
     if (all > own && all + more > mostBytes) {
-      const detail = 'Too many pictures are being sent at the moment. Try again in a moment.';
+      const detail = 'Too many pictures are being sent or converted at the moment. Try again in a moment.';
       throw new FleetError('overloaded', detail, { retryAfterSeconds: RETRY_AFTER_SECONDS });
     }
     add(key, more);

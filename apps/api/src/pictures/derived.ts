@@ -1,7 +1,7 @@
 import { FleetError } from '@comfy-fleet/contracts';
 import { type FrameStore, frameTypeOfName, isFrameName } from '@comfy-fleet/frames';
-import type { LimitFunction } from 'p-limit';
 import type { Sharp } from 'sharp';
+import type { Turns } from '../access/turns.js';
 import { posterName } from '../files/poster-name.js';
 import { type DerivedOptions, FORMATS, type Format, readDerivedOptions } from './derived-options.js';
 import { pieces } from './in-steps.js';
@@ -18,13 +18,14 @@ export interface Derived {
   wanted(query: URLSearchParams, filename: string): DerivedOptions | undefined;
   /**
    * The name under which the frame is in the store of derived pictures in this size and format; it is made when it is
-   * not there. Never wider than the frame. Undefined when there is no such frame, or no longer. Throws invalid_image
+   * not there, when it is the turn of that key. Never wider than the frame. Undefined when there is no such frame, or no longer. Throws invalid_image
    * when it cannot be made, storage_failed, and the signal's reason.
    */
   get(
     filename: string,
     options: DerivedOptions,
     signal: AbortSignal,
+    key: string,
   ): Promise<{ readonly name: string; readonly contentType: string } | undefined>;
   /** Removes the output, and whatever was made of it or is being made. */
   deleteFrame(filename: string): Promise<void>;
@@ -38,7 +39,7 @@ export function createDerived(options: {
   /** Of a frame: a larger one is not unpacked. */
   readonly maxBytes: number;
   readonly maxPixels: number;
-  readonly decoding: LimitFunction;
+  readonly decoding: Turns;
 }): Derived {
   const { frames, derived, widths, decoding, ...limits } = options;
   const makings: Shared<string, boolean> = shareWork();
@@ -66,14 +67,14 @@ export function createDerived(options: {
 
   return {
     wanted: (query, filename) => readDerivedOptions(query, widths, frameTypeOfName(filename)),
-    get: async (filename, wanted, signal) => {
+    get: async (filename, wanted, signal, key) => {
       // asked of the frame first: what was made of one that is gone does not count any more
       if (!isFrameName(filename) || (await frames.stat(filename)) === undefined) return undefined;
       const form = await notWider(filename, wanted, signal);
       const name = derivedName(filename, form);
       const answer = { name, contentType: FORMATS[form.format] };
       if ((await derived.stat(name)) !== undefined) return answer;
-      const made = await makings.join(name, signal, (all) => decoding(() => make(filename, name, form, all)));
+      const made = await makings.join(name, signal, (all) => decoding(key, () => make(filename, name, form, all)));
       return made ? answer : undefined;
     },
     deleteFrame: async (filename) => {

@@ -1,6 +1,6 @@
 import { FleetError, type Img2ImgRequest } from '@comfy-fleet/contracts';
 import { isFrameName } from '@comfy-fleet/frames';
-import type { Caller } from '../access/caller.js';
+import { type Caller, knownCaller } from '../access/caller.js';
 import { maySeeOutput } from '../access/own-output.js';
 import type { Deps } from '../deps.js';
 import type { ApiRequest } from '../http/messages.js';
@@ -41,10 +41,10 @@ function claimedOfForm(type: string): string | undefined {
 export async function urlPicture(
   { config, pictureHttp, fetching }: Deps,
   url: string,
-  { signal, holds }: ApiRequest,
+  { caller, signal, holds }: ApiRequest,
 ): Promise<FoundPicture> {
   const { maxBytes, fetchTimeoutMs: timeoutMs } = config.images;
-  const raw = await fetching(() => {
+  const raw = await fetching(knownCaller(caller).id, () => {
     signal.throwIfAborted();
     return fetchPicture(url, pictureHttp, { maxBytes, timeoutMs, signal });
   });

@@ -41,7 +41,7 @@ export async function keepPicture(
     waiting = undefined;
   };
   signal.addEventListener('abort', letGo, { once: true });
-  const turn = deps.decoding(async () => {
+  const turn = deps.decoding(caller.id, async () => {
     const raw = await waiting?.();
     waiting = undefined;
     if (raw === undefined) throw signal.reason;

@@ -73,7 +73,8 @@ function isAllowedByOperator(
   { allowNodes = [], allowed }: NodeRights,
   catalogue: Catalogue | undefined,
 ): boolean {
-  if (allowedInputs(allowed, className, catalogue?.[className]) !== undefined || allowNodes.includes(className)) return true;
+  if (allowedInputs(allowed, className, catalogue?.[className]) !== undefined || allowNodes.includes(className))
+    return true;
   // A pattern adds classes, but lifts no limits from the inputs of those that are allowed without it.
   return matchesAny(className, allowNodes) && classFault(className, catalogue) !== undefined;
 }

@@ -31,7 +31,7 @@ export function comfyuiRoutes(deps: Deps): Route[] {
     { method: 'POST', path: '/queue', access: 'jobs', handler: postQueue(deps), body: 'loose' },
     { method: 'GET', path: '/prompt', ...POLLED, handler: getPrompt(deps) },
     { method: 'POST', path: '/prompt', access: 'graphs', handler: postPrompt(deps), body: 'loose', counted: 'within' },
-    { method: 'GET', path: '/view', access: 'jobs', handler: view(deps) },
+    { method: 'GET', path: '/view', access: 'jobs', handler: view(deps), converts: true },
     { method: 'POST', path: '/upload/image', access: 'jobs', handler: uploadImage(deps), body: 'files' },
     { method: 'POST', path: '/upload/mask', access: 'jobs', handler: uploadMask(deps), body: 'files' },
     { method: 'POST', path: '/interrupt', access: 'jobs', handler: interrupt(deps), body: 'loose' },

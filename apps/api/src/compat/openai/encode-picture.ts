@@ -1,8 +1,9 @@
 import type { Readable } from 'node:stream';
 import { FleetError } from '@comfy-fleet/contracts';
-import type { Picture } from '@comfy-fleet/jobs';
+import type { JobRecord, Picture } from '@comfy-fleet/jobs';
 import type { Sharp } from 'sharp';
 import type { Deps } from '../../deps.js';
+import type { ApiRequest } from '../../http/messages.js';
 import { openPicture } from '../../pictures/stored-picture.js';
 import type { ImagesRequest } from './images-request.js';
 
@@ -21,14 +22,15 @@ export type Wanted = Pick<ImagesRequest, 'output_format' | 'output_compression'>
 
 /**
  * The picture in the format that is wanted, else as it is stored. Throws image_not_found, invalid_image when it cannot be
- * converted, storage_failed.
+ * converted, storage_failed, and as `holds`.
  */
 export async function encodePicture(
   deps: EncodeDeps,
-  { file, contentType, bytes }: Picture,
+  { record, picture }: { readonly record: Pick<JobRecord, 'key'>; readonly picture: Picture },
   wanted: Wanted,
-  signal: AbortSignal,
+  { signal, holds }: Pick<ApiRequest, 'signal' | 'holds'>,
 ): Promise<EncodedPicture> {
+  const { file, contentType, bytes } = picture;
   const stored = contentType.slice('image/'.length);
   const format = wanted.output_format ?? stored;
   const isLossy = format === 'webp' || format === 'jpeg';
@@ -38,12 +40,14 @@ export async function encodePicture(
   }
   const { images: limits } = deps.config;
   if (bytes > limits.maxBytes) throw inconvertible(`it has more than ${limits.maxBytes} bytes`);
-  const made = await deps.decoding(async () => {
+  const made = await deps.decoding(record.key, async () => {
     signal.throwIfAborted();
-    const picture = await openPicture(deps.frames, file, { limits, signal });
-    if (picture === undefined) throw gone();
-    return convert(picture, { ...wanted, output_format: format as Format });
+    const opened = await openPicture(deps.frames, file, { limits, signal });
+    if (opened === undefined) throw gone();
+    return convert(opened, { ...wanted, output_format: format as Format });
   });
+  // Whoever reads slowly keeps it in memory.
+  holds(made.length);
   return { format, base64: () => base64([made]) };
 }
 

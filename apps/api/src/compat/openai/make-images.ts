@@ -41,7 +41,7 @@ export function makeImages(deps: Deps, { use, aliases, cancelOnDisconnect }: Mak
     const { workflow, lod } = chooseModel({ models: modelsFor(deps.workflows, caller), aliases }, use, wish.model);
     const files = use === 'generations' ? [] : await sentFiles(request);
     const sent = use === 'generations' ? undefined : placePictures(workflow, files);
-    const { signal, log } = request;
+    const { signal, holds, log } = request;
     // Before there is a job that would be for nothing.
     if (wish.stream === true) openUntil(signal, deps.streams, caller.id);
     const { ids, replayed } = await orderImages(deps, request, { workflow, lod, wish, files, sent }, check);
@@ -53,7 +53,7 @@ export function makeImages(deps: Deps, { use, aliases, cancelOnDisconnect }: Mak
         ? {
             status: 200,
             headers: EVENT_STREAM,
-            body: Readable.from(streamedPictures(deps, { ids, wish, use, signal, log })),
+            body: Readable.from(streamedPictures(deps, { ids, wish, use, signal, holds, log })),
           }
         : await held(deps, request, ids, wish);
     const [job = ''] = ids;

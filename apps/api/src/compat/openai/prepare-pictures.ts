@@ -61,7 +61,7 @@ async function converted(deps: Deps, request: ApiRequest, ...[sent, make]: Param
   const [first, ...others] = sent;
   const { field, filename } = first;
   const pointer = `/${field}`;
-  const made = await deps.decoding(async () => {
+  const made = await deps.decoding(knownCaller(caller).id, async () => {
     signal.throwIfAborted();
     const read = (file: SentFile) => bytesOf(deps, request, file);
     const data = [await read(first), ...(await Promise.all(others.map(read)))] as const;

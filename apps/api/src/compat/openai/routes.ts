@@ -20,6 +20,7 @@ export function openaiRoutes(deps: Deps): Route[] {
       body: 'json',
       counted: 'within',
       held: true,
+      converts: true,
     },
     { method: 'POST', path: '/v1/images/edits', access: 'jobs', handler: edits, body: 'pictures', held: true },
     {

@@ -2,6 +2,7 @@ import { FleetError, isTerminal, joinSignals } from '@comfy-fleet/contracts';
 import type { JobRecord, Preview } from '@comfy-fleet/jobs';
 import type { Logger } from '@comfy-fleet/telemetry';
 import type { Deps } from '../../deps.js';
+import type { ApiRequest } from '../../http/messages.js';
 import { serverSentEvent, withHeartbeat } from '../../http/server-sent-events.js';
 import { toDecode } from '../../pictures/stored-picture.js';
 import { convert, encodePicture } from './encode-picture.js';
@@ -18,6 +19,7 @@ export interface PicturesToStream {
   readonly use: Use;
   /** Aborts when the caller is gone. */
   readonly signal: AbortSignal;
+  readonly holds: ApiRequest['holds'];
   readonly log: Logger;
 }
 
@@ -75,7 +77,7 @@ async function* partials(
     } else if (item.kind === 'event') {
       if (item.event.type === 'progress') fraction = item.event.progress.fraction;
     } else if (record !== undefined && sent < most && fraction * most >= sent) {
-      const { data, format } = await asWanted(deps, item.preview, wish);
+      const { data, format } = await asWanted(deps, record.key, item.preview, wish);
       const type = `${EVENTS[use]}.partial_image`;
       const facts = pictureFacts(record, undefined, format, wish);
       const created_at = Math.floor(Date.now() / 1000);
@@ -86,11 +88,13 @@ async function* partials(
 }
 
 /** A preview in the format of the picture, where one is wanted. */
-async function asWanted({ config, decoding }: Deps, { contentType, data }: Preview, wish: ImagesRequest) {
+async function asWanted({ config, decoding }: Deps, key: string, { contentType, data }: Preview, wish: ImagesRequest) {
   const format = contentType.slice('image/'.length);
   const { output_format: wanted = format } = wish;
   if (wanted === format) return { data, format };
-  const made = await decoding(async () => convert(await toDecode(Buffer.from(data, 'base64'), config.images), wish));
+  const made = await decoding(key, async () =>
+    convert(await toDecode(Buffer.from(data, 'base64'), config.images), wish),
+  );
   return { data: made.toString('base64'), format: wanted };
 }
 
@@ -111,10 +115,11 @@ async function* completed(
 /** Not as one text: a picture may be large. */
 async function* pictureEvent(
   deps: Deps,
-  { record, picture }: MadePicture,
-  { wish, use, signal }: PicturesToStream,
+  made: MadePicture,
+  { wish, use, signal, holds }: PicturesToStream,
 ): AsyncGenerator<string> {
-  const encoded = await encodePicture(deps, picture, wish, signal);
+  const { record, picture } = made;
+  const encoded = await encodePicture(deps, made, wish, { signal, holds });
   const type = `${EVENTS[use]}.completed`;
   const created_at = Math.floor((record.finishedAt ?? record.createdAt) / 1000);
   const facts = { created_at, ...pictureFacts(record, picture, encoded.format, wish), usage: USAGE };

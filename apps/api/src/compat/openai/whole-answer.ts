@@ -37,7 +37,7 @@ export async function wholeAnswer(
     return { status: 200, body: { created, data, ...about(format) } };
   }
   const encoded: EncodedPicture[] = [];
-  for (const { picture } of made) encoded.push(await encodePicture(deps, picture, wish, request.signal));
+  for (const one of made) encoded.push(await encodePicture(deps, one, wish, request));
   const facts = JSON.stringify(about(encoded[0]?.format ?? ''));
   return {
     status: 200,

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import { FleetError } from '@comfy-fleet/contracts';
 import type { Sharp } from 'sharp';
+import { knownCaller } from '../../../access/caller.js';
 import type { Deps } from '../../../deps.js';
 import type { ServedFile } from '../../../files/serve-file.js';
 import type { ApiRequest, Reply } from '../../../http/messages.js';
@@ -26,14 +27,14 @@ export function formOf(query: URLSearchParams): Form | undefined {
   return channel === 'rgb' || channel === 'a' ? { kind: 'channel', channel } : undefined;
 }
 
-/** The picture in that form, made when it is its turn. Throws invalid_image for what is no picture, or too large. */
+/** The picture in that form, made when it is its turn. Throws invalid_image for what is no picture, or too large, and as `holds`. */
 export async function drawn(
   { config, decoding }: Deps,
-  { signal }: Pick<ApiRequest, 'signal'>,
+  { caller, holds, signal }: Pick<ApiRequest, 'caller' | 'holds' | 'signal'>,
   file: ServedFile,
   form: Form,
 ): Promise<Reply> {
-  const body = await decoding(async () => {
+  const body = await decoding(knownCaller(caller).id, async () => {
     signal.throwIfAborted();
     const picture = await openPicture(file.store, file.name, { limits: config.images, signal });
     if (picture === undefined) throw gone();
@@ -41,6 +42,8 @@ export async function drawn(
       throw noPicture(cause);
     });
   });
+  // Whoever reads slowly keeps it in memory.
+  holds(body.length);
   const type = form.kind === 'preview' ? form.format : 'png';
   const headers = { 'Content-Type': `image/${type}`, 'Content-Length': `${body.length}`, 'Cache-Control': 'no-cache' };
   return { status: 200, headers, body: Readable.from([body]) };

@@ -61,11 +61,11 @@ function parsed(text: string | undefined): unknown {
 
 async function withAlphaOf(
   { config, decoding }: Deps,
-  { signal }: ApiRequest,
+  { caller, signal }: ApiRequest,
   base: Stored,
   mask: Stored,
 ): Promise<Buffer> {
-  return decoding(async () => {
+  return decoding(knownCaller(caller).id, async () => {
     signal.throwIfAborted();
     const sharp = await loadSharp();
     const [picture, alpha] = await Promise.all([opened(base), opened(mask)]);

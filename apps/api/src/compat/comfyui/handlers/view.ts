@@ -64,7 +64,12 @@ async function keptPreview(
   format: 'webp' | 'jpeg',
 ): Promise<Reply | undefined> {
   if (store !== deps.frames || !isFrameName(name)) return undefined;
-  const made = await deps.derived.get(name, { width: undefined, format }, request.signal);
+  const made = await deps.derived.get(
+    name,
+    { width: undefined, format },
+    request.signal,
+    knownCaller(request.caller).id,
+  );
   return made && serveFile(deps, request, { store: deps.derivedStore, ...made });
 }
 

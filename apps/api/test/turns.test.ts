@@ -1,0 +1,43 @@
+import { expect, it } from 'vitest';
+import { createTurns } from '../src/access/turns.js';
+
+/** Work that lasts until it is let go. */
+function lasting() {
+  let end = (): void => undefined;
+  const over = new Promise<void>((resolve) => (end = resolve));
+  return { work: () => over, end: () => end() };
+}
+
+it('lets the work of a key begin after that which runs, however much of another key waits', async () => {
+  const turns = createTurns(2);
+  const running = [lasting(), lasting()];
+  const begun: string[] = [];
+  const began = (name: string) => async () => void begun.push(name);
+  const first = running.map(({ work }) => turns('anna', work));
+  const waiting = Array.from({ length: 100 }, (_, n) => turns('anna', began(`anna ${n}`)));
+  const other = turns('ben', began('ben'));
+  running[0]?.end();
+  await other;
+  expect(begun.indexOf('ben')).toBeLessThanOrEqual(1);
+  running[1]?.end();
+  await Promise.all([...first, ...waiting]);
+  expect(begun).toHaveLength(101);
+});
+
+it('runs no more at a time than it may, of all keys', async () => {
+  const turns = createTurns(2);
+  let [now, most] = [0, 0];
+  const work = async () => {
+    most = Math.max(most, ++now);
+    await new Promise(setImmediate);
+    now -= 1;
+  };
+  await Promise.all([...'aaabbbccc'].map((key) => turns(key, work)));
+  expect(most).toBe(2);
+});
+
+it('goes on after work that failed', async () => {
+  const turns = createTurns(1);
+  await expect(turns('anna', () => Promise.reject(new Error('no')))).rejects.toThrow('no');
+  expect(await turns('anna', () => 1)).toBe(1);
+});
