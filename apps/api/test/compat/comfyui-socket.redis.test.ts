@@ -55,6 +55,16 @@ it('says at first how long the queue is and who the client is, and goes on sayin
   expect(other.heard).toHaveLength(1);
 });
 
+it('counts the queue anew for each socket that comes, so that a prompt sent just before is counted', async () => {
+  const idle = await listenAt(api, { key: 'anna', clientId: 'idle' });
+  for (let count = 1; count <= 5; count++) {
+    await prompt('tab');
+    const tab = await listenAt(api, { key: 'anna', clientId: 'tab' });
+    expect(tab.heard[0]).toMatchObject({ data: remaining(count) });
+  }
+  await idle.until('status', remaining(5));
+});
+
 it('repeats how long the queue is to a client that waits, for some take a silent socket for dead', async () => {
   const beating = await startApi(inject('redisUrl'), { keys: [aKey('anna')], heartbeatMs: 30 });
   onTestFinished(() => beating.close());

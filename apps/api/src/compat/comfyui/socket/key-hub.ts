@@ -32,6 +32,7 @@ export class KeyHub {
   readonly #clients = new Map<string, Client>();
   readonly #over = new AbortController();
   readonly #countAgain: () => void;
+  readonly #countForNew: () => void;
   readonly #lookAgain: () => void;
   #count: number | undefined;
 
@@ -41,6 +42,7 @@ export class KeyHub {
     const { signal } = this.#over;
     setMaxListeners(0, signal);
     this.#countAgain = repeated(() => this.#readCount(), { pauseMs: COUNT_MS, signal, log: needs.log });
+    this.#countForNew = repeated(() => this.#readCount(), { pauseMs: 0, signal, log: needs.log });
     this.#lookAgain = repeated(() => this.#look(), { pauseMs: 0, signal, log: needs.log });
     const beat = setInterval(() => this.#repeatCount(), needs.heartbeatMs / STATUS_PER_HEARTBEAT);
     signal.addEventListener('abort', () => clearInterval(beat), { once: true });
@@ -54,8 +56,8 @@ export class KeyHub {
   join(clientId: string, outlet: Outlet): void {
     const client = this.#clients.get(clientId) ?? this.#newClient(clientId);
     client.group.outlets.add(outlet);
-    if (this.#count === undefined) this.#countAgain();
-    else this.#open(clientId, client, outlet, this.#count);
+    // Some clients take the first count for that of the prompt which they have just sent.
+    this.#countForNew();
   }
 
   leave(clientId: string, outlet: Outlet): void {
@@ -68,16 +70,11 @@ export class KeyHub {
 
   #newClient(clientId: string): Client {
     const group = new Group();
-    const jobs = new ClientJobs(this.#needs, group, () => this.#tellClient(clientId, client));
+    const jobs = new ClientJobs(this.#needs, group, () => this.#tellClient(client));
     const client: Client = { group, jobs };
     this.#clients.set(clientId, client);
     this.#lookAgain();
     return client;
-  }
-
-  #open(sid: string, client: Client, outlet: Outlet, count: number): void {
-    client.told ??= count;
-    outlet.open(textFrame(['status', { ...statusOf(count), sid }]), client.group.soFar.map(textFrame));
   }
 
   async #listen(): Promise<void> {
@@ -118,32 +115,41 @@ export class KeyHub {
   }
 
   async #readCount(): Promise<void> {
-    this.#count = await this.#needs.ledger.jobs.openCount(this.#key);
+    const joined = [...this.#clients].flatMap(([sid, client]) =>
+      [...client.group.outlets].filter(({ isOpened }) => !isOpened).map((outlet) => ({ sid, client, outlet })),
+    );
+    const count = await this.#needs.ledger.jobs.openCount(this.#key);
+    this.#count = count;
     // What was published before that is heard by then.
     await nextTurn();
-    for (const [clientId, client] of this.#clients) this.#tellClient(clientId, client);
+    // Not those that joined since: for them the count may be out of date.
+    for (const { sid, client, outlet } of joined) {
+      if (outlet.isOpened) continue;
+      client.told ??= count;
+      outlet.open(textFrame(['status', { ...statusOf(count), sid }]), client.group.soFar.map(textFrame));
+    }
+    for (const client of this.#clients.values()) this.#tellClient(client);
   }
 
   /** To those who wait for something. */
   #repeatCount(): void {
     for (const { group, jobs, told } of this.#clients.values()) {
       if (told === undefined || !jobs.isWaiting || jobs.isEnding) continue;
-      const text = textFrame(['status', statusOf(told)]);
-      for (const outlet of group.outlets) if (outlet.isOpened) outlet.send(text);
+      this.#tellCount(group, told);
     }
   }
 
   /** As in ComfyUI, a client hears how a prompt ended before it hears that the queue is shorter. */
-  #tellClient(sid: string, client: Client): void {
+  #tellClient(client: Client): void {
     const count = this.#count;
-    if (count === undefined) return;
-    const isChanged = client.told !== count && !client.jobs.isEnding;
+    if (count === undefined || client.told === count || client.jobs.isEnding) return;
+    client.told = count;
+    this.#tellCount(client.group, count);
+  }
+
+  #tellCount({ outlets }: Group, count: number): void {
     const text = textFrame(['status', statusOf(count)]);
-    for (const outlet of client.group.outlets) {
-      if (!outlet.isOpened) this.#open(sid, client, outlet, count);
-      else if (isChanged) outlet.send(text);
-    }
-    if (isChanged) client.told = count;
+    for (const outlet of outlets) if (outlet.isOpened) outlet.send(text);
   }
 }
 
