@@ -9,7 +9,7 @@ const record = (id: string) =>
     alias: null,
     client: null,
     status: 'succeeded',
-    createdAt: 1,
+    createdAt: 1000,
     startedAt: 2,
     finishedAt: 3,
     request: { version: 'v' },

@@ -26,7 +26,7 @@ describe('a prompt', () => {
     const file = `${id}_1.png`;
     expect(history).toEqual({
       [PROMPT]: {
-        prompt: [number, PROMPT, drawing(), { client_id: 'c1', create_time: number }, ['7', '9']],
+        prompt: [number, PROMPT, drawing(), { client_id: 'c1', create_time: claim.record.createdAt }, ['7', '9']],
         outputs: { 7: { images: [{ filename: file, subfolder: '', type: 'output' }] } },
         status: {
           status_str: 'success',
@@ -129,15 +129,38 @@ describe('POST /queue and /interrupt', () => {
     await anna.post('/queue', { delete: [waiting[1], first, PROMPT] });
     const queued = async () =>
       ((await anna.get('/queue')).queue_pending as unknown as [number, string][]).map(([, id]) => id);
-    expect(await queued()).toEqual([waiting[0], waiting[2]]);
+    const begunLater = claims.slice(1).map(({ record }) => record.alias ?? record.id);
+    expect(await queued()).toEqual([...begunLater, waiting[0], waiting[2]]);
     expect(Object.values(await statuses()).filter((status) => status === 'running')).toHaveLength(1);
-    expect(((await anna.get('/queue')).queue_running as unknown as unknown[]).length).toBe(3);
     await anna.post('/queue', { clear: true });
-    expect(await queued()).toEqual([]);
+    expect(await queued()).toEqual(begunLater);
     // One that never ran has an end all the same, for whoever polls for it.
     expect(await anna.get(`/history/${waiting[0]}`)).toMatchObject({
       [waiting[0] as string]: { status: { status_str: 'error' } },
     });
+  });
+
+  it('know one running job, the one that began first, and take the others for waiting ones', async () => {
+    const { api, anna } = await openComfyui();
+    for (let n = 0; n < 4; n += 1) await anna.prompt(drawing());
+    const [first, second, third] = [await begun(api), await begun(api), await begun(api)].map(
+      ({ record }) => record.id,
+    );
+    const listed = async () => {
+      const { queue_running, queue_pending } = await anna.get('/queue');
+      return [queue_running, queue_pending].map((entries) => (entries as [number, string][]).map(([, id]) => id));
+    };
+    const [running, [secondListed, thirdListed, waiting] = []] = await listed();
+    expect([running, [secondListed, thirdListed]]).toEqual([[first], [second, third]]);
+    await anna.post('/queue', { delete: [first, third] });
+    const statusOf = async (id = '') => (await api.ledger.jobs.get(id))?.record.status;
+    expect([await statusOf(first), await statusOf(second), await statusOf(third)]).toEqual([
+      ...['running', 'running', 'canceling'],
+    ]);
+    await anna.post('/queue', { clear: true });
+    expect([await statusOf(first), await statusOf(second), await statusOf(waiting)]).toEqual([
+      ...['running', 'canceling', 'canceled'],
+    ]);
   });
 
   it('take any body, and none', async () => {

@@ -32,6 +32,14 @@ describe('POST /prompt', () => {
     expect(queue_pending).toEqual([[first.number, prompt_id, drawing(), expect.anything(), ['7', '9']]]);
   });
 
+  it('is numbered by its time, or in front of all, with an integer of 32 bits', async () => {
+    const { anna } = await openComfyui();
+    const before = Math.floor(Date.now() / 1000);
+    const [last, first] = [await anna.prompt(drawing()), await anna.prompt(drawing(), { front: true })];
+    expect(Math.min(last.number, -first.number)).toBeGreaterThanOrEqual(before);
+    for (const { number } of [last, first]) expect(number | 0).toBe(number);
+  });
+
   it('lets two keys use one id for two jobs', async () => {
     const { api, anna, bert } = await openComfyui();
     const prompt_id = newId();
@@ -85,7 +93,7 @@ describe('POST /prompt', () => {
   });
 
   it("shows the prompt in the queue as it was sent, its files by the caller's names, and no secret", async () => {
-    const { anna } = await openComfyui();
+    const { api, anna } = await openComfyui();
     const { name } = (await (await anna.upload('my fox.png', await picture())).json()) as { name: string };
     const extra_data = {
       extra_pnginfo: { workflow: { id: 'w' } },
@@ -97,6 +105,7 @@ describe('POST /prompt', () => {
     const answer = await fetch(`${anna.base}/prompt`, { method: 'POST', body: text });
     const { prompt_id, number } = (await answer.json()) as { prompt_id: string; number: number };
     const queue = await anna.get('/queue');
+    const createdAt = (await api.ledger.jobs.get(prompt_id))?.record.createdAt;
     const { 9: _unneeded, ...needed } = graph;
     expect(queue).toEqual({
       queue_running: [],
@@ -105,7 +114,7 @@ describe('POST /prompt', () => {
           number,
           prompt_id,
           needed,
-          { extra_pnginfo: { workflow: { id: 'w' } }, client_id: 'c1', create_time: -number },
+          { extra_pnginfo: { workflow: { id: 'w' } }, client_id: 'c1', create_time: createdAt },
           ['3'],
         ],
       ],

@@ -23,24 +23,29 @@ export function getPrompt({ ledger }: Deps): Handler {
 }
 
 /**
- * The caller's jobs that have not ended. Each is here until the very moment in which it is in the history. What does not
- * fit into an answer is listed without its graph.
+ * The caller's jobs that have not ended. A job moves from here to the history in one step. A ComfyUI runs one prompt at a
+ * time, so the job that began first is listed as running, and the other running jobs come first among the pending ones.
+ * Jobs that do not fit into the answer are listed without their graphs.
  */
 export function getQueue({ ledger }: Deps, entries: Entries, answers: SharedAnswers): Handler {
   return (request) =>
     answers(request, 'queue', async (key) => {
-      const running: string[] = [];
+      const running: { readonly startedAt: number | null; readonly text: string }[] = [];
       const pending: string[] = [];
       let chars = 0;
       for await (const records of ledger.jobs.open(key)) {
         const isFull = chars > MOST_ANSWER_CHARS;
         const texts = await Promise.all(records.map((record) => (isFull ? bareEntry(record) : entries.queued(record))));
         for (const [index, text] of texts.entries()) {
-          (isRunning(records[index] as JobRecord) ? running : pending).push(text);
+          const record = records[index] as JobRecord;
+          if (isRunning(record)) running.push({ startedAt: record.startedAt, text });
+          else pending.push(text);
           chars += text.length;
         }
       }
-      return ['{"queue_running":', ...listed('[]', running), ',"queue_pending":', ...listed('[]', pending), '}'];
+      const [first = [], ...others] = running.sort(byBeginning).map(({ text }) => [text]);
+      const waiting = [...others.flat(), ...pending];
+      return ['{"queue_running":', ...listed('[]', first), ',"queue_pending":', ...listed('[]', waiting), '}'];
     });
 }
 
@@ -49,7 +54,11 @@ export function isRunning({ status, startedAt }: Pick<JobRecord, 'status' | 'sta
   return status === 'running' || (status === 'canceling' && startedAt !== null);
 }
 
-/** Cancels jobs that wait: those named, or all. Those that run stay, as in ComfyUI. */
+function byBeginning(a: Pick<JobRecord, 'startedAt'>, b: Pick<JobRecord, 'startedAt'>): number {
+  return (a.startedAt ?? 0) - (b.startedAt ?? 0);
+}
+
+/** Cancels the named jobs, or all, but for the one that the queue lists as running, as ComfyUI does. */
 export function postQueue({ ledger, heavyReads }: Deps): Handler {
   return async (request) => {
     const sent = looseJson(request);
@@ -58,11 +67,18 @@ export function postQueue({ ledger, heavyReads }: Deps): Handler {
     if (!clear && ids.size === 0) return { status: 200 };
     const { id: key } = knownCaller(request.caller);
     await heavyReads(key, async () => {
+      const chosen: string[] = [];
+      let first: Pick<JobRecord, 'id' | 'startedAt'> | undefined;
       for await (const open of ledger.jobs.open(key)) {
-        const chosen = open.filter((record) => !isRunning(record) && (Boolean(clear) || ids.has(promptIdOf(record))));
-        for (let at = 0; at < chosen.length; at += AT_ONCE) {
-          await Promise.all(chosen.slice(at, at + AT_ONCE).map(({ id }) => ledger.jobs.cancel(id)));
+        for (const record of open) {
+          const { id, startedAt } = record;
+          if (isRunning(record) && (first === undefined || byBeginning(record, first) < 0)) first = { id, startedAt };
+          if (clear || ids.has(promptIdOf(record))) chosen.push(id);
         }
+      }
+      const canceled = chosen.filter((id) => id !== first?.id);
+      for (let at = 0; at < canceled.length; at += AT_ONCE) {
+        await Promise.all(canceled.slice(at, at + AT_ONCE).map((id) => ledger.jobs.cancel(id)));
       }
     });
     return { status: 200 };
