@@ -6,6 +6,7 @@ import { isObject, isTruthy, type Json } from './json/values.js';
 import { type Writable, writeJson } from './json/write.js';
 
 const PREVIEW = 1;
+const TEXT = 3;
 const PREVIEW_WITH_METADATA = 4;
 const JPEG = 1;
 
@@ -105,6 +106,14 @@ export class SocketHub {
     head.writeUInt32BE(PREVIEW_WITH_METADATA, 0);
     head.writeUInt32BE(json.length, 4);
     this.sendBinary(Buffer.concat([head, json, jpeg]), clientId);
+  }
+
+  sendText(node: string, text: string): void {
+    const id = Buffer.from(node);
+    const head = Buffer.alloc(8);
+    head.writeUInt32BE(TEXT, 0);
+    head.writeUInt32BE(id.length, 4);
+    this.sendBinary(Buffer.concat([head, id, Buffer.from(text)]), undefined);
   }
 
   /** Cuts every connection without a closing handshake, as a dying server does. */

@@ -43,6 +43,8 @@ export type SocketEvent =
       readonly contentType: string;
       readonly image: Buffer;
     }
+  /** A progress text of a node, such as the price of an API call. Like a plain preview, the frame does not name the prompt. */
+  | { readonly type: 'text'; readonly promptId: string | undefined; readonly node: string; readonly text: string }
   /** An output node has written its files, or the cache named the old ones. */
   | { readonly type: 'output'; readonly promptId: string; readonly node: string; readonly files: readonly OutputFile[] }
   /** Can come some ms before the history entry exists: `idle` follows then. */

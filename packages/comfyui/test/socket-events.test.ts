@@ -90,6 +90,14 @@ describe('the recorded connections', () => {
     }
   });
 
+  it('gives the text of a node to the prompt of which it heard last, and passes over one that is cut short', () => {
+    const read = createFrameReader();
+    read(Buffer.from(JSON.stringify({ type: 'execution_start', data: { prompt_id: 'p' } })), false);
+    const text = Buffer.concat([uint32(3), uint32(2), Buffer.from('42Status: Größe')]);
+    expect(read(text, true)).toEqual({ type: 'text', promptId: 'p', node: '42', text: 'Status: Größe' });
+    expect(read(Buffer.concat([uint32(3), uint32(9), Buffer.from('42')]), true)).toBeUndefined();
+  });
+
   it('says that a prompt failed', () => {
     const events = replay('ws-failed.jsonl');
     const [failed] = only(events, 'failed');
@@ -140,7 +148,6 @@ describe('frames', () => {
 
   it.each([
     ['shorter than its head', Buffer.alloc(7)],
-    ['a text of a node (3)', Buffer.concat([uint32(3), uint32(1), Buffer.from('5hello')])],
     ['of an unknown image type', Buffer.concat([uint32(1), uint32(9), JPEG])],
     ['cut short in its metadata', namedPreview.subarray(0, 20)],
     ['with metadata that is not JSON', Buffer.concat([uint32(4), uint32(2), Buffer.from('{x'), JPEG])],

@@ -211,6 +211,7 @@ export class PromptRun {
         await this.loadSmallModel(file);
         cache.loras.keep(id, node.class_type, file);
       },
+      say: (text) => this.use.hub.sendText(id, text),
       step: async (value, max, preview) => {
         await this.control.pass(settings().stepMs - drawingMs, settings().version === '0.33.0');
         this.control.check();

@@ -21,6 +21,12 @@ const emptyImage: NodeRunner = (inputs) => {
   return { outputs: [{ kind: 'images', width, height, frames }] };
 };
 
+const getImageSize: NodeRunner = (inputs, context) => {
+  const { width, height, frames } = inputs.get('image', 'images');
+  context.say(`width: ${width}, height: ${height}\n batch size: ${frames.length}`);
+  return { outputs: [width, height, frames.length].map((value) => ({ kind: 'primitive', value })) };
+};
+
 const invert: NodeRunner = (inputs) => {
   const images = inputs.get('image', 'images');
   return { outputs: [{ ...images, frames: images.frames.map((frame) => frame.map((byte) => 255 - byte) as Buffer) }] };
@@ -123,6 +129,7 @@ const FRAMES = [
 export const images: Record<string, NodeRunner> = {
   BatchImagesNode: batch,
   EmptyImage: emptyImage,
+  GetImageSize: getImageSize,
   ImageBatch: batch,
   ImageInvert: invert,
   ImageScale: imageScale,

@@ -23,6 +23,8 @@ export interface NodeContext {
   loadLora(file: string): Promise<void>;
   /** One step: its time, its frames. `preview` draws a sampler's picture so far, asked only if somebody looks. */
   step(value: number, max: number, preview?: () => Promise<Buffer>): Promise<void>;
+  /** Sends a text about the node's progress, to everybody. */
+  say(text: string): void;
 }
 
 export interface Folders {

@@ -4,7 +4,7 @@ import { comfyUnderTest } from '@comfy-fleet/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ComfyClient, createComfyClient, type OutputFile, OutputMissing } from '../../src/index.js';
 import { failureOf, never } from '../support/client.js';
-import { invertedInput, longRun, plainPicture, prefix } from './graphs.js';
+import { invertedInput, longRun, plainPicture, prefix, renamed } from './graphs.js';
 import { ended, listen, run, running, submit } from './session.js';
 
 /** Against a real ComfyUI a long run takes its time. */
@@ -92,10 +92,7 @@ describe.each(comfyUnderTest())('$name', ({ start, headers }) => {
 
     it('runs the same graph anew when only the name of the file differs', async () => {
       const graph = plainPicture({ color: 77 });
-      const other = {
-        ...graph,
-        '2': { class_type: 'SaveImage', inputs: { images: ['1', 0], filename_prefix: prefix() } },
-      };
+      const other = renamed(graph);
       const [one, two] = [await run(client, graph), await run(client, other)];
       expect(first(two.outputs).filename).not.toBe(first(one.outputs).filename);
       expect(isPng(await download(first(two.outputs)))).toBe(true);
@@ -305,6 +302,41 @@ describe.each(comfyUnderTest())('$name', ({ start, headers }) => {
       const entry = await ended(client, promptId);
       expect(await listener.heard('output', promptId)).toMatchObject({ node: '2', files: entry.outputs });
       expect(new Set(outsider.events.map(({ type }) => type))).toEqual(new Set(['queue']));
+    });
+
+    it('counts at first the prompts that wait and run when the socket opens', { timeout: LONG }, async () => {
+      const long = await submit(client, longRun());
+      await running(client, long);
+      await submit(client, plainPicture());
+      const { events } = await listen(url, headers);
+      expect(events[0]).toEqual({ type: 'queue', remaining: 2 });
+      await client.interrupt(long, never());
+      await ended(client, long);
+    });
+
+    it('names the cached nodes right after the beginning, before any other node', async () => {
+      const listener = await listen(url, headers);
+      const graph = plainPicture();
+      await run(client, graph);
+      const promptId = await submit(client, renamed(graph), listener.socket.clientId);
+      await listener.heard('idle', promptId);
+      const heard = listener.events.filter((event) => 'promptId' in event && event.promptId === promptId);
+      expect(heard.slice(0, 2)).toMatchObject([{ type: 'started' }, { type: 'cached', nodes: ['1'] }]);
+    });
+
+    it('sends what a node says of its progress', async () => {
+      const listener = await listen(url, headers);
+      const graph = {
+        ...plainPicture({ width: 72, height: 40, batch: 2 }),
+        '3': { class_type: 'GetImageSize', inputs: { image: ['1', 0] } },
+        '4': { class_type: 'PreviewAny', inputs: { source: ['3', 0] } },
+      };
+      const promptId = await submit(client, graph, listener.socket.clientId);
+      await listener.heard('idle', promptId);
+      expect(await listener.heard('text', promptId)).toMatchObject({
+        node: '3',
+        text: 'width: 72, height: 40\n batch size: 2',
+      });
     });
 
     it('has the history entry when the socket says that the prompt is over', async () => {

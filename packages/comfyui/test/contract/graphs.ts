@@ -12,6 +12,11 @@ export function plainPicture(size: { width?: number; height?: number; batch?: nu
   };
 }
 
+/** The same picture, saved under another name. */
+export function renamed(graph: Graph): Graph {
+  return { ...graph, '2': { class_type: 'SaveImage', inputs: { images: ['1', 0], filename_prefix: prefix() } } };
+}
+
 /** The picture of that name among the inputs, inverted. */
 export function invertedInput(image: string): Graph {
   return {
