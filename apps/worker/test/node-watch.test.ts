@@ -35,6 +35,13 @@ it('tells how long each node took, with its title and steps, and which ones came
   expect(seen.isWhole).toBe(true);
 });
 
+it('names the nodes that ended since it was last asked, with their steps', () => {
+  const seen = watch([0, cached('1')], [10, node('5')], [20, step(20)], [30, node('7')]);
+  expect([seen.takeRan(), seen.takeRan()]).toEqual([[['5', 20]], undefined]);
+  seen.take(succeeded, 40);
+  expect(seen.takeRan()).toEqual([['7', null]]);
+});
+
 it('adds up a node that executes again, as in a loop', () => {
   const seen = watch([0, node('5')], [100, node('7')], [110, node('5')], [160, succeeded]);
   expect(seen.timings.map(({ nodeId, ms }) => [nodeId, ms])).toEqual([

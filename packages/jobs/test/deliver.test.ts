@@ -42,6 +42,7 @@ function due(webhook: Webhook, failedTries = 0): DueDelivery {
     progress: { fraction: 1, step: 8, steps: 8, node: null },
     outputs: [],
     error: null,
+    cachedNodes: null,
     timings: null,
     instance: 'w1/0',
     promptId: null,

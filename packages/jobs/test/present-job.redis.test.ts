@@ -31,6 +31,7 @@ function aSnapshot(record: Partial<JobRecord> = {}, ahead: number | null = null)
       progress: { fraction: 0, step: null, steps: null, node: null },
       outputs: [],
       error: null,
+      cachedNodes: null,
       timings: null,
       instance: null,
       promptId: null,

@@ -75,6 +75,10 @@ export async function follow(job: HeldJob, submission: Submission, options: Foll
       });
       if (state.state === 'ended') {
         ranToEnd(state.entry);
+        if (submission.hasTexts) {
+          await noteBeginning(job);
+          await noteProgress();
+        }
         return { timedOut: tookTooLong(state.entry), ...state };
       }
       if (state.state === 'absent') {
@@ -96,11 +100,9 @@ export async function follow(job: HeldJob, submission: Submission, options: Foll
       }
     }
     if (submission.beginningDueInMs <= 0) await noteBeginning(job);
-    if (submission.hasProgressed && performance.now() - lastWrite >= PROGRESS_MS) {
-      submission.hasProgressed = false;
-      job.note(await job.claim.progress(submission.progress));
-      lastWrite = performance.now();
-    }
+    // The ledger ignores the progress of a job whose beginning it does not know.
+    const isDue = submission.isNoted && performance.now() - lastWrite >= PROGRESS_MS;
+    if (isDue && submission.hasProgressed) await noteProgress();
     // A node that cannot be interrupted may take its time.
     const hurryMs = stops > PATIENT_STOPS ? PATIENT_MS : HURRY_MS;
     const quietMs = Math.min(pollMs, hurry || toStop() ? hurryMs : PROGRESS_MS, submission.beginningDueInMs);
@@ -137,6 +139,11 @@ export async function follow(job: HeldJob, submission: Submission, options: Foll
         markProgress(submission.progress);
         return false;
     }
+  }
+
+  async function noteProgress(): Promise<void> {
+    job.note(await job.claim.progress(submission.takeProgress()));
+    lastWrite = performance.now();
   }
 
   /** ComfyUI executes it; the first time this is heard it counts as an attempt. */
@@ -190,7 +197,7 @@ export async function noteBeginning(job: HeldJob): Promise<void> {
   const { submission } = job;
   if (submission === undefined || submission.isNoted) return;
   submission.isNoted = true;
-  job.note(await job.claim.start(submission.promptId));
+  job.note(await job.claim.start(submission.promptId, submission.cachedNodes));
 }
 
 /** Takes the prompt out of ComfyUI's queue, or interrupts it; does not wait until it has ended. */

@@ -1,5 +1,5 @@
 import type { ExpandedFrom } from '@comfy-fleet/contracts';
-import type { NodeTiming } from '@comfy-fleet/jobs';
+import type { NodeTiming, Progress } from '@comfy-fleet/jobs';
 import type { Graph } from '@comfy-fleet/workflows';
 import type { PromptNews } from '../instance/instance.js';
 import { nodeTitle } from './node-title.js';
@@ -20,6 +20,8 @@ export class NodeWatch {
   readonly #expanded = new Map<string, ExpandedFrom>();
   #node: { readonly id: string; readonly since: number } | undefined;
   #missed = false;
+  /** Nodes that ended since the last report. */
+  #ran: string[] = [];
 
   constructor(graph: Graph) {
     this.#graph = graph;
@@ -43,7 +45,7 @@ export class NodeWatch {
         return;
       case 'progress': {
         const seen = news.node === undefined ? undefined : this.#at(news.node);
-        if (seen !== undefined && news.max > 1) seen.steps = news.max;
+        if (seen !== undefined && news.max > 0) seen.steps = news.max;
         return;
       }
       case 'succeeded':
@@ -71,6 +73,16 @@ export class NodeWatch {
     return all.slice(0, MOST_NODES);
   }
 
+  /** The nodes that ended since the last call, with their steps; undefined if there are none. */
+  takeRan(): Progress['ran'] {
+    const ran = this.#ran.map((id) => {
+      const [steps, from] = [this.#seen.get(id)?.steps ?? null, this.#expanded.get(id)];
+      return from === undefined ? ([id, steps] as const) : ([id, steps, from] as const);
+    });
+    this.#ran = [];
+    return ran.length === 0 ? undefined : ran;
+  }
+
   /** Everything was heard, from its beginning to its end. */
   get isWhole(): boolean {
     return !this.#missed && this.#seen.size > 0;
@@ -82,6 +94,7 @@ export class NodeWatch {
     this.#node = undefined;
     const seen = this.#at(id);
     seen.ms = (seen.ms ?? 0) + Math.round(now - since);
+    this.#ran.push(id);
   }
 
   #at(id: string): Seen {

@@ -22,11 +22,13 @@ export function offerPreview(job: HeldJob, submission: Submission, picture: Pict
   const now = performance.now();
   if (now < submission.previewedAt + INTERVAL_MS) return;
   submission.previewedAt = now;
-  send(job, picture).catch((error: unknown) => job.log.debug('a preview was not passed on', { error }));
+  send(job, picture, submission.stepsOf(picture.node)).catch((error: unknown) =>
+    job.log.debug('a preview was not passed on', { error }),
+  );
 }
 
-async function send({ claim }: HeldJob, picture: Picture): Promise<void> {
-  if (await claim.isListenedTo()) await claim.preview(await toPreview(picture));
+async function send({ claim }: HeldJob, picture: Picture, steps: ReturnType<Submission['stepsOf']>): Promise<void> {
+  if (await claim.isListenedTo()) await claim.preview({ ...(await toPreview(picture)), ...steps });
 }
 
 async function toPreview({ contentType, image, node: nodeId, expandedFrom }: Picture): Promise<Preview> {

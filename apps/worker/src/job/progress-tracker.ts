@@ -76,6 +76,12 @@ export class ProgressTracker {
     };
   }
 
+  /** How far that node is; undefined if ComfyUI has not reported it. */
+  stepsOf(node: string | undefined): { readonly step: number; readonly steps: number } | undefined {
+    const seen = node === undefined ? undefined : this.#done.get(node);
+    return seen === undefined ? undefined : { step: seen.value, steps: seen.max };
+  }
+
   #nodesDone(): number {
     const ids = Object.keys(this.#graph);
     return ids.filter((id) => {

@@ -10,6 +10,12 @@ import { NodeWatch } from './node-watch.js';
 import { NodeWork } from './node-work.js';
 import { ProgressTracker } from './progress-tracker.js';
 
+/** How long we hold back the beginning of a job until ComfyUI has sent the list of cached nodes. */
+const CACHED_MS = 100;
+/** Limits of progress texts: how many in one report, and how many characters each. */
+const MOST_TEXTS = 16;
+const MOST_TEXT_CHARS = 1000;
+
 /** An execution shorter than this is noted with its end, in one step: nobody could have seen it run. */
 const NOTE_MS = 20;
 
@@ -67,8 +73,10 @@ export class Submission {
   isInDoubt = false;
   /** How far the socket says it is. */
   progress: Progress;
-  /** The progress has changed since this was last set to false. */
+  /** The progress has changed since it was last taken. */
   hasProgressed = false;
+  /** The nodes that ComfyUI did not execute because it had their results; undefined if it did not say. */
+  cachedNodes: readonly string[] | undefined;
   /** When a preview of it was last passed on, by performance.now(). */
   previewedAt = Number.NEGATIVE_INFINITY;
   readonly stopListening: () => void;
@@ -77,6 +85,7 @@ export class Submission {
   readonly #nodes: NodeWatch;
   readonly #work: NodeWork;
   readonly #onLoads: (loads: Loads) => void;
+  readonly #texts = new Map<string, string>();
   readonly #heard: { began?: number; ended?: number; node?: string } = {};
 
   /** Hears the instance's news of it from now on. */
@@ -140,7 +149,26 @@ export class Submission {
   /** In how many ms the beginning is to be noted in the ledger; endless when there is nothing to note. */
   get beginningDueInMs(): number {
     if (this.beganAt === undefined || this.isNoted) return Number.POSITIVE_INFINITY;
-    return Math.max(0, this.beganAt + NOTE_MS - Date.now());
+    const afterMs = this.cachedNodes === undefined ? CACHED_MS : NOTE_MS;
+    return Math.max(0, this.beganAt + afterMs - Date.now());
+  }
+
+  /** There are texts to report. ComfyUI's history does not have them. */
+  get hasTexts(): boolean {
+    return this.#texts.size > 0;
+  }
+
+  /** The progress, with what is new since the last call. */
+  takeProgress(): Progress {
+    const texts = this.hasTexts ? Object.fromEntries(this.#texts) : undefined;
+    this.#texts.clear();
+    this.hasProgressed = false;
+    return { ran: this.#nodes.takeRan(), texts, ...this.progress };
+  }
+
+  /** How far a node is. */
+  stepsOf(node: string | undefined): ReturnType<ProgressTracker['stepsOf']> {
+    return this.#tracker.stepsOf(node);
   }
 
   /** The instance executes it, and has its models in memory. */
@@ -175,7 +203,15 @@ export class Submission {
         this.#heard.node = news.node;
         this.#track(news);
         return;
+      case 'text':
+        if (this.#texts.size >= MOST_TEXTS && !this.#texts.has(news.node)) return;
+        this.#texts.set(news.node, news.text.slice(0, MOST_TEXT_CHARS).toWellFormed());
+        this.hasProgressed = true;
+        return;
       case 'cached':
+        this.cachedNodes = news.nodes;
+        this.#track(news);
+        return;
       case 'progress':
       case 'progress_state':
         this.#track(news);

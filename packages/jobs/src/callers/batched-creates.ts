@@ -141,6 +141,7 @@ function newSnapshot(
     startedAt: null,
     finishedAt: null,
     progress: NO_PROGRESS,
+    cachedNodes: null,
     outputs: [],
     error: null,
     timings: null,

@@ -45,6 +45,10 @@ export interface Progress {
   readonly expandedFrom?: ExpandedFrom | undefined;
   /** Nodes of the graph that are done, those from ComfyUI's cache included, and all of them. */
   readonly nodes?: { readonly done: number; readonly total: number };
+  /** Nodes that ended since the last report, in their order, each with its number of steps if it has any. */
+  readonly ran?: readonly (readonly [nodeId: string, steps: number | null, from?: ExpandedFrom])[] | undefined;
+  /** What nodes said of their progress since the last report, by their ids. */
+  readonly texts?: Readonly<Record<string, string>> | undefined;
 }
 
 /** How long one node of the graph executed. */
@@ -77,6 +81,9 @@ export interface Preview {
   /** Of the node at work; absent where ComfyUI does not say. */
   readonly nodeId?: string | undefined;
   readonly expandedFrom?: ExpandedFrom | undefined;
+  /** How far that node was; absent where it is not known. */
+  readonly step?: number | undefined;
+  readonly steps?: number | undefined;
 }
 
 /** The ledger's record of one job: the truth about it. Times are ms since 1970, by Redis' clock. */
@@ -100,6 +107,8 @@ export interface JobRecord {
   readonly startedAt: number | null;
   readonly finishedAt: number | null;
   readonly progress: Progress;
+  /** Nodes that ComfyUI had the results of when it began; null: not known. */
+  readonly cachedNodes: readonly string[] | null;
   readonly outputs: readonly OutputRecord[];
   readonly error: JobError | null;
   /** Of its last submission; null until it has ended, and when nothing of it was heard. */
@@ -207,6 +216,7 @@ export function recordOf(fields: Readonly<Record<string, string>>): JobRecord | 
     startedAt: number('started_at'),
     finishedAt: number('finished_at'),
     progress: json('progress', NO_PROGRESS),
+    cachedNodes: json<string[] | null>('cached_nodes', null),
     outputs: outputsOf(json<OutputRecord[] | null>('outputs', null), json<OldImage[]>('images', [])),
     error: json<JobError | null>('error', null),
     timings: json<Timings | null>('timings', null),

@@ -46,8 +46,8 @@ export interface Claim {
    * prompt will wait behind another one there: then an idle instance may ask for it.
    */
   submit(promptId: string, instance: string, expectedStart?: number): Promise<Verdict>;
-  /** ComfyUI began to execute it. */
-  start(promptId: string): Promise<Verdict>;
+  /** ComfyUI began to execute it. `cachedNodes`: the nodes that it need not execute, if known. */
+  start(promptId: string, cachedNodes?: readonly string[]): Promise<Verdict>;
   progress(progress: Progress): Promise<Verdict>;
   /** Whether anybody listens to the job's events now, so that a preview is worth its bytes. */
   isListenedTo(): Promise<boolean>;

@@ -29,7 +29,8 @@ export function heldClaim(
   return {
     record,
     submit: (promptId, instance, expectedStart) => verdict('submit', promptId, instance, byRedis(expectedStart)),
-    start: (promptId) => verdict('start', promptId),
+    start: (promptId, cachedNodes) =>
+      verdict('start', promptId, cachedNodes === undefined ? '' : JSON.stringify(cachedNodes)),
     progress: (progress) => verdict('progress', JSON.stringify(progress)),
     ...reads,
     preview: (preview) => verdict('preview', JSON.stringify(preview)),

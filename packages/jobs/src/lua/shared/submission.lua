@@ -34,5 +34,5 @@ end
 local function drop_submission()
   leave_line()
   if owner() ~= get('worker') then redis.call('SREM', held_key(owner()), id) end
-  redis.call('HDEL', record, 'prompt_id', 'started_prompt', 'started_at', 'progress', 'orphaned_at', 'orphaned_ms')
+  redis.call('HDEL', record, 'prompt_id', 'started_prompt', 'started_at', 'progress', 'cached_nodes', 'orphaned_at', 'orphaned_ms')
 end

@@ -1,0 +1,80 @@
+import { newId } from '@comfy-fleet/contracts';
+import type { Preview, Progress } from '@comfy-fleet/jobs';
+import { openUpload } from '@comfy-fleet/workflows';
+import { expect, it } from 'vitest';
+import { aRequest } from './held.js';
+import { aGpu, openStack } from './worker-stack.js';
+
+/** What those hear who follow a job until it has ended. */
+async function followed(stack: Awaited<ReturnType<typeof openStack>>, id: string, onPreview: () => void = () => {}) {
+  const [reports, previews]: [Progress[], Preview[]] = [[], []];
+  for await (const item of stack.ledger.jobs.events(id, { after: '0-0', signal: new AbortController().signal })) {
+    if (item.kind === 'event' && item.event.type === 'progress') reports.push(item.event.progress);
+    if (item.kind !== 'preview') continue;
+    previews.push(item.preview);
+    onPreview();
+  }
+  return { reports, previews };
+}
+
+it('says at the beginning of a job which nodes ComfyUI has the results of', async () => {
+  const gpu = await aGpu(0);
+  const stack = await openStack();
+  await stack.startWorker('w', [gpu.url]);
+  await stack.run({ seed: '1' });
+  gpu.set({ stepMs: 1000 });
+  const id = await stack.submit({ seed: '2', steps: 150 });
+  await stack.running(id);
+  const { cachedNodes } = await stack.record(id);
+  gpu.set({ stepMs: 0 });
+  const { timings } = await stack.ended(id);
+  const cached = timings?.nodes.filter((node) => node.cached).map(({ nodeId }) => nodeId);
+  expect(cached?.length).toBeGreaterThan(0);
+  expect([...(cachedNodes ?? [])].sort()).toEqual(cached?.sort());
+});
+
+it('reports every node that ended, however short, and with a preview how far its node is', async () => {
+  const gpu = await aGpu(1000, { previewMethod: 'latent2rgb' });
+  const stack = await openStack();
+  await stack.startWorker('w', [gpu.url]);
+  const id = await stack.submit({ steps: 150 });
+  const { reports, previews } = await followed(stack, id, () => gpu.set({ stepMs: 0 }));
+  const { timings } = await stack.record(id);
+  const nodes = timings?.nodes.map(({ nodeId }) => nodeId) ?? [];
+  const sampler = timings?.nodes.find(({ steps }) => steps === 150)?.nodeId ?? '';
+  const reported = reports.flatMap(({ ran = [] }) => ran.map(([node]) => node));
+  const before = nodes.slice(0, nodes.indexOf(sampler));
+  expect(before.length).toBeGreaterThan(1);
+  expect(reported).toEqual(expect.arrayContaining(before));
+  expect(previews[0]).toMatchObject({ nodeId: sampler, step: expect.any(Number), steps: 150 });
+});
+
+it('reports what a node said of its progress, also when the prompt ended before the next report', async () => {
+  const gpu = await aGpu(0);
+  const stack = await openStack();
+  await stack.answering();
+  const graph = {
+    '1': { class_type: 'EmptyImage', inputs: { width: 64, height: 48, batch_size: 1, color: 7 } },
+    '2': { class_type: 'GetImageSize', inputs: { image: ['1', 0] } },
+    '3': { class_type: 'PreviewAny', inputs: { source: ['2', 0] } },
+  };
+  const { version, text } = openUpload('size', JSON.stringify(graph));
+  const request = { ...aRequest(), workflow: 'size', version, inputs: {} };
+  const id = newId();
+  const job = {
+    id,
+    kind: 'workflow',
+    request,
+    source: { version, text },
+    pool: 'default',
+    startWithinMs: 60_000,
+  } as const;
+  await stack.ledger.orders.create({ jobs: [job], caller: 'anna' });
+  await stack.startWorker('w', [gpu.url]);
+  await stack.ended(id);
+  const { reports } = await followed(stack, id);
+  expect(reports.at(-1)).toMatchObject({
+    ran: expect.arrayContaining([['2', null]]),
+    texts: { 2: 'width: 64, height: 48\n batch size: 1' },
+  });
+});
