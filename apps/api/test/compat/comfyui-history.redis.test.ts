@@ -148,7 +148,9 @@ describe('POST /queue and /interrupt', () => {
     );
     const listed = async () => {
       const { queue_running, queue_pending } = await anna.get('/queue');
-      return [queue_running, queue_pending].map((entries) => (entries as [number, string][]).map(([, id]) => id));
+      return [queue_running, queue_pending].map((entries) =>
+        (entries as unknown as [number, string][]).map(([, id]) => id),
+      );
     };
     const [running, [secondListed, thirdListed, waiting] = []] = await listed();
     expect([running, [secondListed, thirdListed]]).toEqual([[first], [second, third]]);

@@ -97,9 +97,10 @@ it('tells of a prompt from its beginning to its end, as ComfyUI does', async () 
     'execution_start',
     'execution_cached',
     ...['progress_state', 'executing'],
-    ...['progress_state', 'executing', 'progress_state', 'progress', 1],
-    ...['progress_state', 'executing', 'executed', 'execution_success', 'executing'],
+    ...['progress_state', 'executing', 'progress_state', 'progress', 1, 'progress_state', 'progress'],
+    ...['progress_state', 'executing', 'executed', 'progress_state', 'execution_success', 'executing'],
   ]);
+  expect(heard).toContainEqual({ type: 'progress', data: { value: 4, max: 4, prompt_id: promptId, node: '5' } });
   expect(heard).toContainEqual({ type: 'progress', data: { value: 1, max: 4, prompt_id: promptId, node: '5' } });
   const output = { images: [{ filename: `${id}_1.png`, subfolder: '', type: 'output' }] };
   expect(heard).toContainEqual({ type: 'executed', data: { ...node('7', promptId), output } });
@@ -107,7 +108,76 @@ it('tells of a prompt from its beginning to its end, as ComfyUI does', async () 
   expect(frame).toMatchObject({ binary: 1, rest: Buffer.from('00000001ffd8ffe0', 'hex') });
   const state = heard.filter((one) => 'type' in one && one.type === 'progress_state').at(-1);
   expect(state).toMatchObject({
-    data: { prompt_id: promptId, nodes: { '5': { value: 4, max: 4, state: 'finished' }, '7': { state: 'running' } } },
+    data: { prompt_id: promptId, nodes: { '5': { value: 4, max: 4, state: 'finished' }, '7': { state: 'finished' } } },
+  });
+});
+
+it('tells of the progress of a node before its first preview, with whose picture it comes', async () => {
+  const tab = await listenAt(api, { key: 'anna', clientId: 'tab' });
+  const { promptId } = await prompt('tab');
+  const claim = await running();
+  await claim.progress(at('4'));
+  await tab.until('executing', node('4', promptId));
+  await claim.preview({ contentType: 'image/jpeg', data: '/9j/4A==', nodeId: '5', step: 2, steps: 4 });
+  await until('the preview is there', () => tab.heard.some((one) => 'binary' in one));
+  await claim.progress(at('5', 2));
+  await claim.progress(at('5', 3));
+  await tab.until('progress', { value: 3 });
+  expect(tab.story().slice(4)).toEqual([
+    ...['progress_state', 'executing', 'progress_state', 'progress', 1, 'progress_state', 'progress'],
+  ]);
+  expect(tab.heard).toContainEqual({ type: 'progress', data: { value: 2, max: 4, prompt_id: promptId, node: '5' } });
+});
+
+it('tells of every node that ran, those too that were shorter than the pause between two reports', async () => {
+  const tab = await listenAt(api, { key: 'anna', clientId: 'tab' });
+  const { id, promptId } = await prompt('tab');
+  const claim = await api.claim();
+  const submission = newId();
+  await claim.submit(submission, 'gpu-1/1');
+  await claim.start(submission, ['1', '2']);
+  await claim.progress({
+    ran: [
+      ['3', null],
+      ['4', 8],
+    ],
+    texts: { '4': 'Größe: 64' },
+    ...at('5', 1),
+  });
+  await tab.until('progress', { node: '5' });
+  const timing = (nodeId: string, steps: number | null = null, cached = false) => {
+    return { nodeId, title: nodeId, className: 'Any', ms: cached ? null : 1, steps, cached };
+  };
+  const nodes = [timing('1', null, true), timing('3'), timing('4', 8), timing('5', 4), timing('6'), timing('7', 1)];
+  const outputs = [picture(id, '6'), picture(id, '1')];
+  await claim.finish({ status: 'succeeded', outputs }, submission, { nodes, modelLoadMs: null });
+  const heard = await tab.until('executing', { node: null, prompt_id: promptId });
+  const told = heard.flatMap((one): unknown[] => {
+    if ('binary' in one) return [[one.binary, one.rest.toString()]];
+    const { node, nodes, value, max } = one.data;
+    if (one.type === 'execution_cached') return [[one.type, nodes]];
+    return ['executing', 'executed', 'progress'].includes(one.type)
+      ? [[one.type, node, ...(max ? [value, max] : [])]]
+      : [];
+  });
+  expect(told).toEqual([
+    ['execution_cached', ['1', '2']],
+    ['executing', '3'],
+    ['executing', '4'],
+    ['progress', '4', 8, 8],
+    [3, '\0\0\0\x014Größe: 64'],
+    ['executing', '5'],
+    ['progress', '5', 1, 4],
+    ['executed', '1'],
+    ['progress', '5', 4, 4],
+    ['executing', '6'],
+    ['executed', '6'],
+    ['executing', '7'],
+    ['progress', '7', 1, 1],
+    ['executing', null],
+  ]);
+  expect(heard.filter((one) => 'type' in one && one.type === 'progress_state').at(-1)).toMatchObject({
+    data: { nodes: { '7': { value: 1, max: 1, state: 'finished' } } },
   });
 });
 
@@ -255,6 +325,8 @@ it('says nothing of prompts that were over before the socket came, nor of those 
 
 it('sends pictures of a SaveImageWebsocket as frames while that node executes, and shows no files of it', async () => {
   const tab = await listenAt(api, { key: 'anna', clientId: 'tab' });
+  const flags = { type: 'feature_flags', data: { supports_preview_metadata: true } };
+  const described = await listenAt(api, { key: 'anna', clientId: 'tab', first: flags });
   const { id, promptId } = await prompt('tab');
   const claim = await running();
   const contents = [Buffer.from('first picture'), Buffer.alloc(300_000, 7)];
@@ -278,6 +350,36 @@ it('sends pictures of a SaveImageWebsocket as frames while that node executes, a
     true,
   ]);
   expect(tab.story()).not.toContain('executed');
+  expect(tab.story().slice(2)).toEqual([
+    ...['progress_state', 'executing', 'progress_state', 'progress', 1, 'progress_state', 'progress', 1],
+    ...['progress_state', 'progress', 'progress_state', 'execution_success', 'executing'],
+  ]);
+  const told = heard.flatMap((one) =>
+    'data' in one && one.type === 'progress' ? [[one.data.value, one.data.max]] : [],
+  );
+  expect(told.slice(0, 2)).toEqual([
+    [0, 2],
+    [1, 2],
+  ]);
+  await described.until('executing', { node: null, prompt_id: promptId });
+  const frames = described.heard.flatMap((one) => ('binary' in one ? [one] : []));
+  for (const [n, { binary, rest }] of frames.entries()) {
+    const length = rest.readUInt32BE(0);
+    const about = JSON.parse(rest.subarray(4, 4 + length).toString());
+    expect([binary, about]).toEqual([
+      4,
+      {
+        node_id: 'save_it',
+        prompt_id: promptId,
+        display_node_id: 'save_it',
+        parent_node_id: null,
+        real_node_id: 'save_it',
+        image_type: 'image/png',
+      },
+    ]);
+    expect(rest.subarray(4 + length).equals(contents[n] as Buffer)).toBe(true);
+  }
+  expect(frames).toHaveLength(2);
 });
 
 it('does not send a picture of a SaveImageWebsocket that is larger than MAX_IMAGE_BYTES', async () => {
@@ -349,8 +451,16 @@ it('tells of one prompt of a client at a time, as a ComfyUI runs one, and of ano
   await tab.until('executing', { node: null, prompt_id: c.promptId });
   expect(told()).toEqual([
     ...['a execution_start', 'a executing', 'a progress'],
-    ...['b execution_start', 'b executing', 'b progress', 'b executing', 'b executed', 'b executing null'],
-    ...['a executing', 'preview', 'a executing', 'a executed', 'a execution_success', 'a executing null'],
+    ...[
+      'b execution_start',
+      'b executing',
+      'b progress',
+      'b progress',
+      'b executing',
+      'b executed',
+      'b executing null',
+    ],
+    ...['a executing', 'preview', 'a progress', 'a executing', 'a executed', 'a execution_success', 'a executing null'],
     'b execution_success',
     ...['c execution_start', 'c executing', 'c progress', 'c execution_error', 'c executing null'],
   ]);

@@ -8,7 +8,8 @@ export type Message = readonly [type: string, data: Record<string, unknown>];
 /** That the job began, and which nodes had results already, as far as that is known by now. */
 export function beginning(record: JobRecord): Message[] {
   const about = { prompt_id: promptIdOf(record), timestamp: record.startedAt ?? record.createdAt };
-  const nodes = (record.timings?.nodes ?? []).filter(({ cached }) => cached).map(({ nodeId }) => nodeId);
+  const timed = (record.timings?.nodes ?? []).filter(({ cached }) => cached).map(({ nodeId }) => nodeId);
+  const nodes = record.cachedNodes ?? timed;
   return [
     ['execution_start', about],
     ['execution_cached', { nodes, ...about }],

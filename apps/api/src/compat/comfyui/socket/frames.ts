@@ -2,12 +2,24 @@ import type { Message } from '../present/messages.js';
 
 /** ComfyUI's types of binary messages, and of pictures in them; big-endian numbers of four bytes. */
 const PREVIEW = 1;
+const TEXT = 3;
 const PREVIEW_WITH_METADATA = 4;
 const JPEG = 1;
 const PNG = 2;
 
-export function textFrame([type, data]: Message): string {
-  return JSON.stringify({ type, data });
+/** A message type of our own for progress texts, which ComfyUI sends as binary frames. */
+export const PROGRESS_TEXT = 'progress_text';
+
+export function messageFrame([type, data]: Message): string | Buffer {
+  return type === PROGRESS_TEXT ? progressText(`${data.node}`, `${data.text}`) : JSON.stringify({ type, data });
+}
+
+function progressText(node: string, text: string): Buffer {
+  const id = Buffer.from(node);
+  const head = Buffer.alloc(8);
+  head.writeUInt32BE(TEXT);
+  head.writeUInt32BE(id.length, 4);
+  return Buffer.concat([head, id, Buffer.from(text)]);
 }
 
 /** A picture alone: a preview, or what a SaveImageWebsocket sends. */

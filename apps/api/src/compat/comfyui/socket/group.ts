@@ -2,7 +2,7 @@ import type { Preview } from '@comfy-fleet/jobs';
 import pLimit from 'p-limit';
 import type { Message } from '../present/messages.js';
 import { nodeInProgress } from '../present/node-ids.js';
-import { describedFrame, pictureFrame, textFrame } from './frames.js';
+import { describedFrame, messageFrame, pictureFrame } from './frames.js';
 import type { Narrator } from './narrator.js';
 import type { Outlet } from './outlet.js';
 
@@ -55,17 +55,16 @@ export class Group {
     if (this.#isShown(narrator)) this.#tell(messages);
   }
 
-  preview(narrator: Narrator, { contentType, data, nodeId, expandedFrom }: Preview): void {
+  preview(narrator: Narrator, preview: Preview): void {
     if (!this.#isShown(narrator)) return;
-    const before = narrator.beforePreview(nodeId, expandedFrom);
+    const before = narrator.beforePreview(preview);
     if (before === undefined) return;
     this.#tell(before);
-    const picture = Buffer.from(data, 'base64');
-    const plain = pictureFrame(picture, contentType);
-    const { node_id, ...ids } = nodeInProgress({ nodeId: nodeId ?? '', expandedFrom });
-    const about = { node_id, prompt_id: narrator.promptId, ...ids, image_type: contentType };
-    const described = describedFrame(picture, about);
-    for (const outlet of this.outlets) outlet.preview(outlet.wantsMetadata ? described : plain);
+    const frameFor = pictureFrames(Buffer.from(preview.data, 'base64'), preview.contentType, {
+      ...nodeInProgress({ nodeId: preview.nodeId ?? '', expandedFrom: preview.expandedFrom }),
+      prompt_id: narrator.promptId,
+    });
+    for (const outlet of this.outlets) outlet.preview(frameFor(outlet));
   }
 
   /** Tells what `story` tells of the prompt's end, and nothing in between, then how it ended. */
@@ -77,7 +76,10 @@ export class Group {
         await story({
           isBegun: isFirst && this.#isTold,
           tell: (messages) => this.#tell(messages),
-          picture: (content, contentType) => this.#picture(content, contentType),
+          picture: (content, contentType, nodeId) =>
+            this.#picture(
+              pictureFrames(content, contentType, { ...nodeInProgress({ nodeId }), prompt_id: narrator.promptId }),
+            ),
         });
       } finally {
         this.#open.delete(narrator);
@@ -118,16 +120,33 @@ export class Group {
 
   #tell(messages: readonly Message[]): void {
     for (const message of messages) {
-      const text = textFrame(message);
-      for (const outlet of this.outlets) outlet.send(text);
+      const frame = messageFrame(message);
+      for (const outlet of this.outlets) outlet.send(frame);
     }
   }
 
   /** Resolves when all sockets have it. */
-  async #picture(content: Buffer, contentType: string): Promise<void> {
-    const frame = pictureFrame(content, contentType);
-    await Promise.all([...this.outlets].map((outlet) => outlet.picture(frame)));
+  async #picture(frameFor: ReturnType<typeof pictureFrames>): Promise<void> {
+    await Promise.all([...this.outlets].map((outlet) => outlet.picture(frameFor(outlet))));
   }
+}
+
+/** Encodes a picture once with and once without metadata, when a socket first needs it. */
+function pictureFrames(
+  picture: Buffer,
+  contentType: string,
+  ids: Readonly<Record<string, unknown>>,
+): (outlet: Outlet) => Buffer {
+  const frames = new Map<boolean, Buffer>();
+  return ({ wantsMetadata }) => {
+    const frame =
+      frames.get(wantsMetadata) ??
+      (wantsMetadata
+        ? describedFrame(picture, { ...ids, image_type: contentType })
+        : pictureFrame(picture, contentType));
+    frames.set(wantsMetadata, frame);
+    return frame;
+  };
 }
 
 /** While an end is told. */
@@ -135,6 +154,6 @@ export interface Scene {
   /** The sockets heard the beginning already. */
   readonly isBegun: boolean;
   tell(messages: readonly Message[]): void;
-  /** Resolves when all sockets have the picture. */
-  picture(content: Buffer, contentType: string): Promise<void>;
+  /** Sends a picture of that node; resolves when all sockets have it. */
+  picture(content: Buffer, contentType: string, nodeId: string): Promise<void>;
 }

@@ -3,7 +3,7 @@ import { parsePlainJson } from '@comfy-fleet/workflows';
 import type { RawData, WebSocket } from 'ws';
 import type { Deps } from '../../../deps.js';
 import { features } from '../present/features.js';
-import { textFrame } from './frames.js';
+import { messageFrame } from './frames.js';
 import { KeyHub } from './key-hub.js';
 import { Outlet } from './outlet.js';
 
@@ -19,7 +19,7 @@ export type Join = (socket: WebSocket, who: { readonly key: string; readonly cli
  */
 export function socketHub(deps: Pick<Deps, 'ledger' | 'frames' | 'log' | 'config' | 'heartbeatMs'>): Join {
   const keys = new Map<string, KeyHub>();
-  const flags = textFrame(['feature_flags', features(deps.config)]);
+  const flags = messageFrame(['feature_flags', features(deps.config)]);
 
   return (socket, { key, clientId }) => {
     const client = (clientId || randomUUID().replaceAll('-', '')).slice(0, MOST_CLIENT_CHARS);

@@ -3,7 +3,7 @@ import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promi
 import { firstIdAt, type KeyChange } from '@comfy-fleet/jobs';
 import type { Deps } from '../../../deps.js';
 import { ClientJobs } from './client-jobs.js';
-import { textFrame } from './frames.js';
+import { messageFrame } from './frames.js';
 import { Group } from './group.js';
 import type { Outlet } from './outlet.js';
 import { repeated } from './repeated.js';
@@ -126,7 +126,7 @@ export class KeyHub {
     for (const { sid, client, outlet } of joined) {
       if (outlet.isOpened) continue;
       client.told ??= count;
-      outlet.open(textFrame(['status', { ...statusOf(count), sid }]), client.group.soFar.map(textFrame));
+      outlet.open(messageFrame(['status', { ...statusOf(count), sid }]), client.group.soFar.map(messageFrame));
     }
     for (const client of this.#clients.values()) this.#tellClient(client);
   }
@@ -148,7 +148,7 @@ export class KeyHub {
   }
 
   #tellCount({ outlets }: Group, count: number): void {
-    const text = textFrame(['status', statusOf(count)]);
+    const text = messageFrame(['status', statusOf(count)]);
     for (const outlet of outlets) if (outlet.isOpened) outlet.send(text);
   }
 }

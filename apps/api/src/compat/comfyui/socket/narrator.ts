@@ -1,13 +1,17 @@
 import type { ExpandedFrom } from '@comfy-fleet/contracts';
-import type { JobRecord, Progress } from '@comfy-fleet/jobs';
+import type { JobRecord, Preview, Progress } from '@comfy-fleet/jobs';
 import { beginning, type Message } from '../present/messages.js';
 import { nodeInProgress, nodeUnderWay } from '../present/node-ids.js';
 import { promptIdOf } from '../present/prompt-id.js';
+import { PROGRESS_TEXT } from './frames.js';
 
 interface NodeState {
   readonly value: number;
   readonly max: number;
   readonly state: 'running' | 'finished';
+  /** The last messages about its steps and with its text. */
+  readonly progress?: Message | undefined;
+  readonly text?: Message | undefined;
 }
 
 /** Tells of one job as ComfyUI tells of a prompt, from its beginning to its end. */
@@ -19,8 +23,6 @@ export class Narrator {
   readonly #nodes = new Map<string, NodeState>();
   readonly #expanded = new Map<string, ExpandedFrom>();
   #current: string | undefined;
-  /** Of the current one. */
-  #progress: Message | undefined;
 
   constructor(record: JobRecord) {
     this.promptId = promptIdOf(record);
@@ -28,13 +30,18 @@ export class Narrator {
 
   /** The job executes; nothing that was told before, unless it began anew. */
   begun(record: JobRecord): Message[] {
+    return [...this.started(record), ...this.progressed(record.progress)];
+  }
+
+  /** The same without its progress. */
+  started(record: JobRecord): Message[] {
     // Whoever looks late does not see that a submission was lost, only that there is another one.
     const isAnother = record.promptId !== null && record.promptId !== this.#submission;
     if (this.#beginning !== undefined && isAnother) this.lost();
-    if (this.#beginning !== undefined) return this.progressed(record.progress);
+    if (this.#beginning !== undefined) return [];
     this.#submission = record.promptId;
     this.#beginning = beginning(record);
-    return [...this.#beginning, ...this.progressed(record.progress)];
+    return [...this.#beginning];
   }
 
   /** The job has to begin anew. */
@@ -42,54 +49,120 @@ export class Narrator {
     this.#beginning = undefined;
     this.#nodes.clear();
     this.#current = undefined;
-    this.#progress = undefined;
   }
 
-  progressed({ nodeId, expandedFrom, step, steps }: Progress): Message[] {
-    if (this.#beginning === undefined || nodeId === undefined) return [];
-    const messages = this.entered(nodeId, expandedFrom);
-    const known = this.#nodes.get(nodeId);
-    if (step === null || steps === null || (known?.value === step && known.max === steps)) return messages;
-    this.#nodes.set(nodeId, { value: step, max: steps, state: 'running' });
-    this.#progress = ['progress', { value: step, max: steps, prompt_id: this.promptId, node: nodeId }];
-    return [...messages, this.#progressState(), this.#progress];
+  progressed({ ran = [], texts = {}, nodeId, expandedFrom, step, steps }: Progress): Message[] {
+    if (this.#beginning === undefined) return [];
+    const messages = ran.flatMap(([id, most, from]) => [...this.ran(id, most, from), ...this.#said(id, texts)]);
+    if (nodeId === undefined || (nodeId === this.#current && this.#isFinished(nodeId))) return messages;
+    messages.push(...this.entered(nodeId, expandedFrom));
+    if (step !== null && steps !== null) messages.push(...this.reached(step, steps));
+    return [...messages, ...this.#said(nodeId, texts)];
+  }
+
+  #said(node: string, texts: NonNullable<Progress['texts']>): Message[] {
+    const known = this.#nodes.get(node);
+    if (known === undefined || !Object.hasOwn(texts, node)) return [];
+    const text: Message = [PROGRESS_TEXT, { node, text: texts[node] }];
+    this.#nodes.set(node, { ...known, text });
+    return [text];
   }
 
   /** A node is under way. Those that it was expanded from go on until it and its like have finished. */
   entered(nodeId: string, expandedFrom?: ExpandedFrom): Message[] {
-    if (nodeId === this.#current) return [];
+    if (nodeId === this.#current && !this.#isFinished(nodeId)) return [];
     if (expandedFrom !== undefined) this.#expanded.set(nodeId, expandedFrom);
     const under = this.#parentsOf(nodeId);
-    for (const [id, { max, state }] of this.#nodes) {
-      if (state === 'running' && !under.has(id)) this.#nodes.set(id, { value: max, max, state: 'finished' });
-    }
+    const left = this.#current !== undefined && under.has(this.#current) ? [] : this.#finish();
+    this.#finishAllBut(under);
     this.#current = nodeId;
-    this.#progress = undefined;
     this.#nodes.set(nodeId, { value: 0, max: 1, state: 'running' });
-    return [this.#progressState(), ...this.executing];
+    return [...left, this.#progressState(), ...this.executing];
   }
 
-  /** What is to be told before a preview of that node; undefined: it comes too late, or too early. */
-  beforePreview(nodeId: string | undefined, expandedFrom?: ExpandedFrom): Message[] | undefined {
+  /** The current node has done so many of its steps. */
+  reached(value: number, max: number): Message[] {
+    const node = this.#current;
+    const known = node === undefined ? undefined : this.#nodes.get(node);
+    if (node === undefined || known === undefined) return [];
+    if (known.progress !== undefined && known.value === value && known.max === max) return [];
+    const progress: Message = ['progress', { value, max, prompt_id: this.promptId, node }];
+    this.#nodes.set(node, { ...known, value, max, progress });
+    return [this.#progressState(), progress];
+  }
+
+  /** A node has finished. `steps`: how many it had, if any. */
+  ran(nodeId: string, steps: number | null, expandedFrom?: ExpandedFrom): Message[] {
+    if (this.#isFinished(nodeId)) return [];
+    const messages = this.entered(nodeId, expandedFrom);
+    return [...messages, ...this.#finish(steps)];
+  }
+
+  /** All nodes of the prompt have finished. */
+  done(): Message[] {
+    if (this.#current === undefined) return [];
+    const left = this.#finish();
+    this.#finishAllBut(new Set());
+    return [...left, this.#progressState()];
+  }
+
+  /**
+   * The messages that must precede a preview: some clients fail if it comes before the first progress of its node. Undefined
+   * if the node has finished, or the prompt has not begun.
+   */
+  beforePreview({ nodeId, expandedFrom, step = 0, steps = 1 }: Preview): Message[] | undefined {
     if (this.#beginning === undefined) return undefined;
-    if (nodeId === undefined || nodeId === this.#current) return [];
-    return this.#nodes.has(nodeId) ? undefined : this.entered(nodeId, expandedFrom);
+    if (nodeId === undefined) return [];
+    if (this.#nodes.has(nodeId) && (nodeId !== this.#current || this.#isFinished(nodeId))) return undefined;
+    const messages = this.entered(nodeId, expandedFrom);
+    const { value = 0, progress } = this.#nodes.get(nodeId) ?? {};
+    return progress !== undefined && step <= value ? messages : [...messages, ...this.reached(step, steps)];
   }
 
   /** The node under way. */
   get executing(): Message[] {
-    const nodeId = this.#current;
-    if (nodeId === undefined) return [];
-    const node = nodeUnderWay({ nodeId, expandedFrom: this.#expanded.get(nodeId) });
-    return [['executing', { ...node, prompt_id: this.promptId }]];
+    return this.#current === undefined ? [] : [this.#executing(this.#current)];
   }
 
   /** For who comes late. */
   get soFar(): Message[] {
     if (this.#beginning === undefined) return [];
-    const state = this.#current === undefined ? [] : [this.#progressState()];
-    const progress = this.#progress === undefined ? [] : [this.#progress];
-    return [...this.#beginning, ...state, ...this.executing, ...progress];
+    const told = (node: string): Message[] => {
+      const { progress, text } = this.#nodes.get(node) ?? {};
+      return [this.#executing(node), ...[progress, text].filter((message) => message !== undefined)];
+    };
+    const before = [...this.#nodes.keys()].filter((id) => id !== this.#current).flatMap(told);
+    const current = this.#current === undefined ? [] : [this.#progressState(), ...told(this.#current)];
+    return [...this.#beginning, ...before, ...current];
+  }
+
+  #executing(nodeId: string): Message {
+    const node = nodeUnderWay({ nodeId, expandedFrom: this.#expanded.get(nodeId) });
+    return ['executing', { ...node, prompt_id: this.promptId }];
+  }
+
+  #isFinished(nodeId: string): boolean {
+    return this.#nodes.get(nodeId)?.state === 'finished';
+  }
+
+  /** The current node has finished. */
+  #finish(steps: number | null = null): Message[] {
+    const node = this.#current;
+    const known = node === undefined ? undefined : this.#nodes.get(node);
+    if (node === undefined || known === undefined) return [];
+    const max = steps ?? known.max;
+    const hasSteps = steps !== null || known.progress !== undefined;
+    const messages = hasSteps && known.state === 'running' ? this.reached(max, max) : [];
+    this.#nodes.set(node, { ...(this.#nodes.get(node) ?? known), value: max, max, state: 'finished' });
+    return messages;
+  }
+
+  /** These nodes run, and no others. */
+  #finishAllBut(running: ReadonlySet<string>): void {
+    for (const [id, node] of this.#nodes) {
+      if (!running.has(id)) this.#nodes.set(id, { ...node, value: node.max, state: 'finished' });
+      else if (node.state === 'finished') this.#nodes.set(id, { ...node, value: 0, max: 1, state: 'running' });
+    }
   }
 
   #parentsOf(nodeId: string): ReadonlySet<string> {
@@ -102,9 +175,9 @@ export class Narrator {
   }
 
   #progressState(): Message {
-    const nodes = [...this.#nodes].map(([nodeId, state]) => {
+    const nodes = [...this.#nodes].map(([nodeId, { value, max, state }]) => {
       const { node_id, ...ids } = nodeInProgress({ nodeId, expandedFrom: this.#expanded.get(nodeId) });
-      return [nodeId, { ...state, node_id, prompt_id: this.promptId, ...ids }];
+      return [nodeId, { value, max, state, node_id, prompt_id: this.promptId, ...ids }];
     });
     return ['progress_state', { prompt_id: this.promptId, nodes: Object.fromEntries(nodes) }];
   }

@@ -17,7 +17,7 @@ export class Outlet {
   wantsMetadata = false;
   readonly #socket: WebSocket;
   readonly #maxBytes: number;
-  #waiting: string[] | undefined = [];
+  #waiting: (string | Buffer)[] | undefined = [];
   #pictureBytes = 0;
 
   constructor(socket: WebSocket, maxBytes: number) {
@@ -30,17 +30,17 @@ export class Outlet {
   }
 
   /** Sends its first message, what was told to others before it came, and what has waited for this. */
-  open(first: string, before: readonly string[]): void {
+  open(first: string | Buffer, before: readonly (string | Buffer)[]): void {
     const waiting = this.#waiting ?? [];
     this.#waiting = undefined;
-    for (const text of [first, ...before, ...waiting]) this.send(text);
+    for (const frame of [first, ...before, ...waiting]) this.send(frame);
   }
 
-  send(text: string): void {
+  send(frame: string | Buffer): void {
     if (this.#waiting !== undefined) {
-      this.#waiting.push(text);
+      this.#waiting.push(frame);
     } else if (this.#isWritable) {
-      this.#socket.send(text);
+      this.#socket.send(frame);
       if (this.#backlog > this.#maxBytes) this.#socket.close(TOO_SLOW, 'messages are read too slowly');
     }
   }

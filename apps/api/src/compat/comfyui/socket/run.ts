@@ -65,27 +65,39 @@ export class Run {
 
   /** Everything that was not told yet. */
   async #tellEnd(record: JobRecord, narrator: Narrator, scene: Scene): Promise<void> {
-    const missed = record.startedAt === null ? [] : narrator.begun(record);
+    const missed = record.startedAt === null ? [] : narrator.started(record);
     scene.tell(scene.isBegun ? missed : narrator.soFar);
-    for (const [node, output] of Object.entries(presentOutputs(record.outputs))) {
+    const outputs = presentOutputs(record.outputs);
+    const timed = new Map((record.timings?.nodes ?? []).map((node) => [node.nodeId, node]));
+    // The node at which a prompt failed or was stopped did not finish.
+    const stoppedAt = record.status === 'succeeded' ? undefined : (record.error?.nodeId ?? [...timed.keys()].at(-1));
+    for (const node of new Set([...timed.keys(), ...Object.keys(outputs)])) {
       const made = record.outputs.filter(({ nodeId }) => nodeId === node);
-      if (made.some((one) => listedOf(one).isSent)) {
+      const { cached = false, steps = null, expandedFrom = made[0]?.expandedFrom } = timed.get(node) ?? {};
+      const output = outputs[node];
+      if (output !== undefined && made.some((one) => listedOf(one).isSent)) {
         await this.#sendPictures(record, node, narrator, scene);
         continue;
       }
-      const expandedFrom = made[0]?.expandedFrom;
-      const about = { ...nodeUnderWay({ nodeId: node, expandedFrom }), output, prompt_id: narrator.promptId };
-      scene.tell([...narrator.entered(node, expandedFrom), ['executed', about]]);
+      if (timed.has(node) && !cached)
+        scene.tell(node === stoppedAt ? narrator.entered(node, expandedFrom) : narrator.ran(node, steps, expandedFrom));
+      else if (!cached) scene.tell(narrator.entered(node, expandedFrom));
+      if (output !== undefined) {
+        scene.tell([
+          ['executed', { ...nodeUnderWay({ nodeId: node, expandedFrom }), output, prompt_id: narrator.promptId }],
+        ]);
+      }
     }
+    if (record.status === 'succeeded') scene.tell(narrator.done());
   }
 
   /** Of a node that sends them over the socket alone. */
   async #sendPictures(record: JobRecord, node: string, narrator: Narrator, scene: Scene): Promise<void> {
     const { config, frames, log } = this.#needs;
+    const pictures = record.outputs.filter(({ nodeId }) => nodeId === node);
     const entered = narrator.entered(node);
     scene.tell(entered.length > 0 ? entered : narrator.executing);
-    for (const { file, bytes, contentType, nodeId } of record.outputs) {
-      if (nodeId !== node) continue;
+    for (const [sent, { file, bytes, contentType }] of pictures.entries()) {
       // A message is in memory as a whole. GET /view streams the file.
       if (bytes > config.images.maxBytes) {
         log.warn('a picture is too large to be sent over a socket', { job: record.id, file, bytes });
@@ -95,7 +107,9 @@ export class Run {
         log.warn('a picture could not be read for a socket', { job: record.id, file, error });
         return undefined;
       });
-      if (content !== undefined) await scene.picture(content, contentType);
+      if (content === undefined) continue;
+      scene.tell(narrator.reached(sent, pictures.length));
+      await scene.picture(content, contentType, node);
     }
   }
 }
