@@ -51,6 +51,8 @@ export const apiKeySchema = Type.Object(
     deny_nodes: Type.Optional(namePatterns()),
     /** The highest priority it may ask for; a higher one is lowered to it. */
     max_priority: Type.Optional(Type.Integer({ minimum: MIN_PRIORITY, maximum: MAX_PRIORITY })),
+    /** ComfyUI's API shows the prompts of each client as ended in the order in which they were sent. */
+    in_order: Type.Optional(Type.Boolean()),
     /** For jobs that name no webhook (url, events), and the secrets that sign all of the key's; two while rotating. */
     webhook: Type.Optional(
       Type.Object(

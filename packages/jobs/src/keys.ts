@@ -186,8 +186,10 @@ const FLEET_KEYS = {
   jobsByWorkflow: 'jobs-by-workflow:<key>',
   /** Zset of ids of its jobs that were made from that one, all with score 0 | two days longer than the longest-lived of them */
   childrenOf: 'children-of:<key>:<id>',
-  /** Zset of ids of its jobs with an origin by creation time | an id is in it until its job ends */
+  /** Zset of ids of its jobs with an origin by creation time | an id is in it until its job is listed as ended */
   openOf: 'open-of:<key>',
+  /** Zset of ids of a client's jobs that are listed as ended in order, by creation time | an id is in it until that */
+  inOrderOf: 'in-order-of:<key>:<client>',
   /**
    * Zset of ids of these by the time of their end | as jobsOf; an id is in it until its record is gone, or it was hidden
    */

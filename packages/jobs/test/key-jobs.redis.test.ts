@@ -40,6 +40,39 @@ async function follow(fleet: Fleet, key: string): Promise<(KeyChange | undefined
   return heard;
 }
 
+it('lists a job in order as open until the earlier jobs of its client have ended', async () => {
+  const fleet = await openFleet();
+  const order = { client: 'bot', inOrder: true };
+  const ids = [await submit(fleet, order), await submit(fleet, order), await submit(fleet, order)] as const;
+  const [first, second, third] = ids;
+  const other = await submit(fleet, { client: 'another', inOrder: true });
+  const source = await fleet.claims();
+  const claims = [await startNext(source), await startNext(source), await startNext(source), await startNext(source)];
+  const finish = (id: string) =>
+    claims.find(({ claim }) => claim.record.id === id)?.claim.finish(succeeded(id)) ?? Promise.reject(new Error(id));
+  await finish(third);
+  await finish(other);
+  await finish(second);
+  expect([await open(fleet), await ended(fleet), await fleet.ledger.jobs.openCount('anna')]).toEqual([
+    ids,
+    [other],
+    ids.length,
+  ]);
+  const states = (await openRecords(fleet)).map(({ status, isWithheld }) => [status, isWithheld]);
+  expect(states).toEqual([
+    ['running', false],
+    ['succeeded', true],
+    ['succeeded', true],
+  ]);
+  await fleet.ledger.jobs.forget(second);
+  expect(await open(fleet)).toEqual([first, third]);
+  await fleet.ledger.jobs.cancel(first);
+  await claims.find(({ claim }) => claim.record.id === first)?.claim.finish(succeeded(first));
+  expect([await open(fleet), await ended(fleet)]).toEqual([[], [third, first, other]]);
+  expect((await fleet.ledger.jobs.get(third))?.record.isWithheld).toBe(false);
+  expect(await fleet.redis.exists(fleet.keys.inOrderOf('anna', 'bot'))).toBe(0);
+});
+
 it("tells of every status of a key's jobs, the first one included, with what the caller called itself", async () => {
   const fleet = await openFleet();
   const heard = await follow(fleet, 'anna');

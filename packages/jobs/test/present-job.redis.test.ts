@@ -54,6 +54,7 @@ function aSnapshot(record: Partial<JobRecord> = {}, ahead: number | null = null)
       client: null,
       hasOrigin: false,
       isHidden: false,
+      isWithheld: false,
       ...record,
     },
   };

@@ -24,6 +24,8 @@ export interface Caller {
   readonly allowNodes: readonly string[] | undefined;
   /** Patterns of node classes that its own graphs may not have, whatever else allows them. */
   readonly denyNodes: readonly string[];
+  /** ComfyUI's API shows the prompts of each client as ended in the order in which they were sent. */
+  readonly inOrder: boolean;
   /** For jobs that name no webhook themselves. */
   readonly webhook: ApiKey['webhook'];
 }
@@ -41,6 +43,7 @@ export const anonymousCaller: Caller = {
   workflows: undefined,
   allowNodes: undefined,
   denyNodes: [],
+  inOrder: false,
   webhook: undefined,
 };
 
@@ -64,6 +67,7 @@ export function callerOf(key: ApiKey, defaults: KeyLimits): Caller {
     workflows: key.workflows,
     allowNodes: key.scopes.includes('admin') ? undefined : (key.allow_nodes ?? []),
     denyNodes: key.deny_nodes ?? [],
+    inOrder: key.in_order ?? false,
     webhook: key.webhook,
   };
 }

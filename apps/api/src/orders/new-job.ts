@@ -103,7 +103,7 @@ interface Wish {
 }
 
 /** What an API of others keeps with a job that it orders. */
-export type Labels = Pick<NewJob, 'alias' | 'client' | 'origin'>;
+export type Labels = Pick<NewJob, 'alias' | 'client' | 'origin' | 'inOrder'>;
 
 /**
  * Whom to notify of the job's end: whom the request names, else whom the key names. `refusal` says what is wrong with a

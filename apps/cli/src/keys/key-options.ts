@@ -6,8 +6,8 @@ export interface KeyOption {
   readonly option: string;
   /** Where it is in an entry of the file, with a dot. */
   readonly field: string;
-  /** What its help writes for the value. */
-  readonly value: string;
+  /** The placeholder in its help; absent if it takes no value. */
+  readonly value?: string;
   readonly help: string;
   /** For completion: words that may stand there. */
   readonly choices?: readonly string[];
@@ -101,6 +101,12 @@ export const KEY_OPTIONS: readonly KeyOption[] = [
     value: 'N',
     help: `the highest priority it may ask for, ${MIN_PRIORITY} to ${MAX_PRIORITY}`,
     read: number,
+  },
+  {
+    option: 'in-order',
+    field: 'in_order',
+    help: "ComfyUI's API shows the prompts of each client as ended in the order in which they were sent",
+    read: () => true,
   },
   {
     option: 'webhook-url',

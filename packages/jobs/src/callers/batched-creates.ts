@@ -166,6 +166,7 @@ function newSnapshot(
     client,
     hasOrigin: origin !== undefined,
     isHidden: false,
+    isWithheld: false,
   };
   return { record, ...parsePlace(place), lastEventId: NO_EVENT };
 }

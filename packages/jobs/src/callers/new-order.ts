@@ -39,6 +39,8 @@ export interface NewJob {
    * `extra_data`, so that no secret may stand there. A job with an origin is among those of KeyJobs.
    */
   readonly origin?: string | undefined;
+  /** KeyJobs lists it as ended only after the earlier jobs of its client have ended. */
+  readonly inOrder?: boolean | undefined;
 }
 
 /** Jobs of one caller that are made together or not at all. */
@@ -110,6 +112,7 @@ interface JobHead {
   readonly files: readonly string[] | undefined;
   readonly alias: string | undefined;
   readonly client: string | undefined;
+  readonly in_order: boolean | undefined;
   /** Its origin is the argument behind its fields. */
   readonly has_origin: boolean | undefined;
   /** How many of the arguments behind are its record's fields and their values. */
@@ -177,6 +180,7 @@ function jobHead(job: NewJob, fields: readonly (string | number)[]): JobHead {
     files: startsFrom(job.request),
     alias: job.alias,
     client: job.client,
+    in_order: job.inOrder || undefined,
     has_origin: job.origin === undefined ? undefined : true,
     fields: fields.length,
   };
@@ -201,5 +205,6 @@ function recordFields(job: NewJob, { mostTaken, weight = 1 }: NewOrder): (string
   if (job.alias !== undefined) fields.push('alias', job.alias);
   if (job.client !== undefined) fields.push('client', job.client);
   if (job.origin !== undefined) fields.push('origin', 1);
+  if (job.inOrder) fields.push('in_order', 1);
   return fields;
 }

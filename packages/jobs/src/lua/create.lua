@@ -145,6 +145,7 @@ local function write(job, caller)
   if job.origin then
     redis.call('SET', origin_key(job.id), job.origin)
     redis.call('ZADD', open_of_key(caller), now, job.id)
+    if job.in_order then redis.call('ZADD', in_order_of_key(caller, job.client or ''), now, job.id) end
   end
   add_work_item(pool, job.id, now)
   id = job.id

@@ -37,6 +37,7 @@ end
 if status ~= '' and delivery and is_to_be_notified() then return 'open' end
 each_index(function(index, member) redis.call('ZREM', index, member) end)
 redis.call('ZREM', ended_of_key(get('key')), id)
+redis.call('ZREM', open_of_key(get('key')), id)
 release_bytes(get('key'), id)
 each_companion_on_record(function(key) redis.call('DEL', key) end)
 add_stored(get('key'), -bytes_in(get('outputs')))

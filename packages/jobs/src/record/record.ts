@@ -45,9 +45,9 @@ export interface Progress {
   readonly expandedFrom?: ExpandedFrom | undefined;
   /** Nodes of the graph that are done, those from ComfyUI's cache included, and all of them. */
   readonly nodes?: { readonly done: number; readonly total: number };
-  /** Nodes that ended since the last report, in their order, each with its number of steps if it has any. */
+  /** The nodes that ended since the last report, in order, each with its number of steps if it has any. */
   readonly ran?: readonly (readonly [nodeId: string, steps: number | null, from?: ExpandedFrom])[] | undefined;
-  /** What nodes said of their progress since the last report, by their ids. */
+  /** The progress texts of nodes since the last report, by node id. */
   readonly texts?: Readonly<Record<string, string>> | undefined;
 }
 
@@ -80,10 +80,10 @@ export interface Preview {
   readonly data: string;
   /** Of the node at work; absent where ComfyUI does not say. */
   readonly nodeId?: string | undefined;
-  readonly expandedFrom?: ExpandedFrom | undefined;
-  /** How far that node was; absent where it is not known. */
+  /** How far that node was; absent if unknown. */
   readonly step?: number | undefined;
   readonly steps?: number | undefined;
+  readonly expandedFrom?: ExpandedFrom | undefined;
 }
 
 /** The ledger's record of one job: the truth about it. Times are ms since 1970, by Redis' clock. */
@@ -107,7 +107,7 @@ export interface JobRecord {
   readonly startedAt: number | null;
   readonly finishedAt: number | null;
   readonly progress: Progress;
-  /** Nodes that ComfyUI had the results of when it began; null: not known. */
+  /** The nodes that ComfyUI did not execute because it had their results; null if unknown. */
   readonly cachedNodes: readonly string[] | null;
   readonly outputs: readonly OutputRecord[];
   readonly error: JobError | null;
@@ -157,6 +157,8 @@ export interface JobRecord {
   readonly hasOrigin: boolean;
   /** It has ended, and its key wants to see it no more among the ended ones. */
   readonly isHidden: boolean;
+  /** It has ended, but KeyJobs lists it as open until the earlier jobs of its client have ended. */
+  readonly isWithheld: boolean;
 }
 
 /** Where a job stands among those that wait for a claim. */
@@ -241,5 +243,6 @@ export function recordOf(fields: Readonly<Record<string, string>>): JobRecord | 
     client: text('client'),
     hasOrigin: text('origin') !== null,
     isHidden: text('hidden') !== null,
+    isWithheld: text('withheld') !== null,
   };
 }

@@ -14,7 +14,12 @@ export async function ownPrompt({ ledger }: Deps, caller: Caller, id: string): P
   if (!UUID.test(id)) return undefined;
   const record = (await ledger.jobs.byAlias(caller.id, id))?.record;
   // One that has another name is not known by its own.
-  return record?.hasOrigin === true && (record.alias ?? record.id) === id ? record : undefined;
+  return record?.hasOrigin === true && (record.alias ?? record.id) === id ? asSeen(record) : undefined;
+}
+
+/** The record as its client may see it: a job whose end is withheld looks as if it still waited. */
+export function asSeen(record: JobRecord): JobRecord {
+  return record.isWithheld ? { ...record, status: 'queued', outputs: [] } : record;
 }
 
 /** The ids that a body lists in a field; none where it has no such list. Throws a ComfyuiRefusal for too many. */

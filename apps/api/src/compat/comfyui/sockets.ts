@@ -9,7 +9,8 @@ export function comfyuiSockets(deps: Deps): SocketRoute[] {
       path: '/comfyui/ws',
       access: 'jobs',
       basic: true,
-      connect: (socket, { caller, query }) => join(socket, { key: caller.id, clientId: query.get('clientId') }),
+      connect: (socket, { caller, query }) =>
+        join(socket, { key: caller.id, clientId: query.get('clientId'), inOrder: caller.inOrder }),
     },
   ];
 }

@@ -26,10 +26,22 @@ local function note_usage(status, gpu_ms, pictures)
   redis.call('PEXPIRE', usage, USAGE_LIFE_MS)
 end
 -- It leaves the list of open jobs in the same moment.
-local function enter_ended(key, life)
-  redis.call('ZREM', open_of_key(key), id)
-  redis.call('ZADD', ended_of_key(key), now_ms(), id)
-  outlive(ended_of_key(key), life)
+local function enter_ended(key, ended)
+  redis.call('ZREM', open_of_key(key), ended)
+  redis.call('ZADD', ended_of_key(key), now_ms(), ended)
+end
+-- Where jobs of a client are listed as ended in order, one stays in the list of open jobs until the earlier ones have ended.
+local function enter_ended_in_order(key, client)
+  local line = in_order_of_key(key, client)
+  set('withheld', 1)
+  while true do
+    local first = redis.call('ZRANGE', line, 0, 0)[1]
+    local status = first and redis.call('HGET', job_key(first), 'status')
+    if not first or status and not is_terminal(status) then return end
+    redis.call('ZREM', line, first)
+    redis.call('HDEL', job_key(first), 'withheld')
+    if status then enter_ended(key, first) end
+  end
 end
 -- The one way into a terminal state. ms of execution, if they are known better than by the clock; how many pictures it made.
 local function close_job(status, gpu_ms, pictures)
@@ -67,7 +79,10 @@ local function close_job(status, gpu_ms, pictures)
   each_companion(function(key) redis.call('PEXPIRE', key, life) end, get('key'), alias, origin)
   each_index(function(index) outlive(index, life + INDEX_EXTRA_MS) end)
   outlive(job_bytes_key(get('key')), life + INDEX_EXTRA_MS)
-  if origin then enter_ended(get('key'), life + INDEX_EXTRA_MS) end
+  if origin then
+    if get('in_order') == '' then enter_ended(get('key'), id) else enter_ended_in_order(get('key'), get('client')) end
+    outlive(ended_of_key(get('key')), life + INDEX_EXTRA_MS)
+  end
   if version then outlive_version(version, life + INDEX_EXTRA_MS) end
   emit_status(status)
 end

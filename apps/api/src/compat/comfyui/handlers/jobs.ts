@@ -6,7 +6,7 @@ import type { Handler, Reply } from '../../../http/messages.js';
 import { isRecord } from '../../../requests/is-record.js';
 import type { Entries } from '../entries/entries.js';
 import { looseJson } from '../loose-json.js';
-import { MOST_IDS, ownPrompt, UUID } from '../own-prompt.js';
+import { asSeen, MOST_IDS, ownPrompt, UUID } from '../own-prompt.js';
 import { presentEnd } from '../present/history-entry.js';
 import { type JobView, jobView } from '../present/job-view.js';
 import { type JobQuery, readJobQuery } from './job-query.js';
@@ -25,7 +25,7 @@ export function listPromptJobs(deps: Deps, entries: Entries): Handler {
     const add = async (records: readonly JobRecord[]) => {
       for (const record of records) views.set(record.id, jobView(record, await entries.parts(record)));
     };
-    for await (const records of jobs.open(key)) await add(records);
+    for await (const records of jobs.open(key)) await add(records.map(asSeen));
     const { ids } = await jobs.ended(key, { limit: most, offset: 0 });
     for await (const page of jobs.pages(key, ids)) await add(await jobs.records(page));
     return [...views.values()];

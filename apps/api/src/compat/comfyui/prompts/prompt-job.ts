@@ -33,7 +33,8 @@ export async function promptJob(
     ...(comfyKey === undefined ? {} : { api_key_comfy_org: comfyKey }),
   };
   const callback = callbackOf({}, caller, deps.webhookRefusal);
-  const labels = { alias: prompt.id, client: prompt.client, origin: writeOrigin(prompt, files) };
+  const origin = writeOrigin(prompt, files);
+  const labels = { alias: prompt.id, client: prompt.client, origin, inOrder: caller.inOrder };
   const ordered = openedJob(deps, { opened, catalogue, order, callback, outputs, labels }, request);
   const job = await ordered.catch((error: unknown) => {
     throw inComfyuisWords(error, opened.workflow.graph);

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { isTerminal } from '@comfy-fleet/contracts';
+import { isTerminal, type JobStatus } from '@comfy-fleet/contracts';
 import type { KeyChange } from '@comfy-fleet/jobs';
 import type { Deps } from '../../../deps.js';
 import type { Group } from './group.js';
@@ -11,13 +11,18 @@ const MOST_ENDED = 500;
 const RETRY_MS = 1000;
 
 /**
- * The jobs of one client of a key while it has sockets. Those that wait cost an id; each of the others is followed until its
- * end was told.
+ * The jobs of one client of a key while it has sockets. A waiting job costs an id; every other job is followed until its end
+ * was sent. If the client gets its jobs in order, only the first one is followed, and the others count as waiting even if
+ * they have begun or ended.
  */
 export class ClientJobs {
   readonly #deps: Pick<Deps, 'config' | 'ledger' | 'frames' | 'log'>;
   readonly #group: Group;
-  readonly #waiting = new Set<string>();
+  /** In the order in which they were sent, with the last known status of each. */
+  #waiting = new Map<string, JobStatus>();
+  readonly #inOrder: boolean;
+  /** The open jobs were read: before that, the first one is unknown. */
+  #knowsAll = false;
   readonly #runs = new Map<string, Run>();
   readonly #ended = new Set<string>();
   /** Of these it is known, and was not told yet. */
@@ -25,10 +30,15 @@ export class ClientJobs {
   readonly #onTold: () => void;
   readonly #over = new AbortController();
 
-  /** `onTold` is called when all ends that are known were told. */
-  constructor(deps: Pick<Deps, 'config' | 'ledger' | 'frames' | 'log'>, group: Group, onTold: () => void) {
+  /** `onTold` is called when all known ends were sent; `inOrder`: they are sent in the order of the jobs. */
+  constructor(
+    deps: Pick<Deps, 'config' | 'ledger' | 'frames' | 'log'>,
+    group: Group,
+    { inOrder, onTold }: { readonly inOrder: boolean; readonly onTold: () => void },
+  ) {
     this.#deps = deps;
     this.#group = group;
+    this.#inOrder = inOrder;
     this.#onTold = onTold;
   }
 
@@ -45,17 +55,22 @@ export class ClientJobs {
   /** It is known that the job has this status, or a later one. */
   note({ id, status }: Pick<KeyChange, 'id' | 'status'>): void {
     if (this.#ended.has(id)) return;
-    if (isTerminal(status)) this.#ending.add(id);
-    if (this.#runs.has(id)) return;
-    if (status === 'queued') this.#waiting.add(id);
-    else this.#follow(id);
+    if (!this.#runs.has(id)) this.#waiting.set(id, status);
+    else if (isTerminal(status)) this.#ending.add(id);
+    this.#followNext();
   }
 
-  /** These are all that are open: what waited before, and is not among them, has ended. */
-  noteOpen(open: readonly KeyChange[]): void {
-    const ids = new Set(open.map(({ id }) => id));
-    for (const change of open) this.note(change);
-    for (const id of this.#waiting) if (!ids.has(id)) this.#follow(id);
+  /** All jobs that ended since the client joined, and all open ones, in order. A waiting job in neither list has ended. */
+  noteAll(ended: readonly KeyChange[], open: readonly KeyChange[]): void {
+    this.#knowsAll = true;
+    const before = this.#waiting;
+    const known = new Set([...ended, ...open].map(({ id }) => id));
+    this.#waiting = new Map([...before.keys()].filter((id) => !known.has(id)).map((id) => [id, 'running']));
+    for (const { id, status } of [...ended, ...open]) {
+      // A later status may have arrived since the lists were read.
+      this.note({ id, status: status === 'queued' ? (before.get(id) ?? status) : status });
+    }
+    this.#followNext();
   }
 
   /** Nobody listens any more. */
@@ -63,14 +78,24 @@ export class ClientJobs {
     this.#over.abort();
   }
 
-  #follow(id: string): void {
+  #followNext(): void {
+    for (const [id, status] of this.#waiting) {
+      if (this.#inOrder && (!this.#knowsAll || this.#runs.size > 0 || status === 'queued')) return;
+      if (status !== 'queued') this.#follow(id, status);
+    }
+  }
+
+  #follow(id: string, status: JobStatus): void {
     this.#waiting.delete(id);
+    if (isTerminal(status)) this.#ending.add(id);
     const run = new Run(this.#deps, this.#group, id);
     this.#runs.set(id, run);
     void this.#untilTold(run, id).then(() => {
       this.#runs.delete(id);
       this.#ended.add(id);
-      if (this.#ending.delete(id) && !this.isEnding) this.#onTold();
+      const wasEnding = this.#ending.delete(id);
+      this.#followNext();
+      if (wasEnding && !this.isEnding) this.#onTold();
       const [oldest] = this.#ended;
       if (this.#ended.size > MOST_ENDED && oldest !== undefined) this.#ended.delete(oldest);
     });

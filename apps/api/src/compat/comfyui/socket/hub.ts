@@ -11,7 +11,10 @@ import { Outlet } from './outlet.js';
 const MOST_CLIENT_CHARS = 128;
 
 /** Takes a socket that a client of a key has opened; it leaves when it closes. */
-export type Join = (socket: WebSocket, who: { readonly key: string; readonly clientId: string | null }) => void;
+export type Join = (
+  socket: WebSocket,
+  who: { readonly key: string; readonly clientId: string | null; readonly inOrder: boolean },
+) => void;
 
 /**
  * The sockets of this process at which callers hear of their jobs as of ComfyUI's prompts. A client id is no identity: it
@@ -21,7 +24,7 @@ export function socketHub(deps: Pick<Deps, 'ledger' | 'frames' | 'log' | 'config
   const keys = new Map<string, KeyHub>();
   const flags = messageFrame(['feature_flags', features(deps.config)]);
 
-  return (socket, { key, clientId }) => {
+  return (socket, { key, clientId, inOrder }) => {
     const client = (clientId || randomUUID().replaceAll('-', '')).slice(0, MOST_CLIENT_CHARS);
     const hub = keys.get(key) ?? new KeyHub(key, deps);
     keys.set(key, hub);
@@ -37,7 +40,7 @@ export function socketHub(deps: Pick<Deps, 'ledger' | 'frames' | 'log' | 'config
       hub.leave(client, outlet);
       if (hub.isEmpty && keys.get(key) === hub) keys.delete(key);
     });
-    hub.join(client, outlet);
+    hub.join(client, outlet, inOrder);
   };
 }
 

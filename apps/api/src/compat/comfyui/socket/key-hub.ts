@@ -53,10 +53,11 @@ export class KeyHub {
     return this.#clients.size === 0;
   }
 
-  join(clientId: string, outlet: Outlet): void {
-    const client = this.#clients.get(clientId) ?? this.#newClient(clientId);
+  /** `inOrder`: the client hears of its prompts in the order in which it sent them. */
+  join(clientId: string, outlet: Outlet, inOrder: boolean): void {
+    const client = this.#clients.get(clientId) ?? this.#newClient(clientId, inOrder);
     client.group.outlets.add(outlet);
-    // Some clients take the first count for that of the prompt which they have just sent.
+    // A client that has just sent a prompt expects it in the first count.
     this.#countForNew();
   }
 
@@ -68,9 +69,9 @@ export class KeyHub {
     if (this.isEmpty) this.#over.abort();
   }
 
-  #newClient(clientId: string): Client {
+  #newClient(clientId: string, inOrder: boolean): Client {
     const group = new Group();
-    const jobs = new ClientJobs(this.#needs, group, () => this.#tellClient(client));
+    const jobs = new ClientJobs(this.#needs, group, { inOrder, onTold: () => this.#tellClient(client) });
     const client: Client = { group, jobs };
     this.#clients.set(clientId, client);
     this.#lookAgain();
@@ -105,12 +106,12 @@ export class KeyHub {
     const open = await jobs.openStates(this.#key);
     const { ids } = await jobs.ended(this.#key, { limit: MOST_ENDED, offset: 0 });
     const ended = await Promise.all(ids.filter((id) => id >= since).map((id) => jobs.get(id)));
-    for (const [clientId, client] of clients) {
-      client.jobs.noteOpen(open.filter((job) => job.client === clientId));
-      for (const snapshot of ended) {
-        if (snapshot === undefined || snapshot.record.client !== clientId) continue;
-        if (snapshot.record.id >= firstIdAt(client.group.since)) client.jobs.note(snapshot.record);
-      }
+    // The ledger lists the newest first.
+    const over = ended.flatMap((snapshot) => snapshot?.record ?? []).reverse();
+    for (const [clientId, { group, jobs: known }] of clients) {
+      const isOwn = ({ client }: KeyChange) => client === clientId;
+      const sinceThen = over.filter(({ id }) => id >= firstIdAt(group.since));
+      known.noteAll(sinceThen.filter(isOwn), open.filter(isOwn));
     }
   }
 
@@ -122,7 +123,7 @@ export class KeyHub {
     this.#count = count;
     // What was published before that is heard by then.
     await nextTurn();
-    // Not those that joined since: for them the count may be out of date.
+    // The count may be out of date for sockets that joined while it was read.
     for (const { sid, client, outlet } of joined) {
       if (outlet.isOpened) continue;
       client.told ??= count;
