@@ -1,5 +1,5 @@
 import type { Job, JobHandle } from '@comfy-fleet/client';
-import { encode } from 'fast-png';
+import { encode } from 'jpeg-js';
 import { describe, expect, it } from 'vitest';
 import { createReport } from '../src/callers/follow/create-report.js';
 import { createSheetReport } from '../src/callers/sheets/sheet-report.js';
@@ -58,17 +58,15 @@ describe('a terminal', () => {
     const { terminal, surroundings } = atTerminal();
     const report = createReport(surroundings, { picture: 'kitty' });
     report.job(JOB);
-    const data = Buffer.from(encode({ width: 8, height: 8, channels: 3, data: new Uint8Array(192) })).toString(
-      'base64',
-    );
-    report.preview({ content_type: 'image/png', data });
+    const data = encode({ width: 8, height: 8, data: new Uint8Array(256) }).data.toString('base64');
+    report.preview({ content_type: 'image/jpeg', data });
     await expect.poll(() => terminal.written).toContain('\u001b_Ga=T');
     // above the bar, whose line and the 14 of the picture are above the cursor
     expect(terminal.written).toContain('\u001b7\u001b[15A\r\u001b_Ga=T');
     report.close();
     expect(terminal.written).toContain('\u001b_Ga=d');
     const before = terminal.written;
-    report.preview({ content_type: 'image/png', data });
+    report.preview({ content_type: 'image/jpeg', data });
     expect(terminal.written).toBe(before);
   });
 
