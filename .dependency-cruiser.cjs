@@ -1,6 +1,5 @@
 // Imports point one way: apps → {jobs, comfyui, frames} → {config, telemetry, workflows, safe-http, redis} →
-// contracts, and client → contracts; redis takes its settings from config and its log from telemetry. infra/checks/test
-// proves on a small tree of faults that every rule here bites.
+// contracts, and client → contracts; redis takes its settings from config and its log from telemetry.
 
 const BASE = ['config', 'telemetry', 'workflows', 'safe-http'];
 const MIDDLE = ['jobs', 'comfyui', 'frames'];

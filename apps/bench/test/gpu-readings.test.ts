@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { cpuMsIn, cpuShare, peakBytesIn } from '../src/lib/process-usage.js';
-import { table } from '../src/lib/table.js';
 import { executionsTagged, type History } from '../src/measure/gpu/history.js';
 import { readOptions } from '../src/measure/options.js';
 
@@ -55,17 +54,4 @@ describe('the options', () => {
   it('refuse what they do not know', () => {
     expect(() => readOptions(['--quik'])).toThrow(/--quik/);
   });
-});
-
-it('a table has its first column to the left and the others to the right, as wide as their widest', () => {
-  expect(
-    table(
-      'T',
-      ['name', 'ms'],
-      [
-        ['a', '1234'],
-        ['longer', '5'],
-      ],
-    ),
-  ).toBe(['', 'T', 'name      ms', '------  ----', 'a       1234', 'longer     5'].join('\n'));
 });

@@ -1,14 +1,6 @@
 import type { JournalLine } from '@comfy-fleet/testing';
 import { describe, expect, it } from 'vitest';
-import { isMet } from '../src/measure/goals.js';
-import { type ModelRun, modelRun } from '../src/measure/scheduler/models/model-run.js';
-import {
-  loadsGoals,
-  loneModelGoals,
-  oracleGoals,
-  oracleMs,
-  waitsGoals,
-} from '../src/measure/scheduler/models/report.js';
+import { modelRun } from '../src/measure/scheduler/models/model-run.js';
 import { floodScenario, type ModelScenario, modelScenarios } from '../src/measure/scheduler/models/scenarios.js';
 
 const SIZES = { shuffled: 400, slow: 200, quick: 200, flood: 40, popular: 310, loras: 60, held: 60 };
@@ -73,47 +65,5 @@ describe('a run', () => {
     ['one that did not end', executed(1, 1).slice(0, 1)],
   ])('is spoiled by %s', (_, lines) => {
     expect(() => modelRun(lines, { patienceSeconds: 0, waitsMs: [1] })).toThrow('for 1 jobs the GPUs ended');
-  });
-});
-
-describe('the goals', () => {
-  const scenario = { ...modelScenarios(SIZES).shuffled, what: 'x' };
-  const run = (more: Partial<ModelRun>): ModelRun => {
-    return { patienceSeconds: 30, jobs: 400, loads: 300, makespanMs: 140_000, promptMs: 100, waitsMs: [1], ...more };
-  };
-  const fifo = run({ patienceSeconds: 0 });
-  const met = (goals: readonly Parameters<typeof isMet>[0][]) => goals.map(isMet);
-
-  it('measure against jobs that are sorted, with one GPU for each half', () => {
-    expect(oracleMs(scenario, run({}))).toBe(2 * 800 + 200 * 100);
-    expect(met(oracleGoals({ scenario, service: run({ loads: 30, makespanMs: 22_700 }), fifo }))).toEqual([true, true]);
-    expect(met(oracleGoals({ scenario, service: run({ loads: 31, makespanMs: 22_800 }), fifo }))).toEqual([
-      false,
-      false,
-    ]);
-  });
-
-  it('are a part of the loads and of the time of FIFO', () => {
-    const limits = { loads: 0.25, makespan: 0.5 };
-    const judge = (loads: number, makespanMs: number) =>
-      met(loadsGoals({ scenario, service: run({ loads, makespanMs }), fifo }, limits));
-    expect([judge(75, 70_000), judge(76, 70_100)]).toEqual([
-      [true, true],
-      [false, false],
-    ]);
-  });
-
-  it.each([
-    ['shorter', [1, 2, 3], [true, true, true]],
-    ['as long', [2, 3, 4], [false, false, true]],
-    ['shorter for most and longer by more than the patience for one', [1, 1, 30_005], [true, false, false]],
-  ])('judge waits that are %s', (_, waitsMs, expected) => {
-    const beside = { ...fifo, waitsMs: [2, 3, 4] };
-    expect(met(waitsGoals({ scenario, service: run({ waitsMs }), fifo: beside }))).toEqual(expected);
-  });
-
-  it('give a lone job the patience, a prompt and its load', () => {
-    const lone = (waitsMs: number[]) => met(loneModelGoals({ scenario, patienceSeconds: 3, waitsMs }));
-    expect([lone([1, 3900]), lone([3901, 1])]).toEqual([[true], [false]]);
   });
 });

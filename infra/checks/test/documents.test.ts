@@ -64,20 +64,6 @@ it('names no setting that no service reads', () => {
   expect(faults((page) => codeOf(page).filter(unknown))).toEqual([]);
 });
 
-it('has lines of at most 120 columns, but for the list of metrics', () => {
-  const long = faults(({ path, lines }) =>
-    path.endsWith('METRICS.md') ? [] : lines.flatMap((line, n) => ([...line].length > 120 ? [`line ${n + 1}`] : [])),
-  );
-  expect(long).toEqual([]);
-});
-
-it.each([
-  ['README.md', 180],
-  ['ARCHITECTURE.md', 120],
-])('%s has at most %i lines', async (path, most) => {
-  expect((await textOf(path)).trimEnd().split('\n').length).toBeLessThanOrEqual(most);
-});
-
 it('shows the levels of detail as workflows/lod-profiles.json has them', async () => {
   const profiles = JSON.parse(await textOf('workflows/lod-profiles.json')) as Record<string, Record<string, unknown>>;
   const rows = (await textOf('docs/workflows.md')).matchAll(

@@ -26,7 +26,7 @@ const settingOf = ({ what, gpus, jobs, promptMs, loadMs }: ModelScenario) =>
  * What the GPUs need at least: each file is read by one of them, and all end together. Computed, with prompts as long as
  * they were for the service. Where the GPUs share the files equally it is what sorting the jobs by them needs.
  */
-export function oracleMs({ gpus, files, loadMs, jobs }: ModelScenario, { promptMs }: ModelRun): number {
+function oracleMs({ gpus, files, loadMs, jobs }: ModelScenario, { promptMs }: ModelRun): number {
   return (files.length * loadMs + jobs.length * promptMs) / gpus;
 }
 
