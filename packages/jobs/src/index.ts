@@ -1,3 +1,5 @@
+export { ALERT_RULES } from './alerts/rules.js';
+export { PROMISED_KEY_SECONDS, PROMISED_SECONDS } from './alerts/waiting-rules.js';
 export { isPlainPath } from './callers/asset-names.js';
 export type { Asset, AssetFile, AssetWish, KeptAsset } from './callers/assets.js';
 export type { RequestCount } from './callers/batched-reads.js';

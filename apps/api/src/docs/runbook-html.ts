@@ -6,7 +6,7 @@ that need no Prometheus. Start with <code>GET /health</code> (scope
 <code>admin</code>) and <code>npm run doctor</code>. For a single job, see Why is a job waiting? (<code>docs/operate.md#why-is-a-job-waiting</code>).</p>
 <h2 id="queueolderthanpromised">QueueOlderThanPromised</h2>
 <p>The oldest waiting job of a pool and level of detail has waited longer than <code>comfy_fleet:promised_wait_seconds</code>, which
-you set in <code>infra/prometheus/rules/recording.yml</code>.</p>
+you set in <code>packages/jobs/src/alerts/waiting-rules.ts</code>.</p>
 <ul>
 <li>Is an instance down or drained (<code>/fleet</code>)? Bring it back.</li>
 <li><code>waiting_for</code> of a waiting job says what it waits for, e.g. a model that no instance has
@@ -28,7 +28,7 @@ start deadline passes.</p>
 look at the jobs with <code>GET /jobs?status=expired</code> and their key.</p>
 <h2 id="keywaitslongerthanpromised">KeyWaitsLongerThanPromised</h2>
 <p>The oldest waiting job of a key has waited longer than <code>comfy_fleet:promised_key_wait_seconds</code> (an hour), which you set
-in <code>infra/prometheus/rules/recording.yml</code>. Jobs that wait because their key has <code>jobs_running</code> jobs in work do not
+in <code>packages/jobs/src/alerts/waiting-rules.ts</code>. Jobs that wait because their key has <code>jobs_running</code> jobs in work do not
 count.</p>
 <ul>
 <li><code>waiting_for</code> of the job (<code>GET /jobs?status=queued</code> with that key) says what it waits for: a model that no instance

@@ -5,7 +5,7 @@ import { run } from './container.js';
 import { ROOT } from './files.js';
 import { METRICS, OF_NODE, seriesOf } from './metrics.js';
 
-const RULES = ['recording.yml', 'alerts.yml'].map((name) => join(ROOT, 'infra/prometheus/rules', name));
+export const RULE_FILES = ['recording.yml', 'alerts.yml', 'prometheus-alerts.yml'];
 
 /** A quarter of an hour of every metric: gauges stand at 1, or as given here; everything that counts goes up. */
 const STANDING: Readonly<Record<string, number>> = {
@@ -52,7 +52,7 @@ export async function evaluate(queries: readonly string[]): Promise<void> {
   try {
     // JSON is YAML
     const suite = {
-      rule_files: RULES,
+      rule_files: RULE_FILES.map((name) => join(ROOT, 'infra/prometheus/rules', name)),
       evaluation_interval: '1m',
       group_eval_order: ['comfy-fleet-recording'],
       tests: [test],

@@ -1,13 +1,21 @@
 import { type AlertSubject, type InstanceAnnouncement, isInService } from '@comfy-fleet/contracts';
-import { type AlertFacts, type AlertRule, DAY, MINUTE, rule } from './rule.js';
+import { type AlertFacts, type AlertRule, DAY, MINUTE } from './rule.js';
+
+/** How many times as long as its peers an instance may take for the same work. */
+const SLOW_FACTOR = 3;
 
 /** GPUs do not do what they should. */
 export const INSTANCE_RULES: readonly AlertRule[] = [
-  rule({
+  {
     name: 'InstanceDown',
     severity: 'warning',
     holdSeconds: 10 * MINUTE,
     summary: 'ComfyUI {instance} is down',
+    expr:
+      'max by (instance) (comfy_fleet_instance_up) == 0 ' +
+      'unless on (instance) max by (instance) (comfy_fleet_instance_drained) == 1 ' +
+      'unless on (instance) max by (instance) (comfy_fleet_instance_rests{scope="all"}) > 0',
+    description: '{instance} has not answered its worker for 10 minutes.',
     of: (facts) =>
       instancesOf(facts)
         .filter((instance) => !isInService(instance))
@@ -15,60 +23,78 @@ export const INSTANCE_RULES: readonly AlertRule[] = [
           (instance) => !facts.figures.halts.instances.has(instance.name) && restsOf(instance, 'all').length === 0,
         )
         .map(named),
-  }),
-  rule({
+  },
+  {
     name: 'InstanceWedged',
     severity: 'critical',
     holdSeconds: 2 * MINUTE,
     summary: 'ComfyUI {instance} is wedged',
+    expr: 'max by (instance) (comfy_fleet_instance_state{state="wedged"}) == 1',
+    description:
+      '{instance} executes what it was asked to stop and hears no interrupt. ' +
+      'It is given nothing until that is over or it is restarted.',
     of: (facts) =>
       instancesOf(facts)
         .filter(({ state }) => state === 'wedged')
         .map(named),
-  }),
-  rule({
+  },
+  {
     name: 'InstanceOccupied',
     severity: 'warning',
     // A prompt that somebody runs in ComfyUI's own page ends sooner.
     holdSeconds: 30 * MINUTE,
     summary: 'ComfyUI {instance} is occupied by a prompt of somebody else',
+    expr: 'max by (instance) (comfy_fleet_instance_state{state="occupied"}) == 1',
+    description:
+      '{instance} has executed prompts that belong to no job of the fleet for 30 minutes. ' +
+      'It is given only jobs that no other instance can run.',
     of: (facts) =>
       instancesOf(facts)
         .filter(({ state }) => state === 'occupied')
         .map(named),
-  }),
-  rule({
+  },
+  {
     name: 'InstanceRests',
     severity: 'warning',
     holdSeconds: MINUTE,
     summary: 'ComfyUI {instance} fails what it is given',
+    expr: 'max by (instance, code) (comfy_fleet_instance_rests{scope="all"}) > 0',
+    description:
+      '{instance} is given no work, but for one job now and then to try it, since jobs failed there with {code}.',
     of: (facts) => instancesOf(facts).flatMap((instance) => restSubject(instance, 'all')),
-  }),
-  rule({
+  },
+  {
     name: 'InstanceRestsInPart',
     severity: 'warning',
     holdSeconds: 5 * MINUTE,
     summary: 'ComfyUI {instance} fails a part of its work',
+    expr: 'max by (instance, code) (comfy_fleet_instance_rests{scope="part"}) > 0',
+    description:
+      "{instance} is not given {{ $value }} of the fleet's workflows or checkpoints, " +
+      'since jobs with them failed there with {code}.',
     of: (facts) => instancesOf(facts).flatMap((instance) => restSubject(instance, 'part')),
-  }),
-  rule({
+  },
+  {
     name: 'InstanceSlow',
     severity: 'warning',
     holdSeconds: 15 * MINUTE,
-    limits: [3],
     summary: 'ComfyUI {instance} is much slower than its peers',
-    of: (facts, [factor]) =>
+    expr: `max by (instance) (comfy_fleet_instance_slowness) >= ${SLOW_FACTOR}`,
+    description: '{instance} takes {{ $value | humanize }} times as long as its peers for like work.',
+    of: (facts) =>
       instancesOf(facts)
-        .filter(({ name }) => (facts.figures.slowness.get(name) ?? 1) >= factor)
+        .filter(({ name }) => (facts.figures.slowness.get(name) ?? 1) >= SLOW_FACTOR)
         .map(named),
-  }),
-  rule({
+  },
+  {
     name: 'InstanceDrainedAndForgotten',
     severity: 'warning',
     holdSeconds: DAY,
     summary: 'ComfyUI {instance} has been drained for a day',
+    expr: 'max by (instance) (comfy_fleet_instance_drained) == 1',
+    description: '{instance} is given no work until it is resumed.',
     of: ({ figures }) => [...figures.halts.instances.keys()].map((instance) => ({ instance })),
-  }),
+  },
 ];
 
 function instancesOf({ figures }: AlertFacts): readonly InstanceAnnouncement[] {

@@ -13,29 +13,20 @@ export interface AlertFacts {
   readonly replicasWanted: number;
 }
 
-/** A rule of infra/prometheus/rules/alerts.yml, judged by the fleet's own numbers. */
+/** One condition, judged by the fleet with its own numbers (`of`), and by Prometheus with those it collects (`expr`). */
 export interface AlertRule {
   readonly name: string;
   readonly severity: AlertSeverity;
-  /** How long it has to be true before the alert stands. */
+  /** How long the condition must hold before the alert is active: whole minutes. */
   readonly holdSeconds: number;
-  /** What it compares with, in the order of the expression in alerts.yml. */
-  readonly limits: readonly number[];
   /** For people, with `{label}` for what the subject says. */
   readonly summary: string;
-  /** What it is true of. */
+  /** What the condition is true of. */
   readonly of: (facts: AlertFacts) => readonly AlertSubject[];
-}
-
-interface RuleParts<L extends readonly number[]> extends Omit<AlertRule, 'limits' | 'of' | 'holdSeconds'> {
-  readonly holdSeconds?: number;
-  readonly limits?: L;
-  readonly of: (facts: AlertFacts, limits: L) => readonly AlertSubject[];
-}
-
-export function rule<const L extends readonly number[] = []>(parts: RuleParts<L>): AlertRule {
-  const { holdSeconds = 0, limits = [] as unknown as L, of } = parts;
-  return { ...parts, holdSeconds, limits, of: (facts) => of(facts, limits) };
+  /** The same condition in PromQL. */
+  readonly expr: string;
+  /** More words for people, from a template of Prometheus, and with `{label}` as in the summary. */
+  readonly description: string;
 }
 
 /** The subject of what is true of the fleet as a whole. */

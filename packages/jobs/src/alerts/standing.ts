@@ -58,7 +58,7 @@ export async function readAlerts(redis: Redis, keys: Keys): Promise<Alerts> {
   return { judgedAt: judgement?.at, standing: judgement === undefined ? [] : standingAt(judgement, now) };
 }
 
-const RULES = new Map([...ALERT_RULES, DISPATCHER_ABSENT].map((one) => [one.name, one]));
+const RULES = new Map(ALERT_RULES.map((one) => [one.name, one]));
 const SEVERITIES: readonly AlertSeverity[] = ['critical', 'warning'];
 
 /** What has lasted, and whether nobody has looked since. */

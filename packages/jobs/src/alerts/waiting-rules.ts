@@ -1,10 +1,10 @@
 import { LODS, type Lod } from '@comfy-fleet/contracts';
 import { foremost } from '../scheduling/foremost.js';
 import type { KeyShare } from '../scheduling/shares.js';
-import { type AlertFacts, type AlertRule, HOUR, MINUTE, rule, whole } from './rule.js';
+import { type AlertFacts, type AlertRule, HOUR, MINUTE, whole } from './rule.js';
 import { endedWithin } from './window.js';
 
-/** How long a job of each level of detail may wait at most, and one of any: the same as in recording.yml. */
+/** How long a job of each level of detail may wait, and the oldest job of a key. */
 export const PROMISED_SECONDS: Readonly<Record<Lod, number>> = {
   sketch: 60,
   mid: 300,
@@ -16,75 +16,117 @@ export const PROMISED_KEY_SECONDS = 3600;
 /** Keys that are looked at, as of those that the metrics show. */
 const MOST_KEYS = 20;
 
+const EXPIRED_WITHIN_SECONDS = 15 * MINUTE;
+/** A key gets too little below this part of its share while jobs of it wait this long; if it asks for less, none do. */
+const LEAST_SHARE = 0.5;
+const SHARE_WAIT_SECONDS = 600;
+
 /** People wait. */
 export const WAITING_RULES: readonly AlertRule[] = [
-  rule({
+  {
     name: 'QueueOlderThanPromised',
     severity: 'warning',
     holdSeconds: 2 * MINUTE,
     summary: '{lod} jobs of pool {pool} wait longer than promised',
+    expr: 'comfy_fleet:queue_oldest_seconds:max > on (lod) group_left () comfy_fleet:promised_wait_seconds',
+    description:
+      'The oldest waiting {lod} job of pool {pool} is {{ $value | humanizeDuration }} old; ' +
+      `{{ with printf "comfy_fleet:promised_wait_seconds{lod='%s'}" $labels.lod | query }}{{ . | first | value | humanizeDuration }}{{ end }}` +
+      ' are promised.',
     of: ({ figures }) =>
       figures.pools.flatMap(({ pool, lanes }) =>
         lanes.filter(({ lod, oldestMs }) => oldestMs / 1000 > PROMISED_SECONDS[lod]).map(({ lod }) => ({ pool, lod })),
       ),
-  }),
-  rule({
+  },
+  {
     name: 'PoolDownWhileJobsWait',
     severity: 'critical',
     holdSeconds: 10 * MINUTE,
     summary: 'Pool {pool} has jobs and not one instance that works',
+    expr:
+      'sum by (pool) (comfy_fleet:queue_jobs:max{state="waiting"}) > 0 ' +
+      'unless on (pool) comfy_fleet:pool_instances:max > 0',
+    description: 'Waiting in pool {pool}: {{ $value }}. For 10 minutes no ComfyUI instance of it has been up.',
     of: ({ figures }) =>
       figures.pools
         .filter(({ lanes, instances }) => instances === 0 && lanes.some(({ waiting }) => waiting > 0))
         .map(({ pool }) => ({ pool })),
-  }),
-  rule({
+  },
+  {
     name: 'JobsExpire',
     severity: 'warning',
+    holdSeconds: 0,
     summary: '{lod} jobs expire before they are begun',
+    expr: `sum by (lod) (increase(comfy_fleet:jobs_expired:max[${EXPIRED_WITHIN_SECONDS}s])) > 0`,
+    description:
+      '{{ $value | humanize }} {lod} jobs expired in the last 15 minutes: ' +
+      'their start deadline passed while they waited.',
     of: ({ samples }) =>
-      LODS.filter((lod) => endedWithin(samples, 15 * MINUTE, 'expired', lod) > 0).map((lod) => ({ lod })),
-  }),
-  rule({
+      LODS.filter((lod) => endedWithin(samples, EXPIRED_WITHIN_SECONDS, 'expired', lod) > 0).map((lod) => ({ lod })),
+  },
+  {
     name: 'KeyWaitsLongerThanPromised',
     severity: 'warning',
     holdSeconds: 2 * MINUTE,
     summary: 'A job of key {key} waits longer than any should',
+    expr:
+      'comfy_fleet:key_oldest_wait_seconds:max > on () group_left () comfy_fleet:promised_key_wait_seconds ' +
+      'unless on () max(comfy_fleet_fleet_paused) == 1',
+    description:
+      'The oldest waiting job of key {key} is {{ $value | humanizeDuration }} old; ' +
+      '{{ with query "comfy_fleet:promised_key_wait_seconds" }}{{ . | first | value | humanizeDuration }}{{ end }}' +
+      ' are promised.',
     of: (facts) =>
       sharesUnlessPaused(facts)
         .filter(({ oldestTurnMs }) => oldestTurnMs / 1000 > PROMISED_KEY_SECONDS)
         .map(({ key }) => ({ key })),
-  }),
-  rule({
+  },
+  {
     name: 'KeyBelowItsShare',
     severity: 'warning',
     holdSeconds: 30 * MINUTE,
-    limits: [0.5, 600],
     summary: 'Key {key} gets less than half of its share of the GPUs',
-    of: (facts, [share, waitSeconds]) =>
+    expr:
+      `comfy_fleet:key_share:max < ${LEAST_SHARE} ` +
+      `and on (key) comfy_fleet:key_oldest_wait_seconds:max > ${SHARE_WAIT_SECONDS} ` +
+      'unless on () max(comfy_fleet_fleet_paused) == 1',
+    description:
+      'Key {key} got {{ $value | humanizePercentage }} of its fair share of the GPU time of the last hour, ' +
+      'and has had jobs waiting for 30 minutes.',
+    of: (facts) =>
       sharesUnlessPaused(facts)
-        .filter(({ oldestTurnMs }) => oldestTurnMs / 1000 > waitSeconds)
+        .filter(({ oldestTurnMs }) => oldestTurnMs / 1000 > SHARE_WAIT_SECONDS)
         // In a pool in which no GPU worked nothing is fair.
-        .filter(({ shareHour, fairShare }) => gpusWorked(facts) && fairShare > 0 && shareHour / fairShare < share)
+        .filter(({ shareHour, fairShare }) => gpusWorked(facts) && fairShare > 0 && shareHour / fairShare < LEAST_SHARE)
         .map(({ key }) => ({ key })),
-  }),
-  rule({
+  },
+  {
     name: 'FleetPausedAndForgotten',
     severity: 'warning',
     holdSeconds: HOUR,
     summary: 'The fleet has been paused for an hour',
+    expr: 'max(comfy_fleet_fleet_paused) == 1',
+    description:
+      'Jobs are accepted and none is begun; ' +
+      `{{ with query "sum(comfy_fleet:queue_jobs:max{state='waiting'})" }}{{ . | first | value }}{{ else }}0{{ end }}` +
+      ' wait.',
     of: ({ figures }) => whole(figures.halts.fleet !== undefined),
-  }),
-  rule({
+  },
+  {
     name: 'PoolPausedAndForgotten',
     severity: 'warning',
     holdSeconds: HOUR,
     summary: 'Pool {pool} has been paused for an hour',
+    expr: 'max by (pool) (comfy_fleet_pool_paused) == 1 unless on () max(comfy_fleet_fleet_paused) == 1',
+    description:
+      'Jobs of pool {pool} are accepted and none is begun; ' +
+      `{{ with printf "sum(comfy_fleet:queue_jobs:max{state='waiting',pool='%s'})" $labels.pool | query }}{{ . | first | value }}{{ else }}0{{ end }}` +
+      ' wait.',
     of: ({ figures }) =>
       figures.halts.fleet !== undefined
         ? []
         : figures.pools.filter(({ paused }) => paused).map(({ pool }) => ({ pool })),
-  }),
+  },
 ];
 
 function gpusWorked({ figures }: AlertFacts): boolean {
