@@ -1,4 +1,4 @@
-import type { Paint } from '../timeline/swatch.js';
+import type { Paint } from '../../charts/swatch.js';
 
 export interface Series {
   readonly name: string;

@@ -1,6 +1,6 @@
 import { useId, useState } from 'react';
-import { Swatch } from '../timeline/swatch.js';
-import { useSize } from '../use-size.js';
+import { Swatch } from '../../charts/swatch.js';
+import { useSize } from '../../parts/use-size.js';
 import { clock } from '../words.js';
 import { ChartLines, HEIGHT, LEFT } from './chart-lines.js';
 import { ChartTable } from './chart-table.js';

@@ -1,5 +1,5 @@
 import { type KeyboardEvent, type MouseEvent, memo, useMemo, useState } from 'react';
-import { useSize } from '../use-size.js';
+import { useSize } from '../../parts/use-size.js';
 import { LaneBars } from './lane-bars.js';
 import { ticksOf } from './ruler.js';
 import { StretchTip } from './stretch-tip.js';

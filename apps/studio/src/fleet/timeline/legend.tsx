@@ -1,5 +1,5 @@
+import { Sample, Swatch } from '../../charts/swatch.js';
 import { OTHER } from './paints.js';
-import { Sample, Swatch } from './swatch.js';
 
 interface LegendProps {
   /** In the order in which they are shown, with their paints. */

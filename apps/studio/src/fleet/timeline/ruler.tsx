@@ -1,4 +1,4 @@
-import { useSize } from '../use-size.js';
+import { useSize } from '../../parts/use-size.js';
 import type { Span } from './stretches.js';
 
 const MINUTE_MS = 60_000;

@@ -1,9 +1,9 @@
 import type { CSSProperties } from 'react';
+import { Swatch } from '../../charts/swatch.js';
 import { clock } from '../words.js';
 import { OTHER } from './paints.js';
 import { OUTCOME_WORDS, timeOf, whatOf } from './stretch-words.js';
 import { type Bar, workflowOf } from './stretches.js';
-import { Swatch } from './swatch.js';
 
 interface StretchTipProps {
   readonly bar: Bar;

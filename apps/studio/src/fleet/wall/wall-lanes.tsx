@@ -1,9 +1,9 @@
+import { useSize } from '../../parts/use-size.js';
 import { StateBadge } from '../instance-row.js';
 import { foremost, type Instance } from '../instances.js';
 import { LaneBars } from '../timeline/lane-bars.js';
 import { barsOf, type Span, type Stretch } from '../timeline/stretches.js';
 import type { LanesOfTime } from '../use-picture.js';
-import { useSize } from '../use-size.js';
 
 /** More would be too thin to be seen: then those stand first with which something is wrong. */
 const MOST = 10;
