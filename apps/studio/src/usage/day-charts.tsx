@@ -1,32 +1,47 @@
 import type { Usage } from '@comfy-fleet/client';
+import { Chart } from '../charts/chart.js';
+import { type PlotOptions, TIME_STEPS } from '../charts/plot.js';
+import { Textures } from '../charts/textures.js';
 import { count, gpuTime, shortDay } from '../parts/amounts.js';
-import { BarChart } from './bar-chart.js';
-import { roundTime, roundTop } from './scales.js';
 
 type Day = Usage['data'][number];
 const OUTCOMES = ['succeeded', 'failed', 'canceled', 'expired'] as const;
+const PAINTS = { succeeded: 0, failed: 'bad', canceled: 'off', expired: 5 } as const;
 
 /** What a key used by day (UTC), as charts and as the table behind them. */
 export function DayCharts({ days }: { readonly days: readonly Day[] }) {
   const oldestFirst = days.toReversed();
+  const ticks = [0, Math.floor(days.length / 2), days.length - 1];
+  const places = oldestFirst.map(({ day }, at) => ({
+    name: shortDay(day),
+    ...(ticks.includes(at) && { tick: shortDay(day) }),
+  }));
   return (
     <>
+      <Textures />
       <div className="charts">
-        <BarChart
+        <DayChart
           title="GPU time by day"
-          bars={oldestFirst.map(({ day, gpu_seconds }) => ({ day, parts: [{ name: 'GPU', amount: gpu_seconds }] }))}
-          say={gpuTime}
-          topOf={roundTime}
+          plot={{
+            kind: 'columns',
+            places,
+            format: gpuTime,
+            steps: TIME_STEPS,
+            series: [{ name: 'GPU time', paint: 0, values: oldestFirst.map(({ gpu_seconds }) => gpu_seconds) }],
+          }}
         />
-        <BarChart
+        <DayChart
           title="Jobs by the day they ended"
-          legend={OUTCOMES}
-          topOf={roundTop}
-          bars={oldestFirst.map((day) => ({
-            day: day.day,
-            parts: OUTCOMES.map((name) => ({ name, amount: day[name] })),
-          }))}
-          say={(jobs) => (Number.isInteger(jobs) ? count(jobs) : '')}
+          plot={{
+            kind: 'columns',
+            places,
+            format: count,
+            series: OUTCOMES.map((name) => ({
+              name,
+              paint: PAINTS[name],
+              values: oldestFirst.map((day) => day[name]),
+            })),
+          }}
         />
       </div>
       <details>
@@ -61,5 +76,14 @@ export function DayCharts({ days }: { readonly days: readonly Day[] }) {
         </section>
       </details>
     </>
+  );
+}
+
+function DayChart({ title, plot }: { readonly title: string; readonly plot: PlotOptions }) {
+  return (
+    <figure className="chart">
+      <figcaption className="label">{title}</figcaption>
+      <Chart title={title} plot={plot} />
+    </figure>
   );
 }

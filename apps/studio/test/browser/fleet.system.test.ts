@@ -85,6 +85,25 @@ describe.skipIf(!hasChromium)('the page of the fleet', () => {
     await context.close();
   });
 
+  it('draws the last hour in the colours of the theme, and names the numbers of the minute under the pointer', async () => {
+    const { page, context, complaints } = await open('/studio/fleet');
+    await page.route('**/fleet/history', (route) => route.fulfill({ json: HISTORY }));
+    await page.reload();
+    const chart = page.getByRole('region', { name: 'Throughput' });
+    await chart.getByText('completed 4').waitFor(); // of the last minute
+    await chart.getByRole('img').hover();
+    await chart.getByText('completed 8').waitFor();
+    const colors = () => page.evaluate(COLORS);
+    const light = expect.arrayContaining(['27,110,60', '179,38,30']); // --good and --fault
+    await expect.poll(colors).toEqual(light);
+    await page.emulateMedia({ colorScheme: 'dark' });
+    await expect.poll(colors).toEqual(expect.arrayContaining(['125,219,160', '255,180,171']));
+    await page.getByLabel('Theme').selectOption('light');
+    await expect.poll(colors).toEqual(light);
+    expect(grave(complaints)).toEqual([]);
+    await context.close();
+  });
+
   it.each([1920, 1280, 1000])('shows as many alerts as fit on a wall display of %i pixels', async (width) => {
     const { page, context } = await open('/studio/fleet/wall', width);
     const alerts = page.locator('.wall-alert');
@@ -118,6 +137,27 @@ describe.skipIf(!hasChromium)('the page of the fleet', () => {
     await context.close();
   });
 });
+
+/** An hour in which 8 jobs completed in each minute, and 4 in the last. */
+const HISTORY = {
+  step_seconds: 60,
+  samples: Array.from({ length: 60 }, (_, minute) => ({
+    ...{ at: new Date(minute * 60_000).toISOString(), waiting: 2, running: 1, failed: 2, canceled: 0, instances_up: 2 },
+    completed: minute === 59 ? 4 : 8,
+    gpu_seconds: { web: 60 },
+  })),
+};
+
+/** The colours on the canvas of the second chart. */
+const COLORS = `(() => {
+  const { width, height } = document.querySelectorAll('.time-chart canvas')[1];
+  const copy = new OffscreenCanvas(width, height).getContext('2d');
+  copy.drawImage(document.querySelectorAll('.time-chart canvas')[1], 0, 0);
+  const { data } = copy.getImageData(0, 0, width, height);
+  const found = new Set();
+  for (let at = 0; at < data.length; at += 4) if (data[at + 3] === 255) found.add(data.slice(at, at + 3).join());
+  return [...found];
+})()`;
 
 /** `count` alerts of different rules, and as many alerts of one rule for instances that are down. */
 function alertsOf(count: number) {
