@@ -38,7 +38,7 @@ export type { LodProfile } from './lod-profiles.js';
 export { GRAPH, openUpload, openWorkflow } from './make-workflow.js';
 export { type Loader, loadersOf, mainModelsOf, modelsOf } from './models-of.js';
 export { suggest } from './nearest.js';
-export { type GraphOptions, type OpenedGraph, openerLike, openGraph } from './open-graph.js';
+export { type GraphOptions, type OpenedGraph, openGraph } from './open-graph.js';
 export { poolsOf } from './pools-of.js';
 export type { PictureTexts } from './read-upload.js';
 export { type InputsToResolve, resolveInputs } from './resolve-inputs.js';
@@ -47,7 +47,6 @@ export { withFileWidgets } from './rights/allowed-inputs.js';
 export { type ForbiddenPart, forbiddenParts, type NodeRights } from './rights/forbidden-parts.js';
 export { parseSource, readSource, type SourceParts, sourceText, versionOf, type WorkflowSource } from './source.js';
 export { type GraphFault, graphFaults, type HasFile } from './verdict/graph-faults.js';
-export { createOutliner, isStillOpen, type OpenSlot, type Outline } from './verdict/outline.js';
 export {
   type ComfyError,
   type NodeErrors,

@@ -8,11 +8,11 @@ import { isMedia, widgetOf } from './describe/widget.js';
 import { FileFault } from './file-fault.js';
 import { findBindings } from './find-bindings.js';
 import { findUsualBindings, noUsualBindings } from './find-usual-bindings.js';
-import { type Graph, nodeAt } from './graph.js';
+import { nodeAt } from './graph.js';
 import { ownProfiles } from './own-profiles.js';
 import { type PictureTexts, readPictureTexts, readUpload } from './read-upload.js';
 import { parseSource, sourceText, versionOf, type WorkflowSource } from './source.js';
-import type { Likeness, Workflow, WorkflowInput } from './workflow.js';
+import type { Workflow, WorkflowInput } from './workflow.js';
 import { WorkflowError } from './workflow-error.js';
 
 /** Name of every workflow that is a graph of somebody's own, run once as it is. */
@@ -83,7 +83,6 @@ export function makeWorkflow(name: string, source: WorkflowSource): Workflow {
     deadlineSeconds: file.deadline_seconds,
     limits: readGpuLimits(file.limits ?? {}),
     description: file.description,
-    like: undefined,
     inputAt: inputsByPlace(inputs),
     describe: (catalogue, limits) =>
       describeWorkflow(graph, {
@@ -92,29 +91,6 @@ export function makeWorkflow(name: string, source: WorkflowSource): Workflow {
         description: file.description,
         bindings,
         isStrict,
-        catalogue,
-        limits,
-      }),
-  };
-}
-
-/** One of a graph that is run once, of another graph in which all that was found of it stands in the same places. */
-export function remakeWorkflow(like: Likeness, graph: Graph, text: string): Workflow {
-  const { inputs, outputs, description, bindings } = like.workflow;
-  return {
-    ...like.workflow,
-    version: versionOf(text),
-    text,
-    graph,
-    like,
-    describe: (catalogue, limits) =>
-      describeWorkflow(graph, {
-        inputs,
-        outputs,
-        unsettled: [],
-        description,
-        bindings,
-        isStrict: false,
         catalogue,
         limits,
       }),

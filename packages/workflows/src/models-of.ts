@@ -35,22 +35,8 @@ function givenAt({ inputAt }: Workflow, { inputs }: ResolvedRequest, slot: Slot)
   return name !== undefined && Object.hasOwn(inputs, name) ? inputs[name] : undefined;
 }
 
-/** Of workflows that others are like, by the outputs that are asked for. */
-const found = new WeakMap<Workflow, Map<string, readonly string[]>>();
-
-/** The model files that the request's graph names, each once. Looked for once in graphs that are alike. */
+/** The model files that the request's graph names, each once. */
 export function modelsOf(workflow: Workflow, request: ResolvedRequest): readonly string[] {
-  const { like } = workflow;
-  if (like === undefined) return readModels(workflow, request);
-  const known = found.get(like.workflow) ?? new Map<string, readonly string[]>();
-  found.set(like.workflow, known);
-  const key = JSON.stringify(request.outputs ?? null);
-  const models = known.get(key) ?? readModels(workflow, request);
-  known.set(key, models);
-  return models;
-}
-
-function readModels(workflow: Workflow, request: ResolvedRequest): string[] {
   return [...new Set([...loadersOf(workflow, request).values()].flatMap(({ files }) => files))];
 }
 

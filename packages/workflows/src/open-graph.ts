@@ -4,10 +4,9 @@ import type { InputsFile } from './describe/read-inputs-file.js';
 import { fileKindOf } from './describe/widget.js';
 import { FileFault } from './file-fault.js';
 import { copyGraph, type Graph, nodeAt, type Slot } from './graph.js';
-import { GRAPH, makeWorkflow, remakeWorkflow } from './make-workflow.js';
+import { GRAPH, makeWorkflow } from './make-workflow.js';
 import { readGraph } from './read-graph.js';
 import { shapeOf } from './shape.js';
-import { sourceTexts } from './source.js';
 import type { Workflow } from './workflow.js';
 import { WorkflowError } from './workflow-error.js';
 
@@ -20,8 +19,6 @@ export interface OpenedGraph {
   readonly files: ReadonlyMap<string, Slot>;
   /** Graphs of the same shape take alike. */
   readonly shape: string;
-  /** What the source of the workflow says beside the graph. */
-  readonly said: InputsFile;
 }
 
 export interface GraphOptions {
@@ -69,18 +66,7 @@ function opened(graph: Graph, { catalogue, fileAt, outputs }: Omit<GraphOptions,
   };
   const workflow = makeWorkflow(GRAPH, { graph: bare, inputs: said });
   const inputs = found.map(({ name, slot: { node, input } }) => [name, String(nodeAt(graph, node).inputs[input])]);
-  return { workflow, inputs: Object.fromEntries(inputs), files, shape: shapeOf(workflow.graph, catalogue), said };
-}
-
-/** Opens graphs as one was opened that has the same outline; see createOutliner. `open`: where they may differ. */
-export function openerLike(opened: OpenedGraph, open: readonly Slot[]): (graph: Graph) => OpenedGraph {
-  const { workflow, files, said } = opened;
-  const like = { workflow, open: open.filter(({ node }) => Object.hasOwn(workflow.graph, node)) };
-  const textOf = sourceTexts({ graph: workflow.graph, inputs: said }, like.open);
-  return (graph) => {
-    const bare = withoutNames(graph, files);
-    return { ...opened, workflow: remakeWorkflow(like, bare, textOf(bare)) };
-  };
+  return { workflow, inputs: Object.fromEntries(inputs), files, shape: shapeOf(workflow.graph, catalogue) };
 }
 
 function namedOutputs(ids: readonly string[]): Record<string, string> {

@@ -10,11 +10,6 @@ const LENGTH = 12;
 const AMOUNT =
   /^(steps|start_at_step|end_at_step|width|height|batch_size|amount|length|video_frames|frames|seconds|denoise|scale_by|megapixels|resolution|octree_resolution)$/;
 
-/** Whether a number at an input of that name says how much there is to do. */
-export function isAmount(input: string): boolean {
-  return AMOUNT.test(input);
-}
-
 /**
  * What graphs have in common that take alike and need the same, whatever their texts and seeds say: their nodes, how these
  * are wired, the amounts, the model files, and what else is chosen among options, as far as the catalogue tells.
@@ -23,7 +18,7 @@ export function shapeOf(graph: Graph, catalogue: Catalogue | undefined): string 
   const isTelling = (className: string, name: string, value: unknown) =>
     isLink(value) ||
     isModelFile(value) ||
-    (typeof value === 'number' && isAmount(name)) ||
+    (typeof value === 'number' && AMOUNT.test(name)) ||
     (catalogue !== undefined && inputSpec(catalogue, className, name)?.type === 'COMBO');
   const nodes = Object.keys(graph)
     .sort()

@@ -1,9 +1,9 @@
-import { hash, randomUUID } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { type Choices, readChoices } from './choices.js';
 import { type InputsFile, readInputsFile } from './describe/read-inputs-file.js';
 import { readWorkflow } from './describe/read-workflow.js';
 import { FileFault } from './file-fault.js';
-import { copyGraph, type Graph, nodeAt, type Slot } from './graph.js';
+import type { Graph } from './graph.js';
 import { parseStoredJson, showJson } from './json-text.js';
 import { isRecord, readGraph } from './read-graph.js';
 
@@ -43,29 +43,6 @@ export function readSource({ workflow, inputs, bindings }: SourceParts): Workflo
  */
 export function sourceText({ graph, inputs, bindings, linear_data }: WorkflowSource): string {
   return showJson({ graph: inOrder(graph), inputs, bindings, linear_data });
-}
-
-/** Stands in a text where nobody else could have written it. */
-const MARK = randomUUID();
-const MARKED = new RegExp(`"${MARK}(\\d+)"`);
-
-/**
- * What `sourceText` says of sources that differ from this one in nothing but what stands in those places of their graphs,
- * in a small part of its time.
- */
-export function sourceTexts(source: WorkflowSource, places: readonly Slot[]): (graph: Graph) => string {
-  const marked = copyGraph(source.graph);
-  for (const [index, { node, input }] of places.entries()) nodeAt(marked, node).inputs[input] = `${MARK}${index}`;
-  const [start = '', ...rest] = sourceText({ ...source, graph: marked }).split(MARKED);
-  const pieces = places.flatMap((_place, at) => {
-    const place = places[Number(rest[2 * at])];
-    return place === undefined ? [] : [{ ...place, after: rest[2 * at + 1] ?? '' }];
-  });
-  return (graph) => {
-    let text = start;
-    for (const { node, input, after } of pieces) text += showJson(nodeAt(graph, node).inputs[input]) + after;
-    return text;
-  };
 }
 
 /** The version of a workflow by the text of its source: SHA-256 in hex. */

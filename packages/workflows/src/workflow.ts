@@ -47,16 +47,8 @@ export interface Workflow {
   /** What a job of it may ask of a GPU, where it says so itself. */
   readonly limits: Partial<GpuLimits>;
   readonly description: string | undefined;
-  /** Of a graph that is run once: one of before that it is like. */
-  readonly like?: Likeness | undefined;
   /** The input whose value stands there. */
   inputAt(slot: Slot): WorkflowInput | undefined;
   /** What it takes, gives and needs, in the terms of the instances that have the catalogue, within the limits. */
   describe(catalogue: Catalogue | undefined, limits?: RequestLimits): WorkflowDescription;
-}
-
-/** To another workflow, which has other values in some places, and all else alike: no file or model is named there. */
-export interface Likeness {
-  readonly workflow: Workflow;
-  readonly open: readonly Slot[];
 }

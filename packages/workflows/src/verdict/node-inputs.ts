@@ -41,7 +41,7 @@ export function nodeInputs(description: unknown, given: Readonly<Record<string, 
 const unvarying = new WeakMap<object, readonly NodeInput[]>();
 
 /** Whether the inputs of a node depend on their values. `input`: of the description of its class. */
-export function isVarying(input: unknown): boolean {
+function isVarying(input: unknown): boolean {
   const { required, optional } = sections(input);
   return [...Object.values(required), ...Object.values(optional)].some(
     (described) => Array.isArray(described) && (described[0] === GROWING || described[0] === BRANCHING),

@@ -1,49 +1,53 @@
-import { type Catalogue, type Graph, neededOf, type OpenedGraph, verdictOf } from '@comfy-fleet/workflows';
+import {
+  type Catalogue,
+  type Graph,
+  type NodeErrors,
+  neededOf,
+  type OpenedGraph,
+  verdictOf,
+} from '@comfy-fleet/workflows';
 import type { Caller } from '../../../access/caller.js';
 import { namedFiles } from '../../../assets/named-files.js';
 import type { Deps } from '../../../deps.js';
 import { catalogueOfGraph, openedGraph } from '../../../orders/graph-job.js';
 import { isRecord } from '../../../requests/is-record.js';
 import { ComfyuiRefusal, refused } from '../refusal.js';
-import type { GraphText, Judgement, KeptJudgements } from './kept-judgements.js';
 import type { SentPrompt } from './read-prompt.js';
 
-/** A graph as ComfyUI would take it, with files named as orders name them. */
-export interface JudgedGraph extends Judgement {
+/** A graph that ComfyUI would take, with its files named as orders name them. */
+export interface JudgedGraph {
+  /** What its outputs need. */
+  readonly opened: OpenedGraph;
+  /** Ids of the outputs that run; undefined: its classes are unknown, and whatever looks like an output runs. */
+  readonly outputs: readonly string[] | undefined;
+  /** Of the outputs that do not run. */
+  readonly nodeErrors: NodeErrors;
   readonly catalogue: Catalogue | undefined;
   /** What the graph itself calls its files, by the input of the job. */
   readonly files: Readonly<Record<string, string>>;
-}
-
-export interface JudgeOptions {
-  readonly kept: KeptJudgements;
-  /** Of the whole prompt. */
-  readonly text: GraphText;
 }
 
 /** Throws a ComfyuiRefusal with what ComfyUI would answer, and validation_failed for what is more than we take. */
 export async function judgedGraph(
   deps: Deps,
   { graph: sent, targets }: Pick<SentPrompt, 'graph' | 'targets'>,
-  { caller, kept, text }: JudgeOptions & { readonly caller: Caller },
+  caller: Caller,
 ): Promise<JudgedGraph> {
   const { maxNodes } = deps.config.workflows;
   if (isRecord(sent) && Object.keys(sent).length > maxNodes) {
     throw refused('invalid_prompt', `The prompt has ${Object.keys(sent).length} nodes; ${maxNodes} are the most.`);
   }
   const catalogue = await catalogueOfGraph(deps, sent);
-  const judge = (hasFile?: (name: string) => boolean): Judgement => {
+  const judge = (hasFile?: (name: string) => boolean) => {
     const verdict = catalogue === undefined ? UNJUDGED : verdictOf(sent, catalogue, { targets, hasFile });
     if ('error' in verdict) throw new ComfyuiRefusal(verdict.error, verdict.node_errors);
     const { ok: outputs, node_errors: nodeErrors } = verdict;
     const graph = outputs === undefined ? sent : neededOf(sent as Graph, outputs);
     return { opened: openedGraph(deps, graph, { catalogue, outputs }), outputs, nodeErrors };
   };
-  const first = catalogue === undefined || targets !== undefined ? judge() : kept(sent, catalogue, judge, text);
+  const first = judge();
   const names = Object.values(first.opened.inputs);
-  if (names.length === 0) {
-    return { opened: first.opened, outputs: first.outputs, nodeErrors: first.nodeErrors, catalogue, files: {} };
-  }
+  if (names.length === 0) return { ...first, catalogue, files: {} };
   const known = await namedFiles(deps, caller, names);
   const judged = names.every((name) => known.has(name)) ? first : judge((name) => known.has(name));
   const { opened, outputs, nodeErrors } = judged;

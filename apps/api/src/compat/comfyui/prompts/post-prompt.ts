@@ -4,23 +4,19 @@ import type { Handler } from '../../../http/messages.js';
 import { placeOrder } from '../../../orders/place-order.js';
 import { numberOf } from '../present/numbering.js';
 import { promptIdOf } from '../present/prompt-id.js';
-import { createKeptJudgements } from './kept-judgements.js';
 import { promptJob } from './prompt-job.js';
 import { readPrompt } from './read-prompt.js';
-import { createTemplates } from './templates.js';
 
 /**
  * Makes a durable job of a prompt, under the caller's own id if it brings one. Sent again with an id that a job of the caller
  * still has, it makes no other.
  */
 export function postPrompt(deps: Deps): Handler {
-  const kept = createKeptJudgements();
-  const templates = createTemplates();
   return async (request) => {
-    const { prompt, text } = readPrompt(request.raw, templates);
+    const prompt = readPrompt(request.raw);
     let nodeErrors: NodeErrors = {};
     const { only } = await placeOrder(deps, request, prompt, async () => {
-      const made = await promptJob(deps, prompt, request, { kept, text });
+      const made = await promptJob(deps, prompt, request);
       nodeErrors = made.nodeErrors;
       return [made.job];
     });

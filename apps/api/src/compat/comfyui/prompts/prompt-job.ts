@@ -7,7 +7,7 @@ import { type OrderingRequest, openedJob } from '../../../orders/graph-job.js';
 import { callbackOf } from '../../../orders/new-job.js';
 import { BeyondLimits } from '../../../requests/refuse-beyond-limits.js';
 import { ComfyuiRefusal } from '../refusal.js';
-import { type JudgeOptions, judgedGraph } from './judged-graph.js';
+import { judgedGraph } from './judged-graph.js';
 import { writeOrigin } from './origin.js';
 import type { SentPrompt } from './read-prompt.js';
 
@@ -22,10 +22,9 @@ export async function promptJob(
   deps: Deps,
   prompt: SentPrompt,
   request: OrderingRequest,
-  { kept, text }: JudgeOptions,
 ): Promise<{ readonly job: NewJob; readonly nodeErrors: NodeErrors }> {
   const caller = knownCaller(request.caller);
-  const { opened, outputs, nodeErrors, catalogue, files } = await judgedGraph(deps, prompt, { caller, kept, text });
+  const { opened, outputs, nodeErrors, catalogue, files } = await judgedGraph(deps, prompt, caller);
   const isFirst = prompt.front || (prompt.number ?? 0) < 0;
   const { comfyKey } = prompt;
   const order = {

@@ -3,8 +3,6 @@ import { isRecord } from '../../../requests/is-record.js';
 import { readExactJson } from '../../../workflows/exact-json.js';
 import { UUID } from '../own-prompt.js';
 import { refused } from '../refusal.js';
-import type { GraphText } from './kept-judgements.js';
-import { MOST_LEARNED_CHARS, type Templates } from './templates.js';
 
 /** The body of POST /prompt; its graph is not looked at, and not to be changed. */
 export interface SentPrompt {
@@ -26,31 +24,10 @@ export interface SentPrompt {
 const MOST_CLIENT_CHARS = 128;
 const MOST_KEY_CHARS = 512;
 const SECRETS = ['api_key_comfy_org', 'auth_token_comfy_org'];
-/** A text that has it is not remembered. */
-const SECRET = '_comfy_org';
 
-export interface ReadPrompt {
-  readonly prompt: SentPrompt;
-  readonly text: GraphText;
-}
-
-/** Throws malformed_json, and a ComfyuiRefusal for what is not as it has to be. */
-export function readPrompt(raw: RawBody | undefined, templates: Templates): ReadPrompt {
-  const { text, parsed } = readExactJson(raw, (text) => ({ text, parsed: templates.parse(text) }));
-  const { value, template, changed } = parsed;
-  const prompt = promptIn(value);
-  const isSecret = text.includes(SECRET) || hasSecret(value);
-  const learn: GraphText['learn'] = (isOpen) => templates.learn(text, value, isOpen);
-  const mayLearn = !isSecret && text.length <= MOST_LEARNED_CHARS;
-  return { prompt, text: { template, changed, learn: mayLearn ? learn : undefined, isKnown: templates.has } };
-}
-
-function hasSecret(sent: unknown): boolean {
-  const extra = isRecord(sent) ? sent.extra_data : undefined;
-  return isRecord(extra) && SECRETS.some((name) => Object.hasOwn(extra, name));
-}
-
-function promptIn(sent: unknown): SentPrompt {
+/** Throws malformed_json, and a ComfyuiRefusal for a body that ComfyUI would refuse. */
+export function readPrompt(raw: RawBody | undefined): SentPrompt {
+  const sent = readExactJson(raw);
   if (!isRecord(sent) || sent.prompt === undefined) throw refused('no_prompt', 'No prompt provided');
   const {
     prompt: graph,
